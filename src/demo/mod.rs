@@ -1,0 +1,1 @@
+//! The guest book that `litekeeper demo` runs.

@@ -1,0 +1,16 @@
+//! Litekeeper runs an app and Litestream as one unit.
+//!
+//! `ARCHITECTURE.md` is the map; each room below says what it may not know.
+
+pub mod backup;
+pub mod cli;
+pub mod config;
+pub mod core;
+pub mod demo;
+pub mod env_vars;
+pub mod error;
+pub mod litestream;
+pub mod os;
+pub mod printer;
+pub mod shim;
+pub mod supervise;

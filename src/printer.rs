@@ -1,0 +1,1 @@
+//! Where lines for people come out.
