@@ -1,5 +1,24 @@
 //! The policy, as a value: no tokio, no files, no processes, no clock, no environment.
+//!
+//! The driver tells the [`Machine`] what happened ([`Event`]) and when, and carries out what it
+//! wants ([`Action`]); [`Machine::poll_timeout`] says when to come back without an event.
+//!
+//! Architecture invariant: this room imports no other room.
 
+mod action;
+mod backoff;
+mod event;
 mod exit;
+mod lag;
+mod machine;
+mod phase;
+mod policy;
+mod timer;
 
+pub use action::{Action, Note};
+pub use backoff::{Backoff, BackoffPolicy};
+pub use event::{Ended, Event, NotStarted};
 pub use exit::ExitCode;
+pub use machine::Machine;
+pub use phase::Phase;
+pub use policy::{Db, Gate, OnLag, Policy, Restart};

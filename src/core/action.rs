@@ -1,0 +1,103 @@
+//! What the machine wants from the world.
+
+use std::time::Duration;
+
+use super::{Db, Ended, ExitCode, NotStarted};
+
+/// What the driver carries out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Look at the databases, their replicas and Litestream's version.
+    Prepare,
+    /// Restore each missing database.
+    Restore,
+    /// End what `Prepare` or `Restore` started; its event still comes.
+    Abort,
+    /// Start Litestream, with a fresh shim.
+    Launch,
+    /// Find out whether what the gate asks for is true.
+    OpenGate,
+    /// Stop finding out.
+    CloseGate,
+    /// Start the n-th one-shot command.
+    StartBefore(usize),
+    /// Start the app.
+    StartApp,
+    /// Signal the app's leader.
+    SignalApp(i32),
+    /// Signal everything that descends from the app.
+    SignalTree(i32),
+    /// End everything that descends from the app, until nothing is left.
+    KillTree,
+    /// Ask whether a database is confirmed on its replica.
+    Confirm(Db),
+    /// Have each database confirmed on its replica, however often it takes.
+    Drain,
+    /// Stop draining.
+    CloseDrain,
+    /// Let the shim end with 0, upon which Litestream syncs and ends by itself.
+    Release,
+    /// End Litestream: the only signal that it ever gets.
+    KillLitestream,
+    /// The unit is ready to serve, or is not any more.
+    Ready(bool),
+    /// Tell the operator.
+    Note(Note),
+    /// All is over.
+    Exit(ExitCode),
+}
+
+/// What the operator is told about the machine's decisions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// The app ended and is started again after a delay.
+    AppRestart(Ended, Duration),
+    /// The app ended too often.
+    AppGivenUp(Ended),
+    /// The app could not be executed.
+    AppNotStarted(NotStarted),
+    /// A one-shot command failed: its place, and how.
+    BeforeFailed(usize, Ended),
+    /// Litestream ended under the app, which is being stopped.
+    LitestreamDied,
+    /// The shim was killed under the app, which died with it.
+    ShimDied,
+    /// Somebody told Litestream to stop.
+    LitestreamAsked,
+    /// Litestream is started again after a delay.
+    LitestreamRestart(Duration),
+    /// Litestream could not be started at all.
+    LitestreamNotStarted,
+    /// Litestream ended too often.
+    LitestreamGivenUp,
+    /// Litestream died with changes that nobody confirmed: it is started again, to drain.
+    DrainRelaunch,
+    /// Litestream did not come up in its time.
+    LaunchTimeout,
+    /// The gate has been waiting for this long.
+    GateWaiting(Duration),
+    /// The gate made no progress in its time.
+    GateTimeout,
+    /// The replica refuses.
+    GateRefused,
+    /// A change has been unconfirmed for this long.
+    Lagging(Db, Duration),
+    /// The replica has caught up.
+    CaughtUp(Db),
+    /// The database file is not the one that Litestream replicates.
+    Replaced(Db),
+    /// A stop began.
+    Stopping,
+    /// The app did not end in its grace and is killed.
+    GraceOver,
+    /// A second signal: the app's grace is skipped.
+    GraceSkipped,
+    /// Something of the app's tree cannot be killed.
+    TreeStuck,
+    /// These databases were not confirmed in time.
+    NotDrained(Vec<Db>),
+    /// Litestream did not end in its time and is killed.
+    CloseTimeout,
+    /// A third signal: everything is ended.
+    EndingNow(Vec<Db>),
+}

@@ -1,0 +1,107 @@
+//! What the world tells the machine.
+
+use super::{Db, ExitCode};
+
+/// How a process ended (`wait(2)`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It returned this code.
+    Code(u8),
+    /// This signal ended it.
+    Signal(i32),
+}
+
+impl Ended {
+    /// The exit code that stands for it in a shell.
+    pub fn exit_code(self) -> ExitCode {
+        match self {
+            Self::Code(code) => ExitCode::of_app(code),
+            Self::Signal(number) => ExitCode::of_signal(number),
+        }
+    }
+}
+
+/// Why a command could not be executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotStarted {
+    /// There is no such command.
+    NotFound,
+    /// There is, but it cannot be executed.
+    NotExecutable,
+}
+
+impl NotStarted {
+    /// The exit code that stands for it in a shell.
+    pub fn exit_code(self) -> ExitCode {
+        match self {
+            Self::NotFound => ExitCode::NOT_FOUND,
+            Self::NotExecutable => ExitCode::NOT_EXECUTABLE,
+        }
+    }
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The keeper is set up: go.
+    Start,
+    /// The databases, their replicas and Litestream's version were looked at.
+    Prepared {
+        /// Some database is missing.
+        restore: bool,
+        /// This Litestream has a control socket that confirms.
+        confirms: bool,
+    },
+    /// They must not be started with; or the look was aborted.
+    PrepareFailed(ExitCode),
+    /// Each missing database was restored, or its replica holds no backup.
+    Restored,
+    /// One could not be; or the restore was aborted.
+    RestoreFailed(ExitCode),
+    /// Litestream has started the shim, so it is up.
+    ShimReady,
+    /// Somebody told Litestream to stop: it waits for the shim now.
+    LitestreamAsked,
+    /// The shim is gone, and with it the app's leader; what the app started may live.
+    ShimGone,
+    /// Litestream ended, or could not be executed. The first word counts: the shim's, which sees it
+    /// before it kills the app, or the reaper's.
+    LitestreamEnded {
+        /// It ended with 0 and reported no failed final sync.
+        clean: bool,
+    },
+    /// The gate moved: bytes went out, a database was confirmed.
+    GateProgress,
+    /// What the gate asks for is true.
+    GateOpened,
+    /// The replica's answer will not change by waiting: wrong key, no such bucket.
+    GateRefused,
+    /// The command could not be executed.
+    AppNotStarted(NotStarted),
+    /// The app's leader (or a one-shot command's) ended.
+    AppEnded {
+        /// How.
+        how: Ended,
+        /// It left processes behind.
+        left: bool,
+    },
+    /// Nothing is left of a tree whose leader left something, or whose shim is gone.
+    TreeGone,
+    /// A database file or its WAL changed.
+    Changed(Db),
+    /// A database file was deleted, or another one stands in its place.
+    Replaced(Db),
+    /// The watch's question about a database was answered.
+    Confirmed {
+        /// Which.
+        db: Db,
+        /// Everything up to the question is on the replica.
+        ok: bool,
+    },
+    /// A database is confirmed on its replica, as the drain asked.
+    Drained(Db),
+    /// A signal to stop came.
+    StopSignal(i32),
+    /// Any other signal came.
+    Signal(i32),
+}

@@ -1,0 +1,186 @@
+//! How far the replicas are behind, as far as anybody knows.
+//!
+//! The honest lag is the age of the oldest change that no replica has confirmed. Litestream's own
+//! counters do not tell it (an upload that fails moves none of them), so each change is followed
+//! by one question, and there are never two at once to one database.
+
+use std::time::{Duration, Instant};
+
+use super::Db;
+
+/// What is known of one database.
+#[derive(Clone, Debug, Default)]
+struct Watched {
+    /// The oldest change that is not confirmed.
+    since: Option<Instant>,
+    /// The oldest change after the question that is under way was asked.
+    after: Option<Instant>,
+    /// A question is under way.
+    asked: bool,
+    /// When to ask next.
+    ask_at: Option<Instant>,
+    /// It was reported as lagging.
+    reported: bool,
+    /// Litestream replicates another file: nothing confirms this one.
+    replaced: bool,
+}
+
+/// The lag of each database.
+#[derive(Clone, Debug)]
+pub(super) struct Lag {
+    dbs: Vec<Watched>,
+    delay: Duration,
+    max: Duration,
+}
+
+/// What the machine hears when time has passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    /// Ask about this database.
+    Ask(Db),
+    /// This database's oldest unconfirmed change is older than allowed.
+    Exceeded(Db, Duration),
+}
+
+impl Lag {
+    /// Watches `databases`, asks `delay` after a change, and reports changes older than `max`.
+    pub(super) fn new(databases: usize, delay: Duration, max: Duration) -> Self {
+        Self { dbs: vec![Watched::default(); databases], delay, max }
+    }
+
+    /// Forgets everything: all is confirmed, or nobody is there to confirm.
+    pub(super) fn reset(&mut self) {
+        self.dbs.fill(Watched::default());
+    }
+
+    pub(super) fn changed(&mut self, now: Instant, db: Db) {
+        let Some(watched) = self.dbs.get_mut(db.0) else { return };
+        if watched.asked {
+            watched.after.get_or_insert(now);
+        } else if watched.since.is_none() {
+            watched.since = Some(now);
+            watched.ask_at = Some(now + self.delay);
+        }
+    }
+
+    /// Whether this is news.
+    pub(super) fn replaced(&mut self, now: Instant, db: Db) -> bool {
+        let Some(watched) = self.dbs.get_mut(db.0) else { return false };
+        watched.since.get_or_insert(now);
+        watched.ask_at = None;
+        !std::mem::replace(&mut watched.replaced, true)
+    }
+
+    /// Takes an answer; whether a reported lag is over.
+    pub(super) fn confirmed(&mut self, now: Instant, db: Db, ok: bool) -> bool {
+        let Some(watched) = self.dbs.get_mut(db.0) else { return false };
+        if !std::mem::take(&mut watched.asked) {
+            return false;
+        }
+        let after = watched.after.take();
+        if watched.replaced {
+            return false;
+        }
+        if !ok {
+            watched.ask_at = Some(now + self.delay);
+            return false;
+        }
+        watched.since = after;
+        watched.ask_at = after.map(|_| now + self.delay);
+        std::mem::take(&mut watched.reported)
+    }
+
+    /// Whether any database is reported as lagging.
+    pub(super) fn exceeded(&self) -> bool {
+        self.dbs.iter().any(|watched| watched.reported)
+    }
+
+    /// When [`Lag::due`] has something to say.
+    pub(super) fn next(&self) -> Option<Instant> {
+        let limit = |watched: &Watched| watched.since.filter(|_| !watched.reported).map(|at| at + self.max);
+        self.dbs.iter().flat_map(|watched| [watched.ask_at, limit(watched)]).flatten().min()
+    }
+
+    /// Takes one thing that is due.
+    pub(super) fn due(&mut self, now: Instant) -> Option<Due> {
+        for (place, watched) in self.dbs.iter_mut().enumerate() {
+            if watched.ask_at.is_some_and(|at| at <= now) {
+                watched.ask_at = None;
+                watched.asked = true;
+                return Some(Due::Ask(Db(place)));
+            }
+            if let Some(since) = watched.since.filter(|at| !watched.reported && *at + self.max <= now) {
+                watched.reported = true;
+                return Some(Due::Exceeded(Db(place), now.duration_since(since)));
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DELAY: Duration = Duration::from_secs(1);
+    const MAX: Duration = Duration::from_secs(4);
+    const DB: Db = Db(0);
+
+    fn lag() -> (Instant, Lag) {
+        (Instant::now(), Lag::new(1, DELAY, MAX))
+    }
+
+    #[test]
+    fn an_idle_database_is_never_asked_about() {
+        let (now, mut lag) = lag();
+        assert_eq!(lag.next(), None);
+        assert_eq!(lag.due(now + MAX * 10), None);
+    }
+
+    #[test]
+    fn many_changes_are_one_question() {
+        let (now, mut lag) = lag();
+        for tenth in 0..10 {
+            lag.changed(now + DELAY * tenth / 10, DB);
+        }
+        assert_eq!(lag.due(now + DELAY), Some(Due::Ask(DB)));
+        assert_eq!(lag.due(now + DELAY * 3), None, "one question at a time");
+        assert!(!lag.confirmed(now + DELAY * 3, DB, true));
+        assert_eq!(lag.next(), None);
+    }
+
+    #[test]
+    fn a_change_during_the_question_needs_another() {
+        let (now, mut lag) = lag();
+        lag.changed(now, DB);
+        assert_eq!(lag.due(now + DELAY), Some(Due::Ask(DB)));
+        lag.changed(now + DELAY, DB);
+        lag.confirmed(now + DELAY * 2, DB, true);
+        assert_eq!(lag.next(), Some(now + DELAY * 3));
+    }
+
+    #[test]
+    fn an_unanswered_question_exceeds_the_limit_once_and_recovers_once() {
+        let (now, mut lag) = lag();
+        lag.changed(now, DB);
+        assert_eq!(lag.due(now + DELAY), Some(Due::Ask(DB)));
+        assert_eq!(lag.due(now + MAX), Some(Due::Exceeded(DB, MAX)));
+        assert_eq!(lag.due(now + MAX * 2), None);
+        assert!(lag.exceeded());
+        assert!(!lag.confirmed(now + MAX * 2, DB, false));
+        assert_eq!(lag.due(now + MAX * 2 + DELAY), Some(Due::Ask(DB)));
+        assert!(lag.confirmed(now + MAX * 3, DB, true), "the recovery is news");
+        assert!(!lag.exceeded());
+    }
+
+    #[test]
+    fn nothing_confirms_a_replaced_file() {
+        let (now, mut lag) = lag();
+        assert!(lag.replaced(now, DB));
+        assert!(!lag.replaced(now, DB), "it is news once");
+        assert!(!lag.confirmed(now, DB, true));
+        assert_eq!(lag.due(now + MAX), Some(Due::Exceeded(DB, MAX)));
+        lag.reset();
+        assert!(!lag.exceeded());
+    }
+}

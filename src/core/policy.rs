@@ -1,0 +1,89 @@
+//! What the user decided, as the machine needs it.
+
+use std::time::Duration;
+
+use super::BackoffPolicy;
+
+/// A database, by its place in the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Db(pub usize);
+
+/// When an app that ended is started again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Restart {
+    /// Its end is the end of the whole unit.
+    Never,
+    /// Started again unless it ended with 0.
+    OnFailure,
+    /// Started again however it ended.
+    Always,
+}
+
+/// What must be true before the app starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gate {
+    /// Each existing database is confirmed on its replica.
+    Replicated,
+    /// Litestream is up and each replica answered.
+    Reachable,
+    /// Litestream is up.
+    None,
+}
+
+/// What happens when a change stays unconfirmed for longer than `max_lag`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnLag {
+    /// A log line.
+    Warn,
+    /// A log line, and the unit is not ready until the replica has caught up.
+    Unready,
+    /// The app is stopped and the unit ends.
+    Stop,
+}
+
+/// The settings that the machine acts on.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// When an app that ended is started again.
+    pub restart: Restart,
+    /// How long to wait between restarts, and when to give up.
+    pub backoff: BackoffPolicy,
+    /// The whole time from the decision to stop to the last process gone.
+    pub stop_timeout: Duration,
+    /// The signal that asks the app to stop.
+    pub stop_signal: i32,
+    /// What must be true before the app starts.
+    pub gate: Gate,
+    /// How long Litestream and the gate may go without progress.
+    pub gate_timeout: Duration,
+    /// How old an unconfirmed change may become.
+    pub max_lag: Duration,
+    /// What happens when one becomes older.
+    pub on_lag: OnLag,
+    /// How many one-shot commands run before the app.
+    pub before: usize,
+    /// How many databases there are.
+    pub databases: usize,
+    /// How long the app may live on when Litestream has died: the shim sees to it.
+    pub orphan_grace: Duration,
+    /// The app holds the terminal, so Ctrl-C reaches it alone and its 130 is a stop.
+    pub terminal: bool,
+}
+
+impl Policy {
+    /// The part of the stop budget that the app's grace never gets.
+    pub(super) fn drain_reserve(&self) -> Duration {
+        self.stop_timeout * 2 / 5
+    }
+
+    /// The part of the stop budget that is left for Litestream's own end when the drain has failed.
+    pub(super) fn close_reserve(&self) -> Duration {
+        (self.stop_timeout / 10).min(Duration::from_millis(500))
+    }
+
+    /// How long after a change its confirmation is asked for: often enough to notice a lag in time,
+    /// seldom enough that a replica that bills by request does not notice.
+    pub(super) fn confirm_delay(&self) -> Duration {
+        (self.max_lag / 4).clamp(Duration::from_millis(100), Duration::from_secs(15))
+    }
+}
