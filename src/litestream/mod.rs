@@ -1,1 +1,13 @@
-//! (map)
+//! What Litekeeper knows of Litestream: its binary and version, its command lines, its control
+//! socket, its log lines, and where it keeps its position.
+//!
+//! Architecture invariant: this room imports `core`, `config` and `os`.
+
+pub mod argv;
+pub mod binary;
+pub mod command;
+pub mod control;
+pub mod log;
+pub mod position;
+pub mod refusal;
+pub mod version;

@@ -1,1 +1,22 @@
-//! (map)
+//! Everything that knows the operating system: all `unsafe` and `cfg` lives here.
+//!
+//! Linux is what is built and tested. Pages in `man7.org`'s numbering are named where a behaviour
+//! comes from them.
+//!
+//! Architecture invariant: this room imports `core` at most.
+
+pub mod child;
+pub mod children;
+pub mod dir;
+pub mod exec;
+pub mod fd;
+pub mod lock;
+pub mod packet;
+pub mod pidfd;
+pub mod proc;
+pub mod reap;
+pub mod signal;
+pub mod spawn;
+pub mod terminal;
+pub mod tree;
+pub mod user;

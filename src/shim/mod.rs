@@ -1,1 +1,18 @@
-//! (map)
+//! The resident parent of the app, between Litestream and it.
+//!
+//! Litestream starts `litekeeper __shim FD` as its `-exec` command. The shim gets the app from the
+//! keeper over that descriptor, starts it, and stays: it reports how the app ended, kills the app's
+//! tree the moment Litestream dies, stops the app in order when the keeper dies, and always ends
+//! with 0 after a drain, because Litestream skips its final sync when its child fails.
+//!
+//! Architecture invariant: this room imports `core` and `os`. No tokio, no Litestream: what the shim
+//! has to say to a control socket it gets as bytes.
+
+mod app;
+mod drain;
+mod resident;
+mod wire;
+
+pub use app::{App, LISTEN_FDS, LISTEN_PID};
+pub use resident::main;
+pub use wire::{Target, ToKeeper, ToShim, Orders, receive, send};

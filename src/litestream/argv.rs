@@ -1,0 +1,43 @@
+//! Litestream's command lines.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use super::version::Version;
+
+/// `litestream version`.
+pub fn version() -> Vec<OsString> {
+    vec!["version".into()]
+}
+
+/// `litestream replicate` with the shim as its child.
+///
+/// Litestream splits `exec` like a shell (its `-exec` flag), so it holds nothing that needs quoting.
+pub fn replicate(config: &Path, exec: &str) -> Vec<OsString> {
+    with_config("replicate", config, [OsString::from("-exec"), exec.into()])
+}
+
+/// `litestream restore` to `output`, where "no backup" is no failure: then there is no output.
+pub fn restore(config: &Path, output: &Path, db: &Path) -> Vec<OsString> {
+    let further = ["-if-replica-exists".into(), "-o".into(), output.into(), db.into()];
+    with_config("restore", config, further)
+}
+
+/// What a replica holds, in the words that this version has for it; see [`super::position`].
+pub fn listing(version: Version, config: &Path, db: &Path) -> Vec<OsString> {
+    if version.plans() {
+        let further = ["-dry-run".into(), "-json".into(), "-o".into(), "/dev/null".into(), db.into()];
+        with_config("restore", config, further)
+    } else if version.is_ltx() {
+        with_config("ltx", config, [db.into()])
+    } else {
+        with_config("wal", config, [db.into()])
+    }
+}
+
+/// The generated configuration has every variable expanded already.
+fn with_config(command: &str, config: &Path, further: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut args = vec![command.into(), "-config".into(), config.into(), "-no-expand-env".into()];
+    args.extend(further);
+    args
+}

@@ -1,0 +1,162 @@
+//! Running Litestream for one answer.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe;
+
+use super::log;
+use crate::core::Ended;
+use crate::os::children::Children;
+use crate::os::spawn::Spawn;
+use crate::os::user::Identity;
+
+/// No answer is longer; a plan of a hundred thousand files is.
+const LONGEST_OUTPUT: u64 = 32 << 20;
+
+/// Where Litestream is, and who runs it.
+#[derive(Clone)]
+pub struct Runner {
+    /// The binary.
+    pub binary: PathBuf,
+    /// The user that it runs as, unless it is this process's own.
+    pub user: Option<Identity>,
+    /// Who reaps.
+    pub children: Children,
+}
+
+/// What a command said and how it ended.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// How it ended.
+    pub ended: Ended,
+    /// Its standard output.
+    pub stdout: String,
+    /// Its standard error, which is its log.
+    pub stderr: String,
+}
+
+impl Output {
+    /// Whether it ended with 0.
+    pub fn is_success(&self) -> bool {
+        self.ended == Ended::Code(0)
+    }
+
+    /// Why it failed, in Litestream's words.
+    pub fn reason(&self) -> String {
+        log::last_error(&self.stderr).or_else(|| log::last_error(&self.stdout)).unwrap_or_else(|| match self.ended {
+            Ended::Code(code) => format!("litestream ended with code {code} and said nothing"),
+            Ended::Signal(number) => format!("litestream was ended by signal {number}"),
+        })
+    }
+}
+
+/// Why there is no output.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It cannot be started.
+    #[error("`{}` cannot be started: {error}", binary.display())]
+    Start {
+        /// The binary.
+        binary: PathBuf,
+        /// The operating system's reason.
+        error: io::Error,
+    },
+    /// Somebody wants this to end.
+    #[error("interrupted")]
+    Aborted,
+    /// It was still running at its deadline, and was killed.
+    #[error("no answer within {} s", .0.as_secs())]
+    Timeout(Duration),
+}
+
+/// Variables of the service manager that are for the keeper alone.
+pub const KEEPERS_OWN: &[&str] = &["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"];
+
+/// How often [`Runner::run`] says that it is still waiting.
+const TICK: Duration = Duration::from_secs(1);
+
+impl Runner {
+    /// Runs a command to its end; `tick` is called about every second meanwhile with the child's
+    /// number and says whether there was progress: `limit` is time without any.
+    ///
+    /// # Errors
+    /// See [`Error`]; a command that fails is an [`Output`].
+    pub async fn run(
+        &self,
+        args: &[OsString],
+        limit: Duration,
+        mut tick: impl FnMut(i32) -> bool,
+    ) -> Result<Output, Error> {
+        if self.children.is_aborted() {
+            return Err(Error::Aborted);
+        }
+        let spawn = Spawn { own_group: true, dies_with_parent: true, user: self.user.as_ref(), without_env: KEEPERS_OWN, ..Spawn::default() };
+        let failed = |error| Error::Start { binary: self.binary.clone(), error };
+        let spawned = spawn.start(&self.binary, args).map_err(failed)?;
+        let _guard = Guard { children: &self.children, pid: spawned.pid };
+        let mut ended = self.children.watch_one_shot(spawned.pid);
+        let mut limit_at = Instant::now() + limit;
+        let finish = async {
+            loop {
+                match tokio::time::timeout(TICK, &mut ended).await {
+                    Ok(how) => return (how.unwrap_or(Ended::Signal(nix::libc::SIGKILL)), false),
+                    Err(_) if tick(spawned.pid) => limit_at = Instant::now() + limit,
+                    Err(_) if Instant::now() >= limit_at => {
+                        self.children.kill(spawned.pid);
+                        let how = (&mut ended).await.unwrap_or(Ended::Signal(nix::libc::SIGKILL));
+                        return (how, true);
+                    }
+                    Err(_) => {}
+                }
+            }
+        };
+        let (stdout, stderr, (how, late)) =
+            tokio::join!(read(spawned.stdout), read(spawned.stderr), finish);
+        if self.children.is_aborted() {
+            return Err(Error::Aborted);
+        }
+        if late {
+            return Err(Error::Timeout(limit));
+        }
+        Ok(Output { ended: how, stdout, stderr })
+    }
+
+    /// As [`Runner::run`] for what ends by itself soon.
+    ///
+    /// # Errors
+    /// As [`Runner::run`].
+    pub async fn ask(&self, args: &[OsString], limit: Duration) -> Result<Output, Error> {
+        self.run(args, limit, |_| false).await
+    }
+
+    /// The same binary's path, for messages.
+    pub fn binary(&self) -> &Path {
+        &self.binary
+    }
+}
+
+/// A child that is not waited for any more is not left running.
+struct Guard<'a> {
+    children: &'a Children,
+    pid: i32,
+}
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        self.children.kill(self.pid);
+    }
+}
+
+async fn read(fd: OwnedFd) -> String {
+    let mut bytes = Vec::new();
+    if let Ok(pipe) = pipe::Receiver::from_owned_fd(fd) {
+        // What was read before an error is still worth reading.
+        let _ = pipe.take(LONGEST_OUTPUT).read_to_end(&mut bytes).await;
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}

@@ -1,0 +1,140 @@
+//! Litestream's control socket: HTTP over a unix socket (`server.go` in its repository).
+//!
+//! Requests are HTTP/1.0, so an answer ends with the connection and is never chunked: the shim can
+//! send the same bytes without a client of its own.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+
+/// No answer that is waited for here is longer.
+const LONGEST_ANSWER: u64 = 1 << 20;
+
+/// Why a request was not answered with 200.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Litestream answered with an error of its own.
+    #[error("{message}")]
+    Refused {
+        /// 400, 404, 409 or 500.
+        status: u16,
+        /// Its words.
+        message: String,
+    },
+    /// Nobody listens, or the connection broke.
+    #[error("litestream's control socket: {0}")]
+    Io(#[from] io::Error),
+    /// It answered with what cannot be read.
+    #[error("litestream's control socket answered with something else than HTTP and JSON")]
+    Rubbish,
+    /// No answer in time.
+    #[error("litestream did not answer within {} s", .0.as_secs())]
+    Timeout(Duration),
+}
+
+/// What `POST /sync` answers; fields that are not there yet in 0.5.9 are optional.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+pub struct Synced {
+    /// The database's own position.
+    #[serde(default)]
+    pub txid: u64,
+    /// The replica's.
+    #[serde(default)]
+    pub replicated_txid: Option<u64>,
+}
+
+impl Synced {
+    /// Whether the replica has all that the database had.
+    pub fn is_replicated(&self) -> bool {
+        self.replicated_txid.is_none_or(|replicated| replicated >= self.txid)
+    }
+}
+
+/// The bytes that ask for a sync of `db` up to the replica, which Litestream gives up after
+/// `timeout` (whole seconds, at least one).
+pub fn sync_request(db: &Path, timeout: Duration) -> Vec<u8> {
+    let body = serde_json::json!({
+        "path": db.to_string_lossy(),
+        "wait": true,
+        "timeout": timeout.as_secs().max(1),
+    })
+    .to_string();
+    format!(
+        "POST /sync HTTP/1.0\r\nHost: litestream\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
+
+/// Has a database synced to its replica: what was committed before the call is on it after an `Ok`.
+///
+/// A client that hangs up does not cancel the work, so there is a word of the limit in the request
+/// and a slightly later one here.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn sync(socket: &Path, db: &Path, timeout: Duration) -> Result<Synced, Error> {
+    let limit = timeout + Duration::from_secs(1);
+    let exchange = exchange(socket, sync_request(db, timeout));
+    let (status, body) = tokio::time::timeout(limit, exchange).await.map_err(|_| Error::Timeout(limit))??;
+    if status == 200 {
+        return serde_json::from_slice(&body).map_err(|_| Error::Rubbish);
+    }
+    Err(Error::Refused { status, message: error_message(&body) })
+}
+
+async fn exchange(socket: &Path, request: Vec<u8>) -> Result<(u16, Vec<u8>), Error> {
+    let mut stream = UnixStream::connect(socket).await?;
+    stream.write_all(&request).await?;
+    let mut answer = Vec::new();
+    stream.take(LONGEST_ANSWER).read_to_end(&mut answer).await?;
+    parse(&answer)
+}
+
+fn parse(answer: &[u8]) -> Result<(u16, Vec<u8>), Error> {
+    let mut headers = [httparse::EMPTY_HEADER; 32];
+    let mut response = httparse::Response::new(&mut headers);
+    match (response.parse(answer), response.code) {
+        (Ok(httparse::Status::Complete(start)), Some(code)) => Ok((code, answer[start..].to_vec())),
+        _ => Err(Error::Rubbish),
+    }
+}
+
+fn error_message(body: &[u8]) -> String {
+    #[derive(Deserialize)]
+    struct Refusal {
+        error: String,
+    }
+    match serde_json::from_slice::<Refusal>(body) {
+        Ok(refusal) => refusal.error,
+        Err(_) => String::from_utf8_lossy(body).trim().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_read_whole_or_called_rubbish() {
+        let (status, body) = parse(b"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n{\"txid\":2}").unwrap();
+        assert_eq!((status, body.as_slice()), (200, &b"{\"txid\":2}"[..]));
+        for rubbish in [&b""[..], b"HTTP/1.0 200", b"nonsense\r\n\r\n"] {
+            assert!(matches!(parse(rubbish), Err(Error::Rubbish)), "{rubbish:?}");
+        }
+        assert_eq!(error_message(br#"{"error":"no position"}"#), "no position");
+        assert_eq!(error_message(b"oops\n"), "oops");
+    }
+
+    #[test]
+    fn a_replica_behind_is_not_replicated() {
+        let synced = |text: &str| serde_json::from_str::<Synced>(text).unwrap().is_replicated();
+        assert!(synced(r#"{"txid":3,"replicated_txid":3}"#));
+        assert!(!synced(r#"{"txid":3,"replicated_txid":2}"#));
+        assert!(synced(r#"{"txid":3}"#));
+    }
+}

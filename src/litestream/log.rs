@@ -1,0 +1,118 @@
+//! Litestream's log lines: JSON as the generated configuration asks for, plain text for fatal errors.
+
+use serde_json::Value;
+
+/// How bad a line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// For developers.
+    Debug,
+    /// Normal running.
+    Info,
+    /// Something to look at.
+    Warn,
+    /// Something failed.
+    Error,
+}
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Its level.
+    pub level: Level,
+    /// What it says, its fields included, without the time.
+    pub text: String,
+    /// Its error field, or what a plain `Error:` line says.
+    pub error: Option<String>,
+}
+
+impl Line {
+    /// Reads a line as Litestream writes it.
+    pub fn parse(line: &str) -> Self {
+        match serde_json::from_str::<Value>(line) {
+            Ok(Value::Object(fields)) => Self::from_fields(&fields),
+            Ok(_) | Err(_) => Self::from_text(line),
+        }
+    }
+
+    fn from_fields(fields: &serde_json::Map<String, Value>) -> Self {
+        let text_of = |value: &Value| match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let field = |name: &str| fields.get(name).map(text_of);
+        let level = match field("level").as_deref() {
+            Some("DEBUG" | "TRACE") => Level::Debug,
+            Some("WARN") => Level::Warn,
+            Some("ERROR") => Level::Error,
+            Some(_) | None => Level::Info,
+        };
+        let message = field("msg").unwrap_or_default();
+        // Litestream goes on from an old file here, and the newer rows leave the latest restore.
+        let level = if message == "detected database behind replica" { Level::Warn } else { level };
+        let mut text = message;
+        for (name, value) in fields.iter().filter(|(name, _)| !matches!(name.as_str(), "time" | "level" | "msg")) {
+            text.push_str(&format!(" {name}={}", text_of(value)));
+        }
+        Self { level, text, error: field("error") }
+    }
+
+    fn from_text(line: &str) -> Self {
+        let line = line.trim_end();
+        let fatal = line.strip_prefix("Error: ").or_else(|| line.split_once(" ERROR ").map(|(_, rest)| rest));
+        match fatal {
+            Some(error) => Self { level: Level::Error, text: error.to_owned(), error: Some(error.to_owned()) },
+            None => Self { level: Level::Info, text: line.to_owned(), error: None },
+        }
+    }
+
+    /// Whether this line, after the shim has ended, says that something did not reach a replica.
+    ///
+    /// 0.5.5 reports a finished transaction at each orderly close.
+    pub fn is_failed_final_sync(&self) -> bool {
+        self.level == Level::Error && !self.text.contains("transaction has already been committed or rolled back")
+    }
+}
+
+/// The last error among the lines of a command that failed, for a message of our own.
+pub fn last_error(output: &str) -> Option<String> {
+    let lines = output.lines().filter(|line| !line.trim().is_empty()).map(Line::parse);
+    lines.filter_map(|line| line.error).next_back()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_lines_keep_their_fields() {
+        let line = Line::parse(
+            r#"{"time":"2026-01-01T00:00:00Z","level":"ERROR","msg":"monitor error","db":"a.db","error":"no such bucket"}"#,
+        );
+        assert_eq!(line.level, Level::Error);
+        assert_eq!(line.text, "monitor error db=a.db error=no such bucket");
+        assert_eq!(line.error.as_deref(), Some("no such bucket"));
+    }
+
+    #[test]
+    fn plain_errors_of_both_series_are_errors() {
+        let new = Line::parse("Error: cannot open store");
+        let old = Line::parse("2026/11/21 04:25:23 ERROR failed to run error=\"x\"");
+        assert_eq!((new.level, new.error.as_deref()), (Level::Error, Some("cannot open store")));
+        assert_eq!((old.level, old.error.as_deref()), (Level::Error, Some("failed to run error=\"x\"")));
+        assert_eq!(Line::parse("usage: …").level, Level::Info);
+    }
+
+    #[test]
+    fn a_database_behind_its_replica_is_more_than_information() {
+        let line = Line::parse(r#"{"level":"INFO","msg":"detected database behind replica","db_txid":1}"#);
+        assert_eq!(line.level, Level::Warn);
+    }
+
+    #[test]
+    fn the_last_error_is_the_reason() {
+        let output = "{\"level\":\"INFO\",\"msg\":\"x\"}\nError: first\nError: second\n\n";
+        assert_eq!(last_error(output).as_deref(), Some("second"));
+        assert_eq!(last_error("nothing"), None);
+    }
+}

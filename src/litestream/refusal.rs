@@ -1,0 +1,106 @@
+//! What a replica's error means, and what to do about it.
+
+/// A kind of refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The key is unknown, its secret is wrong, or it may not do this.
+    Credentials,
+    /// There is no such bucket or container.
+    Bucket,
+    /// There are no credentials at all.
+    NoCredentials,
+    /// The host's name has no address.
+    Dns,
+    /// Nobody answers there.
+    Unreachable,
+    /// The list of certificates in `AWS_CA_BUNDLE` cannot be used.
+    CaBundle,
+    /// No room on this machine.
+    DiskFull,
+    /// A file or folder of this machine is closed to us.
+    Permission,
+    /// Anything else.
+    Other,
+}
+
+/// What each kind looks like in the words of the clients that Litestream uses.
+const WORDS: &[(Refusal, &[&str])] = &[
+    (Refusal::CaBundle, &["custom RootCAs", "AWS_CA_BUNDLE"]),
+    (Refusal::Bucket, &["NoSuchBucket", "ContainerNotFound", "bucket does not exist", "bucket not found"]),
+    (
+        Refusal::NoCredentials,
+        &["get credentials", "no EC2 IMDS role", "NoCredentialProviders", "could not find default credentials"],
+    ),
+    (
+        Refusal::Credentials,
+        &[
+            "InvalidAccessKeyId",
+            "SignatureDoesNotMatch",
+            "AccessDenied",
+            "Forbidden",
+            "StatusCode: 403",
+            "StatusCode: 401",
+            "AuthenticationFailed",
+            "AuthorizationFailure",
+            "unable to authenticate",
+            "Authorization Violation",
+        ],
+    ),
+    (Refusal::DiskFull, &["no space left on device", "disk quota exceeded"]),
+    (Refusal::Dns, &["no such host", "server misbehaving"]),
+    (
+        Refusal::Unreachable,
+        &["connection refused", "i/o timeout", "deadline exceeded", "no route to host", "unreachable", "connection reset"],
+    ),
+    (Refusal::Permission, &["permission denied", "read-only file system"]),
+];
+
+impl Refusal {
+    /// Reads an error of Litestream's.
+    pub fn of(error: &str) -> Self {
+        let kind = WORDS.iter().find(|(_, words)| words.iter().any(|word| error.contains(word)));
+        kind.map_or(Self::Other, |(kind, _)| *kind)
+    }
+
+    /// Whether waiting changes nothing: somebody has to mend a setting.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Credentials | Self::Bucket | Self::NoCredentials | Self::CaBundle)
+    }
+
+    /// The next step.
+    pub fn hint(self) -> &'static str {
+        match self {
+            Self::Credentials => {
+                "check the access key and its secret (LITESTREAM_ACCESS_KEY_ID, LITESTREAM_SECRET_ACCESS_KEY) and what they may do"
+            }
+            Self::Bucket => "create the bucket, or correct its name, its region or the endpoint",
+            Self::NoCredentials => "set LITESTREAM_ACCESS_KEY_ID and LITESTREAM_SECRET_ACCESS_KEY",
+            Self::Dns => "check the endpoint's name, and that this machine can resolve names",
+            Self::Unreachable => "check the endpoint, and that this machine can reach it",
+            Self::CaBundle => "unset AWS_CA_BUNDLE: litestream's S3 client cannot use it",
+            Self::DiskFull => "free some space where the database is",
+            Self::Permission => "check who may write there",
+            Self::Other => "check the replica's settings; `litestream restore` with the same settings tells more",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_real_clients_are_understood() {
+        for (words, kind) in [
+            ("operation error S3: ListObjectsV2, https response error StatusCode: 404, api error NoSuchBucket: gone", Refusal::Bucket),
+            ("operation error S3: PutObject, StatusCode: 403, api error SignatureDoesNotMatch", Refusal::Credentials),
+            ("dial tcp 127.0.0.1:1: connect: connection refused", Refusal::Unreachable),
+            ("lookup nowhere.invalid: no such host", Refusal::Dns),
+            ("unable to add custom RootCAs HTTPClient, has no WithTransportOptions", Refusal::CaBundle),
+            ("write /data/x: no space left on device", Refusal::DiskFull),
+            ("something new", Refusal::Other),
+        ] {
+            assert_eq!(Refusal::of(words), kind, "{words}");
+        }
+    }
+}

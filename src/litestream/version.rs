@@ -1,0 +1,79 @@
+//! Litestream's version, and what follows from it.
+
+use std::fmt;
+
+/// A release of Litestream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version {
+    /// 0 so far.
+    pub major: u16,
+    /// 3 for the WAL format, 5 for LTX.
+    pub minor: u16,
+    /// The patch level.
+    pub patch: u16,
+}
+
+impl Version {
+    /// A version by its three numbers.
+    pub const fn new(major: u16, minor: u16, patch: u16) -> Self {
+        Self { major, minor, patch }
+    }
+
+    /// Reads `litestream version`: `0.5.17`, `v0.3.13`, also with a suffix (`0.5.17-rc1`).
+    pub fn parse(text: &str) -> Option<Self> {
+        let core = text.trim().trim_start_matches('v').split(['-', '+', ' ']).next()?;
+        let mut numbers = core.split('.').map(|part| part.parse().ok());
+        let version = Self { major: numbers.next()??, minor: numbers.next()??, patch: numbers.next()?? };
+        numbers.next().is_none().then_some(version)
+    }
+
+    /// Whether replication of this release fails without a word (Litestream's issues 1083, 1175).
+    pub fn is_known_bad(self) -> bool {
+        (Self::new(0, 5, 6)..=Self::new(0, 5, 8)).contains(&self)
+    }
+
+    /// Whether its control socket confirms: `POST /sync` came with 0.5.9.
+    pub fn confirms(self) -> bool {
+        self >= Self::new(0, 5, 9)
+    }
+
+    /// Whether `restore -dry-run -json` tells what a replica holds: 0.5.12.
+    pub fn plans(self) -> bool {
+        self >= Self::new(0, 5, 12)
+    }
+
+    /// Whether it keeps LTX files; before 0.5 it kept generations of WAL segments.
+    pub fn is_ltx(self) -> bool {
+        self >= Self::new(0, 5, 0)
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read_as_litestream_prints_them() {
+        assert_eq!(Version::parse("v0.3.13\n"), Some(Version::new(0, 3, 13)));
+        assert_eq!(Version::parse("0.5.17"), Some(Version::new(0, 5, 17)));
+        assert_eq!(Version::parse("0.6.0-beta.1"), Some(Version::new(0, 6, 0)));
+        for rubbish in ["", "(development build)", "0.5", "1.2.3.4", "a.b.c"] {
+            assert_eq!(Version::parse(rubbish), None, "{rubbish}");
+        }
+    }
+
+    #[test]
+    fn what_each_release_can_do() {
+        let of = |patch| Version::new(0, 5, patch);
+        assert!(!of(5).is_known_bad() && of(6).is_known_bad() && of(8).is_known_bad() && !of(9).is_known_bad());
+        assert!(!of(8).confirms() && of(9).confirms() && Version::new(0, 6, 0).confirms());
+        assert!(!of(11).plans() && of(12).plans());
+        assert!(!Version::new(0, 3, 13).is_ltx() && of(0).is_ltx());
+    }
+}

@@ -1,0 +1,105 @@
+//! The children of a process that runs an event loop: one reaper, and a channel to whoever waits.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use nix::libc;
+use tokio::sync::oneshot;
+
+use super::reap::{self, Reaped};
+use super::{signal, tree};
+use crate::core::Ended;
+
+/// A handle on all children of this process; clones share one state.
+///
+/// Everything happens on one thread, so a child cannot end between its start and [`Children::watch`]
+/// without being noticed: it is reaped only in [`Children::reap`].
+#[derive(Clone, Default)]
+pub struct Children {
+    waiting: Rc<RefCell<HashMap<i32, oneshot::Sender<Ended>>>>,
+    one_shots: Rc<RefCell<Vec<i32>>>,
+    aborted: Rc<Cell<bool>>,
+    /// Those that this process had before it started any: a shell may `exec` with jobs.
+    foreign: Rc<Vec<i32>>,
+}
+
+impl Children {
+    /// Takes note of the children that this process has already.
+    pub fn new() -> Self {
+        Self { foreign: Rc::new(tree::children(std::process::id() as i32)), ..Self::default() }
+    }
+
+    /// How a child ends, when it does.
+    pub fn watch(&self, pid: i32) -> oneshot::Receiver<Ended> {
+        let (sender, receiver) = oneshot::channel();
+        self.waiting.borrow_mut().insert(pid, sender);
+        receiver
+    }
+
+    /// As [`Children::watch`], for a child that [`Children::abort`] ends.
+    pub fn watch_one_shot(&self, pid: i32) -> oneshot::Receiver<Ended> {
+        self.one_shots.borrow_mut().push(pid);
+        if self.is_aborted() {
+            signal::send(pid, libc::SIGKILL);
+        }
+        self.watch(pid)
+    }
+
+    /// Ends every one-shot child, and each that is started from now on.
+    pub fn abort(&self) {
+        self.aborted.set(true);
+        for pid in self.one_shots.borrow().iter() {
+            signal::send(*pid, libc::SIGKILL);
+        }
+    }
+
+    /// Whether [`Children::abort`] was called.
+    pub fn is_aborted(&self) -> bool {
+        self.aborted.get()
+    }
+
+    /// Ends a one-shot child that nobody needs any more, unless it has ended.
+    pub fn kill(&self, pid: i32) {
+        if self.waiting.borrow().contains_key(&pid) {
+            signal::send(pid, libc::SIGKILL);
+        }
+    }
+
+    /// Reaps whatever has ended, adopted orphans included; call it at each SIGCHLD.
+    pub fn reap(&self) {
+        while let reaped @ (Reaped::Ended(..) | Reaped::Stopped(..)) = reap::next() {
+            if let Reaped::Ended(pid, how) = reaped {
+                self.one_shots.borrow_mut().retain(|one_shot| *one_shot != pid);
+                if let Some(waiting) = self.waiting.borrow_mut().remove(&pid) {
+                    let _ = waiting.send(how);
+                }
+            }
+        }
+    }
+
+    /// Kills what was adopted: children that nobody here started, with all that descends from them.
+    /// Whether there was anything.
+    pub fn kill_adopted(&self) -> bool {
+        let adopted: Vec<i32> = tree::children(std::process::id() as i32)
+            .into_iter()
+            .filter(|pid| !self.waiting.borrow().contains_key(pid) && !self.foreign.contains(pid))
+            .collect();
+        for pid in &adopted {
+            tree::signal_descendants(*pid, libc::SIGKILL);
+            signal::send(*pid, libc::SIGKILL);
+        }
+        !adopted.is_empty()
+    }
+
+    /// Kills everything that descends from this process. Whether there was anything.
+    pub fn kill_all(&self) -> bool {
+        let own: Vec<i32> =
+            tree::children(std::process::id() as i32).into_iter().filter(|pid| !self.foreign.contains(pid)).collect();
+        for pid in &own {
+            tree::signal_descendants(*pid, libc::SIGKILL);
+            signal::send(*pid, libc::SIGKILL);
+        }
+        !own.is_empty()
+    }
+}

@@ -1,0 +1,101 @@
+//! Descriptors: which are inherited, and which are not.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+
+/// Marks every descriptor from `first` up as not inherited through `exec`.
+pub fn close_on_exec_from(first: RawFd) {
+    let open: Vec<RawFd> = match std::fs::read_dir("/proc/self/fd") {
+        Ok(entries) => {
+            entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+        }
+        Err(_) => (first..1024).collect(),
+    };
+    for fd in open.into_iter().filter(|fd| *fd >= first) {
+        // SAFETY: the number is only used for this call, which fails with EBADF on a closed one.
+        let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+        let _ = fcntl(fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC));
+    }
+}
+
+/// Lets a descriptor through the next `exec`.
+///
+/// # Errors
+/// What the operating system says.
+pub fn inherit(fd: RawFd) -> io::Result<()> {
+    // SAFETY: the number is only used for this call, which fails with EBADF on a closed one.
+    let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+    fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty()))?;
+    Ok(())
+}
+
+/// Takes over a descriptor that this process inherited under a number that it was told.
+///
+/// # Errors
+/// When the number is not an open descriptor.
+pub fn adopt(fd: RawFd) -> io::Result<OwnedFd> {
+    if fd < 3 {
+        return Err(io::Error::from_raw_os_error(nix::libc::EBADF));
+    }
+    // SAFETY: the number is only used for this call, which fails with EBADF on a closed one.
+    fcntl(unsafe { BorrowedFd::borrow_raw(fd) }, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+    // SAFETY: the call above says that it is open, and nothing else in this process owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// The same open file under a number of at least `least` and above the standard ones, not inherited.
+///
+/// # Errors
+/// What the operating system says.
+pub fn above(fd: OwnedFd, least: RawFd) -> io::Result<OwnedFd> {
+    let number = fcntl(&fd, FcntlArg::F_DUPFD_CLOEXEC(least.max(3)))?;
+    // SAFETY: the kernel has just made this descriptor for this process.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// The descriptors of socket activation (`sd_listen_fds(3)`): `count` of them, from 3 up.
+pub fn listen_fds(count: usize) -> Vec<OwnedFd> {
+    let numbers = 3..RawFd::try_from(3 + count).unwrap_or(3);
+    numbers.map_while(|fd| adopt(fd).ok()).collect()
+}
+
+/// Text that is too long for a packet, in memory that goes with its descriptor.
+///
+/// # Errors
+/// What the operating system says.
+pub fn memory(bytes: &[u8]) -> io::Result<OwnedFd> {
+    let fd = nix::sys::memfd::memfd_create(c"litekeeper", nix::sys::memfd::MFdFlags::MFD_CLOEXEC)?;
+    let mut file = File::from(fd);
+    file.write_all(bytes)?;
+    file.rewind()?;
+    Ok(file.into())
+}
+
+/// What [`memory`] was given.
+///
+/// # Errors
+/// What the operating system says.
+pub fn read_memory(fd: OwnedFd) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::from(fd).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// This program, as a descriptor that can be executed after the file on disk was replaced, and by a
+/// user who may not see the folder that it is in.
+///
+/// # Errors
+/// What the operating system says; without `/proc` there is none.
+pub fn own_program() -> io::Result<OwnedFd> {
+    use nix::fcntl::OFlag;
+    let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
+    Ok(nix::fcntl::open("/proc/self/exe", flags, nix::sys::stat::Mode::empty())?)
+}
+
+/// The raw number, for a child's argv.
+pub fn number(fd: &OwnedFd) -> RawFd {
+    fd.as_raw_fd()
+}

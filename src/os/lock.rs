@@ -1,0 +1,78 @@
+//! A lock file that says who holds it (`flock(2)`).
+
+use std::fs::{File, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::path::Path;
+
+/// A lock that lives as long as any process that inherited its descriptor.
+#[derive(Debug)]
+pub struct Lock(File);
+
+/// Why there is no lock.
+#[derive(Debug)]
+pub enum Refused {
+    /// Somebody has it, and left this text in the file.
+    Held(String),
+    /// The file cannot be made or locked.
+    Io(io::Error),
+}
+
+impl Lock {
+    /// Takes the lock and leaves `text` in the file.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    pub fn acquire(path: &Path, text: &str) -> Result<Self, Refused> {
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(Refused::Io)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut held = String::new();
+                // Rubbish in the file still means that it is held.
+                let _ = file.take(4096).read_to_string(&mut held);
+                return Err(Refused::Held(held));
+            }
+            Err(TryLockError::Error(error)) => return Err(Refused::Io(error)),
+        }
+        let write = |file: &mut File| {
+            file.set_len(0)?;
+            file.rewind()?;
+            file.write_all(text.as_bytes())
+        };
+        write(&mut file).map_err(Refused::Io)?;
+        Ok(Self(file))
+    }
+
+    /// The descriptor that holds it, for a child to inherit.
+    pub fn file(&self) -> &File {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_taker_learns_of_the_first_and_a_stale_file_is_no_obstacle() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(".app.db-litekeeper.lock");
+        let lock = Lock::acquire(&path, "pid 1").unwrap();
+        assert!(matches!(Lock::acquire(&path, "pid 2"), Err(Refused::Held(text)) if text == "pid 1"));
+        drop(lock);
+        assert!(Lock::acquire(&path, "pid 2").is_ok());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "pid 2");
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_an_error() {
+        let missing = Path::new("/nonexistent/lock");
+        assert!(matches!(Lock::acquire(missing, ""), Err(Refused::Io(_))));
+    }
+}

@@ -1,0 +1,86 @@
+//! Starting a child of this process that somebody else reaps ([`super::reap`]).
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use nix::sys::signal::Signal;
+
+use super::user::Identity;
+use super::{fd, signal};
+
+/// How a child is started.
+#[derive(Default)]
+pub struct Spawn<'a> {
+    /// It leads a process group of its own, so that a terminal's Ctrl-C does not reach it.
+    pub own_group: bool,
+    /// It dies with this process (`PR_SET_PDEATHSIG`): for what has nothing to save.
+    pub dies_with_parent: bool,
+    /// Descriptors that it gets under their own numbers.
+    pub inherit: Vec<RawFd>,
+    /// Who it runs as.
+    pub user: Option<&'a Identity>,
+    /// Variables that it does not get.
+    pub without_env: &'a [&'a str],
+}
+
+/// A child that runs, and the ends of its pipes.
+pub struct Spawned {
+    /// Its number, until it is reaped.
+    pub pid: i32,
+    /// What it writes to its standard output.
+    pub stdout: OwnedFd,
+    /// What it writes to its standard error.
+    pub stderr: OwnedFd,
+}
+
+impl Spawn<'_> {
+    /// Starts a program with `/dev/null` as its input and a pipe for each output.
+    ///
+    /// Call this from the process's first thread: `PR_SET_PDEATHSIG` belongs to the thread that
+    /// forked (`prctl(2)`).
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn start(&self, program: &Path, args: &[OsString]) -> io::Result<Spawned> {
+        let mut command = Command::new(program);
+        command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        for name in self.without_env {
+            command.env_remove(name);
+        }
+        let (own_group, dies) = (self.own_group, self.dies_with_parent);
+        let (inherit, user) = (self.inherit.clone(), self.user.cloned());
+        let parent = nix::unistd::getpid();
+        let prepare = move || {
+            if own_group {
+                nix::unistd::setpgid(nix::unistd::Pid::from_raw(0), nix::unistd::Pid::from_raw(0))?;
+            }
+            if let Some(user) = &user {
+                user.become_it()?;
+            }
+            if dies {
+                nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
+                if nix::unistd::getppid() != parent {
+                    return Err(io::Error::from_raw_os_error(nix::libc::ESRCH));
+                }
+            }
+            for number in &inherit {
+                fd::inherit(*number)?;
+            }
+            signal::reset_for_exec();
+            Ok(())
+        };
+        // SAFETY: this process has one thread, so nothing can hold a lock at the fork; what runs
+        // between fork and exec is system calls on values made before.
+        unsafe { command.pre_exec(prepare) };
+        let mut child = command.spawn()?;
+        let missing = || io::Error::other("a pipe is missing");
+        let stdout = child.stdout.take().ok_or_else(missing)?.into();
+        let stderr = child.stderr.take().ok_or_else(missing)?.into();
+        Ok(Spawned { pid: child.id() as i32, stdout, stderr })
+    }
+}
+

@@ -1,0 +1,99 @@
+//! Users by name or number, and becoming one.
+
+use std::ffi::CString;
+use std::io;
+
+use nix::unistd::{Gid, Group, Uid, User};
+
+/// The user that Litestream and the app run as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// User number.
+    pub uid: u32,
+    /// Group number.
+    pub gid: u32,
+    /// For the supplementary groups; a bare number has none.
+    name: Option<CString>,
+    /// The home folder, where there is one.
+    pub home: Option<std::path::PathBuf>,
+}
+
+impl Identity {
+    /// Finds `USER[:GROUP]`, each a name or a number.
+    ///
+    /// # Errors
+    /// A fragment that names what was not found.
+    pub fn find(text: &str) -> Result<Self, String> {
+        let (user, group) = match text.split_once(':') {
+            Some((user, group)) => (user, Some(group)),
+            None => (text, None),
+        };
+        let number = user.parse::<u32>().ok();
+        let known = match number {
+            Some(uid) => User::from_uid(Uid::from_raw(uid)),
+            None => User::from_name(user),
+        }
+        .map_err(|error| format!("user `{user}`: {}", io::Error::from(error)))?;
+        let uid = match (&known, number) {
+            (Some(known), _) => known.uid.as_raw(),
+            (None, Some(uid)) => uid,
+            (None, None) => return Err(format!("there is no user `{user}`")),
+        };
+        let gid = match group {
+            Some(group) => group_number(group)?,
+            None => known.as_ref().map(|known| known.gid.as_raw()).ok_or_else(|| {
+                format!("user {uid} is not in the user database, so its group must be given: `{uid}:GROUP`")
+            })?,
+        };
+        let name = known.as_ref().and_then(|known| CString::new(known.name.as_bytes()).ok());
+        Ok(Self { uid, gid, name, home: known.map(|known| known.dir) })
+    }
+
+    /// Whether this process is that user already.
+    pub fn is_current(&self) -> bool {
+        Uid::effective().as_raw() == self.uid && Gid::effective().as_raw() == self.gid
+    }
+
+    /// Becomes the user for good, supplementary groups included.
+    ///
+    /// # Errors
+    /// `EPERM` unless this process is root.
+    pub fn become_it(&self) -> io::Result<()> {
+        let gid = Gid::from_raw(self.gid);
+        match &self.name {
+            Some(name) => nix::unistd::initgroups(name, gid)?,
+            None => nix::unistd::setgroups(&[gid])?,
+        }
+        nix::unistd::setgid(gid)?;
+        nix::unistd::setuid(Uid::from_raw(self.uid))?;
+        Ok(())
+    }
+}
+
+fn group_number(text: &str) -> Result<u32, String> {
+    if let Ok(gid) = text.parse() {
+        return Ok(gid);
+    }
+    match Group::from_name(text) {
+        Ok(Some(group)) => Ok(group.gid.as_raw()),
+        Ok(None) => Err(format!("there is no group `{text}`")),
+        Err(error) => Err(format!("group `{text}`: {}", io::Error::from(error))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_are_found_by_name_and_number() {
+        let root = Identity::find("root").unwrap();
+        assert_eq!((root.uid, root.gid), (0, 0));
+        assert_eq!(Identity::find("0").unwrap(), root);
+        let odd = Identity::find("4242:4343").unwrap();
+        assert_eq!((odd.uid, odd.gid), (4242, 4343));
+        assert!(Identity::find("4242").unwrap_err().contains("GROUP"));
+        assert!(Identity::find("no-such-user").unwrap_err().contains("no-such-user"));
+        assert!(Identity::find("root:no-such-group").unwrap_err().contains("no-such-group"));
+    }
+}

@@ -1,0 +1,62 @@
+//! The drain of a shim whose keeper is dead: the requests that it was given, all at once.
+
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+/// Sends each request over a connection of its own and waits until all are answered, the time is
+/// over, or `litestream` (a pidfd) says that nobody will answer.
+pub(super) fn drain(socket: &[u8], requests: &[Vec<u8>], time: Duration, litestream: Option<&OwnedFd>) {
+    let deadline = Instant::now() + time;
+    let path = PathBuf::from(std::ffi::OsString::from_vec(socket.to_vec()));
+    let mut open: Vec<UnixStream> = requests.iter().filter_map(|request| ask(&path, request).ok()).collect();
+    while !open.is_empty() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let mut waiting: Vec<PollFd<'_>> =
+            open.iter().map(AsFd::as_fd).chain(litestream.map(AsFd::as_fd)).map(readable).collect();
+        let millis = PollTimeout::try_from(left.as_millis()).unwrap_or(PollTimeout::MAX);
+        match poll(&mut waiting, millis) {
+            Ok(0) => return,
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(_) => return,
+        }
+        if litestream.is_some() && waiting.last().is_some_and(is_readable) {
+            return;
+        }
+        open.retain_mut(|stream| !is_answered(stream));
+    }
+}
+
+fn ask(path: &std::path::Path, request: &[u8]) -> std::io::Result<UnixStream> {
+    let mut stream = UnixStream::connect(path)?;
+    stream.write_all(request)?;
+    stream.set_nonblocking(true)?;
+    Ok(stream)
+}
+
+/// Litestream ends the connection after its answer, whatever the answer is: there is nobody left to
+/// tell, and its own final sync comes next.
+fn is_answered(stream: &mut UnixStream) -> bool {
+    let mut bytes = [0; 1024];
+    loop {
+        match stream.read(&mut bytes) {
+            Ok(0) => return true,
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return error.kind() != ErrorKind::WouldBlock,
+        }
+    }
+}
+
+pub(super) fn readable(fd: std::os::fd::BorrowedFd<'_>) -> PollFd<'_> {
+    PollFd::new(fd, PollFlags::POLLIN)
+}
+
+pub(super) fn is_readable(fd: &PollFd<'_>) -> bool {
+    fd.revents().is_some_and(|events| !events.is_empty())
+}

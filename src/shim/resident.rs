@@ -1,0 +1,320 @@
+//! The shim's life: one thread, one `poll(2)`.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use nix::libc;
+use nix::poll::{PollTimeout, poll};
+
+use super::drain::{drain, is_readable, readable};
+use super::wire::{Orders, Target, ToKeeper, ToShim, receive, send, value};
+use super::{App, LISTEN_FDS, LISTEN_PID};
+use crate::core::Ended;
+use crate::os::child::Child;
+use crate::os::exec::Command;
+use crate::os::reap::{self, Reaped};
+use crate::os::signal::{self, SignalFd};
+use crate::os::{fd, pidfd, tree};
+
+/// How often a tree that is being killed is looked at again for what was born meanwhile, and the
+/// parent on a kernel without pidfds.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// Runs the shim on the descriptor that its command line names; the exit code is for the process.
+pub fn main(link: Option<&str>) -> u8 {
+    let adopted = link.and_then(|number| number.parse().ok()).map(fd::adopt);
+    let Some(Ok(link)) = adopted else {
+        eprintln!("error: this command is litekeeper's own, and is started by it");
+        return crate::core::ExitCode::USAGE.get();
+    };
+    match Resident::new(link).and_then(|mut resident| resident.live()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: the shim cannot go on: {error}");
+            crate::core::ExitCode::LITESTREAM.get()
+        }
+    }
+}
+
+/// The app's process tree, as the shim sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tree {
+    Gone,
+    /// The leader lives.
+    Led(i32),
+    /// The leader ended, what it started lives.
+    Left,
+}
+
+/// Why the shim is on its way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Alone {
+    No,
+    /// The keeper is dead: stop the app in order, drain, end with 0.
+    WithoutKeeper,
+    /// Litestream is dead: end the app, then this process.
+    WithoutLitestream,
+}
+
+struct Resident {
+    /// Gone once the keeper is.
+    link: Option<OwnedFd>,
+    orders: Orders,
+    litestream: Option<OwnedFd>,
+    signals: SignalFd,
+    tree: Tree,
+    /// The leader was stopped by a terminal, so it needs SIGCONT to hear of anything.
+    stopped: bool,
+    killing: bool,
+    kill_at: Option<Instant>,
+    alone: Alone,
+}
+
+impl Resident {
+    fn new(link: OwnedFd) -> io::Result<Self> {
+        let signals = SignalFd::block_all()?;
+        nix::sys::prctl::set_child_subreaper(true)?;
+        let _ = nix::sys::prctl::set_name(c"litekeeper-shim");
+        let orders = match receive::<ToShim>(&link, true)? {
+            Some((ToShim::Setup, mut fds)) if !fds.is_empty() => value::<Orders>(fds.swap_remove(0))?,
+            Some(_) => return Err(io::Error::other("the keeper did not begin with its orders")),
+            None => return Err(io::Error::other("the keeper is gone")),
+        };
+        let litestream = pidfd::open(orders.litestream);
+        Ok(Self {
+            link: Some(link),
+            orders,
+            litestream,
+            signals,
+            tree: Tree::Gone,
+            stopped: false,
+            killing: false,
+            kill_at: None,
+            alone: Alone::No,
+        })
+    }
+
+    fn live(&mut self) -> io::Result<u8> {
+        self.tell(&ToKeeper::Ready);
+        loop {
+            if self.alone != Alone::WithoutLitestream && self.litestream_is_gone() {
+                self.lose_litestream();
+            }
+            if self.tree == Tree::Gone {
+                match self.alone {
+                    Alone::No => {}
+                    Alone::WithoutLitestream => return Ok(crate::core::ExitCode::LITESTREAM.get()),
+                    Alone::WithoutKeeper => {
+                        let Orders { socket, requests, drain: time, .. } = &self.orders;
+                        drain(socket, requests, *time, self.litestream.as_ref());
+                        return Ok(0);
+                    }
+                }
+            }
+            let (keeper, children) = self.wait()?;
+            if children {
+                self.take_signals();
+            }
+            if keeper && self.take_messages()? {
+                return Ok(0);
+            }
+            if self.kill_at.is_some_and(|at| at <= Instant::now()) {
+                self.kill_at = None;
+                self.killing = true;
+            }
+            if self.killing && self.tree != Tree::Gone {
+                tree::signal_descendants(std::process::id() as i32, libc::SIGKILL);
+                self.reap();
+            }
+        }
+    }
+
+    /// Waits for anything; what is readable of the keeper's end and the signals.
+    fn wait(&self) -> io::Result<(bool, bool)> {
+        let mut waiting = vec![readable(self.signals.as_fd())];
+        let keeper = self.link.as_ref().map(|link| {
+            waiting.push(readable(link.as_fd()));
+            waiting.len() - 1
+        });
+        let watches_litestream = self.alone != Alone::WithoutLitestream;
+        if watches_litestream && let Some(litestream) = &self.litestream {
+            waiting.push(readable(litestream.as_fd()));
+        }
+        let looks = (self.killing && self.tree != Tree::Gone) || (watches_litestream && self.litestream.is_none());
+        let until_kill = self.kill_at.map(|at| at.saturating_duration_since(Instant::now()));
+        let timeout = match looks.then_some(LOOK_AGAIN).into_iter().chain(until_kill).min() {
+            Some(time) => PollTimeout::from(signal::poll_millis(time)),
+            None => PollTimeout::NONE,
+        };
+        match poll(&mut waiting, timeout) {
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok((keeper.is_some_and(|at| is_readable(&waiting[at])), is_readable(&waiting[0])))
+    }
+
+    /// A process keeps its parent until that one dies, and a pidfd of a dead process is readable.
+    fn litestream_is_gone(&self) -> bool {
+        nix::unistd::getppid().as_raw() != self.orders.litestream
+            || self.litestream.as_ref().is_some_and(|litestream| {
+                let mut waiting = [readable(litestream.as_fd())];
+                poll(&mut waiting, PollTimeout::ZERO).is_ok() && is_readable(&waiting[0])
+            })
+    }
+
+    fn lose_litestream(&mut self) {
+        self.alone = Alone::WithoutLitestream;
+        if self.orders.orphan_grace.is_zero() {
+            // Before the keeper is told: what counts now is milliseconds.
+            tree::signal_descendants(std::process::id() as i32, libc::SIGKILL);
+            self.killing = true;
+        } else {
+            self.signal(Target::Leader, self.orders.stop_signal);
+            self.kill_at = Some(Instant::now() + self.orders.orphan_grace);
+        }
+        self.tell(&ToKeeper::LitestreamGone);
+        self.reap();
+    }
+
+    fn lose_keeper(&mut self) {
+        self.link = None;
+        if self.alone == Alone::No {
+            self.alone = Alone::WithoutKeeper;
+            let target = if matches!(self.tree, Tree::Led(_)) { Target::Leader } else { Target::Tree };
+            self.signal(target, self.orders.stop_signal);
+            self.kill_at = Some(Instant::now() + self.orders.grace);
+        }
+    }
+
+    fn take_signals(&mut self) {
+        while let Some(number) = self.signals.take() {
+            match number {
+                libc::SIGCHLD => self.reap(),
+                // Litestream passes these on and waits: somebody told it to stop.
+                libc::SIGTERM | libc::SIGINT => self.tell(&ToKeeper::Asked(number)),
+                // Nobody else has business with the shim.
+                _ => {}
+            }
+        }
+    }
+
+    /// Takes what the keeper says; whether that was the last.
+    fn take_messages(&mut self) -> io::Result<bool> {
+        while let Some(link) = &self.link {
+            match receive::<ToShim>(link, false) {
+                Ok(Some((ToShim::Start, fds))) => self.start(fds),
+                Ok(Some((ToShim::Signal(target, number), _))) => self.signal(target, number),
+                Ok(Some((ToShim::KillTree, _))) => self.killing = self.tree != Tree::Gone,
+                Ok(Some((ToShim::Release, _))) => return Ok(true),
+                Ok(Some((ToShim::Setup, _))) => {}
+                Ok(None) => self.lose_keeper(),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(error),
+                Err(_) => self.lose_keeper(),
+            }
+        }
+        Ok(false)
+    }
+
+    fn start(&mut self, mut fds: Vec<OwnedFd>) {
+        if self.alone != Alone::No || self.tree != Tree::Gone || fds.len() < 4 {
+            return;
+        }
+        (self.stopped, self.killing, self.kill_at) = (false, false, None);
+        let memory = fds.remove(0);
+        let started = value::<App>(memory).and_then(|app| child_of(app, fds).start());
+        match started {
+            Ok(pid) => {
+                self.tree = Tree::Led(pid);
+                self.tell(&ToKeeper::Started(pid));
+            }
+            Err(error) => {
+                self.reap();
+                self.tell(&ToKeeper::NotStarted(error.raw_os_error().unwrap_or(libc::EIO)));
+            }
+        }
+    }
+
+    fn signal(&mut self, target: Target, number: i32) {
+        let leader = match self.tree {
+            Tree::Led(pid) => Some(pid),
+            Tree::Left | Tree::Gone => None,
+        };
+        match (target, leader) {
+            (Target::Leader, Some(pid)) => signal::send(pid, number),
+            (Target::Group, Some(pid)) => signal::send_to_group(pid, number),
+            (Target::Tree, _) => tree::signal_descendants(std::process::id() as i32, number),
+            (Target::Leader | Target::Group, None) => {}
+        }
+        if let Some(pid) = leader.filter(|_| self.stopped) {
+            if number == libc::SIGCONT {
+                self.stopped = false;
+            } else if number == self.orders.stop_signal {
+                signal::send_to_group(pid, libc::SIGCONT);
+                self.stopped = false;
+            }
+        }
+    }
+
+    fn reap(&mut self) {
+        let mut ended = None;
+        let left = loop {
+            match reap::next() {
+                Reaped::Ended(pid, how) => {
+                    if self.tree == Tree::Led(pid) {
+                        ended = Some(how);
+                    }
+                }
+                Reaped::Stopped(pid, number) => {
+                    if self.tree == Tree::Led(pid) && !self.stopped {
+                        self.stopped = true;
+                        self.tell(&ToKeeper::Stopped(number));
+                    }
+                }
+                Reaped::Quiet => break true,
+                Reaped::Childless => break false,
+            }
+        };
+        match (ended, self.tree) {
+            (Some(how), _) => {
+                self.tree = if left { Tree::Left } else { Tree::Gone };
+                self.tell(&match how {
+                    Ended::Code(code) => ToKeeper::Exited { code, left },
+                    Ended::Signal(number) => ToKeeper::Signaled { number, left },
+                });
+            }
+            (None, Tree::Left) if !left => {
+                self.tree = Tree::Gone;
+                self.tell(&ToKeeper::TreeGone);
+            }
+            (None, Tree::Gone | Tree::Led(_) | Tree::Left) => {}
+        }
+        if self.tree == Tree::Gone {
+            self.killing = false;
+        }
+    }
+
+    fn tell(&mut self, message: &ToKeeper) {
+        if let Some(link) = &self.link {
+            // A keeper that is gone shows as the end of its messages.
+            let _ = send::<_, ()>(link, message, None, &[]);
+        }
+    }
+}
+
+fn child_of(app: App, fds: Vec<OwnedFd>) -> Child {
+    let sockets = fds.len() - 3;
+    let mut env = app.env;
+    env.retain(|(name, _)| name != LISTEN_PID.as_bytes() && name != LISTEN_FDS.as_bytes());
+    if sockets > 0 {
+        env.push((LISTEN_FDS.into(), sockets.to_string().into()));
+    }
+    Child {
+        command: Command::from_bytes(app.argv, env),
+        cwd: app.cwd,
+        foreground: app.foreground,
+        fds,
+        own_number_in: (sockets > 0).then(|| LISTEN_PID.into()),
+    }
+}

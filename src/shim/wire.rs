@@ -1,0 +1,162 @@
+//! What keeper and shim say to each other: one packet a message, what is long in memory beside it.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::os::{fd, packet};
+
+/// Whom a signal is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Target {
+    /// The process that the command became.
+    Leader,
+    /// Its process group: what a terminal's foreground is.
+    Group,
+    /// Everything that descends from it.
+    Tree,
+}
+
+/// From the keeper. `Setup` is always the first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToShim {
+    /// [`Orders`], in the memory that comes with it.
+    Setup,
+    /// An [`super::App`] in the memory that comes with it, then its standard descriptors, then
+    /// those of socket activation.
+    Start,
+    /// A signal.
+    Signal(Target, i32),
+    /// SIGKILL to everything that descends from the app, until nothing is left.
+    KillTree,
+    /// All is drained: end with 0.
+    Release,
+}
+
+/// From the shim.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToKeeper {
+    /// Litestream runs and has started the shim.
+    Ready,
+    /// The app runs under this number.
+    Started(i32),
+    /// It could not be executed: `errno`.
+    NotStarted(i32),
+    /// Its leader returned a code.
+    Exited {
+        /// The code.
+        code: u8,
+        /// It left processes behind; [`ToKeeper::TreeGone`] follows.
+        left: bool,
+    },
+    /// A signal ended its leader.
+    Signaled {
+        /// The signal.
+        number: i32,
+        /// It left processes behind; [`ToKeeper::TreeGone`] follows.
+        left: bool,
+    },
+    /// Nothing of the tree is left.
+    TreeGone,
+    /// A terminal stopped the leader with this signal.
+    Stopped(i32),
+    /// Litestream passed on this signal: somebody told it to stop.
+    Asked(i32),
+    /// Litestream is dead, and the app's tree is being killed.
+    LitestreamGone,
+}
+
+/// What the shim does when it is left alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Orders {
+    /// Litestream's process number; another parent means that it is dead already.
+    pub litestream: i32,
+    /// How long the app may live on after Litestream.
+    pub orphan_grace: Duration,
+    /// The signal that asks the app to stop.
+    pub stop_signal: i32,
+    /// How long the app may take to stop when the keeper is dead.
+    pub grace: Duration,
+    /// How long the drain may take then.
+    pub drain: Duration,
+    /// The socket to drain over.
+    pub socket: Vec<u8>,
+    /// What to send there, a connection each; an answer of `200` is a confirmation.
+    pub requests: Vec<Vec<u8>>,
+}
+
+/// Sends a message, with a value in memory beside it if there is one, and further descriptors.
+///
+/// # Errors
+/// `EPIPE` when the other side is gone; else what the operating system says.
+pub fn send<M: Serialize, V: Serialize>(
+    socket: &OwnedFd,
+    message: &M,
+    value: Option<&V>,
+    further: &[&OwnedFd],
+) -> io::Result<()> {
+    let bytes = postcard::to_stdvec(message).map_err(io::Error::other)?;
+    let memory = match value {
+        Some(value) => Some(fd::memory(&postcard::to_stdvec(value).map_err(io::Error::other)?)?),
+        None => None,
+    };
+    let fds: Vec<_> = memory.iter().chain(further.iter().copied()).map(AsRawFd::as_raw_fd).collect();
+    packet::send(socket.as_fd(), &bytes, &fds)
+}
+
+/// Receives a message and its descriptors; `None` when the other side is gone.
+///
+/// # Errors
+/// `WouldBlock` when nothing is there and `wait` is false, `InvalidData` for what is no message.
+pub fn receive<M: DeserializeOwned>(socket: &OwnedFd, wait: bool) -> io::Result<Option<(M, Vec<OwnedFd>)>> {
+    let Some((bytes, fds)) = packet::receive(socket.as_fd(), wait)? else { return Ok(None) };
+    Ok(Some((decode(&bytes)?, fds)))
+}
+
+/// The value in the memory that came with a message.
+pub(super) fn value<V: DeserializeOwned>(memory: OwnedFd) -> io::Result<V> {
+    decode(&fd::read_memory(memory)?)
+}
+
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> io::Result<T> {
+    postcard::from_bytes(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_arrives_with_a_value_of_megabytes_and_its_descriptors() {
+        let (keeper, shim) = packet::pair().unwrap();
+        let orders = Orders {
+            litestream: 7,
+            orphan_grace: Duration::ZERO,
+            stop_signal: 15,
+            grace: Duration::from_secs(1),
+            drain: Duration::from_secs(1),
+            socket: b"/run/x".to_vec(),
+            requests: vec![vec![0xff; 2 << 20]],
+        };
+        let extra = fd::memory(b"extra").unwrap();
+        send(&keeper, &ToShim::Setup, Some(&orders), &[&extra]).unwrap();
+        let (message, mut fds) = receive::<ToShim>(&shim, true).unwrap().unwrap();
+        assert_eq!(message, ToShim::Setup);
+        assert_eq!(fd::read_memory(fds.pop().unwrap()).unwrap(), b"extra");
+        assert_eq!(value::<Orders>(fds.pop().unwrap()).unwrap(), orders);
+    }
+
+    #[test]
+    fn rubbish_and_the_end_are_told_apart() {
+        let (keeper, shim) = packet::pair().unwrap();
+        packet::send(keeper.as_fd(), &[0xff; 9], &[]).unwrap();
+        let error = receive::<ToShim>(&shim, true).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        assert_eq!(receive::<ToShim>(&shim, false).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        drop(keeper);
+        assert!(receive::<ToShim>(&shim, true).unwrap().is_none());
+    }
+}
