@@ -7,6 +7,7 @@ pub mod argv;
 pub mod binary;
 pub mod command;
 pub mod control;
+pub mod database;
 pub mod log;
 pub mod position;
 pub mod refusal;

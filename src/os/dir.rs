@@ -30,3 +30,16 @@ pub fn private(path: &Path) -> io::Result<()> {
 pub fn give_to(path: &Path, user: &Identity) -> io::Result<()> {
     std::os::unix::fs::chown(path, Some(user.uid), Some(user.gid))
 }
+
+/// Makes the folder that private ones are made in: private itself, or open for looking only when
+/// another user has to get through it.
+///
+/// # Errors
+/// As [`private`].
+pub fn shared(path: &Path, passable: bool) -> io::Result<()> {
+    private(path)?;
+    if passable {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o711))?;
+    }
+    Ok(())
+}

@@ -84,3 +84,12 @@ impl Spawn<'_> {
     }
 }
 
+
+/// Makes this process inherit the orphans among its descendants (`PR_SET_CHILD_SUBREAPER` in
+/// `prctl(2)`), as PID 1 does by nature.
+///
+/// # Errors
+/// What the operating system says.
+pub fn adopt_orphans() -> io::Result<()> {
+    Ok(nix::sys::prctl::set_child_subreaper(true)?)
+}

@@ -61,6 +61,8 @@ struct Resident {
     /// Gone once the keeper is.
     link: Option<OwnedFd>,
     orders: Orders,
+    /// Litestream's process number, and the watch on it where the kernel has one.
+    parent: i32,
     litestream: Option<OwnedFd>,
     signals: SignalFd,
     tree: Tree,
@@ -81,8 +83,11 @@ impl Resident {
             Some(_) => return Err(io::Error::other("the keeper did not begin with its orders")),
             None => return Err(io::Error::other("the keeper is gone")),
         };
-        let litestream = pidfd::open(orders.litestream);
+        // Not the number that the keeper started: that may be a wrapper around Litestream.
+        let parent = nix::unistd::getppid().as_raw();
+        let litestream = pidfd::open(parent);
         Ok(Self {
+            parent,
             link: Some(link),
             orders,
             litestream,
@@ -156,7 +161,9 @@ impl Resident {
 
     /// A process keeps its parent until that one dies, and a pidfd of a dead process is readable.
     fn litestream_is_gone(&self) -> bool {
-        nix::unistd::getppid().as_raw() != self.orders.litestream
+        let parent = nix::unistd::getppid().as_raw();
+        parent != self.parent
+            || parent == self.orders.keeper
             || self.litestream.as_ref().is_some_and(|litestream| {
                 let mut waiting = [readable(litestream.as_fd())];
                 poll(&mut waiting, PollTimeout::ZERO).is_ok() && is_readable(&waiting[0])

@@ -1,7 +1,7 @@
 //! What keeper and shim say to each other: one packet a message, what is long in memory beside it.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -72,8 +72,8 @@ pub enum ToKeeper {
 /// What the shim does when it is left alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Orders {
-    /// Litestream's process number; another parent means that it is dead already.
-    pub litestream: i32,
+    /// The keeper's process number: as the shim's parent it means that Litestream is dead already.
+    pub keeper: i32,
     /// How long the app may live on after Litestream.
     pub orphan_grace: Duration,
     /// The signal that asks the app to stop.
@@ -96,14 +96,14 @@ pub fn send<M: Serialize, V: Serialize>(
     socket: &OwnedFd,
     message: &M,
     value: Option<&V>,
-    further: &[&OwnedFd],
+    further: &[RawFd],
 ) -> io::Result<()> {
     let bytes = postcard::to_stdvec(message).map_err(io::Error::other)?;
     let memory = match value {
         Some(value) => Some(fd::memory(&postcard::to_stdvec(value).map_err(io::Error::other)?)?),
         None => None,
     };
-    let fds: Vec<_> = memory.iter().chain(further.iter().copied()).map(AsRawFd::as_raw_fd).collect();
+    let fds: Vec<RawFd> = memory.iter().map(AsRawFd::as_raw_fd).chain(further.iter().copied()).collect();
     packet::send(socket.as_fd(), &bytes, &fds)
 }
 
@@ -133,7 +133,7 @@ mod tests {
     fn a_message_arrives_with_a_value_of_megabytes_and_its_descriptors() {
         let (keeper, shim) = packet::pair().unwrap();
         let orders = Orders {
-            litestream: 7,
+            keeper: 7,
             orphan_grace: Duration::ZERO,
             stop_signal: 15,
             grace: Duration::from_secs(1),
@@ -142,7 +142,7 @@ mod tests {
             requests: vec![vec![0xff; 2 << 20]],
         };
         let extra = fd::memory(b"extra").unwrap();
-        send(&keeper, &ToShim::Setup, Some(&orders), &[&extra]).unwrap();
+        send(&keeper, &ToShim::Setup, Some(&orders), &[extra.as_raw_fd()]).unwrap();
         let (message, mut fds) = receive::<ToShim>(&shim, true).unwrap().unwrap();
         assert_eq!(message, ToShim::Setup);
         assert_eq!(fd::read_memory(fds.pop().unwrap()).unwrap(), b"extra");

@@ -1,1 +1,26 @@
-//! (map)
+//! The driver: turns what happens into events for the core, and carries out its actions.
+//!
+//! ```text
+//! sources (signals, shim, children, files, Litestream's log) ─ Event ─> core ─ Action ─> effects
+//! ```
+//!
+//! Architecture invariant: this room decides nothing. It imports `core`, `os`, `shim`'s wire,
+//! `litestream` and `backup`.
+
+mod confirm;
+mod driver;
+mod effects;
+mod link;
+mod litestream_log;
+mod notes;
+mod prepare;
+mod runtime_folder;
+mod setup;
+mod sources;
+mod twins;
+mod watch;
+
+pub use driver::supervise;
+pub use runtime_folder::RuntimeFolder;
+pub use setup::{IfBehind, Setup};
+pub use twins::lock_path;

@@ -1,0 +1,297 @@
+//! Restoring databases that are missing.
+
+use std::fs::{self, File};
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::aside;
+use crate::core::ExitCode;
+use crate::litestream::command::{self, Output, Runner};
+use crate::litestream::database::{Database, with_suffix};
+use crate::litestream::position::Plan;
+use crate::litestream::refusal::Refusal;
+use crate::litestream::version::Version;
+use crate::litestream::argv;
+
+/// How often a restore that is still under way is reported.
+const REPORT: Duration = Duration::from_secs(10);
+
+/// How databases are restored.
+#[derive(Clone)]
+pub struct Restorer {
+    /// Runs Litestream.
+    pub runner: Runner,
+    /// Which Litestream that is.
+    pub version: Version,
+    /// The configuration that names the databases.
+    pub config: PathBuf,
+    /// How long one may go without progress.
+    pub timeout: Duration,
+    /// How many are restored side by side.
+    pub parallel: usize,
+}
+
+/// How a restore ended that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The database is there.
+    Restored {
+        /// Its size in bytes.
+        size: u64,
+    },
+    /// The replica answered that it holds no backup.
+    NoBackup,
+}
+
+/// Why a database could not be restored, or its replica not be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The replica refused, or Litestream failed.
+    #[error("{}: replica {replica}: {reason}", db.display())]
+    Refused {
+        /// The database.
+        db: PathBuf,
+        /// Its replica.
+        replica: String,
+        /// Litestream's words.
+        reason: String,
+    },
+    /// It did not answer in time.
+    #[error("{}: replica {replica}: no answer within {} s", db.display(), after.as_secs())]
+    Timeout {
+        /// The database.
+        db: PathBuf,
+        /// Its replica.
+        replica: String,
+        /// The limit.
+        after: Duration,
+    },
+    /// The replica holds backups that this Litestream cannot read.
+    #[error("{}: replica {replica} holds backups of litestream {held}, which litestream {running} takes for none", db.display())]
+    OtherFormat {
+        /// The database.
+        db: PathBuf,
+        /// Its replica.
+        replica: String,
+        /// The series that wrote them.
+        held: &'static str,
+        /// The version that runs.
+        running: Version,
+    },
+    /// This machine refused.
+    #[error("{}: {error}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// The reason.
+        error: io::Error,
+    },
+    /// Litestream could not be run.
+    #[error(transparent)]
+    Command(#[from] command::Error),
+}
+
+impl Error {
+    pub(super) fn of_command(db: &Database, error: command::Error) -> Self {
+        match error {
+            command::Error::Timeout(after) => {
+                Self::Timeout { db: db.path.clone(), replica: db.replica.clone(), after }
+            }
+            other @ (command::Error::Start { .. } | command::Error::Aborted) => Self::Command(other),
+        }
+    }
+
+    pub(super) fn refused(db: &Database, output: &Output) -> Self {
+        Self::Refused { db: db.path.clone(), replica: db.replica.clone(), reason: output.reason() }
+    }
+
+    fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |error| Self::Io { path: path.to_owned(), error }
+    }
+
+    /// The next step.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Refused { reason, .. } => Some(Refusal::of(reason).hint().to_owned()),
+            Self::Timeout { .. } => Some(Refusal::Unreachable.hint().to_owned()),
+            Self::OtherFormat { held, .. } => Some(format!("run litestream {held}, or 0.5.17, which reads both")),
+            Self::Io { error, .. } if error.kind() == io::ErrorKind::PermissionDenied => {
+                Some(Refusal::Permission.hint().to_owned())
+            }
+            Self::Io { .. } => None,
+            Self::Command(command::Error::Start { .. }) => Some("`litekeeper install` gets a litestream that runs here".into()),
+            Self::Command(command::Error::Aborted | command::Error::Timeout(_)) => None,
+        }
+    }
+
+    /// The exit code.
+    pub fn exit(&self) -> ExitCode {
+        match self {
+            Self::Command(command::Error::Start { .. }) => ExitCode::LITESTREAM,
+            Self::Refused { .. }
+            | Self::Timeout { .. }
+            | Self::OtherFormat { .. }
+            | Self::Io { .. }
+            | Self::Command(command::Error::Aborted | command::Error::Timeout(_)) => ExitCode::UNAVAILABLE,
+        }
+    }
+}
+
+impl Restorer {
+    /// Restores each of the databases, which are missing or have 0 bytes, side by side; the file
+    /// appears whole or not at all. What fails does not keep the others from being restored.
+    ///
+    /// # Errors
+    /// One for each database that could not be.
+    pub async fn restore_all(&self, dbs: &[Database]) -> Result<(), Vec<Error>> {
+        let places = Rc::new(Semaphore::new(self.parallel.max(1)));
+        let bars = io::stderr().is_terminal().then(MultiProgress::new);
+        let mut running = JoinSet::new();
+        for db in dbs {
+            let (restorer, db, places, bars) = (self.clone(), db.clone(), places.clone(), bars.clone());
+            running.spawn_local(async move {
+                // The semaphore is never closed.
+                let _place = places.acquire().await;
+                restorer.restore(&db, bars.as_ref()).await
+            });
+        }
+        let mut errors = Vec::new();
+        while let Some(ended) = running.join_next().await {
+            if let Ok(Err(error)) = ended {
+                errors.push(error);
+            }
+        }
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+
+    /// Restores one database in place of a missing one.
+    async fn restore(&self, db: &Database, bars: Option<&MultiProgress>) -> Result<Outcome, Error> {
+        let folder = db.path.parent().unwrap_or(Path::new("/"));
+        fs::create_dir_all(folder).map_err(Error::io(folder))?;
+        if let Some(user) = &self.runner.user
+            && fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
+        {
+            crate::os::dir::give_to(folder, user).map_err(Error::io(folder))?;
+        }
+        let output = db.hidden("-litekeeper-restore");
+        aside::remove_partial(&output);
+        tracing::info!("restoring {} from {}", db.path.display(), db.replica);
+        let started = Instant::now();
+        let fetched = self.fetch(db, &output, bars).await;
+        let outcome = match fetched {
+            Ok(()) => self.put_in_place(db, &output, folder),
+            Err(error) => Err(error),
+        };
+        aside::remove_partial(&output);
+        match &outcome {
+            Ok(Outcome::Restored { size }) => tracing::info!(
+                "restored {}: {size} bytes in {:.1} s",
+                db.path.display(),
+                started.elapsed().as_secs_f64()
+            ),
+            Ok(Outcome::NoBackup) => tracing::info!(
+                "{} holds no backup of {}: starting without it",
+                db.replica,
+                db.path.display()
+            ),
+            Err(_) => {}
+        }
+        outcome
+    }
+
+    /// Has Litestream write `output`, or nothing when there is no backup.
+    async fn fetch(&self, db: &Database, output: &Path, bars: Option<&MultiProgress>) -> Result<(), Error> {
+        let bar = match bars {
+            Some(bars) => self.planned_size(db).await.map(|size| bars.add(bar(db, size))),
+            None => None,
+        };
+        // Litestream writes here first (`Replica.Restore` in its replica.go), then renames.
+        let partial = with_suffix(output, ".tmp");
+        let (mut before, mut report_at) = (0, Instant::now() + REPORT);
+        let tick = |pid| {
+            let written = partial.metadata().map_or(0, |found| found.len());
+            if let Some(bar) = &bar {
+                bar.set_position(crate::os::proc::io(pid).map_or(0, |io| io.read));
+            } else if Instant::now() >= report_at {
+                report_at = Instant::now() + REPORT;
+                report(db, written, written > before);
+            }
+            std::mem::replace(&mut before, written) < written
+        };
+        let args = argv::restore(&self.config, output, &db.path);
+        let ran = self.runner.run(&args, self.timeout, tick).await;
+        if let Some(bar) = bar {
+            bar.finish_and_clear();
+        }
+        let ran = ran.map_err(|error| Error::of_command(db, error))?;
+        if ran.is_success() { Ok(()) } else { Err(Error::refused(db, &ran)) }
+    }
+
+    async fn planned_size(&self, db: &Database) -> Option<u64> {
+        if !self.version.plans() {
+            return None;
+        }
+        let listing = self.runner.ask(&argv::listing(self.version, &self.config, &db.path), self.timeout).await.ok()?;
+        Plan::parse(&listing.stdout).map(|plan| plan.size())
+    }
+
+    fn put_in_place(&self, db: &Database, output: &Path, folder: &Path) -> Result<Outcome, Error> {
+        let restored = output.metadata().ok().map(|found| found.len());
+        if restored.is_none() {
+            self.refuse_other_format(db)?;
+        }
+        for moved in aside::move_remains(db).map_err(Error::io(&db.path))? {
+            tracing::warn!("{} belonged to a database that is gone: kept as {}", db.path.display(), moved.display());
+        }
+        let Some(size) = restored else { return Ok(Outcome::NoBackup) };
+        let sync = |path: &Path| File::open(path).and_then(|file| file.sync_all());
+        sync(output).map_err(Error::io(output))?;
+        fs::rename(output, &db.path).map_err(Error::io(&db.path))?;
+        sync(folder).map_err(Error::io(folder))?;
+        Ok(Outcome::Restored { size })
+    }
+
+    /// 0.5.5 calls a replica of 0.3 "no backup", and 0.3 one of 0.5: the app would start empty.
+    /// Only a folder can be looked into without a client of our own.
+    fn refuse_other_format(&self, db: &Database) -> Result<(), Error> {
+        let Some(folder) = &db.replica_folder else { return Ok(()) };
+        let (other, held) = if self.version.is_ltx() { ("generations", "0.3") } else { ("ltx", "0.5") };
+        if folder.join(other).is_dir() {
+            let (db, replica) = (db.path.clone(), db.replica.clone());
+            return Err(Error::OtherFormat { db, replica, held, running: self.version });
+        }
+        Ok(())
+    }
+}
+
+/// Moves a database that is older than its backup out of the way, so that it counts as missing.
+///
+/// # Errors
+/// What the operating system says.
+pub fn move_aside(db: &Database) -> Result<Vec<PathBuf>, Error> {
+    aside::move_whole(db).map_err(Error::io(&db.path))
+}
+
+fn bar(db: &Database, size: u64) -> ProgressBar {
+    let name = db.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let bar = ProgressBar::new(size).with_message(name);
+    match ProgressStyle::with_template("restoring {msg} {wide_bar} {bytes}/{total_bytes} {eta}") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+fn report(db: &Database, written: u64, moves: bool) {
+    let (path, replica) = (db.path.display(), &db.replica);
+    if moves {
+        tracing::info!("restoring {path}: {} MiB so far", written >> 20);
+    } else {
+        tracing::warn!("restoring {path}: no answer from {replica} yet, litestream is retrying");
+    }
+}

@@ -1,0 +1,159 @@
+//! Asking Litestream to confirm: for the gate, the watch and the drain.
+
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::driver::{Message, Outbox};
+use crate::core::{Db, Event, ExitCode};
+use crate::error::Failure;
+use crate::litestream::argv;
+use crate::litestream::command::Runner;
+use crate::litestream::control;
+use crate::litestream::database::Database;
+use crate::litestream::refusal::Refusal;
+use crate::litestream::version::Version;
+use crate::os::proc;
+
+/// How long Litestream may take for one answer before it gives up: longer than any snapshot. The
+/// machine's own limits are counted without progress, and end the asking, not the work.
+const PATIENCE: Duration = Duration::from_secs(24 * 3600);
+/// How long to wait after an answer that was an error.
+const RETRY: Duration = Duration::from_millis(250);
+/// How often to look whether Litestream moves.
+const LOOK: Duration = Duration::from_secs(1);
+/// Written by Litestream between two looks, this is an upload and not a log line.
+const MOVES: u64 = 64 << 10;
+/// How many databases are asked about at once.
+const AT_ONCE: usize = 16;
+
+/// Whom to ask about what.
+#[derive(Clone)]
+pub(super) struct Asker {
+    pub(super) socket: PathBuf,
+    pub(super) dbs: Rc<Vec<Database>>,
+    pub(super) outbox: Outbox,
+}
+
+impl Asker {
+    fn existing(&self) -> Vec<Db> {
+        (0..self.dbs.len()).map(Db).filter(|db| self.dbs[db.0].exists()).collect()
+    }
+
+    /// The gate: each database that exists is on its replica.
+    pub(super) async fn gate(self, litestream: i32) {
+        let places = Rc::new(Semaphore::new(AT_ONCE));
+        let mut asking = JoinSet::new();
+        for db in self.existing() {
+            let (asker, places) = (self.clone(), places.clone());
+            asking.spawn_local(async move {
+                let _place = places.acquire().await;
+                asker.until_confirmed(db).await;
+            });
+        }
+        let mut written = 0;
+        while !asking.is_empty() {
+            if let Ok(Some(_)) = tokio::time::timeout(LOOK, asking.join_next()).await {
+                self.tell(Event::GateProgress);
+                continue;
+            }
+            let now = proc::io(litestream).unwrap_or_default().written;
+            if now.saturating_sub(written) >= MOVES {
+                self.tell(Event::GateProgress);
+            }
+            written = now;
+        }
+        self.tell(Event::GateOpened);
+    }
+
+    async fn until_confirmed(&self, db: Db) {
+        let database = &self.dbs[db.0];
+        loop {
+            let reason = match control::sync(&self.socket, &database.path, PATIENCE).await {
+                Ok(synced) if synced.is_replicated() => return,
+                Ok(_) => "it has not caught up".to_owned(),
+                Err(error) => error.to_string(),
+            };
+            self.refused(database, &reason);
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+
+    /// The gate without a socket, or a relaxed one: each replica answers a listing.
+    pub(super) async fn reach(self, runner: Runner, version: Version, config: PathBuf, limit: Duration) {
+        for db in self.existing() {
+            let database = &self.dbs[db.0];
+            loop {
+                let reason = match runner.ask(&argv::listing(version, &config, &database.path), limit).await {
+                    Ok(output) if output.is_success() => break,
+                    // A replica that is still empty has answered as well.
+                    Ok(output) if output.reason().contains("no matching backup") => break,
+                    Ok(output) => output.reason(),
+                    Err(error) => error.to_string(),
+                };
+                self.refused(database, &reason);
+                tokio::time::sleep(RETRY).await;
+            }
+            self.tell(Event::GateProgress);
+        }
+        self.tell(Event::GateOpened);
+    }
+
+    fn refused(&self, database: &Database, reason: &str) {
+        let refusal = Refusal::of(reason);
+        let message = format!("{}: replica {}: {reason}", database.path.display(), database.replica);
+        let failure = Failure::new(ExitCode::UNAVAILABLE, message).hint(refusal.hint());
+        // A closed inbox means that the driver is gone, and with it whoever would listen.
+        let _ = self.outbox.send(Message::Reason(failure));
+        if refusal.is_final() {
+            self.tell(Event::GateRefused);
+        }
+    }
+
+    /// The watch: one question about one database.
+    pub(super) async fn confirm(self, db: Db) {
+        let answer = control::sync(&self.socket, &self.dbs[db.0].path, PATIENCE).await;
+        let ok = match answer {
+            Ok(synced) => synced.is_replicated(),
+            Err(error) => {
+                tracing::debug!("{}: not confirmed: {error}", self.dbs[db.0].path.display());
+                false
+            }
+        };
+        self.tell(Event::Confirmed { db, ok });
+    }
+
+    /// The drain: each database is on its replica, however often it takes.
+    pub(super) async fn drain(self, limit: Duration) {
+        let mut asking = JoinSet::new();
+        for db in (0..self.dbs.len()).map(Db) {
+            let asker = self.clone();
+            asking.spawn_local(async move {
+                let database = &asker.dbs[db.0];
+                // What is not there has nothing to lose.
+                while database.exists() {
+                    match control::sync(&asker.socket, &database.path, limit).await {
+                        Ok(synced) if synced.is_replicated() => break,
+                        Ok(_) => {}
+                        Err(error) => asker.drain_refused(database, &error.to_string()),
+                    }
+                    tokio::time::sleep(RETRY).await;
+                }
+                asker.tell(Event::Drained(db));
+            });
+        }
+        while asking.join_next().await.is_some() {}
+    }
+
+    fn drain_refused(&self, database: &Database, reason: &str) {
+        let message = format!("{}: replica {}: {reason}", database.path.display(), database.replica);
+        let _ = self.outbox.send(Message::Reason(Failure::new(ExitCode::NOT_DRAINED, message)));
+    }
+
+    fn tell(&self, event: Event) {
+        let _ = self.outbox.send(Message::Event(event));
+    }
+}

@@ -1,0 +1,193 @@
+//! The loop: the only `select!` of the program.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use tokio::io::unix::AsyncFd;
+use tokio::sync::mpsc;
+use tokio::task::LocalSet;
+
+use super::confirm::Asker;
+use super::effects::World;
+use super::runtime_folder::RuntimeFolder;
+use super::setup::Setup;
+use super::twins;
+use crate::core::{Ended, Event, ExitCode, Machine};
+use crate::error::Failure;
+use crate::litestream::command::Runner;
+use crate::litestream::database::Database;
+use crate::litestream::version::Version;
+use crate::os::children::Children;
+use crate::os::signal::Signals;
+use crate::os::{fd, signal, spawn};
+
+/// What tasks tell the driver.
+pub(super) enum Message {
+    /// It happened.
+    Event(Event),
+    /// It happened, and this is what the program ends with if the machine decides so.
+    Failed(Event, Failure),
+    /// The latest reason why something does not get on.
+    Reason(Failure),
+    /// What was found out before the start.
+    Prepared(Version, Vec<Database>),
+    /// The n-th Litestream was reaped.
+    LitestreamReaped(u64, Ended),
+}
+
+pub(super) type Outbox = mpsc::UnboundedSender<Message>;
+
+/// How often the database files are looked at while the app runs.
+const LOOK: Duration = Duration::from_secs(1);
+/// How often adopted processes are looked for while they are being killed.
+const SWEEP: Duration = Duration::from_millis(10);
+/// How long the last sweep may take.
+const LAST_SWEEP: Duration = Duration::from_secs(2);
+
+/// Runs the app under Litestream until both have ended; returns the exit code.
+///
+/// # Errors
+/// Why the app could not be run.
+pub fn supervise(setup: Setup) -> Result<ExitCode, Failure> {
+    let os = |what: &str| {
+        let what = what.to_owned();
+        move |error: std::io::Error| Failure::new(ExitCode::LITESTREAM, format!("{what}: {error}"))
+    };
+    let children = Children::new();
+    // Before anything takes time: as PID 1 a signal without a handler is dropped by the kernel.
+    let signals = Signals::catch().map_err(os("signal handlers"))?;
+    let listening = fd::listen_fds(setup.listen_fds);
+    // What else this process was left with is not Litestream's.
+    fd::close_on_exec_from(3);
+    if std::process::id() != 1 {
+        spawn::adopt_orphans().map_err(os("subreaper"))?;
+    }
+    // One thread: PR_SET_PDEATHSIG belongs to the thread that forks, and no signal mask can differ.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
+    let runtime = runtime.map_err(os("event loop"))?;
+    LocalSet::new().block_on(&runtime, async {
+        let signals = AsyncFd::new(SignalSource(signals)).map_err(os("event loop"))?;
+        let folder = RuntimeFolder::make(&setup.runtime_roots, setup.user.as_ref())?;
+        let interrupted = || signals.get_ref().0.take().and_then(|received| stop_code(received.number));
+        let patience = setup.policy.stop_timeout * 2;
+        let locks = twins::lock_all(&setup.dbs, &folder.socket(), setup.user.as_ref(), patience, interrupted).await?;
+        folder
+            .write_config(&(setup.generate)(&folder.socket()))
+            .map_err(os(&folder.config().display().to_string()))?;
+        let (outbox, inbox) = mpsc::unbounded_channel();
+        let runner = Runner { binary: setup.binary.clone(), user: setup.user.clone(), children };
+        let dbs = Rc::new(setup.dbs.clone());
+        let asker = Asker { socket: folder.socket(), dbs: dbs.clone(), outbox: outbox.clone() };
+        let world = World::new(setup, folder, locks, listening, runner, dbs, asker, outbox);
+        Driver::new(world).run(&signals, inbox).await
+    })
+}
+
+fn stop_code(number: i32) -> Option<ExitCode> {
+    matches!(number, nix::libc::SIGTERM | nix::libc::SIGINT).then(|| ExitCode::of_signal(number))
+}
+
+/// The signals' descriptor, for the event loop.
+pub(super) struct SignalSource(pub(super) Signals);
+
+impl std::os::fd::AsRawFd for SignalSource {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        fd::number(self.0.readable())
+    }
+}
+
+/// The machine and the world that it acts on.
+pub(super) struct Driver {
+    pub(super) machine: Machine,
+    pub(super) world: World,
+}
+
+impl Driver {
+    fn new(world: World) -> Self {
+        let seed = std::process::id().into();
+        Self { machine: Machine::new(world.setup.policy.clone(), seed), world }
+    }
+
+    async fn run(
+        mut self,
+        signals: &AsyncFd<SignalSource>,
+        mut inbox: mpsc::UnboundedReceiver<Message>,
+    ) -> Result<ExitCode, Failure> {
+        self.handle(Event::Start);
+        let every = LOOK.min(self.world.setup.policy.max_lag / 4).max(Duration::from_millis(50));
+        let mut look = tokio::time::interval(every);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            while let Some(action) = self.machine.poll_action() {
+                if let Some(code) = self.perform(action) {
+                    return self.end(code, signals).await;
+                }
+            }
+            let due = self.machine.poll_timeout();
+            let sweeping = self.world.sweeping;
+            tokio::select! {
+                biased;
+                ready = signals.readable() => {
+                    if let Ok(mut ready) = ready {
+                        self.take_signals(&signals.get_ref().0);
+                        ready.clear_ready();
+                    }
+                }
+                message = self.world.shim_says() => self.take_shim_message(message),
+                Some(message) = inbox.recv() => self.take_message(message),
+                () = until(due) => self.machine.handle_timeout(Instant::now()),
+                () = tokio::time::sleep(SWEEP), if sweeping => self.sweep(),
+                _ = look.tick(), if self.world.watching => self.look(),
+            }
+        }
+    }
+
+    pub(super) fn handle(&mut self, event: Event) {
+        self.machine.handle(Instant::now(), event);
+    }
+
+    /// Nothing outlives the keeper.
+    async fn end(mut self, code: ExitCode, signals: &AsyncFd<SignalSource>) -> Result<ExitCode, Failure> {
+        let deadline = Instant::now() + LAST_SWEEP;
+        let children = self.world.runner.children.clone();
+        children.reap();
+        while children.kill_all() && Instant::now() < deadline {
+            // Each end is a SIGCHLD; the limit is for one that came before this wait.
+            if let Ok(Ok(mut ready)) = tokio::time::timeout(SWEEP, signals.readable()).await {
+                while signals.get_ref().0.take().is_some() {}
+                ready.clear_ready();
+            }
+            children.reap();
+        }
+        if let Some(terminal) = &self.world.terminal {
+            terminal.take_back();
+        }
+        match self.world.failure.take() {
+            Some(failure) if failure.exit == code => Err(failure),
+            Some(_) | None => Ok(code),
+        }
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The name of whoever sent a signal, for the log.
+pub(super) fn sender_name(pid: Option<i32>) -> String {
+    match pid {
+        None => "the terminal or the kernel".to_owned(),
+        Some(pid) => match std::fs::read_to_string(format!("/proc/{pid}/comm")) {
+            Ok(name) => format!("pid {pid} ({})", name.trim_end()),
+            Err(_) => format!("pid {pid}"),
+        },
+    }
+}
+
+/// The name of a signal with the prefix that people search for.
+pub(super) fn signal_name(number: i32) -> String {
+    format!("SIG{}", signal::name(number))
+}

@@ -1,0 +1,382 @@
+//! The machine's actions, carried out.
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use super::confirm::Asker;
+use super::driver::{Driver, Message, Outbox};
+use super::link::Link;
+use super::litestream_log::{self, Heard};
+use super::notes::{self, Names};
+use super::prepare::{self, Preparation};
+use super::runtime_folder::RuntimeFolder;
+use super::setup::Setup;
+use super::watch::Watch;
+use crate::backup::Restorer;
+use crate::core::{Action, Event, ExitCode, Gate};
+use crate::error::Failure;
+use crate::litestream::command::{KEEPERS_OWN, Runner};
+use crate::litestream::control;
+use crate::litestream::database::Database;
+use crate::litestream::version::Version;
+use crate::litestream::argv;
+use crate::os::lock::Lock;
+use crate::os::spawn::Spawn;
+use crate::os::terminal::Terminal;
+use crate::os::{fd, packet, signal};
+use crate::shim::{App, Orders, Target, ToKeeper, ToShim};
+
+/// Everything outside of the machine.
+pub(super) struct World {
+    pub(super) setup: Setup,
+    folder: RuntimeFolder,
+    locks: Vec<Lock>,
+    listening: Vec<OwnedFd>,
+    pub(super) runner: Runner,
+    dbs: Rc<Vec<Database>>,
+    asker: Asker,
+    outbox: Outbox,
+    pub(super) terminal: Option<Terminal>,
+    pub(super) version: Version,
+    pub(super) missing: Vec<Database>,
+    pub(super) litestream: Option<i32>,
+    pub(super) launches: u64,
+    pub(super) link: Option<Link>,
+    pub(super) app: Option<i32>,
+    running: Running,
+    pub(super) heard: Heard,
+    pub(super) watch: Watch,
+    pub(super) watching: bool,
+    pub(super) sweeping: bool,
+    gate: Option<JoinHandle<()>>,
+    drain: Option<JoinHandle<()>>,
+    /// What the program ends with, if it ends with this code.
+    pub(super) failure: Option<Failure>,
+    /// The latest reason why something did not get on.
+    pub(super) reason: Option<String>,
+}
+
+/// Which command the shim was given last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Running {
+    App,
+    Before(usize),
+}
+
+impl World {
+    #[expect(clippy::too_many_arguments, reason = "each is made by another room, and only here do they meet")]
+    pub(super) fn new(
+        setup: Setup,
+        folder: RuntimeFolder,
+        locks: Vec<Lock>,
+        listening: Vec<OwnedFd>,
+        runner: Runner,
+        dbs: Rc<Vec<Database>>,
+        asker: Asker,
+        outbox: Outbox,
+    ) -> Self {
+        Self {
+            terminal: if setup.policy.terminal { Terminal::in_foreground() } else { None },
+            watch: Watch::new(&dbs),
+            setup,
+            folder,
+            locks,
+            listening,
+            runner,
+            dbs,
+            asker,
+            outbox,
+            version: Version::new(0, 0, 0),
+            missing: Vec::new(),
+            litestream: None,
+            launches: 0,
+            link: None,
+            app: None,
+            running: Running::App,
+            heard: Heard::default(),
+            watching: false,
+            sweeping: false,
+            gate: None,
+            drain: None,
+            failure: None,
+            reason: None,
+        }
+    }
+
+    /// The shim's next message, for as long as there is a shim.
+    pub(super) async fn shim_says(&self) -> Option<ToKeeper> {
+        match &self.link {
+            Some(link) => link.receive().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    pub(super) fn tell_shim(&self, message: &ToShim) {
+        if let Some(link) = &self.link {
+            link.send(message);
+        }
+    }
+
+    /// The command that the shim was given last, for the log.
+    pub(super) fn running_name(&self) -> String {
+        let argv = match self.running {
+            Running::App => &self.setup.app,
+            Running::Before(place) => &self.setup.before[place],
+        };
+        program_name(argv)
+    }
+
+    fn tell(&self, message: Message) {
+        // The inbox lives as long as the driver, which owns this.
+        let _ = self.outbox.send(message);
+    }
+
+    fn prepare(&self) {
+        let preparation = Preparation {
+            runner: self.runner.clone(),
+            config: self.folder.config(),
+            dbs: self.dbs.clone(),
+            allowed_version: self.setup.allowed_version.clone(),
+            if_behind: self.setup.if_behind,
+            gate: self.setup.policy.gate,
+            limit: self.setup.policy.gate_timeout,
+            parallel: self.setup.restore_parallel,
+        };
+        let outbox = self.outbox.clone();
+        tokio::task::spawn_local(async move {
+            let message = match preparation.look().await {
+                Ok(prepared) => Message::Prepared(prepared.version, prepared.missing),
+                Err(failure) => Message::Failed(Event::PrepareFailed(failure.exit), failure),
+            };
+            let _ = outbox.send(message);
+        });
+    }
+
+    fn restore(&mut self) {
+        let restorer = Restorer {
+            runner: self.runner.clone(),
+            version: self.version,
+            config: self.folder.config(),
+            timeout: self.setup.restore_timeout,
+            parallel: self.setup.restore_parallel,
+        };
+        let (missing, outbox) = (std::mem::take(&mut self.missing), self.outbox.clone());
+        tokio::task::spawn_local(async move {
+            let message = match restorer.restore_all(&missing).await {
+                Ok(()) => Message::Event(Event::Restored),
+                Err(errors) => {
+                    let failure = prepare::failures(&errors);
+                    Message::Failed(Event::RestoreFailed(failure.exit), failure)
+                }
+            };
+            let _ = outbox.send(message);
+        });
+    }
+
+    fn launch(&mut self) {
+        self.launches += 1;
+        self.heard = Heard::default();
+        if let Err(error) = self.try_launch() {
+            let message = format!("`{}` cannot be started: {error}", self.setup.binary.display());
+            let failure = Failure::new(ExitCode::LITESTREAM, message.clone());
+            self.reason = Some(message);
+            self.tell(Message::Failed(Event::LitestreamEnded { clean: false }, failure));
+        }
+    }
+
+    fn try_launch(&mut self) -> io::Result<()> {
+        let (own, theirs) = packet::pair()?;
+        let program = fd::own_program()?;
+        // A descriptor and not a path: it is this very version even when the file was replaced, it
+        // needs no quoting, and a user who may not see the file can execute it.
+        let exec = format!("/proc/self/fd/{} __shim {}", fd::number(&program), fd::number(&theirs));
+        let locks = self.locks.iter().chain([self.folder.lock()]).map(|lock| lock.file().as_raw_fd());
+        let spawn = Spawn {
+            own_group: true,
+            inherit: [fd::number(&program), fd::number(&theirs)].into_iter().chain(locks).collect(),
+            user: self.setup.user.as_ref(),
+            without_env: KEEPERS_OWN,
+            ..Spawn::default()
+        };
+        let spawned = spawn.start(&self.setup.binary, &argv::replicate(&self.folder.config(), &exec))?;
+        let link = Link::new(own)?;
+        self.litestream = Some(spawned.pid);
+        tracing::debug!("litestream {} runs as pid {}", self.version, spawned.pid);
+        let (launch, outbox) = (self.launches, self.outbox.clone());
+        let reaped = self.runner.children.watch(spawned.pid);
+        let outputs = [spawned.stdout, spawned.stderr].map(|pipe| {
+            tokio::task::spawn_local(litestream_log::pass_on(pipe, self.heard.clone()))
+        });
+        tokio::task::spawn_local(async move {
+            let how = reaped.await;
+            for output in outputs {
+                // Its last words count; a shim that still holds the pipe must not hold this up.
+                let _ = tokio::time::timeout(Duration::from_millis(100), output).await;
+            }
+            if let Ok(how) = how {
+                let _ = outbox.send(Message::LitestreamReaped(launch, how));
+            }
+        });
+        link.send_with(&ToShim::Setup, &self.orders(), &[])?;
+        self.link = Some(link);
+        Ok(())
+    }
+
+    fn orders(&self) -> Orders {
+        let policy = &self.setup.policy;
+        let drain = policy.stop_timeout * 2 / 5;
+        let requests = if self.version.confirms() {
+            self.dbs.iter().map(|db| control::sync_request(&db.path, drain)).collect()
+        } else {
+            Vec::new()
+        };
+        Orders {
+            keeper: std::process::id() as i32,
+            orphan_grace: policy.orphan_grace,
+            stop_signal: policy.stop_signal,
+            grace: policy.stop_timeout - drain,
+            drain,
+            socket: self.folder.socket().into_os_string().into_vec(),
+            requests,
+        }
+    }
+
+    fn start(&mut self, running: Running) -> io::Result<()> {
+        self.running = running;
+        let argv = match running {
+            Running::App => &self.setup.app,
+            Running::Before(place) => &self.setup.before[place],
+        };
+        let own = |(name, _): &&(std::ffi::OsString, std::ffi::OsString)| {
+            !KEEPERS_OWN.iter().any(|keepers| name == keepers)
+        };
+        let bytes = |text: &std::ffi::OsString| text.as_bytes().to_vec();
+        let app = App {
+            argv: argv.iter().map(bytes).collect(),
+            env: self.setup.env.iter().filter(own).map(|(name, value)| (bytes(name), bytes(value))).collect(),
+            cwd: self.setup.cwd.clone(),
+            foreground: self.terminal.is_some(),
+        };
+        let standard: [RawFd; 3] = [0, 1, 2];
+        let sockets = if running == Running::App { self.listening.as_slice() } else { &[] };
+        let fds: Vec<RawFd> = standard.into_iter().chain(sockets.iter().map(AsRawFd::as_raw_fd)).collect();
+        match &self.link {
+            Some(link) => link.send_with(&ToShim::Start, &app, &fds),
+            // Its end is on its way to the machine.
+            None => Ok(()),
+        }
+    }
+
+    fn open_gate(&mut self) {
+        let asker = self.asker.clone();
+        let confirms = self.version.confirms() && self.setup.policy.gate == Gate::Replicated;
+        let limit = self.setup.policy.gate_timeout;
+        let handle = if confirms {
+            tokio::task::spawn_local(asker.gate(self.litestream.unwrap_or(0)))
+        } else {
+            if self.setup.policy.gate == Gate::Replicated {
+                tracing::warn!(
+                    "litestream {} has no socket that confirms: the gate is that it is up and the replica answers",
+                    self.version
+                );
+            }
+            tokio::task::spawn_local(asker.reach(self.runner.clone(), self.version, self.folder.config(), limit))
+        };
+        self.gate = Some(handle);
+    }
+
+    fn note(&mut self, note: &crate::core::Note) {
+        let names = Names {
+            dbs: self.dbs.iter().map(|db| db.path.display().to_string()).collect(),
+            replicas: self.dbs.iter().map(|db| db.replica.as_str()).collect(),
+            app: program_name(&self.setup.app),
+            before: self.setup.before.iter().map(|argv| program_name(argv)).collect(),
+            reason: self.reason.take().or_else(|| self.heard.error.take()),
+            stop_timeout: self.setup.policy.stop_timeout,
+            on_lag: self.setup.policy.on_lag,
+        };
+        notes::log(note, &names);
+    }
+}
+
+impl Driver {
+    /// Carries out one action; the exit code once all is over.
+    pub(super) fn perform(&mut self, action: Action) -> Option<ExitCode> {
+        let world = &mut self.world;
+        match action {
+            Action::Prepare => world.prepare(),
+            Action::Restore => world.restore(),
+            Action::Abort => world.runner.children.abort(),
+            Action::Launch => world.launch(),
+            Action::OpenGate => world.open_gate(),
+            Action::CloseGate => abort(&mut world.gate),
+            Action::StartBefore(place) => self.start(Running::Before(place)),
+            Action::StartApp => {
+                world.watching = true;
+                self.start(Running::App);
+            }
+            Action::SignalApp(number) => world.tell_shim(&ToShim::Signal(Target::Leader, number)),
+            Action::SignalTree(number) => world.tell_shim(&ToShim::Signal(Target::Tree, number)),
+            Action::KillTree if world.link.is_some() => world.tell_shim(&ToShim::KillTree),
+            // Nobody is there to do it: what the app left was adopted by this process.
+            Action::KillTree => world.sweeping = true,
+            Action::Confirm(db) => {
+                tokio::task::spawn_local(world.asker.clone().confirm(db));
+            }
+            Action::Drain => {
+                let limit = world.setup.policy.stop_timeout;
+                world.drain = Some(tokio::task::spawn_local(world.asker.clone().drain(limit)));
+            }
+            Action::CloseDrain => abort(&mut world.drain),
+            Action::Release => {
+                world.watching = false;
+                world.heard.unclean.set(false);
+                world.tell_shim(&ToShim::Release);
+            }
+            Action::KillLitestream => {
+                if let Some(pid) = world.litestream {
+                    signal::send(pid, nix::libc::SIGKILL);
+                }
+            }
+            Action::Ready(ready) => notify(ready),
+            Action::Note(note) => world.note(&note),
+            Action::Exit(code) => return Some(code),
+        }
+        None
+    }
+
+    fn start(&mut self, running: Running) {
+        if let Err(error) = self.world.start(running) {
+            tracing::error!("the app cannot be handed to the shim: {error}");
+            self.handle(Event::AppNotStarted(crate::core::NotStarted::NotExecutable));
+        }
+    }
+}
+
+fn abort(task: &mut Option<JoinHandle<()>>) {
+    if let Some(task) = task.take() {
+        task.abort();
+    }
+}
+
+/// Tells the service manager, if there is one (`sd_notify(3)`).
+fn notify(ready: bool) {
+    let state = if ready {
+        sd_notify::NotifyState::Ready
+    } else {
+        sd_notify::NotifyState::Status("not ready: the app is stopped, or its replica has not caught up")
+    };
+    // Without a service manager this does nothing; one that does not listen is its own problem.
+    let _ = sd_notify::notify(&[state]);
+}
+
+fn program_name(argv: &[std::ffi::OsString]) -> String {
+    let program = argv.first().map(Path::new).unwrap_or(Path::new(""));
+    program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned()
+}

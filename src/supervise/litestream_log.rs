@@ -1,0 +1,75 @@
+//! Litestream's output, line by line into this process's own log.
+
+use std::cell::{Cell, RefCell};
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::unix::pipe;
+
+use crate::litestream::log::{Level, Line};
+
+/// A longer line is cut: nothing that Litestream says is worth more memory.
+const LONGEST_LINE: usize = 64 << 10;
+
+/// What the lines said so far.
+#[derive(Clone, Default)]
+pub(super) struct Heard {
+    /// The last error, for a message of our own.
+    pub(super) error: Rc<RefCell<Option<String>>>,
+    /// A final sync failed: without a socket that is the only word about it.
+    pub(super) unclean: Rc<Cell<bool>>,
+}
+
+/// Passes on what comes out of a pipe until it ends.
+pub(super) async fn pass_on(fd: OwnedFd, heard: Heard) {
+    let Ok(pipe) = pipe::Receiver::from_owned_fd(fd) else { return };
+    let mut reader = BufReader::with_capacity(4096, pipe);
+    let mut bytes = Vec::new();
+    loop {
+        bytes.clear();
+        match read_line(&mut reader, &mut bytes).await {
+            Ok(true) => {}
+            Ok(false) | Err(_) => return,
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        if !text.trim().is_empty() {
+            pass_on_line(&Line::parse(&text), &heard);
+        }
+    }
+}
+
+async fn read_line(reader: &mut BufReader<pipe::Receiver>, bytes: &mut Vec<u8>) -> std::io::Result<bool> {
+    loop {
+        let chunk = reader.fill_buf().await?;
+        if chunk.is_empty() {
+            return Ok(!bytes.is_empty());
+        }
+        let (take, ends) = match chunk.iter().position(|byte| *byte == b'\n') {
+            Some(at) => (at + 1, true),
+            None => (chunk.len(), false),
+        };
+        let room = LONGEST_LINE.saturating_sub(bytes.len());
+        bytes.extend_from_slice(&chunk[..take.min(room)]);
+        reader.consume(take);
+        if ends {
+            return Ok(true);
+        }
+    }
+}
+
+fn pass_on_line(line: &Line, heard: &Heard) {
+    if let Some(error) = &line.error {
+        heard.error.replace(Some(error.clone()));
+    }
+    if line.is_failed_final_sync() {
+        heard.unclean.set(true);
+    }
+    let text = line.text.as_str();
+    match line.level {
+        // In normal running there is a line for every snapshot and compaction.
+        Level::Debug | Level::Info => tracing::debug!(target: "litestream", "{text}"),
+        Level::Warn => tracing::warn!(target: "litestream", "{text}"),
+        Level::Error => tracing::error!(target: "litestream", "{text}"),
+    }
+}

@@ -1,0 +1,129 @@
+//! The machine's decisions in an operator's words: what happened, to what, what is done now.
+
+use std::time::Duration;
+
+use crate::core::{Db, Ended, NotStarted, Note};
+use crate::os::signal;
+
+/// What the words need to know.
+pub(super) struct Names<'a> {
+    /// Of each database.
+    pub(super) dbs: Vec<String>,
+    /// Of each database's replica.
+    pub(super) replicas: Vec<&'a str>,
+    /// The app's program.
+    pub(super) app: String,
+    /// The one-shot commands.
+    pub(super) before: Vec<String>,
+    /// The latest reason that anybody gave.
+    pub(super) reason: Option<String>,
+    /// The whole stop budget.
+    pub(super) stop_timeout: Duration,
+    /// The policy for a lag.
+    pub(super) on_lag: crate::core::OnLag,
+}
+
+/// Writes one line.
+pub(super) fn log(note: &Note, names: &Names<'_>) {
+    let app = &names.app;
+    match note {
+        Note::AppRestart(how, delay) => {
+            tracing::warn!("{app} {}: starting it again in {}", ended(*how), millis(*delay));
+        }
+        Note::AppGivenUp(how) => {
+            tracing::error!("{app} {}, too often: giving up (--start-limit, --start-window)", ended(*how));
+        }
+        Note::AppNotStarted(NotStarted::NotFound) => tracing::error!("{app}: command not found"),
+        Note::AppNotStarted(NotStarted::NotExecutable) => {
+            tracing::error!("{app}: cannot be executed{}", because(names));
+        }
+        Note::BeforeFailed(place, how) => {
+            let command = names.before.get(*place).map_or("", String::as_str);
+            tracing::error!("`{command}` {}: {app} is not started", ended(*how));
+        }
+        Note::LitestreamDied => tracing::error!("litestream ended{}: {app} is stopped until it is back", because(names)),
+        Note::ShimDied => tracing::error!("the shim was killed, and {app} with it: starting all again"),
+        Note::LitestreamAsked => {
+            tracing::warn!("somebody told litestream to stop: stopping {app}, then starting both again");
+        }
+        Note::LitestreamRestart(delay) => tracing::warn!("starting litestream and {app} again in {}", millis(*delay)),
+        Note::LitestreamNotStarted => tracing::error!("litestream could not be started{}", because(names)),
+        Note::LitestreamGivenUp => tracing::error!(
+            "litestream failed too often{}: giving up; what was written since the last confirmation may not be on the replica",
+            because(names)
+        ),
+        Note::DrainRelaunch => {
+            tracing::warn!("litestream is gone with changes that no replica confirmed: starting it again to drain them");
+        }
+        Note::LaunchTimeout => tracing::error!("litestream did not come up in time: killing it"),
+        Note::GateWaiting(since) => tracing::info!(
+            "{app} is waiting: the first sync to the replica has taken {} s so far{}",
+            since.as_secs(),
+            because(names)
+        ),
+        Note::GateTimeout => tracing::error!("no replica confirmed in time (--gate-timeout){}", because(names)),
+        Note::GateRefused => tracing::error!("the replica refuses{}", because(names)),
+        Note::Lagging(db, age) => lagging(&names.dbs[db.0], names.replicas[db.0], *age, names),
+        Note::CaughtUp(db) => tracing::info!("{}: {} has caught up", names.dbs[db.0], names.replicas[db.0]),
+        Note::Replaced(db) => tracing::error!(
+            "{}: the file was deleted or replaced, and litestream does not replicate the new one: restart litekeeper",
+            names.dbs[db.0]
+        ),
+        Note::Stopping => {}
+        Note::GraceOver => tracing::warn!(
+            "{app} did not stop within its share of --stop-timeout ({} s): killing it",
+            names.stop_timeout.as_secs_f32()
+        ),
+        Note::GraceSkipped => tracing::warn!("told to stop again: killing {app}; the drain still happens"),
+        Note::TreeStuck => tracing::error!("some process of {app} cannot be killed"),
+        Note::NotDrained(dbs) => tracing::error!(
+            "not everything is on the replica{}: {}; the local files have it, and the next start uploads it",
+            because(names),
+            listed(dbs, names)
+        ),
+        Note::CloseTimeout => tracing::warn!("litestream did not end in time: killing it"),
+        Note::EndingNow(dbs) if dbs.is_empty() => tracing::warn!("told to stop a third time: ending everything"),
+        Note::EndingNow(dbs) => tracing::error!(
+            "told to stop a third time: ending everything; not confirmed on the replica: {}",
+            listed(dbs, names)
+        ),
+    }
+}
+
+fn lagging(db: &str, replica: &str, age: Duration, names: &Names<'_>) {
+    use crate::core::OnLag;
+    let now = match names.on_lag {
+        OnLag::Warn => "only this line says so",
+        OnLag::Unready => "not ready until it has caught up",
+        OnLag::Stop => "stopping",
+    };
+    tracing::error!(
+        "{db}: {replica} has not confirmed a change for {} s{}: {now} (--on-lag)",
+        age.as_secs(),
+        because(names)
+    );
+}
+
+fn listed(dbs: &[Db], names: &Names<'_>) -> String {
+    let each = dbs.iter().map(|db| format!("{} -> {}", names.dbs[db.0], names.replicas[db.0]));
+    each.collect::<Vec<_>>().join(", ")
+}
+
+fn because(names: &Names<'_>) -> String {
+    names.reason.as_ref().map_or_else(String::new, |reason| format!(" ({reason})"))
+}
+
+fn ended(how: Ended) -> String {
+    match how {
+        Ended::Code(code) => format!("ended with code {code}"),
+        Ended::Signal(number) => format!("was ended by SIG{}", signal::name(number)),
+    }
+}
+
+fn millis(delay: Duration) -> String {
+    if delay < Duration::from_secs(1) {
+        format!("{} ms", delay.as_millis())
+    } else {
+        format!("{:.1} s", delay.as_secs_f32())
+    }
+}

@@ -1,0 +1,145 @@
+//! The private folder of one run: the generated configuration and Litestream's control socket.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::core::ExitCode;
+use crate::error::Failure;
+use crate::os::dir;
+use crate::os::lock::Lock;
+use crate::os::user::Identity;
+
+/// `sun_path` holds 108 bytes, one of which ends it (`unix(7)`).
+const LONGEST_SOCKET: usize = 107;
+const LOCK: &str = "lock";
+
+/// A folder of mode 0700 that goes with the value.
+pub struct RuntimeFolder {
+    path: PathBuf,
+    lock: Lock,
+    user: Option<Identity>,
+}
+
+impl RuntimeFolder {
+    /// Makes the folder of this run in the first of `roots` that lets us, and removes what runs
+    /// that were killed left there.
+    ///
+    /// # Errors
+    /// None of them lets us.
+    pub fn make(roots: &[PathBuf], user: Option<&Identity>) -> Result<Self, Failure> {
+        let mut reasons = Vec::new();
+        for root in roots {
+            match Self::make_in(root, user) {
+                Ok(folder) => return Ok(folder),
+                Err(error) => reasons.push(format!("{}: {error}", root.display())),
+            }
+        }
+        let message = format!("no place for the runtime folder: {}", reasons.join("; "));
+        Err(Failure::new(ExitCode::CONFIG, message)
+            .hint("set LITEKEEPER_RUNTIME_DIR to a short path that this user may write to"))
+    }
+
+    fn make_in(root: &Path, user: Option<&Identity>) -> io::Result<Self> {
+        dir::shared(root, user.is_some())?;
+        remove_stale(root);
+        let path = root.join(format!("run-{}", std::process::id()));
+        if path.join("litestream.sock").as_os_str().as_bytes().len() > LONGEST_SOCKET {
+            return Err(io::Error::other("too long for a unix socket"));
+        }
+        if path.exists() {
+            // A run of the same number, in a container that was started again: nobody locks it.
+            fs::remove_dir_all(&path)?;
+        }
+        dir::private(&path)?;
+        let lock = match Lock::acquire(&path.join(LOCK), "") {
+            Ok(lock) => lock,
+            Err(refused) => return Err(io::Error::other(format!("{refused:?}"))),
+        };
+        if let Some(user) = user {
+            dir::give_to(&path, user)?;
+        }
+        Ok(Self { path, lock, user: user.cloned() })
+    }
+
+    /// Where Litestream's control socket is.
+    pub fn socket(&self) -> PathBuf {
+        self.path.join("litestream.sock")
+    }
+
+    /// Where Litestream's configuration is.
+    pub fn config(&self) -> PathBuf {
+        self.path.join("litestream.yml")
+    }
+
+    /// Held by every process of the run.
+    pub(super) fn lock(&self) -> &Lock {
+        &self.lock
+    }
+
+    /// Writes Litestream's configuration, which nobody else can read at any time.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn write_config(&self, text: &str) -> io::Result<()> {
+        let path = self.config();
+        let mut file = File::options().write(true).create_new(true).mode(0o600).open(&path)?;
+        file.write_all(text.as_bytes())?;
+        match &self.user {
+            Some(user) => dir::give_to(&path, user),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for RuntimeFolder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+/// A run's lock is held by its keeper, its Litestream and its shim: when nobody holds it, all are gone.
+fn remove_stale(root: &Path) {
+    let Ok(entries) = fs::read_dir(root) else { return };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        let is_run = entry.file_name().to_str().is_some_and(|name| name.starts_with("run-"));
+        if is_run && File::open(path.join(LOCK)).is_ok_and(|lock| lock.try_lock().is_ok()) {
+            let _ = fs::remove_dir_all(path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn the_folder_is_private_and_goes_and_takes_stale_ones_with_it() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().to_owned();
+        let stale = root.join("run-1");
+        fs::create_dir(&stale).unwrap();
+        fs::write(stale.join(LOCK), "").unwrap();
+        let folder = RuntimeFolder::make(std::slice::from_ref(&root), None).unwrap();
+        assert!(!stale.exists());
+        folder.write_config("secret").unwrap();
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&folder.config()), 0o600);
+        assert_eq!(mode(folder.config().parent().unwrap()), 0o700);
+        drop(folder);
+        assert_eq!(fs::read_dir(&root).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_path_that_no_socket_fits_in_is_refused_with_a_hint() {
+        let root = tempfile::tempdir().unwrap();
+        let long = root.path().join("x".repeat(100));
+        let failure = RuntimeFolder::make(&[long], None).map(drop).unwrap_err();
+        assert!(failure.message.contains("too long"), "{failure}");
+        assert!(failure.hint.unwrap().contains("LITEKEEPER_RUNTIME_DIR"));
+    }
+}

@@ -1,0 +1,166 @@
+//! What happens, as events for the machine.
+
+use nix::libc;
+
+use super::driver::{Driver, Message, sender_name, signal_name};
+use crate::core::{Ended, Event, NotStarted};
+use crate::os::signal::{self, Received, Signals};
+use crate::shim::{Target, ToKeeper, ToShim};
+
+impl Driver {
+    pub(super) fn take_signals(&mut self, signals: &Signals) {
+        while let Some(received) = signals.take() {
+            self.take_signal(received);
+        }
+    }
+
+    fn take_signal(&mut self, Received { number, sender }: Received) {
+        match number {
+            libc::SIGCHLD => self.reap(),
+            libc::SIGTERM | libc::SIGINT => self.stop_signal(number, sender),
+            // A terminal that was closed takes all its jobs with it.
+            libc::SIGHUP if self.world.terminal.is_some() && sender.is_none() => self.stop_signal(number, sender),
+            libc::SIGCONT if self.resume() => {}
+            _ => {
+                tracing::debug!("{} from {}: passed on", signal_name(number), sender_name(sender));
+                self.handle(Event::Signal(number));
+            }
+        }
+    }
+
+    fn stop_signal(&mut self, number: i32, sender: Option<i32>) {
+        tracing::info!("{} from {}: stopping", signal_name(number), sender_name(sender));
+        self.handle(Event::StopSignal(number));
+    }
+
+    fn reap(&mut self) {
+        self.world.runner.children.reap();
+        if self.world.sweeping {
+            self.sweep();
+        }
+    }
+
+    /// Kills what a dead shim left, until nothing is left.
+    pub(super) fn sweep(&mut self) {
+        self.world.runner.children.reap();
+        if !self.world.runner.children.kill_adopted() {
+            self.world.sweeping = false;
+            self.world.app = None;
+            self.handle(Event::TreeGone);
+        }
+    }
+
+    pub(super) fn take_shim_message(&mut self, message: Option<ToKeeper>) {
+        match message {
+            Some(ToKeeper::Ready) => {
+                self.world.watch.reset();
+                self.handle(Event::ShimReady);
+            }
+            Some(ToKeeper::Started(pid)) => {
+                self.world.app = Some(pid);
+                tracing::info!("{} runs as pid {pid}", self.world.running_name());
+            }
+            Some(ToKeeper::NotStarted(errno)) => {
+                let why = match errno {
+                    libc::ENOENT | libc::ENOTDIR => NotStarted::NotFound,
+                    _ => NotStarted::NotExecutable,
+                };
+                self.world.reason = Some(std::io::Error::from_raw_os_error(errno).to_string());
+                self.take_terminal_back();
+                self.handle(Event::AppNotStarted(why));
+            }
+            Some(ToKeeper::Exited { code, left }) => self.app_ended(Ended::Code(code), left),
+            Some(ToKeeper::Signaled { number, left }) => self.app_ended(Ended::Signal(number), left),
+            Some(ToKeeper::TreeGone) => self.handle(Event::TreeGone),
+            Some(ToKeeper::Stopped(_)) => self.job_stopped(),
+            Some(ToKeeper::Asked(_)) => self.handle(Event::LitestreamAsked),
+            Some(ToKeeper::LitestreamGone) => self.litestream_ended(false),
+            None => {
+                self.world.link = None;
+                self.handle(Event::ShimGone);
+            }
+        }
+    }
+
+    fn app_ended(&mut self, how: Ended, left: bool) {
+        self.take_terminal_back();
+        self.world.app = None;
+        match how {
+            Ended::Code(code) => tracing::info!("{} ended with code {code}", self.world.running_name()),
+            Ended::Signal(number) => {
+                tracing::info!("{} was ended by {}", self.world.running_name(), signal_name(number));
+            }
+        }
+        self.handle(Event::AppEnded { how, left });
+    }
+
+    fn take_terminal_back(&self) {
+        if let Some(terminal) = &self.world.terminal {
+            terminal.take_back();
+        }
+    }
+
+    /// Ctrl-Z stopped the app alone; a shell has to see its whole job stop.
+    fn job_stopped(&mut self) {
+        if self.world.terminal.is_some() {
+            self.take_terminal_back();
+            signal::stop_own_group();
+            // Here somebody has continued this process.
+            self.resume();
+        }
+    }
+
+    /// Hands the terminal back to the app after `fg`; whether there was anything to do.
+    fn resume(&mut self) -> bool {
+        let (Some(terminal), Some(app)) = (&self.world.terminal, self.world.app) else { return false };
+        if terminal.is_own() {
+            terminal.give_to(app);
+        }
+        self.world.tell_shim(&ToShim::Signal(Target::Group, libc::SIGCONT));
+        true
+    }
+
+    pub(super) fn take_message(&mut self, message: Message) {
+        match message {
+            Message::Event(event) => {
+                if event == Event::GateOpened {
+                    self.world.failure = None;
+                    self.world.reason = None;
+                }
+                self.handle(event);
+            }
+            Message::Failed(event, failure) => {
+                self.world.failure = Some(failure);
+                self.handle(event);
+            }
+            Message::Reason(failure) => {
+                self.world.reason = Some(failure.message.clone());
+                self.world.failure = Some(failure);
+            }
+            Message::Prepared(version, missing) => {
+                let event = Event::Prepared { restore: !missing.is_empty(), confirms: version.confirms() };
+                self.world.version = version;
+                self.world.missing = missing;
+                self.handle(event);
+            }
+            Message::LitestreamReaped(launch, how) => {
+                if launch == self.world.launches {
+                    self.litestream_ended(how == Ended::Code(0));
+                }
+            }
+        }
+    }
+
+    fn litestream_ended(&mut self, well: bool) {
+        self.world.litestream = None;
+        self.world.reason = self.world.reason.take().or_else(|| self.world.heard.error.take());
+        let clean = well && !self.world.heard.unclean.get();
+        self.handle(Event::LitestreamEnded { clean });
+    }
+
+    pub(super) fn look(&mut self) {
+        for event in self.world.watch.look() {
+            self.handle(event);
+        }
+    }
+}

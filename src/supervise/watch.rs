@@ -1,0 +1,114 @@
+//! Looking at the database files: which changed, which are not there any more.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::core::{Db, Event};
+use crate::litestream::database::{Database, with_suffix};
+
+/// What a look at one file says: two of them differ when it was written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    seconds: i64,
+    nanoseconds: i64,
+}
+
+impl Stamp {
+    fn of(path: &Path) -> Option<Self> {
+        let found = fs::metadata(path).ok()?;
+        Some(Self {
+            device: found.dev(),
+            inode: found.ino(),
+            size: found.size(),
+            seconds: found.mtime(),
+            nanoseconds: found.mtime_nsec(),
+        })
+    }
+
+    fn is_same_file(&self, other: &Self) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
+}
+
+struct Watched {
+    path: PathBuf,
+    wal: PathBuf,
+    /// The file that Litestream has open, as far as anybody can tell.
+    first: Option<Stamp>,
+    seen: (Option<Stamp>, Option<Stamp>),
+}
+
+/// The files of all databases.
+pub(super) struct Watch(Vec<Watched>);
+
+impl Watch {
+    pub(super) fn new(dbs: &[Database]) -> Self {
+        let watched = dbs.iter().map(|db| Watched {
+            path: db.path.clone(),
+            wal: with_suffix(&db.path, "-wal"),
+            first: None,
+            seen: (None, None),
+        });
+        Self(watched.collect())
+    }
+
+    /// Forgets which files these were: Litestream was started and opened what is there now.
+    pub(super) fn reset(&mut self) {
+        for watched in &mut self.0 {
+            watched.first = Stamp::of(&watched.path);
+        }
+    }
+
+    /// What changed since the last look.
+    pub(super) fn look(&mut self) -> Vec<Event> {
+        let mut events = Vec::new();
+        for (place, watched) in self.0.iter_mut().enumerate() {
+            let now = (Stamp::of(&watched.path), Stamp::of(&watched.wal));
+            let replaced = match (&watched.first, &now.0) {
+                (Some(first), Some(current)) => !first.is_same_file(current),
+                (Some(_), None) => true,
+                (None, current) => {
+                    watched.first = *current;
+                    false
+                }
+            };
+            if replaced {
+                events.push(Event::Replaced(Db(place)));
+            } else if now != watched.seen && now.0.is_some() {
+                events.push(Event::Changed(Db(place)));
+            }
+            watched.seen = now;
+        }
+        events
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writes_appearances_and_replacements_are_told_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("app.db");
+        let db = Database { path: path.clone(), meta: "m".into(), replica: "r".into(), replica_folder: None };
+        let mut watch = Watch::new(&[db]);
+        assert_eq!(watch.look(), []);
+        fs::write(&path, "one").unwrap();
+        assert_eq!(watch.look(), [Event::Changed(Db(0))], "it appeared");
+        assert_eq!(watch.look(), []);
+        fs::write(with_suffix(&path, "-wal"), "two").unwrap();
+        assert_eq!(watch.look(), [Event::Changed(Db(0))], "its WAL was written");
+        fs::write(dir.path().join("new"), "three").unwrap();
+        fs::rename(dir.path().join("new"), &path).unwrap();
+        assert_eq!(watch.look(), [Event::Replaced(Db(0))]);
+        fs::remove_file(&path).unwrap();
+        assert_eq!(watch.look(), [Event::Replaced(Db(0))]);
+        watch.reset();
+        assert_eq!(watch.look(), [], "Litestream was started without it");
+    }
+}
