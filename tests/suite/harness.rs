@@ -1,1 +1,399 @@
 //! The harness tried on the real tools, so that a failing test is the product's fault.
+
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use crate::support::app::App;
+use crate::support::keeper::Keeper;
+use crate::support::litestream::{self, Backup, LATEST, NO_SOCKET, OLD};
+use crate::support::process::{Running, Spec};
+use crate::support::procfs::{self, Process};
+use crate::support::s3::S3;
+use crate::support::sqlite;
+use crate::support::wait::{DEADLINE, wait_until};
+use crate::support::world::World;
+
+/// Runs a probe without a keeper.
+fn run_bare(world: &World, app: App) -> Running {
+    let mut words = app.into_iter();
+    let mut spec = Spec::new(Path::new(&words.next().expect("the probe itself")), world.root());
+    spec.args(words);
+    spec.start()
+}
+
+#[test]
+fn every_litestream_backs_up_to_a_folder() {
+    for version in [LATEST, NO_SOCKET, OLD] {
+        let world = World::named("lk à b-");
+        sqlite::create(&world.db(), 10);
+        let config = world.config(&world.replica());
+        litestream::back_up(&world, version, &config);
+        let restored = Backup::Config(&config, &world.db()).restore(&world, version);
+        assert_eq!(sqlite::ids(&restored), sqlite::ids(&world.db()), "with {version}");
+        assert_eq!(sqlite::max_id(&restored), 10);
+    }
+}
+
+#[test]
+fn every_litestream_backs_up_to_s3() {
+    let s3 = S3::start();
+    s3.bucket("backups");
+    for version in [LATEST, NO_SOCKET, OLD] {
+        let world = World::new();
+        sqlite::create(&world.db(), 10);
+        let config = world.config(&s3.replica("backups", version));
+        litestream::back_up(&world, version, &config);
+        let restored = Backup::Config(&config, &world.db()).restore(&world, version);
+        assert_eq!(sqlite::count(&restored), 10, "with {version}");
+    }
+    assert!(s3.puts() >= 3 && s3.requests() > s3.puts(), "requests: {:#?}", s3.seen());
+    assert!(s3.objects("backups").iter().any(|key| key.starts_with(LATEST)), "{:?}", s3.objects("backups"));
+}
+
+#[test]
+fn an_s3_url_is_enough_with_the_key_in_the_environment() {
+    let s3 = S3::start();
+    s3.bucket("backups");
+    let world = World::new();
+    sqlite::create(&world.db(), 3);
+    litestream::back_up(&world, LATEST, &world.config(&s3.replica("backups", "app")));
+    let mut spec = Spec::new(&litestream::binary(LATEST), world.root());
+    S3::env().into_iter().for_each(|(name, value)| spec.env(name, value));
+    spec.args(["restore", "-o", "restored.db", &s3.url("backups", "app")]);
+    spec.run(DEADLINE).expect_code(0);
+    assert_eq!(sqlite::count(&world.path("restored.db")), 3);
+}
+
+#[test]
+fn a_missing_bucket_and_a_wrong_key_give_the_errors_that_users_see() {
+    let s3 = S3::start();
+    s3.bucket("backups");
+    for version in [LATEST, NO_SOCKET, OLD] {
+        let world = World::new();
+        let out = world.path("out.db");
+        let restore = |config: &Path, reason: &str| {
+            let ended = Backup::Config(config, &world.db()).try_restore(&world, version, &out);
+            ended.expect_code(1).expect_output(reason);
+            assert!(!out.exists(), "a failed restore leaves no file");
+        };
+        restore(&world.config(&s3.replica("nowhere", "app")), "NoSuchBucket");
+        let right = s3.replica("backups", "app");
+        restore(&world.config(&right.clone().set("secret-access-key", "wrong")), "403");
+        restore(&world.config(&right.clone().set("access-key-id", "unknown")), "403");
+        s3.remove_bucket("backups");
+        restore(&world.config(&right), "NoSuchBucket");
+        s3.restore_bucket("backups");
+        restore(&world.config(&right), "no matching backup");
+        s3.fail_with(403);
+        restore(&world.config(&right), "AccessDenied");
+        s3.resume();
+    }
+}
+
+#[test]
+fn a_missing_bucket_takes_no_upload() {
+    let s3 = S3::start();
+    let world = World::new();
+    sqlite::create(&world.db(), 3);
+    let litestream = litestream::replicate(&world, LATEST, &world.config(&s3.replica("nowhere", "app")));
+    s3.wait_puts(1);
+    litestream.wait_stdout("NoSuchBucket");
+    assert!(s3.objects("nowhere").is_empty(), "{:#?}", s3.seen());
+    litestream.signal(Signal::SIGKILL);
+    litestream.finish();
+}
+
+#[test]
+fn held_uploads_arrive_but_end_only_when_released() {
+    let s3 = S3::start();
+    s3.bucket("backups");
+    let world = World::new();
+    sqlite::create(&world.db(), 3);
+    let config = world.config(&s3.replica("backups", "app"));
+    s3.hold_puts();
+    let litestream = litestream::replicate(&world, LATEST, &config);
+    s3.wait_puts(1);
+    assert!(s3.objects("backups").is_empty());
+    // Listings are answered all the same.
+    let out = world.path("out.db");
+    let restore = Backup::Config(&config, &world.db()).try_restore(&world, LATEST, &out);
+    restore.expect_code(1).expect_output("no matching backup");
+    s3.resume();
+    wait_until("the first object", DEADLINE, || !s3.objects("backups").is_empty());
+    litestream.stop(0);
+    assert_eq!(sqlite::count(&Backup::Config(&config, &world.db()).restore(&world, LATEST)), 3);
+}
+
+#[test]
+fn a_paused_server_answers_later() {
+    let s3 = S3::start();
+    s3.bucket("backups");
+    let world = World::new();
+    let config = world.config(&s3.replica("backups", "app"));
+    s3.pause();
+    let mut spec = Spec::new(&litestream::binary(LATEST), world.root());
+    spec.args(["restore".as_ref(), "-config".as_ref(), config.as_os_str()]);
+    spec.args([world.db()]);
+    let mut restore = spec.start();
+    s3.wait_requests(1);
+    assert_eq!(restore.try_wait(), None);
+    s3.resume();
+    restore.finish().expect_code(1).expect_output("no matching backup");
+}
+
+#[test]
+fn a_server_refuses_connections_and_listens_again_on_its_port() {
+    let mut s3 = S3::start();
+    let address = s3.endpoint().replace("http://", "");
+    let kept = TcpStream::connect(&address).expect("the server listens");
+    s3.refuse();
+    let error = TcpStream::connect(&address).expect_err("the server is gone");
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
+    kept.set_read_timeout(Some(DEADLINE)).expect("a timeout can be set");
+    let end = std::io::Read::read(&mut &kept, &mut [0; 1]);
+    assert!(matches!(end, Ok(0)) || end.is_err_and(|e| e.kind() == std::io::ErrorKind::ConnectionReset));
+    s3.listen_again();
+    TcpStream::connect(&address).expect("the server listens again");
+}
+
+#[test]
+fn a_slow_server_takes_its_time() {
+    let s3 = S3::start();
+    s3.bucket("backups");
+    let world = World::new();
+    sqlite::big(&world.db(), 1);
+    let config = world.config(&s3.replica("backups", "app"));
+    litestream::back_up(&world, LATEST, &config);
+    let restore = || {
+        let start = Instant::now();
+        Backup::Config(&config, &world.db()).restore(&world, LATEST);
+        start.elapsed()
+    };
+    s3.throttle(1 << 20);
+    assert!(restore() >= Duration::from_secs(1), "1 MiB at 1 MiB/s");
+    s3.resume();
+    s3.delay(Duration::from_millis(400));
+    assert!(restore() >= Duration::from_millis(800), "a listing and an object");
+}
+
+#[test]
+fn a_probe_does_its_steps_and_writes_them_down() {
+    let world = World::new();
+    let (db, trace) = (world.db(), world.trace());
+    let app =
+        App::new(&trace).count(&db).insert(&db, 3).count(&db).words(["argv", "cwd", "fds", "listen", "tty"]);
+    let app = app
+        .words(["env", "HOME", "env", "NO_SUCH", "print", "out", "eprint", "err"])
+        .exit(7)
+        .words(["--", "", "à"]);
+    let ended = run_bare(&world, app).finish().expect_code(7).expect_log("err");
+    assert_eq!(ended.stdout, "out\n");
+    let events: Vec<_> =
+        trace.events().into_iter().map(|event| format!("{} {}", event.name, event.rest)).collect();
+    assert_eq!(events[..6], ["start ", "count none", "acked 1", "acked 2", "acked 3", "count 3"]);
+    assert_eq!(
+        events[7..],
+        [
+            format!("cwd {}", trace.wait("cwd").rest),
+            "fds 0 1 2".into(),
+            "listen no-pid 0".into(),
+            "tty none".into(),
+            format!("env HOME {}", trace.wait("cwd").rest),
+            "env NO_SUCH unset".into(),
+            "exit 7".into(),
+        ]
+    );
+    let argv = trace.wait("argv").decoded();
+    assert_eq!(argv[argv.len() - 3..], ["--", "", "à"]);
+    assert_eq!(trace.wait("cwd").decoded(), [world.root().as_os_str()]);
+    sqlite::assert_holds_acked(&db, &trace);
+}
+
+#[test]
+fn a_probe_takes_every_signal() {
+    let world = World::new();
+    let trace = world.trace();
+    let app = run_bare(&world, App::new(&trace).ignore("all").on_exit("TERM", 143).ready().wait());
+    trace.wait("ready");
+    let mut sent = Vec::new();
+    for signal in
+        Signal::iterator().filter(|s| ![Signal::SIGKILL, Signal::SIGSTOP, Signal::SIGTERM].contains(s))
+    {
+        app.signal(signal);
+        sent.push(signal as i64);
+        trace.wait_nth(sent.len(), "signal");
+    }
+    assert_eq!(trace.signals(), sent);
+    app.stop(143);
+}
+
+#[test]
+fn a_probe_dies_as_a_signal_wants() {
+    for name in ["TERM", "SEGV", "KILL", "PIPE", "HUP"] {
+        let world = World::new();
+        let ended = run_bare(&world, App::new(&world.trace()).raise(name)).finish();
+        let signal = std::os::unix::process::ExitStatusExt::signal(&ended.status);
+        let expected: Signal = format!("SIG{name}").parse().expect("a signal");
+        assert_eq!(signal, Some(expected as i32), "{name}");
+    }
+    let world = World::new();
+    let trace = world.trace();
+    let app = run_bare(&world, App::new(&trace).ready().wait());
+    trace.wait("ready");
+    app.signal(Signal::SIGTERM);
+    let ended = app.finish();
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&ended.status), Some(15));
+}
+
+#[test]
+fn a_probe_writes_until_the_end() {
+    let world = World::new();
+    let (db, trace) = (world.db(), world.trace());
+    let app = run_bare(&world, App::new(&trace).on_last("TERM", &db, 143).insert_forever(&db, 1));
+    trace.wait_acked(20);
+    app.stop(143);
+    sqlite::assert_holds_acked(&db, &trace);
+    assert_eq!(sqlite::max_id(&db), trace.acked().into_iter().max().expect("rows"));
+
+    let before = trace.acked().len();
+    let app = run_bare(&world, App::new(&trace).on_linger("TERM", 50, 0).insert_forever(&db, 1));
+    trace.wait_acked(before + 5);
+    app.stop(0);
+}
+
+#[test]
+fn a_survivor_in_its_own_session_is_found_and_killed() {
+    let world = World::new();
+    let trace = world.trace();
+    let stubborn = App::new(&trace).ignore("all").ready().wait();
+    let parent = App::new(&trace).spawn("setsid", &stubborn).exit(0);
+    let app = run_bare(&world, App::new(&trace).spawn("child", &parent).wait());
+    let pid = trace.wait("ready").pid;
+    wait_until("the child to have left an orphan", DEADLINE, || {
+        Process::of(pid).is_some_and(|process| process.sid == pid) && app.tree().len() == 2
+    });
+    let survivor = app.tree().into_iter().find(|process| process.pid == pid).expect("it carries the mark");
+    assert!(survivor.is("probe") && survivor.state != 'Z' && survivor.pgid == pid, "{survivor:?}");
+    assert_eq!(survivor.descriptors()[0].0, 0);
+    drop(app);
+    assert!(!procfs::alive(pid));
+}
+
+#[test]
+fn orphans_end_by_themselves() {
+    let world = World::new();
+    let trace = world.trace();
+    let app = run_bare(&world, App::new(&trace).orphans(20).ready().wait());
+    trace.wait("ready");
+    assert!(Process::children(app.pid()).is_empty(), "they are nobody's children here");
+    wait_until("the end of the orphans", DEADLINE, || app.tree().len() == 1);
+    app.kill(&app.tree()[0], Signal::SIGKILL);
+    app.finish();
+}
+
+#[test]
+fn processes_of_a_dead_suite_are_swept() {
+    // No process has this id: it is above the greatest that Linux gives (proc_sys_kernel(5), pid_max).
+    let mark = format!("{}.0", i32::MAX);
+    let mut left = Command::new("sleep")
+        .arg("1000")
+        .env(procfs::MARK, &mark)
+        .stdin(Stdio::null())
+        .spawn()
+        .expect("sleep is everywhere");
+    wait_until("the mark in the environment", DEADLINE, || !Process::marked(&mark).is_empty());
+    procfs::sweep_dead_suites();
+    let status = left.wait().expect("our child");
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9));
+}
+
+#[test]
+fn a_keeper_is_called_as_the_builder_says_in_a_clean_environment() {
+    let world = World::new();
+    let (db, config) = (world.db(), world.config(&world.replica()));
+    let mut keeper = Keeper::new(&world)
+        .command("check")
+        .config(&config)
+        .db(&db)
+        .replica(&world.replica_url())
+        .arg("--flag")
+        .envs(S3::env())
+        .cwd(&world.runtime_dir())
+        .app(["an app", "--", ""])
+        .piped_stdin()
+        .wrapped(&["sh", "-c", "shift; printf '<%s>' \"$@\"; echo; pwd; cat; env", "sh"])
+        .start();
+    keeper.feed(b"fed\n");
+    keeper.wait_stdout("fed");
+    keeper.end_stdin();
+    let stdout = keeper.finish().expect_code(0).stdout;
+    let (words, rest) = stdout.split_once('\n').expect("two lines");
+    let (config, db, url) = (config.display(), db.display(), world.replica_url());
+    assert_eq!(
+        words,
+        format!("<check><--config><{config}><--db><{db}><--replica><{url}><--flag><--><an app><--><>")
+    );
+    let mut names: Vec<_> = rest.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
+    names.retain(|name| !["PWD", "OLDPWD", "SHLVL", "_"].contains(name));
+    names.sort_unstable();
+    assert_eq!(
+        names,
+        [
+            "HOME",
+            "LANG",
+            "LITEKEEPER_RUNTIME_DIR",
+            procfs::MARK,
+            "LITESTREAM_ACCESS_KEY_ID",
+            "LITESTREAM_BINARY_PATH",
+            "LITESTREAM_SECRET_ACCESS_KEY",
+            "PATH",
+        ]
+    );
+    assert!(rest.starts_with(&world.runtime_dir().display().to_string()), "{rest}");
+}
+
+#[test]
+fn pid_1_is_pid_1() {
+    let world = World::new();
+    // A wrapper around the wrapped keeper: the shell takes the keeper's place.
+    let mut spec = Spec::new(Path::new("sh"), world.root());
+    spec.args(["-c", "echo $$; sleep 1000"]);
+    spec.wrap(&["unshare", "--fork", "--kill-child", "--pid", "--mount-proc"]);
+    let running = spec.start();
+    assert_eq!(running.wait_stdout(""), "1");
+    let shell = running.wait_process("the shell", |process| process.is("sh"));
+    running.kill(&shell, Signal::SIGKILL);
+    running.finish();
+    assert!(Keeper::new(&world).pid_1().run().status.code().is_some());
+}
+
+#[test]
+fn a_terminal_has_job_control() {
+    let world = World::new();
+    let trace = world.trace();
+    let app = App::new(&trace).on_exit("INT", 130).ignore("WINCH").words(["tty", "line", "ready"]).wait();
+    let words: Vec<_> = app.into_iter().map(|word| word.into_string().expect("UTF-8")).collect();
+    let line = shlex::try_join(words.iter().map(String::as_str)).expect("no NUL");
+    let (mut terminal, _) = Keeper::new(&world).terminal();
+    terminal.line(&line);
+    assert_eq!(trace.wait("tty").rest, "foreground");
+    terminal.line("typed");
+    assert_eq!(trace.wait("line").rest, "typed");
+    let pid = trace.wait("ready").pid;
+    terminal.ctrl('z');
+    terminal.wait("Stopped");
+    assert_eq!(Process::of(pid).expect("it is only stopped").state, 'T');
+    terminal.line("fg");
+    wait_until("the app to go on", DEADLINE, || Process::of(pid).is_some_and(|process| process.state != 'T'));
+    terminal.resize(50, 120);
+    wait_until("WINCH", DEADLINE, || trace.signals().contains(&28));
+    terminal.ctrl('c');
+    terminal.line("echo code $?");
+    terminal.wait("code 130");
+    assert!(terminal.running().tree().len() == 1, "only the shell is left");
+    terminal.close();
+}

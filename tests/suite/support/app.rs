@@ -151,7 +151,9 @@ impl Trace {
     /// Waits for the `n`th event (from 1) of this name: the second `start` is the app after a restart.
     #[track_caller]
     pub fn wait_nth(&self, n: usize, name: &str) -> Event {
-        wait_for(&format!("event {n} {name:?} in the trace"), DEADLINE, || self.all(name).into_iter().nth(n - 1))
+        wait_for(&format!("event {n} {name:?} in the trace"), DEADLINE, || {
+            self.all(name).into_iter().nth(n - 1)
+        })
     }
 
     /// Waits until `rows` rows were acknowledged.

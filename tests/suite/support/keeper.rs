@@ -1,7 +1,7 @@
 //! The real `litekeeper`, in a clean environment.
 
 use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use super::litestream;
@@ -23,13 +23,8 @@ impl Keeper {
     pub fn new(world: &World) -> Self {
         let mut spec = Spec::new(Path::new(env!("CARGO_BIN_EXE_litekeeper")), world.root());
         spec.env("LITEKEEPER_RUNTIME_DIR", world.runtime_dir());
-        let keeper = Self {
-            spec,
-            command: "run".into(),
-            options: Vec::new(),
-            app: Vec::new(),
-            wrapper: Vec::new(),
-        };
+        let keeper =
+            Self { spec, command: "run".into(), options: Vec::new(), app: Vec::new(), wrapper: Vec::new() };
         keeper.litestream(litestream::LATEST)
     }
 
@@ -108,7 +103,7 @@ impl Keeper {
     /// Runs as PID 1 of a new pid namespace (`unshare(1)`), with a `/proc` of its own.
     ///
     /// Root makes one directly; another user needs user namespaces.
-    pub fn as_pid_1(self) -> Self {
+    pub fn pid_1(self) -> Self {
         let mut wrapper = vec!["unshare"];
         if !nix::unistd::geteuid().is_root() {
             wrapper.push("--map-root-user");
@@ -155,10 +150,5 @@ impl Keeper {
             spec.wrap(&wrapper.iter().map(String::as_str).collect::<Vec<_>>());
         }
         spec
-    }
-
-    /// The runtime folder that a keeper of this world uses.
-    pub fn runtime_dir(world: &World) -> PathBuf {
-        world.runtime_dir()
     }
 }

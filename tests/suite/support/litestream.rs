@@ -142,7 +142,14 @@ impl Backup<'_> {
                 return litestream(
                     world,
                     version,
-                    ["restore".as_ref(), "-config".as_ref(), config.as_os_str(), "-o".as_ref(), out.as_ref(), db.as_ref()],
+                    [
+                        "restore".as_ref(),
+                        "-config".as_ref(),
+                        config.as_os_str(),
+                        "-o".as_ref(),
+                        out.as_ref(),
+                        db.as_ref(),
+                    ],
                 );
             }
         };

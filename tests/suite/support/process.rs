@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::BorrowedFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -9,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
 
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
@@ -29,8 +31,11 @@ impl Spec {
     /// A program that will run in `cwd`, with nothing of the suite's own environment but `PATH`:
     /// `AWS_CA_BUNDLE` alone breaks every S3 replica.
     pub fn new(program: &Path, cwd: &Path) -> Self {
-        static SWEEP: Once = Once::new();
-        SWEEP.call_once(sweep_dead_suites);
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| {
+            sweep_dead_suites();
+            keep_inherited_descriptors();
+        });
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let mark = format!("{}.{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let env = [
@@ -115,6 +120,17 @@ impl Spec {
     }
 }
 
+/// Marks what this process inherited as its own (`FD_CLOEXEC`), so that a program starts with 0, 1 and 2 alone.
+fn keep_inherited_descriptors() {
+    for (fd, _) in Process::of(std::process::id().cast_signed()).expect("this process").descriptors() {
+        // SAFETY: the descriptor is only looked up for this one call, which fails when it is closed by now.
+        let inherited = unsafe { BorrowedFd::borrow_raw(fd) };
+        if fd > 2 {
+            let _ = fcntl(inherited, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC));
+        }
+    }
+}
+
 /// What is left of a program that ended, and left no process behind.
 #[derive(Clone, Debug)]
 pub struct Ended {
@@ -130,7 +146,16 @@ impl Ended {
     /// Asserts the exit code.
     #[track_caller]
     pub fn expect_code(self, code: i32) -> Self {
-        assert_eq!(self.status.code(), Some(code), "ended with {}; its log:\n{}", self.status, self.log);
+        let Self { status, log, stdout } = &self;
+        assert_eq!(status.code(), Some(code), "ended with {status}; its stderr:\n{log}its stdout:\n{stdout}");
+        self
+    }
+
+    /// Asserts that stderr or stdout holds `text`: Litestream writes errors to both.
+    #[track_caller]
+    pub fn expect_output(self, text: &str) -> Self {
+        let Self { log, stdout, .. } = &self;
+        assert!(log.contains(text) || stdout.contains(text), "no {text:?} in\n{log}nor in stdout:\n{stdout}");
         self
     }
 
@@ -289,6 +314,14 @@ impl Running {
         })
     }
 
+    /// The keeper itself: the program, unless that is a wrapper such as `unshare`.
+    #[track_caller]
+    pub fn keeper(&self) -> Process {
+        self.wait_process("one keeper", |process| {
+            process.is("litekeeper") && process.cmdline.get(1).is_some_and(|command| command == "run")
+        })
+    }
+
     /// The running `litestream replicate`.
     #[track_caller]
     pub fn litestream(&self) -> Process {
@@ -333,7 +366,7 @@ impl Drop for Running {
         }
         let _ = self.child.wait();
         if std::thread::panicking() {
-            eprintln!("--- log of the program ---\n{}--- end of the log ---", self.log());
+            eprintln!("--- stdout ---\n{}--- stderr ---\n{}--- end ---", self.stdout(), self.log());
         } else {
             assert!(!over || first.is_empty(), "these survived: {first:#?}\nthe log:\n{}", self.log());
         }

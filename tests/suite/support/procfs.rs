@@ -117,6 +117,8 @@ fn pids() -> Vec<i32> {
 fn mark_of(pid: i32) -> Option<String> {
     let environ = fs::read(format!("/proc/{pid}/environ")).ok()?;
     let name = MARK.as_bytes();
-    let entry = environ.split(|byte| *byte == 0).find(|entry| entry.starts_with(name) && entry.get(name.len()) == Some(&b'='))?;
+    let entry = environ
+        .split(|byte| *byte == 0)
+        .find(|entry| entry.starts_with(name) && entry.get(name.len()) == Some(&b'='))?;
     Some(OsStr::from_bytes(&entry[name.len() + 1..]).to_string_lossy().into_owned())
 }

@@ -101,7 +101,8 @@ impl Terminal {
     pub fn resize(&self, rows: u16, columns: u16) {
         let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         // SAFETY: the descriptor is open and the pointer is valid for the call.
-        unsafe { set_window_size(std::os::fd::AsRawFd::as_raw_fd(&self.keyboard), &size) }.expect("it is a terminal");
+        unsafe { set_window_size(std::os::fd::AsRawFd::as_raw_fd(&self.keyboard), &size) }
+            .expect("it is a terminal");
     }
 
     /// Waits until the terminal shows `text` behind what was waited for before; returns all up to its end.

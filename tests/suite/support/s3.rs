@@ -273,7 +273,9 @@ struct State {
 
 impl State {
     fn puts(&self) -> usize {
-        self.seen.iter().filter(|request| is_upload(request.split(' ').next().unwrap_or_default())).count()
+        let upload =
+            |request: &&String| request.starts_with("PutObject ") || request.starts_with("UploadPart ");
+        self.seen.iter().filter(upload).count()
     }
 }
 
@@ -303,7 +305,8 @@ impl Gate {
         let mut changes = self.0.mode.subscribe();
         let mode = loop {
             let mode = changes.borrow_and_update().clone();
-            if !mode.paused && !(mode.puts_held && is_upload(&request.operation)) {
+            let held = mode.paused || (mode.puts_held && request.writes());
+            if !held {
                 break mode;
             }
             // An error says that the server is gone; then this task goes as well.
@@ -317,7 +320,10 @@ impl Gate {
 
         let exists = self.0.root.join(&request.bucket).is_dir();
         if !exists || self.0.state().removed.contains(&request.bucket) {
-            return Err(S3Error::with_message(S3ErrorCode::NoSuchBucket, "The specified bucket does not exist"));
+            return Err(S3Error::with_message(
+                S3ErrorCode::NoSuchBucket,
+                "The specified bucket does not exist",
+            ));
         }
         Ok(())
     }
@@ -328,7 +334,8 @@ impl Gate {
         let path = context.s3_path();
         let (bucket, key) = (text(path.get_bucket_name()), text(path.get_object_key()));
         let operation = context.s3_op().name().to_owned();
-        let sent = context.headers().get("content-length").and_then(|length| length.to_str().ok()?.parse().ok());
+        let sent =
+            context.headers().get("content-length").and_then(|length| length.to_str().ok()?.parse().ok());
         let stored = || fs::metadata(self.0.root.join(&bucket).join(&key)).map_or(0, |file| file.len());
         let bytes = if operation == "GetObject" { stored() } else { sent.unwrap_or(0) };
         Request { operation, bucket, key, bytes }
@@ -340,6 +347,13 @@ struct Request {
     bucket: String,
     key: String,
     bytes: u64,
+}
+
+impl Request {
+    fn writes(&self) -> bool {
+        let operation = self.operation.as_str();
+        matches!(operation, "PutObject" | "UploadPart" | "CreateMultipartUpload" | "CompleteMultipartUpload")
+    }
 }
 
 impl S3Access for Gate {
@@ -363,10 +377,6 @@ impl S3Access for Gate {
             self.pass(request).await
         })
     }
-}
-
-fn is_upload(operation: &str) -> bool {
-    matches!(operation, "PutObject" | "UploadPart" | "CreateMultipartUpload" | "CompleteMultipartUpload")
 }
 
 /// The error that S3 sends with this status.

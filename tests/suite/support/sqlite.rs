@@ -23,7 +23,9 @@ pub fn create(path: &Path, rows: u64) {
 pub fn insert(path: &Path, rows: u64) -> i64 {
     let database = open(path);
     for row in 0..rows {
-        database.execute("INSERT INTO t (v) VALUES (?1)", [format!("row {row}")]).expect("the table t exists");
+        database
+            .execute("INSERT INTO t (v) VALUES (?1)", [format!("row {row}")])
+            .expect("the table t exists");
     }
     database.last_insert_rowid()
 }
