@@ -31,10 +31,14 @@ fn every_litestream_backs_up_to_a_folder() {
         let world = World::named("lk à b-");
         sqlite::create(&world.db(), 10);
         let config = world.config(&world.replica());
-        litestream::back_up(&world, version, &config);
+        litestream::back_up(&world, version, &config, &[&world.db()]);
         let restored = Backup::Config(&config, &world.db()).restore(&world, version);
         assert_eq!(sqlite::ids(&restored), sqlite::ids(&world.db()), "with {version}");
         assert_eq!(sqlite::max_id(&restored), 10);
+        sqlite::insert(&world.db(), 5);
+        litestream::back_up(&world, version, &config, &[&world.db()]);
+        let restored = Backup::Config(&config, &world.db()).restore(&world, version);
+        assert_eq!(sqlite::count(&restored), 15, "with {version}");
     }
 }
 
@@ -46,7 +50,7 @@ fn every_litestream_backs_up_to_s3() {
         let world = World::new();
         sqlite::create(&world.db(), 10);
         let config = world.config(&s3.replica("backups", version));
-        litestream::back_up(&world, version, &config);
+        litestream::back_up(&world, version, &config, &[&world.db()]);
         let restored = Backup::Config(&config, &world.db()).restore(&world, version);
         assert_eq!(sqlite::count(&restored), 10, "with {version}");
     }
@@ -60,7 +64,7 @@ fn an_s3_url_is_enough_with_the_key_in_the_environment() {
     s3.bucket("backups");
     let world = World::new();
     sqlite::create(&world.db(), 3);
-    litestream::back_up(&world, LATEST, &world.config(&s3.replica("backups", "app")));
+    litestream::back_up(&world, LATEST, &world.config(&s3.replica("backups", "app")), &[&world.db()]);
     let mut spec = Spec::new(&litestream::binary(LATEST), world.root());
     S3::env().into_iter().for_each(|(name, value)| spec.env(name, value));
     spec.args(["restore", "-o", "restored.db", &s3.url("backups", "app")]);
@@ -75,18 +79,17 @@ fn a_missing_bucket_and_a_wrong_key_give_the_errors_that_users_see() {
     for version in [LATEST, NO_SOCKET, OLD] {
         let world = World::new();
         let out = world.path("out.db");
+        // 0.5.5 takes every failed listing for an empty one: its "no backup" says nothing.
+        let nothing_said = (version == NO_SOCKET).then_some("no matching backup");
         let restore = |config: &Path, reason: &str| {
             let ended = Backup::Config(config, &world.db()).try_restore(&world, version, &out);
-            ended.expect_code(1).expect_output(reason);
+            ended.expect_code(1).expect_output(nothing_said.unwrap_or(reason));
             assert!(!out.exists(), "a failed restore leaves no file");
         };
         restore(&world.config(&s3.replica("nowhere", "app")), "NoSuchBucket");
         let right = s3.replica("backups", "app");
-        restore(&world.config(&right.clone().set("secret-access-key", "wrong")), "403");
-        restore(&world.config(&right.clone().set("access-key-id", "unknown")), "403");
-        s3.remove_bucket("backups");
-        restore(&world.config(&right), "NoSuchBucket");
-        s3.restore_bucket("backups");
+        restore(&world.config(&right.clone().set("secret-access-key", "wrong")), "SignatureDoesNotMatch");
+        restore(&world.config(&right.clone().set("access-key-id", "unknown")), "NotSignedUp");
         restore(&world.config(&right), "no matching backup");
         s3.fail_with(403);
         restore(&world.config(&right), "AccessDenied");
@@ -95,16 +98,24 @@ fn a_missing_bucket_and_a_wrong_key_give_the_errors_that_users_see() {
 }
 
 #[test]
-fn a_missing_bucket_takes_no_upload() {
+fn a_bucket_goes_and_comes_back() {
     let s3 = S3::start();
+    s3.bucket("backups");
     let world = World::new();
     sqlite::create(&world.db(), 3);
-    let litestream = litestream::replicate(&world, LATEST, &world.config(&s3.replica("nowhere", "app")));
-    s3.wait_puts(1);
+    let config = world.config(&s3.replica("backups", "app"));
+    let litestream = litestream::replicate(&world, LATEST, &config);
+    wait_until("the first object", DEADLINE, || !s3.objects("backups").is_empty());
+    s3.remove_bucket("backups");
+    let (puts, objects) = (s3.puts(), s3.objects("backups"));
+    sqlite::insert(&world.db(), 4);
+    s3.wait_puts(puts + 1);
     litestream.wait_stdout("NoSuchBucket");
-    assert!(s3.objects("nowhere").is_empty(), "{:#?}", s3.seen());
-    litestream.signal(Signal::SIGKILL);
-    litestream.finish();
+    assert_eq!(s3.objects("backups"), objects);
+    s3.restore_bucket("backups");
+    wait_until("the upload of the rest", DEADLINE, || s3.objects("backups").len() > objects.len());
+    litestream.stop(0);
+    assert_eq!(sqlite::count(&Backup::Config(&config, &world.db()).restore(&world, LATEST)), 7);
 }
 
 #[test]
@@ -167,7 +178,7 @@ fn a_slow_server_takes_its_time() {
     let world = World::new();
     sqlite::big(&world.db(), 1);
     let config = world.config(&s3.replica("backups", "app"));
-    litestream::back_up(&world, LATEST, &config);
+    litestream::back_up(&world, LATEST, &config, &[&world.db()]);
     let restore = || {
         let start = Instant::now();
         Backup::Config(&config, &world.db()).restore(&world, LATEST);
@@ -176,8 +187,8 @@ fn a_slow_server_takes_its_time() {
     s3.throttle(1 << 20);
     assert!(restore() >= Duration::from_secs(1), "1 MiB at 1 MiB/s");
     s3.resume();
-    s3.delay(Duration::from_millis(400));
-    assert!(restore() >= Duration::from_millis(800), "a listing and an object");
+    s3.delay(Duration::from_millis(100));
+    assert!(restore() >= Duration::from_millis(200), "a listing and an object");
 }
 
 #[test]
@@ -368,7 +379,63 @@ fn pid_1_is_pid_1() {
     let shell = running.wait_process("the shell", |process| process.is("sh"));
     running.kill(&shell, Signal::SIGKILL);
     running.finish();
-    assert!(Keeper::new(&world).pid_1().run().status.code().is_some());
+    let ended = Keeper::new(&world).command("--version").pid_1().run();
+    assert!(ended.status.code().is_some(), "{}", ended.status);
+}
+
+/// The shape of the real thing, played by a shell under the names that the harness looks for.
+#[test]
+fn keeper_litestream_shim_and_app_are_told_apart() {
+    let world = World::new();
+    let (db, trace) = (world.db(), world.trace());
+    sqlite::create(&db, 1);
+    world.config(&world.replica());
+    let keeper = world.path("litekeeper");
+    std::os::unix::fs::symlink("/bin/sh", &keeper).expect("the world can be written");
+    // `litekeeper run` is `sh run` by this link, and `litekeeper __shim` is `sh __shim`.
+    world.write("run", "$LITESTREAM replicate -config litestream.yml -exec './litekeeper __shim 3' & wait");
+    let app: Vec<_> = App::new(&trace).insert_forever(&db, 5).into_iter().collect();
+    let app: Vec<_> = app.iter().map(|word| word.to_str().expect("UTF-8")).collect();
+    world.write("__shim", &format!("{} & wait", shlex::try_join(app).expect("no NUL")));
+    let mut spec = Spec::new(&keeper, world.root());
+    spec.env("LITESTREAM", litestream::binary(LATEST));
+    spec.args(["run"]);
+    let running = spec.start();
+    trace.wait_acked(10);
+    litestream::wait_staged(&db);
+    let (keeper, litestream) = (running.keeper(), running.litestream());
+    let (shim, app) = (running.shim(), running.app());
+    assert_eq!(keeper.pid, running.pid());
+    assert_eq!([litestream.ppid, shim.ppid, app.ppid], [keeper.pid, litestream.pid, shim.pid]);
+    assert_eq!(app.pid, trace.wait("start").pid);
+    assert_eq!(running.tree().len(), 4);
+    // The app and its shim end, so Litestream closes in order and with it the keeper.
+    running.kill(&app, Signal::SIGTERM);
+    running.finish().expect_code(0);
+    let rows = Backup::Url(&world.replica_url()).assert_holds_acked(&world, LATEST, &trace);
+    assert!(rows > 10, "the app wrote rows of its own");
+}
+
+#[test]
+fn a_group_gets_a_signal_and_a_log_is_waited_for() {
+    let world = World::new();
+    let trace = world.trace();
+    assert!(trace.is_empty());
+    let child = App::new(&trace).on_exit("INT", 0).words(["eprint", "line"]).ready().wait();
+    let app = App::new(&trace)
+        .on_exit("INT", 130)
+        .sleep(1)
+        .words(["eprint", "line"])
+        .spawn("child", &child)
+        .ready()
+        .wait();
+    let app = run_bare(&world, app);
+    app.wait_log(2, "line");
+    assert_eq!(app.wait_line(|line| line.starts_with("li")), "line");
+    trace.wait_nth(2, "ready");
+    app.signal_group(Signal::SIGINT);
+    app.finish().expect_code(130);
+    assert_eq!(trace.signals().iter().filter(|signal| **signal == 2).count(), 2);
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
-use std::time::Duration;
 
 use super::litestream;
 use super::process::{Ended, Running, Spec};
@@ -121,12 +120,6 @@ impl Keeper {
     #[track_caller]
     pub fn run(self) -> Ended {
         self.start().finish()
-    }
-
-    /// The same with a deadline of one's own.
-    #[track_caller]
-    pub fn run_within(self, deadline: Duration) -> Ended {
-        self.into_spec().run(deadline)
     }
 
     /// Opens a shell on a terminal, in the environment and folder of this keeper, and returns with it the line that

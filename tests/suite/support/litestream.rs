@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 use super::app::Trace;
 use super::process::{Ended, Running, Spec};
 use super::sqlite;
-use super::wait::DEADLINE;
+use super::wait::{DEADLINE, wait_until};
 use super::world::World;
 
 /// The version that users should have.
@@ -110,17 +110,46 @@ pub fn replicate(world: &World, version: &str, config: &Path) -> Running {
     spec.start()
 }
 
-/// Puts all of the configured databases on their replicas, and stops.
+/// Puts `databases`, which `config` names, on their replicas, and stops.
 ///
-/// Litestream opens a database at its first tick, after about a second (LITESTREAM.md 1.4); its first snapshot says
-/// that this has happened, and the end of the process syncs the rest.
+/// Litestream opens a database at its first tick, after about a second (LITESTREAM.md 1.4), and an end before its
+/// first local sync uploads nothing. From then on an orderly end uploads all that was committed.
 #[track_caller]
-pub fn back_up(world: &World, version: &str, config: &Path) {
-    let mut spec = Spec::new(&binary(version), world.root());
-    // With a child that ends with 0 Litestream closes and syncs in order, without any signal.
-    spec.args(["replicate", "-config"]);
-    spec.args([config.as_os_str(), "-exec".as_ref(), "sleep 2".as_ref()]);
-    spec.run(DEADLINE * 4).expect_code(0);
+pub fn back_up(world: &World, version: &str, config: &Path, databases: &[&Path]) {
+    let before: Vec<_> = databases.iter().map(|database| staged(database)).collect();
+    let running = replicate(world, version, config);
+    // Something to sync, also for a database that is on its replica already.
+    databases.iter().for_each(|database| sqlite::touch(database));
+    wait_until("Litestream to stage the databases", DEADLINE, || {
+        databases.iter().map(|database| staged(database)).zip(&before).all(|(now, before)| now != *before)
+    });
+    running.stop(0);
+}
+
+/// Waits until Litestream has synced a database for the first time, to its own folder beside it.
+#[track_caller]
+pub fn wait_staged(database: &Path) {
+    wait_until("Litestream to stage the database", DEADLINE, || !staged(database).is_empty());
+}
+
+/// What Litestream keeps in `.<database>-litestream` to upload: LTX files, or the shadow WAL of 0.3, with their sizes.
+fn staged(database: &Path) -> Vec<(PathBuf, u64)> {
+    let name = database.file_name().expect("a database has a name").to_string_lossy();
+    let mut folders = vec![database.with_file_name(format!(".{name}-litestream"))];
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            match path.extension().and_then(OsStr::to_str) {
+                Some("ltx" | "wal") if path.is_file() => {
+                    files.push((path, entry.metadata().map_or(0, |file| file.len())));
+                }
+                _ => folders.push(path),
+            }
+        }
+    }
+    files.sort_unstable();
+    files
 }
 
 /// Where a backup is.

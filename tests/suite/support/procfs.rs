@@ -67,9 +67,10 @@ impl Process {
         Self::all().into_iter().filter(|process| process.ppid == pid).collect()
     }
 
-    /// Whether it runs this executable's base name, and not one that was only forked.
+    /// Whether the program that it runs has this base name.
     pub fn is(&self, name: &str) -> bool {
-        self.cmdline.first().is_some_and(|program| program.rsplit('/').next() == Some(name))
+        // A zombie has no arguments any more.
+        self.cmdline.first().map_or(self.comm == name, |program| program.rsplit('/').next() == Some(name))
     }
 
     /// The descriptors that it holds and what each is (`socket:[…]`, a path …), sorted by number.

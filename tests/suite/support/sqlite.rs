@@ -30,6 +30,13 @@ pub fn insert(path: &Path, rows: u64) -> i64 {
     database.last_insert_rowid()
 }
 
+/// Commits a transaction that changes no row.
+pub fn touch(path: &Path) {
+    let database = open(path);
+    let version: i64 = database.query_row("PRAGMA user_version", [], |row| row.get(0)).expect("a database");
+    database.pragma_update(None, "user_version", version + 1).expect("the database can be written");
+}
+
 /// Makes a WAL database of about `mebibytes` that does not compress, beside the table `t` with one row.
 ///
 /// Without a journal and in one transaction: 500 MiB in a few seconds.

@@ -49,7 +49,7 @@ impl World {
 
     /// The keeper's runtime folder.
     pub fn runtime_dir(&self) -> PathBuf {
-        self.path("run")
+        self.path("rt")
     }
 
     /// A replica in a folder of the world.
