@@ -223,42 +223,31 @@ impl Probe {
         let how = self.text()?;
         let mut inner = Vec::new();
         let mut depth = 1;
-        loop {
+        while depth > 0 {
             let word = self.word()?;
-            match word.to_string_lossy().as_ref() {
-                "spawn" => depth += 1,
-                "end" => depth -= 1,
-                _ => (),
-            }
-            if depth == 0 {
-                break;
-            }
+            depth += i32::from(word == "spawn") - i32::from(word == "end");
             inner.push(word);
         }
+        inner.pop();
         let mut command = Command::new(std::env::current_exe()?);
         command.arg(&self.trace.path).args(inner);
-        // SAFETY: only sigprocmask(2) and setsid(2) are called, both async-signal-safe.
-        unsafe {
-            command.pre_exec(|| {
-                signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
-                Ok(())
-            });
-        }
+        let own_session = how == "setsid";
         match how.as_str() {
-            "child" => (),
+            "child" | "setsid" => (),
             "group" => {
                 command.process_group(0);
             }
-            "setsid" => {
-                // SAFETY: setsid(2) is async-signal-safe and touches no memory.
-                unsafe {
-                    command.pre_exec(|| {
-                        setsid()?;
-                        Ok(())
-                    });
-                }
-            }
             other => return Err(format!("unknown way to spawn {other:?}").into()),
+        }
+        // SAFETY: only sigprocmask(2) and setsid(2) are called, both async-signal-safe.
+        unsafe {
+            command.pre_exec(move || {
+                signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
+                if own_session {
+                    setsid()?;
+                }
+                Ok(())
+            });
         }
         let mut child = command.spawn()?;
         self.trace.write(&format!("spawned {}", child.id()));
@@ -415,11 +404,9 @@ fn read_line() -> io::Result<String> {
 
 /// The descriptors that are open, without the one that lists them.
 fn open_descriptors() -> Vec<i32> {
-    let own = |fd: &i32| std::fs::read_link(format!("/proc/self/fd/{fd}")).is_ok();
-    let listed: Vec<i32> = std::fs::read_dir("/proc/self/fd")
-        .map(|entries| entries.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok()).collect())
-        .unwrap_or_default();
-    let mut open: Vec<i32> = listed.into_iter().filter(own).collect();
+    let entries = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let mut open: Vec<i32> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    open.retain(|fd| std::fs::read_link(format!("/proc/self/fd/{fd}")).is_ok());
     open.sort_unstable();
     open
 }

@@ -16,6 +16,7 @@ use crate::support::s3::S3;
 use crate::support::sqlite;
 use crate::support::wait::{DEADLINE, wait_until};
 use crate::support::world::World;
+use crate::support::wrap;
 
 /// Runs a probe without a keeper.
 fn run_bare(world: &World, app: App) -> Running {
@@ -105,7 +106,8 @@ fn a_bucket_goes_and_comes_back() {
     sqlite::create(&world.db(), 3);
     let config = world.config(&s3.replica("backups", "app"));
     let litestream = litestream::replicate(&world, LATEST, &config);
-    wait_until("the first object", DEADLINE, || !s3.objects("backups").is_empty());
+    // The snapshot and the first transaction file; an upload that fails is not tried again before a listing succeeds.
+    wait_until("the first objects", DEADLINE, || s3.objects("backups").len() == 2);
     s3.remove_bucket("backups");
     let (puts, objects) = (s3.puts(), s3.objects("backups"));
     sqlite::insert(&world.db(), 4);
@@ -336,7 +338,7 @@ fn a_keeper_is_called_as_the_builder_says_in_a_clean_environment() {
         .cwd(&world.runtime_dir())
         .app(["an app", "--", ""])
         .piped_stdin()
-        .wrapped(&["sh", "-c", "shift; printf '<%s>' \"$@\"; echo; pwd; cat; env", "sh"])
+        .wrapped(["sh", "-c", "shift; printf '<%s>' \"$@\"; echo; pwd; cat; env", "sh"])
         .start();
     keeper.feed(b"fed\n");
     keeper.wait_stdout("fed");
@@ -367,20 +369,49 @@ fn a_keeper_is_called_as_the_builder_says_in_a_clean_environment() {
     assert!(rest.starts_with(&world.runtime_dir().display().to_string()), "{rest}");
 }
 
+/// Runs a shell script behind a wrapper.
+fn run_wrapped(world: &World, wrapper: Vec<String>, script: &str) -> Running {
+    let mut spec = Spec::new(Path::new("sh"), world.root());
+    spec.args(["-c", script]);
+    spec.wrap(wrapper);
+    spec.start()
+}
+
 #[test]
 fn pid_1_is_pid_1() {
     let world = World::new();
-    // A wrapper around the wrapped keeper: the shell takes the keeper's place.
-    let mut spec = Spec::new(Path::new("sh"), world.root());
-    spec.args(["-c", "echo $$; sleep 1000"]);
-    spec.wrap(&["unshare", "--fork", "--kill-child", "--pid", "--mount-proc"]);
-    let running = spec.start();
+    let running = run_wrapped(&world, wrap::pid_1(), "echo $$; while :; do sleep 1; done");
     assert_eq!(running.wait_stdout(""), "1");
     let shell = running.wait_process("the shell", |process| process.is("sh"));
     running.kill(&shell, Signal::SIGKILL);
     running.finish();
-    let ended = Keeper::new(&world).command("--version").pid_1().run();
+    let ended = Keeper::new(&world).command("--version").wrapped(wrap::pid_1()).run();
     assert!(ended.status.code().is_some(), "{}", ended.status);
+}
+
+#[test]
+fn a_disk_is_full_and_a_folder_read_only() {
+    let world = World::named("lk à 'b'-");
+    let folder = world.path("data");
+    std::fs::create_dir(&folder).expect("the world can be written");
+    let fill = "head -c 10000 /dev/zero > data/small && head -c 1000000 /dev/zero > data/large";
+    let ended = run_wrapped(&world, wrap::small_disk(&folder, 64), fill).finish().expect_code(1);
+    assert_eq!(ended.stdout, "large\nsmall\n");
+    assert!(ended.log.contains("No space left"), "{}", ended.log);
+    let ended = run_wrapped(&world, wrap::read_only(&folder), ": > rt/fine && : > data/file").finish();
+    assert!(!ended.status.success() && ended.log.contains("Read-only"), "{ended:?}");
+    assert_eq!(world.list("data"), [""; 0]);
+    assert_eq!(world.list("rt"), ["fine"]);
+}
+
+#[test]
+fn a_listening_socket_is_handed_over() {
+    let world = World::new();
+    let trace = world.trace();
+    let line = App::new(&trace).words(["listen", "fds"]).line();
+    run_wrapped(&world, wrap::listen_fds(), &format!("exec {line}")).finish().expect_code(0);
+    assert_eq!(trace.wait("listen").rest, "own-pid 1");
+    assert_eq!(trace.wait("fds").rest, "0 1 2 3");
 }
 
 /// The shape of the real thing, played by a shell under the names that the harness looks for.
@@ -394,9 +425,7 @@ fn keeper_litestream_shim_and_app_are_told_apart() {
     std::os::unix::fs::symlink("/bin/sh", &keeper).expect("the world can be written");
     // `litekeeper run` is `sh run` by this link, and `litekeeper __shim` is `sh __shim`.
     world.write("run", "$LITESTREAM replicate -config litestream.yml -exec './litekeeper __shim 3' & wait");
-    let app: Vec<_> = App::new(&trace).insert_forever(&db, 5).into_iter().collect();
-    let app: Vec<_> = app.iter().map(|word| word.to_str().expect("UTF-8")).collect();
-    world.write("__shim", &format!("{} & wait", shlex::try_join(app).expect("no NUL")));
+    world.write("__shim", &format!("{} & wait", App::new(&trace).insert_forever(&db, 5).line()));
     let mut spec = Spec::new(&keeper, world.root());
     spec.env("LITESTREAM", litestream::binary(LATEST));
     spec.args(["run"]);
@@ -443,10 +472,9 @@ fn a_terminal_has_job_control() {
     let world = World::new();
     let trace = world.trace();
     let app = App::new(&trace).on_exit("INT", 130).ignore("WINCH").words(["tty", "line", "ready"]).wait();
-    let words: Vec<_> = app.into_iter().map(|word| word.into_string().expect("UTF-8")).collect();
-    let line = shlex::try_join(words.iter().map(String::as_str)).expect("no NUL");
-    let (mut terminal, _) = Keeper::new(&world).terminal();
-    terminal.line(&line);
+    let (mut terminal, keeper) = Keeper::new(&world).app(["an app"]).terminal();
+    assert!(keeper.ends_with("/litekeeper run -- 'an app'"), "{keeper}");
+    terminal.line(&app.line());
     assert_eq!(trace.wait("tty").rest, "foreground");
     terminal.line("typed");
     assert_eq!(trace.wait("line").rest, "typed");

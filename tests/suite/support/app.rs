@@ -96,6 +96,12 @@ impl App {
     pub fn exit(self, code: i32) -> Self {
         self.words(["exit", &code.to_string()])
     }
+
+    /// The command line as a shell takes it, for `--before`, `exec:` and terminals.
+    pub fn line(&self) -> String {
+        let words: Vec<_> = self.words.iter().map(|word| word.to_str().expect("a line is UTF-8")).collect();
+        shlex::try_join(words).expect("no NUL in the words")
+    }
 }
 
 impl IntoIterator for App {

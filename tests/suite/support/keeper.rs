@@ -14,7 +14,7 @@ pub struct Keeper {
     command: OsString,
     options: Vec<OsString>,
     app: Vec<OsString>,
-    wrapper: Vec<String>,
+    wrapper: Vec<OsString>,
 }
 
 impl Keeper {
@@ -93,22 +93,10 @@ impl Keeper {
         self
     }
 
-    /// Puts a program in front, which must end by running the rest.
-    pub fn wrapped(mut self, wrapper: &[&str]) -> Self {
-        self.wrapper = wrapper.iter().map(|word| (*word).to_owned()).collect();
+    /// Puts a program in front, which must end by running the rest, see [`super::wrap`].
+    pub fn wrapped(mut self, wrapper: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        self.wrapper = wrapper.into_iter().map(|word| word.as_ref().to_owned()).collect();
         self
-    }
-
-    /// Runs as PID 1 of a new pid namespace (`unshare(1)`), with a `/proc` of its own.
-    ///
-    /// Root makes one directly; another user needs user namespaces.
-    pub fn pid_1(self) -> Self {
-        let mut wrapper = vec!["unshare"];
-        if !nix::unistd::geteuid().is_root() {
-            wrapper.push("--map-root-user");
-        }
-        wrapper.extend(["--fork", "--kill-child", "--pid", "--mount-proc"]);
-        self.wrapped(&wrapper)
     }
 
     /// Starts it.
@@ -139,9 +127,7 @@ impl Keeper {
             spec.args(["--"]);
             spec.args(app);
         }
-        if !wrapper.is_empty() {
-            spec.wrap(&wrapper.iter().map(String::as_str).collect::<Vec<_>>());
-        }
+        spec.wrap(wrapper);
         spec
     }
 }

@@ -11,6 +11,7 @@
 //! process     a started program: its log, its signals, its end, its survivors
 //! procfs      processes as /proc shows them, found by the mark that each test leaves in the environment
 //! pty         a shell with job control on a terminal of its own
+//! wrap        what to put in front of a keeper: PID 1, a full disk, a read-only folder, LISTEN_FDS
 //! wait        the only place that sleeps
 //! ```
 
@@ -25,3 +26,4 @@ pub mod s3;
 pub mod sqlite;
 pub mod wait;
 pub mod world;
+pub mod wrap;

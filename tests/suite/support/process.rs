@@ -74,14 +74,12 @@ impl Spec {
         self.piped_stdin = true;
     }
 
-    /// Puts another program with arguments in front: `unshare …`, `setsid …`.
-    pub fn wrap(&mut self, wrapper: &[&str]) {
-        let (program, args) = wrapper.split_first().expect("a wrapper has a program");
-        let inner = std::mem::replace(&mut self.program, PathBuf::from(program));
-        let mut all: Vec<OsString> = args.iter().map(Into::into).collect();
-        all.push(inner.into());
-        all.append(&mut self.args);
-        self.args = all;
+    /// Puts another program with arguments in front, see [`super::wrap`].
+    pub fn wrap(&mut self, wrapper: impl IntoIterator<Item = impl AsRef<OsStr>>) {
+        let mut words: Vec<OsString> = wrapper.into_iter().map(|word| word.as_ref().to_owned()).collect();
+        words.extend(self.words().map(OsStr::to_owned).collect::<Vec<_>>());
+        self.program = words.remove(0).into();
+        self.args = words;
     }
 
     /// The program and its arguments, one word each.
