@@ -279,6 +279,20 @@ fn a_probe_writes_until_the_end() {
 }
 
 #[test]
+fn a_lost_row_is_noticed() {
+    let world = World::new();
+    let (db, trace) = (world.db(), world.trace());
+    run_bare(&world, App::new(&trace).insert(&db, 3)).finish().expect_code(0);
+    sqlite::assert_sound(&db);
+    let other = world.path("other.db");
+    sqlite::create(&other, 2);
+    let error =
+        std::panic::catch_unwind(|| sqlite::assert_holds_acked(&other, &trace)).expect_err("row 3 is lost");
+    let message = error.downcast_ref::<String>().expect("a panic with a message");
+    assert_eq!(message, "1 of 3 rows are lost: [3]");
+}
+
+#[test]
 fn a_survivor_in_its_own_session_is_found_and_killed() {
     let world = World::new();
     let trace = world.trace();
