@@ -1,0 +1,29 @@
+//! The harness of the suite: real processes, real Litestream, real SQLite, a real S3 server.
+//!
+//! ```text
+//! world       one test's folder: databases, replicas, configs, the app's trace
+//! config      litestream.yml as a test needs it
+//! litestream  the real binaries, fetched once; bare `replicate` and `restore`
+//! s3          an S3 server in this process that can be paused, broken, slowed, taken away
+//! sqlite      databases made, counted, compared with what the app was told
+//! app         `examples/probe.rs` spelled in Rust, and its trace file read back
+//! keeper      `litekeeper …` with a clean environment
+//! process     a started program: its log, its signals, its end, its survivors
+//! procfs      processes as /proc shows them, found by the mark that each test leaves in the environment
+//! pty         a shell with job control on a terminal of its own
+//! wrap        what to put in front of a keeper: PID 1, a full disk, a read-only folder, LISTEN_FDS
+//! wait        the only place that sleeps
+//! ```
+
+pub mod app;
+pub mod config;
+pub mod keeper;
+pub mod litestream;
+pub mod process;
+pub mod procfs;
+pub mod pty;
+pub mod s3;
+pub mod sqlite;
+pub mod wait;
+pub mod world;
+pub mod wrap;

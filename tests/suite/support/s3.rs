@@ -1,0 +1,392 @@
+//! A real S3 server in this process, on a loopback port, that can be paused, broken, slowed and taken away.
+//!
+//! `s3s` speaks the protocol and checks signatures, `s3s-fs` keeps the objects in a folder. All faults are made in
+//! [`Gate`], the access check that every request passes after its signature was found good. `s3s-fs` makes a missing
+//! bucket on the first upload; the gate answers `NoSuchBucket` instead, as S3 does.
+
+use std::collections::HashSet;
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use s3s::access::{S3Access, S3AccessContext};
+use s3s::auth::SimpleAuth;
+use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::{S3Error, S3ErrorCode, S3Result};
+use s3s_fs::FileSystem;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::config::Replica;
+use super::wait::{DEADLINE, wait_for};
+
+/// The access key that the server knows.
+pub const KEY: &str = "AKIALITEKEEPERTESTS";
+/// Its secret.
+pub const SECRET: &str = "a-secret-of-the-test-suite";
+
+/// The server. It is gone when this is dropped.
+pub struct S3 {
+    runtime: Option<Runtime>,
+    address: SocketAddr,
+    service: S3Service,
+    accepting: Option<JoinHandle<()>>,
+    shared: Arc<Shared>,
+    _folder: TempDir,
+}
+
+impl S3 {
+    /// Starts a server without buckets.
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().expect("the temp folder can be written");
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("s3")
+            .enable_all()
+            .build()
+            .expect("a runtime can be made");
+        let shared = Arc::new(Shared::new(folder.path()));
+        let mut builder = S3ServiceBuilder::new(FileSystem::new(folder.path()).expect("the folder exists"));
+        builder.set_auth(SimpleAuth::from_single(KEY, SECRET));
+        builder.set_access(Gate(Arc::clone(&shared)));
+        let mut server = Self {
+            runtime: Some(runtime),
+            address: (Ipv4Addr::LOCALHOST, 0).into(),
+            service: builder.build(),
+            accepting: None,
+            shared,
+            _folder: folder,
+        };
+        server.listen_again();
+        server
+    }
+
+    /// `http://127.0.0.1:PORT`.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Makes a bucket.
+    pub fn bucket(&self, name: &str) {
+        fs::create_dir(self.shared.root.join(name)).expect("the bucket is new");
+    }
+
+    /// A replica in `bucket` under `path`, with the right key.
+    pub fn replica(&self, bucket: &str, path: &str) -> Replica {
+        Replica::new("s3")
+            .set("bucket", bucket)
+            .set("path", path)
+            .set("endpoint", self.endpoint())
+            .set("region", "us-east-1")
+            .set("force-path-style", true)
+            .set("access-key-id", KEY)
+            .set("secret-access-key", SECRET)
+    }
+
+    /// The same replica as a URL for `--replica`; the key goes in the environment, see [`S3::env`].
+    pub fn url(&self, bucket: &str, path: &str) -> String {
+        format!("s3://{bucket}/{path}?endpoint={}&region=us-east-1&forcePathStyle=true", self.endpoint())
+    }
+
+    /// The variables that carry the right key.
+    pub fn env() -> [(&'static str, &'static str); 2] {
+        [("LITESTREAM_ACCESS_KEY_ID", KEY), ("LITESTREAM_SECRET_ACCESS_KEY", SECRET)]
+    }
+
+    /// Connections are still accepted, but no request is answered until [`S3::resume`].
+    pub fn pause(&self) {
+        self.shared.set(|mode| mode.paused = true);
+    }
+
+    /// Uploads are not answered until [`S3::resume`]; all else is.
+    pub fn hold_puts(&self) {
+        self.shared.set(|mode| mode.puts_held = true);
+    }
+
+    /// Every request is answered with this HTTP status until [`S3::resume`].
+    pub fn fail_with(&self, status: u16) {
+        self.shared.set(|mode| mode.failure = Some(status));
+    }
+
+    /// Every answer comes this much later until [`S3::resume`].
+    pub fn delay(&self, time: Duration) {
+        self.shared.set(|mode| mode.delay = time);
+    }
+
+    /// Objects take as long as a line of this speed would need, until [`S3::resume`].
+    pub fn throttle(&self, bytes_per_second: u64) {
+        self.shared.set(|mode| mode.bytes_per_second = Some(bytes_per_second));
+    }
+
+    /// Ends every fault of the methods above; what was held goes on.
+    pub fn resume(&self) {
+        self.shared.set(|mode| *mode = Mode::default());
+    }
+
+    /// Stops listening and breaks every connection: from now on connections are refused.
+    pub fn refuse(&mut self) {
+        if let Some(accepting) = self.accepting.take() {
+            accepting.abort();
+            // The listener is closed when the task is gone, not when it is told to go.
+            let _ = self.runtime().block_on(accepting);
+        }
+    }
+
+    /// Listens again, on the same port.
+    pub fn listen_again(&mut self) {
+        let address = self.address;
+        let listener = wait_for("the port to be free", DEADLINE, || {
+            self.runtime().block_on(TcpListener::bind(address)).ok()
+        });
+        self.address = listener.local_addr().expect("a listener has an address");
+        self.accepting = Some(self.runtime().spawn(accept(listener, self.service.clone())));
+    }
+
+    /// From now on the bucket does not exist.
+    pub fn remove_bucket(&self, name: &str) {
+        self.shared.state().removed.insert(name.to_owned());
+    }
+
+    /// The bucket is back, with all that was in it.
+    pub fn restore_bucket(&self, name: &str) {
+        self.shared.state().removed.remove(name);
+    }
+
+    /// The keys in a bucket, sorted.
+    pub fn objects(&self, bucket: &str) -> Vec<String> {
+        let root = self.shared.root.join(bucket);
+        let mut keys = Vec::new();
+        let mut folders = vec![root.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+                let path = entry.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if let Ok(key) = path.strip_prefix(&root) {
+                    keys.push(key.to_string_lossy().into_owned());
+                }
+            }
+        }
+        keys.sort_unstable();
+        keys
+    }
+
+    /// The number of requests that came with a good signature.
+    pub fn requests(&self) -> usize {
+        self.shared.state().seen.len()
+    }
+
+    /// The number of uploads (whole objects and parts) that arrived, answered or not.
+    pub fn puts(&self) -> usize {
+        self.shared.state().puts()
+    }
+
+    /// All requests, as `Operation bucket/key`.
+    pub fn seen(&self) -> Vec<String> {
+        self.shared.state().seen.clone()
+    }
+
+    /// Waits until `number` uploads in all have arrived.
+    #[track_caller]
+    pub fn wait_puts(&self, number: usize) {
+        self.wait_state("uploads", |state| state.puts() >= number);
+    }
+
+    /// Waits until `number` requests in all have arrived.
+    #[track_caller]
+    pub fn wait_requests(&self, number: usize) {
+        self.wait_state("requests", |state| state.seen.len() >= number);
+    }
+
+    #[track_caller]
+    fn wait_state(&self, what: &str, wanted: impl Fn(&State) -> bool) {
+        let state = self.shared.state();
+        let waited = self.shared.arrived.wait_timeout_while(state, DEADLINE, |state| !wanted(state));
+        let (state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        let seen = state.seen.join("\n");
+        drop(state);
+        assert!(!timeout.timed_out(), "too few {what}; all requests:\n{seen}");
+    }
+
+    fn runtime(&self) -> &Runtime {
+        self.runtime.as_ref().expect("taken only when the server is dropped")
+    }
+}
+
+impl Drop for S3 {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Serves connections; they all end with this task.
+async fn accept(listener: TcpListener, service: S3Service) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                let Ok((socket, _)) = accepted else { continue };
+                let service = service.clone();
+                connections.spawn(async move {
+                    // A client that hangs up is no failure of the server.
+                    let _ = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(socket), service).await;
+                });
+            }
+            Some(_) = connections.join_next() => (),
+        }
+    }
+}
+
+/// What the server does to requests.
+#[derive(Clone, Debug, Default)]
+struct Mode {
+    paused: bool,
+    puts_held: bool,
+    failure: Option<u16>,
+    delay: Duration,
+    bytes_per_second: Option<u64>,
+}
+
+/// What the tests' threads and the server share.
+struct Shared {
+    root: PathBuf,
+    mode: watch::Sender<Mode>,
+    state: Mutex<State>,
+    arrived: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    seen: Vec<String>,
+    removed: HashSet<String>,
+}
+
+impl State {
+    fn puts(&self) -> usize {
+        let upload =
+            |request: &&String| request.starts_with("PutObject ") || request.starts_with("UploadPart ");
+        self.seen.iter().filter(upload).count()
+    }
+}
+
+impl Shared {
+    fn new(root: &Path) -> Self {
+        let (mode, state) = (watch::Sender::default(), Mutex::default());
+        Self { root: root.to_path_buf(), mode, state, arrived: Condvar::new() }
+    }
+
+    fn set(&self, change: impl FnOnce(&mut Mode)) {
+        self.mode.send_modify(change);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The check that every request passes.
+struct Gate(Arc<Shared>);
+
+impl Gate {
+    async fn pass(&self, request: Request) -> S3Result<()> {
+        self.0.state().seen.push(format!("{} {}/{}", request.operation, request.bucket, request.key));
+        self.0.arrived.notify_all();
+
+        let mut changes = self.0.mode.subscribe();
+        let mode = loop {
+            let mode = changes.borrow_and_update().clone();
+            let held = mode.paused || (mode.puts_held && request.writes());
+            if !held {
+                break mode;
+            }
+            // An error says that the server is gone; then this task goes as well.
+            let _ = changes.changed().await;
+        };
+        if let Some(status) = mode.failure {
+            return Err(failure(status));
+        }
+        let transfer = mode.bytes_per_second.map_or(0.0, |speed| request.bytes as f64 / speed as f64);
+        tokio::time::sleep(mode.delay + Duration::from_secs_f64(transfer)).await;
+
+        let exists = self.0.root.join(&request.bucket).is_dir();
+        if !exists || self.0.state().removed.contains(&request.bucket) {
+            return Err(S3Error::with_message(
+                S3ErrorCode::NoSuchBucket,
+                "The specified bucket does not exist",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Notes what the check needs to know, so that it need not borrow the request.
+    fn request(&self, context: &S3AccessContext<'_>) -> Request {
+        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+        let path = context.s3_path();
+        let (bucket, key) = (text(path.get_bucket_name()), text(path.get_object_key()));
+        let operation = context.s3_op().name().to_owned();
+        let sent =
+            context.headers().get("content-length").and_then(|length| length.to_str().ok()?.parse().ok());
+        let stored = || fs::metadata(self.0.root.join(&bucket).join(&key)).map_or(0, |file| file.len());
+        let bytes = if operation == "GetObject" { stored() } else { sent.unwrap_or(0) };
+        Request { operation, bucket, key, bytes }
+    }
+}
+
+struct Request {
+    operation: String,
+    bucket: String,
+    key: String,
+    bytes: u64,
+}
+
+impl Request {
+    fn writes(&self) -> bool {
+        let operation = self.operation.as_str();
+        matches!(operation, "PutObject" | "UploadPart" | "CreateMultipartUpload" | "CompleteMultipartUpload")
+    }
+}
+
+impl S3Access for Gate {
+    // The shape that `#[async_trait]` gives the method.
+    fn check<'gate, 'context, 'inner, 'future>(
+        &'gate self,
+        context: &'context mut S3AccessContext<'inner>,
+    ) -> Pin<Box<dyn Future<Output = S3Result<()>> + Send + 'future>>
+    where
+        'gate: 'future,
+        'context: 'future,
+        'inner: 'future,
+        Self: 'future,
+    {
+        let known = context.credentials().is_some();
+        let request = self.request(context);
+        Box::pin(async move {
+            if !known {
+                return Err(S3Error::with_message(S3ErrorCode::AccessDenied, "Access Denied"));
+            }
+            self.pass(request).await
+        })
+    }
+}
+
+/// The error that S3 sends with this status.
+fn failure(status: u16) -> S3Error {
+    let code = match status {
+        403 => S3ErrorCode::AccessDenied,
+        404 => S3ErrorCode::NoSuchBucket,
+        500 => S3ErrorCode::InternalError,
+        503 => S3ErrorCode::SlowDown,
+        other => panic!("no S3 error is known for status {other}"),
+    };
+    S3Error::with_message(code, "the test suite wants this request to fail")
+}

@@ -1,0 +1,51 @@
+//! Programs to put in front of a keeper, which give it another world to live in: a pid namespace of its own,
+//! a full disk, a folder that cannot be written, sockets from a service manager.
+//!
+//! The namespaces (`unshare(1)`) need root; another user gets them through a user namespace, where the system has them.
+
+use std::path::Path;
+
+/// The rest runs as PID 1 with a `/proc` of its own; `unshare` ends with its code, and killing `unshare` kills it.
+pub fn pid_1() -> Vec<String> {
+    unshare(&["--fork", "--kill-child", "--pid", "--mount-proc"])
+}
+
+/// `folder`, which exists, is an empty file system of `kibibytes` for the rest.
+///
+/// At the end the names that are left in it are written to stdout, one a line: the test cannot look there.
+pub fn small_disk(folder: &Path, kibibytes: u32) -> Vec<String> {
+    let mount = format!("mount -t tmpfs -o size={kibibytes}k none \"$folder\"");
+    mounted(&mount, "\"$@\"; code=$?; ls -A \"$folder\"; exit $code", folder)
+}
+
+/// `folder` and all below it cannot be written by the rest, not even by root.
+pub fn read_only(folder: &Path) -> Vec<String> {
+    let mount = "mount --bind \"$folder\" \"$folder\" && mount -o remount,bind,ro \"$folder\"";
+    // The current folder may lie in what was mounted over.
+    mounted(mount, "cd \"$PWD\" && exec \"$@\"", folder)
+}
+
+/// The rest gets its stdin once more as descriptor 3, announced the way of `sd_listen_fds(3)`.
+pub fn listen_fds() -> Vec<String> {
+    shell("export LISTEN_PID=$$ LISTEN_FDS=1; exec \"$@\" 3<&0", &[])
+}
+
+fn mounted(mount: &str, run: &str, folder: &Path) -> Vec<String> {
+    let folder = folder.to_str().expect("the harness makes UTF-8 paths");
+    let mut words = unshare(&["--mount"]);
+    words.extend(shell(&format!("folder=$1; shift; {mount} || exit 99; {run}"), &[folder]));
+    words
+}
+
+fn unshare(options: &[&str]) -> Vec<String> {
+    let mut words = vec!["unshare"];
+    if !nix::unistd::geteuid().is_root() {
+        words.push("--map-root-user");
+    }
+    words.extend(options);
+    words.into_iter().map(str::to_owned).collect()
+}
+
+fn shell(script: &str, args: &[&str]) -> Vec<String> {
+    ["sh", "-c", script, "sh"].iter().chain(args).map(|word| (*word).to_owned()).collect()
+}
