@@ -1,1 +1,123 @@
-//! Where lines for people come out.
+//! Where lines for people come out: one stream on standard error, text or JSON, and the one
+//! rendering of a failure.
+
+use std::fmt;
+use std::io::{self, Write};
+
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::error::Failure;
+use crate::os::signal;
+
+/// How lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For eyes.
+    Text,
+    /// For machines, with the keys that Litestream uses: `time`, `level`, `msg`, and `source`.
+    Json,
+}
+
+/// Sends log lines to standard error from now on. A second call changes nothing.
+pub fn start(format: Format, level: tracing::Level) {
+    let subscriber =
+        tracing_subscriber::fmt().event_format(Lines(format)).with_max_level(level).with_writer(Stderr).finish();
+    // Only a second call fails, and the first one's choice stands.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+}
+
+/// Renders what ended the program.
+pub fn failure(failure: &Failure, format: Format) {
+    let mut lines = String::new();
+    match format {
+        Format::Text => {
+            lines.push_str(&format!("error: {}\n", failure.message));
+            if let Some(hint) = &failure.hint {
+                lines.push_str(&format!("hint: {hint}\n"));
+            }
+        }
+        Format::Json => {
+            let line = serde_json::json!({
+                "time": now(), "level": "ERROR", "msg": failure.message, "source": "litekeeper",
+                "hint": failure.hint, "exit_code": failure.exit.get(),
+            });
+            lines = format!("{line}\n");
+        }
+    }
+    // Nobody is left to tell when standard error is closed.
+    let _ = Stderr.write_all(lines.as_bytes());
+}
+
+fn now() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
+/// Standard error, unbuffered: a line is there when the process dies after it, and a job in the
+/// background may write it whatever `stty tostop` says.
+#[derive(Clone, Copy)]
+struct Stderr;
+
+impl Write for Stderr {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        signal::without_ttou(|| io::stderr().write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Stderr {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        *self
+    }
+}
+
+struct Lines(Format);
+
+impl<S, N> FormatEvent<S, N> for Lines
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let mut message = Message(String::new());
+        event.record(&mut message);
+        let (level, target) = (event.metadata().level(), event.metadata().target());
+        let source = target.split("::").next().unwrap_or(target);
+        match self.0 {
+            Format::Text => writeln!(writer, "{} {:5} {source}: {}", now(), word(*level), message.0),
+            Format::Json => {
+                let level = level.as_str();
+                let line = serde_json::json!({"time": now(), "level": level, "msg": message.0, "source": source});
+                writeln!(writer, "{line}")
+            }
+        }
+    }
+}
+
+fn word(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "error",
+        Level::WARN => "warn",
+        Level::INFO => "info",
+        Level::DEBUG => "debug",
+        Level::TRACE => "trace",
+    }
+}
+
+struct Message(String);
+
+impl Visit for Message {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == "message" {
+            self.0 = format!("{value:?}");
+        }
+    }
+}

@@ -1,1 +1,13 @@
-//! (map)
+//! The command line: as typed ([`args`]), as meant ([`settings`]), and a file for each command.
+//!
+//! Architecture invariant: this room imports all others, and nobody imports it.
+
+pub mod args;
+mod commands;
+mod demo;
+mod duration;
+mod install;
+mod run;
+mod settings;
+
+pub use commands::main;

@@ -76,7 +76,6 @@ pub struct Machine {
     up_since: Option<Instant>,
     ready: bool,
     before_done: usize,
-    before_ran: bool,
     /// How the leader ended whose tree is not gone yet.
     ended: Option<Ended>,
     undrained: BTreeSet<Db>,
@@ -104,7 +103,6 @@ impl Machine {
             up_since: None,
             ready: false,
             before_done: 0,
-            before_ran: false,
             ended: None,
             undrained: BTreeSet::new(),
             stop_signals: 0,

@@ -70,6 +70,16 @@ impl Identity {
     }
 }
 
+/// The number of the user that this process runs as.
+pub fn own_number() -> u32 {
+    Uid::effective().as_raw()
+}
+
+/// Whether that is root.
+pub fn is_root() -> bool {
+    Uid::effective().is_root()
+}
+
 fn group_number(text: &str) -> Result<u32, String> {
     if let Ok(gid) = text.parse() {
         return Ok(gid);

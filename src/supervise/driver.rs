@@ -66,7 +66,7 @@ pub fn supervise(setup: Setup) -> Result<ExitCode, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
     let runtime = runtime.map_err(os("event loop"))?;
     LocalSet::new().block_on(&runtime, async {
-        let signals = AsyncFd::new(SignalSource(signals)).map_err(os("event loop"))?;
+        let signals = AsyncFd::register(SignalSource(signals)).map_err(os("event loop"))?;
         let folder = RuntimeFolder::make(&setup.runtime_roots, setup.user.as_ref())?;
         let interrupted = || signals.get_ref().0.take().and_then(|received| stop_code(received.number));
         let patience = setup.policy.stop_timeout * 2;
@@ -90,9 +90,9 @@ fn stop_code(number: i32) -> Option<ExitCode> {
 /// The signals' descriptor, for the event loop.
 pub(super) struct SignalSource(pub(super) Signals);
 
-impl std::os::fd::AsRawFd for SignalSource {
-    fn as_raw_fd(&self) -> std::os::fd::RawFd {
-        fd::number(self.0.readable())
+impl std::os::fd::AsFd for SignalSource {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.0.readable().as_fd()
     }
 }
 

@@ -13,7 +13,7 @@ pub(super) struct Link(AsyncFd<OwnedFd>);
 
 impl Link {
     pub(super) fn new(socket: OwnedFd) -> io::Result<Self> {
-        Ok(Self(AsyncFd::with_interest(socket, tokio::io::Interest::READABLE)?))
+        Ok(Self(AsyncFd::register_with_interest(socket, tokio::io::Interest::READABLE)?))
     }
 
     /// The next message; `None` when the shim is gone.

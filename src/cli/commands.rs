@@ -1,0 +1,29 @@
+//! From the command line to an exit code.
+
+use clap::Parser;
+
+use super::args::{Cli, Command};
+use super::{demo, install, run};
+use crate::core::ExitCode;
+use crate::printer::{self, Format};
+
+/// Reads the command line and carries it out; whatever fails is shown here, and only here.
+pub fn main() -> ExitCode {
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.command,
+        Err(error) => {
+            // Nobody is left to tell when the output is closed.
+            let _ = error.print();
+            return ExitCode::of_app(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let (format, result) = match command {
+        Command::Run(args) => (args.log_format, run::run(&args)),
+        Command::Demo(args) => (Format::Text, demo::demo(&args)),
+        Command::Install(args) => (Format::Text, install::install(&args)),
+    };
+    result.unwrap_or_else(|failure| {
+        printer::failure(&failure, format);
+        failure.exit
+    })
+}
