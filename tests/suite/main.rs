@@ -1,1 +1,3 @@
-fn main(){}
+//! The suite (map).
+
+mod install;
