@@ -1,3 +1,4 @@
 //! The suite (map).
 
+mod guestbook;
 mod install;
