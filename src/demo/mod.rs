@@ -1,1 +1,4 @@
-//! The guest book that `litekeeper demo` runs.
+//! `litekeeper demo`: a guest book to break, and the plan of what runs where.
+
+pub mod guestbook;
+pub mod plan;

