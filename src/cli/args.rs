@@ -142,17 +142,21 @@ pub struct Run {
 /// `litekeeper demo`.
 #[derive(Args, Debug)]
 pub struct Demo {
-    /// The port of the guest book; a free one near it is taken if it is in use.
-    #[arg(long, env = "PORT", default_value_t = 8080)]
-    pub port: u16,
+    /// The port of the guest book [default: PORT, else 8080 or the next free one].
+    #[arg(long)]
+    pub port: Option<u16>,
 
-    /// Where the database and its replica are kept.
-    #[arg(long, value_name = "FOLDER", default_value = "litekeeper-demo")]
-    pub dir: PathBuf,
+    /// Where the database and its replica are kept [default: litekeeper-demo].
+    #[arg(long, value_name = "FOLDER")]
+    pub dir: Option<PathBuf>,
 
     /// Be the guest book itself, without Litestream.
-    #[arg(long, hide = true)]
+    #[arg(long, hide = true, requires = "db")]
     pub app: bool,
+
+    /// The guest book's database.
+    #[arg(long, hide = true)]
+    pub db: Option<PathBuf>,
 }
 
 /// `litekeeper install`.

@@ -4,6 +4,7 @@
 
 pub mod args;
 mod commands;
+mod databases;
 mod demo;
 mod duration;
 mod install;

@@ -50,7 +50,7 @@ pub(super) fn resolve(args: &args::Run) -> Result<Setup, Failure> {
     let app = app(&args.command, configured.exec)?;
     let user = user(args.user.as_deref())?;
     let stop_timeout = stop_timeout(args);
-    let installed = install::installed(&|name| variable(name));
+    let installed = install::installed(variable);
     let binary = binary::find(&variable, &cwd, installed)
         .map_err(|error| Failure::new(error.exit(), error.to_string()).hint(error.hint()))?;
     let policy = policy(args, stop_timeout, configured.dbs.len());

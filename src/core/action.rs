@@ -50,6 +50,8 @@ pub enum Action {
 /// What the operator is told about the machine's decisions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
+    /// The app ended, and that is the end.
+    AppEnded(Ended),
     /// The app ended and is started again after a delay.
     AppRestart(Ended, Duration),
     /// The app ended too often.
@@ -74,6 +76,8 @@ pub enum Note {
     DrainRelaunch,
     /// Litestream did not come up in its time.
     LaunchTimeout,
+    /// Each existing database is confirmed, so what is next may start.
+    GateOpened,
     /// The gate has been waiting for this long.
     GateWaiting(Duration),
     /// The gate made no progress in its time.
@@ -94,6 +98,8 @@ pub enum Note {
     GraceSkipped,
     /// Something of the app's tree cannot be killed.
     TreeStuck,
+    /// Each database is confirmed on its replica after the app's end.
+    Drained,
     /// These databases were not confirmed in time.
     NotDrained(Vec<Db>),
     /// Litestream did not end in its time and is killed.

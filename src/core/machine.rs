@@ -291,6 +291,7 @@ impl Machine {
             return;
         }
         self.leave_gate();
+        self.note(Note::GateOpened);
         self.opened = true;
         self.up_since.get_or_insert(now);
         if self.policy.gate == Gate::Replicated {
@@ -366,6 +367,7 @@ impl Machine {
             Phase::Stopping => {
                 if let Goal::Stop(stop) = &mut self.goal {
                     stop.code = how.exit_code();
+                    self.note(Note::AppEnded(how));
                 }
                 // What a shell wrapper started may still want to end in order.
                 if left {
@@ -401,9 +403,7 @@ impl Machine {
                 self.kill_tree(now);
             }
         } else {
-            if again {
-                self.note(Note::AppGivenUp(how));
-            }
+            self.note(if again { Note::AppGivenUp(how) } else { Note::AppEnded(how) });
             self.stop(now, None, how.exit_code());
             if self.app == App::Leftovers {
                 self.act(Action::SignalTree(self.policy.stop_signal));
@@ -756,6 +756,7 @@ impl Machine {
         self.undrained.remove(&db);
         if self.undrained.is_empty() {
             self.dirty = false;
+            self.note(Note::Drained);
             self.timers.stop(Timer::Drain);
             self.close(now);
         }

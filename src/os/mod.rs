@@ -8,6 +8,7 @@
 pub mod child;
 pub mod children;
 pub mod dir;
+pub mod event;
 pub mod exec;
 pub mod fd;
 pub mod lock;

@@ -1,7 +1,7 @@
 //! Signals: received with their sender, sent, named, and reset before an `exec`.
 
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use nix::libc;
@@ -67,11 +67,6 @@ impl Signals {
         Ok(Self { reader, _writer: writer })
     }
 
-    /// The descriptor that becomes readable when a signal came.
-    pub fn readable(&self) -> &OwnedFd {
-        &self.reader
-    }
-
     /// Takes the next signal, if one came.
     pub fn take(&self) -> Option<Received> {
         let mut record = [0u8; RECORD];
@@ -95,6 +90,19 @@ impl Signals {
     }
 }
 
+/// Becomes readable when a signal came.
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.reader.as_fd()
+    }
+}
+
+impl AsRawFd for Signals {
+    fn as_raw_fd(&self) -> RawFd {
+        self.reader.as_raw_fd()
+    }
+}
+
 /// The signals of one process that waits in `poll(2)` itself, without handlers.
 pub struct SignalFd(nix::sys::signalfd::SignalFd);
 
@@ -111,8 +119,8 @@ impl SignalFd {
     }
 
     /// The descriptor to wait for.
-    pub fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        std::os::fd::AsFd::as_fd(&self.0)
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 
     /// Takes the number of the next signal, if one came.

@@ -19,7 +19,7 @@ use crate::litestream::database::Database;
 use crate::litestream::version::Version;
 use crate::os::children::Children;
 use crate::os::signal::Signals;
-use crate::os::{fd, signal, spawn};
+use crate::os::{event, fd, signal, spawn};
 
 /// What tasks tell the driver.
 pub(super) enum Message {
@@ -66,9 +66,9 @@ pub fn supervise(setup: Setup) -> Result<ExitCode, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
     let runtime = runtime.map_err(os("event loop"))?;
     LocalSet::new().block_on(&runtime, async {
-        let signals = AsyncFd::register(SignalSource(signals)).map_err(os("event loop"))?;
+        let signals = event::signals(signals).map_err(os("event loop"))?;
         let folder = RuntimeFolder::make(&setup.runtime_roots, setup.user.as_ref())?;
-        let interrupted = || signals.get_ref().0.take().and_then(|received| stop_code(received.number));
+        let interrupted = || signals.get_ref().take().and_then(|received| stop_code(received.number));
         let patience = setup.policy.stop_timeout * 2;
         let locks = twins::lock_all(&setup.dbs, &folder.socket(), setup.user.as_ref(), patience, interrupted).await?;
         folder
@@ -87,15 +87,6 @@ fn stop_code(number: i32) -> Option<ExitCode> {
     matches!(number, nix::libc::SIGTERM | nix::libc::SIGINT).then(|| ExitCode::of_signal(number))
 }
 
-/// The signals' descriptor, for the event loop.
-pub(super) struct SignalSource(pub(super) Signals);
-
-impl std::os::fd::AsFd for SignalSource {
-    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        self.0.readable().as_fd()
-    }
-}
-
 /// The machine and the world that it acts on.
 pub(super) struct Driver {
     pub(super) machine: Machine,
@@ -110,7 +101,7 @@ impl Driver {
 
     async fn run(
         mut self,
-        signals: &AsyncFd<SignalSource>,
+        signals: &AsyncFd<Signals>,
         mut inbox: mpsc::UnboundedReceiver<Message>,
     ) -> Result<ExitCode, Failure> {
         self.handle(Event::Start);
@@ -129,7 +120,7 @@ impl Driver {
                 biased;
                 ready = signals.readable() => {
                     if let Ok(mut ready) = ready {
-                        self.take_signals(&signals.get_ref().0);
+                        self.take_signals(signals.get_ref());
                         ready.clear_ready();
                     }
                 }
@@ -147,14 +138,14 @@ impl Driver {
     }
 
     /// Nothing outlives the keeper.
-    async fn end(mut self, code: ExitCode, signals: &AsyncFd<SignalSource>) -> Result<ExitCode, Failure> {
+    async fn end(mut self, code: ExitCode, signals: &AsyncFd<Signals>) -> Result<ExitCode, Failure> {
         let deadline = Instant::now() + LAST_SWEEP;
         let children = self.world.runner.children.clone();
         children.reap();
         while children.kill_all() && Instant::now() < deadline {
             // Each end is a SIGCHLD; the limit is for one that came before this wait.
             if let Ok(Ok(mut ready)) = tokio::time::timeout(SWEEP, signals.readable()).await {
-                while signals.get_ref().0.take().is_some() {}
+                while signals.get_ref().take().is_some() {}
                 ready.clear_ready();
             }
             children.reap();

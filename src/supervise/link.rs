@@ -6,6 +6,7 @@ use std::os::fd::{OwnedFd, RawFd};
 use serde::Serialize;
 use tokio::io::unix::AsyncFd;
 
+use crate::os::event;
 use crate::shim::{self, ToKeeper, ToShim};
 
 /// A line to one shim.
@@ -13,7 +14,7 @@ pub(super) struct Link(AsyncFd<OwnedFd>);
 
 impl Link {
     pub(super) fn new(socket: OwnedFd) -> io::Result<Self> {
-        Ok(Self(AsyncFd::register_with_interest(socket, tokio::io::Interest::READABLE)?))
+        Ok(Self(event::readable(socket)?))
     }
 
     /// The next message; `None` when the shim is gone.

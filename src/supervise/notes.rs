@@ -27,6 +27,7 @@ pub(super) struct Names<'a> {
 pub(super) fn log(note: &Note, names: &Names<'_>) {
     let app = &names.app;
     match note {
+        Note::AppEnded(how) => tracing::info!("{app} {}", ended(*how)),
         Note::AppRestart(how, delay) => {
             tracing::warn!("{app} {}: starting it again in {}", ended(*how), millis(*delay));
         }
@@ -56,6 +57,7 @@ pub(super) fn log(note: &Note, names: &Names<'_>) {
             tracing::warn!("litestream is gone with changes that no replica confirmed: starting it again to drain them");
         }
         Note::LaunchTimeout => tracing::error!("litestream did not come up in time: killing it"),
+        Note::GateOpened => tracing::info!("replicating {}", all(names)),
         Note::GateWaiting(since) => tracing::info!(
             "{app} is waiting: the first sync to the replica has taken {} s so far{}",
             since.as_secs(),
@@ -76,6 +78,7 @@ pub(super) fn log(note: &Note, names: &Names<'_>) {
         ),
         Note::GraceSkipped => tracing::warn!("told to stop again: killing {app}; the drain still happens"),
         Note::TreeStuck => tracing::error!("some process of {app} cannot be killed"),
+        Note::Drained => tracing::info!("everything is on the replica"),
         Note::NotDrained(dbs) => tracing::error!(
             "not everything is on the replica{}: {}; the local files have it, and the next start uploads it",
             because(names),
@@ -107,6 +110,17 @@ fn lagging(db: &str, replica: &str, age: Duration, names: &Names<'_>) {
 fn listed(dbs: &[Db], names: &Names<'_>) -> String {
     let each = dbs.iter().map(|db| format!("{} -> {}", names.dbs[db.0], names.replicas[db.0]));
     each.collect::<Vec<_>>().join(", ")
+}
+
+/// The first few: a line for a thousand tenants helps nobody.
+fn all(names: &Names<'_>) -> String {
+    const SHOWN: usize = 3;
+    let dbs: Vec<Db> = (0..names.dbs.len()).map(Db).collect();
+    match dbs.len() {
+        0 => "nothing: no database is configured".to_owned(),
+        n if n <= SHOWN => listed(&dbs, names),
+        n => format!("{} and {} more", listed(&dbs[..SHOWN], names), n - SHOWN),
+    }
 }
 
 fn because(names: &Names<'_>) -> String {

@@ -85,12 +85,7 @@ impl Driver {
     fn app_ended(&mut self, how: Ended, left: bool) {
         self.take_terminal_back();
         self.world.app = None;
-        match how {
-            Ended::Code(code) => tracing::info!("{} ended with code {code}", self.world.running_name()),
-            Ended::Signal(number) => {
-                tracing::info!("{} was ended by {}", self.world.running_name(), signal_name(number));
-            }
-        }
+        tracing::debug!("{} ended: {how:?}", self.world.running_name());
         self.handle(Event::AppEnded { how, left });
     }
 

