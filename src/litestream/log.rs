@@ -48,8 +48,10 @@ impl Line {
             Some(_) | None => Level::Info,
         };
         let message = field("msg").unwrap_or_default();
-        // Litestream goes on from an old file here, and the newer rows leave the latest restore.
-        let level = if message == "detected database behind replica" { Level::Warn } else { level };
+        // Litestream goes on from an old file here, and the newer rows leave the latest restore; but
+        // a database that was just restored has no position of its own yet.
+        let is_older = field("db_txid").is_some_and(|txid| txid.bytes().any(|digit| digit != b'0'));
+        let level = if message == "detected database behind replica" && is_older { Level::Warn } else { level };
         let mut text = message;
         for (name, value) in fields.iter().filter(|(name, _)| !matches!(name.as_str(), "time" | "level" | "msg")) {
             text.push_str(&format!(" {name}={}", text_of(value)));
@@ -59,7 +61,11 @@ impl Line {
 
     fn from_text(line: &str) -> Self {
         let line = line.trim_end();
-        let fatal = line.strip_prefix("Error: ").or_else(|| line.split_once(" ERROR ").map(|(_, rest)| rest));
+        // `Error:` of 0.5.12 and later; slog's text and the log package's prefix before that.
+        let fatal = line
+            .strip_prefix("Error: ")
+            .or_else(|| line.split_once(" level=ERROR ").map(|(_, rest)| rest))
+            .or_else(|| line.split_once(" ERROR ").map(|(_, rest)| rest));
         match fatal {
             Some(error) => Self { level: Level::Error, text: error.to_owned(), error: Some(error.to_owned()) },
             None => Self { level: Level::Info, text: line.to_owned(), error: None },
@@ -105,8 +111,14 @@ mod tests {
 
     #[test]
     fn a_database_behind_its_replica_is_more_than_information() {
-        let line = Line::parse(r#"{"level":"INFO","msg":"detected database behind replica","db_txid":1}"#);
-        assert_eq!(line.level, Level::Warn);
+        let level = |txid: &str| {
+            Line::parse(&format!(
+                r#"{{"level":"INFO","msg":"detected database behind replica","db_txid":"{txid}"}}"#
+            ))
+            .level
+        };
+        assert_eq!(level("0000000000000001"), Level::Warn);
+        assert_eq!(level("0000000000000000"), Level::Info, "it was just restored");
     }
 
     #[test]
