@@ -56,20 +56,31 @@ impl Phase {
         match self {
             Preparing => matches!(next, Restoring | Launching | Exited),
             Restoring => matches!(next, Launching | Exited),
-            Launching => matches!(next, Gating | Draining | Closing | Backoff | Exited),
-            Gating => matches!(next, Before | Running | Draining | Closing | Launching | Backoff | Exited),
-            Before => matches!(next, Gating | Stopping | Exited),
-            Running => matches!(next, Stopping | Exited),
+            Launching => matches!(next, Gating | Draining | Backoff | Exited),
+            Gating => matches!(next, Before | Running | Draining | Closing | Backoff | Exited),
+            Before => matches!(next, Before | Gating | Stopping),
+            Running => matches!(next, Stopping),
             Stopping => matches!(next, Draining | Closing | Launching | Backoff | Exited),
             Draining => matches!(next, Closing | Launching | Backoff | Exited),
             Closing => matches!(next, Launching | Backoff | Exited),
-            Backoff => matches!(next, Running | Launching | Draining | Backoff | Exited),
+            Backoff => matches!(next, Running | Launching | Draining | Closing | Backoff | Exited),
             Exited => false,
         }
     }
 
-    /// Whether a process of the app may live in this phase.
+    /// Whether a process of the app may live in this phase; in no other does one.
     pub fn allows_app(self) -> bool {
         matches!(self, Self::Before | Self::Running | Self::Stopping)
+    }
+
+    /// Whether there is no such phase without a Litestream that is up.
+    pub(super) fn needs_litestream(self) -> bool {
+        matches!(self, Self::Gating | Self::Before | Self::Running | Self::Draining)
+    }
+
+    /// Whether it ends by itself after some time. The others wait for what a user's command does;
+    /// each of them has a deadline as soon as the unit is to stop.
+    pub(super) fn has_deadline(self) -> bool {
+        !matches!(self, Self::Preparing | Self::Restoring | Self::Before | Self::Running | Self::Exited)
     }
 }
