@@ -76,7 +76,12 @@ pub(super) fn text<'a>(node: &'a Node, key: &'static str) -> Result<Option<&'a s
     }
 }
 
-fn absolute(node: &Node, key: &'static str, value: &str, base: &Base<'_>) -> Result<PathBuf, (usize, Problem)> {
+fn absolute(
+    node: &Node,
+    key: &'static str,
+    value: &str,
+    base: &Base<'_>,
+) -> Result<PathBuf, (usize, Problem)> {
     base.absolute(key, value).map_err(|problem| (line_of(node, key), problem))
 }
 
@@ -98,7 +103,12 @@ fn default_meta_path(path: &std::path::Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-fn read_replicas(node: &Node, root: &Node, base: &Base<'_>, database: &str) -> Result<Vec<Replica>, (usize, Problem)> {
+fn read_replicas(
+    node: &Node,
+    root: &Node,
+    base: &Base<'_>,
+    database: &str,
+) -> Result<Vec<Replica>, (usize, Problem)> {
     let database = database.to_owned();
     let several = match node.get("replicas") {
         None => &[],

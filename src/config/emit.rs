@@ -39,9 +39,12 @@ fn emit_at(out: &mut String, node: &Node, indent: usize) {
         }
         NodeKind::Sequence(items) if !items.is_empty() => {
             for item in items {
+                let mut block = String::new();
+                emit_at(&mut block, item, indent + 2);
                 pad(out, indent);
-                out.push('-');
-                emit_value(out, item, indent + 2);
+                out.push_str("- ");
+                // The first line of the block stands beside the dash.
+                out.push_str(block.trim_start_matches(' '));
             }
         }
         NodeKind::Mapping(_) | NodeKind::Sequence(_) | NodeKind::Scalar(_) => {
@@ -123,7 +126,9 @@ fn quoted(text: &str) -> String {
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
             // Line breaks and marks to YAML 1.1, invisible to people.
-            c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}') => {
+            c if c.is_control()
+                || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}') =>
+            {
                 // Writing to a String cannot fail.
                 let _ = write!(out, "\\u{:04X}", u32::from(c));
             }
@@ -148,12 +153,11 @@ mod tests {
     #[test]
     fn what_was_written_keeps_its_meaning() {
         let text = concat!(
-            "a: yes\nb: \"yes\"\nc: 0600\nd: '0600'\ne: 10s\nf:\ng: ''\nh: {}\ni: []\nj: {k: [1, {l: m}, [n]]}\n",
-            "o: |\n  two\n  lines\np: a: b\n".replace("a: b", "a:b").as_str(),
-            "q: !!str 5\nr: it's \"quoted\" \\ here # no\ns: s3://b/p\n'yes': 1\n'': 2\nt: plain # comment\n",
-        )
-        .to_owned();
-        let emitted = emit(&parse(&text).expect("valid YAML"));
+            "a: yes\nb: \"yes\"\nc: 0600\nd: '0600'\ne: 10s\nf:\ng: ''\nh: {}\ni: []\n",
+            "j: {k: [1, {l: m}, [n]]}\no: |\n  two\n  lines\np: a:b\nq: !!str 5\n",
+            "r: it's \"quoted\" \\ here # no\ns: s3://b/p\n'yes': 1\n'': 2\nt: plain # comment\n",
+        );
+        let emitted = emit(&parse(text).expect("valid YAML"));
         insta::assert_snapshot!(emitted, @r#"
         a: yes
         b: "yes"
@@ -167,10 +171,8 @@ mod tests {
         j:
           k:
             - 1
-            -
-              l: m
-            -
-              - n
+            - l: m
+            - - n
         o: "two\nlines\n"
         p: a:b
         q: !!str "5"
@@ -187,13 +189,29 @@ mod tests {
             "[ -~]{0,12}",
             "\\PC{0,12}",
             any::<String>(),
-            prop::sample::select(vec!["", "~", "null", "yes", "0600", "1e3", "- a", "? b", "a: b", "#", "---", "...", "<<", " x ", "\n", "a\n\nb"])
-                .prop_map(str::to_owned),
+            prop::sample::select(vec![
+                "", "~", "null", "yes", "0600", "1e3", "- a", "? b", "a: b", "#", "---", "...", "<<", " x ",
+                "\n", "a\n\nb"
+            ])
+            .prop_map(str::to_owned),
         ]
     }
 
     fn any_node() -> impl Strategy<Value = Node> {
-        let plain = prop::sample::select(vec!["", "~", "yes", "No", "0600", "0x1F", "1_000", "-1.5", ".inf", "10s", "s3://b/p", "2001-01-01"]);
+        let plain = prop::sample::select(vec![
+            "",
+            "~",
+            "yes",
+            "No",
+            "0600",
+            "0x1F",
+            "1_000",
+            "-1.5",
+            ".inf",
+            "10s",
+            "s3://b/p",
+            "2001-01-01",
+        ]);
         let leaf = prop_oneof![any_text().prop_map(Node::text), plain.prop_map(Node::plain)];
         leaf.prop_recursive(5, 40, 6, |inner| {
             prop_oneof![
@@ -211,7 +229,9 @@ mod tests {
     fn meaning(node: &Node) -> String {
         match &node.kind {
             NodeKind::Scalar(scalar) => format!("{:?} {:?}", scalar.resolve(), scalar.text),
-            NodeKind::Sequence(items) => format!("[{}]", items.iter().map(meaning).collect::<Vec<_>>().join(",")),
+            NodeKind::Sequence(items) => {
+                format!("[{}]", items.iter().map(meaning).collect::<Vec<_>>().join(","))
+            }
             NodeKind::Mapping(entries) => {
                 let entry = |(key, value): &(Node, Node)| format!("{}: {}", meaning(key), meaning(value));
                 format!("{{{}}}", entries.iter().map(entry).collect::<Vec<_>>().join(","))

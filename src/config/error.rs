@@ -304,7 +304,9 @@ impl Finding {
     /// The next step, where there is one.
     pub fn hint(&self) -> Option<String> {
         let hint = match &self.problem {
-            Problem::Unreadable { missing: true, .. } => "name the file with --config, or give --db and --replica",
+            Problem::Unreadable { missing: true, .. } => {
+                "name the file with --config, or give --db and --replica"
+            }
             Problem::NoDatabases => {
                 "add a `dbs:` list with a `path` and a `replica` for each database, or give --db and --replica"
             }
@@ -322,8 +324,12 @@ impl Finding {
             }
             Problem::ExecUnfinished => "close the quotes, or give the command after `--`",
             Problem::NothingGiven => "write a litestream.yml, or give --db PATH --replica URL",
-            Problem::ReplicaNotUrl { .. } => "for example s3://bucket/path, file:///backups/app.db or /backups/app.db",
-            Problem::NoDatabaseUrl { .. } => "set DATABASE_URL to the SQLite file, or give --db and --replica",
+            Problem::ReplicaNotUrl { .. } => {
+                "for example s3://bucket/path, file:///backups/app.db or /backups/app.db"
+            }
+            Problem::NoDatabaseUrl { .. } => {
+                "set DATABASE_URL to the SQLite file, or give --db and --replica"
+            }
             Problem::ForeignDatabaseUrl { .. } => "name the SQLite file with --db",
             Problem::UnknownTag { .. } => "leave the tag out and quote the value if it is a text",
             Problem::Unreadable { .. }

@@ -72,7 +72,11 @@ mod tests {
             (r#"sh -c 'a && b; c | d > e `f` $(g)'"#, &["sh", "-c", "a && b; c | d > e `f` $(g)"]),
             (r"a\;b \& é", &["a;b", "&", "é"]),
         ] {
-            assert_eq!(split(line).as_deref(), Ok(arguments.iter().map(ToString::to_string).collect::<Vec<_>>().as_slice()), "{line}");
+            assert_eq!(
+                split(line).as_deref(),
+                Ok(arguments.iter().map(ToString::to_string).collect::<Vec<_>>().as_slice()),
+                "{line}"
+            );
         }
     }
 

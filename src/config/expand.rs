@@ -38,7 +38,7 @@ pub fn expand(text: &str, pid: u32, env: &dyn Fn(&str) -> Option<String>) -> Exp
 }
 
 impl std::fmt::Debug for Expanded {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_'>) -> std::fmt::Result {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Expanded").field("unset", &self.unset).finish_non_exhaustive()
     }
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::database::text;
 use super::emit::emit;
-use super::load::LoadOptions;
 use super::model::{Config, Series};
 use super::node::{Node, NodeKind};
 use super::path::Base;
@@ -34,18 +33,18 @@ impl Config {
     ///
     /// The text holds the user's secrets. A path that is no UTF-8 has no place in YAML: it is left as
     /// it was written.
-    pub fn generate(&self, options: &GenerateOptions, against: &LoadOptions<'_>) -> String {
+    pub fn generate(&self, options: &GenerateOptions) -> String {
         let mut root = if self.root().is_mapping() { self.root().clone() } else { Node::mapping([]) };
-        for key in ["exec", "litekeeper"] {
+        let logging = logging(root.remove("logging"));
+        for key in ["exec", "litekeeper", "socket", "shutdown-sync-timeout"] {
             root.remove(key);
         }
         if let Some(entries) = items_mut(&mut root, "dbs") {
             for entry in entries {
-                fix_entry(entry, &against.base(), options.series);
+                fix_entry(entry, &self.base(), options.series);
             }
         }
         root.set("socket", socket(&options.socket));
-        let logging = logging(root.remove("logging"));
         root.set("logging", logging);
         root.set("shutdown-sync-timeout", Node::plain(go_duration(options.shutdown_sync_timeout)));
         format!("{HEADER}{}", emit(&root))
@@ -79,10 +78,10 @@ fn fix_entry(entry: &mut Node, base: &Base<'_>, series: Series) {
     if entry.entry("meta-path").is_some_and(|meta| meta.as_str().is_none_or(str::is_empty)) {
         entry.remove("meta-path");
     }
-    if series == Series::V03 {
-        if let Some(replica) = entry.remove("replica").filter(|replica| !replica.is_null()) {
-            entry.set("replicas", Node::list(vec![replica]));
-        }
+    if series == Series::V03
+        && let Some(replica) = entry.remove("replica").filter(|replica| !replica.is_null())
+    {
+        entry.set("replicas", Node::list(vec![replica]));
     }
     if let Some(replicas) = items_mut(entry, "replicas") {
         replicas.iter_mut().for_each(|replica| fix_replica(replica, base));
@@ -101,7 +100,8 @@ fn fix_replica(replica: &mut Node, base: &Base<'_>) {
         replica.remove("url");
         replica.set("path", Node::text(folder));
     }
-    let is_file = replica.get("type").and_then(Node::as_str).is_none_or(|kind| kind.is_empty() || kind == "file");
+    let is_file =
+        replica.get("type").and_then(Node::as_str).is_none_or(|kind| kind.is_empty() || kind == "file");
     if is_file && !is_url(&url) {
         fix_path(replica, "path", base);
     }

@@ -102,7 +102,8 @@ mod tests {
     fn messages(error: &Error) -> Vec<String> {
         let line = |finding: &crate::config::Finding| {
             let text = finding.to_string();
-            text.split_once("litestream.yml").map_or_else(|| text.clone(), |(_, rest)| format!("litestream.yml{rest}"))
+            text.split_once("litestream.yml")
+                .map_or_else(|| text.clone(), |(_, rest)| format!("litestream.yml{rest}"))
         };
         error.findings().iter().map(line).collect()
     }
@@ -120,7 +121,10 @@ mod tests {
         assert_eq!(app.path, PathBuf::from("/srv/app.db"));
         assert_eq!(app.meta_path, PathBuf::from("/srv/.app.db-litestream"));
         assert_eq!((app.line, app.replicas[0].line), (4, 5));
-        assert_eq!((&app.replicas[0].kind, app.replicas[0].display.as_str()), (&Kind::S3, "s3://from-env/app"));
+        assert_eq!(
+            (&app.replicas[0].kind, app.replicas[0].display.as_str()),
+            (&Kind::S3, "s3://from-env/app")
+        );
         assert_eq!(other.path, PathBuf::from("/home/me/b.db"));
         assert_eq!(other.meta_path, PathBuf::from("/srv/meta"));
         assert_eq!(config.directories()[0].dir, PathBuf::from("/srv/tenants"));
@@ -135,27 +139,36 @@ mod tests {
             "- {path: f, replica: {url: \"s3://$NOT_SET/x\"}}\n",
         ))
         .expect_err("it loads");
-        assert_eq!(messages(&error), [
-            "litestream.yml:4: the databases `/srv/a.db` and `/srv/b.db` have the same replica, /b",
-            "litestream.yml:7: the database `/srv/a.db` is configured twice, first on line 2",
-            "litestream.yml:9: a database has neither `path` nor `dir`",
-            "litestream.yml:10: the database `/srv/e.db` has no replica",
-            "litestream.yml:11: a database must be a mapping",
-            "litestream.yml:12: the database path `file:…` is a URL, which Litestream would take for a file name",
-            "litestream.yml:13: the s3 replica has no `bucket`",
-        ]);
+        assert_eq!(
+            messages(&error),
+            [
+                "litestream.yml:4: the databases `/srv/a.db` and `/srv/b.db` have the same replica, /b",
+                "litestream.yml:7: the database `/srv/a.db` is configured twice, first on line 2",
+                "litestream.yml:9: a database has neither `path` nor `dir`",
+                "litestream.yml:10: the database `/srv/e.db` has no replica",
+                "litestream.yml:11: a database must be a mapping",
+                "litestream.yml:12: the database path `file:…` is a URL, which Litestream would take for a file name",
+                "litestream.yml:13: the s3 replica has no `bucket`",
+            ]
+        );
         assert_eq!(error.exit(), ExitCode::CONFIG);
         let hint = error.hint().expect("a hint");
-        assert!(hint.contains("a place of its own") && hint.contains("${NOT_SET}, which is not set"), "{hint}");
+        assert!(
+            hint.contains("a place of its own") && hint.contains("${NOT_SET}, which is not set"),
+            "{hint}"
+        );
     }
 
     #[test]
     fn one_metadata_folder_for_two_databases_is_refused() {
-        let error = load_text("dbs: [{path: a, meta-path: m, replica: {path: x}}, {path: b, meta-path: m, replica: {path: y}}]")
-            .expect_err("it loads");
-        assert_eq!(messages(&error), [
-            "litestream.yml:1: the databases `/srv/a` and `/srv/b` have the same metadata folder, `/srv/m`"
-        ]);
+        let error = load_text(
+            "dbs: [{path: a, meta-path: m, replica: {path: x}}, {path: b, meta-path: m, replica: {path: y}}]",
+        )
+        .expect_err("it loads");
+        assert_eq!(
+            messages(&error),
+            ["litestream.yml:1: the databases `/srv/a` and `/srv/b` have the same metadata folder, `/srv/m`"]
+        );
     }
 
     #[test]
@@ -180,7 +193,11 @@ mod tests {
             assert_eq!(messages(&load_text(text).expect_err("it loads")), [message]);
         }
         let error = load_text("dbs:\n  - path: 'x\n").expect_err("it loads");
-        assert!(messages(&error)[0].starts_with("litestream.yml:") && messages(&error)[0].contains("not valid YAML"), "{error}");
+        assert!(
+            messages(&error)[0].starts_with("litestream.yml:")
+                && messages(&error)[0].contains("not valid YAML"),
+            "{error}"
+        );
         let large = load_text(vec![b'#'; parse::MAX_BYTES + 1]).expect_err("it loads");
         assert_eq!(messages(&large), ["litestream.yml: the configuration is larger than 1048576 bytes"]);
     }
@@ -190,7 +207,10 @@ mod tests {
         let options =
             LoadOptions { no_expand_env: true, env: &|_| None, cwd: Path::new("/"), home: None, pid: 1 };
         let error = load(Path::new("/nowhere/litestream.yml"), &options).expect_err("it loads");
-        assert_eq!(error.to_string(), "/nowhere/litestream.yml: the configuration cannot be read: no such file or directory");
+        assert_eq!(
+            error.to_string(),
+            "/nowhere/litestream.yml: the configuration cannot be read: no such file or directory"
+        );
         assert!(error.hint().is_some_and(|hint| hint.contains("--config")));
         let error = load(Path::new("/"), &options).expect_err("it loads");
         assert_eq!(error.to_string(), "/: the configuration cannot be read: is a directory");
@@ -201,7 +221,10 @@ mod tests {
         let config = load_text("dbs: [{path: a, replicas: [{path: x}, {path: y}]}]").expect("a valid file");
         assert_eq!(config.check(Series::V03), Ok(()));
         let error = config.check(Series::V05).expect_err("0.5 takes it");
-        assert_eq!(messages(&error), ["litestream.yml:1: the database `/srv/a` has 2 replicas, but Litestream 0.5 takes one"]);
+        assert_eq!(
+            messages(&error),
+            ["litestream.yml:1: the database `/srv/a` has 2 replicas, but Litestream 0.5 takes one"]
+        );
     }
 
     #[test]
@@ -213,7 +236,8 @@ mod tests {
         .expect("a valid file");
         let shown = format!("{config:?}");
         assert!(!shown.contains("hunter2") && shown.contains("s3://b/x"), "{shown}");
-        let error = load_text("dbs: [{path: a, replica: {url: 's3://u:hunter2/@b', sas-token: hunter2}}]").expect_err("it loads");
+        let error = load_text("dbs: [{path: a, replica: {url: 's3://u:hunter2/@b', sas-token: hunter2}}]")
+            .expect_err("it loads");
         assert!(!format!("{error} {error:?} {:?}", error.hint()).contains("hunter2"), "{error:?}");
     }
 }

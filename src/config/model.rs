@@ -1,7 +1,7 @@
 //! A configuration as `run` needs it.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::database::{Database, Directory, Entry};
 use super::error::{Error, Origin, Problem};
@@ -17,6 +17,8 @@ pub struct Config {
     databases: Vec<Database>,
     directories: Vec<Directory>,
     unset: Vec<String>,
+    cwd: PathBuf,
+    home: Option<PathBuf>,
 }
 
 /// The two series of Litestream, which read the same file differently.
@@ -30,14 +32,28 @@ pub enum Series {
 
 impl Config {
     /// Reads the tree of a configuration; `unset` are the variables that had no value.
-    pub(super) fn read(origin: Origin, root: Node, base: &Base<'_>, unset: Vec<String>) -> Result<Self, Error> {
-        let mut config =
-            Self { origin, root, databases: Vec::new(), directories: Vec::new(), unset };
+    pub(super) fn read(
+        origin: Origin,
+        root: Node,
+        base: &Base<'_>,
+        unset: Vec<String>,
+    ) -> Result<Self, Error> {
+        let mut config = Self {
+            origin,
+            root,
+            databases: Vec::new(),
+            directories: Vec::new(),
+            unset,
+            cwd: base.cwd.to_owned(),
+            home: base.home.map(Path::to_owned),
+        };
         let mut found = Vec::new();
         match config.entries() {
             Err(problem) => found.push(problem),
             Ok(entries) => {
-                for entry in entries.iter().map(|entry| Entry::read(entry, &config.root, base)).collect::<Vec<_>>() {
+                for entry in
+                    entries.iter().map(|entry| Entry::read(entry, &config.root, base)).collect::<Vec<_>>()
+                {
                     match entry {
                         Ok(Entry::Database(database)) => config.databases.push(database),
                         Ok(Entry::Directory(directory)) => config.directories.push(directory),
@@ -95,12 +111,19 @@ impl Config {
             Series::V05 => {
                 let databases = self.databases.iter().map(|d| (d.line, &d.path, d.replicas.len()));
                 let directories = self.directories.iter().map(|d| (d.line, &d.dir, d.replicas.len()));
-                let several = databases.chain(directories).filter(|(_, _, count)| *count > 1).map(|(line, path, count)| {
-                    (line, Problem::SeveralReplicas { database: path.display().to_string(), count })
-                });
+                let several = databases.chain(directories).filter(|(_, _, count)| *count > 1).map(
+                    |(line, path, count)| {
+                        (line, Problem::SeveralReplicas { database: path.display().to_string(), count })
+                    },
+                );
                 Error::of(&self.origin, several.collect(), &[])
             }
         }
+    }
+
+    /// What relative paths of this configuration are relative to.
+    pub(super) fn base(&self) -> Base<'_> {
+        Base { cwd: &self.cwd, home: self.home.as_deref() }
     }
 
     fn entries(&self) -> Result<&[Node], (usize, Problem)> {
@@ -127,14 +150,20 @@ fn twins(databases: &[Database]) -> Vec<(usize, Problem)> {
             for replica in &second.replicas {
                 if first.replicas.iter().any(|other| other.location == replica.location) {
                     let place = replica.display.clone();
-                    let problem =
-                        Problem::SameReplica { first: first_name.clone(), second: second_name.clone(), place };
+                    let problem = Problem::SameReplica {
+                        first: first_name.clone(),
+                        second: second_name.clone(),
+                        place,
+                    };
                     found.push((second.line, problem));
                 }
             }
             if first.meta_path == second.meta_path {
                 let folder = name(&second.meta_path);
-                found.push((second.line, Problem::SameMetadata { first: first_name, second: second_name, folder }));
+                found.push((
+                    second.line,
+                    Problem::SameMetadata { first: first_name, second: second_name, folder },
+                ));
             }
         }
     }

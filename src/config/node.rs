@@ -66,7 +66,9 @@ impl Node {
     /// The value of `key`, null or not.
     pub fn entry(&self, key: &str) -> Option<&Node> {
         match &self.kind {
-            NodeKind::Mapping(entries) => entries.iter().find(|(k, _)| k.key() == key).map(|(_, value)| value),
+            NodeKind::Mapping(entries) => {
+                entries.iter().find(|(k, _)| k.key() == key).map(|(_, value)| value)
+            }
             NodeKind::Scalar(_) | NodeKind::Sequence(_) => None,
         }
     }
@@ -93,7 +95,9 @@ impl Node {
                 clippy::cast_sign_loss,
                 reason = "the range is checked; the fraction is meant to go"
             )]
-            Resolved::Float(number) if (0.0..18_446_744_073_709_551_616.0).contains(&number) => Some(number as u64),
+            Resolved::Float(number) if (0.0..18_446_744_073_709_551_616.0).contains(&number) => {
+                Some(number as u64)
+            }
             Resolved::Null | Resolved::Bool(_) | Resolved::Float(_) | Resolved::Text => None,
         }
     }
@@ -133,7 +137,9 @@ impl Node {
 
     /// A mapping that no file holds.
     pub fn mapping<const N: usize>(entries: [(&str, Node); N]) -> Self {
-        Self::made(NodeKind::Mapping(entries.into_iter().map(|(key, value)| (Node::plain(key), value)).collect()))
+        Self::made(NodeKind::Mapping(
+            entries.into_iter().map(|(key, value)| (Node::plain(key), value)).collect(),
+        ))
     }
 
     /// Puts `value` at `key`, in the place of the old one or at the end. Nothing happens to other kinds.

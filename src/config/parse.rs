@@ -50,7 +50,9 @@ pub fn parse(text: &str) -> Result<Node, Located> {
 
 /// yaml.v2 refuses them anywhere in the file, comments included.
 fn refuse_control_characters(text: &str) -> Result<(), Located> {
-    let control = |c: char| (c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}')) || c == '\u{fffe}' || c == '\u{ffff}';
+    let control = |c: char| {
+        (c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}')) || c == '\u{fffe}' || c == '\u{ffff}'
+    };
     let Some(at) = text.find(control) else { return Ok(()) };
     let before = &text[..at];
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -172,7 +174,11 @@ impl Builder {
     }
 }
 
-fn scalar(text: Cow<'_, str>, style: ScalarStyle, tag: Option<Cow<'_, ParsedTag>>) -> Result<Scalar, Problem> {
+fn scalar(
+    text: Cow<'_, str>,
+    style: ScalarStyle,
+    tag: Option<Cow<'_, ParsedTag>>,
+) -> Result<Scalar, Problem> {
     let plain = style == ScalarStyle::Plain;
     let (plain, tag) = match tag.as_deref() {
         None => (plain, None),
@@ -198,7 +204,9 @@ fn core_tag(tag: &ParsedTag) -> Result<Tag, Problem> {
 
 fn as_key(node: Node) -> Result<Key, Problem> {
     match &node.kind {
-        NodeKind::Scalar(scalar) if scalar.plain && scalar.tag.is_none() && scalar.text == "<<" => Ok(Key::Merge),
+        NodeKind::Scalar(scalar) if scalar.plain && scalar.tag.is_none() && scalar.text == "<<" => {
+            Ok(Key::Merge)
+        }
         NodeKind::Scalar(_) => Ok(Key::Named(node)),
         NodeKind::Sequence(_) | NodeKind::Mapping(_) => Err(Problem::KeyNotText),
     }
@@ -221,19 +229,20 @@ fn put_all(entries: &mut Vec<(Node, Node)>, source: Vec<(Node, Node)>) -> Result
 }
 
 fn put(entries: &mut Vec<(Node, Node)>, key: Node, value: Node) -> Result<(), Problem> {
-    match entries.iter_mut().find(|(known, _)| known.key() == key.key()) {
-        None if entries.len() == MAX_KEYS => Err(Problem::TooManyKeys { limit: MAX_KEYS }),
-        None => {
-            entries.push((key, value));
+    let Some(index) = entries.iter().position(|(known, _)| known.key() == key.key()) else {
+        if entries.len() == MAX_KEYS {
+            return Err(Problem::TooManyKeys { limit: MAX_KEYS });
+        }
+        entries.push((key, value));
+        return Ok(());
+    };
+    let old = &mut entries[index].1;
+    match (&mut old.kind, value.kind) {
+        (NodeKind::Mapping(entries), NodeKind::Mapping(source)) => put_all(entries, source),
+        (_, kind) => {
+            *old = Node { kind, line: value.line, column: value.column };
             Ok(())
         }
-        Some((_, old)) => match (&mut old.kind, value.kind) {
-            (NodeKind::Mapping(entries), NodeKind::Mapping(source)) => put_all(entries, source),
-            (_, kind) => {
-                *old = Node { kind, line: value.line, column: value.column };
-                Ok(())
-            }
-        },
     }
 }
 
@@ -274,14 +283,18 @@ mod tests {
 
     #[test]
     fn scalars_are_the_text_that_was_meant() {
-        let node = yaml("a: 0600\nb: 'it''s'\nc: \"x\\ty\"\nd: |\n  1\n  2\ne: >-\n  1\n  2\nf: two\n  lines\ng:\nh: ~\n");
-        for (key, text) in [("a", "0600"), ("b", "it's"), ("c", "x\ty"), ("d", "1\n2\n"), ("e", "1 2"), ("f", "two lines")] {
+        let node = yaml(
+            "a: 0600\nb: 'it''s'\nc: \"x\\ty\"\nd: |\n  1\n  2\ne: >-\n  1\n  2\nf: two\n  lines\ng:\nh: ~\n",
+        );
+        for (key, text) in
+            [("a", "0600"), ("b", "it's"), ("c", "x\ty"), ("d", "1\n2\n"), ("e", "1 2"), ("f", "two lines")]
+        {
             assert_eq!(at(&node, key), Some(text), "{key}");
         }
         assert_eq!(node.get("a").and_then(Node::as_u64), Some(0o600));
         assert!(node.get("g").is_none() && node.entry("g").is_some_and(Node::is_null));
         assert!(node.get("h").is_none());
-        assert_eq!((node.get("f").map(|n| (n.line, n.column))), Some((9, 4)));
+        assert_eq!((node.get("f").map(|n| (n.line, n.column))), Some((10, 4)));
     }
 
     #[test]
@@ -350,7 +363,13 @@ mod tests {
         assert!(matches!(problem(&"- ".repeat(65)), Problem::TooDeep { .. }));
         assert!(matches!(problem(&format!("{}{}", "[".repeat(65), "]".repeat(65))), Problem::TooDeep { .. }));
         assert!(parse(&format!("{}{}", "[".repeat(64), "]".repeat(64))).is_ok());
-        let tower = format!("a: &a {}{}\nb: {}*a{}\n", "[".repeat(40), "]".repeat(40), "[".repeat(40), "]".repeat(40));
+        let tower = format!(
+            "a: &a {}{}\nb: {}*a{}\n",
+            "[".repeat(40),
+            "]".repeat(40),
+            "[".repeat(40),
+            "]".repeat(40)
+        );
         assert!(matches!(problem(&tower), Problem::TooDeep { .. }));
         assert!(matches!(problem(&"- a\n".repeat(100_001)), Problem::TooManyNodes { .. }));
         let keys: String = (0..4097).map(|n| format!("k{n}: 1\n")).collect();

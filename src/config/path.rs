@@ -17,7 +17,8 @@ impl Base<'_> {
     /// Only a lone `~` and `~/` are the home; `~user` is a file name. `..` goes by the text alone.
     pub fn absolute(&self, key: &'static str, text: &str) -> Result<PathBuf, Problem> {
         let text = strip_sqlite(text);
-        let Some(below) = text.strip_prefix('~').filter(|rest| rest.is_empty() || rest.starts_with('/')) else {
+        let Some(below) = text.strip_prefix('~').filter(|rest| rest.is_empty() || rest.starts_with('/'))
+        else {
             return Ok(clean(&self.cwd.join(text)));
         };
         let home = self.home.ok_or(Problem::NoHome { key })?;

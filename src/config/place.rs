@@ -37,7 +37,8 @@ impl Place {
 
     /// `scheme://host/path`; `account` tells apart what has the same name elsewhere.
     fn new(scheme: &str, host: &str, path: &str, account: &str) -> Self {
-        let display = if path.is_empty() { format!("{scheme}://{host}") } else { format!("{scheme}://{host}/{path}") };
+        let display =
+            if path.is_empty() { format!("{scheme}://{host}") } else { format!("{scheme}://{host}/{path}") };
         let location = format!("{scheme}:{account}:{host}/{path}");
         Self { display, location }
     }
@@ -56,8 +57,9 @@ fn file(settings: &Settings<'_>, url: Option<&Url>, base: &Base<'_>) -> Found<Pl
 
 fn s3(settings: &Settings<'_>, url: Option<&Url>) -> Found<Place> {
     let host = url.map(|url| s3_host(&url.host));
-    let (bucket, path) =
-        bucket_and_path(&Kind::S3, settings, url, |_| host.as_ref().map(|h| h.bucket.clone()).unwrap_or_default())?;
+    let (bucket, path) = bucket_and_path(&Kind::S3, settings, url, |_| {
+        host.as_ref().map(|h| h.bucket.clone()).unwrap_or_default()
+    })?;
     let endpoint = match settings.or_default("endpoint")? {
         Some(endpoint) => endpoint.to_owned(),
         None => url.and_then(|url| url.query("endpoint")).or(host.map(|h| h.endpoint)).unwrap_or_default(),
@@ -76,7 +78,8 @@ struct S3Host {
 
 /// Litestream's `s3.ParseHost`: `bucket.host:port`, the hosts of some providers, else a bucket.
 fn s3_host(host: &str) -> S3Host {
-    let of = |bucket: &str, endpoint: &str| S3Host { bucket: bucket.to_owned(), endpoint: endpoint.to_owned() };
+    let of =
+        |bucket: &str, endpoint: &str| S3Host { bucket: bucket.to_owned(), endpoint: endpoint.to_owned() };
     if host.starts_with("arn:") {
         return of(host, "");
     }
@@ -100,10 +103,11 @@ fn s3_host(host: &str) -> S3Host {
     }
     for provider in ["backblazeb2.com", "scw.cloud"] {
         let rest = host.strip_suffix(provider).and_then(|rest| rest.strip_suffix('.'));
-        if let Some((before, region)) = rest.and_then(|rest| rest.rsplit_once('.')) {
-            if let Some(bucket) = before.strip_suffix(".s3").or_else(|| before.strip_suffix("s3").filter(|b| b.is_empty())) {
-                return of(bucket, &format!("s3.{region}.{provider}"));
-            }
+        if let Some((before, region)) = rest.and_then(|rest| rest.rsplit_once('.'))
+            && let Some(bucket) =
+                before.strip_suffix(".s3").or_else(|| before.strip_suffix("s3").filter(|b| b.is_empty()))
+        {
+            return of(bucket, &format!("s3.{region}.{provider}"));
         }
     }
     match host.strip_suffix(".s3.filebase.com") {
@@ -175,7 +179,9 @@ fn nats(settings: &Settings<'_>, url: Option<&Url>) -> Found<Place> {
     let in_url = url.map(|url| clean(&url.path)).filter(|bucket| !bucket.is_empty());
     let bucket = match in_url {
         Some(bucket) => bucket,
-        None => settings.or_default("bucket")?.ok_or_else(|| settings.missing(&Kind::Nats, "bucket"))?.to_owned(),
+        None => {
+            settings.or_default("bucket")?.ok_or_else(|| settings.missing(&Kind::Nats, "bucket"))?.to_owned()
+        }
     };
     let host = url.map(|url| server(&url.host)).unwrap_or_default();
     Ok(Place::new("nats", &host, &bucket, ""))
@@ -235,16 +241,36 @@ mod tests {
     #[test]
     fn the_same_place_is_found_however_it_is_written() {
         for same in [
-            &["{url: s3://b/p}", "{url: s3://b/p/}", "{url: S3://b//p/x/..}", "{type: s3, bucket: b, path: p}",
-              "{type: s3, bucket: b, path: /p/}", "{url: s3://b.s3.eu-west-1.amazonaws.com/p}",
-              "{type: s3, bucket: b, path: p, endpoint: \"https://s3.eu-west-1.amazonaws.com\"}",
-              "{url: s3://key:secret@b/p}"][..],
-            &["{url: s3://b.localhost:9000/p}", "{url: \"s3://b/p?endpoint=localhost:9000\"}",
-              "{type: s3, bucket: b, path: p, endpoint: \"http://localhost:9000/\"}"],
-            &["{url: s3://b.fra1.digitaloceanspaces.com/p}",
-              "{type: s3, bucket: b, path: p, endpoint: fra1.digitaloceanspaces.com}"],
-            &["{url: s3://b.s3.eu.backblazeb2.com/p}", "{type: s3, bucket: b, path: p, endpoint: s3.eu.backblazeb2.com}"],
-            &["{path: a}", "{path: /srv/a/}", "{url: file:///srv/a}", "{type: file, path: ./x/../a}", "{url: file:a}"],
+            &[
+                "{url: s3://b/p}",
+                "{url: s3://b/p/}",
+                "{url: S3://b//p/x/..}",
+                "{type: s3, bucket: b, path: p}",
+                "{type: s3, bucket: b, path: /p/}",
+                "{url: s3://b.s3.eu-west-1.amazonaws.com/p}",
+                "{type: s3, bucket: b, path: p, endpoint: \"https://s3.eu-west-1.amazonaws.com\"}",
+                "{url: s3://key:secret@b/p}",
+            ][..],
+            &[
+                "{url: s3://b.localhost:9000/p}",
+                "{url: \"s3://b/p?endpoint=localhost:9000\"}",
+                "{type: s3, bucket: b, path: p, endpoint: \"http://localhost:9000/\"}",
+            ],
+            &[
+                "{url: s3://b.fra1.digitaloceanspaces.com/p}",
+                "{type: s3, bucket: b, path: p, endpoint: fra1.digitaloceanspaces.com}",
+            ],
+            &[
+                "{url: s3://b.s3.eu.backblazeb2.com/p}",
+                "{type: s3, bucket: b, path: p, endpoint: s3.eu.backblazeb2.com}",
+            ],
+            &[
+                "{path: a}",
+                "{path: /srv/a/}",
+                "{url: file:///srv/a}",
+                "{type: file, path: ./x/../a}",
+                "{url: file:a}",
+            ],
             &["{path: ~/a}", "{path: /home/me/a}"],
             &["{url: gs://b/p}", "{type: gs, bucket: b, path: p}"],
             &["{url: abs://acc@b/p}", "{type: abs, account-name: acc, bucket: b, path: p}"],
@@ -262,9 +288,18 @@ mod tests {
     #[test]
     fn different_places_stay_different() {
         let all = [
-            "{url: s3://b/p}", "{url: s3://b/q}", "{url: s3://c/p}", "{url: \"s3://b/p?endpoint=localhost:9000\"}",
-            "{url: gs://b/p}", "{url: abs://one@b/p}", "{url: abs://two@b/p}", "{path: /b/p}", "{path: /b/P}",
-            "{url: sftp://u@h/p}", "{type: sftp, host: h, user: u, path: p}", "{type: sftp, host: h, user: v, path: p}",
+            "{url: s3://b/p}",
+            "{url: s3://b/q}",
+            "{url: s3://c/p}",
+            "{url: \"s3://b/p?endpoint=localhost:9000\"}",
+            "{url: gs://b/p}",
+            "{url: abs://one@b/p}",
+            "{url: abs://two@b/p}",
+            "{path: /b/p}",
+            "{path: /b/P}",
+            "{url: sftp://u@h/p}",
+            "{type: sftp, host: h, user: u, path: p}",
+            "{type: sftp, host: h, user: v, path: p}",
         ];
         let places: std::collections::BTreeSet<_> = all.iter().map(|yaml| location(yaml)).collect();
         assert_eq!(places.len(), all.len(), "{places:?}");
@@ -286,8 +321,11 @@ mod tests {
             assert!(!shown.contains("hunter2"), "{shown}");
         }
         for yaml in [
-            "{url: \"s3://AKIA:hunter2/x@b/p\"}", "{path: \"s3://AKIA:hunter2@b/p\"}", "{url: \"hunter2\"}",
-            "{url: \"s3://k:hunter2@b/p\", bucket: b}", "{url: \"sftp://h:hunter2/p\"}",
+            "{url: \"s3://AKIA:hunter2/x@b/p\"}",
+            "{path: \"s3://AKIA:hunter2@b/p\"}",
+            "{url: \"hunter2\"}",
+            "{url: \"s3://k:hunter2@b/p\", bucket: b}",
+            "{url: \"sftp://h:hunter2/p\"}",
         ] {
             let problem = replica(yaml).expect_err("an invalid replica");
             assert!(!format!("{problem} {problem:?}").contains("hunter2"), "{problem:?}");
@@ -297,9 +335,19 @@ mod tests {
     #[test]
     fn what_litestream_refuses_is_refused() {
         for yaml in [
-            "{url: s3://b/p, path: x}", "{url: s3://b/p, bucket: b}", "{url: sftp://u@h/p, host: h}", "{type: s3}",
-            "{url: \"s3:///p\"}", "{type: sftp, host: h}", "{type: webdav}", "{type: nats}", "{}", "{url: /backups}",
-            "{url: [s3]}", "{path: \"s3://b/p\"}", "5",
+            "{url: s3://b/p, path: x}",
+            "{url: s3://b/p, bucket: b}",
+            "{url: sftp://u@h/p, host: h}",
+            "{type: s3}",
+            "{url: \"s3:///p\"}",
+            "{type: sftp, host: h}",
+            "{type: webdav}",
+            "{type: nats}",
+            "{}",
+            "{url: /backups}",
+            "{url: [s3]}",
+            "{path: \"s3://b/p\"}",
+            "5",
         ] {
             assert!(replica(yaml).is_err(), "{yaml}");
         }

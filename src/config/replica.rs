@@ -59,7 +59,8 @@ impl Replica {
         }
         let url = settings.own("url")?;
         let url_line = node.get("url").map_or(node.line, |url| url.line);
-        let parsed = url.map(Url::parse).transpose().map_err(|reason| (url_line, Problem::BadUrl { reason }))?;
+        let parsed =
+            url.map(Url::parse).transpose().map_err(|reason| (url_line, Problem::BadUrl { reason }))?;
         let kind = match &parsed {
             Some(parsed) if url.is_some_and(is_url) => Kind::of(&parsed.scheme),
             _ => Kind::of(settings.own("type")?.unwrap_or("file")),
@@ -75,7 +76,8 @@ impl Kind {
         match name {
             "file" => Self::File,
             "s3" => Self::S3,
-            "gs" => Self::Gcs,
+            // Litestream 0.3 says `gcs`.
+            "gs" | "gcs" => Self::Gcs,
             "abs" => Self::Abs,
             "oss" => Self::Oss,
             "sftp" => Self::Sftp,
@@ -148,8 +150,9 @@ impl<'a> Settings<'a> {
             Kind::Webdav => Some("webdav-url"),
             Kind::File | Kind::Nats | Kind::Other(_) => None,
         };
-        let contradiction =
-            |second| Err((self.node.line, Problem::Contradiction { kind: kind.to_string(), first: "url", second }));
+        let contradiction = |second| {
+            Err((self.node.line, Problem::Contradiction { kind: kind.to_string(), first: "url", second }))
+        };
         if !matches!(kind, Kind::Nats | Kind::Other(_)) && self.own("path")?.is_some() {
             return contradiction("path");
         }

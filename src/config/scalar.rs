@@ -127,7 +127,8 @@ mod tests {
         for word in ["", "~", "null", "NULL"] {
             assert_eq!(plain(word), Resolved::Null, "{word}");
         }
-        for word in ["yEs", "oN", "nULL", "yes ", "10s", "0x", "1_000s", "1:30", "--5", "0x-5", "1.2.3", "."] {
+        for word in ["yEs", "oN", "nULL", "yes ", "10s", "0x", "1_000s", "1:30", "--5", "0x-5", "1.2.3", "."]
+        {
             assert_eq!(plain(word), Resolved::Text, "{word}");
         }
     }

@@ -6,8 +6,13 @@ use std::path::{Path, PathBuf};
 const VARIABLES: [&str; 2] = ["LITEKEEPER_CONFIG", "LITESTREAM_CONFIG"];
 
 /// Files that are taken if they exist, the stronger first.
-const FILES: [&str; 5] =
-    ["litekeeper.yml", "litestream.yml", "config/litestream.yml", "/etc/litekeeper.yml", "/etc/litestream.yml"];
+const FILES: [&str; 5] = [
+    "litekeeper.yml",
+    "litestream.yml",
+    "config/litestream.yml",
+    "/etc/litekeeper.yml",
+    "/etc/litestream.yml",
+];
 
 /// The configuration file: the flag's, the environment's, else the first of the usual ones that exists.
 ///
@@ -18,7 +23,8 @@ pub fn find(
     env: &dyn Fn(&str) -> Option<String>,
     exists: &dyn Fn(&Path) -> bool,
 ) -> Option<PathBuf> {
-    let named = || VARIABLES.iter().find_map(|name| env(name).filter(|value| !value.is_empty())).map(PathBuf::from);
+    let named =
+        || VARIABLES.iter().find_map(|name| env(name).filter(|value| !value.is_empty())).map(PathBuf::from);
     let usual = || FILES.iter().map(PathBuf::from).find(|path| exists(path));
     flag.map(Path::to_owned).or_else(named).or_else(usual)
 }

@@ -73,7 +73,9 @@ impl Config {
     /// The same tree that a file with these databases would have. `replicas` with one entry is the
     /// form that every version of Litestream takes.
     fn of(origin: Origin, databases: Vec<(String, Node)>, options: &LoadOptions<'_>) -> Result<Self, Error> {
-        let entry = |(path, replica)| Node::mapping([("path", Node::text(path)), ("replicas", Node::list(vec![replica]))]);
+        let entry = |(path, replica)| {
+            Node::mapping([("path", Node::text(path)), ("replicas", Node::list(vec![replica]))])
+        };
         let root = Node::mapping([("dbs", Node::list(databases.into_iter().map(entry).collect()))]);
         Self::read(origin, root, &options.base(), Vec::new())
     }
@@ -116,7 +118,8 @@ fn file_uri(rest: &str) -> String {
     let mut bytes = Vec::with_capacity(path.len());
     let mut rest = path.as_bytes();
     while let Some((&byte, after)) = rest.split_first() {
-        let code = after.get(..2).filter(|_| byte == b'%').and_then(|digits| std::str::from_utf8(digits).ok());
+        let code =
+            after.get(..2).filter(|_| byte == b'%').and_then(|digits| std::str::from_utf8(digits).ok());
         match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
             Some(decoded) => {
                 bytes.push(decoded);
@@ -147,7 +150,13 @@ mod tests {
     use crate::core::ExitCode;
 
     fn options<'a>(env: &'a dyn Fn(&str) -> Option<String>) -> LoadOptions<'a> {
-        LoadOptions { no_expand_env: false, env, cwd: Path::new("/srv"), home: Some(Path::new("/home/me")), pid: 1 }
+        LoadOptions {
+            no_expand_env: false,
+            env,
+            cwd: Path::new("/srv"),
+            home: Some(Path::new("/home/me")),
+            pid: 1,
+        }
     }
 
     fn pairs(pairs: &[(&str, &str)]) -> Result<Config, Error> {
@@ -156,7 +165,8 @@ mod tests {
     }
 
     fn environment(vars: &[(&str, &str)]) -> Result<Option<Config>, Error> {
-        let env = |name: &str| vars.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        let env =
+            |name: &str| vars.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
         Config::from_environment(&options(&env))
     }
 
@@ -165,17 +175,26 @@ mod tests {
         let config = pairs(&[("app.db", "s3://b/app"), ("~/b.db", "./backup")]).expect("valid pairs");
         let places: Vec<_> =
             config.databases().iter().map(|d| (d.path.clone(), d.replicas[0].display.as_str())).collect();
-        assert_eq!(places, [("/srv/app.db".into(), "s3://b/app"), (PathBuf::from("/home/me/b.db"), "/srv/backup")]);
+        assert_eq!(
+            places,
+            [("/srv/app.db".into(), "s3://b/app"), (PathBuf::from("/home/me/b.db"), "/srv/backup")]
+        );
     }
 
     #[test]
     fn wrong_pairs_are_a_usage_error_and_twins_a_configuration_error() {
         assert_eq!(pairs(&[]).expect_err("no pairs").exit(), ExitCode::USAGE);
         let error = pairs(&[("a.db", "bucket/path")]).expect_err("no URL");
-        assert_eq!(error.to_string(), "command line: the replica of `a.db` is neither a URL nor an absolute path");
+        assert_eq!(
+            error.to_string(),
+            "command line: the replica of `a.db` is neither a URL nor an absolute path"
+        );
         assert_eq!(error.exit(), ExitCode::USAGE);
         let error = pairs(&[("a.db", "s3://b/p"), ("b.db", "s3://b/p/")]).expect_err("twins");
-        assert_eq!(error.to_string(), "command line: the databases `/srv/a.db` and `/srv/b.db` have the same replica, s3://b/p");
+        assert_eq!(
+            error.to_string(),
+            "command line: the databases `/srv/a.db` and `/srv/b.db` have the same replica, s3://b/p"
+        );
         assert_eq!(error.exit(), ExitCode::CONFIG);
     }
 
@@ -211,15 +230,20 @@ mod tests {
         ] {
             assert_eq!(database_of(url), Ok(path.to_owned()), "{url}");
         }
-        for url in ["sqlite::memory:", "sqlite://:memory:", "sqlite3:///:memory:", "file:x?mode=memory", "sqlite:"] {
+        for url in
+            ["sqlite::memory:", "sqlite://:memory:", "sqlite3:///:memory:", "file:x?mode=memory", "sqlite:"]
+        {
             assert_eq!(database_of(url), Err(Problem::MemoryDatabaseUrl), "{url}");
         }
     }
 
     #[test]
     fn another_database_is_refused_without_its_password() {
-        let error = environment(&[("DATABASE_URL", "postgres://u:hunter2@h/d"), ("LITESTREAM_REPLICA_URL", "s3://b/p")])
-            .expect_err("not SQLite");
+        let error = environment(&[
+            ("DATABASE_URL", "postgres://u:hunter2@h/d"),
+            ("LITESTREAM_REPLICA_URL", "s3://b/p"),
+        ])
+        .expect_err("not SQLite");
         assert_eq!(error.to_string(), "environment: DATABASE_URL is a `postgres:` URL, not a SQLite file");
         assert!(!format!("{error:?}").contains("hunter2"));
         let error = environment(&[("LITESTREAM_REPLICA_BUCKET", "b")]).expect_err("no database");

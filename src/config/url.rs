@@ -21,8 +21,9 @@ pub(super) struct Url {
 
 /// `^\w+://`, Litestream's own test for "is this a URL".
 pub(super) fn is_url(text: &str) -> bool {
-    text.split_once("://")
-        .is_some_and(|(scheme, _)| !scheme.is_empty() && scheme.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_'))
+    text.split_once("://").is_some_and(|(scheme, _)| {
+        !scheme.is_empty() && scheme.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_')
+    })
 }
 
 impl Url {
@@ -31,10 +32,13 @@ impl Url {
         if text.bytes().any(|c| c.is_ascii_control()) {
             return Err("has a control character");
         }
-        if let Some(rest) = text.get(..9).filter(|start| start.eq_ignore_ascii_case("s3://arn:")).map(|_| &text[5..]) {
+        if let Some(rest) =
+            text.get(..9).filter(|start| start.eq_ignore_ascii_case("s3://arn:")).map(|_| &text[5..])
+        {
             return Self::parse_access_point(rest);
         }
-        let (text, fragment) = text.split_once('#').map_or((text, None), |(text, fragment)| (text, Some(fragment)));
+        let (text, fragment) =
+            text.split_once('#').map_or((text, None), |(text, fragment)| (text, Some(fragment)));
         let (scheme, rest) = text.split_once(':').ok_or("has no scheme such as s3:// or file://")?;
         if !is_scheme(scheme) {
             return Err("has no scheme such as s3:// or file://");
@@ -109,7 +113,8 @@ fn split_authority(authority: &str) -> Result<(Option<String>, &str), &'static s
     if !user.is_none_or(|user| user.bytes().all(allowed_in_user)) {
         return Err("has a user or password that is not percent-encoded");
     }
-    let allowed_in_host = |c: u8| !c.is_ascii() || c.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:[]<>\"".contains(&c);
+    let allowed_in_host =
+        |c: u8| !c.is_ascii() || c.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:[]<>\"".contains(&c);
     if !host.bytes().all(allowed_in_host) {
         return Err("has a host or bucket name with characters that do not belong there");
     }
@@ -131,7 +136,10 @@ fn unescape(text: &str) -> Result<String, &'static str> {
             continue;
         }
         let digits = [rest.next().ok_or(bad)?, rest.next().ok_or(bad)?];
-        let digits = std::str::from_utf8(&digits).ok().filter(|d| d.bytes().all(|c| c.is_ascii_hexdigit())).ok_or(bad)?;
+        let digits = std::str::from_utf8(&digits)
+            .ok()
+            .filter(|d| d.bytes().all(|c| c.is_ascii_hexdigit()))
+            .ok_or(bad)?;
         bytes.push(u8::from_str_radix(digits, 16).map_err(|_| bad)?);
     }
     String::from_utf8(bytes).map_err(|_| "has a path that is not UTF-8")
@@ -160,9 +168,13 @@ mod tests {
 
     #[test]
     fn a_url_is_taken_apart() {
-        let url = Url::parse("S3://key:s3cret@bucket.host:9000/a%20b/c?endpoint=http%3A%2F%2Fx%3A1&region=r#f")
-            .expect("a valid URL");
-        assert_eq!((url.scheme.as_str(), url.host.as_str(), url.path.as_str()), ("s3", "bucket.host:9000", "/a b/c"));
+        let url =
+            Url::parse("S3://key:s3cret@bucket.host:9000/a%20b/c?endpoint=http%3A%2F%2Fx%3A1&region=r#f")
+                .expect("a valid URL");
+        assert_eq!(
+            (url.scheme.as_str(), url.host.as_str(), url.path.as_str()),
+            ("s3", "bucket.host:9000", "/a b/c")
+        );
         assert_eq!(url.user.as_deref(), Some("key"));
         assert_eq!(url.query("endpoint").as_deref(), Some("http://x:1"));
         assert_eq!(url.query("nothing"), None);
@@ -185,9 +197,16 @@ mod tests {
 
     #[test]
     fn what_go_refuses_is_refused() {
-        for text in
-            ["/a/b", "bucket/path", "s3://my bucket/x", "s3://u:p/w@b/x", "s3://b:port/x", "s3://b/%zz", "s3://b/\u{1}", "://x"]
-        {
+        for text in [
+            "/a/b",
+            "bucket/path",
+            "s3://my bucket/x",
+            "s3://u:p/w@b/x",
+            "s3://b:port/x",
+            "s3://b/%zz",
+            "s3://b/\u{1}",
+            "://x",
+        ] {
             assert!(Url::parse(text).is_err(), "{text}");
         }
     }
