@@ -21,11 +21,11 @@ use super::watch::Watch;
 use crate::backup::Restorer;
 use crate::core::{Action, Event, ExitCode, Gate};
 use crate::error::Failure;
+use crate::litestream::argv;
 use crate::litestream::command::{KEEPERS_OWN, Runner};
 use crate::litestream::control;
 use crate::litestream::database::Database;
 use crate::litestream::version::Version;
-use crate::litestream::argv;
 use crate::os::lock::Lock;
 use crate::os::spawn::Spawn;
 use crate::os::terminal::Terminal;
@@ -210,9 +210,8 @@ impl World {
         tracing::debug!("litestream {} runs as pid {}", self.version, spawned.pid);
         let (launch, outbox) = (self.launches, self.outbox.clone());
         let reaped = self.runner.children.watch(spawned.pid);
-        let outputs = [spawned.stdout, spawned.stderr].map(|pipe| {
-            tokio::task::spawn_local(litestream_log::pass_on(pipe, self.heard.clone()))
-        });
+        let outputs = [spawned.stdout, spawned.stderr]
+            .map(|pipe| tokio::task::spawn_local(litestream_log::pass_on(pipe, self.heard.clone())));
         tokio::task::spawn_local(async move {
             let how = reaped.await;
             for output in outputs {
@@ -286,7 +285,12 @@ impl World {
                     self.version
                 );
             }
-            tokio::task::spawn_local(asker.reach(self.runner.clone(), self.version, self.folder.config(), limit))
+            tokio::task::spawn_local(asker.reach(
+                self.runner.clone(),
+                self.version,
+                self.folder.config(),
+                limit,
+            ))
         };
         self.gate = Some(handle);
     }

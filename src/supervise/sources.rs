@@ -19,7 +19,9 @@ impl Driver {
             libc::SIGCHLD => self.reap(),
             libc::SIGTERM | libc::SIGINT => self.stop_signal(number, sender),
             // A terminal that was closed takes all its jobs with it.
-            libc::SIGHUP if self.world.terminal.is_some() && sender.is_none() => self.stop_signal(number, sender),
+            libc::SIGHUP if self.world.terminal.is_some() && sender.is_none() => {
+                self.stop_signal(number, sender)
+            }
             libc::SIGCONT if self.resume() => {}
             _ => {
                 tracing::debug!("{} from {}: passed on", signal_name(number), sender_name(sender));

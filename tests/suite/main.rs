@@ -4,4 +4,5 @@ mod architecture;
 mod guestbook;
 mod harness;
 mod install;
+mod readme;
 mod support;
