@@ -125,11 +125,14 @@ impl World {
 
     /// The command that the shim was given last, for the log.
     pub(super) fn running_name(&self) -> String {
-        let argv = match self.running {
-            Running::App => &self.setup.app,
-            Running::Before(place) => &self.setup.before[place],
-        };
-        program_name(argv)
+        match self.running {
+            Running::App => self.app_name(),
+            Running::Before(place) => format!("--before {}", program_name(&self.setup.before[place])),
+        }
+    }
+
+    fn app_name(&self) -> String {
+        format!("the app ({})", program_name(&self.setup.app))
     }
 
     fn tell(&self, message: Message) {
@@ -299,7 +302,7 @@ impl World {
         let names = Names {
             dbs: self.dbs.iter().map(|db| db.path.display().to_string()).collect(),
             replicas: self.dbs.iter().map(|db| db.replica.as_str()).collect(),
-            app: program_name(&self.setup.app),
+            app: self.app_name(),
             before: self.setup.before.iter().map(|argv| program_name(argv)).collect(),
             reason: self.reason.take().or_else(|| self.heard.error.take()),
             stop_timeout: self.setup.policy.stop_timeout,

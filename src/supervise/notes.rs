@@ -40,7 +40,7 @@ pub(super) fn log(note: &Note, names: &Names<'_>) {
         }
         Note::BeforeFailed(place, how) => {
             let command = names.before.get(*place).map_or("", String::as_str);
-            tracing::error!("`{command}` {}: {app} is not started", ended(*how));
+            tracing::error!("--before {command} {}: {app} is not started", ended(*how));
         }
         Note::LitestreamDied => {
             tracing::error!("litestream ended{}: {app} is stopped until it is back", because(names))

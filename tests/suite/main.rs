@@ -1,6 +1,7 @@
 //! The suite: real processes, real Litestream, real SQLite. `support` is the harness.
 
 mod architecture;
+mod config_generate;
 mod guestbook;
 mod harness;
 mod install;
