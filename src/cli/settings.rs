@@ -123,7 +123,7 @@ fn policy(args: &args::Run, stop_timeout: Duration, databases: usize) -> Policy 
         before: args.before.len(),
         databases,
         orphan_grace: args.orphan_grace,
-        terminal: Terminal::in_foreground().is_some(),
+        terminal: Terminal::open().is_some_and(|terminal| terminal.is_own()),
     }
 }
 

@@ -151,9 +151,7 @@ impl Driver {
             }
             children.reap();
         }
-        if let Some(terminal) = &self.world.terminal {
-            terminal.take_back();
-        }
+        self.take_terminal_back();
         match self.world.failure.take() {
             Some(failure) if failure.exit == code => Err(failure),
             Some(_) | None => Ok(code),

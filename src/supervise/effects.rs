@@ -82,7 +82,7 @@ impl World {
         outbox: Outbox,
     ) -> Self {
         Self {
-            terminal: if setup.policy.terminal { Terminal::in_foreground() } else { None },
+            terminal: Terminal::open(),
             watch: Watch::new(&dbs),
             setup,
             folder,
@@ -263,7 +263,7 @@ impl World {
             argv: argv.iter().map(bytes).collect(),
             env: self.setup.env.iter().filter(own).map(|(name, value)| (bytes(name), bytes(value))).collect(),
             cwd: self.setup.cwd.clone(),
-            foreground: self.terminal.is_some(),
+            foreground: self.terminal.as_ref().is_some_and(Terminal::is_own),
         };
         let standard: [RawFd; 3] = [0, 1, 2];
         let sockets = if running == Running::App { self.listening.as_slice() } else { &[] };
