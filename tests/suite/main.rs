@@ -2,6 +2,7 @@
 
 mod architecture;
 mod config_generate;
+mod demo;
 mod guestbook;
 mod harness;
 mod install;
