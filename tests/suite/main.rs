@@ -1,6 +1,8 @@
 //! The suite: real processes, real Litestream, real SQLite. `support` is the harness.
 
+mod exit_codes;
 mod guestbook;
 mod harness;
 mod install;
+mod kill;
 mod support;
