@@ -133,6 +133,9 @@ impl Driver {
                 self.world.failure = Some(failure);
             }
             Message::Prepared(version, missing) => {
+                if let Err(failure) = (self.world.setup.check)(version.is_ltx()) {
+                    return self.take_message(Message::Failed(Event::PrepareFailed(failure.exit), failure));
+                }
                 let event = Event::Prepared { restore: !missing.is_empty(), confirms: version.confirms() };
                 self.world.version = version;
                 self.world.missing = missing;

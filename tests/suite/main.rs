@@ -1,5 +1,6 @@
 //! The suite: real processes, real Litestream, real SQLite. `support` is the harness.
 
+mod architecture;
 mod exit_codes;
 mod guestbook;
 mod harness;
