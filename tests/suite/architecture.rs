@@ -17,7 +17,22 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("env_vars", &[]),
     ("error", &["core"]),
     ("printer", &["error", "os"]),
-    ("cli", &["core", "os", "config", "shim", "litestream", "backup", "supervise", "demo", "env_vars", "error", "printer"]),
+    (
+        "cli",
+        &[
+            "core",
+            "os",
+            "config",
+            "shim",
+            "litestream",
+            "backup",
+            "supervise",
+            "demo",
+            "env_vars",
+            "error",
+            "printer",
+        ],
+    ),
 ];
 
 fn source() -> PathBuf {
@@ -44,12 +59,15 @@ fn room_of(file: &Path) -> String {
 
 /// The rooms that a text names: `crate::os::…`, also in braces.
 fn imported(text: &str) -> BTreeSet<String> {
-    let code = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+    let code =
+        text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
     let name = |rest: &str| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
     let mut found = BTreeSet::new();
     for rest in code.split("crate::").skip(1) {
         match rest.strip_prefix('{') {
-            Some(list) => found.extend(list.split('}').next().unwrap().split(',').map(|one| name(one.trim()))),
+            Some(list) => {
+                found.extend(list.split('}').next().unwrap().split(',').map(|one| name(one.trim())))
+            }
             None => {
                 found.insert(name(rest));
             }
@@ -87,7 +105,8 @@ fn unsafe_code_and_cfg_live_in_the_os_room() {
         let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
         for line in code {
             assert!(!line.contains("unsafe {"), "{}: {line}", file.display());
-            let is_platform = line.contains("cfg(target") || line.contains("cfg(unix") || line.contains("cfg!(target");
+            let is_platform =
+                line.contains("cfg(target") || line.contains("cfg(unix") || line.contains("cfg!(target");
             assert!(!is_platform, "{}: {line}", file.display());
         }
     }

@@ -6,4 +6,6 @@ mod guestbook;
 mod harness;
 mod install;
 mod kill;
+mod signals;
+mod stop;
 mod support;
