@@ -197,6 +197,7 @@ fn the_third_word_ends_all_and_names_what_is_not_on_the_replica() {
     wait_until("the app to end", DEADLINE, || !trace.all("exit").is_empty());
     s3.wait_puts(puts + 1);
     unit.signal(Signal::SIGTERM);
+    unit.wait_log(2, "SIGTERM from pid");
     let ended = stop_within(unit, 74, Duration::ZERO);
     ended.expect_log("told to stop a third time").expect_log(&world.db().display().to_string());
     assert_left(&world, &["app.db", "app.db-shm", "app.db-wal", "rt", "trace"]);
