@@ -3,8 +3,12 @@
 mod architecture;
 mod config_generate;
 mod demo;
+mod exit_codes;
 mod guestbook;
 mod harness;
 mod install;
+mod kill;
 mod readme;
+mod signals;
+mod stop;
 mod support;
