@@ -46,7 +46,9 @@ fn bare() -> Result<String, Error> {
     Ok(match died {
         Some(time) => format!("{:.2} ms", time.as_secs_f64() * 1e3),
         None => {
-            kill(Pid::from_raw(app), Signal::SIGKILL).map_err(|error| format!("cannot kill {app}: {error}"))?;
+            kill(Pid::from_raw(app), Signal::SIGKILL)
+                .map_err(|error| format!("cannot kill {app}: {error}"))?;
+            running.finish();
             format!("never (it runs on after {} s)", FOR_EVER.as_secs())
         }
     })

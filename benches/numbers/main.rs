@@ -85,7 +85,11 @@ fn run() -> Result<(), Error> {
             "--bench" => {}
             "--quick" => effort = Effort::Quick,
             name if FAMILIES.iter().any(|(family, _)| *family == name) => wanted.push(arg),
-            _ => return Err(format!("`{arg}` is neither --quick nor one of memory, startup, death, crash, idle")),
+            _ => {
+                return Err(format!(
+                    "`{arg}` is neither --quick nor one of memory, startup, death, crash, idle"
+                ));
+            }
         }
     }
     let mut rows = Vec::new();

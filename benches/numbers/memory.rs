@@ -14,12 +14,12 @@ const IDLE: Duration = Duration::from_secs(2);
 /// A supervisor that may be installed: its package, and how it runs the app.
 type Peer = (&'static str, fn(&Bed) -> Option<Spec>);
 
-const PEERS: [Peer; 3] =
-    [("tini", Bed::tini), ("supervisord", Bed::supervisord), ("foreman", Bed::foreman)];
+const PEERS: [Peer; 3] = [("tini", Bed::tini), ("supervisord", Bed::supervisord), ("foreman", Bed::foreman)];
 
 /// The rows.
 pub fn measure(effort: Effort) -> Result<Vec<Row>, Error> {
-    let (mut ours, mut keepers, mut shims, mut litestreams) = <(Samples, Samples, Samples, Samples)>::default();
+    let (mut ours, mut keepers, mut shims, mut litestreams) =
+        <(Samples, Samples, Samples, Samples)>::default();
     let mut peers: [Samples; PEERS.len()] = Default::default();
     for _ in 0..effort.of(5, 2) {
         let mut bed = Bed::with_database(Then::Stays)?;

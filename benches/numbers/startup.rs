@@ -25,7 +25,12 @@ pub fn measure(effort: Effort) -> Result<Vec<Row>, Error> {
 }
 
 /// In turns, so that both meet the same noise; each in a bed of its own.
-fn compare([mut bare, mut kept]: [Bed; 2], case: &str, limit: f64, effort: Effort) -> Result<Vec<Row>, Error> {
+fn compare(
+    [mut bare, mut kept]: [Bed; 2],
+    case: &str,
+    limit: f64,
+    effort: Effort,
+) -> Result<Vec<Row>, Error> {
     let (mut theirs, mut ours) = (Side::default(), Side::default());
     // The first pair fills the caches.
     let mut warm_up = (Side::default(), Side::default());

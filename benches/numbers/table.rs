@@ -53,7 +53,9 @@ impl Row {
 
 /// All rows as a table.
 pub fn markdown(rows: &[Row]) -> String {
-    let mut out = "| what | n | litekeeper | peer | its number | compared | bar |\n|---|---|---|---|---|---|---|\n".to_owned();
+    let mut out =
+        "| what | n | litekeeper | peer | its number | compared | bar |\n|---|---|---|---|---|---|---|\n"
+            .to_owned();
     for row in rows {
         let Row { what, n, ours, peer, theirs, compared, .. } = row;
         writeln!(out, "| {what} | {n} | {ours} | {peer} | {theirs} | {compared} | {} |", row.verdict())
