@@ -162,6 +162,7 @@ impl World {
         let restorer = Restorer {
             runner: self.runner.clone(),
             version: self.version,
+            allowed: self.setup.allowed_version.as_deref().and_then(Version::parse) == Some(self.version),
             config: self.folder.config(),
             timeout: self.setup.restore_timeout,
             parallel: self.setup.restore_parallel,
