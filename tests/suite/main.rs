@@ -1,6 +1,8 @@
 //! The suite: real processes, real Litestream, real SQLite. `support` is the harness.
 
+mod behind;
 mod guestbook;
 mod harness;
 mod install;
+mod restore;
 mod support;
