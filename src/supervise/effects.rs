@@ -138,6 +138,14 @@ impl World {
     }
 
     fn prepare(&self) {
+        let app = program_name(&self.setup.app);
+        match self.setup.policy.gate {
+            Gate::Replicated => {}
+            Gate::Reachable => {
+                tracing::warn!("--gate reachable: {app} starts when the replica answers, before its database is on it");
+            }
+            Gate::None => tracing::warn!("--gate none: {app} starts whether its database is on the replica or not"),
+        }
         let preparation = Preparation {
             runner: self.runner.clone(),
             config: self.folder.config(),
@@ -303,6 +311,9 @@ impl World {
             on_lag: self.setup.policy.on_lag,
         };
         notes::log(note, &names);
+        if matches!(note, crate::core::Note::GateTimeout) && self.failure.is_none() {
+            self.failure = Some(notes::not_confirmed(&names, self.setup.policy.gate_timeout));
+        }
     }
 }
 
