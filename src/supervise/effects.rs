@@ -342,6 +342,9 @@ impl Driver {
                 tokio::task::spawn_local(world.asker.clone().confirm(db));
             }
             Action::Drain => {
+                // The last look may be a while ago.
+                self.look();
+                let world = &mut self.world;
                 let limit = world.setup.policy.stop_timeout;
                 world.drain = Some(tokio::task::spawn_local(world.asker.clone().drain(limit)));
             }

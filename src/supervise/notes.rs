@@ -86,6 +86,10 @@ pub(super) fn log(note: &Note, names: &Names<'_>) {
             because(names),
             listed(dbs, names)
         ),
+        Note::NotReplicated(dbs) => tracing::error!(
+            "deleted or replaced while {app} ran, so what was written last is not on the replica: {}",
+            listed(dbs, names)
+        ),
         Note::CloseTimeout => tracing::warn!("litestream did not end in time: killing it"),
         Note::EndingNow(dbs) if dbs.is_empty() => tracing::warn!("told to stop a third time: ending everything"),
         Note::EndingNow(dbs) => tracing::error!(

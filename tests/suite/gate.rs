@@ -46,6 +46,20 @@ fn an_app_waits_until_its_database_is_on_the_replica() {
 }
 
 #[test]
+fn a_database_that_was_exchanged_meanwhile_is_on_the_replica_when_the_app_starts() {
+    let (world, s3) = world(true);
+    let run = || keeper(&world, &s3).app(App::new(&world.trace()).exit(0)).run().expect_code(0);
+    run();
+    assert_eq!(backup(&world, &s3), 10);
+    for name in ["app.db", "app.db-wal", "app.db-shm"] {
+        let _ = fs::remove_file(world.path(name));
+    }
+    sqlite::create(&world.db(), 3);
+    let ended = run();
+    assert_eq!(backup(&world, &s3), 3, "{}", ended.log);
+}
+
+#[test]
 fn an_app_without_a_backup_starts_and_its_first_database_is_confirmed() {
     let (world, s3) = world(false);
     let app = App::new(&world.trace()).count(&world.db()).insert(&world.db(), 7).ready().wait();

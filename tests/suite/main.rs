@@ -5,5 +5,6 @@ mod gate;
 mod guestbook;
 mod harness;
 mod install;
+mod lag;
 mod restore;
 mod support;
