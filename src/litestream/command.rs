@@ -46,6 +46,21 @@ impl Output {
         self.ended == Ended::Code(0)
     }
 
+    /// What it found out, or why it did not, in Litestream's words: the listings of 0.3.13 end with 0
+    /// when the replica refuses, and only log that.
+    ///
+    /// # Errors
+    /// The reason.
+    pub fn answer(&self) -> Result<&str, String> {
+        let reported =
+            || log::last_reported_error(&self.stderr).or_else(|| log::last_reported_error(&self.stdout));
+        match self.is_success().then(reported) {
+            Some(None) => Ok(&self.stdout),
+            Some(Some(error)) => Err(error),
+            None => Err(self.reason()),
+        }
+    }
+
     /// Why it failed, in Litestream's words.
     pub fn reason(&self) -> String {
         log::last_error(&self.stderr).or_else(|| log::last_error(&self.stdout)).unwrap_or_else(|| match self

@@ -86,6 +86,12 @@ impl Line {
     }
 }
 
+/// The last line of a command's output that reports an error, whatever the command ended with.
+pub fn last_reported_error(output: &str) -> Option<String> {
+    let lines = output.lines().map(Line::parse).filter(|line| line.level == Level::Error);
+    lines.map(|line| line.error.unwrap_or(line.text)).next_back()
+}
+
 /// The last error among the lines of a command that failed, for a message of our own.
 pub fn last_error(output: &str) -> Option<String> {
     let lines = output.lines().filter(|line| !line.trim().is_empty()).map(Line::parse);
@@ -132,5 +138,14 @@ mod tests {
         let output = "{\"level\":\"INFO\",\"msg\":\"x\"}\nError: first\nError: second\n\n";
         assert_eq!(last_error(output).as_deref(), Some("second"));
         assert_eq!(last_error("nothing"), None);
+        let listing = "time=2026-11-21T04:53:43Z level=ERROR msg=\"cannot determine generations\" error=\"NoSuchBucket\"\n\
+                       replica  generation  index  offset  size  created\n";
+        assert!(last_reported_error(listing).is_some_and(|error| error.contains("NoSuchBucket")));
+        assert_eq!(
+            last_reported_error(
+                "{\"level\":\"WARN\",\"msg\":\"slow\",\"error\":\"again\"}\nreplica  generation\n"
+            ),
+            None
+        );
     }
 }

@@ -141,6 +141,18 @@ impl World {
     }
 
     fn prepare(&self) {
+        let app = program_name(&self.setup.app);
+        match self.setup.policy.gate {
+            Gate::Replicated => {}
+            Gate::Reachable => {
+                tracing::warn!(
+                    "--gate reachable: {app} starts when the replica answers, before its database is on it"
+                );
+            }
+            Gate::None => {
+                tracing::warn!("--gate none: {app} starts whether its database is on the replica or not")
+            }
+        }
         let preparation = Preparation {
             runner: self.runner.clone(),
             config: self.folder.config(),
@@ -165,6 +177,7 @@ impl World {
         let restorer = Restorer {
             runner: self.runner.clone(),
             version: self.version,
+            allowed: self.setup.allowed_version.as_deref().and_then(Version::parse) == Some(self.version),
             config: self.folder.config(),
             timeout: self.setup.restore_timeout,
             parallel: self.setup.restore_parallel,
@@ -309,6 +322,9 @@ impl World {
             on_lag: self.setup.policy.on_lag,
         };
         notes::log(note, &names);
+        if matches!(note, crate::core::Note::GateTimeout) && self.failure.is_none() {
+            self.failure = Some(notes::not_confirmed(&names, self.setup.policy.gate_timeout));
+        }
     }
 }
 
@@ -337,6 +353,9 @@ impl Driver {
                 tokio::task::spawn_local(world.asker.clone().confirm(db));
             }
             Action::Drain => {
+                // The last look may be a while ago.
+                self.look();
+                let world = &mut self.world;
                 let limit = world.setup.policy.stop_timeout;
                 world.drain = Some(tokio::task::spawn_local(world.asker.clone().drain(limit)));
             }

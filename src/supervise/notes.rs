@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::core::{Db, Ended, NotStarted, Note};
+use crate::core::{Db, Ended, ExitCode, NotStarted, Note};
+use crate::error::Failure;
+use crate::litestream::refusal::Refusal;
 use crate::os::signal;
 
 /// What the words need to know.
@@ -92,6 +94,10 @@ pub(super) fn log(note: &Note, names: &Names<'_>) {
             because(names),
             listed(dbs, names)
         ),
+        Note::NotReplicated(dbs) => tracing::error!(
+            "deleted or replaced while {app} ran, so what was written last is not on the replica: {}",
+            listed(dbs, names)
+        ),
         Note::CloseTimeout => tracing::warn!("litestream did not end in time: killing it"),
         Note::EndingNow(dbs) if dbs.is_empty() => {
             tracing::warn!("told to stop a third time: ending everything")
@@ -101,6 +107,13 @@ pub(super) fn log(note: &Note, names: &Names<'_>) {
             listed(dbs, names)
         ),
     }
+}
+
+/// The end of a start whose gate got no answer, neither a good one nor a refusal.
+pub(super) fn not_confirmed(names: &Names<'_>, after: Duration) -> Failure {
+    let refusal = names.reason.as_deref().map_or(Refusal::Unreachable, Refusal::of);
+    let message = format!("{}: not confirmed within {}{}", all(names), millis(after), because(names));
+    Failure::new(ExitCode::UNAVAILABLE, message).hint(refusal.hint())
 }
 
 fn lagging(db: &str, replica: &str, age: Duration, names: &Names<'_>) {
