@@ -146,6 +146,7 @@ impl Driver {
                 self.world.reason = Some(failure.message.clone());
                 self.world.failure = Some(failure);
             }
+            Message::NotConfirmed(reason) => self.world.reason = Some(reason),
             Message::Prepared(version, missing) => {
                 if let Err(failure) = (self.world.setup.check)(version.is_ltx()) {
                     return self.take_message(Message::Failed(Event::PrepareFailed(failure.exit), failure));
