@@ -132,9 +132,10 @@ impl Driver {
     pub(super) fn take_message(&mut self, message: Message) {
         match message {
             Message::Event(event) => {
-                if event == Event::GateOpened {
-                    self.world.failure = None;
-                    self.world.reason = None;
+                match event {
+                    Event::GateOpened => (self.world.failure, self.world.reason) = (None, None),
+                    Event::Confirmed { ok: true, .. } => self.world.reason = None,
+                    _ => {}
                 }
                 self.handle(event);
             }
