@@ -2,6 +2,7 @@
 
 mod architecture;
 mod behind;
+mod chaos;
 mod config_generate;
 mod demo;
 mod exit_codes;
