@@ -12,12 +12,12 @@ use tokio::task::JoinSet;
 
 use super::aside;
 use crate::core::ExitCode;
+use crate::litestream::argv;
 use crate::litestream::command::{self, Runner};
 use crate::litestream::database::{Database, with_suffix};
 use crate::litestream::position::Plan;
 use crate::litestream::refusal::Refusal;
 use crate::litestream::version::Version;
-use crate::litestream::argv;
 
 /// How often a restore that is still under way is reported.
 const REPORT: Duration = Duration::from_secs(10);
@@ -132,7 +132,9 @@ impl Error {
         match self {
             Self::Refused { reason, .. } => Some(Refusal::of(reason).hint().to_owned()),
             Self::Timeout { .. } => Some(Refusal::Unreachable.hint().to_owned()),
-            Self::OtherFormat { held, .. } => Some(format!("run litestream {held}, or 0.5.17, which reads both")),
+            Self::OtherFormat { held, .. } => {
+                Some(format!("run litestream {held}, or 0.5.17, which reads both"))
+            }
             Self::NotBelieved { running, .. } => Some(format!(
                 "run litestream 0.5.17, which tells them apart (`litekeeper install` gets it); \
                  `--allow-litestream {running}` takes this one's word and starts without the database"
@@ -141,7 +143,9 @@ impl Error {
                 Some(Refusal::Permission.hint().to_owned())
             }
             Self::Io { .. } => None,
-            Self::Command(command::Error::Start { .. }) => Some("`litekeeper install` gets a litestream that runs here".into()),
+            Self::Command(command::Error::Start { .. }) => {
+                Some("`litekeeper install` gets a litestream that runs here".into())
+            }
             Self::Command(command::Error::Aborted | command::Error::Timeout(_)) => None,
         }
     }
@@ -212,11 +216,9 @@ impl Restorer {
                 db.path.display(),
                 started.elapsed().as_secs_f64()
             ),
-            Ok(Outcome::NoBackup) => tracing::info!(
-                "{} holds no backup of {}: starting without it",
-                db.replica,
-                db.path.display()
-            ),
+            Ok(Outcome::NoBackup) => {
+                tracing::info!("{} holds no backup of {}: starting without it", db.replica, db.path.display())
+            }
             Err(_) => {}
         }
         outcome
@@ -254,7 +256,8 @@ impl Restorer {
         if !self.version.plans() {
             return None;
         }
-        let listing = self.runner.ask(&argv::listing(self.version, &self.config, &db.path), self.timeout).await.ok()?;
+        let listing =
+            self.runner.ask(&argv::listing(self.version, &self.config, &db.path), self.timeout).await.ok()?;
         Plan::parse(&listing.stdout).map(|plan| plan.size())
     }
 
@@ -265,7 +268,11 @@ impl Restorer {
             self.refuse_to_believe(db)?;
         }
         for moved in aside::move_remains(db).map_err(Error::io(&db.path))? {
-            tracing::warn!("{} belonged to a database that is gone: kept as {}", db.path.display(), moved.display());
+            tracing::warn!(
+                "{} belonged to a database that is gone: kept as {}",
+                db.path.display(),
+                moved.display()
+            );
         }
         let Some(size) = restored else { return Ok(Outcome::NoBackup) };
         let sync = |path: &Path| File::open(path).and_then(|file| file.sync_all());

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::Error;
+use crate::litestream::argv;
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
 use crate::litestream::position::{self, Position};
 use crate::litestream::version::Version;
-use crate::litestream::argv;
 
 /// What Litestream 0.5 answers for a replica without a backup.
 pub(super) const NO_BACKUP: &str = "no matching backup files available";

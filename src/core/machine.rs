@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use super::lag::{Due, Lag};
 use super::timer::{Timer, Timers};
-use super::{Action, Backoff, Db, Ended, Event, ExitCode, Gate, NotStarted, Note, OnLag, Phase, Policy, Restart};
+use super::{
+    Action, Backoff, Db, Ended, Event, ExitCode, Gate, NotStarted, Note, OnLag, Phase, Policy, Restart,
+};
 
 /// How often a slow gate is reported.
 const GATE_REPORT: Duration = Duration::from_secs(10);
@@ -664,7 +666,9 @@ impl Machine {
                 self.act(Action::CloseGate);
                 self.drain(now);
             }
-            Phase::Before | Phase::Running => self.ask_app_to_stop(now, deadline - self.policy.drain_reserve()),
+            Phase::Before | Phase::Running => {
+                self.ask_app_to_stop(now, deadline - self.policy.drain_reserve())
+            }
             Phase::Stopping => {
                 if matches!(self.app, App::Up(_)) && self.litestream == Litestream::Up {
                     self.timers.set(Timer::Grace, deadline - self.policy.drain_reserve());
@@ -943,7 +947,8 @@ impl Machine {
             self.phase
         );
         debug_assert!(
-            self.litestream == Litestream::Up || !matches!(self.phase, Phase::Gating | Phase::Before | Phase::Running | Phase::Draining),
+            self.litestream == Litestream::Up
+                || !matches!(self.phase, Phase::Gating | Phase::Before | Phase::Running | Phase::Draining),
             "{:?} without Litestream",
             self.phase
         );

@@ -94,7 +94,9 @@ impl Asker {
                 let reason = match listing.as_ref().map(Output::answer) {
                     // An empty listing of a release that hides refusals may be one. Litestream is up
                     // and the database exists, so soon there is something to list.
-                    Ok(Ok(listing)) if !version.admits_refusals() && position::replicated(version, listing).is_none() => {
+                    Ok(Ok(listing))
+                        if !version.admits_refusals() && position::replicated(version, listing).is_none() =>
+                    {
                         NOTHING_LISTED.to_owned()
                     }
                     Ok(Ok(_)) => break,

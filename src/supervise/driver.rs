@@ -70,7 +70,8 @@ pub fn supervise(setup: Setup) -> Result<ExitCode, Failure> {
         let folder = RuntimeFolder::make(&setup.runtime_roots, setup.user.as_ref())?;
         let interrupted = || signals.get_ref().take().and_then(|received| stop_code(received.number));
         let patience = setup.policy.stop_timeout * 2;
-        let locks = twins::lock_all(&setup.dbs, &folder.socket(), setup.user.as_ref(), patience, interrupted).await?;
+        let locks =
+            twins::lock_all(&setup.dbs, &folder.socket(), setup.user.as_ref(), patience, interrupted).await?;
         folder
             .write_config(&(setup.generate)(&folder.socket()))
             .map_err(os(&folder.config().display().to_string()))?;
@@ -150,9 +151,7 @@ impl Driver {
             }
             children.reap();
         }
-        if let Some(terminal) = &self.world.terminal {
-            terminal.take_back();
-        }
+        self.take_terminal_back();
         match self.world.failure.take() {
             Some(failure) if failure.exit == code => Err(failure),
             Some(_) | None => Ok(code),

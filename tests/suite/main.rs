@@ -1,10 +1,13 @@
 //! The suite: real processes, real Litestream, real SQLite. `support` is the harness.
 
+mod architecture;
 mod behind;
+mod config_generate;
 mod gate;
 mod guestbook;
 mod harness;
 mod install;
 mod lag;
+mod readme;
 mod restore;
 mod support;
