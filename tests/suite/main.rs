@@ -3,6 +3,7 @@
 mod architecture;
 mod behind;
 mod config_generate;
+mod drain;
 mod gate;
 mod guestbook;
 mod harness;
