@@ -6,6 +6,7 @@ mod behind;
 mod chaos;
 mod config_generate;
 mod demo;
+mod drain;
 mod exit_codes;
 mod gate;
 mod guestbook;
