@@ -34,16 +34,16 @@ pub enum Command {
 #[derive(Args, Debug)]
 pub struct Run {
     /// A litestream.yml; without it ./litekeeper.yml, ./litestream.yml, ./config/litestream.yml,
-    /// /etc/litekeeper.yml and /etc/litestream.yml are looked for [env: also LITESTREAM_CONFIG].
-    #[arg(long, value_name = "FILE", env = "LITEKEEPER_CONFIG")]
+    /// /etc/litekeeper.yml and /etc/litestream.yml are looked for [env: LITEKEEPER_CONFIG, LITESTREAM_CONFIG].
+    #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// A database, without a config file; each has its --replica.
-    #[arg(long, value_name = "PATH", env = "LITEKEEPER_DB")]
+    /// A database, without a config file; each has its --replica; repeatable [env: LITEKEEPER_DB].
+    #[arg(long, value_name = "PATH")]
     pub db: Vec<String>,
 
-    /// Where the --db before it is replicated to: s3://bucket/path, file:///path, sftp://…
-    #[arg(long, value_name = "URL", env = "LITEKEEPER_REPLICA", hide_env_values = true)]
+    /// Where the --db before it is replicated to: s3://bucket/path, file:///path, sftp://… [env: LITEKEEPER_REPLICA].
+    #[arg(long, value_name = "URL")]
     pub replica: Vec<String>,
 
     /// Take $ in the config file as it is.
@@ -250,5 +250,6 @@ pub enum LogLevel {
 }
 
 fn stop_signal(text: &str) -> Result<i32, String> {
-    crate::os::signal::parse(text).ok_or_else(|| "no such signal: write it as TERM, INT, QUIT or a number".to_owned())
+    crate::os::signal::parse(text)
+        .ok_or_else(|| "no such signal: write it as TERM, INT, QUIT or a number".to_owned())
 }

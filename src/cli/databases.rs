@@ -1,18 +1,130 @@
-//! TEMPORARY
+//! Which databases there are, and where they go: flags, then variables, then files, then what the
+//! platform's environment says.
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use super::settings::variable;
+use crate::config::{self, Config, GenerateOptions, Kind, LoadOptions, Series};
+use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::litestream::database::Database;
-pub(super) struct Source<'a> { pub config: Option<&'a Path>, pub dbs: &'a [String], pub replicas: &'a [String], pub no_expand_env: bool }
-pub(super) struct Configured { pub dbs: Vec<Database>, pub exec: Option<Vec<String>>, pub render: Box<dyn Fn(&Path, Duration) -> String> }
-pub(super) fn read(s: &Source<'_>, cwd: &Path) -> Result<Configured, Failure> {
-    let _ = (s.config, s.no_expand_env);
-    let mut dbs = Vec::new(); let mut t = String::from("dbs:\n");
-    for (d, r) in s.dbs.iter().zip(s.replicas) {
-        let path = cwd.join(d);
-        let mut n = std::ffi::OsString::from("."); n.push(path.file_name().unwrap_or_default()); n.push("-litestream");
-        t.push_str(&format!("  - path: {}\n    replicas:\n      - url: {r}\n", path.display()));
-        dbs.push(Database { meta: path.with_file_name(n), path, replica: r.clone(), replica_folder: r.strip_prefix("file://").map(PathBuf::from) });
+use crate::os::user;
+
+/// Where the command line says that the databases are.
+pub(super) struct Source<'a> {
+    /// `--config`.
+    pub(super) config: Option<&'a Path>,
+    /// Each `--db`.
+    pub(super) dbs: &'a [String],
+    /// Each `--replica`.
+    pub(super) replicas: &'a [String],
+    /// `--no-expand-env`.
+    pub(super) no_expand_env: bool,
+}
+
+/// Finds and reads the configuration.
+///
+/// # Errors
+/// What is wrong with it, or that there is none.
+pub(super) fn read(source: &Source<'_>, cwd: &Path) -> Result<Config, Failure> {
+    let home = user::home();
+    let options = LoadOptions {
+        no_expand_env: source.no_expand_env,
+        env: &text_variable,
+        cwd,
+        home: home.as_deref(),
+        pid: std::process::id(),
+    };
+    if let Some(pairs) = pairs(source)? {
+        return Config::from_pairs(&pairs, &options).map_err(|error| failure(&error));
     }
-    Ok(Configured { dbs, exec: None, render: Box::new(move |sock, sync| format!("{t}socket: {{enabled: true, path: {}, permissions: 0600}}\nlogging: {{type: json, stderr: true, level: info}}\nshutdown-sync-timeout: {}ms\n", sock.display(), sync.as_millis())) })
+    let exists = |path: &Path| cwd.join(path).is_file();
+    if let Some(path) = config::find(source.config, &text_variable, &exists) {
+        return config::load(&path, &options).map_err(|error| failure(&error));
+    }
+    let found = Config::from_environment(&options).map_err(|error| failure(&error))?;
+    found.ok_or_else(|| failure(&config::Error::nothing_given()))
+}
+
+/// `--db` and `--replica`, or the variables in their place; a flag outweighs every variable.
+fn pairs(source: &Source<'_>) -> Result<Option<Vec<(String, String)>>, Failure> {
+    let given = !source.dbs.is_empty() || !source.replicas.is_empty();
+    match (source.config, given) {
+        (Some(_), true) => Err(Failure::new(ExitCode::USAGE, "--config and --db cannot be combined")
+            .hint("put the database into the config file, or leave --config out")),
+        (Some(_), false) => Ok(None),
+        (None, true) if source.dbs.len() != source.replicas.len() => {
+            let (dbs, replicas) = (source.dbs.len(), source.replicas.len());
+            Err(Failure::new(ExitCode::USAGE, format!("{dbs} --db but {replicas} --replica"))
+                .hint("each database has one replica: --db PATH --replica URL"))
+        }
+        (None, true) => Ok(Some(source.dbs.iter().cloned().zip(source.replicas.iter().cloned()).collect())),
+        (None, false) => match (text_variable("LITEKEEPER_DB"), text_variable("LITEKEEPER_REPLICA")) {
+            (Some(db), Some(replica)) => Ok(Some(vec![(db, replica)])),
+            (None, None) => Ok(None),
+            (Some(_), None) => Err(half("LITEKEEPER_DB", "LITEKEEPER_REPLICA")),
+            (None, Some(_)) => Err(half("LITEKEEPER_REPLICA", "LITEKEEPER_DB")),
+        },
+    }
+}
+
+fn half(there: &str, missing: &str) -> Failure {
+    Failure::new(ExitCode::USAGE, format!("{there} is set, but {missing} is not"))
+        .hint("set both, or neither")
+}
+
+/// The databases as the other rooms want them.
+pub(super) fn databases(config: &Config) -> Vec<Database> {
+    for directory in config.directories() {
+        tracing::warn!(
+            "{}: litestream replicates the databases in it, but none of them is restored, gated or drained by name",
+            directory.dir.display()
+        );
+    }
+    let database = |database: &config::Database| {
+        let replica = database.replicas.first();
+        let folder = replica
+            .filter(|replica| replica.kind == Kind::File)
+            .map(|replica| PathBuf::from(&replica.display));
+        let places: Vec<&str> = database.replicas.iter().map(|replica| replica.display.as_str()).collect();
+        Database {
+            path: database.path.clone(),
+            meta: database.meta_path.clone(),
+            replica: places.join(" and "),
+            replica_folder: folder,
+        }
+    };
+    config.databases().iter().map(database).collect()
+}
+
+/// Whether this series of Litestream can do what is configured.
+///
+/// # Errors
+/// What it cannot.
+pub(super) fn check(config: &Config, is_ltx: bool) -> Result<(), Failure> {
+    let series = if is_ltx { Series::V05 } else { Series::V03 };
+    config.check(series).map_err(|error| failure(&error))
+}
+
+/// What Litestream gets: the form that both series read, since which one runs is found out meanwhile.
+pub(super) fn generate(config: &Config, socket: &Path, shutdown_sync_timeout: Duration) -> String {
+    config.generate(&GenerateOptions {
+        socket: socket.to_owned(),
+        shutdown_sync_timeout,
+        series: Series::V03,
+    })
+}
+
+fn text_variable(name: &str) -> Option<String> {
+    variable(name).and_then(|value| value.into_string().ok())
+}
+
+/// A room's error, as the program's end.
+pub(super) fn failure(error: &config::Error) -> Failure {
+    let failure = Failure::new(error.exit(), error.to_string());
+    match error.hint() {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
 }

@@ -1,6 +1,5 @@
 //! `litekeeper demo`.
 
-
 use super::args;
 use super::install;
 use super::settings::{current_dir, variable};
@@ -31,9 +30,10 @@ pub(super) fn demo(args: &args::Demo) -> Result<ExitCode, Failure> {
         eprintln!("litestream {} is in {}", got.version, got.path.display());
     }
     eprintln!("{}", plan.text(std::process::id(), &cwd));
-    let mut words: Vec<std::ffi::OsString> = vec![program.into(), "run".into(), "--db".into(), plan.db.into()];
-    let replica = format!("file://{}", plan.replica.display());
-    words.extend(["--replica".into(), replica.into(), "--".into()]);
+    let mut words: Vec<std::ffi::OsString> =
+        vec![program.into(), "run".into(), "--db".into(), plan.db.into()];
+    // A folder and not a URL of one, which Litestream would decode.
+    words.extend(["--replica".into(), plan.replica.into(), "--".into()]);
     words.extend(plan.app);
     // A fresh process: the install's handlers and threads are none of the keeper's business.
     let error = exec::execute(&exec::Command { argv: words, env: super::settings::environment() });

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::args;
+use super::databases::{self, Source};
+use crate::config::Config;
 use crate::core::{self, BackoffPolicy, ExitCode, Policy};
 use crate::error::Failure;
 use crate::litestream::{binary, install};
 use crate::os::terminal::Terminal;
 use crate::os::user::Identity;
 use crate::supervise::{self, Setup};
-
-use super::databases::{self, Source};
 
 /// The whole environment, as it was at the start.
 pub(super) fn environment() -> Vec<(OsString, OsString)> {
@@ -45,23 +45,23 @@ pub(super) fn current_dir() -> Result<PathBuf, Failure> {
 /// What is wrong with them.
 pub(super) fn resolve(args: &args::Run) -> Result<Setup, Failure> {
     let cwd = current_dir()?;
-    let source = Source { config: args.config.as_deref(), dbs: &args.db, replicas: &args.replica, no_expand_env: args.no_expand_env };
-    let configured = databases::read(&source, &cwd)?;
-    let app = app(&args.command, configured.exec)?;
+    let configured = databases::read(&source(args), &cwd)?;
+    let app = app(&args.command, &configured)?;
+    let dbs = databases::databases(&configured);
     let user = user(args.user.as_deref())?;
     let stop_timeout = stop_timeout(args);
     let installed = install::installed(variable);
     let binary = binary::find(&variable, &cwd, installed)
         .map_err(|error| Failure::new(error.exit(), error.to_string()).hint(error.hint()))?;
-    let policy = policy(args, stop_timeout, configured.dbs.len());
+    let policy = policy(args, stop_timeout, dbs.len());
     // Litestream's last sync has the part of the budget that the drain has.
     let shutdown_sync = (stop_timeout * 2 / 5).max(Duration::from_secs(1));
     let listen_fds = listen_fds();
     let runtime_roots = runtime_roots();
-    let render = configured.render;
+    let checked = configured.clone();
     Ok(Setup {
         policy,
-        dbs: configured.dbs,
+        dbs,
         binary,
         allowed_version: args.allow_litestream.clone(),
         env: app_environment(user.as_ref()),
@@ -77,9 +77,19 @@ pub(super) fn resolve(args: &args::Run) -> Result<Setup, Failure> {
         },
         restore_timeout: args.restore_timeout,
         restore_parallel: args.restore_parallel,
-        generate: Box::new(move |socket: &Path| render(socket, shutdown_sync)),
+        check: Box::new(move |is_ltx| databases::check(&checked, is_ltx)),
+        generate: Box::new(move |socket: &Path| databases::generate(&configured, socket, shutdown_sync)),
         runtime_roots,
     })
+}
+
+fn source(args: &args::Run) -> Source<'_> {
+    Source {
+        config: args.config.as_deref(),
+        dbs: &args.db,
+        replicas: &args.replica,
+        no_expand_env: args.no_expand_env,
+    }
 }
 
 fn policy(args: &args::Run, stop_timeout: Duration, databases: usize) -> Policy {
@@ -113,7 +123,7 @@ fn policy(args: &args::Run, stop_timeout: Duration, databases: usize) -> Policy 
         before: args.before.len(),
         databases,
         orphan_grace: args.orphan_grace,
-        terminal: Terminal::in_foreground().is_some(),
+        terminal: Terminal::open().is_some_and(|terminal| terminal.is_own()),
     }
 }
 
@@ -123,10 +133,11 @@ fn stop_timeout(args: &args::Run) -> Duration {
     args.stop_timeout.unwrap_or(Duration::from_secs(default))
 }
 
-fn app(command: &[OsString], exec: Option<Vec<String>>) -> Result<Vec<OsString>, Failure> {
+fn app(command: &[OsString], configured: &Config) -> Result<Vec<OsString>, Failure> {
     if !command.is_empty() {
         return Ok(command.to_vec());
     }
+    let exec = configured.exec().map_err(|error| databases::failure(&error))?;
     let exec: Vec<OsString> = exec.unwrap_or_default().into_iter().map(Into::into).collect();
     if exec.is_empty() {
         return Err(Failure::new(ExitCode::USAGE, "there is no app to run")
@@ -146,13 +157,17 @@ fn split(command: &str) -> Result<Vec<OsString>, Failure> {
 
 fn user(text: Option<&str>) -> Result<Option<Identity>, Failure> {
     let Some(text) = text else { return Ok(None) };
-    let identity = Identity::find(text).map_err(|error| Failure::new(ExitCode::CONFIG, format!("--user: {error}")))?;
+    let identity =
+        Identity::find(text).map_err(|error| Failure::new(ExitCode::CONFIG, format!("--user: {error}")))?;
     if identity.is_current() {
         return Ok(None);
     }
     if !crate::os::user::is_root() {
-        return Err(Failure::new(ExitCode::CONFIG, format!("--user {text}: only root may become another user"))
-            .hint("start litekeeper as root, or as that user without --user"));
+        return Err(Failure::new(
+            ExitCode::CONFIG,
+            format!("--user {text}: only root may become another user"),
+        )
+        .hint("start litekeeper as root, or as that user without --user"));
     }
     Ok(Some(identity))
 }
@@ -192,6 +207,5 @@ pub(super) fn app_alone(args: &args::Run) -> Result<Vec<OsString>, Failure> {
         return Ok(args.command.clone());
     }
     let cwd = current_dir()?;
-    let source = Source { config: args.config.as_deref(), dbs: &args.db, replicas: &args.replica, no_expand_env: args.no_expand_env };
-    app(&[], databases::read(&source, &cwd)?.exec)
+    app(&[], &databases::read(&source(args), &cwd)?)
 }

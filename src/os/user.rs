@@ -75,6 +75,11 @@ pub fn own_number() -> u32 {
     Uid::effective().as_raw()
 }
 
+/// That user's home folder, as the user database has it.
+pub fn home() -> Option<std::path::PathBuf> {
+    User::from_uid(Uid::effective()).ok().flatten().map(|user| user.dir)
+}
+
 /// Whether that is root.
 pub fn is_root() -> bool {
     Uid::effective().is_root()

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::core::Policy;
+use crate::error::Failure;
 use crate::litestream::database::Database;
 use crate::os::user::Identity;
 
@@ -47,6 +48,9 @@ pub struct Setup {
     pub restore_timeout: Duration,
     /// How many databases are restored side by side.
     pub restore_parallel: usize,
+    /// Refuses what the configuration asks of a Litestream that cannot do it; told whether it is of
+    /// the LTX series (0.5).
+    pub check: Box<dyn Fn(bool) -> Result<(), Failure>>,
     /// Makes the configuration that Litestream gets, from the path of the control socket.
     pub generate: Box<dyn Fn(&std::path::Path) -> String>,
     /// Where the runtime folder is made.

@@ -61,6 +61,8 @@ fn a_client_that_sends_half_a_form_keeps_nobody_waiting() {
     let book = Book::open();
     let mut slow = Vec::new();
     for _ in 0..10 {
+        // A browser's spare connection, which says nothing, and one that stops in the middle.
+        slow.push(book.connect());
         let mut stream = book.connect();
         stream
             .write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\nmessage=")
@@ -70,7 +72,7 @@ fn a_client_that_sends_half_a_form_keeps_nobody_waiting() {
     assert_eq!(book.post("message=hello").status, 303);
     let stopping = Instant::now();
     drop(book);
-    assert!(stopping.elapsed() < Duration::from_secs(20), "{:?}", stopping.elapsed());
+    assert!(stopping.elapsed() < Duration::from_secs(5), "{:?}", stopping.elapsed());
 }
 
 #[test]
@@ -170,7 +172,7 @@ impl Book {
         let options = Options { db: dir.path().join("new/guestbook.db"), port: Port::Exactly(0) };
         let book = GuestBook::open(&options).expect("opened");
         let address = book.url().trim_start_matches("http://").trim_end_matches('/').to_owned();
-        let stop = book.stopper();
+        let stop = book.stopper().expect("a stopper");
         Self { dir, address, stop, thread: Some(std::thread::spawn(move || book.run())) }
     }
 

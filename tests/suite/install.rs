@@ -1,6 +1,7 @@
 //! `install` against a local server that behaves and misbehaves, and against the real package.
 
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -105,11 +106,24 @@ fn a_truncated_archive_is_refused() {
 
 #[test]
 fn a_connection_that_breaks_is_named() {
-    let server = Server::start(Answer::Breaks(GOOD.clone()));
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let base = format!("http://{}", listener.local_addr().expect("an address"));
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a client");
+        let mut request = BufReader::new(stream.try_clone().expect("a copy")).lines();
+        while request.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
+        // Promises the whole archive, sends half of it and hangs up.
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", GOOD.len());
+        stream.write_all(head.as_bytes()).expect("sent");
+        stream.write_all(&GOOD[..GOOD.len() / 2]).expect("sent");
+    });
     let dir = folder();
-    let error = quiet(&server.options(dir.path())).expect_err("refused");
+    let options =
+        InstallOptions { source: Source::Release, base_url: Some(base), ..InstallOptions::new(dir.path()) };
+    let error = quiet(&options).expect_err("refused");
     assert!(matches!(error, Error::Unavailable(Reason::Download { .. })), "{error}");
     assert_eq!(listing(dir.path()), [""; 0]);
+    server.join().expect("no panic");
 }
 
 #[test]
@@ -362,8 +376,6 @@ fn eventually(what: &str, condition: impl Fn() -> bool) {
 enum Answer {
     Archive(Vec<u8>),
     NotFound,
-    /// Promises the whole body, sends half of it and hangs up.
-    Breaks(Vec<u8>),
     /// Takes the request and never answers.
     Stalls,
 }
@@ -391,19 +403,6 @@ impl Server {
                         tiny_http::Response::from_data(body.clone()).with_chunked_threshold(usize::MAX),
                     )),
                     Answer::NotFound => drop(request.respond(tiny_http::Response::empty(404))),
-                    Answer::Breaks(body) => {
-                        let mut writer = request.into_writer();
-                        let head = format!(
-                            "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
-                            body.len()
-                        );
-                        // The client hangs up once it noticed; that is its right.
-                        drop(
-                            writer
-                                .write_all(head.as_bytes())
-                                .and_then(|()| writer.write_all(&body[..body.len() / 2])),
-                        );
-                    }
                     Answer::Stalls => kept.push(request),
                 }
             }

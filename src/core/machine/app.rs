@@ -71,7 +71,8 @@ impl Machine {
     }
 
     fn app_ended_by_itself(&mut self, now: Instant, how: Ended, since: Instant) {
-        let delay = if self.restarts(how) { self.app_backoff.next(now, now.duration_since(since)) } else { None };
+        let delay =
+            if self.restarts(how) { self.app_backoff.next(now, now.duration_since(since)) } else { None };
         match delay {
             Some(delay) => {
                 self.note(Note::AppRestart(how, delay));

@@ -59,7 +59,7 @@ impl Machine {
         }
         if self.phase == Phase::Closing {
             let synced = clean && before == Litestream::Ending { looked: true };
-            if synced && !self.confirms && !self.lag.any_replaced() {
+            if synced && !self.confirms && self.lag.all_replaced().is_empty() {
                 // Without a socket Litestream's own final sync is the drain.
                 self.unconfirmed.clear();
             }
@@ -98,7 +98,9 @@ impl Machine {
     /// Nothing runs: start again, drain what a dead Litestream left, or end.
     pub(super) fn litestream_down(&mut self, now: Instant) {
         match self.goal {
-            Goal::Stop(stop) if self.unconfirmed.is_empty() || stop.is_not_drained() => self.exit(stop.exit_code()),
+            Goal::Stop(stop) if self.unconfirmed.is_empty() || stop.is_not_drained() => {
+                self.exit(stop.exit_code())
+            }
             Goal::Stop(stop) => self.drain_again(now, stop),
             Goal::Run | Goal::RestartApp(_) | Goal::Relaunch { .. } => self.relaunch_later(now),
         }

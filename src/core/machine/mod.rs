@@ -206,7 +206,10 @@ impl Machine {
         let (phase, app) = (self.phase, self.app);
         debug_assert!(app == App::Gone || phase.allows_app(), "an app ({app:?}) in {phase:?}");
         debug_assert!(app != App::Gone || !phase.allows_app(), "no app in {phase:?}");
-        debug_assert!(phase != Phase::Running || matches!(app, App::Up(_)), "an app without leader in {phase:?}");
+        debug_assert!(
+            phase != Phase::Running || matches!(app, App::Up(_)),
+            "an app without leader in {phase:?}"
+        );
         debug_assert!(self.litestream.is_up() || !phase.needs_litestream(), "{phase:?} without Litestream");
         debug_assert!(phase != Phase::Exited || self.timers.next().is_none(), "a timer after the end");
         debug_assert!(!phase.has_deadline() || self.timers.next().is_some(), "{phase:?} without a deadline");

@@ -86,12 +86,8 @@ impl Machine {
     /// Has every row of the app confirmed, then lets Litestream end.
     pub(super) fn drain(&mut self, now: Instant) {
         let looks_at = self.looks_at(now);
-        if self.unconfirmed.is_empty()
-            // What it confirms is the file that it holds: the one that took its place is drained by
-            // the Litestream that opens it.
-            || self.lag.any_replaced()
-            || (!self.confirms && now >= looks_at)
-        {
+        if self.unconfirmed.is_empty() || (!self.confirms && now >= looks_at) {
+            self.disown_replaced();
             return self.close(now);
         }
         self.become_phase(Phase::Draining);
@@ -117,12 +113,27 @@ impl Machine {
             return;
         }
         if self.unconfirmed.is_empty() {
-            self.note(Note::Drained);
+            if !self.disown_replaced() {
+                self.note(Note::Drained);
+            }
             self.close(now);
         }
     }
 
+    /// Whatever Litestream says of a database that was replaced, it says of another file. Whether
+    /// there is one.
+    fn disown_replaced(&mut self) -> bool {
+        let replaced = self.lag.all_replaced();
+        if replaced.is_empty() {
+            return false;
+        }
+        self.note(Note::NotReplicated(replaced));
+        self.end_undrained();
+        true
+    }
+
     pub(super) fn drain_timed_out(&mut self, now: Instant) {
+        self.disown_replaced();
         if self.confirms || now < self.looks_at(now) {
             self.not_drained();
         }
@@ -131,6 +142,10 @@ impl Machine {
 
     pub(super) fn not_drained(&mut self) {
         self.note(Note::NotDrained(self.unconfirmed.iter().copied().collect()));
+        self.end_undrained();
+    }
+
+    fn end_undrained(&mut self) {
         if let Goal::Stop(stop) = &mut self.goal {
             stop.reason = Some(ExitCode::NOT_DRAINED);
         }

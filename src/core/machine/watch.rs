@@ -13,7 +13,8 @@ impl Machine {
     }
 
     pub(super) fn replaced(&mut self, now: Instant, db: Db) {
-        if self.litestream.is_up() && self.lag.replaced(now, db) {
+        let may_be_written = matches!(self.phase, Phase::Running | Phase::Stopping | Phase::Draining);
+        if may_be_written && self.litestream.is_up() && self.lag.replaced(now, db) {
             self.note(Note::Replaced(db));
         }
     }

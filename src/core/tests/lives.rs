@@ -243,8 +243,15 @@ impl World {
             "an app lives in {phase:?}:\n{}",
             self.story()
         );
-        let waits = !matches!(phase, Phase::Preparing | Phase::Restoring | Phase::Before | Phase::Running | Phase::Exited);
-        assert!(!waits || self.machine.poll_timeout().is_some(), "{phase:?} waits for ever:\n{}", self.story());
+        let waits = !matches!(
+            phase,
+            Phase::Preparing | Phase::Restoring | Phase::Before | Phase::Running | Phase::Exited
+        );
+        assert!(
+            !waits || self.machine.poll_timeout().is_some(),
+            "{phase:?} waits for ever:\n{}",
+            self.story()
+        );
         if let Some(code) = self.code() {
             assert!(
                 self.dbs.is_safe() || [74, 70, 69].contains(&code),
@@ -258,11 +265,14 @@ impl World {
     /// The shim is let go once everything is confirmed, or the drain has had its time, or nothing
     /// was asked to be confirmed by this Litestream.
     pub(super) fn check_release(&self) {
-        let launched = self.seen.iter().rposition(|(_, seen)| *seen == Seen::Did(Action::Launch)).unwrap_or(0);
+        let launched =
+            self.seen.iter().rposition(|(_, seen)| *seen == Seen::Did(Action::Launch)).unwrap_or(0);
         let excused = self.seen[launched..].iter().any(|(_, seen)| {
             matches!(
                 seen,
-                Seen::Did(Action::Note(Note::NotDrained(_) | Note::GateTimeout | Note::GateRefused | Note::Replaced(_)))
+                Seen::Did(Action::Note(
+                    Note::NotDrained(_) | Note::NotReplicated(_) | Note::GateTimeout | Note::GateRefused
+                ))
             )
         });
         let asked_in_gate = self.phases().iter().rev().nth(1) == Some(&Phase::Gating);

@@ -6,8 +6,8 @@
 //! write them.
 
 mod app;
-mod lives;
 mod litestream;
+mod lives;
 mod plan;
 mod processes;
 mod properties;

@@ -9,7 +9,8 @@ use proptest::prelude::*;
 use super::plan::{Fault, Plan, Replica, ms, secs};
 use super::world::World;
 use crate::core::{
-    Action, BackoffPolicy, Db, Ended, Event, ExitCode, Gate, Machine, NotStarted, OnLag, Phase, Policy, Restart,
+    Action, BackoffPolicy, Db, Ended, Event, ExitCode, Gate, Machine, NotStarted, OnLag, Phase, Policy,
+    Restart,
 };
 
 fn millis(most: u64) -> impl Strategy<Value = Duration> {
@@ -35,7 +36,16 @@ fn policies() -> impl Strategy<Value = Policy> {
     let on_lag = prop_oneof![Just(OnLag::Warn), Just(OnLag::Unready), Just(OnLag::Stop)];
     let times = (1..=20_u64, 1..=60_u64, 1..=60_u64, prop_oneof![2 => Just(0), 1 => 1..=30_u64]);
     (restart, gate, on_lag, times, 0..=3_usize, 0..=2_usize, any::<bool>(), 1..=12_usize).prop_map(
-        |(restart, gate, on_lag, (stop, gate_timeout, max_lag, orphan), databases, before, terminal, limit)| Policy {
+        |(
+            restart,
+            gate,
+            on_lag,
+            (stop, gate_timeout, max_lag, orphan),
+            databases,
+            before,
+            terminal,
+            limit,
+        )| Policy {
             restart,
             backoff: BackoffPolicy { limit, ..BackoffPolicy::default() },
             stop_timeout: secs(stop),

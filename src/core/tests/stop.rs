@@ -101,7 +101,8 @@ fn a_third_signal_ends_all_and_names_what_is_not_safe() {
 
 #[test]
 fn an_app_that_ignores_the_signal_leaves_the_drain_its_reserve() {
-    let mut world = World::new(policy(), Plan { stops: None, leaves: true, drain: secs(3), ..Plan::default() });
+    let mut world =
+        World::new(policy(), Plan { stops: None, leaves: true, drain: secs(3), ..Plan::default() });
     world.until(Phase::Running).pass(secs(1)).suffer(Fault::Stop(15));
     let asked = world.until(Phase::Stopping).time();
     assert_eq!(world.end(), 137);
@@ -153,7 +154,8 @@ fn a_litestream_that_hangs_at_the_end_is_killed_in_time() {
 #[test]
 fn a_litestream_whose_own_end_hangs_after_the_drain_costs_no_code() {
     for litestream_unkillable in [false, true] {
-        let mut world = World::new(policy(), Plan { close: secs(1000), litestream_unkillable, ..Plan::default() });
+        let mut world =
+            World::new(policy(), Plan { close: secs(1000), litestream_unkillable, ..Plan::default() });
         world.until(Phase::Running).suffer(Fault::Stop(15));
         assert_eq!(world.end(), 0);
         assert_eq!(world.did(&Action::KillLitestream), 1);
@@ -271,12 +273,25 @@ fn without_a_socket_a_signal_during_the_backoff_ends_in_order() {
 }
 
 #[test]
+fn a_replaced_file_is_never_called_drained() {
+    for confirms in [true, false] {
+        let mut world = World::new(policy(), Plan { confirms, ..Plan::default() });
+        world.until(Phase::Running).pass(secs(2)).suffer(Fault::Replaced(Db(0)));
+        world.pass(secs(2)).suffer(Fault::Stop(15));
+        assert_eq!(world.end(), 74);
+        assert_eq!(world.noted(Note::NotReplicated(vec![Db(0)])), 1);
+        assert_eq!(world.noted(Note::Drained), 0);
+    }
+}
+
+#[test]
 fn a_replaced_file_is_drained_by_the_litestream_that_opens_it() {
     let mut world = World::new(policy(), Plan::default());
     world.until(Phase::Running).pass(secs(2)).suffer(Fault::Replaced(Db(0)));
-    world.pass(secs(2)).suffer(Fault::Stop(15));
-    assert_eq!(world.end(), 0);
-    assert_eq!(world.noted(Note::DrainRelaunch), 1);
+    world.suffer(Fault::LitestreamDies);
+    world.until(Phase::Backoff).suffer(Fault::Stop(15));
+    assert_eq!(world.end(), 143);
+    assert!(world.dbs.is_safe());
 }
 
 #[test]

@@ -148,7 +148,12 @@ impl World {
             if condition(self) {
                 return self;
             }
-            assert!(self.step(), "the world stands still in {:?} before {what}:\n{}", self.phase(), self.story());
+            assert!(
+                self.step(),
+                "the world stands still in {:?} before {what}:\n{}",
+                self.phase(),
+                self.story()
+            );
         }
         panic!("no end in sight of {:?} before {what}:\n{}", self.phase(), self.story());
     }
@@ -213,9 +218,15 @@ impl World {
 
     /// Everything that was seen, a line each, for the message of a test that failed.
     pub(super) fn story(&self) -> String {
-        let boring = |seen: &Seen| matches!(seen, Seen::Heard(Event::Changed(_) | Event::Confirmed { .. }) | Seen::Did(Action::Confirm(_)));
+        let boring = |seen: &Seen| {
+            matches!(
+                seen,
+                Seen::Heard(Event::Changed(_) | Event::Confirmed { .. }) | Seen::Did(Action::Confirm(_))
+            )
+        };
         let lines = self.seen.iter().filter(|(_, seen)| !boring(seen));
-        let lines: Vec<String> = lines.map(|(at, seen)| format!("{:>9.3} {seen:?}", at.as_secs_f64())).collect();
+        let lines: Vec<String> =
+            lines.map(|(at, seen)| format!("{:>9.3} {seen:?}", at.as_secs_f64())).collect();
         lines[lines.len().saturating_sub(60)..].join("\n")
     }
 
@@ -283,7 +294,9 @@ impl World {
             Action::OpenGate => self.open_gate(),
             Action::CloseGate => self.close_gate(),
             Action::StartBefore(_) | Action::StartApp => self.start(),
-            Action::SignalApp(number) if number == self.policy.stop_signal => self.tell_shim(Order::AskLeader),
+            Action::SignalApp(number) if number == self.policy.stop_signal => {
+                self.tell_shim(Order::AskLeader)
+            }
             Action::SignalApp(_) => {}
             Action::SignalTree(_) => self.tell_shim(Order::AskTree),
             Action::KillTree => self.kill_tree(),
@@ -413,7 +426,9 @@ impl World {
                 }
                 self.tell(event);
             }
-            Due::Reaped(launch, clean) if self.launches == launch => self.tell(Event::LitestreamEnded { clean }),
+            Due::Reaped(launch, clean) if self.launches == launch => {
+                self.tell(Event::LitestreamEnded { clean })
+            }
             Due::ShimSays(..) | Due::Reaped(..) => {}
             Due::ShimStarts(launch) if self.lives(launch) => {
                 self.shim = Some(Shim { launch, killing: false, alone: false });
@@ -432,7 +447,10 @@ impl World {
                 let synced = (looked || self.plan.confirms) && self.dbs.upload_all();
                 self.litestream_dies(synced || !looked);
             }
-            Due::ShimStarts(_) | Due::LitestreamSyncs(_) | Due::LitestreamDies(_) | Due::LitestreamCloses(_) => {}
+            Due::ShimStarts(_)
+            | Due::LitestreamSyncs(_)
+            | Due::LitestreamDies(_)
+            | Due::LitestreamCloses(_) => {}
             Due::Gate(gate) if self.gate == Some(gate) => self.gate_answers(gate),
             Due::GateMoves(gate) if self.gate == Some(gate) => {
                 self.after(self.plan.gate_moves.unwrap_or(SYNC), Due::GateMoves(gate));
@@ -441,7 +459,9 @@ impl World {
             Due::Gate(_) | Due::GateMoves(_) => {}
             Due::Drain(drain, db) => self.drain_answers(drain, db),
             Due::Confirm(launch, db, rows) => self.confirm_answers(launch, db, rows),
-            Due::ToShim(launch, order) if self.shim.is_some_and(|shim| shim.launch == launch) => self.obey(order),
+            Due::ToShim(launch, order) if self.shim.is_some_and(|shim| shim.launch == launch) => {
+                self.obey(order)
+            }
             Due::ToShim(..) => {}
             Due::LeaderEnds(number, how) => self.leader_ends(number, how),
             Due::LeftoversEnd(number) => self.leftovers_end(number),

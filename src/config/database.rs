@@ -1,0 +1,127 @@
+//! The databases of a configuration.
+
+use std::path::PathBuf;
+
+use super::error::Problem;
+use super::node::Node;
+use super::path::{Base, strip_sqlite};
+use super::replica::Replica;
+use super::url::is_url;
+
+/// One database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Database {
+    /// The file, absolute.
+    pub path: PathBuf,
+    /// The folder of Litestream's own state, absolute: `.NAME-litestream` beside the file, or `meta-path`.
+    pub meta_path: PathBuf,
+    /// Where it is replicated to: one place at least, and for Litestream 0.5 only one.
+    pub replicas: Vec<Replica>,
+    /// The line in the file, 0 without one.
+    pub line: usize,
+}
+
+/// A folder whose databases Litestream finds itself; passed on as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Directory {
+    /// The folder, absolute.
+    pub dir: PathBuf,
+    /// The replicas, each the base of one place a database.
+    pub replicas: Vec<Replica>,
+    /// The line in the file, 0 without one.
+    pub line: usize,
+}
+
+/// One entry of `dbs`.
+pub(super) enum Entry {
+    Database(Database),
+    Directory(Directory),
+}
+
+impl Entry {
+    /// Reads one entry of `dbs`; `root` has the defaults.
+    pub fn read(node: &Node, root: &Node, base: &Base<'_>) -> Result<Self, (usize, Problem)> {
+        if !node.is_mapping() {
+            return Err((node.line, Problem::NotMapping { what: "a database".to_owned() }));
+        }
+        let line = node.line;
+        match (text(node, "path")?, text(node, "dir")?) {
+            (Some(path), None) => {
+                refuse_url(node, path)?;
+                let path = absolute(node, "path", path, base)?;
+                let meta_path = match text(node, "meta-path")? {
+                    Some(meta) => absolute(node, "meta-path", meta, base)?,
+                    None => default_meta_path(&path),
+                };
+                let replicas = read_replicas(node, root, base, &path.display().to_string())?;
+                Ok(Self::Database(Database { path, meta_path, replicas, line }))
+            }
+            (None, Some(dir)) => {
+                let dir = absolute(node, "dir", dir, base)?;
+                let replicas = read_replicas(node, root, base, &dir.display().to_string())?;
+                Ok(Self::Directory(Directory { dir, replicas, line }))
+            }
+            (Some(_), Some(_)) => Err((line, Problem::PathAndDir)),
+            (None, None) => Err((line, Problem::NoPath)),
+        }
+    }
+}
+
+/// The text of `key`; null and an empty text are the same as nothing, as in Litestream.
+pub(super) fn text<'a>(node: &'a Node, key: &'static str) -> Result<Option<&'a str>, (usize, Problem)> {
+    let Some(value) = node.get(key) else { return Ok(None) };
+    match value.as_str() {
+        Some(text) => Ok(Some(text).filter(|text| !text.is_empty())),
+        None => Err((value.line, Problem::NotText { key })),
+    }
+}
+
+fn absolute(
+    node: &Node,
+    key: &'static str,
+    value: &str,
+    base: &Base<'_>,
+) -> Result<PathBuf, (usize, Problem)> {
+    base.absolute(key, value).map_err(|problem| (line_of(node, key), problem))
+}
+
+/// Litestream takes `file:x.db?mode=rw` for a relative path: it would replicate nothing, without a word.
+fn refuse_url(node: &Node, path: &str) -> Result<(), (usize, Problem)> {
+    let bare = strip_sqlite(path);
+    let opaque = ["file:", "sqlite:", "sqlite3:"].iter().any(|scheme| bare.starts_with(scheme));
+    if !opaque && !is_url(bare) {
+        return Ok(());
+    }
+    let scheme = bare.split_inclusive(':').next().unwrap_or_default().to_owned();
+    Err((line_of(node, "path"), Problem::PathIsUrl { scheme }))
+}
+
+fn default_meta_path(path: &std::path::Path) -> PathBuf {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push("-litestream");
+    path.with_file_name(name)
+}
+
+fn read_replicas(
+    node: &Node,
+    root: &Node,
+    base: &Base<'_>,
+    database: &str,
+) -> Result<Vec<Replica>, (usize, Problem)> {
+    let database = database.to_owned();
+    let several = match node.get("replicas") {
+        None => &[],
+        Some(list) => list.as_list().ok_or((list.line, Problem::NotList { key: "replicas" }))?,
+    };
+    match (node.get("replica"), several) {
+        (None, []) => Err((node.line, Problem::NoReplica { database })),
+        (Some(_), [_, ..]) => Err((node.line, Problem::ReplicaAndReplicas { database })),
+        (Some(one), []) => Ok(vec![Replica::read(one, root, base)?]),
+        (None, several) => several.iter().map(|replica| Replica::read(replica, root, base)).collect(),
+    }
+}
+
+fn line_of(node: &Node, key: &str) -> usize {
+    node.get(key).map_or(node.line, |value| value.line)
+}

@@ -1,0 +1,401 @@
+//! What can be wrong with a configuration, where, and what to do about it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::core::ExitCode;
+
+/// Everything that is wrong with a configuration; at least one finding.
+///
+/// Shown as one line a finding. No text of it holds a value that could be a secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+pub struct Error {
+    findings: Vec<Finding>,
+    unset: Vec<String>,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{origin}{}{problem}", Position { line: *line, column: *column })]
+pub struct Finding {
+    /// What the configuration was read from.
+    pub origin: Origin,
+    /// The line, from 1; 0 when the whole is meant.
+    pub line: usize,
+    /// The column in characters, from 1; 0 when the whole line is meant.
+    pub column: usize,
+    /// What is wrong.
+    pub problem: Problem,
+}
+
+/// What a configuration was read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A file, as it was named.
+    File(PathBuf),
+    /// `--db` and `--replica`.
+    CommandLine,
+    /// `LITESTREAM_REPLICA_URL` and its like.
+    Environment,
+}
+
+/// What is wrong, apart from where.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// The file cannot be opened or read.
+    #[error("the configuration cannot be read: {reason}")]
+    Unreadable {
+        /// The operating system's words.
+        reason: String,
+        /// Whether there is no such file.
+        missing: bool,
+    },
+    /// The text is longer than any configuration.
+    #[error("the configuration is larger than {limit} bytes")]
+    TooLarge {
+        /// The most bytes that are read.
+        limit: usize,
+    },
+    /// Some byte is not UTF-8.
+    #[error("the configuration is not UTF-8")]
+    NotUtf8,
+    /// A character that YAML forbids even in comments.
+    #[error("control characters are not allowed in YAML")]
+    ControlCharacter,
+    /// Not YAML.
+    #[error("not valid YAML: {info}")]
+    Syntax {
+        /// The parser's words.
+        info: String,
+    },
+    /// Nested too deeply.
+    #[error("the configuration is nested deeper than {limit} levels")]
+    TooDeep {
+        /// The most levels.
+        limit: usize,
+    },
+    /// Too many values, maybe by aliases of aliases.
+    #[error("the configuration has more than {limit} values, counting each use of an alias")]
+    TooManyNodes {
+        /// The most values.
+        limit: usize,
+    },
+    /// Too many keys.
+    #[error("a mapping has more than {limit} keys")]
+    TooManyKeys {
+        /// The most keys of one mapping.
+        limit: usize,
+    },
+    /// A key that is a list or a mapping.
+    #[error("a key must be a text, not a list or a mapping")]
+    KeyNotText,
+    /// A tag that is none of YAML's common ones.
+    #[error("the tag `{tag}` is not supported here")]
+    UnknownTag {
+        /// The tag without its handle.
+        tag: String,
+    },
+    /// An alias inside of its own anchor.
+    #[error("an alias stands inside of the value that it names")]
+    AliasOfItself,
+    /// `<<` with anything but mappings.
+    #[error("`<<` takes a mapping or a list of mappings")]
+    MergeNotMapping,
+    /// The top of the file is a list or a text.
+    #[error("{what} must be a mapping")]
+    NotMapping {
+        /// The key, or what the value is.
+        what: String,
+    },
+    /// A key whose value should be a list.
+    #[error("`{key}` must be a list")]
+    NotList {
+        /// The key.
+        key: &'static str,
+    },
+    /// A key whose value should be a single text.
+    #[error("`{key}` must be a single text")]
+    NotText {
+        /// The key.
+        key: &'static str,
+    },
+    /// No `dbs`.
+    #[error("no database is configured")]
+    NoDatabases,
+    /// An entry with neither `path` nor `dir`.
+    #[error("a database has neither `path` nor `dir`")]
+    NoPath,
+    /// An entry with both.
+    #[error("a database has both `path` and `dir`")]
+    PathAndDir,
+    /// A path in a form that Litestream would take for the name of a file.
+    #[error("the database path `{scheme}…` is a URL, which Litestream would take for a file name")]
+    PathIsUrl {
+        /// The part up to the colon.
+        scheme: String,
+    },
+    /// A `~` without a home.
+    #[error("`~` in `{key}` cannot be expanded: no home directory is known")]
+    NoHome {
+        /// The key.
+        key: &'static str,
+    },
+    /// A database that nothing would be replicated of.
+    #[error("the database `{database}` has no replica")]
+    NoReplica {
+        /// The database's path, or the folder.
+        database: String,
+    },
+    /// Both forms at once.
+    #[error("the database `{database}` has both `replica` and `replicas`")]
+    ReplicaAndReplicas {
+        /// The database's path, or the folder.
+        database: String,
+    },
+    /// More replicas than this Litestream takes.
+    #[error("the database `{database}` has {count} replicas, but Litestream 0.5 takes one")]
+    SeveralReplicas {
+        /// The database's path, or the folder.
+        database: String,
+        /// How many there are.
+        count: usize,
+    },
+    /// A URL in the key for paths.
+    #[error("the replica's `path` holds a URL")]
+    ReplicaPathIsUrl,
+    /// A URL that cannot be read; it is not shown, it may hold a password.
+    #[error("the replica's `url` {reason}")]
+    BadUrl {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Two settings that exclude each other.
+    #[error("the {kind} replica has both `{first}` and `{second}`")]
+    Contradiction {
+        /// The replica's type.
+        kind: String,
+        /// A key.
+        first: &'static str,
+        /// The other key.
+        second: &'static str,
+    },
+    /// A setting without which the replica is nowhere.
+    #[error("the {kind} replica has no `{key}`")]
+    Missing {
+        /// The replica's type.
+        kind: String,
+        /// The key.
+        key: &'static str,
+    },
+    /// One database, twice.
+    #[error("the database `{database}` is configured twice{}", first_line(*first))]
+    SameDatabase {
+        /// The path.
+        database: String,
+        /// The line of the first entry, 0 without a file.
+        first: usize,
+    },
+    /// Two databases in one place: one of them would be lost.
+    #[error("the databases `{first}` and `{second}` have the same replica, {place}")]
+    SameReplica {
+        /// A database.
+        first: String,
+        /// The other one.
+        second: String,
+        /// Where both would be written to.
+        place: String,
+    },
+    /// Two databases with one folder for Litestream's own state.
+    #[error("the databases `{first}` and `{second}` have the same metadata folder, `{folder}`")]
+    SameMetadata {
+        /// A database.
+        first: String,
+        /// The other one.
+        second: String,
+        /// The folder.
+        folder: String,
+    },
+    /// An `exec` that Litestream would cut or misread.
+    #[error("`exec` has {what}, which only a shell understands")]
+    ExecNeedsShell {
+        /// The part in question.
+        what: &'static str,
+    },
+    /// Quotes without an end.
+    #[error("`exec` ends inside of quotes or after a backslash")]
+    ExecUnfinished,
+    /// `--db` without anything, and no configuration either.
+    #[error("neither a configuration nor a database and its replica are given")]
+    NothingGiven,
+    /// A `--replica` that is neither a URL nor clearly a folder.
+    #[error("the replica of `{database}` is neither a URL nor an absolute path")]
+    ReplicaNotUrl {
+        /// The database as it was named.
+        database: String,
+    },
+    /// A replica in the environment, but no database.
+    #[error("{replica} is set, but DATABASE_URL, which names the database, is not")]
+    NoDatabaseUrl {
+        /// The variable that is there.
+        replica: &'static str,
+    },
+    /// `DATABASE_URL` of another kind of database.
+    #[error("DATABASE_URL is a `{scheme}:` URL, not a SQLite file")]
+    ForeignDatabaseUrl {
+        /// The part before the colon.
+        scheme: String,
+    },
+    /// `DATABASE_URL` without a file.
+    #[error("DATABASE_URL names no file: a database in memory cannot be replicated")]
+    MemoryDatabaseUrl,
+}
+
+impl Error {
+    /// An error of one finding.
+    pub fn new(origin: Origin, line: usize, column: usize, problem: Problem) -> Self {
+        Self { findings: vec![Finding { origin, line, column, problem }], unset: Vec::new() }
+    }
+
+    /// What to say when there is neither a configuration file nor anything in its place.
+    pub fn nothing_given() -> Self {
+        Self::new(Origin::CommandLine, 0, 0, Problem::NothingGiven)
+    }
+
+    /// Everything that was found, in the order of the file.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// The next step: the hint of the first finding that has one, and the variables that were not set.
+    pub fn hint(&self) -> Option<String> {
+        let hint = self.findings.iter().find_map(Finding::hint);
+        let unset = match self.unset.as_slice() {
+            [] => None,
+            [name] => Some(format!("the file uses ${{{name}}}, which is not set")),
+            names => Some(format!("the file uses variables that are not set: {}", names.join(", "))),
+        };
+        match (hint, unset) {
+            (Some(hint), Some(unset)) => Some(format!("{hint}; {unset}")),
+            (hint, unset) => hint.or(unset),
+        }
+    }
+
+    /// 78, or 64 when the command line alone is at fault.
+    pub fn exit(&self) -> ExitCode {
+        let usage = self.findings.iter().all(|finding| {
+            matches!(finding.problem, Problem::NothingGiven | Problem::ReplicaNotUrl { .. })
+                && finding.origin == Origin::CommandLine
+        });
+        if usage { ExitCode::USAGE } else { ExitCode::CONFIG }
+    }
+
+    /// `Ok` if nothing was found.
+    pub(super) fn of(origin: &Origin, found: Vec<(usize, Problem)>, unset: &[String]) -> Result<(), Self> {
+        if found.is_empty() {
+            return Ok(());
+        }
+        let finding = |(line, problem)| Finding { origin: origin.clone(), line, column: 0, problem };
+        Err(Self { findings: found.into_iter().map(finding).collect(), unset: unset.to_vec() })
+    }
+}
+
+impl Finding {
+    /// The next step, where there is one.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match &self.problem {
+            Problem::Unreadable { missing: true, .. } => {
+                "name the file with --config, or give --db and --replica"
+            }
+            Problem::NoDatabases => {
+                "add a `dbs:` list with a `path` and a `replica` for each database, or give --db and --replica"
+            }
+            Problem::PathIsUrl { .. } => "write the plain path of the file; sqlite:// is understood, too",
+            Problem::NoReplica { .. } => "add `replica: {url: …}` to the database",
+            Problem::ReplicaAndReplicas { .. } => "keep `replica`; `replicas` is the older form",
+            Problem::SeveralReplicas { .. } => "keep one; only Litestream 0.3 writes to several",
+            Problem::ReplicaPathIsUrl => "use `url` instead of `path`",
+            Problem::Contradiction { first: "url", .. } => {
+                "a `url` says it all; the other setting may also come from the top of the file"
+            }
+            Problem::SameReplica { .. } => "give each database a place of its own, for example by its name",
+            Problem::ExecNeedsShell { .. } => {
+                "let a shell run it: leave `exec` out and start with `litekeeper run -- sh -c '…'`"
+            }
+            Problem::ExecUnfinished => "close the quotes, or give the command after `--`",
+            Problem::NothingGiven => "write a litestream.yml, or give --db PATH --replica URL",
+            Problem::ReplicaNotUrl { .. } => {
+                "for example s3://bucket/path, file:///backups/app.db or /backups/app.db"
+            }
+            Problem::NoDatabaseUrl { .. } => {
+                "set DATABASE_URL to the SQLite file, or give --db and --replica"
+            }
+            Problem::ForeignDatabaseUrl { .. } => "name the SQLite file with --db",
+            Problem::UnknownTag { .. } => "leave the tag out and quote the value if it is a text",
+            Problem::Unreadable { .. }
+            | Problem::TooLarge { .. }
+            | Problem::NotUtf8
+            | Problem::ControlCharacter
+            | Problem::Syntax { .. }
+            | Problem::TooDeep { .. }
+            | Problem::TooManyNodes { .. }
+            | Problem::TooManyKeys { .. }
+            | Problem::KeyNotText
+            | Problem::AliasOfItself
+            | Problem::MergeNotMapping
+            | Problem::NotMapping { .. }
+            | Problem::NotList { .. }
+            | Problem::NotText { .. }
+            | Problem::NoPath
+            | Problem::PathAndDir
+            | Problem::NoHome { .. }
+            | Problem::BadUrl { .. }
+            | Problem::Contradiction { .. }
+            | Problem::Missing { .. }
+            | Problem::SameDatabase { .. }
+            | Problem::SameMetadata { .. }
+            | Problem::MemoryDatabaseUrl => return None,
+        };
+        Some(hint.to_owned())
+    }
+}
+
+impl Origin {
+    /// The file, if it is one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Origin::File(path) => Some(path),
+            Origin::CommandLine | Origin::Environment => None,
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::File(path) => write!(f, "{}", path.display()),
+            Origin::CommandLine => f.write_str("command line"),
+            Origin::Environment => f.write_str("environment"),
+        }
+    }
+}
+
+fn first_line(line: usize) -> String {
+    if line == 0 { String::new() } else { format!(", first on line {line}") }
+}
+
+/// `:12:3: `, as compilers write it.
+struct Position {
+    line: usize,
+    column: usize,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.line, self.column) {
+            (0, _) => f.write_str(": "),
+            (line, 0) => write!(f, ":{line}: "),
+            (line, column) => write!(f, ":{line}:{column}: "),
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! The configuration that Litestream gets.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::database::text;
+use super::emit::emit;
+use super::model::{Config, Series};
+use super::node::{Node, NodeKind};
+use super::path::Base;
+use super::url::is_url;
+
+/// What the keeper decides about the generated file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GenerateOptions {
+    /// The control socket that Litestream makes. Ignored by versions before 0.5.7.
+    pub socket: PathBuf,
+    /// How long Litestream may sync one database at its end; whole milliseconds.
+    pub shutdown_sync_timeout: Duration,
+    /// The Litestream that reads the file.
+    pub series: Series,
+}
+
+const HEADER: &str = "# Written by Litekeeper at each start. Change your own configuration instead.\n";
+
+impl Config {
+    /// The user's settings, unchanged in meaning, as Litestream gets them.
+    ///
+    /// Variables are already expanded, so Litestream must run with `-no-expand-env`. `exec` and
+    /// `litekeeper` are taken out; the socket, JSON logs on stderr and the timeout are put in; paths
+    /// are absolute, so that neither user nor working directory matter. For 0.3, which silently
+    /// ignores `replica`, it becomes `replicas`.
+    ///
+    /// The text holds the user's secrets. A path that is no UTF-8 has no place in YAML: it is left as
+    /// it was written.
+    pub fn generate(&self, options: &GenerateOptions) -> String {
+        let mut root = if self.root().is_mapping() { self.root().clone() } else { Node::mapping([]) };
+        let logging = logging(root.remove("logging"));
+        for key in ["exec", "litekeeper", "socket", "shutdown-sync-timeout"] {
+            root.remove(key);
+        }
+        if let Some(entries) = items_mut(&mut root, "dbs") {
+            for entry in entries {
+                fix_entry(entry, &self.base(), options.series);
+            }
+        }
+        root.set("socket", socket(&options.socket));
+        root.set("logging", logging);
+        root.set("shutdown-sync-timeout", Node::plain(go_duration(options.shutdown_sync_timeout)));
+        format!("{HEADER}{}", emit(&root))
+    }
+}
+
+fn socket(path: &Path) -> Node {
+    Node::mapping([
+        ("enabled", Node::plain("true")),
+        ("path", Node::text(path.to_string_lossy())),
+        ("permissions", Node::plain("0600")),
+    ])
+}
+
+/// The user's level and source, but JSON on stderr.
+fn logging(users: Option<Node>) -> Node {
+    let mut logging = users.filter(Node::is_mapping).unwrap_or_else(|| Node::mapping([]));
+    if logging.get("level").is_none() {
+        logging.set("level", Node::plain("info"));
+    }
+    logging.set("type", Node::plain("json"));
+    logging.set("stderr", Node::plain("true"));
+    logging
+}
+
+fn fix_entry(entry: &mut Node, base: &Base<'_>, series: Series) {
+    for key in ["path", "dir", "meta-path", "meta-dir"] {
+        fix_path(entry, key, base);
+    }
+    // Litestream would take an empty one for the working directory.
+    if entry.entry("meta-path").is_some_and(|meta| meta.as_str().is_none_or(str::is_empty)) {
+        entry.remove("meta-path");
+    }
+    if series == Series::V03
+        && let Some(replica) = entry.remove("replica").filter(|replica| !replica.is_null())
+    {
+        entry.set("replicas", Node::list(vec![replica]));
+    }
+    if let Some(replicas) = items_mut(entry, "replicas") {
+        replicas.iter_mut().for_each(|replica| fix_replica(replica, base));
+    }
+    if let Some(mut replica) = entry.remove("replica") {
+        fix_replica(&mut replica, base);
+        entry.set("replica", replica);
+    }
+}
+
+/// Makes the folder of a file replica absolute; a `file://` URL always is.
+fn fix_replica(replica: &mut Node, base: &Base<'_>) {
+    let url = replica.get("url").and_then(Node::as_str).unwrap_or_default().to_owned();
+    if let Some(folder) = url.strip_prefix("file:").filter(|_| !is_url(&url)) {
+        let folder = folder.split(['?', '#']).next().unwrap_or_default().to_owned();
+        replica.remove("url");
+        replica.set("path", Node::text(folder));
+    }
+    let is_file =
+        replica.get("type").and_then(Node::as_str).is_none_or(|kind| kind.is_empty() || kind == "file");
+    if is_file && !is_url(&url) {
+        fix_path(replica, "path", base);
+    }
+}
+
+fn fix_path(node: &mut Node, key: &'static str, base: &Base<'_>) {
+    let absolute = match text(node, key) {
+        Ok(Some(path)) => base.absolute(key, path).ok(),
+        Ok(None) | Err(_) => None,
+    };
+    if let Some(path) = absolute.as_deref().and_then(Path::to_str) {
+        node.set(key, Node::text(path));
+    }
+}
+
+fn items_mut<'a>(node: &'a mut Node, key: &str) -> Option<&'a mut Vec<Node>> {
+    let NodeKind::Mapping(entries) = &mut node.kind else { return None };
+    entries.iter_mut().find(|(known, _)| known.key() == key).and_then(|(_, value)| match &mut value.kind {
+        NodeKind::Sequence(items) => Some(items),
+        NodeKind::Scalar(_) | NodeKind::Mapping(_) => None,
+    })
+}
+
+/// A duration as Go reads it: `4s`, `4500ms`.
+fn go_duration(duration: Duration) -> String {
+    if duration.subsec_millis() == 0 {
+        format!("{}s", duration.as_secs())
+    } else {
+        format!("{}ms", duration.as_millis())
+    }
+}

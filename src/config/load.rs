@@ -1,0 +1,243 @@
+//! A configuration file, from its name to a [`Config`].
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use super::error::{Error, Origin, Problem};
+use super::expand::expand;
+use super::model::Config;
+use super::parse::{self, parse};
+use super::path::Base;
+
+/// What a configuration is read against.
+#[derive(Clone, Copy)]
+pub struct LoadOptions<'a> {
+    /// Leave `$VAR` and `${VAR}` in the text alone.
+    pub no_expand_env: bool,
+    /// The environment.
+    pub env: &'a dyn Fn(&str) -> Option<String>,
+    /// The working directory that relative paths are below.
+    pub cwd: &'a Path,
+    /// The home that `~` means. Litestream asks the user database for it and not `$HOME`.
+    pub home: Option<&'a Path>,
+    /// What `$PID` becomes.
+    pub pid: u32,
+}
+
+impl<'a> LoadOptions<'a> {
+    pub(super) fn base(&self) -> Base<'a> {
+        Base { cwd: self.cwd, home: self.home }
+    }
+}
+
+/// Reads the configuration in the file `path`.
+///
+/// # Errors
+/// When it cannot be read, is no UTF-8 or no YAML, or passes a limit: the first problem. When a
+/// database or a replica in it is not sound: all of them.
+pub fn load(path: &Path, options: &LoadOptions<'_>) -> Result<Config, Error> {
+    let origin = Origin::File(path.to_owned());
+    let fail = |line, column, problem| Error::new(origin.clone(), line, column, problem);
+    let bytes = read(path).map_err(|error| {
+        let missing = error.kind() == io::ErrorKind::NotFound;
+        fail(0, 0, Problem::Unreadable { reason: reason(&error), missing })
+    })?;
+    if bytes.len() > parse::MAX_BYTES {
+        return Err(fail(0, 0, Problem::TooLarge { limit: parse::MAX_BYTES }));
+    }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        fail(valid.iter().filter(|byte| **byte == b'\n').count() + 1, 0, Problem::NotUtf8)
+    })?;
+    let (text, unset) = if options.no_expand_env {
+        (text, Vec::new())
+    } else {
+        let expanded = expand(&text, options.pid, options.env);
+        (expanded.text, expanded.unset)
+    };
+    let root = parse(&text).map_err(|(line, column, problem)| fail(line, column, problem))?;
+    Config::read(origin, root, &options.base(), unset)
+}
+
+/// At most one byte more than is allowed, also of a pipe that never ends.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(parse::MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The operating system's words without Rust's "(os error 2)", in lower case like the rest.
+fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::config::{Kind, Series};
+    use crate::core::ExitCode;
+
+    fn load_text(text: impl AsRef<[u8]>) -> Result<Config, Error> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("litestream.yml");
+        std::fs::write(&path, text).expect("a file");
+        let env = |name: &str| (name == "BUCKET").then(|| "from-env".to_owned());
+        let options = LoadOptions {
+            no_expand_env: false,
+            env: &env,
+            cwd: Path::new("/srv"),
+            home: Some(Path::new("/home/me")),
+            pid: 7,
+        };
+        load(&path, &options)
+    }
+
+    /// The messages without the folder of the test.
+    fn messages(error: &Error) -> Vec<String> {
+        let line = |finding: &crate::config::Finding| {
+            let text = finding.to_string();
+            text.split_once("litestream.yml")
+                .map_or_else(|| text.clone(), |(_, rest)| format!("litestream.yml{rest}"))
+        };
+        error.findings().iter().map(line).collect()
+    }
+
+    #[test]
+    fn a_file_becomes_databases() {
+        let config = load_text(concat!(
+            "region: r\nbucket: ${BUCKET}\n",
+            "dbs:\n  - path: app.db\n    replica: {type: s3, path: app}\n",
+            "  - path: sqlite://~/b.db\n    meta-path: meta\n    replicas:\n      - path: /backup/b\n",
+            "  - dir: tenants\n    pattern: '*.db'\n    replica: {type: s3, path: tenants}\n",
+        ))
+        .expect("a valid file");
+        let [app, other] = config.databases() else { panic!("{config:?}") };
+        assert_eq!(app.path, PathBuf::from("/srv/app.db"));
+        assert_eq!(app.meta_path, PathBuf::from("/srv/.app.db-litestream"));
+        assert_eq!((app.line, app.replicas[0].line), (4, 5));
+        assert_eq!(
+            (&app.replicas[0].kind, app.replicas[0].display.as_str()),
+            (&Kind::S3, "s3://from-env/app")
+        );
+        assert_eq!(other.path, PathBuf::from("/home/me/b.db"));
+        assert_eq!(other.meta_path, PathBuf::from("/srv/meta"));
+        assert_eq!(config.directories()[0].dir, PathBuf::from("/srv/tenants"));
+        assert_eq!(config.check(Series::V05), Ok(()));
+    }
+
+    #[test]
+    fn all_findings_come_at_once_with_their_lines() {
+        let error = load_text(concat!(
+            "dbs:\n- path: a.db\n  replica: {path: /b}\n- path: b.db\n  replica:\n    url: file:///b/\n",
+            "- path: ./a.db\n  replica: {path: /c}\n- replica: {path: /d}\n- path: e.db\n-\n- path: file:x.db\n",
+            "- {path: f, replica: {url: \"s3://$NOT_SET/x\"}}\n",
+        ))
+        .expect_err("it loads");
+        assert_eq!(
+            messages(&error),
+            [
+                "litestream.yml:4: the databases `/srv/a.db` and `/srv/b.db` have the same replica, /b",
+                "litestream.yml:7: the database `/srv/a.db` is configured twice, first on line 2",
+                "litestream.yml:9: a database has neither `path` nor `dir`",
+                "litestream.yml:10: the database `/srv/e.db` has no replica",
+                "litestream.yml:11: a database must be a mapping",
+                "litestream.yml:12: the database path `file:…` is a URL, which Litestream would take for a file name",
+                "litestream.yml:13: the s3 replica has no `bucket`",
+            ]
+        );
+        assert_eq!(error.exit(), ExitCode::CONFIG);
+        let hint = error.hint().expect("a hint");
+        assert!(
+            hint.contains("a place of its own") && hint.contains("${NOT_SET}, which is not set"),
+            "{hint}"
+        );
+    }
+
+    #[test]
+    fn one_metadata_folder_for_two_databases_is_refused() {
+        let error = load_text(
+            "dbs: [{path: a, meta-path: m, replica: {path: x}}, {path: b, meta-path: m, replica: {path: y}}]",
+        )
+        .expect_err("it loads");
+        assert_eq!(
+            messages(&error),
+            ["litestream.yml:1: the databases `/srv/a` and `/srv/b` have the same metadata folder, `/srv/m`"]
+        );
+    }
+
+    #[test]
+    fn no_database_is_an_error_and_an_empty_list_is_none() {
+        for text in ["", "addr: ':9090'\n", "dbs:\n"] {
+            let error = load_text(text).expect_err("it loads");
+            assert!(matches!(error.findings()[0].problem, Problem::NoDatabases), "{error}");
+            assert!(error.hint().is_some_and(|hint| hint.contains("--replica")));
+        }
+        assert!(load_text("dbs: []\n").expect("a valid file").databases().is_empty());
+    }
+
+    #[test]
+    fn broken_files_are_named_with_their_place() {
+        for (text, message) in [
+            (&b"dbs: []\n\xff"[..], "litestream.yml:2: the configuration is not UTF-8"),
+            (b"- a\n", "litestream.yml:1: a configuration must be a mapping"),
+            (b"dbs: {}\n", "litestream.yml:1: `dbs` must be a list"),
+            (b"dbs:\n- path: [a]\n", "litestream.yml:2: `path` must be a single text"),
+            (b"a: 1\nb: \x01\n", "litestream.yml:2:4: control characters are not allowed in YAML"),
+        ] {
+            assert_eq!(messages(&load_text(text).expect_err("it loads")), [message]);
+        }
+        let error = load_text("dbs:\n  - path: 'x\n").expect_err("it loads");
+        assert!(
+            messages(&error)[0].starts_with("litestream.yml:")
+                && messages(&error)[0].contains("not valid YAML"),
+            "{error}"
+        );
+        let large = load_text(vec![b'#'; parse::MAX_BYTES + 1]).expect_err("it loads");
+        assert_eq!(messages(&large), ["litestream.yml: the configuration is larger than 1048576 bytes"]);
+    }
+
+    #[test]
+    fn a_missing_file_has_a_hint_and_a_folder_is_none() {
+        let options =
+            LoadOptions { no_expand_env: true, env: &|_| None, cwd: Path::new("/"), home: None, pid: 1 };
+        let error = load(Path::new("/nowhere/litestream.yml"), &options).expect_err("it loads");
+        assert_eq!(
+            error.to_string(),
+            "/nowhere/litestream.yml: the configuration cannot be read: no such file or directory"
+        );
+        assert!(error.hint().is_some_and(|hint| hint.contains("--config")));
+        let error = load(Path::new("/"), &options).expect_err("it loads");
+        assert_eq!(error.to_string(), "/: the configuration cannot be read: is a directory");
+    }
+
+    #[test]
+    fn several_replicas_are_for_the_old_series() {
+        let config = load_text("dbs: [{path: a, replicas: [{path: x}, {path: y}]}]").expect("a valid file");
+        assert_eq!(config.check(Series::V03), Ok(()));
+        let error = config.check(Series::V05).expect_err("0.5 takes it");
+        assert_eq!(
+            messages(&error),
+            ["litestream.yml:1: the database `/srv/a` has 2 replicas, but Litestream 0.5 takes one"]
+        );
+    }
+
+    #[test]
+    fn debug_and_errors_keep_secrets() {
+        let config = load_text(concat!(
+            "access-key-id: hunter2\nsecret-access-key: hunter2\nexec: run --password hunter2\n",
+            "dbs: [{path: a, replica: {url: 's3://u:hunter2@b/x?k=hunter2', secret-access-key: hunter2}}]",
+        ))
+        .expect("a valid file");
+        let shown = format!("{config:?}");
+        assert!(!shown.contains("hunter2") && shown.contains("s3://b/x"), "{shown}");
+        let error = load_text("dbs: [{path: a, replica: {url: 's3://u:hunter2/@b', sas-token: hunter2}}]")
+            .expect_err("it loads");
+        assert!(!format!("{error} {error:?} {:?}", error.hint()).contains("hunter2"), "{error:?}");
+    }
+}

@@ -1,0 +1,182 @@
+//! A configuration as `run` needs it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::database::{Database, Directory, Entry};
+use super::error::{Error, Origin, Problem};
+use super::exec;
+use super::node::Node;
+use super::path::Base;
+
+/// A configuration that was read and found consistent.
+#[derive(Clone)]
+pub struct Config {
+    origin: Origin,
+    root: Node,
+    databases: Vec<Database>,
+    directories: Vec<Directory>,
+    unset: Vec<String>,
+    cwd: PathBuf,
+    home: Option<PathBuf>,
+}
+
+/// The two series of Litestream, which read the same file differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Series {
+    /// 0.3.x: only `replicas`, any number of them.
+    V03,
+    /// 0.5.x and later: `replica`, or `replicas` with one entry.
+    V05,
+}
+
+impl Config {
+    /// Reads the tree of a configuration; `unset` are the variables that had no value.
+    pub(super) fn read(
+        origin: Origin,
+        root: Node,
+        base: &Base<'_>,
+        unset: Vec<String>,
+    ) -> Result<Self, Error> {
+        let mut config = Self {
+            origin,
+            root,
+            databases: Vec::new(),
+            directories: Vec::new(),
+            unset,
+            cwd: base.cwd.to_owned(),
+            home: base.home.map(Path::to_owned),
+        };
+        let mut found = Vec::new();
+        match config.entries() {
+            Err(problem) => found.push(problem),
+            Ok(entries) => {
+                for entry in
+                    entries.iter().map(|entry| Entry::read(entry, &config.root, base)).collect::<Vec<_>>()
+                {
+                    match entry {
+                        Ok(Entry::Database(database)) => config.databases.push(database),
+                        Ok(Entry::Directory(directory)) => config.directories.push(directory),
+                        Err(problem) => found.push(problem),
+                    }
+                }
+            }
+        }
+        found.extend(twins(&config.databases));
+        found.sort_by_key(|(line, _)| *line);
+        Error::of(&config.origin, found, &config.unset)?;
+        Ok(config)
+    }
+
+    /// The databases, in the order of the file.
+    pub fn databases(&self) -> &[Database] {
+        &self.databases
+    }
+
+    /// The folders of databases, in the order of the file.
+    pub fn directories(&self) -> &[Directory] {
+        &self.directories
+    }
+
+    /// What this was read from.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Everything that was written, secrets included.
+    pub fn root(&self) -> &Node {
+        &self.root
+    }
+
+    /// The command of `exec`, split as Litestream splits it; none if it is not set or empty.
+    ///
+    /// # Errors
+    /// When Litestream would silently run something else than what is written: it stops at `&&`, `;`,
+    /// `|`, `<` and `>`, and takes backticks and parentheses for text.
+    pub fn exec(&self) -> Result<Option<Vec<String>>, Error> {
+        let Some(node) = self.root.get("exec") else { return Ok(None) };
+        let problem = |problem| Error::new(self.origin.clone(), node.line, 0, problem);
+        let line = node.as_str().ok_or_else(|| problem(Problem::NotText { key: "exec" }))?;
+        let arguments = exec::split(line).map_err(problem)?;
+        Ok(Some(arguments).filter(|arguments| !arguments.is_empty()))
+    }
+
+    /// Whether this series of Litestream can do what is written.
+    ///
+    /// # Errors
+    /// For 0.5, every database with more than one replica.
+    pub fn check(&self, series: Series) -> Result<(), Error> {
+        match series {
+            Series::V03 => Ok(()),
+            Series::V05 => {
+                let databases = self.databases.iter().map(|d| (d.line, &d.path, d.replicas.len()));
+                let directories = self.directories.iter().map(|d| (d.line, &d.dir, d.replicas.len()));
+                let several = databases.chain(directories).filter(|(_, _, count)| *count > 1).map(
+                    |(line, path, count)| {
+                        (line, Problem::SeveralReplicas { database: path.display().to_string(), count })
+                    },
+                );
+                Error::of(&self.origin, several.collect(), &[])
+            }
+        }
+    }
+
+    /// What relative paths of this configuration are relative to.
+    pub(super) fn base(&self) -> Base<'_> {
+        Base { cwd: &self.cwd, home: self.home.as_deref() }
+    }
+
+    fn entries(&self) -> Result<&[Node], (usize, Problem)> {
+        if !self.root.is_mapping() && !self.root.is_null() {
+            return Err((self.root.line, Problem::NotMapping { what: "a configuration".to_owned() }));
+        }
+        let dbs = self.root.get("dbs").ok_or((0, Problem::NoDatabases))?;
+        dbs.as_list().ok_or((dbs.line, Problem::NotList { key: "dbs" }))
+    }
+}
+
+/// Databases that would overwrite each other: Litestream does not look, and one of them is lost.
+fn twins(databases: &[Database]) -> Vec<(usize, Problem)> {
+    let mut found = Vec::new();
+    let name = |path: &Path| path.display().to_string();
+    for (index, second) in databases.iter().enumerate() {
+        for first in &databases[..index] {
+            if first.path == second.path {
+                let problem = Problem::SameDatabase { database: name(&second.path), first: first.line };
+                found.push((second.line, problem));
+                continue;
+            }
+            let (first_name, second_name) = (name(&first.path), name(&second.path));
+            for replica in &second.replicas {
+                if first.replicas.iter().any(|other| other.location == replica.location) {
+                    let place = replica.display.clone();
+                    let problem = Problem::SameReplica {
+                        first: first_name.clone(),
+                        second: second_name.clone(),
+                        place,
+                    };
+                    found.push((second.line, problem));
+                }
+            }
+            if first.meta_path == second.meta_path {
+                let folder = name(&second.meta_path);
+                found.push((
+                    second.line,
+                    Problem::SameMetadata { first: first_name, second: second_name, folder },
+                ));
+            }
+        }
+    }
+    found
+}
+
+/// Without the tree, which holds secrets.
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("origin", &self.origin)
+            .field("databases", &self.databases)
+            .field("directories", &self.directories)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,414 @@
+//! YAML text in, a [`Node`] out: aliases copied, merges and duplicate keys applied as yaml.v2 does.
+//!
+//! yaml.v2 decodes into structs, entry after entry. So a later `<<` wins over an earlier key, and a
+//! mapping that comes twice is merged key by key, while anything else replaces what was there.
+//! Only the first document counts; yaml.v2 never looks at the others, not even for errors.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag as ParsedTag};
+
+use super::error::Problem;
+use super::layout::Layout;
+use super::node::{Node, NodeKind, Scalar, Tag};
+
+/// The longest text that is read, in bytes, before and after expansion.
+pub(super) const MAX_BYTES: usize = 1 << 20;
+/// The deepest nesting, copies of aliases included.
+const MAX_DEPTH: usize = 64;
+/// The most values in one configuration, copies of aliases included.
+const MAX_NODES: usize = 100_000;
+/// The most keys in one mapping; looking a key up takes time that grows with them.
+const MAX_KEYS: usize = 4096;
+
+/// Where a problem is: line and column from 1, in characters, and what is wrong.
+pub type Located = (usize, usize, Problem);
+
+/// Parses the first document of `text`; an empty text is a null.
+///
+/// # Errors
+/// The first problem: wrong syntax, or a limit that is passed (1 MiB, 64 levels, 100 000 values,
+/// 4096 keys in a mapping), or what yaml.v2 refuses (a merge of something else than mappings).
+pub fn parse(text: &str) -> Result<Node, Located> {
+    if text.len() > MAX_BYTES {
+        return Err((0, 0, Problem::TooLarge { limit: MAX_BYTES }));
+    }
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    refuse_control_characters(text)?;
+    let mut layout = Layout::new(text);
+    loop {
+        match parse_strictly(&layout.text) {
+            Ok(mut root) => {
+                layout.restore_columns(&mut root);
+                return Ok(root);
+            }
+            Err(Failure { line, info: Some(info), .. }) if layout.indent_after(line, &info) => {}
+            Err(Failure { line, column, problem, .. }) => {
+                return Err((line, layout.original_column(line, column), problem));
+            }
+        }
+    }
+}
+
+/// What went wrong, with the parser's words if it was the parser that found it.
+struct Failure {
+    line: usize,
+    column: usize,
+    problem: Problem,
+    info: Option<String>,
+}
+
+fn parse_strictly(text: &str) -> Result<Node, Failure> {
+    let mut builder = Builder::default();
+    for event in Parser::new_from_str(text) {
+        let (event, span) = event.map_err(|error| {
+            let (at, info) = (error.marker(), error.info().to_owned());
+            let problem = Problem::Syntax { info: info.clone() };
+            Failure { line: at.line(), column: at.col() + 1, problem, info: Some(info) }
+        })?;
+        let start = span.start;
+        let failure = |problem| Failure { line: start.line(), column: start.col() + 1, problem, info: None };
+        if builder.take(event, span).map_err(failure)? {
+            break;
+        }
+    }
+    Ok(builder.root.unwrap_or_else(|| Node::plain("")))
+}
+
+/// yaml.v2 refuses them anywhere in the file, comments included.
+fn refuse_control_characters(text: &str) -> Result<(), Located> {
+    let control = |c: char| {
+        (c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}')) || c == '\u{fffe}' || c == '\u{ffff}'
+    };
+    let Some(at) = text.find(control) else { return Ok(()) };
+    let before = &text[..at];
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let line = before.matches('\n').count() + 1;
+    Err((line, before[line_start..].chars().count() + 1, Problem::ControlCharacter))
+}
+
+/// What has been read of the document so far.
+#[derive(Default)]
+struct Builder {
+    /// The collections that are still open, the outermost first.
+    open: Vec<Open>,
+    /// Finished values that an alias can name. yaml.v2 lets a name be used again; the parser counts.
+    anchors: HashMap<usize, Anchored>,
+    nodes: usize,
+    root: Option<Node>,
+}
+
+struct Anchored {
+    node: Node,
+    size: usize,
+    height: usize,
+}
+
+struct Open {
+    anchor: usize,
+    line: usize,
+    column: usize,
+    content: Content,
+}
+
+enum Content {
+    Sequence(Vec<Node>),
+    Mapping { entries: Vec<(Node, Node)>, key: Option<Key> },
+}
+
+/// A key whose value has not come yet.
+enum Key {
+    Merge,
+    Named(Node),
+}
+
+impl Builder {
+    /// Takes one event; true at the end of the first document.
+    fn take(&mut self, event: Event<'_>, span: Span) -> Result<bool, Problem> {
+        let (line, column) = (span.start.line(), span.start.col() + 1);
+        match event {
+            Event::Nothing | Event::StreamStart | Event::DocumentStart(_) => {}
+            Event::StreamEnd | Event::DocumentEnd => return Ok(true),
+            Event::Alias(anchor) => {
+                let Some(anchored) = self.anchors.get(&anchor) else { return Err(Problem::AliasOfItself) };
+                let (mut node, size, height) = (anchored.node.clone(), anchored.size, anchored.height);
+                (node.line, node.column) = (line, column);
+                self.spend(size)?;
+                self.check_depth(height)?;
+                self.add(node)?;
+            }
+            Event::Scalar(text, style, anchor, tag) => {
+                self.spend(1)?;
+                let scalar = scalar(text, style, tag)?;
+                self.finish(Node { kind: NodeKind::Scalar(scalar), line, column }, anchor)?;
+            }
+            Event::SequenceStart(anchor, _) => {
+                self.start(Open { anchor, line, column, content: Content::Sequence(Vec::new()) })?;
+            }
+            Event::MappingStart(anchor, _) => {
+                let content = Content::Mapping { entries: Vec::new(), key: None };
+                self.start(Open { anchor, line, column, content })?;
+            }
+            Event::SequenceEnd | Event::MappingEnd => {
+                let Some(Open { anchor, line, column, content }) = self.open.pop() else { return Ok(true) };
+                let kind = match content {
+                    Content::Sequence(items) => NodeKind::Sequence(items),
+                    Content::Mapping { entries, .. } => NodeKind::Mapping(entries),
+                };
+                self.finish(Node { kind, line, column }, anchor)?;
+            }
+        }
+        Ok(false)
+    }
+
+    fn start(&mut self, open: Open) -> Result<(), Problem> {
+        self.spend(1)?;
+        self.check_depth(1)?;
+        self.open.push(open);
+        Ok(())
+    }
+
+    fn finish(&mut self, node: Node, anchor: usize) -> Result<(), Problem> {
+        if anchor != 0 {
+            let (size, height) = measure(&node);
+            // The copy for later takes memory as well.
+            self.spend(size)?;
+            self.anchors.insert(anchor, Anchored { node: node.clone(), size, height });
+        }
+        self.add(node)
+    }
+
+    fn add(&mut self, node: Node) -> Result<(), Problem> {
+        match self.open.last_mut().map(|open| &mut open.content) {
+            None => self.root = Some(node),
+            Some(Content::Sequence(items)) => items.push(node),
+            Some(Content::Mapping { entries, key }) => match key.take() {
+                None => *key = Some(as_key(node)?),
+                Some(Key::Merge) => merge(entries, node)?,
+                Some(Key::Named(name)) => put(entries, name, node)?,
+            },
+        }
+        Ok(())
+    }
+
+    fn spend(&mut self, nodes: usize) -> Result<(), Problem> {
+        self.nodes += nodes;
+        if self.nodes > MAX_NODES { Err(Problem::TooManyNodes { limit: MAX_NODES }) } else { Ok(()) }
+    }
+
+    fn check_depth(&self, more: usize) -> Result<(), Problem> {
+        if self.open.len() + more > MAX_DEPTH { Err(Problem::TooDeep { limit: MAX_DEPTH }) } else { Ok(()) }
+    }
+}
+
+fn scalar(
+    text: Cow<'_, str>,
+    style: ScalarStyle,
+    tag: Option<Cow<'_, ParsedTag>>,
+) -> Result<Scalar, Problem> {
+    let plain = style == ScalarStyle::Plain;
+    let (plain, tag) = match tag.as_deref() {
+        None => (plain, None),
+        // A lone `!` says "not by its tag": yaml.v2 then goes by the looks, quotes or not.
+        Some(tag) if tag.handle.is_empty() && tag.suffix == "!" => (true, None),
+        Some(tag) if tag.is_yaml_core_schema() => (plain, Some(core_tag(tag)?)),
+        Some(tag) => return Err(Problem::UnknownTag { tag: tag.suffix.clone() }),
+    };
+    Ok(Scalar { text: text.into_owned(), plain, tag })
+}
+
+fn core_tag(tag: &ParsedTag) -> Result<Tag, Problem> {
+    Ok(match tag.suffix.as_str() {
+        "str" => Tag::Str,
+        "int" => Tag::Int,
+        "float" => Tag::Float,
+        "bool" => Tag::Bool,
+        "null" => Tag::Null,
+        "timestamp" => Tag::Timestamp,
+        other => return Err(Problem::UnknownTag { tag: other.to_owned() }),
+    })
+}
+
+fn as_key(node: Node) -> Result<Key, Problem> {
+    match &node.kind {
+        NodeKind::Scalar(scalar) if scalar.plain && scalar.tag.is_none() && scalar.text == "<<" => {
+            Ok(Key::Merge)
+        }
+        NodeKind::Scalar(_) => Ok(Key::Named(node)),
+        NodeKind::Sequence(_) | NodeKind::Mapping(_) => Err(Problem::KeyNotText),
+    }
+}
+
+/// `<<: value`: a mapping, or a list of mappings of which the first one wins.
+fn merge(entries: &mut Vec<(Node, Node)>, value: Node) -> Result<(), Problem> {
+    match value.kind {
+        NodeKind::Mapping(source) => put_all(entries, source),
+        NodeKind::Sequence(items) => items.into_iter().rev().try_for_each(|item| match item.kind {
+            NodeKind::Mapping(source) => put_all(entries, source),
+            NodeKind::Scalar(_) | NodeKind::Sequence(_) => Err(Problem::MergeNotMapping),
+        }),
+        NodeKind::Scalar(_) => Err(Problem::MergeNotMapping),
+    }
+}
+
+fn put_all(entries: &mut Vec<(Node, Node)>, source: Vec<(Node, Node)>) -> Result<(), Problem> {
+    source.into_iter().try_for_each(|(key, value)| put(entries, key, value))
+}
+
+fn put(entries: &mut Vec<(Node, Node)>, key: Node, value: Node) -> Result<(), Problem> {
+    let Some(index) = entries.iter().position(|(known, _)| known.key() == key.key()) else {
+        if entries.len() == MAX_KEYS {
+            return Err(Problem::TooManyKeys { limit: MAX_KEYS });
+        }
+        entries.push((key, value));
+        return Ok(());
+    };
+    let old = &mut entries[index].1;
+    match (&mut old.kind, value.kind) {
+        (NodeKind::Mapping(entries), NodeKind::Mapping(source)) => put_all(entries, source),
+        (_, kind) => {
+            *old = Node { kind, line: value.line, column: value.column };
+            Ok(())
+        }
+    }
+}
+
+/// How many values a tree has, and how many collections its deepest value is in, itself included.
+fn measure(node: &Node) -> (usize, usize) {
+    let add = |(size, height): (usize, usize), child: &Node| {
+        let (child_size, child_height) = measure(child);
+        (size + child_size, height.max(child_height))
+    };
+    match &node.kind {
+        NodeKind::Scalar(_) => (1, 0),
+        NodeKind::Sequence(items) => {
+            let (size, height) = items.iter().fold((1, 0), add);
+            (size, height + 1)
+        }
+        NodeKind::Mapping(entries) => {
+            let (size, height) = entries.iter().flat_map(|(key, value)| [key, value]).fold((1, 0), add);
+            (size, height + 1)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn yaml(text: &str) -> Node {
+        parse(text).unwrap_or_else(|(line, column, problem)| panic!("{line}:{column}: {problem}"))
+    }
+
+    fn problem(text: &str) -> Problem {
+        parse(text).expect_err("it parses").2
+    }
+
+    fn at<'a>(node: &'a Node, path: &str) -> Option<&'a str> {
+        path.split('.').try_fold(node, |node, key| node.get(key)).and_then(Node::as_str)
+    }
+
+    #[test]
+    fn scalars_are_the_text_that_was_meant() {
+        let node = yaml(
+            "a: 0600\nb: 'it''s'\nc: \"x\\ty\"\nd: |\n  1\n  2\ne: >-\n  1\n  2\nf: two\n  lines\ng:\nh: ~\n",
+        );
+        for (key, text) in
+            [("a", "0600"), ("b", "it's"), ("c", "x\ty"), ("d", "1\n2\n"), ("e", "1 2"), ("f", "two lines")]
+        {
+            assert_eq!(at(&node, key), Some(text), "{key}");
+        }
+        assert_eq!(node.get("a").and_then(Node::as_u64), Some(0o600));
+        assert!(node.get("g").is_none() && node.entry("g").is_some_and(Node::is_null));
+        assert!(node.get("h").is_none());
+        assert_eq!((node.get("f").map(|n| (n.line, n.column))), Some((10, 4)));
+    }
+
+    #[test]
+    fn a_later_merge_wins_and_mappings_merge_deeply() {
+        let node = yaml(concat!(
+            "d: &d {path: m, replica: {type: s3, bucket: b}}\n",
+            "early: {<<: *d, path: x, replica: {path: p}}\n",
+            "late: {path: x, <<: *d}\n",
+            "twice: {a: {x: 1}, a: {y: 2}, b: 1, b: 2, c: {x: 1}, c: }\n",
+            "many: {<<: [{k: first}, {k: second, l: second}]}\n",
+            "quoted: {\"<<\": *d}\n",
+        ));
+        assert_eq!(at(&node, "early.path"), Some("x"));
+        assert_eq!(at(&node, "early.replica.bucket"), Some("b"));
+        assert_eq!(at(&node, "early.replica.path"), Some("p"));
+        assert_eq!(at(&node, "late.path"), Some("m"));
+        assert_eq!(at(&node, "twice.a.x"), Some("1"));
+        assert_eq!(at(&node, "twice.a.y"), Some("2"));
+        assert_eq!(at(&node, "twice.b"), Some("2"));
+        assert!(node.get("twice").and_then(|n| n.entry("c")).is_some_and(Node::is_null));
+        assert_eq!(at(&node, "many.k"), Some("first"));
+        assert_eq!(at(&node, "many.l"), Some("second"));
+        assert_eq!(at(&node, "quoted.<<.path"), Some("m"));
+    }
+
+    #[test]
+    fn an_anchor_can_be_used_again_and_the_last_one_counts() {
+        let node = yaml("a: &x 1\nb: *x\nc: &x 2\nd: *x\n");
+        assert_eq!((at(&node, "b"), at(&node, "d")), (Some("1"), Some("2")));
+    }
+
+    #[test]
+    fn only_the_first_document_counts() {
+        assert_eq!(at(&yaml("---\na: 1\n---\na: 2\n...\n:::{{[\n"), "a"), Some("1"));
+        assert!(yaml("").is_null());
+        assert!(yaml("# nothing\n").is_null());
+        assert_eq!(at(&yaml("\u{feff}a: 1\n"), "a"), Some("1"));
+    }
+
+    #[test]
+    fn wrong_syntax_names_its_place() {
+        let (line, column, problem) = parse("a: 1\nb: [1, 2\nc: 3\n").expect_err("it parses");
+        assert!(line >= 2 && column >= 1, "{line}:{column}");
+        assert!(matches!(problem, Problem::Syntax { .. }), "{problem}");
+        assert!(matches!(parse("a: 1\n b: \u{1}\n"), Err((2, 5, Problem::ControlCharacter))));
+    }
+
+    #[test]
+    fn what_yaml_v2_refuses_is_refused() {
+        assert!(matches!(problem("a: {<<: 5}"), Problem::MergeNotMapping));
+        assert!(matches!(problem("a: {<<: [{}, 5]}"), Problem::MergeNotMapping));
+        assert!(matches!(problem("a: &a [*a]"), Problem::AliasOfItself));
+        assert!(matches!(problem("a: *nobody"), Problem::Syntax { .. }));
+        assert!(matches!(problem("? [a]\n: b"), Problem::KeyNotText));
+        assert!(matches!(problem("a: !!binary aGk="), Problem::UnknownTag { .. }));
+    }
+
+    #[test]
+    fn bombs_are_refused_quickly() {
+        let mut laughs = String::from("a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol, lol]\n");
+        for level in 1..10 {
+            let below = format!("*a{}", level - 1);
+            laughs += &format!("a{level}: &a{level} [{}]\n", [below.as_str(); 10].join(", "));
+        }
+        assert!(matches!(problem(&laughs), Problem::TooManyNodes { .. }));
+        assert!(matches!(problem(&"- ".repeat(65)), Problem::TooDeep { .. }));
+        assert!(matches!(problem(&format!("{}{}", "[".repeat(65), "]".repeat(65))), Problem::TooDeep { .. }));
+        assert!(parse(&format!("{}{}", "[".repeat(64), "]".repeat(64))).is_ok());
+        let tower = format!(
+            "a: &a {}{}\nb: {}*a{}\n",
+            "[".repeat(40),
+            "]".repeat(40),
+            "[".repeat(40),
+            "]".repeat(40)
+        );
+        assert!(matches!(problem(&tower), Problem::TooDeep { .. }));
+        assert!(matches!(problem(&"- a\n".repeat(100_001)), Problem::TooManyNodes { .. }));
+        let keys: String = (0..4097).map(|n| format!("k{n}: 1\n")).collect();
+        assert!(matches!(problem(&keys), Problem::TooManyKeys { .. }));
+        assert!(matches!(problem(&"#".repeat(MAX_BYTES + 1)), Problem::TooLarge { .. }));
+    }
+
+    #[test]
+    fn debug_shows_no_value() {
+        let node = yaml("secret-access-key: hunter2\nlist: [hunter2]\n");
+        let shown = format!("{node:?} {:?} {:?}", node.kind, node.get("secret-access-key").map(|n| &n.kind));
+        assert!(!shown.contains("hunter2") && shown.contains("mapping of 2"), "{shown}");
+    }
+}

@@ -1,0 +1,73 @@
+//! Paths as Litestream reads them: `~`, `sqlite://`, and the rest against the working directory.
+
+use std::path::{Component, Path, PathBuf};
+
+use super::error::Problem;
+
+/// What relative paths and `~` are relative to.
+#[derive(Clone, Copy)]
+pub(super) struct Base<'a> {
+    pub cwd: &'a Path,
+    pub home: Option<&'a Path>,
+}
+
+impl Base<'_> {
+    /// The absolute path that Litestream makes of the value of `key` (its `expand`).
+    ///
+    /// Only a lone `~` and `~/` are the home; `~user` is a file name. `..` goes by the text alone.
+    pub fn absolute(&self, key: &'static str, text: &str) -> Result<PathBuf, Problem> {
+        let text = strip_sqlite(text);
+        let Some(below) = text.strip_prefix('~').filter(|rest| rest.is_empty() || rest.starts_with('/'))
+        else {
+            return Ok(clean(&self.cwd.join(text)));
+        };
+        let home = self.home.ok_or(Problem::NoHome { key })?;
+        Ok(clean(&home.join(below.trim_start_matches('/'))))
+    }
+}
+
+/// Takes `sqlite://` or `sqlite3://` off.
+pub(super) fn strip_sqlite(text: &str) -> &str {
+    text.strip_prefix("sqlite3://").or_else(|| text.strip_prefix("sqlite://")).unwrap_or(text)
+}
+
+/// Go's `filepath.Clean` for an absolute path: no `.`, no `..`, no doubled or final slashes.
+fn clean(path: &Path) -> PathBuf {
+    let mut cleaned = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                cleaned.pop();
+            }
+            Component::Prefix(_) | Component::RootDir | Component::Normal(_) => cleaned.push(part),
+        }
+    }
+    cleaned
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_made_absolute_as_litestream_does() {
+        let base = Base { cwd: Path::new("/srv/app"), home: Some(Path::new("/home/me")) };
+        for (text, path) in [
+            ("db.sqlite", "/srv/app/db.sqlite"),
+            ("./a/../b//c/", "/srv/app/b/c"),
+            ("/a/../../b", "/b"),
+            ("~", "/home/me"),
+            ("~/x", "/home/me/x"),
+            ("~other/x", "/srv/app/~other/x"),
+            ("sqlite:///a/b", "/a/b"),
+            ("sqlite3://a/b", "/srv/app/a/b"),
+            ("sqlite://~/b", "/home/me/b"),
+            ("sqlite:x", "/srv/app/sqlite:x"),
+        ] {
+            assert_eq!(base.absolute("path", text), Ok(PathBuf::from(path)), "{text}");
+        }
+        let homeless = Base { home: None, ..base };
+        assert_eq!(homeless.absolute("path", "~/x"), Err(Problem::NoHome { key: "path" }));
+    }
+}

@@ -1,0 +1,221 @@
+//! Replica URLs, taken apart as Go's `net/url` and Litestream's `ParseReplicaURL` do it.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// The parts of a replica URL that say where it is. The password is not kept.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Url {
+    /// In lower case.
+    pub scheme: String,
+    /// The user's name, still encoded.
+    pub user: Option<String>,
+    /// Host and port, or an ARN.
+    pub host: String,
+    /// Decoded, with its leading slash.
+    pub path: String,
+    /// For `file:` the folder, which Litestream leaves encoded.
+    pub file: String,
+    query: String,
+}
+
+/// `^\w+://`, Litestream's own test for "is this a URL".
+pub(super) fn is_url(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(scheme, _)| {
+        !scheme.is_empty() && scheme.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_')
+    })
+}
+
+impl Url {
+    /// Takes `text` apart; the error says what is wrong with it without showing it.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        if text.bytes().any(|c| c.is_ascii_control()) {
+            return Err("has a control character");
+        }
+        if let Some(rest) =
+            text.get(..9).filter(|start| start.eq_ignore_ascii_case("s3://arn:")).map(|_| &text[5..])
+        {
+            return Self::parse_access_point(rest);
+        }
+        let (text, fragment) =
+            text.split_once('#').map_or((text, None), |(text, fragment)| (text, Some(fragment)));
+        let (scheme, rest) = text.split_once(':').ok_or("has no scheme such as s3:// or file://")?;
+        if !is_scheme(scheme) {
+            return Err("has no scheme such as s3:// or file://");
+        }
+        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let (authority, raw_path) = match rest.strip_prefix("//") {
+            Some(rest) => rest.find('/').map_or((rest, ""), |slash| rest.split_at(slash)),
+            None => ("", rest),
+        };
+        let (user, host) = split_authority(authority)?;
+        // "opaque" in Go: no slash after the scheme. Only `file:` makes sense of it.
+        let opaque = !rest.starts_with('/');
+        let path = if opaque { String::new() } else { unescape(raw_path)? };
+        let mut file = if authority.is_empty() { String::new() } else { format!("//{authority}") };
+        file.push_str(&if opaque { Cow::Borrowed(raw_path) } else { escaped_path(raw_path, &path) });
+        if let Some(fragment) = fragment.filter(|fragment| !fragment.is_empty()) {
+            file.push('#');
+            file.push_str(fragment);
+        }
+        let scheme = scheme.to_ascii_lowercase();
+        Ok(Self { scheme, user, host: host.to_owned(), path, file, query: query.to_owned() })
+    }
+
+    /// The first value of a query parameter.
+    pub fn query(&self, key: &str) -> Option<String> {
+        self.query.split('&').find_map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (name == key && !value.is_empty()).then(|| unescape(&value.replace('+', " ")).ok()).flatten()
+        })
+    }
+
+    /// `s3://arn:aws:s3:REGION:ACCOUNT:accesspoint/NAME/path`, which is no valid URL.
+    fn parse_access_point(text: &str) -> Result<Self, &'static str> {
+        const MARKER: &str = ":accesspoint/";
+        let (text, query) = text.split_once('?').unwrap_or((text, ""));
+        let bad = "is not a valid S3 access point ARN";
+        let name = text.to_ascii_lowercase().find(MARKER).map(|at| at + MARKER.len()).ok_or(bad)?;
+        if name == text.len() {
+            return Err(bad);
+        }
+        let end = text[name..].find('/').map_or(text.len(), |slash| name + slash);
+        let (host, path) = text.split_at(end);
+        Ok(Self {
+            scheme: "s3".to_owned(),
+            user: None,
+            host: host.to_owned(),
+            path: path.to_owned(),
+            file: String::new(),
+            query: query.to_owned(),
+        })
+    }
+}
+
+/// Without user and query: either may hold a secret.
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}{}", self.scheme, self.host, self.path)
+    }
+}
+
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'+' | b'-' | b'.'))
+}
+
+fn split_authority(authority: &str) -> Result<(Option<String>, &str), &'static str> {
+    let (user, host) = match authority.rsplit_once('@') {
+        Some((user, host)) => (Some(user), host),
+        None => (None, authority),
+    };
+    let allowed_in_user = |c: u8| c.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:%@".contains(&c);
+    if !user.is_none_or(|user| user.bytes().all(allowed_in_user)) {
+        return Err("has a user or password that is not percent-encoded");
+    }
+    let allowed_in_host =
+        |c: u8| !c.is_ascii() || c.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:[]<>\"".contains(&c);
+    if !host.bytes().all(allowed_in_host) {
+        return Err("has a host or bucket name with characters that do not belong there");
+    }
+    let port = host.rsplit_once(':').map_or("", |(_, port)| port);
+    if !host.ends_with(']') && !port.bytes().all(|c| c.is_ascii_digit()) {
+        return Err("has a port that is no number");
+    }
+    let name = user.map(|user| user.split_once(':').map_or(user, |(name, _)| name).to_owned());
+    Ok((name, host))
+}
+
+fn unescape(text: &str) -> Result<String, &'static str> {
+    let bad = "has a `%` that is not followed by two hexadecimal digits";
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let digits = [rest.next().ok_or(bad)?, rest.next().ok_or(bad)?];
+        let digits = std::str::from_utf8(&digits)
+            .ok()
+            .filter(|d| d.bytes().all(|c| c.is_ascii_hexdigit()))
+            .ok_or(bad)?;
+        bytes.push(u8::from_str_radix(digits, 16).map_err(|_| bad)?);
+    }
+    String::from_utf8(bytes).map_err(|_| "has a path that is not UTF-8")
+}
+
+/// Go's `URL.EscapedPath`: as it was written if that is valid, else encoded anew.
+fn escaped_path<'a>(raw: &'a str, path: &str) -> Cow<'a, str> {
+    let plain = |c: u8| c.is_ascii_alphanumeric() || b"-_.~$&+,/:;=@".contains(&c);
+    if raw.bytes().all(|c| plain(c) || b"!'()*[]%".contains(&c)) {
+        return Cow::Borrowed(raw);
+    }
+    let mut escaped = String::new();
+    for byte in path.bytes() {
+        if plain(byte) {
+            escaped.push(char::from(byte));
+        } else {
+            escaped.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_taken_apart() {
+        let url =
+            Url::parse("S3://key:s3cret@bucket.host:9000/a%20b/c?endpoint=http%3A%2F%2Fx%3A1&region=r#f")
+                .expect("a valid URL");
+        assert_eq!(
+            (url.scheme.as_str(), url.host.as_str(), url.path.as_str()),
+            ("s3", "bucket.host:9000", "/a b/c")
+        );
+        assert_eq!(url.user.as_deref(), Some("key"));
+        assert_eq!(url.query("endpoint").as_deref(), Some("http://x:1"));
+        assert_eq!(url.query("nothing"), None);
+        assert!(!format!("{url:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn the_folder_of_a_file_url_stays_encoded() {
+        for (text, file) in [
+            ("file:///a/b", "/a/b"),
+            ("file:///a%20b", "/a%20b"),
+            ("file:///a b", "/a%20b"),
+            ("file://rel/b", "//rel/b"),
+            ("file:rel/b", "rel/b"),
+            ("file:/a?x=y", "/a"),
+        ] {
+            assert_eq!(Url::parse(text).map(|url| url.file), Ok(file.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_go_refuses_is_refused() {
+        for text in [
+            "/a/b",
+            "bucket/path",
+            "s3://my bucket/x",
+            "s3://u:p/w@b/x",
+            "s3://b:port/x",
+            "s3://b/%zz",
+            "s3://b/\u{1}",
+            "://x",
+        ] {
+            assert!(Url::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_access_point_is_a_bucket() {
+        let url = Url::parse("s3://arn:aws:s3:us-east-1:123:accesspoint/mine/a/b").expect("a valid ARN");
+        assert_eq!(url.host, "arn:aws:s3:us-east-1:123:accesspoint/mine");
+        assert_eq!(url.path, "/a/b");
+        assert!(Url::parse("s3://arn:aws:s3:us-east-1:123:bucket/mine").is_err());
+    }
+}
