@@ -9,6 +9,7 @@ mod guestbook;
 mod harness;
 mod install;
 mod lag;
+mod old_litestream;
 mod readme;
 mod restore;
 mod support;
