@@ -95,7 +95,44 @@ pub fn own_program() -> io::Result<OwnedFd> {
     Ok(nix::fcntl::open("/proc/self/exe", flags, nix::sys::stat::Mode::empty())?)
 }
 
+/// A pipe whose writer needs no reader: its writing end can read as well, so a write never finds
+/// the pipe broken (`fifo(7)`, on a pipe by way of `/proc/self/fd`).
+///
+/// A Go program dies of a log line that it cannot write, whatever it was about to do (the Go
+/// package `os/signal` on SIGPIPE), and Litestream outlives the keeper for a last sync.
+///
+/// # Errors
+/// What the operating system says; without `/proc` the writing end is an ordinary one.
+pub fn unbreakable_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
+    let both = File::options().read(true).write(true).open(format!("/proc/self/fd/{}", writer.as_raw_fd()));
+    Ok((reader, both.map_or(writer, OwnedFd::from)))
+}
+
 /// The raw number, for a child's argv.
 pub fn number(fd: &OwnedFd) -> RawFd {
     fd.as_raw_fd()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipe_that_cannot_break_still_ends() {
+        let (reader, writer) = unbreakable_pipe().unwrap();
+        let mut writer = File::from(writer);
+        writer.write_all(b"heard").unwrap();
+        let copy = reader.try_clone().unwrap();
+        drop(reader);
+        writer.write_all(b", then").unwrap();
+        drop(writer);
+        let mut text = String::new();
+        File::from(copy).read_to_string(&mut text).unwrap();
+        assert_eq!(text, "heard, then");
+
+        let (reader, writer) = unbreakable_pipe().unwrap();
+        drop(reader);
+        File::from(writer).write_all(b"nobody reads this").unwrap();
+    }
 }

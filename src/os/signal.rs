@@ -42,6 +42,12 @@ impl Signals {
             if number == libc::SIGHUP && is_ignored(number) {
                 continue; // nohup(1)
             }
+            if is_fault(number) {
+                // Rust's own handler for a stack overflow would be called as well, and ends itself
+                // for good, so that a second signal of the kind would be this process's death.
+                // SAFETY: the default disposition runs no code of ours.
+                unsafe { libc::signal(number, libc::SIG_DFL) };
+            }
             let action = move |info: &libc::siginfo_t| {
                 // A fault of this very process has a positive code (sigaction(2)); it must not be
                 // mistaken for somebody's kill(2), and returning from it would fault for ever.
@@ -64,6 +70,8 @@ impl Signals {
             // (signal-safety(7)); it allocates nothing and takes no lock.
             unsafe { signal_hook_registry::register_unchecked(number, action) }?;
         }
+        // A blocked signal stays blocked through `exec`, and without SIGCHLD no child's end is seen.
+        pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
         Ok(Self { reader, _writer: writer })
     }
 

@@ -38,7 +38,8 @@ pub struct Spawned {
 }
 
 impl Spawn<'_> {
-    /// Starts a program with `/dev/null` as its input and a pipe for each output.
+    /// Starts a program with `/dev/null` as its input and a pipe for each output, which it can go on
+    /// writing to when this process is dead.
     ///
     /// Call this from the process's first thread: `PR_SET_PDEATHSIG` belongs to the thread that
     /// forked (`prctl(2)`).
@@ -46,8 +47,10 @@ impl Spawn<'_> {
     /// # Errors
     /// What the operating system says.
     pub fn start(&self, program: &Path, args: &[OsString]) -> io::Result<Spawned> {
+        let (stdout, its_stdout) = fd::unbreakable_pipe()?;
+        let (stderr, its_stderr) = fd::unbreakable_pipe()?;
         let mut command = Command::new(program);
-        command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args(args).stdin(Stdio::null()).stdout(its_stdout).stderr(its_stderr);
         for name in self.without_env {
             command.env_remove(name);
         }
@@ -76,10 +79,7 @@ impl Spawn<'_> {
         // SAFETY: this process has one thread, so nothing can hold a lock at the fork; what runs
         // between fork and exec is system calls on values made before.
         unsafe { command.pre_exec(prepare) };
-        let mut child = command.spawn()?;
-        let missing = || io::Error::other("a pipe is missing");
-        let stdout = child.stdout.take().ok_or_else(missing)?.into();
-        let stderr = child.stderr.take().ok_or_else(missing)?.into();
+        let child = command.spawn()?;
         Ok(Spawned { pid: child.id() as i32, stdout, stderr })
     }
 }

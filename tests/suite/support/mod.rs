@@ -13,6 +13,7 @@
 //! pty         a shell with job control on a terminal of its own
 //! wrap        what to put in front of a keeper: PID 1, a full disk, a read-only folder, LISTEN_FDS
 //! wait        the only place that sleeps
+//! unit        a keeper on one database with a folder as its replica, and what must hold at its end
 //! ```
 
 pub mod app;
@@ -24,6 +25,7 @@ pub mod procfs;
 pub mod pty;
 pub mod s3;
 pub mod sqlite;
+pub mod unit;
 pub mod wait;
 pub mod world;
 pub mod wrap;

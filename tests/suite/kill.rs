@@ -1,0 +1,264 @@
+//! Any one of keeper, Litestream, shim and app dies: nothing of the others survives, no row is lost.
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::support::app::App;
+use crate::support::process::Running;
+use crate::support::procfs::{self, Process};
+use crate::support::unit::{self, start_writing, wait_successor};
+use crate::support::wait::{DEADLINE, wait_until};
+use crate::support::world::World;
+
+/// Ends Litestream under a writing app, and sees both back.
+fn litestream_gets(signal: Signal) {
+    let world = World::new();
+    let trace = world.trace();
+    let unit = start_writing(&world, unit::keeper(&world));
+    let (app, litestream, shim) = (unit.app(), unit.litestream(), unit.shim());
+    litestream.signal(signal);
+    let time = unit::time_to_death(app.pid);
+    println!("{signal} to litestream: its app was dead after {time:.1?}");
+    assert!(time < Duration::from_secs(2), "the app outlived litestream by {time:?}");
+    wait_successor(&trace, app.pid);
+    assert_ne!(unit.litestream().pid, litestream.pid);
+    assert!(!procfs::alive(shim.pid) && !procfs::alive(litestream.pid));
+    assert_eq!(trace.signals(), [0; 0], "the app was killed, not asked");
+    unit.stop(0).expect_log("litestream ended").expect_log("(probe) is stopped until it is back");
+    unit::assert_nothing_lost(&world, &trace);
+}
+
+#[test]
+fn litestream_killed() {
+    litestream_gets(Signal::SIGKILL);
+}
+
+#[test]
+fn litestream_hung_up() {
+    litestream_gets(Signal::SIGHUP);
+}
+
+#[test]
+fn litestream_quit() {
+    litestream_gets(Signal::SIGQUIT);
+}
+
+#[test]
+fn litestream_faulted() {
+    litestream_gets(Signal::SIGSEGV);
+}
+
+/// The app's whole tree goes with Litestream, wherever its parts hid.
+#[test]
+fn grandchildren_die_with_litestream() {
+    let world = World::new();
+    let trace = world.trace();
+    let stubborn = App::new(&trace).ignore("all").ready().wait();
+    let app = App::new(&trace).spawn("setsid", &stubborn).spawn("group", &stubborn).spawn("child", &stubborn);
+    let unit = unit::keeper(&world).app(app.insert_forever(&world.db(), 5)).start();
+    trace.wait_nth(3, "ready");
+    trace.wait_acked(1);
+    let before: Vec<i32> = trace.all("start").iter().map(|event| event.pid).collect();
+    assert_eq!(before.len(), 4);
+    unit.litestream().signal(Signal::SIGKILL);
+    for pid in before {
+        unit::time_to_death(pid);
+    }
+    trace.wait_nth(6, "ready");
+    unit.litestream();
+    // They ignore the stop as well, so the second word about it cuts their grace short.
+    unit.signal(Signal::SIGTERM);
+    wait_until("the app to end", DEADLINE, || trace.signals().contains(&15));
+    unit.signal(Signal::SIGTERM);
+    unit.finish().expect_code(143);
+    unit::assert_nothing_lost(&world, &trace);
+}
+
+/// Somebody stops Litestream: the app goes first and in order, then both come back.
+fn litestream_asked_to_stop(signals: &[Signal]) {
+    let world = World::new();
+    let trace = world.trace();
+    let unit = start_writing(&world, unit::keeper(&world));
+    let (app, litestream) = (unit.app(), unit.litestream());
+    for signal in signals {
+        litestream.signal(*signal);
+    }
+    wait_successor(&trace, app.pid);
+    assert_ne!(unit.litestream().pid, litestream.pid);
+    unit.stop(0);
+    unit::assert_nothing_lost(&world, &trace);
+    if let [_] = signals {
+        assert_eq!(trace.signals(), [15, 15], "both apps were asked to stop");
+        let exits: Vec<_> = trace.all("exit").into_iter().map(|event| event.rest).collect();
+        assert_eq!(exits, ["0", "0"]);
+    }
+}
+
+#[test]
+fn litestream_told_to_stop() {
+    litestream_asked_to_stop(&[Signal::SIGTERM]);
+    litestream_asked_to_stop(&[Signal::SIGINT]);
+}
+
+/// The second one makes Litestream skip its final sync.
+#[test]
+fn litestream_told_to_stop_twice() {
+    litestream_asked_to_stop(&[Signal::SIGTERM, Signal::SIGTERM]);
+    litestream_asked_to_stop(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGINT]);
+}
+
+#[test]
+fn keeper_killed() {
+    let world = World::new();
+    let trace = world.trace();
+    let unit = start_writing(&world, unit::keeper(&world));
+    unit.signal(Signal::SIGKILL);
+    unit.finish();
+    assert_eq!(trace.signals(), [15], "the app was stopped in order");
+    assert_eq!(trace.wait("exit").rest, "0");
+    unit::assert_nothing_lost(&world, &trace);
+}
+
+/// A run of a moment: Litestream has not synced once by itself.
+#[test]
+fn keeper_killed_at_the_apps_first_row() {
+    let world = World::new();
+    let (db, trace) = (world.db(), world.trace());
+    let unit = unit::keeper(&world).app(App::new(&trace).on_exit("TERM", 143).insert(&db, 1).wait()).start();
+    trace.wait_acked(1);
+    unit.signal(Signal::SIGKILL);
+    unit.finish();
+    assert_eq!(trace.signals(), [15]);
+    assert_eq!(unit::assert_nothing_lost(&world, &trace), 1);
+}
+
+#[test]
+fn keeper_killed_under_an_app_that_does_not_want_to_stop() {
+    let world = World::new();
+    let (db, trace) = (world.db(), world.trace());
+    let stubborn = App::new(&trace).ignore("all").ready().wait();
+    let app = App::new(&trace).ignore("all").spawn("setsid", &stubborn).insert_forever(&db, 5);
+    let unit = unit::keeper(&world).args(["--stop-timeout", "2s"]).app(app).start();
+    trace.wait("ready");
+    trace.wait_acked(5);
+    unit.signal(Signal::SIGKILL);
+    unit.finish();
+    assert!(trace.signals().contains(&15), "it was asked");
+    unit::assert_nothing_lost(&world, &trace);
+}
+
+#[test]
+fn shim_killed() {
+    let world = World::new();
+    let (db, trace) = (world.db(), world.trace());
+    let stubborn = App::new(&trace).ignore("all").ready().wait();
+    let app = App::new(&trace).on_last("TERM", &db, 0).spawn("setsid", &stubborn).insert_forever(&db, 3);
+    let unit = unit::keeper(&world).args(["--stop-timeout", "3s"]).app(app).start();
+    trace.wait("ready");
+    trace.wait_acked(5);
+    let (app, shim, grandchild) = (unit.app(), unit.shim(), trace.wait("ready").pid);
+    shim.signal(Signal::SIGKILL);
+    let (of_app, of_grandchild) = (unit::time_to_death(app.pid), unit::time_to_death(grandchild));
+    println!(
+        "KILL to the shim: the app was dead after {of_app:.1?}, its grandchild {of_grandchild:.1?} later"
+    );
+    trace.wait_nth(2, "ready");
+    wait_successor(&trace, app.pid);
+    assert_ne!(unit.shim().pid, shim.pid);
+    unit.stop(0).expect_log("the shim was killed");
+    unit::assert_nothing_lost(&world, &trace);
+}
+
+#[test]
+fn app_killed() {
+    let world = World::new();
+    let trace = world.trace();
+    let unit = start_writing(&world, unit::keeper(&world));
+    let (app, shim, litestream) = (unit.app(), unit.shim(), unit.litestream());
+    app.signal(Signal::SIGKILL);
+    wait_successor(&trace, app.pid);
+    assert_eq!((unit.shim().pid, unit.litestream().pid), (shim.pid, litestream.pid), "only the app is new");
+    unit.stop(0).expect_log("was ended by SIGKILL: starting it again");
+    unit::assert_nothing_lost(&world, &trace);
+}
+
+/// All at once, the keeper last.
+#[test]
+fn everything_killed() {
+    let world = World::new();
+    let unit = start_writing(&world, unit::keeper(&world));
+    for process in unit.tree().iter().rev() {
+        process.signal(Signal::SIGKILL);
+    }
+    unit.finish();
+}
+
+/// Finds a process of a running unit.
+type Find = fn(&Running) -> Process;
+
+/// Who is killed in the tests of phases.
+const VICTIMS: [(&str, Find); 4] = [
+    ("keeper", Running::keeper),
+    ("litestream", Running::litestream),
+    ("shim", Running::shim),
+    ("app", Running::app),
+];
+
+/// Kills each in turn in the phase that `reach` brings a fresh unit to, lets what is left end, and looks for survivors.
+///
+/// `reach` leaves an app of which nobody survives a stop, and all of which has to be on the replica in the end.
+fn kill_each_in(reach: impl Fn(&World) -> Running) {
+    for (name, victim) in VICTIMS {
+        println!("killing the {name}");
+        let world = World::new();
+        let mut unit = reach(&world);
+        victim(&unit).signal(Signal::SIGKILL);
+        if name != "keeper" && unit.try_wait().is_none() {
+            unit.signal(Signal::SIGTERM);
+        }
+        unit.finish();
+        unit::assert_nothing_lost(&world, &world.trace());
+    }
+}
+
+#[test]
+fn each_killed_during_a_before_command() {
+    kill_each_in(|world| {
+        let (db, trace) = (world.db(), world.trace());
+        let stubborn = App::new(&trace).ignore("all").ready().wait();
+        let before = App::new(&trace).insert(&db, 3).spawn("setsid", &stubborn).wait();
+        let keeper = unit::keeper(world).args(["--stop-timeout", "2s", "--before", &before.line()]);
+        let unit = keeper.app(App::new(&trace).wait()).start();
+        trace.wait("ready");
+        unit
+    });
+}
+
+#[test]
+fn each_killed_while_running() {
+    kill_each_in(|world| {
+        let (db, trace) = (world.db(), world.trace());
+        let stubborn = App::new(&trace).ignore("all").ready().wait();
+        let app = App::new(&trace).spawn("setsid", &stubborn).insert_forever(&db, 3);
+        let unit = unit::keeper(world).args(["--stop-timeout", "2s"]).app(app).start();
+        trace.wait("ready");
+        trace.wait_acked(3);
+        unit
+    });
+}
+
+#[test]
+fn each_killed_while_stopping() {
+    kill_each_in(|world| {
+        let (db, trace) = (world.db(), world.trace());
+        let stubborn = App::new(&trace).ignore("all").ready().wait();
+        let app = App::new(&trace).ignore("all").spawn("setsid", &stubborn).insert_forever(&db, 3);
+        let unit = unit::keeper(world).args(["--stop-timeout", "3s"]).app(app).start();
+        trace.wait("ready");
+        trace.wait_acked(3);
+        unit.signal(Signal::SIGTERM);
+        wait_until("the app to be asked", DEADLINE, || trace.signals().contains(&15));
+        unit
+    });
+}
