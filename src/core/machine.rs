@@ -744,8 +744,7 @@ impl Machine {
     }
 
     fn drain(&mut self, now: Instant) {
-        if !self.dirty || !self.confirms || self.policy.databases == 0 {
-            self.disown_replaced();
+        if !self.dirty || self.policy.databases == 0 {
             return self.close(now);
         }
         self.become_phase(Phase::Draining);
@@ -760,8 +759,9 @@ impl Machine {
         }
         self.undrained.remove(&db);
         if self.undrained.is_empty() {
-            self.dirty = false;
-            if !self.disown_replaced() {
+            // Without a socket Litestream only has all in hand now; its end is the answer.
+            self.dirty = !self.confirms;
+            if !self.disown_replaced() && self.confirms {
                 self.note(Note::Drained);
             }
             self.timers.stop(Timer::Drain);

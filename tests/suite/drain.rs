@@ -123,7 +123,8 @@ fn only_the_database_whose_replica_is_away_is_named() {
     let written = world.trace().acked().len();
     world.trace().wait_acked(written + 5);
     let ended = stop_undrained(running, &dbs[1]);
-    let line = ended.log.lines().find(|line| line.contains("not everything is on the replica")).expect("it is");
+    let line =
+        ended.log.lines().find(|line| line.contains("not everything is on the replica")).expect("it is");
     assert!(line.contains("other.db") && !line.contains("app.db"), "{line}");
     let config = world.config(&s3.replica("backups", "app"));
     assert_eq!(sqlite::count(&Backup::Config(&config, &dbs[0]).restore(&world, LATEST)), 3);
@@ -165,7 +166,8 @@ fn a_stop_in_backoff_drains_by_a_litestream_of_its_own() {
     s3.resume();
     let start = Instant::now();
     running.signal(Signal::SIGTERM);
-    let ended = running.finish().expect_log("starting it again to drain").expect_log("everything is on the replica");
+    let ended =
+        running.finish().expect_log("starting it again to drain").expect_log("everything is on the replica");
     assert!(start.elapsed() < BUDGET + SLACK, "{:?}\n{}", start.elapsed(), ended.log);
     assert_eq!(ended.status.code(), Some(143), "the signal, since the app had no say: {}", ended.log);
     assert_eq!(world.trace().all("start").len(), 1, "the app is not started for that: {}", ended.log);

@@ -23,5 +23,5 @@ mod restart;
 mod restore;
 mod signals;
 mod stop;
-mod twins;
 mod support;
+mod twins;

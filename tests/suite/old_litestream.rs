@@ -42,12 +42,17 @@ fn nothing_is_lost_from_start_to_stop_and_the_restore_has_it() {
             if database {
                 sqlite::create(&world.db(), 3);
             }
-            let app = App::new(&world.trace()).on_last("TERM", &world.db(), 0).insert_forever(&world.db(), 10);
+            let app =
+                App::new(&world.trace()).on_last("TERM", &world.db(), 0).insert_forever(&world.db(), 10);
             let keeper = || keeper(&world, version, &config).args(["--allow-litestream", version]);
             let running = keeper().app(app).start();
             world.trace().wait_acked(50);
             let ended = running.stop(0).expect_log("the gate is that it is up and the replica answers");
-            assert!(!ended.log.contains("everything is on the replica"), "nobody confirmed it: {}", ended.log);
+            assert!(
+                !ended.log.contains("everything is on the replica"),
+                "nobody confirmed it: {}",
+                ended.log
+            );
             let backup = Backup::Config(&config, &world.db());
             let rows = backup.assert_holds_acked(&world, version, &world.trace());
             lose(&world);
@@ -77,7 +82,8 @@ fn a_replica_that_is_away_at_the_stop_is_74_and_the_next_start_uploads_the_rest(
         let (world, s3) = server();
         sqlite::create(&world.db(), 3);
         let config = world.config(&s3.replica("backups", "app"));
-        let keeper = || keeper(&world, version, &config).args(["--stop-timeout", "4s", "--log-level", "debug"]);
+        let keeper =
+            || keeper(&world, version, &config).args(["--stop-timeout", "4s", "--log-level", "debug"]);
         let app = App::new(&world.trace()).on_exit("TERM", 0).insert_forever(&world.db(), 20);
         let running = keeper().app(app).start();
         world.trace().wait_acked(10);
