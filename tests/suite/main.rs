@@ -21,6 +21,7 @@ mod pid_1;
 mod readme;
 mod restart;
 mod restore;
+mod secrets;
 mod signals;
 mod stop;
 mod support;
