@@ -24,7 +24,8 @@ fn server() -> (World, S3) {
 /// A Litestream that writes each of its command lines down.
 fn talkative(world: &World, version: &str) -> PathBuf {
     let (said, real) = (world.path("command-lines"), litestream::binary(version));
-    let script = format!("#!/bin/sh\necho \"$0 $*\" >> '{}'\nexec '{}' \"$@\"\n", said.display(), real.display());
+    let script =
+        format!("#!/bin/sh\necho \"$0 $*\" >> '{}'\nexec '{}' \"$@\"\n", said.display(), real.display());
     let path = world.write("litestream", &script);
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("the file is ours");
     path
@@ -93,11 +94,22 @@ fn assert_told_nobody(world: &World, ended: &Ended, secret: &str) {
 }
 
 #[test]
+fn a_leak_would_be_found() {
+    let world = World::new();
+    let path = world.write("rt/file", &format!("key: {PASSWORD}"));
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("the file is ours");
+    assert_eq!(leaks(world.root(), PASSWORD), [""; 0].map(PathBuf::from));
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o604)).expect("the file is ours");
+    assert_eq!(leaks(world.root(), PASSWORD), [path]);
+}
+
+#[test]
 fn credentials_in_the_environment_stay_there() {
     for format in ["text", "json"] {
         let (world, s3) = server();
         let app = App::new(&world.trace()).on_exit("TERM", 0).insert_forever(&world.db(), 20);
-        let keeper = keeper(&world, LATEST).db(&world.db()).replica(&s3.url("backups", "app")).envs(S3::env());
+        let keeper =
+            keeper(&world, LATEST).db(&world.db()).replica(&s3.url("backups", "app")).envs(S3::env());
         let running = keeper.args(["--log-format", format]).app(app).start();
         world.trace().wait_acked(5);
         assert_kept(&world, &running, SECRET);
