@@ -196,11 +196,11 @@ impl Machine {
     fn torn_down(&mut self, now: Instant) {
         self.app = App::Gone;
         match (self.litestream, self.goal) {
-            (Litestream::Up(_), Goal::RestartApp(delay)) => {
+            (Litestream::Up, Goal::RestartApp(delay)) => {
                 self.become_phase(Phase::Backoff);
                 self.timers.set(Timer::Backoff, now + delay);
             }
-            (Litestream::Up(_), Goal::Run | Goal::Relaunch { .. } | Goal::Stop(_)) => self.drain(now),
+            (Litestream::Up, Goal::Run | Goal::Relaunch { .. } | Goal::Stop(_)) => self.drain(now),
             (Litestream::Launching | Litestream::Ending { .. }, _) => self.close(now),
             (Litestream::Down, _) => self.litestream_down(now),
         }

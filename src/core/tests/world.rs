@@ -379,14 +379,21 @@ impl World {
     fn open_drain(&mut self) {
         self.drains += 1;
         self.drain = Some((self.drains, self.dbs.all().collect()));
+        // Without a socket the drain waits until Litestream has looked at its databases.
+        let delay = if self.plan.confirms { self.plan.drain } else { self.until_looked() };
         for db in self.dbs.all() {
-            self.after(self.plan.drain, Due::Drain(self.drains, db));
+            self.after(delay, Due::Drain(self.drains, db));
         }
+    }
+
+    fn until_looked(&self) -> Duration {
+        let launched = self.times(&Action::Launch).last().copied().unwrap_or_default();
+        (launched + SYNC).saturating_sub(self.time())
     }
 
     fn close_drain(&mut self) {
         for db in self.drain.take().map_or(Vec::new(), |(_, left)| left) {
-            if self.plan.stale && self.answers() && self.dbs.upload(db, u64::MAX) {
+            if self.plan.stale && self.plan.confirms && self.answers() && self.dbs.upload(db, u64::MAX) {
                 self.after(Duration::ZERO, Due::Inbox(Event::Drained(db)));
             }
         }
@@ -443,7 +450,7 @@ impl World {
             Due::LitestreamDies(launch) if self.lives(launch) => self.litestream_dies(false),
             Due::LitestreamCloses(launch) if self.lives(launch) => {
                 // A database that it never looked at has no final sync.
-                let looked = self.times(&Action::Launch).last().is_some_and(|at| self.time() - *at >= SYNC);
+                let looked = self.until_looked().is_zero();
                 let synced = (looked || self.plan.confirms) && self.dbs.upload_all();
                 self.litestream_dies(synced || !looked);
             }
@@ -495,7 +502,7 @@ impl World {
         if self.drain.as_ref().is_none_or(|(current, _)| *current != drain) {
             return;
         }
-        if !self.answers() || !self.dbs.upload(db, u64::MAX) {
+        if self.plan.confirms && (!self.answers() || !self.dbs.upload(db, u64::MAX)) {
             return self.after(RETRY, Due::Drain(drain, db));
         }
         if let Some((_, left)) = &mut self.drain {
