@@ -24,8 +24,11 @@ pub enum Format {
 
 /// Sends log lines to standard error from now on. A second call changes nothing.
 pub fn start(format: Format, level: tracing::Level) {
-    let subscriber =
-        tracing_subscriber::fmt().event_format(Lines(format)).with_max_level(level).with_writer(Stderr).finish();
+    let subscriber = tracing_subscriber::fmt()
+        .event_format(Lines(format))
+        .with_max_level(level)
+        .with_writer(Stderr)
+        .finish();
     // Only a second call fails, and the first one's choice stands.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
@@ -89,7 +92,12 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
         let mut message = Message(String::new());
         event.record(&mut message);
         let (level, target) = (event.metadata().level(), event.metadata().target());
@@ -98,7 +106,8 @@ where
             Format::Text => writeln!(writer, "{} {:5} {source}: {}", now(), word(*level), message.0),
             Format::Json => {
                 let level = level.as_str();
-                let line = serde_json::json!({"time": now(), "level": level, "msg": message.0, "source": source});
+                let line =
+                    serde_json::json!({"time": now(), "level": level, "msg": message.0, "source": source});
                 writeln!(writer, "{line}")
             }
         }

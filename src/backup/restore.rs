@@ -12,12 +12,12 @@ use tokio::task::JoinSet;
 
 use super::aside;
 use crate::core::ExitCode;
-use crate::litestream::command::{self, Output, Runner};
+use crate::litestream::argv;
+use crate::litestream::command::{self, Runner};
 use crate::litestream::database::{Database, with_suffix};
 use crate::litestream::position::Plan;
 use crate::litestream::refusal::Refusal;
 use crate::litestream::version::Version;
-use crate::litestream::argv;
 
 /// How often a restore that is still under way is reported.
 const REPORT: Duration = Duration::from_secs(10);
@@ -29,6 +29,8 @@ pub struct Restorer {
     pub runner: Runner,
     /// Which Litestream that is.
     pub version: Version,
+    /// The user takes this version as it is, whatever is known of it.
+    pub allowed: bool,
     /// The configuration that names the databases.
     pub config: PathBuf,
     /// How long one may go without progress.
@@ -84,6 +86,16 @@ pub enum Error {
         /// The version that runs.
         running: Version,
     },
+    /// "No backup" is what this Litestream also says of a replica that refused.
+    #[error("{}: litestream {running} finds no backup on {replica}, but it says so of a missing bucket or a wrong key as well", db.display())]
+    NotBelieved {
+        /// The database.
+        db: PathBuf,
+        /// Its replica.
+        replica: String,
+        /// The version that runs.
+        running: Version,
+    },
     /// This machine refused.
     #[error("{}: {error}", path.display())]
     Io {
@@ -107,8 +119,8 @@ impl Error {
         }
     }
 
-    pub(super) fn refused(db: &Database, output: &Output) -> Self {
-        Self::Refused { db: db.path.clone(), replica: db.replica.clone(), reason: output.reason() }
+    pub(super) fn refused(db: &Database, reason: String) -> Self {
+        Self::Refused { db: db.path.clone(), replica: db.replica.clone(), reason }
     }
 
     fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
@@ -120,12 +132,20 @@ impl Error {
         match self {
             Self::Refused { reason, .. } => Some(Refusal::of(reason).hint().to_owned()),
             Self::Timeout { .. } => Some(Refusal::Unreachable.hint().to_owned()),
-            Self::OtherFormat { held, .. } => Some(format!("run litestream {held}, or 0.5.17, which reads both")),
+            Self::OtherFormat { held, .. } => {
+                Some(format!("run litestream {held}, or 0.5.17, which reads both"))
+            }
+            Self::NotBelieved { running, .. } => Some(format!(
+                "run litestream 0.5.17, which tells them apart (`litekeeper install` gets it); \
+                 `--allow-litestream {running}` takes this one's word and starts without the database"
+            )),
             Self::Io { error, .. } if error.kind() == io::ErrorKind::PermissionDenied => {
                 Some(Refusal::Permission.hint().to_owned())
             }
             Self::Io { .. } => None,
-            Self::Command(command::Error::Start { .. }) => Some("`litekeeper install` gets a litestream that runs here".into()),
+            Self::Command(command::Error::Start { .. }) => {
+                Some("`litekeeper install` gets a litestream that runs here".into())
+            }
             Self::Command(command::Error::Aborted | command::Error::Timeout(_)) => None,
         }
     }
@@ -137,6 +157,7 @@ impl Error {
             Self::Refused { .. }
             | Self::Timeout { .. }
             | Self::OtherFormat { .. }
+            | Self::NotBelieved { .. }
             | Self::Io { .. }
             | Self::Command(command::Error::Aborted | command::Error::Timeout(_)) => ExitCode::UNAVAILABLE,
         }
@@ -195,11 +216,9 @@ impl Restorer {
                 db.path.display(),
                 started.elapsed().as_secs_f64()
             ),
-            Ok(Outcome::NoBackup) => tracing::info!(
-                "{} holds no backup of {}: starting without it",
-                db.replica,
-                db.path.display()
-            ),
+            Ok(Outcome::NoBackup) => {
+                tracing::info!("{} holds no backup of {}: starting without it", db.replica, db.path.display())
+            }
             Err(_) => {}
         }
         outcome
@@ -230,14 +249,15 @@ impl Restorer {
             bar.finish_and_clear();
         }
         let ran = ran.map_err(|error| Error::of_command(db, error))?;
-        if ran.is_success() { Ok(()) } else { Err(Error::refused(db, &ran)) }
+        if ran.is_success() { Ok(()) } else { Err(Error::refused(db, ran.reason())) }
     }
 
     async fn planned_size(&self, db: &Database) -> Option<u64> {
         if !self.version.plans() {
             return None;
         }
-        let listing = self.runner.ask(&argv::listing(self.version, &self.config, &db.path), self.timeout).await.ok()?;
+        let listing =
+            self.runner.ask(&argv::listing(self.version, &self.config, &db.path), self.timeout).await.ok()?;
         Plan::parse(&listing.stdout).map(|plan| plan.size())
     }
 
@@ -245,9 +265,14 @@ impl Restorer {
         let restored = output.metadata().ok().map(|found| found.len());
         if restored.is_none() {
             self.refuse_other_format(db)?;
+            self.refuse_to_believe(db)?;
         }
         for moved in aside::move_remains(db).map_err(Error::io(&db.path))? {
-            tracing::warn!("{} belonged to a database that is gone: kept as {}", db.path.display(), moved.display());
+            tracing::warn!(
+                "{} belonged to a database that is gone: kept as {}",
+                db.path.display(),
+                moved.display()
+            );
         }
         let Some(size) = restored else { return Ok(Outcome::NoBackup) };
         let sync = |path: &Path| File::open(path).and_then(|file| file.sync_all());
@@ -267,6 +292,14 @@ impl Restorer {
             return Err(Error::OtherFormat { db, replica, held, running: self.version });
         }
         Ok(())
+    }
+
+    /// A folder can be trusted to be empty; what else may have refused, and the app would start empty.
+    fn refuse_to_believe(&self, db: &Database) -> Result<(), Error> {
+        if self.allowed || self.version.admits_refusals() || db.replica_folder.is_some() {
+            return Ok(());
+        }
+        Err(Error::NotBelieved { db: db.path.clone(), replica: db.replica.clone(), running: self.version })
     }
 }
 

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::Error;
+use crate::litestream::argv;
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
 use crate::litestream::position::{self, Position};
 use crate::litestream::version::Version;
-use crate::litestream::argv;
 
 /// What Litestream 0.5 answers for a replica without a backup.
 pub(super) const NO_BACKUP: &str = "no matching backup files available";
@@ -29,7 +29,8 @@ pub enum Standing {
 
 /// Asks the replica, with a `limit`, and the database's own metadata.
 ///
-/// A database whose metadata is lost cannot be compared, and counts as current.
+/// A database whose metadata is lost cannot be compared, and counts as current; so does one whose
+/// replica says nothing, which for a release that hides refusals may be one.
 ///
 /// # Errors
 /// The replica did not answer, or refused.
@@ -43,12 +44,10 @@ pub async fn standing(
     let local = position::local(version, &db.meta);
     let output = runner.ask(&argv::listing(version, config, &db.path), limit).await;
     let output = output.map_err(|error| Error::of_command(db, error))?;
-    let replica = if output.is_success() {
-        position::replicated(version, &output.stdout)
-    } else if output.reason().contains(NO_BACKUP) {
-        None
-    } else {
-        return Err(Error::refused(db, &output));
+    let replica = match output.answer() {
+        Ok(listing) => position::replicated(version, listing),
+        Err(reason) if reason.contains(NO_BACKUP) => None,
+        Err(reason) => return Err(Error::refused(db, reason)),
     };
     match (local, replica) {
         (Some(local), Some(replica)) if local.is_behind(&replica) => Ok(Standing::Behind { local, replica }),

@@ -250,5 +250,6 @@ pub enum LogLevel {
 }
 
 fn stop_signal(text: &str) -> Result<i32, String> {
-    crate::os::signal::parse(text).ok_or_else(|| "no such signal: write it as TERM, INT, QUIT or a number".to_owned())
+    crate::os::signal::parse(text)
+        .ok_or_else(|| "no such signal: write it as TERM, INT, QUIT or a number".to_owned())
 }

@@ -70,7 +70,8 @@ fn pairs(source: &Source<'_>) -> Result<Option<Vec<(String, String)>>, Failure> 
 }
 
 fn half(there: &str, missing: &str) -> Failure {
-    Failure::new(ExitCode::USAGE, format!("{there} is set, but {missing} is not")).hint("set both, or neither")
+    Failure::new(ExitCode::USAGE, format!("{there} is set, but {missing} is not"))
+        .hint("set both, or neither")
 }
 
 /// The databases as the other rooms want them.
@@ -83,7 +84,9 @@ pub(super) fn databases(config: &Config) -> Vec<Database> {
     }
     let database = |database: &config::Database| {
         let replica = database.replicas.first();
-        let folder = replica.filter(|replica| replica.kind == Kind::File).map(|replica| PathBuf::from(&replica.display));
+        let folder = replica
+            .filter(|replica| replica.kind == Kind::File)
+            .map(|replica| PathBuf::from(&replica.display));
         let places: Vec<&str> = database.replicas.iter().map(|replica| replica.display.as_str()).collect();
         Database {
             path: database.path.clone(),
@@ -106,7 +109,11 @@ pub(super) fn check(config: &Config, is_ltx: bool) -> Result<(), Failure> {
 
 /// What Litestream gets: the form that both series read, since which one runs is found out meanwhile.
 pub(super) fn generate(config: &Config, socket: &Path, shutdown_sync_timeout: Duration) -> String {
-    config.generate(&GenerateOptions { socket: socket.to_owned(), shutdown_sync_timeout, series: Series::V03 })
+    config.generate(&GenerateOptions {
+        socket: socket.to_owned(),
+        shutdown_sync_timeout,
+        series: Series::V03,
+    })
 }
 
 fn text_variable(name: &str) -> Option<String> {

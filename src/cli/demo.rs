@@ -1,6 +1,5 @@
 //! `litekeeper demo`.
 
-
 use super::args;
 use super::install;
 use super::settings::{current_dir, variable};
@@ -31,7 +30,8 @@ pub(super) fn demo(args: &args::Demo) -> Result<ExitCode, Failure> {
         eprintln!("litestream {} is in {}", got.version, got.path.display());
     }
     eprintln!("{}", plan.text(std::process::id(), &cwd));
-    let mut words: Vec<std::ffi::OsString> = vec![program.into(), "run".into(), "--db".into(), plan.db.into()];
+    let mut words: Vec<std::ffi::OsString> =
+        vec![program.into(), "run".into(), "--db".into(), plan.db.into()];
     // A folder and not a URL of one, which Litestream would decode.
     words.extend(["--replica".into(), plan.replica.into(), "--".into()]);
     words.extend(plan.app);

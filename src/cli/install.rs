@@ -45,10 +45,11 @@ pub(super) fn get(
     let flag = cancel.clone();
     // A second handler in one process is refused; the first one serves as well.
     let _ = ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed));
-    let options = InstallOptions { version: version.to_owned(), force, source, cancel, ..InstallOptions::new(dir) };
+    let options =
+        InstallOptions { version: version.to_owned(), force, source, cancel, ..InstallOptions::new(dir) };
     let mut last = 0;
     let mut show = |progress: Progress<'_>| match progress {
-        Progress::Downloading { url, received, .. } if received == 0 => eprintln!("getting {url}"),
+        Progress::Downloading { url, received: 0, .. } => eprintln!("getting {url}"),
         Progress::Downloading { received, total, .. } => {
             let tenth = total.map_or(0, |total| received * 10 / total.max(1));
             if tenth > last {

@@ -123,7 +123,7 @@ fn policy(args: &args::Run, stop_timeout: Duration, databases: usize) -> Policy 
         before: args.before.len(),
         databases,
         orphan_grace: args.orphan_grace,
-        terminal: Terminal::in_foreground().is_some(),
+        terminal: Terminal::open().is_some_and(|terminal| terminal.is_own()),
     }
 }
 
@@ -157,13 +157,17 @@ fn split(command: &str) -> Result<Vec<OsString>, Failure> {
 
 fn user(text: Option<&str>) -> Result<Option<Identity>, Failure> {
     let Some(text) = text else { return Ok(None) };
-    let identity = Identity::find(text).map_err(|error| Failure::new(ExitCode::CONFIG, format!("--user: {error}")))?;
+    let identity =
+        Identity::find(text).map_err(|error| Failure::new(ExitCode::CONFIG, format!("--user: {error}")))?;
     if identity.is_current() {
         return Ok(None);
     }
     if !crate::os::user::is_root() {
-        return Err(Failure::new(ExitCode::CONFIG, format!("--user {text}: only root may become another user"))
-            .hint("start litekeeper as root, or as that user without --user"));
+        return Err(Failure::new(
+            ExitCode::CONFIG,
+            format!("--user {text}: only root may become another user"),
+        )
+        .hint("start litekeeper as root, or as that user without --user"));
     }
     Ok(Some(identity))
 }

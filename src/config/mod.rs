@@ -15,6 +15,7 @@ mod error;
 mod exec;
 mod expand;
 mod generate;
+mod layout;
 mod load;
 mod model;
 mod node;

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag as ParsedTag};
 
 use super::error::Problem;
+use super::layout::Layout;
 use super::node::{Node, NodeKind, Scalar, Tag};
 
 /// The longest text that is read, in bytes, before and after expansion.
@@ -35,13 +36,40 @@ pub fn parse(text: &str) -> Result<Node, Located> {
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     refuse_control_characters(text)?;
+    let mut layout = Layout::new(text);
+    loop {
+        match parse_strictly(&layout.text) {
+            Ok(mut root) => {
+                layout.restore_columns(&mut root);
+                return Ok(root);
+            }
+            Err(Failure { line, info: Some(info), .. }) if layout.indent_after(line, &info) => {}
+            Err(Failure { line, column, problem, .. }) => {
+                return Err((line, layout.original_column(line, column), problem));
+            }
+        }
+    }
+}
+
+/// What went wrong, with the parser's words if it was the parser that found it.
+struct Failure {
+    line: usize,
+    column: usize,
+    problem: Problem,
+    info: Option<String>,
+}
+
+fn parse_strictly(text: &str) -> Result<Node, Failure> {
     let mut builder = Builder::default();
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| {
-            let at = error.marker();
-            (at.line(), at.col() + 1, Problem::Syntax { info: error.info().to_owned() })
+            let (at, info) = (error.marker(), error.info().to_owned());
+            let problem = Problem::Syntax { info: info.clone() };
+            Failure { line: at.line(), column: at.col() + 1, problem, info: Some(info) }
         })?;
-        if builder.take(event, span).map_err(|problem| (span.start.line(), span.start.col() + 1, problem))? {
+        let start = span.start;
+        let failure = |problem| Failure { line: start.line(), column: start.col() + 1, problem, info: None };
+        if builder.take(event, span).map_err(failure)? {
             break;
         }
     }

@@ -46,6 +46,13 @@ impl Place {
 
 fn file(settings: &Settings<'_>, url: Option<&Url>, base: &Base<'_>) -> Found<Place> {
     let text = match url {
+        // `s3:/x` is no URL to Litestream's test for one, so it got here without a type.
+        Some(url) if url.scheme != "file" => {
+            return Err((
+                settings.line(),
+                Problem::BadUrl { reason: "has no scheme such as s3:// or file://" },
+            ));
+        }
         Some(url) => url.file.clone(),
         None => settings.own("path")?.ok_or_else(|| settings.missing(&Kind::File, "path"))?.to_owned(),
     };

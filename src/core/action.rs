@@ -100,6 +100,8 @@ pub enum Note {
     TreeStuck,
     /// Each database is confirmed on its replica after the app's end.
     Drained,
+    /// These databases were deleted or replaced while the app ran.
+    NotReplicated(Vec<Db>),
     /// These databases were not confirmed in time.
     NotDrained(Vec<Db>),
     /// Litestream did not end in its time and is killed.

@@ -71,6 +71,11 @@ impl Lag {
         !std::mem::replace(&mut watched.replaced, true)
     }
 
+    /// The databases whose file is not the one that Litestream replicates.
+    pub(super) fn all_replaced(&self) -> Vec<Db> {
+        (0..self.dbs.len()).filter(|place| self.dbs[*place].replaced).map(Db).collect()
+    }
+
     /// Takes an answer; whether a reported lag is over.
     pub(super) fn confirmed(&mut self, now: Instant, db: Db, ok: bool) -> bool {
         let Some(watched) = self.dbs.get_mut(db.0) else { return false };
@@ -180,7 +185,9 @@ mod tests {
         assert!(!lag.replaced(now, DB), "it is news once");
         assert!(!lag.confirmed(now, DB, true));
         assert_eq!(lag.due(now + MAX), Some(Due::Exceeded(DB, MAX)));
+        assert_eq!(lag.all_replaced(), [DB]);
         lag.reset();
+        assert_eq!(lag.all_replaced(), []);
         assert!(!lag.exceeded());
     }
 }

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use super::lag::{Due, Lag};
 use super::timer::{Timer, Timers};
-use super::{Action, Backoff, Db, Ended, Event, ExitCode, Gate, NotStarted, Note, OnLag, Phase, Policy, Restart};
+use super::{
+    Action, Backoff, Db, Ended, Event, ExitCode, Gate, NotStarted, Note, OnLag, Phase, Policy, Restart,
+};
 
 /// How often a slow gate is reported.
 const GATE_REPORT: Duration = Duration::from_secs(10);
@@ -664,7 +666,9 @@ impl Machine {
                 self.act(Action::CloseGate);
                 self.drain(now);
             }
-            Phase::Before | Phase::Running => self.ask_app_to_stop(now, deadline - self.policy.drain_reserve()),
+            Phase::Before | Phase::Running => {
+                self.ask_app_to_stop(now, deadline - self.policy.drain_reserve())
+            }
             Phase::Stopping => {
                 if matches!(self.app, App::Up(_)) && self.litestream == Litestream::Up {
                     self.timers.set(Timer::Grace, deadline - self.policy.drain_reserve());
@@ -741,6 +745,7 @@ impl Machine {
 
     fn drain(&mut self, now: Instant) {
         if !self.dirty || !self.confirms || self.policy.databases == 0 {
+            self.disown_replaced();
             return self.close(now);
         }
         self.become_phase(Phase::Draining);
@@ -756,14 +761,30 @@ impl Machine {
         self.undrained.remove(&db);
         if self.undrained.is_empty() {
             self.dirty = false;
-            self.note(Note::Drained);
+            if !self.disown_replaced() {
+                self.note(Note::Drained);
+            }
             self.timers.stop(Timer::Drain);
             self.close(now);
         }
     }
 
+    /// Whatever Litestream says of a database that was replaced, it says of another file.
+    fn disown_replaced(&mut self) -> bool {
+        let replaced = self.lag.all_replaced();
+        if replaced.is_empty() {
+            return false;
+        }
+        self.note(Note::NotReplicated(replaced));
+        if let Goal::Stop(stop) = &mut self.goal {
+            stop.reason = Some(ExitCode::NOT_DRAINED);
+        }
+        true
+    }
+
     fn drain_timed_out(&mut self, now: Instant) {
         self.act(Action::CloseDrain);
+        self.disown_replaced();
         self.not_drained();
         self.close(now);
     }
@@ -821,7 +842,8 @@ impl Machine {
     }
 
     fn replaced(&mut self, now: Instant, db: Db) {
-        if self.phase == Phase::Running && self.lag.replaced(now, db) {
+        let may_be_written = matches!(self.phase, Phase::Running | Phase::Stopping | Phase::Draining);
+        if may_be_written && self.lag.replaced(now, db) {
             self.note(Note::Replaced(db));
         }
     }
@@ -925,7 +947,8 @@ impl Machine {
             self.phase
         );
         debug_assert!(
-            self.litestream == Litestream::Up || !matches!(self.phase, Phase::Gating | Phase::Before | Phase::Running | Phase::Draining),
+            self.litestream == Litestream::Up
+                || !matches!(self.phase, Phase::Gating | Phase::Before | Phase::Running | Phase::Draining),
             "{:?} without Litestream",
             self.phase
         );

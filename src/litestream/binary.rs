@@ -22,7 +22,9 @@ pub enum Error {
         path: PathBuf,
     },
     /// It is nowhere.
-    #[error("litestream was not found: neither {BINARY_PATH} nor {INSTALL_DIR} is set, and it is not in PATH")]
+    #[error(
+        "litestream was not found: neither {BINARY_PATH} nor {INSTALL_DIR} is set, and it is not in PATH"
+    )]
     NotFound,
 }
 
@@ -80,8 +82,9 @@ mod tests {
     }
 
     fn find_with(vars: &[(&str, &Path)], installed: Option<PathBuf>) -> Result<PathBuf, Error> {
-        let variable =
-            |name: &str| vars.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_os_str().to_owned());
+        let variable = |name: &str| {
+            vars.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_os_str().to_owned())
+        };
         find(&variable, Path::new("/"), installed)
     }
 

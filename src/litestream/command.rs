@@ -46,9 +46,26 @@ impl Output {
         self.ended == Ended::Code(0)
     }
 
+    /// What it found out, or why it did not, in Litestream's words: the listings of 0.3.13 end with 0
+    /// when the replica refuses, and only log that.
+    ///
+    /// # Errors
+    /// The reason.
+    pub fn answer(&self) -> Result<&str, String> {
+        let reported =
+            || log::last_reported_error(&self.stderr).or_else(|| log::last_reported_error(&self.stdout));
+        match self.is_success().then(reported) {
+            Some(None) => Ok(&self.stdout),
+            Some(Some(error)) => Err(error),
+            None => Err(self.reason()),
+        }
+    }
+
     /// Why it failed, in Litestream's words.
     pub fn reason(&self) -> String {
-        log::last_error(&self.stderr).or_else(|| log::last_error(&self.stdout)).unwrap_or_else(|| match self.ended {
+        log::last_error(&self.stderr).or_else(|| log::last_error(&self.stdout)).unwrap_or_else(|| match self
+            .ended
+        {
             Ended::Code(code) => format!("litestream ended with code {code} and said nothing"),
             Ended::Signal(number) => format!("litestream was ended by signal {number}"),
         })
@@ -75,7 +92,8 @@ pub enum Error {
 }
 
 /// Variables of the service manager that are for the keeper alone.
-pub const KEEPERS_OWN: &[&str] = &["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"];
+pub const KEEPERS_OWN: &[&str] =
+    &["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"];
 
 /// How often [`Runner::run`] says that it is still waiting.
 const TICK: Duration = Duration::from_secs(1);
@@ -95,7 +113,13 @@ impl Runner {
         if self.children.is_aborted() {
             return Err(Error::Aborted);
         }
-        let spawn = Spawn { own_group: true, dies_with_parent: true, user: self.user.as_ref(), without_env: KEEPERS_OWN, ..Spawn::default() };
+        let spawn = Spawn {
+            own_group: true,
+            dies_with_parent: true,
+            user: self.user.as_ref(),
+            without_env: KEEPERS_OWN,
+            ..Spawn::default()
+        };
         let failed = |error| Error::Start { binary: self.binary.clone(), error };
         let spawned = spawn.start(&self.binary, args).map_err(failed)?;
         let _guard = Guard { children: &self.children, pid: spawned.pid };
@@ -115,8 +139,7 @@ impl Runner {
                 }
             }
         };
-        let (stdout, stderr, (how, late)) =
-            tokio::join!(read(spawned.stdout), read(spawned.stderr), finish);
+        let (stdout, stderr, (how, late)) = tokio::join!(read(spawned.stdout), read(spawned.stderr), finish);
         if self.children.is_aborted() {
             return Err(Error::Aborted);
         }

@@ -121,7 +121,8 @@ mod tests {
 
     #[test]
     fn answers_are_read_whole_or_called_rubbish() {
-        let (status, body) = parse(b"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n{\"txid\":2}").unwrap();
+        let (status, body) =
+            parse(b"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n{\"txid\":2}").unwrap();
         assert_eq!((status, body.as_slice()), (200, &b"{\"txid\":2}"[..]));
         for rubbish in [&b""[..], b"HTTP/1.0 200", b"nonsense\r\n\r\n"] {
             assert!(matches!(parse(rubbish), Err(Error::Rubbish)), "{rubbish:?}");

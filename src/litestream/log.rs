@@ -51,9 +51,12 @@ impl Line {
         // Litestream goes on from an old file here, and the newer rows leave the latest restore; but
         // a database that was just restored has no position of its own yet.
         let is_older = field("db_txid").is_some_and(|txid| txid.bytes().any(|digit| digit != b'0'));
-        let level = if message == "detected database behind replica" && is_older { Level::Warn } else { level };
+        let level =
+            if message == "detected database behind replica" && is_older { Level::Warn } else { level };
         let mut text = message;
-        for (name, value) in fields.iter().filter(|(name, _)| !matches!(name.as_str(), "time" | "level" | "msg")) {
+        for (name, value) in
+            fields.iter().filter(|(name, _)| !matches!(name.as_str(), "time" | "level" | "msg"))
+        {
             text.push_str(&format!(" {name}={}", text_of(value)));
         }
         Self { level, text, error: field("error") }
@@ -67,7 +70,9 @@ impl Line {
             .or_else(|| line.split_once(" level=ERROR ").map(|(_, rest)| rest))
             .or_else(|| line.split_once(" ERROR ").map(|(_, rest)| rest));
         match fatal {
-            Some(error) => Self { level: Level::Error, text: error.to_owned(), error: Some(error.to_owned()) },
+            Some(error) => {
+                Self { level: Level::Error, text: error.to_owned(), error: Some(error.to_owned()) }
+            }
             None => Self { level: Level::Info, text: line.to_owned(), error: None },
         }
     }
@@ -76,8 +81,15 @@ impl Line {
     ///
     /// 0.5.5 reports a finished transaction at each orderly close.
     pub fn is_failed_final_sync(&self) -> bool {
-        self.level == Level::Error && !self.text.contains("transaction has already been committed or rolled back")
+        self.level == Level::Error
+            && !self.text.contains("transaction has already been committed or rolled back")
     }
+}
+
+/// The last line of a command's output that reports an error, whatever the command ended with.
+pub fn last_reported_error(output: &str) -> Option<String> {
+    let lines = output.lines().map(Line::parse).filter(|line| line.level == Level::Error);
+    lines.map(|line| line.error.unwrap_or(line.text)).next_back()
 }
 
 /// The last error among the lines of a command that failed, for a message of our own.
@@ -126,5 +138,14 @@ mod tests {
         let output = "{\"level\":\"INFO\",\"msg\":\"x\"}\nError: first\nError: second\n\n";
         assert_eq!(last_error(output).as_deref(), Some("second"));
         assert_eq!(last_error("nothing"), None);
+        let listing = "time=2026-11-21T04:53:43Z level=ERROR msg=\"cannot determine generations\" error=\"NoSuchBucket\"\n\
+                       replica  generation  index  offset  size  created\n";
+        assert!(last_reported_error(listing).is_some_and(|error| error.contains("NoSuchBucket")));
+        assert_eq!(
+            last_reported_error(
+                "{\"level\":\"WARN\",\"msg\":\"slow\",\"error\":\"again\"}\nreplica  generation\n"
+            ),
+            None
+        );
     }
 }

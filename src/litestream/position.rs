@@ -48,7 +48,11 @@ impl std::fmt::Display for Position {
 pub fn local(version: Version, meta: &Path) -> Option<Position> {
     if version.is_ltx() {
         let names = names(&meta.join("ltx").join("0"));
-        return names.iter().filter_map(|name| max_txid(name.strip_suffix(".ltx")?)).max().map(Position::Txid);
+        return names
+            .iter()
+            .filter_map(|name| max_txid(name.strip_suffix(".ltx")?))
+            .max()
+            .map(Position::Txid);
     }
     let generation = fs::read_to_string(meta.join("generation")).ok()?.trim().to_owned();
     let wal = meta.join("generations").join(&generation).join("wal");
@@ -153,7 +157,9 @@ mod tests {
         assert_eq!(local(V3, dir.path()), None);
         let l0 = dir.path().join("ltx/0");
         fs::create_dir_all(&l0).unwrap();
-        for name in ["0000000000000001-0000000000000001.ltx", "0000000000000002-000000000000000b.ltx", "x.tmp"] {
+        for name in
+            ["0000000000000001-0000000000000001.ltx", "0000000000000002-000000000000000b.ltx", "x.tmp"]
+        {
             fs::write(l0.join(name), "").unwrap();
         }
         assert_eq!(local(V5, dir.path()), Some(Position::Txid(11)));

@@ -29,7 +29,12 @@ const WORDS: &[(Refusal, &[&str])] = &[
     (Refusal::Bucket, &["NoSuchBucket", "ContainerNotFound", "bucket does not exist", "bucket not found"]),
     (
         Refusal::NoCredentials,
-        &["get credentials", "no EC2 IMDS role", "NoCredentialProviders", "could not find default credentials"],
+        &[
+            "get credentials",
+            "no EC2 IMDS role",
+            "NoCredentialProviders",
+            "could not find default credentials",
+        ],
     ),
     (
         Refusal::Credentials,
@@ -50,7 +55,14 @@ const WORDS: &[(Refusal, &[&str])] = &[
     (Refusal::Dns, &["no such host", "server misbehaving"]),
     (
         Refusal::Unreachable,
-        &["connection refused", "i/o timeout", "deadline exceeded", "no route to host", "unreachable", "connection reset"],
+        &[
+            "connection refused",
+            "i/o timeout",
+            "deadline exceeded",
+            "no route to host",
+            "unreachable",
+            "connection reset",
+        ],
     ),
     (Refusal::Permission, &["permission denied", "read-only file system"]),
 ];
@@ -80,7 +92,9 @@ impl Refusal {
             Self::CaBundle => "unset AWS_CA_BUNDLE: litestream's S3 client cannot use it",
             Self::DiskFull => "free some space where the database is",
             Self::Permission => "check who may write there",
-            Self::Other => "check the replica's settings; `litestream restore` with the same settings tells more",
+            Self::Other => {
+                "check the replica's settings; `litestream restore` with the same settings tells more"
+            }
         }
     }
 }
@@ -92,8 +106,14 @@ mod tests {
     #[test]
     fn the_words_of_real_clients_are_understood() {
         for (words, kind) in [
-            ("operation error S3: ListObjectsV2, https response error StatusCode: 404, api error NoSuchBucket: gone", Refusal::Bucket),
-            ("operation error S3: PutObject, StatusCode: 403, api error SignatureDoesNotMatch", Refusal::Credentials),
+            (
+                "operation error S3: ListObjectsV2, https response error StatusCode: 404, api error NoSuchBucket: gone",
+                Refusal::Bucket,
+            ),
+            (
+                "operation error S3: PutObject, StatusCode: 403, api error SignatureDoesNotMatch",
+                Refusal::Credentials,
+            ),
             ("dial tcp 127.0.0.1:1: connect: connection refused", Refusal::Unreachable),
             ("lookup nowhere.invalid: no such host", Refusal::Dns),
             ("unable to add custom RootCAs HTTPClient, has no WithTransportOptions", Refusal::CaBundle),

@@ -37,6 +37,12 @@ impl Version {
         self >= Self::new(0, 5, 9)
     }
 
+    /// Whether "no backup" is the replica's own answer: LTX releases before 0.5.9 say it as well when a
+    /// replica that is no folder refuses or cannot be reached (tried on S3).
+    pub fn admits_refusals(self) -> bool {
+        !self.is_ltx() || self >= Self::new(0, 5, 9)
+    }
+
     /// Whether `restore -dry-run -json` tells what a replica holds: 0.5.12.
     pub fn plans(self) -> bool {
         self >= Self::new(0, 5, 12)
@@ -71,8 +77,13 @@ mod tests {
     #[test]
     fn what_each_release_can_do() {
         let of = |patch| Version::new(0, 5, patch);
-        assert!(!of(5).is_known_bad() && of(6).is_known_bad() && of(8).is_known_bad() && !of(9).is_known_bad());
+        assert!(
+            !of(5).is_known_bad() && of(6).is_known_bad() && of(8).is_known_bad() && !of(9).is_known_bad()
+        );
         assert!(!of(8).confirms() && of(9).confirms() && Version::new(0, 6, 0).confirms());
+        assert!(
+            !of(8).admits_refusals() && of(9).admits_refusals() && Version::new(0, 3, 13).admits_refusals()
+        );
         assert!(!of(11).plans() && of(12).plans());
         assert!(!Version::new(0, 3, 13).is_ltx() && of(0).is_ltx());
     }

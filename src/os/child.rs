@@ -77,7 +77,7 @@ impl Child {
         if self.foreground
             && let Some(terminal) = Terminal::open()
         {
-            terminal.take_back();
+            terminal.take();
         }
         nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
         if getppid() != parent {

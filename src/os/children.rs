@@ -94,8 +94,10 @@ impl Children {
 
     /// Kills everything that descends from this process. Whether there was anything.
     pub fn kill_all(&self) -> bool {
-        let own: Vec<i32> =
-            tree::children(std::process::id() as i32).into_iter().filter(|pid| !self.foreign.contains(pid)).collect();
+        let own: Vec<i32> = tree::children(std::process::id() as i32)
+            .into_iter()
+            .filter(|pid| !self.foreign.contains(pid))
+            .collect();
         for pid in &own {
             tree::signal_descendants(*pid, libc::SIGKILL);
             signal::send(*pid, libc::SIGKILL);

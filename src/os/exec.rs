@@ -88,7 +88,8 @@ mod tests {
     use super::*;
 
     fn error_of(program: &str) -> Option<i32> {
-        let command = Command { argv: vec![program.into()], env: vec![("PATH".into(), "/nonexistent:/etc".into())] };
+        let command =
+            Command { argv: vec![program.into()], env: vec![("PATH".into(), "/nonexistent:/etc".into())] };
         execute(&command).raw_os_error()
     }
 

@@ -35,8 +35,12 @@ pub fn next() -> Reaped {
                 _ => return Reaped::Quiet,
             },
             pid if libc::WIFSTOPPED(status) => return Reaped::Stopped(pid, libc::WSTOPSIG(status)),
-            pid if libc::WIFSIGNALED(status) => return Reaped::Ended(pid, Ended::Signal(libc::WTERMSIG(status))),
-            pid if libc::WIFEXITED(status) => return Reaped::Ended(pid, Ended::Code(libc::WEXITSTATUS(status) as u8)),
+            pid if libc::WIFSIGNALED(status) => {
+                return Reaped::Ended(pid, Ended::Signal(libc::WTERMSIG(status)));
+            }
+            pid if libc::WIFEXITED(status) => {
+                return Reaped::Ended(pid, Ended::Code(libc::WEXITSTATUS(status) as u8));
+            }
             _ => {}
         }
     }

@@ -86,7 +86,8 @@ impl Signals {
                 Err(nix::errno::Errno::EINTR) => continue,
                 Err(_) => return None,
             }
-            let field = |at: usize| i32::from_ne_bytes([record[at], record[at + 1], record[at + 2], record[at + 3]]);
+            let field =
+                |at: usize| i32::from_ne_bytes([record[at], record[at + 1], record[at + 2], record[at + 3]]);
             let (number, code, pid) = (field(0), field(4), field(8));
             let sender = (code <= 0 && pid != 0).then_some(pid);
             // A write to a closed pipe says that this process sent itself a SIGPIPE.
@@ -147,7 +148,9 @@ fn is_fault(number: i32) -> bool {
 
 /// Every signal that a process may catch, real-time ones included (`signal(7)`).
 fn catchable() -> impl Iterator<Item = i32> {
-    (1..=31).chain(libc::SIGRTMIN()..=libc::SIGRTMAX()).filter(|n| !matches!(*n, libc::SIGKILL | libc::SIGSTOP))
+    (1..=31)
+        .chain(libc::SIGRTMIN()..=libc::SIGRTMAX())
+        .filter(|n| !matches!(*n, libc::SIGKILL | libc::SIGSTOP))
 }
 
 fn is_ignored(number: i32) -> bool {

@@ -84,7 +84,6 @@ impl Spawn<'_> {
     }
 }
 
-
 /// Makes this process inherit the orphans among its descendants (`PR_SET_CHILD_SUBREAPER` in
 /// `prctl(2)`), as PID 1 does by nature.
 ///

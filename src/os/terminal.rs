@@ -3,7 +3,8 @@
 use std::fs::File;
 use std::os::fd::AsFd;
 
-use nix::unistd::{Pid, getpgrp, tcgetpgrp, tcsetpgrp};
+use nix::errno::Errno;
+use nix::unistd::{Pid, getpgid, getpgrp, getppid, getsid, tcgetpgrp, tcsetpgrp};
 
 use super::signal::without_ttou;
 
@@ -11,21 +12,20 @@ use super::signal::without_ttou;
 pub struct Terminal(File);
 
 impl Terminal {
-    /// The controlling terminal, if this process's group is in its foreground: a job in the
-    /// background has no claim on it.
-    pub fn in_foreground() -> Option<Self> {
-        let terminal = Self::open()?;
-        terminal.is_own().then_some(terminal)
-    }
-
     /// The controlling terminal, if there is one.
     pub fn open() -> Option<Self> {
         File::options().read(true).write(true).open("/dev/tty").ok().map(Self)
     }
 
-    /// Whether this process's group is in the foreground.
+    /// Whether this process's group is in the foreground: a job in the background has no claim on
+    /// the terminal.
     pub fn is_own(&self) -> bool {
         tcgetpgrp(self.0.as_fd()) == Ok(getpgrp())
+    }
+
+    /// Whether the other side is gone: a window was closed, a connection broke.
+    pub fn is_hung_up(&self) -> bool {
+        tcgetpgrp(self.0.as_fd()).is_err()
     }
 
     /// Puts a group into the foreground; a group that is gone already changes nothing.
@@ -36,7 +36,24 @@ impl Terminal {
     }
 
     /// Puts this process's own group into the foreground.
-    pub fn take_back(&self) {
+    pub fn take(&self) {
         self.give_to(getpgrp().as_raw());
     }
+
+    /// Puts this process's own group into the foreground if `group` is there, or one that is gone:
+    /// never in place of a shell that has taken the terminal back itself.
+    pub fn take_from(&self, group: Option<i32>) {
+        let Ok(foreground) = tcgetpgrp(self.0.as_fd()) else { return };
+        let is_gone = || nix::sys::signal::killpg(foreground, None) == Err(Errno::ESRCH);
+        if group == Some(foreground.as_raw()) || is_gone() {
+            self.take();
+        }
+    }
+}
+
+/// Whether a shell watches over this process's group and would continue it: the parent is in the
+/// same session, but in another group ("orphaned process group" in POSIX).
+pub fn is_shell_job() -> bool {
+    let parent = getppid();
+    getsid(Some(parent)) == getsid(None) && getpgid(Some(parent)) != Ok(getpgrp())
 }

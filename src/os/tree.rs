@@ -54,7 +54,8 @@ mod tests {
 
     #[test]
     fn a_child_is_found_either_way() {
-        let mut child = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let mut child =
+            std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
         let (own, pid) = (std::process::id() as i32, child.id() as i32);
         assert!(children(own).contains(&pid));
         assert!(scan(own).contains(&pid));

@@ -146,7 +146,8 @@ impl Resident {
         if watches_litestream && let Some(litestream) = &self.litestream {
             waiting.push(readable(litestream.as_fd()));
         }
-        let looks = (self.killing && self.tree != Tree::Gone) || (watches_litestream && self.litestream.is_none());
+        let looks =
+            (self.killing && self.tree != Tree::Gone) || (watches_litestream && self.litestream.is_none());
         let until_kill = self.kill_at.map(|at| at.saturating_duration_since(Instant::now()));
         let timeout = match looks.then_some(LOOK_AGAIN).into_iter().chain(until_kill).min() {
             Some(time) => PollTimeout::from(signal::poll_millis(time)),

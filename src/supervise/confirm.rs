@@ -11,9 +11,10 @@ use super::driver::{Message, Outbox};
 use crate::core::{Db, Event, ExitCode};
 use crate::error::Failure;
 use crate::litestream::argv;
-use crate::litestream::command::Runner;
+use crate::litestream::command::{Output, Runner};
 use crate::litestream::control;
 use crate::litestream::database::Database;
+use crate::litestream::position;
 use crate::litestream::refusal::Refusal;
 use crate::litestream::version::Version;
 use crate::os::proc;
@@ -27,6 +28,8 @@ const RETRY: Duration = Duration::from_millis(250);
 const LOOK: Duration = Duration::from_secs(1);
 /// Written by Litestream between two looks, this is an upload and not a log line.
 const MOVES: u64 = 64 << 10;
+/// The only reason there is when a release that hides refusals lists nothing.
+const NOTHING_LISTED: &str = "nothing is listed there: no such bucket, a wrong key, or nothing uploaded yet";
 /// How many databases are asked about at once.
 const AT_ONCE: usize = 16;
 
@@ -87,11 +90,19 @@ impl Asker {
         for db in self.existing() {
             let database = &self.dbs[db.0];
             loop {
-                let reason = match runner.ask(&argv::listing(version, &config, &database.path), limit).await {
-                    Ok(output) if output.is_success() => break,
+                let listing = runner.ask(&argv::listing(version, &config, &database.path), limit).await;
+                let reason = match listing.as_ref().map(Output::answer) {
+                    // An empty listing of a release that hides refusals may be one. Litestream is up
+                    // and the database exists, so soon there is something to list.
+                    Ok(Ok(listing))
+                        if !version.admits_refusals() && position::replicated(version, listing).is_none() =>
+                    {
+                        NOTHING_LISTED.to_owned()
+                    }
+                    Ok(Ok(_)) => break,
                     // A replica that is still empty has answered as well.
-                    Ok(output) if output.reason().contains("no matching backup") => break,
-                    Ok(output) => output.reason(),
+                    Ok(Err(reason)) if reason.contains("no matching backup") => break,
+                    Ok(Err(reason)) => reason,
                     Err(error) => error.to_string(),
                 };
                 self.refused(database, &reason);
@@ -119,7 +130,7 @@ impl Asker {
         let ok = match answer {
             Ok(synced) => synced.is_replicated(),
             Err(error) => {
-                tracing::debug!("{}: not confirmed: {error}", self.dbs[db.0].path.display());
+                let _ = self.outbox.send(Message::NotConfirmed(error.to_string()));
                 false
             }
         };

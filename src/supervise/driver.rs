@@ -27,8 +27,10 @@ pub(super) enum Message {
     Event(Event),
     /// It happened, and this is what the program ends with if the machine decides so.
     Failed(Event, Failure),
-    /// The latest reason why something does not get on.
+    /// The latest reason why the gate or the drain does not get on.
     Reason(Failure),
+    /// The latest reason why the watch's question got no good answer.
+    NotConfirmed(String),
     /// What was found out before the start.
     Prepared(Version, Vec<Database>),
     /// The n-th Litestream was reaped.
@@ -70,7 +72,8 @@ pub fn supervise(setup: Setup) -> Result<ExitCode, Failure> {
         let folder = RuntimeFolder::make(&setup.runtime_roots, setup.user.as_ref())?;
         let interrupted = || signals.get_ref().take().and_then(|received| stop_code(received.number));
         let patience = setup.policy.stop_timeout * 2;
-        let locks = twins::lock_all(&setup.dbs, &folder.socket(), setup.user.as_ref(), patience, interrupted).await?;
+        let locks =
+            twins::lock_all(&setup.dbs, &folder.socket(), setup.user.as_ref(), patience, interrupted).await?;
         folder
             .write_config(&(setup.generate)(&folder.socket()))
             .map_err(os(&folder.config().display().to_string()))?;
@@ -150,9 +153,7 @@ impl Driver {
             }
             children.reap();
         }
-        if let Some(terminal) = &self.world.terminal {
-            terminal.take_back();
-        }
+        self.take_terminal_back();
         match self.world.failure.take() {
             Some(failure) if failure.exit == code => Err(failure),
             Some(_) | None => Ok(code),

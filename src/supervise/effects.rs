@@ -21,11 +21,11 @@ use super::watch::Watch;
 use crate::backup::Restorer;
 use crate::core::{Action, Event, ExitCode, Gate};
 use crate::error::Failure;
+use crate::litestream::argv;
 use crate::litestream::command::{KEEPERS_OWN, Runner};
 use crate::litestream::control;
 use crate::litestream::database::Database;
 use crate::litestream::version::Version;
-use crate::litestream::argv;
 use crate::os::lock::Lock;
 use crate::os::spawn::Spawn;
 use crate::os::terminal::Terminal;
@@ -82,7 +82,7 @@ impl World {
         outbox: Outbox,
     ) -> Self {
         Self {
-            terminal: if setup.policy.terminal { Terminal::in_foreground() } else { None },
+            terminal: Terminal::open(),
             watch: Watch::new(&dbs),
             setup,
             folder,
@@ -125,11 +125,14 @@ impl World {
 
     /// The command that the shim was given last, for the log.
     pub(super) fn running_name(&self) -> String {
-        let argv = match self.running {
-            Running::App => &self.setup.app,
-            Running::Before(place) => &self.setup.before[place],
-        };
-        program_name(argv)
+        match self.running {
+            Running::App => self.app_name(),
+            Running::Before(place) => format!("--before {}", program_name(&self.setup.before[place])),
+        }
+    }
+
+    fn app_name(&self) -> String {
+        format!("the app ({})", program_name(&self.setup.app))
     }
 
     fn tell(&self, message: Message) {
@@ -138,6 +141,18 @@ impl World {
     }
 
     fn prepare(&self) {
+        let app = program_name(&self.setup.app);
+        match self.setup.policy.gate {
+            Gate::Replicated => {}
+            Gate::Reachable => {
+                tracing::warn!(
+                    "--gate reachable: {app} starts when the replica answers, before its database is on it"
+                );
+            }
+            Gate::None => {
+                tracing::warn!("--gate none: {app} starts whether its database is on the replica or not")
+            }
+        }
         let preparation = Preparation {
             runner: self.runner.clone(),
             config: self.folder.config(),
@@ -162,6 +177,7 @@ impl World {
         let restorer = Restorer {
             runner: self.runner.clone(),
             version: self.version,
+            allowed: self.setup.allowed_version.as_deref().and_then(Version::parse) == Some(self.version),
             config: self.folder.config(),
             timeout: self.setup.restore_timeout,
             parallel: self.setup.restore_parallel,
@@ -210,9 +226,8 @@ impl World {
         tracing::debug!("litestream {} runs as pid {}", self.version, spawned.pid);
         let (launch, outbox) = (self.launches, self.outbox.clone());
         let reaped = self.runner.children.watch(spawned.pid);
-        let outputs = [spawned.stdout, spawned.stderr].map(|pipe| {
-            tokio::task::spawn_local(litestream_log::pass_on(pipe, self.heard.clone()))
-        });
+        let outputs = [spawned.stdout, spawned.stderr]
+            .map(|pipe| tokio::task::spawn_local(litestream_log::pass_on(pipe, self.heard.clone())));
         tokio::task::spawn_local(async move {
             let how = reaped.await;
             for output in outputs {
@@ -261,7 +276,7 @@ impl World {
             argv: argv.iter().map(bytes).collect(),
             env: self.setup.env.iter().filter(own).map(|(name, value)| (bytes(name), bytes(value))).collect(),
             cwd: self.setup.cwd.clone(),
-            foreground: self.terminal.is_some(),
+            foreground: self.terminal.as_ref().is_some_and(Terminal::is_own),
         };
         let standard: [RawFd; 3] = [0, 1, 2];
         let sockets = if running == Running::App { self.listening.as_slice() } else { &[] };
@@ -286,7 +301,12 @@ impl World {
                     self.version
                 );
             }
-            tokio::task::spawn_local(asker.reach(self.runner.clone(), self.version, self.folder.config(), limit))
+            tokio::task::spawn_local(asker.reach(
+                self.runner.clone(),
+                self.version,
+                self.folder.config(),
+                limit,
+            ))
         };
         self.gate = Some(handle);
     }
@@ -295,14 +315,21 @@ impl World {
         let names = Names {
             dbs: self.dbs.iter().map(|db| db.path.display().to_string()).collect(),
             replicas: self.dbs.iter().map(|db| db.replica.as_str()).collect(),
+<<<<<<< HEAD
             app: program_name(&self.setup.app),
             started: self.running_name(),
+=======
+            app: self.app_name(),
+>>>>>>> main
             before: self.setup.before.iter().map(|argv| program_name(argv)).collect(),
             reason: self.reason.take().or_else(|| self.heard.error.take()),
             stop_timeout: self.setup.policy.stop_timeout,
             on_lag: self.setup.policy.on_lag,
         };
         notes::log(note, &names);
+        if matches!(note, crate::core::Note::GateTimeout) && self.failure.is_none() {
+            self.failure = Some(notes::not_confirmed(&names, self.setup.policy.gate_timeout));
+        }
     }
 }
 
@@ -331,6 +358,9 @@ impl Driver {
                 tokio::task::spawn_local(world.asker.clone().confirm(db));
             }
             Action::Drain => {
+                // The last look may be a while ago.
+                self.look();
+                let world = &mut self.world;
                 let limit = world.setup.policy.stop_timeout;
                 world.drain = Some(tokio::task::spawn_local(world.asker.clone().drain(limit)));
             }

@@ -34,7 +34,12 @@ impl Link {
         let _ = shim::send::<_, ()>(self.0.get_ref(), message, None, &[]);
     }
 
-    pub(super) fn send_with<V: Serialize>(&self, message: &ToShim, value: &V, fds: &[RawFd]) -> io::Result<()> {
+    pub(super) fn send_with<V: Serialize>(
+        &self,
+        message: &ToShim,
+        value: &V,
+        fds: &[RawFd],
+    ) -> io::Result<()> {
         shim::send(self.0.get_ref(), message, Some(value), fds)
     }
 }

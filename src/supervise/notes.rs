@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::core::{Db, Ended, NotStarted, Note};
+use crate::core::{Db, Ended, ExitCode, NotStarted, Note};
+use crate::error::Failure;
+use crate::litestream::refusal::Refusal;
 use crate::os::signal;
 
 /// What the words need to know.
@@ -42,21 +44,27 @@ pub(super) fn log(note: &Note, names: &Names<'_>) {
         }
         Note::BeforeFailed(place, how) => {
             let command = names.before.get(*place).map_or("", String::as_str);
-            tracing::error!("`{command}` {}: {app} is not started", ended(*how));
+            tracing::error!("--before {command} {}: {app} is not started", ended(*how));
         }
-        Note::LitestreamDied => tracing::error!("litestream ended{}: {app} is stopped until it is back", because(names)),
+        Note::LitestreamDied => {
+            tracing::error!("litestream ended{}: {app} is stopped until it is back", because(names))
+        }
         Note::ShimDied => tracing::error!("the shim was killed, and {app} with it: starting all again"),
         Note::LitestreamAsked => {
             tracing::warn!("somebody told litestream to stop: stopping {app}, then starting both again");
         }
-        Note::LitestreamRestart(delay) => tracing::warn!("starting litestream and {app} again in {}", millis(*delay)),
+        Note::LitestreamRestart(delay) => {
+            tracing::warn!("starting litestream and {app} again in {}", millis(*delay))
+        }
         Note::LitestreamNotStarted => tracing::error!("litestream could not be started{}", because(names)),
         Note::LitestreamGivenUp => tracing::error!(
             "litestream failed too often{}: giving up; what was written since the last confirmation may not be on the replica",
             because(names)
         ),
         Note::DrainRelaunch => {
-            tracing::warn!("litestream is gone with changes that no replica confirmed: starting it again to drain them");
+            tracing::warn!(
+                "litestream is gone with changes that no replica confirmed: starting it again to drain them"
+            );
         }
         Note::LaunchTimeout => tracing::error!("litestream did not come up in time: killing it"),
         Note::GateOpened => tracing::info!("replicating {}", all(names)),
@@ -65,7 +73,9 @@ pub(super) fn log(note: &Note, names: &Names<'_>) {
             since.as_secs(),
             because(names)
         ),
-        Note::GateTimeout => tracing::error!("no replica confirmed in time (--gate-timeout){}", because(names)),
+        Note::GateTimeout => {
+            tracing::error!("no replica confirmed in time (--gate-timeout){}", because(names))
+        }
         Note::GateRefused => tracing::error!("the replica refuses{}", because(names)),
         Note::Lagging(db, age) => lagging(&names.dbs[db.0], names.replicas[db.0], *age, names),
         Note::CaughtUp(db) => tracing::info!("{}: {} has caught up", names.dbs[db.0], names.replicas[db.0]),
@@ -86,13 +96,26 @@ pub(super) fn log(note: &Note, names: &Names<'_>) {
             because(names),
             listed(dbs, names)
         ),
+        Note::NotReplicated(dbs) => tracing::error!(
+            "deleted or replaced while {app} ran, so what was written last is not on the replica: {}",
+            listed(dbs, names)
+        ),
         Note::CloseTimeout => tracing::warn!("litestream did not end in time: killing it"),
-        Note::EndingNow(dbs) if dbs.is_empty() => tracing::warn!("told to stop a third time: ending everything"),
+        Note::EndingNow(dbs) if dbs.is_empty() => {
+            tracing::warn!("told to stop a third time: ending everything")
+        }
         Note::EndingNow(dbs) => tracing::error!(
             "told to stop a third time: ending everything; not confirmed on the replica: {}",
             listed(dbs, names)
         ),
     }
+}
+
+/// The end of a start whose gate got no answer, neither a good one nor a refusal.
+pub(super) fn not_confirmed(names: &Names<'_>, after: Duration) -> Failure {
+    let refusal = names.reason.as_deref().map_or(Refusal::Unreachable, Refusal::of);
+    let message = format!("{}: not confirmed within {}{}", all(names), millis(after), because(names));
+    Failure::new(ExitCode::UNAVAILABLE, message).hint(refusal.hint())
 }
 
 fn lagging(db: &str, replica: &str, age: Duration, names: &Names<'_>) {

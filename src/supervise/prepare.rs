@@ -75,7 +75,8 @@ impl Preparation {
     }
 
     async fn version(&self) -> Result<Version, Failure> {
-        let output = self.runner.ask(&argv::version(), VERSION_LIMIT).await.map_err(|error| self.unusable(&error))?;
+        let output =
+            self.runner.ask(&argv::version(), VERSION_LIMIT).await.map_err(|error| self.unusable(&error))?;
         let text = output.stdout.trim();
         let allowed = self.allowed_version.as_deref().map(|text| text.trim_start_matches('v'));
         let is_allowed = allowed == Some(text.trim_start_matches('v'));
@@ -90,24 +91,31 @@ impl Preparation {
             None if is_allowed => Ok(EXPECTED),
             None => {
                 let binary = self.runner.binary().display();
-                let message = format!("`{binary} version` says `{}`, which is no version", text.escape_debug());
-                Err(Failure::new(ExitCode::CONFIG, message)
-                    .hint(format!("if that is a litestream of 0.5.12 or later, `--allow-litestream '{text}'` runs it")))
+                let message =
+                    format!("`{binary} version` says `{}`, which is no version", text.escape_debug());
+                Err(Failure::new(ExitCode::CONFIG, message).hint(format!(
+                    "if that is a litestream of 0.5.12 or later, `--allow-litestream '{text}'` runs it"
+                )))
             }
         }
     }
 
     fn unusable(&self, error: &Error) -> Failure {
         match error {
-            Error::Start { .. } | Error::Timeout(_) => {
-                Failure::new(ExitCode::CONFIG, format!("`{} version`: {error}", self.runner.binary().display()))
-                    .hint("`litekeeper install` gets a litestream that runs here")
-            }
+            Error::Start { .. } | Error::Timeout(_) => Failure::new(
+                ExitCode::CONFIG,
+                format!("`{} version`: {error}", self.runner.binary().display()),
+            )
+            .hint("`litekeeper install` gets a litestream that runs here"),
             Error::Aborted => Failure::new(ExitCode::UNAVAILABLE, "interrupted"),
         }
     }
 
-    async fn standings(&self, present: &[Database], version: Version) -> Vec<Result<Standing, backup::Error>> {
+    async fn standings(
+        &self,
+        present: &[Database],
+        version: Version,
+    ) -> Vec<Result<Standing, backup::Error>> {
         let places = Rc::new(Semaphore::new(self.parallel.max(1)));
         let mut asking = JoinSet::new();
         for (place, db) in present.iter().enumerate() {

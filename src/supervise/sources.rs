@@ -5,6 +5,7 @@ use nix::libc;
 use super::driver::{Driver, Message, sender_name, signal_name};
 use crate::core::{Ended, Event, NotStarted};
 use crate::os::signal::{self, Received, Signals};
+use crate::os::terminal::{self, Terminal};
 use crate::shim::{Target, ToKeeper, ToShim};
 
 impl Driver {
@@ -19,7 +20,9 @@ impl Driver {
             libc::SIGCHLD => self.reap(),
             libc::SIGTERM | libc::SIGINT => self.stop_signal(number, sender),
             // A terminal that was closed takes all its jobs with it.
-            libc::SIGHUP if self.world.terminal.is_some() && sender.is_none() => self.stop_signal(number, sender),
+            libc::SIGHUP if self.world.terminal.is_some() && sender.is_none() => {
+                self.stop_signal(number, sender)
+            }
             libc::SIGCONT if self.resume() => {}
             _ => {
                 tracing::debug!("{} from {}: passed on", signal_name(number), sender_name(sender));
@@ -84,25 +87,36 @@ impl Driver {
 
     fn app_ended(&mut self, how: Ended, left: bool) {
         self.take_terminal_back();
+        if how == Ended::Signal(libc::SIGHUP) && self.is_hung_up() {
+            // There may be no shell that passes it on to this process as well.
+            self.stop_signal(libc::SIGHUP, None);
+        }
         self.world.app = None;
         tracing::debug!("{} ended: {how:?}", self.world.running_name());
         self.handle(Event::AppEnded { how, left });
     }
 
-    fn take_terminal_back(&self) {
+    pub(super) fn take_terminal_back(&self) {
         if let Some(terminal) = &self.world.terminal {
-            terminal.take_back();
+            terminal.take_from(self.world.app);
         }
+    }
+
+    fn is_hung_up(&self) -> bool {
+        self.world.terminal.as_ref().is_some_and(Terminal::is_hung_up)
     }
 
     /// Ctrl-Z stopped the app alone; a shell has to see its whole job stop.
     fn job_stopped(&mut self) {
-        if self.world.terminal.is_some() {
-            self.take_terminal_back();
-            signal::stop_own_group();
-            // Here somebody has continued this process.
-            self.resume();
+        if self.world.terminal.is_none() {
+            return;
         }
+        self.take_terminal_back();
+        if terminal::is_shell_job() {
+            signal::stop_own_group();
+        }
+        // Somebody has continued this process, or nobody ever would have.
+        self.resume();
     }
 
     /// Hands the terminal back to the app after `fg`; whether there was anything to do.
@@ -118,9 +132,10 @@ impl Driver {
     pub(super) fn take_message(&mut self, message: Message) {
         match message {
             Message::Event(event) => {
-                if event == Event::GateOpened {
-                    self.world.failure = None;
-                    self.world.reason = None;
+                match event {
+                    Event::GateOpened => (self.world.failure, self.world.reason) = (None, None),
+                    Event::Confirmed { ok: true, .. } => self.world.reason = None,
+                    _ => {}
                 }
                 self.handle(event);
             }
@@ -132,6 +147,7 @@ impl Driver {
                 self.world.reason = Some(failure.message.clone());
                 self.world.failure = Some(failure);
             }
+            Message::NotConfirmed(reason) => self.world.reason = Some(reason),
             Message::Prepared(version, missing) => {
                 if let Err(failure) = (self.world.setup.check)(version.is_ltx()) {
                     return self.take_message(Message::Failed(Event::PrepareFailed(failure.exit), failure));

@@ -58,7 +58,11 @@ pub(super) async fn lock_all(
                         return Err(Failure::new(code, "interrupted"));
                     }
                     if !std::mem::replace(&mut told, true) {
-                        tracing::warn!("{}: the keeper before this one (pid {}) is dead and its app is being stopped: waiting", db.path.display(), holder.pid.unwrap_or(0));
+                        tracing::warn!(
+                            "{}: the keeper before this one (pid {}) is dead and its app is being stopped: waiting",
+                            db.path.display(),
+                            holder.pid.unwrap_or(0)
+                        );
                     }
                     tokio::time::sleep(RETRY).await;
                 }
@@ -81,8 +85,11 @@ fn make_folder(db: &Database, user: Option<&Identity>) -> Result<(), Failure> {
         None => Ok(()),
     });
     made.map_err(|error| {
-        Failure::new(ExitCode::CONFIG, format!("{}: the database's folder cannot be made: {error}", folder.display()))
-            .hint("make it, or correct the database's path")
+        Failure::new(
+            ExitCode::CONFIG,
+            format!("{}: the database's folder cannot be made: {error}", folder.display()),
+        )
+        .hint("make it, or correct the database's path")
     })
 }
 
@@ -95,7 +102,10 @@ struct Holder {
 impl Holder {
     fn parse(text: &str) -> Self {
         let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-        Self { pid: field("pid ").and_then(|pid| pid.parse().ok()), started: field("started ").map(str::to_owned) }
+        Self {
+            pid: field("pid ").and_then(|pid| pid.parse().ok()),
+            started: field("started ").map(str::to_owned),
+        }
     }
 
     /// The keeper is dead, so what holds the lock is on its way out. (In another container's process
@@ -110,7 +120,10 @@ impl Holder {
             (Some(pid), None) => format!("pid {pid}"),
             (None, _) => "which left no name".to_owned(),
         };
-        Failure::new(ExitCode::LOCKED, format!("{}: another keeper runs on this database ({who})", db.path.display()))
-            .hint("stop it first: two would overwrite each other's backup")
+        Failure::new(
+            ExitCode::LOCKED,
+            format!("{}: another keeper runs on this database ({who})", db.path.display()),
+        )
+        .hint("stop it first: two would overwrite each other's backup")
     }
 }

@@ -55,7 +55,7 @@ impl Reader {
 
     /// `litestream databases`: what it lists, or what it complains about.
     fn ask(&self, version: &str, file: &Path, arguments: &[&str]) -> Result<Listing, String> {
-        let output = Command::new(support::litestream(version))
+        let output = Command::new(support::litestream::binary(version))
             .args(["databases", "-config"])
             .arg(file)
             .args(arguments)
@@ -221,7 +221,7 @@ fn exec_is_split_as_by_litestream() {
             LoadOptions { no_expand_env: true, env: &|_| None, cwd: Path::new("/"), home: None, pid: 1 };
         let config = config::load(&file, &plain).unwrap_or_else(|error| panic!("{error}"));
         let ours = config.exec().expect("it can be split").expect("a command");
-        let status = Command::new(support::litestream("0.5.17"))
+        let status = Command::new(support::litestream::binary("0.5.17"))
             .args(["replicate", "-no-expand-env", "-config"])
             .arg(&file)
             .env_clear()

@@ -2,15 +2,22 @@
 
 mod architecture;
 mod before;
+mod behind;
+mod config_generate;
+mod demo;
 mod exit_codes;
+mod gate;
 mod guestbook;
 mod handover;
 mod harness;
 mod hung;
 mod install;
 mod kill;
+mod lag;
 mod pid_1;
+mod readme;
 mod restart;
+mod restore;
 mod signals;
 mod stop;
 mod support;

@@ -1,0 +1,286 @@
+//! The app starts only when the replica has answered, and holds what the database has.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use crate::support::app::App;
+use crate::support::keeper::Keeper;
+use crate::support::litestream::{self, Backup, LATEST};
+use crate::support::process::Ended;
+use crate::support::s3::{KEY, S3, SECRET};
+use crate::support::sqlite;
+use crate::support::wait::{DEADLINE, wait_until};
+use crate::support::world::World;
+use crate::support::wrap;
+
+/// A server with the bucket `backups`, and a world with a database of ten rows if that is wanted.
+fn world(database: bool) -> (World, S3) {
+    let (world, s3) = (World::new(), S3::start());
+    s3.bucket("backups");
+    if database {
+        sqlite::create(&world.db(), 10);
+    }
+    (world, s3)
+}
+
+fn keeper(world: &World, s3: &S3) -> Keeper {
+    Keeper::new(world).db(&world.db()).replica(&s3.url("backups", "app")).envs(S3::env())
+}
+
+fn backup(world: &World, s3: &S3) -> usize {
+    let config = world.config(&s3.replica("backups", "app"));
+    sqlite::count(&Backup::Config(&config, &world.db()).restore(world, LATEST))
+}
+
+#[test]
+fn an_app_waits_until_its_database_is_on_the_replica() {
+    let (world, s3) = world(true);
+    s3.hold_puts();
+    let running = keeper(&world, &s3).app(App::new(&world.trace()).exit(0)).start();
+    s3.wait_puts(1);
+    assert!(s3.objects("backups").is_empty() && world.trace().is_empty());
+    s3.resume();
+    world.trace().wait("start");
+    assert_eq!(backup(&world, &s3), 10, "it was there when the app started");
+    running.finish().expect_code(0);
+}
+
+#[test]
+fn a_database_that_was_exchanged_meanwhile_is_on_the_replica_when_the_app_starts() {
+    let (world, s3) = world(true);
+    let run = || keeper(&world, &s3).app(App::new(&world.trace()).exit(0)).run().expect_code(0);
+    run();
+    assert_eq!(backup(&world, &s3), 10);
+    for name in ["app.db", "app.db-wal", "app.db-shm"] {
+        let _ = fs::remove_file(world.path(name));
+    }
+    sqlite::create(&world.db(), 3);
+    let ended = run();
+    assert_eq!(backup(&world, &s3), 3, "{}", ended.log);
+}
+
+#[test]
+fn an_app_without_a_backup_starts_and_its_first_database_is_confirmed() {
+    let (world, s3) = world(false);
+    let app = App::new(&world.trace()).count(&world.db()).insert(&world.db(), 7).ready().wait();
+    let running = keeper(&world, &s3).args(["--max-lag", "4s"]).app(app).start();
+    running.wait_log(1, "holds no backup of");
+    world.trace().wait("ready");
+    let start = Instant::now();
+    wait_until("the rows on the replica", DEADLINE, || {
+        let objects = s3.objects("backups");
+        !objects.is_empty()
+    });
+    assert!(start.elapsed() < Duration::from_secs(4), "within --max-lag");
+    assert_eq!(world.trace().wait("count").rest, "none");
+    let ended = running.stop(143);
+    assert!(!ended.log.contains("--on-lag"), "{}", ended.log);
+    assert_eq!(backup(&world, &s3), 7);
+}
+
+#[test]
+fn a_first_database_that_is_not_confirmed_is_reported_as_lag() {
+    let (world, s3) = world(false);
+    s3.hold_puts();
+    let app = App::new(&world.trace()).insert(&world.db(), 7).ready().wait();
+    let running = keeper(&world, &s3).args(["--max-lag", "1s"]).app(app).start();
+    world.trace().wait("ready");
+    running.wait_log(1, "has not confirmed a change for 1 s");
+    s3.resume();
+    running.wait_log(1, "has caught up");
+    running.stop(143);
+    assert_eq!(backup(&world, &s3), 7);
+}
+
+#[test]
+fn a_first_snapshot_of_500_mb_passes_the_gate() {
+    let (world, s3) = world(false);
+    sqlite::big(&world.db(), 500);
+    s3.throttle(6 << 20);
+    let app = App::new(&world.trace()).exit(0);
+    let start = Instant::now();
+    let running = keeper(&world, &s3).args(["--gate-timeout", "5s"]).app(app).start();
+    // Clearly longer than the limit, which counts time without progress.
+    let ended = running.finish_within(DEADLINE * 3).expect_code(0);
+    assert!(start.elapsed() > Duration::from_secs(10), "{:?}", start.elapsed());
+    let ended = ended.expect_log("is waiting: the first sync to the replica has taken 10 s so far");
+    world.trace().wait("start");
+    assert!(!s3.objects("backups").is_empty(), "{}", ended.log);
+}
+
+#[test]
+fn a_gate_can_be_relaxed_and_says_so() {
+    let (world, s3) = world(true);
+    s3.hold_puts();
+    let app = || App::new(&world.trace()).exit(0);
+    let quick = ["--gate", "reachable", "--stop-timeout", "2s"];
+    let ended = keeper(&world, &s3).args(quick).app(app()).run();
+    assert_eq!(world.trace().all("start").len(), 1, "the replica answers listings: {}", ended.log);
+    ended.expect_code(74).expect_log("--gate reachable");
+
+    s3.fail_with(403);
+    let ended = keeper(&world, &s3).args(quick).app(app()).run().expect_code(69).expect_log("AccessDenied");
+    assert_eq!(world.trace().all("start").len(), 1, "{}", ended.log);
+
+    let quick = ["--gate", "none", "--stop-timeout", "2s"];
+    let ended = keeper(&world, &s3).args(quick).app(app()).run();
+    assert_eq!(world.trace().all("start").len(), 2, "{}", ended.log);
+    ended.expect_code(74).expect_log("--gate none");
+}
+
+/// How a replica can be unusable.
+#[derive(Clone, Copy, Debug)]
+enum Trouble {
+    Refused,
+    Silent,
+    WrongSecret,
+    UnknownKey,
+    NoBucket,
+    Forbidden,
+}
+
+impl Trouble {
+    /// Litestream's own reason; a server that refuses connections or is silent is retried without a word.
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Refused | Self::Silent => "no answer within 2 s",
+            Self::WrongSecret => "SignatureDoesNotMatch",
+            Self::UnknownKey => "NotSignedUp",
+            Self::NoBucket => "NoSuchBucket",
+            Self::Forbidden => "AccessDenied",
+        }
+    }
+
+    fn hint(self) -> &'static str {
+        match self {
+            Self::Refused | Self::Silent => "hint: check the endpoint, and that this machine can reach it",
+            Self::WrongSecret | Self::UnknownKey | Self::Forbidden => {
+                "hint: check the access key and its secret"
+            }
+            Self::NoBucket => "hint: create the bucket, or correct its name",
+        }
+    }
+}
+
+/// The app never starts, nothing is written, and the message has the reason and the next step and no secret.
+fn assert_refused(trouble: Trouble, database: bool) {
+    let (world, mut s3) = world(database);
+    let mut url = s3.url("backups", "app");
+    let (mut key, mut secret) = (KEY, SECRET);
+    match trouble {
+        Trouble::Refused => s3.refuse(),
+        Trouble::Silent => s3.pause(),
+        Trouble::WrongSecret => secret = "another-secret",
+        Trouble::UnknownKey => key = "AKIAUNKNOWN",
+        Trouble::NoBucket => url = s3.url("nowhere", "app"),
+        Trouble::Forbidden => s3.fail_with(403),
+    }
+    let before = (world.list(""), fs::read(world.db()).ok());
+    let keeper = Keeper::new(&world).db(&world.db()).replica(&url);
+    let keeper = keeper.env("LITESTREAM_ACCESS_KEY_ID", key).env("LITESTREAM_SECRET_ACCESS_KEY", secret);
+    let keeper = keeper.args(["--restore-timeout", "2s", "--gate-timeout", "2s", "--log-level", "trace"]);
+    let start = Instant::now();
+    let ended: Ended = keeper.app(App::new(&world.trace()).insert(&world.db(), 1).exit(0)).run();
+    let case = format!("{trouble:?}, database {database}: {}", ended.log);
+    assert!(start.elapsed() < Duration::from_secs(15), "{:?}, {case}", start.elapsed());
+    assert_eq!(ended.status.code(), Some(69), "{case}");
+    assert!(world.trace().is_empty(), "{case}");
+    for text in [trouble.reason(), trouble.hint(), &*world.db().to_string_lossy(), "error: "] {
+        assert!(ended.log.contains(text), "no {text:?}, {case}");
+    }
+    assert!(!ended.log.contains(secret) && !ended.log.contains(SECRET), "{case}");
+    let mut after = world.list("");
+    after.retain(|name| name != ".app.db-litekeeper.lock");
+    assert_eq!((after, fs::read(world.db()).ok()), before, "{case}");
+}
+
+#[test]
+fn a_dead_endpoint_stops_the_start() {
+    for database in [false, true] {
+        assert_refused(Trouble::Refused, database);
+    }
+}
+
+#[test]
+fn a_silent_endpoint_stops_the_start() {
+    for database in [false, true] {
+        assert_refused(Trouble::Silent, database);
+    }
+}
+
+#[test]
+fn a_wrong_key_stops_the_start() {
+    for trouble in [Trouble::WrongSecret, Trouble::UnknownKey, Trouble::Forbidden] {
+        for database in [false, true] {
+            assert_refused(trouble, database);
+        }
+    }
+}
+
+#[test]
+fn a_missing_bucket_stops_the_start() {
+    for database in [false, true] {
+        assert_refused(Trouble::NoBucket, database);
+    }
+}
+
+#[test]
+fn a_replica_that_goes_between_the_listing_and_the_upload_stops_the_start() {
+    let (world, s3) = world(true);
+    s3.hold_puts();
+    let app = App::new(&world.trace()).exit(0);
+    let running = keeper(&world, &s3).args(["--gate-timeout", "2s"]).app(app).start();
+    s3.wait_puts(1);
+    s3.fail_with(403);
+    // The upload is held for ever, and what comes after it refused.
+    let ended =
+        running.finish().expect_code(69).expect_log("AccessDenied").expect_log("hint: check the access");
+    assert!(world.trace().is_empty(), "{}", ended.log);
+}
+
+#[test]
+fn a_replica_that_answers_no_upload_stops_the_start() {
+    let (world, s3) = world(true);
+    s3.hold_puts();
+    let app = App::new(&world.trace()).exit(0);
+    let options = ["--gate-timeout", "2s", "--stop-timeout", "2s"];
+    let ended = keeper(&world, &s3).args(options).app(app).run().expect_code(69);
+    let ended = ended.expect_log("error: ").expect_log("not confirmed within 2.0 s").expect_log("hint: ");
+    assert!(world.trace().is_empty(), "{}", ended.log);
+}
+
+#[test]
+fn a_replica_folder_that_cannot_be_written_stops_the_start() {
+    let world = World::new();
+    sqlite::create(&world.db(), 10);
+    let folder = world.path("replica");
+    fs::create_dir(&folder).expect("the world can be written");
+    let keeper = Keeper::new(&world).db(&world.db()).replica(&world.replica_url());
+    let keeper = keeper.args(["--gate-timeout", "2s"]).app(App::new(&world.trace()).exit(0));
+    let ended = keeper.wrapped(wrap::read_only(&folder)).run().expect_code(69);
+    let ended = ended.expect_log("read-only file system").expect_log("hint: check who may write there");
+    assert!(world.trace().is_empty(), "{}", ended.log);
+    assert_eq!(world.list("replica"), [""; 0]);
+}
+
+#[test]
+fn a_path_with_spaces_and_letters_of_any_script_is_a_path() {
+    let world = World::named("lk à b ж 'q' ");
+    let db = world.path("dätä base.db");
+    let keeper = || Keeper::new(&world).db(&db).replica(&world.replica_url());
+    let app = || App::new(&world.trace()).count(&db).insert(&db, 3).exit(0);
+    keeper().app(app()).run().expect_code(0);
+    for name in ["dätä base.db", "dätä base.db-wal", "dätä base.db-shm"] {
+        let _ = fs::remove_file(world.path(name));
+    }
+    keeper().app(app()).run().expect_code(0);
+    assert_eq!(world.trace().wait_nth(2, "count").rest, "3");
+    let out = world.path("out.db");
+    litestream::litestream(
+        &world,
+        LATEST,
+        ["restore".as_ref(), "-o".as_ref(), out.as_os_str(), world.replica_url().as_ref()],
+    )
+    .expect_code(0);
+    assert_eq!(sqlite::count(&out), 6);
+}

@@ -1,0 +1,195 @@
+//! The replica goes away while the app runs, or the database itself does.
+
+use std::fs;
+use std::os::unix::net::UnixDatagram;
+use std::time::{Duration, Instant};
+
+use crate::support::app::App;
+use crate::support::keeper::Keeper;
+use crate::support::litestream::{Backup, LATEST};
+use crate::support::s3::S3;
+use crate::support::sqlite;
+use crate::support::wait::{DEADLINE, wait_until};
+use crate::support::world::World;
+
+/// A world with a database of ten rows, and a server with the bucket `backups`.
+fn world() -> (World, S3) {
+    let (world, s3) = (World::new(), S3::start());
+    s3.bucket("backups");
+    sqlite::create(&world.db(), 10);
+    (world, s3)
+}
+
+fn keeper(world: &World, s3: &S3, on_lag: &str) -> Keeper {
+    let keeper = Keeper::new(world).db(&world.db()).replica(&s3.url("backups", "app")).envs(S3::env());
+    keeper.args(["--on-lag", on_lag]).env("LITEKEEPER_MAX_LAG", "1s")
+}
+
+fn writer(world: &World) -> App {
+    App::new(&world.trace()).on_exit("TERM", 0).insert_forever(&world.db(), 20)
+}
+
+fn assert_nothing_lost(world: &World, s3: &S3) {
+    let config = world.config(&s3.replica("backups", "app"));
+    Backup::Config(&config, &world.db()).assert_holds_acked(world, LATEST, &world.trace());
+}
+
+#[test]
+fn a_bucket_that_goes_and_comes_back_is_a_warning_if_that_is_wanted() {
+    let (world, s3) = world();
+    let running = keeper(&world, &s3, "warn").app(writer(&world)).start();
+    world.trace().wait_acked(5);
+    s3.remove_bucket("backups");
+    let line = running.wait_log(1, "has not confirmed a change for");
+    assert!(line.contains("NoSuchBucket") && line.contains(&*world.db().to_string_lossy()), "{line}");
+    let written = world.trace().acked().len();
+    world.trace().wait_acked(written + 5);
+    s3.restore_bucket("backups");
+    running.wait_log(1, "has caught up");
+    assert_eq!(world.trace().all("start").len(), 1, "the app was not touched");
+    running.stop(0);
+    assert_nothing_lost(&world, &s3);
+}
+
+/// What a service manager hears (`sd_notify(3)`).
+struct ServiceManager(UnixDatagram);
+
+impl ServiceManager {
+    fn of(world: &World) -> Self {
+        let socket = UnixDatagram::bind(world.path("notify")).expect("the world can be written");
+        socket.set_read_timeout(Some(DEADLINE)).expect("a timeout can be set");
+        Self(socket)
+    }
+
+    #[track_caller]
+    fn wait(&self, start: &str) {
+        let mut bytes = [0; 4096];
+        let read = self.0.recv(&mut bytes).unwrap_or_else(|error| panic!("no {start:?}: {error}"));
+        let text = String::from_utf8_lossy(&bytes[..read]);
+        assert!(text.starts_with(start), "{text:?} and not {start:?}");
+    }
+}
+
+#[test]
+fn a_unit_whose_replica_is_behind_is_not_ready_until_it_has_caught_up() {
+    let (world, s3) = world();
+    let manager = ServiceManager::of(&world);
+    let keeper = keeper(&world, &s3, "unready").env("NOTIFY_SOCKET", world.path("notify"));
+    let running = keeper.app(writer(&world)).start();
+    manager.wait("READY=1");
+    world.trace().wait_acked(5);
+    s3.remove_bucket("backups");
+    manager.wait("STATUS=not ready");
+    running.wait_log(1, "has not confirmed a change for");
+    s3.restore_bucket("backups");
+    manager.wait("READY=1");
+    assert_eq!(world.trace().all("start").len(), 1, "the app was not touched");
+    running.stop(0);
+    assert_nothing_lost(&world, &s3);
+}
+
+#[test]
+fn a_lag_stops_the_unit_if_that_is_wanted_and_the_next_start_uploads_the_rest() {
+    let (world, s3) = world();
+    let keeper = || keeper(&world, &s3, "stop").args(["--stop-timeout", "3s"]);
+    let running = keeper().app(writer(&world)).start();
+    world.trace().wait_acked(5);
+    s3.remove_bucket("backups");
+    let ended = running.finish().expect_code(74).expect_log("has not confirmed a change for");
+    ended.expect_log("not everything is on the replica").expect_log("NoSuchBucket");
+    s3.restore_bucket("backups");
+    keeper().app(App::new(&world.trace()).exit(0)).run().expect_code(0);
+    assert_nothing_lost(&world, &s3);
+}
+
+#[test]
+fn a_lag_that_is_over_when_the_app_has_stopped_still_ends_the_unit() {
+    let (world, s3) = world();
+    let app = App::new(&world.trace()).ignore("TERM").insert_forever(&world.db(), 20);
+    let running = keeper(&world, &s3, "stop").app(app).start();
+    world.trace().wait_acked(5);
+    s3.hold_puts();
+    running.wait_log(1, "stopping (--on-lag)");
+    s3.resume();
+    running.finish().expect_code(70);
+    assert_nothing_lost(&world, &s3);
+}
+
+#[test]
+fn an_idle_app_does_not_lag_behind_a_replica_that_is_away() {
+    let (world, mut s3) = world();
+    let app = App::new(&world.trace()).on_exit("TERM", 0).insert(&world.db(), 1).ready().wait();
+    let running = keeper(&world, &s3, "stop").app(app).start();
+    world.trace().wait("ready");
+    wait_until("the row on the replica", DEADLINE, || s3.objects("backups").len() >= 2);
+    // The watch confirms it as well, and then has nothing to ask.
+    let requests = || s3.requests();
+    let mut last = (requests(), Instant::now());
+    wait_until("silence", DEADLINE, || {
+        if requests() != last.0 {
+            last = (requests(), Instant::now());
+        }
+        last.1.elapsed() > Duration::from_secs(2)
+    });
+    s3.refuse();
+    let away = Instant::now();
+    wait_until("twice the limit", DEADLINE, || away.elapsed() > Duration::from_secs(2));
+    assert!(!running.log().contains("has not confirmed"), "{}", running.log());
+    s3.listen_again();
+    running.stop(0);
+    assert_nothing_lost(&world, &s3);
+}
+
+#[test]
+fn a_database_that_is_replaced_is_named_and_lags() {
+    let (world, s3) = world();
+    let running = keeper(&world, &s3, "warn").app(writer(&world)).start();
+    world.trace().wait_acked(5);
+    sqlite::create(&world.path("new.db"), 1);
+    fs::rename(world.path("new.db"), world.db()).expect("both are there");
+    let line = running.wait_log(1, "deleted or replaced");
+    assert!(line.contains(&*world.db().to_string_lossy()), "{line}");
+    running.wait_log(1, "has not confirmed a change for");
+    let ended = running.stop(74).expect_log("is not on the replica: ");
+    assert!(!ended.log.contains("everything is on the replica"), "{}", ended.log);
+
+    // The next start replicates what is there now, which is the new file with the WAL of the old one.
+    let ended = keeper(&world, &s3, "warn").app(App::new(&world.trace()).exit(0)).run().expect_code(0);
+    let config = world.config(&s3.replica("backups", "app"));
+    let restored = Backup::Config(&config, &world.db()).restore(&world, LATEST);
+    assert_eq!(sqlite::ids(&restored), sqlite::ids(&world.db()), "{}", ended.log);
+}
+
+#[test]
+fn a_database_that_is_replaced_just_before_the_stop_is_no_silent_loss() {
+    let (world, s3) = world();
+    let app = App::new(&world.trace()).on_exit("TERM", 0).insert(&world.db(), 5).ready().wait();
+    let running = keeper(&world, &s3, "warn").args(["--max-lag", "60s"]).app(app).start();
+    world.trace().wait("ready");
+    sqlite::create(&world.path("new.db"), 1);
+    fs::rename(world.path("new.db"), world.db()).expect("both are there");
+    running.stop(74).expect_log("deleted or replaced").expect_log("app.db");
+}
+
+#[test]
+fn a_database_that_is_deleted_is_named_and_lags() {
+    let (world, s3) = world();
+    let running = keeper(&world, &s3, "warn").app(writer(&world)).start();
+    world.trace().wait_acked(5);
+    fs::remove_file(world.db()).expect("it is there");
+    let line = running.wait_log(1, "deleted or replaced");
+    assert!(line.contains(&*world.db().to_string_lossy()), "{line}");
+    running.wait_log(1, "has not confirmed a change for");
+    let ended = running.stop(74).expect_log("is not on the replica: ");
+    assert!(!ended.log.contains("everything is on the replica"), "{}", ended.log);
+}
+
+#[test]
+fn a_database_that_is_replaced_stops_the_unit_if_a_lag_does() {
+    let (world, s3) = world();
+    let running = keeper(&world, &s3, "stop").args(["--stop-timeout", "3s"]).app(writer(&world)).start();
+    world.trace().wait_acked(5);
+    sqlite::create(&world.path("new.db"), 1);
+    fs::rename(world.path("new.db"), world.db()).expect("both are there");
+    running.finish().expect_code(74).expect_log("deleted or replaced").expect_log("stopping (--on-lag)");
+}
