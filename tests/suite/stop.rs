@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::support::app::App;
+use crate::support::app::{App, Trace};
 use crate::support::keeper::Keeper;
 use crate::support::litestream::{Backup, LATEST};
 use crate::support::process::{Ended, Running};
@@ -309,4 +309,29 @@ fn a_stop_before_litestreams_restart() {
     stop_within(unit, 143, Duration::from_secs(1)).expect_log("everything is on the replica");
     assert_eq!(trace.all("start").len(), 1);
     unit::assert_nothing_lost(&world, &trace);
+}
+
+/// Each database of an app is drained.
+#[test]
+fn several_databases_are_all_drained() {
+    let world = World::new();
+    let names: Vec<String> = (0..5).map(|n| format!("db-{n}")).collect();
+    let url = |name: &str| format!("file://{}", world.path(name).display());
+    let (mut keeper, mut script) = (Keeper::new(&world), String::new());
+    for name in &names {
+        let (db, trace) =
+            (world.path(&format!("{name}.db")), Trace::new(world.path(&format!("{name}.trace"))));
+        keeper = keeper.db(&db).replica(&url(name));
+        script += &format!("{} & ", unit::writer(&trace, &db, 0).line());
+    }
+    let unit = keeper.app(["sh", "-c", &format!("{script} wait")]).start();
+    for name in &names {
+        Trace::new(world.path(&format!("{name}.trace"))).wait_acked(5);
+    }
+    stop_within(unit, 143, Duration::from_secs(2)).expect_log("everything is on the replica");
+    for name in &names {
+        let trace = Trace::new(world.path(&format!("{name}.trace")));
+        assert_eq!(trace.wait("exit").rest, "0");
+        Backup::Url(&url(name)).assert_holds_acked(&world, LATEST, &trace);
+    }
 }
