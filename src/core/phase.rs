@@ -63,7 +63,7 @@ impl Phase {
             Stopping => matches!(next, Draining | Closing | Launching | Backoff | Exited),
             Draining => matches!(next, Closing | Launching | Backoff | Exited),
             Closing => matches!(next, Launching | Backoff | Exited),
-            Backoff => matches!(next, Running | Launching | Draining | Backoff | Exited),
+            Backoff => matches!(next, Running | Launching | Draining | Closing | Backoff | Exited),
             Exited => false,
         }
     }

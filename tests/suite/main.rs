@@ -3,8 +3,10 @@
 mod architecture;
 mod before;
 mod behind;
+mod chaos;
 mod config_generate;
 mod demo;
+mod drain;
 mod exit_codes;
 mod gate;
 mod guestbook;
