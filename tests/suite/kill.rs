@@ -70,12 +70,12 @@ fn grandchildren_die_with_litestream() {
         unit::time_to_death(pid);
     }
     trace.wait_nth(6, "ready");
-    unit.litestream();
+    let app = unit.app();
     // They ignore the stop as well, so the second word about it cuts their grace short.
     unit.signal(Signal::SIGTERM);
-    wait_until("the app to end", DEADLINE, || trace.signals().contains(&15));
-    unit.signal(Signal::SIGTERM);
-    unit.finish().expect_code(143);
+    unit::time_to_death(app.pid);
+    unit.wait_log(1, "SIGTERM from pid");
+    unit.stop(143);
     unit::assert_nothing_lost(&world, &trace);
 }
 
@@ -143,7 +143,7 @@ fn keeper_killed_under_an_app_that_does_not_want_to_stop() {
     let (db, trace) = (world.db(), world.trace());
     let stubborn = App::new(&trace).ignore("all").ready().wait();
     let app = App::new(&trace).ignore("all").spawn("setsid", &stubborn).insert_forever(&db, 5);
-    let unit = unit::keeper(&world).args(["--stop-timeout", "2s"]).app(app).start();
+    let unit = unit::keeper(&world).args(unit::BUDGET).app(app).start();
     trace.wait("ready");
     trace.wait_acked(5);
     unit.signal(Signal::SIGKILL);
@@ -158,7 +158,7 @@ fn shim_killed() {
     let (db, trace) = (world.db(), world.trace());
     let stubborn = App::new(&trace).ignore("all").ready().wait();
     let app = App::new(&trace).on_last("TERM", &db, 0).spawn("setsid", &stubborn).insert_forever(&db, 3);
-    let unit = unit::keeper(&world).args(["--stop-timeout", "3s"]).app(app).start();
+    let unit = unit::keeper(&world).args(unit::BUDGET).app(app).start();
     trace.wait("ready");
     trace.wait_acked(5);
     let (app, shim, grandchild) = (unit.app(), unit.shim(), trace.wait("ready").pid);
@@ -209,21 +209,28 @@ const VICTIMS: [(&str, Find); 4] = [
     ("app", Running::app),
 ];
 
-/// Kills each in turn in the phase that `reach` brings a fresh unit to, lets what is left end, and looks for survivors.
+/// Kills each in the phase that `reach` brings a fresh unit to, lets what is left end, and looks for survivors.
 ///
 /// `reach` leaves an app of which nobody survives a stop, and all of which has to be on the replica in the end.
-fn kill_each_in(reach: impl Fn(&World) -> Running) {
-    for (name, victim) in VICTIMS {
-        println!("killing the {name}");
+fn kill_each_in(reach: impl Fn(&World) -> Running + Sync) {
+    let kill = |name: &str, victim: fn(&Running) -> Process| {
         let world = World::new();
         let mut unit = reach(&world);
         victim(&unit).signal(Signal::SIGKILL);
         if name != "keeper" && unit.try_wait().is_none() {
             unit.signal(Signal::SIGTERM);
         }
-        unit.finish();
+        let ended = unit.finish();
+        println!("--- killed: {name}\n{}", ended.log);
         unit::assert_nothing_lost(&world, &world.trace());
-    }
+    };
+    // Side by side, because each sits out its grace.
+    std::thread::scope(|scope| {
+        for (name, victim) in VICTIMS {
+            let kill = &kill;
+            scope.spawn(move || kill(name, victim));
+        }
+    });
 }
 
 #[test]
@@ -232,7 +239,7 @@ fn each_killed_during_a_before_command() {
         let (db, trace) = (world.db(), world.trace());
         let stubborn = App::new(&trace).ignore("all").ready().wait();
         let before = App::new(&trace).insert(&db, 3).spawn("setsid", &stubborn).wait();
-        let keeper = unit::keeper(world).args(["--stop-timeout", "2s", "--before", &before.line()]);
+        let keeper = unit::keeper(world).args(unit::BUDGET).args(["--before", &before.line()]);
         let unit = keeper.app(App::new(&trace).wait()).start();
         trace.wait("ready");
         unit
@@ -245,7 +252,7 @@ fn each_killed_while_running() {
         let (db, trace) = (world.db(), world.trace());
         let stubborn = App::new(&trace).ignore("all").ready().wait();
         let app = App::new(&trace).spawn("setsid", &stubborn).insert_forever(&db, 3);
-        let unit = unit::keeper(world).args(["--stop-timeout", "2s"]).app(app).start();
+        let unit = unit::keeper(world).args(unit::BUDGET).app(app).start();
         trace.wait("ready");
         trace.wait_acked(3);
         unit
@@ -258,7 +265,7 @@ fn each_killed_while_stopping() {
         let (db, trace) = (world.db(), world.trace());
         let stubborn = App::new(&trace).ignore("all").ready().wait();
         let app = App::new(&trace).ignore("all").spawn("setsid", &stubborn).insert_forever(&db, 3);
-        let unit = unit::keeper(world).args(["--stop-timeout", "3s"]).app(app).start();
+        let unit = unit::keeper(world).args(unit::BUDGET).app(app).start();
         trace.wait("ready");
         trace.wait_acked(3);
         unit.signal(Signal::SIGTERM);

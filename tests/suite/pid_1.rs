@@ -80,7 +80,7 @@ fn orphans_that_stay_end_with_pid_1() {
     let (db, trace) = (world.db(), world.trace());
     let stubborn = App::new(&trace).ignore("all").ready().wait();
     let app = App::new(&trace).on_last("TERM", &db, 0).spawn("setsid", &stubborn).insert_forever(&db, 3);
-    let keeper = unit::keeper(&world).args(["--stop-timeout", "2s"]).wrapped(wrap::pid_1());
+    let keeper = unit::keeper(&world).args(unit::BUDGET).wrapped(wrap::pid_1());
     let unit = keeper.app(app).start();
     trace.wait("ready");
     trace.wait_acked(3);
