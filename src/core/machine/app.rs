@@ -90,8 +90,8 @@ impl Machine {
     fn restarts(&self, how: Ended) -> bool {
         match (self.policy.restart, how) {
             (Restart::Never, _) | (Restart::OnFailure, Ended::Code(0)) => false,
-            // Ctrl-C went to the app alone: 130 is how it passes it on.
-            (_, Ended::Code(130) | Ended::Signal(2)) if self.policy.terminal => false,
+            // Ctrl-C or Ctrl-\ went to the app alone: 130 and 131 are how it passes it on.
+            (_, Ended::Code(130 | 131) | Ended::Signal(2 | 3)) if self.policy.terminal => false,
             (Restart::OnFailure | Restart::Always, _) => true,
         }
     }
