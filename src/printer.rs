@@ -61,12 +61,15 @@ fn now() -> String {
 
 /// Standard error, unbuffered: a line is there when the process dies after it, and a job in the
 /// background may write it whatever `stty tostop` says.
+///
+/// It never fails: nobody is left to tell, and `tracing_subscriber` would tell all the same, by
+/// `eprintln!`, which panics on a pipe without a reader.
 #[derive(Clone, Copy)]
 struct Stderr;
 
 impl Write for Stderr {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        signal::without_ttou(|| io::stderr().write(bytes))
+        Ok(signal::without_ttou(|| io::stderr().write(bytes)).unwrap_or(bytes.len()))
     }
 
     fn flush(&mut self) -> io::Result<()> {

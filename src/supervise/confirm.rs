@@ -130,7 +130,7 @@ impl Asker {
         let ok = match answer {
             Ok(synced) => synced.is_replicated(),
             Err(error) => {
-                tracing::debug!("{}: not confirmed: {error}", self.dbs[db.0].path.display());
+                let _ = self.outbox.send(Message::NotConfirmed(error.to_string()));
                 false
             }
         };

@@ -27,8 +27,10 @@ pub(super) enum Message {
     Event(Event),
     /// It happened, and this is what the program ends with if the machine decides so.
     Failed(Event, Failure),
-    /// The latest reason why something does not get on.
+    /// The latest reason why the gate or the drain does not get on.
     Reason(Failure),
+    /// The latest reason why the watch's question got no good answer.
+    NotConfirmed(String),
     /// What was found out before the start.
     Prepared(Version, Vec<Database>),
     /// The n-th Litestream was reaped.

@@ -343,6 +343,7 @@ impl World {
             dbs: self.dbs.iter().map(|db| db.path.display().to_string()).collect(),
             replicas: self.dbs.iter().map(|db| db.replica.as_str()).collect(),
             app: self.app_name(),
+            started: self.running_name(),
             before: self.setup.before.iter().map(|argv| program_name(argv)).collect(),
             reason: self.reason.take().or_else(|| self.heard.error.take()),
             stop_timeout: self.setup.policy.stop_timeout,

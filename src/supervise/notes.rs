@@ -15,6 +15,8 @@ pub(super) struct Names<'a> {
     pub(super) replicas: Vec<&'a str>,
     /// The app's program.
     pub(super) app: String,
+    /// The program that was started last: the app's or a one-shot command's.
+    pub(super) started: String,
     /// The one-shot commands.
     pub(super) before: Vec<String>,
     /// The latest reason that anybody gave.
@@ -36,9 +38,9 @@ pub(super) fn log(note: &Note, names: &Names<'_>) {
         Note::AppGivenUp(how) => {
             tracing::error!("{app} {}, too often: giving up (--start-limit, --start-window)", ended(*how));
         }
-        Note::AppNotStarted(NotStarted::NotFound) => tracing::error!("{app}: command not found"),
+        Note::AppNotStarted(NotStarted::NotFound) => tracing::error!("{}: command not found", names.started),
         Note::AppNotStarted(NotStarted::NotExecutable) => {
-            tracing::error!("{app}: cannot be executed{}", because(names));
+            tracing::error!("{}: cannot be executed{}", names.started, because(names));
         }
         Note::BeforeFailed(place, how) => {
             let command = names.before.get(*place).map_or("", String::as_str);

@@ -132,9 +132,10 @@ impl Driver {
     pub(super) fn take_message(&mut self, message: Message) {
         match message {
             Message::Event(event) => {
-                if event == Event::GateOpened {
-                    self.world.failure = None;
-                    self.world.reason = None;
+                match event {
+                    Event::GateOpened => (self.world.failure, self.world.reason) = (None, None),
+                    Event::Confirmed { ok: true, .. } => self.world.reason = None,
+                    _ => {}
                 }
                 self.handle(event);
             }
@@ -146,6 +147,7 @@ impl Driver {
                 self.world.reason = Some(failure.message.clone());
                 self.world.failure = Some(failure);
             }
+            Message::NotConfirmed(reason) => self.world.reason = Some(reason),
             Message::Prepared(version, missing) => {
                 if let Err(failure) = (self.world.setup.check)(version.is_ltx()) {
                     return self.take_message(Message::Failed(Event::PrepareFailed(failure.exit), failure));

@@ -100,8 +100,8 @@ fn a_command_that_is_not_there_is_127_and_one_that_cannot_be_executed_126() {
     let world = World::new();
     let file = world.write("plain", "no program");
     let run = |app: &str, code| unit::keeper(&world).app([app, "arg"]).run().expect_code(code);
-    run("no-such-command", 127).expect_log("no-such-command: command not found");
-    run("/no/such/folder/app", 127).expect_log("app: command not found");
-    run(file.to_str().expect("UTF-8"), 126).expect_log("plain: cannot be executed");
+    run("no-such-command", 127).expect_log("(no-such-command): command not found");
+    run("/no/such/folder/app", 127).expect_log("(app): command not found");
+    run(file.to_str().expect("UTF-8"), 126).expect_log("(plain): cannot be executed");
     run(world.root().to_str().expect("UTF-8"), 126).expect_log("cannot be executed");
 }

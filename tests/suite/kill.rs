@@ -25,7 +25,7 @@ fn litestream_gets(signal: Signal) {
     assert_ne!(unit.litestream().pid, litestream.pid);
     assert!(!procfs::alive(shim.pid) && !procfs::alive(litestream.pid));
     assert_eq!(trace.signals(), [0; 0], "the app was killed, not asked");
-    unit.stop(0).expect_log("litestream ended").expect_log("probe is stopped until it is back");
+    unit.stop(0).expect_log("litestream ended").expect_log("(probe) is stopped until it is back");
     unit::assert_nothing_lost(&world, &trace);
 }
 
@@ -194,8 +194,11 @@ fn everything_killed() {
     unit.finish();
 }
 
+/// Finds a process of a running unit.
+type Find = fn(&Running) -> Process;
+
 /// Who is killed in the tests of phases.
-const VICTIMS: [(&str, fn(&Running) -> Process); 4] = [
+const VICTIMS: [(&str, Find); 4] = [
     ("keeper", Running::keeper),
     ("litestream", Running::litestream),
     ("shim", Running::shim),

@@ -305,7 +305,7 @@ fn a_stop_before_litestreams_restart() {
     let keeper = unit::keeper(&world).args(["--restart-delay", "10m", "--restart-delay-max", "10m"]);
     let unit = unit::start_writing(&world, keeper);
     unit.litestream().signal(Signal::SIGKILL);
-    unit.wait_log(1, "starting litestream and probe again in");
+    unit.wait_log(1, "starting litestream and the app (probe) again in");
     stop_within(unit, 143, Duration::from_secs(1)).expect_log("everything is on the replica");
     assert_eq!(trace.all("start").len(), 1);
     unit::assert_nothing_lost(&world, &trace);

@@ -1,0 +1,254 @@
+//! What the app starts with: its words, its environment, its descriptors, its folder, as if nobody stood in between.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::net::UnixDatagram;
+
+use nix::sys::signal::Signal;
+
+use crate::support::app::App;
+use crate::support::procfs::MARK;
+use crate::support::unit;
+use crate::support::world::World;
+use crate::support::wrap;
+
+#[test]
+fn argv_arrives_exactly() {
+    let world = World::new();
+    let trace = world.trace();
+    let mut odd: Vec<OsString> = [
+        "",
+        " ",
+        "'",
+        "\"",
+        "\\",
+        "a b",
+        "line\nline",
+        "\t",
+        "$HOME",
+        "${X}",
+        "`id`",
+        "&&",
+        ";",
+        "|",
+        "*",
+        "~",
+        "à",
+        "--",
+        "--db",
+    ]
+    .map(Into::into)
+    .into();
+    odd.push(OsString::from_vec(vec![0xff, 0xfe, 1]));
+    odd.push(OsString::from_vec((1..=255).collect()));
+    odd.push("x".repeat(100_000).into());
+    odd.push("".into());
+    let app = App::new(&trace).words(["argv", "--"]).words(&odd);
+    unit::keeper(&world).app(app).run().expect_code(0);
+    let got = trace.wait("argv").decoded();
+    assert!(got[got.len() - odd.len()..] == odd, "{got:?}");
+}
+
+#[test]
+fn an_environment_of_a_megabyte_arrives_exactly() {
+    let world = World::new();
+    let trace = world.trace();
+    let value =
+        |n: u8| OsString::from_vec((0..100_000).map(|at: u32| (at % 251) as u8 + 1 + n % 4).collect());
+    let mut app = App::new(&trace);
+    let mut keeper = unit::keeper(&world);
+    for n in 0..10 {
+        let name = format!("BIG_{n}");
+        keeper = keeper.env(&name, value(n));
+        app = app.words(["env", &name]);
+    }
+    keeper = keeper.env("EMPTY", "").env("ODD", OsStr::from_bytes(b"\xff='\"\n$X"));
+    keeper.app(app.words(["env", "EMPTY", "env", "ODD"])).run().expect_code(0);
+    let all: Vec<_> = trace.all("env").iter().map(|event| event.decoded().pop().expect("a value")).collect();
+    for n in 0..10 {
+        assert!(all[usize::from(n)] == value(n), "BIG_{n} is another");
+    }
+    assert_eq!(all[10], "");
+    assert_eq!(all[11], OsStr::from_bytes(b"\xff='\"\n$X"));
+}
+
+/// No variable of the keeper's making, and above all none of Litestream's copies of the credentials.
+#[test]
+fn the_environment_is_the_users() {
+    let world = World::new();
+    let keeper = unit::keeper(&world).env("LITESTREAM_ACCESS_KEY_ID", "a-key").env("MINE", "1").app(["env"]);
+    let stdout = keeper.run().expect_code(0).stdout;
+    let mut names: Vec<_> = stdout.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
+    names.sort_unstable();
+    let own = ["LITEKEEPER_RUNTIME_DIR", "LITESTREAM_BINARY_PATH", "LITESTREAM_ACCESS_KEY_ID"];
+    let mut expected = vec!["HOME", "LANG", "MINE", "PATH", MARK];
+    expected.extend(own);
+    expected.sort_unstable();
+    assert_eq!(names, expected);
+}
+
+#[test]
+fn the_working_directory_is_the_keepers() {
+    let world = World::new();
+    let trace = world.trace();
+    let folder = world.path("a folder à");
+    std::fs::create_dir(&folder).expect("the world can be written");
+    unit::keeper(&world).cwd(&folder).app(App::new(&trace).words(["cwd"])).run().expect_code(0);
+    assert_eq!(trace.wait("cwd").decoded(), [folder.into_os_string()]);
+}
+
+#[test]
+fn descriptors_above_2_are_closed() {
+    let world = World::new();
+    let trace = world.trace();
+    let keeper = unit::keeper(&world).wrapped(["sh", "-c", "exec \"$@\" 3</dev/null 7>leak 9<&0", "sh"]);
+    let before = App::new(&trace).words(["fds"]).line();
+    keeper.args(["--before", &before]).app(App::new(&trace).words(["fds"])).run().expect_code(0);
+    let all: Vec<_> = trace.all("fds").into_iter().map(|event| event.rest).collect();
+    assert_eq!(all, ["0 1 2", "0 1 2"]);
+}
+
+#[test]
+fn litestream_gets_no_leaked_descriptor() {
+    let world = World::new();
+    let trace = world.trace();
+    let keeper = unit::keeper(&world).wrapped(["sh", "-c", "exec \"$@\" 7>leak", "sh"]);
+    let unit = keeper.app(App::new(&trace).on_exit("TERM", 0).ready().wait()).start();
+    trace.wait("ready");
+    for process in [unit.litestream(), unit.shim()] {
+        let leaked: Vec<_> =
+            process.descriptors().into_iter().filter(|(_, what)| what.ends_with("leak")).collect();
+        assert_eq!(leaked, [], "{process:?}");
+    }
+    unit.stop(0);
+}
+
+/// `sd_listen_fds(3)`: the count, and the app's own number, because the keeper's would mean nothing to it.
+#[test]
+fn listening_sockets_are_handed_over_each_time() {
+    let world = World::new();
+    let trace = world.trace();
+    let app = App::new(&trace).words(["listen", "fds"]).exit(1);
+    let keeper = unit::keeper(&world).args(["--restart-delay", "10ms", "--start-limit", "2"]);
+    keeper.wrapped(wrap::listen_fds()).app(app).run().expect_code(1);
+    let of = |name: &str| trace.all(name).into_iter().map(|event| event.rest).collect::<Vec<_>>();
+    assert_eq!(of("listen"), ["own-pid 1"; 3]);
+    assert_eq!(of("fds"), ["0 1 2 3"; 3]);
+}
+
+/// Sockets that a service manager passed to somebody else are not the app's.
+#[test]
+fn listening_sockets_of_another_are_not_handed_over() {
+    let world = World::new();
+    let trace = world.trace();
+    let keeper = unit::keeper(&world).env("LISTEN_PID", "1").env("LISTEN_FDS", "1");
+    let keeper = keeper.wrapped(["sh", "-c", "exec \"$@\" 3<&0", "sh"]);
+    keeper.app(App::new(&trace).words(["listen", "fds"])).run().expect_code(0);
+    assert_eq!(trace.wait("listen").rest, "no-pid 0");
+    assert_eq!(trace.wait("fds").rest, "0 1 2");
+}
+
+#[test]
+fn the_service_manager_hears_of_readiness_from_the_keeper_alone_and_only_when_the_app_may_run() {
+    let world = World::new();
+    let (db, trace) = (world.db(), world.trace());
+    crate::support::sqlite::create(&db, 3);
+    let path = world.path("notify");
+    let socket = UnixDatagram::bind(&path).expect("the world's paths are short");
+    socket.set_read_timeout(Some(crate::support::wait::DEADLINE)).expect("a timeout can be set");
+    // The command before the app is held until the test has looked.
+    let gate = world.path("gate");
+    nix::unistd::mkfifo(&gate, nix::sys::stat::Mode::S_IRWXU).expect("the world can be written");
+    let before = format!("sh -c 'echo held; read line < {}'", gate.display());
+    let app = App::new(&trace)
+        .on_exit("TERM", 0)
+        .words(["env", "NOTIFY_SOCKET", "env", "WATCHDOG_USEC", "ready"])
+        .wait();
+    let keeper = unit::keeper(&world).env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "30000000");
+    let unit = keeper.args(["--before", &before]).app(app).start();
+    unit.wait_stdout("held");
+    socket.set_nonblocking(true).expect("the mode can be set");
+    assert!(socket.recv(&mut [0; 1000]).is_err(), "not ready before the app may run");
+    socket.set_nonblocking(false).expect("the mode can be set");
+    std::fs::write(&gate, "go\n").expect("somebody reads");
+    let mut buffer = [0; 1000];
+    let bytes = socket.recv(&mut buffer).expect("a message");
+    assert_eq!(buffer[..bytes].trim_ascii_end(), b"READY=1");
+    trace.wait("ready");
+    let all: Vec<_> = trace.all("env").into_iter().map(|event| event.rest).collect();
+    assert_eq!(all, ["NOTIFY_SOCKET unset", "WATCHDOG_USEC unset"]);
+    unit.stop(0);
+}
+
+#[test]
+fn stdin_is_the_apps() {
+    let world = World::new();
+    let trace = world.trace();
+    let mut unit = unit::keeper(&world).piped_stdin().app(App::new(&trace).words(["line", "cat"])).start();
+    unit.feed(b"first\n");
+    assert_eq!(trace.wait("line").rest, "first");
+    let rest: Vec<u8> = (0..1_000_000).map(|at: u32| b"abcdefghi\n"[at as usize % 10]).collect();
+    unit.feed(&rest);
+    unit.end_stdin();
+    let stdout = unit.finish().expect_code(0).stdout;
+    assert_eq!(trace.wait("cat").rest, "1000000");
+    assert!(stdout.as_bytes() == rest, "{} bytes came out", stdout.len());
+}
+
+#[test]
+fn stdin_that_is_closed_ends_cat() {
+    let world = World::new();
+    unit::keeper(&world).app(["cat"]).run().expect_code(0);
+}
+
+/// The very same open files, and not pipes through somebody: no buffer, no copy, a terminal stays one.
+#[test]
+fn standard_descriptors_are_the_keepers() {
+    let world = World::new();
+    let trace = world.trace();
+    let app = App::new(&trace)
+        .on_exit("TERM", 0)
+        .words(["print", "to stdout", "eprint", "to stderr"])
+        .ready()
+        .wait();
+    let unit = unit::keeper(&world).piped_stdin().app(app).start();
+    trace.wait("ready");
+    let of = |process: crate::support::procfs::Process| {
+        process.descriptors().into_iter().take(3).collect::<Vec<_>>()
+    };
+    assert_eq!(of(unit.app()), of(unit.keeper()));
+    assert_ne!(of(unit.litestream()), of(unit.keeper()), "Litestream's lines go through the keeper");
+    let ended = unit.stop(0);
+    assert_eq!(ended.stdout, "to stdout\n", "nobody else writes there");
+    ended.expect_log("to stderr");
+}
+
+/// A standard descriptor may be closed altogether.
+#[test]
+fn closed_standard_descriptors_do_no_harm() {
+    let world = World::new();
+    let (db, trace) = (world.db(), world.trace());
+    let app = App::new(&trace).on_last("TERM", &db, 0).insert(&db, 3).ready().wait();
+    let unit = unit::keeper(&world).wrapped(["sh", "-c", "exec \"$@\" <&- >&- 2>&-", "sh"]).app(app).start();
+    trace.wait("ready");
+    unit.stop(0);
+    unit::assert_nothing_lost(&world, &trace);
+}
+
+/// Who reads the log may go: what is written then is lost, and nothing else.
+#[test]
+fn a_reader_that_goes_does_no_harm() {
+    let world = World::new();
+    let (db, trace) = (world.db(), world.trace());
+    let app = App::new(&trace).on_last("TERM", &db, 0).insert_forever(&db, 3);
+    let pipe = ["sh", "-c", "\"$@\" 2>&1 | head -n 1 >/dev/null; wait", "sh"];
+    let unit = unit::keeper(&world).wrapped(pipe).app(app).start();
+    trace.wait_acked(10);
+    let (keeper, app) = (unit.keeper(), unit.app());
+    unit.litestream().signal(Signal::SIGKILL);
+    unit::wait_successor(&trace, app.pid);
+    keeper.signal(Signal::SIGTERM);
+    unit.finish();
+    assert_eq!(trace.signals(), [15]);
+    unit::assert_nothing_lost(&world, &trace);
+}

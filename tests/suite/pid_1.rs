@@ -1,0 +1,140 @@
+//! As PID 1 of a container, and as a subreaper anywhere else: every orphan is reaped, every stop is heard.
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::support::app::App;
+use crate::support::process::{Running, Spec};
+use crate::support::procfs::Process;
+use crate::support::unit;
+use crate::support::wait::{DEADLINE, wait_until};
+use crate::support::world::World;
+use crate::support::wrap;
+
+/// The children of these processes, without those that belong to the unit.
+fn orphans_of(parents: &[&Process], zombies_only: bool) -> usize {
+    let all = Process::all();
+    let of = |child: &Process| parents.iter().any(|parent| parent.pid == child.ppid);
+    let counted = |child: &&Process| child.comm == "sleep" && (child.state == 'Z' || !zombies_only);
+    all.iter().filter(|child| of(child)).filter(counted).count()
+}
+
+/// Waits until the app has made its orphans, and then until none of them is left, not even as a zombie.
+fn assert_orphans_reaped(unit: &Running, orphans: usize) {
+    let (keeper, shim) = (unit.keeper(), unit.shim());
+    let mut most = 0;
+    wait_until("the orphans to be adopted", DEADLINE, || {
+        most = most.max(orphans_of(&[&keeper, &shim], false));
+        most > 0
+    });
+    wait_until("the orphans to be reaped", DEADLINE, || orphans_of(&[&keeper, &shim], false) == 0);
+    println!("up to {most} of {orphans} orphans were seen with the keeper or the shim");
+}
+
+/// An app whose orphans outlive it by a little, and which stays.
+const PARENT_OF_ORPHANS: [&str; 3] = [
+    "sh",
+    "-c",
+    "i=0; while [ $i -lt 100 ]; do (sleep 0.3 &); i=$((i+1)); done; echo made; exec tail -f /dev/null",
+];
+
+#[test]
+fn a_hundred_orphans_are_reaped_as_subreaper() {
+    let world = World::new();
+    let unit = unit::keeper(&world).app(PARENT_OF_ORPHANS).start();
+    unit.wait_stdout("made");
+    assert_orphans_reaped(&unit, 100);
+    unit.stop(143);
+}
+
+#[test]
+fn a_hundred_orphans_are_reaped_as_pid_1() {
+    let world = World::new();
+    let unit = unit::keeper(&world).wrapped(wrap::pid_1()).app(PARENT_OF_ORPHANS).start();
+    unit.wait_stdout("made");
+    assert_orphans_reaped(&unit, 100);
+    unit.keeper().signal(Signal::SIGTERM);
+    unit.finish().expect_code(143);
+}
+
+/// The negative control: the same orphans under a PID 1 that does not reap stay as zombies.
+#[test]
+fn without_a_reaper_they_would_stay() {
+    let world = World::new();
+    let mut spec = Spec::new("sh".as_ref(), world.root());
+    spec.args(&PARENT_OF_ORPHANS[1..]);
+    spec.wrap(wrap::pid_1());
+    let running = spec.start();
+    running.wait_stdout("made");
+    let init = running.wait_process("PID 1", |process| process.is("tail"));
+    // Those that ended while the shell was still making others, it has reaped itself.
+    wait_until("zombies", DEADLINE, || {
+        let (zombies, all) = (orphans_of(&[&init], true), orphans_of(&[&init], false));
+        zombies > 0 && zombies == all
+    });
+    running.kill(&init, Signal::SIGKILL);
+    running.finish();
+}
+
+/// Orphans that end after the keeper was told to stop do not hold it up, and none survives it.
+#[test]
+fn orphans_that_stay_end_with_pid_1() {
+    let world = World::new();
+    let (db, trace) = (world.db(), world.trace());
+    let stubborn = App::new(&trace).ignore("all").ready().wait();
+    let app = App::new(&trace).on_last("TERM", &db, 0).spawn("setsid", &stubborn).insert_forever(&db, 3);
+    let keeper = unit::keeper(&world).args(["--stop-timeout", "2s"]).wrapped(wrap::pid_1());
+    let unit = keeper.app(app).start();
+    trace.wait("ready");
+    trace.wait_acked(3);
+    let keeper = unit.keeper();
+    keeper.signal(Signal::SIGTERM);
+    unit.finish().expect_code(0).expect_log("everything is on the replica");
+    unit::assert_nothing_lost(&world, &trace);
+}
+
+/// The kernel drops what PID 1 has no handler for (`pid_namespaces(7)`): so the handlers come first of all.
+#[test]
+fn pid_1_hears_a_stop_at_any_time() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let world = World::new();
+        let (db, trace) = (world.db(), world.trace());
+        let unit = unit::keeper(&world).wrapped(wrap::pid_1()).app(unit::writer(&trace, &db, 3)).start();
+        trace.wait_acked(5);
+        unit.keeper().signal(signal);
+        unit.finish().expect_code(3);
+        unit::assert_nothing_lost(&world, &trace);
+    }
+}
+
+/// Within one pid namespace there is no process outside to see to the rest: the kernel does, and the next start
+/// brings up what was not confirmed.
+#[test]
+fn pid_1_killed_leaves_nothing_and_the_next_start_uploads_the_rest() {
+    let world = World::new();
+    let (db, trace) = (world.db(), world.trace());
+    let unit = unit::keeper(&world).wrapped(wrap::pid_1()).app(unit::writer(&trace, &db, 0)).start();
+    trace.wait_acked(20);
+    unit.keeper().signal(Signal::SIGKILL);
+    unit.finish_within(Duration::from_secs(10));
+    unit::keeper(&world).wrapped(wrap::pid_1()).app(["true"]).run().expect_code(0);
+    unit::assert_nothing_lost(&world, &trace);
+}
+
+#[test]
+fn app_killed_under_pid_1() {
+    let world = World::new();
+    let (db, trace) = (world.db(), world.trace());
+    let unit = unit::keeper(&world).wrapped(wrap::pid_1()).app(unit::writer(&trace, &db, 0)).start();
+    trace.wait_acked(5);
+    let (first, litestream) = (trace.wait("start").pid, unit.litestream());
+    unit.app().signal(Signal::SIGKILL);
+    unit::wait_successor(&trace, first);
+    assert_eq!(unit.litestream().pid, litestream.pid);
+    unit.litestream().signal(Signal::SIGKILL);
+    trace.wait_nth(3, "start");
+    unit.keeper().signal(Signal::SIGTERM);
+    unit.finish();
+    unit::assert_nothing_lost(&world, &trace);
+}
