@@ -142,7 +142,10 @@ mod tests {
             Line::parse(&line.to_string()).is_failed_final_sync()
         };
         assert!(!failed("monitor error", "max snapshot: RequestCanceled\ncaused by: context canceled"));
-        assert!(!failed("failed to close database", "sql: transaction has already been committed or rolled back"));
+        assert!(!failed(
+            "failed to close database",
+            "sql: transaction has already been committed or rolled back"
+        ));
         assert!(failed("monitor error", "NoSuchBucket"));
         assert!(failed("failed to close database", "replica sync: context canceled"));
     }
