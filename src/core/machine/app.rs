@@ -97,14 +97,14 @@ impl Machine {
     }
 
     fn app_ended_as_asked(&mut self, how: Ended) {
-        if self.runs_before() {
-            // Its code is not the app's.
+        let before = self.runs_before();
+        let Goal::Stop(stop) = &mut self.goal else { return };
+        if before && how == Ended::Code(0) {
+            // A command that came to its end in time is no app that ended well: none ever ran.
             return;
         }
-        if let Goal::Stop(stop) = &mut self.goal {
-            stop.code = how.exit_code();
-            self.note(Note::AppEnded(how));
-        }
+        stop.code = how.exit_code();
+        self.note(if before { Note::BeforeFailed(self.before_done, how) } else { Note::AppEnded(how) });
     }
 
     fn end_leftovers(&mut self, now: Instant) {

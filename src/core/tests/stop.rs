@@ -315,3 +315,14 @@ fn without_a_socket_a_litestream_that_never_looked_drains_nothing() {
     assert_eq!(world.end(), 143);
     assert_eq!(world.noted(Note::DrainRelaunch), 1);
 }
+
+#[test]
+fn a_one_shot_command_that_is_stopped_is_no_app_that_ended_well() {
+    for (how, code) in [(Ended::Code(0), 143), (Ended::Code(5), 5)] {
+        let before = vec![(secs(60), Ended::Code(0))];
+        let mut world = World::new(policy(), Plan { before, stops: Some((ms(10), how)), ..Plan::default() });
+        world.until(Phase::Before).pass(secs(1)).suffer(Fault::Stop(15));
+        assert_eq!(world.end(), code);
+        assert_eq!(world.did(&Action::StartApp), 0);
+    }
+}
