@@ -8,6 +8,9 @@ use super::processes::{App, Litestream};
 use crate::core::timer::Timer;
 use crate::core::{Action, Ended, NotStarted, Note, Phase, Restart};
 
+/// How a process ends that got a SIGKILL (`signal(7)`).
+const KILLED: Ended = Ended::Signal(9);
+
 impl Machine {
     /// Runs the next one-shot command, or the app after the last.
     pub(super) fn run_next(&mut self, now: Instant) {
@@ -101,6 +104,10 @@ impl Machine {
         let Goal::Stop(stop) = &mut self.goal else { return };
         if before && how == Ended::Code(0) {
             // A command that came to its end in time is no app that ended well: none ever ran.
+            return;
+        }
+        if how == KILLED && !self.litestream.is_up() {
+            // Its shim killed it when Litestream died: that is no answer to the stop.
             return;
         }
         stop.code = how.exit_code();
