@@ -98,7 +98,8 @@ pub enum Event {
         /// Everything up to the question is on the replica.
         ok: bool,
     },
-    /// A database is confirmed on its replica, as the drain asked.
+    /// A database is confirmed on its replica, as the drain asked; of a Litestream without a socket:
+    /// its last sync at its end will have it.
     Drained(Db),
     /// A signal to stop came.
     StopSignal(i32),

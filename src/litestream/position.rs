@@ -1,5 +1,6 @@
 //! How far a database and its replica are, in a number that both count.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -12,12 +13,16 @@ use super::version::Version;
 pub enum Position {
     /// The highest transaction (0.5).
     Txid(u64),
-    /// A generation and a WAL index in it (0.3).
+    /// A generation and a place in its WAL (0.3).
     Wal {
         /// Sixteen hex digits.
         generation: String,
         /// The index.
         index: u64,
+        /// The bytes of the WAL of that index that are there for certain.
+        offset: u64,
+        /// The generations that ended before this one began, as far as anybody knows.
+        earlier: Vec<String>,
     },
 }
 
@@ -26,8 +31,16 @@ impl Position {
     pub fn is_behind(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Txid(own), Self::Txid(other)) => own < other,
-            (Self::Wal { generation, index }, Self::Wal { generation: theirs, index: other }) => {
-                generation == theirs && index < other
+            (
+                Self::Wal { generation, index, offset, .. },
+                Self::Wal { generation: newest, index: other, offset: reached, earlier },
+            ) => {
+                if generation == newest {
+                    (index, offset) < (other, reached)
+                } else {
+                    // Generations have no order of their own, but the replica knows when each ended.
+                    earlier.contains(generation)
+                }
             }
             (Self::Txid(_), Self::Wal { .. }) | (Self::Wal { .. }, Self::Txid(_)) => false,
         }
@@ -38,7 +51,9 @@ impl std::fmt::Display for Position {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Txid(txid) => write!(f, "txid {txid}"),
-            Self::Wal { generation, index } => write!(f, "generation {generation}, index {index}"),
+            Self::Wal { generation, index, offset, .. } => {
+                write!(f, "generation {generation}, index {index}, offset {offset}")
+            }
         }
     }
 }
@@ -56,8 +71,12 @@ pub fn local(version: Version, meta: &Path) -> Option<Position> {
     }
     let generation = fs::read_to_string(meta.join("generation")).ok()?.trim().to_owned();
     let wal = meta.join("generations").join(&generation).join("wal");
-    let index = names(&wal).iter().filter_map(|name| hex(name.strip_suffix(".wal")?)).max()?;
-    Some(Position::Wal { generation, index })
+    let (index, name) = names(&wal)
+        .into_iter()
+        .filter_map(|name| Some((hex(name.strip_suffix(".wal")?)?, name)))
+        .max_by_key(|(index, _)| *index)?;
+    let offset = fs::metadata(wal.join(name)).ok()?.len();
+    Some(Position::Wal { generation, index, offset, earlier: Vec::new() })
 }
 
 /// What a listing says ([`super::argv::listing`]); `None` when it holds no backup.
@@ -70,9 +89,27 @@ pub fn replicated(version: Version, listing: &str) -> Option<Position> {
         // [level] min_txid max_txid size created
         return rows.filter_map(|row| hex(row.get(row.len().checked_sub(3)?)?)).max().map(Position::Txid);
     }
-    // replica generation index offset size created: the newest row is the latest generation's.
-    let newest = rows.filter(|row| row.len() >= 6).max_by_key(|row| (row[5].to_owned(), hex(row[2])))?;
-    Some(Position::Wal { generation: newest[1].to_owned(), index: hex(newest[2])? })
+    newest_segment(rows)
+}
+
+/// The last row of `replica generation index offset size created`, in decimal numbers and with
+/// times in UTC to the second (`wal.go` of 0.3.13); each row is a piece of a WAL that is not empty.
+fn newest_segment<'a>(rows: impl Iterator<Item = Vec<&'a str>>) -> Option<Position> {
+    let segment = |row: Vec<&'a str>| {
+        let [_, generation, index, offset, _, created] = row[..] else { return None };
+        Some((created, index.parse::<u64>().ok()?, offset.parse::<u64>().ok()?, generation))
+    };
+    let segments: Vec<_> = rows.filter_map(segment).collect();
+    let (_, index, start, generation) = *segments.iter().max()?;
+    let began = segments.iter().filter(|row| row.3 == generation).map(|row| row.0).min()?;
+    let is_earlier = |other: &str| segments.iter().filter(|row| row.3 == other).all(|row| row.0 < began);
+    let others = segments.iter().map(|row| row.3).filter(|other| is_earlier(other));
+    Some(Position::Wal {
+        generation: generation.to_owned(),
+        index,
+        offset: start + 1,
+        earlier: others.map(str::to_owned).collect::<BTreeSet<_>>().into_iter().collect(),
+    })
 }
 
 /// What a restore would fetch (`restore -dry-run -json`).
@@ -127,9 +164,16 @@ mod tests {
     const V55: Version = Version::new(0, 5, 5);
     const V3: Version = Version::new(0, 3, 13);
 
-    fn wal(generation: &str, index: u64) -> Position {
-        Position::Wal { generation: generation.into(), index }
+    fn wal(generation: &str, index: u64, offset: u64) -> Position {
+        Position::Wal { generation: generation.into(), index, offset, earlier: Vec::new() }
     }
+
+    const LISTING: &str = "replica  generation        index  offset  size  created\n\
+                           file     d0885721b2c99b95  9      0       451   2026-11-21T04:25:21Z\n\
+                           file     d0885721b2c99b95  10     0       451   2026-11-21T04:25:22Z\n\
+                           file     d0885721b2c99b95  10     4152    385   2026-11-21T04:25:22Z\n\
+                           file     aaaaaaaaaaaaaaaa  99     0       451   2026-11-20T04:25:22Z\n\
+                           file     bbbbbbbbbbbbbbbb  1      0       451   2026-11-21T04:25:21Z\n";
 
     #[test]
     fn listings_of_each_series_are_read() {
@@ -140,10 +184,13 @@ mod tests {
                    0000000000000001  0000000000000009  627   2026-11-21T04:25:20Z\n\
                    000000000000000a  000000000000000a  627   2026-11-21T04:25:20Z\n";
         assert_eq!(replicated(V55, ltx), Some(Position::Txid(10)));
-        let old = "replica  generation        index  offset  size  created\n\
-                   file     d0885721b2c99b95  3      0       451   2026-11-21T04:25:22Z\n\
-                   file     aaaaaaaaaaaaaaaa  9      0       451   2026-11-20T04:25:22Z\n";
-        assert_eq!(replicated(V3, old), Some(wal("d0885721b2c99b95", 3)));
+        let newest = Position::Wal {
+            generation: "d0885721b2c99b95".into(),
+            index: 10,
+            offset: 4153,
+            earlier: vec!["aaaaaaaaaaaaaaaa".into()],
+        };
+        assert_eq!(replicated(V3, LISTING), Some(newest), "indexes are decimal");
         for version in [V5, V55, V3] {
             assert_eq!(replicated(version, ""), None);
             assert_eq!(replicated(version, "header\n"), None);
@@ -165,17 +212,24 @@ mod tests {
         assert_eq!(local(V5, dir.path()), Some(Position::Txid(11)));
         let generation = dir.path().join("generations/d0885721b2c99b95/wal");
         fs::create_dir_all(&generation).unwrap();
-        fs::write(generation.join("0000000a.wal"), "").unwrap();
+        fs::write(generation.join("00000009.wal"), "longer").unwrap();
+        fs::write(generation.join("0000000a.wal"), "four").unwrap();
         fs::write(dir.path().join("generation"), "d0885721b2c99b95\n").unwrap();
-        assert_eq!(local(V3, dir.path()), Some(wal("d0885721b2c99b95", 10)));
+        assert_eq!(local(V3, dir.path()), Some(wal("d0885721b2c99b95", 10, 4)));
     }
 
     #[test]
     fn only_what_is_certainly_older_is_behind() {
         assert!(Position::Txid(1).is_behind(&Position::Txid(2)));
         assert!(!Position::Txid(2).is_behind(&Position::Txid(2)));
-        assert!(wal("a", 1).is_behind(&wal("a", 2)));
-        assert!(!wal("a", 1).is_behind(&wal("b", 2)), "generations have no order");
-        assert!(!wal("a", 1).is_behind(&Position::Txid(2)));
+        assert!(wal("a", 1, 9).is_behind(&wal("a", 2, 1)));
+        assert!(!wal("a", 1, 9).is_behind(&wal("b", 2, 1)), "generations have no order");
+        assert!(!wal("a", 1, 9).is_behind(&Position::Txid(2)));
+        let replica = replicated(V3, LISTING).unwrap();
+        assert!(wal("d0885721b2c99b95", 10, 4152).is_behind(&replica), "a segment starts where it ends");
+        assert!(!wal("d0885721b2c99b95", 10, 8272).is_behind(&replica));
+        assert!(wal("aaaaaaaaaaaaaaaa", 99, 4152).is_behind(&replica), "it ended before the newest began");
+        assert!(!wal("bbbbbbbbbbbbbbbb", 1, 4152).is_behind(&replica), "in the same second: not certain");
+        assert!(!wal("cccccccccccccccc", 0, 4152).is_behind(&replica), "it was never uploaded");
     }
 }

@@ -1,6 +1,8 @@
-//! What `/proc` says of a process (`proc_pid_stat(5)`, `proc_pid_io(5)`).
+//! What `/proc` says of a process (`proc_pid_stat(5)`, `proc_pid_io(5)`, `proc_pid_fd(5)`).
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 /// The parent of a process, or `None` when it is gone.
 pub fn parent(pid: i32) -> Option<i32> {
@@ -14,6 +16,14 @@ pub fn is_alive(pid: i32) -> bool {
     let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
     let state = stat.rsplit_once(')').and_then(|(_, fields)| fields.split_ascii_whitespace().next());
     !matches!(state, Some("Z" | "X") | None)
+}
+
+/// Whether a process has the file of this path open; `None` when that cannot be seen.
+pub fn has_open(pid: i32, path: &Path) -> Option<bool> {
+    let identity = |path: &Path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
+    let wanted = identity(path);
+    let open = fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
+    Some(wanted.is_some() && open.flatten().any(|fd| identity(&fd.path()) == wanted))
 }
 
 /// The bytes that a process has read and written so far, sockets included: how anybody can tell
@@ -31,4 +41,24 @@ pub fn io(pid: i32) -> Option<Io> {
     let text = fs::read_to_string(format!("/proc/{pid}/io")).ok()?;
     let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
     Some(Io { read: field("rchar:")?, written: field("wchar:")? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_open_file_is_seen_under_any_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let own = std::process::id().cast_signed();
+        assert_eq!(has_open(own, &path), Some(false), "there is none");
+        let file = fs::File::create(&path).unwrap();
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert_eq!(has_open(own, &link), Some(true));
+        drop(file);
+        assert_eq!(has_open(own, &path), Some(false));
+        assert_eq!(has_open(i32::MAX, &path), None);
+    }
 }

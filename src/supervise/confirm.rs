@@ -24,6 +24,8 @@ use crate::os::proc;
 const PATIENCE: Duration = Duration::from_secs(24 * 3600);
 /// How long to wait after an answer that was an error.
 const RETRY: Duration = Duration::from_millis(250);
+/// How often to look whether Litestream has opened a database.
+const OPENING: Duration = Duration::from_millis(20);
 /// How often to look whether Litestream moves.
 const LOOK: Duration = Duration::from_secs(1);
 /// Written by Litestream between two looks, this is an upload and not a log line.
@@ -157,6 +159,24 @@ impl Asker {
             });
         }
         while asking.join_next().await.is_some() {}
+    }
+
+    /// The drain without a socket: Litestream's last sync at its end skips a database that it has not
+    /// opened yet, which it does at a tick a second after it learns of it (`DB.Close` and `DB.monitor`
+    /// in the db.go of 0.3.13 and 0.5.5).
+    pub(super) async fn take_in(self, litestream: i32, version: Version) {
+        for db in (0..self.dbs.len()).map(Db) {
+            let database = &self.dbs[db.0];
+            // An end right after the opening would break that off.
+            let mut opened = 0;
+            while database.exists() && opened < 2 {
+                let is_open = proc::has_open(litestream, &database.path).unwrap_or(true)
+                    && position::local(version, &database.meta).is_some();
+                opened = if is_open { opened + 1 } else { 0 };
+                tokio::time::sleep(OPENING).await;
+            }
+            self.tell(Event::Drained(db));
+        }
     }
 
     fn drain_refused(&self, database: &Database, reason: &str) {

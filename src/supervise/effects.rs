@@ -361,8 +361,12 @@ impl Driver {
                 // The last look may be a while ago.
                 self.look();
                 let world = &mut self.world;
-                let limit = world.setup.policy.stop_timeout;
-                world.drain = Some(tokio::task::spawn_local(world.asker.clone().drain(limit)));
+                let asker = world.asker.clone();
+                world.drain = Some(if world.version.confirms() {
+                    tokio::task::spawn_local(asker.drain(world.setup.policy.stop_timeout))
+                } else {
+                    tokio::task::spawn_local(asker.take_in(world.litestream.unwrap_or(0), world.version))
+                });
             }
             Action::CloseDrain => abort(&mut world.drain),
             Action::Release => {

@@ -188,22 +188,3 @@ fn a_stop_in_backoff_without_the_replica_is_74() {
     s3.listen_again();
     assert_next_start_uploads_the_rest(&world, &s3);
 }
-
-#[test]
-fn a_third_signal_ends_all_and_says_what_is_not_on_the_replica() {
-    let (world, s3) = server();
-    let running = keeper(&world, &s3).args(["--stop-timeout", "60s"]).app(writer(&world)).start();
-    world.trace().wait_acked(10);
-    s3.remove_bucket("backups");
-    let written = world.trace().acked().len();
-    world.trace().wait_acked(written + 5);
-    for n in 1..=3 {
-        running.signal(Signal::SIGTERM);
-        running.wait_log(n, "SIGTERM from pid");
-    }
-    let ended = running.finish_within(Duration::from_secs(10)).expect_code(74);
-    let line = ended.log.lines().find(|line| line.contains("a third time")).expect("it says so");
-    assert!(line.contains(&*world.db().to_string_lossy()), "{line}");
-    s3.restore_bucket("backups");
-    assert_next_start_uploads_the_rest(&world, &s3);
-}

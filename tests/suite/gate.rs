@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::app::App;
 use crate::support::keeper::Keeper;
-use crate::support::litestream::{self, Backup, LATEST};
+use crate::support::litestream::{Backup, LATEST};
 use crate::support::process::Ended;
 use crate::support::s3::{KEY, S3, SECRET};
 use crate::support::sqlite;
@@ -265,22 +265,38 @@ fn a_replica_folder_that_cannot_be_written_stops_the_start() {
 
 #[test]
 fn a_path_with_spaces_and_letters_of_any_script_is_a_path() {
-    let world = World::named("lk à b ж 'q' ");
-    let db = world.path("dätä base.db");
-    let keeper = || Keeper::new(&world).db(&db).replica(&world.replica_url());
-    let app = || App::new(&world.trace()).count(&db).insert(&db, 3).exit(0);
-    keeper().app(app()).run().expect_code(0);
-    for name in ["dätä base.db", "dätä base.db-wal", "dätä base.db-shm"] {
-        let _ = fs::remove_file(world.path(name));
+    let s3 = S3::start();
+    s3.bucket("backups");
+    for in_folder in [true, false] {
+        let world = World::named("lk à b ж 'q' ");
+        let db = world.path("dätä base.db");
+        let replica = if in_folder { world.replica() } else { s3.replica("backups", "a b/ж") };
+        let config = world.config_of("", [(db.as_path(), &replica)]);
+        let run = || {
+            let app = App::new(&world.trace()).count(&db).insert(&db, 3).exit(0);
+            Keeper::new(&world).config(&config).app(app).run().expect_code(0)
+        };
+        run();
+        for name in ["dätä base.db", "dätä base.db-wal", "dätä base.db-shm"] {
+            let _ = fs::remove_file(world.path(name));
+        }
+        run();
+        assert_eq!(world.trace().wait_nth(2, "count").rest, "3");
+        assert_eq!(sqlite::count(&Backup::Config(&config, &db).restore(&world, LATEST)), 6);
+        assert_eq!(world.list("").contains(&"replica".to_owned()), in_folder, "{:?}", world.list(""));
     }
-    keeper().app(app()).run().expect_code(0);
-    assert_eq!(world.trace().wait_nth(2, "count").rest, "3");
-    let out = world.path("out.db");
-    litestream::litestream(
-        &world,
-        LATEST,
-        ["restore".as_ref(), "-o".as_ref(), out.as_os_str(), world.replica_url().as_ref()],
-    )
-    .expect_code(0);
-    assert_eq!(sqlite::count(&out), 6);
+}
+
+#[test]
+fn a_path_on_the_command_line_is_quoted_for_nobody() {
+    let (world, s3) = (World::named("lk à b ж 'q' "), S3::start());
+    s3.bucket("backups");
+    let db = world.path("dätä \"base\" $HOME.db");
+    for rows in ["none", "3"] {
+        let app = App::new(&world.trace()).count(&db).insert(&db, 3).exit(0);
+        let keeper = Keeper::new(&world).db(&db).replica(&s3.url("backups", "app")).envs(S3::env());
+        keeper.app(app).run().expect_code(0);
+        assert_eq!(world.trace().all("count").pop().expect("it counted").rest, rows);
+        fs::remove_file(&db).expect("it is there");
+    }
 }

@@ -4,6 +4,8 @@ use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
+
 use crate::support::app::App;
 use crate::support::keeper::Keeper;
 use crate::support::litestream::{Backup, LATEST};
@@ -100,6 +102,35 @@ fn a_lag_stops_the_unit_if_that_is_wanted_and_the_next_start_uploads_the_rest() 
     s3.restore_bucket("backups");
     keeper().app(App::new(&world.trace()).exit(0)).run().expect_code(0);
     assert_nothing_lost(&world, &s3);
+}
+
+#[test]
+fn litestream_that_dies_while_the_replica_is_away_comes_back_with_it() {
+    let (world, mut s3) = world();
+    let options = ["--gate-timeout", "1s", "--stop-timeout", "2s"];
+    let running = keeper(&world, &s3, "warn").args(options).app(writer(&world)).start();
+    world.trace().wait_acked(5);
+    s3.refuse();
+    let written = world.trace().acked().len();
+    world.trace().wait_acked(written + 5);
+    running.kill(&running.litestream(), Signal::SIGKILL);
+    // It is started again, and the app is not, as long as its last rows are here alone.
+    running.wait_log(2, "starting litestream and");
+    assert_eq!(world.trace().all("start").len(), 1);
+    s3.listen_again();
+    world.trace().wait_nth(2, "start");
+    assert_nothing_lost_up_to(&world, &s3, written + 5);
+    running.stop(0);
+    assert_nothing_lost(&world, &s3);
+}
+
+/// The first rows are on the replica.
+fn assert_nothing_lost_up_to(world: &World, s3: &S3, rows: usize) {
+    let config = world.config(&s3.replica("backups", "app"));
+    let restored = Backup::Config(&config, &world.db()).restore(world, LATEST);
+    let (found, acked) = (sqlite::ids(&restored), world.trace().acked());
+    let lost: Vec<_> = acked[..rows].iter().filter(|id| !found.contains(id)).collect();
+    assert!(lost.is_empty(), "{lost:?}");
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use rusqlite::Connection;
 
 use crate::support::app::App;
@@ -189,6 +191,57 @@ fn a_backup_of_0_3_is_restored_by_0_5_17_and_continued() {
         let config = world.config(&replica);
         assert_eq!(sqlite::count(&Backup::Config(&config, &world.db()).restore(&world, LATEST)), 15);
     }
+}
+
+#[test]
+fn a_restore_that_gets_no_answer_says_so_and_goes_on_when_there_is_one() {
+    let world = World::new();
+    let s3 = server(&world, LATEST);
+    lose(&world.db());
+    s3.pause();
+    let running = keeper(&world, &s3).app(App::new(&world.trace()).count(&world.db()).exit(0)).start();
+    let line = running.wait_log(1, "no answer from");
+    assert!(line.contains("litestream is retrying") && line.contains("s3://backups/app"), "{line}");
+    s3.resume();
+    running.finish().expect_code(0);
+    assert_eq!(world.trace().wait("count").rest, "10");
+}
+
+#[test]
+fn a_restore_that_moves_is_not_cut_off_however_long_it_takes() {
+    let world = World::new();
+    let s3 = S3::start();
+    s3.bucket("backups");
+    sqlite::big(&world.db(), 8);
+    litestream::back_up(&world, LATEST, &world.config(&s3.replica("backups", "app")), &[&world.db()]);
+    lose(&world.db());
+    // The first answer alone takes longer than the limit would be without the word of the server.
+    s3.throttle(4 << 20);
+    let app = App::new(&world.trace()).count(&world.db()).exit(0);
+    let start = Instant::now();
+    keeper(&world, &s3).args(["--restore-timeout", "4s"]).app(app).run().expect_code(0);
+    assert!(start.elapsed() > Duration::from_secs(2), "{:?}", start.elapsed());
+    assert_eq!(world.trace().wait("count").rest, "1");
+}
+
+#[test]
+fn a_keeper_killed_during_a_restore_leaves_nothing_that_the_next_one_minds() {
+    let world = World::new();
+    let s3 = server(&world, LATEST);
+    lose(&world.db());
+    let before = s3.requests();
+    s3.delay(Duration::from_secs(1));
+    let app = || App::new(&world.trace()).count(&world.db()).exit(0);
+    let running = keeper(&world, &s3).app(app()).start();
+    s3.wait_requests(before + 2);
+    running.signal(Signal::SIGKILL);
+    running.finish();
+    assert!(!world.db().exists() && world.trace().is_empty());
+    fs::write(world.path(".app.db-litekeeper-restore.tmp"), "half").expect("the world can be written");
+    s3.resume();
+    keeper(&world, &s3).app(app()).run().expect_code(0);
+    assert_eq!(world.trace().wait("count").rest, "10");
+    assert_eq!(named(&world, ".app.db-litekeeper-restore"), [""; 0]);
 }
 
 #[test]

@@ -93,8 +93,8 @@ impl Machine {
     fn restarts(&self, how: Ended) -> bool {
         match (self.policy.restart, how) {
             (Restart::Never, _) | (Restart::OnFailure, Ended::Code(0)) => false,
-            // Ctrl-C went to the app alone: 130 is how it passes it on.
-            (_, Ended::Code(130) | Ended::Signal(2)) if self.policy.terminal => false,
+            // Ctrl-C or Ctrl-\ went to the app alone: 130 and 131 are how it passes it on.
+            (_, Ended::Code(130 | 131) | Ended::Signal(2 | 3)) if self.policy.terminal => false,
             (Restart::OnFailure | Restart::Always, _) => true,
         }
     }
@@ -203,11 +203,11 @@ impl Machine {
     fn torn_down(&mut self, now: Instant) {
         self.app = App::Gone;
         match (self.litestream, self.goal) {
-            (Litestream::Up(_), Goal::RestartApp(delay)) => {
+            (Litestream::Up, Goal::RestartApp(delay)) => {
                 self.become_phase(Phase::Backoff);
                 self.timers.set(Timer::Backoff, now + delay);
             }
-            (Litestream::Up(_), Goal::Run | Goal::Relaunch { .. } | Goal::Stop(_)) => self.drain(now),
+            (Litestream::Up, Goal::Run | Goal::Relaunch { .. } | Goal::Stop(_)) => self.drain(now),
             (Litestream::Launching | Litestream::Ending { .. }, _) => self.close(now),
             (Litestream::Down, _) => self.litestream_down(now),
         }

@@ -34,7 +34,7 @@ impl Machine {
 
     pub(super) fn shim_gone(&mut self, now: Instant) {
         match self.litestream {
-            Litestream::Up(_) => {
+            Litestream::Up => {
                 if self.goal.keeps_litestream() {
                     self.note(Note::ShimDied);
                 }
@@ -155,9 +155,10 @@ impl Machine {
 
     /// Lets Litestream end by itself.
     pub(super) fn close(&mut self, now: Instant) {
+        let looked = self.phase == Phase::Draining && self.undrained.is_empty();
         self.become_phase(Phase::Closing);
         if self.litestream.is_up() {
-            self.litestream = Litestream::Ending { looked: now >= self.looks_at(now) };
+            self.litestream = Litestream::Ending { looked };
             self.act(Action::Release);
         }
         let limit = match self.goal.stop() {

@@ -49,6 +49,8 @@ pub struct Machine {
     ended: Option<Ended>,
     /// These may hold rows of the app that no replica confirmed.
     unconfirmed: BTreeSet<Db>,
+    /// The drain asked for these and has no answer yet.
+    undrained: BTreeSet<Db>,
     ready: bool,
     stop_signals: u32,
     app_backoff: Backoff,
@@ -74,6 +76,7 @@ impl Machine {
             before_done: 0,
             ended: None,
             unconfirmed: BTreeSet::new(),
+            undrained: BTreeSet::new(),
             ready: false,
             stop_signals: 0,
             app_backoff: Backoff::new(policy.backoff.clone(), seed),
@@ -164,7 +167,7 @@ impl Machine {
         if self.phase == Phase::Gating && self.policy.gate != Gate::None {
             self.act(Action::CloseGate);
         }
-        if self.phase == Phase::Draining && self.confirms {
+        if self.phase == Phase::Draining {
             self.act(Action::CloseDrain);
         }
         self.timers.stop_all();

@@ -17,11 +17,11 @@ pub(super) enum App {
 pub(super) enum Litestream {
     Down,
     Launching,
-    /// Its shim has been there since then.
-    Up(Instant),
+    /// Its shim is there.
+    Up,
     /// The shim was let go or died: Litestream ends by itself.
     Ending {
-        /// It had looked at its databases, so that its final sync has something to sync.
+        /// It had every database in hand, so that its final sync has something to sync.
         looked: bool,
     },
 }
@@ -29,7 +29,7 @@ pub(super) enum Litestream {
 impl Litestream {
     pub(super) fn is_up(self) -> bool {
         match self {
-            Self::Up(_) => true,
+            Self::Up => true,
             Self::Down | Self::Launching | Self::Ending { .. } => false,
         }
     }

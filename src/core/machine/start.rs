@@ -72,7 +72,7 @@ impl Machine {
         if self.phase != Phase::Launching || self.killed {
             return;
         }
-        self.litestream = Litestream::Up(now);
+        self.litestream = Litestream::Up;
         match self.goal.stop() {
             Some(_) => self.drain(now),
             None => self.open_gate(now),

@@ -1,16 +1,12 @@
 //! The end: signals to stop, the drain, what is left of the budget.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::Machine;
 use super::goal::{Goal, Stop};
-use super::processes::{App, Litestream};
+use super::processes::App;
 use crate::core::timer::Timer;
 use crate::core::{Action, Db, ExitCode, Note, Phase};
-
-/// A Litestream without a socket looks at its databases a second after its start, and has nothing
-/// to sync at its end before it did.
-const FIRST_LOOK: Duration = Duration::from_millis(1500);
 
 impl Machine {
     /// Decides that the unit ends; the budget runs from the first such decision.
@@ -85,35 +81,26 @@ impl Machine {
 
     /// Has every row of the app confirmed, then lets Litestream end.
     pub(super) fn drain(&mut self, now: Instant) {
-        let looks_at = self.looks_at(now);
-        if self.unconfirmed.is_empty() || (!self.confirms && now >= looks_at) {
+        if self.unconfirmed.is_empty() {
             self.disown_replaced();
             return self.close(now);
         }
         self.become_phase(Phase::Draining);
-        let limit = self.deadline(now) - self.policy.close_reserve();
-        if self.confirms {
-            self.timers.set(Timer::Drain, limit);
-            self.act(Action::Drain);
-        } else {
-            self.timers.set(Timer::Drain, limit.min(looks_at));
-        }
-    }
-
-    /// When this Litestream has certainly looked at its databases.
-    pub(super) fn looks_at(&self, now: Instant) -> Instant {
-        match self.litestream {
-            Litestream::Up(since) => since + FIRST_LOOK,
-            Litestream::Down | Litestream::Launching | Litestream::Ending { .. } => now + FIRST_LOOK,
-        }
+        self.undrained = self.unconfirmed.clone();
+        self.timers.set(Timer::Drain, self.deadline(now) - self.policy.close_reserve());
+        self.act(Action::Drain);
     }
 
     pub(super) fn drained(&mut self, now: Instant, db: Db) {
-        if self.phase != Phase::Draining || !self.unconfirmed.remove(&db) {
+        if self.phase != Phase::Draining || !self.undrained.remove(&db) {
             return;
         }
-        if self.unconfirmed.is_empty() {
-            if !self.disown_replaced() {
+        if self.confirms {
+            self.unconfirmed.remove(&db);
+        }
+        if self.undrained.is_empty() {
+            // Without a socket Litestream only has all in hand now: its end is the answer.
+            if !self.disown_replaced() && self.confirms {
                 self.note(Note::Drained);
             }
             self.close(now);
@@ -134,9 +121,7 @@ impl Machine {
 
     pub(super) fn drain_timed_out(&mut self, now: Instant) {
         self.disown_replaced();
-        if self.confirms || now < self.looks_at(now) {
-            self.not_drained();
-        }
+        self.not_drained();
         self.close(now);
     }
 

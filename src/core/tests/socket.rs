@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::plan::{Replica, ms};
-use super::world::{Due, World};
-use crate::core::{Db, Event};
+use super::world::{Due, SYNC, World};
+use crate::core::{Action, Db, Event};
 
 /// After an answer that was an error.
 const RETRY: Duration = ms(250);
@@ -28,14 +28,21 @@ impl World {
     pub(super) fn open_drain(&mut self) {
         self.drains += 1;
         self.drain = Some((self.drains, self.dbs.all().collect()));
+        // Without a socket the drain waits until Litestream has looked at its databases.
+        let delay = if self.plan.confirms { self.plan.drain } else { self.until_looked() };
         for db in self.dbs.all() {
-            self.after(self.plan.drain, Due::Drain(self.drains, db));
+            self.after(delay, Due::Drain(self.drains, db));
         }
+    }
+
+    pub(super) fn until_looked(&self) -> Duration {
+        let launched = self.times(&Action::Launch).last().copied().unwrap_or_default();
+        (launched + SYNC).saturating_sub(self.time())
     }
 
     pub(super) fn close_drain(&mut self) {
         for db in self.drain.take().map_or(Vec::new(), |(_, left)| left) {
-            if self.plan.stale && self.answers() && self.dbs.upload(db, u64::MAX) {
+            if self.plan.stale && self.plan.confirms && self.answers() && self.dbs.upload(db, u64::MAX) {
                 self.after(Duration::ZERO, Due::Inbox(Event::Drained(db)));
             }
         }
@@ -56,7 +63,7 @@ impl World {
         if self.drain.as_ref().is_none_or(|(current, _)| *current != drain) {
             return;
         }
-        if !self.answers() || !self.dbs.upload(db, u64::MAX) {
+        if self.plan.confirms && (!self.answers() || !self.dbs.upload(db, u64::MAX)) {
             return self.after(RETRY, Due::Drain(drain, db));
         }
         if let Some((_, left)) = &mut self.drain {

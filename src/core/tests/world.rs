@@ -17,7 +17,7 @@ pub(super) const MESSAGE: Duration = ms(1);
 /// Between two looks for what is left of a tree.
 pub(super) const SWEEP: Duration = ms(10);
 /// Between two uploads that Litestream makes by itself; the first is its first look at the file.
-const SYNC: Duration = secs(1);
+pub(super) const SYNC: Duration = secs(1);
 /// Between a write and the look that notices it.
 pub(super) const LOOK: Duration = ms(100);
 
@@ -410,7 +410,7 @@ impl World {
             Due::LitestreamDies(launch) if self.lives(launch) => self.litestream_dies(false),
             Due::LitestreamCloses(launch) if self.lives(launch) => {
                 // A database that it never looked at has no final sync.
-                let looked = self.times(&Action::Launch).last().is_some_and(|at| self.time() - *at >= SYNC);
+                let looked = self.until_looked().is_zero();
                 let synced = (looked || self.plan.confirms) && self.dbs.upload_all();
                 self.litestream_dies(synced || !looked);
             }

@@ -1,0 +1,182 @@
+//! What opens the replica is told to nobody: not the log, not a command line, not a file that others can read.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::support::app::App;
+use crate::support::config::Replica;
+use crate::support::keeper::Keeper;
+use crate::support::litestream::{self, LATEST, NO_SOCKET, OLD};
+use crate::support::process::{Ended, Running};
+use crate::support::s3::{S3, SECRET};
+use crate::support::world::World;
+
+/// A secret that only this module knows.
+const PASSWORD: &str = "hunter2-of-the-suite";
+
+fn server() -> (World, S3) {
+    let (world, s3) = (World::new(), S3::start());
+    s3.bucket("backups");
+    (world, s3)
+}
+
+/// A Litestream that writes each of its command lines down.
+fn talkative(world: &World, version: &str) -> PathBuf {
+    let (said, real) = (world.path("command-lines"), litestream::binary(version));
+    let script =
+        format!("#!/bin/sh\necho \"$0 $*\" >> '{}'\nexec '{}' \"$@\"\n", said.display(), real.display());
+    let path = world.write("litestream", &script);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("the file is ours");
+    path
+}
+
+fn keeper(world: &World, version: &str) -> Keeper {
+    let keeper = Keeper::new(world).env("LITESTREAM_BINARY_PATH", talkative(world, version));
+    keeper.args(["--log-level", "trace", "--restore-timeout", "2s", "--gate-timeout", "2s"])
+}
+
+/// A configuration that nobody else can read, as a user should have it.
+fn private(world: &World, replica: &Replica) -> PathBuf {
+    let config = world.config(replica);
+    fs::set_permissions(&config, fs::Permissions::from_mode(0o600)).expect("the file is ours");
+    config
+}
+
+/// Files below `folder` that hold `secret` and that others may read.
+fn leaks(folder: &Path, secret: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let Ok(meta) = path.symlink_metadata() else { continue };
+        let is_open = meta.permissions().mode() & 0o077 != 0;
+        if meta.is_dir() {
+            found.extend(leaks(&path, secret));
+        } else if meta.is_file() && is_open && holds(&fs::read(&path).unwrap_or_default(), secret) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+fn holds(bytes: &[u8], secret: &str) -> bool {
+    bytes.windows(secret.len()).any(|window| window == secret.as_bytes())
+}
+
+/// While it runs.
+fn assert_kept(world: &World, running: &Running, secret: &str) {
+    let processes = running.tree();
+    assert!(processes.len() >= 4, "keeper, Litestream, shim and app: {processes:?}");
+    for process in processes {
+        let line = process.cmdline.join(" ");
+        assert!(!line.contains(secret), "{line}");
+    }
+    let leaks = leaks(world.root(), secret);
+    assert!(leaks.is_empty(), "{leaks:?}");
+    let folders: Vec<_> = fs::read_dir(world.runtime_dir()).expect("it is there").flatten().collect();
+    assert_eq!(folders.len(), 1, "{folders:?}");
+    let mode = |path: &Path| path.metadata().expect("it is there").permissions().mode() & 0o777;
+    assert_eq!(mode(&folders[0].path()), 0o700);
+    assert_eq!(mode(&folders[0].path().join("litestream.yml")), 0o600);
+}
+
+/// After its end.
+fn assert_told_nobody(world: &World, ended: &Ended, secret: &str) {
+    for (what, text) in [("log", &ended.log), ("stdout", &ended.stdout)] {
+        assert!(!text.contains(secret), "in the {what}: {text}");
+    }
+    let said = fs::read_to_string(world.path("command-lines")).expect("Litestream ran");
+    assert!(said.contains("replicate") || said.contains("restore"), "{said}");
+    assert!(!said.contains(secret), "{said}");
+    assert_eq!(world.list("rt"), [""; 0], "the runtime folder is gone");
+    let leaks = leaks(world.root(), secret);
+    assert!(leaks.is_empty(), "{leaks:?}");
+}
+
+#[test]
+fn a_leak_would_be_found() {
+    let world = World::new();
+    let path = world.write("rt/file", &format!("key: {PASSWORD}"));
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("the file is ours");
+    assert_eq!(leaks(world.root(), PASSWORD), [""; 0].map(PathBuf::from));
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o604)).expect("the file is ours");
+    assert_eq!(leaks(world.root(), PASSWORD), [path]);
+}
+
+#[test]
+fn credentials_in_the_environment_stay_there() {
+    for format in ["text", "json"] {
+        let (world, s3) = server();
+        let app = App::new(&world.trace()).on_exit("TERM", 0).insert_forever(&world.db(), 20);
+        let keeper =
+            keeper(&world, LATEST).db(&world.db()).replica(&s3.url("backups", "app")).envs(S3::env());
+        let running = keeper.args(["--log-format", format]).app(app).start();
+        world.trace().wait_acked(5);
+        assert_kept(&world, &running, SECRET);
+        assert_told_nobody(&world, &running.stop(0), SECRET);
+    }
+}
+
+#[test]
+fn credentials_in_a_config_file_stay_there() {
+    for version in [LATEST, NO_SOCKET, OLD] {
+        let (world, s3) = server();
+        let config = private(&world, &s3.replica("backups", "app").set("secret-access-key", "${THE_SECRET}"));
+        let app = App::new(&world.trace()).on_exit("TERM", 0).insert_forever(&world.db(), 20);
+        let keeper = keeper(&world, version).config(&config).env("THE_SECRET", SECRET);
+        let running = keeper.args(["--allow-litestream", version]).app(app).start();
+        world.trace().wait_acked(5);
+        assert_kept(&world, &running, SECRET);
+        assert_told_nobody(&world, &running.stop(0), SECRET);
+    }
+}
+
+#[test]
+fn credentials_that_are_refused_are_not_repeated() {
+    for version in [LATEST, OLD] {
+        let (world, s3) = server();
+        for replica in [
+            s3.replica("nowhere", "app"),
+            s3.replica("backups", "app").set("access-key-id", "AKIAUNKNOWN"),
+            s3.replica("backups", "app").set("endpoint", "http://127.0.0.1:1"),
+        ] {
+            let keeper = keeper(&world, version).config(&private(&world, &replica));
+            let ended = keeper.app(App::new(&world.trace()).exit(0)).run().expect_code(69);
+            assert_told_nobody(&world, &ended, SECRET);
+        }
+        let wrong = s3.replica("backups", "app").set("secret-access-key", PASSWORD);
+        let keeper = keeper(&world, version).config(&private(&world, &wrong));
+        let ended = keeper.app(App::new(&world.trace()).exit(0)).run().expect_code(69);
+        assert_told_nobody(&world, &ended, PASSWORD);
+    }
+}
+
+#[test]
+fn a_password_in_a_url_is_not_repeated() {
+    let world = World::new();
+    for url in [
+        format!("sftp://user:{PASSWORD}@127.0.0.1:1/backups"),
+        format!("webdav://user:{PASSWORD}@127.0.0.1:1/backups"),
+        format!("nats://user:{PASSWORD}@127.0.0.1:1/backups"),
+    ] {
+        // In a variable, because a command line can be read by everybody.
+        let keeper = keeper(&world, LATEST).env("LITEKEEPER_DB", world.db()).env("LITEKEEPER_REPLICA", &url);
+        let ended = keeper.app(App::new(&world.trace()).exit(0)).run().expect_code(69);
+        assert!(world.trace().is_empty(), "{}", ended.log);
+        assert_told_nobody(&world, &ended, PASSWORD);
+    }
+}
+
+#[test]
+fn a_password_of_a_config_file_is_not_repeated() {
+    let world = World::new();
+    let sftp = Replica::new("sftp").set("host", "127.0.0.1:1").set("user", "user").set("path", "/backups");
+    let abs = Replica::new("abs").set("bucket", "backups").set("path", "app").set("account-name", "user");
+    let abs = abs.set("endpoint", "http://127.0.0.1:1");
+    for replica in [sftp.set("password", PASSWORD), abs.set("account-key", "aHVudGVyMi1vZi10aGUtc3VpdGU=")] {
+        let keeper = keeper(&world, LATEST).config(&private(&world, &replica));
+        let ended = keeper.app(App::new(&world.trace()).exit(0)).run().expect_code(69);
+        assert_told_nobody(&world, &ended, PASSWORD);
+        assert_told_nobody(&world, &ended, "aHVudGVyMi1vZi10aGUtc3VpdGU=");
+    }
+}
