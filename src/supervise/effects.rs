@@ -374,7 +374,11 @@ impl Driver {
             }
             Action::SignalApp(number) => world.tell_shim(&ToShim::Signal(Target::Leader, number)),
             Action::SignalTree(number) => world.tell_shim(&ToShim::Signal(Target::Tree, number)),
-            Action::KillTree if world.link.is_some() => world.tell_shim(&ToShim::KillTree),
+            Action::KillTree if world.link.is_some() => {
+                world.tell_shim(&ToShim::KillTree);
+                // A hung Litestream holds a dead shim's end of the line: what that shim left is here.
+                world.runner.children.kill_adopted();
+            }
             // Nobody is there to do it: what the app left was adopted by this process.
             Action::KillTree => world.sweeping = true,
             Action::Confirm(db) => {

@@ -8,6 +8,9 @@ use super::processes::{App, Litestream};
 use crate::core::timer::Timer;
 use crate::core::{Action, Ended, NotStarted, Note, Phase, Restart};
 
+/// How a process ends that got a SIGKILL (`signal(7)`).
+const KILLED: Ended = Ended::Signal(9);
+
 impl Machine {
     /// Runs the next one-shot command, or the app after the last.
     pub(super) fn run_next(&mut self, now: Instant) {
@@ -97,14 +100,18 @@ impl Machine {
     }
 
     fn app_ended_as_asked(&mut self, how: Ended) {
-        if self.runs_before() {
-            // Its code is not the app's.
+        let before = self.runs_before();
+        let Goal::Stop(stop) = &mut self.goal else { return };
+        if before && how == Ended::Code(0) {
+            // A command that came to its end in time is no app that ended well: none ever ran.
             return;
         }
-        if let Goal::Stop(stop) = &mut self.goal {
-            stop.code = how.exit_code();
-            self.note(Note::AppEnded(how));
+        if how == KILLED && !self.litestream.is_up() {
+            // Its shim killed it when Litestream died: that is no answer to the stop.
+            return;
         }
+        stop.code = how.exit_code();
+        self.note(if before { Note::BeforeFailed(self.before_done, how) } else { Note::AppEnded(how) });
     }
 
     fn end_leftovers(&mut self, now: Instant) {

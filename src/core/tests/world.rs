@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::plan::{Fault, Plan, Replica, ms, secs};
+use super::plan::{Fault, Plan, ms, secs};
 use super::processes::{App, Databases, Litestream, Shim};
 use crate::core::{Action, Db, Ended, Event, ExitCode, Machine, Note, Phase, Policy};
 
@@ -16,10 +16,8 @@ use crate::core::{Action, Db, Ended, Event, ExitCode, Machine, Note, Phase, Poli
 pub(super) const MESSAGE: Duration = ms(1);
 /// Between two looks for what is left of a tree.
 pub(super) const SWEEP: Duration = ms(10);
-/// After an answer that was an error.
-const RETRY: Duration = ms(250);
 /// Between two uploads that Litestream makes by itself; the first is its first look at the file.
-const SYNC: Duration = secs(1);
+pub(super) const SYNC: Duration = secs(1);
 /// Between a write and the look that notices it.
 pub(super) const LOOK: Duration = ms(100);
 
@@ -361,44 +359,6 @@ impl World {
         self.after(SYNC, Due::LitestreamSyncs(launch));
     }
 
-    fn open_gate(&mut self) {
-        self.gates += 1;
-        self.gate = Some(self.gates);
-        self.after(self.plan.gate, Due::Gate(self.gates));
-        if let Some(every) = self.plan.gate_moves {
-            self.after(every, Due::GateMoves(self.gates));
-        }
-    }
-
-    fn close_gate(&mut self) {
-        if self.gate.take().is_some() && self.plan.stale && self.answers() && self.dbs.upload_all() {
-            self.after(Duration::ZERO, Due::Inbox(Event::GateOpened));
-        }
-    }
-
-    fn open_drain(&mut self) {
-        self.drains += 1;
-        self.drain = Some((self.drains, self.dbs.all().collect()));
-        // Without a socket the drain waits until Litestream has looked at its databases.
-        let delay = if self.plan.confirms { self.plan.drain } else { self.until_looked() };
-        for db in self.dbs.all() {
-            self.after(delay, Due::Drain(self.drains, db));
-        }
-    }
-
-    fn until_looked(&self) -> Duration {
-        let launched = self.times(&Action::Launch).last().copied().unwrap_or_default();
-        (launched + SYNC).saturating_sub(self.time())
-    }
-
-    fn close_drain(&mut self) {
-        for db in self.drain.take().map_or(Vec::new(), |(_, left)| left) {
-            if self.plan.stale && self.plan.confirms && self.answers() && self.dbs.upload(db, u64::MAX) {
-                self.after(Duration::ZERO, Due::Inbox(Event::Drained(db)));
-            }
-        }
-    }
-
     fn start(&mut self) {
         let living = self.app.filter(|_| !self.plan.tree_unkillable);
         assert_eq!(living, None, "two apps:\n{}", self.story());
@@ -485,38 +445,5 @@ impl World {
 
     pub(super) fn answers(&self) -> bool {
         self.litestream.is_some_and(|litestream| !litestream.hangs && !litestream.closing)
-    }
-
-    fn gate_answers(&mut self, gate: u64) {
-        if self.answers() && self.dbs.upload_all() {
-            self.gate = None;
-            return self.tell(Event::GateOpened);
-        }
-        self.after(RETRY, Due::Gate(gate));
-        if self.dbs.replica == Replica::Refuses && self.answers() {
-            self.tell(Event::GateRefused);
-        }
-    }
-
-    fn drain_answers(&mut self, drain: u64, db: Db) {
-        if self.drain.as_ref().is_none_or(|(current, _)| *current != drain) {
-            return;
-        }
-        if self.plan.confirms && (!self.answers() || !self.dbs.upload(db, u64::MAX)) {
-            return self.after(RETRY, Due::Drain(drain, db));
-        }
-        if let Some((_, left)) = &mut self.drain {
-            left.retain(|other| *other != db);
-        }
-        self.tell(Event::Drained(db));
-    }
-
-    fn confirm_answers(&mut self, launch: u64, db: Db, rows: u64) {
-        let asked = self.litestream.filter(|litestream| litestream.launch == launch);
-        if asked.is_some_and(|litestream| litestream.hangs) {
-            return self.after(RETRY, Due::Confirm(launch, db, rows));
-        }
-        let ok = asked.is_some() && self.dbs.upload(db, rows);
-        self.tell(Event::Confirmed { db, ok });
     }
 }
