@@ -217,6 +217,10 @@ impl World {
         self.launches += 1;
         self.heard = Heard::default();
         if let Err(error) = self.try_launch() {
+            if let Some(pid) = self.litestream.take() {
+                // Its shim would wait for orders for ever.
+                signal::send(pid, nix::libc::SIGKILL);
+            }
             let message = format!("`{}` cannot be started: {error}", self.setup.binary.display());
             let failure = Failure::new(ExitCode::LITESTREAM, message.clone());
             self.reason = Some(message);
