@@ -66,7 +66,7 @@ impl Asker {
                 continue;
             }
             let now = proc::io(litestream).unwrap_or_default().written;
-            if now.saturating_sub(written) >= MOVES {
+            if now.saturating_sub(written) >= MOVES || control::is_copying(&self.socket).await {
                 self.tell(Event::GateProgress);
             }
             written = now;
