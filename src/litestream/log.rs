@@ -79,10 +79,13 @@ impl Line {
 
     /// Whether this line, after the shim has ended, says that something did not reach a replica.
     ///
-    /// 0.5.5 reports a finished transaction at each orderly close.
+    /// 0.5.5 reports a finished transaction at each orderly close, and both series report the periodic
+    /// sync that the close breaks off; the final one comes after it, with a context of its own.
     pub fn is_failed_final_sync(&self) -> bool {
+        let is_periodic = ["monitor error", "sync error"].iter().any(|start| self.text.starts_with(start));
         self.level == Level::Error
             && !self.text.contains("transaction has already been committed or rolled back")
+            && !(is_periodic && self.text.contains("context canceled"))
     }
 }
 
@@ -131,6 +134,18 @@ mod tests {
         };
         assert_eq!(level("0000000000000001"), Level::Warn);
         assert_eq!(level("0000000000000000"), Level::Info, "it was just restored");
+    }
+
+    #[test]
+    fn a_periodic_sync_that_the_close_breaks_off_is_not_the_final_one() {
+        let failed = |message: &str, error: &str| {
+            let line = serde_json::json!({"level": "ERROR", "msg": message, "error": error}).to_string();
+            Line::parse(&line).is_failed_final_sync()
+        };
+        assert!(!failed("monitor error", "cannot determine replica position: context canceled"));
+        assert!(failed("monitor error", "NoSuchBucket"));
+        assert!(failed("error closing db", "context canceled"));
+        assert!(!failed("failed to close database", "transaction has already been committed or rolled back"));
     }
 
     #[test]
