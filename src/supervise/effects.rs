@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 
@@ -47,6 +47,7 @@ pub(super) struct World {
     pub(super) missing: Vec<Database>,
     pub(super) litestream: Option<i32>,
     pub(super) launches: u64,
+    launched: Instant,
     pub(super) link: Option<Link>,
     pub(super) app: Option<i32>,
     running: Running,
@@ -96,6 +97,7 @@ impl World {
             missing: Vec::new(),
             litestream: None,
             launches: 0,
+            launched: Instant::now(),
             link: None,
             app: None,
             running: Running::App,
@@ -197,6 +199,7 @@ impl World {
 
     fn launch(&mut self) {
         self.launches += 1;
+        self.launched = Instant::now();
         self.heard = Heard::default();
         if let Err(error) = self.try_launch() {
             let message = format!("`{}` cannot be started: {error}", self.setup.binary.display());
@@ -361,7 +364,11 @@ impl Driver {
                 world.drain = Some(if world.version.confirms() {
                     tokio::task::spawn_local(asker.drain(world.setup.policy.stop_timeout))
                 } else {
-                    tokio::task::spawn_local(asker.take_in(world.litestream.unwrap_or(0), world.version))
+                    tokio::task::spawn_local(asker.take_in(
+                        world.litestream.unwrap_or(0),
+                        world.version,
+                        world.launched,
+                    ))
                 });
             }
             Action::CloseDrain => abort(&mut world.drain),
