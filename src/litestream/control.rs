@@ -87,6 +87,44 @@ pub async fn sync(socket: &Path, db: &Path, timeout: Duration) -> Result<Synced,
     Err(Error::Refused { status, message: error_message(&body) })
 }
 
+/// What a database's sync does while Litestream makes its local copy, for which it needs no replica
+/// (`diagPhase…` in its db.go): a flush of gigabytes moves no byte for a while.
+const COPYING: &[&str] = &[
+    "sync_page_map",
+    "sync_prepare_ltx",
+    "write_ltx_from_db",
+    "write_ltx_from_wal",
+    "close_ltx",
+    "fsync_ltx",
+    "rename_ltx",
+];
+
+/// Whether Litestream is making the local copy of some database (0.5.12 and later tell).
+pub async fn is_copying(socket: &Path) -> bool {
+    let request = b"GET /debug/sync-status HTTP/1.0\r\nHost: litestream\r\n\r\n".to_vec();
+    match tokio::time::timeout(Duration::from_secs(1), exchange(socket, request)).await {
+        Ok(Ok((200, body))) => tells_of_copying(&body),
+        Ok(_) | Err(_) => false,
+    }
+}
+
+fn tells_of_copying(body: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Status {
+        databases: Vec<Activity>,
+    }
+    #[derive(Deserialize)]
+    struct Activity {
+        #[serde(default)]
+        active: bool,
+        #[serde(default)]
+        phase: String,
+    }
+    serde_json::from_slice::<Status>(body).is_ok_and(|status| {
+        status.databases.iter().any(|db| db.active && COPYING.contains(&db.phase.as_str()))
+    })
+}
+
 async fn exchange(socket: &Path, request: Vec<u8>) -> Result<(u16, Vec<u8>), Error> {
     let mut stream = UnixStream::connect(socket).await?;
     stream.write_all(&request).await?;
@@ -129,6 +167,19 @@ mod tests {
         }
         assert_eq!(error_message(br#"{"error":"no position"}"#), "no position");
         assert_eq!(error_message(b"oops\n"), "oops");
+    }
+
+    #[test]
+    fn only_the_local_copy_is_copying() {
+        let tells = |active: bool, phase: &str| {
+            tells_of_copying(
+                serde_json::json!({"databases": [{"path": "a.db", "active": active, "phase": phase}]})
+                    .to_string()
+                    .as_bytes(),
+            )
+        };
+        assert!(tells(true, "fsync_ltx"));
+        assert!(!tells(false, "fsync_ltx") && !tells(true, "starting") && !tells_of_copying(b"404"));
     }
 
     #[test]

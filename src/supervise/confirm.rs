@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -26,6 +26,10 @@ const PATIENCE: Duration = Duration::from_secs(24 * 3600);
 const RETRY: Duration = Duration::from_millis(250);
 /// How often to look whether Litestream has opened a database.
 const OPENING: Duration = Duration::from_millis(20);
+/// How many looks in a row must find it open in a Litestream that was started just now: one second's.
+const OPENING_LOOKS: u32 = 50;
+/// After this long an open database has been synced at least once.
+const SETTLED: Duration = Duration::from_secs(5);
 /// How often to look whether Litestream moves.
 const LOOK: Duration = Duration::from_secs(1);
 /// Written by Litestream between two looks, this is an upload and not a log line.
@@ -66,7 +70,7 @@ impl Asker {
                 continue;
             }
             let now = proc::io(litestream).unwrap_or_default().written;
-            if now.saturating_sub(written) >= MOVES {
+            if now.saturating_sub(written) >= MOVES || control::is_copying(&self.socket).await {
                 self.tell(Event::GateProgress);
             }
             written = now;
@@ -164,12 +168,15 @@ impl Asker {
     /// The drain without a socket: Litestream's last sync at its end skips a database that it has not
     /// opened yet, which it does at a tick a second after it learns of it (`DB.Close` and `DB.monitor`
     /// in the db.go of 0.3.13 and 0.5.5).
-    pub(super) async fn take_in(self, litestream: i32, version: Version) {
+    ///
+    /// An end in the middle of the opening, which reads the replica too, breaks that off without a
+    /// word, and nothing tells when it is over: a Litestream `launched` just now gets a while more.
+    pub(super) async fn take_in(self, litestream: i32, version: Version, launched: Instant) {
         for db in (0..self.dbs.len()).map(Db) {
             let database = &self.dbs[db.0];
-            // An end right after the opening would break that off.
+            let looks = if launched.elapsed() > SETTLED { 2 } else { OPENING_LOOKS };
             let mut opened = 0;
-            while database.exists() && opened < 2 {
+            while database.exists() && opened < looks {
                 let is_open = proc::has_open(litestream, &database.path).unwrap_or(true)
                     && position::local(version, &database.meta).is_some();
                 opened = if is_open { opened + 1 } else { 0 };

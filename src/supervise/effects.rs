@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -50,6 +50,7 @@ pub(super) struct World {
     pub(super) launches: u64,
     /// Launched before it was asked for, since it has nothing to replicate.
     ahead: Option<Launched>,
+    launched: Instant,
     pub(super) link: Option<Link>,
     pub(super) app: Option<i32>,
     running: Running,
@@ -109,6 +110,7 @@ impl World {
             litestream: None,
             launches: 0,
             ahead: None,
+            launched: Instant::now(),
             link: None,
             app: None,
             running: Running::App,
@@ -215,6 +217,7 @@ impl World {
 
     fn launch(&mut self) {
         self.launches += 1;
+        self.launched = Instant::now();
         self.heard = Heard::default();
         if let Err(error) = self.try_launch() {
             if let Some(pid) = self.litestream.take() {
@@ -396,7 +399,11 @@ impl Driver {
                 world.drain = Some(if world.version.confirms() {
                     tokio::task::spawn_local(asker.drain(world.setup.policy.stop_timeout))
                 } else {
-                    tokio::task::spawn_local(asker.take_in(world.litestream.unwrap_or(0), world.version))
+                    tokio::task::spawn_local(asker.take_in(
+                        world.litestream.unwrap_or(0),
+                        world.version,
+                        world.launched,
+                    ))
                 });
             }
             Action::CloseDrain => abort(&mut world.drain),

@@ -19,10 +19,9 @@ fn server() -> (World, S3) {
     (world, s3)
 }
 
-/// A keeper of [`World::db`] by `config`, with quick limits.
+/// A keeper of [`World::db`] by `config`.
 fn keeper(world: &World, version: &str, config: &Path) -> Keeper {
-    let keeper = Keeper::new(world).env("LITESTREAM_BINARY_PATH", litestream::binary(version)).config(config);
-    keeper.args(["--gate-timeout", "5s", "--restore-timeout", "5s"])
+    Keeper::new(world).env("LITESTREAM_BINARY_PATH", litestream::binary(version)).config(config)
 }
 
 fn lose(world: &World) {
@@ -112,6 +111,7 @@ fn a_replica_that_refuses_stops_the_start_although_listings_end_with_0() {
         ] {
             let app = App::new(&world.trace()).exit(0);
             let keeper = keeper(&world, version, &world.config(&replica)).app(app);
+            let keeper = keeper.args(["--gate-timeout", "3s", "--restore-timeout", "3s"]);
             let ended = keeper.run().expect_code(69).expect_log("hint: ");
             let reason = if version == NO_SOCKET { "nothing is listed there" } else { reason };
             assert!(ended.log.contains(reason), "{version}, database {database}: {}", ended.log);
