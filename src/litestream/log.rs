@@ -79,10 +79,12 @@ impl Line {
 
     /// Whether this line, after the shim has ended, says that something did not reach a replica.
     ///
-    /// 0.5.5 reports a finished transaction at each orderly close.
+    /// Two errors are part of an orderly close: 0.5.5 reports a finished transaction, and 0.3.13 that it
+    /// broke off what its monitor was doing; the final sync comes after that, and does it again.
     pub fn is_failed_final_sync(&self) -> bool {
-        self.level == Level::Error
-            && !self.text.contains("transaction has already been committed or rolled back")
+        let is_orderly = self.text.contains("transaction has already been committed or rolled back")
+            || (self.text.starts_with("monitor error") && self.text.contains("context canceled"));
+        self.level == Level::Error && !is_orderly
     }
 }
 
@@ -131,6 +133,21 @@ mod tests {
         };
         assert_eq!(level("0000000000000001"), Level::Warn);
         assert_eq!(level("0000000000000000"), Level::Info, "it was just restored");
+    }
+
+    #[test]
+    fn an_orderly_close_is_told_from_a_failed_final_sync() {
+        let failed = |message: &str, error: &str| {
+            let line = serde_json::json!({"level": "ERROR", "msg": message, "error": error});
+            Line::parse(&line.to_string()).is_failed_final_sync()
+        };
+        assert!(!failed("monitor error", "max snapshot: RequestCanceled\ncaused by: context canceled"));
+        assert!(!failed(
+            "failed to close database",
+            "sql: transaction has already been committed or rolled back"
+        ));
+        assert!(failed("monitor error", "NoSuchBucket"));
+        assert!(failed("failed to close database", "replica sync: context canceled"));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::confirm::Asker;
@@ -19,7 +20,7 @@ use super::runtime_folder::RuntimeFolder;
 use super::setup::Setup;
 use super::watch::Watch;
 use crate::backup::Restorer;
-use crate::core::{Action, Event, ExitCode, Gate};
+use crate::core::{Action, Ended, Event, ExitCode, Gate};
 use crate::error::Failure;
 use crate::litestream::argv;
 use crate::litestream::command::{KEEPERS_OWN, Runner};
@@ -27,7 +28,7 @@ use crate::litestream::control;
 use crate::litestream::database::Database;
 use crate::litestream::version::Version;
 use crate::os::lock::Lock;
-use crate::os::spawn::Spawn;
+use crate::os::spawn::{Spawn, Spawned};
 use crate::os::terminal::Terminal;
 use crate::os::{fd, packet, signal};
 use crate::shim::{App, Orders, Target, ToKeeper, ToShim};
@@ -47,6 +48,8 @@ pub(super) struct World {
     pub(super) missing: Vec<Database>,
     pub(super) litestream: Option<i32>,
     pub(super) launches: u64,
+    /// Launched before it was asked for, since it has nothing to replicate.
+    ahead: Option<Launched>,
     pub(super) link: Option<Link>,
     pub(super) app: Option<i32>,
     running: Running,
@@ -60,6 +63,15 @@ pub(super) struct World {
     pub(super) failure: Option<Failure>,
     /// The latest reason why something did not get on.
     pub(super) reason: Option<String>,
+}
+
+/// A Litestream that runs, whose shim waits for its orders.
+struct Launched {
+    spawned: Spawned,
+    reaped: oneshot::Receiver<Ended>,
+    own: OwnedFd,
+    /// Open until the orders are sent: a shim that is gone shows as the end of its messages.
+    _theirs: OwnedFd,
 }
 
 /// Which command the shim was given last.
@@ -96,6 +108,7 @@ impl World {
             missing: Vec::new(),
             litestream: None,
             launches: 0,
+            ahead: None,
             link: None,
             app: None,
             running: Running::App,
@@ -140,7 +153,7 @@ impl World {
         let _ = self.outbox.send(message);
     }
 
-    fn prepare(&self) {
+    fn prepare(&mut self) {
         let app = program_name(&self.setup.app);
         match self.setup.policy.gate {
             Gate::Replicated => {}
@@ -152,6 +165,11 @@ impl World {
             Gate::None => {
                 tracing::warn!("--gate none: {app} starts whether its database is on the replica or not")
             }
+        }
+        if !self.setup.replicates {
+            // Its version decides what it may replicate: with nothing, it can start while it is asked.
+            // Until its orders come the shim does nothing. An error comes again when it counts.
+            self.ahead = self.spawn_litestream().ok();
         }
         let preparation = Preparation {
             runner: self.runner.clone(),
@@ -207,25 +225,15 @@ impl World {
     }
 
     fn try_launch(&mut self) -> io::Result<()> {
-        let (own, theirs) = packet::pair()?;
-        let program = fd::own_program()?;
-        // A descriptor and not a path: it is this very version even when the file was replaced, it
-        // needs no quoting, and a user who may not see the file can execute it.
-        let exec = format!("/proc/self/fd/{} __shim {}", fd::number(&program), fd::number(&theirs));
-        let locks = self.locks.iter().chain([self.folder.lock()]).map(|lock| lock.file().as_raw_fd());
-        let spawn = Spawn {
-            own_group: true,
-            inherit: [fd::number(&program), fd::number(&theirs)].into_iter().chain(locks).collect(),
-            user: self.setup.user.as_ref(),
-            without_env: KEEPERS_OWN,
-            ..Spawn::default()
+        let launched = match self.ahead.take() {
+            Some(launched) => launched,
+            None => self.spawn_litestream()?,
         };
-        let spawned = spawn.start(&self.setup.binary, &argv::replicate(&self.folder.config(), &exec))?;
+        let Launched { spawned, reaped, own, _theirs } = launched;
         let link = Link::new(own)?;
         self.litestream = Some(spawned.pid);
         tracing::debug!("litestream {} runs as pid {}", self.version, spawned.pid);
         let (launch, outbox) = (self.launches, self.outbox.clone());
-        let reaped = self.runner.children.watch(spawned.pid);
         let outputs = [spawned.stdout, spawned.stderr]
             .map(|pipe| tokio::task::spawn_local(litestream_log::pass_on(pipe, self.heard.clone())));
         tokio::task::spawn_local(async move {
@@ -241,6 +249,25 @@ impl World {
         link.send_with(&ToShim::Setup, &self.orders(), &[])?;
         self.link = Some(link);
         Ok(())
+    }
+
+    fn spawn_litestream(&self) -> io::Result<Launched> {
+        let (own, theirs) = packet::pair()?;
+        let program = fd::own_program()?;
+        // A descriptor and not a path: it is this very version even when the file was replaced, it
+        // needs no quoting, and a user who may not see the file can execute it.
+        let exec = format!("/proc/self/fd/{} __shim {}", fd::number(&program), fd::number(&theirs));
+        let locks = self.locks.iter().chain([self.folder.lock()]).map(|lock| lock.file().as_raw_fd());
+        let spawn = Spawn {
+            own_group: true,
+            inherit: [fd::number(&program), fd::number(&theirs)].into_iter().chain(locks).collect(),
+            user: self.setup.user.as_ref(),
+            without_env: KEEPERS_OWN,
+            ..Spawn::default()
+        };
+        let spawned = spawn.start(&self.setup.binary, &argv::replicate(&self.folder.config(), &exec))?;
+        let reaped = self.runner.children.watch(spawned.pid);
+        Ok(Launched { spawned, reaped, own, _theirs: theirs })
     }
 
     fn orders(&self) -> Orders {

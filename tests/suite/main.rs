@@ -1,5 +1,6 @@
 //! The suite: real processes, real Litestream, real SQLite. `support` is the harness.
 
+mod ahead;
 mod architecture;
 mod before;
 mod behind;

@@ -278,7 +278,7 @@ fn a_stop_during_a_before_command() {
     let keeper = unit::keeper(&world).args(["--stop-timeout", "10m", "--before", &before.line()]);
     let unit = keeper.app(app).start();
     trace.wait("ready");
-    // The command's own code is not the app's, which never ran.
+    // The app never ran, so the code is not its own.
     let ended = stop_within(unit, 143, Duration::ZERO);
     assert_eq!(ended.stdout, "", "the app did not start");
     assert_eq!(trace.signals(), [15]);

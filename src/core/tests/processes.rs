@@ -82,7 +82,7 @@ impl Databases {
 
     /// Uploads everything; whether all of it is confirmed.
     pub(super) fn upload_all(&mut self) -> bool {
-        self.all().fold(true, |confirmed, db| self.upload(db, u64::MAX) && confirmed)
+        self.all().map(|db| self.upload(db, u64::MAX)).filter(|ok| !ok).count() == 0
     }
 
     /// Nothing that the app wrote is missing on the replica.
