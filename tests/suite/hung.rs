@@ -6,8 +6,11 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
+use crate::support::process::Running;
+use crate::support::procfs::Process;
+use crate::support::sqlite;
 use crate::support::unit;
-use crate::support::wait::DEADLINE;
+use crate::support::wait::{DEADLINE, wait_until};
 use crate::support::world::World;
 
 /// A service manager's end of `sd_notify(3)`.
@@ -42,13 +45,28 @@ impl Manager {
     }
 }
 
+/// Hangs Litestream, but not in the moment in which it holds the database's lock: then the app would hang with it.
+#[track_caller]
+fn hang(unit: &Running, world: &World) -> Process {
+    let litestream = unit.litestream();
+    wait_until("litestream to hang without the lock", DEADLINE, || {
+        litestream.signal(Signal::SIGSTOP);
+        let hangs = sqlite::is_writable(&world.db());
+        if !hangs {
+            litestream.signal(Signal::SIGCONT);
+        }
+        hangs
+    });
+    litestream
+}
+
 #[test]
 fn with_stop_the_app_is_stopped() {
     let world = World::new();
     let trace = world.trace();
     let keeper = unit::keeper(&world).args(["--max-lag", "1s", "--on-lag", "stop", "--stop-timeout", "3s"]);
     let unit = unit::start_writing(&world, keeper);
-    unit.litestream().signal(Signal::SIGSTOP);
+    hang(&unit, &world);
     let start = Instant::now();
     trace.wait("exit");
     println!("the app was stopped {:.1?} after litestream hung", start.elapsed());
@@ -70,8 +88,8 @@ fn with_unready_the_service_manager_hears_of_it_until_the_replica_has_caught_up(
     let keeper = unit::keeper(&world).args(["--max-lag", "1s", "--on-lag", "unready"]);
     let unit = unit::start_writing(&world, keeper.env("NOTIFY_SOCKET", &manager.path));
     assert_eq!(manager.hear(), "READY=1");
-    let (app, litestream) = (unit.app(), unit.litestream());
-    litestream.signal(Signal::SIGSTOP);
+    let app = unit.app();
+    let litestream = hang(&unit, &world);
     assert!(manager.hear().starts_with("STATUS=not ready"));
     unit.wait_log(1, "not ready until it has caught up");
     let rows = trace.acked().len();
@@ -92,8 +110,7 @@ fn with_warn_only_the_log_says_so() {
     let keeper = unit::keeper(&world).args(["--max-lag", "500ms", "--on-lag", "warn"]);
     let unit = unit::start_writing(&world, keeper.env("NOTIFY_SOCKET", &manager.path));
     assert_eq!(manager.hear(), "READY=1");
-    let litestream = unit.litestream();
-    litestream.signal(Signal::SIGSTOP);
+    let litestream = hang(&unit, &world);
     unit.wait_log(1, "only this line says so");
     litestream.signal(Signal::SIGCONT);
     unit.wait_log(1, "has caught up");
@@ -107,7 +124,7 @@ fn a_hung_litestream_at_the_stop_is_killed_within_the_budget() {
     let world = World::new();
     let trace = world.trace();
     let unit = unit::start_writing(&world, unit::keeper(&world).args(["--stop-timeout", "2s"]));
-    unit.litestream().signal(Signal::SIGSTOP);
+    hang(&unit, &world);
     let start = Instant::now();
     let ended = unit.stop(74);
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());

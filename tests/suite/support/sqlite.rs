@@ -37,6 +37,13 @@ pub fn touch(path: &Path) {
     database.pragma_update(None, "user_version", version + 1).expect("the database can be written");
 }
 
+/// Whether somebody could write now: nobody else holds the lock for longer than a moment.
+pub fn is_writable(path: &Path) -> bool {
+    let database = open(path);
+    database.busy_timeout(std::time::Duration::from_millis(200)).expect("a timeout can be set");
+    database.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_ok()
+}
+
 /// Makes a WAL database of about `mebibytes` that does not compress, beside the table `t` with one row.
 ///
 /// Without a journal and in one transaction: 500 MiB in a few seconds.
