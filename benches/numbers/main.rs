@@ -4,8 +4,11 @@
 //! cargo bench                        all of them, about three minutes
 //! cargo bench -- --quick             fewer rounds, under a minute
 //! cargo bench -- death crash         some of them
-//! LITEKEEPER_BENCH_BINARY=… cargo bench    another keeper, for instance the one that is shipped
+//! LITEKEEPER_BENCH_BINARY=… cargo bench    another keeper
 //! ```
+//!
+//! Cargo builds the keeper of a benchmark with the features that the tests need of its dependencies, tokio's
+//! among them; the one that `cargo build --release` makes is a little smaller.
 //!
 //! A bar that does not hold is reported and is no failure: a benchmark is no test, and the machine may
 //! be busy. Something that cannot be measured is one.

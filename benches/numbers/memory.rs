@@ -47,18 +47,17 @@ pub fn measure(effort: Effort) -> Result<Vec<Row>, Error> {
         }
         bed::end(running);
     }
-    let row = |what: &str, peer: &str, theirs: &Samples, bar| Row {
-        what: what.to_owned(),
+    let row = |peer: &str, theirs: &Samples, bar| Row {
+        what: "memory (PSS) of keeper and shim, one database".to_owned(),
         n: ours.n(),
-        ours: ours.spread("MiB"),
+        ours: format!("{}: {:.1} + {:.1}", ours.spread("MiB"), keepers.median(), shims.median()),
         peer: peer.to_owned(),
         theirs: if theirs.n() == 0 { "not installed".to_owned() } else { theirs.spread("MiB") },
         compared: if theirs.n() == 0 { "–".to_owned() } else { ratio(ours.median(), theirs.median()) },
         bar,
     };
     let bar = Bar::at_most("median", ours.median(), 4.0, "MiB");
-    let parts = format!("memory (PSS) of keeper {:.1} + shim {:.1} MiB", keepers.median(), shims.median());
-    let mut rows = vec![row(&parts, "Litestream in the same unit", &litestreams, bar)];
-    rows.extend(PEERS.iter().zip(&peers).map(|((name, _), theirs)| row("the same", name, theirs, None)));
+    let mut rows = vec![row("Litestream in the same unit", &litestreams, bar)];
+    rows.extend(PEERS.iter().zip(&peers).map(|((name, _), theirs)| row(name, theirs, None)));
     Ok(rows)
 }

@@ -1,4 +1,4 @@
-//! The command line: as typed ([`args`]), as meant ([`settings`]), and a file for each command.
+//! The command line: as typed ([`args`]), as meant (`settings`), and a file for each command.
 //!
 //! Architecture invariant: this room imports all others, and nobody imports it.
 

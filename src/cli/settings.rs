@@ -62,6 +62,7 @@ pub(super) fn resolve(args: &args::Run) -> Result<Setup, Failure> {
     Ok(Setup {
         policy,
         dbs,
+        replicates: !configured.databases().is_empty() || !configured.directories().is_empty(),
         binary,
         allowed_version: args.allow_litestream.clone(),
         env: app_environment(user.as_ref()),

@@ -48,9 +48,18 @@ impl Lag {
         Self { dbs: vec![Watched::default(); databases], delay, max }
     }
 
-    /// Forgets everything: all is confirmed, or nobody is there to confirm.
+    /// Forgets everything: all is confirmed.
     pub(super) fn reset(&mut self) {
         self.dbs.fill(Watched::default());
+    }
+
+    /// A new Litestream opens the files that are there now. What the last one was asked is void, and
+    /// what it did not confirm is asked again.
+    pub(super) fn relaunched(&mut self) {
+        for watched in &mut self.dbs {
+            let Watched { since, reported, .. } = *watched;
+            *watched = Watched { since, reported, ask_at: since, ..Watched::default() };
+        }
     }
 
     pub(super) fn changed(&mut self, now: Instant, db: Db) {
@@ -188,6 +197,22 @@ mod tests {
         assert_eq!(lag.all_replaced(), [DB]);
         lag.reset();
         assert_eq!(lag.all_replaced(), []);
+        assert!(!lag.exceeded());
+    }
+
+    #[test]
+    fn a_new_litestream_is_asked_what_the_last_one_did_not_confirm() {
+        let (now, mut lag) = lag();
+        lag.changed(now, DB);
+        assert_eq!(lag.due(now + DELAY), Some(Due::Ask(DB)));
+        lag.replaced(now + DELAY, DB);
+        assert_eq!(lag.due(now + MAX), Some(Due::Exceeded(DB, MAX)));
+        lag.relaunched();
+        assert!(lag.exceeded());
+        assert_eq!(lag.all_replaced(), []);
+        assert!(!lag.confirmed(now + MAX, DB, true), "nobody was asked yet");
+        assert_eq!(lag.due(now + MAX), Some(Due::Ask(DB)));
+        assert!(lag.confirmed(now + MAX, DB, true));
         assert!(!lag.exceeded());
     }
 }

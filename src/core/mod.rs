@@ -13,6 +13,8 @@ mod lag;
 mod machine;
 mod phase;
 mod policy;
+#[cfg(test)]
+mod tests;
 mod timer;
 
 pub use action::{Action, Note};

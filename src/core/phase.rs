@@ -3,11 +3,27 @@
 /// A phase of the unit's life.
 ///
 /// ```text
-/// Preparing ─ Restoring ─ Launching ─ Gating ─ Before ─ Gating ─ Running ─ Stopping ─ Draining ─ Closing ─ Exited
-///                             ^                                     │          │           │         │
-///                             │                                     │  app crash, Litestream stays   │
-///                             └──────────── Backoff ────────────────┴──────────┘  Litestream died ───┘
+/// Preparing ── Restoring
+///     └───────────┤
+///                 v
+///   ┌─────────> Launching ─────────────────────────────┐
+///   │             v                                    │ to drain what a dead
+///   │           Gating <──> Before ─┐                  │ Litestream left
+///   │             v                 v                  v
+///   │           Running ────────> Stopping ────────> Draining ──> Closing ──> Exited
+///   │             ^                 │                  │            │
+///   │             │ the app alone   v                  │            │
+///   └───────────Backoff <───────────┴──────────────────┴────────────┘
 /// ```
+///
+/// Besides:
+/// - `Launching` and `Gating` may go to `Backoff`, `Gating` and `Backoff` to `Draining` and
+///   `Closing`: Litestream fails, or the unit stops there.
+/// - `Stopping`, `Draining` and `Closing` may go straight to `Launching`: Litestream died during a
+///   stop and comes back at once, only to drain.
+/// - `Before` follows itself, once for each command, and `Backoff` itself: Litestream dies while the
+///   app's restart is waited for.
+/// - All but `Before` and `Running` may go to `Exited`: a living app is always torn down first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
     /// Looking at the databases, their replicas and Litestream.
@@ -56,10 +72,10 @@ impl Phase {
         match self {
             Preparing => matches!(next, Restoring | Launching | Exited),
             Restoring => matches!(next, Launching | Exited),
-            Launching => matches!(next, Gating | Draining | Closing | Backoff | Exited),
-            Gating => matches!(next, Before | Running | Draining | Closing | Launching | Backoff | Exited),
-            Before => matches!(next, Gating | Stopping | Exited),
-            Running => matches!(next, Stopping | Exited),
+            Launching => matches!(next, Gating | Draining | Backoff | Exited),
+            Gating => matches!(next, Before | Running | Draining | Closing | Backoff | Exited),
+            Before => matches!(next, Before | Gating | Stopping),
+            Running => matches!(next, Stopping),
             Stopping => matches!(next, Draining | Closing | Launching | Backoff | Exited),
             Draining => matches!(next, Closing | Launching | Backoff | Exited),
             Closing => matches!(next, Launching | Backoff | Exited),
@@ -68,8 +84,19 @@ impl Phase {
         }
     }
 
-    /// Whether a process of the app may live in this phase.
+    /// Whether a process of the app may live in this phase; in no other does one.
     pub fn allows_app(self) -> bool {
         matches!(self, Self::Before | Self::Running | Self::Stopping)
+    }
+
+    /// Whether there is no such phase without a Litestream that is up.
+    pub(super) fn needs_litestream(self) -> bool {
+        matches!(self, Self::Gating | Self::Before | Self::Running | Self::Draining)
+    }
+
+    /// Whether it ends by itself after some time. The others wait for what a user's command does;
+    /// each of them has a deadline as soon as the unit is to stop.
+    pub(super) fn has_deadline(self) -> bool {
+        !matches!(self, Self::Preparing | Self::Restoring | Self::Before | Self::Running | Self::Exited)
     }
 }

@@ -66,7 +66,7 @@ pub struct Policy {
     pub databases: usize,
     /// How long the app may live on when Litestream has died: the shim sees to it.
     pub orphan_grace: Duration,
-    /// The app holds the terminal, so Ctrl-C reaches it alone and its 130 is a stop.
+    /// The app holds the terminal, so Ctrl-C and Ctrl-\ reach it alone, and its 130 or 131 is a stop.
     pub terminal: bool,
 }
 

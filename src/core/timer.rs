@@ -5,10 +5,10 @@ use std::time::Instant;
 /// What can be waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Timer {
+    /// The end of what was aborted.
+    Abort,
     /// The next start of the app or of Litestream.
     Backoff,
-    /// The shim's first word.
-    Launch,
     /// Progress of the gate.
     Gate,
     /// The next word about a slow gate.
@@ -19,20 +19,20 @@ pub(super) enum Timer {
     Tree,
     /// The end of the drain.
     Drain,
-    /// The end of Litestream.
-    Close,
+    /// Litestream's first word by its shim, or its end.
+    Litestream,
 }
 
 impl Timer {
     const ALL: [Self; 8] = [
+        Self::Abort,
         Self::Backoff,
-        Self::Launch,
         Self::Gate,
         Self::GateReport,
         Self::Grace,
         Self::Tree,
         Self::Drain,
-        Self::Close,
+        Self::Litestream,
     ];
 }
 
@@ -43,6 +43,12 @@ pub(super) struct Timers([Option<Instant>; Timer::ALL.len()]);
 impl Timers {
     pub(super) fn set(&mut self, timer: Timer, at: Instant) {
         self.0[timer as usize] = Some(at);
+    }
+
+    /// As [`Timers::set`], unless it runs out earlier already.
+    pub(super) fn at_latest(&mut self, timer: Timer, at: Instant) {
+        let earlier = self.0[timer as usize].filter(|set| *set <= at);
+        self.set(timer, earlier.unwrap_or(at));
     }
 
     pub(super) fn stop(&mut self, timer: Timer) {

@@ -79,13 +79,12 @@ impl Line {
 
     /// Whether this line, after the shim has ended, says that something did not reach a replica.
     ///
-    /// 0.5.5 reports a finished transaction at each orderly close, and both series report the periodic
-    /// sync that the close breaks off; the final one comes after it, with a context of its own.
+    /// Two errors are part of an orderly close: 0.5.5 reports a finished transaction, and 0.3.13 that it
+    /// broke off what its monitor was doing; the final sync comes after that, and does it again.
     pub fn is_failed_final_sync(&self) -> bool {
-        let is_periodic = ["monitor error", "sync error"].iter().any(|start| self.text.starts_with(start));
-        self.level == Level::Error
-            && !self.text.contains("transaction has already been committed or rolled back")
-            && !(is_periodic && self.text.contains("context canceled"))
+        let is_orderly = self.text.contains("transaction has already been committed or rolled back")
+            || (self.text.starts_with("monitor error") && self.text.contains("context canceled"));
+        self.level == Level::Error && !is_orderly
     }
 }
 
@@ -137,15 +136,18 @@ mod tests {
     }
 
     #[test]
-    fn a_periodic_sync_that_the_close_breaks_off_is_not_the_final_one() {
+    fn an_orderly_close_is_told_from_a_failed_final_sync() {
         let failed = |message: &str, error: &str| {
-            let line = serde_json::json!({"level": "ERROR", "msg": message, "error": error}).to_string();
-            Line::parse(&line).is_failed_final_sync()
+            let line = serde_json::json!({"level": "ERROR", "msg": message, "error": error});
+            Line::parse(&line.to_string()).is_failed_final_sync()
         };
-        assert!(!failed("monitor error", "cannot determine replica position: context canceled"));
+        assert!(!failed("monitor error", "max snapshot: RequestCanceled\ncaused by: context canceled"));
+        assert!(!failed(
+            "failed to close database",
+            "sql: transaction has already been committed or rolled back"
+        ));
         assert!(failed("monitor error", "NoSuchBucket"));
-        assert!(failed("error closing db", "context canceled"));
-        assert!(!failed("failed to close database", "transaction has already been committed or rolled back"));
+        assert!(failed("failed to close database", "replica sync: context canceled"));
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub struct Spawn<'a> {
     pub user: Option<&'a Identity>,
     /// Variables that it does not get.
     pub without_env: &'a [&'a str],
+    /// Variables that it gets beside this process's own, or instead.
+    pub with_env: &'a [(&'a str, &'a str)],
 }
 
 /// A child that runs, and the ends of its pipes.
@@ -54,6 +56,7 @@ impl Spawn<'_> {
         for name in self.without_env {
             command.env_remove(name);
         }
+        command.envs(self.with_env.iter().copied());
         let (own_group, dies) = (self.own_group, self.dies_with_parent);
         let (inherit, user) = (self.inherit.clone(), self.user.cloned());
         let parent = nix::unistd::getpid();

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::confirm::Asker;
@@ -19,7 +20,7 @@ use super::runtime_folder::RuntimeFolder;
 use super::setup::Setup;
 use super::watch::Watch;
 use crate::backup::Restorer;
-use crate::core::{Action, Event, ExitCode, Gate};
+use crate::core::{Action, Ended, Event, ExitCode, Gate};
 use crate::error::Failure;
 use crate::litestream::argv;
 use crate::litestream::command::{KEEPERS_OWN, Runner};
@@ -27,7 +28,7 @@ use crate::litestream::control;
 use crate::litestream::database::Database;
 use crate::litestream::version::Version;
 use crate::os::lock::Lock;
-use crate::os::spawn::Spawn;
+use crate::os::spawn::{Spawn, Spawned};
 use crate::os::terminal::Terminal;
 use crate::os::{fd, packet, signal};
 use crate::shim::{App, Orders, Target, ToKeeper, ToShim};
@@ -48,6 +49,8 @@ pub(super) struct World {
     pub(super) litestream: Option<i32>,
     pub(super) launches: u64,
     launched: Instant,
+    /// Launched before it was asked for, since it has nothing to replicate.
+    ahead: Option<Launched>,
     pub(super) link: Option<Link>,
     pub(super) app: Option<i32>,
     running: Running,
@@ -61,6 +64,15 @@ pub(super) struct World {
     pub(super) failure: Option<Failure>,
     /// The latest reason why something did not get on.
     pub(super) reason: Option<String>,
+}
+
+/// A Litestream that runs, whose shim waits for its orders.
+struct Launched {
+    spawned: Spawned,
+    reaped: oneshot::Receiver<Ended>,
+    own: OwnedFd,
+    /// Open until the orders are sent: a shim that is gone shows as the end of its messages.
+    _theirs: OwnedFd,
 }
 
 /// Which command the shim was given last.
@@ -98,6 +110,7 @@ impl World {
             litestream: None,
             launches: 0,
             launched: Instant::now(),
+            ahead: None,
             link: None,
             app: None,
             running: Running::App,
@@ -142,7 +155,7 @@ impl World {
         let _ = self.outbox.send(message);
     }
 
-    fn prepare(&self) {
+    fn prepare(&mut self) {
         let app = program_name(&self.setup.app);
         match self.setup.policy.gate {
             Gate::Replicated => {}
@@ -154,6 +167,11 @@ impl World {
             Gate::None => {
                 tracing::warn!("--gate none: {app} starts whether its database is on the replica or not")
             }
+        }
+        if !self.setup.replicates {
+            // Its version decides what it may replicate: with nothing, it can start while it is asked.
+            // Until its orders come the shim does nothing. An error comes again when it counts.
+            self.ahead = self.spawn_litestream().ok();
         }
         let preparation = Preparation {
             runner: self.runner.clone(),
@@ -202,6 +220,10 @@ impl World {
         self.launched = Instant::now();
         self.heard = Heard::default();
         if let Err(error) = self.try_launch() {
+            if let Some(pid) = self.litestream.take() {
+                // Its shim would wait for orders for ever.
+                signal::send(pid, nix::libc::SIGKILL);
+            }
             let message = format!("`{}` cannot be started: {error}", self.setup.binary.display());
             let failure = Failure::new(ExitCode::LITESTREAM, message.clone());
             self.reason = Some(message);
@@ -210,25 +232,15 @@ impl World {
     }
 
     fn try_launch(&mut self) -> io::Result<()> {
-        let (own, theirs) = packet::pair()?;
-        let program = fd::own_program()?;
-        // A descriptor and not a path: it is this very version even when the file was replaced, it
-        // needs no quoting, and a user who may not see the file can execute it.
-        let exec = format!("/proc/self/fd/{} __shim {}", fd::number(&program), fd::number(&theirs));
-        let locks = self.locks.iter().chain([self.folder.lock()]).map(|lock| lock.file().as_raw_fd());
-        let spawn = Spawn {
-            own_group: true,
-            inherit: [fd::number(&program), fd::number(&theirs)].into_iter().chain(locks).collect(),
-            user: self.setup.user.as_ref(),
-            without_env: KEEPERS_OWN,
-            ..Spawn::default()
+        let launched = match self.ahead.take() {
+            Some(launched) => launched,
+            None => self.spawn_litestream()?,
         };
-        let spawned = spawn.start(&self.setup.binary, &argv::replicate(&self.folder.config(), &exec))?;
+        let Launched { spawned, reaped, own, _theirs } = launched;
         let link = Link::new(own)?;
         self.litestream = Some(spawned.pid);
         tracing::debug!("litestream {} runs as pid {}", self.version, spawned.pid);
         let (launch, outbox) = (self.launches, self.outbox.clone());
-        let reaped = self.runner.children.watch(spawned.pid);
         let outputs = [spawned.stdout, spawned.stderr]
             .map(|pipe| tokio::task::spawn_local(litestream_log::pass_on(pipe, self.heard.clone())));
         tokio::task::spawn_local(async move {
@@ -244,6 +256,25 @@ impl World {
         link.send_with(&ToShim::Setup, &self.orders(), &[])?;
         self.link = Some(link);
         Ok(())
+    }
+
+    fn spawn_litestream(&self) -> io::Result<Launched> {
+        let (own, theirs) = packet::pair()?;
+        let program = fd::own_program()?;
+        // A descriptor and not a path: it is this very version even when the file was replaced, it
+        // needs no quoting, and a user who may not see the file can execute it.
+        let exec = format!("/proc/self/fd/{} __shim {}", fd::number(&program), fd::number(&theirs));
+        let locks = self.locks.iter().chain([self.folder.lock()]).map(|lock| lock.file().as_raw_fd());
+        let spawn = Spawn {
+            own_group: true,
+            inherit: [fd::number(&program), fd::number(&theirs)].into_iter().chain(locks).collect(),
+            user: self.setup.user.as_ref(),
+            without_env: KEEPERS_OWN,
+            ..Spawn::default()
+        };
+        let spawned = spawn.start(&self.setup.binary, &argv::replicate(&self.folder.config(), &exec))?;
+        let reaped = self.runner.children.watch(spawned.pid);
+        Ok(Launched { spawned, reaped, own, _theirs: theirs })
     }
 
     fn orders(&self) -> Orders {
@@ -350,7 +381,11 @@ impl Driver {
             }
             Action::SignalApp(number) => world.tell_shim(&ToShim::Signal(Target::Leader, number)),
             Action::SignalTree(number) => world.tell_shim(&ToShim::Signal(Target::Tree, number)),
-            Action::KillTree if world.link.is_some() => world.tell_shim(&ToShim::KillTree),
+            Action::KillTree if world.link.is_some() => {
+                world.tell_shim(&ToShim::KillTree);
+                // A hung Litestream holds a dead shim's end of the line: what that shim left is here.
+                world.runner.children.kill_adopted();
+            }
             // Nobody is there to do it: what the app left was adopted by this process.
             Action::KillTree => world.sweeping = true,
             Action::Confirm(db) => {

@@ -75,8 +75,11 @@ impl Preparation {
     }
 
     async fn version(&self) -> Result<Version, Failure> {
-        let output =
-            self.runner.ask(&argv::version(), VERSION_LIMIT).await.map_err(|error| self.unusable(&error))?;
+        let output = self
+            .runner
+            .ask_offline(&argv::version(), VERSION_LIMIT)
+            .await
+            .map_err(|error| self.unusable(&error))?;
         let text = output.stdout.trim();
         let allowed = self.allowed_version.as_deref().map(|text| text.trim_start_matches('v'));
         let is_allowed = allowed == Some(text.trim_start_matches('v'));

@@ -44,6 +44,9 @@ impl RuntimeFolder {
 
     fn make_in(root: &Path, user: Option<&Identity>) -> io::Result<Self> {
         dir::shared(root, user.is_some())?;
+        // One run at a time: between the making of a folder and its lock it looks like a stale one.
+        let turn = File::open(root)?;
+        turn.lock()?;
         remove_stale(root);
         let path = root.join(format!("run-{}", std::process::id()));
         if path.join("litestream.sock").as_os_str().as_bytes().len() > LONGEST_SOCKET {
@@ -132,6 +135,35 @@ mod tests {
         assert_eq!(mode(folder.config().parent().unwrap()), 0o700);
         drop(folder);
         assert_eq!(fs::read_dir(&root).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_folder_that_is_just_being_made_is_not_taken_for_a_stale_one() {
+        let root = tempfile::tempdir().unwrap();
+        let made = root.path().join("run-1");
+        let turn = File::open(root.path()).unwrap();
+        turn.lock().unwrap();
+        fs::create_dir(&made).unwrap();
+        let lock = File::create(made.join(LOCK)).unwrap();
+        std::thread::scope(|scope| {
+            let roots = [root.path().to_owned()];
+            let other = scope.spawn(move || RuntimeFolder::make(&roots, None).map(drop));
+            while !other.is_finished() && !is_waited_for(root.path()) {
+                std::thread::yield_now();
+            }
+            assert!(made.exists());
+            lock.lock().unwrap();
+            drop(turn);
+            other.join().unwrap().unwrap();
+        });
+        assert!(made.exists());
+    }
+
+    /// Whether somebody waits for the lock of a file (`/proc/locks` in proc(5): `->` in the second column).
+    fn is_waited_for(path: &Path) -> bool {
+        let inode = format!(":{} ", std::os::unix::fs::MetadataExt::ino(&path.metadata().unwrap()));
+        let locks = fs::read_to_string("/proc/locks").unwrap();
+        locks.lines().any(|line| line.contains("->") && line.contains(&inode))
     }
 
     #[test]

@@ -74,7 +74,7 @@ fn one_that_fails_is_the_end_with_its_code() {
         assert_eq!(trace.all("start").len(), 2, "nor the next command");
         // What was written up to then is safe all the same.
         assert_eq!(unit::assert_nothing_lost(&world, &trace), 5);
-        ended.expect_log("`probe`").expect_log("echo is not started");
+        ended.expect_log("--before probe ").expect_log("the app (echo) is not started");
     }
 }
 

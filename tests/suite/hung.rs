@@ -102,20 +102,6 @@ fn with_warn_only_the_log_says_so() {
     unit::assert_nothing_lost(&world, &trace);
 }
 
-/// A change is what makes a lag: an idle app does not care whether Litestream hangs.
-#[test]
-fn an_idle_app_has_no_lag() {
-    let world = World::new();
-    let trace = world.trace();
-    let app = crate::support::app::App::new(&trace).on_exit("TERM", 0).insert(&world.db(), 1).ready();
-    let app = app.sleep(2500).words(["print", "idle enough"]).wait();
-    let unit = unit::keeper(&world).args(["--max-lag", "500ms", "--on-lag", "stop"]).app(app).start();
-    trace.wait("ready");
-    unit.wait_stdout("idle enough");
-    let ended = unit.stop(0);
-    assert!(!ended.log.contains("confirmed a change"), "{}", ended.log);
-}
-
 #[test]
 fn a_hung_litestream_at_the_stop_is_killed_within_the_budget() {
     let world = World::new();

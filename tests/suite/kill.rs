@@ -5,8 +5,12 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use crate::support::app::App;
+use crate::support::keeper::Keeper;
+use crate::support::litestream::{self, Backup, LATEST, NO_SOCKET, OLD};
 use crate::support::process::Running;
 use crate::support::procfs::{self, Process};
+use crate::support::s3::S3;
+use crate::support::sqlite;
 use crate::support::unit::{self, start_writing, wait_successor};
 use crate::support::wait::{DEADLINE, wait_until};
 use crate::support::world::World;
@@ -66,12 +70,12 @@ fn grandchildren_die_with_litestream() {
         unit::time_to_death(pid);
     }
     trace.wait_nth(6, "ready");
-    unit.litestream();
+    let app = unit.app();
     // They ignore the stop as well, so the second word about it cuts their grace short.
     unit.signal(Signal::SIGTERM);
-    wait_until("the app to end", DEADLINE, || trace.signals().contains(&15));
-    unit.signal(Signal::SIGTERM);
-    unit.finish().expect_code(143);
+    unit::time_to_death(app.pid);
+    unit.wait_log(1, "SIGTERM from pid");
+    unit.stop(143);
     unit::assert_nothing_lost(&world, &trace);
 }
 
@@ -139,7 +143,7 @@ fn keeper_killed_under_an_app_that_does_not_want_to_stop() {
     let (db, trace) = (world.db(), world.trace());
     let stubborn = App::new(&trace).ignore("all").ready().wait();
     let app = App::new(&trace).ignore("all").spawn("setsid", &stubborn).insert_forever(&db, 5);
-    let unit = unit::keeper(&world).args(["--stop-timeout", "2s"]).app(app).start();
+    let unit = unit::keeper(&world).args(unit::BUDGET).app(app).start();
     trace.wait("ready");
     trace.wait_acked(5);
     unit.signal(Signal::SIGKILL);
@@ -154,7 +158,7 @@ fn shim_killed() {
     let (db, trace) = (world.db(), world.trace());
     let stubborn = App::new(&trace).ignore("all").ready().wait();
     let app = App::new(&trace).on_last("TERM", &db, 0).spawn("setsid", &stubborn).insert_forever(&db, 3);
-    let unit = unit::keeper(&world).args(["--stop-timeout", "3s"]).app(app).start();
+    let unit = unit::keeper(&world).args(unit::BUDGET).app(app).start();
     trace.wait("ready");
     trace.wait_acked(5);
     let (app, shim, grandchild) = (unit.app(), unit.shim(), trace.wait("ready").pid);
@@ -205,21 +209,28 @@ const VICTIMS: [(&str, Find); 4] = [
     ("app", Running::app),
 ];
 
-/// Kills each in turn in the phase that `reach` brings a fresh unit to, lets what is left end, and looks for survivors.
+/// Kills each in the phase that `reach` brings a fresh unit to, lets what is left end, and looks for survivors.
 ///
 /// `reach` leaves an app of which nobody survives a stop, and all of which has to be on the replica in the end.
-fn kill_each_in(reach: impl Fn(&World) -> Running) {
-    for (name, victim) in VICTIMS {
-        println!("killing the {name}");
+fn kill_each_in(reach: impl Fn(&World) -> Running + Sync) {
+    let kill = |name: &str, victim: fn(&Running) -> Process| {
         let world = World::new();
         let mut unit = reach(&world);
         victim(&unit).signal(Signal::SIGKILL);
         if name != "keeper" && unit.try_wait().is_none() {
             unit.signal(Signal::SIGTERM);
         }
-        unit.finish();
+        let ended = unit.finish();
+        println!("--- killed: {name}\n{}", ended.log);
         unit::assert_nothing_lost(&world, &world.trace());
-    }
+    };
+    // Side by side, because each sits out its grace.
+    std::thread::scope(|scope| {
+        for (name, victim) in VICTIMS {
+            let kill = &kill;
+            scope.spawn(move || kill(name, victim));
+        }
+    });
 }
 
 #[test]
@@ -228,7 +239,7 @@ fn each_killed_during_a_before_command() {
         let (db, trace) = (world.db(), world.trace());
         let stubborn = App::new(&trace).ignore("all").ready().wait();
         let before = App::new(&trace).insert(&db, 3).spawn("setsid", &stubborn).wait();
-        let keeper = unit::keeper(world).args(["--stop-timeout", "2s", "--before", &before.line()]);
+        let keeper = unit::keeper(world).args(unit::BUDGET).args(["--before", &before.line()]);
         let unit = keeper.app(App::new(&trace).wait()).start();
         trace.wait("ready");
         unit
@@ -241,7 +252,7 @@ fn each_killed_while_running() {
         let (db, trace) = (world.db(), world.trace());
         let stubborn = App::new(&trace).ignore("all").ready().wait();
         let app = App::new(&trace).spawn("setsid", &stubborn).insert_forever(&db, 3);
-        let unit = unit::keeper(world).args(["--stop-timeout", "2s"]).app(app).start();
+        let unit = unit::keeper(world).args(unit::BUDGET).app(app).start();
         trace.wait("ready");
         trace.wait_acked(3);
         unit
@@ -254,11 +265,125 @@ fn each_killed_while_stopping() {
         let (db, trace) = (world.db(), world.trace());
         let stubborn = App::new(&trace).ignore("all").ready().wait();
         let app = App::new(&trace).ignore("all").spawn("setsid", &stubborn).insert_forever(&db, 3);
-        let unit = unit::keeper(world).args(["--stop-timeout", "3s"]).app(app).start();
+        let unit = unit::keeper(world).args(unit::BUDGET).app(app).start();
         trace.wait("ready");
         trace.wait_acked(3);
         unit.signal(Signal::SIGTERM);
         wait_until("the app to be asked", DEADLINE, || trace.signals().contains(&15));
         unit
     });
+}
+
+/// The keeper's arguments for a backup on an S3 server.
+fn on_s3(world: &World, s3: &S3) -> Keeper {
+    Keeper::new(world).db(&world.db()).replica(&s3.url("backups", "app")).envs(S3::env())
+}
+
+/// Kills each in turn (there is no app) while uploads are held in the phase that `reach` brings a fresh unit to, then
+/// lets them go on. The unit that is left is told to stop, unless it was before.
+fn kill_each_while_held(stopped: bool, reach: impl Fn(&World, &S3) -> Running) {
+    for (name, victim) in &VICTIMS[..3] {
+        println!("killing the {name}");
+        let (s3, world) = (S3::start(), World::new());
+        s3.bucket("backups");
+        let unit = reach(&world, &s3);
+        victim(&unit).signal(Signal::SIGKILL);
+        if !stopped && *name != "keeper" {
+            unit.signal(Signal::SIGTERM);
+        }
+        s3.resume();
+        let ended = unit.finish();
+        if stopped && *name != "keeper" {
+            ended.expect_code(0).expect_log("everything is on the replica");
+        }
+        // Whatever was held is there now, or comes with the next start.
+        on_s3(&world, &s3).app(["true"]).run().expect_code(0);
+        let config = world.config(&s3.replica("backups", "app"));
+        let restored = Backup::Config(&config, &world.db()).restore(&world, LATEST);
+        assert_eq!(sqlite::ids(&restored), sqlite::ids(&world.db()));
+        assert!(sqlite::count(&restored) > 0);
+    }
+}
+
+#[test]
+fn each_killed_at_the_gate() {
+    kill_each_while_held(false, |world, s3| {
+        sqlite::create(&world.db(), 3);
+        s3.hold_puts();
+        let unit = on_s3(world, s3).app(["echo", "the app"]).start();
+        s3.wait_puts(1);
+        unit
+    });
+}
+
+#[test]
+fn each_killed_while_draining() {
+    kill_each_while_held(true, |world, s3| {
+        let trace = world.trace();
+        let unit = start_writing(world, on_s3(world, s3).args(["--stop-timeout", "30s"]));
+        s3.hold_puts();
+        let puts = s3.puts();
+        unit.signal(Signal::SIGTERM);
+        trace.wait("exit");
+        s3.wait_puts(puts + 1);
+        unit
+    });
+}
+
+/// What can be killed there is the keeper, and the restore that it started.
+#[test]
+fn the_keeper_killed_during_a_restore() {
+    let (s3, world) = (S3::start(), World::new());
+    s3.bucket("backups");
+    on_s3(&world, &s3).app(App::new(&world.trace()).insert(&world.db(), 3)).run().expect_code(0);
+    let elsewhere = World::new();
+    let requests = s3.requests();
+    s3.pause();
+    let unit = on_s3(&elsewhere, &s3).app(["true"]).start();
+    s3.wait_requests(requests + 1);
+    unit.signal(Signal::SIGKILL);
+    unit.finish();
+    assert_eq!(
+        elsewhere.list("").iter().filter(|name| name.contains("app.db") && !name.ends_with(".lock")).count(),
+        0
+    );
+    s3.resume();
+    let trace = elsewhere.trace();
+    let ended = on_s3(&elsewhere, &s3).app(App::new(&trace).count(&elsewhere.db())).run().expect_code(0);
+    assert_eq!(trace.wait("count").rest, "3", "{}", ended.log);
+}
+
+/// Between two apps and between two Litestreams, where only some of them exist.
+#[test]
+fn the_keeper_killed_in_a_backoff() {
+    for dead in [Running::app as fn(&Running) -> Process, Running::litestream] {
+        let world = World::new();
+        let keeper = unit::keeper(&world).args(["--restart-delay", "10m", "--restart-delay-max", "10m"]);
+        let unit = start_writing(&world, keeper);
+        dead(&unit).signal(Signal::SIGKILL);
+        unit.wait_log(1, "again in 6");
+        unit.signal(Signal::SIGKILL);
+        unit.finish();
+        unit::keeper(&world).app(["true"]).run().expect_code(0);
+        unit::assert_nothing_lost(&world, &world.trace());
+    }
+}
+
+/// Without a control socket there is nobody to ask: Litestream's own last sync, in order, has to do.
+#[test]
+fn keeper_killed_over_a_litestream_without_a_socket() {
+    for version in [OLD, NO_SOCKET] {
+        let world = World::new();
+        let (db, trace) = (world.db(), world.trace());
+        // It syncs for the first time after about a second, and what ends before leaves nothing.
+        sqlite::create(&db, 1);
+        let app = App::new(&trace).on_last("TERM", &db, 143).insert_forever(&db, 3);
+        let unit = unit::keeper(&world).litestream(version).app(app).start();
+        trace.wait_acked(10);
+        litestream::wait_staged(&db);
+        unit.signal(Signal::SIGKILL);
+        unit.finish();
+        assert_eq!(trace.signals(), [15]);
+        Backup::Url(&world.replica_url()).assert_holds_acked(&world, version, &trace);
+    }
 }

@@ -1,5 +1,6 @@
 //! The suite: real processes, real Litestream, real SQLite. `support` is the harness.
 
+mod ahead;
 mod architecture;
 mod before;
 mod behind;
@@ -17,6 +18,7 @@ mod install;
 mod kill;
 mod lag;
 mod old_litestream;
+mod output;
 mod pid_1;
 mod readme;
 mod restart;
@@ -25,4 +27,7 @@ mod secrets;
 mod signals;
 mod stop;
 mod support;
+mod switch;
+mod terminal;
 mod twins;
+mod user;

@@ -12,39 +12,37 @@ use crate::support::wait::{DEADLINE, wait_until};
 use crate::support::world::World;
 use crate::support::wrap;
 
-/// The children of these processes, without those that belong to the unit.
-fn orphans_of(parents: &[&Process], zombies_only: bool) -> usize {
-    let all = Process::all();
-    let of = |child: &Process| parents.iter().any(|parent| parent.pid == child.ppid);
-    let counted = |child: &&Process| child.comm == "sleep" && (child.state == 'Z' || !zombies_only);
-    all.iter().filter(|child| of(child)).filter(counted).count()
-}
-
-/// Waits until the app has made its orphans, and then until none of them is left, not even as a zombie.
-fn assert_orphans_reaped(unit: &Running, orphans: usize) {
-    let (keeper, shim) = (unit.keeper(), unit.shim());
-    let mut most = 0;
-    wait_until("the orphans to be adopted", DEADLINE, || {
-        most = most.max(orphans_of(&[&keeper, &shim], false));
-        most > 0
-    });
-    wait_until("the orphans to be reaped", DEADLINE, || orphans_of(&[&keeper, &shim], false) == 0);
-    println!("up to {most} of {orphans} orphans were seen with the keeper or the shim");
-}
-
-/// An app whose orphans outlive it by a little, and which stays.
+/// An app that leaves a hundred orphans, and stays.
 const PARENT_OF_ORPHANS: [&str; 3] = [
     "sh",
     "-c",
-    "i=0; while [ $i -lt 100 ]; do (sleep 0.3 &); i=$((i+1)); done; echo made; exec tail -f /dev/null",
+    "i=0; while [ $i -lt 100 ]; do (sleep 1000 &); i=$((i+1)); done; echo made; exec tail -f /dev/null",
 ];
+
+/// The orphans that these processes have adopted, zombies included.
+fn adopted_by(parents: &[&Process]) -> Vec<Process> {
+    let of = |child: &Process| parents.iter().any(|parent| parent.pid == child.ppid);
+    Process::all().into_iter().filter(|child| child.comm == "sleep" && of(child)).collect()
+}
+
+/// Waits until all orphans are adopted, and ends them.
+fn end_orphans_of(parents: &[&Process]) {
+    wait_until("a hundred orphans", DEADLINE, || adopted_by(parents).len() == 100);
+    adopted_by(parents).iter().for_each(|orphan| orphan.signal(Signal::SIGKILL));
+}
+
+fn assert_orphans_reaped(unit: &Running) {
+    let parents = [&unit.keeper(), &unit.shim()];
+    end_orphans_of(&parents);
+    wait_until("the orphans to be reaped", DEADLINE, || adopted_by(&parents).is_empty());
+}
 
 #[test]
 fn a_hundred_orphans_are_reaped_as_subreaper() {
     let world = World::new();
     let unit = unit::keeper(&world).app(PARENT_OF_ORPHANS).start();
     unit.wait_stdout("made");
-    assert_orphans_reaped(&unit, 100);
+    assert_orphans_reaped(&unit);
     unit.stop(143);
 }
 
@@ -53,7 +51,7 @@ fn a_hundred_orphans_are_reaped_as_pid_1() {
     let world = World::new();
     let unit = unit::keeper(&world).wrapped(wrap::pid_1()).app(PARENT_OF_ORPHANS).start();
     unit.wait_stdout("made");
-    assert_orphans_reaped(&unit, 100);
+    assert_orphans_reaped(&unit);
     unit.keeper().signal(Signal::SIGTERM);
     unit.finish().expect_code(143);
 }
@@ -68,7 +66,9 @@ fn without_a_reaper_they_would_stay() {
     let running = spec.start();
     running.wait_stdout("made");
     let init = running.wait_process("PID 1", |process| process.is("tail"));
-    wait_until("a hundred zombies", DEADLINE, || orphans_of(&[&init], true) == 100);
+    end_orphans_of(&[&init]);
+    let zombies = || adopted_by(&[&init]).iter().filter(|orphan| orphan.state == 'Z').count();
+    wait_until("a hundred zombies", DEADLINE, || zombies() == 100);
     running.kill(&init, Signal::SIGKILL);
     running.finish();
 }
@@ -80,7 +80,7 @@ fn orphans_that_stay_end_with_pid_1() {
     let (db, trace) = (world.db(), world.trace());
     let stubborn = App::new(&trace).ignore("all").ready().wait();
     let app = App::new(&trace).on_last("TERM", &db, 0).spawn("setsid", &stubborn).insert_forever(&db, 3);
-    let keeper = unit::keeper(&world).args(["--stop-timeout", "2s"]).wrapped(wrap::pid_1());
+    let keeper = unit::keeper(&world).args(unit::BUDGET).wrapped(wrap::pid_1());
     let unit = keeper.app(app).start();
     trace.wait("ready");
     trace.wait_acked(3);

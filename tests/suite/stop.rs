@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::support::app::App;
+use crate::support::app::{App, Trace};
 use crate::support::keeper::Keeper;
 use crate::support::litestream::{Backup, LATEST};
 use crate::support::process::{Ended, Running};
@@ -42,12 +42,12 @@ fn grandchildren_that_ignore_the_stop_die() {
     let (db, trace) = (world.db(), world.trace());
     let stubborn = App::new(&trace).ignore("all").ready().wait();
     let app = App::new(&trace).on_last("TERM", &db, 7).spawn("setsid", &stubborn).spawn("group", &stubborn);
-    let unit = unit::keeper(&world).args(["--stop-timeout", "2s"]).app(app.insert_forever(&db, 5)).start();
+    let unit = unit::keeper(&world).args(unit::BUDGET).app(app.insert_forever(&db, 5)).start();
     trace.wait_nth(2, "ready");
     trace.wait_acked(5);
     let grandchildren: Vec<i32> = trace.all("ready").iter().map(|event| event.pid).collect();
     // Nothing of the harness: the keeper itself sees to it.
-    stop_within(unit, 7, Duration::from_secs(2)).expect_log("everything is on the replica");
+    stop_within(unit, 7, Duration::from_secs(6)).expect_log("everything is on the replica");
     assert!(grandchildren.into_iter().all(|pid| !procfs::alive(pid)));
     assert_eq!(trace.signals(), [15, 15, 15], "the leader first, then what it left");
     unit::assert_nothing_lost(&world, &trace);
@@ -95,9 +95,9 @@ fn an_app_that_ignores_the_stop_is_killed_within_the_budget_and_drained() {
     let world = World::new();
     let (db, trace) = (world.db(), world.trace());
     let app = App::new(&trace).ignore("all").insert_forever(&db, 2);
-    let unit = unit::keeper(&world).args(["--stop-timeout", "2s"]).app(app).start();
+    let unit = unit::keeper(&world).args(unit::BUDGET).app(app).start();
     trace.wait_acked(5);
-    let ended = stop_within(unit, 137, Duration::from_secs(2));
+    let ended = stop_within(unit, 137, Duration::from_secs(6));
     ended.expect_log("did not stop within its share").expect_log("everything is on the replica");
     assert_eq!(trace.signals(), [15]);
     unit::assert_nothing_lost(&world, &trace);
@@ -309,4 +309,29 @@ fn a_stop_before_litestreams_restart() {
     stop_within(unit, 143, Duration::from_secs(1)).expect_log("everything is on the replica");
     assert_eq!(trace.all("start").len(), 1);
     unit::assert_nothing_lost(&world, &trace);
+}
+
+/// Each database of an app is drained.
+#[test]
+fn several_databases_are_all_drained() {
+    let world = World::new();
+    let names: Vec<String> = (0..5).map(|n| format!("db-{n}")).collect();
+    let url = |name: &str| format!("file://{}", world.path(name).display());
+    let (mut keeper, mut script) = (Keeper::new(&world), String::new());
+    for name in &names {
+        let (db, trace) =
+            (world.path(&format!("{name}.db")), Trace::new(world.path(&format!("{name}.trace"))));
+        keeper = keeper.db(&db).replica(&url(name));
+        script += &format!("{} & ", unit::writer(&trace, &db, 0).line());
+    }
+    let unit = keeper.app(["sh", "-c", &format!("{script} wait")]).start();
+    for name in &names {
+        Trace::new(world.path(&format!("{name}.trace"))).wait_acked(5);
+    }
+    stop_within(unit, 143, Duration::from_secs(2)).expect_log("everything is on the replica");
+    for name in &names {
+        let trace = Trace::new(world.path(&format!("{name}.trace")));
+        assert_eq!(trace.wait("exit").rest, "0");
+        Backup::Url(&url(name)).assert_holds_acked(&world, LATEST, &trace);
+    }
 }

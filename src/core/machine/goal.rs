@@ -1,0 +1,62 @@
+//! What the machine is after.
+
+use std::time::{Duration, Instant};
+
+use crate::core::ExitCode;
+
+/// What the current teardown leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Goal {
+    /// Nothing is being torn down.
+    Run,
+    /// The app comes back after this delay; Litestream stays.
+    RestartApp(Duration),
+    /// Litestream comes back, and the app with it.
+    Relaunch {
+        /// How long the lost Litestream had been of use.
+        lived: Duration,
+    },
+    /// The unit ends.
+    Stop(Stop),
+}
+
+impl Goal {
+    /// How the unit ends, if it is to end.
+    pub(super) fn stop(self) -> Option<Stop> {
+        match self {
+            Self::Stop(stop) => Some(stop),
+            Self::Run | Self::RestartApp(_) | Self::Relaunch { .. } => None,
+        }
+    }
+
+    /// Whether this Litestream is to stay.
+    pub(super) fn keeps_litestream(self) -> bool {
+        match self {
+            Self::Run | Self::RestartApp(_) => true,
+            Self::Relaunch { .. } | Self::Stop(_) => false,
+        }
+    }
+}
+
+/// How the unit ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stop {
+    pub(super) deadline: Instant,
+    /// A reason of the keeper's own, which outweighs the app's code.
+    pub(super) reason: Option<ExitCode>,
+    /// What the app ended with, or the signal that came before there was an app.
+    pub(super) code: ExitCode,
+    /// Litestream was started again to drain.
+    pub(super) relaunched: bool,
+}
+
+impl Stop {
+    pub(super) fn exit_code(self) -> ExitCode {
+        self.reason.unwrap_or(self.code)
+    }
+
+    /// Waiting longer would not help: the drain has had its time.
+    pub(super) fn is_not_drained(self) -> bool {
+        self.reason == Some(ExitCode::NOT_DRAINED)
+    }
+}

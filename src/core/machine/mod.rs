@@ -1,0 +1,220 @@
+//! The state machine: every decision that Litekeeper makes about processes.
+//!
+//! Here are its state, its entry points, and the one place for each kind of change; what it decides
+//! is by what it decides about: [`start`], [`app`], [`litestream`], [`stop`] and [`watch`].
+//!
+//! Rules that hold throughout:
+//! - a timer never outlives the phase that set it;
+//! - leaving `Gating` closes the gate and leaving `Draining` closes the drain, whatever the reason,
+//!   and what either says afterwards is too late;
+//! - once the goal is to stop, nothing but the end is aimed at, and no later decision moves its
+//!   deadline.
+
+mod app;
+mod goal;
+mod litestream;
+mod processes;
+mod start;
+mod stop;
+mod watch;
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Instant;
+
+use super::lag::{self, Lag};
+use super::timer::{Timer, Timers};
+use super::{Action, Backoff, Db, Ended, Event, ExitCode, Gate, Note, Phase, Policy};
+use goal::Goal;
+use processes::{App, Litestream};
+
+/// The pure core of Litekeeper; see the module's page for how it is driven.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    policy: Policy,
+    phase: Phase,
+    goal: Goal,
+    app: App,
+    litestream: Litestream,
+    /// This Litestream can confirm.
+    confirms: bool,
+    /// Litestream has had its only signal.
+    killed: bool,
+    /// The gate has opened once, so a failure from now on is an outage and no wrong setting.
+    opened: bool,
+    /// When the gate of this Litestream first opened.
+    up_since: Option<Instant>,
+    gate_since: Option<Instant>,
+    before_done: usize,
+    /// How the leader ended whose tree is not gone yet.
+    ended: Option<Ended>,
+    /// These may hold rows of the app that no replica confirmed.
+    unconfirmed: BTreeSet<Db>,
+    /// The drain asked for these and has no answer yet.
+    undrained: BTreeSet<Db>,
+    ready: bool,
+    stop_signals: u32,
+    app_backoff: Backoff,
+    litestream_backoff: Backoff,
+    lag: Lag,
+    timers: Timers,
+    actions: VecDeque<Action>,
+}
+
+impl Machine {
+    /// A machine that has done nothing yet; `seed` makes the jitter of its backoff.
+    pub fn new(policy: Policy, seed: u64) -> Self {
+        Self {
+            phase: Phase::Preparing,
+            goal: Goal::Run,
+            app: App::Gone,
+            litestream: Litestream::Down,
+            confirms: false,
+            killed: false,
+            opened: false,
+            up_since: None,
+            gate_since: None,
+            before_done: 0,
+            ended: None,
+            unconfirmed: BTreeSet::new(),
+            undrained: BTreeSet::new(),
+            ready: false,
+            stop_signals: 0,
+            app_backoff: Backoff::new(policy.backoff.clone(), seed),
+            litestream_backoff: Backoff::new(policy.backoff.clone(), seed.rotate_left(32)),
+            lag: Lag::new(policy.databases, policy.confirm_delay(), policy.max_lag),
+            timers: Timers::default(),
+            actions: VecDeque::new(),
+            policy,
+        }
+    }
+
+    /// Where the unit is.
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// The next thing that the driver has to do.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// When [`Machine::handle_timeout`] has to be called, unless an event comes first.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let lag = if self.phase == Phase::Running { self.lag.next() } else { None };
+        self.timers.next().into_iter().chain(lag).min()
+    }
+
+    /// Takes in what happened.
+    pub fn handle(&mut self, now: Instant, event: Event) {
+        if self.phase == Phase::Exited {
+            return;
+        }
+        match event {
+            Event::Start => self.act(Action::Prepare),
+            Event::Prepared { restore, confirms } => self.prepared(now, restore, confirms),
+            Event::PrepareFailed(code) => self.not_prepared(Phase::Preparing, code),
+            Event::Restored => self.restored(now),
+            Event::RestoreFailed(code) => self.not_prepared(Phase::Restoring, code),
+            Event::ShimReady => self.shim_ready(now),
+            Event::LitestreamAsked => self.litestream_asked(now),
+            Event::ShimGone => self.shim_gone(now),
+            Event::LitestreamEnded { clean } => self.litestream_ended(now, clean),
+            Event::GateProgress => self.gate_progress(now),
+            Event::GateOpened => self.gate_opened(now),
+            Event::GateRefused => self.gate_failed(now, Note::GateRefused),
+            Event::AppNotStarted(why) => self.app_not_started(now, why),
+            Event::AppEnded { how, left } => self.app_ended(now, how, left),
+            Event::TreeGone => self.tree_gone(now),
+            Event::Changed(db) => self.changed(now, db),
+            Event::Replaced(db) => self.replaced(now, db),
+            Event::Confirmed { db, ok } => self.confirmed(now, db, ok),
+            Event::Drained(db) => self.drained(now, db),
+            Event::StopSignal(number) => self.stop_signal(now, number),
+            Event::Signal(number) => self.signal(number),
+        }
+        self.check();
+    }
+
+    /// Takes in that time has passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(timer) = self.timers.expired(now) {
+            match timer {
+                Timer::Abort => self.abort_timed_out(),
+                Timer::Backoff => self.backoff_over(now),
+                Timer::Gate => self.gate_failed(now, Note::GateTimeout),
+                Timer::GateReport => self.gate_report(now),
+                Timer::Grace => self.grace_over(now),
+                Timer::Tree => self.tree_stuck(now),
+                Timer::Drain => self.drain_timed_out(now),
+                Timer::Litestream => self.litestream_late(now),
+            }
+            self.check();
+        }
+        while self.phase == Phase::Running {
+            let Some(due) = self.lag.due(now) else { break };
+            match due {
+                lag::Due::Ask(db) => self.act(Action::Confirm(db)),
+                lag::Due::Exceeded(db, age) => self.lag_exceeded(now, db, age),
+            }
+            self.check();
+        }
+    }
+
+    // The one place for each kind of change.
+
+    fn become_phase(&mut self, next: Phase) {
+        debug_assert!(self.phase.may_become(next), "{:?} may not become {next:?}", self.phase);
+        if self.phase == Phase::Gating && self.policy.gate != Gate::None {
+            self.act(Action::CloseGate);
+        }
+        if self.phase == Phase::Draining {
+            self.act(Action::CloseDrain);
+        }
+        self.timers.stop_all();
+        self.phase = next;
+    }
+
+    fn become_stopping(&mut self) {
+        self.set_ready(false);
+        if self.phase != Phase::Stopping {
+            self.become_phase(Phase::Stopping);
+        }
+    }
+
+    fn set_ready(&mut self, ready: bool) {
+        if self.ready != ready {
+            self.ready = ready;
+            self.act(Action::Ready(ready));
+        }
+    }
+
+    fn exit(&mut self, code: ExitCode) {
+        self.set_ready(false);
+        self.become_phase(Phase::Exited);
+        self.app = App::Gone;
+        self.litestream = Litestream::Down;
+        self.act(Action::Exit(code));
+    }
+
+    fn act(&mut self, action: Action) {
+        self.actions.push_back(action);
+    }
+
+    fn note(&mut self, note: Note) {
+        self.act(Action::Note(note));
+    }
+
+    /// What holds after every event.
+    fn check(&self) {
+        let (phase, app) = (self.phase, self.app);
+        debug_assert!(app == App::Gone || phase.allows_app(), "an app ({app:?}) in {phase:?}");
+        debug_assert!(app != App::Gone || !phase.allows_app(), "no app in {phase:?}");
+        debug_assert!(
+            phase != Phase::Running || matches!(app, App::Up(_)),
+            "an app without leader in {phase:?}"
+        );
+        debug_assert!(self.litestream.is_up() || !phase.needs_litestream(), "{phase:?} without Litestream");
+        debug_assert!(phase != Phase::Exited || self.timers.next().is_none(), "a timer after the end");
+        debug_assert!(!phase.has_deadline() || self.timers.next().is_some(), "{phase:?} without a deadline");
+    }
+}

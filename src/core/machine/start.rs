@@ -1,0 +1,132 @@
+//! From nothing to a gate that is open.
+
+use std::time::{Duration, Instant};
+
+use super::Machine;
+use super::goal::Goal;
+use super::processes::Litestream;
+use crate::core::timer::Timer;
+use crate::core::{Action, ExitCode, Gate, Note, Phase};
+
+/// How often a slow gate is reported.
+const GATE_REPORT: Duration = Duration::from_secs(10);
+
+impl Machine {
+    pub(super) fn prepared(&mut self, now: Instant, restore: bool, confirms: bool) {
+        if self.phase != Phase::Preparing {
+            return;
+        }
+        self.confirms = confirms;
+        if let Some(stop) = self.goal.stop() {
+            self.exit(stop.exit_code());
+        } else if restore {
+            self.become_phase(Phase::Restoring);
+            self.act(Action::Restore);
+        } else {
+            self.launch(now);
+        }
+    }
+
+    pub(super) fn restored(&mut self, now: Instant) {
+        if self.phase != Phase::Restoring {
+            return;
+        }
+        match self.goal.stop() {
+            Some(stop) => self.exit(stop.exit_code()),
+            None => self.launch(now),
+        }
+    }
+
+    pub(super) fn not_prepared(&mut self, expected: Phase, code: ExitCode) {
+        if self.phase == expected {
+            self.exit(self.goal.stop().map_or(code, |stop| stop.exit_code()));
+        }
+    }
+
+    /// What was aborted sleeps in the kernel; nobody waits for it any longer.
+    pub(super) fn abort_timed_out(&mut self) {
+        if let Some(stop) = self.goal.stop() {
+            self.exit(stop.exit_code());
+        }
+    }
+
+    pub(super) fn launch(&mut self, now: Instant) {
+        self.become_phase(Phase::Launching);
+        self.litestream = Litestream::Launching;
+        self.killed = false;
+        self.lag.relaunched();
+        let limit = match self.goal.stop() {
+            // It comes back only to drain, within what is left of the budget.
+            Some(stop) => stop.deadline - self.policy.close_reserve(),
+            None => {
+                self.goal = Goal::Run;
+                now + self.policy.gate_timeout
+            }
+        };
+        self.timers.set(Timer::Litestream, limit);
+        self.act(Action::Launch);
+    }
+
+    pub(super) fn shim_ready(&mut self, now: Instant) {
+        // The word of a Litestream that was killed meanwhile comes too late.
+        if self.phase != Phase::Launching || self.killed {
+            return;
+        }
+        self.litestream = Litestream::Up;
+        match self.goal.stop() {
+            Some(_) => self.drain(now),
+            None => self.open_gate(now),
+        }
+    }
+
+    pub(super) fn open_gate(&mut self, now: Instant) {
+        self.become_phase(Phase::Gating);
+        if self.policy.gate == Gate::None {
+            return self.gate_opened(now);
+        }
+        self.gate_since = Some(now);
+        self.timers.set(Timer::Gate, now + self.policy.gate_timeout);
+        self.timers.set(Timer::GateReport, now + GATE_REPORT);
+        self.act(Action::OpenGate);
+    }
+
+    pub(super) fn gate_progress(&mut self, now: Instant) {
+        if self.phase == Phase::Gating {
+            self.timers.set(Timer::Gate, now + self.policy.gate_timeout);
+        }
+    }
+
+    pub(super) fn gate_report(&mut self, now: Instant) {
+        if let Some(since) = self.gate_since {
+            self.note(Note::GateWaiting(now.duration_since(since)));
+            self.timers.set(Timer::GateReport, now + GATE_REPORT);
+        }
+    }
+
+    pub(super) fn gate_opened(&mut self, now: Instant) {
+        if self.phase != Phase::Gating {
+            return;
+        }
+        self.note(Note::GateOpened);
+        self.opened = true;
+        self.up_since.get_or_insert(now);
+        if self.policy.gate == Gate::Replicated && self.confirms {
+            self.unconfirmed.clear();
+            self.lag.reset();
+        }
+        self.run_next(now);
+    }
+
+    pub(super) fn gate_failed(&mut self, now: Instant, note: Note) {
+        if self.phase != Phase::Gating {
+            return;
+        }
+        self.note(note);
+        if self.opened {
+            self.aim_at_relaunch(now);
+        } else {
+            self.aim_at_stop(now, Some(ExitCode::UNAVAILABLE), ExitCode::UNAVAILABLE);
+        }
+        self.close(now);
+    }
+}

@@ -1,0 +1,142 @@
+//! The end: signals to stop, the drain, what is left of the budget.
+
+use std::time::Instant;
+
+use super::Machine;
+use super::goal::{Goal, Stop};
+use super::processes::App;
+use crate::core::timer::Timer;
+use crate::core::{Action, Db, ExitCode, Note, Phase};
+
+impl Machine {
+    /// Decides that the unit ends; the budget runs from the first such decision.
+    pub(super) fn aim_at_stop(&mut self, now: Instant, reason: Option<ExitCode>, code: ExitCode) {
+        if self.goal.stop().is_none() {
+            let deadline = now + self.policy.stop_timeout;
+            self.goal = Goal::Stop(Stop { deadline, reason, code, relaunched: false });
+        }
+    }
+
+    /// When the unit is to have ended; when a teardown that begins now is, if it is not to end.
+    fn deadline(&self, now: Instant) -> Instant {
+        self.goal.stop().map_or(now + self.policy.stop_timeout, |stop| stop.deadline)
+    }
+
+    /// The first begins the stop, the second skips the app's grace, the third ends everything. None
+    /// is ever taken back, so they are counted over the whole life.
+    pub(super) fn stop_signal(&mut self, now: Instant, number: i32) {
+        self.stop_signals += 1;
+        match self.stop_signals {
+            1 => self.first_stop_signal(now, ExitCode::of_signal(number)),
+            2 => self.skip_grace(now),
+            _ => self.end_now(now),
+        }
+    }
+
+    fn first_stop_signal(&mut self, now: Instant, code: ExitCode) {
+        if self.goal.stop().is_some() {
+            return;
+        }
+        self.aim_at_stop(now, None, code);
+        self.note(Note::Stopping);
+        let deadline = self.deadline(now);
+        let drained_by = deadline - self.policy.close_reserve();
+        match self.phase {
+            Phase::Preparing | Phase::Restoring => {
+                self.act(Action::Abort);
+                self.timers.set(Timer::Abort, deadline);
+            }
+            Phase::Launching if self.unconfirmed.is_empty() => self.kill_litestream(now),
+            Phase::Launching => self.timers.at_latest(Timer::Litestream, drained_by),
+            Phase::Gating => self.drain(now),
+            Phase::Before | Phase::Running => self.ask_app_to_stop(now),
+            Phase::Stopping => self.timers.at_latest(Timer::Grace, self.grace_end(now)),
+            Phase::Draining => self.timers.at_latest(Timer::Drain, drained_by),
+            Phase::Closing => self.timers.at_latest(Timer::Litestream, deadline),
+            Phase::Backoff if self.litestream.is_up() => self.drain(now),
+            Phase::Backoff => self.litestream_down(now),
+            Phase::Exited => {}
+        }
+    }
+
+    fn skip_grace(&mut self, now: Instant) {
+        if self.phase == Phase::Stopping {
+            self.note(Note::GraceSkipped);
+            self.kill_tree(now);
+        }
+    }
+
+    fn end_now(&mut self, now: Instant) {
+        let code = match self.goal.stop() {
+            Some(stop) if self.unconfirmed.is_empty() => stop.exit_code(),
+            Some(_) | None => ExitCode::NOT_DRAINED,
+        };
+        self.note(Note::EndingNow(self.unconfirmed.iter().copied().collect()));
+        if self.app != App::Gone {
+            self.act(Action::KillTree);
+        }
+        self.kill_litestream(now);
+        self.exit(code);
+    }
+
+    /// Has every row of the app confirmed, then lets Litestream end.
+    pub(super) fn drain(&mut self, now: Instant) {
+        if self.unconfirmed.is_empty() {
+            self.disown_replaced();
+            return self.close(now);
+        }
+        self.become_phase(Phase::Draining);
+        self.undrained = self.unconfirmed.clone();
+        self.timers.set(Timer::Drain, self.deadline(now) - self.policy.close_reserve());
+        self.act(Action::Drain);
+    }
+
+    pub(super) fn drained(&mut self, now: Instant, db: Db) {
+        if self.phase != Phase::Draining || !self.undrained.remove(&db) {
+            return;
+        }
+        if self.confirms {
+            self.unconfirmed.remove(&db);
+        }
+        if self.undrained.is_empty() {
+            // Without a socket Litestream only has all in hand now: its end is the answer.
+            if !self.disown_replaced() && self.confirms {
+                self.note(Note::Drained);
+            }
+            self.close(now);
+        }
+    }
+
+    /// Whatever Litestream says of a database that was replaced, it says of another file. Whether
+    /// there is one.
+    fn disown_replaced(&mut self) -> bool {
+        let replaced = self.lag.all_replaced();
+        if replaced.is_empty() {
+            return false;
+        }
+        self.note(Note::NotReplicated(replaced));
+        self.end_undrained();
+        true
+    }
+
+    pub(super) fn drain_timed_out(&mut self, now: Instant) {
+        self.disown_replaced();
+        self.not_drained();
+        self.close(now);
+    }
+
+    pub(super) fn not_drained(&mut self) {
+        self.note(Note::NotDrained(self.unconfirmed.iter().copied().collect()));
+        self.end_undrained();
+    }
+
+    fn end_undrained(&mut self) {
+        if let Goal::Stop(stop) = &mut self.goal {
+            stop.reason = Some(ExitCode::NOT_DRAINED);
+        }
+    }
+
+    pub(super) fn databases(&self) -> impl Iterator<Item = Db> + use<> {
+        (0..self.policy.databases).map(Db)
+    }
+}

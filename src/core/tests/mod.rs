@@ -1,0 +1,19 @@
+//! The machine in a simulated world, as quinn tests its connections: no process, no clock, and
+//! hours pass in a millisecond.
+//!
+//! [`plan`] says how the world behaves, [`world`] carries the actions out, [`socket`] answers, and
+//! [`lives`] lets its [`processes`] live and die. The scenarios are by what they are about;
+//! [`properties`] lets chance write them.
+
+mod app;
+mod litestream;
+mod lives;
+mod plan;
+mod processes;
+mod properties;
+mod socket;
+mod start;
+mod stop;
+mod table;
+mod watch;
+mod world;

@@ -1,0 +1,324 @@
+//! The end: one, two and three signals in each phase, the drain, the budget.
+
+use super::litestream::{slow, world_in};
+use super::plan::{Fault, Plan, Replica, ms, policy, secs};
+use super::world::World;
+use crate::core::{Action, Db, Ended, Note, Phase, Policy};
+
+const BEFORE_THE_END: [Phase; 10] = [
+    Phase::Preparing,
+    Phase::Restoring,
+    Phase::Launching,
+    Phase::Gating,
+    Phase::Before,
+    Phase::Running,
+    Phase::Stopping,
+    Phase::Draining,
+    Phase::Closing,
+    Phase::Backoff,
+];
+
+#[test]
+fn one_signal_ends_in_order_from_each_phase() {
+    for phase in BEFORE_THE_END {
+        let mut world = world_in(phase, slow());
+        let (asked, ran) = (world.time(), world.did(&Action::StartApp) > 0);
+        world.suffer(Fault::Stop(15));
+        let code = match phase {
+            Phase::Running | Phase::Draining | Phase::Closing => 0,
+            // There it is the second, so that the app is killed.
+            Phase::Stopping => 137,
+            Phase::Preparing
+            | Phase::Restoring
+            | Phase::Launching
+            | Phase::Gating
+            | Phase::Before
+            | Phase::Backoff
+            | Phase::Exited => 143,
+        };
+        assert_eq!(world.end(), code, "{phase:?}: the app's code, or the signal's");
+        assert!(world.time() - asked <= secs(10), "{phase:?} took {:?}", world.time() - asked);
+        assert!(!ran || world.noted(Note::Drained) == 1, "{phase:?}");
+        assert!(!world.app_lives());
+    }
+}
+
+#[test]
+fn an_interrupt_before_the_app_is_130() {
+    for phase in [Phase::Preparing, Phase::Restoring, Phase::Launching, Phase::Gating] {
+        let mut world = world_in(phase, slow());
+        world.suffer(Fault::Stop(2));
+        assert_eq!(world.end(), 130, "{phase:?}");
+        assert_eq!(world.did(&Action::StartApp), 0);
+    }
+}
+
+#[test]
+fn an_abort_that_hangs_has_the_budget_and_no_more() {
+    for phase in [Phase::Preparing, Phase::Restoring] {
+        let mut world = world_in(phase, Plan { abort_hangs: true, ..slow() });
+        world.suffer(Fault::Stop(15));
+        assert_eq!(world.end(), 143, "{phase:?}");
+        assert!(world.time() <= secs(13));
+    }
+}
+
+#[test]
+fn a_second_signal_skips_the_grace_and_never_the_drain() {
+    let plan = Plan { stops: None, leaves: true, ..Plan::default() };
+    let mut world = World::new(policy(), plan);
+    world.until(Phase::Running).pass(secs(1)).suffer(Fault::Stop(15));
+    world.pass(secs(1)).suffer(Fault::Stop(15));
+    assert_eq!(world.end(), 137);
+    assert_eq!(world.noted(Note::GraceSkipped), 1);
+    assert_eq!(world.noted(Note::Drained), 1);
+    assert!(world.time() < secs(3));
+}
+
+#[test]
+fn a_third_signal_ends_all_and_names_what_is_not_safe() {
+    for phase in BEFORE_THE_END {
+        let mut world = world_in(phase, slow());
+        for _ in 0..3 {
+            world.suffer(Fault::Stop(15));
+        }
+        let asked = world.time();
+        let code = world.end();
+        assert_eq!(world.time(), asked, "{phase:?}");
+        let ran = world.dbs.rows[0].written > 0;
+        match phase {
+            Phase::Preparing | Phase::Restoring | Phase::Launching | Phase::Gating => assert_eq!(code, 143),
+            Phase::Before | Phase::Running | Phase::Stopping | Phase::Draining | Phase::Backoff => {
+                assert!(ran);
+                assert_eq!(code, 74, "{phase:?}");
+                assert_eq!(world.noted(Note::EndingNow(vec![Db(0), Db(1)])), 1, "{phase:?}");
+            }
+            Phase::Closing => assert_eq!(code, 0, "it was drained"),
+            Phase::Exited => {}
+        }
+    }
+}
+
+#[test]
+fn an_app_that_ignores_the_signal_leaves_the_drain_its_reserve() {
+    let mut world =
+        World::new(policy(), Plan { stops: None, leaves: true, drain: secs(3), ..Plan::default() });
+    world.until(Phase::Running).pass(secs(1)).suffer(Fault::Stop(15));
+    let asked = world.until(Phase::Stopping).time();
+    assert_eq!(world.end(), 137);
+    assert_eq!(world.noted(Note::GraceOver), 1);
+    assert_eq!(world.times(&Action::KillTree)[0] - asked, secs(6));
+    assert!(world.time() - asked < secs(10));
+}
+
+#[test]
+fn a_tree_that_cannot_be_killed_does_not_hold_up_the_drain() {
+    let mut world = World::new(policy(), Plan { tree_unkillable: true, stops: None, ..Plan::default() });
+    world.until(Phase::Running).suffer(Fault::Stop(15));
+    world.until(Phase::Draining);
+    assert_eq!(world.noted(Note::TreeStuck), 1);
+    world.until_true("the end", |world| world.code().is_some() || world.phase() == Phase::Closing);
+    assert!(world.time() < secs(9));
+}
+
+#[test]
+fn a_drain_that_fails_is_74_and_names_what_is_behind() {
+    let mut world = World::new(policy(), Plan::default());
+    world.until(Phase::Running).pass(secs(3)).suffer(Fault::Replica(Replica::Away));
+    world.suffer(Fault::Stop(15));
+    let asked = world.time();
+    assert_eq!(world.end(), 74);
+    assert_eq!(world.noted(Note::NotDrained(vec![Db(0), Db(1)])), 1);
+    assert!(world.time() - asked <= secs(10));
+}
+
+#[test]
+fn a_drain_names_only_what_is_behind() {
+    let mut world = World::new(policy(), Plan::default());
+    world.until(Phase::Running).pass(secs(3)).suffer(Fault::Stop(15));
+    world.until(Phase::Draining).dbs.rows[1].away = true;
+    assert_eq!(world.end(), 74);
+    assert_eq!(world.noted(Note::NotDrained(vec![Db(1)])), 1);
+}
+
+#[test]
+fn a_litestream_that_hangs_at_the_end_is_killed_in_time() {
+    let mut world = World::new(policy(), Plan::default());
+    world.until(Phase::Running).suffer(Fault::LitestreamHangs);
+    world.suffer(Fault::Stop(15));
+    assert_eq!(world.end(), 74);
+    assert_eq!(world.noted(Note::CloseTimeout), 1);
+    assert!(world.time() <= secs(11), "{:?}", world.time());
+}
+
+#[test]
+fn a_litestream_whose_own_end_hangs_after_the_drain_costs_no_code() {
+    for litestream_unkillable in [false, true] {
+        let mut world =
+            World::new(policy(), Plan { close: secs(1000), litestream_unkillable, ..Plan::default() });
+        world.until(Phase::Running).suffer(Fault::Stop(15));
+        assert_eq!(world.end(), 0);
+        assert_eq!(world.did(&Action::KillLitestream), 1);
+        assert!(world.time() <= secs(12), "{:?}", world.time());
+    }
+}
+
+#[test]
+fn a_litestream_that_dies_during_the_stop_comes_back_to_drain() {
+    for phase in [Phase::Stopping, Phase::Draining] {
+        for fault in [Fault::LitestreamDies, Fault::ShimDies] {
+            for shim_gone_first in [false, true] {
+                let mut world = world_in(phase, Plan { shim_gone_first, launch: Some(ms(30)), ..slow() });
+                world.suffer(fault);
+                // An app that was killed for Litestream's death gave no answer: the signal's code stands.
+                let code = if phase == Phase::Draining { 0 } else { 143 };
+                assert_eq!(world.end(), code, "{fault:?} in {phase:?}");
+                assert_eq!(world.noted(Note::DrainRelaunch), 1, "{fault:?} in {phase:?}");
+                assert_eq!(world.did(&Action::StartApp), 1, "it comes back only to drain");
+                assert_eq!(world.noted(Note::Drained), 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_litestream_that_dies_in_each_drain_is_not_launched_in_a_busy_loop() {
+    let mut world = world_in(Phase::Draining, Plan { launch: Some(ms(10)), ..slow() });
+    while world.code().is_none() {
+        world.until_true("a drain", |world| world.phase() == Phase::Draining || world.code().is_some());
+        world.suffer(Fault::LitestreamDies);
+        world.until_true("its end", |world| world.phase() != Phase::Draining);
+    }
+    assert_eq!(world.code(), Some(74));
+    let launches = world.did(&Action::Launch);
+    assert!((10..60).contains(&launches), "{launches}");
+}
+
+#[test]
+fn a_litestream_that_does_not_come_back_to_drain_has_the_budget_and_no_more() {
+    let mut world = world_in(Phase::Running, slow());
+    world.plan.launch = None;
+    world.suffer(Fault::LitestreamDies);
+    world.until(Phase::Backoff).suffer(Fault::Stop(15));
+    let asked = world.time();
+    assert_eq!(world.end(), 74);
+    assert!(world.time() - asked <= secs(10) + ms(100), "{:?}", world.time() - asked);
+}
+
+#[test]
+fn a_signal_while_litestream_is_away_brings_it_back_to_drain() {
+    let mut world = World::new(policy(), Plan::default());
+    world.until(Phase::Running).pass(ms(700)).suffer(Fault::LitestreamDies);
+    world.until(Phase::Backoff).suffer(Fault::Stop(15));
+    assert_eq!(world.end(), 143);
+    assert_eq!(world.noted(Note::DrainRelaunch), 1);
+    assert!(world.dbs.is_safe());
+}
+
+#[test]
+fn a_signal_cannot_lengthen_what_was_running_out_already() {
+    let policy = Policy { orphan_grace: secs(60), ..policy() };
+    let mut world = World::new(policy, Plan { stops: None, ..Plan::default() });
+    world.until(Phase::Running).suffer(Fault::LitestreamDies);
+    world.pass(secs(1)).suffer(Fault::Stop(15));
+    let asked = world.time();
+    assert_eq!(world.end(), 137);
+    assert!(world.time() - asked <= secs(10), "{:?}", world.time() - asked);
+
+    let mut world = World::new(super::plan::policy(), Plan { stops: None, ..Plan::default() });
+    world.until(Phase::Running).suffer(Fault::LitestreamAsked);
+    world.pass(secs(9)).suffer(Fault::Stop(15));
+    world.until(Phase::Draining);
+    assert!(world.time() < secs(11), "the grace began with the first of the two");
+}
+
+#[test]
+fn without_a_socket_litestreams_own_clean_end_is_the_drain() {
+    let mut world = World::new(policy(), Plan { confirms: false, ..Plan::default() });
+    world.until(Phase::Running).pass(secs(3)).suffer(Fault::Stop(15));
+    assert_eq!(world.end(), 0);
+    assert_eq!(world.noted(Note::Drained), 0, "nobody confirmed anything");
+    assert_eq!(world.did(&Action::Launch), 1);
+}
+
+#[test]
+fn without_a_socket_an_unclean_end_is_tried_again_and_then_74() {
+    let mut world = World::new(policy(), Plan { confirms: false, ..Plan::default() });
+    world.until(Phase::Running).pass(secs(3)).suffer(Fault::Replica(Replica::Away));
+    world.suffer(Fault::Stop(15));
+    let asked = world.time();
+    assert_eq!(world.end(), 74);
+    assert!(world.did(&Action::Launch) > 1);
+    assert!(world.time() - asked <= secs(10));
+}
+
+#[test]
+fn without_a_socket_a_short_life_is_replicated_as_well() {
+    let lives = [(ms(50), Ended::Code(0))].into();
+    let mut world = World::new(policy(), Plan { confirms: false, lives, ..Plan::default() });
+    assert_eq!(world.end(), 0);
+    assert!(world.dbs.is_safe());
+}
+
+#[test]
+fn without_a_socket_a_signal_during_the_backoff_ends_in_order() {
+    let lives = [(secs(2), Ended::Code(1))].into();
+    let mut world = World::new(policy(), Plan { confirms: false, lives, ..Plan::default() });
+    world.until(Phase::Backoff).suffer(Fault::Stop(15));
+    assert_eq!(world.end(), 143);
+}
+
+#[test]
+fn a_replaced_file_is_never_called_drained() {
+    for confirms in [true, false] {
+        let mut world = World::new(policy(), Plan { confirms, ..Plan::default() });
+        world.until(Phase::Running).pass(secs(2)).suffer(Fault::Replaced(Db(0)));
+        world.pass(secs(2)).suffer(Fault::Stop(15));
+        assert_eq!(world.end(), 74);
+        assert_eq!(world.noted(Note::NotReplicated(vec![Db(0)])), 1);
+        assert_eq!(world.noted(Note::Drained), 0);
+    }
+}
+
+#[test]
+fn a_replaced_file_is_drained_by_the_litestream_that_opens_it() {
+    let mut world = World::new(policy(), Plan::default());
+    world.until(Phase::Running).pass(secs(2)).suffer(Fault::Replaced(Db(0)));
+    world.suffer(Fault::LitestreamDies);
+    world.until(Phase::Backoff).suffer(Fault::Stop(15));
+    assert_eq!(world.end(), 143);
+    assert!(world.dbs.is_safe());
+}
+
+#[test]
+fn nothing_waits_when_nothing_is_left() {
+    let lives = [(secs(1), Ended::Code(0))].into();
+    let mut world = World::new(policy(), Plan { lives, ..Plan::default() });
+    assert_eq!(world.end(), 0);
+    assert!(world.time() < ms(1500), "{:?}", world.time());
+}
+
+#[test]
+fn without_a_socket_a_litestream_that_never_looked_drains_nothing() {
+    // It comes back without having synced, and its replica refuses until the stop.
+    let plan = Plan { confirms: false, gate: ms(110), close: ms(130), ..Plan::default() };
+    let mut world = World::new(policy(), plan);
+    world.until(Phase::Running).suffer(Fault::Replica(Replica::Refuses));
+    world.pass(secs(2)).suffer(Fault::LitestreamDies);
+    world.until_true("a gate that fails", |world| world.noted(Note::GateRefused) == 1);
+    world.suffer(Fault::Replica(Replica::Answers));
+    world.suffer(Fault::Stop(15));
+    assert_eq!(world.end(), 143);
+    assert_eq!(world.noted(Note::DrainRelaunch), 1);
+}
+
+#[test]
+fn a_one_shot_command_that_is_stopped_is_no_app_that_ended_well() {
+    for (how, code) in [(Ended::Code(0), 143), (Ended::Code(5), 5)] {
+        let before = vec![(secs(60), Ended::Code(0))];
+        let mut world = World::new(policy(), Plan { before, stops: Some((ms(10), how)), ..Plan::default() });
+        world.until(Phase::Before).pass(secs(1)).suffer(Fault::Stop(15));
+        assert_eq!(world.end(), code);
+        assert_eq!(world.did(&Action::StartApp), 0);
+    }
+}

@@ -1,0 +1,82 @@
+//! What comes out: the app's own lines untouched, and few of the keeper's, each of use.
+
+use serde_json::Value;
+
+use nix::sys::signal::Signal;
+
+use crate::support::app::App;
+use crate::support::sqlite;
+use crate::support::unit;
+use crate::support::world::World;
+
+/// The lines of a log as JSON; panics at one that is not.
+#[track_caller]
+fn parse(log: &str) -> Vec<Value> {
+    let line = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line}"));
+    log.lines().map(line).collect()
+}
+
+#[test]
+fn a_normal_life_is_under_12_lines() {
+    for has_backup in [false, true] {
+        let world = World::new();
+        let (db, trace) = (world.db(), world.trace());
+        if has_backup {
+            unit::keeper(&world).app(App::new(&trace).insert(&db, 3)).run().expect_code(0);
+        } else {
+            sqlite::create(&db, 3);
+        }
+        let unit = unit::start_writing(&world, unit::keeper(&world));
+        let ended = unit.stop(0);
+        let lines = ended.log.lines().count();
+        assert!((3..12).contains(&lines), "{lines} lines:\n{}", ended.log);
+        assert!(!ended.log.contains(" error ") && !ended.log.contains(" warn "), "{}", ended.log);
+        assert_eq!(ended.stdout, "");
+    }
+}
+
+#[test]
+fn with_json_every_line_is_json() {
+    let world = World::new();
+    let trace = world.trace();
+    let keeper = unit::keeper(&world).args(["--log-format", "json", "--log-level", "debug"]);
+    let unit = unit::start_writing(&world, keeper);
+    let app = unit.app().pid;
+    // QUIT makes Litestream write a page of plain text.
+    unit.litestream().signal(Signal::SIGQUIT);
+    unit::wait_successor(&trace, app);
+    let lines = parse(&unit.stop(0).log);
+    assert!(lines.len() > 10);
+    for line in &lines {
+        for key in ["time", "level", "msg", "source"] {
+            assert!(line[key].is_string(), "no {key} in {line}");
+        }
+        let source = line["source"].as_str().expect("a string");
+        assert!(["litekeeper", "litestream"].contains(&source), "{line}");
+        let level = line["level"].as_str().expect("a string");
+        assert!(["ERROR", "WARN", "INFO", "DEBUG"].contains(&level), "{line}");
+    }
+    assert!(lines.iter().any(|line| line["source"] == "litestream"));
+}
+
+#[test]
+fn with_json_a_failure_is_json_as_well() {
+    let world = World::new();
+    let keeper = unit::keeper(&world).args(["--log-format", "json"]);
+    let lines = parse(&keeper.app(["no-such-command"]).run().expect_code(127).log);
+    assert!(lines.iter().any(|line| line["level"] == "ERROR"), "{lines:?}");
+    let first = unit::start_writing(&world, unit::keeper(&world));
+    let second = unit::keeper(&world).args(["--log-format", "json"]).app(["true"]).run().expect_code(75);
+    let lines = parse(&second.log);
+    let last = lines.last().expect("a line");
+    assert_eq!((&last["level"], &last["exit_code"]), (&"ERROR".into(), &75.into()));
+    assert!(last["hint"].is_string(), "{last}");
+    first.stop(0);
+}
+
+#[test]
+fn at_level_error_a_normal_life_says_nothing() {
+    let world = World::new();
+    let unit = unit::start_writing(&world, unit::keeper(&world).args(["--log-level", "error"]));
+    assert_eq!(unit.stop(0).log, "");
+}

@@ -1,0 +1,145 @@
+//! `--user`: Litestream and the app run as somebody else, and all the files are theirs.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+
+use nix::sys::signal::Signal;
+use nix::unistd::{User, geteuid};
+
+use crate::support::app::App;
+use crate::support::keeper::Keeper;
+use crate::support::litestream::{self, Backup, LATEST};
+use crate::support::process::Running;
+use crate::support::procfs::Process;
+use crate::support::unit;
+use crate::support::world::World;
+
+/// The numbers that a process runs as: real, effective and saved user, then the groups.
+fn owners(process: &Process) -> Vec<u32> {
+    let status = fs::read_to_string(format!("/proc/{}/status", process.pid)).expect("it lives");
+    let numbers = |name: &str| {
+        let line = status.lines().find(|line| line.starts_with(name)).expect("the kernel tells");
+        line.split_ascii_whitespace()
+            .skip(1)
+            .map(|number| number.parse().expect("a number"))
+            .collect::<Vec<_>>()
+    };
+    [numbers("Uid:"), numbers("Gid:"), numbers("Groups:")].concat()
+}
+
+/// A world that another user may enter, with a folder of theirs, and the programs where they can be seen.
+struct Shared {
+    world: World,
+    user: User,
+}
+
+impl Shared {
+    fn new() -> Self {
+        let world = World::new();
+        let user =
+            User::from_name("nobody").expect("the user database can be read").expect("nobody is everywhere");
+        let open = |path: &std::path::Path| {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("ours")
+        };
+        open(world.root());
+        fs::create_dir(world.path("data")).expect("the world can be written");
+        chown(world.path("data"), Some(user.uid.as_raw()), Some(user.gid.as_raw())).expect("root may");
+        fs::write(world.path("trace"), "").expect("the world can be written");
+        fs::set_permissions(world.path("trace"), fs::Permissions::from_mode(0o666)).expect("ours");
+        let probe = App::new(&world.trace()).into_iter().next().expect("its program");
+        for (from, name) in [(probe.into(), "probe"), (litestream::binary(LATEST), "litestream")] {
+            fs::copy(&from, world.path(name)).unwrap_or_else(|error| panic!("{}: {error}", from.display()));
+            open(&world.path(name));
+        }
+        Self { world, user }
+    }
+
+    fn db(&self) -> std::path::PathBuf {
+        self.world.path("data/app.db")
+    }
+
+    fn replica(&self) -> String {
+        format!("file://{}", self.world.path("data/replica").display())
+    }
+
+    fn start(&self, app: App) -> Running {
+        let mut words: Vec<_> = app.into_iter().collect();
+        words[0] = self.world.path("probe").into();
+        let keeper =
+            Keeper::new(&self.world).db(&self.db()).replica(&self.replica()).args(["--user", "nobody"]);
+        keeper.env("LITESTREAM_BINARY_PATH", self.world.path("litestream")).app(words).start()
+    }
+
+    #[track_caller]
+    fn assert_all_theirs(&self) {
+        let mut folders = vec![self.world.path("data")];
+        let mut files = 0;
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).expect("root may").flatten() {
+                let found = entry.metadata().expect("it is there");
+                let path = entry.path();
+                // The lock is the keeper's, which stays root.
+                if !path.to_string_lossy().ends_with("-litekeeper.lock") {
+                    assert_eq!(found.uid(), self.user.uid.as_raw(), "{}", path.display());
+                    files += 1;
+                }
+                if found.is_dir() {
+                    folders.push(path);
+                }
+            }
+        }
+        assert!(files >= 3, "the database, its WAL and its index");
+    }
+}
+
+#[test]
+fn litestream_and_the_app_run_as_that_user_and_the_files_are_theirs() {
+    if !geteuid().is_root() {
+        let world = World::new();
+        let keeper = unit::keeper(&world).args(["--user", "nobody"]).app(["true"]);
+        keeper.run().expect_code(78).expect_log("only root");
+        return;
+    }
+    let shared = Shared::new();
+    let (trace, db, user) = (shared.world.trace(), shared.db(), &shared.user);
+    let unit =
+        shared.start(App::new(&trace).words(["env", "HOME"]).on_last("TERM", &db, 0).insert_forever(&db, 3));
+    trace.wait_acked(10);
+    let (uid, gid) = (user.uid.as_raw(), user.gid.as_raw());
+    for process in [unit.litestream(), unit.shim(), unit.app()] {
+        assert_eq!(owners(&process), [uid, uid, uid, uid, gid, gid, gid, gid, gid], "{process:?}");
+    }
+    assert_eq!(owners(&unit.keeper())[..4], [0; 4]);
+    assert_eq!(trace.wait("env").decoded(), [user.dir.clone().into_os_string()]);
+    shared.assert_all_theirs();
+
+    let app = unit.app();
+    unit.litestream().signal(Signal::SIGKILL);
+    unit::time_to_death(app.pid);
+    unit::wait_successor(&trace, app.pid);
+    assert_eq!(owners(&unit.app())[0], uid);
+    unit.stop(0);
+    let url = shared.replica();
+    Backup::Url(&url).assert_holds_acked(&shared.world, LATEST, &trace);
+
+    // What is restored is theirs as well.
+    let rows = trace.acked().len();
+    for name in ["app.db", "app.db-wal", "app.db-shm"] {
+        let _ = fs::remove_file(shared.world.path("data").join(name));
+    }
+    let _ = fs::remove_dir_all(shared.world.path("data/.app.db-litestream"));
+    let unit = shared.start(App::new(&trace).on_exit("TERM", 0).count(&db).insert(&db, 1).ready().wait());
+    trace.wait("ready");
+    assert_eq!(trace.wait("count").rest, rows.to_string());
+    shared.assert_all_theirs();
+    unit.signal(Signal::SIGKILL);
+    unit.finish();
+    Backup::Url(&url).assert_holds_acked(&shared.world, LATEST, &trace);
+}
+
+#[test]
+fn a_user_who_is_not_there_is_named() {
+    let world = World::new();
+    let keeper = unit::keeper(&world).args(["--user", "no-such-user"]).app(["true"]);
+    keeper.run().expect_code(78).expect_log("there is no user `no-such-user`");
+}
