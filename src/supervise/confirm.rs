@@ -172,17 +172,22 @@ impl Asker {
     /// An end in the middle of the opening, which reads the replica too, breaks that off without a
     /// word, and nothing tells when it is over: a Litestream `launched` just now gets a while more.
     pub(super) async fn take_in(self, litestream: i32, version: Version, launched: Instant) {
-        for db in (0..self.dbs.len()).map(Db) {
-            let database = &self.dbs[db.0];
-            let looks = if launched.elapsed() > SETTLED { 2 } else { OPENING_LOOKS };
-            let mut opened = 0;
-            while database.exists() && opened < looks {
+        let looks = if launched.elapsed() > SETTLED { 2 } else { OPENING_LOOKS };
+        let mut opened = vec![0; self.dbs.len()];
+        let mut waiting: Vec<Db> = (0..self.dbs.len()).map(Db).collect();
+        while !waiting.is_empty() {
+            waiting.retain(|db| {
+                let database = &self.dbs[db.0];
                 let is_open = proc::has_open(litestream, &database.path).unwrap_or(true)
                     && position::local(version, &database.meta).is_some();
-                opened = if is_open { opened + 1 } else { 0 };
-                tokio::time::sleep(OPENING).await;
-            }
-            self.tell(Event::Drained(db));
+                opened[db.0] = if is_open { opened[db.0] + 1 } else { 0 };
+                let is_left = database.exists() && opened[db.0] < looks;
+                if !is_left {
+                    self.tell(Event::Drained(*db));
+                }
+                is_left
+            });
+            tokio::time::sleep(OPENING).await;
         }
     }
 
