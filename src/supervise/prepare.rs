@@ -96,9 +96,14 @@ impl Preparation {
                 let binary = self.runner.binary().display();
                 let message =
                     format!("`{binary} version` says `{}`, which is no version", text.escape_debug());
-                Err(Failure::new(ExitCode::CONFIG, message).hint(format!(
-                    "if that is a litestream of 0.5.12 or later, `--allow-litestream '{text}'` runs it"
-                )))
+                let hint = if text.is_empty() {
+                    "name litestream itself with LITESTREAM_BINARY_PATH".to_owned()
+                } else {
+                    format!(
+                        "if that is a litestream of 0.5.12 or later, `--allow-litestream '{text}'` runs it"
+                    )
+                };
+                Err(Failure::new(ExitCode::CONFIG, message).hint(hint))
             }
         }
     }
