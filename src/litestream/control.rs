@@ -57,12 +57,20 @@ impl Synced {
 /// The bytes that ask for a sync of `db` up to the replica, which Litestream gives up after
 /// `timeout` (whole seconds, at least one).
 pub fn sync_request(db: &Path, timeout: Duration) -> Vec<u8> {
-    let body = serde_json::json!({
+    request(&serde_json::json!({
         "path": db.to_string_lossy(),
         "wait": true,
         "timeout": timeout.as_secs().max(1),
-    })
-    .to_string();
+    }))
+}
+
+/// The same for the local half alone, without a limit.
+fn local_sync_request(db: &Path) -> Vec<u8> {
+    request(&serde_json::json!({"path": db.to_string_lossy(), "wait": false}))
+}
+
+fn request(body: &serde_json::Value) -> Vec<u8> {
+    let body = body.to_string();
     format!(
         "POST /sync HTTP/1.0\r\nHost: litestream\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
@@ -72,6 +80,13 @@ pub fn sync_request(db: &Path, timeout: Duration) -> Vec<u8> {
 
 /// Has a database synced to its replica: what was committed before the call is on it after an `Ok`.
 ///
+/// The local half is asked for by itself first. Litestream opens a database, and takes the read
+/// transaction that keeps others from restarting the WAL, on behalf of the request that comes first;
+/// a request with a limit, which every one that waits has, takes the transaction along when it ends
+/// (`handleSync` in its server.go cancels its context, upon which Go's `database/sql` rolls back).
+/// The app's own checkpoint then drops what was not synced yet from the replica, without a word:
+/// 13 of 900 rows at every 1000 pages, tried with 0.5.17.
+///
 /// A client that hangs up does not cancel the work, so there is a word of the limit in the request
 /// and a slightly later one here.
 ///
@@ -79,8 +94,14 @@ pub fn sync_request(db: &Path, timeout: Duration) -> Vec<u8> {
 /// See [`Error`].
 pub async fn sync(socket: &Path, db: &Path, timeout: Duration) -> Result<Synced, Error> {
     let limit = timeout + Duration::from_secs(1);
-    let exchange = exchange(socket, sync_request(db, timeout));
-    let (status, body) = tokio::time::timeout(limit, exchange).await.map_err(|_| Error::Timeout(limit))??;
+    let both = async {
+        answer(exchange(socket, local_sync_request(db)).await?)?;
+        answer(exchange(socket, sync_request(db, timeout)).await?)
+    };
+    tokio::time::timeout(limit, both).await.map_err(|_| Error::Timeout(limit))?
+}
+
+fn answer((status, body): (u16, Vec<u8>)) -> Result<Synced, Error> {
     if status == 200 {
         return serde_json::from_slice(&body).map_err(|_| Error::Rubbish);
     }

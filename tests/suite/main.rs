@@ -23,6 +23,7 @@ mod pid_1;
 mod readme;
 mod restart;
 mod restore;
+mod rollover;
 mod secrets;
 mod signals;
 mod stop;
