@@ -101,6 +101,20 @@ pub async fn sync(socket: &Path, db: &Path, timeout: Duration) -> Result<Synced,
     tokio::time::timeout(limit, both).await.map_err(|_| Error::Timeout(limit))?
 }
 
+/// As [`sync`], but content with what Litestream remembers of its own uploads: a database that it
+/// keeps up with costs no request to the replica.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn confirm(socket: &Path, db: &Path, timeout: Duration) -> Result<Synced, Error> {
+    let local = async { answer(exchange(socket, local_sync_request(db)).await?) };
+    let remembered = tokio::time::timeout(timeout, local).await.map_err(|_| Error::Timeout(timeout))??;
+    if remembered.replicated_txid.is_some_and(|replicated| replicated > 0 && replicated >= remembered.txid) {
+        return Ok(remembered);
+    }
+    sync(socket, db, timeout).await
+}
+
 fn answer((status, body): (u16, Vec<u8>)) -> Result<Synced, Error> {
     if status == 200 {
         return serde_json::from_slice(&body).map_err(|_| Error::Rubbish);

@@ -132,7 +132,7 @@ impl Asker {
 
     /// The watch: one question about one database.
     pub(super) async fn confirm(self, db: Db) {
-        let answer = control::sync(&self.socket, &self.dbs[db.0].path, PATIENCE).await;
+        let answer = control::confirm(&self.socket, &self.dbs[db.0].path, PATIENCE).await;
         let ok = match answer {
             Ok(synced) => synced.is_replicated(),
             Err(error) => {
