@@ -55,7 +55,7 @@ pub(super) fn resolve(args: &args::Run) -> Result<Setup, Failure> {
         .map_err(|error| Failure::new(error.exit(), error.to_string()).hint(error.hint()))?;
     let policy = policy(args, stop_timeout, dbs.len());
     // Litestream's last sync has the part of the budget that the drain has.
-    let shutdown_sync = (stop_timeout * 2 / 5).max(Duration::from_secs(1));
+    let shutdown_sync = policy.drain_reserve().max(Duration::from_secs(1));
     let listen_fds = listen_fds();
     let runtime_roots = runtime_roots();
     let checked = configured.clone();

@@ -72,7 +72,7 @@ pub struct Policy {
 
 impl Policy {
     /// The part of the stop budget that the app's grace never gets.
-    pub(super) fn drain_reserve(&self) -> Duration {
+    pub fn drain_reserve(&self) -> Duration {
         self.stop_timeout * 2 / 5
     }
 

@@ -81,27 +81,21 @@ impl Children {
     /// Kills what was adopted: children that nobody here started, with all that descends from them.
     /// Whether there was anything.
     pub fn kill_adopted(&self) -> bool {
-        let adopted: Vec<i32> = tree::children(std::process::id() as i32)
-            .into_iter()
-            .filter(|pid| !self.waiting.borrow().contains_key(pid) && !self.foreign.contains(pid))
-            .collect();
-        for pid in &adopted {
-            tree::signal_descendants(*pid, libc::SIGKILL);
-            signal::send(*pid, libc::SIGKILL);
-        }
-        !adopted.is_empty()
+        self.kill_trees(|pid| !self.waiting.borrow().contains_key(&pid))
     }
 
     /// Kills everything that descends from this process. Whether there was anything.
     pub fn kill_all(&self) -> bool {
-        let own: Vec<i32> = tree::children(std::process::id() as i32)
-            .into_iter()
-            .filter(|pid| !self.foreign.contains(pid))
-            .collect();
-        for pid in &own {
+        self.kill_trees(|_| true)
+    }
+
+    fn kill_trees(&self, wanted: impl Fn(i32) -> bool) -> bool {
+        let mut children = tree::children(std::process::id() as i32);
+        children.retain(|pid| !self.foreign.contains(pid) && wanted(*pid));
+        for pid in &children {
             tree::signal_descendants(*pid, libc::SIGKILL);
             signal::send(*pid, libc::SIGKILL);
         }
-        !own.is_empty()
+        !children.is_empty()
     }
 }

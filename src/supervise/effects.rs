@@ -279,7 +279,7 @@ impl World {
 
     fn orders(&self) -> Orders {
         let policy = &self.setup.policy;
-        let drain = policy.stop_timeout * 2 / 5;
+        let drain = policy.drain_reserve();
         let requests = if self.version.confirms() {
             self.dbs.iter().map(|db| control::sync_request(&db.path, drain)).collect()
         } else {
