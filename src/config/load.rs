@@ -7,6 +7,7 @@ use std::path::Path;
 use super::error::{Error, Origin, Problem};
 use super::expand::expand;
 use super::model::Config;
+use super::node::Node;
 use super::parse::{self, parse};
 use super::path::Base;
 
@@ -34,9 +35,38 @@ impl<'a> LoadOptions<'a> {
 /// Reads the configuration in the file `path`.
 ///
 /// # Errors
-/// When it cannot be read, is no UTF-8 or no YAML, or passes a limit: the first problem. When a
-/// database or a replica in it is not sound: all of them.
+/// Those of [`open`]. When a database or a replica in it is not sound: all of them.
 pub fn load(path: &Path, options: &LoadOptions<'_>) -> Result<Config, Error> {
+    open(path, options)?.config(options)
+}
+
+/// A configuration file as a tree. Nothing in it has been looked at yet: its two halves, Litestream's
+/// and the `litekeeper` section, are read apart, so that what is wrong in both is told at once.
+#[derive(Clone)]
+pub struct Document {
+    /// What it was read from.
+    pub origin: Origin,
+    /// Everything that was written, secrets included.
+    pub root: Node,
+    /// The variables in it that had no value.
+    pub unset: Vec<String>,
+}
+
+impl Document {
+    /// Litestream's half.
+    ///
+    /// # Errors
+    /// Everything that is not sound about its databases and replicas.
+    pub fn config(self, options: &LoadOptions<'_>) -> Result<Config, Error> {
+        Config::read(self.origin, self.root, &options.base(), self.unset)
+    }
+}
+
+/// Opens the configuration in the file `path`.
+///
+/// # Errors
+/// When it cannot be read, is no UTF-8 or no YAML, or passes a limit: the first problem.
+pub fn open(path: &Path, options: &LoadOptions<'_>) -> Result<Document, Error> {
     let origin = Origin::File(path.to_owned());
     let fail = |line, column, problem| Error::new(origin.clone(), line, column, problem);
     let bytes = read(path).map_err(|error| {
@@ -57,7 +87,7 @@ pub fn load(path: &Path, options: &LoadOptions<'_>) -> Result<Config, Error> {
         (expanded.text, expanded.unset)
     };
     let root = parse(&text).map_err(|(line, column, problem)| fail(line, column, problem))?;
-    Config::read(origin, root, &options.base(), unset)
+    Ok(Document { origin, root, unset })
 }
 
 /// At most one byte more than is allowed, also of a pipe that never ends.

@@ -32,7 +32,7 @@ pub use database::{Database, Directory};
 pub use error::{Error, Finding, Origin, Problem};
 pub use expand::{Expanded, expand};
 pub use generate::GenerateOptions;
-pub use load::{LoadOptions, load};
+pub use load::{Document, LoadOptions, load, open};
 pub use model::{Config, Series};
 pub use node::{Node, NodeKind, Scalar, Tag};
 pub use parse::parse;
