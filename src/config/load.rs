@@ -46,6 +46,8 @@ pub fn load(path: &Path, options: &LoadOptions<'_>) -> Result<Config, Error> {
 pub struct Document {
     /// What it was read from.
     pub origin: Origin,
+    /// The text as it was written, nothing in it expanded.
+    pub text: String,
     /// Everything that was written, secrets included.
     pub root: Node,
     /// The variables in it that had no value.
@@ -80,14 +82,14 @@ pub fn open(path: &Path, options: &LoadOptions<'_>) -> Result<Document, Error> {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         fail(valid.iter().filter(|byte| **byte == b'\n').count() + 1, 0, Problem::NotUtf8)
     })?;
-    let (text, unset) = if options.no_expand_env {
-        (text, Vec::new())
+    let (parsed, unset) = if options.no_expand_env {
+        (parse(&text), Vec::new())
     } else {
         let expanded = expand(&text, options.pid, options.env);
-        (expanded.text, expanded.unset)
+        (parse(&expanded.text), expanded.unset)
     };
-    let root = parse(&text).map_err(|(line, column, problem)| fail(line, column, problem))?;
-    Ok(Document { origin, root, unset })
+    let root = parsed.map_err(|(line, column, problem)| fail(line, column, problem))?;
+    Ok(Document { origin, text, root, unset })
 }
 
 /// At most one byte more than is allowed, also of a pipe that never ends.
