@@ -24,6 +24,7 @@ mod path;
 mod place;
 mod replica;
 mod scalar;
+pub mod schema;
 mod search;
 mod sources;
 mod url;

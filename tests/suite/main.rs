@@ -24,6 +24,7 @@ mod readme;
 mod restart;
 mod restore;
 mod rollover;
+mod schema;
 mod secrets;
 mod signals;
 mod stop;
