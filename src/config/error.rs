@@ -63,6 +63,12 @@ pub enum Problem {
     /// A character that YAML forbids even in comments.
     #[error("control characters are not allowed in YAML")]
     ControlCharacter,
+    /// A character that ends a line to Litestream and to nobody else.
+    #[error("the character U+{code:04X} is a line break in Litestream's YAML")]
+    LineBreak {
+        /// Its code point.
+        code: u32,
+    },
     /// Not YAML.
     #[error("not valid YAML: {info}")]
     Syntax {
@@ -90,12 +96,15 @@ pub enum Problem {
     /// A key that is a list or a mapping.
     #[error("a key must be a text, not a list or a mapping")]
     KeyNotText,
-    /// A tag that is none of YAML's common ones.
+    /// `!!binary`
     #[error("the tag `{tag}` is not supported here")]
     UnknownTag {
         /// The tag without its handle.
         tag: String,
     },
+    /// `!!int abc`
+    #[error("the value is not what its tag says")]
+    WrongTag,
     /// An alias inside of its own anchor.
     #[error("an alias stands inside of the value that it names")]
     AliasOfItself,
@@ -331,6 +340,10 @@ impl Finding {
                 "set DATABASE_URL to the SQLite file, or give --db and --replica"
             }
             Problem::ForeignDatabaseUrl { .. } => "name the SQLite file with --db",
+            Problem::LineBreak { code: 0x85 } => "leave it out, or write it as `\\N` in double quotes",
+            Problem::LineBreak { .. } => {
+                "leave it out, or write it as `\\u2028` or `\\u2029` in double quotes"
+            }
             Problem::UnknownTag { .. } => "leave the tag out and quote the value if it is a text",
             Problem::Unreadable { .. }
             | Problem::TooLarge { .. }
@@ -341,6 +354,7 @@ impl Finding {
             | Problem::TooManyNodes { .. }
             | Problem::TooManyKeys { .. }
             | Problem::KeyNotText
+            | Problem::WrongTag
             | Problem::AliasOfItself
             | Problem::MergeNotMapping
             | Problem::NotMapping { .. }

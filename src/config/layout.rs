@@ -9,7 +9,8 @@
 //! ```
 //!
 //! yaml.v2 does not look at the indentation inside of brackets and quotes; our parser does. There it
-//! has no meaning, so the lines in question are moved to the right until the parser is content.
+//! has no meaning, so the lines in question are moved to the right until the parser is content. The same
+//! goes for tabs there.
 
 use super::node::{Node, NodeKind};
 
@@ -33,8 +34,12 @@ impl Layout {
         Self { text: text.to_owned(), moved: vec![false; text.split('\n').count()], work: 0 }
     }
 
-    /// Moves a line because of what the parser said about `line` (from 1); false if that is no remedy.
-    pub fn indent_after(&mut self, line: usize, complaint: &str) -> bool {
+    /// Moves a line because of what the parser said about `line` (from 1), or puts spaces for the
+    /// tabs that it begins with; false if that is no remedy.
+    pub fn mend(&mut self, line: usize, complaint: &str, in_flow: bool) -> bool {
+        if complaint.starts_with("tabs disallowed") {
+            return in_flow && self.untab(line);
+        }
         let unmoved = |index: &usize| self.moved.get(*index) == Some(&false);
         let index = match complaint {
             // The parser names the line itself,
@@ -50,6 +55,19 @@ impl Layout {
         self.moved[index] = true;
         let start = self.text.split_inclusive('\n').take(index).map(str::len).sum();
         self.text.insert_str(start, &" ".repeat(PADDING));
+        true
+    }
+
+    /// Inside of brackets a tab is a space to yaml.v2, and only there.
+    fn untab(&mut self, line: usize) -> bool {
+        self.work += self.text.len();
+        let start: usize = self.text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+        let rest = &self.text[start..];
+        let blank = rest.len() - rest.trim_start_matches([' ', '\t']).len();
+        if self.work > MAX_WORK || !rest[..blank].contains('\t') {
+            return false;
+        }
+        self.text.replace_range(start..start + blank, &" ".repeat(blank));
         true
     }
 
@@ -105,6 +123,17 @@ mod tests {
         let yaml = "a:\n  b:\n    c: \"one\n      two\n\n three\\\n four\"\n    d: 'five\n six'\n";
         assert_eq!(text(yaml, "a.b.c"), "one two\nthreefour");
         assert_eq!(text(yaml, "a.b.d"), "five six");
+    }
+
+    #[test]
+    fn tabs_are_spaces_inside_of_brackets_only() {
+        let yaml = "dbs: [\n\t{\"path\": a,\n \t \"replica\": {\n\t\turl: u}}\n\t]\ny: {\tz: 1\t}\n";
+        assert_eq!(text(yaml, "dbs.0.path"), "a");
+        assert_eq!(text(yaml, "dbs.0.replica.url"), "u");
+        assert_eq!(text(yaml, "y.z"), "1");
+        for yaml in ["a:\n\tb: 1\n", "a: [1]\n\tb: 1\n", "a:\n  b: [1]\n\t- c\n"] {
+            assert!(parse(yaml).is_err(), "{yaml}");
+        }
     }
 
     #[test]

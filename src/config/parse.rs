@@ -35,7 +35,8 @@ pub fn parse(text: &str) -> Result<Node, Located> {
         return Err((0, 0, Problem::TooLarge { limit: MAX_BYTES }));
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    refuse_control_characters(text)?;
+    refuse_characters(text)?;
+    refuse_directives(text)?;
     let mut layout = Layout::new(text);
     loop {
         match parse_strictly(&layout.text) {
@@ -43,7 +44,8 @@ pub fn parse(text: &str) -> Result<Node, Located> {
                 layout.restore_columns(&mut root);
                 return Ok(root);
             }
-            Err(Failure { line, info: Some(info), .. }) if layout.indent_after(line, &info) => {}
+            Err(Failure { line, problem: Problem::Syntax { info }, in_flow: Some(in_flow), .. })
+                if layout.mend(line, &info, in_flow) => {}
             Err(Failure { line, column, problem, .. }) => {
                 return Err((line, layout.original_column(line, column), problem));
             }
@@ -51,24 +53,31 @@ pub fn parse(text: &str) -> Result<Node, Located> {
     }
 }
 
-/// What went wrong, with the parser's words if it was the parser that found it.
+/// What went wrong.
 struct Failure {
     line: usize,
     column: usize,
     problem: Problem,
-    info: Option<String>,
+    /// Whether it is inside of brackets; known of what the parser itself found.
+    in_flow: Option<bool>,
 }
 
 fn parse_strictly(text: &str) -> Result<Node, Failure> {
     let mut builder = Builder::default();
+    let escapes = Escapes::new(text);
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| {
-            let (at, info) = (error.marker(), error.info().to_owned());
-            let problem = Problem::Syntax { info: info.clone() };
-            Failure { line: at.line(), column: at.col() + 1, problem, info: Some(info) }
+            let at = error.marker();
+            let problem = Problem::Syntax { info: error.info().to_owned() };
+            let in_flow = Some(builder.open.last().is_some_and(|open| open.is_flow(text)));
+            Failure { line: at.line(), column: at.col() + 1, problem, in_flow }
         })?;
         let start = span.start;
-        let failure = |problem| Failure { line: start.line(), column: start.col() + 1, problem, info: None };
+        let failure =
+            |problem| Failure { line: start.line(), column: start.col() + 1, problem, in_flow: None };
+        if matches!(event, Event::Scalar(_, ScalarStyle::DoubleQuoted, ..)) {
+            escapes.check(span).map_err(failure)?;
+        }
         if builder.take(event, span).map_err(failure)? {
             break;
         }
@@ -76,16 +85,63 @@ fn parse_strictly(text: &str) -> Result<Node, Failure> {
     Ok(builder.root.unwrap_or_else(|| Node::plain("")))
 }
 
-/// yaml.v2 refuses them anywhere in the file, comments included.
-fn refuse_control_characters(text: &str) -> Result<(), Located> {
-    let control = |c: char| {
+/// yaml.v2 refuses control characters anywhere in the file, comments included.
+///
+/// To it, and to no editor, the three line breaks of Unicode end a line (and a comment).
+fn refuse_characters(text: &str) -> Result<(), Located> {
+    let is_control = |c: char| {
         (c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}')) || c == '\u{fffe}' || c == '\u{ffff}'
     };
-    let Some(at) = text.find(control) else { return Ok(()) };
+    let is_break = |c: char| matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}');
+    let Some(at) = text.find(|c| is_control(c) || is_break(c)) else { return Ok(()) };
     let before = &text[..at];
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
     let line = before.matches('\n').count() + 1;
-    Err((line, before[line_start..].chars().count() + 1, Problem::ControlCharacter))
+    let problem = match text[at..].chars().next().filter(|c| is_break(*c)) {
+        Some(c) => Problem::LineBreak { code: u32::from(c) },
+        None => Problem::ControlCharacter,
+    };
+    Err((line, before[line_start..].chars().count() + 1, problem))
+}
+
+/// yaml.v2 knows `%YAML 1.1` and `%TAG`, and goes no further than any other.
+fn refuse_directives(text: &str) -> Result<(), Located> {
+    for (index, line) in text.lines().enumerate() {
+        let mut words = line.split_ascii_whitespace();
+        match (words.next(), words.next()) {
+            (None, _) => {}
+            (Some(word), _) if word.starts_with('#') => {}
+            (Some("%YAML"), Some("1.1")) | (Some("%TAG"), _) if line.starts_with('%') => {}
+            _ if line.starts_with('%') => {
+                let info = "the directive is neither %YAML 1.1 nor %TAG".to_owned();
+                return Err((index + 1, 1, Problem::Syntax { info }));
+            }
+            _ => break,
+        }
+    }
+    Ok(())
+}
+
+/// Looks for the one escape that YAML 1.2 added to double-quoted texts: `\/`, as JSON has it.
+struct Escapes {
+    chars: Option<Vec<char>>,
+}
+
+impl Escapes {
+    fn new(text: &str) -> Self {
+        Self { chars: text.contains("\\/").then(|| text.chars().collect()) }
+    }
+
+    fn check(&self, span: Span) -> Result<(), Problem> {
+        let quoted = self.chars.as_deref().and_then(|chars| chars.get(span.start.index()..span.end.index()));
+        let mut chars = quoted.unwrap_or_default().iter();
+        while let Some(c) = chars.next() {
+            if *c == '\\' && chars.next() == Some(&'/') {
+                return Err(Problem::Syntax { info: "`\\/` is no escape in YAML 1.1".to_owned() });
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What has been read of the document so far.
@@ -123,6 +179,15 @@ enum Key {
     Named(Node),
 }
 
+impl Open {
+    /// Whether it is written in brackets.
+    fn is_flow(&self, text: &str) -> bool {
+        let line = self.line.checked_sub(1).and_then(|index| text.split('\n').nth(index));
+        let first = line.and_then(|line| line.chars().nth(self.column.checked_sub(1)?));
+        matches!(first, Some('[' | '{'))
+    }
+}
+
 impl Builder {
     /// Takes one event; true at the end of the first document.
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<bool, Problem> {
@@ -132,6 +197,10 @@ impl Builder {
             Event::StreamEnd | Event::DocumentEnd => return Ok(true),
             Event::Alias(anchor) => {
                 let Some(anchored) = self.anchors.get(&anchor) else { return Err(Problem::AliasOfItself) };
+                if self.is_after_merge() && !anchored.node.is_mapping() {
+                    // It follows no alias to a list.
+                    return Err(Problem::MergeNotMapping);
+                }
                 let (mut node, size, height) = (anchored.node.clone(), anchored.size, anchored.height);
                 (node.line, node.column) = (line, column);
                 self.spend(size)?;
@@ -192,6 +261,11 @@ impl Builder {
         Ok(())
     }
 
+    fn is_after_merge(&self) -> bool {
+        let content = self.open.last().map(|open| &open.content);
+        matches!(content, Some(Content::Mapping { key: Some(Key::Merge), .. }))
+    }
+
     fn spend(&mut self, nodes: usize) -> Result<(), Problem> {
         self.nodes += nodes;
         if self.nodes > MAX_NODES { Err(Problem::TooManyNodes { limit: MAX_NODES }) } else { Ok(()) }
@@ -212,21 +286,29 @@ fn scalar(
         None => (plain, None),
         // A lone `!` says "not by its tag": yaml.v2 then goes by the looks, quotes or not.
         Some(tag) if tag.handle.is_empty() && tag.suffix == "!" => (true, None),
-        Some(tag) if tag.is_yaml_core_schema() => (plain, Some(core_tag(tag)?)),
-        Some(tag) => return Err(Problem::UnknownTag { tag: tag.suffix.clone() }),
+        Some(tag) => match format!("{}{}", tag.handle, tag.suffix).strip_prefix(CORE) {
+            Some("merge") if text == "<<" => (true, None),
+            Some(core) => (plain, Some(core_tag(core)?)),
+            // A tag that yaml.v2 does not know makes a text.
+            None => (plain, Some(Tag::Str)),
+        },
     };
-    Ok(Scalar { text: text.into_owned(), plain, tag })
+    let scalar = Scalar { text: text.into_owned(), plain, tag };
+    if scalar.fits_its_tag() { Ok(scalar) } else { Err(Problem::WrongTag) }
 }
 
-fn core_tag(tag: &ParsedTag) -> Result<Tag, Problem> {
-    Ok(match tag.suffix.as_str() {
-        "str" => Tag::Str,
+/// What `!!` stands for.
+const CORE: &str = "tag:yaml.org,2002:";
+
+fn core_tag(name: &str) -> Result<Tag, Problem> {
+    Ok(match name {
         "int" => Tag::Int,
         "float" => Tag::Float,
         "bool" => Tag::Bool,
         "null" => Tag::Null,
         "timestamp" => Tag::Timestamp,
-        other => return Err(Problem::UnknownTag { tag: other.to_owned() }),
+        "binary" => return Err(Problem::UnknownTag { tag: name.to_owned() }),
+        _ => Tag::Str,
     })
 }
 
@@ -378,6 +460,30 @@ mod tests {
         assert!(matches!(problem("a: *nobody"), Problem::Syntax { .. }));
         assert!(matches!(problem("? [a]\n: b"), Problem::KeyNotText));
         assert!(matches!(problem("a: !!binary aGk="), Problem::UnknownTag { .. }));
+        assert!(matches!(problem("a: &a [{}]\nb: {<<: *a}"), Problem::MergeNotMapping));
+        for text in ["!!int abc", "!!bool 1", "!!null x", "!!float yes", "!!timestamp 2001", "!!int"] {
+            assert!(matches!(problem(&format!("a: {text}")), Problem::WrongTag), "{text}");
+        }
+        assert!(matches!(parse("a: 1 # \u{2028}b"), Err((1, 8, Problem::LineBreak { code: 0x2028 }))));
+        assert!(matches!(problem(r#"a: "\\\/""#), Problem::Syntax { .. }));
+        for text in ["%YAML 1.2\n---\n", "# c\n%FOO\n---\n", "%YAML\n---\n"] {
+            assert!(matches!(problem(text), Problem::Syntax { .. }), "{text}");
+        }
+    }
+
+    #[test]
+    fn tags_are_those_of_yaml_v2() {
+        let node = yaml(concat!(
+            "%YAML 1.1\n%TAG !y! tag:yaml.org,2002:\n---\n",
+            "a: !y!str yes\nb: !<tag:yaml.org,2002:int> 0x10\nc: !mine 5\nd: !!set 5\n",
+            "e: {!!merge <<: {f: !!timestamp 2001-12-14t21:59:43Z}}\ng: \"\\\\/\"\n",
+        ));
+        assert_eq!((at(&node, "a"), node.get("a").and_then(Node::as_bool)), (Some("yes"), None));
+        assert_eq!(node.get("b").and_then(Node::as_u64), Some(16));
+        assert_eq!((at(&node, "c"), node.get("c").and_then(Node::as_u64)), (Some("5"), None));
+        assert_eq!(node.get("d").and_then(Node::as_u64), None);
+        assert_eq!(at(&node, "e.f"), Some("2001-12-14t21:59:43Z"));
+        assert_eq!(at(&node, "g"), Some("\\/"));
     }
 
     #[test]

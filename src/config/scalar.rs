@@ -33,6 +33,31 @@ impl Scalar {
             None => Resolved::Text,
         }
     }
+
+    /// Whether the text is what its tag says; yaml.v2 refuses `!!int abc`.
+    pub(super) fn fits_its_tag(&self) -> bool {
+        match (self.tag, resolve_text(&self.text)) {
+            (None | Some(Tag::Str), _)
+            | (Some(Tag::Null), Resolved::Null)
+            | (Some(Tag::Bool), Resolved::Bool(_))
+            | (Some(Tag::Int), Resolved::Int(_))
+            | (Some(Tag::Float), Resolved::Int(_) | Resolved::Float(_)) => true,
+            (Some(Tag::Timestamp), _) => looks_like_date(&self.text),
+            (Some(Tag::Null | Tag::Bool | Tag::Int | Tag::Float), _) => false,
+        }
+    }
+}
+
+/// `2001-12-15`, and whatever time may follow.
+fn looks_like_date(text: &str) -> bool {
+    let mut parts = text.splitn(3, '-');
+    let mut next = || parts.next().unwrap_or_default();
+    let digits = |part: &str| part.bytes().take_while(u8::is_ascii_digit).count();
+    let (year, month, rest) = (next(), next(), next());
+    (year.len(), digits(year)) == (4, 4)
+        && (1..=2).contains(&month.len())
+        && digits(month) == month.len()
+        && (1..=2).contains(&digits(rest))
 }
 
 fn resolve_text(text: &str) -> Resolved {
