@@ -10,6 +10,7 @@ use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::litestream::database::Database;
 use crate::os::user;
+use crate::supervise::Inputs;
 
 /// Where the command line says that the databases are.
 pub(super) struct Source<'a> {
@@ -108,12 +109,10 @@ pub(super) fn check(config: &Config, is_ltx: bool) -> Result<(), Failure> {
 }
 
 /// What Litestream gets: the form that both series read, since which one runs is found out meanwhile.
-pub(super) fn generate(config: &Config, socket: &Path, shutdown_sync_timeout: Duration) -> String {
-    config.generate(&GenerateOptions {
-        socket: socket.to_owned(),
-        shutdown_sync_timeout,
-        series: Series::V03,
-    })
+pub(super) fn generate(config: &Config, socket: &Path, shutdown_sync_timeout: Duration) -> Inputs {
+    let options = GenerateOptions { socket: socket.to_owned(), shutdown_sync_timeout, series: Series::V03 };
+    let generated = config.generate(&options);
+    Inputs { config: generated.text, env: generated.env }
 }
 
 fn text_variable(name: &str) -> Option<String> {

@@ -1,110 +1,156 @@
 //! A [`Node`] as YAML in block style that means the same to every reader of YAML 1.1.
+//!
+//! Litestream expands variables in the text before it reads it, so every `$` that means itself is
+//! written as an escape, and a text that the file must not hold as `${NAME}`.
 
 use std::fmt::Write;
 
-use super::node::{Node, NodeKind, Scalar, Tag};
+use super::node::{Node, NodeKind, Scalar, Tag, Variable};
 use super::scalar::Resolved;
 
 /// A key longer than this is written after `?`: readers stop looking for its colon after 1024 characters.
 const LONGEST_SIMPLE_KEY: usize = 500;
 
+/// What Litekeeper's own variables begin with.
+const OWN: &str = "LITEKEEPER_VALUE_";
+
 /// Writes `node` as a document of its own, with a newline at its end.
 ///
 /// What was plain and is no text (numbers, `yes`, `~`) stays as it was written; a text becomes
 /// double-quoted unless it needs no quotes.
-pub(super) fn emit(node: &Node) -> String {
-    let mut out = String::new();
-    emit_at(&mut out, node, 0);
-    out
+pub(super) fn emit(node: &Node) -> Emitted {
+    let mut emitter = Emitter { own: Vec::new() };
+    let mut text = String::new();
+    emitter.emit_at(&mut text, node, 0);
+    Emitted { text, env: emitter.own }
 }
 
-/// Writes the block of a collection, or a scalar and a newline.
-fn emit_at(out: &mut String, node: &Node, indent: usize) {
-    match &node.kind {
-        NodeKind::Mapping(entries) if !entries.is_empty() => {
-            for (key, value) in entries {
-                pad(out, indent);
-                let key = scalar_text(key).filter(|key| !key.is_empty()).unwrap_or_else(|| "~".to_owned());
-                if key.len() > LONGEST_SIMPLE_KEY {
-                    out.push_str("? ");
-                    out.push_str(&key);
-                    out.push('\n');
+/// A document, and the variables of Litekeeper's own that it names.
+pub(super) struct Emitted {
+    pub text: String,
+    pub env: Vec<(String, String)>,
+}
+
+struct Emitter {
+    own: Vec<(String, String)>,
+}
+
+impl Emitter {
+    /// Writes the block of a collection, or a scalar and a newline.
+    fn emit_at(&mut self, out: &mut String, node: &Node, indent: usize) {
+        match &node.kind {
+            NodeKind::Mapping(entries) if !entries.is_empty() => {
+                for (key, value) in entries {
                     pad(out, indent);
-                } else {
-                    out.push_str(&key);
+                    let key =
+                        self.scalar_text(key).filter(|key| !key.is_empty()).unwrap_or_else(|| "~".to_owned());
+                    if key.len() > LONGEST_SIMPLE_KEY {
+                        out.push_str("? ");
+                        out.push_str(&key);
+                        out.push('\n');
+                        pad(out, indent);
+                    } else {
+                        out.push_str(&key);
+                    }
+                    out.push(':');
+                    self.emit_value(out, value, indent + 2);
                 }
-                out.push(':');
-                emit_value(out, value, indent + 2);
+            }
+            NodeKind::Sequence(items) if !items.is_empty() => {
+                for item in items {
+                    let mut block = String::new();
+                    self.emit_at(&mut block, item, indent + 2);
+                    pad(out, indent);
+                    out.push_str("- ");
+                    // The first line of the block stands beside the dash.
+                    out.push_str(block.trim_start_matches(' '));
+                }
+            }
+            NodeKind::Mapping(_) | NodeKind::Sequence(_) | NodeKind::Scalar(_) => {
+                out.push_str(&self.inline(node));
+                out.push('\n');
             }
         }
-        NodeKind::Sequence(items) if !items.is_empty() => {
-            for item in items {
-                let mut block = String::new();
-                emit_at(&mut block, item, indent + 2);
-                pad(out, indent);
-                out.push_str("- ");
-                // The first line of the block stands beside the dash.
-                out.push_str(block.trim_start_matches(' '));
+    }
+
+    /// Writes what comes after a `key:` or a `-`.
+    fn emit_value(&mut self, out: &mut String, node: &Node, indent: usize) {
+        let text = match &node.kind {
+            NodeKind::Mapping(entries) if !entries.is_empty() => {
+                out.push('\n');
+                return self.emit_at(out, node, indent);
+            }
+            NodeKind::Sequence(items) if !items.is_empty() => {
+                out.push('\n');
+                return self.emit_at(out, node, indent);
+            }
+            NodeKind::Mapping(_) | NodeKind::Sequence(_) | NodeKind::Scalar(_) => self.inline(node),
+        };
+        if !text.is_empty() {
+            out.push(' ');
+            out.push_str(&text);
+        }
+        out.push('\n');
+    }
+
+    fn inline(&mut self, node: &Node) -> String {
+        match &node.kind {
+            NodeKind::Mapping(_) => "{}".to_owned(),
+            NodeKind::Sequence(_) => "[]".to_owned(),
+            NodeKind::Scalar(scalar) => self.written(scalar),
+        }
+    }
+
+    fn scalar_text(&mut self, node: &Node) -> Option<String> {
+        match &node.kind {
+            NodeKind::Scalar(scalar) => Some(self.written(scalar)),
+            NodeKind::Mapping(_) | NodeKind::Sequence(_) => None,
+        }
+    }
+
+    fn written(&mut self, scalar: &Scalar) -> String {
+        let tag = match scalar.tag {
+            None => "",
+            Some(Tag::Str) => "!!str ",
+            Some(Tag::Int) => "!!int ",
+            Some(Tag::Float) => "!!float ",
+            Some(Tag::Bool) => "!!bool ",
+            Some(Tag::Null) => "!!null ",
+            Some(Tag::Timestamp) => "!!timestamp ",
+        };
+        // With a tag quotes change nothing, and an empty plain text would be easy to lose.
+        let typed = scalar.plain && scalar.tag.is_none() && scalar.resolve() != Resolved::Text;
+        if let Some(variable) = &scalar.variable {
+            let name = self.variable(&scalar.text, variable);
+            return if typed { format!("${{{name}}}") } else { format!("{tag}\"${{{name}}}\"") };
+        }
+        if typed || (scalar.plain && scalar.tag.is_none() && is_bare(&scalar.text)) {
+            return scalar.text.clone();
+        }
+        format!("{tag}{}", quoted(&scalar.text))
+    }
+
+    /// The name of the variable that holds `text` as it is to stand between double quotes.
+    fn variable(&mut self, text: &str, variable: &Variable) -> String {
+        match variable {
+            Variable::Named(name) if is_shell_name(name) && escaped(text) == text => name.clone(),
+            Variable::Named(_) | Variable::Own => {
+                let name = format!("{OWN}{}", self.own.len() + 1);
+                self.own.push((name.clone(), escaped(text)));
+                name
             }
         }
-        NodeKind::Mapping(_) | NodeKind::Sequence(_) | NodeKind::Scalar(_) => {
-            out.push_str(&inline(node));
-            out.push('\n');
-        }
     }
 }
 
-/// Writes what comes after a `key:` or a `-`.
-fn emit_value(out: &mut String, node: &Node, indent: usize) {
-    let text = match &node.kind {
-        NodeKind::Mapping(entries) if !entries.is_empty() => {
-            out.push('\n');
-            return emit_at(out, node, indent);
-        }
-        NodeKind::Sequence(items) if !items.is_empty() => {
-            out.push('\n');
-            return emit_at(out, node, indent);
-        }
-        NodeKind::Mapping(_) | NodeKind::Sequence(_) | NodeKind::Scalar(_) => inline(node),
-    };
-    if !text.is_empty() {
-        out.push(' ');
-        out.push_str(&text);
-    }
-    out.push('\n');
-}
-
-fn inline(node: &Node) -> String {
-    match &node.kind {
-        NodeKind::Mapping(_) => "{}".to_owned(),
-        NodeKind::Sequence(_) => "[]".to_owned(),
-        NodeKind::Scalar(scalar) => written(scalar),
-    }
-}
-
-fn scalar_text(node: &Node) -> Option<String> {
-    match &node.kind {
-        NodeKind::Scalar(scalar) => Some(written(scalar)),
-        NodeKind::Mapping(_) | NodeKind::Sequence(_) => None,
-    }
-}
-
-fn written(scalar: &Scalar) -> String {
-    let tag = match scalar.tag {
-        None => "",
-        Some(Tag::Str) => "!!str ",
-        Some(Tag::Int) => "!!int ",
-        Some(Tag::Float) => "!!float ",
-        Some(Tag::Bool) => "!!bool ",
-        Some(Tag::Null) => "!!null ",
-        Some(Tag::Timestamp) => "!!timestamp ",
-    };
-    // With a tag quotes change nothing, and an empty plain text would be easy to lose.
-    let typed = scalar.plain && scalar.tag.is_none() && scalar.resolve() != Resolved::Text;
-    if typed || (scalar.plain && scalar.tag.is_none() && is_bare(&scalar.text)) {
-        return scalar.text.clone();
-    }
-    format!("{tag}{}", quoted(&scalar.text))
+/// A name that `os.Expand` takes as it is, and that means the same to Litestream: `$PID` is its own number
+/// to it, and Litekeeper's own variables are counted anew.
+fn is_shell_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_')
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && !name.starts_with(OWN)
+        && name != "PID"
 }
 
 /// Whether a text is certainly the same without quotes.
@@ -116,8 +162,12 @@ fn is_bare(text: &str) -> bool {
 }
 
 fn quoted(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
+    format!("\"{}\"", escaped(text).replace('$', "\\x24"))
+}
+
+/// The text as it stands between double quotes.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
             '"' => out.push_str("\\\""),
@@ -135,7 +185,6 @@ fn quoted(text: &str) -> String {
             c => out.push(c),
         }
     }
-    out.push('"');
     out
 }
 
@@ -157,7 +206,7 @@ mod tests {
             "j: {k: [1, {l: m}, [n]]}\no: |\n  two\n  lines\np: a:b\nq: !!str 5\n",
             "r: it's \"quoted\" \\ here # no\ns: s3://b/p\n'yes': 1\n'': 2\nt: plain # comment\n",
         );
-        let emitted = emit(&parse(text).expect("valid YAML"));
+        let emitted = emit(&parse(text).expect("valid YAML")).text;
         insta::assert_snapshot!(emitted, @r#"
         a: yes
         b: "yes"
@@ -242,7 +291,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_emitted_reads_back_the_same(node in any_node()) {
-            let emitted = emit(&node);
+            let emitted = emit(&node).text;
             let back = parse(&emitted).map_err(|(line, column, problem)| {
                 TestCaseError::fail(format!("{line}:{column}: {problem}\n{emitted}"))
             })?;
@@ -253,7 +302,7 @@ mod tests {
         #[test]
         fn another_parser_reads_the_same_texts(texts in prop::collection::btree_map(any_text(), any_text(), 0..6)) {
             let entries = texts.iter().map(|(k, v)| (Node::text(k.as_str()), Node::text(v.as_str()))).collect();
-            let emitted = emit(&Node { kind: NodeKind::Mapping(entries), line: 0, column: 0 });
+            let emitted = emit(&Node { kind: NodeKind::Mapping(entries), line: 0, column: 0 }).text;
             let back: std::collections::BTreeMap<String, String> =
                 serde_yaml::from_str(&emitted).map_err(|error| TestCaseError::fail(format!("{error}\n{emitted}")))?;
             prop_assert_eq!(back, texts, "{}", emitted);

@@ -189,6 +189,14 @@ pub enum Problem {
         /// The other key.
         second: &'static str,
     },
+    /// `{env: NAME}` without a value.
+    #[error("`{key}` takes its value from {name}, which is not set or empty")]
+    NoVariable {
+        /// The setting.
+        key: String,
+        /// The variable.
+        name: String,
+    },
     /// A setting without which the replica is nowhere.
     #[error("the {kind} replica has no `{key}`")]
     Missing {
@@ -327,6 +335,7 @@ impl Finding {
             Problem::Contradiction { first: "url", .. } => {
                 "a `url` says it all; the other setting may also come from the top of the file"
             }
+            Problem::NoVariable { .. } => "set the variable in the environment that litekeeper is started in",
             Problem::SameReplica { .. } => "give each database a place of its own, for example by its name",
             Problem::ExecNeedsShell { .. } => {
                 "let a shell run it: leave `exec` out and start with `litekeeper run -- sh -c '…'`"

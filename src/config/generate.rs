@@ -21,19 +21,27 @@ pub struct GenerateOptions {
     pub series: Series,
 }
 
+/// What Litestream gets. No `Debug`: both parts may hold secrets.
+pub struct Generated {
+    /// The file. It holds the secrets that are written out in the user's.
+    pub text: String,
+    /// Variables that Litestream needs beside those of the environment.
+    pub env: Vec<(String, String)>,
+}
+
 const HEADER: &str = "# Written by Litekeeper at each start. Change your own configuration instead.\n";
 
 impl Config {
     /// The user's settings, unchanged in meaning, as Litestream gets them.
     ///
-    /// Variables are already expanded, so Litestream must run with `-no-expand-env`. `exec` and
-    /// `litekeeper` are taken out; the socket, JSON logs on stderr and the timeout are put in; paths
-    /// are absolute, so that neither user nor working directory matter. For 0.3, which silently
-    /// ignores `replica`, it becomes `replicas`.
+    /// `exec` and `litekeeper` are taken out; the socket, JSON logs on stderr and the timeout are put
+    /// in; paths are absolute, so that neither user nor working directory matter. For 0.3, which
+    /// silently ignores `replica`, it becomes `replicas`. A secret that came from the environment is
+    /// written as its variable again, and Litestream has to expand it: no `-no-expand-env`. Of the
+    /// `$` that mean themselves none is left.
     ///
-    /// The text holds the user's secrets. A path that is no UTF-8 has no place in YAML: it is left as
-    /// it was written.
-    pub fn generate(&self, options: &GenerateOptions) -> String {
+    /// A path that is no UTF-8 has no place in YAML: it is left as it was written.
+    pub fn generate(&self, options: &GenerateOptions) -> Generated {
         let mut root = if self.root().is_mapping() { self.root().clone() } else { Node::mapping([]) };
         let logging = logging(root.remove("logging"));
         for key in ["exec", "litekeeper", "socket", "shutdown-sync-timeout"] {
@@ -47,7 +55,8 @@ impl Config {
         root.set("socket", socket(&options.socket));
         root.set("logging", logging);
         root.set("shutdown-sync-timeout", Node::plain(go_duration(options.shutdown_sync_timeout)));
-        format!("{HEADER}{}", emit(&root))
+        let emitted = emit(&root);
+        Generated { text: format!("{HEADER}{}", emitted.text), env: emitted.env }
     }
 }
 

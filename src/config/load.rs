@@ -9,7 +9,7 @@ use super::expand::expand;
 use super::model::Config;
 use super::node::Node;
 use super::parse::{self, parse};
-use super::path::Base;
+use super::variables;
 
 /// What a configuration is read against.
 #[derive(Clone, Copy)]
@@ -24,12 +24,6 @@ pub struct LoadOptions<'a> {
     pub home: Option<&'a Path>,
     /// What `$PID` becomes.
     pub pid: u32,
-}
-
-impl<'a> LoadOptions<'a> {
-    pub(super) fn base(&self) -> Base<'a> {
-        Base { cwd: self.cwd, home: self.home }
-    }
 }
 
 /// Reads the configuration in the file `path`.
@@ -60,7 +54,7 @@ impl Document {
     /// # Errors
     /// Everything that is not sound about its databases and replicas.
     pub fn config(self, options: &LoadOptions<'_>) -> Result<Config, Error> {
-        Config::read(self.origin, self.root, &options.base(), self.unset)
+        Config::read(self.origin, self.root, options, self.unset)
     }
 }
 
@@ -82,13 +76,15 @@ pub fn open(path: &Path, options: &LoadOptions<'_>) -> Result<Document, Error> {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         fail(valid.iter().filter(|byte| **byte == b'\n').count() + 1, 0, Problem::NotUtf8)
     })?;
-    let (parsed, unset) = if options.no_expand_env {
-        (parse(&text), Vec::new())
+    let located = |(line, column, problem)| fail(line, column, problem);
+    let (root, unset) = if options.no_expand_env {
+        (parse(&text).map_err(located)?, Vec::new())
     } else {
         let expanded = expand(&text, options.pid, options.env);
-        (parse(&expanded.text), expanded.unset)
+        let mut root = parse(&expanded.text).map_err(located)?;
+        variables::keep_secrets(&mut root, &text, options.env);
+        (root, expanded.unset)
     };
-    let root = parsed.map_err(|(line, column, problem)| fail(line, column, problem))?;
     Ok(Document { origin, text, root, unset })
 }
 

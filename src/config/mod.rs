@@ -2,8 +2,8 @@
 //! Litestream gets in its place.
 //!
 //! ```text
-//! file ─ expand ─ parse ─ node ─┬─ database, replica ─ model ─ exec
-//! flags, environment ─ sources ─┘                        └──── generate ─ emit
+//! file ─ expand ─ parse ─ node ─┬─ variables ─ database, replica ─ model ─ exec
+//! flags, environment ─ sources ─┘                                    └──── generate ─ emit
 //! ```
 //!
 //! The room imports `core::ExitCode` and nothing else of ours. It reads the one file that it is
@@ -28,14 +28,15 @@ pub mod schema;
 mod search;
 mod sources;
 mod url;
+mod variables;
 
 pub use database::{Database, Directory};
 pub use error::{Error, Finding, Origin, Problem};
 pub use expand::{Expanded, expand};
-pub use generate::GenerateOptions;
+pub use generate::{GenerateOptions, Generated};
 pub use load::{Document, LoadOptions, load, open};
 pub use model::{Config, Series};
-pub use node::{Node, NodeKind, Scalar, Tag};
+pub use node::{Node, NodeKind, Scalar, Tag, Variable};
 pub use parse::parse;
 pub use replica::{Kind, Replica};
 pub use search::find;

@@ -1,13 +1,16 @@
 //! A configuration as `run` needs it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::database::{Database, Directory, Entry};
 use super::error::{Error, Origin, Problem};
 use super::exec;
-use super::node::Node;
+use super::load::LoadOptions;
+use super::node::{Node, NodeKind};
 use super::path::Base;
+use super::variables;
 
 /// A configuration that was read and found consistent.
 #[derive(Clone)]
@@ -34,38 +37,52 @@ impl Config {
     /// Reads the tree of a configuration; `unset` are the variables that had no value.
     pub(super) fn read(
         origin: Origin,
-        root: Node,
-        base: &Base<'_>,
+        mut root: Node,
+        options: &LoadOptions<'_>,
         unset: Vec<String>,
     ) -> Result<Self, Error> {
+        let mut found = Vec::new();
+        if let NodeKind::Mapping(entries) = &mut root.kind {
+            for (key, value) in entries.iter_mut().filter(|(key, _)| key.key() != "litekeeper") {
+                variables::fill_in(value, key.key(), options.env, &mut found);
+            }
+        }
         let mut config = Self {
             origin,
             root,
             databases: Vec::new(),
             directories: Vec::new(),
             unset,
-            cwd: base.cwd.to_owned(),
-            home: base.home.map(Path::to_owned),
+            cwd: options.cwd.to_owned(),
+            home: options.home.map(Path::to_owned),
         };
-        let mut found = Vec::new();
-        match config.entries() {
-            Err(problem) => found.push(problem),
-            Ok(entries) => {
-                for entry in
-                    entries.iter().map(|entry| Entry::read(entry, &config.root, base)).collect::<Vec<_>>()
-                {
-                    match entry {
-                        Ok(Entry::Database(database)) => config.databases.push(database),
-                        Ok(Entry::Directory(directory)) => config.directories.push(directory),
-                        Err(problem) => found.push(problem),
-                    }
-                }
-            }
-        }
-        found.extend(twins(&config.databases));
+        // What is wrong for want of a value needs no second word.
+        let without: BTreeSet<_> = found.iter().map(|(line, _)| *line).collect();
+        found.extend(config.read_entries().into_iter().filter(|(line, _)| !without.contains(line)));
         found.sort_by_key(|(line, _)| *line);
         Error::of(&config.origin, found, &config.unset)?;
         Ok(config)
+    }
+
+    /// Reads `dbs`, and says what is wrong with it.
+    fn read_entries(&mut self) -> Vec<(usize, Problem)> {
+        let read = |entries: &[Node]| {
+            entries.iter().map(|entry| Entry::read(entry, &self.root, &self.base())).collect::<Vec<_>>()
+        };
+        let entries = match self.entries().map(read) {
+            Ok(entries) => entries,
+            Err(problem) => return vec![problem],
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            match entry {
+                Ok(Entry::Database(database)) => self.databases.push(database),
+                Ok(Entry::Directory(directory)) => self.directories.push(directory),
+                Err(problem) => found.push(problem),
+            }
+        }
+        found.extend(twins(&self.databases));
+        found
     }
 
     /// The databases, in the order of the file.

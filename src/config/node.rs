@@ -38,6 +38,17 @@ pub struct Scalar {
     pub plain: bool,
     /// An explicit type.
     pub tag: Option<Tag>,
+    /// Where Litestream is to read the text from, if the generated file must not hold it.
+    pub variable: Option<Variable>,
+}
+
+/// The variable of Litestream's environment that has a text.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Variable {
+    /// One of the environment, whose value is exactly the text.
+    Named(String),
+    /// None has exactly this text: it is passed on under a name of Litekeeper's own.
+    Own,
 }
 
 /// The tags that yaml.v2 knows for scalars, `!!binary` left out.
@@ -122,12 +133,12 @@ impl Node {
 
     /// A value that no file holds, written without quotes.
     pub fn plain(text: impl Into<String>) -> Self {
-        Self::made(NodeKind::Scalar(Scalar { text: text.into(), plain: true, tag: None }))
+        Self::made(NodeKind::Scalar(Scalar { text: text.into(), plain: true, tag: None, variable: None }))
     }
 
     /// A text that no file holds, written in quotes.
     pub fn text(text: impl Into<String>) -> Self {
-        Self::made(NodeKind::Scalar(Scalar { text: text.into(), plain: false, tag: None }))
+        Self::made(NodeKind::Scalar(Scalar { text: text.into(), plain: false, tag: None, variable: None }))
     }
 
     /// A list that no file holds.

@@ -293,7 +293,7 @@ fn scalar(
             None => (plain, Some(Tag::Str)),
         },
     };
-    let scalar = Scalar { text: text.into_owned(), plain, tag };
+    let scalar = Scalar { text: text.into_owned(), plain, tag, variable: None };
     if scalar.fits_its_tag() { Ok(scalar) } else { Err(Problem::WrongTag) }
 }
 

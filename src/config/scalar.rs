@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     fn plain(text: &str) -> Resolved {
-        Scalar { text: text.into(), plain: true, tag: None }.resolve()
+        Scalar { text: text.into(), plain: true, tag: None, variable: None }.resolve()
     }
 
     #[test]
@@ -184,7 +184,8 @@ mod tests {
 
     #[test]
     fn quotes_and_tags_win_over_looks() {
-        let scalar = |text: &str, plain, tag| Scalar { text: text.into(), plain, tag }.resolve();
+        let scalar =
+            |text: &str, plain, tag| Scalar { text: text.into(), plain, tag, variable: None }.resolve();
         assert_eq!(scalar("yes", false, None), Resolved::Text);
         assert_eq!(scalar("yes", true, Some(Tag::Str)), Resolved::Text);
         assert_eq!(scalar("yes", false, Some(Tag::Bool)), Resolved::Bool(true));

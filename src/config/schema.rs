@@ -150,6 +150,12 @@ pub fn secrecy(name: &str) -> Secrecy {
     found.max_by_key(|secrecy| *secrecy as u8).unwrap_or(Secrecy::Open)
 }
 
+/// Whether a value of this name is a text in every section that has it.
+pub(super) fn is_text(name: &str) -> bool {
+    let mut found = Section::ALL.into_iter().filter_map(|section| section.key(name)).peekable();
+    found.peek().is_some() && found.all(|key| matches!(key.kind, Type::Text | Type::Texts))
+}
+
 /// A replica's setting at the top of the file. 0.3 hands only the S3 keys down, 0.5 all but these.
 fn handed_down(key: Key) -> Key {
     let v03 = match key.name {

@@ -77,7 +77,7 @@ impl Config {
             Node::mapping([("path", Node::text(path)), ("replicas", Node::list(vec![replica]))])
         };
         let root = Node::mapping([("dbs", Node::list(databases.into_iter().map(entry).collect()))]);
-        Self::read(origin, root, &options.base(), Vec::new())
+        Self::read(origin, root, options, Vec::new())
     }
 }
 

@@ -35,9 +35,8 @@ pub fn listing(version: Version, config: &Path, db: &Path) -> Vec<OsString> {
     }
 }
 
-/// The generated configuration has every variable expanded already.
 fn with_config(command: &str, config: &Path, further: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
-    let mut args = vec![command.into(), "-config".into(), config.into(), "-no-expand-env".into()];
+    let mut args = vec![command.into(), "-config".into(), config.into()];
     args.extend(further);
     args
 }

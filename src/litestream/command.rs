@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use tokio::io::AsyncReadExt;
@@ -27,6 +28,8 @@ pub struct Runner {
     pub user: Option<Identity>,
     /// Who reaps.
     pub children: Children,
+    /// Variables that it gets beside this process's own: secrets that its configuration refers to.
+    pub env: Rc<Vec<(String, String)>>,
 }
 
 /// What a command said and how it ended.
@@ -143,12 +146,14 @@ impl Runner {
         if self.children.is_aborted() {
             return Err(Error::Aborted);
         }
+        let own = self.env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let with_env: Vec<_> = own.chain(with_env.iter().copied()).collect();
         let spawn = Spawn {
             own_group: true,
             dies_with_parent: true,
             user: self.user.as_ref(),
             without_env: KEEPERS_OWN,
-            with_env,
+            with_env: &with_env,
             ..Spawn::default()
         };
         let failed = |error| Error::Start { binary: self.binary.clone(), error };

@@ -74,11 +74,15 @@ pub fn supervise(setup: Setup) -> Result<ExitCode, Failure> {
         let patience = setup.policy.stop_timeout * 2;
         let locks =
             twins::lock_all(&setup.dbs, &folder.socket(), setup.user.as_ref(), patience, interrupted).await?;
-        folder
-            .write_config(&(setup.generate)(&folder.socket()))
-            .map_err(os(&folder.config().display().to_string()))?;
+        let inputs = (setup.generate)(&folder.socket());
+        folder.write_config(&inputs.config).map_err(os(&folder.config().display().to_string()))?;
         let (outbox, inbox) = mpsc::unbounded_channel();
-        let runner = Runner { binary: setup.binary.clone(), user: setup.user.clone(), children };
+        let runner = Runner {
+            binary: setup.binary.clone(),
+            user: setup.user.clone(),
+            children,
+            env: Rc::new(inputs.env),
+        };
         let dbs = Rc::new(setup.dbs.clone());
         let asker = Asker { socket: folder.socket(), dbs: dbs.clone(), outbox: outbox.clone() };
         let world = World::new(setup, folder, locks, listening, runner, dbs, asker, outbox);

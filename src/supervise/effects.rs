@@ -265,11 +265,14 @@ impl World {
         // needs no quoting, and a user who may not see the file can execute it.
         let exec = format!("/proc/self/fd/{} __shim {}", fd::number(&program), fd::number(&theirs));
         let locks = self.locks.iter().chain([self.folder.lock()]).map(|lock| lock.file().as_raw_fd());
+        let env: Vec<_> =
+            self.runner.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let spawn = Spawn {
             own_group: true,
             inherit: [fd::number(&program), fd::number(&theirs)].into_iter().chain(locks).collect(),
             user: self.setup.user.as_ref(),
             without_env: KEEPERS_OWN,
+            with_env: &env,
             ..Spawn::default()
         };
         let spawned = spawn.start(&self.setup.binary, &argv::replicate(&self.folder.config(), &exec))?;

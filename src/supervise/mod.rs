@@ -22,5 +22,5 @@ mod watch;
 
 pub use driver::supervise;
 pub use runtime_folder::RuntimeFolder;
-pub use setup::{IfBehind, Setup};
+pub use setup::{IfBehind, Inputs, Setup};
 pub use twins::lock_path;

@@ -20,6 +20,14 @@ pub enum IfBehind {
     Ignore,
 }
 
+/// What Litestream is started with. No `Debug`: both parts may hold secrets.
+pub struct Inputs {
+    /// Its configuration.
+    pub config: String,
+    /// The variables that it needs beside those of the environment.
+    pub env: Vec<(String, String)>,
+}
+
 /// The resolved settings of one run.
 pub struct Setup {
     /// What the core decides by.
@@ -54,7 +62,7 @@ pub struct Setup {
     /// the LTX series (0.5).
     pub check: Box<dyn Fn(bool) -> Result<(), Failure>>,
     /// Makes the configuration that Litestream gets, from the path of the control socket.
-    pub generate: Box<dyn Fn(&std::path::Path) -> String>,
+    pub generate: Box<dyn Fn(&std::path::Path) -> Inputs>,
     /// Where the runtime folder is made.
     pub runtime_roots: Vec<PathBuf>,
 }

@@ -54,14 +54,14 @@ impl Reader {
     }
 
     /// `litestream databases`: what it lists, or what it complains about.
-    fn ask(&self, version: &str, file: &Path, arguments: &[&str]) -> Result<Listing, String> {
+    fn ask(&self, version: &str, file: &Path, env: &[(String, String)]) -> Result<Listing, String> {
         let output = Command::new(support::litestream::binary(version))
             .args(["databases", "-config"])
             .arg(file)
-            .args(arguments)
             .current_dir(self.cwd())
             .env_clear()
             .envs(ENVIRONMENT)
+            .envs(env.iter().cloned())
             .output()
             .expect("litestream runs");
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -82,12 +82,12 @@ impl Reader {
     /// Writes the generated file beside nothing that it could depend on, and asks Litestream for it.
     fn ask_generated(&self, config: &Config, version: &str) -> (String, Result<Listing, String>) {
         let series = if version.starts_with("0.3") { Series::V03 } else { Series::V05 };
-        let text = config.generate(&options(series));
+        let generated = config.generate(&options(series));
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("generated.yml");
-        std::fs::write(&file, &text).expect("a file");
-        let listing = self.ask(version, &file, &["-no-expand-env"]);
-        (text, listing)
+        std::fs::write(&file, &generated.text).expect("a file");
+        let listing = self.ask(version, &file, &generated.env);
+        (generated.text, listing)
     }
 }
 
@@ -157,18 +157,23 @@ fn generated_files_are_stable() {
     let reader = Reader::new();
     for file in fixtures("good") {
         let config = reader.load(&file).unwrap_or_else(|error| panic!("{error}"));
-        let text = config.generate(&options(Series::V05));
+        let config::Generated { text, env: own } = config.generate(&options(Series::V05));
         let generated = reader.cwd().join("generated.yml");
         std::fs::write(&generated, &text).expect("a file");
+        let variables: BTreeMap<_, _> = own.into_iter().collect();
+        let env = |name: &str| {
+            let given = ENVIRONMENT.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+            given.or(variables.get(name).map(String::as_str)).map(str::to_owned)
+        };
         let elsewhere =
-            LoadOptions { no_expand_env: true, env: &|_| None, cwd: Path::new("/"), home: None, pid: 1 };
+            LoadOptions { no_expand_env: false, env: &env, cwd: Path::new("/"), home: None, pid: 1 };
         let again = config::load(&generated, &elsewhere).unwrap_or_else(|error| panic!("{error}\n{text}"));
         let places = |config: &Config| -> Vec<_> {
             let all = config.databases().iter();
             all.map(|d| (d.path.clone(), d.meta_path.clone(), d.replicas[0].location.clone())).collect()
         };
         assert_eq!(places(&again), places(&config), "{text}");
-        assert_eq!(again.generate(&options(Series::V05)), text);
+        assert_eq!(again.generate(&options(Series::V05)).text, text);
         assert_eq!(again.exec(), Ok(None));
     }
 }
@@ -178,7 +183,7 @@ fn the_generated_file_has_the_keepers_settings_and_the_users() {
     let reader = Reader::new();
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/config/good/settings.yml");
     let config = reader.load(&file).unwrap_or_else(|error| panic!("{error}"));
-    insta::assert_snapshot!(config.generate(&options(Series::V05)));
+    insta::assert_snapshot!(config.generate(&options(Series::V05)).text);
 }
 
 #[test]

@@ -30,6 +30,7 @@ mod signals;
 mod stop;
 mod support;
 mod switch;
+mod templates;
 mod terminal;
 mod twins;
 mod user;

@@ -46,6 +46,11 @@ pub struct S3 {
 impl S3 {
     /// Starts a server without buckets.
     pub fn start() -> Self {
+        Self::start_with_secret(SECRET)
+    }
+
+    /// Starts a server whose one key has another secret.
+    pub fn start_with_secret(secret: &str) -> Self {
         let folder = tempfile::tempdir().expect("the temp folder can be written");
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -55,7 +60,7 @@ impl S3 {
             .expect("a runtime can be made");
         let shared = Arc::new(Shared::new(folder.path()));
         let mut builder = S3ServiceBuilder::new(FileSystem::new(folder.path()).expect("the folder exists"));
-        builder.set_auth(SimpleAuth::from_single(KEY, SECRET));
+        builder.set_auth(SimpleAuth::from_single(KEY, secret));
         builder.set_access(Gate(Arc::clone(&shared)));
         let mut server = Self {
             runtime: Some(runtime),

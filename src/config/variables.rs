@@ -1,0 +1,245 @@
+//! Values that come from the environment and stay there: the generated file names a variable instead.
+//!
+//! Two ways lead here. `{env: NAME}` stands for the value of any setting, and NAME must have one. And a
+//! secret that is written as `$NAME` in the file, as Litestream knows it: by the time the file is a tree,
+//! the variable is expanded. So the text is expanded once more, with marks in place of the values, and
+//! the two trees are compared.
+
+use std::cell::RefCell;
+
+use super::error::Problem;
+use super::expand::expand;
+use super::node::{Node, NodeKind, Variable};
+use super::parse::parse;
+use super::scalar::Resolved;
+use super::schema::{self, Secrecy};
+
+/// The environment.
+pub(super) type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// What encloses a variable's number in the text with marks: characters for private use, which are plain
+/// text anywhere in YAML.
+const MARK: [char; 2] = ['\u{e000}', '\u{e001}'];
+
+/// Notes in `root`, which was read from `text`, which secrets came from variables.
+///
+/// Where the shape of the tree depends on a variable's value, the value stays as it is.
+pub(super) fn keep_secrets(root: &mut Node, text: &str, env: Env<'_>) {
+    if text.contains(MARK) {
+        return;
+    }
+    let names = RefCell::new(Vec::new());
+    let mark = |name: &str| {
+        let mut names = names.borrow_mut();
+        names.push(name.to_owned());
+        Some(format!("{}{}{}", MARK[0], names.len() - 1, MARK[1]))
+    };
+    // The number of a process is no secret.
+    let marked = expand(text, 0, &mark).text;
+    let names = names.take();
+    if let (false, Ok(marked)) = (names.is_empty(), parse(&marked)) {
+        compare(root, &marked, false, &names, env);
+    }
+}
+
+fn compare(node: &mut Node, marked: &Node, secret: bool, names: &[String], env: Env<'_>) {
+    if secret && !node.is_null() {
+        keep(node, marked, names, env);
+    }
+    match (&mut node.kind, &marked.kind) {
+        (NodeKind::Mapping(entries), NodeKind::Mapping(_)) => {
+            for (key, value) in entries {
+                let secret = secret || schema::secrecy(key.key()) != Secrecy::Open;
+                if let Some(marked) = marked.entry(key.key()) {
+                    compare(value, marked, secret, names, env);
+                }
+            }
+        }
+        (NodeKind::Sequence(items), NodeKind::Sequence(marked)) if items.len() == marked.len() => {
+            for (item, marked) in items.iter_mut().zip(marked) {
+                compare(item, marked, secret, names, env);
+            }
+        }
+        (NodeKind::Scalar(_) | NodeKind::Sequence(_) | NodeKind::Mapping(_), _) => {}
+    }
+}
+
+fn keep(node: &mut Node, marked: &Node, names: &[String], env: Env<'_>) {
+    let (NodeKind::Scalar(scalar), NodeKind::Scalar(marked)) = (&mut node.kind, &marked.kind) else { return };
+    if scalar.text.is_empty() || !marked.text.contains(MARK[0]) {
+        return;
+    }
+    let number = marked.text.strip_prefix(MARK[0]).and_then(|rest| rest.strip_suffix(MARK[1]));
+    let name = number.and_then(|number| names.get(number.parse::<usize>().ok()?));
+    scalar.variable = Some(match name {
+        Some(name) if env(name).as_deref() == Some(scalar.text.as_str()) => Variable::Named(name.clone()),
+        Some(_) | None => Variable::Own,
+    });
+    // Every secret is a text to Litestream, whatever it looks like.
+    scalar.plain = false;
+}
+
+/// Puts the variables' values in place of `{env: NAME}` below `node`, whose key is `key`.
+///
+/// What has no value is added to `missing`, with its line.
+pub(super) fn fill_in(node: &mut Node, key: &str, env: Env<'_>, missing: &mut Vec<(usize, Problem)>) {
+    if let Some(name) = reference(node) {
+        match env(&name).filter(|value| !value.is_empty()) {
+            Some(value) => {
+                let (line, column) = (node.line, node.column);
+                *node = Node { line, column, ..filled(key, name, value) };
+            }
+            None => missing.push((node.line, Problem::NoVariable { key: key.to_owned(), name })),
+        }
+        return;
+    }
+    match &mut node.kind {
+        NodeKind::Scalar(_) => {}
+        NodeKind::Sequence(items) => items.iter_mut().for_each(|item| fill_in(item, key, env, missing)),
+        NodeKind::Mapping(entries) => {
+            for (key, value) in entries {
+                fill_in(value, key.key(), env, missing);
+            }
+        }
+    }
+}
+
+/// NAME of `{env: NAME}`.
+fn reference(node: &Node) -> Option<String> {
+    match &node.kind {
+        NodeKind::Mapping(entries) => match entries.as_slice() {
+            [(key, name)] if key.key() == "env" => name.as_str().map(str::to_owned),
+            _ => None,
+        },
+        NodeKind::Scalar(_) | NodeKind::Sequence(_) => None,
+    }
+}
+
+fn filled(key: &str, name: String, value: String) -> Node {
+    let mut node = Node::plain(value);
+    if let NodeKind::Scalar(scalar) = &mut node.kind {
+        // Numbers and truth values must not be in quotes, and texts that look like them must.
+        scalar.plain = !schema::is_text(key) && !matches!(scalar.resolve(), Resolved::Text | Resolved::Null);
+        scalar.variable = Some(Variable::Named(name));
+    }
+    node
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::emit::emit;
+    use super::*;
+
+    fn env(name: &str) -> Option<String> {
+        match name {
+            "KEY" => Some("key".into()),
+            "ODD" => Some("it's \"odd\" \\ $KEY ${KEY} # é\n".into()),
+            "NUMBER" => Some("0123".into()),
+            "YES" => Some("yes".into()),
+            "EMPTY" => Some(String::new()),
+            "COMMENTED" => Some("key # no".into()),
+            "FORCED" => Some("a, password: b".into()),
+            _ => None,
+        }
+    }
+
+    fn kept(text: &str) -> (String, Vec<(String, String)>) {
+        let mut root = parse(&expand(text, 7, &env).text).expect("valid YAML");
+        keep_secrets(&mut root, text, &env);
+        let emitted = emit(&root);
+        (emitted.text, emitted.env)
+    }
+
+    #[test]
+    fn a_secret_stays_in_its_variable() {
+        let (text, own) = kept(concat!(
+            "access-key-id: $KEY\nsecret_access_key: ${KEY}\nregion: $KEY\naddr: $KEY\n",
+            "dbs: [{path: a, replica: {password: \"$KEY\", token: '${NUMBER}', url: \"s3://$KEY:x@b/p\"}}]\n",
+            "age: {identities: [ \"$KEY\", b ]}\nsas-token: $EMPTY\naccount-key: $UNSET\nseed: written $$ out\n",
+        ));
+        insta::assert_snapshot!(text, @r#"
+        access-key-id: "${KEY}"
+        secret_access_key: "${KEY}"
+        region: key
+        addr: key
+        dbs:
+          - path: a
+            replica:
+              password: "${KEY}"
+              token: "${NUMBER}"
+              url: "${LITEKEEPER_VALUE_1}"
+        age:
+          identities:
+            - "${KEY}"
+            - b
+        sas-token:
+        account-key:
+        seed: "${LITEKEEPER_VALUE_2}"
+        "#);
+        assert_eq!(
+            own,
+            [
+                ("LITEKEEPER_VALUE_1".to_owned(), "s3://key:x@b/p".to_owned()),
+                ("LITEKEEPER_VALUE_2".to_owned(), "written  out".to_owned()),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_a_value_does_to_the_file_is_done() {
+        let (text, own) = kept("jwt: $COMMENTED\nnkey: \"$PID\"\ndbs: [{token: $FORCED}]\n");
+        insta::assert_snapshot!(text, @r#"
+        jwt: "${LITEKEEPER_VALUE_1}"
+        nkey: "7"
+        dbs:
+          - token: "${LITEKEEPER_VALUE_2}"
+            password: b
+        "#);
+        assert_eq!(own.iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>(), ["key", "a"]);
+    }
+
+    fn filled(text: &str) -> (String, Vec<(String, String)>, Vec<String>) {
+        let mut root = parse(text).expect("valid YAML");
+        let mut missing = Vec::new();
+        fill_in(&mut root, "", &env, &mut missing);
+        let emitted = emit(&root);
+        let missing = missing.iter().map(|(line, problem)| format!("{line}: {problem}")).collect();
+        (emitted.text, emitted.env, missing)
+    }
+
+    #[test]
+    fn a_reference_becomes_the_variable() {
+        let (text, own, missing) = filled(concat!(
+            "bucket: {env: KEY}\nforce-path-style: {env: YES}\nregion: {env: YES}\nconcurrency: {env: NUMBER}\n",
+            "sync-interval: {env: KEY}\nfuture: {env: NUMBER}\nroot-cas: [{env: KEY}, {env: ODD}]\nsocket: {env: KEY, x: y}\n",
+        ));
+        insta::assert_snapshot!(text, @r#"
+        bucket: "${KEY}"
+        force-path-style: ${YES}
+        region: "${YES}"
+        concurrency: ${NUMBER}
+        sync-interval: "${KEY}"
+        future: ${NUMBER}
+        root-cas:
+          - "${KEY}"
+          - "${LITEKEEPER_VALUE_1}"
+        socket:
+          env: KEY
+          x: y
+        "#);
+        assert_eq!(own[0].1, r#"it's \"odd\" \\ $KEY ${KEY} # é\n"#);
+        assert!(missing.is_empty(), "{missing:?}");
+    }
+
+    #[test]
+    fn every_variable_without_a_value_is_named() {
+        let (_, _, missing) = filled("password: {env: NOWHERE}\nlist:\n- {env: EMPTY}\n- {env: }\n");
+        assert_eq!(
+            missing,
+            [
+                "1: `password` takes its value from NOWHERE, which is not set or empty",
+                "3: `list` takes its value from EMPTY, which is not set or empty",
+            ]
+        );
+    }
+}
