@@ -3,6 +3,7 @@
 //! `ARCHITECTURE.md` is the map; each room below says what it may not know.
 
 pub mod backup;
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod core;

@@ -24,6 +24,8 @@ pub struct Cli {
 pub enum Command {
     /// Run an app under Litestream.
     Run(Box<Run>),
+    /// Find what is wrong before anything runs: start nothing, write nothing.
+    Check(Check),
     /// Try it: a guest book that survives whatever you do to it.
     Demo(Demo),
     /// Get Litestream.
@@ -137,6 +139,42 @@ pub struct Run {
     /// The app and its arguments; without it, `exec:` of the config file.
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
+}
+
+/// `litekeeper check`.
+#[derive(Args, Debug)]
+pub struct Check {
+    /// A litestream.yml; without it the same as with `run` [env: LITEKEEPER_CONFIG, LITESTREAM_CONFIG].
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// A database, without a config file; each has its --replica; repeatable [env: LITEKEEPER_DB].
+    #[arg(long, value_name = "PATH")]
+    pub db: Vec<String>,
+
+    /// Where the --db before it is replicated to [env: LITEKEEPER_REPLICA].
+    #[arg(long, value_name = "URL")]
+    pub replica: Vec<String>,
+
+    /// Take $ in the config file as it is.
+    #[arg(long, env = "LITEKEEPER_NO_EXPAND_ENV")]
+    pub no_expand_env: bool,
+
+    /// The user that Litestream and the app will run as.
+    #[arg(long, value_name = "USER[:GROUP]", env = "LITEKEEPER_USER")]
+    pub user: Option<String>,
+
+    /// The whole time of a stop.
+    #[arg(long, value_name = "DUR", value_parser = duration::parse, env = "LITEKEEPER_STOP_TIMEOUT")]
+    pub stop_timeout: Option<Duration>,
+
+    /// Let warnings count as errors.
+    #[arg(long)]
+    pub strict: bool,
+
+    /// Print the findings as a JSON array.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `litekeeper demo`.

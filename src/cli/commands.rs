@@ -3,7 +3,7 @@
 use clap::Parser;
 
 use super::args::{Cli, Command};
-use super::{demo, install, run};
+use super::{check, demo, install, run};
 use crate::core::ExitCode;
 use crate::printer::{self, Format};
 
@@ -19,6 +19,7 @@ pub fn main() -> ExitCode {
     };
     let (format, result) = match command {
         Command::Run(args) => (args.log_format, run::run(&args)),
+        Command::Check(args) => (Format::Text, check::check(&args)),
         Command::Demo(args) => (Format::Text, demo::demo(&args)),
         Command::Install(args) => (Format::Text, install::install(&args)),
     };

@@ -49,7 +49,7 @@ pub(super) fn read(source: &Source<'_>, cwd: &Path) -> Result<Config, Failure> {
 }
 
 /// `--db` and `--replica`, or the variables in their place; a flag outweighs every variable.
-fn pairs(source: &Source<'_>) -> Result<Option<Vec<(String, String)>>, Failure> {
+pub(super) fn pairs(source: &Source<'_>) -> Result<Option<Vec<(String, String)>>, Failure> {
     let given = !source.dbs.is_empty() || !source.replicas.is_empty();
     match (source.config, given) {
         (Some(_), true) => Err(Failure::new(ExitCode::USAGE, "--config and --db cannot be combined")
@@ -115,7 +115,7 @@ pub(super) fn generate(config: &Config, socket: &Path, shutdown_sync_timeout: Du
     Inputs { config: generated.text, env: generated.env }
 }
 
-fn text_variable(name: &str) -> Option<String> {
+pub(super) fn text_variable(name: &str) -> Option<String> {
     variable(name).and_then(|value| value.into_string().ok())
 }
 

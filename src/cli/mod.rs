@@ -3,11 +3,13 @@
 //! Architecture invariant: this room imports all others, and nobody imports it.
 
 pub mod args;
+mod check;
 mod commands;
 mod databases;
 mod demo;
 mod duration;
 mod install;
+mod one_shot;
 mod run;
 mod settings;
 

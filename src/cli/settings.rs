@@ -191,7 +191,7 @@ fn listen_fds() -> usize {
 }
 
 /// Where the runtime folder may be, the best first.
-fn runtime_roots() -> Vec<PathBuf> {
+pub(super) fn runtime_roots() -> Vec<PathBuf> {
     if let Some(dir) = variable("LITEKEEPER_RUNTIME_DIR") {
         return vec![dir.into()];
     }

@@ -16,6 +16,7 @@ mod exec;
 mod expand;
 mod generate;
 mod layout;
+pub mod lint;
 mod load;
 mod model;
 mod node;

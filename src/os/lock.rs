@@ -2,6 +2,7 @@
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// A lock that lives as long as any process that inherited its descriptor.
@@ -55,6 +56,22 @@ impl Lock {
     }
 }
 
+/// Whether somebody holds the lock of this file, by the kernel's list (`proc_locks(5)`).
+///
+/// Trying to take it would tell as well, but a keeper that starts in that moment would find it taken.
+pub fn is_held(path: &Path) -> bool {
+    let (Ok(found), Ok(locks)) = (std::fs::metadata(path), std::fs::read_to_string("/proc/locks")) else {
+        return false;
+    };
+    let (major, minor) = (nix::sys::stat::major(found.dev()), nix::sys::stat::minor(found.dev()));
+    let file = format!("{major:02x}:{minor:02x}:{}", found.ino());
+    // `1: FLOCK  ADVISORY  WRITE 123 fe:00:456 0 EOF`; a waiting process has `->` in the second field.
+    locks
+        .lines()
+        .map(|line| line.split_ascii_whitespace().collect::<Vec<_>>())
+        .any(|fields| fields.get(1) == Some(&"FLOCK") && fields.contains(&file.as_str()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,7 +82,9 @@ mod tests {
         let path = dir.path().join(".app.db-litekeeper.lock");
         let lock = Lock::acquire(&path, "pid 1").unwrap();
         assert!(matches!(Lock::acquire(&path, "pid 2"), Err(Refused::Held(text)) if text == "pid 1"));
+        assert!(is_held(&path));
         drop(lock);
+        assert!(!is_held(&path) && !is_held(dir.path()));
         assert!(Lock::acquire(&path, "pid 2").is_ok());
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "pid 2");
     }

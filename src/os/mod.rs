@@ -5,6 +5,7 @@
 //!
 //! Architecture invariant: this room imports `core` at most.
 
+pub mod access;
 pub mod child;
 pub mod children;
 pub mod dir;
@@ -12,6 +13,7 @@ pub mod event;
 pub mod exec;
 pub mod fd;
 pub mod lock;
+pub mod mount;
 pub mod packet;
 pub mod pidfd;
 pub mod proc;

@@ -54,6 +54,13 @@ impl Identity {
         Uid::effective().as_raw() == self.uid && Gid::effective().as_raw() == self.gid
     }
 
+    /// The numbers of the user's groups, the first of them its own.
+    pub fn groups(&self) -> Vec<u32> {
+        let own = Gid::from_raw(self.gid);
+        let listed = self.name.as_ref().and_then(|name| nix::unistd::getgrouplist(name, own).ok());
+        listed.map_or_else(|| vec![self.gid], |groups| groups.into_iter().map(Gid::as_raw).collect())
+    }
+
     /// Becomes the user for good, supplementary groups included.
     ///
     /// # Errors

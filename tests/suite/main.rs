@@ -5,6 +5,7 @@ mod architecture;
 mod before;
 mod behind;
 mod chaos;
+mod check;
 mod config_generate;
 mod demo;
 mod drain;

@@ -18,6 +18,15 @@ pub fn small_disk(folder: &Path, kibibytes: u32) -> Vec<String> {
     mounted(&mount, "\"$@\"; code=$?; ls -A \"$folder\"; exit $code", folder)
 }
 
+/// `folder`, which exists, is a container's own layer over itself for the rest.
+pub fn overlay(folder: &Path) -> Vec<String> {
+    // The layers lie on a file system of their own: an overlay's may not themselves be on one.
+    let mount = "top=$(mktemp -d) && mount -t tmpfs none \"$top\" && mkdir \"$top/up\" \"$top/work\" && \
+                 mount -t overlay -o \"lowerdir=$folder,upperdir=$top/up,workdir=$top/work\" overlay \"$folder\" && \
+                 umount -l \"$top\" && rmdir \"$top\"";
+    mounted(mount, "cd \"$PWD\" && exec \"$@\"", folder)
+}
+
 /// `folder` and all below it cannot be written by the rest, not even by root.
 pub fn read_only(folder: &Path) -> Vec<String> {
     let mount = "mount --bind \"$folder\" \"$folder\" && mount -o remount,bind,ro \"$folder\"";

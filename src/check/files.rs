@@ -1,0 +1,142 @@
+//! Who may read and write what, who may read secrets, and who runs already.
+
+use std::path::Path;
+
+use super::rules::{KEEPER_RUNS, NOT_READABLE, NOT_WRITABLE, SECRET_READABLE, SYMLINK};
+use super::site::Site;
+use crate::config::lint::Lint;
+use crate::config::{Database, Kind};
+use crate::os::access::{self, Access};
+use crate::os::{lock, mount, user};
+
+/// Settings that name a file, and whether what is in it is secret.
+const KEY_FILES: &[(&str, bool)] = &[
+    ("key-path", true),
+    ("creds", true),
+    ("client-key", true),
+    ("sse-customer-key-path", true),
+    ("client-cert", false),
+    ("root-cas", false),
+];
+
+pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
+    let mut found: Vec<Lint> = configuration(site);
+    for database in site.config.databases() {
+        found.extend(of_database(site, database));
+    }
+    for (key, is_secret) in KEY_FILES {
+        for node in site.replica_settings(key) {
+            let Some(path) = node.as_str().filter(|path| !path.is_empty()) else { continue };
+            let path = site.cwd.join(path);
+            found.extend(key_file(site, key, &path, *is_secret).map(|lint| lint.at(node.line, node.column)));
+        }
+    }
+    found
+}
+
+fn configuration(site: &Site<'_>) -> Vec<Lint> {
+    let Some(path) = site.config.origin().file() else { return Vec::new() };
+    let mut found = Vec::new();
+    if let Ok(target) = std::fs::read_link(path) {
+        let message = format!("the configuration is a link to {}", target.display());
+        found.push(site.lint(SYMLINK, 0, message));
+    }
+    if site.has_secrets && access::is_world_readable(path) {
+        let message = "everybody on this machine can read the file, and there are secrets in it";
+        let hint = format!("`chmod 600 {}`, or write ${{NAME}} in their place", path.display());
+        found.push(site.lint(SECRET_READABLE, 0, message).hint(hint));
+    }
+    found
+}
+
+fn of_database(site: &Site<'_>, database: &Database) -> Vec<Lint> {
+    let (path, line, who) = (&database.path, database.line, site.who());
+    let user = site.user.as_ref();
+    let mut found = Vec::new();
+    if path.exists() {
+        if !access::may(path, Access::Read, user) {
+            let message = format!("{who} cannot read `{}`", path.display());
+            found.push(site.lint(NOT_READABLE, line, message).hint(owner_hint(path)));
+        } else if !access::may(path, Access::Write, user) {
+            let message = format!("{who} cannot write `{}`", path.display());
+            found.push(site.lint(NOT_WRITABLE, line, message).hint(owner_hint(path)));
+        }
+    }
+    let mut folders: Vec<&Path> = path.parent().into_iter().collect();
+    let state = database
+        .meta_path
+        .parent()
+        .filter(|folder| !database.meta_path.exists() && !folders.contains(folder));
+    folders.extend(state);
+    folders.extend(database.meta_path.exists().then_some(database.meta_path.as_path()));
+    for folder in folders {
+        found.extend(
+            unwritable_folder(site, folder, "SQLite and Litestream keep files beside the database")
+                .map(|lint| lint.at(line, 0)),
+        );
+    }
+    for replica in database.replicas.iter().filter(|replica| replica.kind == Kind::File) {
+        let folder = Path::new(&replica.display);
+        found.extend(
+            unwritable_folder(site, folder, "the replica is written there")
+                .map(|lint| lint.at(replica.line, 0)),
+        );
+    }
+    let lock = super::lock_of(path);
+    if lock::is_held(&lock) {
+        let holder = std::fs::read_to_string(&lock).unwrap_or_default();
+        let pid = holder.lines().find_map(|line| line.strip_prefix("pid ")).map(str::trim);
+        let who = pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
+        let message = format!("a keeper runs on `{}`{who}", path.display());
+        found.push(site.lint(KEEPER_RUNS, line, message).hint("a second one ends with exit code 75"));
+    }
+    found
+}
+
+/// A folder that is not there is made, so what counts is the first that is. The keeper makes the
+/// database's while it is still root.
+fn unwritable_folder(site: &Site<'_>, folder: &Path, why: &str) -> Option<Lint> {
+    let user = site.user.as_ref();
+    let is_made_by_keeper = !folder.exists() && user.is_some() && user::is_root();
+    let nearest = mount::nearest(folder)?;
+    if access::may(&nearest, Access::Write, user.filter(|_| !is_made_by_keeper)) {
+        return None;
+    }
+    let message = format!("{} cannot write into the folder `{}`", site.who(), nearest.display());
+    let hint = if is_mounted_read_only(&nearest) {
+        format!("it is mounted read-only, but {why}")
+    } else {
+        format!("{why}: give the folder to that user")
+    };
+    Some(site.lint(NOT_WRITABLE, 0, message).hint(hint))
+}
+
+fn owner_hint(path: &Path) -> String {
+    use std::os::unix::fs::MetadataExt;
+    if is_mounted_read_only(path) {
+        return "it is mounted read-only".to_owned();
+    }
+    let owner =
+        path.metadata().map_or_else(|_| "somebody else".to_owned(), |found| format!("user {}", found.uid()));
+    format!("it belongs to {owner}: give it to the user that will run, or start with --user")
+}
+
+fn is_mounted_read_only(path: &Path) -> bool {
+    mount::space(path).is_some_and(|space| space.read_only)
+}
+
+fn key_file(site: &Site<'_>, key: &str, path: &Path, is_secret: bool) -> Option<Lint> {
+    let shown = path.display();
+    if !access::may(path, Access::Read, site.user.as_ref()) || !path.is_file() {
+        let what = if path.exists() { "cannot be read" } else { "does not exist" };
+        let message = format!("`{key}`: `{shown}` {what}");
+        return Some(
+            site.lint(NOT_READABLE, 0, message).hint(format!("{} has to be able to read it", site.who())),
+        );
+    }
+    if is_secret && access::is_world_readable(path) {
+        let message = format!("`{key}`: everybody on this machine can read `{shown}`");
+        return Some(site.lint(SECRET_READABLE, 0, message).hint(format!("`chmod 600 {shown}`")));
+    }
+    None
+}

@@ -1,0 +1,66 @@
+//! Which Litestream there is.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::rules::{LITESTREAM_BAD, LITESTREAM_MISSING, LITESTREAM_OLD};
+use crate::config::Origin;
+use crate::config::lint::Lint;
+use crate::litestream::command::Runner;
+use crate::litestream::version::Version;
+use crate::litestream::{argv, binary};
+
+/// How long `litestream version` may take.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// What was found.
+#[derive(Default)]
+pub struct Found {
+    /// The binary and its version, if it is one that can be used.
+    pub usable: Option<(PathBuf, Version)>,
+    /// What there is to say about it.
+    pub lints: Vec<Lint>,
+}
+
+/// Looks for Litestream and asks it for its version.
+///
+/// `allowed` is the version that runs although it is bad.
+pub async fn look(
+    binary: Result<PathBuf, binary::Error>,
+    runner: impl FnOnce(PathBuf) -> Runner,
+    allowed: Option<&str>,
+) -> Found {
+    let lint = |rule, message: String| Lint::new(rule, &Origin::Environment, message);
+    let path = match binary {
+        Ok(path) => path,
+        Err(error) => {
+            let lint = lint(LITESTREAM_MISSING, error.to_string()).hint(error.hint());
+            return Found { usable: None, lints: vec![lint] };
+        }
+    };
+    let shown = path.display();
+    let output = runner(path.clone()).ask_offline(&argv::version(), LIMIT).await;
+    let text = match &output {
+        Ok(output) => output.stdout.trim().trim_start_matches('v'),
+        Err(error) => {
+            let lint = lint(LITESTREAM_MISSING, format!("`{shown} version`: {error}"));
+            let hint = "`litekeeper install` gets a litestream that runs here";
+            return Found { usable: None, lints: vec![lint.hint(hint)] };
+        }
+    };
+    let Some(version) = Version::parse(text) else {
+        let message = format!("`{shown} version` says `{}`, which is no version", text.escape_debug());
+        let hint = "name litestream itself with LITESTREAM_BINARY_PATH, or get one with `litekeeper install`";
+        return Found { usable: None, lints: vec![lint(LITESTREAM_MISSING, message).hint(hint)] };
+    };
+    let is = |named: &str| named.trim_start_matches('v') == text;
+    let mut lints = Vec::new();
+    if version.is_known_bad() && !allowed.is_some_and(is) {
+        let message = format!("litestream {version} ({shown}) is known to stop replicating without a word");
+        lints.push(lint(LITESTREAM_BAD, message).hint("`litekeeper install` gets a good one"));
+    } else if !version.confirms() {
+        let message = format!("litestream {version} ({shown}) cannot confirm replication while the app runs");
+        lints.push(lint(LITESTREAM_OLD, message).hint("use 0.5.12 or later: `litekeeper install` gets it"));
+    }
+    Found { usable: Some((path, version)), lints }
+}

@@ -1,0 +1,43 @@
+//! Findings about the machine: what needs files, mounts, SQLite headers, or Litestream to be told.
+//!
+//! ```text
+//! litestream  which Litestream there is, and what it cannot do
+//! place       file systems, disk space, the runtime folder
+//! sqlite      the databases' own headers
+//! files       who may read and write what; who may read secrets; who runs already
+//! stop        the stop budget, and what the platform allows
+//! ```
+//!
+//! Architecture invariant: nothing here writes, and a database is only ever read as a plain file, without
+//! a lock and without SQLite: it may be in use by somebody who must not notice.
+
+mod files;
+mod litestream;
+mod place;
+mod rules;
+mod site;
+mod sqlite;
+mod stop;
+
+pub use litestream::{Found, look as look_for_litestream};
+pub use rules::RULES;
+pub use site::Site;
+
+use crate::config::lint::Lint;
+
+/// Everything that can be found without asking a replica.
+pub fn look(site: &Site<'_>) -> Vec<Lint> {
+    let mut found = place::look(site);
+    found.extend(sqlite::look(site));
+    found.extend(files::look(site));
+    found.extend(stop::look(site));
+    found
+}
+
+/// The lock that a keeper holds on a database, see `supervise::twins`.
+fn lock_of(database: &std::path::Path) -> std::path::PathBuf {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(database.file_name().unwrap_or_default());
+    name.push("-litekeeper.lock");
+    database.with_file_name(name)
+}

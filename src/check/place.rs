@@ -1,0 +1,261 @@
+//! File systems, disk space, and the folder of the control socket.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use super::rules::{
+    CA_BUNDLE, DISK_SPACE, IN_MEMORY, ON_NETWORK, ON_OVERLAY, REPLICA_IN_DIR, RUNTIME_FOLDER, SAME_DISK,
+};
+use super::site::Site;
+use crate::config::lint::Lint;
+use crate::config::{Kind, Replica};
+use crate::litestream::database::with_suffix;
+use crate::os::access::{self, Access};
+use crate::os::mount::{self, Mount};
+
+/// What `supervise::runtime_folder` makes in its root, with the longest process number there is, and
+/// what a socket's path may have (`unix(7)`).
+const SOCKET_IN_ROOT: &str = "run-4194304/litestream.sock";
+const LONGEST_SOCKET: usize = 107;
+
+pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
+    let mut found = Vec::new();
+    for database in site.config.databases() {
+        let (path, line) = (&database.path, database.line);
+        let mount = mount::of(path);
+        found.extend(mount.as_ref().and_then(|mount| database_on(site, path, line, mount)));
+        found.extend(space(site, path, line));
+        for replica in &database.replicas {
+            found.extend(replica_on(site, replica, mount.as_ref()));
+        }
+    }
+    for directory in site.config.directories() {
+        let (path, line) = (&directory.dir, directory.line);
+        let mount = mount::of(path);
+        found.extend(mount.as_ref().and_then(|mount| database_on(site, path, line, mount)));
+        for replica in &directory.replicas {
+            found.extend(replica_on(site, replica, mount.as_ref()));
+            if folder_of(replica).is_some_and(|folder| folder.starts_with(path)) {
+                let message = format!(
+                    "the replica `{}` is inside of `{}`, whose databases it keeps",
+                    replica.display,
+                    path.display()
+                );
+                let lint = site.lint(REPLICA_IN_DIR, replica.line, message);
+                found.push(
+                    lint.hint(
+                        "put it elsewhere: what is restored or kept there could be taken for a database",
+                    ),
+                );
+            }
+        }
+    }
+    found.extend(ca_bundle(site));
+    found.extend(runtime_folder(site));
+    found
+}
+
+/// How a file system treats what is on it.
+enum Nature {
+    Network,
+    Overlay,
+    Memory,
+    Disk,
+}
+
+fn nature(mount: &Mount) -> Nature {
+    match mount.kind.as_str() {
+        "nfs" | "nfs4" | "cifs" | "smb3" | "smbfs" | "9p" | "afs" | "ceph" | "lustre" | "gfs2" | "ocfs2"
+        | "fuse" => Nature::Network,
+        "overlay" | "aufs" | "fuse.fuse-overlayfs" => Nature::Overlay,
+        "tmpfs" | "ramfs" => Nature::Memory,
+        // `fuseblk` is NTFS and the like, on a disk.
+        kind if kind.starts_with("fuse.") => Nature::Network,
+        _ => Nature::Disk,
+    }
+}
+
+fn database_on(site: &Site<'_>, path: &Path, line: usize, mount: &Mount) -> Option<Lint> {
+    let on = format!("{} at {}", mount.kind, mount.point.display());
+    let path = path.display();
+    Some(match nature(mount) {
+        Nature::Network => site
+            .lint(
+                ON_NETWORK,
+                line,
+                format!("`{path}` is on a network file system ({on}), where SQLite's WAL does not work"),
+            )
+            .hint("put the database on a disk of this machine; its replica may be on the network"),
+        Nature::Overlay => site
+            .lint(
+                ON_OVERLAY,
+                line,
+                format!("`{path}` is in the container's own layer ({on}) and goes with it"),
+            )
+            .hint("mount a volume there, or live with a restore at each new container"),
+        Nature::Memory => site
+            .lint(IN_MEMORY, line, format!("`{path}` is in memory ({on}) and goes with the machine"))
+            .hint("put it on a disk, or live with a restore at each start of the machine"),
+        Nature::Disk => return None,
+    })
+}
+
+fn folder_of(replica: &Replica) -> Option<PathBuf> {
+    (replica.kind == Kind::File).then(|| PathBuf::from(&replica.display))
+}
+
+fn replica_on(site: &Site<'_>, replica: &Replica, of_database: Option<&Mount>) -> Option<Lint> {
+    let folder = folder_of(replica)?;
+    folder_on(site, &folder, replica.line, &mount::of(&folder)?, of_database)
+}
+
+fn folder_on(
+    site: &Site<'_>,
+    folder: &Path,
+    line: usize,
+    mount: &Mount,
+    of_database: Option<&Mount>,
+) -> Option<Lint> {
+    let (folder, on) = (folder.display(), format!("{} at {}", mount.kind, mount.point.display()));
+    let hint = "a backup has to outlive what it is a backup of: use another disk, or a bucket";
+    let (rule, message) = match nature(mount) {
+        Nature::Overlay => (
+            ON_OVERLAY,
+            format!("the replica `{folder}` is in the container's own layer ({on}) and goes with it"),
+        ),
+        Nature::Memory => {
+            (IN_MEMORY, format!("the replica `{folder}` is in memory ({on}) and goes with the machine"))
+        }
+        Nature::Disk if of_database == Some(mount) => {
+            (SAME_DISK, format!("the replica `{folder}` is on the disk of its database ({on})"))
+        }
+        Nature::Network | Nature::Disk => return None,
+    };
+    Some(site.lint(rule, line, message).hint(hint))
+}
+
+/// A restore and a first snapshot take as much as the database and its WAL.
+fn space(site: &Site<'_>, path: &Path, line: usize) -> Option<Lint> {
+    let length = |path: &Path| path.metadata().map_or(0, |found| found.len());
+    let needed = length(path) + length(&with_suffix(path, "-wal"));
+    let free = mount::space(path)?.free;
+    if free >= needed {
+        return None;
+    }
+    let message =
+        format!("`{}` takes {}, but only {} are free there", path.display(), bytes(needed), bytes(free));
+    Some(
+        site.lint(DISK_SPACE, line, message)
+            .hint("free some space: a restore or a snapshot needs as much as the database"),
+    )
+}
+
+fn bytes(number: u64) -> String {
+    match number {
+        0..=9_999 => format!("{number} bytes"),
+        10_000..=9_999_999 => format!("{} KB", number / 1_000),
+        _ => format!("{} MB", number / 1_000_000),
+    }
+}
+
+fn ca_bundle(site: &Site<'_>) -> Option<Lint> {
+    (site.variable)("AWS_CA_BUNDLE").filter(|value| !value.is_empty())?;
+    let databases = site.config.databases().iter().flat_map(|database| &database.replicas);
+    let directories = site.config.directories().iter().flat_map(|directory| &directory.replicas);
+    let first = databases.chain(directories).find(|replica| replica.kind == Kind::S3)?;
+    let message = format!(
+        "AWS_CA_BUNDLE is set: Litestream's S3 client does not start with it, so {} cannot be reached",
+        first.display
+    );
+    let lint = Lint::new(CA_BUNDLE, &crate::config::Origin::Environment, message);
+    Some(lint.hint("unset it; SSL_CERT_FILE names certificates to Litestream"))
+}
+
+fn runtime_folder(site: &Site<'_>) -> Option<Lint> {
+    let mut reasons = Vec::new();
+    for root in site.runtime_roots {
+        let length = root.join(SOCKET_IN_ROOT).as_os_str().as_bytes().len();
+        let writable = mount::nearest(root).is_some_and(|folder| access::may(&folder, Access::Write, None));
+        match (length > LONGEST_SOCKET, writable) {
+            (false, true) => return None,
+            (true, _) => reasons.push(format!("{} is too long for a unix socket", root.display())),
+            (false, false) => reasons.push(format!("{} cannot be made or written", root.display())),
+        }
+    }
+    let message = format!("there is no folder for Litestream's control socket: {}", reasons.join("; "));
+    let lint = Lint::new(RUNTIME_FOLDER, &crate::config::Origin::Environment, message);
+    Some(lint.hint("set LITEKEEPER_RUNTIME_DIR to a short path that this user may write to"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_systems_are_told_apart() {
+        let of = |kind: &str| match nature(&Mount { kind: kind.to_owned(), point: "/".into() }) {
+            Nature::Network => "network",
+            Nature::Overlay => "overlay",
+            Nature::Memory => "memory",
+            Nature::Disk => "disk",
+        };
+        for (kind, is) in [
+            ("nfs4", "network"),
+            ("cifs", "network"),
+            ("9p", "network"),
+            ("fuse.sshfs", "network"),
+            ("fuse.fuse-overlayfs", "overlay"),
+            ("overlay", "overlay"),
+            ("tmpfs", "memory"),
+            ("fuseblk", "disk"),
+            ("ext4", "disk"),
+            ("virtiofs", "disk"),
+        ] {
+            assert_eq!(of(kind), is, "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_network_is_for_replicas_and_a_disk_for_one_of_both() {
+        let mount = Mount { kind: "nfs4".to_owned(), point: "/data".into() };
+        let options = crate::config::LoadOptions {
+            no_expand_env: true,
+            env: &|_| None,
+            cwd: Path::new("/"),
+            home: None,
+            pid: 1,
+        };
+        let pair = ("/data/app.db".to_owned(), "s3://b/a".to_owned());
+        let config = crate::config::Config::from_pairs(&[pair], &options).unwrap();
+        let site = Site {
+            config: &config,
+            has_secrets: false,
+            user: None,
+            variable: &|_| None,
+            cwd: Path::new("/"),
+            runtime_roots: &[],
+            stop_timeout: None,
+            default_stop: std::time::Duration::from_secs(10),
+        };
+        let shown = |lint: Lint| format!("{} [{}]", lint.message, lint.rule.code);
+        assert_eq!(
+            shown(database_on(&site, Path::new("/data/app.db"), 0, &mount).unwrap()),
+            "`/data/app.db` is on a network file system (nfs4 at /data), where SQLite's WAL does not work [on-network]"
+        );
+        assert!(folder_on(&site, Path::new("/data/b"), 0, &mount, Some(&mount)).is_none());
+        let disk = Mount { kind: "ext4".to_owned(), point: "/data".into() };
+        assert_eq!(
+            shown(folder_on(&site, Path::new("/data/b"), 0, &disk, Some(&disk)).unwrap()),
+            "the replica `/data/b` is on the disk of its database (ext4 at /data) [same-disk]"
+        );
+        assert!(folder_on(&site, Path::new("/data/b"), 0, &disk, Some(&mount)).is_none());
+    }
+
+    #[test]
+    fn bytes_are_short() {
+        assert_eq!(
+            (bytes(4096), bytes(40_960), bytes(500 << 20)),
+            ("4096 bytes".into(), "40 KB".into(), "524 MB".into())
+        );
+    }
+}

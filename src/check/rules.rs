@@ -1,0 +1,43 @@
+//! The kinds of findings about the machine.
+
+use crate::config::lint::{Rule, Severity};
+
+macro_rules! rules {
+    ($(($name:ident, $severity:ident, $code:literal, $meaning:literal),)+) => {
+        $(
+            #[doc = $meaning]
+            pub(super) const $name: &Rule =
+                &Rule { code: $code, severity: Severity::$severity, meaning: $meaning };
+        )+
+        /// All of them.
+        pub const RULES: &[&Rule] = &[$($name),+];
+    };
+}
+
+rules! {
+    (LITESTREAM_MISSING, Error, "litestream-missing", "Litestream was not found, or does not run"),
+    (LITESTREAM_BAD, Error, "litestream-bad", "this Litestream is known to stop replicating without a word"),
+    (LITESTREAM_OLD, Warning, "litestream-old", "this Litestream cannot confirm replication while the app runs"),
+    (CA_BUNDLE, Error, "ca-bundle", "AWS_CA_BUNDLE is set, with which Litestream's S3 client does not start"),
+    (RUNTIME_FOLDER, Error, "runtime-folder", "there is no folder for Litestream's control socket"),
+    (ON_NETWORK, Error, "on-network", "a database is on a network file system, where SQLite's WAL does not work"),
+    (ON_OVERLAY, Warning, "on-overlay", "a database or its replica is in the container's own layer, and goes with it"),
+    (IN_MEMORY, Warning, "in-memory", "a database or its replica is in memory, and goes with the machine"),
+    (SAME_DISK, Note, "same-disk", "a replica is on the disk of its database"),
+    (REPLICA_IN_DIR, Warning, "replica-in-dir", "a replica is inside of the folder whose databases are replicated"),
+    (DISK_SPACE, Warning, "disk-space", "there is less free space than the database takes"),
+    (NOT_SQLITE, Error, "not-sqlite", "a file is no SQLite database, or is encrypted"),
+    (CUT_OFF, Error, "cut-off", "a database file is shorter than it says"),
+    (NOT_WAL, Warning, "not-wal", "a database is not in WAL mode"),
+    (LARGE_WAL, Warning, "large-wal", "a WAL is much larger than its database: checkpoints do not get through"),
+    (STALE_WAL, Warning, "stale-wal", "a WAL or journal lies beside a database that is not there"),
+    (NO_DATABASE_YET, Note, "no-database-yet", "a database does not exist yet"),
+    (NOT_READABLE, Error, "not-readable", "a file cannot be read by the user that will run"),
+    (NOT_WRITABLE, Error, "not-writable", "a file or folder cannot be written by the user that will run"),
+    (SECRET_READABLE, Warning, "secret-readable", "everybody on this machine can read a file with secrets"),
+    (SYMLINK, Note, "symlink", "the configuration is a symbolic link"),
+    (KEEPER_RUNS, Note, "keeper-runs", "a keeper runs on a database already"),
+    (SHORT_STOP, Warning, "short-stop", "the time of a stop is short for what has to be uploaded"),
+    (KILLED_EARLY, Warning, "killed-early", "the platform kills before the time of a stop is over"),
+    (KILL_MODE, Warning, "kill-mode", "the service manager signals Litestream as well"),
+}

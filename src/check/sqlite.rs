@@ -1,0 +1,142 @@
+//! What a database says of itself in its first hundred bytes (SQLite's file format, section 1.3).
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use super::rules::{CUT_OFF, LARGE_WAL, NO_DATABASE_YET, NOT_SQLITE, NOT_WAL, STALE_WAL};
+use super::site::Site;
+use crate::config::lint::Lint;
+use crate::litestream::database::with_suffix;
+
+const MAGIC: &[u8] = b"SQLite format 3\0";
+/// A WAL that is not checkpointed grows without an end; SQLite's own limit is 4 MB.
+const LARGE: u64 = 100 << 20;
+
+pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
+    site.config.databases().iter().flat_map(|database| of(site, &database.path, database.line)).collect()
+}
+
+fn of(site: &Site<'_>, path: &Path, line: usize) -> Vec<Lint> {
+    let shown = path.display();
+    let mut found = Vec::new();
+    let wal = with_suffix(path, "-wal");
+    let wal_length = length(&wal);
+    match read(path) {
+        Ok(Header::Empty) | Err(Unread::Missing) => {
+            found.push(
+                site.lint(NO_DATABASE_YET, line, format!("`{shown}` does not exist yet"))
+                    .hint("it is restored at the start, or made by the app if the replica holds no backup"),
+            );
+            for beside in [wal, with_suffix(path, "-journal")].iter().filter(|path| length(path) > 0) {
+                let message = format!("`{}` lies beside a database that is not there", beside.display());
+                let lint = site.lint(STALE_WAL, line, message);
+                found.push(
+                    lint.hint("it is moved aside before a restore; delete it if nobody misses the database"),
+                );
+            }
+        }
+        Ok(Header::Foreign) => found.push(
+            site.lint(NOT_SQLITE, line, format!("`{shown}` is no SQLite database"))
+                .hint("correct the path; Litestream cannot replicate a database that is encrypted"),
+        ),
+        // Whether it may be read at all is another finding.
+        Err(Unread::Other) => {}
+        Ok(Header::Sqlite { is_wal, pages, page_size }) => {
+            let size = length(path);
+            if !is_wal {
+                let message = format!("`{shown}` is not in WAL mode");
+                let hint = "Litestream switches it; let the app do it at its start (`PRAGMA journal_mode = WAL`), and never back";
+                found.push(site.lint(NOT_WAL, line, message).hint(hint));
+            }
+            if wal_length == 0 && pages > 0 && size < pages * page_size {
+                let message =
+                    format!("`{shown}` has {size} bytes, but says that it has {}", pages * page_size);
+                found.push(
+                    site.lint(CUT_OFF, line, message).hint("it is a copy that was broken off: restore it"),
+                );
+            }
+            if wal_length > LARGE.max(size) {
+                let message =
+                    format!("`{}` has {} MB, more than its database", wal.display(), wal_length >> 20);
+                let hint = "somebody reads for long, or a checkpoint fails: look for open transactions";
+                found.push(site.lint(LARGE_WAL, line, message).hint(hint));
+            }
+        }
+    }
+    found
+}
+
+fn length(path: &Path) -> u64 {
+    path.metadata().map_or(0, |found| found.len())
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Header {
+    /// A file of 0 bytes is a database without tables, and as good as none.
+    Empty,
+    Foreign,
+    Sqlite {
+        is_wal: bool,
+        page_size: u64,
+        pages: u64,
+    },
+}
+
+enum Unread {
+    Missing,
+    Other,
+}
+
+/// Opens the file for reading and takes no lock: nobody who uses it notices.
+fn read(path: &Path) -> Result<Header, Unread> {
+    let unread = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => Unread::Missing,
+        _ => Unread::Other,
+    };
+    // A fifo in its place would be waited for.
+    if !path.metadata().map_err(unread)?.is_file() {
+        return Ok(Header::Foreign);
+    }
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(100).read_to_end(&mut bytes)).map_err(unread)?;
+    Ok(parse(&bytes))
+}
+
+fn parse(bytes: &[u8]) -> Header {
+    if bytes.is_empty() {
+        return Header::Empty;
+    }
+    let Some(header) = bytes.first_chunk::<100>().filter(|header| header.starts_with(MAGIC)) else {
+        return Header::Foreign;
+    };
+    let number = |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+    let page_size = match u16::from_be_bytes([header[16], header[17]]) {
+        1 => 65_536,
+        size => u64::from(size),
+    };
+    // The number of pages counts only if it was written with the last change.
+    let pages = if number(24) == number(92) { u64::from(number(28)) } else { 0 };
+    Header::Sqlite { is_wal: header[18] == 2, page_size, pages }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::Connection;
+
+    #[test]
+    fn headers_of_real_databases_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        let database = Connection::open(&path).unwrap();
+        database.execute_batch("PRAGMA page_size = 8192; CREATE TABLE t (x)").unwrap();
+        let header = |path: &Path| parse(&std::fs::read(path).unwrap());
+        assert_eq!(header(&path), Header::Sqlite { is_wal: false, page_size: 8192, pages: 2 });
+        database.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())).unwrap();
+        assert_eq!(header(&path), Header::Sqlite { is_wal: true, page_size: 8192, pages: 2 });
+        assert_eq!(parse(b""), Header::Empty);
+        assert_eq!(parse(b"SQLite format 3\0 and no more"), Header::Foreign);
+        assert_eq!(parse(&[7; 200]), Header::Foreign);
+    }
+}

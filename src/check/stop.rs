@@ -1,0 +1,269 @@
+//! The time of a stop: enough for the drain, and less than what the platform gives.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::rules::{KILL_MODE, KILLED_EARLY, SHORT_STOP};
+use super::site::Site;
+use crate::config::lint::{Lint, Rule};
+use crate::config::{Node, NodeKind, Origin};
+
+/// An upload needs a connection, and a second try when the first one fails.
+const LEAST_DRAIN: Duration = Duration::from_secs(2);
+/// What one more database adds, though they are drained side by side.
+const DRAIN_OF_EACH: Duration = Duration::from_millis(100);
+
+/// Fly's own `kill_timeout`, and Litekeeper's stop there.
+const FLY: Duration = Duration::from_secs(5);
+/// systemd's `DefaultTimeoutStopSec` (`systemd-system.conf(5)`).
+const SYSTEMD: Duration = Duration::from_secs(90);
+/// Compose's `stop_grace_period`.
+const COMPOSE: Duration = Duration::from_secs(10);
+
+const STOP_TIMEOUT: &str = "LITEKEEPER_STOP_TIMEOUT";
+
+pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
+    let mut found = short(site);
+    for folder in folders(site) {
+        let mut names: Vec<PathBuf> = fs::read_dir(&folder)
+            .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
+            .unwrap_or_default();
+        names.sort();
+        for path in names {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let read = || fs::read_to_string(&path).unwrap_or_default();
+            found.extend(match name {
+                "fly.toml" => fly(&read()).lints(site, &path, FLY),
+                "compose.yaml" | "compose.yml" | "docker-compose.yml" | "docker-compose.yaml" => {
+                    compose(&read())
+                        .iter()
+                        .flat_map(|limit| limit.lints(site, &path, site.default_stop))
+                        .collect()
+                }
+                _ if name.ends_with(".service") => systemd(&read())
+                    .map_or_else(Vec::new, |limit| limit.lints(site, &path, site.default_stop)),
+                _ => Vec::new(),
+            });
+        }
+    }
+    found
+}
+
+/// The folder of the configuration, and the one that the app runs in.
+fn folders(site: &Site<'_>) -> Vec<PathBuf> {
+    let config = site.config.origin().file().and_then(Path::parent).map(|folder| site.cwd.join(folder));
+    let mut folders = vec![site.cwd.to_owned()];
+    folders.extend(config.filter(|folder| folder != site.cwd));
+    folders
+}
+
+/// See `core::Policy::drain_reserve`.
+fn drain_of(site: &Site<'_>) -> Duration {
+    site.stop() * 2 / 5
+}
+
+fn short(site: &Site<'_>) -> Vec<Lint> {
+    let mut found = Vec::new();
+    let databases = u32::try_from(site.config.databases().len()).unwrap_or(u32::MAX);
+    let (stop, drain) = (seconds(site.stop()), seconds(drain_of(site)));
+    let needed = LEAST_DRAIN.max(DRAIN_OF_EACH.saturating_mul(databases));
+    if databases > 0 && drain_of(site) < needed {
+        let message = format!(
+            "a stop takes {stop} at most, {drain} of it for uploads: short for {databases} database{}",
+            if databases == 1 { "" } else { "s" }
+        );
+        let hint = format!(
+            "set --stop-timeout to {} or more, and the platform's own limit above it",
+            seconds(needed * 5 / 2)
+        );
+        found.push(Lint::new(SHORT_STOP, site.config.origin(), message).hint(hint));
+    }
+    for node in site.replica_settings("sync-interval") {
+        let interval = node.as_str().and_then(duration).unwrap_or_default();
+        if interval > site.stop() {
+            let message = format!(
+                "a sync interval of {} leaves as much for the {drain} of a stop's uploads",
+                seconds(interval)
+            );
+            let hint = "a shorter interval costs more requests and loses less when the machine dies";
+            found.push(site.lint(SHORT_STOP, node.line, message).hint(hint));
+        }
+    }
+    found
+}
+
+/// What a platform's file says about a stop.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Limit {
+    /// How long it waits before it kills, and the line that says so; 0 if none does.
+    kills_after: Option<Duration>,
+    line: usize,
+    /// What it sets the keeper's own stop to.
+    stop: Option<Duration>,
+    /// The setting, for messages.
+    setting: &'static str,
+    /// Where the signal goes, if that is wrong.
+    kill_mode: Option<(usize, String)>,
+}
+
+impl Limit {
+    fn lints(&self, site: &Site<'_>, path: &Path, default_stop: Duration) -> Vec<Lint> {
+        let origin = Origin::File(path.strip_prefix(site.cwd).unwrap_or(path).to_owned());
+        let lint = |rule: &'static Rule, line, message: String| Lint::new(rule, &origin, message).at(line, 0);
+        let mut found = Vec::new();
+        let stop = self.stop.or(site.stop_timeout).unwrap_or(default_stop);
+        if let Some(limit) = self.kills_after.filter(|limit| *limit < stop) {
+            let by_default = if self.line == 0 { " by default" } else { "" };
+            let message = format!(
+                "`{}` is {}{by_default}, but a stop takes up to {}: the drain would be cut off",
+                self.setting,
+                seconds(limit),
+                seconds(stop)
+            );
+            found.push(lint(KILLED_EARLY, self.line, message).hint(format!(
+                "set `{}` above {}, or {STOP_TIMEOUT} below {}",
+                self.setting,
+                seconds(stop),
+                seconds(limit)
+            )));
+        }
+        if let Some((line, mode)) = &self.kill_mode {
+            let message =
+                format!("`KillMode={mode}` signals Litestream as well, which cuts its last upload short");
+            found.push(
+                lint(KILL_MODE, *line, message)
+                    .hint("set `KillMode=mixed`: the keeper alone is signalled, and stops the rest"),
+            );
+        }
+        found
+    }
+}
+
+/// `kill_timeout` stands at the top of a fly.toml, variables in `[env]`.
+fn fly(text: &str) -> Limit {
+    let mut limit = Limit { kills_after: Some(FLY), setting: "kill_timeout", ..Limit::default() };
+    let mut table = "";
+    for (number, line) in (1..).zip(text.lines().map(str::trim)) {
+        if line.starts_with('[') {
+            table = line;
+            continue;
+        }
+        let Some((key, value)) = line.split_once('=') else { continue };
+        let value = value.split('#').next().unwrap_or_default().trim().trim_matches(['"', '\'']);
+        match (table, key.trim().trim_matches(['"', '\''])) {
+            ("", "kill_timeout") => (limit.kills_after, limit.line) = (duration(value), number),
+            ("[env]", STOP_TIMEOUT) => limit.stop = duration(value),
+            _ => {}
+        }
+    }
+    limit
+}
+
+/// A unit that starts litekeeper (`systemd.service(5)`, `systemd.kill(5)`).
+fn systemd(text: &str) -> Option<Limit> {
+    let settings = (1..).zip(text.lines()).filter_map(|(number, line)| {
+        let (key, value) = line.split_once('=')?;
+        Some((number, key.trim(), value.trim()))
+    });
+    let settings: Vec<(usize, &str, &str)> = settings.collect();
+    settings.iter().find(|(_, key, value)| *key == "ExecStart" && value.contains("litekeeper"))?;
+    let last = |name: &str| settings.iter().rfind(|(_, key, _)| *key == name);
+    let timeout = last("TimeoutStopSec").or_else(|| last("TimeoutSec"));
+    let environment = settings.iter().filter(|(_, key, _)| *key == "Environment");
+    let words = environment.flat_map(|(_, _, value)| shlex::split(value).unwrap_or_default());
+    let stop =
+        words.filter_map(|word| duration(word.strip_prefix(STOP_TIMEOUT)?.strip_prefix('=')?)).next_back();
+    let mode = last("KillMode").map_or((0, "control-group"), |(line, _, mode)| (*line, *mode));
+    Some(Limit {
+        kills_after: timeout.map_or(Some(SYSTEMD), |(_, _, value)| duration(value)),
+        line: timeout.map_or(0, |(line, _, _)| *line),
+        stop,
+        setting: "TimeoutStopSec",
+        kill_mode: (mode.1 == "control-group").then(|| (mode.0, mode.1.to_owned())),
+    })
+}
+
+/// The services of a Compose file that have litekeeper in what they run.
+fn compose(text: &str) -> Vec<Limit> {
+    let Ok(root) = crate::config::parse(text) else { return Vec::new() };
+    let Some(NodeKind::Mapping(services)) = root.get("services").map(|services| &services.kind) else {
+        return Vec::new();
+    };
+    let words = |node: Option<&Node>| match node.map(|node| &node.kind) {
+        Some(NodeKind::Sequence(items)) => {
+            items.iter().filter_map(Node::as_str).collect::<Vec<_>>().join(" ")
+        }
+        _ => node.and_then(Node::as_str).unwrap_or_default().to_owned(),
+    };
+    let limit = |service: &Node| {
+        let runs = ["command", "entrypoint"].map(|key| words(service.get(key))).join(" ");
+        let environment = service.get("environment");
+        let stop = match environment.map(|node| &node.kind) {
+            Some(NodeKind::Sequence(items)) => items
+                .iter()
+                .find_map(|item| duration(item.as_str()?.strip_prefix(STOP_TIMEOUT)?.strip_prefix('=')?)),
+            _ => environment.and_then(|node| duration(node.get(STOP_TIMEOUT)?.as_str()?)),
+        };
+        let grace = service.get("stop_grace_period");
+        runs.contains("litekeeper").then(|| Limit {
+            kills_after: grace.map_or(Some(COMPOSE), |node| node.as_str().and_then(duration)),
+            line: grace.map_or(0, |node| node.line),
+            stop,
+            setting: "stop_grace_period",
+            kill_mode: None,
+        })
+    };
+    services.iter().filter_map(|(_, service)| limit(service)).collect()
+}
+
+/// Of a platform or of Go: a bare number is seconds to the platforms, and `infinity` none at all.
+fn duration(text: &str) -> Option<Duration> {
+    match text.parse::<u64>() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => Duration::try_from(text.parse::<jiff::SignedDuration>().ok()?).ok(),
+    }
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{}s", (duration.as_millis() as f64 / 100.0).round() / 10.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: fn(u64) -> Option<Duration> = |seconds| Some(Duration::from_secs(seconds));
+
+    #[test]
+    fn a_fly_toml_is_read() {
+        let text = "app = \"x\"\nkill_timeout = \"30s\" # room\n[env]\n  LITEKEEPER_STOP_TIMEOUT = '28s'\n[vm]\nkill_timeout = 1\n";
+        let limit = fly(text);
+        assert_eq!((limit.kills_after, limit.line, limit.stop), (S(30), 2, S(28)));
+        assert_eq!((fly("app = \"x\"\n").kills_after, fly("kill_timeout = 7\n").kills_after), (S(5), S(7)));
+    }
+
+    #[test]
+    fn a_unit_is_read_if_it_runs_litekeeper() {
+        assert_eq!(systemd("[Service]\nExecStart=/bin/server\n"), None);
+        let limit = systemd(
+            "[Service]\nExecStart=/bin/litekeeper run\nEnvironment=A=1 \"LITEKEEPER_STOP_TIMEOUT=1min 5s\"\nTimeoutStopSec=1min\n",
+        )
+        .unwrap();
+        assert_eq!((limit.kills_after, limit.line, limit.stop), (S(60), 4, S(65)));
+        assert_eq!(limit.kill_mode, Some((0, "control-group".to_owned())));
+        let limit = systemd("ExecStart=litekeeper run\nKillMode=mixed\nTimeoutStopSec=infinity\n").unwrap();
+        assert_eq!((limit.kills_after, limit.kill_mode), (None, None));
+    }
+
+    #[test]
+    fn a_compose_file_is_read() {
+        let limits = compose(concat!(
+            "services:\n  db: {image: x}\n  app:\n    command: [litekeeper, run]\n    stop_grace_period: 1m\n",
+            "    environment: [LITEKEEPER_STOP_TIMEOUT=50s]\n  b:\n    entrypoint: litekeeper run\n",
+            "    environment: {LITEKEEPER_STOP_TIMEOUT: 9s}\n",
+        ));
+        let read: Vec<_> = limits.iter().map(|limit| (limit.kills_after, limit.line, limit.stop)).collect();
+        assert_eq!(read, [(S(60), 5, S(50)), (S(10), 0, S(9))]);
+    }
+}

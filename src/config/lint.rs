@@ -1,0 +1,99 @@
+//! Everything that can be said of a configuration's text: what Litestream refuses, what it silently
+//! ignores, and what it takes for something else than was meant.
+//!
+//! ```text
+//! text ─ text.rs ─┐
+//! tree ─ tree.rs ─┼─ Lint
+//! Error ─ problem.rs ─┘
+//! ```
+
+mod problem;
+mod rules;
+mod text;
+mod tree;
+mod value;
+
+use std::fmt;
+
+use super::error::Origin;
+use super::load::{Document, LoadOptions};
+use super::model::Series;
+
+pub use problem::of_error;
+pub use rules::{RULES, SECRET_IN_FILE};
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// It will not work, or loses data.
+    Error,
+    /// It works, but not as it seems to be meant, or not always.
+    Warning,
+    /// Good to know.
+    Note,
+}
+
+/// A kind of finding.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Its name, which stays the same from version to version; kebab-case.
+    pub code: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What it means, in a line.
+    pub meaning: &'static str,
+}
+
+/// One finding. None of its texts holds a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lint {
+    /// Its kind.
+    pub rule: &'static Rule,
+    /// What it was found in.
+    pub origin: Origin,
+    /// The line, from 1; 0 when the whole is meant.
+    pub line: usize,
+    /// The column in characters, from 1; 0 when the whole line is meant.
+    pub column: usize,
+    /// What was found: a lowercase fragment.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Lint {
+    /// A finding of a whole file, or of none, without a hint.
+    pub fn new(rule: &'static Rule, origin: &Origin, message: impl Into<String>) -> Self {
+        Self { rule, origin: origin.clone(), line: 0, column: 0, message: message.into(), hint: None }
+    }
+
+    /// The same finding at this line.
+    pub fn at(self, line: usize, column: usize) -> Self {
+        Self { line, column, ..self }
+    }
+
+    /// The same finding with a next step.
+    pub fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+}
+
+/// Looks at a configuration that could be parsed, for the Litestream that will read it (0.5 if that
+/// is not known). What makes it no configuration at all is an [`super::Error`], see [`of_error`].
+pub fn lint(document: &Document, options: &LoadOptions<'_>, series: Option<Series>) -> Vec<Lint> {
+    let mut found = text::lint(document, options);
+    found.extend(tree::lint(document, series.unwrap_or(Series::V05)));
+    found.extend(tree::plain_secrets(document));
+    found.sort_by_key(|lint| (lint.line, lint.column));
+    found
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Note => "note",
+        })
+    }
+}

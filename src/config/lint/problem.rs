@@ -1,0 +1,58 @@
+//! What makes a configuration unusable, as findings.
+
+use super::rules::{
+    DATABASE_PATH, EXEC_SHELL, LIMIT, NO_DATABASE, NO_REPLICA, NO_VARIABLE, NOT_YAML, REPLICA_PLACE,
+    SAME_DATABASE, SAME_METADATA, SAME_REPLICA, SEVERAL_REPLICAS, UNREADABLE, WRONG_TYPE,
+};
+use super::{Lint, Rule};
+use crate::config::error::{Error, Problem};
+
+/// The findings of an error.
+pub fn of_error(error: &Error) -> Vec<Lint> {
+    let lint = |finding: &crate::config::Finding| {
+        let rule = rule_of(&finding.problem);
+        let lint = Lint::new(rule, &finding.origin, finding.problem.to_string());
+        Lint { hint: finding.hint(), ..lint.at(finding.line, finding.column) }
+    };
+    error.findings().iter().map(lint).collect()
+}
+
+fn rule_of(problem: &Problem) -> &'static Rule {
+    match problem {
+        Problem::Unreadable { .. } => UNREADABLE,
+        Problem::TooLarge { .. }
+        | Problem::TooDeep { .. }
+        | Problem::TooManyNodes { .. }
+        | Problem::TooManyKeys { .. } => LIMIT,
+        Problem::NotUtf8
+        | Problem::ControlCharacter
+        | Problem::LineBreak { .. }
+        | Problem::WrongTag
+        | Problem::Syntax { .. }
+        | Problem::KeyNotText
+        | Problem::UnknownTag { .. }
+        | Problem::AliasOfItself
+        | Problem::MergeNotMapping => NOT_YAML,
+        Problem::NotMapping { .. } | Problem::NotList { .. } | Problem::NotText { .. } => WRONG_TYPE,
+        Problem::NoDatabases
+        | Problem::NothingGiven
+        | Problem::NoDatabaseUrl { .. }
+        | Problem::ForeignDatabaseUrl { .. }
+        | Problem::MemoryDatabaseUrl => NO_DATABASE,
+        Problem::NoPath | Problem::PathAndDir | Problem::PathIsUrl { .. } | Problem::NoHome { .. } => {
+            DATABASE_PATH
+        }
+        Problem::NoReplica { .. } => NO_REPLICA,
+        Problem::ReplicaAndReplicas { .. } | Problem::SeveralReplicas { .. } => SEVERAL_REPLICAS,
+        Problem::ReplicaPathIsUrl
+        | Problem::BadUrl { .. }
+        | Problem::Contradiction { .. }
+        | Problem::Missing { .. }
+        | Problem::ReplicaNotUrl { .. } => REPLICA_PLACE,
+        Problem::SameDatabase { .. } => SAME_DATABASE,
+        Problem::SameReplica { .. } => SAME_REPLICA,
+        Problem::SameMetadata { .. } => SAME_METADATA,
+        Problem::NoVariable { .. } => NO_VARIABLE,
+        Problem::ExecNeedsShell { .. } | Problem::ExecUnfinished => EXEC_SHELL,
+    }
+}

@@ -1,0 +1,47 @@
+//! The kinds of findings about a configuration's text.
+
+use super::{Rule, Severity};
+
+macro_rules! rules {
+    ($(($name:ident, $severity:ident, $code:literal, $meaning:literal),)+) => {
+        $(
+            #[doc = $meaning]
+            pub const $name: &Rule = &Rule { code: $code, severity: Severity::$severity, meaning: $meaning };
+        )+
+        /// All of them.
+        pub const RULES: &[&Rule] = &[$($name),+];
+    };
+}
+
+rules! {
+    (UNREADABLE, Error, "unreadable", "the configuration cannot be read"),
+    (NOT_YAML, Error, "not-yaml", "the configuration is not YAML, or not as Litestream reads it"),
+    (LIMIT, Error, "limit", "the configuration is larger or deeper than any configuration should be"),
+    (WRONG_TYPE, Error, "wrong-type", "a value is of another type than its key takes"),
+    (NO_DATABASE, Error, "no-database", "no database is configured"),
+    (DATABASE_PATH, Error, "database-path", "it is not clear which file or folder a database is"),
+    (NO_REPLICA, Error, "no-replica", "a database has no replica"),
+    (SEVERAL_REPLICAS, Error, "several-replicas", "a database has more replicas than this Litestream takes"),
+    (REPLICA_PLACE, Error, "replica-place", "it is not clear where a replica is, or Litestream refuses how it is said"),
+    (SAME_DATABASE, Error, "same-database", "a database is configured twice"),
+    (SAME_REPLICA, Error, "same-replica", "two databases have one replica: the data of one would be lost"),
+    (SAME_METADATA, Error, "same-metadata", "two databases have one metadata folder"),
+    (EXEC_SHELL, Error, "exec-shell", "`exec` needs a shell, which Litestream does not use"),
+    (NO_VARIABLE, Error, "no-variable", "a value comes from a variable that is not set, or empty"),
+    (BARE_DURATION, Error, "bare-duration", "a duration without a unit, which Litestream takes for nanoseconds"),
+    (BAD_DURATION, Error, "bad-duration", "a duration that Litestream refuses, such as `7d`"),
+    (BAD_SIZE, Error, "bad-size", "a size that Litestream refuses"),
+    (REPLICA_TYPE, Error, "replica-type", "a type of replica that Litestream does not know"),
+    (REFUSED_KEY, Error, "refused-key", "a key that this Litestream refuses"),
+    (OCTAL, Error, "octal", "file permissions that are not an unquoted octal number"),
+    (SOCKET_PATH, Error, "socket-path", "a path that is too long for a unix socket"),
+    (UNKNOWN_KEY, Warning, "unknown-key", "a key that neither Litestream nor Litekeeper knows"),
+    (MISPLACED_KEY, Warning, "misplaced-key", "a key that counts only in another section"),
+    (DROPPED_KEY, Warning, "dropped-key", "a key of Litestream 0.3 that changes nothing in 0.5"),
+    (NEWER_KEY, Warning, "newer-key", "a key of Litestream 0.5 that the 0.3 found here ignores"),
+    (UNSET_VARIABLE, Warning, "unset-variable", "a variable that is not set, or empty"),
+    (DUPLICATE_KEY, Warning, "duplicate-key", "a key is there twice in one mapping: the later one counts"),
+    (LOGGING, Warning, "logging", "a log type or level that Litestream does not know"),
+    (SOCKET_OFF, Note, "socket-off", "the control socket is switched off, but Litekeeper needs it"),
+    (SECRET_IN_FILE, Note, "secret-in-file", "a secret is written in the file itself"),
+}
