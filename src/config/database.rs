@@ -47,6 +47,7 @@ impl Entry {
         let line = node.line;
         match (text(node, "path")?, text(node, "dir")?) {
             (Some(path), None) => {
+                refuse_settings_of_folders(node)?;
                 refuse_url(node, path)?;
                 let path = absolute(node, "path", path, base)?;
                 let meta_path = match text(node, "meta-path")? {
@@ -57,6 +58,12 @@ impl Entry {
                 Ok(Self::Database(Database { path, meta_path, replicas, line }))
             }
             (None, Some(dir)) => {
+                if text(node, "pattern")?.is_none() {
+                    return Err((line, Problem::NoPattern));
+                }
+                if node.get("meta-path").is_some() && node.get("meta-dir").is_some() {
+                    return Err((line, Problem::MetaPathAndDir));
+                }
                 let dir = absolute(node, "dir", dir, base)?;
                 let replicas = read_replicas(node, root, base, &dir.display().to_string())?;
                 Ok(Self::Directory(Directory { dir, replicas, line }))
@@ -94,6 +101,15 @@ fn refuse_url(node: &Node, path: &str) -> Result<(), (usize, Problem)> {
     }
     let scheme = bare.split_inclusive(':').next().unwrap_or_default().to_owned();
     Err((line_of(node, "path"), Problem::PathIsUrl { scheme }))
+}
+
+fn refuse_settings_of_folders(node: &Node) -> Result<(), (usize, Problem)> {
+    let needs_dir = |value: &Node, key| Err((value.line, Problem::NeedsDir { key }));
+    match (node.get("meta-dir"), node.get("watch")) {
+        (Some(value), _) => needs_dir(value, "meta-dir"),
+        (None, Some(value)) if value.as_bool() == Some(true) => needs_dir(value, "watch"),
+        (None, Some(_) | None) => Ok(()),
+    }
 }
 
 fn default_meta_path(path: &std::path::Path) -> PathBuf {

@@ -123,6 +123,53 @@ pub enum Problem {
         /// The key.
         key: &'static str,
     },
+    /// A setting with a value of another type.
+    #[error("`{key}` must be {expected}{}", value.as_ref().map_or_else(String::new, |value| format!(", not `{value}`")))]
+    WrongType {
+        /// The key.
+        key: &'static str,
+        /// What it must be.
+        expected: &'static str,
+        /// What was written, where it can be shown.
+        value: Option<String>,
+    },
+    /// A time that is too short for its setting.
+    #[error("`{key}` must be {expected}")]
+    OutOfRange {
+        /// The key.
+        key: &'static str,
+        /// What it must be.
+        expected: &'static str,
+    },
+    /// A setting that Litestream 0.5 stops at.
+    #[error("Litestream 0.5 refuses `{key}`")]
+    NotIn05 {
+        /// The key.
+        key: &'static str,
+    },
+    /// A folder of databases for a Litestream that would take it for a file without a name.
+    #[error("`dir` is not known to Litestream 0.3")]
+    NotIn03,
+    /// Replicas of one database that 0.3 cannot tell apart.
+    #[error("the database `{database}` has two replicas of the name `{name}`")]
+    SameName {
+        /// The database's path.
+        database: String,
+        /// The name, or the type that stands for it.
+        name: String,
+    },
+    /// A setting of folders at a database.
+    #[error("`{key}` goes with `dir` only")]
+    NeedsDir {
+        /// The key.
+        key: &'static str,
+    },
+    /// A folder without a pattern for the names of its databases.
+    #[error("`dir` needs a `pattern`")]
+    NoPattern,
+    /// Both places for metadata.
+    #[error("a database has both `meta-path` and `meta-dir`")]
+    MetaPathAndDir,
     /// A key whose value should be a single text.
     #[error("`{key}` must be a single text")]
     NotText {
@@ -330,6 +377,13 @@ impl Finding {
             Problem::PathIsUrl { .. } => "write the plain path of the file; sqlite:// is understood, too",
             Problem::NoReplica { .. } => "add `replica: {url: …}` to the database",
             Problem::ReplicaAndReplicas { .. } => "keep `replica`; `replicas` is the older form",
+            Problem::WrongType { expected, value: Some(_), .. } if expected.starts_with("a duration") => {
+                "the units are h, m, s and ms; a day is 24h"
+            }
+            Problem::NotIn05 { key: "age" } => "leave it out: 0.5 cannot encrypt, only Litestream 0.3 can",
+            Problem::NotIn03 => "name each database, or use Litestream 0.5",
+            Problem::SameName { .. } => "give each replica a `name`",
+            Problem::NoPattern => "for example `pattern: \"*.db\"`",
             Problem::SeveralReplicas { .. } => "keep one; only Litestream 0.3 writes to several",
             Problem::ReplicaPathIsUrl => "use `url` instead of `path`",
             Problem::Contradiction { first: "url", .. } => {
@@ -369,6 +423,11 @@ impl Finding {
             | Problem::NotMapping { .. }
             | Problem::NotList { .. }
             | Problem::NotText { .. }
+            | Problem::WrongType { .. }
+            | Problem::OutOfRange { .. }
+            | Problem::NotIn05 { .. }
+            | Problem::NeedsDir { .. }
+            | Problem::MetaPathAndDir
             | Problem::NoPath
             | Problem::PathAndDir
             | Problem::NoHome { .. }

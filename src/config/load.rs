@@ -246,12 +246,23 @@ mod tests {
 
     #[test]
     fn several_replicas_are_for_the_old_series() {
-        let config = load_text("dbs: [{path: a, replicas: [{path: x}, {path: y}]}]").expect("a valid file");
+        let config =
+            load_text("dbs: [{path: a, replicas: [{path: x}, {path: y, name: z}]}]").expect("a valid file");
         assert_eq!(config.check(Series::V03), Ok(()));
         let error = config.check(Series::V05).expect_err("0.5 takes it");
         assert_eq!(
             messages(&error),
             ["litestream.yml:1: the database `/srv/a` has 2 replicas, but Litestream 0.5 takes one"]
+        );
+        let twice = load_text(
+            "dbs: [{path: a, replicas: [{path: x}, {path: y}]}, {dir: t, pattern: p, replica: {path: z}}]",
+        );
+        assert_eq!(
+            messages(&twice.expect("a valid file").check(Series::V03).expect_err("0.3 takes it")),
+            [
+                "litestream.yml:1: `dir` is not known to Litestream 0.3",
+                "litestream.yml:1: the database `/srv/a` has two replicas of the name `file`",
+            ]
         );
     }
 

@@ -28,6 +28,7 @@ mod scalar;
 pub mod schema;
 mod search;
 mod sources;
+mod types;
 mod url;
 mod variables;
 

@@ -10,6 +10,7 @@ use super::exec;
 use super::load::LoadOptions;
 use super::node::{Node, NodeKind};
 use super::path::Base;
+use super::types;
 use super::variables;
 
 /// A configuration that was read and found consistent.
@@ -121,21 +122,27 @@ impl Config {
     /// Whether this series of Litestream can do what is written.
     ///
     /// # Errors
-    /// For 0.5, every database with more than one replica.
+    /// Every value that this series refuses. For 0.5, every database with more than one replica; for
+    /// 0.3, every folder of databases, and replicas of one database with one name.
     pub fn check(&self, series: Series) -> Result<(), Error> {
+        let mut found = types::refused(&self.root, series);
         match series {
-            Series::V03 => Ok(()),
+            Series::V03 => {
+                found.extend(self.directories.iter().map(|d| (d.line, Problem::NotIn03)));
+                found.extend(self.databases.iter().filter_map(same_name));
+            }
             Series::V05 => {
                 let databases = self.databases.iter().map(|d| (d.line, &d.path, d.replicas.len()));
                 let directories = self.directories.iter().map(|d| (d.line, &d.dir, d.replicas.len()));
-                let several = databases.chain(directories).filter(|(_, _, count)| *count > 1).map(
+                found.extend(databases.chain(directories).filter(|(_, _, count)| *count > 1).map(
                     |(line, path, count)| {
                         (line, Problem::SeveralReplicas { database: path.display().to_string(), count })
                     },
-                );
-                Error::of(&self.origin, several.collect(), &[])
+                ));
             }
         }
+        found.sort_by_key(|(line, _)| *line);
+        Error::of(&self.origin, found, &self.unset)
     }
 
     /// What relative paths of this configuration are relative to.
@@ -150,6 +157,14 @@ impl Config {
         let dbs = self.root.get("dbs").ok_or((0, Problem::NoDatabases))?;
         dbs.as_list().ok_or((dbs.line, Problem::NotList { key: "dbs" }))
     }
+}
+
+/// 0.3 knows a replica by its name, or else by its type.
+fn same_name(database: &Database) -> Option<(usize, Problem)> {
+    let mut names = BTreeSet::new();
+    let twice = database.replicas.iter().find(|replica| !names.insert(replica.name.as_str()))?;
+    let database = database.path.display().to_string();
+    Some((twice.line, Problem::SameName { database, name: twice.name.clone() }))
 }
 
 /// Databases that would overwrite each other: Litestream does not look, and one of them is lost.

@@ -113,6 +113,11 @@ impl Node {
         }
     }
 
+    /// What a single value resolves to; none for collections.
+    pub(super) fn resolve(&self) -> Option<Resolved> {
+        self.scalar().map(Scalar::resolve)
+    }
+
     /// The items of a list.
     pub fn as_list(&self) -> Option<&[Node]> {
         match &self.kind {

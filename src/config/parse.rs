@@ -69,14 +69,19 @@ fn parse_strictly(text: &str) -> Result<Node, Failure> {
         let (event, span) = event.map_err(|error| {
             let at = error.marker();
             let problem = Problem::Syntax { info: error.info().to_owned() };
-            let in_flow = Some(builder.open.last().is_some_and(|open| open.is_flow(text)));
+            let in_flow = Some(builder.is_in_flow());
             Failure { line: at.line(), column: at.col() + 1, problem, in_flow }
         })?;
         let start = span.start;
         let failure =
             |problem| Failure { line: start.line(), column: start.col() + 1, problem, in_flow: None };
-        if matches!(event, Event::Scalar(_, ScalarStyle::DoubleQuoted, ..)) {
-            escapes.check(span).map_err(failure)?;
+        match &event {
+            Event::Scalar(_, ScalarStyle::DoubleQuoted, ..) => escapes.check(span).map_err(failure)?,
+            Event::Scalar(text, ScalarStyle::Plain, ..) if text.contains('?') && builder.is_in_flow() => {
+                let info = "inside of brackets a text with a `?` needs quotes".to_owned();
+                return Err(failure(Problem::Syntax { info }));
+            }
+            _ => {}
         }
         if builder.take(event, span).map_err(failure)? {
             break;
@@ -165,6 +170,8 @@ struct Open {
     anchor: usize,
     line: usize,
     column: usize,
+    /// Whether it is written in brackets.
+    is_flow: bool,
     content: Content,
 }
 
@@ -179,19 +186,12 @@ enum Key {
     Named(Node),
 }
 
-impl Open {
-    /// Whether it is written in brackets.
-    fn is_flow(&self, text: &str) -> bool {
-        let line = self.line.checked_sub(1).and_then(|index| text.split('\n').nth(index));
-        let first = line.and_then(|line| line.chars().nth(self.column.checked_sub(1)?));
-        matches!(first, Some('[' | '{'))
-    }
-}
-
 impl Builder {
     /// Takes one event; true at the end of the first document.
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<bool, Problem> {
         let (line, column) = (span.start.line(), span.start.col() + 1);
+        // A block begins without a character of its own.
+        let is_flow = span.end.index() > span.start.index();
         match event {
             Event::Nothing | Event::StreamStart | Event::DocumentStart(_) => {}
             Event::StreamEnd | Event::DocumentEnd => return Ok(true),
@@ -213,14 +213,16 @@ impl Builder {
                 self.finish(Node { kind: NodeKind::Scalar(scalar), line, column }, anchor)?;
             }
             Event::SequenceStart(anchor, _) => {
-                self.start(Open { anchor, line, column, content: Content::Sequence(Vec::new()) })?;
+                self.start(Open { anchor, line, column, is_flow, content: Content::Sequence(Vec::new()) })?;
             }
             Event::MappingStart(anchor, _) => {
                 let content = Content::Mapping { entries: Vec::new(), key: None };
-                self.start(Open { anchor, line, column, content })?;
+                self.start(Open { anchor, line, column, is_flow, content })?;
             }
             Event::SequenceEnd | Event::MappingEnd => {
-                let Some(Open { anchor, line, column, content }) = self.open.pop() else { return Ok(true) };
+                let Some(Open { anchor, line, column, content, .. }) = self.open.pop() else {
+                    return Ok(true);
+                };
                 let kind = match content {
                     Content::Sequence(items) => NodeKind::Sequence(items),
                     Content::Mapping { entries, .. } => NodeKind::Mapping(entries),
@@ -259,6 +261,10 @@ impl Builder {
             },
         }
         Ok(())
+    }
+
+    fn is_in_flow(&self) -> bool {
+        self.open.last().is_some_and(|open| open.is_flow)
     }
 
     fn is_after_merge(&self) -> bool {
@@ -466,6 +472,8 @@ mod tests {
         }
         assert!(matches!(parse("a: 1 # \u{2028}b"), Err((1, 8, Problem::LineBreak { code: 0x2028 }))));
         assert!(matches!(problem(r#"a: "\\\/""#), Problem::Syntax { .. }));
+        assert!(matches!(problem("a: {b: c?d}"), Problem::Syntax { .. }));
+        assert!(parse("a: b?c\nd:\n- e?f\ng: [\"h?\", {i: 'j?'}]\nk: l?\n").is_ok());
         for text in ["%YAML 1.2\n---\n", "# c\n%FOO\n---\n", "%YAML\n---\n"] {
             assert!(matches!(problem(text), Problem::Syntax { .. }), "{text}");
         }

@@ -322,7 +322,7 @@ mod tests {
             "{type: webdav, webdav-url: \"https://u:hunter2@h/x?y=hunter2\", path: p}",
             "{url: nats://u:hunter2@h/b}",
             "{url: abs://acc@b/p, account-key: hunter2, sas-token: hunter2}",
-            "{url: foo://u:hunter2@h/p?x=hunter2}",
+            "{url: 'foo://u:hunter2@h/p?x=hunter2'}",
         ] {
             let shown = format!("{:?}", replica(yaml).expect("a valid replica"));
             assert!(!shown.contains("hunter2"), "{shown}");

@@ -14,6 +14,8 @@ use super::url::{Url, is_url};
 pub struct Replica {
     /// What kind of storage it is.
     pub kind: Kind,
+    /// Its `name`, or else its type, as Litestream 0.3 tells the replicas of a database apart.
+    pub name: String,
     /// The place, like a URL, for people: no user, no query, no secret.
     pub display: String,
     /// The same text for the same place, however it was written.
@@ -67,7 +69,8 @@ impl Replica {
         };
         settings.refuse_contradictions(&kind)?;
         let place = Place::find(&kind, &settings, parsed.as_ref(), base)?;
-        Ok(Self { kind, display: place.display, location: place.location, line: node.line })
+        let name = settings.own("name")?.unwrap_or(kind.name()).to_owned();
+        Ok(Self { kind, name, display: place.display, location: place.location, line: node.line })
     }
 }
 

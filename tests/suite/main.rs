@@ -8,6 +8,7 @@ mod chaos;
 mod check;
 mod config_generate;
 mod demo;
+mod differential;
 mod drain;
 mod exit_codes;
 mod gate;

@@ -1,0 +1,315 @@
+//! Values that Litestream refuses: of another type than the setting has, or out of its range.
+//!
+//! Litestream would name a line of the generated file, which nobody has written.
+
+use super::error::Problem;
+use super::model::Series;
+use super::node::{Node, NodeKind};
+use super::scalar::Resolved;
+use super::schema::{Key, Reading, Section, Type};
+
+/// More than the values of these settings ever have; what is longer is no typing mistake.
+const LONGEST_SHOWN: usize = 40;
+
+/// Everything in the tree that this series refuses, with the line that it is on.
+///
+/// Whether there is a database with a replica at all is not looked at.
+pub(super) fn refused(root: &Node, series: Series) -> Vec<(usize, Problem)> {
+    let mut found = Vec::new();
+    if root.is_mapping() {
+        section(root, Section::Top, series, &mut found);
+    }
+    found
+}
+
+type Found = Vec<(usize, Problem)>;
+
+fn section(node: &Node, of: Section, series: Series, found: &mut Found) {
+    let NodeKind::Mapping(entries) = &node.kind else { return };
+    for (name, value) in entries {
+        let Some(key) = of.key(name.key()) else { continue };
+        match reading(key, series) {
+            Reading::Ignored => {}
+            Reading::Refused => {
+                if says_something(value) {
+                    found.push((value.line, Problem::NotIn05 { key: key.name }));
+                }
+            }
+            Reading::Read | Reading::Unused => check(value, key, of, series, found),
+        }
+    }
+}
+
+fn reading(key: Key, series: Series) -> Reading {
+    match series {
+        Series::V03 => key.v03,
+        Series::V05 => key.v05,
+    }
+}
+
+/// An empty `age` is none.
+fn says_something(node: &Node) -> bool {
+    match &node.kind {
+        NodeKind::Scalar(_) => !node.is_null(),
+        NodeKind::Sequence(items) => !items.is_empty(),
+        NodeKind::Mapping(entries) => entries.iter().any(|(_, value)| says_something(value)),
+    }
+}
+
+fn check(value: &Node, key: Key, of: Section, series: Series, found: &mut Found) {
+    // yaml.v2 leaves the default as it is.
+    if value.is_null() {
+        return;
+    }
+    let fits = match key.kind {
+        Type::Text => value.as_str().is_some(),
+        Type::Bool => value.as_bool().is_some(),
+        Type::Int => is_integer(value, i64::MIN.into(), i64::MAX.into()),
+        Type::Octal => is_integer(value, 0, u32::MAX.into()),
+        Type::Duration => match nanoseconds(value) {
+            Some(duration) => {
+                if series == Series::V05
+                    && let Some(expected) = range(of, key.name).filter(|range| !range.holds(duration))
+                {
+                    let key = key.name;
+                    found.push((value.line, Problem::OutOfRange { key, expected: expected.words() }));
+                }
+                true
+            }
+            None => false,
+        },
+        Type::Size => value.as_str().is_some_and(is_size),
+        Type::Texts => value
+            .as_list()
+            .is_some_and(|items| items.iter().all(|item| item.is_null() || item.as_str().is_some())),
+        Type::Mapping(inside) => {
+            section(value, inside, series, found);
+            value.is_mapping()
+        }
+        Type::Mappings(inside) => return list(value, key, inside, series, found),
+        Type::Litekeeper => true,
+    };
+    if !fits {
+        found.push((value.line, wrong(value, key)));
+    }
+}
+
+fn list(value: &Node, key: Key, inside: Section, series: Series, found: &mut Found) {
+    let Some(items) = value.as_list() else {
+        return found.push((value.line, wrong(value, key)));
+    };
+    for item in items {
+        section(item, inside, series, found);
+        if !item.is_mapping() {
+            found.push((item.line, Problem::NotMapping { what: format!("an entry of `{}`", key.name) }));
+        } else if inside == Section::Level && item.get("interval").is_none() {
+            found.push((item.line, Problem::OutOfRange { key: "interval", expected: "more than 0s" }));
+        }
+    }
+}
+
+fn wrong(value: &Node, key: Key) -> Problem {
+    // Only the types that no secret has are shown.
+    let is_shown = matches!(key.kind, Type::Bool | Type::Int | Type::Octal | Type::Duration | Type::Size);
+    let shown = value.as_str().filter(|text| is_shown && text.len() <= LONGEST_SHOWN);
+    Problem::WrongType { key: key.name, expected: expected(key.kind), value: shown.map(str::to_owned) }
+}
+
+fn expected(kind: Type) -> &'static str {
+    match kind {
+        Type::Text => "a single text",
+        Type::Bool => "true or false, without quotes",
+        Type::Int => "a whole number, without quotes",
+        Type::Octal => "an octal number such as 0600, without quotes",
+        Type::Duration => "a duration such as 10s or 1h30m",
+        Type::Size => "a size such as 5MiB",
+        Type::Texts => "a list of texts",
+        Type::Mapping(_) | Type::Litekeeper => "a mapping",
+        Type::Mappings(_) => "a list",
+    }
+}
+
+fn is_integer(value: &Node, lowest: i128, highest: i128) -> bool {
+    match value.resolve() {
+        Some(Resolved::Int(number)) => (lowest..=highest).contains(&number),
+        #[expect(clippy::cast_precision_loss, reason = "Go compares in the same way")]
+        Some(Resolved::Float(number)) => number >= lowest as f64 && number <= highest as f64,
+        Some(Resolved::Null | Resolved::Bool(_) | Resolved::Text) | None => false,
+    }
+}
+
+/// The settings of time that Litestream has limits for (`Config.Validate` of 0.5.17).
+fn range(of: Section, key: &str) -> Option<Range> {
+    Some(match (of, key) {
+        (Section::Top, "l0-retention" | "shutdown-sync-timeout") => Range::NotNegative,
+        (Section::Top, "heartbeat-interval") => Range::Minute,
+        (Section::Top, "l0-retention-check-interval" | "shutdown-sync-interval")
+        | (Section::Snapshot, "interval" | "retention")
+        | (Section::Level, "interval")
+        | (Section::Replica, "sync-interval") => Range::Positive,
+        _ => return None,
+    })
+}
+
+#[derive(Clone, Copy)]
+enum Range {
+    Positive,
+    NotNegative,
+    Minute,
+}
+
+impl Range {
+    fn holds(self, nanoseconds: f64) -> bool {
+        match self {
+            Range::Positive => nanoseconds > 0.0,
+            Range::NotNegative => nanoseconds >= 0.0,
+            Range::Minute => nanoseconds >= 60e9,
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Range::Positive => "more than 0s",
+            Range::NotNegative => "0s or more",
+            Range::Minute => "1m or more",
+        }
+    }
+}
+
+/// What Go's yaml.v2 makes of a duration: a number counts nanoseconds, a text is for `time.ParseDuration`.
+pub(super) fn nanoseconds(value: &Node) -> Option<f64> {
+    const MOST: f64 = 9_223_372_036_854_775_807.0;
+    let nanoseconds = match value.resolve()? {
+        #[expect(clippy::cast_precision_loss, reason = "only its size is asked for")]
+        Resolved::Int(number) => number as f64,
+        Resolved::Float(number) => number,
+        Resolved::Text => go_duration(value.as_str()?)?,
+        Resolved::Null | Resolved::Bool(_) => return None,
+    };
+    (nanoseconds.abs() <= MOST).then_some(nanoseconds)
+}
+
+/// `[-+]?([0-9]*(\.[0-9]*)?[a-z]+)+`, as Go says it.
+fn go_duration(text: &str) -> Option<f64> {
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if unsigned == "0" {
+        return Some(0.0);
+    }
+    let mut total = 0.0;
+    let mut rest = unsigned;
+    while !rest.is_empty() || total == 0.0 && unsigned.is_empty() {
+        let number = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let (digits, after) = rest.split_at(number);
+        let unit = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
+        let (unit, after) = after.split_at(unit);
+        let scale = match unit {
+            "ns" => 1.0,
+            "us" | "µs" | "μs" => 1e3,
+            "ms" => 1e6,
+            "s" => 1e9,
+            "m" => 60e9,
+            "h" => 3600e9,
+            _ => return None,
+        };
+        if !digits.bytes().any(|c| c.is_ascii_digit()) {
+            return None;
+        }
+        total += digits.parse::<f64>().ok()? * scale;
+        rest = after;
+    }
+    Some(if text.starts_with('-') { -total } else { total })
+}
+
+/// `humanize.ParseBytes` of go-humanize.
+fn is_size(text: &str) -> bool {
+    let text = text.trim();
+    let number = text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ',').unwrap_or(text.len());
+    let (number, unit) = text.split_at(number);
+    let known = [
+        "", "b", "k", "kb", "ki", "kib", "m", "mb", "mi", "mib", "g", "gb", "gi", "gib", "t", "tb", "ti",
+        "tib", "p", "pb", "pi", "pib", "e", "eb", "ei", "eib",
+    ];
+    number.replace(',', "").parse::<f64>().is_ok()
+        && known.contains(&unit.trim().to_ascii_lowercase().as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse::parse;
+    use super::*;
+
+    fn messages(yaml: &str, series: Series) -> Vec<String> {
+        let root = parse(yaml).unwrap_or_else(|(line, _, problem)| panic!("{line}: {problem}"));
+        refused(&root, series).iter().map(|(line, problem)| format!("{line}: {problem}")).collect()
+    }
+
+    #[test]
+    fn every_type_is_known_by_its_looks() {
+        let yaml = concat!(
+            "addr: [a]\nlevels: {interval: 1s}\nsocket: {enabled: \"yes\", permissions: '0600'}\n",
+            "snapshot: [1h]\nlogging: {stderr: 1}\nl0-retention: 7d\nverify-compaction: maybe\n",
+            "part-size: wide\nroot-cas: a\ndbs:\n- path: {}\n  min-checkpoint-page-count: '1'\n",
+            "  replica: {password: [hunter2], concurrency: 1.5, timeout: ''}\n",
+        );
+        insta::assert_snapshot!(messages(yaml, Series::V05).join("\n"), @r"
+        1: `addr` must be a single text
+        2: `levels` must be a list
+        3: `enabled` must be true or false, without quotes, not `yes`
+        3: `permissions` must be an octal number such as 0600, without quotes, not `0600`
+        4: `snapshot` must be a mapping
+        5: `stderr` must be true or false, without quotes, not `1`
+        6: `l0-retention` must be a duration such as 10s or 1h30m, not `7d`
+        7: `verify-compaction` must be true or false, without quotes, not `maybe`
+        8: `part-size` must be a size such as 5MiB, not `wide`
+        9: `root-cas` must be a list of texts
+        11: `path` must be a single text
+        12: `min-checkpoint-page-count` must be a whole number, without quotes, not `1`
+        13: `password` must be a single text
+        13: `timeout` must be a duration such as 10s or 1h30m, not ``
+        ");
+        assert_eq!(messages(yaml, Series::V03).len(), 4);
+    }
+
+    #[test]
+    fn what_litestream_takes_is_taken() {
+        let yaml = concat!(
+            "addr: 5\nsocket: {enabled: on, permissions: 0o600}\nlevels: [{interval: 30s}]\nsnapshot:\n",
+            "l0-retention: 0\nverify-compaction: ~\npart-size: 1,000.5 KiB\nconcurrency: 1e1\nunknown: [{}]\n",
+            "sync-interval: 1h2m3.5s\ntimeout: -5\nreconnect-wait: .5µs\nroot-cas: [a, 5, ~]\n",
+            "dbs: [{path: yes, busy-timeout: 10, replica: {password: 5, age: {identities: []}}}]\n",
+        );
+        assert_eq!(messages(yaml, Series::V05), [""; 0]);
+    }
+
+    #[test]
+    fn limits_are_those_of_0_5() {
+        let yaml = concat!(
+            "heartbeat-interval: 59s\nl0-retention: -1s\nl0-retention-check-interval: 0s\n",
+            "levels: [{}, {interval: 0}]\nsnapshot: {interval: 0s, retention: -1h}\n",
+            "dbs: [{path: a, replica: {sync-interval: 0s, age: {identities: [x]}}}]\n",
+        );
+        insta::assert_snapshot!(messages(yaml, Series::V05).join("\n"), @r"
+        1: `heartbeat-interval` must be 1m or more
+        2: `l0-retention` must be 0s or more
+        3: `l0-retention-check-interval` must be more than 0s
+        4: `interval` must be more than 0s
+        4: `interval` must be more than 0s
+        5: `interval` must be more than 0s
+        5: `retention` must be more than 0s
+        6: `sync-interval` must be more than 0s
+        6: Litestream 0.5 refuses `age`
+        ");
+        assert_eq!(messages(yaml, Series::V03), [""; 0]);
+    }
+
+    #[test]
+    fn durations_are_those_of_go() {
+        for (text, duration) in [("0", 0.0), ("+5m", 300e9), ("-1.5h", -5400e9), ("1.s", 1e9), (".5s", 0.5e9)]
+        {
+            assert_eq!(go_duration(text), Some(duration), "{text}");
+        }
+        for text in ["", "+", "5", "s", ".s", "1d", "1 s", "1h 2m", "1S", "1s2", "--1s"] {
+            assert_eq!(go_duration(text), None, "{text}");
+        }
+    }
+}
