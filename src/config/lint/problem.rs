@@ -33,17 +33,29 @@ fn rule_of(problem: &Problem) -> &'static Rule {
         | Problem::UnknownTag { .. }
         | Problem::AliasOfItself
         | Problem::MergeNotMapping => NOT_YAML,
-        Problem::NotMapping { .. } | Problem::NotList { .. } | Problem::NotText { .. } => WRONG_TYPE,
+        Problem::NotMapping { .. }
+        | Problem::NotList { .. }
+        | Problem::NotText { .. }
+        | Problem::WrongType { .. }
+        | Problem::OutOfRange { .. }
+        | Problem::NotIn05 { .. } => WRONG_TYPE,
         Problem::NoDatabases
         | Problem::NothingGiven
         | Problem::NoDatabaseUrl { .. }
         | Problem::ForeignDatabaseUrl { .. }
         | Problem::MemoryDatabaseUrl => NO_DATABASE,
-        Problem::NoPath | Problem::PathAndDir | Problem::PathIsUrl { .. } | Problem::NoHome { .. } => {
-            DATABASE_PATH
-        }
+        Problem::NoPath
+        | Problem::PathAndDir
+        | Problem::NotIn03
+        | Problem::NeedsDir { .. }
+        | Problem::NoPattern
+        | Problem::MetaPathAndDir
+        | Problem::PathIsUrl { .. }
+        | Problem::NoHome { .. } => DATABASE_PATH,
         Problem::NoReplica { .. } => NO_REPLICA,
-        Problem::ReplicaAndReplicas { .. } | Problem::SeveralReplicas { .. } => SEVERAL_REPLICAS,
+        Problem::ReplicaAndReplicas { .. } | Problem::SeveralReplicas { .. } | Problem::SameName { .. } => {
+            SEVERAL_REPLICAS
+        }
         Problem::ReplicaPathIsUrl
         | Problem::BadUrl { .. }
         | Problem::Contradiction { .. }
