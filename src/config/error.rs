@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::schema::Type;
+use super::types;
 use crate::core::ExitCode;
 
 /// Everything that is wrong with a configuration; at least one finding.
@@ -124,12 +126,12 @@ pub enum Problem {
         key: &'static str,
     },
     /// A setting with a value of another type.
-    #[error("`{key}` must be {expected}{}", value.as_ref().map_or_else(String::new, |value| format!(", not `{value}`")))]
+    #[error("`{key}` must be {}{}", types::expected(*kind), value.as_ref().map_or_else(String::new, |value| format!(", not `{value}`")))]
     WrongType {
         /// The key.
         key: &'static str,
         /// What it must be.
-        expected: &'static str,
+        kind: Type,
         /// What was written, where it can be shown.
         value: Option<String>,
     },
@@ -377,9 +379,7 @@ impl Finding {
             Problem::PathIsUrl { .. } => "write the plain path of the file; sqlite:// is understood, too",
             Problem::NoReplica { .. } => "add `replica: {url: …}` to the database",
             Problem::ReplicaAndReplicas { .. } => "keep `replica`; `replicas` is the older form",
-            Problem::WrongType { expected, value: Some(_), .. } if expected.starts_with("a duration") => {
-                "the units are h, m, s and ms; a day is 24h"
-            }
+            Problem::WrongType { kind: Type::Duration, .. } => "the units are h, m, s and ms; a day is 24h",
             Problem::NotIn05 { key: "age" } => "leave it out: 0.5 cannot encrypt, only Litestream 0.3 can",
             Problem::NotIn03 => "name each database, or use Litestream 0.5",
             Problem::SameName { .. } => "give each replica a `name`",

@@ -112,10 +112,11 @@ fn wrong(value: &Node, key: Key) -> Problem {
     // Only the types that no secret has are shown.
     let is_shown = matches!(key.kind, Type::Bool | Type::Int | Type::Octal | Type::Duration | Type::Size);
     let shown = value.as_str().filter(|text| is_shown && text.len() <= LONGEST_SHOWN);
-    Problem::WrongType { key: key.name, expected: expected(key.kind), value: shown.map(str::to_owned) }
+    Problem::WrongType { key: key.name, kind: key.kind, value: shown.map(str::to_owned) }
 }
 
-fn expected(kind: Type) -> &'static str {
+/// What a value of this type is, in words.
+pub(super) fn expected(kind: Type) -> &'static str {
     match kind {
         Type::Text => "a single text",
         Type::Bool => "true or false, without quotes",
@@ -189,15 +190,17 @@ pub(super) fn nanoseconds(value: &Node) -> Option<f64> {
     (nanoseconds.abs() <= MOST).then_some(nanoseconds)
 }
 
-/// `[-+]?([0-9]*(\.[0-9]*)?[a-z]+)+`, as Go says it.
-fn go_duration(text: &str) -> Option<f64> {
-    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    if unsigned == "0" {
+/// What Go's `time.ParseDuration` makes of it, in nanoseconds: `1h30m`, `1.5s`, `-2ms`, a bare `0`.
+pub(super) fn go_duration(text: &str) -> Option<f64> {
+    let mut rest = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if rest == "0" {
         return Some(0.0);
     }
+    if rest.is_empty() {
+        return None;
+    }
     let mut total = 0.0;
-    let mut rest = unsigned;
-    while !rest.is_empty() || total == 0.0 && unsigned.is_empty() {
+    while !rest.is_empty() {
         let number = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
         let (digits, after) = rest.split_at(number);
         let unit = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
@@ -220,17 +223,17 @@ fn go_duration(text: &str) -> Option<f64> {
     Some(if text.starts_with('-') { -total } else { total })
 }
 
-/// `humanize.ParseBytes` of go-humanize.
-fn is_size(text: &str) -> bool {
+/// Whether go-humanize's `ParseBytes` takes it: `5MiB`, `1.5 GB`, `1,024`, a bare number.
+pub(super) fn is_size(text: &str) -> bool {
     let text = text.trim();
-    let number = text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ',').unwrap_or(text.len());
-    let (number, unit) = text.split_at(number);
-    let known = [
-        "", "b", "k", "kb", "ki", "kib", "m", "mb", "mi", "mib", "g", "gb", "gi", "gib", "t", "tb", "ti",
-        "tib", "p", "pb", "pi", "pib", "e", "eb", "ei", "eib",
-    ];
-    number.replace(',', "").parse::<f64>().is_ok()
-        && known.contains(&unit.trim().to_ascii_lowercase().as_str())
+    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.' || c == ',');
+    let number = text[..text.len() - unit.len()].replace(',', "");
+    let unit = unit.trim().to_ascii_lowercase();
+    let prefix =
+        unit.strip_suffix("ib").or_else(|| unit.strip_suffix('b')).or_else(|| unit.strip_suffix('i'));
+    let prefix = prefix.unwrap_or(&unit);
+    number.parse::<f64>().is_ok()
+        && (prefix.is_empty() && !unit.contains('i') || ["k", "m", "g", "t", "p", "e"].contains(&prefix))
 }
 
 #[cfg(test)]
@@ -304,12 +307,30 @@ mod tests {
 
     #[test]
     fn durations_are_those_of_go() {
-        for (text, duration) in [("0", 0.0), ("+5m", 300e9), ("-1.5h", -5400e9), ("1.s", 1e9), (".5s", 0.5e9)]
-        {
+        for (text, duration) in [
+            ("0", 0.0),
+            ("+5m", 300e9),
+            ("-1.5h", -5400e9),
+            ("1.s", 1e9),
+            (".5s", 0.5e9),
+            ("1µs", 1e3),
+            ("1h0m0.5s", 3_600.5e9),
+        ] {
             assert_eq!(go_duration(text), Some(duration), "{text}");
         }
-        for text in ["", "+", "5", "s", ".s", "1d", "1 s", "1h 2m", "1S", "1s2", "--1s"] {
+        for text in ["", "+", "5", "s", ".s", "7d", "1w", "1 s", "1h 2m", "1S", "1h30", "--1s", "1..5s", "∞s"]
+        {
             assert_eq!(go_duration(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_those_of_go_humanize() {
+        for good in ["5MiB", "5 mb", "1.5GB", "1024", "1,024", "7k", "7ki", "3 TiB", "1B"] {
+            assert!(is_size(good), "{good}");
+        }
+        for bad in ["", "MB", "5 bits", "-5MB", "5ib", "1.2.3MB", "5q"] {
+            assert!(!is_size(bad), "{bad}");
         }
     }
 }

@@ -1,11 +1,13 @@
 //! What makes a configuration unusable, as findings.
 
 use super::rules::{
-    DATABASE_PATH, EXEC_SHELL, LIMIT, NO_DATABASE, NO_REPLICA, NO_VARIABLE, NOT_YAML, REPLICA_PLACE,
-    SAME_DATABASE, SAME_METADATA, SAME_REPLICA, SEVERAL_REPLICAS, UNREADABLE, WRONG_TYPE,
+    BAD_DURATION, BAD_SIZE, DATABASE_PATH, EXEC_SHELL, LIMIT, NO_DATABASE, NO_REPLICA, NO_VARIABLE, NOT_YAML,
+    OCTAL, REFUSED_KEY, REPLICA_PLACE, SAME_DATABASE, SAME_METADATA, SAME_REPLICA, SEVERAL_REPLICAS,
+    UNREADABLE, WRONG_TYPE,
 };
 use super::{Lint, Rule};
 use crate::config::error::{Error, Problem};
+use crate::config::schema::Type;
 
 /// The findings of an error.
 pub fn of_error(error: &Error) -> Vec<Lint> {
@@ -33,12 +35,14 @@ fn rule_of(problem: &Problem) -> &'static Rule {
         | Problem::UnknownTag { .. }
         | Problem::AliasOfItself
         | Problem::MergeNotMapping => NOT_YAML,
+        Problem::WrongType { kind: Type::Duration, .. } | Problem::OutOfRange { .. } => BAD_DURATION,
+        Problem::WrongType { kind: Type::Size, .. } => BAD_SIZE,
+        Problem::WrongType { kind: Type::Octal, .. } => OCTAL,
+        Problem::NotIn05 { .. } => REFUSED_KEY,
         Problem::NotMapping { .. }
         | Problem::NotList { .. }
         | Problem::NotText { .. }
-        | Problem::WrongType { .. }
-        | Problem::OutOfRange { .. }
-        | Problem::NotIn05 { .. } => WRONG_TYPE,
+        | Problem::WrongType { .. } => WRONG_TYPE,
         Problem::NoDatabases
         | Problem::NothingGiven
         | Problem::NoDatabaseUrl { .. }

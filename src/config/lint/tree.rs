@@ -5,13 +5,14 @@ use super::rules::{
     BAD_DURATION, BAD_SIZE, BARE_DURATION, DROPPED_KEY, LOGGING, MISPLACED_KEY, NEWER_KEY, OCTAL,
     REFUSED_KEY, REPLICA_TYPE, SECRET_IN_FILE, SOCKET_OFF, SOCKET_PATH, UNKNOWN_KEY, WRONG_TYPE,
 };
-use super::value::{in_hours, is_go_duration, is_size};
+use super::value::in_hours;
 use crate::config::error::Origin;
 use crate::config::load::Document;
 use crate::config::model::Series;
 use crate::config::node::{Node, NodeKind, Scalar};
 use crate::config::scalar::Resolved;
 use crate::config::schema::{Key, Reading, Secrecy, Section, Type};
+use crate::config::types::{go_duration, is_size};
 
 /// `sun_path` holds 108 bytes, one of which ends it (`unix(7)`).
 const LONGEST_SOCKET: usize = 107;
@@ -264,7 +265,7 @@ impl Tree<'_> {
                 Lint::new(BARE_DURATION, self.origin, message)
                     .hint(format!("write a unit: {text}s is seconds, {text}m minutes"))
             }
-            Resolved::Text if is_go_duration(text) => return,
+            Resolved::Text if go_duration(text).is_some() => return,
             Resolved::Text | Resolved::Bool(_) | Resolved::Null => {
                 let message = format!("`{name}: {text}` is no duration to Litestream");
                 Lint::new(BAD_DURATION, self.origin, message).hint(match in_hours(text) {
