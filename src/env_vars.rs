@@ -1,6 +1,6 @@
 //! Every environment variable that Litekeeper reads for itself; the README's tables name them all.
 //!
-//! What a configuration names (`${VAR}`), and what Litestream reads by itself, is not among them.
+//! What a configuration names (`${VAR}`) is not among them.
 
 /// A variable and what it says.
 pub type Variable = (&'static str, &'static str);
@@ -29,9 +29,43 @@ pub const OPTIONS: &[Variable] = &[
     ("LITEKEEPER_RESTORE_PARALLEL", "--restore-parallel"),
     ("LITEKEEPER_IF_BEHIND", "--if-behind"),
     ("LITEKEEPER_ALLOW_LITESTREAM", "--allow-litestream"),
+    ("LITESTREAM_BINARY_PATH", "--litestream-binary"),
+    ("LITEKEEPER_LITESTREAM_VERSION", "--litestream-version"),
+    ("LITEKEEPER_ENV_FILE", "--env-file"),
+    ("LITEKEEPER_HIDE_ENV", "--hide-env"),
+    ("LITEKEEPER_CWD", "--cwd"),
     ("LITEKEEPER_USER", "--user"),
     ("LITEKEEPER_LOG_FORMAT", "--log-format"),
     ("LITEKEEPER_LOG_LEVEL", "--log-level"),
+];
+
+/// Those of Litestream and its wrappers that stand for a part of the configuration.
+pub const LITESTREAM: &[Variable] = &[
+    ("DATABASE_URL", "the database, where no file says which"),
+    ("LITESTREAM_REPLICA_URL", "its replica"),
+    ("LITESTREAM_REPLICA_BUCKET", "the replica's bucket, in place of a URL"),
+    ("LITESTREAM_REPLICA_PATH", "the path in that bucket"),
+    ("LITESTREAM_REPLICA_REGION", "the bucket's region"),
+    ("LITESTREAM_REPLICA_ENDPOINT", "where the bucket is, if not at AWS"),
+    ("LITESTREAM_LOG_LEVEL", "`logging.level`"),
+    ("LITESTREAM_METRICS_ENABLED", "`false` takes `addr` out, `true` puts it in"),
+    ("LITESTREAM_METRICS_ADDRESS", "`addr`, where metrics are on"),
+    ("LITESTREAM_METRICS_PORT", "the same on 127.0.0.1"),
+    ("LITESTREAM_MCP_ENABLED", "`false` takes `mcp-addr` out, `true` puts it in"),
+    ("LITESTREAM_MCP_ADDRESS", "`mcp-addr`, where MCP is on"),
+    ("LITESTREAM_MCP_PORT", "the same on 127.0.0.1"),
+    ("LITESTREAM_SOCKET_ENABLED", "`socket.enabled`"),
+    ("LITESTREAM_SOCKET_PATH", "`socket.path`"),
+    ("LITESTREAM_SOCKET_PERMISSIONS", "`socket.permissions`"),
+];
+
+/// Those that Litestream reads itself; they reach it as they are.
+pub const PASSED_ON: &[Variable] = &[
+    ("LITESTREAM_ACCESS_KEY_ID", "the key of S3 replicas"),
+    ("LITESTREAM_SECRET_ACCESS_KEY", "its secret"),
+    ("AWS_ACCESS_KEY_ID", "the same, and all else that AWS's own library reads"),
+    ("AWS_SECRET_ACCESS_KEY", "the same"),
+    ("AWS_REGION", "the region, where the replica names none"),
 ];
 
 /// The others.
@@ -40,9 +74,10 @@ pub const OTHERS: &[Variable] = &[
     ("LITESTREAM_ENABLED", "the same"),
     ("LITEKEEPER_RUNTIME_DIR", "where sockets and the generated configuration are"),
     ("LITESTREAM_CONFIG", "the configuration file, if LITEKEEPER_CONFIG does not name one"),
-    ("LITESTREAM_BINARY_PATH", "Litestream itself"),
     ("LITESTREAM_INSTALL_DIR", "the folder that Litestream is in, or is installed to"),
-    ("LITESTREAM_REPLICA_URL", "the replica, without a configuration file"),
-    ("LITESTREAM_REPLICA_BUCKET", "the replica's bucket, without a configuration file"),
-    ("DATABASE_URL", "the database, without a configuration file"),
 ];
+
+/// All of them.
+pub fn all() -> impl Iterator<Item = Variable> {
+    [OPTIONS, LITESTREAM, PASSED_ON, OTHERS].into_iter().flatten().copied()
+}

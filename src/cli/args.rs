@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::duration;
+use crate::litestream::version::Version;
 use crate::printer::Format;
 
 /// Runs an app and Litestream as one unit: restores the database if it is missing, lets the app run
@@ -124,6 +125,26 @@ pub struct Run {
     #[arg(long, value_name = "VERSION", env = "LITEKEEPER_ALLOW_LITESTREAM")]
     pub allow_litestream: Option<String>,
 
+    /// The Litestream to run [env: LITESTREAM_BINARY_PATH] [default: LITESTREAM_INSTALL_DIR, PATH, the installed one].
+    #[arg(long, value_name = "FILE")]
+    pub litestream_binary: Option<PathBuf>,
+
+    /// The version that Litestream must be.
+    #[arg(long, value_name = "VERSION", value_parser = litestream_version, env = "LITEKEEPER_LITESTREAM_VERSION")]
+    pub litestream_version: Option<Version>,
+
+    /// Variables for the app and --before, unless they are set already, in dotenv syntax; repeatable.
+    #[arg(long, value_name = "FILE", env = "LITEKEEPER_ENV_FILE")]
+    pub env_file: Vec<PathBuf>,
+
+    /// Variables that the app and --before do not get: names, `*` for any part; repeatable.
+    #[arg(long, value_name = "NAME", value_delimiter = ',', env = "LITEKEEPER_HIDE_ENV")]
+    pub hide_env: Vec<String>,
+
+    /// The folder that the app and --before start in.
+    #[arg(long, value_name = "FOLDER", env = "LITEKEEPER_CWD")]
+    pub cwd: Option<PathBuf>,
+
     /// Run Litestream and the app as this user.
     #[arg(long, value_name = "USER[:GROUP]", env = "LITEKEEPER_USER")]
     pub user: Option<String>,
@@ -136,7 +157,7 @@ pub struct Run {
     #[arg(long, value_enum, default_value = "info", env = "LITEKEEPER_LOG_LEVEL")]
     pub log_level: LogLevel,
 
-    /// The app and its arguments; without it, `exec:` of the config file.
+    /// The app and its arguments; without it, `app.command` or `exec` of the config file.
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
 }
@@ -285,6 +306,10 @@ pub enum LogLevel {
     Debug,
     /// Everything.
     Trace,
+}
+
+fn litestream_version(text: &str) -> Result<Version, String> {
+    Version::parse(text).ok_or_else(|| "not a version: write it as 0.5.17".to_owned())
 }
 
 fn stop_signal(text: &str) -> Result<i32, String> {

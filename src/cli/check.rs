@@ -9,15 +9,17 @@ use serde_json::json;
 
 use super::args;
 use super::databases::{self, Source};
+use super::layers;
 use super::one_shot;
 use super::settings::{self, variable};
 use crate::check::{self, Site};
 use crate::config::lint::{self, Lint, Severity};
-use crate::config::{self, Config, LoadOptions, Origin, Series};
+use crate::config::{self, Config, Document, LoadOptions, Origin, SECTION, Section, Series, Setting};
 use crate::core::ExitCode;
 use crate::error::Failure;
+use crate::litestream::binary::{self, Named};
 use crate::litestream::command::Runner;
-use crate::litestream::{binary, install};
+use crate::litestream::install;
 use crate::os::user::{self, Identity};
 
 /// Lists everything that is wrong, and everything that is worth to be known.
@@ -34,7 +36,7 @@ pub(super) fn check(args: &args::Check) -> Result<ExitCode, Failure> {
     };
     let pairs = databases::pairs(&source)?;
     let user = who(args.user.as_deref())?;
-    let binary = binary::find(&variable, &cwd, install::installed(variable));
+    let binary = binary::find(Named::default(), &variable, &cwd, install::installed(variable));
     let found = one_shot::block_on(|children| async {
         let runner = |binary| Runner {
             binary,
@@ -106,7 +108,8 @@ fn read(
             match config::find(config, options.env, &exists) {
                 Some(path) => match config::open(&path, options) {
                     Ok(document) => {
-                        let lints = lint::lint(&document, options, series);
+                        let mut lints = lint::lint(&document, options, series);
+                        lints.extend(section(&document, options));
                         (document.config(options), lints)
                     }
                     Err(error) => (Err(error), Vec::new()),
@@ -133,6 +136,20 @@ fn read(
         }
     }
     (config.ok(), lints)
+}
+
+/// What is wrong in the `litekeeper` section, and what changes nothing.
+fn section(document: &Document, options: &LoadOptions<'_>) -> Vec<Lint> {
+    let section = match Section::read(document, options.env, &layers::accepts) {
+        Ok(section) => section,
+        Err(error) => return lint::of_error(&error),
+    };
+    let idle = section.settings().iter().filter(|setting| setting.key.is_idle());
+    let lint = |setting: &Setting| {
+        let message = format!("`{SECTION}.{}` has no effect in this version", setting.key.path);
+        Lint::new(lint::NO_EFFECT, &document.origin, message).at(setting.line, 0)
+    };
+    idle.map(lint).collect()
 }
 
 /// What belongs to one file comes together, the files and the rest in the order in which they were found.

@@ -18,7 +18,7 @@ pub fn main() -> ExitCode {
         }
     };
     let (format, result) = match command {
-        Command::Run(args) => (args.log_format, run::run(&args)),
+        Command::Run(args) => run::run(&args),
         Command::Check(args) => (Format::Text, check::check(&args)),
         Command::Demo(args) => (Format::Text, demo::demo(&args)),
         Command::Install(args) => (Format::Text, install::install(&args)),

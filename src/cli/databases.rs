@@ -4,8 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::layers;
 use super::settings::variable;
-use crate::config::{self, Config, GenerateOptions, Kind, LoadOptions, Series};
+use crate::config::{self, Config, Document, GenerateOptions, Kind, LoadOptions, Section, Series};
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::litestream::database::Database;
@@ -24,28 +25,72 @@ pub(super) struct Source<'a> {
     pub(super) no_expand_env: bool,
 }
 
-/// Finds and reads the configuration.
+/// What there is to read.
+pub(super) enum Found {
+    /// Databases and their replicas, by flags or variables.
+    Pairs(Vec<(String, String)>),
+    /// A file.
+    File(Document),
+    /// The environment at most.
+    Nothing,
+}
+
+/// Finds the configuration, and opens it if it is a file.
 ///
 /// # Errors
-/// What is wrong with it, or that there is none.
-pub(super) fn read(source: &Source<'_>, cwd: &Path) -> Result<Config, Failure> {
+/// Why it cannot be opened.
+pub(super) fn open(source: &Source<'_>, cwd: &Path) -> Result<Found, Failure> {
+    if let Some(pairs) = pairs(source)? {
+        return Ok(Found::Pairs(pairs));
+    }
+    let exists = |path: &Path| cwd.join(path).is_file();
+    let Some(path) = config::find(source.config, &text_variable, &exists) else { return Ok(Found::Nothing) };
+    let document = with_options(source, cwd, |options| config::open(&path, options));
+    document.map(Found::File).map_err(|error| failure(&error))
+}
+
+/// Reads both halves of the configuration: what is Litestream's, and what is Litekeeper's own.
+///
+/// # Errors
+/// Everything that is wrong with either, or that there is nothing to read.
+pub(super) fn read(found: Found, source: &Source<'_>, cwd: &Path) -> Result<(Config, Section), Failure> {
+    with_options(source, cwd, |options| match found {
+        Found::Pairs(pairs) => Ok((Config::from_pairs(&pairs, options)?, Section::default())),
+        Found::File(document) => {
+            let section = Section::read(&document, &text_variable, &layers::accepts);
+            let (section, config) = config::Error::both(section, document.config(options))?;
+            Ok((config, section))
+        }
+        Found::Nothing => match Config::from_environment(options)? {
+            Some(config) => Ok((config, Section::default())),
+            None => Err(config::Error::nothing_given()),
+        },
+    })
+    .map_err(|error| failure(&error))
+}
+
+/// Litekeeper's own half alone, which an app without Litestream needs.
+///
+/// # Errors
+/// Everything that is wrong in it.
+pub(super) fn section(found: &Found) -> Result<Section, Failure> {
+    match found {
+        Found::File(document) => {
+            Section::read(document, &text_variable, &layers::accepts).map_err(|error| failure(&error))
+        }
+        Found::Pairs(_) | Found::Nothing => Ok(Section::default()),
+    }
+}
+
+fn with_options<T>(source: &Source<'_>, cwd: &Path, f: impl FnOnce(&LoadOptions<'_>) -> T) -> T {
     let home = user::home();
-    let options = LoadOptions {
+    f(&LoadOptions {
         no_expand_env: source.no_expand_env,
         env: &text_variable,
         cwd,
         home: home.as_deref(),
         pid: std::process::id(),
-    };
-    if let Some(pairs) = pairs(source)? {
-        return Config::from_pairs(&pairs, &options).map_err(|error| failure(&error));
-    }
-    let exists = |path: &Path| cwd.join(path).is_file();
-    if let Some(path) = config::find(source.config, &text_variable, &exists) {
-        return config::load(&path, &options).map_err(|error| failure(&error));
-    }
-    let found = Config::from_environment(&options).map_err(|error| failure(&error))?;
-    found.ok_or_else(|| failure(&config::Error::nothing_given()))
+    })
 }
 
 /// `--db` and `--replica`, or the variables in their place; a flag outweighs every variable.

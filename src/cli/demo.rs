@@ -7,7 +7,7 @@ use crate::core::ExitCode;
 use crate::demo::guestbook::{self, Options, Port};
 use crate::demo::plan::{self, Wanted};
 use crate::error::Failure;
-use crate::litestream::binary;
+use crate::litestream::binary::{self, Named};
 use crate::litestream::install::{DEFAULT_VERSION, Source, installed};
 use crate::os::exec;
 
@@ -24,7 +24,7 @@ pub(super) fn demo(args: &args::Demo) -> Result<ExitCode, Failure> {
         .map_err(|error| Failure::new(ExitCode::LITESTREAM, format!("litekeeper's own program: {error}")))?;
     let wanted = Wanted { dir: args.dir.clone(), port: args.port };
     let plan = plan::plan(&wanted, variable, &cwd, &program).map_err(|error| failure(&error))?;
-    if binary::find(&variable, &cwd, installed(variable)).is_err() {
+    if binary::find(Named::default(), &variable, &cwd, installed(variable)).is_err() {
         eprintln!("litestream is not here yet: getting it (once)");
         let got = install::get(DEFAULT_VERSION, None, Source::Auto, false)?;
         eprintln!("litestream {} is in {}", got.version, got.path.display());

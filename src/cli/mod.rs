@@ -2,13 +2,16 @@
 //!
 //! Architecture invariant: this room imports all others, and nobody imports it.
 
+mod app_env;
 pub mod args;
 mod check;
 mod commands;
 mod databases;
 mod demo;
+mod dotenv;
 mod duration;
 mod install;
+mod layers;
 mod one_shot;
 mod run;
 mod settings;

@@ -1,35 +1,42 @@
 //! `litekeeper run`.
 
 use super::args;
-use super::settings;
+use super::settings::{self, Alone};
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::os::exec::{self, Command};
 use crate::os::signal;
-use crate::printer;
+use crate::printer::{self, Format};
 use crate::supervise;
 
 /// The variables that make `run` get out of the way.
 const SWITCHES: [&str; 2] = ["LITEKEEPER_ENABLED", "LITESTREAM_ENABLED"];
 
-/// Runs the app under Litestream; returns what the whole ended with.
-///
-/// # Errors
-/// Why the app could not be run.
-pub(super) fn run(args: &args::Run) -> Result<ExitCode, Failure> {
-    printer::start(args.log_format, level(args.log_level));
+/// Runs the app under Litestream; returns how log lines look, and what the whole ended with or why
+/// the app could not be run.
+pub(super) fn run(args: &args::Run) -> (Format, Result<ExitCode, Failure>) {
     if let Some(switch) = SWITCHES.into_iter().find(|name| settings::is_switched_off(name)) {
-        return run_without(args, switch);
+        printer::start(args.log_format, level(args.log_level));
+        return (args.log_format, run_without(args, switch));
     }
-    supervise::supervise(settings::resolve(args)?)
+    let said = match settings::read("run", args) {
+        Ok(said) => said,
+        Err(failure) => return (args.log_format, Err(failure)),
+    };
+    let format = said.layers.args.log_format;
+    printer::start(format, level(said.layers.args.log_level));
+    (format, settings::resolve(said).and_then(supervise::supervise))
 }
 
 fn run_without(args: &args::Run, switch: &str) -> Result<ExitCode, Failure> {
     tracing::warn!("{switch} switches replication off: running the app alone, with no backup");
-    let argv = settings::app_alone(args)?;
+    let Alone { argv, env, cwd } = settings::alone(args)?;
     let name = argv[0].to_string_lossy().into_owned();
+    std::env::set_current_dir(&cwd).map_err(|error| {
+        Failure::new(ExitCode::CONFIG, format!("the app's folder {}: {error}", cwd.display()))
+    })?;
     signal::reset_for_exec();
-    let error = exec::execute(&Command { argv, env: settings::environment() });
+    let error = exec::execute(&Command { argv, env });
     let exit = match error.kind() {
         std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => ExitCode::NOT_FOUND,
         _ => ExitCode::NOT_EXECUTABLE,

@@ -4,12 +4,15 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::app_env;
 use super::args;
-use super::databases::{self, Source};
-use crate::config::Config;
+use super::databases::{self, Found, Source};
+use super::layers::{Layers, Origin};
+use crate::config::{Config, Section};
 use crate::core::{self, BackoffPolicy, ExitCode, Policy};
 use crate::error::Failure;
-use crate::litestream::{binary, install};
+use crate::litestream::binary::{self, Named};
+use crate::litestream::install;
 use crate::os::terminal::Terminal;
 use crate::os::user::Identity;
 use crate::supervise::{self, Setup};
@@ -39,19 +42,47 @@ pub(super) fn current_dir() -> Result<PathBuf, Failure> {
     })
 }
 
+/// All that is said about a run, by flag, variable and file.
+pub(super) struct Said {
+    /// The options, and where they come from.
+    pub(super) layers: Layers,
+    /// Litestream's half of the configuration.
+    pub(super) configured: Config,
+    /// Litekeeper's own.
+    pub(super) section: Section,
+    cwd: PathBuf,
+}
+
+/// Reads the configuration, and with it the command line of `subcommand` once more.
+///
+/// # Errors
+/// What is wrong with them.
+pub(super) fn read(subcommand: &str, typed: &args::Run) -> Result<Said, Failure> {
+    let cwd = current_dir()?;
+    let source = source(typed);
+    let found = databases::open(&source, &cwd)?;
+    let (configured, section) = databases::read(found, &source, &cwd)?;
+    let layers = Layers::of(subcommand, &section, configured.origin().file())?;
+    Ok(Said { layers, configured, section, cwd })
+}
+
 /// Resolves the settings of one run.
 ///
 /// # Errors
 /// What is wrong with them.
-pub(super) fn resolve(args: &args::Run) -> Result<Setup, Failure> {
-    let cwd = current_dir()?;
-    let configured = databases::read(&source(args), &cwd)?;
-    let app = app(&args.command, &configured)?;
+pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
+    let Said { layers, configured, section, cwd } = said;
+    let args = &layers.args;
+    for setting in section.settings().iter().filter(|setting| setting.key.is_idle()) {
+        let (origin, line, key) = (configured.origin(), setting.line, setting.key.path);
+        tracing::warn!("{origin}:{line}: `litekeeper.{key}` has no effect in this version");
+    }
+    let app = app(&layers, &configured)?;
     let dbs = databases::databases(&configured);
-    let user = user(args.user.as_deref())?;
+    let user = user(&layers)?;
     let stop_timeout = stop_timeout(args);
     let installed = install::installed(variable);
-    let binary = binary::find(&variable, &cwd, installed)
+    let binary = binary::find(named_binary(&layers), &variable, &cwd, installed)
         .map_err(|error| Failure::new(error.exit(), error.to_string()).hint(error.hint()))?;
     let policy = policy(args, stop_timeout, dbs.len());
     // Litestream's last sync has the part of the budget that the drain has.
@@ -65,11 +96,12 @@ pub(super) fn resolve(args: &args::Run) -> Result<Setup, Failure> {
         replicates: !configured.databases().is_empty() || !configured.directories().is_empty(),
         binary,
         allowed_version: args.allow_litestream.clone(),
-        env: app_environment(user.as_ref()),
+        required_version: args.litestream_version,
+        env: app_env::environment(inherited(user.as_ref()), &layers, section.variables(), &cwd)?,
         user,
         app,
         before: args.before.iter().map(|command| split(command)).collect::<Result<_, _>>()?,
-        cwd,
+        cwd: app_folder(&layers, &cwd)?,
         listen_fds,
         if_behind: match args.if_behind {
             args::IfBehind::Refuse => supervise::IfBehind::Refuse,
@@ -82,6 +114,28 @@ pub(super) fn resolve(args: &args::Run) -> Result<Setup, Failure> {
         generate: Box::new(move |socket: &Path| databases::generate(&configured, socket, shutdown_sync)),
         runtime_roots,
     })
+}
+
+/// The binary as an option or the configuration names it; the variables are looked at elsewhere.
+fn named_binary(layers: &Layers) -> Named {
+    let Some(path) = layers.args.litestream_binary.clone() else { return Named::default() };
+    let origin = layers.origin("litestream_binary");
+    let named = Some((origin.to_string(), path));
+    match origin {
+        Origin::Flag(_) | Origin::Variable(_) => Named { first: named, last: None },
+        Origin::File(..) | Origin::Default => Named { first: None, last: named },
+    }
+}
+
+/// Where the app starts.
+fn app_folder(layers: &Layers, cwd: &Path) -> Result<PathBuf, Failure> {
+    let Some(folder) = &layers.args.cwd else { return Ok(cwd.to_owned()) };
+    let path = cwd.join(folder);
+    if path.is_dir() {
+        return Ok(path);
+    }
+    let message = format!("{}: the app's folder `{}` is not there", layers.origin("cwd"), path.display());
+    Err(Failure::new(ExitCode::CONFIG, message).hint("make it, or name another one"))
 }
 
 fn source(args: &args::Run) -> Source<'_> {
@@ -134,9 +188,10 @@ fn stop_timeout(args: &args::Run) -> Duration {
     args.stop_timeout.unwrap_or(Duration::from_secs(default))
 }
 
-fn app(command: &[OsString], configured: &Config) -> Result<Vec<OsString>, Failure> {
-    if !command.is_empty() {
-        return Ok(command.to_vec());
+/// The app: the command line's, else `app.command`, else `exec`.
+fn app(layers: &Layers, configured: &Config) -> Result<Vec<OsString>, Failure> {
+    if !layers.args.command.is_empty() {
+        return Ok(layers.args.command.clone());
     }
     let exec = configured.exec().map_err(|error| databases::failure(&error))?;
     let exec: Vec<OsString> = exec.unwrap_or_default().into_iter().map(Into::into).collect();
@@ -156,25 +211,26 @@ fn split(command: &str) -> Result<Vec<OsString>, Failure> {
     }
 }
 
-fn user(text: Option<&str>) -> Result<Option<Identity>, Failure> {
-    let Some(text) = text else { return Ok(None) };
+fn user(layers: &Layers) -> Result<Option<Identity>, Failure> {
+    let Some(text) = layers.args.user.as_deref() else { return Ok(None) };
+    let origin = layers.origin("user");
     let identity =
-        Identity::find(text).map_err(|error| Failure::new(ExitCode::CONFIG, format!("--user: {error}")))?;
+        Identity::find(text).map_err(|error| Failure::new(ExitCode::CONFIG, format!("{origin}: {error}")))?;
     if identity.is_current() {
         return Ok(None);
     }
     if !crate::os::user::is_root() {
         return Err(Failure::new(
             ExitCode::CONFIG,
-            format!("--user {text}: only root may become another user"),
+            format!("{origin}: only root may become another user ({text})"),
         )
         .hint("start litekeeper as root, or as that user without --user"));
     }
     Ok(Some(identity))
 }
 
-/// What the app gets: this process's own, with the home of the user that it runs as.
-fn app_environment(user: Option<&Identity>) -> Vec<(OsString, OsString)> {
+/// This process's own environment, with the home of the user that the app runs as.
+fn inherited(user: Option<&Identity>) -> Vec<(OsString, OsString)> {
     let mut env = environment();
     if let Some(home) = user.and_then(|user| user.home.clone()) {
         env.retain(|(name, _)| name != "HOME");
@@ -201,12 +257,39 @@ pub(super) fn runtime_roots() -> Vec<PathBuf> {
     roots
 }
 
-/// The app's command when it runs without Litestream: no other setting matters then, and no config
-/// file needs to be right, unless the command is in it.
-pub(super) fn app_alone(args: &args::Run) -> Result<Vec<OsString>, Failure> {
-    if !args.command.is_empty() {
-        return Ok(args.command.clone());
-    }
+/// The app when it runs without Litestream.
+pub(super) struct Alone {
+    /// Its words.
+    pub(super) argv: Vec<OsString>,
+    /// Its environment.
+    pub(super) env: Vec<(OsString, OsString)>,
+    /// Its folder.
+    pub(super) cwd: PathBuf,
+}
+
+/// The app when it runs without Litestream: nothing that is Litestream's matters then.
+///
+/// # Errors
+/// What is wrong with what the app itself needs. With a command on the command line that is nothing:
+/// then a configuration that cannot be read is passed over.
+pub(super) fn alone(typed: &args::Run) -> Result<Alone, Failure> {
     let cwd = current_dir()?;
-    app(&[], &databases::read(&source(args), &cwd)?)
+    let source = source(typed);
+    let found = databases::open(&source, &cwd).and_then(|found| Ok((databases::section(&found)?, found)));
+    let (section, found) = match found {
+        Err(_) if !typed.command.is_empty() => (Section::default(), Found::Nothing),
+        found => found?,
+    };
+    let file = match &found {
+        Found::File(document) => document.origin.file().map(Path::to_owned),
+        Found::Pairs(_) | Found::Nothing => None,
+    };
+    let layers = Layers::of("run", &section, file.as_deref())?;
+    let argv = if layers.args.command.is_empty() {
+        app(&layers, &databases::read(found, &source, &cwd)?.0)?
+    } else {
+        layers.args.command.clone()
+    };
+    let env = app_env::environment(environment(), &layers, section.variables(), &cwd)?;
+    Ok(Alone { argv, env, cwd: app_folder(&layers, &cwd)? })
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::fault::Fault;
 use super::schema::Type;
 use super::types;
 use crate::core::ExitCode;
@@ -312,6 +313,19 @@ pub enum Problem {
         /// The part before the colon.
         scheme: String,
     },
+    /// A variable that says something that cannot be meant.
+    #[error("{variable} is `{value}`, but must be {wanted}")]
+    Variable {
+        /// Its name.
+        variable: &'static str,
+        /// What it says.
+        value: String,
+        /// What it could say.
+        wanted: &'static str,
+    },
+    /// Something in the `litekeeper` section.
+    #[error(transparent)]
+    Section(Fault),
     /// `DATABASE_URL` without a file.
     #[error("DATABASE_URL names no file: a database in memory cannot be replicated")]
     MemoryDatabaseUrl,
@@ -357,6 +371,27 @@ impl Error {
     }
 
     /// `Ok` if nothing was found.
+    pub(super) fn of_findings(findings: Vec<Finding>, unset: &[String]) -> Result<(), Self> {
+        if findings.is_empty() { Ok(()) } else { Err(Self { findings, unset: unset.to_vec() }) }
+    }
+
+    /// Both values, or all that is wrong with either, in the order of the file.
+    ///
+    /// # Errors
+    /// When at least one of them is one.
+    pub fn both<A, B>(one: Result<A, Self>, other: Result<B, Self>) -> Result<(A, B), Self> {
+        match (one, other) {
+            (Ok(one), Ok(other)) => Ok((one, other)),
+            (Err(mut error), Err(other)) => {
+                error.findings.extend(other.findings);
+                error.findings.sort_by_key(|finding| finding.line);
+                Err(error)
+            }
+            (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(error),
+        }
+    }
+
+    /// `Ok` if nothing was found.
     pub(super) fn of(origin: &Origin, found: Vec<(usize, Problem)>, unset: &[String]) -> Result<(), Self> {
         if found.is_empty() {
             return Ok(());
@@ -370,6 +405,7 @@ impl Finding {
     /// The next step, where there is one.
     pub fn hint(&self) -> Option<String> {
         let hint = match &self.problem {
+            Problem::Section(fault) => return fault.hint(),
             Problem::Unreadable { missing: true, .. } => {
                 "name the file with --config, or give --db and --replica"
             }
@@ -436,6 +472,7 @@ impl Finding {
             | Problem::Missing { .. }
             | Problem::SameDatabase { .. }
             | Problem::SameMetadata { .. }
+            | Problem::Variable { .. }
             | Problem::MemoryDatabaseUrl => return None,
         };
         Some(hint.to_owned())

@@ -39,6 +39,12 @@ pub(super) fn split(line: &str) -> Result<Vec<String>, Problem> {
     Ok(arguments)
 }
 
+/// Splits a line of the `litekeeper` section into words, quotes as in a shell; refuses what only a shell does.
+pub(super) fn split_command(line: &str) -> Result<Vec<String>, Problem> {
+    split(line)?;
+    shlex::split(line).ok_or(Problem::ExecUnfinished)
+}
+
 fn refuse_shell(c: char) -> Result<(), Problem> {
     let what = match c {
         ';' => "a `;`",

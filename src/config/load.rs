@@ -8,7 +8,10 @@ use super::error::{Error, Origin, Problem};
 use super::expand::expand;
 use super::model::Config;
 use super::node::Node;
+use super::overrides;
 use super::parse::{self, parse};
+use super::section::SECTION;
+use super::sources;
 use super::variables;
 
 /// What a configuration is read against.
@@ -49,12 +52,22 @@ pub struct Document {
 }
 
 impl Document {
-    /// Litestream's half.
+    /// Litestream's half, with what the environment says over it.
+    ///
+    /// A file that has only the `litekeeper` section takes its databases from the environment.
     ///
     /// # Errors
-    /// Everything that is not sound about its databases and replicas.
-    pub fn config(self, options: &LoadOptions<'_>) -> Result<Config, Error> {
-        Config::read(self.origin, self.root, options, self.unset)
+    /// Everything that is not sound about its databases and replicas, and about the variables.
+    pub fn config(mut self, options: &LoadOptions<'_>) -> Result<Config, Error> {
+        if self.root.entry("dbs").is_none()
+            && self.root.entry(SECTION).is_some()
+            && let Some((database, replica)) = sources::from_variables(options)?
+        {
+            self.root.set("dbs", sources::entries(vec![(database, replica)]));
+        }
+        let overruled = overrides::apply(&mut self.root, options.env);
+        let config = Config::read(self.origin, self.root, options, self.unset);
+        Error::both(overruled, config).map(|((), config)| config)
     }
 }
 

@@ -84,6 +84,16 @@ impl Node {
         }
     }
 
+    /// The value of `key` to change it, if this is a mapping that has it.
+    pub fn get_mut(&mut self, key: &str) -> Option<&mut Node> {
+        match &mut self.kind {
+            NodeKind::Mapping(entries) => {
+                entries.iter_mut().find(|(k, _)| k.key() == key).map(|(_, value)| value)
+            }
+            NodeKind::Scalar(_) | NodeKind::Sequence(_) => None,
+        }
+    }
+
     /// The text of any scalar, numbers and booleans as they were written; none for null and collections.
     pub fn as_str(&self) -> Option<&str> {
         self.scalar().filter(|scalar| scalar.resolve() != Resolved::Null).map(|scalar| scalar.text.as_str())

@@ -1,7 +1,7 @@
 //! A configuration without a file: from `--db`/`--replica`, or from the environment alone.
 
 use super::error::{Error, Origin, Problem};
-use super::load::LoadOptions;
+use super::load::{Document, LoadOptions};
 use super::model::Config;
 use super::node::Node;
 use super::path::strip_sqlite;
@@ -37,48 +37,60 @@ impl Config {
     /// # Errors
     /// When a replica is there, but `DATABASE_URL` is missing or names no SQLite file.
     pub fn from_environment(options: &LoadOptions<'_>) -> Result<Option<Self>, Error> {
-        let var = |name: &str| (options.env)(name).filter(|value| !value.is_empty());
-        let (url, bucket) = (var("LITESTREAM_REPLICA_URL"), var("LITESTREAM_REPLICA_BUCKET"));
-        let replica_variable = match (&url, &bucket) {
-            (Some(_), _) => "LITESTREAM_REPLICA_URL",
-            (None, Some(_)) => "LITESTREAM_REPLICA_BUCKET",
-            (None, None) => return Ok(None),
-        };
-        let fail = |problem| Error::new(Origin::Environment, 0, 0, problem);
-        let database_url =
-            var("DATABASE_URL").ok_or_else(|| fail(Problem::NoDatabaseUrl { replica: replica_variable }))?;
-        let database = database_of(&database_url).map_err(fail)?;
-        let replica = match (url, bucket) {
-            (Some(url), _) => Node::mapping([("url", Node::text(url))]),
-            (None, bucket) => {
-                let name = database.rsplit('/').next().unwrap_or_default().to_owned();
-                let mut replica = Node::mapping([
-                    ("type", Node::plain("s3")),
-                    ("bucket", Node::text(bucket.unwrap_or_default())),
-                    ("path", Node::text(var("LITESTREAM_REPLICA_PATH").unwrap_or(name))),
-                ]);
-                for (key, name) in
-                    [("region", "LITESTREAM_REPLICA_REGION"), ("endpoint", "LITESTREAM_REPLICA_ENDPOINT")]
-                {
-                    if let Some(value) = var(name) {
-                        replica.set(key, Node::text(value));
-                    }
-                }
-                replica
-            }
-        };
-        Self::of(Origin::Environment, vec![(database, replica)], options).map(Some)
+        match from_variables(options)? {
+            Some(database) => Self::of(Origin::Environment, vec![database], options).map(Some),
+            None => Ok(None),
+        }
     }
 
-    /// The same tree that a file with these databases would have. `replicas` with one entry is the
-    /// form that every version of Litestream takes.
+    /// The same tree that a file with these databases would have.
     fn of(origin: Origin, databases: Vec<(String, Node)>, options: &LoadOptions<'_>) -> Result<Self, Error> {
-        let entry = |(path, replica)| {
-            Node::mapping([("path", Node::text(path)), ("replicas", Node::list(vec![replica]))])
-        };
-        let root = Node::mapping([("dbs", Node::list(databases.into_iter().map(entry).collect()))]);
-        Self::read(origin, root, options, Vec::new())
+        let root = Node::mapping([("dbs", entries(databases))]);
+        Document { origin, text: String::new(), root, unset: Vec::new() }.config(options)
     }
+}
+
+/// The database and the replica that the environment names, see [`Config::from_environment`].
+pub(super) fn from_variables(options: &LoadOptions<'_>) -> Result<Option<(String, Node)>, Error> {
+    let var = |name: &str| (options.env)(name).filter(|value| !value.is_empty());
+    let (url, bucket) = (var("LITESTREAM_REPLICA_URL"), var("LITESTREAM_REPLICA_BUCKET"));
+    let replica_variable = match (&url, &bucket) {
+        (Some(_), _) => "LITESTREAM_REPLICA_URL",
+        (None, Some(_)) => "LITESTREAM_REPLICA_BUCKET",
+        (None, None) => return Ok(None),
+    };
+    let fail = |problem| Error::new(Origin::Environment, 0, 0, problem);
+    let database_url =
+        var("DATABASE_URL").ok_or_else(|| fail(Problem::NoDatabaseUrl { replica: replica_variable }))?;
+    let database = database_of(&database_url).map_err(fail)?;
+    let replica = match (url, bucket) {
+        (Some(url), _) => Node::mapping([("url", Node::text(url))]),
+        (None, bucket) => {
+            let name = database.rsplit('/').next().unwrap_or_default().to_owned();
+            let mut replica = Node::mapping([
+                ("type", Node::plain("s3")),
+                ("bucket", Node::text(bucket.unwrap_or_default())),
+                ("path", Node::text(var("LITESTREAM_REPLICA_PATH").unwrap_or(name))),
+            ]);
+            for (key, name) in
+                [("region", "LITESTREAM_REPLICA_REGION"), ("endpoint", "LITESTREAM_REPLICA_ENDPOINT")]
+            {
+                if let Some(value) = var(name) {
+                    replica.set(key, Node::text(value));
+                }
+            }
+            replica
+        }
+    };
+    Ok(Some((database, replica)))
+}
+
+/// Databases as they stand in a file. `replicas` with one entry is the form that every version takes.
+pub(super) fn entries(databases: Vec<(String, Node)>) -> Node {
+    let entry = |(path, replica)| {
+        Node::mapping([("path", Node::text(path)), ("replicas", Node::list(vec![replica]))])
+    };
+    Node::list(databases.into_iter().map(entry).collect())
 }
 
 fn replica_of(text: &str) -> Option<Node> {

@@ -13,11 +13,11 @@ pub const INSTALL_DIR: &str = "LITESTREAM_INSTALL_DIR";
 /// Why there is no binary to run.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Error {
-    /// The variable names something that cannot be executed.
-    #[error("{variable}: `{}` is not an executable file", path.display())]
+    /// What names it names something that cannot be executed.
+    #[error("{by}: `{}` is not an executable file", path.display())]
     NotExecutable {
-        /// The variable.
-        variable: &'static str,
+        /// The variable, the option, or the place in the configuration.
+        by: String,
         /// What it names.
         path: PathBuf,
     },
@@ -32,7 +32,7 @@ impl Error {
     /// The next step.
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::NotExecutable { .. } => "correct the variable, or unset it to use the one in PATH",
+            Self::NotExecutable { .. } => "correct it, or leave it out to use the one in PATH",
             Self::NotFound => "`litekeeper install` gets it",
         }
     }
@@ -45,25 +45,32 @@ impl Error {
     }
 }
 
-/// Finds the binary: the two variables, then `PATH`, then the copy that `litekeeper install` made.
+/// Where the binary is said to be by something else than the two variables.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Named {
+    /// By what outweighs the variables: who says so, and the file.
+    pub first: Option<(String, PathBuf)>,
+    /// By what the variables outweigh.
+    pub last: Option<(String, PathBuf)>,
+}
+
+/// Finds the binary: as it is named, with the two variables in between, then in `PATH`, then the
+/// copy that `litekeeper install` made.
 ///
 /// # Errors
-/// A variable that is set counts: what it names must be there.
+/// Whatever names it counts: what it names must be there.
 pub fn find(
+    named: Named,
     variable: &dyn Fn(&str) -> Option<OsString>,
     cwd: &Path,
     installed: Option<PathBuf>,
 ) -> Result<PathBuf, Error> {
-    let set = |name| variable(name).filter(|value| !value.is_empty()).map(|value| cwd.join(value));
-    let named = |name: &'static str, path: PathBuf| match which::which_in(&path, None::<OsString>, cwd) {
-        Ok(path) => Ok(path),
-        Err(_) => Err(Error::NotExecutable { variable: name, path }),
-    };
-    if let Some(path) = set(BINARY_PATH) {
-        return named(BINARY_PATH, path);
-    }
-    if let Some(dir) = set(INSTALL_DIR) {
-        return named(INSTALL_DIR, dir.join("litestream"));
+    let set = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let file = set(BINARY_PATH).map(|path| (BINARY_PATH.to_owned(), path));
+    let folder = set(INSTALL_DIR).map(|dir| (INSTALL_DIR.to_owned(), dir.join("litestream")));
+    if let Some((by, path)) = named.first.or(file).or(folder).or(named.last) {
+        let path = cwd.join(path);
+        return which::which_in(&path, None::<OsString>, cwd).map_err(|_| Error::NotExecutable { by, path });
     }
     which::which_in("litestream", variable("PATH"), cwd).ok().or(installed).ok_or(Error::NotFound)
 }
@@ -85,7 +92,7 @@ mod tests {
         let variable = |name: &str| {
             vars.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_os_str().to_owned())
         };
-        find(&variable, Path::new("/"), installed)
+        find(Named::default(), &variable, Path::new("/"), installed)
     }
 
     #[test]
@@ -100,6 +107,20 @@ mod tests {
         assert_eq!(find_with(&vars[2..], installed.clone()), Ok(binary(&c)));
         assert_eq!(find_with(&[], installed.clone()), Ok(PathBuf::from("/installed")));
         assert_eq!(find_with(&[], None), Err(Error::NotFound));
+    }
+
+    #[test]
+    fn an_option_outweighs_the_variables_and_they_the_configuration() {
+        let (a, b, c) = (folder_with_binary(0o755), folder_with_binary(0o755), folder_with_binary(0o755));
+        let binary = |dir: &tempfile::TempDir| dir.path().join("litestream");
+        let named = |dir: &tempfile::TempDir| Some((String::new(), binary(dir)));
+        let set = |name: &str| (name == INSTALL_DIR).then(|| b.path().as_os_str().to_owned());
+        let found = |first, last, variable: &dyn Fn(&str) -> Option<OsString>| {
+            find(Named { first, last }, variable, Path::new("/"), None)
+        };
+        assert_eq!(found(named(&a), named(&c), &set), Ok(binary(&a)));
+        assert_eq!(found(None, named(&c), &set), Ok(binary(&b)));
+        assert_eq!(found(None, named(&c), &|_| None), Ok(binary(&c)));
     }
 
     #[test]

@@ -178,6 +178,7 @@ impl World {
             config: self.folder.config(),
             dbs: self.dbs.clone(),
             allowed_version: self.setup.allowed_version.clone(),
+            required_version: self.setup.required_version,
             if_behind: self.setup.if_behind,
             gate: self.setup.policy.gate,
             limit: self.setup.policy.gate_timeout,

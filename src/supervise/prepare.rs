@@ -28,6 +28,7 @@ pub(super) struct Preparation {
     pub(super) config: PathBuf,
     pub(super) dbs: Rc<Vec<Database>>,
     pub(super) allowed_version: Option<String>,
+    pub(super) required_version: Option<Version>,
     pub(super) if_behind: IfBehind,
     pub(super) gate: Gate,
     pub(super) limit: Duration,
@@ -83,16 +84,24 @@ impl Preparation {
         let text = output.stdout.trim();
         let allowed = self.allowed_version.as_deref().map(|text| text.trim_start_matches('v'));
         let is_allowed = allowed == Some(text.trim_start_matches('v'));
-        match Version::parse(text) {
-            Some(version) if version.is_known_bad() && !is_allowed => {
+        match (Version::parse(text), self.required_version) {
+            (Some(version), Some(required)) if version != required => {
+                let binary = self.runner.binary().display();
+                let message = format!("{binary} is litestream {version}, but it must be {required}");
+                Err(Failure::new(ExitCode::CONFIG, message).hint(format!(
+                    "`litekeeper install --version {required}` gets that one and says where it is, \
+                     which LITESTREAM_BINARY_PATH may name"
+                )))
+            }
+            (Some(version), _) if version.is_known_bad() && !is_allowed => {
                 let message = format!("litestream {version} is known to stop replicating without a word");
                 Err(Failure::new(ExitCode::CONFIG, message).hint(format!(
                     "`litekeeper install` gets a good one; `--allow-litestream {version}` runs this one all the same"
                 )))
             }
-            Some(version) => Ok(version),
-            None if is_allowed => Ok(EXPECTED),
-            None => {
+            (Some(version), _) => Ok(version),
+            (None, _) if is_allowed => Ok(EXPECTED),
+            (None, _) => {
                 let binary = self.runner.binary().display();
                 let message =
                     format!("`{binary} version` says `{}`, which is no version", text.escape_debug());

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::core::Policy;
 use crate::error::Failure;
 use crate::litestream::database::Database;
+use crate::litestream::version::Version;
 use crate::os::user::Identity;
 
 /// What happens to a database that is older than its backup.
@@ -40,6 +41,8 @@ pub struct Setup {
     pub binary: PathBuf,
     /// A version of Litestream, as it prints it, that is run although it is known to be bad.
     pub allowed_version: Option<String>,
+    /// The version that Litestream must be, if that was asked for.
+    pub required_version: Option<Version>,
     /// Who Litestream and the app run as.
     pub user: Option<Identity>,
     /// The app.

@@ -271,6 +271,23 @@ fn litestreams_that_will_not_do() {
 }
 
 #[test]
+fn the_litekeeper_section() {
+    let text = "\
+dbs: [{path: a.db, replica: {path: replica}}]
+litekeeper:
+  stop: {timeuot: 5s, timeout: 5}
+  app: {command: a | b}
+  http: 127.0.0.1:9000
+";
+    let idle = "dbs: [{path: a.db, replica: {path: replica}}]\nlitekeeper:\n  http: 127.0.0.1:9000\n";
+    let world = World::new();
+    world.write("litestream.yml", idle);
+    let level = keeper(&world).env("LITESTREAM_LOG_LEVEL", "loud").run().expect_code(78);
+    let level = without("no-database-yet", &shown(&world, &level));
+    insta::assert_snapshot!([check_text(text, 78), check_text(idle, 0), level].join("\n"));
+}
+
+#[test]
 fn databases_by_their_headers() {
     let world = World::new();
     let of = |name: &str| world.path(name);

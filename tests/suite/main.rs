@@ -28,6 +28,7 @@ mod restore;
 mod rollover;
 mod schema;
 mod secrets;
+mod section;
 mod signals;
 mod stop;
 mod support;

@@ -7,20 +7,21 @@ use std::process::Command;
 
 use clap::CommandFactory;
 use litekeeper::cli::args::Cli;
+use litekeeper::config;
 use litekeeper::env_vars;
 
 fn readme() -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
 }
 
-/// Option, variable and default of each row of the options table.
-fn options_table(readme: &str) -> BTreeMap<String, (String, String)> {
+/// Variable, key and default of each row of the options table.
+fn options_table(readme: &str) -> BTreeMap<String, [String; 3]> {
     let cell = |text: &str| text.trim().trim_matches('`').to_owned();
     let rows = readme.lines().filter(|line| line.starts_with("| `--"));
     rows.map(|row| {
         let cells: Vec<&str> = row.split('|').collect();
         let option = cell(cells[1]).split(' ').next().unwrap().to_owned();
-        (option, (cell(cells[2]), cell(cells[3])))
+        (option, [cell(cells[2]), cell(cells[3]), cell(cells[4])])
     })
     .collect()
 }
@@ -36,12 +37,15 @@ fn the_options_table_is_the_command_line() {
     for arg in run.get_arguments().filter(|arg| arg.get_long().is_some_and(|long| long != "help")) {
         options += 1;
         let long = format!("--{}", arg.get_long().unwrap());
-        let (variable, default) =
+        let [variable, key, default] =
             table.get(&long).unwrap_or_else(|| panic!("the README has no row for {long}"));
         assert_eq!(variables.get(long.as_str()), Some(&variable.as_str()), "{long}");
         if let Some(read) = arg.get_env() {
             assert_eq!(read.to_str(), Some(variable.as_str()), "{long}");
         }
+        let real = config::KEYS.iter().find(|key| key.option == arg.get_long()).map(|key| key.path);
+        let without_key = ["--config", "--no-expand-env", "--db", "--replica"].contains(&long.as_str());
+        assert!(real.map_or(without_key, |real| real == key), "{long}: {key}, really {real:?}");
         if let [real] = arg.get_default_values() {
             let real = real.to_str().unwrap();
             assert!(
@@ -52,6 +56,12 @@ fn the_options_table_is_the_command_line() {
     }
     assert_eq!(table.len(), options, "the README has rows for options that are not there");
     assert_eq!(variables.len(), options);
+    for key in config::KEYS {
+        let named = format!("`{}`", key.path);
+        assert!(readme().contains(&named), "the README does not name {named}");
+        let is_option = |option| option == "command" || table.contains_key(&format!("--{option}"));
+        assert!(key.option.is_none_or(is_option), "{named} is the key of no option");
+    }
 }
 
 #[test]
@@ -59,6 +69,44 @@ fn every_variable_is_in_the_readme() {
     let readme = readme();
     for (name, _) in env_vars::OPTIONS.iter().chain(env_vars::OTHERS) {
         assert!(readme.contains(name), "{name}");
+    }
+    let rows = readme.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
+    let rows: Vec<(&str, &str)> =
+        rows.filter(|(name, _)| env_vars::all().any(|(known, _)| known == *name)).collect();
+    let table = env_vars::LITESTREAM.iter().chain(env_vars::PASSED_ON);
+    let expected: Vec<(&str, String)> =
+        table.map(|(name, meaning)| (*name, format!("{meaning} |"))).collect();
+    let found: Vec<(&str, String)> =
+        rows.into_iter().map(|(name, meaning)| (name, meaning.to_owned())).collect();
+    assert_eq!(found, expected);
+}
+
+/// A variable that the sources name is in the tables.
+#[test]
+fn every_variable_that_is_read_is_in_the_tables() {
+    fn look(folder: &Path, found: &mut Vec<String>) {
+        for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            let path = entry.path();
+            if path.is_dir() {
+                look(&path, found);
+                continue;
+            }
+            let text = fs::read_to_string(&path).unwrap();
+            // What tests set is not what the program reads.
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+            let names = code.split('"').filter(|text| {
+                (text.starts_with("LITEKEEPER_") || text.starts_with("LITESTREAM_"))
+                    && text.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+                    && !text.ends_with('_')
+            });
+            found.extend(names.map(str::to_owned));
+        }
+    }
+    let mut found = Vec::new();
+    look(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
+    assert!(found.len() > 40, "{found:?}");
+    for name in found {
+        assert!(env_vars::all().any(|(known, _)| known == name), "{name}");
     }
 }
 

@@ -2,11 +2,12 @@
 
 use super::rules::{
     BAD_DURATION, BAD_SIZE, DATABASE_PATH, EXEC_SHELL, LIMIT, NO_DATABASE, NO_REPLICA, NO_VARIABLE, NOT_YAML,
-    OCTAL, REFUSED_KEY, REPLICA_PLACE, SAME_DATABASE, SAME_METADATA, SAME_REPLICA, SEVERAL_REPLICAS,
-    UNREADABLE, WRONG_TYPE,
+    OCTAL, REFUSED_KEY, REPLICA_PLACE, SAME_DATABASE, SAME_METADATA, SAME_REPLICA, SECTION_KEY,
+    SECTION_VALUE, SEVERAL_REPLICAS, UNREADABLE, VARIABLE_VALUE, WRONG_TYPE,
 };
 use super::{Lint, Rule};
 use crate::config::error::{Error, Problem};
+use crate::config::fault::Fault;
 use crate::config::schema::Type;
 
 /// The findings of an error.
@@ -69,6 +70,18 @@ fn rule_of(problem: &Problem) -> &'static Rule {
         Problem::SameReplica { .. } => SAME_REPLICA,
         Problem::SameMetadata { .. } => SAME_METADATA,
         Problem::NoVariable { .. } => NO_VARIABLE,
+        Problem::Variable { .. } => VARIABLE_VALUE,
+        Problem::Section(Fault::UnknownKey { .. } | Fault::KeyTwice { .. }) => SECTION_KEY,
+        Problem::Section(Fault::NoVariable { .. }) => NO_VARIABLE,
+        Problem::Section(Fault::WrongType { .. }) => WRONG_TYPE,
+        Problem::Section(
+            Fault::WrongValue { .. }
+            | Fault::NeedsShell { .. }
+            | Fault::Unfinished { .. }
+            | Fault::EmptyCommand { .. }
+            | Fault::Nul { .. }
+            | Fault::VariableName { .. },
+        ) => SECTION_VALUE,
         Problem::ExecNeedsShell { .. } | Problem::ExecUnfinished => EXEC_SHELL,
     }
 }

@@ -28,6 +28,9 @@ rules! {
     (SAME_METADATA, Error, "same-metadata", "two databases have one metadata folder"),
     (EXEC_SHELL, Error, "exec-shell", "`exec` needs a shell, which Litestream does not use"),
     (NO_VARIABLE, Error, "no-variable", "a value comes from a variable that is not set, or empty"),
+    (SECTION_KEY, Error, "section-key", "a key of the `litekeeper` section that is none, or is there twice"),
+    (SECTION_VALUE, Error, "section-value", "a value of the `litekeeper` section that means nothing there"),
+    (VARIABLE_VALUE, Error, "variable-value", "a variable that says something that cannot be meant"),
     (BARE_DURATION, Error, "bare-duration", "a duration without a unit, which Litestream takes for nanoseconds"),
     (BAD_DURATION, Error, "bad-duration", "a duration that Litestream refuses, such as `7d`"),
     (BAD_SIZE, Error, "bad-size", "a size that Litestream refuses"),
@@ -42,6 +45,7 @@ rules! {
     (UNSET_VARIABLE, Warning, "unset-variable", "a variable that is not set, or empty"),
     (DUPLICATE_KEY, Warning, "duplicate-key", "a key is there twice in one mapping: the later one counts"),
     (LOGGING, Warning, "logging", "a log type or level that Litestream does not know"),
+    (NO_EFFECT, Warning, "no-effect", "a key of the `litekeeper` section that has no effect in this version"),
     (SOCKET_OFF, Note, "socket-off", "the control socket is switched off, but Litekeeper needs it"),
     (SECRET_IN_FILE, Note, "secret-in-file", "a secret is written in the file itself"),
 }

@@ -1,0 +1,127 @@
+//! The environment of the app: the keeper's own, less what is hidden, plus what files and the
+//! configuration add. Litestream gets none of it.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use super::dotenv;
+use super::layers::Layers;
+use crate::config::AppVariable;
+use crate::core::ExitCode;
+use crate::error::Failure;
+
+/// The most bytes of a file of variables; a process cannot get more than 2 MiB of them (`execve(2)`).
+const MAX_BYTES: u64 = 1 << 21;
+
+/// Puts the app's environment together: `inherited`, less what `hide_env` names, then what the files
+/// add to it (a later file over an earlier one), then `app.env` over all.
+///
+/// # Errors
+/// Every file that cannot be read, and every line of theirs that is wrong.
+pub(super) fn environment(
+    inherited: Vec<(OsString, OsString)>,
+    layers: &Layers,
+    variables: &[AppVariable],
+    cwd: &Path,
+) -> Result<Vec<(OsString, OsString)>, Failure> {
+    let (hidden, files) = (&layers.args.hide_env, &layers.args.env_file);
+    let is_hidden = |name: &OsStr| hidden.iter().any(|glob| matches(glob.as_bytes(), name.as_bytes()));
+    let from_files = read(files, layers, cwd, &inherited)?;
+    let mut env = inherited;
+    let set: Vec<OsString> = env.iter().map(|(name, _)| name.clone()).collect();
+    for (name, value) in from_files {
+        if !set.iter().any(|known| *known == *name) {
+            put(&mut env, name.into(), value.into());
+        }
+    }
+    env.retain(|(name, _)| !is_hidden(name));
+    for variable in variables {
+        put(&mut env, variable.name.clone().into(), variable.value.clone().into());
+    }
+    Ok(env)
+}
+
+fn put(env: &mut Vec<(OsString, OsString)>, name: OsString, value: OsString) {
+    env.retain(|(known, _)| *known != name);
+    env.push((name, value));
+}
+
+fn read(
+    files: &[PathBuf],
+    layers: &Layers,
+    cwd: &Path,
+    inherited: &[(OsString, OsString)],
+) -> Result<dotenv::Variables, Failure> {
+    let env = |name: &str| {
+        let (_, value) = inherited.iter().find(|(known, _)| known == name)?;
+        value.to_str().map(str::to_owned)
+    };
+    let (mut found, mut wrong) = (Vec::new(), Vec::new());
+    for file in files {
+        let name = file.display();
+        match text(&cwd.join(file)) {
+            Err(reason) => {
+                wrong.push(format!("{}: the file of variables `{name}` {reason}", layers.origin("env_file")))
+            }
+            Ok(text) => match dotenv::parse(&text, &env) {
+                Ok(variables) => found.extend(variables),
+                Err(lines) => {
+                    wrong.extend(lines.iter().map(|(line, reason)| format!("{name}:{line}: {reason}")))
+                }
+            },
+        }
+    }
+    if wrong.is_empty() {
+        return Ok(found);
+    }
+    Err(Failure::new(ExitCode::CONFIG, wrong.join("\n"))
+        .hint("a line is NAME=value; quotes may hold several lines, and # begins a comment"))
+}
+
+fn text(path: &Path) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(|error| format!("cannot be read: {error}"))?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(format!("is larger than {MAX_BYTES} bytes"));
+    }
+    String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())
+}
+
+/// Whether a name is what `glob` says, whose `*` is any part of it.
+fn matches(glob: &[u8], name: &[u8]) -> bool {
+    match (glob.split_first(), name.split_first()) {
+        (None, None) => true,
+        (Some((b'*', rest)), _) => {
+            matches(rest, name) || name.split_first().is_some_and(|(_, name)| matches(glob, name))
+        }
+        (Some((one, glob)), Some((other, name))) if one == other => matches(glob, name),
+        (Some(_) | None, _) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_is_any_part_of_a_name() {
+        for (glob, name, expected) in [
+            ("A", "A", true),
+            ("A", "AB", false),
+            ("A*", "A", true),
+            ("A*", "ABC", true),
+            ("*_KEY", "AWS_KEY", true),
+            ("*_KEY", "AWS_KEY_ID", false),
+            ("L*_*_ID", "LITESTREAM_ACCESS_KEY_ID", true),
+            ("*", "anything", true),
+            ("", "A", false),
+        ] {
+            assert_eq!(matches(glob.as_bytes(), name.as_bytes()), expected, "{glob} {name}");
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Flag, variable, file, default: each outweighs the next, and the command line's own reader decides.
+//!
+//! What the file says becomes the default of the option of the same meaning, and the command line is
+//! read a second time. So a file's value is checked by the very parser that checks the flag's, and
+//! who wins is decided in one place for all.
+
+use std::collections::BTreeMap;
+use std::error::Error as _;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use clap::error::{ContextKind, ContextValue};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, Args, CommandFactory, FromArgMatches};
+
+use super::args::{Cli, Run};
+use super::duration;
+use crate::config::{Key, Section, Setting};
+use crate::core::ExitCode;
+use crate::error::Failure;
+
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The command line.
+    Flag(String),
+    /// A variable.
+    Variable(String),
+    /// A file, and the line in it.
+    File(PathBuf, usize),
+    /// Nobody said anything.
+    Default,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Flag(flag) => f.write_str(flag),
+            Origin::Variable(name) => f.write_str(name),
+            Origin::File(path, 0) => write!(f, "{}", path.display()),
+            Origin::File(path, line) => write!(f, "{}:{line}", path.display()),
+            Origin::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// The options of a run, and where each came from.
+pub(super) struct Layers {
+    /// The options.
+    pub(super) args: Run,
+    origins: BTreeMap<String, Origin>,
+}
+
+impl Layers {
+    /// Reads the command line of `subcommand` again, above what the file says.
+    ///
+    /// # Errors
+    /// When the command line is not the one that was read before.
+    pub(super) fn of(subcommand: &str, section: &Section, file: Option<&Path>) -> Result<Self, Failure> {
+        let with_file = |run: clap::Command| {
+            section.settings().iter().fold(run, |run, setting| match setting.key.option {
+                Some(option) => {
+                    run.mut_arg(id(option), |arg| arg.default_values(setting.values.iter().cloned()))
+                }
+                None => run,
+            })
+        };
+        let unreadable =
+            |error: clap::Error| Failure::new(ExitCode::USAGE, error.to_string().trim_end().to_owned());
+        let command = Cli::command().mut_subcommand(subcommand, with_file);
+        let matches = command.try_get_matches_from(std::env::args_os()).map_err(unreadable)?;
+        let Some(matches) = matches.subcommand_matches(subcommand) else {
+            return Err(Failure::new(ExitCode::USAGE, format!("the command is not `{subcommand}`")));
+        };
+        let args = Run::from_arg_matches(matches).map_err(unreadable)?;
+        let options = options();
+        let origins = options.get_arguments().map(|arg| {
+            let name = arg.get_id().as_str();
+            let is_it = |setting: &&Setting| setting.key.option.is_some_and(|option| id(option) == name);
+            let setting = section.settings().iter().find(is_it);
+            (name.to_owned(), origin(arg, matches, setting, file))
+        });
+        Ok(Self { args, origins: origins.collect() })
+    }
+
+    /// Where the value of the option with this name in [`Run`] came from.
+    pub(super) fn origin(&self, name: &str) -> &Origin {
+        self.origins.get(name).unwrap_or(&Origin::Default)
+    }
+}
+
+fn origin(arg: &Arg, matches: &ArgMatches, setting: Option<&Setting>, file: Option<&Path>) -> Origin {
+    match (matches.value_source(arg.get_id().as_str()), setting) {
+        (Some(ValueSource::CommandLine), _) => {
+            Origin::Flag(arg.get_long().map_or_else(|| "command line".to_owned(), |long| format!("--{long}")))
+        }
+        (Some(ValueSource::EnvVariable), _) => {
+            Origin::Variable(arg.get_env().unwrap_or_default().to_string_lossy().into_owned())
+        }
+        (Some(_), Some(setting)) => Origin::File(file.unwrap_or(Path::new("")).to_owned(), setting.line),
+        (Some(_) | None, _) => Origin::Default,
+    }
+}
+
+/// The options of `run` alone.
+fn options() -> clap::Command {
+    Run::augment_args(clap::Command::new("run"))
+}
+
+/// The name of the field of [`Run`] for an option.
+fn id(option: &str) -> String {
+    option.replace('-', "_")
+}
+
+/// Whether `text` may be the value of `key`.
+///
+/// # Errors
+/// A fragment that says why not.
+pub(super) fn accepts(key: &Key, text: &str) -> Result<(), String> {
+    let Some(option) = key.option else {
+        return match key.path {
+            "http" => address(text),
+            "resolver.interval" => duration::parse(text).map(drop),
+            _ => Ok(()),
+        };
+    };
+    let options = options();
+    let Some(arg) = options.get_arguments().find(|arg| arg.get_long() == Some(option)) else { return Ok(()) };
+    let alone = clap::Command::new("file").arg(arg.clone().env(None));
+    match alone.try_get_matches_from(["file", &format!("--{option}={text}")]) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(reason(&error)),
+    }
+}
+
+/// What the command line's reader has against a value, without the command line.
+fn reason(error: &clap::Error) -> String {
+    if let Some(source) = error.source() {
+        return source.to_string();
+    }
+    match error.get(ContextKind::ValidValue) {
+        Some(ContextValue::Strings(values)) => {
+            let meant = match error.get(ContextKind::SuggestedValue) {
+                Some(ContextValue::String(meant)) => format!("; did you mean `{meant}`?"),
+                Some(_) | None => String::new(),
+            };
+            format!("it must be one of {}{meant}", values.join(", "))
+        }
+        Some(_) | None => "not a value for it".to_owned(),
+    }
+}
+
+fn address(text: &str) -> Result<(), String> {
+    let is_one = text
+        .rsplit_once(':')
+        .is_some_and(|(host, port)| port.parse::<u16>().is_ok() && !host.contains(['/', ' ']));
+    if is_one { Ok(()) } else { Err("not an address: write it as 127.0.0.1:9000".to_owned()) }
+}

@@ -1,0 +1,111 @@
+//! What can be wrong in the `litekeeper` section, and what to do about it.
+
+use super::section::SECTION;
+
+/// What can be wrong in the section.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// A key that is none.
+    #[error("unknown key `{key}`{}", did_you_mean(meant.as_deref()))]
+    UnknownKey {
+        /// The key with all above it.
+        key: String,
+        /// The key that was probably meant.
+        meant: Option<String>,
+        /// What there is in its place.
+        known: String,
+    },
+    /// One key in two spellings.
+    #[error("`{key}` is there twice, as `{first}` and as `{second}`")]
+    KeyTwice {
+        /// The key.
+        key: String,
+        /// A spelling.
+        first: String,
+        /// The other one.
+        second: String,
+    },
+    /// A list where a text belongs, or the like.
+    #[error("`{key}` must be {wanted}")]
+    WrongType {
+        /// The key.
+        key: String,
+        /// What belongs there.
+        wanted: &'static str,
+    },
+    /// A text that means nothing there.
+    #[error("`{key}: {value}`: {reason}")]
+    WrongValue {
+        /// The key.
+        key: String,
+        /// What was written.
+        value: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A command line that does not do what it looks like.
+    #[error("`{key}` has {what}, which only a shell understands")]
+    NeedsShell {
+        /// The key.
+        key: String,
+        /// The part in question.
+        what: &'static str,
+    },
+    /// Quotes without an end.
+    #[error("`{key}` ends inside of quotes or after a backslash")]
+    Unfinished {
+        /// The key.
+        key: String,
+    },
+    /// A command without a word.
+    #[error("`{key}` is an empty command")]
+    EmptyCommand {
+        /// The key.
+        key: String,
+    },
+    /// A text that no process can be given.
+    #[error("`{key}` holds a NUL character")]
+    Nul {
+        /// The key.
+        key: String,
+    },
+    /// A name that no variable can have.
+    #[error("`{name}` in `{SECTION}.app.env` cannot be the name of a variable")]
+    VariableName {
+        /// What was written.
+        name: String,
+    },
+    /// `{env: NAME}` without a value.
+    #[error("`{key}` is the value of {variable}, which is {}", if *empty { "empty" } else { "not set" })]
+    NoVariable {
+        /// The key.
+        key: String,
+        /// The variable.
+        variable: String,
+        /// Whether it is there.
+        empty: bool,
+    },
+}
+
+fn did_you_mean(meant: Option<&str>) -> String {
+    meant.map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"))
+}
+
+impl Fault {
+    /// The next step, where there is one.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Fault::UnknownKey { known, .. } => return Some(format!("known here: {known}")),
+            Fault::KeyTwice { .. } => "keep one of them",
+            Fault::NeedsShell { .. } => "write it as a list that names the shell: [sh, -c, '…']",
+            Fault::Unfinished { .. } => "close the quotes, or write the command as a list of words",
+            Fault::NoVariable { .. } => "set it, or write the value itself",
+            Fault::WrongType { .. }
+            | Fault::WrongValue { .. }
+            | Fault::EmptyCommand { .. }
+            | Fault::Nul { .. }
+            | Fault::VariableName { .. } => return None,
+        };
+        Some(hint.to_owned())
+    }
+}
