@@ -41,6 +41,8 @@ pub enum Origin {
     CommandLine,
     /// `LITESTREAM_REPLICA_URL` and its like.
     Environment,
+    /// The command of `litekeeper.resolver`.
+    Resolver,
 }
 
 /// What is wrong, apart from where.
@@ -247,6 +249,53 @@ pub enum Problem {
         /// The variable.
         name: String,
     },
+    /// One setting in snake_case and in kebab-case.
+    #[error("`{key}` is the same setting as `{other}` on line {line}")]
+    BothSpellings {
+        /// The key that comes second.
+        key: String,
+        /// The key that comes first.
+        other: String,
+        /// The line of the first.
+        line: usize,
+    },
+    /// A replica that is a name, of nothing.
+    #[error(
+        "the database `{database}` refers to the replica `{template}`, which `litekeeper.replicas` does not define"
+    )]
+    UnknownTemplate {
+        /// The database's name.
+        database: String,
+        /// The template's.
+        template: String,
+        /// Those that there are.
+        known: Vec<String>,
+    },
+    /// A `path-mode` that is none.
+    #[error(
+        "invalid path-mode `{mode}` configured for the database `{database}`, allowed values: append, replace, preserve"
+    )]
+    BadPathMode {
+        /// The database's name.
+        database: String,
+        /// What is written.
+        mode: String,
+    },
+    /// A `name` that cannot be a part of a path.
+    #[error("the database's name `{name}` cannot be a part of a path")]
+    BadName {
+        /// The name.
+        name: String,
+    },
+    /// What should be JSON is none.
+    #[error("not valid JSON: {info}")]
+    Json {
+        /// The parser's words.
+        info: String,
+    },
+    /// JSON, but of something else.
+    #[error("a JSON list of databases was expected")]
+    NotDatabases,
     /// A setting without which the replica is nowhere.
     #[error("the {kind} replica has no `{key}`")]
     Missing {
@@ -425,6 +474,14 @@ impl Finding {
             Problem::Contradiction { first: "url", .. } => {
                 "a `url` says it all; the other setting may also come from the top of the file"
             }
+            Problem::BothSpellings { .. } => "keep one of them",
+            Problem::UnknownTemplate { known, .. } if !known.is_empty() => {
+                return Some(format!("there are: {}", known.join(", ")));
+            }
+            Problem::UnknownTemplate { .. } => {
+                "a text in the place of a replica is the name of a mapping in `litekeeper.replicas`"
+            }
+            Problem::NotDatabases => "print a list of mappings with the same keys as in `dbs`",
             Problem::NoVariable { .. } => "set the variable in the environment that litekeeper is started in",
             Problem::SameReplica { .. } => "give each database a place of its own, for example by its name",
             Problem::ExecNeedsShell { .. } => {
@@ -464,6 +521,9 @@ impl Finding {
             | Problem::NotIn05 { .. }
             | Problem::NeedsDir { .. }
             | Problem::MetaPathAndDir
+            | Problem::BadPathMode { .. }
+            | Problem::BadName { .. }
+            | Problem::Json { .. }
             | Problem::NoPath
             | Problem::PathAndDir
             | Problem::NoHome { .. }
@@ -484,7 +544,7 @@ impl Origin {
     pub fn file(&self) -> Option<&Path> {
         match self {
             Origin::File(path) => Some(path),
-            Origin::CommandLine | Origin::Environment => None,
+            Origin::CommandLine | Origin::Environment | Origin::Resolver => None,
         }
     }
 }
@@ -495,6 +555,7 @@ impl fmt::Display for Origin {
             Origin::File(path) => write!(f, "{}", path.display()),
             Origin::CommandLine => f.write_str("command line"),
             Origin::Environment => f.write_str("environment"),
+            Origin::Resolver => f.write_str("resolver"),
         }
     }
 }

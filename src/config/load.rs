@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::error::{Error, Origin, Problem};
 use super::expand::expand;
-use super::model::Config;
+use super::model::{Config, has_resolver};
 use super::node::Node;
 use super::overrides;
 use super::parse::{self, parse};
@@ -61,6 +61,7 @@ impl Document {
     pub fn config(mut self, options: &LoadOptions<'_>) -> Result<Config, Error> {
         if self.root.entry("dbs").is_none()
             && self.root.entry(SECTION).is_some()
+            && !has_resolver(&self.root)
             && let Some((database, replica)) = sources::from_variables(options)?
         {
             self.root.set("dbs", sources::entries(vec![(database, replica)]));

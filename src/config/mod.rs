@@ -2,8 +2,8 @@
 //! Litestream gets in its place.
 //!
 //! ```text
-//! file ─ expand ─ parse ─ node ─┬─ variables ─ database, replica ─ model ─ exec
-//! flags, environment ─ sources ─┘                                    └──── generate ─ emit
+//! file ─ expand ─ parse ─ node ─┬─ spelling ─ variables ─ templates ─ database, replica ─ model ─ exec
+//! flags, environment ─ sources ─┘                                                  └──── generate ─ emit
 //! ```
 //!
 //! The room imports `core::ExitCode` and nothing else of ours. It reads the one file that it is
@@ -16,6 +16,7 @@ mod exec;
 mod expand;
 mod fault;
 mod generate;
+mod json;
 mod keys;
 mod layout;
 pub mod lint;
@@ -32,6 +33,8 @@ pub mod schema;
 mod search;
 mod section;
 mod sources;
+mod spelling;
+mod templates;
 mod types;
 mod url;
 mod variables;

@@ -10,8 +10,10 @@ use super::exec;
 use super::load::LoadOptions;
 use super::node::{Node, NodeKind};
 use super::path::Base;
-use super::types;
-use super::variables;
+use super::section::SECTION;
+use super::templates::Additions;
+use super::variables::{self, Env};
+use super::{json, schema, spelling, types};
 
 /// A configuration that was read and found consistent.
 #[derive(Clone)]
@@ -43,11 +45,17 @@ impl Config {
         unset: Vec<String>,
     ) -> Result<Self, Error> {
         let mut found = Vec::new();
+        spelling::normalise(&mut root, schema::Section::Top, &mut found);
         if let NodeKind::Mapping(entries) = &mut root.kind {
-            for (key, value) in entries.iter_mut().filter(|(key, _)| key.key() != "litekeeper") {
+            let settings = |key: &Node| !matches!(key.key(), SECTION | "dbs");
+            for (key, value) in entries.iter_mut().filter(|(key, _)| settings(key)) {
                 variables::fill_in(value, key.key(), options.env, &mut found);
             }
         }
+        if has_resolver(&root) && root.get("dbs").is_none() {
+            root.set("dbs", Node::list(Vec::new()));
+        }
+        complete_entries(&mut root, 0, options.env, &mut found);
         let mut config = Self {
             origin,
             root,
@@ -57,33 +65,65 @@ impl Config {
             cwd: options.cwd.to_owned(),
             home: options.home.map(Path::to_owned),
         };
-        // What is wrong for want of a value needs no second word.
-        let without: BTreeSet<_> = found.iter().map(|(line, _)| *line).collect();
-        found.extend(config.read_entries().into_iter().filter(|(line, _)| !without.contains(line)));
-        found.sort_by_key(|(line, _)| *line);
+        config.read_entries(&mut found);
         Error::of(&config.origin, found, &config.unset)?;
         Ok(config)
     }
 
-    /// Reads `dbs`, and says what is wrong with it.
-    fn read_entries(&mut self) -> Vec<(usize, Problem)> {
+    /// The same configuration with further databases, which were found later.
+    ///
+    /// `json` is a list of mappings with the keys of `dbs`; aliases, templates and the default replica
+    /// of the environment are understood in it, variables (`$NAME`) are not. `env` is the environment.
+    ///
+    /// # Errors
+    /// When it is no JSON, or passes a limit: the first problem. When a database in it is not sound by
+    /// itself or beside the others: all of them. Their origin is [`Origin::Resolver`].
+    pub fn with_databases(&self, json: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, Error> {
+        let entries = json::databases(json)
+            .map_err(|(line, column, problem)| Error::new(Origin::Resolver, line, column, problem))?;
+        let mut config = self.clone();
+        (config.databases, config.directories) = (Vec::new(), Vec::new());
+        let mut found = Vec::new();
+        let known = config.root.get("dbs").and_then(Node::as_list).unwrap_or_default();
+        let first = known.len();
+        let mut all = known.to_vec();
+        all.extend(entries);
+        all[first..].iter_mut().for_each(|entry| {
+            spelling::normalise(entry, schema::Section::Database, &mut found);
+        });
+        config.root.set("dbs", Node::list(all));
+        complete_entries(&mut config.root, first, env, &mut found);
+        config.read_entries(&mut found);
+        Error::of(&Origin::Resolver, found, &[])?;
+        Ok(config)
+    }
+
+    /// Reads `dbs`, and adds what is wrong with it to `found`, in the order of the file.
+    fn read_entries(&mut self, found: &mut Vec<(usize, Problem)>) {
+        // Where something is wrong already, the rest follows from it.
+        let known: BTreeSet<_> = found.iter().map(|(line, _)| *line).collect();
         let read = |entries: &[Node]| {
             entries.iter().map(|entry| Entry::read(entry, &self.root, &self.base())).collect::<Vec<_>>()
         };
-        let entries = match self.entries().map(read) {
-            Ok(entries) => entries,
-            Err(problem) => return vec![problem],
-        };
-        let mut found = Vec::new();
-        for entry in entries {
-            match entry {
-                Ok(Entry::Database(database)) => self.databases.push(database),
-                Ok(Entry::Directory(directory)) => self.directories.push(directory),
-                Err(problem) => found.push(problem),
+        let mut more = Vec::new();
+        match self.entries().map(read) {
+            Err(problem) => more.push(problem),
+            Ok(entries) => {
+                for entry in entries {
+                    match entry {
+                        Ok(Entry::Database(database)) => self.databases.push(database),
+                        Ok(Entry::Directory(directory)) => self.directories.push(directory),
+                        Err(problem) => more.push(problem),
+                    }
+                }
             }
         }
-        found.extend(twins(&self.databases));
-        found
+        more.extend(twins(&self.databases));
+        found.extend(more.into_iter().filter(|(line, _)| !known.contains(line)));
+        found.sort_by_key(|(line, _)| *line);
+        // A template that several databases use is wrong once.
+        let mode = |problem: &Problem| matches!(problem, Problem::BadPathMode { .. });
+        found.dedup_by(|one, other| one == other || one.0 == other.0 && mode(&one.1) && mode(&other.1));
     }
 
     /// The databases, in the order of the file.
@@ -165,6 +205,21 @@ fn same_name(database: &Database) -> Option<(usize, Problem)> {
     let twice = database.replicas.iter().find(|replica| !names.insert(replica.name.as_str()))?;
     let database = database.path.display().to_string();
     Some((twice.line, Problem::SameName { database, name: twice.name.clone() }))
+}
+
+/// Whether databases are still to be found.
+pub(super) fn has_resolver(root: &Node) -> bool {
+    root.get(SECTION).and_then(|own| own.get("resolver")).is_some()
+}
+
+/// Makes of the entries of `dbs`, from `first` on, what Litestream understands.
+fn complete_entries(root: &mut Node, first: usize, env: Env<'_>, found: &mut Vec<(usize, Problem)>) {
+    let Some(mut dbs) = root.entry("dbs").cloned() else { return };
+    if let NodeKind::Sequence(entries) = &mut dbs.kind {
+        let additions = Additions::of(root, env);
+        entries.iter_mut().skip(first).for_each(|entry| additions.complete(entry, found));
+    }
+    root.set("dbs", dbs);
 }
 
 /// Databases that would overwrite each other: Litestream does not look, and one of them is lost.

@@ -16,9 +16,9 @@ use super::node::{Node, NodeKind, Scalar, Tag};
 /// The longest text that is read, in bytes, before and after expansion.
 pub(super) const MAX_BYTES: usize = 1 << 20;
 /// The deepest nesting, copies of aliases included.
-const MAX_DEPTH: usize = 64;
+pub(super) const MAX_DEPTH: usize = 64;
 /// The most values in one configuration, copies of aliases included.
-const MAX_NODES: usize = 100_000;
+pub(super) const MAX_NODES: usize = 100_000;
 /// The most keys in one mapping; looking a key up takes time that grows with them.
 const MAX_KEYS: usize = 4096;
 

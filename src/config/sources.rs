@@ -3,9 +3,10 @@
 use super::error::{Error, Origin, Problem};
 use super::load::{Document, LoadOptions};
 use super::model::Config;
-use super::node::Node;
+use super::node::{Node, NodeKind, Variable};
 use super::path::strip_sqlite;
-use super::url::is_url;
+use super::url::{escape, is_url, with_path};
+use super::variables::Env;
 
 impl Config {
     /// The databases and replicas of the command line, in pairs.
@@ -52,34 +53,23 @@ impl Config {
 
 /// The database and the replica that the environment names, see [`Config::from_environment`].
 pub(super) fn from_variables(options: &LoadOptions<'_>) -> Result<Option<(String, Node)>, Error> {
-    let var = |name: &str| (options.env)(name).filter(|value| !value.is_empty());
-    let (url, bucket) = (var("LITESTREAM_REPLICA_URL"), var("LITESTREAM_REPLICA_BUCKET"));
+    let env = options.env;
+    let (url, bucket) = (set(env, REPLICA_URL), set(env, REPLICA_BUCKET));
     let replica_variable = match (&url, &bucket) {
-        (Some(_), _) => "LITESTREAM_REPLICA_URL",
-        (None, Some(_)) => "LITESTREAM_REPLICA_BUCKET",
+        (Some(_), _) => REPLICA_URL,
+        (None, Some(_)) => REPLICA_BUCKET,
         (None, None) => return Ok(None),
     };
     let fail = |problem| Error::new(Origin::Environment, 0, 0, problem);
     let database_url =
-        var("DATABASE_URL").ok_or_else(|| fail(Problem::NoDatabaseUrl { replica: replica_variable }))?;
+        set(env, "DATABASE_URL").ok_or_else(|| fail(Problem::NoDatabaseUrl { replica: replica_variable }))?;
     let database = database_of(&database_url).map_err(fail)?;
     let replica = match (url, bucket) {
-        (Some(url), _) => Node::mapping([("url", Node::text(url))]),
+        (Some(url), _) => Node::mapping([("url", url_node(url, Variable::Named(REPLICA_URL.to_owned())))]),
         (None, bucket) => {
             let name = database.rsplit('/').next().unwrap_or_default().to_owned();
-            let mut replica = Node::mapping([
-                ("type", Node::plain("s3")),
-                ("bucket", Node::text(bucket.unwrap_or_default())),
-                ("path", Node::text(var("LITESTREAM_REPLICA_PATH").unwrap_or(name))),
-            ]);
-            for (key, name) in
-                [("region", "LITESTREAM_REPLICA_REGION"), ("endpoint", "LITESTREAM_REPLICA_ENDPOINT")]
-            {
-                if let Some(value) = var(name) {
-                    replica.set(key, Node::text(value));
-                }
-            }
-            replica
+            let path = set(env, "LITESTREAM_REPLICA_PATH").unwrap_or(name);
+            in_bucket(env, bucket.unwrap_or_default(), path)
         }
     };
     Ok(Some((database, replica)))
@@ -91,6 +81,53 @@ pub(super) fn entries(databases: Vec<(String, Node)>) -> Node {
         Node::mapping([("path", Node::text(path)), ("replicas", Node::list(vec![replica]))])
     };
     Node::list(databases.into_iter().map(entry).collect())
+}
+
+/// The replica in the environment for a database that has none of its own: each has its place there, `tail`.
+pub(super) fn default_replica(env: Env<'_>, tail: &str) -> Option<Node> {
+    if let Some(url) = set(env, REPLICA_URL) {
+        let url = with_path(&url, |path| join(path, &escape(tail)));
+        return Some(Node::mapping([("url", url_node(url, Variable::Own))]));
+    }
+    let path = join(&set(env, "LITESTREAM_REPLICA_PATH").unwrap_or_default(), tail);
+    set(env, REPLICA_BUCKET).map(|bucket| in_bucket(env, bucket, path))
+}
+
+/// `tail` below `path`, where an empty path is none.
+pub(super) fn join(path: &str, tail: &str) -> String {
+    if path.is_empty() { tail.to_owned() } else { format!("{}/{tail}", path.trim_end_matches('/')) }
+}
+
+const REPLICA_URL: &str = "LITESTREAM_REPLICA_URL";
+const REPLICA_BUCKET: &str = "LITESTREAM_REPLICA_BUCKET";
+
+fn set(env: Env<'_>, name: &str) -> Option<String> {
+    env(name).filter(|value| !value.is_empty())
+}
+
+fn in_bucket(env: Env<'_>, bucket: String, path: String) -> Node {
+    let mut replica = Node::mapping([
+        ("type", Node::plain("s3")),
+        ("bucket", Node::text(bucket)),
+        ("path", Node::text(path)),
+    ]);
+    for (key, name) in [("region", "LITESTREAM_REPLICA_REGION"), ("endpoint", "LITESTREAM_REPLICA_ENDPOINT")]
+    {
+        if let Some(value) = set(env, name) {
+            replica.set(key, Node::text(value));
+        }
+    }
+    replica
+}
+
+/// A URL from the environment, which stays there if it may hold a password.
+fn url_node(url: String, variable: Variable) -> Node {
+    let may_hold_secret = url.contains(['@', '?']);
+    let mut node = Node::text(url);
+    if let NodeKind::Scalar(scalar) = &mut node.kind {
+        scalar.variable = may_hold_secret.then_some(variable);
+    }
+    node
 }
 
 fn replica_of(text: &str) -> Option<Node> {

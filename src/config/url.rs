@@ -99,6 +99,36 @@ impl fmt::Debug for Url {
     }
 }
 
+/// The same URL with another path.
+pub(super) fn with_path(text: &str, change: impl FnOnce(&str) -> String) -> String {
+    let (start, end) = path_of(text);
+    let path = change(&text[start..end]);
+    // After a host a path needs its slash.
+    let slash = if text[..start].contains("://") && !path.starts_with('/') { "/" } else { "" };
+    format!("{}{slash}{path}{}", &text[..start], &text[end..])
+}
+
+/// Where the path of a URL is.
+fn path_of(text: &str) -> (usize, usize) {
+    let end = text.find(['?', '#']).unwrap_or(text.len());
+    let authority = text[..end].find("://").map(|at| at + 3);
+    // The slash after `:accesspoint` belongs to the ARN.
+    let arn = text[..end].find(":accesspoint/").map(|at| at + ":accesspoint/".len());
+    let start = match arn.or(authority) {
+        Some(host) => text[host..end].find('/').map_or(end, |slash| host + slash),
+        None => text[..end].find(':').map_or(0, |colon| colon + 1),
+    };
+    (start, end)
+}
+
+/// A path as it is written in a URL.
+pub(super) fn escape(path: &str) -> String {
+    let plain = |c: u8| c.is_ascii_alphanumeric() || b"-_.~$&+,/:;=@".contains(&c);
+    path.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
+}
+
 fn is_scheme(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'+' | b'-' | b'.'))
@@ -147,19 +177,8 @@ fn unescape(text: &str) -> Result<String, &'static str> {
 
 /// Go's `URL.EscapedPath`: as it was written if that is valid, else encoded anew.
 fn escaped_path<'a>(raw: &'a str, path: &str) -> Cow<'a, str> {
-    let plain = |c: u8| c.is_ascii_alphanumeric() || b"-_.~$&+,/:;=@".contains(&c);
-    if raw.bytes().all(|c| plain(c) || b"!'()*[]%".contains(&c)) {
-        return Cow::Borrowed(raw);
-    }
-    let mut escaped = String::new();
-    for byte in path.bytes() {
-        if plain(byte) {
-            escaped.push(char::from(byte));
-        } else {
-            escaped.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    Cow::Owned(escaped)
+    let plain = |c: u8| c.is_ascii_alphanumeric() || b"-_.~$&+,/:;=@!'()*[]%".contains(&c);
+    if raw.bytes().all(plain) { Cow::Borrowed(raw) } else { Cow::Owned(escape(path)) }
 }
 
 #[cfg(test)]
@@ -193,6 +212,32 @@ mod tests {
         ] {
             assert_eq!(Url::parse(text).map(|url| url.file), Ok(file.to_owned()), "{text}");
         }
+    }
+
+    #[test]
+    fn a_path_is_changed_where_it_is() {
+        for (text, changed) in [
+            ("s3://b", "s3://b/+n"),
+            ("s3://b/", "s3://b/+n"),
+            ("s3://k:s@b.host:1/p/?endpoint=x#f", "s3://k:s@b.host:1/p+n?endpoint=x#f"),
+            ("file:///a/b", "file:///a/b+n"),
+            ("file:rel", "file:rel+n"),
+            (
+                "s3://arn:aws:s3:us-east-1:1:accesspoint/mine/p?x",
+                "s3://arn:aws:s3:us-east-1:1:accesspoint/mine/p+n?x",
+            ),
+            (
+                "s3://arn:aws:s3:us-east-1:1:accesspoint/mine",
+                "s3://arn:aws:s3:us-east-1:1:accesspoint/mine/+n",
+            ),
+        ] {
+            assert_eq!(
+                with_path(text, |path| format!("{}+n", path.trim_end_matches('/'))),
+                changed,
+                "{text}"
+            );
+        }
+        assert_eq!(escape("a b/ü?#%"), "a%20b/%C3%BC%3F%23%25");
     }
 
     #[test]

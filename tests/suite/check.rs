@@ -91,6 +91,28 @@ fn keys_that_nobody_reads() {
 }
 
 #[test]
+fn what_litekeeper_adds() {
+    insta::assert_snapshot!(check_text(
+        concat!(
+            "access-key-id: a\n",
+            "access_key_id: b\n",
+            "litekeeper:\n",
+            "  replicas:\n",
+            "    s3: {type: s3, bucket: b, path-mode: middle}\n",
+            "dbs:\n",
+            "  - path: a.db\n",
+            "    replica: s3\n",
+            "  - path: b.db\n",
+            "    replica: s4\n",
+            "  - path: c.db\n",
+            "    name: ../c\n",
+            "    replica: s3\n",
+        ),
+        78
+    ));
+}
+
+#[test]
 fn values_that_mean_something_else() {
     insta::assert_snapshot!(check_text(
         concat!(

@@ -1,9 +1,10 @@
 //! What makes a configuration unusable, as findings.
 
 use super::rules::{
-    BAD_DURATION, BAD_SIZE, DATABASE_PATH, EXEC_SHELL, LIMIT, NO_DATABASE, NO_REPLICA, NO_VARIABLE, NOT_YAML,
-    OCTAL, REFUSED_KEY, REPLICA_PLACE, SAME_DATABASE, SAME_METADATA, SAME_REPLICA, SECTION_KEY,
-    SECTION_VALUE, SEVERAL_REPLICAS, UNREADABLE, VARIABLE_VALUE, WRONG_TYPE,
+    BAD_DURATION, BAD_SIZE, BOTH_SPELLINGS, DATABASE_PATH, EXEC_SHELL, LIMIT, NO_DATABASE, NO_REPLICA,
+    NO_VARIABLE, NOT_YAML, OCTAL, PATH_MODE, REFUSED_KEY, REPLICA_PLACE, SAME_DATABASE, SAME_METADATA,
+    SAME_REPLICA, SECTION_KEY, SECTION_VALUE, SEVERAL_REPLICAS, UNKNOWN_TEMPLATE, UNREADABLE, VARIABLE_VALUE,
+    WRONG_TYPE,
 };
 use super::{Lint, Rule};
 use crate::config::error::{Error, Problem};
@@ -35,7 +36,8 @@ fn rule_of(problem: &Problem) -> &'static Rule {
         | Problem::KeyNotText
         | Problem::UnknownTag { .. }
         | Problem::AliasOfItself
-        | Problem::MergeNotMapping => NOT_YAML,
+        | Problem::MergeNotMapping
+        | Problem::Json { .. } => NOT_YAML,
         Problem::WrongType { kind: Type::Duration, .. } | Problem::OutOfRange { .. } => BAD_DURATION,
         Problem::WrongType { kind: Type::Size, .. } => BAD_SIZE,
         Problem::WrongType { kind: Type::Octal, .. } => OCTAL,
@@ -43,7 +45,11 @@ fn rule_of(problem: &Problem) -> &'static Rule {
         Problem::NotMapping { .. }
         | Problem::NotList { .. }
         | Problem::NotText { .. }
-        | Problem::WrongType { .. } => WRONG_TYPE,
+        | Problem::WrongType { .. }
+        | Problem::NotDatabases => WRONG_TYPE,
+        Problem::BothSpellings { .. } => BOTH_SPELLINGS,
+        Problem::UnknownTemplate { .. } => UNKNOWN_TEMPLATE,
+        Problem::BadPathMode { .. } | Problem::BadName { .. } => PATH_MODE,
         Problem::NoDatabases
         | Problem::NothingGiven
         | Problem::NoDatabaseUrl { .. }
