@@ -75,6 +75,7 @@ pub const OTHERS: &[Variable] = &[
     ("LITEKEEPER_RUNTIME_DIR", "where sockets and the generated configuration are"),
     ("LITESTREAM_CONFIG", "the configuration file, if LITEKEEPER_CONFIG does not name one"),
     ("LITESTREAM_INSTALL_DIR", "the folder that Litestream is in, or is installed to"),
+    ("VIRTUAL_ENV", "`init`: the Python that a Django project is asked with"),
 ];
 
 /// All of them.

@@ -8,6 +8,7 @@ pub mod cli;
 pub mod config;
 pub mod core;
 pub mod demo;
+pub mod detect;
 pub mod env_vars;
 pub mod error;
 pub mod litestream;

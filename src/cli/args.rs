@@ -31,6 +31,8 @@ pub enum Command {
     Demo(Demo),
     /// Get Litestream.
     Install(Install),
+    /// Find the app's databases and write a litestream.yml for them.
+    Init(Init),
 }
 
 /// `litekeeper run`.
@@ -236,6 +238,41 @@ pub struct Install {
     /// Get it again even if it is there.
     #[arg(long)]
     pub force: bool,
+}
+
+/// `litekeeper init`.
+///
+/// Knows Rails, Django, Laravel, Phoenix, PocketBase, Prisma and Drizzle; else DATABASE_URL, else SQLite files by their
+/// first bytes. A Django project is asked by its own Python, nothing else is run.
+#[derive(Args, Debug)]
+pub struct Init {
+    /// The project.
+    #[arg(long, value_name = "FOLDER", default_value = ".")]
+    pub dir: PathBuf,
+
+    /// Replicate below this URL or folder [default: the bucket of LITESTREAM_REPLICA_BUCKET]; ${NAME} in it stays.
+    #[arg(long, value_name = "URL")]
+    pub replica: Option<String>,
+
+    /// The file to write [default: litestream.yml in the project].
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+
+    /// Write over a file that is there.
+    #[arg(long)]
+    pub force: bool,
+
+    /// Print the file instead of writing it.
+    #[arg(long, conflicts_with = "json")]
+    pub stdout: bool,
+
+    /// Say what would be done, and write nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Print what was found, and the file's text, as JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Where Litestream comes from.

@@ -3,7 +3,7 @@
 use clap::Parser;
 
 use super::args::{Cli, Command};
-use super::{check, demo, install, run};
+use super::{check, demo, init, install, run};
 use crate::core::ExitCode;
 use crate::printer::{self, Format};
 
@@ -22,6 +22,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => (Format::Text, check::check(&args)),
         Command::Demo(args) => (Format::Text, demo::demo(&args)),
         Command::Install(args) => (Format::Text, install::install(&args)),
+        Command::Init(args) => (Format::Text, init::init(&args)),
     };
     result.unwrap_or_else(|failure| {
         printer::failure(&failure, format);

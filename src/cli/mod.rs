@@ -10,6 +10,7 @@ mod databases;
 mod demo;
 mod dotenv;
 mod duration;
+mod init;
 mod install;
 mod layers;
 mod one_shot;

@@ -5,7 +5,7 @@
 //! Runs before a keeper begins; it waits for its own children and must not run beside the keeper's reaper.
 
 mod error;
-mod oneshot;
+pub mod oneshot;
 mod pins;
 mod pip;
 mod release;

@@ -16,6 +16,7 @@ mod guestbook;
 mod handover;
 mod harness;
 mod hung;
+mod init;
 mod install;
 mod kill;
 mod lag;

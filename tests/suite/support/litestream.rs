@@ -78,7 +78,8 @@ fn download(version: &str, folder: &Path) -> Result<(), String> {
     Err(reasons.join("\n"))
 }
 
-fn run(command: &mut Command) -> Result<(), String> {
+/// Runs to the end; what it said is the error.
+pub fn run(command: &mut Command) -> Result<(), String> {
     match command.output() {
         Ok(Output { status, .. }) if status.success() => Ok(()),
         Ok(Output { status, stderr, .. }) => {

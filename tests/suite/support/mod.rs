@@ -4,6 +4,7 @@
 //! world       one test's folder: databases, replicas, configs, the app's trace
 //! config      litestream.yml as a test needs it
 //! corpus      the fixtures of configurations, and Litestream's own word on what they mean
+//! django      the real Django, fetched once
 //! litestream  the real binaries, fetched once; bare `replicate` and `restore`
 //! s3          an S3 server in this process that can be paused, broken, slowed, taken away
 //! sqlite      databases made, counted, compared with what the app was told
@@ -20,6 +21,7 @@
 pub mod app;
 pub mod config;
 pub mod corpus;
+pub mod django;
 pub mod keeper;
 pub mod litestream;
 pub mod process;

@@ -1,0 +1,229 @@
+//! `litekeeper init`.
+
+mod disk;
+mod python;
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use disk::Disk;
+
+use super::args;
+use super::settings::{current_dir, variable};
+use crate::core::ExitCode;
+use crate::detect::{self, Nothing, Plan, Question, Surroundings, Target};
+use crate::error::Failure;
+
+/// The file's name when none is given.
+const NAME: &str = "litestream.yml";
+
+/// Finds the databases and writes a configuration for them.
+///
+/// # Errors
+/// When there is no database, or the file cannot be written.
+pub(super) fn init(args: &args::Init) -> Result<ExitCode, Failure> {
+    let cwd = current_dir()?;
+    let root = root(&cwd.join(&args.dir))?;
+    let target = target(args.replica.as_deref())?;
+    let output = args.output.as_ref().map_or_else(|| root.join(NAME), |file| cwd.join(file));
+    let writes = !args.stdout && !args.dry_run;
+    if writes && !args.force && output.symlink_metadata().is_ok() {
+        return Err(exists(&output));
+    }
+    let plan = find(&root, args.replica.is_none())?;
+    let text = detect::yaml(&plan, target);
+    if writes {
+        write(&output, &text, args.force)?;
+    }
+    let advice = detect::advice(&plan, target, &relative(&output, &root));
+    let done = match (writes, args.stdout) {
+        (true, _) => format!("wrote {}", output.display()),
+        (false, true) => String::new(),
+        (false, false) if output.symlink_metadata().is_ok() && !args.force => {
+            format!("would not write {}: it is there already, and --force was not given", output.display())
+        }
+        (false, false) => format!("would write {}", output.display()),
+    };
+    // A closed standard error is no reason to fail: the file is written.
+    let _ = writeln!(io::stderr(), "{}", report(&plan, &done, &advice));
+    let data = if args.stdout {
+        text
+    } else if args.json {
+        json(&plan, &text, writes.then_some(&*output), &advice)
+    } else {
+        return Ok(ExitCode::OK);
+    };
+    io::stdout()
+        .write_all(data.as_bytes())
+        .map_err(|error| Failure::new(ExitCode::UNAVAILABLE, format!("standard output: {error}")))?;
+    Ok(ExitCode::OK)
+}
+
+/// The project's folder, with no symbolic link in its path: what the project says of itself has none either.
+fn root(dir: &Path) -> Result<PathBuf, Failure> {
+    let fail = |reason: String| {
+        Failure::new(ExitCode::USAGE, format!("{}: {reason}", dir.display()))
+            .hint("--dir names the project's folder")
+    };
+    let root = fs::canonicalize(dir).map_err(|error| fail(error.to_string()))?;
+    if root.is_dir() { Ok(root) } else { Err(fail("not a folder".to_owned())) }
+}
+
+fn target(replica: Option<&str>) -> Result<Target<'_>, Failure> {
+    let Some(replica) = replica else { return Ok(Target::Bucket) };
+    let fail = |reason: &str, hint: &str| {
+        Err(Failure::new(ExitCode::USAGE, format!("--replica: {reason}")).hint(hint))
+    };
+    let folder = replica == "~" || ["/", "./", "../", "~/"].iter().any(|start| replica.starts_with(start));
+    let scheme = replica
+        .split_once("://")
+        .map(|(scheme, rest)| (scheme, rest.split(['/', '?']).next().unwrap_or(rest)));
+    if replica.contains(char::is_control) {
+        return fail("it has control characters", "check its quotes");
+    }
+    match scheme {
+        // The URL itself is not repeated: it has a secret.
+        Some((_, host)) => match host.rsplit_once('@').and_then(|(user, _)| user.split_once(':')) {
+            Some((_, password)) if !password.starts_with("${") => fail(
+                "it has a password in it, and the file is for everybody to read",
+                "write ${NAME} in its place, in single quotes, and set that variable where litekeeper runs",
+            ),
+            Some(_) | None => Ok(Target::Below(replica)),
+        },
+        None if folder => Ok(Target::Below(replica)),
+        None => fail(
+            &format!("`{replica}` is neither a URL nor a folder"),
+            "write it as s3://BUCKET/PATH, sftp://…, or a folder as /PATH or ./PATH",
+        ),
+    }
+}
+
+fn find(root: &Path, keep_replicas: bool) -> Result<Plan, Failure> {
+    let Some(root_text) = root.to_str() else {
+        return Err(Failure::new(
+            ExitCode::USAGE,
+            format!("{}: not UTF-8, which YAML must be", root.display()),
+        ));
+    };
+    let env = |name: &str| variable(name).and_then(|value| value.into_string().ok());
+    let cancel = Arc::new(AtomicBool::new(false));
+    let flag = cancel.clone();
+    // A second handler in one process is refused; there is none before.
+    let _ = ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed));
+    let ask = |question: &Question| python::ask(root, question, &cancel);
+    let tree = Disk::new(root);
+    let found =
+        detect::find(&Surroundings { tree: &tree, root: root_text, env: &env, ask: &ask, keep_replicas });
+    if cancel.load(Ordering::Relaxed) {
+        return Err(Failure::new(ExitCode::of_signal(nix::libc::SIGINT), "interrupted: nothing was written"));
+    }
+    found.map_err(|nothing| nothing_found(root, &nothing))
+}
+
+fn nothing_found(root: &Path, nothing: &Nothing) -> Failure {
+    let mut message = match &nothing.framework {
+        Some((framework, folder)) => {
+            let folder = if folder == "." { root.to_owned() } else { root.join(folder) };
+            format!(
+                "{}: {framework}, but no SQLite database that Litestream could replicate",
+                folder.display()
+            )
+        }
+        None => format!("{}: no framework, no DATABASE_URL and no SQLite file was found", root.display()),
+    };
+    for note in &nothing.notes {
+        message.push_str("\n  ");
+        message.push_str(note);
+    }
+    Failure::new(ExitCode::CONFIG, message).hint(
+        "--dir names another folder; a database that init does not find can be named: litekeeper run --db PATH --replica URL",
+    )
+}
+
+fn exists(output: &Path) -> Failure {
+    Failure::new(ExitCode::USAGE, format!("{} is there already, and was left as it is", output.display()))
+        .hint("--force writes over it, --stdout prints instead, --output names another file")
+}
+
+/// Puts the file in its place in one step: whole, or not at all.
+fn write(output: &Path, text: &str, force: bool) -> Result<(), Failure> {
+    let fail = |error: &io::Error| {
+        Failure::new(ExitCode::UNAVAILABLE, format!("{} cannot be written: {error}", output.display()))
+            .hint("--output names another file, --stdout prints instead")
+    };
+    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| fail(&error))?;
+    file.write_all(text.as_bytes()).map_err(|error| fail(&error))?;
+    // It holds no secret, and the app's own user has to read it.
+    file.as_file().set_permissions(fs::Permissions::from_mode(0o644)).map_err(|error| fail(&error))?;
+    file.as_file().sync_all().map_err(|error| fail(&error))?;
+    let placed = if force { file.persist(output) } else { file.persist_noclobber(output) };
+    match placed {
+        Ok(_) => Ok(()),
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Err(exists(output)),
+        Err(error) => Err(fail(&error.error)),
+    }
+}
+
+fn relative(output: &Path, root: &Path) -> String {
+    output.strip_prefix(root).unwrap_or(output).display().to_string()
+}
+
+/// What was found, for people.
+fn report(plan: &Plan, done: &str, advice: &str) -> String {
+    let mut lines = vec![format!("{}: {}", plan.framework, plan.source)];
+    let width = plan.databases.iter().map(|database| database.alias.len()).max().unwrap_or(0);
+    for database in &plan.databases {
+        let left_out =
+            database.left_out.as_ref().map(|why| format!("  not replicated: {why}")).unwrap_or_default();
+        lines.push(format!("  {:width$}  {}{left_out}", database.alias, database.shown_path()));
+    }
+    for (framework, folder) in &plan.others {
+        lines.push(format!("also here, and not looked at: {framework} in {folder}"));
+    }
+    lines.extend(plan.notes.iter().map(|note| format!("note: {note}")));
+    if !done.is_empty() {
+        lines.push(done.to_owned());
+    }
+    lines.push(String::new());
+    lines.push(advice.to_owned());
+    lines.join("\n")
+}
+
+fn json(plan: &Plan, text: &str, written: Option<&Path>, advice: &str) -> String {
+    let databases: Vec<serde_json::Value> = plan
+        .databases
+        .iter()
+        .map(|database| {
+            serde_json::json!({
+                "alias": database.alias,
+                "path": database.shown_path(),
+                "replicated": database.left_out.is_none(),
+                "reason": database.left_out,
+            })
+        })
+        .collect();
+    let others: Vec<serde_json::Value> = plan
+        .others
+        .iter()
+        .map(|(framework, folder)| serde_json::json!({"framework": framework, "folder": folder}))
+        .collect();
+    let value = serde_json::json!({
+        "framework": plan.framework,
+        "source": plan.source,
+        "folder": plan.folder,
+        "databases": databases,
+        "command": plan.command,
+        "before": plan.before,
+        "notes": plan.notes,
+        "others": others,
+        "config": text,
+        "written": written.map(|path| path.display().to_string()),
+        "advice": advice,
+    });
+    format!("{value:#}\n")
+}

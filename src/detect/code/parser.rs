@@ -1,0 +1,492 @@
+//! Expressions, as far as configuration files have them.
+
+use super::lexer::{Language, Piece, Placed, Token, tokens};
+
+/// More nesting than this is no configuration.
+const MAX_DEPTH: usize = 64;
+
+/// An expression.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::detect) enum Expr {
+    /// A text, with the expressions that are interpolated.
+    Text(Vec<Result<String, Expr>>),
+    Number(String),
+    /// A name with its members, whatever joins them: `Rails.root`, `process.env.X`.
+    Name(String),
+    /// A member of something that is no name.
+    Member(Box<Expr>, String),
+    /// A call: what, its arguments with their keywords, and Ruby's block.
+    Call(Box<Expr>, Vec<(Option<String>, Expr)>, Option<Box<Expr>>),
+    Index(Box<Expr>, Box<Expr>),
+    Infix(&'static str, Box<Expr>, Box<Expr>),
+    Not(Box<Expr>),
+    /// Condition, then, else.
+    Choice(Box<Expr>, Box<Expr>, Box<Expr>),
+    List(Vec<Expr>),
+    Table(Vec<(Expr, Expr)>),
+    /// What ends the program instead of having a value.
+    Raise,
+    Unknown,
+}
+
+/// A file of source code.
+pub(in crate::detect) struct Source {
+    tokens: Vec<Placed>,
+    language: Language,
+}
+
+impl Source {
+    pub fn new(text: &str, language: Language) -> Self {
+        Self { tokens: tokens(text, language), language }
+    }
+
+    /// The whole as one expression.
+    pub fn expression(&self) -> Expr {
+        self.parser(0).expr(0)
+    }
+
+    /// Each assignment: what is assigned to, and the value, in the file's order.
+    pub fn assignments(&self) -> Vec<(Expr, Expr)> {
+        let mut found = Vec::new();
+        let mut at = 0;
+        while let Some(placed) = self.tokens.get(at) {
+            let mut parser = self.parser(at);
+            at += 1;
+            if !placed.first {
+                continue;
+            }
+            while parser.eat_word(&["const", "let", "var", "export"]) {}
+            let target = parser.postfix();
+            if self.language == Language::Python && parser.peek_mark(":") {
+                parser.skip_annotation();
+            }
+            if matches!(target, Expr::Name(_) | Expr::Index(..)) && parser.eat(&["="]) {
+                found.push((target, parser.expr(0)));
+                at = at.max(parser.at);
+            }
+        }
+        found
+    }
+
+    /// The value behind each key of this name: `key: value`, `'key' => value`.
+    pub fn values_of(&self, key: &str) -> Vec<Expr> {
+        let is_key = |token: &Token| match token {
+            Token::Word(word) => word == key,
+            Token::Text(pieces) => matches!(pieces.as_slice(), [Piece::Literal(text)] if text == key),
+            Token::Number(_) | Token::Mark(_) => false,
+        };
+        let places = (0..self.tokens.len()).filter(|at| is_key(&self.tokens[*at].token));
+        places
+            .filter_map(|at| {
+                let mut parser = self.parser(at + 1);
+                parser.eat(&[":", "=>"]).then(|| parser.expr(0))
+            })
+            .collect()
+    }
+
+    /// The arguments of each call of this name without brackets, as Elixir's `config :app, Repo, key: value`.
+    pub fn bare_calls(&self, name: &str) -> Vec<Vec<(Option<String>, Expr)>> {
+        let is_call = |at: &usize| {
+            self.tokens[*at].first && matches!(&self.tokens[*at].token, Token::Word(word) if word == name)
+        };
+        (0..self.tokens.len()).filter(is_call).map(|at| self.parser(at + 1).bare_arguments()).collect()
+    }
+
+    /// Whether this word is anywhere in the code, comments apart.
+    pub fn has_word(&self, name: &str) -> bool {
+        self.tokens.iter().any(|placed| matches!(&placed.token, Token::Word(word) if word == name))
+    }
+
+    /// The modules of `from X import *`, in the file's order, with their dots.
+    pub fn star_imports(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for at in 0..self.tokens.len() {
+            let mut parser = self.parser(at);
+            if !(self.tokens[at].first && parser.eat_word(&["from"])) {
+                continue;
+            }
+            let mut module = String::new();
+            loop {
+                match parser.next() {
+                    Some(Token::Mark(mark @ ("." | "..."))) => module.push_str(mark),
+                    Some(Token::Word(word)) if word == "import" => break,
+                    Some(Token::Word(word)) => module.push_str(&word),
+                    _ => break,
+                }
+            }
+            if parser.eat(&["*"]) {
+                found.push(module);
+            }
+        }
+        found
+    }
+
+    fn parser(&self, at: usize) -> Parser<'_> {
+        Parser { tokens: &self.tokens, at, depth: 0, language: self.language }
+    }
+}
+
+struct Parser<'a> {
+    tokens: &'a [Placed],
+    at: usize,
+    depth: usize,
+    language: Language,
+}
+
+impl Parser<'_> {
+    fn peek(&self) -> Option<&Token> {
+        self.tokens.get(self.at).map(|placed| &placed.token)
+    }
+
+    fn next(&mut self) -> Option<Token> {
+        let token = self.peek().cloned();
+        self.at += 1;
+        token
+    }
+
+    /// Whether the next token begins a line.
+    fn at_line_start(&self) -> bool {
+        self.tokens.get(self.at).is_some_and(|placed| placed.first)
+    }
+
+    fn peek_mark(&self, mark: &str) -> bool {
+        matches!(self.peek(), Some(Token::Mark(found)) if *found == mark)
+    }
+
+    fn eat(&mut self, marks: &[&str]) -> bool {
+        let eaten = marks.iter().any(|mark| self.peek_mark(mark));
+        self.at += usize::from(eaten);
+        eaten
+    }
+
+    fn eat_word(&mut self, words: &[&str]) -> bool {
+        let eaten = matches!(self.peek(), Some(Token::Word(word)) if words.contains(&word.as_str()));
+        self.at += usize::from(eaten);
+        eaten
+    }
+
+    /// `: Type` of Python, up to the `=` on the same line.
+    fn skip_annotation(&mut self) {
+        let start = self.at;
+        while self.at < self.tokens.len() && !self.peek_mark("=") {
+            self.at += 1;
+            if self.at_line_start() {
+                self.at = start;
+                return;
+            }
+        }
+    }
+
+    fn expr(&mut self, power: u8) -> Expr {
+        if self.depth >= MAX_DEPTH {
+            return Expr::Unknown;
+        }
+        self.depth += 1;
+        let mut left = self.postfix();
+        while let Some((op, binds)) = self.infix().filter(|(_, binds)| *binds > power) {
+            self.at += 1;
+            left = match op {
+                "?" => {
+                    let then = self.expr(0);
+                    let otherwise = if self.eat(&[":"]) { self.expr(binds - 1) } else { Expr::Unknown };
+                    Expr::Choice(left.into(), then.into(), otherwise.into())
+                }
+                "if" => {
+                    let condition = self.expr(binds);
+                    let otherwise =
+                        if self.eat_word(&["else"]) { self.expr(binds - 1) } else { Expr::Unknown };
+                    Expr::Choice(condition.into(), left.into(), otherwise.into())
+                }
+                "|>" => match self.expr(binds) {
+                    Expr::Call(callee, mut args, block) => {
+                        args.insert(0, (None, left));
+                        Expr::Call(callee, args, block)
+                    }
+                    _ => Expr::Unknown,
+                },
+                op => Expr::Infix(op, left.into(), self.expr(binds).into()),
+            };
+        }
+        self.depth -= 1;
+        left
+    }
+
+    /// The operator that comes next, under one name for all languages, and how tightly it binds.
+    fn infix(&self) -> Option<(&'static str, u8)> {
+        let php = self.language == Language::Php;
+        Some(match self.peek()? {
+            Token::Mark(mark) => match *mark {
+                "?" => ("?", 2),
+                "|>" => ("|>", 3),
+                "||" | "??" | "?:" => ("||", 4),
+                "&&" => ("&&", 5),
+                "==" | "===" => ("==", 6),
+                "!=" | "!==" => ("!=", 6),
+                "<>" | "+" => ("+", 8),
+                "." if php => ("+", 8),
+                "/" => ("/", 9),
+                _ => return None,
+            },
+            // A word on a new line begins a statement, unless brackets are open.
+            Token::Word(word) if self.depth > 1 || !self.at_line_start() => match word.as_str() {
+                "if" if self.language == Language::Python => ("if", 2),
+                "or" => ("||", 4),
+                "and" => ("&&", 5),
+                _ => return None,
+            },
+            Token::Word(_) | Token::Text(_) | Token::Number(_) => return None,
+        })
+    }
+
+    fn postfix(&mut self) -> Expr {
+        let mut left = self.primary();
+        loop {
+            let dots: &[&str] = match self.language {
+                Language::Php => &["->", "::"],
+                _ => &[".", "?.", "&.", "::"],
+            };
+            let member = dots.iter().any(|dot| self.peek_mark(dot));
+            if member && let Some(Token::Word(name)) = self.tokens.get(self.at + 1).map(|p| p.token.clone()) {
+                self.at += 2;
+                left = match left {
+                    Expr::Name(path) => Expr::Name(format!("{path}.{name}")),
+                    other => Expr::Member(other.into(), name),
+                };
+            } else if self.peek_mark("(") && !self.at_line_start() {
+                self.at += 1;
+                let arguments = self.arguments(")");
+                let block = self.block();
+                left = Expr::Call(left.into(), arguments, block.map(Box::new));
+            } else if self.peek_mark("[") && !self.at_line_start() {
+                self.at += 1;
+                let key = self.expr(0);
+                self.recover("]");
+                self.eat(&["]"]);
+                left = Expr::Index(left.into(), key.into());
+            } else if self.language == Language::JavaScript && self.peek_mark("!") {
+                // TypeScript's "it is there".
+                self.at += 1;
+            } else {
+                return left;
+            }
+        }
+    }
+
+    /// Ruby's `{ value }` behind a call.
+    fn block(&mut self) -> Option<Expr> {
+        if self.language != Language::Ruby || !self.eat(&["{"]) {
+            return None;
+        }
+        let value = self.expr(0);
+        while !self.peek_mark("}") && self.peek().is_some() {
+            self.at += 1;
+        }
+        self.at += 1;
+        Some(value)
+    }
+
+    fn primary(&mut self) -> Expr {
+        let Some(token) = self.peek().cloned() else { return Expr::Unknown };
+        match token {
+            Token::Text(pieces) => {
+                self.at += 1;
+                let mut parts = self.text(pieces);
+                while self.language == Language::Python
+                    && let Some(Token::Text(more)) = self.peek().cloned()
+                    && (self.depth > 1 || !self.at_line_start())
+                {
+                    self.at += 1;
+                    parts.extend(self.text(more));
+                }
+                Expr::Text(parts)
+            }
+            Token::Number(number) => {
+                self.at += 1;
+                Expr::Number(number)
+            }
+            Token::Word(word) => self.word(word),
+            Token::Mark(mark) => self.marked(mark),
+        }
+    }
+
+    fn text(&self, pieces: Vec<Piece>) -> Vec<Result<String, Expr>> {
+        let part = |piece| match piece {
+            Piece::Literal(text) => Ok(text),
+            Piece::Code(code) => Err(if self.depth < MAX_DEPTH {
+                let tokens = tokens(&code, self.language);
+                Parser { tokens: &tokens, at: 0, depth: self.depth + 1, language: self.language }.expr(0)
+            } else {
+                Expr::Unknown
+            }),
+        };
+        pieces.into_iter().map(part).collect()
+    }
+
+    fn word(&mut self, word: String) -> Expr {
+        self.at += 1;
+        match word.as_str() {
+            "not" => Expr::Not(self.expr(5).into()),
+            "raise" | "throw" => {
+                self.expr(0);
+                Expr::Raise
+            }
+            "new" | "await" => self.postfix(),
+            "fn" | "function" | "lambda" | "if" | "case" | "for" => Expr::Unknown,
+            _ => Expr::Name(word),
+        }
+    }
+
+    fn marked(&mut self, mark: &str) -> Expr {
+        match mark {
+            "!" => {
+                self.at += 1;
+                Expr::Not(self.expr(7).into())
+            }
+            "-" => {
+                self.at += 1;
+                match self.primary() {
+                    Expr::Number(number) => Expr::Number(format!("-{number}")),
+                    _ => Expr::Unknown,
+                }
+            }
+            ":" => {
+                self.at += 1;
+                match self.next() {
+                    Some(Token::Word(atom)) => Expr::Text(vec![Ok(atom)]),
+                    Some(Token::Text(pieces)) => Expr::Text(self.text(pieces)),
+                    _ => Expr::Unknown,
+                }
+            }
+            "%" => {
+                self.at += 1;
+                if self.eat(&["{"]) { self.collection("}") } else { Expr::Unknown }
+            }
+            "[" => {
+                self.at += 1;
+                self.collection("]")
+            }
+            "{" => {
+                self.at += 1;
+                match self.collection("}") {
+                    Expr::List(items) if items.is_empty() => Expr::Table(Vec::new()),
+                    other => other,
+                }
+            }
+            "(" => self.brackets(),
+            "..." | "**" | "*" => {
+                self.at += 1;
+                self.expr(0);
+                Expr::Unknown
+            }
+            _ => Expr::Unknown,
+        }
+    }
+
+    /// `(value)`, `(a, b)`, a cast of PHP, and an arrow function that only has a value.
+    fn brackets(&mut self) -> Expr {
+        self.at += 1;
+        let cast = matches!(self.peek(), Some(Token::Word(word))
+            if ["bool", "int", "string", "float", "array"].contains(&word.as_str()));
+        if self.language == Language::Php && cast {
+            self.at += 1;
+            return if self.eat(&[")"]) { self.expr(7) } else { Expr::Unknown };
+        }
+        let items = self.arguments(")");
+        if self.eat(&["=>"]) {
+            return self.expr(0);
+        }
+        let mut items = items.into_iter().map(|(_, item)| item);
+        match (items.next(), items.next()) {
+            (Some(one), None) => one,
+            (Some(one), Some(two)) => Expr::List([one, two].into_iter().chain(items).collect()),
+            (None, _) => Expr::Unknown,
+        }
+    }
+
+    /// A list or a table, up to the bracket that closes it.
+    fn collection(&mut self, close: &str) -> Expr {
+        let mut items = Vec::new();
+        while self.peek().is_some() && !self.eat(&[close]) {
+            let label = self.label();
+            let (key, value) = match label {
+                Some(label) => (Some(Expr::Text(vec![Ok(label)])), self.expr(0)),
+                None => match self.expr(0) {
+                    key if self.eat(&["=>", ":"]) => (Some(key), self.expr(0)),
+                    value => (None, value),
+                },
+            };
+            items.push((key, value));
+            self.recover(close);
+            self.eat(&[","]);
+        }
+        if items.iter().all(|(key, _)| key.is_none()) {
+            return Expr::List(items.into_iter().map(|(_, value)| value).collect());
+        }
+        let entry = |(key, value): (Option<Expr>, Expr)| match (key, value) {
+            (Some(key), value) => (key, value),
+            // JavaScript's `{ url }`.
+            (None, Expr::Name(name)) => (Expr::Text(vec![Ok(name.clone())]), Expr::Name(name)),
+            (None, _) => (Expr::Unknown, Expr::Unknown),
+        };
+        Expr::Table(items.into_iter().map(entry).collect())
+    }
+
+    fn arguments(&mut self, close: &str) -> Vec<(Option<String>, Expr)> {
+        let mut found = Vec::new();
+        while self.peek().is_some() && !self.eat(&[close]) {
+            let label = self.label();
+            found.push((label, self.expr(0)));
+            self.recover(close);
+            self.eat(&[","]);
+        }
+        found
+    }
+
+    fn bare_arguments(&mut self) -> Vec<(Option<String>, Expr)> {
+        // Brackets are as good as open: a comma goes on in the next line.
+        self.depth = 1;
+        let mut found = Vec::new();
+        loop {
+            let label = self.label();
+            found.push((label, self.expr(0)));
+            if !self.eat(&[","]) {
+                return found;
+            }
+        }
+    }
+
+    /// `name:` or Python's `name=`, in front of a value.
+    fn label(&mut self) -> Option<String> {
+        let Some(Token::Word(word)) = self.peek().cloned() else { return None };
+        let mark = self.tokens.get(self.at + 1).map(|placed| &placed.token);
+        let python = self.language == Language::Python;
+        let is_label = match mark {
+            Some(Token::Mark(":")) => !python,
+            Some(Token::Mark("=")) => python,
+            _ => false,
+        };
+        is_label.then(|| {
+            self.at += 2;
+            word
+        })
+    }
+
+    /// Passes over what was not understood, up to the next comma or the bracket that closes this one.
+    fn recover(&mut self, close: &str) {
+        let mut open = 0usize;
+        while let Some(token) = self.peek() {
+            if open == 0 && (self.peek_mark(close) || self.peek_mark(",")) {
+                return;
+            }
+            if let Token::Mark(mark) = token {
+                match *mark {
+                    "(" | "[" | "{" => open += 1,
+                    ")" | "]" | "}" if open == 0 => return,
+                    ")" | "]" | "}" => open -= 1,
+                    _ => {}
+                }
+            }
+            self.at += 1;
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! Which framework it is.
+
+use std::path::Path;
+
+use super::django::{self, Ask};
+use super::place;
+use super::plan::{Database, Framework, Plan};
+use super::project::Project;
+use super::tree::{Kind, Tree};
+use super::{drizzle, files, laravel, phoenix, pocketbase, prisma, rails, url};
+
+/// How deep frameworks are looked for below the folder itself.
+const MAX_DEPTH: usize = 3;
+/// How many folders are looked at.
+const MAX_FOLDERS: usize = 2_000;
+
+/// What detection may look at.
+pub struct Surroundings<'a> {
+    /// The project's files.
+    pub tree: &'a dyn Tree,
+    /// The tree's own absolute path.
+    pub root: &'a str,
+    /// The environment.
+    pub env: &'a dyn Fn(&str) -> Option<String>,
+    /// Runs the project's own Python; `Err` is why that did not work.
+    pub ask: Ask<'a>,
+    /// Whether the replicas that the project names already are kept.
+    pub keep_replicas: bool,
+}
+
+/// That there is nothing to replicate, and what there is instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Nothing {
+    /// The framework that was seen, and where.
+    pub framework: Option<(Framework, String)>,
+    /// What was skipped, and why.
+    pub notes: Vec<String>,
+}
+
+/// What a framework's reader found; [`Plan`] in the making.
+pub(super) struct Found {
+    pub framework: Framework,
+    pub source: String,
+    pub databases: Vec<Database>,
+    pub command: Vec<String>,
+    pub before: Vec<Vec<String>>,
+    pub workdir: Option<String>,
+    pub path_prefix: Option<String>,
+    pub vfs: Vec<(String, String)>,
+}
+
+impl Found {
+    pub fn new(framework: Framework, source: String) -> Self {
+        Self {
+            framework,
+            source,
+            databases: Vec::new(),
+            command: Vec::new(),
+            before: Vec::new(),
+            workdir: None,
+            path_prefix: None,
+            vfs: Vec::new(),
+        }
+    }
+
+    /// How the app is started, and what comes before it.
+    pub fn start(&mut self, command: &[&str], before: &[&[&str]]) {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        self.command = words(command);
+        self.before = before.iter().map(|one| words(one)).collect();
+    }
+
+    /// Takes a database, unless its file is known by another name already.
+    pub fn add(&mut self, project: &Project<'_>, database: Database) {
+        let (path, alias) = (&database.path, &database.alias);
+        match self.databases.iter().find(|known| known.path == *path) {
+            Some(known) => project.note(format!("{alias} is the same file as {}", known.alias)),
+            None => self.databases.push(database),
+        }
+    }
+
+    fn is_worth_something(&self) -> bool {
+        self.databases.iter().any(|database| database.left_out.is_none())
+    }
+}
+
+/// A framework's reader.
+struct Reader {
+    framework: Framework,
+    is_here: fn(&Project<'_>) -> bool,
+    read: fn(&Project<'_>, Ask<'_>) -> Option<Found>,
+}
+
+/// The readers, in the order in which they win: whoever runs the app before those who only know its database.
+const READERS: [Reader; 7] = [
+    Reader { framework: Framework::Rails, is_here: rails::is_here, read: |project, _| rails::read(project) },
+    Reader { framework: Framework::Django, is_here: django::is_here, read: django::read },
+    Reader {
+        framework: Framework::Laravel,
+        is_here: laravel::is_here,
+        read: |project, _| laravel::read(project),
+    },
+    Reader {
+        framework: Framework::Phoenix,
+        is_here: phoenix::is_here,
+        read: |project, _| phoenix::read(project),
+    },
+    Reader {
+        framework: Framework::PocketBase,
+        is_here: pocketbase::is_here,
+        read: |project, _| pocketbase::read(project),
+    },
+    Reader {
+        framework: Framework::Prisma,
+        is_here: prisma::is_here,
+        read: |project, _| prisma::read(project),
+    },
+    Reader {
+        framework: Framework::Drizzle,
+        is_here: drizzle::is_here,
+        read: |project, _| drizzle::read(project),
+    },
+];
+
+/// Finds the databases of a project.
+///
+/// A framework in the folder itself wins over those in folders below, the shallower over the deeper. Only without any
+/// framework do `DATABASE_URL` and SQLite files count: a file of a project whose database is PostgreSQL is no database
+/// to replicate.
+///
+/// # Errors
+/// When there is nothing to replicate: what was seen instead.
+pub fn find(around: &Surroundings<'_>) -> Result<Plan, Nothing> {
+    let project = |folder: &str| Project::new(around, folder);
+    let mut seen: Vec<(Framework, String)> = Vec::new();
+    let mut notes = Vec::new();
+    let mut best: Option<(Found, String)> = None;
+    for folder in folders(around.tree) {
+        let project = project(&folder);
+        for reader in READERS.iter().filter(|reader| (reader.is_here)(&project)) {
+            // `prisma/schema.prisma` is the schema of its parent, and no project of its own.
+            if folder != "." && seen.contains(&(reader.framework, place::parent(&folder))) {
+                continue;
+            }
+            seen.push((reader.framework, folder.clone()));
+            if best.is_some() {
+                continue;
+            }
+            let Some(found) = (reader.read)(&project, around.ask) else { continue };
+            if found.is_worth_something() {
+                procfile(&project, &mut notes);
+                best = Some((found, folder.clone()));
+            }
+        }
+        for note in project.notes() {
+            if !notes.contains(&note) {
+                notes.push(note);
+            }
+        }
+    }
+    if best.is_none() && seen.is_empty() {
+        let project = project(".");
+        let found = url::read(&project).or_else(|| files::read(&project));
+        best = found.filter(Found::is_worth_something).map(|found| (found, ".".to_owned()));
+        notes.extend(project.notes());
+    }
+    let Some((found, folder)) = best else {
+        return Err(Nothing { framework: seen.into_iter().next(), notes });
+    };
+    seen.retain(|(framework, place)| *framework != found.framework || *place != folder);
+    Ok(plan(&project(&folder), found, folder.clone(), notes, seen))
+}
+
+fn plan(
+    project: &Project<'_>,
+    found: Found,
+    folder: String,
+    notes: Vec<String>,
+    others: Vec<(Framework, String)>,
+) -> Plan {
+    let workdir = project.text("Dockerfile").and_then(|text| {
+        let folder = text.lines().rev().find_map(|line| line.trim().strip_prefix("WORKDIR "))?.trim();
+        (folder.starts_with('/') && !folder.contains('$')).then(|| folder.trim_end_matches('/').to_owned())
+    });
+    Plan {
+        framework: found.framework,
+        source: found.source,
+        folder,
+        databases: found.databases,
+        command: found.command,
+        before: found.before,
+        path_prefix: found.path_prefix,
+        vfs: found.vfs,
+        workdir: workdir.or(found.workdir),
+        notes,
+        others,
+    }
+}
+
+/// A Procfile says how the app is started as well, which its owner has to put together with litekeeper.
+fn procfile(project: &Project<'_>, notes: &mut Vec<String>) {
+    let Some(text) = project.text("Procfile") else { return };
+    let Some(web) = text.lines().find_map(|line| line.strip_prefix("web:")).map(str::trim) else { return };
+    if !web.contains("litekeeper") {
+        notes.push(format!(
+            "Procfile starts the app with `{web}`: make that litekeeper.app.command if it is how you start it"
+        ));
+    }
+}
+
+/// The folders of a tree that may hold a project, the shallower first, then by name.
+fn folders(tree: &dyn Tree) -> Vec<String> {
+    let mut found = vec![".".to_owned()];
+    let mut level = found.clone();
+    for _ in 0..MAX_DEPTH {
+        let mut below: Vec<String> = Vec::new();
+        for folder in &level {
+            let entries = tree.list(Path::new(folder)).into_iter().filter(|entry| entry.kind == Kind::Folder);
+            let names = entries.filter_map(|entry| entry.path.to_str().map(place::clean));
+            below.extend(names.filter(|path| !is_passed_over(place::name(path))));
+        }
+        below.sort_unstable();
+        below.truncate(MAX_FOLDERS.saturating_sub(found.len()));
+        found.extend(below.iter().cloned());
+        level = below;
+    }
+    found
+}
+
+/// Folders of other people's code, of builds, of tests, and hidden ones.
+pub(super) fn is_passed_over(name: &str) -> bool {
+    name.starts_with('.')
+        || name.ends_with("-litestream")
+        || [
+            "node_modules",
+            "vendor",
+            "target",
+            "venv",
+            "env",
+            "__pycache__",
+            "deps",
+            "_build",
+            "site-packages",
+        ]
+        .contains(&name)
+        || ["test", "tests", "spec", "fixtures"].contains(&name)
+}

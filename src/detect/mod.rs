@@ -1,0 +1,49 @@
+//! Framework detection: a file tree and an environment in, a plan and a litestream.yml out.
+//!
+//! ```text
+//! tree        what is looked at: a folder of files, bounded reading
+//! project     the same with what a framework's reader needs: text, .env, notes
+//! place       paths as a project's files write them, with variables that stay variables
+//! code        literals and simple expressions in Ruby, Python, PHP, Elixir and JavaScript
+//! erb         the templates that Rails' YAML is
+//! find        which framework it is, and the one entry: `find`
+//! rails django laravel phoenix prisma drizzle pocketbase url files
+//!             a reader for each
+//! existing    replicas that an older litestream.yml names
+//! plan        what was found
+//! write       the plan as a litestream.yml
+//! advice      the lines for Dockerfile, Procfile and fly.toml
+//! ```
+//!
+//! Architecture invariant: this room imports no other room, and does no I/O. Files come through
+//! [`Tree`], variables and the project's own Python through functions.
+
+mod advice;
+mod code;
+mod django;
+mod drizzle;
+mod erb;
+mod existing;
+mod files;
+mod find;
+mod laravel;
+mod phoenix;
+mod place;
+mod plan;
+mod pocketbase;
+mod prisma;
+mod project;
+mod rails;
+mod tree;
+mod url;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub use advice::advice;
+pub use django::{Ask, Question};
+pub use find::{Nothing, Surroundings, find};
+pub use plan::{Database, Framework, Plan, Setting};
+pub use tree::{Entry, Kind, ReadError, Tree};
+pub use write::{Target, yaml};

@@ -1,0 +1,237 @@
+//! Paths as a project's files write them, with variables that stay variables.
+//!
+//! A variable that has no value here (`DATABASE_PATH` of a Phoenix release) is kept in the text
+//! between two characters of Unicode's private use area, which survive YAML, joins and
+//! interpolation; the file that is written has `${NAME}` there.
+
+/// Opens a variable's name.
+const OPEN: char = '\u{E000}';
+/// Closes it.
+const CLOSE: char = '\u{E001}';
+
+/// A variable as part of a text.
+pub(super) fn variable(name: &str) -> String {
+    format!("{OPEN}{name}{CLOSE}")
+}
+
+/// The text without characters that would be taken for a variable's.
+pub(super) fn without_marks(text: &str) -> String {
+    text.replace([OPEN, CLOSE], "\u{FFFD}")
+}
+
+/// A text in pieces: literal ones, and the names of variables.
+pub(super) fn pieces(text: &str) -> Vec<Result<&str, &str>> {
+    let mut found = Vec::new();
+    let mut rest = text;
+    while let Some((literal, after)) = rest.split_once(OPEN) {
+        let (name, behind) = after.split_once(CLOSE).unwrap_or((after, ""));
+        if !literal.is_empty() {
+            found.push(Ok(literal));
+        }
+        found.push(Err(name));
+        rest = behind;
+    }
+    if !rest.is_empty() {
+        found.push(Ok(rest));
+    }
+    found
+}
+
+/// The text with `${NAME}` for its variables: for people, and for commands.
+pub(super) fn shown(text: &str) -> String {
+    let piece = |piece| match piece {
+        Ok(literal) => String::from(literal),
+        Err(name) => format!("${{{name}}}"),
+    };
+    pieces(text).into_iter().map(piece).collect()
+}
+
+/// The names of the variables in a text.
+pub(super) fn variables(text: &str) -> impl Iterator<Item = &str> {
+    pieces(text).into_iter().filter_map(Result::err)
+}
+
+/// `path` against `base`, in its shortest form.
+pub(super) fn join(base: &str, path: &str) -> String {
+    if path.starts_with('/') { clean(path) } else { clean(&format!("{base}/{path}")) }
+}
+
+/// No `.`, no `a/..`, no doubled or final slashes, by the text alone; the folder itself is `.`.
+pub(super) fn clean(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    let absolute = path.starts_with('/');
+    for part in path.split('/') {
+        match (part, parts.last()) {
+            ("" | ".", _) => {}
+            ("..", Some(&last)) if last != ".." && !last.contains(OPEN) => {
+                parts.pop();
+            }
+            ("..", None) if absolute => {}
+            _ => parts.push(part),
+        }
+    }
+    match (absolute, parts.join("/")) {
+        (true, joined) => format!("/{joined}"),
+        (false, joined) if joined.is_empty() => ".".to_owned(),
+        (false, joined) => joined,
+    }
+}
+
+/// The folder that a path is in.
+pub(super) fn parent(path: &str) -> String {
+    if path == "." || path.ends_with("..") { clean(&format!("{path}/..")) } else { clean(folder(path)) }
+}
+
+fn folder(path: &str) -> &str {
+    match path.rsplit_once('/') {
+        Some(("", _)) => "/",
+        Some((folder, _)) => folder,
+        None => ".",
+    }
+}
+
+/// The last part of a path.
+pub(super) fn name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// The last part of a path, without its extension.
+pub(super) fn stem(path: &str) -> &str {
+    let name = name(path);
+    name.rsplit_once('.').map_or(name, |(stem, _)| if stem.is_empty() { name } else { stem })
+}
+
+/// Whether a path leaves the folder that it is relative to.
+pub(super) fn is_outside(path: &str) -> bool {
+    path.starts_with('/') || path == ".." || path.starts_with("../")
+}
+
+/// What a database setting names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    /// A file, as the text says it.
+    File(String),
+    /// A database in memory.
+    Memory,
+    /// Something else, by its scheme or its own word.
+    Foreign(String),
+}
+
+/// How many slashes after the scheme make a path absolute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Slashes {
+    /// Three: `sqlite:///abs`, as most read a URL.
+    Three,
+    /// Four: `sqlite:////abs`, and `sqlite:///rel`, as Python's libraries do.
+    Four,
+}
+
+/// Reads a URL, an SQLite `file:` name, or a plain path.
+pub(super) fn named(text: &str, slashes: Slashes) -> Named {
+    let text = text.trim();
+    if text.is_empty() || text.contains(":memory:") || text.contains("mode=memory") {
+        return Named::Memory;
+    }
+    let (scheme, rest) = match text.split_once(':') {
+        Some((scheme, rest)) if is_scheme(scheme) => (scheme, rest),
+        _ => return Named::File(text.to_owned()),
+    };
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let path = match scheme {
+        "sqlite" | "sqlite3" if slashes == Slashes::Four => {
+            // `sqlite:///` is the root of what follows, relative to the working directory.
+            rest.strip_prefix("///").or_else(|| rest.strip_prefix("//")).unwrap_or(rest)
+        }
+        "sqlite" | "sqlite3" | "file" => match rest.strip_prefix("//") {
+            Some(rest) => rest.strip_prefix("localhost").filter(|rest| rest.starts_with('/')).unwrap_or(rest),
+            None => rest,
+        },
+        other => return Named::Foreign(other.to_owned()),
+    };
+    let path = unescaped(path);
+    if path.is_empty() { Named::Memory } else { Named::File(path) }
+}
+
+fn is_scheme(text: &str) -> bool {
+    // One letter is a Windows drive.
+    text.len() > 1
+        && text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+}
+
+/// `%20` and the like.
+fn unescaped(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        let code = after.get(..2).filter(|_| byte == b'%').and_then(|two| std::str::from_utf8(two).ok());
+        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
+            Some(decoded) => {
+                bytes.push(decoded);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(byte);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn paths_are_shortened_by_their_text() {
+        for (base, path, joined) in [
+            (".", "storage/x.db", "storage/x.db"),
+            ("prisma", "./dev.db", "prisma/dev.db"),
+            ("prisma", "../dev.db", "dev.db"),
+            (".", "../dev.db", "../dev.db"),
+            ("..", "../dev.db", "../../dev.db"),
+            ("a", "/b//c/", "/b/c"),
+            ("/", "../b", "/b"),
+            (".", ".", "."),
+        ] {
+            assert_eq!(join(base, path), joined, "{base} {path}");
+        }
+        assert_eq!(join(".", &format!("{}/x.db", variable("D"))), format!("{}/x.db", variable("D")));
+        assert_eq!(parent("shop/settings.py"), "shop");
+        assert_eq!(parent(&parent("shop/settings.py")), ".");
+        assert_eq!(parent("."), "..");
+        assert_eq!(parent("/x"), "/");
+    }
+
+    #[test]
+    fn urls_and_file_names_are_told_apart() {
+        let file = |text: &str| Named::File(text.to_owned());
+        for (text, slashes, expected) in [
+            ("storage/x.db", Slashes::Three, file("storage/x.db")),
+            ("C:x", Slashes::Three, file("C:x")),
+            ("file:./dev.db?connection_limit=1", Slashes::Three, file("./dev.db")),
+            ("file:///data/a%20b.db", Slashes::Three, file("/data/a b.db")),
+            ("sqlite3:db/x.db", Slashes::Three, file("db/x.db")),
+            ("sqlite:///data/x.db", Slashes::Three, file("/data/x.db")),
+            ("sqlite:///x.db", Slashes::Four, file("x.db")),
+            ("sqlite:////data/x.db", Slashes::Four, file("/data/x.db")),
+            ("sqlite://:memory:", Slashes::Four, Named::Memory),
+            ("file::memory:?cache=shared", Slashes::Three, Named::Memory),
+            ("sqlite://", Slashes::Three, Named::Memory),
+            ("postgres://u:secret@h/d", Slashes::Three, Named::Foreign("postgres".into())),
+            ("libsql://x.turso.io", Slashes::Three, Named::Foreign("libsql".into())),
+        ] {
+            assert_eq!(named(text, slashes), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn variables_stay_apart_from_the_text() {
+        let text = format!("/data/{}/x.db", variable("TENANT"));
+        assert_eq!(pieces(&text), [Ok("/data/"), Err("TENANT"), Ok("/x.db")]);
+        assert_eq!(shown(&text), "/data/${TENANT}/x.db");
+        assert_eq!(stem("a/.hidden"), ".hidden");
+        assert_eq!(stem("a/b.sqlite3"), "b");
+    }
+}

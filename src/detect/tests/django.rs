@@ -1,0 +1,160 @@
+//! Django.
+
+use super::*;
+
+pub(super) const MANAGE: &str = "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')\nfrom django.core import management\n";
+
+fn django(settings: &str, env: &[(&str, &str)]) -> String {
+    shown(&look(&[("manage.py", MANAGE), ("shop/settings.py", settings)], env, NO_PYTHON))
+}
+
+#[test]
+fn django_settings_are_read_as_text_in_their_usual_forms() {
+    for (name, expected) in [
+        ("BASE_DIR / 'db.sqlite3'", "db.sqlite3"),
+        ("BASE_DIR / 'data' / f'{PROJECT}.sqlite3'", "data/shop.sqlite3"),
+        ("str(BASE_DIR / 'db.sqlite3')", "db.sqlite3"),
+        ("BASE_DIR.joinpath('a', 'db.sqlite3')", "a/db.sqlite3"),
+        ("os.path.join(ROOT, 'db.sqlite3')", "db.sqlite3"),
+        ("os.path.join(os.path.dirname(__file__), '..', 'db.sqlite3')", "db.sqlite3"),
+        ("'db.sqlite3'", "db.sqlite3"),
+        ("'/data/' 'db.sqlite3'", "/data/db.sqlite3"),
+        ("os.environ.get('DB_PATH', BASE_DIR / 'db.sqlite3')", "db.sqlite3"),
+        ("os.environ['DB_PATH']", "${DB_PATH}"),
+        ("os.getenv('SET') or 'x'", "/data/set.db"),
+        ("config('DB_PATH', default='c.db')", "c.db"),
+        ("env('SET')", "/data/set.db"),
+        ("'/data/x.db' if os.environ.get('SET') else 'y.db'", "/data/x.db"),
+        ("PARENTS[1] / 'db.sqlite3'", "?"),
+    ] {
+        let settings = format!(
+            "import os\nfrom pathlib import Path\n\
+             BASE_DIR = Path(__file__).resolve().parent.parent  # the project\n\
+             ROOT: str = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))\n\
+             PROJECT = \"shop\"\n\
+             DATABASES = {{\n  'default': {{\n    'ENGINE': 'django.db.backends.sqlite3',  # }}\n    'NAME': {name},\n  }},\n}}\n"
+        );
+        let text = django(&settings, &[("SET", "/data/set.db")]);
+        assert_eq!(text.contains(&format!("  default: {expected}\n")), expected != "?", "{name}\n{text}");
+    }
+}
+
+#[test]
+fn django_settings_in_several_files_and_databases() {
+    let base = "
+from pathlib import Path
+import dj_database_url
+BASE_DIR = Path(__file__).resolve().parents[2]
+DATABASES = {
+    \"default\": dj_database_url.config(default=\"sqlite:///db.sqlite3\"),
+    \"logs\": {\"ENGINE\": \"django.db.backends.sqlite3\", \"NAME\": BASE_DIR / \"data\" / \"logs.sqlite3\"},
+    \"legacy\": {\"ENGINE\": \"django.db.backends.postgresql\", \"NAME\": \"legacy\", \"PASSWORD\": \"hunter2\"},
+    \"geo\": {\"ENGINE\": \"django.contrib.gis.db.backends.spatialite\", \"NAME\": get_path()},
+    \"memory\": {\"ENGINE\": \"django.db.backends.sqlite3\", \"NAME\": \":memory:\"},
+    **more(),
+}
+WSGI_APPLICATION = 'shop.wsgi.application'
+";
+    let production = "
+from .base import *
+DEBUG = False
+DATABASES['logs']['NAME'] = '/data/logs.sqlite3'
+LITESTREAM = {
+    \"path_prefix\": \"shop\",
+    \"dbs\": [
+        {\"path\": \"default\"},
+        {\"path\": \"logs\", \"replica\": {\"type\": \"s3\", \"bucket\": \"logs\", \"secret_access_key\": \"hunter2\"}},
+    ],
+    \"vfs\": {\"reports\": \"s3://reports/db\", \"max_lag_seconds\": 60},
+    \"addr\": \":9090\",
+}
+";
+    let manage = MANAGE.replace("shop.settings", "shop.settings.production");
+    let files = [
+        ("manage.py", manage.as_str()),
+        ("shop/settings/__init__.py", ""),
+        ("shop/settings/base.py", base),
+        ("shop/settings/production.py", production),
+        ("requirements.txt", "Django\ngunicorn\n"),
+    ];
+    let found = look(&files, &[], NO_PYTHON);
+    insta::assert_snapshot!(shown(&found), @r"
+    Django from shop/settings/production.py
+      default: db.sqlite3
+      logs: /data/logs.sqlite3
+    - Django itself could not be asked (there is no Python): shop/settings/production.py was read as text; run init again where Django is installed to be sure
+    - legacy was skipped: PostgreSQL is not SQLite, and Litestream replicates nothing else
+    - geo was skipped: its NAME cannot be read here; write its path into the file by hand
+    - memory was skipped: it is a database in memory
+    - LITESTREAM: the value of secret-access-key was not copied, put it into the variable LITESTREAM_SECRET_ACCESS_KEY
+    - LITESTREAM also has addr: write that into the file by hand, with the same names
+    ");
+    let text = yaml(&found.expect("databases"), Target::Bucket);
+    assert!(!text.contains("hunter2"), "{text}");
+    insta::assert_snapshot!(text, @r#"
+    # Written by `litekeeper init` for Django: shop/settings/production.py.
+    #
+    # `litekeeper run` finds this file in the folder that it is started in, and relative paths are relative
+    # to that folder. Plain Litestream reads the file too; it passes over the part `litekeeper`.
+    #
+    # Set where it runs; secrets never go into this file:
+    #   LITESTREAM_REPLICA_BUCKET     the bucket
+    #   LITESTREAM_ACCESS_KEY_ID      its key, and
+    #   LITESTREAM_SECRET_ACCESS_KEY  its secret; AWS's own variables and roles do as well
+    dbs:
+      # default
+      - path: db.sqlite3
+        replica:
+          type: s3
+          bucket: ${LITESTREAM_REPLICA_BUCKET}
+          path: shop/db.sqlite3
+          # region: eu-central-1           # Amazon's is found out when it is not given
+          # endpoint: https://HOST         # Tigris, R2, MinIO and others that speak S3
+      # logs: outside of the project: see that a volume holds it
+      - path: /data/logs.sqlite3
+        replica:
+          type: s3
+          bucket: logs
+          secret-access-key: ${LITESTREAM_SECRET_ACCESS_KEY}
+
+    # Other kinds of replica, in place of type, bucket and path:
+    #   url: gs://BUCKET/PATH                  Google Cloud Storage
+    #   url: abs://ACCOUNT@CONTAINER/PATH      Azure
+    #   url: sftp://USER@HOST:22/PATH          with key-path: beside it
+    #   path: /mnt/backups/NAME                a folder
+
+    litekeeper:
+      app:
+        command: ["gunicorn", "shop.wsgi:application", "--bind", "0.0.0.0:8000"]
+      # After the restore, under replication, before the app:
+      before:
+        - ["python", "manage.py", "migrate", "--noinput"]
+      path-prefix: shop
+      # Names of the databases, as Django has them:
+      aliases:
+        default: db.sqlite3
+        logs: /data/logs.sqlite3
+      vfs:
+        reports: s3://reports/db
+    "#);
+}
+
+#[test]
+fn django_is_asked_first() {
+    let answer = r#"{"databases": [["default", {"ENGINE": "django.db.backends.sqlite3", "NAME": "/srv/app/data/db.sqlite3"}],
+        ["other", {"ENGINE": "django.db.backends.mysql", "NAME": "x"}]],
+        "litestream": null, "wsgi": "shop.wsgi.application", "asgi": null}"#;
+    let files = [("manage.py", MANAGE), ("shop/settings.py", "DATABASES = {}\n")];
+    insta::assert_snapshot!(shown(&look(&files, &[], Ok(answer))), @r"
+    Django from shop.settings, as the project's own Python has it
+      default: data/db.sqlite3
+    - other was skipped: MySQL is not SQLite, and Litestream replicates nothing else
+    - the command is Django's server for development: put the one that you deploy with in its place
+    ");
+    insta::assert_snapshot!(shown(&look(&files, &[], Ok("no json"))), @r#"
+    nothing; Some((Django, "."))
+    - Django itself could not be asked (its answer is no JSON: expected ident at line 1 column 2): shop/settings.py was read as text; run init again where Django is installed to be sure
+    - the settings have no DATABASES that can be read here
+    - the command is Django's server for development: put the one that you deploy with in its place
+    "#);
+}

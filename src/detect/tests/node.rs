@@ -1,0 +1,65 @@
+//! Prisma and Drizzle.
+
+use super::*;
+
+#[test]
+fn prisma_paths_are_relative_to_what_names_them() {
+    let six = "generator client {\n  provider = \"prisma-client-js\"\n}\n\ndatasource db {\n  provider = \"sqlite\"\n  url      = env(\"DATABASE_URL\")\n}\n";
+    let six_files = [
+        ("prisma/schema.prisma", six),
+        (".env", "DATABASE_URL=\"file:./dev.db\"\n"),
+        ("package.json", r#"{"scripts": {"start": "node server.js"}}"#),
+    ];
+    insta::assert_snapshot!(shown(&look(&six_files, &[], NO_PYTHON)), @r"
+    Prisma from prisma/schema.prisma
+      db: prisma/dev.db
+    ");
+    insta::assert_snapshot!(shown(&look(&[("prisma/schema.prisma", six)], &[], NO_PYTHON)), @r#"
+    nothing; Some((Prisma, "."))
+    - DATABASE_URL is not set here, and no .env has it: set it (file:./dev.db) and run init again
+    - package.json has no start script: put the app's command into litekeeper.app.command
+    "#);
+    let seven = "datasource db {\n  provider = \"sqlite\"\n}\n";
+    let config = "import 'dotenv/config'\nimport { defineConfig, env } from 'prisma/config'\nexport default defineConfig({\n  schema: 'prisma/schema.prisma',\n  datasource: {\n    url: env('DATABASE_URL'),\n  },\n})\n";
+    let seven_files = [
+        ("prisma.config.ts", config),
+        ("prisma/schema.prisma", seven),
+        (".env", "DATABASE_URL=\"file:./dev.db\"\n"),
+    ];
+    insta::assert_snapshot!(shown(&look(&seven_files, &[], NO_PYTHON)), @r"
+    Prisma from prisma/schema.prisma
+      db: dev.db
+    - package.json has no start script: put the app's command into litekeeper.app.command
+    ");
+    let postgres = six.replace("\"sqlite\"", "\"postgresql\"");
+    insta::assert_snapshot!(shown(&look(&[("prisma/schema.prisma", postgres.as_str())], &[], NO_PYTHON)), @r#"
+    nothing; Some((Prisma, "."))
+    - prisma/schema.prisma has the provider PostgreSQL, not SQLite, and Litestream replicates nothing else
+    "#);
+}
+
+#[test]
+fn drizzle_urls_in_their_usual_forms() {
+    for (config, env, expected) in [
+        ("dbCredentials: { url: './data/db.sqlite' }", "", "data/db.sqlite"),
+        ("dbCredentials: { url: process.env.DB_FILE_NAME! }", "DB_FILE_NAME=file:local.db", "local.db"),
+        ("dbCredentials: { url: process.env.DB ?? \"file:fallback.db\" },", "", "fallback.db"),
+        ("dbCredentials: { url: process.env['DB'] || `${dir}/x.db` }", "", "data/x.db"),
+        ("dbCredentials: { url: path.join(dir, \"x.db\") }", "", "data/x.db"),
+        ("dbCredentials: { url: process.env.DB! }", "", "?"),
+        ("dbCredentials: { url: \"libsql://x.turso.io\" }", "", "?"),
+        ("driver: 'd1-http', dbCredentials: { url: 'x.db' }", "", "?"),
+    ] {
+        let config = format!(
+            "import {{ defineConfig }} from 'drizzle-kit';\nconst dir = './data';\n// url: 'no'\nexport default defineConfig({{\n  dialect: 'sqlite',\n  {config}\n}});\n"
+        );
+        let files = [("drizzle.config.ts", config.as_str()), (".env", env)];
+        let text = shown(&look(&files, &[], NO_PYTHON));
+        assert_eq!(text.contains(&format!("  default: {expected}\n")), expected != "?", "{config}\n{text}");
+    }
+    let postgres = [("drizzle.config.ts", "export default defineConfig({ dialect: 'postgresql' })")];
+    insta::assert_snapshot!(shown(&look(&postgres, &[], NO_PYTHON)), @r#"
+    nothing; Some((Drizzle, "."))
+    - drizzle.config.ts has PostgreSQL, not SQLite, and Litestream replicates nothing else
+    "#);
+}

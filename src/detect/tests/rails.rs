@@ -1,0 +1,236 @@
+//! Rails.
+
+use super::*;
+
+/// `config/database.yml` of Rails 8, in production with four databases.
+const RAILS_8: &str = "
+default: &default
+  adapter: sqlite3
+  pool: <%= ENV.fetch(\"RAILS_MAX_THREADS\") { 5 } %>
+  timeout: 5000
+
+development:
+  <<: *default
+  database: storage/development.sqlite3
+
+production:
+  primary: &primary_production
+    <<: *default
+    database: storage/production.sqlite3
+  cache:
+    <<: *primary_production
+    database: storage/production_cache.sqlite3
+    migrations_paths: db/cache_migrate
+  queue:
+    <<: *default
+    database: storage/production_queue.sqlite3
+    migrations_paths: db/queue_migrate
+  cable:
+    <<: *default
+    database: storage/production_cable.sqlite3
+    migrations_paths: db/cable_migrate
+";
+
+fn rails(yaml: &str, env: &[(&str, &str)]) -> String {
+    shown(&look(&[("config/database.yml", yaml), ("bin/rails", "")], env, NO_PYTHON))
+}
+
+#[test]
+fn rails_8_with_its_disposable_databases_left_out() {
+    insta::assert_snapshot!(rails(RAILS_8, &[]), @r"
+    Rails from config/database.yml, production
+      primary: storage/production.sqlite3
+      cache: storage/production_cache.sqlite3 (left out)
+      queue: storage/production_queue.sqlite3
+      cable: storage/production_cable.sqlite3 (left out)
+    ");
+    insta::assert_snapshot!(rails(RAILS_8, &[("RAILS_ENV", "development")]), @r"
+    Rails from config/database.yml, development
+      primary: storage/development.sqlite3
+    - set RAILS_ENV=development where the app runs: these are that environment's databases
+    ");
+    insta::assert_snapshot!(rails(RAILS_8, &[("RAILS_ENV", "staging")]), @r#"
+    nothing; Some((Rails, "."))
+    - config/database.yml has no environment staging
+    "#);
+}
+
+#[test]
+fn rails_urls_are_stronger_than_the_file() {
+    let env = [("DATABASE_URL", "sqlite3:/data/app.db"), ("QUEUE_DATABASE_URL", "postgres://u:hunter2@h/q")];
+    let text = rails(RAILS_8, &env);
+    assert!(!text.contains("hunter2"), "{text}");
+    insta::assert_snapshot!(text, @r"
+    Rails from config/database.yml, production
+      primary: /data/app.db
+      cache: storage/production_cache.sqlite3 (left out)
+      cable: storage/production_cable.sqlite3 (left out)
+    - queue was skipped: PostgreSQL is not SQLite, and Litestream replicates nothing else
+    ");
+}
+
+#[test]
+fn rails_ruby_is_worked_out_or_said() {
+    let yaml = "
+production:
+  primary:
+    adapter: sqlite3
+    database: <%= ENV.fetch(\"DATABASE_PATH\", Rails.root.join(\"storage\", \"#{Rails.env}.sqlite3\")) %>
+  secret:
+    adapter: sqlite3
+    database: <%= Rails.application.credentials.dig(:database, :path) %>
+  tenant:
+    adapter: sqlite3
+    database: storage/<%= ENV[\"TENANT\"] %>.sqlite3
+  memory:
+    adapter: sqlite3
+    database: \":memory:\"
+  main:
+    adapter: postgresql
+    database: main
+  copy:
+    adapter: sqlite3
+    database: storage/production.sqlite3
+    replica: true
+  empty:
+    adapter: sqlite3
+";
+    insta::assert_snapshot!(rails(yaml, &[]), @r"
+    Rails from config/database.yml, production
+      primary: storage/production.sqlite3
+      tenant: storage/${TENANT}.sqlite3
+    - secret was skipped: `Rails.application.credentials.dig(:database, :path)` cannot be worked out without Ruby; write its path into the file by hand
+    - memory was skipped: it is a database in memory
+    - main was skipped: PostgreSQL is not SQLite, and Litestream replicates nothing else
+    - copy was skipped: it is a second connection to another database
+    - empty was skipped: config/database.yml names no database for it; give it one and run init again
+    - DATABASE_PATH is not set here: config/database.yml's own default was taken
+    ");
+    insta::assert_snapshot!(rails(yaml, &[("DATABASE_PATH", "/data/a b.db"), ("TENANT", "acme")]), @r"
+    Rails from config/database.yml, production
+      primary: /data/a b.db
+      tenant: storage/acme.sqlite3
+    - secret was skipped: `Rails.application.credentials.dig(:database, :path)` cannot be worked out without Ruby; write its path into the file by hand
+    - memory was skipped: it is a database in memory
+    - main was skipped: PostgreSQL is not SQLite, and Litestream replicates nothing else
+    - copy was skipped: it is a second connection to another database
+    - empty was skipped: config/database.yml names no database for it; give it one and run init again
+    ");
+}
+
+#[test]
+fn rails_on_postgresql_has_nothing_for_litestream() {
+    let yaml = "production:\n  adapter: postgresql\n  database: app\ndevelopment:\n  adapter: sqlite3\n  database: db/development.sqlite3\n";
+    insta::assert_snapshot!(rails(yaml, &[]), @r#"
+    nothing; Some((Rails, "."))
+    - primary was skipped: PostgreSQL is not SQLite, and Litestream replicates nothing else
+    "#);
+    insta::assert_snapshot!(rails("production: [", &[]), @r#"
+    nothing; Some((Rails, "."))
+    - config/database.yml is no YAML: did not find expected node content at line 2 column 1, while parsing a flow node
+    "#);
+}
+
+#[test]
+fn the_litestream_gem_is_recognised() {
+    let gem = "
+dbs:
+  - path: storage/production.sqlite3
+    replicas:
+      - type: s3
+        bucket: $LITESTREAM_REPLICA_BUCKET
+        path: storage/production.sqlite3
+        access-key-id: $LITESTREAM_ACCESS_KEY_ID
+        secret-access-key: hunter2
+        retention: 24h
+        force-path-style: true
+";
+    let files = [
+        ("config/database.yml", RAILS_8),
+        ("bin/rails", ""),
+        ("bin/thrust", ""),
+        ("config/litestream.yml", gem),
+        ("config/initializers/litestream.rb", "Rails.application.configure do\nend\n"),
+        (
+            "config/puma.rb",
+            "plugin :litestream if ENV.fetch(\"RAILS_ENV\", \"production\") == \"production\"\n",
+        ),
+    ];
+    let found = look(&files, &[], NO_PYTHON);
+    insta::assert_snapshot!(shown(&found), @r"
+    Rails from config/database.yml, production
+      primary: storage/production.sqlite3
+      cache: storage/production_cache.sqlite3 (left out)
+      queue: storage/production_queue.sqlite3
+      cable: storage/production_cable.sqlite3 (left out)
+    - config/litestream.yml: the value of secret-access-key was not copied, put it into the variable LITESTREAM_SECRET_ACCESS_KEY
+    - config/litestream.yml: retention was left out, Litestream 0.5 has it elsewhere or no more
+    - the replicas are those of config/litestream.yml, so that their backups go on
+    - config/puma.rb starts a Litestream of its own: take `plugin :litestream` out, litekeeper runs it
+    - config/initializers/litestream.rb sets the bucket and the keys inside of Rails only: give LITESTREAM_REPLICA_BUCKET, LITESTREAM_ACCESS_KEY_ID and LITESTREAM_SECRET_ACCESS_KEY to litekeeper's environment
+    ");
+    let text = yaml(&found.expect("databases"), Target::Bucket);
+    assert!(!text.contains("hunter2"), "{text}");
+    insta::assert_snapshot!(text, @r#"
+    # Written by `litekeeper init` for Rails: config/database.yml, production.
+    #
+    # `litekeeper run` finds this file in the folder that it is started in, and relative paths are relative
+    # to that folder. Plain Litestream reads the file too; it passes over the part `litekeeper`.
+    #
+    # Set where it runs; secrets never go into this file:
+    #   LITESTREAM_REPLICA_BUCKET     the bucket
+    #   LITESTREAM_ACCESS_KEY_ID      its key, and
+    #   LITESTREAM_SECRET_ACCESS_KEY  its secret; AWS's own variables and roles do as well
+    dbs:
+      # primary
+      - path: storage/production.sqlite3
+        replica:
+          type: s3
+          bucket: ${LITESTREAM_REPLICA_BUCKET}
+          path: storage/production.sqlite3
+          access-key-id: ${LITESTREAM_ACCESS_KEY_ID}
+          secret-access-key: ${LITESTREAM_SECRET_ACCESS_KEY}
+          force-path-style: true
+      # cache is not replicated: it fills itself again, and changes so often that it would be most of the upload.
+      # To replicate it all the same, take the `# ` away from these lines:
+      # - path: storage/production_cache.sqlite3
+      #   replica:
+      #     type: s3
+      #     bucket: ${LITESTREAM_REPLICA_BUCKET}
+      #     path: production_cache.sqlite3
+      # queue: jobs that were promised but not yet done: as worth keeping as the data
+      - path: storage/production_queue.sqlite3
+        replica:
+          type: s3
+          bucket: ${LITESTREAM_REPLICA_BUCKET}
+          path: production_queue.sqlite3
+          # region: eu-central-1           # Amazon's is found out when it is not given
+          # endpoint: https://HOST         # Tigris, R2, MinIO and others that speak S3
+      # cable is not replicated: it only holds messages on their way to browsers, for a day at most.
+      # To replicate it all the same, take the `# ` away from these lines:
+      # - path: storage/production_cable.sqlite3
+      #   replica:
+      #     type: s3
+      #     bucket: ${LITESTREAM_REPLICA_BUCKET}
+      #     path: production_cable.sqlite3
+
+    # Other kinds of replica, in place of type, bucket and path:
+    #   url: gs://BUCKET/PATH                  Google Cloud Storage
+    #   url: abs://ACCOUNT@CONTAINER/PATH      Azure
+    #   url: sftp://USER@HOST:22/PATH          with key-path: beside it
+    #   path: /mnt/backups/NAME                a folder
+
+    litekeeper:
+      app:
+        command: ["bin/thrust", "bin/rails", "server"]
+      # After the restore, under replication, before the app:
+      before:
+        - ["bin/rails", "db:prepare"]
+      # Names of the databases, as Rails has them:
+      aliases:
+        primary: storage/production.sqlite3
+        # cache: storage/production_cache.sqlite3
+        queue: storage/production_queue.sqlite3
+        # cable: storage/production_cable.sqlite3
+    "#);
+}

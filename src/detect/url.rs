@@ -1,0 +1,17 @@
+//! No framework, but `DATABASE_URL`: from the environment, or from `.env`.
+
+use super::find::Found;
+use super::place::Slashes;
+use super::plan::Framework;
+use super::project::Project;
+
+pub(super) fn read(project: &Project<'_>) -> Option<Found> {
+    let from_environment = project.variable("DATABASE_URL").is_some();
+    project.read_dotenv(".env");
+    let url = project.variable("DATABASE_URL")?;
+    let source = if from_environment { "the environment" } else { ".env" };
+    let mut found = Found::new(Framework::DatabaseUrl, source.to_owned());
+    // As `litekeeper run` reads it.
+    found.databases.extend(project.database("default", &url, ".", Slashes::Three));
+    Some(found).filter(|found| !found.databases.is_empty())
+}

@@ -1,0 +1,322 @@
+//! The plan as a litestream.yml that litekeeper and plain Litestream read.
+//!
+//! Litestream expands `$NAME` in the text before it reads YAML, comments included: only what is meant as a variable
+//! has a dollar sign, all others are written as `\x24` in double quotes.
+
+use super::existing::with_variables;
+use super::place;
+use super::plan::{Database, Plan, Setting};
+
+/// Where the replicas are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target<'a> {
+    /// The S3 bucket that `LITESTREAM_REPLICA_BUCKET` names where the app runs.
+    Bucket,
+    /// Below this URL or folder; `${NAME}` in it stays.
+    Below(&'a str),
+}
+
+/// The file's text.
+pub fn yaml(plan: &Plan, target: Target<'_>) -> String {
+    let mut text = Text(String::new());
+    head(plan, target, &mut text);
+    text.line(0, "dbs:");
+    let names = names(plan);
+    let mut explained = false;
+    for (database, name) in plan.databases.iter().zip(&names) {
+        let replica = replica(plan, database, name, target);
+        let explains = !explained
+            && target == Target::Bucket
+            && database.left_out.is_none()
+            && database.replica.is_none();
+        entry(database, &replica, explains, &mut text);
+        explained |= explains;
+    }
+    if uses_bucket(plan, target) {
+        text.0.push_str(OTHERS);
+    }
+    text.0.push('\n');
+    section(plan, &mut text);
+    text.0
+}
+
+/// Other kinds of replica.
+const OTHERS: &str = "
+# Other kinds of replica, in place of type, bucket and path:
+#   url: gs://BUCKET/PATH                  Google Cloud Storage
+#   url: abs://ACCOUNT@CONTAINER/PATH      Azure
+#   url: sftp://USER@HOST:22/PATH          with key-path: beside it
+#   path: /mnt/backups/NAME                a folder
+";
+
+/// Lines with an indentation, and a `#` in front of what is left out.
+struct Text(String);
+
+impl Text {
+    fn line(&mut self, indent: usize, text: &str) {
+        self.0.extend(std::iter::repeat_n(' ', indent));
+        self.0.push_str(text);
+        self.0.push('\n');
+    }
+
+    fn comment(&mut self, indent: usize, text: &str) {
+        // No variable and no line end of somebody else's gets into a comment.
+        let text = text.replace(|c: char| c == '$' || c.is_control(), " ");
+        self.line(indent, format!("# {text}").trim_end());
+    }
+}
+
+fn head(plan: &Plan, target: Target<'_>, text: &mut Text) {
+    text.comment(0, &format!("Written by `litekeeper init` for {}: {}.", plan.framework, plan.source));
+    text.comment(0, "");
+    text.comment(0, "`litekeeper run` finds this file in the folder that it is started in, and relative paths are relative");
+    text.comment(
+        0,
+        "to that folder. Plain Litestream reads the file too; it passes over the part `litekeeper`.",
+    );
+    let from_bucket = uses_bucket(plan, target);
+    let mut needed: Vec<(String, &str)> = Vec::new();
+    if from_bucket {
+        needed.push(("LITESTREAM_REPLICA_BUCKET".to_owned(), "the bucket"));
+        needed.push(("LITESTREAM_ACCESS_KEY_ID".to_owned(), "its key, and"));
+        needed.push((
+            "LITESTREAM_SECRET_ACCESS_KEY".to_owned(),
+            "its secret; AWS's own variables and roles do as well",
+        ));
+    }
+    for name in variables(plan, target) {
+        if !needed.iter().any(|(known, _)| *known == name) {
+            needed.push((name, "used below"));
+        }
+    }
+    if !needed.is_empty() {
+        text.comment(0, "");
+        text.comment(0, "Set where it runs; secrets never go into this file:");
+    }
+    for (name, what) in needed {
+        text.comment(0, format!("  {name:<30}{what}").trim_end());
+    }
+}
+
+/// Whether anything goes to the bucket that the environment names.
+pub(super) fn uses_bucket(plan: &Plan, target: Target<'_>) -> bool {
+    let own = |database: &Database| database.left_out.is_none() && database.replica.is_none();
+    target == Target::Bucket && plan.databases.iter().any(own)
+}
+
+/// The variables that the file is going to have, in its order.
+pub(super) fn variables(plan: &Plan, target: Target<'_>) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    let mut take = |text: &str| {
+        for name in place::variables(text) {
+            if !found.iter().any(|known| known == name) {
+                found.push(name.to_owned());
+            }
+        }
+    };
+    for database in plan.databases.iter().filter(|database| database.left_out.is_none()) {
+        take(&database.path);
+        for (_, value) in database.replica.iter().flatten() {
+            if let Setting::Text(text) = value {
+                take(text);
+            }
+        }
+    }
+    plan.vfs.iter().for_each(|(_, url)| take(url));
+    if let Target::Below(url) = target {
+        take(&with_variables(url));
+    }
+    found
+}
+
+/// What each database is called on the replica: its file's name, unless two have the same.
+fn names(plan: &Plan) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for database in &plan.databases {
+        let file = place::name(&database.path);
+        let plain = if place::variables(file).next().is_some() {
+            format!("{}.db", database.alias)
+        } else {
+            file.to_owned()
+        };
+        let whole = || {
+            let literal =
+                place::pieces(&database.path).into_iter().map(Result::unwrap_or_default).collect::<String>();
+            literal.split('/').filter(|part| !part.is_empty() && *part != "..").collect::<Vec<_>>().join("/")
+        };
+        let mut name = if names.contains(&plain) { whole() } else { plain };
+        while names.contains(&name) {
+            name.push_str("-2");
+        }
+        names.push(name);
+    }
+    names
+}
+
+fn replica(plan: &Plan, database: &Database, name: &str, target: Target<'_>) -> Vec<(String, Setting)> {
+    if let Some(replica) = &database.replica {
+        return replica.clone();
+    }
+    let name = match &plan.path_prefix {
+        Some(prefix) => format!("{}/{name}", prefix.trim_matches('/')),
+        None => name.to_owned(),
+    };
+    let text = |key: &str, value: String| (key.to_owned(), Setting::Text(value));
+    match target {
+        Target::Bucket => vec![
+            text("type", "s3".to_owned()),
+            text("bucket", place::variable("LITESTREAM_REPLICA_BUCKET")),
+            text("path", name),
+        ],
+        Target::Below(url) if url.contains("://") => {
+            let url = with_variables(url);
+            let (base, query) =
+                url.split_once('?').map_or((url.as_str(), None), |(base, query)| (base, Some(query)));
+            // In a URL the name is one of its parts.
+            let name = name.replace('%', "%25").replace('?', "%3F").replace('#', "%23").replace(' ', "%20");
+            let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+            vec![text("url", format!("{}/{name}{query}", base.trim_end_matches('/')))]
+        }
+        Target::Below(folder) => {
+            let folder = with_variables(folder);
+            vec![
+                text("type", "file".to_owned()),
+                text("path", format!("{}/{name}", folder.trim_end_matches('/'))),
+            ]
+        }
+    }
+}
+
+fn entry(database: &Database, replica: &[(String, Setting)], explains: bool, text: &mut Text) {
+    let mark = match &database.left_out {
+        Some(why) => {
+            text.comment(2, &format!("{} is not replicated: {why}.", database.alias));
+            text.comment(2, "To replicate it all the same, take the `# ` away from these lines:");
+            "# "
+        }
+        None => {
+            let comment = database.comment.as_ref().map(|comment| format!(": {comment}")).unwrap_or_default();
+            text.comment(2, &format!("{}{comment}", database.alias));
+            ""
+        }
+    };
+    text.line(2, &format!("{mark}- path: {}", scalar(&database.path)));
+    text.line(2, &format!("{mark}  replica:"));
+    for (key, value) in replica {
+        text.line(2, &format!("{mark}    {}: {}", scalar(key), setting(value)));
+    }
+    if explains {
+        text.line(6, "# region: eu-central-1           # Amazon's is found out when it is not given");
+        text.line(6, "# endpoint: https://HOST         # Tigris, R2, MinIO and others that speak S3");
+    }
+}
+
+fn section(plan: &Plan, text: &mut Text) {
+    text.line(0, "litekeeper:");
+    text.line(2, "app:");
+    if plan.command.is_empty() {
+        text.comment(4, "How the app is started, when `litekeeper run` is given no command of its own:");
+        text.line(4, "# command: [bin/server]");
+        text.line(4, "env: {}");
+    } else {
+        text.line(4, &format!("command: {}", words(&plan.command)));
+    }
+    if plan.folder != "." {
+        text.line(4, &format!("cwd: {}", scalar(&plan.folder)));
+    }
+    if !plan.before.is_empty() {
+        text.comment(2, "After the restore, under replication, before the app:");
+        text.line(2, "before:");
+        plan.before.iter().for_each(|command| text.line(4, &format!("- {}", words(command))));
+    }
+    if let Some(prefix) = &plan.path_prefix {
+        text.line(2, &format!("path-prefix: {}", scalar(prefix)));
+    }
+    text.comment(2, &format!("Names of the databases, as {} has them:", plan.framework));
+    text.line(2, "aliases:");
+    for database in &plan.databases {
+        let mark = if database.left_out.is_some() { "# " } else { "" };
+        text.line(4, &format!("{mark}{}: {}", scalar(&database.alias), scalar(&database.path)));
+    }
+    if !plan.vfs.is_empty() {
+        text.line(2, "vfs:");
+        plan.vfs.iter().for_each(|(alias, url)| text.line(4, &format!("{}: {}", scalar(alias), scalar(url))));
+    }
+}
+
+fn words(words: &[String]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+    format!("[{}]", quoted.join(", "))
+}
+
+fn setting(value: &Setting) -> String {
+    match value {
+        Setting::Text(text) => scalar(text),
+        Setting::Plain(plain) => plain.clone(),
+    }
+}
+
+/// A text as YAML, in quotes only where it needs them.
+fn scalar(text: &str) -> String {
+    let literal: String = place::pieces(text).into_iter().map(|piece| piece.unwrap_or("x")).collect();
+    let starts_plain = literal.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/' || c == '_')
+        || literal.starts_with("./")
+        || literal.starts_with("../");
+    let is_plain = starts_plain
+        && literal.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+@=:~".contains(c))
+        && !literal.ends_with(':')
+        // What YAML 1.1 takes for something else than a text.
+        && !["y", "n", "yes", "no", "on", "off", "true", "false", "null"].contains(&literal.to_ascii_lowercase().as_str());
+    if is_plain { place::shown(text) } else { quoted(text) }
+}
+
+/// A text in double quotes, its variables apart.
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for piece in place::pieces(text) {
+        match piece {
+            Err(name) => out.push_str(&format!("${{{name}}}")),
+            Ok(literal) => {
+                for c in literal.chars() {
+                    match c {
+                        '"' | '\\' => out.extend(['\\', c]),
+                        '$' => out.push_str("\\x24"),
+                        c if c.is_control() => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+                        c => out.push(c),
+                    }
+                }
+            }
+        }
+    }
+    out.push('"');
+    out
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn texts_stay_texts() {
+        for (text, yaml) in [
+            ("storage/production.sqlite3", "storage/production.sqlite3"),
+            ("/data/x.db", "/data/x.db"),
+            ("../x.db", "../x.db"),
+            ("s3://bucket/x", "s3://bucket/x"),
+            ("on", "\"on\""),
+            ("No", "\"No\""),
+            ("1.5", "\"1.5\""),
+            (".5", "\".5\""),
+            ("a b", "\"a b\""),
+            ("a#b: \"c\"\\", "\"a#b: \\\"c\\\"\\\\\""),
+            ("$HOME/x", "\"\\x24HOME/x\""),
+            ("dé.db", "\"dé.db\""),
+            ("x:", "\"x:\""),
+            ("", "\"\""),
+        ] {
+            assert_eq!(scalar(text), yaml, "{text}");
+        }
+        assert_eq!(scalar(&place::variable("DATABASE_PATH")), "${DATABASE_PATH}");
+        assert_eq!(scalar(&format!("a b/{}", place::variable("X"))), "\"a b/${X}\"");
+    }
+}
