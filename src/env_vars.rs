@@ -65,6 +65,10 @@ pub const PASSED_ON: &[Variable] = &[
     ("LITESTREAM_SECRET_ACCESS_KEY", "its secret"),
     ("AWS_ACCESS_KEY_ID", "the same, and all else that AWS's own library reads"),
     ("AWS_SECRET_ACCESS_KEY", "the same"),
+    (
+        "LITESTREAM_S3_ENDPOINT",
+        "where the bucket of a replica URL without an endpoint is, for databases of a resolver: refused there",
+    ),
     ("AWS_REGION", "the region, where the replica names none"),
 ];
 

@@ -29,6 +29,8 @@ pub enum Command {
     Check(Check),
     /// Try it: a guest book that survives whatever you do to it.
     Demo(Demo),
+    /// Have a running keeper ask its resolver for databases now.
+    Reload(Reload),
     /// Get Litestream.
     Install(Install),
     /// Find the app's databases and write a litestream.yml for them.
@@ -196,6 +198,26 @@ pub struct Check {
     pub strict: bool,
 
     /// Print the findings as a JSON array.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `litekeeper reload`.
+#[derive(Args, Debug)]
+pub struct Reload {
+    /// The configuration that the keeper runs with; without it, it is looked for as `run` does.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// A database that it runs on.
+    #[arg(long, value_name = "PATH", conflicts_with = "config")]
+    pub db: Option<String>,
+
+    /// Take $ in the config file as it is.
+    #[arg(long, env = "LITEKEEPER_NO_EXPAND_ENV")]
+    pub no_expand_env: bool,
+
+    /// Print a line of JSON.
     #[arg(long)]
     pub json: bool,
 }

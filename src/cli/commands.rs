@@ -3,7 +3,7 @@
 use clap::Parser;
 
 use super::args::{Cli, Command};
-use super::{check, demo, init, install, run};
+use super::{check, demo, init, install, reload, run};
 use crate::core::ExitCode;
 use crate::printer::{self, Format};
 
@@ -21,6 +21,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => (Format::Text, check::check(&args)),
         Command::Demo(args) => (Format::Text, demo::demo(&args)),
+        Command::Reload(args) => (Format::Text, reload::reload(&args)),
         Command::Install(args) => (Format::Text, install::install(&args)),
         Command::Init(args) => (Format::Text, init::init(&args)),
     };

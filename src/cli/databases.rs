@@ -128,20 +128,33 @@ pub(super) fn databases(config: &Config) -> Vec<Database> {
             directory.dir.display()
         );
     }
-    let database = |database: &config::Database| {
-        let replica = database.replicas.first();
-        let folder = replica
-            .filter(|replica| replica.kind == Kind::File)
-            .map(|replica| PathBuf::from(&replica.display));
-        let places: Vec<&str> = database.replicas.iter().map(|replica| replica.display.as_str()).collect();
-        Database {
-            path: database.path.clone(),
-            meta: database.meta_path.clone(),
-            replica: places.join(" and "),
-            replica_folder: folder,
-        }
-    };
     config.databases().iter().map(database).collect()
+}
+
+/// A database as the other rooms want it.
+pub(super) fn database(database: &config::Database) -> Database {
+    let replica = database.replicas.first();
+    let folder =
+        replica.filter(|replica| replica.kind == Kind::File).map(|replica| PathBuf::from(&replica.display));
+    let places: Vec<&str> = database.replicas.iter().map(|replica| replica.display.as_str()).collect();
+    Database {
+        path: database.path.clone(),
+        meta: database.meta_path.clone(),
+        replica: places.join(" and "),
+        replica_folder: folder,
+    }
+}
+
+/// The program that names further databases.
+///
+/// # Errors
+/// What is wrong with what is written about it.
+pub(super) fn resolver(config: &Config) -> Result<Option<config::Resolver>, Failure> {
+    config::Resolver::read(config.root()).map_err(|(line, what)| {
+        let place =
+            config.origin().file().map_or_else(String::new, |file| format!("{}:{line}: ", file.display()));
+        Failure::new(ExitCode::CONFIG, format!("{place}{what}"))
+    })
 }
 
 /// Whether this series of Litestream can do what is configured.

@@ -4,6 +4,7 @@
 
 mod app_env;
 pub mod args;
+mod catalogue;
 mod check;
 mod commands;
 mod databases;
@@ -14,6 +15,7 @@ mod init;
 mod install;
 mod layers;
 mod one_shot;
+mod reload;
 mod run;
 mod settings;
 

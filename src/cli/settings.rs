@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::app_env;
 use super::args;
+use super::catalogue::Catalogue;
 use super::databases::{self, Found, Source};
 use super::layers::{Layers, Origin};
 use crate::config::{Config, Section};
@@ -84,7 +85,10 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
     let installed = install::installed(variable);
     let binary = binary::find(named_binary(&layers), &variable, &cwd, installed)
         .map_err(|error| Failure::new(error.exit(), error.to_string()).hint(error.hint()))?;
-    let policy = policy(args, stop_timeout, dbs.len());
+    let resolver = databases::resolver(&configured)?;
+    let mut policy = policy(args, stop_timeout, dbs.len());
+    policy.resolves = resolver.is_some();
+    policy.resolve_interval = resolver.as_ref().map(|resolver| resolver.interval);
     // Litestream's last sync has the part of the budget that the drain has.
     let shutdown_sync = policy.drain_reserve().max(Duration::from_secs(1));
     let listen_fds = listen_fds();
@@ -93,7 +97,9 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
     Ok(Setup {
         policy,
         dbs,
-        replicates: !configured.databases().is_empty() || !configured.directories().is_empty(),
+        replicates: !configured.databases().is_empty()
+            || !configured.directories().is_empty()
+            || resolver.is_some(),
         binary,
         allowed_version: args.allow_litestream.clone(),
         required_version: args.litestream_version,
@@ -111,7 +117,8 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
         restore_timeout: args.restore_timeout,
         restore_parallel: args.restore_parallel,
         check: Box::new(move |is_ltx| databases::check(&checked, is_ltx)),
-        generate: Box::new(move |socket: &Path| databases::generate(&configured, socket, shutdown_sync)),
+        catalogue: Box::new(Catalogue::new(configured, shutdown_sync, resolver.is_some())),
+        resolver: resolver.map(|resolver| resolver.command.into_iter().map(Into::into).collect()),
         runtime_roots,
     })
 }
@@ -177,6 +184,8 @@ fn policy(args: &args::Run, stop_timeout: Duration, databases: usize) -> Policy 
         },
         before: args.before.len(),
         databases,
+        resolves: false,
+        resolve_interval: None,
         orphan_grace: args.orphan_grace,
         terminal: Terminal::open().is_some_and(|terminal| terminal.is_own()),
     }

@@ -48,6 +48,12 @@ pub enum Origin {
 /// What is wrong, apart from where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
+    /// The resolver's answer is no list of databases.
+    #[error("its answer is {reason}")]
+    BadAnswer {
+        /// What it is instead.
+        reason: String,
+    },
     /// The file cannot be opened or read.
     #[error("the configuration cannot be read: {reason}")]
     Unreadable {
@@ -532,6 +538,7 @@ impl Finding {
             | Problem::Missing { .. }
             | Problem::SameDatabase { .. }
             | Problem::SameMetadata { .. }
+            | Problem::BadAnswer { .. }
             | Problem::Variable { .. }
             | Problem::MemoryDatabaseUrl => return None,
         };

@@ -11,7 +11,9 @@ pub enum Action {
     Prepare,
     /// Restore each missing database.
     Restore,
-    /// End what `Prepare` or `Restore` started; its event still comes.
+    /// Ask the sources which databases there are.
+    Resolve,
+    /// End what `Prepare`, `Restore` or `Resolve` started; its event still comes.
     Abort,
     /// Start Litestream, with a fresh shim.
     Launch,
@@ -31,6 +33,12 @@ pub enum Action {
     KillTree,
     /// Ask whether a database is confirmed on its replica.
     Confirm(Db),
+    /// Have the running Litestream take in a database, and confirm it.
+    Register(Db),
+    /// Have a database confirmed on its replica, then Litestream let go of it.
+    Unregister(Db),
+    /// Let go of a database that is not taken in, and of what was begun for it.
+    Forget(Db),
     /// Have each database confirmed on its replica, however often it takes.
     Drain,
     /// Stop draining.

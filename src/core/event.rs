@@ -58,6 +58,34 @@ pub enum Event {
     Restored,
     /// One could not be; or the restore was aborted.
     RestoreFailed(ExitCode),
+    /// A source names a database that was not there; it is locked, and restored unless `Resolved` says
+    /// otherwise.
+    Named(Db),
+    /// No source names this database any more.
+    Dropped(Db),
+    /// The sources were asked, and what they name that is new or gone was told.
+    Resolved {
+        /// Some database of theirs is missing.
+        restore: bool,
+    },
+    /// They could not be, or their answer is wrong; or the asking was aborted.
+    ResolveFailed(ExitCode),
+    /// Somebody wants the sources to be asked now.
+    Reload,
+    /// Litestream took a database in and confirmed it; or it did not, and knows nothing of it.
+    Registered {
+        /// Which.
+        db: Db,
+        /// It did.
+        ok: bool,
+    },
+    /// A database was confirmed and Litestream let go of it; or it still has it.
+    Unregistered {
+        /// Which.
+        db: Db,
+        /// It let go.
+        ok: bool,
+    },
     /// Litestream has started the shim, so it is up.
     ShimReady,
     /// Somebody told Litestream to stop: it waits for the shim now.

@@ -4,6 +4,7 @@
 //! counters do not tell it (an upload that fails moves none of them), so each change is followed
 //! by one question, and there are never two at once to one database.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::Db;
@@ -28,7 +29,7 @@ struct Watched {
 /// The lag of each database.
 #[derive(Clone, Debug)]
 pub(super) struct Lag {
-    dbs: Vec<Watched>,
+    dbs: BTreeMap<Db, Watched>,
     delay: Duration,
     max: Duration,
 }
@@ -43,27 +44,42 @@ pub(super) enum Due {
 }
 
 impl Lag {
-    /// Watches `databases`, asks `delay` after a change, and reports changes older than `max`.
-    pub(super) fn new(databases: usize, delay: Duration, max: Duration) -> Self {
-        Self { dbs: vec![Watched::default(); databases], delay, max }
+    /// Watches nothing yet; asks `delay` after a change, and reports changes older than `max`.
+    pub(super) fn new(delay: Duration, max: Duration) -> Self {
+        Self { dbs: BTreeMap::new(), delay, max }
+    }
+
+    /// Watches one more, of which all is confirmed.
+    pub(super) fn watch(&mut self, db: Db) {
+        self.dbs.entry(db).or_default();
+    }
+
+    /// Watches it no more; whether it was reported as lagging.
+    pub(super) fn forget(&mut self, db: Db) -> bool {
+        self.dbs.remove(&db).is_some_and(|watched| watched.reported)
+    }
+
+    /// Which are watched.
+    pub(super) fn all(&self) -> impl Iterator<Item = Db> + '_ {
+        self.dbs.keys().copied()
     }
 
     /// Forgets everything: all is confirmed.
     pub(super) fn reset(&mut self) {
-        self.dbs.fill(Watched::default());
+        self.dbs.values_mut().for_each(|watched| *watched = Watched::default());
     }
 
     /// A new Litestream opens the files that are there now. What the last one was asked is void, and
     /// what it did not confirm is asked again.
     pub(super) fn relaunched(&mut self) {
-        for watched in &mut self.dbs {
+        for watched in self.dbs.values_mut() {
             let Watched { since, reported, .. } = *watched;
             *watched = Watched { since, reported, ask_at: since, ..Watched::default() };
         }
     }
 
     pub(super) fn changed(&mut self, now: Instant, db: Db) {
-        let Some(watched) = self.dbs.get_mut(db.0) else { return };
+        let Some(watched) = self.dbs.get_mut(&db) else { return };
         if watched.asked {
             watched.after.get_or_insert(now);
         } else if watched.since.is_none() {
@@ -74,20 +90,25 @@ impl Lag {
 
     /// Whether this is news.
     pub(super) fn replaced(&mut self, now: Instant, db: Db) -> bool {
-        let Some(watched) = self.dbs.get_mut(db.0) else { return false };
+        let Some(watched) = self.dbs.get_mut(&db) else { return false };
         watched.since.get_or_insert(now);
         watched.ask_at = None;
         !std::mem::replace(&mut watched.replaced, true)
     }
 
+    /// Whether this database's file is not the one that Litestream replicates.
+    pub(super) fn is_replaced(&self, db: Db) -> bool {
+        self.dbs.get(&db).is_some_and(|watched| watched.replaced)
+    }
+
     /// The databases whose file is not the one that Litestream replicates.
     pub(super) fn all_replaced(&self) -> Vec<Db> {
-        (0..self.dbs.len()).filter(|place| self.dbs[*place].replaced).map(Db).collect()
+        self.dbs.iter().filter(|(_, watched)| watched.replaced).map(|(db, _)| *db).collect()
     }
 
     /// Takes an answer; whether a reported lag is over.
     pub(super) fn confirmed(&mut self, now: Instant, db: Db, ok: bool) -> bool {
-        let Some(watched) = self.dbs.get_mut(db.0) else { return false };
+        let Some(watched) = self.dbs.get_mut(&db) else { return false };
         if !std::mem::take(&mut watched.asked) {
             return false;
         }
@@ -106,26 +127,26 @@ impl Lag {
 
     /// Whether any database is reported as lagging.
     pub(super) fn exceeded(&self) -> bool {
-        self.dbs.iter().any(|watched| watched.reported)
+        self.dbs.values().any(|watched| watched.reported)
     }
 
     /// When [`Lag::due`] has something to say.
     pub(super) fn next(&self) -> Option<Instant> {
         let limit = |watched: &Watched| watched.since.filter(|_| !watched.reported).map(|at| at + self.max);
-        self.dbs.iter().flat_map(|watched| [watched.ask_at, limit(watched)]).flatten().min()
+        self.dbs.values().flat_map(|watched| [watched.ask_at, limit(watched)]).flatten().min()
     }
 
     /// Takes one thing that is due.
     pub(super) fn due(&mut self, now: Instant) -> Option<Due> {
-        for (place, watched) in self.dbs.iter_mut().enumerate() {
+        for (db, watched) in &mut self.dbs {
             if watched.ask_at.is_some_and(|at| at <= now) {
                 watched.ask_at = None;
                 watched.asked = true;
-                return Some(Due::Ask(Db(place)));
+                return Some(Due::Ask(*db));
             }
             if let Some(since) = watched.since.filter(|at| !watched.reported && *at + self.max <= now) {
                 watched.reported = true;
-                return Some(Due::Exceeded(Db(place), now.duration_since(since)));
+                return Some(Due::Exceeded(*db, now.duration_since(since)));
             }
         }
         None
@@ -141,7 +162,9 @@ mod tests {
     const DB: Db = Db(0);
 
     fn lag() -> (Instant, Lag) {
-        (Instant::now(), Lag::new(1, DELAY, MAX))
+        let mut lag = Lag::new(DELAY, MAX);
+        lag.watch(DB);
+        (Instant::now(), lag)
     }
 
     #[test]

@@ -3,8 +3,8 @@
 /// A phase of the unit's life.
 ///
 /// ```text
-/// Preparing ── Restoring
-///     └───────────┤
+/// Preparing ── Restoring ── Resolving ── Restoring
+///     └───────────┼─────────────┴───────────┘
 ///                 v
 ///   ┌─────────> Launching ─────────────────────────────┐
 ///   │             v                                    │ to drain what a dead
@@ -30,6 +30,8 @@ pub enum Phase {
     Preparing,
     /// Restoring what is missing.
     Restoring,
+    /// Asking the sources for further databases.
+    Resolving,
     /// Waiting for Litestream to start the shim.
     Launching,
     /// Waiting for the replicas to confirm.
@@ -52,9 +54,10 @@ pub enum Phase {
 
 impl Phase {
     /// All phases, in the order of a life without faults.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Preparing,
         Self::Restoring,
+        Self::Resolving,
         Self::Launching,
         Self::Gating,
         Self::Before,
@@ -70,8 +73,9 @@ impl Phase {
     pub fn may_become(self, next: Self) -> bool {
         use Phase::*;
         match self {
-            Preparing => matches!(next, Restoring | Launching | Exited),
-            Restoring => matches!(next, Launching | Exited),
+            Preparing => matches!(next, Restoring | Resolving | Launching | Exited),
+            Restoring => matches!(next, Resolving | Launching | Exited),
+            Resolving => matches!(next, Restoring | Launching | Exited),
             Launching => matches!(next, Gating | Draining | Backoff | Exited),
             Gating => matches!(next, Before | Running | Draining | Closing | Backoff | Exited),
             Before => matches!(next, Before | Gating | Stopping),
@@ -97,6 +101,9 @@ impl Phase {
     /// Whether it ends by itself after some time. The others wait for what a user's command does;
     /// each of them has a deadline as soon as the unit is to stop.
     pub(super) fn has_deadline(self) -> bool {
-        !matches!(self, Self::Preparing | Self::Restoring | Self::Before | Self::Running | Self::Exited)
+        !matches!(
+            self,
+            Self::Preparing | Self::Restoring | Self::Resolving | Self::Before | Self::Running | Self::Exited
+        )
     }
 }

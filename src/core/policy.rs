@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::BackoffPolicy;
 
-/// A database, by its place in the configuration.
+/// A database: those of the configuration by their place in it, then those that sources name, each by
+/// a number of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Db(pub usize);
 
@@ -62,8 +63,12 @@ pub struct Policy {
     pub on_lag: OnLag,
     /// How many one-shot commands run before the app.
     pub before: usize,
-    /// How many databases there are.
+    /// How many databases the configuration names itself.
     pub databases: usize,
+    /// Sources name databases as well: they are asked before the first launch.
+    pub resolves: bool,
+    /// How long after an answer they are asked again while the app runs.
+    pub resolve_interval: Option<Duration>,
     /// How long the app may live on when Litestream has died: the shim sees to it.
     pub orphan_grace: Duration,
     /// The app holds the terminal, so Ctrl-C and Ctrl-\ reach it alone, and its 130 or 131 is a stop.

@@ -57,22 +57,25 @@ impl Synced {
 /// The bytes that ask for a sync of `db` up to the replica, which Litestream gives up after
 /// `timeout` (whole seconds, at least one).
 pub fn sync_request(db: &Path, timeout: Duration) -> Vec<u8> {
-    request(&serde_json::json!({
-        "path": db.to_string_lossy(),
-        "wait": true,
-        "timeout": timeout.as_secs().max(1),
-    }))
+    request(
+        "/sync",
+        &serde_json::json!({
+            "path": db.to_string_lossy(),
+            "wait": true,
+            "timeout": timeout.as_secs().max(1),
+        }),
+    )
 }
 
 /// The same for the local half alone, without a limit.
 fn local_sync_request(db: &Path) -> Vec<u8> {
-    request(&serde_json::json!({"path": db.to_string_lossy(), "wait": false}))
+    request("/sync", &serde_json::json!({"path": db.to_string_lossy(), "wait": false}))
 }
 
-fn request(body: &serde_json::Value) -> Vec<u8> {
+fn request(endpoint: &str, body: &serde_json::Value) -> Vec<u8> {
     let body = body.to_string();
     format!(
-        "POST /sync HTTP/1.0\r\nHost: litestream\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        "POST {endpoint} HTTP/1.0\r\nHost: litestream\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     )
     .into_bytes()
@@ -113,6 +116,32 @@ pub async fn confirm(socket: &Path, db: &Path, timeout: Duration) -> Result<Sync
         return Ok(remembered);
     }
     sync(socket, db, timeout).await
+}
+
+/// Has a running Litestream take in a database; it may have it already (0.5.8 and later).
+///
+/// # Errors
+/// See [`Error`].
+pub async fn register(socket: &Path, db: &Path, replica_url: &str, limit: Duration) -> Result<(), Error> {
+    let body = serde_json::json!({"path": db.to_string_lossy(), "replica_url": replica_url});
+    done(socket, request("/register", &body), limit).await
+}
+
+/// Has a running Litestream sync a database once more and let go of it; it may not have it any more.
+///
+/// After an error it does not have it either: it is taken off the list first (`Store.UnregisterDB`).
+///
+/// # Errors
+/// See [`Error`].
+pub async fn unregister(socket: &Path, db: &Path, limit: Duration) -> Result<(), Error> {
+    let body = serde_json::json!({"path": db.to_string_lossy(), "timeout": limit.as_secs().max(1)});
+    done(socket, request("/unregister", &body), limit + Duration::from_secs(1)).await
+}
+
+async fn done(socket: &Path, request: Vec<u8>, limit: Duration) -> Result<(), Error> {
+    let exchanged = tokio::time::timeout(limit, exchange(socket, request));
+    let (status, body) = exchanged.await.map_err(|_| Error::Timeout(limit))??;
+    if status == 200 { Ok(()) } else { Err(Error::Refused { status, message: error_message(&body) }) }
 }
 
 fn answer((status, body): (u16, Vec<u8>)) -> Result<Synced, Error> {

@@ -13,7 +13,7 @@ use nix::unistd::{ForkResult, Pid, fork, getpid, getppid, pipe2, setpgid};
 
 use super::exec::{self, Command};
 use super::terminal::Terminal;
-use super::{fd, signal};
+use super::{fd, limit, signal};
 
 /// What is started, and how.
 pub struct Child {
@@ -88,6 +88,7 @@ impl Child {
             self.command.env.push((name, getpid().to_string().into()));
         }
         std::env::set_current_dir(&self.cwd)?;
+        limit::restore_open_files();
         signal::reset_for_exec();
         Ok(())
     }

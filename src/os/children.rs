@@ -66,6 +66,15 @@ impl Children {
         }
     }
 
+    /// As [`Children::kill`], with all that descends from it.
+    pub fn kill_tree(&self, pid: i32) {
+        if self.waiting.borrow().contains_key(&pid) {
+            tree::signal_descendants(pid, libc::SIGKILL);
+            signal::send_to_group(pid, libc::SIGKILL);
+            signal::send(pid, libc::SIGKILL);
+        }
+    }
+
     /// Reaps whatever has ended, adopted orphans included; call it at each SIGCHLD.
     pub fn reap(&self) {
         while let reaped @ (Reaped::Ended(..) | Reaped::Stopped(..)) = reap::next() {

@@ -50,6 +50,12 @@ impl Lock {
         Ok(Self(file))
     }
 
+    /// Lets go of it, whoever inherited its descriptor (`flock(2)`: one operation unlocks them all).
+    pub fn release(self) {
+        // Nothing else can be done about a lock that stays: it goes with its last holder.
+        let _ = self.0.unlock();
+    }
+
     /// The descriptor that holds it, for a child to inherit.
     pub fn file(&self) -> &File {
         &self.0
@@ -87,6 +93,17 @@ mod tests {
         assert!(!is_held(&path) && !is_held(dir.path()));
         assert!(Lock::acquire(&path, "pid 2").is_ok());
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "pid 2");
+    }
+
+    #[test]
+    fn a_released_lock_is_free_although_its_descriptor_lives_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let lock = Lock::acquire(&path, "").unwrap();
+        let inherited = lock.file().try_clone().unwrap();
+        lock.release();
+        assert!(Lock::acquire(&path, "").is_ok());
+        drop(inherited);
     }
 
     #[test]

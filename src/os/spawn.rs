@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use nix::sys::signal::Signal;
 
 use super::user::Identity;
-use super::{fd, signal};
+use super::{fd, limit, signal};
 
 /// How a child is started.
 #[derive(Default)]
@@ -27,6 +27,10 @@ pub struct Spawn<'a> {
     pub without_env: &'a [&'a str],
     /// Variables that it gets beside this process's own, or instead.
     pub with_env: &'a [(&'a str, &'a str)],
+    /// The whole environment that it gets instead of this process's own.
+    pub only_env: Option<&'a [(OsString, OsString)]>,
+    /// Where it starts, if not where this process is.
+    pub cwd: Option<&'a Path>,
 }
 
 /// A child that runs, and the ends of its pipes.
@@ -53,6 +57,12 @@ impl Spawn<'_> {
         let (stderr, its_stderr) = fd::unbreakable_pipe()?;
         let mut command = Command::new(program);
         command.args(args).stdin(Stdio::null()).stdout(its_stdout).stderr(its_stderr);
+        if let Some(env) = self.only_env {
+            command.env_clear().envs(env.iter().map(|(name, value)| (name, value)));
+        }
+        if let Some(cwd) = self.cwd {
+            command.current_dir(cwd);
+        }
         for name in self.without_env {
             command.env_remove(name);
         }
@@ -76,6 +86,7 @@ impl Spawn<'_> {
             for number in &inherit {
                 fd::inherit(*number)?;
             }
+            limit::restore_open_files();
             signal::reset_for_exec();
             Ok(())
         };

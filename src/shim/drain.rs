@@ -9,13 +9,23 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+/// How many requests are under way at once.
+const AT_ONCE: usize = 64;
+
 /// Sends each request over a connection of its own and waits until all are answered, the time is
 /// over, or `litestream` (a pidfd) says that nobody will answer.
 pub(super) fn drain(socket: &[u8], requests: &[Vec<u8>], time: Duration, litestream: Option<&OwnedFd>) {
     let deadline = Instant::now() + time;
     let path = PathBuf::from(std::ffi::OsString::from_vec(socket.to_vec()));
-    let mut open: Vec<UnixStream> = requests.iter().filter_map(|request| ask(&path, request).ok()).collect();
-    while !open.is_empty() {
+    let mut next = requests.iter();
+    let mut open: Vec<UnixStream> = Vec::new();
+    loop {
+        // What cannot be asked about is left to Litestream's own final sync.
+        let room = AT_ONCE - open.len();
+        open.extend(next.by_ref().filter_map(|request| ask(&path, request).ok()).take(room));
+        if open.is_empty() {
+            return;
+        }
         let left = deadline.saturating_duration_since(Instant::now());
         let mut waiting: Vec<PollFd<'_>> =
             open.iter().map(AsFd::as_fd).chain(litestream.map(AsFd::as_fd)).map(readable).collect();

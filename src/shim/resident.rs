@@ -1,5 +1,6 @@
 //! The shim's life: one thread, one `poll(2)`.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -8,14 +9,14 @@ use nix::libc;
 use nix::poll::{PollTimeout, poll};
 
 use super::drain::{drain, is_readable, readable};
-use super::wire::{Orders, Target, ToKeeper, ToShim, receive, send, value};
+use super::wire::{Orders, Target, ToKeeper, ToShim, Update, receive, send, value};
 use super::{App, LISTEN_FDS, LISTEN_PID};
 use crate::core::Ended;
 use crate::os::child::Child;
 use crate::os::exec::Command;
 use crate::os::reap::{self, Reaped};
 use crate::os::signal::{self, SignalFd};
-use crate::os::{fd, pidfd, tree};
+use crate::os::{fd, limit, pidfd, tree};
 
 /// How often a tree that is being killed is looked at again for what was born meanwhile, and the
 /// parent on a kernel without pidfds.
@@ -61,6 +62,8 @@ struct Resident {
     /// Gone once the keeper is.
     link: Option<OwnedFd>,
     orders: Orders,
+    /// The locks of databases that came later; those of the others were inherited.
+    locks: BTreeMap<u64, OwnedFd>,
     /// Litestream's process number, and the watch on it where the kernel has one.
     parent: i32,
     litestream: Option<OwnedFd>,
@@ -75,6 +78,7 @@ struct Resident {
 
 impl Resident {
     fn new(link: OwnedFd) -> io::Result<Self> {
+        limit::raise_open_files();
         let signals = SignalFd::block_all()?;
         nix::sys::prctl::set_child_subreaper(true)?;
         let _ = nix::sys::prctl::set_name(c"litekeeper-shim");
@@ -90,6 +94,7 @@ impl Resident {
             parent,
             link: Some(link),
             orders,
+            locks: BTreeMap::new(),
             litestream,
             signals,
             tree: Tree::Gone,
@@ -214,6 +219,7 @@ impl Resident {
                 Ok(Some((ToShim::Start, fds))) => self.start(fds),
                 Ok(Some((ToShim::Signal(target, number), _))) => self.signal(target, number),
                 Ok(Some((ToShim::KillTree, _))) => self.killing = self.tree != Tree::Gone,
+                Ok(Some((ToShim::Update, fds))) => self.update(fds)?,
                 Ok(Some((ToShim::Release, _))) => return Ok(true),
                 Ok(Some((ToShim::Setup, _))) => {}
                 Ok(None) => self.lose_keeper(),
@@ -223,6 +229,17 @@ impl Resident {
             }
         }
         Ok(false)
+    }
+
+    fn update(&mut self, mut fds: Vec<OwnedFd>) -> io::Result<()> {
+        if fds.is_empty() {
+            return Ok(());
+        }
+        let Update { requests, came, went } = value(fds.remove(0))?;
+        self.orders.requests = requests;
+        self.locks.retain(|number, _| !went.contains(number));
+        self.locks.extend(came.into_iter().zip(fds));
+        Ok(())
     }
 
     fn start(&mut self, mut fds: Vec<OwnedFd>) {

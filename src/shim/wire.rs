@@ -32,6 +32,9 @@ pub enum ToShim {
     Signal(Target, i32),
     /// SIGKILL to everything that descends from the app, until nothing is left.
     KillTree,
+    /// What the databases are from now on: an [`Update`] in the memory that comes with it, then the
+    /// locks of those that came.
+    Update,
     /// All is drained: end with 0.
     Release,
 }
@@ -86,6 +89,17 @@ pub struct Orders {
     pub socket: Vec<u8>,
     /// What to send there, a connection each; an answer of `200` is a confirmation.
     pub requests: Vec<Vec<u8>>,
+}
+
+/// What the databases are from now on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Update {
+    /// In place of [`Orders::requests`].
+    pub requests: Vec<Vec<u8>>,
+    /// The numbers of the locks that come with this, to be held as long as this process lives.
+    pub came: Vec<u64>,
+    /// The numbers of locks that are not to be held any more.
+    pub went: Vec<u64>,
 }
 
 /// Sends a message, with a value in memory beside it if there is one, and further descriptors.

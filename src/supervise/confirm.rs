@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::driver::{Message, Outbox};
+use super::roster::Listed;
 use crate::core::{Db, Event, ExitCode};
 use crate::error::Failure;
 use crate::litestream::argv;
@@ -38,29 +39,31 @@ const MOVES: u64 = 64 << 10;
 const NOTHING_LISTED: &str = "nothing is listed there: no such bucket, a wrong key, or nothing uploaded yet";
 /// How many databases are asked about at once.
 const AT_ONCE: usize = 16;
+/// The same in the drain, where one that hangs must not hold up the others.
+const DRAINED_AT_ONCE: usize = 256;
 
 /// Whom to ask about what.
 #[derive(Clone)]
 pub(super) struct Asker {
     pub(super) socket: PathBuf,
-    pub(super) dbs: Rc<Vec<Database>>,
+    pub(super) dbs: Listed,
     pub(super) outbox: Outbox,
 }
 
 impl Asker {
-    fn existing(&self) -> Vec<Db> {
-        (0..self.dbs.len()).map(Db).filter(|db| self.dbs[db.0].exists()).collect()
+    fn existing(&self) -> Vec<Database> {
+        self.dbs.iter().map(|(_, database)| database).filter(|database| database.exists()).cloned().collect()
     }
 
     /// The gate: each database that exists is on its replica.
     pub(super) async fn gate(self, litestream: i32) {
         let places = Rc::new(Semaphore::new(AT_ONCE));
         let mut asking = JoinSet::new();
-        for db in self.existing() {
+        for database in self.existing() {
             let (asker, places) = (self.clone(), places.clone());
             asking.spawn_local(async move {
                 let _place = places.acquire().await;
-                asker.until_confirmed(db).await;
+                asker.until_confirmed(&database).await;
             });
         }
         let mut written = 0;
@@ -78,8 +81,7 @@ impl Asker {
         self.tell(Event::GateOpened);
     }
 
-    async fn until_confirmed(&self, db: Db) {
-        let database = &self.dbs[db.0];
+    async fn until_confirmed(&self, database: &Database) {
         loop {
             let reason = match control::sync(&self.socket, &database.path, PATIENCE).await {
                 Ok(synced) if synced.is_replicated() => return,
@@ -93,8 +95,8 @@ impl Asker {
 
     /// The gate without a socket, or a relaxed one: each replica answers a listing.
     pub(super) async fn reach(self, runner: Runner, version: Version, config: PathBuf, limit: Duration) {
-        for db in self.existing() {
-            let database = &self.dbs[db.0];
+        for database in self.existing() {
+            let database = &database;
             loop {
                 let listing = runner.ask(&argv::listing(version, &config, &database.path), limit).await;
                 let reason = match listing.as_ref().map(Output::answer) {
@@ -131,8 +133,8 @@ impl Asker {
     }
 
     /// The watch: one question about one database.
-    pub(super) async fn confirm(self, db: Db) {
-        let answer = control::confirm(&self.socket, &self.dbs[db.0].path, PATIENCE).await;
+    pub(super) async fn confirm(self, db: Db, database: Database) {
+        let answer = control::confirm(&self.socket, &database.path, PATIENCE).await;
         let ok = match answer {
             Ok(synced) => synced.is_replicated(),
             Err(error) => {
@@ -145,11 +147,13 @@ impl Asker {
 
     /// The drain: each database is on its replica, however often it takes.
     pub(super) async fn drain(self, limit: Duration) {
+        let places = Rc::new(Semaphore::new(DRAINED_AT_ONCE));
         let mut asking = JoinSet::new();
-        for db in (0..self.dbs.len()).map(Db) {
-            let asker = self.clone();
+        for place in 0..self.dbs.len() {
+            let (asker, places) = (self.clone(), places.clone());
             asking.spawn_local(async move {
-                let database = &asker.dbs[db.0];
+                let (db, database) = &asker.dbs[place];
+                let _place = places.acquire().await;
                 // What is not there has nothing to lose.
                 while database.exists() {
                     match control::sync(&asker.socket, &database.path, limit).await {
@@ -159,7 +163,7 @@ impl Asker {
                     }
                     tokio::time::sleep(RETRY).await;
                 }
-                asker.tell(Event::Drained(db));
+                asker.tell(Event::Drained(*db));
             });
         }
         while asking.join_next().await.is_some() {}
@@ -174,14 +178,14 @@ impl Asker {
     pub(super) async fn take_in(self, litestream: i32, version: Version, launched: Instant) {
         let looks = if launched.elapsed() > SETTLED { 2 } else { OPENING_LOOKS };
         let mut opened = vec![0; self.dbs.len()];
-        let mut waiting: Vec<Db> = (0..self.dbs.len()).map(Db).collect();
+        let mut waiting: Vec<usize> = (0..self.dbs.len()).collect();
         while !waiting.is_empty() {
-            waiting.retain(|db| {
-                let database = &self.dbs[db.0];
+            waiting.retain(|place| {
+                let (db, database) = &self.dbs[*place];
                 let is_open = proc::has_open(litestream, &database.path).unwrap_or(true)
                     && position::local(version, &database.meta).is_some();
-                opened[db.0] = if is_open { opened[db.0] + 1 } else { 0 };
-                let is_left = database.exists() && opened[db.0] < looks;
+                opened[*place] = if is_open { opened[*place] + 1 } else { 0 };
+                let is_left = database.exists() && opened[*place] < looks;
                 if !is_left {
                     self.tell(Event::Drained(*db));
                 }
@@ -189,6 +193,10 @@ impl Asker {
             });
             tokio::time::sleep(OPENING).await;
         }
+    }
+
+    pub(super) fn send(&self, message: Message) {
+        let _ = self.outbox.send(message);
     }
 
     fn drain_refused(&self, database: &Database, reason: &str) {

@@ -4,22 +4,24 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use tokio::io::unix::AsyncFd;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 
-use super::confirm::Asker;
 use super::effects::World;
+use super::reload::{self, Report};
+use super::roster::Roster;
+use super::round::Admission;
 use super::runtime_folder::RuntimeFolder;
 use super::setup::Setup;
 use super::twins;
-use crate::core::{Ended, Event, ExitCode, Machine};
+use crate::core::{Db, Ended, Event, ExitCode, Machine};
 use crate::error::Failure;
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
 use crate::litestream::version::Version;
 use crate::os::children::Children;
 use crate::os::signal::Signals;
-use crate::os::{event, fd, signal, spawn};
+use crate::os::{event, fd, limit, signal, spawn};
 
 /// What tasks tell the driver.
 pub(super) enum Message {
@@ -33,6 +35,16 @@ pub(super) enum Message {
     NotConfirmed(String),
     /// What was found out before the start.
     Prepared(Version, Vec<Database>),
+    /// The source's answer.
+    Answered(Result<Vec<u8>, Failure>),
+    /// What became of the databases that are new in it.
+    Admitted(Vec<Admission>),
+    /// The n-th Litestream took a database in, or did not.
+    Registered(u64, Db, Result<(), Failure>),
+    /// It let go of one, or did not.
+    Unregistered(u64, Db, Result<(), Failure>),
+    /// Somebody wants the sources to be asked now.
+    Reload(oneshot::Sender<Report>),
     /// The n-th Litestream was reaped.
     LitestreamReaped(u64, Ended),
 }
@@ -61,6 +73,7 @@ pub fn supervise(setup: Setup) -> Result<ExitCode, Failure> {
     let listening = fd::listen_fds(setup.listen_fds);
     // What else this process was left with is not Litestream's.
     fd::close_on_exec_from(3);
+    limit::raise_open_files();
     if std::process::id() != 1 {
         spawn::adopt_orphans().map_err(os("subreaper"))?;
     }
@@ -72,9 +85,16 @@ pub fn supervise(setup: Setup) -> Result<ExitCode, Failure> {
         let folder = RuntimeFolder::make(&setup.runtime_roots, setup.user.as_ref())?;
         let interrupted = || signals.get_ref().take().and_then(|received| stop_code(received.number));
         let patience = setup.policy.stop_timeout * 2;
-        let locks =
-            twins::lock_all(&setup.dbs, &folder.socket(), setup.user.as_ref(), patience, interrupted).await?;
-        let inputs = (setup.generate)(&folder.socket());
+        let locks = twins::lock_all(
+            &setup.dbs,
+            &folder.socket(),
+            &folder.keeper_socket(),
+            setup.user.as_ref(),
+            patience,
+            interrupted,
+        )
+        .await?;
+        let inputs = setup.catalogue.generate(&folder.socket(), &[]);
         folder.write_config(&inputs.config).map_err(os(&folder.config().display().to_string()))?;
         let (outbox, inbox) = mpsc::unbounded_channel();
         let runner = Runner {
@@ -83,9 +103,9 @@ pub fn supervise(setup: Setup) -> Result<ExitCode, Failure> {
             children,
             env: Rc::new(inputs.env),
         };
-        let dbs = Rc::new(setup.dbs.clone());
-        let asker = Asker { socket: folder.socket(), dbs: dbs.clone(), outbox: outbox.clone() };
-        let world = World::new(setup, folder, locks, listening, runner, dbs, asker, outbox);
+        reload::listen(&folder, outbox.clone()).map_err(os(&folder.keeper_socket().display().to_string()))?;
+        let roster = Roster::new(&setup.dbs, locks);
+        let world = World::new(setup, folder, roster, listening, runner, outbox);
         Driver::new(world).run(&signals, inbox).await
     })
 }
@@ -121,6 +141,8 @@ impl Driver {
                     return self.end(code, signals).await;
                 }
             }
+            self.settle_rounds();
+            self.world.tell_changes();
             let due = self.machine.poll_timeout();
             let sweeping = self.world.sweeping;
             tokio::select! {

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -16,11 +16,14 @@ use super::link::Link;
 use super::litestream_log::{self, Heard};
 use super::notes::{self, Names};
 use super::prepare::{self, Preparation};
+use super::resolver::Question;
+use super::roster::Roster;
+use super::round::Rounds;
 use super::runtime_folder::RuntimeFolder;
-use super::setup::Setup;
+use super::setup::{Named, Setup};
 use super::watch::Watch;
 use crate::backup::Restorer;
-use crate::core::{Action, Ended, Event, ExitCode, Gate};
+use crate::core::{Action, Db, Ended, Event, ExitCode, Gate};
 use crate::error::Failure;
 use crate::litestream::argv;
 use crate::litestream::command::{KEEPERS_OWN, Runner};
@@ -31,21 +34,31 @@ use crate::os::lock::Lock;
 use crate::os::spawn::{Spawn, Spawned};
 use crate::os::terminal::Terminal;
 use crate::os::{fd, packet, signal};
-use crate::shim::{App, Orders, Target, ToKeeper, ToShim};
+use crate::shim::{App, Orders, Target, ToKeeper, ToShim, Update};
+
+/// How many descriptors go with one message beside the memory: the kernel takes 253 (`unix(7)`).
+const MOST_LOCKS: usize = 200;
 
 /// Everything outside of the machine.
 pub(super) struct World {
     pub(super) setup: Setup,
-    folder: RuntimeFolder,
-    locks: Vec<Lock>,
+    pub(super) folder: RuntimeFolder,
+    pub(super) roster: Roster,
     listening: Vec<OwnedFd>,
     pub(super) runner: Runner,
-    dbs: Rc<Vec<Database>>,
-    asker: Asker,
-    outbox: Outbox,
+    pub(super) outbox: Outbox,
+    /// How the resolver is asked.
+    pub(super) question: Option<Question>,
+    pub(super) rounds: Rounds,
+    /// What the last answer did not name any more.
+    pub(super) gone: Vec<Db>,
     pub(super) terminal: Option<Terminal>,
     pub(super) version: Version,
     pub(super) missing: Vec<Database>,
+    /// The configuration that names those.
+    pub(super) restore_config: PathBuf,
+    /// What a Litestream needs that reads the configuration of what is named just now.
+    named_env: Rc<Vec<(String, String)>>,
     pub(super) litestream: Option<i32>,
     pub(super) launches: u64,
     /// Launched before it was asked for, since it has nothing to replicate.
@@ -83,27 +96,34 @@ enum Running {
 }
 
 impl World {
-    #[expect(clippy::too_many_arguments, reason = "each is made by another room, and only here do they meet")]
     pub(super) fn new(
         setup: Setup,
         folder: RuntimeFolder,
-        locks: Vec<Lock>,
+        roster: Roster,
         listening: Vec<OwnedFd>,
         runner: Runner,
-        dbs: Rc<Vec<Database>>,
-        asker: Asker,
         outbox: Outbox,
     ) -> Self {
+        let question = setup.resolver.as_ref().map(|command| Question {
+            children: runner.children.clone(),
+            command: Rc::new(command.clone()),
+            env: Rc::new(setup.env.clone()),
+            cwd: setup.cwd.clone(),
+            user: setup.user.clone(),
+        });
         Self {
             terminal: Terminal::open(),
-            watch: Watch::new(&dbs),
+            watch: Watch::new(),
+            question,
+            rounds: Rounds::default(),
+            gone: Vec::new(),
+            restore_config: folder.config(),
+            named_env: Rc::default(),
             setup,
             folder,
-            locks,
+            roster,
             listening,
             runner,
-            dbs,
-            asker,
             outbox,
             version: Version::new(0, 0, 0),
             missing: Vec::new(),
@@ -173,17 +193,7 @@ impl World {
             // Until its orders come the shim does nothing. An error comes again when it counts.
             self.ahead = self.spawn_litestream().ok();
         }
-        let preparation = Preparation {
-            runner: self.runner.clone(),
-            config: self.folder.config(),
-            dbs: self.dbs.clone(),
-            allowed_version: self.setup.allowed_version.clone(),
-            required_version: self.setup.required_version,
-            if_behind: self.setup.if_behind,
-            gate: self.setup.policy.gate,
-            limit: self.setup.policy.gate_timeout,
-            parallel: self.setup.restore_parallel,
-        };
+        let preparation = self.preparation(self.folder.config(), Rc::new(self.setup.dbs.clone()));
         let outbox = self.outbox.clone();
         tokio::task::spawn_local(async move {
             let message = match preparation.look().await {
@@ -194,15 +204,40 @@ impl World {
         });
     }
 
-    fn restore(&mut self) {
-        let restorer = Restorer {
-            runner: self.runner.clone(),
+    /// Runs Litestream on one of the two configurations.
+    fn runner_for(&self, config: &Path) -> Runner {
+        let named = config == self.folder.named_config();
+        let env = if named { self.named_env.clone() } else { self.runner.env.clone() };
+        Runner { env, ..self.runner.clone() }
+    }
+
+    pub(super) fn preparation(&self, config: PathBuf, dbs: Rc<Vec<Database>>) -> Preparation {
+        Preparation {
+            runner: self.runner_for(&config),
+            config,
+            dbs,
+            allowed_version: self.setup.allowed_version.clone(),
+            required_version: self.setup.required_version,
+            if_behind: self.setup.if_behind,
+            gate: self.setup.policy.gate,
+            limit: self.setup.policy.gate_timeout,
+            parallel: self.setup.restore_parallel,
+        }
+    }
+
+    pub(super) fn restorer(&self, config: PathBuf) -> Restorer {
+        Restorer {
+            runner: self.runner_for(&config),
             version: self.version,
             allowed: self.setup.allowed_version.as_deref().and_then(Version::parse) == Some(self.version),
-            config: self.folder.config(),
+            config,
             timeout: self.setup.restore_timeout,
             parallel: self.setup.restore_parallel,
-        };
+        }
+    }
+
+    fn restore(&mut self) {
+        let restorer = self.restorer(self.restore_config.clone());
         let (missing, outbox) = (std::mem::take(&mut self.missing), self.outbox.clone());
         tokio::task::spawn_local(async move {
             let message = match restorer.restore_all(&missing).await {
@@ -216,7 +251,87 @@ impl World {
         });
     }
 
+    fn asker(&self) -> Asker {
+        Asker { socket: self.folder.socket(), dbs: self.roster.listed(), outbox: self.outbox.clone() }
+    }
+
+    /// Writes the configuration of what sources name now, apart from the rest.
+    pub(super) fn write_named(&mut self, entries: &[serde_json::Value]) -> Result<(), Failure> {
+        let inputs = self.setup.catalogue.generate(&self.folder.socket(), entries);
+        self.named_env = Rc::new(inputs.env);
+        self.folder.write_named_config(&inputs.config).map_err(|error| {
+            let path = self.folder.named_config();
+            Failure::new(ExitCode::LITESTREAM, format!("{}: {error}", path.display()))
+        })
+    }
+
+    /// What a fresh Litestream gets: all that is there now.
+    fn write_config(&mut self) {
+        let entries: Vec<_> = self.roster.all_named().map(|(_, named)| named.entry.clone()).collect();
+        let inputs = self.setup.catalogue.generate(&self.folder.socket(), &entries);
+        self.runner.env = Rc::new(inputs.env);
+        if let Err(error) = self.folder.write_config(&inputs.config) {
+            tracing::error!("{}: {error}", self.folder.config().display());
+        }
+    }
+
+    /// Tells the shim, and the file for the next Litestream, which databases came and went.
+    pub(super) fn tell_changes(&mut self) {
+        let mut changed = false;
+        while let Some(news) = self.roster.news(MOST_LOCKS) {
+            changed = true;
+            let (came, fds): (Vec<_>, Vec<_>) =
+                news.came.into_iter().map(|(db, fd)| (db.0 as u64, fd)).unzip();
+            let went = news.went.into_iter().map(|db| db.0 as u64).collect();
+            let update = Update { requests: self.requests(), came, went };
+            if let Some(link) = &self.link {
+                // A shim that is gone shows as the end of its messages.
+                let _ = link.send_with(&ToShim::Update, &update, &fds);
+            }
+        }
+        if changed {
+            self.write_config();
+        }
+    }
+
+    pub(super) fn take_in(&mut self, named: Named, lock: Lock) -> Db {
+        self.roster.add(named, lock)
+    }
+
+    pub(super) fn watch_too(&mut self, db: Db) {
+        if let Some(database) = self.roster.get(db) {
+            self.watch.add(db, database);
+        }
+    }
+
+    pub(super) fn forget(&mut self, db: Db) {
+        self.watch.remove(db);
+        self.roster.remove(db);
+    }
+
+    /// Where a database and its replica are, for people.
+    pub(super) fn place_of(&self, db: Db) -> (String, String) {
+        let place = |database: &Database| (database.path.display().to_string(), database.replica.clone());
+        self.roster.get(db).map(place).unwrap_or_default()
+    }
+
+    fn register(&mut self, db: Db) {
+        let Some(named) = self.roster.named(db).cloned() else { return };
+        let (asker, limit) = (self.asker(), self.setup.policy.gate_timeout);
+        tokio::task::spawn_local(asker.register(self.launches, db, named.database, named.url, limit));
+    }
+
+    fn unregister(&mut self, db: Db) {
+        let Some(database) = self.roster.get(db).cloned() else { return };
+        let is_replaced = self.watch.is_replaced(db);
+        tokio::task::spawn_local(self.asker().unregister(self.launches, db, database, is_replaced));
+    }
+
     fn launch(&mut self) {
+        if self.question.is_some() {
+            self.write_config();
+        }
+        self.roster.is_told();
         self.launches += 1;
         self.launched = Instant::now();
         self.heard = Heard::default();
@@ -265,15 +380,15 @@ impl World {
         // A descriptor and not a path: it is this very version even when the file was replaced, it
         // needs no quoting, and a user who may not see the file can execute it.
         let exec = format!("/proc/self/fd/{} __shim {}", fd::number(&program), fd::number(&theirs));
-        let locks = self.locks.iter().chain([self.folder.lock()]).map(|lock| lock.file().as_raw_fd());
+        let locks = self.roster.locks().chain([self.folder.lock().file().as_raw_fd()]);
         let env: Vec<_> =
             self.runner.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let spawn = Spawn {
             own_group: true,
+            with_env: &env,
             inherit: [fd::number(&program), fd::number(&theirs)].into_iter().chain(locks).collect(),
             user: self.setup.user.as_ref(),
             without_env: KEEPERS_OWN,
-            with_env: &env,
             ..Spawn::default()
         };
         let spawned = spawn.start(&self.setup.binary, &argv::replicate(&self.folder.config(), &exec))?;
@@ -284,11 +399,6 @@ impl World {
     fn orders(&self) -> Orders {
         let policy = &self.setup.policy;
         let drain = policy.drain_reserve();
-        let requests = if self.version.confirms() {
-            self.dbs.iter().map(|db| control::sync_request(&db.path, drain)).collect()
-        } else {
-            Vec::new()
-        };
         Orders {
             keeper: std::process::id() as i32,
             orphan_grace: policy.orphan_grace,
@@ -296,8 +406,17 @@ impl World {
             grace: policy.stop_timeout - drain,
             drain,
             socket: self.folder.socket().into_os_string().into_vec(),
-            requests,
+            requests: self.requests(),
         }
+    }
+
+    /// What a shim without a keeper sends to Litestream.
+    fn requests(&self) -> Vec<Vec<u8>> {
+        if !self.version.confirms() {
+            return Vec::new();
+        }
+        let drain = self.setup.policy.drain_reserve();
+        self.roster.listed().iter().map(|(_, db)| control::sync_request(&db.path, drain)).collect()
     }
 
     fn start(&mut self, running: Running) -> io::Result<()> {
@@ -327,7 +446,7 @@ impl World {
     }
 
     fn open_gate(&mut self) {
-        let asker = self.asker.clone();
+        let asker = self.asker();
         let confirms = self.version.confirms() && self.setup.policy.gate == Gate::Replicated;
         let limit = self.setup.policy.gate_timeout;
         let handle = if confirms {
@@ -350,9 +469,9 @@ impl World {
     }
 
     fn note(&mut self, note: &crate::core::Note) {
+        let listed = self.roster.listed();
         let names = Names {
-            dbs: self.dbs.iter().map(|db| db.path.display().to_string()).collect(),
-            replicas: self.dbs.iter().map(|db| db.replica.as_str()).collect(),
+            dbs: &listed,
             app: self.app_name(),
             started: self.running_name(),
             before: self.setup.before.iter().map(|argv| program_name(argv)).collect(),
@@ -392,14 +511,20 @@ impl Driver {
             }
             // Nobody is there to do it: what the app left was adopted by this process.
             Action::KillTree => world.sweeping = true,
+            Action::Resolve => world.resolve(),
+            Action::Register(db) => world.register(db),
+            Action::Unregister(db) => world.unregister(db),
+            Action::Forget(db) => world.forget(db),
             Action::Confirm(db) => {
-                tokio::task::spawn_local(world.asker.clone().confirm(db));
+                if let Some(database) = world.roster.get(db) {
+                    tokio::task::spawn_local(world.asker().confirm(db, database.clone()));
+                }
             }
             Action::Drain => {
                 // The last look may be a while ago.
                 self.look();
                 let world = &mut self.world;
-                let asker = world.asker.clone();
+                let asker = world.asker();
                 world.drain = Some(if world.version.confirms() {
                     tokio::task::spawn_local(asker.drain(world.setup.policy.stop_timeout))
                 } else {

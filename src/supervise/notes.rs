@@ -4,15 +4,14 @@ use std::time::Duration;
 
 use crate::core::{Db, Ended, ExitCode, NotStarted, Note};
 use crate::error::Failure;
+use crate::litestream::database::Database;
 use crate::litestream::refusal::Refusal;
 use crate::os::signal;
 
 /// What the words need to know.
 pub(super) struct Names<'a> {
-    /// Of each database.
-    pub(super) dbs: Vec<String>,
-    /// Of each database's replica.
-    pub(super) replicas: Vec<&'a str>,
+    /// The databases.
+    pub(super) dbs: &'a [(Db, Database)],
     /// The app's program.
     pub(super) app: String,
     /// The program that was started last: the app's or a one-shot command's.
@@ -25,6 +24,15 @@ pub(super) struct Names<'a> {
     pub(super) stop_timeout: Duration,
     /// The policy for a lag.
     pub(super) on_lag: crate::core::OnLag,
+}
+
+impl Names<'_> {
+    fn of(&self, db: Db) -> (String, &str) {
+        match self.dbs.iter().find(|(other, _)| *other == db) {
+            Some((_, database)) => (database.path.display().to_string(), &database.replica),
+            None => ("a database that is gone".to_owned(), "its replica"),
+        }
+    }
 }
 
 /// Writes one line.
@@ -77,11 +85,14 @@ pub(super) fn log(note: &Note, names: &Names<'_>) {
             tracing::error!("no replica confirmed in time (--gate-timeout){}", because(names))
         }
         Note::GateRefused => tracing::error!("the replica refuses{}", because(names)),
-        Note::Lagging(db, age) => lagging(&names.dbs[db.0], names.replicas[db.0], *age, names),
-        Note::CaughtUp(db) => tracing::info!("{}: {} has caught up", names.dbs[db.0], names.replicas[db.0]),
+        Note::Lagging(db, age) => lagging(*db, *age, names),
+        Note::CaughtUp(db) => {
+            let (path, replica) = names.of(*db);
+            tracing::info!("{path}: {replica} has caught up");
+        }
         Note::Replaced(db) => tracing::error!(
             "{}: the file was deleted or replaced, and litestream does not replicate the new one: restart litekeeper",
-            names.dbs[db.0]
+            names.of(*db).0
         ),
         Note::Stopping => {}
         Note::GraceOver => tracing::warn!(
@@ -118,8 +129,9 @@ pub(super) fn not_confirmed(names: &Names<'_>, after: Duration) -> Failure {
     Failure::new(ExitCode::UNAVAILABLE, message).hint(refusal.hint())
 }
 
-fn lagging(db: &str, replica: &str, age: Duration, names: &Names<'_>) {
+fn lagging(db: Db, age: Duration, names: &Names<'_>) {
     use crate::core::OnLag;
+    let (db, replica) = names.of(db);
     let now = match names.on_lag {
         OnLag::Warn => "only this line says so",
         OnLag::Unready => "not ready until it has caught up",
@@ -133,14 +145,14 @@ fn lagging(db: &str, replica: &str, age: Duration, names: &Names<'_>) {
 }
 
 fn listed(dbs: &[Db], names: &Names<'_>) -> String {
-    let each = dbs.iter().map(|db| format!("{} -> {}", names.dbs[db.0], names.replicas[db.0]));
+    let each = dbs.iter().map(|db| names.of(*db)).map(|(path, replica)| format!("{path} -> {replica}"));
     each.collect::<Vec<_>>().join(", ")
 }
 
 /// The first few: a line for a thousand tenants helps nobody.
 fn all(names: &Names<'_>) -> String {
     const SHOWN: usize = 3;
-    let dbs: Vec<Db> = (0..names.dbs.len()).map(Db).collect();
+    let dbs: Vec<Db> = names.dbs.iter().map(|(db, _)| *db).collect();
     match dbs.len() {
         0 => "nothing: no database is configured".to_owned(),
         n if n <= SHOWN => listed(&dbs, names),

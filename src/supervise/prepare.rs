@@ -57,7 +57,27 @@ impl Preparation {
         if !version.plans() && !present.is_empty() {
             standings = self.standings(&present, version).await;
         }
-        let mut missing: Vec<Database> = self.dbs.iter().filter(|db| !db.exists()).cloned().collect();
+        let missing = self.settle_all(&self.dbs, &present, standings)?;
+        Ok(Prepared { version, missing })
+    }
+
+    /// As [`Preparation::look`], for other databases once the version is known: those that are missing.
+    ///
+    /// # Errors
+    /// As for [`Preparation::look`].
+    pub(super) async fn settle(&self, dbs: &[Database], version: Version) -> Result<Vec<Database>, Failure> {
+        let present: Vec<Database> = dbs.iter().filter(|db| db.exists()).cloned().collect();
+        let standings = self.standings(&present, version).await;
+        self.settle_all(dbs, &present, standings)
+    }
+
+    fn settle_all(
+        &self,
+        dbs: &[Database],
+        present: &[Database],
+        standings: Vec<Result<Standing, backup::Error>>,
+    ) -> Result<Vec<Database>, Failure> {
+        let mut missing: Vec<Database> = dbs.iter().filter(|db| !db.exists()).cloned().collect();
         for (db, standing) in present.iter().zip(standings) {
             match standing {
                 Ok(Standing::Current) => {}
@@ -72,7 +92,7 @@ impl Preparation {
                 Err(error) => return Err(failure(&error)),
             }
         }
-        Ok(Prepared { version, missing })
+        Ok(missing)
     }
 
     async fn version(&self) -> Result<Version, Failure> {

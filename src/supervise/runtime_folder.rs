@@ -15,6 +15,7 @@ use crate::os::user::Identity;
 /// `sun_path` holds 108 bytes, one of which ends it (`unix(7)`).
 const LONGEST_SOCKET: usize = 107;
 const LOCK: &str = "lock";
+const KEEPER_SOCKET: &str = "keeper.sock";
 
 /// A folder of mode 0700 that goes with the value.
 pub struct RuntimeFolder {
@@ -77,6 +78,16 @@ impl RuntimeFolder {
         self.path.join("litestream.yml")
     }
 
+    /// Where this keeper's own control socket is.
+    pub fn keeper_socket(&self) -> PathBuf {
+        self.path.join(KEEPER_SOCKET)
+    }
+
+    /// Where the configuration of the databases is that are named just now.
+    pub fn named_config(&self) -> PathBuf {
+        self.path.join("named.yml")
+    }
+
     /// Held by every process of the run.
     pub(super) fn lock(&self) -> &Lock {
         &self.lock
@@ -87,11 +98,32 @@ impl RuntimeFolder {
     /// # Errors
     /// What the operating system says.
     pub fn write_config(&self, text: &str) -> io::Result<()> {
-        let path = self.config();
-        let mut file = File::options().write(true).create_new(true).mode(0o600).open(&path)?;
+        self.write(&self.config(), text)
+    }
+
+    /// The same for [`RuntimeFolder::named_config`].
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub(super) fn write_named_config(&self, text: &str) -> io::Result<()> {
+        self.write(&self.named_config(), text)
+    }
+
+    /// Puts a file in place in one step: somebody may be reading the old one.
+    fn write(&self, path: &Path, text: &str) -> io::Result<()> {
+        let new = path.with_extension("new");
+        let mut file = File::options().write(true).create_new(true).mode(0o600).open(&new)?;
         file.write_all(text.as_bytes())?;
+        if let Some(user) = &self.user {
+            dir::give_to(&new, user)?;
+        }
+        fs::rename(&new, path)
+    }
+
+    /// Gives something in it to the user that may look into it.
+    pub(super) fn give(&self, path: &Path) -> io::Result<()> {
         match &self.user {
-            Some(user) => dir::give_to(&path, user),
+            Some(user) => dir::give_to(path, user),
             None => Ok(()),
         }
     }
@@ -101,6 +133,14 @@ impl Drop for RuntimeFolder {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.path);
     }
+}
+
+/// The control sockets of all keepers that run below these folders.
+pub fn keeper_sockets(roots: &[PathBuf]) -> Vec<PathBuf> {
+    let runs = roots.iter().filter_map(|root| fs::read_dir(root).ok()).flatten().flatten();
+    let paths = runs.map(|entry| entry.path());
+    let runs = |path: &PathBuf| File::open(path.join(LOCK)).is_ok_and(|lock| lock.try_lock().is_err());
+    paths.filter(runs).map(|path| path.join(KEEPER_SOCKET)).collect()
 }
 
 /// A run's lock is held by its keeper, its Litestream and its shim: when nobody holds it, all are gone.

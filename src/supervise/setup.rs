@@ -29,6 +29,29 @@ pub struct Inputs {
     pub env: Vec<(String, String)>,
 }
 
+/// A database that a source named. No `Debug`: what the source said may hold secrets.
+#[derive(Clone)]
+pub struct Named {
+    /// The database.
+    pub database: Database,
+    /// What a running Litestream takes it in by, or what keeps it from that.
+    pub url: Result<String, String>,
+    /// What the source said of it, whole.
+    pub entry: serde_json::Value,
+}
+
+/// What the configuration has to do with databases that come and go.
+pub trait Catalogue {
+    /// What Litestream is started with: what the user wrote, and what sources named.
+    fn generate(&self, socket: &std::path::Path, named: &[serde_json::Value]) -> Inputs;
+
+    /// Reads a source's answer. Those of `kept` that it does not name are still there as well.
+    ///
+    /// # Errors
+    /// The answer is no list of databases, or one of them is not sound beside the others.
+    fn read(&self, answer: &[u8], kept: &[serde_json::Value]) -> Result<Vec<Named>, Failure>;
+}
+
 /// The resolved settings of one run.
 pub struct Setup {
     /// What the core decides by.
@@ -64,8 +87,10 @@ pub struct Setup {
     /// Refuses what the configuration asks of a Litestream that cannot do it; told whether it is of
     /// the LTX series (0.5).
     pub check: Box<dyn Fn(bool) -> Result<(), Failure>>,
-    /// Makes the configuration that Litestream gets, from the path of the control socket.
-    pub generate: Box<dyn Fn(&std::path::Path) -> Inputs>,
+    /// What the configuration knows of its databases and of further ones.
+    pub catalogue: Box<dyn Catalogue>,
+    /// The program that names further ones.
+    pub resolver: Option<Vec<OsString>>,
     /// Where the runtime folder is made.
     pub runtime_roots: Vec<PathBuf>,
 }

@@ -56,6 +56,8 @@ impl Driver {
     pub(super) fn take_shim_message(&mut self, message: Option<ToKeeper>) {
         match message {
             Some(ToKeeper::Ready) => {
+                let listed = self.world.roster.listed();
+                self.world.watch.set(&listed);
                 self.world.watch.reset();
                 self.handle(Event::ShimReady);
             }
@@ -154,9 +156,19 @@ impl Driver {
                 }
                 let event = Event::Prepared { restore: !missing.is_empty(), confirms: version.confirms() };
                 self.world.version = version;
+                if self.world.question.is_some() && !version.confirms() {
+                    tracing::warn!(
+                        "litestream {version} takes in no database while it runs: the resolver is asked at the start only"
+                    );
+                }
                 self.world.missing = missing;
                 self.handle(event);
             }
+            Message::Answered(answer) => self.answered(answer),
+            Message::Admitted(admissions) => self.admitted(admissions),
+            Message::Registered(launch, db, result) => self.registered(launch, db, result),
+            Message::Unregistered(launch, db, result) => self.unregistered(launch, db, result),
+            Message::Reload(asker) => self.reload(asker),
             Message::LitestreamReaped(launch, how) => {
                 if launch == self.world.launches {
                     self.litestream_ended(how == Ended::Code(0));

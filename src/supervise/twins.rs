@@ -18,7 +18,19 @@ pub fn lock_path(db: &Database) -> PathBuf {
     db.hidden("-litekeeper.lock")
 }
 
-/// Takes the lock of each database, for this process and what inherits it.
+/// The control socket of the keeper that runs on a database; `None` when none does.
+pub fn keeper_socket(db: &Database) -> Option<PathBuf> {
+    let path = lock_path(db);
+    let lock = std::fs::File::open(&path).ok()?;
+    if lock.try_lock().is_ok() {
+        return None;
+    }
+    let text = std::fs::read_to_string(&path).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("keeper ")).map(PathBuf::from)
+}
+
+/// Takes the lock of each database, for this process and what inherits it; its text tells where the
+/// control sockets of Litestream and of this keeper are.
 ///
 /// A lock whose keeper is dead is held by its Litestream and shim, which are stopping the app:
 /// they get `patience`. `interrupted` ends the waiting.
@@ -28,15 +40,17 @@ pub fn lock_path(db: &Database) -> PathBuf {
 pub(super) async fn lock_all(
     dbs: &[Database],
     socket: &std::path::Path,
+    keeper: &std::path::Path,
     user: Option<&Identity>,
     patience: Duration,
     interrupted: impl Fn() -> Option<ExitCode>,
 ) -> Result<Vec<Lock>, Failure> {
     let text = format!(
-        "pid {}\nstarted {}\nsocket {}\n",
+        "pid {}\nstarted {}\nsocket {}\nkeeper {}\n",
         std::process::id(),
         jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ"),
-        socket.display()
+        socket.display(),
+        keeper.display()
     );
     let deadline = Instant::now() + patience;
     let mut locks = Vec::new();

@@ -35,6 +35,7 @@ impl Stamp {
 }
 
 struct Watched {
+    db: Db,
     path: PathBuf,
     wal: PathBuf,
     /// The file that Litestream has open, as far as anybody can tell.
@@ -46,14 +47,44 @@ struct Watched {
 pub(super) struct Watch(Vec<Watched>);
 
 impl Watch {
-    pub(super) fn new(dbs: &[Database]) -> Self {
-        let watched = dbs.iter().map(|db| Watched {
-            path: db.path.clone(),
-            wal: with_suffix(&db.path, "-wal"),
-            first: None,
-            seen: (None, None),
-        });
-        Self(watched.collect())
+    /// Watches nothing yet.
+    pub(super) fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Watches exactly these; what is new counts as changed at the next look.
+    pub(super) fn set(&mut self, dbs: &[(Db, Database)]) {
+        self.0.retain(|watched| dbs.iter().any(|(db, _)| *db == watched.db));
+        for (db, database) in dbs {
+            self.add(*db, database);
+        }
+    }
+
+    /// Watches one more, as Litestream has it open now.
+    pub(super) fn add(&mut self, db: Db, database: &Database) {
+        if self.0.iter().all(|watched| watched.db != db) {
+            self.0.push(Watched {
+                db,
+                path: database.path.clone(),
+                wal: with_suffix(&database.path, "-wal"),
+                first: Stamp::of(&database.path),
+                seen: (None, None),
+            });
+        }
+    }
+
+    /// Watches it no more.
+    pub(super) fn remove(&mut self, db: Db) {
+        self.0.retain(|watched| watched.db != db);
+    }
+
+    /// Whether another file stands in its place, as far as the last look told.
+    pub(super) fn is_replaced(&self, db: Db) -> bool {
+        let watched = self.0.iter().find(|watched| watched.db == db);
+        watched.is_some_and(|watched| match (&watched.first, Stamp::of(&watched.path)) {
+            (Some(first), Some(now)) => !first.is_same_file(&now),
+            (_, None) | (None, _) => false,
+        })
     }
 
     /// Forgets which files these were: Litestream was started and opened what is there now.
@@ -66,7 +97,7 @@ impl Watch {
     /// What changed since the last look.
     pub(super) fn look(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
-        for (place, watched) in self.0.iter_mut().enumerate() {
+        for watched in &mut self.0 {
             let now = (Stamp::of(&watched.path), Stamp::of(&watched.wal));
             let replaced = match (&watched.first, &now.0) {
                 (Some(first), Some(current)) => !first.is_same_file(current),
@@ -77,9 +108,9 @@ impl Watch {
                 }
             };
             if replaced {
-                events.push(Event::Replaced(Db(place)));
+                events.push(Event::Replaced(watched.db));
             } else if now != watched.seen && now.0.is_some() {
-                events.push(Event::Changed(Db(place)));
+                events.push(Event::Changed(watched.db));
             }
             watched.seen = now;
         }
@@ -96,7 +127,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("app.db");
         let db = Database { path: path.clone(), meta: "m".into(), replica: "r".into(), replica_folder: None };
-        let mut watch = Watch::new(&[db]);
+        let mut watch = Watch::new();
+        watch.set(&[(Db(0), db)]);
         assert_eq!(watch.look(), []);
         fs::write(&path, "one").unwrap();
         assert_eq!(watch.look(), [Event::Changed(Db(0))], "it appeared");

@@ -267,7 +267,7 @@ fn litestreams_that_will_not_do() {
         concat!(
             "region: r\naccess-key-id: $KEY\n",
             "dbs:\n  - {path: a.db, snapshot: {interval: 1h}, replica: {url: 's3://b/a', sign-payload: true}}\n",
-            "  - {path: b.db, replicas: [{path: /b}, {path: /c, name: c}]}\n"
+            "  - {path: b.db, replicas: [{path: /b}, {path: /c}]}\n"
         ),
     );
     let with = |variables: &[(&str, &str)]| {

@@ -24,6 +24,7 @@ mod old_litestream;
 mod output;
 mod pid_1;
 mod readme;
+mod resolver;
 mod restart;
 mod restore;
 mod rollover;

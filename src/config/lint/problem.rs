@@ -42,7 +42,8 @@ fn rule_of(problem: &Problem) -> &'static Rule {
         Problem::WrongType { kind: Type::Size, .. } => BAD_SIZE,
         Problem::WrongType { kind: Type::Octal, .. } => OCTAL,
         Problem::NotIn05 { .. } => REFUSED_KEY,
-        Problem::NotMapping { .. }
+        Problem::BadAnswer { .. }
+        | Problem::NotMapping { .. }
         | Problem::NotList { .. }
         | Problem::NotText { .. }
         | Problem::WrongType { .. }

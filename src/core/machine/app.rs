@@ -26,6 +26,7 @@ impl Machine {
         self.become_phase(Phase::Running);
         self.start(now, Action::StartApp);
         self.set_ready(!self.lag.exceeded());
+        self.ask_later(now);
     }
 
     fn start(&mut self, now: Instant, action: Action) {

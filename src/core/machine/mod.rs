@@ -1,7 +1,7 @@
 //! The state machine: every decision that Litekeeper makes about processes.
 //!
 //! Here are its state, its entry points, and the one place for each kind of change; what it decides
-//! is by what it decides about: [`start`], [`app`], [`litestream`], [`stop`] and [`watch`].
+//! is by what it decides about: [`start`], [`app`], [`litestream`], [`stop`], [`watch`] and [`roster`].
 //!
 //! Rules that hold throughout:
 //! - a timer never outlives the phase that set it;
@@ -14,6 +14,7 @@ mod app;
 mod goal;
 mod litestream;
 mod processes;
+mod roster;
 mod start;
 mod stop;
 mod watch;
@@ -26,6 +27,7 @@ use super::timer::{Timer, Timers};
 use super::{Action, Backoff, Db, Ended, Event, ExitCode, Gate, Note, Phase, Policy};
 use goal::Goal;
 use processes::{App, Litestream};
+use roster::Roster;
 
 /// The pure core of Litekeeper; see the module's page for how it is driven.
 #[derive(Clone, Debug)]
@@ -44,9 +46,13 @@ pub struct Machine {
     /// When the gate of this Litestream first opened.
     up_since: Option<Instant>,
     gate_since: Option<Instant>,
+    /// The sources were asked for the first time.
+    resolved: bool,
     before_done: usize,
     /// How the leader ended whose tree is not gone yet.
     ended: Option<Ended>,
+    /// The databases that are counted.
+    roster: Roster,
     /// These may hold rows of the app that no replica confirmed.
     unconfirmed: BTreeSet<Db>,
     /// The drain asked for these and has no answer yet.
@@ -63,6 +69,8 @@ pub struct Machine {
 impl Machine {
     /// A machine that has done nothing yet; `seed` makes the jitter of its backoff.
     pub fn new(policy: Policy, seed: u64) -> Self {
+        let mut lag = Lag::new(policy.confirm_delay(), policy.max_lag);
+        (0..policy.databases).for_each(|place| lag.watch(Db(place)));
         Self {
             phase: Phase::Preparing,
             goal: Goal::Run,
@@ -73,15 +81,17 @@ impl Machine {
             opened: false,
             up_since: None,
             gate_since: None,
+            resolved: false,
             before_done: 0,
             ended: None,
+            roster: Roster::new(policy.databases),
             unconfirmed: BTreeSet::new(),
             undrained: BTreeSet::new(),
             ready: false,
             stop_signals: 0,
             app_backoff: Backoff::new(policy.backoff.clone(), seed),
             litestream_backoff: Backoff::new(policy.backoff.clone(), seed.rotate_left(32)),
-            lag: Lag::new(policy.databases, policy.confirm_delay(), policy.max_lag),
+            lag,
             timers: Timers::default(),
             actions: VecDeque::new(),
             policy,
@@ -100,8 +110,9 @@ impl Machine {
 
     /// When [`Machine::handle_timeout`] has to be called, unless an event comes first.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let lag = if self.phase == Phase::Running { self.lag.next() } else { None };
-        self.timers.next().into_iter().chain(lag).min()
+        let running = self.phase == Phase::Running;
+        let (lag, ask) = if running { (self.lag.next(), self.roster.next_ask()) } else { (None, None) };
+        self.timers.next().into_iter().chain(lag).chain(ask).min()
     }
 
     /// Takes in what happened.
@@ -115,6 +126,13 @@ impl Machine {
             Event::PrepareFailed(code) => self.not_prepared(Phase::Preparing, code),
             Event::Restored => self.restored(now),
             Event::RestoreFailed(code) => self.not_prepared(Phase::Restoring, code),
+            Event::Named(db) => self.named(db),
+            Event::Dropped(db) => self.dropped(db),
+            Event::Resolved { restore } => self.resolved(now, restore),
+            Event::ResolveFailed(code) => self.resolve_failed(now, code),
+            Event::Reload => self.reload(),
+            Event::Registered { db, ok } => self.registered(now, db, ok),
+            Event::Unregistered { db, ok } => self.unregistered(now, db, ok),
             Event::ShimReady => self.shim_ready(now),
             Event::LitestreamAsked => self.litestream_asked(now),
             Event::ShimGone => self.shim_gone(now),
@@ -156,6 +174,10 @@ impl Machine {
                 lag::Due::Ask(db) => self.act(Action::Confirm(db)),
                 lag::Due::Exceeded(db, age) => self.lag_exceeded(now, db, age),
             }
+            self.check();
+        }
+        if self.phase == Phase::Running && self.roster.next_ask().is_some_and(|at| at <= now) {
+            self.ask();
             self.check();
         }
     }
@@ -213,6 +235,10 @@ impl Machine {
             phase != Phase::Running || matches!(app, App::Up(_)),
             "an app without leader in {phase:?}"
         );
+        let counted = |db: &Db| self.roster.counts(*db);
+        debug_assert!(self.unconfirmed.iter().all(counted), "unconfirmed, but not counted");
+        debug_assert!(self.undrained.iter().all(counted), "drained, but not counted");
+        debug_assert!(self.lag.all().all(|db| self.roster.is_watched(db)), "watched, but not counted");
         debug_assert!(self.litestream.is_up() || !phase.needs_litestream(), "{phase:?} without Litestream");
         debug_assert!(phase != Phase::Exited || self.timers.next().is_none(), "a timer after the end");
         debug_assert!(!phase.has_deadline() || self.timers.next().is_some(), "{phase:?} without a deadline");

@@ -17,11 +17,19 @@ impl Machine {
             return;
         }
         self.confirms = confirms;
+        self.prepare_next(now, restore);
+    }
+
+    /// Restores what is missing, asks the sources, restores what is missing of theirs, launches.
+    pub(super) fn prepare_next(&mut self, now: Instant, restore: bool) {
         if let Some(stop) = self.goal.stop() {
             self.exit(stop.exit_code());
         } else if restore {
             self.become_phase(Phase::Restoring);
             self.act(Action::Restore);
+        } else if self.policy.resolves && !std::mem::replace(&mut self.resolved, true) {
+            self.become_phase(Phase::Resolving);
+            self.act(Action::Resolve);
         } else {
             self.launch(now);
         }
@@ -31,10 +39,7 @@ impl Machine {
         if self.phase != Phase::Restoring {
             return;
         }
-        match self.goal.stop() {
-            Some(stop) => self.exit(stop.exit_code()),
-            None => self.launch(now),
-        }
+        self.prepare_next(now, false);
     }
 
     pub(super) fn not_prepared(&mut self, expected: Phase, code: ExitCode) {
@@ -54,6 +59,7 @@ impl Machine {
         self.become_phase(Phase::Launching);
         self.litestream = Litestream::Launching;
         self.killed = false;
+        self.relaunch_roster();
         self.lag.relaunched();
         let limit = match self.goal.stop() {
             // It comes back only to drain, within what is left of the budget.

@@ -42,7 +42,7 @@ impl Machine {
         let deadline = self.deadline(now);
         let drained_by = deadline - self.policy.close_reserve();
         match self.phase {
-            Phase::Preparing | Phase::Restoring => {
+            Phase::Preparing | Phase::Restoring | Phase::Resolving => {
                 self.act(Action::Abort);
                 self.timers.set(Timer::Abort, deadline);
             }
@@ -95,9 +95,15 @@ impl Machine {
         if self.phase != Phase::Draining || !self.undrained.remove(&db) {
             return;
         }
-        if self.confirms {
+        // What is said of a file that is gone is left to the Litestream that opens the new one.
+        if self.confirms && !self.lag.is_replaced(db) {
             self.unconfirmed.remove(&db);
         }
+        self.drain_over(now);
+    }
+
+    /// The drain is over once nobody is left to answer.
+    pub(super) fn drain_over(&mut self, now: Instant) {
         if self.undrained.is_empty() {
             // Without a socket Litestream only has all in hand now: its end is the answer.
             if !self.disown_replaced() && self.confirms {
@@ -136,7 +142,7 @@ impl Machine {
         }
     }
 
-    pub(super) fn databases(&self) -> impl Iterator<Item = Db> + use<> {
-        (0..self.policy.databases).map(Db)
+    pub(super) fn databases(&self) -> impl Iterator<Item = Db> + '_ {
+        self.roster.all()
     }
 }

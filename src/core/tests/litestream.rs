@@ -16,6 +16,7 @@ pub(super) fn slow() -> Plan {
         stops: Some((secs(1), Ended::Code(0))),
         leaves: true,
         leftovers_stop: Some(ms(500)),
+        resolve: secs(1),
         drain: secs(1),
         close: secs(1),
         ..Plan::default()
@@ -26,13 +27,15 @@ pub(super) fn slow() -> Plan {
 pub(super) fn world_in(phase: Phase, plan: Plan) -> World {
     // The one crash comes early enough to see a backoff that is long enough.
     let backoff = BackoffPolicy { initial: secs(2), ..BackoffPolicy::default() };
-    let mut world = World::new(Policy { backoff, ..policy() }, plan);
+    let resolves = phase == Phase::Resolving;
+    let mut world = World::new(Policy { backoff, resolves, ..policy() }, plan);
     match phase {
         Phase::Stopping | Phase::Draining | Phase::Closing => {
             world.until(Phase::Running).pass(secs(3)).suffer(Fault::Stop(15));
         }
         Phase::Preparing
         | Phase::Restoring
+        | Phase::Resolving
         | Phase::Launching
         | Phase::Gating
         | Phase::Before

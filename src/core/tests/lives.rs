@@ -213,10 +213,19 @@ impl World {
                 }
             }
             Fault::Replica(replica) => self.dbs.replica = replica,
+            Fault::Names(tenant) => {
+                self.wanted.insert(tenant);
+            }
+            Fault::Drops(tenant) => {
+                self.wanted.remove(&tenant);
+            }
+            Fault::Reload => self.tell(Event::Reload),
             Fault::Replaced(db) => {
                 // The files are looked at while the app runs.
                 let looks = self.phase() == Phase::Running && self.app.is_some();
-                if let Some(rows) = self.dbs.rows.get_mut(db.0).filter(|_| looks) {
+                if let Some(rows) =
+                    self.dbs.rows.get_mut(db.0).filter(|rows| looks && rows.here && rows.known)
+                {
                     rows.replaced = true;
                     self.tell(Event::Replaced(db));
                 }
@@ -245,7 +254,12 @@ impl World {
         );
         let waits = !matches!(
             phase,
-            Phase::Preparing | Phase::Restoring | Phase::Before | Phase::Running | Phase::Exited
+            Phase::Preparing
+                | Phase::Restoring
+                | Phase::Resolving
+                | Phase::Before
+                | Phase::Running
+                | Phase::Exited
         );
         assert!(
             !waits || self.machine.poll_timeout().is_some(),

@@ -1,8 +1,8 @@
 //! The machine in a simulated world, as quinn tests its connections: no process, no clock, and
 //! hours pass in a millisecond.
 //!
-//! [`plan`] says how the world behaves, [`world`] carries the actions out, [`socket`] answers, and
-//! [`lives`] lets its [`processes`] live and die. The scenarios are by what they are about;
+//! [`plan`] says how the world behaves, [`world`] carries the actions out, [`socket`] answers,
+//! [`sources`] name databases, and [`lives`] lets its [`processes`] live and die. The scenarios are by what they are about;
 //! [`properties`] lets chance write them.
 
 mod app;
@@ -11,7 +11,9 @@ mod lives;
 mod plan;
 mod processes;
 mod properties;
+mod roster;
 mod socket;
+mod sources;
 mod start;
 mod stop;
 mod table;

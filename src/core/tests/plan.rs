@@ -26,6 +26,8 @@ pub(super) fn policy() -> Policy {
         on_lag: OnLag::Unready,
         before: 0,
         databases: 2,
+        resolves: false,
+        resolve_interval: None,
         orphan_grace: Duration::ZERO,
         terminal: false,
     }
@@ -59,6 +61,12 @@ pub(super) enum Fault {
     Replica(Replica),
     /// Another file stands where the database was.
     Replaced(Db),
+    /// The source names this tenant from now on.
+    Names(u8),
+    /// It does not any more.
+    Drops(u8),
+    /// Somebody wants the sources to be asked now.
+    Reload,
 }
 
 /// How long everything takes and how it ends. The default is a world in which all is well.
@@ -69,6 +77,13 @@ pub(super) struct Plan {
     /// Some database is missing; this long its restore takes.
     pub(super) restore: Option<Duration>,
     pub(super) restore_fails: Option<ExitCode>,
+    /// How long the sources take to answer.
+    pub(super) resolve: Duration,
+    pub(super) resolve_fails: Option<ExitCode>,
+    /// What they name is missing; this long its restore takes.
+    pub(super) resolve_restores: bool,
+    /// How long Litestream takes to take in a database, and to let go of one.
+    pub(super) register: Duration,
     /// What was aborted sleeps in the kernel and never ends.
     pub(super) abort_hangs: bool,
     /// From the launch to the shim's first word; it never comes when there is none.
@@ -116,6 +131,10 @@ impl Default for Plan {
             prepare_fails: None,
             restore: None,
             restore_fails: None,
+            resolve: ms(50),
+            resolve_fails: None,
+            resolve_restores: false,
+            register: ms(30),
             abort_hangs: false,
             launch: Some(ms(30)),
             launch_dies: None,

@@ -37,8 +37,12 @@ pub(super) struct App {
 }
 
 /// A database and its replica, in rows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Rows {
+    /// The app writes to it, and the keeper answers for it.
+    pub(super) here: bool,
+    /// Litestream knows it.
+    pub(super) known: bool,
     /// The app was told that these are safe in the file.
     pub(super) written: u64,
     pub(super) replicated: u64,
@@ -46,6 +50,12 @@ pub(super) struct Rows {
     pub(super) replaced: bool,
     /// This one's replica is out of reach.
     pub(super) away: bool,
+}
+
+impl Default for Rows {
+    fn default() -> Self {
+        Self { here: true, known: true, written: 0, replicated: 0, replaced: false, away: false }
+    }
 }
 
 /// All databases, and what their replica says.
@@ -60,12 +70,23 @@ impl Databases {
         Self { rows: vec![Rows::default(); count], replica: Replica::Answers }
     }
 
-    pub(super) fn all(&self) -> impl Iterator<Item = Db> + use<> {
-        (0..self.rows.len()).map(Db)
+    pub(super) fn all(&self) -> Vec<Db> {
+        (0..self.rows.len()).map(Db).filter(|db| self.rows[db.0].here).collect()
+    }
+
+    /// One more, which Litestream knows nothing of.
+    pub(super) fn add(&mut self) -> Db {
+        self.rows.push(Rows { known: false, ..Rows::default() });
+        Db(self.rows.len() - 1)
+    }
+
+    /// The keeper answers no more for it.
+    pub(super) fn forget(&mut self, db: Db) {
+        (self.rows[db.0].here, self.rows[db.0].known) = (false, false);
     }
 
     pub(super) fn write(&mut self) {
-        for rows in &mut self.rows {
+        for rows in self.rows.iter_mut().filter(|rows| rows.here) {
             rows.written += 1;
         }
     }
@@ -73,7 +94,7 @@ impl Databases {
     /// Uploads what was written, up to `limit` rows; whether that is confirmed.
     pub(super) fn upload(&mut self, db: Db, limit: u64) -> bool {
         let rows = &mut self.rows[db.0];
-        let answers = self.replica == Replica::Answers && !rows.away;
+        let answers = self.replica == Replica::Answers && !rows.away && rows.known;
         if answers && !rows.replaced {
             rows.replicated = rows.replicated.max(rows.written.min(limit));
         }
@@ -82,11 +103,12 @@ impl Databases {
 
     /// Uploads everything; whether all of it is confirmed.
     pub(super) fn upload_all(&mut self) -> bool {
-        self.all().filter(|db| !self.upload(*db, u64::MAX)).count() == 0
+        let known: Vec<Db> = self.all().into_iter().filter(|db| self.rows[db.0].known).collect();
+        known.into_iter().filter(|db| !self.upload(*db, u64::MAX)).count() == 0
     }
 
     /// Nothing that the app wrote is missing on the replica.
     pub(super) fn is_safe(&self) -> bool {
-        self.rows.iter().all(|rows| rows.replicated >= rows.written)
+        self.rows.iter().filter(|rows| rows.here).all(|rows| rows.replicated >= rows.written)
     }
 }

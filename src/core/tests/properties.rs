@@ -35,7 +35,8 @@ fn policies() -> impl Strategy<Value = Policy> {
     let gate = prop_oneof![3 => Just(Gate::Replicated), 1 => Just(Gate::Reachable), 1 => Just(Gate::None)];
     let on_lag = prop_oneof![Just(OnLag::Warn), Just(OnLag::Unready), Just(OnLag::Stop)];
     let times = (1..=20_u64, 1..=60_u64, 1..=60_u64, prop_oneof![2 => Just(0), 1 => 1..=30_u64]);
-    (restart, gate, on_lag, times, 0..=3_usize, 0..=2_usize, any::<bool>(), 1..=12_usize).prop_map(
+    let sources = (any::<bool>(), option::of((1..=20_u64).prop_map(secs)));
+    (restart, gate, on_lag, times, 0..=3_usize, 0..=2_usize, any::<bool>(), 1..=12_usize, sources).prop_map(
         |(
             restart,
             gate,
@@ -45,6 +46,7 @@ fn policies() -> impl Strategy<Value = Policy> {
             before,
             terminal,
             limit,
+            (resolves, resolve_interval),
         )| Policy {
             restart,
             backoff: BackoffPolicy { limit, ..BackoffPolicy::default() },
@@ -56,6 +58,8 @@ fn policies() -> impl Strategy<Value = Policy> {
             on_lag,
             before,
             databases,
+            resolves,
+            resolve_interval: resolve_interval.filter(|_| resolves),
             orphan_grace: secs(orphan),
             terminal,
         },
@@ -78,7 +82,10 @@ fn faults() -> impl Strategy<Value = (Duration, Fault)> {
         4 => Just(Fault::ShimDies),
         3 => how().prop_map(Fault::AppDies),
         2 => replicas().prop_map(Fault::Replica),
-        1 => (0..3_usize).prop_map(|place| Fault::Replaced(Db(place))),
+        1 => (0..4_usize).prop_map(|place| Fault::Replaced(Db(place))),
+        3 => (0..3_u8).prop_map(Fault::Names),
+        2 => (0..3_u8).prop_map(Fault::Drops),
+        2 => Just(Fault::Reload),
     ];
     (prop_oneof![millis(3000), millis(60_000)], fault)
 }
@@ -103,7 +110,9 @@ fn plans() -> impl Strategy<Value = Plan> {
     let stuck = (prop::bool::weighted(0.05), prop::bool::weighted(0.05));
     let end = (millis(5000), millis(10_000), millis(40_000), millis(100), millis(2000));
     let flags = (prop::bool::weighted(0.8), any::<bool>(), any::<bool>());
-    (start, launch_dies, gate, failures, app, stuck, end, flags).prop_map(
+    let sources =
+        (millis(20_000), option::weighted(0.05, Just(ExitCode::UNAVAILABLE)), any::<bool>(), millis(10_000));
+    (start, launch_dies, gate, failures, app, stuck, end, flags, sources).prop_map(
         |(
             (prepare, restore, launch),
             launch_dies,
@@ -113,11 +122,16 @@ fn plans() -> impl Strategy<Value = Plan> {
             (tree_unkillable, litestream_unkillable),
             (confirm, drain, close, reaped, writes),
             (confirms, shim_gone_first, stale),
+            (resolve, resolve_fails, resolve_restores, register),
         )| Plan {
             prepare,
             prepare_fails,
             restore,
             restore_fails,
+            resolve,
+            resolve_fails,
+            resolve_restores,
+            register,
             abort_hangs,
             launch,
             launch_dies,
@@ -144,12 +158,19 @@ fn plans() -> impl Strategy<Value = Plan> {
 }
 
 fn events() -> impl Strategy<Value = Event> {
-    let db = || (0..3_usize).prop_map(Db);
+    let db = || (0..5_usize).prop_map(Db);
     prop_oneof![
         1 => (any::<bool>(), any::<bool>()).prop_map(|(restore, confirms)| Event::Prepared { restore, confirms }),
         1 => Just(Event::PrepareFailed(ExitCode::CONFIG)),
         1 => Just(Event::Restored),
         1 => Just(Event::RestoreFailed(ExitCode::UNAVAILABLE)),
+        2 => db().prop_map(Event::Named),
+        1 => db().prop_map(Event::Dropped),
+        2 => any::<bool>().prop_map(|restore| Event::Resolved { restore }),
+        1 => Just(Event::ResolveFailed(ExitCode::UNAVAILABLE)),
+        1 => Just(Event::Reload),
+        1 => (db(), any::<bool>()).prop_map(|(db, ok)| Event::Registered { db, ok }),
+        1 => (db(), any::<bool>()).prop_map(|(db, ok)| Event::Unregistered { db, ok }),
         3 => Just(Event::ShimReady),
         1 => Just(Event::LitestreamAsked),
         2 => Just(Event::ShimGone),

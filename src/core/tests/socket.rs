@@ -27,7 +27,7 @@ impl World {
 
     pub(super) fn open_drain(&mut self) {
         self.drains += 1;
-        self.drain = Some((self.drains, self.dbs.all().collect()));
+        self.drain = Some((self.drains, self.dbs.all()));
         // Without a socket the drain waits until Litestream has looked at its databases.
         let delay = if self.plan.confirms { self.plan.drain } else { self.until_looked() };
         for db in self.dbs.all() {

@@ -5,9 +5,10 @@ use super::plan::{Fault, Plan, Replica, ms, policy, secs};
 use super::world::World;
 use crate::core::{Action, Db, Ended, Note, Phase, Policy};
 
-const BEFORE_THE_END: [Phase; 10] = [
+const BEFORE_THE_END: [Phase; 11] = [
     Phase::Preparing,
     Phase::Restoring,
+    Phase::Resolving,
     Phase::Launching,
     Phase::Gating,
     Phase::Before,
@@ -30,6 +31,7 @@ fn one_signal_ends_in_order_from_each_phase() {
             Phase::Stopping => 137,
             Phase::Preparing
             | Phase::Restoring
+            | Phase::Resolving
             | Phase::Launching
             | Phase::Gating
             | Phase::Before
@@ -45,7 +47,7 @@ fn one_signal_ends_in_order_from_each_phase() {
 
 #[test]
 fn an_interrupt_before_the_app_is_130() {
-    for phase in [Phase::Preparing, Phase::Restoring, Phase::Launching, Phase::Gating] {
+    for phase in [Phase::Preparing, Phase::Restoring, Phase::Resolving, Phase::Launching, Phase::Gating] {
         let mut world = world_in(phase, slow());
         world.suffer(Fault::Stop(2));
         assert_eq!(world.end(), 130, "{phase:?}");
@@ -55,7 +57,7 @@ fn an_interrupt_before_the_app_is_130() {
 
 #[test]
 fn an_abort_that_hangs_has_the_budget_and_no_more() {
-    for phase in [Phase::Preparing, Phase::Restoring] {
+    for phase in [Phase::Preparing, Phase::Restoring, Phase::Resolving] {
         let mut world = world_in(phase, Plan { abort_hangs: true, ..slow() });
         world.suffer(Fault::Stop(15));
         assert_eq!(world.end(), 143, "{phase:?}");
@@ -87,7 +89,9 @@ fn a_third_signal_ends_all_and_names_what_is_not_safe() {
         assert_eq!(world.time(), asked, "{phase:?}");
         let ran = world.dbs.rows[0].written > 0;
         match phase {
-            Phase::Preparing | Phase::Restoring | Phase::Launching | Phase::Gating => assert_eq!(code, 143),
+            Phase::Preparing | Phase::Restoring | Phase::Resolving | Phase::Launching | Phase::Gating => {
+                assert_eq!(code, 143)
+            }
             Phase::Before | Phase::Running | Phase::Stopping | Phase::Draining | Phase::Backoff => {
                 assert!(ran);
                 assert_eq!(code, 74, "{phase:?}");
@@ -287,6 +291,17 @@ fn a_replaced_file_is_drained_by_the_litestream_that_opens_it() {
     world.suffer(Fault::LitestreamDies);
     world.until(Phase::Backoff).suffer(Fault::Stop(15));
     assert_eq!(world.end(), 143);
+    assert!(world.dbs.is_safe());
+}
+
+#[test]
+fn a_replaced_file_is_not_forgotten_by_a_stop_between_two_litestreams() {
+    let mut world = World::new(policy(), Plan { close: secs(1), ..Plan::default() });
+    world.until(Phase::Running).pass(secs(2)).suffer(Fault::Replaced(Db(0)));
+    world.pass(secs(1)).suffer(Fault::LitestreamAsked);
+    world.until(Phase::Closing).suffer(Fault::Stop(15));
+    assert_eq!(world.end(), 143);
+    assert_eq!(world.noted(Note::DrainRelaunch), 1);
     assert!(world.dbs.is_safe());
 }
 

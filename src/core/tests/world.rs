@@ -5,7 +5,7 @@
 //! link does, the reaper's word is for the latest Litestream only, and what waits in the inbox
 //! may be older than the machine's last decision. After every step the invariants are checked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::plan::{Fault, Plan, ms, secs};
@@ -38,6 +38,10 @@ pub(super) enum Due {
     Drain(u64, Db),
     /// An answer about a database from this launch, as of so many rows.
     Confirm(u64, Db, u64),
+    Resolves,
+    /// An answer about a database's coming or going from this launch, and when it is given up.
+    Registers(u64, Db, Instant),
+    Unregisters(u64, Db, Instant),
     ToShim(u64, Order),
     LeaderEnds(u64, Ended),
     LeftoversEnd(u64),
@@ -70,6 +74,9 @@ pub(super) struct World {
     pub(super) policy: Policy,
     pub(super) plan: Plan,
     pub(super) dbs: Databases,
+    /// What the source names, and what of it the keeper knows by which number.
+    pub(super) wanted: BTreeSet<u8>,
+    pub(super) tenants: BTreeMap<u8, Db>,
     pub(super) epoch: Instant,
     pub(super) now: Instant,
     pub(super) due: BTreeMap<(Instant, u64), Due>,
@@ -101,6 +108,8 @@ impl World {
             dbs: Databases::new(policy.databases),
             policy,
             plan,
+            wanted: BTreeSet::new(),
+            tenants: BTreeMap::new(),
             epoch,
             now: epoch,
             due: BTreeMap::new(),
@@ -287,6 +296,10 @@ impl World {
                 let restored = self.plan.restore_fails.map_or(Event::Restored, Event::RestoreFailed);
                 self.after(self.plan.restore.unwrap_or_default(), Due::Inbox(restored));
             }
+            Action::Resolve => self.after(self.plan.resolve, Due::Resolves),
+            Action::Register(db) => self.register(db),
+            Action::Unregister(db) => self.unregister(db),
+            Action::Forget(db) => self.forget(db),
             Action::Abort => self.abort(),
             Action::Launch => self.launch(),
             Action::OpenGate => self.open_gate(),
@@ -328,9 +341,10 @@ impl World {
     }
 
     fn abort(&mut self) {
-        self.due.retain(|_, due| !matches!(due, Due::Inbox(_)));
+        self.due.retain(|_, due| !matches!(due, Due::Inbox(_) | Due::Resolves));
         let failed = match self.phase() {
             Phase::Preparing => Event::PrepareFailed(ExitCode::UNAVAILABLE),
+            Phase::Resolving => Event::ResolveFailed(ExitCode::UNAVAILABLE),
             _ => Event::RestoreFailed(ExitCode::UNAVAILABLE),
         };
         if !self.plan.abort_hangs {
@@ -344,7 +358,7 @@ impl World {
         self.launches += 1;
         self.kills = 0;
         for rows in &mut self.dbs.rows {
-            rows.replaced = false;
+            (rows.replaced, rows.known) = (false, rows.here);
         }
         let launch = self.launches;
         self.link = Some(launch);
@@ -425,6 +439,9 @@ impl World {
             }
             Due::Gate(_) | Due::GateMoves(_) => {}
             Due::Drain(drain, db) => self.drain_answers(drain, db),
+            Due::Resolves => self.resolves(),
+            Due::Registers(launch, db, until) => self.register_answers(launch, db, until),
+            Due::Unregisters(launch, db, until) => self.unregister_answers(launch, db, until),
             Due::Confirm(launch, db, rows) => self.confirm_answers(launch, db, rows),
             Due::ToShim(launch, order) if self.shim.is_some_and(|shim| shim.launch == launch) => {
                 self.obey(order)

@@ -1,0 +1,76 @@
+//! Databases that something else than the configuration names: a program's answer, a folder's files.
+
+use serde_json::Value;
+
+use super::database::Database;
+use super::error::{Error, Origin, Problem};
+use super::model::Config;
+use super::node::Node;
+
+/// The databases of an answer: a list of them, or `{"dbs": […]}`; each as it stands under `dbs`.
+///
+/// # Errors
+/// What is wrong with the answer; it holds no value of it, which may be a secret.
+pub fn parse_answer(answer: &[u8]) -> Result<Vec<Value>, Error> {
+    let wrong = |reason: String| Error::new(Origin::Resolver, 0, 0, Problem::BadAnswer { reason });
+    let found: Value = serde_json::from_slice(answer)
+        .map_err(|error| wrong(format!("no JSON (line {}, column {})", error.line(), error.column())))?;
+    let list = match found {
+        Value::Array(list) => list,
+        Value::Object(mut object) => match object.remove("dbs") {
+            Some(Value::Array(list)) => list,
+            _ => return Err(wrong("neither a list nor a mapping with the list `dbs`".into())),
+        },
+        _ => return Err(wrong("neither a list nor a mapping with the list `dbs`".into())),
+    };
+    let is_database = |entry: &Value| entry.get("path").is_some_and(Value::is_string);
+    match list.iter().position(|entry| !is_database(entry)) {
+        Some(place) => Err(wrong(format!("without a `path` in its entry {}", place + 1))),
+        None => Ok(list),
+    }
+}
+
+impl Config {
+    /// The last `count` databases, each with what a running Litestream takes it in by.
+    ///
+    /// `env` are the variables that Litestream was started with.
+    pub fn registrations(
+        &self,
+        count: usize,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Vec<(Database, Result<String, String>)> {
+        let nodes = self.root().get("dbs").and_then(Node::as_list).unwrap_or_default();
+        let databases = self.databases();
+        let nodes = &nodes[nodes.len().saturating_sub(count)..];
+        let databases = &databases[databases.len().saturating_sub(count)..];
+        let each = nodes.iter().zip(databases);
+        each.map(|(node, database)| (database.clone(), self.registration(node, database, env))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_a_list_or_has_one() {
+        let list = r#"[{"path": "a.db", "replica": {"url": "s3://b/a"}}]"#;
+        assert_eq!(parse_answer(list.as_bytes()).expect("a list").len(), 1);
+        assert_eq!(parse_answer(format!("{{\"dbs\": {list}}}").as_bytes()).expect("a mapping").len(), 1);
+        assert_eq!(parse_answer(b"[]\n").expect("no tenant"), Vec::<Value>::new());
+        for (rubbish, reason) in [
+            (&b""[..], "no JSON (line 1, column 0)"),
+            (b"hello", "no JSON"),
+            (b"[] []", "no JSON"),
+            (b"{}", "neither a list"),
+            (b"7", "neither a list"),
+            (b"[{\"path\": \"a\"}, {\"path\": 7}]", "without a `path` in its entry 2"),
+            (b"[\"a.db\"]", "entry 1"),
+            (b"[{\"dir\": \"/data\"}]", "without a `path`"),
+        ] {
+            let error = parse_answer(rubbish).expect_err("rubbish");
+            assert!(error.to_string().starts_with("resolver: "), "{error}");
+            assert!(error.to_string().contains(reason), "{error}");
+        }
+    }
+}

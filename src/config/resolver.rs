@@ -1,0 +1,98 @@
+//! `litekeeper.resolver`: the program that names further databases.
+
+use std::time::Duration;
+
+use super::node::Node;
+
+/// How often it is asked unless `interval` says otherwise.
+const INTERVAL: Duration = Duration::from_secs(30);
+
+/// The program, and how often it is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolver {
+    /// Its command line.
+    pub command: Vec<String>,
+    /// From an answer to the next question.
+    pub interval: Duration,
+}
+
+impl Resolver {
+    /// Reads it from a whole configuration; none if it names none.
+    ///
+    /// # Errors
+    /// A fragment that names the key and what is wrong with it, and the line.
+    pub fn read(root: &Node) -> Result<Option<Self>, (usize, String)> {
+        let Some(node) = root.get("litekeeper").and_then(|section| section.get("resolver")) else {
+            return Ok(None);
+        };
+        let wrong = |node: &Node, what: &str| (node.line, what.to_owned());
+        let Some(command) = node.get("command") else {
+            return Err(wrong(node, "`litekeeper.resolver` has no `command`"));
+        };
+        let words = match (command.as_list(), command.as_str()) {
+            (Some(items), _) => items.iter().map(|item| item.as_str().map(str::to_owned)).collect(),
+            // Split without a shell.
+            (None, Some(line)) => shlex::split(line),
+            (None, None) => None,
+        };
+        let Some(words) = words.filter(|words| !words.is_empty()) else {
+            return Err(wrong(command, "`litekeeper.resolver.command` must be a list of words or one line"));
+        };
+        let interval = match node.get("interval") {
+            None => INTERVAL,
+            Some(interval) => {
+                let text = interval.as_str().unwrap_or_default();
+                let read = text.parse::<jiff::SignedDuration>().ok();
+                let read = read.and_then(|signed| Duration::try_from(signed).ok());
+                match read.filter(|interval| *interval >= Duration::from_secs(1)) {
+                    Some(read) => read,
+                    None => {
+                        let what =
+                            "`litekeeper.resolver.interval` must be a duration of at least 1s, such as 30s";
+                        return Err(wrong(interval, what));
+                    }
+                }
+            }
+        };
+        Ok(Some(Self { command: words, interval }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(yaml: &str) -> Result<Option<Resolver>, (usize, String)> {
+        let root =
+            super::super::parse::parse(yaml).unwrap_or_else(|(line, ..)| panic!("line {line}: {yaml}"));
+        Resolver::read(&root)
+    }
+
+    #[test]
+    fn a_resolver_is_a_command_and_an_interval() {
+        assert_eq!(read("dbs: []"), Ok(None));
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let found =
+            read("litekeeper: {resolver: {command: [bin/tenants, 'a b'], interval: 2m}}").unwrap().unwrap();
+        assert_eq!(
+            (found.command, found.interval),
+            (words(&["bin/tenants", "a b"]), Duration::from_secs(120))
+        );
+        let found = read("litekeeper:\n  resolver:\n    command: bin/tenants 'a b'\n").unwrap().unwrap();
+        assert_eq!((found.command, found.interval), (words(&["bin/tenants", "a b"]), INTERVAL));
+    }
+
+    #[test]
+    fn a_wrong_one_is_named_with_its_line() {
+        for (yaml, line, what) in [
+            ("litekeeper:\n  resolver: {interval: 1s}", 2, "no `command`"),
+            ("litekeeper: {resolver: {command: []}}", 1, "list of words"),
+            ("litekeeper: {resolver: {command: \"it's\"}}", 1, "list of words"),
+            ("litekeeper: {resolver: {command: x, interval: 10}}", 1, "duration"),
+            ("litekeeper: {resolver: {command: x, interval: 10ms}}", 1, "at least 1s"),
+        ] {
+            let (found, error) = read(yaml).expect_err(yaml);
+            assert!(found == line && error.contains(what), "{found}: {error}");
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Databases that come and go: at the start, while the app runs, in the middle of everything else.
+
+use super::plan::{Fault, Plan, Replica, ms, policy, secs};
+use super::world::World;
+use crate::core::{Action, Db, Ended, ExitCode, Note, Phase, Policy};
+
+const TENANT: Db = Db(2);
+
+fn asking() -> Policy {
+    Policy { resolves: true, resolve_interval: Some(secs(30)), ..policy() }
+}
+
+/// A running unit whose source has named a tenant just now.
+fn named(plan: Plan) -> World {
+    let mut world = World::new(asking(), plan);
+    world.until(Phase::Running).pass(secs(1)).suffer(Fault::Names(1));
+    world.suffer(Fault::Reload);
+    world.until_true("its coming", |world| world.did(&Action::Register(TENANT)) == 1);
+    world
+}
+
+fn here(plan: Plan) -> World {
+    let mut world = named(plan);
+    world.pass(secs(1));
+    assert!(world.dbs.rows[TENANT.0].replicated > 0);
+    world
+}
+
+#[test]
+fn sources_are_asked_after_the_restore_and_before_the_launch() {
+    let mut world =
+        World::new(asking(), Plan { restore: Some(secs(1)), resolve_restores: true, ..Plan::default() });
+    world.suffer(Fault::Names(1));
+    world.until(Phase::Running);
+    use Phase::*;
+    assert_eq!(world.phases(), [Restoring, Resolving, Restoring, Launching, Gating, Running]);
+    assert_eq!(world.did(&Action::Register(TENANT)), 0, "it is launched with the rest");
+    world.pass(secs(5)).suffer(Fault::Stop(15));
+    assert_eq!(world.end(), 0);
+    assert!(world.dbs.rows[TENANT.0].replicated > 0);
+}
+
+#[test]
+fn nothing_starts_when_the_sources_fail() {
+    for code in [ExitCode::UNAVAILABLE, ExitCode::CONFIG] {
+        let mut world = World::new(asking(), Plan { resolve_fails: Some(code), ..Plan::default() });
+        assert_eq!(world.end(), code.get());
+        assert_eq!(world.did(&Action::Launch), 0);
+    }
+}
+
+#[test]
+fn sources_are_asked_each_interval_and_when_somebody_wants_it() {
+    let mut world = World::new(asking(), Plan::default());
+    world.until(Phase::Running).pass(secs(95));
+    assert_eq!(world.did(&Action::Resolve), 1 + 3);
+    world.suffer(Fault::Reload);
+    world.suffer(Fault::Reload);
+    world.pass(secs(1));
+    assert_eq!(world.did(&Action::Resolve), 1 + 3 + 2, "what came in between is asked once more");
+    world.plan.resolve_fails = Some(ExitCode::UNAVAILABLE);
+    world.pass(secs(60));
+    assert_eq!(world.phase(), Phase::Running);
+    assert_eq!(world.did(&Action::Resolve), 1 + 3 + 2 + 2);
+}
+
+#[test]
+fn a_tenant_that_came_is_watched_and_drained_like_the_rest() {
+    let mut world = here(Plan::default());
+    world.pass(secs(30));
+    assert!(world.did(&Action::Confirm(TENANT)) > 0);
+    world.dbs.rows[TENANT.0].away = true;
+    world.pass(secs(80));
+    assert_eq!(world.count(|action| matches!(action, Action::Note(Note::Lagging(TENANT, _)))), 1);
+    assert_eq!(world.did(&Action::Ready(false)), 1);
+    world.suffer(Fault::Stop(15));
+    assert_eq!(world.end(), 74);
+    assert_eq!(world.noted(Note::NotDrained(vec![TENANT])), 1);
+}
+
+#[test]
+fn a_tenant_whose_replica_refuses_does_not_stop_the_app() {
+    let mut world = World::new(asking(), Plan::default());
+    world.until(Phase::Running).suffer(Fault::Replica(Replica::Refuses));
+    world.suffer(Fault::Names(1));
+    world.suffer(Fault::Reload);
+    world.pass(secs(1));
+    assert_eq!((world.phase(), world.did(&Action::Register(TENANT))), (Phase::Running, 1));
+    world.suffer(Fault::Replica(Replica::Answers));
+    world.pass(secs(31));
+    assert_eq!(world.did(&Action::Register(Db(3))), 1, "tried again, as another one");
+    world.suffer(Fault::Stop(15));
+    assert_eq!(world.end(), 0);
+}
+
+#[test]
+fn a_tenant_that_goes_is_drained_and_counted_no_more() {
+    let mut world = here(Plan::default());
+    world.suffer(Fault::Drops(1));
+    world.suffer(Fault::Reload);
+    world.pass(secs(1));
+    assert_eq!(world.did(&Action::Unregister(TENANT)), 1);
+    let rows = world.dbs.rows[TENANT.0];
+    assert!(!rows.here && rows.replicated >= rows.written);
+    world.suffer(Fault::Replica(Replica::Away));
+    world.suffer(Fault::Stop(15));
+    assert_eq!(world.end(), 74);
+    assert_eq!(world.noted(Note::NotDrained(vec![Db(0), Db(1)])), 1);
+}
+
+#[test]
+fn a_tenant_that_cannot_be_drained_is_kept_and_tried_again() {
+    let mut world = here(Plan::default());
+    world.dbs.rows[TENANT.0].away = true;
+    world.suffer(Fault::Drops(1));
+    world.suffer(Fault::Reload);
+    world.pass(secs(15));
+    assert!(world.dbs.rows[TENANT.0].here);
+    world.dbs.rows[TENANT.0].away = false;
+    world.pass(secs(30));
+    assert_eq!(world.did(&Action::Unregister(TENANT)), 2);
+    assert!(!world.dbs.rows[TENANT.0].here);
+}
+
+#[test]
+fn a_lag_is_over_when_its_tenant_has_gone() {
+    let mut world = here(Plan::default());
+    world.dbs.rows[TENANT.0].away = true;
+    world.pass(secs(80));
+    assert_eq!(world.did(&Action::Ready(false)), 1);
+    world.dbs.rows[TENANT.0].away = false;
+    world.suffer(Fault::Drops(1));
+    world.suffer(Fault::Reload);
+    world.pass(secs(20));
+    assert_eq!(world.did(&Action::Ready(true)), 2);
+}
+
+#[test]
+fn a_stop_in_the_middle_of_a_coming_or_going_drains_it() {
+    let slow = || Plan { register: secs(1), stops: Some((ms(10), Ended::Code(0))), ..Plan::default() };
+    let mut world = named(slow());
+    world.suffer(Fault::Stop(15));
+    assert_eq!(world.end(), 0);
+    let rows = world.dbs.rows[TENANT.0];
+    assert!(rows.here && rows.replicated >= rows.written && rows.written > 0);
+
+    let mut world = here(Plan::default());
+    world.plan = slow();
+    world.suffer(Fault::Drops(1));
+    world.suffer(Fault::Reload);
+    world.until_true("its going", |world| world.did(&Action::Unregister(TENANT)) == 1);
+    world.suffer(Fault::Stop(15));
+    assert_eq!(world.end(), 0);
+    let rows = world.dbs.rows[TENANT.0];
+    assert!(rows.replicated >= rows.written);
+}
+
+#[test]
+fn a_fresh_litestream_has_what_was_here_and_not_what_was_coming() {
+    let mut world = here(Plan::default());
+    world.suffer(Fault::Names(2));
+    world.plan.register = secs(2);
+    world.suffer(Fault::Reload);
+    world.until_true("its coming", |world| world.did(&Action::Register(Db(3))) == 1);
+    world.suffer(Fault::LitestreamHangs);
+    world.suffer(Fault::ShimDies);
+    world.suffer(Fault::LitestreamDies);
+    world.until_true("the app's return", |world| world.did(&Action::StartApp) == 2);
+    assert_eq!(world.did(&Action::Forget(Db(3))), 1);
+    assert!(world.dbs.rows[TENANT.0].known && !world.dbs.rows[3].here);
+    world.pass(secs(40));
+    assert_eq!(world.did(&Action::Register(Db(4))), 1, "it is named again");
+    world.suffer(Fault::Stop(15));
+    assert_eq!(world.end(), 0);
+}
+
+#[test]
+fn what_is_named_too_late_is_let_go() {
+    let mut world = World::new(asking(), Plan { resolve: secs(2), ..Plan::default() });
+    world.until(Phase::Running).suffer(Fault::Names(1));
+    world.suffer(Fault::Reload);
+    world.pass(secs(1)).suffer(Fault::AppDies(Ended::Code(1)));
+    world.plan.stops = None;
+    world.suffer(Fault::Stop(15));
+    world.pass(secs(3));
+    assert_eq!(world.did(&Action::Register(TENANT)), 0);
+}
+
+#[test]
+fn without_a_socket_nothing_comes_or_goes_while_it_runs() {
+    let mut world = World::new(asking(), Plan { confirms: false, ..Plan::default() });
+    world.until(Phase::Running).suffer(Fault::Names(1));
+    world.suffer(Fault::Reload);
+    world.pass(secs(100));
+    assert_eq!(world.did(&Action::Resolve), 1);
+}

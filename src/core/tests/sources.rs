@@ -1,0 +1,77 @@
+//! The source, which names tenants, and Litestream, which takes them in and lets them go.
+
+use std::time::{Duration, Instant};
+
+use super::plan::{Replica, ms, secs};
+use super::world::{Due, World};
+use crate::core::{Db, Event};
+
+/// How long the driver tries, and how often.
+const PATIENCE: Duration = secs(10);
+const RETRY: Duration = ms(250);
+
+impl World {
+    /// The answer: what is new, what is gone, and that this was all.
+    pub(super) fn resolves(&mut self) {
+        if let Some(code) = self.plan.resolve_fails {
+            return self.tell(Event::ResolveFailed(code));
+        }
+        let new: Vec<u8> =
+            self.wanted.iter().copied().filter(|tenant| !self.tenants.contains_key(tenant)).collect();
+        for tenant in new {
+            let db = self.dbs.add();
+            self.tenants.insert(tenant, db);
+            self.tell(Event::Named(db));
+        }
+        let gone = self.tenants.iter().filter(|(tenant, _)| !self.wanted.contains(tenant));
+        for db in gone.map(|(_, db)| *db).collect::<Vec<_>>() {
+            self.tell(Event::Dropped(db));
+        }
+        self.tell(Event::Resolved { restore: self.plan.resolve_restores });
+    }
+
+    pub(super) fn register(&mut self, db: Db) {
+        self.dbs.rows[db.0].known = true;
+        self.after(self.plan.register, Due::Registers(self.launches, db, self.now + PATIENCE));
+    }
+
+    pub(super) fn unregister(&mut self, db: Db) {
+        self.after(self.plan.register, Due::Unregisters(self.launches, db, self.now + PATIENCE));
+    }
+
+    pub(super) fn forget(&mut self, db: Db) {
+        self.dbs.forget(db);
+        self.tenants.retain(|_, other| *other != db);
+    }
+
+    /// What a dead Litestream was asked is void.
+    pub(super) fn register_answers(&mut self, launch: u64, db: Db, until: Instant) {
+        if launch != self.launches || !self.dbs.rows[db.0].here {
+            return;
+        }
+        let ok = self.answers() && self.dbs.upload(db, u64::MAX);
+        let given_up = self.litestream.is_none() || self.dbs.replica == Replica::Refuses || self.now >= until;
+        if !ok && !given_up {
+            return self.after(RETRY, Due::Registers(launch, db, until));
+        }
+        if !ok {
+            self.forget(db);
+        }
+        self.tell(Event::Registered { db, ok });
+    }
+
+    pub(super) fn unregister_answers(&mut self, launch: u64, db: Db, until: Instant) {
+        if launch != self.launches || !self.dbs.rows[db.0].here {
+            return;
+        }
+        // Whatever it confirms of a replaced file, it says of another one.
+        let ok = self.answers() && !self.dbs.rows[db.0].replaced && self.dbs.upload(db, u64::MAX);
+        if !ok && self.litestream.is_some() && self.now < until {
+            return self.after(RETRY, Due::Unregisters(launch, db, until));
+        }
+        if ok {
+            self.forget(db);
+        }
+        self.tell(Event::Unregistered { db, ok });
+    }
+}

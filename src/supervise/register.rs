@@ -1,0 +1,101 @@
+//! Having a running Litestream take in a database, and let go of one.
+
+use std::time::{Duration, Instant};
+
+use super::confirm::Asker;
+use super::driver::Message;
+use crate::core::{Db, ExitCode};
+use crate::error::Failure;
+use crate::litestream::control;
+use crate::litestream::database::Database;
+use crate::litestream::refusal::Refusal;
+
+/// How long a database's going may take, from the last sync to the word that it is gone.
+const GOING: Duration = Duration::from_secs(30);
+/// How long to wait after an answer that was an error.
+const RETRY: Duration = Duration::from_millis(250);
+
+impl Asker {
+    /// Has Litestream take in a database, and what it holds confirmed; on any failure Litestream does
+    /// not have it afterwards.
+    pub(super) async fn register(
+        self,
+        launch: u64,
+        db: Db,
+        database: Database,
+        url: Result<String, String>,
+        limit: Duration,
+    ) {
+        let result = match url {
+            Ok(url) => self.try_register(&database, &url, limit).await,
+            Err(reason) => Err(reason),
+        };
+        let result = result.map_err(|reason| failure(&database, &reason));
+        self.send(Message::Registered(launch, db, result));
+    }
+
+    async fn try_register(&self, database: &Database, url: &str, limit: Duration) -> Result<(), String> {
+        let taken = control::register(&self.socket, &database.path, url, limit).await;
+        let confirmed = match taken {
+            Ok(()) => self.confirmed(database, limit).await,
+            Err(error) => Err(error.to_string()),
+        };
+        if confirmed.is_err() {
+            // Its error changes nothing: Litestream takes it off its list first.
+            let _ = control::unregister(&self.socket, &database.path, Duration::from_secs(1)).await;
+        }
+        confirmed
+    }
+
+    /// Everything that is in the database is on its replica; what is not there has nothing to confirm.
+    async fn confirmed(&self, database: &Database, limit: Duration) -> Result<(), String> {
+        let deadline = Instant::now() + limit;
+        while database.exists() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let reason = match control::sync(&self.socket, &database.path, left).await {
+                Ok(synced) if synced.is_replicated() => return Ok(()),
+                Ok(_) => "it has not caught up".to_owned(),
+                Err(error @ control::Error::Io(_)) => return Err(error.to_string()),
+                Err(error) => error.to_string(),
+            };
+            if Refusal::of(&reason).is_final() || Instant::now() + RETRY >= deadline {
+                return Err(reason);
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+        Ok(())
+    }
+
+    /// Has what is in a database confirmed, then Litestream let go of it; on any failure Litestream
+    /// still has it.
+    pub(super) async fn unregister(self, launch: u64, db: Db, database: Database, is_replaced: bool) {
+        let result = self.try_unregister(&database, is_replaced).await;
+        self.send(Message::Unregistered(launch, db, result.map_err(|reason| failure(&database, &reason))));
+    }
+
+    async fn try_unregister(&self, database: &Database, is_replaced: bool) -> Result<(), String> {
+        let path = database.path.display();
+        if !database.exists() {
+            tracing::warn!(
+                "{path} was deleted before it was let go: what was written last may not be on its replica"
+            );
+        } else if is_replaced {
+            return Err(
+                "the file was replaced, and litestream does not replicate the new one: restart litekeeper"
+                    .into(),
+            );
+        } else {
+            self.confirmed(database, GOING).await?;
+        }
+        if let Err(error) = control::unregister(&self.socket, &database.path, GOING).await {
+            // It was confirmed, and Litestream took it off its list before it failed.
+            tracing::warn!("{path}: litestream let go of it with an error: {error}");
+        }
+        Ok(())
+    }
+}
+
+fn failure(database: &Database, reason: &str) -> Failure {
+    let message = format!("{}: replica {}: {reason}", database.path.display(), database.replica);
+    Failure::new(ExitCode::UNAVAILABLE, message).hint(Refusal::of(reason).hint())
+}

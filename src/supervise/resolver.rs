@@ -1,0 +1,124 @@
+//! Asking the program that names databases.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::net::unix::pipe;
+
+use crate::core::{Ended, ExitCode};
+use crate::error::Failure;
+use crate::litestream::command::KEEPERS_OWN;
+use crate::os::children::Children;
+use crate::os::spawn::Spawn;
+use crate::os::user::Identity;
+
+/// How long it may take.
+const LIMIT: Duration = Duration::from_secs(30);
+/// The longest answer: room for some thousand databases.
+const LONGEST: u64 = 1 << 20;
+/// A longer line of its log is cut.
+const LONGEST_LINE: u64 = 8 << 10;
+
+/// The program, and what it runs with: what the app has.
+#[derive(Clone)]
+pub(super) struct Question {
+    pub(super) children: Children,
+    pub(super) command: Rc<Vec<OsString>>,
+    pub(super) env: Rc<Vec<(OsString, OsString)>>,
+    pub(super) cwd: PathBuf,
+    pub(super) user: Option<Identity>,
+}
+
+impl Question {
+    /// Asks.
+    ///
+    /// # Errors
+    /// 69 when it cannot be started, fails, or takes too long; 78 when its answer is too long.
+    pub(super) async fn ask(&self) -> Result<Vec<u8>, Failure> {
+        let name =
+            self.command.first().map(|program| program.to_string_lossy().into_owned()).unwrap_or_default();
+        let failed = |what: String| {
+            Failure::new(ExitCode::UNAVAILABLE, format!("resolver `{name}`: {what}"))
+                .hint("run it by itself: it has to print a JSON list of databases and to end with 0")
+        };
+        if self.children.is_aborted() {
+            return Err(failed("interrupted".into()));
+        }
+        let spawn = Spawn {
+            own_group: true,
+            dies_with_parent: true,
+            user: self.user.as_ref(),
+            without_env: KEEPERS_OWN,
+            only_env: Some(&self.env),
+            cwd: Some(&self.cwd),
+            ..Spawn::default()
+        };
+        let (program, args) = self.command.split_first().ok_or_else(|| failed("no command".into()))?;
+        let spawned = spawn
+            .start(program.as_ref(), args)
+            .map_err(|error| failed(format!("cannot be started: {error}")))?;
+        let guard = Guard { children: &self.children, pid: spawned.pid };
+        let ended = self.children.watch_one_shot(spawned.pid);
+        let log = tokio::task::spawn_local(pass_on(spawned.stderr));
+        let answer = async {
+            let mut answer = Vec::new();
+            let pipe = pipe::Receiver::from_owned_fd(spawned.stdout)?;
+            pipe.take(LONGEST + 1).read_to_end(&mut answer).await?;
+            if answer.len() as u64 > LONGEST {
+                return Ok::<_, std::io::Error>(None);
+            }
+            // What it started may hold the pipe no longer; itself it may still be running.
+            Ok(Some((ended.await.unwrap_or(Ended::Signal(nix::libc::SIGKILL)), answer)))
+        };
+        let answered = tokio::time::timeout(LIMIT, answer).await;
+        drop(guard);
+        // Its last words; what holds the pipe on purpose does not hold this up.
+        let _ = tokio::time::timeout(Duration::from_millis(100), log).await;
+        match answered {
+            Err(_) => Err(failed(format!("no answer within {} s: killed", LIMIT.as_secs()))),
+            Ok(Err(error)) => Err(failed(error.to_string())),
+            Ok(Ok(None)) => {
+                let message = format!("resolver `{name}`: its answer is longer than {LONGEST} bytes");
+                Err(Failure::new(ExitCode::CONFIG, message))
+            }
+            Ok(Ok(Some((Ended::Code(0), answer)))) => Ok(answer),
+            Ok(Ok(Some((Ended::Code(code), _)))) => Err(failed(format!("ended with code {code}"))),
+            Ok(Ok(Some((Ended::Signal(number), _)))) => {
+                Err(failed(format!("was ended by SIG{}", crate::os::signal::name(number))))
+            }
+        }
+    }
+}
+
+/// Nothing of it outlives the question.
+struct Guard<'a> {
+    children: &'a Children,
+    pid: i32,
+}
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        self.children.kill_tree(self.pid);
+    }
+}
+
+/// Its standard error, line by line into the log.
+async fn pass_on(fd: std::os::fd::OwnedFd) {
+    let Ok(pipe) = pipe::Receiver::from_owned_fd(fd) else { return };
+    let mut reader = BufReader::with_capacity(1024, pipe);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        match (&mut reader).take(LONGEST_LINE).read_until(b'\n', &mut line).await {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+        let text = String::from_utf8_lossy(&line);
+        if !text.trim().is_empty() {
+            tracing::info!(target: "resolver", "{}", text.trim_end());
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The databases by their numbers: where each is, who named it, who holds its lock.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsRawFd, RawFd};
+use std::rc::Rc;
+
+use super::setup::Named;
+use crate::core::Db;
+use crate::litestream::database::Database;
+use crate::os::lock::Lock;
+
+/// Each database with its number; one value as long as none comes or goes.
+pub(super) type Listed = Rc<Vec<(Db, Database)>>;
+
+/// One database.
+struct Entry {
+    database: Database,
+    lock: Lock,
+    /// What a source said of it; the configuration's own have nothing.
+    named: Option<Named>,
+}
+
+/// All of them. Numbers are never used twice.
+pub(super) struct Roster {
+    entries: BTreeMap<Db, Entry>,
+    next: usize,
+    listed: Listed,
+    /// The locks that came and went since a shim was told last.
+    came: Vec<Db>,
+    went: Vec<Db>,
+    changed: bool,
+}
+
+impl Roster {
+    /// Those of the configuration, with their locks.
+    pub(super) fn new(dbs: &[Database], locks: Vec<Lock>) -> Self {
+        let entries = dbs.iter().zip(locks).enumerate().map(|(place, (database, lock))| {
+            (Db(place), Entry { database: database.clone(), lock, named: None })
+        });
+        let mut roster = Self {
+            entries: entries.collect(),
+            next: dbs.len(),
+            listed: Rc::default(),
+            came: Vec::new(),
+            went: Vec::new(),
+            changed: false,
+        };
+        roster.list_again();
+        roster
+    }
+
+    fn list_again(&mut self) {
+        self.listed = Rc::new(self.entries.iter().map(|(db, entry)| (*db, entry.database.clone())).collect());
+    }
+
+    /// All, in the order of their numbers.
+    pub(super) fn listed(&self) -> Listed {
+        self.listed.clone()
+    }
+
+    pub(super) fn get(&self, db: Db) -> Option<&Database> {
+        self.entries.get(&db).map(|entry| &entry.database)
+    }
+
+    /// What a source said of it.
+    pub(super) fn named(&self, db: Db) -> Option<&Named> {
+        self.entries.get(&db)?.named.as_ref()
+    }
+
+    /// All that sources named.
+    pub(super) fn all_named(&self) -> impl Iterator<Item = (Db, &Named)> {
+        self.entries.iter().filter_map(|(db, entry)| Some((*db, entry.named.as_ref()?)))
+    }
+
+    pub(super) fn locks(&self) -> impl Iterator<Item = RawFd> {
+        self.entries.values().map(|entry| entry.lock.file().as_raw_fd())
+    }
+
+    /// Takes one in.
+    pub(super) fn add(&mut self, named: Named, lock: Lock) -> Db {
+        let db = Db(self.next);
+        self.next += 1;
+        self.entries.insert(db, Entry { database: named.database.clone(), lock, named: Some(named) });
+        self.came.push(db);
+        self.changed = true;
+        self.list_again();
+        db
+    }
+
+    /// Lets one go, and its lock.
+    pub(super) fn remove(&mut self, db: Db) {
+        if let Some(entry) = self.entries.remove(&db) {
+            entry.lock.release();
+            self.went.push(db);
+            self.changed = true;
+            self.list_again();
+        }
+    }
+
+    /// What a shim has to be told: the locks that came, at most `most`, and those that went; `None` if
+    /// nothing has changed since.
+    pub(super) fn news(&mut self, most: usize) -> Option<News> {
+        if !std::mem::take(&mut self.changed) {
+            return None;
+        }
+        let rest = self.came.split_off(self.came.len().min(most));
+        let came = std::mem::replace(&mut self.came, rest);
+        self.changed = !self.came.is_empty();
+        let lock = |db: Db| Some((db, self.entries.get(&db)?.lock.file().as_raw_fd()));
+        Some(News { came: came.into_iter().filter_map(lock).collect(), went: std::mem::take(&mut self.went) })
+    }
+
+    /// A shim that is started now inherits everything.
+    pub(super) fn is_told(&mut self) {
+        self.came.clear();
+        self.went.clear();
+        self.changed = false;
+    }
+}
+
+/// See [`Roster::news`].
+pub(super) struct News {
+    pub(super) came: Vec<(Db, RawFd)>,
+    pub(super) went: Vec<Db>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn database(folder: &std::path::Path, name: &str) -> (Database, Lock) {
+        let path = folder.join(name);
+        let lock = Lock::acquire(&folder.join(format!("{name}.lock")), "").unwrap();
+        (Database { path, meta: "m".into(), replica: "r".into(), replica_folder: None }, lock)
+    }
+
+    #[test]
+    fn a_number_is_never_used_twice_and_a_lock_goes_with_its_database() {
+        let folder = tempfile::tempdir().unwrap();
+        let (first, lock) = database(folder.path(), "a");
+        let mut roster = Roster::new(&[first], vec![lock]);
+        assert!(roster.news(9).is_none());
+        let named = |database| Named { database, url: Ok(String::new()), entry: serde_json::Value::Null };
+        let (second, lock) = database(folder.path(), "b");
+        assert_eq!(roster.add(named(second), lock), Db(1));
+        assert!(roster.news(0).is_some_and(|news| news.came.is_empty()), "none fits");
+        assert!(roster.news(9).is_some_and(|news| news.came[0].0 == Db(1)));
+        roster.remove(Db(1));
+        assert!(roster.news(9).is_some_and(|news| news.went == [Db(1)]));
+        let (third, lock) = database(folder.path(), "b");
+        assert_eq!(roster.add(named(third), lock), Db(2));
+        assert_eq!(roster.listed().iter().map(|(db, _)| *db).collect::<Vec<_>>(), [Db(0), Db(2)]);
+    }
+}

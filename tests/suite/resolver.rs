@@ -1,0 +1,396 @@
+//! Databases that a resolver names: at the start, while the app runs, and when something goes wrong.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use crate::support::app::App;
+use crate::support::keeper::Keeper;
+use crate::support::litestream::{Backup, LATEST, NO_SOCKET};
+use crate::support::process::{Ended, Running};
+use crate::support::s3::S3;
+use crate::support::sqlite;
+use crate::support::wait::{DEADLINE, wait_until};
+use crate::support::world::World;
+
+/// A world whose resolver prints a file, with a static database beside the tenants.
+struct Tenants {
+    world: World,
+    replica: Box<dyn Fn(&str) -> Value>,
+}
+
+impl Tenants {
+    fn in_folders() -> Self {
+        let world = World::new();
+        let root = world.root().to_owned();
+        Self { world, replica: Box::new(move |name| json!({"path": root.join("backup").join(name)})) }
+    }
+
+    fn on_s3(s3: &S3) -> Self {
+        s3.bucket("backups");
+        let endpoint = s3.endpoint();
+        let replica = move |name: &str| json!({"type": "s3", "bucket": "backups", "path": name, "endpoint": endpoint, "region": "us-east-1"});
+        Self { world: World::new(), replica: Box::new(replica) }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.world.path(&format!("tenants/{name}.db"))
+    }
+
+    fn entry(&self, name: &str) -> Value {
+        json!({"path": self.path(name), "replica": (self.replica)(name)})
+    }
+
+    /// What the resolver prints from now on.
+    fn answer(&self, text: &str) {
+        self.world.write("answer.new", text);
+        fs::rename(self.world.path("answer.new"), self.world.path("answer"))
+            .expect("the world can be written");
+    }
+
+    fn name(&self, tenants: &[&str]) {
+        let entries: Vec<Value> = tenants.iter().map(|name| self.entry(name)).collect();
+        self.answer(&Value::from(entries).to_string());
+    }
+
+    /// `litestream.yml`, for the keeper and for restores by hand.
+    fn config(&self, interval: &str) -> PathBuf {
+        let resolver = self.world.write("resolver", "#!/bin/sh\ncount=$(cat asked 2>/dev/null || echo 0)\necho $((count + 1)) > asked\n[ -f script ] && . ./script\ncat answer\n");
+        fs::set_permissions(&resolver, fs::Permissions::from_mode(0o755)).expect("the file is ours");
+        let top = format!("litekeeper: {{resolver: {{command: [./resolver], interval: {interval}}}}}");
+        self.world.config_of(&top, [(self.world.db().as_path(), &self.world.replica())])
+    }
+
+    fn keeper(&self, interval: &str) -> Keeper {
+        Keeper::new(&self.world).config(&self.config(interval)).envs(S3::env())
+    }
+
+    /// A running app that writes to nothing by itself.
+    fn start(&self, interval: &str) -> Running {
+        fs::create_dir_all(self.world.path("tenants")).expect("the world can be written");
+        let running = self.keeper(interval).app(App::new(&self.world.trace()).ready().wait()).start();
+        self.world.trace().wait("ready");
+        running
+    }
+
+    fn reload(&self) -> Ended {
+        Keeper::new(&self.world).command("reload").config(&self.world.path("litestream.yml")).run()
+    }
+
+    /// The rows of a tenant's backup.
+    fn backup(&self, name: &str) -> usize {
+        let config = json!({"dbs": [self.entry(name)]});
+        let mut config = config;
+        config["dbs"][0]["replica"]["access-key-id"] = crate::support::s3::KEY.into();
+        config["dbs"][0]["replica"]["secret-access-key"] = crate::support::s3::SECRET.into();
+        let config = self.world.write(&format!("restore-{name}.yml"), &config.to_string());
+        sqlite::count(&Backup::Config(&config, &self.path(name)).restore(&self.world, LATEST))
+    }
+
+    fn asked(&self) -> usize {
+        fs::read_to_string(self.world.path("asked"))
+            .ok()
+            .and_then(|text| text.trim().parse().ok())
+            .unwrap_or(0)
+    }
+
+    fn wait_asked(&self, more: usize) {
+        let wanted = self.asked() + more;
+        wait_until("the resolver to be asked", DEADLINE, || self.asked() >= wanted);
+    }
+}
+
+fn stdout(ended: &Ended) -> &str {
+    &ended.stdout
+}
+
+fn is_locked(db: &Path) -> bool {
+    let name = format!(".{}-litekeeper.lock", db.file_name().unwrap().to_string_lossy());
+    fs::File::open(db.with_file_name(name)).is_ok_and(|lock| lock.try_lock().is_err())
+}
+
+fn assert_comes_and_goes(tenants: &Tenants) {
+    tenants.name(&["a"]);
+    fs::create_dir_all(tenants.world.path("tenants")).expect("the world can be written");
+    sqlite::create(&tenants.path("a"), 5);
+    let running = tenants.start("10m");
+    let app = running.app();
+    assert_eq!(tenants.backup("a"), 5, "it is gated like any other");
+
+    sqlite::create(&tenants.path("b"), 7);
+    tenants.name(&["a", "b"]);
+    let ended = tenants.reload().expect_code(0);
+    assert!(stdout(&ended).contains(&format!("added {}", tenants.path("b").display())), "{}", ended.log);
+    assert_eq!(tenants.backup("b"), 7, "it is confirmed before the answer");
+    assert!(is_locked(&tenants.path("b")));
+
+    sqlite::insert(&tenants.path("a"), 3);
+    tenants.name(&["b"]);
+    let ended = tenants.reload().expect_code(0);
+    assert!(stdout(&ended).contains(&format!("removed {}", tenants.path("a").display())), "{}", ended.log);
+    assert_eq!(tenants.backup("a"), 8, "it is drained before it goes");
+    assert!(!is_locked(&tenants.path("a")));
+    assert!(tenants.reload().expect_code(0).stdout.contains("nothing changed"));
+
+    sqlite::insert(&tenants.path("b"), 4);
+    assert_eq!(running.app().pid, app.pid, "the same app all the time");
+    running.stop(143);
+    assert_eq!(tenants.backup("b"), 11, "it is drained at the end");
+}
+
+#[test]
+fn tenants_come_and_go_without_a_restart_on_a_folder() {
+    assert_comes_and_goes(&Tenants::in_folders());
+}
+
+#[test]
+fn tenants_come_and_go_without_a_restart_on_s3() {
+    let s3 = S3::start();
+    assert_comes_and_goes(&Tenants::on_s3(&s3));
+}
+
+#[test]
+fn the_interval_asks_by_itself() {
+    let tenants = Tenants::in_folders();
+    tenants.name(&[]);
+    let running = tenants.start("1s");
+    sqlite::create(&tenants.path("a"), 5);
+    tenants.name(&["a"]);
+    running.wait_log(1, "replicating ");
+    wait_until("the tenant's backup", DEADLINE, || tenants.world.list("backup").contains(&"a".to_owned()));
+    running.wait_log(1, &format!("replicating {}", tenants.path("a").display()));
+    running.stop(143);
+    assert_eq!(tenants.backup("a"), 5);
+}
+
+#[test]
+fn tenants_that_are_missing_here_are_restored_at_the_start_and_later() {
+    for on_s3 in [false, true] {
+        let s3 = S3::start();
+        let tenants = if on_s3 { Tenants::on_s3(&s3) } else { Tenants::in_folders() };
+        tenants.name(&["a", "b"]);
+        let running = tenants.start("10m");
+        sqlite::create(&tenants.path("a"), 5);
+        sqlite::create(&tenants.path("b"), 6);
+        running.stop(143);
+        fs::remove_dir_all(tenants.world.path("tenants")).expect("nobody uses it");
+        tenants.name(&["a"]);
+        let app = App::new(&tenants.world.trace()).count(&tenants.path("a")).ready().wait();
+        let running = tenants.keeper("10m").app(app).start();
+        assert_eq!(tenants.world.trace().wait("count").rest, "5", "it was there when the app started");
+        tenants.name(&["a", "b"]);
+        tenants.reload().expect_code(0);
+        assert_eq!(sqlite::count(&tenants.path("b")), 6);
+        running.stop(143);
+    }
+}
+
+#[test]
+fn a_resolver_that_fails_later_changes_nothing_and_is_told_once() {
+    let tenants = Tenants::in_folders();
+    tenants.name(&["a"]);
+    let running = tenants.start("1s");
+    sqlite::create(&tenants.path("a"), 5);
+    for (script, answer, reason) in [
+        ("echo oops >&2; exit 3", "rubbish", "ended with code 3"),
+        ("", "rubbish", "resolver: its answer is no JSON"),
+        ("", r#"[{"path": "x.db"}]"#, "has no replica"),
+        ("kill -9 $$", "rubbish", "was ended by SIGKILL"),
+        ("head -c 2000000 /dev/zero", "rubbish", "is longer than 1048576 bytes"),
+    ] {
+        // What it says in between is told as well, and is no answer either.
+        tenants.world.write("script", "exit 9");
+        tenants.wait_asked(2);
+        tenants.answer(answer);
+        tenants.world.write("script", script);
+        tenants.wait_asked(4);
+        let times = running.log().matches(reason).count();
+        assert_eq!(times, 1, "{reason:?} is told once:\n{}", running.log());
+        assert!(is_locked(&tenants.path("a")), "nothing changed: {reason}");
+    }
+    assert!(running.log().contains("resolver: oops"), "{}", running.log());
+    tenants.world.write("script", "");
+    tenants.name(&["a"]);
+    tenants.reload().expect_code(0);
+    running.stop(143);
+    assert_eq!(tenants.backup("a"), 5);
+}
+
+#[test]
+fn a_reload_tells_what_went_wrong() {
+    let tenants = Tenants::in_folders();
+    tenants.name(&[]);
+    let running = tenants.start("10m");
+    tenants.answer("rubbish");
+    tenants.reload().expect_code(78).expect_log("resolver: its answer is no JSON");
+    tenants.world.write("script", "exit 1");
+    tenants.reload().expect_code(69).expect_log("ended with code 1").expect_log("hint: ");
+    tenants.world.write("script", "");
+    let odd = json!([{"path": tenants.path("a"), "meta-path": "/m", "replica": (tenants.replica)("a")}]);
+    tenants.answer(&odd.to_string());
+    tenants.reload().expect_code(69).expect_log("`meta-path`").expect_log("a.db");
+    let args = ["--json"];
+    let ended = Keeper::new(&tenants.world).command("reload").db(&tenants.world.db()).args(args).run();
+    assert!(ended.stdout.contains(r#""exit_code":69"#), "{}", ended.log);
+    running.stop(143);
+    tenants.reload().expect_code(69).expect_log("no keeper runs on");
+}
+
+#[test]
+fn nothing_starts_when_the_resolver_fails_or_prints_rubbish() {
+    for (script, answer, code, reason) in [
+        ("exit 3", "[]", 69, "ended with code 3"),
+        ("", "rubbish", 78, "resolver: its answer is no JSON"),
+        ("", "{\"dbs\": 7}", 78, "neither a list"),
+    ] {
+        let tenants = Tenants::in_folders();
+        tenants.world.write("script", script);
+        tenants.answer(answer);
+        let ended = tenants.keeper("10m").app(App::new(&tenants.world.trace()).exit(0)).run();
+        assert!(tenants.world.trace().is_empty(), "{}", ended.log);
+        ended.expect_code(code).expect_log(reason);
+    }
+}
+
+#[test]
+fn a_resolver_that_hangs_is_killed_with_all_that_it_started() {
+    let tenants = Tenants::in_folders();
+    tenants.name(&[]);
+    let running = tenants.start("1s");
+    tenants.world.write("script", "sleep 1000 & echo $! > sleeper; sleep 1000");
+    tenants.wait_asked(1);
+    wait_until("the sleeper", DEADLINE, || {
+        fs::read_to_string(tenants.world.path("sleeper")).is_ok_and(|text| text.ends_with('\n'))
+    });
+    // The app is not held up, and the end of the keeper is its end too: `stop` looks for survivors.
+    running.stop(143);
+}
+
+#[test]
+fn a_tenant_whose_replica_refuses_is_tried_again_and_the_app_goes_on() {
+    let s3 = S3::start();
+    let tenants = Tenants::on_s3(&s3);
+    tenants.name(&[]);
+    let running = tenants.start("1s");
+    let app = running.app();
+    s3.remove_bucket("backups");
+    sqlite::create(&tenants.path("a"), 5);
+    tenants.name(&["a"]);
+    tenants.reload().expect_code(69).expect_log("NoSuchBucket");
+    assert!(!is_locked(&tenants.path("a")));
+    s3.restore_bucket("backups");
+    running.wait_log(1, &format!("replicating {}", tenants.path("a").display()));
+    assert_eq!(running.app().pid, app.pid);
+    running.stop(143);
+    assert_eq!(tenants.backup("a"), 5);
+}
+
+#[test]
+fn a_tenant_that_cannot_be_drained_is_kept() {
+    let s3 = S3::start();
+    let tenants = Tenants::on_s3(&s3);
+    tenants.name(&["a"]);
+    fs::create_dir_all(tenants.world.path("tenants")).expect("the world can be written");
+    sqlite::create(&tenants.path("a"), 5);
+    let running = tenants.start("1s");
+    s3.fail_with(403);
+    sqlite::insert(&tenants.path("a"), 3);
+    tenants.name(&[]);
+    running.wait_log(1, "kept until it can be drained");
+    assert!(is_locked(&tenants.path("a")));
+    s3.resume();
+    running.wait_log(1, "and not replicated any more");
+    assert_eq!(tenants.backup("a"), 8);
+    running.stop(143);
+}
+
+#[test]
+fn a_tenant_of_another_keeper_is_refused() {
+    let (one, other) = (Tenants::in_folders(), Tenants::in_folders());
+    one.name(&["a"]);
+    let first = one.start("10m");
+    other.name(&[]);
+    let second = other.start("10m");
+    other.answer(&json!([one.entry("a")]).to_string());
+    other.reload().expect_code(69).expect_log("another keeper runs on this database");
+    second.stop(143);
+    first.stop(143);
+}
+
+#[test]
+fn litestream_comes_back_with_all_that_came() {
+    let tenants = Tenants::in_folders();
+    tenants.name(&[]);
+    let running = tenants.start("10m");
+    sqlite::create(&tenants.path("a"), 5);
+    tenants.name(&["a"]);
+    tenants.reload().expect_code(0);
+    let app = running.app();
+    running.litestream().signal(Signal::SIGKILL);
+    wait_until("the app to be back", DEADLINE, || tenants.world.trace().all("ready").len() == 2);
+    assert_ne!(running.app().pid, app.pid);
+    sqlite::insert(&tenants.path("a"), 3);
+    tenants.name(&[]);
+    tenants.reload().expect_code(0);
+    assert_eq!(tenants.backup("a"), 8, "the new one had it, and let it go");
+    running.stop(143);
+}
+
+#[test]
+fn the_shim_of_a_dead_keeper_drains_what_came_and_keeps_its_lock() {
+    let s3 = S3::start();
+    let tenants = Tenants::on_s3(&s3);
+    tenants.name(&["a"]);
+    let running = tenants.start("10m");
+    sqlite::create(&tenants.path("b"), 5);
+    tenants.name(&["a", "b"]);
+    tenants.reload().expect_code(0);
+    s3.hold_puts();
+    sqlite::insert(&tenants.path("b"), 3);
+    let puts = s3.puts();
+    running.signal(Signal::SIGKILL);
+    s3.wait_puts(puts + 1);
+    assert!(is_locked(&tenants.path("b")), "as long as its last rows are on their way");
+    s3.resume();
+    running.finish();
+    assert_eq!(tenants.backup("b"), 8);
+    assert!(!is_locked(&tenants.path("b")));
+}
+
+#[test]
+fn an_old_litestream_has_what_was_named_at_the_start() {
+    let tenants = Tenants::in_folders();
+    tenants.name(&["a"]);
+    fs::create_dir_all(tenants.world.path("tenants")).expect("the world can be written");
+    sqlite::create(&tenants.path("a"), 5);
+    sqlite::create(&tenants.world.db(), 1);
+    let app = App::new(&tenants.world.trace()).ready().wait();
+    let running = tenants.keeper("1s").litestream(NO_SOCKET).app(app).start();
+    tenants.world.trace().wait("ready");
+    running.wait_log(1, "the resolver is asked at the start only");
+    tenants.reload().expect_code(69).expect_log("takes in no database while it runs");
+    running.stop(143);
+    assert_eq!(tenants.backup("a"), 5);
+}
+
+#[test]
+fn a_hundred_tenants_come_and_go_at_once() {
+    let tenants = Tenants::in_folders();
+    let names: Vec<String> = (0..100).map(|number| format!("t{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    tenants.name(&[]);
+    let running = tenants.start("10m");
+    names.iter().for_each(|name| sqlite::create(&tenants.path(name), 1));
+    tenants.name(&names);
+    let ended = tenants.reload().expect_code(0);
+    assert_eq!(ended.stdout.matches("added ").count(), 100, "{}", ended.log);
+    sqlite::insert(&tenants.path("t99"), 2);
+    tenants.name(&names[50..]);
+    let ended = tenants.reload().expect_code(0);
+    assert_eq!(ended.stdout.matches("removed ").count(), 50, "{}", ended.log);
+    running.stop(143);
+    assert_eq!((tenants.backup("t0"), tenants.backup("t99")), (1, 3));
+}
