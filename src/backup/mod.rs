@@ -8,4 +8,4 @@ mod restore;
 mod standing;
 
 pub use restore::{Error, Outcome, Restorer, move_aside};
-pub use standing::{Standing, standing};
+pub use standing::{NO_BACKUP, Standing, standing};

@@ -11,7 +11,7 @@ use crate::litestream::position::{self, Position};
 use crate::litestream::version::Version;
 
 /// What Litestream 0.5 answers for a replica without a backup.
-pub(super) const NO_BACKUP: &str = "no matching backup files available";
+pub const NO_BACKUP: &str = "no matching backup files available";
 
 /// How a database stands to its backup.
 #[derive(Clone, Debug, PartialEq, Eq)]

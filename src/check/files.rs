@@ -5,7 +5,7 @@ use std::path::Path;
 use super::rules::{KEEPER_RUNS, NOT_READABLE, NOT_WRITABLE, SECRET_READABLE, SYMLINK};
 use super::site::Site;
 use crate::config::lint::Lint;
-use crate::config::{Database, Kind};
+use crate::config::{Database, Kind, Origin};
 use crate::os::access::{self, Access};
 use crate::os::{lock, mount, user};
 
@@ -21,6 +21,11 @@ const KEY_FILES: &[(&str, bool)] = &[
 
 pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
     let mut found: Vec<Lint> = configuration(site);
+    for path in site.env_files.iter().filter(|path| access::is_world_readable(path)) {
+        let message = "everybody on this machine can read the file, and variables of the app are in it";
+        let lint = Lint::new(SECRET_READABLE, &Origin::File(path.clone()), message);
+        found.push(lint.hint(format!("`chmod 600 {}`", path.display())));
+    }
     for database in site.config.databases() {
         found.extend(of_database(site, database));
     }

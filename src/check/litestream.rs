@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::rules::{LITESTREAM_BAD, LITESTREAM_MISSING, LITESTREAM_OLD};
+use super::rules::{LITESTREAM_BAD, LITESTREAM_MISSING, LITESTREAM_OLD, LITESTREAM_OTHER};
 use crate::config::Origin;
 use crate::config::lint::Lint;
 use crate::litestream::command::Runner;
@@ -24,10 +24,11 @@ pub struct Found {
 
 /// Looks for Litestream and asks it for its version.
 ///
-/// `allowed` is the version that runs although it is bad.
+/// `wanted` is the version that the settings ask for, `allowed` the one that runs although it is bad.
 pub async fn look(
     binary: Result<PathBuf, binary::Error>,
     runner: impl FnOnce(PathBuf) -> Runner,
+    wanted: Option<Version>,
     allowed: Option<&str>,
 ) -> Found {
     let lint = |rule, message: String| Lint::new(rule, &Origin::Environment, message);
@@ -61,6 +62,11 @@ pub async fn look(
     } else if !version.confirms() {
         let message = format!("litestream {version} ({shown}) cannot confirm replication while the app runs");
         lints.push(lint(LITESTREAM_OLD, message).hint("use 0.5.12 or later: `litekeeper install` gets it"));
+    }
+    if let Some(wanted) = wanted.filter(|wanted| *wanted != version) {
+        let message = format!("litestream {version} ({shown}) is not the {wanted} that the settings ask for");
+        let hint = format!("`litekeeper install --version {wanted}` gets it");
+        lints.push(lint(LITESTREAM_OTHER, message).hint(hint));
     }
     Found { usable: Some((path, version)), lints }
 }

@@ -5,14 +5,16 @@
 //! place       file systems, disk space, the runtime folder
 //! sqlite      the databases' own headers
 //! files       who may read and write what; who may read secrets; who runs already
+//! online      each replica listed, written and read, only when that is asked for
 //! stop        the stop budget, and what the platform allows
 //! ```
 //!
-//! Architecture invariant: nothing here writes, and a database is only ever read as a plain file, without
+//! Architecture invariant: nothing but `online` writes, and a database is only ever read as a plain file, without
 //! a lock and without SQLite: it may be in use by somebody who must not notice.
 
 mod files;
 mod litestream;
+mod online;
 mod place;
 mod rules;
 mod site;
@@ -20,7 +22,8 @@ mod sqlite;
 mod stop;
 
 pub use litestream::{Found, look as look_for_litestream};
-pub use rules::RULES;
+pub use online::{Online, try_replicas};
+pub use rules::{RULES, SETTING};
 pub use site::Site;
 
 use crate::config::lint::Lint;

@@ -230,6 +230,7 @@ mod tests {
         let site = Site {
             config: &config,
             has_secrets: false,
+            env_files: Vec::new(),
             user: None,
             variable: &|_| None,
             cwd: Path::new("/"),

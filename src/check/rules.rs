@@ -6,7 +6,7 @@ macro_rules! rules {
     ($(($name:ident, $severity:ident, $code:literal, $meaning:literal),)+) => {
         $(
             #[doc = $meaning]
-            pub(super) const $name: &Rule =
+            pub const $name: &Rule =
                 &Rule { code: $code, severity: Severity::$severity, meaning: $meaning };
         )+
         /// All of them.
@@ -15,8 +15,10 @@ macro_rules! rules {
 }
 
 rules! {
+    (SETTING, Error, "setting", "a setting of `run` that cannot be used: a user, a folder, a file of variables"),
     (LITESTREAM_MISSING, Error, "litestream-missing", "Litestream was not found, or does not run"),
     (LITESTREAM_BAD, Error, "litestream-bad", "this Litestream is known to stop replicating without a word"),
+    (LITESTREAM_OTHER, Error, "litestream-other", "the Litestream found here is not the one that the settings ask for"),
     (LITESTREAM_OLD, Warning, "litestream-old", "this Litestream cannot confirm replication while the app runs"),
     (CA_BUNDLE, Error, "ca-bundle", "AWS_CA_BUNDLE is set, with which Litestream's S3 client does not start"),
     (RUNTIME_FOLDER, Error, "runtime-folder", "there is no folder for Litestream's control socket"),
@@ -39,5 +41,12 @@ rules! {
     (KEEPER_RUNS, Note, "keeper-runs", "a keeper runs on a database already"),
     (SHORT_STOP, Warning, "short-stop", "the time of a stop is short for what has to be uploaded"),
     (KILLED_EARLY, Warning, "killed-early", "the platform kills before the time of a stop is over"),
+    (REPLICA_LIST, Error, "replica-list", "a replica cannot be listed (--online)"),
+    (REPLICA_WRITE, Error, "replica-write", "a replica cannot be written (--online)"),
+    (REPLICA_READ, Error, "replica-read", "what was written to a replica cannot be read (--online)"),
+    (DATABASE_BEHIND, Error, "database-behind", "a database is older than its backup (--online)"),
+    (NO_BACKUP, Note, "no-backup", "a replica holds no backup of its database yet (--online)"),
+    (NOT_WRITTEN, Note, "not-written", "a replica could be listed only (--online)"),
+    (LEFT_BEHIND, Note, "left-behind", "what was written to try a replica is still there (--online)"),
     (KILL_MODE, Warning, "kill-mode", "the service manager signals Litestream as well"),
 }

@@ -14,6 +14,8 @@ pub struct Site<'a> {
     pub config: &'a Config,
     /// Whether the file itself holds secrets.
     pub has_secrets: bool,
+    /// The files that variables of the app are in.
+    pub env_files: Vec<PathBuf>,
     /// Who Litestream and the app will run as, unless it is the user of this process.
     pub user: Option<Identity>,
     /// The environment.

@@ -26,7 +26,7 @@ pub enum Command {
     /// Run an app under Litestream.
     Run(Box<Run>),
     /// Find what is wrong before anything runs: start nothing, write nothing.
-    Check(Check),
+    Check(Box<Check>),
     /// Try it: a guest book that survives whatever you do to it.
     Demo(Demo),
     /// Have a running keeper ask its resolver for databases now.
@@ -166,32 +166,20 @@ pub struct Run {
     pub command: Vec<OsString>,
 }
 
-/// `litekeeper check`.
+/// `litekeeper check`: with the options of `run`, whose settings it looks at.
 #[derive(Args, Debug)]
 pub struct Check {
-    /// A litestream.yml; without it the same as with `run` [env: LITEKEEPER_CONFIG, LITESTREAM_CONFIG].
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    /// What would be run.
+    #[command(flatten)]
+    pub run: Run,
 
-    /// A database, without a config file; each has its --replica; repeatable [env: LITEKEEPER_DB].
-    #[arg(long, value_name = "PATH")]
-    pub db: Vec<String>,
+    /// Ask each replica too: list it, write a tiny database below it, and read that back.
+    #[arg(long)]
+    pub online: bool,
 
-    /// Where the --db before it is replicated to [env: LITEKEEPER_REPLICA].
-    #[arg(long, value_name = "URL")]
-    pub replica: Vec<String>,
-
-    /// Take $ in the config file as it is.
-    #[arg(long, env = "LITEKEEPER_NO_EXPAND_ENV")]
-    pub no_expand_env: bool,
-
-    /// The user that Litestream and the app will run as.
-    #[arg(long, value_name = "USER[:GROUP]", env = "LITEKEEPER_USER")]
-    pub user: Option<String>,
-
-    /// The whole time of a stop.
-    #[arg(long, value_name = "DUR", value_parser = duration::parse, env = "LITEKEEPER_STOP_TIMEOUT")]
-    pub stop_timeout: Option<Duration>,
+    /// With --online: how long each of the three may take.
+    #[arg(long, value_name = "DUR", value_parser = duration::parse, default_value = "15s")]
+    pub limit: Duration,
 
     /// Let warnings count as errors.
     #[arg(long)]

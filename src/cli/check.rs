@@ -1,25 +1,24 @@
 //! `litekeeper check`.
 
-use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::Duration;
 
-use serde_json::json;
-
+use super::app_env;
 use super::args;
-use super::databases::{self, Source};
-use super::layers;
+use super::databases;
+use super::findings;
+use super::layers::{self, Layers};
 use super::one_shot;
 use super::settings::{self, variable};
-use crate::check::{self, Site};
-use crate::config::lint::{self, Lint, Severity};
+use crate::check::{self, Online, Site};
+use crate::config::lint::{self, Lint, Rule, Severity};
 use crate::config::{self, Config, Document, LoadOptions, Origin, SECTION, Section, Series, Setting};
 use crate::core::ExitCode;
 use crate::error::Failure;
-use crate::litestream::binary::{self, Named};
+use crate::litestream::binary;
 use crate::litestream::command::Runner;
 use crate::litestream::install;
+use crate::os::children::Children;
 use crate::os::user::{self, Identity};
 
 /// Lists everything that is wrong, and everything that is worth to be known.
@@ -27,56 +26,9 @@ use crate::os::user::{self, Identity};
 /// # Errors
 /// What keeps it from looking: a wrong command line.
 pub(super) fn check(args: &args::Check) -> Result<ExitCode, Failure> {
-    let cwd = settings::current_dir()?;
-    let source = Source {
-        config: args.config.as_deref(),
-        dbs: &args.db,
-        replicas: &args.replica,
-        no_expand_env: args.no_expand_env,
-    };
-    let pairs = databases::pairs(&source)?;
-    let user = who(args.user.as_deref())?;
-    let binary = binary::find(Named::default(), &variable, &cwd, install::installed(variable));
-    let found = one_shot::block_on(|children| async {
-        let runner = |binary| Runner {
-            binary,
-            user: user.clone().filter(|_| user::is_root()),
-            children,
-            env: Rc::default(),
-        };
-        check::look_for_litestream(binary, runner, None).await
-    })?;
-    let series =
-        found.usable.as_ref().map(|(_, version)| if version.is_ltx() { Series::V05 } else { Series::V03 });
-
-    let home = user::home();
-    let options = LoadOptions {
-        no_expand_env: args.no_expand_env,
-        env: &databases::text_variable,
-        cwd: &cwd,
-        home: home.as_deref(),
-        pid: std::process::id(),
-    };
-    let (config, mut lints) = read(pairs.as_deref(), args.config.as_deref(), &options, series);
-    let has_secrets = lints.iter().any(|lint| lint.rule == lint::SECRET_IN_FILE);
-    if let Some(config) = &config {
-        let stop_timeout = args.stop_timeout;
-        let default_stop = Duration::from_secs(if variable("FLY_APP_NAME").is_some() { 5 } else { 10 });
-        let roots = settings::runtime_roots();
-        lints.extend(check::look(&Site {
-            config,
-            has_secrets,
-            user,
-            variable: &variable,
-            cwd: &cwd,
-            runtime_roots: &roots,
-            stop_timeout,
-            default_stop,
-        }));
-    }
-    lints.extend(found.lints);
-    sort(&mut lints);
-    show(&lints, args.json).map_err(|error| {
+    let mut lints = one_shot::block_on(|children| look(args, children))??;
+    findings::sort(&mut lints);
+    findings::show(&lints, args.json).map_err(|error| {
         Failure::new(ExitCode::UNAVAILABLE, format!("standard output cannot be written: {error}"))
     })?;
     let is_bad = |lint: &Lint| match lint.rule.severity {
@@ -87,134 +39,164 @@ pub(super) fn check(args: &args::Check) -> Result<ExitCode, Failure> {
     Ok(if lints.iter().any(is_bad) { ExitCode::CONFIG } else { ExitCode::OK })
 }
 
-/// The user that will run, unless it is this one. Anybody may ask how another one would fare.
-fn who(text: Option<&str>) -> Result<Option<Identity>, Failure> {
-    let found = text.map(Identity::find).transpose();
-    let found = found.map_err(|error| Failure::new(ExitCode::CONFIG, format!("--user: {error}")))?;
-    Ok(found.filter(|user| !user.is_current()))
-}
+async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failure> {
+    let cwd = settings::current_dir()?;
+    let home = user::home();
+    let options = LoadOptions {
+        no_expand_env: args.run.no_expand_env,
+        env: &databases::text_variable,
+        cwd: &cwd,
+        home: home.as_deref(),
+        pid: std::process::id(),
+    };
+    let opened = open(&args.run, &options)?;
+    let (section, mut lints) = opened.section(&options);
+    let layers = Layers::of("check", &section, opened.file())?;
+    let user = settle(&mut lints, &layers, "user", who(layers.args.user.as_deref())).flatten();
+    settle(&mut lints, &layers, "before", settings::before(&layers));
+    settle(&mut lints, &layers, "cwd", settings::app_folder(&layers, &cwd));
+    let env = app_env::environment(settings::environment(), &layers, section.variables(), &cwd);
+    settle(&mut lints, &layers, "env_file", env);
 
-/// Reads the configuration as far as that is possible.
-fn read(
-    pairs: Option<&[(String, String)]>,
-    config: Option<&Path>,
-    options: &LoadOptions<'_>,
-    series: Option<Series>,
-) -> (Option<Config>, Vec<Lint>) {
-    let (config, mut lints) = match pairs {
-        Some(pairs) => (Config::from_pairs(pairs, options), Vec::new()),
-        None => {
-            let exists = |path: &Path| options.cwd.join(path).is_file();
-            match config::find(config, options.env, &exists) {
-                Some(path) => match config::open(&path, options) {
-                    Ok(document) => {
-                        let mut lints = lint::lint(&document, options, series);
-                        lints.extend(section(&document, options));
-                        (document.config(options), lints)
-                    }
-                    Err(error) => (Err(error), Vec::new()),
-                },
-                None => match Config::from_environment(options) {
-                    Ok(Some(config)) => (Ok(config), Vec::new()),
-                    Ok(None) => (Err(config::Error::nothing_given()), Vec::new()),
-                    Err(error) => (Err(error), Vec::new()),
-                },
-            }
-        }
+    let named = settings::named_binary(&layers);
+    let binary = binary::find(named, &variable, &cwd, install::installed(variable));
+    let runner = |binary| Runner {
+        binary,
+        user: user.clone().filter(|_| user::is_root()),
+        children: children.clone(),
+        env: Rc::default(),
     };
-    let errors: Vec<config::Error> = match &config {
-        Ok(config) => {
-            let several = config.check(series.unwrap_or(Series::V05)).err();
-            several.into_iter().chain(config.exec().err()).collect()
-        }
-        Err(error) => vec![error.clone()],
-    };
-    for lint in errors.iter().flat_map(lint::of_error) {
-        // The table of all settings may have said the same, and with the column.
-        if !lints.iter().any(|other| other.line == lint.line && other.rule == lint.rule) {
-            lints.push(lint);
-        }
+    let (wanted, allowed) = (layers.args.litestream_version, layers.args.allow_litestream.as_deref());
+    let litestream = check::look_for_litestream(binary, runner, wanted, allowed).await;
+    let version = litestream.usable.as_ref().map(|(_, version)| *version);
+    let series = version.map(|version| if version.is_ltx() { Series::V05 } else { Series::V03 });
+
+    let config = opened.config(&options, series, &mut lints);
+    let has_secrets = lints.iter().any(|lint| lint.rule == lint::SECRET_IN_FILE);
+    if let Some(config) = &config {
+        let env_files = layers.args.env_file.iter().map(|path| cwd.join(path)).collect();
+        lints.extend(check::look(&Site {
+            config,
+            has_secrets,
+            env_files,
+            user: user.clone(),
+            variable: &variable,
+            cwd: &cwd,
+            runtime_roots: &settings::runtime_roots(),
+            stop_timeout: layers.args.stop_timeout,
+            default_stop: settings::default_stop(),
+        }));
     }
-    (config.ok(), lints)
+    lints.extend(litestream.lints);
+    if let (true, Some(config), Some((binary, version))) = (args.online, config, litestream.usable) {
+        let online = Online { runner: runner(binary), version, limit: args.limit };
+        lints.extend(check::try_replicas(online, &config).await.map_err(|error| {
+            Failure::new(ExitCode::UNAVAILABLE, format!("no private folder for --online: {error}"))
+                .hint("set TMPDIR to a folder that this user may write to")
+        })?);
+    }
+    Ok(lints)
 }
 
-/// What is wrong in the `litekeeper` section, and what changes nothing.
-fn section(document: &Document, options: &LoadOptions<'_>) -> Vec<Lint> {
-    let section = match Section::read(document, options.env, &layers::accepts) {
-        Ok(section) => section,
-        Err(error) => return lint::of_error(&error),
-    };
-    let idle = section.settings().iter().filter(|setting| setting.key.is_idle());
-    let lint = |setting: &Setting| {
-        let message = format!("`{SECTION}.{}` has no effect in this version", setting.key.path);
-        Lint::new(lint::NO_EFFECT, &document.origin, message).at(setting.line, 0)
-    };
-    idle.map(lint).collect()
+/// What there is to read.
+enum Opened {
+    Pairs(Vec<(String, String)>),
+    File(PathBuf, Result<Box<Document>, config::Error>),
+    Nothing,
 }
 
-/// What belongs to one file comes together, the files and the rest in the order in which they were found.
-fn sort(lints: &mut [Lint]) {
-    let mut origins: Vec<Origin> = Vec::new();
-    for lint in lints.iter() {
-        if !origins.contains(&lint.origin) {
-            origins.push(lint.origin.clone());
+fn open(args: &args::Run, options: &LoadOptions<'_>) -> Result<Opened, Failure> {
+    if let Some(pairs) = databases::pairs(&settings::source(args))? {
+        return Ok(Opened::Pairs(pairs));
+    }
+    let exists = |path: &Path| options.cwd.join(path).is_file();
+    Ok(match config::find(args.config.as_deref(), options.env, &exists) {
+        Some(path) => {
+            let document = config::open(&path, options).map(Box::new);
+            Opened::File(path, document)
         }
-    }
-    lints.sort_by_key(|lint| {
-        let origin = origins.iter().position(|origin| *origin == lint.origin);
-        (origin, lint.line, lint.column, lint.rule.severity)
-    });
-}
-
-fn show(lints: &[Lint], json: bool) -> std::io::Result<()> {
-    let mut text = String::new();
-    if json {
-        let all: Vec<_> = lints.iter().map(as_json).collect();
-        text = format!("{:#}\n", serde_json::Value::from(all));
-    } else {
-        lints.iter().for_each(|lint| text.push_str(&as_text(lint)));
-    }
-    std::io::stdout().write_all(text.as_bytes())?;
-    eprintln!("{}", summary(lints));
-    Ok(())
-}
-
-fn as_text(lint: &Lint) -> String {
-    let place = match (lint.line, lint.column) {
-        (0, _) => String::new(),
-        (line, 0) => format!(":{line}"),
-        (line, column) => format!(":{line}:{column}"),
-    };
-    let mut text =
-        format!("{}{place}: {}: {} [{}]\n", lint.origin, lint.rule.severity, lint.message, lint.rule.code);
-    if let Some(hint) = &lint.hint {
-        text.push_str(&format!("  hint: {hint}\n"));
-    }
-    text
-}
-
-fn as_json(lint: &Lint) -> serde_json::Value {
-    let position = |number: usize| (number > 0).then_some(number);
-    json!({
-        "severity": lint.rule.severity.to_string(),
-        "code": lint.rule.code,
-        "origin": lint.origin.to_string(),
-        "file": lint.origin.file().map(|path| path.to_string_lossy()),
-        "line": position(lint.line),
-        "column": position(lint.column),
-        "message": lint.message,
-        "hint": lint.hint,
+        None => Opened::Nothing,
     })
 }
 
-fn summary(lints: &[Lint]) -> String {
-    let count = |severity: Severity, one: &str| {
-        let number = lints.iter().filter(|lint| lint.rule.severity == severity).count();
-        format!("{number} {one}{}", if number == 1 { "" } else { "s" })
-    };
-    if lints.is_empty() {
-        return "nothing found".to_owned();
+impl Opened {
+    fn file(&self) -> Option<&Path> {
+        match self {
+            Opened::File(path, _) => Some(path),
+            Opened::Pairs(_) | Opened::Nothing => None,
+        }
     }
-    let (errors, warnings) = (count(Severity::Error, "error"), count(Severity::Warning, "warning"));
-    format!("{errors}, {warnings}, {}", count(Severity::Note, "note"))
+
+    /// The `litekeeper` section, with what is wrong in it and what changes nothing.
+    fn section(&self, options: &LoadOptions<'_>) -> (Section, Vec<Lint>) {
+        let Opened::File(_, Ok(document)) = self else { return (Section::default(), Vec::new()) };
+        let section = match Section::read(document, options.env, &layers::accepts) {
+            Ok(section) => section,
+            Err(error) => return (Section::default(), lint::of_error(&error)),
+        };
+        let idle = section.settings().iter().filter(|setting| setting.key.is_idle());
+        let lint = |setting: &Setting| {
+            let message = format!("`{SECTION}.{}` has no effect in this version", setting.key.path);
+            Lint::new(lint::NO_EFFECT, &document.origin, message).at(setting.line, 0)
+        };
+        let lints = idle.map(lint).collect();
+        (section, lints)
+    }
+
+    /// Litestream's half, as far as it can be read.
+    fn config(
+        self,
+        options: &LoadOptions<'_>,
+        series: Option<Series>,
+        lints: &mut Vec<Lint>,
+    ) -> Option<Config> {
+        let config = match self {
+            Opened::Pairs(pairs) => Config::from_pairs(&pairs, options),
+            Opened::File(_, Ok(document)) => {
+                lints.extend(lint::lint(&document, options, series));
+                document.config(options)
+            }
+            Opened::File(_, Err(error)) => Err(error),
+            Opened::Nothing => Config::from_environment(options)
+                .and_then(|found| found.ok_or_else(config::Error::nothing_given)),
+        };
+        let errors: Vec<config::Error> = match &config {
+            Ok(config) => {
+                let several = config.check(series.unwrap_or(Series::V05)).err();
+                several.into_iter().chain(config.exec().err()).collect()
+            }
+            Err(error) => vec![error.clone()],
+        };
+        for lint in errors.iter().flat_map(lint::of_error) {
+            // The table of all settings may have said the same, and with the column.
+            if !lints.iter().any(|other| other.line == lint.line && other.rule == lint.rule) {
+                lints.push(lint);
+            }
+        }
+        config.ok()
+    }
+}
+
+/// The value, or a finding where the option of this name came from.
+fn settle<T>(lints: &mut Vec<Lint>, layers: &Layers, name: &str, result: Result<T, Failure>) -> Option<T> {
+    let failure = match result {
+        Ok(value) => return Some(value),
+        Err(failure) => failure,
+    };
+    let (origin, line) = match layers.origin(name) {
+        layers::Origin::File(path, line) => (Origin::File(path.clone()), *line),
+        layers::Origin::Variable(_) => (Origin::Environment, 0),
+        layers::Origin::Flag(_) | layers::Origin::Default => (Origin::CommandLine, 0),
+    };
+    let rule: &'static Rule = check::SETTING;
+    let lint = Lint::new(rule, &origin, failure.message).at(line, 0);
+    lints.push(Lint { hint: failure.hint, ..lint });
+    None
+}
+
+/// The user that will run, unless it is this one. Anybody may ask how another one would fare.
+fn who(text: Option<&str>) -> Result<Option<Identity>, Failure> {
+    let found = text.map(Identity::find).transpose();
+    let found = found.map_err(|error| Failure::new(ExitCode::CONFIG, error))?;
+    Ok(found.filter(|user| !user.is_current()))
 }

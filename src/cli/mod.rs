@@ -12,6 +12,7 @@ mod demo;
 mod dotenv;
 mod duration;
 mod init;
+mod findings;
 mod install;
 mod layers;
 mod one_shot;

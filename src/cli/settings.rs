@@ -106,7 +106,7 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
         env: app_env::environment(inherited(user.as_ref()), &layers, section.variables(), &cwd)?,
         user,
         app,
-        before: args.before.iter().map(|command| split(command)).collect::<Result<_, _>>()?,
+        before: before(&layers)?,
         cwd: app_folder(&layers, &cwd)?,
         listen_fds,
         if_behind: match args.if_behind {
@@ -124,7 +124,7 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
 }
 
 /// The binary as an option or the configuration names it; the variables are looked at elsewhere.
-fn named_binary(layers: &Layers) -> Named {
+pub(super) fn named_binary(layers: &Layers) -> Named {
     let Some(path) = layers.args.litestream_binary.clone() else { return Named::default() };
     let origin = layers.origin("litestream_binary");
     let named = Some((origin.to_string(), path));
@@ -135,7 +135,7 @@ fn named_binary(layers: &Layers) -> Named {
 }
 
 /// Where the app starts.
-fn app_folder(layers: &Layers, cwd: &Path) -> Result<PathBuf, Failure> {
+pub(super) fn app_folder(layers: &Layers, cwd: &Path) -> Result<PathBuf, Failure> {
     let Some(folder) = &layers.args.cwd else { return Ok(cwd.to_owned()) };
     let path = cwd.join(folder);
     if path.is_dir() {
@@ -145,7 +145,7 @@ fn app_folder(layers: &Layers, cwd: &Path) -> Result<PathBuf, Failure> {
     Err(Failure::new(ExitCode::CONFIG, message).hint("make it, or name another one"))
 }
 
-fn source(args: &args::Run) -> Source<'_> {
+pub(super) fn source(args: &args::Run) -> Source<'_> {
     Source {
         config: args.config.as_deref(),
         dbs: &args.db,
@@ -191,10 +191,13 @@ fn policy(args: &args::Run, stop_timeout: Duration, databases: usize) -> Policy 
     }
 }
 
-/// Fly gives 5 s between INT and the end of the machine unless `kill_timeout` says otherwise.
 fn stop_timeout(args: &args::Run) -> Duration {
-    let default = if variable("FLY_APP_NAME").is_some() { 5 } else { 10 };
-    args.stop_timeout.unwrap_or(Duration::from_secs(default))
+    args.stop_timeout.unwrap_or_else(default_stop)
+}
+
+/// Fly gives 5 s between INT and the end of the machine unless `kill_timeout` says otherwise.
+pub(super) fn default_stop() -> Duration {
+    Duration::from_secs(if variable("FLY_APP_NAME").is_some() { 5 } else { 10 })
 }
 
 /// The app: the command line's, else `app.command`, else `exec`.
@@ -209,6 +212,11 @@ fn app(layers: &Layers, configured: &Config) -> Result<Vec<OsString>, Failure> {
             .hint("give its command after `--`: litekeeper run -- COMMAND ARG…"));
     }
     Ok(exec)
+}
+
+/// The one-shot commands.
+pub(super) fn before(layers: &Layers) -> Result<Vec<Vec<OsString>>, Failure> {
+    layers.args.before.iter().map(|command| split(command)).collect()
 }
 
 /// Splits a one-shot command into words, without a shell.

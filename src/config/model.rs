@@ -185,6 +185,11 @@ impl Config {
         Error::of(&self.origin, found, &self.unset)
     }
 
+    /// The same configuration with another tree, for [`Config::generate`] alone.
+    pub(super) fn with_root(&self, root: Node) -> Self {
+        Self { root, ..self.clone() }
+    }
+
     /// What relative paths of this configuration are relative to.
     pub(super) fn base(&self) -> Base<'_> {
         Base { cwd: &self.cwd, home: self.home.as_deref() }

@@ -17,6 +17,11 @@ pub fn replicate(config: &Path, exec: &str) -> Vec<OsString> {
     with_config("replicate", config, [OsString::from("-exec"), exec.into()])
 }
 
+/// `litestream replicate -once` (0.5.6): one sync of each database, and the end.
+pub fn replicate_once(config: &Path) -> Vec<OsString> {
+    with_config("replicate", config, ["-once".into()])
+}
+
 /// `litestream restore` to `output`, where "no backup" is no failure: then there is no output.
 pub fn restore(config: &Path, output: &Path, db: &Path) -> Vec<OsString> {
     let further = ["-if-replica-exists".into(), "-o".into(), output.into(), db.into()];

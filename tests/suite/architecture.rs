@@ -12,7 +12,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("shim", &["core", "os"]),
     ("litestream", &["core", "config", "os"]),
     ("backup", &["core", "os", "litestream"]),
-    ("check", &["core", "config", "os", "litestream"]),
+    ("check", &["core", "config", "os", "litestream", "backup"]),
     ("supervise", &["core", "os", "shim", "litestream", "backup", "error"]),
     ("demo", &["os"]),
     ("detect", &[]),

@@ -451,6 +451,30 @@ fn a_read_only_folder_is_found_for_this_user() {
 }
 
 #[test]
+fn settings_of_the_section_that_cannot_be_used() {
+    let world = World::new();
+    world.write("open.env", "KEY=value\n");
+    fs::set_permissions(world.path("open.env"), fs::Permissions::from_mode(0o644)).expect("ours");
+    let text = concat!(
+        "litekeeper:\n",
+        "  app: {cwd: /nowhere, user: nobody-of-this-name, env-file: [no-such.env, open.env]}\n",
+        "  before: [\"bin/migrate 'x\"]\n",
+        "  litestream: {version: 0.5.16}\n",
+        "  stop: {timeout: 3s}\n",
+        "dbs: [{path: app.db, replica: {url: 's3://b/a'}}]\n",
+    );
+    let config = world.write("a.yml", text);
+    let ended = keeper(&world).config(&config).run().expect_code(78);
+    insta::assert_snapshot!(shown(&world, &ended));
+    // A flag outweighs the file.
+    let flags = ["--stop-timeout", "10s", "--litestream-version", LATEST, "--cwd", "/", "--user", "0"];
+    let ended = keeper(&world).config(&config).args(flags).run().expect_code(78);
+    for code in ["short-stop", "litestream-other"] {
+        assert!(!ended.stdout.contains(&format!("[{code}]")), "{}", ended.stdout);
+    }
+}
+
+#[test]
 fn no_place_for_the_socket() {
     let world = World::new();
     let long = world.path(&"x".repeat(90));
@@ -509,8 +533,9 @@ fn every_finding_is_tested_and_in_the_readme() {
         paths.retain(|path| path.to_string_lossy().contains(part) && !path.ends_with("rules.rs"));
         paths.iter().map(|path| fs::read_to_string(path).expect("a text")).collect()
     };
-    let shown = read(&root.join("tests/suite/snapshots"), "suite__check__");
-    let unit_tests = read(&root.join("src/check"), ".rs");
+    let shown = read(&root.join("tests/suite/snapshots"), "suite__check_");
+    let unit_tests =
+        read(&root.join("src/check"), ".rs") + &read(&root.join("tests/suite"), "check_online.rs");
     let readme = fs::read_to_string(root.join("README.md")).expect("a text");
     let rules = litekeeper::config::lint::RULES.iter().chain(litekeeper::check::RULES);
     let mut codes = std::collections::BTreeSet::new();

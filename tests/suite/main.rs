@@ -6,6 +6,7 @@ mod before;
 mod behind;
 mod chaos;
 mod check;
+mod check_online;
 mod config_generate;
 mod demo;
 mod differential;

@@ -116,6 +116,11 @@ impl S3 {
         self.shared.set(|mode| mode.puts_held = true);
     }
 
+    /// Objects cannot be read, as with a key that may only write, until [`S3::resume`]; all else can.
+    pub fn forbid_gets(&self) {
+        self.shared.set(|mode| mode.gets_forbidden = true);
+    }
+
     /// Every request is answered with this HTTP status until [`S3::resume`].
     pub fn fail_with(&self, status: u16) {
         self.shared.set(|mode| mode.failure = Some(status));
@@ -257,6 +262,7 @@ async fn accept(listener: TcpListener, service: S3Service) {
 struct Mode {
     paused: bool,
     puts_held: bool,
+    gets_forbidden: bool,
     failure: Option<u16>,
     delay: Duration,
     bytes_per_second: Option<u64>,
@@ -319,6 +325,9 @@ impl Gate {
         };
         if let Some(status) = mode.failure {
             return Err(failure(status));
+        }
+        if mode.gets_forbidden && request.operation == "GetObject" {
+            return Err(failure(403));
         }
         let transfer = mode.bytes_per_second.map_or(0.0, |speed| request.bytes as f64 / speed as f64);
         tokio::time::sleep(mode.delay + Duration::from_secs_f64(transfer)).await;

@@ -1,0 +1,328 @@
+//! Each replica asked, written and read, by Litestream itself and without harm to what is there.
+//!
+//! What is written is a database of one row, to a folder of its own below the replica's place, where no
+//! listing of the real backup looks. A folder of this machine is cleaned up again; of other kinds the
+//! few hundred bytes that stay are named.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use tempfile::TempDir;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::rules::{
+    DATABASE_BEHIND, LEFT_BEHIND, NO_BACKUP, NOT_WRITTEN, REPLICA_LIST, REPLICA_READ, REPLICA_WRITE,
+};
+use crate::backup;
+use crate::config::lint::{Lint, Rule};
+use crate::config::{Config, Database, GenerateOptions, Kind, Owner, Replica, Series};
+use crate::litestream::argv;
+use crate::litestream::command::{Error, Runner};
+use crate::litestream::position;
+use crate::litestream::refusal::Refusal;
+use crate::litestream::version::Version;
+use crate::os::user::Identity;
+use crate::os::{dir, mount};
+
+/// How many replicas are tried side by side.
+const PARALLEL: usize = 8;
+
+/// What is needed to ask.
+pub struct Online {
+    /// Litestream.
+    pub runner: Runner,
+    /// Its version.
+    pub version: Version,
+    /// The most time for each of the three questions.
+    pub limit: Duration,
+}
+
+/// Tries every replica of the configuration.
+///
+/// # Errors
+/// There is no private folder for the database that is written.
+pub async fn try_replicas(online: Online, config: &Config) -> io::Result<Vec<Lint>> {
+    let (online, config) = (Rc::new(online), Rc::new(config.clone()));
+    let turns = Rc::new(Semaphore::new(PARALLEL));
+    let mut tasks = JoinSet::new();
+    for (owner, number, replica) in all(&config) {
+        let trial = Trial::prepare(&online, &config, owner, number, replica)?;
+        let turns = turns.clone();
+        tasks.spawn_local(async move {
+            let _turn = turns.acquire().await;
+            trial.run().await
+        });
+    }
+    let mut found = Vec::new();
+    while let Some(lints) = tasks.join_next().await {
+        found.extend(lints.unwrap_or_default());
+    }
+    Ok(found)
+}
+
+/// Every replica with its place in the configuration.
+fn all(config: &Config) -> Vec<(Owner, usize, Replica)> {
+    let of = |owner, replicas: &[Replica]| -> Vec<_> {
+        replicas.iter().cloned().enumerate().map(move |(number, replica)| (owner, number, replica)).collect()
+    };
+    let databases = config
+        .databases()
+        .iter()
+        .enumerate()
+        .flat_map(|(n, database)| of(Owner::Database(n), &database.replicas));
+    let directories = config
+        .directories()
+        .iter()
+        .enumerate()
+        .flat_map(|(n, folder)| of(Owner::Directory(n), &folder.replicas));
+    databases.chain(directories).collect()
+}
+
+/// One replica, and a folder of its own on this machine.
+struct Trial {
+    online: Rc<Online>,
+    config: Rc<Config>,
+    owner: Owner,
+    number: usize,
+    replica: Replica,
+    folder: TempDir,
+}
+
+/// Why a question has no good answer, in Litestream's words.
+type Reason = String;
+
+impl Trial {
+    fn prepare(
+        online: &Rc<Online>,
+        config: &Rc<Config>,
+        owner: Owner,
+        number: usize,
+        replica: Replica,
+    ) -> io::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("litekeeper-check-").tempdir()?;
+        if let Some(user) = &online.runner.user {
+            dir::give_to(folder.path(), user)?;
+        }
+        Ok(Self { online: online.clone(), config: config.clone(), owner, number, replica, folder })
+    }
+
+    async fn run(self) -> Vec<Lint> {
+        let mut found = Vec::new();
+        if let Owner::Database(number) = self.owner
+            && let Some(database) = self.config.databases().get(number)
+        {
+            match self.list(database).await {
+                Ok(lint) => found.extend(lint),
+                Err(reason) => return vec![self.failure(REPLICA_LIST, "be listed", &reason)],
+            }
+        }
+        found.extend(self.write_and_read().await);
+        found
+    }
+
+    /// Asks what the replica holds, and compares.
+    async fn list(&self, database: &Database) -> Result<Option<Lint>, Reason> {
+        let Some((runner, config)) = self.configure("list.yml", &database.path, None)? else {
+            return Ok(None);
+        };
+        let version = self.online.version;
+        let args = argv::listing(version, &config, &database.path);
+        let output = runner.ask(&args, self.online.limit).await.map_err(|error| error.to_string())?;
+        let replicated = match output.answer() {
+            Ok(listing) => position::replicated(version, listing),
+            Err(reason) if reason.contains(backup::NO_BACKUP) => None,
+            Err(reason) => return Err(reason),
+        };
+        let path = database.path.display();
+        let Some(replicated) = replicated else {
+            let message = format!("{} holds no backup of `{path}`", self.replica.display);
+            let hint = "the first start makes it; if there should be one, the place is wrong";
+            return Ok(Some(self.lint(NO_BACKUP, message).hint(hint)));
+        };
+        let local = position::local(version, &database.meta_path).filter(|_| database.path.exists());
+        Ok(local.filter(|local| local.is_behind(&replicated)).map(|local| {
+            let message = format!(
+                "`{path}` is older than its backup: it is at {local}, {} at {replicated}",
+                self.replica.display
+            );
+            self.lint(DATABASE_BEHIND, message)
+                .hint("`litekeeper run --if-behind restore` keeps the old file aside and restores the backup")
+        }))
+    }
+
+    async fn write_and_read(&self) -> Vec<Lint> {
+        if !self.online.version.confirms() {
+            let message = format!(
+                "{} was listed only: litestream {} cannot write once",
+                self.replica.display, self.online.version
+            );
+            return vec![
+                self.lint(NOT_WRITTEN, message).hint("use 0.5.12 or later: `litekeeper install` gets it"),
+            ];
+        }
+        if self.replica.kind == Kind::Nats {
+            let message = format!("{} was listed only: a NATS bucket has no folders", self.replica.display);
+            return vec![self.lint(NOT_WRITTEN, message)];
+        }
+        let below = self.below();
+        let place = Place::before(&self.replica, &below);
+        let written = self.write(&below).await;
+        let read = if written.is_ok() { self.read(&below).await } else { Ok(()) };
+        let left = place.clean_up();
+        match (written, read) {
+            (Err(reason), _) => vec![self.failure(REPLICA_WRITE, "be written", &reason)],
+            (Ok(()), Err(reason)) => vec![self.failure(REPLICA_READ, "be read", &reason)],
+            (Ok(()), Ok(())) => left
+                .map(|place| {
+                    let message = format!("what was written to try it is left at {place}");
+                    self.lint(LEFT_BEHIND, message)
+                        .hint("a few hundred bytes that nothing looks at: delete them")
+                })
+                .into_iter()
+                .collect(),
+        }
+    }
+
+    /// Puts a database of one row on the replica.
+    async fn write(&self, below: &str) -> Result<(), Reason> {
+        let path = self.folder.path().join("check.db");
+        make_database(&path, self.online.runner.user.as_ref())
+            .map_err(|error| format!("{}: {error}", path.display()))?;
+        let Some((runner, config)) = self.configure("write.yml", &path, Some(below))? else { return Ok(()) };
+        self.ask(&runner, argv::replicate_once(&config)).await
+    }
+
+    /// Gets it back.
+    async fn read(&self, below: &str) -> Result<(), Reason> {
+        let (path, out) = (self.folder.path().join("check.db"), self.folder.path().join("read.db"));
+        let Some((runner, config)) = self.configure("read.yml", &path, Some(below))? else { return Ok(()) };
+        self.ask(&runner, argv::restore(&config, &out, &path)).await?;
+        if !out.exists() {
+            return Err("nothing of what was written just now is there".to_owned());
+        }
+        let row = Connection::open(&out).and_then(|database| {
+            database.query_row("SELECT x FROM litekeeper_check", [], |row| row.get::<_, String>(0))
+        });
+        match row {
+            Ok(row) if row == self.below() => Ok(()),
+            Ok(_) => Err("it is something else than what was written just now".to_owned()),
+            Err(error) => Err(format!("what was written just now came back damaged: {error}")),
+        }
+    }
+
+    async fn ask(&self, runner: &Runner, args: Vec<OsString>) -> Result<(), Reason> {
+        match runner.ask(&args, self.online.limit).await {
+            Ok(output) if output.is_success() => Ok(()),
+            Ok(output) => Err(output.reason()),
+            Err(error @ (Error::Start { .. } | Error::Aborted | Error::Timeout(_))) => Err(error.to_string()),
+        }
+    }
+
+    /// Writes Litestream's configuration for one question, in which this replica is alone.
+    fn configure(
+        &self,
+        name: &str,
+        database: &Path,
+        below: Option<&str>,
+    ) -> Result<Option<(Runner, PathBuf)>, Reason> {
+        let Some(config) = self.config.probe(self.owner, self.number, database, below) else {
+            return Ok(None);
+        };
+        let generated = config.generate(&GenerateOptions {
+            socket: self.folder.path().join("socket"),
+            // It is tried once; what fails then fails for a reason.
+            shutdown_sync_timeout: Duration::from_secs(1),
+            series: Series::V03,
+        });
+        let path = self.folder.path().join(name);
+        let written = File::options()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .and_then(|mut file| file.write_all(generated.text.as_bytes()))
+            .and_then(|()| self.online.runner.user.as_ref().map_or(Ok(()), |user| dir::give_to(&path, user)));
+        written.map_err(|error| format!("{}: {error}", path.display()))?;
+        let runner = Runner { env: Rc::new(generated.env), ..self.online.runner.clone() };
+        Ok(Some((runner, path)))
+    }
+
+    /// A name that nobody else has: that of the folder here.
+    fn below(&self) -> String {
+        let name = self.folder.path().file_name().unwrap_or_default().to_string_lossy();
+        format!(".{name}")
+    }
+
+    fn failure(&self, rule: &'static Rule, what: &str, reason: &str) -> Lint {
+        // The database of the trial is nobody's concern, and some clients write several lines.
+        let own = format!("sync replica for {}: ", self.folder.path().join("check.db").display());
+        let reason = &reason.replace(&own, "").lines().map(str::trim).collect::<Vec<_>>().join(" ");
+        let message = format!("{} cannot {what}: {reason}", self.replica.display);
+        let refusal =
+            if reason.starts_with("no answer within") { Refusal::Unreachable } else { Refusal::of(reason) };
+        self.lint(rule, message).hint(refusal.hint())
+    }
+
+    fn lint(&self, rule: &'static Rule, message: String) -> Lint {
+        Lint::new(rule, self.config.origin(), message).at(self.replica.line, 0)
+    }
+}
+
+fn make_database(path: &Path, user: Option<&Identity>) -> io::Result<()> {
+    let name = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+    let make = || {
+        let database = Connection::open(path)?;
+        database.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE litekeeper_check (x TEXT)")?;
+        database.execute("INSERT INTO litekeeper_check VALUES (?1)", [format!(".{name}")])
+    };
+    make().map_err(io::Error::other)?;
+    user.map_or(Ok(()), |user| dir::give_to(path, user))
+}
+
+/// Where something was written.
+enum Place {
+    /// A folder of this machine, and the first of its parents that was there before.
+    Folder { below: PathBuf, was_there: PathBuf },
+    /// Anything else.
+    Elsewhere(String),
+}
+
+impl Place {
+    fn before(replica: &Replica, below: &str) -> Self {
+        if replica.kind != Kind::File {
+            return Self::Elsewhere(format!("{}/{below}", replica.display.trim_end_matches('/')));
+        }
+        let folder = Path::new(&replica.display);
+        let was_there = mount::nearest(folder).unwrap_or_else(|| "/".into());
+        Self::Folder { below: folder.join(below), was_there }
+    }
+
+    /// Takes away what was made; what is left if that is not possible.
+    fn clean_up(self) -> Option<String> {
+        match self {
+            Self::Elsewhere(place) => Some(place),
+            Self::Folder { below, was_there } => {
+                if let Err(error) = fs::remove_dir_all(&below)
+                    && error.kind() != io::ErrorKind::NotFound
+                {
+                    return Some(format!("{} ({error})", below.display()));
+                }
+                // Folders that Litestream made on the way; one that is not empty stays.
+                for folder in below.ancestors().skip(1) {
+                    let is_old = fs::canonicalize(folder).is_ok_and(|folder| was_there.starts_with(folder));
+                    if is_old || fs::remove_dir(folder).is_err() {
+                        break;
+                    }
+                }
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Findings, sorted and shown.
+
+use std::io::Write;
+
+use serde_json::json;
+
+use crate::config::Origin;
+use crate::config::lint::{Lint, Severity};
+
+/// What belongs to one file comes together, the files and the rest in the order in which they were found.
+pub(super) fn sort(lints: &mut [Lint]) {
+    let mut origins: Vec<Origin> = Vec::new();
+    for lint in lints.iter() {
+        if !origins.contains(&lint.origin) {
+            origins.push(lint.origin.clone());
+        }
+    }
+    lints.sort_by_key(|lint| {
+        let origin = origins.iter().position(|origin| *origin == lint.origin);
+        (origin, lint.line, lint.column, lint.rule.severity)
+    });
+}
+
+/// Prints findings to standard output, and a summary to standard error.
+///
+/// # Errors
+/// Standard output is closed or full.
+pub(super) fn show(lints: &[Lint], json: bool) -> std::io::Result<()> {
+    let mut text = String::new();
+    if json {
+        let all: Vec<_> = lints.iter().map(as_json).collect();
+        text = format!("{:#}\n", serde_json::Value::from(all));
+    } else {
+        lints.iter().for_each(|lint| text.push_str(&as_text(lint)));
+    }
+    std::io::stdout().write_all(text.as_bytes())?;
+    eprintln!("{}", summary(lints));
+    Ok(())
+}
+
+fn as_text(lint: &Lint) -> String {
+    let place = match (lint.line, lint.column) {
+        (0, _) => String::new(),
+        (line, 0) => format!(":{line}"),
+        (line, column) => format!(":{line}:{column}"),
+    };
+    let mut text =
+        format!("{}{place}: {}: {} [{}]\n", lint.origin, lint.rule.severity, lint.message, lint.rule.code);
+    if let Some(hint) = &lint.hint {
+        text.push_str(&format!("  hint: {hint}\n"));
+    }
+    text
+}
+
+fn as_json(lint: &Lint) -> serde_json::Value {
+    let position = |number: usize| (number > 0).then_some(number);
+    json!({
+        "severity": lint.rule.severity.to_string(),
+        "code": lint.rule.code,
+        "origin": lint.origin.to_string(),
+        "file": lint.origin.file().map(|path| path.to_string_lossy()),
+        "line": position(lint.line),
+        "column": position(lint.column),
+        "message": lint.message,
+        "hint": lint.hint,
+    })
+}
+
+fn summary(lints: &[Lint]) -> String {
+    let count = |severity: Severity, one: &str| {
+        let number = lints.iter().filter(|lint| lint.rule.severity == severity).count();
+        format!("{number} {one}{}", if number == 1 { "" } else { "s" })
+    };
+    if lints.is_empty() {
+        return "nothing found".to_owned();
+    }
+    let (errors, warnings) = (count(Severity::Error, "error"), count(Severity::Warning, "warning"));
+    format!("{errors}, {warnings}, {}", count(Severity::Note, "note"))
+}

@@ -1,0 +1,275 @@
+//! `litekeeper check --online`: each replica listed, written and read, by a real Litestream.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::support::app::App;
+use crate::support::config::Replica;
+use crate::support::keeper::Keeper;
+use crate::support::litestream::{Backup, LATEST, NO_SOCKET, OLD, back_up};
+use crate::support::process::Ended;
+use crate::support::s3::{KEY, S3, SECRET};
+use crate::support::sqlite;
+use crate::support::unit;
+use crate::support::wait::{DEADLINE, wait_until};
+use crate::support::world::World;
+use crate::support::wrap;
+
+/// A check with a limit that a test can wait for, and with a folder of its own for what is temporary.
+fn keeper(world: &World) -> Keeper {
+    fs::create_dir_all(world.path("tmp")).expect("the world can be written");
+    Keeper::new(world).command("check").args(["--online", "--limit", "5s"]).env("TMPDIR", world.path("tmp"))
+}
+
+/// The findings about replicas, on any machine and at any time the same.
+#[track_caller]
+fn shown(world: &World, s3: Option<&S3>, ended: &Ended) -> String {
+    let mut text = String::new();
+    let mut is_wanted = true;
+    for line in ended.stdout.lines() {
+        if !line.starts_with("  ") {
+            let codes = [
+                "replica-list",
+                "replica-write",
+                "replica-read",
+                "no-backup",
+                "not-written",
+                "left-behind",
+                "database-behind",
+            ];
+            is_wanted = codes.iter().any(|code| line.ends_with(&format!("[{code}]")));
+        }
+        if is_wanted {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    let mut text = text.replace(&world.root().display().to_string(), "/world");
+    if let Some(s3) = s3 {
+        text = text
+            .replace(&s3.endpoint(), "http://endpoint")
+            .replace(s3.endpoint().trim_start_matches("http://"), "endpoint");
+    }
+    random_parts(&text)
+}
+
+/// Names and numbers that are new each time, as `…`.
+fn random_parts(text: &str) -> String {
+    let mut out = text.to_owned();
+    for (start, is_part) in [
+        ("litekeeper-check-", (|c: char| c.is_ascii_alphanumeric()) as fn(char) -> bool),
+        ("RequestID: ", |c| c != ','),
+        ("HostID: ", |c| c != ','),
+    ] {
+        let mut rest = out.as_str();
+        let mut done = String::new();
+        while let Some(at) = rest.find(start) {
+            done.push_str(&rest[..at + start.len()]);
+            done.push('…');
+            rest = rest[at + start.len()..].trim_start_matches(is_part);
+        }
+        done.push_str(rest);
+        out = done;
+    }
+    out
+}
+
+/// Nothing of the check is left on this machine.
+#[track_caller]
+fn assert_clean(world: &World) {
+    assert_eq!(world.list("tmp"), [""; 0]);
+}
+
+#[test]
+fn a_folder_that_can_be_written_is_left_as_it_was() {
+    let world = World::new();
+    sqlite::create(&world.db(), 3);
+    let before = world.list("");
+    let ended =
+        keeper(&world).config(&world.config(&Replica::folder(&world.path("a/b/c")))).run().expect_code(0);
+    assert_clean(&world);
+    let mut after = world.list("");
+    after.retain(|name| !["tmp", "litestream.yml"].contains(&name.as_str()));
+    assert_eq!(after, before);
+    insta::assert_snapshot!(shown(&world, None, &ended));
+}
+
+#[test]
+fn a_backup_in_use_is_not_touched() {
+    let world = World::new();
+    let unit = unit::start_writing(&world, unit::keeper(&world));
+    wait_until("the first upload", DEADLINE, || !world.list("replica/ltx/0").is_empty());
+    let config = world.config(&world.replica());
+    let ended = keeper(&world).config(&config).run().expect_code(0);
+    assert_clean(&world);
+    assert_eq!(shown(&world, None, &ended), "");
+    assert_eq!(world.list("replica"), ["ltx"]);
+    unit.stop(0);
+    assert!(unit::assert_nothing_lost(&world, &world.trace()) > 0);
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_said_in_litestreams_words() {
+    let world = World::new();
+    sqlite::create(&world.db(), 3);
+    let folder = world.path("replica");
+    fs::create_dir(&folder).expect("the world can be written");
+    let config = world.config(&world.replica());
+    let ended = keeper(&world).config(&config).wrapped(wrap::read_only(&folder)).run().expect_code(78);
+    assert_clean(&world);
+    insta::assert_snapshot!(shown(&world, None, &ended));
+}
+
+#[test]
+fn a_bucket_is_listed_written_and_read() {
+    let (world, s3) = (World::new(), S3::start());
+    s3.bucket("backups");
+    sqlite::create(&world.db(), 3);
+    let config = world.config(&s3.replica("backups", "app"));
+    let ended = keeper(&world).config(&config).run().expect_code(0);
+    assert_clean(&world);
+    let seen = s3.seen();
+    for operation in [
+        "ListObjects",
+        "PutObject backups/app/.litekeeper-check-",
+        "GetObject backups/app/.litekeeper-check-",
+    ] {
+        assert!(seen.iter().any(|request| request.starts_with(operation)), "no {operation} in {seen:?}");
+    }
+    let text = shown(&world, Some(&s3), &ended);
+    assert!(!ended.stdout.contains(SECRET), "{}", ended.stdout);
+    insta::assert_snapshot!(text);
+    // The real backup starts as if nothing had been there.
+    back_up(&world, LATEST, &config, &[&world.db()]);
+    assert_eq!(sqlite::count(&Backup::Config(&config, &world.db()).restore(&world, LATEST)), 3);
+}
+
+#[test]
+fn every_refusal_has_its_own_words() {
+    let (world, mut s3) = (World::new(), S3::start());
+    s3.bucket("backups");
+    let right = s3.replica("backups", "app");
+    let run = |replica: &Replica, s3: &S3| {
+        let ended = keeper(&world).config(&world.config(replica)).run().expect_code(78);
+        assert_clean(&world);
+        for text in [SECRET, "another-secret"] {
+            assert!(!ended.stdout.contains(text) && !ended.log.contains(text), "{}", ended.stdout);
+        }
+        shown(&world, Some(s3), &ended)
+    };
+    let mut all = vec![
+        run(&right.clone().set("secret-access-key", "another-secret"), &s3),
+        run(&right.clone().set("access-key-id", format!("{KEY}X")), &s3),
+        run(&s3.replica("nowhere", "app"), &s3),
+    ];
+    s3.fail_with(403);
+    all.push(run(&right, &s3));
+    s3.resume();
+    s3.forbid_gets();
+    all.push(run(&right, &s3));
+    s3.resume();
+    s3.hold_puts();
+    all.push(run(&right, &s3));
+    s3.resume();
+    let start = Instant::now();
+    s3.pause();
+    all.push(run(&right, &s3));
+    s3.resume();
+    s3.refuse();
+    all.push(run(&right, &s3));
+    assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
+    insta::assert_snapshot!(all.join("\n"));
+}
+
+#[test]
+fn replicas_are_tried_side_by_side() {
+    let (world, s3) = (World::new(), S3::start());
+    s3.bucket("backups");
+    s3.pause();
+    let names: Vec<_> = (0..6).map(|number| world.path(&format!("{number}.db"))).collect();
+    let replicas: Vec<_> = (0..6).map(|number| s3.replica("backups", &number.to_string())).collect();
+    let config = world.config_of("", names.iter().map(|path| path.as_path()).zip(&replicas));
+    let start = Instant::now();
+    let ended = keeper(&world).config(&config).run().expect_code(78);
+    assert_eq!(ended.stdout.matches("[replica-list]").count(), 6, "{}", ended.stdout);
+    assert!(start.elapsed() < Duration::from_secs(12), "{:?}", start.elapsed());
+    assert_clean(&world);
+}
+
+#[test]
+fn a_database_older_than_its_backup_is_found() {
+    let world = World::new();
+    sqlite::create(&world.db(), 3);
+    let config = world.config(&world.replica());
+    back_up(&world, LATEST, &config, &[&world.db()]);
+    let state = world.path(".app.db-litestream/ltx/0");
+    let old: Vec<_> = world.list(".app.db-litestream/ltx/0");
+    sqlite::insert(&world.db(), 3);
+    back_up(&world, LATEST, &config, &[&world.db()]);
+    for name in world.list(".app.db-litestream/ltx/0") {
+        if !old.contains(&name) {
+            fs::remove_file(state.join(name)).expect("it is there");
+        }
+    }
+    let ended = keeper(&world).config(&config).run().expect_code(78);
+    let text = shown(&world, None, &ended);
+    assert!(text.contains("/world/app.db` is older than its backup: it is at txid "), "{text}");
+    assert!(text.contains("[database-behind]\n  hint: `litekeeper run --if-behind restore`"), "{text}");
+}
+
+#[test]
+fn an_old_litestream_lists_only() {
+    let mut all = String::new();
+    for version in [OLD, NO_SOCKET] {
+        let world = World::new();
+        let ended =
+            keeper(&world).litestream(version).config(&world.config(&world.replica())).run().expect_code(0);
+        assert_clean(&world);
+        assert!(!world.path("replica").exists());
+        all.push_str(&shown(&world, None, &ended));
+    }
+    insta::assert_snapshot!(all);
+}
+
+#[test]
+fn a_folder_of_databases_has_its_replica_tried_too() {
+    let world = World::new();
+    fs::create_dir(world.path("tenants")).expect("ours");
+    let text = "dbs:\n  - {dir: tenants, pattern: '*.db', replica: {path: /proc/nothing}}\n";
+    let config = world.write("a.yml", text);
+    let ended = keeper(&world).config(&config).run().expect_code(78);
+    assert!(ended.stdout.contains("a.yml:2: error: /proc/nothing cannot be written"), "{}", ended.stdout);
+}
+
+#[test]
+fn a_secret_of_the_environment_reaches_litestream_and_nobody_else() {
+    let (world, s3) = (World::new(), S3::start());
+    s3.bucket("backups");
+    let replica = s3.replica("backups", "app").set("secret-access-key", "${MY_SECRET}");
+    let config = world.config(&replica);
+    let ended = keeper(&world).config(&config).env("MY_SECRET", SECRET).run().expect_code(0);
+    assert!(!ended.stdout.contains(SECRET) && !ended.stdout.contains("[replica-"), "{}", ended.stdout);
+}
+
+#[test]
+fn a_signal_ends_it_and_leaves_nothing() {
+    let (world, s3) = (World::new(), S3::start());
+    s3.bucket("backups");
+    s3.pause();
+    let running = keeper(&world).config(&world.config(&s3.replica("backups", "app"))).start();
+    s3.wait_requests(1);
+    running.signal(nix::sys::signal::Signal::SIGTERM);
+    running.finish().expect_code(143);
+    assert_clean(&world);
+}
+
+#[test]
+fn what_is_fine_online_runs() {
+    let world = World::new();
+    sqlite::create(&world.db(), 3);
+    let config = world.config(&world.replica());
+    keeper(&world).config(&config).run().expect_code(0);
+    let app = App::new(&world.trace()).insert(&world.db(), 1).exit(0);
+    Keeper::new(&world).config(Path::new("litestream.yml")).app(app).run().expect_code(0);
+}
