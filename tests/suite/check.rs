@@ -458,7 +458,6 @@ fn settings_of_the_section_that_cannot_be_used() {
     let text = concat!(
         "litekeeper:\n",
         "  app: {cwd: /nowhere, user: nobody-of-this-name, env-file: [no-such.env, open.env]}\n",
-        "  before: [\"bin/migrate 'x\"]\n",
         "  litestream: {version: 0.5.16}\n",
         "  stop: {timeout: 3s}\n",
         "dbs: [{path: app.db, replica: {url: 's3://b/a'}}]\n",
