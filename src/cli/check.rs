@@ -11,7 +11,7 @@ use super::layers::{self, Layers};
 use super::one_shot;
 use super::settings::{self, variable};
 use crate::check::{self, Online, Site};
-use crate::config::lint::{self, Lint, Rule, Severity};
+use crate::config::lint::{self, Lint, Severity};
 use crate::config::{self, Config, Document, LoadOptions, Origin, SECTION, Section, Series, Setting};
 use crate::core::ExitCode;
 use crate::error::Failure;
@@ -188,9 +188,12 @@ fn settle<T>(lints: &mut Vec<Lint>, layers: &Layers, name: &str, result: Result<
         layers::Origin::Variable(_) => (Origin::Environment, 0),
         layers::Origin::Flag(_) | layers::Origin::Default => (Origin::CommandLine, 0),
     };
-    let rule: &'static Rule = check::SETTING;
-    let lint = Lint::new(rule, &origin, failure.message).at(line, 0);
-    lints.push(Lint { hint: failure.hint, ..lint });
+    let said_by = format!("{}: ", layers.origin(name));
+    for message in failure.message.lines() {
+        let message = message.strip_prefix(&said_by).unwrap_or(message);
+        let lint = Lint::new(check::SETTING, &origin, message).at(line, 0);
+        lints.push(Lint { hint: failure.hint.clone(), ..lint });
+    }
     None
 }
 
