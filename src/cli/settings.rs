@@ -93,6 +93,12 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
     let shutdown_sync = policy.drain_reserve().max(Duration::from_secs(1));
     let listen_fds = listen_fds();
     let runtime_roots = runtime_roots();
+    if configured.is_socket_off() {
+        tracing::warn!(
+            "the control socket is switched off, but replication is confirmed over it: it is made all the same"
+        );
+    }
+    let socket = configured.socket();
     let checked = configured.clone();
     Ok(Setup {
         policy,
@@ -119,6 +125,7 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
         check: Box::new(move |is_ltx| databases::check(&checked, is_ltx)),
         catalogue: Box::new(Catalogue::new(configured, shutdown_sync, resolver.is_some())),
         resolver: resolver.map(|resolver| resolver.command.into_iter().map(Into::into).collect()),
+        socket,
         runtime_roots,
     })
 }

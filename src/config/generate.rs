@@ -52,7 +52,7 @@ impl Config {
                 fix_entry(entry, &self.base(), options.series);
             }
         }
-        root.set("socket", socket(&options.socket));
+        root.set("socket", socket(&options.socket, self.socket_permissions()));
         root.set("logging", logging);
         root.set("shutdown-sync-timeout", Node::plain(go_duration(options.shutdown_sync_timeout)));
         let emitted = emit(&root);
@@ -60,11 +60,11 @@ impl Config {
     }
 }
 
-fn socket(path: &Path) -> Node {
+fn socket(path: &Path, permissions: Option<Node>) -> Node {
     Node::mapping([
         ("enabled", Node::plain("true")),
         ("path", Node::text(path.to_string_lossy())),
-        ("permissions", Node::plain("0600")),
+        ("permissions", permissions.unwrap_or_else(|| Node::plain("0600"))),
     ])
 }
 

@@ -36,6 +36,7 @@ mod scalar;
 pub mod schema;
 mod search;
 mod section;
+mod socket;
 mod sources;
 mod spelling;
 mod templates;

@@ -7,6 +7,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 
+use super::control_socket;
 use super::effects::World;
 use super::reload::{self, Report};
 use super::roster::Roster;
@@ -82,7 +83,8 @@ pub fn supervise(setup: Setup) -> Result<ExitCode, Failure> {
     let runtime = runtime.map_err(os("event loop"))?;
     LocalSet::new().block_on(&runtime, async {
         let signals = event::signals(signals).map_err(os("event loop"))?;
-        let folder = RuntimeFolder::make(&setup.runtime_roots, setup.user.as_ref())?;
+        let folder = RuntimeFolder::make(&setup.runtime_roots, setup.user.as_ref())?
+            .with_socket(setup.socket.clone())?;
         let interrupted = || signals.get_ref().take().and_then(|received| stop_code(received.number));
         let patience = setup.policy.stop_timeout * 2;
         let locks = twins::lock_all(
@@ -94,6 +96,7 @@ pub fn supervise(setup: Setup) -> Result<ExitCode, Failure> {
             interrupted,
         )
         .await?;
+        control_socket::check_free(&folder.socket()).await?;
         let inputs = setup.catalogue.generate(&folder.socket(), &[]);
         folder.write_config(&inputs.config).map_err(os(&folder.config().display().to_string()))?;
         let (outbox, inbox) = mpsc::unbounded_channel();

@@ -8,6 +8,7 @@
 //! `litestream` and `backup`.
 
 mod confirm;
+mod control_socket;
 mod driver;
 mod effects;
 mod link;

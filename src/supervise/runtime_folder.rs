@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use super::control_socket;
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::os::dir;
@@ -13,15 +14,17 @@ use crate::os::lock::Lock;
 use crate::os::user::Identity;
 
 /// `sun_path` holds 108 bytes, one of which ends it (`unix(7)`).
-const LONGEST_SOCKET: usize = 107;
+pub(super) const LONGEST_SOCKET: usize = 107;
 const LOCK: &str = "lock";
 const KEEPER_SOCKET: &str = "keeper.sock";
+const SOCKET: &str = "litestream.sock";
 
 /// A folder of mode 0700 that goes with the value.
 pub struct RuntimeFolder {
     path: PathBuf,
     lock: Lock,
     user: Option<Identity>,
+    socket: PathBuf,
 }
 
 impl RuntimeFolder {
@@ -50,7 +53,7 @@ impl RuntimeFolder {
         turn.lock()?;
         remove_stale(root);
         let path = root.join(format!("run-{}", std::process::id()));
-        if path.join("litestream.sock").as_os_str().as_bytes().len() > LONGEST_SOCKET {
+        if path.join(SOCKET).as_os_str().as_bytes().len() > LONGEST_SOCKET {
             return Err(io::Error::other("too long for a unix socket"));
         }
         if path.exists() {
@@ -65,12 +68,24 @@ impl RuntimeFolder {
         if let Some(user) = user {
             dir::give_to(&path, user)?;
         }
-        Ok(Self { path, lock, user: user.cloned() })
+        let socket = path.join(SOCKET);
+        Ok(Self { path, lock, user: user.cloned(), socket })
+    }
+
+    /// The same folder, but with the control socket where the user wants it.
+    ///
+    /// # Errors
+    /// No socket can be made there.
+    pub fn with_socket(mut self, socket: Option<PathBuf>) -> Result<Self, Failure> {
+        let Some(socket) = socket else { return Ok(self) };
+        control_socket::check_place(&socket)?;
+        self.socket = socket;
+        Ok(self)
     }
 
     /// Where Litestream's control socket is.
     pub fn socket(&self) -> PathBuf {
-        self.path.join("litestream.sock")
+        self.socket.clone()
     }
 
     /// Where Litestream's configuration is.

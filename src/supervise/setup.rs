@@ -91,6 +91,8 @@ pub struct Setup {
     pub catalogue: Box<dyn Catalogue>,
     /// The program that names further ones.
     pub resolver: Option<Vec<OsString>>,
+    /// Where the user wants Litestream's control socket; else it is in the runtime folder.
+    pub socket: Option<PathBuf>,
     /// Where the runtime folder is made.
     pub runtime_roots: Vec<PathBuf>,
 }

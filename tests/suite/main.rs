@@ -33,6 +33,7 @@ mod schema;
 mod secrets;
 mod section;
 mod signals;
+mod socket;
 mod stop;
 mod support;
 mod switch;

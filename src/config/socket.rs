@@ -1,0 +1,35 @@
+//! Where the user wants Litestream's control socket.
+
+use std::path::{Path, PathBuf};
+
+use super::model::Config;
+use super::node::Node;
+
+impl Config {
+    /// The user's own place for the control socket; none if it is nobody's but Litekeeper's.
+    ///
+    /// Litestream takes the path as it is written, `~` included.
+    pub fn socket(&self) -> Option<PathBuf> {
+        let path = self.if_on("path")?.as_str().filter(|path| !path.is_empty())?;
+        Some(self.base().cwd.join(Path::new(path)))
+    }
+
+    /// Whether the control socket is switched off, which cannot be.
+    pub fn is_socket_off(&self) -> bool {
+        self.socket_setting("enabled").and_then(Node::as_bool) == Some(false)
+    }
+
+    /// The permissions that the user wants for it.
+    pub(super) fn socket_permissions(&self) -> Option<Node> {
+        self.if_on("permissions").filter(|permissions| permissions.as_u64().is_some()).cloned()
+    }
+
+    /// What is said of a socket that is not meant to be does not count.
+    fn if_on(&self, key: &str) -> Option<&Node> {
+        self.socket_setting(key).filter(|_| !self.is_socket_off())
+    }
+
+    fn socket_setting(&self, key: &str) -> Option<&Node> {
+        self.root().get("socket")?.get(key)
+    }
+}
