@@ -4,6 +4,7 @@
 //! litestream  which Litestream there is, and what it cannot do
 //! place       file systems, disk space, the runtime folder
 //! sqlite      the databases' own headers
+//! framework   what the framework's settings do to SQLite
 //! files       who may read and write what; who may read secrets; who runs already
 //! online      each replica listed, written and read, only when that is asked for
 //! stop        the stop budget, and what the platform allows
@@ -13,6 +14,7 @@
 //! a lock and without SQLite: it may be in use by somebody who must not notice.
 
 mod files;
+mod framework;
 mod litestream;
 mod online;
 mod place;
@@ -32,6 +34,7 @@ use crate::config::lint::Lint;
 pub fn look(site: &Site<'_>) -> Vec<Lint> {
     let mut found = place::look(site);
     found.extend(sqlite::look(site));
+    found.extend(framework::look(site));
     found.extend(files::look(site));
     found.extend(stop::look(site));
     found

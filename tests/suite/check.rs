@@ -410,6 +410,51 @@ fn regex_free(text: String) -> String {
 }
 
 #[test]
+fn what_frameworks_do_to_sqlite() {
+    let mut all = String::new();
+    for (framework, files) in [
+        (
+            "rails",
+            &[(
+                "config/database.yml",
+                "default: &default\n  adapter: sqlite3\n  pool: 5\n  timeout: 500\nproduction:\n  <<: *default\n  pragmas:\n    journal_mode: delete\n    foreign_keys: false\n",
+            )][..],
+        ),
+        (
+            "laravel",
+            &[(
+                "config/database.php",
+                "<?php\nreturn ['connections' => ['sqlite' => [\n    'driver' => 'sqlite',\n    'busy_timeout' => 1000,\n    'journal_mode' => null,\n    'synchronous' => 'OFF',\n    'foreign_key_constraints' => env('DB_FOREIGN_KEYS', true),\n]]];\n",
+            )],
+        ),
+        (
+            "django",
+            &[
+                ("manage.py", "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'site1.settings')\n"),
+                (
+                    "site1/settings.py",
+                    "DATABASES = {'default': {\n    'ENGINE': 'django.db.backends.sqlite3',\n    'OPTIONS': {\n        'timeout': 2,\n        'init_command': 'PRAGMA locking_mode=EXCLUSIVE; PRAGMA synchronous=NORMAL',\n    },\n}}\n",
+                ),
+            ],
+        ),
+        (
+            "another database",
+            &[("config/database.yml", "production:\n  adapter: postgresql\n  timeout: 1\n")],
+        ),
+    ] {
+        let world = World::new();
+        sqlite::create(&world.db(), 1);
+        for (name, text) in files {
+            fs::create_dir_all(world.path(name).parent().expect("a folder")).expect("ours");
+            world.write(name, text);
+        }
+        let ended = keeper(&world).db(&world.db()).replica("s3://b/a").run();
+        all.push_str(&format!("# {framework}\n{}\n", shown(&world, &ended)));
+    }
+    insta::assert_snapshot!(all);
+}
+
+#[test]
 fn files_of_the_wrong_people() {
     let world = World::new();
     shared(&world);
