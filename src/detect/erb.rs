@@ -2,6 +2,7 @@
 
 use super::code::{Language, Scope, Source, Value};
 use super::place;
+use super::tree::MAX_FILE;
 
 /// The text that a template becomes, and what in it could not be worked out.
 pub(super) struct Rendered {
@@ -24,9 +25,9 @@ pub(super) fn render(template: &str, scope: &mut Scope<'_>) -> Rendered {
     let mut branches: Vec<Branch> = Vec::new();
     let mut rest = template;
     let mut line = 1;
-    while let Some((before, after)) = rest.split_once("<%") {
+    while let Some((before, after)) = rest.split_once("<%").filter(|_| rendered.text.len() <= MAX_FILE) {
         let (code, behind) = after.split_once("%>").unwrap_or((after, ""));
-        let shown = branches.iter().all(|branch| branch.shown);
+        let shown = is_shown(&branches);
         if shown {
             rendered.text.push_str(before);
         }
@@ -50,16 +51,22 @@ pub(super) fn render(template: &str, scope: &mut Scope<'_>) -> Rendered {
         line += usize::from(eats);
         rest = if eats { &behind[1..] } else { behind };
     }
-    if branches.iter().all(|branch| branch.shown) {
+    if is_shown(&branches) {
         rendered.text.push_str(rest);
     }
     rendered
 }
 
-/// One `if` that is open: whether its current branch is shown, and whether one was already.
+/// One `if` that is open.
 struct Branch {
+    /// Its current branch is shown.
     shown: bool,
+    /// One of its branches was shown, or none can be: what is around it is not shown.
     done: bool,
+}
+
+fn is_shown(branches: &[Branch]) -> bool {
+    branches.last().is_none_or(|branch| branch.shown)
 }
 
 impl Rendered {
@@ -94,20 +101,16 @@ fn statement(
             false
         })
     };
+    let outer = is_shown(branches);
     match word {
-        "if" => {
-            let shown = holds(rest);
-            branches.push(Branch { shown, done: shown });
-        }
-        "unless" => {
-            let shown = !holds(rest);
-            branches.push(Branch { shown, done: shown });
+        "if" | "unless" => {
+            let shown = outer && holds(rest) == (word == "if");
+            branches.push(Branch { shown, done: shown || !outer });
         }
         "elsif" => {
-            let shown = holds(rest);
             if let Some(branch) = branches.last_mut() {
-                branch.shown = shown && !branch.done;
-                branch.done |= shown;
+                branch.shown = !branch.done && holds(rest);
+                branch.done |= branch.shown;
             }
         }
         "else" => {
@@ -124,7 +127,7 @@ fn statement(
             rendered.unknown.push((line, code.to_owned()));
             branches.push(Branch { shown: false, done: true });
         }
-        _ if branches.iter().all(|branch| branch.shown) => {
+        _ if outer => {
             for (target, value) in Source::new(code, Language::Ruby).assignments() {
                 scope.assign(&target, &value);
             }

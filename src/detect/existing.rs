@@ -15,10 +15,7 @@ const OLD: [&str; 5] =
 pub(super) fn carry_over(project: &Project<'_>, files: &[&str], found: &mut Found) {
     let Some((file, text)) = project.first_text(files).filter(|_| project.keep_replicas) else { return };
     let shown = project.in_tree(&file);
-    let yaml = match serde_yaml::from_str::<Yaml>(&with_variables(&text)) {
-        Ok(yaml) => yaml,
-        Err(error) => return project.note(format!("{shown} is no YAML: {error}")),
-    };
+    let Some(yaml) = project.yaml(&file, &with_variables(&text)) else { return };
     let mut taken = 0;
     for entry in yaml.get("dbs").and_then(Yaml::as_sequence).into_iter().flatten() {
         let Some(path) = entry.get("path").and_then(Yaml::as_str) else { continue };

@@ -13,6 +13,8 @@ use super::{drizzle, files, laravel, phoenix, pocketbase, prisma, rails, url};
 const MAX_DEPTH: usize = 3;
 /// How many folders are looked at.
 const MAX_FOLDERS: usize = 2_000;
+/// How many databases are taken of one project.
+const MAX_DATABASES: usize = 1_000;
 
 /// What detection may look at.
 pub struct Surroundings<'a> {
@@ -72,6 +74,9 @@ impl Found {
 
     /// Takes a database, unless its file is known by another name already.
     pub fn add(&mut self, project: &Project<'_>, database: Database) {
+        if self.databases.len() >= MAX_DATABASES {
+            return project.note(format!("only the first {MAX_DATABASES} databases were taken"));
+        }
         let (path, alias) = (&database.path, &database.alias);
         match self.databases.iter().find(|known| known.path == *path) {
             Some(known) => project.note(format!("{alias} is the same file as {}", known.alias)),

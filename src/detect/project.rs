@@ -7,7 +7,10 @@ use std::path::Path;
 use super::find::Surroundings;
 use super::place::{self, Named, Slashes};
 use super::plan::Database;
-use super::tree::{MAX_FILE, ReadError, Tree};
+use super::tree::{MAX_FILE, MAX_YAML, ReadError, Tree};
+
+/// More than this nobody reads.
+const MAX_NOTES: usize = 200;
 
 /// One project: the folder that a framework's marker is in.
 pub(super) struct Project<'a> {
@@ -73,6 +76,20 @@ impl<'a> Project<'a> {
         }
     }
 
+    /// A text as YAML; that it is none is noted.
+    pub fn yaml(&self, file: &str, text: &str) -> Option<serde_yaml::Value> {
+        let reason = if text.len() > MAX_YAML {
+            format!("was not read: it is larger than {} KiB", MAX_YAML >> 10)
+        } else {
+            match serde_yaml::from_str(text) {
+                Ok(yaml) => return Some(yaml),
+                Err(error) => format!("is no YAML: {error}"),
+            }
+        };
+        self.note(format!("{} {reason}", self.in_tree(file)));
+        None
+    }
+
     /// The first of these files that is there, and its text.
     pub fn first_text(&self, files: &[&str]) -> Option<(String, String)> {
         files.iter().find_map(|file| Some(((*file).to_owned(), self.text(file)?)))
@@ -82,8 +99,10 @@ impl<'a> Project<'a> {
     pub fn note(&self, text: impl Into<String>) {
         let text = text.into();
         let mut notes = self.notes.borrow_mut();
-        if !notes.contains(&text) {
-            notes.push(text);
+        match notes.len() {
+            MAX_NOTES => notes.push("and more of the kind".to_owned()),
+            length if length < MAX_NOTES && !notes.contains(&text) => notes.push(text),
+            _ => {}
         }
     }
 
@@ -167,29 +186,45 @@ pub(super) fn foreign(name: &str) -> String {
 }
 
 /// `NAME=value` lines as the dotenv libraries read them, with `${NAME}` of earlier ones filled in.
-fn dotenv_lines(text: &str) -> Vec<(String, String)> {
-    let mut found: Vec<(String, String)> = Vec::new();
+fn dotenv_lines(text: &str) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
     for line in text.lines() {
         let line = line.trim();
         let line = line.strip_prefix("export ").unwrap_or(line);
         let Some((name, value)) = line.split_once('=').filter(|_| !line.starts_with('#')) else { continue };
-        let (name, value) = (name.trim(), value.trim());
+        let value = value.trim();
         let quoted = ['"', '\''].into_iter().find_map(|quote| {
             let inner = value.strip_prefix(quote)?;
-            Some((quote, inner.split(quote).next()?.to_owned()))
+            Some((quote, inner.split(quote).next()?))
         });
         let value = match quoted {
-            Some(('\'', inner)) => inner,
-            Some((_, inner)) => filled(&inner, &found),
+            Some(('\'', inner)) => inner.to_owned(),
+            Some((_, inner)) => filled(inner, &found),
             None => filled(value.split(" #").next().unwrap_or_default().trim_end(), &found),
         };
-        found.push((name.to_owned(), value));
+        // The last one counts, as it does for a shell.
+        found.insert(name.trim().to_owned(), value);
     }
     found
 }
 
-fn filled(value: &str, earlier: &[(String, String)]) -> String {
-    earlier.iter().fold(value.to_owned(), |text, (name, value)| text.replace(&format!("${{{name}}}"), value))
+fn filled(value: &str, earlier: &BTreeMap<String, String>) -> String {
+    let mut parts = value.split("${");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once('}') {
+            Some((name, rest)) => {
+                text.push_str(earlier.get(name).map_or("", String::as_str));
+                text.push_str(rest);
+            }
+            None => text.extend(["${", part]),
+        }
+        // Doubling at every line is no configuration.
+        if text.len() > 4096 {
+            return String::new();
+        }
+    }
+    text
 }
 
 #[cfg(test)]
@@ -201,6 +236,6 @@ mod unit {
         let text = "# A=1\nexport A=one # said\nB=\"two # ${A}\" # x\nC='${A}'\n\nD=\nbroken\n";
         let pairs = dotenv_lines(text);
         let expected = [("A", "one"), ("B", "two # one"), ("C", "${A}"), ("D", "")];
-        assert_eq!(pairs, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        assert_eq!(pairs, BTreeMap::from(expected.map(|(name, value)| (name.to_owned(), value.to_owned()))));
     }
 }

@@ -33,13 +33,12 @@ pub(super) fn read(project: &Project<'_>) -> Option<Found> {
         scope.set("Rails.env", Value::Text(environment.to_owned()));
         let rendered = erb::render(&template, &mut scope);
         let asked = scope.take_asked();
-        let yaml = serde_yaml::from_str::<Yaml>(&rendered.text).map(merged);
+        let yaml = project.yaml(FILE, &rendered.text).map(merged);
         (rendered, asked, yaml)
     };
     let mut environment = chosen.clone().unwrap_or_else(|| ENVIRONMENTS[0].to_owned());
     let (mut rendered, mut asked, mut yaml) = rendering(&environment);
-    let has =
-        |yaml: &Result<Yaml, _>, name: &str| yaml.as_ref().is_ok_and(|yaml: &Yaml| yaml.get(name).is_some());
+    let has = |yaml: &Option<Yaml>, name: &str| yaml.as_ref().is_some_and(|yaml| yaml.get(name).is_some());
     if chosen.is_none()
         && let Some(other) =
             ENVIRONMENTS.iter().find(|name| has(&yaml, name)).filter(|name| **name != environment)
@@ -50,13 +49,7 @@ pub(super) fn read(project: &Project<'_>) -> Option<Found> {
     }
     let shown = project.in_tree(FILE);
     let mut found = Found::new(Framework::Rails, format!("{shown}, {environment}"));
-    let yaml = match yaml {
-        Ok(yaml) => yaml,
-        Err(error) => {
-            project.note(format!("{shown} is no YAML: {error}"));
-            return Some(found);
-        }
-    };
+    let Some(yaml) = yaml else { return Some(found) };
     let Some(section) = yaml.get(&environment) else {
         project.note(format!("{shown} has no environment {environment}"));
         return Some(found);

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 /// The most that is read of one file, in bytes: more than any configuration, less than any database dump.
 pub(super) const MAX_FILE: usize = 1 << 20;
 
+/// The same of YAML: the library takes the square of what brackets are open.
+pub(super) const MAX_YAML: usize = 64 << 10;
+
 /// A folder of files; all paths are relative to it.
 pub trait Tree {
     /// The whole of a regular file (symbolic links are followed).

@@ -357,6 +357,31 @@ fn files_that_cannot_be_read_are_said() {
     init(&world, &[]).run().expect_code(78).expect_log("config/database.yml was not read");
 }
 
+/// A Django project from nothing: its migrations run under replication, and what the app writes is on the replica.
+#[test]
+fn a_django_project_runs_with_what_init_writes() {
+    let world = project("django");
+    let python = world.path("bin/python");
+    fs::create_dir(world.path("bin")).unwrap();
+    // Not every system has a `python` beside its `python3`.
+    fs::write(&python, "#!/bin/sh\nexec python3 \"$@\"\n").unwrap();
+    fs::set_permissions(&python, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", world.path("bin").display(), std::env::var("PATH").unwrap());
+    let django = |keeper: Keeper| keeper.env("PYTHONPATH", django::packages()).env("PATH", &path);
+    django(init(&world, &["--replica", "../replica"])).run().expect_code(0);
+
+    let keeper = Keeper::new(&world).cwd(&world.path("project"));
+    let add = "from django.contrib.auth.models import User; User.objects.create(username='ada')";
+    let app = ["python", "manage.py", "shell", "-c", add];
+    django(keeper).app(app).run().expect_code(0).expect_log("everything is on the replica");
+    let restored = Backup::Url(&format!("file://{}", world.path("replica/db.sqlite3").display()));
+    let out = world.path("restored.db");
+    restored.try_restore(&world, LATEST, &out).expect_code(0);
+    let database = rusqlite::Connection::open(&out).unwrap();
+    let name: String = database.query_row("SELECT username FROM auth_user", [], |row| row.get(0)).unwrap();
+    assert_eq!(name, "ada");
+}
+
 /// From a project to a replicated app and back: the file that init writes is all that `run` needs.
 #[test]
 fn what_init_writes_runs() {

@@ -1,9 +1,14 @@
 //! Expressions, as far as configuration files have them.
 
+use std::cell::Cell;
+
 use super::lexer::{Language, Piece, Placed, Token, tokens};
 
 /// More nesting than this is no configuration.
 const MAX_DEPTH: usize = 64;
+/// How often tokens of one file are looked at, whatever is in it: a bracket that never closes is followed to the
+/// end from each line anew.
+const MAX_WORK: usize = 1_000_000;
 
 /// An expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,11 +38,12 @@ pub(in crate::detect) enum Expr {
 pub(in crate::detect) struct Source {
     tokens: Vec<Placed>,
     language: Language,
+    work: Cell<usize>,
 }
 
 impl Source {
     pub fn new(text: &str, language: Language) -> Self {
-        Self { tokens: tokens(text, language), language }
+        Self { tokens: tokens(text, language), language, work: Cell::new(MAX_WORK) }
     }
 
     /// The whole as one expression.
@@ -122,7 +128,7 @@ impl Source {
     }
 
     fn parser(&self, at: usize) -> Parser<'_> {
-        Parser { tokens: &self.tokens, at, depth: 0, language: self.language }
+        Parser { tokens: &self.tokens, at, depth: 0, language: self.language, work: &self.work }
     }
 }
 
@@ -131,10 +137,13 @@ struct Parser<'a> {
     at: usize,
     depth: usize,
     language: Language,
+    work: &'a Cell<usize>,
 }
 
 impl Parser<'_> {
     fn peek(&self) -> Option<&Token> {
+        // When the work is used up, the file ends here.
+        self.work.set(self.work.get().checked_sub(1)?);
         self.tokens.get(self.at).map(|placed| &placed.token)
     }
 
@@ -314,7 +323,7 @@ impl Parser<'_> {
             Piece::Literal(text) => Ok(text),
             Piece::Code(code) => Err(if self.depth < MAX_DEPTH {
                 let tokens = tokens(&code, self.language);
-                Parser { tokens: &tokens, at: 0, depth: self.depth + 1, language: self.language }.expr(0)
+                Parser { tokens: &tokens, at: 0, depth: self.depth + 1, ..*self }.expr(0)
             } else {
                 Expr::Unknown
             }),

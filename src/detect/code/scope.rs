@@ -6,6 +6,9 @@ use std::collections::BTreeMap;
 use super::parser::Expr;
 use crate::detect::place;
 
+/// The most that one value may be, in characters and entries; `a = a + a` doubles at every line.
+const MAX_WEIGHT: usize = 1 << 16;
+
 /// A value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::detect) enum Value {
@@ -39,6 +42,18 @@ impl Value {
     /// A table's entries; nothing else has any.
     pub fn entries(&self) -> &[(String, Self)] {
         if let Self::Table(entries) = self { entries } else { &[] }
+    }
+
+    /// How large it is, about.
+    fn weight(&self) -> usize {
+        match self {
+            Self::Text(text) | Self::Number(text) | Self::Unset(text) => 1 + text.len(),
+            Self::List(items) => 1 + items.iter().map(Self::weight).sum::<usize>(),
+            Self::Table(entries) => {
+                1 + entries.iter().map(|(key, one)| key.len() + one.weight()).sum::<usize>()
+            }
+            Self::Nothing | Self::Flag(_) | Self::Unknown => 1,
+        }
     }
 
     fn is_true(&self) -> Option<bool> {
@@ -146,13 +161,20 @@ impl<'a> Scope<'a> {
                 Some(false) => self.value(otherwise),
                 None => Value::Unknown,
             },
-            Expr::List(items) => Value::List(items.iter().map(|item| self.value(item)).collect()),
-            Expr::Table(entries) => Value::Table(
-                entries
-                    .iter()
-                    .filter_map(|(key, value)| Some((self.value(key).text()?, self.value(value))))
-                    .collect(),
-            ),
+            Expr::List(items) => {
+                let mut left = MAX_WEIGHT;
+                let items =
+                    items.iter().map(|item| within(self.value(item), &mut left)).collect::<Option<_>>();
+                items.map_or(Value::Unknown, Value::List)
+            }
+            Expr::Table(entries) => {
+                let mut left = MAX_WEIGHT;
+                let entry = |(key, value): &(Expr, Expr)| Some((self.value(key).text()?, self.value(value)));
+                let entries = entries.iter().filter_map(entry);
+                let entries =
+                    entries.map(|(key, value)| Some((key, within(value, &mut left)?))).collect::<Option<_>>();
+                entries.map_or(Value::Unknown, Value::Table)
+            }
             Expr::Raise | Expr::Unknown => Value::Unknown,
         }
     }
@@ -174,6 +196,9 @@ impl<'a> Scope<'a> {
                         None => return Value::Unknown,
                     },
                 },
+            }
+            if text.len() > MAX_WEIGHT {
+                return Value::Unknown;
             }
         }
         Value::Text(text)
@@ -346,7 +371,9 @@ impl<'a> Scope<'a> {
                 _ => Value::Unknown,
             },
             "+" => match (value.text(), self.value(right).text()) {
-                (Some(left), Some(right)) => Value::Text(left + &right),
+                (Some(left), Some(right)) if left.len() + right.len() <= MAX_WEIGHT => {
+                    Value::Text(left + &right)
+                }
                 _ => Value::Unknown,
             },
             "/" => joined(&[value, self.value(right)]),
@@ -355,12 +382,19 @@ impl<'a> Scope<'a> {
     }
 }
 
+/// The value, if there is room for it.
+fn within(value: Value, left: &mut usize) -> Option<Value> {
+    *left = left.checked_sub(value.weight())?;
+    Some(value)
+}
+
 /// Paths one below the other; an absolute one begins anew.
 fn joined(parts: &[Value]) -> Value {
     let mut path: Option<String> = None;
     for part in parts {
         let Some(part) = part.text() else { return Value::Unknown };
         path = Some(match path {
+            Some(path) if path.len() + part.len() > MAX_WEIGHT => return Value::Unknown,
             Some(path) => place::join(&path, &part),
             None => part,
         });

@@ -105,9 +105,34 @@ fn the_top_framework_wins_and_the_others_are_said() {
 fn odd_files_are_no_panic() {
     let deep = "[".repeat(100_000);
     let long = "a".repeat(2 << 20);
+    let open_lines = "a(\n".repeat(300_000);
+    let more_lines = "config a[\n".repeat(100_000);
+    let doubling: String = (0..1_000).map(|n| format!("A=${{A}}${{A}}x{n}\n")).collect();
+    let keys = "url: [\n".repeat(100_000);
+    let grows = "a = 'x'\n".to_owned() + &"a = a + a\n".repeat(200) + "DATABASES = {'default': {'NAME': a}}";
+    let lists = "a = []\n".to_owned() + &"a = [a, a]\n".repeat(200);
+    let ifs = "<% if x %>".repeat(90_000);
+    let many: String =
+        (0..20_000).map(|n| format!(" a{n}: {{adapter: sqlite3, database: a{n}}}\n")).collect();
+    let many = format!("production:\n{many}");
+    let laughs = (1..30).fold("a0: &a0 [x, x]\n".to_owned(), |text, n| {
+        text + &format!("a{n}: &a{n} [*a{0}, *a{0}, *a{0}, *a{0}, *a{0}, *a{0}, *a{0}, *a{0}]\n", n - 1)
+    });
+    let doubling_erb =
+        format!("<% a = 'x' %>{}production: <%= a %>", "<% a = a + a %><%= a %>".repeat(2_000));
+    let _ = look(&[("bin/rails", ""), ("config/database.yml", &doubling_erb)], &[], NO_PYTHON);
     for text in [
         deep.as_str(),
         long.as_str(),
+        open_lines.as_str(),
+        more_lines.as_str(),
+        doubling.as_str(),
+        keys.as_str(),
+        ifs.as_str(),
+        many.as_str(),
+        grows.as_str(),
+        lists.as_str(),
+        laughs.as_str(),
         "\u{E000}",
         "'",
         "\"\"\"",
@@ -122,6 +147,7 @@ fn odd_files_are_no_panic() {
         for (marker, file) in [
             ("bin/rails", "config/database.yml"),
             ("artisan", "config/database.php"),
+            ("artisan", ".env"),
             ("artisan", "config/litestream.php"),
             ("package.json", "drizzle.config.ts"),
             ("package.json", "prisma/schema.prisma"),
@@ -135,4 +161,102 @@ fn odd_files_are_no_panic() {
         let erb = format!("production: <%= {text} %>\n<% if {text} %>");
         let _ = look(&[("bin/rails", ""), ("config/database.yml", &erb)], &[], NO_PYTHON);
     }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+    /// Whatever stands in a file: a plan or none, and what is written of it is YAML with the same databases.
+    #[test]
+    fn chance_writes_no_file_that_is_no_yaml(parts in proptest::collection::vec(part(), 0..40), which in 0..8_usize) {
+        let text = parts.concat();
+        let (marker, file, before) = [
+            ("bin/rails", "config/database.yml", "production:\n  adapter: sqlite3\n  database: "),
+            ("bin/rails", "config/litestream.yml", "dbs:\n  - path: "),
+            ("artisan", "config/database.php", "<?php return ['default' => 'a', 'connections' => ['a' => ['driver' => 'sqlite', 'database' => "),
+            ("artisan", "config/litestream.php", "<?php return ['connections' => "),
+            ("package.json", "drizzle.config.ts", "export default { dialect: 'sqlite', dbCredentials: { url: "),
+            ("package.json", "prisma/schema.prisma", "datasource db {\n  provider = \"sqlite\"\n  url = "),
+            ("mix.exs", "config/runtime.exs", "config :a, A.Repo, database: "),
+            ("manage.py", "shop/settings.py", "DATABASES = {'default': {'ENGINE': 'x.sqlite3', 'NAME': "),
+        ][which];
+        let marked = if marker == "manage.py" { MANAGE } else { ":phoenix ecto_sqlite3 :ecto_sqlite3" };
+        let text = format!("{before}{text}");
+        let files = [(marker, marked), (file, text.as_str()), ("database/x", "")];
+        if let Ok(plan) = look(&files, &[("A", "a: b # c")], NO_PYTHON) {
+            let written = yaml(&plan, Target::Bucket);
+            // As Litestream does it, with every variable set.
+            let filled = super::super::existing::with_variables(&written).replace(['\u{E000}', '\u{E001}'], "");
+            let parsed: serde_yaml::Value = serde_yaml::from_str(&filled).unwrap_or_else(|e| panic!("{e}\n{written}"));
+            let count = parsed["dbs"].as_sequence().map_or(0, Vec::len);
+            let expected = plan.databases.iter().filter(|database| database.left_out.is_none()).count();
+            assert_eq!(count, expected, "{written}");
+            let _ = advice(&plan, Target::Bucket, "litestream.yml");
+        }
+    }
+}
+
+fn part() -> impl proptest::strategy::Strategy<Value = &'static str> {
+    proptest::sample::select(vec![
+        "a",
+        "b.db",
+        "'",
+        "\"",
+        "`",
+        "(",
+        ")",
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+        ":",
+        "=>",
+        "=",
+        ".",
+        "/",
+        "\\",
+        "\n",
+        " ",
+        "#",
+        "$",
+        "${",
+        "#{",
+        "{$",
+        "<%=",
+        "%>",
+        "<%",
+        "ENV[",
+        "A",
+        "ENV.fetch(",
+        "env(",
+        "os.environ[",
+        "process.env.A",
+        "||",
+        "??",
+        "if",
+        "else",
+        "or",
+        "not ",
+        "f'",
+        "\"\"\"",
+        "\u{E000}",
+        "\u{E001}",
+        "\u{7}",
+        "é",
+        "~",
+        "..",
+        "- ",
+        "&a",
+        "*a",
+        "<<",
+        "true",
+        "1",
+        "sqlite:",
+        "file:",
+        ":memory:",
+        "|",
+        "!",
+        "@",
+    ])
 }
