@@ -67,6 +67,9 @@ pub(super) fn replica_of(
     for (key, value) in settings {
         let key = key.replace('_', "-");
         match value {
+            _ if !place::is_name(&key.replace('-', "_")) => {
+                project.note(format!("{source}: a setting was left out, its name is none of Litestream's"));
+            }
             _ if OLD.contains(&key.as_str()) => {
                 project.note(format!(
                     "{source}: {key} was left out, Litestream 0.5 has it elsewhere or no more"
@@ -110,12 +113,12 @@ pub(super) fn with_variables(text: &str) -> String {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('$') {
         filled.push_str(before);
-        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
         let (name, behind) = match after.strip_prefix('{').and_then(|after| after.split_once('}')) {
             Some(braced) => braced,
-            None => after.split_at(after.find(|c| !is_name(c)).unwrap_or(after.len())),
+            None => after.split_at(after.find(|c| !is_part(c)).unwrap_or(after.len())),
         };
-        if !name.is_empty() && name.chars().all(is_name) {
+        if place::is_name(name) {
             filled.push_str(&place::variable(name));
             rest = behind;
         } else {

@@ -168,7 +168,8 @@ fn setting(value: &Value) -> Option<Setting> {
         Value::Text(text) => Some(Setting::Text(text.clone())),
         // `['env' => 'NAME']` is a variable's name too.
         Value::Table(_) => {
-            value.get("env").and_then(Value::text).map(|name| Setting::Text(place::variable(&name)))
+            let name = value.get("env").and_then(Value::text).filter(|name| place::is_name(name))?;
+            Some(Setting::Text(place::variable(&name)))
         }
         Value::Unset(name) => Some(Setting::Text(place::variable(name))),
         Value::Number(number) => Some(Setting::Plain(number.clone())),

@@ -9,6 +9,13 @@ const OPEN: char = '\u{E000}';
 /// Closes it.
 const CLOSE: char = '\u{E001}';
 
+/// Whether an environment can have a variable of this name, as `${NAME}` spells it.
+pub(super) fn is_name(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
 /// A variable as part of a text.
 pub(super) fn variable(name: &str) -> String {
     format!("{OPEN}{name}{CLOSE}")

@@ -357,6 +357,25 @@ fn files_that_cannot_be_read_are_said() {
     init(&world, &[]).run().expect_code(78).expect_log("config/database.yml was not read");
 }
 
+/// `litekeeper run` alone: the command, what comes before it and the folder are in the file.
+#[test]
+fn the_file_starts_the_app() {
+    let world = project("monorepo");
+    let api = world.path("project/apps/api");
+    sqlite::create(&api.join("db.sqlite3"), 1);
+    fs::create_dir(world.path("bin")).unwrap();
+    let script = format!("#!/bin/sh\necho \"$(pwd -P) $*\" >> {}\n", world.path("said").display());
+    fs::write(world.path("bin/python"), script).unwrap();
+    fs::set_permissions(world.path("bin/python"), fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", world.path("bin").display(), std::env::var("PATH").unwrap());
+    init(&world, &["--replica", "../replica"]).run().expect_code(0);
+    Keeper::new(&world).cwd(&world.path("project")).env("PATH", path).run().expect_code(0);
+    let api = fs::canonicalize(api).unwrap().display().to_string();
+    let said = fs::read_to_string(world.path("said")).unwrap();
+    let expected = ["migrate --noinput", "runserver --noreload 0.0.0.0:8000"];
+    assert_eq!(said, expected.map(|what| format!("{api} manage.py {what}\n")).concat());
+}
+
 /// A Django project from nothing: its migrations run under replication, and what the app writes is on the replica.
 #[test]
 fn a_django_project_runs_with_what_init_writes() {

@@ -205,6 +205,9 @@ impl<'a> Scope<'a> {
     }
 
     fn variable(&self, name: &str, default: Option<Value>) -> Value {
+        if !place::is_name(name) {
+            return Value::Unknown;
+        }
         if self.keep_variables {
             return Value::Unset(name.to_owned());
         }

@@ -105,15 +105,14 @@ fn the_top_framework_wins_and_the_others_are_said() {
 fn odd_files_are_no_panic() {
     let deep = "[".repeat(100_000);
     let long = "a".repeat(2 << 20);
-    let open_lines = "a(\n".repeat(300_000);
-    let more_lines = "config a[\n".repeat(100_000);
+    let open_lines = "a(\n".repeat(50_000);
+    let more_lines = "config a[\n".repeat(20_000);
     let doubling: String = (0..1_000).map(|n| format!("A=${{A}}${{A}}x{n}\n")).collect();
-    let keys = "url: [\n".repeat(100_000);
+    let keys = "url: [\n".repeat(20_000);
     let grows = "a = 'x'\n".to_owned() + &"a = a + a\n".repeat(200) + "DATABASES = {'default': {'NAME': a}}";
     let lists = "a = []\n".to_owned() + &"a = [a, a]\n".repeat(200);
-    let ifs = "<% if x %>".repeat(90_000);
-    let many: String =
-        (0..20_000).map(|n| format!(" a{n}: {{adapter: sqlite3, database: a{n}}}\n")).collect();
+    let ifs = "<% if x %>".repeat(20_000);
+    let many: String = (0..5_000).map(|n| format!(" a{n}: {{adapter: sqlite3, database: a{n}}}\n")).collect();
     let many = format!("production:\n{many}");
     let laughs = (1..30).fold("a0: &a0 [x, x]\n".to_owned(), |text, n| {
         text + &format!("a{n}: &a{n} [*a{0}, *a{0}, *a{0}, *a{0}, *a{0}, *a{0}, *a{0}, *a{0}]\n", n - 1)
