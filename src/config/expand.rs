@@ -3,6 +3,8 @@
 //! Litestream runs Go's `os.Expand` over the file, comments and quotes included: no defaults
 //! (`${VAR:-x}` names a variable called `VAR:-x`), no escape, and an unset variable is empty.
 
+use super::parse::MAX_BYTES;
+
 /// A text after expansion.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Expanded {
@@ -14,11 +16,12 @@ pub struct Expanded {
 
 /// Replaces variables in `text` exactly as Go's `os.Expand` does, `$PID` with `pid` as Litestream does.
 ///
+/// It stops when the text is longer than any configuration may be: a long variable that is named often could fill the memory.
 /// `env` is asked for every other name, odd ones such as `$` and `#` included.
 pub fn expand(text: &str, pid: u32, env: &dyn Fn(&str) -> Option<String>) -> Expanded {
     let mut expanded = Expanded { text: String::with_capacity(text.len()), unset: Vec::new() };
     let mut rest = text;
-    while let Some(dollar) = rest.find('$') {
+    while let Some(dollar) = rest.find('$').filter(|_| expanded.text.len() <= MAX_BYTES) {
         expanded.text.push_str(&rest[..dollar]);
         let after = &rest[dollar + 1..];
         let (name, width) = shell_name(after);
@@ -126,6 +129,13 @@ mod tests {
         ] {
             assert_eq!(expand(input, 42, &env).text, output, "{input}");
         }
+    }
+
+    #[test]
+    fn a_text_that_grows_and_grows_is_cut() {
+        let long = |_: &str| Some("x".repeat(10_000));
+        let length = expand(&"$A".repeat(10_000), 1, &long).text.len();
+        assert!((MAX_BYTES..MAX_BYTES + 50_000).contains(&length), "{length}");
     }
 
     #[test]

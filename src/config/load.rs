@@ -2,7 +2,14 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::error::{Error, Origin, Problem};
 use super::expand::expand;
@@ -102,10 +109,37 @@ pub fn open(path: &Path, options: &LoadOptions<'_>) -> Result<Document, Error> {
     Ok(Document { origin, text, root, unset })
 }
 
-/// At most one byte more than is allowed, also of a pipe that never ends.
+/// At most one byte more than is allowed, of a file or of a pipe such as `<(…)`. A pipe that nobody
+/// writes to, a terminal or a device without an end would keep the start waiting for ever.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
+    const PATIENCE: Duration = Duration::from_secs(5);
+    // Without this flag the opening of a pipe waits for its writer (fifo(7)).
+    let file = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
+    let kind = file.metadata()?.file_type();
     let mut bytes = Vec::new();
-    File::open(path)?.take(parse::MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    if kind.is_file() || kind.is_dir() {
+        file.take(parse::MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+        return Ok(bytes);
+    }
+    if !kind.is_fifo() {
+        return Err(io::Error::other("it is neither a file nor a pipe"));
+    }
+    let start = Instant::now();
+    let mut part = [0; 8192];
+    while bytes.len() <= parse::MAX_BYTES {
+        let left = PATIENCE.saturating_sub(start.elapsed());
+        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO);
+        match poll(&mut [PollFd::new(file.as_fd(), PollFlags::POLLIN)], timeout) {
+            Err(Errno::EINTR) => continue,
+            Err(error) => return Err(error.into()),
+            Ok(0) => return Err(io::Error::other(format!("the pipe has no end after {PATIENCE:?}"))),
+            Ok(_) => {}
+        }
+        match (&file).read(&mut part)? {
+            0 => break,
+            read => bytes.extend_from_slice(&part[..read]),
+        }
+    }
     Ok(bytes)
 }
 

@@ -68,7 +68,10 @@ fn parse_strictly(text: &str) -> Result<Node, Failure> {
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| {
             let at = error.marker();
-            let problem = Problem::Syntax { info: error.info().to_owned() };
+            let problem = match error.info() {
+                "recursion limit exceeded" => Problem::TooDeep { limit: MAX_DEPTH },
+                info => Problem::Syntax { info: info.to_owned() },
+            };
             let in_flow = Some(builder.is_in_flow());
             Failure { line: at.line(), column: at.col() + 1, problem, in_flow }
         })?;

@@ -1,26 +1,56 @@
 //! Folders that nobody else can look into.
 
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+
+use nix::fcntl::OFlag;
 
 use super::user::Identity;
 
-/// Makes a folder of mode 0700, or takes one that is private to this user already.
+/// Makes a folder of mode 0700 whatever the umask, or takes one that is private to this user already.
 ///
 /// # Errors
-/// `AlreadyExists` when what stands there is somebody else's or open to others, else what the
+/// `AlreadyExists` when what stands there is somebody else's, open to others or a link, else what the
 /// operating system says.
 pub fn private(path: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => set_mode(path, 0o700),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             let found = fs::symlink_metadata(path)?;
-            let own = found.is_dir() && found.uid() == nix::unistd::Uid::effective().as_raw();
-            if own && found.permissions().mode() & 0o022 == 0 { Ok(()) } else { Err(error) }
+            if is_own(&found) && found.permissions().mode() & 0o022 == 0 {
+                Ok(())
+            } else {
+                Err(not_private())
+            }
         }
-        other => other,
+        Err(error) => Err(error),
     }
+}
+
+fn is_own(found: &fs::Metadata) -> bool {
+    found.is_dir() && found.uid() == nix::unistd::Uid::effective().as_raw()
+}
+
+fn not_private() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::AlreadyExists,
+        "it is no folder of this user's own that nobody else may write to",
+    )
+}
+
+/// Sets the mode of a folder of ours, and of nothing that somebody has put in its place.
+fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    // The umask may have left no right to open it in another way (open(2), O_PATH).
+    let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_DIRECTORY;
+    let folder = File::options().read(true).custom_flags(flags.bits()).open(path)?;
+    if !is_own(&folder.metadata()?) {
+        return Err(not_private());
+    }
+    let same = format!("/proc/self/fd/{}", folder.as_raw_fd());
+    fs::set_permissions(same, fs::Permissions::from_mode(mode))
 }
 
 /// Gives a file or folder to a user.
@@ -39,7 +69,7 @@ pub fn give_to(path: &Path, user: &Identity) -> io::Result<()> {
 pub fn shared(path: &Path, passable: bool) -> io::Result<()> {
     private(path)?;
     if passable {
-        fs::set_permissions(path, fs::Permissions::from_mode(0o711))?;
+        set_mode(path, 0o711)?;
     }
     Ok(())
 }

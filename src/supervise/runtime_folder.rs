@@ -1,9 +1,9 @@
 //! The private folder of one run: the generated configuration and Litestream's control socket.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::control_socket;
@@ -65,6 +65,8 @@ impl RuntimeFolder {
             Ok(lock) => lock,
             Err(refused) => return Err(io::Error::other(format!("{refused:?}"))),
         };
+        // So that a later run can see that this one is gone.
+        lock.file().set_permissions(Permissions::from_mode(0o600))?;
         if let Some(user) = user {
             dir::give_to(&path, user)?;
         }
@@ -128,6 +130,8 @@ impl RuntimeFolder {
     fn write(&self, path: &Path, text: &str) -> io::Result<()> {
         let new = path.with_extension("new");
         let mut file = File::options().write(true).create_new(true).mode(0o600).open(&new)?;
+        // The umask can only have taken something away.
+        file.set_permissions(Permissions::from_mode(0o600))?;
         file.write_all(text.as_bytes())?;
         if let Some(user) = &self.user {
             dir::give_to(&new, user)?;
@@ -173,7 +177,6 @@ fn remove_stale(root: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn the_folder_is_private_and_goes_and_takes_stale_ones_with_it() {

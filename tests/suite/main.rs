@@ -16,6 +16,7 @@ mod gate;
 mod guestbook;
 mod handover;
 mod harness;
+mod hostile;
 mod hung;
 mod init;
 mod install;

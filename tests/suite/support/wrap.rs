@@ -1,5 +1,5 @@
 //! Programs to put in front of a keeper, which give it another world to live in: a pid namespace of its own,
-//! a full disk, a folder that cannot be written, sockets from a service manager.
+//! a full disk, a folder that cannot be written, little memory, sockets from a service manager.
 //!
 //! The namespaces (`unshare(1)`) need root; another user gets them through a user namespace, where the system has them.
 
@@ -32,6 +32,16 @@ pub fn read_only(folder: &Path) -> Vec<String> {
     let mount = "mount --bind \"$folder\" \"$folder\" && mount -o remount,bind,ro \"$folder\"";
     // The current folder may lie in what was mounted over.
     mounted(mount, "cd \"$PWD\" && exec \"$@\"", folder)
+}
+
+/// The rest has this much address space and no more.
+pub fn address_space(kibibytes: u32) -> Vec<String> {
+    shell("ulimit -v \"$1\" && shift && exec \"$@\"", &[&kibibytes.to_string()])
+}
+
+/// The rest makes its files with this umask.
+pub fn umask(mask: &str) -> Vec<String> {
+    shell("umask \"$1\" && shift && exec \"$@\"", &[mask])
 }
 
 /// The rest gets its stdin once more as descriptor 3, announced the way of `sd_listen_fds(3)`.
