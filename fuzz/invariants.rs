@@ -92,7 +92,8 @@ fn check_generated(config: &Config, series: Series, scratch: &Path, options: &Lo
         .unwrap_or_else(|error| panic!("{error}\n{}\nfrom {}", first.text, shape(config.root())));
     let places = |config: &Config| {
         let databases = config.databases().iter().map(|database| {
-            let replicas: Vec<_> = database.replicas.iter().map(|r| (r.kind.clone(), r.location.clone())).collect();
+            let replicas: Vec<_> =
+                database.replicas.iter().map(|r| (r.kind.clone(), r.location.clone())).collect();
             (database.path.clone(), database.meta_path.clone(), replicas)
         });
         let directories = config.directories().iter().map(|d| (d.dir.clone(), d.replicas.len()));
@@ -100,7 +101,12 @@ fn check_generated(config: &Config, series: Series, scratch: &Path, options: &Lo
     };
     assert_eq!(places(&again), places(config), "{}", first.text);
     let second = again.generate(&wanted);
-    assert_eq!(shape(again.root()), shape(&reread(&second.text, scratch, &second.env, &options)), "{}", first.text);
+    assert_eq!(
+        shape(again.root()),
+        shape(&reread(&second.text, scratch, &second.env, &options)),
+        "{}",
+        first.text
+    );
     assert_eq!(again.exec(), Ok(None), "{}", first.text);
 }
 
@@ -117,7 +123,9 @@ fn reread(text: &str, scratch: &Path, env: &[(String, String)], options: &LoadOp
 /// The tree as text, without places.
 fn shape(node: &Node) -> String {
     match &node.kind {
-        NodeKind::Scalar(scalar) => format!("{:?}:{:?}", scalar.text, (node.as_bool(), node.as_u64(), node.is_null())),
+        NodeKind::Scalar(scalar) => {
+            format!("{:?}:{:?}", scalar.text, (node.as_bool(), node.as_u64(), node.is_null()))
+        }
         NodeKind::Sequence(items) => format!("[{}]", items.iter().map(shape).collect::<Vec<_>>().join(",")),
         NodeKind::Mapping(entries) => {
             let entry = |(key, value): &(Node, Node)| format!("{}: {}", shape(key), shape(value));

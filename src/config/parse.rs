@@ -64,7 +64,7 @@ struct Failure {
 
 fn parse_strictly(text: &str) -> Result<Node, Failure> {
     let mut builder = Builder::default();
-    let escapes = Escapes::new(text);
+    let source = Source(text.chars().collect());
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| {
             let at = error.marker();
@@ -78,14 +78,7 @@ fn parse_strictly(text: &str) -> Result<Node, Failure> {
         let start = span.start;
         let failure =
             |problem| Failure { line: start.line(), column: start.col() + 1, problem, in_flow: None };
-        match &event {
-            Event::Scalar(_, ScalarStyle::DoubleQuoted, ..) => escapes.check(span).map_err(failure)?,
-            Event::Scalar(text, ScalarStyle::Plain, ..) if text.contains('?') && builder.is_in_flow() => {
-                let info = "inside of brackets a text with a `?` needs quotes".to_owned();
-                return Err(failure(Problem::Syntax { info }));
-            }
-            _ => {}
-        }
+        source.check(&event, span, &builder).map_err(failure)?;
         if builder.take(event, span).map_err(failure)? {
             break;
         }
@@ -130,27 +123,50 @@ fn refuse_directives(text: &str) -> Result<(), Located> {
     Ok(())
 }
 
-/// Looks for the one escape that YAML 1.2 added to double-quoted texts: `\/`, as JSON has it.
-struct Escapes {
-    chars: Option<Vec<char>>,
-}
+/// The text by characters, for what the parser takes and yaml.v2 does not.
+struct Source(Vec<char>);
 
-impl Escapes {
-    fn new(text: &str) -> Self {
-        Self { chars: text.contains("\\/").then(|| text.chars().collect()) }
+impl Source {
+    fn check(&self, event: &Event<'_>, span: Span, builder: &Builder) -> Result<(), Problem> {
+        let refuse = |info: &str| Err(Problem::Syntax { info: info.to_owned() });
+        match event {
+            Event::Scalar(_, ScalarStyle::DoubleQuoted, ..) if self.has_slash(span) => {
+                refuse("`\\/` is no escape in YAML 1.1")
+            }
+            Event::Scalar(text, ScalarStyle::Plain, ..) if text.contains('?') && builder.is_in_flow() => {
+                refuse("inside of brackets a text with a `?` needs quotes")
+            }
+            Event::Scalar(text, ScalarStyle::Plain, ..)
+                if text.is_empty() && builder.wants_key() && self.is_left_out(span) =>
+            {
+                refuse("there is no key in front of the `:`")
+            }
+            _ => Ok(()),
+        }
     }
 
-    fn check(&self, span: Span) -> Result<(), Problem> {
-        let quoted = self.chars.as_deref().and_then(|chars| chars.get(span.start.index()..span.end.index()));
-        let mut chars = quoted.unwrap_or_default().iter();
+    /// Whether a quoted text has the one escape that YAML 1.2 added, as JSON has it.
+    fn has_slash(&self, span: Span) -> bool {
+        let quoted = self.0.get(span.start.index()..span.end.index()).unwrap_or_default();
+        let mut chars = quoted.iter();
         while let Some(c) = chars.next() {
             if *c == '\\' && chars.next() == Some(&'/') {
-                return Err(Problem::Syntax { info: "`\\/` is no escape in YAML 1.1".to_owned() });
+                return true;
             }
         }
-        Ok(())
+        false
+    }
+
+    /// Whether an empty key has nothing at all in front of its colon, not even a `?`.
+    fn is_left_out(&self, span: Span) -> bool {
+        let before = self.0.get(..span.start.index()).unwrap_or_default();
+        let last = before.iter().rev().take(LONGEST_GAP).find(|c| !c.is_whitespace());
+        self.0.get(span.start.index()) == Some(&':') && last != Some(&'?')
     }
 }
+
+/// How far in front of a colon its `?` is looked for.
+const LONGEST_GAP: usize = 1000;
 
 /// What has been read of the document so far.
 #[derive(Default)]
@@ -268,6 +284,10 @@ impl Builder {
 
     fn is_in_flow(&self) -> bool {
         self.open.last().is_some_and(|open| open.is_flow)
+    }
+
+    fn wants_key(&self) -> bool {
+        matches!(self.open.last().map(|open| &open.content), Some(Content::Mapping { key: None, .. }))
     }
 
     fn is_after_merge(&self) -> bool {

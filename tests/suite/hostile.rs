@@ -205,6 +205,7 @@ fn what_is_generated_is_private_whatever_the_umask() {
         let own = Uid::effective().as_raw();
         assert_eq!(fs::metadata(&root).expect("it is there").permissions().mode() & 0o7777, 0o700, "{mask}");
         let wanted = [
+            ("keeper.sock".to_owned(), 0o600, own),
             ("litestream.sock".to_owned(), 0o600, own),
             ("litestream.yml".to_owned(), 0o600, own),
             ("lock".to_owned(), 0o600, own),

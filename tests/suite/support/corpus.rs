@@ -20,7 +20,7 @@ pub type Account = Vec<BTreeMap<String, String>>;
 
 /// Every variable that the files use, and nothing else. The last one keeps Litestream from asking a
 /// cloud for the keys that it does not find; the two before it from reading certificates.
-pub const ENVIRONMENT: [(&str, &str); 16] = [
+pub const ENVIRONMENT: [(&str, &str); 15] = [
     ("DATA", "/data"),
     ("STAGE", "test"),
     ("BUCKET", "backups"),
@@ -29,7 +29,6 @@ pub const ENVIRONMENT: [(&str, &str); 16] = [
     ("EMPTY", ""),
     ("LIST", "[{path: /data/from-env.db, replicas: [{path: /backups/from-env}]}]"),
     ("LINES", "a\n    replicas: [{path: /backups/lines}]"),
-    ("LITESTREAM_REPLICA_BUCKET", "backups"),
     ("LITESTREAM_ACCESS_KEY_ID", "key"),
     ("LITESTREAM_SECRET_ACCESS_KEY", "secret"),
     ("AWS_ACCESS_KEY_ID", "key"),
@@ -72,7 +71,16 @@ impl Reader {
 
     /// Litekeeper's options in this folder.
     pub fn with_options<T>(&self, expand: bool, f: impl FnOnce(&LoadOptions<'_>) -> T) -> T {
-        let variables = BTreeMap::from(ENVIRONMENT);
+        self.with_options_for(None, expand, f)
+    }
+
+    fn with_options_for<T>(
+        &self,
+        file: Option<&Path>,
+        expand: bool,
+        f: impl FnOnce(&LoadOptions<'_>) -> T,
+    ) -> T {
+        let variables: BTreeMap<_, _> = ENVIRONMENT.into_iter().chain(file.and_then(bucket)).collect();
         let env = |name: &str| variables.get(name).map(|value| (*value).to_owned());
         let cwd = self.cwd();
         f(&LoadOptions {
@@ -86,7 +94,7 @@ impl Reader {
 
     /// What Litekeeper makes of a file for one version of Litestream.
     pub fn load(&self, file: &Path, version: &str, expand: bool) -> Result<Config, config::Error> {
-        let config = self.with_options(expand, |options| config::load(file, options))?;
+        let config = self.with_options_for(Some(file), expand, |options| config::load(file, options))?;
         config.check(series(version))?;
         Ok(config)
     }
@@ -141,7 +149,11 @@ impl Reader {
     fn command(&self, version: &str, command: &str, file: &File) -> Command {
         let mut spec = Command::new(litestream::binary(version));
         spec.args([command, "-config"]).arg(&file.path).args((!file.expand).then_some("-no-expand-env"));
-        spec.current_dir(self.cwd()).env_clear().envs(ENVIRONMENT).envs(file.env.iter().cloned());
+        spec.current_dir(self.cwd())
+            .env_clear()
+            .envs(ENVIRONMENT)
+            .envs(bucket(&file.path))
+            .envs(file.env.iter().cloned());
         let address = self.cloud.server_addr();
         spec.env("AWS_ENDPOINT_URL", format!("http://{address}"));
         spec.env("STORAGE_EMULATOR_HOST", address.to_string());
@@ -164,6 +176,13 @@ fn cloud() -> Arc<tiny_http::Server> {
         }
     });
     server
+}
+
+/// Litekeeper makes a replica of this variable where there is none, so only those have it that name it.
+fn bucket(file: &Path) -> Option<(&'static str, &'static str)> {
+    const NAME: &str = "LITESTREAM_REPLICA_BUCKET";
+    let text = std::fs::read(file).unwrap_or_default();
+    text.windows(NAME.len()).any(|part| part == NAME.as_bytes()).then_some((NAME, "backups"))
 }
 
 /// A configuration to be read by Litestream.
