@@ -34,6 +34,9 @@ pub enum Command {
     /// Get Litestream.
     Install(Install),
     /// Find the app's databases and write a litestream.yml for them.
+    ///
+    /// Knows Rails, Django, Laravel, Phoenix, PocketBase, Prisma and Drizzle; else DATABASE_URL, else SQLite files by
+    /// their first bytes. A Django project is asked by its own Python, nothing else of the project is run.
     Init(Init),
 }
 
@@ -251,9 +254,6 @@ pub struct Install {
 }
 
 /// `litekeeper init`.
-///
-/// Knows Rails, Django, Laravel, Phoenix, PocketBase, Prisma and Drizzle; else DATABASE_URL, else SQLite files by their
-/// first bytes. A Django project is asked by its own Python, nothing else is run.
 #[derive(Args, Debug)]
 pub struct Init {
     /// The project.

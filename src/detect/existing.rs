@@ -22,7 +22,9 @@ pub(super) fn carry_over(project: &Project<'_>, files: &[&str], found: &mut Foun
         let path = project.relative(&place::clean(path));
         let replicas = entry.get("replicas").and_then(Yaml::as_sequence);
         let replica = entry.get("replica").or_else(|| replicas?.first());
-        let Some(database) = found.databases.iter_mut().find(|database| database.path == path) else {
+        // The image's own path ends with the project's.
+        let same = |own: &str| own == path || (path.starts_with('/') && path.ends_with(&format!("/{own}")));
+        let Some(database) = found.databases.iter_mut().find(|database| same(&database.path)) else {
             project.note(format!(
                 "{shown} has {}, which is not among the databases that were found",
                 place::shown(&path)
@@ -31,9 +33,11 @@ pub(super) fn carry_over(project: &Project<'_>, files: &[&str], found: &mut Foun
         };
         if replicas.is_some_and(|replicas| replicas.len() > 1) {
             project.note(format!(
-                "{shown} has several replicas for {path}: the first was taken, Litestream 0.5 knows only one"
+                "{shown} has several replicas for {}: the first was taken, Litestream 0.5 knows only one",
+                database.alias
             ));
         }
+        others(project, &shown, entry, &["path", "replica", "replicas"]);
         if let Some(settings) = replica.and_then(Yaml::as_mapping) {
             let pairs =
                 settings.iter().filter_map(|(key, value)| Some((key.as_str()?.to_owned(), setting(value))));
@@ -43,8 +47,18 @@ pub(super) fn carry_over(project: &Project<'_>, files: &[&str], found: &mut Foun
             taken += 1;
         }
     }
+    others(project, &shown, &yaml, &["dbs", "litekeeper"]);
     if taken > 0 {
         project.note(format!("the replicas are those of {shown}, so that their backups go on"));
+    }
+}
+
+/// Says what else a mapping has.
+fn others(project: &Project<'_>, shown: &str, mapping: &Yaml, known: &[&str]) {
+    let keys = mapping.as_mapping().into_iter().flat_map(serde_yaml::Mapping::keys).filter_map(Yaml::as_str);
+    let others: Vec<&str> = keys.filter(|key| !known.contains(key)).collect();
+    if !others.is_empty() {
+        project.note(format!("{shown} also has {}: write that into the file by hand", others.join(", ")));
     }
 }
 

@@ -234,3 +234,22 @@ dbs:
         # cable: storage/production_cable.sqlite3
     "#);
 }
+
+#[test]
+fn the_paths_of_an_image_are_those_of_the_project() {
+    let old = "addr: \":9090\"\ndbs:\n  - path: /rails/storage/production.sqlite3\n    monitor-interval: 5s\n    replica: {type: gs, bucket: b, path: x}\n  - path: /data/other.db\n";
+    let files = [("config/database.yml", RAILS_8), ("bin/rails", ""), ("litestream.yml", old)];
+    let found = look(&files, &[], NO_PYTHON);
+    insta::assert_snapshot!(shown(&found), @r"
+    Rails from config/database.yml, production
+      primary: storage/production.sqlite3
+      cache: storage/production_cache.sqlite3 (left out)
+      queue: storage/production_queue.sqlite3
+      cable: storage/production_cable.sqlite3 (left out)
+    - litestream.yml also has monitor-interval: write that into the file by hand
+    - litestream.yml has /data/other.db, which is not among the databases that were found
+    - litestream.yml also has addr: write that into the file by hand
+    - the replicas are those of litestream.yml, so that their backups go on
+    ");
+    assert!(found.expect("databases").databases[0].replica.is_some());
+}
