@@ -71,7 +71,7 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
     let version = litestream.usable.as_ref().map(|(_, version)| *version);
     let series = version.map(|version| if version.is_ltx() { Series::V05 } else { Series::V03 });
 
-    let config = opened.config(&options, series, &mut lints);
+    let (config, is_sound) = opened.config(&options, series, &mut lints);
     let has_secrets = lints.iter().any(|lint| lint.rule == lint::SECRET_IN_FILE);
     if let Some(config) = &config {
         let env_files = layers.args.env_file.iter().map(|path| cwd.join(path)).collect();
@@ -88,7 +88,9 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
         }));
     }
     lints.extend(litestream.lints);
-    if let (true, Some(config), Some((binary, version))) = (args.online, config, litestream.usable) {
+    if let (true, Some(config), Some((binary, version))) =
+        (args.online && is_sound, config, litestream.usable)
+    {
         let online = Online { runner: runner(binary), version, limit: args.limit };
         lints.extend(check::try_replicas(online, &config).await.map_err(|error| {
             Failure::new(ExitCode::UNAVAILABLE, format!("no private folder for --online: {error}"))
@@ -143,37 +145,46 @@ impl Opened {
         (section, lints)
     }
 
-    /// Litestream's half, as far as it can be read.
+    /// Litestream's half, as far as it can be read, and whether that is all of it.
     fn config(
         self,
         options: &LoadOptions<'_>,
         series: Option<Series>,
         lints: &mut Vec<Lint>,
-    ) -> Option<Config> {
-        let config = match self {
-            Opened::Pairs(pairs) => Config::from_pairs(&pairs, options),
+    ) -> (Option<Config>, bool) {
+        let (config, error) = match self {
+            Opened::Pairs(pairs) => parts(Config::from_pairs(&pairs, options)),
             Opened::File(_, Ok(document)) => {
                 lints.extend(lint::lint(&document, options, series));
-                document.config(options)
+                let (config, result) = document.sound_config(options);
+                (Some(config), result.err())
             }
-            Opened::File(_, Err(error)) => Err(error),
-            Opened::Nothing => Config::from_environment(options)
-                .and_then(|found| found.ok_or_else(config::Error::nothing_given)),
+            Opened::File(_, Err(error)) => (None, Some(error)),
+            Opened::Nothing => parts(
+                Config::from_environment(options)
+                    .and_then(|found| found.ok_or_else(config::Error::nothing_given)),
+            ),
         };
-        let errors: Vec<config::Error> = match &config {
-            Ok(config) => {
-                let several = config.check(series.unwrap_or(Series::V05)).err();
-                several.into_iter().chain(config.exec().err()).collect()
-            }
-            Err(error) => vec![error.clone()],
+        let is_sound = error.is_none();
+        let of_config = |config: &Config| {
+            let several = is_sound.then(|| config.check(series.unwrap_or(Series::V05)).err()).flatten();
+            several.into_iter().chain(config.exec().err()).collect::<Vec<_>>()
         };
-        for lint in errors.iter().flat_map(lint::of_error) {
+        let more = config.as_ref().map(of_config).unwrap_or_default();
+        for lint in error.iter().chain(&more).flat_map(lint::of_error) {
             // The table of all settings may have said the same, and with the column.
             if !lints.iter().any(|other| other.line == lint.line && other.rule == lint.rule) {
                 lints.push(lint);
             }
         }
-        config.ok()
+        (config, is_sound)
+    }
+}
+
+fn parts(config: Result<Config, config::Error>) -> (Option<Config>, Option<config::Error>) {
+    match config {
+        Ok(config) => (Some(config), None),
+        Err(error) => (None, Some(error)),
     }
 }
 

@@ -65,17 +65,30 @@ impl Document {
     ///
     /// # Errors
     /// Everything that is not sound about its databases and replicas, and about the variables.
-    pub fn config(mut self, options: &LoadOptions<'_>) -> Result<Config, Error> {
-        if self.root.entry("dbs").is_none()
-            && self.root.entry(SECTION).is_some()
-            && !has_resolver(&self.root)
-            && let Some((database, replica)) = sources::from_variables(options)?
+    pub fn config(self, options: &LoadOptions<'_>) -> Result<Config, Error> {
+        let (config, result) = self.sound_config(options);
+        result.map(|()| config)
+    }
+
+    /// The databases of it that are sound, for a look at them; and, as [`Document::config`], what is not.
+    pub fn sound_config(mut self, options: &LoadOptions<'_>) -> (Config, Result<(), Error>) {
+        let mut without = None;
+        if self.root.entry("dbs").is_none() && self.root.entry(SECTION).is_some() && !has_resolver(&self.root)
         {
-            self.root.set("dbs", sources::entries(vec![(database, replica)]));
+            match sources::from_variables(options) {
+                Ok(Some((database, replica))) => {
+                    self.root.set("dbs", sources::entries(vec![(database, replica)]));
+                }
+                Ok(None) => {}
+                Err(error) => without = Some(error),
+            }
         }
         let overruled = overrides::apply(&mut self.root, options.env);
-        let config = Config::read(self.origin, self.root, options, self.unset);
-        Error::both(overruled, config).map(|((), config)| config)
+        let (config, result) = Config::read_sound(self.origin, self.root, options, self.unset);
+        match without {
+            Some(error) => (config, Err(error)),
+            None => (config, Error::both(overruled, result).map(|_| ())),
+        }
     }
 }
 

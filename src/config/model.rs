@@ -37,13 +37,14 @@ pub enum Series {
 }
 
 impl Config {
-    /// Reads the tree of a configuration; `unset` are the variables that had no value.
-    pub(super) fn read(
+    /// Reads the tree of a configuration: what is sound of it, and what is not. `unset` are the variables
+    /// that had no value.
+    pub(super) fn read_sound(
         origin: Origin,
         mut root: Node,
         options: &LoadOptions<'_>,
         unset: Vec<String>,
-    ) -> Result<Self, Error> {
+    ) -> (Self, Result<(), Error>) {
         let mut found = Vec::new();
         spelling::normalise(&mut root, schema::Section::Top, &mut found);
         if let NodeKind::Mapping(entries) = &mut root.kind {
@@ -66,8 +67,8 @@ impl Config {
             home: options.home.map(Path::to_owned),
         };
         config.read_entries(&mut found);
-        Error::of(&config.origin, found, &config.unset)?;
-        Ok(config)
+        let result = Error::of(&config.origin, found, &config.unset);
+        (config, result)
     }
 
     /// The same configuration with further databases, which were found later.

@@ -519,6 +519,18 @@ fn settings_of_the_section_that_cannot_be_used() {
 }
 
 #[test]
+fn a_wrong_database_hides_nothing_of_the_others() {
+    let text = "dbs:\n  - {path: a.db}\n  - {path: text.db, replica: {url: 's3://b/a'}}\n";
+    let world = World::new();
+    world.write("text.db", "hello");
+    let config = world.write("a.yml", text);
+    let ended = keeper(&world).config(&config).arg("--online").run().expect_code(78);
+    for found in ["a.yml:2: error: the database", "a.yml:3: error: `"] {
+        assert!(ended.stdout.contains(found), "{}", ended.stdout);
+    }
+}
+
+#[test]
 fn no_place_for_the_socket() {
     let world = World::new();
     let long = world.path(&"x".repeat(90));
