@@ -25,7 +25,7 @@ mod stop;
 
 pub use litestream::{Found, look as look_for_litestream};
 pub use online::{Online, try_replicas};
-pub use rules::{RULES, SETTING};
+pub use rules::{APP_MISSING, RULES, SETTING};
 pub use site::Site;
 
 use crate::config::lint::Lint;

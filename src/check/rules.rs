@@ -16,6 +16,7 @@ macro_rules! rules {
 
 rules! {
     (SETTING, Error, "setting", "a setting of `run` that cannot be used: a user, a folder, a file of variables"),
+    (APP_MISSING, Error, "app-missing", "the app's command was not found, or cannot be executed"),
     (LITESTREAM_MISSING, Error, "litestream-missing", "Litestream was not found, or does not run"),
     (LITESTREAM_BAD, Error, "litestream-bad", "this Litestream is known to stop replicating without a word"),
     (LITESTREAM_OTHER, Error, "litestream-other", "the Litestream found here is not the one that the settings ask for"),

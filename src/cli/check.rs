@@ -1,5 +1,6 @@
 //! `litekeeper check`.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -54,9 +55,9 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
     let layers = Layers::of("check", &section, opened.file())?;
     let user = settle(&mut lints, &layers, "user", who(layers.args.user.as_deref())).flatten();
     settle(&mut lints, &layers, "before", settings::before(&layers));
-    settle(&mut lints, &layers, "cwd", settings::app_folder(&layers, &cwd));
+    let folder = settle(&mut lints, &layers, "cwd", settings::app_folder(&layers, &cwd));
     let env = app_env::environment(settings::environment(), &layers, section.variables(), &cwd);
-    settle(&mut lints, &layers, "env_file", env);
+    let env = settle(&mut lints, &layers, "env_file", env);
 
     let named = settings::named_binary(&layers);
     let binary = binary::find(named, &variable, &cwd, install::installed(variable));
@@ -72,6 +73,9 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
     let series = version.map(|version| if version.is_ltx() { Series::V05 } else { Series::V03 });
 
     let (config, is_sound) = opened.config(&options, series, &mut lints);
+    if let (Some(folder), Some(env)) = (folder, env) {
+        lints.extend(app_missing(&layers, config.as_ref(), &folder, &env));
+    }
     let has_secrets = lints.iter().any(|lint| lint.rule == lint::SECRET_IN_FILE);
     if let Some(config) = &config {
         let env_files = layers.args.env_file.iter().map(|path| cwd.join(path)).collect();
@@ -194,11 +198,7 @@ fn settle<T>(lints: &mut Vec<Lint>, layers: &Layers, name: &str, result: Result<
         Ok(value) => return Some(value),
         Err(failure) => failure,
     };
-    let (origin, line) = match layers.origin(name) {
-        layers::Origin::File(path, line) => (Origin::File(path.clone()), *line),
-        layers::Origin::Variable(_) => (Origin::Environment, 0),
-        layers::Origin::Flag(_) | layers::Origin::Default => (Origin::CommandLine, 0),
-    };
+    let (origin, line) = place(layers.origin(name));
     let said_by = format!("{}: ", layers.origin(name));
     for message in failure.message.lines() {
         let message = message.strip_prefix(&said_by).unwrap_or(message);
@@ -206,6 +206,38 @@ fn settle<T>(lints: &mut Vec<Lint>, layers: &Layers, name: &str, result: Result<
         lints.push(Lint { hint: failure.hint.clone(), ..lint });
     }
     None
+}
+
+fn place(origin: &layers::Origin) -> (Origin, usize) {
+    match origin {
+        layers::Origin::File(path, line) => (Origin::File(path.clone()), *line),
+        layers::Origin::Variable(_) => (Origin::Environment, 0),
+        layers::Origin::Flag(_) | layers::Origin::Default => (Origin::CommandLine, 0),
+    }
+}
+
+/// The app's command, if one is given, has to be there.
+fn app_missing(
+    layers: &Layers,
+    config: Option<&Config>,
+    folder: &Path,
+    env: &[(OsString, OsString)],
+) -> Option<Lint> {
+    let (program, (origin, line)) = match (layers.args.command.first(), config) {
+        (Some(program), _) => (program.clone(), place(layers.origin("command"))),
+        (None, Some(config)) => {
+            let line = config.root().get("exec").map_or(0, |exec| exec.line);
+            (config.exec().ok()??.first()?.into(), (config.origin().clone(), line))
+        }
+        (None, None) => return None,
+    };
+    let path = env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value);
+    if which::which_in(&program, path, folder).is_ok() {
+        return None;
+    }
+    let message = format!("the app's command `{}` was not found, or cannot be executed", program.display());
+    let lint = Lint::new(check::APP_MISSING, &origin, message).at(line, 0);
+    Some(lint.hint("it is looked for in the PATH of the app, or relative to its folder"))
 }
 
 /// The user that will run, unless it is this one. Anybody may ask how another one would fare.

@@ -510,6 +510,11 @@ fn settings_of_the_section_that_cannot_be_used() {
     let config = world.write("a.yml", text);
     let ended = keeper(&world).config(&config).run().expect_code(78);
     insta::assert_snapshot!(shown(&world, &ended));
+    let text = "exec: no-such-app -p 80\ndbs: [{path: app.db, replica: {url: 's3://b/a'}}]\n";
+    let exec = world.write("b.yml", text);
+    let ended = keeper(&world).config(&exec).run().expect_code(78);
+    insta::assert_snapshot!("app", without("no-database-yet", &shown(&world, &ended)));
+    keeper(&world).config(&exec).app(["sh", "-c", "exit 1"]).run().expect_code(0);
     // A flag outweighs the file.
     let flags = ["--stop-timeout", "10s", "--litestream-version", LATEST, "--cwd", "/", "--user", "0"];
     let ended = keeper(&world).config(&config).args(flags).run().expect_code(78);
