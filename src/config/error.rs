@@ -93,7 +93,7 @@ pub enum Problem {
         limit: usize,
     },
     /// Too many values, maybe by aliases of aliases.
-    #[error("the configuration has more than {limit} values, counting each use of an alias")]
+    #[error("the configuration has more than {limit} values, counting each use of an alias or a template")]
     TooManyNodes {
         /// The most values.
         limit: usize,

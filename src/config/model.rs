@@ -1,6 +1,6 @@
 //! A configuration as `run` needs it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -101,6 +101,11 @@ impl Config {
 
     /// Reads `dbs`, and adds what is wrong with it to `found`, in the order of the file.
     fn read_entries(&mut self, found: &mut Vec<(usize, Problem)>) {
+        // As in the text itself, a limit is the only thing that is told.
+        if let Some(limit) = found.iter().position(|(_, p)| matches!(p, Problem::TooManyNodes { .. })) {
+            *found = vec![found.swap_remove(limit)];
+            return;
+        }
         // Where something is wrong already, the rest follows from it.
         let known: BTreeSet<_> = found.iter().map(|(line, _)| *line).collect();
         let read = |entries: &[Node]| {
@@ -229,35 +234,30 @@ fn complete_entries(root: &mut Node, first: usize, env: Env<'_>, found: &mut Vec
 }
 
 /// Databases that would overwrite each other: Litestream does not look, and one of them is lost.
+///
+/// Each is told with the first one that it is at odds with; there can be thousands.
 fn twins(databases: &[Database]) -> Vec<(usize, Problem)> {
+    let (mut paths, mut locations, mut folders) = (HashMap::new(), HashMap::new(), HashMap::new());
     let mut found = Vec::new();
     let name = |path: &Path| path.display().to_string();
-    for (index, second) in databases.iter().enumerate() {
-        for first in &databases[..index] {
-            if first.path == second.path {
-                let problem = Problem::SameDatabase { database: name(&second.path), first: first.line };
-                found.push((second.line, problem));
-                continue;
+    for database in databases {
+        let (path, line) = (database.path.as_path(), database.line);
+        if let Some(first) = paths.insert(path, line) {
+            paths.insert(path, first);
+            found.push((line, Problem::SameDatabase { database: name(path), first }));
+            continue;
+        }
+        for replica in &database.replicas {
+            let first = *locations.entry(replica.location.as_str()).or_insert(path);
+            if first != path {
+                let (first, second, place) = (name(first), name(path), replica.display.clone());
+                found.push((line, Problem::SameReplica { first, second, place }));
             }
-            let (first_name, second_name) = (name(&first.path), name(&second.path));
-            for replica in &second.replicas {
-                if first.replicas.iter().any(|other| other.location == replica.location) {
-                    let place = replica.display.clone();
-                    let problem = Problem::SameReplica {
-                        first: first_name.clone(),
-                        second: second_name.clone(),
-                        place,
-                    };
-                    found.push((second.line, problem));
-                }
-            }
-            if first.meta_path == second.meta_path {
-                let folder = name(&second.meta_path);
-                found.push((
-                    second.line,
-                    Problem::SameMetadata { first: first_name, second: second_name, folder },
-                ));
-            }
+        }
+        let first = *folders.entry(database.meta_path.as_path()).or_insert(path);
+        if first != path {
+            let (first, second, folder) = (name(first), name(path), name(&database.meta_path));
+            found.push((line, Problem::SameMetadata { first, second, folder }));
         }
     }
     found

@@ -386,7 +386,7 @@ fn put(entries: &mut Vec<(Node, Node)>, key: Node, value: Node) -> Result<(), Pr
 }
 
 /// How many values a tree has, and how many collections its deepest value is in, itself included.
-fn measure(node: &Node) -> (usize, usize) {
+pub(super) fn measure(node: &Node) -> (usize, usize) {
     let add = |(size, height): (usize, usize), child: &Node| {
         let (child_size, child_height) = measure(child);
         (size + child_size, height.max(child_height))

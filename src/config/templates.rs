@@ -1,8 +1,11 @@
 //! What `litekeeper:` says about databases: aliases, templates of replicas, and where each one's path is.
 
+use std::cell::Cell;
+
 use super::database::text;
 use super::error::Problem;
 use super::node::{Node, NodeKind, Variable};
+use super::parse::{MAX_NODES, measure};
 use super::section::SECTION;
 use super::sources;
 use super::url;
@@ -14,6 +17,8 @@ pub(super) struct Additions<'a> {
     templates: Option<&'a Node>,
     prefix: &'a str,
     env: Env<'a>,
+    /// How many values the copies of templates may still have: a small file must not become a large tree.
+    left: Cell<usize>,
 }
 
 /// What becomes of a template's path.
@@ -34,6 +39,7 @@ impl<'a> Additions<'a> {
             templates: get("replicas"),
             prefix: get("path-prefix").and_then(Node::as_str).unwrap_or_default().trim_matches('/'),
             env,
+            left: Cell::new(MAX_NODES),
         }
     }
 
@@ -97,7 +103,7 @@ impl<'a> Additions<'a> {
         let Some(name) = reference.as_str() else {
             return found.push((reference.line, Problem::NotText { key: "template" }));
         };
-        let Some(mut merged) = self.templates.and_then(|templates| templates.get(name)).cloned() else {
+        let Some(template) = self.templates.and_then(|templates| templates.get(name)) else {
             let problem = Problem::UnknownTemplate {
                 database: own.name.clone(),
                 template: name.to_owned(),
@@ -105,6 +111,15 @@ impl<'a> Additions<'a> {
             };
             return found.push((reference.line, problem));
         };
+        if self.left.get() == 0 {
+            return;
+        }
+        let Some(left) = self.left.get().checked_sub(measure(template).0) else {
+            self.left.set(0);
+            return found.push((reference.line, Problem::TooManyNodes { limit: MAX_NODES }));
+        };
+        self.left.set(left);
+        let mut merged = template.clone();
         variables::fill_in(&mut merged, "replicas", self.env, found);
         let is_placed = ["path", "url"].iter().any(|key| own_settings.get(key).is_some());
         if let NodeKind::Mapping(entries) = own_settings.kind {
@@ -315,6 +330,20 @@ mod tests {
         let (_, hint) =
             errors("litekeeper: {replicas: {s3: {}, disk: {}}}\ndbs: [{path: a.db, replica: s4}]");
         assert_eq!(hint.as_deref(), Some("there are: s3, disk"));
+    }
+
+    #[test]
+    fn templates_are_no_bombs() {
+        let text = format!(
+            "litekeeper: {{replicas: {{s3: {{type: s3, bucket: b, root-cas: [{}]}}}}}}\ndbs:\n{}",
+            "x, ".repeat(40_000),
+            (0..5000).map(|n| format!("- {{path: {n}.db, replica: s3}}\n")).collect::<String>(),
+        );
+        let (message, _) = errors(&text);
+        assert_eq!(
+            message,
+            "l.yml:5: the configuration has more than 100000 values, counting each use of an alias or a template"
+        );
     }
 
     #[test]

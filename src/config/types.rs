@@ -109,8 +109,10 @@ fn list(value: &Node, key: Key, inside: Section, series: Series, found: &mut Fou
 }
 
 fn wrong(value: &Node, key: Key) -> Problem {
-    // Only the types that no secret has are shown.
-    let is_shown = matches!(key.kind, Type::Bool | Type::Int | Type::Octal | Type::Duration | Type::Size);
+    // Only the types that no secret has are shown, and nothing that is kept in the environment.
+    let is_kept = matches!(&value.kind, NodeKind::Scalar(scalar) if scalar.variable.is_some());
+    let is_shown =
+        !is_kept && matches!(key.kind, Type::Bool | Type::Int | Type::Octal | Type::Duration | Type::Size);
     let shown = value.as_str().filter(|text| is_shown && text.len() <= LONGEST_SHOWN);
     Problem::WrongType { key: key.name, kind: key.kind, value: shown.map(str::to_owned) }
 }

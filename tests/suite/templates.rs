@@ -182,3 +182,100 @@ fn a_secret_opens_the_replica_and_is_in_no_file() {
         sqlite::assert_holds_acked(&world.db(), &world.trace());
     }
 }
+
+/// Nobody else gets the values that Litestream gets under Litekeeper's own names.
+fn assert_only_litestreams(running: &Running) {
+    let holds = |pid: i32| {
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.windows(17).any(|window| window == b"LITEKEEPER_VALUE_")
+    };
+    let app = running.app().pid;
+    let tree = running.tree();
+    assert!(tree.iter().any(|process| holds(process.pid)), "Litestream has it");
+    assert!(!holds(app), "the app has not");
+}
+
+#[test]
+fn databases_replicate_by_template_alias_and_path_mode() {
+    for version in [LATEST, OLD] {
+        let (world, s3) = (World::new(), S3::start_with_secret(ODD.trim_end()));
+        s3.bucket("backups");
+        let second = world.path("second.db");
+        sqlite::create(&second, 3);
+        let config = world.write(
+            "litestream.yml",
+            &format!(
+                concat!(
+                    "litekeeper:\n  aliases: {{default: {}}}\n  path_prefix: project\n  replicas:\n",
+                    "    s3:\n      type: s3\n      bucket: backups\n      path: apps\n      region: us-east-1\n",
+                    "      endpoint: {}\n      force_path_style: true\n      access_key_id: {}\n",
+                    "      secret_access_key: {{env: THE_SECRET}}\n    disk: {{type: file, path: {}, path-mode: append}}\n",
+                    "dbs:\n  - {{path: default, replica: s3}}\n",
+                    "  - {{path: {}, name: two, path_mode: replace, replicas: [disk]}}\n",
+                    "  - {{path: {}, replica: {{template: disk, path: {}}}}}\n",
+                ),
+                world.db().display(),
+                s3.endpoint(),
+                KEY,
+                world.path("disk").display(),
+                second.display(),
+                world.path("third.db").display(),
+                world.path("third").display(),
+            ),
+        );
+        sqlite::create(&world.path("third.db"), 2);
+        let keeper =
+            || Keeper::new(&world).litestream(version).config(&config).env("THE_SECRET", ODD.trim_end());
+        let app = App::new(&world.trace()).on_exit("TERM", 0).insert_forever(&world.db(), 20);
+        let running = keeper().cwd(world.root()).app(app).start();
+        world.trace().wait_acked(5);
+        assert_only_litestreams(&running);
+        running.stop(0);
+        assert_eq!(
+            s3.objects("backups").iter().filter(|key| !key.starts_with("apps/project/default/")).count(),
+            0
+        );
+        assert!(world.path("third").is_dir() && world.path("project/two").is_dir(), "{:?}", world.list(""));
+        for name in world.list("").iter().filter(|name| name.contains(".db")) {
+            let path = world.path(name);
+            if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.expect("it is ours");
+        }
+        let ended = keeper().cwd(world.root()).app(App::new(&world.trace()).exit(0)).run().expect_code(0);
+        assert_eq!((sqlite::count(&second), sqlite::count(&world.path("third.db"))), (3, 2), "{}", ended.log);
+        sqlite::assert_holds_acked(&world.db(), &world.trace());
+    }
+}
+
+#[test]
+fn a_database_without_a_replica_goes_where_the_environment_says() {
+    let (world, s3) = (World::new(), S3::start());
+    s3.bucket("backups");
+    let config = world.write(
+        "litestream.yml",
+        &format!("litekeeper: {{path-prefix: my project}}\ndbs: [{{path: {}}}]\n", world.db().display()),
+    );
+    let app = App::new(&world.trace()).insert(&world.db(), 3).exit(0);
+    let keeper = Keeper::new(&world).config(&config).envs(S3::env());
+    keeper.env("LITESTREAM_REPLICA_URL", s3.url("backups", "base")).app(app).run().expect_code(0);
+    let objects = s3.objects("backups");
+    assert!(!objects.is_empty());
+    assert!(objects.iter().all(|key| key.starts_with("base/my project/app.db/")), "{objects:?}");
+}
+
+#[test]
+fn two_databases_on_one_place_and_a_wrong_template_start_nothing() {
+    let world = World::new();
+    let config = world.write(
+        "litestream.yml",
+        concat!(
+            "litekeeper:\n  replicas:\n    disk: {type: file, path: backups, path-mode: preserve}\n",
+            "dbs:\n- {path: a.db, replica: disk}\n- {path: b.db, replica: disk}\n- {path: c.db, replica: tape}\n",
+        ),
+    );
+    let ended =
+        Keeper::new(&world).config(&config).app(App::new(&world.trace()).exit(0)).run().expect_code(78);
+    for part in ["have the same replica", "refers to the replica `tape`", "hint: "] {
+        assert!(ended.log.contains(part), "{part}: {}", ended.log);
+    }
+    assert!(world.trace().is_empty() && world.list("rt").is_empty(), "{}", ended.log);
+}
