@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use super::code::{Expr, Language, Scope, Source, Value};
+use super::code::{Expr, Language, Scope, Source, Statement, Value};
 use super::existing;
 use super::find::Found;
 use super::place::{self, Slashes};
@@ -263,19 +263,42 @@ impl Settings {
     }
 }
 
-/// Carries out a file's assignments.
+/// A block of settings: its indentation, whether it is run, and whether one of its branches was.
+struct Block {
+    column: usize,
+    runs: bool,
+    done: bool,
+}
+
+/// Carries out a file's statements, those under a condition only if it holds; if that is not known the last one counts.
 fn run(project: &Project<'_>, file: &str, scope: &mut Scope<'_>, left: &mut usize) {
     let Some(text) = project.text(file).filter(|_| *left > 0) else { return };
     *left -= 1;
-    let source = Source::new(&text, Language::Python);
-    for module in source.star_imports() {
-        run(project, &import(file, &module), scope, left);
-    }
     let outer = scope.enter(file);
-    for (target, value) in source.assignments() {
-        let unknown_if_nested = matches!(&target, Expr::Name(name) if name.contains('.'));
-        if !unknown_if_nested {
-            scope.assign(&target, &value);
+    // No command: the settings are those of the app itself.
+    scope.set("sys.argv", Value::List(Vec::new()));
+    let mut blocks: Vec<Block> = Vec::new();
+    for (column, statement) in Source::new(&text, Language::Python).statements() {
+        let goes_on = matches!(statement, Statement::Elif(_) | Statement::Else);
+        blocks.retain(|block| block.column < column || (goes_on && block.column == column));
+        let branch = blocks.pop_if(|block| goes_on && block.column == column);
+        let runs = blocks.iter().all(|block| block.runs);
+        let done = branch.as_ref().is_some_and(|branch| branch.done);
+        let mut block = |runs, done| blocks.push(Block { column, runs, done });
+        match statement {
+            Statement::Assign(Expr::Name(name), _) if name.contains('.') => {}
+            Statement::Assign(target, value) if runs => scope.assign(&target, &value),
+            Statement::Star(module) if runs => run(project, &import(file, &module), scope, left),
+            Statement::Assign(..) | Statement::Star(_) => {}
+            Statement::If(condition) | Statement::Elif(condition) if runs && !done => {
+                match scope.holds(&condition) {
+                    Some(holds) => block(holds, holds),
+                    None => block(true, false),
+                }
+            }
+            Statement::If(_) | Statement::Elif(_) | Statement::Later => block(false, true),
+            Statement::Else => block(!done, true),
+            Statement::Try => block(true, false),
         }
     }
     scope.enter(&outer);

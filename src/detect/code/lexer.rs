@@ -30,11 +30,12 @@ pub(super) enum Piece {
     Code(String),
 }
 
-/// A token, and whether it is the first one of its line.
+/// A token, whether it is the first one of its line, and how far from the line's beginning it is then.
 #[derive(Clone, Debug)]
 pub(super) struct Placed {
     pub token: Token,
     pub first: bool,
+    pub column: usize,
 }
 
 /// Marks of several characters, the longer first.
@@ -48,10 +49,12 @@ const MARKS: [&str; 52] = [
 pub(super) fn tokens(text: &str, language: Language) -> Vec<Placed> {
     let mut lexer = Lexer { rest: text, language };
     let mut found = Vec::new();
-    let mut first = true;
+    let (mut first, mut column) = (true, 0);
     while let Some(c) = lexer.rest.chars().next() {
         if c == '\n' {
-            first = true;
+            (first, column) = (true, 0);
+        } else if c.is_whitespace() {
+            column += 1;
         }
         if c.is_whitespace() {
             lexer.skip(c.len_utf8());
@@ -61,7 +64,7 @@ pub(super) fn tokens(text: &str, language: Language) -> Vec<Placed> {
             continue;
         }
         match lexer.token(c) {
-            Some(token) => found.push(Placed { token, first: std::mem::take(&mut first) }),
+            Some(token) => found.push(Placed { token, first: std::mem::take(&mut first), column }),
             None => lexer.skip(c.len_utf8()),
         }
     }

@@ -8,5 +8,5 @@ mod parser;
 mod scope;
 
 pub(super) use lexer::Language;
-pub(super) use parser::{Expr, Source};
+pub(super) use parser::{Expr, Source, Statement};
 pub(super) use scope::{Scope, Value};

@@ -34,6 +34,21 @@ pub(in crate::detect) enum Expr {
     Unknown,
 }
 
+/// A statement of Python, as far as settings are made of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::detect) enum Statement {
+    Assign(Expr, Expr),
+    /// `from X import *`, the module with its dots.
+    Star(String),
+    If(Expr),
+    Elif(Expr),
+    Else,
+    /// A block that is run as it stands.
+    Try,
+    /// A block that is not run now, or nobody knows how often.
+    Later,
+}
+
 /// A file of source code.
 pub(in crate::detect) struct Source {
     tokens: Vec<Placed>,
@@ -61,13 +76,8 @@ impl Source {
             if !placed.first {
                 continue;
             }
-            while parser.eat_word(&["const", "let", "var", "export"]) {}
-            let target = parser.postfix();
-            if self.language == Language::Python && parser.peek_mark(":") {
-                parser.skip_annotation();
-            }
-            if matches!(target, Expr::Name(_) | Expr::Index(..)) && parser.eat(&["="]) {
-                found.push((target, parser.expr(0)));
+            if let Some(assignment) = parser.assignment() {
+                found.push(assignment);
                 at = at.max(parser.at);
             }
         }
@@ -103,25 +113,18 @@ impl Source {
         self.tokens.iter().any(|placed| matches!(&placed.token, Token::Word(word) if word == name))
     }
 
-    /// The modules of `from X import *`, in the file's order, with their dots.
-    pub fn star_imports(&self) -> Vec<String> {
+    /// The statements of Python, each with its indentation.
+    pub fn statements(&self) -> Vec<(usize, Statement)> {
         let mut found = Vec::new();
-        for at in 0..self.tokens.len() {
-            let mut parser = self.parser(at);
-            if !(self.tokens[at].first && parser.eat_word(&["from"])) {
-                continue;
+        let mut open = 0usize;
+        for (at, placed) in self.tokens.iter().enumerate() {
+            if placed.first && open == 0 {
+                found.extend(self.parser(at).statement().map(|statement| (placed.column, statement)));
             }
-            let mut module = String::new();
-            loop {
-                match parser.next() {
-                    Some(Token::Mark(mark @ ("." | "..."))) => module.push_str(mark),
-                    Some(Token::Word(word)) if word == "import" => break,
-                    Some(Token::Word(word)) => module.push_str(&word),
-                    _ => break,
-                }
-            }
-            if parser.eat(&["*"]) {
-                found.push(module);
+            match placed.token {
+                Token::Mark("(" | "[" | "{") => open += 1,
+                Token::Mark(")" | "]" | "}") => open = open.saturating_sub(1),
+                _ => {}
             }
         }
         found
@@ -186,6 +189,54 @@ impl Parser<'_> {
         }
     }
 
+    fn statement(&mut self) -> Option<Statement> {
+        let word = match self.peek() {
+            Some(Token::Word(word)) => word.clone(),
+            _ => return None,
+        };
+        self.at += 1;
+        match word.as_str() {
+            "if" => Some(Statement::If(self.condition())),
+            "elif" => Some(Statement::Elif(self.condition())),
+            "else" => Some(Statement::Else),
+            "try" | "with" | "finally" => Some(Statement::Try),
+            "except" | "def" | "class" | "async" | "for" | "while" => Some(Statement::Later),
+            "from" => self.star_import().map(Statement::Star),
+            _ => {
+                self.at -= 1;
+                self.assignment().map(|(target, value)| Statement::Assign(target, value))
+            }
+        }
+    }
+
+    /// A condition up to its colon; unknown if it has more than is understood.
+    fn condition(&mut self) -> Expr {
+        let condition = self.expr(0);
+        if self.peek_mark(":") { condition } else { Expr::Unknown }
+    }
+
+    fn star_import(&mut self) -> Option<String> {
+        let mut module = String::new();
+        loop {
+            match self.next()? {
+                Token::Mark(mark @ ("." | "...")) => module.push_str(mark),
+                Token::Word(word) if word == "import" => return self.eat(&["*"]).then_some(module),
+                Token::Word(word) => module.push_str(&word),
+                Token::Mark(_) | Token::Text(_) | Token::Number(_) => return None,
+            }
+        }
+    }
+
+    fn assignment(&mut self) -> Option<(Expr, Expr)> {
+        while self.eat_word(&["const", "let", "var", "export"]) {}
+        let target = self.postfix();
+        if self.language == Language::Python && self.peek_mark(":") {
+            self.skip_annotation();
+        }
+        let is_target = matches!(target, Expr::Name(_) | Expr::Index(..));
+        (is_target && self.eat(&["="])).then(|| (target, self.expr(0)))
+    }
+
     fn expr(&mut self, power: u8) -> Expr {
         if self.depth >= MAX_DEPTH {
             return Expr::Unknown;
@@ -241,6 +292,7 @@ impl Parser<'_> {
                 "if" if self.language == Language::Python => ("if", 2),
                 "or" => ("||", 4),
                 "and" => ("&&", 5),
+                "in" => ("in", 6),
                 _ => return None,
             },
             Token::Word(_) | Token::Text(_) | Token::Number(_) => return None,

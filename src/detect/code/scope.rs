@@ -9,6 +9,10 @@ use crate::detect::place;
 /// The most that one value may be, in characters and entries; `a = a + a` doubles at every line.
 const MAX_WEIGHT: usize = 1 << 16;
 
+/// What the environment is called.
+const ENVIRONMENTS: [&str; 7] =
+    ["ENV", "os.environ", "environ", "process.env", "Bun.env", "$_ENV", "import.meta.env"];
+
 /// A value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::detect) enum Value {
@@ -331,10 +335,8 @@ impl<'a> Scope<'a> {
 
     fn index(&self, of: &Expr, key: &Expr) -> Value {
         let key = self.value(key);
-        let environment =
-            ["ENV", "os.environ", "environ", "process.env", "Bun.env", "$_ENV", "import.meta.env"];
         match (of, key.text()) {
-            (Expr::Name(name), Some(variable)) if environment.contains(&name.as_str()) => {
+            (Expr::Name(name), Some(variable)) if ENVIRONMENTS.contains(&name.as_str()) => {
                 self.variable(&variable, None)
             }
             (_, Some(key)) => match self.value(of) {
@@ -355,6 +357,13 @@ impl<'a> Scope<'a> {
     fn infix(&self, op: &str, left: &Expr, right: &Expr) -> Value {
         let value = self.value(left);
         match op {
+            "in" => match (right, self.value(right), value.text()) {
+                (Expr::Name(name), _, Some(variable)) if ENVIRONMENTS.contains(&name.as_str()) => {
+                    Value::Flag((self.env)(&variable).is_some())
+                }
+                (_, Value::List(items), _) => Value::Flag(items.contains(&value)),
+                _ => Value::Unknown,
+            },
             "||" => match (value.is_true(), matches!(right, Expr::Raise)) {
                 (Some(true), _) | (_, true) => value,
                 (Some(false), false) => match (self.value(right), value) {

@@ -158,3 +158,46 @@ fn django_is_asked_first() {
     - the command is Django's server for development: put the one that you deploy with in its place
     "#);
 }
+
+#[test]
+fn django_settings_under_conditions() {
+    let sqlite =
+        |name: &str| format!("{{'default': {{'ENGINE': 'django.db.backends.sqlite3', 'NAME': '{name}'}}}}");
+    let (a, b) = (sqlite("a.db"), sqlite("b.db"));
+    for (settings, expected) in [
+        (
+            format!(
+                "DATABASES = {a}\nif os.environ.get('NONE'):\n    DATABASES['default'] = dj_database_url.config()\n"
+            ),
+            "a.db",
+        ),
+        (
+            format!("URL = os.environ.get('NONE')\nif URL:\n  DATABASES = {a}\nelse:\n  DATABASES = {b}\n"),
+            "b.db",
+        ),
+        (
+            format!(
+                "if 'SET' in os.environ:\n  DATABASES = {a}\nelif DEBUG:\n  DATABASES = {b}\nelse:\n  DATABASES = {b}\n"
+            ),
+            "a.db",
+        ),
+        (
+            format!(
+                "DEBUG = os.getenv('SET') == 'no'\nif not DEBUG:\n  if True:\n    DATABASES = {a}\n  X = 1\nelse:\n  DATABASES = {b}\n"
+            ),
+            "a.db",
+        ),
+        (
+            format!(
+                "DATABASES = {a}\nif 'test' in sys.argv:\n  DATABASES = {b}\ndef f():\n  DATABASES = {b}\n"
+            ),
+            "a.db",
+        ),
+        (format!("try:\n  DATABASES = {a}\nexcept ImportError:\n  DATABASES = {b}\n"), "a.db"),
+        (format!("DATABASES = {a}\ncall(\nDATABASES = {b}\n)\n"), "a.db"),
+        (format!("DATABASES = {a}\nif unknown():\n  DATABASES = {b}\n"), "b.db"),
+    ] {
+        let text = django(&settings, &[("SET", "yes")]);
+        assert!(text.contains(&format!("  default: {expected}\n")), "{settings}\n{text}");
+    }
+}
