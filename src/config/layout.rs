@@ -18,7 +18,7 @@ use super::node::{Node, NodeKind};
 const PADDING: usize = 256;
 
 /// The most bytes that are parsed again and again for one file.
-const MAX_WORK: usize = 64 << 20;
+const MAX_WORK: usize = 16 << 20;
 
 /// A text whose lines can be moved to the right.
 pub(super) struct Layout {

@@ -133,8 +133,12 @@ impl Source {
             Event::Scalar(_, ScalarStyle::DoubleQuoted, ..) if self.has_slash(span) => {
                 refuse("`\\/` is no escape in YAML 1.1")
             }
-            Event::Scalar(text, ScalarStyle::Plain, ..) if text.contains('?') && builder.is_in_flow() => {
-                refuse("inside of brackets a text with a `?` needs quotes")
+            Event::Scalar(text, ScalarStyle::Plain, ..)
+                if builder.is_in_flow() && (text.contains('?') || text.starts_with(['|', '>'])) =>
+            {
+                refuse(
+                    "inside of brackets a text with a `?`, or one that begins with `|` or `>`, needs quotes",
+                )
             }
             Event::Scalar(text, ScalarStyle::Plain, ..)
                 if text.is_empty() && builder.wants_key() && self.is_left_out(span) =>
