@@ -145,6 +145,9 @@ impl Source {
             {
                 refuse("there is no key in front of the `:`")
             }
+            Event::Scalar(..) if builder.wants_key() && self.is_broken(span) && !self.is_after_mark(span) => {
+                refuse("a key must be on one line")
+            }
             _ => Ok(()),
         }
     }
@@ -163,13 +166,24 @@ impl Source {
 
     /// Whether an empty key has nothing at all in front of its colon, not even a `?`.
     fn is_left_out(&self, span: Span) -> bool {
+        self.0.get(span.start.index()) == Some(&':') && !self.is_after_mark(span)
+    }
+
+    /// Whether a text goes over several lines.
+    fn is_broken(&self, span: Span) -> bool {
+        let text = self.0.get(span.start.index()..span.end.index()).unwrap_or_default();
+        let end = text.iter().rposition(|c| !c.is_whitespace()).unwrap_or(0);
+        text[..end].contains(&'\n')
+    }
+
+    /// Whether it stands after the `?` of a key.
+    fn is_after_mark(&self, span: Span) -> bool {
         let before = self.0.get(..span.start.index()).unwrap_or_default();
-        let last = before.iter().rev().take(LONGEST_GAP).find(|c| !c.is_whitespace());
-        self.0.get(span.start.index()) == Some(&':') && last != Some(&'?')
+        before.iter().rev().take(LONGEST_GAP).find(|c| !c.is_whitespace()) == Some(&'?')
     }
 }
 
-/// How far in front of a colon its `?` is looked for.
+/// How far in front of a key its `?` is looked for.
 const LONGEST_GAP: usize = 1000;
 
 /// What has been read of the document so far.
@@ -499,7 +513,10 @@ mod tests {
         }
         assert!(matches!(parse("a: 1 # \u{2028}b"), Err((1, 8, Problem::LineBreak { code: 0x2028 }))));
         assert!(matches!(problem(r#"a: "\\\/""#), Problem::Syntax { .. }));
-        assert!(matches!(problem("a: {b: c?d}"), Problem::Syntax { .. }));
+        for text in ["a: {b: c?d}", "a: {b: | c}", "a: 1\n: 2", "a: {b\nc: d}", "a: [\"b\nc\": d]"] {
+            assert!(matches!(problem(text), Problem::Syntax { .. }), "{text}");
+        }
+        assert!(parse("? b\n  c\n: d\n?\n: e\n").is_ok());
         assert!(parse("a: b?c\nd:\n- e?f\ng: [\"h?\", {i: 'j?'}]\nk: l?\n").is_ok());
         for text in ["%YAML 1.2\n---\n", "# c\n%FOO\n---\n", "%YAML\n---\n"] {
             assert!(matches!(problem(text), Problem::Syntax { .. }), "{text}");
