@@ -22,6 +22,7 @@ mod init;
 mod install;
 mod kill;
 mod lag;
+mod migrations;
 mod mutants;
 mod old_litestream;
 mod output;
