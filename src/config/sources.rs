@@ -133,7 +133,7 @@ fn url_node(url: String, variable: Variable) -> Node {
 fn replica_of(text: &str) -> Option<Node> {
     let folder = text == "~" || ["/", "./", "../", "~/"].iter().any(|start| text.starts_with(start));
     match (is_url(text), folder) {
-        (true, _) => Some(Node::mapping([("url", Node::text(text))])),
+        (true, _) => Some(Node::mapping([("url", url_node(text.to_owned(), Variable::Own))])),
         (false, true) => Some(Node::mapping([("path", Node::text(text))])),
         (false, false) => None,
     }

@@ -127,6 +127,8 @@ fn filled(key: &str, name: String, value: String) -> Node {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::emit::emit;
     use super::*;
 
@@ -241,5 +243,66 @@ mod tests {
                 "3: `list` takes its value from EMPTY, which is not set or empty",
             ]
         );
+    }
+
+    /// The tree as Litestream gets it: what is emitted, expanded in its environment, and read.
+    fn as_litestream_reads(root: &Node, env: Env<'_>) -> Node {
+        let emitted = emit(root);
+        let all = |name: &str| {
+            let own = emitted.env.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+            own.or_else(|| env(name))
+        };
+        let expanded = expand(&emitted.text, 1, &all).text;
+        parse(&expanded).unwrap_or_else(|(line, column, problem)| {
+            panic!("{line}:{column}: {problem}\n{}\n{expanded}", emitted.text)
+        })
+    }
+
+    /// All texts and numbers, without places and ways of writing; what is a text to Litestream is one here.
+    fn meaning(node: &Node) -> String {
+        match &node.kind {
+            NodeKind::Scalar(_) => format!("{:?}", node.as_str()),
+            NodeKind::Sequence(items) => format!("{:?}", items.iter().map(meaning).collect::<Vec<_>>()),
+            NodeKind::Mapping(entries) => {
+                let entries = entries.iter().map(|(key, value)| (meaning(key), meaning(value)));
+                format!("{:?}", entries.collect::<Vec<_>>())
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_value_arrives_and_is_in_no_file(value in "[^\0]{1,24}") {
+            let env = |name: &str| (name == "V").then(|| value.clone());
+            let mut root = parse("password: {env: V}\nlist: [{env: V}]\nother: $V\n").expect("valid YAML");
+            fill_in(&mut root, "", &env, &mut Vec::new());
+            let read = as_litestream_reads(&root, &env);
+            prop_assert_eq!(read.get("password").and_then(Node::as_str), Some(value.as_str()));
+            prop_assert_eq!(read.get("other").and_then(Node::as_str), Some("$V"));
+            if value.chars().filter(|c| c.is_alphanumeric()).count() > 9 {
+                prop_assert!(!emit(&root).text.contains(value.trim()));
+            }
+        }
+
+        #[test]
+        fn keeping_secrets_changes_no_meaning(
+            value in "[^\0]{0,24}",
+            text in prop::sample::select(vec![
+                "password: $V\nuser: $V\n",
+                "password: \"$V\"\nuser: a\n",
+                "password: '${V}'\n",
+                "dbs: [{replica: {token: $V, seed: x$V}}]\n",
+                "password: |\n  $V\nuser: b\n",
+                "password: a $V b\n$V: x\n",
+                "jwt: &a $V\nnkey: *a\n",
+                "age: {identities: [$V, b]}\n",
+            ]),
+        ) {
+            let env = |name: &str| (name == "V").then(|| value.clone());
+            let Ok(plain) = parse(&expand(text, 1, &env).text) else { return Ok(()) };
+            let mut kept = plain.clone();
+            keep_secrets(&mut kept, text, &env);
+            prop_assert_eq!(meaning(&as_litestream_reads(&kept, &env)), meaning(&plain));
+        }
     }
 }
