@@ -44,12 +44,25 @@ fn as_text(lint: &Lint) -> String {
         (line, 0) => format!(":{line}"),
         (line, column) => format!(":{line}:{column}"),
     };
-    let mut text =
-        format!("{}{place}: {}: {} [{}]\n", lint.origin, lint.rule.severity, lint.message, lint.rule.code);
+    let origin = printable(&lint.origin.to_string());
+    let (severity, code, message) = (lint.rule.severity, lint.rule.code, printable(&lint.message));
+    let mut text = format!("{origin}{place}: {severity}: {message} [{code}]\n");
     if let Some(hint) = &lint.hint {
-        text.push_str(&format!("  hint: {hint}\n"));
+        text.push_str(&format!("  hint: {}\n", printable(hint)));
     }
     text
+}
+
+/// A key or a path may hold what a terminal would obey.
+fn printable(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut text, c| {
+        if c.is_control() {
+            text.extend(c.escape_default());
+        } else {
+            text.push(c);
+        }
+        text
+    })
 }
 
 fn as_json(lint: &Lint) -> serde_json::Value {

@@ -405,7 +405,14 @@ impl Error {
     /// The next step: the hint of the first finding that has one, and the variables that were not set.
     pub fn hint(&self) -> Option<String> {
         let hint = self.findings.iter().find_map(Finding::hint);
-        let unset = match self.unset.as_slice() {
+        // `${VAR:-x}` names a variable with all of that in its name, and x may be a secret.
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let shown = |name: &String| match name.find(|c| !is_name(c)) {
+            Some(end) => format!("{}…", &name[..end]),
+            None => name.clone(),
+        };
+        let unset: Vec<String> = self.unset.iter().map(shown).collect();
+        let unset = match unset.as_slice() {
             [] => None,
             [name] => Some(format!("the file uses ${{{name}}}, which is not set")),
             names => Some(format!("the file uses variables that are not set: {}", names.join(", "))),

@@ -249,6 +249,14 @@ mod tests {
     }
 
     #[test]
+    fn what_was_meant_as_a_default_is_not_shown() {
+        let error = load_text("dbs: [{path: a, replica: {type: s3, bucket: \"${B:-hunter2}\"}}]")
+            .expect_err("it loads");
+        let hint = error.hint().expect("a hint");
+        assert!(hint.contains("${B…}, which is not set") && !hint.contains("hunter2"), "{hint}");
+    }
+
+    #[test]
     fn one_metadata_folder_for_two_databases_is_refused() {
         let error = load_text(
             "dbs: [{path: a, meta-path: m, replica: {path: x}}, {path: b, meta-path: m, replica: {path: y}}]",

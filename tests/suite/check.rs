@@ -158,10 +158,12 @@ fn variables_without_a_value() {
             "      url: s3://b/a\n",
             "      region: ${REGION}\n",
             "      endpoint: \"$EMPTY\"\n",
-            "      access-key-id: ${KEY:-none}\n",
+            "      access-key-id: ${KEY:-hunter2}\n",
         ),
         0
     ));
+    let text = "\"a\\e[2Jb\": 1\ndbs: [{path: a.db, replica: {url: 's3://b/a'}}]\n";
+    assert!(check_text(text, 0).contains("`a\\u{1b}[2Jb` is no setting"), "nothing for a terminal to obey");
 }
 
 #[test]
@@ -200,6 +202,10 @@ fn what_is_no_configuration_at_all() {
         ),
         ("types", "dbs:\n  - {path: [a], replica: {path: /b}}\n"),
         ("no value", "dbs:\n  - {path: a.db, replica: {type: s3, bucket: {env: BUCKET}, path: a}}\n"),
+        (
+            "a default",
+            "dbs:\n  - {path: a.db, replica: {type: s3, bucket: \"${BUCKET:-hunter2}\", path: a}}\n",
+        ),
         ("too deep", &"[".repeat(100)),
     ] {
         all.push_str(&format!("# {name}\n{}\n", check_text(text, 78)));

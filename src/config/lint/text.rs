@@ -30,18 +30,22 @@ fn unset_variables(document: &Document, options: &LoadOptions<'_>) -> Vec<Lint> 
             value
         };
         expand(without_comment(line), options.pid, &look);
-        for name in names.into_inner() {
-            let message = format!("the variable {name} is not set, or empty: nothing stands in its place");
-            found.push(Lint::new(UNSET_VARIABLE, &document.origin, message).at(number, 0).hint(
-                match name.split_once(":-") {
-                    Some((name, _)) => {
-                        format!("Litestream knows no defaults: write ${{{name}}}, and set {name}")
-                    }
-                    None => {
-                        format!("set {name}, or write the value itself; a literal `$` needs --no-expand-env")
-                    }
-                },
-            ));
+        for written in names.into_inner() {
+            // What stands behind the name may be a secret that was meant as a default.
+            let name = &written
+                [..written.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(written.len())];
+            let lint = if name == written {
+                let message =
+                    format!("the variable {name} is not set, or empty: nothing stands in its place");
+                let hint =
+                    format!("set {name}, or write the value itself; a literal `$` needs --no-expand-env");
+                Lint::new(UNSET_VARIABLE, &document.origin, message).hint(hint)
+            } else {
+                let message = format!("`${{{name}…}}` names no variable: nothing stands in its place");
+                let hint = format!("Litestream knows no defaults: write ${{{name}}}, and set {name}");
+                Lint::new(UNSET_VARIABLE, &document.origin, message).hint(hint)
+            };
+            found.push(lint.at(number, 0));
         }
     }
     found
