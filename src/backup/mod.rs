@@ -4,6 +4,7 @@
 //! processes, and never waits without a limit.
 
 mod aside;
+pub mod listing;
 mod restore;
 mod standing;
 

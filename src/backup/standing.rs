@@ -27,6 +27,16 @@ pub enum Standing {
     },
 }
 
+impl Standing {
+    /// How a database stands, by what its own metadata says and what is on its replica.
+    pub fn of(local: Option<Position>, replica: Option<Position>) -> Self {
+        match (local, replica) {
+            (Some(local), Some(replica)) if local.is_behind(&replica) => Self::Behind { local, replica },
+            _ => Self::Current,
+        }
+    }
+}
+
 /// Asks the replica, with a `limit`, and the database's own metadata.
 ///
 /// A database whose metadata is lost cannot be compared, and counts as current; so does one whose
@@ -49,8 +59,5 @@ pub async fn standing(
         Err(reason) if reason.contains(NO_BACKUP) => None,
         Err(reason) => return Err(Error::refused(db, reason)),
     };
-    match (local, replica) {
-        (Some(local), Some(replica)) if local.is_behind(&replica) => Ok(Standing::Behind { local, replica }),
-        _ => Ok(Standing::Current),
-    }
+    Ok(Standing::of(local, replica))
 }

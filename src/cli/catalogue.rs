@@ -1,6 +1,6 @@
 //! The configuration, asked again and again while databases come and go.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::databases;
 use crate::config::{self, Config};
 use crate::error::Failure;
-use crate::supervise::{self, Inputs, Named};
+use crate::supervise::{self, Entry, Inputs, Named};
 
 /// See [`supervise::Catalogue`].
 pub(super) struct Catalogue {
@@ -26,10 +26,16 @@ impl Catalogue {
     fn with(&self, named: &[Value]) -> Result<Config, config::Error> {
         self.config.with_databases(&serde_json::json!(named).to_string(), &databases::text_variable)
     }
-}
 
-impl supervise::Catalogue for Catalogue {
-    fn generate(&self, socket: &Path, named: &[Value]) -> Inputs {
+    /// As it could stand under `dbs`.
+    fn value(&self, entry: &Entry) -> Option<Value> {
+        match entry {
+            Entry::Said(value) => Some(value.clone()),
+            Entry::InFolder(folder, below) => self.config.in_folder(*folder, below),
+        }
+    }
+
+    fn inputs(&self, socket: &Path, named: &[Value]) -> Inputs {
         // Only what was found sound is ever named here.
         let config = self.with(named);
         let config = config.as_ref().unwrap_or(&self.config);
@@ -40,13 +46,25 @@ impl supervise::Catalogue for Catalogue {
         }
         inputs
     }
+}
 
-    fn read(&self, answer: &[u8], kept: &[Value]) -> Result<Vec<Named>, Failure> {
+impl supervise::Catalogue for Catalogue {
+    fn generate(&self, socket: &Path, named: &[Entry]) -> Inputs {
+        let said = named.iter().filter(|entry| matches!(entry, Entry::Said(_)));
+        self.inputs(socket, &said.filter_map(|entry| self.value(entry)).collect::<Vec<_>>())
+    }
+
+    fn lookup(&self, socket: &Path, named: &[Entry]) -> Inputs {
+        self.inputs(socket, &named.iter().filter_map(|entry| self.value(entry)).collect::<Vec<_>>())
+    }
+
+    fn read(&self, answer: &[u8], kept: &[Entry]) -> Result<Vec<Named>, Failure> {
         let failure = |error| databases::failure(&error);
         let answer = config::parse_answer(answer).map_err(failure)?;
-        let is_named = |other: &&Value| answer.iter().any(|entry| entry.get("path") == other.get("path"));
-        let kept = kept.iter().filter(|other| !is_named(other)).chain(&answer);
-        let config = self.with(&kept.cloned().collect::<Vec<_>>()).map_err(failure)?;
+        let is_named = |other: &Value| answer.iter().any(|entry| entry.get("path") == other.get("path"));
+        let kept = kept.iter().filter_map(|entry| self.value(entry)).filter(|other| !is_named(other));
+        let all: Vec<Value> = kept.chain(answer.iter().cloned()).collect();
+        let config = self.with(&all).map_err(failure)?;
         config.check(config::Series::V05).map_err(failure)?;
         let keys = self.config.key_variables();
         let env = |name: &str| {
@@ -55,7 +73,26 @@ impl supervise::Catalogue for Catalogue {
         };
         let registrations = config.registrations(answer.len(), &env);
         let each = registrations.into_iter().zip(answer);
-        let named = |((database, url), entry)| Named { database: databases::database(&database), url, entry };
+        let named = |((database, url), entry)| Named {
+            database: databases::database(&database),
+            url: Some(url),
+            entry: Entry::Said(entry),
+        };
+        Ok(each.map(named).collect())
+    }
+
+    fn in_folders(&self, files: Vec<(usize, PathBuf)>, kept: &[Entry]) -> Result<Vec<Named>, Failure> {
+        let values = files.into_iter().filter_map(|(folder, below)| {
+            Some((self.config.in_folder(folder, &below)?, Entry::InFolder(folder, below)))
+        });
+        let (values, entries): (Vec<Value>, Vec<Entry>) = values.unzip();
+        let kept = kept.iter().filter_map(|entry| self.value(entry));
+        let all: Vec<Value> = kept.chain(values).collect();
+        let config = self.with(&all).map_err(|error| databases::failure(&error))?;
+        let found = config.databases();
+        let found = &found[found.len().saturating_sub(entries.len())..];
+        let each = found.iter().zip(entries);
+        let named = |(database, entry)| Named { database: databases::database(database), url: None, entry };
         Ok(each.map(named).collect())
     }
 }

@@ -10,6 +10,7 @@ use crate::config::{self, Config, Document, GenerateOptions, Kind, LoadOptions, 
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::litestream::database::Database;
+use crate::litestream::folder::{Backups, Folder};
 use crate::os::user;
 use crate::supervise::Inputs;
 
@@ -122,13 +123,27 @@ fn half(there: &str, missing: &str) -> Failure {
 
 /// The databases as the other rooms want them.
 pub(super) fn databases(config: &Config) -> Vec<Database> {
-    for directory in config.directories() {
-        tracing::warn!(
-            "{}: litestream replicates the databases in it, but none of them is restored, gated or drained by name",
-            directory.dir.display()
-        );
-    }
     config.databases().iter().map(database).collect()
+}
+
+/// The folders of databases as the other rooms want them.
+pub(super) fn folders(config: &Config) -> Vec<Folder> {
+    let folder = |(place, directory): (usize, &config::Directory)| Folder {
+        dir: directory.dir.clone(),
+        pattern: directory.pattern.clone(),
+        recursive: directory.recursive,
+        watch: directory.watch,
+        backups: backups(config, place, directory),
+    };
+    config.directories().iter().enumerate().map(folder).collect()
+}
+
+fn backups(_config: &Config, _place: usize, directory: &config::Directory) -> Backups {
+    match directory.replicas.first() {
+        Some(replica) if replica.kind == Kind::File => Backups::Folder(PathBuf::from(&replica.display)),
+        Some(replica) => Backups::Unlisted(replica.kind.name().to_owned()),
+        None => Backups::Unlisted("unknown".to_owned()),
+    }
 }
 
 /// A database as the other rooms want it.

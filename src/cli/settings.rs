@@ -87,7 +87,8 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
         .map_err(|error| Failure::new(error.exit(), error.to_string()).hint(error.hint()))?;
     let resolver = databases::resolver(&configured)?;
     let mut policy = policy(args, stop_timeout, dbs.len());
-    policy.resolves = resolver.is_some();
+    let folders = databases::folders(&configured);
+    policy.resolves = resolver.is_some() || !folders.is_empty();
     policy.resolve_interval = resolver.as_ref().map(|resolver| resolver.interval);
     // Litestream's last sync has the part of the budget that the drain has.
     let shutdown_sync = policy.drain_reserve().max(Duration::from_secs(1));
@@ -124,6 +125,7 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
         restore_parallel: args.restore_parallel,
         check: Box::new(move |is_ltx| databases::check(&checked, is_ltx)),
         catalogue: Box::new(Catalogue::new(configured, shutdown_sync, resolver.is_some())),
+        folders,
         resolver: resolver.map(|resolver| resolver.command.into_iter().map(Into::into).collect()),
         socket,
         runtime_roots,

@@ -26,6 +26,12 @@ pub struct Database {
 pub struct Directory {
     /// The folder, absolute.
     pub dir: PathBuf,
+    /// Which names are databases, as Go's `filepath.Match` reads it.
+    pub pattern: String,
+    /// Folders below it are looked into as well.
+    pub recursive: bool,
+    /// Litestream takes in what appears while it runs.
+    pub watch: bool,
     /// The replicas, each the base of one place a database.
     pub replicas: Vec<Replica>,
     /// The line in the file, 0 without one.
@@ -58,15 +64,15 @@ impl Entry {
                 Ok(Self::Database(Database { path, meta_path, replicas, line }))
             }
             (None, Some(dir)) => {
-                if text(node, "pattern")?.is_none() {
-                    return Err((line, Problem::NoPattern));
-                }
+                let pattern = text(node, "pattern")?.ok_or((line, Problem::NoPattern))?.to_owned();
+                let says = |key| node.get(key).and_then(Node::as_bool) == Some(true);
+                let (recursive, watch) = (says("recursive"), says("watch"));
                 if node.get("meta-path").is_some() && node.get("meta-dir").is_some() {
                     return Err((line, Problem::MetaPathAndDir));
                 }
                 let dir = absolute(node, "dir", dir, base)?;
                 let replicas = read_replicas(node, root, base, &dir.display().to_string())?;
-                Ok(Self::Directory(Directory { dir, replicas, line }))
+                Ok(Self::Directory(Directory { dir, pattern, recursive, watch, replicas, line }))
             }
             (Some(_), Some(_)) => Err((line, Problem::PathAndDir)),
             (None, None) => Err((line, Problem::NoPath)),

@@ -15,6 +15,7 @@ mod error;
 mod exec;
 mod expand;
 mod fault;
+mod folder;
 mod generate;
 mod json;
 mod keys;

@@ -175,6 +175,11 @@ fn unescape(text: &str) -> Result<String, &'static str> {
     String::from_utf8(bytes).map_err(|_| "has a path that is not UTF-8")
 }
 
+/// A path as Go's `url.URL` writes it.
+pub(super) fn go_path(path: &str) -> String {
+    escaped_path(" ", path).into_owned()
+}
+
 /// Go's `URL.EscapedPath`: as it was written if that is valid, else encoded anew.
 fn escaped_path<'a>(raw: &'a str, path: &str) -> Cow<'a, str> {
     let plain = |c: u8| c.is_ascii_alphanumeric() || b"-_.~$&+,/:;=@!'()*[]%".contains(&c);

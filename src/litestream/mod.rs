@@ -8,6 +8,7 @@ pub mod binary;
 pub mod command;
 pub mod control;
 pub mod database;
+pub mod folder;
 pub mod install;
 pub mod log;
 pub mod position;

@@ -11,7 +11,7 @@ use super::control_socket;
 use super::effects::World;
 use super::reload::{self, Report};
 use super::roster::Roster;
-use super::round::Admission;
+use super::round::{Admission, Answer};
 use super::runtime_folder::RuntimeFolder;
 use super::setup::Setup;
 use super::twins;
@@ -37,7 +37,7 @@ pub(super) enum Message {
     /// What was found out before the start.
     Prepared(Version, Vec<Database>),
     /// The source's answer.
-    Answered(Result<Vec<u8>, Failure>),
+    Answered(Result<Answer, Failure>),
     /// What became of the databases that are new in it.
     Admitted(Vec<Admission>),
     /// The n-th Litestream took a database in, or did not.

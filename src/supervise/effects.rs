@@ -1,5 +1,6 @@
 //! The machine's actions, carried out.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -12,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::confirm::Asker;
 use super::driver::{Driver, Message, Outbox};
+use super::folders::Folders;
 use super::link::Link;
 use super::litestream_log::{self, Heard};
 use super::notes::{self, Names};
@@ -20,7 +22,7 @@ use super::resolver::Question;
 use super::roster::Roster;
 use super::round::Rounds;
 use super::runtime_folder::RuntimeFolder;
-use super::setup::{Named, Setup};
+use super::setup::{Entry, Named, Setup};
 use super::watch::Watch;
 use crate::backup::Restorer;
 use crate::core::{Action, Db, Ended, Event, ExitCode, Gate};
@@ -29,6 +31,7 @@ use crate::litestream::argv;
 use crate::litestream::command::{KEEPERS_OWN, Runner};
 use crate::litestream::control;
 use crate::litestream::database::Database;
+use crate::litestream::position::Position;
 use crate::litestream::version::Version;
 use crate::os::lock::Lock;
 use crate::os::spawn::{Spawn, Spawned};
@@ -52,6 +55,9 @@ pub(super) struct World {
     pub(super) rounds: Rounds,
     /// What the last answer did not name any more.
     pub(super) gone: Vec<Db>,
+    /// How new the backups are of the databases that are looked at next, where that was listed.
+    pub(super) newest: BTreeMap<PathBuf, Option<Position>>,
+    pub(super) folders: Folders,
     pub(super) terminal: Option<Terminal>,
     pub(super) version: Version,
     pub(super) missing: Vec<Database>,
@@ -117,6 +123,8 @@ impl World {
             question,
             rounds: Rounds::default(),
             gone: Vec::new(),
+            newest: BTreeMap::new(),
+            folders: Folders::default(),
             restore_config: folder.config(),
             named_env: Rc::default(),
             setup,
@@ -256,8 +264,8 @@ impl World {
     }
 
     /// Writes the configuration of what sources name now, apart from the rest.
-    pub(super) fn write_named(&mut self, entries: &[serde_json::Value]) -> Result<(), Failure> {
-        let inputs = self.setup.catalogue.generate(&self.folder.socket(), entries);
+    pub(super) fn write_named(&mut self, entries: &[Entry]) -> Result<(), Failure> {
+        let inputs = self.setup.catalogue.lookup(&self.folder.socket(), entries);
         self.named_env = Rc::new(inputs.env);
         self.folder.write_named_config(&inputs.config).map_err(|error| {
             let path = self.folder.named_config();
@@ -267,7 +275,7 @@ impl World {
 
     /// What a fresh Litestream gets: all that is there now.
     fn write_config(&mut self) {
-        let entries: Vec<_> = self.roster.all_named().map(|(_, named)| named.entry.clone()).collect();
+        let entries = self.entries();
         let inputs = self.setup.catalogue.generate(&self.folder.socket(), &entries);
         self.runner.env = Rc::new(inputs.env);
         if let Err(error) = self.folder.write_config(&inputs.config) {
@@ -294,13 +302,19 @@ impl World {
         }
     }
 
+    /// All that sources named and is here.
+    pub(super) fn entries(&self) -> Vec<Entry> {
+        self.roster.all_named().map(|(_, named)| named.entry.clone()).collect()
+    }
+
     pub(super) fn take_in(&mut self, named: Named, lock: Lock) -> Db {
         self.roster.add(named, lock)
     }
 
     pub(super) fn watch_too(&mut self, db: Db) {
         if let Some(database) = self.roster.get(db) {
-            self.watch.add(db, database);
+            let goes = self.is_watched_folders(db);
+            self.watch.add(db, database, goes);
         }
     }
 
@@ -328,7 +342,7 @@ impl World {
     }
 
     fn launch(&mut self) {
-        if self.question.is_some() {
+        if self.setup.policy.resolves {
             self.write_config();
         }
         self.roster.is_told();

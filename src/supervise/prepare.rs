@@ -15,6 +15,7 @@ use crate::error::Failure;
 use crate::litestream::argv;
 use crate::litestream::command::{Error, Runner};
 use crate::litestream::database::Database;
+use crate::litestream::position::{self, Position};
 use crate::litestream::version::Version;
 
 /// How long `litestream version` may take.
@@ -61,14 +62,28 @@ impl Preparation {
         Ok(Prepared { version, missing })
     }
 
-    /// As [`Preparation::look`], for other databases once the version is known: those that are missing.
+    /// As [`Preparation::look`], for one database more once the version is known: whether it is missing.
+    /// `listed` is how new its backup is, where somebody has seen that already.
     ///
     /// # Errors
     /// As for [`Preparation::look`].
-    pub(super) async fn settle(&self, dbs: &[Database], version: Version) -> Result<Vec<Database>, Failure> {
-        let present: Vec<Database> = dbs.iter().filter(|db| db.exists()).cloned().collect();
-        let standings = self.standings(&present, version).await;
-        self.settle_all(dbs, &present, standings)
+    pub(super) async fn is_missing(
+        &self,
+        db: &Database,
+        version: Version,
+        listed: Option<Option<Position>>,
+    ) -> Result<bool, Failure> {
+        let db = std::slice::from_ref(db);
+        let present = if db[0].exists() { db } else { &[] };
+        let standings = match listed {
+            Some(replica) => {
+                let standing =
+                    |db: &Database| Ok(Standing::of(position::local(version, &db.meta), replica.clone()));
+                present.iter().map(standing).collect()
+            }
+            None => self.standings(present, version).await,
+        };
+        Ok(!self.settle_all(db, present, standings)?.is_empty())
     }
 
     fn settle_all(

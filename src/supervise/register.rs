@@ -23,12 +23,13 @@ impl Asker {
         launch: u64,
         db: Db,
         database: Database,
-        url: Result<String, String>,
+        url: Option<Result<String, String>>,
         limit: Duration,
     ) {
         let result = match url {
-            Ok(url) => self.try_register(&database, &url, limit).await,
-            Err(reason) => Err(reason),
+            Some(Ok(url)) => self.try_register(&database, &url, limit).await,
+            Some(Err(reason)) => Err(reason),
+            None => self.found(&database, limit).await,
         };
         let result = result.map_err(|reason| failure(&database, &reason));
         self.send(Message::Registered(launch, db, result));
@@ -45,6 +46,24 @@ impl Asker {
             let _ = control::unregister(&self.socket, &database.path, Duration::from_secs(1)).await;
         }
         confirmed
+    }
+
+    /// Litestream has found a database of a folder itself. Whether it is confirmed is for the watch: what
+    /// Litestream has, it keeps.
+    async fn found(&self, database: &Database, limit: Duration) -> Result<(), String> {
+        let deadline = Instant::now() + limit;
+        while database.exists() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match control::confirm(&self.socket, &database.path, left).await {
+                Err(control::Error::Refused { status: 404, .. }) if Instant::now() + RETRY < deadline => {}
+                Err(error @ (control::Error::Refused { status: 404, .. } | control::Error::Io(_))) => {
+                    return Err(error.to_string());
+                }
+                Ok(_) | Err(_) => return Ok(()),
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+        Ok(())
     }
 
     /// Everything that is in the database is on its replica; what is not there has nothing to confirm.

@@ -127,6 +127,7 @@ pub(super) struct News {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::supervise::setup::Entry;
 
     fn database(folder: &std::path::Path, name: &str) -> (Database, Lock) {
         let path = folder.join(name);
@@ -140,15 +141,16 @@ mod tests {
         let (first, lock) = database(folder.path(), "a");
         let mut roster = Roster::new(&[first], vec![lock]);
         assert!(roster.news(9).is_none());
-        let named = |database| Named { database, url: Ok(String::new()), entry: serde_json::Value::Null };
+        let named =
+            |database, name: &str| Named { database, url: None, entry: Entry::InFolder(0, name.into()) };
         let (second, lock) = database(folder.path(), "b");
-        assert_eq!(roster.add(named(second), lock), Db(1));
+        assert_eq!(roster.add(named(second, "b"), lock), Db(1));
         assert!(roster.news(0).is_some_and(|news| news.came.is_empty()), "none fits");
         assert!(roster.news(9).is_some_and(|news| news.came[0].0 == Db(1)));
         roster.remove(Db(1));
         assert!(roster.news(9).is_some_and(|news| news.went == [Db(1)]));
         let (third, lock) = database(folder.path(), "b");
-        assert_eq!(roster.add(named(third), lock), Db(2));
+        assert_eq!(roster.add(named(third, "b"), lock), Db(2));
         assert_eq!(roster.listed().iter().map(|(db, _)| *db).collect::<Vec<_>>(), [Db(0), Db(2)]);
     }
 }

@@ -11,8 +11,9 @@ use super::driver::{Driver, Message};
 use super::effects::World;
 use super::prepare::Preparation;
 use super::reload::Report;
-use super::setup::Named;
+use super::setup::{Entry, Named};
 use super::twins;
+use crate::backup::listing;
 use crate::core::{Db, Event, ExitCode, Phase};
 use crate::error::Failure;
 use crate::os::lock::Lock;
@@ -22,7 +23,7 @@ use crate::os::lock::Lock;
 pub(super) struct Rounds {
     asking: bool,
     /// What the answer set going.
-    open: BTreeSet<Db>,
+    pub(super) open: BTreeSet<Db>,
     /// The databases that the last answer names.
     named: BTreeSet<PathBuf>,
     /// What came of it so far.
@@ -48,6 +49,14 @@ impl Rounds {
     }
 }
 
+/// What the sources say.
+pub(super) struct Answer {
+    /// What the resolver printed.
+    said: Vec<u8>,
+    /// At the start: the backups of each folder of databases, where they can be listed.
+    backups: Vec<Option<Vec<listing::Found>>>,
+}
+
 /// What was found out about a database that a source named.
 pub(super) struct Admission {
     named: Named,
@@ -61,10 +70,15 @@ impl World {
         self.rounds.asking = true;
         self.rounds.waiting.append(&mut self.rounds.next);
         let (question, outbox) = (self.question.clone(), self.outbox.clone());
+        let backups = self.backups();
         tokio::task::spawn_local(async move {
-            let answer = match question {
+            let said = match question {
                 Some(question) => question.ask().await,
                 None => Ok(b"[]".to_vec()),
+            };
+            let answer = match said {
+                Ok(said) => backups.await.map(|backups| Answer { said, backups }),
+                Err(failure) => Err(failure),
             };
             let _ = outbox.send(Message::Answered(answer));
         });
@@ -72,7 +86,7 @@ impl World {
 
     /// Locks, looks at and (while the app runs) restores what was named; the others wait for the
     /// machine's own restore.
-    fn admit(&self, named: Vec<Named>, restores: bool) {
+    fn admit(&mut self, named: Vec<Named>, restores: bool) {
         let preparation = self.preparation(self.folder.named_config(), Rc::default());
         let restorer = self.restorer(self.folder.named_config());
         let (socket, keeper) = (self.folder.socket(), self.folder.keeper_socket());
@@ -80,11 +94,13 @@ impl World {
         let patience = if restores { std::time::Duration::ZERO } else { self.setup.policy.stop_timeout * 2 };
         let places = Rc::new(Semaphore::new(self.setup.restore_parallel.max(1)));
         let outbox = self.outbox.clone();
+        let newest = Rc::new(std::mem::take(&mut self.newest));
         tokio::task::spawn_local(async move {
             let preparation: Rc<Preparation> = Rc::new(preparation);
             let mut admitting = JoinSet::new();
             for (place, named) in named.into_iter().enumerate() {
                 let (preparation, restorer, places) = (preparation.clone(), restorer.clone(), places.clone());
+                let newest = newest.clone();
                 let (socket, keeper, user) = (socket.clone(), keeper.clone(), user.clone());
                 admitting.spawn_local(async move {
                     let _place = places.acquire().await;
@@ -96,7 +112,8 @@ impl World {
                             twins::lock_all(db, &socket, &keeper, user.as_ref(), patience, interrupted);
                         let lock = lock.await?.pop();
                         let lock = lock.ok_or_else(|| Failure::new(ExitCode::LOCKED, "no lock was made"))?;
-                        let missing = !preparation.settle(db, version).await?.is_empty();
+                        let newest = newest.get(&named.database.path).cloned();
+                        let missing = preparation.is_missing(&named.database, version, newest).await?;
                         if missing && restores {
                             restorer
                                 .restore_all(db)
@@ -123,9 +140,9 @@ impl World {
 impl Driver {
     /// Somebody wants the sources to be asked now.
     pub(super) fn reload(&mut self, asker: oneshot::Sender<Report>) {
-        let refused = if self.world.question.is_none() {
+        let refused = if !self.world.setup.policy.resolves {
             Some(
-                Failure::new(ExitCode::CONFIG, "nothing to reload: no resolver is configured")
+                Failure::new(ExitCode::CONFIG, "nothing to reload: no resolver and no folder is configured")
                     .hint("`litekeeper.resolver` names a program that prints the databases"),
             )
         } else if !self.world.version.confirms() {
@@ -144,15 +161,23 @@ impl Driver {
             Some(failure) => drop(asker.send(Report::of_failure(&failure))),
             None => {
                 self.world.rounds.next.push(asker);
+                self.look_into_folders_now();
                 self.handle(Event::Reload);
             }
         }
     }
 
     /// The resolver's answer came, or it failed.
-    pub(super) fn answered(&mut self, answer: Result<Vec<u8>, Failure>) {
-        let kept: Vec<_> = self.world.roster.all_named().map(|(_, named)| named.entry.clone()).collect();
-        let named = answer.and_then(|answer| self.world.setup.catalogue.read(&answer, &kept));
+    pub(super) fn answered(&mut self, answer: Result<Answer, Failure>) {
+        let kept = self.world.entries();
+        let named = answer.and_then(|answer| {
+            let mut named = self.world.setup.catalogue.read(&answer.said, &kept)?;
+            if !answer.backups.is_empty() {
+                let kept: Vec<Entry> = named.iter().map(|named| named.entry.clone()).collect();
+                named.extend(self.world.found_in_folders(answer.backups, &kept)?);
+            }
+            Ok(named)
+        });
         match named {
             Ok(named) => self.take_named(named),
             Err(failure) => self.resolve_failed(failure),
@@ -178,7 +203,9 @@ impl Driver {
         let world = &mut self.world;
         world.rounds.said.remove("");
         world.rounds.named = named.iter().map(|named| named.database.path.clone()).collect();
-        let is_named = |other: &Named| named.iter().any(|named| named.entry == other.entry);
+        let is_named = |other: &Named| {
+            matches!(other.entry, Entry::InFolder(..)) || named.iter().any(|named| named.entry == other.entry)
+        };
         world.gone =
             world.roster.all_named().filter(|(_, there)| !is_named(there)).map(|(db, _)| db).collect();
         // One that is named otherwise now has to go before it can come again.
@@ -190,7 +217,7 @@ impl Driver {
         let mut acceptable = Vec::new();
         for named in new {
             match &named.url {
-                Err(reason) if !starting => {
+                Some(Err(reason)) if !starting => {
                     let reason = format!("{}: {reason}", named.database.path.display());
                     world.refuse(&named.database.path.display().to_string(), reason);
                 }
@@ -200,7 +227,7 @@ impl Driver {
         if acceptable.is_empty() {
             return self.admitted(Vec::new());
         }
-        let entries: Vec<_> = acceptable.iter().map(|named| named.entry.clone()).collect();
+        let entries: Vec<Entry> = acceptable.iter().map(|named| named.entry.clone()).collect();
         let written = world.write_named(&entries);
         match written {
             Ok(()) => world.admit(acceptable, !starting),
@@ -322,7 +349,7 @@ impl Driver {
 
 impl World {
     /// A database that cannot come, or not go.
-    fn refuse(&mut self, path: &str, reason: String) {
+    pub(super) fn refuse(&mut self, path: &str, reason: String) {
         self.rounds.complain(path, &reason);
         self.rounds.report.fail(path.to_owned(), reason);
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::core::Policy;
 use crate::error::Failure;
 use crate::litestream::database::Database;
+use crate::litestream::folder::Folder;
 use crate::litestream::version::Version;
 use crate::os::user::Identity;
 
@@ -34,22 +35,41 @@ pub struct Inputs {
 pub struct Named {
     /// The database.
     pub database: Database,
-    /// What a running Litestream takes it in by, or what keeps it from that.
-    pub url: Result<String, String>,
-    /// What the source said of it, whole.
-    pub entry: serde_json::Value,
+    /// What a running Litestream takes it in by, or what keeps it from that; none where Litestream
+    /// finds it itself.
+    pub url: Option<Result<String, String>>,
+    /// Which source names it, and how.
+    pub entry: Entry,
+}
+
+/// How a source names a database. No `Debug`: what a resolver says may hold secrets.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// The resolver said this, as it could stand under `dbs`.
+    Said(serde_json::Value),
+    /// It lies in this folder of databases, under this path below it.
+    InFolder(usize, PathBuf),
 }
 
 /// What the configuration has to do with databases that come and go.
 pub trait Catalogue {
     /// What Litestream is started with: what the user wrote, and what sources named.
-    fn generate(&self, socket: &std::path::Path, named: &[serde_json::Value]) -> Inputs;
+    fn generate(&self, socket: &std::path::Path, named: &[Entry]) -> Inputs;
+
+    /// The same with those of folders as databases of their own: what to restore them with.
+    fn lookup(&self, socket: &std::path::Path, named: &[Entry]) -> Inputs;
 
     /// Reads a source's answer. Those of `kept` that it does not name are still there as well.
     ///
     /// # Errors
     /// The answer is no list of databases, or one of them is not sound beside the others.
-    fn read(&self, answer: &[u8], kept: &[serde_json::Value]) -> Result<Vec<Named>, Failure>;
+    fn read(&self, answer: &[u8], kept: &[Entry]) -> Result<Vec<Named>, Failure>;
+
+    /// Makes databases of files in folders; those of `kept` are there as well.
+    ///
+    /// # Errors
+    /// One of them is not sound beside the others.
+    fn in_folders(&self, files: Vec<(usize, PathBuf)>, kept: &[Entry]) -> Result<Vec<Named>, Failure>;
 }
 
 /// The resolved settings of one run.
@@ -89,6 +109,8 @@ pub struct Setup {
     pub check: Box<dyn Fn(bool) -> Result<(), Failure>>,
     /// What the configuration knows of its databases and of further ones.
     pub catalogue: Box<dyn Catalogue>,
+    /// The folders whose databases Litestream finds itself, in the configuration's order.
+    pub folders: Vec<Folder>,
     /// The program that names further ones.
     pub resolver: Option<Vec<OsString>>,
     /// Where the user wants Litestream's control socket; else it is in the runtime folder.

@@ -57,7 +57,8 @@ impl Driver {
         match message {
             Some(ToKeeper::Ready) => {
                 let listed = self.world.roster.listed();
-                self.world.watch.set(&listed);
+                let goes: Vec<_> = listed.iter().map(|(db, _)| self.world.is_watched_folders(*db)).collect();
+                self.world.watch.set(&listed, &goes);
                 self.world.watch.reset();
                 self.handle(Event::ShimReady);
             }
@@ -186,7 +187,11 @@ impl Driver {
 
     pub(super) fn look(&mut self) {
         for event in self.world.watch.look() {
+            if let Event::Unregistered { db, .. } = event {
+                self.world.file_went(db);
+            }
             self.handle(event);
         }
+        self.look_into_folders();
     }
 }

@@ -1,8 +1,9 @@
 //! Never two keepers on one database.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::runtime_folder::RuntimeFolder;
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::litestream::database::Database;
@@ -39,19 +40,13 @@ pub fn keeper_socket(db: &Database) -> Option<PathBuf> {
 /// Another keeper lives, or the lock cannot be made.
 pub(super) async fn lock_all(
     dbs: &[Database],
-    socket: &std::path::Path,
-    keeper: &std::path::Path,
+    socket: &Path,
+    keeper: &Path,
     user: Option<&Identity>,
     patience: Duration,
     interrupted: impl Fn() -> Option<ExitCode>,
 ) -> Result<Vec<Lock>, Failure> {
-    let text = format!(
-        "pid {}\nstarted {}\nsocket {}\nkeeper {}\n",
-        std::process::id(),
-        jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ"),
-        socket.display(),
-        keeper.display()
-    );
+    let text = text(socket, keeper);
     let deadline = Instant::now() + patience;
     let mut locks = Vec::new();
     for db in dbs {
@@ -80,16 +75,39 @@ pub(super) async fn lock_all(
                     }
                     tokio::time::sleep(RETRY).await;
                 }
-                Err(Refused::Io(error)) => {
-                    let path = lock_path(db);
-                    let message = format!("{}: the lock cannot be made: {error}", path.display());
-                    return Err(Failure::new(ExitCode::CONFIG, message)
-                        .hint("the database's folder must be writable: SQLite keeps its WAL there too"));
-                }
+                Err(Refused::Io(error)) => return Err(not_made(db, &error)),
             }
         }
     }
     Ok(locks)
+}
+
+/// Takes the lock of one database that is there, or does not.
+///
+/// # Errors
+/// As for [`lock_all`].
+pub(super) fn lock_now(db: &Database, folder: &RuntimeFolder) -> Result<Lock, Failure> {
+    match Lock::acquire(&lock_path(db), &text(&folder.socket(), &folder.keeper_socket())) {
+        Ok(lock) => Ok(lock),
+        Err(Refused::Held(holder)) => Err(Holder::parse(&holder).refusal(db)),
+        Err(Refused::Io(error)) => Err(not_made(db, &error)),
+    }
+}
+
+fn text(socket: &Path, keeper: &Path) -> String {
+    format!(
+        "pid {}\nstarted {}\nsocket {}\nkeeper {}\n",
+        std::process::id(),
+        jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+        socket.display(),
+        keeper.display()
+    )
+}
+
+fn not_made(db: &Database, error: &std::io::Error) -> Failure {
+    let message = format!("{}: the lock cannot be made: {error}", lock_path(db).display());
+    Failure::new(ExitCode::CONFIG, message)
+        .hint("the database's folder must be writable: SQLite keeps its WAL there too")
 }
 
 fn make_folder(db: &Database, user: Option<&Identity>) -> Result<(), Failure> {

@@ -41,6 +41,7 @@ struct Watched {
     /// The file that Litestream has open, as far as anybody can tell.
     first: Option<Stamp>,
     seen: (Option<Stamp>, Option<Stamp>),
+    goes: bool,
 }
 
 /// The files of all databases.
@@ -53,15 +54,17 @@ impl Watch {
     }
 
     /// Watches exactly these; what is new counts as changed at the next look.
-    pub(super) fn set(&mut self, dbs: &[(Db, Database)]) {
+    pub(super) fn set(&mut self, dbs: &[(Db, Database)], goes: &[bool]) {
         self.0.retain(|watched| dbs.iter().any(|(db, _)| *db == watched.db));
-        for (db, database) in dbs {
-            self.add(*db, database);
+        for ((db, database), goes) in dbs.iter().zip(goes) {
+            self.add(*db, database, *goes);
         }
     }
 
     /// Watches one more, as Litestream has it open now.
-    pub(super) fn add(&mut self, db: Db, database: &Database) {
+    ///
+    /// `goes` says that Litestream lets go of it by itself when its file is deleted.
+    pub(super) fn add(&mut self, db: Db, database: &Database, goes: bool) {
         if self.0.iter().all(|watched| watched.db != db) {
             self.0.push(Watched {
                 db,
@@ -69,6 +72,7 @@ impl Watch {
                 wal: with_suffix(&database.path, "-wal"),
                 first: Stamp::of(&database.path),
                 seen: (None, None),
+                goes,
             });
         }
     }
@@ -107,7 +111,9 @@ impl Watch {
                     false
                 }
             };
-            if replaced {
+            if now.0.is_none() && watched.goes {
+                events.push(Event::Unregistered { db: watched.db, ok: true });
+            } else if replaced {
                 events.push(Event::Replaced(watched.db));
             } else if now != watched.seen && now.0.is_some() {
                 events.push(Event::Changed(watched.db));
@@ -128,7 +134,7 @@ mod tests {
         let path = dir.path().join("app.db");
         let db = Database { path: path.clone(), meta: "m".into(), replica: "r".into(), replica_folder: None };
         let mut watch = Watch::new();
-        watch.set(&[(Db(0), db)]);
+        watch.set(&[(Db(0), db)], &[false]);
         assert_eq!(watch.look(), []);
         fs::write(&path, "one").unwrap();
         assert_eq!(watch.look(), [Event::Changed(Db(0))], "it appeared");

@@ -10,6 +10,7 @@ mod check_online;
 mod config_generate;
 mod demo;
 mod differential;
+mod directories;
 mod drain;
 mod exit_codes;
 mod gate;

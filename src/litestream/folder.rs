@@ -1,0 +1,207 @@
+//! A folder of databases: which files of it Litestream takes for databases, and when it does.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// What a file of SQLite begins with (`IsSQLiteDatabase` in Litestream's main.go looks at it too).
+const HEADER: &[u8; 16] = b"SQLite format 3\0";
+
+/// A folder whose databases Litestream finds itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Folder {
+    /// The folder, absolute.
+    pub dir: PathBuf,
+    /// Which names are databases: Go's `filepath.Match`.
+    pub pattern: String,
+    /// Folders below it are looked into as well.
+    pub recursive: bool,
+    /// Litestream takes in what appears while it runs.
+    pub watch: bool,
+    /// Where its backups are.
+    pub backups: Backups,
+}
+
+/// Where the backups of a folder's databases are, each under its path below the folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Backups {
+    /// A folder of this machine.
+    Folder(PathBuf),
+    /// A kind of storage that cannot be listed from here, by its name.
+    Unlisted(String),
+}
+
+impl Folder {
+    /// Every database in it, by its path below the folder; sorted. What cannot be looked into is left
+    /// out, as Litestream's watch leaves it out.
+    pub fn databases(&self) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        let mut folders = vec![PathBuf::new()];
+        while let Some(below) = folders.pop() {
+            for entry in std::fs::read_dir(self.dir.join(&below)).into_iter().flatten().flatten() {
+                let below = below.join(entry.file_name());
+                let Ok(kind) = entry.file_type() else { continue };
+                // Litestream's own folders hold no database. It does not follow links to folders.
+                if kind.is_dir() && self.recursive && !ends_with(&below, "-litestream") {
+                    folders.push(below);
+                } else if !kind.is_dir() && self.matches(&below) && is_database(&self.dir.join(&below)) {
+                    found.push(below);
+                }
+            }
+        }
+        found.sort_unstable();
+        found
+    }
+
+    /// Whether a database of this path below the folder would be one of its databases.
+    pub fn matches(&self, below: &Path) -> bool {
+        let depth = below.components().count();
+        let name = below.file_name().and_then(|name| name.to_str());
+        // A restore of our own that is under way begins like a database.
+        let name = name.filter(|name| !name.contains("-litekeeper-restore"));
+        (depth == 1 || (self.recursive && depth > 1)) && name.is_some_and(|name| matches(&self.pattern, name))
+    }
+}
+
+fn ends_with(path: &Path, end: &str) -> bool {
+    path.as_os_str().as_encoded_bytes().ends_with(end.as_bytes())
+}
+
+fn is_database(path: &Path) -> bool {
+    let mut header = [0; 16];
+    File::open(path).and_then(|mut file| file.read_exact(&mut header)).is_ok() && &header == HEADER
+}
+
+/// Go's `filepath.Match` for a name without slashes; a pattern that Go calls malformed matches nothing.
+fn matches(pattern: &str, name: &str) -> bool {
+    let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
+    matches_from(&pattern, &name)
+}
+
+fn matches_from(pattern: &[char], name: &[char]) -> bool {
+    let Some((first, rest)) = pattern.split_first() else { return name.is_empty() };
+    match first {
+        '*' => (0..=name.len()).any(|taken| matches_from(rest, &name[taken..])),
+        '?' => !name.is_empty() && matches_from(rest, &name[1..]),
+        '[' => {
+            let Some(c) = name.first() else { return false };
+            match class(rest, *c) {
+                Some((true, rest)) => matches_from(rest, &name[1..]),
+                Some((false, _)) | None => false,
+            }
+        }
+        '\\' => match rest.split_first() {
+            Some((literal, rest)) => name.first() == Some(literal) && matches_from(rest, &name[1..]),
+            None => false,
+        },
+        literal => name.first() == Some(literal) && matches_from(rest, &name[1..]),
+    }
+}
+
+/// `^`, then ranges, then `]`: whether `c` is in it, and what follows.
+fn class(pattern: &[char], c: char) -> Option<(bool, &[char])> {
+    let (negated, mut rest) = match pattern.split_first() {
+        Some(('^', rest)) => (true, rest),
+        _ => (false, pattern),
+    };
+    let (mut found, mut ranges) = (false, 0);
+    loop {
+        if ranges > 0
+            && let Some((']', rest)) = rest.split_first()
+        {
+            return Some((found != negated, rest));
+        }
+        let (low, after) = member(rest)?;
+        let (high, after) = match after.split_first() {
+            Some(('-', after)) => member(after)?,
+            _ => (low, after),
+        };
+        found |= (low..=high).contains(&c);
+        (rest, ranges) = (after, ranges + 1);
+    }
+}
+
+fn member(pattern: &[char]) -> Option<(char, &[char])> {
+    match pattern.split_first()? {
+        ('-' | ']', _) => None,
+        ('\\', rest) => rest.split_first().map(|(c, rest)| (*c, rest)),
+        (c, rest) => Some((*c, rest)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_are_those_of_go() {
+        // The table of path/filepath's match_test.go, without slashes.
+        for (pattern, name, expected) in [
+            ("abc", "abc", true),
+            ("*", "abc", true),
+            ("*c", "abc", true),
+            ("a*", "a", true),
+            ("a*", "abc", true),
+            ("a*b*c*d*e*", "axbxcxdxe", true),
+            ("a*b?c*x", "abxbbxdbxebxczzx", true),
+            ("a*b?c*x", "abxbbxdbxebxczzy", false),
+            ("ab[c]", "abc", true),
+            ("ab[b-d]", "abc", true),
+            ("ab[e-g]", "abc", false),
+            ("ab[^c]", "abc", false),
+            ("ab[^e-g]", "abc", true),
+            ("a\\*b", "a*b", true),
+            ("a\\*b", "ab", false),
+            ("a?b", "a☺b", true),
+            ("a[^a]b", "a☺b", true),
+            ("a???b", "a☺b", false),
+            ("[a-ζ]*", "α", true),
+            ("*[a-ζ]", "A", false),
+            ("[\\]a]", "]", true),
+            ("[\\-]", "-", true),
+            ("[x\\-]", "z", false),
+            ("[]a]", "]", false),
+            ("[-]", "-", false),
+            ("[x-]", "x", false),
+            ("[a-b-c]", "a", false),
+            ("[", "a", false),
+            ("a[", "a", false),
+            ("*x", "xxx", true),
+            ("*.db", "t.db", true),
+            ("*.db", "t.db-wal", false),
+        ] {
+            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn only_databases_of_the_right_name_and_depth_are_found() {
+        let root = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &[u8]| {
+            let path = root.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        let database = [&HEADER[..], b"rest"].concat();
+        for name in ["a.db", "b.db", "x/c.db", "d.sqlite", ".e.db-litestream/f.db", "a.db-wal"] {
+            write(name, &database);
+        }
+        write("text.db", b"no database at all");
+        write("empty.db", b"");
+        let mut folder = Folder {
+            dir: root.path().to_owned(),
+            pattern: "*.db".into(),
+            recursive: false,
+            watch: false,
+            backups: Backups::Unlisted("x".into()),
+        };
+        let found = |folder: &Folder| {
+            folder.databases().iter().map(|path| path.display().to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(found(&folder), ["a.db", "b.db"]);
+        folder.recursive = true;
+        assert_eq!(found(&folder), ["a.db", "b.db", "x/c.db"]);
+        folder.dir = root.path().join("nowhere");
+        assert!(found(&folder).is_empty());
+    }
+}

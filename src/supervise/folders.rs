@@ -1,0 +1,152 @@
+//! Folders of databases: Litestream finds what is in them itself, and this keeper has to find the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use super::driver::Driver;
+use super::effects::World;
+use super::setup::{Entry, Named};
+use super::twins;
+use crate::backup::listing::{self, Found};
+use crate::core::{Db, Event, ExitCode, Phase};
+use crate::error::Failure;
+use crate::litestream::folder::Backups;
+use crate::litestream::position::Position;
+
+/// How often they are looked into while the app runs.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// When they were looked into last, and what was said about what is in them.
+#[derive(Default)]
+pub(super) struct Folders {
+    looked: Option<Instant>,
+    /// Files that are not replicated, because `watch` is off.
+    left_out: BTreeSet<PathBuf>,
+}
+
+impl World {
+    /// Lists the backups of each folder's databases, at the start.
+    pub(super) fn backups(&self) -> impl Future<Output = Result<Vec<Option<Vec<Found>>>, Failure>> + use<> {
+        let starting = self.launches == 0;
+        let folders = if starting { self.setup.folders.clone() } else { Vec::new() };
+        async move {
+            let mut all = Vec::new();
+            for folder in folders {
+                all.push(match &folder.backups {
+                    Backups::Folder(base) => Some(listing::in_folder(base).map_err(|error| {
+                        let message = format!("{}: the backups of {} cannot be listed: {error}", base.display(), folder.dir.display());
+                        Failure::new(ExitCode::UNAVAILABLE, message)
+                    })?),
+                    Backups::Unlisted(kind) => {
+                        tracing::warn!(
+                            "{}: which databases have a backup but are missing here cannot be found out on {kind}: they are not restored",
+                            folder.dir.display()
+                        );
+                        None
+                    }
+                });
+            }
+            Ok(all)
+        }
+    }
+
+    /// What is in the folders, or has a backup and could be; notes how new the backups are.
+    pub(super) fn found_in_folders(
+        &mut self,
+        backups: Vec<Option<Vec<Found>>>,
+        kept: &[Entry],
+    ) -> Result<Vec<Named>, Failure> {
+        let mut files = BTreeSet::new();
+        let mut newest = BTreeMap::new();
+        for (place, (folder, backups)) in self.setup.folders.iter().zip(backups).enumerate() {
+            let here = folder.databases();
+            if backups.is_some() {
+                newest.extend(here.iter().map(|below| (folder.dir.join(below), None)));
+            }
+            files.extend(here.into_iter().map(|below| (place, below)));
+            for Found { below, newest: txid } in backups.unwrap_or_default() {
+                if folder.matches(&below) {
+                    newest.insert(folder.dir.join(&below), txid.map(Position::Txid));
+                    files.insert((place, below));
+                }
+            }
+        }
+        self.newest = newest;
+        self.setup.catalogue.in_folders(files.into_iter().collect(), kept)
+    }
+
+    /// Whether Litestream lets go of it by itself when its file is deleted.
+    pub(super) fn is_watched_folders(&self, db: Db) -> bool {
+        match self.roster.named(db).map(|named| &named.entry) {
+            Some(Entry::InFolder(place, _)) => self.setup.folders[*place].watch,
+            Some(Entry::Said(_)) | None => false,
+        }
+    }
+
+    /// The file of such a database was deleted.
+    pub(super) fn file_went(&mut self, db: Db) {
+        let (path, replica) = self.place_of(db);
+        tracing::warn!(
+            "{path} was deleted, and is not replicated any more; what was on {replica} stays there"
+        );
+        self.forget(db);
+    }
+}
+
+impl Driver {
+    /// Takes in what has appeared in the folders since the last look.
+    pub(super) fn look_into_folders(&mut self) {
+        let due = self.world.folders.looked.is_none_or(|at| at.elapsed() >= LOOK);
+        let runs = self.machine.phase() == Phase::Running && self.world.version.confirms();
+        if self.world.setup.folders.is_empty() || !due || !runs {
+            return;
+        }
+        let listed = self.world.roster.listed();
+        let known: BTreeSet<PathBuf> = listed.iter().map(|(_, database)| database.path.clone()).collect();
+        let mut new = Vec::new();
+        for (place, folder) in self.world.setup.folders.iter().enumerate() {
+            for below in folder.databases() {
+                let path = folder.dir.join(&below);
+                if known.contains(&path) {
+                    continue;
+                }
+                if folder.watch {
+                    new.push((place, below));
+                } else if self.world.folders.left_out.insert(path.clone()) {
+                    tracing::error!(
+                        "{}: appeared in a folder without `watch: true`, so it is not replicated before litekeeper is restarted",
+                        path.display()
+                    );
+                }
+            }
+        }
+        self.world.folders.looked = Some(Instant::now());
+        if new.is_empty() {
+            return;
+        }
+        match self.world.setup.catalogue.in_folders(new, &self.world.entries()) {
+            Ok(found) => found.into_iter().for_each(|named| self.take_found(named)),
+            Err(failure) => self.world.refuse("folders", failure.message),
+        }
+    }
+
+    fn take_found(&mut self, named: Named) {
+        match twins::lock_now(&named.database, &self.world.folder) {
+            Ok(lock) => {
+                let db = self.world.take_in(named, lock);
+                self.world.rounds.open.insert(db);
+                self.handle(Event::Named(db));
+            }
+            Err(failure) => {
+                self.world.refuse(&named.database.path.display().to_string(), failure.message);
+            }
+        }
+    }
+
+    /// Whoever wants to know now should not wait for the next look.
+    pub(super) fn look_into_folders_now(&mut self) {
+        self.world.folders.looked = None;
+        self.look_into_folders();
+    }
+}

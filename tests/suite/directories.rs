@@ -1,0 +1,237 @@
+//! Folders of databases: what Litestream finds itself is restored, gated, watched and drained by name.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use crate::support::app::App;
+use crate::support::keeper::Keeper;
+use crate::support::litestream::{Backup, LATEST};
+use crate::support::process::Running;
+use crate::support::s3::S3;
+use crate::support::sqlite;
+use crate::support::wait::{DEADLINE, wait_until};
+use crate::support::world::World;
+
+/// A world with a folder of databases, and where their backups are.
+struct Folder {
+    world: World,
+    replica: Value,
+}
+
+impl Folder {
+    fn on_a_folder() -> Self {
+        let world = World::new();
+        let replica = json!({"path": world.path("backup")});
+        Self { world, replica }.with_dir()
+    }
+
+    fn on_s3(s3: &S3) -> Self {
+        s3.bucket("backups");
+        let replica = json!({"type": "s3", "bucket": "backups", "path": "all", "endpoint": s3.endpoint(), "region": "us-east-1",
+            "access-key-id": crate::support::s3::KEY, "secret-access-key": crate::support::s3::SECRET});
+        Self { world: World::new(), replica }.with_dir()
+    }
+
+    fn with_dir(self) -> Self {
+        fs::create_dir_all(self.path("x")).expect("the world can be written");
+        self
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.world.path("data").join(name)
+    }
+
+    fn config(&self, further: &Value) -> PathBuf {
+        let mut entry = json!({"dir": self.world.path("data"), "pattern": "*.db", "replica": self.replica});
+        entry.as_object_mut().expect("a mapping").extend(further.as_object().expect("a mapping").clone());
+        self.world.write("litestream.yml", &json!({"dbs": [entry]}).to_string())
+    }
+
+    fn keeper(&self, further: &Value) -> Keeper {
+        Keeper::new(&self.world).config(&self.config(further))
+    }
+
+    fn start(&self, further: &Value) -> Running {
+        let ready = self.world.trace().all("ready").len();
+        let running = self.keeper(further).app(App::new(&self.world.trace()).ready().wait()).start();
+        self.world.trace().wait_nth(ready + 1, "ready");
+        running
+    }
+
+    /// The rows of a backup, as Litestream restores it.
+    fn backup(&self, name: &str) -> usize {
+        let mut replica = self.replica.clone();
+        replica["path"] = format!("{}/{name}", replica["path"].as_str().expect("a path")).into();
+        let config = json!({"dbs": [{"path": self.path(name), "replica": replica}]});
+        let config = self.world.write("restore.yml", &config.to_string());
+        sqlite::count(&Backup::Config(&config, &self.path(name)).restore(&self.world, LATEST))
+    }
+
+    fn wipe(&self) {
+        fs::remove_dir_all(self.world.path("data")).expect("nobody uses it");
+        fs::create_dir(self.world.path("data")).expect("the world can be written");
+    }
+}
+
+fn is_locked(db: &Path) -> bool {
+    let name = format!(".{}-litekeeper.lock", db.file_name().unwrap().to_string_lossy());
+    fs::File::open(db.with_file_name(name)).is_ok_and(|lock| lock.try_lock().is_err())
+}
+
+fn assert_restored_gated_and_drained(folder: &Folder) {
+    for (name, rows) in [("a.db", 3), ("b.db", 4), ("x/c.db", 5)] {
+        sqlite::create(&folder.path(name), rows);
+    }
+    fs::write(folder.path("text.db"), "no database").expect("the folder is there");
+    let further = json!({"recursive": true});
+    let running = folder.start(&further);
+    assert_eq!((folder.backup("a.db"), folder.backup("b.db"), folder.backup("x/c.db")), (3, 4, 5), "gated");
+    assert!(is_locked(&folder.path("x/c.db")) && !is_locked(&folder.path("text.db")));
+    sqlite::insert(&folder.path("x/c.db"), 2);
+    running.stop(143).expect_log("everything is on the replica");
+    assert_eq!(folder.backup("x/c.db"), 7, "drained");
+
+    folder.wipe();
+    sqlite::create(&folder.path("new.db"), 1);
+    let app = App::new(&folder.world.trace())
+        .count(&folder.path("a.db"))
+        .count(&folder.path("x/c.db"))
+        .ready()
+        .wait();
+    let running = folder.keeper(&further).app(app).start();
+    assert_eq!(folder.world.trace().wait_nth(1, "count").rest, "3", "restored");
+    assert_eq!(folder.world.trace().wait_nth(2, "count").rest, "7", "restored");
+    assert_eq!(folder.backup("new.db"), 1, "gated");
+    running.stop(143);
+}
+
+#[test]
+fn what_is_missing_is_restored_and_what_is_there_gated_and_drained_on_a_folder() {
+    assert_restored_gated_and_drained(&Folder::on_a_folder());
+}
+
+#[test]
+fn only_what_the_pattern_means_is_restored() {
+    let folder = Folder::on_a_folder();
+    sqlite::create(&folder.path("a.db"), 3);
+    sqlite::create(&folder.path("x/c.db"), 3);
+    folder.start(&json!({"recursive": true})).stop(143);
+    folder.wipe();
+    sqlite::create(&folder.path("b.db"), 1);
+    folder.start(&json!({})).stop(143);
+    assert!(folder.path("a.db").exists() && !folder.path("x").exists());
+}
+
+#[test]
+fn a_database_older_than_its_backup_is_refused() {
+    for on_s3 in [false, true] {
+        let s3 = S3::start();
+        let folder = if on_s3 { Folder::on_s3(&s3) } else { Folder::on_a_folder() };
+        sqlite::create(&folder.path("a.db"), 3);
+        folder.start(&json!({})).stop(143);
+        let copy = folder.world.path("copy");
+        let copied =
+            std::process::Command::new("cp").arg("-a").arg(folder.world.path("data")).arg(&copy).status();
+        assert!(copied.expect("cp is there").success());
+        let running = folder.start(&json!({}));
+        sqlite::insert(&folder.path("a.db"), 3);
+        running.stop(143);
+        fs::remove_dir_all(folder.world.path("data")).expect("nobody uses it");
+        fs::rename(&copy, folder.world.path("data")).expect("the world can be written");
+        let ended = folder.keeper(&json!({})).app(["true"]).run();
+        ended.expect_code(69).expect_log("is older than its backup").expect_log("a.db");
+    }
+}
+
+#[test]
+fn what_appears_while_it_runs_is_watched_and_drained_and_may_be_deleted() {
+    let s3 = S3::start();
+    let folder = Folder::on_s3(&s3);
+    let further = json!({"watch": true, "recursive": true});
+    let running = folder.start(&further);
+    sqlite::create(&folder.path("a.db"), 3);
+    sqlite::create(&folder.path("x/b.db"), 3);
+    for name in ["a.db", "x/b.db"] {
+        running.wait_log(1, &format!("replicating {}", folder.path(name).display()));
+        assert!(is_locked(&folder.path(name)));
+    }
+    for name in ["a.db", "a.db-wal", "a.db-shm"] {
+        let _ = fs::remove_file(folder.path(name));
+    }
+    running.wait_log(1, "was deleted, and is not replicated any more");
+    sqlite::insert(&folder.path("x/b.db"), 4);
+    let ended = running.stop(143);
+    assert!(!ended.log.contains("deleted or replaced"), "{}", ended.log);
+    assert_eq!(folder.backup("x/b.db"), 7);
+}
+
+#[test]
+fn a_drain_that_fails_names_what_appeared() {
+    let s3 = S3::start();
+    let folder = Folder::on_s3(&s3);
+    let running = folder.start(&json!({"watch": true}));
+    sqlite::create(&folder.path("a.db"), 3);
+    running.wait_log(1, &format!("replicating {}", folder.path("a.db").display()));
+    wait_until("its backup", DEADLINE, || s3.objects("backups").iter().any(|key| key.contains("a.db")));
+    s3.fail_with(403);
+    sqlite::insert(&folder.path("a.db"), 1);
+    running.signal(Signal::SIGTERM);
+    running.finish().expect_code(74).expect_log("not everything is on the replica").expect_log("a.db -> ");
+}
+
+#[test]
+fn what_appears_without_a_watch_is_told() {
+    let folder = Folder::on_a_folder();
+    sqlite::create(&folder.path("a.db"), 3);
+    let running = folder.start(&json!({}));
+    sqlite::create(&folder.path("b.db"), 3);
+    running.wait_log(1, "appeared in a folder without `watch: true`");
+    running.stop(143);
+}
+
+#[test]
+fn two_keepers_do_not_share_a_database_of_a_folder() {
+    let folder = Folder::on_a_folder();
+    sqlite::create(&folder.path("a.db"), 3);
+    let running = folder.start(&json!({}));
+    let other = Keeper::new(&folder.world).db(&folder.path("a.db")).replica(&folder.world.replica_url());
+    other.app(["true"]).run().expect_code(75);
+    running.stop(143);
+}
+
+#[test]
+fn the_shim_of_a_dead_keeper_drains_a_folder_and_litestream_comes_back_with_it() {
+    let s3 = S3::start();
+    let folder = Folder::on_s3(&s3);
+    let running = folder.start(&json!({"watch": true}));
+    sqlite::create(&folder.path("a.db"), 3);
+    running.wait_log(1, &format!("replicating {}", folder.path("a.db").display()));
+    running.litestream().signal(Signal::SIGKILL);
+    folder.world.trace().wait_nth(2, "ready");
+    sqlite::insert(&folder.path("a.db"), 2);
+    running.signal(Signal::SIGKILL);
+    running.finish();
+    assert_eq!(folder.backup("a.db"), 5);
+}
+
+#[test]
+fn a_hundred_databases_of_a_folder_are_gated_restored_and_drained() {
+    let folder = Folder::on_a_folder();
+    let names: Vec<String> = (0..100).map(|number| format!("t{number}.db")).collect();
+    names.iter().for_each(|name| sqlite::create(&folder.path(name), 1));
+    let running = folder.start(&json!({}));
+    for name in &names {
+        sqlite::insert(&folder.path(name), 1);
+    }
+    running.stop(143).expect_log("everything is on the replica");
+    folder.wipe();
+    fs::write(folder.path("none.db"), "").expect("the folder is there");
+    let running =
+        folder.keeper(&json!({"watch": true})).app(App::new(&folder.world.trace()).ready().wait()).start();
+    folder.world.trace().wait_nth(2, "ready");
+    assert!(names.iter().all(|name| sqlite::count(&folder.path(name)) == 2));
+    running.stop(143);
+}
