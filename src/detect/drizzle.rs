@@ -21,9 +21,7 @@ pub(super) fn is_here(project: &Project<'_>) -> bool {
 
 pub(super) fn read(project: &Project<'_>) -> Option<Found> {
     let (file, text) = project.first_text(&CONFIGS)?;
-    for dotenv in [".env", ".env.local", ".env.production"] {
-        project.read_dotenv(dotenv);
-    }
+    project.read_dotenvs(&[".env", ".env.local", ".env.production"]);
     let env = |name: &str| project.variable(name);
     let mut scope = Scope::new(&file, &env);
     let source = Source::new(&text, Language::JavaScript);

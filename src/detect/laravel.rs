@@ -14,7 +14,7 @@ pub(super) fn is_here(project: &Project<'_>) -> bool {
 }
 
 pub(super) fn read(project: &Project<'_>) -> Option<Found> {
-    project.read_dotenv(".env");
+    project.read_dotenvs(&[".env"]);
     let env = |name: &str| project.variable(name);
     let scope = Scope::new(FILE, &env);
     let config = project.text(FILE).map(|text| Source::new(&text, Language::Php));

@@ -33,8 +33,7 @@ fn schemas(project: &Project<'_>) -> Vec<String> {
 }
 
 pub(super) fn read(project: &Project<'_>) -> Option<Found> {
-    project.read_dotenv(".env");
-    project.read_dotenv("prisma/.env");
+    project.read_dotenvs(&[".env", "prisma/.env"]);
     let env = |name: &str| project.variable(name);
     let config = project.first_text(&CONFIGS);
     let (mut url, mut base, mut schema) = (None, String::new(), None);

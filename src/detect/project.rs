@@ -120,6 +120,17 @@ impl<'a> Project<'a> {
         true
     }
 
+    /// Takes the variables of these files, the stronger first; without any of them those of `.env.example`.
+    pub fn read_dotenvs(&self, files: &[&str]) {
+        let read = files.iter().filter(|file| self.read_dotenv(file)).count();
+        if read == 0 && self.read_dotenv(".env.example") {
+            self.note(format!(
+                "there is no {} here: variables are those of .env.example",
+                self.in_tree(files[0])
+            ));
+        }
+    }
+
     /// A variable's value: the environment's, else `.env`'s. Empty is none.
     pub fn variable(&self, name: &str) -> Option<String> {
         let outer = (self.env)(name).filter(|value| !value.is_empty());

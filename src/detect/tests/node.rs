@@ -63,3 +63,18 @@ fn drizzle_urls_in_their_usual_forms() {
     - drizzle.config.ts has PostgreSQL, not SQLite, and Litestream replicates nothing else
     "#);
 }
+
+#[test]
+fn without_an_env_file_the_example_counts() {
+    let config = "export default { dialect: 'sqlite', dbCredentials: { url: process.env.DB! } }";
+    let files = [
+        ("drizzle.config.js", config),
+        (".env.example", "DB=file:./data/example.db\n"),
+        ("package.json", r#"{"scripts": {"start": "node ."}}"#),
+    ];
+    insta::assert_snapshot!(shown(&look(&files, &[], NO_PYTHON)), @r"
+    Drizzle from drizzle.config.js
+      default: data/example.db
+    - there is no .env here: variables are those of .env.example
+    ");
+}
