@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::layers;
 use super::settings::variable;
+use crate::config::lint::{self, Lint, Severity};
 use crate::config::{self, Config, Document, GenerateOptions, Kind, LoadOptions, Section, Series};
 use crate::core::ExitCode;
 use crate::error::Failure;
@@ -68,6 +69,25 @@ pub(super) fn read(found: Found, source: &Source<'_>, cwd: &Path) -> Result<(Con
         },
     })
     .map_err(|error| failure(&error))
+}
+
+/// What each series of Litestream would swallow of a file without a word, or choke on later.
+pub(super) struct Swallowed {
+    v03: Vec<Lint>,
+    v05: Vec<Lint>,
+}
+
+/// Looks for what has to be said before the app starts; notes are for `check`.
+pub(super) fn swallowed(found: &Found, source: &Source<'_>, cwd: &Path) -> Swallowed {
+    let of = |series| match found {
+        Found::File(document) => with_options(source, cwd, |options| {
+            let mut lints = lint::lint(document, options, Some(series));
+            lints.retain(|lint| lint.rule.severity != Severity::Note);
+            lints
+        }),
+        Found::Pairs(_) | Found::Nothing => Vec::new(),
+    };
+    Swallowed { v03: of(Series::V03), v05: of(Series::V05) }
 }
 
 /// Litekeeper's own half alone, which an app without Litestream needs.
@@ -172,13 +192,19 @@ pub(super) fn resolver(config: &Config) -> Result<Option<config::Resolver>, Fail
     })
 }
 
-/// Whether this series of Litestream can do what is configured.
+/// Whether this series of Litestream can do what is configured. What it would do otherwise than it is
+/// written is logged.
 ///
 /// # Errors
 /// What it cannot.
-pub(super) fn check(config: &Config, is_ltx: bool) -> Result<(), Failure> {
-    let series = if is_ltx { Series::V05 } else { Series::V03 };
-    config.check(series).map_err(|error| failure(&error))
+pub(super) fn check(config: &Config, swallowed: &Swallowed, is_ltx: bool) -> Result<(), Failure> {
+    let (series, lints) = if is_ltx { (Series::V05, &swallowed.v05) } else { (Series::V03, &swallowed.v03) };
+    config.check(series).map_err(|error| failure(&error))?;
+    for lint in lints {
+        let hint = lint.hint.as_ref().map_or_else(String::new, |hint| format!(": {hint}"));
+        tracing::warn!("{}:{}: {}{hint}", lint.origin, lint.line, lint.message);
+    }
+    Ok(())
 }
 
 /// What Litestream gets: the form that both series read, since which one runs is found out meanwhile.

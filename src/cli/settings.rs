@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::app_env;
 use super::args;
 use super::catalogue::Catalogue;
-use super::databases::{self, Found, Source};
+use super::databases::{self, Found, Source, Swallowed};
 use super::layers::{Layers, Origin};
 use crate::config::{Config, Section};
 use crate::core::{self, BackoffPolicy, ExitCode, Policy};
@@ -51,6 +51,7 @@ pub(super) struct Said {
     pub(super) configured: Config,
     /// Litekeeper's own.
     pub(super) section: Section,
+    swallowed: Swallowed,
     cwd: PathBuf,
 }
 
@@ -62,9 +63,10 @@ pub(super) fn read(subcommand: &str, typed: &args::Run) -> Result<Said, Failure>
     let cwd = current_dir()?;
     let source = source(typed);
     let found = databases::open(&source, &cwd)?;
+    let swallowed = databases::swallowed(&found, &source, &cwd);
     let (configured, section) = databases::read(found, &source, &cwd)?;
     let layers = Layers::of(subcommand, &section, configured.origin().file())?;
-    Ok(Said { layers, configured, section, cwd })
+    Ok(Said { layers, configured, section, swallowed, cwd })
 }
 
 /// Resolves the settings of one run.
@@ -72,7 +74,7 @@ pub(super) fn read(subcommand: &str, typed: &args::Run) -> Result<Said, Failure>
 /// # Errors
 /// What is wrong with them.
 pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
-    let Said { layers, configured, section, cwd } = said;
+    let Said { layers, configured, section, swallowed, cwd } = said;
     let args = &layers.args;
     for setting in section.settings().iter().filter(|setting| setting.key.is_idle()) {
         let (origin, line, key) = (configured.origin(), setting.line, setting.key.path);
@@ -123,7 +125,7 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
         },
         restore_timeout: args.restore_timeout,
         restore_parallel: args.restore_parallel,
-        check: Box::new(move |is_ltx| databases::check(&checked, is_ltx)),
+        check: Box::new(move |is_ltx| databases::check(&checked, &swallowed, is_ltx)),
         catalogue: Box::new(Catalogue::new(configured, shutdown_sync, resolver.is_some())),
         folders,
         resolver: resolver.map(|resolver| resolver.command.into_iter().map(Into::into).collect()),

@@ -328,6 +328,12 @@ pub enum Problem {
         /// Where both would be written to.
         place: String,
     },
+    /// A folder of backups where the database is.
+    #[error("the replica of `{database}` is the database itself")]
+    ReplicaIsDatabase {
+        /// The path of both.
+        database: String,
+    },
     /// Two databases with one folder for Litestream's own state.
     #[error("the databases `{first}` and `{second}` have the same metadata folder, `{folder}`")]
     SameMetadata {
@@ -497,6 +503,9 @@ impl Finding {
             Problem::NotDatabases => "print a list of mappings with the same keys as in `dbs`",
             Problem::NoVariable { .. } => "set the variable in the environment that litekeeper is started in",
             Problem::SameReplica { .. } => "give each database a place of its own, for example by its name",
+            Problem::ReplicaIsDatabase { .. } => {
+                "give the replica a folder of its own, better one on another disk"
+            }
             Problem::ExecNeedsShell { .. } => {
                 "let a shell run it: leave `exec` out and start with `litekeeper run -- sh -c '…'`"
             }

@@ -257,6 +257,12 @@ mod tests {
     }
 
     #[test]
+    fn a_replica_in_the_place_of_its_database_is_refused() {
+        let error = load_text("dbs: [{path: a, replica: {path: ./x/../a}}]").expect_err("it loads");
+        assert_eq!(messages(&error), ["litestream.yml:1: the replica of `/srv/a` is the database itself"]);
+    }
+
+    #[test]
     fn one_metadata_folder_for_two_databases_is_refused() {
         let error = load_text(
             "dbs: [{path: a, meta-path: m, replica: {path: x}}, {path: b, meta-path: m, replica: {path: y}}]",

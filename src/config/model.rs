@@ -10,6 +10,7 @@ use super::exec;
 use super::load::LoadOptions;
 use super::node::{Node, NodeKind};
 use super::path::Base;
+use super::replica::Kind;
 use super::section::SECTION;
 use super::templates::Additions;
 use super::variables::{self, Env};
@@ -248,6 +249,9 @@ fn twins(databases: &[Database]) -> Vec<(usize, Problem)> {
             continue;
         }
         for replica in &database.replicas {
+            if replica.kind == Kind::File && Path::new(&replica.display) == path {
+                found.push((line, Problem::ReplicaIsDatabase { database: name(path) }));
+            }
             let first = *locations.entry(replica.location.as_str()).or_insert(path);
             if first != path {
                 let (first, second, place) = (name(first), name(path), replica.display.clone());

@@ -314,7 +314,7 @@ mod tests {
     #[test]
     fn wrong_names_and_modes_are_told_at_once() {
         let (message, _) = errors(concat!(
-            "litekeeper:\n  replicas:\n    s3: {type: s3, bucket: b, path-mode: middle}\n    gone: {bucket: {env: X}}\n",
+            "litekeeper:\n  replicas:\n    s3: {type: s3, bucket: b, path-mode: middle}\n    gone: {type: s3, bucket: {env: X}}\n",
             "dbs:\n- {path: a.db, replica: s4}\n- {path: b.db, replica: s3}\n- {path: c.db, replica: s3, path-mode: up}\n",
             "- {path: d.db, name: ../../x, replica: s3}\n- {path: e.db, replica: {template: [s3]}}\n",
             "- {path: f.db, replicas: [gone]}\n- {path: g.db, replicas: [gone]}\n",

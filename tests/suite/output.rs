@@ -5,6 +5,9 @@ use serde_json::Value;
 use nix::sys::signal::Signal;
 
 use crate::support::app::App;
+use crate::support::config::{Replica, yaml};
+use crate::support::keeper::Keeper;
+use crate::support::litestream::{LATEST, OLD};
 use crate::support::sqlite;
 use crate::support::unit;
 use crate::support::world::World;
@@ -32,6 +35,32 @@ fn a_normal_life_is_under_12_lines() {
         assert!((3..12).contains(&lines), "{lines} lines:\n{}", ended.log);
         assert!(!ended.log.contains(" error ") && !ended.log.contains(" warn "), "{}", ended.log);
         assert_eq!(ended.stdout, "");
+    }
+}
+
+#[test]
+fn what_litestream_would_swallow_is_said_once_before_the_app_starts() {
+    let world = World::new();
+    let keys = Replica::folder(&world.path("backup")).set("sync-interval", 10).set("retention", "24h");
+    let (config, db) = (world.path("litestream.yml"), world.db());
+    let text = yaml("monitor: 1s\n", [(db.as_path(), &keys)]);
+    std::fs::write(&config, text).expect("the world can be written");
+    for (version, lines) in [
+        (
+            LATEST,
+            vec!["`sync-interval: 10` is 10 nanoseconds", "`retention` of a replica", "`monitor` is no"],
+        ),
+        (OLD, vec!["`sync-interval: 10` is 10 nanoseconds", "`monitor` is no"]),
+    ] {
+        let keeper = Keeper::new(&world).litestream(version).config(&config).app(["true"]);
+        let ended = keeper.run().expect_code(0);
+        let warned: Vec<&str> = ended.log.lines().take_while(|line| !line.contains("runs as pid")).collect();
+        for line in &lines {
+            let count = warned.iter().filter(|warned| warned.contains(line)).count();
+            assert_eq!(count, 1, "{line} with {version}: {}", ended.log);
+        }
+        let about_file = warned.iter().filter(|line| line.contains("litestream.yml:")).count();
+        assert_eq!(about_file, lines.len(), "with {version}: {}", ended.log);
     }
 }
 

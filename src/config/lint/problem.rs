@@ -72,6 +72,7 @@ fn rule_of(problem: &Problem) -> &'static Rule {
         | Problem::BadUrl { .. }
         | Problem::Contradiction { .. }
         | Problem::Missing { .. }
+        | Problem::ReplicaIsDatabase { .. }
         | Problem::ReplicaNotUrl { .. } => REPLICA_PLACE,
         Problem::SameDatabase { .. } => SAME_DATABASE,
         Problem::SameReplica { .. } => SAME_REPLICA,
