@@ -18,14 +18,15 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::rules::{
-    DATABASE_BEHIND, LEFT_BEHIND, NO_BACKUP, NOT_WRITTEN, REPLICA_LIST, REPLICA_READ, REPLICA_WRITE,
+    DATABASE_BEHIND, DISK_SPACE, LEFT_BEHIND, NO_BACKUP, NOT_WRITTEN, REPLICA_LIST, REPLICA_READ,
+    REPLICA_WRITE,
 };
 use crate::backup;
 use crate::config::lint::{Lint, Rule};
 use crate::config::{Config, Database, GenerateOptions, Kind, Owner, Replica, Series};
 use crate::litestream::argv;
 use crate::litestream::command::{Error, Runner};
-use crate::litestream::position;
+use crate::litestream::position::{self, Plan};
 use crate::litestream::refusal::Refusal;
 use crate::litestream::version::Version;
 use crate::os::user::Identity;
@@ -135,17 +136,21 @@ impl Trial {
         let version = self.online.version;
         let args = argv::listing(version, &config, &database.path);
         let output = runner.ask(&args, self.online.limit).await.map_err(|error| error.to_string())?;
-        let replicated = match output.answer() {
-            Ok(listing) => position::replicated(version, listing),
+        let listing = match output.answer() {
+            Ok(listing) => Some(listing.to_owned()),
             Err(reason) if reason.contains(backup::NO_BACKUP) => None,
             Err(reason) => return Err(reason),
         };
+        let replicated = listing.as_deref().and_then(|listing| position::replicated(version, listing));
         let path = database.path.display();
         let Some(replicated) = replicated else {
             let message = format!("{} holds no backup of `{path}`", self.replica.display);
             let hint = "the first start makes it; if there should be one, the place is wrong";
             return Ok(Some(self.lint(NO_BACKUP, message).hint(hint)));
         };
+        if let Some(lint) = self.room(database, listing.as_deref()) {
+            return Ok(Some(lint));
+        }
         let local = position::local(version, &database.meta_path).filter(|_| database.path.exists());
         Ok(local.filter(|local| local.is_behind(&replicated)).map(|local| {
             let message = format!(
@@ -155,6 +160,19 @@ impl Trial {
             self.lint(DATABASE_BEHIND, message)
                 .hint("`litekeeper run --if-behind restore` keeps the old file aside and restores the backup")
         }))
+    }
+
+    /// A missing database is restored, which takes at least as much as its files on the replica.
+    fn room(&self, database: &Database, listing: Option<&str>) -> Option<Lint> {
+        let needed = Plan::parse(listing?)?.size();
+        let free = mount::space(&database.path)?.free;
+        if database.path.exists() || free >= needed {
+            return None;
+        }
+        let path = database.path.display();
+        let message =
+            format!("`{path}` will be restored from {needed} bytes, but only {free} are free there");
+        Some(self.lint(DISK_SPACE, message).hint("free some space, or put the database elsewhere"))
     }
 
     async fn write_and_read(&self) -> Vec<Lint> {

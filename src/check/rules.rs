@@ -29,6 +29,7 @@ rules! {
     (SAME_DISK, Note, "same-disk", "a replica is on the disk of its database"),
     (REPLICA_IN_DIR, Warning, "replica-in-dir", "a replica is inside of the folder whose databases are replicated"),
     (DISK_SPACE, Warning, "disk-space", "there is less free space than the database takes"),
+    (DATABASE_LINK, Error, "database-link", "a database is a symbolic link, through which Litestream does not find its WAL"),
     (NOT_SQLITE, Error, "not-sqlite", "a file is no SQLite database, or is encrypted"),
     (CUT_OFF, Error, "cut-off", "a database file is shorter than it says"),
     (NOT_WAL, Warning, "not-wal", "a database is not in WAL mode"),

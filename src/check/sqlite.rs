@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::rules::{CUT_OFF, LARGE_WAL, NO_DATABASE_YET, NOT_SQLITE, NOT_WAL, STALE_WAL};
+use super::rules::{CUT_OFF, DATABASE_LINK, LARGE_WAL, NO_DATABASE_YET, NOT_SQLITE, NOT_WAL, STALE_WAL};
 use super::site::Site;
 use crate::config::lint::Lint;
 use crate::litestream::database::with_suffix;
@@ -22,6 +22,17 @@ fn of(site: &Site<'_>, path: &Path, line: usize) -> Vec<Lint> {
     let mut found = Vec::new();
     let wal = with_suffix(path, "-wal");
     let wal_length = length(&wal);
+    // SQLite follows the link before it names the WAL, Litestream does not (tried with 0.5.17).
+    if let Ok(target) = std::fs::read_link(path) {
+        let message = format!(
+            "`{shown}` is a link to {}: its WAL is there, where Litestream does not look",
+            target.display()
+        );
+        found.push(
+            site.lint(DATABASE_LINK, line, message)
+                .hint("name the file itself; a link to its folder does no harm"),
+        );
+    }
     match read(path) {
         Ok(Header::Empty) | Err(Unread::Missing) => {
             found.push(

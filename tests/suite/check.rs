@@ -330,7 +330,9 @@ fn databases_by_their_headers() {
     File::create(of("wal.db-wal")).expect("ours").set_len(200 << 20).expect("sparse");
     fs::write(of("gone.db-wal"), "x").expect("ours");
     fs::create_dir(of("folder.db")).expect("ours");
-    let yaml: String = ["text", "delete", "cut", "wal", "gone", "folder"]
+    sqlite::create(&world.db(), 1);
+    std::os::unix::fs::symlink("app.db", of("link.db")).expect("ours");
+    let yaml: String = ["text", "delete", "cut", "wal", "gone", "folder", "link"]
         .map(|name| format!("  - {{path: {name}.db, replica: {{url: 's3://b/{name}'}}}}\n"))
         .concat();
     let config = world.write("a.yml", &format!("dbs:\n{yaml}"));

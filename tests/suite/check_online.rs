@@ -219,6 +219,25 @@ fn a_database_older_than_its_backup_is_found() {
 }
 
 #[test]
+fn a_restore_without_room_is_found() {
+    let world = World::new();
+    sqlite::big(&world.db(), 1);
+    let config = world.config(&world.replica());
+    back_up(&world, LATEST, &config, &[&world.db()]);
+    let disk = world.path("disk");
+    fs::create_dir(&disk).expect("ours");
+    let text =
+        format!("dbs:\n  - {{path: disk/app.db, replica: {{path: {}}}}}\n", world.path("replica").display());
+    let config = world.write("a.yml", &text);
+    let ended = keeper(&world).config(&config).wrapped(wrap::small_disk(&disk, 64)).run().expect_code(0);
+    assert!(
+        ended.stdout.contains("disk/app.db` will be restored from ") && ended.stdout.contains("[disk-space]"),
+        "{}",
+        ended.stdout
+    );
+}
+
+#[test]
 fn an_old_litestream_lists_only() {
     let mut all = String::new();
     for version in [OLD, NO_SOCKET] {
