@@ -148,7 +148,7 @@ impl Config {
         &self.origin
     }
 
-    /// Everything that was written, secrets included.
+    /// The settings as they are meant, secrets included: keys respelled, templates and aliases in their place.
     pub fn root(&self) -> &Node {
         &self.root
     }
