@@ -79,7 +79,7 @@ fn parse_strictly(text: &str) -> Result<Node, Failure> {
         let failure =
             |problem| Failure { line: start.line(), column: start.col() + 1, problem, in_flow: None };
         source.check(&event, span, &builder).map_err(failure)?;
-        if builder.take(event, span).map_err(failure)? {
+        if builder.take(event, span, source.is_flow(span)).map_err(failure)? {
             break;
         }
     }
@@ -145,6 +145,14 @@ impl Source {
             {
                 refuse("there is no key in front of the `:`")
             }
+            Event::Alias(_) if !self.is_name(span) => {
+                refuse("a name after `*` has other characters than letters, digits, `_` and `-`")
+            }
+            Event::Scalar(_, _, 1.., _) | Event::SequenceStart(1.., _) | Event::MappingStart(1.., _)
+                if !self.has_plain_anchor(span) =>
+            {
+                refuse("a name after `&` has other characters than letters, digits, `_` and `-`")
+            }
             Event::Scalar(..) if builder.wants_key() && self.is_broken(span) && !self.is_after_mark(span) => {
                 refuse("a key must be on one line")
             }
@@ -169,6 +177,31 @@ impl Source {
         self.0.get(span.start.index()) == Some(&':') && !self.is_after_mark(span)
     }
 
+    /// Whether an alias has a name that yaml.v2 reads to its end.
+    fn is_name(&self, span: Span) -> bool {
+        let alias = self.0.get(span.start.index() + 1..span.end.index()).unwrap_or_default();
+        alias.iter().all(|c| is_name(*c) || c.is_whitespace())
+    }
+
+    /// The same of the anchor that a value begins with; a tag may stand in front of it.
+    fn has_plain_anchor(&self, span: Span) -> bool {
+        let mut rest = self.0.get(span.start.index()..).unwrap_or_default();
+        if rest.first() == Some(&'!') {
+            let tag = rest.iter().position(|c| c.is_whitespace()).unwrap_or(rest.len());
+            rest = &rest[tag..];
+            rest = &rest[rest.iter().position(|c| !c.is_whitespace()).unwrap_or(rest.len())..];
+        }
+        let Some(rest) = rest.strip_prefix(&['&']) else { return true };
+        let end = rest.iter().position(|c| !is_name(*c)).unwrap_or(rest.len());
+        rest.get(end).is_none_or(|c| c.is_whitespace() || "?:,]}%@`".contains(*c))
+    }
+
+    /// Whether a collection is written in brackets.
+    fn is_flow(&self, span: Span) -> bool {
+        let last = span.end.index().checked_sub(1).filter(|last| *last >= span.start.index());
+        matches!(last.and_then(|last| self.0.get(last)), Some('[' | '{'))
+    }
+
     /// Whether a text goes over several lines.
     fn is_broken(&self, span: Span) -> bool {
         let text = self.0.get(span.start.index()..span.end.index()).unwrap_or_default();
@@ -181,6 +214,10 @@ impl Source {
         let before = self.0.get(..span.start.index()).unwrap_or_default();
         before.iter().rev().take(LONGEST_GAP).find(|c| !c.is_whitespace()) == Some(&'?')
     }
+}
+
+fn is_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '-')
 }
 
 /// How far in front of a key its `?` is looked for.
@@ -224,11 +261,9 @@ enum Key {
 }
 
 impl Builder {
-    /// Takes one event; true at the end of the first document.
-    fn take(&mut self, event: Event<'_>, span: Span) -> Result<bool, Problem> {
+    /// Takes one event, in brackets or not; true at the end of the first document.
+    fn take(&mut self, event: Event<'_>, span: Span, is_flow: bool) -> Result<bool, Problem> {
         let (line, column) = (span.start.line(), span.start.col() + 1);
-        // A block begins without a character of its own.
-        let is_flow = span.end.index() > span.start.index();
         match event {
             Event::Nothing | Event::StreamStart | Event::DocumentStart(_) => {}
             Event::StreamEnd | Event::DocumentEnd => return Ok(true),
@@ -513,10 +548,20 @@ mod tests {
         }
         assert!(matches!(parse("a: 1 # \u{2028}b"), Err((1, 8, Problem::LineBreak { code: 0x2028 }))));
         assert!(matches!(problem(r#"a: "\\\/""#), Problem::Syntax { .. }));
-        for text in ["a: {b: c?d}", "a: {b: | c}", "a: 1\n: 2", "a: {b\nc: d}", "a: [\"b\nc\": d]"] {
+        for text in [
+            "a: {b: c?d}",
+            "a: {b: | c}",
+            "a: 1\n: 2",
+            "a: {b\nc: d}",
+            "a: [\"b\nc\": d]",
+            "a: &b{c: d}",
+            "a: &b.c d\ne: *b.c",
+        ] {
             assert!(matches!(problem(text), Problem::Syntax { .. }), "{text}");
         }
         assert!(parse("? b\n  c\n: d\n?\n: e\n").is_ok());
+        assert!(parse("a: &a\n  b: c?d\ne: !!map\n  f: g?\nh: &h\n- i?\nj: *a\n").is_ok());
+        assert!(parse("a: !!str &a-1_B b\nc: [*a-1_B, &x , &y]\nd: {&k e: *x }\n").is_ok());
         assert!(parse("a: b?c\nd:\n- e?f\ng: [\"h?\", {i: 'j?'}]\nk: l?\n").is_ok());
         for text in ["%YAML 1.2\n---\n", "# c\n%FOO\n---\n", "%YAML\n---\n"] {
             assert!(matches!(problem(text), Problem::Syntax { .. }), "{text}");

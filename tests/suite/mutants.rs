@@ -157,9 +157,11 @@ fn is_known(text: &str, outcome: Outcome, why: &str) -> bool {
         let line = line.trim_start_matches(' ');
         line.starts_with('\t') && (line.trim().is_empty() || line.trim().starts_with('#'))
     };
-    let words = ["unknown replica type", "nil Handler", "must specify replica"];
+    let words = ["unknown replica type", "nil Handler", "must specify replica", "failed to scan directory"];
     let known = words.iter().any(|known| why.contains(known));
-    outcome == Outcome::Laxer && (known || text.lines().any(has_tab) || has_key_twice(text))
+    // A setting with `_` is one with `-`.
+    text.contains('_') && outcome == Outcome::Different
+        || outcome == Outcome::Laxer && (known || text.lines().any(has_tab) || has_key_twice(text))
 }
 
 fn has_key_twice(text: &str) -> bool {
