@@ -131,7 +131,19 @@ fn package(project: &Project<'_>, found: &mut Found) {
             ));
             continue;
         };
-        let pairs = definition.entries().iter().map(|(key, value)| (key.clone(), setting(value)));
+        let is_empty = |(key, value): &&(String, Value)| match value {
+            // The package's own file has all of them, with '' for those that nobody needs.
+            Value::Unset(name) if ["path", "region", "endpoint"].contains(&key.as_str()) => {
+                let unset = project.variable(name).is_none();
+                if unset {
+                    project.note(format!("{name} is not set here: {key} was left out of the replica"));
+                }
+                unset
+            }
+            _ => false,
+        };
+        let entries = definition.entries().iter().filter(|entry| !is_empty(entry));
+        let pairs = entries.map(|(key, value)| (key.clone(), setting(value)));
         let mut settings = existing::replica_of(project, file, pairs);
         let name = text("name").unwrap_or_else(|| database.alias.clone());
         append(&mut settings, text("path_mode").as_deref().unwrap_or("append"), &name);

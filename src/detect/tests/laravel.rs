@@ -104,6 +104,7 @@ return [
       default: database/database.sqlite
       analytics: storage/app/analytics.sqlite (left out)
     - the command is PHP's server for development: put the one that you deploy with in its place
+    - LITESTREAM_S3_REGION is not set here: region was left out of the replica
     - the replicas are those of config/litestream.php; its variables have to be in litekeeper's own environment, .env is the app's
     ---
     # Written by `litekeeper init` for Laravel: config/database.php, connection sqlite.
@@ -113,7 +114,6 @@ return [
     #
     # Set where it runs; secrets never go into this file:
     #   LITESTREAM_S3_BUCKET          used below
-    #   LITESTREAM_S3_REGION          used below
     #   LITESTREAM_ACCESS_KEY_ID      used below
     #   LITESTREAM_SECRET_ACCESS_KEY  used below
     dbs:
@@ -123,7 +123,6 @@ return [
           type: s3
           bucket: ${LITESTREAM_S3_BUCKET}
           path: apps/main
-          region: ${LITESTREAM_S3_REGION}
           access-key-id: ${LITESTREAM_ACCESS_KEY_ID}
           secret-access-key: ${LITESTREAM_SECRET_ACCESS_KEY}
           force-path-style: true
