@@ -10,6 +10,7 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::os::signal;
 
@@ -53,6 +54,19 @@ pub fn failure(failure: &Failure, format: Format) {
     }
     // Nobody is left to tell when standard error is closed.
     let _ = Stderr.write_all(lines.as_bytes());
+}
+
+/// Writes data to standard output. That nobody reads it to the end is no failure.
+///
+/// # Errors
+/// It cannot be written for another reason: a full disk.
+pub fn data(text: &str) -> Result<(), Failure> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(ExitCode::UNAVAILABLE, format!("standard output cannot be written: {error}")))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 fn now() -> String {

@@ -27,6 +27,8 @@ pub enum Command {
     Run(Box<Run>),
     /// Find what is wrong before anything runs: start nothing, write nothing.
     Check(Box<Check>),
+    /// Show what all settings come to, and where each is from.
+    Config(Box<Config>),
     /// Try it: a guest book that survives whatever you do to it.
     Demo(Demo),
     /// Have a running keeper ask its resolver for databases now.
@@ -211,6 +213,22 @@ pub struct Reload {
     /// Print a line of JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `litekeeper config`: the options of `run`, and what it would do with them.
+#[derive(Args, Debug)]
+pub struct Config {
+    /// The settings.
+    #[command(flatten)]
+    pub run: Run,
+
+    /// As JSON.
+    #[arg(long)]
+    pub json: bool,
+
+    /// Each value with its origin: the option, the variable, the line of the file.
+    #[arg(long)]
+    pub origin: bool,
 }
 
 /// `litekeeper demo`.

@@ -3,7 +3,7 @@
 use clap::Parser;
 
 use super::args::{Cli, Command};
-use super::{check, demo, init, install, reload, run};
+use super::{check, config, demo, init, install, reload, run};
 use crate::core::ExitCode;
 use crate::printer::{self, Format};
 
@@ -19,6 +19,7 @@ pub fn main() -> ExitCode {
     };
     let (format, result) = match command {
         Command::Run(args) => run::run(&args),
+        Command::Config(args) => (Format::Text, config::config(&args)),
         Command::Check(args) => (Format::Text, check::check(&args)),
         Command::Demo(args) => (Format::Text, demo::demo(&args)),
         Command::Reload(args) => (Format::Text, reload::reload(&args)),

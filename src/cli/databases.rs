@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::layers;
 use super::settings::variable;
 use crate::config::lint::{self, Lint, Severity};
-use crate::config::{self, Config, Document, GenerateOptions, Kind, LoadOptions, Section, Series};
+use crate::config::{self, Config, Document, GenerateOptions, Kind, LoadOptions, Node, Section, Series};
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::litestream::database::Database;
@@ -209,9 +209,17 @@ pub(super) fn check(config: &Config, swallowed: &Swallowed, is_ltx: bool) -> Res
 
 /// What Litestream gets: the form that both series read, since which one runs is found out meanwhile.
 pub(super) fn generate(config: &Config, socket: &Path, shutdown_sync_timeout: Duration) -> Inputs {
-    let options = GenerateOptions { socket: socket.to_owned(), shutdown_sync_timeout, series: Series::V03 };
-    let generated = config.generate(&options);
+    let generated = config.generate(&generate_options(socket, shutdown_sync_timeout));
     Inputs { config: generated.text, env: generated.env }
+}
+
+/// The same as a tree.
+pub(super) fn tree(config: &Config, socket: &Path, shutdown_sync_timeout: Duration) -> Node {
+    config.tree(&generate_options(socket, shutdown_sync_timeout))
+}
+
+fn generate_options(socket: &Path, shutdown_sync_timeout: Duration) -> GenerateOptions {
+    GenerateOptions { socket: socket.to_owned(), shutdown_sync_timeout, series: Series::V03 }
 }
 
 pub(super) fn text_variable(name: &str) -> Option<String> {

@@ -49,6 +49,7 @@ pub(super) struct Layers {
     /// The options.
     pub(super) args: Run,
     origins: BTreeMap<String, Origin>,
+    texts: BTreeMap<String, Vec<String>>,
 }
 
 impl Layers {
@@ -80,12 +81,22 @@ impl Layers {
             let setting = section.settings().iter().find(is_it);
             (name.to_owned(), origin(arg, matches, setting, file))
         });
-        Ok(Self { args, origins: origins.collect() })
+        let texts = options.get_arguments().filter_map(|arg| {
+            let name = arg.get_id().as_str();
+            let texts = matches.get_raw(name)?.map(|text| text.to_string_lossy().into_owned());
+            Some((name.to_owned(), texts.collect()))
+        });
+        Ok(Self { args, origins: origins.collect(), texts: texts.collect() })
     }
 
-    /// Where the value of the option with this name in [`Run`] came from.
+    /// The texts of an option as whoever won wrote them; none if nobody gave it any.
+    pub(super) fn texts(&self, option: &str) -> &[String] {
+        self.texts.get(&id(option)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Where the value of an option came from.
     pub(super) fn origin(&self, name: &str) -> &Origin {
-        self.origins.get(name).unwrap_or(&Origin::Default)
+        self.origins.get(&id(name)).unwrap_or(&Origin::Default)
     }
 }
 

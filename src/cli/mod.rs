@@ -7,6 +7,7 @@ pub mod args;
 mod catalogue;
 mod check;
 mod commands;
+mod config;
 mod databases;
 mod demo;
 mod dotenv;

@@ -52,7 +52,8 @@ pub(super) struct Said {
     /// Litekeeper's own.
     pub(super) section: Section,
     swallowed: Swallowed,
-    cwd: PathBuf,
+    /// The current folder.
+    pub(super) cwd: PathBuf,
 }
 
 /// Reads the configuration, and with it the command line of `subcommand` once more.
@@ -92,8 +93,7 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
     let folders = databases::folders(&configured);
     policy.resolves = resolver.is_some() || !folders.is_empty();
     policy.resolve_interval = resolver.as_ref().map(|resolver| resolver.interval);
-    // Litestream's last sync has the part of the budget that the drain has.
-    let shutdown_sync = policy.drain_reserve().max(Duration::from_secs(1));
+    let shutdown_sync = shutdown_sync(&policy);
     let listen_fds = listen_fds();
     let runtime_roots = runtime_roots();
     if configured.is_socket_off() {
@@ -165,7 +165,12 @@ pub(super) fn source(args: &args::Run) -> Source<'_> {
     }
 }
 
-fn policy(args: &args::Run, stop_timeout: Duration, databases: usize) -> Policy {
+/// Litestream's last sync has the part of the budget that the drain has.
+pub(super) fn shutdown_sync(policy: &Policy) -> Duration {
+    policy.drain_reserve().max(Duration::from_secs(1))
+}
+
+pub(super) fn policy(args: &args::Run, stop_timeout: Duration, databases: usize) -> Policy {
     Policy {
         restart: match args.restart {
             args::Restart::Never => core::Restart::Never,
@@ -202,7 +207,8 @@ fn policy(args: &args::Run, stop_timeout: Duration, databases: usize) -> Policy 
     }
 }
 
-fn stop_timeout(args: &args::Run) -> Duration {
+/// The whole time of a stop.
+pub(super) fn stop_timeout(args: &args::Run) -> Duration {
     args.stop_timeout.unwrap_or_else(default_stop)
 }
 

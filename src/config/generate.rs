@@ -42,6 +42,12 @@ impl Config {
     ///
     /// A path that is no UTF-8 has no place in YAML: it is left as it was written.
     pub fn generate(&self, options: &GenerateOptions) -> Generated {
+        let emitted = emit(&self.tree(options));
+        Generated { text: format!("{HEADER}{}", emitted.text), env: emitted.env }
+    }
+
+    /// The same as a tree, whose parts know where they were written.
+    pub fn tree(&self, options: &GenerateOptions) -> Node {
         let mut root = if self.root().is_mapping() { self.root().clone() } else { Node::mapping([]) };
         let logging = logging(root.remove("logging"));
         for key in ["exec", "litekeeper", "socket", "shutdown-sync-timeout"] {
@@ -52,18 +58,26 @@ impl Config {
                 fix_entry(entry, &self.base(), options.series);
             }
         }
-        root.set("socket", socket(&options.socket, self.socket_permissions()));
+        let place = self.root().get("socket").and_then(|socket| socket.get("path"));
+        let place = place.filter(|_| self.socket().is_some());
+        root.set("socket", socket(&options.socket, place, self.socket_permissions()));
         root.set("logging", logging);
         root.set("shutdown-sync-timeout", Node::plain(go_duration(options.shutdown_sync_timeout)));
-        let emitted = emit(&root);
-        Generated { text: format!("{HEADER}{}", emitted.text), env: emitted.env }
+        root
     }
 }
 
-fn socket(path: &Path, permissions: Option<Node>) -> Node {
+/// A tree as YAML, for people: what is in a variable is shown as `${NAME}`.
+pub fn to_yaml(node: &Node) -> String {
+    emit(node).text
+}
+
+/// `place` is where the user wrote the path.
+fn socket(path: &Path, place: Option<&Node>, permissions: Option<Node>) -> Node {
+    let line = place.map_or(0, |place| place.line);
     Node::mapping([
         ("enabled", Node::plain("true")),
-        ("path", Node::text(path.to_string_lossy())),
+        ("path", Node { line, ..Node::text(path.to_string_lossy()) }),
         ("permissions", permissions.unwrap_or_else(|| Node::plain("0600"))),
     ])
 }
@@ -122,7 +136,8 @@ fn fix_path(node: &mut Node, key: &'static str, base: &Base<'_>) {
         Ok(None) | Err(_) => None,
     };
     if let Some(path) = absolute.as_deref().and_then(Path::to_str) {
-        node.set(key, Node::text(path));
+        let (line, column) = node.get(key).map_or((0, 0), |written| (written.line, written.column));
+        node.set(key, Node { line, column, ..Node::text(path) });
     }
 }
 

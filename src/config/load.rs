@@ -75,7 +75,7 @@ impl Document {
         let mut without = None;
         if self.root.entry("dbs").is_none() && self.root.entry(SECTION).is_some() && !has_resolver(&self.root)
         {
-            match sources::from_variables(options) {
+            match sources::from_variables(options, prefix(&self.root)) {
                 Ok(Some((database, replica))) => {
                     self.root.set("dbs", sources::entries(vec![(database, replica)]));
                 }
@@ -85,11 +85,21 @@ impl Document {
         }
         let overruled = overrides::apply(&mut self.root, options.env);
         let (config, result) = Config::read_sound(self.origin, self.root, options, self.unset);
+        let (config, overruled) = match overruled {
+            Ok(overrides) => (config.with_overrides(overrides), Ok(())),
+            Err(error) => (config, Err(error)),
+        };
         match without {
             Some(error) => (config, Err(error)),
             None => (config, Error::both(overruled, result).map(|_| ())),
         }
     }
+}
+
+fn prefix(root: &Node) -> &str {
+    let own = root.get(SECTION);
+    let prefix = own.and_then(|own| own.get("path-prefix").or_else(|| own.get("path_prefix")));
+    prefix.and_then(Node::as_str).unwrap_or_default()
 }
 
 /// Opens the configuration in the file `path`.

@@ -9,6 +9,7 @@ use super::error::{Error, Origin, Problem};
 use super::exec;
 use super::load::LoadOptions;
 use super::node::{Node, NodeKind};
+use super::overrides::Override;
 use super::path::Base;
 use super::replica::Kind;
 use super::section::SECTION;
@@ -24,6 +25,7 @@ pub struct Config {
     databases: Vec<Database>,
     directories: Vec<Directory>,
     unset: Vec<String>,
+    overrides: Vec<Override>,
     cwd: PathBuf,
     home: Option<PathBuf>,
 }
@@ -64,6 +66,7 @@ impl Config {
             databases: Vec::new(),
             directories: Vec::new(),
             unset,
+            overrides: Vec::new(),
             cwd: options.cwd.to_owned(),
             home: options.home.map(Path::to_owned),
         };
@@ -141,6 +144,15 @@ impl Config {
     /// The folders of databases, in the order of the file.
     pub fn directories(&self) -> &[Directory] {
         &self.directories
+    }
+
+    pub(super) fn with_overrides(self, overrides: Vec<Override>) -> Self {
+        Self { overrides, ..self }
+    }
+
+    /// What variables of the environment made of it.
+    pub fn overrides(&self) -> &[Override] {
+        &self.overrides
     }
 
     /// What this was read from.

@@ -128,6 +128,14 @@ impl Node {
         self.scalar().map(Scalar::resolve)
     }
 
+    /// The variable of Litestream's environment that has this text, if the generated file names it.
+    pub fn variable(&self) -> Option<&str> {
+        match &self.scalar()?.variable {
+            Some(Variable::Named(name)) => Some(name),
+            Some(Variable::Own) | None => None,
+        }
+    }
+
     /// The items of a list.
     pub fn as_list(&self) -> Option<&[Node]> {
         match &self.kind {
@@ -154,6 +162,12 @@ impl Node {
     /// A text that no file holds, written in quotes.
     pub fn text(text: impl Into<String>) -> Self {
         Self::made(NodeKind::Scalar(Scalar { text: text.into(), plain: false, tag: None, variable: None }))
+    }
+
+    /// The value of a variable, which is shown as its name.
+    pub fn of_variable(name: impl Into<String>) -> Self {
+        let variable = Some(Variable::Named(name.into()));
+        Self::made(NodeKind::Scalar(Scalar { text: String::new(), plain: false, tag: None, variable }))
     }
 
     /// A list that no file holds.

@@ -8,14 +8,14 @@ use super::node::Node;
 use super::variables::Env;
 
 /// What a variable makes of a setting.
-pub(super) struct Override {
+#[derive(Clone)]
+pub struct Override {
     /// The setting: a key, or a mapping and a key in it.
-    pub(super) path: &'static [&'static str],
+    pub path: &'static [&'static str],
     /// The variable that says so.
-    #[expect(dead_code, reason = "`litekeeper config --origin` will tell it")]
-    pub(super) variable: &'static str,
+    pub variable: &'static str,
     /// The value; none takes the setting out.
-    pub(super) value: Option<Node>,
+    pub value: Option<Node>,
 }
 
 /// An address that can be switched on and off.
@@ -44,12 +44,13 @@ const ADDRESSES: [Address; 2] = [
     },
 ];
 
-/// Puts what the environment says over `root`.
+/// Puts what the environment says over `root`, and returns it.
 ///
 /// # Errors
 /// Every variable that says nothing sensible.
-pub(super) fn apply(root: &mut Node, env: Env<'_>) -> Result<(), Error> {
-    for Override { path, value, .. } in overrides(root, env)? {
+pub(super) fn apply(root: &mut Node, env: Env<'_>) -> Result<Vec<Override>, Error> {
+    let found = overrides(root, env)?;
+    for Override { path, value, .. } in found.iter().cloned() {
         if root.is_null() {
             *root = Node::mapping([]);
         }
@@ -72,14 +73,14 @@ pub(super) fn apply(root: &mut Node, env: Env<'_>) -> Result<(), Error> {
             None => drop(place.remove(key)),
         }
     }
-    Ok(())
+    Ok(found)
 }
 
 /// What the environment has to say about `root`. An empty variable says nothing.
 ///
 /// # Errors
 /// Every variable that says nothing sensible.
-pub(super) fn overrides(root: &Node, env: Env<'_>) -> Result<Vec<Override>, Error> {
+fn overrides(root: &Node, env: Env<'_>) -> Result<Vec<Override>, Error> {
     let set = |name: &str| env(name).filter(|value| !value.is_empty());
     let mut found = Vec::new();
     let mut wrong = Vec::new();

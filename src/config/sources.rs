@@ -38,7 +38,7 @@ impl Config {
     /// # Errors
     /// When a replica is there, but `DATABASE_URL` is missing or names no SQLite file.
     pub fn from_environment(options: &LoadOptions<'_>) -> Result<Option<Self>, Error> {
-        match from_variables(options)? {
+        match from_variables(options, "")? {
             Some(database) => Self::of(Origin::Environment, vec![database], options).map(Some),
             None => Ok(None),
         }
@@ -51,8 +51,12 @@ impl Config {
     }
 }
 
-/// The database and the replica that the environment names, see [`Config::from_environment`].
-pub(super) fn from_variables(options: &LoadOptions<'_>) -> Result<Option<(String, Node)>, Error> {
+/// The database and the replica that the environment names, see [`Config::from_environment`]; a path in
+/// the bucket that is not said is the file's name below `prefix`.
+pub(super) fn from_variables(
+    options: &LoadOptions<'_>,
+    prefix: &str,
+) -> Result<Option<(String, Node)>, Error> {
     let env = options.env;
     let (url, bucket) = (set(env, REPLICA_URL), set(env, REPLICA_BUCKET));
     let replica_variable = match (&url, &bucket) {
@@ -68,7 +72,8 @@ pub(super) fn from_variables(options: &LoadOptions<'_>) -> Result<Option<(String
         (Some(url), _) => Node::mapping([("url", url_node(url, Variable::Named(REPLICA_URL.to_owned())))]),
         (None, bucket) => {
             let name = database.rsplit('/').next().unwrap_or_default().to_owned();
-            let path = set(env, "LITESTREAM_REPLICA_PATH").unwrap_or(name);
+            let path = set(env, "LITESTREAM_REPLICA_PATH")
+                .unwrap_or_else(|| join(prefix.trim_start_matches('/'), &name));
             in_bucket(env, bucket.unwrap_or_default(), path)
         }
     };

@@ -54,6 +54,16 @@ pub struct Named {
     pub last: Option<(String, PathBuf)>,
 }
 
+impl Named {
+    /// Who names the binary, and the file; none if it is to be looked for.
+    pub fn winner(self, variable: &dyn Fn(&str) -> Option<OsString>) -> Option<(String, PathBuf)> {
+        let set = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let file = || set(BINARY_PATH).map(|path| (BINARY_PATH.to_owned(), path));
+        let folder = || set(INSTALL_DIR).map(|dir| (INSTALL_DIR.to_owned(), dir.join("litestream")));
+        self.first.or_else(file).or_else(folder).or(self.last)
+    }
+}
+
 /// Finds the binary: as it is named, with the two variables in between, then in `PATH`, then the
 /// copy that `litekeeper install` made.
 ///
@@ -65,10 +75,7 @@ pub fn find(
     cwd: &Path,
     installed: Option<PathBuf>,
 ) -> Result<PathBuf, Error> {
-    let set = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let file = set(BINARY_PATH).map(|path| (BINARY_PATH.to_owned(), path));
-    let folder = set(INSTALL_DIR).map(|dir| (INSTALL_DIR.to_owned(), dir.join("litestream")));
-    if let Some((by, path)) = named.first.or(file).or(folder).or(named.last) {
+    if let Some((by, path)) = named.winner(variable) {
         let path = cwd.join(path);
         return which::which_in(&path, None::<OsString>, cwd).map_err(|_| Error::NotExecutable { by, path });
     }

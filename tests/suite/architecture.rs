@@ -18,7 +18,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("detect", &[]),
     ("env_vars", &[]),
     ("error", &["core"]),
-    ("printer", &["error", "os"]),
+    ("printer", &["core", "error", "os"]),
     (
         "cli",
         &[

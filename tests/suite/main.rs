@@ -7,6 +7,7 @@ mod behind;
 mod chaos;
 mod check;
 mod check_online;
+mod config_command;
 mod config_generate;
 mod demo;
 mod differential;

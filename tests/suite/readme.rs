@@ -132,7 +132,7 @@ fn every_exit_code_is_in_the_readme() {
 
 #[test]
 fn help_is_complete_on_every_command() {
-    for command in ["run", "check", "reload", "demo", "install", "init"] {
+    for command in ["run", "config", "check", "reload", "demo", "install", "init"] {
         let output =
             Command::new(env!("CARGO_BIN_EXE_litekeeper")).args([command, "--help"]).output().unwrap();
         assert!(output.status.success());
