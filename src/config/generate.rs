@@ -107,16 +107,28 @@ fn fix_entry(entry: &mut Node, base: &Base<'_>, series: Series) {
         entry.set("replicas", Node::list(vec![replica]));
     }
     if let Some(replicas) = items_mut(entry, "replicas") {
-        replicas.iter_mut().for_each(|replica| fix_replica(replica, base));
+        replicas.iter_mut().for_each(|replica| fix_replica(replica, base, series));
     }
     if let Some(mut replica) = entry.remove("replica") {
-        fix_replica(&mut replica, base);
+        fix_replica(&mut replica, base, series);
         entry.set("replica", replica);
     }
 }
 
-/// Makes the folder of a file replica absolute; a `file://` URL always is.
-fn fix_replica(replica: &mut Node, base: &Base<'_>) {
+/// Makes the folder of a file replica absolute (a `file://` URL always is), and calls Google's storage
+/// what this series calls it.
+fn fix_replica(replica: &mut Node, base: &Base<'_>, series: Series) {
+    let (other, name) = match series {
+        Series::V03 => ("gs", "gcs"),
+        Series::V05 => ("gcs", "gs"),
+    };
+    if replica.get("type").and_then(Node::as_str) == Some(other) {
+        replica.set("type", Node::plain(name));
+    }
+    let place = replica.get("url").and_then(Node::as_str);
+    if let Some(place) = place.and_then(|url| url.strip_prefix(other)?.strip_prefix("://")) {
+        replica.set("url", Node::text(format!("{name}://{place}")));
+    }
     let url = replica.get("url").and_then(Node::as_str).unwrap_or_default().to_owned();
     if let Some(folder) = url.strip_prefix("file:").filter(|_| !is_url(&url)) {
         let folder = folder.split(['?', '#']).next().unwrap_or_default().to_owned();

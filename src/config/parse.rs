@@ -305,7 +305,9 @@ impl Builder {
         Ok(false)
     }
 
-    fn start(&mut self, open: Open) -> Result<(), Problem> {
+    fn start(&mut self, mut open: Open) -> Result<(), Problem> {
+        // A pair such as `[a: b]` has no brackets of its own.
+        open.is_flow |= self.is_in_flow();
         self.spend(1)?;
         self.check_depth(1)?;
         self.open.push(open);
@@ -554,6 +556,7 @@ mod tests {
             "a: 1\n: 2",
             "a: {b\nc: d}",
             "a: [\"b\nc\": d]",
+            "a: [b: c?]",
             "a: &b{c: d}",
             "a: &b.c d\ne: *b.c",
         ] {

@@ -137,7 +137,7 @@ fn values_that_mean_something_else() {
             "  - path: b.db\n",
             "    replica: {type: s4, path: /backup/b}\n",
             "  - path: c.db\n",
-            "    replica: {type: gcs, bucket: b, path: c}\n",
+            "    replica: {type: GS, bucket: b, path: c}\n",
         ),
         78
     ));

@@ -371,11 +371,11 @@ impl Tree<'_> {
     }
 }
 
-/// The types of replica that each series knows.
+/// The types of replica that each series knows. Litekeeper gives it its own word for Google's storage.
 fn replica_types(series: Series) -> &'static [&'static str] {
     match series {
-        Series::V03 => &["file", "s3", "gcs", "abs", "sftp"],
-        Series::V05 => &["file", "s3", "gs", "abs", "sftp", "webdav", "nats", "oss"],
+        Series::V03 => &["file", "s3", "gcs", "gs", "abs", "sftp"],
+        Series::V05 => &["file", "s3", "gs", "gcs", "abs", "sftp", "webdav", "nats", "oss"],
     }
 }
 
