@@ -4,9 +4,11 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
-    if args.next().is_some_and(|command| command == "__shim") {
-        let link = args.next().and_then(|link| link.into_string().ok());
-        return litekeeper::shim::main(link.as_deref()).into();
+    let (command, fd) = (args.next(), args.next().and_then(|fd| fd.into_string().ok()));
+    match command.as_deref().and_then(|command| command.to_str()) {
+        Some("__shim") => return litekeeper::shim::main(fd.as_deref()).into(),
+        Some("__list") => return litekeeper::backup::s3::main(fd.as_deref()).into(),
+        _ => {}
     }
     litekeeper::cli::main().get().into()
 }

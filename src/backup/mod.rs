@@ -6,6 +6,7 @@
 mod aside;
 pub mod listing;
 mod restore;
+pub mod s3;
 mod standing;
 
 pub use restore::{Error, Outcome, Restorer, move_aside};

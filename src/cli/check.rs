@@ -66,6 +66,7 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
         user: user.clone().filter(|_| user::is_root()),
         children: children.clone(),
         env: Rc::default(),
+        inherit: Vec::new(),
     };
     let (wanted, allowed) = (layers.args.litestream_version, layers.args.allow_litestream.as_deref());
     let litestream = check::look_for_litestream(binary, runner, wanted, allowed).await;

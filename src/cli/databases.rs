@@ -11,7 +11,7 @@ use crate::config::{self, Config, Document, GenerateOptions, Kind, LoadOptions, 
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::litestream::database::Database;
-use crate::litestream::folder::{Backups, Folder};
+use crate::litestream::folder::{self, Backups, Folder};
 use crate::os::user;
 use crate::supervise::Inputs;
 
@@ -158,11 +158,19 @@ pub(super) fn folders(config: &Config) -> Vec<Folder> {
     config.directories().iter().enumerate().map(folder).collect()
 }
 
-fn backups(_config: &Config, _place: usize, directory: &config::Directory) -> Backups {
-    match directory.replicas.first() {
-        Some(replica) if replica.kind == Kind::File => Backups::Folder(PathBuf::from(&replica.display)),
-        Some(replica) => Backups::Unlisted(replica.kind.name().to_owned()),
-        None => Backups::Unlisted("unknown".to_owned()),
+fn backups(config: &Config, place: usize, directory: &config::Directory) -> Backups {
+    let Some(replica) = directory.replicas.first() else { return Backups::Unlisted("no replica".to_owned()) };
+    let unlisted = |why: &str| Backups::Unlisted(why.to_owned());
+    match (&replica.kind, config.folder_s3(place)) {
+        (Kind::File, _) => Backups::Folder(PathBuf::from(&replica.display)),
+        (Kind::S3, Ok(Some(s3))) => {
+            let mut order = serde_json::json!(s3);
+            order["recursive"] = directory.recursive.into();
+            let json = order.to_string().into_bytes();
+            Backups::S3(folder::Order { place: replica.display.clone(), json })
+        }
+        (Kind::S3, Err(why)) => unlisted(why),
+        (kind, _) => unlisted(&format!("it is on {kind}")),
     }
 }
 

@@ -78,13 +78,13 @@ fn s3(settings: &Settings<'_>, url: Option<&Url>) -> Found<Place> {
 }
 
 /// What the host of an `s3://` URL says.
-struct S3Host {
-    bucket: String,
-    endpoint: String,
+pub(super) struct S3Host {
+    pub bucket: String,
+    pub endpoint: String,
 }
 
 /// Litestream's `s3.ParseHost`: `bucket.host:port`, the hosts of some providers, else a bucket.
-fn s3_host(host: &str) -> S3Host {
+pub(super) fn s3_host(host: &str) -> S3Host {
     let of =
         |bucket: &str, endpoint: &str| S3Host { bucket: bucket.to_owned(), endpoint: endpoint.to_owned() };
     if host.starts_with("arn:") {

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -30,6 +30,8 @@ pub struct Runner {
     pub children: Children,
     /// Variables that it gets beside this process's own: secrets that its configuration refers to.
     pub env: Rc<Vec<(String, String)>>,
+    /// Descriptors that it gets.
+    pub inherit: Vec<RawFd>,
 }
 
 /// What a command said and how it ended.
@@ -154,6 +156,7 @@ impl Runner {
             user: self.user.as_ref(),
             without_env: KEEPERS_OWN,
             with_env: &with_env,
+            inherit: self.inherit.clone(),
             ..Spawn::default()
         };
         let failed = |error| Error::Start { binary: self.binary.clone(), error };

@@ -27,8 +27,25 @@ pub struct Folder {
 pub enum Backups {
     /// A folder of this machine.
     Folder(PathBuf),
-    /// A kind of storage that cannot be listed from here, by its name.
+    /// A place on S3.
+    S3(Order),
+    /// They cannot be listed from here, and why.
     Unlisted(String),
+}
+
+/// What `litekeeper __list` is told. It may hold a key, so its `Debug` shows nothing.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Order {
+    /// The place, for people.
+    pub place: String,
+    /// What to do, as JSON.
+    pub json: Vec<u8>,
+}
+
+impl std::fmt::Debug for Order {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.place)
+    }
 }
 
 impl Folder {

@@ -105,6 +105,7 @@ pub fn supervise(setup: Setup) -> Result<ExitCode, Failure> {
             user: setup.user.clone(),
             children,
             env: Rc::new(inputs.env),
+            inherit: Vec::new(),
         };
         reload::listen(&folder, outbox.clone()).map_err(os(&folder.keeper_socket().display().to_string()))?;
         let roster = Roster::new(&setup.dbs, locks);

@@ -114,6 +114,12 @@ fn what_is_missing_is_restored_and_what_is_there_gated_and_drained_on_a_folder()
 }
 
 #[test]
+fn what_is_missing_is_restored_and_what_is_there_gated_and_drained_on_s3() {
+    let s3 = S3::start();
+    assert_restored_gated_and_drained(&Folder::on_s3(&s3));
+}
+
+#[test]
 fn only_what_the_pattern_means_is_restored() {
     let folder = Folder::on_a_folder();
     sqlite::create(&folder.path("a.db"), 3);
@@ -200,6 +206,17 @@ fn two_keepers_do_not_share_a_database_of_a_folder() {
     let other = Keeper::new(&folder.world).db(&folder.path("a.db")).replica(&folder.world.replica_url());
     other.app(["true"]).run().expect_code(75);
     running.stop(143);
+}
+
+#[test]
+fn a_bucket_that_cannot_be_listed_stops_the_start() {
+    let s3 = S3::start();
+    let folder = Folder::on_s3(&s3);
+    s3.fail_with(403);
+    let ended = folder.keeper(&json!({"watch": true})).app(App::new(&folder.world.trace()).exit(0)).run();
+    assert!(folder.world.trace().is_empty(), "{}", ended.log);
+    assert!(!ended.log.contains(crate::support::s3::SECRET), "{}", ended.log);
+    ended.expect_code(69).expect_log("cannot be listed").expect_log("AccessDenied");
 }
 
 #[test]

@@ -1,0 +1,310 @@
+//! Listing backups on S3, in a process of its own: the keeper has one thread and little memory, and a
+//! client for S3 needs more of both.
+
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::TryStreamExt;
+use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::client::{
+    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService,
+};
+use object_store::path::Path;
+use object_store::{ClientOptions, ObjectStore, RetryConfig};
+use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::listing::{Found, max_txid};
+use crate::os::fd;
+
+/// How many requests are under way at once.
+const AT_ONCE: usize = 16;
+
+/// What is to be listed. No `Debug`: it may hold a key.
+#[derive(Serialize, Deserialize)]
+struct Order {
+    bucket: String,
+    prefix: String,
+    endpoint: Option<String>,
+    region: Option<String>,
+    path_style: bool,
+    skip_verify: bool,
+    access_key_id: Option<String>,
+    secret_access_key: Option<String>,
+    #[serde(default)]
+    recursive: bool,
+}
+
+/// Lists what the memory under this descriptor says (`config::S3` and `recursive`, as JSON) and prints
+/// each [`Found`] as JSON; the exit code is for the process.
+pub fn main(order: Option<&str>) -> u8 {
+    let order = order.and_then(|number| number.parse().ok()).map(fd::adopt);
+    let Some(Ok(order)) = order else {
+        eprintln!("error: this command is litekeeper's own, and is started by it");
+        return crate::core::ExitCode::USAGE.get();
+    };
+    match list(order) {
+        Ok(found) => match std::io::stdout().write_all(&found) {
+            Ok(()) => 0,
+            Err(_) => 1,
+        },
+        Err(reason) => {
+            eprintln!("{reason}");
+            1
+        }
+    }
+}
+
+fn list(order: OwnedFd) -> Result<Vec<u8>, String> {
+    let bytes = fd::read_memory(order).map_err(|error| error.to_string())?;
+    let order: Order = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let found = runtime.map_err(|error| error.to_string())?.block_on(async {
+        let store = store(&order).await?;
+        let prefix = Path::parse(&order.prefix).map_err(|error| error.to_string())?;
+        let found = if order.recursive { all(&store, &prefix).await } else { flat(store, prefix).await };
+        found.map_err(|error| words(&error))
+    })?;
+    serde_json::to_vec(&found).map_err(|error| error.to_string())
+}
+
+/// The reasons from the outside in: the library's own words leave them out.
+fn words(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text = format!("{text}: {inner_text}");
+        }
+        source = inner.source();
+    }
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+async fn store(order: &Order) -> Result<AmazonS3, String> {
+    let agent = Agent::new(order.skip_verify);
+    let mut builder = AmazonS3Builder::from_env()
+        .with_bucket_name(&order.bucket)
+        .with_http_connector(agent.clone())
+        .with_allow_http(true)
+        .with_virtual_hosted_style_request(!order.path_style)
+        .with_retry(RetryConfig {
+            max_retries: 4,
+            retry_timeout: Duration::from_secs(30),
+            ..RetryConfig::default()
+        });
+    if let Some(endpoint) = &order.endpoint {
+        // The library wants the bucket in the host's name to be there already.
+        let endpoint = match endpoint.split_once("://") {
+            Some((scheme, host)) if !order.path_style => format!("{scheme}://{}.{host}", order.bucket),
+            _ => endpoint.clone(),
+        };
+        builder = builder.with_endpoint(endpoint);
+    }
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let litestreams = |own: &Option<String>, aws: &str, litestream: &str| {
+        own.clone().or_else(|| if variable(aws).is_some() { None } else { variable(litestream) })
+    };
+    if let Some(id) = litestreams(&order.access_key_id, "AWS_ACCESS_KEY_ID", "LITESTREAM_ACCESS_KEY_ID") {
+        builder = builder.with_access_key_id(id);
+    }
+    if let Some(secret) =
+        litestreams(&order.secret_access_key, "AWS_SECRET_ACCESS_KEY", "LITESTREAM_SECRET_ACCESS_KEY")
+    {
+        builder = builder.with_secret_access_key(secret);
+    }
+    let known = order.region.clone().or_else(|| builder.get_config_value(&AmazonS3ConfigKey::Region));
+    let region = match known {
+        Some(region) => region,
+        None if order.endpoint.is_none() => {
+            agent.region_of(&order.bucket).await.unwrap_or_else(|| "us-east-1".into())
+        }
+        None => "us-east-1".to_owned(),
+    };
+    builder.with_region(region).build().map_err(|error| words(&error))
+}
+
+/// Every database at any depth, by all names there are.
+async fn all(store: &AmazonS3, prefix: &Path) -> object_store::Result<Vec<Found>> {
+    let mut found: Vec<Found> = Vec::new();
+    let mut names = store.list(Some(prefix));
+    while let Some(object) = names.try_next().await? {
+        if let Some((below, newest)) = backup_of(prefix, &object.location) {
+            note(&mut found, below, newest);
+        }
+    }
+    Ok(found)
+}
+
+/// The databases right below the prefix, side by side.
+async fn flat(store: AmazonS3, prefix: Path) -> object_store::Result<Vec<Found>> {
+    let (store, places) = (Arc::new(store), Arc::new(Semaphore::new(AT_ONCE)));
+    let mut asking = JoinSet::new();
+    for folder in store.list_with_delimiter(Some(&prefix)).await?.common_prefixes {
+        let (store, prefix, places) = (store.clone(), prefix.clone(), places.clone());
+        asking.spawn(async move {
+            let _place = places.acquire().await;
+            let mut found = Vec::new();
+            let mut names = store.list(Some(&folder));
+            while let Some(object) = names.try_next().await? {
+                if let Some((below, newest)) = backup_of(&prefix, &object.location)
+                    && below.components().count() == 1
+                {
+                    note(&mut found, below, newest);
+                }
+            }
+            Ok::<_, object_store::Error>(found)
+        });
+    }
+    let mut all = Vec::new();
+    while let Some(answer) = asking.join_next().await {
+        all.extend(answer.unwrap_or_else(|error| Err(object_store::Error::JoinError { source: error }))?);
+    }
+    Ok(all)
+}
+
+fn note(found: &mut Vec<Found>, below: PathBuf, newest: Option<u64>) {
+    // Names come in order, so those of one database are neighbours.
+    match found.last_mut().filter(|last| last.below == below) {
+        Some(last) => last.newest = last.newest.max(newest),
+        None => found.push(Found { below, newest }),
+    }
+}
+
+/// The database that an object belongs to: `BELOW/0000/MIN-MAX.ltx` (`WriteLTXFile` in Litestream's s3
+/// package), or `BELOW/generations/…` of 0.3.
+fn backup_of(prefix: &Path, object: &Path) -> Option<(PathBuf, Option<u64>)> {
+    let parts: Vec<String> = object.prefix_match(prefix)?.map(|part| part.as_ref().to_owned()).collect();
+    if let Some(at) = parts.iter().position(|part| part == "generations").filter(|at| *at > 0) {
+        return Some((parts[..at].iter().collect(), None));
+    }
+    let [below @ .., level, file] = parts.as_slice() else { return None };
+    let is_level = level.len() == 4 && level.bytes().all(|c| c.is_ascii_hexdigit());
+    (is_level && !below.is_empty()).then(|| Some((below.iter().collect(), Some(max_txid(file)?)))).flatten()
+}
+
+/// The client: what `litekeeper install` uses as well.
+#[derive(Clone, Debug)]
+struct Agent(ureq::Agent);
+
+impl Agent {
+    fn new(skip_verify: bool) -> Self {
+        let tls =
+            ureq::tls::TlsConfig::builder().disable_verification(skip_verify).root_certs(roots()).build();
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_connect(Some(Duration::from_secs(10)))
+            .timeout_global(Some(Duration::from_secs(60)))
+            .tls_config(tls)
+            .build();
+        Self(config.new_agent())
+    }
+
+    /// AWS tells a bucket's region to everybody (`HeadBucket`).
+    async fn region_of(&self, bucket: &str) -> Option<String> {
+        let (agent, url) = (self.0.clone(), format!("https://s3.amazonaws.com/{bucket}"));
+        let answer = tokio::task::spawn_blocking(move || agent.head(url).call()).await.ok()?.ok()?;
+        answer.headers().get("x-amz-bucket-region")?.to_str().ok().map(str::to_owned)
+    }
+}
+
+/// The system's certificates, where Go looks for them as well (`crypto/x509`), else Mozilla's.
+fn roots() -> ureq::tls::RootCerts {
+    const PLACES: [&str; 3] =
+        ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
+    let named = std::env::var("SSL_CERT_FILE").ok();
+    let pem = named.as_deref().into_iter().chain(PLACES).find_map(|path| std::fs::read(path).ok());
+    let items = pem.iter().flat_map(|pem| ureq::tls::parse_pem(pem));
+    let certificates: Vec<_> = items
+        .filter_map(|item| match item {
+            Ok(ureq::tls::PemItem::Certificate(certificate)) => Some(certificate),
+            _ => None,
+        })
+        .collect();
+    if certificates.is_empty() {
+        ureq::tls::RootCerts::WebPki
+    } else {
+        ureq::tls::RootCerts::new_with_certs(&certificates)
+    }
+}
+
+impl HttpConnector for Agent {
+    fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
+        Ok(HttpClient::new(self.clone()))
+    }
+}
+
+impl HttpService for Agent {
+    // The shape that `#[async_trait]` gives the method.
+    fn call<'own, 'future>(
+        &'own self,
+        request: HttpRequest,
+    ) -> Pin<Box<dyn Future<Output = Result<HttpResponse, HttpError>> + Send + 'future>>
+    where
+        'own: 'future,
+        Self: 'future,
+    {
+        let agent = self.0.clone();
+        Box::pin(async move {
+            let asked = tokio::task::spawn_blocking(move || exchange(&agent, request)).await;
+            asked.map_err(|error| HttpError::new(HttpErrorKind::Unknown, error))?
+        })
+    }
+}
+
+fn exchange(agent: &ureq::Agent, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+    let failed = |error: ureq::Error| {
+        let kind = match &error {
+            ureq::Error::Timeout(_) => HttpErrorKind::Timeout,
+            ureq::Error::HostNotFound | ureq::Error::ConnectionFailed | ureq::Error::Io(_) => {
+                HttpErrorKind::Connect
+            }
+            _ => HttpErrorKind::Unknown,
+        };
+        HttpError::new(kind, error)
+    };
+    let (parts, body) = request.into_parts();
+    let answer = if body.is_empty() {
+        agent.run(ureq::http::Request::from_parts(parts, ()))
+    } else {
+        let bytes = body.as_bytes().map(|bytes| bytes.to_vec()).unwrap_or_default();
+        agent.run(ureq::http::Request::from_parts(parts, bytes))
+    };
+    let (parts, mut body) = answer.map_err(failed)?.into_parts();
+    let bytes = body.read_to_vec().map_err(failed)?;
+    Ok(HttpResponse::from_parts(parts, bytes.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_belongs_to_a_database_at_any_depth() {
+        let of = |object: &str| {
+            let found = backup_of(&Path::parse("base").unwrap(), &Path::parse(object).unwrap());
+            found.map(|(below, newest)| (below.display().to_string(), newest))
+        };
+        let found = |below: &str, newest| Some((below.to_owned(), newest));
+        assert_eq!(of("base/a.db/0000/0000000000000001-000000000000000a.ltx"), found("a.db", Some(10)));
+        assert_eq!(
+            of("base/x/1 2.db/0009/0000000000000001-0000000000000003.ltx"),
+            found("x/1 2.db", Some(3))
+        );
+        assert_eq!(of("base/old.db/generations/0123456789abcdef/wal/0.wal.lz4"), found("old.db", None));
+        for other in [
+            "base/0000/0000000000000001-0000000000000001.ltx",
+            "base/a.db/0000/x.tmp",
+            "base/a.db/x",
+            "other/a.db/0000/1-1.ltx",
+        ] {
+            assert_eq!(of(other), None, "{other}");
+        }
+    }
+}
