@@ -1,5 +1,7 @@
 //! What is gone in the tree: variables, and keys that are there twice.
 
+use std::collections::HashMap;
+
 use saphyr_parser::{Event, Parser};
 
 use super::Lint;
@@ -69,7 +71,7 @@ fn without_comment(line: &str) -> &str {
 /// The keys of one open collection.
 enum Open {
     List,
-    Mapping { keys: Vec<(String, usize)>, at_key: bool },
+    Mapping { keys: HashMap<String, usize>, at_key: bool },
 }
 
 /// The later of two keys counts, unless both are mappings; nobody sees that in a long file.
@@ -93,21 +95,21 @@ fn duplicate_keys(document: &Document) -> Vec<Lint> {
             }
             Event::MappingStart(..) => {
                 value_begins(&mut open);
-                open.push(Open::Mapping { keys: Vec::new(), at_key: true });
+                open.push(Open::Mapping { keys: HashMap::new(), at_key: true });
             }
             Event::Alias(_) => value_begins(&mut open),
             Event::Scalar(text, ..) => match open.last_mut() {
                 Some(Open::Mapping { keys, at_key: at_key @ true }) => {
                     *at_key = false;
-                    let first = keys.iter().find(|(key, _)| *key == text && key != "<<");
-                    if let Some((_, first)) = first {
+                    let first = keys.get(text.as_ref()).filter(|_| text != "<<");
+                    if let Some(first) = first {
                         let message = format!(
                             "the key `{text}` is there twice, first on line {first}: the later one counts"
                         );
                         let lint = Lint::new(DUPLICATE_KEY, &document.origin, message);
                         found.push(lint.at(line, span.start.col() + 1).hint("keep one of them"));
                     }
-                    keys.push((text.into_owned(), line));
+                    keys.entry(text.into_owned()).or_insert(line);
                 }
                 Some(_) | None => value_begins(&mut open),
             },

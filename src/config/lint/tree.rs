@@ -17,6 +17,9 @@ use crate::config::types::{go_duration, is_size};
 /// `sun_path` holds 108 bytes, one of which ends it (`unix(7)`).
 const LONGEST_SOCKET: usize = 107;
 
+/// No name of a setting is nearly as long.
+const LONGEST_NAME: usize = 64;
+
 /// Looks at every setting.
 pub(super) fn lint(document: &Document, series: Series) -> Vec<Lint> {
     let mut tree = Tree { origin: &document.origin, series, found: Vec::new() };
@@ -184,13 +187,13 @@ impl Tree<'_> {
     }
 
     fn unknown(&mut self, section: Section, name: &Node) {
-        let written = name.key();
+        let written = &clipped(name.key());
         // Where people put what only anchors refer to.
         if section == Section::Top && (written.starts_with("x-") || written.starts_with('.')) {
             return;
         }
         let (kebab, place) = (kebab(name), name_of(section));
-        let close = section.keys().map(|key| (strsim::damerau_levenshtein(&kebab, key.name), key.name));
+        let close = section.keys().map(|key| (distance(&kebab, key.name), key.name));
         let close = close.min().filter(|(distance, key)| *distance <= 1 + key.len() / 5).map(|(_, key)| key);
         let elsewhere: Vec<&str> = Section::ALL
             .into_iter()
@@ -237,8 +240,11 @@ impl Tree<'_> {
             Type::Duration => return self.duration(key, value, scalar),
             Type::Octal => return self.octal(key, value, scalar),
             Type::Size if !is_size(&scalar.text) => {
-                let lint =
-                    Lint::new(BAD_SIZE, self.origin, format!("`{}: {}` is no size", key.name, scalar.text));
+                let lint = Lint::new(
+                    BAD_SIZE,
+                    self.origin,
+                    format!("`{}: {}` is no size", key.name, clipped(&scalar.text)),
+                );
                 return self.found.push(
                     lint.at(value.line, value.column).hint("write it as 5MiB, 1.5GB, or a number of bytes"),
                 );
@@ -257,7 +263,7 @@ impl Tree<'_> {
     }
 
     fn duration(&mut self, key: Key, value: &Node, scalar: &Scalar) {
-        let (name, text) = (key.name, &scalar.text);
+        let (name, text) = (key.name, &clipped(&scalar.text));
         let lint = match scalar.resolve() {
             Resolved::Int(0) => return,
             Resolved::Int(_) | Resolved::Float(_) => {
@@ -278,7 +284,7 @@ impl Tree<'_> {
     }
 
     fn octal(&mut self, key: Key, value: &Node, scalar: &Scalar) {
-        let (name, text) = (key.name, &scalar.text);
+        let (name, text) = (key.name, &clipped(&scalar.text));
         let is_octal = text.starts_with('0')
             && (0..=0o7777).contains(&match scalar.resolve() {
                 Resolved::Int(number) => number,
@@ -301,12 +307,11 @@ impl Tree<'_> {
     /// Settings whose value matters beyond its type.
     fn particular(&mut self, section: Section, key: Key, value: &Node) {
         let Some(text) = value.as_str() else { return };
+        let shown = clipped(text);
         let lint = match (section, key.name) {
             (Section::Replica, "type") if !replica_types(self.series).contains(&text) && !text.is_empty() => {
-                let close = replica_types(self.series)
-                    .iter()
-                    .map(|known| (strsim::damerau_levenshtein(text, known), known))
-                    .min();
+                let close =
+                    replica_types(self.series).iter().map(|known| (distance(text, known), known)).min();
                 let hint = match close {
                     Some((distance, known)) if distance <= 2 => format!("did you mean `{known}`?"),
                     _ => format!("it knows {}", replica_types(self.series).join(", ")),
@@ -314,13 +319,13 @@ impl Tree<'_> {
                 Lint::new(
                     REPLICA_TYPE,
                     self.origin,
-                    format!("`{text}` is no type of replica that Litestream knows"),
+                    format!("`{shown}` is no type of replica that Litestream knows"),
                 )
                 .hint(hint)
             }
             (Section::Logging, "type") if !["text", "json", "pretty", ""].contains(&text) => {
                 let message =
-                    format!("`{text}` is no type of log: a Litestream without Litekeeper panics at it");
+                    format!("`{shown}` is no type of log: a Litestream without Litekeeper panics at it");
                 Lint::new(LOGGING, self.origin, message)
                     .hint("write `text`, `json` or `pretty`; under Litekeeper it is always `json`")
             }
@@ -328,7 +333,7 @@ impl Tree<'_> {
                 if !["trace", "debug", "info", "warn", "warning", "error", ""]
                     .contains(&text.to_ascii_lowercase().as_str()) =>
             {
-                let message = format!("`{text}` is no level that Litestream knows: it logs as with `info`");
+                let message = format!("`{shown}` is no level that Litestream knows: it logs as with `info`");
                 Lint::new(LOGGING, self.origin, message)
                     .hint("write `error`, `warn`, `info`, `debug` or `trace`")
             }
@@ -422,6 +427,19 @@ fn name_of(section: Section) -> &'static str {
     }
 }
 
+/// How many letters are wrong in a name; it is compared only if it is about as long as any name.
+fn distance(written: &str, known: &str) -> usize {
+    if written.len() > LONGEST_NAME { usize::MAX } else { strsim::damerau_levenshtein(written, known) }
+}
+
+/// A text of the file that is shown, and may be as long as the file.
+fn clipped(text: &str) -> String {
+    match text.char_indices().nth(LONGEST_NAME) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 /// The name as Litestream spells it; Litekeeper takes snake_case as well.
 fn kebab(name: &Node) -> String {
     name.key().replace('_', "-")
@@ -430,4 +448,17 @@ fn kebab(name: &Node) -> String {
 /// `{env: NAME}`.
 fn is_variable(value: &Node) -> bool {
     matches!(&value.kind, NodeKind::Mapping(entries) if entries.len() == 1 && entries[0].0.key() == "env")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_as_long_as_a_file_is_neither_compared_nor_shown() {
+        let name = "x".repeat(1 << 20);
+        assert_eq!(distance(&name, "path"), usize::MAX);
+        assert_eq!(clipped(&name).chars().count(), LONGEST_NAME + 1);
+        assert_eq!((distance("pahts", "path"), clipped("path").as_str()), (2, "path"));
+    }
 }
