@@ -40,6 +40,7 @@ mod section;
 mod signals;
 mod socket;
 mod stop;
+mod styles;
 mod support;
 mod switch;
 mod templates;
