@@ -254,9 +254,9 @@ pub struct Demo {
 /// `litekeeper install`.
 #[derive(Args, Debug)]
 pub struct Install {
-    /// Which Litestream.
-    #[arg(long, value_name = "VERSION", default_value = "0.5.17")]
-    pub version: String,
+    /// Which Litestream [default: `litestream.version` of the configuration, else 0.5.17].
+    #[arg(long, value_name = "VERSION", env = "LITEKEEPER_LITESTREAM_VERSION")]
+    pub version: Option<String>,
 
     /// Where to put it [default: the user's own data folder].
     #[arg(long, value_name = "FOLDER", env = "LITESTREAM_INSTALL_DIR")]

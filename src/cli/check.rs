@@ -29,9 +29,7 @@ use crate::os::user::{self, Identity};
 pub(super) fn check(args: &args::Check) -> Result<ExitCode, Failure> {
     let mut lints = one_shot::block_on(|children| look(args, children))??;
     findings::sort(&mut lints);
-    findings::show(&lints, args.json).map_err(|error| {
-        Failure::new(ExitCode::UNAVAILABLE, format!("standard output cannot be written: {error}"))
-    })?;
+    findings::show(&lints, args.json)?;
     let is_bad = |lint: &Lint| match lint.rule.severity {
         Severity::Error => true,
         Severity::Warning => args.strict,

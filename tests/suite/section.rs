@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 
 use crate::support::app::App;
 use crate::support::keeper::Keeper;
-use crate::support::litestream::{self, LATEST};
+use crate::support::litestream::{self, LATEST, NO_SOCKET};
 use crate::support::process::Ended;
 use crate::support::sqlite;
 use crate::support::unit;
@@ -204,6 +204,21 @@ fn litestream_keys() {
     // A variable that names a binary outweighs the file.
     let keeper = with_section(&world, "litestream: {binary: no-such-file}");
     keeper.app(["true"]).run().expect_code(0);
+}
+
+#[test]
+fn install_gets_the_version_that_the_configuration_asks_for() {
+    let world = World::new();
+    let there = world.path("bin/litestream");
+    fs::create_dir(world.path("bin")).expect("the world can be written");
+    fs::copy(litestream::binary(NO_SOCKET), &there).expect("it can be copied");
+    world.write(
+        "litestream.yml",
+        &format!("dbs: []\nlitekeeper: {{litestream: {{version: v{NO_SOCKET}}}}}\n"),
+    );
+    let keeper = Keeper::new(&world).command("install").args(["--dir", "bin"]);
+    let ended = keeper.run().expect_code(0).expect_log(&format!("litestream {NO_SOCKET} is there already"));
+    assert!(ended.stdout.trim_end().ends_with("bin/litestream"), "{}", ended.stdout);
 }
 
 #[test]
