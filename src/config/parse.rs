@@ -202,11 +202,14 @@ impl Source {
         matches!(last.and_then(|last| self.0.get(last)), Some('[' | '{'))
     }
 
-    /// Whether a text goes over several lines.
+    /// Whether a text goes over several lines, or has its colon on another one.
     fn is_broken(&self, span: Span) -> bool {
         let text = self.0.get(span.start.index()..span.end.index()).unwrap_or_default();
         let end = text.iter().rposition(|c| !c.is_whitespace()).unwrap_or(0);
-        text[..end].contains(&'\n')
+        let after = self.0.get(span.end.index()..).unwrap_or_default();
+        let gap = after.iter().take(LONGEST_GAP).position(|c| !c.is_whitespace()).unwrap_or(0);
+        let is_apart = after.get(gap) == Some(&':') && after[..gap].contains(&'\n');
+        is_apart || text[..end].contains(&'\n')
     }
 
     /// Whether it stands after the `?` of a key.
@@ -557,6 +560,7 @@ mod tests {
             "a: {b\nc: d}",
             "a: [\"b\nc\": d]",
             "a: [b: c?]",
+            "a: {b\n: c}",
             "a: &b{c: d}",
             "a: &b.c d\ne: *b.c",
         ] {
