@@ -11,6 +11,7 @@ use crate::support::app::App;
 use crate::support::keeper::Keeper;
 use crate::support::litestream::{Backup, LATEST, NO_SOCKET};
 use crate::support::process::{Ended, Running};
+use crate::support::procfs;
 use crate::support::s3::S3;
 use crate::support::sqlite;
 use crate::support::wait::{DEADLINE, wait_until};
@@ -253,6 +254,22 @@ fn nothing_starts_when_the_resolver_fails_or_prints_rubbish() {
         assert!(tenants.world.trace().is_empty(), "{}", ended.log);
         ended.expect_code(code).expect_log(reason);
     }
+}
+
+#[test]
+fn a_resolver_that_hangs_has_thirty_seconds_and_changes_nothing() {
+    let tenants = Tenants::in_folders();
+    tenants.name(&["a"]);
+    let running = tenants.start("1s");
+    let app = running.app();
+    tenants.world.write("script", "sleep 1000 & echo $! > sleeper; sleep 1000");
+    wait_until("the limit", DEADLINE * 2, || running.log().contains("no answer within 30 s: killed"));
+    let sleeper: i32 = fs::read_to_string(tenants.world.path("sleeper")).unwrap().trim().parse().unwrap();
+    wait_until("the end of what it started", DEADLINE, || !procfs::alive(sleeper));
+    assert!(is_locked(&tenants.path("a")) && running.app().pid == app.pid);
+    tenants.world.write("script", "");
+    tenants.reload().expect_code(0);
+    running.stop(143);
 }
 
 #[test]
