@@ -1,5 +1,6 @@
 //! A folder of databases: which files of it Litestream takes for databases, and when it does.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -50,8 +51,8 @@ impl std::fmt::Debug for Order {
 
 impl Folder {
     /// Every database in it, by its path below the folder; sorted. What cannot be looked into is left
-    /// out, as Litestream's watch leaves it out.
-    pub fn databases(&self) -> Vec<PathBuf> {
+    /// out, as Litestream's watch leaves it out; so are those that `known` names, unopened.
+    pub fn databases(&self, known: &BTreeSet<PathBuf>) -> Vec<PathBuf> {
         let mut found = Vec::new();
         let mut folders = vec![PathBuf::new()];
         while let Some(below) = folders.pop() {
@@ -61,8 +62,11 @@ impl Folder {
                 // Litestream's own folders hold no database. It does not follow links to folders.
                 if kind.is_dir() && self.recursive && !ends_with(&below, "-litestream") {
                     folders.push(below);
-                } else if !kind.is_dir() && self.matches(&below) && is_database(&self.dir.join(&below)) {
-                    found.push(below);
+                } else if !kind.is_dir() && self.matches(&below) {
+                    let path = self.dir.join(&below);
+                    if !known.contains(&path) && is_database(&path) {
+                        found.push(below);
+                    }
                 }
             }
         }
@@ -213,7 +217,11 @@ mod tests {
             backups: Backups::Unlisted("x".into()),
         };
         let found = |folder: &Folder| {
-            folder.databases().iter().map(|path| path.display().to_string()).collect::<Vec<_>>()
+            folder
+                .databases(&BTreeSet::new())
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect::<Vec<_>>()
         };
         assert_eq!(found(&folder), ["a.db", "b.db"]);
         folder.recursive = true;

@@ -73,7 +73,7 @@ impl World {
         let mut files = BTreeSet::new();
         let mut newest = BTreeMap::new();
         for (place, (folder, backups)) in self.setup.folders.iter().zip(backups).enumerate() {
-            let here = folder.databases();
+            let here = folder.databases(&BTreeSet::new());
             if backups.is_some() {
                 newest.extend(here.iter().map(|below| (folder.dir.join(below), None)));
             }
@@ -134,11 +134,8 @@ impl Driver {
         let known: BTreeSet<PathBuf> = listed.iter().map(|(_, database)| database.path.clone()).collect();
         let mut new = Vec::new();
         for (place, folder) in self.world.setup.folders.iter().enumerate() {
-            for below in folder.databases() {
+            for below in folder.databases(&known) {
                 let path = folder.dir.join(&below);
-                if known.contains(&path) {
-                    continue;
-                }
                 if folder.watch {
                     new.push((place, below));
                 } else if self.world.folders.left_out.insert(path.clone()) {
