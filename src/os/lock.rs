@@ -62,6 +62,28 @@ impl Lock {
     }
 }
 
+/// Takes the lock of one byte of a file, as SQLite does, until the file is closed; whether it was free.
+///
+/// It belongs to the open file (`F_OFD_SETLK` in `fcntl(2)`), so that this process' own SQLite, if it had the
+/// file open as well, would lose none of its locks.
+///
+/// # Errors
+/// The file system has no such locks, or the file is not open for writing.
+pub fn try_lock_byte(file: &File, byte: u64) -> io::Result<bool> {
+    let lock = nix::libc::flock {
+        l_type: nix::libc::F_WRLCK as _,
+        l_whence: nix::libc::SEEK_SET as _,
+        l_start: nix::libc::off_t::try_from(byte).map_err(|_| io::ErrorKind::InvalidInput)?,
+        l_len: 1,
+        l_pid: 0,
+    };
+    match nix::fcntl::fcntl(file, nix::fcntl::FcntlArg::F_OFD_SETLK(&lock)) {
+        Ok(_) => Ok(true),
+        Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::EACCES) => Ok(false),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
 /// Whether somebody holds the lock of this file, by the kernel's list (`proc_locks(5)`).
 ///
 /// Trying to take it would tell as well, but a keeper that starts in that moment would find it taken.

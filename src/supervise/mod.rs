@@ -25,6 +25,7 @@ mod runtime_folder;
 mod setup;
 mod sources;
 mod twins;
+mod wal_index;
 mod watch;
 
 pub use driver::supervise;

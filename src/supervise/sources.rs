@@ -3,6 +3,7 @@
 use nix::libc;
 
 use super::driver::{Driver, Message, sender_name, signal_name};
+use super::wal_index;
 use crate::core::{Ended, Event, NotStarted};
 use crate::os::signal::{self, Received, Signals};
 use crate::os::terminal::{self, Terminal};
@@ -77,7 +78,10 @@ impl Driver {
             }
             Some(ToKeeper::Exited { code, left }) => self.app_ended(Ended::Code(code), left),
             Some(ToKeeper::Signaled { number, left }) => self.app_ended(Ended::Signal(number), left),
-            Some(ToKeeper::TreeGone) => self.handle(Event::TreeGone),
+            Some(ToKeeper::TreeGone) => {
+                self.clear_wal_indexes();
+                self.handle(Event::TreeGone);
+            }
             Some(ToKeeper::Stopped(_)) => self.job_stopped(),
             Some(ToKeeper::Asked(_)) => self.handle(Event::LitestreamAsked),
             Some(ToKeeper::LitestreamGone) => self.litestream_ended(false),
@@ -96,7 +100,17 @@ impl Driver {
         }
         self.world.app = None;
         tracing::debug!("{} ended: {how:?}", self.world.running_name());
+        if !left {
+            self.clear_wal_indexes();
+        }
         self.handle(Event::AppEnded { how, left });
+    }
+
+    /// The app and all that it started are gone, whatever they were just doing.
+    fn clear_wal_indexes(&self) {
+        for (_, database) in self.world.roster.listed().iter() {
+            wal_index::clear(&database.path);
+        }
     }
 
     pub(super) fn take_terminal_back(&self) {

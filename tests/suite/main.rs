@@ -47,3 +47,4 @@ mod templates;
 mod terminal;
 mod twins;
 mod user;
+mod wal_index;
