@@ -14,6 +14,7 @@ pub mod exec;
 pub mod fd;
 pub mod limit;
 pub mod lock;
+pub mod memory;
 pub mod mount;
 pub mod packet;
 pub mod pidfd;

@@ -16,7 +16,7 @@ use crate::os::child::Child;
 use crate::os::exec::Command;
 use crate::os::reap::{self, Reaped};
 use crate::os::signal::{self, SignalFd};
-use crate::os::{fd, limit, pidfd, tree};
+use crate::os::{fd, limit, memory, pidfd, tree};
 
 /// How often a tree that is being killed is looked at again for what was born meanwhile, and the
 /// parent on a kernel without pidfds.
@@ -253,6 +253,8 @@ impl Resident {
             Ok(pid) => {
                 self.tree = Tree::Led(pid);
                 self.tell(&ToKeeper::Started(pid));
+                // From here on there is little to do for a long time.
+                memory::forget_code();
             }
             Err(error) => {
                 self.reap();

@@ -5,6 +5,7 @@ use nix::libc;
 use super::driver::{Driver, Message, sender_name, signal_name};
 use super::wal_index;
 use crate::core::{Ended, Event, NotStarted};
+use crate::os::memory;
 use crate::os::signal::{self, Received, Signals};
 use crate::os::terminal::{self, Terminal};
 use crate::shim::{Target, ToKeeper, ToShim};
@@ -65,6 +66,8 @@ impl Driver {
             }
             Some(ToKeeper::Started(pid)) => {
                 self.world.app = Some(pid);
+                // The start has come to its end: most of what it took is not needed again.
+                memory::forget_code();
                 tracing::info!("{} runs as pid {pid}", self.world.running_name());
             }
             Some(ToKeeper::NotStarted(errno)) => {
