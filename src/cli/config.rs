@@ -270,7 +270,9 @@ fn shaped(shape: Shape, texts: &[String]) -> Node {
         Shape::Commands => Node::list(texts.iter().map(|line| text(&redacted(line))).collect()),
         Shape::Texts => Node::list(texts.iter().map(|one| text(one)).collect()),
         Shape::Text | Shape::Variables | Shape::Names | Shape::Mappings => {
-            text(texts.first().map_or("", String::as_str))
+            let value = texts.first().map_or("", String::as_str);
+            // A number is one.
+            if Node::plain(value).as_u64().is_some() { Node::plain(value) } else { text(value) }
         }
     }
 }
@@ -282,10 +284,11 @@ fn redacted(line: &str) -> String {
     joined.unwrap_or_else(|| redact::HIDDEN.to_owned())
 }
 
-/// A text, without quotes where it needs none.
+/// A text, without quotes where it looks like nothing else.
 fn text(text: &str) -> Node {
     let plain = Node::plain(text);
-    if plain.as_str().is_some() && plain.as_bool().is_none() { plain } else { Node::text(text) }
+    let is_other = plain.is_null() || plain.as_bool().is_some() || plain.as_u64().is_some();
+    if is_other { Node::text(text) } else { plain }
 }
 
 /// All values that hold no other, with their paths: `dbs[0].path`.

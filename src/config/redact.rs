@@ -15,8 +15,10 @@ pub fn redact(node: &mut Node) {
 fn hide(node: &mut Node, secret: bool) {
     match &mut node.kind {
         NodeKind::Mapping(entries) => {
+            // `{env: NAME}` names a variable.
+            let is_reference = matches!(entries.as_slice(), [(key, _)] if key.key() == "env");
             for (key, value) in entries {
-                hide(value, secret || is_secret(key.key()));
+                hide(value, !is_reference && (secret || is_secret(key.key())));
             }
         }
         NodeKind::Sequence(items) => items.iter_mut().for_each(|item| hide(item, secret)),
@@ -108,6 +110,7 @@ dbs:
       x-api-key: hunter2
       my_Token: {a: hunter2, b: [hunter2]}
       keyboard: open
+      password-of: {env: NAME}
 age: {identities: [hunter2], recipients: [open]}
 ";
         let mut root = parse(text).expect("valid YAML");
@@ -129,6 +132,8 @@ age: {identities: [hunter2], recipients: [open]}
                 b:
                   - "(hidden)"
               keyboard: open
+              password-of:
+                env: NAME
         age:
           identities:
             - "(hidden)"

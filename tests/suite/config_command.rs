@@ -102,9 +102,9 @@ litekeeper:
         command:
           - bin/server
           - "-p"
-          - 80
+          - "80"
         env:
-          A: 1
+          A: "1"
       restart:
         when: never
         delay: 100ms
