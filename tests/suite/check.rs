@@ -12,6 +12,7 @@ use crate::support::litestream::{LATEST, NO_SOCKET, OLD, binary};
 use crate::support::process::Ended;
 use crate::support::sqlite;
 use crate::support::unit;
+use crate::support::wait::{DEADLINE, wait_until};
 use crate::support::world::World;
 use crate::support::wrap;
 
@@ -344,6 +345,8 @@ fn databases_by_their_headers() {
 fn a_database_in_use_is_left_alone() {
     let world = World::new();
     let unit = unit::start_writing(&world, unit::keeper(&world));
+    // A new database: Litestream's own folders come after its first rows.
+    wait_until("the replica", DEADLINE, || world.path("replica").exists());
     let before = world.list("");
     let ended = keeper(&world).db(&world.db()).replica(&world.replica_url()).run().expect_code(0);
     assert!(ended.stdout.contains("[keeper-runs]"), "{}", ended.stdout);
