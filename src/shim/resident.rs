@@ -254,7 +254,7 @@ impl Resident {
                 self.tree = Tree::Led(pid);
                 self.tell(&ToKeeper::Started(pid));
                 // From here on there is little to do for a long time.
-                memory::forget_code();
+                memory::give_back();
             }
             Err(error) => {
                 self.reap();

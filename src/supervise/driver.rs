@@ -161,7 +161,7 @@ impl Driver {
                 Some(message) = inbox.recv() => self.take_message(message),
                 () = until(due) => self.machine.handle_timeout(Instant::now()),
                 () = tokio::time::sleep(SWEEP), if sweeping => self.sweep(),
-                _ = look.tick(), if self.world.watching => self.look(),
+                _ = look.tick(), if self.world.watching => self.look_again(),
             }
         }
     }

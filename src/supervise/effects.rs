@@ -76,6 +76,8 @@ pub(super) struct World {
     pub(super) heard: Heard,
     pub(super) watch: Watch,
     pub(super) watching: bool,
+    /// How often the databases were looked at since the app was started.
+    pub(super) looks: u32,
     pub(super) sweeping: bool,
     gate: Option<JoinHandle<()>>,
     drain: Option<JoinHandle<()>>,
@@ -144,6 +146,7 @@ impl World {
             running: Running::App,
             heard: Heard::default(),
             watching: false,
+            looks: 0,
             sweeping: false,
             gate: None,
             drain: None,
@@ -514,6 +517,7 @@ impl Driver {
             Action::StartBefore(place) => self.start(Running::Before(place)),
             Action::StartApp => {
                 world.watching = true;
+                world.looks = 0;
                 self.start(Running::App);
             }
             Action::SignalApp(number) => world.tell_shim(&ToShim::Signal(Target::Leader, number)),

@@ -10,6 +10,9 @@ use crate::os::signal::{self, Received, Signals};
 use crate::os::terminal::{self, Terminal};
 use crate::shim::{Target, ToKeeper, ToShim};
 
+/// After so many looks the start has come to its end: most of the memory that it took is not needed again.
+const SETTLED: u32 = 5;
+
 impl Driver {
     pub(super) fn take_signals(&mut self, signals: &Signals) {
         while let Some(received) = signals.take() {
@@ -66,8 +69,6 @@ impl Driver {
             }
             Some(ToKeeper::Started(pid)) => {
                 self.world.app = Some(pid);
-                // The start has come to its end: most of what it took is not needed again.
-                memory::forget_code();
                 tracing::info!("{} runs as pid {pid}", self.world.running_name());
             }
             Some(ToKeeper::NotStarted(errno)) => {
@@ -200,6 +201,15 @@ impl Driver {
         self.world.reason = self.world.reason.take().or_else(|| self.world.heard.error.take());
         let clean = well && !self.world.heard.unclean.get();
         self.handle(Event::LitestreamEnded { clean });
+    }
+
+    /// Looks at the databases, as is done once a second while the app runs.
+    pub(super) fn look_again(&mut self) {
+        self.look();
+        self.world.looks += 1;
+        if self.world.looks == SETTLED {
+            memory::give_back();
+        }
     }
 
     pub(super) fn look(&mut self) {
