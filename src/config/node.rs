@@ -96,7 +96,7 @@ impl Node {
 
     /// The text of any scalar, numbers and booleans as they were written; none for null and collections.
     pub fn as_str(&self) -> Option<&str> {
-        self.scalar().filter(|scalar| scalar.resolve() != Resolved::Null).map(|scalar| scalar.text.as_str())
+        self.scalar().filter(|scalar| !scalar.is_null()).map(|scalar| scalar.text.as_str())
     }
 
     /// The truth value of an unquoted `yes`, `off`, `true` ….
@@ -151,7 +151,7 @@ impl Node {
 
     /// Whether this is `~`, `null` or nothing.
     pub fn is_null(&self) -> bool {
-        self.scalar().is_some_and(|scalar| scalar.resolve() == Resolved::Null)
+        self.scalar().is_some_and(Scalar::is_null)
     }
 
     /// A value that no file holds, written without quotes.

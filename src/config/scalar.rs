@@ -34,6 +34,16 @@ impl Scalar {
         }
     }
 
+    /// Whether this is null: [`Scalar::resolve`] in less time, for what is asked of every key.
+    pub fn is_null(&self) -> bool {
+        match self.tag {
+            Some(Tag::Str | Tag::Timestamp) => false,
+            Some(Tag::Null) => true,
+            Some(Tag::Bool | Tag::Int | Tag::Float) => is_null(&self.text),
+            None => self.plain && is_null(&self.text),
+        }
+    }
+
     /// Whether the text is what its tag says; yaml.v2 refuses `!!int abc`.
     pub(super) fn fits_its_tag(&self) -> bool {
         match (self.tag, resolve_text(&self.text)) {
@@ -60,9 +70,13 @@ fn looks_like_date(text: &str) -> bool {
         && (1..=2).contains(&digits(rest))
 }
 
+fn is_null(text: &str) -> bool {
+    matches!(text, "" | "~" | "null" | "Null" | "NULL")
+}
+
 fn resolve_text(text: &str) -> Resolved {
     match text {
-        "" | "~" | "null" | "Null" | "NULL" => Resolved::Null,
+        _ if is_null(text) => Resolved::Null,
         "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => {
             Resolved::Bool(true)
         }

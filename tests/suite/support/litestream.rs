@@ -122,7 +122,11 @@ pub fn back_up(world: &World, version: &str, config: &Path, databases: &[&Path])
     // Something to sync, also for a database that is on its replica already.
     databases.iter().for_each(|database| sqlite::touch(database));
     wait_until("Litestream to stage the databases", DEADLINE, || {
-        databases.iter().map(|database| staged(database)).zip(&before).all(|(now, before)| now != *before)
+        databases
+            .iter()
+            .map(|database| staged(database))
+            .zip(&before)
+            .all(|(now, before)| !now.is_empty() && now != *before)
     });
     running.stop(0);
 }
@@ -134,9 +138,18 @@ pub fn wait_staged(database: &Path) {
 }
 
 /// What Litestream keeps in `.<database>-litestream` to upload: LTX files, or the shadow WAL of 0.3, with their sizes.
+///
+/// 0.3 panics when it ends between the files of a new generation and its name, so only what has a name counts.
 fn staged(database: &Path) -> Vec<(PathBuf, u64)> {
     let name = database.file_name().expect("a database has a name").to_string_lossy();
-    let mut folders = vec![database.with_file_name(format!(".{name}-litestream"))];
+    let own = database.with_file_name(format!(".{name}-litestream"));
+    let mut folders = if own.join("generations").is_dir() {
+        let generation = fs::read_to_string(own.join("generation")).unwrap_or_default();
+        let named = Some(generation.trim()).filter(|name| !name.is_empty());
+        named.map(|name| own.join("generations").join(name)).into_iter().collect()
+    } else {
+        vec![own]
+    };
     let mut files = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
