@@ -8,8 +8,8 @@ use super::support::process::Spec;
 use super::table::{Bar, Row};
 use super::{Effort, Error, look};
 
-/// How long everybody is idle before the look.
-const IDLE: Duration = Duration::from_secs(2);
+/// How long everybody is idle before the look: the keeper gives the memory of its start back after 5 s.
+const IDLE: Duration = Duration::from_secs(8);
 
 /// A supervisor that may be installed: its package, and how it runs the app.
 type Peer = (&'static str, fn(&Bed) -> Option<Spec>);
