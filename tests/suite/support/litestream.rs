@@ -128,6 +128,12 @@ pub fn back_up(world: &World, version: &str, config: &Path, databases: &[&Path])
             .zip(&before)
             .all(|(now, before)| !now.is_empty() && now != *before)
     });
+    if version == OLD {
+        // Its last sync and one that is still under way remove each other's files.
+        databases.iter().for_each(|database| {
+            running.wait_stdout(&format!("msg=\"wal segment written\" db={}", database.display()));
+        });
+    }
     running.stop(0);
 }
 
