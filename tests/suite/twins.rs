@@ -83,10 +83,11 @@ fn after_a_killed_keeper_the_next_one_waits_for_what_is_left_of_it() {
     let world = World::new();
     let (db, trace) = (world.db(), world.trace());
     let slow = App::new(&trace).on_linger("TERM", 500, 0).insert_forever(&db, 3);
-    let first = unit::keeper(&world).app(slow).start();
+    let mut first = unit::keeper(&world).app(slow).start();
     trace.wait_acked(10);
     let app = first.app().pid;
     first.signal(Signal::SIGKILL);
+    first.wait();
     let second = unit::keeper(&world).app(unit::writer(&trace, &db, 0)).start();
     second.wait_log(1, "the keeper before this one (pid");
     first.finish();
@@ -105,9 +106,10 @@ fn a_keeper_that_waits_can_be_stopped() {
     let world = World::new();
     let (db, trace) = (world.db(), world.trace());
     let stubborn = App::new(&trace).ignore("all").insert_forever(&db, 3);
-    let first = unit::keeper(&world).args(["--stop-timeout", "5s"]).app(stubborn).start();
+    let mut first = unit::keeper(&world).args(["--stop-timeout", "5s"]).app(stubborn).start();
     trace.wait_acked(3);
     first.signal(Signal::SIGKILL);
+    first.wait();
     let second = unit::keeper(&world).app(["echo", "the app"]).start();
     second.wait_log(1, "the keeper before this one (pid");
     let ended = second.stop(143);

@@ -131,7 +131,9 @@ pub fn back_up(world: &World, version: &str, config: &Path, databases: &[&Path])
     if version == OLD {
         // Its last sync and one that is still under way remove each other's files.
         databases.iter().for_each(|database| {
-            running.wait_stdout(&format!("msg=\"wal segment written\" db={}", database.display()));
+            let path = database.display().to_string();
+            let path = if path.contains(' ') { format!("\"{path}\"") } else { path };
+            running.wait_stdout(&format!("msg=\"wal segment written\" db={path}"));
         });
     }
     running.stop(0);
