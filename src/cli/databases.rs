@@ -47,7 +47,7 @@ pub(super) fn open(source: &Source<'_>, cwd: &Path) -> Result<Found, Failure> {
     }
     let exists = |path: &Path| cwd.join(path).is_file();
     let Some(path) = config::find(source.config, &text_variable, &exists) else { return Ok(Found::Nothing) };
-    let document = with_options(source, cwd, |options| config::open(&path, options));
+    let document = with_options(source.no_expand_env, cwd, |options| config::open(&path, options));
     document.map(Found::File).map_err(|error| failure(&error))
 }
 
@@ -56,7 +56,7 @@ pub(super) fn open(source: &Source<'_>, cwd: &Path) -> Result<Found, Failure> {
 /// # Errors
 /// Everything that is wrong with either, or that there is nothing to read.
 pub(super) fn read(found: Found, source: &Source<'_>, cwd: &Path) -> Result<(Config, Section), Failure> {
-    with_options(source, cwd, |options| match found {
+    with_options(source.no_expand_env, cwd, |options| match found {
         Found::Pairs(pairs) => Ok((Config::from_pairs(&pairs, options)?, Section::default())),
         Found::File(document) => {
             let section = Section::read(&document, &text_variable, &layers::accepts);
@@ -71,23 +71,32 @@ pub(super) fn read(found: Found, source: &Source<'_>, cwd: &Path) -> Result<(Con
     .map_err(|error| failure(&error))
 }
 
-/// What each series of Litestream would swallow of a file without a word, or choke on later.
+/// What Litestream would swallow of a file without a word, or choke on later.
 pub(super) struct Swallowed {
-    v03: Vec<Lint>,
-    v05: Vec<Lint>,
+    document: Option<Document>,
+    no_expand_env: bool,
+    cwd: PathBuf,
 }
 
-/// Looks for what has to be said before the app starts; notes are for `check`.
-pub(super) fn swallowed(found: &Found, source: &Source<'_>, cwd: &Path) -> Swallowed {
-    let of = |series| match found {
-        Found::File(document) => with_options(source, cwd, |options| {
+impl Swallowed {
+    /// Keeps what there is to look at until it is known which Litestream reads it.
+    pub(super) fn of(found: &Found, source: &Source<'_>, cwd: &Path) -> Self {
+        let document = match found {
+            Found::File(document) => Some(document.clone()),
+            Found::Pairs(_) | Found::Nothing => None,
+        };
+        Self { document, no_expand_env: source.no_expand_env, cwd: cwd.to_owned() }
+    }
+
+    /// What has to be said before the app starts; notes are for `check`.
+    fn lints(&self, series: Series) -> Vec<Lint> {
+        let Some(document) = &self.document else { return Vec::new() };
+        with_options(self.no_expand_env, &self.cwd, |options| {
             let mut lints = lint::lint(document, options, Some(series));
             lints.retain(|lint| lint.rule.severity != Severity::Note);
             lints
-        }),
-        Found::Pairs(_) | Found::Nothing => Vec::new(),
-    };
-    Swallowed { v03: of(Series::V03), v05: of(Series::V05) }
+        })
+    }
 }
 
 /// Litekeeper's own half alone, which an app without Litestream needs.
@@ -103,10 +112,10 @@ pub(super) fn section(found: &Found) -> Result<Section, Failure> {
     }
 }
 
-fn with_options<T>(source: &Source<'_>, cwd: &Path, f: impl FnOnce(&LoadOptions<'_>) -> T) -> T {
+fn with_options<T>(no_expand_env: bool, cwd: &Path, f: impl FnOnce(&LoadOptions<'_>) -> T) -> T {
     let home = user::home();
     f(&LoadOptions {
-        no_expand_env: source.no_expand_env,
+        no_expand_env,
         env: &text_variable,
         cwd,
         home: home.as_deref(),
@@ -206,9 +215,9 @@ pub(super) fn resolver(config: &Config) -> Result<Option<config::Resolver>, Fail
 /// # Errors
 /// What it cannot.
 pub(super) fn check(config: &Config, swallowed: &Swallowed, is_ltx: bool) -> Result<(), Failure> {
-    let (series, lints) = if is_ltx { (Series::V05, &swallowed.v05) } else { (Series::V03, &swallowed.v03) };
+    let series = if is_ltx { Series::V05 } else { Series::V03 };
     config.check(series).map_err(|error| failure(&error))?;
-    for lint in lints {
+    for lint in swallowed.lints(series) {
         let hint = lint.hint.as_ref().map_or_else(String::new, |hint| format!(": {hint}"));
         tracing::warn!("{}:{}: {}{hint}", lint.origin, lint.line, lint.message);
     }

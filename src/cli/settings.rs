@@ -64,7 +64,7 @@ pub(super) fn read(subcommand: &str, typed: &args::Run) -> Result<Said, Failure>
     let cwd = current_dir()?;
     let source = source(typed);
     let found = databases::open(&source, &cwd)?;
-    let swallowed = databases::swallowed(&found, &source, &cwd);
+    let swallowed = Swallowed::of(&found, &source, &cwd);
     let (configured, section) = databases::read(found, &source, &cwd)?;
     let layers = Layers::of(subcommand, &section, configured.origin().file())?;
     Ok(Said { layers, configured, section, swallowed, cwd })
