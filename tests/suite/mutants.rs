@@ -6,10 +6,9 @@ use std::sync::OnceLock;
 use litekeeper::config;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 
 use crate::differential::{self, Outcome};
-use crate::support::corpus::{Reader, fixtures};
+use crate::support::corpus::{Reader, fixtures, runner};
 use crate::support::litestream::LATEST;
 
 #[path = "../../fuzz/invariants.rs"]
@@ -190,16 +189,7 @@ fn outcome(text: &str) -> (Outcome, String) {
 /// The same mutants at each run, unless `PROPTEST_CASES` asks for a number of new ones.
 #[test]
 fn litestream_agrees_over_every_mutant() {
-    let asked = std::env::var_os("PROPTEST_CASES").is_some();
-    let cases = if asked { ProptestConfig::default().cases } else { 96 };
-    let config = ProptestConfig {
-        cases,
-        max_shrink_iters: 300,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    };
-    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
-    let mut runner = if asked { TestRunner::new(config) } else { TestRunner::new_with_rng(config, rng) };
+    let mut runner = runner(96);
     let checked = runner.run(&mutant(), |text| {
         let (outcome, why) = outcome(&text);
         let agrees = !matches!(outcome, Outcome::Laxer | Outcome::Different);

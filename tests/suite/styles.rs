@@ -1,10 +1,9 @@
 //! One configuration written in every way that YAML has, and Litestream reads the same in each.
 
 use proptest::prelude::*;
-use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 
 use crate::differential::{self, Outcome};
-use crate::support::corpus::Reader;
+use crate::support::corpus::{Reader, runner};
 use crate::support::litestream::LATEST;
 
 /// Texts that look like something else, or that some way of writing has trouble with.
@@ -213,16 +212,8 @@ impl Pen<'_> {
 /// The same configurations at each run, unless `PROPTEST_CASES` asks for a number of new ones.
 #[test]
 fn litestream_reads_every_style_as_litekeeper_does() {
-    let asked = std::env::var_os("PROPTEST_CASES").is_some();
-    let cases = if asked { ProptestConfig::default().cases } else { 64 };
-    let config = ProptestConfig {
-        cases,
-        max_shrink_iters: 300,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    };
-    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
-    let mut runner = if asked { TestRunner::new(config) } else { TestRunner::new_with_rng(config, rng) };
+    let mut runner = runner(64);
+    let cases = runner.config().cases;
     let reader = Reader::new();
     let file = reader.cwd().join("styled.yml");
     let same = std::cell::Cell::new(0);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use litekeeper::config::{self, Config, GenerateOptions, LoadOptions, Series};
+use proptest::test_runner::{Config as Chance, RngAlgorithm, TestRng, TestRunner};
 use serde_json::Value;
 
 use super::litestream;
@@ -347,4 +348,17 @@ fn go_duration(nanoseconds: i64) -> String {
         (0, m) => format!("{sign}{m}m{seconds}{fraction}s"),
         (h, m) => format!("{sign}{h}h{m}m{seconds}{fraction}s"),
     }
+}
+
+/// Runs the same `cases` each time, or as many new ones as `PROPTEST_CASES` asks for.
+pub fn runner(cases: u32) -> TestRunner {
+    let asked = std::env::var_os("PROPTEST_CASES").is_some();
+    let config = Chance {
+        cases: if asked { Chance::default().cases } else { cases },
+        max_shrink_iters: 300,
+        failure_persistence: None,
+        ..Chance::default()
+    };
+    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    if asked { TestRunner::new(config) } else { TestRunner::new_with_rng(config, rng) }
 }
