@@ -67,16 +67,26 @@ impl Asker {
             });
         }
         let mut written = 0;
+        let mut assembling = 0_u32;
         while !asking.is_empty() {
             if let Ok(Some(_)) = tokio::time::timeout(LOOK, asking.join_next()).await {
                 self.tell(Event::GateProgress);
                 continue;
             }
             let now = proc::io(litestream).unwrap_or_default().written;
-            if now.saturating_sub(written) >= MOVES || control::is_copying(&self.socket).await {
+            let moves = now.saturating_sub(written) >= MOVES;
+            written = now;
+            if moves {
+                assembling += 1;
+                self.tell(Event::GateProgress);
+            } else if control::is_copying(&self.socket).await {
+                self.tell(Event::GateProgress);
+            } else if assembling > 0 {
+                // A server puts the parts of a large upload together before it answers, and S3 may
+                // take minutes for it (its CompleteMultipartUpload): no longer than the parts took.
+                assembling -= 1;
                 self.tell(Event::GateProgress);
             }
-            written = now;
         }
         self.tell(Event::GateOpened);
     }

@@ -109,6 +109,23 @@ fn a_first_snapshot_of_500_mb_passes_the_gate() {
 }
 
 #[test]
+fn a_server_may_take_as_long_to_assemble_an_upload_as_to_receive_it() {
+    let (world, s3) = world(false);
+    sqlite::big(&world.db(), 200);
+    s3.throttle(4 << 20);
+    s3.assemble_slowly(Duration::from_secs(5));
+    let app = App::new(&world.trace()).exit(0);
+    let running = keeper(&world, &s3).args(["--gate-timeout", "3s"]).app(app).start();
+    running.finish_within(DEADLINE * 6).expect_code(0);
+    world.trace().wait("start");
+    assert!(
+        s3.seen().iter().any(|request| request.starts_with("CompleteMultipartUpload")),
+        "{:?}",
+        s3.seen()
+    );
+}
+
+#[test]
 fn a_gate_can_be_relaxed_and_says_so() {
     let (world, s3) = world(true);
     s3.hold_puts();

@@ -136,6 +136,11 @@ impl S3 {
         self.shared.set(|mode| mode.bytes_per_second = Some(bytes_per_second));
     }
 
+    /// The parts of an upload take this long to be put together, in silence, until [`S3::resume`].
+    pub fn assemble_slowly(&self, time: Duration) {
+        self.shared.set(|mode| mode.assembly = time);
+    }
+
     /// Ends every fault of the methods above; what was held goes on.
     pub fn resume(&self) {
         self.shared.set(|mode| *mode = Mode::default());
@@ -265,6 +270,7 @@ struct Mode {
     gets_forbidden: bool,
     failure: Option<u16>,
     delay: Duration,
+    assembly: Duration,
     bytes_per_second: Option<u64>,
 }
 
@@ -330,7 +336,9 @@ impl Gate {
             return Err(failure(403));
         }
         let transfer = mode.bytes_per_second.map_or(0.0, |speed| request.bytes as f64 / speed as f64);
-        tokio::time::sleep(mode.delay + Duration::from_secs_f64(transfer)).await;
+        let assembly =
+            if request.operation == "CompleteMultipartUpload" { mode.assembly } else { Duration::ZERO };
+        tokio::time::sleep(mode.delay + assembly + Duration::from_secs_f64(transfer)).await;
 
         let exists = self.0.root.join(&request.bucket).is_dir();
         if !exists || self.0.state().removed.contains(&request.bucket) {
