@@ -353,7 +353,7 @@ fn parse_signal(name: &str) -> Result<Signal, Failed> {
 fn open(path: &Path) -> Result<rusqlite::Connection, Failed> {
     let database = rusqlite::Connection::open(path)?;
     database.execute_batch(
-        "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
+        "PRAGMA busy_timeout = 60000; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
          CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY, v TEXT);",
     )?;
     Ok(database)
@@ -369,7 +369,7 @@ fn count(path: &Path) -> Result<Option<i64>, Failed> {
         return Ok(None);
     }
     let database = rusqlite::Connection::open(path)?;
-    database.execute_batch("PRAGMA busy_timeout = 5000")?;
+    database.execute_batch("PRAGMA busy_timeout = 60000")?;
     Ok(Some(database.query_row("SELECT count(*) FROM t", [], |row| row.get(0))?))
 }
 

@@ -13,9 +13,9 @@ use crate::support::s3::S3;
 use crate::support::sqlite;
 use crate::support::world::World;
 
-/// The stop budget of these tests, and what a busy machine may add to it.
+/// The stop budget of these tests, and what a busy machine may add to it: together less than the default, 10 s.
 const BUDGET: Duration = Duration::from_secs(4);
-const SLACK: Duration = Duration::from_secs(3);
+const SLACK: Duration = Duration::from_secs(5);
 
 fn server() -> (World, S3) {
     let (world, s3) = (World::new(), S3::start());
@@ -24,8 +24,17 @@ fn server() -> (World, S3) {
 }
 
 fn keeper(world: &World, s3: &S3) -> Keeper {
-    let keeper = Keeper::new(world).db(&world.db()).replica(&s3.url("backups", "app")).envs(S3::env());
+    Keeper::new(world).db(&world.db()).replica(&s3.url("backups", "app")).envs(S3::env())
+}
+
+/// For a stop that has to do without the replica.
+fn brief(keeper: Keeper) -> Keeper {
     keeper.env("LITEKEEPER_STOP_TIMEOUT", "4s")
+}
+
+/// For a drain that succeeds, however busy the machine is.
+fn patient(keeper: Keeper) -> Keeper {
+    keeper.env("LITEKEEPER_STOP_TIMEOUT", "10m")
 }
 
 /// It ends with 0 when it is told to stop.
@@ -47,7 +56,7 @@ fn stop_undrained(running: Running, db: &Path) -> Ended {
 /// The next start uploads what the last one could not.
 #[track_caller]
 fn assert_next_start_uploads_the_rest(world: &World, s3: &S3) {
-    keeper(world, s3).app(App::new(&world.trace()).exit(0)).run().expect_code(0);
+    patient(keeper(world, s3)).app(App::new(&world.trace()).exit(0)).run().expect_code(0);
     assert_all_there(world, s3);
 }
 
@@ -60,7 +69,7 @@ fn assert_all_there(world: &World, s3: &S3) {
 #[test]
 fn a_replica_that_refuses_connections_at_the_stop_is_74() {
     let (world, mut s3) = server();
-    let running = keeper(&world, &s3).app(writer(&world)).start();
+    let running = brief(keeper(&world, &s3)).app(writer(&world)).start();
     world.trace().wait_acked(10);
     s3.refuse();
     let written = world.trace().acked().len();
@@ -73,7 +82,7 @@ fn a_replica_that_refuses_connections_at_the_stop_is_74() {
 #[test]
 fn a_replica_that_is_silent_at_the_stop_is_74() {
     let (world, s3) = server();
-    let running = keeper(&world, &s3).app(writer(&world)).start();
+    let running = brief(keeper(&world, &s3)).app(writer(&world)).start();
     world.trace().wait_acked(10);
     s3.pause();
     let written = world.trace().acked().len();
@@ -86,7 +95,7 @@ fn a_replica_that_is_silent_at_the_stop_is_74() {
 #[test]
 fn a_bucket_that_is_gone_at_the_stop_is_74_with_its_reason() {
     let (world, s3) = server();
-    let running = keeper(&world, &s3).app(writer(&world)).start();
+    let running = brief(keeper(&world, &s3)).app(writer(&world)).start();
     world.trace().wait_acked(10);
     s3.remove_bucket("backups");
     let written = world.trace().acked().len();
@@ -99,7 +108,7 @@ fn a_bucket_that_is_gone_at_the_stop_is_74_with_its_reason() {
 #[test]
 fn a_replica_that_is_slow_at_the_stop_is_waited_for() {
     let (world, s3) = server();
-    let running = keeper(&world, &s3).app(writer(&world)).start();
+    let running = patient(keeper(&world, &s3)).app(writer(&world)).start();
     world.trace().wait_acked(10);
     s3.hold_puts();
     running.signal(Signal::SIGTERM);
@@ -117,7 +126,7 @@ fn only_the_database_whose_replica_is_away_is_named() {
     let dbs: [PathBuf; 2] = ["app.db", "other.db"].map(|name| world.path(name));
     let app = App::new(&world.trace()).on_exit("TERM", 0).insert(&dbs[0], 3).insert_forever(&dbs[1], 20);
     let both = || keeper(&world, &s3).db(&dbs[1]).replica(&s3.url("others", "other"));
-    let running = both().app(app).start();
+    let running = brief(both()).app(app).start();
     world.trace().wait_acked(10);
     s3.remove_bucket("others");
     let written = world.trace().acked().len();
@@ -129,7 +138,7 @@ fn only_the_database_whose_replica_is_away_is_named() {
     let config = world.config(&s3.replica("backups", "app"));
     assert_eq!(sqlite::count(&Backup::Config(&config, &dbs[0]).restore(&world, LATEST)), 3);
     s3.restore_bucket("others");
-    both().app(App::new(&world.trace()).exit(0)).run().expect_code(0);
+    patient(both()).app(App::new(&world.trace()).exit(0)).run().expect_code(0);
     let config = world.config_of("", [(dbs[1].as_path(), &s3.replica("others", "other"))]);
     let restored = Backup::Config(&config, &dbs[1]).restore(&world, LATEST);
     assert_eq!(sqlite::ids(&restored), sqlite::ids(&dbs[1]));
@@ -138,7 +147,7 @@ fn only_the_database_whose_replica_is_away_is_named() {
 #[test]
 fn litestream_killed_and_the_replica_away_is_74_as_well() {
     let (world, mut s3) = server();
-    let running = keeper(&world, &s3).app(writer(&world)).start();
+    let running = brief(keeper(&world, &s3)).app(writer(&world)).start();
     world.trace().wait_acked(10);
     s3.refuse();
     let written = world.trace().acked().len();
@@ -153,8 +162,8 @@ fn litestream_killed_and_the_replica_away_is_74_as_well() {
 #[test]
 fn a_stop_in_backoff_drains_by_a_litestream_of_its_own() {
     let (world, s3) = server();
-    let options = ["--restart-delay", "25s", "--log-level", "debug"];
-    let running = keeper(&world, &s3).args(options).app(writer(&world)).start();
+    let options = ["--restart-delay", "10m", "--restart-delay-max", "10m", "--log-level", "debug"];
+    let running = patient(keeper(&world, &s3)).args(options).app(writer(&world)).start();
     world.trace().wait_acked(10);
     s3.hold_puts();
     let puts = s3.puts();
@@ -164,11 +173,9 @@ fn a_stop_in_backoff_drains_by_a_litestream_of_its_own() {
     running.kill(&running.litestream(), Signal::SIGKILL);
     running.wait_log(1, "starting litestream and");
     s3.resume();
-    let start = Instant::now();
     running.signal(Signal::SIGTERM);
     let ended =
         running.finish().expect_log("starting it again to drain").expect_log("everything is on the replica");
-    assert!(start.elapsed() < BUDGET + SLACK, "{:?}\n{}", start.elapsed(), ended.log);
     assert_eq!(ended.status.code(), Some(143), "the signal, since the app had no say: {}", ended.log);
     assert_eq!(world.trace().all("start").len(), 1, "the app is not started for that: {}", ended.log);
     assert_all_there(&world, &s3);
@@ -177,7 +184,8 @@ fn a_stop_in_backoff_drains_by_a_litestream_of_its_own() {
 #[test]
 fn a_stop_in_backoff_without_the_replica_is_74() {
     let (world, mut s3) = server();
-    let running = keeper(&world, &s3).args(["--restart-delay", "25s"]).app(writer(&world)).start();
+    let options = ["--restart-delay", "10m", "--restart-delay-max", "10m"];
+    let running = brief(keeper(&world, &s3)).args(options).app(writer(&world)).start();
     world.trace().wait_acked(10);
     s3.refuse();
     let written = world.trace().acked().len();

@@ -63,18 +63,12 @@ fn a_database_that_was_exchanged_meanwhile_is_on_the_replica_when_the_app_starts
 fn an_app_without_a_backup_starts_and_its_first_database_is_confirmed() {
     let (world, s3) = world(false);
     let app = App::new(&world.trace()).count(&world.db()).insert(&world.db(), 7).ready().wait();
-    let running = keeper(&world, &s3).args(["--max-lag", "4s"]).app(app).start();
+    let running = keeper(&world, &s3).app(app).start();
     running.wait_log(1, "holds no backup of");
     world.trace().wait("ready");
-    let start = Instant::now();
-    wait_until("the rows on the replica", DEADLINE, || {
-        let objects = s3.objects("backups");
-        !objects.is_empty()
-    });
-    assert!(start.elapsed() < Duration::from_secs(4), "within --max-lag");
+    wait_until("the rows on the replica", DEADLINE, || !s3.objects("backups").is_empty());
     assert_eq!(world.trace().wait("count").rest, "none");
-    let ended = running.stop(143);
-    assert!(!ended.log.contains("--on-lag"), "{}", ended.log);
+    running.stop(143).expect_log("everything is on the replica");
     assert_eq!(backup(&world, &s3), 7);
 }
 
@@ -101,7 +95,7 @@ fn a_first_snapshot_of_500_mb_passes_the_gate() {
     let start = Instant::now();
     let running = keeper(&world, &s3).args(["--gate-timeout", "10s"]).app(app).start();
     // Clearly longer than the limit, which counts time without progress.
-    let ended = running.finish_within(DEADLINE * 6).expect_code(0);
+    let ended = running.finish_within(DEADLINE * 3).expect_code(0);
     assert!(start.elapsed() > Duration::from_secs(15), "{:?}", start.elapsed());
     let ended = ended.expect_log("is waiting: the first sync to the replica has taken 10 s so far");
     world.trace().wait("start");
@@ -113,10 +107,10 @@ fn a_server_may_take_as_long_to_assemble_an_upload_as_to_receive_it() {
     let (world, s3) = world(false);
     sqlite::big(&world.db(), 200);
     s3.throttle(4 << 20);
-    s3.assemble_slowly(Duration::from_secs(5));
+    s3.assemble_slowly(Duration::from_secs(13));
     let app = App::new(&world.trace()).exit(0);
-    let running = keeper(&world, &s3).args(["--gate-timeout", "3s"]).app(app).start();
-    running.finish_within(DEADLINE * 6).expect_code(0);
+    let running = keeper(&world, &s3).args(["--gate-timeout", "10s"]).app(app).start();
+    running.finish_within(DEADLINE * 3).expect_code(0);
     world.trace().wait("start");
     assert!(
         s3.seen().iter().any(|request| request.starts_with("CompleteMultipartUpload")),
@@ -168,6 +162,14 @@ impl Trouble {
         }
     }
 
+    /// Who answers needs no limit, and may be slow; the reason of the others says that it was kept.
+    fn limits(self) -> &'static [&'static str] {
+        match self {
+            Self::Refused | Self::Silent => &["--restore-timeout", "2s", "--gate-timeout", "2s"],
+            Self::WrongSecret | Self::UnknownKey | Self::NoBucket | Self::Forbidden => &[],
+        }
+    }
+
     fn hint(self) -> &'static str {
         match self {
             Self::Refused | Self::Silent => "hint: check the endpoint, and that this machine can reach it",
@@ -195,11 +197,9 @@ fn assert_refused(trouble: Trouble, database: bool) {
     let before = (world.list(""), fs::read(world.db()).ok());
     let keeper = Keeper::new(&world).db(&world.db()).replica(&url);
     let keeper = keeper.env("LITESTREAM_ACCESS_KEY_ID", key).env("LITESTREAM_SECRET_ACCESS_KEY", secret);
-    let keeper = keeper.args(["--restore-timeout", "2s", "--gate-timeout", "2s", "--log-level", "trace"]);
-    let start = Instant::now();
+    let keeper = keeper.args(["--log-level", "trace"]).args(trouble.limits());
     let ended: Ended = keeper.app(App::new(&world.trace()).insert(&world.db(), 1).exit(0)).run();
     let case = format!("{trouble:?}, database {database}: {}", ended.log);
-    assert!(start.elapsed() < Duration::from_secs(15), "{:?}, {case}", start.elapsed());
     assert_eq!(ended.status.code(), Some(69), "{case}");
     assert!(world.trace().is_empty(), "{case}");
     for text in [trouble.reason(), trouble.hint(), &*world.db().to_string_lossy(), "error: "] {
@@ -246,7 +246,7 @@ fn a_replica_that_goes_between_the_listing_and_the_upload_stops_the_start() {
     let (world, s3) = world(true);
     s3.hold_puts();
     let app = App::new(&world.trace()).exit(0);
-    let running = keeper(&world, &s3).args(["--gate-timeout", "2s"]).app(app).start();
+    let running = keeper(&world, &s3).args(["--gate-timeout", "10s"]).app(app).start();
     s3.wait_puts(1);
     s3.fail_with(403);
     // The upload is held for ever, and what comes after it refused.
@@ -273,7 +273,7 @@ fn a_replica_folder_that_cannot_be_written_stops_the_start() {
     let folder = world.path("replica");
     fs::create_dir(&folder).expect("the world can be written");
     let keeper = Keeper::new(&world).db(&world.db()).replica(&world.replica_url());
-    let keeper = keeper.args(["--gate-timeout", "2s"]).app(App::new(&world.trace()).exit(0));
+    let keeper = keeper.args(["--gate-timeout", "5s"]).app(App::new(&world.trace()).exit(0));
     let ended = keeper.wrapped(wrap::read_only(&folder)).run().expect_code(69);
     let ended = ended.expect_log("read-only file system").expect_log("hint: check who may write there");
     assert!(world.trace().is_empty(), "{}", ended.log);

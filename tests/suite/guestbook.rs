@@ -72,7 +72,8 @@ fn a_client_that_sends_half_a_form_keeps_nobody_waiting() {
     assert_eq!(book.post("message=hello").status, 303);
     let stopping = Instant::now();
     drop(book);
-    assert!(stopping.elapsed() < Duration::from_secs(5), "{:?}", stopping.elapsed());
+    // Each of them may be silent for 10 s.
+    assert!(stopping.elapsed() < Duration::from_secs(9), "{:?}", stopping.elapsed());
 }
 
 #[test]

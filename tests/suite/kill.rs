@@ -320,7 +320,7 @@ fn each_killed_at_the_gate() {
 fn each_killed_while_draining() {
     kill_each_while_held(true, |world, s3| {
         let trace = world.trace();
-        let unit = start_writing(world, on_s3(world, s3).args(["--stop-timeout", "30s"]));
+        let unit = start_writing(world, on_s3(world, s3).args(["--stop-timeout", "10m"]));
         s3.hold_puts();
         let puts = s3.puts();
         unit.signal(Signal::SIGTERM);

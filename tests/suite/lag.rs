@@ -31,6 +31,12 @@ fn writer(world: &World) -> App {
     App::new(&world.trace()).on_exit("TERM", 0).insert_forever(&world.db(), 20)
 }
 
+/// It writes from its first line of stdin on: before, no lag can be the machine's fault and stop it.
+fn writer_when_told(world: &World) -> App {
+    let app = App::new(&world.trace()).on_exit("TERM", 0).ready().words(["line"]);
+    app.insert_forever(&world.db(), 20)
+}
+
 fn assert_nothing_lost(world: &World, s3: &S3) {
     let config = world.config(&s3.replica("backups", "app"));
     Backup::Config(&config, &world.db()).assert_holds_acked(world, LATEST, &world.trace());
@@ -93,14 +99,15 @@ fn a_unit_whose_replica_is_behind_is_not_ready_until_it_has_caught_up() {
 #[test]
 fn a_lag_stops_the_unit_if_that_is_wanted_and_the_next_start_uploads_the_rest() {
     let (world, s3) = world();
-    let keeper = || keeper(&world, &s3, "stop").args(["--stop-timeout", "3s"]);
-    let running = keeper().app(writer(&world)).start();
-    world.trace().wait_acked(5);
+    let keeper = |stop: &str| keeper(&world, &s3, "stop").args(["--stop-timeout", stop]);
+    let mut running = keeper("3s").piped_stdin().app(writer_when_told(&world)).start();
+    world.trace().wait("ready");
     s3.remove_bucket("backups");
+    running.feed(b"write\n");
     let ended = running.finish().expect_code(74).expect_log("has not confirmed a change for");
     ended.expect_log("not everything is on the replica").expect_log("NoSuchBucket");
     s3.restore_bucket("backups");
-    keeper().app(App::new(&world.trace()).exit(0)).run().expect_code(0);
+    keeper("10m").app(App::new(&world.trace()).exit(0)).run().expect_code(0);
     assert_nothing_lost(&world, &s3);
 }
 
@@ -150,7 +157,7 @@ fn a_lag_that_is_over_when_the_app_has_stopped_still_ends_the_unit() {
 fn an_idle_app_does_not_lag_behind_a_replica_that_is_away() {
     let (world, mut s3) = world();
     let app = App::new(&world.trace()).on_exit("TERM", 0).insert(&world.db(), 1).ready().wait();
-    let running = keeper(&world, &s3, "stop").app(app).start();
+    let running = keeper(&world, &s3, "warn").app(app).start();
     world.trace().wait("ready");
     wait_until("the row on the replica", DEADLINE, || s3.objects("backups").len() >= 2);
     // The watch confirms it as well, and then has nothing to ask.
@@ -160,12 +167,15 @@ fn an_idle_app_does_not_lag_behind_a_replica_that_is_away() {
         if requests() != last.0 {
             last = (requests(), Instant::now());
         }
-        last.1.elapsed() > Duration::from_secs(2)
+        last.1.elapsed() > Duration::from_secs(3)
     });
+    // A busy machine may have been slow to confirm the row.
+    let lags = || running.log().matches("has not confirmed").count();
+    let before = lags();
     s3.refuse();
     let away = Instant::now();
     wait_until("twice the limit", DEADLINE, || away.elapsed() > Duration::from_secs(2));
-    assert!(!running.log().contains("has not confirmed"), "{}", running.log());
+    assert_eq!(lags(), before, "{}", running.log());
     s3.listen_again();
     running.stop(0);
     assert_nothing_lost(&world, &s3);
@@ -218,9 +228,11 @@ fn a_database_that_is_deleted_is_named_and_lags() {
 #[test]
 fn a_database_that_is_replaced_stops_the_unit_if_a_lag_does() {
     let (world, s3) = world();
-    let running = keeper(&world, &s3, "stop").args(["--stop-timeout", "3s"]).app(writer(&world)).start();
-    world.trace().wait_acked(5);
+    let keeper = keeper(&world, &s3, "stop").args(["--stop-timeout", "3s"]).piped_stdin();
+    let mut running = keeper.app(writer_when_told(&world)).start();
+    world.trace().wait("ready");
     sqlite::create(&world.path("new.db"), 1);
     fs::rename(world.path("new.db"), world.db()).expect("both are there");
+    running.feed(b"write\n");
     running.finish().expect_code(74).expect_log("deleted or replaced").expect_log("stopping (--on-lag)");
 }

@@ -33,7 +33,12 @@ fn talkative(world: &World, version: &str) -> PathBuf {
 
 fn keeper(world: &World, version: &str) -> Keeper {
     let keeper = Keeper::new(world).env("LITESTREAM_BINARY_PATH", talkative(world, version));
-    keeper.args(["--log-level", "trace", "--restore-timeout", "2s", "--gate-timeout", "2s"])
+    keeper.args(["--log-level", "trace"])
+}
+
+/// It does not wait long for a replica that does not answer.
+fn impatient(world: &World, version: &str) -> Keeper {
+    keeper(world, version).args(["--restore-timeout", "2s", "--gate-timeout", "2s"])
 }
 
 /// A configuration that nobody else can read, as a user should have it.
@@ -140,12 +145,12 @@ fn credentials_that_are_refused_are_not_repeated() {
             s3.replica("backups", "app").set("access-key-id", "AKIAUNKNOWN"),
             s3.replica("backups", "app").set("endpoint", "http://127.0.0.1:1"),
         ] {
-            let keeper = keeper(&world, version).config(&private(&world, &replica));
+            let keeper = impatient(&world, version).config(&private(&world, &replica));
             let ended = keeper.app(App::new(&world.trace()).exit(0)).run().expect_code(69);
             assert_told_nobody(&world, &ended, SECRET);
         }
         let wrong = s3.replica("backups", "app").set("secret-access-key", PASSWORD);
-        let keeper = keeper(&world, version).config(&private(&world, &wrong));
+        let keeper = impatient(&world, version).config(&private(&world, &wrong));
         let ended = keeper.app(App::new(&world.trace()).exit(0)).run().expect_code(69);
         assert_told_nobody(&world, &ended, PASSWORD);
     }
@@ -160,7 +165,8 @@ fn a_password_in_a_url_is_not_repeated() {
         format!("nats://user:{PASSWORD}@127.0.0.1:1/backups"),
     ] {
         // In a variable, because a command line can be read by everybody.
-        let keeper = keeper(&world, LATEST).env("LITEKEEPER_DB", world.db()).env("LITEKEEPER_REPLICA", &url);
+        let keeper =
+            impatient(&world, LATEST).env("LITEKEEPER_DB", world.db()).env("LITEKEEPER_REPLICA", &url);
         let ended = keeper.app(App::new(&world.trace()).exit(0)).run().expect_code(69);
         assert!(world.trace().is_empty(), "{}", ended.log);
         assert_told_nobody(&world, &ended, PASSWORD);
@@ -174,7 +180,7 @@ fn a_password_of_a_config_file_is_not_repeated() {
     let abs = Replica::new("abs").set("bucket", "backups").set("path", "app").set("account-name", "user");
     let abs = abs.set("endpoint", "http://127.0.0.1:1");
     for replica in [sftp.set("password", PASSWORD), abs.set("account-key", "aHVudGVyMi1vZi10aGUtc3VpdGU=")] {
-        let keeper = keeper(&world, LATEST).config(&private(&world, &replica));
+        let keeper = impatient(&world, LATEST).config(&private(&world, &replica));
         let ended = keeper.app(App::new(&world.trace()).exit(0)).run().expect_code(69);
         assert_told_nobody(&world, &ended, PASSWORD);
         assert_told_nobody(&world, &ended, "aHVudGVyMi1vZi10aGUtc3VpdGU=");

@@ -2,6 +2,8 @@
 
 use nix::libc;
 use nix::sys::signal::Signal;
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 
 use crate::support::app::App;
 use crate::support::unit;
@@ -94,15 +96,19 @@ fn a_storm_of_signals() {
 fn a_signal_before_the_app_is_nobodys() {
     let world = World::new();
     let trace = world.trace();
-    let before = App::new(&trace).ignore("all").ready().sleep(200);
+    // It ends when somebody writes there.
+    let gate = world.path("gate");
+    mkfifo(&gate, Mode::S_IRWXU).expect("the world can be written");
+    let before = format!("sh -c 'trap \"\" USR1 HUP; read line < {}'", gate.display());
     let unit = unit::keeper(&world)
-        .args(["--before", &before.line()])
+        .args(["--before", &before])
         .app(App::new(&trace).on_exit("TERM", 0).ready().wait())
         .start();
     unit.wait_line(|_| true);
     unit.signal(Signal::SIGUSR1);
     unit.signal(Signal::SIGHUP);
-    let app = trace.wait_nth(2, "ready").pid;
+    std::fs::write(&gate, "go\n").expect("somebody reads");
+    let app = trace.wait("ready").pid;
     unit.stop(0);
     let to_the_app: Vec<_> = trace.all("signal").into_iter().filter(|event| event.pid == app).collect();
     assert_eq!(to_the_app.iter().map(|event| event.rest.as_str()).collect::<Vec<_>>(), ["15"]);

@@ -16,7 +16,7 @@ use crate::support::wait::{DEADLINE, wait_until};
 use crate::support::world::World;
 
 /// What a stop may take on a busy machine beyond what was asked for.
-const SLACK: Duration = Duration::from_secs(3);
+const SLACK: Duration = Duration::from_secs(10);
 
 /// Sends TERM, and asserts code and time.
 #[track_caller]
@@ -47,7 +47,7 @@ fn grandchildren_that_ignore_the_stop_die() {
     trace.wait_acked(5);
     let grandchildren: Vec<i32> = trace.all("ready").iter().map(|event| event.pid).collect();
     // Nothing of the harness: the keeper itself sees to it.
-    stop_within(unit, 7, Duration::from_secs(6)).expect_log("everything is on the replica");
+    stop_within(unit, 7, Duration::from_secs(8)).expect_log("everything is on the replica");
     assert!(grandchildren.into_iter().all(|pid| !procfs::alive(pid)));
     assert_eq!(trace.signals(), [15, 15, 15], "the leader first, then what it left");
     unit::assert_nothing_lost(&world, &trace);
@@ -97,7 +97,7 @@ fn an_app_that_ignores_the_stop_is_killed_within_the_budget_and_drained() {
     let app = App::new(&trace).ignore("all").insert_forever(&db, 2);
     let unit = unit::keeper(&world).args(unit::BUDGET).app(app).start();
     trace.wait_acked(5);
-    let ended = stop_within(unit, 137, Duration::from_secs(6));
+    let ended = stop_within(unit, 137, Duration::from_secs(8));
     ended.expect_log("did not stop within its share").expect_log("everything is on the replica");
     assert_eq!(trace.signals(), [15]);
     unit::assert_nothing_lost(&world, &trace);

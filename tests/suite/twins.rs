@@ -82,16 +82,19 @@ fn a_stale_lock_is_no_obstacle() {
 fn after_a_killed_keeper_the_next_one_waits_for_what_is_left_of_it() {
     let world = World::new();
     let (db, trace) = (world.db(), world.trace());
-    let slow = App::new(&trace).on_linger("TERM", 500, 0).insert_forever(&db, 3);
-    let mut first = unit::keeper(&world).app(slow).start();
+    // It takes its time: until the second one is there.
+    let slow = App::new(&trace).ignore("TERM").on_exit("USR1", 0).insert_forever(&db, 3);
+    let patient = || unit::keeper(&world).args(["--stop-timeout", "10m"]);
+    let mut first = patient().app(slow).start();
     trace.wait_acked(10);
-    let app = first.app().pid;
+    let app = first.app();
     first.signal(Signal::SIGKILL);
     first.wait();
-    let second = unit::keeper(&world).app(unit::writer(&trace, &db, 0)).start();
+    let second = patient().app(unit::writer(&trace, &db, 0)).start();
     second.wait_log(1, "the keeper before this one (pid");
+    app.signal(Signal::SIGUSR1);
     first.finish();
-    unit::wait_successor(&trace, app);
+    unit::wait_successor(&trace, app.pid);
     let events = trace.events();
     let exit = events.iter().position(|event| event.name == "exit").expect("the first app ended in order");
     let start = events.iter().rposition(|event| event.name == "start").expect("the second app");
@@ -106,14 +109,17 @@ fn a_keeper_that_waits_can_be_stopped() {
     let world = World::new();
     let (db, trace) = (world.db(), world.trace());
     let stubborn = App::new(&trace).ignore("all").insert_forever(&db, 3);
-    let mut first = unit::keeper(&world).args(["--stop-timeout", "5s"]).app(stubborn).start();
+    let patient = || unit::keeper(&world).args(["--stop-timeout", "10m"]);
+    let mut first = patient().app(stubborn).start();
     trace.wait_acked(3);
+    let app = first.app();
     first.signal(Signal::SIGKILL);
     first.wait();
-    let second = unit::keeper(&world).app(["echo", "the app"]).start();
+    let second = patient().app(["echo", "the app"]).start();
     second.wait_log(1, "the keeper before this one (pid");
     let ended = second.stop(143);
     assert_eq!(ended.stdout, "");
+    app.signal(Signal::SIGKILL);
     first.finish();
 }
 

@@ -12,7 +12,7 @@ use super::wait::DEADLINE;
 use super::world::World;
 
 /// A budget whose grace a test can sit out, and which leaves the drain time enough on a busy machine.
-pub const BUDGET: [&str; 2] = ["--stop-timeout", "6s"];
+pub const BUDGET: [&str; 2] = ["--stop-timeout", "8s"];
 
 /// `litekeeper run` on [`World::db`] and [`World::replica`].
 pub fn keeper(world: &World) -> Keeper {
