@@ -191,6 +191,7 @@ impl Driver {
         }
         self.world.rounds.asking = false;
         self.world.rounds.report = Report::of_failure(&failure);
+        self.settle_rounds();
         let event = Event::ResolveFailed(failure.exit);
         if self.machine.phase() == Phase::Resolving {
             return self.take_message(Message::Failed(event, failure));
@@ -270,6 +271,7 @@ impl Driver {
             self.world.rounds.open.clear();
             self.world.restore_config = self.world.folder.named_config();
         }
+        self.settle_rounds();
         self.handle(Event::Resolved { restore: starting && !self.world.missing.is_empty() });
     }
 
@@ -324,7 +326,8 @@ impl Driver {
         }
     }
 
-    /// Tells those who wait once all has come true, or cannot any more.
+    /// Tells those who wait once all has come true, or cannot any more; also before the machine hears
+    /// of an answer, since it may ask again at once, and what came of this one is not said of the next.
     pub(super) fn settle_rounds(&mut self) {
         let running = self.machine.phase() == Phase::Running;
         let rounds = &mut self.world.rounds;

@@ -5,6 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::sys::signal::Signal;
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 use serde_json::{Value, json};
 
 use crate::support::app::App;
@@ -226,6 +228,31 @@ fn a_resolver_that_fails_later_changes_nothing_and_is_told_once() {
     tenants.reload().expect_code(0);
     running.stop(143);
     assert_eq!(tenants.backup("a"), 5);
+}
+
+/// What is under way when the user says `reload` may have begun before what the user did.
+#[test]
+fn a_reload_is_told_of_a_question_of_its_own() {
+    let tenants = Tenants::in_folders();
+    let path = |name: &str| tenants.world.path(name);
+    tenants.name(&[]);
+    let running = tenants.start("1s");
+    mkfifo(&path("gate"), Mode::S_IRWXU).expect("the world can be written");
+    tenants.script("echo > held; read line < gate; exit 3");
+    wait_until("a question", DEADLINE, || path("held").exists());
+    tenants.script("");
+    let reload =
+        Keeper::new(&tenants.world).command("reload").config(&path("litestream.yml")).args(["--json"]);
+    let reload = reload.start();
+    let folder = tenants.world.runtime_dir().display().to_string();
+    wait_until("the connection beside the socket that listens", DEADLINE, || {
+        let sockets = fs::read_to_string("/proc/net/unix").expect("/proc is mounted");
+        sockets.lines().filter(|line| line.contains(&folder) && line.ends_with("/keeper.sock")).count() == 2
+    });
+    fs::write(path("gate"), "go\n").expect("the resolver reads");
+    reload.finish().expect_code(0);
+    running.wait_log(1, "ended with code 3");
+    running.stop(143);
 }
 
 #[test]

@@ -134,9 +134,9 @@ fn stop_keys() {
         with_section(&world, "stop: {timeout: 1s}").app(App::new(&trace).ignore("all").ready()).start();
     unit.finish().expect_code(0);
     let app = App::new(&trace).ignore("all").ready().wait();
-    let unit = with_section(&world, "stop: {timeout: 1s}").app(app).start();
+    let unit = with_section(&world, "stop: {timeout: 5s}").app(app).start();
     trace.wait_nth(3, "ready");
-    unit.stop(137).expect_log("did not stop within its share of --stop-timeout (1 s)");
+    unit.stop(137).expect_log("did not stop within its share of --stop-timeout (5 s)");
 }
 
 #[test]
