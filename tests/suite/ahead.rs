@@ -1,6 +1,5 @@
 //! A Litestream that has nothing to replicate starts while its version is asked, and no other.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use nix::sys::signal::Signal;
@@ -16,9 +15,7 @@ fn litestream_whose_version(world: &World, answer: &str) -> PathBuf {
         world.path("commands").display(),
         litestream::binary(litestream::LATEST).display()
     );
-    let path = world.write("litestream", &text);
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("the file is ours");
-    path
+    world.program("litestream", &text)
 }
 
 fn keeper(world: &World, answer: &str) -> Keeper {

@@ -282,11 +282,8 @@ fn litestreams_that_will_not_do() {
         let ended = keeper.run();
         format!("# {}\n{}\n", variables.last().expect("one").0, shown(&world, &ended))
     };
-    let bad = world.write("bad", "#!/bin/sh\necho 0.5.7\n");
-    let mute = world.write("mute", "#!/bin/sh\necho hello\n");
-    for path in [&bad, &mute] {
-        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("ours");
-    }
+    let bad = world.program("bad", "#!/bin/sh\necho 0.5.7\n");
+    let mute = world.program("mute", "#!/bin/sh\necho hello\n");
     let path = |path: &Path| path.to_str().expect("UTF-8").to_owned();
     let all = [
         with(&[("LITESTREAM_BINARY_PATH", &path(&binary(OLD)))]),

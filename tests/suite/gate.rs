@@ -105,12 +105,14 @@ fn a_first_snapshot_of_500_mb_passes_the_gate() {
 #[test]
 fn a_server_may_take_as_long_to_assemble_an_upload_as_to_receive_it() {
     let (world, s3) = world(false);
-    sqlite::big(&world.db(), 200);
+    sqlite::big(&world.db(), 60);
+    // One part after the other, twelve of them, each in more than a second.
+    let config = world.config(&s3.replica("backups", "app").set("concurrency", 1));
     s3.throttle(4 << 20);
-    s3.assemble_slowly(Duration::from_secs(13));
+    s3.assemble_slowly(Duration::from_secs(14));
     let app = App::new(&world.trace()).exit(0);
-    let running = keeper(&world, &s3).args(["--gate-timeout", "10s"]).app(app).start();
-    running.finish_within(DEADLINE * 3).expect_code(0);
+    let running = Keeper::new(&world).config(&config).args(["--gate-timeout", "10s"]).app(app).start();
+    running.finish().expect_code(0);
     world.trace().wait("start");
     assert!(
         s3.seen().iter().any(|request| request.starts_with("CompleteMultipartUpload")),

@@ -275,15 +275,13 @@ fn the_projects_own_django_is_asked() {
 #[test]
 fn the_projects_own_python_comes_first() {
     let world = project("django");
-    let python = world.path("project/.venv/bin/python");
-    fs::create_dir_all(python.parent().unwrap()).unwrap();
+    fs::create_dir_all(world.path("project/.venv/bin")).unwrap();
     let script = format!(
         "#!/bin/sh\necho used > {}\nPYTHONPATH={} exec python3 \"$@\"\n",
         world.path("used").display(),
         django::packages().display()
     );
-    fs::write(&python, script).unwrap();
-    fs::set_permissions(&python, fs::Permissions::from_mode(0o755)).unwrap();
+    world.program("project/.venv/bin/python", &script);
     init(&world, &["--dry-run"]).run().expect_code(0).expect_log("as the project's own Python has it");
     assert!(world.path("used").exists());
 }
@@ -365,8 +363,7 @@ fn the_file_starts_the_app() {
     sqlite::create(&api.join("db.sqlite3"), 1);
     fs::create_dir(world.path("bin")).unwrap();
     let script = format!("#!/bin/sh\necho \"$(pwd -P) $*\" >> {}\n", world.path("said").display());
-    fs::write(world.path("bin/python"), script).unwrap();
-    fs::set_permissions(world.path("bin/python"), fs::Permissions::from_mode(0o755)).unwrap();
+    world.program("bin/python", &script);
     let path = format!("{}:{}", world.path("bin").display(), std::env::var("PATH").unwrap());
     init(&world, &["--replica", "../replica"]).run().expect_code(0);
     Keeper::new(&world).cwd(&world.path("project")).env("PATH", path).run().expect_code(0);
@@ -380,11 +377,9 @@ fn the_file_starts_the_app() {
 #[test]
 fn a_django_project_runs_with_what_init_writes() {
     let world = project("django");
-    let python = world.path("bin/python");
     fs::create_dir(world.path("bin")).unwrap();
     // Not every system has a `python` beside its `python3`.
-    fs::write(&python, "#!/bin/sh\nexec python3 \"$@\"\n").unwrap();
-    fs::set_permissions(&python, fs::Permissions::from_mode(0o755)).unwrap();
+    world.program("bin/python", "#!/bin/sh\nexec python3 \"$@\"\n");
     let path = format!("{}:{}", world.path("bin").display(), std::env::var("PATH").unwrap());
     let django = |keeper: Keeper| keeper.env("PYTHONPATH", django::packages()).env("PATH", &path);
     django(init(&world, &["--replica", "../replica"])).run().expect_code(0);

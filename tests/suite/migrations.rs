@@ -39,9 +39,7 @@ fn variables(s3: &S3) -> Vec<(&'static str, String)> {
 
 /// A program that leaves its arguments behind.
 fn stub(world: &World, name: &str) {
-    let path = world
-        .write(name, &format!("#!/bin/sh\necho \"${{0##*/}} $*\" >> '{}'\n", world.path("ran").display()));
-    fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("ours");
+    world.program(name, &format!("#!/bin/sh\necho \"${{0##*/}} $*\" >> '{}'\n", world.path("ran").display()));
 }
 
 struct Migration {

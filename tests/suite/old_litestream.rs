@@ -1,7 +1,6 @@
 //! Releases of Litestream without a control socket: 0.3.13, which the Ruby gem ships, and 0.5.5.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::support::app::App;
@@ -194,9 +193,7 @@ fn impostor(world: &World, version: &str) -> PathBuf {
         "#!/bin/sh\nif [ \"$1\" = version ]; then echo {version}; else exec '{}' \"$@\"; fi\n",
         real.display()
     );
-    let path = world.write("litestream", &script);
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("the file is ours");
-    path
+    world.program("litestream", &script)
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! Databases that a resolver names: at the start, while the app runs, and when something goes wrong.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::sys::signal::Signal;
@@ -70,10 +69,8 @@ impl Tenants {
 
     /// `litestream.yml`, for the keeper and for restores by hand.
     fn config(&self, interval: &str) -> PathBuf {
-        let resolver = self
-            .world
-            .write("resolver", "#!/bin/sh\necho >> asked\n[ -f script ] && . ./script\ncat answer\n");
-        fs::set_permissions(&resolver, fs::Permissions::from_mode(0o755)).expect("the file is ours");
+        let program = "#!/bin/sh\necho >> asked\n[ -f script ] && . ./script\ncat answer\n";
+        self.world.program("resolver", program);
         let top = format!("litekeeper: {{resolver: {{command: [./resolver], interval: {interval}}}}}");
         self.world.config_of(&top, [(self.world.db().as_path(), &self.world.replica())])
     }

@@ -26,9 +26,7 @@ fn talkative(world: &World, version: &str) -> PathBuf {
     let (said, real) = (world.path("command-lines"), litestream::binary(version));
     let script =
         format!("#!/bin/sh\necho \"$0 $*\" >> '{}'\nexec '{}' \"$@\"\n", said.display(), real.display());
-    let path = world.write("litestream", &script);
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("the file is ours");
-    path
+    world.program("litestream", &script)
 }
 
 fn keeper(world: &World, version: &str) -> Keeper {

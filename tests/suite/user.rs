@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::PathBuf;
+use std::process::Command;
 
 use nix::sys::signal::Signal;
 use nix::unistd::{User, geteuid};
@@ -38,18 +40,16 @@ impl Shared {
         let world = World::new();
         let user =
             User::from_name("nobody").expect("the user database can be read").expect("nobody is everywhere");
-        let open = |path: &std::path::Path| {
-            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("ours")
-        };
-        open(world.root());
+        fs::set_permissions(world.root(), fs::Permissions::from_mode(0o755)).expect("ours");
         fs::create_dir(world.path("data")).expect("the world can be written");
         chown(world.path("data"), Some(user.uid.as_raw()), Some(user.gid.as_raw())).expect("root may");
         fs::write(world.path("trace"), "").expect("the world can be written");
         fs::set_permissions(world.path("trace"), fs::Permissions::from_mode(0o666)).expect("ours");
         let probe = App::new(&world.trace()).into_iter().next().expect("its program");
-        for (from, name) in [(probe.into(), "probe"), (litestream::binary(LATEST), "litestream")] {
-            fs::copy(&from, world.path(name)).unwrap_or_else(|error| panic!("{}: {error}", from.display()));
-            open(&world.path(name));
+        for (from, name) in [(PathBuf::from(probe), "probe"), (litestream::binary(LATEST), "litestream")] {
+            // By another process, as `World::program` says.
+            let copied = Command::new("install").args(["-m", "755"]).arg(from).arg(world.path(name)).status();
+            assert!(copied.is_ok_and(|status| status.success()), "cannot copy {name}");
         }
         Self { world, user }
     }

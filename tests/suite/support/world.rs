@@ -1,8 +1,10 @@
 //! One test's folder, with all that the test makes.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
@@ -80,6 +82,22 @@ impl World {
     pub fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path(name);
         fs::write(&path, text).unwrap_or_else(|error| panic!("cannot write {}: {error}", path.display()));
+        path
+    }
+
+    /// Writes a program and returns its path.
+    ///
+    /// By a process of its own: what another test starts while this one has the file open for writing inherits that
+    /// for a moment, in which nobody can execute the file (`ETXTBSY`, execve(2)).
+    pub fn program(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        let mut install = Command::new("install");
+        install.args(["-m", "755", "/dev/stdin"]).arg(&path).stdin(Stdio::piped());
+        let mut install = install.spawn().expect("install(1) is everywhere");
+        // The pipe is closed when it is dropped.
+        let stdin = install.stdin.take().map(|mut stdin| stdin.write_all(text.as_bytes()));
+        assert!(stdin.is_some_and(|written| written.is_ok()), "it reads its stdin");
+        assert!(install.wait().is_ok_and(|status| status.success()), "cannot write {}", path.display());
         path
     }
 
