@@ -126,7 +126,8 @@ impl Driver {
     /// Takes in what has appeared in the folders since the last look.
     pub(super) fn look_into_folders(&mut self) {
         let due = self.world.folders.looked.is_none_or(|at| at.elapsed() >= LOOK);
-        let runs = self.machine.phase() == Phase::Running && self.world.version.confirms();
+        let runs =
+            matches!(self.machine.phase(), Phase::Running | Phase::Stopping) && self.world.version.confirms();
         if self.world.setup.folders.is_empty() || !due || !runs {
             return;
         }

@@ -111,7 +111,9 @@ impl Driver {
     }
 
     /// The app and all that it started are gone, whatever they were just doing.
-    fn clear_wal_indexes(&self) {
+    fn clear_wal_indexes(&mut self) {
+        // It may have made a database since the last look.
+        self.look_into_folders_now();
         for (_, database) in self.world.roster.listed().iter() {
             wal_index::clear(&database.path);
         }

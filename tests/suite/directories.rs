@@ -175,6 +175,17 @@ fn what_appears_while_it_runs_is_watched_and_drained_and_may_be_deleted() {
 }
 
 #[test]
+fn what_appears_in_the_moment_of_the_stop_is_drained() {
+    let s3 = S3::start();
+    let folder = Folder::on_s3(&s3);
+    sqlite::create(&folder.path("a.db"), 1);
+    let running = folder.start(&json!({"watch": true, "recursive": true}));
+    sqlite::create(&folder.path("x/b.db"), 3);
+    running.stop(143).expect_log("everything is on the replica");
+    assert_eq!(folder.backup("x/b.db"), 3);
+}
+
+#[test]
 fn a_drain_that_fails_names_what_appeared() {
     let s3 = S3::start();
     let folder = Folder::on_s3(&s3);

@@ -67,7 +67,8 @@ impl Machine {
                 self.roster.members.insert(db, Member::Here);
                 self.lag.watch(db);
             }
-            Phase::Running if self.confirms => {
+            // At a stop the app's last ones are drained with the rest.
+            Phase::Running | Phase::Stopping if self.confirms => {
                 self.roster.members.insert(db, Member::Coming);
                 // The app may have written to it already.
                 self.unconfirmed.insert(db);
