@@ -148,7 +148,7 @@ fn names(dir: &Path) -> Vec<String> {
 }
 
 /// The second half of `0000000000000001-000000000000000a`.
-fn max_txid(stem: &str) -> Option<u64> {
+pub(crate) fn max_txid(stem: &str) -> Option<u64> {
     hex(stem.split_once('-')?.1)
 }
 

@@ -17,6 +17,7 @@ use super::folders::Folders;
 use super::link::Link;
 use super::litestream_log::{self, Heard};
 use super::notes::{self, Names};
+use super::overlooked;
 use super::prepare::{self, Preparation};
 use super::resolver::Question;
 use super::roster::Roster;
@@ -41,6 +42,9 @@ use crate::shim::{App, Orders, Target, ToKeeper, ToShim, Update};
 
 /// How many descriptors go with one message beside the memory: the kernel takes 253 (`unix(7)`).
 const MOST_LOCKS: usize = 200;
+
+/// How long a start waits for those who have a database open that has to be copied anew.
+const EMPTYING: Duration = Duration::from_secs(2);
 
 /// Everything outside of the machine.
 pub(super) struct World {
@@ -352,16 +356,30 @@ impl World {
         self.launches += 1;
         self.launched = Instant::now();
         self.heard = Heard::default();
-        if let Err(error) = self.try_launch() {
+        let started = self.find_overlooked().and_then(|()| {
+            self.try_launch().map_err(|error| {
+                let message = format!("`{}` cannot be started: {error}", self.setup.binary.display());
+                Failure::new(ExitCode::LITESTREAM, message)
+            })
+        });
+        if let Err(failure) = started {
             if let Some(pid) = self.litestream.take() {
                 // Its shim would wait for orders for ever.
                 signal::send(pid, nix::libc::SIGKILL);
             }
-            let message = format!("`{}` cannot be started: {error}", self.setup.binary.display());
-            let failure = Failure::new(ExitCode::LITESTREAM, message.clone());
-            self.reason = Some(message);
+            self.reason = Some(failure.message.clone());
             self.tell(Message::Failed(Event::LitestreamEnded { clean: false }, failure));
         }
+    }
+
+    /// Has Litestream copy whole what it would not get all of otherwise. Neither it nor the app runs.
+    fn find_overlooked(&self) -> Result<(), Failure> {
+        for (_, database) in self.roster.listed().iter().filter(|_| self.version.is_ltx()) {
+            if overlooked::is_any(database) {
+                overlooked::empty_wal(database, EMPTYING)?;
+            }
+        }
+        Ok(())
     }
 
     fn try_launch(&mut self) -> io::Result<()> {

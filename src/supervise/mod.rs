@@ -15,6 +15,7 @@ mod folders;
 mod link;
 mod litestream_log;
 mod notes;
+mod overlooked;
 mod prepare;
 mod register;
 mod reload;

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::confirm::Asker;
 use super::driver::Message;
+use super::overlooked;
 use crate::core::{Db, ExitCode};
 use crate::error::Failure;
 use crate::litestream::control;
@@ -14,6 +15,8 @@ use crate::litestream::refusal::Refusal;
 const GOING: Duration = Duration::from_secs(30);
 /// How long to wait after an answer that was an error.
 const RETRY: Duration = Duration::from_millis(250);
+/// How often the WAL of a database that the app uses is tried to be emptied.
+const EMPTYING: Duration = Duration::from_millis(20);
 
 impl Asker {
     /// Has Litestream take in a database, and what it holds confirmed; on any failure Litestream does
@@ -36,16 +39,27 @@ impl Asker {
     }
 
     async fn try_register(&self, database: &Database, url: &str, limit: Duration) -> Result<(), String> {
-        let taken = control::register(&self.socket, &database.path, url, limit).await;
-        let confirmed = match taken {
-            Ok(()) => self.confirmed(database, limit).await,
-            Err(error) => Err(error.to_string()),
-        };
-        if confirmed.is_err() {
+        let mut whole = overlooked::is_any(database);
+        loop {
+            if whole {
+                empty_wal(database, limit).await?;
+            }
+            let began = overlooked::salts(database);
+            let taken = control::register(&self.socket, &database.path, url, limit).await;
+            let confirmed = match taken {
+                Ok(()) => self.confirmed(database, limit).await,
+                Err(error) => Err(error.to_string()),
+            };
+            // The app writes all the time, and Litestream may have come too late.
+            let is_sure = whole || began.is_none() || began == overlooked::salts(database);
+            if confirmed.is_ok() && is_sure {
+                return Ok(());
+            }
             // Its error changes nothing: Litestream takes it off its list first.
             let _ = control::unregister(&self.socket, &database.path, Duration::from_secs(1)).await;
+            confirmed?;
+            whole = true;
         }
-        confirmed
     }
 
     /// Litestream has found a database of a folder itself. Whether it is confirmed is for the watch: what
@@ -111,6 +125,17 @@ impl Asker {
             tracing::warn!("{path}: litestream let go of it with an error: {error}");
         }
         Ok(())
+    }
+}
+
+/// The app has it open, so it takes a moment without a transaction.
+async fn empty_wal(database: &Database, limit: Duration) -> Result<(), String> {
+    let deadline = Instant::now() + limit;
+    loop {
+        match overlooked::empty_wal(database, Duration::ZERO) {
+            Err(_) if Instant::now() < deadline => tokio::time::sleep(EMPTYING).await,
+            emptied => return emptied.map_err(|failure| failure.message),
+        }
     }
 }
 

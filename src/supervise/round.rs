@@ -262,8 +262,11 @@ impl Driver {
             return self.resolve_failed(failure);
         }
         for db in std::mem::take(&mut self.world.gone) {
-            self.world.rounds.open.insert(db);
-            self.handle(Event::Dropped(db));
+            // It may have gone meanwhile, by an earlier answer.
+            if self.world.roster.named(db).is_some() {
+                self.world.rounds.open.insert(db);
+                self.handle(Event::Dropped(db));
+            }
         }
         self.world.rounds.asking = false;
         if starting {

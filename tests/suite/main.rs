@@ -28,6 +28,7 @@ mod migrations;
 mod mutants;
 mod old_litestream;
 mod output;
+mod overlooked;
 mod pid_1;
 mod readme;
 mod resolver;

@@ -33,8 +33,16 @@ impl Tenants {
 
     fn on_s3(s3: &S3) -> Self {
         s3.bucket("backups");
-        let endpoint = s3.endpoint();
-        let replica = move |name: &str| json!({"type": "s3", "bucket": "backups", "path": name, "endpoint": endpoint, "region": "us-east-1"});
+        Self::on_servers(s3, s3)
+    }
+
+    /// Tenant `b` on the second, all others on the first.
+    fn on_servers(first: &S3, second: &S3) -> Self {
+        let endpoints = [first.endpoint(), second.endpoint()];
+        let replica = move |name: &str| {
+            let endpoint = &endpoints[usize::from(name == "b")];
+            json!({"type": "s3", "bucket": "backups", "path": name, "endpoint": endpoint, "region": "us-east-1"})
+        };
         Self { world: World::new(), replica: Box::new(replica) }
     }
 
@@ -88,7 +96,11 @@ impl Tenants {
     }
 
     fn reload(&self) -> Ended {
-        Keeper::new(&self.world).command("reload").config(&self.world.path("litestream.yml")).run()
+        self.reloader().run()
+    }
+
+    fn reloader(&self) -> Keeper {
+        Keeper::new(&self.world).command("reload").config(&self.world.path("litestream.yml"))
     }
 
     /// The rows of a tenant's backup.
@@ -98,7 +110,9 @@ impl Tenants {
         config["dbs"][0]["replica"]["access-key-id"] = crate::support::s3::KEY.into();
         config["dbs"][0]["replica"]["secret-access-key"] = crate::support::s3::SECRET.into();
         let config = self.world.write(&format!("restore-{name}.yml"), &config.to_string());
-        sqlite::count(&Backup::Config(&config, &self.path(name)).restore(&self.world, LATEST))
+        let restored = Backup::Config(&config, &self.path(name)).restore(&self.world, LATEST);
+        sqlite::assert_sound(&restored);
+        sqlite::count(&restored)
     }
 
     fn asked(&self) -> usize {
@@ -407,6 +421,58 @@ fn the_shim_of_a_dead_keeper_drains_what_came_and_keeps_its_lock() {
     running.finish();
     assert_eq!(tenants.backup("b"), 8);
     assert!(!is_locked(&tenants.path("b")));
+}
+
+#[test]
+fn what_was_written_to_a_tenant_while_it_was_gone_is_replicated_when_it_is_back() {
+    let tenants = Tenants::in_folders();
+    tenants.name(&["a"]);
+    fs::create_dir_all(tenants.world.path("tenants")).expect("the world can be written");
+    sqlite::create(&tenants.path("a"), 9);
+    let running = tenants.start("10m");
+    let keep_wal = sqlite::open(&tenants.path("a"));
+    keep_wal.execute_batch("SELECT 1 FROM t").unwrap();
+    sqlite::insert(&tenants.path("a"), 9);
+    tenants.name(&[]);
+    tenants.reload().expect_code(0);
+    let unseen = crate::overlooked::write_unseen(&tenants.path("a"));
+    tenants.name(&["a"]);
+    tenants.reload().expect_code(0);
+    assert_eq!(tenants.backup("a"), 20);
+    drop((unseen, keep_wal));
+    running.stop(143);
+}
+
+#[test]
+fn a_reload_is_answered_when_a_tenant_goes_by_an_earlier_one_meanwhile() {
+    let (first, second) = (S3::start(), S3::start());
+    first.bucket("backups");
+    second.bucket("backups");
+    let tenants = Tenants::on_servers(&first, &second);
+    tenants.name(&["a"]);
+    fs::create_dir_all(tenants.world.path("tenants")).expect("the world can be written");
+    sqlite::create(&tenants.path("a"), 5);
+    sqlite::create(&tenants.path("b"), 5);
+    let running = tenants.start("10m");
+    let puts = first.puts();
+    first.hold_puts();
+    sqlite::insert(&tenants.path("a"), 1);
+    tenants.name(&[]);
+    let earlier = tenants.reloader().start();
+    first.wait_puts(puts + 1);
+
+    second.pause();
+    let requests = second.requests();
+    tenants.name(&["b"]);
+    let later = tenants.reloader().start();
+    second.wait_requests(requests + 1);
+    first.resume();
+    running.wait_log(1, "and not replicated any more");
+    second.resume();
+    earlier.finish().expect_code(0);
+    let later = later.finish().expect_code(0);
+    assert!(later.stdout.contains(&format!("added {}", tenants.path("b").display())), "{}", later.stdout);
+    running.stop(143);
 }
 
 #[test]

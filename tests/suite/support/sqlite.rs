@@ -100,7 +100,8 @@ pub fn assert_holds_acked(path: &Path, trace: &Trace) {
     assert!(lost.is_empty(), "{} of {} rows are lost: {lost:?}", lost.len(), acked.len());
 }
 
-fn open(path: &Path) -> Connection {
+/// A connection that waits for others.
+pub fn open(path: &Path) -> Connection {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let database = Connection::open_with_flags(path, flags);
     let database = database.unwrap_or_else(|error| panic!("cannot open {}: {error}", path.display()));
