@@ -546,6 +546,8 @@ fn a_wrong_database_hides_nothing_of_the_others() {
 #[test]
 fn no_place_for_the_socket() {
     let world = World::new();
+    // Nothing else is to be said of it, whatever file system it is on.
+    sqlite::create(&world.db(), 1);
     let long = world.path(&"x".repeat(90));
     let keeper = keeper(&world).db(&world.db()).replica("s3://b/a");
     let ended = keeper.env("LITEKEEPER_RUNTIME_DIR", &long).run().expect_code(78);

@@ -51,7 +51,9 @@ impl Folder {
     }
 
     fn keeper(&self, further: &Value) -> Keeper {
-        Keeper::new(&self.world).config(&self.config(further))
+        let keeper = Keeper::new(&self.world).config(&self.config(further));
+        // Time enough to drain many databases on a busy machine.
+        keeper.env("LITEKEEPER_STOP_TIMEOUT", "2m")
     }
 
     fn start(&self, further: &Value) -> Running {
@@ -189,7 +191,10 @@ fn what_appears_in_the_moment_of_the_stop_is_drained() {
 fn a_drain_that_fails_names_what_appeared() {
     let s3 = S3::start();
     let folder = Folder::on_s3(&s3);
-    let running = folder.start(&json!({"watch": true}));
+    let app = App::new(&folder.world.trace()).ready().wait();
+    let keeper = folder.keeper(&json!({"watch": true})).env("LITEKEEPER_STOP_TIMEOUT", "5s");
+    let running = keeper.app(app).start();
+    folder.world.trace().wait("ready");
     sqlite::create(&folder.path("a.db"), 3);
     running.wait_log(1, &format!("replicating {}", folder.path("a.db").display()));
     wait_until("its backup", DEADLINE, || s3.objects("backups").iter().any(|key| key.contains("a.db")));

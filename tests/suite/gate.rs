@@ -262,9 +262,10 @@ fn a_replica_that_answers_no_upload_stops_the_start() {
     let (world, s3) = world(true);
     s3.hold_puts();
     let app = App::new(&world.trace()).exit(0);
-    let options = ["--gate-timeout", "2s", "--stop-timeout", "2s"];
+    // Litestream has to come up within the limit as well.
+    let options = ["--gate-timeout", "8s", "--stop-timeout", "2s"];
     let ended = keeper(&world, &s3).args(options).app(app).run().expect_code(69);
-    let ended = ended.expect_log("error: ").expect_log("not confirmed within 2.0 s").expect_log("hint: ");
+    let ended = ended.expect_log("error: ").expect_log("not confirmed within 8.0 s").expect_log("hint: ");
     assert!(world.trace().is_empty(), "{}", ended.log);
 }
 

@@ -84,7 +84,9 @@ impl Tenants {
     }
 
     fn keeper(&self, interval: &str) -> Keeper {
-        Keeper::new(&self.world).config(&self.config(interval)).envs(S3::env())
+        let keeper = Keeper::new(&self.world).config(&self.config(interval)).envs(S3::env());
+        // Time enough to drain many databases on a busy machine.
+        keeper.env("LITEKEEPER_STOP_TIMEOUT", "2m")
     }
 
     /// A running app that writes to nothing by itself.
