@@ -114,7 +114,7 @@ fn a_lag_stops_the_unit_if_that_is_wanted_and_the_next_start_uploads_the_rest() 
 #[test]
 fn litestream_that_dies_while_the_replica_is_away_comes_back_with_it() {
     let (world, mut s3) = world();
-    let options = ["--gate-timeout", "5s", "--stop-timeout", "2s"];
+    let options = ["--gate-timeout", "5s", "--stop-timeout", "6s"];
     let running = keeper(&world, &s3, "warn").args(options).app(writer(&world)).start();
     world.trace().wait_acked(5);
     s3.refuse();
