@@ -109,7 +109,7 @@ fn a_server_may_take_as_long_to_assemble_an_upload_as_to_receive_it() {
     // One part after the other, twelve of them, each in more than a second.
     let config = world.config(&s3.replica("backups", "app").set("concurrency", 1));
     s3.throttle(4 << 20);
-    s3.assemble_slowly(Duration::from_secs(14));
+    s3.assemble_slowly(Duration::from_secs(12));
     let app = App::new(&world.trace()).exit(0);
     let running = Keeper::new(&world).config(&config).args(["--gate-timeout", "10s"]).app(app).start();
     running.finish().expect_code(0);

@@ -68,7 +68,7 @@ fn with_stop_the_app_is_stopped() {
     sqlite::create(&world.db(), 1);
     // It writes only once litestream hangs: before, no lag can be the machine's fault and stop it.
     let app = App::new(&trace).on_last("TERM", &world.db(), 0).ready().words(["line"]);
-    let keeper = unit::keeper(&world).args(["--max-lag", "1s", "--on-lag", "stop", "--stop-timeout", "3s"]);
+    let keeper = unit::keeper(&world).args(["--max-lag", "1s", "--on-lag", "stop", "--stop-timeout", "8s"]);
     let mut unit = keeper.piped_stdin().app(app.insert_forever(&world.db(), 3)).start();
     trace.wait("ready");
     hang(&unit, &world);

@@ -460,8 +460,11 @@ fn a_reload_is_answered_when_a_tenant_goes_by_an_earlier_one_meanwhile() {
     first.hold_puts();
     sqlite::insert(&tenants.path("a"), 1);
     tenants.name(&[]);
+    tenants.script("cat answer; echo > answered; exit");
     let earlier = tenants.reloader().start();
+    // The upload may be Litestream's own, before the resolver has even been asked.
     first.wait_puts(puts + 1);
+    wait_until("its answer", DEADLINE, || tenants.world.path("answered").exists());
 
     second.pause();
     let requests = second.requests();
