@@ -56,6 +56,12 @@ pub fn failure(failure: &Failure, format: Format) {
     let _ = Stderr.write_all(lines.as_bytes());
 }
 
+/// Tells people something beside the data, on standard error.
+pub fn note(text: &str) {
+    // Nobody is left to tell when standard error is closed.
+    let _ = Stderr.write_all(format!("{text}\n").as_bytes());
+}
+
 /// Writes data to standard output. That nobody reads it to the end is no failure.
 ///
 /// # Errors

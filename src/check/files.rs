@@ -1,13 +1,15 @@
 //! Who may read and write what, who may read secrets, and who runs already.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::rules::{KEEPER_RUNS, NOT_READABLE, NOT_WRITABLE, SECRET_READABLE, SYMLINK};
 use super::site::Site;
 use crate::config::lint::Lint;
-use crate::config::{Database, Kind, Origin};
+use crate::config::{Database, Kind, Origin, Replica};
 use crate::os::access::{self, Access};
-use crate::os::{lock, mount, user};
+use crate::os::lock::Held;
+use crate::os::{mount, user};
 
 /// Settings that name a file, and whether what is in it is secret.
 const KEY_FILES: &[(&str, bool)] = &[
@@ -26,9 +28,17 @@ pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
         let lint = Lint::new(SECRET_READABLE, &Origin::File(path.clone()), message);
         found.push(lint.hint(format!("`chmod 600 {}`", path.display())));
     }
-    for database in site.config.databases() {
-        found.extend(of_database(site, database));
+    let (held, mut seen) = (Held::now(), BTreeSet::new());
+    for folder in site.config.directories() {
+        found.extend(folder.replicas.iter().filter_map(|replica| replica_folder(site, replica)));
+        found.extend(unwritable_folder(site, &folder.dir, BESIDE).map(|lint| lint.at(folder.line, 0)));
+        seen.insert((folder.line, folder.dir.clone()));
     }
+    found.extend(site.of_each(|database, folder| {
+        // A folder with thousands of databases is looked at once, and its replicas with it.
+        let is_new = |path: &Path| folder.is_none() || seen.insert((database.line, path.to_owned()));
+        of_database(site, database, &held, folder.is_some(), is_new)
+    }));
     for (key, is_secret) in KEY_FILES {
         for node in site.replica_settings(key) {
             let Some(path) = node.as_str().filter(|path| !path.is_empty()) else { continue };
@@ -54,7 +64,16 @@ fn configuration(site: &Site<'_>) -> Vec<Lint> {
     found
 }
 
-fn of_database(site: &Site<'_>, database: &Database) -> Vec<Lint> {
+/// Why the folder of a database has to be writable.
+const BESIDE: &str = "SQLite and Litestream keep files beside the database";
+
+fn of_database(
+    site: &Site<'_>,
+    database: &Database,
+    held: &Held,
+    is_in_folder: bool,
+    mut is_new: impl FnMut(&Path) -> bool,
+) -> Vec<Lint> {
     let (path, line, who) = (&database.path, database.line, site.who());
     let user = site.user.as_ref();
     let mut found = Vec::new();
@@ -74,21 +93,14 @@ fn of_database(site: &Site<'_>, database: &Database) -> Vec<Lint> {
         .filter(|folder| !database.meta_path.exists() && !folders.contains(folder));
     folders.extend(state);
     folders.extend(database.meta_path.exists().then_some(database.meta_path.as_path()));
-    for folder in folders {
-        found.extend(
-            unwritable_folder(site, folder, "SQLite and Litestream keep files beside the database")
-                .map(|lint| lint.at(line, 0)),
-        );
+    for folder in folders.into_iter().filter(|folder| is_new(folder)) {
+        found.extend(unwritable_folder(site, folder, BESIDE).map(|lint| lint.at(line, 0)));
     }
-    for replica in database.replicas.iter().filter(|replica| replica.kind == Kind::File) {
-        let folder = Path::new(&replica.display);
-        found.extend(
-            unwritable_folder(site, folder, "the replica is written there")
-                .map(|lint| lint.at(replica.line, 0)),
-        );
+    if !is_in_folder {
+        found.extend(database.replicas.iter().filter_map(|replica| replica_folder(site, replica)));
     }
     let lock = super::lock_of(path);
-    if lock::is_held(&lock) {
+    if held.contains(&lock) {
         let holder = std::fs::read_to_string(&lock).unwrap_or_default();
         let pid = holder.lines().find_map(|line| line.strip_prefix("pid ")).map(str::trim);
         let who = pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
@@ -96,6 +108,12 @@ fn of_database(site: &Site<'_>, database: &Database) -> Vec<Lint> {
         found.push(site.lint(KEEPER_RUNS, line, message).hint("a second one ends with exit code 75"));
     }
     found
+}
+
+fn replica_folder(site: &Site<'_>, replica: &Replica) -> Option<Lint> {
+    let folder = Path::new(&replica.display);
+    let lint = || unwritable_folder(site, folder, "the replica is written there");
+    (replica.kind == Kind::File).then(lint).flatten().map(|lint| lint.at(replica.line, 0))
 }
 
 /// A folder that is not there is made, so what counts is the first that is. The keeper makes the

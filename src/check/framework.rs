@@ -3,7 +3,6 @@
 //!
 //! Only literals are looked at. What comes from a variable or an expression is not guessed.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::rules::{BUSY_TIMEOUT, EXCLUSIVE_LOCKING, FOREIGN_KEYS, JOURNAL_MODE, SYNCHRONOUS_OFF};
@@ -11,8 +10,6 @@ use super::site::Site;
 use crate::config::Origin;
 use crate::config::lint::{Lint, Rule};
 
-/// No settings file is longer.
-const LONGEST: u64 = 1 << 20;
 /// Below this, writes fail while Litestream checkpoints; it is what the Laravel package asks for.
 const LEAST_TIMEOUT: f64 = 5.0;
 
@@ -34,8 +31,7 @@ pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
     files.extend(django_settings(site.cwd).map(|path| (path, DJANGO)));
     let mut found = Vec::new();
     for (path, dialect) in files {
-        let is_short = path.metadata().is_ok_and(|found| found.is_file() && found.len() <= LONGEST);
-        let Some(text) = is_short.then(|| fs::read_to_string(&path).ok()).flatten() else { continue };
+        let Some(text) = super::text(&path) else { continue };
         if text.to_ascii_lowercase().contains("sqlite") {
             let origin = Origin::File(path.strip_prefix(site.cwd).unwrap_or(&path).to_owned());
             found.extend(settings(&text, dialect).filter_map(|setting| setting.lint(&origin, dialect)));
@@ -46,7 +42,7 @@ pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
 
 /// The module that `manage.py` names: `'DJANGO_SETTINGS_MODULE', 'mysite.settings'`.
 fn django_settings(cwd: &Path) -> Option<PathBuf> {
-    let manage = fs::read_to_string(cwd.join("manage.py")).ok()?;
+    let manage = super::text(&cwd.join("manage.py"))?;
     let after = manage.split("DJANGO_SETTINGS_MODULE").nth(1)?;
     let module = after.split(['\'', '"']).nth(2)?;
     let is_module =

@@ -2,9 +2,11 @@
 //!
 //! ```text
 //! litestream  which Litestream there is, and what it cannot do
+//! further     databases that the file does not name itself: of folders, and of a resolver
 //! place       file systems, disk space, the runtime folder
 //! sqlite      the databases' own headers
 //! framework   what the framework's settings do to SQLite
+//! folder      what is in the folders of databases
 //! files       who may read and write what; who may read secrets; who runs already
 //! online      each replica listed, written and read, only when that is asked for
 //! stop        the stop budget, and what the platform allows
@@ -14,7 +16,9 @@
 //! a lock and without SQLite: it may be in use by somebody who must not notice.
 
 mod files;
+mod folder;
 mod framework;
+mod further;
 mod litestream;
 mod online;
 mod place;
@@ -23,9 +27,10 @@ mod site;
 mod sqlite;
 mod stop;
 
+pub use further::Further;
 pub use litestream::{Found, look as look_for_litestream};
 pub use online::{Online, try_replicas};
-pub use rules::{APP_MISSING, RULES, SETTING};
+pub use rules::{APP_MISSING, RESOLVER, RESOLVER_MISSING, RULES, SETTING};
 pub use site::Site;
 
 use crate::config::lint::Lint;
@@ -33,11 +38,19 @@ use crate::config::lint::Lint;
 /// Everything that can be found without asking a replica.
 pub fn look(site: &Site<'_>) -> Vec<Lint> {
     let mut found = place::look(site);
+    found.extend(folder::look(site));
     found.extend(sqlite::look(site));
     found.extend(framework::look(site));
     found.extend(files::look(site));
     found.extend(stop::look(site));
     found
+}
+
+/// The text of a settings file. What is none, or longer than any is, is not read: a pipe would be waited for.
+fn text(path: &std::path::Path) -> Option<String> {
+    const LONGEST: u64 = 1 << 20;
+    let is_short = path.metadata().is_ok_and(|found| found.is_file() && found.len() <= LONGEST);
+    is_short.then(|| std::fs::read_to_string(path).ok()).flatten()
 }
 
 /// The lock that a keeper holds on a database, see `supervise::twins`.

@@ -1,6 +1,7 @@
 //! File systems, disk space, and the folder of the control socket.
 
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::rules::{
@@ -19,16 +20,19 @@ const SOCKET_IN_ROOT: &str = "run-4194304/litestream.sock";
 const LONGEST_SOCKET: usize = 107;
 
 pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
-    let mut found = Vec::new();
-    for database in site.config.databases() {
+    let mut found = site.of_each(|database, folder| {
         let (path, line) = (&database.path, database.line);
-        let mount = mount::of(path);
-        found.extend(mount.as_ref().and_then(|mount| database_on(site, path, line, mount)));
+        // What the folder is on, and where its replicas are, is told of the folder.
+        let is_told = folder.is_some_and(|folder| device(&folder.dir) == device(path));
+        let mount = if is_told { None } else { mount::of(path) };
+        let mut found: Vec<Lint> =
+            mount.as_ref().and_then(|mount| database_on(site, path, line, mount)).into_iter().collect();
         found.extend(space(site, path, line));
-        for replica in &database.replicas {
+        for replica in database.replicas.iter().filter(|_| folder.is_none()) {
             found.extend(replica_on(site, replica, mount.as_ref()));
         }
-    }
+        found
+    });
     for directory in site.config.directories() {
         let (path, line) = (&directory.dir, directory.line);
         let mount = mount::of(path);
@@ -53,6 +57,10 @@ pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
     found.extend(ca_bundle(site));
     found.extend(runtime_folder(site));
     found
+}
+
+fn device(path: &Path) -> Option<u64> {
+    path.metadata().ok().map(|found| found.dev())
 }
 
 /// How a file system treats what is on it.
@@ -229,6 +237,9 @@ mod tests {
         let config = crate::config::Config::from_pairs(&[pair], &options).unwrap();
         let site = Site {
             config: &config,
+            databases: config.databases(),
+            written: 1,
+            contents: &[],
             has_secrets: false,
             env_files: Vec::new(),
             user: None,

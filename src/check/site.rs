@@ -1,17 +1,28 @@
 //! What is looked at.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::lint::{Lint, Rule};
-use crate::config::{Config, Node, NodeKind};
+use crate::config::{Config, Database, Directory, Node, NodeKind};
+use crate::litestream::folder::Contents;
 use crate::os::user::Identity;
+
+/// How many findings of a kind are shown about databases that the file does not name itself.
+const FEW: usize = 5;
 
 /// A configuration on this machine.
 pub struct Site<'a> {
-    /// The configuration.
+    /// The configuration, with what a resolver named.
     pub config: &'a Config,
+    /// Its databases, and after them those that are in its folders.
+    pub databases: &'a [Database],
+    /// How many of these the file itself names.
+    pub written: usize,
+    /// What is in each of its folders, as far as they were looked into.
+    pub contents: &'a [Contents],
     /// Whether the file itself holds secrets.
     pub has_secrets: bool,
     /// The files that variables of the app are in.
@@ -31,6 +42,42 @@ pub struct Site<'a> {
 }
 
 impl Site<'_> {
+    /// What `look` finds of each database, told the folder whose database it is.
+    pub(super) fn of_each(
+        &self,
+        mut look: impl FnMut(&Database, Option<&Directory>) -> Vec<Lint>,
+    ) -> Vec<Lint> {
+        let (written, further) = self.databases.split_at(self.written.min(self.databases.len()));
+        let mut found: Vec<Lint> = written.iter().flat_map(|database| look(database, None)).collect();
+        let first_in_folder = self.config.databases().len().saturating_sub(written.len());
+        let further = further.iter().enumerate().flat_map(|(place, database)| {
+            let is_of =
+                |folder: &&Directory| folder.line == database.line && database.path.starts_with(&folder.dir);
+            let folder = self.config.directories().iter().find(is_of);
+            look(database, folder.filter(|_| place >= first_in_folder))
+        });
+        found.extend(self.few(further));
+        found
+    }
+
+    /// Some of each kind on each line, and how many more there are: a folder holds thousands.
+    pub(super) fn few(&self, lints: impl IntoIterator<Item = Lint>) -> Vec<Lint> {
+        let mut found = Vec::new();
+        let mut counts = BTreeMap::new();
+        for lint in lints {
+            let (_, count) = counts.entry((lint.rule.code, lint.line)).or_insert((lint.rule, 0));
+            *count += 1;
+            if *count <= FEW {
+                found.push(lint);
+            }
+        }
+        let more = counts.into_iter().filter(|(_, (_, count))| *count > FEW);
+        found.extend(more.map(|((_, line), (rule, count))| {
+            self.lint(rule, line, format!("the same is found {} times more", count - FEW))
+        }));
+        found
+    }
+
     /// A finding on a line of the configuration.
     pub(super) fn lint(&self, rule: &'static Rule, line: usize, message: impl Into<String>) -> Lint {
         Lint::new(rule, self.config.origin(), message).at(line, 0)

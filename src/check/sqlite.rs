@@ -14,7 +14,7 @@ const MAGIC: &[u8] = b"SQLite format 3\0";
 const LARGE: u64 = 100 << 20;
 
 pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
-    site.config.databases().iter().flat_map(|database| of(site, &database.path, database.line)).collect()
+    site.of_each(|database, _| of(site, &database.path, database.line))
 }
 
 fn of(site: &Site<'_>, path: &Path, line: usize) -> Vec<Lint> {

@@ -32,7 +32,7 @@ pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
         names.sort();
         for path in names {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            let read = || fs::read_to_string(&path).unwrap_or_default();
+            let read = || super::text(&path).unwrap_or_default();
             found.extend(match name {
                 "fly.toml" => fly(&read()).lints(site, &path, FLY),
                 "compose.yaml" | "compose.yml" | "docker-compose.yml" | "docker-compose.yaml" => {

@@ -2,19 +2,17 @@
 //! configuration add. Litestream gets none of it.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
-use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::dotenv;
 use super::layers::Layers;
-use crate::config::AppVariable;
+use crate::config::{self, AppVariable};
 use crate::core::ExitCode;
 use crate::error::Failure;
 
 /// The most bytes of a file of variables; a process cannot get more than 2 MiB of them (`execve(2)`).
-const MAX_BYTES: u64 = 1 << 21;
+const MAX_BYTES: usize = 1 << 21;
 
 /// Puts the app's environment together: `inherited`, less what `hide_env` names, then what the files
 /// add to it (a later file over an earlier one), then `app.env` over all.
@@ -82,11 +80,8 @@ fn read(
 }
 
 fn text(path: &Path) -> Result<String, String> {
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(|error| format!("cannot be read: {error}"))?;
-    if bytes.len() as u64 > MAX_BYTES {
+    let bytes = config::read(path, MAX_BYTES).map_err(|error| format!("cannot be read: {error}"))?;
+    if bytes.len() > MAX_BYTES {
         return Err(format!("is larger than {MAX_BYTES} bytes"));
     }
     String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())

@@ -178,11 +178,11 @@ pub struct Check {
     #[command(flatten)]
     pub run: Run,
 
-    /// Ask each replica too: list it, write a tiny database below it, and read that back.
+    /// Ask each replica too: list it, write a tiny database below it, and read that back; ask the resolver for its databases.
     #[arg(long)]
     pub online: bool,
 
-    /// With --online: how long each of the three may take.
+    /// With --online: how long each answer may take.
     #[arg(long, value_name = "DUR", value_parser = duration::parse, default_value = "15s")]
     pub limit: Duration,
 

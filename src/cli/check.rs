@@ -1,6 +1,6 @@
 //! `litekeeper check`.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -11,7 +11,7 @@ use super::findings;
 use super::layers::{self, Layers};
 use super::one_shot;
 use super::settings::{self, variable};
-use crate::check::{self, Online, Site};
+use crate::check::{self, Further, Online, Site};
 use crate::config::lint::{self, Lint, Severity};
 use crate::config::{self, Config, Document, LoadOptions, Origin, SECTION, Section, Series, Setting};
 use crate::core::ExitCode;
@@ -21,6 +21,7 @@ use crate::litestream::command::Runner;
 use crate::litestream::install;
 use crate::os::children::Children;
 use crate::os::user::{self, Identity};
+use crate::supervise::Question;
 
 /// Lists everything that is wrong, and everything that is worth to be known.
 ///
@@ -72,14 +73,43 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
     let series = version.map(|version| if version.is_ltx() { Series::V05 } else { Series::V03 });
 
     let (config, is_sound) = opened.config(&options, series, &mut lints);
+    let mut answer = (Vec::new(), 0);
     if let (Some(folder), Some(env)) = (folder, env) {
         lints.extend(app_missing(&layers, config.as_ref(), &folder, &env));
+        let resolver = config.as_ref().and_then(|config| databases::resolver(config).ok().flatten());
+        if let (Some(resolver), Some(config)) = (resolver, &config) {
+            let question = Question {
+                children: children.clone(),
+                command: Rc::new(resolver.command.into_iter().map(Into::into).collect()),
+                env: Rc::new(env),
+                cwd: folder,
+                user: user.clone().filter(|_| user::is_root()),
+                limit: args.limit,
+            };
+            match ask(&question, config.origin(), args.online && is_sound).await {
+                Ok(entries) => answer = (entries, resolver.line),
+                Err(lint) => lints.push(lint.at(resolver.line, 0)),
+            }
+        }
     }
+    let further = config.as_ref().map(|config| {
+        // What is wrong with the file would be said of each database once more.
+        let folders = if is_sound { databases::folders(config) } else { Vec::new() };
+        Further::of(config, answer, &folders, options.env)
+    });
     let has_secrets = lints.iter().any(|lint| lint.rule == lint::SECRET_IN_FILE);
-    if let Some(config) = &config {
+    if let (Some(config), Some(further)) = (&config, &further) {
+        let has_answered = further.named.databases().len() > config.databases().len();
+        let check = || further.named.check(series.unwrap_or(Series::V05)).err();
+        let refused = has_answered.then(check).flatten();
+        let of_named = refused.iter().flat_map(lint::of_error);
+        add(&mut lints, further.lints.iter().cloned().chain(of_named));
         let env_files = layers.args.env_file.iter().map(|path| cwd.join(path)).collect();
         lints.extend(check::look(&Site {
-            config,
+            config: &further.named,
+            databases: further.all.databases(),
+            written: config.databases().len(),
+            contents: &further.contents,
             has_secrets,
             env_files,
             user: user.clone(),
@@ -91,11 +121,11 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
         }));
     }
     lints.extend(litestream.lints);
-    if let (true, Some(config), Some((binary, version))) =
-        (args.online && is_sound, config, litestream.usable)
+    if let (true, Some(further), Some((binary, version))) =
+        (args.online && is_sound, further, litestream.usable)
     {
         let online = Online { runner: runner(binary), version, limit: args.limit };
-        lints.extend(check::try_replicas(online, &config).await.map_err(|error| {
+        lints.extend(check::try_replicas(online, &further.named).await.map_err(|error| {
             Failure::new(ExitCode::UNAVAILABLE, format!("no private folder for --online: {error}"))
                 .hint("set TMPDIR to a folder that this user may write to")
         })?);
@@ -174,14 +204,50 @@ impl Opened {
             several.into_iter().chain(config.exec().err()).collect::<Vec<_>>()
         };
         let more = config.as_ref().map(of_config).unwrap_or_default();
-        for lint in error.iter().chain(&more).flat_map(lint::of_error) {
-            // The table of all settings may have said the same, and with the column.
-            if !lints.iter().any(|other| other.line == lint.line && other.rule == lint.rule) {
-                lints.push(lint);
-            }
-        }
+        add(lints, error.iter().chain(&more).flat_map(lint::of_error));
         (config, is_sound)
     }
+}
+
+/// Adds what is not said yet: the table of all settings says some of it as well, and with the column.
+fn add(lints: &mut Vec<Lint>, more: impl IntoIterator<Item = Lint>) {
+    let is_said = |lint: &Lint, lints: &[Lint]| {
+        lints.iter().any(|other| other.line == lint.line && other.rule == lint.rule)
+    };
+    let known = lints.len();
+    for lint in more {
+        if !is_said(&lint, &lints[..known]) {
+            lints.push(lint);
+        }
+    }
+}
+
+/// Asks the resolver, or only looks whether that could be done.
+async fn ask(question: &Question, origin: &Origin, is_online: bool) -> Result<Vec<serde_json::Value>, Lint> {
+    let lint = |rule, message: String| Lint::new(rule, origin, message);
+    let program = question.command.first().cloned().unwrap_or_default();
+    if !is_executable(&program, &question.cwd, &question.env) {
+        let message =
+            format!("the resolver's command `{}` was not found, or cannot be executed", program.display());
+        return Err(lint(check::RESOLVER_MISSING, message)
+            .hint("it is looked for in the PATH of the app, or relative to its folder"));
+    }
+    if !is_online {
+        return Ok(Vec::new());
+    }
+    let answer = question
+        .ask()
+        .await
+        .map_err(|failure| Lint { hint: failure.hint, ..lint(check::RESOLVER, failure.message) })?;
+    config::parse_answer(&answer).map_err(|error| {
+        lint(check::RESOLVER, error.to_string()).hint("it has to print a JSON list of databases")
+    })
+}
+
+/// Whether there is a program of this name for the app, or for what runs in its place.
+fn is_executable(program: &OsStr, folder: &Path, env: &[(OsString, OsString)]) -> bool {
+    let path = env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value);
+    which::which_in(program, path, folder).is_ok()
 }
 
 fn parts(config: Result<Config, config::Error>) -> (Option<Config>, Option<config::Error>) {
@@ -230,13 +296,15 @@ fn app_missing(
         }
         (None, None) => return None,
     };
-    let path = env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value);
-    if which::which_in(&program, path, folder).is_ok() {
+    if is_executable(&program, folder, env) {
         return None;
     }
     let message = format!("the app's command `{}` was not found, or cannot be executed", program.display());
     let lint = Lint::new(check::APP_MISSING, &origin, message).at(line, 0);
-    Some(lint.hint("it is looked for in the PATH of the app, or relative to its folder"))
+    Some(lint.hint(
+        "it is looked for in the PATH of the app, or relative to its folder; where the app is not installed, \
+         `litekeeper check -- true` checks all else",
+    ))
 }
 
 /// The user that will run, unless it is this one. Anybody may ask how another one would fare.

@@ -34,7 +34,7 @@ pub(super) fn show(lints: &[Lint], json: bool) -> Result<(), Failure> {
         lints.iter().for_each(|lint| text.push_str(&as_text(lint)));
     }
     printer::data(&text)?;
-    eprintln!("{}", summary(lints));
+    printer::note(&summary(lints));
     Ok(())
 }
 

@@ -109,7 +109,7 @@ fn prefix(root: &Node) -> &str {
 pub fn open(path: &Path, options: &LoadOptions<'_>) -> Result<Document, Error> {
     let origin = Origin::File(path.to_owned());
     let fail = |line, column, problem| Error::new(origin.clone(), line, column, problem);
-    let bytes = read(path).map_err(|error| {
+    let bytes = read(path, parse::MAX_BYTES).map_err(|error| {
         let missing = error.kind() == io::ErrorKind::NotFound;
         fail(0, 0, Problem::Unreadable { reason: reason(&error), missing })
     })?;
@@ -134,14 +134,17 @@ pub fn open(path: &Path, options: &LoadOptions<'_>) -> Result<Document, Error> {
 
 /// At most one byte more than is allowed, of a file or of a pipe such as `<(…)`. A pipe that nobody
 /// writes to, a terminal or a device without an end would keep the start waiting for ever.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
+///
+/// # Errors
+/// What the operating system says, or that it is nothing to be read.
+pub fn read(path: &Path, most: usize) -> io::Result<Vec<u8>> {
     const PATIENCE: Duration = Duration::from_secs(5);
     // Without this flag the opening of a pipe waits for its writer (fifo(7)).
     let file = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
     let kind = file.metadata()?.file_type();
     let mut bytes = Vec::new();
     if kind.is_file() || kind.is_dir() {
-        file.take(parse::MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+        file.take(most as u64 + 1).read_to_end(&mut bytes)?;
         return Ok(bytes);
     }
     if !kind.is_fifo() {
@@ -149,7 +152,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     }
     let start = Instant::now();
     let mut part = [0; 8192];
-    while bytes.len() <= parse::MAX_BYTES {
+    while bytes.len() <= most {
         let left = PATIENCE.saturating_sub(start.elapsed());
         let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO);
         match poll(&mut [PollFd::new(file.as_fd(), PollFlags::POLLIN)], timeout) {

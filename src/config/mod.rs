@@ -56,7 +56,7 @@ pub use expand::{Expanded, expand};
 pub use fault::Fault;
 pub use generate::{GenerateOptions, Generated, to_yaml};
 pub use keys::{KEYS, Key, Shape};
-pub use load::{Document, LoadOptions, load, open};
+pub use load::{Document, LoadOptions, load, open, read};
 pub use model::{Config, Series};
 pub use named::parse_answer;
 pub use node::{Node, NodeKind, Scalar, Tag, Variable};

@@ -84,8 +84,24 @@ impl Config {
     /// When it is no JSON, or passes a limit: the first problem. When a database in it is not sound by
     /// itself or beside the others: all of them. Their origin is [`Origin::Resolver`].
     pub fn with_databases(&self, json: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, Error> {
-        let entries = json::databases(json)
+        let (config, result) = self.with_sound_databases(json, &[], env)?;
+        result.map(|()| config)
+    }
+
+    /// Those further databases that are sound, for a look at them, each as if it stood on the line that
+    /// `lines` has for it; and, as [`Config::with_databases`], what is not.
+    ///
+    /// # Errors
+    /// When it is no JSON, or passes a limit.
+    pub fn with_sound_databases(
+        &self,
+        json: &str,
+        lines: &[usize],
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<(Self, Result<(), Error>), Error> {
+        let mut entries = json::databases(json)
             .map_err(|(line, column, problem)| Error::new(Origin::Resolver, line, column, problem))?;
+        entries.iter_mut().zip(lines).for_each(|(entry, line)| entry.place(*line));
         let mut config = self.clone();
         (config.databases, config.directories) = (Vec::new(), Vec::new());
         let mut found = Vec::new();
@@ -99,8 +115,8 @@ impl Config {
         config.root.set("dbs", Node::list(all));
         complete_entries(&mut config.root, first, env, &mut found);
         config.read_entries(&mut found);
-        Error::of(&Origin::Resolver, found, &[])?;
-        Ok(config)
+        let result = Error::of(&Origin::Resolver, found, &[]);
+        Ok((config, result))
     }
 
     /// Reads `dbs`, and adds what is wrong with it to `found`, in the order of the file.
@@ -129,6 +145,7 @@ impl Config {
             }
         }
         more.extend(twins(&self.databases));
+        more.extend(twin_folders(&self.directories));
         found.extend(more.into_iter().filter(|(line, _)| !known.contains(line)));
         found.sort_by_key(|(line, _)| *line);
         // A template that several databases use is wrong once.
@@ -274,6 +291,30 @@ fn twins(databases: &[Database]) -> Vec<(usize, Problem)> {
         if first != path {
             let (first, second, folder) = (name(first), name(path), name(&database.meta_path));
             found.push((line, Problem::SameMetadata { first, second, folder }));
+        }
+    }
+    found
+}
+
+/// Folders with one pattern, whose databases would be twins as soon as two have one name; and what is
+/// missing in one would be restored from the other's backups.
+fn twin_folders(directories: &[Directory]) -> Vec<(usize, Problem)> {
+    let (mut folders, mut locations) = (HashMap::new(), HashMap::new());
+    let mut found = Vec::new();
+    for directory in directories {
+        let (line, pattern) = (directory.line, directory.pattern.as_str());
+        let name = directory.dir.join(pattern).display().to_string();
+        if let Some(first) = folders.insert((directory.dir.as_path(), pattern), line) {
+            folders.insert((directory.dir.as_path(), pattern), first);
+            found.push((line, Problem::SameDatabase { database: name, first }));
+            continue;
+        }
+        for replica in &directory.replicas {
+            let first = locations.entry((replica.location.as_str(), pattern)).or_insert_with(|| name.clone());
+            if *first != name {
+                let (first, second, place) = (first.clone(), name.clone(), replica.display.clone());
+                found.push((line, Problem::SameReplica { first, second, place }));
+            }
         }
     }
     found

@@ -69,6 +69,19 @@ pub enum Tag {
 }
 
 impl Node {
+    /// Puts it, with all that is in it, on a line.
+    pub(super) fn place(&mut self, line: usize) {
+        self.line = line;
+        match &mut self.kind {
+            NodeKind::Scalar(_) => {}
+            NodeKind::Sequence(items) => items.iter_mut().for_each(|item| item.place(line)),
+            NodeKind::Mapping(entries) => entries.iter_mut().for_each(|(key, value)| {
+                key.place(line);
+                value.place(line);
+            }),
+        }
+    }
+
     /// The value of `key`, if this is a mapping that has it and the value is not null.
     pub fn get(&self, key: &str) -> Option<&Node> {
         self.entry(key).filter(|value| !value.is_null())

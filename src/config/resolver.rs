@@ -12,6 +12,8 @@ const INTERVAL: Duration = Duration::from_secs(30);
 pub struct Resolver {
     /// Its command line.
     pub command: Vec<String>,
+    /// The line of the command.
+    pub line: usize,
     /// From an answer to the next question.
     pub interval: Duration,
 }
@@ -54,7 +56,7 @@ impl Resolver {
                 }
             }
         };
-        Ok(Some(Self { command: words, interval }))
+        Ok(Some(Self { command: words, line: command.line, interval }))
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 /// What a file of SQLite begins with (`IsSQLiteDatabase` in Litestream's main.go looks at it too).
@@ -49,28 +50,83 @@ impl std::fmt::Debug for Order {
     }
 }
 
+/// What is in a folder of databases, each by its path below the folder.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Contents {
+    /// The databases, sorted.
+    pub databases: Vec<PathBuf>,
+    /// What could have been one by its name or place, and is none.
+    pub others: Vec<(PathBuf, Other)>,
+    /// Every folder that was looked into, this one first.
+    pub folders: Vec<PathBuf>,
+    /// There is more than was to be looked at.
+    pub is_cut_off: bool,
+}
+
+/// Why something is no database of the folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Other {
+    /// A file that cannot be read, over which Litestream passes without a word.
+    Unreadable,
+    /// A folder that cannot be read, at which Litestream's start ends.
+    Closed,
+    /// A file without the header of SQLite, over which Litestream passes without a word.
+    Foreign,
+    /// A pipe, whose header Litestream waits for.
+    Pipe,
+}
+
 impl Folder {
     /// Every database in it, by its path below the folder; sorted. What cannot be looked into is left
     /// out, as Litestream's watch leaves it out; so are those that `known` names, unopened.
     pub fn databases(&self, known: &BTreeSet<PathBuf>) -> Vec<PathBuf> {
-        let mut found = Vec::new();
+        self.look(known, usize::MAX).databases
+    }
+
+    /// The same with all that is worth to be known of it, from the first `most` names.
+    pub fn look(&self, known: &BTreeSet<PathBuf>, most: usize) -> Contents {
+        let mut found = Contents::default();
         let mut folders = vec![PathBuf::new()];
-        while let Some(below) = folders.pop() {
-            for entry in std::fs::read_dir(self.dir.join(&below)).into_iter().flatten().flatten() {
-                let below = below.join(entry.file_name());
+        let mut left = most;
+        'folders: while let Some(folder) = folders.pop() {
+            let entries = match std::fs::read_dir(self.dir.join(&folder)) {
+                Ok(entries) => entries,
+                Err(error) => {
+                    // It may be gone meanwhile.
+                    if error.kind() == ErrorKind::PermissionDenied {
+                        found.others.push((folder, Other::Closed));
+                    }
+                    continue;
+                }
+            };
+            for entry in entries.flatten() {
+                match left.checked_sub(1) {
+                    Some(fewer) => left = fewer,
+                    None => {
+                        found.is_cut_off = true;
+                        break 'folders;
+                    }
+                }
+                let below = folder.join(entry.file_name());
                 let Ok(kind) = entry.file_type() else { continue };
                 // Litestream's own folders hold no database. It does not follow links to folders.
                 if kind.is_dir() && self.recursive && !ends_with(&below, "-litestream") {
                     folders.push(below);
                 } else if !kind.is_dir() && self.matches(&below) {
                     let path = self.dir.join(&below);
-                    if !known.contains(&path) && is_database(&path) {
-                        found.push(below);
+                    if known.contains(&path) {
+                        continue;
+                    }
+                    match header(&path) {
+                        Header::Sqlite => found.databases.push(below),
+                        Header::Other(other) => found.others.push((below, other)),
+                        Header::None => {}
                     }
                 }
             }
+            found.folders.push(folder);
         }
-        found.sort_unstable();
+        found.databases.sort_unstable();
         found
     }
 
@@ -88,9 +144,35 @@ fn ends_with(path: &Path, end: &str) -> bool {
     path.as_os_str().as_encoded_bytes().ends_with(end.as_bytes())
 }
 
-fn is_database(path: &Path) -> bool {
+/// What a file begins with.
+enum Header {
+    Sqlite,
+    Other(Other),
+    /// It is empty or no file, or gone meanwhile.
+    None,
+}
+
+/// Only a file is opened: a pipe would be waited for, and a device may do something.
+fn header(path: &Path) -> Header {
+    let Ok(found) = path.metadata() else { return Header::None };
+    let kind = found.file_type();
+    if !kind.is_file() {
+        return if kind.is_fifo() { Header::Other(Other::Pipe) } else { Header::None };
+    }
+    // So are the files of `/proc`, some of which do something when they are read.
+    if found.len() == 0 {
+        return Header::None;
+    }
     let mut header = [0; 16];
-    File::open(path).and_then(|mut file| file.read_exact(&mut header)).is_ok() && &header == HEADER
+    match File::open(path).and_then(|mut file| file.read_exact(&mut header)) {
+        Ok(()) if &header == HEADER => Header::Sqlite,
+        // What SQLite itself keeps beside a database, under a pattern such as `*`.
+        Ok(()) if ["-wal", "-shm", "-journal"].iter().any(|end| ends_with(path, end)) => Header::None,
+        Ok(()) => Header::Other(Other::Foreign),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Header::Other(Other::Unreadable),
+        // Of a file that is shorter there is nothing to be lost yet.
+        Err(_) => Header::None,
+    }
 }
 
 /// Go's `filepath.Match` for a name without slashes; a pattern that Go calls malformed matches nothing.
@@ -226,7 +308,35 @@ mod tests {
         assert_eq!(found(&folder), ["a.db", "b.db"]);
         folder.recursive = true;
         assert_eq!(found(&folder), ["a.db", "b.db", "x/c.db"]);
+        assert!(!folder.look(&BTreeSet::new(), 9).is_cut_off);
+        let some = folder.look(&BTreeSet::new(), 2);
+        assert!(some.is_cut_off && some.databases.len() <= 2, "{some:?}");
         folder.dir = root.path().join("nowhere");
         assert!(found(&folder).is_empty());
+    }
+
+    #[test]
+    fn what_is_no_database_is_told_and_never_waited_for() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        std::fs::write(path("secret.db"), [7; 100]).unwrap();
+        std::fs::write(path("empty.db"), b"").unwrap();
+        nix::unistd::mkfifo(&path("pipe.db"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        std::os::unix::fs::symlink("pipe.db", path("link.db")).unwrap();
+        std::os::unix::fs::symlink("loop.db", path("loop.db")).unwrap();
+        std::os::unix::fs::symlink(".", path("folder.db")).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(path("socket.db")).unwrap();
+        let folder = Folder {
+            dir: root.path().to_owned(),
+            pattern: "*.db".into(),
+            recursive: true,
+            watch: false,
+            backups: Backups::Unlisted("x".into()),
+        };
+        let mut found = folder.look(&BTreeSet::new(), usize::MAX);
+        found.others.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+        let others = [("link.db", Other::Pipe), ("pipe.db", Other::Pipe), ("secret.db", Other::Foreign)];
+        assert_eq!(found.others, others.map(|(name, other)| (name.into(), other)));
+        assert_eq!((found.databases, found.is_cut_off), (Vec::new(), false));
     }
 }

@@ -1,5 +1,6 @@
 //! A lock file that says who holds it (`flock(2)`).
 
+use std::collections::HashSet;
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::MetadataExt;
@@ -84,20 +85,29 @@ pub fn try_lock_byte(file: &File, byte: u64) -> io::Result<bool> {
     }
 }
 
-/// Whether somebody holds the lock of this file, by the kernel's list (`proc_locks(5)`).
+/// The files whose locks somebody holds, by the kernel's list (`proc_locks(5)`).
 ///
-/// Trying to take it would tell as well, but a keeper that starts in that moment would find it taken.
-pub fn is_held(path: &Path) -> bool {
-    let (Ok(found), Ok(locks)) = (std::fs::metadata(path), std::fs::read_to_string("/proc/locks")) else {
-        return false;
-    };
-    let (major, minor) = (nix::sys::stat::major(found.dev()), nix::sys::stat::minor(found.dev()));
-    let file = format!("{major:02x}:{minor:02x}:{}", found.ino());
-    // `1: FLOCK  ADVISORY  WRITE 123 fe:00:456 0 EOF`; a waiting process has `->` in the second field.
-    locks
-        .lines()
-        .map(|line| line.split_ascii_whitespace().collect::<Vec<_>>())
-        .any(|fields| fields.get(1) == Some(&"FLOCK") && fields.contains(&file.as_str()))
+/// Trying to take one would tell as well, but a keeper that starts in that moment would find it taken.
+pub struct Held(HashSet<String>);
+
+impl Held {
+    /// Those that are held just now.
+    pub fn now() -> Self {
+        let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
+        // `1: FLOCK  ADVISORY  WRITE 123 fe:00:456 0 EOF`; a waiting process has `->` in the second field.
+        let file = |line: &str| {
+            let mut fields = line.split_ascii_whitespace().skip(1);
+            fields.next().filter(|kind| *kind == "FLOCK").and(fields.nth(3)).map(str::to_owned)
+        };
+        Self(locks.lines().filter_map(file).collect())
+    }
+
+    /// Whether somebody holds the lock of this file.
+    pub fn contains(&self, path: &Path) -> bool {
+        let Ok(found) = std::fs::metadata(path) else { return false };
+        let (major, minor) = (nix::sys::stat::major(found.dev()), nix::sys::stat::minor(found.dev()));
+        self.0.contains(&format!("{major:02x}:{minor:02x}:{}", found.ino()))
+    }
 }
 
 #[cfg(test)]
@@ -110,9 +120,10 @@ mod tests {
         let path = dir.path().join(".app.db-litekeeper.lock");
         let lock = Lock::acquire(&path, "pid 1").unwrap();
         assert!(matches!(Lock::acquire(&path, "pid 2"), Err(Refused::Held(text)) if text == "pid 1"));
-        assert!(is_held(&path));
+        assert!(Held::now().contains(&path));
         drop(lock);
-        assert!(!is_held(&path) && !is_held(dir.path()));
+        let held = Held::now();
+        assert!(!held.contains(&path) && !held.contains(dir.path()));
         assert!(Lock::acquire(&path, "pid 2").is_ok());
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "pid 2");
     }

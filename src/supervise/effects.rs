@@ -19,7 +19,7 @@ use super::litestream_log::{self, Heard};
 use super::notes::{self, Names};
 use super::overlooked;
 use super::prepare::{self, Preparation};
-use super::resolver::Question;
+use super::resolver::{self, Question};
 use super::roster::Roster;
 use super::round::Rounds;
 use super::runtime_folder::RuntimeFolder;
@@ -122,6 +122,7 @@ impl World {
             env: Rc::new(setup.env.clone()),
             cwd: setup.cwd.clone(),
             user: setup.user.clone(),
+            limit: resolver::LIMIT,
         });
         Self {
             terminal: Terminal::open(),

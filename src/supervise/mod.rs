@@ -31,6 +31,7 @@ mod watch;
 
 pub use driver::supervise;
 pub use reload::{Failed, RELOAD, Report};
+pub use resolver::Question;
 pub use runtime_folder::{RuntimeFolder, keeper_sockets};
 pub use setup::{Catalogue, Entry, IfBehind, Inputs, Named, Setup};
 pub use twins::{keeper_socket, lock_path};

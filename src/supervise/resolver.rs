@@ -15,8 +15,8 @@ use crate::os::children::Children;
 use crate::os::spawn::Spawn;
 use crate::os::user::Identity;
 
-/// How long it may take.
-const LIMIT: Duration = Duration::from_secs(30);
+/// How long it may take while it decides what is replicated.
+pub(super) const LIMIT: Duration = Duration::from_secs(30);
 /// The longest answer: room for some thousand databases.
 const LONGEST: u64 = 1 << 20;
 /// A longer line of its log is cut.
@@ -24,12 +24,19 @@ const LONGEST_LINE: u64 = 8 << 10;
 
 /// The program, and what it runs with: what the app has.
 #[derive(Clone)]
-pub(super) struct Question {
-    pub(super) children: Children,
-    pub(super) command: Rc<Vec<OsString>>,
-    pub(super) env: Rc<Vec<(OsString, OsString)>>,
-    pub(super) cwd: PathBuf,
-    pub(super) user: Option<Identity>,
+pub struct Question {
+    /// Who reaps.
+    pub children: Children,
+    /// Its command line.
+    pub command: Rc<Vec<OsString>>,
+    /// Its environment.
+    pub env: Rc<Vec<(OsString, OsString)>>,
+    /// The folder that it starts in.
+    pub cwd: PathBuf,
+    /// The user that it runs as, unless it is this process's own.
+    pub user: Option<Identity>,
+    /// How long it may take.
+    pub limit: Duration,
 }
 
 impl Question {
@@ -37,7 +44,7 @@ impl Question {
     ///
     /// # Errors
     /// 69 when it cannot be started, fails, or takes too long; 78 when its answer is too long.
-    pub(super) async fn ask(&self) -> Result<Vec<u8>, Failure> {
+    pub async fn ask(&self) -> Result<Vec<u8>, Failure> {
         let name =
             self.command.first().map(|program| program.to_string_lossy().into_owned()).unwrap_or_default();
         let failed = |what: String| {
@@ -73,12 +80,12 @@ impl Question {
             // What it started may hold the pipe no longer; itself it may still be running.
             Ok(Some((ended.await.unwrap_or(Ended::Signal(nix::libc::SIGKILL)), answer)))
         };
-        let answered = tokio::time::timeout(LIMIT, answer).await;
+        let answered = tokio::time::timeout(self.limit, answer).await;
         drop(guard);
         // Its last words; what holds the pipe on purpose does not hold this up.
         let _ = tokio::time::timeout(Duration::from_millis(100), log).await;
         match answered {
-            Err(_) => Err(failed(format!("no answer within {} s: killed", LIMIT.as_secs()))),
+            Err(_) => Err(failed(format!("no answer within {} s: killed", self.limit.as_secs()))),
             Ok(Err(error)) => Err(failed(error.to_string())),
             Ok(Ok(None)) => {
                 let message = format!("resolver `{name}`: its answer is longer than {LONGEST} bytes");

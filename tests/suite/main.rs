@@ -6,6 +6,8 @@ mod before;
 mod behind;
 mod chaos;
 mod check;
+mod check_folders;
+mod check_hostile;
 mod check_online;
 mod config_command;
 mod config_generate;

@@ -1,0 +1,108 @@
+//! What is in the folders of databases, as Litestream finds it at its start (`FindSQLiteDatabases` in its
+//! main.go).
+
+use super::rules::{EMPTY_DIR, LARGE_DIR, NOT_READABLE, PASSED_OVER, PIPE_IN_DIR};
+use super::site::Site;
+use crate::config::Directory;
+use crate::config::lint::Lint;
+use crate::litestream::folder::{Contents, Other};
+use crate::os::access::{self, Access};
+
+pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
+    let folders = site.config.directories().iter().zip(site.contents);
+    folders.flat_map(|(folder, contents)| site.few(of(site, folder, contents))).collect()
+}
+
+fn of(site: &Site<'_>, folder: &Directory, contents: &Contents) -> Vec<Lint> {
+    let (dir, line) = (folder.dir.display(), folder.line);
+    if !folder.dir.is_dir() {
+        let what = if folder.dir.exists() { "no folder" } else { "not there" };
+        let message = format!("`{dir}` is {what}, and without it Litestream does not start");
+        let hint = "make it, or correct `dir`; a start makes it if a backup is restored there";
+        return vec![site.lint(EMPTY_DIR, line, message).hint(hint)];
+    }
+    let mut found: Vec<Lint> = contents
+        .others
+        .iter()
+        .map(|(below, other)| odd(site, folder, &folder.dir.join(below), *other))
+        .collect();
+    if let Some(user) = &site.user {
+        let closed = |path: &std::path::PathBuf| !access::may(path, Access::Read, Some(user));
+        let folders = contents.folders.iter().map(|below| folder.dir.join(below)).filter(closed);
+        found.extend(folders.map(|path| odd(site, folder, &path, Other::Closed)));
+    }
+    if contents.is_cut_off {
+        let message =
+            format!("`{dir}` holds too much to be looked at here: some of its databases were not found");
+        found.push(
+            site.lint(LARGE_DIR, line, message).hint(
+                "Litestream looks at all of it, at each start: choose a folder that holds databases only",
+            ),
+        );
+    } else if contents.databases.is_empty() && contents.others.is_empty() && !folder.watch {
+        let message = format!(
+            "no database in `{dir}` is called `{}`, and with none Litestream does not start",
+            folder.pattern
+        );
+        found.push(
+            site.lint(EMPTY_DIR, line, message)
+                .hint("set `watch: true`, unless a backup is restored there at the start"),
+        );
+    }
+    found
+}
+
+fn odd(site: &Site<'_>, folder: &Directory, path: &std::path::Path, other: Other) -> Lint {
+    let (who, path) = (site.who(), path.display());
+    let lint = |rule, message| site.lint(rule, folder.line, message);
+    match other {
+        Other::Closed => lint(NOT_READABLE, format!("{who} cannot list the folder `{path}`"))
+            .hint("Litestream does not start: give it to that user, or choose a folder without it"),
+        Other::Unreadable => lint(NOT_READABLE, format!("{who} cannot read `{path}`"))
+            .hint("Litestream passes over it without a word: give it to that user"),
+        Other::Pipe => lint(PIPE_IN_DIR, format!("`{path}` is a pipe, from which Litestream wants to read"))
+            .hint("remove it, or choose a `pattern` that leaves it out"),
+        Other::Foreign => lint(
+            PASSED_OVER,
+            format!("`{path}` is no SQLite database: Litestream passes over it"),
+        )
+        .hint(
+            "if it is encrypted Litestream cannot replicate it; else choose a `pattern` that leaves it out",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{LoadOptions, load};
+
+    #[test]
+    fn a_folder_that_holds_too_much_is_told_and_not_called_empty() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.yml");
+        std::fs::write(&file, "dbs: [{dir: ., pattern: '*.db', replica: {path: /b}}]").unwrap();
+        let none = |_: &str| None;
+        let options = LoadOptions { no_expand_env: true, env: &none, cwd: folder.path(), home: None, pid: 1 };
+        let config = load(&file, &options).unwrap();
+        let contents = [Contents { is_cut_off: true, ..Contents::default() }];
+        let site = Site {
+            config: &config,
+            databases: &[],
+            written: 0,
+            contents: &contents,
+            has_secrets: false,
+            env_files: Vec::new(),
+            user: None,
+            variable: &|_| None,
+            cwd: folder.path(),
+            runtime_roots: &[],
+            stop_timeout: None,
+            default_stop: std::time::Duration::from_secs(10),
+        };
+        let found = look(&site).into_iter().map(|lint| format!("{} [{}]", lint.message, lint.rule.code));
+        let found: Vec<String> = found.map(|text| text.split_once(' ').unwrap().1.to_owned()).collect();
+        let wanted = "holds too much to be looked at here: some of its databases were not found [large-dir]";
+        assert_eq!(found, [wanted]);
+    }
+}

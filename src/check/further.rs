@@ -1,0 +1,75 @@
+//! Databases that the file does not name itself: those in its folders, and those that its resolver prints.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::config::Config;
+use crate::config::lint::{self, Lint};
+use crate::litestream::folder::{Contents, Folder};
+
+/// How many names are looked at in a folder: some ten thousand databases with all that lies beside them.
+const MOST: usize = 200_000;
+
+/// A configuration with these databases. Each stands on the line of what brought it in.
+pub struct Further {
+    /// With what the resolver printed.
+    pub named: Config,
+    /// And with what is in the folders.
+    pub all: Config,
+    /// That, in the order of the folders.
+    pub contents: Vec<Contents>,
+    /// What keeps these databases from being replicated together.
+    pub lints: Vec<Lint>,
+}
+
+impl Further {
+    /// Adds a resolver's `answer` and what is in `folders` now; `line` is the resolver's.
+    pub fn of(
+        config: &Config,
+        (answer, line): (Vec<Value>, usize),
+        folders: &[Folder],
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Self {
+        let mut lints = Vec::new();
+        let lines = vec![line; answer.len()];
+        let named = add(config, answer, &lines, env, &mut lints);
+        let contents: Vec<Contents> =
+            folders.iter().map(|folder| folder.look(&BTreeSet::new(), MOST)).collect();
+        let (mut entries, mut lines) = (Vec::new(), Vec::new());
+        for (place, found) in contents.iter().enumerate() {
+            let line = config.directories().get(place).map_or(0, |directory| directory.line);
+            for entry in found.databases.iter().filter_map(|below| config.in_folder(place, below)) {
+                entries.push(entry);
+                lines.push(line);
+            }
+        }
+        let all = add(&named, entries, &lines, env, &mut lints);
+        Self { named, all, contents, lints }
+    }
+}
+
+fn add(
+    config: &Config,
+    entries: Vec<Value>,
+    lines: &[usize],
+    env: &dyn Fn(&str) -> Option<String>,
+    lints: &mut Vec<Lint>,
+) -> Config {
+    if entries.is_empty() {
+        return config.clone();
+    }
+    let (config, error) = match config.with_sound_databases(&Value::from(entries).to_string(), lines, env) {
+        Ok((config, result)) => (config, result.err()),
+        Err(error) => (config.clone(), Some(error)),
+    };
+    for lint in error.iter().flat_map(lint::of_error) {
+        // A limit that all of them pass together has no line.
+        let line = if lint.line == 0 { lines.first().copied().unwrap_or_default() } else { lint.line };
+        let lint = Lint { origin: config.origin().clone(), ..lint }.at(line, 0);
+        if !lints.contains(&lint) {
+            lints.push(lint);
+        }
+    }
+    config
+}
