@@ -1,4 +1,4 @@
-//! Listing backups on S3, in a process of its own: the keeper has one thread and little memory, and a
+//! Listing backups on S3 (and removing what `check --online` wrote there), in a process of its own: the keeper has one thread and little memory, and a
 //! client for S3 needs more of both.
 
 use std::io::Write;
@@ -14,18 +14,19 @@ use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService,
 };
 use object_store::path::Path;
-use object_store::{ClientOptions, ObjectStore, RetryConfig};
+use object_store::{ClientOptions, ObjectStore, ObjectStoreExt, RetryConfig};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::listing::{Found, max_txid};
+use crate::litestream::command::Runner;
 use crate::os::fd;
 
 /// How many requests are under way at once.
 const AT_ONCE: usize = 16;
 
-/// What is to be listed. No `Debug`: it may hold a key.
+/// What is to be done. No `Debug`: it may hold a key.
 #[derive(Serialize, Deserialize)]
 struct Order {
     bucket: String,
@@ -38,9 +39,33 @@ struct Order {
     secret_access_key: Option<String>,
     #[serde(default)]
     recursive: bool,
+    /// What was written on trial is removed instead, see [`remove`].
+    #[serde(default)]
+    remove: bool,
 }
 
-/// Lists what the memory under this descriptor says (`config::S3` and `recursive`, as JSON) and prints
+/// What the name of a folder begins with that something is written to on trial.
+pub const TRIAL: &str = ".litekeeper-check-";
+
+/// Has a process of its own ([`main`]) carry out an order, as the user that Litestream runs as.
+///
+/// # Errors
+/// Why it could not, in the server's words.
+pub async fn ask(runner: &Runner, order: &[u8], limit: Duration) -> Result<Vec<Found>, String> {
+    let words = |error: std::io::Error| error.to_string();
+    let (program, order) = (fd::own_program().map_err(words)?, fd::memory(order).map_err(words)?);
+    let binary = PathBuf::from(format!("/proc/self/fd/{}", fd::number(&program)));
+    let runner = Runner { binary, inherit: vec![fd::number(&order)], ..runner.clone() };
+    let args = ["__list".into(), fd::number(&order).to_string().into()];
+    let output = runner.ask(&args, limit).await.map_err(|error| error.to_string())?;
+    if !output.is_success() {
+        let last = output.stderr.lines().rfind(|line| !line.trim().is_empty());
+        return Err(last.unwrap_or("it failed and said nothing").to_owned());
+    }
+    serde_json::from_str(&output.stdout).map_err(|error| error.to_string())
+}
+
+/// Does what the memory under this descriptor says (`config::S3` with `recursive` or `remove`, as JSON) and prints
 /// each [`Found`] as JSON; the exit code is for the process.
 pub fn main(order: Option<&str>) -> u8 {
     let order = order.and_then(|number| number.parse().ok()).map(fd::adopt);
@@ -67,7 +92,11 @@ fn list(order: OwnedFd) -> Result<Vec<u8>, String> {
     let found = runtime.map_err(|error| error.to_string())?.block_on(async {
         let store = store(&order).await?;
         let prefix = Path::parse(&order.prefix).map_err(|error| error.to_string())?;
-        let found = if order.recursive { all(&store, &prefix).await } else { flat(store, prefix).await };
+        let found = match (order.remove, order.recursive) {
+            (true, _) => return remove(&store, &prefix).await.map(|()| Vec::new()),
+            (false, true) => all(&store, &prefix).await,
+            (false, false) => flat(store, prefix).await,
+        };
         found.map_err(|error| words(&error))
     })?;
     serde_json::to_vec(&found).map_err(|error| error.to_string())
@@ -93,6 +122,8 @@ async fn store(order: &Order) -> Result<AmazonS3, String> {
         .with_bucket_name(&order.bucket)
         .with_http_connector(agent.clone())
         .with_allow_http(true)
+        // Not every server knows how to remove several at once.
+        .with_disable_bulk_delete(true)
         .with_virtual_hosted_style_request(!order.path_style)
         .with_retry(RetryConfig {
             max_retries: 4,
@@ -167,6 +198,31 @@ async fn flat(store: AmazonS3, prefix: Path) -> object_store::Result<Vec<Found>>
         all.extend(answer.unwrap_or_else(|error| Err(object_store::Error::JoinError { source: error }))?);
     }
     Ok(all)
+}
+
+/// Removes the files of a backup from a folder that was made up for one trial; one name, one request, and
+/// nothing that no trial writes.
+async fn remove(store: &AmazonS3, prefix: &Path) -> Result<(), String> {
+    let mut parts: Vec<_> = prefix.parts().collect();
+    let is_trial = parts.pop().is_some_and(|last| last.as_ref().starts_with(TRIAL));
+    if !is_trial {
+        return Err(format!("{prefix} is not the folder of a trial: nothing in it is removed"));
+    }
+    let above = Path::from_iter(parts);
+    let names = store.list(Some(prefix)).map_ok(|object| object.location).try_collect::<Vec<_>>();
+    let names = names.await.map_err(|error| words(&error))?;
+    if names.is_empty() {
+        return Err("it is not found there".to_owned());
+    }
+    for name in names {
+        match backup_of(&above, &name) {
+            Some((below, Some(_))) if below.components().count() == 1 => {
+                store.delete(&name).await.map_err(|error| words(&error))?;
+            }
+            _ => return Err(format!("{name} is nothing that a trial writes: it is not removed")),
+        }
+    }
+    Ok(())
 }
 
 fn note(found: &mut Vec<Found>, below: PathBuf, newest: Option<u64>) {

@@ -1,8 +1,8 @@
 //! Each replica asked, written and read, by Litestream itself and without harm to what is there.
 //!
 //! What is written is a database of one row, to a folder of its own below the replica's place, where no
-//! listing of the real backup looks. A folder of this machine is cleaned up again; of other kinds the
-//! few hundred bytes that stay are named.
+//! listing of the real backup looks. A folder of this machine and one on S3 are cleaned up again; of
+//! other kinds the few hundred bytes that stay are named.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -21,7 +21,7 @@ use super::rules::{
     DATABASE_BEHIND, DISK_SPACE, LEFT_BEHIND, NO_BACKUP, NOT_WRITTEN, REPLICA_LIST, REPLICA_READ,
     REPLICA_WRITE,
 };
-use crate::backup;
+use crate::backup::{self, s3};
 use crate::config::lint::{Lint, Rule};
 use crate::config::{Config, Database, GenerateOptions, Kind, Owner, Replica, Series};
 use crate::litestream::argv;
@@ -53,19 +53,20 @@ pub async fn try_replicas(online: Online, config: &Config) -> io::Result<Vec<Lin
     let (online, config) = (Rc::new(online), Rc::new(config.clone()));
     let turns = Rc::new(Semaphore::new(PARALLEL));
     let mut tasks = JoinSet::new();
-    for (owner, number, replica) in all(&config) {
+    for (place, (owner, number, replica)) in all(&config).into_iter().enumerate() {
         let trial = Trial::prepare(&online, &config, owner, number, replica)?;
         let turns = turns.clone();
         tasks.spawn_local(async move {
             let _turn = turns.acquire().await;
-            trial.run().await
+            (place, trial.run().await)
         });
     }
     let mut found = Vec::new();
     while let Some(lints) = tasks.join_next().await {
-        found.extend(lints.unwrap_or_default());
+        found.extend(lints.ok());
     }
-    Ok(found)
+    found.sort_by_key(|(place, _)| *place);
+    Ok(found.into_iter().flat_map(|(_, lints)| lints).collect())
 }
 
 /// Every replica with its place in the configuration.
@@ -107,7 +108,7 @@ impl Trial {
         number: usize,
         replica: Replica,
     ) -> io::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("litekeeper-check-").tempdir()?;
+        let folder = tempfile::Builder::new().prefix(s3::TRIAL.trim_start_matches('.')).tempdir()?;
         if let Some(user) = &online.runner.user {
             dir::give_to(folder.path(), user)?;
         }
@@ -190,10 +191,18 @@ impl Trial {
             return vec![self.lint(NOT_WRITTEN, message)];
         }
         let below = self.below();
-        let place = Place::before(&self.replica, &below);
+        let place = self.place(&below);
         let written = self.write(&below).await;
         let read = if written.is_ok() { self.read(&below).await } else { Ok(()) };
-        let left = place.clean_up();
+        let left = match (&written, place) {
+            (Ok(()), Place::S3(order)) => {
+                let removed = s3::ask(&self.online.runner, &order, self.online.limit).await;
+                removed.err().map(|_| below_of(&self.replica, &below))
+            }
+            (Err(_), Place::S3(_)) => None,
+            (_, Place::Elsewhere) => Some(below_of(&self.replica, &below)),
+            (_, Place::Folder { below, was_there }) => clean_up(&below, &was_there),
+        };
         match (written, read) {
             (Err(reason), _) => vec![self.failure(REPLICA_WRITE, "be written", &reason)],
             (Ok(()), Err(reason)) => vec![self.failure(REPLICA_READ, "be read", &reason)],
@@ -274,8 +283,32 @@ impl Trial {
 
     /// A name that nobody else has: that of the folder here.
     fn below(&self) -> String {
-        let name = self.folder.path().file_name().unwrap_or_default().to_string_lossy();
-        format!(".{name}")
+        format!(".{}", name_of(self.folder.path()))
+    }
+
+    /// Where it is, before anything is there.
+    fn place(&self, below: &str) -> Place {
+        match self.replica.kind {
+            Kind::File => {
+                let folder = Path::new(&self.replica.display);
+                let was_there = mount::nearest(folder).unwrap_or_else(|| "/".into());
+                Place::Folder { below: folder.join(below), was_there }
+            }
+            Kind::S3 => {
+                let alone = self.config.probe(self.owner, self.number, self.folder.path(), Some(below));
+                match alone.map(|config| config.probe_s3()) {
+                    Some(Ok(Some(s3))) => {
+                        let mut order = serde_json::json!(s3);
+                        order["remove"] = true.into();
+                        Place::S3(order.to_string().into_bytes())
+                    }
+                    Some(Ok(None) | Err(_)) | None => Place::Elsewhere,
+                }
+            }
+            Kind::Gcs | Kind::Abs | Kind::Oss | Kind::Sftp | Kind::Nats | Kind::Webdav | Kind::Other(_) => {
+                Place::Elsewhere
+            }
+        }
     }
 
     fn failure(&self, rule: &'static Rule, what: &str, reason: &str) -> Lint {
@@ -294,7 +327,7 @@ impl Trial {
 }
 
 fn make_database(path: &Path, user: Option<&Identity>) -> io::Result<()> {
-    let name = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+    let name = name_of(path.parent().unwrap_or(path));
     let make = || {
         let database = Connection::open(path)?;
         database.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE litekeeper_check (x TEXT)")?;
@@ -304,43 +337,38 @@ fn make_database(path: &Path, user: Option<&Identity>) -> io::Result<()> {
     user.map_or(Ok(()), |user| dir::give_to(path, user))
 }
 
+/// The name of the folder of a trial.
+fn name_of(folder: &Path) -> String {
+    folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn below_of(replica: &Replica, below: &str) -> String {
+    format!("{}/{below}", replica.display.trim_end_matches('/'))
+}
+
 /// Where something was written.
 enum Place {
     /// A folder of this machine, and the first of its parents that was there before.
     Folder { below: PathBuf, was_there: PathBuf },
+    /// A folder on S3, as the order to remove what is in it.
+    S3(Vec<u8>),
     /// Anything else.
-    Elsewhere(String),
+    Elsewhere,
 }
 
-impl Place {
-    fn before(replica: &Replica, below: &str) -> Self {
-        if replica.kind != Kind::File {
-            return Self::Elsewhere(format!("{}/{below}", replica.display.trim_end_matches('/')));
-        }
-        let folder = Path::new(&replica.display);
-        let was_there = mount::nearest(folder).unwrap_or_else(|| "/".into());
-        Self::Folder { below: folder.join(below), was_there }
+/// Takes away what was made; what is left if that is not possible.
+fn clean_up(below: &Path, was_there: &Path) -> Option<String> {
+    if let Err(error) = fs::remove_dir_all(below)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        return Some(format!("{} ({error})", below.display()));
     }
-
-    /// Takes away what was made; what is left if that is not possible.
-    fn clean_up(self) -> Option<String> {
-        match self {
-            Self::Elsewhere(place) => Some(place),
-            Self::Folder { below, was_there } => {
-                if let Err(error) = fs::remove_dir_all(&below)
-                    && error.kind() != io::ErrorKind::NotFound
-                {
-                    return Some(format!("{} ({error})", below.display()));
-                }
-                // Folders that Litestream made on the way; one that is not empty stays.
-                for folder in below.ancestors().skip(1) {
-                    let is_old = fs::canonicalize(folder).is_ok_and(|folder| was_there.starts_with(folder));
-                    if is_old || fs::remove_dir(folder).is_err() {
-                        break;
-                    }
-                }
-                None
-            }
+    // Folders that Litestream made on the way; one that is not empty stays.
+    for folder in below.ancestors().skip(1) {
+        let is_old = fs::canonicalize(folder).is_ok_and(|folder| was_there.starts_with(folder));
+        if is_old || fs::remove_dir(folder).is_err() {
+            break;
         }
     }
+    None
 }

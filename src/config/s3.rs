@@ -36,7 +36,19 @@ impl Config {
     /// # Errors
     /// What of its settings only Litestream can do.
     pub fn folder_s3(&self, place: usize) -> Result<Option<S3>, &'static str> {
-        let Some(entry) = self.folder_node(place) else { return Ok(None) };
+        self.folder_node(place).map_or(Ok(None), |entry| self.entry_s3(entry))
+    }
+
+    /// The same of the only database of a [`Config::probe`].
+    ///
+    /// # Errors
+    /// As for [`Config::folder_s3`].
+    pub fn probe_s3(&self) -> Result<Option<S3>, &'static str> {
+        let entries = self.root().get("dbs").and_then(Node::as_list).unwrap_or_default();
+        entries.first().map_or(Ok(None), |entry| self.entry_s3(entry))
+    }
+
+    fn entry_s3(&self, entry: &Node) -> Result<Option<S3>, &'static str> {
         let listed = entry.get("replicas").and_then(Node::as_list).and_then(<[Node]>::first);
         let Some(node) = entry.get("replica").or(listed) else { return Ok(None) };
         let own = |key| text(node, key).ok().flatten();

@@ -9,13 +9,12 @@ use super::effects::World;
 use super::setup::{Entry, Named};
 use super::twins;
 use crate::backup::listing::{self, Found};
+use crate::backup::s3;
 use crate::core::{Db, Event, ExitCode, Phase};
 use crate::error::Failure;
-use crate::litestream::command::Runner;
 use crate::litestream::folder::Backups;
 use crate::litestream::position::Position;
 use crate::litestream::refusal::Refusal;
-use crate::os::fd;
 
 /// How often they are looked into while the app runs.
 const LOOK: Duration = Duration::from_secs(2);
@@ -49,7 +48,7 @@ impl World {
                             .map_err(|error| cannot(&base.display().to_string(), error.to_string()))?,
                     ),
                     Backups::S3(order) => Some(
-                        on_s3(&runner, &order.json, limit).await.map_err(|reason| cannot(&order.place, reason))?,
+                        s3::ask(&runner, &order.json, limit).await.map_err(|reason| cannot(&order.place, reason))?,
                     ),
                     Backups::Unlisted(why) => {
                         tracing::warn!(
@@ -105,21 +104,6 @@ impl World {
         );
         self.forget(db);
     }
-}
-
-/// Asks a process of its own ([`crate::backup::s3`]), as the user that Litestream runs as.
-async fn on_s3(runner: &Runner, order: &[u8], limit: Duration) -> Result<Vec<Found>, String> {
-    let words = |error: std::io::Error| error.to_string();
-    let (program, order) = (fd::own_program().map_err(words)?, fd::memory(order).map_err(words)?);
-    let binary = PathBuf::from(format!("/proc/self/fd/{}", fd::number(&program)));
-    let runner = Runner { binary, inherit: vec![fd::number(&order)], ..runner.clone() };
-    let args = ["__list".into(), fd::number(&order).to_string().into()];
-    let output = runner.ask(&args, limit).await.map_err(|error| error.to_string())?;
-    if !output.is_success() {
-        let last = output.stderr.lines().rfind(|line| !line.trim().is_empty());
-        return Err(last.unwrap_or("the listing failed and said nothing").to_owned());
-    }
-    serde_json::from_str(&output.stdout).map_err(|error| error.to_string())
 }
 
 impl Driver {

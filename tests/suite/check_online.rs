@@ -130,9 +130,15 @@ fn a_bucket_is_listed_written_and_read() {
     s3.bucket("backups");
     sqlite::create(&world.db(), 3);
     let config = world.config(&s3.replica("backups", "app"));
+    back_up(&world, LATEST, &config, &[&world.db()]);
+    let before = s3.objects("backups");
     let ended = keeper(&world).config(&config).run().expect_code(0);
     assert_clean(&world);
+    assert_eq!(s3.objects("backups"), before, "what was written is removed, and nothing else");
     let seen = s3.seen();
+    let removed = seen.iter().filter(|request| request.starts_with("Delete"));
+    let is_own = |request: &&String| request.starts_with("DeleteObject backups/app/.litekeeper-check-");
+    assert!(removed.clone().count() > 0 && removed.clone().all(|request| is_own(&request)), "{seen:?}");
     for operation in [
         "ListObjects",
         "PutObject backups/app/.litekeeper-check-",
@@ -142,10 +148,24 @@ fn a_bucket_is_listed_written_and_read() {
     }
     let text = shown(&world, Some(&s3), &ended);
     assert!(!ended.stdout.contains(SECRET), "{}", ended.stdout);
-    insta::assert_snapshot!(text);
-    // The real backup starts as if nothing had been there.
+    assert_eq!(text, "");
+    // The real backup goes on as if nothing had been there.
+    sqlite::insert(&world.db(), 1);
     back_up(&world, LATEST, &config, &[&world.db()]);
-    assert_eq!(sqlite::count(&Backup::Config(&config, &world.db()).restore(&world, LATEST)), 3);
+    assert_eq!(sqlite::count(&Backup::Config(&config, &world.db()).restore(&world, LATEST)), 4);
+}
+
+#[test]
+fn what_must_not_be_removed_from_a_bucket_is_named() {
+    let (world, s3) = (World::new(), S3::start());
+    s3.bucket("backups");
+    s3.forbid_deletes();
+    sqlite::create(&world.db(), 3);
+    let config = world.config(&s3.replica("backups", "app"));
+    let ended = keeper(&world).config(&config).run().expect_code(0);
+    assert_clean(&world);
+    assert!(!s3.objects("backups").is_empty());
+    insta::assert_snapshot!(shown(&world, Some(&s3), &ended));
 }
 
 #[test]

@@ -121,6 +121,11 @@ impl S3 {
         self.shared.set(|mode| mode.gets_forbidden = true);
     }
 
+    /// Objects cannot be removed until [`S3::resume`]; all else can be done.
+    pub fn forbid_deletes(&self) {
+        self.shared.set(|mode| mode.deletes_forbidden = true);
+    }
+
     /// Every request is answered with this HTTP status until [`S3::resume`].
     pub fn fail_with(&self, status: u16) {
         self.shared.set(|mode| mode.failure = Some(status));
@@ -268,6 +273,7 @@ struct Mode {
     paused: bool,
     puts_held: bool,
     gets_forbidden: bool,
+    deletes_forbidden: bool,
     failure: Option<u16>,
     delay: Duration,
     assembly: Duration,
@@ -333,6 +339,9 @@ impl Gate {
             return Err(failure(status));
         }
         if mode.gets_forbidden && request.operation == "GetObject" {
+            return Err(failure(403));
+        }
+        if mode.deletes_forbidden && request.operation.starts_with("DeleteObject") {
             return Err(failure(403));
         }
         let transfer = mode.bytes_per_second.map_or(0.0, |speed| request.bytes as f64 / speed as f64);
