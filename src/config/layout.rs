@@ -1,4 +1,5 @@
-//! Flow collections and quoted texts that stand further left than YAML 1.2 allows.
+//! Flow collections and quoted texts that stand further left than YAML 1.2 allows, and tabs where our
+//! parser wants spaces.
 //!
 //! ```yaml
 //! dbs:
@@ -10,7 +11,7 @@
 //!
 //! yaml.v2 does not look at the indentation inside of brackets and quotes; our parser does. There it
 //! has no meaning, so the lines in question are moved to the right until the parser is content. The same
-//! goes for tabs there.
+//! goes for tabs there, and for those between a key and its value.
 
 use super::node::{Node, NodeKind};
 
@@ -34,11 +35,17 @@ impl Layout {
         Self { text: text.to_owned(), moved: vec![false; text.split('\n').count()], work: 0 }
     }
 
-    /// Moves a line because of what the parser said about `line` (from 1), or puts spaces for the
-    /// tabs that it begins with; false if that is no remedy.
-    pub fn mend(&mut self, line: usize, complaint: &str, in_flow: bool) -> bool {
-        if complaint.starts_with("tabs disallowed") {
-            return in_flow && self.untab(line);
+    /// Moves a line because of what the parser said about `line` and `column` (from 1), or puts spaces
+    /// for its tabs; false if that is no remedy.
+    pub fn mend(&mut self, line: usize, column: usize, complaint: &str, in_flow: bool) -> bool {
+        match complaint {
+            _ if complaint.starts_with("tabs disallowed") => return in_flow && self.untab_start(line),
+            // Said of quoted texts alone.
+            "tab cannot be used as indentation" => return self.untab_start(line),
+            "':' must be followed by a valid YAML whitespace" => {
+                return self.untab_value(line, column, in_flow);
+            }
+            _ => {}
         }
         let unmoved = |index: &usize| self.moved.get(*index) == Some(&false);
         let index = match complaint {
@@ -53,22 +60,39 @@ impl Layout {
         self.work += self.text.len();
         let Some(index) = index.filter(|_| self.work <= MAX_WORK) else { return false };
         self.moved[index] = true;
-        let start = self.text.split_inclusive('\n').take(index).map(str::len).sum();
+        let start = self.start_of(index + 1);
         self.text.insert_str(start, &" ".repeat(PADDING));
         true
     }
 
-    /// Inside of brackets a tab is a space to yaml.v2, and only there.
-    fn untab(&mut self, line: usize) -> bool {
+    /// At the start of a line a tab is a space to yaml.v2 inside of brackets and quotes, and only there.
+    fn untab_start(&mut self, line: usize) -> bool {
+        let start = self.start_of(line);
+        let blank = self.text[start..].bytes().take_while(|c| is_blank(*c)).count();
+        self.untab(start, start + blank)
+    }
+
+    /// So it is between a key and its value, which is at `column`; but not after the colon of a `?`.
+    fn untab_value(&mut self, line: usize, column: usize, in_flow: bool) -> bool {
+        let start = self.start_of(line);
+        let before: String = self.text[start..].chars().take(column - 1).collect();
+        let key = before.trim_end_matches([' ', '\t']);
+        (in_flow || key.trim_start_matches(' ') != ":") && self.untab(start + key.len(), start + before.len())
+    }
+
+    /// Puts spaces for the blanks in a part of the text, if there is a tab among them.
+    fn untab(&mut self, start: usize, end: usize) -> bool {
         self.work += self.text.len();
-        let start: usize = self.text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
-        let rest = &self.text[start..];
-        let blank = rest.len() - rest.trim_start_matches([' ', '\t']).len();
-        if self.work > MAX_WORK || !rest[..blank].contains('\t') {
+        if self.work > MAX_WORK || !self.text[start..end].contains('\t') {
             return false;
         }
-        self.text.replace_range(start..start + blank, &" ".repeat(blank));
+        self.text.replace_range(start..end, &" ".repeat(end - start));
         true
+    }
+
+    /// Where a line (from 1) begins.
+    fn start_of(&self, line: usize) -> usize {
+        self.text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum()
     }
 
     /// Gives every value the column that it has in the text as it was given.
@@ -91,6 +115,10 @@ impl Layout {
         let moved = line.checked_sub(1).and_then(|index| self.moved.get(index)) == Some(&true);
         if moved { column.saturating_sub(PADDING).max(1) } else { column }
     }
+}
+
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
 }
 
 #[cfg(test)]
@@ -132,6 +160,31 @@ mod tests {
         assert_eq!(text(yaml, "dbs.0.replica.url"), "u");
         assert_eq!(text(yaml, "y.z"), "1");
         for yaml in ["a:\n\tb: 1\n", "a: [1]\n\tb: 1\n", "a:\n  b: [1]\n\t- c\n"] {
+            assert!(parse(yaml).is_err(), "{yaml}");
+        }
+    }
+
+    #[test]
+    fn tabs_are_spaces_in_quotes_and_after_keys() {
+        let yaml = concat!(
+            "a:\tb\n'c':\t \td\nf:\n  - g:\th\n    i: [j:\tk, {l:\tm}]\n",
+            "  - \"n\n\to\n \t\n\t p\"\n  - 'q\n\n\tr'\n",
+        );
+        for (path, value) in [
+            ("a", "b"),
+            ("c", "d"),
+            ("f.0.g", "h"),
+            ("f.0.i.0.j", "k"),
+            ("f.0.i.1.l", "m"),
+            ("f.1", "n o\np"),
+            ("f.2", "q\nr"),
+        ] {
+            assert_eq!(text(yaml, path), value, "{path}");
+        }
+        assert_eq!(text("é: {\n\té:\tä}", "é.é"), "ä");
+        let node = parse("a:\t\tb\n").map_err(|error| error.2.to_string()).expect("it parses");
+        assert_eq!(node.get("a").map(|value| (value.line, value.column)), Some((1, 5)));
+        for yaml in ["? a\n:\tb\n", "  :\tb\n", "a:\tb: c\n", "a:\t- b\n", "a: b\n\tc\n"] {
             assert!(parse(yaml).is_err(), "{yaml}");
         }
     }

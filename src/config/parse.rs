@@ -34,7 +34,8 @@ pub fn parse(text: &str) -> Result<Node, Located> {
     if text.len() > MAX_BYTES {
         return Err((0, 0, Problem::TooLarge { limit: MAX_BYTES }));
     }
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let text = with_newlines(text.strip_prefix('\u{feff}').unwrap_or(text));
+    let text = text.as_ref();
     refuse_characters(text)?;
     refuse_directives(text)?;
     let mut layout = Layout::new(text);
@@ -44,12 +45,22 @@ pub fn parse(text: &str) -> Result<Node, Located> {
                 layout.restore_columns(&mut root);
                 return Ok(root);
             }
-            Err(Failure { line, problem: Problem::Syntax { info }, in_flow: Some(in_flow), .. })
-                if layout.mend(line, &info, in_flow) => {}
+            Err(Failure { line, column, problem: Problem::Syntax { info }, in_flow: Some(in_flow) })
+                if layout.mend(line, column, &info, in_flow) => {}
             Err(Failure { line, column, problem, .. }) => {
                 return Err((line, layout.original_column(line, column), problem));
             }
         }
+    }
+}
+
+/// The text with each line break as a newline, which is all that YAML makes of them anyway: whoever
+/// counts lines may then look for newlines alone.
+fn with_newlines(text: &str) -> Cow<'_, str> {
+    if text.contains('\r') {
+        Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n"))
+    } else {
+        Cow::Borrowed(text)
     }
 }
 
@@ -371,8 +382,11 @@ fn scalar(
     let plain = style == ScalarStyle::Plain;
     let (plain, tag) = match tag.as_deref() {
         None => (plain, None),
-        // A lone `!` says "not by its tag": yaml.v2 then goes by the looks, quotes or not.
-        Some(tag) if tag.handle.is_empty() && tag.suffix == "!" => (true, None),
+        // To yaml.v2 a lone `!` makes a text, whatever it looks like, and still a merge.
+        Some(tag) if tag.handle.is_empty() && tag.suffix == "!" => match text.as_ref() {
+            "<<" => (true, None),
+            _ => (plain, Some(Tag::Str)),
+        },
         Some(tag) => match format!("{}{}", tag.handle, tag.suffix).strip_prefix(CORE) {
             Some("merge") if text == "<<" => (true, None),
             Some(core) => (plain, Some(core_tag(core)?)),
@@ -581,6 +595,7 @@ mod tests {
             "%YAML 1.1\n%TAG !y! tag:yaml.org,2002:\n---\n",
             "a: !y!str yes\nb: !<tag:yaml.org,2002:int> 0x10\nc: !mine 5\nd: !!set 5\n",
             "e: {!!merge <<: {f: !!timestamp 2001-12-14t21:59:43Z}}\ng: \"\\\\/\"\n",
+            "h: ! ~\ni: ! 5\nj: {! <<: {k: l}}\n",
         ));
         assert_eq!((at(&node, "a"), node.get("a").and_then(Node::as_bool)), (Some("yes"), None));
         assert_eq!(node.get("b").and_then(Node::as_u64), Some(16));
@@ -588,6 +603,8 @@ mod tests {
         assert_eq!(node.get("d").and_then(Node::as_u64), None);
         assert_eq!(at(&node, "e.f"), Some("2001-12-14t21:59:43Z"));
         assert_eq!(at(&node, "g"), Some("\\/"));
+        assert_eq!((at(&node, "h"), at(&node, "j.k")), (Some("~"), Some("l")));
+        assert_eq!(node.get("i").and_then(Node::as_u64), None);
     }
 
     #[test]

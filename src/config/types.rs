@@ -30,12 +30,10 @@ fn section(node: &Node, of: Section, series: Series, found: &mut Found) {
         let Some(key) = of.key(name.key()) else { continue };
         match reading(key, series) {
             Reading::Ignored => {}
-            Reading::Refused => {
-                if says_something(value) {
-                    found.push((value.line, Problem::NotIn05 { key: key.name }));
-                }
+            Reading::Refused if says_something(value) => {
+                found.push((value.line, Problem::NotIn05 { key: key.name }));
             }
-            Reading::Read | Reading::Unused => check(value, key, of, series, found),
+            Reading::Refused | Reading::Read | Reading::Unused => check(value, key, of, series, found),
         }
     }
 }
@@ -291,7 +289,7 @@ mod tests {
         let yaml = concat!(
             "heartbeat-interval: 59s\nl0-retention: -1s\nl0-retention-check-interval: 0s\n",
             "levels: [{}, {interval: 0}]\nsnapshot: {interval: 0s, retention: -1h}\n",
-            "dbs: [{path: a, replica: {sync-interval: 0s, age: {identities: [x]}}}]\n",
+            "dbs: [{path: a, replica: {sync-interval: 0s, age: {identities: [x]}}}, {path: b, replica: {age: []}}]\n",
         );
         insta::assert_snapshot!(messages(yaml, Series::V05).join("\n"), @r"
         1: `heartbeat-interval` must be 1m or more
@@ -303,6 +301,7 @@ mod tests {
         5: `retention` must be more than 0s
         6: `sync-interval` must be more than 0s
         6: Litestream 0.5 refuses `age`
+        6: `age` must be a mapping
         ");
         assert_eq!(messages(yaml, Series::V03), [""; 0]);
     }

@@ -107,20 +107,22 @@ impl Pen<'_> {
             Tree::Map(entries) if self.roll(4) > 0 => {
                 for (key, value) in entries {
                     self.comment(indent);
-                    match self.roll(5) {
+                    let way = self.roll(5);
+                    match way {
                         0 => self.out += &format!("{pad}? {key}\n{pad}:"),
                         1 => self.out += &format!("{pad}\"{key}\" :"),
                         2 => self.out += &format!("{pad}'{key}':"),
                         _ => self.out += &format!("{pad}{key}:"),
                     }
-                    self.value(value, indent);
+                    // After a mark Litestream takes a tab for indentation.
+                    self.value(value, indent, way > 0);
                 }
             }
             Tree::List(items) if self.roll(4) > 0 => {
                 for item in items {
                     self.comment(indent);
                     self.out += &format!("{pad}-");
-                    self.value(item, indent);
+                    self.value(item, indent, false);
                 }
             }
             _ => {
@@ -140,10 +142,11 @@ impl Pen<'_> {
     }
 
     /// What comes after a colon or a dash.
-    fn value(&mut self, tree: &Tree, indent: usize) {
+    fn value(&mut self, tree: &Tree, indent: usize, may_tab: bool) {
+        let blank = if may_tab && self.roll(6) == 0 { "\t" } else { " " };
         if self.roll(6) == 0 {
             let name = self.roll(9);
-            self.out += &format!(" &a{name}");
+            self.out += &format!("{blank}&a{name}");
         }
         match tree {
             Tree::Map(_) | Tree::List(_) => {
@@ -156,7 +159,7 @@ impl Pen<'_> {
                 self.out += &format!(" |-\n{}{body}\n", " ".repeat(indent + 3));
             }
             Tree::Text(_) | Tree::Plain(_) => {
-                self.out.push(' ');
+                self.out += blank;
                 self.flow(tree);
                 let end = if self.roll(5) == 0 { "  # c\n" } else { "\n" };
                 self.out += end;
