@@ -5,6 +5,8 @@
 //! such a database is refused, with what to change. What only decides when something happens is left
 //! to the next start of Litestream, whose file has it.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
 use super::database::{Database, text};
 use super::model::Config;
 use super::node::Node;
@@ -68,6 +70,12 @@ const KEYS: [(&str, [&str; 2]); 2] = [
     ("access-key-id", ["AWS_ACCESS_KEY_ID", "LITESTREAM_ACCESS_KEY_ID"]),
     ("secret-access-key", ["AWS_SECRET_ACCESS_KEY", "LITESTREAM_SECRET_ACCESS_KEY"]),
 ];
+
+/// What stays as it is in a query (RFC 3986, 2.3).
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The same in a path.
+const PATH: &AsciiSet = &UNRESERVED.remove(b'/');
 
 impl Config {
     /// The key at the top of the file as variables: what is registered later has no other way to it.
@@ -171,7 +179,7 @@ impl Asked<'_> {
                 return Err(cannot("part-size", "write it as a number of bytes"));
             }
             if !text.is_empty() {
-                query.push(format!("{parameter}={}", escape(&text, "")));
+                query.push(format!("{parameter}={}", utf8_percent_encode(&text, UNRESERVED)));
             }
         }
         let (place, own_query) = match self.own("url") {
@@ -248,23 +256,8 @@ impl Asked<'_> {
                 "write the replica's path `{path}` without `.`, `..`, leading, doubled or final slashes"
             ));
         }
-        Ok(format!("{scheme}://{bucket}/{}", escape(path, "/")))
+        Ok(format!("{scheme}://{bucket}/{}", utf8_percent_encode(path, PATH)))
     }
-}
-
-/// `%XX` for everything but letters, digits, `-._~` and what is in `besides`.
-fn escape(text: &str, besides: &str) -> String {
-    let keep = |c: char| c.is_ascii_alphanumeric() || "-._~".contains(c) || besides.contains(c);
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        if keep(c) {
-            escaped.push(c);
-        } else {
-            let mut bytes = [0; 4];
-            c.encode_utf8(&mut bytes).bytes().for_each(|byte| escaped.push_str(&format!("%{byte:02X}")));
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
 /// The parts of a replica URL that say where it is. The password is not kept.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Url {
@@ -121,12 +123,25 @@ fn path_of(text: &str) -> (usize, usize) {
     (start, end)
 }
 
+/// All but what Go leaves in a path (`shouldEscape` of net/url).
+const ESCAPED_IN_PATH: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'+')
+    .remove(b',')
+    .remove(b'/')
+    .remove(b':')
+    .remove(b';')
+    .remove(b'=')
+    .remove(b'@');
+
 /// A path as it is written in a URL.
 pub(super) fn escape(path: &str) -> String {
-    let plain = |c: u8| c.is_ascii_alphanumeric() || b"-_.~$&+,/:;=@".contains(&c);
-    path.bytes()
-        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-        .collect()
+    utf8_percent_encode(path, ESCAPED_IN_PATH).to_string()
 }
 
 fn is_scheme(text: &str) -> bool {
@@ -157,22 +172,13 @@ fn split_authority(authority: &str) -> Result<(Option<String>, &str), &'static s
 }
 
 fn unescape(text: &str) -> Result<String, &'static str> {
-    let bad = "has a `%` that is not followed by two hexadecimal digits";
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let digits = [rest.next().ok_or(bad)?, rest.next().ok_or(bad)?];
-        let digits = std::str::from_utf8(&digits)
-            .ok()
-            .filter(|d| d.bytes().all(|c| c.is_ascii_hexdigit()))
-            .ok_or(bad)?;
-        bytes.push(u8::from_str_radix(digits, 16).map_err(|_| bad)?);
+    let is_code = |code: &[u8]| code.iter().all(u8::is_ascii_hexdigit);
+    let mut escapes = text.match_indices('%').map(|(at, _)| text.as_bytes().get(at + 1..at + 3));
+    if !escapes.all(|code| code.is_some_and(is_code)) {
+        return Err("has a `%` that is not followed by two hexadecimal digits");
     }
-    String::from_utf8(bytes).map_err(|_| "has a path that is not UTF-8")
+    let decoded = percent_decode_str(text).decode_utf8();
+    decoded.map(Cow::into_owned).map_err(|_| "has a path that is not UTF-8")
 }
 
 /// A path as Go's `url.URL` writes it.

@@ -4,6 +4,10 @@
 //! between two characters of Unicode's private use area, which survive YAML, joins and
 //! interpolation; the file that is written has `${NAME}` there.
 
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
+
 /// Opens a variable's name.
 const OPEN: char = '\u{E000}';
 /// Closes it.
@@ -155,7 +159,7 @@ pub(super) fn named(text: &str, slashes: Slashes) -> Named {
         },
         other => return Named::Foreign(other.to_owned()),
     };
-    let path = unescaped(path);
+    let path = percent_decode_str(path).decode_utf8().map_or_else(|_| path.to_owned(), Cow::into_owned);
     if path.is_empty() { Named::Memory } else { Named::File(path) }
 }
 
@@ -164,26 +168,6 @@ fn is_scheme(text: &str) -> bool {
     text.len() > 1
         && text.starts_with(|first: char| first.is_ascii_alphabetic())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
-}
-
-/// `%20` and the like.
-fn unescaped(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        let code = after.get(..2).filter(|_| byte == b'%').and_then(|two| std::str::from_utf8(two).ok());
-        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
-            Some(decoded) => {
-                bytes.push(decoded);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(byte);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
 }
 
 #[cfg(test)]
