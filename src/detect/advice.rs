@@ -1,79 +1,130 @@
 //! The lines that belong into Dockerfile, Procfile and fly.toml.
 
 use super::place;
-use super::plan::Plan;
+use super::plan::{Plan, Setting};
 use super::write::{Target, uses_bucket, variables};
 
 /// What to add to the files that start the app; `file` is the configuration's name.
 pub fn advice(plan: &Plan, target: Target<'_>, file: &str) -> String {
-    let workdir = plan.workdir.as_deref().unwrap_or("/app");
-    let volumes = volumes(plan, workdir);
-    let mut lines: Vec<String> = Vec::new();
-    let heading = |lines: &mut Vec<String>, text: &str| {
-        if !lines.is_empty() {
-            lines.push(String::new());
-        }
-        lines.push(text.to_owned());
-    };
-
-    heading(&mut lines, "Dockerfile:");
-    lines.push("  # a stage `litekeeper` that has both programs is in examples/docker/Dockerfile".to_owned());
-    lines.push(
-        "  COPY --from=litekeeper /usr/local/bin/litekeeper /usr/local/bin/litestream /usr/local/bin/"
-            .to_owned(),
-    );
-    lines.push(format!("  COPY {file} {workdir}/"));
-    lines.extend(volumes.iter().map(|volume| format!("  VOLUME {volume}")));
-    lines.push("  ENV LITEKEEPER_STOP_TIMEOUT=9s".to_owned());
-    let command: Vec<&str> = plan.command.iter().map(String::as_str).collect();
-    if command.is_empty() {
-        lines.push(
-            "  ENTRYPOINT [\"litekeeper\", \"run\", \"--\"]    # and your app's command as CMD".to_owned(),
-        );
-    } else {
-        lines.push("  ENTRYPOINT [\"litekeeper\", \"run\"]".to_owned());
-    }
-
-    heading(&mut lines, "Procfile:");
-    lines.push(if command.is_empty() {
-        "  web: litekeeper run -- YOUR COMMAND".to_owned()
-    } else {
-        "  web: litekeeper run".to_owned()
-    });
-
-    heading(&mut lines, "fly.toml:");
-    lines.extend(["  kill_signal = \"SIGTERM\"", "  kill_timeout = \"30s\"", "  [env]"].map(str::to_owned));
-    lines.push("    LITEKEEPER_STOP_TIMEOUT = \"28s\"".to_owned());
-    // A path that is a variable is set to where the volume is.
-    for name in path_variables(plan) {
-        lines.push(format!("    {name} = \"/data/{}.db\"", name.to_lowercase().replace("_path", "")));
-    }
-    let mount = volumes.first().map(String::as_str).or_else(|| path_variables(plan).first().map(|_| "/data"));
-    match mount {
-        Some(mount) => {
-            lines.push("  [mounts]".to_owned());
-            lines.push("    source = \"data\"".to_owned());
-            lines.push(format!("    destination = \"{mount}\""));
-        }
-        None => lines.push(
-            "  # no volume: the database lies beside the code, so it is restored at each start; move it into a folder \
-             of its own to keep it"
-                .to_owned(),
-        ),
-    }
-    if volumes.len() > 1 {
-        lines.push("  # Fly mounts one volume: bring the databases into one folder".to_owned());
-    }
-
-    heading(&mut lines, "Set where it runs:");
+    let volumes = volumes(plan, workdir(plan));
+    let mut lines = vec!["Dockerfile:".to_owned()];
+    dockerfile(plan, file, &volumes, &mut lines);
+    lines.extend(["", "Procfile:"].map(str::to_owned));
+    lines.push(format!("  web: {}", web(plan)));
+    lines.extend(["", "fly.toml:"].map(str::to_owned));
+    fly(plan, &volumes, &mut lines);
+    lines.extend(["", "Set where it runs:"].map(str::to_owned));
     lines.push(format!("  {}", needed(plan, target).join("  ")));
     lines.join("\n")
 }
 
+fn workdir(plan: &Plan) -> &str {
+    plan.workdir.as_deref().unwrap_or("/app")
+}
+
+fn dockerfile(plan: &Plan, file: &str, volumes: &[String], lines: &mut Vec<String>) {
+    let mut add = |line: String| lines.push(format!("  {line}"));
+    add("# a stage `litekeeper` that has both programs is in examples/docker/Dockerfile".to_owned());
+    add("COPY --from=litekeeper /usr/local/bin/litekeeper /usr/local/bin/litestream /usr/local/bin/"
+        .to_owned());
+    add(format!("COPY {file} {}/", workdir(plan)));
+    volumes.iter().for_each(|volume| add(format!("VOLUME {volume}")));
+    let env = plan.env.iter().map(|(name, value)| format!(" {name}={value}")).collect::<String>();
+    add(format!("ENV LITEKEEPER_STOP_TIMEOUT=9s{env}"));
+    match plan.deployment.image.start() {
+        Some(start) if mentions_litekeeper(&start.join(" ")) => {}
+        // The image's own CMD would follow `litekeeper run` as its arguments.
+        Some(start) => {
+            add("# in place of ENTRYPOINT and CMD; this command counts, and not litekeeper.app.command:"
+                .to_owned());
+            add("ENTRYPOINT [\"litekeeper\", \"run\", \"--\"]".to_owned());
+            add(format!("CMD {}", serde_json::Value::from(start)).replace("\",\"", "\", \""));
+        }
+        None if plan.command.is_empty() => {
+            add("ENTRYPOINT [\"litekeeper\", \"run\", \"--\"]    # and your app's command as CMD".to_owned());
+        }
+        None => add("ENTRYPOINT [\"litekeeper\", \"run\"]".to_owned()),
+    }
+}
+
+fn mentions_litekeeper(command: &str) -> bool {
+    command.contains("litekeeper")
+}
+
+/// The command of the process `web`.
+fn web(plan: &Plan) -> String {
+    match plan.deployment.web() {
+        Some(own) if mentions_litekeeper(own) => own.to_owned(),
+        // A shell reads the line: what is behind the first of its signs would run beside litekeeper.
+        Some(own) if own.contains(['&', ';', '|', '<', '>', '(', '`']) => {
+            let quoted =
+                shlex::try_quote(own).map_or_else(|_| "YOUR COMMAND".into(), std::borrow::Cow::into_owned);
+            format!("litekeeper run -- sh -c {quoted}")
+        }
+        Some(own) => format!("litekeeper run -- {own}"),
+        None if plan.command.is_empty() => "litekeeper run -- YOUR COMMAND".to_owned(),
+        None => "litekeeper run".to_owned(),
+    }
+}
+
+fn fly(plan: &Plan, volumes: &[String], lines: &mut Vec<String>) {
+    let own = plan.deployment.fly.as_ref();
+    let mut add = |line: String| lines.push(format!("  {line}"));
+    if let Some(own) = own {
+        let kill: Vec<String> = own.kill.iter().map(|line| format!("`{line}`")).collect();
+        let instead =
+            if kill.is_empty() { String::new() } else { format!(", in place of {}", kill.join(" and ")) };
+        add(format!("# above the first [section]{instead}:"));
+    }
+    add("kill_signal = \"SIGTERM\"".to_owned());
+    add("kill_timeout = \"30s\"".to_owned());
+    add(if own.is_some() { "# in [env]:" } else { "[env]" }.to_owned());
+    add("  LITEKEEPER_STOP_TIMEOUT = \"28s\"".to_owned());
+    plan.env.iter().for_each(|(name, value)| add(format!("  {name} = \"{value}\"")));
+    let mounted = own.and_then(|own| own.volume.as_deref());
+    // A path that is a variable is set to where the volume is.
+    let variables = path_variables(plan);
+    let data = mounted.unwrap_or("/data");
+    for name in &variables {
+        add(format!("  {name} = \"{data}/{}.db\"", name.to_lowercase().replace("_path", "")));
+    }
+    match (mounted, volumes) {
+        (Some(mounted), [volume, ..]) if !is_below(volume, mounted) => {
+            add(format!("# in [mounts], in place of \"{mounted}\", where the database is not:"));
+            add(format!("  destination = \"{volume}\""));
+        }
+        (Some(_), [_, ..]) => {}
+        (Some(_), []) if !variables.is_empty() => {}
+        (None, []) if variables.is_empty() => add(NO_VOLUME.to_owned()),
+        (Some(_), []) => add(NO_VOLUME.to_owned()),
+        (None, _) => {
+            add("[mounts]".to_owned());
+            add("  source = \"data\"".to_owned());
+            add(format!("  destination = \"{}\"", volumes.first().map_or(data, String::as_str)));
+        }
+    }
+    if volumes.len() > 1 {
+        add("# Fly mounts one volume: bring the databases into one folder".to_owned());
+    }
+}
+
+const NO_VOLUME: &str = "# no volume: the database lies beside the code, so it is restored at each start; move it into a folder of its own to keep it";
+
+fn is_below(path: &str, folder: &str) -> bool {
+    path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 /// The variables without which it does not start.
 fn needed(plan: &Plan, target: Target<'_>) -> Vec<String> {
-    let mut names = variables(plan, target);
-    let s3 = matches!(target, Target::Below(url) if url.starts_with("s3://"));
+    let mut names: Vec<String> = plan.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    names.extend(variables(plan, target));
+    let is_s3 = |replica: &Vec<(String, Setting)>| {
+        let text = |name: &str| replica.iter().find(|(key, _)| key == name).map(|(_, value)| value);
+        text("type") == Some(&Setting::Text("s3".to_owned())) && text("access-key-id").is_none()
+    };
+    let databases = plan.databases.iter().filter(|database| database.left_out.is_none());
+    let s3 = matches!(target, Target::Below(url) if url.starts_with("s3://"))
+        || databases.filter_map(|database| database.replica.as_ref()).any(is_s3);
     let bucket = uses_bucket(plan, target);
     let mut add = |name: &str| {
         if !names.iter().any(|known| known == name) {
@@ -96,7 +147,7 @@ fn volumes(plan: &Plan, workdir: &str) -> Vec<String> {
     for database in plan.databases.iter().filter(|database| database.left_out.is_none()) {
         let folder = place::parent(&database.path);
         let is_plain = place::variables(&database.path).next().is_none();
-        if is_plain && folder != "." && folder != plan.folder && folder != "/" {
+        if is_plain && !database.beside_code && folder != "." && folder != plan.folder && folder != "/" {
             let volume = place::join(workdir, &folder);
             if !found.contains(&volume) {
                 found.push(volume);

@@ -8,6 +8,7 @@ use super::find::Found;
 use super::place::{self, Slashes};
 use super::plan::{Framework, Setting};
 use super::project::{Project, foreign};
+use super::write;
 
 /// How many files of settings are read, one importing the other.
 const MAX_FILES: usize = 8;
@@ -57,8 +58,17 @@ pub(super) fn is_here(project: &Project<'_>) -> bool {
 
 pub(super) fn read(project: &Project<'_>, ask: Ask<'_>) -> Option<Found> {
     let manage = project.text("manage.py")?;
-    let module = project.variable("DJANGO_SETTINGS_MODULE").or_else(|| settings_module(&manage));
-    let Some(module) = module else {
+    let own = settings_module(&manage);
+    let deployed = || {
+        let server = own.as_deref().and_then(|own| server_module(project, own))?;
+        project.note(format!(
+            "manage.py has the settings {}, the server {server}: these are the databases of {server}",
+            own.as_deref().unwrap_or_default()
+        ));
+        Some(server)
+    };
+    let Some(module) = project.variable("DJANGO_SETTINGS_MODULE").or_else(deployed).or_else(|| own.clone())
+    else {
         project.note("manage.py names no settings module: set DJANGO_SETTINGS_MODULE and run init again");
         return Some(Found::new(Framework::Django, project.in_tree("manage.py")));
     };
@@ -80,7 +90,7 @@ pub(super) fn read(project: &Project<'_>, ask: Ask<'_>) -> Option<Found> {
     let mut found = Found::new(Framework::Django, source);
     settings.databases(project, &mut found);
     settings.litestream(project, &mut found);
-    settings.commands(project, &module, &mut found);
+    settings.commands(project, &module, own.as_ref() != Some(&module), &mut found);
     existing::carry_over(project, &["litestream.yml"], &mut found);
     Some(found)
 }
@@ -92,6 +102,15 @@ fn settings_module(manage: &str) -> Option<String> {
     let quote = text.find(['"', '\''])?;
     let rest = &text[quote + 1..];
     Some(rest[..rest.find(['"', '\''])?].to_owned()).filter(|module| !module.is_empty())
+}
+
+/// The settings of the server, where they are others than those of `manage.py`.
+fn server_module(project: &Project<'_>, own: &str) -> Option<String> {
+    let package = own.split('.').next().unwrap_or(own);
+    let module = ["wsgi.py", "asgi.py"]
+        .iter()
+        .find_map(|file| settings_module(&project.text(&format!("{package}/{file}"))?));
+    module.filter(|module| module != own)
 }
 
 /// The settings that matter.
@@ -222,18 +241,18 @@ impl Settings {
                 database.replica = Some(existing::replica_of(project, "LITESTREAM", pairs));
             }
         }
-        let known = ["dbs", "extend_dbs", "path_prefix", "vfs", "config_file", "bin_path"];
-        let others: Vec<&str> =
-            entries.iter().map(|(key, _)| key.as_str()).filter(|key| !known.contains(key)).collect();
-        if !others.is_empty() {
-            project.note(format!(
-                "LITESTREAM also has {}: write that into the file by hand, with the same names",
-                others.join(", ")
-            ));
-        }
+        // What Litestream itself has at the top of its file.
+        let known = ["dbs", "extend_dbs", "path_prefix", "vfs", "config_file", "bin_path", "exec"];
+        let others = entries.iter().filter(|(key, _)| !known.contains(&key.as_str()));
+        let others = others.map(|(key, value)| {
+            let nested = |value| write::flow(value).map(Setting::Plain);
+            (key.clone(), setting(value).or_else(|| nested(value)))
+        });
+        found.settings = existing::replica_of(project, "LITESTREAM", others);
     }
 
-    fn commands(&self, project: &Project<'_>, module: &str, found: &mut Found) {
+    /// `says`: manage.py has to be told of these settings.
+    fn commands(&self, project: &Project<'_>, module: &str, says: bool, found: &mut Found) {
         let package = module.split('.').next().unwrap_or(module);
         let needs = |name: &str| {
             ["requirements.txt", "pyproject.toml", "Pipfile", "requirements/production.txt"]
@@ -248,16 +267,25 @@ impl Settings {
             Some((module, name)) => format!("{module}:{name}"),
             None => format!("{package}.{kind}:application"),
         };
-        let migrate: &[&[&str]] = &[&["python", "manage.py", "migrate", "--noinput"]];
+        let told = format!("--settings={module}");
+        let told: &[&str] = if says { &[&told] } else { &[] };
+        let migrate: &[&[&str]] = &[&[&["python", "manage.py", "migrate", "--noinput"], told].concat()];
+        let exec = self.litestream.get("exec").and_then(Value::text).and_then(|line| shlex::split(&line));
+        let exec = exec.filter(|words| {
+            !words.is_empty() && words.iter().all(|word| place::variables(word).next().is_none())
+        });
         let (wsgi, asgi) = (server(&self.wsgi, "wsgi"), server(&self.asgi, "asgi"));
-        if needs("gunicorn") {
+        if let Some(exec) = exec {
+            found.start(&exec.iter().map(String::as_str).collect::<Vec<_>>(), migrate);
+        } else if needs("gunicorn") {
             found.start(&["gunicorn", &wsgi, "--bind", "0.0.0.0:8000"], migrate);
         } else if needs("uvicorn") {
             found.start(&["uvicorn", &asgi, "--host", "0.0.0.0", "--port", "8000"], migrate);
         } else if needs("daphne") {
             found.start(&["daphne", "-b", "0.0.0.0", "-p", "8000", &asgi], migrate);
         } else {
-            found.start(&["python", "manage.py", "runserver", "--noreload", "0.0.0.0:8000"], migrate);
+            let serve = ["python", "manage.py", "runserver", "--noreload", "0.0.0.0:8000"];
+            found.start(&[&serve, told].concat(), migrate);
             project.note("the command is Django's server for development: put the one that you deploy with in its place");
         }
     }

@@ -4,15 +4,17 @@ use std::path::Path;
 
 use super::django::{self, Ask};
 use super::place;
-use super::plan::{Database, Framework, Plan};
+use super::plan::{Database, Framework, Plan, Setting};
 use super::project::Project;
-use super::tree::{Kind, Tree};
+use super::tree::{Entry, Kind, Tree};
 use super::{drizzle, files, laravel, phoenix, pocketbase, prisma, rails, url};
 
 /// How deep frameworks are looked for below the folder itself.
 const MAX_DEPTH: usize = 3;
 /// How many folders are looked at.
 const MAX_FOLDERS: usize = 2_000;
+/// What files of a program end in.
+const CODE: [&str; 9] = ["rb", "php", "py", "prisma", "sql", "js", "ts", "ex", "exs"];
 /// How many databases are taken of one project.
 const MAX_DATABASES: usize = 1_000;
 
@@ -47,7 +49,9 @@ pub(super) struct Found {
     pub command: Vec<String>,
     pub before: Vec<Vec<String>>,
     pub workdir: Option<String>,
+    pub env: Vec<(String, String)>,
     pub path_prefix: Option<String>,
+    pub settings: Vec<(String, Setting)>,
     pub vfs: Vec<(String, String)>,
 }
 
@@ -60,7 +64,9 @@ impl Found {
             command: Vec::new(),
             before: Vec::new(),
             workdir: None,
+            env: Vec::new(),
             path_prefix: None,
+            settings: Vec::new(),
             vfs: Vec::new(),
         }
     }
@@ -70,6 +76,13 @@ impl Found {
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
         self.command = words(command);
         self.before = before.iter().map(|one| words(one)).collect();
+    }
+
+    /// What has to be set where the app runs, unless it is deployed with it.
+    pub fn needs(&mut self, project: &Project<'_>, name: &str, value: &str) {
+        if project.deployment().variable(name).is_none() {
+            self.env.push((name.to_owned(), value.to_owned()));
+        }
     }
 
     /// Takes a database, unless its file is known by another name already.
@@ -153,7 +166,7 @@ pub fn find(around: &Surroundings<'_>) -> Result<Plan, Nothing> {
             }
             let Some(found) = (reader.read)(&project, around.ask) else { continue };
             if found.is_worth_something() {
-                procfile(&project, &mut notes);
+                processes(&project, &found, &mut notes);
                 best = Some((found, folder.clone()));
             }
         }
@@ -178,15 +191,15 @@ pub fn find(around: &Surroundings<'_>) -> Result<Plan, Nothing> {
 
 fn plan(
     project: &Project<'_>,
-    found: Found,
+    mut found: Found,
     folder: String,
     notes: Vec<String>,
     others: Vec<(Framework, String)>,
 ) -> Plan {
-    let workdir = project.text("Dockerfile").and_then(|text| {
-        let folder = text.lines().rev().find_map(|line| line.trim().strip_prefix("WORKDIR "))?.trim();
-        (folder.starts_with('/') && !folder.contains('$')).then(|| folder.trim_end_matches('/').to_owned())
-    });
+    let deployment = project.deployment().clone();
+    for database in &mut found.databases {
+        database.beside_code = has_code(project.tree(), &place::parent(&database.path));
+    }
     Plan {
         framework: found.framework,
         source: found.source,
@@ -195,20 +208,43 @@ fn plan(
         command: found.command,
         before: found.before,
         path_prefix: found.path_prefix,
+        settings: found.settings,
         vfs: found.vfs,
-        workdir: workdir.or(found.workdir),
+        workdir: deployment.image.workdir.clone().or(found.workdir),
+        env: found.env,
+        deployment,
         notes,
         others,
     }
 }
 
-/// A Procfile says how the app is started as well, which its owner has to put together with litekeeper.
-fn procfile(project: &Project<'_>, notes: &mut Vec<String>) {
-    let Some(text) = project.text("Procfile") else { return };
-    let Some(web) = text.lines().find_map(|line| line.strip_prefix("web:")).map(str::trim) else { return };
-    if !web.contains("litekeeper") {
+/// Whether a folder, or one in it, holds parts of the program: migrations, a schema.
+fn has_code(tree: &dyn Tree, folder: &str) -> bool {
+    let is_code = |entry: &Entry| {
+        let extension = entry.path.extension().and_then(|extension| extension.to_str());
+        // PocketBase writes its types beside its data.
+        entry.kind == Kind::File
+            && !entry.path.ends_with("types.d.ts")
+            && extension.is_some_and(|extension| CODE.contains(&extension))
+    };
+    let entries = tree.list(Path::new(folder));
+    entries.iter().any(is_code)
+        || entries
+            .iter()
+            .take(MAX_FOLDERS)
+            .any(|entry| entry.kind == Kind::Folder && tree.list(&entry.path).iter().any(is_code))
+}
+
+/// What else a Procfile starts.
+fn processes(project: &Project<'_>, found: &Found, notes: &mut Vec<String>) {
+    let others = project.deployment().procfile.iter().filter(|(name, _)| name != "web");
+    let (release, others): (Vec<_>, Vec<_>) = others.partition(|(name, _)| name == "release");
+    if !release.is_empty() && !found.before.is_empty() {
+        notes.push("the `release` of Procfile runs where no database is restored, and beside replication: take it out, litekeeper.before has the migrations".to_owned());
+    }
+    if let Some((name, _)) = others.first() {
         notes.push(format!(
-            "Procfile starts the app with `{web}`: make that litekeeper.app.command if it is how you start it"
+            "Procfile also starts `{name}`: all that writes to the database has to run below one litekeeper, as in examples/procfile"
         ));
     }
 }

@@ -9,6 +9,7 @@
 //! find        which framework it is, and the one entry: `find`
 //! rails django laravel phoenix prisma drizzle pocketbase url files
 //!             a reader for each
+//! deploy      what a Dockerfile, a Procfile and a fly.toml say already
 //! existing    replicas that an older litestream.yml names
 //! plan        what was found
 //! write       the plan as a litestream.yml
@@ -20,6 +21,7 @@
 
 mod advice;
 mod code;
+mod deploy;
 mod django;
 mod drizzle;
 mod erb;
@@ -42,6 +44,7 @@ mod write;
 mod tests;
 
 pub use advice::advice;
+pub use deploy::Deployment;
 pub use django::{Ask, Question};
 pub use find::{Nothing, Surroundings, find};
 pub use plan::{Database, Framework, Plan, Setting};

@@ -1,11 +1,14 @@
 //! Phoenix with `ecto_sqlite3`: `config/runtime.exs`.
 
+use std::path::Path;
+
 use super::code::{Expr, Language, Scope, Source};
 use super::existing;
 use super::find::Found;
 use super::place::Slashes;
 use super::plan::Framework;
 use super::project::Project;
+use super::tree::Entry;
 
 /// Where production's settings are, the stronger first.
 const FILES: [&str; 5] =
@@ -13,14 +16,22 @@ const FILES: [&str; 5] =
 
 pub(super) fn is_here(project: &Project<'_>) -> bool {
     let needs = |name: &str| project.text("mix.exs").is_some_and(|text| text.contains(name));
-    project.has("mix.exs") && (needs(":phoenix") || needs(":ecto"))
+    project.has("mix.exs") && (needs(":phoenix") || needs(":ecto") || needs("apps_path"))
 }
 
 pub(super) fn read(project: &Project<'_>) -> Option<Found> {
     let mix = Source::new(&project.text("mix.exs")?, Language::Elixir);
     let mut found = Found::new(Framework::Phoenix, project.in_tree("mix.exs"));
-    if !mix.has_word("ecto_sqlite3") && !mix.has_word("exqlite") {
-        let what = if mix.has_word("postgrex") { "PostgreSQL (postgrex)" } else { "no SQLite" };
+    // The apps of an umbrella have dependencies of their own, and the settings of all are at its top.
+    let apps = project.tree().list(Path::new(&project.in_tree("apps")));
+    let of_app =
+        |folder: &Entry| project.text(&format!("apps/{}/mix.exs", folder.path.file_name()?.to_str()?));
+    let all: Vec<Source> = std::iter::once(mix)
+        .chain(apps.iter().filter_map(of_app).map(|text| Source::new(&text, Language::Elixir)))
+        .collect();
+    let needs = |name: &str| all.iter().any(|mix| mix.has_word(name));
+    if !needs("ecto_sqlite3") && !needs("exqlite") {
+        let what = if needs("postgrex") { "PostgreSQL (postgrex)" } else { "no SQLite" };
         project.note(format!(
             "{} has {what} and not ecto_sqlite3, and Litestream replicates nothing else",
             project.in_tree("mix.exs")
@@ -51,6 +62,9 @@ pub(super) fn read(project: &Project<'_>) -> Option<Found> {
         }
     } else {
         found.start(&["mix", "phx.server"], &[&["mix", "ecto.migrate"]]);
+        if found.source != project.in_tree("config/dev.exs") {
+            found.needs(project, "MIX_ENV", "prod");
+        }
         project.note("for a release, run `mix phx.gen.release --docker` and init again");
     }
     found.workdir = Some("/app".to_owned());

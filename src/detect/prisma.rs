@@ -20,7 +20,8 @@ const CONFIGS: [&str; 6] = [
 ];
 
 pub(super) fn is_here(project: &Project<'_>) -> bool {
-    CONFIGS.iter().any(|file| project.has(file)) || schemas(project).iter().any(|file| project.has(file))
+    CONFIGS.iter().any(|file| project.has(file))
+        || schemas(project).iter().any(|path| schema_text(project, path).is_some())
 }
 
 /// The places of the schema: package.json's, then the usual ones.
@@ -29,7 +30,9 @@ fn schemas(project: &Project<'_>) -> Vec<String> {
         let json: serde_json::Value = serde_json::from_str(&text).ok()?;
         Some(place::clean(json["prisma"]["schema"].as_str()?))
     });
-    own.into_iter().chain(["prisma/schema.prisma", "schema.prisma"].map(str::to_owned)).collect()
+    own.into_iter()
+        .chain(["prisma/schema.prisma", "schema.prisma", "prisma/schema"].map(str::to_owned))
+        .collect()
 }
 
 pub(super) fn read(project: &Project<'_>) -> Option<Found> {

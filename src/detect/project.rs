@@ -1,9 +1,10 @@
 //! A project's folder with what its readers need: texts, variables, notes.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::deploy::Deployment;
 use super::find::Surroundings;
 use super::place::{self, Named, Slashes};
 use super::plan::Database;
@@ -22,6 +23,7 @@ pub(super) struct Project<'a> {
     pub folder: String,
     /// Whether the replicas that the project names already are kept.
     pub keep_replicas: bool,
+    deployment: OnceCell<Deployment>,
     dotenv: RefCell<BTreeMap<String, String>>,
     notes: RefCell<Vec<String>>,
 }
@@ -34,6 +36,7 @@ impl<'a> Project<'a> {
             root: around.root,
             folder: folder.to_owned(),
             keep_replicas: around.keep_replicas,
+            deployment: OnceCell::new(),
             dotenv: RefCell::default(),
             notes: RefCell::default(),
         }
@@ -131,11 +134,22 @@ impl<'a> Project<'a> {
         }
     }
 
-    /// A variable's value: the environment's, else `.env`'s. Empty is none.
+    /// How it is started so far.
+    pub fn deployment(&self) -> &Deployment {
+        self.deployment.get_or_init(|| Deployment::of(self))
+    }
+
+    /// A variable's value: the environment's, else the one that it is deployed with, else `.env`'s. Empty is none.
     pub fn variable(&self, name: &str) -> Option<String> {
         let outer = (self.env)(name).filter(|value| !value.is_empty());
-        let value = outer.or_else(|| self.dotenv.borrow().get(name).cloned());
+        let value = outer.or_else(|| self.deployed(name)).or_else(|| self.dotenv.borrow().get(name).cloned());
         value.filter(|value| !value.is_empty()).map(|value| place::without_marks(&value))
+    }
+
+    fn deployed(&self, name: &str) -> Option<String> {
+        let (value, file) = self.deployment().variable(name).filter(|(value, _)| !value.is_empty())?;
+        self.note(format!("{name} is the one of {}", self.in_tree(file)));
+        Some(value.to_owned())
     }
 
     /// The database that a setting names, relative to `base` in the project; what it is instead is noted.

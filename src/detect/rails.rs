@@ -148,6 +148,7 @@ fn read_one(
         ));
         return;
     }
+    let is_url = url.is_some();
     let Some(database) = url.or_else(|| text("database")) else {
         project.note(format!(
             "{alias} was skipped: {FILE} names no database for it; give it one and run init again"
@@ -158,6 +159,17 @@ fn read_one(
         project.note(format!(
             "{alias} was skipped: `{code}` cannot be worked out without Ruby; write its path into the file by hand"
         ));
+        return;
+    }
+    if database.contains("%{") {
+        project.note(format!(
+            "{alias} was skipped: it is a database for each tenant; replicate their folder with `dir` and `pattern`, or name them with litekeeper.resolver"
+        ));
+        return;
+    }
+    // A URL is no path: its scheme would be a part of the file's name.
+    if is_url && let Some(name) = place::variables(&database).next() {
+        project.note(format!("{alias} was skipped: {name} is not set here; set it and run init again"));
         return;
     }
     let Some(mut database) = project.database(alias, &database, ".", Slashes::Three) else { return };
@@ -186,13 +198,9 @@ fn commands(project: &Project<'_>, environment: &str, found: &mut Found) {
         if thruster { &["bin/thrust", "bin/rails", "server"] } else { &["bin/rails", "server"] };
     found.start(words, &[&["bin/rails", "db:prepare"]]);
     found.workdir = Some("/rails".to_owned());
-    if environment != "production" {
-        project.note(format!(
-            "set RAILS_ENV={environment} where the app runs: these are that environment's databases"
-        ));
-    }
+    found.needs(project, "RAILS_ENV", environment);
     if project.text("bin/docker-entrypoint").is_some_and(|text| text.contains("db:prepare")) {
-        project.note("bin/docker-entrypoint prepares the database before anything is restored: leave it out, litekeeper runs bin/rails db:prepare after the restore");
+        project.note("bin/docker-entrypoint runs db:prepare: it must not run before litekeeper has restored the database; below litekeeper it is done twice, take it out of one of the two");
     }
 }
 

@@ -3,6 +3,7 @@
 //! Litestream expands `$NAME` in the text before it reads YAML, comments included: only what is meant as a variable
 //! has a dollar sign, all others are written as `\x24` in double quotes.
 
+use super::code::Value;
 use super::existing::with_variables;
 use super::place;
 use super::plan::{Database, Plan, Setting};
@@ -20,6 +21,9 @@ pub enum Target<'a> {
 pub fn yaml(plan: &Plan, target: Target<'_>) -> String {
     let mut text = Text(String::new());
     head(plan, target, &mut text);
+    plan.settings
+        .iter()
+        .for_each(|(key, value)| text.line(0, &format!("{}: {}", scalar(key), setting(value))));
     text.line(0, "dbs:");
     let names = names(plan);
     let mut explained = false;
@@ -76,6 +80,9 @@ fn head(plan: &Plan, target: Target<'_>, text: &mut Text) {
     );
     let from_bucket = uses_bucket(plan, target);
     let mut needed: Vec<(String, &str)> = Vec::new();
+    for (name, value) in &plan.env {
+        needed.push((format!("{name}={value}"), "these are its databases"));
+    }
     if from_bucket {
         needed.push(("LITESTREAM_REPLICA_BUCKET".to_owned(), "the bucket"));
         needed.push(("LITESTREAM_ACCESS_KEY_ID".to_owned(), "its key, and"));
@@ -120,6 +127,11 @@ pub(super) fn variables(plan: &Plan, target: Target<'_>) -> Vec<String> {
             if let Setting::Text(text) = value {
                 take(text);
             }
+        }
+    }
+    for (_, value) in &plan.settings {
+        if let Setting::Text(text) = value {
+            take(text);
         }
     }
     plan.vfs.iter().for_each(|(_, url)| take(url));
@@ -254,6 +266,24 @@ fn setting(value: &Setting) -> String {
         Setting::Text(text) => scalar(text),
         Setting::Plain(plain) => plain.clone(),
     }
+}
+
+/// Several values in one line.
+pub(super) fn flow(value: &Value) -> Option<String> {
+    Some(match value {
+        Value::Text(text) => quoted(text),
+        Value::Unset(name) => quoted(&place::variable(name)),
+        Value::Number(number) => number.clone(),
+        Value::Flag(flag) => flag.to_string(),
+        Value::List(items) => {
+            format!("[{}]", items.iter().map(flow).collect::<Option<Vec<_>>>()?.join(", "))
+        }
+        Value::Table(entries) => {
+            let entry = |(key, value): &(String, Value)| Some(format!("{}: {}", quoted(key), flow(value)?));
+            format!("{{{}}}", entries.iter().map(entry).collect::<Option<Vec<_>>>()?.join(", "))
+        }
+        Value::Nothing | Value::Unknown => return None,
+    })
 }
 
 /// A text as YAML, in quotes only where it needs them.

@@ -373,14 +373,18 @@ fn the_file_starts_the_app() {
     assert_eq!(said, expected.map(|what| format!("{api} manage.py {what}\n")).concat());
 }
 
+/// A `PATH` with a `python`: not every system has one beside its `python3`.
+fn python(world: &World) -> String {
+    fs::create_dir(world.path("bin")).unwrap();
+    world.program("bin/python", "#!/bin/sh\nexec python3 \"$@\"\n");
+    format!("{}:{}", world.path("bin").display(), std::env::var("PATH").unwrap())
+}
+
 /// A Django project from nothing: its migrations run under replication, and what the app writes is on the replica.
 #[test]
 fn a_django_project_runs_with_what_init_writes() {
     let world = project("django");
-    fs::create_dir(world.path("bin")).unwrap();
-    // Not every system has a `python` beside its `python3`.
-    world.program("bin/python", "#!/bin/sh\nexec python3 \"$@\"\n");
-    let path = format!("{}:{}", world.path("bin").display(), std::env::var("PATH").unwrap());
+    let path = python(&world);
     let django = |keeper: Keeper| keeper.env("PYTHONPATH", django::packages()).env("PATH", &path);
     django(init(&world, &["--replica", "../replica"])).run().expect_code(0);
 
@@ -394,6 +398,65 @@ fn a_django_project_runs_with_what_init_writes() {
     let database = rusqlite::Connection::open(&out).unwrap();
     let name: String = database.query_row("SELECT username FROM auth_user", [], |row| row.get(0)).unwrap();
     assert_eq!(name, "ada");
+}
+
+/// manage.py has the developer's settings, the server those of production: the migrations go to the server's database.
+#[test]
+fn a_django_project_with_settings_for_production_runs_with_those() {
+    let world = project("django");
+    let settings = world.path("project/shop/settings.py");
+    let text = fs::read_to_string(&settings).unwrap();
+    fs::create_dir(world.path("project/shop/settings")).unwrap();
+    fs::rename(&settings, world.path("project/shop/settings/base.py")).unwrap();
+    assert!(text.contains("BASE_DIR"), "{text}");
+    let production = "from .base import *\nDATABASES['default']['NAME'] = BASE_DIR / 'production.sqlite3'\n";
+    fs::write(world.path("project/shop/settings/production.py"), production).unwrap();
+    let manage = world.path("project/manage.py");
+    let text = fs::read_to_string(&manage).unwrap();
+    fs::write(&manage, text.replace("shop.settings", "shop.settings.base")).unwrap();
+    let wsgi = "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings.production')\n";
+    fs::write(world.path("project/shop/wsgi.py"), wsgi).unwrap();
+    let path = python(&world);
+    let django = |keeper: Keeper| keeper.env("PYTHONPATH", django::packages()).env("PATH", &path);
+    django(init(&world, &["--replica", "../replica"])).run().expect_code(0);
+    let keeper = Keeper::new(&world).cwd(&world.path("project"));
+    django(keeper).app(["true"]).run().expect_code(0);
+    let database = rusqlite::Connection::open(world.path("project/shop/production.sqlite3")).unwrap();
+    let users: i64 = database.query_row("SELECT count(*) FROM auth_user", [], |row| row.get(0)).unwrap();
+    assert_eq!(users, 0);
+    assert!(world.path("replica/production.sqlite3").exists());
+    assert!(!world.path("project/shop/base.sqlite3").exists() && !world.path("project/db.sqlite3").exists());
+}
+
+/// A Dockerfile's CMD follows the ENTRYPOINT that is advised, whether it is there or not.
+#[test]
+fn the_advised_entrypoint_runs_with_and_without_a_command() {
+    let world = project("rails-8");
+    let advice = json(&init(&world, &["--json", "--replica", "../replica"]).run().expect_code(0));
+    let advice = advice["advice"].as_str().unwrap();
+    let words = |keyword: &str| -> Vec<String> {
+        let line = advice
+            .lines()
+            .find_map(|line| line.trim().strip_prefix(keyword))
+            .unwrap_or_else(|| panic!("{advice}"));
+        serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+    };
+    let (entrypoint, command) = (words("ENTRYPOINT "), words("CMD "));
+    assert_eq!(entrypoint, ["litekeeper", "run", "--"]);
+    for script in ["bin/rails", "bin/thrust", "bin/docker-entrypoint"] {
+        let text = format!("#!/bin/sh\necho \"$0 $*\" >> {}\n", world.path("said").display());
+        world.program(&format!("project/{script}"), &text);
+    }
+    // As the image has it, apart from its place.
+    let inside = |word: &String| word.replace("/rails/", "");
+    for command in [command.iter().map(inside).collect::<Vec<_>>(), vec![]] {
+        Keeper::new(&world).cwd(&world.path("project")).args(["--"]).args(command).run().expect_code(0);
+    }
+    assert_eq!(
+        fs::read_to_string(world.path("said")).unwrap(),
+        "bin/rails db:prepare\nbin/docker-entrypoint ./bin/thrust ./bin/rails server\n\
+         bin/rails db:prepare\nbin/thrust bin/rails server\n"
+    );
 }
 
 /// From a project to a replicated app and back: the file that init writes is all that `run` needs.

@@ -300,7 +300,7 @@ impl<'a> Scope<'a> {
                 several => joined(several),
             },
             "os.path.dirname" | "dirname" | "File.dirname" | "Path.dirname" | "path.dirname" => {
-                first().map_or(Value::Unknown, |path| Value::Text(place::parent(&path)))
+                first().map_or(Value::Unknown, |path| parent(&path))
             }
             // What they make of a URL is the reader's business.
             "dj_database_url.config"
@@ -394,6 +394,14 @@ impl<'a> Scope<'a> {
     }
 }
 
+/// The folder of a path; what a variable's folder is is not known.
+fn parent(path: &str) -> Value {
+    if place::variables(place::name(path)).next().is_some() {
+        return Value::Unknown;
+    }
+    Value::Text(place::parent(path))
+}
+
 /// The value, if there is room for it.
 fn within(value: Value, left: &mut usize) -> Option<Value> {
     *left = left.checked_sub(value.weight())?;
@@ -429,7 +437,7 @@ fn method(of: Value, name: &str, arguments: &[Value]) -> Value {
             let all: Vec<Value> = std::iter::once(of).chain(flat(arguments)).collect();
             joined(&all)
         }
-        ("parent" | "dirname", Value::Text(path)) => Value::Text(place::parent(path)),
+        ("parent" | "dirname", Value::Text(path)) => parent(path),
         ("presence", Value::Text(text)) if text.is_empty() => Value::Nothing,
         ("present?", _) => of.is_true().map_or(Value::Unknown, Value::Flag),
         ("blank?" | "nil?" | "empty?", _) => of.is_true().map_or(Value::Unknown, |flag| Value::Flag(!flag)),

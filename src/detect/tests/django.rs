@@ -67,6 +67,10 @@ LITESTREAM = {
     ],
     \"vfs\": {\"reports\": \"s3://reports/db\", \"max_lag_seconds\": 60},
     \"addr\": \":9090\",
+    \"levels\": [{\"interval\": \"5m\"}],
+    \"access-key-id\": \"hunter2\",
+    \"exec\": \"gunicorn shop.wsgi -w 4\",
+    \"bin_path\": \"/opt/litestream\",
 }
 ";
     let manage = MANAGE.replace("shop.settings", "shop.settings.production");
@@ -87,7 +91,7 @@ LITESTREAM = {
     - geo was skipped: its NAME cannot be read here; write its path into the file by hand
     - memory was skipped: it is a database in memory
     - LITESTREAM: the value of secret-access-key was not copied, put it into the variable LITESTREAM_SECRET_ACCESS_KEY
-    - LITESTREAM also has addr: write that into the file by hand, with the same names
+    - LITESTREAM: the value of access-key-id was not copied, put it into the variable LITESTREAM_ACCESS_KEY_ID
     ");
     let text = yaml(&found.expect("databases"), Target::Bucket);
     assert!(!text.contains("hunter2"), "{text}");
@@ -101,6 +105,9 @@ LITESTREAM = {
     #   LITESTREAM_REPLICA_BUCKET     the bucket
     #   LITESTREAM_ACCESS_KEY_ID      its key, and
     #   LITESTREAM_SECRET_ACCESS_KEY  its secret; AWS's own variables and roles do as well
+    addr: ":9090"
+    levels: [{"interval": "5m"}]
+    access-key-id: ${LITESTREAM_ACCESS_KEY_ID}
     dbs:
       # default
       - path: db.sqlite3
@@ -125,7 +132,7 @@ LITESTREAM = {
 
     litekeeper:
       app:
-        command: ["gunicorn", "shop.wsgi:application", "--bind", "0.0.0.0:8000"]
+        command: ["gunicorn", "shop.wsgi", "-w", "4"]
       # After the restore, under replication, before the app:
       before:
         - ["python", "manage.py", "migrate", "--noinput"]
@@ -200,4 +207,40 @@ fn django_settings_under_conditions() {
         let text = django(&settings, &[("SET", "yes")]);
         assert!(text.contains(&format!("  default: {expected}\n")), "{settings}\n{text}");
     }
+}
+
+/// Cookiecutter's layout: manage.py is for the developer, wsgi.py for production.
+#[test]
+fn the_servers_settings_count_and_not_those_of_manage() {
+    let manage = MANAGE.replace("shop.settings", "shop.settings.local");
+    let server = MANAGE.replace("shop.settings", "shop.settings.production");
+    let database = |name: &str| {
+        format!("DATABASES = {{'default': {{'ENGINE': 'django.db.backends.sqlite3', 'NAME': '{name}'}}}}\n")
+    };
+    let (local, production) = (database("dev.db"), database("/data/shop.db"));
+    let files = [
+        ("manage.py", manage.as_str()),
+        ("shop/wsgi.py", server.as_str()),
+        ("shop/settings/local.py", local.as_str()),
+        ("shop/settings/production.py", production.as_str()),
+    ];
+    let found = look(&files, &[], NO_PYTHON);
+    insta::assert_snapshot!(shown(&found), @r"
+    Django from shop/settings/production.py
+      default: /data/shop.db
+    - manage.py has the settings shop.settings.local, the server shop.settings.production: these are the databases of shop.settings.production
+    - Django itself could not be asked (there is no Python): shop/settings/production.py was read as text; run init again where Django is installed to be sure
+    - the command is Django's server for development: put the one that you deploy with in its place
+    ");
+    let plan = found.expect("a database");
+    assert_eq!(
+        plan.before[0].join(" "),
+        "python manage.py migrate --noinput --settings=shop.settings.production"
+    );
+    assert_eq!(plan.command.last().map(String::as_str), Some("--settings=shop.settings.production"));
+    // Whoever says which ones gets them.
+    let plan =
+        look(&files, &[("DJANGO_SETTINGS_MODULE", "shop.settings.local")], NO_PYTHON).expect("a database");
+    assert_eq!(plan.databases[0].path, "dev.db");
+    assert_eq!(plan.before[0].join(" "), "python manage.py migrate --noinput");
 }

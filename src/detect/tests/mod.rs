@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 
+mod advice;
 mod django;
 mod laravel;
 mod node;

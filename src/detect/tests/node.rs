@@ -78,3 +78,21 @@ fn without_an_env_file_the_example_counts() {
     - there is no .env here: variables are those of .env.example
     ");
 }
+
+#[test]
+fn a_schema_may_be_a_folder() {
+    let schema = "datasource db {\n  provider = \"sqlite\"\n  url = env(\"DATABASE_URL\")\n}\n";
+    let env = [("DATABASE_URL", "file:../../data/app.db")];
+    for (package, file) in [
+        ("{}", "prisma/schema/base.prisma"),
+        ("{\"prisma\": {\"schema\": \"./db/models\"}}", "db/models/main.prisma"),
+    ] {
+        let files = [("package.json", package), (file, schema)];
+        let plan = look(&files, &env, NO_PYTHON).expect("a database");
+        assert_eq!(
+            (plan.framework, plan.databases[0].path.as_str()),
+            (Framework::Prisma, "data/app.db"),
+            "{file}"
+        );
+    }
+}

@@ -22,10 +22,11 @@ if config_env() == :prod do
 end
 ";
 
+const MIX: &str = "defp deps do\n  [{:phoenix, \"~> 1.8\"}, {:ecto_sqlite3, \">= 0.0.0\"}]\nend\n";
+
 #[test]
 fn phoenix_repositories_come_from_runtime_exs() {
-    let mix = "defp deps do\n  [{:phoenix, \"~> 1.8\"}, {:ecto_sqlite3, \">= 0.0.0\"}]\nend\n";
-    let files = [("mix.exs", mix), ("config/runtime.exs", RUNTIME), ("rel/overlays/bin/server", "")];
+    let files = [("mix.exs", MIX), ("config/runtime.exs", RUNTIME), ("rel/overlays/bin/server", "")];
     let found = look(&files, &[], NO_PYTHON);
     insta::assert_snapshot!(shown(&found), @r"
     Phoenix from config/runtime.exs
@@ -97,4 +98,32 @@ fn phoenix_repositories_come_from_runtime_exs() {
     nothing; Some((Phoenix, "."))
     - mix.exs has PostgreSQL (postgrex) and not ecto_sqlite3, and Litestream replicates nothing else
     "#);
+}
+
+#[test]
+fn the_folder_of_a_variable_is_not_known() {
+    let runtime = "config :shop, Shop.Repo, database: System.get_env(\"DATABASE_PATH\")\n\
+        config :shop, Shop.JobsRepo, database: Path.join(Path.dirname(System.get_env(\"DATABASE_PATH\")), \"jobs.db\")\n";
+    let files = [("mix.exs", MIX), ("config/runtime.exs", runtime)];
+    insta::assert_snapshot!(shown(&look(&files, &[], NO_PYTHON)), @r"
+    Phoenix from config/runtime.exs
+      repo: ${DATABASE_PATH}
+    - jobs_repo was skipped: its database in config/runtime.exs cannot be read without Elixir; write its path into the file by hand
+    - DATABASE_PATH is not set here: it has to be where litekeeper runs, if the app needs it
+    - for a release, run `mix phx.gen.release --docker` and init again
+    ");
+    let env = [("DATABASE_PATH", "/data/shop.db")];
+    let plan = look(&files, &env, NO_PYTHON).expect("databases");
+    assert_eq!(plan.databases[1].path, "/data/jobs.db");
+}
+
+#[test]
+fn an_umbrella_has_its_dependencies_in_its_apps() {
+    let files = [
+        ("mix.exs", "[apps_path: \"apps\", deps: []]"),
+        ("apps/shop/mix.exs", MIX),
+        ("config/runtime.exs", "config :shop, Shop.Repo, database: System.get_env(\"DATABASE_PATH\")\n"),
+    ];
+    let plan = look(&files, &[("DATABASE_PATH", "/data/shop.db")], NO_PYTHON).expect("a database");
+    assert_eq!((plan.framework, plan.databases[0].path.as_str()), (Framework::Phoenix, "/data/shop.db"));
 }

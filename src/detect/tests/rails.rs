@@ -47,7 +47,6 @@ fn rails_8_with_its_disposable_databases_left_out() {
     insta::assert_snapshot!(rails(RAILS_8, &[("RAILS_ENV", "development")]), @r"
     Rails from config/database.yml, development
       primary: storage/development.sqlite3
-    - set RAILS_ENV=development where the app runs: these are that environment's databases
     ");
     insta::assert_snapshot!(rails(RAILS_8, &[("RAILS_ENV", "staging")]), @r#"
     nothing; Some((Rails, "."))
@@ -178,6 +177,7 @@ dbs:
     # to that folder. Plain Litestream reads the file too; it passes over the part `litekeeper`.
     #
     # Set where it runs; secrets never go into this file:
+    #   RAILS_ENV=production          these are its databases
     #   LITESTREAM_REPLICA_BUCKET     the bucket
     #   LITESTREAM_ACCESS_KEY_ID      its key, and
     #   LITESTREAM_SECRET_ACCESS_KEY  its secret; AWS's own variables and roles do as well
@@ -252,4 +252,50 @@ fn the_paths_of_an_image_are_those_of_the_project() {
     - the replicas are those of litestream.yml, so that their backups go on
     ");
     assert!(found.expect("databases").databases[0].replica.is_some());
+}
+
+#[test]
+fn what_is_no_path_is_not_taken_for_one() {
+    let yaml = "
+production:
+  primary:
+    adapter: sqlite3
+    database: storage/production.sqlite3
+  queue:
+    url: <%= ENV[\"QUEUE_URL\"] %>
+  tenant:
+    adapter: sqlite3
+    database: storage/tenants/%{tenant}/main.sqlite3
+";
+    insta::assert_snapshot!(rails(yaml, &[]), @r"
+    Rails from config/database.yml, production
+      primary: storage/production.sqlite3
+    - queue was skipped: QUEUE_URL is not set here; set it and run init again
+    - tenant was skipped: it is a database for each tenant; replicate their folder with `dir` and `pattern`, or name them with litekeeper.resolver
+    ");
+}
+
+#[test]
+fn the_environment_of_the_databases_has_to_be_the_apps() {
+    let files = [("config/database.yml", RAILS_8), ("bin/rails", "")];
+    let plan = look(&files, &[], NO_PYTHON).expect("databases");
+    let text = advice(&plan, Target::Bucket, "litestream.yml");
+    for said in [
+        "ENV LITEKEEPER_STOP_TIMEOUT=9s RAILS_ENV=production\n",
+        "\n    RAILS_ENV = \"production\"\n",
+        "  RAILS_ENV=production  LITESTREAM_",
+    ] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    // The Dockerfile of `rails new` says so.
+    let files = [
+        &files[..],
+        &[(
+            "Dockerfile",
+            "FROM ruby AS base\nENV RAILS_ENV=\"production\" \\\n    BUNDLE_WITHOUT=\"test\"\nFROM base\n",
+        )],
+    ]
+    .concat();
+    let plan = look(&files, &[], NO_PYTHON).expect("databases");
+    assert!(!advice(&plan, Target::Bucket, "litestream.yml").contains("RAILS_ENV"));
 }

@@ -1,0 +1,253 @@
+//! How the project is started so far: its Dockerfile, Procfile and fly.toml.
+
+use std::collections::BTreeMap;
+
+use super::project::Project;
+
+/// What starts the app so far, and the variables that it then has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Deployment {
+    /// The image that the Dockerfile makes.
+    pub(super) image: Image,
+    /// The commands of the Procfile, by their names.
+    pub(super) procfile: Vec<(String, String)>,
+    /// What fly.toml says, if there is one.
+    pub(super) fly: Option<Fly>,
+}
+
+/// The last stage of a Dockerfile, with what it has from the stages before it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Image {
+    pub workdir: Option<String>,
+    env: BTreeMap<String, String>,
+    entrypoint: Option<Words>,
+    command: Option<Words>,
+}
+
+/// A command in one of Docker's two forms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Words {
+    Exec(Vec<String>),
+    Shell(String),
+}
+
+/// What is in a fly.toml.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Fly {
+    env: BTreeMap<String, String>,
+    /// Where its volume is.
+    pub volume: Option<String>,
+    /// `kill_signal` and `kill_timeout`, as they stand there.
+    pub kill: Vec<String>,
+}
+
+impl Deployment {
+    pub(super) fn of(project: &Project<'_>) -> Self {
+        Self {
+            image: project.text("Dockerfile").map(|text| image(&text)).unwrap_or_default(),
+            procfile: project.text("Procfile").map(|text| processes(&text)).unwrap_or_default(),
+            fly: project.text("fly.toml").map(|text| fly(&text)),
+        }
+    }
+
+    /// A variable as the app has it there, and the file that says so.
+    pub(super) fn variable(&self, name: &str) -> Option<(&str, &'static str)> {
+        let fly = self.fly.as_ref().and_then(|fly| fly.env.get(name));
+        let value = fly.map(|value| (value.as_str(), "fly.toml"));
+        value.or_else(|| self.image.env.get(name).map(|value| (value.as_str(), "Dockerfile")))
+    }
+
+    /// The command of the Procfile's `web`.
+    pub(super) fn web(&self) -> Option<&str> {
+        self.procfile.iter().find(|(name, _)| name == "web").map(|(_, command)| command.as_str())
+    }
+}
+
+impl Image {
+    /// All that a container is started with.
+    pub fn start(&self) -> Option<Vec<String>> {
+        match (&self.entrypoint, &self.command) {
+            (None, None) => None,
+            // A shell's line passes over the command.
+            (Some(entrypoint @ Words::Shell(_)), _) => Some(entrypoint.to_vec()),
+            (entrypoint, command) => {
+                Some([entrypoint, command].into_iter().flatten().flat_map(Words::to_vec).collect())
+            }
+        }
+    }
+}
+
+impl Words {
+    fn of(text: &str) -> Self {
+        serde_json::from_str(text).map_or_else(|_| Self::Shell(text.to_owned()), Self::Exec)
+    }
+
+    fn to_vec(&self) -> Vec<String> {
+        match self {
+            Self::Exec(words) => words.clone(),
+            Self::Shell(line) => ["/bin/sh", "-c", line].map(str::to_owned).into(),
+        }
+    }
+}
+
+/// The image of the last stage.
+fn image(text: &str) -> Image {
+    let mut stages: BTreeMap<String, Image> = BTreeMap::new();
+    let (mut name, mut image) = (None, Image::default());
+    let mut has_command = false;
+    for (keyword, rest) in instructions(text) {
+        match keyword.as_str() {
+            "FROM" => {
+                if let Some(name) = name.take() {
+                    stages.insert(name, std::mem::take(&mut image));
+                }
+                let words: Vec<&str> =
+                    rest.split_whitespace().filter(|word| !word.starts_with("--")).collect();
+                image = words
+                    .first()
+                    .and_then(|base| stages.get(&base.to_lowercase()))
+                    .cloned()
+                    .unwrap_or_default();
+                name = words.get(2).map(|name| name.to_lowercase());
+                has_command = false;
+            }
+            "WORKDIR" if rest.starts_with('/') && !rest.contains('$') => {
+                image.workdir = Some(rest.trim_end_matches('/').to_owned());
+            }
+            "ENV" => image.env.extend(variables(&rest)),
+            "ENTRYPOINT" => {
+                image.entrypoint = Some(Words::of(&rest));
+                // One of an earlier stage does not go with it.
+                image.command = image.command.filter(|_| has_command);
+            }
+            "CMD" => {
+                image.command = Some(Words::of(&rest));
+                has_command = true;
+            }
+            _ => {}
+        }
+    }
+    image
+}
+
+/// The instructions of a Dockerfile with what follows them, lines put together.
+fn instructions(text: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut whole = String::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        if let Some(part) = line.strip_suffix('\\') {
+            whole.push_str(part);
+            whole.push(' ');
+            continue;
+        }
+        whole.push_str(line);
+        let line = std::mem::take(&mut whole);
+        if let Some((keyword, rest)) = line.split_once(char::is_whitespace) {
+            found.push((keyword.to_uppercase(), rest.trim().to_owned()));
+        }
+    }
+    found
+}
+
+/// `A=b C="d e"`, or `A b`. What other variables are in is not known here.
+fn variables(text: &str) -> Vec<(String, String)> {
+    let pairs = match text.split_once(char::is_whitespace) {
+        Some((name, value)) if !name.contains('=') => vec![(name.to_owned(), value.trim().to_owned())],
+        _ => {
+            let words = shlex::split(text).unwrap_or_default();
+            words
+                .iter()
+                .filter_map(|word| word.split_once('='))
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect()
+        }
+    };
+    pairs.into_iter().filter(|(_, value)| !value.contains('$')).collect()
+}
+
+/// `name: command` lines.
+fn processes(text: &str) -> Vec<(String, String)> {
+    let line = |line: &str| {
+        let (name, command) = line.split_once(':').filter(|_| !line.starts_with('#'))?;
+        Some((name.trim().to_owned(), command.trim().to_owned()))
+    };
+    text.lines().filter_map(line).filter(|(_, command)| !command.is_empty()).collect()
+}
+
+/// What matters of a fly.toml, whose values are one line each.
+fn fly(text: &str) -> Fly {
+    let mut found = Fly::default();
+    let mut section = String::new();
+    for line in text.lines().map(str::trim) {
+        if line.starts_with('[') {
+            section = line.trim_matches(['[', ']', ' ']).to_owned();
+            continue;
+        }
+        let Some((key, value)) = line.split_once('=').filter(|_| !line.starts_with('#')) else { continue };
+        let (key, value) = (key.trim().trim_matches(['"', '\'']), value.trim());
+        let quoted = ['"', '\''].into_iter().find_map(|quote| value.strip_prefix(quote)?.split(quote).next());
+        let value = quoted.unwrap_or_else(|| value.split('#').next().unwrap_or_default().trim());
+        match (section.as_str(), key) {
+            ("", "kill_signal" | "kill_timeout") => found.kill.push(line.to_owned()),
+            ("env", _) => drop(found.env.insert(key.to_owned(), value.to_owned())),
+            ("mounts", "destination") if found.volume.is_none() => {
+                found.volume = Some(value.trim_end_matches('/').to_owned());
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn the_last_stage_has_what_its_base_has() {
+        let image = image(concat!(
+            "# syntax=docker/dockerfile:1\n",
+            "FROM --platform=linux/amd64 ruby:3.4 AS base\nWORKDIR /rails\n",
+            "ENV RAILS_ENV=\"production\" \\\n    # why\n    BUNDLE_PATH=/usr/local/bundle\n",
+            "FROM base AS build\nENV DATABASE_URL=sqlite:///tmp/none.db\nRUN make\n",
+            "FROM Base\nENV DATABASE_PATH /data/x.db\nENV OTHER=$PATH:/x\n",
+            "ENTRYPOINT [\"/rails/bin/docker-entrypoint\"]\nCMD [\"./bin/rails\", \"server\"]\n",
+        ));
+        assert_eq!(image.workdir.as_deref(), Some("/rails"));
+        let env: Vec<_> = image.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(
+            env,
+            ["BUNDLE_PATH=/usr/local/bundle", "DATABASE_PATH=/data/x.db", "RAILS_ENV=production"]
+        );
+        assert_eq!(image.start().unwrap(), ["/rails/bin/docker-entrypoint", "./bin/rails", "server"]);
+    }
+
+    #[test]
+    fn both_forms_of_a_command_are_put_together_as_docker_does() {
+        for (text, words) in [
+            ("CMD gunicorn shop.wsgi", Some(vec!["/bin/sh", "-c", "gunicorn shop.wsgi"])),
+            ("ENTRYPOINT [\"./start\"]\nCMD serve now", Some(vec!["./start", "/bin/sh", "-c", "serve now"])),
+            ("ENTRYPOINT ./start\nCMD [\"x\"]", Some(vec!["/bin/sh", "-c", "./start"])),
+            ("CMD [\"x\"]\nENTRYPOINT [\"y\"]", Some(vec!["y", "x"])),
+            ("FROM x AS a\nCMD [\"x\"]\nFROM a\nENTRYPOINT [\"y\"]", Some(vec!["y"])),
+            ("FROM x AS a\nCMD [\"x\"]\nFROM a", Some(vec!["x"])),
+            ("FROM x AS a\nCMD [\"x\"]\nFROM y", None),
+            ("FROM x\n", None),
+        ] {
+            let words = words.map(|words| words.into_iter().map(str::to_owned).collect::<Vec<_>>());
+            assert_eq!(image(text).start(), words, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_matters_of_fly_is_found() {
+        let found = fly(concat!(
+            "app = 'shop'\nkill_timeout = 5 # s\n\n[env]\n  PORT = \"8080\"\n  DATABASE_URL = 'file:/data/x.db'\n",
+            "[[mounts]]\n  source = \"data\"\n  destination = \"/data/\"\n[http_service]\n  kill_signal = \"x\"\n",
+        ));
+        assert_eq!(found.volume.as_deref(), Some("/data"));
+        assert_eq!(found.kill, ["kill_timeout = 5 # s"]);
+        assert_eq!(found.env.get("DATABASE_URL").map(String::as_str), Some("file:/data/x.db"));
+        assert_eq!(found.env.len(), 2);
+    }
+}

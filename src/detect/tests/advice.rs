@@ -1,0 +1,107 @@
+//! The lines for Dockerfile, Procfile and fly.toml, beside those that are there already.
+
+use super::*;
+
+const SETTINGS: &str =
+    "DATABASES = {'default': {'ENGINE': 'django.db.backends.sqlite3', 'NAME': 'data/app.db'}}\n";
+
+fn advised(files: &[(&str, &str)]) -> String {
+    let mut all = vec![("manage.py", super::django::MANAGE), ("shop/settings.py", SETTINGS)];
+    all.extend(files);
+    let plan = look(&all, &[], NO_PYTHON).expect("a database");
+    format!("{}\n{}", advice(&plan, Target::Bucket, "litestream.yml"), plan.notes.join("\n"))
+}
+
+#[test]
+fn what_starts_the_app_already_goes_on_below_litekeeper() {
+    let dockerfile = "FROM python:3.13 AS base\nWORKDIR /srv/shop\nFROM base\n\
+        ENTRYPOINT [\"./entrypoint.sh\"]\nCMD [\"gunicorn\", \"shop.wsgi\", \"-b\", \"0.0.0.0:80\"]\n";
+    let procfile = "web: python manage.py check && gunicorn shop.wsgi -b :$PORT\nrelease: python manage.py migrate\nworker: huey\n";
+    let fly = "app = 'shop'\nkill_timeout = 5\n[env]\n  PORT = '80'\n[mounts]\n  source = 'd'\n  destination = '/data'\n";
+    let files = [("Dockerfile", dockerfile), ("Procfile", procfile), ("fly.toml", fly)];
+    insta::assert_snapshot!(advised(&files), @r#"
+    Dockerfile:
+      # a stage `litekeeper` that has both programs is in examples/docker/Dockerfile
+      COPY --from=litekeeper /usr/local/bin/litekeeper /usr/local/bin/litestream /usr/local/bin/
+      COPY litestream.yml /srv/shop/
+      VOLUME /srv/shop/data
+      ENV LITEKEEPER_STOP_TIMEOUT=9s
+      # in place of ENTRYPOINT and CMD; this command counts, and not litekeeper.app.command:
+      ENTRYPOINT ["litekeeper", "run", "--"]
+      CMD ["./entrypoint.sh", "gunicorn", "shop.wsgi", "-b", "0.0.0.0:80"]
+
+    Procfile:
+      web: litekeeper run -- sh -c 'python manage.py check && gunicorn shop.wsgi -b :$PORT'
+
+    fly.toml:
+      # above the first [section], in place of `kill_timeout = 5`:
+      kill_signal = "SIGTERM"
+      kill_timeout = "30s"
+      # in [env]:
+        LITEKEEPER_STOP_TIMEOUT = "28s"
+      # in [mounts], in place of "/data", where the database is not:
+        destination = "/srv/shop/data"
+
+    Set where it runs:
+      LITESTREAM_REPLICA_BUCKET  LITESTREAM_ACCESS_KEY_ID  LITESTREAM_SECRET_ACCESS_KEY
+    the `release` of Procfile runs where no database is restored, and beside replication: take it out, litekeeper.before has the migrations
+    Procfile also starts `worker`: all that writes to the database has to run below one litekeeper, as in examples/procfile
+    Django itself could not be asked (there is no Python): shop/settings.py was read as text; run init again where Django is installed to be sure
+    the command is Django's server for development: put the one that you deploy with in its place
+    "#);
+}
+
+#[test]
+fn what_has_litekeeper_already_is_left_alone() {
+    let files = [
+        ("Dockerfile", "FROM x\nENTRYPOINT [\"litekeeper\", \"run\", \"--\"]\nCMD [\"bin/server\"]\n"),
+        ("Procfile", "web: litekeeper run -- bin/server\n"),
+        ("fly.toml", "[[mounts]]\n  destination = \"/app/data\"\n"),
+    ];
+    let text = advised(&files);
+    assert!(!text.contains("ENTRYPOINT") && !text.contains("mounts"), "{text}");
+    assert!(text.contains("\n  web: litekeeper run -- bin/server\n"), "{text}");
+}
+
+/// A volume there would hide the migrations of every later image.
+#[test]
+fn no_volume_hides_code() {
+    let schema = "datasource db {\n  provider = \"sqlite\"\n  url = \"file:./dev.db\"\n}\n";
+    let project = [("prisma/schema.prisma", schema), ("package.json", "{}")];
+    let laravel = [("artisan", ""), ("database/migrations/0001_users.php", "<?php")];
+    for files in [&project[..], &laravel] {
+        let plan = look(files, &[], NO_PYTHON).expect("a database");
+        let text = advice(&plan, Target::Bucket, "litestream.yml");
+        assert!(!text.contains("VOLUME") && !text.contains("[mounts]"), "{text}");
+        assert!(text.contains("# no volume: the database lies beside the code"), "{text}");
+    }
+    let plan =
+        look(&[("artisan", ""), ("database/.gitignore", "*.sqlite*")], &[], NO_PYTHON).expect("a database");
+    assert!(advice(&plan, Target::Bucket, "litestream.yml").contains("VOLUME /var/www/html/database\n"));
+}
+
+/// `.env` is the developer's.
+#[test]
+fn variables_of_the_deployment_are_stronger_than_dotenv() {
+    let schema = "datasource db {\n  provider = \"sqlite\"\n  url = env(\"DATABASE_URL\")\n}\n";
+    let mut files = vec![
+        ("prisma/schema.prisma", schema),
+        ("package.json", "{}"),
+        (".env", "DATABASE_URL=file:./dev.db\n"),
+        (
+            "Dockerfile",
+            "FROM node AS build\nENV DATABASE_URL=file:/tmp/build.db\nFROM node\nENV DATABASE_URL=\"file:/data/app.db\"\n",
+        ),
+    ];
+    let found = look(&files, &[], NO_PYTHON);
+    insta::assert_snapshot!(shown(&found), @r"
+    Prisma from prisma/schema.prisma
+      db: /data/app.db
+    - DATABASE_URL is the one of Dockerfile
+    - package.json has no start script: put the app's command into litekeeper.app.command
+    ");
+    files.push(("fly.toml", "[env]\n  DATABASE_URL = \"file:/mnt/app.db\"\n"));
+    assert_eq!(look(&files, &[], NO_PYTHON).expect("a database").databases[0].path, "/mnt/app.db");
+    let env = [("DATABASE_URL", "file:/srv/own.db")];
+    assert_eq!(look(&files, &env, NO_PYTHON).expect("a database").databases[0].path, "/srv/own.db");
+}
