@@ -87,6 +87,7 @@ mod tests {
         let config = load(&file, &options).unwrap();
         let contents = [Contents { is_cut_off: true, ..Contents::default() }];
         let site = Site {
+            unset: Vec::new(),
             config: &config,
             databases: &[],
             written: 0,

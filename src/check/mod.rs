@@ -7,6 +7,7 @@
 //! sqlite      the databases' own headers
 //! framework   what the framework's settings do to SQLite
 //! folder      what is in the folders of databases
+//! dotenv      what only the app's `.env` says
 //! files       who may read and write what; who may read secrets; who runs already
 //! online      each replica listed, written and read, only when that is asked for
 //! stop        the stop budget, and what the platform allows
@@ -15,6 +16,7 @@
 //! Architecture invariant: nothing but `online` writes, and a database is only ever read as a plain file, without
 //! a lock and without SQLite: it may be in use by somebody who must not notice.
 
+mod dotenv;
 mod files;
 mod folder;
 mod framework;
@@ -42,6 +44,7 @@ pub fn look(site: &Site<'_>) -> Vec<Lint> {
     found.extend(sqlite::look(site));
     found.extend(framework::look(site));
     found.extend(files::look(site));
+    found.extend(dotenv::look(site));
     found.extend(stop::look(site));
     found
 }

@@ -236,6 +236,7 @@ mod tests {
         let pair = ("/data/app.db".to_owned(), "s3://b/a".to_owned());
         let config = crate::config::Config::from_pairs(&[pair], &options).unwrap();
         let site = Site {
+            unset: Vec::new(),
             config: &config,
             databases: config.databases(),
             written: 1,

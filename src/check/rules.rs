@@ -19,6 +19,7 @@ rules! {
     (APP_MISSING, Error, "app-missing", "the app's command was not found, or cannot be executed"),
     (RESOLVER_MISSING, Error, "resolver-missing", "the resolver's command was not found, or cannot be executed"),
     (RESOLVER, Error, "resolver", "the resolver fails, or prints something else than databases (--online)"),
+    (ENV_FILE_ONLY, Warning, "env-file-only", "a variable that only the app's `.env` has, which Litekeeper does not read"),
     (LITESTREAM_MISSING, Error, "litestream-missing", "Litestream was not found, or does not run"),
     (LITESTREAM_BAD, Error, "litestream-bad", "this Litestream is known to stop replicating without a word"),
     (LITESTREAM_OTHER, Error, "litestream-other", "the Litestream found here is not the one that the settings ask for"),

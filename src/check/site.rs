@@ -23,6 +23,8 @@ pub struct Site<'a> {
     pub written: usize,
     /// What is in each of its folders, as far as they were looked into.
     pub contents: &'a [Contents],
+    /// The variables that the configuration uses and nobody has set.
+    pub unset: Vec<String>,
     /// Whether the file itself holds secrets.
     pub has_secrets: bool,
     /// The files that variables of the app are in.

@@ -72,6 +72,7 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
     let version = litestream.usable.as_ref().map(|(_, version)| *version);
     let series = version.map(|version| if version.is_ltx() { Series::V05 } else { Series::V03 });
 
+    let unset = opened.unset();
     let (config, is_sound) = opened.config(&options, series, &mut lints);
     let mut answer = (Vec::new(), 0);
     if let (Some(folder), Some(env)) = (folder, env) {
@@ -110,6 +111,7 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
             databases: further.all.databases(),
             written: config.databases().len(),
             contents: &further.contents,
+            unset,
             has_secrets,
             env_files,
             user: user.clone(),
@@ -159,6 +161,14 @@ impl Opened {
         match self {
             Opened::File(path, _) => Some(path),
             Opened::Pairs(_) | Opened::Nothing => None,
+        }
+    }
+
+    /// The variables that the text uses and nobody has set.
+    fn unset(&self) -> Vec<String> {
+        match self {
+            Opened::File(_, Ok(document)) => document.unset.clone(),
+            Opened::Pairs(_) | Opened::File(_, Err(_)) | Opened::Nothing => Vec::new(),
         }
     }
 

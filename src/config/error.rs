@@ -481,7 +481,9 @@ impl Finding {
                 "add a `dbs:` list with a `path` and a `replica` for each database, or give --db and --replica"
             }
             Problem::PathIsUrl { .. } => "write the plain path of the file; sqlite:// is understood, too",
-            Problem::NoReplica { .. } => "add `replica: {url: …}` to the database",
+            Problem::NoReplica { .. } => {
+                "add `replica: {url: …}` to the database, or set LITESTREAM_REPLICA_URL or LITESTREAM_REPLICA_BUCKET"
+            }
             Problem::ReplicaAndReplicas { .. } => "keep `replica`; `replicas` is the older form",
             Problem::WrongType { kind: Type::Duration, .. } => "the units are h, m, s and ms; a day is 24h",
             Problem::NotIn05 { key: "age" } => "leave it out: 0.5 cannot encrypt, only Litestream 0.3 can",
@@ -510,7 +512,9 @@ impl Finding {
                 "let a shell run it: leave `exec` out and start with `litekeeper run -- sh -c '…'`"
             }
             Problem::ExecUnfinished => "close the quotes, or give the command after `--`",
-            Problem::NothingGiven => "write a litestream.yml, or give --db PATH --replica URL",
+            Problem::NothingGiven => {
+                "`litekeeper init` writes a litestream.yml; or give --db PATH --replica URL"
+            }
             Problem::ReplicaNotUrl { .. } => {
                 "for example s3://bucket/path, file:///backups/app.db or /backups/app.db"
             }

@@ -9,7 +9,7 @@ use super::load::{Document, LoadOptions};
 use super::model::Config;
 use super::node::{Node, NodeKind, Variable};
 use super::path::strip_sqlite;
-use super::url::{escape, is_url, with_path};
+use super::url::{escape, is_nats, is_url, with_path};
 use super::variables::Env;
 
 impl Config {
@@ -76,8 +76,7 @@ pub(super) fn from_variables(
         (Some(url), _) => Node::mapping([("url", url_node(url, Variable::Named(REPLICA_URL.to_owned())))]),
         (None, bucket) => {
             let name = database.rsplit('/').next().unwrap_or_default().to_owned();
-            let path = set(env, "LITESTREAM_REPLICA_PATH")
-                .unwrap_or_else(|| join(prefix.trim_start_matches('/'), &name));
+            let path = set(env, REPLICA_PATH).unwrap_or_else(|| join(prefix.trim_start_matches('/'), &name));
             in_bucket(env, bucket.unwrap_or_default(), path)
         }
     };
@@ -95,10 +94,10 @@ pub(super) fn entries(databases: Vec<(String, Node)>) -> Node {
 /// The replica in the environment for a database that has none of its own: each has its place there, `tail`.
 pub(super) fn default_replica(env: Env<'_>, tail: &str) -> Option<Node> {
     if let Some(url) = set(env, REPLICA_URL) {
-        let url = with_path(&url, |path| join(path, &escape(tail)));
+        let url = if is_nats(&url) { url } else { with_path(&url, |path| join(path, &escape(tail))) };
         return Some(Node::mapping([("url", url_node(url, Variable::Own))]));
     }
-    let path = join(&set(env, "LITESTREAM_REPLICA_PATH").unwrap_or_default(), tail);
+    let path = join(&set(env, REPLICA_PATH).unwrap_or_default(), tail);
     set(env, REPLICA_BUCKET).map(|bucket| in_bucket(env, bucket, path))
 }
 
@@ -109,6 +108,18 @@ pub(super) fn join(path: &str, tail: &str) -> String {
 
 const REPLICA_URL: &str = "LITESTREAM_REPLICA_URL";
 const REPLICA_BUCKET: &str = "LITESTREAM_REPLICA_BUCKET";
+const REPLICA_PATH: &str = "LITESTREAM_REPLICA_PATH";
+const REPLICA_REGION: &str = "LITESTREAM_REPLICA_REGION";
+const REPLICA_ENDPOINT: &str = "LITESTREAM_REPLICA_ENDPOINT";
+
+/// The variables that a replica is made of, and the key of each in a file.
+pub(super) const REPLICA_VARIABLES: [(&str, &str); 5] = [
+    (REPLICA_URL, "url"),
+    (REPLICA_BUCKET, "bucket"),
+    (REPLICA_PATH, "path"),
+    (REPLICA_REGION, "region"),
+    (REPLICA_ENDPOINT, "endpoint"),
+];
 
 fn set(env: Env<'_>, name: &str) -> Option<String> {
     env(name).filter(|value| !value.is_empty())
@@ -120,8 +131,7 @@ fn in_bucket(env: Env<'_>, bucket: String, path: String) -> Node {
         ("bucket", Node::text(bucket)),
         ("path", Node::text(path)),
     ]);
-    for (key, name) in [("region", "LITESTREAM_REPLICA_REGION"), ("endpoint", "LITESTREAM_REPLICA_ENDPOINT")]
-    {
+    for (key, name) in [("region", REPLICA_REGION), ("endpoint", REPLICA_ENDPOINT)] {
         if let Some(value) = set(env, name) {
             replica.set(key, Node::text(value));
         }

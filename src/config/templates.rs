@@ -181,7 +181,9 @@ impl PathMode {
 
 /// Gives a replica the path of its database, in its `url` if that is where it has one.
 fn place(replica: &mut Node, mode: PathMode, tail: &str) {
-    if let PathMode::Preserve = mode {
+    let text = |key| replica.get(key).and_then(Node::as_str);
+    let is_nats = text("type") == Some("nats") || text("url").is_some_and(url::is_nats);
+    if is_nats || matches!(mode, PathMode::Preserve) {
         return;
     }
     let key = if replica.get("url").is_some() { "url" } else { "path" };
@@ -305,10 +307,28 @@ mod tests {
             ("replace", "s3://b/x", "s3://b/my project/app.db"),
             ("preserve", "s3://b/x", "s3://b/x"),
             ("append", "file:///backups", "/backups/my%20project/app.db"),
+            // The path is the bucket: all that there is.
+            ("append", "nats://h:4222/b", "nats://h:4222/b"),
         ] {
             let config = read(&text(mode, url), &[]).unwrap_or_else(|error| panic!("{url}: {error}"));
             assert_eq!(places(&config), [place], "{mode} {url}");
         }
+    }
+
+    #[test]
+    fn a_nats_bucket_has_no_path() {
+        let text = "litekeeper: {replicas: {n: {type: nats, url: 'nats://h:4222', bucket: b}}}\n\
+                    dbs:\n- {path: a/app.db, replicas: [n], path_mode: append}\n";
+        let config = read(text, &[]).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(places(&config), ["nats://h:4222/b"]);
+        let text = emit(config.root().get("dbs").expect("it is there")).text;
+        assert!(text.contains("url: \"nats://h:4222\"\n") && !text.contains("path: app"), "{text}");
+        let env = [("LITESTREAM_REPLICA_URL", "nats://h:4222/b")];
+        let config = read("dbs: [{path: app.db}]", &env).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(places(&config), ["nats://h:4222/b"]);
+        // So a second database needs a bucket of its own.
+        let error = read("dbs: [{path: a.db}, {path: b.db}]", &env).expect_err("they share a bucket");
+        assert!(error.to_string().contains("have the same replica, nats://h:4222/b"), "{error}");
     }
 
     #[test]

@@ -101,6 +101,11 @@ impl fmt::Debug for Url {
     }
 }
 
+/// Whether the path of this replica is its bucket, below which there is nothing.
+pub(super) fn is_nats(url: &str) -> bool {
+    url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("nats:"))
+}
+
 /// The same URL with another path.
 pub(super) fn with_path(text: &str, change: impl FnOnce(&str) -> String) -> String {
     let (start, end) = path_of(text);

@@ -167,6 +167,51 @@ fn variables_without_a_value() {
     assert!(check_text(text, 0).contains("`a\\u{1b}[2Jb` is no setting"), "nothing for a terminal to obey");
 }
 
+/// What the environment says about a replica goes to databases without one, and the bucket is never AWS_BUCKET.
+#[test]
+fn variables_that_nobody_reads() {
+    let own = "dbs:\n  - path: a.db\n    replica: {type: s3, bucket: $LITESTREAM_REPLICA_BUCKET, path: a}\n";
+    let bare = "dbs:\n  - path: a.db\n";
+    let set = [("LITESTREAM_REPLICA_BUCKET", "b"), ("LITESTREAM_REPLICA_ENDPOINT", "http://127.0.0.1:1")];
+    let aws = [("AWS_BUCKET", "uploads")];
+    let mut all = String::new();
+    for (name, text, env, code) in [
+        ("the endpoint is not in the file", own, &set[..], 0),
+        ("the endpoint is the environment's", bare, &set, 0),
+        ("only AWS_BUCKET", own, &aws, 78),
+        ("only AWS_BUCKET, and no replica", bare, &aws, 78),
+        ("both buckets", own, &[set[0], aws[0]], 0),
+    ] {
+        let world = World::new();
+        fs::write(world.path("a.yml"), text).expect("the world can be written");
+        let mut keeper = keeper(&world).config(Path::new("a.yml"));
+        for (name, value) in env {
+            keeper = keeper.env(name, value);
+        }
+        let ended = keeper.run().expect_code(code);
+        all.push_str(&format!("# {name}\n{}\n", without("no-database-yet", &shown(&world, &ended))));
+    }
+    insta::assert_snapshot!(all);
+}
+
+/// The wrappers run inside of the framework, behind whatever reads `.env`.
+#[test]
+fn variables_of_the_app_alone() {
+    let world = World::new();
+    let env = "# LITESTREAM_A=1\nAPP_KEY=hunter2\nexport LITESTREAM_ENABLED=false\nBUCKET='hunter2'\n\
+        LITESTREAM_REPLICA_PATH=\nLITESTREAM_ACCESS_KEY_ID=hunter2\n";
+    fs::write(world.path(".env"), env).expect("the world can be written");
+    fs::write(world.path("a.yml"), "dbs: [{path: a.db, replica: {type: s3, bucket: $BUCKET, path: a}}]\n")
+        .expect("the world can be written");
+    let check = || keeper(&world).config(Path::new("a.yml")).env("LITESTREAM_ACCESS_KEY_ID", "key");
+    let text = shown(&world, &check().run().expect_code(78));
+    assert!(!text.contains("hunter2"), "{text}");
+    insta::assert_snapshot!(text);
+    // Given to Litekeeper, too, they are nothing to talk about.
+    let ended = check().env("BUCKET", "b").env("LITESTREAM_ENABLED", "true").run().expect_code(0);
+    assert!(!ended.stdout.contains("env-file-only"), "{}", ended.stdout);
+}
+
 #[test]
 fn secrets_in_the_file() {
     let text = check_text(

@@ -362,6 +362,6 @@ litekeeper:
     /litekeeper.yml:13: `litekeeper.resolver.command` is an empty command
     /litekeeper.yml:13: `litekeeper.resolver.interval: 30`: a unit is missing: `30s` is seconds, `30ms` milliseconds
     /litekeeper.yml:14: unknown key `litekeeper.max-lag`; did you mean `litekeeper.watch.max-lag`?
-    hint: add `replica: {url: …}` to the database
+    hint: add `replica: {url: …}` to the database, or set LITESTREAM_REPLICA_URL or LITESTREAM_REPLICA_BUCKET
     "#);
 }

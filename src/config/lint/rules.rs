@@ -46,6 +46,7 @@ rules! {
     (DROPPED_KEY, Warning, "dropped-key", "a key of Litestream 0.3 that changes nothing in 0.5"),
     (NEWER_KEY, Warning, "newer-key", "a key of Litestream 0.5 that the 0.3 found here ignores"),
     (UNSET_VARIABLE, Warning, "unset-variable", "a variable that is not set, or empty"),
+    (UNUSED_VARIABLE, Warning, "unused-variable", "a variable that seems to say where the backups are, but that nobody reads"),
     (DUPLICATE_KEY, Warning, "duplicate-key", "a key is there twice in one mapping: the later one counts"),
     (LOGGING, Warning, "logging", "a log type or level that Litestream does not know"),
     (NO_EFFECT, Warning, "no-effect", "a key of the `litekeeper` section that has no effect in this version"),

@@ -5,9 +5,11 @@ use std::collections::HashMap;
 use saphyr_parser::{Event, Parser};
 
 use super::Lint;
-use super::rules::{DUPLICATE_KEY, UNSET_VARIABLE};
+use super::rules::{DUPLICATE_KEY, UNSET_VARIABLE, UNUSED_VARIABLE};
 use crate::config::expand::expand;
 use crate::config::load::{Document, LoadOptions};
+use crate::config::node::Node;
+use crate::config::sources;
 
 /// Looks at the text as it was written.
 pub(super) fn lint(document: &Document, options: &LoadOptions<'_>) -> Vec<Lint> {
@@ -15,6 +17,7 @@ pub(super) fn lint(document: &Document, options: &LoadOptions<'_>) -> Vec<Lint> 
     if !options.no_expand_env {
         found.extend(unset_variables(document, options));
     }
+    found.extend(unused_variables(document, options));
     found.extend(duplicate_keys(document));
     found
 }
@@ -49,6 +52,46 @@ fn unset_variables(document: &Document, options: &LoadOptions<'_>) -> Vec<Lint> 
             };
             found.push(lint.at(number, 0));
         }
+    }
+    found
+}
+
+/// The environment's replica is for databases without one of their own. Its parts say nothing by themselves to others.
+fn unused_variables(document: &Document, options: &LoadOptions<'_>) -> Vec<Lint> {
+    let is_set = |name: &str| (options.env)(name).is_some_and(|value| !value.is_empty());
+    let is_written = |name: &str| document.text.split('\n').any(|line| without_comment(line).contains(name));
+    let own = |entry: &Node| {
+        let list = entry.get("replicas").and_then(Node::as_list);
+        entry.get("replica").is_some() || list.is_some_and(|list| !list.is_empty())
+    };
+    let entries = document.root.get("dbs").and_then(Node::as_list).unwrap_or_default();
+    let is_asked = entries.is_empty() || !entries.iter().all(own);
+    let mut found = Vec::new();
+    let mut warn = |message: String, hint: String| {
+        found.push(Lint::new(UNUSED_VARIABLE, &document.origin, message).hint(hint));
+    };
+    for (name, key) in sources::REPLICA_VARIABLES {
+        if is_set(name) && !is_asked && !is_written(name) {
+            warn(
+                format!(
+                    "{name} is set, but each database has a replica of its own, and none of them uses it"
+                ),
+                format!(
+                    "write `{key}: ${{{name}}}` in the replica, or leave the whole replica to the environment"
+                ),
+            );
+        }
+    }
+    // Laravel's own bucket for uploads has this name.
+    let [(url, _), (bucket, _), ..] = sources::REPLICA_VARIABLES;
+    let is_missing = is_asked && !is_set(url) || is_written(bucket);
+    if is_missing && !is_set(bucket) && is_set("AWS_BUCKET") {
+        warn(
+            format!(
+                "AWS_BUCKET is set, and {bucket} is not: it may be the app's bucket for uploads, so no backup goes there"
+            ),
+            format!("set {bucket} to the same if the backups belong there"),
+        );
     }
     found
 }

@@ -1,0 +1,44 @@
+//! What only the app's `.env` says, and Litekeeper would have to know.
+
+use std::fs::File;
+use std::io::Read as _;
+
+use super::rules::ENV_FILE_ONLY;
+use super::site::Site;
+use crate::config::Origin;
+use crate::config::lint::Lint;
+
+/// More than this is no file of variables.
+const MAX_FILE: u64 = 1 << 20;
+
+/// The wrappers run inside of the framework, which has read `.env`; Litekeeper runs before it.
+pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
+    let path = site.cwd.join(".env");
+    // A pipe would keep us waiting.
+    if !path.metadata().is_ok_and(|found| found.is_file()) {
+        return Vec::new();
+    }
+    let mut text = Vec::new();
+    if !File::open(&path).is_ok_and(|file| file.take(MAX_FILE).read_to_end(&mut text).is_ok()) {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    for (number, line) in (1..).zip(String::from_utf8_lossy(&text).lines()) {
+        let line = line.trim_start();
+        let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
+        let Some((name, value)) = line.split_once('=') else { continue };
+        let name = name.trim_end();
+        let is_ours = ["LITESTREAM_", "LITEKEEPER_"].iter().any(|start| name.starts_with(start));
+        let is_wanted = is_ours || site.unset.iter().any(|unset| unset == name);
+        let is_empty = value.trim().trim_matches(['"', '\'']).is_empty();
+        if is_wanted && !is_empty && (site.variable)(name).is_none() {
+            let message =
+                format!("{name} is set in this file only, which is the app's: Litekeeper does not read it");
+            let lint = Lint::new(ENV_FILE_ONLY, &Origin::File(".env".into()), message).at(number, 0);
+            found.push(lint.hint(
+                "set it where litekeeper is started: `docker run --env-file .env`, systemd's EnvironmentFile=, or `set -a; . ./.env`",
+            ));
+        }
+    }
+    found
+}
