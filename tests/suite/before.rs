@@ -1,6 +1,8 @@
 //! One-shot commands before the app: one after the other, under replication, each must end with 0.
 
 use nix::sys::signal::Signal;
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 
 use crate::support::app::App;
 use crate::support::litestream::{Backup, LATEST};
@@ -108,9 +110,16 @@ fn their_background_processes_end_with_them() {
     let world = World::new();
     let (db, trace) = (world.db(), world.trace());
     let stubborn = App::new(&trace).ignore("all").insert_forever(&db, 1);
-    let before = App::new(&trace).spawn("setsid", &stubborn).sleep(50).line();
+    // It ends when somebody writes there.
+    let gate = world.path("gate");
+    mkfifo(&gate, Mode::S_IRWXU).expect("the world can be written");
+    let script = format!("{}; read line < gate", App::new(&trace).spawn("setsid", &stubborn).line());
+    let before = shlex::try_join(["sh", "-c", &script]).expect("no NUL in the words");
     let app = App::new(&trace).ready().sleep(50);
-    unit::keeper(&world).args(["--before", &before]).app(app).run().expect_code(0);
+    let unit = unit::keeper(&world).args(["--before", &before]).app(app).start();
+    trace.wait_acked(3);
+    std::fs::write(&gate, "go\n").expect("somebody reads");
+    unit.finish().expect_code(0);
     let ready = trace.wait("ready").pid;
     let events = trace.events();
     let start = events.iter().position(|event| event.pid == ready).expect("the app started");
