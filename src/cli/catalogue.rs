@@ -48,6 +48,20 @@ impl Catalogue {
     }
 }
 
+impl Catalogue {
+    /// The last databases of a configuration, which these entries made.
+    fn named(&self, config: &Config, entries: Vec<Entry>) -> Vec<Named> {
+        let keys = self.config.key_variables();
+        let env = |name: &str| {
+            let own = keys.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+            own.or_else(|| databases::text_variable(name))
+        };
+        let registrations = config.registrations(entries.len(), &env);
+        let named = |((database, url), entry)| Named { database: databases::database(&database), url, entry };
+        registrations.into_iter().zip(entries).map(named).collect()
+    }
+}
+
 impl supervise::Catalogue for Catalogue {
     fn generate(&self, socket: &Path, named: &[Entry]) -> Inputs {
         let said = named.iter().filter(|entry| matches!(entry, Entry::Said(_)));
@@ -66,19 +80,7 @@ impl supervise::Catalogue for Catalogue {
         let all: Vec<Value> = kept.chain(answer.iter().cloned()).collect();
         let config = self.with(&all).map_err(failure)?;
         config.check(config::Series::V05).map_err(failure)?;
-        let keys = self.config.key_variables();
-        let env = |name: &str| {
-            let own = keys.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
-            own.or_else(|| databases::text_variable(name))
-        };
-        let registrations = config.registrations(answer.len(), &env);
-        let each = registrations.into_iter().zip(answer);
-        let named = |((database, url), entry)| Named {
-            database: databases::database(&database),
-            url: Some(url),
-            entry: Entry::Said(entry),
-        };
-        Ok(each.map(named).collect())
+        Ok(self.named(&config, answer.into_iter().map(Entry::Said).collect()))
     }
 
     fn in_folders(&self, files: Vec<(usize, PathBuf)>, kept: &[Entry]) -> Result<Vec<Named>, Failure> {
@@ -89,10 +91,6 @@ impl supervise::Catalogue for Catalogue {
         let kept = kept.iter().filter_map(|entry| self.value(entry));
         let all: Vec<Value> = kept.chain(values).collect();
         let config = self.with(&all).map_err(|error| databases::failure(&error))?;
-        let found = config.databases();
-        let found = &found[found.len().saturating_sub(entries.len())..];
-        let each = found.iter().zip(entries);
-        let named = |(database, entry)| Named { database: databases::database(database), url: None, entry };
-        Ok(each.map(named).collect())
+        Ok(self.named(&config, entries))
     }
 }

@@ -77,6 +77,13 @@ impl Line {
         }
     }
 
+    /// The base name of the database that Litestream has just opened without any position of its own, where
+    /// the replica already holds a backup.
+    pub fn finds_a_backup(&self) -> Option<&str> {
+        let fields = self.text.strip_prefix("detected database behind replica db=")?;
+        fields.split_once(" db_txid=0000000000000000").map(|(name, _)| name)
+    }
+
     /// Whether this line, after the shim has ended, says that something did not reach a replica.
     ///
     /// 0.5.5 reports a finished transaction at each orderly close, and both series report the periodic

@@ -20,10 +20,20 @@ pub fn is_alive(pid: i32) -> bool {
 
 /// Whether a process has the file of this path open; `None` when that cannot be seen.
 pub fn has_open(pid: i32, path: &Path) -> Option<bool> {
-    let identity = |path: &Path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
-    let wanted = identity(path);
+    match identity(path) {
+        Some(wanted) => has_open_file(pid, wanted),
+        None => Some(false),
+    }
+}
+
+/// The same of the file with this device and inode, which may have been deleted.
+pub fn has_open_file(pid: i32, wanted: (u64, u64)) -> Option<bool> {
     let open = fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
-    Some(wanted.is_some() && open.flatten().any(|fd| identity(&fd.path()) == wanted))
+    Some(open.flatten().any(|fd| identity(&fd.path()) == Some(wanted)))
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
 }
 
 /// The bytes that a process has read and written so far, sockets included: how anybody can tell

@@ -340,7 +340,7 @@ impl World {
     fn register(&mut self, db: Db) {
         let Some(named) = self.roster.named(db).cloned() else { return };
         let (asker, limit) = (self.asker(), self.setup.policy.gate_timeout);
-        tokio::task::spawn_local(asker.register(self.launches, db, named.database, named.url, limit));
+        tokio::task::spawn_local(asker.register(self.launches, db, named, limit));
     }
 
     fn unregister(&mut self, db: Db) {
@@ -537,6 +537,8 @@ impl Driver {
             Action::StartApp => {
                 world.watching = true;
                 world.looks = 0;
+                // What was restored has no position of its own either.
+                world.heard.strange.borrow_mut().clear();
                 self.start(Running::App);
             }
             Action::SignalApp(number) => world.tell_shim(&ToShim::Signal(Target::Leader, number)),
@@ -559,7 +561,7 @@ impl Driver {
             }
             Action::Drain => {
                 // The last look may be a while ago.
-                self.look();
+                self.look(true);
                 let world = &mut self.world;
                 let asker = world.asker();
                 world.drain = Some(if world.version.confirms() {

@@ -27,6 +27,13 @@ pub(super) struct Folders {
     left_out: BTreeSet<PathBuf>,
 }
 
+impl Folders {
+    /// They are looked into with the next look at the databases.
+    pub(super) fn look_soon(&mut self) {
+        self.looked = None;
+    }
+}
+
 impl World {
     /// Lists the backups of each folder's databases, at the start.
     pub(super) fn backups(&self) -> impl Future<Output = Result<Vec<Option<Vec<Found>>>, Failure>> + use<> {
@@ -96,8 +103,23 @@ impl World {
         }
     }
 
+    /// Litestream takes in whatever appears, also over the backup of another file: that cannot be kept from
+    /// it, and the latest restore is the new one's from then on.
+    pub(super) fn warn_of_a_backup(&self, db: Db) {
+        let Some(Named { entry: Entry::InFolder(_, below), .. }) = self.roster.named(db) else { return };
+        let name = below.file_name().unwrap_or_default().to_string_lossy();
+        if self.heard.strange.borrow_mut().remove(name.as_ref()) {
+            let (path, replica) = self.place_of(db);
+            tracing::warn!(
+                "{path} appeared where {replica} already held a backup, and is replicated over it: what was there before can be \
+                 restored by `-timestamp` only, until its retention ends"
+            );
+        }
+    }
+
     /// The file of such a database was deleted.
     pub(super) fn file_went(&mut self, db: Db) {
+        self.folders.look_soon();
         let (path, replica) = self.place_of(db);
         tracing::warn!(
             "{path} was deleted, and is not replicated any more; what was on {replica} stays there"
@@ -156,7 +178,7 @@ impl Driver {
 
     /// Whoever wants to know now should not wait for the next look.
     pub(super) fn look_into_folders_now(&mut self) {
-        self.world.folders.looked = None;
+        self.world.folders.look_soon();
         self.look_into_folders();
     }
 }

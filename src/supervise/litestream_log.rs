@@ -1,6 +1,7 @@
 //! Litestream's output, line by line into this process's own log.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
@@ -19,6 +20,8 @@ pub(super) struct Heard {
     pub(super) error: Rc<RefCell<Option<String>>>,
     /// A final sync failed: without a socket that is the only word about it.
     pub(super) unclean: Rc<Cell<bool>>,
+    /// The base names of databases that have a backup which was not made from the file that is here.
+    pub(super) strange: Rc<RefCell<BTreeSet<String>>>,
 }
 
 /// Passes on what comes out of a pipe until it ends.
@@ -64,6 +67,9 @@ fn pass_on_line(line: &Line, heard: &Heard) {
     }
     if line.is_failed_final_sync() {
         heard.unclean.set(true);
+    }
+    if let Some(name) = line.finds_a_backup() {
+        heard.strange.borrow_mut().insert(name.to_owned());
     }
     let text = line.text.as_str();
     match line.level {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::confirm::Asker;
 use super::driver::Message;
 use super::overlooked;
+use super::setup::{Entry, Named};
 use crate::core::{Db, ExitCode};
 use crate::error::Failure;
 use crate::litestream::control;
@@ -13,6 +14,8 @@ use crate::litestream::refusal::Refusal;
 
 /// How long a database's going may take, from the last sync to the word that it is gone.
 const GOING: Duration = Duration::from_secs(30);
+/// How long Litestream may take to find a database by itself.
+const FINDING: Duration = Duration::from_secs(5);
 /// How long to wait after an answer that was an error.
 const RETRY: Duration = Duration::from_millis(250);
 /// How often the WAL of a database that the app uses is tried to be emptied.
@@ -25,14 +28,13 @@ impl Asker {
         self,
         launch: u64,
         db: Db,
-        database: Database,
-        url: Option<Result<String, String>>,
+        Named { database, url, entry }: Named,
         limit: Duration,
     ) {
-        let result = match url {
-            Some(Ok(url)) => self.try_register(&database, &url, limit).await,
-            Some(Err(reason)) => Err(reason),
-            None => self.found(&database, limit).await,
+        let result = match (entry, url) {
+            (Entry::InFolder(..), url) => self.found(&database, url, limit).await,
+            (Entry::Said(_), Ok(url)) => self.try_register(&database, &url, limit).await,
+            (Entry::Said(_), Err(reason)) => Err(reason),
         };
         let result = result.map_err(|reason| failure(&database, &reason));
         self.send(Message::Registered(launch, db, result));
@@ -62,17 +64,30 @@ impl Asker {
         }
     }
 
-    /// Litestream has found a database of a folder itself. Whether it is confirmed is for the watch: what
+    /// Litestream finds a database of a folder itself. Whether it is confirmed is for the watch: what
     /// Litestream has, it keeps.
-    async fn found(&self, database: &Database, limit: Duration) -> Result<(), String> {
-        let deadline = Instant::now() + limit;
+    ///
+    /// It does not look at a path again whose last file it could not close in order (`removeDatabase` in its
+    /// directory_watcher.go): then it is told of the new one.
+    async fn found(
+        &self,
+        database: &Database,
+        url: Result<String, String>,
+        limit: Duration,
+    ) -> Result<(), String> {
+        let began = Instant::now();
         while database.exists() {
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = limit.saturating_sub(began.elapsed());
             match control::confirm(&self.socket, &database.path, left).await {
-                Err(control::Error::Refused { status: 404, .. }) if Instant::now() + RETRY < deadline => {}
-                Err(error @ (control::Error::Refused { status: 404, .. } | control::Error::Io(_))) => {
-                    return Err(error.to_string());
-                }
+                Err(control::Error::Refused { status: 404, message }) => match &url {
+                    Ok(url) if began.elapsed() >= FINDING => {
+                        return self.try_register(database, url, left).await;
+                    }
+                    _ if began.elapsed() + RETRY < limit => {}
+                    Ok(_) => return Err(message),
+                    Err(reason) => return Err(format!("{message}; {reason}: restart litekeeper")),
+                },
+                Err(error @ control::Error::Io(_)) => return Err(error.to_string()),
                 Ok(_) | Err(_) => return Ok(()),
             }
             tokio::time::sleep(RETRY).await;

@@ -141,8 +141,11 @@ mod tests {
         let (first, lock) = database(folder.path(), "a");
         let mut roster = Roster::new(&[first], vec![lock]);
         assert!(roster.news(9).is_none());
-        let named =
-            |database, name: &str| Named { database, url: None, entry: Entry::InFolder(0, name.into()) };
+        let named = |database, name: &str| Named {
+            database,
+            url: Err(String::new()),
+            entry: Entry::InFolder(0, name.into()),
+        };
         let (second, lock) = database(folder.path(), "b");
         assert_eq!(roster.add(named(second, "b"), lock), Db(1));
         assert!(roster.news(0).is_some_and(|news| news.came.is_empty()), "none fits");

@@ -218,7 +218,7 @@ impl Driver {
         let mut acceptable = Vec::new();
         for named in new {
             match &named.url {
-                Some(Err(reason)) if !starting => {
+                Err(reason) if !starting => {
                     let reason = format!("{}: {reason}", named.database.path.display());
                     world.refuse(&named.database.path.display().to_string(), reason);
                 }
@@ -288,6 +288,7 @@ impl Driver {
         match result {
             Ok(()) => {
                 tracing::info!("replicating {path} -> {replica}");
+                self.world.warn_of_a_backup(db);
                 self.world.rounds.said.remove(&path);
                 self.world.rounds.report.added.push(path);
                 self.world.watch_too(db);

@@ -35,9 +35,8 @@ pub struct Inputs {
 pub struct Named {
     /// The database.
     pub database: Database,
-    /// What a running Litestream takes it in by, or what keeps it from that; none where Litestream
-    /// finds it itself.
-    pub url: Option<Result<String, String>>,
+    /// What a running Litestream takes it in by, or what keeps it from that.
+    pub url: Result<String, String>,
     /// Which source names it, and how.
     pub entry: Entry,
 }

@@ -5,9 +5,9 @@ use nix::libc;
 use super::driver::{Driver, Message, sender_name, signal_name};
 use super::wal_index;
 use crate::core::{Ended, Event, NotStarted};
-use crate::os::memory;
 use crate::os::signal::{self, Received, Signals};
 use crate::os::terminal::{self, Terminal};
+use crate::os::{memory, proc};
 use crate::shim::{Target, ToKeeper, ToShim};
 
 /// After so many looks the start has come to its end: most of the memory that it took is not needed again.
@@ -112,8 +112,9 @@ impl Driver {
 
     /// The app and all that it started are gone, whatever they were just doing.
     fn clear_wal_indexes(&mut self) {
-        // It may have made a database since the last look.
-        self.look_into_folders_now();
+        // It may have made a database since the last look, or another one in its place.
+        self.world.folders.look_soon();
+        self.look(false);
         for (_, database) in self.world.roster.listed().iter() {
             wal_index::clear(&database.path);
         }
@@ -207,15 +208,17 @@ impl Driver {
 
     /// Looks at the databases, as is done once a second while the app runs.
     pub(super) fn look_again(&mut self) {
-        self.look();
+        self.look(false);
         self.world.looks += 1;
         if self.world.looks == SETTLED {
             memory::give_back();
         }
     }
 
-    pub(super) fn look(&mut self) {
-        for event in self.world.watch.look() {
+    pub(super) fn look(&mut self, last: bool) {
+        let litestream = self.world.litestream;
+        let has_open = |file| litestream.and_then(|pid| proc::has_open_file(pid, file)).unwrap_or(true);
+        for event in self.world.watch.look(has_open, last) {
             if let Event::Unregistered { db, .. } = event {
                 self.world.file_went(db);
             }

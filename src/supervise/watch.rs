@@ -3,9 +3,13 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::core::{Db, Event};
 use crate::litestream::database::{Database, with_suffix};
+
+/// How long Litestream may take to let go of a deleted file whose database it finds by itself.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a look at one file says: two of them differ when it was written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +45,10 @@ struct Watched {
     /// The file that Litestream has open, as far as anybody can tell.
     first: Option<Stamp>,
     seen: (Option<Stamp>, Option<Stamp>),
+    /// Litestream lets go of it by itself when its file is deleted, and takes in the next one.
     goes: bool,
+    /// Since when another file stands there.
+    odd: Option<Instant>,
 }
 
 /// The files of all databases.
@@ -73,6 +80,7 @@ impl Watch {
                 first: Stamp::of(&database.path),
                 seen: (None, None),
                 goes,
+                odd: None,
             });
         }
     }
@@ -95,11 +103,13 @@ impl Watch {
     pub(super) fn reset(&mut self) {
         for watched in &mut self.0 {
             watched.first = Stamp::of(&watched.path);
+            watched.odd = None;
         }
     }
 
-    /// What changed since the last look.
-    pub(super) fn look(&mut self) -> Vec<Event> {
+    /// What changed since the last look; `has_open` tells whether Litestream still has the file of this device
+    /// and inode open, and the `last` look waits for nothing.
+    pub(super) fn look(&mut self, has_open: impl Fn((u64, u64)) -> bool, last: bool) -> Vec<Event> {
         let mut events = Vec::new();
         for watched in &mut self.0 {
             let now = (Stamp::of(&watched.path), Stamp::of(&watched.wal));
@@ -113,6 +123,14 @@ impl Watch {
             };
             if now.0.is_none() && watched.goes {
                 events.push(Event::Unregistered { db: watched.db, ok: true });
+            } else if let (true, true, Some(first)) = (replaced, watched.goes, watched.first) {
+                let since = *watched.odd.get_or_insert_with(Instant::now);
+                if !has_open((first.device, first.inode)) {
+                    // The new one is found like any that appears.
+                    events.push(Event::Unregistered { db: watched.db, ok: true });
+                } else if last || since.elapsed() >= PATIENCE {
+                    events.push(Event::Replaced(watched.db));
+                }
             } else if replaced {
                 events.push(Event::Replaced(watched.db));
             } else if now != watched.seen && now.0.is_some() {
@@ -135,18 +153,37 @@ mod tests {
         let db = Database { path: path.clone(), meta: "m".into(), replica: "r".into(), replica_folder: None };
         let mut watch = Watch::new();
         watch.set(&[(Db(0), db)], &[false]);
-        assert_eq!(watch.look(), []);
+        assert_eq!(watch.look(|_| false, false), []);
         fs::write(&path, "one").unwrap();
-        assert_eq!(watch.look(), [Event::Changed(Db(0))], "it appeared");
-        assert_eq!(watch.look(), []);
+        assert_eq!(watch.look(|_| false, false), [Event::Changed(Db(0))], "it appeared");
+        assert_eq!(watch.look(|_| false, false), []);
         fs::write(with_suffix(&path, "-wal"), "two").unwrap();
-        assert_eq!(watch.look(), [Event::Changed(Db(0))], "its WAL was written");
+        assert_eq!(watch.look(|_| false, false), [Event::Changed(Db(0))], "its WAL was written");
         fs::write(dir.path().join("new"), "three").unwrap();
         fs::rename(dir.path().join("new"), &path).unwrap();
-        assert_eq!(watch.look(), [Event::Replaced(Db(0))]);
+        assert_eq!(watch.look(|_| false, false), [Event::Replaced(Db(0))]);
         fs::remove_file(&path).unwrap();
-        assert_eq!(watch.look(), [Event::Replaced(Db(0))]);
+        assert_eq!(watch.look(|_| false, false), [Event::Replaced(Db(0))]);
         watch.reset();
-        assert_eq!(watch.look(), [], "Litestream was started without it");
+        assert_eq!(watch.look(|_| false, false), [], "Litestream was started without it");
+    }
+
+    #[test]
+    fn a_deleted_file_that_litestream_watches_has_gone_once_it_is_closed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("app.db");
+        let db = Database { path: path.clone(), meta: "m".into(), replica: "r".into(), replica_folder: None };
+        let replace = || {
+            fs::write(dir.path().join("new"), "new").unwrap();
+            fs::rename(dir.path().join("new"), &path).unwrap();
+        };
+        replace();
+        let mut watch = Watch::new();
+        watch.set(&[(Db(0), db)], &[true]);
+        watch.look(|_| true, false);
+        replace();
+        assert_eq!(watch.look(|_| true, false), [], "it may be about to be closed");
+        assert_eq!(watch.look(|_| true, true), [Event::Replaced(Db(0))], "no more time");
+        assert_eq!(watch.look(|_| false, false), [Event::Unregistered { db: Db(0), ok: true }]);
     }
 }

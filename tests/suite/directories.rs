@@ -176,6 +176,52 @@ fn what_appears_while_it_runs_is_watched_and_drained_and_may_be_deleted() {
     assert_eq!(folder.backup("x/b.db"), 7);
 }
 
+fn remove(path: &Path) {
+    for suffix in ["", "-wal", "-shm"] {
+        let _ =
+            fs::remove_file(path.with_file_name(format!("{}{suffix}", path.file_name().unwrap().display())));
+    }
+}
+
+/// Whether a process has a file open that was deleted.
+fn has_deleted_open(pid: i32, path: &Path) -> bool {
+    let deleted = format!("{} (deleted)", path.display());
+    let open = fs::read_dir(format!("/proc/{pid}/fd")).expect("it runs");
+    open.flatten().any(|fd| fs::read_link(fd.path()).is_ok_and(|link| link.as_os_str() == deleted.as_str()))
+}
+
+#[test]
+fn a_database_that_is_deleted_and_made_again_at_once_is_replicated() {
+    let folder = Folder::on_a_folder();
+    let path = folder.path("a.db");
+    sqlite::create(&path, 3);
+    let running = folder.start(&json!({"watch": true}));
+    let litestream = running.litestream().pid;
+    remove(&path);
+    wait_until("litestream to let go of it", DEADLINE, || !has_deleted_open(litestream, &path));
+    sqlite::create(&path, 4);
+    running.wait_log(1, "was deleted, and is not replicated any more");
+    running.wait_log(2, &format!("replicating {}", path.display()));
+    let ended = running.stop(143);
+    assert!(!ended.log.contains("deleted or replaced"), "{}", ended.log);
+    assert_eq!(folder.backup("a.db"), 4);
+}
+
+#[test]
+fn what_appears_over_the_backup_of_another_file_is_told() {
+    let folder = Folder::on_a_folder();
+    let path = folder.path("a.db");
+    sqlite::create(&path, 3);
+    let running = folder.start(&json!({"watch": true}));
+    remove(&path);
+    running.wait_log(1, "was deleted, and is not replicated any more");
+    fs::remove_dir_all(folder.path(".a.db-litestream")).expect("it was replicated");
+    sqlite::create(&path, 1);
+    running.wait_log(1, "already held a backup, and is replicated over it");
+    running.stop(143);
+    assert_eq!(folder.backup("a.db"), 1);
+}
+
 #[test]
 fn what_appears_in_the_moment_of_the_stop_is_drained() {
     let s3 = S3::start();
