@@ -15,4 +15,5 @@ pub mod litestream;
 pub mod os;
 pub mod printer;
 pub mod shim;
+pub mod sqlite;
 pub mod supervise;

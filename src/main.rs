@@ -2,12 +2,16 @@
 
 use std::process::ExitCode;
 
+use litekeeper::sqlite::repair;
+
 fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
-    let (command, fd) = (args.next(), args.next().and_then(|fd| fd.into_string().ok()));
+    let command = args.next();
+    let mut fd = || args.next().and_then(|fd| fd.into_string().ok());
     match command.as_deref().and_then(|command| command.to_str()) {
-        Some("__shim") => return litekeeper::shim::main(fd.as_deref()).into(),
-        Some("__list") => return litekeeper::backup::s3::main(fd.as_deref()).into(),
+        Some("__shim") => return litekeeper::shim::main(fd().as_deref()).into(),
+        Some("__list") => return litekeeper::backup::s3::main(fd().as_deref()).into(),
+        Some("__recover") => return repair::recover(args.next().unwrap_or_default().as_ref()).into(),
         _ => {}
     }
     litekeeper::cli::main().get().into()

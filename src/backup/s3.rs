@@ -54,7 +54,7 @@ pub const TRIAL: &str = ".litekeeper-check-";
 pub async fn ask(runner: &Runner, order: &[u8], limit: Duration) -> Result<Vec<Found>, String> {
     let words = |error: std::io::Error| error.to_string();
     let (program, order) = (fd::own_program().map_err(words)?, fd::memory(order).map_err(words)?);
-    let binary = PathBuf::from(format!("/proc/self/fd/{}", fd::number(&program)));
+    let binary = fd::path(&program);
     let runner = Runner { binary, inherit: vec![fd::number(&order)], ..runner.clone() };
     let args = ["__list".into(), fd::number(&order).to_string().into()];
     let output = runner.ask(&args, limit).await.map_err(|error| error.to_string())?;

@@ -74,6 +74,8 @@ pub enum Note {
     ShimDied,
     /// Somebody told Litestream to stop.
     LitestreamAsked,
+    /// Litestream's copy of a database has parted from it: it has to start again.
+    Parted(Db),
     /// Litestream is started again after a delay.
     LitestreamRestart(Duration),
     /// Litestream could not be started at all.

@@ -126,6 +126,8 @@ pub enum Event {
         /// Everything up to the question is on the replica.
         ok: bool,
     },
+    /// Litestream's copy of a database has parted from it, and only a fresh Litestream makes a new one.
+    Parted(Db),
     /// A database is confirmed on its replica, as the drain asked; of a Litestream without a socket:
     /// its last sync at its end will have it.
     Drained(Db),

@@ -1,7 +1,7 @@
 //! What Litekeeper knows of Litestream: its binary and version, its command lines, its control
 //! socket, its log lines, and where it keeps its position.
 //!
-//! Architecture invariant: this room imports `core`, `config` and `os`.
+//! Architecture invariant: this room imports `core`, `config`, `os` and `sqlite`.
 
 pub mod argv;
 pub mod binary;
@@ -11,6 +11,8 @@ pub mod database;
 pub mod folder;
 pub mod install;
 pub mod log;
+pub mod ltx;
+pub mod parting;
 pub mod position;
 pub mod refusal;
 pub mod version;

@@ -62,12 +62,7 @@ impl std::fmt::Display for Position {
 /// when nothing was ever replicated from here, or the folder was lost.
 pub fn local(version: Version, meta: &Path) -> Option<Position> {
     if version.is_ltx() {
-        let names = names(&meta.join("ltx").join("0"));
-        return names
-            .iter()
-            .filter_map(|name| max_txid(name.strip_suffix(".ltx")?))
-            .max()
-            .map(Position::Txid);
+        return txids(&meta.join("ltx").join("0")).max().map(Position::Txid);
     }
     let generation = fs::read_to_string(meta.join("generation")).ok()?.trim().to_owned();
     let wal = meta.join("generations").join(&generation).join("wal");
@@ -140,6 +135,11 @@ impl Plan {
     pub fn size(&self) -> u64 {
         self.files.iter().map(|file| file.size).sum()
     }
+}
+
+/// The highest transaction of each file in a folder of Litestream 0.5's, in no order.
+pub fn txids(folder: &Path) -> impl Iterator<Item = u64> + use<> {
+    names(folder).into_iter().filter_map(|name| max_txid(name.strip_suffix(".ltx")?))
 }
 
 fn names(dir: &Path) -> Vec<String> {

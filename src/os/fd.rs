@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::path::PathBuf;
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
@@ -93,6 +94,11 @@ pub fn own_program() -> io::Result<OwnedFd> {
     use nix::fcntl::OFlag;
     let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
     Ok(nix::fcntl::open("/proc/self/exe", flags, nix::sys::stat::Mode::empty())?)
+}
+
+/// The path by which this process, and a child that inherits it, can open or execute a descriptor.
+pub fn path(fd: &OwnedFd) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", number(fd)))
 }
 
 /// A pipe whose writer needs no reader: its writing end can read as well, so a write never finds

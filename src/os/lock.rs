@@ -71,18 +71,30 @@ impl Lock {
 /// # Errors
 /// The file system has no such locks, or the file is not open for writing.
 pub fn try_lock_byte(file: &File, byte: u64) -> io::Result<bool> {
-    let lock = nix::libc::flock {
+    match nix::fcntl::fcntl(file, nix::fcntl::FcntlArg::F_OFD_SETLK(&one_byte(byte)?)) {
+        Ok(_) => Ok(true),
+        Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::EACCES) => Ok(false),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// As [`try_lock_byte`], waiting until it is free.
+///
+/// # Errors
+/// As [`try_lock_byte`].
+pub fn lock_byte(file: &File, byte: u64) -> io::Result<()> {
+    nix::fcntl::fcntl(file, nix::fcntl::FcntlArg::F_OFD_SETLKW(&one_byte(byte)?))?;
+    Ok(())
+}
+
+fn one_byte(byte: u64) -> io::Result<nix::libc::flock> {
+    Ok(nix::libc::flock {
         l_type: nix::libc::F_WRLCK as _,
         l_whence: nix::libc::SEEK_SET as _,
         l_start: nix::libc::off_t::try_from(byte).map_err(|_| io::ErrorKind::InvalidInput)?,
         l_len: 1,
         l_pid: 0,
-    };
-    match nix::fcntl::fcntl(file, nix::fcntl::FcntlArg::F_OFD_SETLK(&lock)) {
-        Ok(_) => Ok(true),
-        Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::EACCES) => Ok(false),
-        Err(errno) => Err(errno.into()),
-    }
+    })
 }
 
 /// The files whose locks somebody holds, by the kernel's list (`proc_locks(5)`).

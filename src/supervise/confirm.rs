@@ -1,5 +1,6 @@
 //! Asking Litestream to confirm: for the gate, the watch and the drain.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -9,12 +10,14 @@ use tokio::task::JoinSet;
 
 use super::driver::{Message, Outbox};
 use super::roster::Listed;
+use super::wal_index;
 use crate::core::{Db, Event, ExitCode};
 use crate::error::Failure;
 use crate::litestream::argv;
 use crate::litestream::command::{Output, Runner};
-use crate::litestream::control;
+use crate::litestream::control::{self, Synced};
 use crate::litestream::database::Database;
+use crate::litestream::parting::{self, Parting, Seen};
 use crate::litestream::position;
 use crate::litestream::refusal::Refusal;
 use crate::litestream::version::Version;
@@ -37,6 +40,8 @@ const LOOK: Duration = Duration::from_secs(1);
 const MOVES: u64 = 64 << 10;
 /// The only reason there is when a release that hides refusals lists nothing.
 const NOTHING_LISTED: &str = "nothing is listed there: no such bucket, a wrong key, or nothing uploaded yet";
+/// What is said of a copy that has parted from its database.
+const PARTED: &str = "litestream says that all is there, but has lost track of the WAL";
 /// How many databases are asked about at once.
 const AT_ONCE: usize = 16;
 /// The same in the drain, where one that hangs must not hold up the others.
@@ -48,22 +53,66 @@ pub(super) struct Asker {
     pub(super) socket: PathBuf,
     pub(super) dbs: Listed,
     pub(super) outbox: Outbox,
+    pub(super) runner: Runner,
+    pub(super) seen: Rc<RefCell<Seen>>,
 }
 
 impl Asker {
-    fn existing(&self) -> Vec<Database> {
-        self.dbs.iter().map(|(_, database)| database).filter(|database| database.exists()).cloned().collect()
+    fn existing(&self) -> Vec<(Db, Database)> {
+        self.dbs.iter().filter(|(_, database)| database.exists()).cloned().collect()
+    }
+
+    /// What an answer of Litestream's about a database means: all is on its replica, or why not.
+    pub(super) async fn judge(
+        &self,
+        db: Db,
+        database: &Database,
+        answer: Result<Synced, control::Error>,
+    ) -> Result<(), String> {
+        let is_replicated = answer.as_ref().is_ok_and(Synced::is_replicated);
+        let has_parted = match &answer {
+            Ok(synced) => is_replicated && self.has_parted(database, synced.txid).await,
+            Err(error) => parting::is_told_by(error),
+        };
+        if has_parted {
+            self.send(Message::Parted(db));
+        }
+        match answer {
+            Ok(_) if has_parted => Err(PARTED.to_owned()),
+            Ok(_) if is_replicated => Ok(()),
+            Ok(_) => Err("it has not caught up".to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    async fn has_parted(&self, database: &Database, txid: u64) -> bool {
+        let look = || {
+            let looked = self.seen.borrow_mut().look(database, txid);
+            looked.unwrap_or_else(|error| {
+                tracing::debug!("{}: cannot be compared with its copy: {error}", database.path.display());
+                Parting::None
+            })
+        };
+        match look() {
+            Parting::None => false,
+            Parting::Stale => true,
+            // As long as nobody has written over what Litestream took for a commit, it can be made one.
+            Parting::Ahead | Parting::Unknown => {
+                wal_index::recover(&self.runner, &database.path).await;
+                matches!(look(), Parting::Ahead | Parting::Stale)
+            }
+        }
     }
 
     /// The gate: each database that exists is on its replica.
     pub(super) async fn gate(self, litestream: i32) {
         let places = Rc::new(Semaphore::new(AT_ONCE));
         let mut asking = JoinSet::new();
-        for database in self.existing() {
+        for (db, database) in self.existing() {
             let (asker, places) = (self.clone(), places.clone());
             asking.spawn_local(async move {
                 let _place = places.acquire().await;
-                asker.until_confirmed(&database).await;
+                asker.until_confirmed(db, &database).await;
             });
         }
         let mut written = 0;
@@ -91,13 +140,10 @@ impl Asker {
         self.tell(Event::GateOpened);
     }
 
-    async fn until_confirmed(&self, database: &Database) {
+    async fn until_confirmed(&self, db: Db, database: &Database) {
         loop {
-            let reason = match control::sync(&self.socket, &database.path, PATIENCE).await {
-                Ok(synced) if synced.is_replicated() => return,
-                Ok(_) => "it has not caught up".to_owned(),
-                Err(error) => error.to_string(),
-            };
+            let answer = control::sync(&self.socket, &database.path, PATIENCE).await;
+            let Err(reason) = self.judge(db, database, answer).await else { return };
             self.refused(database, &reason);
             tokio::time::sleep(RETRY).await;
         }
@@ -105,7 +151,7 @@ impl Asker {
 
     /// The gate without a socket, or a relaxed one: each replica answers a listing.
     pub(super) async fn reach(self, runner: Runner, version: Version, config: PathBuf, limit: Duration) {
-        for database in self.existing() {
+        for (_, database) in self.existing() {
             let database = &database;
             loop {
                 let listing = runner.ask(&argv::listing(version, &config, &database.path), limit).await;
@@ -145,13 +191,11 @@ impl Asker {
     /// The watch: one question about one database.
     pub(super) async fn confirm(self, db: Db, database: Database) {
         let answer = control::confirm(&self.socket, &database.path, PATIENCE).await;
-        let ok = match answer {
-            Ok(synced) => synced.is_replicated(),
-            Err(error) => {
-                let _ = self.outbox.send(Message::NotConfirmed(error.to_string()));
-                false
-            }
-        };
+        let judged = self.judge(db, &database, answer).await;
+        let ok = judged.is_ok();
+        if let Err(reason) = judged {
+            self.send(Message::NotConfirmed(reason));
+        }
         self.tell(Event::Confirmed { db, ok });
     }
 
@@ -166,10 +210,10 @@ impl Asker {
                 let _place = places.acquire().await;
                 // What is not there has nothing to lose.
                 while database.exists() {
-                    match control::sync(&asker.socket, &database.path, limit).await {
-                        Ok(synced) if synced.is_replicated() => break,
-                        Ok(_) => {}
-                        Err(error) => asker.drain_refused(database, &error.to_string()),
+                    let answer = control::sync(&asker.socket, &database.path, limit).await;
+                    match asker.judge(*db, database, answer).await {
+                        Ok(()) => break,
+                        Err(reason) => asker.drain_refused(database, &reason),
                     }
                     tokio::time::sleep(RETRY).await;
                 }

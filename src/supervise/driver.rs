@@ -32,6 +32,8 @@ pub(super) enum Message {
     Failed(Event, Failure),
     /// The latest reason why the gate or the drain does not get on.
     Reason(Failure),
+    /// Litestream's copy of a database has parted from it.
+    Parted(Db),
     /// The latest reason why the watch's question got no good answer.
     NotConfirmed(String),
     /// What was found out before the start.

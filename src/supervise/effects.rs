@@ -1,6 +1,7 @@
 //! The machine's actions, carried out.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -24,6 +25,7 @@ use super::roster::Roster;
 use super::round::Rounds;
 use super::runtime_folder::RuntimeFolder;
 use super::setup::{Entry, Named, Setup};
+use super::wal_index::Suspects;
 use super::watch::Watch;
 use crate::backup::Restorer;
 use crate::core::{Action, Db, Ended, Event, ExitCode, Gate};
@@ -32,6 +34,7 @@ use crate::litestream::argv;
 use crate::litestream::command::{KEEPERS_OWN, Runner};
 use crate::litestream::control;
 use crate::litestream::database::Database;
+use crate::litestream::parting::Seen;
 use crate::litestream::position::Position;
 use crate::litestream::version::Version;
 use crate::os::lock::Lock;
@@ -82,6 +85,10 @@ pub(super) struct World {
     pub(super) watching: bool,
     /// How often the databases were looked at since the app was started.
     pub(super) looks: u32,
+    seen: Rc<RefCell<Seen>>,
+    pub(super) suspects: Suspects,
+    /// Litestream's copies of these have parted from them.
+    pub(super) parted: BTreeSet<PathBuf>,
     pub(super) sweeping: bool,
     gate: Option<JoinHandle<()>>,
     drain: Option<JoinHandle<()>>,
@@ -152,6 +159,9 @@ impl World {
             heard: Heard::default(),
             watching: false,
             looks: 0,
+            seen: Rc::default(),
+            suspects: Suspects::default(),
+            parted: BTreeSet::new(),
             sweeping: false,
             gate: None,
             drain: None,
@@ -268,7 +278,13 @@ impl World {
     }
 
     fn asker(&self) -> Asker {
-        Asker { socket: self.folder.socket(), dbs: self.roster.listed(), outbox: self.outbox.clone() }
+        Asker {
+            socket: self.folder.socket(),
+            dbs: self.roster.listed(),
+            outbox: self.outbox.clone(),
+            runner: self.runner.clone(),
+            seen: self.seen.clone(),
+        }
     }
 
     /// Writes the configuration of what sources name now, apart from the rest.
@@ -326,6 +342,13 @@ impl World {
         }
     }
 
+    pub(super) fn look_for_orphans(&mut self, db: Db) {
+        match self.roster.get(db) {
+            Some(database) if self.version.is_ltx() => self.suspects.look(&self.runner, db, &database.path),
+            Some(_) | None => self.suspects.forget(db),
+        }
+    }
+
     pub(super) fn forget(&mut self, db: Db) {
         self.watch.remove(db);
         self.roster.remove(db);
@@ -374,12 +397,13 @@ impl World {
     }
 
     /// Has Litestream copy whole what it would not get all of otherwise. Neither it nor the app runs.
-    fn find_overlooked(&self) -> Result<(), Failure> {
+    fn find_overlooked(&mut self) -> Result<(), Failure> {
         for (_, database) in self.roster.listed().iter().filter(|_| self.version.is_ltx()) {
-            if overlooked::is_any(database) {
+            if self.parted.contains(&database.path) || overlooked::is_any(database) {
                 overlooked::empty_wal(database, EMPTYING)?;
             }
         }
+        self.parted.clear();
         Ok(())
     }
 
@@ -415,7 +439,7 @@ impl World {
         let program = fd::own_program()?;
         // A descriptor and not a path: it is this very version even when the file was replaced, it
         // needs no quoting, and a user who may not see the file can execute it.
-        let exec = format!("/proc/self/fd/{} __shim {}", fd::number(&program), fd::number(&theirs));
+        let exec = format!("{} __shim {}", fd::path(&program).display(), fd::number(&theirs));
         let locks = self.roster.locks().chain([self.folder.lock().file().as_raw_fd()]);
         let env: Vec<_> =
             self.runner.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();

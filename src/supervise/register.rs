@@ -32,15 +32,21 @@ impl Asker {
         limit: Duration,
     ) {
         let result = match (entry, url) {
-            (Entry::InFolder(..), url) => self.found(&database, url, limit).await,
-            (Entry::Said(_), Ok(url)) => self.try_register(&database, &url, limit).await,
+            (Entry::InFolder(..), url) => self.found(db, &database, url, limit).await,
+            (Entry::Said(_), Ok(url)) => self.try_register(db, &database, &url, limit).await,
             (Entry::Said(_), Err(reason)) => Err(reason),
         };
         let result = result.map_err(|reason| failure(&database, &reason));
         self.send(Message::Registered(launch, db, result));
     }
 
-    async fn try_register(&self, database: &Database, url: &str, limit: Duration) -> Result<(), String> {
+    async fn try_register(
+        &self,
+        db: Db,
+        database: &Database,
+        url: &str,
+        limit: Duration,
+    ) -> Result<(), String> {
         let mut whole = overlooked::is_any(database);
         loop {
             if whole {
@@ -49,7 +55,7 @@ impl Asker {
             let began = overlooked::salts(database);
             let taken = control::register(&self.socket, &database.path, url, limit).await;
             let confirmed = match taken {
-                Ok(()) => self.confirmed(database, limit).await,
+                Ok(()) => self.confirmed(db, database, limit).await,
                 Err(error) => Err(error.to_string()),
             };
             // The app writes all the time, and Litestream may have come too late.
@@ -71,6 +77,7 @@ impl Asker {
     /// directory_watcher.go): then it is told of the new one.
     async fn found(
         &self,
+        db: Db,
         database: &Database,
         url: Result<String, String>,
         limit: Duration,
@@ -81,7 +88,7 @@ impl Asker {
             match control::confirm(&self.socket, &database.path, left).await {
                 Err(control::Error::Refused { status: 404, message }) => match &url {
                     Ok(url) if began.elapsed() >= FINDING => {
-                        return self.try_register(database, url, left).await;
+                        return self.try_register(db, database, url, left).await;
                     }
                     _ if began.elapsed() + RETRY < limit => {}
                     Ok(_) => return Err(message),
@@ -96,17 +103,14 @@ impl Asker {
     }
 
     /// Everything that is in the database is on its replica; what is not there has nothing to confirm.
-    async fn confirmed(&self, database: &Database, limit: Duration) -> Result<(), String> {
+    async fn confirmed(&self, db: Db, database: &Database, limit: Duration) -> Result<(), String> {
         let deadline = Instant::now() + limit;
         while database.exists() {
             let left = deadline.saturating_duration_since(Instant::now());
-            let reason = match control::sync(&self.socket, &database.path, left).await {
-                Ok(synced) if synced.is_replicated() => return Ok(()),
-                Ok(_) => "it has not caught up".to_owned(),
-                Err(error @ control::Error::Io(_)) => return Err(error.to_string()),
-                Err(error) => error.to_string(),
-            };
-            if Refusal::of(&reason).is_final() || Instant::now() + RETRY >= deadline {
+            let answer = control::sync(&self.socket, &database.path, left).await;
+            let is_gone = matches!(answer, Err(control::Error::Io(_)));
+            let Err(reason) = self.judge(db, database, answer).await else { return Ok(()) };
+            if is_gone || Refusal::of(&reason).is_final() || Instant::now() + RETRY >= deadline {
                 return Err(reason);
             }
             tokio::time::sleep(RETRY).await;
@@ -117,11 +121,11 @@ impl Asker {
     /// Has what is in a database confirmed, then Litestream let go of it; on any failure Litestream
     /// still has it.
     pub(super) async fn unregister(self, launch: u64, db: Db, database: Database, is_replaced: bool) {
-        let result = self.try_unregister(&database, is_replaced).await;
+        let result = self.try_unregister(db, &database, is_replaced).await;
         self.send(Message::Unregistered(launch, db, result.map_err(|reason| failure(&database, &reason))));
     }
 
-    async fn try_unregister(&self, database: &Database, is_replaced: bool) -> Result<(), String> {
+    async fn try_unregister(&self, db: Db, database: &Database, is_replaced: bool) -> Result<(), String> {
         let path = database.path.display();
         if !database.exists() {
             tracing::warn!(
@@ -133,7 +137,7 @@ impl Asker {
                     .into(),
             );
         } else {
-            self.confirmed(database, GOING).await?;
+            self.confirmed(db, database, GOING).await?;
         }
         if let Err(error) = control::unregister(&self.socket, &database.path, GOING).await {
             // It was confirmed, and Litestream took it off its list before it failed.

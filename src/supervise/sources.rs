@@ -116,7 +116,7 @@ impl Driver {
         self.world.folders.look_soon();
         self.look(false);
         for (_, database) in self.world.roster.listed().iter() {
-            wal_index::clear(&database.path);
+            wal_index::settle(&self.world.runner, &database.path);
         }
     }
 
@@ -171,6 +171,11 @@ impl Driver {
                 self.world.reason = Some(failure.message.clone());
                 self.world.failure = Some(failure);
             }
+            Message::Parted(db) => {
+                let path = self.world.roster.get(db).map(|database| database.path.clone());
+                self.world.parted.extend(path);
+                self.handle(Event::Parted(db));
+            }
             Message::NotConfirmed(reason) => self.world.reason = Some(reason),
             Message::Prepared(version, missing) => {
                 if let Err(failure) = (self.world.setup.check)(version.is_ltx()) {
@@ -218,11 +223,18 @@ impl Driver {
     pub(super) fn look(&mut self, last: bool) {
         let litestream = self.world.litestream;
         let has_open = |file| litestream.and_then(|pid| proc::has_open_file(pid, file)).unwrap_or(true);
+        let mut suspects = self.world.suspects.all();
         for event in self.world.watch.look(has_open, last) {
+            if let Event::Changed(db) = event {
+                suspects.push(db);
+            }
             if let Event::Unregistered { db, .. } = event {
                 self.world.file_went(db);
             }
             self.handle(event);
+        }
+        for db in suspects {
+            self.world.look_for_orphans(db);
         }
         self.look_into_folders();
     }

@@ -1,128 +1,93 @@
-//! SQLite's index of the WAL, made anew after the app's death.
+//! SQLite's index of the WAL, made anew after a process of the app was killed.
 //!
-//! A commit is a frame in the WAL first, and known to the wal-index (`-shm`) only after the WAL was
-//! flushed. An app that is killed in between leaves a frame that Litestream, which reads the WAL alone,
-//! takes for a commit, while the next app, which goes by the index, writes over it. Litestream then
-//! finds a page that it does not know, and makes a snapshot of the database file and of those frames
-//! only that come after (`verify` in `db.go`, 0.5.17): rows are missing on the replica, or every further
-//! sync fails.
-//!
-//! Were the dead app's connections the last ones, SQLite would make the index anew from the WAL when it
-//! is next opened, whatever is in there counted as committed. Litestream's connections keep it from that.
-//! So the index' header is cleared here, which makes the next one who reads the database recover it
-//! (<https://sqlite.org/walformat.html#recovery>).
+//! Litestream takes an orphan ([`wal`]) for a commit, and parts from the database once another process
+//! writes over it ([`crate::litestream::parting`]). Were the dead process' connection the last one, SQLite
+//! would count the orphan as committed when the database is next opened. Litestream's connections keep
+//! it from that, so it is made to do so here.
 
-use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::litestream::database::with_suffix;
-use crate::os::lock;
+use crate::core::Db;
+use crate::litestream::command::Runner;
+use crate::os::fd;
+use crate::sqlite::wal;
 
-/// Both copies of the index' header (`WalIndexHdr` in `wal.c`).
-const HEADER: [u8; 96] = [0; 96];
-/// The byte whose lock the writer has (`WAL_WRITE_LOCK`).
-const WRITER: u64 = 120;
-/// How often a database is tried whose writer's lock Litestream has, for a checkpoint of its own.
-const TRIES: u32 = 1000;
-const PAUSE: Duration = Duration::from_millis(1);
+/// How long it may take: a writer is waited for.
+const LIMIT: Duration = Duration::from_secs(10);
 
-/// Clears the index of a database that nobody but Litestream has open any more; whether it could be
-/// done at once. Without an index, or in another journal mode, there is nothing to do.
-///
-/// # Errors
-/// The index can be neither locked nor written.
-fn try_clear(database: &Path) -> io::Result<bool> {
-    let index = match File::options().read(true).write(true).open(with_suffix(database, "-shm")) {
-        Ok(index) => index,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
-        Err(error) => return Err(error),
-    };
-    if !lock::try_lock_byte(&index, WRITER)? {
-        return Ok(false);
-    }
-    if index.metadata()?.len() > WRITER {
-        index.write_all_at(&HEADER, 0)?;
-    }
-    Ok(true)
-}
-
-/// Clears the index of a database that nobody but Litestream has open any more, at once, or as soon as
-/// Litestream lets it.
-pub(super) fn clear(database: &Path) {
-    match try_clear(database) {
+/// Sees to a database whose app is gone: at once for the next app, whose SQLite recovers it if it is a
+/// new one, and in a moment for those that cannot while Litestream reads.
+pub(super) fn settle(runner: &Runner, database: &Path) {
+    let settled = wal::may_have_orphan(database).and_then(|may| {
+        if may {
+            // Who holds the lock is waited for there.
+            wal::try_clear(database)?;
+        }
+        Ok(!may)
+    });
+    match settled {
         Ok(true) => {}
         Ok(false) => {
-            let database = database.to_owned();
-            tokio::task::spawn_local(async move { clear_later(&database).await });
+            let (runner, database) = (runner.clone(), database.to_owned());
+            tokio::task::spawn_local(async move { recover(&runner, &database).await });
         }
-        Err(error) => complain(database, &error),
+        Err(error) => complain(database, &error.to_string()),
     }
 }
 
-async fn clear_later(database: &Path) {
-    for _ in 0..TRIES {
-        tokio::time::sleep(PAUSE).await;
-        match try_clear(database) {
-            Ok(true) => return,
-            Ok(false) => {}
-            Err(error) => return complain(database, &error),
+/// The databases behind whose last commit something stands.
+#[derive(Default)]
+pub(super) struct Suspects(BTreeMap<Db, Option<wal::State>>);
+
+impl Suspects {
+    /// Which they are.
+    pub(super) fn all(&self) -> Vec<Db> {
+        self.0.keys().copied().collect()
+    }
+
+    /// Suspects it no more.
+    pub(super) fn forget(&mut self, db: Db) {
+        self.0.remove(&db);
+    }
+
+    /// Looks at a database of a running app: has what a dead process left counted as committed, before
+    /// another one writes over it.
+    pub(super) fn look(&mut self, runner: &Runner, db: Db, database: &Path) {
+        if !wal::may_have_orphan(database).unwrap_or(false) {
+            self.0.remove(&db);
+            return;
+        }
+        let recovered = self.0.entry(db).or_default();
+        // With a writer at work it is a commit on its way. What stays when it was recovered was taken back.
+        let state = wal::settled_index(database).unwrap_or(wal::State::Unknown);
+        if state != wal::State::Unknown && *recovered != Some(state) {
+            *recovered = Some(state);
+            let (runner, database) = (runner.clone(), database.to_owned());
+            tokio::task::spawn_local(async move { recover(&runner, &database).await });
         }
     }
-    complain(database, &io::ErrorKind::WouldBlock.into());
 }
 
-fn complain(database: &Path, error: &io::Error) {
+/// Counts what is in the WAL as committed ([`crate::sqlite::repair`]).
+pub(super) async fn recover(runner: &Runner, database: &Path) {
+    if let Err(reason) = try_recover(runner, database).await {
+        complain(database, &reason);
+    }
+}
+
+async fn try_recover(runner: &Runner, database: &Path) -> Result<(), String> {
+    let program = fd::own_program().map_err(|error| error.to_string())?;
+    let runner = Runner { binary: fd::path(&program), ..runner.clone() };
+    let args = ["__recover".into(), database.into()];
+    let output = runner.ask(&args, LIMIT).await.map_err(|error| error.to_string())?;
+    if output.is_success() { Ok(()) } else { Err(output.stderr.trim().to_owned()) }
+}
+
+fn complain(database: &Path, reason: &str) {
     tracing::warn!(
-        "{}-shm cannot be made anew ({error}): if the app died while it wrote, litestream may miss rows until its next \
-         snapshot",
+        "{}-shm cannot be made anew after a process of the app was killed: {reason}",
         database.display()
     );
-}
-
-#[cfg(test)]
-mod tests {
-    use rusqlite::Connection;
-
-    use super::*;
-
-    fn count(database: &Connection) -> i64 {
-        database.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).expect("a table")
-    }
-
-    #[test]
-    fn what_is_in_the_wal_counts_again() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("a.db");
-        let database = Connection::open(&path).expect("a database");
-        database.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t (x)").expect("a table");
-        let index =
-            File::options().read(true).write(true).open(with_suffix(&path, "-shm")).expect("an index");
-        let mut before = HEADER;
-        index.read_exact_at(&mut before, 0).expect("a header");
-        database.execute_batch("INSERT INTO t VALUES (1)").expect("a row");
-        // As if the commit had not got beyond the WAL.
-        index.write_all_at(&before, 0).expect("ours");
-        assert_eq!(count(&database), 0);
-        assert!(try_clear(&path).expect("ours"));
-        assert_eq!(count(&database), 1);
-    }
-
-    #[test]
-    fn a_writer_is_waited_for_and_no_index_is_made() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("a.db");
-        assert!(try_clear(&path).expect("nothing to do"));
-        let database = Connection::open(&path).expect("a database");
-        assert!(try_clear(&path).expect("nothing to do"), "no WAL");
-        database
-            .execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t (x); BEGIN IMMEDIATE")
-            .expect("SQL");
-        assert!(!try_clear(&path).expect("ours"), "the writer has the lock");
-        database.execute_batch("INSERT INTO t VALUES (1); COMMIT").expect("SQL");
-        assert!(try_clear(&path).expect("ours"));
-        assert_eq!(count(&database), 1);
-    }
 }

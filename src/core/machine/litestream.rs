@@ -6,7 +6,7 @@ use super::Machine;
 use super::goal::{Goal, Stop};
 use super::processes::{App, Litestream};
 use crate::core::timer::Timer;
-use crate::core::{Action, ExitCode, Note, Phase};
+use crate::core::{Action, Db, ExitCode, Note, Phase};
 
 /// How long Litestream may take to end when its shim is gone and nothing is stopping yet.
 const ORPHANED_CLOSE: Duration = Duration::from_secs(30);
@@ -27,6 +27,22 @@ impl Machine {
         self.aim_at_relaunch(now);
         if self.app == App::Gone {
             self.drain(now);
+        } else if self.phase != Phase::Stopping {
+            self.ask_app_to_stop(now);
+        }
+    }
+
+    /// Only a fresh Litestream, started on a log that was emptied, copies this database anew.
+    pub(super) fn parted(&mut self, now: Instant, db: Db) {
+        if !self.litestream.is_up() {
+            return;
+        }
+        if !matches!(self.goal, Goal::Relaunch { .. }) {
+            self.note(Note::Parted(db));
+        }
+        self.aim_at_relaunch(now);
+        if self.app == App::Gone {
+            self.close(now);
         } else if self.phase != Phase::Stopping {
             self.ask_app_to_stop(now);
         }

@@ -146,6 +146,7 @@ impl Machine {
             Event::Changed(db) => self.changed(now, db),
             Event::Replaced(db) => self.replaced(now, db),
             Event::Confirmed { db, ok } => self.confirmed(now, db, ok),
+            Event::Parted(db) => self.parted(now, db),
             Event::Drained(db) => self.drained(now, db),
             Event::StopSignal(number) => self.stop_signal(now, number),
             Event::Signal(number) => self.signal(number),

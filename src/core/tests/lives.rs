@@ -204,6 +204,12 @@ impl World {
             Fault::Signal(number) => self.tell(Event::Signal(number)),
             Fault::LitestreamDies => self.litestream_dies(false),
             Fault::LitestreamAsked => self.shim_says(Event::LitestreamAsked),
+            Fault::Parts(db) => {
+                let up = self.litestream.is_some() && self.plan.confirms;
+                if let Some(rows) = self.dbs.rows.get_mut(db.0).filter(|rows| up && rows.here && rows.known) {
+                    rows.parted = true;
+                }
+            }
             Fault::LitestreamHangs => self.hang(true),
             Fault::LitestreamWakes => self.hang(false),
             Fault::ShimDies => self.shim_dies(),
@@ -277,7 +283,7 @@ impl World {
     }
 
     /// The shim is let go once everything is confirmed, or the drain has had its time, or nothing
-    /// was asked to be confirmed by this Litestream.
+    /// was asked to be confirmed by this Litestream, or it cannot confirm any more.
     pub(super) fn check_release(&self) {
         let launched =
             self.seen.iter().rposition(|(_, seen)| *seen == Seen::Did(Action::Launch)).unwrap_or(0);
@@ -285,7 +291,11 @@ impl World {
             matches!(
                 seen,
                 Seen::Did(Action::Note(
-                    Note::NotDrained(_) | Note::NotReplicated(_) | Note::GateTimeout | Note::GateRefused
+                    Note::NotDrained(_)
+                        | Note::NotReplicated(_)
+                        | Note::GateTimeout
+                        | Note::GateRefused
+                        | Note::Parted(_)
                 ))
             )
         });

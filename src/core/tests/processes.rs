@@ -48,13 +48,23 @@ pub(super) struct Rows {
     pub(super) replicated: u64,
     /// Litestream holds a file that is not there any more, and confirms whatever it is asked about it.
     pub(super) replaced: bool,
+    /// Litestream's copy has parted from it: nothing is on the replica before a new snapshot.
+    pub(super) parted: bool,
     /// This one's replica is out of reach.
     pub(super) away: bool,
 }
 
 impl Default for Rows {
     fn default() -> Self {
-        Self { here: true, known: true, written: 0, replicated: 0, replaced: false, away: false }
+        Self {
+            here: true,
+            known: true,
+            written: 0,
+            replicated: 0,
+            replaced: false,
+            parted: false,
+            away: false,
+        }
     }
 }
 
@@ -94,7 +104,7 @@ impl Databases {
     /// Uploads what was written, up to `limit` rows; whether that is confirmed.
     pub(super) fn upload(&mut self, db: Db, limit: u64) -> bool {
         let rows = &mut self.rows[db.0];
-        let answers = self.replica == Replica::Answers && !rows.away && rows.known;
+        let answers = self.replica == Replica::Answers && !rows.away && !rows.parted && rows.known;
         if answers && !rows.replaced {
             rows.replicated = rows.replicated.max(rows.written.min(limit));
         }
@@ -105,6 +115,11 @@ impl Databases {
     pub(super) fn upload_all(&mut self) -> bool {
         let known: Vec<Db> = self.all().into_iter().filter(|db| self.rows[db.0].known).collect();
         known.into_iter().filter(|db| !self.upload(*db, u64::MAX)).count() == 0
+    }
+
+    /// Those whose copy has parted from them.
+    pub(super) fn parted(&self) -> Vec<Db> {
+        self.all().into_iter().filter(|db| self.rows[db.0].parted).collect()
     }
 
     /// Nothing that the app wrote is missing on the replica.

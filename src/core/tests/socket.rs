@@ -54,6 +54,9 @@ impl World {
             return self.tell(Event::GateOpened);
         }
         self.after(RETRY, Due::Gate(gate));
+        if self.answers() {
+            self.dbs.parted().into_iter().for_each(|db| self.tell(Event::Parted(db)));
+        }
         if self.dbs.replica == Replica::Refuses && self.answers() {
             self.tell(Event::GateRefused);
         }
@@ -64,6 +67,9 @@ impl World {
             return;
         }
         if self.plan.confirms && (!self.answers() || !self.dbs.upload(db, u64::MAX)) {
+            if self.answers() && self.dbs.rows[db.0].parted {
+                self.tell(Event::Parted(db));
+            }
             return self.after(RETRY, Due::Drain(drain, db));
         }
         if let Some((_, left)) = &mut self.drain {
@@ -78,6 +84,9 @@ impl World {
             return self.after(RETRY, Due::Confirm(launch, db, rows));
         }
         let ok = asked.is_some() && self.dbs.upload(db, rows);
+        if asked.is_some() && self.dbs.rows[db.0].parted {
+            self.tell(Event::Parted(db));
+        }
         self.tell(Event::Confirmed { db, ok });
     }
 }

@@ -358,7 +358,7 @@ impl World {
         self.launches += 1;
         self.kills = 0;
         for rows in &mut self.dbs.rows {
-            (rows.replaced, rows.known) = (false, rows.here);
+            (rows.replaced, rows.parted, rows.known) = (false, false, rows.here);
         }
         let launch = self.launches;
         self.link = Some(launch);

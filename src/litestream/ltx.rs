@@ -1,0 +1,161 @@
+//! Litestream's own files, as far as they tell which piece of the WAL they were made from (`ltx.go` and
+//! `encoder.go` of github.com/superfly/ltx, version 0.5).
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// The header, in bytes.
+const HEADER: usize = 100;
+/// The trailer, in bytes; before it stands the length of the list of pages.
+const TRAILER: u64 = 16;
+const LENGTH: u64 = 8;
+/// The page with this byte is never written (`PENDING_BYTE` in SQLite's os.h).
+const LOCK_BYTE: u32 = 0x4000_0000;
+/// A list of pages that is longer is not read: it stands for a database of terabytes.
+const LONGEST_LIST: u64 = 1 << 30;
+
+/// One file.
+#[derive(Debug)]
+pub struct Ltx {
+    file: File,
+    /// The size of a page, in bytes.
+    pub page_size: u32,
+    /// How many pages the database has.
+    pub commit: u32,
+    /// The piece of the WAL, in bytes.
+    pub piece: std::ops::Range<u64>,
+    /// The WAL's salt.
+    pub salt: [u8; 8],
+}
+
+impl Ltx {
+    /// Opens one; `None` when it is none.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn open(path: &Path) -> io::Result<Option<Self>> {
+        let file = File::open(path)?;
+        let mut header = [0; HEADER];
+        match file.read_exact_at(&mut header, 0) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            Err(error) => return Err(error),
+        }
+        let short = |at: usize| {
+            let mut bytes = [0; 4];
+            bytes.copy_from_slice(&header[at..at + 4]);
+            u32::from_be_bytes(bytes)
+        };
+        let long = |at: usize| u64::from(short(at)) << 32 | u64::from(short(at + 4));
+        let mut salt = [0; 8];
+        salt.copy_from_slice(&header[64..72]);
+        let (offset, size) = (long(48), long(56));
+        let Some(end) = offset.checked_add(size).filter(|_| &header[..4] == b"LTX1") else {
+            return Ok(None);
+        };
+        Ok(Some(Self { file, page_size: short(8), commit: short(12), piece: offset..end, salt }))
+    }
+
+    /// The pages that are in it.
+    ///
+    /// # Errors
+    /// It cannot be read, or is not whole.
+    pub fn pages(&self) -> io::Result<Vec<u32>> {
+        let rubbish = || io::Error::from(io::ErrorKind::InvalidData);
+        let end = self.file.metadata()?.len().checked_sub(TRAILER + LENGTH).ok_or_else(rubbish)?;
+        let mut length = [0; LENGTH as usize];
+        self.file.read_exact_at(&mut length, end)?;
+        let length = u64::from_be_bytes(length);
+        let start = end.checked_sub(length).filter(|_| length <= LONGEST_LIST);
+        let start = start.filter(|start| *start >= HEADER as u64).ok_or_else(rubbish)?;
+        let mut list = vec![0; usize::try_from(length).map_err(|_| rubbish())?];
+        self.file.read_exact_at(&mut list, start)?;
+        let mut numbers = Numbers(list.iter());
+        let mut pages = Vec::new();
+        // Each page with its place and length, then a page 0.
+        loop {
+            match numbers.next().ok_or_else(rubbish)? {
+                0 => return Ok(pages),
+                page => pages.push(u32::try_from(page).map_err(|_| rubbish())?),
+            }
+            numbers.next().and_then(|_| numbers.next()).ok_or_else(rubbish)?;
+        }
+    }
+
+    /// Whether these are all pages that the database has.
+    pub fn is_complete(&self, pages: &[u32]) -> bool {
+        let lock_page = LOCK_BYTE.checked_div(self.page_size).unwrap_or(0) + 1;
+        let unwritten = u32::from(self.commit >= lock_page);
+        u32::try_from(pages.len()).is_ok_and(|pages| pages >= self.commit - unwritten)
+    }
+}
+
+/// Numbers of variable length (`encoding/binary` of Go, `Uvarint`).
+struct Numbers<'a>(std::slice::Iter<'a, u8>);
+
+impl Iterator for Numbers<'_> {
+    type Item = u64;
+
+    fn next(&mut self) -> Option<u64> {
+        let mut number = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = *self.0.next()?;
+            number |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Some(number);
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As Litestream writes it, without the pages themselves.
+    fn file(commit: u32, pages: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![0; HEADER];
+        bytes[..4].copy_from_slice(b"LTX1");
+        bytes[8..12].copy_from_slice(&4096_u32.to_be_bytes());
+        bytes[12..16].copy_from_slice(&commit.to_be_bytes());
+        bytes[48..56].copy_from_slice(&4152_u64.to_be_bytes());
+        bytes[56..64].copy_from_slice(&8240_u64.to_be_bytes());
+        bytes[64..72].copy_from_slice(b"saltsalt");
+        let list: Vec<u8> = pages.iter().flat_map(|page| [*page, 0x80, 0x01, 9]).chain([0]).collect();
+        bytes.extend(&list);
+        bytes.extend((list.len() as u64).to_be_bytes());
+        bytes.extend([0; TRAILER as usize]);
+        bytes
+    }
+
+    fn open(bytes: &[u8]) -> Option<Ltx> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("1.ltx");
+        std::fs::write(&path, bytes).unwrap();
+        Ltx::open(&path).unwrap()
+    }
+
+    #[test]
+    fn a_file_tells_its_piece_of_the_wal_and_its_pages() {
+        let ltx = open(&file(3, &[1, 3])).unwrap();
+        assert_eq!((ltx.page_size, ltx.commit, &ltx.salt), (4096, 3, b"saltsalt"));
+        assert_eq!(ltx.piece, 4152..12392);
+        assert_eq!(ltx.pages().unwrap(), [1, 3]);
+        assert!(!ltx.is_complete(&[1, 3]));
+        assert!(ltx.is_complete(&[1, 2, 3]));
+        assert!(open(&file(262_145, &[1])).unwrap().is_complete(&[7; 262_144]), "without the lock's page");
+    }
+
+    #[test]
+    fn what_is_cut_off_is_none() {
+        let whole = file(3, &[1, 3]);
+        assert!(open(b"").is_none());
+        assert!(open(&[b"LTX2", &whole[4..]].concat()).is_none());
+        for length in HEADER..whole.len() {
+            assert!(open(&whole[..length]).unwrap().pages().is_err(), "{length}");
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! The write-ahead log (`-wal`) and its index (`-shm`), by <https://sqlite.org/walformat.html>.
+//!
+//! A commit is a frame in the log first, and known to the index only after the log was flushed. Whoever
+//! is killed in between leaves an orphan: a frame that Litestream, which reads the log alone, takes for
+//! a commit, while the app, which goes by the index, writes over it.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use crate::os::lock;
+
+/// The log's header, in bytes.
+pub const HEADER: u64 = 32;
+/// A frame's header, in bytes; a page follows.
+const FRAME_HEADER: u64 = 24;
+/// Both copies of the index' header (`WalIndexHdr` in SQLite's wal.c).
+const INDEX_HEADER: usize = 96;
+/// The byte of the index whose lock the writer has (`WAL_WRITE_LOCK`).
+const WRITER: u64 = 120;
+
+/// The bytes of `frames` frames with pages of this size.
+pub fn bytes_of(frames: u64, page_size: u32) -> u64 {
+    frames * (FRAME_HEADER + u64::from(page_size))
+}
+
+/// How far the log reaches by its index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Index {
+    /// What tells this run of the log from the one before, as it stands in the log.
+    pub salt: [u8; 8],
+    /// Behind the last frame that counts, in bytes.
+    pub end: u64,
+}
+
+impl Index {
+    fn parse(header: &[u8; INDEX_HEADER]) -> Option<Self> {
+        let (first, second) = header.split_at(INDEX_HEADER / 2);
+        // isInit; both copies differ while they are written.
+        if first != second || first[12] == 0 {
+            return None;
+        }
+        // Everything but the salt is in this machine's order of bytes. 65536 is stored as 1.
+        let page = u32::from(u16::from_ne_bytes([first[14], first[15]]));
+        let page_size = (page & 0xfe00) | ((page & 1) << 16);
+        let frames = u32::from_ne_bytes(first[16..20].try_into().ok()?);
+        let salt = first[32..40].try_into().ok()?;
+        Some(Self { salt, end: HEADER + bytes_of(frames.into(), page_size) })
+    }
+}
+
+/// What can be said of a database's index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// There is none, or somebody writes just now.
+    Unknown,
+    /// It has to be made anew before it says anything.
+    Unmade,
+    /// It says this.
+    Made(Index),
+}
+
+fn read_index(file: &File) -> io::Result<State> {
+    let mut header = [0; INDEX_HEADER];
+    match file.read_exact_at(&mut header, 0) {
+        Ok(()) => Ok(Index::parse(&header).map_or(State::Unmade, State::Made)),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(State::Unknown),
+        Err(error) => Err(error),
+    }
+}
+
+/// A file beside the database; `None` if there is none.
+fn beside(database: &Path, suffix: &str, write: bool) -> io::Result<Option<File>> {
+    let mut name = database.as_os_str().to_owned();
+    name.push(suffix);
+    match File::options().read(true).write(write).open(PathBuf::from(name)) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The index of a database while nobody writes.
+///
+/// # Errors
+/// The index can be neither locked nor read.
+pub fn settled_index(database: &Path) -> io::Result<State> {
+    match beside(database, "-shm", true)? {
+        Some(index) if lock::try_lock_byte(&index, WRITER)? => read_index(&index),
+        Some(_) | None => Ok(State::Unknown),
+    }
+}
+
+/// As [`settled_index`], also while somebody writes.
+///
+/// # Errors
+/// The index cannot be read.
+pub fn index(database: &Path) -> io::Result<State> {
+    match beside(database, "-shm", false)? {
+        Some(index) => read_index(&index),
+        None => Ok(State::Unknown),
+    }
+}
+
+/// Whether behind the last commit there may be a frame that Litestream would take for one.
+///
+/// # Errors
+/// The log or its index cannot be read.
+pub fn may_have_orphan(database: &Path) -> io::Result<bool> {
+    let (Some(index), Some(log)) = (beside(database, "-shm", false)?, beside(database, "-wal", false)?)
+    else {
+        return Ok(false);
+    };
+    match read_index(&index)? {
+        State::Made(index) => Ok(frame(&log, index.end)?.is_some_and(|(_, salt)| salt == index.salt)),
+        State::Unmade => Ok(true),
+        State::Unknown => Ok(false),
+    }
+}
+
+/// The page and the salt of the frame at this place; `None` where there is none.
+fn frame(log: &File, at: u64) -> io::Result<Option<(u32, [u8; 8])>> {
+    let mut header = [0; FRAME_HEADER as usize];
+    match log.read_exact_at(&mut header, at) {
+        Ok(()) => {
+            let (mut page, mut salt) = ([0; 4], [0; 8]);
+            page.copy_from_slice(&header[..4]);
+            salt.copy_from_slice(&header[8..16]);
+            Ok(Some((u32::from_be_bytes(page), salt)))
+        }
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The pages in this piece of the log; `None` when it is of another run of the log by now.
+///
+/// # Errors
+/// The log cannot be read.
+pub fn pages(
+    database: &Path,
+    salt: [u8; 8],
+    page_size: u32,
+    piece: std::ops::Range<u64>,
+) -> io::Result<Option<BTreeSet<u32>>> {
+    let Some(log) = beside(database, "-wal", false)? else { return Ok(None) };
+    let mut pages = BTreeSet::new();
+    let mut at = piece.start;
+    while at < piece.end {
+        match frame(&log, at)? {
+            Some((page, found)) if found == salt => pages.insert(page),
+            Some(_) | None => return Ok(None),
+        };
+        at += bytes_of(1, page_size);
+    }
+    Ok(Some(pages))
+}
+
+/// Clears the header of the index, which makes the next one who reads the database recover it from the
+/// log, whatever is in there counted as committed: as SQLite does when nobody else has the database
+/// open. Whether it could be done at once; without an index there is nothing to do.
+///
+/// Who reads just now has a copy of the header; who writes has the lock that is taken for this.
+///
+/// # Errors
+/// The index can be neither locked nor written.
+pub fn try_clear(database: &Path) -> io::Result<bool> {
+    let Some(index) = beside(database, "-shm", true)? else { return Ok(true) };
+    if !lock::try_lock_byte(&index, WRITER)? {
+        return Ok(false);
+    }
+    clear_locked(&index)?;
+    Ok(true)
+}
+
+/// As [`try_clear`], waiting for the writer.
+///
+/// # Errors
+/// As [`try_clear`].
+pub(super) fn clear(database: &Path) -> io::Result<()> {
+    let Some(index) = beside(database, "-shm", true)? else { return Ok(()) };
+    lock::lock_byte(&index, WRITER)?;
+    clear_locked(&index)
+}
+
+fn clear_locked(index: &File) -> io::Result<()> {
+    if index.metadata()?.len() > WRITER {
+        index.write_all_at(&[0; INDEX_HEADER], 0)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    use super::*;
+
+    fn database() -> (tempfile::TempDir, PathBuf, Connection) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.db");
+        let database = Connection::open(&path).expect("a database");
+        database.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t (x)").expect("a table");
+        (folder, path, database)
+    }
+
+    fn count(database: &Connection) -> i64 {
+        database.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).expect("a table")
+    }
+
+    /// Adds a row whose commit got no further than to the log.
+    fn orphan(path: &Path, database: &Connection) {
+        let index = beside(path, "-shm", true).expect("an index").expect("an index");
+        let mut before = [0; INDEX_HEADER];
+        index.read_exact_at(&mut before, 0).expect("a header");
+        database.execute_batch("INSERT INTO t VALUES (1)").expect("a row");
+        index.write_all_at(&before, 0).expect("ours");
+        assert_eq!(count(database), 0);
+    }
+
+    fn made(path: &Path) -> Index {
+        match settled_index(path).expect("ours") {
+            State::Made(index) => index,
+            state => panic!("{state:?}"),
+        }
+    }
+
+    #[test]
+    fn the_index_says_how_far_the_log_reaches() {
+        let (_folder, path, database) = database();
+        let log = || beside(&path, "-wal", false).expect("a log").expect("a log");
+        let first = made(&path);
+        assert_eq!(log().metadata().expect("ours").len(), first.end);
+        database.execute_batch("INSERT INTO t VALUES (1)").expect("a row");
+        let second = made(&path);
+        assert_eq!(second, Index { end: first.end + bytes_of(1, 4096), ..first });
+        let pages = pages(&path, first.salt, 4096, HEADER..second.end).expect("ours").expect("this run");
+        assert_eq!(pages, BTreeSet::from([1, 2]));
+        database.execute_batch("BEGIN IMMEDIATE").expect("SQL");
+        assert_eq!(settled_index(&path).expect("ours"), State::Unknown, "somebody writes");
+        assert_eq!(index(&path).expect("ours"), State::Made(second));
+    }
+
+    #[test]
+    fn the_largest_page_has_a_size_as_well() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.db");
+        let database = Connection::open(&path).expect("a database");
+        let sql = "PRAGMA page_size = 65536; PRAGMA journal_mode = WAL; CREATE TABLE t (x)";
+        database.execute_batch(sql).expect("a table");
+        let index = made(&path);
+        assert_eq!((index.end - HEADER) % bytes_of(1, 65536), 0);
+        assert!(index.end > HEADER);
+    }
+
+    #[test]
+    fn what_is_in_the_log_counts_again() {
+        let (_folder, path, database) = database();
+        assert!(!may_have_orphan(&path).expect("ours"));
+        orphan(&path, &database);
+        assert!(may_have_orphan(&path).expect("ours"));
+        assert!(try_clear(&path).expect("ours"));
+        assert!(may_have_orphan(&path).expect("ours"), "nobody has recovered it yet");
+        assert_eq!(settled_index(&path).expect("ours"), State::Unmade);
+        assert_eq!(count(&database), 1);
+        assert!(!may_have_orphan(&path).expect("ours"));
+    }
+
+    #[test]
+    fn frames_of_an_earlier_run_are_no_orphans() {
+        let (_folder, path, database) = database();
+        let before = made(&path);
+        database.execute_batch("PRAGMA wal_checkpoint(RESTART); INSERT INTO t VALUES (1)").expect("SQL");
+        assert!(!may_have_orphan(&path).expect("ours"));
+        assert_ne!(made(&path).salt, before.salt);
+        assert_eq!(pages(&path, before.salt, 4096, HEADER..before.end).expect("ours"), None);
+    }
+
+    #[test]
+    fn a_writer_is_waited_for_and_no_index_is_made() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.db");
+        assert!(try_clear(&path).expect("nothing to do"));
+        assert!(!may_have_orphan(&path).expect("nothing there"));
+        let database = Connection::open(&path).expect("a database");
+        assert!(try_clear(&path).expect("nothing to do"), "no WAL");
+        database
+            .execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t (x); BEGIN IMMEDIATE")
+            .expect("SQL");
+        assert!(!try_clear(&path).expect("ours"), "the writer has the lock");
+        database.execute_batch("INSERT INTO t VALUES (1); COMMIT").expect("SQL");
+        assert!(try_clear(&path).expect("ours"));
+        assert_eq!(count(&database), 1);
+        assert!(!folder.path().join("b.db-shm").exists());
+    }
+}
