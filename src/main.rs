@@ -12,6 +12,11 @@ fn main() -> ExitCode {
         Some("__shim") => return litekeeper::shim::main(fd().as_deref()).into(),
         Some("__list") => return litekeeper::backup::s3::main(fd().as_deref()).into(),
         Some("__recover") => return repair::recover(args.next().unwrap_or_default().as_ref()).into(),
+        Some("__empty") => {
+            let database = args.next().unwrap_or_default();
+            let patience = args.next().unwrap_or_default();
+            return repair::empty(database.as_ref(), &patience.to_string_lossy()).into();
+        }
         _ => {}
     }
     litekeeper::cli::main().get().into()

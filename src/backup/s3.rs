@@ -52,17 +52,10 @@ pub const TRIAL: &str = ".litekeeper-check-";
 /// # Errors
 /// Why it could not, in the server's words.
 pub async fn ask(runner: &Runner, order: &[u8], limit: Duration) -> Result<Vec<Found>, String> {
-    let words = |error: std::io::Error| error.to_string();
-    let (program, order) = (fd::own_program().map_err(words)?, fd::memory(order).map_err(words)?);
-    let binary = fd::path(&program);
-    let runner = Runner { binary, inherit: vec![fd::number(&order)], ..runner.clone() };
+    let order = fd::memory(order).map_err(|error| error.to_string())?;
     let args = ["__list".into(), fd::number(&order).to_string().into()];
-    let output = runner.ask(&args, limit).await.map_err(|error| error.to_string())?;
-    if !output.is_success() {
-        let last = output.stderr.lines().rfind(|line| !line.trim().is_empty());
-        return Err(last.unwrap_or("it failed and said nothing").to_owned());
-    }
-    serde_json::from_str(&output.stdout).map_err(|error| error.to_string())
+    let said = runner.ask_own(&args, vec![fd::number(&order)], limit).await?;
+    serde_json::from_str(&said).map_err(|error| error.to_string())
 }
 
 /// Does what the memory under this descriptor says (`config::S3` with `recursive` or `remove`, as JSON) and prints

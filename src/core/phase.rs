@@ -76,7 +76,7 @@ impl Phase {
             Preparing => matches!(next, Restoring | Resolving | Launching | Exited),
             Restoring => matches!(next, Resolving | Launching | Exited),
             Resolving => matches!(next, Restoring | Launching | Exited),
-            Launching => matches!(next, Gating | Draining | Backoff | Exited),
+            Launching => matches!(next, Gating | Draining | Closing | Backoff | Exited),
             Gating => matches!(next, Before | Running | Draining | Closing | Backoff | Exited),
             Before => matches!(next, Before | Gating | Stopping),
             Running => matches!(next, Stopping),

@@ -13,6 +13,7 @@ use tokio::net::unix::pipe;
 use super::log;
 use crate::core::Ended;
 use crate::os::children::Children;
+use crate::os::fd;
 use crate::os::spawn::Spawn;
 use crate::os::user::Identity;
 
@@ -136,6 +137,27 @@ impl Runner {
     /// As [`Runner::run`].
     pub async fn ask_offline(&self, args: &[OsString], limit: Duration) -> Result<Output, Error> {
         self.run_with(NO_CERTIFICATES, args, limit, |_| false).await
+    }
+
+    /// Has a command of this program itself carried out by a process of its own, as the user that Litestream
+    /// runs as, which gets these descriptors beside; what it printed.
+    ///
+    /// # Errors
+    /// Its last words, or why there are none.
+    pub async fn ask_own(
+        &self,
+        args: &[OsString],
+        inherit: Vec<RawFd>,
+        limit: Duration,
+    ) -> Result<String, String> {
+        let program = fd::own_program().map_err(|error| error.to_string())?;
+        let runner = Self { binary: fd::path(&program), inherit, ..self.clone() };
+        let output = runner.ask(args, limit).await.map_err(|error| error.to_string())?;
+        if !output.is_success() {
+            let last = output.stderr.lines().rfind(|line| !line.trim().is_empty());
+            return Err(last.unwrap_or("it failed and said nothing").to_owned());
+        }
+        Ok(output.stdout)
     }
 
     async fn run_with(

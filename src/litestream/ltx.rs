@@ -16,6 +16,11 @@ const LOCK_BYTE: u32 = 0x4000_0000;
 /// A list of pages that is longer is not read: it stands for a database of terabytes.
 const LONGEST_LIST: u64 = 1 << 30;
 
+/// The name of the file of one transaction.
+pub fn name(txid: u64) -> String {
+    format!("{txid:016x}-{txid:016x}.ltx")
+}
+
 /// One file.
 #[derive(Debug)]
 pub struct Ltx {

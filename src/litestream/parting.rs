@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use super::control;
 use super::database::Database;
-use super::ltx::Ltx;
+use super::ltx::{self, Ltx};
 use super::position;
 use crate::sqlite::wal;
 
@@ -77,7 +77,8 @@ impl Seen {
 /// Whether an error of Litestream's sync says that its copy has parted from the database.
 pub fn is_told_by(error: &control::Error) -> bool {
     // `writeLTXFromDB` in db.go: a snapshot that takes from the file what is in the WAL only.
-    matches!(error, control::Error::Refused { message, .. } if message.contains("read database page"))
+    let is_missing = |message: &str| message.contains("read database page") && message.contains("EOF");
+    matches!(error, control::Error::Refused { message, .. } if is_missing(message))
 }
 
 /// What is in a file of Litestream's.
@@ -112,7 +113,7 @@ impl Copy {
 }
 
 fn open(folder: &Path, txid: u64) -> io::Result<Option<Ltx>> {
-    match Ltx::open(&folder.join(format!("{txid:016x}-{txid:016x}.ltx"))) {
+    match Ltx::open(&folder.join(ltx::name(txid))) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         ltx => ltx,
     }

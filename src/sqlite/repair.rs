@@ -1,15 +1,19 @@
-//! The command `__recover`: a SQLite in a process of its own, so that its locks, which
+//! The commands `__recover` and `__empty`: a SQLite in a process of its own, so that its locks, which
 //! belong to a process (`fcntl(2)`), and its memory are not the keeper's.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OpenFlags, config::DbConfig};
+use nix::poll::poll;
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::wal;
 
 /// How long to wait for somebody else's lock.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long to wait, in milliseconds, until a database in use is tried again.
+const PAUSE: u16 = 20;
 
 /// Has the index of a database's log made anew: `__recover DATABASE`; the exit code is for the process.
 ///
@@ -17,7 +21,54 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// (`walIndexRecover` in its wal.c), and Litestream always reads.
 pub fn recover(database: &Path) -> u8 {
     let recovered = wal::clear(database).map_err(|error| error.to_string()).and_then(|()| read(database));
-    match recovered {
+    done(recovered)
+}
+
+/// Has a database's log put into it and emptied, so that Litestream copies the whole database:
+/// `__empty DATABASE MILLISECONDS`; the exit code is for the process. It waits so long for a moment in
+/// which nobody else reads or writes, and holds nobody up.
+pub fn empty(database: &Path, patience: &str) -> u8 {
+    let deadline = Instant::now() + Duration::from_millis(patience.parse().unwrap_or(0));
+    loop {
+        match try_empty(database) {
+            Ok(false) => return done(Ok(())),
+            Ok(true) if Instant::now() < deadline => {
+                // Nothing comes to no descriptor: this waits.
+                let _ = poll(&mut [], PAUSE);
+            }
+            Ok(true) => return done(Err("somebody else has it open and reads or writes".to_owned())),
+            Err(error) => return done(Err(error.to_string())),
+        }
+    }
+}
+
+/// Whether somebody was in the way.
+fn try_empty(database: &Path) -> rusqlite::Result<bool> {
+    let database = open(database, Duration::ZERO)?;
+    match database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)) {
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(true),
+        busy => busy,
+    }
+}
+
+fn read(database: &Path) -> Result<(), String> {
+    let read = || {
+        let database = open(database, PATIENCE)?;
+        // Nobody but Litestream may put the log into the database.
+        database.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        database.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
+    };
+    read().map_err(|error: rusqlite::Error| error.to_string())
+}
+
+fn open(database: &Path, patience: Duration) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.busy_timeout(patience)?;
+    Ok(connection)
+}
+
+fn done(result: Result<(), String>) -> u8 {
+    match result {
         Ok(()) => 0,
         Err(error) => {
             eprintln!("{error}");
@@ -26,18 +77,28 @@ pub fn recover(database: &Path) -> u8 {
     }
 }
 
-fn read(database: &Path) -> Result<(), String> {
-    let read = || {
-        let database = open(database)?;
-        // Nobody but Litestream may put the log into the database.
-        database.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-        database.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
-    };
-    read().map_err(|error: rusqlite::Error| error.to_string())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn open(database: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    connection.busy_timeout(PATIENCE)?;
-    Ok(connection)
+    #[test]
+    fn a_log_is_emptied_once_nobody_reads_and_no_row_is_lost() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.db");
+        let database = Connection::open(&path).expect("a database");
+        database
+            .execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t (x); INSERT INTO t VALUES (1)")
+            .expect("SQL");
+        let reader = Connection::open(&path).expect("a database");
+        reader.execute_batch("BEGIN; SELECT * FROM t").expect("a reader");
+        database.execute_batch("INSERT INTO t VALUES (1)").expect("SQL");
+        assert_eq!(empty(&path, "30"), 1, "somebody reads");
+        assert!(wal::header(&path).expect("ours").is_some());
+        reader.execute_batch("COMMIT").expect("SQL");
+        assert_eq!(empty(&path, "0"), 0);
+        assert_eq!(wal::header(&path).expect("ours"), None);
+        let rows: i64 = reader.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).expect("rows");
+        assert_eq!(rows, 2);
+        assert_eq!(empty(&folder.path().join("none.db"), "0"), 1);
+    }
 }

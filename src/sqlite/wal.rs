@@ -120,6 +120,45 @@ pub fn may_have_orphan(database: &Path) -> io::Result<bool> {
     }
 }
 
+/// What the log begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The size of a page, in bytes.
+    pub page_size: u32,
+    /// The salt of this run of the log: the next one has one more in its first half, and chance in its second.
+    pub salt: [u8; 8],
+}
+
+/// The header of a database's log; `None` where there is none.
+///
+/// # Errors
+/// The log cannot be read.
+pub fn header(database: &Path) -> io::Result<Option<Header>> {
+    let Some(log) = beside(database, "-wal", false)? else { return Ok(None) };
+    let mut header = [0; HEADER as usize];
+    match log.read_exact_at(&mut header, 0) {
+        Ok(()) => {
+            let (mut page_size, mut salt) = ([0; 4], [0; 8]);
+            page_size.copy_from_slice(&header[8..12]);
+            salt.copy_from_slice(&header[16..24]);
+            Ok(Some(Header { page_size: u32::from_be_bytes(page_size), salt }))
+        }
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The salt of the frame at this place of a database's log; `None` where there is none.
+///
+/// # Errors
+/// The log cannot be read.
+pub fn salt_at(database: &Path, at: u64) -> io::Result<Option<[u8; 8]>> {
+    match beside(database, "-wal", false)? {
+        Some(log) => Ok(frame(&log, at)?.map(|(_, salt)| salt)),
+        None => Ok(None),
+    }
+}
+
 /// The page and the salt of the frame at this place; `None` where there is none.
 fn frame(log: &File, at: u64) -> io::Result<Option<(u32, [u8; 8])>> {
     let mut header = [0; FRAME_HEADER as usize];
@@ -233,6 +272,9 @@ mod tests {
         let log = || beside(&path, "-wal", false).expect("a log").expect("a log");
         let first = made(&path);
         assert_eq!(log().metadata().expect("ours").len(), first.end);
+        assert_eq!(header(&path).expect("ours"), Some(Header { page_size: 4096, salt: first.salt }));
+        assert_eq!(salt_at(&path, HEADER).expect("ours"), Some(first.salt));
+        assert_eq!(salt_at(&path, first.end).expect("ours"), None);
         database.execute_batch("INSERT INTO t VALUES (1)").expect("a row");
         let second = made(&path);
         assert_eq!(second, Index { end: first.end + bytes_of(1, 4096), ..first });

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use super::driver::{Message, Outbox};
 use super::roster::Listed;
-use super::wal_index;
+use super::wal;
 use crate::core::{Db, Event, ExitCode};
 use crate::error::Failure;
 use crate::litestream::argv;
@@ -98,7 +98,7 @@ impl Asker {
             Parting::Stale => true,
             // As long as nobody has written over what Litestream took for a commit, it can be made one.
             Parting::Ahead | Parting::Unknown => {
-                wal_index::recover(&self.runner, &database.path).await;
+                wal::recover(&self.runner, &database.path).await;
                 matches!(look(), Parting::Ahead | Parting::Stale)
             }
         }
@@ -191,6 +191,9 @@ impl Asker {
     /// The watch: one question about one database.
     pub(super) async fn confirm(self, db: Db, database: Database) {
         let answer = control::confirm(&self.socket, &database.path, PATIENCE).await;
+        if matches!(answer, Err(control::Error::Refused { status: 404, .. })) {
+            self.send(Message::Unknown(db));
+        }
         let judged = self.judge(db, &database, answer).await;
         let ok = judged.is_ok();
         if let Err(reason) = judged {

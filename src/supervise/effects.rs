@@ -18,14 +18,13 @@ use super::folders::Folders;
 use super::link::Link;
 use super::litestream_log::{self, Heard};
 use super::notes::{self, Names};
-use super::overlooked;
 use super::prepare::{self, Preparation};
 use super::resolver::{self, Question};
 use super::roster::Roster;
 use super::round::Rounds;
 use super::runtime_folder::RuntimeFolder;
 use super::setup::{Entry, Named, Setup};
-use super::wal_index::Suspects;
+use super::wal::{self, Suspects};
 use super::watch::Watch;
 use crate::backup::Restorer;
 use crate::core::{Action, Db, Ended, Event, ExitCode, Gate};
@@ -34,6 +33,7 @@ use crate::litestream::argv;
 use crate::litestream::command::{KEEPERS_OWN, Runner};
 use crate::litestream::control;
 use crate::litestream::database::Database;
+use crate::litestream::overlooked;
 use crate::litestream::parting::Seen;
 use crate::litestream::position::Position;
 use crate::litestream::version::Version;
@@ -380,31 +380,41 @@ impl World {
         self.launches += 1;
         self.launched = Instant::now();
         self.heard = Heard::default();
-        let started = self.find_overlooked().and_then(|()| {
-            self.try_launch().map_err(|error| {
-                let message = format!("`{}` cannot be started: {error}", self.setup.binary.display());
-                Failure::new(ExitCode::LITESTREAM, message)
-            })
+        let parted = std::mem::take(&mut self.parted);
+        let needs = |database: &Database| parted.contains(&database.path) || overlooked::is_any(database);
+        let listed = self.roster.listed();
+        let databases = listed.iter().map(|(_, database)| database).filter(|_| self.version.is_ltx());
+        let whole: Vec<PathBuf> =
+            databases.filter(|database| needs(database)).map(|database| database.path.clone()).collect();
+        if whole.is_empty() {
+            return self.start_litestream();
+        }
+        // Neither Litestream nor the app runs, so nobody is in the way.
+        let (runner, outbox, launch) = (self.runner.clone(), self.outbox.clone(), self.launches);
+        tokio::task::spawn_local(async move {
+            let mut emptied = Ok(());
+            for path in whole {
+                emptied = emptied.and(wal::empty(&runner, &path, EMPTYING).await);
+            }
+            let _ = outbox.send(Message::Emptied(launch, emptied));
         });
-        if let Err(failure) = started {
+    }
+
+    /// What Litestream has to copy as a whole is ready for it.
+    pub(super) fn start_litestream(&mut self) {
+        if let Err(error) = self.try_launch() {
             if let Some(pid) = self.litestream.take() {
                 // Its shim would wait for orders for ever.
                 signal::send(pid, nix::libc::SIGKILL);
             }
-            self.reason = Some(failure.message.clone());
-            self.tell(Message::Failed(Event::LitestreamEnded { clean: false }, failure));
+            let message = format!("`{}` cannot be started: {error}", self.setup.binary.display());
+            self.not_launched(Failure::new(ExitCode::LITESTREAM, message));
         }
     }
 
-    /// Has Litestream copy whole what it would not get all of otherwise. Neither it nor the app runs.
-    fn find_overlooked(&mut self) -> Result<(), Failure> {
-        for (_, database) in self.roster.listed().iter().filter(|_| self.version.is_ltx()) {
-            if self.parted.contains(&database.path) || overlooked::is_any(database) {
-                overlooked::empty_wal(database, EMPTYING)?;
-            }
-        }
-        self.parted.clear();
-        Ok(())
+    pub(super) fn not_launched(&mut self, failure: Failure) {
+        self.reason = Some(failure.message.clone());
+        self.tell(Message::Failed(Event::LitestreamEnded { clean: false }, failure));
     }
 
     fn try_launch(&mut self) -> io::Result<()> {

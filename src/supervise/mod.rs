@@ -15,7 +15,6 @@ mod folders;
 mod link;
 mod litestream_log;
 mod notes;
-mod overlooked;
 mod prepare;
 mod register;
 mod reload;
@@ -26,7 +25,7 @@ mod runtime_folder;
 mod setup;
 mod sources;
 mod twins;
-mod wal_index;
+mod wal;
 mod watch;
 
 pub use driver::supervise;

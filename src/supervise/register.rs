@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use super::confirm::Asker;
 use super::driver::Message;
-use super::overlooked;
 use super::setup::{Entry, Named};
+use super::wal;
 use crate::core::{Db, ExitCode};
 use crate::error::Failure;
 use crate::litestream::control;
 use crate::litestream::database::Database;
+use crate::litestream::overlooked;
 use crate::litestream::refusal::Refusal;
 
 /// How long a database's going may take, from the last sync to the word that it is gone.
@@ -18,8 +19,6 @@ const GOING: Duration = Duration::from_secs(30);
 const FINDING: Duration = Duration::from_secs(5);
 /// How long to wait after an answer that was an error.
 const RETRY: Duration = Duration::from_millis(250);
-/// How often the WAL of a database that the app uses is tried to be emptied.
-const EMPTYING: Duration = Duration::from_millis(20);
 
 impl Asker {
     /// Has Litestream take in a database, and what it holds confirmed; on any failure Litestream does
@@ -50,16 +49,17 @@ impl Asker {
         let mut whole = overlooked::is_any(database);
         loop {
             if whole {
-                empty_wal(database, limit).await?;
+                let emptied = wal::empty(&self.runner, &database.path, limit).await;
+                emptied.map_err(|failure| failure.message)?;
             }
-            let began = overlooked::salts(database);
+            let began = overlooked::salt(database);
             let taken = control::register(&self.socket, &database.path, url, limit).await;
             let confirmed = match taken {
                 Ok(()) => self.confirmed(db, database, limit).await,
                 Err(error) => Err(error.to_string()),
             };
             // The app writes all the time, and Litestream may have come too late.
-            let is_sure = whole || began.is_none() || began == overlooked::salts(database);
+            let is_sure = whole || began.is_none() || began == overlooked::salt(database);
             if confirmed.is_ok() && is_sure {
                 return Ok(());
             }
@@ -144,17 +144,6 @@ impl Asker {
             tracing::warn!("{path}: litestream let go of it with an error: {error}");
         }
         Ok(())
-    }
-}
-
-/// The app has it open, so it takes a moment without a transaction.
-async fn empty_wal(database: &Database, limit: Duration) -> Result<(), String> {
-    let deadline = Instant::now() + limit;
-    loop {
-        match overlooked::empty_wal(database, Duration::ZERO) {
-            Err(_) if Instant::now() < deadline => tokio::time::sleep(EMPTYING).await,
-            emptied => return emptied.map_err(|failure| failure.message),
-        }
     }
 }
 

@@ -3,8 +3,8 @@
 use nix::libc;
 
 use super::driver::{Driver, Message, sender_name, signal_name};
-use super::wal_index;
-use crate::core::{Ended, Event, NotStarted};
+use super::wal;
+use crate::core::{Ended, Event, NotStarted, Phase};
 use crate::os::signal::{self, Received, Signals};
 use crate::os::terminal::{self, Terminal};
 use crate::os::{memory, proc};
@@ -116,7 +116,7 @@ impl Driver {
         self.world.folders.look_soon();
         self.look(false);
         for (_, database) in self.world.roster.listed().iter() {
-            wal_index::settle(&self.world.runner, &database.path);
+            wal::settle(&self.world.runner, &database.path);
         }
     }
 
@@ -175,6 +175,21 @@ impl Driver {
                 let path = self.world.roster.get(db).map(|database| database.path.clone());
                 self.world.parted.extend(path);
                 self.handle(Event::Parted(db));
+            }
+            // A new file can have the number of the deleted one.
+            Message::Unknown(db) if self.world.is_watched_folders(db) => {
+                self.world.file_went(db);
+                self.handle(Event::Unregistered { db, ok: true });
+            }
+            Message::Unknown(_) => {}
+            Message::Emptied(launch, emptied) => {
+                // A stop meanwhile has given it up.
+                if launch == self.world.launches && self.machine.phase() == Phase::Launching {
+                    match emptied {
+                        Ok(()) => self.world.start_litestream(),
+                        Err(failure) => self.world.not_launched(failure),
+                    }
+                }
             }
             Message::NotConfirmed(reason) => self.world.reason = Some(reason),
             Message::Prepared(version, missing) => {

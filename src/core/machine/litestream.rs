@@ -37,7 +37,7 @@ impl Machine {
         if !self.litestream.is_up() {
             return;
         }
-        if !matches!(self.goal, Goal::Relaunch { .. }) {
+        if self.parted.insert(db) {
             self.note(Note::Parted(db));
         }
         self.aim_at_relaunch(now);

@@ -57,6 +57,8 @@ pub struct Machine {
     unconfirmed: BTreeSet<Db>,
     /// The drain asked for these and has no answer yet.
     undrained: BTreeSet<Db>,
+    /// This Litestream's copies of these have parted from them.
+    parted: BTreeSet<Db>,
     ready: bool,
     stop_signals: u32,
     app_backoff: Backoff,
@@ -87,6 +89,7 @@ impl Machine {
             roster: Roster::new(policy.databases),
             unconfirmed: BTreeSet::new(),
             undrained: BTreeSet::new(),
+            parted: BTreeSet::new(),
             ready: false,
             stop_signals: 0,
             app_backoff: Backoff::new(policy.backoff.clone(), seed),
@@ -191,6 +194,7 @@ impl Machine {
             self.act(Action::CloseGate);
         }
         if self.phase == Phase::Draining {
+            self.undrained.clear();
             self.act(Action::CloseDrain);
         }
         self.timers.stop_all();

@@ -1,4 +1,4 @@
-//! SQLite's index of the WAL, made anew after a process of the app was killed.
+//! What is done about a database's WAL while Litestream or the app is not as it should be.
 //!
 //! Litestream takes an orphan ([`wal`]) for a commit, and parts from the database once another process
 //! writes over it ([`crate::litestream::parting`]). Were the dead process' connection the last one, SQLite
@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::core::Db;
+use crate::core::{Db, ExitCode};
+use crate::error::Failure;
 use crate::litestream::command::Runner;
-use crate::os::fd;
 use crate::sqlite::wal;
 
 /// How long it may take: a writer is waited for.
@@ -78,11 +78,30 @@ pub(super) async fn recover(runner: &Runner, database: &Path) {
 }
 
 async fn try_recover(runner: &Runner, database: &Path) -> Result<(), String> {
-    let program = fd::own_program().map_err(|error| error.to_string())?;
-    let runner = Runner { binary: fd::path(&program), ..runner.clone() };
     let args = ["__recover".into(), database.into()];
-    let output = runner.ask(&args, LIMIT).await.map_err(|error| error.to_string())?;
-    if output.is_success() { Ok(()) } else { Err(output.stderr.trim().to_owned()) }
+    runner.ask_own(&args, Vec::new(), LIMIT).await.map(drop)
+}
+
+/// Has the WAL of a database emptied, so that Litestream, which does not have it, copies all of it.
+///
+/// # Errors
+/// Somebody uses the database for as long as `patience`, or what SQLite says.
+pub(super) async fn empty(runner: &Runner, database: &Path, patience: Duration) -> Result<(), Failure> {
+    let args = ["__empty".into(), database.into(), patience.as_millis().to_string().into()];
+    let path = database.display();
+    match runner.ask_own(&args, Vec::new(), patience + LIMIT).await {
+        Ok(_) => {
+            tracing::warn!("{path}: litestream would miss commits: it is copied as a whole");
+            Ok(())
+        }
+        Err(why) => {
+            let message = format!(
+                "{path}: litestream would miss commits, and it cannot be made ready to be copied as a whole: {why}"
+            );
+            Err(Failure::new(ExitCode::LITESTREAM, message)
+                .hint("end whoever has the database open (`fuser` names them): litestream would miss rows"))
+        }
+    }
 }
 
 fn complain(database: &Path, reason: &str) {
