@@ -10,6 +10,7 @@ use crate::error::Failure;
 use crate::litestream::binary::{self, Named};
 use crate::litestream::install::{DEFAULT_VERSION, Source, installed};
 use crate::os::exec;
+use crate::printer;
 
 /// Runs the guest book under Litestream, which it gets first if need be.
 ///
@@ -25,11 +26,11 @@ pub(super) fn demo(args: &args::Demo) -> Result<ExitCode, Failure> {
     let wanted = Wanted { dir: args.dir.clone(), port: args.port };
     let plan = plan::plan(&wanted, variable, &cwd, &program).map_err(|error| failure(&error))?;
     if binary::find(Named::default(), &variable, &cwd, installed(variable)).is_err() {
-        eprintln!("litestream is not here yet: getting it (once)");
+        printer::note("litestream is not here yet: getting it (once)");
         let got = install::get(DEFAULT_VERSION, None, Source::Auto, false)?;
-        eprintln!("litestream {} is in {}", got.version, got.path.display());
+        printer::note(&format!("litestream {} is in {}", got.version, got.path.display()));
     }
-    eprintln!("{}", plan.text(std::process::id(), &cwd));
+    printer::note(&plan.text(std::process::id(), &cwd));
     let mut words: Vec<std::ffi::OsString> =
         vec![program.into(), "run".into(), "--db".into(), plan.db.into()];
     // A folder and not a URL of one, which Litestream would decode.

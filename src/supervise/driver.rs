@@ -32,12 +32,12 @@ pub(super) enum Message {
     Failed(Event, Failure),
     /// The latest reason why the gate or the drain does not get on.
     Reason(Failure),
-    /// Litestream's copy of a database has parted from it.
-    Parted(Db),
+    /// The n-th Litestream's copy of a database has parted from it.
+    Parted(u64, Db),
     /// The n-th Litestream can start on what it has to copy as a whole, or not.
     Emptied(u64, Result<(), Failure>),
-    /// Litestream does not have this database.
-    Unknown(Db),
+    /// The n-th Litestream does not have this database.
+    Unknown(u64, Db),
     /// The latest reason why the watch's question got no good answer.
     NotConfirmed(String),
     /// What was found out before the start.

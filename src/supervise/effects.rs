@@ -279,6 +279,7 @@ impl World {
 
     fn asker(&self) -> Asker {
         Asker {
+            launch: self.launches,
             socket: self.folder.socket(),
             dbs: self.roster.listed(),
             outbox: self.outbox.clone(),
@@ -363,13 +364,13 @@ impl World {
     fn register(&mut self, db: Db) {
         let Some(named) = self.roster.named(db).cloned() else { return };
         let (asker, limit) = (self.asker(), self.setup.policy.gate_timeout);
-        tokio::task::spawn_local(asker.register(self.launches, db, named, limit));
+        tokio::task::spawn_local(asker.register(db, named, limit));
     }
 
     fn unregister(&mut self, db: Db) {
         let Some(database) = self.roster.get(db).cloned() else { return };
         let is_replaced = self.watch.is_replaced(db);
-        tokio::task::spawn_local(self.asker().unregister(self.launches, db, database, is_replaced));
+        tokio::task::spawn_local(self.asker().unregister(db, database, is_replaced));
     }
 
     fn launch(&mut self) {

@@ -23,20 +23,14 @@ const RETRY: Duration = Duration::from_millis(250);
 impl Asker {
     /// Has Litestream take in a database, and what it holds confirmed; on any failure Litestream does
     /// not have it afterwards.
-    pub(super) async fn register(
-        self,
-        launch: u64,
-        db: Db,
-        Named { database, url, entry }: Named,
-        limit: Duration,
-    ) {
+    pub(super) async fn register(self, db: Db, Named { database, url, entry }: Named, limit: Duration) {
         let result = match (entry, url) {
             (Entry::InFolder(..), url) => self.found(db, &database, url, limit).await,
             (Entry::Said(_), Ok(url)) => self.try_register(db, &database, &url, limit).await,
             (Entry::Said(_), Err(reason)) => Err(reason),
         };
         let result = result.map_err(|reason| failure(&database, &reason));
-        self.send(Message::Registered(launch, db, result));
+        self.send(Message::Registered(self.launch, db, result));
     }
 
     async fn try_register(
@@ -120,9 +114,13 @@ impl Asker {
 
     /// Has what is in a database confirmed, then Litestream let go of it; on any failure Litestream
     /// still has it.
-    pub(super) async fn unregister(self, launch: u64, db: Db, database: Database, is_replaced: bool) {
+    pub(super) async fn unregister(self, db: Db, database: Database, is_replaced: bool) {
         let result = self.try_unregister(db, &database, is_replaced).await;
-        self.send(Message::Unregistered(launch, db, result.map_err(|reason| failure(&database, &reason))));
+        self.send(Message::Unregistered(
+            self.launch,
+            db,
+            result.map_err(|reason| failure(&database, &reason)),
+        ));
     }
 
     async fn try_unregister(&self, db: Db, database: &Database, is_replaced: bool) -> Result<(), String> {

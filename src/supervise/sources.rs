@@ -171,17 +171,18 @@ impl Driver {
                 self.world.reason = Some(failure.message.clone());
                 self.world.failure = Some(failure);
             }
-            Message::Parted(db) => {
+            Message::Parted(launch, _) | Message::Unknown(launch, _) if launch != self.world.launches => {}
+            Message::Parted(_, db) => {
                 let path = self.world.roster.get(db).map(|database| database.path.clone());
                 self.world.parted.extend(path);
                 self.handle(Event::Parted(db));
             }
             // A new file can have the number of the deleted one.
-            Message::Unknown(db) if self.world.is_watched_folders(db) => {
+            Message::Unknown(_, db) if self.world.is_watched_folders(db) => {
                 self.world.file_went(db);
                 self.handle(Event::Unregistered { db, ok: true });
             }
-            Message::Unknown(_) => {}
+            Message::Unknown(..) => {}
             Message::Emptied(launch, emptied) => {
                 // A stop meanwhile has given it up.
                 if launch == self.world.launches && self.machine.phase() == Phase::Launching {

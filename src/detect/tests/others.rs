@@ -38,9 +38,7 @@ fn without_a_framework_the_url_then_the_files_count() {
     nothing; None
     - default was skipped: PostgreSQL is not a local SQLite file
     ");
-    insta::assert_snapshot!(shown(&look(&[], &[], NO_PYTHON)), @r"
-    nothing; None
-    ");
+    insta::assert_snapshot!(shown(&look(&[], &[], NO_PYTHON)), @"nothing; None");
 }
 
 #[test]
