@@ -628,7 +628,9 @@ impl Driver {
     }
 
     fn start(&mut self, running: Running) {
-        if let Err(error) = self.world.start(running) {
+        let Err(error) = self.world.start(running) else { return };
+        // A shim that was killed just now: its end is on its way to the machine.
+        if !matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) {
             tracing::error!("the app cannot be handed to the shim: {error}");
             self.handle(Event::AppNotStarted(crate::core::NotStarted::NotExecutable));
         }

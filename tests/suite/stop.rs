@@ -73,7 +73,7 @@ fn a_crash_leaves_nothing_to_the_next_app() {
     let world = World::new();
     let (db, trace) = (world.db(), world.trace());
     let stubborn = App::new(&trace).ignore("all").insert_forever(&db, 1);
-    let app = App::new(&trace).spawn("setsid", &stubborn).sleep(50).exit(3);
+    let app = App::new(&trace).spawn("setsid", &stubborn).sleep(1000).exit(3);
     let keeper = unit::keeper(&world).args(["--restart-delay", "10ms", "--start-limit", "2"]);
     keeper.app(app).run().expect_code(3);
     let starts: Vec<i32> = trace.all("start").iter().map(|event| event.pid).collect();
