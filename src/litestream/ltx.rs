@@ -4,7 +4,9 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use crate::os::fd;
 
 /// The header, in bytes.
 const HEADER: usize = 100;
@@ -15,6 +17,11 @@ const LENGTH: u64 = 8;
 const LOCK_BYTE: u32 = 0x4000_0000;
 /// A list of pages that is longer is not read: it stands for a database of terabytes.
 const LONGEST_LIST: u64 = 1 << 30;
+
+/// Where a database's metadata folder has the files of single transactions.
+pub fn folder(meta: &Path) -> PathBuf {
+    meta.join("ltx").join("0")
+}
 
 /// The name of the file of one transaction.
 pub fn name(txid: u64) -> String {
@@ -42,12 +49,7 @@ impl Ltx {
     /// It cannot be read.
     pub fn open(path: &Path) -> io::Result<Option<Self>> {
         let file = File::open(path)?;
-        let mut header = [0; HEADER];
-        match file.read_exact_at(&mut header, 0) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-            Err(error) => return Err(error),
-        }
+        let Some(header): Option<[u8; HEADER]> = fd::read_at(&file, 0)? else { return Ok(None) };
         let short = |at: usize| {
             let mut bytes = [0; 4];
             bytes.copy_from_slice(&header[at..at + 4]);

@@ -14,7 +14,7 @@
 use std::io;
 
 use super::database::Database;
-use super::ltx::Ltx;
+use super::ltx::{self, Ltx};
 use super::position;
 use crate::sqlite::wal;
 
@@ -47,9 +47,9 @@ fn look(database: &Database) -> io::Result<bool> {
 
 /// The newest of Litestream's files: up to where it has read the WAL.
 fn newest(database: &Database) -> io::Result<Option<Ltx>> {
-    let folder = database.meta.join("ltx").join("0");
+    let folder = ltx::folder(&database.meta);
     match position::txids(&folder).max() {
-        Some(txid) => Ltx::open(&folder.join(super::ltx::name(txid))),
+        Some(txid) => Ltx::open(&folder.join(ltx::name(txid))),
         None => Ok(None),
     }
 }

@@ -47,7 +47,7 @@ impl Seen {
     /// # Errors
     /// Litestream's files, the WAL or its index cannot be read.
     pub fn look(&mut self, database: &Database, txid: u64) -> io::Result<Parting> {
-        let folder = database.meta.join("ltx").join("0");
+        let folder = ltx::folder(&database.meta);
         let seen = self.0.get(&database.path).copied();
         // The one before tells how large the database was.
         let first = seen.map_or_else(|| position::txids(&folder).min().unwrap_or(txid), |seen| seen.txid);

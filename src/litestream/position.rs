@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::ltx;
 use super::version::Version;
 
 /// A place in a database's history; one of another series compares to nothing.
@@ -62,7 +63,7 @@ impl std::fmt::Display for Position {
 /// when nothing was ever replicated from here, or the folder was lost.
 pub fn local(version: Version, meta: &Path) -> Option<Position> {
     if version.is_ltx() {
-        return txids(&meta.join("ltx").join("0")).max().map(Position::Txid);
+        return txids(&ltx::folder(meta)).max().map(Position::Txid);
     }
     let generation = fs::read_to_string(meta.join("generation")).ok()?.trim().to_owned();
     let wal = meta.join("generations").join(&generation).join("wal");

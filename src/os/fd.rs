@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
@@ -94,6 +95,19 @@ pub fn own_program() -> io::Result<OwnedFd> {
     use nix::fcntl::OFlag;
     let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
     Ok(nix::fcntl::open("/proc/self/exe", flags, nix::sys::stat::Mode::empty())?)
+}
+
+/// So many bytes of a file, from this place on; `None` where it is too short.
+///
+/// # Errors
+/// It cannot be read.
+pub fn read_at<const N: usize>(file: &File, at: u64) -> io::Result<Option<[u8; N]>> {
+    let mut bytes = [0; N];
+    match file.read_exact_at(&mut bytes, at) {
+        Ok(()) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// The path by which this process, and a child that inherits it, can open or execute a descriptor.

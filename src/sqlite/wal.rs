@@ -10,7 +10,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use crate::os::lock;
+use crate::os::{fd, lock};
 
 /// The log's header, in bytes.
 pub const HEADER: u64 = 32;
@@ -63,12 +63,8 @@ pub enum State {
 }
 
 fn read_index(file: &File) -> io::Result<State> {
-    let mut header = [0; INDEX_HEADER];
-    match file.read_exact_at(&mut header, 0) {
-        Ok(()) => Ok(Index::parse(&header).map_or(State::Unmade, State::Made)),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(State::Unknown),
-        Err(error) => Err(error),
-    }
+    let made = |header| Index::parse(&header).map_or(State::Unmade, State::Made);
+    Ok(fd::read_at(file, 0)?.map_or(State::Unknown, made))
 }
 
 /// A file beside the database; `None` if there is none.
@@ -135,17 +131,13 @@ pub struct Header {
 /// The log cannot be read.
 pub fn header(database: &Path) -> io::Result<Option<Header>> {
     let Some(log) = beside(database, "-wal", false)? else { return Ok(None) };
-    let mut header = [0; HEADER as usize];
-    match log.read_exact_at(&mut header, 0) {
-        Ok(()) => {
-            let (mut page_size, mut salt) = ([0; 4], [0; 8]);
-            page_size.copy_from_slice(&header[8..12]);
-            salt.copy_from_slice(&header[16..24]);
-            Ok(Some(Header { page_size: u32::from_be_bytes(page_size), salt }))
-        }
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
-        Err(error) => Err(error),
-    }
+    let header: Option<[u8; HEADER as usize]> = fd::read_at(&log, 0)?;
+    Ok(header.map(|header| {
+        let (mut page_size, mut salt) = ([0; 4], [0; 8]);
+        page_size.copy_from_slice(&header[8..12]);
+        salt.copy_from_slice(&header[16..24]);
+        Header { page_size: u32::from_be_bytes(page_size), salt }
+    }))
 }
 
 /// The salt of the frame at this place of a database's log; `None` where there is none.
@@ -161,17 +153,13 @@ pub fn salt_at(database: &Path, at: u64) -> io::Result<Option<[u8; 8]>> {
 
 /// The page and the salt of the frame at this place; `None` where there is none.
 fn frame(log: &File, at: u64) -> io::Result<Option<(u32, [u8; 8])>> {
-    let mut header = [0; FRAME_HEADER as usize];
-    match log.read_exact_at(&mut header, at) {
-        Ok(()) => {
-            let (mut page, mut salt) = ([0; 4], [0; 8]);
-            page.copy_from_slice(&header[..4]);
-            salt.copy_from_slice(&header[8..16]);
-            Ok(Some((u32::from_be_bytes(page), salt)))
-        }
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
-        Err(error) => Err(error),
-    }
+    let header: Option<[u8; FRAME_HEADER as usize]> = fd::read_at(log, at)?;
+    Ok(header.map(|header| {
+        let (mut page, mut salt) = ([0; 4], [0; 8]);
+        page.copy_from_slice(&header[..4]);
+        salt.copy_from_slice(&header[8..16]);
+        (u32::from_be_bytes(page), salt)
+    }))
 }
 
 /// The pages in this piece of the log; `None` when it is of another run of the log by now.
