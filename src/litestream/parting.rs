@@ -131,7 +131,10 @@ fn compare(database: &Database, newest: &Ltx) -> io::Result<Parting> {
     };
     match judge(wal::index(&database.path)?) {
         // While somebody commits the WAL is ahead of its index as well.
-        Parting::Ahead => Ok(judge(wal::settled_index(&database.path)?)),
+        Parting::Ahead => match wal::settled_index(&database.path)? {
+            wal::State::Unknown => Ok(Parting::Unknown),
+            state => Ok(judge(state)),
+        },
         parting => Ok(parting),
     }
 }
