@@ -11,6 +11,7 @@ fn main() -> ExitCode {
     match command.as_deref().and_then(|command| command.to_str()) {
         Some("__shim") => return litekeeper::shim::main(fd().as_deref()).into(),
         Some("__list") => return litekeeper::backup::s3::main(fd().as_deref()).into(),
+        Some("__ledger") => return litekeeper::ledger::main(args).into(),
         Some("__recover") => return repair::recover(args.next().unwrap_or_default().as_ref()).into(),
         Some("__empty") => {
             let database = args.next().unwrap_or_default();

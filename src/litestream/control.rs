@@ -36,6 +36,15 @@ pub enum Error {
     Timeout(Duration),
 }
 
+impl Error {
+    /// Whether it says that Litestream's copy has parted from the database: a snapshot that takes from the
+    /// file what is in the WAL only (`writeLTXFromDB` in its db.go).
+    pub fn has_parted(&self) -> bool {
+        matches!(self, Self::Refused { message, .. }
+            if message.contains("read database page") && message.contains("EOF"))
+    }
+}
+
 /// What `POST /sync` answers; fields that are not there yet in 0.5.9 are optional.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 pub struct Synced {
@@ -104,14 +113,22 @@ pub async fn sync(socket: &Path, db: &Path, timeout: Duration) -> Result<Synced,
     tokio::time::timeout(limit, both).await.map_err(|_| Error::Timeout(limit))?
 }
 
+/// Has a database synced to Litestream's own files.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn sync_locally(socket: &Path, db: &Path, limit: Duration) -> Result<Synced, Error> {
+    let local = async { answer(exchange(socket, local_sync_request(db)).await?) };
+    tokio::time::timeout(limit, local).await.map_err(|_| Error::Timeout(limit))?
+}
+
 /// As [`sync`], but content with what Litestream remembers of its own uploads: a database that it
 /// keeps up with costs no request to the replica.
 ///
 /// # Errors
 /// See [`Error`].
 pub async fn confirm(socket: &Path, db: &Path, timeout: Duration) -> Result<Synced, Error> {
-    let local = async { answer(exchange(socket, local_sync_request(db)).await?) };
-    let remembered = tokio::time::timeout(timeout, local).await.map_err(|_| Error::Timeout(timeout))??;
+    let remembered = sync_locally(socket, db, timeout).await?;
     if remembered.replicated_txid.is_some_and(|replicated| replicated > 0 && replicated >= remembered.txid) {
         return Ok(remembered);
     }

@@ -1,8 +1,8 @@
-//! Litestream's own files, as far as they tell which piece of the WAL they were made from (`ltx.go` and
-//! `encoder.go` of github.com/superfly/ltx, version 0.5).
+//! Litestream's own files: which piece of the WAL they were made from, and the pages in them (`ltx.go`,
+//! `encoder.go` and `decoder.go` of github.com/superfly/ltx, version 0.5).
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +17,10 @@ const LENGTH: u64 = 8;
 const LOCK_BYTE: u32 = 0x4000_0000;
 /// A list of pages that is longer is not read: it stands for a database of terabytes.
 const LONGEST_LIST: u64 = 1 << 30;
+/// A page's own header: its number and its flags.
+const PAGE_HEADER: usize = 6;
+/// The flag of a page that is one LZ4 block behind its length; without it, it is an LZ4 frame.
+const IS_BLOCK: u8 = 1;
 
 /// Where a database's metadata folder has the files of single transactions.
 pub fn folder(meta: &Path) -> PathBuf {
@@ -28,6 +32,15 @@ pub fn name(txid: u64) -> String {
     format!("{txid:016x}-{txid:016x}.ltx")
 }
 
+/// Where a page is in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Its number; the first is 1.
+    pub number: u32,
+    at: u64,
+    length: u64,
+}
+
 /// One file.
 #[derive(Debug)]
 pub struct Ltx {
@@ -36,6 +49,8 @@ pub struct Ltx {
     pub page_size: u32,
     /// How many pages the database has.
     pub commit: u32,
+    /// When it was made, in milliseconds since 1970.
+    pub made: u64,
     /// The piece of the WAL, in bytes.
     pub piece: std::ops::Range<u64>,
     /// The WAL's salt.
@@ -62,15 +77,21 @@ impl Ltx {
         let Some(end) = offset.checked_add(size).filter(|_| &header[..4] == b"LTX1") else {
             return Ok(None);
         };
-        Ok(Some(Self { file, page_size: short(8), commit: short(12), piece: offset..end, salt }))
+        Ok(Some(Self {
+            file,
+            page_size: short(8),
+            commit: short(12),
+            made: long(32),
+            piece: offset..end,
+            salt,
+        }))
     }
 
-    /// The pages that are in it.
+    /// The pages that are in it, in ascending order.
     ///
     /// # Errors
     /// It cannot be read, or is not whole.
-    pub fn pages(&self) -> io::Result<Vec<u32>> {
-        let rubbish = || io::Error::from(io::ErrorKind::InvalidData);
+    pub fn pages(&self) -> io::Result<Vec<Page>> {
         let end = self.file.metadata()?.len().checked_sub(TRAILER + LENGTH).ok_or_else(rubbish)?;
         let mut length = [0; LENGTH as usize];
         self.file.read_exact_at(&mut length, end)?;
@@ -83,20 +104,53 @@ impl Ltx {
         let mut pages = Vec::new();
         // Each page with its place and length, then a page 0.
         loop {
-            match numbers.next().ok_or_else(rubbish)? {
+            let number = match numbers.next().ok_or_else(rubbish)? {
                 0 => return Ok(pages),
-                page => pages.push(u32::try_from(page).map_err(|_| rubbish())?),
-            }
-            numbers.next().and_then(|_| numbers.next()).ok_or_else(rubbish)?;
+                number => u32::try_from(number).map_err(|_| rubbish())?,
+            };
+            let (Some(at), Some(length)) = (numbers.next(), numbers.next()) else { return Err(rubbish()) };
+            pages.push(Page { number, at, length });
         }
     }
 
+    /// Reads what is in a page, which is as long as `content`.
+    ///
+    /// # Errors
+    /// It cannot be read, or is not whole.
+    pub fn read(&self, page: &Page, content: &mut [u8]) -> io::Result<()> {
+        let length = usize::try_from(page.length).map_err(|_| rubbish())?;
+        // LZ4 grows what it cannot shrink by 1 in 255, and its frame has a few bytes more.
+        if length < PAGE_HEADER || length > content.len() * 2 + 1024 {
+            return Err(rubbish());
+        }
+        let mut stored = vec![0; length];
+        self.file.read_exact_at(&mut stored, page.at)?;
+        let (header, packed) = stored.split_at(PAGE_HEADER);
+        let is_this = header[..4] == page.number.to_be_bytes();
+        let read = if header[5] & IS_BLOCK == 0 {
+            lz4_flex::frame::FrameDecoder::new(packed).read_exact(content).map(|()| content.len())?
+        } else {
+            // The length of the block stands before it, and is that of the rest.
+            let block = packed.get(4..).ok_or_else(rubbish)?;
+            lz4_flex::block::decompress_into(block, content).map_err(|_| rubbish())?
+        };
+        if is_this && read == content.len() { Ok(()) } else { Err(rubbish()) }
+    }
+
     /// Whether these are all pages that the database has.
-    pub fn is_complete(&self, pages: &[u32]) -> bool {
-        let lock_page = LOCK_BYTE.checked_div(self.page_size).unwrap_or(0) + 1;
-        let unwritten = u32::from(self.commit >= lock_page);
+    pub fn is_complete(&self, pages: &[Page]) -> bool {
+        let unwritten = u32::from(self.commit >= lock_page(self.page_size));
         u32::try_from(pages.len()).is_ok_and(|pages| pages >= self.commit - unwritten)
     }
+}
+
+/// The page that nobody writes, in a database with pages of this size.
+pub fn lock_page(page_size: u32) -> u32 {
+    LOCK_BYTE.checked_div(page_size).unwrap_or(0) + 1
+}
+
+fn rubbish() -> io::Error {
+    io::ErrorKind::InvalidData.into()
 }
 
 /// Numbers of variable length (`encoding/binary` of Go, `Uvarint`).
@@ -150,10 +204,12 @@ mod tests {
         let ltx = open(&file(3, &[1, 3])).unwrap();
         assert_eq!((ltx.page_size, ltx.commit, &ltx.salt), (4096, 3, b"saltsalt"));
         assert_eq!(ltx.piece, 4152..12392);
-        assert_eq!(ltx.pages().unwrap(), [1, 3]);
-        assert!(!ltx.is_complete(&[1, 3]));
-        assert!(ltx.is_complete(&[1, 2, 3]));
-        assert!(open(&file(262_145, &[1])).unwrap().is_complete(&[7; 262_144]), "without the lock's page");
+        let pages = ltx.pages().unwrap();
+        assert_eq!(pages, [Page { number: 1, at: 128, length: 9 }, Page { number: 3, at: 128, length: 9 }]);
+        assert!(!ltx.is_complete(&pages));
+        assert!(ltx.is_complete(&[pages[0]; 3]));
+        let large = open(&file(262_145, &[1])).unwrap();
+        assert!(large.is_complete(&vec![pages[0]; 262_144]), "without the lock's page");
     }
 
     #[test]

@@ -12,8 +12,6 @@ pub mod folder;
 pub mod install;
 pub mod log;
 pub mod ltx;
-pub mod overlooked;
-pub mod parting;
 pub mod position;
 pub mod refusal;
 pub mod version;

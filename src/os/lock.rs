@@ -78,6 +78,19 @@ pub fn try_lock_byte(file: &File, byte: u64) -> io::Result<bool> {
     }
 }
 
+/// As [`try_lock_byte`], together with others who only share it.
+///
+/// # Errors
+/// As [`try_lock_byte`].
+pub fn try_share_byte(file: &File, byte: u64) -> io::Result<bool> {
+    let shared = nix::libc::flock { l_type: nix::libc::F_RDLCK as _, ..one_byte(byte)? };
+    match nix::fcntl::fcntl(file, nix::fcntl::FcntlArg::F_OFD_SETLK(&shared)) {
+        Ok(_) => Ok(true),
+        Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::EACCES) => Ok(false),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
 /// As [`try_lock_byte`], waiting until it is free.
 ///
 /// # Errors

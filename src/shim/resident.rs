@@ -106,7 +106,7 @@ impl Resident {
     }
 
     fn live(&mut self) -> io::Result<u8> {
-        self.tell(&ToKeeper::Ready);
+        self.tell(&ToKeeper::Ready(std::process::id() as i32));
         loop {
             if self.alone != Alone::WithoutLitestream && self.litestream_is_gone() {
                 self.lose_litestream();

@@ -42,8 +42,8 @@ pub enum ToShim {
 /// From the shim.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToKeeper {
-    /// Litestream runs and has started the shim.
-    Ready,
+    /// Litestream runs and has started the shim, which has this number.
+    Ready(i32),
     /// The app runs under this number.
     Started(i32),
     /// It could not be executed: `errno`.

@@ -20,8 +20,17 @@ const PAUSE: u16 = 20;
 /// The app's own SQLite would do it as well, but before 3.33 it waits for all readers to be gone first
 /// (`walIndexRecover` in its wal.c), and Litestream always reads.
 pub fn recover(database: &Path) -> u8 {
-    let recovered = wal::clear(database).map_err(|error| error.to_string()).and_then(|()| read(database));
-    done(recovered)
+    done(count(database))
+}
+
+/// Has what is in a database's log counted as committed: by this process, whose locks on the database
+/// nobody else must have.
+///
+/// # Errors
+/// Why it cannot be done.
+pub fn count(database: &Path) -> Result<(), String> {
+    wal::clear(database).map_err(|error| error.to_string())?;
+    read(database)
 }
 
 /// Has a database's log put into it and emptied, so that Litestream copies the whole database:

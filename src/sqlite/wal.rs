@@ -4,7 +4,6 @@
 //! is killed in between leaves an orphan: a frame that Litestream, which reads the log alone, takes for
 //! a commit, while the app, which goes by the index, writes over it.
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -20,6 +19,8 @@ const FRAME_HEADER: u64 = 24;
 const INDEX_HEADER: usize = 96;
 /// The byte of the index whose lock the writer has (`WAL_WRITE_LOCK`).
 const WRITER: u64 = 120;
+/// That of the first reader's mark which stands for a place in the log (`WAL_READ_LOCK(1)`).
+const READER: u64 = 124;
 
 /// The bytes of `frames` frames with pages of this size.
 pub fn bytes_of(frames: u64, page_size: u32) -> u64 {
@@ -71,7 +72,7 @@ fn read_index(file: &File) -> io::Result<State> {
 fn beside(database: &Path, suffix: &str, write: bool) -> io::Result<Option<File>> {
     let mut name = database.as_os_str().to_owned();
     name.push(suffix);
-    match File::options().read(true).write(write).open(PathBuf::from(name)) {
+    match fd::open_file(&PathBuf::from(name), write) {
         Ok(file) => Ok(Some(file)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
@@ -110,7 +111,7 @@ pub fn may_have_orphan(database: &Path) -> io::Result<bool> {
         return Ok(false);
     };
     match read_index(&index)? {
-        State::Made(index) => Ok(frame(&log, index.end)?.is_some_and(|(_, salt)| salt == index.salt)),
+        State::Made(index) => Ok(frame(&log, index.end)?.is_some_and(|frame| frame.salt == index.salt)),
         State::Unmade => Ok(true),
         State::Unknown => Ok(false),
     }
@@ -125,13 +126,85 @@ pub struct Header {
     pub salt: [u8; 8],
 }
 
+/// The half of a salt that counts the runs of the log.
+pub fn run_of([a, b, c, d, ..]: [u8; 8]) -> u32 {
+    u32::from_be_bytes([a, b, c, d])
+}
+
 /// The header of a database's log; `None` where there is none.
 ///
 /// # Errors
 /// The log cannot be read.
 pub fn header(database: &Path) -> io::Result<Option<Header>> {
-    let Some(log) = beside(database, "-wal", false)? else { return Ok(None) };
-    let header: Option<[u8; HEADER as usize]> = fd::read_at(&log, 0)?;
+    match beside(database, "-wal", false)? {
+        Some(log) => read_header(&log),
+        None => Ok(None),
+    }
+}
+
+/// What stands before a page in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// Which page it is.
+    pub page: u32,
+    /// How many pages the database has after this commit; 0 where none ends here.
+    pub commit: u32,
+    /// Where the page's content stands, in bytes.
+    pub content: u64,
+    salt: [u8; 8],
+}
+
+/// One run of a database's log.
+#[derive(Debug)]
+pub struct Run {
+    log: File,
+    /// What it begins with.
+    pub header: Header,
+}
+
+impl Run {
+    /// That which is in the log now; `None` where there is none.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn open(database: &Path) -> io::Result<Option<Self>> {
+        let Some(log) = beside(database, "-wal", false)? else { return Ok(None) };
+        Ok(read_header(&log)?.map(|header| Self { log, header }))
+    }
+
+    /// Whether the log has not begun anew meanwhile.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn goes_on(&self, database: &Path) -> io::Result<bool> {
+        Ok(header(database)? == Some(self.header))
+    }
+
+    /// The frames of this run from one place on, whether they count as committed or not.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn frames(&self, from: u64) -> io::Result<Vec<Frame>> {
+        let mut frames = Vec::new();
+        let mut at = from;
+        while let Some(found) = frame(&self.log, at)?.filter(|frame| frame.salt == self.header.salt) {
+            frames.push(found);
+            at += bytes_of(1, self.header.page_size);
+        }
+        Ok(frames)
+    }
+
+    /// Reads a frame's page; whether it is there.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn read(&self, content: u64, page: &mut [u8]) -> io::Result<bool> {
+        fd::read_all_at(&self.log, page, content)
+    }
+}
+
+fn read_header(log: &File) -> io::Result<Option<Header>> {
+    let header: Option<[u8; HEADER as usize]> = fd::read_at(log, 0)?;
     Ok(header.map(|header| {
         let (mut page_size, mut salt) = ([0; 4], [0; 8]);
         page_size.copy_from_slice(&header[8..12]);
@@ -140,49 +213,17 @@ pub fn header(database: &Path) -> io::Result<Option<Header>> {
     }))
 }
 
-/// The salt of the frame at this place of a database's log; `None` where there is none.
-///
-/// # Errors
-/// The log cannot be read.
-pub fn salt_at(database: &Path, at: u64) -> io::Result<Option<[u8; 8]>> {
-    match beside(database, "-wal", false)? {
-        Some(log) => Ok(frame(&log, at)?.map(|(_, salt)| salt)),
-        None => Ok(None),
-    }
-}
-
-/// The page and the salt of the frame at this place; `None` where there is none.
-fn frame(log: &File, at: u64) -> io::Result<Option<(u32, [u8; 8])>> {
+/// The frame at this place; `None` where there is none.
+fn frame(log: &File, at: u64) -> io::Result<Option<Frame>> {
     let header: Option<[u8; FRAME_HEADER as usize]> = fd::read_at(log, at)?;
     Ok(header.map(|header| {
-        let (mut page, mut salt) = ([0; 4], [0; 8]);
+        let (mut page, mut commit, mut salt) = ([0; 4], [0; 4], [0; 8]);
         page.copy_from_slice(&header[..4]);
+        commit.copy_from_slice(&header[4..8]);
         salt.copy_from_slice(&header[8..16]);
-        (u32::from_be_bytes(page), salt)
+        let (page, commit) = (u32::from_be_bytes(page), u32::from_be_bytes(commit));
+        Frame { page, commit, content: at + FRAME_HEADER, salt }
     }))
-}
-
-/// The pages in this piece of the log; `None` when it is of another run of the log by now.
-///
-/// # Errors
-/// The log cannot be read.
-pub fn pages(
-    database: &Path,
-    salt: [u8; 8],
-    page_size: u32,
-    piece: std::ops::Range<u64>,
-) -> io::Result<Option<BTreeSet<u32>>> {
-    let Some(log) = beside(database, "-wal", false)? else { return Ok(None) };
-    let mut pages = BTreeSet::new();
-    let mut at = piece.start;
-    while at < piece.end {
-        match frame(&log, at)? {
-            Some((page, found)) if found == salt => pages.insert(page),
-            Some(_) | None => return Ok(None),
-        };
-        at += bytes_of(1, page_size);
-    }
-    Ok(Some(pages))
 }
 
 /// Clears the header of the index, which makes the next one who reads the database recover it from the
@@ -202,11 +243,47 @@ pub fn try_clear(database: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
+/// Keeps others from writing to a database's log, and the log from beginning anew, while it lives.
+#[derive(Debug)]
+pub struct Guard {
+    index: File,
+    writer: bool,
+}
+
+impl Guard {
+    /// One that holds nothing yet; `None` where there is no log.
+    ///
+    /// # Errors
+    /// The index cannot be opened.
+    pub fn open(database: &Path) -> io::Result<Option<Self>> {
+        Ok(beside(database, "-shm", true)?.map(|index| Self { index, writer: false }))
+    }
+
+    /// Holds what is free, and says whether that is all. A reader's mark alone keeps the log from beginning
+    /// anew (`walRestartLog` in SQLite's wal.c).
+    pub fn try_hold(&mut self) -> bool {
+        let read = lock::try_share_byte(&self.index, READER).unwrap_or(true);
+        self.writer = self.writer || lock::try_lock_byte(&self.index, WRITER).unwrap_or(true);
+        read && self.writer
+    }
+
+    /// As [`try_clear`], where nobody else is writing.
+    ///
+    /// # Errors
+    /// The index can be neither locked nor written.
+    pub fn clear(&self) -> io::Result<()> {
+        if self.writer || lock::try_lock_byte(&self.index, WRITER)? {
+            clear_locked(&self.index)?;
+        }
+        Ok(())
+    }
+}
+
 /// As [`try_clear`], waiting for the writer.
 ///
 /// # Errors
 /// As [`try_clear`].
-pub(super) fn clear(database: &Path) -> io::Result<()> {
+pub fn clear(database: &Path) -> io::Result<()> {
     let Some(index) = beside(database, "-shm", true)? else { return Ok(()) };
     lock::lock_byte(&index, WRITER)?;
     clear_locked(&index)
@@ -261,13 +338,17 @@ mod tests {
         let first = made(&path);
         assert_eq!(log().metadata().expect("ours").len(), first.end);
         assert_eq!(header(&path).expect("ours"), Some(Header { page_size: 4096, salt: first.salt }));
-        assert_eq!(salt_at(&path, HEADER).expect("ours"), Some(first.salt));
-        assert_eq!(salt_at(&path, first.end).expect("ours"), None);
+        let run = Run::open(&path).expect("ours").expect("a WAL");
+        assert_eq!(run.frames(first.end).expect("ours"), []);
         database.execute_batch("INSERT INTO t VALUES (1)").expect("a row");
         let second = made(&path);
         assert_eq!(second, Index { end: first.end + bytes_of(1, 4096), ..first });
-        let pages = pages(&path, first.salt, 4096, HEADER..second.end).expect("ours").expect("this run");
-        assert_eq!(pages, BTreeSet::from([1, 2]));
+        let frames = run.frames(HEADER).expect("ours");
+        assert_eq!(frames.last().map(|frame| (frame.page, frame.commit)), Some((2, 2)));
+        let mut page = [0; 4096];
+        assert!(run.read(frames[0].content, &mut page).expect("ours") && page.starts_with(b"SQLite"));
+        assert!(!run.read(second.end, &mut page).expect("ours"), "there is none");
+        assert!(run.goes_on(&path).expect("ours"));
         database.execute_batch("BEGIN IMMEDIATE").expect("SQL");
         assert_eq!(settled_index(&path).expect("ours"), State::Unknown, "somebody writes");
         assert_eq!(index(&path).expect("ours"), State::Made(second));
@@ -301,11 +382,11 @@ mod tests {
     #[test]
     fn frames_of_an_earlier_run_are_no_orphans() {
         let (_folder, path, database) = database();
-        let before = made(&path);
+        let (before, run) = (made(&path), Run::open(&path).expect("ours").expect("a WAL"));
         database.execute_batch("PRAGMA wal_checkpoint(RESTART); INSERT INTO t VALUES (1)").expect("SQL");
         assert!(!may_have_orphan(&path).expect("ours"));
         assert_ne!(made(&path).salt, before.salt);
-        assert_eq!(pages(&path, before.salt, 4096, HEADER..before.end).expect("ours"), None);
+        assert!(!run.goes_on(&path).expect("ours"));
     }
 
     #[test]

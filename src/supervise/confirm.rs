@@ -1,6 +1,5 @@
 //! Asking Litestream to confirm: for the gate, the watch and the drain.
 
-use std::cell::RefCell;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -9,15 +8,15 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::driver::{Message, Outbox};
+use super::ledger::Compared;
 use super::roster::Listed;
-use super::wal;
 use crate::core::{Db, Event, ExitCode};
 use crate::error::Failure;
+use crate::ledger::Task;
 use crate::litestream::argv;
 use crate::litestream::command::{Output, Runner};
 use crate::litestream::control::{self, Synced};
 use crate::litestream::database::Database;
-use crate::litestream::parting::{self, Parting, Seen};
 use crate::litestream::position;
 use crate::litestream::refusal::Refusal;
 use crate::litestream::version::Version;
@@ -40,8 +39,6 @@ const LOOK: Duration = Duration::from_secs(1);
 const MOVES: u64 = 64 << 10;
 /// The only reason there is when a release that hides refusals lists nothing.
 const NOTHING_LISTED: &str = "nothing is listed there: no such bucket, a wrong key, or nothing uploaded yet";
-/// What is said of a copy that has parted from its database.
-const PARTED: &str = "litestream says that all is there, but has lost track of the WAL";
 /// How many databases are asked about at once.
 const AT_ONCE: usize = 16;
 /// The same in the drain, where one that hangs must not hold up the others.
@@ -56,7 +53,6 @@ pub(super) struct Asker {
     pub(super) dbs: Listed,
     pub(super) outbox: Outbox,
     pub(super) runner: Runner,
-    pub(super) seen: Rc<RefCell<Seen>>,
 }
 
 impl Asker {
@@ -71,37 +67,32 @@ impl Asker {
         database: &Database,
         answer: Result<Synced, control::Error>,
     ) -> Result<(), String> {
-        let is_replicated = answer.as_ref().is_ok_and(Synced::is_replicated);
-        let has_parted = match &answer {
-            Ok(synced) => is_replicated && self.has_parted(database, synced.txid).await,
-            Err(error) => parting::is_told_by(error),
-        };
-        if has_parted {
-            self.send(Message::Parted(self.launch, db));
-        }
-        match answer {
-            Ok(_) if has_parted => Err(PARTED.to_owned()),
-            Ok(_) if is_replicated => Ok(()),
-            Ok(_) => Err("it has not caught up".to_owned()),
-            Err(error) => Err(error.to_string()),
-        }
+        self.judge_by(db, database, answer, None).await
     }
 
-    async fn has_parted(&self, database: &Database, txid: u64) -> bool {
-        let look = || {
-            let looked = self.seen.borrow_mut().look(database, txid);
-            looked.unwrap_or_else(|error| {
-                tracing::debug!("{}: cannot be compared with its copy: {error}", database.path.display());
-                Parting::None
-            })
+    /// As [`Asker::judge`], with all of the database compared within this time.
+    async fn judge_by(
+        &self,
+        db: Db,
+        database: &Database,
+        answer: Result<Synced, control::Error>,
+        all_within: Option<Duration>,
+    ) -> Result<(), String> {
+        let compared = match answer {
+            Ok(synced) if !synced.is_replicated() => return Err("it has not caught up".to_owned()),
+            Ok(_) => match all_within {
+                Some(limit) => self.compared(db, database, Task::All, limit).await,
+                None => self.looked_at(db, database).await,
+            },
+            Err(error) if error.has_parted() => Compared::Parted(error.to_string()),
+            Err(error) => return Err(error.to_string()),
         };
-        match look() {
-            Parting::None => false,
-            Parting::Stale => true,
-            // As long as nobody has written over what Litestream took for a commit, it can be made one.
-            Parting::Ahead | Parting::Unknown => {
-                wal::recover(&self.runner, &database.path).await;
-                matches!(look(), Parting::Ahead | Parting::Stale)
+        match compared {
+            Compared::Same => Ok(()),
+            Compared::Unknown(reason) => Err(reason),
+            Compared::Parted(why) => {
+                self.send(Message::Parted(self.launch, db, why.clone()));
+                Err(format!("litestream says that all is there, but {why}"))
             }
         }
     }
@@ -205,7 +196,8 @@ impl Asker {
     }
 
     /// The drain: each database is on its replica, however often it takes.
-    pub(super) async fn drain(self, limit: Duration) {
+    pub(super) async fn drain(self, limit: Duration, comparing: Duration) {
+        let began = Instant::now();
         let places = Rc::new(Semaphore::new(DRAINED_AT_ONCE));
         let mut asking = JoinSet::new();
         for place in 0..self.dbs.len() {
@@ -216,7 +208,8 @@ impl Asker {
                 // What is not there has nothing to lose.
                 while database.exists() {
                     let answer = control::sync(&asker.socket, &database.path, limit).await;
-                    match asker.judge(*db, database, answer).await {
+                    let left = comparing.saturating_sub(began.elapsed());
+                    match asker.judge_by(*db, database, answer, Some(left)).await {
                         Ok(()) => break,
                         Err(reason) => asker.drain_refused(database, &reason),
                     }

@@ -5,21 +5,20 @@ use std::time::{Duration, Instant};
 
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::LocalSet;
+use tokio::task::{JoinSet, LocalSet};
 
 use super::control_socket;
 use super::effects::World;
+use super::prepare::Prepared;
 use super::reload::{self, Report};
 use super::roster::Roster;
 use super::round::{Admission, Answer};
 use super::runtime_folder::RuntimeFolder;
 use super::setup::Setup;
-use super::twins;
+use super::{ledger, twins, wal};
 use crate::core::{Db, Ended, Event, ExitCode, Machine};
 use crate::error::Failure;
 use crate::litestream::command::Runner;
-use crate::litestream::database::Database;
-use crate::litestream::version::Version;
 use crate::os::children::Children;
 use crate::os::signal::Signals;
 use crate::os::{event, fd, limit, signal, spawn};
@@ -33,7 +32,15 @@ pub(super) enum Message {
     /// The latest reason why the gate or the drain does not get on.
     Reason(Failure),
     /// The n-th Litestream's copy of a database has parted from it.
-    Parted(u64, Db),
+    Parted(u64, Db, String),
+    /// All of a database has to be compared with its backup, at some time.
+    ProofDue(u64, Db),
+    /// That took this long.
+    Proved(Db, Duration),
+    /// The app's tree is to be killed, with these locks held.
+    Kill(wal::Held),
+    /// They were held long enough.
+    LetGo(u64),
     /// The n-th Litestream can start on what it has to copy as a whole, or not.
     Emptied(u64, Result<(), Failure>),
     /// The n-th Litestream does not have this database.
@@ -41,7 +48,7 @@ pub(super) enum Message {
     /// The latest reason why the watch's question got no good answer.
     NotConfirmed(String),
     /// What was found out before the start.
-    Prepared(Version, Vec<Database>),
+    Prepared(Prepared),
     /// The source's answer.
     Answered(Result<Answer, Failure>),
     /// What became of the databases that are new in it.
@@ -62,6 +69,9 @@ pub(super) type Outbox = mpsc::UnboundedSender<Message>;
 const LOOK: Duration = Duration::from_secs(1);
 /// How often adopted processes are looked for while they are being killed.
 const SWEEP: Duration = Duration::from_millis(10);
+/// How often the databases are looked at while something of an app is left whose leader is gone: more
+/// often than Litestream does.
+const LEFTOVERS: Duration = Duration::from_millis(10);
 /// How long the last sweep may take.
 const LAST_SWEEP: Duration = Duration::from_secs(2);
 
@@ -154,7 +164,7 @@ impl Driver {
             self.settle_rounds();
             self.world.tell_changes();
             let due = self.machine.poll_timeout();
-            let sweeping = self.world.sweeping;
+            let (sweeping, leftovers) = (self.world.sweeping, self.world.leftovers);
             tokio::select! {
                 biased;
                 ready = signals.readable() => {
@@ -164,9 +174,11 @@ impl Driver {
                     }
                 }
                 message = self.world.shim_says() => self.take_shim_message(message),
+                () = self.world.shim_dies() => self.shim_died(),
                 Some(message) = inbox.recv() => self.take_message(message),
                 () = until(due) => self.machine.handle_timeout(Instant::now()),
                 () = tokio::time::sleep(SWEEP), if sweeping => self.sweep(),
+                () = tokio::time::sleep(LEFTOVERS), if leftovers => self.look_at_leftovers(),
                 _ = look.tick(), if self.world.watching => self.look_again(),
             }
         }
@@ -190,10 +202,49 @@ impl Driver {
             children.reap();
         }
         self.take_terminal_back();
+        if self.world.launches > 0 && self.world.version.confirms() && code != ExitCode::NOT_DRAINED {
+            self.leave(signals).await?;
+        }
         match self.world.failure.take() {
             Some(failure) if failure.exit == code => Err(failure),
             Some(_) | None => Ok(code),
         }
+    }
+}
+
+impl Driver {
+    /// Remembers how the databases are left, so that the next start knows them again.
+    async fn leave(&self, signals: &AsyncFd<Signals>) -> Result<(), Failure> {
+        let mut leaving = JoinSet::new();
+        for (_, database) in self.world.roster.listed().iter() {
+            let (runner, database) = (self.world.runner.clone(), database.clone());
+            leaving.spawn_local(async move { (ledger::leave(&runner, &database).await, database) });
+        }
+        let deadline = tokio::time::Instant::now() + ledger::LEAVING;
+        let mut parted = Vec::new();
+        loop {
+            tokio::select! {
+                left = leaving.join_next() => match left {
+                    Some(Ok((Some(why), database))) => {
+                        parted.push(format!("{}: {why}", database.path.display()));
+                    }
+                    Some(_) => {}
+                    None => break,
+                },
+                Ok(mut ready) = signals.readable() => {
+                    while signals.get_ref().take().is_some() {}
+                    ready.clear_ready();
+                    self.world.runner.children.reap();
+                }
+                () = tokio::time::sleep_until(deadline) => break,
+            }
+        }
+        if parted.is_empty() || !self.world.drained {
+            return Ok(());
+        }
+        let message = format!("not everything is on the replica: {}", parted.join("; "));
+        Err(Failure::new(ExitCode::NOT_DRAINED, message)
+            .hint("the local files have it, and the next start copies them as a whole"))
     }
 }
 

@@ -1,6 +1,5 @@
 //! The machine's actions, carried out.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -9,12 +8,14 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::confirm::Asker;
 use super::driver::{Driver, Message, Outbox};
 use super::folders::Folders;
+use super::ledger::{self, Proofs};
 use super::link::Link;
 use super::litestream_log::{self, Heard};
 use super::notes::{self, Names};
@@ -24,7 +25,7 @@ use super::roster::Roster;
 use super::round::Rounds;
 use super::runtime_folder::RuntimeFolder;
 use super::setup::{Entry, Named, Setup};
-use super::wal::{self, Suspects};
+use super::wal::{self, Held, Suspects};
 use super::watch::Watch;
 use crate::backup::Restorer;
 use crate::core::{Action, Db, Ended, Event, ExitCode, Gate};
@@ -33,8 +34,6 @@ use crate::litestream::argv;
 use crate::litestream::command::{KEEPERS_OWN, Runner};
 use crate::litestream::control;
 use crate::litestream::database::Database;
-use crate::litestream::overlooked;
-use crate::litestream::parting::Seen;
 use crate::litestream::position::Position;
 use crate::litestream::version::Version;
 use crate::os::lock::Lock;
@@ -45,6 +44,11 @@ use crate::shim::{App, Orders, Target, ToKeeper, ToShim, Update};
 
 /// How many descriptors go with one message beside the memory: the kernel takes 253 (`unix(7)`).
 const MOST_LOCKS: usize = 200;
+
+/// How long the app's tree may live on until it is in no commit.
+const HOLDING: Duration = Duration::from_millis(100);
+/// How long its locks are held while it is being killed.
+const HELD: Duration = Duration::from_secs(2);
 
 /// How long a start waits for those who have a database open that has to be copied anew.
 const EMPTYING: Duration = Duration::from_secs(2);
@@ -85,10 +89,21 @@ pub(super) struct World {
     pub(super) watching: bool,
     /// How often the databases were looked at since the app was started.
     pub(super) looks: u32,
-    seen: Rc<RefCell<Seen>>,
     pub(super) suspects: Suspects,
-    /// Litestream's copies of these have parted from them.
-    pub(super) parted: BTreeSet<PathBuf>,
+    pub(super) proofs: Proofs,
+    /// Of these Litestream has to make a new copy, and why.
+    pub(super) parted: BTreeMap<PathBuf, String>,
+    /// These were compared with their backups, and nobody has had them since.
+    pub(super) inspected: BTreeSet<PathBuf>,
+    /// The shim, to see its end at once.
+    pub(super) shim: Option<AsyncFd<OwnedFd>>,
+    /// Locks that are held while the app's tree is killed, and which these are.
+    pub(super) held: Option<(u64, Held)>,
+    holds: u64,
+    /// All was confirmed at the end.
+    pub(super) drained: bool,
+    /// The app's leader is gone, and something of its tree is left.
+    pub(super) leftovers: bool,
     pub(super) sweeping: bool,
     gate: Option<JoinHandle<()>>,
     drain: Option<JoinHandle<()>>,
@@ -159,9 +174,15 @@ impl World {
             heard: Heard::default(),
             watching: false,
             looks: 0,
-            seen: Rc::default(),
             suspects: Suspects::default(),
-            parted: BTreeSet::new(),
+            proofs: Proofs::default(),
+            parted: BTreeMap::new(),
+            inspected: BTreeSet::new(),
+            shim: None,
+            held: None,
+            holds: 0,
+            drained: false,
+            leftovers: false,
             sweeping: false,
             gate: None,
             drain: None,
@@ -175,6 +196,15 @@ impl World {
         match &self.link {
             Some(link) => link.receive().await,
             None => std::future::pending().await,
+        }
+    }
+
+    /// Waits until the shim is gone.
+    pub(super) async fn shim_dies(&self) {
+        match &self.shim {
+            // An error says no more than that nobody can wait for it.
+            Some(shim) if shim.readable().await.is_ok() => {}
+            Some(_) | None => std::future::pending().await,
         }
     }
 
@@ -223,7 +253,7 @@ impl World {
         let outbox = self.outbox.clone();
         tokio::task::spawn_local(async move {
             let message = match preparation.look().await {
-                Ok(prepared) => Message::Prepared(prepared.version, prepared.missing),
+                Ok(prepared) => Message::Prepared(prepared),
                 Err(failure) => Message::Failed(Event::PrepareFailed(failure.exit), failure),
             };
             let _ = outbox.send(message);
@@ -284,7 +314,6 @@ impl World {
             dbs: self.roster.listed(),
             outbox: self.outbox.clone(),
             runner: self.runner.clone(),
-            seen: self.seen.clone(),
         }
     }
 
@@ -381,21 +410,35 @@ impl World {
         self.launches += 1;
         self.launched = Instant::now();
         self.heard = Heard::default();
+        self.proofs.stop();
         let parted = std::mem::take(&mut self.parted);
-        let needs = |database: &Database| parted.contains(&database.path) || overlooked::is_any(database);
+        let inspected = std::mem::take(&mut self.inspected);
         let listed = self.roster.listed();
-        let databases = listed.iter().map(|(_, database)| database).filter(|_| self.version.is_ltx());
-        let whole: Vec<PathBuf> =
-            databases.filter(|database| needs(database)).map(|database| database.path.clone()).collect();
-        if whole.is_empty() {
+        let databases = listed.iter().map(|(_, database)| database.clone());
+        let made_ready = databases.filter(|database| self.version.is_ltx() && database.exists());
+        let made_ready: Vec<(Database, Option<String>)> = made_ready
+            .map(|database| (parted.get(&database.path).cloned(), database))
+            .filter(|(whole, database)| whole.is_some() || !inspected.contains(&database.path))
+            .map(|(whole, database)| (database, whole))
+            .collect();
+        if made_ready.is_empty() {
             return self.start_litestream();
         }
         // Neither Litestream nor the app runs, so nobody is in the way.
         let (runner, outbox, launch) = (self.runner.clone(), self.outbox.clone(), self.launches);
+        let places = Rc::new(Semaphore::new(self.setup.restore_parallel.max(1)));
         tokio::task::spawn_local(async move {
+            let mut making = JoinSet::new();
+            for (database, whole) in made_ready {
+                let (runner, places) = (runner.clone(), places.clone());
+                making.spawn_local(async move {
+                    let _place = places.acquire().await;
+                    make_ready(&runner, &database, whole).await
+                });
+            }
             let mut emptied = Ok(());
-            for path in whole {
-                emptied = emptied.and(wal::empty(&runner, &path, EMPTYING).await);
+            while let Some(made) = making.join_next().await {
+                emptied = emptied.and(made.unwrap_or(Ok(())));
             }
             let _ = outbox.send(Message::Emptied(launch, emptied));
         });
@@ -516,6 +559,37 @@ impl World {
         }
     }
 
+    /// Kills the app's tree, but not while one of it is in the middle of a commit: who dies between the log and its
+    /// index leaves an orphan. Nobody is waited for longer than [`HOLDING`].
+    fn hold_and_kill(&mut self) {
+        let databases = self.roster.listed().iter().map(|(_, database)| database.path.clone()).collect();
+        let outbox = self.outbox.clone();
+        tokio::task::spawn_local(async move {
+            let held = Held::take(databases, HOLDING).await;
+            let _ = outbox.send(Message::Kill(held));
+        });
+    }
+
+    pub(super) fn kill_tree(&mut self, held: Held) {
+        self.tell_shim(&ToShim::KillTree);
+        // A hung Litestream holds a dead shim's end of the line: what that shim left is here.
+        self.runner.children.kill_adopted();
+        self.holds += 1;
+        let (hold, outbox) = (self.holds, self.outbox.clone());
+        self.held = Some((hold, held));
+        tokio::task::spawn_local(async move {
+            tokio::time::sleep(HELD).await;
+            let _ = outbox.send(Message::LetGo(hold));
+        });
+    }
+
+    pub(super) fn prove(&mut self, db: Db) {
+        if let Some(database) = self.roster.get(db).cloned() {
+            let asker = self.asker();
+            self.proofs.due(asker, db, database);
+        }
+    }
+
     fn open_gate(&mut self) {
         let asker = self.asker();
         let confirms = self.version.confirms() && self.setup.policy.gate == Gate::Replicated;
@@ -551,6 +625,7 @@ impl World {
             on_lag: self.setup.policy.on_lag,
         };
         notes::log(note, &names);
+        self.drained |= matches!(note, crate::core::Note::Drained);
         if matches!(note, crate::core::Note::GateTimeout) && self.failure.is_none() {
             self.failure = Some(notes::not_confirmed(&names, self.setup.policy.gate_timeout));
         }
@@ -578,11 +653,7 @@ impl Driver {
             }
             Action::SignalApp(number) => world.tell_shim(&ToShim::Signal(Target::Leader, number)),
             Action::SignalTree(number) => world.tell_shim(&ToShim::Signal(Target::Tree, number)),
-            Action::KillTree if world.link.is_some() => {
-                world.tell_shim(&ToShim::KillTree);
-                // A hung Litestream holds a dead shim's end of the line: what that shim left is here.
-                world.runner.children.kill_adopted();
-            }
+            Action::KillTree if world.link.is_some() => world.hold_and_kill(),
             // Nobody is there to do it: what the app left was adopted by this process.
             Action::KillTree => world.sweeping = true,
             Action::Resolve => world.resolve(),
@@ -599,8 +670,12 @@ impl Driver {
                 self.look(true);
                 let world = &mut self.world;
                 let asker = world.asker();
+                world.proofs.stop();
+                let policy = &world.setup.policy;
+                // What is left of the drain's share is for what the comparison finds.
+                let comparing = policy.drain_reserve() * 3 / 5;
                 world.drain = Some(if world.version.confirms() {
-                    tokio::task::spawn_local(asker.drain(world.setup.policy.stop_timeout))
+                    tokio::task::spawn_local(asker.drain(policy.stop_timeout, comparing))
                 } else {
                     tokio::task::spawn_local(asker.take_in(
                         world.litestream.unwrap_or(0),
@@ -634,6 +709,22 @@ impl Driver {
             tracing::error!("the app cannot be handed to the shim: {error}");
             self.handle(Event::AppNotStarted(crate::core::NotStarted::NotExecutable));
         }
+    }
+}
+
+/// Has a database that Litestream would go wrong with copied as a whole.
+async fn make_ready(runner: &Runner, database: &Database, whole: Option<String>) -> Result<(), Failure> {
+    let whole = match whole {
+        Some(why) => Some(why),
+        None => ledger::whole_for(runner, database, None).await.map_err(|error| {
+            let path = database.path.display();
+            let message = format!("{path}: cannot be compared with what litestream has copied: {error}");
+            Failure::new(ExitCode::LITESTREAM, message)
+        })?,
+    };
+    match whole {
+        Some(why) => wal::empty(runner, &database.path, &why, EMPTYING).await,
+        None => Ok(()),
     }
 }
 

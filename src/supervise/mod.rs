@@ -12,6 +12,7 @@ mod control_socket;
 mod driver;
 mod effects;
 mod folders;
+mod ledger;
 mod link;
 mod litestream_log;
 mod notes;

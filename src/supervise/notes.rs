@@ -62,9 +62,9 @@ pub(super) fn log(note: &Note, names: &Names<'_>) {
             tracing::warn!("somebody told litestream to stop: stopping {app}, then starting both again");
         }
         Note::Parted(db) => tracing::warn!(
-            "{}: litestream has lost track of the WAL (a process of {app} was killed in the middle of a commit): it has to start \
-             again with a new snapshot, and {app} with it",
-            names.of(*db).0
+            "{}: litestream has lost track of the WAL{}: it has to start again with a new snapshot, and {app} with it",
+            names.of(*db).0,
+            because(names)
         ),
         Note::LitestreamRestart(delay) => {
             tracing::warn!("starting litestream and {app} again in {}", millis(*delay))

@@ -12,6 +12,7 @@ use super::setup::IfBehind;
 use crate::backup::{self, Standing};
 use crate::core::{ExitCode, Gate};
 use crate::error::Failure;
+use crate::ledger;
 use crate::litestream::argv;
 use crate::litestream::command::{Error, Runner};
 use crate::litestream::database::Database;
@@ -40,6 +41,19 @@ pub(super) struct Preparation {
 pub(super) struct Prepared {
     pub(super) version: Version,
     pub(super) missing: Vec<Database>,
+    /// These are what was left, or what the user takes for it.
+    pub(super) inspected: Vec<PathBuf>,
+    /// Of these Litestream has to make a new copy, and why.
+    pub(super) whole: Vec<(PathBuf, String)>,
+}
+
+/// A database that is here.
+struct Present<'a> {
+    db: &'a Database,
+    /// How it stands to its backup.
+    standing: Result<Standing, backup::Error>,
+    /// What it is by Litestream's files beside it.
+    file: Result<ledger::Standing, String>,
 }
 
 impl Preparation {
@@ -53,13 +67,12 @@ impl Preparation {
             // Asking costs a process for each database, so not before the version is known to matter.
             if present.is_empty() { Vec::new() } else { self.standings(&present, EXPECTED).await }
         };
-        let (version, mut standings) = tokio::join!(self.version(), expected);
+        let (version, mut standings, files) = tokio::join!(self.version(), expected, self.inspect(&present));
         let version = version?;
         if !version.plans() && !present.is_empty() {
             standings = self.standings(&present, version).await;
         }
-        let missing = self.settle_all(&self.dbs, &present, standings)?;
-        Ok(Prepared { version, missing })
+        self.settle_all(version, &self.dbs, zip(&present, standings, files))
     }
 
     /// As [`Preparation::look`], for one database more once the version is known: whether it is missing.
@@ -75,6 +88,7 @@ impl Preparation {
     ) -> Result<bool, Failure> {
         let db = std::slice::from_ref(db);
         let present = if db[0].exists() { db } else { &[] };
+        let files = self.inspect(present).await;
         let standings = match listed {
             Some(replica) => {
                 let standing =
@@ -83,31 +97,94 @@ impl Preparation {
             }
             None => self.standings(present, version).await,
         };
-        Ok(!self.settle_all(db, present, standings)?.is_empty())
+        Ok(!self.settle_all(version, db, zip(present, standings, files))?.missing.is_empty())
+    }
+
+    /// What each file is by Litestream's own files beside it.
+    async fn inspect(&self, present: &[Database]) -> Vec<Result<ledger::Standing, String>> {
+        let ask = |db: Database, runner: Runner| async move { super::ledger::inspect(&runner, &db).await };
+        self.of_each(present, ask).await
     }
 
     fn settle_all(
         &self,
+        version: Version,
         dbs: &[Database],
-        present: &[Database],
-        standings: Vec<Result<Standing, backup::Error>>,
-    ) -> Result<Vec<Database>, Failure> {
-        let mut missing: Vec<Database> = dbs.iter().filter(|db| !db.exists()).cloned().collect();
-        for (db, standing) in present.iter().zip(standings) {
-            match standing {
-                Ok(Standing::Current) => {}
+        present: Vec<Present<'_>>,
+    ) -> Result<Prepared, Failure> {
+        let missing = dbs.iter().filter(|db| !db.exists()).cloned().collect();
+        let mut prepared = Prepared { version, missing, inspected: Vec::new(), whole: Vec::new() };
+        for Present { db, standing, file } in present {
+            let behind = match standing {
+                Ok(Standing::Current) => false,
                 Ok(Standing::Behind { local, replica }) => {
-                    if self.settle_behind(db, &local.to_string(), &replica.to_string())? {
-                        missing.push(db.clone());
-                    }
+                    let behind = format!("({local}) is older than its backup on {} ({replica})", db.replica);
+                    self.settle_behind(db, &behind)?
                 }
                 Err(error) if self.gate == Gate::None => {
                     tracing::warn!("{error}: starting all the same, as --gate none says");
+                    false
                 }
                 Err(error) => return Err(failure(&error)),
+            };
+            if behind || (version.is_ltx() && self.settle_file(db, file, &mut prepared)?) {
+                prepared.missing.push(db.clone());
             }
         }
-        Ok(missing)
+        Ok(prepared)
+    }
+
+    /// Whether the database is to be restored, because another file stands in its place.
+    fn settle_file(
+        &self,
+        db: &Database,
+        file: Result<ledger::Standing, String>,
+        prepared: &mut Prepared,
+    ) -> Result<bool, Failure> {
+        use ledger::Standing::{Current, New, Older, Other, Parted, Unfounded, Written};
+        let path = db.path.display();
+        let mut whole = |why: String| prepared.whole.push((db.path.clone(), why));
+        let is_restored = match file {
+            Ok(New | Current) => false,
+            Ok(Unfounded) => {
+                whole(super::ledger::UNFOUNDED.to_owned());
+                false
+            }
+            Ok(Parted { why, since }) => {
+                whole(super::ledger::parted(&why, since));
+                false
+            }
+            Ok(Written(pages)) => {
+                tracing::warn!(
+                    "{path}: somebody wrote to it while litekeeper did not run ({pages} pages): going on from what is there now"
+                );
+                whole("it was written to while litekeeper did not run".to_owned());
+                false
+            }
+            Ok(Older(pages)) => {
+                let behind = format!(
+                    "is an older copy of the database that was left ({pages} of its pages are as they once were): it is older than its backup on {}",
+                    db.replica
+                );
+                whole("it is an older copy".to_owned());
+                self.settle_behind(db, &behind)?
+            }
+            Ok(Other { why }) => {
+                let behind = format!("is not the file that was left: {why}");
+                whole("it is another file".to_owned());
+                self.settle_behind(db, &behind)?
+            }
+            Err(error) if self.gate == Gate::None => {
+                tracing::warn!("{path}: {error}: starting all the same, as --gate none says");
+                false
+            }
+            Err(error) => {
+                let message = format!("{path}: cannot be compared with what litestream has copied: {error}");
+                return Err(Failure::new(ExitCode::UNAVAILABLE, message));
+            }
+        };
+        prepared.inspected.push(db.path.clone());
+        Ok(is_restored)
     }
 
     async fn version(&self) -> Result<Version, Failure> {
@@ -168,14 +245,26 @@ impl Preparation {
         present: &[Database],
         version: Version,
     ) -> Vec<Result<Standing, backup::Error>> {
+        let ask = |db: Database, runner: Runner| {
+            let (config, limit) = (self.config.clone(), self.limit);
+            async move { backup::standing(&runner, version, &config, &db, limit).await }
+        };
+        self.of_each(present, ask).await
+    }
+
+    /// Asks about each, so many at a time; the answers in the same order.
+    async fn of_each<T: 'static, F: Future<Output = T> + 'static>(
+        &self,
+        dbs: &[Database],
+        ask: impl Fn(Database, Runner) -> F,
+    ) -> Vec<T> {
         let places = Rc::new(Semaphore::new(self.parallel.max(1)));
         let mut asking = JoinSet::new();
-        for (place, db) in present.iter().enumerate() {
-            let (runner, config, db, limit, places) =
-                (self.runner.clone(), self.config.clone(), db.clone(), self.limit, places.clone());
+        for (place, db) in dbs.iter().enumerate() {
+            let (asked, places) = (ask(db.clone(), self.runner.clone()), places.clone());
             asking.spawn_local(async move {
                 let _place = places.acquire().await;
-                (place, backup::standing(&runner, version, &config, &db, limit).await)
+                (place, asked.await)
             });
         }
         let mut answers = Vec::new();
@@ -183,13 +272,12 @@ impl Preparation {
             answers.extend(answer);
         }
         answers.sort_by_key(|(place, _)| *place);
-        answers.into_iter().map(|(_, standing)| standing).collect()
+        answers.into_iter().map(|(_, answer)| answer).collect()
     }
 
     /// Whether the database is to be restored.
-    fn settle_behind(&self, db: &Database, local: &str, replica: &str) -> Result<bool, Failure> {
-        let path = db.path.display();
-        let behind = format!("{path} ({local}) is older than its backup on {} ({replica})", db.replica);
+    fn settle_behind(&self, db: &Database, behind: &str) -> Result<bool, Failure> {
+        let behind = format!("{} {behind}", db.path.display());
         match self.if_behind {
             IfBehind::Refuse => Err(Failure::new(ExitCode::UNAVAILABLE, behind).hint(
                 "`--if-behind restore` keeps this file under another name and restores the backup; `--if-behind ignore` \
@@ -207,6 +295,15 @@ impl Preparation {
             }
         }
     }
+}
+
+fn zip<'a>(
+    present: &'a [Database],
+    standings: Vec<Result<Standing, backup::Error>>,
+    files: Vec<Result<ledger::Standing, String>>,
+) -> Vec<Present<'a>> {
+    let both = standings.into_iter().zip(files);
+    present.iter().zip(both).map(|(db, (standing, file))| Present { db, standing, file }).collect()
 }
 
 /// A backup's error, as the program's end.

@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 use super::confirm::Asker;
 use super::driver::Message;
 use super::setup::{Entry, Named};
-use super::wal;
+use super::{ledger, wal};
 use crate::core::{Db, ExitCode};
 use crate::error::Failure;
 use crate::litestream::control;
 use crate::litestream::database::Database;
-use crate::litestream::overlooked;
 use crate::litestream::refusal::Refusal;
+use crate::litestream::{ltx, position};
+use crate::sqlite::wal::header;
 
 /// How long a database's going may take, from the last sync to the word that it is gone.
 const GOING: Duration = Duration::from_secs(30);
@@ -40,27 +41,27 @@ impl Asker {
         url: &str,
         limit: Duration,
     ) -> Result<(), String> {
-        let mut whole = overlooked::is_any(database);
+        let mut whole = ledger::whole_for(&self.runner, database, Some(limit)).await?;
         loop {
-            if whole {
-                let emptied = wal::empty(&self.runner, &database.path, limit).await;
+            if let Some(why) = &whole {
+                let emptied = wal::empty(&self.runner, &database.path, why, limit).await;
                 emptied.map_err(|failure| failure.message)?;
             }
-            let began = overlooked::salt(database);
+            let began = salt(database);
             let taken = control::register(&self.socket, &database.path, url, limit).await;
             let confirmed = match taken {
                 Ok(()) => self.confirmed(db, database, limit).await,
                 Err(error) => Err(error.to_string()),
             };
             // The app writes all the time, and Litestream may have come too late.
-            let is_sure = whole || began.is_none() || began == overlooked::salt(database);
+            let is_sure = whole.is_some() || began.is_none() || began == salt(database);
             if confirmed.is_ok() && is_sure {
                 return Ok(());
             }
             // Its error changes nothing: Litestream takes it off its list first.
             let _ = control::unregister(&self.socket, &database.path, Duration::from_secs(1)).await;
             confirmed?;
-            whole = true;
+            whole = Some("it was written to before litestream had it".to_owned());
         }
     }
 
@@ -143,6 +144,12 @@ impl Asker {
         }
         Ok(())
     }
+}
+
+/// The salt of the WAL in which Litestream may go on where it was; none where it can only begin.
+fn salt(database: &Database) -> Option<[u8; 8]> {
+    position::txids(&ltx::folder(&database.meta)).next()?;
+    Some(header(&database.path).ok()??.salt)
 }
 
 fn failure(database: &Database, reason: &str) -> Failure {

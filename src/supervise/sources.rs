@@ -3,11 +3,12 @@
 use nix::libc;
 
 use super::driver::{Driver, Message, sender_name, signal_name};
+use super::prepare::Prepared;
 use super::wal;
 use crate::core::{Ended, Event, NotStarted, Phase};
 use crate::os::signal::{self, Received, Signals};
 use crate::os::terminal::{self, Terminal};
-use crate::os::{memory, proc};
+use crate::os::{event, memory, pidfd, proc};
 use crate::shim::{Target, ToKeeper, ToShim};
 
 /// After so many looks the start has come to its end: most of the memory that it took is not needed again.
@@ -52,7 +53,7 @@ impl Driver {
     pub(super) fn sweep(&mut self) {
         self.world.runner.children.reap();
         if !self.world.runner.children.kill_adopted() {
-            self.world.sweeping = false;
+            (self.world.sweeping, self.world.leftovers) = (false, false);
             self.world.app = None;
             self.handle(Event::TreeGone);
         }
@@ -60,7 +61,8 @@ impl Driver {
 
     pub(super) fn take_shim_message(&mut self, message: Option<ToKeeper>) {
         match message {
-            Some(ToKeeper::Ready) => {
+            Some(ToKeeper::Ready(pid)) => {
+                self.world.shim = pidfd::open(pid).and_then(|shim| event::readable(shim).ok());
                 let listed = self.world.roster.listed();
                 let goes: Vec<_> = listed.iter().map(|(db, _)| self.world.is_watched_folders(*db)).collect();
                 self.world.watch.set(&listed, &goes);
@@ -83,6 +85,7 @@ impl Driver {
             Some(ToKeeper::Exited { code, left }) => self.app_ended(Ended::Code(code), left),
             Some(ToKeeper::Signaled { number, left }) => self.app_ended(Ended::Signal(number), left),
             Some(ToKeeper::TreeGone) => {
+                self.world.leftovers = false;
                 self.clear_wal_indexes();
                 self.handle(Event::TreeGone);
             }
@@ -104,14 +107,25 @@ impl Driver {
         }
         self.world.app = None;
         tracing::debug!("{} ended: {how:?}", self.world.running_name());
-        if !left {
-            self.clear_wal_indexes();
-        }
+        self.world.leftovers = left;
+        self.clear_wal_indexes();
         self.handle(Event::AppEnded { how, left });
     }
 
-    /// The app and all that it started are gone, whatever they were just doing.
+    /// A shim that is killed takes the app's leader along; what that started was adopted by this process
+    /// before its end shows here. Litestream ends in order now, and lets go of the WAL, which nobody may write to
+    /// any more when it does.
+    pub(super) fn shim_died(&mut self) {
+        (self.world.shim, self.world.link) = (None, None);
+        self.world.runner.children.kill_adopted();
+        self.handle(Event::ShimGone);
+    }
+
+    /// The app's leader is gone, or all that it started, whatever they were just doing.
     fn clear_wal_indexes(&mut self) {
+        if let Some((_, held)) = self.world.held.take() {
+            held.clear();
+        }
         // It may have made a database since the last look, or another one in its place.
         self.world.folders.look_soon();
         self.look(false);
@@ -171,11 +185,23 @@ impl Driver {
                 self.world.reason = Some(failure.message.clone());
                 self.world.failure = Some(failure);
             }
-            Message::Parted(launch, _) | Message::Unknown(launch, _) if launch != self.world.launches => {}
-            Message::Parted(_, db) => {
+            Message::Parted(launch, ..) | Message::Unknown(launch, _) | Message::ProofDue(launch, _)
+                if launch != self.world.launches => {}
+            Message::Parted(_, db, why) => {
                 let path = self.world.roster.get(db).map(|database| database.path.clone());
-                self.world.parted.extend(path);
+                self.world.parted.extend(path.map(|path| (path, why.clone())));
+                self.world.reason = Some(why);
                 self.handle(Event::Parted(db));
+            }
+            Message::ProofDue(_, db) => {
+                if self.machine.phase() == Phase::Running {
+                    self.world.prove(db);
+                }
+            }
+            Message::Proved(db, took) => self.world.proofs.done(db, took),
+            Message::Kill(held) => self.world.kill_tree(held),
+            Message::LetGo(hold) => {
+                self.world.held = self.world.held.take().filter(|(held, _)| *held != hold);
             }
             // A new file can have the number of the deleted one.
             Message::Unknown(_, db) if self.world.is_watched_folders(db) => {
@@ -193,7 +219,9 @@ impl Driver {
                 }
             }
             Message::NotConfirmed(reason) => self.world.reason = Some(reason),
-            Message::Prepared(version, missing) => {
+            Message::Prepared(Prepared { version, missing, inspected, whole }) => {
+                self.world.inspected.extend(inspected);
+                self.world.parted.extend(whole);
                 if let Err(failure) = (self.world.setup.check)(version.is_ltx()) {
                     return self.take_message(Message::Failed(Event::PrepareFailed(failure.exit), failure));
                 }
@@ -233,6 +261,13 @@ impl Driver {
         self.world.looks += 1;
         if self.world.looks == SETTLED {
             memory::give_back();
+        }
+    }
+
+    /// Looks for what a process left that was just killed, before Litestream looks at it.
+    pub(super) fn look_at_leftovers(&mut self) {
+        for (db, _) in self.world.roster.listed().iter() {
+            self.world.look_for_orphans(*db);
         }
     }
 

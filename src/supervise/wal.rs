@@ -6,16 +6,19 @@
 //! it from that, so it is made to do so here.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::core::{Db, ExitCode};
 use crate::error::Failure;
 use crate::litestream::command::Runner;
-use crate::sqlite::wal;
+use crate::sqlite::wal::{self, Guard};
 
 /// How long it may take: a writer is waited for.
 const LIMIT: Duration = Duration::from_secs(10);
+
+/// Between two tries to take a writer's place.
+const HOLDING: Duration = Duration::from_millis(1);
 
 /// Sees to a database whose app is gone: at once for the next app, whose SQLite recovers it if it is a
 /// new one, and in a moment for those that cannot while Litestream reads.
@@ -34,6 +37,34 @@ pub(super) fn settle(runner: &Runner, database: &Path) {
             tokio::task::spawn_local(async move { recover(&runner, &database).await });
         }
         Err(error) => complain(database, &error.to_string()),
+    }
+}
+
+/// Locks that keep whoever is killed from leaving an orphan, and Litestream from passing over one.
+pub(super) struct Held(Vec<Guard>);
+
+impl Held {
+    /// Takes them, those of busy databases within `patience`; what is busy for longer goes without.
+    pub(super) async fn take(databases: Vec<PathBuf>, patience: Duration) -> Self {
+        let deadline = Instant::now() + patience;
+        // What cannot be opened has no WAL, or no more descriptors are to be had.
+        let mut guards: Vec<Guard> =
+            databases.iter().filter_map(|database| Guard::open(database).ok().flatten()).collect();
+        loop {
+            let all = guards.iter_mut().map(Guard::try_hold).fold(true, |all, held| all && held);
+            if all || Instant::now() >= deadline {
+                return Self(guards);
+            }
+            tokio::time::sleep(HOLDING).await;
+        }
+    }
+
+    /// Has what stands in the WALs counted as committed, as far as nobody else can write just now.
+    pub(super) fn clear(&self) {
+        for guard in &self.0 {
+            // What fails here is looked at again, by a process of its own.
+            let _ = guard.clear();
+        }
     }
 }
 
@@ -86,18 +117,22 @@ async fn try_recover(runner: &Runner, database: &Path) -> Result<(), String> {
 ///
 /// # Errors
 /// Somebody uses the database for as long as `patience`, or what SQLite says.
-pub(super) async fn empty(runner: &Runner, database: &Path, patience: Duration) -> Result<(), Failure> {
+pub(super) async fn empty(
+    runner: &Runner,
+    database: &Path,
+    why: &str,
+    patience: Duration,
+) -> Result<(), Failure> {
     let args = ["__empty".into(), database.into(), patience.as_millis().to_string().into()];
     let path = database.display();
     match runner.ask_own(&args, Vec::new(), patience + LIMIT).await {
         Ok(_) => {
-            tracing::warn!("{path}: litestream would miss commits: it is copied as a whole");
+            tracing::warn!("{path}: it is copied as a whole: {why}");
             Ok(())
         }
-        Err(why) => {
-            let message = format!(
-                "{path}: litestream would miss commits, and it cannot be made ready to be copied as a whole: {why}"
-            );
+        Err(error) => {
+            let message =
+                format!("{path}: {why}, and it cannot be made ready to be copied as a whole: {error}");
             Err(Failure::new(ExitCode::LITESTREAM, message)
                 .hint("end whoever has the database open (`fuser` names them): litestream would miss rows"))
         }

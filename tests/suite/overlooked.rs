@@ -8,7 +8,7 @@ use crate::support::sqlite;
 use crate::support::unit;
 use crate::support::world::World;
 
-const WHOLE: &str = "litestream would miss commits: it is copied as a whole";
+const WHOLE: &str = "it is copied as a whole";
 
 /// One row behind what Litestream has read, with pages of its own, and one at the beginning of the next WAL;
 /// the connection keeps the WAL where it is.

@@ -1,0 +1,128 @@
+//! What the keeper asks, and what it is told.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// What to do about a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Compare what changed since the last time, and all of it if that takes no time to speak of.
+    Look,
+    /// Compare all of it.
+    All,
+    /// Compare all of it when nobody else needs the machine.
+    Background,
+    /// After the end: compare what changed, and remember how the file is left.
+    Leave,
+    /// Before the start: what is the file that is here?
+    Inspect,
+}
+
+impl Task {
+    const ALL: [(&str, Self); 5] = [
+        ("look", Self::Look),
+        ("all", Self::All),
+        ("background", Self::Background),
+        ("leave", Self::Leave),
+        ("inspect", Self::Inspect),
+    ];
+
+    pub(super) fn parse(word: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(name, _)| *name == word).map(|(_, task)| *task)
+    }
+
+    fn word(self) -> &'static str {
+        Self::ALL.iter().find(|(_, task)| *task == self).map_or("", |(name, _)| name)
+    }
+}
+
+/// A question about one database.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// What to do.
+    pub task: Task,
+    /// The database's file.
+    pub database: &'a Path,
+    /// Litestream's metadata folder for it.
+    pub meta: &'a Path,
+    /// How long it may take; what is not compared by then is left.
+    pub limit: Duration,
+}
+
+impl Request<'_> {
+    /// The arguments of the process that answers it.
+    pub fn args(&self) -> [OsString; 5] {
+        [
+            "__ledger".into(),
+            self.task.word().into(),
+            self.limit.as_millis().to_string().into(),
+            self.database.into(),
+            self.meta.into(),
+        ]
+    }
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answer {
+    /// All that was compared is the same.
+    Equal {
+        /// A comparison of all pages is due, and takes some time.
+        due: bool,
+    },
+    /// The copy is not the database.
+    Parted {
+        /// In what.
+        why: String,
+        /// When both were the same for certain, in seconds since 1970.
+        since: Option<u64>,
+    },
+    /// Litestream has copied nothing yet.
+    New,
+    /// Nothing is known of the copy: its beginning is not here.
+    Unfounded,
+    /// Time ran out; so many per cent were compared, and are the same.
+    Unfinished(u8),
+    /// To [`Task::Inspect`].
+    Stands(Standing),
+}
+
+impl Answer {
+    /// Reads what the process printed.
+    ///
+    /// # Errors
+    /// It is no answer.
+    pub fn parse(printed: &str) -> Result<Self, String> {
+        serde_json::from_str(printed).map_err(|error| format!("no answer: {error}"))
+    }
+}
+
+/// What a file that is here is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Standing {
+    /// Litestream has copied nothing of it.
+    New,
+    /// It cannot be compared: the beginning of the copy is not here.
+    Unfounded,
+    /// What was left.
+    Current,
+    /// What was left, but the copy has parted from it.
+    Parted {
+        /// In what.
+        why: String,
+        /// When both were the same for certain, in seconds since 1970.
+        since: Option<u64>,
+    },
+    /// What was left, and somebody wrote to it meanwhile: so many pages.
+    Written(u64),
+    /// An older copy: so many pages are as they once were.
+    Older(u64),
+    /// Another file, or an older copy that somebody wrote to.
+    Other {
+        /// In what.
+        why: String,
+    },
+}

@@ -1,0 +1,214 @@
+//! `litekeeper __ledger TASK MILLISECONDS DATABASE METADATA`: one question, answered by a process of its own.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::answer::{Answer, Standing, Task};
+use super::book::{Book, Mark, Proof};
+use super::compare::{Found, Which, compare};
+use super::follow::{Followed, follow};
+use super::standing::{self, Age};
+use crate::litestream::{ltx, position};
+use crate::os::priority;
+use crate::sqlite::repair;
+use crate::sqlite::wal;
+
+/// So many bytes are compared each time: they take some hundredths of a second.
+const CHEAP: u64 = 64 << 20;
+
+/// Nothing is waited for longer.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+/// Runs the command; the exit code is for the process.
+pub fn main(args: impl Iterator<Item = OsString>) -> u8 {
+    let args: Vec<OsString> = args.collect();
+    let [task, limit, database, meta] = args.as_slice() else { return usage() };
+    let task = task.to_str().and_then(Task::parse);
+    let limit = limit.to_str().and_then(|limit| limit.parse().ok()).map(Duration::from_millis);
+    let (Some(task), Some(limit)) = (task, limit) else { return usage() };
+    let (database, meta) = (Path::new(database), Path::new(meta));
+    let printed = answer(task, limit, database, meta).and_then(|answer| {
+        let text = serde_json::to_string(&answer)?;
+        io::Write::write_all(&mut io::stdout(), text.as_bytes())
+    });
+    match printed {
+        Ok(()) => 0,
+        Err(error) => {
+            eprintln!("{error}");
+            1
+        }
+    }
+}
+
+/// Answers one question.
+pub(super) fn answer(task: Task, limit: Duration, database: &Path, meta: &Path) -> io::Result<Answer> {
+    let deadline = Instant::now() + limit.min(LONGEST);
+    Ledger { task, deadline, database, meta }.answer()
+}
+
+fn usage() -> u8 {
+    eprintln!("error: this command is litekeeper's own, and is started by it");
+    crate::core::ExitCode::USAGE.get()
+}
+
+struct Ledger<'a> {
+    task: Task,
+    deadline: Instant,
+    database: &'a Path,
+    meta: &'a Path,
+}
+
+impl Ledger<'_> {
+    fn answer(&self) -> io::Result<Answer> {
+        if self.task == Task::Background {
+            priority::lower();
+        }
+        let inspects = self.task == Task::Inspect;
+        if position::txids(&ltx::folder(self.meta)).next().is_none() {
+            return Ok(if inspects { Answer::Stands(Standing::New) } else { Answer::New });
+        }
+        let mut book = Book::open(self.meta)?;
+        let Some(followed) = follow(&mut book, self.meta)? else {
+            book.write_head()?;
+            return Ok(if inspects { Answer::Stands(Standing::Unfounded) } else { Answer::Unfounded });
+        };
+        if self.task == Task::Background {
+            return self.prove(book);
+        }
+        if inspects && followed.pages.is_empty() {
+            let mark = Mark::of(self.database)?;
+            if book.head.left.as_ref() == Some(&mark) {
+                return Ok(Answer::Stands(Standing::Current));
+            }
+        }
+        let which = self.which(&book, &followed)?;
+        let mut found = self.compare(&mut book, &which)?;
+        if matches!(found, Found::Ahead | Found::Unmade) {
+            // As long as nobody has written over what Litestream took for a commit, it can be made one.
+            repair::count(self.database).map_err(io::Error::other)?;
+            found = self.compare(&mut book, &which)?;
+        }
+        let answer = self.conclude(&mut book, &followed, &which, found)?;
+        book.write_head()?;
+        Ok(answer)
+    }
+
+    /// Compares all without keeping others from the ledger meanwhile.
+    fn prove(&self, mut book: Book) -> io::Result<Answer> {
+        let sums: Vec<u64> = (0..=book.head.commit).map(|page| book.get(page)).collect::<io::Result<_>>()?;
+        let head = book.head.clone();
+        book.write_head()?;
+        drop(book);
+        let expected = |page: u32| Ok(sums.get(page as usize).copied().unwrap_or(0));
+        let found = compare(self.database, &head, expected, &Which::All, self.deadline)?;
+        let since = head.proof.map(|proof| proof.at);
+        Ok(match found {
+            Found::Equal { salt } => {
+                let mut book = Book::open(self.meta)?;
+                book.head.proof = Some(Proof { txid: head.newest.txid, salt, at: now() });
+                Age::of(self.database).remember(&mut book.head);
+                book.write_head()?;
+                Answer::Equal { due: false }
+            }
+            Found::Different(_, why) => Answer::Parted { why, since },
+            // The next look sees to it.
+            Found::Ahead | Found::Unmade => Answer::Equal { due: true },
+            Found::Unfinished(share) => Answer::Unfinished(share),
+        })
+    }
+
+    fn compare(&self, book: &mut Book, which: &Which) -> io::Result<Found> {
+        let head = book.head.clone();
+        compare(self.database, &head, |page| book.get(page), which, self.deadline)
+    }
+
+    /// Which pages have to be compared.
+    fn which(&self, book: &Book, followed: &Followed) -> io::Result<Which> {
+        let head = &book.head;
+        let is_cheap = u64::from(head.commit) * u64::from(head.page_size) <= CHEAP;
+        if followed.whole || head.all_suspect || is_cheap || self.task == Task::Inspect {
+            return Ok(Which::All);
+        }
+        let wants_all = matches!(self.task, Task::All | Task::Background);
+        if wants_all && !self.is_proven(book)? {
+            return Ok(Which::All);
+        }
+        let pages: BTreeSet<u32> = followed.pages.iter().chain(&head.suspects).copied().collect();
+        Ok(Which::These(pages))
+    }
+
+    /// Whether all was the same in this run of the WAL: since then only what is in it has changed.
+    fn is_proven(&self, book: &Book) -> io::Result<bool> {
+        let salt = wal::header(self.database)?.map(|header| header.salt);
+        Ok(salt.is_some() && book.head.proof.is_some_and(|proof| proof.salt == salt))
+    }
+
+    fn conclude(
+        &self,
+        book: &mut Book,
+        followed: &Followed,
+        which: &Which,
+        found: Found,
+    ) -> io::Result<Answer> {
+        let since = book.head.proof.map(|proof| proof.at);
+        let is_inspection = self.task == Task::Inspect;
+        let answer = match found {
+            Found::Equal { salt } => {
+                book.head.suspects.clear();
+                let proven = matches!(which, Which::All) || self.is_proven(book)?;
+                if proven {
+                    book.head.all_suspect = false;
+                    let is_new = book.head.proof.is_none_or(|proof| proof.salt != salt);
+                    book.head.proof = Some(Proof { txid: book.head.newest.txid, salt, at: now() });
+                    if is_new || book.head.seq.is_none() {
+                        Age::of(self.database).remember(&mut book.head);
+                    }
+                }
+                let file = std::fs::metadata(self.database)?;
+                book.head.inode = Some((file.dev(), file.ino()));
+                if is_inspection { Answer::Stands(Standing::Current) } else { Answer::Equal { due: !proven } }
+            }
+            Found::Different(pages, why) if is_inspection => {
+                Answer::Stands(standing::of_different(self.database, self.meta, book, &pages, why)?)
+            }
+            Found::Different(pages, why) => {
+                pages.iter().for_each(|(page, _)| book.head.suspect(*page));
+                book.head.all_suspect |= pages.is_empty();
+                if let Some(proof) = &mut book.head.proof {
+                    proof.salt = None;
+                }
+                Answer::Parted { why, since }
+            }
+            Found::Ahead | Found::Unmade => {
+                let why = "litestream has copied what sqlite does not count as committed".to_owned();
+                book.head.all_suspect = true;
+                if is_inspection {
+                    Answer::Stands(Standing::Parted { why, since })
+                } else {
+                    Answer::Parted { why, since }
+                }
+            }
+            Found::Unfinished(share) => {
+                followed.pages.iter().for_each(|page| book.head.suspect(*page));
+                Answer::Unfinished(share)
+            }
+        };
+        book.head.left = match self.task {
+            Task::Leave if matches!(answer, Answer::Equal { .. }) => {
+                Age::of(self.database).remember(&mut book.head);
+                Some(Mark::of(self.database)?)
+            }
+            Task::Inspect => book.head.left.take(),
+            Task::Look | Task::All | Task::Background | Task::Leave => None,
+        };
+        Ok(answer)
+    }
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

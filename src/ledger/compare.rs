@@ -1,0 +1,260 @@
+//! A database held against its ledger.
+//!
+//! Nobody is held up, so all of it can change meanwhile. What makes the answer certain all the same: SQLite
+//! begins the WAL anew only when all that it counts is in the database file, so as long as one run of the WAL
+//! lasts, a page of the file changes only if a frame of that run has it. A page that no frame of the present
+//! run has is compared in the file; one that has a frame in the piece that was copied is compared in the WAL;
+//! one with a frame behind that piece is not decided, until that is copied as well.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::book::{Head, checksum};
+use crate::litestream::ltx;
+use crate::os::fd;
+use crate::sqlite::wal::{self, Run};
+
+/// So much is read of the file at once.
+const CHUNK: usize = 1 << 20;
+/// Between two looks while somebody is in the way.
+const PAUSE: Duration = Duration::from_millis(2);
+/// How long a writer is waited for.
+const WRITER: Duration = Duration::from_secs(1);
+/// So many differing pages are remembered with their contents: more are no longer told apart.
+const MOST: usize = 1 << 20;
+
+/// Which pages.
+pub(super) enum Which {
+    All,
+    These(BTreeSet<u32>),
+}
+
+/// What was found.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Nothing; `salt` is the run of the WAL.
+    Equal { salt: Option<[u8; 8]> },
+    /// These pages are not the same, with what the database has there; or why it cannot be the same.
+    Different(Vec<(u32, u64)>, String),
+    /// Litestream has copied what the WAL's index does not count.
+    Ahead,
+    /// The WAL's index has to be made anew first.
+    Unmade,
+    /// Time ran out.
+    Unfinished(u8),
+}
+
+/// Compares a database with its copy, of which `expected` tells the checksum of each page, until there is an
+/// answer, or no time any more.
+pub(super) fn compare(
+    database: &Path,
+    head: &Head,
+    mut expected: impl FnMut(u32) -> io::Result<u64>,
+    which: &Which,
+    deadline: Instant,
+) -> io::Result<Found> {
+    loop {
+        match once(database, head, &mut expected, which, deadline)? {
+            Some(found) => return Ok(found),
+            None if Instant::now() >= deadline => return Ok(Found::Unfinished(0)),
+            None => std::thread::sleep(PAUSE),
+        }
+    }
+}
+
+/// The index as nobody writes, or as it is if somebody does not stop.
+fn settled(database: &Path, deadline: Instant) -> io::Result<wal::State> {
+    let patience = deadline.min(Instant::now() + WRITER);
+    loop {
+        match wal::settled_index(database)? {
+            wal::State::Unknown if Instant::now() < patience => std::thread::sleep(PAUSE),
+            state => return Ok(state),
+        }
+    }
+}
+
+/// `None` when the WAL began anew, or the file was replaced, meanwhile.
+fn once(
+    database: &Path,
+    head: &Head,
+    expected: &mut impl FnMut(u32) -> io::Result<u64>,
+    which: &Which,
+    deadline: Instant,
+) -> io::Result<Option<Found>> {
+    let file = File::open(database)?;
+    let run = Run::open(database)?;
+    let is_same_run = run.as_ref().is_some_and(|run| run.header.salt == head.newest.salt);
+    let mut end = head.newest.end;
+    if is_same_run {
+        match wal::index(database)? {
+            wal::State::Made(index) if index.salt == head.newest.salt && index.end < end => {
+                // While somebody commits the WAL is ahead of its index as well.
+                match settled(database, deadline)? {
+                    wal::State::Made(index) if index.salt == head.newest.salt && index.end < end => {
+                        return Ok(Some(Found::Ahead));
+                    }
+                    wal::State::Unmade => return Ok(Some(Found::Unmade)),
+                    wal::State::Made(_) => return Ok(None),
+                    wal::State::Unknown => end = end.min(index.end),
+                }
+            }
+            wal::State::Unmade => return Ok(Some(Found::Unmade)),
+            wal::State::Made(_) | wal::State::Unknown => {}
+        }
+    }
+    let frames = match &run {
+        Some(run) => run.frames(wal::HEADER)?,
+        None => Vec::new(),
+    };
+    let log = Log::new(&frames, if is_same_run { end } else { wal::HEADER });
+    let size = size_differs(&file, head, &log)?;
+    let mut reader = Reader::new(&file, run.as_ref(), head.page_size);
+    let mut different = Vec::new();
+    let lock_page = ltx::lock_page(head.page_size);
+    let pages: Vec<u32> = match which {
+        Which::All => (1..=head.commit).collect(),
+        Which::These(pages) => {
+            let all: BTreeSet<u32> = pages.iter().chain(log.copied.keys()).copied().collect();
+            all.into_iter().filter(|page| *page <= head.commit).collect()
+        }
+    };
+    for (done, page) in pages.iter().copied().enumerate() {
+        if done % 256 == 255 && Instant::now() >= deadline {
+            return Ok(Some(Found::Unfinished((done * 100 / pages.len()).min(99) as u8)));
+        }
+        let copied = log.copied.get(&page).copied();
+        if page == lock_page || (copied.is_none() && log.behind.contains(&page)) {
+            continue;
+        }
+        let sum = reader.sum(page, copied)?;
+        if sum != Some(expected(page)?) && different.len() < MOST {
+            different.push((page, sum.unwrap_or(0)));
+        }
+    }
+    if let Some(run) = run.as_ref().filter(|_| !different.is_empty()) {
+        // What was checkpointed meanwhile was in the WAL before.
+        let behind: HashSet<u32> =
+            run.frames(wal::HEADER)?.iter().skip(frames.len()).map(|frame| frame.page).collect();
+        different.retain(|(page, _)| log.copied.contains_key(page) || !behind.contains(page));
+    }
+    let goes_on = match &run {
+        Some(run) => run.goes_on(database)?,
+        None => wal::header(database)?.is_none(),
+    };
+    let (there, here) = (std::fs::metadata(database)?, file.metadata()?);
+    if !goes_on || (there.dev(), there.ino()) != (here.dev(), here.ino()) {
+        return Ok(None);
+    }
+    Ok(Some(match (different.first(), size) {
+        (None, None) => Found::Equal { salt: run.map(|run| run.header.salt) },
+        (_, Some(size)) => Found::Different(different, size),
+        (Some((first, _)), None) => {
+            let (differ, all) = (different.len(), head.commit);
+            let why =
+                format!("{differ} of its {all} pages are not what litestream has copied, page {first} first");
+            Found::Different(different, why)
+        }
+    }))
+}
+
+/// The frames of the WAL.
+struct Log {
+    /// Where the newest content of a page is in the piece that was copied.
+    copied: HashMap<u32, u64>,
+    /// How many pages the database has after the last commit in it.
+    commit: Option<u32>,
+    /// The pages behind that piece.
+    behind: HashSet<u32>,
+}
+
+impl Log {
+    fn new(frames: &[wal::Frame], end: u64) -> Self {
+        let mut log = Self { copied: HashMap::new(), commit: None, behind: HashSet::new() };
+        for frame in frames {
+            if frame.content < end {
+                log.copied.insert(frame.page, frame.content);
+                if frame.commit > 0 {
+                    log.commit = Some(frame.commit);
+                }
+            } else {
+                log.behind.insert(frame.page);
+            }
+        }
+        log
+    }
+}
+
+/// Why the number of pages is not the same; none when it is, or cannot be told.
+fn size_differs(file: &File, head: &Head, log: &Log) -> io::Result<Option<String>> {
+    let tell = |pages: u64| format!("it has {pages} pages, and litestream has copied {}", head.commit);
+    if let Some(commit) = log.commit {
+        return Ok((commit != head.commit).then(|| tell(commit.into())));
+    }
+    if !log.behind.is_empty() {
+        return Ok(None);
+    }
+    let in_file = file.metadata()?.len() / u64::from(head.page_size.max(1));
+    // A file may be longer than its database (SQLITE_FCNTL_CHUNK_SIZE); the header tells.
+    let header: Option<[u8; 100]> = fd::read_at(file, 0)?;
+    let in_header = header.map(|header| {
+        let number =
+            |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+        // Which counts only if the version is the one that it was written for.
+        if number(24) == number(92) { u64::from(number(28)) } else { in_file }
+    });
+    let is_same = in_file == u64::from(head.commit) || in_header == Some(u64::from(head.commit));
+    Ok((!is_same).then(|| tell(in_file)))
+}
+
+/// Reads pages, those of the file in large pieces.
+struct Reader<'a> {
+    file: &'a File,
+    run: Option<&'a Run>,
+    page_size: usize,
+    piece: Vec<u8>,
+    /// Where it begins, and how much of it is there.
+    at: u64,
+    have: usize,
+    page: Vec<u8>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(file: &'a File, run: Option<&'a Run>, page_size: u32) -> Self {
+        let page_size = page_size as usize;
+        Self { file, run, page_size, piece: Vec::new(), at: 0, have: 0, page: vec![0; page_size] }
+    }
+
+    /// A page's checksum; `None` where it is not there.
+    fn sum(&mut self, page: u32, in_log: Option<u64>) -> io::Result<Option<u64>> {
+        if let (Some(content), Some(run)) = (in_log, self.run) {
+            return Ok(run.read(content, &mut self.page)?.then(|| checksum(&self.page)));
+        }
+        let at = u64::from(page - 1) * self.page_size as u64;
+        let is_in = at >= self.at && at + self.page_size as u64 <= self.at + self.have as u64;
+        if !is_in {
+            // One page alone is not worth a large piece: those that are not in a row.
+            let in_a_row = at == self.at + self.have as u64 || at == 0;
+            let length = if in_a_row { CHUNK.max(self.page_size) } else { self.page_size };
+            self.piece.resize(length, 0);
+            (self.at, self.have) = (at, 0);
+            while self.have < length {
+                let start = self.have;
+                match std::os::unix::fs::FileExt::read_at(
+                    self.file,
+                    &mut self.piece[start..],
+                    at + start as u64,
+                )? {
+                    0 => break,
+                    more => self.have += more,
+                }
+            }
+        }
+        let start = (at - self.at) as usize;
+        let there = self.piece[..self.have].get(start..start + self.page_size);
+        Ok(there.map(checksum))
+    }
+}

@@ -1,0 +1,31 @@
+//! What the backup of a database has, page by page: a checksum of each, kept from Litestream's own files,
+//! to hold the database against.
+//!
+//! Litestream's word that all is replicated says that its files are on the replica. Whether they are the
+//! database is another question: it takes for a commit what SQLite does not count, and it can miss what was
+//! checkpointed while it did not look. No timing wins against that, so it is not prevented but found:
+//!
+//! - [`follow`] takes in each of Litestream's files as it is made; a file that holds the whole database
+//!   begins the ledger, whatever was before;
+//! - [`compare`] holds the database, file and WAL as far as its index counts it, against the ledger;
+//! - [`standing`] tells, at a start, what another file than the one that was left is.
+//!
+//! All of it is done by `litekeeper __ledger`, a process of its own which runs as the user that Litestream
+//! runs as ([`command`]): it reads megabytes, and files in folders that others can write.
+//!
+//! Architecture invariant: this room imports `core`, `os`, `sqlite` and `litestream`; nothing here runs in the
+//! keeper but [`Request::args`] and [`Answer::parse`].
+
+mod answer;
+mod book;
+pub mod command;
+mod compare;
+mod follow;
+mod history;
+mod seq;
+mod standing;
+#[cfg(test)]
+mod tests;
+
+pub use answer::{Answer, Request, Standing, Task};
+pub use command::main;

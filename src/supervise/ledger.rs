@@ -1,0 +1,202 @@
+//! Asking whether a database is what its backup has ([`crate::ledger`]).
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinHandle;
+
+use super::confirm::Asker;
+use super::driver::Message;
+use crate::core::Db;
+use crate::ledger::{Answer, Request, Standing, Task};
+use crate::litestream::command::Runner;
+use crate::litestream::control;
+use crate::litestream::database::Database;
+
+/// How long a process may take beyond what it was given.
+const LIMIT: Duration = Duration::from_secs(10);
+/// How long a look may take: what changed since the last one.
+const LOOK: Duration = Duration::from_secs(5);
+/// How long the comparison of a whole database may take while nothing waits for it, and before a start.
+const WHOLE: Duration = Duration::from_secs(3600);
+/// While Litestream makes a checkpoint its copy is not the database for a moment: so often it is asked to
+/// come to an end and compared again.
+const TRIES: usize = 3;
+/// Comparisons of whole databases take no more than one part in so many of the time.
+const REST: u32 = 10;
+/// The least time between two.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// How long the end may be held up by remembering how a database was left.
+pub(super) const LEAVING: Duration = Duration::from_secs(2);
+
+/// Asks about one database.
+///
+/// # Errors
+/// Why nobody can tell.
+pub(super) async fn ask(
+    runner: &Runner,
+    task: Task,
+    database: &Database,
+    limit: Duration,
+) -> Result<Answer, String> {
+    let request = Request { task, database: &database.path, meta: &database.meta, limit };
+    let printed = runner.ask_own(&request.args(), Vec::new(), limit.saturating_add(LIMIT)).await?;
+    Answer::parse(&printed)
+}
+
+/// What a database is that is here at a start.
+///
+/// # Errors
+/// Why nobody can tell.
+pub(super) async fn inspect(runner: &Runner, database: &Database) -> Result<Standing, String> {
+    match ask(runner, Task::Inspect, database, WHOLE).await? {
+        Answer::Stands(standing) => Ok(standing),
+        other => Err(format!("no answer: {other:?}")),
+    }
+}
+
+/// Why Litestream has to copy a database as a whole that neither it nor the app has now; none when it has not.
+///
+/// # Errors
+/// Why nobody can tell.
+pub(super) async fn whole_for(
+    runner: &Runner,
+    database: &Database,
+    limit: Option<Duration>,
+) -> Result<Option<String>, String> {
+    Ok(match ask(runner, Task::All, database, limit.unwrap_or(WHOLE)).await? {
+        Answer::Equal { .. } | Answer::New | Answer::Stands(_) | Answer::Unfinished(_) => None,
+        Answer::Parted { why, since } => Some(parted(&why, since)),
+        Answer::Unfounded => Some(UNFOUNDED.to_owned()),
+    })
+}
+
+/// Why a database is copied of which nothing is known.
+pub(super) const UNFOUNDED: &str = "what litestream copied before was never compared with it";
+
+/// Why a copy cannot be trusted, and since when.
+pub(super) fn parted(why: &str, since: Option<u64>) -> String {
+    let since = since.and_then(|since| jiff::Timestamp::from_second(since.cast_signed()).ok());
+    match since {
+        Some(since) => format!("{why}; its backup cannot be trusted since {since}"),
+        None => why.to_owned(),
+    }
+}
+
+/// What a comparison means for a confirmation.
+pub(super) enum Compared {
+    /// It counts.
+    Same,
+    /// Only a new copy of the whole database helps.
+    Parted(String),
+    /// Nobody can tell now.
+    Unknown(String),
+}
+
+impl Asker {
+    /// Whether what Litestream says that it has replicated is the database.
+    pub(super) async fn compared(
+        &self,
+        db: Db,
+        database: &Database,
+        task: Task,
+        limit: Duration,
+    ) -> Compared {
+        let mut last = String::new();
+        for _ in 0..TRIES {
+            match ask(&self.runner, task, database, limit).await {
+                Ok(Answer::Equal { due }) => {
+                    if due {
+                        self.send(Message::ProofDue(self.launch, db));
+                    }
+                    return Compared::Same;
+                }
+                Ok(Answer::Unfinished(share)) if task == Task::All => {
+                    tracing::warn!(
+                        "{}: {share} % of it were compared with its backup and are the same; there was no time for the rest, which the next start compares",
+                        database.path.display()
+                    );
+                    return Compared::Same;
+                }
+                Ok(Answer::Unfinished(_)) => {
+                    return Compared::Unknown(
+                        "it changes too fast to be compared with its backup".to_owned(),
+                    );
+                }
+                Ok(Answer::New) => {
+                    return Compared::Unknown("litestream has copied nothing of it yet".to_owned());
+                }
+                Ok(Answer::Parted { why, since }) => last = parted(&why, since),
+                Ok(Answer::Unfounded) => last = UNFOUNDED.to_owned(),
+                Ok(answer @ Answer::Stands(_)) => return Compared::Unknown(format!("no answer: {answer:?}")),
+                Err(reason) => return Compared::Unknown(reason),
+            }
+            if let Err(error) = control::sync_locally(&self.socket, &database.path, limit).await {
+                return Compared::Unknown(error.to_string());
+            }
+        }
+        Compared::Parted(last)
+    }
+
+    /// As [`Asker::compared`] for a confirmation while the app runs.
+    pub(super) async fn looked_at(&self, db: Db, database: &Database) -> Compared {
+        self.compared(db, database, Task::Look, LOOK).await
+    }
+
+    /// Compares all of a database while nobody waits for it.
+    async fn prove(self, db: Db, database: Database) {
+        let began = Instant::now();
+        let compared = self.compared(db, &database, Task::Background, WHOLE).await;
+        if let Compared::Parted(why) = compared {
+            self.send(Message::Parted(self.launch, db, why));
+        }
+        self.send(Message::Proved(db, began.elapsed()));
+    }
+}
+
+/// The comparisons of whole databases while the app runs: one at a time, and not all the time.
+#[derive(Default)]
+pub(super) struct Proofs {
+    running: Option<JoinHandle<()>>,
+    rests: BTreeMap<Db, Instant>,
+}
+
+impl Proofs {
+    /// One is due: begins it, unless another one runs or it is too soon.
+    pub(super) fn due(&mut self, asker: Asker, db: Db, database: Database) {
+        let rests = self.rests.get(&db).is_some_and(|until| Instant::now() < *until);
+        if !rests && self.running.is_none() {
+            self.running = Some(tokio::task::spawn_local(asker.prove(db, database)));
+        }
+    }
+
+    /// One is over, and took this long.
+    pub(super) fn done(&mut self, db: Db, took: Duration) {
+        self.running = None;
+        self.rests.insert(db, Instant::now() + (took * REST).max(PAUSE));
+    }
+
+    /// Ends the one that runs: what is asked next cannot wait.
+    pub(super) fn stop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.abort();
+        }
+    }
+}
+
+/// Remembers how a database was left; what was found to differ.
+pub(super) async fn leave(runner: &Runner, database: &Database) -> Option<String> {
+    if !Path::exists(&database.path) {
+        return None;
+    }
+    match ask(runner, Task::Leave, database, LEAVING).await {
+        Ok(Answer::Parted { why, since }) => Some(parted(&why, since)),
+        Ok(_) => None,
+        Err(reason) => {
+            tracing::debug!("{reason}");
+            None
+        }
+    }
+}
