@@ -29,6 +29,7 @@ mod lag;
 mod migrations;
 mod mutants;
 mod old_litestream;
+mod orphans;
 mod output;
 mod overlooked;
 mod pid_1;
