@@ -39,6 +39,11 @@ struct Scene {
 
 impl Scene {
     fn new(page_size: u32) -> Self {
+        Self::of(page_size, 40)
+    }
+
+    /// As many pages as that can be changed.
+    fn of(page_size: u32, pages: u32) -> Self {
         let world = World::new();
         let database = Connection::open(world.db()).unwrap();
         database
@@ -46,7 +51,7 @@ impl Scene {
                 "PRAGMA page_size = {page_size}; PRAGMA journal_mode = WAL;
                  CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT);
                  CREATE TABLE b (id INTEGER PRIMARY KEY, v BLOB);
-                 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40)
+                 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {pages})
                  INSERT INTO b SELECT i, randomblob({page_size} / 2 + 100) FROM n;"
             ))
             .unwrap();
@@ -220,11 +225,16 @@ fn a_worker_dies_in_a_commit_of_the_largest_pages() {
 /// The app dies in a commit while the keeper is not scheduled.
 fn unseen(page_size: u32, orphaned: Orphaned, interval: &str) {
     let scene = Scene::new(page_size);
+    let keeper = scene.keeper(interval);
+    unseen_in(&scene, keeper, &scene.commit(orphaned, 20));
+}
+
+fn unseen_in(scene: &Scene, keeper: Keeper, commit: &str) {
     let (db, trace) = (scene.world.db(), scene.world.trace());
     let orphan = Orphan::killed(&scene.world);
     let app = App::new(&trace).on_last("TERM", &db, 0).once(&scene.world.path("once")).ready();
-    let app = app.until(&scene.go()).sql(&db, &scene.commit(orphaned, 20));
-    let unit = scene.keeper(interval).app(orphan.app(app)).start();
+    let app = app.until(&scene.go()).sql(&db, commit);
+    let unit = keeper.app(orphan.app(app)).start();
     trace.wait("ready");
     unit.signal(Signal::SIGSTOP);
     let before = scene.let_go(&orphan);
@@ -249,6 +259,14 @@ fn an_app_dies_in_commits_of_all_page_sizes_unseen() {
     for page_size in [512, 65536] {
         unseen(page_size, Grows, "50ms");
         unseen(page_size, Stays, "50ms");
+    }
+}
+
+#[test]
+fn an_app_dies_in_a_commit_of_1400_frames_unseen() {
+    for orphaned in [Grows, Stays] {
+        let scene = Scene::of(4096, 1400);
+        unseen_in(&scene, scene.keeper_of(""), &scene.commit(orphaned, 1400));
     }
 }
 
@@ -352,23 +370,16 @@ fn a_stop_that_takes_too_long_kills_an_app_in_a_commit() {
 #[test]
 fn somebody_kills_an_app_in_a_commit_of_1400_frames() {
     for round in 0..ROUNDS {
-        let scene = Scene::new(4096);
+        let scene = Scene::of(4096, 1400);
         let (db, trace) = (scene.world.db(), scene.world.trace());
         let orphan = Orphan::held(&scene.world);
-        let app = App::new(&trace).on_last("TERM", &db, 0).once(&scene.world.path("once"));
         let orphaned = if round % 2 == 0 { Grows } else { Stays };
-        let frames = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1400)
-                      INSERT INTO b (v) SELECT randomblob(2148) FROM n;";
-        let app = app.sql(&db, frames).ready().until(&scene.go()).sql(&db, &scene.commit(orphaned, 1400));
+        let app = App::new(&trace).on_last("TERM", &db, 0).once(&scene.world.path("once")).ready();
+        let app = app.until(&scene.go()).sql(&db, &scene.commit(orphaned, 1400));
         let unit = scene.keeper_of("").app(orphan.app(app)).start();
-        trace.wait("ready");
-        // What the app wrote before is over, and checkpointed.
-        let number = || ltx(&scene.world.db()).len();
-        wait_until("a copy of the ballast", DEADLINE, || number() >= 2);
-        let before = number();
         scene.let_go(&orphan);
         let app = unit.app();
-        wait_until("a copy of the orphan", DEADLINE, || number() > before);
+        scene.wait_copied(1400 * 2000);
         unit.kill(&app, Signal::SIGKILL);
         trace.wait("again");
         scene.assert_same(unit.stop(0));
