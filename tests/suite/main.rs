@@ -32,6 +32,7 @@ mod old_litestream;
 mod orphans;
 mod output;
 mod overlooked;
+mod overtaken;
 mod pid_1;
 mod readme;
 mod resolver;
