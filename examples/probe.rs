@@ -15,6 +15,9 @@
 //! | `on SIG\|all linger DUR N` | rule: go on for DUR, then end with N | `exit N` |
 //! | `ready` | nothing | `ready` |
 //! | `insert DB N DUR` | N rows (`forever`: no end) into `t(id, v)`, DUR after each | `acked ID` after each COMMIT |
+//! | `sql DB N DUR TEXT` | statements on one connection, N times (`forever`: no end), DUR after each | `done N` after each |
+//! | `until PATH` | waits until there is such a file | `until` |
+//! | `once PATH` | makes the file; if it is there already, waits for a signal instead of going on | `again` |
 //! | `count DB` | counts the rows; creates nothing | `count N`, or `count none` without a database |
 //! | `argv`, `cwd` | nothing | `argv HEX HEX …`, `cwd HEX` (whole argv, without argv\[0\]) |
 //! | `env NAME` | nothing | `env NAME HEX`, or `env NAME unset` |
@@ -141,6 +144,25 @@ impl Probe {
                 "on" => self.on()?,
                 "ready" => self.trace.write("ready"),
                 "insert" => self.insert()?,
+                "sql" => self.sql()?,
+                "until" => {
+                    let path = self.path()?;
+                    while !path.exists() {
+                        pause(Duration::from_millis(1));
+                    }
+                    self.trace.write("until");
+                }
+                "once" => {
+                    if let Err(error) = File::create_new(self.path()?) {
+                        if error.kind() != io::ErrorKind::AlreadyExists {
+                            return Err(error.into());
+                        }
+                        self.trace.write("again");
+                        loop {
+                            std::thread::park();
+                        }
+                    }
+                }
                 "count" => {
                     let database = self.path()?;
                     let count = count(&database)?.map_or("none".to_owned(), |n| n.to_string());
@@ -206,13 +228,21 @@ impl Probe {
 
     fn insert(&mut self) -> Result<(), Failed> {
         let database = open(&self.path()?)?;
-        let rows = match self.text()?.as_str() {
-            "forever" => u64::MAX,
-            number => number.parse()?,
-        };
+        let rows = self.times()?;
         let pace = self.duration()?;
         for _ in 0..rows {
             self.trace.write(&format!("acked {}", insert_row(&database)?));
+            pause(pace);
+        }
+        Ok(())
+    }
+
+    fn sql(&mut self) -> Result<(), Failed> {
+        let database = open(&self.path()?)?;
+        let (times, pace, statements) = (self.times()?, self.duration()?, self.text()?);
+        for time in 1..=times {
+            database.execute_batch(&statements)?;
+            self.trace.write(&format!("done {time}"));
             pause(pace);
         }
         Ok(())
@@ -286,6 +316,13 @@ impl Probe {
     fn number(&mut self) -> Result<i32, Failed> {
         let text = self.text()?;
         text.parse().map_err(|_| format!("not a number: {text:?}").into())
+    }
+
+    fn times(&mut self) -> Result<u64, Failed> {
+        match self.text()?.as_str() {
+            "forever" => Ok(u64::MAX),
+            number => Ok(number.parse()?),
+        }
     }
 
     fn signal(&mut self) -> Result<Signal, Failed> {

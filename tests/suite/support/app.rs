@@ -62,6 +62,26 @@ impl App {
         self.words(["insert"]).words([db]).words(["forever", &millis.to_string()])
     }
 
+    /// Runs `statements` once, on a connection of their own.
+    pub fn sql(self, db: &Path, statements: &str) -> Self {
+        self.words(["sql"]).words([db]).words(["1", "0", statements])
+    }
+
+    /// Runs `statements` every `millis` until it ends.
+    pub fn sql_forever(self, db: &Path, millis: u64, statements: &str) -> Self {
+        self.words(["sql"]).words([db]).words(["forever", &millis.to_string(), statements])
+    }
+
+    /// Waits until there is such a file.
+    pub fn until(self, path: &Path) -> Self {
+        self.words(["until"]).words([path])
+    }
+
+    /// Goes on if it is the first that comes here; each later one waits until a signal ends it.
+    pub fn once(self, path: &Path) -> Self {
+        self.words(["once"]).words([path])
+    }
+
     /// Traces the number of rows that it finds.
     pub fn count(self, db: &Path) -> Self {
         self.words(["count"]).words([db])

@@ -10,8 +10,10 @@
 //! sqlite      databases made, counted, compared with what the app was told
 //! app         `examples/probe.rs` spelled in Rust, and its trace file read back
 //! keeper      `litekeeper …` with a clean environment
+//! orphan      what makes a process die, or wait to be killed, in the middle of a commit
 //! process     a started program: its log, its signals, its end, its survivors
 //! procfs      processes as /proc shows them, found by the mark that each test leaves in the environment
+//! pages       a whole database compared with its backup
 //! pty         a shell with job control on a terminal of its own
 //! wrap        what to put in front of a keeper: PID 1, a full disk, a read-only folder, LISTEN_FDS
 //! wait        the only place that sleeps
@@ -24,6 +26,8 @@ pub mod corpus;
 pub mod django;
 pub mod keeper;
 pub mod litestream;
+pub mod orphan;
+pub mod pages;
 pub mod process;
 pub mod procfs;
 pub mod pty;
