@@ -65,6 +65,8 @@ pub struct Head {
     pub commit: u32,
     /// The newest file that is in the ledger.
     pub newest: Copied,
+    /// When the copy was made that the ledger begins with, in milliseconds since 1970.
+    pub begun: u64,
     /// Pages that did not agree, or were not looked at since they were copied.
     pub suspects: Vec<u32>,
     /// There are more than are remembered.
@@ -82,6 +84,12 @@ pub struct Head {
 }
 
 impl Head {
+    /// When the copy was the same as the database for certain, in seconds since 1970; without a proof, when
+    /// the first of it was made that is known.
+    pub fn since(&self) -> Option<u64> {
+        self.proof.map(|proof| proof.at).or_else(|| (self.begun > 0).then_some(self.begun / 1000))
+    }
+
     /// Remembers a page to be looked at.
     pub fn suspect(&mut self, page: u32) {
         if self.suspects.len() < MOST_SUSPECTS {

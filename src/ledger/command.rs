@@ -105,7 +105,7 @@ impl Ledger<'_> {
         drop(book);
         let expected = |page: u32| Ok(sums.get(page as usize).copied().unwrap_or(0));
         let found = compare(self.database, &head, expected, &Which::All, self.deadline)?;
-        let since = head.proof.map(|proof| proof.at);
+        let since = head.since();
         Ok(match found {
             Found::Equal { salt } => {
                 let mut book = Book::open(self.meta)?;
@@ -154,7 +154,7 @@ impl Ledger<'_> {
         which: &Which,
         found: Found,
     ) -> io::Result<Answer> {
-        let since = book.head.proof.map(|proof| proof.at);
+        let since = book.head.since();
         let is_inspection = self.task == Task::Inspect;
         let answer = match found {
             Found::Equal { salt } => {

@@ -111,6 +111,9 @@ fn take_in(
         followed.pages.insert(number);
     }
     followed.whole |= whole;
+    if book.head.newest.txid == 0 {
+        book.head.begun = ltx.made;
+    }
     book.head.page_size = ltx.page_size;
     book.head.commit = ltx.commit;
     book.head.newest = copied(txid, ltx);

@@ -75,10 +75,10 @@ pub(super) fn of_different(
     why: String,
 ) -> io::Result<Standing> {
     let head = &book.head;
-    let since = head.proof.map(|proof| proof.at);
+    let since = head.since();
     let (then, now) = (Age::remembered(head), Age::of(database));
     let file = std::fs::metadata(database)?;
-    let is_same_file = head.inode == Some((file.dev(), file.ino()));
+    let is_same_file = head.inode.is_none_or(|inode| inode == (file.dev(), file.ino()));
     let has_log = wal::header(database)?
         .is_some_and(|header| wal::run_of(header.salt).wrapping_sub(wal::run_of(head.newest.salt)) < 1 << 31);
     let is_older = now.seq < then.seq || (now.seq == then.seq && now.counter < then.counter);
