@@ -20,8 +20,8 @@ use crate::sqlite::wal::{self, Run};
 
 /// So much is read of the file at once.
 const CHUNK: usize = 1 << 20;
-/// Between two looks while somebody is in the way.
-const PAUSE: Duration = Duration::from_millis(2);
+/// Between two looks while somebody is in the way, in milliseconds.
+const PAUSE: u16 = 2;
 /// How long a writer is waited for.
 const WRITER: Duration = Duration::from_secs(1);
 /// So many differing pages are remembered with their contents: more are no longer told apart.
@@ -61,7 +61,7 @@ pub(super) fn compare(
         match once(database, head, &mut expected, which, deadline)? {
             Some(found) => return Ok(found),
             None if Instant::now() >= deadline => return Ok(Found::Unfinished(0)),
-            None => std::thread::sleep(PAUSE),
+            None => pause(),
         }
     }
 }
@@ -71,10 +71,15 @@ fn settled(database: &Path, deadline: Instant) -> io::Result<wal::State> {
     let patience = deadline.min(Instant::now() + WRITER);
     loop {
         match wal::settled_index(database)? {
-            wal::State::Unknown if Instant::now() < patience => std::thread::sleep(PAUSE),
+            wal::State::Unknown if Instant::now() < patience => pause(),
             state => return Ok(state),
         }
     }
+}
+
+fn pause() {
+    // Nothing comes to no descriptor: this waits.
+    let _ = nix::poll::poll(&mut [], PAUSE);
 }
 
 /// `None` when the WAL began anew, or the file was replaced, meanwhile.

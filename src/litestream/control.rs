@@ -13,6 +13,11 @@ use tokio::net::UnixStream;
 
 /// No answer that is waited for here is longer.
 const LONGEST_ANSWER: u64 = 1 << 20;
+/// Litestream's own uploads come once a second, unless it is told otherwise (`sync-interval`): they get so long.
+const UPLOADS: Duration = Duration::from_secs(5);
+/// How long to wait until it is asked again, the first time and later: each question may make one of its files.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Why a request was not answered with 200.
 #[derive(Debug, thiserror::Error)]
@@ -122,17 +127,31 @@ pub async fn sync_locally(socket: &Path, db: &Path, limit: Duration) -> Result<S
     tokio::time::timeout(limit, local).await.map_err(|_| Error::Timeout(limit))?
 }
 
-/// As [`sync`], but content with what Litestream remembers of its own uploads: a database that it
-/// keeps up with costs no request to the replica.
+/// As [`sync`], while the app runs: it asks for the local half alone, and waits for Litestream's own upload of it.
+///
+/// A request that waits has a context that ends with it. When Litestream makes a checkpoint on behalf of
+/// such a request, the read transaction that it begins after it ends with the request as well, and nothing
+/// keeps the app's own checkpoints from beginning the WAL anew before Litestream has read it
+/// (`execCheckpoint` and `acquireReadLock` in its db.go): 21 of 1 230 rows, without any fault. So one
+/// that waits comes only after [`UPLOADS`] without an upload.
 ///
 /// # Errors
 /// See [`Error`].
 pub async fn confirm(socket: &Path, db: &Path, timeout: Duration) -> Result<Synced, Error> {
-    let remembered = sync_locally(socket, db, timeout).await?;
-    if remembered.replicated_txid.is_some_and(|replicated| replicated > 0 && replicated >= remembered.txid) {
-        return Ok(remembered);
+    let began = tokio::time::Instant::now();
+    let asked = sync_locally(socket, db, timeout).await?;
+    let mut remembered = asked.clone();
+    let mut pause = FIRST_PAUSE;
+    while !remembered.replicated_txid.is_some_and(|replicated| replicated > 0 && replicated >= asked.txid) {
+        let left = timeout.saturating_sub(began.elapsed());
+        if began.elapsed() >= UPLOADS || left <= pause {
+            return sync(socket, db, left).await;
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+        remembered = sync_locally(socket, db, left).await?;
     }
-    sync(socket, db, timeout).await
+    Ok(Synced { txid: asked.txid, ..remembered })
 }
 
 /// Has a running Litestream take in a database; it may have it already (0.5.8 and later).

@@ -102,7 +102,7 @@ impl Asker {
         let deadline = Instant::now() + limit;
         while database.exists() {
             let left = deadline.saturating_duration_since(Instant::now());
-            let answer = control::sync(&self.socket, &database.path, left).await;
+            let answer = control::confirm(&self.socket, &database.path, left).await;
             let is_gone = matches!(answer, Err(control::Error::Io(_)));
             let Err(reason) = self.judge(db, database, answer).await else { return Ok(()) };
             if is_gone || Refusal::of(&reason).is_final() || Instant::now() + RETRY >= deadline {

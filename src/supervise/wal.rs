@@ -51,7 +51,10 @@ impl Held {
         let mut guards: Vec<Guard> =
             databases.iter().filter_map(|database| Guard::open(database).ok().flatten()).collect();
         loop {
-            let all = guards.iter_mut().map(Guard::try_hold).fold(true, |all, held| all && held);
+            let mut all = true;
+            for guard in &mut guards {
+                all &= guard.try_hold();
+            }
             if all || Instant::now() >= deadline {
                 return Self(guards);
             }
