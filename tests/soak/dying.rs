@@ -1,7 +1,8 @@
 //! A process that dies in the middle of a commit: the WAL has its last frame, the index does not know it yet.
 //!
 //! SQLite's own calls can be replaced one by one (`xSetSystemCall`). A frame is written in two pieces, 24 bytes of header
-//! and a page; the header of a commit's last frame holds the size of the database (fileformat2.html#walformat).
+//! and a page; the header of a commit's last frame holds the size of the database (fileformat2.html#walformat). A transaction
+//! that went to the WAL piece by piece has its headers written once more at its end, one behind the other.
 
 use std::ffi::{CStr, c_void};
 use std::fs;
@@ -13,8 +14,10 @@ use rusqlite::ffi;
 
 /// How many commits there are to come, the fatal one included; 0: nobody dies.
 static COMMITS: AtomicU64 = AtomicU64::new(0);
-/// The file whose last piece was the header of a commit's last frame, or -1.
+/// The file whose last piece was the header of the fatal commit's last frame, or -1.
 static COMMITTING: AtomicI32 = AtomicI32::new(-1);
+/// The file whose last piece was a header, or -1.
+static HEADED: AtomicI32 = AtomicI32::new(-1);
 
 /// Makes this process die in its `commit`th commit from now.
 pub fn in_commit(commit: u64) {
@@ -43,14 +46,20 @@ extern "C" fn pwrite(fd: i32, piece: *const c_void, length: usize, offset: i64) 
     seen(fd, piece, length, || unsafe { libc::pwrite(fd, piece, length, offset) })
 }
 
-/// Writes, and dies if this was the page of the fatal commit's last frame.
+/// Writes, and dies if this was the last piece of the fatal commit.
 fn seen(fd: i32, piece: *const c_void, length: usize, write: impl FnOnce() -> isize) -> isize {
-    let is_fatal = COMMITTING.swap(-1, SeqCst) == fd;
+    let mut is_fatal = COMMITTING.swap(-1, SeqCst) == fd;
+    let is_again = HEADED.swap(-1, SeqCst) == fd;
     if length == 24 && COMMITS.load(SeqCst) > 0 && is_wal(fd) {
+        HEADED.store(fd, SeqCst);
         // SAFETY: SQLite wants so many bytes to be written.
         let header = unsafe { std::slice::from_raw_parts(piece.cast::<u8>(), length) };
         if header[4..8] != [0; 4] && COMMITS.fetch_sub(1, SeqCst) == 1 {
-            COMMITTING.store(fd, SeqCst);
+            if is_again {
+                is_fatal = true;
+            } else {
+                COMMITTING.store(fd, SeqCst);
+            }
         }
     }
     let written = write();

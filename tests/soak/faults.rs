@@ -51,21 +51,28 @@ impl Faults {
         }
         let (over, passing) = std::mem::take(&mut self.passing).into_iter().partition(|(at, _)| *at <= now);
         self.passing = passing;
-        Self::end(over, proxy, note);
+        self.end(over, proxy, note);
     }
 
     /// Ends whatever is still going on; what was to come does not.
     pub fn finish(&mut self, proxy: Option<&Proxy>, note: &mut impl FnMut(String)) {
         self.coming.clear();
-        Self::end(std::mem::take(&mut self.passing), proxy, note);
+        let passing = std::mem::take(&mut self.passing);
+        self.end(passing, proxy, note);
     }
 
-    fn end(over: Vec<(Instant, Passing)>, proxy: Option<&Proxy>, note: &mut impl FnMut(String)) {
+    fn end(&self, over: Vec<(Instant, Passing)>, proxy: Option<&Proxy>, note: &mut impl FnMut(String)) {
         for (_, passing) in over {
             match passing {
                 Passing::Frozen(process) => {
                     process.signal(Signal::SIGCONT);
                     note(format!("process {} goes on", process.pid));
+                }
+                // Another fault has taken the place of this one.
+                Passing::Network
+                    if self.passing.iter().any(|(_, other)| matches!(other, Passing::Network)) =>
+                {
+                    ()
                 }
                 Passing::Network => {
                     let hits = proxy.map_or(0, |proxy| {

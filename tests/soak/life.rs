@@ -210,8 +210,8 @@ fn attend(
         pause(TICK);
     };
     events.note(format!("the keeper ended: {status}"));
-    // A killed keeper's shim ends all in order; otherwise nothing may be left.
-    let patience = if status.signal().is_some() { LONGEST } else { Duration::from_secs(5) };
+    // A killed keeper's shim ends all in order; otherwise nothing may be left, but the machine may be slow to say so.
+    let patience = if status.signal().is_some() { LONGEST } else { LONGEST / 4 };
     let ended = Instant::now();
     while !running.tree().is_empty() {
         faults.tick(running, proxy, &mut |text| events.note(text));

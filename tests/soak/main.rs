@@ -59,8 +59,8 @@ fn main() -> ExitCode {
     }
     match options::parse(words.into_iter()) {
         Ok(Asked::Soak(options)) => soak(&options),
-        Ok(Asked::List) => {
-            println!("soak: test\n\n1 test, 0 benchmarks");
+        Ok(Asked::List { terse }) => {
+            println!("soak: test{}", if terse { "" } else { "\n\n1 test, 0 benchmarks" });
             ExitCode::SUCCESS
         }
         Ok(Asked::Nothing) => {
@@ -164,7 +164,7 @@ impl Soak<'_> {
                 ran: true,
             });
             self.tell(number, life, backend, &plan, &life_plan, &report, start.elapsed());
-            self.tally.lock().unwrap_or_else(PoisonError::into_inner).add(&report);
+            self.tally.lock().unwrap_or_else(PoisonError::into_inner).add(&report, life_plan.calm);
             if !report.failures.is_empty() {
                 self.keep(number, life, backend, &scene, &report);
                 return;

@@ -9,8 +9,8 @@ use crate::plan::{Backend, KINDS};
 pub enum Asked {
     /// Soak.
     Soak(Options),
-    /// Say that there is one test.
-    List,
+    /// Say that there is one test; in few words or with a count.
+    List { terse: bool },
     /// Nothing: another test was asked for.
     Nothing,
 }
@@ -52,8 +52,7 @@ cargo test --test soak -- [OPTIONS]
 ";
 
 /// The flags of the usual test harness that take a value in a word of its own.
-const WITH_VALUE: [&str; 8] =
-    ["--skip", "--test-threads", "--format", "--color", "--logfile", "--shuffle-seed", "-Z", "--ensure-time"];
+const WITH_VALUE: [&str; 5] = ["--test-threads", "--color", "--logfile", "--shuffle-seed", "-Z"];
 
 /// Reads the command line; the error is for its user.
 pub fn parse(words: impl Iterator<Item = String>) -> Result<Asked, String> {
@@ -68,7 +67,7 @@ pub fn parse(words: impl Iterator<Item = String>) -> Result<Asked, String> {
         keeper: None,
     };
     let (mut filters, mut skips) = (Vec::new(), Vec::new());
-    let (mut exact, mut list, mut ignored) = (false, false, false);
+    let (mut exact, mut list, mut terse, mut ignored) = (false, false, false, false);
     let mut words = words.flat_map(|word| match word.split_once('=') {
         Some((name, value)) if name.starts_with("--") => vec![name.to_owned(), value.to_owned()],
         _ => vec![word],
@@ -94,6 +93,7 @@ pub fn parse(words: impl Iterator<Item = String>) -> Result<Asked, String> {
             "--list" => list = true,
             "--exact" => exact = true,
             "--ignored" => ignored = true,
+            "--format" => terse = value()? == "terse",
             "--skip" => skips.push(value()?),
             flag if WITH_VALUE.contains(&flag) => drop(value()?),
             // A flag of the usual harness: --nocapture, --quiet, --include-ignored …
@@ -105,7 +105,7 @@ pub fn parse(words: impl Iterator<Item = String>) -> Result<Asked, String> {
     let wanted = (filters.is_empty() || filters.iter().any(named)) && !skips.iter().any(named) && !ignored;
     Ok(match (wanted, list) {
         (false, _) => Asked::Nothing,
-        (true, true) => Asked::List,
+        (true, true) => Asked::List { terse },
         (true, false) => Asked::Soak(options),
     })
 }

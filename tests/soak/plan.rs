@@ -158,8 +158,8 @@ pub struct App {
     pub writers: Vec<Writer>,
     /// What its leader does on TERM.
     pub on_term: OnTerm,
-    /// Whether the leader ends when a writer is killed, and leaves the others; else it starts another one.
-    pub ends_with_writer: bool,
+    /// What its leader does when a writer has ended.
+    pub on_death: OnDeath,
     /// What it ends with.
     pub code: i32,
 }
@@ -173,6 +173,17 @@ pub enum OnTerm {
     Leaves,
     /// It goes on.
     Ignores,
+}
+
+/// The leader's answer to the death of a writer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OnDeath {
+    /// It starts another one.
+    Replaces,
+    /// It goes on without it.
+    GoesOn,
+    /// It ends at once; the other writers go on.
+    Ends,
 }
 
 /// One writing process.
@@ -320,7 +331,7 @@ impl Life {
         let app = App {
             writers,
             on_term: random.of(&[OnTerm::Waits, OnTerm::Waits, OnTerm::Leaves, OnTerm::Ignores]),
-            ends_with_writer: random.one_in(3),
+            on_death: random.of(&[OnDeath::Replaces, OnDeath::GoesOn, OnDeath::Ends]),
             code,
         };
         let mut faults = Vec::new();
@@ -339,6 +350,9 @@ impl Life {
             calm,
             then_lost: random.one_in(5),
         };
+        if random.one_in(6) {
+            planned.leave_alone(&mut random);
+        }
         planned.faults.retain(|(_, fault)| !without.iter().any(|kind| kind == fault.kind()));
         if without.iter().any(|kind| kind == DIES_IN_COMMIT) {
             planned.app.writers.iter_mut().for_each(|writer| writer.dies_at = None);
@@ -349,13 +363,26 @@ impl Life {
         planned
     }
 
+    /// One writer, which dies in a commit and has no successor: the next one who writes is Litestream.
+    fn leave_alone(&mut self, random: &mut Random) {
+        self.app.on_death = OnDeath::GoesOn;
+        self.app.writers.truncate(1);
+        if let Some(writer) = self.app.writers.first_mut() {
+            writer.dies_at = Some(random.between(5, 60));
+            writer.pause = random.of(&[0, 4, 10]);
+            writer.autocheckpoint = 1000;
+            writer.rude = false;
+        }
+        self.runs += 1000;
+    }
+
     fn be_calm(&mut self) {
         self.faults.clear();
         self.stop_timeout = 20_000;
         self.end = End::Term;
         self.no_restart = false;
         self.app.on_term = OnTerm::Waits;
-        self.app.ends_with_writer = false;
+        self.app.on_death = OnDeath::Replaces;
         for writer in &mut self.app.writers {
             (writer.rude, writer.dies_at) = (false, None);
         }
@@ -369,6 +396,7 @@ impl Life {
                 words.push(format!("{DIES_IN_COMMIT}-{}:{commit}", writer.number));
             }
         }
+        words.push(format!("{:?} of {} ms", self.app.on_term, self.stop_timeout));
         words.push(match self.end {
             End::Term => format!("TERM@{}", self.runs),
             End::Twice(gap) => format!("TERM@{}+{gap}", self.runs),
@@ -433,9 +461,9 @@ impl Writer {
             synchronous: random.of(&[0, 1, 1, 2]),
             autocheckpoint: random.of(&[0, 1, 10, 1000, 1000]),
             spills: random.one_in(3),
-            pause: random.of(&[0, 2, 10, 50]),
+            pause: random.of(&[0, 2, 10, 50, 300]),
             rude: random.one_in(4),
-            dies_at: random.one_in(12).then(|| random.between(2, 60)),
+            dies_at: random.one_in(8).then(|| random.between(2, 40)),
             seed: random.next(),
         }
     }

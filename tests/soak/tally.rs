@@ -11,6 +11,7 @@ pub struct Tally {
     failed: u64,
     confirmed: u64,
     unconfirmed: BTreeMap<String, u64>,
+    restless: u64,
     idle: u64,
     stuck: u64,
     rows: u64,
@@ -19,14 +20,17 @@ pub struct Tally {
 
 impl Tally {
     /// Adds a life.
-    pub fn add(&mut self, report: &Report) {
+    pub fn add(&mut self, report: &Report, calm: bool) {
         self.lives += 1;
         self.rows += report.rows;
         self.failed += u64::from(!report.failures.is_empty());
         self.idle += u64::from(!report.ran);
         match &report.ending {
             Ending::Confirmed(_) => self.confirmed += 1,
-            Ending::Unconfirmed(how) => *self.unconfirmed.entry(how.clone()).or_default() += 1,
+            Ending::Unconfirmed(how) => {
+                self.restless += u64::from(calm);
+                *self.unconfirmed.entry(how.clone()).or_default() += 1;
+            }
         }
         let mut kinds: Vec<_> = report.failures.iter().map(|failure| failure.kind).collect();
         kinds.sort_unstable();
@@ -52,10 +56,11 @@ impl Tally {
         let unconfirmed = list(self.unconfirmed.iter().map(|(how, n)| format!("{n} x {how}")).collect());
         let failures = list(self.failures.iter().map(|(kind, n)| format!("{n} x {kind}")).collect());
         format!(
-            "{} lives: {} confirmed; unconfirmed: {unconfirmed}; {} whose app never ran; {} worlds given up\n\
+            "{} lives: {} confirmed; unconfirmed: {unconfirmed} ({} of them calm); {} whose app never ran; {} worlds given up\n\
              {} rows compared\nfailures: {failures}\n{} passed, {} failed",
             self.lives,
             self.confirmed,
+            self.restless,
             self.idle,
             self.stuck,
             self.rows,

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dying;
 use crate::pause;
-use crate::plan::{App, Database, OnTerm, Shape, Writer};
+use crate::plan::{App, Database, OnDeath, OnTerm, Shape, Writer};
 use crate::random::Random;
 
 /// A database that has grown to this size gets smaller again.
@@ -98,14 +98,15 @@ pub fn lead(file: &str) -> ExitCode {
             break;
         }
         for (number, (writer, before)) in writers.iter_mut().enumerate() {
-            if let Ok(Some(status)) = writer.try_wait() {
-                let _ = writeln!(orders.trace(), "- writer {number}: {status}");
-                if orders.app.ends_with_writer {
-                    return ExitCode::from(3);
-                }
-                *before += 1;
-                *writer = start(number, *before);
+            let Ok(Some(status)) = writer.try_wait() else { continue };
+            match orders.app.on_death {
+                OnDeath::GoesOn if *before > 0 => continue,
+                OnDeath::GoesOn => (),
+                OnDeath::Replaces => *writer = start(number, *before + 1),
+                OnDeath::Ends => return ExitCode::from(3),
             }
+            *before += 1;
+            let _ = writeln!(orders.trace(), "- writer {number}: {status}");
         }
         pause(Duration::from_millis(10));
     }
