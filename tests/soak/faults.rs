@@ -12,10 +12,14 @@ use crate::support::procfs::Process;
 /// How long a victim that is not there is waited for: it may be about to come back.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// How long after the shim's death the keeper may still be needed for what it left, on a busy machine.
+const ALONE: Duration = Duration::from_secs(2);
+
 /// The faults of a life: those to come, and those that will be over at some time.
 pub struct Faults {
     coming: Vec<(Instant, Fault)>,
     passing: Vec<(Instant, Passing)>,
+    killed: Vec<(Instant, Victim)>,
 }
 
 /// What ends a fault.
@@ -27,7 +31,7 @@ enum Passing {
 impl Faults {
     /// Nothing yet.
     pub fn new() -> Self {
-        Self { coming: Vec::new(), passing: Vec::new() }
+        Self { coming: Vec::new(), passing: Vec::new(), killed: Vec::new() }
     }
 
     /// Something that happens at `at`.
@@ -61,6 +65,14 @@ impl Faults {
         self.end(passing, proxy, note);
     }
 
+    /// Whether nobody is left who could end what the app started: keeper and shim were killed, the one before the other
+    /// was done with it. That is promised for the death of any one of them.
+    pub fn orphaned_all(&self) -> bool {
+        let at = |who: Victim| self.killed.iter().rev().find(|(_, victim)| *victim == who).map(|(at, _)| *at);
+        let Some((keeper, shim)) = at(Victim::Keeper).zip(at(Victim::Shim)) else { return false };
+        shim + ALONE > keeper
+    }
+
     fn end(&self, over: Vec<(Instant, Passing)>, proxy: Option<&Proxy>, note: &mut impl FnMut(String)) {
         for (_, passing) in over {
             match passing {
@@ -68,13 +80,11 @@ impl Faults {
                     process.signal(Signal::SIGCONT);
                     note(format!("process {} goes on", process.pid));
                 }
-                // Another fault has taken the place of this one.
-                Passing::Network
-                    if self.passing.iter().any(|(_, other)| matches!(other, Passing::Network)) =>
-                {
-                    ()
-                }
                 Passing::Network => {
+                    if self.passing.iter().any(|(_, other)| matches!(other, Passing::Network)) {
+                        // Another fault has taken the place of this one.
+                        continue;
+                    }
                     let hits = proxy.map_or(0, |proxy| {
                         proxy.set(None);
                         proxy.hits()
@@ -98,6 +108,7 @@ impl Faults {
             Fault::Kill(victim) => match find(running, victim) {
                 Some(process) => {
                     process.signal(Signal::SIGKILL);
+                    self.killed.push((now, victim));
                     note(format!("{fault}: process {}", process.pid));
                     true
                 }

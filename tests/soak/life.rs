@@ -210,19 +210,29 @@ fn attend(
         pause(TICK);
     };
     events.note(format!("the keeper ended: {status}"));
-    // A killed keeper's shim ends all in order; otherwise nothing may be left, but the machine may be slow to say so.
-    let patience = if status.signal().is_some() { LONGEST } else { LONGEST / 4 };
-    let ended = Instant::now();
+    let gone = Instant::now();
     while !running.tree().is_empty() {
         faults.tick(running, proxy, &mut |text| events.note(text));
-        if ended.elapsed() > patience {
-            failures.push(Failure::new("survivors", states(running)));
-            faults.finish(proxy, &mut |text| events.note(text));
-            end_all(running);
+        let orphaned = faults.orphaned_all();
+        let patience = match status.signal() {
+            // Nothing may be left, but a busy machine is slow to say so.
+            None => LONGEST / 4,
+            Some(_) if orphaned => LONGEST / 10,
+            // A killed keeper's shim ends all in order.
+            Some(_) => LONGEST,
+        };
+        if gone.elapsed() > patience {
+            if orphaned {
+                events.note(format!("left by the deaths of keeper and shim:\n{}", states(running)));
+            } else {
+                failures.push(Failure::new("survivors", states(running)));
+            }
+            break;
         }
         pause(TICK);
     }
     faults.finish(proxy, &mut |text| events.note(text));
+    end_all(running);
     events.note("all is gone");
     Some(status)
 }
@@ -236,9 +246,16 @@ fn states(running: &Running) -> String {
     running.tree().iter().map(line).collect()
 }
 
+/// Kills whatever is left, for as long as the next look would wait for.
 fn end_all(running: &Running) {
-    for process in running.tree() {
-        process.signal(Signal::SIGKILL);
+    let start = Instant::now();
+    loop {
+        let left = running.tree();
+        if left.is_empty() || start.elapsed() > LONGEST {
+            return;
+        }
+        left.iter().for_each(|process| process.signal(Signal::SIGKILL));
+        pause(TICK);
     }
 }
 
