@@ -81,7 +81,12 @@ impl S3 {
 
     /// Makes a bucket.
     pub fn bucket(&self, name: &str) {
-        fs::create_dir(self.shared.root.join(name)).expect("the bucket is new");
+        fs::create_dir(self.folder(name)).expect("the bucket is new");
+    }
+
+    /// The folder that holds a bucket's objects.
+    pub fn folder(&self, bucket: &str) -> PathBuf {
+        self.shared.root.join(bucket)
     }
 
     /// A replica in `bucket` under `path`, with the right key.
@@ -182,7 +187,7 @@ impl S3 {
 
     /// The keys in a bucket, sorted.
     pub fn objects(&self, bucket: &str) -> Vec<String> {
-        let root = self.shared.root.join(bucket);
+        let root = self.folder(bucket);
         let mut keys = Vec::new();
         let mut folders = vec![root.clone()];
         while let Some(folder) = folders.pop() {
