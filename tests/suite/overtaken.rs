@@ -15,7 +15,6 @@ use crate::support::app::App;
 use crate::support::keeper::Keeper;
 use crate::support::litestream::{Backup, LATEST};
 use crate::support::pages;
-use crate::support::process::Ended;
 use crate::support::procfs;
 use crate::support::sqlite;
 use crate::support::unit::BUDGET;
@@ -70,13 +69,6 @@ fn reads(process: i32, shm: &Path) -> bool {
             && file.ends_with(&format!(":{inode}"))
             && first.parse().is_ok_and(|first: u32| (123..=127).contains(&first))
     })
-}
-
-#[track_caller]
-fn assert_same(world: &World, ended: Ended) {
-    let ended = ended.expect_log("everything is on the replica");
-    let difference = pages::compare(world);
-    assert_eq!(difference, None, "the backup is not the database; the log:\n{}", ended.log);
 }
 
 /// Litestream's control socket, wherever the keeper has put it.
@@ -137,7 +129,7 @@ fn what_is_written_while_litestream_ends_without_its_shim() {
     wait_until("the end of litestream", DEADLINE, || !procfs::alive(litestream.pid));
     unit.signal(Signal::SIGCONT);
     trace.wait("again");
-    assert_same(&world, unit.stop(0));
+    pages::assert_same(&world, unit.stop(0));
 }
 
 /// Nobody dies here. While somebody reads, a checkpoint cannot take place in the half of the sync that has no limit, and
@@ -174,5 +166,5 @@ fn what_is_written_after_a_confirmation_that_checkpointed() {
     writer.execute_batch(&OVERTAKE.concat()).unwrap();
     unit.signal(Signal::SIGCONT);
     drop((reader, writer));
-    assert_same(&world, unit.stop(0));
+    pages::assert_same(&world, unit.stop(0));
 }
