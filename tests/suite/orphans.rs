@@ -13,12 +13,9 @@ use crate::support::keeper::Keeper;
 use crate::support::litestream::{self, LATEST};
 use crate::support::orphan::Orphan;
 use crate::support::pages;
-use crate::support::process::{Ended, Running};
-use crate::support::unit;
+use crate::support::process::{Running, Spec};
 use crate::support::wait::{DEADLINE, wait_until};
 use crate::support::world::World;
-
-const CONFIRMED: &str = "everything is on the replica";
 
 /// What the orphan does to the size of the database.
 #[derive(Clone, Copy, Debug)]
@@ -124,14 +121,6 @@ impl Scene {
     fn wait_begun_anew(&self, before: &[u8]) {
         wait_until("another run of the WAL", DEADLINE, || self.run_of_the_wal() != before);
     }
-
-    /// The unit has ended in order; was that true?
-    #[track_caller]
-    fn assert_same(&self, ended: Ended) {
-        let ended = ended.expect_log(CONFIRMED);
-        let difference = pages::compare(&self.world);
-        assert_eq!(difference, None, "the backup is not the database; the log:\n{}", ended.log);
-    }
 }
 
 /// The LTX files that Litestream has made of a database, the oldest first.
@@ -162,7 +151,7 @@ fn outlived(page_size: u32, orphaned: Orphaned, interval: &str) {
     let before = scene.let_go(&orphan);
     scene.wait_begun_anew(&before);
     scene.world.write("moved", "");
-    scene.assert_same(unit.finish().expect_code(137));
+    pages::assert_same(&scene.world, unit.finish().expect_code(137));
 }
 
 #[test]
@@ -197,7 +186,7 @@ fn survived(page_size: u32, orphaned: Orphaned, interval: &str) {
     let unit = scene.keeper(interval).app(orphan.app(app)).start();
     let before = scene.let_go(&orphan);
     scene.wait_begun_anew(&before);
-    scene.assert_same(unit.stop(0));
+    pages::assert_same(&scene.world, unit.stop(0));
 }
 
 #[test]
@@ -241,7 +230,7 @@ fn unseen_in(scene: &Scene, keeper: Keeper, commit: &str) {
     scene.wait_begun_anew(&before);
     unit.signal(Signal::SIGCONT);
     trace.wait("again");
-    scene.assert_same(unit.stop(0));
+    pages::assert_same(&scene.world, unit.stop(0));
 }
 
 #[test]
@@ -283,7 +272,7 @@ fn an_app_dies_in_a_commit_of_1400_frames_at_any_moment() {
         let unit = scene.keeper_of("").app(orphan.app(app)).start();
         scene.let_go(&orphan);
         trace.wait("again");
-        unit.stop(0).expect_log(CONFIRMED);
+        unit.stop(0).expect_log("everything is on the replica");
         differences.push((phase, pages::compare(&scene.world)));
     }
     assert!(differences.iter().all(|(_, difference)| difference.is_none()), "{differences:#?}");
@@ -297,7 +286,7 @@ fn spoiled_before(orphaned: Orphaned) {
     let orphan = Orphan::killed(world);
     let config = scene.config("    monitor-interval: 50ms\n    min-checkpoint-page-count: 10\n");
     let bare = litestream::replicate(world, LATEST, &config);
-    let mut app = crate::support::process::Spec::new(Path::new("env"), world.root());
+    let mut app = Spec::new(Path::new("env"), world.root());
     let words = App::new(&trace).ready().until(&scene.go()).sql(&db, &scene.commit(orphaned, 20));
     app.args(orphan.app(words).into_iter().skip(1));
     let app = app.start();
@@ -312,7 +301,7 @@ fn spoiled_before(orphaned: Orphaned) {
     let unit = scene.keeper("1s").app(app).start();
     trace.wait("done");
     let ended = unit.stop(0).expect_log("copied as a whole").expect_log("cannot be trusted since");
-    scene.assert_same(ended);
+    pages::assert_same(&scene.world, ended);
 }
 
 #[test]
@@ -337,7 +326,7 @@ fn killed_by_the_keeper(orphaned: Orphaned, stop_timeout: &str, kill: impl Fn(&R
     scene.wait_copied(20 * 2000);
     kill(&unit);
     let ended = unit.finish().expect_code(137);
-    scene.assert_same(ended);
+    pages::assert_same(&scene.world, ended);
 }
 
 /// Litestream waits for the killed writer's lock and is as fast as whoever else does, so not every time goes wrong.
@@ -382,7 +371,7 @@ fn somebody_kills_an_app_in_a_commit_of_1400_frames() {
         scene.wait_copied(1400 * 2000);
         unit.kill(&app, Signal::SIGKILL);
         trace.wait("again");
-        scene.assert_same(unit.stop(0));
+        pages::assert_same(&scene.world, unit.stop(0));
     }
 }
 
@@ -399,7 +388,7 @@ fn the_end_of_litestream_kills_an_app_in_a_commit() {
         scene.let_go(&orphan);
         unit.litestream().signal(Signal::SIGKILL);
         trace.wait("again");
-        scene.assert_same(unit.stop(0));
+        pages::assert_same(&scene.world, unit.stop(0));
     }
 }
 
@@ -423,6 +412,6 @@ fn busy_writers_are_killed_by_the_keeper() {
             unit.signal(Signal::SIGTERM);
         }
         let ended = unit.finish().expect_code(137);
-        scene.assert_same(ended);
+        pages::assert_same(&scene.world, ended);
     }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::litestream::{Backup, LATEST};
+use super::process::Ended;
 use super::world::World;
 
 /// How a restored backup differs from the database.
@@ -45,11 +46,12 @@ pub fn compare(world: &World) -> Option<Difference> {
     (!pages.is_empty()).then_some(Difference::Pages(pages))
 }
 
-/// Asserts that backup and database are the same.
+/// Asserts that a unit ended with all on the replica, and that backup and database are the same indeed.
 #[track_caller]
-pub fn assert_same(world: &World) {
+pub fn assert_same(world: &World, ended: Ended) {
+    let ended = ended.expect_log("everything is on the replica");
     let difference = compare(world);
-    assert_eq!(difference, None, "the restored backup is not the database");
+    assert_eq!(difference, None, "the backup is not the database; the log:\n{}", ended.log);
 }
 
 fn integrity(path: &Path) -> Result<(), String> {
