@@ -34,6 +34,10 @@ fn open(path: &std::path::Path) -> Connection {
 
 impl Case {
     fn new(page_size: u32) -> Self {
+        Self::new_with(page_size, "NONE")
+    }
+
+    fn new_with(page_size: u32, vacuum: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.db");
         let meta = folder.path().join(".a.db-litestream");
@@ -41,7 +45,7 @@ impl Case {
         let database = open(&path);
         database
             .execute_batch(&format!(
-                "PRAGMA page_size = {page_size}; PRAGMA journal_mode = WAL;
+                "PRAGMA page_size = {page_size}; PRAGMA auto_vacuum = {vacuum}; PRAGMA journal_mode = WAL;
                  CREATE TABLE t (x); CREATE TABLE _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER);
                  INSERT INTO _litestream_seq VALUES (1, 1)"
             ))
@@ -457,4 +461,78 @@ fn after_a_crash_the_same_file_is_never_refused() {
     assert!(!case.restores());
     let standing = case.standing();
     assert!(matches!(standing, Standing::Parted { .. }), "{standing:?}");
+}
+
+/// What may happen to a database, in any order.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Insert(usize),
+    Update,
+    Delete,
+    Vacuum,
+    Copy,
+    CopyWhole,
+    Checkpoint,
+    Orphan(usize),
+    Look,
+}
+
+fn step() -> impl proptest::strategy::Strategy<Value = Step> {
+    use proptest::prelude::*;
+    prop_oneof![
+        4 => (1_usize..40).prop_map(Step::Insert),
+        3 => Just(Step::Update),
+        1 => Just(Step::Delete),
+        1 => Just(Step::Vacuum),
+        6 => Just(Step::Copy),
+        1 => Just(Step::CopyWhole),
+        3 => Just(Step::Checkpoint),
+        2 => (1_usize..30).prop_map(Step::Orphan),
+        2 => Just(Step::Look),
+    ]
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(60))]
+
+    /// The rule: the answer is "equal" if a restore gives the database, page by page, and only then.
+    #[test]
+    fn equal_means_that_a_restore_is_the_database(
+        size in proptest::sample::select(&SIZES[..]),
+        vacuum in proptest::sample::select(&["NONE", "FULL", "INCREMENTAL"][..]),
+        steps in proptest::collection::vec(step(), 1..25),
+    ) {
+        let mut case = Case::new_with(size, vacuum);
+        case.assert_same();
+        for step in steps {
+            match step {
+                Step::Insert(rows) => case.insert(rows),
+                Step::Update => case.update(),
+                Step::Delete => {
+                    case.database.execute("DELETE FROM t WHERE rowid % 3 > 0", []).unwrap();
+                }
+                Step::Vacuum => case.database.execute_batch("VACUUM").unwrap(),
+                Step::Copy => case.copy(),
+                Step::CopyWhole => case.copy_whole(),
+                Step::Checkpoint => case.checkpoint(),
+                Step::Orphan(rows) => case.orphan(rows),
+                Step::Look => {
+                    case.ask(Task::Look);
+                }
+            }
+        }
+        // What the index does not count yet is counted by the first question.
+        case.ask(Task::Look);
+        case.copy();
+        let answer = case.ask(Task::All);
+        let restores = case.restores();
+        proptest::prop_assert_eq!(matches!(answer, Answer::Equal { .. }), restores, "{:?}", answer);
+        proptest::prop_assert_eq!(case.ask(Task::Background) == Answer::Equal { due: false }, restores);
+        // As the keeper sees to it before Litestream copies all.
+        case.database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+        case.database.execute("UPDATE _litestream_seq SET seq = seq + 1", []).unwrap();
+        case.copy_whole();
+        case.assert_same();
+        proptest::prop_assert!(case.restores());
+    }
 }
