@@ -6,6 +6,7 @@
 mod aside;
 pub mod listing;
 mod restore;
+mod search;
 pub mod s3;
 mod standing;
 
