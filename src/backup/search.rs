@@ -11,13 +11,27 @@ pub struct Span {
     pub max: u64,
 }
 
+impl Span {
+    /// Those of a listing of Litestream's ([`crate::litestream::argv::files`]).
+    pub fn listed(listing: &str) -> Vec<Self> {
+        let span = |line: &str| {
+            let mut words = line.split_ascii_whitespace().rev().skip(2);
+            let mut txid = || words.next().and_then(|word| u64::from_str_radix(word, 16).ok());
+            let max = txid()?;
+            Some(Self { min: txid()?, max })
+        };
+        listing.lines().skip(1).filter_map(span).collect()
+    }
+}
+
 /// The transactions that can be restored, the newest first: those with which a file ends that goes on where
 /// others end, down to one that begins at the beginning (`CalcRestorePlan` in Litestream's replica.go).
 pub fn candidates(mut files: Vec<Span>) -> Vec<u64> {
     files.sort_unstable_by_key(|file| (file.max, file.min));
     let mut reached = BTreeSet::new();
     for file in files {
-        let goes_on = file.min <= file.max && reached.range(file.min.saturating_sub(1)..=file.max).next().is_some();
+        let goes_on =
+            file.min <= file.max && reached.range(file.min.saturating_sub(1)..=file.max).next().is_some();
         if file.min <= 1 || goes_on {
             reached.insert(file.max);
         }
@@ -80,6 +94,18 @@ mod tests {
 
     fn spans(files: &[(u64, u64)]) -> Vec<Span> {
         files.iter().map(|&(min, max)| Span { min, max }).collect()
+    }
+
+    #[test]
+    fn listings_with_and_without_levels_are_read() {
+        let with = "level  min_txid          max_txid          size  created\n\
+                    0      000000000000000b  000000000000000b  128   2026-11-25T21:24:18Z\n\
+                    9      0000000000000001  000000000000000a  1282  2026-11-25T21:24:18Z\n";
+        assert_eq!(Span::listed(with), spans(&[(11, 11), (1, 10)]));
+        let without = "min_txid          max_txid          size  created\n\
+                       0000000000000001  0000000000000009  627   2026-11-21T04:25:20Z\nrubbish\n";
+        assert_eq!(Span::listed(without), spans(&[(1, 9)]));
+        assert!(Span::listed("").is_empty());
     }
 
     #[test]

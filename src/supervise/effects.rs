@@ -248,6 +248,7 @@ impl World {
             gate: self.setup.policy.gate,
             limit: self.setup.policy.gate_timeout,
             parallel: self.setup.restore_parallel,
+            chosen: self.setup.restore_txids.clone(),
         }
     }
 
@@ -259,6 +260,7 @@ impl World {
             config,
             timeout: self.setup.restore_timeout,
             parallel: self.setup.restore_parallel,
+            chosen: self.setup.restore_txids.clone(),
         }
     }
 

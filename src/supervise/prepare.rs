@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::setup::IfBehind;
-use crate::backup::{self, Standing};
+use crate::backup::{self, Chosen, Standing};
 use crate::core::{ExitCode, Gate};
 use crate::error::Failure;
 use crate::litestream::argv;
@@ -34,6 +34,7 @@ pub(super) struct Preparation {
     pub(super) gate: Gate,
     pub(super) limit: Duration,
     pub(super) parallel: usize,
+    pub(super) chosen: Rc<Chosen>,
 }
 
 /// What was found.
@@ -106,6 +107,13 @@ impl Preparation {
                 }
                 Err(error) => return Err(failure(&error)),
             }
+        }
+        for db in present.iter().filter(|db| !missing.contains(db) && self.chosen.of(&db.path).is_some()) {
+            tracing::warn!(
+                "--restore-txid has no effect: {} is here. To go back to that txid, move it away with its {}",
+                db.path.display(),
+                db.meta.display()
+            );
         }
         Ok(missing)
     }
@@ -218,11 +226,18 @@ pub(super) fn failure(error: &backup::Error) -> Failure {
     }
 }
 
-/// Several, as one end: the first one's code and hint, everybody's words.
+/// Several, as one end: the first one's code, everybody's words and hints.
 pub(super) fn failures(errors: &[backup::Error]) -> Failure {
     let Some(first) = errors.first() else {
         return Failure::new(ExitCode::UNAVAILABLE, "a restore failed and left no reason");
     };
     let all: Vec<String> = errors.iter().map(ToString::to_string).collect();
-    Failure { message: all.join("\n"), ..failure(first) }
+    let mut hints: Vec<String> = Vec::new();
+    for hint in errors.iter().filter_map(backup::Error::hint) {
+        if !hints.contains(&hint) {
+            hints.push(hint);
+        }
+    }
+    let hint = (!hints.is_empty()).then(|| hints.join("\n"));
+    Failure { message: all.join("\n"), hint, ..failure(first) }
 }
