@@ -36,6 +36,7 @@ mod readme;
 mod resolver;
 mod restart;
 mod restore;
+mod restore_check;
 mod rollover;
 mod schema;
 mod secrets;
