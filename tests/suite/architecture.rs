@@ -12,7 +12,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("shim", &["core", "os"]),
     ("sqlite", &["os"]),
     ("litestream", &["core", "config", "os", "sqlite"]),
-    ("backup", &["core", "os", "litestream"]),
+    ("backup", &["core", "os", "sqlite", "litestream"]),
     ("check", &["core", "config", "os", "litestream", "backup"]),
     ("supervise", &["core", "os", "sqlite", "shim", "litestream", "backup", "error"]),
     ("demo", &["os"]),
