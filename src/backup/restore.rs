@@ -263,7 +263,10 @@ impl Restorer {
                     db.path.display(),
                     started.elapsed().as_secs_f64()
                 );
-                self.say_what_is_left_out(db).await;
+                if let Some(txid) = self.chosen.of(&db.path) {
+                    self.say_what_is_left_out(db, txid).await;
+                    self.begin_anew(db).await;
+                }
             }
             Ok(Outcome::NoBackup) => {
                 tracing::info!("{} holds no backup of {}: starting without it", db.replica, db.path.display())
@@ -311,8 +314,7 @@ impl Restorer {
     }
 
     /// Who takes an older transaction gives up what came after it, and again at each restore.
-    async fn say_what_is_left_out(&self, db: &Database) {
-        let Some(txid) = self.chosen.of(&db.path) else { return };
+    async fn say_what_is_left_out(&self, db: &Database, txid: u64) {
         let newest = self.files(db).await.ok().and_then(|files| search::candidates(files).first().copied());
         let left_out = match newest {
             Some(newest) if newest == txid => "the newest that there is".to_owned(),

@@ -243,6 +243,37 @@ impl Restorer {
         })
     }
 
+    /// Has Litestream make a snapshot of a database that went back to an older transaction. It goes on behind
+    /// what was left out, which a restore reads up to the next snapshot: were one of these files broken, no restore
+    /// would succeed until then, for a day by default.
+    ///
+    /// Litestream does it for all databases at once, and others it must not get before they were looked at.
+    pub(super) async fn begin_anew(&self, db: &Database) {
+        let made = if self.chosen.is_alone && self.version.confirms() {
+            let mut before = None;
+            let moves = |pid| {
+                let now = proc::computed(pid);
+                std::mem::replace(&mut before, now) != now
+            };
+            let ran = self.runner.run(&argv::snapshot_once(&self.config), self.timeout, moves).await;
+            match ran {
+                Ok(output) if output.is_success() => Ok(()),
+                Ok(output) => Err(output.reason()),
+                Err(error) => Err(error.to_string()),
+            }
+        } else {
+            Err("litestream is not asked for one with several databases, nor before 0.5.9".to_owned())
+        };
+        match made {
+            Ok(()) => tracing::info!("{}: its backup begins anew with a snapshot", db.path.display()),
+            Err(why) => tracing::warn!(
+                "{}: its backup has no snapshot of this yet ({why}): if a file of it is broken, it cannot be restored \
+                 until litestream makes one, at once by `litestream replicate -once -force-snapshot`",
+                db.path.display()
+            ),
+        }
+    }
+
     /// The files of a backup.
     pub(super) async fn files(&self, db: &Database) -> Result<Vec<Span>, command::Error> {
         let ask = |all| {

@@ -22,6 +22,11 @@ pub fn replicate_once(config: &Path) -> Vec<OsString> {
     with_config("replicate", config, ["-once".into()])
 }
 
+/// The same with a snapshot of each database, which is a beginning of its own for restores.
+pub fn snapshot_once(config: &Path) -> Vec<OsString> {
+    with_config("replicate", config, ["-once".into(), "-force-snapshot".into()])
+}
+
 /// `litestream restore` to `output`, where "no backup" is no failure: then there is no output.
 pub fn restore(config: &Path, output: &Path, db: &Path) -> Vec<OsString> {
     let further = ["-if-replica-exists".into(), "-o".into(), output.into(), db.into()];

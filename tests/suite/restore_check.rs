@@ -213,6 +213,21 @@ fn a_broken_file_and_a_missing_one_are_found_as_well() {
 }
 
 #[test]
+fn a_broken_file_behind_a_young_snapshot_is_not_read_again() {
+    let history = History::new(LATEST);
+    let folder = history.world.path("replica/ltx/9");
+    fs::create_dir(&folder).unwrap();
+    // The first file has every page: it is a snapshot as well.
+    let first = history.file("replica", 1);
+    fs::copy(&first, folder.join(first.file_name().unwrap())).unwrap();
+    let path = history.file("replica", SPOILED);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[300] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    history.goes_on_from(LATEST, WHOLE);
+}
+
+#[test]
 fn where_nothing_restores_whole_that_is_said() {
     let history = History::new(LATEST);
     fs::write(history.file("replica", 1), "").unwrap();
