@@ -27,6 +27,7 @@ pub const OPTIONS: &[Variable] = &[
     ("LITEKEEPER_ORPHAN_GRACE", "--orphan-grace"),
     ("LITEKEEPER_RESTORE_TIMEOUT", "--restore-timeout"),
     ("LITEKEEPER_RESTORE_PARALLEL", "--restore-parallel"),
+    ("LITEKEEPER_RESTORE_TXID", "--restore-txid"),
     ("LITEKEEPER_IF_BEHIND", "--if-behind"),
     ("LITEKEEPER_ALLOW_LITESTREAM", "--allow-litestream"),
     ("LITESTREAM_BINARY_PATH", "--litestream-binary"),

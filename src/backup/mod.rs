@@ -1,13 +1,18 @@
 //! Getting a database back, and knowing how it stands to its backup.
 //!
-//! Architecture invariant: this room imports `core`, `os` and `litestream`. It decides nothing about
+//! Architecture invariant: this room imports `core`, `os`, `sqlite` and `litestream`. It decides nothing about
 //! processes, and never waits without a limit.
 
 mod aside;
+mod chosen;
 pub mod listing;
 mod restore;
 pub mod s3;
+mod search;
 mod standing;
+mod whole;
 
+pub use chosen::Chosen;
 pub use restore::{Error, Outcome, Restorer, move_aside};
 pub use standing::{NO_BACKUP, Standing, standing};
+pub use whole::Newest;

@@ -11,6 +11,9 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::aside;
+use super::chosen::Chosen;
+use super::search;
+use super::whole::Newest;
 use crate::core::ExitCode;
 use crate::litestream::argv;
 use crate::litestream::command::{self, Runner};
@@ -20,7 +23,7 @@ use crate::litestream::refusal::Refusal;
 use crate::litestream::version::Version;
 
 /// How often a restore that is still under way is reported.
-const REPORT: Duration = Duration::from_secs(10);
+pub(super) const REPORT: Duration = Duration::from_secs(10);
 
 /// How databases are restored.
 #[derive(Clone)]
@@ -37,6 +40,8 @@ pub struct Restorer {
     pub timeout: Duration,
     /// How many are restored side by side.
     pub parallel: usize,
+    /// What is restored in place of the newest.
+    pub chosen: Rc<Chosen>,
 }
 
 /// How a restore ended that did not fail.
@@ -73,6 +78,38 @@ pub enum Error {
         replica: String,
         /// The limit.
         after: Duration,
+    },
+    /// What Litestream makes of the backup is no sound database.
+    #[error("{}: replica {replica}: {what}", db.display())]
+    Spoiled {
+        /// The database.
+        db: PathBuf,
+        /// Its replica.
+        replica: String,
+        /// In SQLite's words, or in Litestream's.
+        what: String,
+        /// What can be had.
+        newest: Newest,
+    },
+    /// It is not known whether it is.
+    #[error("{}: the restored file cannot be checked: {why}", path.display())]
+    Unchecked {
+        /// The database.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
+    /// The chosen transaction is not in the backup.
+    #[error("{}: replica {replica}: there is no txid {} to be restored", db.display(), argv::txid_text(*txid))]
+    NoSuchTxid {
+        /// The database.
+        db: PathBuf,
+        /// Its replica.
+        replica: String,
+        /// The transaction.
+        txid: u64,
+        /// The nearest that are: older and newer.
+        near: [Option<u64>; 2],
     },
     /// The replica holds backups that this Litestream cannot read.
     #[error("{}: replica {replica} holds backups of litestream {held}, which litestream {running} takes for none", db.display())]
@@ -132,6 +169,12 @@ impl Error {
         match self {
             Self::Refused { reason, .. } => Some(Refusal::of(reason).hint().to_owned()),
             Self::Timeout { .. } => Some(Refusal::Unreachable.hint().to_owned()),
+            Self::Spoiled { newest, .. } => Some(newest.hint()),
+            Self::Unchecked { .. } => None,
+            Self::NoSuchTxid { near, .. } => {
+                let near: Vec<_> = near.iter().flatten().map(|txid| argv::txid_text(*txid)).collect();
+                (!near.is_empty()).then(|| format!("the nearest that are there: {}", near.join(" and ")))
+            }
             Self::OtherFormat { held, .. } => {
                 Some(format!("run litestream {held}, or 0.5.17, which reads both"))
             }
@@ -156,6 +199,9 @@ impl Error {
             Self::Command(command::Error::Start { .. }) => ExitCode::LITESTREAM,
             Self::Refused { .. }
             | Self::Timeout { .. }
+            | Self::Spoiled { .. }
+            | Self::Unchecked { .. }
+            | Self::NoSuchTxid { .. }
             | Self::OtherFormat { .. }
             | Self::NotBelieved { .. }
             | Self::Io { .. }
@@ -204,18 +250,24 @@ impl Restorer {
         aside::remove_partial(&output);
         tracing::info!("restoring {} from {}", db.path.display(), db.replica);
         let started = Instant::now();
-        let fetched = self.fetch(db, &output, bars).await;
+        let fetched = self.fetch_whole(db, &output, bars).await;
         let outcome = match fetched {
             Ok(()) => self.put_in_place(db, &output, folder),
             Err(error) => Err(error),
         };
         aside::remove_partial(&output);
         match &outcome {
-            Ok(Outcome::Restored { size }) => tracing::info!(
-                "restored {}: {size} bytes in {:.1} s",
-                db.path.display(),
-                started.elapsed().as_secs_f64()
-            ),
+            Ok(Outcome::Restored { size }) => {
+                tracing::info!(
+                    "restored {}: {size} bytes in {:.1} s",
+                    db.path.display(),
+                    started.elapsed().as_secs_f64()
+                );
+                if let Some(txid) = self.chosen.of(&db.path) {
+                    self.say_what_is_left_out(db, txid).await;
+                    self.begin_anew(db).await;
+                }
+            }
             Ok(Outcome::NoBackup) => {
                 tracing::info!("{} holds no backup of {}: starting without it", db.replica, db.path.display())
             }
@@ -225,7 +277,13 @@ impl Restorer {
     }
 
     /// Has Litestream write `output`, or nothing when there is no backup.
-    async fn fetch(&self, db: &Database, output: &Path, bars: Option<&MultiProgress>) -> Result<(), Error> {
+    pub(super) async fn fetch(
+        &self,
+        db: &Database,
+        output: &Path,
+        txid: Option<u64>,
+        bars: Option<&MultiProgress>,
+    ) -> Result<(), Error> {
         let bar = match bars {
             Some(bars) => self.planned_size(db).await.map(|size| bars.add(bar(db, size))),
             None => None,
@@ -243,13 +301,32 @@ impl Restorer {
             }
             std::mem::replace(&mut before, written) < written
         };
-        let args = argv::restore(&self.config, output, &db.path);
+        let args = match txid {
+            Some(txid) => argv::restore_txid(&self.config, output, &db.path, txid),
+            None => argv::restore(&self.config, output, &db.path),
+        };
         let ran = self.runner.run(&args, self.timeout, tick).await;
         if let Some(bar) = bar {
             bar.finish_and_clear();
         }
         let ran = ran.map_err(|error| Error::of_command(db, error))?;
         if ran.is_success() { Ok(()) } else { Err(Error::refused(db, ran.reason())) }
+    }
+
+    /// Who takes an older transaction gives up what came after it, and again at each restore.
+    async fn say_what_is_left_out(&self, db: &Database, txid: u64) {
+        let newest = self.files(db).await.ok().and_then(|files| search::candidates(files).first().copied());
+        let left_out = match newest {
+            Some(newest) if newest == txid => "the newest that there is".to_owned(),
+            Some(newest) => format!("what came after it, up to {}, is left out", argv::txid_text(newest)),
+            None => "what came after it is left out".to_owned(),
+        };
+        tracing::warn!(
+            "{} is as it was at txid {}, as --restore-txid says: {left_out}. Take that setting away now: it counts \
+             whenever the database is missing",
+            db.path.display(),
+            argv::txid_text(txid)
+        );
     }
 
     async fn planned_size(&self, db: &Database) -> Option<u64> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::duration;
+use super::txid::{self, RestoreTxid};
 use crate::litestream::version::Version;
 use crate::printer::Format;
 
@@ -125,6 +126,10 @@ pub struct Run {
     /// How many databases are restored side by side.
     #[arg(long, value_name = "N", default_value_t = 4, env = "LITEKEEPER_RESTORE_PARALLEL")]
     pub restore_parallel: usize,
+
+    /// Restore a missing database as it was at this txid, and leave out what came after; repeatable.
+    #[arg(long, value_name = "[PATH=]TXID", value_parser = txid::parse, env = "LITEKEEPER_RESTORE_TXID")]
+    pub restore_txid: Vec<RestoreTxid>,
 
     /// What happens to a database that is older than its backup.
     #[arg(long, value_enum, default_value = "refuse", env = "LITEKEEPER_IF_BEHIND")]

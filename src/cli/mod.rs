@@ -20,5 +20,6 @@ mod one_shot;
 mod reload;
 mod run;
 mod settings;
+mod txid;
 
 pub use commands::main;

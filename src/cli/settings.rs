@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::app_env;
@@ -9,6 +10,7 @@ use super::args;
 use super::catalogue::Catalogue;
 use super::databases::{self, Found, Source, Swallowed};
 use super::layers::{Layers, Origin};
+use super::txid;
 use crate::config::{Config, Section};
 use crate::core::{self, BackoffPolicy, ExitCode, Policy};
 use crate::error::Failure;
@@ -102,6 +104,9 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
         );
     }
     let socket = configured.socket();
+    let more = resolver.is_some() || !folders.is_empty();
+    let chosen = txid::chosen(&layers, &dbs, more, &cwd)?;
+    let (restore_txids, asked) = (Rc::new(chosen.clone()), chosen);
     let checked = configured.clone();
     Ok(Setup {
         policy,
@@ -125,7 +130,11 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
         },
         restore_timeout: args.restore_timeout,
         restore_parallel: args.restore_parallel,
-        check: Box::new(move |is_ltx| databases::check(&checked, &swallowed, is_ltx)),
+        restore_txids,
+        check: Box::new(move |is_ltx| {
+            txid::check(&asked, is_ltx)?;
+            databases::check(&checked, &swallowed, is_ltx)
+        }),
         catalogue: Box::new(Catalogue::new(configured, shutdown_sync, resolver.is_some())),
         folders,
         resolver: resolver.map(|resolver| resolver.command.into_iter().map(Into::into).collect()),

@@ -22,10 +22,33 @@ pub fn replicate_once(config: &Path) -> Vec<OsString> {
     with_config("replicate", config, ["-once".into()])
 }
 
+/// The same with a snapshot of each database, which is a beginning of its own for restores.
+pub fn snapshot_once(config: &Path) -> Vec<OsString> {
+    with_config("replicate", config, ["-once".into(), "-force-snapshot".into()])
+}
+
 /// `litestream restore` to `output`, where "no backup" is no failure: then there is no output.
 pub fn restore(config: &Path, output: &Path, db: &Path) -> Vec<OsString> {
     let further = ["-if-replica-exists".into(), "-o".into(), output.into(), db.into()];
     with_config("restore", config, further)
+}
+
+/// The same up to one transaction (0.5), which must be there.
+pub fn restore_txid(config: &Path, output: &Path, db: &Path, txid: u64) -> Vec<OsString> {
+    let further = ["-txid".into(), txid_text(txid).into(), "-o".into(), output.into(), db.into()];
+    with_config("restore", config, further)
+}
+
+/// A transaction as Litestream 0.5 prints and reads it.
+pub fn txid_text(txid: u64) -> String {
+    format!("{txid:016x}")
+}
+
+/// Every file of a backup (0.5): `min_txid max_txid size created`, before which may stand its level.
+/// Releases that do not know of levels here list those of single transactions alone.
+pub fn files(config: &Path, db: &Path, all_levels: bool) -> Vec<OsString> {
+    let levels: &[&str] = if all_levels { &["-level", "all"] } else { &[] };
+    with_config("ltx", config, levels.iter().map(OsString::from).chain([db.into()]))
 }
 
 /// What a replica holds, in the words that this version has for it; see [`super::position`].

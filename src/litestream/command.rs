@@ -150,14 +150,30 @@ impl Runner {
         inherit: Vec<RawFd>,
         limit: Duration,
     ) -> Result<String, String> {
-        let program = fd::own_program().map_err(|error| error.to_string())?;
-        let runner = Self { binary: fd::path(&program), inherit, ..self.clone() };
-        let output = runner.ask(args, limit).await.map_err(|error| error.to_string())?;
+        let output =
+            self.run_own(args, inherit, limit, |_| false).await.map_err(|error| error.to_string())?;
         if !output.is_success() {
             let last = output.stderr.lines().rfind(|line| !line.trim().is_empty());
             return Err(last.unwrap_or("it failed and said nothing").to_owned());
         }
         Ok(output.stdout)
+    }
+
+    /// As [`Runner::run`] for a command of this program itself.
+    ///
+    /// # Errors
+    /// As [`Runner::run`].
+    pub async fn run_own(
+        &self,
+        args: &[OsString],
+        inherit: Vec<RawFd>,
+        limit: Duration,
+        tick: impl FnMut(i32) -> bool,
+    ) -> Result<Output, Error> {
+        let failed = |error| Error::Start { binary: "/proc/self/exe".into(), error };
+        let program = fd::own_program().map_err(failed)?;
+        let runner = Self { binary: fd::path(&program), inherit, ..self.clone() };
+        runner.run(args, limit, tick).await
     }
 
     async fn run_with(

@@ -19,6 +19,10 @@ pub enum Refusal {
     DiskFull,
     /// A file or folder of this machine is closed to us.
     Permission,
+    /// A file of the backup was written by a Litestream that is newer than this one.
+    Newer,
+    /// A file of the backup is broken, or missing among the others.
+    Damaged,
     /// Anything else.
     Other,
 }
@@ -65,6 +69,18 @@ const WORDS: &[(Refusal, &[&str])] = &[
         ],
     ),
     (Refusal::Permission, &["permission denied", "read-only file system"]),
+    (Refusal::Newer, &["no flags allowed, reserved for future use"]),
+    // All else that goes wrong while files are read says the same first.
+    (
+        Refusal::Damaged,
+        &[
+            "decode database: ",
+            "non-contiguous ltx files",
+            "non-contiguous transaction files",
+            "invalid ltx file",
+            "checksum mismatch",
+        ],
+    ),
 ];
 
 impl Refusal {
@@ -92,6 +108,10 @@ impl Refusal {
             Self::CaBundle => "unset AWS_CA_BUNDLE: litestream's S3 client cannot use it",
             Self::DiskFull => "free some space where the database is",
             Self::Permission => "check who may write there",
+            Self::Newer => "run the litestream that wrote this backup, or a newer one",
+            Self::Damaged => {
+                "a file of the backup is broken or missing: `litestream ltx -level all` lists those that are there"
+            }
             Self::Other => {
                 "check the replica's settings; `litestream restore` with the same settings tells more"
             }
@@ -118,6 +138,22 @@ mod tests {
             ("lookup nowhere.invalid: no such host", Refusal::Dns),
             ("unable to add custom RootCAs HTTPClient, has no WithTransportOptions", Refusal::CaBundle),
             ("write /data/x: no space left on device", Refusal::DiskFull),
+            (
+                "decode database: unexpected error decoding after end of database: close reader 8: file checksum mismatch",
+                Refusal::Damaged,
+            ),
+            (
+                "cannot calc restore plan: non-contiguous ltx files: have up to 0000000000000008 but next file starts at 000000000000000a",
+                Refusal::Damaged,
+            ),
+            (
+                "decode database: decode page 1: read page header 0: no flags allowed, reserved for future use",
+                Refusal::Newer,
+            ),
+            (
+                "decode database: decode header: operation error S3: GetObject, StatusCode: 403",
+                Refusal::Credentials,
+            ),
             ("something new", Refusal::Other),
         ] {
             assert_eq!(Refusal::of(words), kind, "{words}");

@@ -53,9 +53,27 @@ pub fn io(pid: i32) -> Option<Io> {
     Some(Io { read: field("rchar:")?, written: field("wchar:")? })
 }
 
+/// The time that a process has computed so far, in ticks of the clock: anybody may see it, unlike [`io`].
+pub fn computed(pid: i32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // utime and stime; the first one here is the state.
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
+    Some(fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_computes_is_seen() {
+        let own = std::process::id().cast_signed();
+        let before = computed(own).unwrap();
+        while computed(own).unwrap() < before + 2 {
+            std::hint::spin_loop();
+        }
+        assert_eq!(computed(i32::MAX), None);
+    }
 
     #[test]
     fn an_open_file_is_seen_under_any_name() {

@@ -3,5 +3,6 @@
 //!
 //! Architecture invariant: this room imports `os`.
 
+pub mod check;
 pub mod repair;
 pub mod wal;

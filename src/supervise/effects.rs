@@ -278,6 +278,7 @@ impl World {
             gate: self.setup.policy.gate,
             limit: self.setup.policy.gate_timeout,
             parallel: self.setup.restore_parallel,
+            chosen: self.setup.restore_txids.clone(),
         }
     }
 
@@ -289,6 +290,7 @@ impl World {
             config,
             timeout: self.setup.restore_timeout,
             parallel: self.setup.restore_parallel,
+            chosen: self.setup.restore_txids.clone(),
         }
     }
 

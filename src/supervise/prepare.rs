@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::setup::IfBehind;
-use crate::backup::{self, Standing};
+use crate::backup::{self, Chosen, Standing};
 use crate::core::{ExitCode, Gate};
 use crate::error::Failure;
 use crate::ledger;
@@ -35,6 +35,7 @@ pub(super) struct Preparation {
     pub(super) gate: Gate,
     pub(super) limit: Duration,
     pub(super) parallel: usize,
+    pub(super) chosen: Rc<Chosen>,
 }
 
 /// What was found.
@@ -131,6 +132,14 @@ impl Preparation {
                 prepared.missing.push(db.clone());
             }
         }
+        let stays = |db: &&Database| db.exists() && !prepared.missing.contains(db);
+        for db in dbs.iter().filter(stays).filter(|db| self.chosen.of(&db.path).is_some()) {
+            tracing::warn!(
+                "--restore-txid has no effect: {} is here. To go back to that txid, move it away with its {}",
+                db.path.display(),
+                db.meta.display()
+            );
+        }
         Ok(prepared)
     }
 
@@ -143,48 +152,45 @@ impl Preparation {
     ) -> Result<bool, Failure> {
         use ledger::Standing::{Current, New, Older, Other, Parted, Unfounded, Written};
         let path = db.path.display();
-        let mut whole = |why: String| prepared.whole.push((db.path.clone(), why));
-        let is_restored = match file {
-            Ok(New | Current) => false,
-            Ok(Unfounded) => {
-                whole(super::ledger::UNFOUNDED.to_owned());
-                false
-            }
-            Ok(Parted { why, since }) => {
-                whole(super::ledger::parted(&why, since));
-                false
-            }
+        let why = match file {
+            Ok(New | Current) => None,
+            Ok(Unfounded) => Some(super::ledger::UNFOUNDED.to_owned()),
+            Ok(Parted { why, since }) => Some(super::ledger::parted(&why, since)),
             Ok(Written(pages)) => {
                 tracing::warn!(
                     "{path}: somebody wrote to it while litekeeper did not run ({pages} pages): going on from what is there now"
                 );
-                whole("it was written to while litekeeper did not run".to_owned());
-                false
+                Some("it was written to while litekeeper did not run".to_owned())
             }
             Ok(Older(pages)) => {
                 let behind = format!(
                     "is an older copy of the database that was left ({pages} of its pages are as they once were): it is older than its backup on {}",
                     db.replica
                 );
-                whole("it is an older copy".to_owned());
-                self.settle_behind(db, &behind)?
+                if self.settle_behind(db, &behind)? {
+                    return Ok(true);
+                }
+                Some("it is an older copy".to_owned())
             }
             Ok(Other { why }) => {
                 let behind = format!("is not the file that was left: {why}");
-                whole("it is another file".to_owned());
-                self.settle_behind(db, &behind)?
+                if self.settle_behind(db, &behind)? {
+                    return Ok(true);
+                }
+                Some("it is another file".to_owned())
             }
             Err(error) if self.gate == Gate::None => {
                 tracing::warn!("{path}: {error}: starting all the same, as --gate none says");
-                false
+                None
             }
             Err(error) => {
                 let message = format!("{path}: cannot be compared with what litestream has copied: {error}");
                 return Err(Failure::new(ExitCode::UNAVAILABLE, message));
             }
         };
+        prepared.whole.extend(why.map(|why| (db.path.clone(), why)));
         prepared.inspected.push(db.path.clone());
-        Ok(is_restored)
+        Ok(false)
     }
 
     async fn version(&self) -> Result<Version, Failure> {
@@ -315,11 +321,18 @@ pub(super) fn failure(error: &backup::Error) -> Failure {
     }
 }
 
-/// Several, as one end: the first one's code and hint, everybody's words.
+/// Several, as one end: the first one's code, everybody's words and hints.
 pub(super) fn failures(errors: &[backup::Error]) -> Failure {
     let Some(first) = errors.first() else {
         return Failure::new(ExitCode::UNAVAILABLE, "a restore failed and left no reason");
     };
     let all: Vec<String> = errors.iter().map(ToString::to_string).collect();
-    Failure { message: all.join("\n"), ..failure(first) }
+    let mut hints: Vec<String> = Vec::new();
+    for hint in errors.iter().filter_map(backup::Error::hint) {
+        if !hints.contains(&hint) {
+            hints.push(hint);
+        }
+    }
+    let hint = (!hints.is_empty()).then(|| hints.join("\n"));
+    Failure { message: all.join("\n"), hint, ..failure(first) }
 }

@@ -2,8 +2,10 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 
+use crate::backup::Chosen;
 use crate::core::Policy;
 use crate::error::Failure;
 use crate::litestream::database::Database;
@@ -103,6 +105,8 @@ pub struct Setup {
     pub restore_timeout: Duration,
     /// How many databases are restored side by side.
     pub restore_parallel: usize,
+    /// What is restored in place of the newest.
+    pub restore_txids: Rc<Chosen>,
     /// Refuses what the configuration asks of a Litestream that cannot do it; told whether it is of
     /// the LTX series (0.5).
     pub check: Box<dyn Fn(bool) -> Result<(), Failure>>,

@@ -13,7 +13,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("sqlite", &["os"]),
     ("litestream", &["core", "config", "os", "sqlite"]),
     ("ledger", &["core", "os", "sqlite", "litestream"]),
-    ("backup", &["core", "os", "litestream"]),
+    ("backup", &["core", "os", "sqlite", "litestream"]),
     ("check", &["core", "config", "os", "litestream", "backup"]),
     ("supervise", &["core", "os", "sqlite", "shim", "litestream", "ledger", "backup", "error"]),
     ("demo", &["os"]),

@@ -38,6 +38,7 @@ mod readme;
 mod resolver;
 mod restart;
 mod restore;
+mod restore_check;
 mod rollover;
 mod schema;
 mod secrets;

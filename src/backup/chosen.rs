@@ -1,0 +1,31 @@
+//! Which transactions are restored in place of the newest.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::litestream::argv;
+
+/// What `--restore-txid` says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Chosen {
+    /// For which database which.
+    pub txids: BTreeMap<PathBuf, u64>,
+    /// There is one database alone: it need not be named.
+    pub is_alone: bool,
+}
+
+impl Chosen {
+    /// The one for a database.
+    pub fn of(&self, db: &Path) -> Option<u64> {
+        self.txids.get(db).copied()
+    }
+
+    /// The option that chooses this one.
+    pub fn option(&self, db: &Path, txid: u64) -> String {
+        let txid = argv::txid_text(txid);
+        if self.is_alone {
+            return format!("--restore-txid {txid}");
+        }
+        format!("--restore-txid {}={txid}", db.display())
+    }
+}

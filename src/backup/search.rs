@@ -1,0 +1,139 @@
+//! The newest transaction that restores whole: which ones there are to be tried, and in what order.
+
+use std::collections::BTreeSet;
+
+/// One file of a backup: the transactions that are in it, first and last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The first.
+    pub min: u64,
+    /// The last.
+    pub max: u64,
+}
+
+impl Span {
+    /// Those of a listing of Litestream's ([`crate::litestream::argv::files`]).
+    pub fn listed(listing: &str) -> Vec<Self> {
+        let span = |line: &str| {
+            let mut words = line.split_ascii_whitespace().rev().skip(2);
+            let mut txid = || words.next().and_then(|word| u64::from_str_radix(word, 16).ok());
+            let max = txid()?;
+            Some(Self { min: txid()?, max })
+        };
+        listing.lines().skip(1).filter_map(span).collect()
+    }
+}
+
+/// The transactions that can be restored, the newest first: those with which a file ends that goes on where
+/// others end, down to one that begins at the beginning (`CalcRestorePlan` in Litestream's replica.go).
+pub fn candidates(mut files: Vec<Span>) -> Vec<u64> {
+    files.sort_unstable_by_key(|file| (file.max, file.min));
+    let mut reached = BTreeSet::new();
+    for file in files {
+        let goes_on =
+            file.min <= file.max && reached.range(file.min.saturating_sub(1)..=file.max).next().is_some();
+        if file.min <= 1 || goes_on {
+            reached.insert(file.max);
+        }
+    }
+    reached.into_iter().rev().collect()
+}
+
+/// The order of the tries: back in steps that double, then by halves to and fro.
+///
+/// A restore of a large database takes minutes, and a backup has thousands of transactions. What a spoiled
+/// file leaves spoils all that comes after it, until a later file has its pages again: so from the newest back
+/// there is one range that is bad, and before it what is whole. Where it is not so, what is found restores
+/// whole all the same, and only may not be the newest that does.
+#[derive(Debug)]
+pub struct Search {
+    /// How many there are.
+    count: usize,
+    /// How many of the newest are not whole, as far as it is known.
+    bad: usize,
+    /// The place of one that is.
+    whole: Option<usize>,
+    step: usize,
+}
+
+impl Search {
+    /// Over so many candidates, of which so many of the newest are known to be bad.
+    pub fn new(count: usize, bad: usize) -> Self {
+        Self { count, bad, whole: None, step: 1 }
+    }
+
+    /// The place of the one to try next, counted from the newest; `None` when there is no more to find out.
+    pub fn next(&self) -> Option<usize> {
+        match self.whole {
+            Some(whole) if whole > self.bad => Some(self.bad + (whole - self.bad) / 2),
+            Some(_) => None,
+            None if self.bad >= self.count => None,
+            None => Some((self.bad + self.step - 1).min(self.count - 1)),
+        }
+    }
+
+    /// What the try showed.
+    pub fn tell(&mut self, place: usize, is_whole: bool) {
+        if is_whole {
+            self.whole = Some(place);
+        } else {
+            self.bad = place + 1;
+            self.step *= 2;
+        }
+    }
+
+    /// The place of the newest that is whole, as far as it is known.
+    pub fn whole(&self) -> Option<usize> {
+        self.whole
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spans(files: &[(u64, u64)]) -> Vec<Span> {
+        files.iter().map(|&(min, max)| Span { min, max }).collect()
+    }
+
+    #[test]
+    fn listings_with_and_without_levels_are_read() {
+        let with = "level  min_txid          max_txid          size  created\n\
+                    0      000000000000000b  000000000000000b  128   2026-11-25T21:24:18Z\n\
+                    9      0000000000000001  000000000000000a  1282  2026-11-25T21:24:18Z\n";
+        assert_eq!(Span::listed(with), spans(&[(11, 11), (1, 10)]));
+        let without = "min_txid          max_txid          size  created\n\
+                       0000000000000001  0000000000000009  627   2026-11-21T04:25:20Z\nrubbish\n";
+        assert_eq!(Span::listed(without), spans(&[(1, 9)]));
+        assert!(Span::listed("").is_empty());
+    }
+
+    #[test]
+    fn what_can_be_restored_hangs_together_from_the_beginning() {
+        assert_eq!(candidates(spans(&[(1, 1), (2, 2), (3, 3), (1, 3), (1, 2)])), [3, 2, 1]);
+        assert_eq!(candidates(spans(&[(1, 4), (5, 5), (7, 7), (7, 9)])), [5, 4], "6 is missing");
+        assert_eq!(candidates(spans(&[(5, 5), (6, 6), (1, 5), (2, 4)])), [6, 5], "1 is gone");
+        assert_eq!(candidates(spans(&[(3, 6), (1, 4)])), [6, 4], "files may overlap");
+        assert_eq!(candidates(spans(&[(9, 3), (0, 0), (u64::MAX, u64::MAX)])), [0]);
+        assert!(candidates(Vec::new()).is_empty());
+    }
+
+    #[test]
+    fn the_newest_before_a_bad_range_is_found_in_few_tries() {
+        for count in 0..70_usize {
+            for bad in 0..=count {
+                for known in 0..=bad.min(1) {
+                    let mut search = Search::new(count, known);
+                    let mut tries = 0;
+                    while let Some(place) = search.next() {
+                        assert!(place < count);
+                        search.tell(place, place >= bad);
+                        tries += 1;
+                    }
+                    assert_eq!(search.whole(), (bad < count).then_some(bad), "{bad} of {count}");
+                    assert!(tries <= 2 * (count + 1).ilog2() + 2, "{tries} for {bad} of {count}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! A restore counts once what came of it was looked at; where it is spoiled, the newest that is not is looked for.
+//!
+//! Litestream's restore checks no more than that its own files are what it wrote: a backup that parted from its
+//! database restores to a malformed file, with exit code 0.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use indicatif::MultiProgress;
+
+use super::aside;
+use super::restore::{Error, REPORT, Restorer};
+use super::search::{Search, Span, candidates};
+use super::standing::NO_BACKUP;
+use crate::litestream::argv;
+use crate::litestream::command;
+use crate::litestream::database::Database;
+use crate::litestream::refusal::Refusal;
+use crate::os::proc;
+use crate::sqlite::check::Verdict;
+
+/// So many transactions are tried at most.
+const MOST_TRIES: usize = 40;
+
+/// What became of a restore.
+enum Fetched {
+    /// The file is there and whole; or there is no file, and no backup.
+    Whole,
+    /// What Litestream wrote is malformed, in SQLite's words.
+    Malformed(String),
+    /// Litestream could not write it, in its own.
+    Broken(String),
+}
+
+/// The newest transaction that restores whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Newest {
+    /// It is this one.
+    Found {
+        /// It.
+        txid: u64,
+        /// What the backup reaches to.
+        of: u64,
+        /// The option that takes it.
+        option: String,
+    },
+    /// None does.
+    Nothing {
+        /// How many were tried.
+        tries: usize,
+    },
+    /// Looking for it was given up.
+    GivenUp(String),
+    /// This Litestream knows of no transactions.
+    NoTxids,
+}
+
+impl Newest {
+    pub(super) fn hint(&self) -> String {
+        match self {
+            Self::Found { txid, of, option } if txid == of => {
+                format!("`{option}` takes the newest txid that is there, which restores whole")
+            }
+            Self::Found { txid, of, option } => format!(
+                "`{option}` takes the newest txid that restores whole: what came after it, up to {}, is left out",
+                argv::txid_text((*of).max(*txid))
+            ),
+            Self::Nothing { tries } => format!(
+                "none of its txids restores whole ({tries} tried): bring the database from elsewhere, or name another place for its replica"
+            ),
+            Self::GivenUp(why) => {
+                format!("which txid restores whole was not found out ({why}); `--restore-txid` takes one")
+            }
+            Self::NoTxids => {
+                "`litestream restore -o FILE -timestamp TIME` may find a time before the damage".to_owned()
+            }
+        }
+    }
+}
+
+impl Restorer {
+    /// Has Litestream write `output`, whole, or nothing when there is no backup.
+    pub(super) async fn fetch_whole(
+        &self,
+        db: &Database,
+        output: &Path,
+        bars: Option<&MultiProgress>,
+    ) -> Result<(), Error> {
+        let txid = self.chosen.of(&db.path);
+        let fetched = match self.fetched(db, output, txid, bars).await {
+            Err(Error::Refused { reason, .. }) if reason.contains(NO_BACKUP) && txid.is_some() => {
+                return Err(self.no_such(db, txid.unwrap_or_default()).await);
+            }
+            fetched => fetched?,
+        };
+        let (what, is_malformed) = match fetched {
+            Fetched::Whole => return Ok(()),
+            Fetched::Malformed(words) => {
+                let which =
+                    txid.map_or_else(String::new, |txid| format!("txid {} of ", argv::txid_text(txid)));
+                (format!("{which}its backup restores to a malformed database: {words}"), true)
+            }
+            Fetched::Broken(words) => {
+                // A connection that breaks in a new way looks the same. Nobody shall give rows up for that.
+                aside::remove_partial(output);
+                if matches!(self.fetched(db, output, txid, bars).await?, Fetched::Whole) {
+                    tracing::warn!(
+                        "{}: restored at the second try; at the first: {words}",
+                        db.path.display()
+                    );
+                    return Ok(());
+                }
+                (format!("its backup cannot be restored: {words}"), false)
+            }
+        };
+        aside::remove_partial(output);
+        let newest = self.newest_whole(db, output, txid, is_malformed, &what).await?;
+        let (path, replica) = (db.path.clone(), db.replica.clone());
+        Err(Error::Spoiled { db: path, replica, what, newest })
+    }
+
+    async fn no_such(&self, db: &Database, txid: u64) -> Error {
+        // What is nearest is only for the hint.
+        let txids = self.files(db).await.map(candidates).unwrap_or_default();
+        let older = txids.iter().find(|found| **found < txid).copied();
+        let newer = txids.iter().rfind(|found| **found > txid).copied();
+        let (path, replica) = (db.path.clone(), db.replica.clone());
+        Error::NoSuchTxid { db: path, replica, txid, near: [older, newer] }
+    }
+
+    /// Restores to `output` and looks at it.
+    async fn fetched(
+        &self,
+        db: &Database,
+        output: &Path,
+        txid: Option<u64>,
+        bars: Option<&MultiProgress>,
+    ) -> Result<Fetched, Error> {
+        match self.fetch(db, output, txid, bars).await {
+            Ok(()) if txid.is_none() && !output.exists() => Ok(Fetched::Whole),
+            Ok(()) => Ok(self.check(db, output).await?.map_or(Fetched::Whole, Fetched::Malformed)),
+            Err(Error::Refused { reason, .. }) if Refusal::of(&reason) == Refusal::Damaged => {
+                Ok(Fetched::Broken(reason))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What is wrong with a restored file.
+    async fn check(&self, db: &Database, file: &Path) -> Result<Option<String>, Error> {
+        let unchecked = |why: String| Error::Unchecked { path: db.path.clone(), why };
+        let (mut before, mut report_at) = (None, Instant::now() + REPORT);
+        let moves = |pid| {
+            if Instant::now() >= report_at {
+                report_at = Instant::now() + REPORT;
+                tracing::info!("checking what was restored of {}", db.path.display());
+            }
+            let now = proc::computed(pid);
+            std::mem::replace(&mut before, now) != now
+        };
+        let args = ["__check".into(), file.into()];
+        let output = match self.runner.run_own(&args, Vec::new(), self.timeout, moves).await {
+            Ok(output) => output,
+            Err(command::Error::Aborted) => return Err(Error::Command(command::Error::Aborted)),
+            Err(error) => return Err(unchecked(error.to_string())),
+        };
+        match Verdict::parse(&output.stdout).filter(|_| output.is_success()) {
+            Some(Verdict::Whole) => Ok(None),
+            Some(Verdict::Odd(words)) => {
+                tracing::warn!("{}: restored, and SQLite says of what is in it: {words}", db.path.display());
+                Ok(None)
+            }
+            Some(Verdict::Malformed(words)) => Ok(Some(words)),
+            None => {
+                let last = output.stderr.lines().rfind(|line| !line.trim().is_empty());
+                Err(unchecked(last.map_or_else(|| format!("{:?}", output.ended), str::to_owned)))
+            }
+        }
+    }
+
+    /// Looks for it, within the time that a restore may go without progress.
+    async fn newest_whole(
+        &self,
+        db: &Database,
+        output: &Path,
+        chosen: Option<u64>,
+        newest_is_bad: bool,
+        what: &str,
+    ) -> Result<Newest, Error> {
+        if !self.version.is_ltx() {
+            return Ok(Newest::NoTxids);
+        }
+        tracing::error!("{}: {what}; looking for the newest txid that restores whole", db.path.display());
+        let deadline = Instant::now() + self.timeout;
+        let txids = match self.files(db).await {
+            Ok(files) => candidates(files),
+            Err(command::Error::Aborted) => return Err(Error::Command(command::Error::Aborted)),
+            Err(error) => return Ok(Newest::GivenUp(error.to_string())),
+        };
+        let Some(&of) = txids.first() else { return Ok(Newest::Nothing { tries: 0 }) };
+        let bad = match chosen {
+            Some(chosen) => txids.iter().take_while(|txid| **txid >= chosen).count(),
+            None => usize::from(newest_is_bad),
+        };
+        let mut search = Search::new(txids.len(), bad);
+        let mut tries = 0;
+        let mut stopped = None;
+        while let Some(place) = search.next() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if tries == MOST_TRIES || left == Duration::ZERO {
+                stopped = Some(format!("{tries} tried in {} s", self.timeout.as_secs()));
+                break;
+            }
+            tries += 1;
+            let txid = txids[place];
+            let tried = tokio::time::timeout(left, self.fetched(db, output, Some(txid), None)).await;
+            aside::remove_partial(output);
+            let is_whole = match tried {
+                Ok(Ok(fetched)) => matches!(fetched, Fetched::Whole),
+                Ok(Err(Error::Refused { reason, .. })) if reason.contains(NO_BACKUP) => false,
+                Ok(Err(error @ Error::Command(command::Error::Aborted))) => return Err(error),
+                Ok(Err(error)) => {
+                    stopped = Some(error.to_string());
+                    break;
+                }
+                // The deadline, which is seen above.
+                Err(_) => continue,
+            };
+            let verdict = if is_whole { "whole" } else { "not whole" };
+            tracing::info!("{}: txid {}: {verdict}", db.path.display(), argv::txid_text(txid));
+            search.tell(place, is_whole);
+        }
+        Ok(match (search.whole(), stopped) {
+            (Some(place), stopped) => {
+                if let Some(why) = stopped {
+                    tracing::warn!("{}: there may be a newer one that is whole: {why}", db.path.display());
+                }
+                let txid = txids[place];
+                Newest::Found { txid, of, option: self.chosen.option(&db.path, txid) }
+            }
+            (None, Some(why)) => Newest::GivenUp(why),
+            (None, None) => Newest::Nothing { tries },
+        })
+    }
+
+    /// Has Litestream make a snapshot of a database that went back to an older transaction. It goes on behind
+    /// what was left out, which a restore reads up to the next snapshot: were one of these files broken, no restore
+    /// would succeed until then, for a day by default.
+    ///
+    /// Litestream does it for all databases at once, and others it must not get before they were looked at.
+    pub(super) async fn begin_anew(&self, db: &Database) {
+        let made = if self.chosen.is_alone && self.version.confirms() {
+            let mut before = None;
+            let moves = |pid| {
+                let now = proc::computed(pid);
+                std::mem::replace(&mut before, now) != now
+            };
+            let ran = self.runner.run(&argv::snapshot_once(&self.config), self.timeout, moves).await;
+            match ran {
+                Ok(output) if output.is_success() => Ok(()),
+                Ok(output) => Err(output.reason()),
+                Err(error) => Err(error.to_string()),
+            }
+        } else {
+            Err("litestream is not asked for one with several databases, nor before 0.5.9".to_owned())
+        };
+        match made {
+            Ok(()) => tracing::info!("{}: its backup begins anew with a snapshot", db.path.display()),
+            Err(why) => tracing::warn!(
+                "{}: its backup has no snapshot of this yet ({why}): if a file of it is broken, it cannot be restored \
+                 until litestream makes one, at once by `litestream replicate -once -force-snapshot`",
+                db.path.display()
+            ),
+        }
+    }
+
+    /// The files of a backup.
+    pub(super) async fn files(&self, db: &Database) -> Result<Vec<Span>, command::Error> {
+        let ask = |all| {
+            let args = argv::files(&self.config, &db.path, all);
+            async move { self.runner.ask(&args, self.timeout).await }
+        };
+        let mut listing = ask(true).await?;
+        if !listing.is_success() {
+            // 0.5.5 knows of no levels here, and lists what is not compacted yet.
+            listing = ask(false).await?;
+        }
+        Ok(Span::listed(&listing.stdout))
+    }
+}
