@@ -39,6 +39,7 @@ mod resolver;
 mod restart;
 mod restore;
 mod restore_check;
+mod returned;
 mod rollover;
 mod schema;
 mod secrets;

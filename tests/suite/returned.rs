@@ -1,0 +1,158 @@
+//! A database file that is not the one that was left, while Litestream's folder beside it stays: the commonest restore
+//! by hand.
+
+use std::fs;
+use std::path::PathBuf;
+
+use nix::sys::signal::Signal;
+
+use crate::support::app::App;
+use crate::support::litestream::{Backup, LATEST};
+use crate::support::pages;
+use crate::support::process::Ended;
+use crate::support::sqlite;
+use crate::support::unit;
+use crate::support::world::World;
+
+fn run(world: &World, options: &[&str]) -> Ended {
+    let app = App::new(&world.trace()).count(&world.db()).insert(&world.db(), 1).exit(0);
+    unit::keeper(world).args(options).app(app).run()
+}
+
+fn backup(world: &World) -> usize {
+    sqlite::count(&Backup::Url(&world.replica_url()).restore(world, LATEST))
+}
+
+/// A world whose database was left in order with 21 rows, and the file as it was with 10 of them; `later` comes in between.
+fn left(later: impl Fn(&World)) -> (World, PathBuf) {
+    let world = World::new();
+    sqlite::create(&world.db(), 9);
+    run(&world, &[]).expect_code(0);
+    let old = world.path("old.db");
+    sqlite::open(&world.db()).query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    fs::copy(world.db(), &old).unwrap();
+    assert_eq!(sqlite::count(&old), 10);
+    sqlite::insert(&world.db(), 10);
+    run(&world, &[]).expect_code(0);
+    later(&world);
+    (world, old)
+}
+
+/// How the old file gets back into its place.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    /// Written over the other one, which keeps its inode.
+    Copied,
+    /// Renamed.
+    Moved,
+    /// Copied, with what SQLite has left beside the other one.
+    BesideItsLog,
+}
+
+const WAYS: [Way; 2] = [Way::Copied, Way::Moved];
+
+fn put_back(world: &World, old: &PathBuf, way: Way) {
+    if !matches!(way, Way::BesideItsLog) {
+        for name in ["app.db-wal", "app.db-shm"] {
+            let _ = fs::remove_file(world.path(name));
+        }
+    }
+    match way {
+        Way::Moved => fs::rename(old, world.db()).unwrap(),
+        Way::Copied | Way::BesideItsLog => fs::write(world.db(), fs::read(old).unwrap()).unwrap(),
+    }
+}
+
+#[test]
+fn an_older_copy_is_refused_however_it_came_there() {
+    for way in WAYS {
+        let (world, old) = left(|_| {});
+        put_back(&world, &old, way);
+        let before = fs::read(world.db()).unwrap();
+        for _ in 0..2 {
+            let ended = run(&world, &[]).expect_code(69).expect_log("hint: `--if-behind restore`");
+            assert!(ended.log.contains("is older than its backup"), "{way:?}: {}", ended.log);
+        }
+        assert_eq!(fs::read(world.db()).unwrap(), before, "{way:?}");
+        assert_eq!(backup(&world), 21, "{way:?}: the backup is as it was");
+        assert_eq!(world.trace().all("count").len(), 2, "{way:?}: the app did not start");
+    }
+}
+
+#[test]
+fn an_older_copy_is_kept_and_the_backup_restored_if_that_is_wanted() {
+    for way in WAYS {
+        let (world, old) = left(|_| {});
+        put_back(&world, &old, way);
+        let ended = run(&world, &["--if-behind", "restore"]).expect_code(0).expect_log("kept as ");
+        assert_eq!(world.trace().all("count").last().unwrap().rest, "21", "{way:?}");
+        pages::assert_same(&world, ended);
+        assert_eq!(backup(&world), 22, "{way:?}");
+    }
+}
+
+#[test]
+fn an_older_copy_is_gone_on_from_if_that_is_wanted() {
+    let (world, old) = left(|_| {});
+    put_back(&world, &old, Way::Copied);
+    let ended = run(&world, &["--if-behind", "ignore"]).expect_code(0).expect_log("--if-behind ignore");
+    assert_eq!(world.trace().all("count").last().unwrap().rest, "10");
+    pages::assert_same(&world, ended);
+    run(&world, &[]).expect_code(0);
+}
+
+#[test]
+fn an_older_file_that_its_log_makes_whole_is_what_was_left() {
+    let (world, old) = left(|_| {});
+    put_back(&world, &old, Way::BesideItsLog);
+    let ended = run(&world, &[]).expect_code(0);
+    assert_eq!(world.trace().all("count").last().unwrap().rest, "21");
+    pages::assert_same(&world, ended);
+}
+
+#[test]
+fn what_was_written_without_a_keeper_is_gone_on_from_and_said() {
+    let (world, _) = left(|world| {
+        sqlite::insert(&world.db(), 5);
+    });
+    let ended = run(&world, &[]).expect_code(0).expect_log("somebody wrote to it while litekeeper did not run");
+    assert_eq!(world.trace().all("count").last().unwrap().rest, "26");
+    pages::assert_same(&world, ended);
+    let ended = run(&world, &[]).expect_code(0);
+    assert!(!ended.log.contains("somebody wrote"), "{}", ended.log);
+}
+
+#[test]
+fn an_older_copy_that_was_written_to_is_refused_with_the_choices() {
+    let (world, old) = left(|_| {});
+    put_back(&world, &old, Way::Moved);
+    sqlite::open(&world.db()).execute("UPDATE t SET v = 'by hand' WHERE id = 1", []).unwrap();
+    let ended = run(&world, &[]).expect_code(69).expect_log("is not the file that was left");
+    ended.expect_log("`--if-behind ignore`");
+    assert_eq!(backup(&world), 21);
+}
+
+#[test]
+fn what_was_left_is_never_refused_whoever_was_killed() {
+    let world = World::new();
+    for round in 1..=3 {
+        let app = unit::writer(&world.trace(), &world.db(), 0);
+        let running = unit::keeper(&world).app(app).start();
+        world.trace().wait_acked(round * 20);
+        let (keeper, litestream) = (running.keeper(), running.litestream());
+        litestream.signal(Signal::SIGKILL);
+        keeper.signal(Signal::SIGKILL);
+        running.finish();
+    }
+    let ended = run(&world, &[]).expect_code(0);
+    pages::assert_same(&world, ended);
+    unit::assert_nothing_lost(&world, &world.trace());
+}
+
+#[test]
+fn a_start_that_finds_all_as_it_was_left_says_nothing() {
+    let (world, _) = left(|_| {});
+    let ended = run(&world, &[]).expect_code(0);
+    assert!(!ended.log.contains("warn"), "{}", ended.log);
+    assert!(!ended.log.contains("copied as a whole"), "{}", ended.log);
+}
