@@ -52,6 +52,39 @@ impl Bed {
         Self::new(world, config, then)
     }
 
+    /// With one of about so many megabytes.
+    pub fn with_large_database(mebibytes: u32, then: Then) -> Result<Self, Error> {
+        let world = World::new();
+        sqlite::big(&world.db(), mebibytes);
+        let config = world.config(&world.replica());
+        litestream::back_up(&world, litestream::LATEST, &config, &[&world.db()]);
+        Self::new(world, config, then)
+    }
+
+    /// `litekeeper __ledger …` on the database.
+    pub fn ledger(&self, task: &str, meta: &Path) -> Spec {
+        let mut spec = Spec::new(&keeper_binary(), self.world.root());
+        spec.args(["__ledger", task, "60000"].map(OsStr::new));
+        spec.args([self.world.db().as_os_str(), meta.as_os_str()]);
+        spec
+    }
+
+    /// Whether Litestream has made its first snapshot of the database.
+    pub fn has_snapshot(&self) -> bool {
+        let folder = self.world.path("replica").join("ltx/9");
+        fs::read_dir(folder).is_ok_and(|mut files| files.next().is_some())
+    }
+
+    /// SQLite's own look at the database.
+    pub fn quick_check(&self) -> Result<(), Error> {
+        let database = sqlite::open(&self.world.db());
+        let said = database.query_row("PRAGMA quick_check", [], |row| row.get::<_, String>(0));
+        match said.as_deref() {
+            Ok("ok") => Ok(()),
+            other => Err(format!("quick_check says {other:?}")),
+        }
+    }
+
     fn new(world: World, config: PathBuf, then: Then) -> Result<Self, Error> {
         let fifo = world.path("started");
         nix::unistd::mkfifo(&fifo, Mode::S_IRWXU).map_err(|error| format!("{}: {error}", fifo.display()))?;

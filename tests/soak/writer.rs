@@ -106,7 +106,8 @@ pub fn lead(file: &str) -> ExitCode {
                 OnDeath::Ends => return ExitCode::from(3),
             }
             *before += 1;
-            let _ = writeln!(orders.trace(), "- writer {number}: {status}");
+            // In one piece: others write behind it.
+            let _ = orders.trace().write_all(format!("- writer {number}: {status}\n").as_bytes());
         }
         pause(Duration::from_millis(10));
     }

@@ -115,7 +115,8 @@ fn what_was_written_without_a_keeper_is_gone_on_from_and_said() {
     let (world, _) = left(|world| {
         sqlite::insert(&world.db(), 5);
     });
-    let ended = run(&world, &[]).expect_code(0).expect_log("somebody wrote to it while litekeeper did not run");
+    let ended =
+        run(&world, &[]).expect_code(0).expect_log("somebody wrote to it while litekeeper did not run");
     assert_eq!(world.trace().all("count").last().unwrap().rest, "26");
     pages::assert_same(&world, ended);
     let ended = run(&world, &[]).expect_code(0);
