@@ -17,8 +17,16 @@ use crate::os::priority;
 use crate::sqlite::repair;
 use crate::sqlite::wal;
 
-/// So many bytes are compared each time: they take some hundredths of a second.
-const CHEAP: u64 = 64 << 20;
+/// How large a database is of which all is compared.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// Each time, in bytes: these take some milliseconds.
+    pub(super) cheap: u64,
+    /// Once in each run of the WAL: these take some hundredths of a second.
+    pub(super) moderate: u64,
+}
+
+pub(super) const BOUNDS: Bounds = Bounds { cheap: 8 << 20, moderate: 64 << 20 };
 
 /// Nothing is waited for longer.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
@@ -31,7 +39,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> u8 {
     let limit = limit.to_str().and_then(|limit| limit.parse().ok()).map(Duration::from_millis);
     let (Some(task), Some(limit)) = (task, limit) else { return usage() };
     let (database, meta) = (Path::new(database), Path::new(meta));
-    let printed = answer(task, limit, database, meta).and_then(|answer| {
+    let printed = answer(BOUNDS, task, limit, database, meta).and_then(|answer| {
         let text = serde_json::to_string(&answer)?;
         io::Write::write_all(&mut io::stdout(), text.as_bytes())
     });
@@ -45,9 +53,15 @@ pub fn main(args: impl Iterator<Item = OsString>) -> u8 {
 }
 
 /// Answers one question.
-pub(super) fn answer(task: Task, limit: Duration, database: &Path, meta: &Path) -> io::Result<Answer> {
+pub(super) fn answer(
+    bounds: Bounds,
+    task: Task,
+    limit: Duration,
+    database: &Path,
+    meta: &Path,
+) -> io::Result<Answer> {
     let deadline = Instant::now() + limit.min(LONGEST);
-    Ledger { task, deadline, database, meta }.answer()
+    Ledger { bounds, task, deadline, database, meta }.answer()
 }
 
 fn usage() -> u8 {
@@ -56,6 +70,7 @@ fn usage() -> u8 {
 }
 
 struct Ledger<'a> {
+    bounds: Bounds,
     task: Task,
     deadline: Instant,
     database: &'a Path,
@@ -129,11 +144,11 @@ impl Ledger<'_> {
     /// Which pages have to be compared.
     fn which(&self, book: &Book, followed: &Followed) -> io::Result<Which> {
         let head = &book.head;
-        let is_cheap = u64::from(head.commit) * u64::from(head.page_size) <= CHEAP;
-        if followed.whole || head.all_suspect || is_cheap || self.task == Task::Inspect {
+        let bytes = u64::from(head.commit) * u64::from(head.page_size);
+        if followed.whole || head.all_suspect || bytes <= self.bounds.cheap || self.task == Task::Inspect {
             return Ok(Which::All);
         }
-        let wants_all = matches!(self.task, Task::All | Task::Background);
+        let wants_all = bytes <= self.bounds.moderate || matches!(self.task, Task::All | Task::Background);
         if wants_all && !self.is_proven(book)? {
             return Ok(Which::All);
         }
@@ -198,7 +213,8 @@ impl Ledger<'_> {
             }
         };
         book.head.left = match self.task {
-            Task::Leave if matches!(answer, Answer::Equal { .. }) => {
+            // What is not all compared is not known again, and compared at the next start.
+            Task::Leave if answer == (Answer::Equal { due: false }) => {
                 Age::of(self.database).remember(&mut book.head);
                 Some(Mark::of(self.database)?)
             }

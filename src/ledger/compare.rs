@@ -120,16 +120,17 @@ fn once(
     let mut reader = Reader::new(&file, run.as_ref(), head.page_size);
     let mut different = Vec::new();
     let lock_page = ltx::lock_page(head.page_size);
-    let pages: Vec<u32> = match which {
-        Which::All => (1..=head.commit).collect(),
+    let (pages, many): (Box<dyn Iterator<Item = u32>>, usize) = match which {
+        Which::All => (Box::new(1..=head.commit), head.commit as usize),
         Which::These(pages) => {
             let all: BTreeSet<u32> = pages.iter().chain(log.copied.keys()).copied().collect();
-            all.into_iter().filter(|page| *page <= head.commit).collect()
+            let many = all.len();
+            (Box::new(all.into_iter().filter(|page| *page <= head.commit)), many)
         }
     };
-    for (done, page) in pages.iter().copied().enumerate() {
+    for (done, page) in pages.enumerate() {
         if done % 256 == 255 && Instant::now() >= deadline {
-            return Ok(Some(Found::Unfinished((done * 100 / pages.len()).min(99) as u8)));
+            return Ok(Some(Found::Unfinished((done * 100 / many.max(1)).min(99) as u8)));
         }
         let copied = log.copied.get(&page).copied();
         if page == lock_page || (copied.is_none() && log.behind.contains(&page)) {

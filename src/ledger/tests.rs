@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
 use super::answer::{Answer, Standing, Task};
-use super::command::answer;
+use super::command::{BOUNDS, Bounds, answer};
 use crate::litestream::database::with_suffix;
 use crate::litestream::ltx;
 use crate::sqlite::wal::{self, Run};
@@ -23,6 +23,7 @@ struct Case {
     txid: u64,
     /// The salt and end of what was copied last, and how many pages there were.
     copied: ([u8; 8], u64, u32),
+    bounds: Bounds,
 }
 
 fn open(path: &std::path::Path) -> Connection {
@@ -50,8 +51,16 @@ impl Case {
                  INSERT INTO _litestream_seq VALUES (1, 1)"
             ))
             .unwrap();
-        let mut case =
-            Self { _folder: folder, path, meta, database, page_size, txid: 0, copied: ([0; 8], 0, 0) };
+        let mut case = Self {
+            _folder: folder,
+            path,
+            meta,
+            database,
+            page_size,
+            txid: 0,
+            copied: ([0; 8], 0, 0),
+            bounds: BOUNDS,
+        };
         case.insert(10);
         case.copy_whole();
         case
@@ -176,7 +185,7 @@ impl Case {
     }
 
     fn ask(&self, task: Task) -> Answer {
-        answer(task, Duration::from_secs(10), &self.path, &self.meta).unwrap()
+        answer(self.bounds, task, Duration::from_secs(10), &self.path, &self.meta).unwrap()
     }
 
     /// Whether a restore of what was copied gives what the database has, page by page.
@@ -474,7 +483,7 @@ enum Step {
     CopyWhole,
     Checkpoint,
     Orphan(usize),
-    Look,
+    Ask(Task),
 }
 
 fn step() -> impl proptest::strategy::Strategy<Value = Step> {
@@ -488,7 +497,7 @@ fn step() -> impl proptest::strategy::Strategy<Value = Step> {
         1 => Just(Step::CopyWhole),
         3 => Just(Step::Checkpoint),
         2 => (1_usize..30).prop_map(Step::Orphan),
-        2 => Just(Step::Look),
+        4 => proptest::sample::select(&[Task::Look, Task::All, Task::Background][..]).prop_map(Step::Ask),
     ]
 }
 
@@ -500,10 +509,14 @@ proptest::proptest! {
     fn equal_means_that_a_restore_is_the_database(
         size in proptest::sample::select(&SIZES[..]),
         vacuum in proptest::sample::select(&["NONE", "FULL", "INCREMENTAL"][..]),
+        is_large in proptest::bool::ANY,
         steps in proptest::collection::vec(step(), 1..25),
     ) {
         let mut case = Case::new_with(size, vacuum);
         case.assert_same();
+        if is_large {
+            case.bounds = Bounds { cheap: 0, moderate: 0 };
+        }
         for step in steps {
             match step {
                 Step::Insert(rows) => case.insert(rows),
@@ -516,16 +529,20 @@ proptest::proptest! {
                 Step::CopyWhole => case.copy_whole(),
                 Step::Checkpoint => case.checkpoint(),
                 Step::Orphan(rows) => case.orphan(rows),
-                Step::Look => {
-                    case.ask(Task::Look);
+                Step::Ask(task) => {
+                    case.ask(task);
                 }
             }
         }
         // What the index does not count yet is counted by the first question.
         case.ask(Task::Look);
         case.copy();
-        let answer = case.ask(Task::All);
         let restores = case.restores();
+        match case.ask(Task::Look) {
+            Answer::Equal { due } => proptest::prop_assert!(restores || due && is_large),
+            answer => proptest::prop_assert!(!restores, "{:?}", answer),
+        }
+        let answer = case.ask(Task::All);
         proptest::prop_assert_eq!(matches!(answer, Answer::Equal { .. }), restores, "{:?}", answer);
         proptest::prop_assert_eq!(case.ask(Task::Background) == Answer::Equal { due: false }, restores);
         // As the keeper sees to it before Litestream copies all.

@@ -585,10 +585,15 @@ impl World {
         });
     }
 
-    pub(super) fn prove(&mut self, db: Db) {
-        if let Some(database) = self.roster.get(db).cloned() {
-            let asker = self.asker();
-            self.proofs.due(asker, db, database);
+    /// Begins to compare all of a database for which that is due, if it is time.
+    pub(super) fn prove(&mut self) {
+        let Some(db) = self.proofs.next() else { return };
+        match self.roster.get(db).cloned() {
+            Some(database) => {
+                let asker = self.asker();
+                self.proofs.begin(asker, db, database);
+            }
+            None => self.proofs.forget(db),
         }
     }
 

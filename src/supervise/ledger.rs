@@ -1,6 +1,6 @@
 //! Asking whether a database is what its backup has ([`crate::ledger`]).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -28,6 +28,9 @@ const REST: u32 = 10;
 /// The least time between two.
 const PAUSE: Duration = Duration::from_secs(10);
 
+/// How often it is said that something waits for a comparison.
+const REPORT: Duration = Duration::from_secs(10);
+
 /// How long the end may be held up by remembering how a database was left.
 pub(super) const LEAVING: Duration = Duration::from_secs(2);
 
@@ -41,9 +44,21 @@ pub(super) async fn ask(
     database: &Database,
     limit: Duration,
 ) -> Result<Answer, String> {
-    let request = Request { task, database: &database.path, meta: &database.meta, limit };
-    let printed = runner.ask_own(&request.args(), Vec::new(), limit.saturating_add(LIMIT)).await?;
-    Answer::parse(&printed)
+    let args = Request { task, database: &database.path, meta: &database.meta, limit }.args();
+    let asked = runner.ask_own(&args, Vec::new(), limit.saturating_add(LIMIT));
+    tokio::pin!(asked);
+    let began = Instant::now();
+    loop {
+        match tokio::time::timeout(REPORT, &mut asked).await {
+            Ok(printed) => return Answer::parse(&printed?),
+            Err(_) if task == Task::Background => {}
+            Err(_) => tracing::info!(
+                "comparing {} with its backup: {} s so far",
+                database.path.display(),
+                began.elapsed().as_secs()
+            ),
+        }
+    }
 }
 
 /// What a database is that is here at a start.
@@ -160,16 +175,32 @@ impl Asker {
 #[derive(Default)]
 pub(super) struct Proofs {
     running: Option<JoinHandle<()>>,
+    due: BTreeSet<Db>,
     rests: BTreeMap<Db, Instant>,
 }
 
 impl Proofs {
-    /// One is due: begins it, unless another one runs or it is too soon.
-    pub(super) fn due(&mut self, asker: Asker, db: Db, database: Database) {
-        let rests = self.rests.get(&db).is_some_and(|until| Instant::now() < *until);
-        if !rests && self.running.is_none() {
-            self.running = Some(tokio::task::spawn_local(asker.prove(db, database)));
-        }
+    /// One is due.
+    pub(super) fn due(&mut self, db: Db) {
+        self.due.insert(db);
+    }
+
+    /// Which can begin now.
+    pub(super) fn next(&mut self) -> Option<Db> {
+        let now = Instant::now();
+        let rests = |db: &&Db| self.rests.get(db).is_some_and(|until| now < *until);
+        self.due.iter().find(|db| self.running.is_none() && !rests(db)).copied()
+    }
+
+    /// It is not replicated any more.
+    pub(super) fn forget(&mut self, db: Db) {
+        self.due.remove(&db);
+    }
+
+    /// Begins it.
+    pub(super) fn begin(&mut self, asker: Asker, db: Db, database: Database) {
+        self.due.remove(&db);
+        self.running = Some(tokio::task::spawn_local(asker.prove(db, database)));
     }
 
     /// One is over, and took this long.

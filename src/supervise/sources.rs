@@ -193,11 +193,7 @@ impl Driver {
                 self.world.reason = Some(why);
                 self.handle(Event::Parted(db));
             }
-            Message::ProofDue(_, db) => {
-                if self.machine.phase() == Phase::Running {
-                    self.world.prove(db);
-                }
-            }
+            Message::ProofDue(_, db) => self.world.proofs.due(db),
             Message::Proved(db, took) => self.world.proofs.done(db, took),
             Message::Kill(held) => self.world.kill_tree(held),
             Message::LetGo(hold) => {
@@ -258,6 +254,9 @@ impl Driver {
     /// Looks at the databases, as is done once a second while the app runs.
     pub(super) fn look_again(&mut self) {
         self.look(false);
+        if self.machine.phase() == Phase::Running {
+            self.world.prove();
+        }
         self.world.looks += 1;
         if self.world.looks == SETTLED {
             memory::give_back();
