@@ -74,6 +74,11 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
 
     let unset = opened.unset();
     let (config, is_sound) = opened.config(&options, series, &mut lints);
+    // What passes a limit is told alone: the rest would be as long.
+    if lints.iter().any(|lint| lint.rule == lint::LIMIT) {
+        lints.retain(|lint| lint.rule == lint::LIMIT);
+        return Ok(lints);
+    }
     let mut answer = (Vec::new(), 0);
     if let (Some(folder), Some(env)) = (folder, env) {
         lints.extend(app_missing(&layers, config.as_ref(), &folder, &env));

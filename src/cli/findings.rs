@@ -8,7 +8,7 @@ use crate::error::Failure;
 use crate::printer;
 
 /// What belongs to one file comes together, the files and the rest in the order in which they were found.
-pub(super) fn sort(lints: &mut [Lint]) {
+pub(super) fn sort(lints: &mut Vec<Lint>) {
     let mut origins: Vec<Origin> = Vec::new();
     for lint in lints.iter() {
         if !origins.contains(&lint.origin) {
@@ -19,6 +19,8 @@ pub(super) fn sort(lints: &mut [Lint]) {
         let origin = origins.iter().position(|origin| *origin == lint.origin);
         (origin, lint.line, lint.column, lint.rule.severity)
     });
+    // One file may be named ten thousand times.
+    lints.dedup();
 }
 
 /// Prints findings to standard output, and a summary to standard error.

@@ -23,6 +23,7 @@ mod generate;
 mod json;
 mod keys;
 mod layout;
+mod limits;
 pub mod lint;
 mod load;
 mod model;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::database::{Database, Directory, Entry};
 use super::error::{Error, Origin, Problem};
 use super::exec;
+use super::limits::Budget;
 use super::load::LoadOptions;
 use super::node::{Node, NodeKind};
 use super::overrides::Override;
@@ -48,18 +49,18 @@ impl Config {
         options: &LoadOptions<'_>,
         unset: Vec<String>,
     ) -> (Self, Result<(), Error>) {
-        let mut found = Vec::new();
+        let (mut found, budget) = (Vec::new(), Budget::default());
         spelling::normalise(&mut root, schema::Section::Top, &mut found);
         if let NodeKind::Mapping(entries) = &mut root.kind {
             let settings = |key: &Node| !matches!(key.key(), SECTION | "dbs");
             for (key, value) in entries.iter_mut().filter(|(key, _)| settings(key)) {
-                variables::fill_in(value, key.key(), options.env, &mut found);
+                variables::fill_in(value, key.key(), options.env, &budget, &mut found);
             }
         }
         if has_resolver(&root) && root.get("dbs").is_none() {
             root.set("dbs", Node::list(Vec::new()));
         }
-        complete_entries(&mut root, 0, options.env, &mut found);
+        complete_entries(&mut root, 0, options.env, &budget, &mut found);
         let mut config = Self {
             origin,
             root,
@@ -70,7 +71,7 @@ impl Config {
             cwd: options.cwd.to_owned(),
             home: options.home.map(Path::to_owned),
         };
-        config.read_entries(&mut found);
+        config.read_entries(&budget, &mut found);
         let result = Error::of(&config.origin, found, &config.unset);
         (config, result)
     }
@@ -104,7 +105,7 @@ impl Config {
         entries.iter_mut().zip(lines).for_each(|(entry, line)| entry.place(*line));
         let mut config = self.clone();
         (config.databases, config.directories) = (Vec::new(), Vec::new());
-        let mut found = Vec::new();
+        let (mut found, budget) = (Vec::new(), Budget::default());
         let known = config.root.get("dbs").and_then(Node::as_list).unwrap_or_default();
         let first = known.len();
         let mut all = known.to_vec();
@@ -113,27 +114,29 @@ impl Config {
             spelling::normalise(entry, schema::Section::Database, &mut found);
         });
         config.root.set("dbs", Node::list(all));
-        complete_entries(&mut config.root, first, env, &mut found);
-        config.read_entries(&mut found);
+        complete_entries(&mut config.root, first, env, &budget, &mut found);
+        config.read_entries(&budget, &mut found);
         let result = Error::of(&Origin::Resolver, found, &[]);
         Ok((config, result))
     }
 
     /// Reads `dbs`, and adds what is wrong with it to `found`, in the order of the file.
-    fn read_entries(&mut self, found: &mut Vec<(usize, Problem)>) {
+    fn read_entries(&mut self, budget: &Budget, found: &mut Vec<(usize, Problem)>) {
         // As in the text itself, a limit is the only thing that is told.
-        if let Some(limit) = found.iter().position(|(_, p)| matches!(p, Problem::TooManyNodes { .. })) {
-            *found = vec![found.swap_remove(limit)];
-            return;
+        if budget.is_spent() {
+            return budget.settle(found);
         }
         // Where something is wrong already, the rest follows from it.
         let known: BTreeSet<_> = found.iter().map(|(line, _)| *line).collect();
+        // What stands at the top of the file is in the place of each.
         let read = |entries: &[Node]| {
-            entries.iter().map(|entry| Entry::read(entry, &self.root, &self.base())).collect::<Vec<_>>()
+            let left = entries.iter().take_while(|_| !budget.is_spent());
+            left.map(|entry| Entry::read(entry, &self.root, &self.base(), budget)).collect::<Vec<_>>()
         };
         let mut more = Vec::new();
         match self.entries().map(read) {
             Err(problem) => more.push(problem),
+            Ok(_) if budget.is_spent() => return budget.settle(found),
             Ok(entries) => {
                 for entry in entries {
                     match entry {
@@ -254,10 +257,16 @@ pub(super) fn has_resolver(root: &Node) -> bool {
 }
 
 /// Makes of the entries of `dbs`, from `first` on, what Litestream understands.
-fn complete_entries(root: &mut Node, first: usize, env: Env<'_>, found: &mut Vec<(usize, Problem)>) {
+fn complete_entries(
+    root: &mut Node,
+    first: usize,
+    env: Env<'_>,
+    budget: &Budget,
+    found: &mut Vec<(usize, Problem)>,
+) {
     let Some(mut dbs) = root.entry("dbs").cloned() else { return };
     if let NodeKind::Sequence(entries) = &mut dbs.kind {
-        let additions = Additions::of(root, env);
+        let additions = Additions::of(root, env, budget);
         entries.iter_mut().skip(first).for_each(|entry| additions.complete(entry, found));
     }
     root.set("dbs", dbs);
