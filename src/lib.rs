@@ -11,6 +11,7 @@ pub mod demo;
 pub mod detect;
 pub mod env_vars;
 pub mod error;
+pub mod foreign;
 pub mod litestream;
 pub mod os;
 pub mod printer;

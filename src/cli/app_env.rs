@@ -84,7 +84,7 @@ fn read(
     if wrong.is_empty() {
         return Ok(found);
     }
-    Err(Failure::new(ExitCode::CONFIG, wrong.join("\n"))
+    Err(Failure::lines(ExitCode::CONFIG, wrong)
         .hint("a line is NAME=value; quotes may hold several lines, and # begins a comment"))
 }
 

@@ -245,7 +245,7 @@ pub(super) fn text_variable(name: &str) -> Option<String> {
 
 /// A room's error, as the program's end.
 pub(super) fn failure(error: &config::Error) -> Failure {
-    let failure = Failure::new(error.exit(), error.to_string());
+    let failure = Failure::lines(error.exit(), error.findings().iter().map(ToString::to_string));
     match error.hint() {
         Some(hint) => failure.hint(hint),
         None => failure,

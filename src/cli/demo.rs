@@ -30,7 +30,7 @@ pub(super) fn demo(args: &args::Demo) -> Result<ExitCode, Failure> {
         let got = install::get(DEFAULT_VERSION, None, Source::Auto, false)?;
         printer::note(&format!("litestream {} is in {}", got.version, got.path.display()));
     }
-    printer::note(&plan.text(std::process::id(), &cwd));
+    printer::notes(&plan.text(std::process::id(), &cwd));
     let mut words: Vec<std::ffi::OsString> =
         vec![program.into(), "run".into(), "--db".into(), plan.db.into()];
     // A folder and not a URL of one, which Litestream would decode.

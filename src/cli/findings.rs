@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::config::Origin;
 use crate::config::lint::{Lint, Severity};
 use crate::error::Failure;
+use crate::foreign;
 use crate::printer;
 
 /// What belongs to one file comes together, the files and the rest in the order in which they were found.
@@ -46,25 +47,14 @@ fn as_text(lint: &Lint) -> String {
         (line, 0) => format!(":{line}"),
         (line, column) => format!(":{line}:{column}"),
     };
-    let origin = printable(&lint.origin.to_string());
-    let (severity, code, message) = (lint.rule.severity, lint.rule.code, printable(&lint.message));
+    let origin = lint.origin.to_string();
+    let origin = foreign::line(&origin);
+    let (severity, code, message) = (lint.rule.severity, lint.rule.code, foreign::line(&lint.message));
     let mut text = format!("{origin}{place}: {severity}: {message} [{code}]\n");
     if let Some(hint) = &lint.hint {
-        text.push_str(&format!("  hint: {}\n", printable(hint)));
+        text.push_str(&format!("  hint: {}\n", foreign::line(hint)));
     }
     text
-}
-
-/// A key or a path may hold what a terminal would obey.
-fn printable(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut text, c| {
-        if c.is_control() {
-            text.extend(c.escape_default());
-        } else {
-            text.push(c);
-        }
-        text
-    })
 }
 
 fn as_json(lint: &Lint) -> serde_json::Value {

