@@ -1,7 +1,7 @@
 //! What ends the program, as `main` shows it: one error, its exit code, and what to do next.
 
 use crate::core::ExitCode;
-use crate::foreign;
+use crate::{foreign, secrets};
 
 /// A failure that ends the program.
 ///
@@ -26,13 +26,18 @@ impl Failure {
 
     /// The same with a line for each thing that happened.
     pub fn lines(exit: ExitCode, messages: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
-        let lines = messages.into_iter().map(|message| foreign::line(message.as_ref()).into_owned());
+        let lines = messages.into_iter().map(|message| shown(message.as_ref()));
         Self { exit, message: lines.collect::<Vec<_>>().join("\n"), hint: None }
     }
 
     /// The same failure with a next step.
     pub fn hint(mut self, hint: impl AsRef<str>) -> Self {
-        self.hint = Some(foreign::line(hint.as_ref()).into_owned());
+        self.hint = Some(shown(hint.as_ref()));
         self
     }
+}
+
+/// One line, with no secret of a URL in it.
+fn shown(text: &str) -> String {
+    foreign::line(&secrets::mask(text)).into_owned()
 }

@@ -15,6 +15,7 @@ pub mod foreign;
 pub mod litestream;
 pub mod os;
 pub mod printer;
+pub mod secrets;
 pub mod shim;
 pub mod sqlite;
 pub mod supervise;

@@ -14,6 +14,7 @@ use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::foreign;
 use crate::os::signal;
+use crate::secrets;
 
 /// How lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -59,7 +60,7 @@ pub fn failure(failure: &Failure, format: Format) {
 
 /// Tells people something beside the data, in one line on standard error.
 pub fn note(text: &str) {
-    notes(&foreign::line(text));
+    notes(&foreign::line(&secrets::mask(text)));
 }
 
 /// The same in several lines; what others wrote in them went through [`foreign::line`] before.
@@ -137,12 +138,12 @@ where
         let source = target.split("::").next().unwrap_or(target);
         match self.0 {
             Format::Text => {
-                let (level, message) = (word(*level), foreign::line(&message.0));
+                let (level, message) = (word(*level), foreign::line(&secrets::mask(&message.0)).into_owned());
                 writeln!(writer, "{} {level:5} {source}: {message}", now())
             }
             Format::Json => {
                 let level = level.as_str();
-                let line = serde_json::json!({"time": now(), "level": level, "msg": bounded(&message.0), "source": source});
+                let line = serde_json::json!({"time": now(), "level": level, "msg": bounded(&secrets::mask(&message.0)), "source": source});
                 writeln!(writer, "{}", foreign::json(&line))
             }
         }

@@ -7,6 +7,7 @@ use crate::config::lint::{Lint, Severity};
 use crate::error::Failure;
 use crate::foreign;
 use crate::printer;
+use crate::secrets;
 
 /// What belongs to one file comes together, the files and the rest in the order in which they were found.
 pub(super) fn sort(lints: &mut Vec<Lint>) {
@@ -47,12 +48,12 @@ fn as_text(lint: &Lint) -> String {
         (line, 0) => format!(":{line}"),
         (line, column) => format!(":{line}:{column}"),
     };
-    let origin = lint.origin.to_string();
+    let (origin, message) = (lint.origin.to_string(), secrets::mask(&lint.message));
     let origin = foreign::line(&origin);
-    let (severity, code, message) = (lint.rule.severity, lint.rule.code, foreign::line(&lint.message));
+    let (severity, code, message) = (lint.rule.severity, lint.rule.code, foreign::line(&message));
     let mut text = format!("{origin}{place}: {severity}: {message} [{code}]\n");
     if let Some(hint) = &lint.hint {
-        text.push_str(&format!("  hint: {}\n", foreign::line(hint)));
+        text.push_str(&format!("  hint: {}\n", foreign::line(&secrets::mask(hint))));
     }
     text
 }
@@ -66,8 +67,8 @@ fn as_json(lint: &Lint) -> serde_json::Value {
         "file": lint.origin.file().map(|path| path.to_string_lossy()),
         "line": position(lint.line),
         "column": position(lint.column),
-        "message": lint.message,
-        "hint": lint.hint,
+        "message": secrets::mask(&lint.message),
+        "hint": lint.hint.as_deref().map(secrets::mask),
     })
 }
 

@@ -106,6 +106,7 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
     }
     let socket = configured.socket();
     let checked = configured.clone();
+    let env = app_env::environment(inherited(user.as_ref()), &layers, section.variables(), &cwd)?;
     Ok(Setup {
         policy,
         dbs,
@@ -115,7 +116,7 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
         binary,
         allowed_version: args.allow_litestream.clone(),
         required_version: args.litestream_version,
-        env: app_env::environment(inherited(user.as_ref()), &layers, section.variables(), &cwd)?,
+        env: env.clone(),
         user,
         app,
         before: before(&layers)?,
@@ -129,7 +130,7 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
         restore_timeout: args.restore_timeout,
         restore_parallel: args.restore_parallel,
         check: Box::new(move |is_ltx| databases::check(&checked, &swallowed, is_ltx)),
-        catalogue: Box::new(Catalogue::new(configured, shutdown_sync, resolver.is_some())),
+        catalogue: Box::new(Catalogue::new(configured, shutdown_sync, resolver.is_some(), env)),
         folders,
         resolver: resolver.map(|resolver| resolver.command.into_iter().map(Into::into).collect()),
         socket,

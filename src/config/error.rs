@@ -7,16 +7,21 @@ use super::fault::Fault;
 use super::schema::Type;
 use super::types;
 use crate::core::ExitCode;
-use crate::foreign;
+use crate::{foreign, secrets};
 
 /// Everything that is wrong with a configuration; at least one finding.
 ///
 /// Shown as one line a finding. No text of it holds a value that could be a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", self.findings.iter().map(|finding| foreign::line(&finding.to_string()).into_owned()).collect::<Vec<_>>().join("\n"))]
+#[error("{}", self.findings.iter().map(|finding| shown(finding)).collect::<Vec<_>>().join("\n"))]
 pub struct Error {
     findings: Vec<Finding>,
     unset: Vec<String>,
+}
+
+/// One line, with no secret of a URL in it.
+fn shown(finding: &Finding) -> String {
+    foreign::line(&secrets::mask(&finding.to_string())).into_owned()
 }
 
 /// One thing that is wrong.

@@ -59,7 +59,7 @@ pub use generate::{GenerateOptions, Generated, to_yaml};
 pub use keys::{KEYS, Key, Shape};
 pub use load::{Document, LoadOptions, load, open, read};
 pub use model::{Config, Series};
-pub use named::parse_answer;
+pub use named::{parse_answer, said};
 pub use node::{Node, NodeKind, Scalar, Tag, Variable};
 pub use overrides::Override;
 pub use parse::parse;

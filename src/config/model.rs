@@ -16,7 +16,7 @@ use super::replica::Kind;
 use super::section::SECTION;
 use super::templates::Additions;
 use super::variables::{self, Env};
-use super::{json, schema, spelling, types};
+use super::{schema, spelling, types};
 
 /// A configuration that was read and found consistent.
 #[derive(Clone)]
@@ -60,6 +60,9 @@ impl Config {
         if has_resolver(&root) && root.get("dbs").is_none() {
             root.set("dbs", Node::list(Vec::new()));
         }
+        if let Some(dbs) = root.get_mut("dbs") {
+            variables::fill_in(dbs, "dbs", options.env, &budget, &mut found);
+        }
         complete_entries(&mut root, 0, options.env, &budget, &mut found);
         let mut config = Self {
             origin,
@@ -76,32 +79,30 @@ impl Config {
         (config, result)
     }
 
-    /// The same configuration with further databases, which were found later.
-    ///
-    /// `json` is a list of mappings with the keys of `dbs`; aliases, templates and the default replica
-    /// of the environment are understood in it, variables (`$NAME`) are not. `env` is the environment.
+    /// The same configuration with further databases, which were found later, as a list in JSON: see
+    /// [`super::said`] and [`Config::with_entries`].
     ///
     /// # Errors
-    /// When it is no JSON, or passes a limit: the first problem. When a database in it is not sound by
-    /// itself or beside the others: all of them. Their origin is [`Origin::Resolver`].
+    /// As both; their origin is [`Origin::Resolver`].
     pub fn with_databases(&self, json: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, Error> {
-        let (config, result) = self.with_sound_databases(json, &[], env)?;
+        let entries = super::named::said(json)?;
+        let (config, result) = self.with_entries(entries, &[], env, env);
         result.map(|()| config)
     }
 
-    /// Those further databases that are sound, for a look at them, each as if it stood on the line that
-    /// `lines` has for it; and, as [`Config::with_databases`], what is not.
+    /// Those further databases that are sound, each as if it stood on the line that `lines` has for it, and what is
+    /// not sound, by itself or beside the others.
     ///
-    /// # Errors
-    /// When it is no JSON, or passes a limit.
-    pub fn with_sound_databases(
+    /// Aliases, templates and the default replica of the environment, which is `env`, are understood in them; what they
+    /// themselves name by `{env: NAME}` is looked up in `own`: whoever names a database sees no variable by that which
+    /// is hidden from him.
+    pub fn with_entries(
         &self,
-        json: &str,
+        mut entries: Vec<Node>,
         lines: &[usize],
         env: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<(Self, Result<(), Error>), Error> {
-        let mut entries = json::databases(json)
-            .map_err(|(line, column, problem)| Error::new(Origin::Resolver, line, column, problem))?;
+        own: &dyn Fn(&str) -> Option<String>,
+    ) -> (Self, Result<(), Error>) {
         entries.iter_mut().zip(lines).for_each(|(entry, line)| entry.place(*line));
         let mut config = self.clone();
         (config.databases, config.directories) = (Vec::new(), Vec::new());
@@ -112,12 +113,13 @@ impl Config {
         all.extend(entries);
         all[first..].iter_mut().for_each(|entry| {
             spelling::normalise(entry, schema::Section::Database, &mut found);
+            variables::fill_in(entry, "dbs", own, &budget, &mut found);
         });
         config.root.set("dbs", Node::list(all));
         complete_entries(&mut config.root, first, env, &budget, &mut found);
         config.read_entries(&budget, &mut found);
         let result = Error::of(&Origin::Resolver, found, &[]);
-        Ok((config, result))
+        (config, result)
     }
 
     /// Reads `dbs`, and adds what is wrong with it to `found`, in the order of the file.

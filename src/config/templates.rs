@@ -46,7 +46,6 @@ impl<'a> Additions<'a> {
 
     /// Makes of an entry of `dbs` one that Litestream understands; what is wrong is added to `found`.
     pub fn complete(&self, entry: &mut Node, found: &mut Vec<(usize, Problem)>) {
-        variables::fill_in(entry, "dbs", self.env, self.budget, found);
         if !entry.is_mapping() || self.budget.is_spent() {
             return;
         }

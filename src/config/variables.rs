@@ -65,6 +65,35 @@ fn compare(node: &mut Node, marked: &Node, secret: bool, names: &[String], env: 
     }
 }
 
+/// Notes of all secrets below `node` that they are to be in no file, since nobody knows where they are from.
+pub(super) fn keep_all(node: &mut Node) {
+    keep_below(node, Secrecy::Open);
+}
+
+fn keep_below(node: &mut Node, secrecy: Secrecy) {
+    match &mut node.kind {
+        NodeKind::Scalar(scalar) => {
+            let may_be_secret = match secrecy {
+                Secrecy::Open => false,
+                Secrecy::Address => scalar.text.contains(['@', '?']),
+                Secrecy::Secret => !scalar.is_null(),
+            };
+            if may_be_secret && !scalar.text.is_empty() {
+                scalar.variable = Some(Variable::Own);
+                scalar.plain = false;
+            }
+        }
+        NodeKind::Sequence(items) => items.iter_mut().for_each(|item| keep_below(item, secrecy)),
+        NodeKind::Mapping(entries) => {
+            let own = |key: &Node| schema::secrecy(key.key());
+            for (key, value) in entries {
+                let below = if secrecy == Secrecy::Secret { secrecy } else { own(key) };
+                keep_below(value, below);
+            }
+        }
+    }
+}
+
 fn keep(node: &mut Node, marked: &Node, names: &[String], env: Env<'_>) {
     let (NodeKind::Scalar(scalar), NodeKind::Scalar(marked)) = (&mut node.kind, &marked.kind) else { return };
     if scalar.text.is_empty() || !marked.text.contains(MARK[0]) {

@@ -89,6 +89,15 @@ pub fn home() -> Option<std::path::PathBuf> {
     User::from_uid(Uid::effective()).ok().flatten().map(|user| user.dir)
 }
 
+/// Hides the memory and the environment of this process, where it is root, from all who are not
+/// (`PR_SET_DUMPABLE` in `prctl(2)`). Of another user's process the kernel would give its own `/proc/self` to root.
+pub fn hide_from_others() {
+    if is_root() {
+        // What cannot be hidden stays as it was.
+        let _ = nix::sys::prctl::set_dumpable(false);
+    }
+}
+
 /// Whether that is root.
 pub fn is_root() -> bool {
     Uid::effective().is_root()

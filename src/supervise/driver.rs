@@ -74,6 +74,7 @@ pub fn supervise(mut setup: Setup) -> Result<ExitCode, Failure> {
         let what = what.to_owned();
         move |error: std::io::Error| Failure::new(ExitCode::LITESTREAM, format!("{what}: {error}"))
     };
+    crate::os::user::hide_from_others();
     let children = Children::new();
     // Before anything takes time: as PID 1 a signal without a handler is dropped by the kernel.
     let signals = Signals::catch().map_err(os("signal handlers"))?;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const ROOMS: &[(&str, &[&str])] = &[
     ("core", &[]),
     ("os", &["core"]),
-    ("config", &["core", "foreign"]),
+    ("config", &["core", "foreign", "secrets"]),
     ("shim", &["core", "os"]),
     ("sqlite", &["os"]),
     ("litestream", &["core", "config", "os", "sqlite"]),
@@ -16,11 +16,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("check", &["core", "config", "os", "litestream", "backup"]),
     ("supervise", &["core", "os", "sqlite", "shim", "litestream", "backup", "error"]),
     ("demo", &["os"]),
-    ("detect", &[]),
+    ("detect", &["secrets"]),
     ("env_vars", &[]),
     ("foreign", &[]),
-    ("error", &["core", "foreign"]),
-    ("printer", &["core", "error", "foreign", "os"]),
+    ("secrets", &[]),
+    ("error", &["core", "foreign", "secrets"]),
+    ("printer", &["core", "error", "foreign", "os", "secrets"]),
     (
         "cli",
         &[
@@ -37,6 +38,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "env_vars",
             "error",
             "foreign",
+            "secrets",
             "printer",
         ],
     ),

@@ -42,6 +42,7 @@ mod rollover;
 mod schema;
 mod secrets;
 mod section;
+mod shown;
 mod signals;
 mod socket;
 mod stop;
