@@ -13,7 +13,7 @@ use crate::{foreign, secrets};
 ///
 /// Shown as one line a finding. No text of it holds a value that could be a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", self.findings.iter().map(|finding| shown(finding)).collect::<Vec<_>>().join("\n"))]
+#[error("{}", self.findings.iter().map(shown).collect::<Vec<_>>().join("\n"))]
 pub struct Error {
     findings: Vec<Finding>,
     unset: Vec<String>,

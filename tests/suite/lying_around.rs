@@ -183,6 +183,8 @@ fn a_redirect_leads_to_an_archive_or_to_nothing() {
     let world = World::new();
     let secret = world.write("secret", "x");
     std::thread::scope(|scope| {
+        // Also when an assertion fails: the scope waits for the server.
+        let _end = Unblock(&server);
         scope.spawn(|| {
             for request in server.incoming_requests() {
                 let send_on = |place: &str| tiny_http::Response::empty(302).with_header(to(place));
@@ -206,8 +208,15 @@ fn a_redirect_leads_to_an_archive_or_to_nothing() {
         }
         get("/good").expect_code(0);
         assert_eq!(world.list("bin"), ["litestream"]);
-        server.unblock();
     });
+}
+
+struct Unblock<'a>(&'a tiny_http::Server);
+
+impl Drop for Unblock<'_> {
+    fn drop(&mut self) {
+        self.0.unblock();
+    }
 }
 
 #[test]
