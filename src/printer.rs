@@ -2,7 +2,7 @@
 //! rendering of a failure.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -12,7 +12,9 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::core::ExitCode;
 use crate::error::Failure;
+use crate::foreign;
 use crate::os::signal;
+use crate::secrets;
 
 /// How lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -39,9 +41,9 @@ pub fn failure(failure: &Failure, format: Format) {
     let mut lines = String::new();
     match format {
         Format::Text => {
-            lines.push_str(&format!("error: {}\n", failure.message));
+            lines.push_str(&format!("error: {}\n", foreign::lines(&failure.message)));
             if let Some(hint) = &failure.hint {
-                lines.push_str(&format!("hint: {hint}\n"));
+                lines.push_str(&format!("hint: {}\n", foreign::line(hint)));
             }
         }
         Format::Json => {
@@ -49,25 +51,37 @@ pub fn failure(failure: &Failure, format: Format) {
                 "time": now(), "level": "ERROR", "msg": failure.message, "source": "litekeeper",
                 "hint": failure.hint, "exit_code": failure.exit.get(),
             });
-            lines = format!("{line}\n");
+            lines = format!("{}\n", foreign::json(&line));
         }
     }
     // Nobody is left to tell when standard error is closed.
     let _ = Stderr.write_all(lines.as_bytes());
 }
 
-/// Tells people something beside the data, on standard error.
+/// Tells people something beside the data, in one line on standard error.
 pub fn note(text: &str) {
-    // Nobody is left to tell when standard error is closed.
-    let _ = Stderr.write_all(format!("{text}\n").as_bytes());
+    notes(&foreign::line(&secrets::mask(text)));
 }
 
-/// Writes data to standard output. That nobody reads it to the end is no failure.
+/// The same in several lines; what others wrote in them went through [`foreign::line`] before.
+pub fn notes(text: &str) {
+    // Nobody is left to tell when standard error is closed.
+    let _ = Stderr.write_all(format!("{}\n", foreign::lines(text)).as_bytes());
+}
+
+/// Writes data to standard output: as it is, but on a terminal without what that would obey. That nobody reads it to
+/// the end is no failure.
 ///
 /// # Errors
 /// It cannot be written for another reason: a full disk.
 pub fn data(text: &str) -> Result<(), Failure> {
-    match io::stdout().write_all(text.as_bytes()) {
+    let mut output = io::stdout();
+    let written = if output.is_terminal() {
+        output.write_all(foreign::lines(text).as_bytes())
+    } else {
+        output.write_all(text.as_bytes())
+    };
+    match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::new(ExitCode::UNAVAILABLE, format!("standard output cannot be written: {error}")))
         }
@@ -123,15 +137,22 @@ where
         let (level, target) = (event.metadata().level(), event.metadata().target());
         let source = target.split("::").next().unwrap_or(target);
         match self.0 {
-            Format::Text => writeln!(writer, "{} {:5} {source}: {}", now(), word(*level), message.0),
+            Format::Text => {
+                let (level, message) = (word(*level), foreign::line(&secrets::mask(&message.0)).into_owned());
+                writeln!(writer, "{} {level:5} {source}: {message}", now())
+            }
             Format::Json => {
                 let level = level.as_str();
-                let line =
-                    serde_json::json!({"time": now(), "level": level, "msg": message.0, "source": source});
-                writeln!(writer, "{line}")
+                let line = serde_json::json!({"time": now(), "level": level, "msg": bounded(&secrets::mask(&message.0)), "source": source});
+                writeln!(writer, "{}", foreign::json(&line))
             }
         }
     }
+}
+
+/// A message for a machine: with all its characters, but no longer than a line.
+fn bounded(message: &str) -> String {
+    if message.len() <= foreign::LONGEST { message.to_owned() } else { foreign::line(message).into_owned() }
 }
 
 fn word(level: Level) -> &'static str {

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::config::Config;
 use crate::config::lint::{self, Lint};
+use crate::config::{self, Config, Node};
 use crate::litestream::folder::{Contents, Folder};
 
 /// How many names are looked at in a folder: some ten thousand databases with all that lies beside them.
@@ -24,16 +24,19 @@ pub struct Further {
 }
 
 impl Further {
-    /// Adds a resolver's `answer` and what is in `folders` now; `line` is the resolver's.
+    /// Adds a resolver's `answer` and what is in `folders` now; `line` is the resolver's, and `resolvers` are the
+    /// variables that it sees.
     pub fn of(
         config: &Config,
         (answer, line): (Vec<Value>, usize),
         folders: &[Folder],
         env: &dyn Fn(&str) -> Option<String>,
+        resolvers: &dyn Fn(&str) -> Option<String>,
     ) -> Self {
         let mut lints = Vec::new();
         let lines = vec![line; answer.len()];
-        let named = add(config, answer, &lines, env, &mut lints);
+        let said = config::said(&Value::from(answer).to_string());
+        let named = add(config, said, &lines, env, resolvers, &mut lints);
         let contents: Vec<Contents> =
             folders.iter().map(|folder| folder.look(&BTreeSet::new(), MOST)).collect();
         let (mut entries, mut lines) = (Vec::new(), Vec::new());
@@ -44,23 +47,25 @@ impl Further {
                 lines.push(line);
             }
         }
-        let all = add(&named, entries, &lines, env, &mut lints);
+        let all = add(&named, Ok(entries), &lines, env, env, &mut lints);
         Self { named, all, contents, lints }
     }
 }
 
 fn add(
     config: &Config,
-    entries: Vec<Value>,
+    entries: Result<Vec<Node>, config::Error>,
     lines: &[usize],
     env: &dyn Fn(&str) -> Option<String>,
+    own: &dyn Fn(&str) -> Option<String>,
     lints: &mut Vec<Lint>,
 ) -> Config {
-    if entries.is_empty() {
-        return config.clone();
-    }
-    let (config, error) = match config.with_sound_databases(&Value::from(entries).to_string(), lines, env) {
-        Ok((config, result)) => (config, result.err()),
+    let (config, error) = match entries {
+        Ok(entries) if entries.is_empty() => return config.clone(),
+        Ok(entries) => {
+            let (config, result) = config.with_entries(entries, lines, env, own);
+            (config, result.err())
+        }
         Err(error) => (config.clone(), Some(error)),
     };
     for lint in error.iter().flat_map(lint::of_error) {

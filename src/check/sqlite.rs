@@ -7,7 +7,7 @@ use std::path::Path;
 use super::rules::{CUT_OFF, DATABASE_LINK, LARGE_WAL, NO_DATABASE_YET, NOT_SQLITE, NOT_WAL, STALE_WAL};
 use super::site::Site;
 use crate::config::lint::Lint;
-use crate::litestream::database::with_suffix;
+use crate::litestream::database::{unfit, with_suffix};
 
 const MAGIC: &[u8] = b"SQLite format 3\0";
 /// A WAL that is not checkpointed grows without an end; SQLite's own limit is 4 MB.
@@ -20,6 +20,9 @@ pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
 fn of(site: &Site<'_>, path: &Path, line: usize) -> Vec<Lint> {
     let shown = path.display();
     let mut found = Vec::new();
+    if let Some(why) = unfit(path) {
+        return vec![site.lint(NOT_SQLITE, line, format!("`{shown}`: {why}")).hint("correct the path")];
+    }
     let wal = with_suffix(path, "-wal");
     let wal_length = length(&wal);
     // SQLite follows the link before it names the WAL, Litestream does not (tried with 0.5.17).

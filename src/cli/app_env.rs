@@ -5,14 +5,11 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::dotenv;
+use super::dotenv::{self, MAX_BYTES};
 use super::layers::Layers;
 use crate::config::{self, AppVariable};
 use crate::core::ExitCode;
 use crate::error::Failure;
-
-/// The most bytes of a file of variables; a process cannot get more than 2 MiB of them (`execve(2)`).
-const MAX_BYTES: usize = 1 << 21;
 
 /// Puts the app's environment together: `inherited`, less what `hide_env` names, then what the files
 /// add to it (a later file over an earlier one), then `app.env` over all.
@@ -57,7 +54,7 @@ fn read(
         let (_, value) = inherited.iter().find(|(known, _)| known == name)?;
         value.to_str().map(str::to_owned)
     };
-    let (mut found, mut wrong) = (Vec::new(), Vec::new());
+    let (mut found, mut wrong, mut total) = (Vec::new(), Vec::new(), 0);
     for file in files {
         let name = file.display();
         match text(&cwd.join(file)) {
@@ -65,7 +62,19 @@ fn read(
                 wrong.push(format!("{}: the file of variables `{name}` {reason}", layers.origin("env_file")))
             }
             Ok(text) => match dotenv::parse(&text, &env) {
-                Ok(variables) => found.extend(variables),
+                Ok(variables) => {
+                    total += text.len() + variables.iter().map(|(_, value)| value.len()).sum::<usize>();
+                    found.extend(variables);
+                    // One file may be named ten thousand times.
+                    if total > 2 * MAX_BYTES {
+                        wrong.push(format!(
+                            "{}: the files of variables come to more than {} bytes",
+                            layers.origin("env_file"),
+                            2 * MAX_BYTES
+                        ));
+                        break;
+                    }
+                }
                 Err(lines) => {
                     wrong.extend(lines.iter().map(|(line, reason)| format!("{name}:{line}: {reason}")))
                 }
@@ -75,7 +84,7 @@ fn read(
     if wrong.is_empty() {
         return Ok(found);
     }
-    Err(Failure::new(ExitCode::CONFIG, wrong.join("\n"))
+    Err(Failure::lines(ExitCode::CONFIG, wrong)
         .hint("a line is NAME=value; quotes may hold several lines, and # begins a comment"))
 }
 

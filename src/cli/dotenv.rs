@@ -4,18 +4,23 @@
 //! `\\`, `\$`), both over several lines, and `${NAME}` outside of single quotes. The crates for it
 //! name no line, and put the line's text, which may be a secret, into their errors.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
+/// The most bytes of all values; a process cannot get more than 2 MiB of them (`execve(2)`).
+pub const MAX_BYTES: usize = 1 << 21;
+
 /// Names and values.
-pub(super) type Variables = Vec<(String, String)>;
+pub type Variables = Vec<(String, String)>;
 
 /// The variables of a file, in its order, or each line that is wrong (from 1) and why.
 ///
 /// `${NAME}` is the value that `env` has, else the one of an earlier line; one of neither stays as it is.
 ///
 /// # Errors
-/// Every line that is none of the above; no text of the file is repeated.
-pub(super) fn parse(
+/// Every line that is none of the above; no text of the file is repeated. Where the values come to more than
+/// [`MAX_BYTES`], that alone: twenty lines that use each the one before twice are a million of the first.
+pub fn parse(
     text: &str,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Variables, Vec<(usize, &'static str)>> {
@@ -24,9 +29,17 @@ pub(super) fn parse(
     let mut known = BTreeMap::new();
     let mut rest = text;
     let mut line = 1;
+    let left = Cell::new(Some(MAX_BYTES));
     while !rest.is_empty() {
-        let lookup = |name: &str| env(name).or_else(|| known.get(name).cloned());
+        let lookup = |name: &str| {
+            let value = env(name).or_else(|| known.get(name).cloned())?;
+            left.set(left.get().and_then(|left| left.checked_sub(value.len())));
+            left.get().map(|_| value)
+        };
         let (entry, after) = entry(rest, &lookup);
+        if left.get().is_none() {
+            return Err(vec![(line, "the variables come to more than 2 MiB, counting each use of one")]);
+        }
         match entry {
             Ok(Some((name, value))) => {
                 known.insert(name.clone(), value.clone());
@@ -213,6 +226,22 @@ mod tests {
         );
         assert_eq!(parse("", &|_| None), Ok(Vec::new()));
         assert_eq!(parse("A=\0", &|_| None), Err(vec![(1, "it holds a NUL")]));
+    }
+
+    #[test]
+    fn values_that_double_with_each_line_are_refused_while_they_are_small() {
+        use std::fmt::Write as _;
+        for (before, after) in [("", ""), ("\"", "\"")] {
+            let mut text = "A0=0123456789\nB=1\n".to_owned();
+            for n in 1..45 {
+                let _ = writeln!(text, "A{n}={before}${{A{0}}}${{A{0}}}{after}", n - 1);
+            }
+            let wrong = parse(&text, &|_| None).expect_err("it is taken");
+            assert_eq!(wrong, [(19, "the variables come to more than 2 MiB, counting each use of one")]);
+        }
+        // In one line.
+        let once = format!("A={}\nB={}\n", "x".repeat(100_000), "${A}".repeat(100_000));
+        assert_eq!(parse(&once, &|_| None).expect_err("it is taken")[0].0, 2);
     }
 
     proptest::proptest! {

@@ -5,10 +5,12 @@ use serde_json::json;
 use crate::config::Origin;
 use crate::config::lint::{Lint, Severity};
 use crate::error::Failure;
+use crate::foreign;
 use crate::printer;
+use crate::secrets;
 
 /// What belongs to one file comes together, the files and the rest in the order in which they were found.
-pub(super) fn sort(lints: &mut [Lint]) {
+pub(super) fn sort(lints: &mut Vec<Lint>) {
     let mut origins: Vec<Origin> = Vec::new();
     for lint in lints.iter() {
         if !origins.contains(&lint.origin) {
@@ -19,6 +21,8 @@ pub(super) fn sort(lints: &mut [Lint]) {
         let origin = origins.iter().position(|origin| *origin == lint.origin);
         (origin, lint.line, lint.column, lint.rule.severity)
     });
+    // One file may be named ten thousand times.
+    lints.dedup();
 }
 
 /// Prints findings to standard output, and a summary to standard error.
@@ -44,25 +48,14 @@ fn as_text(lint: &Lint) -> String {
         (line, 0) => format!(":{line}"),
         (line, column) => format!(":{line}:{column}"),
     };
-    let origin = printable(&lint.origin.to_string());
-    let (severity, code, message) = (lint.rule.severity, lint.rule.code, printable(&lint.message));
+    let (origin, message) = (lint.origin.to_string(), secrets::mask(&lint.message));
+    let origin = foreign::line(&origin);
+    let (severity, code, message) = (lint.rule.severity, lint.rule.code, foreign::line(&message));
     let mut text = format!("{origin}{place}: {severity}: {message} [{code}]\n");
     if let Some(hint) = &lint.hint {
-        text.push_str(&format!("  hint: {}\n", printable(hint)));
+        text.push_str(&format!("  hint: {}\n", foreign::line(&secrets::mask(hint))));
     }
     text
-}
-
-/// A key or a path may hold what a terminal would obey.
-fn printable(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut text, c| {
-        if c.is_control() {
-            text.extend(c.escape_default());
-        } else {
-            text.push(c);
-        }
-        text
-    })
 }
 
 fn as_json(lint: &Lint) -> serde_json::Value {
@@ -74,8 +67,8 @@ fn as_json(lint: &Lint) -> serde_json::Value {
         "file": lint.origin.file().map(|path| path.to_string_lossy()),
         "line": position(lint.line),
         "column": position(lint.column),
-        "message": lint.message,
-        "hint": lint.hint,
+        "message": secrets::mask(&lint.message),
+        "hint": lint.hint.as_deref().map(secrets::mask),
     })
 }
 

@@ -17,6 +17,7 @@ use super::settings::{current_dir, variable};
 use crate::core::ExitCode;
 use crate::detect::{self, Nothing, Plan, Question, Surroundings, Target};
 use crate::error::Failure;
+use crate::foreign;
 use crate::printer;
 
 /// The file's name when none is given.
@@ -49,8 +50,7 @@ pub(super) fn init(args: &args::Init) -> Result<ExitCode, Failure> {
         }
         (false, false) => format!("would write {}", output.display()),
     };
-    // A closed standard error is no reason to fail: the file is written.
-    let _ = writeln!(io::stderr(), "{}", report(&plan, &done, &advice));
+    printer::notes(&report(&plan, &done, &advice));
     let data = if args.stdout {
         text
     } else if args.json {
@@ -124,7 +124,7 @@ fn find(root: &Path, keep_replicas: bool) -> Result<Plan, Failure> {
 }
 
 fn nothing_found(root: &Path, nothing: &Nothing) -> Failure {
-    let mut message = match &nothing.framework {
+    let message = match &nothing.framework {
         Some((framework, folder)) => {
             let folder = if folder == "." { root.to_owned() } else { root.join(folder) };
             format!(
@@ -134,11 +134,8 @@ fn nothing_found(root: &Path, nothing: &Nothing) -> Failure {
         }
         None => format!("{}: no framework, no DATABASE_URL and no SQLite file was found", root.display()),
     };
-    for note in &nothing.notes {
-        message.push_str("\n  ");
-        message.push_str(note);
-    }
-    Failure::new(ExitCode::CONFIG, message).hint(
+    let notes = nothing.notes.iter().map(|note| format!("  {note}"));
+    Failure::lines(ExitCode::CONFIG, std::iter::once(message).chain(notes)).hint(
         "--dir names another folder; a database that init does not find can be named: litekeeper run --db PATH --replica URL",
     )
 }
@@ -188,6 +185,8 @@ fn report(plan: &Plan, done: &str, advice: &str) -> String {
     if !done.is_empty() {
         lines.push(done.to_owned());
     }
+    // What a project calls its things makes no line of its own.
+    let mut lines: Vec<_> = lines.iter().map(|line| foreign::line(line).into_owned()).collect();
     lines.push(String::new());
     lines.push(advice.to_owned());
     lines.join("\n")

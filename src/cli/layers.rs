@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
@@ -67,7 +68,7 @@ impl Layers {
             })
         };
         let unreadable =
-            |error: clap::Error| Failure::new(ExitCode::USAGE, error.to_string().trim_end().to_owned());
+            |error: clap::Error| Failure::lines(ExitCode::USAGE, error.to_string().trim_end().split('\n'));
         let command = Cli::command().mut_subcommand(subcommand, with_file);
         let matches = command.try_get_matches_from(std::env::args_os()).map_err(unreadable)?;
         let Some(matches) = matches.subcommand_matches(subcommand) else {
@@ -131,7 +132,7 @@ pub(super) fn accepts(key: &Key, text: &str) -> Result<(), String> {
     let Some(option) = key.option else {
         return match key.path {
             "http" => address(text),
-            "resolver.interval" => duration::parse(text).map(drop),
+            "resolver.interval" => duration::at_least(Duration::from_secs(1))(text).map(drop),
             _ => Ok(()),
         };
     };

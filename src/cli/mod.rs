@@ -10,7 +10,7 @@ mod commands;
 mod config;
 mod databases;
 mod demo;
-mod dotenv;
+pub mod dotenv;
 mod duration;
 mod findings;
 mod init;

@@ -9,7 +9,9 @@ use super::databases::{self, Source};
 use super::settings;
 use crate::core::ExitCode;
 use crate::error::Failure;
+use crate::foreign;
 use crate::litestream::database::Database;
+use crate::printer;
 use crate::supervise::{self, RELOAD, Report};
 
 /// Has a running keeper ask its resolver, and waits for what comes of it.
@@ -20,14 +22,14 @@ pub(super) fn reload(args: &args::Reload) -> Result<ExitCode, Failure> {
     let socket = find(args)?;
     let report = ask(&socket)
         .map_err(|error| Failure::new(ExitCode::UNAVAILABLE, format!("{}: {error}", socket.display())))?;
-    print(&report, args.json)
-        .map_err(|error| Failure::new(ExitCode::UNAVAILABLE, format!("output: {error}")))?;
+    printer::data(&shown(&report, args.json))?;
     if report.exit_code == 0 {
         return Ok(ExitCode::OK);
     }
     let failed = report.failed.iter().map(|failed| failed.reason.clone());
     let all: Vec<String> = report.error.into_iter().chain(failed).collect();
-    let failure = Failure::new(ExitCode::of_app(report.exit_code), all.join("\n"));
+    let failure =
+        Failure::lines(ExitCode::of_app(report.exit_code), all.iter().flat_map(|one| one.split('\n')));
     Err(match report.hint {
         Some(hint) => failure.hint(hint),
         None => failure,
@@ -84,19 +86,13 @@ fn ask(socket: &std::path::Path) -> std::io::Result<Report> {
     serde_json::from_str(&line).map_err(|_| std::io::Error::other("the keeper ended before it answered"))
 }
 
-fn print(report: &Report, json: bool) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
+fn shown(report: &Report, json: bool) -> String {
     if json {
-        return writeln!(out, "{}", serde_json::json!(report));
+        return format!("{}\n", foreign::json(&serde_json::json!(report)));
     }
-    for path in &report.added {
-        writeln!(out, "added {path}")?;
-    }
-    for path in &report.removed {
-        writeln!(out, "removed {path}")?;
-    }
-    if report.exit_code == 0 && report.added.is_empty() && report.removed.is_empty() {
-        writeln!(out, "nothing changed")?;
-    }
-    Ok(())
+    let changed = |what: &'static str, paths: &[String]| {
+        paths.iter().map(move |path| format!("{what} {}\n", foreign::line(path))).collect::<String>()
+    };
+    let text = changed("added", &report.added) + &changed("removed", &report.removed);
+    if report.exit_code == 0 && text.is_empty() { "nothing changed\n".to_owned() } else { text }
 }

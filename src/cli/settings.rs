@@ -1,6 +1,7 @@
 //! The command line as it is meant: flag, variable, file and default have become one value each.
 
 use std::ffi::OsString;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
@@ -16,8 +17,10 @@ use crate::core::{self, BackoffPolicy, ExitCode, Policy};
 use crate::error::Failure;
 use crate::litestream::binary::{self, Named};
 use crate::litestream::install;
+use crate::os::fd;
 use crate::os::terminal::Terminal;
 use crate::os::user::Identity;
+use crate::shim::{LISTEN_FDS, LISTEN_PID};
 use crate::supervise::{self, Setup};
 
 /// The whole environment, as it was at the start.
@@ -78,6 +81,7 @@ pub(super) fn read(subcommand: &str, typed: &args::Run) -> Result<Said, Failure>
 /// What is wrong with them.
 pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
     let Said { layers, configured, section, swallowed, cwd } = said;
+    let listen_fds = listen_fds()?;
     let args = &layers.args;
     for setting in section.settings().iter().filter(|setting| setting.key.is_idle()) {
         let (origin, line, key) = (configured.origin(), setting.line, setting.key.path);
@@ -96,7 +100,6 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
     policy.resolves = resolver.is_some() || !folders.is_empty();
     policy.resolve_interval = resolver.as_ref().map(|resolver| resolver.interval);
     let shutdown_sync = shutdown_sync(&policy);
-    let listen_fds = listen_fds();
     let runtime_roots = runtime_roots();
     if configured.is_socket_off() {
         tracing::warn!(
@@ -108,6 +111,7 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
     let chosen = txid::chosen(&layers, &dbs, more, &cwd)?;
     let (restore_txids, asked) = (Rc::new(chosen.clone()), chosen);
     let checked = configured.clone();
+    let env = app_env::environment(inherited(user.as_ref()), &layers, section.variables(), &cwd)?;
     Ok(Setup {
         policy,
         dbs,
@@ -117,7 +121,7 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
         binary,
         allowed_version: args.allow_litestream.clone(),
         required_version: args.litestream_version,
-        env: app_env::environment(inherited(user.as_ref()), &layers, section.variables(), &cwd)?,
+        env: env.clone(),
         user,
         app,
         before: before(&layers)?,
@@ -135,7 +139,7 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
             txid::check(&asked, is_ltx)?;
             databases::check(&checked, &swallowed, is_ltx)
         }),
-        catalogue: Box::new(Catalogue::new(configured, shutdown_sync, resolver.is_some())),
+        catalogue: Box::new(Catalogue::new(configured, shutdown_sync, resolver.is_some(), env)),
         folders,
         resolver: resolver.map(|resolver| resolver.command.into_iter().map(Into::into).collect()),
         socket,
@@ -282,11 +286,22 @@ fn inherited(user: Option<&Identity>) -> Vec<(OsString, OsString)> {
     env
 }
 
-/// `LISTEN_FDS` of `sd_listen_fds(3)`, if it is meant for this process.
-fn listen_fds() -> usize {
-    let number = |name| variable(name).and_then(|value| value.to_str()?.parse::<usize>().ok());
-    let for_us = number(crate::shim::LISTEN_PID) == usize::try_from(std::process::id()).ok();
-    if for_us { number(crate::shim::LISTEN_FDS).unwrap_or(0) } else { 0 }
+/// The most sockets that a service manager passes.
+const MOST_SOCKETS: u16 = 1024;
+
+/// What `LISTEN_FDS` of `sd_listen_fds(3)` counts, if it is meant for this process.
+fn listen_fds() -> Result<Vec<OwnedFd>, Failure> {
+    let text = |name| databases::text_variable(name);
+    let for_us = text(LISTEN_PID).and_then(|pid| pid.parse().ok()) == Some(std::process::id());
+    let Some(said) = text(LISTEN_FDS).filter(|_| for_us) else { return Ok(Vec::new()) };
+    let wrong = |what: String| {
+        Failure::new(ExitCode::CONFIG, format!("{LISTEN_FDS} is `{said}`, but {what}")).hint(format!(
+            "whoever sets {LISTEN_PID} and {LISTEN_FDS} passes that many sockets, from descriptor 3 on"
+        ))
+    };
+    let count = said.parse().ok().filter(|count| *count <= MOST_SOCKETS);
+    let count = count.ok_or_else(|| wrong(format!("must be a whole number between 0 and {MOST_SOCKETS}")))?;
+    fd::listen_fds(count).map_err(|missing| wrong(format!("descriptor {missing} was not passed")))
 }
 
 /// Where the runtime folder may be, the best first.

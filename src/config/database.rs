@@ -1,8 +1,9 @@
 //! The databases of a configuration.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::error::Problem;
+use super::limits::Budget;
 use super::node::Node;
 use super::path::{Base, strip_sqlite};
 use super::replica::Replica;
@@ -45,8 +46,13 @@ pub(super) enum Entry {
 }
 
 impl Entry {
-    /// Reads one entry of `dbs`; `root` has the defaults.
-    pub fn read(node: &Node, root: &Node, base: &Base<'_>) -> Result<Self, (usize, Problem)> {
+    /// Reads one entry of `dbs`; `root` has the defaults, which are in the place of each.
+    pub fn read(
+        node: &Node,
+        root: &Node,
+        base: &Base<'_>,
+        budget: &Budget,
+    ) -> Result<Self, (usize, Problem)> {
         if !node.is_mapping() {
             return Err((node.line, Problem::NotMapping { what: "a database".to_owned() }));
         }
@@ -60,7 +66,7 @@ impl Entry {
                     Some(meta) => absolute(node, "meta-path", meta, base)?,
                     None => default_meta_path(&path),
                 };
-                let replicas = read_replicas(node, root, base, &path.display().to_string())?;
+                let replicas = read_replicas(node, root, base, budget, &path)?;
                 Ok(Self::Database(Database { path, meta_path, replicas, line }))
             }
             (None, Some(dir)) => {
@@ -71,7 +77,7 @@ impl Entry {
                     return Err((line, Problem::MetaPathAndDir));
                 }
                 let dir = absolute(node, "dir", dir, base)?;
-                let replicas = read_replicas(node, root, base, &dir.display().to_string())?;
+                let replicas = read_replicas(node, root, base, budget, &dir)?;
                 Ok(Self::Directory(Directory { dir, pattern, recursive, watch, replicas, line }))
             }
             (Some(_), Some(_)) => Err((line, Problem::PathAndDir)),
@@ -95,7 +101,11 @@ fn absolute(
     value: &str,
     base: &Base<'_>,
 ) -> Result<PathBuf, (usize, Problem)> {
-    base.absolute(key, value).map_err(|problem| (line_of(node, key), problem))
+    let problem = |problem| (line_of(node, key), problem);
+    if value.contains('\0') {
+        return Err(problem(Problem::PathHasNul { key }));
+    }
+    base.absolute(key, value).map_err(problem)
 }
 
 /// Litestream takes `file:x.db?mode=rw` for a relative path: it would replicate nothing, without a word.
@@ -129,9 +139,16 @@ fn read_replicas(
     node: &Node,
     root: &Node,
     base: &Base<'_>,
-    database: &str,
+    budget: &Budget,
+    path: &Path,
 ) -> Result<Vec<Replica>, (usize, Problem)> {
-    let database = database.to_owned();
+    let database = path.display().to_string();
+    let read = |node: &Node| {
+        let replica = Replica::read(node, root, base)?;
+        let bytes = replica.name.len() + replica.display.len() + replica.location.len();
+        budget.take_text(node.line, bytes + database.len());
+        Ok(replica)
+    };
     let several = match node.get("replicas") {
         None => &[],
         Some(list) => list.as_list().ok_or((list.line, Problem::NotList { key: "replicas" }))?,
@@ -139,8 +156,8 @@ fn read_replicas(
     match (node.get("replica"), several) {
         (None, []) => Err((node.line, Problem::NoReplica { database })),
         (Some(_), [_, ..]) => Err((node.line, Problem::ReplicaAndReplicas { database })),
-        (Some(one), []) => Ok(vec![Replica::read(one, root, base)?]),
-        (None, several) => several.iter().map(|replica| Replica::read(replica, root, base)).collect(),
+        (Some(one), []) => Ok(vec![read(one)?]),
+        (None, several) => several.iter().take_while(|_| !budget.is_spent()).map(read).collect(),
     }
 }
 

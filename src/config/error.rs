@@ -7,15 +7,21 @@ use super::fault::Fault;
 use super::schema::Type;
 use super::types;
 use crate::core::ExitCode;
+use crate::{foreign, secrets};
 
 /// Everything that is wrong with a configuration; at least one finding.
 ///
 /// Shown as one line a finding. No text of it holds a value that could be a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", self.findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+#[error("{}", self.findings.iter().map(shown).collect::<Vec<_>>().join("\n"))]
 pub struct Error {
     findings: Vec<Finding>,
     unset: Vec<String>,
+}
+
+/// One line, with no secret of a URL in it.
+fn shown(finding: &Finding) -> String {
+    foreign::line(&secrets::mask(&finding.to_string())).into_owned()
 }
 
 /// One thing that is wrong.
@@ -98,6 +104,14 @@ pub enum Problem {
         /// The most values.
         limit: usize,
     },
+    /// Too many bytes, by aliases, templates or variables.
+    #[error(
+        "the configuration comes to more than {limit} bytes, counting each use of an alias, a template or a variable"
+    )]
+    TooManyBytes {
+        /// The most bytes.
+        limit: usize,
+    },
     /// Too many keys.
     #[error("a mapping has more than {limit} keys")]
     TooManyKeys {
@@ -144,11 +158,13 @@ pub enum Problem {
         /// What was written, where it can be shown.
         value: Option<String>,
     },
-    /// A time that is too short for its setting.
+    /// A number that is too small or too large for its setting.
     #[error("`{key}` must be {expected}")]
     OutOfRange {
         /// The key.
         key: &'static str,
+        /// What kind of number it is.
+        kind: Type,
         /// What it must be.
         expected: &'static str,
     },
@@ -201,6 +217,12 @@ pub enum Problem {
     PathIsUrl {
         /// The part up to the colon.
         scheme: String,
+    },
+    /// A path that no system call takes.
+    #[error("`{key}` holds a NUL character, which no path can have")]
+    PathHasNul {
+        /// The key.
+        key: &'static str,
     },
     /// A `~` without a home.
     #[error("`~` in `{key}` cannot be expanded: no home directory is known")]
@@ -534,6 +556,7 @@ impl Finding {
             | Problem::Syntax { .. }
             | Problem::TooDeep { .. }
             | Problem::TooManyNodes { .. }
+            | Problem::TooManyBytes { .. }
             | Problem::TooManyKeys { .. }
             | Problem::KeyNotText
             | Problem::WrongTag
@@ -553,6 +576,7 @@ impl Finding {
             | Problem::NoPath
             | Problem::PathAndDir
             | Problem::NoHome { .. }
+            | Problem::PathHasNul { .. }
             | Problem::BadUrl { .. }
             | Problem::Contradiction { .. }
             | Problem::Missing { .. }

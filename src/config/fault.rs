@@ -69,6 +69,14 @@ pub enum Fault {
         /// The key.
         key: String,
     },
+    /// Texts that no process can be given, all together.
+    #[error("the values of `{key}` come to more than {limit} bytes, which no process can be given")]
+    TooLong {
+        /// The key.
+        key: String,
+        /// The most bytes.
+        limit: usize,
+    },
     /// A name that no variable can have.
     #[error("`{name}` in `{SECTION}.app.env` cannot be the name of a variable")]
     VariableName {
@@ -104,6 +112,7 @@ impl Fault {
             | Fault::WrongValue { .. }
             | Fault::EmptyCommand { .. }
             | Fault::Nul { .. }
+            | Fault::TooLong { .. }
             | Fault::VariableName { .. } => return None,
         };
         Some(hint.to_owned())

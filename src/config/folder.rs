@@ -3,46 +3,42 @@
 
 use std::path::Path;
 
-use serde_json::{Map, Value};
-
 use super::database::text;
 use super::model::Config;
-use super::node::{Node, NodeKind};
-use super::scalar::Resolved;
+use super::node::{Node, NodeKind, Variable};
 use super::url::{go_path, is_url};
 
 impl Config {
-    /// The database `below` the `place`-th folder, as it could stand under `dbs`; none for a folder that is
-    /// not there, and for a name that is no UTF-8.
-    pub fn in_folder(&self, place: usize, below: &Path) -> Option<Value> {
+    /// The database `below` the `place`-th folder, as it could stand under `dbs`, with what its values came from; none
+    /// for a folder that is not there, and for a name that is no UTF-8.
+    pub fn in_folder(&self, place: usize, below: &Path) -> Option<Node> {
         let node = self.folder_node(place)?;
         let name = below.file_name()?.to_str()?;
         let relative = below.to_str()?;
         let directory = self.directories().get(place)?;
-        let Value::Object(mut entry) = json(node) else { return None };
+        let mut entry = node.clone();
         for key in ["dir", "pattern", "recursive", "watch"] {
             entry.remove(key);
         }
-        entry.insert("path".into(), directory.dir.join(below).to_str()?.into());
+        entry.set("path", Node::text(directory.dir.join(below).to_str()?));
         let own = |key| text(node, key).ok().flatten();
         if let Some(base) = own("meta-dir") {
             entry.remove("meta-dir");
-            entry.insert("meta-path".into(), format!("{}/{relative}-litestream", trimmed(base)).into());
+            entry.set("meta-path", Node::text(format!("{}/{relative}-litestream", trimmed(base))));
         } else if let Some(base) = own("meta-path") {
             let parent = below.parent().and_then(Path::to_str).filter(|parent| !parent.is_empty());
             let parent = parent.map_or_else(String::new, |parent| format!("/{parent}"));
-            entry.insert("meta-path".into(), format!("{}{parent}/.{name}-litestream", trimmed(base)).into());
+            entry.set("meta-path", Node::text(format!("{}{parent}/.{name}-litestream", trimmed(base))));
         }
-        if let Some(Value::Object(replica)) = entry.get_mut("replica") {
+        if let Some(replica) = entry.get_mut("replica") {
             move_below(replica, relative);
         }
-        if let Some(Value::Array(replicas)) = entry.get_mut("replicas") {
-            replicas
-                .iter_mut()
-                .filter_map(Value::as_object_mut)
-                .for_each(|replica| move_below(replica, relative));
+        if let Some(Node { kind: NodeKind::Sequence(replicas), .. }) = entry.get_mut("replicas") {
+            replicas.iter_mut().for_each(|replica| move_below(replica, relative));
         }
-        Some(Value::Object(entry))
+        // No line of the file has it.
+        entry.place(0);
+        Some(entry)
     }
 
     pub(super) fn folder_node(&self, place: usize) -> Option<&Node> {
@@ -52,44 +48,37 @@ impl Config {
 }
 
 /// `cloneReplicaConfigWithRelativePath`.
-fn move_below(replica: &mut Map<String, Value>, below: &str) {
-    let get = |key: &str| replica.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
-    if let Some(url) = get("url") {
-        let at = url.find(['?', '#']).unwrap_or(url.len());
-        let (place, rest) = url.split_at(at);
-        // A bucket without a path has a slash to come.
-        let separator = if is_url(url) && place.ends_with("//") { "" } else { "/" };
-        let moved = format!("{}{separator}{}{rest}", trimmed(place), go_path(below));
-        replica.insert("url".into(), moved.into());
+fn move_below(replica: &mut Node, below: &str) {
+    if !replica.is_mapping() {
         return;
     }
-    let moved = get("path").map_or_else(|| below.to_owned(), |path| format!("{}/{below}", trimmed(path)));
-    replica.insert("path".into(), moved.into());
+    let get = |key: &str| replica.get(key).and_then(Node::as_str).filter(|text| !text.is_empty());
+    let (key, moved) = match get("url") {
+        Some(url) => {
+            let at = url.find(['?', '#']).unwrap_or(url.len());
+            let (place, rest) = url.split_at(at);
+            // A bucket without a path has a slash to come.
+            let separator = if is_url(url) && place.ends_with("//") { "" } else { "/" };
+            ("url", format!("{}{separator}{}{rest}", trimmed(place), go_path(below)))
+        }
+        None => {
+            let moved =
+                get("path").map_or_else(|| below.to_owned(), |path| format!("{}/{below}", trimmed(path)));
+            ("path", moved)
+        }
+    };
+    let mut node = Node::text(moved);
+    if let (NodeKind::Scalar(new), Some(NodeKind::Scalar(old))) =
+        (&mut node.kind, replica.get(key).map(|old| &old.kind))
+    {
+        // No variable has exactly this text.
+        new.variable = old.variable.as_ref().map(|_| Variable::Own);
+    }
+    replica.set(key, node);
 }
 
 fn trimmed(path: &str) -> &str {
     if path == "/" { "" } else { path.trim_end_matches('/') }
-}
-
-fn json(node: &Node) -> Value {
-    match &node.kind {
-        NodeKind::Sequence(items) => items.iter().map(json).collect(),
-        NodeKind::Mapping(entries) => {
-            Value::Object(entries.iter().map(|(key, value)| (key.key().to_owned(), json(value))).collect())
-        }
-        NodeKind::Scalar(scalar) => {
-            let number = || serde_json::from_str::<serde_json::Number>(&scalar.text).ok().map(Value::Number);
-            match scalar.resolve() {
-                Resolved::Null => Value::Null,
-                Resolved::Bool(value) => Value::Bool(value),
-                Resolved::Int(value) => {
-                    number().unwrap_or_else(|| i64::try_from(value).map_or(Value::Null, Value::from))
-                }
-                Resolved::Float(_) => number().unwrap_or_else(|| Value::String(scalar.text.clone())),
-                Resolved::Text => Value::String(scalar.text.clone()),
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -97,7 +86,7 @@ mod tests {
     use crate::config::{LoadOptions, load};
     use std::path::Path;
 
-    fn entry(yaml: &str, below: &str) -> serde_json::Value {
+    fn entry(yaml: &str, below: &str) -> String {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("litestream.yml");
         std::fs::write(&path, format!("dbs:\n- path: a.db\n  replica: {{path: /a}}\n- {yaml}\n"))
@@ -107,17 +96,36 @@ mod tests {
             LoadOptions { no_expand_env: true, env: &none, cwd: Path::new("/srv"), home: None, pid: 1 };
         let config = load(&path, &options).expect("a sound file");
         let entry = config.in_folder(0, Path::new(below)).expect("a folder");
-        config.with_databases(&serde_json::json!([entry]).to_string(), &none).expect("a sound entry");
-        entry
+        let (_, result) = config.with_entries(vec![entry.clone()], &[], &none, &none);
+        result.expect("a sound entry");
+        crate::config::to_yaml(&entry)
     }
 
     #[test]
     fn a_file_of_a_folder_is_a_database_of_its_own() {
         let dir = "{dir: t, pattern: '*.db', recursive: true, watch: yes, meta-path: /m, replica: {type: s3, bucket: b, path: base/, part-size: 5, force-path-style: on}}";
-        insta::assert_snapshot!(entry(dir, "x/1 2.db"), @r#"{"meta-path":"/m/x/.1 2.db-litestream","path":"/srv/t/x/1 2.db","replica":{"bucket":"b","force-path-style":true,"part-size":5,"path":"base/x/1 2.db","type":"s3"}}"#);
+        insta::assert_snapshot!(entry(dir, "x/1 2.db"), @r#"
+        meta-path: "/m/x/.1 2.db-litestream"
+        replica:
+          type: s3
+          bucket: b
+          path: "base/x/1 2.db"
+          part-size: 5
+          force-path-style: on
+        path: "/srv/t/x/1 2.db"
+        "#);
         let dir = "{dir: t, pattern: '*.db', meta-dir: /m, replicas: [{url: 's3://b/base?region=r'}]}";
-        insta::assert_snapshot!(entry(dir, "1 2.db"), @r#"{"meta-path":"/m/1 2.db-litestream","path":"/srv/t/1 2.db","replicas":[{"url":"s3://b/base/1%202.db?region=r"}]}"#);
+        insta::assert_snapshot!(entry(dir, "1 2.db"), @r#"
+        replicas:
+          - url: "s3://b/base/1%202.db?region=r"
+        path: "/srv/t/1 2.db"
+        meta-path: "/m/1 2.db-litestream"
+        "#);
         let dir = "{dir: t, pattern: '*.db', replica: {path: /backup}}";
-        insta::assert_snapshot!(entry(dir, "1.db"), @r#"{"path":"/srv/t/1.db","replica":{"path":"/backup/1.db"}}"#);
+        insta::assert_snapshot!(entry(dir, "1.db"), @r#"
+        replica:
+          path: "/backup/1.db"
+        path: "/srv/t/1.db"
+        "#);
     }
 }

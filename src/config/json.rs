@@ -5,8 +5,9 @@
 use serde_json::Value;
 
 use super::error::Problem;
+use super::limits::{MAX_BYTES, MAX_DEPTH, MAX_NODES};
 use super::node::{Node, NodeKind};
-use super::parse::{Located, MAX_BYTES, MAX_DEPTH, MAX_NODES};
+use super::parse::Located;
 
 /// The entries of a JSON list of databases. No line is known of them.
 pub(super) fn databases(text: &str) -> Result<Vec<Node>, Located> {

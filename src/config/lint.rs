@@ -20,7 +20,7 @@ use super::load::{Document, LoadOptions};
 use super::model::Series;
 
 pub use problem::of_error;
-pub use rules::{NO_EFFECT, RULES, SECRET_IN_FILE};
+pub use rules::{LIMIT, NO_EFFECT, RULES, SECRET_IN_FILE};
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

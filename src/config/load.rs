@@ -13,10 +13,11 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::error::{Error, Origin, Problem};
 use super::expand::expand;
+use super::limits::MAX_BYTES;
 use super::model::{Config, has_resolver};
 use super::node::Node;
 use super::overrides;
-use super::parse::{self, parse};
+use super::parse::parse;
 use super::section::SECTION;
 use super::sources;
 use super::variables;
@@ -109,12 +110,12 @@ fn prefix(root: &Node) -> &str {
 pub fn open(path: &Path, options: &LoadOptions<'_>) -> Result<Document, Error> {
     let origin = Origin::File(path.to_owned());
     let fail = |line, column, problem| Error::new(origin.clone(), line, column, problem);
-    let bytes = read(path, parse::MAX_BYTES).map_err(|error| {
+    let bytes = read(path, MAX_BYTES).map_err(|error| {
         let missing = error.kind() == io::ErrorKind::NotFound;
         fail(0, 0, Problem::Unreadable { reason: reason(&error), missing })
     })?;
-    if bytes.len() > parse::MAX_BYTES {
-        return Err(fail(0, 0, Problem::TooLarge { limit: parse::MAX_BYTES }));
+    if bytes.len() > MAX_BYTES {
+        return Err(fail(0, 0, Problem::TooLarge { limit: MAX_BYTES }));
     }
     let text = String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
@@ -314,7 +315,7 @@ mod tests {
                 && messages(&error)[0].contains("not valid YAML"),
             "{error}"
         );
-        let large = load_text(vec![b'#'; parse::MAX_BYTES + 1]).expect_err("it loads");
+        let large = load_text(vec![b'#'; MAX_BYTES + 1]).expect_err("it loads");
         assert_eq!(messages(&large), ["litestream.yml: the configuration is larger than 1048576 bytes"]);
     }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::database::{Database, Directory, Entry};
 use super::error::{Error, Origin, Problem};
 use super::exec;
+use super::limits::Budget;
 use super::load::LoadOptions;
 use super::node::{Node, NodeKind};
 use super::overrides::Override;
@@ -15,7 +16,7 @@ use super::replica::Kind;
 use super::section::SECTION;
 use super::templates::Additions;
 use super::variables::{self, Env};
-use super::{json, schema, spelling, types};
+use super::{schema, spelling, types};
 
 /// A configuration that was read and found consistent.
 #[derive(Clone)]
@@ -48,18 +49,21 @@ impl Config {
         options: &LoadOptions<'_>,
         unset: Vec<String>,
     ) -> (Self, Result<(), Error>) {
-        let mut found = Vec::new();
+        let (mut found, budget) = (Vec::new(), Budget::default());
         spelling::normalise(&mut root, schema::Section::Top, &mut found);
         if let NodeKind::Mapping(entries) = &mut root.kind {
             let settings = |key: &Node| !matches!(key.key(), SECTION | "dbs");
             for (key, value) in entries.iter_mut().filter(|(key, _)| settings(key)) {
-                variables::fill_in(value, key.key(), options.env, &mut found);
+                variables::fill_in(value, key.key(), options.env, &budget, &mut found);
             }
         }
         if has_resolver(&root) && root.get("dbs").is_none() {
             root.set("dbs", Node::list(Vec::new()));
         }
-        complete_entries(&mut root, 0, options.env, &mut found);
+        if let Some(dbs) = root.get_mut("dbs") {
+            variables::fill_in(dbs, "dbs", options.env, &budget, &mut found);
+        }
+        complete_entries(&mut root, 0, options.env, &budget, &mut found);
         let mut config = Self {
             origin,
             root,
@@ -70,70 +74,71 @@ impl Config {
             cwd: options.cwd.to_owned(),
             home: options.home.map(Path::to_owned),
         };
-        config.read_entries(&mut found);
+        config.read_entries(&budget, &mut found);
         let result = Error::of(&config.origin, found, &config.unset);
         (config, result)
     }
 
-    /// The same configuration with further databases, which were found later.
-    ///
-    /// `json` is a list of mappings with the keys of `dbs`; aliases, templates and the default replica
-    /// of the environment are understood in it, variables (`$NAME`) are not. `env` is the environment.
+    /// The same configuration with further databases, which were found later, as a list in JSON: see
+    /// [`super::said`] and [`Config::with_entries`].
     ///
     /// # Errors
-    /// When it is no JSON, or passes a limit: the first problem. When a database in it is not sound by
-    /// itself or beside the others: all of them. Their origin is [`Origin::Resolver`].
+    /// As both; their origin is [`Origin::Resolver`].
     pub fn with_databases(&self, json: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, Error> {
-        let (config, result) = self.with_sound_databases(json, &[], env)?;
+        let entries = super::named::said(json)?;
+        let (config, result) = self.with_entries(entries, &[], env, env);
         result.map(|()| config)
     }
 
-    /// Those further databases that are sound, for a look at them, each as if it stood on the line that
-    /// `lines` has for it; and, as [`Config::with_databases`], what is not.
+    /// Those further databases that are sound, each as if it stood on the line that `lines` has for it, and what is
+    /// not sound, by itself or beside the others.
     ///
-    /// # Errors
-    /// When it is no JSON, or passes a limit.
-    pub fn with_sound_databases(
+    /// Aliases, templates and the default replica of the environment, which is `env`, are understood in them; what they
+    /// themselves name by `{env: NAME}` is looked up in `own`: whoever names a database sees no variable by that which
+    /// is hidden from him.
+    pub fn with_entries(
         &self,
-        json: &str,
+        mut entries: Vec<Node>,
         lines: &[usize],
         env: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<(Self, Result<(), Error>), Error> {
-        let mut entries = json::databases(json)
-            .map_err(|(line, column, problem)| Error::new(Origin::Resolver, line, column, problem))?;
+        own: &dyn Fn(&str) -> Option<String>,
+    ) -> (Self, Result<(), Error>) {
         entries.iter_mut().zip(lines).for_each(|(entry, line)| entry.place(*line));
         let mut config = self.clone();
         (config.databases, config.directories) = (Vec::new(), Vec::new());
-        let mut found = Vec::new();
+        let (mut found, budget) = (Vec::new(), Budget::default());
         let known = config.root.get("dbs").and_then(Node::as_list).unwrap_or_default();
         let first = known.len();
         let mut all = known.to_vec();
         all.extend(entries);
         all[first..].iter_mut().for_each(|entry| {
             spelling::normalise(entry, schema::Section::Database, &mut found);
+            variables::fill_in(entry, "dbs", own, &budget, &mut found);
         });
         config.root.set("dbs", Node::list(all));
-        complete_entries(&mut config.root, first, env, &mut found);
-        config.read_entries(&mut found);
+        complete_entries(&mut config.root, first, env, &budget, &mut found);
+        config.read_entries(&budget, &mut found);
         let result = Error::of(&Origin::Resolver, found, &[]);
-        Ok((config, result))
+        (config, result)
     }
 
     /// Reads `dbs`, and adds what is wrong with it to `found`, in the order of the file.
-    fn read_entries(&mut self, found: &mut Vec<(usize, Problem)>) {
+    fn read_entries(&mut self, budget: &Budget, found: &mut Vec<(usize, Problem)>) {
         // As in the text itself, a limit is the only thing that is told.
-        if let Some(limit) = found.iter().position(|(_, p)| matches!(p, Problem::TooManyNodes { .. })) {
-            *found = vec![found.swap_remove(limit)];
-            return;
+        if budget.is_spent() {
+            return budget.settle(found);
         }
         // Where something is wrong already, the rest follows from it.
         let known: BTreeSet<_> = found.iter().map(|(line, _)| *line).collect();
+        // What stands at the top of the file is in the place of each.
         let read = |entries: &[Node]| {
-            entries.iter().map(|entry| Entry::read(entry, &self.root, &self.base())).collect::<Vec<_>>()
+            let left = entries.iter().take_while(|_| !budget.is_spent());
+            left.map(|entry| Entry::read(entry, &self.root, &self.base(), budget)).collect::<Vec<_>>()
         };
         let mut more = Vec::new();
         match self.entries().map(read) {
             Err(problem) => more.push(problem),
+            Ok(_) if budget.is_spent() => return budget.settle(found),
             Ok(entries) => {
                 for entry in entries {
                     match entry {
@@ -254,10 +259,16 @@ pub(super) fn has_resolver(root: &Node) -> bool {
 }
 
 /// Makes of the entries of `dbs`, from `first` on, what Litestream understands.
-fn complete_entries(root: &mut Node, first: usize, env: Env<'_>, found: &mut Vec<(usize, Problem)>) {
+fn complete_entries(
+    root: &mut Node,
+    first: usize,
+    env: Env<'_>,
+    budget: &Budget,
+    found: &mut Vec<(usize, Problem)>,
+) {
     let Some(mut dbs) = root.entry("dbs").cloned() else { return };
     if let NodeKind::Sequence(entries) = &mut dbs.kind {
-        let additions = Additions::of(root, env);
+        let additions = Additions::of(root, env, budget);
         entries.iter_mut().skip(first).for_each(|entry| additions.complete(entry, found));
     }
     root.set("dbs", dbs);

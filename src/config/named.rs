@@ -6,6 +6,7 @@ use super::database::Database;
 use super::error::{Error, Origin, Problem};
 use super::model::Config;
 use super::node::Node;
+use super::{json, variables};
 
 /// The databases of an answer: a list of them, or `{"dbs": […]}`; each as it stands under `dbs`.
 ///
@@ -28,6 +29,18 @@ pub fn parse_answer(answer: &[u8]) -> Result<Vec<Value>, Error> {
         Some(place) => Err(wrong(format!("without a `path` in its entry {}", place + 1))),
         None => Ok(list),
     }
+}
+
+/// Databases as another program said them: a list in JSON. What is a secret among it is in no file that is generated,
+/// wherever that program has it from.
+///
+/// # Errors
+/// When it is no JSON, or passes a limit.
+pub fn said(json: &str) -> Result<Vec<Node>, Error> {
+    let mut entries = json::databases(json)
+        .map_err(|(line, column, problem)| Error::new(Origin::Resolver, line, column, problem))?;
+    entries.iter_mut().for_each(variables::keep_all);
+    Ok(entries)
 }
 
 impl Config {

@@ -11,16 +11,8 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag as ParsedTag};
 
 use super::error::Problem;
 use super::layout::Layout;
+use super::limits::{Budget, MAX_BYTES, MAX_DEPTH, MAX_KEYS, Size};
 use super::node::{Node, NodeKind, Scalar, Tag};
-
-/// The longest text that is read, in bytes, before and after expansion.
-pub(super) const MAX_BYTES: usize = 1 << 20;
-/// The deepest nesting, copies of aliases included.
-pub(super) const MAX_DEPTH: usize = 64;
-/// The most values in one configuration, copies of aliases included.
-pub(super) const MAX_NODES: usize = 100_000;
-/// The most keys in one mapping; looking a key up takes time that grows with them.
-const MAX_KEYS: usize = 4096;
 
 /// Where a problem is: line and column from 1, in characters, and what is wrong.
 pub type Located = (usize, usize, Problem);
@@ -29,7 +21,7 @@ pub type Located = (usize, usize, Problem);
 ///
 /// # Errors
 /// The first problem: wrong syntax, or a limit that is passed (1 MiB, 64 levels, 100 000 values,
-/// 4096 keys in a mapping), or what yaml.v2 refuses (a merge of something else than mappings).
+/// 8 MiB with each use of an alias, 4096 keys in a mapping), or what yaml.v2 refuses (a merge of something else than mappings).
 pub fn parse(text: &str) -> Result<Node, Located> {
     if text.len() > MAX_BYTES {
         return Err((0, 0, Problem::TooLarge { limit: MAX_BYTES }));
@@ -244,14 +236,13 @@ struct Builder {
     open: Vec<Open>,
     /// Finished values that an alias can name. yaml.v2 lets a name be used again; the parser counts.
     anchors: HashMap<usize, Anchored>,
-    nodes: usize,
+    budget: Budget,
     root: Option<Node>,
 }
 
 struct Anchored {
     node: Node,
-    size: usize,
-    height: usize,
+    size: Size,
 }
 
 struct Open {
@@ -287,14 +278,14 @@ impl Builder {
                     // It follows no alias to a list.
                     return Err(Problem::MergeNotMapping);
                 }
-                let (mut node, size, height) = (anchored.node.clone(), anchored.size, anchored.height);
+                self.spend(anchored.size)?;
+                self.check_depth(anchored.size.height)?;
+                let mut node = anchored.node.clone();
                 (node.line, node.column) = (line, column);
-                self.spend(size)?;
-                self.check_depth(height)?;
                 self.add(node)?;
             }
             Event::Scalar(text, style, anchor, tag) => {
-                self.spend(1)?;
+                self.spend(Size { nodes: 1, bytes: text.len(), height: 0 })?;
                 let scalar = scalar(text, style, tag)?;
                 self.finish(Node { kind: NodeKind::Scalar(scalar), line, column }, anchor)?;
             }
@@ -322,7 +313,7 @@ impl Builder {
     fn start(&mut self, mut open: Open) -> Result<(), Problem> {
         // A pair such as `[a: b]` has no brackets of its own.
         open.is_flow |= self.is_in_flow();
-        self.spend(1)?;
+        self.spend(Size { nodes: 1, bytes: 0, height: 1 })?;
         self.check_depth(1)?;
         self.open.push(open);
         Ok(())
@@ -330,10 +321,10 @@ impl Builder {
 
     fn finish(&mut self, node: Node, anchor: usize) -> Result<(), Problem> {
         if anchor != 0 {
-            let (size, height) = measure(&node);
+            let size = Size::of(&node);
             // The copy for later takes memory as well.
             self.spend(size)?;
-            self.anchors.insert(anchor, Anchored { node: node.clone(), size, height });
+            self.anchors.insert(anchor, Anchored { node: node.clone(), size });
         }
         self.add(node)
     }
@@ -364,9 +355,12 @@ impl Builder {
         matches!(content, Some(Content::Mapping { key: Some(Key::Merge), .. }))
     }
 
-    fn spend(&mut self, nodes: usize) -> Result<(), Problem> {
-        self.nodes += nodes;
-        if self.nodes > MAX_NODES { Err(Problem::TooManyNodes { limit: MAX_NODES }) } else { Ok(()) }
+    fn spend(&self, size: Size) -> Result<(), Problem> {
+        let mut found = Vec::new();
+        if !self.budget.take(0, size) {
+            self.budget.settle(&mut found);
+        }
+        found.pop().map_or(Ok(()), |(_, problem)| Err(problem))
     }
 
     fn check_depth(&self, more: usize) -> Result<(), Problem> {
@@ -453,25 +447,6 @@ fn put(entries: &mut Vec<(Node, Node)>, key: Node, value: Node) -> Result<(), Pr
         (_, kind) => {
             *old = Node { kind, line: value.line, column: value.column };
             Ok(())
-        }
-    }
-}
-
-/// How many values a tree has, and how many collections its deepest value is in, itself included.
-pub(super) fn measure(node: &Node) -> (usize, usize) {
-    let add = |(size, height): (usize, usize), child: &Node| {
-        let (child_size, child_height) = measure(child);
-        (size + child_size, height.max(child_height))
-    };
-    match &node.kind {
-        NodeKind::Scalar(_) => (1, 0),
-        NodeKind::Sequence(items) => {
-            let (size, height) = items.iter().fold((1, 0), add);
-            (size, height + 1)
-        }
-        NodeKind::Mapping(entries) => {
-            let (size, height) = entries.iter().flat_map(|(key, value)| [key, value]).fold((1, 0), add);
-            (size, height + 1)
         }
     }
 }

@@ -7,6 +7,11 @@ use super::node::Node;
 /// How often it is asked unless `interval` says otherwise.
 const INTERVAL: Duration = Duration::from_secs(30);
 
+/// It is a process each time.
+const LEAST: Duration = Duration::from_secs(1);
+/// A year, as for every setting of time.
+const MOST: Duration = Duration::from_secs(8760 * 3600);
+
 /// The program, and how often it is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolver {
@@ -46,11 +51,10 @@ impl Resolver {
                 let text = interval.as_str().unwrap_or_default();
                 let read = text.parse::<jiff::SignedDuration>().ok();
                 let read = read.and_then(|signed| Duration::try_from(signed).ok());
-                match read.filter(|interval| *interval >= Duration::from_secs(1)) {
+                match read.filter(|interval| (LEAST..=MOST).contains(interval)) {
                     Some(read) => read,
                     None => {
-                        let what =
-                            "`litekeeper.resolver.interval` must be a duration of at least 1s, such as 30s";
+                        let what = "`litekeeper.resolver.interval` must be a duration of at least 1s and at most 8760h";
                         return Err(wrong(interval, what));
                     }
                 }

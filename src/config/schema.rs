@@ -3,6 +3,8 @@
 //! Source: the structs of `cmd/litestream/main.go`, `server.go` and `internal/log.go` at those versions, and
 //! what the code does with their fields. `tests/suite/schema.rs` asks the binaries themselves.
 
+use crate::secrets;
+
 /// A kind of mapping in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Section {
@@ -140,14 +142,20 @@ impl Section {
 
 /// Whether a value of this name, in any section and either spelling, is a secret.
 pub fn is_secret(name: &str) -> bool {
-    secrecy(name) == Secrecy::Secret
+    secrets::is_secret_name(name)
 }
 
 /// How secret a value of this name is, in whatever section and either spelling.
 pub fn secrecy(name: &str) -> Secrecy {
+    if is_secret(name) {
+        return Secrecy::Secret;
+    }
     let name = name.replace('_', "-");
-    let found = Section::ALL.into_iter().filter_map(|section| section.key(&name)).map(|key| key.secrecy);
-    found.max_by_key(|secrecy| *secrecy as u8).unwrap_or(Secrecy::Open)
+    let mut found = Section::ALL.into_iter().filter_map(|section| section.key(&name));
+    match found.any(|key| key.secrecy == Secrecy::Address) {
+        true => Secrecy::Address,
+        false => Secrecy::Open,
+    }
 }
 
 /// Whether a value of this name is a text in every section that has it.
@@ -387,6 +395,13 @@ mod tests {
             Section::Top.key("retention").map(|key| key.kind),
             Some(Type::Mapping(Section::Retention))
         );
+    }
+
+    #[test]
+    fn the_one_list_of_names_knows_every_setting() {
+        for key in Section::ALL.into_iter().flat_map(Section::keys) {
+            assert_eq!(key.secrecy == Secrecy::Secret, is_secret(key.name), "{}", key.name);
+        }
     }
 
     #[test]

@@ -16,6 +16,9 @@ use super::node::{Node, NodeKind};
 /// The top-level key of all that is Litekeeper's own.
 pub const SECTION: &str = "litekeeper";
 
+/// The most bytes of the app's own variables; a process cannot get more than 2 MiB (`execve(2)`).
+const MAX_VARIABLES: usize = 1 << 21;
+
 /// What a text is worth as the value of a key: `Err` says why it is none.
 pub type Accepts<'a> = &'a dyn Fn(&'static Key, &str) -> Result<(), String>;
 
@@ -243,6 +246,7 @@ impl Reader<'_> {
         let NodeKind::Mapping(entries) = &node.kind else {
             return self.wrong_type(node, key.path, "a mapping of names to texts");
         };
+        let mut left = MAX_VARIABLES;
         for (name, value) in entries {
             let name_text = name.key();
             let path = format!("{}.{name_text}", full(key.path));
@@ -252,13 +256,20 @@ impl Reader<'_> {
             }
             match variable(value, self.env) {
                 Err(wrong) => self.fault(value, wrong(path)),
+                // The variables of other processes may be long, and each be named often.
+                Ok((text, _)) if text.len() > left => {
+                    return self.fault(value, Fault::TooLong { key: full(key.path), limit: MAX_VARIABLES });
+                }
                 Ok((text, _)) if text.contains('\0') => self.fault(value, Fault::Nul { key: path }),
-                Ok((text, from)) => self.section.variables.push(AppVariable {
-                    name: name_text.to_owned(),
-                    value: text,
-                    from,
-                    line: name.line,
-                }),
+                Ok((text, from)) => {
+                    left -= text.len();
+                    self.section.variables.push(AppVariable {
+                        name: name_text.to_owned(),
+                        value: text,
+                        from,
+                        line: name.line,
+                    });
+                }
             }
         }
         self.section.settings.push(Setting { key, values: Vec::new(), line: node.line });

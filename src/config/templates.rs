@@ -1,15 +1,16 @@
 //! What `litekeeper:` says about databases: aliases, templates of replicas, and where each one's path is.
 
-use std::cell::Cell;
-
 use super::database::text;
 use super::error::Problem;
+use super::limits::{Budget, Size};
 use super::node::{Node, NodeKind, Variable};
-use super::parse::{MAX_NODES, measure};
 use super::section::SECTION;
 use super::sources;
 use super::url;
 use super::variables::{self, Env};
+
+/// The most templates that a hint names.
+const MOST_SHOWN: usize = 20;
 
 /// What the entries of `dbs` are completed from.
 pub(super) struct Additions<'a> {
@@ -17,8 +18,8 @@ pub(super) struct Additions<'a> {
     templates: Option<&'a Node>,
     prefix: &'a str,
     env: Env<'a>,
-    /// How many values the copies of templates may still have: a small file must not become a large tree.
-    left: Cell<usize>,
+    /// What the copies may still come to: a small file must not become a large tree.
+    budget: &'a Budget,
 }
 
 /// What becomes of a template's path.
@@ -31,7 +32,7 @@ enum PathMode {
 
 impl<'a> Additions<'a> {
     /// The additions of a configuration.
-    pub fn of(root: &'a Node, env: Env<'a>) -> Self {
+    pub fn of(root: &'a Node, env: Env<'a>, budget: &'a Budget) -> Self {
         let own = root.get(SECTION);
         let get = |key| own.and_then(|own| own.get(key));
         Self {
@@ -39,14 +40,13 @@ impl<'a> Additions<'a> {
             templates: get("replicas"),
             prefix: get("path-prefix").and_then(Node::as_str).unwrap_or_default().trim_matches('/'),
             env,
-            left: Cell::new(MAX_NODES),
+            budget,
         }
     }
 
     /// Makes of an entry of `dbs` one that Litestream understands; what is wrong is added to `found`.
     pub fn complete(&self, entry: &mut Node, found: &mut Vec<(usize, Problem)>) {
-        variables::fill_in(entry, "dbs", self.env, found);
-        if !entry.is_mapping() {
+        if !entry.is_mapping() || self.budget.is_spent() {
             return;
         }
         let alias = self.follow_alias(entry);
@@ -71,7 +71,9 @@ impl<'a> Additions<'a> {
         let no_list = entry.get("replicas").is_none_or(|list| list.as_list().is_some_and(<[Node]>::is_empty));
         if entry.get("replica").is_none() && no_list {
             let tail = self.tail(&name.unwrap_or(base));
-            if let Some(replica) = sources::default_replica(self.env, &tail) {
+            let replica = sources::default_replica(self.env, &tail);
+            let replica = replica.filter(|replica| self.budget.take(entry.line, Size::of(replica)));
+            if let Some(replica) = replica {
                 let line = entry.line;
                 entry.remove("replicas");
                 entry.set("replica", Node { line, ..replica });
@@ -83,7 +85,8 @@ impl<'a> Additions<'a> {
     fn follow_alias(&self, entry: &mut Node) -> Option<String> {
         let path = entry.get_mut("path")?;
         let alias = path.as_str()?.to_owned();
-        let file = self.aliases?.get(&alias)?.as_str()?.to_owned();
+        let file = self.aliases?.get(&alias)?.as_str()?;
+        let file = self.budget.take_text(path.line, file.len()).then(|| file.to_owned())?;
         *path = Node { line: path.line, column: path.column, ..Node::text(file) };
         Some(alias)
     }
@@ -111,16 +114,11 @@ impl<'a> Additions<'a> {
             };
             return found.push((reference.line, problem));
         };
-        if self.left.get() == 0 {
+        if !self.budget.take(reference.line, Size::of(template)) {
             return;
         }
-        let Some(left) = self.left.get().checked_sub(measure(template).0) else {
-            self.left.set(0);
-            return found.push((reference.line, Problem::TooManyNodes { limit: MAX_NODES }));
-        };
-        self.left.set(left);
         let mut merged = template.clone();
-        variables::fill_in(&mut merged, "replicas", self.env, found);
+        variables::fill_in(&mut merged, "replicas", self.env, self.budget, found);
         let is_placed = ["path", "url"].iter().any(|key| own_settings.get(key).is_some());
         if let NodeKind::Mapping(entries) = own_settings.kind {
             for (key, value) in entries {
@@ -134,8 +132,9 @@ impl<'a> Additions<'a> {
                 PathMode::Append
             })
         });
-        if !is_placed {
-            place(&mut merged, mode, &self.tail(&own.name));
+        let tail = self.tail(&own.name);
+        if !is_placed && self.budget.take_text(line, tail.len()) {
+            place(&mut merged, mode, &tail);
         }
         *replica = Node { line, column, ..merged };
     }
@@ -148,7 +147,10 @@ impl<'a> Additions<'a> {
 
     fn known(&self) -> Vec<String> {
         match self.templates.map(|templates| &templates.kind) {
-            Some(NodeKind::Mapping(entries)) => entries.iter().map(|(key, _)| key.key().to_owned()).collect(),
+            // Said of each database that names another one.
+            Some(NodeKind::Mapping(entries)) => {
+                entries.iter().take(MOST_SHOWN).map(|(key, _)| key.key().to_owned()).collect()
+            }
             Some(NodeKind::Scalar(_) | NodeKind::Sequence(_)) | None => Vec::new(),
         }
     }

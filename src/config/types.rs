@@ -62,20 +62,31 @@ fn check(value: &Node, key: Key, of: Section, series: Series, found: &mut Found)
     let fits = match key.kind {
         Type::Text => value.as_str().is_some(),
         Type::Bool => value.as_bool().is_some(),
-        Type::Int => is_integer(value, i64::MIN.into(), i64::MAX.into()),
-        Type::Octal => is_integer(value, 0, u32::MAX.into()),
+        Type::Int if is_number(value) => match limits(key.name) {
+            (least, most, _) if is_integer(value, least, most) => true,
+            (_, _, expected) => return found.push((value.line, out_of_range(key, expected))),
+        },
+        Type::Octal if is_number(value) && !is_integer(value, 0, 0o7777) => {
+            return found.push((value.line, out_of_range(key, "between 0 and 07777")));
+        }
+        Type::Int | Type::Octal => is_number(value),
         Type::Duration => match nanoseconds(value) {
             Some(duration) => {
                 if series == Series::V05
                     && let Some(expected) = range(of, key.name).filter(|range| !range.holds(duration))
                 {
-                    let key = key.name;
-                    found.push((value.line, Problem::OutOfRange { key, expected: expected.words() }));
+                    found.push((value.line, out_of_range(key, expected.words())));
                 }
                 true
             }
+            None if is_go_duration(value) => {
+                return found.push((value.line, out_of_range(key, "at most 2562047h")));
+            }
             None => false,
         },
+        Type::Size if value.as_str().and_then(size).is_some_and(|bytes| bytes > LARGEST_PART) => {
+            return found.push((value.line, out_of_range(key, "at most 5GiB")));
+        }
         Type::Size => value.as_str().is_some_and(is_size),
         Type::Texts => value
             .as_list()
@@ -101,7 +112,9 @@ fn list(value: &Node, key: Key, inside: Section, series: Series, found: &mut Fou
         if !item.is_mapping() {
             found.push((item.line, Problem::NotMapping { what: format!("an entry of `{}`", key.name) }));
         } else if inside == Section::Level && item.get("interval").is_none() {
-            found.push((item.line, Problem::OutOfRange { key: "interval", expected: "more than 0s" }));
+            let kind = Type::Duration;
+            let (key, expected) = ("interval", "more than 0s");
+            found.push((item.line, Problem::OutOfRange { key, kind, expected }));
         }
     }
 }
@@ -128,6 +141,31 @@ pub(super) fn expected(kind: Type) -> &'static str {
         Type::Mapping(_) | Type::Litekeeper => "a mapping",
         Type::Mappings(_) => "a list",
     }
+}
+
+fn out_of_range(key: Key, expected: &'static str) -> Problem {
+    Problem::OutOfRange { key: key.name, kind: key.kind, expected }
+}
+
+/// The largest part that any S3 takes.
+const LARGEST_PART: f64 = 5.0 * 1024.0 * 1024.0 * 1024.0;
+
+/// The least and the most of a whole number, and both in words.
+fn limits(key: &str) -> (i128, i128, &'static str) {
+    match key {
+        // Each is a goroutine with a part in memory.
+        "concurrency" => (i64::MIN.into(), 1024, "at most 1024"),
+        _ => (i64::MIN.into(), i64::MAX.into(), "between -9223372036854775808 and 9223372036854775807"),
+    }
+}
+
+fn is_number(value: &Node) -> bool {
+    matches!(value.resolve(), Some(Resolved::Int(_) | Resolved::Float(_)))
+}
+
+/// Whether it is a duration to Go, however long.
+fn is_go_duration(value: &Node) -> bool {
+    is_number(value) || value.as_str().is_some_and(|text| go_duration(text).is_some())
 }
 
 fn is_integer(value: &Node, lowest: i128, highest: i128) -> bool {
@@ -225,6 +263,11 @@ pub(super) fn go_duration(text: &str) -> Option<f64> {
 
 /// Whether go-humanize's `ParseBytes` takes it: `5MiB`, `1.5 GB`, `1,024`, a bare number.
 pub(super) fn is_size(text: &str) -> bool {
+    size(text).is_some()
+}
+
+/// How many bytes that are.
+fn size(text: &str) -> Option<f64> {
     let text = text.trim();
     let unit = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.' || c == ',');
     let number = text[..text.len() - unit.len()].replace(',', "");
@@ -232,8 +275,18 @@ pub(super) fn is_size(text: &str) -> bool {
     let prefix =
         unit.strip_suffix("ib").or_else(|| unit.strip_suffix('b')).or_else(|| unit.strip_suffix('i'));
     let prefix = prefix.unwrap_or(&unit);
-    number.parse::<f64>().is_ok()
-        && (prefix.is_empty() && !unit.contains('i') || ["k", "m", "g", "t", "p", "e"].contains(&prefix))
+    let scale: f64 = if unit.contains('i') { 1024.0 } else { 1000.0 };
+    let power = match prefix {
+        "" if !unit.contains('i') => 0,
+        "k" => 1,
+        "m" => 2,
+        "g" => 3,
+        "t" => 4,
+        "p" => 5,
+        "e" => 6,
+        _ => return None,
+    };
+    Some(number.parse::<f64>().ok()? * scale.powi(power))
 }
 
 #[cfg(test)]
@@ -304,6 +357,23 @@ mod tests {
         6: `age` must be a mapping
         ");
         assert_eq!(messages(yaml, Series::V03), [""; 0]);
+    }
+
+    #[test]
+    fn numbers_have_ranges() {
+        let yaml = concat!(
+            "l0-retention: 9999999h\nshutdown-sync-timeout: 99999999999999999999999999\nconcurrency: 1025\npart-size: 6GiB\n",
+            "max-reconnects: 99999999999999999999\nsocket: {permissions: 0777777}\nsync-interval: 1e30\n",
+        );
+        insta::assert_snapshot!(messages(yaml, Series::V05).join("\n"), @r"
+        1: `l0-retention` must be at most 2562047h
+        2: `shutdown-sync-timeout` must be at most 2562047h
+        3: `concurrency` must be at most 1024
+        4: `part-size` must be at most 5GiB
+        5: `max-reconnects` must be between -9223372036854775808 and 9223372036854775807
+        6: `permissions` must be between 0 and 07777
+        7: `sync-interval` must be at most 2562047h
+        ");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::cell::RefCell;
 
 use super::error::Problem;
 use super::expand::expand;
+use super::limits::Budget;
 use super::node::{Node, NodeKind, Variable};
 use super::parse::parse;
 use super::scalar::Resolved;
@@ -64,6 +65,35 @@ fn compare(node: &mut Node, marked: &Node, secret: bool, names: &[String], env: 
     }
 }
 
+/// Notes of all secrets below `node` that they are to be in no file, since nobody knows where they are from.
+pub(super) fn keep_all(node: &mut Node) {
+    keep_below(node, Secrecy::Open);
+}
+
+fn keep_below(node: &mut Node, secrecy: Secrecy) {
+    match &mut node.kind {
+        NodeKind::Scalar(scalar) => {
+            let may_be_secret = match secrecy {
+                Secrecy::Open => false,
+                Secrecy::Address => scalar.text.contains(['@', '?']),
+                Secrecy::Secret => !scalar.is_null(),
+            };
+            if may_be_secret && !scalar.text.is_empty() {
+                scalar.variable = Some(Variable::Own);
+                scalar.plain = false;
+            }
+        }
+        NodeKind::Sequence(items) => items.iter_mut().for_each(|item| keep_below(item, secrecy)),
+        NodeKind::Mapping(entries) => {
+            let own = |key: &Node| schema::secrecy(key.key());
+            for (key, value) in entries {
+                let below = if secrecy == Secrecy::Secret { secrecy } else { own(key) };
+                keep_below(value, below);
+            }
+        }
+    }
+}
+
 fn keep(node: &mut Node, marked: &Node, names: &[String], env: Env<'_>) {
     let (NodeKind::Scalar(scalar), NodeKind::Scalar(marked)) = (&mut node.kind, &marked.kind) else { return };
     if scalar.text.is_empty() || !marked.text.contains(MARK[0]) {
@@ -82,10 +112,19 @@ fn keep(node: &mut Node, marked: &Node, names: &[String], env: Env<'_>) {
 /// Puts the variables' values in place of `{env: NAME}` below `node`, whose key is `key`.
 ///
 /// What has no value is added to `missing`, with its line.
-pub(super) fn fill_in(node: &mut Node, key: &str, env: Env<'_>, missing: &mut Vec<(usize, Problem)>) {
+pub(super) fn fill_in(
+    node: &mut Node,
+    key: &str,
+    env: Env<'_>,
+    budget: &Budget,
+    missing: &mut Vec<(usize, Problem)>,
+) {
     if let Some(name) = reference(node) {
         match env(&name).filter(|value| !value.is_empty()) {
             Some(value) => {
+                if !budget.take_text(node.line, value.len()) {
+                    return;
+                }
                 let (line, column) = (node.line, node.column);
                 *node = Node { line, column, ..filled(key, name, value) };
             }
@@ -95,10 +134,12 @@ pub(super) fn fill_in(node: &mut Node, key: &str, env: Env<'_>, missing: &mut Ve
     }
     match &mut node.kind {
         NodeKind::Scalar(_) => {}
-        NodeKind::Sequence(items) => items.iter_mut().for_each(|item| fill_in(item, key, env, missing)),
+        NodeKind::Sequence(items) => {
+            items.iter_mut().for_each(|item| fill_in(item, key, env, budget, missing));
+        }
         NodeKind::Mapping(entries) => {
             for (key, value) in entries {
-                fill_in(value, key.key(), env, missing);
+                fill_in(value, key.key(), env, budget, missing);
             }
         }
     }
@@ -203,7 +244,7 @@ mod tests {
     fn filled(text: &str) -> (String, Vec<(String, String)>, Vec<String>) {
         let mut root = parse(text).expect("valid YAML");
         let mut missing = Vec::new();
-        fill_in(&mut root, "", &env, &mut missing);
+        fill_in(&mut root, "", &env, &Budget::default(), &mut missing);
         let emitted = emit(&root);
         let missing = missing.iter().map(|(line, problem)| format!("{line}: {problem}")).collect();
         (emitted.text, emitted.env, missing)
@@ -275,7 +316,7 @@ mod tests {
         fn any_value_arrives_and_is_in_no_file(value in "[^\0]{1,24}") {
             let env = |name: &str| (name == "V").then(|| value.clone());
             let mut root = parse("password: {env: V}\nlist: [{env: V}]\nother: $V\n").expect("valid YAML");
-            fill_in(&mut root, "", &env, &mut Vec::new());
+            fill_in(&mut root, "", &env, &Budget::default(), &mut Vec::new());
             let read = as_litestream_reads(&root, &env);
             prop_assert_eq!(read.get("password").and_then(Node::as_str), Some(value.as_str()));
             prop_assert_eq!(read.get("other").and_then(Node::as_str), Some("$V"));

@@ -6,6 +6,7 @@ use super::find::Found;
 use super::place;
 use super::plan::Setting;
 use super::project::Project;
+use crate::secrets::is_secret_name;
 
 /// Keys of 0.3 that 0.5 does not have at a replica; `age` it refuses.
 const OLD: [&str; 5] =
@@ -91,7 +92,7 @@ pub(super) fn replica_of(
             }
             None => project.note(format!("{source}: {key} was left out, its value cannot be read here")),
             Some(Setting::Text(text)) if text.is_empty() => {}
-            Some(Setting::Text(text)) if is_secret(&key) && place::variables(&text).next().is_none() => {
+            Some(Setting::Text(text)) if is_secret_name(&key) && place::variables(&text).next().is_none() => {
                 let name = format!("LITESTREAM_{}", key.replace('-', "_").to_uppercase());
                 project.note(format!(
                     "{source}: the value of {key} was not copied, put it into the variable {name}"
@@ -102,23 +103,6 @@ pub(super) fn replica_of(
         }
     }
     replica
-}
-
-/// Whether a setting must not stand in a file that everybody can read.
-pub(super) fn is_secret(key: &str) -> bool {
-    let words = [
-        "secret",
-        "password",
-        "token",
-        "account-key",
-        "access-key-id",
-        "seed",
-        "jwt",
-        "nkey",
-        "sas",
-        "creds",
-    ];
-    words.iter().any(|word| key.contains(word)) || key == "service-account-key"
 }
 
 /// `$NAME` and `${NAME}` as Litestream reads them, kept as variables.

@@ -65,7 +65,7 @@ impl Text {
 
     fn comment(&mut self, indent: usize, text: &str) {
         // No variable and no line end of somebody else's gets into a comment.
-        let text = text.replace(|c: char| c == '$' || c.is_control(), " ");
+        let text = text.replace(|c: char| c == '$' || is_break(c), " ");
         self.line(indent, format!("# {text}").trim_end());
     }
 }
@@ -300,6 +300,11 @@ fn scalar(text: &str) -> String {
     if is_plain { place::shown(text) } else { quoted(text) }
 }
 
+/// What ends a line somewhere, or nobody sees: Litestream's YAML has more ends of lines than most.
+fn is_break(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}')
+}
+
 /// A text in double quotes, its variables apart.
 fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
@@ -311,7 +316,7 @@ fn quoted(text: &str) -> String {
                     match c {
                         '"' | '\\' => out.extend(['\\', c]),
                         '$' => out.push_str("\\x24"),
-                        c if c.is_control() => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+                        c if is_break(c) => out.push_str(&format!("\\u{:04x}", u32::from(c))),
                         c => out.push(c),
                     }
                 }

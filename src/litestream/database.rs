@@ -36,6 +36,46 @@ impl Database {
     }
 }
 
+/// The longest name of a database: `.NAME-litekeeper.lock` has to be a name as well (`NAME_MAX` in `limits.h(0p)`).
+const LONGEST_NAME: usize = 255 - ".-litekeeper.lock".len();
+/// The same of one that may have to be restored, under a name that is longer.
+const LONGEST_MISSING: usize = 255 - ".-litekeeper-restore.tmp".len();
+
+/// Why no database can be at this path, whatever is written there; `None` where one can. Nothing is opened.
+pub fn unfit(path: &Path) -> Option<String> {
+    use std::os::unix::ffi::OsStrExt as _;
+    use std::os::unix::fs::FileTypeExt as _;
+
+    let length = path.file_name().map_or(0, |name| name.len());
+    if path.as_os_str().as_bytes().contains(&0) {
+        return Some("the path has a NUL character in it".to_owned());
+    }
+    let too_long = |most: usize, what: &str| {
+        Some(format!("the name has {length} bytes, and {most} are the most: {what} is named after it"))
+    };
+    if length > LONGEST_NAME {
+        return too_long(LONGEST_NAME, "its lock");
+    }
+    let kind = match path.metadata() {
+        Ok(found) => found.file_type(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && length > LONGEST_MISSING => {
+            return too_long(LONGEST_MISSING, "what is restored");
+        }
+        Err(error) if error.raw_os_error() == Some(nix::libc::ENAMETOOLONG) => {
+            return Some("the path is longer than this system allows".to_owned());
+        }
+        Err(_) => return None,
+    };
+    let what = match () {
+        () if kind.is_file() => return None,
+        () if kind.is_dir() => "a folder",
+        () if kind.is_fifo() => "a pipe",
+        () if kind.is_socket() => "a socket",
+        () => "a device",
+    };
+    Some(format!("it is {what}, and no database"))
+}
+
 /// A path with something behind its last letter.
 pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut text = path.as_os_str().to_owned();

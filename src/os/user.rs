@@ -12,8 +12,8 @@ pub struct Identity {
     pub uid: u32,
     /// Group number.
     pub gid: u32,
-    /// For the supplementary groups; a bare number has none.
-    name: Option<CString>,
+    /// All of its groups, the first of them its own. A number that no user has is in no other.
+    groups: Vec<Gid>,
     /// The home folder, where there is one.
     pub home: Option<std::path::PathBuf>,
 }
@@ -45,8 +45,15 @@ impl Identity {
                 format!("user {uid} is not in the user database, so its group must be given: `{uid}:GROUP`")
             })?,
         };
+        // Looked up now: between a fork and an exec nothing may be read or allocated.
         let name = known.as_ref().and_then(|known| CString::new(known.name.as_bytes()).ok());
-        Ok(Self { uid, gid, name, home: known.map(|known| known.dir) })
+        let own = Gid::from_raw(gid);
+        let groups = match name {
+            Some(name) => nix::unistd::getgrouplist(&name, own)
+                .map_err(|error| format!("the groups of user `{user}`: {}", io::Error::from(error)))?,
+            None => vec![own],
+        };
+        Ok(Self { uid, gid, groups, home: known.map(|known| known.dir) })
     }
 
     /// Whether this process is that user already.
@@ -56,22 +63,17 @@ impl Identity {
 
     /// The numbers of the user's groups, the first of them its own.
     pub fn groups(&self) -> Vec<u32> {
-        let own = Gid::from_raw(self.gid);
-        let listed = self.name.as_ref().and_then(|name| nix::unistd::getgrouplist(name, own).ok());
-        listed.map_or_else(|| vec![self.gid], |groups| groups.into_iter().map(Gid::as_raw).collect())
+        self.groups.iter().map(|group| group.as_raw()).collect()
     }
 
-    /// Becomes the user for good, supplementary groups included.
+    /// Becomes the user for good, supplementary groups included. System calls and nothing else: it runs between a
+    /// fork and an exec.
     ///
     /// # Errors
     /// `EPERM` unless this process is root.
     pub fn become_it(&self) -> io::Result<()> {
-        let gid = Gid::from_raw(self.gid);
-        match &self.name {
-            Some(name) => nix::unistd::initgroups(name, gid)?,
-            None => nix::unistd::setgroups(&[gid])?,
-        }
-        nix::unistd::setgid(gid)?;
+        nix::unistd::setgroups(&self.groups)?;
+        nix::unistd::setgid(Gid::from_raw(self.gid))?;
         nix::unistd::setuid(Uid::from_raw(self.uid))?;
         Ok(())
     }
@@ -85,6 +87,15 @@ pub fn own_number() -> u32 {
 /// That user's home folder, as the user database has it.
 pub fn home() -> Option<std::path::PathBuf> {
     User::from_uid(Uid::effective()).ok().flatten().map(|user| user.dir)
+}
+
+/// Hides the memory and the environment of this process, where it is root, from all who are not
+/// (`PR_SET_DUMPABLE` in `prctl(2)`). Of another user's process the kernel would give its own `/proc/self` to root.
+pub fn hide_from_others() {
+    if is_root() {
+        // What cannot be hidden stays as it was.
+        let _ = nix::sys::prctl::set_dumpable(false);
+    }
 }
 
 /// Whether that is root.

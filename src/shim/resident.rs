@@ -24,6 +24,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// Runs the shim on the descriptor that its command line names; the exit code is for the process.
 pub fn main(link: Option<&str>) -> u8 {
+    crate::os::user::hide_from_others();
     let adopted = link.and_then(|number| number.parse().ok()).map(fd::adopt);
     let Some(Ok(link)) = adopted else {
         eprintln!("error: this command is litekeeper's own, and is started by it");

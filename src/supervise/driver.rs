@@ -79,15 +79,16 @@ const LAST_SWEEP: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// Why the app could not be run.
-pub fn supervise(setup: Setup) -> Result<ExitCode, Failure> {
+pub fn supervise(mut setup: Setup) -> Result<ExitCode, Failure> {
     let os = |what: &str| {
         let what = what.to_owned();
         move |error: std::io::Error| Failure::new(ExitCode::LITESTREAM, format!("{what}: {error}"))
     };
+    crate::os::user::hide_from_others();
     let children = Children::new();
     // Before anything takes time: as PID 1 a signal without a handler is dropped by the kernel.
     let signals = Signals::catch().map_err(os("signal handlers"))?;
-    let listening = fd::listen_fds(setup.listen_fds);
+    let listening = std::mem::take(&mut setup.listen_fds);
     // What else this process was left with is not Litestream's.
     fd::close_on_exec_from(3);
     limit::raise_open_files();

@@ -326,7 +326,7 @@ pub(super) fn failures(errors: &[backup::Error]) -> Failure {
     let Some(first) = errors.first() else {
         return Failure::new(ExitCode::UNAVAILABLE, "a restore failed and left no reason");
     };
-    let all: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    let all = Failure::lines(first.exit(), errors.iter().map(ToString::to_string));
     let mut hints: Vec<String> = Vec::new();
     for hint in errors.iter().filter_map(backup::Error::hint) {
         if !hints.contains(&hint) {
@@ -334,5 +334,5 @@ pub(super) fn failures(errors: &[backup::Error]) -> Failure {
         }
     }
     let hint = (!hints.is_empty()).then(|| hints.join("\n"));
-    Failure { message: all.join("\n"), hint, ..failure(first) }
+    Failure { hint, ..all }
 }

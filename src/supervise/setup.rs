@@ -1,6 +1,7 @@
 //! All that a run is made of.
 
 use std::ffi::OsString;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
@@ -98,7 +99,7 @@ pub struct Setup {
     /// The app's working directory.
     pub cwd: PathBuf,
     /// The descriptors of socket activation that this process has (`sd_listen_fds(3)`).
-    pub listen_fds: usize,
+    pub listen_fds: Vec<OwnedFd>,
     /// What happens to a database that is older than its backup.
     pub if_behind: IfBehind,
     /// How long a restore may go without progress.

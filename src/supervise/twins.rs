@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::runtime_folder::RuntimeFolder;
 use crate::core::ExitCode;
 use crate::error::Failure;
-use crate::litestream::database::Database;
+use crate::litestream::database::{Database, unfit};
 use crate::os::lock::{Lock, Refused};
 use crate::os::proc;
 use crate::os::user::Identity;
@@ -50,6 +50,7 @@ pub(super) async fn lock_all(
     let deadline = Instant::now() + patience;
     let mut locks = Vec::new();
     for db in dbs {
+        refuse_unfit(db)?;
         make_folder(db, user)?;
         let mut told = false;
         loop {
@@ -87,6 +88,7 @@ pub(super) async fn lock_all(
 /// # Errors
 /// As for [`lock_all`].
 pub(super) fn lock_now(db: &Database, folder: &RuntimeFolder) -> Result<Lock, Failure> {
+    refuse_unfit(db)?;
     match Lock::acquire(&lock_path(db), &text(&folder.socket(), &folder.keeper_socket())) {
         Ok(lock) => Ok(lock),
         Err(Refused::Held(holder)) => Err(Holder::parse(&holder).refusal(db)),
@@ -102,6 +104,13 @@ fn text(socket: &Path, keeper: &Path) -> String {
         socket.display(),
         keeper.display()
     )
+}
+
+/// One clear word before anything that is named after the database fails.
+fn refuse_unfit(db: &Database) -> Result<(), Failure> {
+    let Some(why) = unfit(&db.path) else { return Ok(()) };
+    Err(Failure::new(ExitCode::CONFIG, format!("{}: {why}", db.path.display()))
+        .hint("correct the database's path"))
 }
 
 fn not_made(db: &Database, error: &std::io::Error) -> Failure {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const ROOMS: &[(&str, &[&str])] = &[
     ("core", &[]),
     ("os", &["core"]),
-    ("config", &["core"]),
+    ("config", &["core", "foreign", "secrets"]),
     ("shim", &["core", "os"]),
     ("sqlite", &["os"]),
     ("litestream", &["core", "config", "os", "sqlite"]),
@@ -17,10 +17,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("check", &["core", "config", "os", "litestream", "backup"]),
     ("supervise", &["core", "os", "sqlite", "shim", "litestream", "ledger", "backup", "error"]),
     ("demo", &["os"]),
-    ("detect", &[]),
+    ("detect", &["secrets"]),
     ("env_vars", &[]),
-    ("error", &["core"]),
-    ("printer", &["core", "error", "os"]),
+    ("foreign", &[]),
+    ("secrets", &[]),
+    ("error", &["core", "foreign", "secrets"]),
+    ("printer", &["core", "error", "foreign", "os", "secrets"]),
     (
         "cli",
         &[
@@ -36,6 +38,8 @@ const ROOMS: &[(&str, &[&str])] = &[
             "detect",
             "env_vars",
             "error",
+            "foreign",
+            "secrets",
             "printer",
         ],
     ),

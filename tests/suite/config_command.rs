@@ -58,7 +58,10 @@ fn no_secret_is_shown_in_any_form() {
         ended.stdout
     };
     let shown = run(&[]);
-    assert!(shown.contains("access-key-id: \"${FROM_ENV}\"") && shown.contains("SHOWN: shown"), "{shown}");
+    assert!(
+        shown.contains("access-key-id: \"${FROM_ENV}\"") && shown.contains("SHOWN: \"(hidden)\""),
+        "{shown}"
+    );
     for args in [&["--json"][..], &["--origin"], &["--json", "--origin"]] {
         assert!(run(args).contains("(hidden)"));
     }
@@ -104,7 +107,7 @@ litekeeper:
           - "-p"
           - "80"
         env:
-          A: "1"
+          A: "(hidden)"
       restart:
         when: never
         delay: 100ms
@@ -206,7 +209,7 @@ litekeeper: {app: {env: {A: {env: KEY},
         ("logging.level", "debug", "LITESTREAM_LOG_LEVEL"),
         ("logging.type", "json", "default"),
         ("litekeeper.app.env.A", "${KEY}", "KEY"),
-        ("litekeeper.app.env.B", "b", "litestream.yml:9"),
+        ("litekeeper.app.env.B", "(hidden)", "litestream.yml:9"),
         ("litekeeper.stop.timeout", "10s", "default"),
     ] {
         assert_eq!(found.get(key), Some(&(value.into(), origin.to_owned())), "{key}");

@@ -354,7 +354,7 @@ litekeeper:
     /litekeeper.yml:6: `litekeeper.gate.timeout: 10`: a unit is missing: `10s` is seconds, `10ms` milliseconds
     /litekeeper.yml:7: `litekeeper.stop.signal: TREM`: no such signal: write it as TERM, INT, QUIT or a number
     /litekeeper.yml:7: `litekeeper.stop.timeout: -1s`: a duration cannot be negative
-    /litekeeper.yml:8: `litekeeper.restore.parallel: many`: invalid digit found in string
+    /litekeeper.yml:8: `litekeeper.restore.parallel: many`: it must be a whole number between 1 and 1024
     /litekeeper.yml:9: `litekeeper.log.level` must be a single text
     /litekeeper.yml:10: `litekeeper.litestream.version: latest`: not a version: write it as 0.5.17
     /litekeeper.yml:11: `litekeeper.before` has a `&`, which only a shell understands

@@ -27,6 +27,7 @@ fn rule_of(problem: &Problem) -> &'static Rule {
         Problem::TooLarge { .. }
         | Problem::TooDeep { .. }
         | Problem::TooManyNodes { .. }
+        | Problem::TooManyBytes { .. }
         | Problem::TooManyKeys { .. } => LIMIT,
         Problem::NotUtf8
         | Problem::ControlCharacter
@@ -38,6 +39,11 @@ fn rule_of(problem: &Problem) -> &'static Rule {
         | Problem::AliasOfItself
         | Problem::MergeNotMapping
         | Problem::Json { .. } => NOT_YAML,
+        Problem::WrongType { kind: Type::Int, .. } | Problem::OutOfRange { kind: Type::Int, .. } => {
+            WRONG_TYPE
+        }
+        Problem::OutOfRange { kind: Type::Size, .. } => BAD_SIZE,
+        Problem::OutOfRange { kind: Type::Octal, .. } => OCTAL,
         Problem::WrongType { kind: Type::Duration, .. } | Problem::OutOfRange { .. } => BAD_DURATION,
         Problem::WrongType { kind: Type::Size, .. } => BAD_SIZE,
         Problem::WrongType { kind: Type::Octal, .. } => OCTAL,
@@ -63,6 +69,7 @@ fn rule_of(problem: &Problem) -> &'static Rule {
         | Problem::NoPattern
         | Problem::MetaPathAndDir
         | Problem::PathIsUrl { .. }
+        | Problem::PathHasNul { .. }
         | Problem::NoHome { .. } => DATABASE_PATH,
         Problem::NoReplica { .. } => NO_REPLICA,
         Problem::ReplicaAndReplicas { .. } | Problem::SeveralReplicas { .. } | Problem::SameName { .. } => {
@@ -87,6 +94,7 @@ fn rule_of(problem: &Problem) -> &'static Rule {
             | Fault::NeedsShell { .. }
             | Fault::Unfinished { .. }
             | Fault::EmptyCommand { .. }
+            | Fault::TooLong { .. }
             | Fault::Nul { .. }
             | Fault::VariableName { .. },
         ) => SECTION_VALUE,

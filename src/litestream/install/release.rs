@@ -11,7 +11,7 @@ use std::time::Duration;
 use flate2::read::GzDecoder;
 
 use super::pins::Platform;
-use super::{Error, Progress, Reason};
+use super::{Error, MAX_BYTES, Progress, Reason};
 
 /// Where the project publishes; `{base}/v{version}/{archive name}` is one archive.
 pub const BASE_URL: &str = "https://github.com/benbjohnson/litestream/releases/download";
@@ -23,9 +23,6 @@ const CONNECT: Duration = Duration::from_secs(5);
 const SILENCE: Duration = Duration::from_secs(30);
 /// How often a waiting install looks whether it was cancelled.
 const POLL: Duration = Duration::from_millis(50);
-/// More than any archive or binary of Litestream ever had (40 MB); a bound for what a wrong server may send.
-const MAX_BYTES: u64 = 300 << 20;
-
 /// The archive's address, or `None` where the project builds nothing for this platform.
 ///
 /// The names come from the project's `.goreleaser.yml` (0.5: `litestream-0.5.17-linux-x86_64.tar.gz`) and from its
@@ -62,7 +59,7 @@ pub fn fetch(
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<(), Error> {
     let mut body = Download::start(url, cancel, progress);
-    let result = unpack(&mut body, to);
+    let result = unpack(&mut body, url, to);
     match result {
         Ok(()) => Ok(()),
         Err(_) if body.cancelled => Err(Error::Cancelled),
@@ -70,8 +67,21 @@ pub fn fetch(
     }
 }
 
-fn unpack(body: &mut Download<'_, '_>, to: &Path) -> Result<(), Reason> {
-    let url = body.url.to_owned();
+/// Writes the `litestream` file of an archive that is a file already to `to`, which must not exist.
+///
+/// # Errors
+/// What is wrong with the archive, or with the disk.
+pub fn unpack_file(archive: &Path, to: &Path) -> Result<(), Reason> {
+    let url = archive.display().to_string();
+    let broken = |source: io::Error| Reason::Archive { url: url.clone(), why: source.to_string() };
+    if !archive.metadata().map_err(broken)?.is_file() {
+        return Err(broken(io::Error::other("it is no file")));
+    }
+    unpack(&mut File::open(archive).map_err(broken)?, &url, to)
+}
+
+fn unpack(body: &mut dyn Read, url: &str, to: &Path) -> Result<(), Reason> {
+    let url = url.to_owned();
     let broken = |source: io::Error| Reason::Archive { url: url.clone(), why: source.to_string() };
     let mut archive = tar::Archive::new(GzDecoder::new(body).take(MAX_BYTES));
     let mut found = false;
@@ -92,7 +102,7 @@ fn unpack(body: &mut Download<'_, '_>, to: &Path) -> Result<(), Reason> {
 }
 
 /// `io::copy`, but it tells a broken archive from a full disk.
-fn copy(
+pub(super) fn copy(
     from: &mut dyn Read,
     file: &mut File,
     broken: &dyn Fn(io::Error) -> Reason,
