@@ -37,8 +37,8 @@ pub(super) enum Message {
     ProofDue(u64, Db),
     /// That took this long.
     Proved(Db, Duration),
-    /// The app's tree is to be killed, with these locks held.
-    Kill(wal::Held),
+    /// The tree of the n-th command is to be killed, with these locks held.
+    Kill(u64, wal::Held),
     /// They were held long enough.
     LetGo(u64),
     /// The n-th Litestream can start on what it has to copy as a whole, or not.

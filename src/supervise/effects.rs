@@ -100,6 +100,8 @@ pub(super) struct World {
     /// Locks that are held while the app's tree is killed, and which these are.
     pub(super) held: Option<(u64, Held)>,
     holds: u64,
+    /// How many commands the shim was given.
+    starts: u64,
     /// All was confirmed at the end.
     pub(super) drained: bool,
     /// The app's leader is gone, and something of its tree is left.
@@ -181,6 +183,7 @@ impl World {
             shim: None,
             held: None,
             holds: 0,
+            starts: 0,
             drained: false,
             leftovers: false,
             sweeping: false,
@@ -537,6 +540,7 @@ impl World {
 
     fn start(&mut self, running: Running) -> io::Result<()> {
         self.running = running;
+        self.starts += 1;
         let argv = match running {
             Running::App => &self.setup.app,
             Running::Before(place) => &self.setup.before[place],
@@ -565,14 +569,18 @@ impl World {
     /// index leaves an orphan. Nobody is waited for longer than [`HOLDING`].
     fn hold_and_kill(&mut self) {
         let databases = self.roster.listed().iter().map(|(_, database)| database.path.clone()).collect();
-        let outbox = self.outbox.clone();
+        let (start, outbox) = (self.starts, self.outbox.clone());
         tokio::task::spawn_local(async move {
             let held = Held::take(databases, HOLDING).await;
-            let _ = outbox.send(Message::Kill(held));
+            let _ = outbox.send(Message::Kill(start, held));
         });
     }
 
-    pub(super) fn kill_tree(&mut self, held: Held) {
+    /// Kills the tree of the `start`-th command: it may have ended meanwhile, and the next one run.
+    pub(super) fn kill_tree(&mut self, start: u64, held: Held) {
+        if start != self.starts {
+            return;
+        }
         self.tell_shim(&ToShim::KillTree);
         // A hung Litestream holds a dead shim's end of the line: what that shim left is here.
         self.runner.children.kill_adopted();

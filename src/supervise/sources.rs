@@ -195,7 +195,7 @@ impl Driver {
             }
             Message::ProofDue(_, db) => self.world.proofs.due(db),
             Message::Proved(db, took) => self.world.proofs.done(db, took),
-            Message::Kill(held) => self.world.kill_tree(held),
+            Message::Kill(start, held) => self.world.kill_tree(start, held),
             Message::LetGo(hold) => {
                 self.world.held = self.world.held.take().filter(|(held, _)| *held != hold);
             }
