@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -105,6 +105,24 @@ pub fn path(meta: &Path) -> PathBuf {
     meta.join("litekeeper-ledger")
 }
 
+/// Opens a file of the ledger's, or makes it, as its metadata folder's owner has it. What stands there and cannot be
+/// used is replaced: at worst all that it said is found out anew.
+pub(super) fn own_file(meta: &Path, path: &Path) -> io::Result<File> {
+    let at = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+    let is_used_up = |error: &io::Error| error.kind() != io::ErrorKind::NotFound;
+    match fd::open_file(path, true) {
+        Ok(file) => return Ok(file),
+        Err(error) if is_used_up(&error) => std::fs::remove_file(path).map_err(at)?,
+        Err(_) => {}
+    }
+    // Somebody else may have made it just now.
+    let file = fd::make_file(path).or_else(|_| fd::open_file(path, true)).map_err(at)?;
+    // Only root can give it away, and only root has to.
+    let owner = std::fs::metadata(meta)?;
+    let _ = std::os::unix::fs::fchown(&file, Some(owner.uid()), Some(owner.gid()));
+    Ok(file)
+}
+
 /// The open file.
 #[derive(Debug)]
 pub struct Book {
@@ -122,8 +140,7 @@ impl Book {
     /// # Errors
     /// The file can be neither made nor locked nor read.
     pub fn open(meta: &Path) -> io::Result<Self> {
-        let path = path(meta);
-        let file = fd::make_file(&path).or_else(|_| fd::open_file(&path, true))?;
+        let file = own_file(meta, &path(meta))?;
         file.lock()?;
         let head = read_head(&file)?.unwrap_or_default();
         Ok(Self { file, head, block: Vec::new(), first: 0, dirty: false })
@@ -226,6 +243,23 @@ fn read_head(file: &File) -> io::Result<Option<Head>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cannot_be_used_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = path(folder.path());
+        std::os::unix::fs::symlink("/dev/null", &path).unwrap();
+        Book::open(folder.path()).unwrap();
+        assert!(path.symlink_metadata().unwrap().is_file());
+        std::fs::remove_file(&path).unwrap();
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        Book::open(folder.path()).unwrap();
+        assert!(path.symlink_metadata().unwrap().is_file());
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        let error = Book::open(folder.path()).unwrap_err();
+        assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
+    }
 
     #[test]
     fn what_was_written_is_there_again_and_what_is_cut_off_is_nothing() {

@@ -7,6 +7,7 @@ use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use super::book::own_file;
 use crate::os::fd;
 
 /// When the file is longer, its older half goes: 8 million pages stay.
@@ -27,7 +28,7 @@ pub(super) struct History(BufWriter<File>);
 impl History {
     pub(super) fn open(meta: &Path) -> io::Result<Self> {
         let path = path(meta);
-        let mut file = fd::make_file(&path).or_else(|_| fd::open_file(&path, true))?;
+        let mut file = own_file(meta, &path)?;
         // Whoever writes here has the lock of the ledger.
         let length = file.metadata()?.len() / 8 * 8;
         if length > LONGEST {
