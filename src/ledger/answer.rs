@@ -19,15 +19,18 @@ pub enum Task {
     Leave,
     /// Before the start: what is the file that is here?
     Inspect,
+    /// Put Litestream's own files aside, so that it begins anew.
+    Reset,
 }
 
 impl Task {
-    const ALL: [(&str, Self); 5] = [
+    const ALL: [(&str, Self); 6] = [
         ("look", Self::Look),
         ("all", Self::All),
         ("background", Self::Background),
         ("leave", Self::Leave),
         ("inspect", Self::Inspect),
+        ("reset", Self::Reset),
     ];
 
     pub(super) fn parse(word: &str) -> Option<Self> {
@@ -84,6 +87,8 @@ pub enum Answer {
     New,
     /// Nothing is known of the copy: its beginning is not here.
     Unfounded,
+    /// One of Litestream's files is broken, which Litestream cannot go on from either: which, and how.
+    Broken(String),
     /// Time ran out; so many per cent were compared, and are the same.
     Unfinished(u8),
     /// To [`Task::Inspect`].
@@ -107,6 +112,10 @@ pub enum Standing {
     New,
     /// It cannot be compared: the beginning of the copy is not here.
     Unfounded,
+    /// It cannot be compared: one of Litestream's files is broken.
+    Broken(String),
+    /// It is no database.
+    NotSqlite,
     /// What was left.
     Current,
     /// What was left, but the copy has parted from it.
@@ -116,8 +125,13 @@ pub enum Standing {
         /// When both were the same for certain, in seconds since 1970.
         since: Option<u64>,
     },
-    /// What was left, and somebody wrote to it meanwhile: so many pages.
-    Written(u64),
+    /// What was left, and somebody wrote to it meanwhile.
+    Written {
+        /// So many pages.
+        pages: u64,
+        /// The newest transaction of what was left.
+        txid: u64,
+    },
     /// An older copy: so many pages are as they once were.
     Older(u64),
     /// Another file, or an older copy that somebody wrote to.

@@ -13,7 +13,7 @@ use super::compare::{Found, Which, compare};
 use super::follow::{Followed, follow};
 use super::standing::{self, Age};
 use crate::litestream::{ltx, position};
-use crate::os::priority;
+use crate::os::{fd, priority};
 use crate::sqlite::repair;
 use crate::sqlite::wal;
 
@@ -83,13 +83,31 @@ impl Ledger<'_> {
             priority::lower();
         }
         let inspects = self.task == Task::Inspect;
+        if self.task == Task::Reset {
+            return self.reset();
+        }
+        if inspects && !is_sqlite(self.database)? {
+            return Ok(Answer::Stands(Standing::NotSqlite));
+        }
         if position::txids(&ltx::folder(self.meta)).next().is_none() {
             return Ok(if inspects { Answer::Stands(Standing::New) } else { Answer::New });
         }
         let mut book = Book::open(self.meta)?;
-        let Some(followed) = follow(&mut book, self.meta)? else {
-            book.write_head()?;
-            return Ok(if inspects { Answer::Stands(Standing::Unfounded) } else { Answer::Unfounded });
+        let followed = match follow(&mut book, self.meta) {
+            Ok(Some(followed)) => followed,
+            Ok(None) => {
+                book.write_head()?;
+                return Ok(if inspects { Answer::Stands(Standing::Unfounded) } else { Answer::Unfounded });
+            }
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                let why = error.to_string();
+                return Ok(if inspects {
+                    Answer::Stands(Standing::Broken(why))
+                } else {
+                    Answer::Broken(why)
+                });
+            }
+            Err(error) => return Err(error),
         };
         if self.task == Task::Background {
             return self.prove(book);
@@ -110,6 +128,18 @@ impl Ledger<'_> {
         let answer = self.conclude(&mut book, &followed, &which, found)?;
         book.write_head()?;
         Ok(answer)
+    }
+
+    /// Litestream without files of its own asks the replica where it was, and copies the whole database behind that
+    /// (`checkDatabaseBehindReplica` in its db.go).
+    fn reset(&self) -> io::Result<Answer> {
+        let (ltx, aside) = (self.meta.join("ltx"), self.meta.join("ltx-broken"));
+        match std::fs::remove_dir_all(&aside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Err(_) | Ok(()) => {}
+        }
+        std::fs::rename(ltx, aside)?;
+        Ok(Answer::New)
     }
 
     /// Compares all without keeping others from the ledger meanwhile.
@@ -219,10 +249,17 @@ impl Ledger<'_> {
                 Some(Mark::of(self.database)?)
             }
             Task::Inspect => book.head.left.take(),
-            Task::Look | Task::All | Task::Background | Task::Leave => None,
+            Task::Look | Task::All | Task::Background | Task::Leave | Task::Reset => None,
         };
         Ok(answer)
     }
+}
+
+/// Whether a file can be a database at all: it begins as one (<https://sqlite.org/fileformat2.html>), or is empty.
+fn is_sqlite(path: &Path) -> io::Result<bool> {
+    let file = std::fs::File::open(path)?;
+    let header: Option<[u8; 16]> = fd::read_at(&file, 0)?;
+    Ok(header.is_some_and(|header| &header == b"SQLite format 3\0"))
 }
 
 fn now() -> u64 {

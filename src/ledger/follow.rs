@@ -37,7 +37,16 @@ pub(super) fn follow(book: &mut Book, meta: &Path) -> io::Result<Option<Followed
 
 fn try_follow(book: &mut Book, meta: &Path) -> io::Result<Option<Followed>> {
     let folder = ltx::folder(meta);
-    let open = |txid| Ltx::open(&folder.join(ltx::name(txid)));
+    let path = |txid| folder.join(ltx::name(txid));
+    // Of a file that is there and says nothing, its name is what counts.
+    let at = |txid: u64| {
+        let path = path(txid);
+        move |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound => error,
+            _ => io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", path.display())),
+        }
+    };
+    let open = |txid| Ltx::open(&path(txid)).map_err(at(txid));
     let mut txids: Vec<u64> = position::txids(&folder).collect();
     txids.sort_unstable();
     let Some(last) = txids.last().copied() else {
@@ -47,8 +56,12 @@ fn try_follow(book: &mut Book, meta: &Path) -> io::Result<Option<Followed>> {
     let known = book.head.newest;
     let is_there = |txid: u64| txids.binary_search(&txid).is_ok();
     let is_same = match open(known.txid) {
-        Ok(Some(ltx)) => copied(known.txid, &ltx) == known,
-        Ok(None) => false,
+        Ok(Some(ltx)) => {
+            // Litestream begins with it as well.
+            ltx.pages().map_err(at(known.txid))?;
+            copied(known.txid, &ltx) == known
+        }
+        Ok(None) => return Err(at(known.txid)(io::ErrorKind::InvalidData.into())),
         // It was deleted; what follows it is of the same history unless the count began anew.
         Err(error) if error.kind() == io::ErrorKind::NotFound => is_there(known.txid.saturating_add(1)),
         Err(error) => return Err(error),
@@ -67,7 +80,7 @@ fn try_follow(book: &mut Book, meta: &Path) -> io::Result<Option<Followed>> {
             is_next
         }) {
             if let Some(ltx) = open(txid)?
-                && ltx.is_complete(&ltx.pages()?)
+                && ltx.is_complete(&ltx.pages().map_err(at(txid))?)
             {
                 first = Some(txid);
                 break;
@@ -78,8 +91,8 @@ fn try_follow(book: &mut Book, meta: &Path) -> io::Result<Option<Followed>> {
         first
     };
     for txid in first..=last {
-        let Some(ltx) = open(txid)? else { return Err(io::ErrorKind::InvalidData.into()) };
-        take_in(book, &mut history, &mut followed, txid, &ltx)?;
+        let Some(ltx) = open(txid)? else { return Err(at(txid)(io::ErrorKind::InvalidData.into())) };
+        take_in(book, &mut history, &mut followed, txid, &ltx).map_err(at(txid))?;
     }
     history.flush()?;
     Ok(Some(followed))

@@ -92,10 +92,12 @@ pub(super) fn of_different(
     let unknown = there.len() as u64 - older;
     let is_newer = now.seq > then.seq || (now.seq == then.seq && now.counter > then.counter);
     Ok(match (older, unknown) {
-        _ if is_newer => Standing::Written(pages.len() as u64),
+        _ if is_newer => Standing::Written { pages: pages.len() as u64, txid: head.newest.txid },
         (_, 0) => Standing::Older(older.max(1)),
         // Nothing of it was ever copied.
-        (0, unknown) if !is_older || now.seq.is_none() => Standing::Written(unknown),
+        (0, unknown) if !is_older || now.seq.is_none() => {
+            Standing::Written { pages: unknown, txid: head.newest.txid }
+        }
         (older, unknown) => Standing::Other {
             why: format!(
                 "{older} of its pages are as they once were, and {unknown} are as litestream has never copied them"

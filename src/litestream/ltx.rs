@@ -63,7 +63,7 @@ impl Ltx {
     /// # Errors
     /// It cannot be read.
     pub fn open(path: &Path) -> io::Result<Option<Self>> {
-        let file = File::open(path)?;
+        let file = fd::open_file(path, false)?;
         let Some(header): Option<[u8; HEADER]> = fd::read_at(&file, 0)? else { return Ok(None) };
         let short = |at: usize| {
             let mut bytes = [0; 4];

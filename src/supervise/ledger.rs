@@ -85,11 +85,29 @@ pub(super) async fn whole_for(
         Answer::Equal { .. } | Answer::New | Answer::Stands(_) | Answer::Unfinished(_) => None,
         Answer::Parted { why, since } => Some(parted(&why, since)),
         Answer::Unfounded => Some(UNFOUNDED.to_owned()),
+        Answer::Broken(why) => {
+            reset(runner, database).await?;
+            Some(broken(&why))
+        }
     })
 }
 
+/// Has Litestream's own files put aside, which neither it nor anybody else can go on from.
+///
+/// # Errors
+/// Why it cannot be done.
+pub(super) async fn reset(runner: &Runner, database: &Database) -> Result<(), String> {
+    ask(runner, Task::Reset, database, LOOK).await.map(drop)
+}
+
+/// Why a database is copied whose metadata was put aside.
+pub(super) fn broken(why: &str) -> String {
+    format!("litestream's own file is broken, and was put aside with the others ({why})")
+}
+
 /// Why a database is copied of which nothing is known.
-pub(super) const UNFOUNDED: &str = "what litestream copied before was never compared with it";
+pub(super) const UNFOUNDED: &str =
+    "the beginning of what litestream has copied is not here to compare it with";
 
 /// Why a copy cannot be trusted, and since when.
 pub(super) fn parted(why: &str, since: Option<u64>) -> String {
@@ -145,6 +163,8 @@ impl Asker {
                 }
                 Ok(Answer::Parted { why, since }) => last = parted(&why, since),
                 Ok(Answer::Unfounded) => last = UNFOUNDED.to_owned(),
+                // Litestream says so as well, and the next start puts it right.
+                Ok(Answer::Broken(why)) => return Compared::Unknown(why),
                 Ok(answer @ Answer::Stands(_)) => return Compared::Unknown(format!("no answer: {answer:?}")),
                 Err(reason) => return Compared::Unknown(reason),
             }

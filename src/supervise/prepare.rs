@@ -150,15 +150,22 @@ impl Preparation {
         file: Result<ledger::Standing, String>,
         prepared: &mut Prepared,
     ) -> Result<bool, Failure> {
-        use ledger::Standing::{Current, New, Older, Other, Parted, Unfounded, Written};
+        use ledger::Standing::{Broken, Current, New, NotSqlite, Older, Other, Parted, Unfounded, Written};
         let path = db.path.display();
         let why = match file {
             Ok(New | Current) => None,
             Ok(Unfounded) => Some(super::ledger::UNFOUNDED.to_owned()),
+            // The launch sees to it.
+            Ok(Broken(_)) => return Ok(false),
+            Ok(NotSqlite) => {
+                let message = format!("{path}: it is no SQLite database");
+                return Err(Failure::new(ExitCode::CONFIG, message)
+                    .hint("correct the path; Litestream cannot replicate a database that is encrypted"));
+            }
             Ok(Parted { why, since }) => Some(super::ledger::parted(&why, since)),
-            Ok(Written(pages)) => {
+            Ok(Written { pages, txid }) => {
                 tracing::warn!(
-                    "{path}: somebody wrote to it while litekeeper did not run ({pages} pages): going on from what is there now"
+                    "{path}: somebody wrote to it while litekeeper did not run ({pages} pages): going on from what is there now; what was left before is txid {txid:016x} of the backup"
                 );
                 Some("it was written to while litekeeper did not run".to_owned())
             }
@@ -185,7 +192,10 @@ impl Preparation {
             }
             Err(error) => {
                 let message = format!("{path}: cannot be compared with what litestream has copied: {error}");
-                return Err(Failure::new(ExitCode::UNAVAILABLE, message));
+                return Err(Failure::new(ExitCode::UNAVAILABLE, message).hint(format!(
+                    "see to {}, or move it away: litestream then makes a new copy of the whole database",
+                    db.meta.display()
+                )));
             }
         };
         prepared.whole.extend(why.map(|why| (db.path.clone(), why)));
