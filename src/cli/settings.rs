@@ -132,6 +132,7 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
             args::IfBehind::Restore => supervise::IfBehind::Restore,
             args::IfBehind::Ignore => supervise::IfBehind::Ignore,
         },
+        l0_retention: configured.l0_retention(),
         restore_timeout: args.restore_timeout,
         restore_parallel: args.restore_parallel,
         restore_txids,

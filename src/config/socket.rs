@@ -14,6 +14,13 @@ impl Config {
         Some(self.base().cwd.join(Path::new(path)))
     }
 
+    /// How long Litestream keeps its own files of single transactions at least; none for its default of five minutes.
+    pub fn l0_retention(&self) -> Option<std::time::Duration> {
+        let nanoseconds = super::types::nanoseconds(self.root().get("l0-retention")?)?;
+        // 0 keeps them for ever.
+        (nanoseconds > 0.0).then(|| std::time::Duration::from_nanos(nanoseconds as u64))
+    }
+
     /// Whether the control socket is switched off, which cannot be.
     pub fn is_socket_off(&self) -> bool {
         self.socket_setting("enabled").and_then(Node::as_bool) == Some(false)

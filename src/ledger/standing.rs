@@ -49,6 +49,20 @@ impl Age {
     }
 }
 
+/// Whether a database that has got shorter, and differs in so many pages, may have been vacuumed.
+fn is_vacuumed(database: &Path, differs: usize) -> io::Result<bool> {
+    let file = std::fs::File::open(database)?;
+    let Some(header): Option<[u8; 100]> = fd::read_at(&file, 0)? else { return Ok(true) };
+    // The largest root page is there with auto_vacuum only. 65536 is stored as 1.
+    let vacuums_itself = header[52..56] != [0; 4];
+    let size = match u16::from_be_bytes([header[16], header[17]]) {
+        1 => 65536,
+        size => u64::from(size),
+    };
+    let pages = file.metadata()?.len() / size.max(1);
+    Ok(vacuums_itself || differs as u64 * 2 >= pages)
+}
+
 fn counter(database: &Path) -> io::Result<Option<u32>> {
     let at = |header: [u8; 4]| u32::from_be_bytes(header);
     if let (Some(run), wal::State::Made(index)) = (Run::open(database)?, wal::index(database)?)
@@ -91,11 +105,17 @@ pub(super) fn of_different(
     let older = history::known(meta, &there)?;
     let unknown = there.len() as u64 - older;
     let is_newer = now.seq > then.seq || (now.seq == then.seq && now.counter > then.counter);
+    // A database gets shorter when it is vacuumed, which leaves few pages as they were, and not otherwise.
+    let is_cut = pages.len() > there.len() && !is_vacuumed(database, there.len())?;
+    let is_other = now.seq.is_none() && then.seq.is_some();
     Ok(match (older, unknown) {
-        _ if is_newer => Standing::Written { pages: pages.len() as u64, txid: head.newest.txid },
+        // What somebody wrote may look like an older page now and then.
+        _ if is_newer && !is_cut && older < unknown => {
+            Standing::Written { pages: pages.len() as u64, txid: head.newest.txid }
+        }
         (_, 0) => Standing::Older(older.max(1)),
         // Nothing of it was ever copied.
-        (0, unknown) if !is_older || now.seq.is_none() => {
+        (0, unknown) if (!is_older && !is_cut) || is_other => {
             Standing::Written { pages: unknown, txid: head.newest.txid }
         }
         (older, unknown) => Standing::Other {

@@ -197,7 +197,6 @@ impl Asker {
 
     /// The drain: each database is on its replica, however often it takes.
     pub(super) async fn drain(self, limit: Duration, comparing: Duration) {
-        let began = Instant::now();
         let places = Rc::new(Semaphore::new(DRAINED_AT_ONCE));
         let mut asking = JoinSet::new();
         for place in 0..self.dbs.len() {
@@ -208,8 +207,7 @@ impl Asker {
                 // What is not there has nothing to lose.
                 while database.exists() {
                     let answer = control::sync(&asker.socket, &database.path, limit).await;
-                    let left = comparing.saturating_sub(began.elapsed());
-                    match asker.judge_by(*db, database, answer, Some(left)).await {
+                    match asker.judge_by(*db, database, answer, Some(comparing)).await {
                         Ok(()) => break,
                         Err(reason) => asker.drain_refused(database, &reason),
                     }

@@ -153,7 +153,8 @@ impl Driver {
         mut inbox: mpsc::UnboundedReceiver<Message>,
     ) -> Result<ExitCode, Failure> {
         self.handle(Event::Start);
-        let every = LOOK.min(self.world.setup.policy.max_lag / 4).max(Duration::from_millis(50));
+        let follows = self.world.follows.every().unwrap_or(LOOK);
+        let every = LOOK.min(self.world.setup.policy.max_lag / 4).min(follows).max(Duration::from_millis(50));
         let mut look = tokio::time::interval(every);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {

@@ -15,7 +15,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use super::confirm::Asker;
 use super::driver::{Driver, Message, Outbox};
 use super::folders::Folders;
-use super::ledger::{self, Proofs};
+use super::ledger::{self, Follows, Proofs};
 use super::link::Link;
 use super::litestream_log::{self, Heard};
 use super::notes::{self, Names};
@@ -91,6 +91,7 @@ pub(super) struct World {
     pub(super) looks: u32,
     pub(super) suspects: Suspects,
     pub(super) proofs: Proofs,
+    pub(super) follows: Follows,
     /// Of these Litestream has to make a new copy, and why.
     pub(super) parted: BTreeMap<PathBuf, String>,
     /// These were compared with their backups, and nobody has had them since.
@@ -148,6 +149,7 @@ impl World {
             user: setup.user.clone(),
             limit: resolver::LIMIT,
         });
+        let follows = Follows::new(setup.l0_retention);
         Self {
             terminal: Terminal::open(),
             watch: Watch::new(),
@@ -178,6 +180,7 @@ impl World {
             looks: 0,
             suspects: Suspects::default(),
             proofs: Proofs::default(),
+            follows,
             parted: BTreeMap::new(),
             inspected: BTreeSet::new(),
             shim: None,
@@ -593,6 +596,15 @@ impl World {
         });
     }
 
+    /// Has the ledgers take in what Litestream will delete.
+    pub(super) fn follow(&mut self) {
+        for db in self.follows.due() {
+            if let Some(database) = self.roster.get(db).cloned() {
+                tokio::task::spawn_local(ledger::follow(self.runner.clone(), database));
+            }
+        }
+    }
+
     /// Begins to compare all of a database for which that is due, if it is time.
     pub(super) fn prove(&mut self) {
         let Some(db) = self.proofs.next() else { return };
@@ -687,7 +699,7 @@ impl Driver {
                 let asker = world.asker();
                 world.proofs.stop();
                 let policy = &world.setup.policy;
-                // What is left of the drain's share is for what the comparison finds.
+                // What is left of the drain's share is for a second try, and for what the comparison finds.
                 let comparing = policy.drain_reserve() * 3 / 5;
                 world.drain = Some(if world.version.confirms() {
                     tokio::task::spawn_local(asker.drain(policy.stop_timeout, comparing))

@@ -31,6 +31,11 @@ const PAUSE: Duration = Duration::from_secs(10);
 /// How often it is said that something waits for a comparison.
 const REPORT: Duration = Duration::from_secs(10);
 
+/// Litestream's files are taken in so often while they are kept, and for so long after a change.
+const FOLLOWS: u32 = 4;
+/// While nothing is said, they are kept for five minutes, and the confirmations come more often.
+const OFTEN_ENOUGH: Duration = Duration::from_secs(60);
+
 /// How long the end may be held up by remembering how a database was left.
 pub(super) const LEAVING: Duration = Duration::from_secs(2);
 
@@ -147,11 +152,9 @@ impl Asker {
                     return Compared::Same;
                 }
                 Ok(Answer::Unfinished(share)) if task == Task::All => {
-                    tracing::warn!(
-                        "{}: {share} % of it were compared with its backup and are the same; there was no time for the rest, which the next start compares",
-                        database.path.display()
-                    );
-                    return Compared::Same;
+                    return Compared::Unknown(format!(
+                        "{share} % of it were compared with its backup and are the same, and there was no time for the rest"
+                    ));
                 }
                 Ok(Answer::Unfinished(_)) => {
                     return Compared::Unknown(
@@ -234,6 +237,53 @@ impl Proofs {
         if let Some(running) = self.running.take() {
             running.abort();
         }
+    }
+}
+
+/// When the ledgers take in Litestream's files of changed databases, where those are not kept for long.
+#[derive(Default)]
+pub(super) struct Follows {
+    every: Option<Duration>,
+    last: Option<Instant>,
+    /// Until when, of those that changed.
+    until: BTreeMap<Db, Instant>,
+}
+
+impl Follows {
+    pub(super) fn new(l0_retention: Option<Duration>) -> Self {
+        let every = l0_retention.filter(|kept| *kept < OFTEN_ENOUGH).map(|kept| kept / FOLLOWS);
+        Self { every, ..Self::default() }
+    }
+
+    /// How often they are due, if that is to be looked at.
+    pub(super) fn every(&self) -> Option<Duration> {
+        self.every
+    }
+
+    /// It changed.
+    pub(super) fn changed(&mut self, db: Db) {
+        if let Some(every) = self.every {
+            // Litestream copies a change when it looks next, and that is the last of it that is deleted.
+            self.until.insert(db, Instant::now() + every * FOLLOWS + LOOK);
+        }
+    }
+
+    /// Whose turn it is.
+    pub(super) fn due(&mut self) -> Vec<Db> {
+        let now = Instant::now();
+        if self.every.is_none_or(|every| self.last.is_some_and(|last| now < last + every)) {
+            return Vec::new();
+        }
+        self.last = Some(now);
+        self.until.retain(|_, until| now < *until);
+        self.until.keys().copied().collect()
+    }
+}
+
+/// Takes in Litestream's files before they are deleted. What it finds is found again, by whoever can act on it.
+pub(super) async fn follow(runner: Runner, database: Database) {
+    if let Err(reason) = ask(&runner, Task::Look, &database, LOOK).await {
+        tracing::debug!("{}: {reason}", database.path.display());
     }
 }
 

@@ -62,7 +62,7 @@ pub(super) fn log(note: &Note, names: &Names<'_>) {
             tracing::warn!("somebody told litestream to stop: stopping {app}, then starting both again");
         }
         Note::Parted(db) => tracing::warn!(
-            "{}: litestream has lost track of the WAL{}: it has to start again with a new snapshot, and {app} with it",
+            "{}: litestream has lost track of the WAL{}: it has to start again with a new snapshot, and so has {app} if it runs",
             names.of(*db).0,
             because(names)
         ),
@@ -76,7 +76,7 @@ pub(super) fn log(note: &Note, names: &Names<'_>) {
         ),
         Note::DrainRelaunch => {
             tracing::warn!(
-                "litestream is gone with changes that no replica confirmed: starting it again to drain them"
+                "litestream has ended with changes that no replica confirmed: starting it again to drain them"
             );
         }
         Note::LaunchTimeout => tracing::error!("litestream did not come up in time: killing it"),

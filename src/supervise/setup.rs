@@ -102,6 +102,8 @@ pub struct Setup {
     pub listen_fds: Vec<OwnedFd>,
     /// What happens to a database that is older than its backup.
     pub if_behind: IfBehind,
+    /// How long Litestream keeps its own files of single transactions at least; none for its default.
+    pub l0_retention: Option<Duration>,
     /// How long a restore may go without progress.
     pub restore_timeout: Duration,
     /// How many databases are restored side by side.

@@ -254,6 +254,7 @@ impl Driver {
     /// Looks at the databases, as is done once a second while the app runs.
     pub(super) fn look_again(&mut self) {
         self.look(false);
+        self.world.follow();
         if self.machine.phase() == Phase::Running {
             self.world.prove();
         }
@@ -277,6 +278,7 @@ impl Driver {
         for event in self.world.watch.look(has_open, last) {
             if let Event::Changed(db) = event {
                 suspects.push(db);
+                self.world.follows.changed(db);
             }
             if let Event::Unregistered { db, .. } = event {
                 self.world.file_went(db);

@@ -5,13 +5,16 @@ use std::fs;
 use std::path::PathBuf;
 
 use nix::sys::signal::Signal;
+use rusqlite::Connection;
 
 use crate::support::app::App;
+use crate::support::keeper::Keeper;
 use crate::support::litestream::{Backup, LATEST};
 use crate::support::pages;
 use crate::support::process::Ended;
 use crate::support::sqlite;
 use crate::support::unit;
+use crate::support::wait::{DEADLINE, wait_until};
 use crate::support::world::World;
 
 fn run(world: &World, options: &[&str]) -> Ended {
@@ -131,6 +134,96 @@ fn an_older_copy_that_was_written_to_is_refused_with_the_choices() {
     let ended = run(&world, &[]).expect_code(69).expect_log("is not the file that was left");
     ended.expect_log("`--if-behind ignore`");
     assert_eq!(backup(&world), 21);
+}
+
+/// What `.restore` of the shell and the backup functions of other languages do: they write the old pages.
+#[test]
+fn an_older_copy_that_sqlite_itself_puts_back_is_refused() {
+    let (world, old) = left(|_| {});
+    let mut database = sqlite::open(&world.db());
+    let old = Connection::open(old).unwrap();
+    rusqlite::backup::Backup::new(&old, &mut database)
+        .unwrap()
+        .run_to_completion(100, Default::default(), None)
+        .unwrap();
+    drop(database);
+    assert_eq!(sqlite::count(&world.db()), 10);
+    run(&world, &[]).expect_code(69).expect_log("`--if-behind ignore`");
+    assert_eq!(backup(&world), 21);
+}
+
+#[test]
+fn an_older_copy_that_has_grown_again_is_refused() {
+    let (world, old) = left(|world| {
+        sqlite::insert(&world.db(), 3000);
+        run(world, &[]).expect_code(0);
+    });
+    put_back(&world, &old, Way::Copied);
+    sqlite::insert(&world.db(), 300);
+    run(&world, &[]).expect_code(69).expect_log("`--if-behind ignore`");
+}
+
+#[test]
+fn a_database_that_was_vacuumed_without_a_keeper_is_gone_on_from() {
+    let (world, _) = left(|world| {
+        sqlite::insert(&world.db(), 3000);
+        run(world, &[]).expect_code(0);
+        sqlite::open(&world.db()).execute_batch("DELETE FROM t WHERE id > 40; VACUUM").unwrap();
+    });
+    let ended = run(&world, &[]).expect_code(0).expect_log("somebody wrote to it");
+    pages::assert_same(&world, ended);
+}
+
+/// What Litestream keeps for seconds only is taken in while it is there: nothing is copied as a whole for that.
+#[test]
+fn a_short_retention_restarts_nobody() {
+    let world = World::new();
+    sqlite::create(&world.db(), 9);
+    let config = world.write(
+        "short.yml",
+        &format!(
+            "l0-retention: 2s\nl0-retention-check-interval: 1s\nlevels: [{{interval: 1s}}]\n\
+             dbs:\n  - path: {}\n    replica: {{path: {}}}\n",
+            world.db().display(),
+            world.path("replica").display()
+        ),
+    );
+    let trace = world.trace();
+    let keeper = Keeper::new(&world).args(["--config".as_ref(), config.as_os_str()]);
+    let running = keeper.app(unit::writer(&trace, &world.db(), 0)).start();
+    let local = ".app.db-litestream/ltx/0";
+    let first = "0000000000000001-0000000000000001.ltx".to_owned();
+    for _ in 0..2 {
+        wait_until("files of single transactions to go", DEADLINE, || {
+            !world.list(local).contains(&first) && world.list(local).len() > 1
+        });
+        let newest = world.list(local).pop();
+        wait_until("newer ones", DEADLINE, || !world.list(local).contains(newest.as_ref().unwrap()));
+    }
+    let ended = running.stop(0);
+    assert!(!ended.log.contains("copied as a whole"), "{}", ended.log);
+    pages::assert_same(&world, ended);
+}
+
+#[test]
+fn a_broken_file_of_litestreams_is_put_aside() {
+    for spoil in
+        [|_: &std::path::Path| Vec::new(), |path: &std::path::Path| fs::read(path).unwrap()[..300].to_vec()]
+    {
+        let (world, _) = left(|_| {});
+        let newest = world.list(".app.db-litestream/ltx/0").pop().unwrap();
+        let newest = world.path(".app.db-litestream/ltx/0").join(newest);
+        fs::write(&newest, spoil(&newest)).unwrap();
+        let ended = run(&world, &[]).expect_code(0).expect_log("litestream's own file is broken");
+        pages::assert_same(&world, ended);
+    }
+}
+
+#[test]
+fn what_is_no_database_is_refused_at_once() {
+    let world = World::new();
+    fs::write(world.db(), "this is no database at all").unwrap();
+    run(&world, &[]).expect_code(78).expect_log("it is no SQLite database");
 }
 
 #[test]
