@@ -1,14 +1,21 @@
 //! A lock file that says who holds it (`flock(2)`).
 
 use std::collections::HashSet;
-use std::fs::{File, TryLockError};
+use std::fs::{File, Permissions, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use super::place::{self, Folder};
 
 /// A lock that lives as long as any process that inherited its descriptor.
 #[derive(Debug)]
-pub struct Lock(File);
+pub struct Lock {
+    file: File,
+    path: PathBuf,
+    /// The file that is locked itself, by whatever name, and which one that is.
+    guarded: Option<(File, (u64, u64))>,
+}
 
 /// Why there is no lock.
 #[derive(Debug)]
@@ -19,48 +26,142 @@ pub enum Refused {
     Io(io::Error),
 }
 
+impl From<io::Error> for Refused {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// What each text in a lock begins with. A file that begins otherwise is none, and is left as it is.
+const BEGINNING: &str = "pid ";
+/// How often somebody may take the file away between its opening and its lock.
+const TRIES: u32 = 100;
+/// A byte that SQLite locks nowhere and never (`PENDING_BYTE` in its os.h): whoever has it has the file.
+const GUARD: u64 = 1 << 62;
+
 impl Lock {
-    /// Takes the lock and leaves `text` in the file.
+    /// Takes the lock and leaves `text` in the file, which is whoever's the folder's files are
+    /// ([`place::belong_to`]) and closed to all others: who can open it can hold it.
     ///
     /// # Errors
     /// See [`Refused`].
     pub fn acquire(path: &Path, text: &str) -> Result<Self, Refused> {
-        let mut file = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .map_err(Refused::Io)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut held = String::new();
-                // Rubbish in the file still means that it is held.
-                let _ = file.take(4096).read_to_string(&mut held);
-                return Err(Refused::Held(held));
+        for _ in 0..TRIES {
+            let (folder, name) = place::theirs(|| Folder::of(path))?;
+            let opened = place::theirs(|| folder.open_or_make_file(name));
+            let mut file = match opened {
+                // One that this user made itself, before it gave its locks away.
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    folder.open_file(name, true).map_err(|_| error)?
+                }
+                opened => opened?,
+            };
+            check_owner(&folder, &file)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Err(Refused::Held(read(file))),
+                Err(TryLockError::Error(error)) => return Err(Refused::Io(error)),
             }
-            Err(TryLockError::Error(error)) => return Err(Refused::Io(error)),
-        }
-        let write = |file: &mut File| {
+            // Whoever removed or replaced it meanwhile can lock another one under the same name.
+            let found = file.metadata()?;
+            if place::theirs(|| folder.identity(name)).ok() != Some((found.dev(), found.ino())) {
+                continue;
+            }
+            let old = read(file.try_clone()?);
+            if !old.is_empty() && !old.starts_with(BEGINNING) {
+                return Err(Refused::Io(io::Error::other("it is no lock, but something else")));
+            }
+            if found.mode() & 0o7777 != 0o600 {
+                file.set_permissions(Permissions::from_mode(0o600))?;
+            }
             file.set_len(0)?;
             file.rewind()?;
-            file.write_all(text.as_bytes())
+            file.write_all(text.as_bytes())?;
+            return Ok(Self { file, path: path.to_owned(), guarded: None });
+        }
+        Err(Refused::Io(io::Error::other("somebody takes it away again and again")))
+    }
+
+    /// Whether it still stands where another one would look for it.
+    pub fn is_in_place(&self) -> bool {
+        let stands = || {
+            let (folder, name) = Folder::of(&self.path)?;
+            let own = self.file.metadata()?;
+            Ok(folder.identity(name)? == (own.dev(), own.ino()))
         };
-        write(&mut file).map_err(Refused::Io)?;
-        Ok(Self(file))
+        place::theirs(stands).unwrap_or(false)
+    }
+
+    /// Locks a file itself, so that it is the same one by whatever name and mount: the one that stands at this
+    /// path now, in place of the one that did before. A file that is not there yet is locked once it is, and
+    /// one that cannot be written to, or locked, is not.
+    ///
+    /// # Errors
+    /// Somebody else has locked it.
+    pub fn guard(&mut self, path: &Path) -> Result<(), Refused> {
+        let found = place::theirs(|| path.metadata()).ok().filter(|found| found.is_file());
+        let Some(now) = found.map(|found| (found.dev(), found.ino())) else { return Ok(()) };
+        if self.guarded.as_ref().is_some_and(|(_, guarded)| *guarded == now) {
+            return Ok(());
+        }
+        let flags = nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY;
+        let open = || File::options().read(true).write(true).custom_flags(flags).open(path);
+        let Ok(file) = place::theirs(open) else { return Ok(()) };
+        let opened = file.metadata()?;
+        match opened.is_file().then(|| try_lock_byte(&file, GUARD)) {
+            Some(Ok(true)) => self.guarded = Some((file, (opened.dev(), opened.ino()))),
+            Some(Ok(false)) => return Err(Refused::Held(String::new())),
+            // A file system without such locks; the other lock is there.
+            Some(Err(_)) | None => {}
+        }
+        Ok(())
+    }
+
+    /// One that was taken in place of this one, whose own file is gone.
+    pub fn replaced_by(&mut self, anew: Self) -> Self {
+        Self { guarded: self.guarded.take(), ..anew }
     }
 
     /// Lets go of it, whoever inherited its descriptor (`flock(2)`: one operation unlocks them all).
     pub fn release(self) {
         // Nothing else can be done about a lock that stays: it goes with its last holder.
-        let _ = self.0.unlock();
+        let _ = self.file.unlock();
     }
 
     /// The descriptor that holds it, for a child to inherit.
     pub fn file(&self) -> &File {
-        &self.0
+        &self.file
     }
+}
+
+/// Who a lock may belong to: this user, the databases' own, or the folder's, who may do anything there anyway.
+fn check_owner(folder: &Folder, file: &File) -> io::Result<()> {
+    let owner = file.metadata()?.uid();
+    let own = nix::unistd::Uid::effective().as_raw();
+    let theirs = place::owner().map(|user| user.uid);
+    if owner == own || Some(owner) == theirs || owner == folder.metadata()?.uid() {
+        Ok(())
+    } else {
+        Err(io::Error::other(format!("it belongs to user {owner}")))
+    }
+}
+
+/// What is in a lock file. Rubbish in it still means that it is held.
+fn read(file: File) -> String {
+    let mut bytes = Vec::new();
+    let _ = file.take(4096).read_to_end(&mut bytes);
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// What the holder of a lock has left in it; `None` where nobody holds it.
+pub fn held_by(path: &Path) -> Option<String> {
+    let open = || {
+        let (folder, name) = Folder::of(path)?;
+        folder.open_file(name, false)
+    };
+    let file = open().ok()?;
+    // The kernel's list does not tell of those in another container.
+    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)).then(|| read(file))
 }
 
 /// Takes the lock of one byte of a file, as SQLite does, until the file is closed; whether it was free.
@@ -129,7 +230,7 @@ impl Held {
 
     /// Whether somebody holds the lock of this file.
     pub fn contains(&self, path: &Path) -> bool {
-        let Ok(found) = std::fs::metadata(path) else { return false };
+        let Ok(found) = std::fs::symlink_metadata(path) else { return false };
         let (major, minor) = (nix::sys::stat::major(found.dev()), nix::sys::stat::minor(found.dev()));
         self.0.contains(&format!("{major:02x}:{minor:02x}:{}", found.ino()))
     }

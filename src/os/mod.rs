@@ -18,6 +18,7 @@ pub mod memory;
 pub mod mount;
 pub mod packet;
 pub mod pidfd;
+pub mod place;
 pub mod priority;
 pub mod proc;
 pub mod reap;
