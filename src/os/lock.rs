@@ -1,11 +1,13 @@
 //! A lock file that says who holds it (`flock(2)`).
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::fs::{File, Permissions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use super::fd;
 use super::place::{self, Folder};
 
 /// A lock that lives as long as any process that inherited its descriptor.
@@ -32,8 +34,8 @@ impl From<io::Error> for Refused {
     }
 }
 
-/// What each text in a lock begins with. A file that begins otherwise is none, and is left as it is.
-const BEGINNING: &str = "pid ";
+/// What each text in a lock begins with.
+const BEGINNING: &[u8; 4] = b"pid ";
 /// How often somebody may take the file away between its opening and its lock.
 const TRIES: u32 = 100;
 /// A byte that SQLite locks nowhere and never (`PENDING_BYTE` in its os.h): whoever has it has the file.
@@ -46,17 +48,35 @@ impl Lock {
     /// # Errors
     /// See [`Refused`].
     pub fn acquire(path: &Path, text: &str) -> Result<Self, Refused> {
+        let (folder, name) = place::theirs(|| Folder::of(path))?;
+        let open = || match place::theirs(|| folder.open_or_make_file(name)) {
+            // One that this user made itself, before it gave its locks away.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                folder.open_file(name, true).ok().filter(is_lock).ok_or(error)
+            }
+            opened => opened,
+        };
+        Self::take(&folder, path, text, open)
+    }
+
+    /// As [`Lock::acquire`] in a folder of this user's own.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    pub fn acquire_own(folder: &Folder, name: &str) -> Result<Self, Refused> {
+        Self::take(folder, Path::new(name), "", || folder.open_or_make_file(OsStr::new(name)))
+    }
+
+    fn take(
+        folder: &Folder,
+        path: &Path,
+        text: &str,
+        open: impl Fn() -> io::Result<File>,
+    ) -> Result<Self, Refused> {
+        let name = path.file_name().unwrap_or_default();
         for _ in 0..TRIES {
-            let (folder, name) = place::theirs(|| Folder::of(path))?;
-            let opened = place::theirs(|| folder.open_or_make_file(name));
-            let mut file = match opened {
-                // One that this user made itself, before it gave its locks away.
-                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                    folder.open_file(name, true).map_err(|_| error)?
-                }
-                opened => opened?,
-            };
-            check_owner(&folder, &file)?;
+            let mut file = open()?;
+            check_owner(folder, &file)?;
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Err(Refused::Held(read(file))),
@@ -64,12 +84,8 @@ impl Lock {
             }
             // Whoever removed or replaced it meanwhile can lock another one under the same name.
             let found = file.metadata()?;
-            if place::theirs(|| folder.identity(name)).ok() != Some((found.dev(), found.ino())) {
+            if folder.identity(name).ok() != Some((found.dev(), found.ino())) {
                 continue;
-            }
-            let old = read(file.try_clone()?);
-            if !old.is_empty() && !old.starts_with(BEGINNING) {
-                return Err(Refused::Io(io::Error::other("it is no lock, but something else")));
             }
             if found.mode() & 0o7777 != 0o600 {
                 file.set_permissions(Permissions::from_mode(0o600))?;
@@ -144,6 +160,12 @@ fn check_owner(folder: &Folder, file: &File) -> io::Result<()> {
     } else {
         Err(io::Error::other(format!("it belongs to user {owner}")))
     }
+}
+
+/// Whether this can be a lock that this user made: any other file of its may have come under that name.
+fn is_lock(file: &File) -> bool {
+    let is_empty = file.metadata().is_ok_and(|found| found.len() == 0);
+    is_empty || fd::read_at(file, 0).is_ok_and(|bytes| bytes == Some(*BEGINNING))
 }
 
 /// What is in a lock file. Rubbish in it still means that it is held.

@@ -23,6 +23,7 @@ pub mod priority;
 pub mod proc;
 pub mod reap;
 pub mod signal;
+pub mod socket;
 pub mod spawn;
 pub mod terminal;
 pub mod tree;

@@ -211,12 +211,12 @@ impl Folder {
         self.below(name)
     }
 
-    /// Opens an ordinary file in it that has no other name.
+    /// Opens an ordinary file in it, which has no other name if it is to be written to.
     ///
     /// # Errors
     /// What the operating system says, or that it is something else.
     pub fn open_file(&self, name: &OsStr, write: bool) -> io::Result<File> {
-        ordinary(self.open_with(name, access(write))?)
+        ordinary(self.open_with(name, access(write))?, write)
     }
 
     /// As [`Folder::open_file`], and makes the file, closed to others, where there is none.
@@ -224,7 +224,7 @@ impl Folder {
     /// # Errors
     /// As [`Folder::open_file`].
     pub fn open_or_make_file(&self, name: &OsStr) -> io::Result<File> {
-        ordinary(self.open_with(name, OFlag::O_RDWR | OFlag::O_CREAT)?)
+        ordinary(self.open_with(name, OFlag::O_RDWR | OFlag::O_CREAT)?, true)
     }
 
     /// Makes an ordinary file in it, closed to others, where nothing stands yet.
@@ -333,15 +333,15 @@ fn access(write: bool) -> OFlag {
     if write { OFlag::O_RDWR } else { OFlag::O_RDONLY }
 }
 
-/// A file that is one, and goes by no other name: who has made a second name for somebody else's file need
+/// A file that is one and, if it is to be written to, goes by no other name: who has made a second name for somebody else's file need
 /// not be able to write to it.
-fn ordinary(file: File) -> io::Result<File> {
+fn ordinary(file: File, write: bool) -> io::Result<File> {
     let found = file.metadata()?;
     if !found.is_file() {
         return Err(io::Error::other("it is no ordinary file"));
     }
     // One without a name was deleted meanwhile.
-    if found.nlink() > 1 {
+    if write && found.nlink() > 1 {
         return Err(io::Error::other("it is another name of a file that has others"));
     }
     Ok(file)
