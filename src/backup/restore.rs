@@ -363,7 +363,7 @@ impl Restorer {
     fn refuse_other_format(&self, db: &Database) -> Result<(), Error> {
         let Some(folder) = &db.replica_folder else { return Ok(()) };
         let (other, held) = if self.version.is_ltx() { ("generations", "0.3") } else { ("ltx", "0.5") };
-        if folder.join(other).is_dir() {
+        if place::theirs(|| fs::metadata(folder.join(other))).is_ok_and(|found| found.is_dir()) {
             let (db, replica) = (db.path.clone(), db.replica.clone());
             return Err(Error::OtherFormat { db, replica, held, running: self.version });
         }
