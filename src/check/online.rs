@@ -147,10 +147,11 @@ impl Trial {
             let hint = "the first start makes it; if there should be one, the place is wrong";
             return Ok(Some(self.lint(NO_BACKUP, message).hint(hint)));
         };
-        if let Some(lint) = self.room(database, listing.as_deref()) {
+        if let Ok(Some(lint)) = place::theirs(|| Ok(self.room(database, listing.as_deref()))) {
             return Ok(Some(lint));
         }
-        let local = position::local(version, &database.meta_path).filter(|_| database.path.exists());
+        let local = position::local(version, &database.meta_path)
+            .filter(|_| place::theirs(|| database.path.symlink_metadata()).is_ok());
         Ok(local.filter(|local| local.is_behind(&replicated)).map(|local| {
             let message = format!(
                 "`{path}` is older than its backup: it is at {local}, {} at {replicated}",
@@ -287,7 +288,8 @@ impl Trial {
         match self.replica.kind {
             Kind::File => {
                 let folder = Path::new(&self.replica.display);
-                let was_there = mount::nearest(folder).unwrap_or_else(|| "/".into());
+                let nearest = place::theirs(|| Ok(mount::nearest(folder))).ok().flatten();
+                let was_there = nearest.unwrap_or_else(|| "/".into());
                 Place::Folder { below: folder.join(below), was_there }
             }
             Kind::S3 => {

@@ -177,13 +177,19 @@ fn read(file: File) -> String {
 
 /// What the holder of a lock has left in it; `None` where nobody holds it.
 pub fn held_by(path: &Path) -> Option<String> {
+    held(path).map(|(text, _)| text)
+}
+
+/// The same with the file that it is in.
+pub fn held(path: &Path) -> Option<(String, std::fs::Metadata)> {
     let open = || {
         let (folder, name) = Folder::of(path)?;
         folder.open_file(name, false)
     };
     let file = open().ok()?;
     // The kernel's list does not tell of those in another container.
-    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)).then(|| read(file))
+    let found = file.metadata().ok()?;
+    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)).then(|| (read(file), found))
 }
 
 /// Takes the lock of one byte of a file, as SQLite does, until the file is closed; whether it was free.
@@ -260,6 +266,8 @@ impl Held {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -285,6 +293,101 @@ mod tests {
         lock.release();
         assert!(Lock::acquire(&path, "").is_ok());
         drop(inherited);
+    }
+
+    /// What can stand in the place of a lock.
+    #[derive(Clone, Debug)]
+    enum Stands {
+        Nothing,
+        File(Vec<u8>, u32),
+        LinkToVictim,
+        LinkToNothing,
+        LinkToItself,
+        AnotherName,
+        Pipe,
+        Socket,
+        Folder,
+        Device,
+    }
+
+    fn stands() -> impl Strategy<Value = Stands> {
+        prop_oneof![
+            Just(Stands::Nothing),
+            (prop::collection::vec(any::<u8>(), 0..64), 0o400u32..0o1000)
+                .prop_map(|(bytes, mode)| Stands::File(bytes, mode | 0o600)),
+            Just(Stands::LinkToVictim),
+            Just(Stands::LinkToNothing),
+            Just(Stands::LinkToItself),
+            Just(Stands::AnotherName),
+            Just(Stands::Pipe),
+            Just(Stands::Socket),
+            Just(Stands::Folder),
+            Just(Stands::Device),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_stands_there_nothing_else_is_touched_and_nothing_is_waited_for(stands in stands()) {
+            let dir = tempfile::tempdir().unwrap();
+            let (path, victim) = (dir.path().join("lock"), dir.path().join("victim"));
+            std::fs::write(&victim, "precious").unwrap();
+            std::fs::set_permissions(&victim, Permissions::from_mode(0o640)).unwrap();
+            let link = |to: &Path| std::os::unix::fs::symlink(to, &path).unwrap();
+            let owner_only = nix::sys::stat::Mode::S_IRWXU;
+            match &stands {
+                Stands::Nothing => {}
+                Stands::File(bytes, mode) => {
+                    std::fs::write(&path, bytes).unwrap();
+                    std::fs::set_permissions(&path, Permissions::from_mode(*mode)).unwrap();
+                }
+                Stands::LinkToVictim => link(&victim),
+                Stands::LinkToNothing => link(&dir.path().join("nothing")),
+                Stands::LinkToItself => link(&path),
+                Stands::AnotherName => std::fs::hard_link(&victim, &path).unwrap(),
+                Stands::Pipe => nix::unistd::mkfifo(&path, owner_only).unwrap(),
+                Stands::Socket => drop(std::os::unix::net::UnixListener::bind(&path).unwrap()),
+                Stands::Folder => std::fs::create_dir(&path).unwrap(),
+                // Only root can make one; a pipe is as good for the rest.
+                Stands::Device => nix::sys::stat::mknod(&path, nix::sys::stat::SFlag::S_IFCHR, owner_only,
+                    nix::sys::stat::makedev(1, 3)).or_else(|_| nix::unistd::mkfifo(&path, owner_only)).unwrap(),
+            }
+            let is_free = matches!(stands, Stands::Nothing | Stands::File(..));
+            let lock = Lock::acquire(&path, "pid 1");
+            prop_assert_eq!(lock.is_ok(), is_free, "{:?}", lock);
+            if let Ok(lock) = lock {
+                let found = path.symlink_metadata().unwrap();
+                prop_assert!(lock.is_in_place() && found.mode() & 0o7777 == 0o600);
+                prop_assert_eq!(std::fs::read_to_string(&path).unwrap(), "pid 1");
+                let second = Lock::acquire(&path, "pid 2");
+                prop_assert!(matches!(second, Err(Refused::Held(text)) if text == "pid 1"));
+                std::fs::remove_file(&path).unwrap();
+                prop_assert!(!lock.is_in_place());
+            }
+            prop_assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
+            prop_assert_eq!(victim.metadata().unwrap().mode() & 0o7777, 0o640);
+            prop_assert!(!dir.path().join("nothing").exists());
+        }
+    }
+
+    #[test]
+    fn a_file_is_locked_by_whatever_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        let mut one = Lock::acquire(&path("one.lock"), "").unwrap();
+        one.guard(&path("one")).unwrap();
+        std::fs::write(path("one"), "").unwrap();
+        std::fs::hard_link(path("one"), path("other")).unwrap();
+        one.guard(&path("one")).unwrap();
+        let mut other = Lock::acquire(&path("other.lock"), "").unwrap();
+        assert!(matches!(other.guard(&path("other")), Err(Refused::Held(_))));
+        std::fs::rename(path("other"), path("third")).unwrap();
+        std::fs::write(path("new"), "").unwrap();
+        std::fs::rename(path("new"), path("one")).unwrap();
+        one.guard(&path("one")).unwrap();
+        other.guard(&path("third")).expect("the one that was replaced is free");
+        drop(one);
+        other.guard(&path("one")).unwrap();
     }
 
     #[test]

@@ -46,6 +46,15 @@ pub fn belong_to(user: Option<&Identity>) {
     });
 }
 
+/// As [`belong_to`] for whoever owns a file, if this process is root: what that file says is that user's word.
+pub fn belong_to_owner(found: &Metadata) {
+    if Uid::effective().is_root()
+        && let Ok(user) = Identity::find(&format!("{}:{}", found.uid(), found.gid()))
+    {
+        belong_to(Some(&user));
+    }
+}
+
 /// Who that is.
 pub fn owner() -> Option<&'static Identity> {
     OWNER.get()?.as_ref().map(|(user, _)| user)

@@ -399,6 +399,27 @@ mod tests {
         assert!(!may_have_orphan(&path).expect("ours"));
     }
 
+    /// Whoever can write to the database's folder decides what stands in the index' place.
+    #[test]
+    fn what_is_not_the_databases_own_index_is_not_written_to() {
+        let (folder, path, database) = database();
+        let index = folder.path().join("a.db-shm");
+        drop(database);
+        let _ = std::fs::remove_file(&index);
+        let victim = folder.path().join("victim");
+        let precious = [7; 4096];
+        std::fs::write(&victim, precious).expect("a file");
+        std::os::unix::fs::symlink(&victim, &index).expect("a link");
+        assert!(try_clear(&path).is_err() && Guard::open(&path).is_err());
+        std::fs::remove_file(&index).expect("ours");
+        std::fs::hard_link(&victim, &index).expect("another name");
+        assert!(try_clear(&path).is_err() && Guard::open(&path).is_err() && clear(&path).is_err());
+        std::fs::remove_file(&index).expect("ours");
+        std::fs::rename(&victim, &index).expect("ours");
+        assert!(try_clear(&path).expect("ours"), "there is nothing to clear");
+        assert_eq!(std::fs::read(&index).expect("ours"), precious);
+    }
+
     #[test]
     fn frames_of_an_earlier_run_are_no_orphans() {
         let (_folder, path, database) = database();

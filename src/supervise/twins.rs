@@ -29,7 +29,8 @@ pub fn lock_path(db: &Database) -> PathBuf {
 
 /// The control socket of the keeper that runs on a database; `None` when none does.
 pub fn keeper_socket(db: &Database) -> Option<PathBuf> {
-    let text = lock::held_by(&lock_path(db))?;
+    let (text, found) = lock::held(&lock_path(db))?;
+    place::belong_to_owner(&found);
     text.lines().find_map(|line| line.strip_prefix("keeper ")).map(PathBuf::from)
 }
 
