@@ -255,8 +255,7 @@ impl Folder {
     /// What the operating system says.
     pub fn identity(&self, name: &OsStr) -> io::Result<(u64, u64)> {
         let found = fstatat(&self.0, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
-        #[expect(clippy::unnecessary_cast, reason = "their widths differ between machines")]
-        Ok((found.st_dev as u64, found.st_ino as u64))
+        Ok((found.st_dev, found.st_ino))
     }
 
     /// Whether anything stands under a name.

@@ -29,8 +29,8 @@ const SOCKET: &str = "litestream.sock";
 
 /// How long other starts may take that make their folders in the same place: they need milliseconds.
 const TURN: Duration = Duration::from_secs(5);
-/// How often to look whether they are done.
-const RETRY: Duration = Duration::from_millis(10);
+/// How often to look whether they are done, in milliseconds.
+const RETRY: u16 = 10;
 
 /// A folder of mode 0700 that goes with the value.
 pub struct RuntimeFolder {
@@ -211,7 +211,10 @@ fn take_turn(root: &Folder) -> io::Result<Turn<'_>> {
     loop {
         match Lock::acquire_own(root, LOCK) {
             Ok(lock) => return Ok(Turn { _lock: lock, root }),
-            Err(Refused::Held(_)) if Instant::now() < deadline => std::thread::sleep(RETRY),
+            Err(Refused::Held(_)) if Instant::now() < deadline => {
+                // Nothing comes to no descriptor: this waits.
+                let _ = nix::poll::poll(&mut [], RETRY);
+            }
             Err(Refused::Held(_)) => {
                 let limit = TURN.as_secs();
                 return Err(io::Error::other(format!("somebody has held its lock for {limit} s")));

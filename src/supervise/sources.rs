@@ -274,7 +274,10 @@ impl Driver {
     }
 
     pub(super) fn look(&mut self, last: bool) {
-        let looked = place::theirs(|| Ok(self.look_at_files(last)));
+        let looked = place::theirs(|| {
+            self.look_at_files(last);
+            Ok(())
+        });
         if let Err(error) = looked {
             tracing::error!("the databases cannot be looked at: {error}");
         }
