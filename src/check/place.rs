@@ -20,7 +20,7 @@ const SOCKET_IN_ROOT: &str = "run-4194304/litestream.sock";
 const LONGEST_SOCKET: usize = 107;
 
 pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
-    let mut found = super::theirs(|| databases(site));
+    let mut found = databases(site);
     found.extend(ca_bundle(site));
     found.extend(runtime_folder(site));
     found

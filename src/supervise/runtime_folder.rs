@@ -163,7 +163,7 @@ impl RuntimeFolder {
     /// This keeper's own control socket, which is whoever's the databases are and closed to all others.
     pub(super) fn listen(&self) -> io::Result<UnixListener> {
         let socket = socket::stream()?;
-        place::theirs(|| socket::bind_private(&socket, &self.folder.path().join(KEEPER_SOCKET)))?;
+        place::theirs(|| socket::bind_private(&socket, &self.keeper_socket()))?;
         socket::listen(socket)
     }
 }

@@ -108,7 +108,7 @@ fn root_does_nothing_by_path_below_a_folder_of_the_apps_user() {
     trace.wait_acked(trace.acked().len() + 5);
     unit.stop(0);
     for path in traced {
-        let found = strace::by_path(&path, &theirs);
+        let found = strace::by_path(&path, &theirs, !path.ends_with("strace-check"));
         assert_eq!(found, [""; 0], "{}", path.display());
     }
 }

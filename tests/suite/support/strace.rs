@@ -23,8 +23,8 @@ pub fn is_there() -> bool {
 }
 
 /// The calls that a program made as root which name something by a path that begins like one of these, and not
-/// from a descriptor of the folder that it is in.
-pub fn by_path(file: &Path, beginnings: &[String]) -> Vec<String> {
+/// from a descriptor of the folder that it is in. What only tells what is there counts if `looks` says so.
+pub fn by_path(file: &Path, beginnings: &[String], looks: bool) -> Vec<String> {
     let text = fs::read_to_string(file).expect("strace wrote it");
     let below: Vec<String> = beginnings.iter().map(|beginning| format!("\"{beginning}")).collect();
     let mut unfinished: BTreeMap<&str, String> = BTreeMap::new();
@@ -66,7 +66,20 @@ pub fn by_path(file: &Path, beginnings: &[String]) -> Vec<String> {
         // An exec's words are no paths that it opens; the program itself is.
         let is_words =
             call.starts_with("execve(\"/") && !below.iter().any(|folder| call[7..].starts_with(folder));
-        if names && !is_words && !others.contains(&pid) && !acting.contains(&pid) {
+        let only_looks = [
+            "stat",
+            "statx",
+            "lstat",
+            "newfstatat",
+            "statfs",
+            "readlink",
+            "readlinkat",
+            "access",
+            "faccessat",
+        ]
+        .iter()
+        .any(|name| call.strip_prefix(name).is_some_and(|rest| rest.starts_with(['(', '2'])));
+        if names && !is_words && (looks || !only_looks) && !others.contains(&pid) && !acting.contains(&pid) {
             candidates.push((pid, call));
         }
     }
