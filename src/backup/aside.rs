@@ -1,16 +1,15 @@
 //! What a lost database left behind, put where nobody takes it for the new one's.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::litestream::database::{Database, with_suffix};
+use crate::os::place::{self, Folder};
 
 /// Moves away the sidecars and Litestream's metadata folder of a database that is not there: SQLite
 /// would replay a stale `-wal` into the restored file. Nothing is deleted; the new names are returned.
 pub(super) fn move_remains(db: &Database) -> io::Result<Vec<PathBuf>> {
-    let remains = db.sidecars().into_iter().chain([db.meta.clone()]);
-    move_all(remains.filter(|path| path.symlink_metadata().is_ok()))
+    move_all(db.sidecars().into_iter().chain([db.meta.clone()]))
 }
 
 /// Moves away the database itself as well.
@@ -22,30 +21,41 @@ pub(super) fn move_whole(db: &Database) -> io::Result<Vec<PathBuf>> {
 
 fn move_all(paths: impl Iterator<Item = PathBuf>) -> io::Result<Vec<PathBuf>> {
     let suffix = format!(".{}", jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S%3fZ"));
-    paths
-        .map(|path| {
-            let aside = with_suffix(&path, &suffix);
-            fs::rename(&path, &aside)?;
-            Ok(aside)
-        })
-        .collect()
+    let mut moved = Vec::new();
+    for path in paths {
+        let aside = with_suffix(&path, &suffix);
+        let rename = || {
+            let (folder, name) = Folder::of(&path)?;
+            folder.rename(name, aside.file_name().unwrap_or_default())
+        };
+        match place::theirs(rename) {
+            Ok(()) => moved.push(aside),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(moved)
 }
 
 /// Removes what a restore that did not end left of its output.
 pub(super) fn remove_partial(output: &Path) {
-    let (Some(folder), Some(name)) = (output.parent(), output.file_name()) else { return };
-    let Ok(entries) = fs::read_dir(folder) else { return };
-    for entry in entries.flatten() {
-        let found = entry.file_name();
-        if found.as_encoded_bytes().starts_with(name.as_encoded_bytes()) {
-            // What cannot be removed is found, and named, by the restore that follows.
-            let _ = fs::remove_file(entry.path());
+    let remove = || {
+        let (folder, name) = Folder::of(output)?;
+        for found in folder.names()? {
+            if found.as_encoded_bytes().starts_with(name.as_encoded_bytes()) {
+                folder.remove(&found)?;
+            }
         }
-    }
+        Ok(())
+    };
+    // What cannot be removed is found, and named, by the restore that follows.
+    let _ = place::theirs(remove);
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -4,6 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::os::place;
+
 /// A backup, by the path of its database below the folder of databases.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Found {
@@ -18,6 +20,10 @@ pub struct Found {
 /// # Errors
 /// What the operating system says; a folder that is not there has none.
 pub fn in_folder(base: &Path) -> io::Result<Vec<Found>> {
+    place::theirs(|| look(base))
+}
+
+fn look(base: &Path) -> io::Result<Vec<Found>> {
     let mut found = Vec::new();
     let mut folders = vec![PathBuf::new()];
     while let Some(below) = folders.pop() {

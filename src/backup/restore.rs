@@ -1,6 +1,6 @@
 //! Restoring databases that are missing.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -21,6 +21,7 @@ use crate::litestream::database::{Database, with_suffix};
 use crate::litestream::position::Plan;
 use crate::litestream::refusal::Refusal;
 use crate::litestream::version::Version;
+use crate::os::place::{self, Folder};
 
 /// How often a restore that is still under way is reported.
 pub(super) const REPORT: Duration = Duration::from_secs(10);
@@ -240,19 +241,14 @@ impl Restorer {
     /// Restores one database in place of a missing one.
     async fn restore(&self, db: &Database, bars: Option<&MultiProgress>) -> Result<Outcome, Error> {
         let folder = db.path.parent().unwrap_or(Path::new("/"));
-        fs::create_dir_all(folder).map_err(Error::io(folder))?;
-        if let Some(user) = &self.runner.user
-            && fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
-        {
-            crate::os::dir::give_to(folder, user).map_err(Error::io(folder))?;
-        }
+        place::theirs(|| fs::create_dir_all(folder)).map_err(Error::io(folder))?;
         let output = db.hidden("-litekeeper-restore");
         aside::remove_partial(&output);
         tracing::info!("restoring {} from {}", db.path.display(), db.replica);
         let started = Instant::now();
         let fetched = self.fetch_whole(db, &output, bars).await;
         let outcome = match fetched {
-            Ok(()) => self.put_in_place(db, &output, folder),
+            Ok(()) => self.put_in_place(db, &output),
             Err(error) => Err(error),
         };
         aside::remove_partial(&output);
@@ -292,7 +288,7 @@ impl Restorer {
         let partial = with_suffix(output, ".tmp");
         let (mut before, mut report_at) = (0, Instant::now() + REPORT);
         let tick = |pid| {
-            let written = partial.metadata().map_or(0, |found| found.len());
+            let written = place::theirs(|| partial.symlink_metadata()).map_or(0, |found| found.len());
             if let Some(bar) = &bar {
                 bar.set_position(crate::os::proc::io(pid).map_or(0, |io| io.read));
             } else if Instant::now() >= report_at {
@@ -338,8 +334,8 @@ impl Restorer {
         Plan::parse(&listing.stdout).map(|plan| plan.size())
     }
 
-    fn put_in_place(&self, db: &Database, output: &Path, folder: &Path) -> Result<Outcome, Error> {
-        let restored = output.metadata().ok().map(|found| found.len());
+    fn put_in_place(&self, db: &Database, output: &Path) -> Result<Outcome, Error> {
+        let restored = place::theirs(|| Ok(output.symlink_metadata()?.len())).ok();
         if restored.is_none() {
             self.refuse_other_format(db)?;
             self.refuse_to_believe(db)?;
@@ -352,10 +348,13 @@ impl Restorer {
             );
         }
         let Some(size) = restored else { return Ok(Outcome::NoBackup) };
-        let sync = |path: &Path| File::open(path).and_then(|file| file.sync_all());
-        sync(output).map_err(Error::io(output))?;
-        fs::rename(output, &db.path).map_err(Error::io(&db.path))?;
-        sync(folder).map_err(Error::io(folder))?;
+        let put = || {
+            let (folder, name) = Folder::of(output)?;
+            folder.open_file(name, false)?.sync_all()?;
+            folder.rename(name, db.path.file_name().unwrap_or_default())?;
+            folder.sync()
+        };
+        place::theirs(put).map_err(Error::io(&db.path))?;
         Ok(Outcome::Restored { size })
     }
 
@@ -364,7 +363,7 @@ impl Restorer {
     fn refuse_other_format(&self, db: &Database) -> Result<(), Error> {
         let Some(folder) = &db.replica_folder else { return Ok(()) };
         let (other, held) = if self.version.is_ltx() { ("generations", "0.3") } else { ("ltx", "0.5") };
-        if folder.join(other).is_dir() {
+        if place::theirs(|| fs::metadata(folder.join(other))).is_ok_and(|found| found.is_dir()) {
             let (db, replica) = (db.path.clone(), db.replica.clone());
             return Err(Error::OtherFormat { db, replica, held, running: self.version });
         }

@@ -137,7 +137,7 @@ impl Restorer {
         bars: Option<&MultiProgress>,
     ) -> Result<Fetched, Error> {
         match self.fetch(db, output, txid, bars).await {
-            Ok(()) if txid.is_none() && !output.exists() => Ok(Fetched::Whole),
+            Ok(()) if txid.is_none() && !is_there(output) => Ok(Fetched::Whole),
             Ok(()) => Ok(self.check(db, output).await?.map_or(Fetched::Whole, Fetched::Malformed)),
             Err(Error::Refused { reason, .. }) if Refusal::of(&reason) == Refusal::Damaged => {
                 Ok(Fetched::Broken(reason))
@@ -287,4 +287,8 @@ impl Restorer {
         }
         Ok(Span::listed(&listing.stdout))
     }
+}
+
+fn is_there(output: &Path) -> bool {
+    crate::os::place::theirs(|| output.symlink_metadata()).is_ok()
 }

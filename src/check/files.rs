@@ -8,8 +8,8 @@ use super::site::Site;
 use crate::config::lint::Lint;
 use crate::config::{Database, Kind, Origin, Replica};
 use crate::os::access::{self, Access};
-use crate::os::lock::Held;
-use crate::os::{mount, user};
+use crate::os::lock::{self, Held};
+use crate::os::{mount, place, user};
 
 /// Settings that name a file, and whether what is in it is secret.
 const KEY_FILES: &[(&str, bool)] = &[
@@ -28,6 +28,19 @@ pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
         let lint = Lint::new(SECRET_READABLE, &Origin::File(path.clone()), message);
         found.push(lint.hint(format!("`chmod 600 {}`", path.display())));
     }
+    found.extend(databases(site));
+    for (key, is_secret) in KEY_FILES {
+        for node in site.replica_settings(key) {
+            let Some(path) = node.as_str().filter(|path| !path.is_empty()) else { continue };
+            let path = site.cwd.join(path);
+            found.extend(key_file(site, key, &path, *is_secret).map(|lint| lint.at(node.line, node.column)));
+        }
+    }
+    found
+}
+
+fn databases(site: &Site<'_>) -> Vec<Lint> {
+    let mut found = Vec::new();
     let (held, mut seen) = (Held::now(), BTreeSet::new());
     for folder in site.config.directories() {
         found.extend(folder.replicas.iter().filter_map(|replica| replica_folder(site, replica)));
@@ -39,13 +52,6 @@ pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
         let is_new = |path: &Path| folder.is_none() || seen.insert((database.line, path.to_owned()));
         of_database(site, database, &held, folder.is_some(), is_new)
     }));
-    for (key, is_secret) in KEY_FILES {
-        for node in site.replica_settings(key) {
-            let Some(path) = node.as_str().filter(|path| !path.is_empty()) else { continue };
-            let path = site.cwd.join(path);
-            found.extend(key_file(site, key, &path, *is_secret).map(|lint| lint.at(node.line, node.column)));
-        }
-    }
     found
 }
 
@@ -101,7 +107,7 @@ fn of_database(
     }
     let lock = super::lock_of(path);
     if held.contains(&lock) {
-        let holder = std::fs::read_to_string(&lock).unwrap_or_default();
+        let holder = place::theirs(|| Ok(lock::held_by(&lock))).ok().flatten().unwrap_or_default();
         let pid = holder.lines().find_map(|line| line.strip_prefix("pid ")).map(str::trim);
         let who = pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
         let message = format!("a keeper runs on `{}`{who}", path.display());

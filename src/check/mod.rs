@@ -40,13 +40,19 @@ use crate::config::lint::Lint;
 /// Everything that can be found without asking a replica.
 pub fn look(site: &Site<'_>) -> Vec<Lint> {
     let mut found = place::look(site);
-    found.extend(folder::look(site));
-    found.extend(sqlite::look(site));
+    found.extend(theirs(|| folder::look(site)));
+    found.extend(theirs(|| sqlite::look(site)));
     found.extend(framework::look(site));
     found.extend(files::look(site));
     found.extend(dotenv::look(site));
     found.extend(stop::look(site));
     found
+}
+
+/// Looks at what lies in folders of those who will run, with their rights (`os::place`).
+fn theirs(look: impl FnOnce() -> Vec<Lint>) -> Vec<Lint> {
+    // Only root acts as somebody else, and root may.
+    crate::os::place::theirs(|| Ok(look())).unwrap_or_default()
 }
 
 /// The text of a settings file. What is none, or longer than any is, is not read: a pipe would be waited for.

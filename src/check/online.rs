@@ -5,9 +5,8 @@
 //! other kinds the few hundred bytes that stay are named.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
@@ -29,8 +28,8 @@ use crate::litestream::command::{Error, Runner};
 use crate::litestream::position::{self, Plan};
 use crate::litestream::refusal::Refusal;
 use crate::litestream::version::Version;
-use crate::os::user::Identity;
-use crate::os::{dir, mount};
+use crate::os::mount;
+use crate::os::place::{self, Folder};
 
 /// How many replicas are tried side by side.
 const PARALLEL: usize = 8;
@@ -108,10 +107,9 @@ impl Trial {
         number: usize,
         replica: Replica,
     ) -> io::Result<Self> {
-        let folder = tempfile::Builder::new().prefix(s3::TRIAL.trim_start_matches('.')).tempdir()?;
-        if let Some(user) = &online.runner.user {
-            dir::give_to(folder.path(), user)?;
-        }
+        // Made by whoever works in it, below a folder where nobody takes it away (`mkdtemp(3)`).
+        let make = || tempfile::Builder::new().prefix(s3::TRIAL.trim_start_matches('.')).tempdir();
+        let folder = place::theirs(make)?;
         Ok(Self { online: online.clone(), config: config.clone(), owner, number, replica, folder })
     }
 
@@ -149,10 +147,11 @@ impl Trial {
             let hint = "the first start makes it; if there should be one, the place is wrong";
             return Ok(Some(self.lint(NO_BACKUP, message).hint(hint)));
         };
-        if let Some(lint) = self.room(database, listing.as_deref()) {
+        if let Ok(Some(lint)) = place::theirs(|| Ok(self.room(database, listing.as_deref()))) {
             return Ok(Some(lint));
         }
-        let local = position::local(version, &database.meta_path).filter(|_| database.path.exists());
+        let local = position::local(version, &database.meta_path)
+            .filter(|_| place::theirs(|| database.path.symlink_metadata()).is_ok());
         Ok(local.filter(|local| local.is_behind(&replicated)).map(|local| {
             let message = format!(
                 "`{path}` is older than its backup: it is at {local}, {} at {replicated}",
@@ -201,7 +200,8 @@ impl Trial {
             }
             (Err(_), Place::S3(_)) => None,
             (_, Place::Elsewhere) => Some(below_of(&self.replica, &below)),
-            (_, Place::Folder { below, was_there }) => clean_up(&below, &was_there),
+            (_, Place::Folder { below, was_there }) => place::theirs(|| Ok(clean_up(&below, &was_there)))
+                .unwrap_or_else(|error| Some(error.to_string())),
         };
         match (written, read) {
             (Err(reason), _) => vec![self.failure(REPLICA_WRITE, "be written", &reason)],
@@ -220,8 +220,7 @@ impl Trial {
     /// Puts a database of one row on the replica.
     async fn write(&self, below: &str) -> Result<(), Reason> {
         let path = self.folder.path().join("check.db");
-        make_database(&path, self.online.runner.user.as_ref())
-            .map_err(|error| format!("{}: {error}", path.display()))?;
+        place::theirs(|| make_database(&path)).map_err(|error| format!("{}: {error}", path.display()))?;
         let Some((runner, config)) = self.configure("write.yml", &path, Some(below))? else { return Ok(()) };
         self.ask(&runner, argv::replicate_once(&config)).await
     }
@@ -231,11 +230,13 @@ impl Trial {
         let (path, out) = (self.folder.path().join("check.db"), self.folder.path().join("read.db"));
         let Some((runner, config)) = self.configure("read.yml", &path, Some(below))? else { return Ok(()) };
         self.ask(&runner, argv::restore(&config, &out, &path)).await?;
-        if !out.exists() {
+        if place::theirs(|| out.symlink_metadata()).is_err() {
             return Err("nothing of what was written just now is there".to_owned());
         }
-        let row = Connection::open(&out).and_then(|database| {
-            database.query_row("SELECT x FROM litekeeper_check", [], |row| row.get::<_, String>(0))
+        let row = place::theirs(|| {
+            let database = Connection::open(&out).map_err(io::Error::other)?;
+            let row = database.query_row("SELECT x FROM litekeeper_check", [], |row| row.get::<_, String>(0));
+            row.map_err(io::Error::other)
         });
         match row {
             Ok(row) if row == self.below() => Ok(()),
@@ -269,13 +270,9 @@ impl Trial {
             series: Series::V03,
         });
         let path = self.folder.path().join(name);
-        let written = File::options()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)
-            .and_then(|mut file| file.write_all(generated.text.as_bytes()))
-            .and_then(|()| self.online.runner.user.as_ref().map_or(Ok(()), |user| dir::give_to(&path, user)));
+        let written = place::theirs(|| {
+            Folder::open(self.folder.path())?.make_file(name.as_ref())?.write_all(generated.text.as_bytes())
+        });
         written.map_err(|error| format!("{}: {error}", path.display()))?;
         let runner = Runner { env: Rc::new(generated.env), ..self.online.runner.clone() };
         Ok(Some((runner, path)))
@@ -291,7 +288,8 @@ impl Trial {
         match self.replica.kind {
             Kind::File => {
                 let folder = Path::new(&self.replica.display);
-                let was_there = mount::nearest(folder).unwrap_or_else(|| "/".into());
+                let nearest = place::theirs(|| Ok(mount::nearest(folder))).ok().flatten();
+                let was_there = nearest.unwrap_or_else(|| "/".into());
                 Place::Folder { below: folder.join(below), was_there }
             }
             Kind::S3 => {
@@ -326,15 +324,14 @@ impl Trial {
     }
 }
 
-fn make_database(path: &Path, user: Option<&Identity>) -> io::Result<()> {
+fn make_database(path: &Path) -> io::Result<()> {
     let name = name_of(path.parent().unwrap_or(path));
     let make = || {
         let database = Connection::open(path)?;
         database.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE litekeeper_check (x TEXT)")?;
         database.execute("INSERT INTO litekeeper_check VALUES (?1)", [format!(".{name}")])
     };
-    make().map_err(io::Error::other)?;
-    user.map_or(Ok(()), |user| dir::give_to(path, user))
+    make().map(drop).map_err(io::Error::other)
 }
 
 /// The name of the folder of a trial.

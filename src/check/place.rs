@@ -20,6 +20,13 @@ const SOCKET_IN_ROOT: &str = "run-4194304/litestream.sock";
 const LONGEST_SOCKET: usize = 107;
 
 pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
+    let mut found = databases(site);
+    found.extend(ca_bundle(site));
+    found.extend(runtime_folder(site));
+    found
+}
+
+fn databases(site: &Site<'_>) -> Vec<Lint> {
     let mut found = site.of_each(|database, folder| {
         let (path, line) = (&database.path, database.line);
         // What the folder is on, and where its replicas are, is told of the folder.
@@ -54,8 +61,6 @@ pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
             }
         }
     }
-    found.extend(ca_bundle(site));
-    found.extend(runtime_folder(site));
     found
 }
 

@@ -20,6 +20,7 @@ use crate::litestream::binary;
 use crate::litestream::command::Runner;
 use crate::litestream::install;
 use crate::os::children::Children;
+use crate::os::place;
 use crate::os::user::{self, Identity};
 use crate::supervise::Question;
 
@@ -53,6 +54,7 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
     let (section, mut lints) = opened.section(&options);
     let layers = Layers::of("check", &section, opened.file())?;
     let user = settle(&mut lints, &layers, "user", who(layers.args.user.as_deref())).flatten();
+    place::belong_to(user.as_ref().filter(|_| user::is_root()));
     settle(&mut lints, &layers, "before", settings::before(&layers));
     let folder = settle(&mut lints, &layers, "cwd", settings::app_folder(&layers, &cwd));
     let env = app_env::environment(settings::environment(), &layers, section.variables(), &cwd);

@@ -11,6 +11,7 @@ use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::foreign;
 use crate::litestream::database::Database;
+use crate::os::place;
 use crate::printer;
 use crate::supervise::{self, RELOAD, Report};
 
@@ -67,7 +68,12 @@ fn find(args: &args::Reload) -> Result<PathBuf, Failure> {
     // The configuration names no database itself, so there is no lock to look at.
     let mut sockets = supervise::keeper_sockets(&settings::runtime_roots());
     match (sockets.pop(), sockets.len()) {
-        (Some(socket), 0) => Ok(socket),
+        (Some(socket), 0) => {
+            if let Some(Ok(folder)) = socket.parent().map(std::path::Path::symlink_metadata) {
+                place::belong_to_owner(&folder);
+            }
+            Ok(socket)
+        }
         (None, _) => Err(Failure::new(ExitCode::UNAVAILABLE, "no keeper runs")
             .hint("`litekeeper run` starts one; LITEKEEPER_RUNTIME_DIR has to be what it is for that one")),
         (Some(_), others) => Err(Failure::new(
@@ -79,7 +85,8 @@ fn find(args: &args::Reload) -> Result<PathBuf, Failure> {
 }
 
 fn ask(socket: &std::path::Path) -> std::io::Result<Report> {
-    let mut stream = UnixStream::connect(socket)?;
+    // The path is the word of whoever the databases belong to.
+    let mut stream = place::theirs(|| UnixStream::connect(socket))?;
     stream.write_all(format!("{RELOAD}\n").as_bytes())?;
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line)?;

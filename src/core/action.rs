@@ -31,6 +31,8 @@ pub enum Action {
     SignalTree(i32),
     /// End everything that descends from the app, until nothing is left.
     KillTree,
+    /// End the shim, which does not end the app's tree, and then that tree.
+    KillShim,
     /// Ask whether a database is confirmed on its replica.
     Confirm(Db),
     /// Have the running Litestream take in a database, and confirm it.
@@ -100,13 +102,17 @@ pub enum Note {
     CaughtUp(Db),
     /// The database file is not the one that Litestream replicates.
     Replaced(Db),
+    /// Another keeper runs on a database: this one stops.
+    LockLost(Db),
     /// A stop began.
     Stopping,
     /// The app did not end in its grace and is killed.
     GraceOver,
     /// A second signal: the app's grace is skipped.
     GraceSkipped,
-    /// Something of the app's tree cannot be killed.
+    /// Something of the app's tree does not die: its shim may be stopped, and is killed.
+    ShimStuck,
+    /// Something of the app's tree cannot be killed, and may go on writing.
     TreeStuck,
     /// Each database is confirmed on its replica after the app's end.
     Drained,

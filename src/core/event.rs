@@ -119,6 +119,8 @@ pub enum Event {
     Changed(Db),
     /// A database file was deleted, or another one stands in its place.
     Replaced(Db),
+    /// Another keeper has the lock of a database that this one was to have alone.
+    LockLost(Db),
     /// The watch's question about a database was answered.
     Confirmed {
         /// Which.

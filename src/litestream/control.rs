@@ -11,6 +11,8 @@ use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
+use crate::os::place;
+
 /// No answer that is waited for here is longer.
 const LONGEST_ANSWER: u64 = 1 << 20;
 /// Litestream's own uploads come once a second, unless it is told otherwise (`sync-interval`): they get so long.
@@ -226,7 +228,7 @@ fn tells_of_copying(body: &[u8]) -> bool {
 }
 
 async fn exchange(socket: &Path, request: Vec<u8>) -> Result<(u16, Vec<u8>), Error> {
-    let mut stream = UnixStream::connect(socket).await?;
+    let mut stream = place::theirs_all_along(UnixStream::connect(socket)).await?;
     stream.write_all(&request).await?;
     let mut answer = Vec::new();
     stream.take(LONGEST_ANSWER).read_to_end(&mut answer).await?;

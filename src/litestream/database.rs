@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use crate::os::place;
+
 /// What the rooms that start, restore and watch need to know of a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Database {
@@ -19,7 +21,7 @@ pub struct Database {
 impl Database {
     /// Whether there is something in it: a file of 0 bytes is as good as none.
     pub fn exists(&self) -> bool {
-        self.path.metadata().is_ok_and(|found| found.len() > 0)
+        place::theirs(|| self.path.metadata()).is_ok_and(|found| found.len() > 0)
     }
 
     /// A file beside it: `.app.db-litekeeper.lock` for `-litekeeper.lock`.

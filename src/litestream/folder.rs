@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::glob;
+use crate::os::place;
 
 /// What a file of SQLite begins with (`IsSQLiteDatabase` in Litestream's main.go looks at it too).
 const HEADER: &[u8; 16] = b"SQLite format 3\0";
@@ -82,7 +83,8 @@ impl Folder {
     /// Every database in it, by its path below the folder; sorted. What cannot be looked into is left
     /// out, as Litestream's watch leaves it out; so are those that `known` names, unopened.
     pub fn databases(&self, known: &BTreeSet<PathBuf>) -> Vec<PathBuf> {
-        self.look(known, usize::MAX).databases
+        // Who may not act as their owner finds nothing, as one who may not look into them.
+        place::theirs(|| Ok(self.look(known, usize::MAX).databases)).unwrap_or_default()
     }
 
     /// The same with all that is worth to be known of it, from the first `most` names.
@@ -167,7 +169,10 @@ fn header(path: &Path) -> Header {
         return Header::None;
     }
     let mut header = [0; 16];
-    match File::open(path).and_then(|mut file| file.read_exact(&mut header)) {
+    // A pipe may have taken its place meanwhile.
+    let flags = nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY;
+    let opened = File::options().read(true).custom_flags(flags).open(path);
+    match opened.and_then(|mut file| file.read_exact(&mut header)) {
         Ok(()) if &header == HEADER => Header::Sqlite,
         // What SQLite itself keeps beside a database, under a pattern such as `*`.
         Ok(()) if ["-wal", "-shm", "-journal"].iter().any(|end| ends_with(path, end)) => Header::None,

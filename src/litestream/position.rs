@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Read;
 use std::path::Path;
 
 use serde::Deserialize;
 
 use super::ltx;
 use super::version::Version;
+use crate::os::{fd, place};
 
 /// A place in a database's history; one of another series compares to nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,13 +61,26 @@ impl std::fmt::Display for Position {
     }
 }
 
+/// No name of a generation is longer.
+const LONGEST: u64 = 256;
+
 /// What a database's own metadata folder says, which is what `litestream status` reads too; `None`
 /// when nothing was ever replicated from here, or the folder was lost.
 pub fn local(version: Version, meta: &Path) -> Option<Position> {
     if version.is_ltx() {
         return txids(&ltx::folder(meta)).max().map(Position::Txid);
     }
-    let generation = fs::read_to_string(meta.join("generation")).ok()?.trim().to_owned();
+    place::theirs(|| Ok(local_wal(meta))).ok()?
+}
+
+fn local_wal(meta: &Path) -> Option<Position> {
+    let mut generation = String::new();
+    fd::open_file(&meta.join("generation"), false)
+        .ok()?
+        .take(LONGEST)
+        .read_to_string(&mut generation)
+        .ok()?;
+    let generation = generation.trim().to_owned();
     let wal = meta.join("generations").join(&generation).join("wal");
     let (index, name) = names(&wal)
         .into_iter()
@@ -144,7 +159,7 @@ pub fn txids(folder: &Path) -> impl Iterator<Item = u64> + use<> {
 }
 
 fn names(dir: &Path) -> Vec<String> {
-    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
+    let Ok(entries) = place::theirs(|| fs::read_dir(dir)) else { return Vec::new() };
     entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect()
 }
 

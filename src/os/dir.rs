@@ -18,16 +18,17 @@ use super::user::Identity;
 pub fn private(path: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(path) {
         Ok(()) => set_mode(path, 0o700),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let found = fs::symlink_metadata(path)?;
-            if is_own(&found) && found.permissions().mode() & 0o022 == 0 {
-                Ok(())
-            } else {
-                Err(not_private())
-            }
-        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => check_own(&fs::symlink_metadata(path)?),
         Err(error) => Err(error),
     }
+}
+
+/// Whether a folder is this user's own, and nobody else may write to it.
+///
+/// # Errors
+/// It is not.
+pub fn check_own(found: &fs::Metadata) -> io::Result<()> {
+    if is_own(found) && found.permissions().mode() & 0o022 == 0 { Ok(()) } else { Err(not_private()) }
 }
 
 fn is_own(found: &fs::Metadata) -> bool {

@@ -1,14 +1,23 @@
 //! A lock file that says who holds it (`flock(2)`).
 
 use std::collections::HashSet;
-use std::fs::{File, TryLockError};
+use std::ffi::OsStr;
+use std::fs::{File, Permissions, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use super::fd;
+use super::place::{self, Folder};
 
 /// A lock that lives as long as any process that inherited its descriptor.
 #[derive(Debug)]
-pub struct Lock(File);
+pub struct Lock {
+    file: File,
+    path: PathBuf,
+    /// The file that is locked itself, by whatever name, and which one that is.
+    guarded: Option<(File, (u64, u64))>,
+}
 
 /// Why there is no lock.
 #[derive(Debug)]
@@ -19,48 +28,168 @@ pub enum Refused {
     Io(io::Error),
 }
 
+impl From<io::Error> for Refused {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// What each text in a lock begins with.
+const BEGINNING: &[u8; 4] = b"pid ";
+/// How often somebody may take the file away between its opening and its lock.
+const TRIES: u32 = 100;
+/// A byte that SQLite locks nowhere and never (`PENDING_BYTE` in its os.h): whoever has it has the file.
+const GUARD: u64 = 1 << 62;
+
 impl Lock {
-    /// Takes the lock and leaves `text` in the file.
+    /// Takes the lock and leaves `text` in the file, which is whoever's the folder's files are
+    /// ([`place::belong_to`]) and closed to all others: who can open it can hold it.
     ///
     /// # Errors
     /// See [`Refused`].
     pub fn acquire(path: &Path, text: &str) -> Result<Self, Refused> {
-        let mut file = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .map_err(Refused::Io)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut held = String::new();
-                // Rubbish in the file still means that it is held.
-                let _ = file.take(4096).read_to_string(&mut held);
-                return Err(Refused::Held(held));
+        let (folder, name) = place::theirs(|| Folder::of(path))?;
+        let open = || match place::theirs(|| folder.open_or_make_file(name)) {
+            // One that this user made itself, before it gave its locks away.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                folder.open_file(name, true).ok().filter(is_lock).ok_or(error)
             }
-            Err(TryLockError::Error(error)) => return Err(Refused::Io(error)),
-        }
-        let write = |file: &mut File| {
+            opened => opened,
+        };
+        Self::take(&folder, path, text, open)
+    }
+
+    /// As [`Lock::acquire`] in a folder of this user's own.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    pub fn acquire_own(folder: &Folder, name: &str) -> Result<Self, Refused> {
+        Self::take(folder, Path::new(name), "", || folder.open_or_make_file(OsStr::new(name)))
+    }
+
+    fn take(
+        folder: &Folder,
+        path: &Path,
+        text: &str,
+        open: impl Fn() -> io::Result<File>,
+    ) -> Result<Self, Refused> {
+        let name = path.file_name().unwrap_or_default();
+        for _ in 0..TRIES {
+            let mut file = open()?;
+            check_owner(folder, &file)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Err(Refused::Held(read(file))),
+                Err(TryLockError::Error(error)) => return Err(Refused::Io(error)),
+            }
+            // Whoever removed or replaced it meanwhile can lock another one under the same name.
+            let found = file.metadata()?;
+            if folder.identity(name).ok() != Some((found.dev(), found.ino())) {
+                continue;
+            }
+            if found.mode() & 0o7777 != 0o600 {
+                file.set_permissions(Permissions::from_mode(0o600))?;
+            }
             file.set_len(0)?;
             file.rewind()?;
-            file.write_all(text.as_bytes())
+            file.write_all(text.as_bytes())?;
+            return Ok(Self { file, path: path.to_owned(), guarded: None });
+        }
+        Err(Refused::Io(io::Error::other("somebody takes it away again and again")))
+    }
+
+    /// Whether it still stands where another one would look for it.
+    pub fn is_in_place(&self) -> bool {
+        let stands = || {
+            let (folder, name) = Folder::of(&self.path)?;
+            let own = self.file.metadata()?;
+            Ok(folder.identity(name)? == (own.dev(), own.ino()))
         };
-        write(&mut file).map_err(Refused::Io)?;
-        Ok(Self(file))
+        place::theirs(stands).unwrap_or(false)
+    }
+
+    /// Locks a file itself, so that it is the same one by whatever name and mount: the one that stands at this
+    /// path now, in place of the one that did before. A file that is not there yet is locked once it is, and
+    /// one that cannot be written to, or locked, is not.
+    ///
+    /// # Errors
+    /// Somebody else has locked it.
+    pub fn guard(&mut self, path: &Path) -> Result<(), Refused> {
+        let found = place::theirs(|| path.metadata()).ok().filter(|found| found.is_file());
+        let Some(now) = found.map(|found| (found.dev(), found.ino())) else { return Ok(()) };
+        if self.guarded.as_ref().is_some_and(|(_, guarded)| *guarded == now) {
+            return Ok(());
+        }
+        let flags = nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY;
+        let open = || File::options().read(true).write(true).custom_flags(flags).open(path);
+        let Ok(file) = place::theirs(open) else { return Ok(()) };
+        let opened = file.metadata()?;
+        match opened.is_file().then(|| try_lock_byte(&file, GUARD)) {
+            Some(Ok(true)) => self.guarded = Some((file, (opened.dev(), opened.ino()))),
+            Some(Ok(false)) => return Err(Refused::Held(String::new())),
+            // A file system without such locks; the other lock is there.
+            Some(Err(_)) | None => {}
+        }
+        Ok(())
+    }
+
+    /// One that was taken in place of this one, whose own file is gone.
+    pub fn replaced_by(&mut self, anew: Self) -> Self {
+        Self { guarded: self.guarded.take(), ..anew }
     }
 
     /// Lets go of it, whoever inherited its descriptor (`flock(2)`: one operation unlocks them all).
     pub fn release(self) {
         // Nothing else can be done about a lock that stays: it goes with its last holder.
-        let _ = self.0.unlock();
+        let _ = self.file.unlock();
     }
 
     /// The descriptor that holds it, for a child to inherit.
     pub fn file(&self) -> &File {
-        &self.0
+        &self.file
     }
+}
+
+/// Who a lock may belong to: this user, the databases' own, or the folder's, who may do anything there anyway.
+fn check_owner(folder: &Folder, file: &File) -> io::Result<()> {
+    let owner = file.metadata()?.uid();
+    let own = nix::unistd::Uid::effective().as_raw();
+    let theirs = place::owner().map(|user| user.uid);
+    if owner == own || Some(owner) == theirs || owner == folder.metadata()?.uid() {
+        Ok(())
+    } else {
+        Err(io::Error::other(format!("it belongs to user {owner}")))
+    }
+}
+
+/// Whether this can be a lock that this user made: any other file of its may have come under that name.
+fn is_lock(file: &File) -> bool {
+    let is_empty = file.metadata().is_ok_and(|found| found.len() == 0);
+    is_empty || fd::read_at(file, 0).is_ok_and(|bytes| bytes == Some(*BEGINNING))
+}
+
+/// What is in a lock file. Rubbish in it still means that it is held.
+fn read(file: File) -> String {
+    let mut bytes = Vec::new();
+    let _ = file.take(4096).read_to_end(&mut bytes);
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// What the holder of a lock has left in it; `None` where nobody holds it.
+pub fn held_by(path: &Path) -> Option<String> {
+    held(path).map(|(text, _)| text)
+}
+
+/// The same with the file that it is in.
+pub fn held(path: &Path) -> Option<(String, std::fs::Metadata)> {
+    let open = || {
+        let (folder, name) = Folder::of(path)?;
+        folder.open_file(name, false)
+    };
+    let file = open().ok()?;
+    // The kernel's list does not tell of those in another container.
+    let found = file.metadata().ok()?;
+    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)).then(|| (read(file), found))
 }
 
 /// Takes the lock of one byte of a file, as SQLite does, until the file is closed; whether it was free.
@@ -129,7 +258,7 @@ impl Held {
 
     /// Whether somebody holds the lock of this file.
     pub fn contains(&self, path: &Path) -> bool {
-        let Ok(found) = std::fs::metadata(path) else { return false };
+        let Ok(found) = std::fs::symlink_metadata(path) else { return false };
         let (major, minor) = (nix::sys::stat::major(found.dev()), nix::sys::stat::minor(found.dev()));
         self.0.contains(&format!("{major:02x}:{minor:02x}:{}", found.ino()))
     }
@@ -137,6 +266,8 @@ impl Held {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -162,6 +293,101 @@ mod tests {
         lock.release();
         assert!(Lock::acquire(&path, "").is_ok());
         drop(inherited);
+    }
+
+    /// What can stand in the place of a lock.
+    #[derive(Clone, Debug)]
+    enum Stands {
+        Nothing,
+        File(Vec<u8>, u32),
+        LinkToVictim,
+        LinkToNothing,
+        LinkToItself,
+        AnotherName,
+        Pipe,
+        Socket,
+        Folder,
+        Device,
+    }
+
+    fn stands() -> impl Strategy<Value = Stands> {
+        prop_oneof![
+            Just(Stands::Nothing),
+            (prop::collection::vec(any::<u8>(), 0..64), 0o400u32..0o1000)
+                .prop_map(|(bytes, mode)| Stands::File(bytes, mode | 0o600)),
+            Just(Stands::LinkToVictim),
+            Just(Stands::LinkToNothing),
+            Just(Stands::LinkToItself),
+            Just(Stands::AnotherName),
+            Just(Stands::Pipe),
+            Just(Stands::Socket),
+            Just(Stands::Folder),
+            Just(Stands::Device),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_stands_there_nothing_else_is_touched_and_nothing_is_waited_for(stands in stands()) {
+            let dir = tempfile::tempdir().unwrap();
+            let (path, victim) = (dir.path().join("lock"), dir.path().join("victim"));
+            std::fs::write(&victim, "precious").unwrap();
+            std::fs::set_permissions(&victim, Permissions::from_mode(0o640)).unwrap();
+            let link = |to: &Path| std::os::unix::fs::symlink(to, &path).unwrap();
+            let owner_only = nix::sys::stat::Mode::S_IRWXU;
+            match &stands {
+                Stands::Nothing => {}
+                Stands::File(bytes, mode) => {
+                    std::fs::write(&path, bytes).unwrap();
+                    std::fs::set_permissions(&path, Permissions::from_mode(*mode)).unwrap();
+                }
+                Stands::LinkToVictim => link(&victim),
+                Stands::LinkToNothing => link(&dir.path().join("nothing")),
+                Stands::LinkToItself => link(&path),
+                Stands::AnotherName => std::fs::hard_link(&victim, &path).unwrap(),
+                Stands::Pipe => nix::unistd::mkfifo(&path, owner_only).unwrap(),
+                Stands::Socket => drop(std::os::unix::net::UnixListener::bind(&path).unwrap()),
+                Stands::Folder => std::fs::create_dir(&path).unwrap(),
+                // Only root can make one; a pipe is as good for the rest.
+                Stands::Device => nix::sys::stat::mknod(&path, nix::sys::stat::SFlag::S_IFCHR, owner_only,
+                    nix::sys::stat::makedev(1, 3)).or_else(|_| nix::unistd::mkfifo(&path, owner_only)).unwrap(),
+            }
+            let is_free = matches!(stands, Stands::Nothing | Stands::File(..));
+            let lock = Lock::acquire(&path, "pid 1");
+            prop_assert_eq!(lock.is_ok(), is_free, "{:?}", lock);
+            if let Ok(lock) = lock {
+                let found = path.symlink_metadata().unwrap();
+                prop_assert!(lock.is_in_place() && found.mode() & 0o7777 == 0o600);
+                prop_assert_eq!(std::fs::read_to_string(&path).unwrap(), "pid 1");
+                let second = Lock::acquire(&path, "pid 2");
+                prop_assert!(matches!(second, Err(Refused::Held(text)) if text == "pid 1"));
+                std::fs::remove_file(&path).unwrap();
+                prop_assert!(!lock.is_in_place());
+            }
+            prop_assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
+            prop_assert_eq!(victim.metadata().unwrap().mode() & 0o7777, 0o640);
+            prop_assert!(!dir.path().join("nothing").exists());
+        }
+    }
+
+    #[test]
+    fn a_file_is_locked_by_whatever_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        let mut one = Lock::acquire(&path("one.lock"), "").unwrap();
+        one.guard(&path("one")).unwrap();
+        std::fs::write(path("one"), "").unwrap();
+        std::fs::hard_link(path("one"), path("other")).unwrap();
+        one.guard(&path("one")).unwrap();
+        let mut other = Lock::acquire(&path("other.lock"), "").unwrap();
+        assert!(matches!(other.guard(&path("other")), Err(Refused::Held(_))));
+        std::fs::rename(path("other"), path("third")).unwrap();
+        std::fs::write(path("new"), "").unwrap();
+        std::fs::rename(path("new"), path("one")).unwrap();
+        one.guard(&path("one")).unwrap();
+        other.guard(&path("third")).expect("the one that was replaced is free");
+        drop(one);
+        other.guard(&path("one")).unwrap();
     }
 
     #[test]

@@ -6,9 +6,10 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
 
+use crate::os::place::{self, Folder};
 use crate::os::{fd, lock};
 
 /// The log's header, in bytes.
@@ -17,6 +18,8 @@ pub const HEADER: u64 = 32;
 const FRAME_HEADER: u64 = 24;
 /// Both copies of the index' header (`WalIndexHdr` in SQLite's wal.c).
 const INDEX_HEADER: usize = 96;
+/// What each index begins with (`WALINDEX_MAX_VERSION` in SQLite's wal.c).
+const VERSION: u32 = 3_007_000;
 /// The byte of the index whose lock the writer has (`WAL_WRITE_LOCK`).
 const WRITER: u64 = 120;
 /// That of the first reader's mark which stands for a place in the log (`WAL_READ_LOCK(1)`).
@@ -68,11 +71,20 @@ fn read_index(file: &File) -> io::Result<State> {
     Ok(fd::read_at(file, 0)?.map_or(State::Unknown, made))
 }
 
-/// A file beside the database; `None` if there is none.
+/// A file beside the database, and no other's; `None` if there is none.
 fn beside(database: &Path, suffix: &str, write: bool) -> io::Result<Option<File>> {
-    let mut name = database.as_os_str().to_owned();
-    name.push(suffix);
-    match fd::open_file(&PathBuf::from(name), write) {
+    let open = || {
+        let (folder, name) = Folder::of(database)?;
+        let mut name = name.to_owned();
+        name.push(suffix);
+        let file = folder.open_file(&name, write)?;
+        // SQLite gives it to whom the database belongs (`findCreateFileMode` in its os_unix.c).
+        if write && file.metadata()?.uid() != database.metadata()?.uid() {
+            return Err(io::Error::other("it belongs to somebody else than the database"));
+        }
+        Ok(file)
+    };
+    match place::theirs(open) {
         Ok(file) => Ok(Some(file)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
@@ -290,7 +302,13 @@ pub fn clear(database: &Path) -> io::Result<()> {
 }
 
 fn clear_locked(index: &File) -> io::Result<()> {
-    if index.metadata()?.len() > WRITER {
+    let is_index = |header: [u8; INDEX_HEADER]| {
+        let (first, second) = header.split_at(INDEX_HEADER / 2);
+        // Whoever was killed in between has changed one of the two.
+        first[..4] == VERSION.to_ne_bytes() || second[..4] == VERSION.to_ne_bytes()
+    };
+    // Whatever else stands in its place is not this one's to write to.
+    if index.metadata()?.len() > WRITER && fd::read_at(index, 0)?.is_some_and(is_index) {
         index.write_all_at(&[0; INDEX_HEADER], 0)?;
     }
     Ok(())
@@ -298,6 +316,8 @@ fn clear_locked(index: &File) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use rusqlite::Connection;
 
     use super::*;
@@ -377,6 +397,27 @@ mod tests {
         assert_eq!(settled_index(&path).expect("ours"), State::Unmade);
         assert_eq!(count(&database), 1);
         assert!(!may_have_orphan(&path).expect("ours"));
+    }
+
+    /// Whoever can write to the database's folder decides what stands in the index' place.
+    #[test]
+    fn what_is_not_the_databases_own_index_is_not_written_to() {
+        let (folder, path, database) = database();
+        let index = folder.path().join("a.db-shm");
+        drop(database);
+        let _ = std::fs::remove_file(&index);
+        let victim = folder.path().join("victim");
+        let precious = [7; 4096];
+        std::fs::write(&victim, precious).expect("a file");
+        std::os::unix::fs::symlink(&victim, &index).expect("a link");
+        assert!(try_clear(&path).is_err() && Guard::open(&path).is_err());
+        std::fs::remove_file(&index).expect("ours");
+        std::fs::hard_link(&victim, &index).expect("another name");
+        assert!(try_clear(&path).is_err() && Guard::open(&path).is_err() && clear(&path).is_err());
+        std::fs::remove_file(&index).expect("ours");
+        std::fs::rename(&victim, &index).expect("ours");
+        assert!(try_clear(&path).expect("ours"), "there is nothing to clear");
+        assert_eq!(std::fs::read(&index).expect("ours"), precious);
     }
 
     #[test]

@@ -6,12 +6,12 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::time::Duration;
 
-use nix::unistd::{AccessFlags, access};
 use tokio::net::UnixStream;
 
 use super::runtime_folder::LONGEST_SOCKET;
 use crate::core::ExitCode;
 use crate::error::Failure;
+use crate::os::place::{self, Folder};
 
 /// How long somebody who listens may take to answer.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -32,17 +32,18 @@ pub(super) fn check_place(path: &Path) -> Result<(), Failure> {
         return refuse(reason, "choose a shorter path, or leave `socket.path` out");
     }
     let folder = path.parent().unwrap_or(path);
-    if !folder.is_dir() {
+    let opened = place::theirs(|| Folder::open(folder));
+    let Ok(opened) = opened else {
         return refuse(
             format!("there is no folder `{}`", folder.display()),
             "make the folder, or leave `socket.path` out",
         );
-    }
-    if access(folder, AccessFlags::W_OK | AccessFlags::X_OK).is_err() {
+    };
+    if !place::theirs(|| Ok(opened.is_writable())).unwrap_or(false) {
         let reason = format!("the folder `{}` cannot be written to", folder.display());
         return refuse(reason, "let this user write to it, or leave `socket.path` out");
     }
-    match path.symlink_metadata() {
+    match place::theirs(|| path.symlink_metadata()) {
         Ok(meta) if !meta.file_type().is_socket() => {
             refuse("there is something else than a socket".to_owned(), "remove it, or choose another path")
         }
@@ -56,7 +57,7 @@ pub(super) fn check_place(path: &Path) -> Result<(), Failure> {
 /// # Errors
 /// Somebody does.
 pub(super) async fn check_free(path: &Path) -> Result<(), Failure> {
-    let connected = tokio::time::timeout(PATIENCE, UnixStream::connect(path)).await;
+    let connected = tokio::time::timeout(PATIENCE, place::theirs_all_along(UnixStream::connect(path))).await;
     if !matches!(connected, Ok(Ok(_)) | Err(_)) {
         return Ok(());
     }

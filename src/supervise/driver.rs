@@ -15,13 +15,14 @@ use super::roster::Roster;
 use super::round::{Admission, Answer};
 use super::runtime_folder::RuntimeFolder;
 use super::setup::Setup;
+use super::twins::Source;
 use super::{ledger, twins, wal};
 use crate::core::{Db, Ended, Event, ExitCode, Machine};
 use crate::error::Failure;
 use crate::litestream::command::Runner;
 use crate::os::children::Children;
 use crate::os::signal::Signals;
-use crate::os::{event, fd, limit, signal, spawn};
+use crate::os::{event, fd, limit, place, signal, spawn};
 
 /// What tasks tell the driver.
 pub(super) enum Message {
@@ -86,6 +87,7 @@ pub fn supervise(mut setup: Setup) -> Result<ExitCode, Failure> {
     };
     crate::os::user::hide_from_others();
     let children = Children::new();
+    place::belong_to(setup.user.as_ref());
     // Before anything takes time: as PID 1 a signal without a handler is dropped by the kernel.
     let signals = Signals::catch().map_err(os("signal handlers"))?;
     let listening = std::mem::take(&mut setup.listen_fds);
@@ -108,7 +110,7 @@ pub fn supervise(mut setup: Setup) -> Result<ExitCode, Failure> {
             &setup.dbs,
             &folder.socket(),
             &folder.keeper_socket(),
-            setup.user.as_ref(),
+            Source::Operator,
             patience,
             interrupted,
         )

@@ -39,7 +39,7 @@ use crate::litestream::version::Version;
 use crate::os::lock::Lock;
 use crate::os::spawn::{Spawn, Spawned};
 use crate::os::terminal::Terminal;
-use crate::os::{fd, packet, signal};
+use crate::os::{fd, packet, signal, tree};
 use crate::shim::{App, Orders, Target, ToKeeper, ToShim, Update};
 
 /// How many descriptors go with one message beside the memory: the kernel takes 253 (`unix(7)`).
@@ -69,6 +69,8 @@ pub(super) struct World {
     /// How new the backups are of the databases that are looked at next, where that was listed.
     pub(super) newest: BTreeMap<PathBuf, Option<Position>>,
     pub(super) folders: Folders,
+    /// Where something stands in the place of a lock that nobody can lock.
+    pub(super) barred: BTreeSet<Db>,
     pub(super) terminal: Option<Terminal>,
     pub(super) version: Version,
     pub(super) missing: Vec<Database>,
@@ -96,6 +98,8 @@ pub(super) struct World {
     pub(super) parted: BTreeMap<PathBuf, String>,
     /// These were compared with their backups, and nobody has had them since.
     pub(super) inspected: BTreeSet<PathBuf>,
+    /// The shim's number, as it says.
+    pub(super) shim_pid: Option<i32>,
     /// The shim, to see its end at once.
     pub(super) shim: Option<AsyncFd<OwnedFd>>,
     /// Locks that are held while the app's tree is killed, and which these are.
@@ -158,6 +162,7 @@ impl World {
             gone: Vec::new(),
             newest: BTreeMap::new(),
             folders: Folders::default(),
+            barred: BTreeSet::new(),
             restore_config: folder.config(),
             named_env: Rc::default(),
             setup,
@@ -183,6 +188,7 @@ impl World {
             follows,
             parted: BTreeMap::new(),
             inspected: BTreeSet::new(),
+            shim_pid: None,
             shim: None,
             held: None,
             holds: 0,
@@ -605,6 +611,15 @@ impl World {
         }
     }
 
+    /// Whoever the shim runs as may have stopped it. What it says is its number counts only below Litestream.
+    fn kill_shim(&mut self) {
+        let below = self.litestream.map(tree::descendants).unwrap_or_default();
+        if let Some(shim) = self.shim_pid.filter(|shim| below.contains(shim)) {
+            tree::signal_descendants(shim, nix::libc::SIGKILL);
+            signal::send(shim, nix::libc::SIGKILL);
+        }
+    }
+
     /// Begins to compare all of a database for which that is due, if it is time.
     pub(super) fn prove(&mut self) {
         let Some(db) = self.proofs.next() else { return };
@@ -683,6 +698,7 @@ impl Driver {
             Action::KillTree if world.link.is_some() => world.hold_and_kill(),
             // Nobody is there to do it: what the app left was adopted by this process.
             Action::KillTree => world.sweeping = true,
+            Action::KillShim => world.kill_shim(),
             Action::Resolve => world.resolve(),
             Action::Register(db) => world.register(db),
             Action::Unregister(db) => world.unregister(db),

@@ -1,7 +1,6 @@
 //! Asking whether a database is what its backup has ([`crate::ledger`]).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
@@ -13,6 +12,7 @@ use crate::ledger::{Answer, Request, Standing, Task};
 use crate::litestream::command::Runner;
 use crate::litestream::control;
 use crate::litestream::database::Database;
+use crate::os::place;
 
 /// How long a process may take beyond what it was given.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -289,7 +289,7 @@ pub(super) async fn follow(runner: Runner, database: Database) {
 
 /// Remembers how a database was left; what was found to differ.
 pub(super) async fn leave(runner: &Runner, database: &Database) -> Option<String> {
-    if !Path::exists(&database.path) {
+    if place::theirs(|| database.path.symlink_metadata()).is_err() {
         return None;
     }
     match ask(runner, Task::Leave, database, LEAVING).await {

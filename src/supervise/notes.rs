@@ -105,7 +105,16 @@ pub(super) fn log(note: &Note, names: &Names<'_>) {
             names.stop_timeout.as_secs_f32()
         ),
         Note::GraceSkipped => tracing::warn!("told to stop again: killing {app}; the drain still happens"),
-        Note::TreeStuck => tracing::error!("some process of {app} cannot be killed"),
+        Note::LockLost(db) => tracing::error!(
+            "{}: another keeper has its lock, which somebody had removed: stopping {app}",
+            names.of(*db).0
+        ),
+        Note::ShimStuck => {
+            tracing::warn!("{app} does not die, perhaps because its shim is stopped: killing both")
+        }
+        Note::TreeStuck => tracing::error!(
+            "some process of {app} cannot be killed, and may go on writing after the last confirmation"
+        ),
         Note::Drained => tracing::info!("everything is on the replica"),
         Note::NotDrained(dbs) => tracing::error!(
             "not everything is on the replica{}: {}; the local files have it, and the next start uploads it",

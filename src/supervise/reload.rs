@@ -1,7 +1,6 @@
 //! The keeper's own control socket: a word in a line, an answer in a line of JSON.
 
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -70,11 +69,7 @@ impl Report {
 /// # Errors
 /// What the operating system says.
 pub(super) fn listen(folder: &RuntimeFolder, outbox: Outbox) -> io::Result<()> {
-    let path = folder.keeper_socket();
-    // The folder is closed to everybody else.
-    let listener = UnixListener::bind(&path)?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-    folder.give(&path)?;
+    let listener = UnixListener::from_std(folder.listen()?)?;
     tokio::task::spawn_local(async move {
         // An error here is about one connection, or the system's descriptors.
         loop {

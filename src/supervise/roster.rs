@@ -76,6 +76,20 @@ impl Roster {
         self.entries.values().map(|entry| entry.lock.file().as_raw_fd())
     }
 
+    /// Each database with its lock.
+    pub(super) fn locked(&mut self) -> impl Iterator<Item = (Db, &Database, &mut Lock)> {
+        self.entries.iter_mut().map(|(db, entry)| (*db, &entry.database, &mut entry.lock))
+    }
+
+    /// Another lock stands for a database's old one.
+    pub(super) fn renew(&mut self, db: Db, lock: Lock) {
+        if let Some(entry) = self.entries.get_mut(&db) {
+            entry.lock = lock;
+            self.came.push(db);
+            self.changed = true;
+        }
+    }
+
     /// Takes one in.
     pub(super) fn add(&mut self, named: Named, lock: Lock) -> Db {
         let db = Db(self.next);

@@ -12,7 +12,7 @@ use super::effects::World;
 use super::prepare::Preparation;
 use super::reload::Report;
 use super::setup::{Entry, Named};
-use super::twins;
+use super::twins::{self, Source};
 use crate::backup::listing;
 use crate::core::{Db, Event, ExitCode, Phase};
 use crate::error::Failure;
@@ -90,7 +90,7 @@ impl World {
         let preparation = self.preparation(self.folder.named_config(), Rc::default());
         let restorer = self.restorer(self.folder.named_config());
         let (socket, keeper) = (self.folder.socket(), self.folder.keeper_socket());
-        let (user, version) = (self.setup.user.clone(), self.version);
+        let version = self.version;
         let patience = if restores { std::time::Duration::ZERO } else { self.setup.policy.stop_timeout * 2 };
         let places = Rc::new(Semaphore::new(self.setup.restore_parallel.max(1)));
         let outbox = self.outbox.clone();
@@ -101,15 +101,14 @@ impl World {
             for (place, named) in named.into_iter().enumerate() {
                 let (preparation, restorer, places) = (preparation.clone(), restorer.clone(), places.clone());
                 let newest = newest.clone();
-                let (socket, keeper, user) = (socket.clone(), keeper.clone(), user.clone());
+                let (socket, keeper) = (socket.clone(), keeper.clone());
                 admitting.spawn_local(async move {
                     let _place = places.acquire().await;
                     let children = preparation.runner.children.clone();
                     let interrupted = || children.is_aborted().then_some(ExitCode::UNAVAILABLE);
                     let result = async {
                         let db = std::slice::from_ref(&named.database);
-                        let lock =
-                            twins::lock_all(db, &socket, &keeper, user.as_ref(), patience, interrupted);
+                        let lock = twins::lock_all(db, &socket, &keeper, Source::User, patience, interrupted);
                         let lock = lock.await?.pop();
                         let lock = lock.ok_or_else(|| Failure::new(ExitCode::LOCKED, "no lock was made"))?;
                         let newest = newest.get(&named.database.path).cloned();

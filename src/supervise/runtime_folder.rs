@@ -1,35 +1,53 @@
 //! The private folder of one run: the generated configuration and Litestream's control socket.
 
-use std::fs::{self, File, Permissions};
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, Permissions};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
 
 use super::control_socket;
 use crate::core::ExitCode;
 use crate::error::Failure;
-use crate::os::dir;
-use crate::os::lock::Lock;
+use crate::os::lock::{self, Lock, Refused};
+use crate::os::place::{self, Folder};
 use crate::os::user::Identity;
+use crate::os::{dir, socket};
 
 /// `sun_path` holds 108 bytes, one of which ends it (`unix(7)`).
 pub(super) const LONGEST_SOCKET: usize = 107;
 const LOCK: &str = "lock";
 const KEEPER_SOCKET: &str = "keeper.sock";
+const CONFIG: &str = "litestream.yml";
+const NAMED: &str = "named.yml";
 const SOCKET: &str = "litestream.sock";
+
+/// How long other starts may take that make their folders in the same place: they need milliseconds.
+const TURN: Duration = Duration::from_secs(5);
+/// How often to look whether they are done, in milliseconds.
+const RETRY: u16 = 10;
 
 /// A folder of mode 0700 that goes with the value.
 pub struct RuntimeFolder {
     path: PathBuf,
+    /// It is in there, under this name.
+    root: Folder,
+    name: OsString,
+    folder: Folder,
     lock: Lock,
-    user: Option<Identity>,
     socket: PathBuf,
+    /// Made for this run alone, since nothing else could be used.
+    only: Option<TempDir>,
 }
 
 impl RuntimeFolder {
     /// Makes the folder of this run in the first of `roots` that lets us, and removes what runs
-    /// that were killed left there.
+    /// that were killed left there. If none does, and nobody has chosen the only one, in a new one.
     ///
     /// # Errors
     /// None of them lets us.
@@ -41,37 +59,38 @@ impl RuntimeFolder {
                 Err(error) => reasons.push(format!("{}: {error}", root.display())),
             }
         }
-        let message = format!("no place for the runtime folder: {}", reasons.join("; "));
+        let reasons = reasons.join("; ");
+        if roots.len() > 1 {
+            let only = tempfile::Builder::new().prefix("litekeeper-").tempdir();
+            let made = only.and_then(|only| Ok((Self::make_in(only.path(), user)?, only)));
+            if let Ok((mut folder, only)) = made {
+                tracing::warn!("{reasons}: the runtime folder is {} instead", folder.path.display());
+                folder.only = Some(only);
+                return Ok(folder);
+            }
+        }
+        let message = format!("no place for the runtime folder: {reasons}");
         Err(Failure::new(ExitCode::CONFIG, message)
             .hint("set LITEKEEPER_RUNTIME_DIR to a short path that this user may write to"))
     }
 
     fn make_in(root: &Path, user: Option<&Identity>) -> io::Result<Self> {
         dir::shared(root, user.is_some())?;
-        // One run at a time: between the making of a folder and its lock it looks like a stale one.
-        let turn = File::open(root)?;
-        turn.lock()?;
-        remove_stale(root);
-        let path = root.join(format!("run-{}", std::process::id()));
+        let name = OsString::from(format!("run-{}", std::process::id()));
+        let path = root.join(&name);
         if path.join(SOCKET).as_os_str().as_bytes().len() > LONGEST_SOCKET {
             return Err(io::Error::other("too long for a unix socket"));
         }
-        if path.exists() {
-            // A run of the same number, in a container that was started again: nobody locks it.
-            fs::remove_dir_all(&path)?;
-        }
-        dir::private(&path)?;
-        let lock = match Lock::acquire(&path.join(LOCK), "") {
-            Ok(lock) => lock,
-            Err(refused) => return Err(io::Error::other(format!("{refused:?}"))),
-        };
-        // So that a later run can see that this one is gone.
-        lock.file().set_permissions(Permissions::from_mode(0o600))?;
-        if let Some(user) = user {
-            dir::give_to(&path, user)?;
-        }
+        let root = Folder::open(root)?;
+        // What the path leads to now.
+        dir::check_own(&root.metadata()?)?;
+        // One run at a time: between the making of a folder and its lock it looks like a stale one.
+        let turn = take_turn(&root)?;
+        let made = make_run(&root, &name, user);
+        drop(turn);
+        let (folder, lock) = made?;
         let socket = path.join(SOCKET);
-        Ok(Self { path, lock, user: user.cloned(), socket })
+        Ok(Self { path, root, name, folder, lock, socket, only: None })
     }
 
     /// The same folder, but with the control socket where the user wants it.
@@ -92,7 +111,7 @@ impl RuntimeFolder {
 
     /// Where Litestream's configuration is.
     pub fn config(&self) -> PathBuf {
-        self.path.join("litestream.yml")
+        self.path.join(CONFIG)
     }
 
     /// Where this keeper's own control socket is.
@@ -102,7 +121,7 @@ impl RuntimeFolder {
 
     /// Where the configuration of the databases is that are named just now.
     pub fn named_config(&self) -> PathBuf {
-        self.path.join("named.yml")
+        self.path.join(NAMED)
     }
 
     /// Held by every process of the run.
@@ -115,7 +134,7 @@ impl RuntimeFolder {
     /// # Errors
     /// What the operating system says.
     pub fn write_config(&self, text: &str) -> io::Result<()> {
-        self.write(&self.config(), text)
+        self.write(CONFIG, text)
     }
 
     /// The same for [`RuntimeFolder::named_config`].
@@ -123,34 +142,92 @@ impl RuntimeFolder {
     /// # Errors
     /// What the operating system says.
     pub(super) fn write_named_config(&self, text: &str) -> io::Result<()> {
-        self.write(&self.named_config(), text)
+        self.write(NAMED, text)
     }
 
-    /// Puts a file in place in one step: somebody may be reading the old one.
-    fn write(&self, path: &Path, text: &str) -> io::Result<()> {
-        let new = path.with_extension("new");
-        let mut file = File::options().write(true).create_new(true).mode(0o600).open(&new)?;
-        // The umask can only have taken something away.
-        file.set_permissions(Permissions::from_mode(0o600))?;
-        file.write_all(text.as_bytes())?;
-        if let Some(user) = &self.user {
-            dir::give_to(&new, user)?;
-        }
-        fs::rename(&new, path)
+    /// Puts a file in place in one step: somebody may be reading the old one. It is made with the rights of
+    /// those who read it, who can put anything in its place.
+    fn write(&self, name: &str, text: &str) -> io::Result<()> {
+        let (name, new) = (OsStr::new(name), OsString::from(format!("{name}.new")));
+        place::theirs(|| {
+            // One that was not finished.
+            let _ = self.folder.remove(&new);
+            let mut file = self.folder.make_file(&new)?;
+            // The umask can only have taken something away.
+            file.set_permissions(Permissions::from_mode(0o600))?;
+            file.write_all(text.as_bytes())?;
+            self.folder.rename(&new, name)
+        })
     }
 
-    /// Gives something in it to the user that may look into it.
-    pub(super) fn give(&self, path: &Path) -> io::Result<()> {
-        match &self.user {
-            Some(user) => dir::give_to(path, user),
-            None => Ok(()),
-        }
+    /// This keeper's own control socket, which is whoever's the databases are and closed to all others.
+    pub(super) fn listen(&self) -> io::Result<UnixListener> {
+        let socket = socket::stream()?;
+        place::theirs(|| socket::bind_private(&socket, &self.keeper_socket()))?;
+        socket::listen(socket)
     }
 }
 
 impl Drop for RuntimeFolder {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.path);
+        let _ = fs::remove_dir_all(self.root.path().join(&self.name));
+        // Its removal is its own.
+        drop(self.only.take());
+    }
+}
+
+/// Makes a run's folder, and takes its lock.
+fn make_run(root: &Folder, name: &OsStr, user: Option<&Identity>) -> io::Result<(Folder, Lock)> {
+    remove_stale(root);
+    if root.has(name) {
+        // A run of the same number, in a container that was started again: nobody locks it.
+        fs::remove_dir_all(root.path().join(name))?;
+    }
+    let folder = root.make_below(name, 0o700)?;
+    // The umask can have taken something away.
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o700))?;
+    let lock = Lock::acquire_own(&folder, LOCK).map_err(of_refused)?;
+    if let Some(user) = user {
+        folder.give_to(user)?;
+    }
+    Ok((folder, lock))
+}
+
+fn of_refused(refused: Refused) -> io::Error {
+    match refused {
+        Refused::Held(_) => io::Error::other("somebody holds its lock"),
+        Refused::Io(error) => error,
+    }
+}
+
+/// The right to make and remove runs, until it is dropped.
+struct Turn<'a> {
+    _lock: Lock,
+    root: &'a Folder,
+}
+
+fn take_turn(root: &Folder) -> io::Result<Turn<'_>> {
+    let deadline = Instant::now() + TURN;
+    loop {
+        match Lock::acquire_own(root, LOCK) {
+            Ok(lock) => return Ok(Turn { _lock: lock, root }),
+            Err(Refused::Held(_)) if Instant::now() < deadline => {
+                // Nothing comes to no descriptor: this waits.
+                let _ = nix::poll::poll(&mut [], RETRY);
+            }
+            Err(Refused::Held(_)) => {
+                let limit = TURN.as_secs();
+                return Err(io::Error::other(format!("somebody has held its lock for {limit} s")));
+            }
+            Err(Refused::Io(error)) => return Err(error),
+        }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        // While it is held: whoever waits for it sees that it is another one's by then.
+        let _ = self.root.remove(OsStr::new(LOCK));
     }
 }
 
@@ -158,24 +235,27 @@ impl Drop for RuntimeFolder {
 pub fn keeper_sockets(roots: &[PathBuf]) -> Vec<PathBuf> {
     let runs = roots.iter().filter_map(|root| fs::read_dir(root).ok()).flatten().flatten();
     let paths = runs.map(|entry| entry.path());
-    let runs = |path: &PathBuf| File::open(path.join(LOCK)).is_ok_and(|lock| lock.try_lock().is_err());
-    paths.filter(runs).map(|path| path.join(KEEPER_SOCKET)).collect()
+    paths
+        .filter(|path| lock::held_by(&path.join(LOCK)).is_some())
+        .map(|path| path.join(KEEPER_SOCKET))
+        .collect()
 }
 
 /// A run's lock is held by its keeper, its Litestream and its shim: when nobody holds it, all are gone.
-fn remove_stale(root: &Path) {
-    let Ok(entries) = fs::read_dir(root) else { return };
-    for entry in entries.flatten() {
-        let path = entry.path();
-        let is_run = entry.file_name().to_str().is_some_and(|name| name.starts_with("run-"));
-        if is_run && File::open(path.join(LOCK)).is_ok_and(|lock| lock.try_lock().is_ok()) {
-            let _ = fs::remove_dir_all(path);
+fn remove_stale(root: &Folder) {
+    for name in root.names().unwrap_or_default() {
+        let is_run = name.to_str().is_some_and(|name| name.starts_with("run-"));
+        let lock = || root.below(&name)?.open_file(OsStr::new(LOCK), false);
+        if is_run && lock().is_ok_and(|lock| lock.try_lock().is_ok()) {
+            let _ = fs::remove_dir_all(root.path().join(&name));
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use super::*;
 
     #[test]
@@ -199,14 +279,15 @@ mod tests {
     fn a_folder_that_is_just_being_made_is_not_taken_for_a_stale_one() {
         let root = tempfile::tempdir().unwrap();
         let made = root.path().join("run-1");
-        let turn = File::open(root.path()).unwrap();
-        turn.lock().unwrap();
+        let folder = Folder::open(root.path()).unwrap();
+        let turn = take_turn(&folder).unwrap();
         fs::create_dir(&made).unwrap();
         let lock = File::create(made.join(LOCK)).unwrap();
         std::thread::scope(|scope| {
             let roots = [root.path().to_owned()];
             let other = scope.spawn(move || RuntimeFolder::make(&roots, None).map(drop));
-            while !other.is_finished() && !is_waited_for(root.path()) {
+            // It tries again and again.
+            while !other.is_finished() && !has_opened(&root.path().join(LOCK)) {
                 std::thread::yield_now();
             }
             assert!(made.exists());
@@ -217,11 +298,10 @@ mod tests {
         assert!(made.exists());
     }
 
-    /// Whether somebody waits for the lock of a file (`/proc/locks` in proc(5): `->` in the second column).
-    fn is_waited_for(path: &Path) -> bool {
-        let inode = format!(":{} ", std::os::unix::fs::MetadataExt::ino(&path.metadata().unwrap()));
-        let locks = fs::read_to_string("/proc/locks").unwrap();
-        locks.lines().any(|line| line.contains("->") && line.contains(&inode))
+    /// Whether this process has a file open more than once.
+    fn has_opened(path: &Path) -> bool {
+        let fds = fs::read_dir("/proc/self/fd").unwrap().flatten();
+        fds.filter(|fd| fs::read_link(fd.path()).is_ok_and(|found| found == path)).count() > 1
     }
 
     #[test]

@@ -4,11 +4,12 @@ use nix::libc;
 
 use super::driver::{Driver, Message, sender_name, signal_name};
 use super::prepare::Prepared;
+use super::twins::{self, Look};
 use super::wal;
 use crate::core::{Ended, Event, NotStarted, Phase};
 use crate::os::signal::{self, Received, Signals};
 use crate::os::terminal::{self, Terminal};
-use crate::os::{event, memory, pidfd, proc};
+use crate::os::{event, memory, pidfd, place, proc};
 use crate::shim::{Target, ToKeeper, ToShim};
 
 /// After so many looks the start has come to its end: most of the memory that it took is not needed again.
@@ -62,6 +63,7 @@ impl Driver {
     pub(super) fn take_shim_message(&mut self, message: Option<ToKeeper>) {
         match message {
             Some(ToKeeper::Ready(pid)) => {
+                self.world.shim_pid = Some(pid);
                 self.world.shim = pidfd::open(pid).and_then(|shim| event::readable(shim).ok());
                 let listed = self.world.roster.listed();
                 let goes: Vec<_> = listed.iter().map(|(db, _)| self.world.is_watched_folders(*db)).collect();
@@ -116,7 +118,7 @@ impl Driver {
     /// before its end shows here. Litestream ends in order now, and lets go of the WAL, which nobody may write to
     /// any more when it does.
     pub(super) fn shim_died(&mut self) {
-        (self.world.shim, self.world.link) = (None, None);
+        (self.world.shim, self.world.shim_pid, self.world.link) = (None, None, None);
         self.world.runner.children.kill_adopted();
         self.handle(Event::ShimGone);
     }
@@ -272,9 +274,21 @@ impl Driver {
     }
 
     pub(super) fn look(&mut self, last: bool) {
+        let looked = place::theirs(|| {
+            self.look_at_files(last);
+            Ok(())
+        });
+        if let Err(error) = looked {
+            tracing::error!("the databases cannot be looked at: {error}");
+        }
+        self.look_into_folders();
+    }
+
+    fn look_at_files(&mut self, last: bool) {
+        self.look_at_locks();
         let litestream = self.world.litestream;
-        let has_open = |file| litestream.and_then(|pid| proc::has_open_file(pid, file)).unwrap_or(true);
         let mut suspects = self.world.suspects.all();
+        let has_open = |file| litestream.and_then(|pid| proc::has_open_file(pid, file)).unwrap_or(true);
         for event in self.world.watch.look(has_open, last) {
             if let Event::Changed(db) = event {
                 suspects.push(db);
@@ -288,6 +302,34 @@ impl Driver {
         for db in suspects {
             self.world.look_for_orphans(db);
         }
-        self.look_into_folders();
+    }
+
+    /// Whether all locks are held that another keeper would look for.
+    fn look_at_locks(&mut self) {
+        let world = &mut self.world;
+        let (mut anew, mut lost) = (Vec::new(), Vec::new());
+        for (db, database, lock) in world.roster.locked() {
+            let path = database.path.display();
+            match twins::look(database, lock, &world.folder) {
+                Look::Held => drop(world.barred.remove(&db)),
+                Look::Anew(lock) => {
+                    tracing::warn!("{path}: its lock was removed while litekeeper runs: taken anew");
+                    anew.push((db, lock));
+                }
+                Look::Lost(failure) => lost.push((db, failure)),
+                Look::Barred(error) => {
+                    if world.barred.insert(db) {
+                        tracing::error!("{path}: its lock was replaced by what is none: {error}");
+                    }
+                }
+            }
+        }
+        for (db, lock) in anew {
+            world.roster.renew(db, lock);
+        }
+        for (db, failure) in lost {
+            self.world.failure.get_or_insert(failure);
+            self.handle(Event::LockLost(db));
+        }
     }
 }

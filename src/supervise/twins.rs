@@ -1,5 +1,6 @@
 //! Never two keepers on one database.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -7,26 +8,29 @@ use super::runtime_folder::RuntimeFolder;
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::litestream::database::{Database, unfit};
-use crate::os::lock::{Lock, Refused};
+use crate::os::lock::{self, Lock, Refused};
+use crate::os::place::{self, Folder};
 use crate::os::proc;
 use crate::os::user::Identity;
 
 /// How often a lock is tried whose keeper is dead while its app is being stopped.
 const RETRY: Duration = Duration::from_millis(50);
 
+/// What the name of each lock ends with.
+const LOCK: &str = "-litekeeper.lock";
+
+/// The text of a lock that has none: that of the file itself.
+const OTHER_NAME: &str = "name";
+
 /// Where a database's lock is.
 pub fn lock_path(db: &Database) -> PathBuf {
-    db.hidden("-litekeeper.lock")
+    db.hidden(LOCK)
 }
 
 /// The control socket of the keeper that runs on a database; `None` when none does.
 pub fn keeper_socket(db: &Database) -> Option<PathBuf> {
-    let path = lock_path(db);
-    let lock = std::fs::File::open(&path).ok()?;
-    if lock.try_lock().is_ok() {
-        return None;
-    }
-    let text = std::fs::read_to_string(&path).ok()?;
+    let (text, found) = lock::held(&lock_path(db))?;
+    place::belong_to_owner(&found);
     text.lines().find_map(|line| line.strip_prefix("keeper ")).map(PathBuf::from)
 }
 
@@ -42,7 +46,7 @@ pub(super) async fn lock_all(
     dbs: &[Database],
     socket: &Path,
     keeper: &Path,
-    user: Option<&Identity>,
+    source: Source,
     patience: Duration,
     interrupted: impl Fn() -> Option<ExitCode>,
 ) -> Result<Vec<Lock>, Failure> {
@@ -51,10 +55,10 @@ pub(super) async fn lock_all(
     let mut locks = Vec::new();
     for db in dbs {
         refuse_unfit(db)?;
-        make_folder(db, user)?;
+        make_folder(db, source)?;
         let mut told = false;
         loop {
-            match Lock::acquire(&lock_path(db), &text) {
+            match acquire(db, &text) {
                 Ok(lock) => {
                     locks.push(lock);
                     break;
@@ -89,10 +93,47 @@ pub(super) async fn lock_all(
 /// As for [`lock_all`].
 pub(super) fn lock_now(db: &Database, folder: &RuntimeFolder) -> Result<Lock, Failure> {
     refuse_unfit(db)?;
-    match Lock::acquire(&lock_path(db), &text(&folder.socket(), &folder.keeper_socket())) {
+    match acquire(db, &text(&folder.socket(), &folder.keeper_socket())) {
         Ok(lock) => Ok(lock),
         Err(Refused::Held(holder)) => Err(Holder::parse(&holder).refusal(db)),
         Err(Refused::Io(error)) => Err(not_made(db, &error)),
+    }
+}
+
+/// Locks a database by its name, and the file itself by whatever name it has.
+fn acquire(db: &Database, text: &str) -> Result<Lock, Refused> {
+    let mut lock = Lock::acquire(&lock_path(db), text)?;
+    match lock.guard(&db.path) {
+        Ok(()) => Ok(lock),
+        Err(Refused::Held(_)) => Err(Refused::Held(OTHER_NAME.to_owned())),
+        Err(refused @ Refused::Io(_)) => Err(refused),
+    }
+}
+
+/// What a look at a lock says that this keeper holds.
+pub(super) enum Look {
+    /// It is held as before.
+    Held,
+    /// Somebody had removed it; this is another one.
+    Anew(Lock),
+    /// Another keeper runs on the database.
+    Lost(Failure),
+    /// Somebody has put something in its place that no keeper can lock.
+    Barred(std::io::Error),
+}
+
+/// Looks whether a database's lock still keeps others away.
+pub(super) fn look(db: &Database, lock: &mut Lock, folder: &RuntimeFolder) -> Look {
+    if matches!(lock.guard(&db.path), Err(Refused::Held(_))) {
+        return Look::Lost(Holder::parse(OTHER_NAME).refusal(db));
+    }
+    if lock.is_in_place() {
+        return Look::Held;
+    }
+    match Lock::acquire(&lock_path(db), &text(&folder.socket(), &folder.keeper_socket())) {
+        Ok(anew) => Look::Anew(lock.replaced_by(anew)),
+        Err(Refused::Held(holder)) => Look::Lost(Holder::parse(&holder).refusal(db)),
+        Err(Refused::Io(error)) => Look::Barred(error),
     }
 }
 
@@ -119,25 +160,79 @@ fn not_made(db: &Database, error: &std::io::Error) -> Failure {
         .hint("the database's folder must be writable: SQLite keeps its WAL there too")
 }
 
-fn make_folder(db: &Database, user: Option<&Identity>) -> Result<(), Failure> {
-    let Some(folder) = db.path.parent().filter(|folder| !folder.exists()) else { return Ok(()) };
-    let made = std::fs::create_dir_all(folder).and_then(|()| match user {
-        Some(user) => crate::os::dir::give_to(folder, user),
+/// Who says that there is such a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// Whoever starts the keeper, by the configuration.
+    Operator,
+    /// A program that runs as the app's user, or what lies in its folders.
+    User,
+}
+
+/// Makes a database's folder, where there is none, with the rights of the databases' owner. What only root can
+/// make it makes for the configuration's databases alone, where nobody else decides what is there; so it gives
+/// away a folder of its own that is empty, as a fresh volume is.
+fn make_folder(db: &Database, source: Source) -> Result<(), Failure> {
+    let Some(folder) = db.path.parent() else { return Ok(()) };
+    let made = place::theirs(|| std::fs::create_dir_all(folder));
+    let (made, owner) = match (made, place::owner()) {
+        (Err(error), Some(owner)) if source == Source::Operator && is_denied(&error) => {
+            (make_for(folder, owner), Some(owner))
+        }
+        (made, owner) => (made, owner),
+    };
+    let made = made.and_then(|()| match owner.filter(|_| source == Source::Operator) {
+        Some(owner) => give_if_empty(folder, owner),
         None => Ok(()),
     });
+    let may_write = || Ok(Folder::open(folder)?.is_writable());
+    if made.is_ok() && owner.is_some() && !place::theirs(may_write).unwrap_or(false) {
+        let user = place::owner().map_or(0, |user| user.uid);
+        let message = format!("{}: user {user} cannot write to the database's folder", folder.display());
+        return Err(Failure::new(ExitCode::CONFIG, message)
+            .hint("give it to that user: SQLite and litestream keep files beside the database"));
+    }
     made.map_err(|error| {
-        Failure::new(
-            ExitCode::CONFIG,
-            format!("{}: the database's folder cannot be made: {error}", folder.display()),
-        )
-        .hint("make it, or correct the database's path")
+        let message = format!("{}: the database's folder cannot be made: {error}", folder.display());
+        Failure::new(ExitCode::CONFIG, message).hint("make it, or correct the database's path")
     })
+}
+
+fn is_denied(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::PermissionDenied
+}
+
+/// Makes a folder of somebody else's as root. Those on the way stay root's.
+fn make_for(path: &Path, owner: &Identity) -> std::io::Result<()> {
+    let there = path.ancestors().find(|folder| folder.symlink_metadata().is_ok()).unwrap_or(path);
+    let mut folder = Folder::open_trusted(there)?;
+    for name in path.strip_prefix(there).unwrap_or(Path::new("")) {
+        folder = folder.make_below(name, 0o755)?;
+    }
+    if path == there { Ok(()) } else { folder.give_to(owner) }
+}
+
+/// Gives a folder of root's own in which there is nothing yet to whom it is meant for.
+fn give_if_empty(path: &Path, owner: &Identity) -> std::io::Result<()> {
+    // What somebody else has a say in is not root's to give away.
+    let Ok(folder) = Folder::open_trusted(path) else { return Ok(()) };
+    // The lock of a keeper before this one, and what each new ext4 has.
+    let counts = |name: &std::ffi::OsString| {
+        name != "lost+found" && !name.as_encoded_bytes().ends_with(LOCK.as_bytes())
+    };
+    if folder.metadata()?.uid() == 0 && !folder.names()?.iter().any(counts) {
+        tracing::info!("{}: it is empty, and now belongs to user {}", path.display(), owner.uid);
+        folder.give_to(owner)?;
+    }
+    Ok(())
 }
 
 /// Who holds a lock, by what it left in the file.
 struct Holder {
     pid: Option<i32>,
     started: Option<String>,
+    /// It has the same file under another name.
+    by_other_name: bool,
 }
 
 impl Holder {
@@ -146,6 +241,7 @@ impl Holder {
         Self {
             pid: field("pid ").and_then(|pid| pid.parse().ok()),
             started: field("started ").map(str::to_owned),
+            by_other_name: text == OTHER_NAME,
         }
     }
 
@@ -159,6 +255,7 @@ impl Holder {
         let who = match (self.pid, &self.started) {
             (Some(pid), Some(started)) => format!("pid {pid}, started {started}"),
             (Some(pid), None) => format!("pid {pid}"),
+            (None, _) if self.by_other_name => "which has the same file under another name".to_owned(),
             (None, _) => "which left no name".to_owned(),
         };
         Failure::new(

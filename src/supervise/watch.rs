@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::core::{Db, Event};
 use crate::litestream::database::{Database, with_suffix};
+use crate::os::place;
 
 /// How long Litestream may take to let go of a deleted file whose database it finds by itself.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -23,7 +24,7 @@ struct Stamp {
 
 impl Stamp {
     fn of(path: &Path) -> Option<Self> {
-        let found = fs::metadata(path).ok()?;
+        let found = place::theirs(|| fs::metadata(path)).ok()?;
         Some(Self {
             device: found.dev(),
             inode: found.ino(),

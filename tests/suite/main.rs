@@ -57,6 +57,7 @@ mod support;
 mod switch;
 mod templates;
 mod terminal;
+mod trust;
 mod twins;
 mod user;
 mod wal_index;

@@ -30,13 +30,13 @@ fn owners(process: &Process) -> Vec<u32> {
 }
 
 /// A world that another user may enter, with a folder of theirs, and the programs where they can be seen.
-struct Shared {
-    world: World,
+pub(crate) struct Shared {
+    pub(crate) world: World,
     user: User,
 }
 
 impl Shared {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let world = World::new();
         let user =
             User::from_name("nobody").expect("the user database can be read").expect("nobody is everywhere");
@@ -54,7 +54,7 @@ impl Shared {
         Self { world, user }
     }
 
-    fn db(&self) -> std::path::PathBuf {
+    pub(crate) fn db(&self) -> std::path::PathBuf {
         self.world.path("data/app.db")
     }
 
@@ -62,7 +62,7 @@ impl Shared {
         format!("file://{}", self.world.path("data/replica").display())
     }
 
-    fn start(&self, app: App) -> Running {
+    pub(crate) fn start(&self, app: App) -> Running {
         let mut words: Vec<_> = app.into_iter().collect();
         words[0] = self.world.path("probe").into();
         let keeper =

@@ -150,15 +150,28 @@ impl Machine {
     pub(super) fn kill_tree(&mut self, now: Instant) {
         self.act(Action::KillTree);
         self.timers.stop(Timer::Grace);
-        self.timers.set(Timer::Tree, now + self.policy.drain_reserve() / 2);
+        self.timers.set(Timer::Tree, now + self.policy.drain_reserve() / 4);
     }
 
+    /// The shim is to end the tree, but whoever it runs as can stop it (SIGSTOP). A dead one takes the app along.
     pub(super) fn tree_stuck(&mut self, now: Instant) {
-        self.note(Note::TreeStuck);
+        if self.litestream.is_up() && !std::mem::replace(&mut self.shim_killed, true) {
+            self.note(Note::ShimStuck);
+            self.act(Action::KillShim);
+            self.timers.set(Timer::Tree, now + self.policy.drain_reserve() / 4);
+            return;
+        }
         match self.goal {
             // What sleeps in the kernel cannot be waited for: save what there is to save.
-            Goal::Stop(_) => self.tree_over(now),
-            Goal::Run | Goal::RestartApp(_) | Goal::Relaunch { .. } => self.kill_tree(now),
+            Goal::Stop(_) => {
+                self.note(Note::TreeStuck);
+                self.wild = true;
+                self.tree_over(now);
+            }
+            Goal::Run | Goal::RestartApp(_) | Goal::Relaunch { .. } => {
+                self.note(Note::TreeStuck);
+                self.kill_tree(now);
+            }
         }
     }
 

@@ -51,6 +51,10 @@ pub struct Machine {
     before_done: usize,
     /// How the leader ended whose tree is not gone yet.
     ended: Option<Ended>,
+    /// Its shim was killed, since nothing else ended the tree.
+    shim_killed: bool,
+    /// Something of the app could not be killed, and may write whatever it likes.
+    wild: bool,
     /// The databases that are counted.
     roster: Roster,
     /// These may hold rows of the app that no replica confirmed.
@@ -86,6 +90,8 @@ impl Machine {
             resolved: false,
             before_done: 0,
             ended: None,
+            shim_killed: false,
+            wild: false,
             roster: Roster::new(policy.databases),
             unconfirmed: BTreeSet::new(),
             undrained: BTreeSet::new(),
@@ -148,6 +154,7 @@ impl Machine {
             Event::TreeGone => self.tree_gone(now),
             Event::Changed(db) => self.changed(now, db),
             Event::Replaced(db) => self.replaced(now, db),
+            Event::LockLost(db) => self.lock_lost(now, db),
             Event::Confirmed { db, ok } => self.confirmed(now, db, ok),
             Event::Parted(db) => self.parted(now, db),
             Event::Drained(db) => self.drained(now, db),
@@ -216,6 +223,8 @@ impl Machine {
     }
 
     fn exit(&mut self, code: ExitCode) {
+        // Whatever was confirmed, something of the app may go on writing.
+        let code = if self.wild { ExitCode::NOT_DRAINED } else { code };
         self.set_ready(false);
         self.become_phase(Phase::Exited);
         self.app = App::Gone;

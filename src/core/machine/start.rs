@@ -59,6 +59,7 @@ impl Machine {
         self.become_phase(Phase::Launching);
         self.litestream = Litestream::Launching;
         self.killed = false;
+        self.shim_killed = false;
         self.parted.clear();
         self.relaunch_roster();
         self.lag.relaunched();

@@ -27,17 +27,25 @@ impl Machine {
     pub(super) fn stop_signal(&mut self, now: Instant, number: i32) {
         self.stop_signals += 1;
         match self.stop_signals {
-            1 => self.first_stop_signal(now, ExitCode::of_signal(number)),
+            1 => self.begin_stop(now, None, ExitCode::of_signal(number)),
             2 => self.skip_grace(now),
             _ => self.end_now(now),
         }
     }
 
-    fn first_stop_signal(&mut self, now: Instant, code: ExitCode) {
+    /// Another keeper does the same work on a database, or believes that it does.
+    pub(super) fn lock_lost(&mut self, now: Instant, db: Db) {
+        if self.goal.stop().is_none() {
+            self.note(Note::LockLost(db));
+            self.begin_stop(now, Some(ExitCode::LOCKED), ExitCode::LOCKED);
+        }
+    }
+
+    fn begin_stop(&mut self, now: Instant, reason: Option<ExitCode>, code: ExitCode) {
         if self.goal.stop().is_some() {
             return;
         }
-        self.aim_at_stop(now, None, code);
+        self.aim_at_stop(now, reason, code);
         self.note(Note::Stopping);
         let deadline = self.deadline(now);
         let drained_by = deadline - self.policy.close_reserve();
@@ -83,6 +91,7 @@ impl Machine {
     pub(super) fn drain(&mut self, now: Instant) {
         if self.unconfirmed.is_empty() {
             self.disown_replaced();
+            self.disown_wild();
             return self.close(now);
         }
         self.become_phase(Phase::Draining);
@@ -106,7 +115,8 @@ impl Machine {
     pub(super) fn drain_over(&mut self, now: Instant) {
         if self.undrained.is_empty() {
             // Without a socket Litestream only has all in hand now: its end is the answer.
-            if !self.disown_replaced() && self.confirms {
+            let is_whole = !self.disown_replaced() && !self.disown_wild();
+            if is_whole && self.confirms {
                 self.note(Note::Drained);
             }
             self.close(now);
@@ -123,6 +133,15 @@ impl Machine {
         self.note(Note::NotReplicated(replaced));
         self.end_undrained();
         true
+    }
+
+    /// What is confirmed now says nothing of what a process writes that is still there. Whether there may be one.
+    fn disown_wild(&mut self) -> bool {
+        if self.wild {
+            self.note(Note::NotDrained(self.databases().collect()));
+            self.end_undrained();
+        }
+        self.wild
     }
 
     pub(super) fn drain_timed_out(&mut self, now: Instant) {

@@ -63,13 +63,17 @@ impl World {
 
     /// Its words arrive in order, for as long as it lives.
     pub(super) fn shim_says(&mut self, event: Event) {
-        if let Some(shim) = self.shim {
+        // The end of its messages is its death's.
+        if let Some(shim) = self.shim.filter(|shim| !shim.stopped || event == Event::ShimGone) {
             self.after(MESSAGE, Due::ShimSays(shim.launch, event));
         }
     }
 
     fn shim_kills(&mut self) {
         let (Some(shim), Some(app)) = (&mut self.shim, self.app) else { return };
+        if shim.stopped {
+            return;
+        }
         shim.killing = true;
         if self.plan.tree_unkillable {
             self.app = Some(App { stuck: true, ..app });
@@ -86,7 +90,7 @@ impl World {
     }
 
     fn shim_may_end(&mut self) {
-        if self.app.is_none() && self.shim.is_some_and(|shim| shim.alone) {
+        if self.app.is_none() && self.shim.is_some_and(|shim| shim.alone && !shim.stopped) {
             self.shim_ends();
         }
     }
@@ -213,6 +217,11 @@ impl World {
             Fault::LitestreamHangs => self.hang(true),
             Fault::LitestreamWakes => self.hang(false),
             Fault::ShimDies => self.shim_dies(),
+            Fault::ShimStops => {
+                if let Some(shim) = &mut self.shim {
+                    shim.stopped = true;
+                }
+            }
             Fault::AppDies(how) => {
                 if let Some(app) = self.app {
                     self.leader_ends(app.number, how);
@@ -225,6 +234,7 @@ impl World {
             Fault::Drops(tenant) => {
                 self.wanted.remove(&tenant);
             }
+            Fault::LockLost(db) => self.tell(Event::LockLost(db)),
             Fault::Reload => self.tell(Event::Reload),
             Fault::Replaced(db) => {
                 // The files are looked at while the app runs.

@@ -59,10 +59,14 @@ pub(super) enum Fault {
     LitestreamHangs,
     LitestreamWakes,
     ShimDies,
+    /// It is stopped (SIGSTOP): it hears nothing, says nothing, and its app lives on.
+    ShimStops,
     AppDies(Ended),
     Replica(Replica),
     /// Another file stands where the database was.
     Replaced(Db),
+    /// Another keeper has its lock.
+    LockLost(Db),
     /// The source names this tenant from now on.
     Names(u8),
     /// It does not any more.

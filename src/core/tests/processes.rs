@@ -23,6 +23,8 @@ pub(super) struct Shim {
     pub(super) killing: bool,
     /// Litestream is dead, and the shim ends as soon as the app's tree is gone.
     pub(super) alone: bool,
+    /// It is stopped, and can only be killed.
+    pub(super) stopped: bool,
 }
 
 /// The app's tree, or a one-shot command's.

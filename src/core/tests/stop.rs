@@ -123,6 +123,43 @@ fn a_tree_that_cannot_be_killed_does_not_hold_up_the_drain() {
     assert_eq!(world.noted(Note::TreeStuck), 1);
     world.until_true("the end", |world| world.code().is_some() || world.phase() == Phase::Closing);
     assert!(world.time() < secs(9));
+    assert_eq!(world.end(), 74, "it may go on writing:\n{}", world.story());
+    assert_eq!(world.noted(Note::Drained), 0);
+}
+
+/// Whoever the shim runs as can stop it: it hears of no order, and its app goes on writing.
+#[test]
+fn a_shim_that_is_stopped_is_killed_with_its_app_and_all_is_drained() {
+    for leaves in [false, true] {
+        let mut world = World::new(policy(), Plan { leaves, ..Plan::default() });
+        world.until(Phase::Running).pass(secs(3)).suffer(Fault::ShimStops);
+        world.pass(secs(3)).suffer(Fault::Stop(15));
+        assert_eq!(world.end(), 143, "{}", world.story());
+        assert_eq!(world.did(&Action::KillShim), 1);
+        assert_eq!(world.noted(Note::TreeStuck), 0);
+        assert!(world.dbs.is_safe() && !world.app_lives(), "{}", world.story());
+        assert!(world.time() < secs(17));
+    }
+}
+
+#[test]
+fn a_shim_that_is_stopped_at_a_relaunch_is_killed_as_well() {
+    let mut world = World::new(policy(), Plan::default());
+    world.until(Phase::Running).pass(secs(3)).suffer(Fault::ShimStops);
+    world.suffer_in(secs(1), Fault::Parts(Db(0)));
+    world.until_true("another launch", |world| world.did(&Action::Launch) == 2).until(Phase::Running);
+    assert_eq!(world.did(&Action::KillShim), 1);
+    world.suffer(Fault::Stop(15));
+    assert_eq!(world.end(), 0);
+}
+
+#[test]
+fn a_lock_that_another_keeper_has_is_75_and_what_was_written_is_drained() {
+    let mut world = World::new(policy(), Plan::default());
+    world.until(Phase::Running).pass(secs(3)).suffer(Fault::LockLost(Db(1)));
+    assert_eq!(world.end(), 75);
+    assert_eq!(world.noted(Note::LockLost(Db(1))), 1);
+    assert!(world.dbs.is_safe());
 }
 
 #[test]

@@ -311,6 +311,7 @@ impl World {
             Action::SignalApp(_) => {}
             Action::SignalTree(_) => self.tell_shim(Order::AskTree),
             Action::KillTree => self.kill_tree(),
+            Action::KillShim => self.after(MESSAGE, Due::Fault(Fault::ShimDies)),
             Action::Confirm(db) => {
                 let asked = self.dbs.rows[db.0].written;
                 self.after(self.plan.confirm, Due::Confirm(self.launches, db, asked));
@@ -412,7 +413,7 @@ impl World {
             }
             Due::ShimSays(..) | Due::Reaped(..) => {}
             Due::ShimStarts(launch) if self.lives(launch) => {
-                self.shim = Some(Shim { launch, killing: false, alone: false });
+                self.shim = Some(Shim { launch, killing: false, alone: false, stopped: false });
                 self.shim_says(Event::ShimReady);
             }
             Due::LitestreamSyncs(launch) if self.lives(launch) => {
@@ -443,7 +444,9 @@ impl World {
             Due::Registers(launch, db, until) => self.register_answers(launch, db, until),
             Due::Unregisters(launch, db, until) => self.unregister_answers(launch, db, until),
             Due::Confirm(launch, db, rows) => self.confirm_answers(launch, db, rows),
-            Due::ToShim(launch, order) if self.shim.is_some_and(|shim| shim.launch == launch) => {
+            Due::ToShim(launch, order)
+                if self.shim.is_some_and(|shim| shim.launch == launch && !shim.stopped) =>
+            {
                 self.obey(order)
             }
             Due::ToShim(..) => {}

@@ -33,6 +33,7 @@ pub mod procfs;
 pub mod pty;
 pub mod s3;
 pub mod sqlite;
+pub mod strace;
 pub mod unit;
 pub mod wait;
 pub mod world;

@@ -1,0 +1,356 @@
+//! Files in folders that another user can write to.
+//!
+//! Whoever can write to a folder decides what stands under each name in it, at any moment: a link to a file
+//! of somebody else, a pipe that nobody writes to, another name of a file. So nothing is done there by a path
+//! alone, with rights that this user does not have: [`theirs`] acts with the user's rights, [`Folder`] holds on
+//! to the folder itself, and what is opened in it is looked at before it is used.
+
+use std::cell::Cell;
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+use std::pin::Pin;
+use std::sync::OnceLock;
+use std::task::{Context, Poll};
+
+use nix::fcntl::{AtFlags, OFlag, openat, readlinkat, renameat};
+use nix::sys::stat::{FileStat, Mode, fstatat, mkdirat};
+use nix::unistd::{
+    AccessFlags, Gid, Uid, UnlinkatFlags, faccessat, fchownat, getgroups, setfsgid, setfsuid, setgroups,
+    unlinkat,
+};
+
+use super::user::Identity;
+
+/// Whose the databases are, where that is somebody else than this process, and that user's groups: asking
+/// for them may take a network.
+static OWNER: OnceLock<Option<(Identity, Vec<Gid>)>> = OnceLock::new();
+
+thread_local! {
+    /// This thread is being taken for another user.
+    static ACTING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Links that a path may lead through, as for the kernel (`path_resolution(7)`).
+const MOST_LINKS: u32 = 40;
+
+/// Says once whose the databases are, if not this process's own user's.
+pub fn belong_to(user: Option<&Identity>) {
+    let other = user.filter(|user| !user.is_current());
+    OWNER.get_or_init(|| {
+        other.map(|user| (user.clone(), user.groups().into_iter().map(Gid::from_raw).collect()))
+    });
+}
+
+/// As [`belong_to`] for whoever owns a file, if this process is root: what that file says is that user's word.
+pub fn belong_to_owner(found: &Metadata) {
+    if Uid::effective().is_root()
+        && let Ok(user) = Identity::find(&format!("{}:{}", found.uid(), found.gid()))
+    {
+        belong_to(Some(&user));
+    }
+}
+
+/// Who that is.
+pub fn owner() -> Option<&'static Identity> {
+    OWNER.get()?.as_ref().map(|(user, _)| user)
+}
+
+/// Does something with the files of whoever the databases belong to ([`belong_to`]), with the rights of
+/// that user.
+///
+/// # Errors
+/// What `work` says, or that this process may not act as that user.
+pub fn theirs<T>(work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    match OWNER.get() {
+        Some(Some((user, groups))) if !ACTING.get() => {
+            let _acting = Acting::begin(user, groups)?;
+            work()
+        }
+        Some(_) | None => work(),
+    }
+}
+
+/// As [`theirs`], for each step of something that takes time.
+///
+/// # Errors
+/// As [`theirs`].
+pub async fn theirs_all_along<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    Theirs(Box::pin(work)).await
+}
+
+struct Theirs<F>(Pin<Box<F>>);
+
+impl<T, F: Future<Output = io::Result<T>>> Future for Theirs<F> {
+    type Output = io::Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match theirs(|| Ok(self.0.as_mut().poll(context))) {
+            Ok(polled) => polled,
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+}
+
+/// As long as it lives, the kernel takes this thread for another user where files are concerned, and for
+/// nothing else (`setfsuid(2)`): that user cannot signal it.
+struct Acting {
+    groups: Vec<Gid>,
+    gid: Gid,
+}
+
+impl Acting {
+    fn begin(user: &Identity, groups: &[Gid]) -> io::Result<Self> {
+        let own = getgroups()?;
+        setgroups(groups)?;
+        let acting = Self { groups: own, gid: setfsgid(Gid::from_raw(user.gid)) };
+        setfsuid(Uid::from_raw(user.uid));
+        // Neither call tells whether it did anything; one with what is no user's number changes nothing.
+        let (uid, gid) = (setfsuid(Uid::from_raw(u32::MAX)), setfsgid(Gid::from_raw(u32::MAX)));
+        if (uid.as_raw(), gid.as_raw()) != (user.uid, user.gid) {
+            return Err(io::Error::other(format!("this process may not act as user {}", user.uid)));
+        }
+        ACTING.set(true);
+        Ok(acting)
+    }
+}
+
+impl Drop for Acting {
+    fn drop(&mut self) {
+        ACTING.set(false);
+        setfsuid(Uid::effective());
+        setfsgid(self.gid);
+        // Whoever could give them up can take them back: a failure leaves this process with fewer rights.
+        let _ = setgroups(&self.groups);
+    }
+}
+
+/// A folder itself, whatever becomes of its path.
+#[derive(Debug)]
+pub struct Folder(OwnedFd);
+
+impl Folder {
+    /// The folder at a path, by the rights that this thread has.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        Self::open_at(nix::fcntl::AT_FDCWD, path, OFlag::empty())
+    }
+
+    /// The folder that a file is in, and the file's name there.
+    ///
+    /// # Errors
+    /// What the operating system says, or that the path has no name at its end.
+    pub fn of(path: &Path) -> io::Result<(Self, &OsStr)> {
+        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        Ok((Self::open(folder.unwrap_or(Path::new(".")))?, name))
+    }
+
+    /// The folder at a path of which no other user decides any part: all on the way belongs to this user, and
+    /// nobody else can put anything there.
+    ///
+    /// # Errors
+    /// What the operating system says, or that somebody else has a say.
+    pub fn open_trusted(path: &Path) -> io::Result<Self> {
+        if !path.is_absolute() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let mut folder = Self::open(Path::new("/"))?;
+        let mut left: Vec<OsString> = parts(path);
+        let mut links = 0;
+        while let Some(name) = left.pop() {
+            let found = folder.trusted(&name)?;
+            if found.st_mode & nix::libc::S_IFMT != nix::libc::S_IFLNK {
+                folder = folder.below(&name)?;
+                continue;
+            }
+            let link = readlinkat(&folder.0, name.as_os_str())?;
+            links += 1;
+            if links > MOST_LINKS {
+                return Err(nix::errno::Errno::ELOOP.into());
+            }
+            let link = PathBuf::from(link);
+            if link.is_absolute() {
+                folder = Self::open(Path::new("/"))?;
+            }
+            left.extend(parts(&link));
+        }
+        Ok(folder)
+    }
+
+    /// What stands under a name that no other user can have put there.
+    fn trusted(&self, name: &OsStr) -> io::Result<FileStat> {
+        let own = Uid::effective().as_raw();
+        let folder = fstatat(&self.0, "", AtFlags::AT_EMPTY_PATH)?;
+        let found = fstatat(&self.0, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+        let is_closed = folder.st_mode & 0o022 == 0;
+        let is_sticky = folder.st_mode & nix::libc::S_ISVTX != 0;
+        if folder.st_uid == own && (is_closed || is_sticky) && found.st_uid == own {
+            Ok(found)
+        } else {
+            Err(io::Error::new(io::ErrorKind::PermissionDenied, "another user decides what is there"))
+        }
+    }
+
+    fn open_at(at: impl AsFd, path: &Path, flags: OFlag) -> io::Result<Self> {
+        let flags = flags | OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        Ok(Self(openat(at, path, flags, Mode::empty())?))
+    }
+
+    /// A folder in it, and no link to one.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn below(&self, name: &OsStr) -> io::Result<Self> {
+        Self::open_at(&self.0, Path::new(name), OFlag::O_NOFOLLOW)
+    }
+
+    /// Makes a folder in it, for its owner alone, and opens that.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn make_below(&self, name: &OsStr, mode: u32) -> io::Result<Self> {
+        mkdirat(&self.0, name, Mode::from_bits_truncate(mode))?;
+        self.below(name)
+    }
+
+    /// Opens an ordinary file in it, which has no other name if it is to be written to.
+    ///
+    /// # Errors
+    /// What the operating system says, or that it is something else.
+    pub fn open_file(&self, name: &OsStr, write: bool) -> io::Result<File> {
+        ordinary(self.open_with(name, access(write))?, write)
+    }
+
+    /// As [`Folder::open_file`], and makes the file, closed to others, where there is none.
+    ///
+    /// # Errors
+    /// As [`Folder::open_file`].
+    pub fn open_or_make_file(&self, name: &OsStr) -> io::Result<File> {
+        ordinary(self.open_with(name, OFlag::O_RDWR | OFlag::O_CREAT)?, true)
+    }
+
+    /// Makes an ordinary file in it, closed to others, where nothing stands yet.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn make_file(&self, name: &OsStr) -> io::Result<File> {
+        self.open_with(name, OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL)
+    }
+
+    fn open_with(&self, name: &OsStr, flags: OFlag) -> io::Result<File> {
+        let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+        Ok(openat(&self.0, name, flags, Mode::from_bits_truncate(0o600))?.into())
+    }
+
+    /// The device and inode of what stands under a name, which may be a link.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn identity(&self, name: &OsStr) -> io::Result<(u64, u64)> {
+        let found = fstatat(&self.0, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+        Ok((found.st_dev, found.st_ino))
+    }
+
+    /// Whether anything stands under a name.
+    pub fn has(&self, name: &OsStr) -> bool {
+        self.identity(name).is_ok()
+    }
+
+    /// Gives something in it another name there, in one step.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        Ok(renameat(&self.0, from, &self.0, to)?)
+    }
+
+    /// Removes a file in it, or a link.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn remove(&self, name: &OsStr) -> io::Result<()> {
+        Ok(unlinkat(&self.0, name, UnlinkatFlags::NoRemoveDir)?)
+    }
+
+    /// The names of all that is in it.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn names(&self) -> io::Result<Vec<OsString>> {
+        let entries = std::fs::read_dir(self.path())?;
+        Ok(entries.flatten().map(|entry| entry.file_name()).collect())
+    }
+
+    /// Has all that was done in it on the disk.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn sync(&self) -> io::Result<()> {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        File::from(openat(&self.0, ".", flags, Mode::empty())?).sync_all()
+    }
+
+    /// What it is.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn metadata(&self) -> io::Result<Metadata> {
+        // A copy of the descriptor is enough for fstat(2), whatever it was opened for.
+        File::from(self.0.try_clone()?).metadata()
+    }
+
+    /// Whether this thread may make files in it.
+    pub fn is_writable(&self) -> bool {
+        let wanted = AccessFlags::W_OK | AccessFlags::X_OK;
+        faccessat(&self.0, ".", wanted, AtFlags::AT_EACCESS).is_ok()
+    }
+
+    /// Gives it to a user.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn give_to(&self, user: &Identity) -> io::Result<()> {
+        let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
+        Ok(fchownat(&self.0, "", Some(uid), Some(gid), AtFlags::AT_EMPTY_PATH)?)
+    }
+
+    /// The path by which this process, and a child that inherits it, comes to it.
+    pub fn path(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}", self.0.as_raw_fd()))
+    }
+}
+
+/// The names of a path, the last first.
+fn parts(path: &Path) -> Vec<OsString> {
+    let name = |part: Component<'_>| match part {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some(OsString::from_vec(b"..".to_vec())),
+        Component::CurDir | Component::RootDir | Component::Prefix(_) => None,
+    };
+    path.components().rev().filter_map(name).collect()
+}
+
+fn access(write: bool) -> OFlag {
+    if write { OFlag::O_RDWR } else { OFlag::O_RDONLY }
+}
+
+/// A file that is one and, if it is to be written to, goes by no other name: who has made a second name for somebody else's file need
+/// not be able to write to it.
+fn ordinary(file: File, write: bool) -> io::Result<File> {
+    let found = file.metadata()?;
+    if !found.is_file() {
+        return Err(io::Error::other("it is no ordinary file"));
+    }
+    // One without a name was deleted meanwhile.
+    if write && found.nlink() > 1 {
+        return Err(io::Error::other("it is another name of a file that has others"));
+    }
+    Ok(file)
+}

@@ -1,0 +1,44 @@
+//! A listening socket that is private from its first moment.
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+
+use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, socket};
+use nix::sys::stat::{Mode, fchmod, umask};
+
+/// A stream socket. The mode of the file that it is bound to is that of the socket (`unix_bind` in the kernel's
+/// af_unix.c), so nothing has to be changed by its path afterwards.
+///
+/// # Errors
+/// What the operating system says.
+pub fn stream() -> io::Result<OwnedFd> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let made = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    fchmod(&made, Mode::S_IRUSR | Mode::S_IWUSR)?;
+    Ok(made)
+}
+
+/// Gives it a path that nobody else can connect to.
+///
+/// The umask is the whole process's: call this where there is one thread.
+///
+/// # Errors
+/// What the operating system says.
+pub fn bind_private(socket: &OwnedFd, path: &Path) -> io::Result<()> {
+    let address = UnixAddr::new(path)?;
+    let mask = umask(Mode::empty());
+    let bound = bind(socket.as_raw_fd(), &address);
+    umask(mask);
+    Ok(bound?)
+}
+
+/// Listens.
+///
+/// # Errors
+/// What the operating system says.
+pub fn listen(socket: OwnedFd) -> io::Result<UnixListener> {
+    nix::sys::socket::listen(&socket, Backlog::MAXCONN)?;
+    Ok(socket.into())
+}
