@@ -31,7 +31,7 @@ pub(super) fn of(database: &Path) -> Option<i64> {
         database.busy_timeout(PATIENCE)?;
         // Nobody but Litestream may put the log into the database.
         database.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-        database.query_row("SELECT seq FROM _litestream_seq WHERE id = 1", [], |row| row.get(0))
+        database.query_row("SELECT coalesce(max(seq), 0) FROM _litestream_seq", [], |row| row.get(0))
     };
     read().ok()
 }

@@ -58,7 +58,7 @@ pub fn unfit(path: &Path) -> Option<String> {
     if length > LONGEST_NAME {
         return too_long(LONGEST_NAME, "its lock");
     }
-    let kind = match path.metadata() {
+    let kind = match place::theirs(|| path.metadata()) {
         Ok(found) => found.file_type(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && length > LONGEST_MISSING => {
             return too_long(LONGEST_MISSING, "what is restored");

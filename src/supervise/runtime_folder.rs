@@ -286,10 +286,12 @@ mod tests {
         std::thread::scope(|scope| {
             let roots = [root.path().to_owned()];
             let other = scope.spawn(move || RuntimeFolder::make(&roots, None).map(drop));
-            // It tries again and again.
-            while !other.is_finished() && !has_opened(&root.path().join(LOCK)) {
+            // It tries again and again, each time for so short a while that it may not be seen.
+            let seen_by = Instant::now() + TURN / 4;
+            while !other.is_finished() && !has_opened(&root.path().join(LOCK)) && Instant::now() < seen_by {
                 std::thread::yield_now();
             }
+            assert!(!other.is_finished());
             assert!(made.exists());
             lock.lock().unwrap();
             drop(turn);
