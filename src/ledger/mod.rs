@@ -5,10 +5,10 @@
 //! database is another question: it takes for a commit what SQLite does not count, and it can miss what was
 //! checkpointed while it did not look. No timing wins against that, so it is not prevented but found:
 //!
-//! - [`follow`] takes in each of Litestream's files as it is made; a file that holds the whole database
+//! - `follow` takes in each of Litestream's files as it is made; a file that holds the whole database
 //!   begins the ledger, whatever was before;
-//! - [`compare`] holds the database, file and WAL as far as its index counts it, against the ledger;
-//! - [`standing`] tells, at a start, what another file than the one that was left is.
+//! - `compare` holds the database, file and WAL as far as its index counts it, against the ledger;
+//! - `standing` tells, at a start, what another file than the one that was left is.
 //!
 //! All of it is done by `litekeeper __ledger`, a process of its own which runs as the user that Litestream
 //! runs as ([`command`]): it reads megabytes, and files in folders that others can write.

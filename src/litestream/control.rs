@@ -135,7 +135,7 @@ pub async fn sync_locally(socket: &Path, db: &Path, limit: Duration) -> Result<S
 /// such a request, the read transaction that it begins after it ends with the request as well, and nothing
 /// keeps the app's own checkpoints from beginning the WAL anew before Litestream has read it
 /// (`execCheckpoint` and `acquireReadLock` in its db.go): 21 of 1 230 rows, without any fault. So one
-/// that waits comes only after [`UPLOADS`] without an upload.
+/// that waits comes only after `UPLOADS` without an upload.
 ///
 /// # Errors
 /// See [`Error`].
