@@ -8,8 +8,6 @@ use std::path::Path;
 
 use nix::fcntl::OFlag;
 
-use super::user::Identity;
-
 /// Makes a folder of mode 0700 whatever the umask, or takes one that is private to this user already.
 ///
 /// # Errors
@@ -52,14 +50,6 @@ fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
     }
     let same = format!("/proc/self/fd/{}", folder.as_raw_fd());
     fs::set_permissions(same, fs::Permissions::from_mode(mode))
-}
-
-/// Gives a file or folder to a user.
-///
-/// # Errors
-/// What the operating system says.
-pub fn give_to(path: &Path, user: &Identity) -> io::Result<()> {
-    std::os::unix::fs::chown(path, Some(user.uid), Some(user.gid))
 }
 
 /// Makes the folder that private ones are made in: private itself, or open for looking only when
