@@ -337,7 +337,7 @@ fn listing(dir: &Path) -> Vec<String> {
 }
 
 /// A tar.gz whose names are written as they are, `../` included.
-fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
+pub fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
     let mut builder = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
     for (name, data) in entries {
         let mut header = tar::Header::new_ustar();

