@@ -5,7 +5,7 @@ use super::settings::{self, Alone};
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::os::exec::{self, Command};
-use crate::os::signal;
+use crate::os::{signal, unstarted};
 use crate::printer::{self, Format};
 use crate::supervise;
 
@@ -30,18 +30,20 @@ pub(super) fn run(args: &args::Run) -> (Format, Result<ExitCode, Failure>) {
 
 fn run_without(args: &args::Run, switch: &str) -> Result<ExitCode, Failure> {
     tracing::warn!("{switch} switches replication off: running the app alone, with no backup");
-    let Alone { argv, env, cwd } = settings::alone(args)?;
-    let name = argv[0].to_string_lossy().into_owned();
+    let Alone { argv, env, cwd, user } = settings::alone(args)?;
     std::env::set_current_dir(&cwd).map_err(|error| {
         Failure::new(ExitCode::CONFIG, format!("the app's folder {}: {error}", cwd.display()))
     })?;
+    if let Some(user) = user {
+        let refused = |error| Failure::new(ExitCode::CONFIG, format!("--user: {error}"));
+        user.become_it().map_err(refused)?;
+    }
     signal::reset_for_exec();
-    let error = exec::execute(&Command { argv, env });
-    let exit = match error.kind() {
-        std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => ExitCode::NOT_FOUND,
-        _ => ExitCode::NOT_EXECUTABLE,
-    };
-    Err(Failure::new(exit, format!("{name}: {error}")))
+    let command = Command { argv, env };
+    let error = exec::execute(&command);
+    let refused = unstarted::explain(&command, &cwd, &error);
+    let exit = if refused.found { ExitCode::NOT_EXECUTABLE } else { ExitCode::NOT_FOUND };
+    Err(Failure::new(exit, refused.to_string()))
 }
 
 fn level(level: args::LogLevel) -> tracing::Level {

@@ -66,6 +66,8 @@ pub enum Note {
     AppRestart(Ended, Duration),
     /// The app ended too often.
     AppGivenUp(Ended),
+    /// The app, or a one-shot command, ended by itself and left so many processes behind, which are ended.
+    LeftBehind(u32, Ended),
     /// The app could not be executed.
     AppNotStarted(NotStarted),
     /// A one-shot command failed: its place, and how.

@@ -29,8 +29,8 @@ impl Command {
 /// Replaces this process; returns only with the reason why not.
 ///
 /// The program is looked for in the *command's* `PATH`, as a shell would: `EACCES` counts only when
-/// no later folder has it, and what is neither a binary nor a `#!` script is given to `sh`
-/// (`execvp(3)`).
+/// no later folder has it, and text without a `#!` line is given to `sh` (`execvp(3)`), but no program of
+/// another machine, of which a shell would say that it has a syntax error.
 pub fn execute(command: &Command) -> io::Error {
     let Some(program) = command.argv.first() else { return Errno::ENOENT.into() };
     let argv: Result<Vec<CString>, _> = command.argv.iter().map(|arg| CString::new(arg.as_bytes())).collect();
@@ -42,7 +42,9 @@ pub fn execute(command: &Command) -> io::Error {
         match nix::unistd::execve(&path, &argv, &env) {
             Err(Errno::ENOENT | Errno::ENOTDIR) => {}
             Err(Errno::EACCES) => denied = true,
-            Err(Errno::ENOEXEC) => return as_script(path, &argv, &env).into(),
+            Err(Errno::ENOEXEC) if super::unstarted::is_for_a_shell(&path) => {
+                return as_script(path, &argv, &env).into();
+            }
             Err(error) => return error.into(),
         }
     }
@@ -65,7 +67,8 @@ fn variable(key: &OsStr, value: &OsStr) -> Result<CString, std::ffi::NulError> {
     CString::new(text)
 }
 
-fn candidates(program: &OsStr, env: &[(OsString, OsString)]) -> Vec<OsString> {
+/// Where a program is looked for, in this order.
+pub(super) fn candidates(program: &OsStr, env: &[(OsString, OsString)]) -> Vec<OsString> {
     if program.is_empty() {
         return Vec::new();
     }

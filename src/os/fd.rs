@@ -146,6 +146,16 @@ pub fn open_file(path: &Path, write: bool) -> io::Result<File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no ordinary file")) }
 }
 
+/// Opens an ordinary file by whatever name, to read it; nothing else is waited for (`open(2)`).
+///
+/// # Errors
+/// What the operating system says, or that it is something else.
+pub fn open_any_file(path: &Path) -> io::Result<File> {
+    let flags = nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY;
+    let file = File::options().read(true).custom_flags(flags).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no ordinary file")) }
+}
+
 /// Makes an ordinary file that only its owner can read, where nothing stands yet.
 ///
 /// # Errors

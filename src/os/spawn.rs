@@ -63,6 +63,11 @@ impl Spawn<'_> {
         if let Some(cwd) = self.cwd {
             command.current_dir(cwd);
         }
+        if let Some(user) = self.user
+            && self.only_env.is_none()
+        {
+            command.envs(user.variables());
+        }
         for name in self.without_env {
             command.env_remove(name);
         }

@@ -22,7 +22,7 @@ use crate::error::Failure;
 use crate::litestream::command::Runner;
 use crate::os::children::Children;
 use crate::os::signal::Signals;
-use crate::os::{event, fd, limit, place, signal, spawn};
+use crate::os::{event, fd, limit, needs, place, signal, spawn};
 
 /// What tasks tell the driver.
 pub(super) enum Message {
@@ -86,6 +86,10 @@ pub fn supervise(mut setup: Setup) -> Result<ExitCode, Failure> {
         move |error: std::io::Error| Failure::new(ExitCode::LITESTREAM, format!("{what}: {error}"))
     };
     crate::os::user::hide_from_others();
+    if let Some(needs::Missing { what, hint }) = needs::missing() {
+        let message = format!("this system has {what}");
+        return Err(Failure::new(ExitCode::CONFIG, message).hint(hint));
+    }
     let children = Children::new();
     place::belong_to(setup.user.as_ref());
     // Before anything takes time: as PID 1 a signal without a handler is dropped by the kernel.

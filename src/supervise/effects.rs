@@ -36,14 +36,19 @@ use crate::litestream::control;
 use crate::litestream::database::Database;
 use crate::litestream::position::Position;
 use crate::litestream::version::Version;
+use crate::os::exec::Command;
 use crate::os::lock::Lock;
 use crate::os::spawn::{Spawn, Spawned};
 use crate::os::terminal::Terminal;
-use crate::os::{fd, packet, signal, tree};
-use crate::shim::{App, Orders, Target, ToKeeper, ToShim, Update};
+use crate::os::unstarted::{self, Unstarted};
+use crate::os::{fd, packet, place, signal, tree};
+use crate::shim::{App, Log, Orders, Target, ToKeeper, ToShim, Update};
 
 /// How many descriptors go with one message beside the memory: the kernel takes 253 (`unix(7)`).
 const MOST_LOCKS: usize = 200;
+
+/// What the shim of a dead keeper writes to.
+const STDERR: RawFd = 2;
 
 /// How long the app's tree may live on until it is in no commit.
 const HOLDING: Duration = Duration::from_millis(100);
@@ -231,6 +236,23 @@ impl World {
         match self.running {
             Running::App => self.app_name(),
             Running::Before(place) => format!("--before {}", program_name(&self.setup.before[place])),
+        }
+    }
+
+    /// Why the command that the shim was given last could not be executed: its user decides what lies there.
+    pub(super) fn unstarted(&self, error: &io::Error) -> Unstarted {
+        let command = Command { argv: self.running_argv().to_vec(), env: self.setup.env.clone() };
+        let looked = place::theirs(|| Ok(unstarted::explain(&command, &self.setup.cwd, error)));
+        looked.unwrap_or_else(|denied| {
+            let program = command.argv.first().cloned().unwrap_or_default().into();
+            Unstarted { program, found: true, why: format!("{error} ({denied})") }
+        })
+    }
+
+    fn running_argv(&self) -> &[std::ffi::OsString] {
+        match self.running {
+            Running::App => &self.setup.app,
+            Running::Before(place) => &self.setup.before[place],
         }
     }
 
@@ -465,6 +487,7 @@ impl World {
                 // Its shim would wait for orders for ever.
                 signal::send(pid, nix::libc::SIGKILL);
             }
+            let error = unstarted::error(&self.setup.binary, error);
             let message = format!("`{}` cannot be started: {error}", self.setup.binary.display());
             self.not_launched(Failure::new(ExitCode::LITESTREAM, message));
         }
@@ -497,7 +520,8 @@ impl World {
                 let _ = outbox.send(Message::LitestreamReaped(launch, how));
             }
         });
-        link.send_with(&ToShim::Setup, &self.orders(), &[])?;
+        // Its own standard error is a pipe to this process.
+        link.send_with(&ToShim::Setup, &self.orders(), &[STDERR])?;
         self.link = Some(link);
         Ok(())
     }
@@ -535,6 +559,11 @@ impl World {
             drain,
             socket: self.folder.socket().into_os_string().into_vec(),
             requests: self.requests(),
+            log: Log {
+                json: self.setup.json_log,
+                level: tracing::level_filters::LevelFilter::current().to_string(),
+                app: self.app_name(),
+            },
         }
     }
 
@@ -550,10 +579,7 @@ impl World {
     fn start(&mut self, running: Running) -> io::Result<()> {
         self.running = running;
         self.starts += 1;
-        let argv = match running {
-            Running::App => &self.setup.app,
-            Running::Before(place) => &self.setup.before[place],
-        };
+        let argv = self.running_argv();
         let own = |(name, _): &&(std::ffi::OsString, std::ffi::OsString)| {
             !KEEPERS_OWN.iter().any(|keepers| name == keepers)
         };

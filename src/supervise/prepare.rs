@@ -230,16 +230,7 @@ impl Preparation {
             (Some(version), _) => Ok(version),
             (None, _) if is_allowed => Ok(EXPECTED),
             (None, _) => {
-                let binary = self.runner.binary().display();
-                let message =
-                    format!("`{binary} version` says `{}`, which is no version", text.escape_debug());
-                let hint = if text.is_empty() {
-                    "name litestream itself with LITESTREAM_BINARY_PATH".to_owned()
-                } else {
-                    format!(
-                        "if that is a litestream of 0.5.12 or later, `--allow-litestream '{text}'` runs it"
-                    )
-                };
+                let (message, hint) = output.no_version(self.runner.binary());
                 Err(Failure::new(ExitCode::CONFIG, message).hint(hint))
             }
         }

@@ -12,7 +12,9 @@ use crate::core::{Ended, ExitCode};
 use crate::error::Failure;
 use crate::litestream::command::KEEPERS_OWN;
 use crate::os::children::Children;
+use crate::os::exec::Command;
 use crate::os::spawn::Spawn;
+use crate::os::unstarted;
 use crate::os::user::Identity;
 
 /// How long it may take while it decides what is replicated.
@@ -64,9 +66,11 @@ impl Question {
             ..Spawn::default()
         };
         let (program, args) = self.command.split_first().ok_or_else(|| failed("no command".into()))?;
-        let spawned = spawn
-            .start(program.as_ref(), args)
-            .map_err(|error| failed(format!("cannot be started: {error}")))?;
+        let spawned = spawn.start(program.as_ref(), args).map_err(|error| {
+            let (argv, env) = (self.command.to_vec(), self.env.to_vec());
+            let refused = unstarted::explain(&Command { argv, env }, &self.cwd, &error);
+            failed(format!("cannot be started: {refused}"))
+        })?;
         let guard = Guard { children: &self.children, pid: spawned.pid };
         let ended = self.children.watch_one_shot(spawned.pid);
         let log = tokio::task::spawn_local(pass_on(spawned.stderr));

@@ -76,13 +76,11 @@ impl Driver {
                 tracing::info!("{} runs as pid {pid}", self.world.running_name());
             }
             Some(ToKeeper::NotStarted(errno)) => {
-                let why = match errno {
-                    libc::ENOENT | libc::ENOTDIR => NotStarted::NotFound,
-                    _ => NotStarted::NotExecutable,
-                };
-                self.world.reason = Some(std::io::Error::from_raw_os_error(errno).to_string());
+                let refused = self.world.unstarted(&std::io::Error::from_raw_os_error(errno));
+                self.world.reason = Some(refused.to_string());
                 self.take_terminal_back();
-                self.handle(Event::AppNotStarted(why));
+                let kind = if refused.found { NotStarted::NotExecutable } else { NotStarted::NotFound };
+                self.handle(Event::AppNotStarted(kind));
             }
             Some(ToKeeper::Exited { code, left }) => self.app_ended(Ended::Code(code), left),
             Some(ToKeeper::Signaled { number, left }) => self.app_ended(Ended::Signal(number), left),
@@ -101,7 +99,7 @@ impl Driver {
         }
     }
 
-    fn app_ended(&mut self, how: Ended, left: bool) {
+    fn app_ended(&mut self, how: Ended, left: u32) {
         self.take_terminal_back();
         if how == Ended::Signal(libc::SIGHUP) && self.is_hung_up() {
             // There may be no shell that passes it on to this process as well.
@@ -109,7 +107,7 @@ impl Driver {
         }
         self.world.app = None;
         tracing::debug!("{} ended: {how:?}", self.world.running_name());
-        self.world.leftovers = left;
+        self.world.leftovers = left > 0;
         self.clear_wal_indexes();
         self.handle(Event::AppEnded { how, left });
     }

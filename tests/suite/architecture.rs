@@ -9,7 +9,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("core", &[]),
     ("os", &["core"]),
     ("config", &["core", "foreign", "secrets"]),
-    ("shim", &["core", "os"]),
+    ("shim", &["core", "os", "printer"]),
     ("sqlite", &["os"]),
     ("litestream", &["core", "config", "os", "sqlite"]),
     ("ledger", &["core", "os", "sqlite", "litestream"]),

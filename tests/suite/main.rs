@@ -2,6 +2,7 @@
 
 mod ahead;
 mod architecture;
+mod background;
 mod before;
 mod behind;
 mod bounds;
@@ -32,6 +33,8 @@ mod leaves;
 mod lying_around;
 mod migrations;
 mod mutants;
+mod needs;
+mod not_started;
 mod old_litestream;
 mod orphans;
 mod output;

@@ -58,16 +58,20 @@ impl Machine {
         self.torn_down(now);
     }
 
-    pub(super) fn app_ended(&mut self, now: Instant, how: Ended, left: bool) {
+    pub(super) fn app_ended(&mut self, now: Instant, how: Ended, left: u32) {
         let App::Up(since) = self.app else { return };
         self.app = App::Leftovers;
         self.ended = Some(how);
+        let by_itself = matches!(self.phase, Phase::Running | Phase::Before);
         if self.phase == Phase::Running {
             self.app_ended_by_itself(now, how, since);
         } else if self.phase == Phase::Stopping {
             self.app_ended_as_asked(how);
         }
-        if left {
+        if left > 0 {
+            if by_itself {
+                self.note(Note::LeftBehind(left, how));
+            }
             self.end_leftovers(now);
         } else {
             self.tree_over(now);
