@@ -17,7 +17,7 @@ use super::runtime_folder::RuntimeFolder;
 use super::setup::Setup;
 use super::twins::Source;
 use super::{ledger, twins, wal};
-use crate::core::{Db, Ended, Event, ExitCode, Machine};
+use crate::core::{Cause, Db, Ended, Event, ExitCode, Machine};
 use crate::error::Failure;
 use crate::litestream::command::Runner;
 use crate::os::children::Children;
@@ -165,8 +165,8 @@ impl Driver {
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             while let Some(action) = self.machine.poll_action() {
-                if let Some(code) = self.perform(action) {
-                    return self.end(code, signals).await;
+                if let Some((code, cause)) = self.perform(action) {
+                    return self.end(code, cause, signals).await;
                 }
             }
             self.settle_rounds();
@@ -197,7 +197,12 @@ impl Driver {
     }
 
     /// Nothing outlives the keeper.
-    async fn end(mut self, code: ExitCode, signals: &AsyncFd<Signals>) -> Result<ExitCode, Failure> {
+    async fn end(
+        mut self,
+        code: ExitCode,
+        cause: Cause,
+        signals: &AsyncFd<Signals>,
+    ) -> Result<ExitCode, Failure> {
         let deadline = Instant::now() + LAST_SWEEP;
         let children = self.world.runner.children.clone();
         children.reap();
@@ -214,7 +219,7 @@ impl Driver {
             self.leave(signals).await?;
         }
         match self.world.failure.take() {
-            Some(failure) if failure.exit == code => Err(failure),
+            Some(failure) if cause == Cause::Keeper && failure.exit == code => Err(failure),
             Some(_) | None => Ok(code),
         }
     }

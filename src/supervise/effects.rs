@@ -28,7 +28,7 @@ use super::setup::{Entry, Named, Setup};
 use super::wal::{self, Held, Suspects};
 use super::watch::Watch;
 use crate::backup::Restorer;
-use crate::core::{Action, Db, Ended, Event, ExitCode, Gate};
+use crate::core::{Action, Cause, Db, Ended, Event, ExitCode, Gate};
 use crate::error::Failure;
 use crate::litestream::argv;
 use crate::litestream::command::{KEEPERS_OWN, Runner};
@@ -701,8 +701,8 @@ impl World {
 }
 
 impl Driver {
-    /// Carries out one action; the exit code once all is over.
-    pub(super) fn perform(&mut self, action: Action) -> Option<ExitCode> {
+    /// Carries out one action; the exit code, and whose it is, once all is over.
+    pub(super) fn perform(&mut self, action: Action) -> Option<(ExitCode, Cause)> {
         let world = &mut self.world;
         match action {
             Action::Prepare => world.prepare(),
@@ -766,7 +766,7 @@ impl Driver {
             }
             Action::Ready(ready) => notify(ready),
             Action::Note(note) => world.note(&note),
-            Action::Exit(code) => return Some(code),
+            Action::Exit(code, cause) => return Some((code, cause)),
         }
         None
     }

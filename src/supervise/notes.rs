@@ -105,9 +105,10 @@ pub(super) fn log(note: &Note, names: &Names<'_>) {
             names.of(*db).0
         ),
         Note::Stopping => {}
-        Note::GraceOver => tracing::warn!(
-            "{app} did not stop within its share of --stop-timeout ({} s): killing it",
-            names.stop_timeout.as_secs_f32()
+        Note::GraceOver(share) => tracing::warn!(
+            "{app} did not stop within its share of --stop-timeout ({} s), which is {} s: killing it",
+            names.stop_timeout.as_secs_f32(),
+            share.as_secs_f32()
         ),
         Note::GraceSkipped => tracing::warn!("told to stop again: killing {app}; the drain still happens"),
         Note::LockLost(db) => tracing::error!(

@@ -295,9 +295,8 @@ impl Preparation {
                 Ok(false)
             }
             IfBehind::Restore => {
-                let moved = backup::move_aside(db).map_err(|error| failure(&error))?;
-                let kept = moved.first().map_or_else(String::new, |kept| kept.display().to_string());
-                tracing::warn!("{behind}: kept as {kept}, and the backup restored");
+                let kept = backup::move_aside(db).map_err(|error| failure(&error))?;
+                tracing::warn!("{behind}: the backup is restored in its place; {kept}");
                 Ok(true)
             }
         }

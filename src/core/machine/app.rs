@@ -1,6 +1,6 @@
 //! The app and the one-shot commands before it: from their start to the last process of their tree.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Machine;
 use super::goal::Goal;
@@ -143,10 +143,18 @@ impl Machine {
         }
     }
 
+    /// How long the app may take to stop.
+    fn grace(&self) -> Duration {
+        match self.goal.stop() {
+            Some(_) => self.policy.stop_timeout - self.policy.drain_reserve(),
+            None => self.policy.stop_timeout,
+        }
+    }
+
     pub(super) fn grace_over(&mut self, now: Instant) {
         // With Litestream dead this is for the shim that could not kill the tree.
         if self.litestream.is_up() {
-            self.note(Note::GraceOver);
+            self.note(Note::GraceOver(self.grace()));
         }
         self.kill_tree(now);
     }

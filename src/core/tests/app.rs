@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::plan::{Fault, Plan, ms, policy, secs};
 use super::world::World;
-use crate::core::{Action, Ended, Note, Phase, Policy, Restart};
+use crate::core::{Action, Cause, Ended, ExitCode, Note, Phase, Policy, Restart};
 
 fn lives(times: usize, life: Duration, how: Ended) -> Plan {
     Plan { lives: vec![(life, how); times].into(), ..Plan::default() }
@@ -99,6 +99,15 @@ fn what_the_app_leaves_at_its_end_gets_the_signal_and_its_time() {
         assert_eq!(world.did(&Action::KillTree), kills);
         assert_eq!(world.noted(Note::LeftBehind(1, Ended::Code(0))), 1);
     }
+}
+
+#[test]
+fn the_end_says_whose_code_it_is() {
+    let code = ExitCode::UNAVAILABLE;
+    let how = Ended::Code(code.get());
+    let mut world = World::new(Policy { restart: Restart::Never, ..policy() }, lives(1, secs(1), how));
+    assert_eq!(world.end(), code.get());
+    assert_eq!(world.did(&Action::Exit(code, Cause::App)), 1);
 }
 
 #[test]

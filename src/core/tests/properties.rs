@@ -247,7 +247,7 @@ proptest! {
         loop {
             while let Some(action) = machine.poll_action() {
                 prop_assert_eq!(exits, 0, "{:?} after the end", action);
-                exits += usize::from(matches!(action, Action::Exit(_)));
+                exits += usize::from(matches!(action, Action::Exit(..)));
                 kills = if action == Action::Launch { 0 } else { kills + usize::from(action == Action::KillLitestream) };
                 prop_assert!(kills <= 1, "two signals to one Litestream");
             }

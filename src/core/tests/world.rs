@@ -332,7 +332,7 @@ impl World {
                 }
             }
             Action::Ready(_) | Action::Note(_) => {}
-            Action::Exit(code) => self.code = Some(code),
+            Action::Exit(code, _) => self.code = Some(code),
         }
     }
 
