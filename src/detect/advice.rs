@@ -13,10 +13,19 @@ pub fn advice(plan: &Plan, target: Target<'_>, file: &str) -> String {
     lines.push(format!("  web: {}", web(plan)));
     lines.extend(["", "fly.toml:"].map(str::to_owned));
     fly(plan, &volumes, &mut lines);
+    lines.extend(["", "systemd, in [Service]:"].map(str::to_owned));
+    lines.extend(SYSTEMD.map(|line| format!("  {line}")));
     lines.extend(["", "Set where it runs:"].map(str::to_owned));
     lines.push(format!("  {}", needed(plan, target).join("  ")));
     lines.join("\n")
 }
+
+/// A unit's lines that its own defaults would be wrong for.
+const SYSTEMD: [&str; 3] = [
+    "# TERM goes to litekeeper alone; 143 is how many apps end when they are told to stop",
+    "KillMode=mixed",
+    "SuccessExitStatus=143",
+];
 
 fn workdir(plan: &Plan) -> &str {
     plan.workdir.as_deref().unwrap_or("/app")
