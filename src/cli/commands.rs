@@ -3,17 +3,21 @@
 use clap::Parser;
 
 use super::args::{Cli, Command};
-use super::{check, config, demo, init, install, reload, run};
+use super::{check, config, demo, init, install, reload, run, typed};
 use crate::core::ExitCode;
+use crate::foreign;
 use crate::printer::{self, Format};
 
 /// Reads the command line and carries it out; whatever fails is shown here, and only here.
 pub fn main() -> ExitCode {
     let command = match Cli::try_parse() {
         Ok(cli) => cli.command,
-        Err(error) => {
+        Err(mut error) => {
             if error.use_stderr() {
-                printer::notes(error.to_string().trim_end());
+                let words: Vec<_> = std::env::args_os().skip(1).collect();
+                let hint =
+                    typed::hint(&mut error, &words).map(|hint| format!("\nhint: {}", foreign::line(&hint)));
+                printer::notes(&format!("{}{}", error.to_string().trim_end(), hint.unwrap_or_default()));
             } else {
                 // Nobody is left to tell when the output is closed.
                 let _ = error.print();

@@ -21,5 +21,6 @@ mod reload;
 mod run;
 mod settings;
 mod txid;
+mod typed;
 
 pub use commands::main;

@@ -66,6 +66,10 @@ pub fn explain(command: &Command, cwd: &Path, error: &io::Error) -> Unstarted {
     let path = command.env.iter().find(|(name, _)| name == "PATH");
     let why = match (error.raw_os_error(), path) {
         (Some(libc::ENOENT), _) if word.is_empty() => "an empty word is no command".to_owned(),
+        (Some(libc::ENOENT), _) if is_a_line(command) => format!(
+            "this is one word, and no program is called so: leave out the quotes around it, or write `sh -c` in \
+             front of it: {error}"
+        ),
         (Some(libc::ENOENT), Some((_, path))) if !by_path => {
             format!("in no folder of PATH ({}): {error}", path.display())
         }
@@ -73,6 +77,11 @@ pub fn explain(command: &Command, cwd: &Path, error: &io::Error) -> Unstarted {
         (_, _) => error.to_string(),
     };
     Unstarted { program: if by_path { cwd.join(word) } else { word.into() }, found: false, why }
+}
+
+/// A whole line in one word, as the quotes of a shell or of a list in JSON make it.
+fn is_a_line(command: &Command) -> bool {
+    matches!(command.argv.as_slice(), [word] if word.as_bytes().trim_ascii().contains(&b' '))
 }
 
 /// The same as an error whose words do not repeat the program, which was called by its path.

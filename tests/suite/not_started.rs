@@ -84,6 +84,15 @@ fn a_command_that_is_not_there_is_named_with_where_it_was_looked_for() {
 }
 
 #[test]
+fn a_line_in_one_word_is_told_to_be_one() {
+    let world = World::new();
+    for line in ["echo a b", "bin/server --port 80"] {
+        let ended = shell(&world).app([line]).run().expect_code(127);
+        ended.expect_log(&format!("{line}: this is one word, and no program is called so"));
+    }
+}
+
+#[test]
 fn a_command_before_is_named_like_the_app() {
     let world = World::new();
     for (program, said) in broken(&world) {
