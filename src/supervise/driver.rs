@@ -215,7 +215,8 @@ impl Driver {
             children.reap();
         }
         self.take_terminal_back();
-        if self.world.launches > 0 && self.world.version.confirms() && code != ExitCode::NOT_DRAINED {
+        let is_undrained = cause == Cause::Keeper && code == ExitCode::NOT_DRAINED;
+        if self.world.launches > 0 && self.world.version.confirms() && !is_undrained {
             self.leave(signals).await?;
         }
         match self.world.failure.take() {
