@@ -76,7 +76,8 @@ pub fn note(text: &str) {
 fn dropped(lines: u64) -> String {
     let message = format!("{lines} lines of this log were dropped: nobody read them in time");
     if JSON.load(Ordering::Relaxed) {
-        let line = serde_json::json!({"time": now(), "level": "WARN", "msg": message, "source": "litekeeper"});
+        let line =
+            serde_json::json!({"time": now(), "level": "WARN", "msg": message, "source": "litekeeper"});
         format!("{line}\n")
     } else {
         format!("{} warn  litekeeper: {message}\n", now())

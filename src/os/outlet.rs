@@ -129,7 +129,8 @@ impl Way {
         };
         // SAFETY: the number is only used for this call, which fails with EBADF on a closed one.
         let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
-        let kind = borrowed.try_clone_to_owned().and_then(|copy| Ok(File::from(copy).metadata()?.file_type()));
+        let kind =
+            borrowed.try_clone_to_owned().and_then(|copy| Ok(File::from(copy).metadata()?.file_type()));
         match kind {
             Ok(kind) if kind.is_socket() => Self::Socket(fd),
             Ok(kind) if kind.is_fifo() || kind.is_char_device() => {
