@@ -64,10 +64,12 @@ fn what_a_wrapper_of_litestream_leaves_does_not_hold_up_its_answer() {
 fn what_a_resolver_leaves_does_not_hold_up_its_answer() {
     let world = World::new();
     let trace = world.trace();
-    let resolver = world.program("resolver", "#!/bin/sh\nsleep 1000 &\necho '[]'\n");
+    world.program("resolver", "#!/bin/sh\nsleep 1000 &\necho '[]'\n");
+    let config = "litekeeper: {resolver: {command: [./resolver], interval: 1h}}\ndbs: []\n";
+    let config = world.write("litestream.yml", config);
     let started = Instant::now();
     let app = App::new(&trace).ready().on_exit("TERM", 0).wait();
-    let unit = Keeper::new(&world).args(["--resolver".as_ref(), resolver.as_os_str()]).app(app).start();
+    let unit = Keeper::new(&world).config(&config).app(app).start();
     wait_until("the app", DEADLINE, || !trace.is_empty());
     assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
     trace.wait("ready");
