@@ -110,7 +110,8 @@ fn words(error: &dyn std::error::Error) -> String {
 }
 
 async fn store(order: &Order) -> Result<AmazonS3, String> {
-    let agent = Agent::new(order.skip_verify);
+    let is_plain = order.endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http://"));
+    let agent = Agent::new(order.skip_verify, !is_plain);
     let mut builder = AmazonS3Builder::from_env()
         .with_bucket_name(&order.bucket)
         .with_http_connector(agent.clone())
@@ -243,11 +244,15 @@ fn backup_of(prefix: &Path, object: &Path) -> Option<(PathBuf, Option<u64>)> {
 struct Agent(ureq::Agent);
 
 impl Agent {
-    fn new(skip_verify: bool) -> Self {
+    /// No redirect is followed: whoever may send one could name any host, which would get the session's token
+    /// and be believed; and nothing but TLS where the endpoint asks for it.
+    fn new(skip_verify: bool, https_only: bool) -> Self {
         let tls =
             ureq::tls::TlsConfig::builder().disable_verification(skip_verify).root_certs(roots()).build();
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
+            .max_redirects(0)
+            .https_only(https_only)
             .timeout_connect(Some(Duration::from_secs(10)))
             .timeout_global(Some(Duration::from_secs(60)))
             .tls_config(tls)

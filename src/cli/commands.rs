@@ -30,8 +30,10 @@ pub fn main() -> ExitCode {
         Command::Install(args) => (Format::Text, install::install(&args)),
         Command::Init(args) => (Format::Text, init::init(&args)),
     };
-    result.unwrap_or_else(|failure| {
+    let exit = result.unwrap_or_else(|failure| {
         printer::failure(&failure, format);
         failure.exit
-    })
+    });
+    printer::finish();
+    exit
 }

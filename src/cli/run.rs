@@ -25,7 +25,7 @@ pub(super) fn run(args: &args::Run) -> (Format, Result<ExitCode, Failure>) {
     };
     let format = said.layers.args.log_format;
     printer::start(format, level(said.layers.args.log_level));
-    (format, settings::resolve(said).and_then(supervise::supervise))
+    (format, settings::resolve(said).and_then(|setup| supervise::supervise(setup, &printer::STDERR)))
 }
 
 fn run_without(args: &args::Run, switch: &str) -> Result<ExitCode, Failure> {
@@ -35,6 +35,7 @@ fn run_without(args: &args::Run, switch: &str) -> Result<ExitCode, Failure> {
     std::env::set_current_dir(&cwd).map_err(|error| {
         Failure::new(ExitCode::CONFIG, format!("the app's folder {}: {error}", cwd.display()))
     })?;
+    printer::finish();
     signal::reset_for_exec();
     let error = exec::execute(&Command { argv, env });
     let exit = match error.kind() {

@@ -52,21 +52,20 @@ impl Error {
     }
 }
 
-/// What `POST /sync` answers; fields that are not there yet in 0.5.9 are optional.
+/// What `POST /sync` answers, since 0.5.9, its first release: both are always there, and an answer without
+/// them confirms nothing.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 pub struct Synced {
     /// The database's own position.
-    #[serde(default)]
     pub txid: u64,
     /// The replica's.
-    #[serde(default)]
-    pub replicated_txid: Option<u64>,
+    pub replicated_txid: u64,
 }
 
 impl Synced {
     /// Whether the replica has all that the database had.
     pub fn is_replicated(&self) -> bool {
-        self.replicated_txid.is_none_or(|replicated| replicated >= self.txid)
+        self.replicated_txid >= self.txid
     }
 }
 
@@ -144,7 +143,7 @@ pub async fn confirm(socket: &Path, db: &Path, timeout: Duration) -> Result<Sync
     let asked = sync_locally(socket, db, timeout).await?;
     let mut remembered = asked.clone();
     let mut pause = FIRST_PAUSE;
-    while !remembered.replicated_txid.is_some_and(|replicated| replicated > 0 && replicated >= asked.txid) {
+    while remembered.replicated_txid == 0 || remembered.replicated_txid < asked.txid {
         let left = timeout.saturating_sub(began.elapsed());
         if began.elapsed() >= UPLOADS || left <= pause {
             return sync(socket, db, left).await;
@@ -289,6 +288,11 @@ mod tests {
         let synced = |text: &str| serde_json::from_str::<Synced>(text).unwrap().is_replicated();
         assert!(synced(r#"{"txid":3,"replicated_txid":3}"#));
         assert!(!synced(r#"{"txid":3,"replicated_txid":2}"#));
-        assert!(synced(r#"{"txid":3}"#));
+        for text in
+            ["{}", r#"{"txid":3}"#, r#"{"replicated_txid":3}"#, r#"{"txid":3,"replicated_txid":null}"#]
+        {
+            let nothing = answer((200, text.as_bytes().to_vec()));
+            assert!(matches!(nothing, Err(Error::Rubbish)), "{text} confirms nothing");
+        }
     }
 }

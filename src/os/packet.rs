@@ -22,10 +22,11 @@ pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?)
 }
 
-/// Sends one packet with its descriptors.
+/// Sends one packet with its descriptors, without waiting for whoever receives: that one may be stopped.
 ///
 /// # Errors
-/// `EPIPE` when the other end is gone, `EINVAL` for more descriptors than the kernel takes.
+/// `EPIPE` when the other end is gone, `EAGAIN` when it lets hundreds of packets lie, `EINVAL` for more
+/// descriptors than the kernel takes.
 pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], fds: &[RawFd]) -> io::Result<()> {
     if fds.len() > MOST_FDS || bytes.len() > LARGEST {
         return Err(Errno::EINVAL.into());
@@ -34,7 +35,13 @@ pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], fds: &[RawFd]) -> io::Result<(
     let control = if fds.is_empty() { &rights[..0] } else { &rights[..] };
     loop {
         let slices = [IoSlice::new(bytes)];
-        match sendmsg::<()>(socket.as_raw_fd(), &slices, control, MsgFlags::MSG_NOSIGNAL, None) {
+        match sendmsg::<()>(
+            socket.as_raw_fd(),
+            &slices,
+            control,
+            MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT,
+            None,
+        ) {
             Ok(_) => return Ok(()),
             Err(Errno::EINTR) => {}
             Err(error) => return Err(error.into()),

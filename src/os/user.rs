@@ -84,6 +84,12 @@ pub fn own_number() -> u32 {
     Uid::effective().as_raw()
 }
 
+/// Who owns what stands at a path, and not what a link there leads to.
+pub fn owner(path: &std::path::Path) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
+    path.symlink_metadata().ok().map(|found| found.uid())
+}
+
 /// That user's home folder, as the user database has it.
 pub fn home() -> Option<std::path::PathBuf> {
     User::from_uid(Uid::effective()).ok().flatten().map(|user| user.dir)

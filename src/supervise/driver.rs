@@ -21,6 +21,7 @@ use crate::core::{Db, Ended, Event, ExitCode, Machine};
 use crate::error::Failure;
 use crate::litestream::command::Runner;
 use crate::os::children::Children;
+use crate::os::outlet::Outlet;
 use crate::os::signal::Signals;
 use crate::os::{event, fd, limit, place, signal, spawn};
 
@@ -76,11 +77,11 @@ const LEFTOVERS: Duration = Duration::from_millis(10);
 /// How long the last sweep may take.
 const LAST_SWEEP: Duration = Duration::from_secs(2);
 
-/// Runs the app under Litestream until both have ended; returns the exit code.
+/// Runs the app under Litestream until both have ended, with a log whose reader may be slow; returns the exit code.
 ///
 /// # Errors
 /// Why the app could not be run.
-pub fn supervise(mut setup: Setup) -> Result<ExitCode, Failure> {
+pub fn supervise(mut setup: Setup, log: &'static Outlet) -> Result<ExitCode, Failure> {
     let os = |what: &str| {
         let what = what.to_owned();
         move |error: std::io::Error| Failure::new(ExitCode::LITESTREAM, format!("{what}: {error}"))
@@ -102,6 +103,7 @@ pub fn supervise(mut setup: Setup) -> Result<ExitCode, Failure> {
     let runtime = runtime.map_err(os("event loop"))?;
     LocalSet::new().block_on(&runtime, async {
         let signals = event::signals(signals).map_err(os("event loop"))?;
+        tokio::task::spawn_local(log.go_on());
         let folder = RuntimeFolder::make(&setup.runtime_roots, setup.user.as_ref())?
             .with_socket(setup.socket.clone())?;
         let interrupted = || signals.get_ref().take().and_then(|received| stop_code(received.number));

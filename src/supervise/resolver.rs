@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::unix::pipe;
 
@@ -12,13 +13,14 @@ use crate::core::{Ended, ExitCode};
 use crate::error::Failure;
 use crate::litestream::command::KEEPERS_OWN;
 use crate::os::children::Children;
+use crate::os::gather::Gather;
 use crate::os::spawn::Spawn;
 use crate::os::user::Identity;
 
 /// How long it may take while it decides what is replicated.
 pub(super) const LIMIT: Duration = Duration::from_secs(30);
 /// The longest answer: room for some thousand databases.
-const LONGEST: u64 = 1 << 20;
+const LONGEST: usize = 1 << 20;
 /// A longer line of its log is cut.
 const LONGEST_LINE: u64 = 8 << 10;
 
@@ -71,14 +73,19 @@ impl Question {
         let ended = self.children.watch_one_shot(spawned.pid);
         let log = tokio::task::spawn_local(pass_on(spawned.stderr));
         let answer = async {
-            let mut answer = Vec::new();
-            let pipe = pipe::Receiver::from_owned_fd(spawned.stdout)?;
-            pipe.take(LONGEST + 1).read_to_end(&mut answer).await?;
-            if answer.len() as u64 > LONGEST {
-                return Ok::<_, std::io::Error>(None);
-            }
-            // What it started may hold the pipe no longer; itself it may still be running.
-            Ok(Some((ended.await.unwrap_or(Ended::Signal(nix::libc::SIGKILL)), answer)))
+            let mut answer = Gather::new(spawned.stdout, LONGEST + 1);
+            // Its end counts, and not its pipe's, which what it started may hold open.
+            let first = match select(ended, std::pin::pin!(answer.fill())).await {
+                Either::Left((ended, _)) => Ok(ended),
+                Either::Right(((), ended)) => Err(ended),
+            };
+            let ended = match first {
+                Ok(ended) => ended,
+                Err(_) if answer.is_full() => return None,
+                Err(ended) => ended.await,
+            };
+            let answer = answer.finish();
+            (answer.len() <= LONGEST).then(|| (ended.unwrap_or(Ended::Signal(nix::libc::SIGKILL)), answer))
         };
         let answered = tokio::time::timeout(self.limit, answer).await;
         drop(guard);
@@ -86,14 +93,13 @@ impl Question {
         let _ = tokio::time::timeout(Duration::from_millis(100), log).await;
         match answered {
             Err(_) => Err(failed(format!("no answer within {} s: killed", self.limit.as_secs()))),
-            Ok(Err(error)) => Err(failed(error.to_string())),
-            Ok(Ok(None)) => {
+            Ok(None) => {
                 let message = format!("resolver `{name}`: its answer is longer than {LONGEST} bytes");
                 Err(Failure::new(ExitCode::CONFIG, message))
             }
-            Ok(Ok(Some((Ended::Code(0), answer)))) => Ok(answer),
-            Ok(Ok(Some((Ended::Code(code), _)))) => Err(failed(format!("ended with code {code}"))),
-            Ok(Ok(Some((Ended::Signal(number), _)))) => {
+            Ok(Some((Ended::Code(0), answer))) => Ok(answer),
+            Ok(Some((Ended::Code(code), _))) => Err(failed(format!("ended with code {code}"))),
+            Ok(Some((Ended::Signal(number), _))) => {
                 Err(failed(format!("was ended by SIG{}", crate::os::signal::name(number))))
             }
         }

@@ -4,6 +4,7 @@ mod ahead;
 mod architecture;
 mod before;
 mod behind;
+mod blocked;
 mod bounds;
 mod chaos;
 mod check;
