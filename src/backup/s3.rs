@@ -1,5 +1,5 @@
-//! Listing backups on S3 (and removing what `check --online` wrote there), in a process of its own: the keeper has one thread and little memory, and a
-//! client for S3 needs more of both.
+//! Listing backups on S3 (and removing what `check --online` wrote there, and snapshots that were cut off), in a process of its
+//! own: the keeper has one thread and little memory, and a client for S3 needs more of both.
 
 use std::io::Write;
 use std::os::fd::OwnedFd;
@@ -21,10 +21,13 @@ use tokio::task::JoinSet;
 
 use super::listing::{Found, max_txid};
 use crate::litestream::command::Runner;
+use crate::litestream::ltx;
 use crate::os::fd;
 
 /// How many requests are under way at once.
 const AT_ONCE: usize = 16;
+/// The folder of snapshots (`SnapshotLevel` in Litestream's litestream.go).
+const SNAPSHOTS: &str = "0009";
 
 /// What is to be done. No `Debug`: it may hold a key.
 #[derive(Serialize, Deserialize)]
@@ -42,6 +45,22 @@ struct Order {
     /// What was written on trial is removed instead, see [`remove`].
     #[serde(default)]
     remove: bool,
+    /// The snapshot up to this transaction is looked at instead, see [`look_at`].
+    #[serde(default)]
+    snapshot: Option<u64>,
+}
+
+/// What became of a snapshot that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Snapshot {
+    /// It is whole, or not there any more.
+    Sound,
+    /// It was cut off, and was removed: the backup begins elsewhere as well.
+    Removed,
+    /// It was cut off, and cannot be removed for this reason.
+    Left(String),
+    /// It was cut off, and the backup has no other beginning.
+    Only,
 }
 
 /// What the name of a folder begins with that something is written to on trial.
@@ -52,21 +71,39 @@ pub const TRIAL: &str = ".litekeeper-check-";
 /// # Errors
 /// Why it could not, in the server's words.
 pub async fn ask(runner: &Runner, order: &[u8], limit: Duration) -> Result<Vec<Found>, String> {
-    let order = fd::memory(order).map_err(|error| error.to_string())?;
-    let args = ["__list".into(), fd::number(&order).to_string().into()];
-    let said = runner.ask_own(&args, vec![fd::number(&order)], limit).await?;
+    serde_json::from_str(&carried_out(runner, order, limit).await?).map_err(|error| error.to_string())
+}
+
+/// Has such a process see whether the snapshot up to `txid` is whole in a place that `order` tells, and remove it if not.
+///
+/// Litestream takes a snapshot whose database file got shorter meanwhile for one that has come to its end, and uploads what
+/// it has of it (`io.CopyN` in `uploadStreamedLTX` of its s3 package, which believes an error that wraps `io.EOF`). No
+/// restore begins with such a file, and all of them would.
+///
+/// # Errors
+/// Why nobody can tell.
+pub async fn look_at(runner: &Runner, order: &[u8], txid: u64, limit: Duration) -> Result<Snapshot, String> {
+    let mut order: serde_json::Value = serde_json::from_slice(order).map_err(|error| error.to_string())?;
+    order["snapshot"] = txid.into();
+    let said = carried_out(runner, order.to_string().as_bytes(), limit).await?;
     serde_json::from_str(&said).map_err(|error| error.to_string())
 }
 
-/// Does what the memory under this descriptor says (`config::S3` with `recursive` or `remove`, as JSON) and prints
-/// each [`Found`] as JSON; the exit code is for the process.
+async fn carried_out(runner: &Runner, order: &[u8], limit: Duration) -> Result<String, String> {
+    let order = fd::memory(order).map_err(|error| error.to_string())?;
+    let args = ["__list".into(), fd::number(&order).to_string().into()];
+    runner.ask_own(&args, vec![fd::number(&order)], limit).await
+}
+
+/// Does what the memory under this descriptor says (`config::S3` with `recursive`, `remove` or `snapshot`, as JSON) and
+/// prints each [`Found`], or the [`Snapshot`], as JSON; the exit code is for the process.
 pub fn main(order: Option<&str>) -> u8 {
     let order = order.and_then(|number| number.parse().ok()).map(fd::adopt);
     let Some(Ok(order)) = order else {
         eprintln!("error: this command is litekeeper's own, and is started by it");
         return crate::core::ExitCode::USAGE.get();
     };
-    match list(order) {
+    match carry_out(order) {
         Ok(found) => match std::io::stdout().write_all(&found) {
             Ok(()) => 0,
             Err(_) => 1,
@@ -78,21 +115,25 @@ pub fn main(order: Option<&str>) -> u8 {
     }
 }
 
-fn list(order: OwnedFd) -> Result<Vec<u8>, String> {
+fn carry_out(order: OwnedFd) -> Result<Vec<u8>, String> {
     let bytes = fd::read_memory(order).map_err(|error| error.to_string())?;
     let order: Order = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-    let found = runtime.map_err(|error| error.to_string())?.block_on(async {
+    runtime.map_err(|error| error.to_string())?.block_on(async {
         let store = store(&order).await?;
         let prefix = Path::parse(&order.prefix).map_err(|error| error.to_string())?;
-        let found = match (order.remove, order.recursive) {
-            (true, _) => return remove(&store, &prefix).await.map(|()| Vec::new()),
-            (false, true) => all(&store, &prefix).await,
-            (false, false) => flat(store, prefix).await,
+        let printed = if let Some(txid) = order.snapshot {
+            serde_json::to_vec(&snapshot(&store, &prefix, txid).await.map_err(|error| words(&error))?)
+        } else {
+            let found = match (order.remove, order.recursive) {
+                (true, _) => remove(&store, &prefix).await.map(|()| Vec::new()),
+                (false, true) => all(&store, &prefix).await.map_err(|error| words(&error)),
+                (false, false) => flat(store, prefix).await.map_err(|error| words(&error)),
+            };
+            serde_json::to_vec(&found?)
         };
-        found.map_err(|error| words(&error))
-    })?;
-    serde_json::to_vec(&found).map_err(|error| error.to_string())
+        printed.map_err(|error| error.to_string())
+    })
 }
 
 /// The reasons from the outside in: the library's own words leave them out.
@@ -217,6 +258,47 @@ async fn remove(store: &AmazonS3, prefix: &Path) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// See [`look_at`].
+async fn snapshot(store: &AmazonS3, prefix: &Path, txid: u64) -> object_store::Result<Snapshot> {
+    let file = format!("{:016x}-{txid:016x}.ltx", 1);
+    let name = prefix.clone().join(SNAPSHOTS).join(file);
+    match is_whole(store, &name).await {
+        Ok(true) | Err(object_store::Error::NotFound { .. }) => return Ok(Snapshot::Sound),
+        Ok(false) => {}
+        Err(error) => return Err(error),
+    }
+    let mut names = store.list(Some(prefix));
+    while let Some(object) = names.try_next().await? {
+        if object.location != name && begins(prefix, &object.location) {
+            let removed = store.delete(&name).await;
+            return Ok(removed.map_or_else(|error| Snapshot::Left(words(&error)), |()| Snapshot::Removed));
+        }
+    }
+    Ok(Snapshot::Only)
+}
+
+/// Whether a file has all pages of its database, by the list at its end.
+async fn is_whole(store: &AmazonS3, name: &Path) -> object_store::Result<bool> {
+    let size = store.head(name).await?.size;
+    let Some(length_at) = size.checked_sub(ltx::END).filter(|at| *at >= ltx::HEADER as u64) else {
+        return Ok(false);
+    };
+    let header = store.get_range(name, 0..ltx::HEADER as u64).await?;
+    let length = store.get_range(name, length_at..length_at + 8).await?;
+    let place = length[..].try_into().ok().and_then(|length| ltx::list_place(size, length));
+    let (Some((page_size, commit)), Some(place)) = (ltx::sizes(&header), place) else { return Ok(false) };
+    let list = store.get_range(name, place).await?;
+    Ok(ltx::pages(&list).is_ok_and(|pages| ltx::is_complete(page_size, commit, &pages)))
+}
+
+/// Whether an object is a file that a backup can begin with: of any level, from the first transaction on.
+fn begins(prefix: &Path, object: &Path) -> bool {
+    let parts: Option<Vec<_>> = object.prefix_match(prefix).map(Iterator::collect);
+    let Some([level, file]) = parts.as_deref() else { return false };
+    let min = file.as_ref().split_once('-').map(|(min, _)| u64::from_str_radix(min, 16));
+    level.as_ref().len() == 4 && matches!(min, Some(Ok(1))) && max_txid(file.as_ref()).is_some()
 }
 
 fn note(found: &mut Vec<Found>, below: PathBuf, newest: Option<u64>) {

@@ -189,12 +189,17 @@ pub(super) fn database(database: &config::Database) -> Database {
     let replica = database.replicas.first();
     let folder =
         replica.filter(|replica| replica.kind == Kind::File).map(|replica| PathBuf::from(&replica.display));
+    let order = |s3: &config::S3| folder::Order {
+        place: replica.map(|replica| replica.display.clone()).unwrap_or_default(),
+        json: serde_json::json!(s3).to_string().into_bytes(),
+    };
     let places: Vec<&str> = database.replicas.iter().map(|replica| replica.display.as_str()).collect();
     Database {
         path: database.path.clone(),
         meta: database.meta_path.clone(),
         replica: places.join(" and "),
         replica_folder: folder,
+        s3: database.s3.as_ref().map(order),
     }
 }
 

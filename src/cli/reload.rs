@@ -49,7 +49,13 @@ fn find(args: &args::Reload) -> Result<PathBuf, Failure> {
     let dbs = match &args.db {
         Some(path) => {
             let path = cwd.join(path);
-            vec![Database { meta: path.clone(), path, replica: String::new(), replica_folder: None }]
+            vec![Database {
+                meta: path.clone(),
+                path,
+                replica: String::new(),
+                replica_folder: None,
+                s3: None,
+            }]
         }
         None => {
             let source = Source {

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::folder::Order;
 use crate::os::place;
 
 /// What the rooms that start, restore and watch need to know of a database.
@@ -16,6 +17,8 @@ pub struct Database {
     pub replica: String,
     /// The same as a folder of this machine, if it is one.
     pub replica_folder: Option<PathBuf>,
+    /// The same as an order for a client of our own, if it is on S3.
+    pub s3: Option<Order>,
 }
 
 impl Database {

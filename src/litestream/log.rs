@@ -84,6 +84,13 @@ impl Line {
         fields.split_once(" db_txid=0000000000000000").map(|(name, _)| name)
     }
 
+    /// The base name of a database of which a snapshot was uploaded, and the transaction that it reaches to.
+    pub fn snapshot(&self) -> Option<(&str, u64)> {
+        let (name, fields) = self.text.strip_prefix("snapshot complete db=")?.rsplit_once(" size=")?;
+        let txid = fields.split_once(" txid=")?.1;
+        Some((name, u64::from_str_radix(txid.get(..16)?, 16).ok()?))
+    }
+
     /// Whether this line, after the shim has ended, says that something did not reach a replica.
     ///
     /// 0.5.5 reports a finished transaction at each orderly close, and both series report the periodic
@@ -120,6 +127,21 @@ mod tests {
         assert_eq!(line.level, Level::Error);
         assert_eq!(line.text, "monitor error db=a.db error=no such bucket");
         assert_eq!(line.error.as_deref(), Some("no such bucket"));
+    }
+
+    #[test]
+    fn a_snapshot_is_named_with_its_transaction() {
+        let said = |name: &str| {
+            let fields = serde_json::json!({"level": "INFO", "msg": "snapshot complete", "system": "store", "db": name,
+                "txid": "00000000000000a3", "size": 268294});
+            Line::parse(&fields.to_string())
+        };
+        assert_eq!(said("app.db").snapshot(), Some(("app.db", 0xa3)));
+        assert_eq!(said("a size=1 txid=2.db").snapshot(), Some(("a size=1 txid=2.db", 0xa3)));
+        assert_eq!(
+            Line::parse(r#"{"msg":"compaction complete","db":"a","size":1,"txid":"1"}"#).snapshot(),
+            None
+        );
     }
 
     #[test]

@@ -9,10 +9,12 @@ use std::path::{Path, PathBuf};
 use crate::os::fd;
 
 /// The header, in bytes.
-const HEADER: usize = 100;
+pub const HEADER: usize = 100;
 /// The trailer, in bytes; before it stands the length of the list of pages.
 const TRAILER: u64 = 16;
 const LENGTH: u64 = 8;
+/// Both, at the end of a file.
+pub const END: u64 = TRAILER + LENGTH;
 /// The page with this byte is never written (`PENDING_BYTE` in SQLite's os.h).
 const LOCK_BYTE: u32 = 0x4000_0000;
 /// A list of pages that is longer is not read: it stands for a database of terabytes.
@@ -92,25 +94,13 @@ impl Ltx {
     /// # Errors
     /// It cannot be read, or is not whole.
     pub fn pages(&self) -> io::Result<Vec<Page>> {
-        let end = self.file.metadata()?.len().checked_sub(TRAILER + LENGTH).ok_or_else(rubbish)?;
+        let all = self.file.metadata()?.len();
         let mut length = [0; LENGTH as usize];
-        self.file.read_exact_at(&mut length, end)?;
-        let length = u64::from_be_bytes(length);
-        let start = end.checked_sub(length).filter(|_| length <= LONGEST_LIST);
-        let start = start.filter(|start| *start >= HEADER as u64).ok_or_else(rubbish)?;
-        let mut list = vec![0; usize::try_from(length).map_err(|_| rubbish())?];
-        self.file.read_exact_at(&mut list, start)?;
-        let mut numbers = Numbers(list.iter());
-        let mut pages = Vec::new();
-        // Each page with its place and length, then a page 0.
-        loop {
-            let number = match numbers.next().ok_or_else(rubbish)? {
-                0 => return Ok(pages),
-                number => u32::try_from(number).map_err(|_| rubbish())?,
-            };
-            let (Some(at), Some(length)) = (numbers.next(), numbers.next()) else { return Err(rubbish()) };
-            pages.push(Page { number, at, length });
-        }
+        self.file.read_exact_at(&mut length, all.checked_sub(END).ok_or_else(rubbish)?)?;
+        let place = list_place(all, length).ok_or_else(rubbish)?;
+        let mut list = vec![0; usize::try_from(place.end - place.start).map_err(|_| rubbish())?];
+        self.file.read_exact_at(&mut list, place.start)?;
+        pages(&list)
     }
 
     /// Reads what is in a page, which is as long as `content`.
@@ -139,9 +129,47 @@ impl Ltx {
 
     /// Whether these are all pages that the database has.
     pub fn is_complete(&self, pages: &[Page]) -> bool {
-        let unwritten = u32::from(self.commit >= lock_page(self.page_size));
-        u32::try_from(pages.len()).is_ok_and(|pages| pages >= self.commit - unwritten)
+        is_complete(self.page_size, self.commit, pages)
     }
+}
+
+/// The size of a page and the number of them, from the first [`HEADER`] bytes of a file; none when it is no such file.
+pub fn sizes(header: &[u8]) -> Option<(u32, u32)> {
+    let short = |at: usize| Some(u32::from_be_bytes(header.get(at..at + 4)?.try_into().ok()?));
+    (header.get(..4)? == b"LTX1").then_some((short(8)?, short(12)?))
+}
+
+/// Where the list of pages stands in a file of `all` bytes, whose last [`END`] ones begin with `length`; none when the
+/// file was cut off.
+pub fn list_place(all: u64, length: [u8; LENGTH as usize]) -> Option<std::ops::Range<u64>> {
+    let length = u64::from_be_bytes(length);
+    let end = all.checked_sub(END)?;
+    let start = end.checked_sub(length).filter(|_| length <= LONGEST_LIST)?;
+    (start >= HEADER as u64).then_some(start..end)
+}
+
+/// The pages of a file's list, in ascending order.
+///
+/// # Errors
+/// It is none.
+pub fn pages(list: &[u8]) -> io::Result<Vec<Page>> {
+    let mut numbers = Numbers(list.iter());
+    let mut pages = Vec::new();
+    // Each page with its place and length, then a page 0.
+    loop {
+        let number = match numbers.next().ok_or_else(rubbish)? {
+            0 => return Ok(pages),
+            number => u32::try_from(number).map_err(|_| rubbish())?,
+        };
+        let (Some(at), Some(length)) = (numbers.next(), numbers.next()) else { return Err(rubbish()) };
+        pages.push(Page { number, at, length });
+    }
+}
+
+/// Whether these are all pages that a database of `commit` pages has.
+pub fn is_complete(page_size: u32, commit: u32, pages: &[Page]) -> bool {
+    let unwritten = u32::from(commit >= lock_page(page_size));
+    u32::try_from(pages.len()).is_ok_and(|pages| pages >= commit - unwritten)
 }
 
 /// The page that nobody writes, in a database with pages of this size.

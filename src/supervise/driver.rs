@@ -224,7 +224,11 @@ impl Driver {
         let mut leaving = JoinSet::new();
         for (_, database) in self.world.roster.listed().iter() {
             let (runner, database) = (self.world.runner.clone(), database.clone());
-            leaving.spawn_local(async move { (ledger::leave(&runner, &database).await, database) });
+            let snapshots = self.world.heard.snapshots.clone();
+            leaving.spawn_local(async move {
+                let cut = snapshots.settle(&runner, &database).await.err();
+                (ledger::leave(&runner, &database).await.or(cut), database)
+            });
         }
         let deadline = tokio::time::Instant::now() + ledger::LEAVING;
         let mut parted = Vec::new();
@@ -244,6 +248,12 @@ impl Driver {
                 }
                 () = tokio::time::sleep_until(deadline) => break,
             }
+        }
+        if parted.is_empty() {
+            let unknown = self.world.heard.snapshots.due().into_iter();
+            parted.extend(
+                unknown.map(|db| format!("{}: its last snapshot was not looked at", db.path.display())),
+            );
         }
         if parted.is_empty() || !self.world.drained {
             return Ok(());

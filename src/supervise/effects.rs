@@ -322,7 +322,9 @@ impl World {
     }
 
     fn asker(&self) -> Asker {
+        self.heard.snapshots.listed.replace(self.roster.listed());
         Asker {
+            snapshots: self.heard.snapshots.clone(),
             launch: self.launches,
             socket: self.folder.socket(),
             dbs: self.roster.listed(),
@@ -423,7 +425,7 @@ impl World {
         self.roster.is_told();
         self.launches += 1;
         self.launched = Instant::now();
-        self.heard = Heard::default();
+        self.heard = Heard { snapshots: self.heard.snapshots.clone(), ..Heard::default() };
         self.proofs.stop();
         let parted = std::mem::take(&mut self.parted);
         let inspected = std::mem::take(&mut self.inspected);

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::unix::pipe;
 
+use super::snapshots::Snapshots;
 use crate::litestream::log::{Level, Line};
 
 /// A longer line is cut: nothing that Litestream says is worth more memory.
@@ -20,6 +21,8 @@ pub(super) struct Heard {
     pub(super) error: Rc<RefCell<Option<String>>>,
     /// A final sync failed: without a socket that is the only word about it.
     pub(super) unclean: Rc<Cell<bool>>,
+    /// What it has uploaded as a whole.
+    pub(super) snapshots: Rc<Snapshots>,
     /// The base names of databases that have a backup which was not made from the file that is here.
     pub(super) strange: Rc<RefCell<BTreeSet<String>>>,
 }
@@ -67,6 +70,9 @@ fn pass_on_line(line: &Line, heard: &Heard) {
     }
     if line.is_failed_final_sync() {
         heard.unclean.set(true);
+    }
+    if let Some((name, txid)) = line.snapshot() {
+        heard.snapshots.made(name, txid);
     }
     if let Some(name) = line.finds_a_backup() {
         heard.strange.borrow_mut().insert(name.to_owned());

@@ -24,6 +24,7 @@ mod roster;
 mod round;
 mod runtime_folder;
 mod setup;
+mod snapshots;
 mod sources;
 mod twins;
 mod wal;

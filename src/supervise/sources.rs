@@ -259,6 +259,7 @@ impl Driver {
         self.world.follow();
         if self.machine.phase() == Phase::Running {
             self.world.prove();
+            self.world.look_at_snapshots();
         }
         self.world.looks += 1;
         if self.world.looks == SETTLED {

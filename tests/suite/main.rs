@@ -51,6 +51,7 @@ mod secrets;
 mod section;
 mod shown;
 mod signals;
+mod snapshots;
 mod socket;
 mod stop;
 mod styles;
