@@ -32,6 +32,7 @@ mod lag;
 mod leaves;
 mod lying_around;
 mod migrations;
+mod mounted;
 mod mutants;
 mod old_litestream;
 mod orphans;
