@@ -35,7 +35,7 @@ fn run_without(args: &args::Run, switch: &str) -> Result<ExitCode, Failure> {
     std::env::set_current_dir(&cwd).map_err(|error| {
         Failure::new(ExitCode::CONFIG, format!("the app's folder {}: {error}", cwd.display()))
     })?;
-    signal::reset_for_exec();
+    signal::reset_for_exec(true);
     let error = exec::execute(&Command { argv, env });
     let exit = match error.kind() {
         std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => ExitCode::NOT_FOUND,

@@ -28,6 +28,11 @@ pub fn close_on_exec_from(first: RawFd) {
 /// # Errors
 /// What the operating system says.
 pub fn inherit(fd: RawFd) -> io::Result<()> {
+    Ok(let_through(fd)?)
+}
+
+/// [`inherit`] as the bare system call, for between a fork and an exec.
+pub(super) fn let_through(fd: RawFd) -> nix::Result<()> {
     set_flags(fd, 0)
 }
 
@@ -53,7 +58,7 @@ fn flags(fd: RawFd) -> io::Result<i32> {
     Ok(nix::errno::Errno::result(unsafe { libc::fcntl(fd, libc::F_GETFD) })?)
 }
 
-fn set_flags(fd: RawFd, flags: i32) -> io::Result<()> {
+fn set_flags(fd: RawFd, flags: i32) -> nix::Result<()> {
     // SAFETY: as in `flags`.
     nix::errno::Errno::result(unsafe { libc::fcntl(fd, libc::F_SETFD, flags) })?;
     Ok(())

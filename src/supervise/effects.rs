@@ -39,7 +39,7 @@ use crate::litestream::version::Version;
 use crate::os::lock::Lock;
 use crate::os::spawn::{Spawn, Spawned};
 use crate::os::terminal::Terminal;
-use crate::os::{fd, packet, signal, tree};
+use crate::os::{event, fd, fork, packet, signal, tree};
 use crate::shim::{App, Orders, Target, ToKeeper, ToShim, Update};
 
 /// How many descriptors go with one message beside the memory: the kernel takes 253 (`unix(7)`).
@@ -465,8 +465,7 @@ impl World {
                 // Its shim would wait for orders for ever.
                 signal::send(pid, nix::libc::SIGKILL);
             }
-            let message = format!("`{}` cannot be started: {error}", self.setup.binary.display());
-            self.not_launched(Failure::new(ExitCode::LITESTREAM, message));
+            self.not_launched(not_started(&self.setup.binary, &error));
         }
     }
 
@@ -487,7 +486,13 @@ impl World {
         let (launch, outbox) = (self.launches, self.outbox.clone());
         let outputs = [spawned.stdout, spawned.stderr]
             .map(|pipe| tokio::task::spawn_local(litestream_log::pass_on(pipe, self.heard.clone())));
+        let (children, binary) = (self.runner.children.clone(), self.setup.binary.clone());
         tokio::task::spawn_local(async move {
+            if let Err(error) = event::became(spawned.verdict, fork::LIMIT).await {
+                children.kill(spawned.pid);
+                let _ = outbox.send(Message::NotLaunched(launch, not_started(&binary, &error)));
+                return;
+            }
             let how = reaped.await;
             for output in outputs {
                 // Its last words count; a shim that still holds the pipe must not hold this up.
@@ -769,6 +774,11 @@ async fn make_ready(runner: &Runner, database: &Database, whole: Option<String>)
         Some(why) => wal::empty(runner, &database.path, &why, EMPTYING).await,
         None => Ok(()),
     }
+}
+
+fn not_started(binary: &Path, error: &io::Error) -> Failure {
+    let message = format!("`{}` cannot be started: {error}", binary.display());
+    Failure::new(ExitCode::LITESTREAM, message)
 }
 
 fn abort(task: &mut Option<JoinHandle<()>>) {

@@ -4,6 +4,7 @@ mod ahead;
 mod architecture;
 mod before;
 mod behind;
+mod births;
 mod bounds;
 mod chaos;
 mod check;
