@@ -206,6 +206,8 @@ impl Resident {
 
     fn lose_keeper(&mut self) {
         self.link = None;
+        // Litestream's log had one reader. Its last sync must not wait for room in that pipe.
+        fd::give_up_outputs();
         if self.alone == Alone::No {
             self.alone = Alone::WithoutKeeper;
             let target = if matches!(self.tree, Tree::Led(_)) { Target::Leader } else { Target::Tree };

@@ -60,5 +60,6 @@ mod templates;
 mod terminal;
 mod trust;
 mod twins;
+mod unread;
 mod user;
 mod wal_index;
