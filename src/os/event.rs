@@ -15,9 +15,21 @@ use super::signal::Signals;
 /// # Errors
 /// What `epoll_ctl(2)` says.
 pub fn readable(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    register(fd, Interest::READABLE)
+}
+
+/// As [`readable`], and to become writable.
+///
+/// # Errors
+/// What `epoll_ctl(2)` says.
+pub fn both_ways(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    register(fd, Interest::READABLE | Interest::WRITABLE)
+}
+
+fn register(fd: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: an `OwnedFd` is open and stays the same file for as long as it lives, and it lives in
     // what is returned.
-    Ok(unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }?)
+    Ok(unsafe { AsyncFd::register_with_interest(fd, interest) }?)
 }
 
 /// Waits for signals.

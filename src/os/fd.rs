@@ -74,6 +74,17 @@ pub fn above(fd: OwnedFd, least: RawFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
+/// The same open file under another number, not inherited.
+///
+/// # Errors
+/// `EBADF` when the number is not open; else what the operating system says.
+pub(super) fn copy(fd: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: as in `flags`.
+    let number = nix::errno::Errno::result(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) })?;
+    // SAFETY: the kernel has just made this descriptor for this process.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
 /// The descriptors of socket activation (`sd_listen_fds(3)`): `count` of them, from 3 up.
 ///
 /// # Errors

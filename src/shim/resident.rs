@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use nix::libc;
-use nix::poll::{PollTimeout, poll};
+use nix::poll::{PollFlags, PollTimeout, poll};
 
 use super::becoming::Becoming;
 use super::drain::{drain, is_readable, readable};
@@ -16,6 +16,7 @@ use crate::core::Ended;
 use crate::os::child::Child;
 use crate::os::exec::Command;
 use crate::os::fork::Born;
+use crate::os::packet::Outgoing;
 use crate::os::reap::{self, Reaped};
 use crate::os::signal::{self, SignalFd};
 use crate::os::{fd, limit, memory, pidfd, tree};
@@ -64,6 +65,7 @@ enum Alone {
 struct Resident {
     /// Gone once the keeper is.
     link: Option<OwnedFd>,
+    outgoing: Outgoing,
     orders: Orders,
     /// The locks of databases that came later; those of the others were inherited.
     locks: BTreeMap<u64, OwnedFd>,
@@ -100,6 +102,7 @@ impl Resident {
         Ok(Self {
             parent,
             link: Some(link),
+            outgoing: Outgoing::default(),
             orders,
             locks: BTreeMap::new(),
             litestream,
@@ -153,7 +156,11 @@ impl Resident {
     fn wait(&self) -> io::Result<(bool, bool)> {
         let mut waiting = vec![readable(self.signals.as_fd())];
         let keeper = self.link.as_ref().map(|link| {
-            waiting.push(readable(link.as_fd()));
+            let mut link = readable(link.as_fd());
+            if !self.outgoing.is_empty() {
+                link.set_events(link.events() | PollFlags::POLLOUT);
+            }
+            waiting.push(link);
             waiting.len() - 1
         });
         let watches_litestream = self.alone != Alone::WithoutLitestream;
@@ -231,6 +238,8 @@ impl Resident {
     /// Takes what the keeper says; whether that was the last.
     fn take_messages(&mut self) -> io::Result<bool> {
         while let Some(link) = &self.link {
+            // As in `tell`.
+            let _ = self.outgoing.flush(link.as_fd());
             match receive::<ToShim>(link, false) {
                 Ok(Some((ToShim::Start, fds))) => self.start(fds),
                 Ok(Some((ToShim::Signal(target, number), _))) => self.signal(target, number),
@@ -358,7 +367,7 @@ impl Resident {
     fn tell(&mut self, message: &ToKeeper) {
         if let Some(link) = &self.link {
             // A keeper that is gone shows as the end of its messages.
-            let _ = send::<_, ()>(link, message, None, &[]);
+            let _ = send::<_, ()>(link, &mut self.outgoing, message, None, &[]);
         }
     }
 }
