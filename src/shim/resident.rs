@@ -1,7 +1,7 @@
 //! The shim's life: one thread, one `poll(2)`.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -30,13 +30,14 @@ pub fn main(link: Option<&str>) -> u8 {
     crate::os::user::hide_from_others();
     let adopted = link.and_then(|number| number.parse().ok()).map(fd::adopt);
     let Some(Ok(link)) = adopted else {
-        eprintln!("error: this command is litekeeper's own, and is started by it");
+        let _ = writeln!(io::stderr(), "error: this command is litekeeper's own, and is started by it");
         return crate::core::ExitCode::USAGE.get();
     };
     match Resident::new(link).and_then(|mut resident| resident.live()) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: the shim cannot go on: {error}");
+            // Nobody may be left to read it.
+            let _ = writeln!(io::stderr(), "error: the shim cannot go on: {error}");
             crate::core::ExitCode::LITESTREAM.get()
         }
     }

@@ -18,6 +18,7 @@ use super::folders::Folders;
 use super::ledger::{self, Follows, Proofs};
 use super::link::Link;
 use super::litestream_log::{self, Heard};
+use super::manager::Manager;
 use super::notes::{self, Names};
 use super::prepare::{self, Preparation};
 use super::resolver::{self, Question};
@@ -107,6 +108,7 @@ pub(super) struct World {
     holds: u64,
     /// How many commands the shim was given.
     starts: u64,
+    manager: Manager,
     /// All was confirmed at the end.
     pub(super) drained: bool,
     /// The app's leader is gone, and something of its tree is left.
@@ -193,6 +195,7 @@ impl World {
             held: None,
             holds: 0,
             starts: 0,
+            manager: Manager::default(),
             drained: false,
             leftovers: false,
             sweeping: false,
@@ -743,7 +746,7 @@ impl Driver {
                     signal::send(pid, nix::libc::SIGKILL);
                 }
             }
-            Action::Ready(ready) => notify(ready),
+            Action::Ready(ready) => world.manager.tell(ready),
             Action::Note(note) => world.note(&note),
             Action::Exit(code) => return Some(code),
         }
@@ -785,17 +788,6 @@ fn abort(task: &mut Option<JoinHandle<()>>) {
     if let Some(task) = task.take() {
         task.abort();
     }
-}
-
-/// Tells the service manager, if there is one (`sd_notify(3)`).
-fn notify(ready: bool) {
-    let state = if ready {
-        sd_notify::NotifyState::Ready
-    } else {
-        sd_notify::NotifyState::Status("not ready: the app is stopped, or its replica has not caught up")
-    };
-    // Without a service manager this does nothing; one that does not listen is its own problem.
-    let _ = sd_notify::notify(&[state]);
 }
 
 fn program_name(argv: &[std::ffi::OsString]) -> String {
