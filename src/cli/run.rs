@@ -40,7 +40,7 @@ fn run_without(args: &args::Run, why: &str) -> Result<ExitCode, Failure> {
         Failure::new(ExitCode::CONFIG, format!("the app's folder {}: {error}", cwd.display()))
     })?;
     printer::finish();
-    signal::reset_for_exec();
+    signal::reset_for_exec(true);
     let error = exec::execute(&Command { argv, env });
     let exit = match error.kind() {
         std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => ExitCode::NOT_FOUND,
