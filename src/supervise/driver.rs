@@ -68,6 +68,8 @@ pub(super) type Outbox = mpsc::UnboundedSender<Message>;
 
 /// How often the database files are looked at while the app runs.
 const LOOK: Duration = Duration::from_secs(1);
+/// So much later than it wanted to be woken, this process was not only busy: somebody has stopped it.
+const AWAY: Duration = Duration::from_secs(1);
 /// How often adopted processes are looked for while they are being killed.
 const SWEEP: Duration = Duration::from_millis(10);
 /// How often the databases are looked at while something of an app is left whose leader is gone: more
@@ -141,12 +143,14 @@ fn stop_code(number: i32) -> Option<ExitCode> {
 pub(super) struct Driver {
     pub(super) machine: Machine,
     pub(super) world: World,
+    /// When it wanted to be woken at the latest.
+    wakes: Option<Instant>,
 }
 
 impl Driver {
     fn new(world: World) -> Self {
         let seed = std::process::id().into();
-        Self { machine: Machine::new(world.setup.policy.clone(), seed), world }
+        Self { machine: Machine::new(world.setup.policy.clone(), seed), world, wakes: None }
     }
 
     async fn run(
@@ -168,6 +172,8 @@ impl Driver {
             self.settle_rounds();
             self.world.tell_changes();
             let due = self.machine.poll_timeout();
+            let looks = self.world.watching.then(|| Instant::now() + every);
+            self.wakes = due.into_iter().chain(looks).min();
             let (sweeping, leftovers) = (self.world.sweeping, self.world.leftovers);
             tokio::select! {
                 biased;
@@ -180,16 +186,33 @@ impl Driver {
                 message = self.world.shim_says() => self.take_shim_message(message),
                 () = self.world.shim_dies() => self.shim_died(),
                 Some(message) = inbox.recv() => self.take_message(message),
-                () = until(due) => self.machine.handle_timeout(Instant::now()),
+                () = until(due) => {
+                    self.notice_absence();
+                    self.machine.handle_timeout(Instant::now());
+                }
                 () = tokio::time::sleep(SWEEP), if sweeping => self.sweep(),
                 () = tokio::time::sleep(LEFTOVERS), if leftovers => self.look_at_leftovers(),
-                _ = look.tick(), if self.world.watching => self.look_again(),
+                _ = look.tick(), if self.world.watching => {
+                    self.notice_absence();
+                    self.look_again();
+                }
             }
         }
     }
 
     pub(super) fn handle(&mut self, event: Event) {
+        self.notice_absence();
         self.machine.handle(Instant::now(), event);
+    }
+
+    /// A job that was stopped, or a machine that stood still, asked nobody anything in that time.
+    fn notice_absence(&mut self) {
+        let now = Instant::now();
+        let late = self.wakes.take().map_or(Duration::ZERO, |wakes| now.saturating_duration_since(wakes));
+        if late > AWAY {
+            tracing::debug!("this process did not run for {} s", late.as_secs());
+            self.machine.handle(now, Event::WasAway(late));
+        }
     }
 
     /// Nothing outlives the keeper.
