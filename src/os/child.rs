@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::PathBuf;
 
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::libc;
 use nix::sys::signal::Signal;
@@ -19,10 +19,14 @@ use super::{fd, limit, signal};
 pub struct Child {
     /// The program, its arguments and its environment.
     pub command: Command,
-    /// Its working directory.
-    pub cwd: PathBuf,
+    /// Its working directory, if it is another than this process's.
+    pub folder: Option<OwnedFd>,
+    /// It stays in this process's where it may not enter that one.
+    pub may_stay: bool,
     /// Its group becomes the terminal's foreground.
     pub foreground: bool,
+    /// The signals that it starts with ignored; all others are as a program expects them.
+    pub ignored: signal::Numbers,
     /// What it has open: these, under the numbers from 0 up, and nothing else.
     pub fds: Vec<OwnedFd>,
     /// A variable that gets its own process number (`LISTEN_PID` of `sd_listen_fds(3)`).
@@ -83,14 +87,24 @@ impl Child {
         if getppid() != parent {
             return Err(io::Error::from_raw_os_error(libc::ESRCH));
         }
+        self.enter_folder()?;
         self.place_fds()?;
         if let Some(name) = self.own_number_in.take() {
             self.command.env.push((name, getpid().to_string().into()));
         }
-        std::env::set_current_dir(&self.cwd)?;
         limit::restore_open_files();
-        signal::reset_for_exec();
+        signal::reset_for_exec(self.ignored);
         Ok(())
+    }
+
+    /// By its descriptor: its name may lead elsewhere by now, or nowhere.
+    fn enter_folder(&mut self) -> io::Result<()> {
+        match self.folder.take().map(|folder| nix::unistd::fchdir(&folder)) {
+            // Who was started in a folder may stay there, but not enter it again (fchdir(2)).
+            Some(Err(Errno::EACCES)) if self.may_stay => Ok(()),
+            Some(entered) => Ok(entered?),
+            None => Ok(()),
+        }
     }
 
     fn place_fds(&mut self) -> io::Result<()> {

@@ -87,7 +87,7 @@ impl Spawn<'_> {
                 fd::inherit(*number)?;
             }
             limit::restore_open_files();
-            signal::reset_for_exec();
+            signal::reset_for_exec(signal::Numbers::default());
             Ok(())
         };
         // SAFETY: this process has one thread, so nothing can hold a lock at the fork; what runs

@@ -16,12 +16,13 @@ use super::round::{Admission, Answer};
 use super::runtime_folder::RuntimeFolder;
 use super::setup::Setup;
 use super::twins::Source;
+use super::workplace::Workplace;
 use super::{ledger, twins, wal};
 use crate::core::{Db, Ended, Event, ExitCode, Machine};
 use crate::error::Failure;
 use crate::litestream::command::Runner;
 use crate::os::children::Children;
-use crate::os::signal::Signals;
+use crate::os::signal::{Sender, Signals};
 use crate::os::{event, fd, limit, place, signal, spawn};
 
 /// What tasks tell the driver.
@@ -90,9 +91,10 @@ pub fn supervise(mut setup: Setup) -> Result<ExitCode, Failure> {
     crate::os::user::hide_from_others();
     let children = Children::new();
     place::belong_to(setup.user.as_ref());
-    // Before anything takes time: as PID 1 a signal without a handler is dropped by the kernel.
-    let signals = Signals::catch().map_err(os("signal handlers"))?;
+    // What came since the first moment of `main` is among them.
+    let signals = Signals::take_all().map_err(os("signals"))?;
     let listening = std::mem::take(&mut setup.listen_fds);
+    let workplace = Workplace::open(setup.cwd.take())?;
     // What else this process was left with is not Litestream's.
     fd::close_on_exec_from(3);
     limit::raise_open_files();
@@ -130,7 +132,7 @@ pub fn supervise(mut setup: Setup) -> Result<ExitCode, Failure> {
         };
         reload::listen(&folder, outbox.clone()).map_err(os(&folder.keeper_socket().display().to_string()))?;
         let roster = Roster::new(&setup.dbs, locks);
-        let world = World::new(setup, folder, roster, listening, runner, outbox);
+        let world = World::new(setup, folder, roster, (listening, workplace), runner, outbox);
         Driver::new(world).run(&signals, inbox).await
     })
 }
@@ -283,10 +285,11 @@ async fn until(due: Option<Instant>) {
 }
 
 /// The name of whoever sent a signal, for the log.
-pub(super) fn sender_name(pid: Option<i32>) -> String {
-    match pid {
-        None => "the terminal or the kernel".to_owned(),
-        Some(pid) => match std::fs::read_to_string(format!("/proc/{pid}/comm")) {
+pub(super) fn sender_name(sender: Sender) -> String {
+    match sender {
+        Sender::Kernel => "the terminal or the kernel".to_owned(),
+        Sender::Outside => "outside of this container".to_owned(),
+        Sender::Process(pid) => match std::fs::read_to_string(format!("/proc/{pid}/comm")) {
             Ok(name) => format!("pid {pid} ({})", name.trim_end()),
             Err(_) => format!("pid {pid}"),
         },

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::support::app::{App, Trace};
 use crate::support::keeper::Keeper;
@@ -68,6 +69,29 @@ fn a_grandchild_ends_in_order() {
     assert_eq!(trace.signals(), [15]);
     assert_eq!(trace.wait("exit").rest, "0");
     unit::assert_nothing_lost(&world, &trace);
+}
+
+/// A process that is stopped hears of a stop only when it is continued as well: the app, or what it left.
+#[test]
+fn who_is_stopped_ends_in_order() {
+    for leader_is_stopped in [false, true] {
+        let world = World::new();
+        let (db, trace) = (world.db(), world.trace());
+        let inner = unit::writer(&trace, &db, 0);
+        let app = match leader_is_stopped {
+            true => inner,
+            false => App::new(&trace).on_exit("TERM", 0).spawn("setsid", &inner).wait(),
+        };
+        let unit = unit::keeper(&world).args(["--stop-timeout", "10m"]).app(app).start();
+        trace.wait_acked(5);
+        let writer = trace.wait("acked").pid;
+        kill(Pid::from_raw(writer), Signal::SIGSTOP).expect("it lives");
+        let state = |pid| procfs::Process::of(pid).map(|process| process.state);
+        wait_until("it to be stopped", DEADLINE, || state(writer) == Some('T'));
+        unit.stop(0);
+        assert_eq!(trace.all("exit").len(), if leader_is_stopped { 1 } else { 2 });
+        unit::assert_nothing_lost(&world, &trace);
+    }
 }
 
 /// An app that crashed is not started beside what is left of its predecessor.
