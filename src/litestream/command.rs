@@ -98,8 +98,15 @@ pub enum Error {
 }
 
 /// Variables of the service manager that are for the keeper alone.
-pub const KEEPERS_OWN: &[&str] =
-    &["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"];
+pub const KEEPERS_OWN: &[&str] = &[
+    "NOTIFY_SOCKET",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_PIDFDID",
+    "LISTEN_FDNAMES",
+];
 
 /// Litestream loads the certificates of the system as it starts, whatever it is asked: 8 ms of 20. Go
 /// looks for them where these say (`crypto/x509`), and finds none there.

@@ -162,6 +162,16 @@ pub fn open_file(path: &Path, write: bool) -> io::Result<File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no ordinary file")) }
 }
 
+/// A folder, to be worked in under whatever name it has then, or none. Its own right to be entered is asked for as well.
+///
+/// # Errors
+/// What the operating system says.
+pub fn open_folder(path: &Path) -> io::Result<OwnedFd> {
+    use nix::fcntl::OFlag;
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    Ok(nix::fcntl::open(&path.join("."), flags, nix::sys::stat::Mode::empty())?)
+}
+
 /// Makes an ordinary file that only its owner can read, where nothing stands yet.
 ///
 /// # Errors

@@ -34,8 +34,8 @@ pub struct Question {
     pub command: Rc<Vec<OsString>>,
     /// Its environment.
     pub env: Rc<Vec<(OsString, OsString)>>,
-    /// The folder that it starts in.
-    pub cwd: PathBuf,
+    /// The folder that it starts in, if it is another than this process's.
+    pub cwd: Option<PathBuf>,
     /// The user that it runs as, unless it is this process's own.
     pub user: Option<Identity>,
     /// How long it may take.
@@ -63,7 +63,7 @@ impl Question {
             user: self.user.as_ref(),
             without_env: KEEPERS_OWN,
             only_env: Some(&self.env),
-            cwd: Some(&self.cwd),
+            cwd: self.cwd.as_deref(),
             ..Spawn::default()
         };
         let (program, args) = self.command.split_first().ok_or_else(|| failed("no command".into()))?;
