@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
 
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
@@ -133,25 +133,6 @@ pub fn read_all_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
         Err(error) => Err(error),
     }
-}
-
-/// Opens an ordinary file, and nothing that stands there in its place: a link leads elsewhere, and a pipe
-/// would hold up whoever opens it (`open(2)`).
-///
-/// # Errors
-/// What the operating system says, or that it is something else.
-pub fn open_file(path: &Path, write: bool) -> io::Result<File> {
-    let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY;
-    let file = File::options().read(true).write(write).custom_flags(flags).open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no ordinary file")) }
-}
-
-/// Makes an ordinary file that only its owner can read, where nothing stands yet.
-///
-/// # Errors
-/// What the operating system says.
-pub fn make_file(path: &Path) -> io::Result<File> {
-    File::options().read(true).write(true).create_new(true).mode(0o600).open(path)
 }
 
 /// The path by which this process, and a child that inherits it, can open or execute a descriptor.

@@ -16,6 +16,7 @@ pub mod limit;
 pub mod lock;
 pub mod memory;
 pub mod mount;
+pub mod open;
 pub mod packet;
 pub mod pidfd;
 pub mod place;

@@ -22,7 +22,7 @@ use crate::error::Failure;
 use crate::litestream::command::Runner;
 use crate::os::children::Children;
 use crate::os::signal::Signals;
-use crate::os::{event, fd, limit, place, signal, spawn};
+use crate::os::{event, fd, limit, open, place, signal, spawn};
 
 /// What tasks tell the driver.
 pub(super) enum Message {
@@ -263,7 +263,7 @@ async fn until(due: Option<Instant>) {
 pub(super) fn sender_name(pid: Option<i32>) -> String {
     match pid {
         None => "the terminal or the kernel".to_owned(),
-        Some(pid) => match std::fs::read_to_string(format!("/proc/{pid}/comm")) {
+        Some(pid) => match open::kernel_text(format!("/proc/{pid}/comm")) {
             Ok(name) => format!("pid {pid} ({})", name.trim_end()),
             Err(_) => format!("pid {pid}"),
         },
