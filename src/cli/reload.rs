@@ -1,6 +1,6 @@
 //! `litekeeper reload`.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
@@ -84,12 +84,15 @@ fn find(args: &args::Reload) -> Result<PathBuf, Failure> {
     }
 }
 
+/// Room for the paths of ten thousand databases.
+const LONGEST_ANSWER: u64 = 64 << 20;
+
 fn ask(socket: &std::path::Path) -> std::io::Result<Report> {
     // The path is the word of whoever the databases belong to.
     let mut stream = place::theirs(|| UnixStream::connect(socket))?;
     stream.write_all(format!("{RELOAD}\n").as_bytes())?;
     let mut line = String::new();
-    BufReader::new(stream).read_line(&mut line)?;
+    BufReader::new(stream.take(LONGEST_ANSWER)).read_line(&mut line)?;
     serde_json::from_str(&line).map_err(|_| std::io::Error::other("the keeper ended before it answered"))
 }
 

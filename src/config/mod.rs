@@ -64,6 +64,7 @@ pub use node::{Node, NodeKind, Scalar, Tag, Variable};
 pub use overrides::Override;
 pub use parse::parse;
 pub use probe::Owner;
+pub use redact::{each_secret, secrets_of_url};
 pub use replica::{Kind, Replica};
 pub use resolver::Resolver;
 pub use s3::S3;
