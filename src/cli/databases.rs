@@ -15,6 +15,7 @@ use crate::error::Failure;
 use crate::litestream::database::Database;
 use crate::litestream::folder::{self, Backups, Folder};
 use crate::os::user;
+use crate::secrets;
 use crate::supervise::Inputs;
 
 /// Where the command line says that the databases are.
@@ -44,13 +45,32 @@ pub(super) enum Found {
 /// # Errors
 /// Why it cannot be opened.
 pub(super) fn open(source: &Source<'_>, cwd: &Path) -> Result<Found, Failure> {
+    know_secrets_of_variables();
     if let Some(pairs) = pairs(source)? {
+        for (_, replica) in &pairs {
+            config::secrets_of_url(replica).for_each(secrets::know);
+        }
         return Ok(Found::Pairs(pairs));
     }
     let exists = |path: &Path| cwd.join(path).is_file();
     let Some(path) = config::find(source.config, &text_variable, &exists) else { return Ok(Found::Nothing) };
     let document = with_options(source.no_expand_env, cwd, |options| config::open(&path, options));
-    document.map(Found::File).map_err(|error| failure(&error))
+    let document = document.map_err(|error| failure(&error))?;
+    config::each_secret(&document.root, &mut secrets::know);
+    Ok(Found::File(document))
+}
+
+/// What a variable says that is called a secret is shown nowhere, whoever repeats it.
+fn know_secrets_of_variables() {
+    for (name, value) in super::settings::environment() {
+        let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else { continue };
+        // A folder is none, whatever the variable is called that names it: PWD, SSH_AUTH_SOCK.
+        let is_place = Path::new(value).is_absolute() && Path::new(value).symlink_metadata().is_ok();
+        if secrets::is_secret_name(name) && !is_place {
+            secrets::know(value);
+        }
+        config::secrets_of_url(value).for_each(secrets::know);
+    }
 }
 
 /// Reads both halves of the configuration: what is Litestream's, and what is Litekeeper's own.

@@ -34,6 +34,34 @@ fn hide(node: &mut Node, secret: bool) {
     }
 }
 
+/// Calls `see` with each value that [`redact`] would hide, and with the parts of URLs that are secret by themselves.
+pub fn each_secret(node: &Node, see: &mut dyn FnMut(&str)) {
+    find(node, false, see);
+}
+
+fn find(node: &Node, secret: bool, see: &mut dyn FnMut(&str)) {
+    match &node.kind {
+        NodeKind::Mapping(entries) => {
+            let is_reference = matches!(entries.as_slice(), [(key, _)] if key.key() == "env");
+            for (key, value) in entries {
+                find(value, !is_reference && (secret || is_secret_name(key.key())), see);
+            }
+        }
+        NodeKind::Sequence(items) => items.iter().for_each(|item| find(item, secret, see)),
+        NodeKind::Scalar(scalar) if secret => see(&scalar.text),
+        NodeKind::Scalar(scalar) => secrets_of_url(&scalar.text).for_each(see),
+    }
+}
+
+/// The password of a URL, and the values of its query that are called secret.
+pub fn secrets_of_url(text: &str) -> impl Iterator<Item = &str> {
+    let url = text.split_once("://").map_or("", |(_, url)| url);
+    let password = url.rsplit_once('@').and_then(|(user, _)| Some(user.split_once(':')?.1));
+    let query = url.split_once('?').map_or("", |(_, query)| query).split('&');
+    let values = query.filter_map(|pair| pair.split_once('='));
+    password.into_iter().chain(values.filter(|(name, _)| is_secret_name(name)).map(|(_, value)| value))
+}
+
 fn hidden(text: &str) -> String {
     if text.is_empty() { String::new() } else { HIDDEN.to_owned() }
 }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use super::book::{Head, checksum};
 use crate::litestream::ltx;
-use crate::os::fd;
+use crate::os::{fd, open};
 use crate::sqlite::wal::{self, Run};
 
 /// So much is read of the file at once.
@@ -90,7 +90,7 @@ fn once(
     which: &Which,
     deadline: Instant,
 ) -> io::Result<Option<Found>> {
-    let file = File::open(database)?;
+    let file = open::file(database)?;
     let run = Run::open(database)?;
     let is_same_run = run.as_ref().is_some_and(|run| run.header.salt == head.newest.salt);
     let mut end = head.newest.end;

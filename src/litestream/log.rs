@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::foreign::piece;
+
 /// How bad a line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
@@ -15,7 +17,7 @@ pub enum Level {
     Error,
 }
 
-/// One line.
+/// One line, each part of it fit for a message of our own ([`piece`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
     /// Its level.
@@ -59,7 +61,7 @@ impl Line {
         {
             text.push_str(&format!(" {name}={}", text_of(value)));
         }
-        Self { level, text, error: field("error") }
+        Self { level, text: piece(&text), error: field("error").as_deref().map(piece) }
     }
 
     fn from_text(line: &str) -> Self {
@@ -70,10 +72,8 @@ impl Line {
             .or_else(|| line.split_once(" level=ERROR ").map(|(_, rest)| rest))
             .or_else(|| line.split_once(" ERROR ").map(|(_, rest)| rest));
         match fatal {
-            Some(error) => {
-                Self { level: Level::Error, text: error.to_owned(), error: Some(error.to_owned()) }
-            }
-            None => Self { level: Level::Info, text: line.to_owned(), error: None },
+            Some(error) => Self { level: Level::Error, text: piece(error), error: Some(piece(error)) },
+            None => Self { level: Level::Info, text: piece(line), error: None },
         }
     }
 

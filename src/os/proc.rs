@@ -4,16 +4,18 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use super::open;
+
 /// The parent of a process, or `None` when it is gone.
 pub fn parent(pid: i32) -> Option<i32> {
     // The command's name may hold spaces and brackets: the fields start after the last one.
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let stat = open::kernel_text(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
 /// Whether a process lives: a zombie does not.
 pub fn is_alive(pid: i32) -> bool {
-    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
+    let Ok(stat) = open::kernel_text(format!("/proc/{pid}/stat")) else { return false };
     let state = stat.rsplit_once(')').and_then(|(_, fields)| fields.split_ascii_whitespace().next());
     !matches!(state, Some("Z" | "X") | None)
 }
@@ -74,14 +76,14 @@ pub struct Io {
 
 /// See [`Io`]; `None` when the process is gone or somebody else's.
 pub fn io(pid: i32) -> Option<Io> {
-    let text = fs::read_to_string(format!("/proc/{pid}/io")).ok()?;
+    let text = open::kernel_text(format!("/proc/{pid}/io")).ok()?;
     let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
     Some(Io { read: field("rchar:")?, written: field("wchar:")? })
 }
 
 /// The time that a process has computed so far, in ticks of the clock: anybody may see it, unlike [`io`].
 pub fn computed(pid: i32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let stat = open::kernel_text(format!("/proc/{pid}/stat")).ok()?;
     // utime and stime; the first one here is the state.
     let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
     Some(fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?)

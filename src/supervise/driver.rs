@@ -24,7 +24,7 @@ use crate::litestream::command::Runner;
 use crate::os::children::Children;
 use crate::os::outlet::Outlet;
 use crate::os::signal::{Sender, Signals};
-use crate::os::{event, fd, limit, place, signal, spawn};
+use crate::os::{event, fd, limit, open, place, signal, spawn};
 
 /// What tasks tell the driver.
 pub(super) enum Message {
@@ -303,7 +303,7 @@ pub(super) fn sender_name(sender: Sender) -> String {
     match sender {
         Sender::Kernel => "the terminal or the kernel".to_owned(),
         Sender::Outside => "outside of this container".to_owned(),
-        Sender::Process(pid) => match std::fs::read_to_string(format!("/proc/{pid}/comm")) {
+        Sender::Process(pid) => match open::kernel_text(format!("/proc/{pid}/comm")) {
             Ok(name) => format!("pid {pid} ({})", name.trim_end()),
             Err(_) => format!("pid {pid}"),
         },

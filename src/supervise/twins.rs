@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 use super::runtime_folder::RuntimeFolder;
 use crate::core::ExitCode;
 use crate::error::Failure;
+use crate::foreign::piece;
 use crate::litestream::database::{Database, unfit};
 use crate::os::lock::{self, Lock, Refused};
+use crate::os::open;
 use crate::os::place::{self, Folder};
 use crate::os::proc;
 use crate::os::user::Identity;
@@ -149,6 +151,16 @@ fn text(socket: &Path, keeper: &Path) -> String {
 
 /// One clear word before anything that is named after the database fails.
 fn refuse_unfit(db: &Database) -> Result<(), Failure> {
+    // Litestream would make it, fail at it for ever, and leave the gate closed.
+    if let Ok(found) = place::theirs(|| db.meta.metadata())
+        && !found.is_dir()
+    {
+        let what = open::odd(found.file_type()).unwrap_or("a file");
+        let message = format!("{}: litestream's metadata folder is {what}, not a folder", db.meta.display());
+        return Err(
+            Failure::new(ExitCode::CONFIG, message).hint("remove it: litestream makes its folder anew")
+        );
+    }
     let Some(why) = unfit(&db.path) else { return Ok(()) };
     Err(Failure::new(ExitCode::CONFIG, format!("{}: {why}", db.path.display()))
         .hint("correct the database's path"))
@@ -240,7 +252,7 @@ impl Holder {
         let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
         Self {
             pid: field("pid ").and_then(|pid| pid.parse().ok()),
-            started: field("started ").map(str::to_owned),
+            started: field("started ").map(piece),
             by_other_name: text == OTHER_NAME,
         }
     }
