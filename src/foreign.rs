@@ -34,8 +34,8 @@ fn cut(text: &str, most: usize) -> String {
     if text.len() <= most + SUFFIX {
         return text.to_owned();
     }
-    let end = text.floor_char_boundary(most);
-    format!("{}{}", &text[..end], left_out(text.len() - end))
+    let start = secrets::beginning(text, most);
+    format!("{start}{}", left_out(text.len() - start.len()))
 }
 
 fn left_out(bytes: usize) -> String {

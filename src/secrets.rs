@@ -74,13 +74,22 @@ const LONGEST: usize = 32 << 10;
 /// How far apart two parts of one URL may be.
 const LONGEST_URL: usize = 8 << 10;
 
+/// At most so many bytes of what a text begins with, in whole characters.
+pub fn beginning(text: &str, most: usize) -> &str {
+    let mut end = most.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
 /// The beginning of a text, without a URL that would be cut through.
 fn bounded(text: Cow<'_, str>) -> Cow<'_, str> {
     if text.len() <= LONGEST {
         return text;
     }
-    let end = text.floor_char_boundary(LONGEST);
-    let from = text.floor_char_boundary(end - LONGEST_URL);
+    let end = beginning(&text, LONGEST).len();
+    let from = beginning(&text, end - LONGEST_URL).len();
     let end = text[from..end].find("://").map_or(end, |at| from + at);
     Cow::Owned(format!("{}… ({} more bytes)", &text[..end], text.len() - end))
 }
@@ -103,7 +112,7 @@ fn next_url(text: &str) -> Option<usize> {
         let scheme =
             before[..*at].bytes().rev().take(LONGEST_SCHEME + 1).take_while(u8::is_ascii_alphanumeric);
         let scheme = before[at - scheme.count()..*at].to_ascii_lowercase();
-        let token = &text[at + 1..text.floor_char_boundary(at + 1 + LONGEST_URL)];
+        let token = beginning(&text[at + 1..], LONGEST_URL);
         let token = &token[..token.find(char::is_whitespace).unwrap_or(token.len())];
         SCHEMES.contains(&scheme.as_str()) && token.contains(['@', '?'])
     });
@@ -119,7 +128,7 @@ fn end_of(before: &str, url: &str) -> usize {
     let is_scheme = |c: char| c.is_ascii_alphanumeric() || "+-._:/".contains(c);
     let opened = before.trim_end_matches(is_scheme);
     let quote = opened.chars().next_back().filter(|c| "\"'`".contains(*c));
-    let near = &url[..url.floor_char_boundary(LONGEST_URL)];
+    let near = beginning(url, LONGEST_URL);
     let closed = quote.and_then(|quote| closing(near, quote, slashes(&opened[..opened.len() - 1])));
     let space = url.find(char::is_whitespace).unwrap_or(url.len());
     let end = closed.unwrap_or(space);
@@ -177,7 +186,7 @@ fn without_pieces(text: &str) -> Cow<'_, str> {
         if let Some(inside) = quoted.strip_prefix('"') {
             shown.push_str(&after[..=escapes]);
             shown.push_str(HIDDEN);
-            let near = &inside[..inside.floor_char_boundary(LONGEST_URL)];
+            let near = beginning(inside, LONGEST_URL);
             rest = closing(near, '"', escapes).map_or("", |end| &inside[end..]);
         }
     }

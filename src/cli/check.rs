@@ -155,6 +155,7 @@ enum Opened {
 }
 
 fn open(args: &args::Run, options: &LoadOptions<'_>) -> Result<Opened, Failure> {
+    databases::know_secrets_of_variables();
     if let Some(pairs) = databases::pairs(&settings::source(args))? {
         return Ok(Opened::Pairs(pairs));
     }
@@ -162,6 +163,7 @@ fn open(args: &args::Run, options: &LoadOptions<'_>) -> Result<Opened, Failure> 
     Ok(match config::find(args.config.as_deref(), options.env, &exists) {
         Some(path) => {
             let document = config::open(&path, options).map(Box::new);
+            document.iter().for_each(|document| databases::know_secrets_of(document));
             Opened::File(path, document)
         }
         None => Opened::Nothing,

@@ -47,21 +47,23 @@ pub(super) enum Found {
 pub(super) fn open(source: &Source<'_>, cwd: &Path) -> Result<Found, Failure> {
     know_secrets_of_variables();
     if let Some(pairs) = pairs(source)? {
-        for (_, replica) in &pairs {
-            config::secrets_of_url(replica).for_each(secrets::know);
-        }
         return Ok(Found::Pairs(pairs));
     }
     let exists = |path: &Path| cwd.join(path).is_file();
     let Some(path) = config::find(source.config, &text_variable, &exists) else { return Ok(Found::Nothing) };
     let document = with_options(source.no_expand_env, cwd, |options| config::open(&path, options));
     let document = document.map_err(|error| failure(&error))?;
-    config::each_secret(&document.root, &mut secrets::know);
+    know_secrets_of(&document);
     Ok(Found::File(document))
 }
 
-/// What a variable says that is called a secret is shown nowhere, whoever repeats it.
-fn know_secrets_of_variables() {
+/// What a configuration says that is a secret is shown nowhere, whoever repeats it.
+pub(super) fn know_secrets_of(document: &Document) {
+    config::each_secret(&document.root, &mut secrets::know);
+}
+
+/// The same of what a variable says that is called a secret.
+pub(super) fn know_secrets_of_variables() {
     for (name, value) in super::settings::environment() {
         let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else { continue };
         // A folder is none, whatever the variable is called that names it: PWD, SSH_AUTH_SOCK.
@@ -147,6 +149,7 @@ fn with_options<T>(no_expand_env: bool, cwd: &Path, f: impl FnOnce(&LoadOptions<
 
 /// `--db` and `--replica`, or the variables in their place; a flag outweighs every variable.
 pub(super) fn pairs(source: &Source<'_>) -> Result<Option<Vec<(String, String)>>, Failure> {
+    source.replicas.iter().flat_map(|url| config::secrets_of_url(url)).for_each(secrets::know);
     let given = !source.dbs.is_empty() || !source.replicas.is_empty();
     match (source.config, given) {
         (Some(_), true) => Err(Failure::new(ExitCode::USAGE, "--config and --db cannot be combined")

@@ -151,15 +151,16 @@ fn text(socket: &Path, keeper: &Path) -> String {
 
 /// One clear word before anything that is named after the database fails.
 fn refuse_unfit(db: &Database) -> Result<(), Failure> {
-    // Litestream would make it, fail at it for ever, and leave the gate closed.
-    if let Ok(found) = place::theirs(|| db.meta.metadata())
-        && !found.is_dir()
-    {
-        let what = open::odd(found.file_type()).unwrap_or("a file");
-        let message = format!("{}: litestream's metadata folder is {what}, not a folder", db.meta.display());
-        return Err(
-            Failure::new(ExitCode::CONFIG, message).hint("remove it: litestream makes its folder anew")
-        );
+    // Litestream would make them, fail at it for ever, and leave the gate closed.
+    for folder in [db.meta.clone(), db.meta.join("ltx")] {
+        let Ok(found) = place::theirs(|| folder.metadata()) else { continue };
+        if !found.is_dir() {
+            let what = open::odd(found.file_type()).unwrap_or("a file");
+            let message = format!("{}: it is {what}, and no folder of litestream's", folder.display());
+            return Err(
+                Failure::new(ExitCode::CONFIG, message).hint("remove it: litestream makes its own anew")
+            );
+        }
     }
     let Some(why) = unfit(&db.path) else { return Ok(()) };
     Err(Failure::new(ExitCode::CONFIG, format!("{}: {why}", db.path.display()))
