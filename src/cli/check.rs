@@ -162,7 +162,7 @@ fn open(args: &args::Run, options: &LoadOptions<'_>) -> Result<Opened, Failure> 
     let exists = |path: &Path| options.cwd.join(path).is_file();
     Ok(match config::find(args.config.as_deref(), options.env, &exists) {
         Some(path) => {
-            let document = config::open(&path, options).map(Box::new);
+            let document = config::open_read(&path, databases::read_once(&path), options).map(Box::new);
             document.iter().for_each(|document| databases::know_secrets_of(document));
             Opened::File(path, document)
         }

@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::layers;
@@ -51,10 +52,24 @@ pub(super) fn open(source: &Source<'_>, cwd: &Path) -> Result<Found, Failure> {
     }
     let exists = |path: &Path| cwd.join(path).is_file();
     let Some(path) = config::find(source.config, &text_variable, &exists) else { return Ok(Found::Nothing) };
-    let document = with_options(source.no_expand_env, cwd, |options| config::open(&path, options));
+    let read = read_once(&path);
+    let document = with_options(source.no_expand_env, cwd, |options| config::open_read(&path, read, options));
     let document = document.map_err(|error| failure(&error))?;
     know_secrets_of(&document);
     Ok(Found::File(document))
+}
+
+/// What the configuration's file says. It is opened before and after the variables of `--env-file` are known, and what it says is
+/// the same both times: a pipe (`<(…)`) has it once.
+pub(super) fn read_once(path: &Path) -> std::io::Result<Vec<u8>> {
+    static READ: Mutex<Option<(PathBuf, Vec<u8>)>> = Mutex::new(None);
+    let mut last = READ.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, bytes)) = last.as_ref().filter(|(known, _)| known == path) {
+        return Ok(bytes.clone());
+    }
+    let bytes = config::read(path)?;
+    *last = Some((path.to_owned(), bytes.clone()));
+    Ok(bytes)
 }
 
 /// What a configuration says that is a secret is shown nowhere, whoever repeats it.
@@ -67,7 +82,8 @@ pub(super) fn know_secrets_of_variables() {
     for (name, value) in super::settings::environment() {
         let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else { continue };
         // A folder is none, whatever the variable is called that names it: PWD, SSH_AUTH_SOCK.
-        let is_place = Path::new(value).is_absolute() && Path::new(value).symlink_metadata().is_ok();
+        let is_place = Path::new(value).is_absolute()
+            && (name.ends_with("_FILE") || Path::new(value).symlink_metadata().is_ok());
         if secrets::is_secret_name(name) && !is_place {
             secrets::know(value);
         }

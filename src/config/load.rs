@@ -101,9 +101,29 @@ fn prefix(root: &Node) -> &str {
 /// # Errors
 /// When it cannot be read, is no UTF-8 or no YAML, or passes a limit: the first problem.
 pub fn open(path: &Path, options: &LoadOptions<'_>) -> Result<Document, Error> {
+    open_read(path, read(path), options)
+}
+
+/// What is in a configuration's file; a pipe can be read once only.
+///
+/// # Errors
+/// As [`file_or_pipe`].
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    file_or_pipe(path, MAX_BYTES)
+}
+
+/// As [`open`] with what [`read`] has said.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_read(
+    path: &Path,
+    read: io::Result<Vec<u8>>,
+    options: &LoadOptions<'_>,
+) -> Result<Document, Error> {
     let origin = Origin::File(path.to_owned());
     let fail = |line, column, problem| Error::new(origin.clone(), line, column, problem);
-    let bytes = file_or_pipe(path, MAX_BYTES).map_err(|error| {
+    let bytes = read.map_err(|error| {
         let missing = error.kind() == io::ErrorKind::NotFound;
         fail(0, 0, Problem::Unreadable { reason: reason(&error), missing })
     })?;
@@ -286,7 +306,7 @@ mod tests {
         );
         assert!(error.hint().is_some_and(|hint| hint.contains("--config")));
         let error = load(Path::new("/"), &options).expect_err("it loads");
-        assert_eq!(error.to_string(), "/: the configuration cannot be read: is a directory");
+        assert_eq!(error.to_string(), "/: the configuration cannot be read: it is a folder, not a file");
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub use expand::{Expanded, expand};
 pub use fault::Fault;
 pub use generate::{GenerateOptions, Generated, to_yaml};
 pub use keys::{KEYS, Key, Shape};
-pub use load::{Document, LoadOptions, load, open};
+pub use load::{Document, LoadOptions, load, open, open_read, read};
 pub use model::{Config, Series};
 pub use named::{parse_answer, said};
 pub use node::{Node, NodeKind, Scalar, Tag, Variable};

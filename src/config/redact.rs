@@ -1,6 +1,7 @@
 //! What may be shown of a configuration: everything but what opens a replica or belongs to the app alone.
 
 use super::node::{Node, NodeKind, Scalar, Variable};
+use super::variables::{file_reference, reference};
 use crate::secrets::{HIDDEN, is_secret_name, mask};
 
 /// Hides every secret below `node`: what the table of settings calls one, what an unknown key calls
@@ -10,12 +11,13 @@ pub fn redact(node: &mut Node) {
 }
 
 fn hide(node: &mut Node, secret: bool) {
+    // `{env: NAME}` names a variable, and `{file: PATH}` a file.
+    let is_reference = reference(node).is_some() || file_reference(node).is_some();
     match &mut node.kind {
         NodeKind::Mapping(entries) => {
-            // `{env: NAME}` names a variable.
-            let is_reference = matches!(entries.as_slice(), [(key, _)] if key.key() == "env");
             for (key, value) in entries {
-                hide(value, !is_reference && (secret || is_secret_name(key.key())));
+                let is_name = is_reference && key.key() != "default";
+                hide(value, !is_name && (secret || is_secret_name(key.key())));
             }
         }
         NodeKind::Sequence(items) => items.iter_mut().for_each(|item| hide(item, secret)),
@@ -42,9 +44,10 @@ pub fn each_secret(node: &Node, see: &mut dyn FnMut(&str)) {
 fn find(node: &Node, secret: bool, see: &mut dyn FnMut(&str)) {
     match &node.kind {
         NodeKind::Mapping(entries) => {
-            let is_reference = matches!(entries.as_slice(), [(key, _)] if key.key() == "env");
+            let is_reference = reference(node).is_some() || file_reference(node).is_some();
             for (key, value) in entries {
-                find(value, !is_reference && (secret || is_secret_name(key.key())), see);
+                let is_name = is_reference && key.key() != "default";
+                find(value, !is_name && (secret || is_secret_name(key.key())), see);
             }
         }
         NodeKind::Sequence(items) => items.iter().for_each(|item| find(item, secret, see)),

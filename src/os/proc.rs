@@ -42,7 +42,7 @@ pub fn in_group(group: i32) -> Vec<i32> {
 
 /// What `/proc/PID/stat` says from the state on. The command's name before it may hold spaces and brackets.
 fn fields(pid: i32) -> Option<String> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let stat = open::kernel_text(format!("/proc/{pid}/stat")).ok()?;
     Some(stat.rsplit_once(')')?.1.trim_start().to_owned())
 }
 

@@ -225,6 +225,8 @@ const OPENS_BY_ITSELF: &[(&str, &str, &str)] = &[
     ("os/dir.rs", "File::options", "O_PATH and O_DIRECTORY: a folder alone"),
     ("os/fd.rs", "fcntl::open(", "O_PATH of /proc/self/exe"),
     ("os/fd.rs", "File::options", "the writing end of this process's own pipe, by /proc/self/fd"),
+    ("os/outlet.rs", "File::options", "this process's own standard error, by /proc/self/fd, without waiting"),
+    ("os/spawn.rs", "File::open", "/dev/null"),
     ("os/terminal.rs", "File::options", "/dev/tty is a terminal that this session has open already"),
     ("sqlite/repair.rs", "Connection::open", "in a process with a limit, after `fit::check`"),
     ("sqlite/check.rs", "Connection::open", "in a process with a limit, after `open::file`"),
