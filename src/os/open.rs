@@ -48,18 +48,18 @@ pub fn file(path: &Path) -> io::Result<File> {
     at(AT_FDCWD, path, OFlag::O_RDONLY)
 }
 
-/// As [`file`], to be written to as well.
+/// As [`file()`], to be written to as well.
 ///
 /// # Errors
-/// As [`file`].
+/// As [`file()`].
 pub fn writable(path: &Path) -> io::Result<File> {
     at(AT_FDCWD, path, OFlag::O_RDWR)
 }
 
-/// As [`file`] or [`writable`], and behind no link.
+/// As [`file()`] or [`writable`], and behind no link.
 ///
 /// # Errors
-/// As [`file`].
+/// As [`file()`].
 pub fn unlinked(path: &Path, write: bool) -> io::Result<File> {
     at(AT_FDCWD, path, OFlag::O_NOFOLLOW | if write { OFlag::O_RDWR } else { OFlag::O_RDONLY })
 }
@@ -117,7 +117,7 @@ fn refuse_odd(mode: SFlag) -> io::Result<()> {
 /// What is in a file, which is longer than that by no byte.
 ///
 /// # Errors
-/// As [`file`], or that it is longer.
+/// As [`file()`], or that it is longer.
 pub fn whole(path: &Path, most: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file(path)?.take(most as u64 + 1).read_to_end(&mut bytes)?;
@@ -130,7 +130,7 @@ pub fn whole(path: &Path, most: usize) -> io::Result<Vec<u8>> {
 /// At most so many bytes of what a file begins with.
 ///
 /// # Errors
-/// As [`file`].
+/// As [`file()`].
 pub fn beginning(path: &Path, most: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file(path)?.take(most as u64).read_to_end(&mut bytes)?;
