@@ -51,7 +51,7 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
         pid: std::process::id(),
     };
     // What is wrong with these files is found below.
-    let _ = settings::mount("check", &args.run, &cwd);
+    let _ = settings::First::mount("check", &args.run);
     let opened = open(&args.run, &options)?;
     let (section, mut lints) = opened.section(&options);
     let layers = Layers::of("check", &section, opened.file())?;

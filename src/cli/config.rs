@@ -23,7 +23,10 @@ use crate::secrets;
 /// # Errors
 /// What `run` would say of them.
 pub(super) fn config(args: &args::Config) -> Result<ExitCode, Failure> {
-    let said = settings::read("config", &args.run)?;
+    // What only shows the settings shows them all the same.
+    let first = settings::First::mount("config", &args.run)
+        .or_else(|_| settings::First::look("config", &args.run))?;
+    let said = settings::read("config", &args.run, first)?;
     let mut view = View { said: &said, tree: litestreams(&said), origins: BTreeMap::new() };
     redact::redact(&mut view.tree);
     let own = view.own()?;

@@ -213,12 +213,7 @@ fn backups(config: &Config, place: usize, directory: &config::Directory) -> Back
     let unlisted = |why: &str| Backups::Unlisted(why.to_owned());
     match (&replica.kind, config.folder_s3(place)) {
         (Kind::File, _) => Backups::Folder(PathBuf::from(&replica.display)),
-        (Kind::S3, Ok(Some(s3))) => {
-            let mut order = serde_json::json!(s3);
-            order["recursive"] = directory.recursive.into();
-            let json = order.to_string().into_bytes();
-            Backups::S3(folder::Order { place: replica.display.clone(), json })
-        }
+        (Kind::S3, Ok(Some(s3))) => Backups::S3(order(replica, &s3, directory.recursive)),
         (Kind::S3, Err(why)) => unlisted(why),
         (kind, _) => unlisted(&format!("it is on {kind}")),
     }
@@ -229,18 +224,21 @@ pub(super) fn database(database: &config::Database) -> Database {
     let replica = database.replicas.first();
     let folder =
         replica.filter(|replica| replica.kind == Kind::File).map(|replica| PathBuf::from(&replica.display));
-    let order = |s3: &config::S3| folder::Order {
-        place: replica.map(|replica| replica.display.clone()).unwrap_or_default(),
-        json: serde_json::json!(s3).to_string().into_bytes(),
-    };
     let places: Vec<&str> = database.replicas.iter().map(|replica| replica.display.as_str()).collect();
     Database {
         path: database.path.clone(),
         meta: database.meta_path.clone(),
         replica: places.join(" and "),
         replica_folder: folder,
-        s3: database.s3.as_ref().map(order),
+        s3: replica.zip(database.s3.as_ref()).map(|(replica, s3)| order(replica, s3, false)),
     }
+}
+
+/// What our client of S3 is told of a replica.
+fn order(replica: &config::Replica, s3: &config::S3, recursive: bool) -> folder::Order {
+    let mut order = serde_json::json!(s3);
+    order["recursive"] = recursive.into();
+    folder::Order { place: replica.display.clone(), json: order.to_string().into_bytes() }
 }
 
 /// The program that names further databases.

@@ -1,7 +1,7 @@
 //! `litekeeper run`.
 
 use super::args;
-use super::settings::{self, Alone};
+use super::settings::{self, Alone, First};
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::os::exec::{self, Command};
@@ -19,11 +19,15 @@ pub(super) fn run(args: &args::Run) -> (Format, Result<ExitCode, Failure>) {
         printer::start(args.log_format, level(args.log_level));
         return (args.log_format, run_without(args, &format!("{switch} switches replication off")));
     }
-    if let Some(why) = settings::is_disabled(args) {
+    let first = match First::mount("run", args) {
+        Ok(first) => first,
+        Err(failure) => return (args.log_format, Err(failure)),
+    };
+    if let Some(why) = first.disabled() {
         printer::start(args.log_format, level(args.log_level));
         return (args.log_format, run_without(args, &why));
     }
-    let said = match settings::read("run", args) {
+    let said = match settings::read("run", args, first) {
         Ok(said) => said,
         Err(failure) => return (args.log_format, Err(failure)),
     };

@@ -41,42 +41,67 @@ pub(super) fn is_switched_off(name: &str) -> bool {
         .is_some_and(|value| matches!(value.to_ascii_lowercase().as_str(), "false" | "0" | "no" | "off"))
 }
 
-/// Why the app is to run alone, if `--enabled-if` or the file says so. What is wrong with the file is found later.
-pub(super) fn is_disabled(typed: &args::Run) -> Option<String> {
-    let cwd = current_dir().ok()?;
-    mount("run", typed, &cwd).ok()?;
-    let layers = first_layers("run", typed, &cwd).ok()?;
-    let name = layers.args.enabled_if.as_deref()?;
-    let origin = layers.origin("enabled_if");
-    match name {
-        "" => Some(format!("{origin} switches replication off")),
-        name => {
-            databases::text_variable(name).is_none().then(|| format!("{name} is not set or empty ({origin})"))
+/// What is found before anything of it is judged: the configuration's file, and the options above it.
+pub(super) struct First {
+    cwd: PathBuf,
+    found: Result<Found, Failure>,
+    /// None where the file keeps them from being told; what is wrong with it is found later.
+    layers: Option<Layers>,
+}
+
+impl First {
+    /// Opens the configuration.
+    ///
+    /// # Errors
+    /// There is no current folder.
+    pub(super) fn look(subcommand: &str, typed: &args::Run) -> Result<Self, Failure> {
+        let cwd = current_dir()?;
+        let found = databases::open(&source(typed), &cwd);
+        let layers = |found: &Found| {
+            let file = match found {
+                Found::File(document) => document.origin.file(),
+                Found::Pairs(_) | Found::Nothing => None,
+            };
+            Layers::of(subcommand, &databases::section(found).ok()?, file).ok()
+        };
+        let layers = found.as_ref().ok().and_then(layers);
+        Ok(Self { cwd, found, layers })
+    }
+
+    /// As [`First::look`], with what the files of `--env-file` say as variables.
+    ///
+    /// # Errors
+    /// What is wrong with those files.
+    pub(super) fn mount(subcommand: &str, typed: &args::Run) -> Result<Self, Failure> {
+        let first = Self::look(subcommand, typed)?;
+        let of_options;
+        let layers = match &first.layers {
+            Some(layers) => layers,
+            None => {
+                of_options = Layers::of(subcommand, &Section::default(), None)?;
+                &of_options
+            }
+        };
+        if layers.args.env_file.is_empty() {
+            return Ok(first);
+        }
+        mounted::add(app_env::from_files(layers, &first.cwd, &environment())?);
+        // The file may name one of them.
+        Self::look(subcommand, typed)
+    }
+
+    /// Why the app is to run alone, if `--enabled-if` or the file says so.
+    pub(super) fn disabled(&self) -> Option<String> {
+        let layers = self.layers.as_ref()?;
+        let name = layers.args.enabled_if.as_deref()?;
+        let origin = layers.origin("enabled_if");
+        match name {
+            "" => Some(format!("{origin} switches replication off")),
+            name => databases::text_variable(name)
+                .is_none()
+                .then(|| format!("{name} is not set or empty ({origin})")),
         }
     }
-}
-
-/// The options, as far as they can be told before the variables of `--env-file` are known.
-fn first_layers(subcommand: &str, typed: &args::Run, cwd: &Path) -> Result<Layers, Failure> {
-    let found = databases::open(&source(typed), cwd)?;
-    let file = match &found {
-        Found::File(document) => document.origin.file().map(Path::to_owned),
-        Found::Pairs(_) | Found::Nothing => None,
-    };
-    Layers::of(subcommand, &databases::section(&found)?, file.as_deref())
-}
-
-/// Makes variables of what the files of `--env-file` say. What is wrong with the rest is found later.
-///
-/// # Errors
-/// What is wrong with those files.
-pub(super) fn mount(subcommand: &str, typed: &args::Run, cwd: &Path) -> Result<(), Failure> {
-    let layers = match first_layers(subcommand, typed, cwd) {
-        Ok(layers) => layers,
-        Err(_) => Layers::of(subcommand, &Section::default(), None)?,
-    };
-    mounted::add(app_env::from_files(&layers, cwd, &environment())?);
-    Ok(())
 }
 
 /// The current folder.
@@ -100,19 +125,13 @@ pub(super) struct Said {
     pub(super) cwd: PathBuf,
 }
 
-/// Reads the configuration, and with it the command line of `subcommand` once more.
+/// Reads the configuration that was found, and with it the command line of `subcommand` once more.
 ///
 /// # Errors
 /// What is wrong with them.
-pub(super) fn read(subcommand: &str, typed: &args::Run) -> Result<Said, Failure> {
-    let cwd = current_dir()?;
-    let mounted = mount(subcommand, typed, &cwd);
-    // What only shows the settings shows them all the same.
-    if subcommand == "run" {
-        mounted?;
-    }
-    let source = source(typed);
-    let found = databases::open(&source, &cwd)?;
+pub(super) fn read(subcommand: &str, typed: &args::Run, first: First) -> Result<Said, Failure> {
+    let First { cwd, found, layers: _ } = first;
+    let (source, found) = (source(typed), found?);
     let swallowed = Swallowed::of(&found, &source, &cwd);
     let (configured, section) = databases::read(found, &source, &cwd)?;
     let layers = Layers::of(subcommand, &section, configured.origin().file())?;

@@ -70,10 +70,8 @@ impl Entry {
                     None => default_meta_path(&path),
                 };
                 let replicas = read_replicas(node, root, base, budget, &path)?;
-                let s3 = S3::of(node, root)
-                    .ok()
-                    .flatten()
-                    .filter(|_| replicas.first().is_some_and(|replica| replica.kind == Kind::S3));
+                let is_s3 = replicas.first().is_some_and(|replica| replica.kind == Kind::S3);
+                let s3 = is_s3.then(|| S3::of(node, root).ok().flatten()).flatten();
                 Ok(Self::Database(Database { path, meta_path, replicas, s3, line }))
             }
             (None, Some(dir)) => {

@@ -11,13 +11,11 @@ pub fn redact(node: &mut Node) {
 }
 
 fn hide(node: &mut Node, secret: bool) {
-    // `{env: NAME}` names a variable, and `{file: PATH}` a file.
-    let is_reference = reference(node).is_some() || file_reference(node).is_some();
+    let is_reference = is_reference(node);
     match &mut node.kind {
         NodeKind::Mapping(entries) => {
             for (key, value) in entries {
-                let is_name = is_reference && key.key() != "default";
-                hide(value, !is_name && (secret || is_secret_name(key.key())));
+                hide(value, is_secret(key.key(), is_reference, secret));
             }
         }
         NodeKind::Sequence(items) => items.iter_mut().for_each(|item| hide(item, secret)),
@@ -36,6 +34,17 @@ fn hide(node: &mut Node, secret: bool) {
     }
 }
 
+/// `{env: NAME}` names a variable, and `{file: PATH}` a file.
+pub(super) fn is_reference(node: &Node) -> bool {
+    reference(node).is_some() || file_reference(node).is_some()
+}
+
+/// Whether the value of `key` is a secret, in a mapping that is one itself or not.
+fn is_secret(key: &str, is_reference: bool, secret: bool) -> bool {
+    let is_name = is_reference && key != "default";
+    !is_name && (secret || is_secret_name(key))
+}
+
 /// Calls `see` with each value that [`redact`] would hide, and with the parts of URLs that are secret by themselves.
 pub fn each_secret(node: &Node, see: &mut dyn FnMut(&str)) {
     find(node, false, see);
@@ -44,10 +53,9 @@ pub fn each_secret(node: &Node, see: &mut dyn FnMut(&str)) {
 fn find(node: &Node, secret: bool, see: &mut dyn FnMut(&str)) {
     match &node.kind {
         NodeKind::Mapping(entries) => {
-            let is_reference = reference(node).is_some() || file_reference(node).is_some();
+            let is_reference = is_reference(node);
             for (key, value) in entries {
-                let is_name = is_reference && key.key() != "default";
-                find(value, !is_name && (secret || is_secret_name(key.key())), see);
+                find(value, is_secret(key.key(), is_reference, secret), see);
             }
         }
         NodeKind::Sequence(items) => items.iter().for_each(|item| find(item, secret, see)),

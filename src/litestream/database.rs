@@ -7,6 +7,8 @@ use super::folder::Order;
 use crate::os::{open, place};
 use crate::sqlite::fit;
 
+pub use crate::sqlite::with_suffix;
+
 /// What the rooms that start, restore and watch need to know of a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Database {
@@ -79,11 +81,4 @@ pub fn unfit(path: &Path) -> Option<String> {
     let (beside, what) = fit::odd(path)?;
     let name = beside.file_name().unwrap_or_default().display().to_string();
     Some(format!("beside it, `{name}` is {what}, not a file of SQLite's"))
-}
-
-/// A path with something behind its last letter.
-pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut text = path.as_os_str().to_owned();
-    text.push(suffix);
-    text.into()
 }

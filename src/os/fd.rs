@@ -3,10 +3,9 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
 /// Marks every descriptor from `first` up as not inherited through `exec`.
@@ -69,9 +68,7 @@ fn set_flags(fd: RawFd, flags: i32) -> nix::Result<()> {
 /// # Errors
 /// What the operating system says.
 pub fn above(fd: OwnedFd, least: RawFd) -> io::Result<OwnedFd> {
-    let number = fcntl(&fd, FcntlArg::F_DUPFD_CLOEXEC(least.max(3)))?;
-    // SAFETY: the kernel has just made this descriptor for this process.
-    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+    copy_above(fd.as_raw_fd(), least.max(3))
 }
 
 /// The same open file under another number, not inherited.
@@ -79,10 +76,24 @@ pub fn above(fd: OwnedFd, least: RawFd) -> io::Result<OwnedFd> {
 /// # Errors
 /// `EBADF` when the number is not open; else what the operating system says.
 pub(super) fn copy(fd: RawFd) -> io::Result<OwnedFd> {
+    copy_above(fd, 3)
+}
+
+fn copy_above(fd: RawFd, least: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: as in `flags`.
-    let number = nix::errno::Errno::result(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) })?;
+    let number = nix::errno::Errno::result(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, least) })?;
     // SAFETY: the kernel has just made this descriptor for this process.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// What a descriptor leads to, opened anew to be written to: what does not fit is refused and not waited for, and for
+/// nobody else (`O_NONBLOCK` belongs to the open file).
+///
+/// # Errors
+/// What the operating system says; a socket cannot be opened again.
+pub(super) fn open_again(fd: RawFd) -> io::Result<File> {
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    File::options().write(true).custom_flags(flags).open(format!("/proc/self/fd/{fd}"))
 }
 
 /// The descriptors of socket activation (`sd_listen_fds(3)`): `count` of them, from 3 up.

@@ -74,7 +74,8 @@ impl Birth {
             self.fds.push(above(fd, count)?);
         }
         let parent = getpid();
-        // A handler of this process's that ran in the child would write into this process's pipe.
+        // What comes before the exec is for the program, or dropped ([`signal::reset_for_exec`]): no handler of this
+        // process's may run in the child.
         let mask = signal::block_all();
         // SAFETY: this process has one thread, and what the child does is system calls on values made before: it
         // allocates nothing, takes no lock, and ends by execve(2) or _exit(2) (signal-safety(7)).

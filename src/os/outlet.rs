@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::FileTypeExt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::sync::Notify;
 
-use super::signal;
+use super::{fd, signal};
 
 /// What `pipe(7)` takes at once or not at all.
 const AT_ONCE: usize = libc::PIPE_BUF;
@@ -75,17 +75,6 @@ impl Outlet {
         }
     }
 
-    /// Writes what may be lost without a word, a progress bar for instance.
-    pub fn scrap(&self, bytes: &[u8]) {
-        let mut state = self.state();
-        self.flush(&mut state);
-        if state.queue.is_empty() {
-            let written = self.write(&mut state, bytes);
-            // Half a sequence of control characters would take the next line along.
-            state.queue = if written == 0 { Vec::new() } else { bytes[written..].to_vec() };
-        }
-    }
-
     /// Gives a reader so much time for what waits: at the end, when there is nothing else left to do.
     pub fn wait(&self, patience: Duration) {
         let deadline = Instant::now() + patience;
@@ -142,22 +131,18 @@ impl Outlet {
 }
 
 impl Way {
-    fn of(fd: RawFd) -> Self {
-        // A description of its own; what cannot be opened again is asked each time.
-        let open = |fd: RawFd| {
-            let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
-            File::options().write(true).custom_flags(flags).open(format!("/proc/self/fd/{fd}")).ok()
-        };
+    fn of(number: RawFd) -> Self {
         // SAFETY: the number is only used for this call, which fails with EBADF on a closed one.
-        let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+        let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
         let kind =
             borrowed.try_clone_to_owned().and_then(|copy| Ok(File::from(copy).metadata()?.file_type()));
         match kind {
-            Ok(kind) if kind.is_socket() => Self::Socket(fd),
+            Ok(kind) if kind.is_socket() => Self::Socket(number),
+            // What cannot be opened again is asked each time.
             Ok(kind) if kind.is_fifo() || kind.is_char_device() => {
-                open(fd).map_or(Self::Shared(fd), Self::Own)
+                fd::open_again(number).map_or(Self::Shared(number), Self::Own)
             }
-            Ok(_) | Err(_) => Self::Plain(fd),
+            Ok(_) | Err(_) => Self::Plain(number),
         }
     }
 

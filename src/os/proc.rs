@@ -8,16 +8,12 @@ use super::open;
 
 /// The parent of a process, or `None` when it is gone.
 pub fn parent(pid: i32) -> Option<i32> {
-    // The command's name may hold spaces and brackets: the fields start after the last one.
-    let stat = open::kernel_text(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()
+    fields(pid)?.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
 /// Whether a process lives: a zombie does not.
 pub fn is_alive(pid: i32) -> bool {
-    let Ok(stat) = open::kernel_text(format!("/proc/{pid}/stat")) else { return false };
-    let state = stat.rsplit_once(')').and_then(|(_, fields)| fields.split_ascii_whitespace().next());
-    !matches!(state, Some("Z" | "X") | None)
+    fields(pid).is_some_and(|fields| is_living(&fields))
 }
 
 /// Whether a process is stopped by a signal, and hears of no other but SIGCONT and SIGKILL.
@@ -31,13 +27,16 @@ pub fn in_group(group: i32) -> Vec<i32> {
     let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     let is_member = |pid: &i32| {
         fields(*pid).is_some_and(|fields| {
-            let mut fields = fields.split_ascii_whitespace();
             // The state, the parent, the group.
-            !matches!(fields.next(), Some("Z" | "X") | None)
-                && fields.nth(1).and_then(|group| group.parse().ok()) == Some(group)
+            is_living(&fields)
+                && fields.split_ascii_whitespace().nth(2).and_then(|group| group.parse().ok()) == Some(group)
         })
     };
     pids.filter(is_member).collect()
+}
+
+fn is_living(fields: &str) -> bool {
+    !matches!(fields.split_ascii_whitespace().next(), Some("Z" | "X") | None)
 }
 
 /// What `/proc/PID/stat` says from the state on. The command's name before it may hold spaces and brackets.
@@ -83,9 +82,9 @@ pub fn io(pid: i32) -> Option<Io> {
 
 /// The time that a process has computed so far, in ticks of the clock: anybody may see it, unlike [`io`].
 pub fn computed(pid: i32) -> Option<u64> {
-    let stat = open::kernel_text(format!("/proc/{pid}/stat")).ok()?;
+    let fields = fields(pid)?;
     // utime and stime; the first one here is the state.
-    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
+    let mut fields = fields.split_ascii_whitespace().skip(11);
     Some(fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?)
 }
 

@@ -95,16 +95,14 @@ static FOUND: OnceLock<SigSet> = OnceLock::new();
 /// Holds back every signal until somebody takes them ([`Signals`]) or lets them go ([`release`]): PID 1 never hears of one that
 /// comes while it is neither blocked nor handled (`pid_namespaces(7)`), so this is the first thing that it does.
 pub fn hold_all() {
-    let mut found = SigSet::empty();
-    if pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut found)).is_ok() {
-        FOUND.get_or_init(|| found);
-    }
+    let found = block_all();
+    FOUND.get_or_init(|| found);
 }
 
 /// Lets go what [`hold_all`] holds: for what a signal may simply end.
 pub fn release() {
     if let Some(found) = FOUND.get() {
-        let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(found), None);
+        restore(*found);
     }
 }
 

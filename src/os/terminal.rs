@@ -3,14 +3,13 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::fs::OpenOptionsExt;
 
 use nix::errno::Errno;
 use nix::libc;
 use nix::unistd::{Pid, getpgid, getpgrp, getppid, getsid, tcgetpgrp, tcsetpgrp};
 
 use super::signal::without_ttou;
-use super::{proc, tree};
+use super::{fd, proc, tree};
 
 /// The terminal that this process's session has.
 pub struct Terminal(File);
@@ -85,8 +84,7 @@ pub fn is_shell_job() -> bool {
 /// The terminal that standard error is, opened anew: what does not fit is refused and not waited for, and for
 /// nobody else (`O_NONBLOCK` belongs to the open file).
 pub fn standard_error() -> Option<File> {
-    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
-    File::options().write(true).custom_flags(flags).open("/proc/self/fd/2").ok()
+    fd::open_again(libc::STDERR_FILENO).ok()
 }
 
 /// How many columns a terminal has.

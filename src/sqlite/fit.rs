@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::with_suffix;
 use crate::os::{open, place};
 
 /// What SQLite opens: the database, and beside it the log, its index, and the journal of the other mode.
@@ -10,9 +11,7 @@ const FILES: [&str; 4] = ["", "-wal", "-shm", "-journal"];
 /// The first of a database's files that is none, and what it is.
 pub fn odd(database: &Path) -> Option<(PathBuf, &'static str)> {
     FILES.into_iter().find_map(|suffix| {
-        let mut path = database.as_os_str().to_owned();
-        path.push(suffix);
-        let path = PathBuf::from(path);
+        let path = with_suffix(database, suffix);
         let kind = place::theirs(|| path.metadata()).ok()?.file_type();
         open::odd(kind).map(|kind| (path, kind))
     })

@@ -1,7 +1,7 @@
 //! Whether the snapshots that Litestream makes on S3 are whole ([`crate::backup::s3::look_at`] has why they may not be).
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use tokio::sync::Mutex;
 use super::effects::World;
 use super::roster::Listed;
 use crate::backup::s3::{self, Snapshot};
+use crate::core::Db;
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
 
@@ -25,7 +26,7 @@ const PAUSE: Duration = Duration::from_secs(10);
 pub(super) struct Snapshots {
     /// The databases, among which Litestream names one by the last part of its path.
     pub(super) listed: RefCell<Listed>,
-    made: RefCell<BTreeMap<PathBuf, BTreeSet<u64>>>,
+    made: RefCell<BTreeSet<(PathBuf, u64)>>,
     /// One is looked at after the other: they are rare.
     turn: Mutex<()>,
     /// Somebody looks while nobody waits for it.
@@ -41,16 +42,20 @@ impl Snapshots {
     pub(super) fn made(&self, name: &str, txid: u64) {
         for (_, database) in self.listed.borrow().iter() {
             if database.s3.is_some() && database.path.file_name().is_some_and(|last| last == name) {
-                self.made.borrow_mut().entry(database.path.clone()).or_default().insert(txid);
+                self.made.borrow_mut().insert((database.path.clone(), txid));
             }
         }
     }
 
     /// Whose are to be looked at.
     pub(super) fn due(&self) -> Vec<Database> {
-        let made = self.made.borrow();
-        let listed = self.listed.borrow();
-        listed.iter().filter(|(_, db)| made.contains_key(&db.path)).map(|(_, db)| db.clone()).collect()
+        let is_due = |(_, db): &&(Db, Database)| self.next(db).is_some();
+        self.listed.borrow().iter().filter(is_due).map(|(_, db)| db.clone()).collect()
+    }
+
+    /// The next of a database.
+    fn next(&self, database: &Database) -> Option<u64> {
+        self.made.borrow().iter().find(|(path, _)| *path == database.path).map(|(_, txid)| *txid)
     }
 
     /// Looks at those of a database; whether all are whole now.
@@ -58,10 +63,10 @@ impl Snapshots {
     /// # Errors
     /// Why the backup cannot be relied on.
     pub(super) async fn settle(&self, runner: &Runner, database: &Database) -> Result<(), String> {
-        let next = || self.made.borrow().get(&database.path)?.first().copied();
-        let Some(order) = database.s3.as_ref().filter(|_| next().is_some()) else { return Ok(()) };
+        let is_due = |_: &_| self.next(database).is_some();
+        let Some(order) = database.s3.as_ref().filter(is_due) else { return Ok(()) };
         let _turn = self.turn.lock().await;
-        while let Some(txid) = next() {
+        while let Some(txid) = self.next(database) {
             let (path, place) = (database.path.display(), &order.place);
             let is_reached = self.reached.borrow().contains(place);
             let looked = s3::look_at(runner, &order.json, txid, if is_reached { LIMIT } else { TRIAL }).await;
@@ -100,13 +105,7 @@ impl Snapshots {
                     }
                 }
             }
-            let mut made = self.made.borrow_mut();
-            if let Some(txids) = made.get_mut(&database.path) {
-                txids.remove(&txid);
-                if txids.is_empty() {
-                    made.remove(&database.path);
-                }
-            }
+            self.made.borrow_mut().remove(&(database.path.clone(), txid));
         }
         Ok(())
     }

@@ -7,19 +7,17 @@ use nix::sys::signal::Signal;
 
 use crate::support::app::App;
 use crate::support::keeper::Keeper;
+use crate::support::process::Running;
 use crate::support::procfs::alive;
 use crate::support::s3::S3;
 use crate::support::unit::{self, start_writing};
 use crate::support::wait::{DEADLINE, wait_until};
-
 use crate::support::world::World;
 
-/// The keeper was stopped for long, much was logged meanwhile, and then it was killed.
-#[test]
-fn litestreams_log_is_full_and_its_reader_dies() {
-    let world = World::new();
+/// A keeper that was stopped for long, while so much was logged that Litestream's next line waits for room.
+fn behind(world: &World) -> Running {
     let trace = world.trace();
-    let unit = start_writing(&world, unit::keeper(&world));
+    let unit = start_writing(world, unit::keeper(world));
     let litestream = unit.litestream();
     unit.signal(Signal::SIGSTOP);
     litestream.fill(1);
@@ -27,27 +25,26 @@ fn litestreams_log_is_full_and_its_reader_dies() {
     // Its next line is under way, and waits.
     let rows = trace.acked().len();
     trace.wait_acked(rows + 10);
-    unit.signal(Signal::SIGKILL);
-    unit.finish();
-    assert_eq!(trace.signals(), [15], "the app was stopped in order");
-    unit::assert_nothing_lost(&world, &trace);
+    unit
 }
 
-/// The same keeper goes on.
+#[test]
+fn litestreams_log_is_full_and_its_reader_dies() {
+    let world = World::new();
+    let unit = behind(&world);
+    unit.signal(Signal::SIGKILL);
+    unit.finish();
+    assert_eq!(world.trace().signals(), [15], "the app was stopped in order");
+    unit::assert_nothing_lost(&world, &world.trace());
+}
+
 #[test]
 fn litestreams_log_is_full_and_its_reader_comes_back() {
     let world = World::new();
-    let trace = world.trace();
-    let unit = start_writing(&world, unit::keeper(&world));
-    let litestream = unit.litestream();
-    unit.signal(Signal::SIGSTOP);
-    litestream.fill(1);
-    litestream.fill(2);
-    let rows = trace.acked().len();
-    trace.wait_acked(rows + 10);
+    let unit = behind(&world);
     unit.signal(Signal::SIGCONT);
     unit.stop(0);
-    unit::assert_nothing_lost(&world, &trace);
+    unit::assert_nothing_lost(&world, &world.trace());
 }
 
 /// More is passed on to the shim than fits into its socket.

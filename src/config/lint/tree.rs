@@ -11,11 +11,11 @@ use crate::config::error::Origin;
 use crate::config::load::Document;
 use crate::config::model::Series;
 use crate::config::node::{Node, NodeKind, Scalar};
+use crate::config::redact::is_reference;
 use crate::config::scalar::Resolved;
 use crate::config::schema::{Key, Reading, Secrecy, Section, Type};
 use crate::config::types::{go_duration, is_size};
 use crate::config::url::{Url, is_escaped};
-use crate::config::variables::{file_reference, reference};
 use crate::foreign::piece;
 
 /// `sun_path` holds 108 bytes, one of which ends it (`unix(7)`).
@@ -103,7 +103,7 @@ impl Tree<'_> {
     }
 
     fn setting(&mut self, section: Section, key: Key, name: &Node, value: &Node) {
-        if value.is_null() || !self.reading(section, key, name) || is_variable(value) {
+        if value.is_null() || !self.reading(section, key, name) || is_reference(value) {
             return;
         }
         match key.kind {
@@ -464,11 +464,6 @@ fn clipped(text: &str) -> String {
 /// The name as Litestream spells it; Litekeeper takes snake_case as well.
 fn kebab(name: &Node) -> String {
     name.key().replace('_', "-")
-}
-
-/// `{env: NAME}` or `{file: PATH}`.
-fn is_variable(value: &Node) -> bool {
-    reference(value).is_some() || file_reference(value).is_some()
 }
 
 #[cfg(test)]
