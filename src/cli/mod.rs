@@ -17,7 +17,7 @@ mod init;
 mod install;
 mod layers;
 mod one_shot;
-mod reload;
+pub mod reload;
 mod run;
 mod settings;
 mod txid;

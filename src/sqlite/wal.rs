@@ -25,6 +25,25 @@ const WRITER: u64 = 120;
 /// That of the first reader's mark which stands for a place in the log (`WAL_READ_LOCK(1)`).
 const READER: u64 = 124;
 
+/// How a log begins, without the bit that tells the order of bytes of its checksums (`WAL_MAGIC` in SQLite's wal.c).
+const MAGIC: u32 = 0x377f_0682;
+
+/// Whether pages can have this size.
+pub fn is_page_size(bytes: u32) -> bool {
+    bytes.is_power_of_two() && (512..=65536).contains(&bytes)
+}
+
+/// SQLite's checksum of a log (`walChecksumBytes` in its wal.c) over numbers of this order of bytes.
+fn checksum(bytes: &[u8], number: impl Fn([u8; 4]) -> u32) -> [u32; 2] {
+    let mut numbers = bytes.as_chunks::<4>().0.iter().map(|four| number(*four));
+    let [mut one, mut other] = [0_u32; 2];
+    while let (Some(first), Some(second)) = (numbers.next(), numbers.next()) {
+        one = one.wrapping_add(first).wrapping_add(other);
+        other = other.wrapping_add(second).wrapping_add(one);
+    }
+    [one, other]
+}
+
 /// The bytes of `frames` frames with pages of this size.
 pub fn bytes_of(frames: u64, page_size: u32) -> u64 {
     frames * (FRAME_HEADER + u64::from(page_size))
@@ -46,9 +65,19 @@ impl Index {
         if first != second || first[12] == 0 {
             return None;
         }
+        let sums: [u32; 2] = std::array::from_fn(|at| {
+            let at = 40 + 4 * at;
+            u32::from_ne_bytes([first[at], first[at + 1], first[at + 2], first[at + 3]])
+        });
+        if checksum(&first[..40], u32::from_ne_bytes) != sums {
+            return None;
+        }
         // Everything but the salt is in this machine's order of bytes. 65536 is stored as 1.
         let page = u32::from(u16::from_ne_bytes([first[14], first[15]]));
         let page_size = (page & 0xfe00) | ((page & 1) << 16);
+        if !is_page_size(page_size) {
+            return None;
+        }
         let frames = u32::from_ne_bytes(first[16..20].try_into().ok()?);
         let salt = first[32..40].try_into().ok()?;
         Some(Self { salt, end: HEADER + bytes_of(frames.into(), page_size) })
@@ -217,18 +246,28 @@ impl Run {
 
 fn read_header(log: &File) -> io::Result<Option<Header>> {
     let header: Option<[u8; HEADER as usize]> = fd::read_at(log, 0)?;
-    Ok(header.map(|header| {
-        let (mut page_size, mut salt) = ([0; 4], [0; 8]);
-        page_size.copy_from_slice(&header[8..12]);
+    Ok(header.and_then(|header| {
+        let number =
+            |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+        let (magic, page_size) = (number(0), number(8));
+        let sums = match magic {
+            MAGIC => checksum(&header[..24], u32::from_le_bytes),
+            _ => checksum(&header[..24], u32::from_be_bytes),
+        };
+        // To SQLite as well there is no log otherwise (`walIndexRecover` in its wal.c).
+        if magic & !1 != MAGIC || !is_page_size(page_size) || sums != [number(24), number(28)] {
+            return None;
+        }
+        let mut salt = [0; 8];
         salt.copy_from_slice(&header[16..24]);
-        Header { page_size: u32::from_be_bytes(page_size), salt }
+        Some(Header { page_size, salt })
     }))
 }
 
-/// The frame at this place; `None` where there is none.
+/// The frame at this place; `None` where there is none: there is no page 0, as a file with holes has it without end.
 fn frame(log: &File, at: u64) -> io::Result<Option<Frame>> {
     let header: Option<[u8; FRAME_HEADER as usize]> = fd::read_at(log, at)?;
-    Ok(header.map(|header| {
+    Ok(header.filter(|header| header[..4] != [0; 4]).map(|header| {
         let (mut page, mut commit, mut salt) = ([0; 4], [0; 4], [0; 8]);
         page.copy_from_slice(&header[..4]);
         commit.copy_from_slice(&header[4..8]);

@@ -22,7 +22,8 @@ impl Link {
         loop {
             let Ok(mut ready) = self.0.readable().await else { return None };
             match ready.try_io(|socket| shim::receive::<ToKeeper>(socket.get_ref(), false)) {
-                Ok(Ok(Some((message, _)))) => return Some(message),
+                // A shim that says what none can say is as good as gone.
+                Ok(Ok(Some((message, _)))) => return Some(message).filter(ToKeeper::is_sound),
                 Ok(Ok(None) | Err(_)) => return None,
                 Err(_would_block) => {}
             }
