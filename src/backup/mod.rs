@@ -4,6 +4,7 @@
 //! processes, and never waits without a limit.
 
 mod aside;
+mod bars;
 mod chosen;
 pub mod listing;
 mod restore;

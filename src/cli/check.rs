@@ -50,6 +50,8 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
         home: home.as_deref(),
         pid: std::process::id(),
     };
+    // What is wrong with these files is found below.
+    let _ = settings::mount("check", &args.run, &cwd);
     let opened = open(&args.run, &options)?;
     let (section, mut lints) = opened.section(&options);
     let layers = Layers::of("check", &section, opened.file())?;

@@ -271,6 +271,10 @@ fn shaped(shape: Shape, texts: &[String]) -> Node {
         Shape::Command => Node::list(secrets::mask_words(texts).iter().map(|word| text(word)).collect()),
         Shape::Commands => Node::list(texts.iter().map(|line| text(&redacted(line))).collect()),
         Shape::Texts => Node::list(texts.iter().map(|one| text(&secrets::mask(one))).collect()),
+        Shape::Switch => match texts.first().map(String::as_str) {
+            None | Some("") => Node::plain("false"),
+            Some(name) => Node::mapping([("env", text(name))]),
+        },
         Shape::Text | Shape::Variables | Shape::Names | Shape::Mappings => {
             let value = texts.first().map_or("", String::as_str);
             // A number is one.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::layers;
+use super::mounted;
 use super::settings::variable;
 use crate::config::lint::{self, Lint, Severity};
 use crate::config::{self, Config, Document, GenerateOptions, Kind, LoadOptions, Node, Section, Series};
@@ -233,7 +234,9 @@ pub(super) fn check(config: &Config, swallowed: &Swallowed, is_ltx: bool) -> Res
 /// What Litestream gets: the form that both series read, since which one runs is found out meanwhile.
 pub(super) fn generate(config: &Config, socket: &Path, shutdown_sync_timeout: Duration) -> Inputs {
     let generated = config.generate(&generate_options(socket, shutdown_sync_timeout));
-    Inputs { config: generated.text, env: generated.env }
+    let mut env = generated.env;
+    env.extend(mounted::for_litestream());
+    Inputs { config: generated.text, env }
 }
 
 /// The same as a tree.
@@ -246,7 +249,7 @@ fn generate_options(socket: &Path, shutdown_sync_timeout: Duration) -> GenerateO
 }
 
 pub(super) fn text_variable(name: &str) -> Option<String> {
-    variable(name).and_then(|value| value.into_string().ok())
+    variable(name).and_then(|value| value.into_string().ok()).or_else(|| mounted::variable(name))
 }
 
 /// Looks a variable up that a program with this environment has as well, with the same value: what is hidden from it,

@@ -16,6 +16,7 @@ mod findings;
 mod init;
 mod install;
 mod layers;
+mod mounted;
 mod one_shot;
 pub mod reload;
 mod run;

@@ -17,7 +17,11 @@ const SWITCHES: [&str; 2] = ["LITEKEEPER_ENABLED", "LITESTREAM_ENABLED"];
 pub(super) fn run(args: &args::Run) -> (Format, Result<ExitCode, Failure>) {
     if let Some(switch) = SWITCHES.into_iter().find(|name| settings::is_switched_off(name)) {
         printer::start(args.log_format, level(args.log_level));
-        return (args.log_format, run_without(args, switch));
+        return (args.log_format, run_without(args, &format!("{switch} switches replication off")));
+    }
+    if let Some(why) = settings::is_disabled(args) {
+        printer::start(args.log_format, level(args.log_level));
+        return (args.log_format, run_without(args, &why));
     }
     let said = match settings::read("run", args) {
         Ok(said) => said,
@@ -28,15 +32,15 @@ pub(super) fn run(args: &args::Run) -> (Format, Result<ExitCode, Failure>) {
     (format, settings::resolve(said).and_then(|setup| supervise::supervise(setup, &printer::STDERR)))
 }
 
-fn run_without(args: &args::Run, switch: &str) -> Result<ExitCode, Failure> {
-    tracing::warn!("{switch} switches replication off: running the app alone, with no backup");
+fn run_without(args: &args::Run, why: &str) -> Result<ExitCode, Failure> {
+    tracing::warn!("{why}: running the app alone, with no backup");
     let Alone { argv, env, cwd } = settings::alone(args)?;
     let name = argv[0].to_string_lossy().into_owned();
     std::env::set_current_dir(&cwd).map_err(|error| {
         Failure::new(ExitCode::CONFIG, format!("the app's folder {}: {error}", cwd.display()))
     })?;
     printer::finish();
-    signal::reset_for_exec();
+    signal::reset_for_exec(true);
     let error = exec::execute(&Command { argv, env });
     let exit = match error.kind() {
         std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => ExitCode::NOT_FOUND,

@@ -11,6 +11,7 @@ use super::args;
 use super::catalogue::Catalogue;
 use super::databases::{self, Found, Source, Swallowed};
 use super::layers::{Layers, Origin};
+use super::mounted;
 use super::txid;
 use crate::config::{Config, Section};
 use crate::core::{self, BackoffPolicy, ExitCode, Policy};
@@ -40,6 +41,44 @@ pub(super) fn is_switched_off(name: &str) -> bool {
         .is_some_and(|value| matches!(value.to_ascii_lowercase().as_str(), "false" | "0" | "no" | "off"))
 }
 
+/// Why the app is to run alone, if `--enabled-if` or the file says so. What is wrong with the file is found later.
+pub(super) fn is_disabled(typed: &args::Run) -> Option<String> {
+    let cwd = current_dir().ok()?;
+    mount("run", typed, &cwd).ok()?;
+    let layers = first_layers("run", typed, &cwd).ok()?;
+    let name = layers.args.enabled_if.as_deref()?;
+    let origin = layers.origin("enabled_if");
+    match name {
+        "" => Some(format!("{origin} switches replication off")),
+        name => {
+            databases::text_variable(name).is_none().then(|| format!("{name} is not set or empty ({origin})"))
+        }
+    }
+}
+
+/// The options, as far as they can be told before the variables of `--env-file` are known.
+fn first_layers(subcommand: &str, typed: &args::Run, cwd: &Path) -> Result<Layers, Failure> {
+    let found = databases::open(&source(typed), cwd)?;
+    let file = match &found {
+        Found::File(document) => document.origin.file().map(Path::to_owned),
+        Found::Pairs(_) | Found::Nothing => None,
+    };
+    Layers::of(subcommand, &databases::section(&found)?, file.as_deref())
+}
+
+/// Makes variables of what the files of `--env-file` say. What is wrong with the rest is found later.
+///
+/// # Errors
+/// What is wrong with those files.
+pub(super) fn mount(subcommand: &str, typed: &args::Run, cwd: &Path) -> Result<(), Failure> {
+    let layers = match first_layers(subcommand, typed, cwd) {
+        Ok(layers) => layers,
+        Err(_) => Layers::of(subcommand, &Section::default(), None)?,
+    };
+    mounted::add(app_env::from_files(&layers, cwd, &environment())?);
+    Ok(())
+}
+
 /// The current folder.
 pub(super) fn current_dir() -> Result<PathBuf, Failure> {
     std::env::current_dir().map_err(|error| {
@@ -67,6 +106,11 @@ pub(super) struct Said {
 /// What is wrong with them.
 pub(super) fn read(subcommand: &str, typed: &args::Run) -> Result<Said, Failure> {
     let cwd = current_dir()?;
+    let mounted = mount(subcommand, typed, &cwd);
+    // What only shows the settings shows them all the same.
+    if subcommand == "run" {
+        mounted?;
+    }
     let source = source(typed);
     let found = databases::open(&source, &cwd)?;
     let swallowed = Swallowed::of(&found, &source, &cwd);
@@ -81,6 +125,7 @@ pub(super) fn read(subcommand: &str, typed: &args::Run) -> Result<Said, Failure>
 /// What is wrong with them.
 pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
     let Said { layers, configured, section, swallowed, cwd } = said;
+    mounted::check()?;
     let listen_fds = listen_fds()?;
     let args = &layers.args;
     for setting in section.settings().iter().filter(|setting| setting.key.is_idle()) {

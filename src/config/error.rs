@@ -269,6 +269,16 @@ pub enum Problem {
         /// The other key.
         second: &'static str,
     },
+    /// `{file: PATH}` of a file that cannot be read, or may not be.
+    #[error("`{key}` takes its value from the file {path}, which {reason}")]
+    NoFile {
+        /// The setting.
+        key: String,
+        /// The file.
+        path: String,
+        /// Why.
+        reason: String,
+    },
     /// `{env: NAME}` without a value.
     #[error("`{key}` takes its value from {name}, which is not set or empty")]
     NoVariable {
@@ -525,6 +535,9 @@ impl Finding {
                 "a text in the place of a replica is the name of a mapping in `litekeeper.replicas`"
             }
             Problem::NotDatabases => "print a list of mappings with the same keys as in `dbs`",
+            Problem::NoFile { .. } => {
+                "mount it, or write another path: a relative one begins in the current folder"
+            }
             Problem::NoVariable { .. } => "set the variable in the environment that litekeeper is started in",
             Problem::SameReplica { .. } => "give each database a place of its own, for example by its name",
             Problem::ReplicaIsDatabase { .. } => {

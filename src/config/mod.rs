@@ -69,3 +69,4 @@ pub use resolver::Resolver;
 pub use s3::S3;
 pub use search::find;
 pub use section::{Accepts, AppVariable, SECTION, Section, Setting};
+pub use variables::read_file;

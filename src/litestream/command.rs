@@ -12,10 +12,10 @@ use futures_util::future::{Either, join, select};
 use super::log;
 use crate::core::Ended;
 use crate::os::children::Children;
-use crate::os::fd;
 use crate::os::gather::Gather;
 use crate::os::spawn::Spawn;
 use crate::os::user::Identity;
+use crate::os::{event, fd, fork};
 
 /// No answer is longer; a plan of a hundred thousand files is.
 const LONGEST_OUTPUT: usize = 32 << 20;
@@ -201,6 +201,7 @@ impl Runner {
         let spawned = spawn.start(&self.binary, args).map_err(failed)?;
         let _guard = Guard { children: &self.children, pid: spawned.pid };
         let mut ended = self.children.watch_one_shot(spawned.pid);
+        event::became(spawned.verdict, fork::LIMIT.min(limit)).await.map_err(failed)?;
         let mut limit_at = Instant::now() + limit;
         let finish = async {
             loop {

@@ -262,6 +262,8 @@ fn error_message(body: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     #[test]
@@ -299,6 +301,52 @@ mod tests {
         {
             let nothing = synced(format!("HTTP/1.0 200 OK\r\n\r\n{text}").as_bytes());
             assert!(matches!(nothing, Err(Error::Rubbish)), "{text} confirms nothing");
+        }
+    }
+
+    /// A server that says this to everybody, for as long as they listen.
+    fn serving(folder: &Path, say: impl Fn(&mut std::os::unix::net::UnixStream) + Send + 'static) -> PathBuf {
+        let path = folder.join("sock");
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        std::thread::spawn(move || listener.incoming().flatten().for_each(|mut stream| say(&mut stream)));
+        path
+    }
+
+    fn asked(socket: &Path, limit: Duration) -> Result<Synced, Error> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(sync_locally(socket, Path::new("a.db"), limit))
+    }
+
+    #[test]
+    fn an_answer_without_an_end_has_one_here() {
+        use std::io::Write;
+        let folder = tempfile::tempdir().unwrap();
+        let socket = serving(folder.path(), |stream| {
+            let _ = stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n");
+            while stream.write_all(&[b' '; 1 << 16]).is_ok() {}
+        });
+        assert!(matches!(asked(&socket, Duration::from_secs(60)), Err(Error::Rubbish)));
+    }
+
+    #[test]
+    fn an_answer_that_comes_by_the_byte_comes_too_late() {
+        use std::io::{Read, Write};
+        let folder = tempfile::tempdir().unwrap();
+        let socket = serving(folder.path(), |stream| {
+            let _ = stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n{\"txid\":1,\"replicated_txid\":");
+            // Until the other side is gone.
+            while stream.read(&mut [0; 1 << 10]).is_ok_and(|bytes| bytes > 0) {
+                let _ = stream.write_all(b"1");
+            }
+        });
+        assert!(matches!(asked(&socket, Duration::from_millis(50)), Err(Error::Timeout(_))));
+    }
+
+    #[test]
+    fn an_answer_that_is_as_deep_as_it_is_long_is_rubbish() {
+        for body in ["[".repeat(1 << 19), format!("{{\"txid\":{}", "[".repeat(1 << 19)), "\u{0}".repeat(99)] {
+            let answer = format!("HTTP/1.0 200 OK\r\n\r\n{body}");
+            assert!(matches!(synced(answer.as_bytes()), Err(Error::Rubbish)));
         }
     }
 }

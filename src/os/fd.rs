@@ -28,6 +28,11 @@ pub fn close_on_exec_from(first: RawFd) {
 /// # Errors
 /// What the operating system says.
 pub fn inherit(fd: RawFd) -> io::Result<()> {
+    Ok(let_through(fd)?)
+}
+
+/// [`inherit`] as the bare system call, for between a fork and an exec.
+pub(super) fn let_through(fd: RawFd) -> nix::Result<()> {
     set_flags(fd, 0)
 }
 
@@ -53,7 +58,7 @@ fn flags(fd: RawFd) -> io::Result<i32> {
     Ok(nix::errno::Errno::result(unsafe { libc::fcntl(fd, libc::F_GETFD) })?)
 }
 
-fn set_flags(fd: RawFd, flags: i32) -> io::Result<()> {
+fn set_flags(fd: RawFd, flags: i32) -> nix::Result<()> {
     // SAFETY: as in `flags`.
     nix::errno::Errno::result(unsafe { libc::fcntl(fd, libc::F_SETFD, flags) })?;
     Ok(())
@@ -65,6 +70,17 @@ fn set_flags(fd: RawFd, flags: i32) -> io::Result<()> {
 /// What the operating system says.
 pub fn above(fd: OwnedFd, least: RawFd) -> io::Result<OwnedFd> {
     let number = fcntl(&fd, FcntlArg::F_DUPFD_CLOEXEC(least.max(3)))?;
+    // SAFETY: the kernel has just made this descriptor for this process.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// The same open file under another number, not inherited.
+///
+/// # Errors
+/// `EBADF` when the number is not open; else what the operating system says.
+pub(super) fn copy(fd: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: as in `flags`.
+    let number = nix::errno::Errno::result(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) })?;
     // SAFETY: the kernel has just made this descriptor for this process.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
@@ -171,6 +187,41 @@ pub fn unbreakable_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
     let both = File::options().read(true).write(true).open(format!("/proc/self/fd/{}", writer.as_raw_fd()));
     Ok((reader, both.map_or(writer, OwnedFd::from)))
+}
+
+/// Takes it that nobody reads any more what comes out of the pipes of [`unbreakable_pipe`] that this process has as its
+/// standard output and error: whoever writes to them waits for nobody from now on, and loses what does not fit.
+///
+/// The flag belongs to the open file (`fcntl(2)`), so it counts for all who have inherited it. A writer that waits
+/// already sees it when there is room, so what was written is read away.
+pub fn give_up_outputs() {
+    for number in [1, 2] {
+        let Ok(flags) = status_flags(number) else { continue };
+        // Nobody else's pipe can be read at its writing end.
+        if !is_pipe(number) || flags & libc::O_ACCMODE != libc::O_RDWR {
+            continue;
+        }
+        // SAFETY: fcntl(2) with numbers only; nothing in memory is touched.
+        if unsafe { libc::fcntl(number, libc::F_SETFL, flags | libc::O_NONBLOCK) } < 0 {
+            continue;
+        }
+        let mut bytes = [0u8; 4096];
+        // SAFETY: read(2) writes into an array of this stack, and no more than it holds.
+        while unsafe { libc::read(number, bytes.as_mut_ptr().cast(), bytes.len()) } > 0 {}
+    }
+}
+
+fn status_flags(fd: RawFd) -> io::Result<i32> {
+    // SAFETY: as in `flags`.
+    Ok(nix::errno::Errno::result(unsafe { libc::fcntl(fd, libc::F_GETFL) })?)
+}
+
+fn is_pipe(fd: RawFd) -> bool {
+    let mut found = std::mem::MaybeUninit::<libc::stat>::zeroed();
+    // SAFETY: fstat(2) fills `found`, which is large enough, and takes any number.
+    let asked = unsafe { libc::fstat(fd, found.as_mut_ptr()) };
+    // SAFETY: zeroed memory is a valid stat, and the call has filled it when it returned 0.
+    asked == 0 && unsafe { found.assume_init() }.st_mode & libc::S_IFMT == libc::S_IFIFO
 }
 
 /// The raw number, for a child's argv.

@@ -12,6 +12,7 @@ pub mod dir;
 pub mod event;
 pub mod exec;
 pub mod fd;
+pub mod fork;
 pub mod gather;
 pub mod limit;
 pub mod lock;

@@ -164,13 +164,31 @@ fn is_ignored(number: i32) -> bool {
 /// Gives the signal mask and every disposition the value that a new program expects.
 ///
 /// Rust programs ignore SIGPIPE, and a shell may leave others ignored or blocked: without this an
-/// app inherits both through `exec` (`signal(7)`).
-pub fn reset_for_exec() {
+/// app inherits both through `exec` (`signal(7)`). What came meanwhile and was blocked is delivered now if
+/// `hears`, else dropped: it was for the group that the child was born into.
+pub fn reset_for_exec(hears: bool) {
     for number in (1..=31).chain(libc::SIGRTMIN()..=libc::SIGRTMAX()) {
+        if !hears {
+            // SAFETY: as below. An ignored signal that is pending is discarded (sigaction(2)).
+            unsafe { libc::signal(number, libc::SIG_IGN) };
+        }
         // SAFETY: SIG_DFL is always a valid disposition; KILL and STOP answer EINVAL, which is fine.
         unsafe { libc::signal(number, libc::SIG_DFL) };
     }
-    let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
+    restore(SigSet::empty());
+}
+
+/// Keeps every signal from this thread; what it let through before.
+pub(super) fn block_all() -> SigSet {
+    let mut before = SigSet::empty();
+    // It cannot fail with these arguments (pthread_sigmask(3)).
+    let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before));
+    before
+}
+
+/// Lets signals through as they were before [`block_all`].
+pub(super) fn restore(mask: SigSet) {
+    let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&mask), None);
 }
 
 /// Runs `f` while SIGTTOU cannot stop this process, whatever group the terminal is in

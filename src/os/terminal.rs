@@ -1,9 +1,11 @@
 //! The controlling terminal and its foreground group (`tcsetpgrp(3)`, `credentials(7)`).
 
 use std::fs::File;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::OpenOptionsExt;
 
 use nix::errno::Errno;
+use nix::libc;
 use nix::unistd::{Pid, getpgid, getpgrp, getppid, getsid, tcgetpgrp, tcsetpgrp};
 
 use super::signal::without_ttou;
@@ -56,4 +58,19 @@ impl Terminal {
 pub fn is_shell_job() -> bool {
     let parent = getppid();
     getsid(Some(parent)) == getsid(None) && getpgid(Some(parent)) != Ok(getpgrp())
+}
+
+/// The terminal that standard error is, opened anew: what does not fit is refused and not waited for, and for
+/// nobody else (`O_NONBLOCK` belongs to the open file).
+pub fn standard_error() -> Option<File> {
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    File::options().write(true).custom_flags(flags).open("/proc/self/fd/2").ok()
+}
+
+/// How many columns a terminal has.
+pub fn width(terminal: &File) -> Option<u16> {
+    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: TIOCGWINSZ fills the structure that it is given (ioctl_tty(2)), and the descriptor is open.
+    let asked = unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCGWINSZ, &raw mut size) };
+    (asked == 0 && size.ws_col > 0).then_some(size.ws_col)
 }

@@ -71,11 +71,10 @@ impl Identity {
     ///
     /// # Errors
     /// `EPERM` unless this process is root.
-    pub fn become_it(&self) -> io::Result<()> {
+    pub fn become_it(&self) -> nix::Result<()> {
         nix::unistd::setgroups(&self.groups)?;
         nix::unistd::setgid(Gid::from_raw(self.gid))?;
-        nix::unistd::setuid(Uid::from_raw(self.uid))?;
-        Ok(())
+        nix::unistd::setuid(Uid::from_raw(self.uid))
     }
 }
 

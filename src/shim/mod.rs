@@ -9,6 +9,7 @@
 //! has to say to a control socket it gets as bytes.
 
 mod app;
+mod becoming;
 mod drain;
 mod resident;
 mod wire;

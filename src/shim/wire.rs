@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::os::packet::Outgoing;
 use crate::os::{fd, packet};
 
 /// Whom a signal is for.
@@ -102,12 +103,14 @@ pub struct Update {
     pub went: Vec<u64>,
 }
 
-/// Sends a message, with a value in memory beside it if there is one, and further descriptors.
+/// Sends a message, with a value in memory beside it if there is one, and further descriptors; one that does not
+/// fit waits in `outgoing`.
 ///
 /// # Errors
 /// `EPIPE` when the other side is gone; else what the operating system says.
 pub fn send<M: Serialize, V: Serialize>(
     socket: &OwnedFd,
+    outgoing: &mut Outgoing,
     message: &M,
     value: Option<&V>,
     further: &[RawFd],
@@ -118,7 +121,7 @@ pub fn send<M: Serialize, V: Serialize>(
         None => None,
     };
     let fds: Vec<RawFd> = memory.iter().map(AsRawFd::as_raw_fd).chain(further.iter().copied()).collect();
-    packet::send(socket.as_fd(), &bytes, &fds)
+    outgoing.send(socket.as_fd(), &bytes, &fds)
 }
 
 /// Receives a message and its descriptors; `None` when the other side is gone.
@@ -178,7 +181,7 @@ mod tests {
             requests: vec![vec![0xff; 2 << 20]],
         };
         let extra = fd::memory(b"extra").unwrap();
-        send(&keeper, &ToShim::Setup, Some(&orders), &[extra.as_raw_fd()]).unwrap();
+        send(&keeper, &mut Outgoing::default(), &ToShim::Setup, Some(&orders), &[extra.as_raw_fd()]).unwrap();
         let (message, mut fds) = receive::<ToShim>(&shim, true).unwrap().unwrap();
         assert_eq!(message, ToShim::Setup);
         assert_eq!(fd::read_memory(fds.pop().unwrap()).unwrap(), b"extra");
@@ -188,7 +191,7 @@ mod tests {
     #[test]
     fn rubbish_and_the_end_are_told_apart() {
         let (keeper, shim) = packet::pair().unwrap();
-        packet::send(keeper.as_fd(), &[0xff; 9], &[]).unwrap();
+        Outgoing::default().send(keeper.as_fd(), &[0xff; 9], &[]).unwrap();
         let error = receive::<ToShim>(&shim, true).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
         let trailing = postcard::to_stdvec(&(ToShim::Release, 1_u8)).unwrap();

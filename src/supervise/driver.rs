@@ -61,6 +61,8 @@ pub(super) enum Message {
     Unregistered(u64, Db, Result<(), Failure>),
     /// Somebody wants the sources to be asked now.
     Reload(oneshot::Sender<Report>),
+    /// The n-th Litestream has not become one.
+    NotLaunched(u64, Failure),
     /// The n-th Litestream was reaped.
     LitestreamReaped(u64, Ended),
 }

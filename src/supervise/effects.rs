@@ -18,6 +18,7 @@ use super::folders::Folders;
 use super::ledger::{self, Follows, Proofs};
 use super::link::Link;
 use super::litestream_log::{self, Heard};
+use super::manager::Manager;
 use super::notes::{self, Names};
 use super::prepare::{self, Preparation};
 use super::resolver::{self, Question};
@@ -39,7 +40,7 @@ use crate::litestream::version::Version;
 use crate::os::lock::Lock;
 use crate::os::spawn::{Spawn, Spawned};
 use crate::os::terminal::Terminal;
-use crate::os::{fd, packet, signal, tree};
+use crate::os::{event, fd, fork, packet, signal, tree};
 use crate::shim::{App, Orders, Target, ToKeeper, ToShim, Update};
 
 /// How many descriptors go with one message beside the memory: the kernel takes 253 (`unix(7)`).
@@ -107,6 +108,7 @@ pub(super) struct World {
     holds: u64,
     /// How many commands the shim was given.
     starts: u64,
+    manager: Manager,
     /// All was confirmed at the end.
     pub(super) drained: bool,
     /// The app's leader is gone, and something of its tree is left.
@@ -193,6 +195,7 @@ impl World {
             held: None,
             holds: 0,
             starts: 0,
+            manager: Manager::default(),
             drained: false,
             leftovers: false,
             sweeping: false,
@@ -467,8 +470,7 @@ impl World {
                 // Its shim would wait for orders for ever.
                 signal::send(pid, nix::libc::SIGKILL);
             }
-            let message = format!("`{}` cannot be started: {error}", self.setup.binary.display());
-            self.not_launched(Failure::new(ExitCode::LITESTREAM, message));
+            self.not_launched(not_started(&self.setup.binary, &error));
         }
     }
 
@@ -489,7 +491,13 @@ impl World {
         let (launch, outbox) = (self.launches, self.outbox.clone());
         let outputs = [spawned.stdout, spawned.stderr]
             .map(|pipe| tokio::task::spawn_local(litestream_log::pass_on(pipe, self.heard.clone())));
+        let (children, binary) = (self.runner.children.clone(), self.setup.binary.clone());
         tokio::task::spawn_local(async move {
+            if let Err(error) = event::became(spawned.verdict, fork::LIMIT).await {
+                children.kill(spawned.pid);
+                let _ = outbox.send(Message::NotLaunched(launch, not_started(&binary, &error)));
+                return;
+            }
             let how = reaped.await;
             for output in outputs {
                 // Its last words count; a shim that still holds the pipe must not hold this up.
@@ -740,7 +748,7 @@ impl Driver {
                     signal::send(pid, nix::libc::SIGKILL);
                 }
             }
-            Action::Ready(ready) => notify(ready),
+            Action::Ready(ready) => world.manager.tell(ready),
             Action::Note(note) => world.note(&note),
             Action::Exit(code) => return Some(code),
         }
@@ -773,21 +781,15 @@ async fn make_ready(runner: &Runner, database: &Database, whole: Option<String>)
     }
 }
 
+fn not_started(binary: &Path, error: &io::Error) -> Failure {
+    let message = format!("`{}` cannot be started: {error}", binary.display());
+    Failure::new(ExitCode::LITESTREAM, message)
+}
+
 fn abort(task: &mut Option<JoinHandle<()>>) {
     if let Some(task) = task.take() {
         task.abort();
     }
-}
-
-/// Tells the service manager, if there is one (`sd_notify(3)`).
-fn notify(ready: bool) {
-    let state = if ready {
-        sd_notify::NotifyState::Ready
-    } else {
-        sd_notify::NotifyState::Status("not ready: the app is stopped, or its replica has not caught up")
-    };
-    // Without a service manager this does nothing; one that does not listen is its own problem.
-    let _ = sd_notify::notify(&[state]);
 }
 
 fn program_name(argv: &[std::ffi::OsString]) -> String {

@@ -16,6 +16,7 @@ use crate::os::children::Children;
 use crate::os::gather::Gather;
 use crate::os::spawn::Spawn;
 use crate::os::user::Identity;
+use crate::os::{event, fork};
 
 /// How long it may take while it decides what is replicated.
 pub(super) const LIMIT: Duration = Duration::from_secs(30);
@@ -66,11 +67,11 @@ impl Question {
             ..Spawn::default()
         };
         let (program, args) = self.command.split_first().ok_or_else(|| failed("no command".into()))?;
-        let spawned = spawn
-            .start(program.as_ref(), args)
-            .map_err(|error| failed(format!("cannot be started: {error}")))?;
+        let not_started = |error| failed(format!("cannot be started: {error}"));
+        let spawned = spawn.start(program.as_ref(), args).map_err(not_started)?;
         let guard = Guard { children: &self.children, pid: spawned.pid };
         let ended = self.children.watch_one_shot(spawned.pid);
+        event::became(spawned.verdict, fork::LIMIT.min(self.limit)).await.map_err(not_started)?;
         let log = tokio::task::spawn_local(pass_on(spawned.stderr));
         let answer = async {
             let mut answer = Gather::new(spawned.stdout, LONGEST + 1);

@@ -9,7 +9,7 @@ use super::wal;
 use crate::core::{Ended, Event, NotStarted, Phase};
 use crate::os::signal::{self, Received, Signals};
 use crate::os::terminal::{self, Terminal};
-use crate::os::{event, memory, pidfd, place, proc};
+use crate::os::{event, fork, memory, pidfd, place, proc};
 use crate::shim::{Target, ToKeeper, ToShim};
 
 /// After so many looks the start has come to its end: most of the memory that it took is not needed again.
@@ -80,7 +80,12 @@ impl Driver {
                     libc::ENOENT | libc::ENOTDIR => NotStarted::NotFound,
                     _ => NotStarted::NotExecutable,
                 };
-                self.world.reason = Some(std::io::Error::from_raw_os_error(errno).to_string());
+                self.world.reason = Some(match errno {
+                    libc::ETIME => {
+                        format!("its process had not become it after {} s", fork::LIMIT.as_secs())
+                    }
+                    errno => std::io::Error::from_raw_os_error(errno).to_string(),
+                });
                 self.take_terminal_back();
                 self.handle(Event::AppNotStarted(why));
             }
@@ -238,6 +243,12 @@ impl Driver {
             Message::Registered(launch, db, result) => self.registered(launch, db, result),
             Message::Unregistered(launch, db, result) => self.unregistered(launch, db, result),
             Message::Reload(asker) => self.reload(asker),
+            Message::NotLaunched(launch, failure) => {
+                if launch == self.world.launches {
+                    self.world.litestream = None;
+                    self.world.not_launched(failure);
+                }
+            }
             Message::LitestreamReaped(launch, how) => {
                 if launch == self.world.launches {
                     self.litestream_ended(how == Ended::Code(0));

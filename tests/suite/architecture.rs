@@ -122,6 +122,72 @@ fn unsafe_code_and_cfg_live_in_the_os_room() {
     }
 }
 
+/// Where processes are made, and why nobody has to be served meanwhile.
+const FORKS: &[(&str, &str, &str)] = &[
+    ("os/fork.rs", "fork()", "the one place: what comes of the exec is an event"),
+    (
+        "litestream/install/oneshot.rs",
+        ".spawn()",
+        "`install`, `init` and `demo`, before there is a keeper: a signal ends them as it ends any program",
+    ),
+];
+
+/// What makes a process, or waits for one, with the caller standing still.
+const MAKERS: &[&str] = &[
+    "fork()",
+    "vfork(",
+    "clone3(",
+    "SYS_clone",
+    "posix_spawn",
+    "pre_exec",
+    "tokio::process",
+    "async_process",
+    "duct::",
+    ".spawn()",
+    "Command::spawn",
+    ".output()",
+    "Command::output",
+    ".status()",
+    "Command::status",
+    "libc::system(",
+    "popen(",
+];
+
+#[test]
+fn processes_are_made_in_one_place_that_waits_for_nothing() {
+    let mut wrong = Vec::new();
+    let mut used = BTreeSet::new();
+    for file in files(&source()) {
+        let text = fs::read_to_string(&file).unwrap();
+        let name = file.strip_prefix(source()).unwrap().display().to_string();
+        // Tests have no keeper.
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
+            for maker in MAKERS.iter().filter(|maker| line.contains(**maker)) {
+                match FORKS.iter().find(|(place, allowed, _)| *place == name && allowed == maker) {
+                    Some((place, ..)) => drop(used.insert(*place)),
+                    None => wrong.push(format!("{name}: `{maker}`: {}", line.trim())),
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "start it by os::spawn:\n{}", wrong.join("\n"));
+    assert_eq!(used.len(), FORKS.len(), "a place that makes none any more: {FORKS:?}");
+}
+
+/// A `Command` of the standard library is started by `oneshot` alone.
+#[test]
+fn the_keeper_has_no_command_of_the_standard_library() {
+    let theirs = ["cli/init/python.rs", "litestream/install.rs", "litestream/install/"];
+    for file in files(&source()) {
+        let name = file.strip_prefix(source()).unwrap().display().to_string();
+        let text = fs::read_to_string(&file).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        let has = code.contains("process::Command") || code.contains("process::{Command");
+        assert!(!has || theirs.iter().any(|allowed| name.starts_with(allowed)), "{name}");
+    }
+}
+
 #[test]
 fn the_map_names_each_room() {
     let map = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("ARCHITECTURE.md")).unwrap();

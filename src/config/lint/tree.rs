@@ -13,6 +13,7 @@ use crate::config::node::{Node, NodeKind, Scalar};
 use crate::config::scalar::Resolved;
 use crate::config::schema::{Key, Reading, Secrecy, Section, Type};
 use crate::config::types::{go_duration, is_size};
+use crate::config::variables::{file_reference, reference};
 
 /// `sun_path` holds 108 bytes, one of which ends it (`unix(7)`).
 const LONGEST_SOCKET: usize = 107;
@@ -445,9 +446,9 @@ fn kebab(name: &Node) -> String {
     name.key().replace('_', "-")
 }
 
-/// `{env: NAME}`.
+/// `{env: NAME}` or `{file: PATH}`.
 fn is_variable(value: &Node) -> bool {
-    matches!(&value.kind, NodeKind::Mapping(entries) if entries.len() == 1 && entries[0].0.key() == "env")
+    reference(value).is_some() || file_reference(value).is_some()
 }
 
 #[cfg(test)]
