@@ -126,8 +126,9 @@ fn ten_thousand_databases_are_checked_in_little_memory() {
     let one = fs::read(world.path("data/0.db")).expect("ours");
     (1..10_000).for_each(|number| fs::write(world.path(&format!("data/{number}.db")), &one).expect("ours"));
     let config = world.write("litestream.yml", "dbs: [{dir: data, pattern: '*.db', replica: {path: b}}]\n");
-    let checked = |kibibytes| {
-        Keeper::new(&world).command("check").config(&config).wrapped(wrap::address_space(kibibytes)).run()
-    };
-    checked(256 << 10).expect_code(0);
+    // The real one is a program of Go's, which takes a gigabyte of addresses for nothing.
+    let litestream = world.program("litestream", "#!/bin/sh\necho v0.5.17\n");
+    let check =
+        Keeper::new(&world).command("check").config(&config).env("LITESTREAM_BINARY_PATH", litestream);
+    check.wrapped(wrap::address_space(256 << 10)).run().expect_code(0);
 }
