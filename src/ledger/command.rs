@@ -42,6 +42,9 @@ pub fn main(args: impl Iterator<Item = OsString>) -> u8 {
     let limit = limit.to_str().and_then(|limit| limit.parse().ok()).map(Duration::from_millis);
     let (Some(task), Some(limit)) = (task, limit) else { return usage() };
     let (database, meta) = (Path::new(database), Path::new(meta));
+    if task == Task::Background {
+        priority::lower();
+    }
     let printed = ask(task, limit, database, meta).and_then(|answer| {
         let text = serde_json::to_string(&answer)?;
         io::Write::write_all(&mut io::stdout(), text.as_bytes())
@@ -90,9 +93,6 @@ struct Ledger<'a> {
 
 impl Ledger<'_> {
     fn answer(&self) -> io::Result<Answer> {
-        if self.task == Task::Background {
-            priority::lower();
-        }
         let inspects = self.task == Task::Inspect;
         if self.task == Task::Reset {
             return self.reset();
