@@ -53,7 +53,7 @@ pub fn log(bytes: &[u8], scratch: &Path) {
     if let State::Made(index) = state {
         // Frames of pages of one size.
         let sizes = (9..=16).map(|power| 1_u32 << power);
-        let mut fits = sizes.filter(|size| (index.end - wal::HEADER) % wal::bytes_of(1, *size) == 0);
+        let mut fits = sizes.filter(|size| (index.end - wal::HEADER).is_multiple_of(wal::bytes_of(1, *size)));
         assert!(fits.next().is_some(), "{index:?}");
     }
     if let Some(header) = header {

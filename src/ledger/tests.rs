@@ -112,6 +112,8 @@ impl Case {
         for grown in before + 1..=commit {
             pages.entry(grown).or_insert_with(|| self.page(grown));
         }
+        // `pageMap` in Litestream's wal_reader.go: a vacuum leaves frames of pages that are gone.
+        pages.retain(|number, _| *number <= commit);
         let end = last.content + u64::from(self.page_size);
         self.write(commit, pages, start..end, run.header.salt);
     }
