@@ -217,7 +217,7 @@ pub fn ledger(bytes: &[u8], scratch: &Path) {
     let mut first = written(4, &[&pages[..1], &[(2, [9; PAGE])], &pages[2..]].concat());
     let mut second = written(4, &pages[1..2]);
     let ledger = meta.join("litekeeper-ledger");
-    let limit = Duration::from_secs(5);
+    let limit = Duration::from_secs(60);
     let write_all = |content: &[u8], first: &[u8], second: &[u8]| {
         write(&database, content);
         write(&l0.join(ltx::name(1)), first);
@@ -250,7 +250,7 @@ pub fn ledger(bytes: &[u8], scratch: &Path) {
     let task = [Task::Look, Task::All, Task::Background, Task::Leave, Task::Inspect][usize::from(task % 5)];
     let began = Instant::now();
     let answer = command::ask(task, limit, &database, &meta);
-    assert!(began.elapsed() < limit * 2, "{:?}", began.elapsed());
+    assert!(!matches!(answer, Ok(Answer::Unfinished(_))), "{:?}: nobody is in its way", began.elapsed());
     let says_same = matches!(answer, Ok(Answer::Equal { .. } | Answer::Stands(Standing::Current)));
     if says_same && !same {
         // In what Litestream's files say now, if it is them that were changed.

@@ -29,12 +29,10 @@ use serde::de::DeserializeOwned;
 pub fn log_line(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let line = Line::parse(&text);
-    // A character of a nested text may be written as six, and a number in full.
-    assert!(line.text.len() <= 24 * text.len() + 16, "{} bytes of {}", line.text.len(), text.len());
+    assert!(line.text.len() <= foreign::LONGEST_PIECE + 128, "{} bytes", line.text.len());
     assert!(!foreign::line(&line.text).contains(foreign::is_obeyed));
     let is_json = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&text).is_ok();
     if !is_json {
-        assert!(line.text.len() <= text.len() && text.contains(&line.text));
         assert_eq!(line.error.is_some(), line.level == Level::Error, "{text:?}");
         assert!(line.finds_a_backup().is_none() && line.snapshot().is_none(), "{text:?}");
     }
@@ -46,8 +44,7 @@ pub fn log_line(bytes: &[u8]) {
     let said =
         serde_json::json!({"time": "t", "level": "ERROR", "msg": "sync error", "db": text, "error": text});
     let line = Line::parse(&said.to_string());
-    assert_eq!((line.level, line.error.as_deref()), (Level::Error, Some(&*text)));
-    assert!(line.text.contains(&*text));
+    assert_eq!((line.level, line.error), (Level::Error, Some(foreign::piece(&text))));
     let said = serde_json::json!({"level": "INFO", "msg": "detected database behind replica", "db": text,
         "db_txid": "0000000000000000", "replica_txid": "000000000000000b"});
     let line = Line::parse(&said.to_string());

@@ -175,16 +175,11 @@ where
             }
             Format::Json => {
                 let level = level.as_str();
-                let line = serde_json::json!({"time": now(), "level": level, "msg": bounded(&secrets::mask(&message.0)), "source": source});
+                let line = serde_json::json!({"time": now(), "level": level, "msg": foreign::bounded(&secrets::mask(&message.0)), "source": source});
                 writeln!(writer, "{}", foreign::json(&line))
             }
         }
     }
-}
-
-/// A message for a machine: with all its characters, but no longer than a line.
-fn bounded(message: &str) -> String {
-    if message.len() <= foreign::LONGEST { message.to_owned() } else { foreign::line(message).into_owned() }
 }
 
 fn word(level: Level) -> &'static str {

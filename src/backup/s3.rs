@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use super::listing::{Found, max_txid};
 use crate::litestream::command::Runner;
 use crate::litestream::ltx;
-use crate::os::fd;
+use crate::os::{fd, open};
 
 /// How many requests are under way at once.
 const AT_ONCE: usize = 16;
@@ -377,10 +377,16 @@ impl Agent {
 
 /// The system's certificates, where Go looks for them as well (`crypto/x509`), else Mozilla's.
 fn roots() -> ureq::tls::RootCerts {
+    // Mozilla's has 250 KB.
+    const LONGEST_LIST: usize = 16 << 20;
     const PLACES: [&str; 3] =
         ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
     let named = std::env::var("SSL_CERT_FILE").ok();
-    let pem = named.as_deref().into_iter().chain(PLACES).find_map(|path| std::fs::read(path).ok());
+    let pem = named
+        .as_deref()
+        .into_iter()
+        .chain(PLACES)
+        .find_map(|path| open::whole(std::path::Path::new(path), LONGEST_LIST).ok());
     let items = pem.iter().flat_map(|pem| ureq::tls::parse_pem(pem));
     let certificates: Vec<_> = items
         .filter_map(|item| match item {

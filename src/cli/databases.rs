@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::layers;
@@ -15,6 +16,7 @@ use crate::error::Failure;
 use crate::litestream::database::Database;
 use crate::litestream::folder::{self, Backups, Folder};
 use crate::os::user;
+use crate::secrets;
 use crate::supervise::Inputs;
 
 /// Where the command line says that the databases are.
@@ -44,13 +46,49 @@ pub(super) enum Found {
 /// # Errors
 /// Why it cannot be opened.
 pub(super) fn open(source: &Source<'_>, cwd: &Path) -> Result<Found, Failure> {
+    know_secrets_of_variables();
     if let Some(pairs) = pairs(source)? {
         return Ok(Found::Pairs(pairs));
     }
     let exists = |path: &Path| cwd.join(path).is_file();
     let Some(path) = config::find(source.config, &text_variable, &exists) else { return Ok(Found::Nothing) };
-    let document = with_options(source.no_expand_env, cwd, |options| config::open(&path, options));
-    document.map(Found::File).map_err(|error| failure(&error))
+    let read = read_once(&path);
+    let document = with_options(source.no_expand_env, cwd, |options| config::open_read(&path, read, options));
+    let document = document.map_err(|error| failure(&error))?;
+    know_secrets_of(&document);
+    Ok(Found::File(document))
+}
+
+/// What the configuration's file says. It is opened before and after the variables of `--env-file` are known, and what it says is
+/// the same both times: a pipe (`<(…)`) has it once.
+pub(super) fn read_once(path: &Path) -> std::io::Result<Vec<u8>> {
+    static READ: Mutex<Option<(PathBuf, Vec<u8>)>> = Mutex::new(None);
+    let mut last = READ.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, bytes)) = last.as_ref().filter(|(known, _)| known == path) {
+        return Ok(bytes.clone());
+    }
+    let bytes = config::read(path)?;
+    *last = Some((path.to_owned(), bytes.clone()));
+    Ok(bytes)
+}
+
+/// What a configuration says that is a secret is shown nowhere, whoever repeats it.
+pub(super) fn know_secrets_of(document: &Document) {
+    config::each_secret(&document.root, &mut secrets::know);
+}
+
+/// The same of what a variable says that is called a secret.
+pub(super) fn know_secrets_of_variables() {
+    for (name, value) in super::settings::environment() {
+        let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else { continue };
+        // A folder is none, whatever the variable is called that names it: PWD, SSH_AUTH_SOCK.
+        let is_place = Path::new(value).is_absolute()
+            && (name.ends_with("_FILE") || Path::new(value).symlink_metadata().is_ok());
+        if secrets::is_secret_name(name) && !is_place {
+            secrets::know(value);
+        }
+        config::secrets_of_url(value).for_each(secrets::know);
+    }
 }
 
 /// Reads both halves of the configuration: what is Litestream's, and what is Litekeeper's own.
@@ -127,6 +165,7 @@ fn with_options<T>(no_expand_env: bool, cwd: &Path, f: impl FnOnce(&LoadOptions<
 
 /// `--db` and `--replica`, or the variables in their place; a flag outweighs every variable.
 pub(super) fn pairs(source: &Source<'_>) -> Result<Option<Vec<(String, String)>>, Failure> {
+    source.replicas.iter().flat_map(|url| config::secrets_of_url(url)).for_each(secrets::know);
     let given = !source.dbs.is_empty() || !source.replicas.is_empty();
     match (source.config, given) {
         (Some(_), true) => Err(Failure::new(ExitCode::USAGE, "--config and --db cannot be combined")

@@ -36,11 +36,17 @@ fn run_without(args: &args::Run, why: &str) -> Result<ExitCode, Failure> {
     tracing::warn!("{why}: running the app alone, with no backup");
     let Alone { argv, env, cwd } = settings::alone(args)?;
     let name = argv[0].to_string_lossy().into_owned();
-    std::env::set_current_dir(&cwd).map_err(|error| {
-        Failure::new(ExitCode::CONFIG, format!("the app's folder {}: {error}", cwd.display()))
-    })?;
+    if let Some(cwd) = cwd {
+        std::env::set_current_dir(&cwd).map_err(|error| {
+            Failure::new(ExitCode::CONFIG, format!("the app's folder {}: {error}", cwd.display()))
+        })?;
+    }
+    // As PID 1 a stop that came meanwhile would be lost when it is let go.
+    if let Some(number) = signal::held_stop() {
+        return Err(Failure::new(ExitCode::of_signal(number), "interrupted"));
+    }
     printer::finish();
-    signal::reset_for_exec(true);
+    signal::reset_for_exec(signal::ignored_at_start(), true);
     let error = exec::execute(&Command { argv, env });
     let exit = match error.kind() {
         std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => ExitCode::NOT_FOUND,

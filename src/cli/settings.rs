@@ -21,7 +21,7 @@ use crate::litestream::install;
 use crate::os::fd;
 use crate::os::terminal::Terminal;
 use crate::os::user::Identity;
-use crate::shim::{LISTEN_FDS, LISTEN_PID};
+use crate::shim::{LISTEN_FDNAMES, LISTEN_FDS, LISTEN_PID};
 use crate::supervise::{self, Setup};
 
 /// The whole environment, as it was at the start.
@@ -171,6 +171,7 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
         app,
         before: before(&layers)?,
         cwd: app_folder(&layers, &cwd)?,
+        listen_names: variable(LISTEN_FDNAMES).filter(|_| !listen_fds.is_empty()),
         listen_fds,
         if_behind: match args.if_behind {
             args::IfBehind::Refuse => supervise::IfBehind::Refuse,
@@ -204,12 +205,12 @@ pub(super) fn named_binary(layers: &Layers) -> Named {
     }
 }
 
-/// Where the app starts.
-pub(super) fn app_folder(layers: &Layers, cwd: &Path) -> Result<PathBuf, Failure> {
-    let Some(folder) = &layers.args.cwd else { return Ok(cwd.to_owned()) };
+/// Where the app starts, if that is named: else it simply stays where this process is.
+pub(super) fn app_folder(layers: &Layers, cwd: &Path) -> Result<Option<PathBuf>, Failure> {
+    let Some(folder) = &layers.args.cwd else { return Ok(None) };
     let path = cwd.join(folder);
     if path.is_dir() {
-        return Ok(path);
+        return Ok(Some(path));
     }
     let message = format!("{}: the app's folder `{}` is not there", layers.origin("cwd"), path.display());
     Err(Failure::new(ExitCode::CONFIG, message).hint("make it, or name another one"))
@@ -262,7 +263,7 @@ pub(super) fn policy(args: &args::Run, stop_timeout: Duration, databases: usize)
         resolves: false,
         resolve_interval: None,
         orphan_grace: args.orphan_grace,
-        terminal: Terminal::open().is_some_and(|terminal| terminal.is_own()),
+        terminal: Terminal::open().is_some(),
     }
 }
 
@@ -367,8 +368,8 @@ pub(super) struct Alone {
     pub(super) argv: Vec<OsString>,
     /// Its environment.
     pub(super) env: Vec<(OsString, OsString)>,
-    /// Its folder.
-    pub(super) cwd: PathBuf,
+    /// Its folder, if it is another than this process's.
+    pub(super) cwd: Option<PathBuf>,
 }
 
 /// The app when it runs without Litestream: nothing that is Litestream's matters then.

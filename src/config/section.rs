@@ -446,8 +446,8 @@ litekeeper:
         l.yml:11: `litekeeper.app.env.A` is the value of UNSET, which is not set
         l.yml:11: `litekeeper.app.env.B` is the value of EMPTY, which is empty
         l.yml:11: `C=` in `litekeeper.app.env` cannot be the name of a variable
-        l.yml:11: `litekeeper.app.env.D` must be a text, or {env: NAME}
-        l.yml:11: `litekeeper.app.env.E` must be a text, or {env: NAME}
+        l.yml:11: `litekeeper.app.env.D` must be a text, {env: NAME} or {file: PATH}
+        l.yml:11: `litekeeper.app.env.E` must be a text, {env: NAME} or {file: PATH}
         l.yml:11: `litekeeper.app.env.F` holds a NUL character
         l.yml:12: `litekeeper.app.env-file` must be a list of texts, or one
         l.yml:13: `litekeeper.app.command` has a `&`, which only a shell understands
@@ -460,6 +460,6 @@ litekeeper:
         l.yml:17: unknown key `litekeeper.if_behind`; did you mean `litekeeper.restore.if-behind`?
         l.yml:19: `litekeeper.path-prefix` is there twice, as `path-prefix` and as `path_prefix`
         "#);
-        insta::assert_snapshot!(error.hint().unwrap_or_default(), @r#"known here: app, before, restart, restore, gate, watch, stop, log, litestream, http, vfs, aliases, path-prefix, replicas, resolver"#);
+        insta::assert_snapshot!(error.hint().unwrap_or_default(), @r#"known here: app, before, enabled, restart, restore, gate, watch, stop, log, litestream, http, vfs, aliases, path-prefix, replicas, resolver"#);
     }
 }

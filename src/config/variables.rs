@@ -10,11 +10,11 @@ use std::cell::RefCell;
 use super::error::Problem;
 use super::expand::expand;
 use super::limits::Budget;
-use super::load::read;
 use super::node::{Node, NodeKind, Variable};
 use super::parse::parse;
 use super::scalar::Resolved;
 use super::schema::{self, Secrecy};
+use crate::os::open::file_or_pipe;
 
 /// The environment.
 pub(super) type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -197,8 +197,8 @@ const LONGEST: usize = 64 << 10;
 /// # Errors
 /// A fragment that says why there is no value.
 pub fn read_file(path: &str) -> Result<String, String> {
-    let bytes =
-        read(std::path::Path::new(path), LONGEST).map_err(|error| format!("cannot be read: {error}"))?;
+    let bytes = file_or_pipe(std::path::Path::new(path), LONGEST)
+        .map_err(|error| format!("cannot be read: {error}"))?;
     if bytes.len() > LONGEST {
         return Err(format!("is larger than {LONGEST} bytes"));
     }

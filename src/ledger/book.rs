@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_64;
 
-use crate::os::fd;
+use crate::os::{fd, open};
 use crate::sqlite::wal;
 
 /// Where the checksums begin, in bytes.
@@ -119,13 +119,13 @@ pub fn path(meta: &Path) -> PathBuf {
 pub(super) fn own_file(meta: &Path, path: &Path) -> io::Result<File> {
     let at = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
     let is_used_up = |error: &io::Error| error.kind() != io::ErrorKind::NotFound;
-    match fd::open_file(path, true) {
+    match open::unlinked(path, true) {
         Ok(file) => return Ok(file),
         Err(error) if is_used_up(&error) => std::fs::remove_file(path).map_err(at)?,
         Err(_) => {}
     }
     // Somebody else may have made it just now.
-    let file = fd::make_file(path).or_else(|_| fd::open_file(path, true)).map_err(at)?;
+    let file = open::make(path).or_else(|_| open::unlinked(path, true)).map_err(at)?;
     // Only root can give it away, and only root has to.
     let owner = std::fs::metadata(meta)?;
     let _ = std::os::unix::fs::fchown(&file, Some(owner.uid()), Some(owner.gid()));

@@ -13,7 +13,7 @@ use super::compare::{Found, Which, compare};
 use super::follow::{Followed, follow};
 use super::standing::{self, Age};
 use crate::litestream::{ltx, position};
-use crate::os::{fd, priority};
+use crate::os::{fd, open, priority};
 use crate::sqlite::repair;
 use crate::sqlite::wal;
 
@@ -146,6 +146,7 @@ impl Ledger<'_> {
     fn reset(&self) -> io::Result<Answer> {
         let (ltx, aside) = (self.meta.join("ltx"), self.meta.join("ltx-broken"));
         match std::fs::remove_dir_all(&aside) {
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => std::fs::remove_file(&aside)?,
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Err(_) | Ok(()) => {}
         }
@@ -277,7 +278,7 @@ impl Ledger<'_> {
 
 /// Whether a file can be a database at all: it begins as one (<https://sqlite.org/fileformat2.html>), or is empty.
 fn is_sqlite(path: &Path) -> io::Result<bool> {
-    let file = std::fs::File::open(path)?;
+    let file = open::file(path)?;
     let header: Option<[u8; 16]> = fd::read_at(&file, 0)?;
     Ok(header.is_some_and(|header| &header == b"SQLite format 3\0"))
 }

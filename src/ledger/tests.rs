@@ -503,6 +503,19 @@ fn step() -> impl proptest::strategy::Strategy<Value = Step> {
     ]
 }
 
+/// Three bits of it make billions of pages.
+#[test]
+fn a_number_of_pages_that_is_broken_is_told_at_once() {
+    let mut case = Case::new(512);
+    case.insert(10);
+    case.copy();
+    let last = ltx::folder(&case.meta).join(ltx::name(case.txid));
+    let mut bytes = fs::read(&last).unwrap();
+    bytes[12] ^= 0xe0;
+    fs::write(&last, bytes).unwrap();
+    case.assert_parted();
+}
+
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(60))]
 

@@ -11,6 +11,7 @@ use futures_util::future::{Either, join, select};
 
 use super::log;
 use crate::core::Ended;
+use crate::foreign::piece;
 use crate::os::children::Children;
 use crate::os::gather::Gather;
 use crate::os::spawn::Spawn;
@@ -98,8 +99,15 @@ pub enum Error {
 }
 
 /// Variables of the service manager that are for the keeper alone.
-pub const KEEPERS_OWN: &[&str] =
-    &["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"];
+pub const KEEPERS_OWN: &[&str] = &[
+    "NOTIFY_SOCKET",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_PIDFDID",
+    "LISTEN_FDNAMES",
+];
 
 /// Litestream loads the certificates of the system as it starts, whatever it is asked: 8 ms of 20. Go
 /// looks for them where these say (`crypto/x509`), and finds none there.
@@ -154,7 +162,7 @@ impl Runner {
             self.run_own(args, inherit, limit, |_| false).await.map_err(|error| error.to_string())?;
         if !output.is_success() {
             let last = output.stderr.lines().rfind(|line| !line.trim().is_empty());
-            return Err(last.unwrap_or("it failed and said nothing").to_owned());
+            return Err(piece(last.unwrap_or("it failed and said nothing")));
         }
         Ok(output.stdout)
     }

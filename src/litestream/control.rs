@@ -11,6 +11,7 @@ use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
+use crate::foreign::piece;
 use crate::os::place;
 
 /// No answer that is waited for here is longer.
@@ -255,8 +256,8 @@ fn error_message(body: &[u8]) -> String {
         error: String,
     }
     match serde_json::from_slice::<Refusal>(body) {
-        Ok(refusal) => refusal.error,
-        Err(_) => String::from_utf8_lossy(body).trim().to_owned(),
+        Ok(refusal) => piece(&refusal.error),
+        Err(_) => piece(&String::from_utf8_lossy(body)),
     }
 }
 

@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::folder::Order;
-use crate::os::place;
+use crate::os::{open, place};
+use crate::sqlite::fit;
 
 /// What the rooms that start, restore and watch need to know of a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,10 +47,10 @@ const LONGEST_NAME: usize = 255 - ".-litekeeper.lock".len();
 /// The same of one that may have to be restored, under a name that is longer.
 const LONGEST_MISSING: usize = 255 - ".-litekeeper-restore.tmp".len();
 
-/// Why no database can be at this path, whatever is written there; `None` where one can. Nothing is opened.
+/// Why no database can be at this path, whatever is written there; `None` where one can. Nothing is opened, and what
+/// SQLite would open beside it is looked at as well.
 pub fn unfit(path: &Path) -> Option<String> {
     use std::os::unix::ffi::OsStrExt as _;
-    use std::os::unix::fs::FileTypeExt as _;
 
     let length = path.file_name().map_or(0, |name| name.len());
     if path.as_os_str().as_bytes().contains(&0) {
@@ -71,14 +72,13 @@ pub fn unfit(path: &Path) -> Option<String> {
         }
         Err(_) => return None,
     };
-    let what = match () {
-        () if kind.is_file() => return None,
-        () if kind.is_dir() => "a folder",
-        () if kind.is_fifo() => "a pipe",
-        () if kind.is_socket() => "a socket",
-        () => "a device",
-    };
-    Some(format!("it is {what}, and no database"))
+    if let Some(what) = open::odd(kind) {
+        return Some(format!("it is {what}, and no database"));
+    }
+    // SQLite, and so the app and Litestream, would wait for it.
+    let (beside, what) = fit::odd(path)?;
+    let name = beside.file_name().unwrap_or_default().display().to_string();
+    Some(format!("beside it, `{name}` is {what}, not a file of SQLite's"))
 }
 
 /// A path with something behind its last letter.

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::ltx;
+use crate::foreign::piece;
 
 /// How bad a line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,7 +18,7 @@ pub enum Level {
     Error,
 }
 
-/// One line.
+/// One line, each part of it fit for a message of our own ([`piece`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
     /// Its level.
@@ -64,7 +65,7 @@ impl Line {
         {
             text.push_str(&format!(" {name}={}", text_of(value)));
         }
-        Self { level, text, error: field("error"), message, fields }
+        Self { level, text: piece(&text), error: field("error").as_deref().map(piece), message, fields }
     }
 
     fn from_text(line: &str) -> Self {
@@ -75,9 +76,9 @@ impl Line {
             .or_else(|| line.split_once(" level=ERROR ").map(|(_, rest)| rest))
             .or_else(|| line.split_once(" ERROR ").map(|(_, rest)| rest));
         let level = if fatal.is_some() { Level::Error } else { Level::Info };
-        let text = fatal.unwrap_or(line).to_owned();
+        let text = piece(fatal.unwrap_or(line));
         let (message, fields) = (text.clone(), serde_json::Map::new());
-        Self { level, text, error: fatal.map(str::to_owned), message, fields }
+        Self { level, text, error: fatal.map(piece), message, fields }
     }
 
     fn field(&self, name: &str) -> Option<&str> {

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use crate::os::fd;
+use crate::os::{fd, open};
 use crate::sqlite::wal;
 
 /// The header, in bytes.
@@ -79,7 +79,7 @@ impl Ltx {
     /// # Errors
     /// It cannot be read.
     pub fn open(path: &Path) -> io::Result<Option<Self>> {
-        let file = fd::open_file(path, false)?;
+        let file = open::unlinked(path, false)?;
         let Some(header): Option<[u8; HEADER]> = fd::read_at(&file, 0)? else { return Ok(None) };
         let long = |at: usize| {
             let mut bytes = [0; 8];

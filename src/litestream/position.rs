@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::ltx;
 use super::version::Version;
-use crate::os::{fd, place};
+use crate::os::{open, place};
 
 /// A place in a database's history; one of another series compares to nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +75,7 @@ pub fn local(version: Version, meta: &Path) -> Option<Position> {
 
 fn local_wal(meta: &Path) -> Option<Position> {
     let mut generation = String::new();
-    fd::open_file(&meta.join("generation"), false)
+    open::unlinked(&meta.join("generation"), false)
         .ok()?
         .take(LONGEST)
         .read_to_string(&mut generation)

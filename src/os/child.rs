@@ -1,22 +1,25 @@
 //! A child with given standard descriptors, in a process group of its own, that dies with this thread.
 
-use std::ffi::{CString, OsString};
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
 
 use super::exec::{Command, Image};
 use super::fork::{Birth, Born};
+use super::signal;
 
 /// What is started, and how.
 pub struct Child {
     /// The program, its arguments and its environment.
     pub command: Command,
-    /// Its working directory.
-    pub cwd: PathBuf,
+    /// Its working directory, if it is another than this process's.
+    pub folder: Option<OwnedFd>,
+    /// It stays in this process's where it may not enter that one.
+    pub may_stay: bool,
     /// Its group becomes the terminal's foreground.
     pub foreground: bool,
+    /// The signals that it starts with ignored; all others are as a program expects them.
+    pub ignored: signal::Numbers,
     /// What it has open: these, under the numbers from 0 up, and nothing else of what is close-on-exec.
     pub fds: Vec<OwnedFd>,
     /// A variable that gets its own process number (`LISTEN_PID` of `sd_listen_fds(3)`).
@@ -39,8 +42,11 @@ impl Child {
             foreground: self.foreground,
             dies_with_parent: true,
             hears: true,
+            ignored: self.ignored,
             user: None,
-            cwd: Some(CString::new(self.cwd.as_os_str().as_bytes())?),
+            cwd: None,
+            folder: self.folder,
+            may_stay: self.may_stay,
         };
         birth.start()
     }

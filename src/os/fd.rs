@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{FcntlArg, fcntl};
@@ -151,23 +151,14 @@ pub fn read_all_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<bool> {
     }
 }
 
-/// Opens an ordinary file, and nothing that stands there in its place: a link leads elsewhere, and a pipe
-/// would hold up whoever opens it (`open(2)`).
-///
-/// # Errors
-/// What the operating system says, or that it is something else.
-pub fn open_file(path: &Path, write: bool) -> io::Result<File> {
-    let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY;
-    let file = File::options().read(true).write(write).custom_flags(flags).open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no ordinary file")) }
-}
-
-/// Makes an ordinary file that only its owner can read, where nothing stands yet.
+/// A folder, to be worked in under whatever name it has then, or none. Its own right to be entered is asked for as well.
 ///
 /// # Errors
 /// What the operating system says.
-pub fn make_file(path: &Path) -> io::Result<File> {
-    File::options().read(true).write(true).create_new(true).mode(0o600).open(path)
+pub fn open_folder(path: &Path) -> io::Result<OwnedFd> {
+    use nix::fcntl::OFlag;
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    Ok(nix::fcntl::open(&path.join("."), flags, nix::sys::stat::Mode::empty())?)
 }
 
 /// The path by which this process, and a child that inherits it, can open or execute a descriptor.

@@ -14,7 +14,7 @@ use nix::fcntl::OFlag;
 use nix::libc;
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
-use nix::unistd::{ForkResult, Pid, chdir, fork, getpid, getppid, pipe2, setpgid};
+use nix::unistd::{ForkResult, Pid, chdir, fchdir, fork, getpid, getppid, pipe2, setpgid};
 
 use super::exec::Image;
 use super::terminal::Terminal;
@@ -42,8 +42,14 @@ pub(super) struct Birth {
     pub(super) hears: bool,
     /// Who it becomes.
     pub(super) user: Option<Identity>,
+    /// The signals that it starts with ignored; all others are as a program expects them.
+    pub(super) ignored: signal::Numbers,
     /// Where it starts, if not where this process is.
     pub(super) cwd: Option<CString>,
+    /// The same by a descriptor: its name may lead elsewhere by now, or nowhere.
+    pub(super) folder: Option<OwnedFd>,
+    /// It stays in this process's where it may not enter that one.
+    pub(super) may_stay: bool,
 }
 
 /// A child that is on its way.
@@ -119,6 +125,13 @@ impl Birth {
         if let Some(cwd) = &self.cwd {
             chdir(cwd.as_c_str())?;
         }
+        if let Some(folder) = &self.folder {
+            match fchdir(folder) {
+                // Who was started in a folder may stay there, but not enter it again (fchdir(2)).
+                Err(Errno::EACCES) if self.may_stay => {}
+                entered => entered?,
+            }
+        }
         if let Some(user) = &self.user {
             user.become_it()?;
         }
@@ -137,7 +150,7 @@ impl Birth {
         } else {
             set_pdeathsig(None)?;
         }
-        signal::reset_for_exec(self.hears);
+        signal::reset_for_exec(self.ignored, self.hears);
         Ok(())
     }
 }

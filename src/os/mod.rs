@@ -18,6 +18,7 @@ pub mod limit;
 pub mod lock;
 pub mod memory;
 pub mod mount;
+pub mod open;
 pub mod outlet;
 pub mod packet;
 pub mod pidfd;

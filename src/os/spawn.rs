@@ -11,6 +11,7 @@ use std::path::Path;
 use super::exec::{Command, Image};
 use super::fd;
 use super::fork::{Birth, Born, Verdict};
+use super::signal;
 use super::user::Identity;
 
 /// How a child is started.
@@ -69,8 +70,11 @@ impl Spawn<'_> {
             foreground: false,
             dies_with_parent: self.dies_with_parent,
             hears: false,
+            ignored: signal::Numbers::default(),
             user: self.user.cloned(),
             cwd: self.cwd.map(|cwd| CString::new(cwd.as_os_str().as_bytes())).transpose()?,
+            folder: None,
+            may_stay: false,
         };
         let Born { pid, verdict } = birth.start()?;
         Ok(Spawned { pid, stdout, stderr, verdict })

@@ -1,6 +1,7 @@
 //! The controlling terminal and its foreground group (`tcsetpgrp(3)`, `credentials(7)`).
 
 use std::fs::File;
+use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::OpenOptionsExt;
 
@@ -9,6 +10,7 @@ use nix::libc;
 use nix::unistd::{Pid, getpgid, getpgrp, getppid, getsid, tcgetpgrp, tcsetpgrp};
 
 use super::signal::without_ttou;
+use super::{proc, tree};
 
 /// The terminal that this process's session has.
 pub struct Terminal(File);
@@ -23,6 +25,11 @@ impl Terminal {
     /// the terminal.
     pub fn is_own(&self) -> bool {
         tcgetpgrp(self.0.as_fd()) == Ok(getpgrp())
+    }
+
+    /// Whether this group is in the foreground.
+    pub fn is_with(&self, group: i32) -> bool {
+        tcgetpgrp(self.0.as_fd()) == Ok(Pid::from_raw(group))
     }
 
     /// Whether the other side is gone: a window was closed, a connection broke.
@@ -51,6 +58,21 @@ impl Terminal {
             self.take();
         }
     }
+}
+
+/// Whether this process's standard input is its session's terminal.
+pub fn is_stdin() -> bool {
+    // ENOTTY for what is none, and for the terminal of another session (tcgetpgrp(3)).
+    tcgetpgrp(io::stdin()).is_ok()
+}
+
+/// Whether this process's group has others in it: the parts of a pipeline, a script around it. What this process has started
+/// itself does not count.
+pub fn is_shared_job() -> bool {
+    let group = getpgrp().as_raw();
+    let own = std::process::id().cast_signed();
+    let below = tree::descendants(own);
+    proc::in_group(group).into_iter().any(|pid| pid != own && !below.contains(&pid))
 }
 
 /// Whether a shell watches over this process's group and would continue it: the parent is in the

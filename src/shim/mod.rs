@@ -14,6 +14,6 @@ mod drain;
 mod resident;
 mod wire;
 
-pub use app::{App, LISTEN_FDS, LISTEN_PID};
+pub use app::{App, LISTEN_FDNAMES, LISTEN_FDS, LISTEN_PID};
 pub use resident::main;
 pub use wire::{Orders, Target, ToKeeper, ToShim, Update, decode, receive, send};

@@ -11,15 +11,15 @@ use nix::poll::{PollFlags, PollTimeout, poll};
 use super::becoming::Becoming;
 use super::drain::{drain, is_readable, readable};
 use super::wire::{Orders, Target, ToKeeper, ToShim, Update, receive, send, value};
-use super::{App, LISTEN_FDS, LISTEN_PID};
+use super::{App, LISTEN_FDNAMES, LISTEN_FDS, LISTEN_PID};
 use crate::core::Ended;
 use crate::os::child::Child;
 use crate::os::exec::Command;
 use crate::os::fork::Born;
 use crate::os::packet::Outgoing;
 use crate::os::reap::{self, Reaped};
-use crate::os::signal::{self, SignalFd};
-use crate::os::{fd, limit, memory, pidfd, tree};
+use crate::os::signal::{self, Signals};
+use crate::os::{fd, limit, memory, pidfd, proc, tree};
 
 /// How often a tree that is being killed is looked at again for what was born meanwhile, and the
 /// parent on a kernel without pidfds.
@@ -73,12 +73,10 @@ struct Resident {
     /// Litestream's process number, and the watch on it where the kernel has one.
     parent: i32,
     litestream: Option<OwnedFd>,
-    signals: SignalFd,
+    signals: Signals,
     tree: Tree,
     /// The leader, until it is known to be the app.
     becoming: Option<Becoming>,
-    /// The leader was stopped by a terminal, so it needs SIGCONT to hear of anything.
-    stopped: bool,
     killing: bool,
     kill_at: Option<Instant>,
     alone: Alone,
@@ -89,7 +87,7 @@ impl Resident {
         limit::raise_open_files();
         // The locks that it inherited are its own, and all that it opens or receives is marked so anyway.
         fd::close_on_exec_from(3);
-        let signals = SignalFd::block_all()?;
+        let signals = Signals::take_all()?;
         nix::sys::prctl::set_child_subreaper(true)?;
         let _ = nix::sys::prctl::set_name(c"litekeeper-shim");
         let orders = match receive::<ToShim>(&link, true)? {
@@ -110,7 +108,6 @@ impl Resident {
             signals,
             tree: Tree::Gone,
             becoming: None,
-            stopped: false,
             killing: false,
             kill_at: None,
             alone: Alone::No,
@@ -225,7 +222,7 @@ impl Resident {
     }
 
     fn take_signals(&mut self) {
-        while let Some(number) = self.signals.take() {
+        while let Some(signal::Received { number, .. }) = self.signals.take() {
             match number {
                 libc::SIGCHLD => self.reap(),
                 // Litestream passes these on and waits: somebody told it to stop.
@@ -272,7 +269,7 @@ impl Resident {
         if self.alone != Alone::No || self.tree != Tree::Gone || fds.len() < 4 {
             return;
         }
-        (self.stopped, self.killing, self.kill_at) = (false, false, None);
+        (self.killing, self.kill_at) = (false, None);
         let memory = fds.remove(0);
         let started = value::<App>(memory).and_then(|app| child_of(app, fds).start());
         match started {
@@ -301,19 +298,23 @@ impl Resident {
             Tree::Led(pid) => Some(pid),
             Tree::Left | Tree::Gone => None,
         };
+        let mut to_wake = Vec::new();
         match (target, leader) {
-            (Target::Leader, Some(pid)) => signal::send(pid, number),
+            (Target::Leader, Some(pid)) => {
+                signal::send(pid, number);
+                to_wake = proc::in_group(pid);
+            }
             (Target::Group, Some(pid)) => signal::send_to_group(pid, number),
-            (Target::Tree, _) => tree::signal_descendants(std::process::id() as i32, number),
+            (Target::Tree, _) => {
+                to_wake = tree::descendants(std::process::id() as i32);
+                to_wake.iter().for_each(|pid| signal::send(*pid, number));
+            }
             (Target::Leader | Target::Group, None) => {}
         }
-        if let Some(pid) = leader.filter(|_| self.stopped) {
-            if number == libc::SIGCONT {
-                self.stopped = false;
-            } else if number == self.orders.stop_signal {
-                signal::send_to_group(pid, libc::SIGCONT);
-                self.stopped = false;
-            }
+        if number == self.orders.stop_signal {
+            // Whoever is stopped hears of nothing. The others are left alone: some do something on SIGCONT.
+            to_wake.retain(|pid| proc::is_stopped(*pid));
+            to_wake.into_iter().for_each(|pid| signal::send(pid, libc::SIGCONT));
         }
     }
 
@@ -335,8 +336,7 @@ impl Resident {
                         if number != libc::SIGSTOP {
                             signal::send(pid, libc::SIGCONT);
                         }
-                    } else if self.tree == Tree::Led(pid) && !self.stopped {
-                        self.stopped = true;
+                    } else if self.tree == Tree::Led(pid) {
                         self.tell(&ToKeeper::Stopped(number));
                     }
                 }
@@ -373,17 +373,22 @@ impl Resident {
     }
 }
 
-fn child_of(app: App, fds: Vec<OwnedFd>) -> Child {
+fn child_of(app: App, mut fds: Vec<OwnedFd>) -> Child {
+    let folder = (app.has_folder && fds.len() > 3).then(|| fds.remove(3));
     let sockets = fds.len() - 3;
     let mut env = app.env;
-    env.retain(|(name, _)| name != LISTEN_PID.as_bytes() && name != LISTEN_FDS.as_bytes());
+    let own = [LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES];
+    env.retain(|(name, _)| own.iter().all(|own| name != own.as_bytes()));
     if sockets > 0 {
         env.push((LISTEN_FDS.into(), sockets.to_string().into()));
+        env.extend(app.socket_names.map(|names| (LISTEN_FDNAMES.into(), names)));
     }
     Child {
         command: Command::from_bytes(app.argv, env),
-        cwd: app.cwd,
+        folder,
+        may_stay: app.inherits_folder,
         foreground: app.foreground,
+        ignored: signal::Numbers(app.ignored),
         fds,
         own_number_in: (sockets > 0).then(|| LISTEN_PID.into()),
     }

@@ -26,7 +26,7 @@ pub enum Target {
 pub enum ToShim {
     /// [`Orders`], in the memory that comes with it.
     Setup,
-    /// An [`super::App`] in the memory that comes with it, then its standard descriptors, then
+    /// An [`super::App`] in the memory that comes with it, then its standard descriptors, its folder if it has one, and
     /// those of socket activation.
     Start,
     /// A signal.

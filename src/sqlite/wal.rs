@@ -106,7 +106,11 @@ fn beside(database: &Path, suffix: &str, write: bool) -> io::Result<Option<File>
         let (folder, name) = Folder::of(database)?;
         let mut name = name.to_owned();
         name.push(suffix);
-        let file = folder.open_file(&name, write)?;
+        let named = |error: io::Error| {
+            let shown = database.with_file_name(&name);
+            io::Error::new(error.kind(), format!("{}: {error}", shown.display()))
+        };
+        let file = folder.open_file(&name, write).map_err(named)?;
         // SQLite gives it to whom the database belongs (`findCreateFileMode` in its os_unix.c).
         if write && file.metadata()?.uid() != database.metadata()?.uid() {
             return Err(io::Error::other("it belongs to somebody else than the database"));

@@ -28,6 +28,7 @@ use super::runtime_folder::RuntimeFolder;
 use super::setup::{Entry, Named, Setup};
 use super::wal::{self, Held, Suspects};
 use super::watch::Watch;
+use super::workplace::Workplace;
 use crate::backup::Restorer;
 use crate::core::{Action, Db, Ended, Event, ExitCode, Gate};
 use crate::error::Failure;
@@ -39,7 +40,7 @@ use crate::litestream::position::Position;
 use crate::litestream::version::Version;
 use crate::os::lock::Lock;
 use crate::os::spawn::{Spawn, Spawned};
-use crate::os::terminal::Terminal;
+use crate::os::terminal::{self, Terminal};
 use crate::os::{event, fd, fork, packet, signal, tree};
 use crate::shim::{App, Orders, Target, ToKeeper, ToShim, Update};
 
@@ -60,6 +61,7 @@ pub(super) struct World {
     pub(super) folder: RuntimeFolder,
     pub(super) roster: Roster,
     listening: Vec<OwnedFd>,
+    workplace: Workplace,
     pub(super) runner: Runner,
     pub(super) outbox: Outbox,
     /// How the resolver is asked.
@@ -143,7 +145,7 @@ impl World {
         setup: Setup,
         folder: RuntimeFolder,
         roster: Roster,
-        listening: Vec<OwnedFd>,
+        (listening, workplace): (Vec<OwnedFd>, Workplace),
         runner: Runner,
         outbox: Outbox,
     ) -> Self {
@@ -151,7 +153,7 @@ impl World {
             children: runner.children.clone(),
             command: Rc::new(command.clone()),
             env: Rc::new(setup.env.clone()),
-            cwd: setup.cwd.clone(),
+            cwd: workplace.named(),
             user: setup.user.clone(),
             limit: resolver::LIMIT,
         });
@@ -171,6 +173,7 @@ impl World {
             folder,
             roster,
             listening,
+            workplace,
             runner,
             outbox,
             version: Version::new(0, 0, 0),
@@ -557,6 +560,14 @@ impl World {
         self.roster.listed().iter().map(|(_, db)| control::sync_request(&db.path, drain)).collect()
     }
 
+    /// Whether the app is given the terminal without asking: it reads from there, and no other part of the job can need it.
+    /// Any other app gets it when it needs it.
+    pub(super) fn lends_terminal(&self) -> bool {
+        self.terminal.as_ref().is_some_and(Terminal::is_own)
+            && terminal::is_stdin()
+            && !terminal::is_shared_job()
+    }
+
     fn start(&mut self, running: Running) -> io::Result<()> {
         self.running = running;
         self.starts += 1;
@@ -568,15 +579,20 @@ impl World {
             !KEEPERS_OWN.iter().any(|keepers| name == keepers)
         };
         let bytes = |text: &std::ffi::OsString| text.as_bytes().to_vec();
+        let workplace = self.workplace.look().map(AsRawFd::as_raw_fd);
         let app = App {
             argv: argv.iter().map(bytes).collect(),
             env: self.setup.env.iter().filter(own).map(|(name, value)| (bytes(name), bytes(value))).collect(),
-            cwd: self.setup.cwd.clone(),
-            foreground: self.terminal.as_ref().is_some_and(Terminal::is_own),
+            has_folder: workplace.is_some(),
+            inherits_folder: self.workplace.is_inherited(),
+            socket_names: self.setup.listen_names.as_ref().map(bytes),
+            foreground: self.lends_terminal(),
+            ignored: signal::ignored_at_start().0,
         };
         let standard: [RawFd; 3] = [0, 1, 2];
         let sockets = if running == Running::App { self.listening.as_slice() } else { &[] };
-        let fds: Vec<RawFd> = standard.into_iter().chain(sockets.iter().map(AsRawFd::as_raw_fd)).collect();
+        let sockets = sockets.iter().map(AsRawFd::as_raw_fd);
+        let fds: Vec<RawFd> = standard.into_iter().chain(workplace).chain(sockets).collect();
         match &self.link {
             Some(link) => link.send_with(&ToShim::Start, &app, &fds),
             // Its end is on its way to the machine.

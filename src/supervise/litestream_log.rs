@@ -45,7 +45,11 @@ pub(super) async fn pass_on(fd: OwnedFd, heard: Heard) {
     }
 }
 
-async fn read_line(reader: &mut BufReader<pipe::Receiver>, bytes: &mut Vec<u8>) -> std::io::Result<bool> {
+/// One line, or as much of it as is worth the memory; whether there was one.
+pub(super) async fn read_line(
+    reader: &mut BufReader<pipe::Receiver>,
+    bytes: &mut Vec<u8>,
+) -> std::io::Result<bool> {
     loop {
         let chunk = reader.fill_buf().await?;
         if chunk.is_empty() {

@@ -30,6 +30,7 @@ mod sources;
 mod twins;
 mod wal;
 mod watch;
+mod workplace;
 
 pub use driver::supervise;
 pub use reload::{Failed, RELOAD, Report};

@@ -6,11 +6,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::io::BufReader;
 use tokio::net::unix::pipe;
 
+use super::litestream_log;
 use crate::core::{Ended, ExitCode};
 use crate::error::Failure;
+use crate::foreign::piece;
 use crate::litestream::command::KEEPERS_OWN;
 use crate::os::children::Children;
 use crate::os::gather::Gather;
@@ -22,8 +24,6 @@ use crate::os::{event, fork};
 pub(super) const LIMIT: Duration = Duration::from_secs(30);
 /// The longest answer: room for some thousand databases.
 const LONGEST: usize = 1 << 20;
-/// A longer line of its log is cut.
-const LONGEST_LINE: u64 = 8 << 10;
 
 /// The program, and what it runs with: what the app has.
 #[derive(Clone)]
@@ -34,8 +34,8 @@ pub struct Question {
     pub command: Rc<Vec<OsString>>,
     /// Its environment.
     pub env: Rc<Vec<(OsString, OsString)>>,
-    /// The folder that it starts in.
-    pub cwd: PathBuf,
+    /// The folder that it starts in, if it is another than this process's.
+    pub cwd: Option<PathBuf>,
     /// The user that it runs as, unless it is this process's own.
     pub user: Option<Identity>,
     /// How long it may take.
@@ -63,7 +63,7 @@ impl Question {
             user: self.user.as_ref(),
             without_env: KEEPERS_OWN,
             only_env: Some(&self.env),
-            cwd: Some(&self.cwd),
+            cwd: self.cwd.as_deref(),
             ..Spawn::default()
         };
         let (program, args) = self.command.split_first().ok_or_else(|| failed("no command".into()))?;
@@ -126,13 +126,13 @@ async fn pass_on(fd: std::os::fd::OwnedFd) {
     let mut line = Vec::new();
     loop {
         line.clear();
-        match (&mut reader).take(LONGEST_LINE).read_until(b'\n', &mut line).await {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {}
+        match litestream_log::read_line(&mut reader, &mut line).await {
+            Ok(false) | Err(_) => return,
+            Ok(true) => {}
         }
         let text = String::from_utf8_lossy(&line);
         if !text.trim().is_empty() {
-            tracing::info!(target: "resolver", "{}", text.trim_end());
+            tracing::info!(target: "resolver", "{}", piece(&text));
         }
     }
 }

@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 use super::runtime_folder::RuntimeFolder;
 use crate::core::ExitCode;
 use crate::error::Failure;
+use crate::foreign::piece;
 use crate::litestream::database::{Database, unfit};
 use crate::os::lock::{self, Lock, Refused};
+use crate::os::open;
 use crate::os::place::{self, Folder};
 use crate::os::proc;
 use crate::os::user::Identity;
@@ -150,6 +152,17 @@ pub fn text(socket: &Path, keeper: &Path) -> String {
 
 /// One clear word before anything that is named after the database fails.
 fn refuse_unfit(db: &Database) -> Result<(), Failure> {
+    // Litestream would make them, fail at it for ever, and leave the gate closed.
+    for folder in [db.meta.clone(), db.meta.join("ltx")] {
+        let Ok(found) = place::theirs(|| folder.metadata()) else { continue };
+        if !found.is_dir() {
+            let what = open::odd(found.file_type()).unwrap_or("a file");
+            let message = format!("{}: it is {what}, and no folder of litestream's", folder.display());
+            return Err(
+                Failure::new(ExitCode::CONFIG, message).hint("remove it: litestream makes its own anew")
+            );
+        }
+    }
     let Some(why) = unfit(&db.path) else { return Ok(()) };
     Err(Failure::new(ExitCode::CONFIG, format!("{}: {why}", db.path.display()))
         .hint("correct the database's path"))
@@ -247,7 +260,7 @@ impl Holder {
         let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name));
         Self {
             pid: field("pid ").and_then(|pid| pid.trim().parse().ok()).filter(|pid| *pid > 0),
-            started: field("started ").map(|started| started.trim().to_owned()),
+            started: field("started ").map(|started| piece(started.trim())),
             keeper: field("keeper ").map(PathBuf::from).filter(|keeper| keeper.is_absolute()),
             by_other_name: text == OTHER_NAME,
         }

@@ -8,18 +8,18 @@ use std::path::{Path, PathBuf};
 const ROOMS: &[(&str, &[&str])] = &[
     ("core", &[]),
     ("os", &["core"]),
-    ("config", &["core", "foreign", "secrets"]),
+    ("config", &["core", "foreign", "os", "secrets"]),
     ("shim", &["core", "os"]),
     ("sqlite", &["os"]),
-    ("litestream", &["core", "config", "os", "sqlite"]),
+    ("litestream", &["core", "config", "foreign", "os", "sqlite"]),
     ("ledger", &["core", "os", "sqlite", "litestream"]),
-    ("backup", &["core", "os", "sqlite", "litestream"]),
+    ("backup", &["core", "foreign", "os", "sqlite", "litestream"]),
     ("check", &["core", "config", "os", "litestream", "backup"]),
-    ("supervise", &["core", "os", "sqlite", "shim", "litestream", "ledger", "backup", "error"]),
+    ("supervise", &["core", "os", "sqlite", "shim", "litestream", "ledger", "backup", "error", "foreign"]),
     ("demo", &["os"]),
     ("detect", &["secrets"]),
     ("env_vars", &[]),
-    ("foreign", &[]),
+    ("foreign", &["secrets"]),
     ("secrets", &[]),
     ("error", &["core", "foreign", "secrets"]),
     ("printer", &["core", "error", "foreign", "os", "secrets"]),
@@ -194,4 +194,82 @@ fn the_map_names_each_room() {
     for (room, _) in ROOMS {
         assert!(map.contains(&format!("src/{room}")), "ARCHITECTURE.md does not name src/{room}");
     }
+}
+
+/// What opens a file by its path, as far as the program's own words can say it.
+const OPENERS: &[&str] = &[
+    "File::open",
+    "File::create",
+    "File::options",
+    "OpenOptions",
+    "fs::read(",
+    "fs::read)",
+    "fs::read,",
+    "fs::read_to_string",
+    "fs::write(",
+    "fs::copy(",
+    "tokio::fs",
+    "openat(",
+    "openat2(",
+    "fcntl::open(",
+    "libc::open",
+    "Connection::open",
+    "tempfile::",
+];
+
+/// Where one stands all the same, and why nothing can be waited for there.
+const OPENS_BY_ITSELF: &[(&str, &str, &str)] = &[
+    ("os/open.rs", "openat(", "the one place"),
+    ("os/open.rs", "fs::read(", "below /proc the kernel alone says what stands under a name"),
+    ("os/place.rs", "openat(", "O_PATH or O_DIRECTORY: folders alone"),
+    ("os/dir.rs", "File::options", "O_PATH and O_DIRECTORY: a folder alone"),
+    ("os/fd.rs", "fcntl::open(", "O_PATH of /proc/self/exe"),
+    ("os/fd.rs", "File::options", "the writing end of this process's own pipe, by /proc/self/fd"),
+    ("os/outlet.rs", "File::options", "this process's own standard error, by /proc/self/fd, without waiting"),
+    ("os/spawn.rs", "File::open", "/dev/null"),
+    ("os/terminal.rs", "File::options", "/dev/tty is a terminal that this session has open already"),
+    ("sqlite/repair.rs", "Connection::open", "in a process with a limit, after `fit::check`"),
+    ("sqlite/check.rs", "Connection::open", "in a process with a limit, after `open::file`"),
+    ("ledger/seq.rs", "Connection::open", "in a process with a limit, after `fit::odd`"),
+    ("check/online.rs", "Connection::open", "in a folder of its own, made for this trial"),
+    ("demo/guestbook/store.rs", "Connection::open", "the demo's own database"),
+    ("check/online.rs", "tempfile::", "a folder under a name that nobody else knows"),
+    ("supervise/runtime_folder.rs", "tempfile::", "a folder under a name that nobody else knows"),
+    ("litestream/install.rs", "tempfile::", "a folder under a name that nobody else knows"),
+    ("litestream/install/oneshot.rs", "tempfile::", "a file without a name"),
+    ("cli/init.rs", "tempfile::", "a file that nothing had the name of (O_EXCL)"),
+];
+
+/// The code of a file without its tests and comments, line by line.
+fn code(file: &Path) -> Vec<String> {
+    let text = fs::read_to_string(file).unwrap();
+    let text = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    lines.map(str::to_owned).collect()
+}
+
+#[test]
+fn files_are_opened_in_one_place() {
+    let is_test = |file: &Path| {
+        let below = file.strip_prefix(source()).unwrap();
+        below.components().any(|part| matches!(part.as_os_str().to_str(), Some("tests" | "tests.rs")))
+    };
+    let mut unused: BTreeSet<_> = OPENS_BY_ITSELF.iter().map(|(file, word, _)| (*file, *word)).collect();
+    let mut wrong = Vec::new();
+    for file in files(&source()).iter().filter(|file| !is_test(file)) {
+        let below = file.strip_prefix(source()).unwrap().to_str().unwrap();
+        for line in code(file) {
+            // A type is no call, and neither is what is only brought into scope.
+            let is_use = line.trim_start().starts_with("use ");
+            for word in OPENERS.iter().filter(|word| line.contains(**word) && !is_use) {
+                let exception = OPENS_BY_ITSELF.iter().find(|(file, one, _)| *file == below && one == word);
+                match exception {
+                    Some((file, word, _)) => drop(unused.remove(&(*file, *word))),
+                    None => wrong.push(format!("src/{below}: `{}`: use os::open", line.trim())),
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(unused.is_empty(), "exceptions that nobody needs any more: {unused:?}");
 }
