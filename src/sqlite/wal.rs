@@ -429,6 +429,45 @@ mod tests {
         assert!(index.end > HEADER);
     }
 
+    /// As SQLite itself takes them: neither log nor index.
+    #[test]
+    fn what_sqlite_does_not_believe_is_not_believed() {
+        let (folder, path, database) = database();
+        database.execute_batch("INSERT INTO t VALUES (1)").expect("a row");
+        let file = |suffix: &str| folder.path().join(format!("a.db{suffix}"));
+        let whole =
+            [std::fs::read(file("-wal")).expect("a log"), std::fs::read(file("-shm")).expect("an index")];
+        let other = folder.path().join("b.db");
+        let write = |log: &[u8], index: &[u8]| {
+            std::fs::write(&other, "").expect("a file");
+            std::fs::write(folder.path().join("b.db-wal"), log).expect("a log");
+            std::fs::write(folder.path().join("b.db-shm"), index).expect("an index");
+        };
+        write(&whole[0], &whole[1]);
+        assert!(header(&other).expect("ours").is_some() && matches!(index(&other), Ok(State::Made(_))));
+        let all = Run::open(&other).expect("ours").expect("a log").frames(HEADER).expect("ours").len();
+        for at in 0..HEADER as usize {
+            let mut log = whole[0].clone();
+            log[at] ^= 0x40;
+            write(&log, &whole[1]);
+            assert_eq!(header(&other).expect("ours"), None, "byte {at} of the log");
+        }
+        for at in 0..INDEX_HEADER / 2 {
+            let mut index = whole[1].clone();
+            (index[at], index[INDEX_HEADER / 2 + at]) = (index[at] ^ 0x40, index[at] ^ 0x40);
+            write(&whole[0], &index);
+            assert_eq!(super::index(&other).expect("ours"), State::Unmade, "byte {at} of the index");
+        }
+        // A hole has a page 0 without end, with the same salt where that is made of zeros.
+        let mut log = whole[0].clone();
+        for frame in log[HEADER as usize..].chunks_mut(bytes_of(1, 4096) as usize).skip(1) {
+            frame[..4].fill(0);
+        }
+        write(&log, &whole[1]);
+        let frames = Run::open(&other).expect("ours").expect("a log").frames(HEADER).expect("ours");
+        assert!(frames.len() == 1 && all > 1, "{all}");
+    }
+
     #[test]
     fn what_is_in_the_log_counts_again() {
         let (_folder, path, database) = database();
