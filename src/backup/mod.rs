@@ -9,7 +9,7 @@ mod chosen;
 pub mod listing;
 mod restore;
 pub mod s3;
-mod search;
+pub mod search;
 mod standing;
 mod whole;
 

@@ -1,8 +1,8 @@
 //! Listing backups on S3 (and removing what `check --online` wrote there, and snapshots that were cut off), in a process of its
 //! own: the keeper has one thread and little memory, and a client for S3 needs more of both.
 
+use std::collections::BTreeMap;
 use std::io::Write;
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -26,6 +26,9 @@ use crate::os::{fd, open};
 
 /// How many requests are under way at once.
 const AT_ONCE: usize = 16;
+/// So many databases fit into what the keeper reads, and no keeper runs on so many: a listing that goes on for ever
+/// ends here.
+const MOST: usize = 100_000;
 /// The folder of snapshots (`SnapshotLevel` in Litestream's litestream.go).
 const SNAPSHOTS: &str = "0009";
 
@@ -103,7 +106,7 @@ pub fn main(order: Option<&str>) -> u8 {
         eprintln!("error: this command is litekeeper's own, and is started by it");
         return crate::core::ExitCode::USAGE.get();
     };
-    match carry_out(order) {
+    match fd::read_memory(order).map_err(|error| error.to_string()).and_then(|order| carry_out(&order)) {
         Ok(found) => match std::io::stdout().write_all(&found) {
             Ok(()) => 0,
             Err(_) => 1,
@@ -115,9 +118,12 @@ pub fn main(order: Option<&str>) -> u8 {
     }
 }
 
-fn carry_out(order: OwnedFd) -> Result<Vec<u8>, String> {
-    let bytes = fd::read_memory(order).map_err(|error| error.to_string())?;
-    let order: Order = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
+/// Does in this process what [`main`] does in one of its own.
+///
+/// # Errors
+/// Why it cannot, in the server's words.
+pub fn carry_out(order: &[u8]) -> Result<Vec<u8>, String> {
+    let order: Order = serde_json::from_slice(order).map_err(|error| error.to_string())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     runtime.map_err(|error| error.to_string())?.block_on(async {
         let store = store(&order).await?;
@@ -198,14 +204,14 @@ async fn store(order: &Order) -> Result<AmazonS3, String> {
 
 /// Every database at any depth, by all names there are.
 async fn all(store: &AmazonS3, prefix: &Path) -> object_store::Result<Vec<Found>> {
-    let mut found: Vec<Found> = Vec::new();
+    let mut found = Backups::default();
     let mut names = store.list(Some(prefix));
     while let Some(object) = names.try_next().await? {
         if let Some((below, newest)) = backup_of(prefix, &object.location) {
-            note(&mut found, below, newest);
+            found.note(below, newest)?;
         }
     }
-    Ok(found)
+    Ok(found.into_list())
 }
 
 /// The databases right below the prefix, side by side.
@@ -216,23 +222,26 @@ async fn flat(store: AmazonS3, prefix: Path) -> object_store::Result<Vec<Found>>
         let (store, prefix, places) = (store.clone(), prefix.clone(), places.clone());
         asking.spawn(async move {
             let _place = places.acquire().await;
-            let mut found = Vec::new();
+            let mut found = Backups::default();
             let mut names = store.list(Some(&folder));
             while let Some(object) = names.try_next().await? {
                 if let Some((below, newest)) = backup_of(&prefix, &object.location)
                     && below.components().count() == 1
                 {
-                    note(&mut found, below, newest);
+                    found.note(below, newest)?;
                 }
             }
             Ok::<_, object_store::Error>(found)
         });
     }
-    let mut all = Vec::new();
+    let mut all = Backups::default();
     while let Some(answer) = asking.join_next().await {
-        all.extend(answer.unwrap_or_else(|error| Err(object_store::Error::JoinError { source: error }))?);
+        let found = answer.unwrap_or_else(|error| Err(object_store::Error::JoinError { source: error }))?;
+        for (below, newest) in found.0 {
+            all.note(below, newest)?;
+        }
     }
-    Ok(all)
+    Ok(all.into_list())
 }
 
 /// Removes the files of a backup from a folder that was made up for one trial; one name, one request, and
@@ -290,22 +299,33 @@ async fn is_whole(store: &AmazonS3, name: &Path) -> object_store::Result<bool> {
     let place = length[..].try_into().ok().and_then(|length| ltx::list_place(size, length));
     let (Some((page_size, commit)), Some(place)) = (ltx::sizes(&header), place) else { return Ok(false) };
     let list = store.get_range(name, place).await?;
-    Ok(ltx::pages(&list).is_ok_and(|pages| ltx::is_complete(page_size, commit, &pages)))
+    Ok(ltx::pages(&list, page_size, commit).is_ok_and(|pages| ltx::is_complete(page_size, commit, &pages)))
 }
 
 /// Whether an object is a file that a backup can begin with: of any level, from the first transaction on.
 fn begins(prefix: &Path, object: &Path) -> bool {
     let parts: Option<Vec<_>> = object.prefix_match(prefix).map(Iterator::collect);
     let Some([level, file]) = parts.as_deref() else { return false };
-    let min = file.as_ref().split_once('-').map(|(min, _)| u64::from_str_radix(min, 16));
-    level.as_ref().len() == 4 && matches!(min, Some(Ok(1))) && max_txid(file.as_ref()).is_some()
+    is_level(level.as_ref()) && ltx::span(file.as_ref()).is_some_and(|span| *span.start() == 1)
 }
 
-fn note(found: &mut Vec<Found>, below: PathBuf, newest: Option<u64>) {
-    // Names come in order, so those of one database are neighbours.
-    match found.last_mut().filter(|last| last.below == below) {
-        Some(last) => last.newest = last.newest.max(newest),
-        None => found.push(Found { below, newest }),
+/// What was found so far. Names come in order, says S3, but whoever answers may do as it likes.
+#[derive(Default)]
+struct Backups(BTreeMap<PathBuf, Option<u64>>);
+
+impl Backups {
+    fn note(&mut self, below: PathBuf, newest: Option<u64>) -> object_store::Result<()> {
+        let known = self.0.entry(below).or_default();
+        *known = (*known).max(newest);
+        if self.0.len() > MOST {
+            let source = format!("more than {MOST} databases are listed there").into();
+            return Err(object_store::Error::Generic { store: "S3", source });
+        }
+        Ok(())
+    }
+
+    fn into_list(self) -> Vec<Found> {
+        self.0.into_iter().map(|(below, newest)| Found { below, newest }).collect()
     }
 }
 
@@ -317,8 +337,13 @@ fn backup_of(prefix: &Path, object: &Path) -> Option<(PathBuf, Option<u64>)> {
         return Some((parts[..at].iter().collect(), None));
     }
     let [below @ .., level, file] = parts.as_slice() else { return None };
-    let is_level = level.len() == 4 && level.bytes().all(|c| c.is_ascii_hexdigit());
-    (is_level && !below.is_empty()).then(|| Some((below.iter().collect(), Some(max_txid(file)?)))).flatten()
+    (is_level(level) && !below.is_empty())
+        .then(|| Some((below.iter().collect(), Some(max_txid(file)?))))
+        .flatten()
+}
+
+fn is_level(name: &str) -> bool {
+    name.len() == 4 && name.bytes().all(|c| c.is_ascii_hexdigit())
 }
 
 /// The client: what `litekeeper install` uses as well.
@@ -426,6 +451,19 @@ fn exchange(agent: &ureq::Agent, request: HttpRequest) -> Result<HttpResponse, H
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_listing_in_no_order_and_without_an_end_has_a_bound() {
+        let mut found = Backups::default();
+        for (below, newest) in [("a", Some(2)), ("b", None), ("a", Some(7)), ("a", Some(3)), ("b", Some(1))] {
+            found.note(below.into(), newest).unwrap();
+        }
+        let one = |below: &str, newest| Found { below: below.into(), newest };
+        assert_eq!(found.into_list(), [one("a", Some(7)), one("b", Some(1))]);
+        let mut many = Backups::default();
+        let endless = (0..=MOST).map(|number| many.note(number.to_string().into(), None));
+        assert_eq!(endless.filter(Result::is_err).count(), 1, "the one that is too many");
+    }
 
     #[test]
     fn an_object_belongs_to_a_database_at_any_depth() {

@@ -18,7 +18,7 @@ mod install;
 mod layers;
 mod mounted;
 mod one_shot;
-mod reload;
+pub mod reload;
 mod run;
 mod settings;
 mod txid;

@@ -149,7 +149,8 @@ fn late() -> std::io::Error {
     std::io::Error::other(format!("no answer within {} s", LIMIT.as_secs()))
 }
 
-fn shown(report: &Report, json: bool) -> String {
+/// What is printed of a report.
+pub fn shown(report: &Report, json: bool) -> String {
     if json {
         return format!("{}\n", foreign::json(&serde_json::json!(report)));
     }

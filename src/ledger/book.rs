@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_64;
 
 use crate::os::{fd, open};
+use crate::sqlite::wal;
 
 /// Where the checksums begin, in bytes.
 const HEAD: u64 = 4096;
@@ -90,6 +91,14 @@ impl Head {
         self.proof.map(|proof| proof.at).or_else(|| (self.begun > 0).then_some(self.begun / 1000))
     }
 
+    /// Whether this is what was written here: whoever runs as the database's user could have written something else,
+    /// which is at worst found out anew.
+    fn is_possible(&self) -> bool {
+        (self.page_size == 0 || wal::is_page_size(self.page_size))
+            && self.suspects.len() <= MOST_SUSPECTS
+            && !self.suspects.contains(&0)
+    }
+
     /// Remembers a page to be looked at.
     pub fn suspect(&mut self, page: u32) {
         if self.suspects.len() < MOST_SUSPECTS {
@@ -168,6 +177,17 @@ impl Book {
         Ok(self.block[place])
     }
 
+    /// What the copy has of each page up to this one, as far as anything is known: what the file has no room for is
+    /// not known.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn up_to(&mut self, last: u32) -> io::Result<Vec<u64>> {
+        self.flush()?;
+        let known = self.file.metadata()?.len().saturating_sub(HEAD) / 8;
+        (0..=last).take_while(|page| u64::from(*page) < known).map(|page| self.get(page)).collect()
+    }
+
     /// Takes in a page of the copy.
     ///
     /// # Errors
@@ -237,7 +257,7 @@ fn read_head(file: &File) -> io::Result<Option<Head>> {
     let body =
         usize::try_from(number(0)).ok().and_then(|length| rest.get(16..16 + length.min(HEAD as usize)));
     let body = body.filter(|body| magic == MAGIC && checksum(body) == number(8));
-    Ok(body.and_then(|body| postcard::from_bytes(body).ok()))
+    Ok(body.and_then(|body| postcard::from_bytes(body).ok()).filter(Head::is_possible))
 }
 
 #[cfg(test)]

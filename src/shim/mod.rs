@@ -16,4 +16,4 @@ mod wire;
 
 pub use app::{App, LISTEN_FDNAMES, LISTEN_FDS, LISTEN_PID};
 pub use resident::main;
-pub use wire::{Orders, Target, ToKeeper, ToShim, Update, receive, send};
+pub use wire::{Orders, Target, ToKeeper, ToShim, Update, decode, receive, send};

@@ -138,8 +138,30 @@ pub(super) fn value<V: DeserializeOwned>(memory: OwnedFd) -> io::Result<V> {
     decode(&fd::read_memory(memory)?)
 }
 
-fn decode<T: DeserializeOwned>(bytes: &[u8]) -> io::Result<T> {
-    postcard::from_bytes(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+/// What these bytes say, all of them.
+///
+/// # Errors
+/// `InvalidData` for anything else.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> io::Result<T> {
+    match postcard::take_from_bytes(bytes) {
+        Ok((value, [])) => Ok(value),
+        Ok(_) => Err(io::ErrorKind::InvalidData.into()),
+        Err(error) => Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+    }
+}
+
+impl ToKeeper {
+    /// Whether it names a process and a signal where it names one: -1 would be every process that there is, and the
+    /// shim runs as the app's user.
+    pub fn is_sound(&self) -> bool {
+        match self {
+            Self::Ready(pid) | Self::Started(pid) => *pid > 1,
+            Self::Signaled { number, .. } | Self::Stopped(number) | Self::Asked(number) => {
+                (1..=64).contains(number)
+            }
+            Self::NotStarted(_) | Self::Exited { .. } | Self::TreeGone | Self::LitestreamGone => true,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -172,6 +194,17 @@ mod tests {
         Outgoing::default().send(keeper.as_fd(), &[0xff; 9], &[]).unwrap();
         let error = receive::<ToShim>(&shim, true).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        let trailing = postcard::to_stdvec(&(ToShim::Release, 1_u8)).unwrap();
+        assert!(decode::<ToShim>(&trailing).is_err() && decode::<ToShim>(&trailing[..1]).is_ok());
+        for (message, is_sound) in [
+            (ToKeeper::Ready(7), true),
+            (ToKeeper::Ready(-1), false),
+            (ToKeeper::Started(0), false),
+            (ToKeeper::Asked(15), true),
+            (ToKeeper::Stopped(0), false),
+        ] {
+            assert_eq!(message.is_sound(), is_sound, "{message:?}");
+        }
         assert_eq!(receive::<ToShim>(&shim, false).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         drop(keeper);
         assert!(receive::<ToShim>(&shim, true).unwrap().is_none());

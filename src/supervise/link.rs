@@ -41,7 +41,8 @@ impl Link {
                 continue;
             }
             match shim::receive::<ToKeeper>(self.socket.get_ref(), false) {
-                Ok(Some((message, _))) => return Some(message),
+                // A shim that says what none can say is as good as gone.
+                Ok(Some((message, _))) => return Some(message).filter(ToKeeper::is_sound),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     ready.clear_ready_matching(Ready::READABLE);
                 }

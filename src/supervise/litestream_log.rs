@@ -89,3 +89,38 @@ fn pass_on_line(line: &Line, heard: &Heard) {
         Level::Error => tracing::error!(target: "litestream", "{text}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn a_line_of_a_hundred_megabytes_takes_no_more_than_any_other() {
+        let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).expect("a pipe");
+        let writing = std::thread::spawn(move || {
+            let (mut writer, megabyte) = (File::from(writer), vec![b'x'; 1 << 20]);
+            (0..100).for_each(|_| writer.write_all(&megabyte).expect("a reader"));
+            writer.write_all(b"\nthe next one\n").expect("a reader");
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
+        runtime.block_on(async {
+            let pipe = pipe::Receiver::from_owned_fd(reader).expect("a pipe");
+            let (mut reader, mut bytes) = (BufReader::with_capacity(4096, pipe), Vec::new());
+            assert!(read_line(&mut reader, &mut bytes).await.expect("a line"));
+            assert!(
+                bytes.len() == LONGEST_LINE && bytes.capacity() <= 2 * LONGEST_LINE,
+                "{}",
+                bytes.capacity()
+            );
+            bytes.clear();
+            assert!(read_line(&mut reader, &mut bytes).await.expect("a line"));
+            assert_eq!(bytes, b"the next one\n");
+            bytes.clear();
+            assert!(!read_line(&mut reader, &mut bytes).await.expect("an end"));
+        });
+        writing.join().expect("all was read");
+    }
+}

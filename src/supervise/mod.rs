@@ -37,4 +37,4 @@ pub use reload::{Failed, RELOAD, Report};
 pub use resolver::Question;
 pub use runtime_folder::{RuntimeFolder, keeper_sockets};
 pub use setup::{Catalogue, Entry, IfBehind, Inputs, Named, Setup};
-pub use twins::{keeper_socket, lock_path};
+pub use twins::{Holder, keeper_socket, lock_path, text as lock_text};

@@ -25,6 +25,7 @@ mod gate;
 mod guestbook;
 mod handover;
 mod harness;
+mod held_up;
 mod hostile;
 mod hung;
 mod init;
