@@ -16,6 +16,7 @@ use nix::sys::stat::Mode;
 use nix::sys::statvfs::{FsFlags, statvfs};
 
 use super::exec::{self, Command};
+use super::{open, place};
 
 /// How much of a program is looked at: its kind, its first line, and where an ELF file names its loader.
 const HEAD: u64 = 4096;
@@ -39,8 +40,19 @@ impl fmt::Display for Unstarted {
     }
 }
 
-/// Finds out why a command could not be executed in a folder, where the kernel said `error`.
-pub fn explain(command: &Command, cwd: &Path, error: &io::Error) -> Unstarted {
+/// Finds out why a command could not be executed in a folder, or in this process's own, where the kernel said `error`.
+///
+/// Whoever the databases belong to decides what lies there, so it is looked at with that user's rights.
+pub fn explain(command: &Command, cwd: Option<&Path>, error: &io::Error) -> Unstarted {
+    let own = || std::env::current_dir().unwrap_or_else(|_| ".".into());
+    let cwd = cwd.map_or_else(own, Path::to_owned);
+    place::theirs(|| Ok(look(command, &cwd, error))).unwrap_or_else(|denied| {
+        let program = command.argv.first().cloned().unwrap_or_default().into();
+        Unstarted { program, found: true, why: format!("{error} ({denied})") }
+    })
+}
+
+fn look(command: &Command, cwd: &Path, error: &io::Error) -> Unstarted {
     let word = command.argv.first().map(OsString::as_os_str).unwrap_or_default();
     let by_path = word.as_bytes().contains(&b'/');
     if !fs::metadata(cwd).is_ok_and(|found| found.is_dir()) && (!by_path || Path::new(word).is_relative()) {
@@ -74,9 +86,14 @@ pub fn explain(command: &Command, cwd: &Path, error: &io::Error) -> Unstarted {
             format!("in no folder of PATH ({}): {error}", path.display())
         }
         (Some(libc::ENOENT), None) if !by_path => format!("there is no PATH: {error}"),
+        (Some(libc::EACCES), Some((_, path))) if !by_path => {
+            format!("in no folder of PATH ({}) that this user may search: {error}", path.display())
+        }
         (_, _) => error.to_string(),
     };
-    Unstarted { program: if by_path { cwd.join(word) } else { word.into() }, found: false, why }
+    // What cannot be looked for may be there.
+    let found = !matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR));
+    Unstarted { program: if by_path { cwd.join(word) } else { word.into() }, found, why }
 }
 
 /// A whole line in one word, as the quotes of a shell or of a list in JSON make it.
@@ -90,7 +107,7 @@ pub fn error(program: &Path, error: io::Error) -> io::Error {
         return error;
     }
     let command = Command { argv: vec![program.into()], env: Vec::new() };
-    io::Error::new(error.kind(), explain(&command, Path::new("/"), &error).why)
+    io::Error::new(error.kind(), explain(&command, Some(Path::new("/")), &error).why)
 }
 
 /// What the file itself says about it; `None` where it says nothing.
@@ -246,7 +263,7 @@ pub(super) fn is_for_a_shell(program: &CStr) -> bool {
 
 /// What a program was built for, if not for this machine: a shell may have been given it all the same.
 pub fn not_for_this_machine(program: &Path) -> Option<String> {
-    let head = Head::of(program)?;
+    let head = place::theirs(|| Ok(Head::of(program))).ok()??;
     let is_own = head.machine() == Some(std::env::consts::ARCH);
     match kind(&head.bytes) {
         Kind::Elf if is_own => None,
@@ -286,7 +303,7 @@ struct Head {
 
 impl Head {
     fn of(program: &Path) -> Option<Self> {
-        let file = super::fd::open_any_file(program).ok()?;
+        let file = open::file(program).ok()?;
         let mut bytes = Vec::new();
         (&file).take(HEAD).read_to_end(&mut bytes).ok()?;
         Some(Self { file, bytes })
@@ -362,7 +379,7 @@ mod tests {
         let path = folder.path().join(name);
         fs::write(&path, bytes).unwrap();
         let error = io::Error::from_raw_os_error(errno);
-        let told = explain(&command(name, Some(folder.path())), Path::new("/"), &error);
+        let told = explain(&command(name, Some(folder.path())), Some(Path::new("/")), &error);
         assert!(told.found);
         assert_eq!(told.program, path);
         assert!(told.why.ends_with(&error.to_string()), "{told}");
@@ -412,17 +429,17 @@ mod tests {
         assert!(told("a", b"#!/bin/sh\n", libc::EACCES).contains("no executable file (mode 0"));
         let error = io::Error::from_raw_os_error(libc::EACCES);
         assert!(
-            explain(&command("/etc", None), Path::new("/"), &error)
+            explain(&command("/etc", None), Some(Path::new("/")), &error)
                 .why
                 .starts_with("a folder, and no program")
         );
         let error = io::Error::from_raw_os_error(libc::ENOENT);
-        let told = explain(&command("no-such", Some(Path::new("/x:/y"))), Path::new("/"), &error);
+        let told = explain(&command("no-such", Some(Path::new("/x:/y"))), Some(Path::new("/")), &error);
         assert!(!told.found);
         assert_eq!(told.to_string(), format!("no-such: in no folder of PATH (/x:/y): {error}"));
-        let told = explain(&command("bin/no-such", None), Path::new("/etc"), &error);
+        let told = explain(&command("bin/no-such", None), Some(Path::new("/etc")), &error);
         assert_eq!(told.to_string(), format!("/etc/bin/no-such: {error}"));
-        let told = explain(&command("no-such", None), Path::new("/no/such"), &error);
+        let told = explain(&command("no-such", None), Some(Path::new("/no/such")), &error);
         assert!(told.found && told.why.starts_with("its folder /no/such"), "{told}");
     }
 
@@ -435,7 +452,7 @@ mod tests {
             fs::write(folder.path().join("a"), &bytes).unwrap();
             for errno in [libc::ENOENT, libc::ENOEXEC] {
                 let error = io::Error::from_raw_os_error(errno);
-                assert!(explain(&command("./a", None), folder.path(), &error).found);
+                assert!(explain(&command("./a", None), Some(folder.path()), &error).found);
             }
             bytes[at] = was;
         }

@@ -1,8 +1,6 @@
 //! What a shim tells whose keeper is dead: nobody else says why the app stops.
 
-use std::os::fd::{AsFd, OwnedFd};
-
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::os::fd::OwnedFd;
 
 use super::wire::Log;
 use crate::core::Ended;
@@ -11,6 +9,7 @@ use crate::printer::{self, Format};
 
 /// The keeper's standard error, for as long as the shim lives.
 pub(super) struct Voice {
+    /// Until it is the shim's own.
     stderr: Option<OwnedFd>,
     log: Log,
     speaks: bool,
@@ -22,42 +21,37 @@ impl Voice {
         Self { stderr, log, speaks: false }
     }
 
+    /// Speaks from now on, in the place of the keeper; what the shim had as its standard error was a pipe to that one.
+    ///
+    /// Lines wait for nobody: a reader who does not read must not hold up the app's stop.
+    pub(super) fn take_over(&mut self) {
+        let Some(stderr) = self.stderr.take() else { return };
+        self.speaks = nix::unistd::dup2_stderr(stderr).is_ok();
+        let format = if self.log.json { Format::Json } else { Format::Text };
+        printer::start(format, self.log.level.parse().unwrap_or(tracing::Level::INFO));
+    }
+
     /// What the app is called.
     pub(super) fn app(&self) -> &str {
         &self.log.app
     }
 
-    pub(super) fn info(&mut self, text: &str) {
-        if self.is_heard() {
+    pub(super) fn info(&self, text: &str) {
+        if self.speaks {
             tracing::info!("{text}");
         }
     }
 
-    pub(super) fn warn(&mut self, text: &str) {
-        if self.is_heard() {
+    pub(super) fn warn(&self, text: &str) {
+        if self.speaks {
             tracing::warn!("{text}");
         }
     }
 
-    pub(super) fn error(&mut self, text: &str) {
-        if self.is_heard() {
+    pub(super) fn error(&self, text: &str) {
+        if self.speaks {
             tracing::error!("{text}");
         }
-    }
-
-    /// Whether there is room for a line. A reader who does not read must not hold up the app's stop.
-    fn is_heard(&mut self) -> bool {
-        if !self.speaks {
-            self.speaks = true;
-            // The shim's own is a pipe to the keeper.
-            let Some(Ok(())) = self.stderr.as_ref().map(nix::unistd::dup2_stderr) else { return false };
-            let format = if self.log.json { Format::Json } else { Format::Text };
-            printer::start(format, self.log.level.parse().unwrap_or(tracing::Level::INFO));
-        }
-        let Some(stderr) = &self.stderr else { return false };
-        let mut waiting = [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)];
-        let is_ready = poll(&mut waiting, PollTimeout::ZERO).is_ok_and(|ready| ready > 0);
-        is_ready && waiting[0].revents().is_some_and(|events| events.contains(PollFlags::POLLOUT))
     }
 }
 

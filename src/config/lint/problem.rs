@@ -84,10 +84,10 @@ fn rule_of(problem: &Problem) -> &'static Rule {
         Problem::SameDatabase { .. } => SAME_DATABASE,
         Problem::SameReplica { .. } => SAME_REPLICA,
         Problem::SameMetadata { .. } => SAME_METADATA,
-        Problem::NoVariable { .. } => NO_VARIABLE,
+        Problem::NoVariable { .. } | Problem::NoFile { .. } => NO_VARIABLE,
         Problem::Variable { .. } => VARIABLE_VALUE,
         Problem::Section(Fault::UnknownKey { .. } | Fault::KeyTwice { .. }) => SECTION_KEY,
-        Problem::Section(Fault::NoVariable { .. }) => NO_VARIABLE,
+        Problem::Section(Fault::NoVariable { .. } | Fault::NoFile { .. }) => NO_VARIABLE,
         Problem::Section(Fault::WrongType { .. }) => WRONG_TYPE,
         Problem::Section(
             Fault::WrongValue { .. }
