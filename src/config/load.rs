@@ -20,7 +20,8 @@ use super::overrides;
 use super::parse::parse;
 use super::section::SECTION;
 use super::sources;
-use super::variables;
+use super::traces::{self, Traces};
+use super::variables::{self, Marked};
 
 /// What a configuration is read against.
 #[derive(Clone, Copy)]
@@ -57,6 +58,8 @@ pub struct Document {
     pub root: Node,
     /// The variables in it that had no value.
     pub unset: Vec<String>,
+    /// Which values of it came from variables.
+    pub traces: Traces,
 }
 
 impl Document {
@@ -85,7 +88,7 @@ impl Document {
             }
         }
         let overruled = overrides::apply(&mut self.root, options.env);
-        let (config, result) = Config::read_sound(self.origin, self.root, options, self.unset);
+        let (config, result) = Config::read_sound(self.origin, self.root, options, self.unset, self.traces);
         let (config, overruled) = match overruled {
             Ok(overrides) => (config.with_overrides(overrides), Ok(())),
             Err(error) => (config, Err(error)),
@@ -122,15 +125,25 @@ pub fn open(path: &Path, options: &LoadOptions<'_>) -> Result<Document, Error> {
         fail(valid.iter().filter(|byte| **byte == b'\n').count() + 1, 0, Problem::NotUtf8)
     })?;
     let located = |(line, column, problem)| fail(line, column, problem);
-    let (root, unset) = if options.no_expand_env {
-        (parse(&text).map_err(located)?, Vec::new())
-    } else {
-        let expanded = expand(&text, options.pid, options.env);
-        let mut root = parse(&expanded.text).map_err(located)?;
-        variables::keep_secrets(&mut root, &text, options.env);
-        (root, expanded.unset)
-    };
-    Ok(Document { origin, text, root, unset })
+    if options.no_expand_env {
+        let root = parse(&text).map_err(located)?;
+        return Ok(Document { origin, text, root, unset: Vec::new(), traces: Traces::default() });
+    }
+    let expanded = expand(&text, options.pid, options.env);
+    let parsed = parse(&expanded.text);
+    let mut root = parsed.map_err(|(line, column, problem)| {
+        let names = traces::culprits(&text, options.pid, options.env);
+        match names.is_empty() {
+            true => fail(line, column, problem),
+            false => fail(line, column, Problem::Expanded { names, problem: Box::new(problem) }),
+        }
+    })?;
+    let marked = Marked::of(&text);
+    let traces = marked.as_ref().map(|marked| Traces::of(&root, marked, options.env)).unwrap_or_default();
+    if let Some(marked) = &marked {
+        variables::keep_secrets(&mut root, marked, options.env);
+    }
+    Ok(Document { origin, text, root, unset: expanded.unset, traces })
 }
 
 /// At most one byte more than is allowed, of a file or of a pipe such as `<(…)`. A pipe that nobody

@@ -72,6 +72,12 @@ impl Url {
         })
     }
 
+    /// The names of the query parameters.
+    pub fn parameters(&self) -> impl Iterator<Item = String> {
+        let names = self.query.split('&').map(|pair| pair.split('=').next().unwrap_or_default());
+        names.filter(|name| !name.is_empty()).map(|name| unescape(name).unwrap_or_else(|_| name.to_owned()))
+    }
+
     /// `s3://arn:aws:s3:REGION:ACCOUNT:accesspoint/NAME/path`, which is no valid URL.
     fn parse_access_point(text: &str) -> Result<Self, &'static str> {
         const MARKER: &str = ":accesspoint/";
