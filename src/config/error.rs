@@ -562,8 +562,12 @@ impl Finding {
             Problem::Unset { name, .. } => return Some(unset_hint(name)),
             Problem::HostAsBucket { host } => return Some(bucket::hint(host)),
             Problem::BucketWithMore { .. } => "a path goes into `path`, and a server into `endpoint`",
-            Problem::Expanded { problem, .. } if matches!(**problem, Problem::Syntax { .. }) => {
-                "put quotes around it, as in \"${NAME}\", or set another value"
+            Problem::Expanded { names, problem } if matches!(**problem, Problem::Syntax { .. }) => {
+                return names.first().map(|name| {
+                    format!(
+                        "write {{env: {name}}} in its place, which no value can break, or set another value"
+                    )
+                });
             }
             Problem::Expanded { problem, .. } => {
                 return Finding { problem: (**problem).clone(), ..self.clone() }.hint();

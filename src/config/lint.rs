@@ -20,7 +20,7 @@ mod value;
 
 use std::fmt;
 
-use super::error::Origin;
+use super::error::{Origin, unset_hint, unset_words};
 use super::load::{Document, LoadOptions};
 use super::model::Series;
 
@@ -95,13 +95,24 @@ pub fn lint(
     series: Option<Series>,
     told: &[&str],
 ) -> Vec<Lint> {
-    let mut found = text::lint(document, options, told);
+    // What is wrong with a value for want of a variable is said of the variable.
+    let mut told = told.to_vec();
+    let mut found = Vec::new();
+    for lint in tree::lint(document, series.unwrap_or(Series::V05)) {
+        let (line, column) = (lint.line, lint.column);
+        match (document.traces.unset(line, column), document.traces.words(line, column)) {
+            (Some(name), _) if told.contains(&name) => {}
+            (Some(name), _) => {
+                told.push(name);
+                let message = format!("{}: {}", unset_words(name), lint.message);
+                found.push(Lint { rule: rules::NO_VARIABLE, message, hint: Some(unset_hint(name)), ..lint });
+            }
+            (None, Some(words)) => found.push(Lint { message: format!("{}; {words}", lint.message), ..lint }),
+            (None, None) => found.push(lint),
+        }
+    }
+    found.extend(text::lint(document, options, &told));
     found.extend(environment(Some(document), &document.origin, options.env));
-    let with_variable = |lint: Lint| match document.traces.words(lint.line, lint.column) {
-        Some(words) => Lint { message: format!("{}; {words}", lint.message), ..lint },
-        None => lint,
-    };
-    found.extend(tree::lint(document, series.unwrap_or(Series::V05)).into_iter().map(with_variable));
     found.extend(tree::plain_secrets(document));
     found.sort_by_key(|lint| (lint.line, lint.column));
     found

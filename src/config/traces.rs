@@ -90,6 +90,11 @@ impl Traces {
         }
     }
 
+    /// The variable without a value that the value at this place is made of.
+    pub(super) fn unset(&self, line: usize, column: usize) -> Option<&str> {
+        self.on(line).find(|trace| trace.column == column)?.unset.as_deref()
+    }
+
     /// What to add to what is said of the value at this place.
     pub(super) fn words(&self, line: usize, column: usize) -> Option<String> {
         let trace = self.on(line).find(|trace| trace.column == column)?;
