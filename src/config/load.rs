@@ -132,7 +132,20 @@ pub fn open(path: &Path, options: &LoadOptions<'_>) -> Result<Document, Error> {
     let expanded = expand(&text, options.pid, options.env);
     let parsed = parse(&expanded.text);
     let mut root = parsed.map_err(|(line, column, problem)| {
-        let names = traces::culprits(&text, options.pid, options.env);
+        // What passes a limit takes its time each time that it is read, and no single value is to blame.
+        let is_short = expanded.text.len() <= traces::LONGEST_TRIED;
+        let is_limit = matches!(
+            problem,
+            Problem::TooDeep { .. }
+                | Problem::TooManyNodes { .. }
+                | Problem::TooManyBytes { .. }
+                | Problem::TooManyKeys { .. }
+                | Problem::TooLarge { .. }
+        );
+        let names = match is_short && !is_limit {
+            true => traces::culprits(&text, options.pid, options.env),
+            false => Vec::new(),
+        };
         match names.is_empty() {
             true => fail(line, column, problem),
             // The place in the expanded text is nowhere in the file.

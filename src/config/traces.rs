@@ -13,6 +13,12 @@ const LONGEST_KEY: usize = 64;
 /// The most variables that are tried one by one.
 const MOST_TRIED: usize = 32;
 
+/// The longest text that they are tried in.
+pub(super) const LONGEST_TRIED: usize = 64 << 10;
+
+/// The most values of one line that are looked at for one finding.
+const MOST_OF_LINE: usize = 1_000;
+
 /// The values that have variables in them, by their lines.
 #[derive(Clone, Default)]
 pub struct Traces(Vec<Trace>);
@@ -71,7 +77,7 @@ impl Traces {
 
     fn on(&self, line: usize) -> impl Iterator<Item = &Trace> {
         let start = self.0.partition_point(|trace| trace.line < line);
-        self.0[start..].iter().take_while(move |trace| trace.line == line)
+        self.0[start..].iter().take_while(move |trace| trace.line == line).take(MOST_OF_LINE)
     }
 
     /// The problem with a value of this line, as one with its variable if it has one.
