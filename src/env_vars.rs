@@ -11,6 +11,7 @@ pub const OPTIONS: &[Variable] = &[
     ("LITEKEEPER_DB", "--db"),
     ("LITEKEEPER_REPLICA", "--replica"),
     ("LITEKEEPER_NO_EXPAND_ENV", "--no-expand-env"),
+    ("LITEKEEPER_ENABLED_IF", "--enabled-if"),
     ("LITEKEEPER_RESTART", "--restart"),
     ("LITEKEEPER_RESTART_DELAY", "--restart-delay"),
     ("LITEKEEPER_RESTART_DELAY_MAX", "--restart-delay-max"),
@@ -70,6 +71,8 @@ pub const PASSED_ON: &[Variable] = &[
         "LITESTREAM_S3_ENDPOINT",
         "where the bucket of a replica URL without an endpoint is, for databases of a resolver: refused there",
     ),
+    ("LITESTREAM_AZURE_ACCOUNT_KEY", "the key of Azure replicas"),
+    ("LITESTREAM_AZURE_SAS_TOKEN", "or their token"),
     ("AWS_REGION", "the region, where the replica names none"),
 ];
 

@@ -57,11 +57,10 @@ fn theirs(look: impl FnOnce() -> Vec<Lint>) -> Vec<Lint> {
     crate::os::place::theirs(|| Ok(look())).unwrap_or_default()
 }
 
-/// The text of a settings file. What is none, or longer than any is, is not read: a pipe would be waited for.
+/// The text of a settings file. What is none, or longer than any is, is not read.
 fn text(path: &std::path::Path) -> Option<String> {
-    const LONGEST: u64 = 1 << 20;
-    let is_short = path.metadata().is_ok_and(|found| found.is_file() && found.len() <= LONGEST);
-    is_short.then(|| std::fs::read_to_string(path).ok()).flatten()
+    const LONGEST: usize = 1 << 20;
+    String::from_utf8(crate::os::open::whole(path, LONGEST).ok()?).ok()
 }
 
 /// The lock that a keeper holds on a database, see `supervise::twins`.

@@ -6,7 +6,8 @@ use super::error::Problem;
 use super::limits::Budget;
 use super::node::Node;
 use super::path::{Base, strip_sqlite};
-use super::replica::Replica;
+use super::replica::{Kind, Replica};
+use super::s3::S3;
 use super::url::is_url;
 
 /// One database.
@@ -18,6 +19,8 @@ pub struct Database {
     pub meta_path: PathBuf,
     /// Where it is replicated to: one place at least, and for Litestream 0.5 only one.
     pub replicas: Vec<Replica>,
+    /// The first of them for a client of our own, if it is on S3 and a client of our own can get there.
+    pub s3: Option<S3>,
     /// The line in the file, 0 without one.
     pub line: usize,
 }
@@ -67,7 +70,9 @@ impl Entry {
                     None => default_meta_path(&path),
                 };
                 let replicas = read_replicas(node, root, base, budget, &path)?;
-                Ok(Self::Database(Database { path, meta_path, replicas, line }))
+                let is_s3 = replicas.first().is_some_and(|replica| replica.kind == Kind::S3);
+                let s3 = is_s3.then(|| S3::of(node, root).ok().flatten()).flatten();
+                Ok(Self::Database(Database { path, meta_path, replicas, s3, line }))
             }
             (None, Some(dir)) => {
                 let pattern = text(node, "pattern")?.ok_or((line, Problem::NoPattern))?.to_owned();

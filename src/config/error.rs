@@ -256,11 +256,13 @@ pub enum Problem {
     /// A URL in the key for paths.
     #[error("the replica's `path` holds a URL")]
     ReplicaPathIsUrl,
-    /// A URL that cannot be read; it is not shown, it may hold a password.
-    #[error("the replica's `url` {reason}")]
+    /// A URL that cannot be read.
+    #[error("the replica's `url` {reason}{}", in_brackets(shown))]
     BadUrl {
         /// What is wrong with it.
         reason: &'static str,
+        /// It, without what may be a secret; empty where nobody can tell what in it is one.
+        shown: String,
     },
     /// Two settings that exclude each other.
     #[error("the {kind} replica has both `{first}` and `{second}`")]
@@ -271,6 +273,16 @@ pub enum Problem {
         first: &'static str,
         /// The other key.
         second: &'static str,
+    },
+    /// `{file: PATH}` of a file that cannot be read, or may not be.
+    #[error("`{key}` takes its value from the file {path}, which {reason}")]
+    NoFile {
+        /// The setting.
+        key: String,
+        /// The file.
+        path: String,
+        /// Why.
+        reason: String,
     },
     /// `{env: NAME}` without a value.
     #[error("`{key}` takes its value from {name}, which is not set or empty")]
@@ -572,7 +584,7 @@ impl Finding {
             Problem::Expanded { problem, .. } => {
                 return Finding { problem: (**problem).clone(), ..self.clone() }.hint();
             }
-            Problem::Unreadable { reason, .. } if reason == "is a directory" => {
+            Problem::Unreadable { reason, .. } if reason == "it is a folder, not a file" => {
                 "Docker makes such a folder where the file that is to be mounted is not there: remove it, and mount the file, or name another one with --config"
             }
             Problem::Unreadable { missing: true, .. } => {
@@ -593,6 +605,9 @@ impl Finding {
             Problem::NoPattern => "for example `pattern: \"*.db\"`",
             Problem::SeveralReplicas { .. } => "keep one; only Litestream 0.3 writes to several",
             Problem::ReplicaPathIsUrl => "use `url` instead of `path`",
+            Problem::BadUrl { reason, .. } if reason.contains('%') => {
+                "write each `%` that is meant as one as `%25`, in a password as well"
+            }
             Problem::Contradiction { first: "url", .. } => {
                 "a `url` says it all; the other setting may also come from the top of the file"
             }
@@ -604,6 +619,9 @@ impl Finding {
                 "a text in the place of a replica is the name of a mapping in `litekeeper.replicas`"
             }
             Problem::NotDatabases => "print a list of mappings with the same keys as in `dbs`",
+            Problem::NoFile { .. } => {
+                "mount it, or write another path: a relative one begins in the current folder"
+            }
             Problem::NoVariable { .. } => "set the variable in the environment that litekeeper is started in",
             Problem::SameReplica { .. } => "give each database a place of its own, for example by its name",
             Problem::ReplicaIsDatabase { .. } => {
@@ -727,4 +745,8 @@ impl fmt::Display for Position {
             (line, column) => write!(f, ":{line}:{column}: "),
         }
     }
+}
+
+fn in_brackets(shown: &str) -> String {
+    if shown.is_empty() { String::new() } else { format!(" ({shown})") }
 }

@@ -1,15 +1,7 @@
 //! A configuration file, from its name to a [`Config`].
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::os::fd::AsFd;
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::io;
 use std::path::Path;
-use std::time::{Duration, Instant};
-
-use nix::errno::Errno;
-use nix::fcntl::OFlag;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::error::{Error, Origin, Problem};
 use super::expand::expand;
@@ -22,6 +14,7 @@ use super::section::SECTION;
 use super::sources;
 use super::traces::{self, Traces};
 use super::variables::{self, Marked};
+use crate::os::open::file_or_pipe;
 
 /// What a configuration is read against.
 #[derive(Clone, Copy)]
@@ -111,9 +104,29 @@ fn prefix(root: &Node) -> &str {
 /// # Errors
 /// When it cannot be read, is no UTF-8 or no YAML, or passes a limit: the first problem.
 pub fn open(path: &Path, options: &LoadOptions<'_>) -> Result<Document, Error> {
+    open_read(path, read(path), options)
+}
+
+/// What is in a configuration's file; a pipe can be read once only.
+///
+/// # Errors
+/// As [`file_or_pipe`].
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    file_or_pipe(path, MAX_BYTES)
+}
+
+/// As [`open`] with what [`read`] has said.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_read(
+    path: &Path,
+    read: io::Result<Vec<u8>>,
+    options: &LoadOptions<'_>,
+) -> Result<Document, Error> {
     let origin = Origin::File(path.to_owned());
     let fail = |line, column, problem| Error::new(origin.clone(), line, column, problem);
-    let bytes = read(path, MAX_BYTES).map_err(|error| {
+    let bytes = read.map_err(|error| {
         let missing = error.kind() == io::ErrorKind::NotFound;
         fail(0, 0, Problem::Unreadable { reason: reason(&error), missing })
     })?;
@@ -162,43 +175,6 @@ pub fn open(path: &Path, options: &LoadOptions<'_>) -> Result<Document, Error> {
         variables::keep_secrets(&mut root, marked, options.env);
     }
     Ok(Document { origin, text, root, unset: expanded.unset, traces })
-}
-
-/// At most one byte more than is allowed, of a file or of a pipe such as `<(…)`. A pipe that nobody
-/// writes to, a terminal or a device without an end would keep the start waiting for ever.
-///
-/// # Errors
-/// What the operating system says, or that it is nothing to be read.
-pub fn read(path: &Path, most: usize) -> io::Result<Vec<u8>> {
-    const PATIENCE: Duration = Duration::from_secs(5);
-    // Without this flag the opening of a pipe waits for its writer (fifo(7)).
-    let file = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
-    let kind = file.metadata()?.file_type();
-    let mut bytes = Vec::new();
-    if kind.is_file() || kind.is_dir() {
-        file.take(most as u64 + 1).read_to_end(&mut bytes)?;
-        return Ok(bytes);
-    }
-    if !kind.is_fifo() {
-        return Err(io::Error::other("it is neither a file nor a pipe"));
-    }
-    let start = Instant::now();
-    let mut part = [0; 8192];
-    while bytes.len() <= most {
-        let left = PATIENCE.saturating_sub(start.elapsed());
-        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO);
-        match poll(&mut [PollFd::new(file.as_fd(), PollFlags::POLLIN)], timeout) {
-            Err(Errno::EINTR) => continue,
-            Err(error) => return Err(error.into()),
-            Ok(0) => return Err(io::Error::other(format!("the pipe has no end after {PATIENCE:?}"))),
-            Ok(_) => {}
-        }
-        match (&file).read(&mut part)? {
-            0 => break,
-            read => bytes.extend_from_slice(&part[..read]),
-        }
-    }
-    Ok(bytes)
 }
 
 /// The operating system's words without Rust's "(os error 2)", in lower case like the rest.
@@ -359,7 +335,7 @@ mod tests {
         );
         assert!(error.hint().is_some_and(|hint| hint.contains("--config")));
         let error = load(Path::new("/"), &options).expect_err("it loads");
-        assert_eq!(error.to_string(), "/: the configuration cannot be read: is a directory");
+        assert_eq!(error.to_string(), "/: the configuration cannot be read: it is a folder, not a file");
     }
 
     #[test]

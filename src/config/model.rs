@@ -57,14 +57,14 @@ impl Config {
         if let NodeKind::Mapping(entries) = &mut root.kind {
             let settings = |key: &Node| !matches!(key.key(), SECTION | "dbs");
             for (key, value) in entries.iter_mut().filter(|(key, _)| settings(key)) {
-                variables::fill_in(value, key.key(), options.env, &budget, &mut found);
+                variables::fill_in(value, key.key(), options.env, true, &budget, &mut found);
             }
         }
         if has_resolver(&root) && root.get("dbs").is_none() {
             root.set("dbs", Node::list(Vec::new()));
         }
         if let Some(dbs) = root.get_mut("dbs") {
-            variables::fill_in(dbs, "dbs", options.env, &budget, &mut found);
+            variables::fill_in(dbs, "dbs", options.env, true, &budget, &mut found);
         }
         complete_entries(&mut root, 0, options.env, &budget, &mut found);
         let mut config = Self {
@@ -117,7 +117,7 @@ impl Config {
         all.extend(entries);
         all[first..].iter_mut().for_each(|entry| {
             spelling::normalise(entry, schema::Section::Database, &mut found);
-            variables::fill_in(entry, "dbs", own, &budget, &mut found);
+            variables::fill_in(entry, "dbs", own, false, &budget, &mut found);
         });
         config.root.set("dbs", Node::list(all));
         complete_entries(&mut config.root, first, env, &budget, &mut found);

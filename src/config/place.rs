@@ -51,7 +51,7 @@ fn file(settings: &Settings<'_>, url: Option<&Url>, base: &Base<'_>) -> Found<Pl
         Some(url) if url.scheme != "file" => {
             return Err((
                 settings.line(),
-                Problem::BadUrl { reason: "has no scheme such as s3:// or file://" },
+                Problem::BadUrl { reason: "has no scheme such as s3:// or file://", shown: String::new() },
             ));
         }
         Some(url) => url.file.clone(),

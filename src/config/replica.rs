@@ -8,6 +8,7 @@ use super::node::Node;
 use super::path::Base;
 use super::place::Place;
 use super::url::{Url, is_url};
+use crate::foreign::piece;
 
 /// One replica of a database. It keeps no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,8 +62,11 @@ impl Replica {
         }
         let url = settings.own("url")?;
         let url_line = node.get("url").map_or(node.line, |url| url.line);
-        let parsed =
-            url.map(Url::parse).transpose().map_err(|reason| (url_line, Problem::BadUrl { reason }))?;
+        let bad = |reason| {
+            let shown = url.filter(|url| is_url(url)).map(piece).unwrap_or_default();
+            (url_line, Problem::BadUrl { reason, shown })
+        };
+        let parsed = url.map(Url::parse).transpose().map_err(bad)?;
         let kind = match &parsed {
             Some(parsed) if url.is_some_and(is_url) => Kind::of(&parsed.scheme),
             _ => Kind::of(settings.own("type")?.unwrap_or("file")),

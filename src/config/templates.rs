@@ -118,7 +118,7 @@ impl<'a> Additions<'a> {
             return;
         }
         let mut merged = template.clone();
-        variables::fill_in(&mut merged, "replicas", self.env, self.budget, found);
+        variables::fill_in(&mut merged, "replicas", self.env, true, self.budget, found);
         let is_placed = ["path", "url"].iter().any(|key| own_settings.get(key).is_some());
         if let NodeKind::Mapping(entries) = own_settings.kind {
             for (key, value) in entries {

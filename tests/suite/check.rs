@@ -654,13 +654,16 @@ fn every_finding_is_tested_and_in_the_readme() {
     let shown = read(&root.join("tests/suite/snapshots"), "suite__check_");
     let unit_tests =
         read(&root.join("src/check"), ".rs") + &read(&root.join("tests/suite"), "check_online.rs");
+    let bounds = read(&root.join("tests/suite"), "foreign_bounds.rs");
     let readme = fs::read_to_string(root.join("README.md")).expect("a text");
     let rules = litekeeper::config::lint::RULES.iter().chain(litekeeper::check::RULES);
     let mut codes = std::collections::BTreeSet::new();
     for rule in rules {
         let code = rule.code;
         assert!(codes.insert(code), "{code} is there twice");
-        let is_tested = shown.contains(&format!("[{code}]")) || unit_tests.contains(&format!("[{code}]"));
+        let is_tested = shown.contains(&format!("[{code}]"))
+            || unit_tests.contains(&format!("[{code}]"))
+            || bounds.contains(&format!("\"{code}\""));
         assert!(is_tested, "no snapshot shows {code}");
         let row = format!("| `{code}` | {} | {} |", rule.severity, rule.meaning);
         assert!(readme.contains(&row), "the README has no row\n{row}");

@@ -87,11 +87,11 @@ fn rule_of(problem: &Problem) -> &'static Rule {
         Problem::SameDatabase { .. } => SAME_DATABASE,
         Problem::SameReplica { .. } => SAME_REPLICA,
         Problem::SameMetadata { .. } => SAME_METADATA,
-        Problem::NoVariable { .. } | Problem::Unset { .. } => NO_VARIABLE,
+        Problem::NoVariable { .. } | Problem::Unset { .. } | Problem::NoFile { .. } => NO_VARIABLE,
         Problem::Expanded { problem, .. } => rule_of(problem),
         Problem::Variable { .. } => VARIABLE_VALUE,
         Problem::Section(Fault::UnknownKey { .. } | Fault::KeyTwice { .. }) => SECTION_KEY,
-        Problem::Section(Fault::NoVariable { .. }) => NO_VARIABLE,
+        Problem::Section(Fault::NoVariable { .. } | Fault::NoFile { .. }) => NO_VARIABLE,
         Problem::Section(Fault::WrongType { .. }) => WRONG_TYPE,
         Problem::Section(
             Fault::WrongValue { .. }
