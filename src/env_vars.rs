@@ -83,6 +83,9 @@ pub const OTHERS: &[Variable] = &[
     ("LITEKEEPER_RUNTIME_DIR", "where sockets and the generated configuration are"),
     ("LITESTREAM_CONFIG", "the configuration file, if LITEKEEPER_CONFIG does not name one"),
     ("LITESTREAM_INSTALL_DIR", "the folder that Litestream is in, or is installed to"),
+    ("LITESTREAM_URL", "not read, and said so by `check`, like the next two: LITESTREAM_REPLICA_URL is"),
+    ("LITESTREAM_BUCKET", "not read: LITESTREAM_REPLICA_BUCKET is"),
+    ("LITESTREAM_S3_BUCKET", "not read, unless the configuration names it"),
     ("VIRTUAL_ENV", "`init`: the Python that a Django project is asked with"),
 ];
 

@@ -21,6 +21,7 @@ mod files;
 mod folder;
 mod framework;
 mod further;
+mod glob;
 mod litestream;
 mod online;
 mod place;
@@ -32,7 +33,7 @@ mod stop;
 pub use further::Further;
 pub use litestream::{Found, look as look_for_litestream};
 pub use online::{Online, try_replicas};
-pub use rules::{APP_MISSING, RESOLVER, RESOLVER_MISSING, RULES, SETTING};
+pub use rules::{APP_MISSING, NO_APP, RESOLVER, RESOLVER_MISSING, RULES, SETTING};
 pub use site::Site;
 
 use crate::config::lint::Lint;
@@ -43,6 +44,7 @@ pub fn look(site: &Site<'_>) -> Vec<Lint> {
     found.extend(theirs(|| folder::look(site)));
     found.extend(theirs(|| sqlite::look(site)));
     found.extend(framework::look(site));
+    found.extend(theirs(|| glob::look(site)));
     found.extend(files::look(site));
     found.extend(dotenv::look(site));
     found.extend(stop::look(site));

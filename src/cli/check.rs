@@ -118,6 +118,7 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
         let of_named = refused.iter().flat_map(lint::of_error);
         add(&mut lints, further.lints.iter().cloned().chain(of_named));
         let env_files = layers.args.env_file.iter().map(|path| cwd.join(path)).collect();
+        lints.extend(lint::replicas(&further.named, series.unwrap_or(Series::V05)));
         lints.extend(check::look(&Site {
             config: &further.named,
             databases: further.all.databases(),
@@ -159,7 +160,7 @@ fn open(args: &args::Run, options: &LoadOptions<'_>) -> Result<Opened, Failure> 
     if let Some(pairs) = databases::pairs(&settings::source(args))? {
         return Ok(Opened::Pairs(pairs));
     }
-    let exists = |path: &Path| options.cwd.join(path).is_file();
+    let exists = |path: &Path| databases::is_there(&options.cwd.join(path));
     Ok(match config::find(args.config.as_deref(), options.env, &exists) {
         Some(path) => {
             let document = config::open_read(&path, databases::read_once(&path), options).map(Box::new);
@@ -175,6 +176,14 @@ impl Opened {
         match self {
             Opened::File(path, _) => Some(path),
             Opened::Pairs(_) | Opened::Nothing => None,
+        }
+    }
+
+    fn origin_without_file(&self) -> Option<Origin> {
+        match self {
+            Opened::Pairs(_) => Some(Origin::CommandLine),
+            Opened::Nothing => Some(Origin::Environment),
+            Opened::File(..) => None,
         }
     }
 
@@ -209,11 +218,16 @@ impl Opened {
         series: Option<Series>,
         lints: &mut Vec<Lint>,
     ) -> (Option<Config>, bool) {
+        if let Some(origin) = self.origin_without_file() {
+            lints.extend(lint::environment(None, &origin, options.env));
+        }
         let (config, error) = match self {
             Opened::Pairs(pairs) => parts(Config::from_pairs(&pairs, options)),
             Opened::File(_, Ok(document)) => {
-                lints.extend(lint::lint(&document, options, series));
-                let (config, result) = document.sound_config(options);
+                let (config, result) = document.clone().sound_config(options);
+                let told: Vec<&str> =
+                    result.as_ref().err().into_iter().flat_map(config::Error::variables).collect();
+                lints.extend(lint::lint(&document, options, series, &told));
                 (Some(config), result.err())
             }
             Opened::File(_, Err(error)) => (None, Some(error)),
@@ -317,6 +331,19 @@ fn app_missing(
     folder: &Path,
     env: &[(OsString, OsString)],
 ) -> Option<Lint> {
+    if let Some(config) = config.filter(|_| layers.args.command.is_empty())
+        && matches!(config.exec(), Ok(None))
+    {
+        let lint = Lint::new(
+            check::NO_APP,
+            config.origin(),
+            "no app is given, and `run` does not start without one",
+        );
+        return Some(lint.hint(
+            "give its command after `--`, here and to `run`, or write it into `litekeeper.app.command`; \
+             `litekeeper check -- true` checks all else",
+        ));
+    }
     let (program, (origin, line)) = match (layers.args.command.first(), config) {
         (Some(program), _) => (program.clone(), place(layers.origin("command"))),
         (None, Some(config)) => {

@@ -53,7 +53,7 @@ pub(super) fn open(source: &Source<'_>, cwd: &Path) -> Result<Found, Failure> {
     if let Some(pairs) = pairs(source)? {
         return Ok(Found::Pairs(pairs));
     }
-    let exists = |path: &Path| cwd.join(path).is_file();
+    let exists = |path: &Path| is_there(&cwd.join(path));
     let Some(path) = config::find(source.config, &text_variable, &exists) else { return Ok(Found::Nothing) };
     let read = read_once(&path);
     let document = with_options(source.no_expand_env, cwd, |options| config::open_read(&path, read, options));
@@ -135,7 +135,7 @@ impl Swallowed {
     fn lints(&self, series: Series) -> Vec<Lint> {
         let Some(document) = &self.document else { return Vec::new() };
         with_options(self.no_expand_env, &self.cwd, |options| {
-            let mut lints = lint::lint(document, options, Some(series));
+            let mut lints = lint::lint(document, options, Some(series), &[]);
             lints.retain(|lint| lint.rule.severity != Severity::Note);
             lints
         })
@@ -200,6 +200,12 @@ pub(super) fn pairs(source: &Source<'_>) -> Result<Option<Vec<Pair>>, Failure> {
             (None, Some(_)) => Err(half("LITEKEEPER_REPLICA", "LITEKEEPER_DB")),
         },
     }
+}
+
+/// Whether there is anything of this name. Docker makes a folder in the place of a file that it was to mount and that
+/// is not there; passing over it would be another configuration than the one that was meant.
+pub(super) fn is_there(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
 }
 
 fn half(there: &str, missing: &str) -> Failure {
@@ -277,7 +283,7 @@ pub(super) fn resolver(config: &Config) -> Result<Option<config::Resolver>, Fail
 pub(super) fn check(config: &Config, swallowed: &Swallowed, is_ltx: bool) -> Result<(), Failure> {
     let series = if is_ltx { Series::V05 } else { Series::V03 };
     config.check(series).map_err(|error| failure(&error))?;
-    for lint in swallowed.lints(series) {
+    for lint in swallowed.lints(series).into_iter().chain(lint::replicas(config, series)) {
         let hint = lint.hint.as_ref().map_or_else(String::new, |hint| format!(": {hint}"));
         tracing::warn!("{}:{}: {}{hint}", lint.origin, lint.line, lint.message);
     }

@@ -86,7 +86,10 @@ impl Entry {
                 Ok(Self::Directory(Directory { dir, pattern, recursive, watch, replicas, line }))
             }
             (Some(_), Some(_)) => Err((line, Problem::PathAndDir)),
-            (None, None) => Err((line, Problem::NoPath)),
+            (None, None) => {
+                let written = node.entry("path").or_else(|| node.entry("dir"));
+                Err((written.map_or(line, |value| value.line), Problem::NoPath))
+            }
         }
     }
 }
@@ -159,7 +162,10 @@ fn read_replicas(
         Some(list) => list.as_list().ok_or((list.line, Problem::NotList { key: "replicas" }))?,
     };
     match (node.get("replica"), several) {
-        (None, []) => Err((node.line, Problem::NoReplica { database })),
+        (None, []) => {
+            let line = node.entry("replica").map_or(node.line, |value| value.line);
+            Err((line, Problem::NoReplica { database }))
+        }
         (Some(_), [_, ..]) => Err((node.line, Problem::ReplicaAndReplicas { database })),
         (Some(one), []) => Ok(vec![read(one)?]),
         (None, several) => several.iter().take_while(|_| !budget.is_spent()).map(read).collect(),

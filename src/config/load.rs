@@ -12,7 +12,8 @@ use super::overrides;
 use super::parse::parse;
 use super::section::SECTION;
 use super::sources;
-use super::variables;
+use super::traces::{self, Traces};
+use super::variables::{self, Marked};
 use crate::os::open::file_or_pipe;
 
 /// What a configuration is read against.
@@ -50,6 +51,8 @@ pub struct Document {
     pub root: Node,
     /// The variables in it that had no value.
     pub unset: Vec<String>,
+    /// Which values of it came from variables.
+    pub traces: Traces,
 }
 
 impl Document {
@@ -78,7 +81,7 @@ impl Document {
             }
         }
         let overruled = overrides::apply(&mut self.root, options.env);
-        let (config, result) = Config::read_sound(self.origin, self.root, options, self.unset);
+        let (config, result) = Config::read_sound(self.origin, self.root, options, self.unset, self.traces);
         let (config, overruled) = match overruled {
             Ok(overrides) => (config.with_overrides(overrides), Ok(())),
             Err(error) => (config, Err(error)),
@@ -135,15 +138,43 @@ pub fn open_read(
         fail(valid.iter().filter(|byte| **byte == b'\n').count() + 1, 0, Problem::NotUtf8)
     })?;
     let located = |(line, column, problem)| fail(line, column, problem);
-    let (root, unset) = if options.no_expand_env {
-        (parse(&text).map_err(located)?, Vec::new())
-    } else {
-        let expanded = expand(&text, options.pid, options.env);
-        let mut root = parse(&expanded.text).map_err(located)?;
-        variables::keep_secrets(&mut root, &text, options.env);
-        (root, expanded.unset)
-    };
-    Ok(Document { origin, text, root, unset })
+    if options.no_expand_env {
+        let root = parse(&text).map_err(located)?;
+        return Ok(Document { origin, text, root, unset: Vec::new(), traces: Traces::default() });
+    }
+    let expanded = expand(&text, options.pid, options.env);
+    let parsed = parse(&expanded.text);
+    let mut root = parsed.map_err(|(line, column, problem)| {
+        // What passes a limit takes its time each time that it is read, and no single value is to blame.
+        let is_short = expanded.text.len() <= traces::LONGEST_TRIED;
+        let is_limit = matches!(
+            problem,
+            Problem::TooDeep { .. }
+                | Problem::TooManyNodes { .. }
+                | Problem::TooManyBytes { .. }
+                | Problem::TooManyKeys { .. }
+                | Problem::TooLarge { .. }
+        );
+        let names = match is_short && !is_limit {
+            true => traces::culprits(&text, options.pid, options.env),
+            false => Vec::new(),
+        };
+        match names.is_empty() {
+            true => fail(line, column, problem),
+            // The place in the expanded text is nowhere in the file.
+            false => {
+                let uses = |line: &str| names.iter().any(|name| line.contains(name.as_str()));
+                let line = text.split('\n').position(uses).map_or(line, |index| index + 1);
+                fail(line, 0, Problem::Expanded { names, problem: Box::new(problem) })
+            }
+        }
+    })?;
+    let marked = Marked::of(&text);
+    let traces = marked.as_ref().map(|marked| Traces::of(&root, marked, options.env)).unwrap_or_default();
+    if let Some(marked) = &marked {
+        variables::keep_secrets(&mut root, marked, options.env);
+    }
+    Ok(Document { origin, text, root, unset: expanded.unset, traces })
 }
 
 /// The operating system's words without Rust's "(os error 2)", in lower case like the rest.
@@ -227,15 +258,12 @@ mod tests {
                 "litestream.yml:10: the database `/srv/e.db` has no replica",
                 "litestream.yml:11: a database must be a mapping",
                 "litestream.yml:12: the database path `file:…` is a URL, which Litestream would take for a file name",
-                "litestream.yml:13: the s3 replica has no `bucket`",
+                "litestream.yml:13: the variable NOT_SET is not set, or empty: the s3 replica has no `bucket`",
             ]
         );
         assert_eq!(error.exit(), ExitCode::CONFIG);
         let hint = error.hint().expect("a hint");
-        assert!(
-            hint.contains("a place of its own") && hint.contains("${NOT_SET}, which is not set"),
-            "{hint}"
-        );
+        assert!(hint.contains("a place of its own") && !hint.contains("NOT_SET"), "said once: {hint}");
     }
 
     #[test]
@@ -243,7 +271,8 @@ mod tests {
         let error = load_text("dbs: [{path: a, replica: {type: s3, bucket: \"${B:-hunter2}\"}}]")
             .expect_err("it loads");
         let hint = error.hint().expect("a hint");
-        assert!(hint.contains("${B…}, which is not set") && !hint.contains("hunter2"), "{hint}");
+        assert!(hint.contains("write ${B}, and set B") && !hint.contains("hunter2"), "{hint}");
+        assert!(!error.to_string().contains("hunter2"), "{error}");
     }
 
     #[test]

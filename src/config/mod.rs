@@ -12,7 +12,9 @@
 //! The room imports `core::ExitCode` and nothing else of ours. It reads the one file that it is
 //! told to read; the environment, the working directory and the home come in as arguments.
 
+mod bucket;
 mod database;
+pub mod duration;
 mod emit;
 mod error;
 mod exec;
@@ -47,6 +49,7 @@ mod socket;
 mod sources;
 mod spelling;
 mod templates;
+mod traces;
 mod types;
 mod url;
 mod variables;
@@ -71,4 +74,5 @@ pub use s3::S3;
 pub use search::find;
 pub use section::{Accepts, AppVariable, SECTION, Section, Setting};
 pub use sources::names_replica;
+pub use traces::Traces;
 pub use variables::read_file;

@@ -15,6 +15,7 @@ use super::path::Base;
 use super::replica::Kind;
 use super::section::SECTION;
 use super::templates::Additions;
+use super::traces::Traces;
 use super::variables::{self, Env};
 use super::{schema, spelling, types};
 
@@ -26,6 +27,7 @@ pub struct Config {
     databases: Vec<Database>,
     directories: Vec<Directory>,
     unset: Vec<String>,
+    traces: Traces,
     overrides: Vec<Override>,
     cwd: PathBuf,
     home: Option<PathBuf>,
@@ -42,12 +44,13 @@ pub enum Series {
 
 impl Config {
     /// Reads the tree of a configuration: what is sound of it, and what is not. `unset` are the variables
-    /// that had no value.
+    /// that had no value, `traces` where values are from.
     pub(super) fn read_sound(
         origin: Origin,
         mut root: Node,
         options: &LoadOptions<'_>,
         unset: Vec<String>,
+        traces: Traces,
     ) -> (Self, Result<(), Error>) {
         let (mut found, budget) = (Vec::new(), Budget::default());
         spelling::normalise(&mut root, schema::Section::Top, &mut found);
@@ -70,12 +73,13 @@ impl Config {
             databases: Vec::new(),
             directories: Vec::new(),
             unset,
+            traces,
             overrides: Vec::new(),
             cwd: options.cwd.to_owned(),
             home: options.home.map(Path::to_owned),
         };
         config.read_entries(&budget, &mut found);
-        let result = Error::of(&config.origin, found, &config.unset);
+        let result = Error::of(&config.origin, found, &config.unset, &config.traces);
         (config, result)
     }
 
@@ -118,7 +122,7 @@ impl Config {
         config.root.set("dbs", Node::list(all));
         complete_entries(&mut config.root, first, env, &budget, &mut found);
         config.read_entries(&budget, &mut found);
-        let result = Error::of(&Origin::Resolver, found, &[]);
+        let result = Error::of(&Origin::Resolver, found, &[], &Traces::default());
         (config, result)
     }
 
@@ -177,6 +181,11 @@ impl Config {
         &self.overrides
     }
 
+    /// Which values came from variables.
+    pub(super) fn traces(&self) -> &Traces {
+        &self.traces
+    }
+
     /// What this was read from.
     pub fn origin(&self) -> &Origin {
         &self.origin
@@ -223,7 +232,7 @@ impl Config {
             }
         }
         found.sort_by_key(|(line, _)| *line);
-        Error::of(&self.origin, found, &self.unset)
+        Error::of(&self.origin, found, &self.unset, &self.traces)
     }
 
     /// The same configuration with another tree, for [`Config::generate`] alone.

@@ -138,7 +138,24 @@ impl<'a> Settings<'a> {
 
     /// What the replica needs.
     pub fn missing(&self, kind: &Kind, key: &'static str) -> (usize, Problem) {
+        // One that is there and says nothing was meant to; a URL in its place as well.
+        for name in [key, "url"] {
+            if let Some(value) = self.node.entry(name).or_else(|| self.defaults.entry(name)) {
+                let is_empty = value.as_str().is_none_or(str::is_empty);
+                let problem = if is_empty {
+                    Problem::Empty { key: name }
+                } else {
+                    Problem::Missing { kind: kind.to_string(), key }
+                };
+                return (value.line, problem);
+            }
+        }
         (self.node.line, Problem::Missing { kind: kind.to_string(), key })
+    }
+
+    /// The line of one of its settings.
+    pub fn line_of(&self, key: &str) -> usize {
+        self.node.get(key).or_else(|| self.defaults.get(key)).map_or(self.node.line, |value| value.line)
     }
 
     /// The line of the replica.

@@ -71,7 +71,7 @@ impl Section {
         if let Some(node) = document.root.get(SECTION) {
             reader.group("", node);
         }
-        Error::of_findings(reader.findings, &document.unset)?;
+        Error::of_findings(reader.findings, &document.unset, &document.traces)?;
         Ok(reader.section)
     }
 
@@ -332,8 +332,13 @@ mod tests {
 
     fn read(text: &str) -> Result<Section, Error> {
         let root = parse(text).expect("valid YAML");
-        let document =
-            Document { origin: Origin::File("l.yml".into()), text: String::new(), root, unset: Vec::new() };
+        let document = Document {
+            origin: Origin::File("l.yml".into()),
+            text: String::new(),
+            root,
+            unset: Vec::new(),
+            traces: Default::default(),
+        };
         let env = |name: &str| match name {
             "SET" => Some("hunter2".to_owned()),
             "EMPTY" => Some(String::new()),

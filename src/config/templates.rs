@@ -244,7 +244,8 @@ mod tests {
             LoadOptions { no_expand_env: false, env: &env, cwd: Path::new("/srv"), home: None, pid: 1 };
         let root = parse(text).expect("valid YAML");
         let origin = Origin::File("l.yml".into());
-        Document { origin, text: text.to_owned(), root, unset: Vec::new() }.config(&options)
+        Document { origin, text: text.to_owned(), root, unset: Vec::new(), traces: Default::default() }
+            .config(&options)
     }
 
     /// Each replica's place.

@@ -76,6 +76,12 @@ impl Url {
         })
     }
 
+    /// The names of the query parameters.
+    pub fn parameters(&self) -> impl Iterator<Item = String> {
+        let names = self.query.split('&').map(|pair| pair.split('=').next().unwrap_or_default());
+        names.filter(|name| !name.is_empty()).map(|name| unescape(name).unwrap_or_else(|_| name.to_owned()))
+    }
+
     /// The names of the parameters that nobody reads, as a `%` in them is not followed by two hexadecimal digits.
     pub fn unread(&self) -> impl Iterator<Item = &str> {
         let broken = self.query.split('&').filter(|pair| !is_escaped(pair));

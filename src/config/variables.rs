@@ -23,24 +23,51 @@ pub(super) type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 /// text anywhere in YAML.
 const MARK: [char; 2] = ['\u{e000}', '\u{e001}'];
 
-/// Notes in `root`, which was read from `text`, which secrets came from variables.
+/// Notes in `root`, whose text with marks is `marked`, which secrets came from variables.
 ///
 /// Where the shape of the tree depends on a variable's value, the value stays as it is.
-pub(super) fn keep_secrets(root: &mut Node, text: &str, env: Env<'_>) {
-    if text.contains(MARK) {
-        return;
+pub(super) fn keep_secrets(root: &mut Node, marked: &Marked, env: Env<'_>) {
+    compare(root, &marked.root, false, &marked.names, env);
+}
+
+/// The tree of a text whose variables are marks.
+pub(super) struct Marked {
+    pub root: Node,
+    /// The variable of each mark, by its number.
+    pub names: Vec<String>,
+}
+
+impl Marked {
+    /// None if there is no variable in it, or if the text is not even then YAML.
+    pub fn of(text: &str) -> Option<Self> {
+        if text.contains(MARK) {
+            return None;
+        }
+        let names = RefCell::new(Vec::new());
+        let mark = |name: &str| {
+            let mut names = names.borrow_mut();
+            names.push(name.to_owned());
+            Some(format!("{}{}{}", MARK[0], names.len() - 1, MARK[1]))
+        };
+        // The number of a process is no secret.
+        let marked = expand(text, 0, &mark).text;
+        let names = names.take();
+        let root = if names.is_empty() { None } else { parse(&marked).ok() }?;
+        Some(Self { root, names })
     }
-    let names = RefCell::new(Vec::new());
-    let mark = |name: &str| {
-        let mut names = names.borrow_mut();
-        names.push(name.to_owned());
-        Some(format!("{}{}{}", MARK[0], names.len() - 1, MARK[1]))
-    };
-    // The number of a process is no secret.
-    let marked = expand(text, 0, &mark).text;
-    let names = names.take();
-    if let (false, Ok(marked)) = (names.is_empty(), parse(&marked)) {
-        compare(root, &marked, false, &names, env);
+
+    /// The variables that a text of it is made of, each once.
+    pub fn names_in(text: &str, names: &[String]) -> Vec<String> {
+        let mut found: Vec<String> = Vec::new();
+        for part in text.split(MARK[0]).skip(1) {
+            let number = part.split(MARK[1]).next().and_then(|number| number.parse::<usize>().ok());
+            if let Some(name) = number.and_then(|number| names.get(number))
+                && !found.contains(name)
+            {
+                found.push(name.clone());
+            }
+        }
+        found
     }
 }
 
@@ -257,7 +284,9 @@ mod tests {
 
     fn kept(text: &str) -> (String, Vec<(String, String)>) {
         let mut root = parse(&expand(text, 7, &env).text).expect("valid YAML");
-        keep_secrets(&mut root, text, &env);
+        if let Some(marked) = Marked::of(text) {
+            keep_secrets(&mut root, &marked, &env);
+        }
         let emitted = emit(&root);
         (emitted.text, emitted.env)
     }
@@ -411,7 +440,9 @@ mod tests {
             let env = |name: &str| (name == "V").then(|| value.clone());
             let Ok(plain) = parse(&expand(text, 1, &env).text) else { return Ok(()) };
             let mut kept = plain.clone();
-            keep_secrets(&mut kept, text, &env);
+            if let Some(marked) = Marked::of(text) {
+                keep_secrets(&mut kept, &marked, &env);
+            }
             prop_assert_eq!(meaning(&as_litestream_reads(&kept, &env)), meaning(&plain));
         }
     }

@@ -12,6 +12,7 @@ mod chaos;
 mod check;
 mod check_folders;
 mod check_hostile;
+mod check_meant;
 mod check_online;
 mod config_command;
 mod config_generate;

@@ -7,6 +7,7 @@ use super::rules::{
     WRONG_TYPE,
 };
 use super::value::in_hours;
+use crate::config::duration::go_duration;
 use crate::config::error::Origin;
 use crate::config::load::Document;
 use crate::config::model::Series;
@@ -14,7 +15,7 @@ use crate::config::node::{Node, NodeKind, Scalar};
 use crate::config::redact::is_reference;
 use crate::config::scalar::Resolved;
 use crate::config::schema::{Key, Reading, Secrecy, Section, Type};
-use crate::config::types::{go_duration, is_size};
+use crate::config::types::is_size;
 use crate::config::url::{Url, is_escaped};
 use crate::foreign::piece;
 
@@ -61,7 +62,7 @@ fn has_password(url: &str) -> bool {
 }
 
 /// Calls `see` with every known setting that is not a mapping or a list of them.
-fn each_setting(node: &Node, section: Section, see: &mut dyn FnMut(Section, Key, &Node)) {
+pub(super) fn each_setting(node: &Node, section: Section, see: &mut dyn FnMut(Section, Key, &Node)) {
     let NodeKind::Mapping(entries) = &node.kind else { return };
     for (name, value) in entries {
         let Some(key) = section.key(&kebab(name)) else { continue };
@@ -398,7 +399,7 @@ impl Tree<'_> {
 }
 
 /// The types of replica that each series knows. Litekeeper gives it its own word for Google's storage.
-fn replica_types(series: Series) -> &'static [&'static str] {
+pub(super) fn replica_types(series: Series) -> &'static [&'static str] {
     match series {
         Series::V03 => &["file", "s3", "gcs", "gs", "abs", "sftp"],
         Series::V05 => &["file", "s3", "gs", "gcs", "abs", "sftp", "webdav", "nats", "oss"],
@@ -449,12 +450,12 @@ fn name_of(section: Section) -> &'static str {
 }
 
 /// How many letters are wrong in a name; it is compared only if it is about as long as any name.
-fn distance(written: &str, known: &str) -> usize {
+pub(super) fn distance(written: &str, known: &str) -> usize {
     if written.len() > LONGEST_NAME { usize::MAX } else { strsim::damerau_levenshtein(written, known) }
 }
 
 /// A text of the file that is shown, and may be as long as the file.
-fn clipped(text: &str) -> String {
+pub(super) fn clipped(text: &str) -> String {
     match text.char_indices().nth(LONGEST_NAME) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),

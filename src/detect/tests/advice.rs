@@ -47,6 +47,16 @@ fn what_starts_the_app_already_goes_on_below_litekeeper() {
       KillMode=mixed
       SuccessExitStatus=143
 
+    .gitignore:
+      *.db*
+      .*-litestream
+      .*-litekeeper.lock
+
+    .dockerignore:
+      **/*.db*
+      **/.*-litestream
+      **/.*-litekeeper.lock
+
     Set where it runs:
       LITESTREAM_REPLICA_BUCKET  LITESTREAM_ACCESS_KEY_ID  LITESTREAM_SECRET_ACCESS_KEY
     the `release` of Procfile runs where no database is restored, and beside replication: take it out, litekeeper.before has the migrations
