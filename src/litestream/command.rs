@@ -75,7 +75,8 @@ impl Output {
         if self.is_success() && !text.is_empty() {
             let message = format!("{command} says `{}`, which is no version", piece(text).escape_debug());
             let hint = format!(
-                "if that is a litestream of 0.5.12 or later, `--allow-litestream '{}'` runs it",
+                "name litestream itself with LITESTREAM_BINARY_PATH, or get one with `litekeeper install`; if that is a \
+                 litestream of 0.5.12 or later, `--allow-litestream '{}'` runs it",
                 piece(text)
             );
             return (message, hint);

@@ -41,7 +41,7 @@ fn own_proc() -> Option<Missing> {
     match fs::read_link("/proc/self") {
         Ok(number) if number.as_os_str() == std::process::id().to_string().as_str() => {}
         Ok(_) => {
-            let what = "/proc is the one of another PID namespace".to_owned();
+            let what = "the /proc of another PID namespace".to_owned();
             return Some(Missing { what, hint: OWN_PROC });
         }
         Err(error) => return Some(proc(error, "/proc")),

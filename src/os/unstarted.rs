@@ -65,7 +65,7 @@ fn look(command: &Command, cwd: &Path, error: &io::Error) -> Unstarted {
     let there = |path: &PathBuf| fs::symlink_metadata(path).is_ok();
     let file = |path: &PathBuf| fs::metadata(path).is_ok_and(|found| found.is_file());
     let candidates = exec::candidates(word, &command.env);
-    let mut all: Vec<PathBuf> = candidates.iter().map(|path| cwd.join(path)).filter(there).collect();
+    let mut all: Vec<PathBuf> = candidates.iter().map(|path| whole(cwd, path)).filter(there).collect();
     let best = all.iter().position(file).unwrap_or(0);
     if !all.is_empty() {
         let program = all.swap_remove(best);
@@ -93,7 +93,12 @@ fn look(command: &Command, cwd: &Path, error: &io::Error) -> Unstarted {
     };
     // What cannot be looked for may be there.
     let found = !matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR));
-    Unstarted { program: if by_path { cwd.join(word) } else { word.into() }, found, why }
+    Unstarted { program: if by_path { whole(cwd, word) } else { word.into() }, found, why }
+}
+
+/// A path from the root on, as people write it: without the `./` of a command.
+fn whole(cwd: &Path, path: &OsStr) -> PathBuf {
+    cwd.join(path).components().collect()
 }
 
 /// A whole line in one word, as the quotes of a shell or of a list in JSON make it.
@@ -433,6 +438,12 @@ mod tests {
                 .why
                 .starts_with("a folder, and no program")
         );
+        // Of a folder that is closed nobody knows what is in it.
+        let told = explain(&command("no-such", Some(Path::new("/x:/y"))), Some(Path::new("/")), &error);
+        assert!(told.found && told.why.starts_with("in no folder of PATH (/x:/y) that this user"), "{told}");
+        let late = io::Error::new(io::ErrorKind::TimedOut, "late");
+        let told = explain(&command("./etc", None), Some(Path::new("/")), &late);
+        assert_eq!(told.to_string(), "/etc: late");
         let error = io::Error::from_raw_os_error(libc::ENOENT);
         let told = explain(&command("no-such", Some(Path::new("/x:/y"))), Some(Path::new("/")), &error);
         assert!(!told.found);

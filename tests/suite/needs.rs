@@ -32,7 +32,7 @@ fn without_proc() {
 fn with_the_proc_of_another_namespace() {
     let world = World::new();
     let keeper = unit::keeper(&world).wrapped(wrap::foreign_proc());
-    let told = refused(keeper, &world, "/proc is the one of another PID namespace");
+    let told = refused(keeper, &world, "the /proc of another PID namespace");
     told.expect_log("--mount-proc");
 }
 
