@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::rules::{KEEPER_RUNS, NOT_READABLE, NOT_WRITABLE, SECRET_READABLE, SYMLINK};
+use super::rules::{KEEPER_RUNS, NOT_READABLE, NOT_WRITABLE, SECOND_LITESTREAM, SECRET_READABLE, SYMLINK};
 use super::site::Site;
 use crate::config::lint::Lint;
 use crate::config::{Database, Kind, Origin, Replica};
+use crate::litestream::others::Others;
 use crate::os::access::{self, Access};
 use crate::os::lock::{self, Held};
+use crate::os::place::Folder;
 use crate::os::{mount, place, user};
 
 /// Settings that name a file, and whether what is in it is secret.
@@ -28,7 +30,21 @@ pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
         let lint = Lint::new(SECRET_READABLE, &Origin::File(path.clone()), message);
         found.push(lint.hint(format!("`chmod 600 {}`", path.display())));
     }
-    found.extend(databases(site));
+    found.extend(rights(site));
+    found.extend(keepers(site));
+    found.extend(key_files(site));
+    found
+}
+
+/// What keeps Litestream, or the app, from what it needs.
+pub(super) fn faults(site: &Site<'_>) -> Vec<Lint> {
+    let mut found = rights(site);
+    found.extend(key_files(site));
+    found
+}
+
+fn key_files(site: &Site<'_>) -> Vec<Lint> {
+    let mut found = Vec::new();
     for (key, is_secret) in KEY_FILES {
         for node in site.replica_settings(key) {
             let Some(path) = node.as_str().filter(|path| !path.is_empty()) else { continue };
@@ -39,9 +55,10 @@ pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
     found
 }
 
-fn databases(site: &Site<'_>) -> Vec<Lint> {
+/// Who may read and write the databases, their folders and replicas.
+pub(super) fn rights(site: &Site<'_>) -> Vec<Lint> {
     let mut found = Vec::new();
-    let (held, mut seen) = (Held::now(), BTreeSet::new());
+    let mut seen = BTreeSet::new();
     for folder in site.config.directories() {
         found.extend(folder.replicas.iter().filter_map(|replica| replica_folder(site, replica)));
         found.extend(unwritable_folder(site, &folder.dir, BESIDE).map(|lint| lint.at(folder.line, 0)));
@@ -50,9 +67,15 @@ fn databases(site: &Site<'_>) -> Vec<Lint> {
     found.extend(site.of_each(|database, folder| {
         // A folder with thousands of databases is looked at once, and its replicas with it.
         let is_new = |path: &Path| folder.is_none() || seen.insert((database.line, path.to_owned()));
-        of_database(site, database, &held, folder.is_some(), is_new)
+        of_database(site, database, folder.is_some(), is_new)
     }));
     found
+}
+
+/// The keepers that run already.
+fn keepers(site: &Site<'_>) -> Vec<Lint> {
+    let (held, others) = (Held::now(), Others::now());
+    site.of_each(|database, _| keeper(site, database, &held, &others).into_iter().collect())
 }
 
 fn configuration(site: &Site<'_>) -> Vec<Lint> {
@@ -76,7 +99,6 @@ const BESIDE: &str = "SQLite and Litestream keep files beside the database";
 fn of_database(
     site: &Site<'_>,
     database: &Database,
-    held: &Held,
     is_in_folder: bool,
     mut is_new: impl FnMut(&Path) -> bool,
 ) -> Vec<Lint> {
@@ -105,15 +127,26 @@ fn of_database(
     if !is_in_folder {
         found.extend(database.replicas.iter().filter_map(|replica| replica_folder(site, replica)));
     }
-    let lock = super::lock_of(path);
-    if held.contains(&lock) {
-        let holder = place::theirs(|| Ok(lock::held_by(&lock))).ok().flatten().unwrap_or_default();
-        let pid = holder.lines().find_map(|line| line.strip_prefix("pid ")).map(str::trim);
-        let who = pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
-        let message = format!("a keeper runs on `{}`{who}", path.display());
-        found.push(site.lint(KEEPER_RUNS, line, message).hint("a second one ends with exit code 75"));
-    }
     found
+}
+
+/// A keeper that runs on a database, or a Litestream without one.
+fn keeper(site: &Site<'_>, database: &Database, held: &Held, others: &Others) -> Option<Lint> {
+    let path = &database.path;
+    let lock = super::lock_of(path);
+    if !held.contains(&lock) {
+        let other = others.on(path, &database.meta_path)?;
+        let (pid, program) = (other.pid, &other.program);
+        let message =
+            format!("a litestream replicates `{}` already (pid {pid}, `{program}`)", path.display());
+        let hint = "litekeeper runs litestream itself: stop that one, or take it out of the app's script";
+        return Some(site.lint(SECOND_LITESTREAM, database.line, message).hint(hint));
+    }
+    let holder = place::theirs(|| Ok(lock::held_by(&lock))).ok().flatten().unwrap_or_default();
+    let pid = holder.lines().find_map(|line| line.strip_prefix("pid ")).map(str::trim);
+    let who = pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
+    let message = format!("a keeper runs on `{}`{who}", path.display());
+    Some(site.lint(KEEPER_RUNS, database.line, message).hint("a second one ends with exit code 75"))
 }
 
 fn replica_folder(site: &Site<'_>, replica: &Replica) -> Option<Lint> {
@@ -126,7 +159,10 @@ fn replica_folder(site: &Site<'_>, replica: &Replica) -> Option<Lint> {
 /// database's while it is still root.
 fn unwritable_folder(site: &Site<'_>, folder: &Path, why: &str) -> Option<Lint> {
     let user = site.user.as_ref();
-    let is_made_by_keeper = !folder.exists() && user.is_some() && user::is_root();
+    let may_give = user.is_some() && user::is_root();
+    // A fresh volume is given away, as a folder is that the keeper makes; a replica's is not.
+    let is_fresh = || why == BESIDE && Folder::open_trusted(folder).is_ok_and(|folder| folder.is_fresh());
+    let is_made_by_keeper = may_give && (!folder.exists() || is_fresh());
     let nearest = mount::nearest(folder)?;
     if access::may(&nearest, Access::Write, user.filter(|_| !is_made_by_keeper)) {
         return None;

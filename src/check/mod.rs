@@ -32,10 +32,13 @@ mod stop;
 pub use further::Further;
 pub use litestream::{Found, look as look_for_litestream};
 pub use online::{Online, try_replicas};
-pub use rules::{APP_MISSING, RESOLVER, RESOLVER_MISSING, RULES, SETTING};
+pub use rules::{APP_MISSING, ON_NETWORK, RESOLVER, RESOLVER_MISSING, RULES, SETTING};
 pub use site::Site;
 
-use crate::config::lint::Lint;
+use std::collections::BTreeSet;
+
+use crate::config::lint::{Lint, Severity};
+use crate::litestream::folder::{Contents, Folder};
 
 /// Everything that can be found without asking a replica.
 pub fn look(site: &Site<'_>) -> Vec<Lint> {
@@ -47,6 +50,41 @@ pub fn look(site: &Site<'_>) -> Vec<Lint> {
     found.extend(dotenv::look(site));
     found.extend(stop::look(site));
     found
+}
+
+/// What keeps Litestream from replicating, of all that is configured: what a start need not try.
+pub fn faults(site: &Site<'_>) -> Vec<Lint> {
+    let mut found = place::faults(site);
+    found.extend(theirs(|| folder::look(site)));
+    found.extend(framework::look(site));
+    found.extend(files::faults(site));
+    found.extend(theirs(|| sqlite::look(site)));
+    only_faults(found)
+}
+
+/// The same of the site's databases alone.
+pub fn faults_of_databases(site: &Site<'_>) -> Vec<Lint> {
+    let mut found = files::rights(site);
+    found.extend(theirs(|| sqlite::look(site)));
+    only_faults(found)
+}
+
+/// Databases that are copies which were broken off, where nothing is restored in their place.
+pub fn broken_off(site: &Site<'_>) -> Vec<Lint> {
+    let mut found = theirs(|| sqlite::look(site));
+    found.retain(|lint| lint.rule == rules::CUT_OFF);
+    found
+}
+
+fn only_faults(mut found: Vec<Lint>) -> Vec<Lint> {
+    // A copy that was broken off can be put right by the start itself, from the backup.
+    found.retain(|lint| lint.rule.severity == Severity::Error && lint.rule != rules::CUT_OFF);
+    found
+}
+
+/// What is in folders of databases now, as far as so many names go.
+pub fn contents(folders: &[Folder], most: usize) -> Vec<Contents> {
+    folders.iter().map(|folder| folder.look(&BTreeSet::new(), most)).collect()
 }
 
 /// Looks at what lies in folders of those who will run, with their rights (`os::place`).
@@ -66,6 +104,6 @@ fn text(path: &std::path::Path) -> Option<String> {
 fn lock_of(database: &std::path::Path) -> std::path::PathBuf {
     let mut name = std::ffi::OsString::from(".");
     name.push(database.file_name().unwrap_or_default());
-    name.push("-litekeeper.lock");
+    name.push(crate::os::place::LOCK);
     database.with_file_name(name)
 }

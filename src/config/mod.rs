@@ -66,6 +66,6 @@ pub use parse::parse;
 pub use probe::Owner;
 pub use replica::{Kind, Replica};
 pub use resolver::Resolver;
-pub use s3::S3;
+pub use s3::{BareEndpoint, S3};
 pub use search::find;
 pub use section::{Accepts, AppVariable, SECTION, Section, Setting};

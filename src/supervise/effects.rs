@@ -291,6 +291,8 @@ impl World {
             limit: self.setup.policy.gate_timeout,
             parallel: self.setup.restore_parallel,
             chosen: self.setup.restore_txids.clone(),
+            check: self.setup.check.clone(),
+            faults: self.setup.faults.clone(),
         }
     }
 

@@ -33,5 +33,5 @@ pub use driver::supervise;
 pub use reload::{Failed, RELOAD, Report};
 pub use resolver::Question;
 pub use runtime_folder::{RuntimeFolder, keeper_sockets};
-pub use setup::{Catalogue, Entry, IfBehind, Inputs, Named, Setup};
+pub use setup::{Catalogue, Entry, IfBehind, Inputs, Looked, Named, Setup};
 pub use twins::{keeper_socket, lock_path};

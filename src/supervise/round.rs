@@ -16,6 +16,7 @@ use super::twins::{self, Source};
 use crate::backup::listing;
 use crate::core::{Db, Event, ExitCode, Phase};
 use crate::error::Failure;
+use crate::litestream::others::Others;
 use crate::os::lock::Lock;
 
 /// A question that is under way, and who waits for what comes of it.
@@ -97,10 +98,11 @@ impl World {
         let newest = Rc::new(std::mem::take(&mut self.newest));
         tokio::task::spawn_local(async move {
             let preparation: Rc<Preparation> = Rc::new(preparation);
+            let others = Rc::new(Others::now());
             let mut admitting = JoinSet::new();
             for (place, named) in named.into_iter().enumerate() {
                 let (preparation, restorer, places) = (preparation.clone(), restorer.clone(), places.clone());
-                let newest = newest.clone();
+                let (newest, others) = (newest.clone(), others.clone());
                 let (socket, keeper) = (socket.clone(), keeper.clone());
                 admitting.spawn_local(async move {
                     let _place = places.acquire().await;
@@ -111,6 +113,9 @@ impl World {
                         let lock = twins::lock_all(db, &socket, &keeper, Source::User, patience, interrupted);
                         let lock = lock.await?.pop();
                         let lock = lock.ok_or_else(|| Failure::new(ExitCode::LOCKED, "no lock was made"))?;
+                        if let Some((_, failure)) = twins::doubled(&others, [(Db(0), &named.database)]) {
+                            return Err(failure);
+                        }
                         let newest = newest.get(&named.database.path).cloned();
                         let missing = preparation.is_missing(&named.database, version, newest).await?;
                         if missing && restores {
