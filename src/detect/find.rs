@@ -167,6 +167,7 @@ pub fn find(around: &Surroundings<'_>) -> Result<Plan, Nothing> {
             let Some(found) = (reader.read)(&project, around.ask) else { continue };
             if found.is_worth_something() {
                 processes(&project, &found, &mut notes);
+                super::second::note(&project);
                 best = Some((found, folder.clone()));
             }
         }
@@ -180,6 +181,9 @@ pub fn find(around: &Surroundings<'_>) -> Result<Plan, Nothing> {
         let project = project(".");
         let found = url::read(&project).or_else(|| files::read(&project));
         best = found.filter(Found::is_worth_something).map(|found| (found, ".".to_owned()));
+        if best.is_some() {
+            super::second::note(&project);
+        }
         notes.extend(project.notes());
     }
     let Some((found, folder)) = best else {

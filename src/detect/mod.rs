@@ -10,6 +10,7 @@
 //! rails django laravel phoenix prisma drizzle pocketbase url files
 //!             a reader for each
 //! deploy      what a Dockerfile, a Procfile and a fly.toml say already
+//! second      a Litestream that the project starts itself
 //! existing    replicas that an older litestream.yml names
 //! plan        what was found
 //! write       the plan as a litestream.yml
@@ -36,6 +37,7 @@ mod pocketbase;
 mod prisma;
 mod project;
 mod rails;
+mod second;
 mod tree;
 mod url;
 mod write;
