@@ -8,6 +8,7 @@
 //! framework   what the framework's settings do to SQLite
 //! folder      what is in the folders of databases
 //! dotenv      what only the app's `.env` says
+//! limits      open files and memory, for so many databases
 //! files       who may read and write what; who may read secrets; who runs already
 //! online      each replica listed, written and read, only when that is asked for
 //! stop        the stop budget, and what the platform allows
@@ -21,6 +22,7 @@ mod files;
 mod folder;
 mod framework;
 mod further;
+mod limits;
 mod litestream;
 mod online;
 mod place;
@@ -49,6 +51,7 @@ pub fn look(site: &Site<'_>) -> Vec<Lint> {
     found.extend(files::look(site));
     found.extend(dotenv::look(site));
     found.extend(stop::look(site));
+    found.extend(limits::look(site));
     found
 }
 
@@ -57,6 +60,7 @@ pub fn faults(site: &Site<'_>) -> Vec<Lint> {
     let mut found = place::faults(site);
     found.extend(theirs(|| folder::look(site)));
     found.extend(framework::look(site));
+    found.extend(limits::look(site));
     found.extend(files::faults(site));
     found.extend(theirs(|| sqlite::look(site)));
     only_faults(found)
@@ -67,6 +71,11 @@ pub fn faults_of_databases(site: &Site<'_>) -> Vec<Lint> {
     let mut found = files::rights(site);
     found.extend(theirs(|| sqlite::look(site)));
     only_faults(found)
+}
+
+/// What is too little here for so many databases.
+pub fn too_many(databases: usize) -> Vec<Lint> {
+    only_faults(limits::of(databases))
 }
 
 /// Databases that are copies which were broken off, where nothing is restored in their place.

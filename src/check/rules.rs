@@ -25,6 +25,8 @@ rules! {
     (LITESTREAM_OTHER, Error, "litestream-other", "the Litestream found here is not the one that the settings ask for"),
     (LITESTREAM_OLD, Warning, "litestream-old", "this Litestream cannot confirm replication while the app runs"),
     (CA_BUNDLE, Error, "ca-bundle", "AWS_CA_BUNDLE is set, with which Litestream's S3 client does not start"),
+    (FEW_FILES, Error, "few-files", "fewer files may be open than so many databases need"),
+    (LITTLE_MEMORY, Warning, "little-memory", "the container has less memory than Litestream takes for so many databases"),
     (ENDPOINT_SCHEME, Warning, "endpoint-scheme", "an endpoint without a scheme is asked over https, which its server seems not to speak"),
     (RUNTIME_FOLDER, Error, "runtime-folder", "there is no folder for Litestream's control socket"),
     (ON_NETWORK, Error, "on-network", "a database is on a network file system, where SQLite's WAL does not work"),

@@ -58,17 +58,28 @@ impl Faults {
     }
 
     fn find(&self, looked: Looked<'_>) -> Vec<Lint> {
+        let mut found = self.look(looked);
+        if let Looked::Named(database) | Looked::Staying(database) = looked {
+            let written = self.config.databases().iter();
+            // Only where there is something to say: one of thousands is looked for.
+            let line =
+                |path| written.clone().find(|written| &written.path == path).map_or(0, |found| found.line);
+            found.iter_mut().for_each(|lint| lint.line = line(&database.path));
+        }
+        found
+    }
+
+    fn look(&self, looked: Looked<'_>) -> Vec<Lint> {
         let contents = match looked {
             Looked::Configured => check::contents(&self.folders, MOST),
+            Looked::Number(databases) => return check::too_many(databases),
             Looked::Named(_) | Looked::Staying(_) => Vec::new(),
         };
         let one: Vec<config::Database> = match looked {
-            Looked::Configured => Vec::new(),
+            Looked::Configured | Looked::Number(_) => Vec::new(),
             Looked::Named(Database { path, meta, .. }) | Looked::Staying(Database { path, meta, .. }) => {
                 let (path, meta_path) = (path.clone(), meta.clone());
-                let written = self.config.databases().iter().find(|written| written.path == path);
-                let line = written.map_or(0, |written| written.line);
-                vec![config::Database { path, meta_path, replicas: Vec::new(), line }]
+                vec![config::Database { path, meta_path, replicas: Vec::new(), line: 0 }]
             }
         };
         let databases = if one.is_empty() { self.config.databases() } else { &one };
@@ -88,7 +99,7 @@ impl Faults {
             default_stop: self.stop_timeout,
         };
         match looked {
-            Looked::Configured => check::faults(&site),
+            Looked::Configured | Looked::Number(_) => check::faults(&site),
             Looked::Named(_) => check::faults_of_databases(&site),
             Looked::Staying(_) => check::broken_off(&site),
         }

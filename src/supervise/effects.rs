@@ -639,7 +639,7 @@ impl World {
         let confirms = self.version.confirms() && self.setup.policy.gate == Gate::Replicated;
         let limit = self.setup.policy.gate_timeout;
         let handle = if confirms {
-            tokio::task::spawn_local(asker.gate(self.litestream.unwrap_or(0)))
+            tokio::task::spawn_local(asker.gate(self.litestream.unwrap_or(0), self.heard.bytes.clone()))
         } else {
             if self.setup.policy.gate == Gate::Replicated {
                 tracing::warn!(

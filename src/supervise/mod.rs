@@ -19,6 +19,7 @@ mod notes;
 mod prepare;
 mod register;
 mod reload;
+mod repeats;
 mod resolver;
 mod roster;
 mod round;

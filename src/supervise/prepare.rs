@@ -1,6 +1,7 @@
 //! Before anything runs: which Litestream this is, which databases are missing, and how those that
 //! are there stand to their backups.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
@@ -138,11 +139,12 @@ impl Preparation {
                 prepared.missing.push(db.clone());
             }
         }
-        let stays = |db: &&Database| db.exists() && !prepared.missing.contains(db);
-        for db in dbs.iter().filter(stays) {
+        let missing: HashSet<&PathBuf> = prepared.missing.iter().map(|db| &db.path).collect();
+        for db in dbs.iter().filter(|db| !missing.contains(&db.path) && db.exists()) {
             (self.faults)(Looked::Staying(db))?;
-        }
-        for db in dbs.iter().filter(stays).filter(|db| self.chosen.of(&db.path).is_some()) {
+            if self.chosen.of(&db.path).is_none() {
+                continue;
+            }
             tracing::warn!(
                 "--restore-txid has no effect: {} is here. To go back to that txid, move it away with its {}",
                 db.path.display(),

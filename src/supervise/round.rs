@@ -1,7 +1,7 @@
 //! One asking of the sources: from the question to the last database that came or went by it.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use tokio::sync::{Semaphore, oneshot};
@@ -11,7 +11,7 @@ use super::driver::{Driver, Message};
 use super::effects::World;
 use super::prepare::Preparation;
 use super::reload::Report;
-use super::setup::{Entry, Named};
+use super::setup::{Entry, Looked, Named};
 use super::twins::{self, Source};
 use crate::backup::listing;
 use crate::core::{Db, Event, ExitCode, Phase};
@@ -208,16 +208,20 @@ impl Driver {
         let world = &mut self.world;
         world.rounds.said.remove("");
         world.rounds.named = named.iter().map(|named| named.database.path.clone()).collect();
+        // By path: with thousands of them nobody is compared with all.
+        let by_path: HashMap<&Path, &Entry> =
+            named.iter().map(|named| (named.database.path.as_path(), &named.entry)).collect();
         let is_named = |other: &Named| {
-            matches!(other.entry, Entry::InFolder(..)) || named.iter().any(|named| named.entry == other.entry)
+            matches!(other.entry, Entry::InFolder(..))
+                || by_path.get(other.database.path.as_path()).is_some_and(|entry| **entry == other.entry)
         };
         world.gone =
             world.roster.all_named().filter(|(_, there)| !is_named(there)).map(|(db, _)| db).collect();
         // One that is named otherwise now has to go before it can come again.
-        let is_there = |named: &Named| {
-            world.roster.all_named().any(|(_, there)| there.database.path == named.database.path)
-        };
-        let new: Vec<Named> = named.into_iter().filter(|named| !is_there(named)).collect();
+        let there: HashSet<PathBuf> =
+            world.roster.all_named().map(|(_, there)| there.database.path.clone()).collect();
+        let new: Vec<Named> =
+            named.into_iter().filter(|named| !there.contains(&named.database.path)).collect();
         let starting = self.machine.phase() == Phase::Resolving;
         let mut acceptable = Vec::new();
         for named in new {
@@ -231,6 +235,10 @@ impl Driver {
         }
         if acceptable.is_empty() {
             return self.admitted(Vec::new());
+        }
+        let number = world.roster.len() + acceptable.len();
+        if let Err(failure) = (world.setup.faults)(Looked::Number(number)) {
+            return self.resolve_failed(failure);
         }
         let entries: Vec<Entry> = acceptable.iter().map(|named| named.entry.clone()).collect();
         let written = world.write_named(&entries);

@@ -32,6 +32,8 @@ pub enum Looked<'a> {
     Configured,
     /// A database that a source named.
     Named(&'a Database),
+    /// So many databases together.
+    Number(usize),
     /// A database that is there and not restored: whether it can be what it should.
     Staying(&'a Database),
 }

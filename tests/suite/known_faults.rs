@@ -212,3 +212,31 @@ fn a_fresh_volume_of_roots_is_no_fault() {
         Keeper::new(&world).db(db).replica("s3://b/a").args(["--user", "nobody"]).command("check").run();
     assert!(!found.stdout.contains("[not-writable]"), "{}", found.stdout);
 }
+
+/// Litestream needs five descriptors a database, and says of each that it cannot be opened, for ever.
+#[test]
+fn too_few_descriptors_are_told_with_the_number_that_is_needed() {
+    let world = World::new();
+    let names: Vec<_> = (0..60).map(|n| world.path(&format!("d{n}.db"))).collect();
+    names.iter().for_each(|db| sqlite::create(db, 1));
+    let replicas: Vec<_> = (0..60).map(|n| Replica::folder(&world.path(&format!("r{n}")))).collect();
+    let config = world.config_of("", names.iter().map(|db| db.as_path()).zip(&replicas));
+    let limited = |most: &str| {
+        let shell = ["sh", "-c", "ulimit -n \"$0\"; exec \"$@\"", most].map(str::to_owned);
+        Keeper::new(&world).config(&config).wrapped(shell)
+    };
+    refused(&world, || limited("250"), "few-files")
+        .expect_log("60 databases need 476")
+        .expect_log("[few-files]");
+    // In a folder, and by a resolver, they count as well.
+    let folder = world.write("dir.yml", "dbs: [{dir: ., pattern: 'd*.db', replica: {path: backup}}]\n");
+    let shell = ["sh", "-c", "ulimit -n 250; exec \"$0\" \"$@\""].map(str::to_owned);
+    let keeper = || Keeper::new(&world).config(&folder).wrapped(shell.clone());
+    keeper().command("check").run().expect_code(78).expect_output("[few-files]");
+    keeper().app(App::new(&world.trace()).exit(0)).run().expect_code(78).expect_log("60 databases need 476");
+    assert!(world.trace().is_empty());
+    // A soft limit is no obstacle: it is raised.
+    let shell = ["sh", "-c", "ulimit -Sn 64; exec \"$0\" \"$@\""].map(str::to_owned);
+    let keeper = Keeper::new(&world).config(&config).wrapped(shell);
+    keeper.args(["--stop-timeout", "30s"]).app(App::new(&world.trace()).exit(0)).run().expect_code(0);
+}

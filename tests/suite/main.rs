@@ -12,6 +12,7 @@ mod check_hostile;
 mod check_online;
 mod config_command;
 mod config_generate;
+mod database_urls;
 mod demo;
 mod differential;
 mod directories;
