@@ -18,10 +18,12 @@ const MEMORY: (u64, u64) = (36 << 10, 430);
 
 pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
     let in_folders = site.contents.iter().map(|contents| contents.databases.len()).sum::<usize>();
-    of(site.databases.len().max(site.config.databases().len() + in_folders))
+    // What is not there yet is not open.
+    let named = site.config.databases().iter().filter(|database| database.path.exists()).count();
+    of(named + in_folders)
 }
 
-/// What is too little for so many databases.
+/// What is too little for so many databases that are there.
 pub(super) fn of(databases: usize) -> Vec<Lint> {
     let found =
         [limit::open_files().and_then(|most| files(databases, most)), memory(databases, limit::memory())];

@@ -49,11 +49,6 @@ impl Roster {
         }
     }
 
-    /// How many there are.
-    pub(super) fn len(&self) -> usize {
-        self.entries.len()
-    }
-
     /// All, in the order of their numbers.
     pub(super) fn listed(&self) -> Listed {
         let list = || Rc::new(self.entries.iter().map(|(db, entry)| (*db, entry.database.clone())).collect());

@@ -16,6 +16,7 @@ use super::twins::{self, Source};
 use crate::backup::listing;
 use crate::core::{Db, Event, ExitCode, Phase};
 use crate::error::Failure;
+use crate::litestream::database::Database;
 use crate::litestream::others::Others;
 use crate::os::lock::Lock;
 
@@ -236,7 +237,9 @@ impl Driver {
         if acceptable.is_empty() {
             return self.admitted(Vec::new());
         }
-        let number = world.roster.len() + acceptable.len();
+        let there = |database: &Database| usize::from(database.exists());
+        let number = world.roster.listed().iter().map(|(_, database)| there(database)).sum::<usize>()
+            + acceptable.iter().map(|named| there(&named.database)).sum::<usize>();
         if let Err(failure) = (world.setup.faults)(Looked::Number(number)) {
             return self.resolve_failed(failure);
         }

@@ -32,7 +32,7 @@ pub enum Looked<'a> {
     Configured,
     /// A database that a source named.
     Named(&'a Database),
-    /// So many databases together.
+    /// So many databases that are there.
     Number(usize),
     /// A database that is there and not restored: whether it can be what it should.
     Staying(&'a Database),
