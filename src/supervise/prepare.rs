@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::setup::{IfBehind, Looked};
+use super::setup::{Faults, IfBehind, Looked};
 use crate::backup::{self, Chosen, Standing};
 use crate::core::{ExitCode, Gate};
 use crate::error::Failure;
@@ -39,7 +39,7 @@ pub(super) struct Preparation {
     pub(super) chosen: Rc<Chosen>,
     /// See [`super::Setup`].
     pub(super) check: Rc<dyn Fn(bool) -> Result<(), Failure>>,
-    pub(super) faults: Rc<dyn Fn(Looked<'_>) -> Result<(), Failure>>,
+    pub(super) faults: Faults,
 }
 
 /// What was found.

@@ -38,6 +38,9 @@ pub enum Looked<'a> {
     Staying(&'a Database),
 }
 
+/// Looks, and refuses.
+pub type Faults = Rc<dyn Fn(Looked<'_>) -> Result<(), Failure>>;
+
 /// What Litestream is started with. No `Debug`: both parts may hold secrets.
 pub struct Inputs {
     /// Its configuration.
@@ -127,7 +130,7 @@ pub struct Setup {
     /// the LTX series (0.5).
     pub check: Rc<dyn Fn(bool) -> Result<(), Failure>>,
     /// Refuses what cannot come to anything on this machine.
-    pub faults: Rc<dyn Fn(Looked<'_>) -> Result<(), Failure>>,
+    pub faults: Faults,
     /// What the configuration knows of its databases and of further ones.
     pub catalogue: Box<dyn Catalogue>,
     /// The folders whose databases Litestream finds itself, in the configuration's order.
