@@ -1,7 +1,7 @@
 //! Who may read and write what, who may read secrets, and who runs already.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::rules::{KEEPER_RUNS, NOT_READABLE, NOT_WRITABLE, SECOND_LITESTREAM, SECRET_READABLE, SYMLINK};
 use super::site::Site;
@@ -30,15 +30,15 @@ pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
         let lint = Lint::new(SECRET_READABLE, &Origin::File(path.clone()), message);
         found.push(lint.hint(format!("`chmod 600 {}`", path.display())));
     }
-    found.extend(rights(site));
+    found.extend(rights(site, &fresh(site)));
     found.extend(keepers(site));
     found.extend(key_files(site));
     found
 }
 
 /// What keeps Litestream, or the app, from what it needs.
-pub(super) fn faults(site: &Site<'_>) -> Vec<Lint> {
-    let mut found = rights(site);
+pub(super) fn faults(site: &Site<'_>, fresh: &Fresh) -> Vec<Lint> {
+    let mut found = rights(site, fresh);
     found.extend(key_files(site));
     found
 }
@@ -56,18 +56,18 @@ fn key_files(site: &Site<'_>) -> Vec<Lint> {
 }
 
 /// Who may read and write the databases, their folders and replicas.
-pub(super) fn rights(site: &Site<'_>) -> Vec<Lint> {
+pub(super) fn rights(site: &Site<'_>, fresh: &Fresh) -> Vec<Lint> {
     let mut found = Vec::new();
     let mut seen = BTreeSet::new();
     for folder in site.config.directories() {
         found.extend(folder.replicas.iter().filter_map(|replica| replica_folder(site, replica)));
-        found.extend(unwritable_folder(site, &folder.dir, BESIDE).map(|lint| lint.at(folder.line, 0)));
+        found.extend(unwritable_folder(site, &folder.dir, BESIDE, fresh).map(|lint| lint.at(folder.line, 0)));
         seen.insert((folder.line, folder.dir.clone()));
     }
     found.extend(site.of_each(|database, folder| {
         // A folder with thousands of databases is looked at once, and its replicas with it.
         let is_new = |path: &Path| folder.is_none() || seen.insert((database.line, path.to_owned()));
-        of_database(site, database, folder.is_some(), is_new)
+        of_database(site, database, folder.is_some(), is_new, fresh)
     }));
     found
 }
@@ -93,6 +93,20 @@ fn configuration(site: &Site<'_>) -> Vec<Lint> {
     found
 }
 
+/// Folders that root made, as a fresh volume is, and that the keeper gives to the user that will run.
+pub(super) type Fresh = BTreeSet<PathBuf>;
+
+/// Those of the databases that the configuration names, as root sees them.
+pub(super) fn fresh(site: &Site<'_>) -> Fresh {
+    if site.user.is_none() || !user::is_root() {
+        return Fresh::new();
+    }
+    let folders: BTreeSet<&Path> =
+        site.databases.iter().filter_map(|database| database.path.parent()).collect();
+    let is_fresh = |folder: &&Path| Folder::open_trusted(folder).is_ok_and(|folder| folder.is_fresh());
+    folders.into_iter().filter(is_fresh).map(Path::to_owned).collect()
+}
+
 /// Why the folder of a database has to be writable.
 const BESIDE: &str = "SQLite and Litestream keep files beside the database";
 
@@ -101,6 +115,7 @@ fn of_database(
     database: &Database,
     is_in_folder: bool,
     mut is_new: impl FnMut(&Path) -> bool,
+    fresh: &Fresh,
 ) -> Vec<Lint> {
     let (path, line, who) = (&database.path, database.line, site.who());
     let user = site.user.as_ref();
@@ -122,7 +137,7 @@ fn of_database(
     folders.extend(state);
     folders.extend(database.meta_path.exists().then_some(database.meta_path.as_path()));
     for folder in folders.into_iter().filter(|folder| is_new(folder)) {
-        found.extend(unwritable_folder(site, folder, BESIDE).map(|lint| lint.at(line, 0)));
+        found.extend(unwritable_folder(site, folder, BESIDE, fresh).map(|lint| lint.at(line, 0)));
     }
     if !is_in_folder {
         found.extend(database.replicas.iter().filter_map(|replica| replica_folder(site, replica)));
@@ -151,18 +166,16 @@ fn keeper(site: &Site<'_>, database: &Database, held: &Held, others: &Others) ->
 
 fn replica_folder(site: &Site<'_>, replica: &Replica) -> Option<Lint> {
     let folder = Path::new(&replica.display);
-    let lint = || unwritable_folder(site, folder, "the replica is written there");
+    let lint = || unwritable_folder(site, folder, "the replica is written there", &Fresh::new());
     (replica.kind == Kind::File).then(lint).flatten().map(|lint| lint.at(replica.line, 0))
 }
 
 /// A folder that is not there is made, so what counts is the first that is. The keeper makes the
 /// database's while it is still root.
-fn unwritable_folder(site: &Site<'_>, folder: &Path, why: &str) -> Option<Lint> {
+fn unwritable_folder(site: &Site<'_>, folder: &Path, why: &str, fresh: &Fresh) -> Option<Lint> {
     let user = site.user.as_ref();
     let may_give = user.is_some() && user::is_root();
-    // A fresh volume is given away, as a folder is that the keeper makes; a replica's is not.
-    let is_fresh = || why == BESIDE && Folder::open_trusted(folder).is_ok_and(|folder| folder.is_fresh());
-    let is_made_by_keeper = may_give && (!folder.exists() || is_fresh());
+    let is_made_by_keeper = may_give && (!folder.exists() || fresh.contains(folder));
     let nearest = mount::nearest(folder)?;
     if access::may(&nearest, Access::Write, user.filter(|_| !is_made_by_keeper)) {
         return None;

@@ -57,20 +57,29 @@ pub fn look(site: &Site<'_>) -> Vec<Lint> {
 
 /// What keeps Litestream from replicating, of all that is configured: what a start need not try.
 pub fn faults(site: &Site<'_>) -> Vec<Lint> {
-    let mut found = place::faults(site);
-    found.extend(theirs(|| folder::look(site)));
-    found.extend(framework::look(site));
-    found.extend(limits::look(site));
-    found.extend(files::faults(site));
-    found.extend(theirs(|| sqlite::look(site)));
+    // Root looks at nothing by path where somebody else decides what is there.
+    let fresh = files::fresh(site);
+    let mut found = framework::look(site);
+    found.extend(theirs(|| {
+        let mut found = place::faults(site);
+        found.extend(folder::look(site));
+        found.extend(limits::look(site));
+        found.extend(files::faults(site, &fresh));
+        found.extend(sqlite::look(site));
+        found
+    }));
     only_faults(found)
 }
 
 /// The same of the site's databases alone.
 pub fn faults_of_databases(site: &Site<'_>) -> Vec<Lint> {
-    let mut found = files::rights(site);
-    found.extend(theirs(|| sqlite::look(site)));
-    only_faults(found)
+    // Nothing is given away for what a source names.
+    let fresh = files::Fresh::new();
+    only_faults(theirs(|| {
+        let mut found = files::rights(site, &fresh);
+        found.extend(sqlite::look(site));
+        found
+    }))
 }
 
 /// What is too little here for so many databases.
