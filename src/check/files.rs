@@ -60,7 +60,7 @@ pub(super) fn rights(site: &Site<'_>, fresh: &Fresh) -> Vec<Lint> {
     let mut found = Vec::new();
     let mut seen = BTreeSet::new();
     for folder in site.config.directories() {
-        found.extend(folder.replicas.iter().filter_map(|replica| replica_folder(site, replica)));
+        found.extend(folder.replicas.iter().filter_map(|replica| replica_folder(site, replica, fresh)));
         found.extend(unwritable_folder(site, &folder.dir, BESIDE, fresh).map(|lint| lint.at(folder.line, 0)));
         seen.insert((folder.line, folder.dir.clone()));
     }
@@ -93,18 +93,29 @@ fn configuration(site: &Site<'_>) -> Vec<Lint> {
     found
 }
 
-/// Folders that root made, as a fresh volume is, and that the keeper gives to the user that will run.
+/// Folders that the keeper makes, or gives away as they are fresh, to the user that will run.
 pub(super) type Fresh = BTreeSet<PathBuf>;
 
-/// Those of the databases that the configuration names, as root sees them.
+/// Those of the databases that the configuration names, as root sees them; see `supervise::twins`.
 pub(super) fn fresh(site: &Site<'_>) -> Fresh {
     if site.user.is_none() || !user::is_root() {
         return Fresh::new();
     }
     let folders: BTreeSet<&Path> =
         site.databases.iter().filter_map(|database| database.path.parent()).collect();
-    let is_fresh = |folder: &&Path| Folder::open_trusted(folder).is_ok_and(|folder| folder.is_fresh());
-    folders.into_iter().filter(is_fresh).map(Path::to_owned).collect()
+    folders.into_iter().filter(|folder| is_fresh(folder)).map(Path::to_owned).collect()
+}
+
+/// Whether there is nothing in it yet, or it is not there and nobody but root has a say where it will be.
+fn is_fresh(path: &Path) -> bool {
+    for folder in path.ancestors() {
+        match Folder::open_trusted(folder) {
+            Ok(found) => return folder != path || found.is_fresh(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(_) => return false,
+        }
+    }
+    false
 }
 
 /// Why the folder of a database has to be writable.
@@ -140,7 +151,7 @@ fn of_database(
         found.extend(unwritable_folder(site, folder, BESIDE, fresh).map(|lint| lint.at(line, 0)));
     }
     if !is_in_folder {
-        found.extend(database.replicas.iter().filter_map(|replica| replica_folder(site, replica)));
+        found.extend(database.replicas.iter().filter_map(|replica| replica_folder(site, replica, fresh)));
     }
     found
 }
@@ -164,9 +175,9 @@ fn keeper(site: &Site<'_>, database: &Database, held: &Held, others: &Others) ->
     Some(site.lint(KEEPER_RUNS, database.line, message).hint("a second one ends with exit code 75"))
 }
 
-fn replica_folder(site: &Site<'_>, replica: &Replica) -> Option<Lint> {
+fn replica_folder(site: &Site<'_>, replica: &Replica, fresh: &Fresh) -> Option<Lint> {
     let folder = Path::new(&replica.display);
-    let lint = || unwritable_folder(site, folder, "the replica is written there", &Fresh::new());
+    let lint = || unwritable_folder(site, folder, "the replica is written there", fresh);
     (replica.kind == Kind::File).then(lint).flatten().map(|lint| lint.at(replica.line, 0))
 }
 
@@ -174,10 +185,11 @@ fn replica_folder(site: &Site<'_>, replica: &Replica) -> Option<Lint> {
 /// database's while it is still root.
 fn unwritable_folder(site: &Site<'_>, folder: &Path, why: &str, fresh: &Fresh) -> Option<Lint> {
     let user = site.user.as_ref();
-    let may_give = user.is_some() && user::is_root();
-    let is_made_by_keeper = may_give && (!folder.exists() || fresh.contains(folder));
+    if folder.ancestors().any(|folder| fresh.contains(folder)) {
+        return None;
+    }
     let nearest = mount::nearest(folder)?;
-    if access::may(&nearest, Access::Write, user.filter(|_| !is_made_by_keeper)) {
+    if access::may(&nearest, Access::Write, user) {
         return None;
     }
     let message = format!("{} cannot write into the folder `{}`", site.who(), nearest.display());

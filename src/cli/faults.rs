@@ -36,6 +36,7 @@ impl Faults {
     pub(super) fn refuse(&self, looked: Looked<'_>) -> Result<(), Failure> {
         let (mut bad, mut doubtful) = (self.find(looked), Vec::new());
         findings::sort(&mut bad);
+        bad.dedup_by(|one, other| said(one) == said(other));
         if self.gate == Gate::None {
             doubtful.append(&mut bad);
         }

@@ -69,7 +69,7 @@ impl Others {
             .iter()
             .filter_map(|path| place::theirs(|| Ok(proc::identity(path))).ok().flatten())
             .collect();
-        let meta = meta.canonicalize().unwrap_or_else(|_| meta.to_owned());
+        let meta = place::theirs(|| meta.canonicalize()).unwrap_or_else(|_| meta.to_owned());
         let has = |candidate: &&Candidate| {
             files.iter().any(|file| candidate.open.contains(file))
                 || candidate.paths.iter().any(|open| open.starts_with(&meta))
