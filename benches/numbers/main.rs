@@ -19,11 +19,9 @@
 //! death    how fast the app follows Litestream        stats  many measurements as a few numbers
 //! crash    how fast it comes back                     table  the Markdown in the end
 //! idle     what they cost when nothing happens
-//! admission   what thousands of databases cost that come together
 //! compare  what holding a database against its ledger costs
 //! ```
 
-mod admission;
 mod bed;
 mod compare;
 mod crash;
@@ -48,14 +46,13 @@ type Error = String;
 /// A family of rows: its name on the command line, and how it is measured.
 type Family = (&'static str, fn(Effort) -> Result<Vec<Row>, Error>);
 
-const FAMILIES: [Family; 7] = [
+const FAMILIES: [Family; 6] = [
     ("memory", memory::measure),
     ("startup", startup::measure),
     ("death", death::measure),
     ("crash", crash::measure),
     ("idle", idle::measure),
     ("compare", compare::measure),
-    ("admission", admission::measure),
 ];
 
 /// How many rounds are worth it.
