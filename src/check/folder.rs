@@ -15,6 +15,9 @@ pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
 
 fn of(site: &Site<'_>, folder: &Directory, contents: &Contents) -> Vec<Lint> {
     let (dir, line) = (folder.dir.display(), folder.line);
+    if !folder.dir.exists() && folder.dir.to_str().is_some_and(super::glob::is_pattern) {
+        return Vec::new();
+    }
     if !folder.dir.is_dir() {
         let what = if folder.dir.exists() { "no folder" } else { "not there" };
         let message = format!("`{dir}` is {what}, and without it Litestream does not start");

@@ -80,7 +80,7 @@ impl Faults {
             Looked::Configured | Looked::Number(_) => Vec::new(),
             Looked::Named(Database { path, meta, .. }) | Looked::Staying(Database { path, meta, .. }) => {
                 let (path, meta_path) = (path.clone(), meta.clone());
-                vec![config::Database { path, meta_path, replicas: Vec::new(), line: 0 }]
+                vec![config::Database { path, meta_path, replicas: Vec::new(), line: 0, s3: None }]
             }
         };
         let databases = if one.is_empty() { self.config.databases() } else { &one };

@@ -1,5 +1,7 @@
 //! No framework, but `DATABASE_URL`: from the environment, or from `.env`.
 
+use super::command;
+use super::existing;
 use super::find::Found;
 use super::place::Slashes;
 use super::plan::Framework;
@@ -12,5 +14,7 @@ pub(super) fn read(project: &Project<'_>) -> Option<Found> {
     let source = if from_environment { "the environment" } else { ".env" };
     let mut found = Found::new(Framework::DatabaseUrl, source.to_owned());
     found.databases.extend(project.database("default", &url, ".", Slashes::Unknown));
+    found.command = command::plain(project);
+    existing::carry_over(project, &["litestream.yml"], &mut found);
     Some(found).filter(|found| !found.databases.is_empty())
 }

@@ -65,6 +65,8 @@ pub struct Machine {
     parted: BTreeSet<Db>,
     ready: bool,
     stop_signals: u32,
+    /// When the last of them came that counted.
+    stop_counted: Option<Instant>,
     app_backoff: Backoff,
     litestream_backoff: Backoff,
     lag: Lag,
@@ -98,6 +100,7 @@ impl Machine {
             parted: BTreeSet::new(),
             ready: false,
             stop_signals: 0,
+            stop_counted: None,
             app_backoff: Backoff::new(policy.backoff.clone(), seed),
             litestream_backoff: Backoff::new(policy.backoff.clone(), seed.rotate_left(32)),
             lag,
@@ -119,9 +122,15 @@ impl Machine {
 
     /// When [`Machine::handle_timeout`] has to be called, unless an event comes first.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let running = self.phase == Phase::Running;
-        let (lag, ask) = if running { (self.lag.next(), self.roster.next_ask()) } else { (None, None) };
+        let lag = if self.can_confirm() { self.lag.next() } else { None };
+        let ask = if self.phase == Phase::Running { self.roster.next_ask() } else { None };
         self.timers.next().into_iter().chain(lag).chain(ask).min()
+    }
+
+    /// Whether what changes is asked about: only then is it a lag that nobody confirms it. What an app left that crashed is
+    /// confirmed while its restart is waited for.
+    fn can_confirm(&self) -> bool {
+        self.litestream.is_up() && matches!(self.phase, Phase::Running | Phase::Backoff)
     }
 
     /// Takes in what happened.
@@ -129,6 +138,7 @@ impl Machine {
         if self.phase == Phase::Exited {
             return;
         }
+        self.lag.pass(now, self.can_confirm());
         match event {
             Event::Start => self.act(Action::Prepare),
             Event::Prepared { restore, confirms } => self.prepared(now, restore, confirms),
@@ -159,6 +169,8 @@ impl Machine {
             Event::Confirmed { db, ok } => self.confirmed(now, db, ok),
             Event::Parted(db) => self.parted(now, db),
             Event::Drained(db) => self.drained(now, db),
+            Event::WasAway(time) if self.can_confirm() => self.lag.was_away(time),
+            Event::WasAway(_) => {}
             Event::StopSignal(number) => self.stop_signal(now, number),
             Event::Signal(number) => self.signal(number),
         }
@@ -167,6 +179,7 @@ impl Machine {
 
     /// Takes in that time has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.lag.pass(now, self.can_confirm());
         while let Some(timer) = self.timers.expired(now) {
             match timer {
                 Timer::Abort => self.abort_timed_out(),
@@ -180,7 +193,7 @@ impl Machine {
             }
             self.check();
         }
-        while self.phase == Phase::Running {
+        while self.can_confirm() {
             let Some(due) = self.lag.due(now) else { break };
             match due {
                 lag::Due::Ask(db) => self.act(Action::Confirm(db)),
