@@ -11,6 +11,7 @@ use super::node::{Node, NodeKind, Variable};
 use super::url::{escape, is_nats, is_url, with_path};
 use super::variables::Env;
 use crate::database_url::{self, Named, PRISMA_CONFIGS, Slashes};
+use crate::os::open;
 
 impl Config {
     /// The databases and replicas of the command line, in pairs.
@@ -189,8 +190,8 @@ fn database_of(url: &str, cwd: &Path) -> Result<String, Problem> {
 fn below_prisma(cwd: &Path, path: String) -> String {
     // No schema is as long, and nothing but a file is read.
     let text = |file: &Path| {
-        let found = file.metadata().ok().filter(|found| found.is_file() && found.len() < 1 << 20)?;
-        (found.len() > 0).then(|| std::fs::read_to_string(file).ok()).flatten()
+        let bytes = open::whole(file, 1 << 20).ok().filter(|bytes| !bytes.is_empty())?;
+        String::from_utf8(bytes).ok()
     };
     if PRISMA_CONFIGS.iter().any(|file| cwd.join(file).is_file()) {
         return path;

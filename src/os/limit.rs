@@ -4,6 +4,8 @@ use std::sync::OnceLock;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
+use super::open;
+
 /// What this process was started with.
 static OWN: OnceLock<(u64, u64)> = OnceLock::new();
 
@@ -16,7 +18,7 @@ pub fn open_files() -> Option<u64> {
 /// How much memory the container allows, in bytes (`memory.max` in `cgroups(7)`, and its name before version 2).
 pub fn memory() -> Option<u64> {
     let files = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
-    let text = files.iter().find_map(|file| std::fs::read_to_string(file).ok())?;
+    let text = files.iter().find_map(|file| open::kernel_text(file).ok())?;
     // Version 1 writes the greatest number there is where there is no limit.
     text.trim().parse().ok().filter(|bytes| *bytes < 1 << 50)
 }

@@ -270,7 +270,7 @@ pub struct Locks(HashSet<(u64, u64)>);
 impl Locks {
     /// Those of this process.
     pub fn of(pid: i32) -> Self {
-        let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
+        let locks = open::kernel_text("/proc/locks").unwrap_or_default();
         let file = |line: &str| {
             let mut fields = line.split_ascii_whitespace().skip(4);
             if fields.next()?.parse::<i32>().ok()? != pid {

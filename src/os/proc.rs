@@ -69,7 +69,7 @@ pub fn all() -> Vec<i32> {
 
 /// What a process was started with; nothing of one that is gone, or the kernel's own.
 pub fn words(pid: i32) -> Option<Vec<OsString>> {
-    let bytes = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let bytes = open::kernel(format!("/proc/{pid}/cmdline")).ok()?;
     let bytes = bytes.strip_suffix(b"\0").unwrap_or(&bytes);
     let words = bytes.split(|byte| *byte == 0).map(|word| OsString::from_vec(word.to_vec()));
     Some(words.collect()).filter(|_| !bytes.is_empty())
