@@ -10,6 +10,7 @@ use super::app_env;
 use super::args;
 use super::catalogue::Catalogue;
 use super::databases::{self, Found, Source, Swallowed};
+use super::faults::Faults;
 use super::layers::{Layers, Origin};
 use super::mounted;
 use super::txid;
@@ -178,6 +179,15 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
     let (restore_txids, asked) = (Rc::new(chosen.clone()), chosen);
     let checked = configured.clone();
     let env = app_env::environment(inherited(named.as_ref()), &layers, section.variables(), &cwd)?;
+    let user = named.filter(|named| !named.is_current());
+    let faults = Faults {
+        config: configured.clone(),
+        folders: folders.clone(),
+        user: user.clone(),
+        cwd: cwd.clone(),
+        stop_timeout,
+        gate: policy.gate,
+    };
     Ok(Setup {
         policy,
         dbs,
@@ -188,7 +198,7 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
         allowed_version: args.allow_litestream.clone(),
         required_version: args.litestream_version,
         env: env.clone(),
-        user: named.filter(|named| !named.is_current()),
+        user,
         app,
         before: before(&layers)?,
         cwd: app_folder(&layers, &cwd)?,
@@ -203,7 +213,8 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
         restore_timeout: args.restore_timeout,
         restore_parallel: args.restore_parallel,
         restore_txids,
-        check: Box::new(move |is_ltx| {
+        faults: Rc::new(move |named| faults.refuse(named)),
+        check: Rc::new(move |is_ltx| {
             txid::check(&asked, is_ltx)?;
             databases::check(&checked, &swallowed, is_ltx)
         }),

@@ -115,6 +115,8 @@ pub enum Note {
     Replaced(Db),
     /// Another keeper runs on a database: this one stops.
     LockLost(Db),
+    /// Another Litestream replicates a database as well: this keeper stops.
+    Doubled(Db),
     /// A stop began.
     Stopping,
     /// The app did not end in its grace, which was this long, and is killed.
