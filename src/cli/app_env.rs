@@ -10,7 +10,7 @@ use super::layers::Layers;
 use crate::config::AppVariable;
 use crate::core::ExitCode;
 use crate::error::Failure;
-use crate::os::open::file_or_pipe;
+use crate::os::open;
 
 /// Puts the app's environment together: `inherited`, less what `hide_env` names, then what the files
 /// add to it (a later file over an earlier one), then `app.env` over all.
@@ -93,7 +93,7 @@ pub(super) fn from_files(
 }
 
 fn text(path: &Path) -> Result<String, String> {
-    let bytes = file_or_pipe(path, MAX_BYTES).map_err(|error| format!("cannot be read: {error}"))?;
+    let bytes = open::value(path, MAX_BYTES).map_err(|error| format!("cannot be read: {error}"))?;
     if bytes.len() > MAX_BYTES {
         return Err(format!("is larger than {MAX_BYTES} bytes"));
     }

@@ -56,6 +56,11 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
     let (section, mut lints) = opened.section(&options);
     let layers = Layers::of("check", &section, opened.file())?;
     let user = settle(&mut lints, &layers, "user", who(layers.args.user.as_deref())).flatten();
+    if let Some(user) = user.as_ref().filter(|user| user::is_root() && !user.is_current()) {
+        let refused = databases::refuse_of_another(args.run.config.as_deref(), &cwd)
+            .and_then(|()| databases::refuse_unreadable(user));
+        settle(&mut lints, &layers, "user", refused);
+    }
     place::belong_to(user.as_ref().filter(|_| user::is_root()));
     settle(&mut lints, &layers, "before", settings::before(&layers));
     let folder = settle(&mut lints, &layers, "cwd", settings::app_folder(&layers, &cwd));
@@ -160,10 +165,10 @@ fn open(args: &args::Run, options: &LoadOptions<'_>) -> Result<Opened, Failure> 
     if let Some(pairs) = databases::pairs(&settings::source(args))? {
         return Ok(Opened::Pairs(pairs));
     }
-    let exists = |path: &Path| databases::is_there(&options.cwd.join(path));
-    Ok(match config::find(args.config.as_deref(), options.env, &exists) {
-        Some(path) => {
-            let document = config::open_read(&path, databases::read_once(&path), options).map(Box::new);
+    Ok(match databases::find(args.config.as_deref(), options.cwd)? {
+        Some((path, is_found)) => {
+            let read = databases::read_once(&path, is_found);
+            let document = config::open_read(&path, read, options).map(Box::new);
             document.iter().for_each(|document| databases::know_secrets_of(document));
             Opened::File(path, document)
         }

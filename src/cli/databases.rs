@@ -15,7 +15,8 @@ use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::litestream::database::Database;
 use crate::litestream::folder::{self, Backups, Folder};
-use crate::os::user;
+use crate::os::place;
+use crate::os::user::{self, Identity};
 use crate::secrets;
 use crate::supervise::Inputs;
 
@@ -53,24 +54,83 @@ pub(super) fn open(source: &Source<'_>, cwd: &Path) -> Result<Found, Failure> {
     if let Some(pairs) = pairs(source)? {
         return Ok(Found::Pairs(pairs));
     }
-    let exists = |path: &Path| is_there(&cwd.join(path));
-    let Some(path) = config::find(source.config, &text_variable, &exists) else { return Ok(Found::Nothing) };
-    let read = read_once(&path);
+    let Some((path, is_found)) = find(source.config, cwd)? else { return Ok(Found::Nothing) };
+    let read = read_once(&path, is_found);
     let document = with_options(source.no_expand_env, cwd, |options| config::open_read(&path, read, options));
     let document = document.map_err(|error| failure(&error))?;
     know_secrets_of(&document);
     Ok(Found::File(document))
 }
 
+/// Where the configuration is, and whether it was found there without having been named.
+///
+/// Who writes a configuration decides what is run, and as whom. What is named is meant; but what root finds where another
+/// user decides what stands is not, where there is one of root's own as well.
+///
+/// # Errors
+/// There are two such.
+pub(super) fn find(flag: Option<&Path>, cwd: &Path) -> Result<Option<(PathBuf, bool)>, Failure> {
+    if let Some(named) = config::named(flag, &text_variable) {
+        return Ok(Some((named, false)));
+    }
+    let exists = |path: &Path| is_there(&cwd.join(path));
+    let mut usual = config::usual(&exists);
+    let Some(first) = usual.next() else { return Ok(None) };
+    if let Some(uid) = place::other_hand(&cwd.join(&first))
+        && let Some(own) = usual.find(|path| place::other_hand(&cwd.join(path)).is_none())
+    {
+        let (first, own) = (first.display(), own.display());
+        let message = format!("{first}: user {uid} can put what it likes there, and {own} is root's own");
+        return Err(Failure::new(ExitCode::CONFIG, message)
+            .hint(format!("name the one that is meant: --config {own} or --config {first}")));
+    }
+    Ok(Some((first, true)))
+}
+
+/// # Errors
+/// The configuration was found where another user than root decides what stands, and the app is to run as another user:
+/// who wrote it is not known to be whoever starts the keeper.
+pub(super) fn refuse_of_another(flag: Option<&Path>, cwd: &Path) -> Result<(), Failure> {
+    match find(flag, cwd)? {
+        Some((path, true)) => match place::other_hand(&cwd.join(&path)) {
+            Some(uid) => {
+                let path = path.display();
+                let message =
+                    format!("{path}: it was found, not named, and user {uid} can put what it likes there");
+                Err(Failure::new(ExitCode::CONFIG, message).hint(format!(
+                    "if it is meant, name it: --config {path}; who can write it decides what root does"
+                )))
+            }
+            None => Ok(()),
+        },
+        Some((_, false)) | None => Ok(()),
+    }
+}
+
+/// # Errors
+/// Something that root has read for the app is what its user could not have read, though that user decides what stands there.
+pub(super) fn refuse_unreadable(user: &Identity) -> Result<(), Failure> {
+    place::refuse_what_they_cannot_read(user).map_err(|path| {
+        let message = format!(
+            "{}: another user decides what stands there, and user {} cannot read it",
+            path.display(),
+            user.uid
+        );
+        Failure::new(ExitCode::CONFIG, message).hint(
+            "let that user read it, or put it into a folder where root alone can write, by a path of root's",
+        )
+    })
+}
+
 /// What the configuration's file says. It is opened before and after the variables of `--env-file` are known, and what it says is
 /// the same both times: a pipe (`<(…)`) has it once.
-pub(super) fn read_once(path: &Path) -> std::io::Result<Vec<u8>> {
+pub(super) fn read_once(path: &Path, is_found: bool) -> std::io::Result<Vec<u8>> {
     static READ: Mutex<Option<(PathBuf, Vec<u8>)>> = Mutex::new(None);
     let mut last = READ.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((_, bytes)) = last.as_ref().filter(|(known, _)| known == path) {
         return Ok(bytes.clone());
     }
-    let bytes = config::read(path)?;
+    let bytes = config::read(path, is_found)?;
     *last = Some((path.to_owned(), bytes.clone()));
     Ok(bytes)
 }

@@ -180,6 +180,12 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
     let checked = configured.clone();
     let env = app_env::environment(inherited(named.as_ref()), &layers, section.variables(), &cwd)?;
     let user = named.filter(|named| !named.is_current());
+    if let Some(user) = &user {
+        if configured.origin().file().is_some() {
+            databases::refuse_of_another(args.config.as_deref(), &cwd)?;
+        }
+        databases::refuse_unreadable(user)?;
+    }
     let faults = Faults {
         config: configured.clone(),
         folders: folders.clone(),
@@ -435,6 +441,8 @@ pub(super) struct Alone {
 pub(super) fn alone(typed: &args::Run) -> Result<Alone, Failure> {
     let cwd = current_dir()?;
     let source = source(typed);
+    // Whatever is wrong with the one that is meant, another one must not take its place.
+    databases::find(source.config, &cwd)?;
     let found = databases::open(&source, &cwd).and_then(|found| Ok((databases::section(&found)?, found)));
     let (section, found) = match found {
         Err(_) if !typed.command.is_empty() => (Section::default(), Found::Nothing),
@@ -453,5 +461,11 @@ pub(super) fn alone(typed: &args::Run) -> Result<Alone, Failure> {
     let named = user(&layers)?;
     let env = app_env::environment(inherited(named.as_ref()), &layers, section.variables(), &cwd)?;
     let user = named.filter(|named| !named.is_current());
+    if let Some(user) = &user {
+        if file.is_some() {
+            databases::refuse_of_another(layers.args.config.as_deref(), &cwd)?;
+        }
+        databases::refuse_unreadable(user)?;
+    }
     Ok(Alone { argv, env, cwd: app_folder(&layers, &cwd)?, user })
 }

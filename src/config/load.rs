@@ -14,7 +14,7 @@ use super::section::SECTION;
 use super::sources;
 use super::traces::{self, Traces};
 use super::variables::{self, Marked};
-use crate::os::open::file_or_pipe;
+use crate::os::open::{file_or_pipe, value};
 
 /// What a configuration is read against.
 #[derive(Clone, Copy)]
@@ -104,15 +104,16 @@ fn prefix(root: &Node) -> &str {
 /// # Errors
 /// When it cannot be read, is no UTF-8 or no YAML, or passes a limit: the first problem.
 pub fn open(path: &Path, options: &LoadOptions<'_>) -> Result<Document, Error> {
-    open_read(path, read(path), options)
+    open_read(path, read(path, false), options)
 }
 
-/// What is in a configuration's file; a pipe can be read once only.
+/// What is in a configuration's file; a pipe can be read once only. One that was `found` where another user decides what
+/// stands is what that user could have read.
 ///
 /// # Errors
 /// As [`file_or_pipe`].
-pub fn read(path: &Path) -> io::Result<Vec<u8>> {
-    file_or_pipe(path, MAX_BYTES)
+pub fn read(path: &Path, found: bool) -> io::Result<Vec<u8>> {
+    if found { value(path, MAX_BYTES) } else { file_or_pipe(path, MAX_BYTES) }
 }
 
 /// As [`open`] with what [`read`] has said.

@@ -71,7 +71,7 @@ pub use redact::{each_secret, secrets_of_url};
 pub use replica::{Kind, Replica};
 pub use resolver::Resolver;
 pub use s3::{BareEndpoint, S3};
-pub use search::find;
+pub use search::{named, usual};
 pub use section::{Accepts, AppVariable, SECTION, Section, Setting};
 pub use sources::names_replica;
 pub use traces::Traces;

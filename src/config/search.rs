@@ -14,19 +14,19 @@ const FILES: [&str; 5] = [
     "/etc/litestream.yml",
 ];
 
-/// The configuration file: the flag's, the environment's, else the first of the usual ones that exists.
+/// The configuration file that is named: the flag's, or the environment's.
 ///
-/// What the flag or a variable names is taken unseen, so that a wrong name is an error and not
-/// another configuration. An empty variable is the same as none.
-pub fn find(
-    flag: Option<&Path>,
-    env: &dyn Fn(&str) -> Option<String>,
-    exists: &dyn Fn(&Path) -> bool,
-) -> Option<PathBuf> {
+/// It is taken unseen, so that a wrong name is an error and not another configuration. An empty variable is the same as
+/// none.
+pub fn named(flag: Option<&Path>, env: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
     let named =
         || VARIABLES.iter().find_map(|name| env(name).filter(|value| !value.is_empty())).map(PathBuf::from);
-    let usual = || FILES.iter().map(PathBuf::from).find(|path| exists(path));
-    flag.map(Path::to_owned).or_else(named).or_else(usual)
+    flag.map(Path::to_owned).or_else(named)
+}
+
+/// Where none is named: those of the usual ones that exist, the strongest first.
+pub fn usual(exists: &dyn Fn(&Path) -> bool) -> impl Iterator<Item = PathBuf> {
+    FILES.iter().map(PathBuf::from).filter(|path| exists(path))
 }
 
 #[cfg(test)]
@@ -41,13 +41,14 @@ mod tests {
             "LITESTREAM_CONFIG" => Some("stream.yml".to_owned()),
             _ => None,
         };
-        let all = |_: &Path| true;
-        assert_eq!(find(Some(Path::new("flag.yml")), &keeper, &all), Some("flag.yml".into()));
-        assert_eq!(find(None, &keeper, &all), Some("keeper.yml".into()));
-        assert_eq!(find(None, &both, &all), Some("stream.yml".into()));
-        assert_eq!(find(None, &|_| None, &all), Some("litekeeper.yml".into()));
-        assert_eq!(find(None, &|_| None, &|p| p.starts_with("/etc")), Some("/etc/litekeeper.yml".into()));
-        assert_eq!(find(None, &|_| None, &|p| p.starts_with("config")), Some("config/litestream.yml".into()));
-        assert_eq!(find(None, &|_| None, &|_| false), None);
+        assert_eq!(named(Some(Path::new("flag.yml")), &keeper), Some("flag.yml".into()));
+        assert_eq!(named(None, &keeper), Some("keeper.yml".into()));
+        assert_eq!(named(None, &both), Some("stream.yml".into()));
+        assert_eq!(named(None, &|_| None), None);
+        let first = |exists: &dyn Fn(&Path) -> bool| usual(exists).next();
+        assert_eq!(first(&|_| true), Some("litekeeper.yml".into()));
+        assert_eq!(first(&|p| p.starts_with("/etc")), Some("/etc/litekeeper.yml".into()));
+        assert_eq!(first(&|p| p.starts_with("config")), Some("config/litestream.yml".into()));
+        assert_eq!(first(&|_| false), None);
     }
 }

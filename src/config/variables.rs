@@ -14,7 +14,7 @@ use super::node::{Node, NodeKind, Variable};
 use super::parse::parse;
 use super::scalar::Resolved;
 use super::schema::{self, Secrecy};
-use crate::os::open::file_or_pipe;
+use crate::os::open;
 
 /// The environment.
 pub(super) type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -224,7 +224,7 @@ const LONGEST: usize = 64 << 10;
 /// # Errors
 /// A fragment that says why there is no value.
 pub fn read_file(path: &str) -> Result<String, String> {
-    let bytes = file_or_pipe(std::path::Path::new(path), LONGEST)
+    let bytes = open::value(std::path::Path::new(path), LONGEST)
         .map_err(|error| format!("cannot be read: {error}"))?;
     if bytes.len() > LONGEST {
         return Err(format!("is larger than {LONGEST} bytes"));

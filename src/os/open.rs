@@ -5,7 +5,7 @@
 //! something else there meanwhile. Nothing else in this program opens a file by its path, see
 //! `tests/suite/architecture.rs`.
 
-use std::fs::{self, File, FileType};
+use std::fs::{self, File, FileType, Metadata};
 use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileTypeExt;
@@ -16,6 +16,8 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::{Mode, SFlag, fstatat};
+
+use super::place;
 
 /// What is opened never holds anybody up, becomes nobody's terminal, and is passed on to no child by chance.
 const ALWAYS: OFlag = OFlag::O_NONBLOCK.union(OFlag::O_NOCTTY).union(OFlag::O_CLOEXEC);
@@ -143,8 +145,24 @@ pub fn beginning(path: &Path, most: usize) -> io::Result<Vec<u8>> {
 /// # Errors
 /// What the operating system says, or that it is nothing to be read.
 pub fn file_or_pipe(path: &Path, most: usize) -> io::Result<Vec<u8>> {
+    read_either(path, most, &|_| ())
+}
+
+/// As [`file_or_pipe`] of something that whoever the app will run as must have been able to read as well, if he decides what
+/// stands there ([`place::was_read`]).
+///
+/// # Errors
+/// As [`file_or_pipe`].
+pub fn value(path: &Path, most: usize) -> io::Result<Vec<u8>> {
+    read_either(path, most, &|file| place::was_read(path, file))
+}
+
+fn read_either(path: &Path, most: usize, note: &dyn Fn(&Metadata)) -> io::Result<Vec<u8>> {
     if !fs::metadata(path)?.file_type().is_fifo() {
-        return beginning(path, most.saturating_add(1));
+        let (file, mut bytes) = (file(path)?, Vec::new());
+        note(&file.metadata()?);
+        file.take(most as u64 + 1).read_to_end(&mut bytes)?;
+        return Ok(bytes);
     }
     // Without `O_NONBLOCK` the opening of a pipe waits for its writer (fifo(7)).
     let file = File::from(openat(AT_FDCWD, path, OFlag::O_RDONLY | ALWAYS, Mode::empty())?);

@@ -14,7 +14,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use std::pin::Pin;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 
 use nix::fcntl::{AtFlags, OFlag, openat, readlinkat, renameat};
@@ -38,6 +38,9 @@ thread_local! {
 
 /// What the name of each keeper's lock ends with.
 pub const LOCK: &str = "-litekeeper.lock";
+
+/// For whoever it may be: a number that nobody has.
+const ANYBODY: u32 = 65534;
 
 /// Links that a path may lead through, as for the kernel (`path_resolution(7)`).
 const MOST_LINKS: u32 = 40;
@@ -188,6 +191,23 @@ impl Folder {
         Ok(folder)
     }
 
+    /// Who but this process's user may put what he likes under a name; the sticky bit keeps what is there to its owner.
+    fn other_hand(&self, name: &OsStr) -> io::Result<(FileStat, Option<u32>)> {
+        let own = Uid::effective().as_raw();
+        let folder = fstatat(&self.0, "", AtFlags::AT_EMPTY_PATH)?;
+        let found = fstatat(&self.0, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+        let is_open = folder.st_mode & 0o002 != 0 || folder.st_mode & 0o020 != 0 && folder.st_gid != own;
+        let is_sticky = folder.st_mode & nix::libc::S_ISVTX != 0;
+        let hand = match () {
+            () if folder.st_uid != own => Some(folder.st_uid),
+            () if is_open && !is_sticky => Some(ANYBODY),
+            // Of an ordinary file its owner decides what is in it, and no more.
+            () if found.st_uid != own && !is_kind(&found, nix::libc::S_IFREG) => Some(found.st_uid),
+            () => None,
+        };
+        Ok((found, hand))
+    }
+
     /// What stands under a name that no other user can have put there.
     fn trusted(&self, name: &OsStr) -> io::Result<FileStat> {
         let own = Uid::effective().as_raw();
@@ -334,6 +354,71 @@ impl Folder {
     /// The path by which this process, and a child that inherits it, comes to it.
     pub fn path(&self) -> PathBuf {
         PathBuf::from(format!("/proc/self/fd/{}", self.0.as_raw_fd()))
+    }
+}
+
+/// The user, other than root, who decides what root finds under a path, wherever on the way; nobody where this process is
+/// not root, or nothing is there.
+pub fn other_hand(path: &Path) -> Option<u32> {
+    if !Uid::effective().is_root() {
+        return None;
+    }
+    let mut folder = Folder::open(Path::new("/")).ok()?;
+    let path = std::path::absolute(path).ok()?;
+    let (mut left, mut links) = (parts(&path), 0);
+    while let Some(name) = left.pop() {
+        let (found, hand) = folder.other_hand(&name).ok()?;
+        if hand.is_some() {
+            return hand;
+        }
+        if is_kind(&found, nix::libc::S_IFLNK) && links < MOST_LINKS {
+            links += 1;
+            let link = PathBuf::from(readlinkat(&folder.0, name.as_os_str()).ok()?);
+            if link.is_absolute() {
+                folder = Folder::open(Path::new("/")).ok()?;
+            }
+            left.extend(parts(&link));
+        } else if !left.is_empty() {
+            folder = folder.below(&name).ok()?;
+        }
+    }
+    None
+}
+
+fn is_kind(found: &FileStat, kind: nix::libc::mode_t) -> bool {
+    found.st_mode & nix::libc::S_IFMT == kind
+}
+
+/// Files that were read by a path of which another user decides a part: with which number, and the file itself.
+static READ: Mutex<Vec<(PathBuf, u64, u64)>> = Mutex::new(Vec::new());
+
+/// Remembers that root has read the file at a path, before it is known whether the app will run as another user
+/// ([`refuse_what_they_cannot_read`]).
+pub fn was_read(path: &Path, file: &Metadata) {
+    if other_hand(path).is_some() {
+        let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
+        read.push((path.to_owned(), file.dev(), file.ino()));
+    }
+}
+
+/// The first file that root has read ([`was_read`]) and a user could not have: who decides what stands under its name could
+/// have put a link to any file of root's there.
+///
+/// # Errors
+/// Its path.
+pub fn refuse_what_they_cannot_read(user: &Identity) -> Result<(), PathBuf> {
+    let read = READ.lock().unwrap_or_else(PoisonError::into_inner);
+    let groups: Vec<Gid> = user.groups().into_iter().map(Gid::from_raw).collect();
+    let theirs = |path: &Path| -> io::Result<Metadata> {
+        let _acting = Acting::begin(user, &groups)?;
+        open::file(path)?.metadata()
+    };
+    let is_same = |path: &Path, device, inode| {
+        theirs(path).is_ok_and(|found| (found.dev(), found.ino()) == (device, inode))
+    };
+    match read.iter().find(|(path, device, inode)| !is_same(path, *device, *inode)) {
+        Some((path, ..)) => Err(path.clone()),
+        None => Ok(()),
     }
 }
 

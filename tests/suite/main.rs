@@ -51,6 +51,7 @@ mod output;
 mod overlooked;
 mod overtaken;
 mod pid_1;
+mod read_by_root;
 mod readme;
 mod resolver;
 mod restart;

@@ -281,7 +281,7 @@ fn an_app_that_stops_its_shim_writes_nothing_behind_the_last_confirmation() {
         let writer = App::new(&trace).ignore("TERM").insert_forever(&db, 3);
         let app =
             if leaves { App::new(&trace).ignore("TERM").spawn("setsid", &writer).wait() } else { writer };
-        let unit = unit::keeper(&world).args(unit::BUDGET).app(app).start();
+        let unit = unit::keeper(&world).args(["--stop-timeout", "20s"]).app(app).start();
         trace.wait_acked(10);
         unit.shim().signal(Signal::SIGSTOP);
         let ended = unit.stop(143).expect_log("everything is on the replica");
