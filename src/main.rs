@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use litekeeper::sqlite::{check, repair};
+use litekeeper::sqlite::{check, open, repair};
 
 fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
@@ -12,6 +12,7 @@ fn main() -> ExitCode {
         Some("__shim") => return litekeeper::shim::main(fd().as_deref()).into(),
         Some("__list") => return litekeeper::backup::s3::main(fd().as_deref()).into(),
         Some("__ledger") => return litekeeper::ledger::main(args).into(),
+        Some("__open") => return open::main(fd().as_deref()).into(),
         Some("__recover") => return repair::recover(args.next().unwrap_or_default().as_ref()).into(),
         Some("__check") => return check::main(args.next().unwrap_or_default().as_ref()).into(),
         Some("__empty") => {

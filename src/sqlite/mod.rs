@@ -4,5 +4,6 @@
 //! Architecture invariant: this room imports `os`.
 
 pub mod check;
+pub mod open;
 pub mod repair;
 pub mod wal;

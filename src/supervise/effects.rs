@@ -656,9 +656,21 @@ impl World {
     }
 
     fn note(&mut self, note: &crate::core::Note) {
+        use crate::core::Note;
+
+        if let Note::Missing(db) = note {
+            return self.say_missing(*db);
+        }
         let listed = self.roster.listed();
+        let absent: Vec<Db> = match note {
+            Note::GateOpened | Note::GateTimeout => {
+                listed.iter().filter(|(_, database)| !database.exists()).map(|(db, _)| *db).collect()
+            }
+            _ => Vec::new(),
+        };
         let names = Names {
             dbs: &listed,
+            absent,
             app: self.app_name(),
             started: self.running_name(),
             before: self.setup.before.iter().map(|argv| program_name(argv)).collect(),
@@ -667,8 +679,8 @@ impl World {
             on_lag: self.setup.policy.on_lag,
         };
         notes::log(note, &names);
-        self.drained |= matches!(note, crate::core::Note::Drained);
-        if matches!(note, crate::core::Note::GateTimeout) && self.failure.is_none() {
+        self.drained |= matches!(note, Note::Drained | Note::NeverMade { rest: true, .. });
+        if matches!(note, Note::GateTimeout) && self.failure.is_none() {
             self.failure = Some(notes::not_confirmed(&names, self.setup.policy.gate_timeout));
         }
     }
@@ -689,6 +701,7 @@ impl Driver {
             Action::StartApp => {
                 world.watching = true;
                 world.looks = 0;
+                world.watch.started();
                 // What was restored has no position of its own either.
                 world.heard.strange.borrow_mut().clear();
                 self.start(Running::App);

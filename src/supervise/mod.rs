@@ -15,6 +15,7 @@ mod folders;
 mod ledger;
 mod link;
 mod litestream_log;
+mod missing;
 mod notes;
 mod prepare;
 mod register;

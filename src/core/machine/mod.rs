@@ -22,6 +22,7 @@ mod watch;
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Instant;
 
+use super::absent::{self, Absent};
 use super::lag::{self, Lag};
 use super::timer::{Timer, Timers};
 use super::{Action, Backoff, Db, Ended, Event, ExitCode, Gate, Note, Phase, Policy};
@@ -68,6 +69,7 @@ pub struct Machine {
     app_backoff: Backoff,
     litestream_backoff: Backoff,
     lag: Lag,
+    absent: Absent,
     timers: Timers,
     actions: VecDeque<Action>,
 }
@@ -101,6 +103,7 @@ impl Machine {
             app_backoff: Backoff::new(policy.backoff.clone(), seed),
             litestream_backoff: Backoff::new(policy.backoff.clone(), seed.rotate_left(32)),
             lag,
+            absent: Absent::new(policy.max_lag),
             timers: Timers::default(),
             actions: VecDeque::new(),
             policy,
@@ -120,8 +123,9 @@ impl Machine {
     /// When [`Machine::handle_timeout`] has to be called, unless an event comes first.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let running = self.phase == Phase::Running;
-        let (lag, ask) = if running { (self.lag.next(), self.roster.next_ask()) } else { (None, None) };
-        self.timers.next().into_iter().chain(lag).chain(ask).min()
+        let watch = [self.lag.next(), self.absent.next(), self.roster.next_ask()];
+        let watch = watch.into_iter().flatten().filter(|_| running);
+        self.timers.next().into_iter().chain(watch).min()
     }
 
     /// Takes in what happened.
@@ -153,6 +157,7 @@ impl Machine {
             Event::AppEnded { how, left } => self.app_ended(now, how, left),
             Event::TreeGone => self.tree_gone(now),
             Event::Changed(db) => self.changed(now, db),
+            Event::Missing(db) => self.missing(now, db),
             Event::Replaced(db) => self.replaced(now, db),
             Event::LockLost(db) => self.lock_lost(now, db),
             Event::Confirmed { db, ok } => self.confirmed(now, db, ok),
@@ -183,7 +188,15 @@ impl Machine {
             let Some(due) = self.lag.due(now) else { break };
             match due {
                 lag::Due::Ask(db) => self.act(Action::Confirm(db)),
-                lag::Due::Exceeded(db, age) => self.lag_exceeded(now, db, age),
+                lag::Due::Exceeded(db, age) => self.lag_exceeded(now, Note::Lagging(db, age)),
+            }
+            self.check();
+        }
+        while self.phase == Phase::Running {
+            let Some(due) = self.absent.due(now) else { break };
+            match due {
+                absent::Due::Tell(db) => self.note(Note::Missing(db)),
+                absent::Due::Exceeded(db, age) => self.lag_exceeded(now, Note::StillMissing(db, age)),
             }
             self.check();
         }
@@ -253,6 +266,7 @@ impl Machine {
         debug_assert!(self.unconfirmed.iter().all(counted), "unconfirmed, but not counted");
         debug_assert!(self.undrained.iter().all(counted), "drained, but not counted");
         debug_assert!(self.lag.all().all(|db| self.roster.is_watched(db)), "watched, but not counted");
+        debug_assert!(self.absent.all().all(|db| counted(&db)), "missed, but not counted");
         debug_assert!(self.litestream.is_up() || !phase.needs_litestream(), "{phase:?} without Litestream");
         debug_assert!(phase != Phase::Exited || self.timers.next().is_none(), "a timer after the end");
         debug_assert!(!phase.has_deadline() || self.timers.next().is_some(), "{phase:?} without a deadline");

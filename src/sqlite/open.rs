@@ -1,0 +1,66 @@
+//! The command `__open`: which SQLite files the processes below one have open.
+//!
+//! By a process of its own: what an app has open may lie on a file system that does not answer, and is opened with
+//! the rights of the app's user.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use crate::os::{fd, tree};
+
+/// How each database begins (section 1.3.1 of SQLite's file format).
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+
+/// Prints the files, a NUL behind each: `__open PID`; the exit code is for the process.
+pub fn main(pid: Option<&str>) -> u8 {
+    use std::io::Write as _;
+
+    let Some(pid) = pid.and_then(|pid| pid.parse().ok()) else { return 64 };
+    let found: BTreeSet<PathBuf> = tree::descendants(pid).into_iter().flat_map(open_by).collect();
+    let bytes: Vec<u8> = found.iter().flat_map(|path| [path.as_os_str().as_bytes(), b"\0"].concat()).collect();
+    u8::from(std::io::stdout().write_all(&bytes).is_err())
+}
+
+/// Reads what the command printed.
+pub fn parse(printed: &str) -> Vec<PathBuf> {
+    printed.split_terminator('\0').map(PathBuf::from).collect()
+}
+
+/// The SQLite files that one process has open, under the names that they were opened by.
+fn open_by(pid: i32) -> Vec<PathBuf> {
+    let Ok(open) = fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
+    let database = |entry: fs::DirEntry| {
+        let path = fs::read_link(entry.path()).ok()?;
+        // A pipe, a socket, or a file that is gone (proc_pid_fd(5)) has no such path.
+        (path.is_absolute() && is_database(&path)).then_some(path)
+    };
+    open.flatten().filter_map(database).collect()
+}
+
+fn is_database(path: &Path) -> bool {
+    let read = || fd::read_at::<16>(&fd::open_file(path, false)?, 0);
+    matches!(read(), Ok(Some(start)) if &start == MAGIC)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_databases_are_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let (database, text) = (dir.path().join("app.db"), dir.path().join("notes"));
+        fs::write(&database, [&MAGIC[..], &[0; 84]].concat()).unwrap();
+        fs::write(&text, "SQLite format 3, they say").unwrap();
+        let open = [&database, &text].map(|path| fs::File::open(path).unwrap());
+        let (database, own) = (database.canonicalize().unwrap(), std::process::id().cast_signed());
+        assert!(open_by(own).contains(&database));
+        assert!(!open_by(own).contains(&text.canonicalize().unwrap()));
+        drop(open);
+        assert!(!open_by(own).contains(&database));
+        assert_eq!(parse("/a b\0/c\0"), [PathBuf::from("/a b"), PathBuf::from("/c")]);
+        assert!(parse("").is_empty());
+    }
+}
