@@ -19,6 +19,11 @@ pub(super) fn move_whole(db: &Database) -> io::Result<Vec<PathBuf>> {
     Ok(moved)
 }
 
+/// Moves away Litestream's metadata folder alone.
+pub(super) fn move_metadata(db: &Database) -> io::Result<Vec<PathBuf>> {
+    move_all([db.meta.clone()].into_iter())
+}
+
 fn move_all(paths: impl Iterator<Item = PathBuf>) -> io::Result<Vec<PathBuf>> {
     let suffix = format!(".{}", jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S%3fZ"));
     let mut moved = Vec::new();

@@ -13,6 +13,6 @@ mod standing;
 mod whole;
 
 pub use chosen::Chosen;
-pub use restore::{Error, Outcome, Restorer, move_aside};
+pub use restore::{Error, Outcome, Restorer, move_aside, move_metadata_aside};
 pub use standing::{NO_BACKUP, Standing, standing};
 pub use whole::Newest;

@@ -387,6 +387,14 @@ pub fn move_aside(db: &Database) -> Result<Vec<PathBuf>, Error> {
     aside::move_whole(db).map_err(Error::io(&db.path))
 }
 
+/// Moves Litestream's own files of a database out of the way, so that it begins with a fresh copy.
+///
+/// # Errors
+/// What the operating system says.
+pub fn move_metadata_aside(db: &Database) -> Result<Vec<PathBuf>, Error> {
+    aside::move_metadata(db).map_err(Error::io(&db.meta))
+}
+
 fn bar(db: &Database, size: u64) -> ProgressBar {
     let name = db.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let bar = ProgressBar::new(size).with_message(name);
