@@ -15,10 +15,14 @@ pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
 
 fn of(site: &Site<'_>, folder: &Directory, contents: &Contents) -> Vec<Lint> {
     let (dir, line) = (folder.dir.display(), folder.line);
+    if folder.watch && !folder.dir.exists() {
+        // A start makes it.
+        return Vec::new();
+    }
     if !folder.dir.is_dir() {
         let what = if folder.dir.exists() { "no folder" } else { "not there" };
         let message = format!("`{dir}` is {what}, and without it Litestream does not start");
-        let hint = "make it, or correct `dir`; a start makes it if a backup is restored there";
+        let hint = "make it, or correct `dir`; a start makes it with `watch: true`, or if a backup is restored there";
         return vec![site.lint(EMPTY_DIR, line, message).hint(hint)];
     }
     let mut found: Vec<Lint> = contents
