@@ -83,7 +83,11 @@ pub const OTHERS: &[Variable] = &[
     ("VIRTUAL_ENV", "`init`: the Python that a Django project is asked with"),
 ];
 
+/// Those that the app gets, and nobody reads here.
+pub const GIVEN: &[Variable] =
+    &[("LITEKEEPER_DATABASE", "the path of the first database; `_ALIAS` behind it: of that one")];
+
 /// All of them.
 pub fn all() -> impl Iterator<Item = Variable> {
-    [OPTIONS, LITESTREAM, PASSED_ON, OTHERS].into_iter().flatten().copied()
+    [OPTIONS, LITESTREAM, PASSED_ON, OTHERS, GIVEN].into_iter().flatten().copied()
 }

@@ -83,6 +83,7 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
     let Said { layers, configured, section, swallowed, cwd } = said;
     let listen_fds = listen_fds()?;
     let args = &layers.args;
+    configured.names_any().map_err(|error| databases::failure(&error))?;
     for setting in section.settings().iter().filter(|setting| setting.key.is_idle()) {
         let (origin, line, key) = (configured.origin(), setting.line, setting.key.path);
         tracing::warn!("{origin}:{line}: `litekeeper.{key}` has no effect in this version");
@@ -111,13 +112,13 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
     let chosen = txid::chosen(&layers, &dbs, more, &cwd)?;
     let (restore_txids, asked) = (Rc::new(chosen.clone()), chosen);
     let checked = configured.clone();
-    let env = app_env::environment(inherited(user.as_ref()), &layers, section.variables(), &cwd)?;
+    let env = {
+        let databases = app_env::databases(&configured);
+        app_env::environment(inherited(user.as_ref()), &layers, section.variables(), &databases, &cwd)?
+    };
     Ok(Setup {
         policy,
         dbs,
-        replicates: !configured.databases().is_empty()
-            || !configured.directories().is_empty()
-            || resolver.is_some(),
         binary,
         allowed_version: args.allow_litestream.clone(),
         required_version: args.litestream_version,
@@ -344,11 +345,14 @@ pub(super) fn alone(typed: &args::Run) -> Result<Alone, Failure> {
         Found::Pairs(_) | Found::Nothing => None,
     };
     let layers = Layers::of("run", &section, file.as_deref())?;
+    // Without a backup the app still has to know where its database is, if anybody does.
+    let configured = databases::read(found, &source, &cwd).map(|(configured, _)| configured);
+    let databases = configured.as_ref().map(app_env::databases).unwrap_or_default();
     let argv = if layers.args.command.is_empty() {
-        app(&layers, &databases::read(found, &source, &cwd)?.0)?
+        app(&layers, &configured?)?
     } else {
         layers.args.command.clone()
     };
-    let env = app_env::environment(environment(), &layers, section.variables(), &cwd)?;
+    let env = app_env::environment(environment(), &layers, section.variables(), &databases, &cwd)?;
     Ok(Alone { argv, env, cwd: app_folder(&layers, &cwd)? })
 }

@@ -158,6 +158,17 @@ impl Config {
         found.dedup_by(|one, other| one == other || one.0 == other.0 && mode(&one.1) && mode(&other.1));
     }
 
+    /// Whether there is anything to replicate. A tree without is sound, and nothing to run with.
+    ///
+    /// # Errors
+    /// There is no database, no folder of databases, and nobody who names any.
+    pub fn names_any(&self) -> Result<(), Error> {
+        if !self.databases.is_empty() || !self.directories.is_empty() || has_resolver(&self.root) {
+            return Ok(());
+        }
+        Err(Error::no_databases(&self.origin, self.root.get("dbs").map_or(0, |dbs| dbs.line)))
+    }
+
     /// The databases, in the order of the file.
     pub fn databases(&self) -> &[Database] {
         &self.databases
@@ -185,6 +196,19 @@ impl Config {
     /// The settings as they are meant, secrets included: keys respelled, templates and aliases in their place.
     pub fn root(&self) -> &Node {
         &self.root
+    }
+
+    /// The names that the user gave to files, and those files.
+    pub fn aliases(&self) -> Vec<(String, PathBuf)> {
+        let aliases = self.root.get(SECTION).and_then(|own| own.get("aliases"));
+        let Some(NodeKind::Mapping(entries)) = aliases.map(|aliases| &aliases.kind) else {
+            return Vec::new();
+        };
+        let named = |(name, file): &(Node, Node)| {
+            let path = self.base().absolute("path", file.as_str()?).ok()?;
+            Some((name.key().to_owned(), path))
+        };
+        entries.iter().filter_map(named).collect()
     }
 
     /// The command of `exec`, split as Litestream splits it; none if it is not set or empty.

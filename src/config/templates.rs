@@ -402,15 +402,24 @@ mod tests {
     #[test]
     fn the_databases_may_come_from_elsewhere() {
         let env = [("DATABASE_URL", "sqlite:a.db"), ("LITESTREAM_REPLICA_URL", "s3://b/a")];
-        for text in ["litekeeper: {path-prefix: p}\n", "addr: x\nlitekeeper:\n"] {
-            let config = read(text, &env).unwrap_or_else(|error| panic!("{error}"));
+        for text in [
+            "litekeeper: {path-prefix: p}\n",
+            "addr: x\nlitekeeper:\n",
+            "# dbs:\n#  - path: /path/to/db\n",
+            "",
+            "access-key-id: x\n",
+            "dbs:\n",
+            "dbs: []\n",
+        ] {
+            let config = read(text, &env).unwrap_or_else(|error| panic!("{text}: {error}"));
             assert_eq!(places(&config), ["s3://b/a"], "{text}");
         }
         let config =
             read("litekeeper: {resolver: {command: [x]}}", &env).unwrap_or_else(|error| panic!("{error}"));
         assert!(config.databases().is_empty());
-        let (message, _) = errors("addr: x\n");
-        assert_eq!(message, "l.yml: no database is configured");
+        for text in ["addr: x\n", "dbs:\n", "# none\n", ""] {
+            assert_eq!(errors(text).0, "l.yml: no database is configured", "{text}");
+        }
     }
 
     #[test]

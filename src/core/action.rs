@@ -112,6 +112,8 @@ pub enum Note {
     LockLost(Db),
     /// A stop began.
     Stopping,
+    /// It came before anything was confirmed: what an earlier run left may be on this machine alone.
+    NotUp,
     /// The app did not end in its grace and is killed.
     GraceOver,
     /// A second signal: the app's grace is skipped.

@@ -19,7 +19,8 @@ pub fn main(pid: Option<&str>) -> u8 {
 
     let Some(pid) = pid.and_then(|pid| pid.parse().ok()) else { return 64 };
     let found: BTreeSet<PathBuf> = tree::descendants(pid).into_iter().flat_map(open_by).collect();
-    let bytes: Vec<u8> = found.iter().flat_map(|path| [path.as_os_str().as_bytes(), b"\0"].concat()).collect();
+    let bytes: Vec<u8> =
+        found.iter().flat_map(|path| [path.as_os_str().as_bytes(), b"\0"].concat()).collect();
     u8::from(std::io::stdout().write_all(&bytes).is_err())
 }
 

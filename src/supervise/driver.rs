@@ -115,6 +115,7 @@ pub fn supervise(mut setup: Setup) -> Result<ExitCode, Failure> {
             interrupted,
         )
         .await?;
+        twins::make_watched(&setup.folders)?;
         control_socket::check_free(&folder.socket()).await?;
         let inputs = setup.catalogue.generate(&folder.socket(), &[]);
         folder.write_config(&inputs.config).map_err(os(&folder.config().display().to_string()))?;

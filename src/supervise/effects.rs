@@ -80,8 +80,6 @@ pub(super) struct World {
     named_env: Rc<Vec<(String, String)>>,
     pub(super) litestream: Option<i32>,
     pub(super) launches: u64,
-    /// Launched before it was asked for, since it has nothing to replicate.
-    ahead: Option<Launched>,
     launched: Instant,
     pub(super) link: Option<Link>,
     pub(super) app: Option<i32>,
@@ -175,7 +173,6 @@ impl World {
             missing: Vec::new(),
             litestream: None,
             launches: 0,
-            ahead: None,
             launched: Instant::now(),
             link: None,
             app: None,
@@ -255,11 +252,6 @@ impl World {
             Gate::None => {
                 tracing::warn!("--gate none: {app} starts whether its database is on the replica or not")
             }
-        }
-        if !self.setup.replicates {
-            // Its version decides what it may replicate: with nothing, it can start while it is asked.
-            // Until its orders come the shim does nothing. An error comes again when it counts.
-            self.ahead = self.spawn_litestream().ok();
         }
         let preparation = self.preparation(self.folder.config(), Rc::new(self.setup.dbs.clone()));
         let outbox = self.outbox.clone();
@@ -476,11 +468,7 @@ impl World {
     }
 
     fn try_launch(&mut self) -> io::Result<()> {
-        let launched = match self.ahead.take() {
-            Some(launched) => launched,
-            None => self.spawn_litestream()?,
-        };
-        let Launched { spawned, reaped, own, _theirs } = launched;
+        let Launched { spawned, reaped, own, _theirs } = self.spawn_litestream()?;
         let link = Link::new(own)?;
         self.litestream = Some(spawned.pid);
         tracing::debug!("litestream {} runs as pid {}", self.version, spawned.pid);
@@ -663,7 +651,7 @@ impl World {
         }
         let listed = self.roster.listed();
         let absent: Vec<Db> = match note {
-            Note::GateOpened | Note::GateTimeout => {
+            Note::GateOpened | Note::GateTimeout | Note::NotUp => {
                 listed.iter().filter(|(_, database)| !database.exists()).map(|(db, _)| *db).collect()
             }
             _ => Vec::new(),

@@ -35,7 +35,10 @@ impl World {
 async fn open_below(runner: &Runner, shim: i32) -> Vec<PathBuf> {
     let args = ["__open".into(), shim.to_string().into()];
     // Without an answer the path alone is told.
-    runner.ask_own(&args, Vec::new(), LIMIT).await.map_or_else(|_| Vec::new(), |printed| open::parse(&printed))
+    runner
+        .ask_own(&args, Vec::new(), LIMIT)
+        .await
+        .map_or_else(|_| Vec::new(), |printed| open::parse(&printed))
 }
 
 /// As the kernel says it of what is open.

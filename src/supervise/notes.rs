@@ -117,6 +117,12 @@ pub(super) fn log(note: &Note, names: &Names<'_>) {
             names.of(*db).0
         ),
         Note::Stopping => {}
+        Note::NotUp if names.absent.len() == names.dbs.len() => {}
+        Note::NotUp => tracing::warn!(
+            "stopped before it was confirmed that everything is there: {}; what an earlier run did not get to its replica \
+             is on this machine alone, until a start gets that far",
+            all(names)
+        ),
         Note::GraceOver => tracing::warn!(
             "{app} did not stop within its share of --stop-timeout ({} s): killing it",
             names.stop_timeout.as_secs_f32()
@@ -144,7 +150,7 @@ pub(super) fn log(note: &Note, names: &Names<'_>) {
             tracing::warn!("{paths} {were} never made: nothing was replicated{rest}");
         }
         Note::NotDrained(dbs) => tracing::error!(
-            "not everything is on the replica{}: {}; the local files have it, and the next start uploads it",
+            "not everything is on the replica{}: {}; the local files have it, and the next start that gets as far as its replica uploads it",
             because(names),
             listed(dbs, names)
         ),
@@ -211,8 +217,7 @@ fn listed(dbs: &[Db], names: &Names<'_>) -> String {
 
 /// The first few: a line for a thousand tenants helps nobody.
 fn all(names: &Names<'_>) -> String {
-    let dbs: Vec<Db> =
-        names.dbs.iter().map(|(db, _)| *db).filter(|db| !names.absent.contains(db)).collect();
+    let dbs: Vec<Db> = names.dbs.iter().map(|(db, _)| *db).filter(|db| !names.absent.contains(db)).collect();
     match dbs.len() {
         0 => "nothing: no database is configured".to_owned(),
         n if n <= SHOWN => listed(&dbs, names),

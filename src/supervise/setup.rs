@@ -80,8 +80,6 @@ pub struct Setup {
     pub policy: Policy,
     /// The databases, in the configuration's order: [`crate::core::Db`] counts them.
     pub dbs: Vec<Database>,
-    /// Whether Litestream has anything to replicate: a database, or a folder of them.
-    pub replicates: bool,
     /// Litestream.
     pub binary: PathBuf,
     /// A version of Litestream, as it prints it, that is run although it is known to be bad.

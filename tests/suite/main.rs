@@ -1,7 +1,8 @@
 //! The suite: real processes, real Litestream, real SQLite. `support` is the harness.
 
-mod ahead;
+mod absent;
 mod architecture;
+mod bad_version;
 mod before;
 mod behind;
 mod bounds;
@@ -16,6 +17,7 @@ mod demo;
 mod differential;
 mod directories;
 mod drain;
+mod emptied;
 mod exit_codes;
 mod foreign_text;
 mod gate;

@@ -47,6 +47,9 @@ impl Machine {
         }
         self.aim_at_stop(now, reason, code);
         self.note(Note::Stopping);
+        if !self.opened {
+            self.note(Note::NotUp);
+        }
         let deadline = self.deadline(now);
         let drained_by = deadline - self.policy.close_reserve();
         match self.phase {
