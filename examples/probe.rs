@@ -340,8 +340,14 @@ impl Probe {
 /// Takes every signal that can be caught, writes it down and does what its rule says.
 fn take_signals(trace: &Trace, rules: &Rules) {
     loop {
-        let Ok(signal) = SigSet::all().wait() else { continue };
-        trace.write(&format!("signal {}", signal as i32));
+        let mut number = 0;
+        // SAFETY: sigwait(3) reads the set and writes one integer, both of which are locals.
+        if unsafe { nix::libc::sigwait(SigSet::all().as_ref(), &mut number) } != 0 {
+            continue;
+        }
+        trace.write(&format!("signal {number}"));
+        // A real-time signal has no name, and no rule.
+        let Ok(signal) = Signal::try_from(number) else { continue };
         let rule = rules.lock().ok().and_then(|rules| rules.get(&signal).cloned()).unwrap_or(Rule::Die);
         let code = match rule {
             Rule::Ignore => continue,

@@ -107,6 +107,8 @@ pub fn lexers(bytes: &[u8]) {
             env: &|name| (name == "DATABASE_URL").then(|| "sqlite:a.db".to_owned()),
             ask: &|_| Err("there is no Python".to_owned()),
             keep_replicas: true,
+            existing: true,
+            parents: 1,
         };
         let Ok(plan) = detect::find(&around) else { continue };
         let text = detect::yaml(&plan, Target::Bucket);

@@ -11,6 +11,7 @@ pub const OPTIONS: &[Variable] = &[
     ("LITEKEEPER_DB", "--db"),
     ("LITEKEEPER_REPLICA", "--replica"),
     ("LITEKEEPER_NO_EXPAND_ENV", "--no-expand-env"),
+    ("LITEKEEPER_ENABLED_IF", "--enabled-if"),
     ("LITEKEEPER_RESTART", "--restart"),
     ("LITEKEEPER_RESTART_DELAY", "--restart-delay"),
     ("LITEKEEPER_RESTART_DELAY_MAX", "--restart-delay-max"),
@@ -70,6 +71,8 @@ pub const PASSED_ON: &[Variable] = &[
         "LITESTREAM_S3_ENDPOINT",
         "where the bucket of a replica URL without an endpoint is, for databases of a resolver: refused there",
     ),
+    ("LITESTREAM_AZURE_ACCOUNT_KEY", "the key of Azure replicas"),
+    ("LITESTREAM_AZURE_SAS_TOKEN", "or their token"),
     ("AWS_REGION", "the region, where the replica names none"),
 ];
 
@@ -80,6 +83,9 @@ pub const OTHERS: &[Variable] = &[
     ("LITEKEEPER_RUNTIME_DIR", "where sockets and the generated configuration are"),
     ("LITESTREAM_CONFIG", "the configuration file, if LITEKEEPER_CONFIG does not name one"),
     ("LITESTREAM_INSTALL_DIR", "the folder that Litestream is in, or is installed to"),
+    ("LITESTREAM_URL", "not read, and said so by `check`, like the next two: LITESTREAM_REPLICA_URL is"),
+    ("LITESTREAM_BUCKET", "not read: LITESTREAM_REPLICA_BUCKET is"),
+    ("LITESTREAM_S3_BUCKET", "not read, unless the configuration names it"),
     ("VIRTUAL_ENV", "`init`: the Python that a Django project is asked with"),
 ];
 

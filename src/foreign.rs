@@ -7,11 +7,40 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// The most bytes of one line.
-pub const LONGEST: usize = 16 << 10;
+use crate::secrets;
+
+/// The most bytes of one line: some pieces that others wrote, and two of the longest paths.
+pub const LONGEST: usize = 12 << 10;
+
+/// The most bytes of one piece that others wrote.
+pub const LONGEST_PIECE: usize = 2 << 10;
 
 /// What may stand behind that: how much was cut off. A line that was cut is not cut again.
 const SUFFIX: usize = 64;
+
+/// What Litestream, a server, a resolver, a lock or any other program said, as it may stand in a message of our own:
+/// first without secrets, which a cut could make unrecognizable, then no longer than [`LONGEST_PIECE`].
+pub fn piece(text: &str) -> String {
+    cut(&secrets::mask(text.trim()), LONGEST_PIECE)
+}
+
+/// A text for a machine: with all its characters, but no longer than a line.
+pub fn bounded(text: &str) -> String {
+    cut(text, LONGEST)
+}
+
+/// The beginning of a text, and how much it is that was left out. One that was cut is not cut again.
+fn cut(text: &str, most: usize) -> String {
+    if text.len() <= most + SUFFIX {
+        return text.to_owned();
+    }
+    let start = secrets::beginning(text, most);
+    format!("{start}{}", left_out(text.len() - start.len()))
+}
+
+fn left_out(bytes: usize) -> String {
+    format!("… ({bytes} more bytes)")
+}
 
 /// The text as one line without control characters, which are written as in Rust: `\n`, `\u{1b}`.
 pub fn line(text: &str) -> Cow<'_, str> {
@@ -21,8 +50,7 @@ pub fn line(text: &str) -> Cow<'_, str> {
     let mut line = String::with_capacity(text.len().min(LONGEST));
     for (at, c) in text.char_indices() {
         if line.len() >= LONGEST {
-            // Writing to a String cannot fail.
-            let _ = write!(line, "… ({} bytes more)", text.len() - at);
+            line.push_str(&left_out(text.len() - at));
             break;
         }
         if is_obeyed(c) {
@@ -76,7 +104,20 @@ mod tests {
         assert_eq!(lines("a\u{7}\nb\r\n"), "a\\u{7}\nb\\r\n");
         assert_eq!(json(&serde_json::json!("\u{1b}\u{9b}\u{2028}é")), "\"\\u001b\\u009b\\u2028é\"");
         let long = line(&"é".repeat(LONGEST)).into_owned();
-        assert!(long.len() < LONGEST + 40 && long.ends_with("é… (16384 bytes more)"), "{}", &long[LONGEST..]);
+        assert!(long.len() < LONGEST + 40 && long.ends_with("é… (12288 more bytes)"), "{}", &long[LONGEST..]);
+    }
+
+    /// Wherever the cut goes through it.
+    #[test]
+    fn a_secret_is_hidden_before_it_is_cut() {
+        for length in LONGEST_PIECE - 100..LONGEST_PIECE + 200 {
+            let text = format!(
+                "{} s3://user:QQQQQQQQQQQQQQQQQQQQQQQQ@bucket/p {}",
+                "x".repeat(length),
+                "y".repeat(9999)
+            );
+            assert!(!piece(&text).contains("QQ"), "{length}");
+        }
     }
 
     proptest! {
@@ -86,6 +127,9 @@ mod tests {
             let one = line(&text);
             prop_assert!(!one.contains(is_obeyed) && one.len() < LONGEST + SUFFIX);
             prop_assert_eq!(line(&one), one.as_ref());
+            let part = piece(&text);
+            prop_assert!(part.len() < LONGEST_PIECE + SUFFIX);
+            prop_assert_eq!(&piece(&part), &part);
             let value = serde_json::json!({"msg": text});
             let written = json(&value);
             prop_assert!(!written.contains(is_obeyed));

@@ -2,17 +2,26 @@
 
 use std::process::ExitCode;
 
-use litekeeper::sqlite::{check, open, repair};
+use litekeeper::os::signal;
+use litekeeper::sqlite::{check, held, repair};
 
 fn main() -> ExitCode {
+    // Before anything else: what comes before this is lost to PID 1.
+    signal::hold_all();
     let mut args = std::env::args_os().skip(1);
     let command = args.next();
+    let command = command.as_deref().and_then(|command| command.to_str());
     let mut fd = || args.next().and_then(|fd| fd.into_string().ok());
-    match command.as_deref().and_then(|command| command.to_str()) {
-        Some("__shim") => return litekeeper::shim::main(fd().as_deref()).into(),
+    if command == Some("__shim") {
+        return litekeeper::shim::main(fd().as_deref()).into();
+    }
+    if command.is_some_and(|command| command.starts_with("__")) {
+        signal::release();
+    }
+    match command {
         Some("__list") => return litekeeper::backup::s3::main(fd().as_deref()).into(),
         Some("__ledger") => return litekeeper::ledger::main(args).into(),
-        Some("__open") => return open::main(fd().as_deref()).into(),
+        Some("__held") => return held::main(fd().as_deref()).into(),
         Some("__recover") => return repair::recover(args.next().unwrap_or_default().as_ref()).into(),
         Some("__check") => return check::main(args.next().unwrap_or_default().as_ref()).into(),
         Some("__empty") => {

@@ -3,6 +3,8 @@
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -13,6 +15,7 @@ use tracing_subscriber::registry::LookupSpan;
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::foreign;
+use crate::os::outlet::Outlet;
 use crate::os::signal;
 use crate::secrets;
 
@@ -25,8 +28,18 @@ pub enum Format {
     Json,
 }
 
+/// How long the last words wait for their reader: there is nothing else left to do.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Standard error, where the log goes.
+pub static STDERR: Outlet = Outlet::new(nix::libc::STDERR_FILENO, dropped);
+
+/// Whether lines are JSON, for the one that says how many were dropped.
+static JSON: AtomicBool = AtomicBool::new(false);
+
 /// Sends log lines to standard error from now on. A second call changes nothing.
 pub fn start(format: Format, level: tracing::Level) {
+    JSON.store(format == Format::Json, Ordering::Relaxed);
     let subscriber = tracing_subscriber::fmt()
         .event_format(Lines(format))
         .with_max_level(level)
@@ -54,19 +67,37 @@ pub fn failure(failure: &Failure, format: Format) {
             lines = format!("{}\n", foreign::json(&line));
         }
     }
-    // Nobody is left to tell when standard error is closed.
-    let _ = Stderr.write_all(lines.as_bytes());
+    STDERR.line(lines.as_bytes());
 }
 
-/// Tells people something beside the data, in one line on standard error.
+/// What stands in the place of lines that nobody made room for.
+fn dropped(lines: u64) -> String {
+    let message = format!("{lines} lines of this log were dropped: nobody read them in time");
+    if JSON.load(Ordering::Relaxed) {
+        let line =
+            serde_json::json!({"time": now(), "level": "WARN", "msg": message, "source": "litekeeper"});
+        format!("{line}\n")
+    } else {
+        format!("{} warn  litekeeper: {message}\n", now())
+    }
+}
+
+/// Gives whoever reads the log a last chance to read what waits: call it before the process ends.
+pub fn finish() {
+    STDERR.wait(LAST_WORDS);
+}
+
+/// Tells people something beside the data, in one line on standard error. Whoever reads it is waited for: a command
+/// that has nobody to look after.
 pub fn note(text: &str) {
     notes(&foreign::line(&secrets::mask(text)));
 }
 
 /// The same in several lines; what others wrote in them went through [`foreign::line`] before.
 pub fn notes(text: &str) {
+    finish();
     // Nobody is left to tell when standard error is closed.
-    let _ = Stderr.write_all(format!("{}\n", foreign::lines(text)).as_bytes());
+    let _ = signal::without_ttou(|| io::stderr().write_all(format!("{}\n", foreign::lines(text)).as_bytes()));
 }
 
 /// Writes data to standard output: as it is, but on a terminal without what that would obey. That nobody reads it to
@@ -96,14 +127,15 @@ fn now() -> String {
 /// Standard error, unbuffered: a line is there when the process dies after it, and a job in the
 /// background may write it whatever `stty tostop` says.
 ///
-/// It never fails: nobody is left to tell, and `tracing_subscriber` would tell all the same, by
-/// `eprintln!`, which panics on a pipe without a reader.
+/// It never waits, since the one thread has a drain to see to, and it never fails: nobody is left to tell, and
+/// `tracing_subscriber` would tell all the same, by `eprintln!`, which panics on a pipe without a reader.
 #[derive(Clone, Copy)]
 struct Stderr;
 
 impl Write for Stderr {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Ok(signal::without_ttou(|| io::stderr().write(bytes)).unwrap_or(bytes.len()))
+        STDERR.line(bytes);
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -143,16 +175,11 @@ where
             }
             Format::Json => {
                 let level = level.as_str();
-                let line = serde_json::json!({"time": now(), "level": level, "msg": bounded(&secrets::mask(&message.0)), "source": source});
+                let line = serde_json::json!({"time": now(), "level": level, "msg": foreign::bounded(&secrets::mask(&message.0)), "source": source});
                 writeln!(writer, "{}", foreign::json(&line))
             }
         }
     }
-}
-
-/// A message for a machine: with all its characters, but no longer than a line.
-fn bounded(message: &str) -> String {
-    if message.len() <= foreign::LONGEST { message.to_owned() } else { foreign::line(message).into_owned() }
 }
 
 fn word(level: Level) -> &'static str {

@@ -71,6 +71,7 @@ mod tests {
             meta: dir.path().join(".app.db-litestream"),
             replica: String::new(),
             replica_folder: None,
+            s3: None,
             path: path.clone(),
         };
         fs::write(dir.path().join("app.db-wal"), "stale").unwrap();

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::litestream::ltx;
 use crate::os::place;
 
 /// A backup, by the path of its database below the folder of databases.
@@ -65,7 +66,7 @@ fn newest(ltx: &Path) -> io::Result<Option<u64>> {
 
 /// `0000000000000001-000000000000000a.ltx` (`ltx.FormatFilename`).
 pub(super) fn max_txid(name: &str) -> Option<u64> {
-    u64::from_str_radix(name.strip_suffix(".ltx")?.split_once('-')?.1, 16).ok()
+    ltx::span(name).map(|span| *span.end())
 }
 
 #[cfg(test)]

@@ -4,11 +4,12 @@
 //! processes, and never waits without a limit.
 
 mod aside;
+mod bars;
 mod chosen;
 pub mod listing;
 mod restore;
 pub mod s3;
-mod search;
+pub mod search;
 mod standing;
 mod whole;
 

@@ -1,16 +1,17 @@
 //! Restoring databases that are missing.
 
 use std::fs;
-use std::io::{self, IsTerminal};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::MultiProgress;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::aside;
+use super::bars::{self, bar};
 use super::chosen::Chosen;
 use super::search;
 use super::whole::Newest;
@@ -219,7 +220,7 @@ impl Restorer {
     /// One for each database that could not be.
     pub async fn restore_all(&self, dbs: &[Database]) -> Result<(), Vec<Error>> {
         let places = Rc::new(Semaphore::new(self.parallel.max(1)));
-        let bars = io::stderr().is_terminal().then(MultiProgress::new);
+        let bars = bars::bars();
         let mut running = JoinSet::new();
         for db in dbs {
             let (restorer, db, places, bars) = (self.clone(), db.clone(), places.clone(), bars.clone());
@@ -393,15 +394,6 @@ pub fn move_aside(db: &Database) -> Result<Vec<PathBuf>, Error> {
 /// What the operating system says.
 pub fn move_metadata_aside(db: &Database) -> Result<Vec<PathBuf>, Error> {
     aside::move_metadata(db).map_err(Error::io(&db.meta))
-}
-
-fn bar(db: &Database, size: u64) -> ProgressBar {
-    let name = db.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let bar = ProgressBar::new(size).with_message(name);
-    match ProgressStyle::with_template("restoring {msg} {wide_bar} {bytes}/{total_bytes} {eta}") {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
 }
 
 fn report(db: &Database, written: u64, moves: bool) {

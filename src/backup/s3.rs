@@ -1,8 +1,8 @@
-//! Listing backups on S3 (and removing what `check --online` wrote there), in a process of its own: the keeper has one thread and little memory, and a
-//! client for S3 needs more of both.
+//! Listing backups on S3 (and removing what `check --online` wrote there, and snapshots that were cut off), in a process of its
+//! own: the keeper has one thread and little memory, and a client for S3 needs more of both.
 
+use std::collections::BTreeMap;
 use std::io::Write;
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,10 +21,16 @@ use tokio::task::JoinSet;
 
 use super::listing::{Found, max_txid};
 use crate::litestream::command::Runner;
-use crate::os::fd;
+use crate::litestream::ltx;
+use crate::os::{fd, open};
 
 /// How many requests are under way at once.
 const AT_ONCE: usize = 16;
+/// So many databases fit into what the keeper reads, and no keeper runs on so many: a listing that goes on for ever
+/// ends here.
+const MOST: usize = 100_000;
+/// The folder of snapshots (`SnapshotLevel` in Litestream's litestream.go).
+const SNAPSHOTS: &str = "0009";
 
 /// What is to be done. No `Debug`: it may hold a key.
 #[derive(Serialize, Deserialize)]
@@ -42,6 +48,22 @@ struct Order {
     /// What was written on trial is removed instead, see [`remove`].
     #[serde(default)]
     remove: bool,
+    /// The snapshot up to this transaction is looked at instead, see [`look_at`].
+    #[serde(default)]
+    snapshot: Option<u64>,
+}
+
+/// What became of a snapshot that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Snapshot {
+    /// It is whole, or not there any more.
+    Sound,
+    /// It was cut off, and was removed: the backup begins elsewhere as well.
+    Removed,
+    /// It was cut off, and cannot be removed for this reason.
+    Left(String),
+    /// It was cut off, and the backup has no other beginning.
+    Only,
 }
 
 /// What the name of a folder begins with that something is written to on trial.
@@ -52,21 +74,39 @@ pub const TRIAL: &str = ".litekeeper-check-";
 /// # Errors
 /// Why it could not, in the server's words.
 pub async fn ask(runner: &Runner, order: &[u8], limit: Duration) -> Result<Vec<Found>, String> {
-    let order = fd::memory(order).map_err(|error| error.to_string())?;
-    let args = ["__list".into(), fd::number(&order).to_string().into()];
-    let said = runner.ask_own(&args, vec![fd::number(&order)], limit).await?;
+    serde_json::from_str(&carried_out(runner, order, limit).await?).map_err(|error| error.to_string())
+}
+
+/// Has such a process see whether the snapshot up to `txid` is whole in a place that `order` tells, and remove it if not.
+///
+/// Litestream takes a snapshot whose database file got shorter meanwhile for one that has come to its end, and uploads what
+/// it has of it (`io.CopyN` in `uploadStreamedLTX` of its s3 package, which believes an error that wraps `io.EOF`). No
+/// restore begins with such a file, and all of them would.
+///
+/// # Errors
+/// Why nobody can tell.
+pub async fn look_at(runner: &Runner, order: &[u8], txid: u64, limit: Duration) -> Result<Snapshot, String> {
+    let mut order: serde_json::Value = serde_json::from_slice(order).map_err(|error| error.to_string())?;
+    order["snapshot"] = txid.into();
+    let said = carried_out(runner, order.to_string().as_bytes(), limit).await?;
     serde_json::from_str(&said).map_err(|error| error.to_string())
 }
 
-/// Does what the memory under this descriptor says (`config::S3` with `recursive` or `remove`, as JSON) and prints
-/// each [`Found`] as JSON; the exit code is for the process.
+async fn carried_out(runner: &Runner, order: &[u8], limit: Duration) -> Result<String, String> {
+    let order = fd::memory(order).map_err(|error| error.to_string())?;
+    let args = ["__list".into(), fd::number(&order).to_string().into()];
+    runner.ask_own(&args, vec![fd::number(&order)], limit).await
+}
+
+/// Does what the memory under this descriptor says (`config::S3` with `recursive`, `remove` or `snapshot`, as JSON) and
+/// prints each [`Found`], or the [`Snapshot`], as JSON; the exit code is for the process.
 pub fn main(order: Option<&str>) -> u8 {
     let order = order.and_then(|number| number.parse().ok()).map(fd::adopt);
     let Some(Ok(order)) = order else {
         eprintln!("error: this command is litekeeper's own, and is started by it");
         return crate::core::ExitCode::USAGE.get();
     };
-    match list(order) {
+    match fd::read_memory(order).map_err(|error| error.to_string()).and_then(|order| carry_out(&order)) {
         Ok(found) => match std::io::stdout().write_all(&found) {
             Ok(()) => 0,
             Err(_) => 1,
@@ -78,21 +118,28 @@ pub fn main(order: Option<&str>) -> u8 {
     }
 }
 
-fn list(order: OwnedFd) -> Result<Vec<u8>, String> {
-    let bytes = fd::read_memory(order).map_err(|error| error.to_string())?;
-    let order: Order = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
+/// Does in this process what [`main`] does in one of its own.
+///
+/// # Errors
+/// Why it cannot, in the server's words.
+pub fn carry_out(order: &[u8]) -> Result<Vec<u8>, String> {
+    let order: Order = serde_json::from_slice(order).map_err(|error| error.to_string())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-    let found = runtime.map_err(|error| error.to_string())?.block_on(async {
+    runtime.map_err(|error| error.to_string())?.block_on(async {
         let store = store(&order).await?;
         let prefix = Path::parse(&order.prefix).map_err(|error| error.to_string())?;
-        let found = match (order.remove, order.recursive) {
-            (true, _) => return remove(&store, &prefix).await.map(|()| Vec::new()),
-            (false, true) => all(&store, &prefix).await,
-            (false, false) => flat(store, prefix).await,
+        let printed = if let Some(txid) = order.snapshot {
+            serde_json::to_vec(&snapshot(&store, &prefix, txid).await.map_err(|error| words(&error))?)
+        } else {
+            let found = match (order.remove, order.recursive) {
+                (true, _) => remove(&store, &prefix).await.map(|()| Vec::new()),
+                (false, true) => all(&store, &prefix).await.map_err(|error| words(&error)),
+                (false, false) => flat(store, prefix).await.map_err(|error| words(&error)),
+            };
+            serde_json::to_vec(&found?)
         };
-        found.map_err(|error| words(&error))
-    })?;
-    serde_json::to_vec(&found).map_err(|error| error.to_string())
+        printed.map_err(|error| error.to_string())
+    })
 }
 
 /// The reasons from the outside in: the library's own words leave them out.
@@ -110,7 +157,8 @@ fn words(error: &dyn std::error::Error) -> String {
 }
 
 async fn store(order: &Order) -> Result<AmazonS3, String> {
-    let agent = Agent::new(order.skip_verify);
+    let is_plain = order.endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http://"));
+    let agent = Agent::new(order.skip_verify, !is_plain);
     let mut builder = AmazonS3Builder::from_env()
         .with_bucket_name(&order.bucket)
         .with_http_connector(agent.clone())
@@ -156,14 +204,14 @@ async fn store(order: &Order) -> Result<AmazonS3, String> {
 
 /// Every database at any depth, by all names there are.
 async fn all(store: &AmazonS3, prefix: &Path) -> object_store::Result<Vec<Found>> {
-    let mut found: Vec<Found> = Vec::new();
+    let mut found = Backups::default();
     let mut names = store.list(Some(prefix));
     while let Some(object) = names.try_next().await? {
         if let Some((below, newest)) = backup_of(prefix, &object.location) {
-            note(&mut found, below, newest);
+            found.note(below, newest)?;
         }
     }
-    Ok(found)
+    Ok(found.into_list())
 }
 
 /// The databases right below the prefix, side by side.
@@ -174,23 +222,26 @@ async fn flat(store: AmazonS3, prefix: Path) -> object_store::Result<Vec<Found>>
         let (store, prefix, places) = (store.clone(), prefix.clone(), places.clone());
         asking.spawn(async move {
             let _place = places.acquire().await;
-            let mut found = Vec::new();
+            let mut found = Backups::default();
             let mut names = store.list(Some(&folder));
             while let Some(object) = names.try_next().await? {
                 if let Some((below, newest)) = backup_of(&prefix, &object.location)
                     && below.components().count() == 1
                 {
-                    note(&mut found, below, newest);
+                    found.note(below, newest)?;
                 }
             }
             Ok::<_, object_store::Error>(found)
         });
     }
-    let mut all = Vec::new();
+    let mut all = Backups::default();
     while let Some(answer) = asking.join_next().await {
-        all.extend(answer.unwrap_or_else(|error| Err(object_store::Error::JoinError { source: error }))?);
+        let found = answer.unwrap_or_else(|error| Err(object_store::Error::JoinError { source: error }))?;
+        for (below, newest) in found.0 {
+            all.note(below, newest)?;
+        }
     }
-    Ok(all)
+    Ok(all.into_list())
 }
 
 /// Removes the files of a backup from a folder that was made up for one trial; one name, one request, and
@@ -218,11 +269,63 @@ async fn remove(store: &AmazonS3, prefix: &Path) -> Result<(), String> {
     Ok(())
 }
 
-fn note(found: &mut Vec<Found>, below: PathBuf, newest: Option<u64>) {
-    // Names come in order, so those of one database are neighbours.
-    match found.last_mut().filter(|last| last.below == below) {
-        Some(last) => last.newest = last.newest.max(newest),
-        None => found.push(Found { below, newest }),
+/// See [`look_at`].
+async fn snapshot(store: &AmazonS3, prefix: &Path, txid: u64) -> object_store::Result<Snapshot> {
+    let file = format!("{:016x}-{txid:016x}.ltx", 1);
+    let name = prefix.clone().join(SNAPSHOTS).join(file);
+    match is_whole(store, &name).await {
+        Ok(true) | Err(object_store::Error::NotFound { .. }) => return Ok(Snapshot::Sound),
+        Ok(false) => {}
+        Err(error) => return Err(error),
+    }
+    let mut names = store.list(Some(prefix));
+    while let Some(object) = names.try_next().await? {
+        if object.location != name && begins(prefix, &object.location) {
+            let removed = store.delete(&name).await;
+            return Ok(removed.map_or_else(|error| Snapshot::Left(words(&error)), |()| Snapshot::Removed));
+        }
+    }
+    Ok(Snapshot::Only)
+}
+
+/// Whether a file has all pages of its database, by the list at its end.
+async fn is_whole(store: &AmazonS3, name: &Path) -> object_store::Result<bool> {
+    let size = store.head(name).await?.size;
+    let Some(length_at) = size.checked_sub(ltx::END).filter(|at| *at >= ltx::HEADER as u64) else {
+        return Ok(false);
+    };
+    let header = store.get_range(name, 0..ltx::HEADER as u64).await?;
+    let length = store.get_range(name, length_at..length_at + 8).await?;
+    let place = length[..].try_into().ok().and_then(|length| ltx::list_place(size, length));
+    let (Some((page_size, commit)), Some(place)) = (ltx::sizes(&header), place) else { return Ok(false) };
+    let list = store.get_range(name, place).await?;
+    Ok(ltx::pages(&list, page_size, commit).is_ok_and(|pages| ltx::is_complete(page_size, commit, &pages)))
+}
+
+/// Whether an object is a file that a backup can begin with: of any level, from the first transaction on.
+fn begins(prefix: &Path, object: &Path) -> bool {
+    let parts: Option<Vec<_>> = object.prefix_match(prefix).map(Iterator::collect);
+    let Some([level, file]) = parts.as_deref() else { return false };
+    is_level(level.as_ref()) && ltx::span(file.as_ref()).is_some_and(|span| *span.start() == 1)
+}
+
+/// What was found so far. Names come in order, says S3, but whoever answers may do as it likes.
+#[derive(Default)]
+struct Backups(BTreeMap<PathBuf, Option<u64>>);
+
+impl Backups {
+    fn note(&mut self, below: PathBuf, newest: Option<u64>) -> object_store::Result<()> {
+        let known = self.0.entry(below).or_default();
+        *known = (*known).max(newest);
+        if self.0.len() > MOST {
+            let source = format!("more than {MOST} databases are listed there").into();
+            return Err(object_store::Error::Generic { store: "S3", source });
+        }
+        Ok(())
+    }
+
+    fn into_list(self) -> Vec<Found> {
+        self.0.into_iter().map(|(below, newest)| Found { below, newest }).collect()
     }
 }
 
@@ -234,8 +337,13 @@ fn backup_of(prefix: &Path, object: &Path) -> Option<(PathBuf, Option<u64>)> {
         return Some((parts[..at].iter().collect(), None));
     }
     let [below @ .., level, file] = parts.as_slice() else { return None };
-    let is_level = level.len() == 4 && level.bytes().all(|c| c.is_ascii_hexdigit());
-    (is_level && !below.is_empty()).then(|| Some((below.iter().collect(), Some(max_txid(file)?)))).flatten()
+    (is_level(level) && !below.is_empty())
+        .then(|| Some((below.iter().collect(), Some(max_txid(file)?))))
+        .flatten()
+}
+
+fn is_level(name: &str) -> bool {
+    name.len() == 4 && name.bytes().all(|c| c.is_ascii_hexdigit())
 }
 
 /// The client: what `litekeeper install` uses as well.
@@ -243,11 +351,15 @@ fn backup_of(prefix: &Path, object: &Path) -> Option<(PathBuf, Option<u64>)> {
 struct Agent(ureq::Agent);
 
 impl Agent {
-    fn new(skip_verify: bool) -> Self {
+    /// No redirect is followed: whoever may send one could name any host, which would get the session's token
+    /// and be believed; and nothing but TLS where the endpoint asks for it.
+    fn new(skip_verify: bool, https_only: bool) -> Self {
         let tls =
             ureq::tls::TlsConfig::builder().disable_verification(skip_verify).root_certs(roots()).build();
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
+            .max_redirects(0)
+            .https_only(https_only)
             .timeout_connect(Some(Duration::from_secs(10)))
             .timeout_global(Some(Duration::from_secs(60)))
             .tls_config(tls)
@@ -265,10 +377,16 @@ impl Agent {
 
 /// The system's certificates, where Go looks for them as well (`crypto/x509`), else Mozilla's.
 fn roots() -> ureq::tls::RootCerts {
+    // Mozilla's has 250 KB.
+    const LONGEST_LIST: usize = 16 << 20;
     const PLACES: [&str; 3] =
         ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
     let named = std::env::var("SSL_CERT_FILE").ok();
-    let pem = named.as_deref().into_iter().chain(PLACES).find_map(|path| std::fs::read(path).ok());
+    let pem = named
+        .as_deref()
+        .into_iter()
+        .chain(PLACES)
+        .find_map(|path| open::whole(std::path::Path::new(path), LONGEST_LIST).ok());
     let items = pem.iter().flat_map(|pem| ureq::tls::parse_pem(pem));
     let certificates: Vec<_> = items
         .filter_map(|item| match item {
@@ -333,6 +451,19 @@ fn exchange(agent: &ureq::Agent, request: HttpRequest) -> Result<HttpResponse, H
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_listing_in_no_order_and_without_an_end_has_a_bound() {
+        let mut found = Backups::default();
+        for (below, newest) in [("a", Some(2)), ("b", None), ("a", Some(7)), ("a", Some(3)), ("b", Some(1))] {
+            found.note(below.into(), newest).unwrap();
+        }
+        let one = |below: &str, newest| Found { below: below.into(), newest };
+        assert_eq!(found.into_list(), [one("a", Some(7)), one("b", Some(1))]);
+        let mut many = Backups::default();
+        let endless = (0..=MOST).map(|number| many.note(number.to_string().into(), None));
+        assert_eq!(endless.filter(Result::is_err).count(), 1, "the one that is too many");
+    }
 
     #[test]
     fn an_object_belongs_to_a_database_at_any_depth() {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::litestream::ltx;
+
 /// One file of a backup: the transactions that are in it, first and last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
@@ -16,7 +18,7 @@ impl Span {
     pub fn listed(listing: &str) -> Vec<Self> {
         let span = |line: &str| {
             let mut words = line.split_ascii_whitespace().rev().skip(2);
-            let mut txid = || words.next().and_then(|word| u64::from_str_radix(word, 16).ok());
+            let mut txid = || words.next().and_then(ltx::txid);
             let max = txid()?;
             Some(Self { min: txid()?, max })
         };

@@ -12,6 +12,7 @@ use super::aside;
 use super::restore::{Error, REPORT, Restorer};
 use super::search::{Search, Span, candidates};
 use super::standing::NO_BACKUP;
+use crate::foreign::piece;
 use crate::litestream::argv;
 use crate::litestream::command;
 use crate::litestream::database::Database;
@@ -167,13 +168,14 @@ impl Restorer {
         match Verdict::parse(&output.stdout).filter(|_| output.is_success()) {
             Some(Verdict::Whole) => Ok(None),
             Some(Verdict::Odd(words)) => {
+                let words = piece(&words);
                 tracing::warn!("{}: restored, and SQLite says of what is in it: {words}", db.path.display());
                 Ok(None)
             }
-            Some(Verdict::Malformed(words)) => Ok(Some(words)),
+            Some(Verdict::Malformed(words)) => Ok(Some(piece(&words))),
             None => {
                 let last = output.stderr.lines().rfind(|line| !line.trim().is_empty());
-                Err(unchecked(last.map_or_else(|| format!("{:?}", output.ended), str::to_owned)))
+                Err(unchecked(last.map_or_else(|| format!("{:?}", output.ended), piece)))
             }
         }
     }

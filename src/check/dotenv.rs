@@ -1,27 +1,18 @@
 //! What only the app's `.env` says, and Litekeeper would have to know.
 
-use std::fs::File;
-use std::io::Read as _;
-
 use super::rules::ENV_FILE_ONLY;
 use super::site::Site;
 use crate::config::Origin;
 use crate::config::lint::Lint;
+use crate::os::open;
 
 /// More than this is no file of variables.
-const MAX_FILE: u64 = 1 << 20;
+const MAX_FILE: usize = 1 << 20;
 
 /// The wrappers run inside of the framework, which has read `.env`; Litekeeper runs before it.
 pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
     let path = site.cwd.join(".env");
-    // A pipe would keep us waiting.
-    if !path.metadata().is_ok_and(|found| found.is_file()) {
-        return Vec::new();
-    }
-    let mut text = Vec::new();
-    if !File::open(&path).is_ok_and(|file| file.take(MAX_FILE).read_to_end(&mut text).is_ok()) {
-        return Vec::new();
-    }
+    let Ok(text) = open::beginning(&path, MAX_FILE) else { return Vec::new() };
     let mut found = Vec::new();
     for (number, line) in (1..).zip(String::from_utf8_lossy(&text).lines()) {
         let line = line.trim_start();

@@ -6,6 +6,7 @@ use super::site::Site;
 use crate::config::Directory;
 use crate::config::lint::Lint;
 use crate::litestream::folder::{Contents, Other};
+use crate::litestream::glob;
 use crate::os::access::{self, Access};
 
 pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
@@ -15,8 +16,9 @@ pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
 
 fn of(site: &Site<'_>, folder: &Directory, contents: &Contents) -> Vec<Lint> {
     let (dir, line) = (folder.dir.display(), folder.line);
-    if folder.watch && !folder.dir.exists() {
-        // A start makes it.
+    let is_pattern = folder.dir.to_str().is_some_and(glob::is_pattern);
+    if !folder.dir.exists() && (folder.watch || is_pattern) {
+        // A start makes it, and what is to be a pattern is told elsewhere.
         return Vec::new();
     }
     if !folder.dir.is_dir() {

@@ -21,6 +21,7 @@ mod files;
 mod folder;
 mod framework;
 mod further;
+mod glob;
 mod litestream;
 mod online;
 mod place;
@@ -32,7 +33,7 @@ mod stop;
 pub use further::Further;
 pub use litestream::{Found, look as look_for_litestream};
 pub use online::{Online, try_replicas};
-pub use rules::{APP_MISSING, RESOLVER, RESOLVER_MISSING, RULES, SETTING};
+pub use rules::{APP_MISSING, NO_APP, RESOLVER, RESOLVER_MISSING, RULES, SETTING};
 pub use site::Site;
 
 use crate::config::lint::Lint;
@@ -43,6 +44,7 @@ pub fn look(site: &Site<'_>) -> Vec<Lint> {
     found.extend(theirs(|| folder::look(site)));
     found.extend(theirs(|| sqlite::look(site)));
     found.extend(framework::look(site));
+    found.extend(theirs(|| glob::look(site)));
     found.extend(files::look(site));
     found.extend(dotenv::look(site));
     found.extend(stop::look(site));
@@ -55,11 +57,10 @@ fn theirs(look: impl FnOnce() -> Vec<Lint>) -> Vec<Lint> {
     crate::os::place::theirs(|| Ok(look())).unwrap_or_default()
 }
 
-/// The text of a settings file. What is none, or longer than any is, is not read: a pipe would be waited for.
+/// The text of a settings file. What is none, or longer than any is, is not read.
 fn text(path: &std::path::Path) -> Option<String> {
-    const LONGEST: u64 = 1 << 20;
-    let is_short = path.metadata().is_ok_and(|found| found.is_file() && found.len() <= LONGEST);
-    is_short.then(|| std::fs::read_to_string(path).ok()).flatten()
+    const LONGEST: usize = 1 << 20;
+    String::from_utf8(crate::os::open::whole(path, LONGEST).ok()?).ok()
 }
 
 /// The lock that a keeper holds on a database, see `supervise::twins`.

@@ -1,13 +1,13 @@
 //! What a database says of itself in its first hundred bytes (SQLite's file format, section 1.3).
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 use super::rules::{CUT_OFF, DATABASE_LINK, LARGE_WAL, NO_DATABASE_YET, NOT_SQLITE, NOT_WAL, STALE_WAL};
 use super::site::Site;
 use crate::config::lint::Lint;
 use crate::litestream::database::{unfit, with_suffix};
+use crate::os::open;
 
 const MAGIC: &[u8] = b"SQLite format 3\0";
 /// A WAL that is not checkpointed grows without an end; SQLite's own limit is 4 MB.
@@ -108,13 +108,7 @@ fn read(path: &Path) -> Result<Header, Unread> {
         io::ErrorKind::NotFound => Unread::Missing,
         _ => Unread::Other,
     };
-    // A fifo in its place would be waited for.
-    if !path.metadata().map_err(unread)?.is_file() {
-        return Ok(Header::Foreign);
-    }
-    let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(100).read_to_end(&mut bytes)).map_err(unread)?;
-    Ok(parse(&bytes))
+    Ok(parse(&open::beginning(path, 100).map_err(unread)?))
 }
 
 fn parse(bytes: &[u8]) -> Header {

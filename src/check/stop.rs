@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::rules::{KILL_MODE, KILLED_EARLY, SHORT_STOP};
 use super::site::Site;
+use crate::config::duration::{self, of_platform};
 use crate::config::lint::{Lint, Rule};
 use crate::config::{Node, NodeKind, Origin};
 
@@ -80,7 +81,7 @@ fn short(site: &Site<'_>) -> Vec<Lint> {
         found.push(Lint::new(SHORT_STOP, site.config.origin(), message).hint(hint));
     }
     for node in site.replica_settings("sync-interval") {
-        let interval = node.as_str().and_then(duration).unwrap_or_default();
+        let interval = duration::of_setting(node).unwrap_or_default();
         if interval > site.stop() {
             let message = format!(
                 "a sync interval of {} leaves as much for the {drain} of a stop's uploads",
@@ -152,8 +153,8 @@ fn fly(text: &str) -> Limit {
         let Some((key, value)) = line.split_once('=') else { continue };
         let value = value.split('#').next().unwrap_or_default().trim().trim_matches(['"', '\'']);
         match (table, key.trim().trim_matches(['"', '\''])) {
-            ("", "kill_timeout") => (limit.kills_after, limit.line) = (duration(value), number),
-            ("[env]", STOP_TIMEOUT) => limit.stop = duration(value),
+            ("", "kill_timeout") => (limit.kills_after, limit.line) = (of_platform(value), number),
+            ("[env]", STOP_TIMEOUT) => limit.stop = own_stop(value),
             _ => {}
         }
     }
@@ -173,10 +174,10 @@ fn systemd(text: &str) -> Option<Limit> {
     let environment = settings.iter().filter(|(_, key, _)| *key == "Environment");
     let words = environment.flat_map(|(_, _, value)| shlex::split(value).unwrap_or_default());
     let stop =
-        words.filter_map(|word| duration(word.strip_prefix(STOP_TIMEOUT)?.strip_prefix('=')?)).next_back();
+        words.filter_map(|word| own_stop(word.strip_prefix(STOP_TIMEOUT)?.strip_prefix('=')?)).next_back();
     let mode = last("KillMode").map_or((0, "control-group"), |(line, _, mode)| (*line, *mode));
     Some(Limit {
-        kills_after: timeout.map_or(Some(SYSTEMD), |(_, _, value)| duration(value)),
+        kills_after: timeout.map_or(Some(SYSTEMD), |(_, _, value)| of_platform(value)),
         line: timeout.map_or(0, |(line, _, _)| *line),
         stop,
         setting: "TimeoutStopSec",
@@ -202,12 +203,12 @@ fn compose(text: &str) -> Vec<Limit> {
         let stop = match environment.map(|node| &node.kind) {
             Some(NodeKind::Sequence(items)) => items
                 .iter()
-                .find_map(|item| duration(item.as_str()?.strip_prefix(STOP_TIMEOUT)?.strip_prefix('=')?)),
-            _ => environment.and_then(|node| duration(node.get(STOP_TIMEOUT)?.as_str()?)),
+                .find_map(|item| own_stop(item.as_str()?.strip_prefix(STOP_TIMEOUT)?.strip_prefix('=')?)),
+            _ => environment.and_then(|node| own_stop(node.get(STOP_TIMEOUT)?.as_str()?)),
         };
         let grace = service.get("stop_grace_period");
         runs.contains("litekeeper").then(|| Limit {
-            kills_after: grace.map_or(Some(COMPOSE), |node| node.as_str().and_then(duration)),
+            kills_after: grace.map_or(Some(COMPOSE), |node| node.as_str().and_then(of_platform)),
             line: grace.map_or(0, |node| node.line),
             stop,
             setting: "stop_grace_period",
@@ -217,12 +218,9 @@ fn compose(text: &str) -> Vec<Limit> {
     services.iter().filter_map(|(_, service)| limit(service)).collect()
 }
 
-/// Of a platform or of Go: a bare number is seconds to the platforms, and `infinity` none at all.
-fn duration(text: &str) -> Option<Duration> {
-    match text.parse::<u64>() {
-        Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_) => Duration::try_from(text.parse::<jiff::SignedDuration>().ok()?).ok(),
-    }
+/// The keeper's own variable in a platform's file: as the keeper itself will read it.
+fn own_stop(text: &str) -> Option<Duration> {
+    duration::of_option(text).ok()
 }
 
 fn seconds(duration: Duration) -> String {

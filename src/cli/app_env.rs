@@ -3,13 +3,14 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::dotenv::{self, MAX_BYTES};
 use super::layers::Layers;
-use crate::config::{self, AppVariable, Config};
+use crate::config::{AppVariable, Config};
 use crate::core::ExitCode;
 use crate::error::Failure;
+use crate::os::open::file_or_pipe;
 
 /// Where the first database is, for the app; an alias is put behind it.
 const DATABASE: &str = "LITEKEEPER_DATABASE";
@@ -26,9 +27,9 @@ pub(super) fn environment(
     databases: &[(OsString, OsString)],
     cwd: &Path,
 ) -> Result<Vec<(OsString, OsString)>, Failure> {
-    let (hidden, files) = (&layers.args.hide_env, &layers.args.env_file);
+    let hidden = &layers.args.hide_env;
     let is_hidden = |name: &OsStr| hidden.iter().any(|glob| matches(glob.as_bytes(), name.as_bytes()));
-    let from_files = read(files, layers, cwd, &inherited)?;
+    let from_files = from_files(layers, cwd, &inherited)?;
     let mut env = inherited;
     let set: Vec<OsString> = env.iter().map(|(name, _)| name.clone()).collect();
     for (name, value) in from_files {
@@ -59,6 +60,8 @@ pub(super) fn databases(config: &Config) -> Vec<(OsString, OsString)> {
         let name: String = alias.chars().map(letter).collect();
         found.push((format!("{DATABASE}_{name}").into(), path.into()));
     }
+    // A path that no variable can hold is refused elsewhere.
+    found.retain(|(_, path)| !path.as_bytes().contains(&0));
     found
 }
 
@@ -67,8 +70,11 @@ fn put(env: &mut Vec<(OsString, OsString)>, name: OsString, value: OsString) {
     env.push((name, value));
 }
 
-fn read(
-    files: &[PathBuf],
+/// What the files of variables say, in their order.
+///
+/// # Errors
+/// Every file that cannot be read, and every line of theirs that is wrong.
+pub(super) fn from_files(
     layers: &Layers,
     cwd: &Path,
     inherited: &[(OsString, OsString)],
@@ -78,7 +84,7 @@ fn read(
         value.to_str().map(str::to_owned)
     };
     let (mut found, mut wrong, mut total) = (Vec::new(), Vec::new(), 0);
-    for file in files {
+    for file in &layers.args.env_file {
         let name = file.display();
         match text(&cwd.join(file)) {
             Err(reason) => {
@@ -112,7 +118,7 @@ fn read(
 }
 
 fn text(path: &Path) -> Result<String, String> {
-    let bytes = config::read(path, MAX_BYTES).map_err(|error| format!("cannot be read: {error}"))?;
+    let bytes = file_or_pipe(path, MAX_BYTES).map_err(|error| format!("cannot be read: {error}"))?;
     if bytes.len() > MAX_BYTES {
         return Err(format!("is larger than {MAX_BYTES} bytes"));
     }

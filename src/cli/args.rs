@@ -63,6 +63,10 @@ pub struct Run {
     #[arg(long, env = "LITEKEEPER_NO_EXPAND_ENV")]
     pub no_expand_env: bool,
 
+    /// Run the app alone, with no backup, unless this variable is set.
+    #[arg(long, value_name = "NAME", env = "LITEKEEPER_ENABLED_IF")]
+    pub enabled_if: Option<String>,
+
     /// When the app is started again after it ended.
     #[arg(long, value_enum, default_value = "on-failure", env = "LITEKEEPER_RESTART")]
     pub restart: Restart,
@@ -147,7 +151,7 @@ pub struct Run {
     #[arg(long, value_name = "VERSION", value_parser = litestream_version, env = "LITEKEEPER_LITESTREAM_VERSION")]
     pub litestream_version: Option<Version>,
 
-    /// Variables for the app and --before, unless they are set already, in dotenv syntax; repeatable.
+    /// Variables for the app, --before, and what the configuration and Litestream look up, unless they are set already, in dotenv syntax; repeatable.
     #[arg(long, value_name = "FILE", env = "LITEKEEPER_ENV_FILE")]
     pub env_file: Vec<PathBuf>,
 

@@ -50,6 +50,8 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
         home: home.as_deref(),
         pid: std::process::id(),
     };
+    // What is wrong with these files is found below.
+    let _ = settings::First::mount("check", &args.run);
     let opened = open(&args.run, &options)?;
     let (section, mut lints) = opened.section(&options);
     let layers = Layers::of("check", &section, opened.file())?;
@@ -84,6 +86,8 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
     let mut answer = (Vec::new(), 0);
     let seen = env.clone().unwrap_or_default();
     if let (Some(folder), Some(env)) = (folder, env) {
+        let named = folder.clone();
+        let folder = folder.unwrap_or_else(|| cwd.clone());
         lints.extend(app_missing(&layers, config.as_ref(), &folder, &env));
         let resolver = config.as_ref().and_then(|config| databases::resolver(config).ok().flatten());
         if let (Some(resolver), Some(config)) = (resolver, &config) {
@@ -91,11 +95,11 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
                 children: children.clone(),
                 command: Rc::new(resolver.command.into_iter().map(Into::into).collect()),
                 env: Rc::new(env),
-                cwd: folder,
+                cwd: named,
                 user: user.clone().filter(|_| user::is_root()),
                 limit: args.limit,
             };
-            match ask(&question, config.origin(), args.online && is_sound).await {
+            match ask(&question, &folder, config.origin(), args.online && is_sound).await {
                 Ok(entries) => answer = (entries, resolver.line),
                 Err(lint) => lints.push(lint.at(resolver.line, 0)),
             }
@@ -114,6 +118,7 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
         let of_named = refused.iter().flat_map(lint::of_error);
         add(&mut lints, further.lints.iter().cloned().chain(of_named));
         let env_files = layers.args.env_file.iter().map(|path| cwd.join(path)).collect();
+        lints.extend(lint::replicas(&further.named, series.unwrap_or(Series::V05)));
         lints.extend(check::look(&Site {
             config: &further.named,
             databases: further.all.databases(),
@@ -151,13 +156,15 @@ enum Opened {
 }
 
 fn open(args: &args::Run, options: &LoadOptions<'_>) -> Result<Opened, Failure> {
+    databases::know_secrets_of_variables();
     if let Some(pairs) = databases::pairs(&settings::source(args))? {
         return Ok(Opened::Pairs(pairs));
     }
-    let exists = |path: &Path| options.cwd.join(path).is_file();
+    let exists = |path: &Path| databases::is_there(&options.cwd.join(path));
     Ok(match config::find(args.config.as_deref(), options.env, &exists) {
         Some(path) => {
-            let document = config::open(&path, options).map(Box::new);
+            let document = config::open_read(&path, databases::read_once(&path), options).map(Box::new);
+            document.iter().for_each(|document| databases::know_secrets_of(document));
             Opened::File(path, document)
         }
         None => Opened::Nothing,
@@ -169,6 +176,14 @@ impl Opened {
         match self {
             Opened::File(path, _) => Some(path),
             Opened::Pairs(_) | Opened::Nothing => None,
+        }
+    }
+
+    fn origin_without_file(&self) -> Option<Origin> {
+        match self {
+            Opened::Pairs(_) => Some(Origin::CommandLine),
+            Opened::Nothing => Some(Origin::Environment),
+            Opened::File(..) => None,
         }
     }
 
@@ -203,11 +218,16 @@ impl Opened {
         series: Option<Series>,
         lints: &mut Vec<Lint>,
     ) -> (Option<Config>, bool) {
+        if let Some(origin) = self.origin_without_file() {
+            lints.extend(lint::environment(None, &origin, options.env));
+        }
         let (config, error) = match self {
             Opened::Pairs(pairs) => parts(Config::from_pairs(&pairs, options)),
             Opened::File(_, Ok(document)) => {
-                lints.extend(lint::lint(&document, options, series));
-                let (config, result) = document.sound_config(options);
+                let (config, result) = document.clone().sound_config(options);
+                let told: Vec<&str> =
+                    result.as_ref().err().into_iter().flat_map(config::Error::variables).collect();
+                lints.extend(lint::lint(&document, options, series, &told));
                 (Some(config), result.err())
             }
             Opened::File(_, Err(error)) => (None, Some(error)),
@@ -242,10 +262,15 @@ fn add(lints: &mut Vec<Lint>, more: impl IntoIterator<Item = Lint>) {
 }
 
 /// Asks the resolver, or only looks whether that could be done.
-async fn ask(question: &Question, origin: &Origin, is_online: bool) -> Result<Vec<serde_json::Value>, Lint> {
+async fn ask(
+    question: &Question,
+    folder: &Path,
+    origin: &Origin,
+    is_online: bool,
+) -> Result<Vec<serde_json::Value>, Lint> {
     let lint = |rule, message: String| Lint::new(rule, origin, message);
     let program = question.command.first().cloned().unwrap_or_default();
-    if !is_executable(&program, &question.cwd, &question.env) {
+    if !is_executable(&program, folder, &question.env) {
         let message =
             format!("the resolver's command `{}` was not found, or cannot be executed", program.display());
         return Err(lint(check::RESOLVER_MISSING, message)
@@ -307,6 +332,19 @@ fn app_missing(
     folder: &Path,
     env: &[(OsString, OsString)],
 ) -> Option<Lint> {
+    if let Some(config) = config.filter(|_| layers.args.command.is_empty())
+        && matches!(config.exec(), Ok(None))
+    {
+        let lint = Lint::new(
+            check::NO_APP,
+            config.origin(),
+            "no app is given, and `run` does not start without one",
+        );
+        return Some(lint.hint(
+            "give its command after `--`, here and to `run`, or write it into `litekeeper.app.command`; \
+             `litekeeper check -- true` checks all else",
+        ));
+    }
     let (program, (origin, line)) = match (layers.args.command.first(), config) {
         (Some(program), _) => (program.clone(), place(layers.origin("command"))),
         (None, Some(config)) => {

@@ -5,6 +5,7 @@ use clap::Parser;
 use super::args::{Cli, Command};
 use super::{check, config, demo, init, install, reload, run};
 use crate::core::ExitCode;
+use crate::os::signal;
 use crate::printer::{self, Format};
 
 /// Reads the command line and carries it out; whatever fails is shown here, and only here.
@@ -21,6 +22,9 @@ pub fn main() -> ExitCode {
             return ExitCode::of_app(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
+    if !matches!(command, Command::Run(_)) {
+        signal::release();
+    }
     let (format, result) = match command {
         Command::Run(args) => run::run(&args),
         Command::Config(args) => (Format::Text, config::config(&args)),
@@ -30,8 +34,10 @@ pub fn main() -> ExitCode {
         Command::Install(args) => (Format::Text, install::install(&args)),
         Command::Init(args) => (Format::Text, init::init(&args)),
     };
-    result.unwrap_or_else(|failure| {
+    let exit = result.unwrap_or_else(|failure| {
         printer::failure(&failure, format);
         failure.exit
-    })
+    });
+    printer::finish();
+    exit
 }

@@ -23,7 +23,10 @@ use crate::secrets;
 /// # Errors
 /// What `run` would say of them.
 pub(super) fn config(args: &args::Config) -> Result<ExitCode, Failure> {
-    let said = settings::read("config", &args.run)?;
+    // What only shows the settings shows them all the same.
+    let first = settings::First::mount("config", &args.run)
+        .or_else(|_| settings::First::look("config", &args.run))?;
+    let said = settings::read("config", &args.run, first)?;
     let mut view = View { said: &said, tree: litestreams(&said), origins: BTreeMap::new() };
     redact::redact(&mut view.tree);
     let own = view.own()?;
@@ -271,6 +274,10 @@ fn shaped(shape: Shape, texts: &[String]) -> Node {
         Shape::Command => Node::list(secrets::mask_words(texts).iter().map(|word| text(word)).collect()),
         Shape::Commands => Node::list(texts.iter().map(|line| text(&redacted(line))).collect()),
         Shape::Texts => Node::list(texts.iter().map(|one| text(&secrets::mask(one))).collect()),
+        Shape::Switch => match texts.first().map(String::as_str) {
+            None | Some("") => Node::plain("false"),
+            Some(name) => Node::mapping([("env", text(name))]),
+        },
         Shape::Text | Shape::Variables | Shape::Names | Shape::Mappings => {
             let value = texts.first().map_or("", String::as_str);
             // A number is one.

@@ -3,9 +3,11 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::layers;
+use super::mounted;
 use super::settings::variable;
 use crate::config::lint::{self, Lint, Severity};
 use crate::config::{self, Config, Document, GenerateOptions, Kind, LoadOptions, Node, Section, Series};
@@ -14,6 +16,7 @@ use crate::error::Failure;
 use crate::litestream::database::Database;
 use crate::litestream::folder::{self, Backups, Folder};
 use crate::os::user;
+use crate::secrets;
 use crate::supervise::Inputs;
 
 /// Where the command line says that the databases are.
@@ -43,13 +46,49 @@ pub(super) enum Found {
 /// # Errors
 /// Why it cannot be opened.
 pub(super) fn open(source: &Source<'_>, cwd: &Path) -> Result<Found, Failure> {
+    know_secrets_of_variables();
     if let Some(pairs) = pairs(source)? {
         return Ok(Found::Pairs(pairs));
     }
-    let exists = |path: &Path| cwd.join(path).is_file();
+    let exists = |path: &Path| is_there(&cwd.join(path));
     let Some(path) = config::find(source.config, &text_variable, &exists) else { return Ok(Found::Nothing) };
-    let document = with_options(source.no_expand_env, cwd, |options| config::open(&path, options));
-    document.map(Found::File).map_err(|error| failure(&error))
+    let read = read_once(&path);
+    let document = with_options(source.no_expand_env, cwd, |options| config::open_read(&path, read, options));
+    let document = document.map_err(|error| failure(&error))?;
+    know_secrets_of(&document);
+    Ok(Found::File(document))
+}
+
+/// What the configuration's file says. It is opened before and after the variables of `--env-file` are known, and what it says is
+/// the same both times: a pipe (`<(…)`) has it once.
+pub(super) fn read_once(path: &Path) -> std::io::Result<Vec<u8>> {
+    static READ: Mutex<Option<(PathBuf, Vec<u8>)>> = Mutex::new(None);
+    let mut last = READ.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, bytes)) = last.as_ref().filter(|(known, _)| known == path) {
+        return Ok(bytes.clone());
+    }
+    let bytes = config::read(path)?;
+    *last = Some((path.to_owned(), bytes.clone()));
+    Ok(bytes)
+}
+
+/// What a configuration says that is a secret is shown nowhere, whoever repeats it.
+pub(super) fn know_secrets_of(document: &Document) {
+    config::each_secret(&document.root, &mut secrets::know);
+}
+
+/// The same of what a variable says that is called a secret.
+pub(super) fn know_secrets_of_variables() {
+    for (name, value) in super::settings::environment() {
+        let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else { continue };
+        // A folder is none, whatever the variable is called that names it: PWD, SSH_AUTH_SOCK.
+        let is_place = Path::new(value).is_absolute()
+            && (name.ends_with("_FILE") || Path::new(value).symlink_metadata().is_ok());
+        if secrets::is_secret_name(name) && !is_place {
+            secrets::know(value);
+        }
+        config::secrets_of_url(value).for_each(secrets::know);
+    }
 }
 
 /// Reads both halves of the configuration: what is Litestream's, and what is Litekeeper's own.
@@ -93,7 +132,7 @@ impl Swallowed {
     fn lints(&self, series: Series) -> Vec<Lint> {
         let Some(document) = &self.document else { return Vec::new() };
         with_options(self.no_expand_env, &self.cwd, |options| {
-            let mut lints = lint::lint(document, options, Some(series));
+            let mut lints = lint::lint(document, options, Some(series), &[]);
             lints.retain(|lint| lint.rule.severity != Severity::Note);
             lints
         })
@@ -126,6 +165,7 @@ fn with_options<T>(no_expand_env: bool, cwd: &Path, f: impl FnOnce(&LoadOptions<
 
 /// `--db` and `--replica`, or the variables in their place; a flag outweighs every variable.
 pub(super) fn pairs(source: &Source<'_>) -> Result<Option<Vec<(String, String)>>, Failure> {
+    source.replicas.iter().flat_map(|url| config::secrets_of_url(url)).for_each(secrets::know);
     let given = !source.dbs.is_empty() || !source.replicas.is_empty();
     match (source.config, given) {
         (Some(_), true) => Err(Failure::new(ExitCode::USAGE, "--config and --db cannot be combined")
@@ -144,6 +184,12 @@ pub(super) fn pairs(source: &Source<'_>) -> Result<Option<Vec<(String, String)>>
             (None, Some(_)) => Err(half("LITEKEEPER_REPLICA", "LITEKEEPER_DB")),
         },
     }
+}
+
+/// Whether there is anything of this name. Docker makes a folder in the place of a file that it was to mount and that
+/// is not there; passing over it would be another configuration than the one that was meant.
+pub(super) fn is_there(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
 }
 
 fn half(there: &str, missing: &str) -> Failure {
@@ -173,12 +219,7 @@ fn backups(config: &Config, place: usize, directory: &config::Directory) -> Back
     let unlisted = |why: &str| Backups::Unlisted(why.to_owned());
     match (&replica.kind, config.folder_s3(place)) {
         (Kind::File, _) => Backups::Folder(PathBuf::from(&replica.display)),
-        (Kind::S3, Ok(Some(s3))) => {
-            let mut order = serde_json::json!(s3);
-            order["recursive"] = directory.recursive.into();
-            let json = order.to_string().into_bytes();
-            Backups::S3(folder::Order { place: replica.display.clone(), json })
-        }
+        (Kind::S3, Ok(Some(s3))) => Backups::S3(order(replica, &s3, directory.recursive)),
         (Kind::S3, Err(why)) => unlisted(why),
         (kind, _) => unlisted(&format!("it is on {kind}")),
     }
@@ -195,7 +236,15 @@ pub(super) fn database(database: &config::Database) -> Database {
         meta: database.meta_path.clone(),
         replica: places.join(" and "),
         replica_folder: folder,
+        s3: replica.zip(database.s3.as_ref()).map(|(replica, s3)| order(replica, s3, false)),
     }
+}
+
+/// What our client of S3 is told of a replica.
+fn order(replica: &config::Replica, s3: &config::S3, recursive: bool) -> folder::Order {
+    let mut order = serde_json::json!(s3);
+    order["recursive"] = recursive.into();
+    folder::Order { place: replica.display.clone(), json: order.to_string().into_bytes() }
 }
 
 /// The program that names further databases.
@@ -218,7 +267,7 @@ pub(super) fn resolver(config: &Config) -> Result<Option<config::Resolver>, Fail
 pub(super) fn check(config: &Config, swallowed: &Swallowed, is_ltx: bool) -> Result<(), Failure> {
     let series = if is_ltx { Series::V05 } else { Series::V03 };
     config.check(series).map_err(|error| failure(&error))?;
-    for lint in swallowed.lints(series) {
+    for lint in swallowed.lints(series).into_iter().chain(lint::replicas(config, series)) {
         let hint = lint.hint.as_ref().map_or_else(String::new, |hint| format!(": {hint}"));
         tracing::warn!("{}:{}: {}{hint}", lint.origin, lint.line, lint.message);
     }
@@ -228,7 +277,9 @@ pub(super) fn check(config: &Config, swallowed: &Swallowed, is_ltx: bool) -> Res
 /// What Litestream gets: the form that both series read, since which one runs is found out meanwhile.
 pub(super) fn generate(config: &Config, socket: &Path, shutdown_sync_timeout: Duration) -> Inputs {
     let generated = config.generate(&generate_options(socket, shutdown_sync_timeout));
-    Inputs { config: generated.text, env: generated.env }
+    let mut env = generated.env;
+    env.extend(mounted::for_litestream());
+    Inputs { config: generated.text, env }
 }
 
 /// The same as a tree.
@@ -241,7 +292,7 @@ fn generate_options(socket: &Path, shutdown_sync_timeout: Duration) -> GenerateO
 }
 
 pub(super) fn text_variable(name: &str) -> Option<String> {
-    variable(name).and_then(|value| value.into_string().ok())
+    variable(name).and_then(|value| value.into_string().ok()).or_else(|| mounted::variable(name))
 }
 
 /// Looks a variable up that a program with this environment has as well, with the same value: what is hidden from it,

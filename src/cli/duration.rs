@@ -2,22 +2,7 @@
 
 use std::time::Duration;
 
-/// Reads one; the unit is not optional, because a bare number means nanoseconds to Litestream and
-/// seconds to everybody else.
-///
-/// # Errors
-/// A fragment that says what is wrong.
-pub fn parse(text: &str) -> Result<Duration, String> {
-    if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') && text != "0" {
-        return Err(format!("a unit is missing: `{text}s` is seconds, `{text}ms` milliseconds"));
-    }
-    if text == "0" {
-        return Ok(Duration::ZERO);
-    }
-    let signed: jiff::SignedDuration =
-        text.parse().map_err(|_| "not a duration: write it as 10s, 500ms or 1m30s".to_owned())?;
-    Duration::try_from(signed).map_err(|_| "a duration cannot be negative".to_owned())
-}
+pub use crate::config::duration::of_option as parse;
 
 /// The longest that any setting of time may be.
 pub const YEAR: Duration = Duration::from_secs(8760 * 3600);

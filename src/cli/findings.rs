@@ -67,7 +67,7 @@ fn as_json(lint: &Lint) -> serde_json::Value {
         "file": lint.origin.file().map(|path| path.to_string_lossy()),
         "line": position(lint.line),
         "column": position(lint.column),
-        "message": secrets::mask(&lint.message),
+        "message": foreign::bounded(&secrets::mask(&lint.message)),
         "hint": lint.hint.as_deref().map(secrets::mask),
     })
 }

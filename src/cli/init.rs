@@ -5,7 +5,7 @@ mod python;
 
 use std::fs;
 use std::io::{self, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,8 +14,9 @@ use disk::Disk;
 
 use super::args;
 use super::settings::{current_dir, variable};
+use crate::config::{self, LoadOptions, Problem};
 use crate::core::ExitCode;
-use crate::detect::{self, Nothing, Plan, Question, Surroundings, Target};
+use crate::detect::{self, Framework, Nothing, Plan, Question, Surroundings, Target};
 use crate::error::Failure;
 use crate::foreign;
 use crate::printer;
@@ -33,10 +34,24 @@ pub(super) fn init(args: &args::Init) -> Result<ExitCode, Failure> {
     let target = target(args.replica.as_deref())?;
     let output = args.output.as_ref().map_or_else(|| root.join(NAME), |file| cwd.join(file));
     let writes = !args.stdout && !args.dry_run;
-    if writes && !args.force && output.symlink_metadata().is_ok() {
-        return Err(exists(&output));
-    }
-    let plan = find(&root, args.replica.is_none())?;
+    let is_there = writes && !args.force && output.symlink_metadata().is_ok();
+    // Whoever names another file, or writes over the old one, wants a new one.
+    let takes_existing = !args.force && args.output.is_none();
+    let plan = match find(&root, args.replica.is_none(), takes_existing) {
+        Ok(plan) if plan.framework == Framework::Existing => {
+            // What is above is a project of its own, and its lines are those of its folder.
+            let levels = plan.source.matches("../").count();
+            let Some(above) = root.ancestors().nth(levels).filter(|_| levels > 0) else {
+                return works_already(args, &plan, &root);
+            };
+            return match find(above, true, true) {
+                Ok(plan) if plan.framework == Framework::Existing => works_already(args, &plan, above),
+                Ok(_) | Err(_) => works_already(args, &plan, &root),
+            };
+        }
+        Ok(_) | Err(_) if is_there => return Err(exists(&output)),
+        found => found?,
+    };
     let text = detect::yaml(&plan, target);
     if writes {
         write(&output, &text, args.force)?;
@@ -50,6 +65,13 @@ pub(super) fn init(args: &args::Init) -> Result<ExitCode, Failure> {
         }
         (false, false) => format!("would write {}", output.display()),
     };
+    let mut done = vec![done];
+    if detect::begins_with_project(&plan, target) {
+        done.push(format!(
+            "its places on the replica begin with `{}`: other projects may use the same bucket, under another name",
+            plan.project
+        ));
+    }
     printer::notes(&report(&plan, &done, &advice));
     let data = if args.stdout {
         text
@@ -59,6 +81,46 @@ pub(super) fn init(args: &args::Init) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::OK);
     };
     printer::data(&data)?;
+    Ok(ExitCode::OK)
+}
+
+/// A configuration that is there already: what is left to do is to start the app with it.
+fn works_already(args: &args::Init, plan: &Plan, root: &Path) -> Result<ExitCode, Failure> {
+    let file = root.join(&plan.source);
+    let env = |name: &str| variable(name).and_then(|value| value.into_string().ok());
+    let home = crate::os::user::home();
+    let options = LoadOptions {
+        no_expand_env: false,
+        env: &env,
+        cwd: root,
+        home: home.as_deref(),
+        pid: std::process::id(),
+    };
+    let text = config::open(&file, &options).map(|document| document.text).map_err(|error| {
+        Failure::lines(ExitCode::CONFIG, error.findings().iter().map(ToString::to_string))
+    })?;
+    if let Err(error) = config::load(&file, &options) {
+        // What comes from the environment is set where the app runs, and not here.
+        let is_of_here = |problem: &Problem| {
+            !matches!(problem, Problem::Unset { .. } | Problem::NoVariable { .. } | Problem::NoReplica { .. })
+        };
+        let wrong: Vec<_> = error.findings().iter().filter(|finding| is_of_here(&finding.problem)).collect();
+        if !wrong.is_empty() {
+            return Err(Failure::lines(ExitCode::CONFIG, wrong.iter().map(ToString::to_string))
+                .hint("mend it, or --force writes a new one in its place"));
+        }
+    }
+    let advice = detect::advice(plan, Target::Bucket, &plan.source);
+    let done = [format!(
+        "{} works as it is, and was left so; `litekeeper check` looks at it closely",
+        file.display()
+    )];
+    printer::notes(&report(plan, &done, &advice));
+    if args.stdout {
+        printer::data(&text)?;
+    } else if args.json {
+        printer::data(&json(plan, &text, None, &advice))?;
+    }
     Ok(ExitCode::OK)
 }
 
@@ -101,7 +163,25 @@ fn target(replica: Option<&str>) -> Result<Target<'_>, Failure> {
     }
 }
 
-fn find(root: &Path, keep_replicas: bool) -> Result<Plan, Failure> {
+/// How many folders above the project may be looked at for a configuration: those of the same owner that nobody else
+/// writes to, up to the top of the repository. Whoever leaves a file in `/tmp` says nothing about a project below it.
+fn parents(root: &Path) -> usize {
+    const MOST: usize = 4;
+    let owner =
+        |folder: &Path| fs::metadata(folder).ok().map(|found| (found.uid(), found.mode() & 0o002 == 0));
+    let Some((own, _)) = owner(root) else { return 0 };
+    let mut count = 0;
+    for (below, folder) in root.ancestors().zip(root.ancestors().skip(1)).take(MOST) {
+        let is_top = below.join(".git").symlink_metadata().is_ok();
+        if is_top || owner(folder) != Some((own, true)) || folder.parent().is_none() {
+            break;
+        }
+        count += 1;
+    }
+    count
+}
+
+fn find(root: &Path, keep_replicas: bool, existing: bool) -> Result<Plan, Failure> {
     let Some(root_text) = root.to_str() else {
         return Err(Failure::new(
             ExitCode::USAGE,
@@ -115,8 +195,15 @@ fn find(root: &Path, keep_replicas: bool) -> Result<Plan, Failure> {
     let _ = ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed));
     let ask = |question: &Question| python::ask(root, question, &cancel);
     let tree = Disk::new(root);
-    let found =
-        detect::find(&Surroundings { tree: &tree, root: root_text, env: &env, ask: &ask, keep_replicas });
+    let found = detect::find(&Surroundings {
+        tree: &tree,
+        root: root_text,
+        env: &env,
+        ask: &ask,
+        keep_replicas,
+        existing,
+        parents: parents(root),
+    });
     if cancel.load(Ordering::Relaxed) {
         return Err(Failure::new(ExitCode::of_signal(nix::libc::SIGINT), "interrupted: nothing was written"));
     }
@@ -170,7 +257,7 @@ fn relative(output: &Path, root: &Path) -> String {
 }
 
 /// What was found, for people.
-fn report(plan: &Plan, done: &str, advice: &str) -> String {
+fn report(plan: &Plan, done: &[String], advice: &str) -> String {
     let mut lines = vec![format!("{}: {}", plan.framework, plan.source)];
     let width = plan.databases.iter().map(|database| database.alias.len()).max().unwrap_or(0);
     for database in &plan.databases {
@@ -182,9 +269,7 @@ fn report(plan: &Plan, done: &str, advice: &str) -> String {
         lines.push(format!("also here, and not looked at: {framework} in {folder}"));
     }
     lines.extend(plan.notes.iter().map(|note| format!("note: {note}")));
-    if !done.is_empty() {
-        lines.push(done.to_owned());
-    }
+    lines.extend(done.iter().filter(|line| !line.is_empty()).cloned());
     // What a project calls its things makes no line of its own.
     let mut lines: Vec<_> = lines.iter().map(|line| foreign::line(line).into_owned()).collect();
     lines.push(String::new());
@@ -215,6 +300,7 @@ fn json(plan: &Plan, text: &str, written: Option<&Path>, advice: &str) -> String
         "source": plan.source,
         "folder": plan.folder,
         "databases": databases,
+        "project": plan.project,
         "command": plan.command,
         "before": plan.before,
         "notes": plan.notes,

@@ -11,7 +11,7 @@ use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::os::children::Children;
 use crate::os::event;
-use crate::os::signal::Signals;
+use crate::os::signal::{self, Signals};
 
 /// Runs `command` with somebody who reaps. TERM and INT end what it has started, and then the program.
 ///
@@ -20,11 +20,11 @@ use crate::os::signal::Signals;
 pub(super) fn block_on<T, F: Future<Output = T>>(command: impl FnOnce(Children) -> F) -> Result<T, Failure> {
     let os = |error: std::io::Error| Failure::new(ExitCode::LITESTREAM, format!("event loop: {error}"));
     let children = Children::new();
-    let signals = Signals::catch().map_err(os)?;
+    let signals = Signals::take_all().map_err(os)?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build().map_err(os)?;
     let stopped = Rc::new(Cell::new(None));
-    LocalSet::new().block_on(&runtime, async {
+    let result = LocalSet::new().block_on(&runtime, async {
         let signals = event::signals(signals).map_err(os)?;
         let (reaper, told) = (children.clone(), stopped.clone());
         tokio::task::spawn_local(async move {
@@ -47,5 +47,8 @@ pub(super) fn block_on<T, F: Future<Output = T>>(command: impl FnOnce(Children) 
             Some(number) => Err(Failure::new(ExitCode::of_signal(number), "interrupted")),
             None => Ok(result),
         }
-    })
+    });
+    // Nobody takes them any more.
+    signal::release();
+    result
 }

@@ -1,8 +1,9 @@
 //! `litekeeper reload`.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use super::args;
 use super::databases::{self, Source};
@@ -11,9 +12,14 @@ use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::foreign;
 use crate::litestream::database::Database;
-use crate::os::place;
+use crate::os::{place, user};
 use crate::printer;
 use crate::supervise::{self, RELOAD, Report};
+
+/// How long a keeper may take: it asks its resolver, restores what is new, and has it confirmed.
+const LIMIT: Duration = Duration::from_secs(3600);
+/// Room for a report on some ten thousand databases.
+const LONGEST: usize = 16 << 20;
 
 /// Has a running keeper ask its resolver, and waits for what comes of it.
 ///
@@ -43,7 +49,13 @@ fn find(args: &args::Reload) -> Result<PathBuf, Failure> {
     let dbs = match &args.db {
         Some(path) => {
             let path = cwd.join(path);
-            vec![Database { meta: path.clone(), path, replica: String::new(), replica_folder: None }]
+            vec![Database {
+                meta: path.clone(),
+                path,
+                replica: String::new(),
+                replica_folder: None,
+                s3: None,
+            }]
         }
         None => {
             let source = Source {
@@ -85,15 +97,60 @@ fn find(args: &args::Reload) -> Result<PathBuf, Failure> {
 }
 
 fn ask(socket: &std::path::Path) -> std::io::Result<Report> {
+    use std::io::Error;
     // The path is the word of whoever the databases belong to.
     let mut stream = place::theirs(|| UnixStream::connect(socket))?;
+    let peer = nix::sys::socket::getsockopt(&stream, nix::sys::socket::sockopt::PeerCredentials)?;
+    // Root may ask whose keeper it likes; what another user says is not believed.
+    let owner = place::theirs(|| Ok(user::owner(socket)))?;
+    if !is_believed(peer.uid(), user::own_number(), owner) {
+        return Err(Error::other(format!("user {} answers there, whose keeper this is not", peer.uid())));
+    }
+    stream.set_write_timeout(Some(LIMIT))?;
     stream.write_all(format!("{RELOAD}\n").as_bytes())?;
-    let mut line = String::new();
-    BufReader::new(stream).read_line(&mut line)?;
-    serde_json::from_str(&line).map_err(|_| std::io::Error::other("the keeper ended before it answered"))
+    let line = read_line(&stream, Instant::now() + LIMIT)?;
+    serde_json::from_slice(&line).map_err(|_| Error::other("the keeper ended before it answered"))
 }
 
-fn shown(report: &Report, json: bool) -> String {
+/// A keeper runs as root or as the caller; its socket may have been given to the user that the app runs as.
+fn is_believed(peer: u32, own: u32, owner: Option<u32>) -> bool {
+    peer == 0 || peer == own || (own == 0 && owner == Some(peer))
+}
+
+/// A line, which is there before the deadline and no longer than an answer is.
+fn read_line(mut stream: &UnixStream, deadline: Instant) -> std::io::Result<Vec<u8>> {
+    let (mut line, mut chunk) = (Vec::new(), [0; 8 << 10]);
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(late());
+        }
+        stream.set_read_timeout(Some(left))?;
+        let count = match stream.read(&mut chunk) {
+            Ok(count) => count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                return Err(late());
+            }
+            Err(error) => return Err(error),
+        };
+        let end = chunk[..count].iter().position(|byte| *byte == b'\n');
+        line.extend_from_slice(&chunk[..end.unwrap_or(count)]);
+        if line.len() > LONGEST {
+            return Err(std::io::Error::other(format!("its answer is longer than {LONGEST} bytes")));
+        }
+        if end.is_some() || count == 0 {
+            return Ok(line);
+        }
+    }
+}
+
+fn late() -> std::io::Error {
+    std::io::Error::other(format!("no answer within {} s", LIMIT.as_secs()))
+}
+
+/// What is printed of a report.
+pub fn shown(report: &Report, json: bool) -> String {
     if json {
         return format!("{}\n", foreign::json(&serde_json::json!(report)));
     }
@@ -102,4 +159,33 @@ fn shown(report: &Report, json: bool) -> String {
     };
     let text = changed("added", &report.added) + &changed("removed", &report.removed);
     if report.exit_code == 0 && text.is_empty() { "nothing changed\n".to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_has_a_limit_of_time_and_of_bytes() {
+        let (ours, mut theirs) = UnixStream::pair().expect("a socket");
+        theirs.write_all(b"half").expect("room");
+        let soon = Instant::now() + Duration::from_millis(50);
+        assert!(read_line(&ours, soon).expect_err("no line").to_string().contains("no answer within"));
+        theirs.write_all(b" a line\nmore").expect("room");
+        assert_eq!(read_line(&ours, Instant::now() + LIMIT).expect("a line"), b" a line");
+        let writing = std::thread::spawn(move || {
+            let chunk = vec![b'x'; 1 << 20];
+            (0..64).take_while(|_| theirs.write_all(&chunk).is_ok()).count()
+        });
+        let endless = read_line(&ours, Instant::now() + LIMIT).expect_err("no line");
+        assert!(endless.to_string().contains("longer than"), "{endless}");
+        drop(ours);
+        assert!(writing.join().expect("it ends") < 64, "it was not read to the end");
+    }
+
+    #[test]
+    fn who_is_believed() {
+        assert!(is_believed(0, 1000, None) && is_believed(1000, 1000, None) && is_believed(7, 0, Some(7)));
+        assert!(!is_believed(8, 1000, Some(8)) && !is_believed(8, 0, Some(7)) && !is_believed(8, 0, None));
+    }
 }

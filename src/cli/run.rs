@@ -1,7 +1,7 @@
 //! `litekeeper run`.
 
 use super::args;
-use super::settings::{self, Alone};
+use super::settings::{self, Alone, First};
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::os::exec::{self, Command};
@@ -17,25 +17,40 @@ const SWITCHES: [&str; 2] = ["LITEKEEPER_ENABLED", "LITESTREAM_ENABLED"];
 pub(super) fn run(args: &args::Run) -> (Format, Result<ExitCode, Failure>) {
     if let Some(switch) = SWITCHES.into_iter().find(|name| settings::is_switched_off(name)) {
         printer::start(args.log_format, level(args.log_level));
-        return (args.log_format, run_without(args, switch));
+        return (args.log_format, run_without(args, &format!("{switch} switches replication off")));
     }
-    let said = match settings::read("run", args) {
+    let first = match First::mount("run", args) {
+        Ok(first) => first,
+        Err(failure) => return (args.log_format, Err(failure)),
+    };
+    if let Some(why) = first.disabled() {
+        printer::start(args.log_format, level(args.log_level));
+        return (args.log_format, run_without(args, &why));
+    }
+    let said = match settings::read("run", args, first) {
         Ok(said) => said,
         Err(failure) => return (args.log_format, Err(failure)),
     };
     let format = said.layers.args.log_format;
     printer::start(format, level(said.layers.args.log_level));
-    (format, settings::resolve(said).and_then(supervise::supervise))
+    (format, settings::resolve(said).and_then(|setup| supervise::supervise(setup, &printer::STDERR)))
 }
 
-fn run_without(args: &args::Run, switch: &str) -> Result<ExitCode, Failure> {
-    tracing::warn!("{switch} switches replication off: running the app alone, with no backup");
+fn run_without(args: &args::Run, why: &str) -> Result<ExitCode, Failure> {
+    tracing::warn!("{why}: running the app alone, with no backup");
     let Alone { argv, env, cwd } = settings::alone(args)?;
     let name = argv[0].to_string_lossy().into_owned();
-    std::env::set_current_dir(&cwd).map_err(|error| {
-        Failure::new(ExitCode::CONFIG, format!("the app's folder {}: {error}", cwd.display()))
-    })?;
-    signal::reset_for_exec();
+    if let Some(cwd) = cwd {
+        std::env::set_current_dir(&cwd).map_err(|error| {
+            Failure::new(ExitCode::CONFIG, format!("the app's folder {}: {error}", cwd.display()))
+        })?;
+    }
+    // As PID 1 a stop that came meanwhile would be lost when it is let go.
+    if let Some(number) = signal::held_stop() {
+        return Err(Failure::new(ExitCode::of_signal(number), "interrupted"));
+    }
+    printer::finish();
+    signal::reset_for_exec(signal::ignored_at_start(), true);
     let error = exec::execute(&Command { argv, env });
     let exit = match error.kind() {
         std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => ExitCode::NOT_FOUND,

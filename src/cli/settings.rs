@@ -11,6 +11,7 @@ use super::args;
 use super::catalogue::Catalogue;
 use super::databases::{self, Found, Source, Swallowed};
 use super::layers::{Layers, Origin};
+use super::mounted;
 use super::txid;
 use crate::config::{Config, Section};
 use crate::core::{self, BackoffPolicy, ExitCode, Policy};
@@ -20,7 +21,7 @@ use crate::litestream::install;
 use crate::os::fd;
 use crate::os::terminal::Terminal;
 use crate::os::user::Identity;
-use crate::shim::{LISTEN_FDS, LISTEN_PID};
+use crate::shim::{LISTEN_FDNAMES, LISTEN_FDS, LISTEN_PID};
 use crate::supervise::{self, Setup};
 
 /// The whole environment, as it was at the start.
@@ -38,6 +39,69 @@ pub(super) fn is_switched_off(name: &str) -> bool {
     variable(name)
         .and_then(|value| value.into_string().ok())
         .is_some_and(|value| matches!(value.to_ascii_lowercase().as_str(), "false" | "0" | "no" | "off"))
+}
+
+/// What is found before anything of it is judged: the configuration's file, and the options above it.
+pub(super) struct First {
+    cwd: PathBuf,
+    found: Result<Found, Failure>,
+    /// None where the file keeps them from being told; what is wrong with it is found later.
+    layers: Option<Layers>,
+}
+
+impl First {
+    /// Opens the configuration.
+    ///
+    /// # Errors
+    /// There is no current folder.
+    pub(super) fn look(subcommand: &str, typed: &args::Run) -> Result<Self, Failure> {
+        let cwd = current_dir()?;
+        let found = databases::open(&source(typed), &cwd);
+        let layers = |found: &Found| {
+            let file = match found {
+                Found::File(document) => document.origin.file(),
+                Found::Pairs(_) | Found::Nothing => None,
+            };
+            Layers::of(subcommand, &databases::section(found).ok()?, file).ok()
+        };
+        let layers = found.as_ref().ok().and_then(layers);
+        Ok(Self { cwd, found, layers })
+    }
+
+    /// As [`First::look`], with what the files of `--env-file` say as variables.
+    ///
+    /// # Errors
+    /// What is wrong with those files.
+    pub(super) fn mount(subcommand: &str, typed: &args::Run) -> Result<Self, Failure> {
+        let first = Self::look(subcommand, typed)?;
+        let of_options;
+        let layers = match &first.layers {
+            Some(layers) => layers,
+            None => {
+                of_options = Layers::of(subcommand, &Section::default(), None)?;
+                &of_options
+            }
+        };
+        if layers.args.env_file.is_empty() {
+            return Ok(first);
+        }
+        mounted::add(app_env::from_files(layers, &first.cwd, &environment())?);
+        // The file may name one of them.
+        Self::look(subcommand, typed)
+    }
+
+    /// Why the app is to run alone, if `--enabled-if` or the file says so.
+    pub(super) fn disabled(&self) -> Option<String> {
+        let layers = self.layers.as_ref()?;
+        let name = layers.args.enabled_if.as_deref()?;
+        let origin = layers.origin("enabled_if");
+        match name {
+            "" => Some(format!("{origin} switches replication off")),
+            name => databases::text_variable(name)
+                .is_none()
+                .then(|| format!("{name} is not set or empty ({origin})")),
+        }
+    }
 }
 
 /// The current folder.
@@ -61,14 +125,13 @@ pub(super) struct Said {
     pub(super) cwd: PathBuf,
 }
 
-/// Reads the configuration, and with it the command line of `subcommand` once more.
+/// Reads the configuration that was found, and with it the command line of `subcommand` once more.
 ///
 /// # Errors
 /// What is wrong with them.
-pub(super) fn read(subcommand: &str, typed: &args::Run) -> Result<Said, Failure> {
-    let cwd = current_dir()?;
-    let source = source(typed);
-    let found = databases::open(&source, &cwd)?;
+pub(super) fn read(subcommand: &str, typed: &args::Run, first: First) -> Result<Said, Failure> {
+    let First { cwd, found, layers: _ } = first;
+    let (source, found) = (source(typed), found?);
     let swallowed = Swallowed::of(&found, &source, &cwd);
     let (configured, section) = databases::read(found, &source, &cwd)?;
     let layers = Layers::of(subcommand, &section, configured.origin().file())?;
@@ -81,6 +144,7 @@ pub(super) fn read(subcommand: &str, typed: &args::Run) -> Result<Said, Failure>
 /// What is wrong with them.
 pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
     let Said { layers, configured, section, swallowed, cwd } = said;
+    mounted::check()?;
     let listen_fds = listen_fds()?;
     let args = &layers.args;
     configured.names_any().map_err(|error| databases::failure(&error))?;
@@ -127,6 +191,7 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
         app,
         before: before(&layers)?,
         cwd: app_folder(&layers, &cwd)?,
+        listen_names: variable(LISTEN_FDNAMES).filter(|_| !listen_fds.is_empty()),
         listen_fds,
         if_behind: match args.if_behind {
             args::IfBehind::Refuse => supervise::IfBehind::Refuse,
@@ -160,12 +225,12 @@ pub(super) fn named_binary(layers: &Layers) -> Named {
     }
 }
 
-/// Where the app starts.
-pub(super) fn app_folder(layers: &Layers, cwd: &Path) -> Result<PathBuf, Failure> {
-    let Some(folder) = &layers.args.cwd else { return Ok(cwd.to_owned()) };
+/// Where the app starts, if that is named: else it simply stays where this process is.
+pub(super) fn app_folder(layers: &Layers, cwd: &Path) -> Result<Option<PathBuf>, Failure> {
+    let Some(folder) = &layers.args.cwd else { return Ok(None) };
     let path = cwd.join(folder);
     if path.is_dir() {
-        return Ok(path);
+        return Ok(Some(path));
     }
     let message = format!("{}: the app's folder `{}` is not there", layers.origin("cwd"), path.display());
     Err(Failure::new(ExitCode::CONFIG, message).hint("make it, or name another one"))
@@ -218,7 +283,7 @@ pub(super) fn policy(args: &args::Run, stop_timeout: Duration, databases: usize)
         resolves: false,
         resolve_interval: None,
         orphan_grace: args.orphan_grace,
-        terminal: Terminal::open().is_some_and(|terminal| terminal.is_own()),
+        terminal: Terminal::open().is_some(),
     }
 }
 
@@ -323,8 +388,8 @@ pub(super) struct Alone {
     pub(super) argv: Vec<OsString>,
     /// Its environment.
     pub(super) env: Vec<(OsString, OsString)>,
-    /// Its folder.
-    pub(super) cwd: PathBuf,
+    /// Its folder, if it is another than this process's.
+    pub(super) cwd: Option<PathBuf>,
 }
 
 /// The app when it runs without Litestream: nothing that is Litestream's matters then.

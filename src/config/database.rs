@@ -6,7 +6,8 @@ use super::error::Problem;
 use super::limits::Budget;
 use super::node::Node;
 use super::path::{Base, strip_sqlite};
-use super::replica::Replica;
+use super::replica::{Kind, Replica};
+use super::s3::S3;
 use super::url::is_url;
 
 /// One database.
@@ -18,6 +19,8 @@ pub struct Database {
     pub meta_path: PathBuf,
     /// Where it is replicated to: one place at least, and for Litestream 0.5 only one.
     pub replicas: Vec<Replica>,
+    /// The first of them for a client of our own, if it is on S3 and a client of our own can get there.
+    pub s3: Option<S3>,
     /// The line in the file, 0 without one.
     pub line: usize,
 }
@@ -67,7 +70,9 @@ impl Entry {
                     None => default_meta_path(&path),
                 };
                 let replicas = read_replicas(node, root, base, budget, &path)?;
-                Ok(Self::Database(Database { path, meta_path, replicas, line }))
+                let is_s3 = replicas.first().is_some_and(|replica| replica.kind == Kind::S3);
+                let s3 = is_s3.then(|| S3::of(node, root).ok().flatten()).flatten();
+                Ok(Self::Database(Database { path, meta_path, replicas, s3, line }))
             }
             (None, Some(dir)) => {
                 let pattern = text(node, "pattern")?.ok_or((line, Problem::NoPattern))?.to_owned();
@@ -81,7 +86,10 @@ impl Entry {
                 Ok(Self::Directory(Directory { dir, pattern, recursive, watch, replicas, line }))
             }
             (Some(_), Some(_)) => Err((line, Problem::PathAndDir)),
-            (None, None) => Err((line, Problem::NoPath)),
+            (None, None) => {
+                let written = node.entry("path").or_else(|| node.entry("dir"));
+                Err((written.map_or(line, |value| value.line), Problem::NoPath))
+            }
         }
     }
 }
@@ -154,7 +162,10 @@ fn read_replicas(
         Some(list) => list.as_list().ok_or((list.line, Problem::NotList { key: "replicas" }))?,
     };
     match (node.get("replica"), several) {
-        (None, []) => Err((node.line, Problem::NoReplica { database })),
+        (None, []) => {
+            let line = node.entry("replica").map_or(node.line, |value| value.line);
+            Err((line, Problem::NoReplica { database }))
+        }
         (Some(_), [_, ..]) => Err((node.line, Problem::ReplicaAndReplicas { database })),
         (Some(one), []) => Ok(vec![read(one)?]),
         (None, several) => several.iter().take_while(|_| !budget.is_spent()).map(read).collect(),

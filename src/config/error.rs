@@ -1,10 +1,13 @@
 //! What can be wrong with a configuration, where, and what to do about it.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::bucket;
 use super::fault::Fault;
 use super::schema::Type;
+use super::traces::{self, Traces};
 use super::types;
 use crate::core::ExitCode;
 use crate::{foreign, secrets};
@@ -253,11 +256,13 @@ pub enum Problem {
     /// A URL in the key for paths.
     #[error("the replica's `path` holds a URL")]
     ReplicaPathIsUrl,
-    /// A URL that cannot be read; it is not shown, it may hold a password.
-    #[error("the replica's `url` {reason}")]
+    /// A URL that cannot be read.
+    #[error("the replica's `url` {reason}{}", in_brackets(shown))]
     BadUrl {
         /// What is wrong with it.
         reason: &'static str,
+        /// It, without what may be a secret; empty where nobody can tell what in it is one.
+        shown: String,
     },
     /// Two settings that exclude each other.
     #[error("the {kind} replica has both `{first}` and `{second}`")]
@@ -268,6 +273,16 @@ pub enum Problem {
         first: &'static str,
         /// The other key.
         second: &'static str,
+    },
+    /// `{file: PATH}` of a file that cannot be read, or may not be.
+    #[error("`{key}` takes its value from the file {path}, which {reason}")]
+    NoFile {
+        /// The setting.
+        key: String,
+        /// The file.
+        path: String,
+        /// Why.
+        reason: String,
     },
     /// `{env: NAME}` without a value.
     #[error("`{key}` takes its value from {name}, which is not set or empty")]
@@ -324,6 +339,42 @@ pub enum Problem {
     /// JSON, but of something else.
     #[error("a JSON list of databases was expected")]
     NotDatabases,
+    /// A variable without a value, and what comes of it.
+    #[error("{}: {problem}", unset_words(name))]
+    Unset {
+        /// The variable.
+        name: String,
+        /// What is wrong without it.
+        problem: Box<Problem>,
+    },
+    /// What is wrong with a value that came from the environment; the value itself may be a secret.
+    #[error("{problem}; {}", traces::from(names))]
+    Expanded {
+        /// The variables that it is made of.
+        names: Vec<String>,
+        /// What is wrong with it.
+        problem: Box<Problem>,
+    },
+    /// What is really a server, as a bucket.
+    #[error(
+        "the server `{host}` stands where the bucket belongs: Litestream would take it for the bucket's name"
+    )]
+    HostAsBucket {
+        /// The server.
+        host: String,
+    },
+    /// A bucket's name with more than a name in it.
+    #[error("the `bucket` of a replica is a name, without {what}")]
+    BucketWithMore {
+        /// What is there beside the name.
+        what: &'static str,
+    },
+    /// A setting of a replica that is there and says nothing.
+    #[error("the replica's `{key}` is empty")]
+    Empty {
+        /// The key.
+        key: &'static str,
+    },
     /// A setting without which the replica is nowhere.
     #[error("the {kind} replica has no `{key}`")]
     Missing {
@@ -444,7 +495,9 @@ impl Error {
             Some(end) => format!("{}…", &name[..end]),
             None => name.clone(),
         };
-        let unset: Vec<String> = self.unset.iter().map(shown).collect();
+        // What a finding is about need not be said again.
+        let is_told = |name: &&String| self.variables().any(|told| told == *name);
+        let unset: Vec<String> = self.unset.iter().filter(|name| !is_told(name)).map(shown).collect();
         let unset = match unset.as_slice() {
             [] => None,
             [name] => Some(format!("the file uses ${{{name}}}, which is not set")),
@@ -454,6 +507,14 @@ impl Error {
             (Some(hint), Some(unset)) => Some(format!("{hint}; {unset}")),
             (hint, unset) => hint.or(unset),
         }
+    }
+
+    /// The variables without a value that findings are about.
+    pub fn variables(&self) -> impl Iterator<Item = &str> {
+        self.findings.iter().filter_map(|finding| match &finding.problem {
+            Problem::Unset { name, .. } => Some(name.as_str()),
+            _ => None,
+        })
     }
 
     /// 78, or 64 when the command line alone is at fault.
@@ -466,8 +527,20 @@ impl Error {
     }
 
     /// `Ok` if nothing was found.
-    pub(super) fn of_findings(findings: Vec<Finding>, unset: &[String]) -> Result<(), Self> {
-        if findings.is_empty() { Ok(()) } else { Err(Self { findings, unset: unset.to_vec() }) }
+    pub(super) fn of_findings(findings: Vec<Finding>, unset: &[String], traces: &Traces) -> Result<(), Self> {
+        if findings.is_empty() {
+            return Ok(());
+        }
+        let blamed =
+            |finding: Finding| Finding { problem: traces.blamed(finding.line, finding.problem), ..finding };
+        let mut findings: Vec<Finding> = findings.into_iter().map(blamed).collect();
+        // One variable that is missing is one thing to be done, in however many databases it stands.
+        let mut told = HashSet::new();
+        findings.retain(|finding| match &finding.problem {
+            Problem::Unset { name, .. } => told.insert(name.clone()),
+            _ => true,
+        });
+        Err(Self { findings, unset: unset.to_vec() })
     }
 
     /// Both values, or all that is wrong with either, in the order of the file.
@@ -487,12 +560,14 @@ impl Error {
     }
 
     /// `Ok` if nothing was found.
-    pub(super) fn of(origin: &Origin, found: Vec<(usize, Problem)>, unset: &[String]) -> Result<(), Self> {
-        if found.is_empty() {
-            return Ok(());
-        }
+    pub(super) fn of(
+        origin: &Origin,
+        found: Vec<(usize, Problem)>,
+        unset: &[String],
+        traces: &Traces,
+    ) -> Result<(), Self> {
         let finding = |(line, problem)| Finding { origin: origin.clone(), line, column: 0, problem };
-        Err(Self { findings: found.into_iter().map(finding).collect(), unset: unset.to_vec() })
+        Self::of_findings(found.into_iter().map(finding).collect(), unset, traces)
     }
 }
 
@@ -501,6 +576,22 @@ impl Finding {
     pub fn hint(&self) -> Option<String> {
         let hint = match &self.problem {
             Problem::Section(fault) => return fault.hint(),
+            Problem::Unset { name, .. } => return Some(unset_hint(name)),
+            Problem::HostAsBucket { host } => return Some(bucket::hint(host)),
+            Problem::BucketWithMore { .. } => "a path goes into `path`, and a server into `endpoint`",
+            Problem::Expanded { names, problem } if matches!(**problem, Problem::Syntax { .. }) => {
+                return names.first().map(|name| {
+                    format!(
+                        "write {{env: {name}}} in its place, which no value can break, or set another value"
+                    )
+                });
+            }
+            Problem::Expanded { problem, .. } => {
+                return Finding { problem: (**problem).clone(), ..self.clone() }.hint();
+            }
+            Problem::Unreadable { reason, .. } if reason == "it is a folder, not a file" => {
+                "Docker makes such a folder where the file that is to be mounted is not there: remove it, and mount the file, or name another one with --config"
+            }
             Problem::Unreadable { missing: true, .. } => {
                 "name the file with --config, or give --db and --replica"
             }
@@ -519,6 +610,9 @@ impl Finding {
             Problem::NoPattern => "for example `pattern: \"*.db\"`",
             Problem::SeveralReplicas { .. } => "keep one; only Litestream 0.3 writes to several",
             Problem::ReplicaPathIsUrl => "use `url` instead of `path`",
+            Problem::BadUrl { reason, .. } if reason.contains('%') => {
+                "write each `%` that is meant as one as `%25`, in a password as well"
+            }
             Problem::Contradiction { first: "url", .. } => {
                 "a `url` says it all; the other setting may also come from the top of the file"
             }
@@ -530,6 +624,9 @@ impl Finding {
                 "a text in the place of a replica is the name of a mapping in `litekeeper.replicas`"
             }
             Problem::NotDatabases => "print a list of mappings with the same keys as in `dbs`",
+            Problem::NoFile { .. } => {
+                "mount it, or write another path: a relative one begins in the current folder"
+            }
             Problem::NoVariable { .. } => "set the variable in the environment that litekeeper is started in",
             Problem::SameReplica { .. } => "give each database a place of its own, for example by its name",
             Problem::ReplicaIsDatabase { .. } => {
@@ -585,6 +682,7 @@ impl Finding {
             | Problem::BadUrl { .. }
             | Problem::Contradiction { .. }
             | Problem::Missing { .. }
+            | Problem::Empty { .. }
             | Problem::SameDatabase { .. }
             | Problem::SameMetadata { .. }
             | Problem::BadAnswer { .. }
@@ -616,6 +714,24 @@ impl fmt::Display for Origin {
     }
 }
 
+/// What is said of a variable without a value.
+pub(super) fn unset_words(name: &str) -> String {
+    match traces::plain(name) {
+        plain if plain == name => format!("the variable {name} is not set, or empty"),
+        plain => format!("`${{{plain}…}}` names no variable, and nothing stands in its place"),
+    }
+}
+
+/// And what to do about it.
+pub(super) fn unset_hint(name: &str) -> String {
+    match traces::plain(name) {
+        plain if plain == name => {
+            format!("set {name}, or write the value itself; a literal `$` needs --no-expand-env")
+        }
+        plain => format!("Litestream knows no defaults: write ${{{plain}}}, and set {plain}"),
+    }
+}
+
 fn first_line(line: usize) -> String {
     if line == 0 { String::new() } else { format!(", first on line {line}") }
 }
@@ -634,4 +750,8 @@ impl fmt::Display for Position {
             (line, column) => write!(f, ":{line}:{column}: "),
         }
     }
+}
+
+fn in_brackets(shown: &str) -> String {
+    if shown.is_empty() { String::new() } else { format!(" ({shown})") }
 }

@@ -83,6 +83,16 @@ pub enum Fault {
         /// What was written.
         name: String,
     },
+    /// `{file: PATH}` of a file that cannot be read.
+    #[error("`{key}` takes its value from the file {path}, which {reason}")]
+    NoFile {
+        /// The key.
+        key: String,
+        /// The file.
+        path: String,
+        /// Why.
+        reason: String,
+    },
     /// `{env: NAME}` without a value.
     #[error("`{key}` is the value of {variable}, which is {}", if *empty { "empty" } else { "not set" })]
     NoVariable {
@@ -107,6 +117,9 @@ impl Fault {
             Fault::KeyTwice { .. } => "keep one of them",
             Fault::NeedsShell { .. } => "write it as a list that names the shell: [sh, -c, '…']",
             Fault::Unfinished { .. } => "close the quotes, or write the command as a list of words",
+            Fault::NoFile { .. } => {
+                "mount it, or write another path: a relative one begins in the current folder"
+            }
             Fault::NoVariable { .. } => "set it, or write the value itself",
             Fault::WrongType { .. }
             | Fault::WrongValue { .. }

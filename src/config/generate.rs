@@ -85,7 +85,9 @@ fn socket(path: &Path, place: Option<&Node>, permissions: Option<Node>) -> Node 
 /// The user's level and source, but JSON on stderr.
 fn logging(users: Option<Node>) -> Node {
     let mut logging = users.filter(Node::is_mapping).unwrap_or_else(|| Node::mapping([]));
-    if logging.get("level").is_none() {
+    // That a snapshot was made is told at this level, and the keeper has to know of it.
+    let level = logging.get("level").and_then(Node::as_str).unwrap_or_default();
+    if !["debug", "trace"].iter().any(|more| level.eq_ignore_ascii_case(more)) {
         logging.set("level", Node::plain("info"));
     }
     logging.set("type", Node::plain("json"));

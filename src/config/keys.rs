@@ -32,6 +32,8 @@ pub enum Shape {
     Commands,
     /// Names with a text each, or with `{env: NAME}`.
     Variables,
+    /// `{env: NAME}` alone, which stands for whether it is set, or `true` or `false`.
+    Switch,
     /// Names with a text each.
     Names,
     /// Names with a mapping each, which others read.
@@ -55,6 +57,7 @@ pub const KEYS: &[Key] = &[
     option("app.user", "user", Shape::Text),
     option("app.cwd", "cwd", Shape::Text),
     option("before", "before", Shape::Commands),
+    option("enabled", "enabled-if", Shape::Switch),
     option("restart.when", "restart", Shape::Text),
     option("restart.delay", "restart-delay", Shape::Text),
     option("restart.delay-max", "restart-delay-max", Shape::Text),

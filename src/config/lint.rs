@@ -2,12 +2,17 @@
 //! ignores, and what it takes for something else than was meant.
 //!
 //! ```text
-//! text ─ text.rs ─┐
-//! tree ─ tree.rs ─┼─ Lint
-//! Error ─ problem.rs ─┘
+//! text ─ text.rs ─────────────┐
+//! tree ─ tree.rs ─────────────┤
+//! replicas ─ replica.rs ──────┼─ Lint
+//! variables ─ environment.rs ─┤
+//! Error ─ problem.rs ─────────┘
 //! ```
 
+mod environment;
+mod placeholder;
 mod problem;
+mod replica;
 mod rules;
 mod text;
 mod tree;
@@ -15,12 +20,14 @@ mod value;
 
 use std::fmt;
 
-use super::error::Origin;
+use super::error::{Origin, unset_hint, unset_words};
 use super::load::{Document, LoadOptions};
 use super::model::Series;
 
+pub use environment::environment;
 pub use problem::of_error;
-pub use rules::{LIMIT, NO_EFFECT, RULES, SECRET_IN_FILE};
+pub use replica::replicas;
+pub use rules::{DATABASE_PATH, LIMIT, NO_EFFECT, RULES, SECRET_IN_FILE};
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,9 +87,32 @@ impl Lint {
 
 /// Looks at a configuration that could be parsed, for the Litestream that will read it (0.5 if that
 /// is not known). What makes it no configuration at all is an [`super::Error`], see [`of_error`].
-pub fn lint(document: &Document, options: &LoadOptions<'_>, series: Option<Series>) -> Vec<Lint> {
-    let mut found = text::lint(document, options);
-    found.extend(tree::lint(document, series.unwrap_or(Series::V05)));
+///
+/// `told` are the variables without a value that an error is about already.
+pub fn lint(
+    document: &Document,
+    options: &LoadOptions<'_>,
+    series: Option<Series>,
+    told: &[&str],
+) -> Vec<Lint> {
+    // What is wrong with a value for want of a variable is said of the variable.
+    let mut told = told.to_vec();
+    let mut found = Vec::new();
+    for lint in tree::lint(document, series.unwrap_or(Series::V05)) {
+        let (line, column) = (lint.line, lint.column);
+        match (document.traces.unset(line, column), document.traces.words(line, column)) {
+            (Some(name), _) if told.contains(&name) => {}
+            (Some(name), _) => {
+                told.push(name);
+                let message = format!("{}: {}", unset_words(name), lint.message);
+                found.push(Lint { rule: rules::NO_VARIABLE, message, hint: Some(unset_hint(name)), ..lint });
+            }
+            (None, Some(words)) => found.push(Lint { message: format!("{}; {words}", lint.message), ..lint }),
+            (None, None) => found.push(lint),
+        }
+    }
+    found.extend(text::lint(document, options, &told));
+    found.extend(environment(Some(document), &document.origin, options.env));
     found.extend(tree::plain_secrets(document));
     found.sort_by_key(|lint| (lint.line, lint.column));
     found

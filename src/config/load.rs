@@ -1,15 +1,7 @@
 //! A configuration file, from its name to a [`Config`].
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::os::fd::AsFd;
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::io;
 use std::path::Path;
-use std::time::{Duration, Instant};
-
-use nix::errno::Errno;
-use nix::fcntl::OFlag;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::error::{Error, Origin, Problem};
 use super::expand::expand;
@@ -20,7 +12,9 @@ use super::overrides;
 use super::parse::parse;
 use super::section::SECTION;
 use super::sources;
-use super::variables;
+use super::traces::{self, Traces};
+use super::variables::{self, Marked};
+use crate::os::open::file_or_pipe;
 
 /// What a configuration is read against.
 #[derive(Clone, Copy)]
@@ -57,6 +51,8 @@ pub struct Document {
     pub root: Node,
     /// The variables in it that had no value.
     pub unset: Vec<String>,
+    /// Which values of it came from variables.
+    pub traces: Traces,
 }
 
 impl Document {
@@ -87,7 +83,7 @@ impl Document {
             }
         }
         let overruled = overrides::apply(&mut self.root, options.env);
-        let (config, result) = Config::read_sound(self.origin, self.root, options, self.unset);
+        let (config, result) = Config::read_sound(self.origin, self.root, options, self.unset, self.traces);
         let (config, overruled) = match overruled {
             Ok(overrides) => (config.with_overrides(overrides), Ok(())),
             Err(error) => (config, Err(error)),
@@ -117,9 +113,29 @@ fn prefix(root: &Node) -> &str {
 /// # Errors
 /// When it cannot be read, is no UTF-8 or no YAML, or passes a limit: the first problem.
 pub fn open(path: &Path, options: &LoadOptions<'_>) -> Result<Document, Error> {
+    open_read(path, read(path), options)
+}
+
+/// What is in a configuration's file; a pipe can be read once only.
+///
+/// # Errors
+/// As [`file_or_pipe`].
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    file_or_pipe(path, MAX_BYTES)
+}
+
+/// As [`open`] with what [`read`] has said.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_read(
+    path: &Path,
+    read: io::Result<Vec<u8>>,
+    options: &LoadOptions<'_>,
+) -> Result<Document, Error> {
     let origin = Origin::File(path.to_owned());
     let fail = |line, column, problem| Error::new(origin.clone(), line, column, problem);
-    let bytes = read(path, MAX_BYTES).map_err(|error| {
+    let bytes = read.map_err(|error| {
         let missing = error.kind() == io::ErrorKind::NotFound;
         fail(0, 0, Problem::Unreadable { reason: reason(&error), missing })
     })?;
@@ -131,52 +147,43 @@ pub fn open(path: &Path, options: &LoadOptions<'_>) -> Result<Document, Error> {
         fail(valid.iter().filter(|byte| **byte == b'\n').count() + 1, 0, Problem::NotUtf8)
     })?;
     let located = |(line, column, problem)| fail(line, column, problem);
-    let (root, unset) = if options.no_expand_env {
-        (parse(&text).map_err(located)?, Vec::new())
-    } else {
-        let expanded = expand(&text, options.pid, options.env);
-        let mut root = parse(&expanded.text).map_err(located)?;
-        variables::keep_secrets(&mut root, &text, options.env);
-        (root, expanded.unset)
-    };
-    Ok(Document { origin, text, root, unset })
-}
-
-/// At most one byte more than is allowed, of a file or of a pipe such as `<(…)`. A pipe that nobody
-/// writes to, a terminal or a device without an end would keep the start waiting for ever.
-///
-/// # Errors
-/// What the operating system says, or that it is nothing to be read.
-pub fn read(path: &Path, most: usize) -> io::Result<Vec<u8>> {
-    const PATIENCE: Duration = Duration::from_secs(5);
-    // Without this flag the opening of a pipe waits for its writer (fifo(7)).
-    let file = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
-    let kind = file.metadata()?.file_type();
-    let mut bytes = Vec::new();
-    if kind.is_file() || kind.is_dir() {
-        file.take(most as u64 + 1).read_to_end(&mut bytes)?;
-        return Ok(bytes);
+    if options.no_expand_env {
+        let root = parse(&text).map_err(located)?;
+        return Ok(Document { origin, text, root, unset: Vec::new(), traces: Traces::default() });
     }
-    if !kind.is_fifo() {
-        return Err(io::Error::other("it is neither a file nor a pipe"));
-    }
-    let start = Instant::now();
-    let mut part = [0; 8192];
-    while bytes.len() <= most {
-        let left = PATIENCE.saturating_sub(start.elapsed());
-        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO);
-        match poll(&mut [PollFd::new(file.as_fd(), PollFlags::POLLIN)], timeout) {
-            Err(Errno::EINTR) => continue,
-            Err(error) => return Err(error.into()),
-            Ok(0) => return Err(io::Error::other(format!("the pipe has no end after {PATIENCE:?}"))),
-            Ok(_) => {}
+    let expanded = expand(&text, options.pid, options.env);
+    let parsed = parse(&expanded.text);
+    let mut root = parsed.map_err(|(line, column, problem)| {
+        // What passes a limit takes its time each time that it is read, and no single value is to blame.
+        let is_short = expanded.text.len() <= traces::LONGEST_TRIED;
+        let is_limit = matches!(
+            problem,
+            Problem::TooDeep { .. }
+                | Problem::TooManyNodes { .. }
+                | Problem::TooManyBytes { .. }
+                | Problem::TooManyKeys { .. }
+                | Problem::TooLarge { .. }
+        );
+        let names = match is_short && !is_limit {
+            true => traces::culprits(&text, options.pid, options.env),
+            false => Vec::new(),
+        };
+        match names.is_empty() {
+            true => fail(line, column, problem),
+            // The place in the expanded text is nowhere in the file.
+            false => {
+                let uses = |line: &str| names.iter().any(|name| line.contains(name.as_str()));
+                let line = text.split('\n').position(uses).map_or(line, |index| index + 1);
+                fail(line, 0, Problem::Expanded { names, problem: Box::new(problem) })
+            }
         }
-        match (&file).read(&mut part)? {
-            0 => break,
-            read => bytes.extend_from_slice(&part[..read]),
-        }
+    })?;
+    let marked = Marked::of(&text);
+    let traces = marked.as_ref().map(|marked| Traces::of(&root, marked, options.env)).unwrap_or_default();
+    if let Some(marked) = &marked {
+        variables::keep_secrets(&mut root, marked, options.env);
     }
-    Ok(bytes)
+    Ok(Document { origin, text, root, unset: expanded.unset, traces })
 }
 
 /// The operating system's words without Rust's "(os error 2)", in lower case like the rest.
@@ -260,15 +267,12 @@ mod tests {
                 "litestream.yml:10: the database `/srv/e.db` has no replica",
                 "litestream.yml:11: a database must be a mapping",
                 "litestream.yml:12: the database path `file:…` is a URL, which Litestream would take for a file name",
-                "litestream.yml:13: the s3 replica has no `bucket`",
+                "litestream.yml:13: the variable NOT_SET is not set, or empty: the s3 replica has no `bucket`",
             ]
         );
         assert_eq!(error.exit(), ExitCode::CONFIG);
         let hint = error.hint().expect("a hint");
-        assert!(
-            hint.contains("a place of its own") && hint.contains("${NOT_SET}, which is not set"),
-            "{hint}"
-        );
+        assert!(hint.contains("a place of its own") && !hint.contains("NOT_SET"), "said once: {hint}");
     }
 
     #[test]
@@ -276,7 +280,8 @@ mod tests {
         let error = load_text("dbs: [{path: a, replica: {type: s3, bucket: \"${B:-hunter2}\"}}]")
             .expect_err("it loads");
         let hint = error.hint().expect("a hint");
-        assert!(hint.contains("${B…}, which is not set") && !hint.contains("hunter2"), "{hint}");
+        assert!(hint.contains("write ${B}, and set B") && !hint.contains("hunter2"), "{hint}");
+        assert!(!error.to_string().contains("hunter2"), "{error}");
     }
 
     #[test]
@@ -339,7 +344,7 @@ mod tests {
         );
         assert!(error.hint().is_some_and(|hint| hint.contains("--config")));
         let error = load(Path::new("/"), &options).expect_err("it loads");
-        assert_eq!(error.to_string(), "/: the configuration cannot be read: is a directory");
+        assert_eq!(error.to_string(), "/: the configuration cannot be read: it is a folder, not a file");
     }
 
     #[test]

@@ -12,7 +12,9 @@
 //! The room imports `core::ExitCode` and nothing else of ours. It reads the one file that it is
 //! told to read; the environment, the working directory and the home come in as arguments.
 
+mod bucket;
 mod database;
+pub mod duration;
 mod emit;
 mod error;
 mod exec;
@@ -47,6 +49,7 @@ mod socket;
 mod sources;
 mod spelling;
 mod templates;
+mod traces;
 mod types;
 mod url;
 mod variables;
@@ -57,15 +60,18 @@ pub use expand::{Expanded, expand};
 pub use fault::Fault;
 pub use generate::{GenerateOptions, Generated, to_yaml};
 pub use keys::{KEYS, Key, Shape};
-pub use load::{Document, LoadOptions, load, open, read};
+pub use load::{Document, LoadOptions, load, open, open_read, read};
 pub use model::{Config, Series};
 pub use named::{parse_answer, said};
 pub use node::{Node, NodeKind, Scalar, Tag, Variable};
 pub use overrides::Override;
 pub use parse::parse;
 pub use probe::Owner;
+pub use redact::{each_secret, secrets_of_url};
 pub use replica::{Kind, Replica};
 pub use resolver::Resolver;
 pub use s3::S3;
 pub use search::find;
 pub use section::{Accepts, AppVariable, SECTION, Section, Setting};
+pub use traces::Traces;
+pub use variables::read_file;

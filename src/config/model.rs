@@ -15,6 +15,7 @@ use super::path::Base;
 use super::replica::Kind;
 use super::section::SECTION;
 use super::templates::Additions;
+use super::traces::Traces;
 use super::variables::{self, Env};
 use super::{schema, spelling, types};
 
@@ -26,6 +27,7 @@ pub struct Config {
     databases: Vec<Database>,
     directories: Vec<Directory>,
     unset: Vec<String>,
+    traces: Traces,
     overrides: Vec<Override>,
     cwd: PathBuf,
     home: Option<PathBuf>,
@@ -42,26 +44,27 @@ pub enum Series {
 
 impl Config {
     /// Reads the tree of a configuration: what is sound of it, and what is not. `unset` are the variables
-    /// that had no value.
+    /// that had no value, `traces` where values are from.
     pub(super) fn read_sound(
         origin: Origin,
         mut root: Node,
         options: &LoadOptions<'_>,
         unset: Vec<String>,
+        traces: Traces,
     ) -> (Self, Result<(), Error>) {
         let (mut found, budget) = (Vec::new(), Budget::default());
         spelling::normalise(&mut root, schema::Section::Top, &mut found);
         if let NodeKind::Mapping(entries) = &mut root.kind {
             let settings = |key: &Node| !matches!(key.key(), SECTION | "dbs");
             for (key, value) in entries.iter_mut().filter(|(key, _)| settings(key)) {
-                variables::fill_in(value, key.key(), options.env, &budget, &mut found);
+                variables::fill_in(value, key.key(), options.env, true, &budget, &mut found);
             }
         }
         if has_resolver(&root) && root.get("dbs").is_none() {
             root.set("dbs", Node::list(Vec::new()));
         }
         if let Some(dbs) = root.get_mut("dbs") {
-            variables::fill_in(dbs, "dbs", options.env, &budget, &mut found);
+            variables::fill_in(dbs, "dbs", options.env, true, &budget, &mut found);
         }
         complete_entries(&mut root, 0, options.env, &budget, &mut found);
         let mut config = Self {
@@ -70,12 +73,13 @@ impl Config {
             databases: Vec::new(),
             directories: Vec::new(),
             unset,
+            traces,
             overrides: Vec::new(),
             cwd: options.cwd.to_owned(),
             home: options.home.map(Path::to_owned),
         };
         config.read_entries(&budget, &mut found);
-        let result = Error::of(&config.origin, found, &config.unset);
+        let result = Error::of(&config.origin, found, &config.unset, &config.traces);
         (config, result)
     }
 
@@ -113,12 +117,12 @@ impl Config {
         all.extend(entries);
         all[first..].iter_mut().for_each(|entry| {
             spelling::normalise(entry, schema::Section::Database, &mut found);
-            variables::fill_in(entry, "dbs", own, &budget, &mut found);
+            variables::fill_in(entry, "dbs", own, false, &budget, &mut found);
         });
         config.root.set("dbs", Node::list(all));
         complete_entries(&mut config.root, first, env, &budget, &mut found);
         config.read_entries(&budget, &mut found);
-        let result = Error::of(&Origin::Resolver, found, &[]);
+        let result = Error::of(&Origin::Resolver, found, &[], &Traces::default());
         (config, result)
     }
 
@@ -188,6 +192,11 @@ impl Config {
         &self.overrides
     }
 
+    /// Which values came from variables.
+    pub(super) fn traces(&self) -> &Traces {
+        &self.traces
+    }
+
     /// What this was read from.
     pub fn origin(&self) -> &Origin {
         &self.origin
@@ -247,7 +256,7 @@ impl Config {
             }
         }
         found.sort_by_key(|(line, _)| *line);
-        Error::of(&self.origin, found, &self.unset)
+        Error::of(&self.origin, found, &self.unset, &self.traces)
     }
 
     /// The same configuration with another tree, for [`Config::generate`] alone.

@@ -108,7 +108,12 @@ fn overrides(root: &Node, env: Env<'_>) -> Result<Vec<Override>, Error> {
     if wrong.is_empty() {
         return Ok(found);
     }
-    Error::of(&Origin::Environment, wrong.into_iter().map(|problem| (0, problem)).collect(), &[])?;
+    Error::of(
+        &Origin::Environment,
+        wrong.into_iter().map(|problem| (0, problem)).collect(),
+        &[],
+        &super::traces::Traces::default(),
+    )?;
     Ok(found)
 }
 

@@ -1,5 +1,6 @@
 //! The one place that a replica's settings mean, however they are written.
 
+use super::bucket;
 use super::error::Problem;
 use super::path::Base;
 use super::replica::{Kind, Settings};
@@ -50,7 +51,7 @@ fn file(settings: &Settings<'_>, url: Option<&Url>, base: &Base<'_>) -> Found<Pl
         Some(url) if url.scheme != "file" => {
             return Err((
                 settings.line(),
-                Problem::BadUrl { reason: "has no scheme such as s3:// or file://" },
+                Problem::BadUrl { reason: "has no scheme such as s3:// or file://", shown: String::new() },
             ));
         }
         Some(url) => url.file.clone(),
@@ -64,6 +65,22 @@ fn file(settings: &Settings<'_>, url: Option<&Url>, base: &Base<'_>) -> Found<Pl
 
 fn s3(settings: &Settings<'_>, url: Option<&Url>) -> Found<Place> {
     let host = url.map(|url| s3_host(&url.host));
+    if let (Some(url), Some(found)) = (url, &host)
+        && bucket::is_server(&url.host, &found.bucket)
+    {
+        return Err((settings.line_of("url"), Problem::HostAsBucket { host: url.host.clone() }));
+    }
+    if let Some(named) = settings.or_default("bucket")? {
+        let line = settings.line_of("bucket");
+        let bare = named.split_once("://").map_or(named, |(_, rest)| rest);
+        if bare == named && bucket::is_server(named, named) {
+            return Err((line, Problem::HostAsBucket { host: named.to_owned() }));
+        }
+        if bare != named || (named.contains('/') && !named.starts_with("arn:")) {
+            let what = if bare == named { "a path" } else { "a scheme" };
+            return Err((line, Problem::BucketWithMore { what }));
+        }
+    }
     let (bucket, path) = bucket_and_path(&Kind::S3, settings, url, |_| {
         host.as_ref().map(|h| h.bucket.clone()).unwrap_or_default()
     })?;

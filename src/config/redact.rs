@@ -1,6 +1,7 @@
 //! What may be shown of a configuration: everything but what opens a replica or belongs to the app alone.
 
 use super::node::{Node, NodeKind, Scalar, Variable};
+use super::variables::{file_reference, reference};
 use crate::secrets::{HIDDEN, is_secret_name, mask};
 
 /// Hides every secret below `node`: what the table of settings calls one, what an unknown key calls
@@ -10,12 +11,11 @@ pub fn redact(node: &mut Node) {
 }
 
 fn hide(node: &mut Node, secret: bool) {
+    let is_reference = is_reference(node);
     match &mut node.kind {
         NodeKind::Mapping(entries) => {
-            // `{env: NAME}` names a variable.
-            let is_reference = matches!(entries.as_slice(), [(key, _)] if key.key() == "env");
             for (key, value) in entries {
-                hide(value, !is_reference && (secret || is_secret_name(key.key())));
+                hide(value, is_secret(key.key(), is_reference, secret));
             }
         }
         NodeKind::Sequence(items) => items.iter_mut().for_each(|item| hide(item, secret)),
@@ -32,6 +32,45 @@ fn hide(node: &mut Node, secret: bool) {
             scalar.variable = None;
         }
     }
+}
+
+/// `{env: NAME}` names a variable, and `{file: PATH}` a file.
+pub(super) fn is_reference(node: &Node) -> bool {
+    reference(node).is_some() || file_reference(node).is_some()
+}
+
+/// Whether the value of `key` is a secret, in a mapping that is one itself or not.
+fn is_secret(key: &str, is_reference: bool, secret: bool) -> bool {
+    let is_name = is_reference && key != "default";
+    !is_name && (secret || is_secret_name(key))
+}
+
+/// Calls `see` with each value that [`redact`] would hide, and with the parts of URLs that are secret by themselves.
+pub fn each_secret(node: &Node, see: &mut dyn FnMut(&str)) {
+    find(node, false, see);
+}
+
+fn find(node: &Node, secret: bool, see: &mut dyn FnMut(&str)) {
+    match &node.kind {
+        NodeKind::Mapping(entries) => {
+            let is_reference = is_reference(node);
+            for (key, value) in entries {
+                find(value, is_secret(key.key(), is_reference, secret), see);
+            }
+        }
+        NodeKind::Sequence(items) => items.iter().for_each(|item| find(item, secret, see)),
+        NodeKind::Scalar(scalar) if secret => see(&scalar.text),
+        NodeKind::Scalar(scalar) => secrets_of_url(&scalar.text).for_each(see),
+    }
+}
+
+/// The password of a URL, and the values of its query that are called secret.
+pub fn secrets_of_url(text: &str) -> impl Iterator<Item = &str> {
+    let url = text.split_once("://").map_or("", |(_, url)| url);
+    let password = url.rsplit_once('@').and_then(|(user, _)| Some(user.split_once(':')?.1));
+    let query = url.split_once('?').map_or("", |(_, query)| query).split('&');
+    let values = query.filter_map(|pair| pair.split_once('='));
+    password.into_iter().chain(values.filter(|(name, _)| is_secret_name(name)).map(|(_, value)| value))
 }
 
 fn hidden(text: &str) -> String {

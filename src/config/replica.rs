@@ -8,6 +8,7 @@ use super::node::Node;
 use super::path::Base;
 use super::place::Place;
 use super::url::{Url, is_url};
+use crate::foreign::piece;
 
 /// One replica of a database. It keeps no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,8 +62,11 @@ impl Replica {
         }
         let url = settings.own("url")?;
         let url_line = node.get("url").map_or(node.line, |url| url.line);
-        let parsed =
-            url.map(Url::parse).transpose().map_err(|reason| (url_line, Problem::BadUrl { reason }))?;
+        let bad = |reason| {
+            let shown = url.filter(|url| is_url(url)).map(piece).unwrap_or_default();
+            (url_line, Problem::BadUrl { reason, shown })
+        };
+        let parsed = url.map(Url::parse).transpose().map_err(bad)?;
         let kind = match &parsed {
             Some(parsed) if url.is_some_and(is_url) => Kind::of(&parsed.scheme),
             _ => Kind::of(settings.own("type")?.unwrap_or("file")),
@@ -134,7 +138,24 @@ impl<'a> Settings<'a> {
 
     /// What the replica needs.
     pub fn missing(&self, kind: &Kind, key: &'static str) -> (usize, Problem) {
+        // One that is there and says nothing was meant to; a URL in its place as well.
+        for name in [key, "url"] {
+            if let Some(value) = self.node.entry(name).or_else(|| self.defaults.entry(name)) {
+                let is_empty = value.as_str().is_none_or(str::is_empty);
+                let problem = if is_empty {
+                    Problem::Empty { key: name }
+                } else {
+                    Problem::Missing { kind: kind.to_string(), key }
+                };
+                return (value.line, problem);
+            }
+        }
         (self.node.line, Problem::Missing { kind: kind.to_string(), key })
+    }
+
+    /// The line of one of its settings.
+    pub fn line_of(&self, key: &str) -> usize {
+        self.node.get(key).or_else(|| self.defaults.get(key)).map_or(self.node.line, |value| value.line)
     }
 
     /// The line of the replica.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::duration;
 use super::node::Node;
 
 /// How often it is asked unless `interval` says otherwise.
@@ -48,9 +49,7 @@ impl Resolver {
         let interval = match node.get("interval") {
             None => INTERVAL,
             Some(interval) => {
-                let text = interval.as_str().unwrap_or_default();
-                let read = text.parse::<jiff::SignedDuration>().ok();
-                let read = read.and_then(|signed| Duration::try_from(signed).ok());
+                let read = interval.as_str().and_then(|text| duration::of_option(text).ok());
                 match read.filter(|interval| (LEAST..=MOST).contains(interval)) {
                     Some(read) => read,
                     None => {

@@ -1,5 +1,7 @@
 //! Where the backups of a folder's databases are on S3, as a client of our own needs it.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::database::text;
@@ -8,7 +10,7 @@ use super::node::Node;
 use super::place::s3_host;
 use super::url::Url;
 
-/// A place on S3 and the way to it. No `Debug`: it holds the key.
+/// A place on S3 and the way to it. It may hold the key, so its `Debug` shows the place alone.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct S3 {
     /// The bucket, or the ARN of an access point.
@@ -36,7 +38,7 @@ impl Config {
     /// # Errors
     /// What of its settings only Litestream can do.
     pub fn folder_s3(&self, place: usize) -> Result<Option<S3>, &'static str> {
-        self.folder_node(place).map_or(Ok(None), |entry| self.entry_s3(entry))
+        self.folder_node(place).map_or(Ok(None), |entry| S3::of(entry, self.root()))
     }
 
     /// The same of the only database of a [`Config::probe`].
@@ -45,15 +47,24 @@ impl Config {
     /// As for [`Config::folder_s3`].
     pub fn probe_s3(&self) -> Result<Option<S3>, &'static str> {
         let entries = self.root().get("dbs").and_then(Node::as_list).unwrap_or_default();
-        entries.first().map_or(Ok(None), |entry| self.entry_s3(entry))
+        entries.first().map_or(Ok(None), |entry| S3::of(entry, self.root()))
     }
+}
 
-    fn entry_s3(&self, entry: &Node) -> Result<Option<S3>, &'static str> {
+impl fmt::Debug for S3 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "s3://{}/{}", self.bucket, self.prefix)
+    }
+}
+
+impl S3 {
+    /// That of an entry of `dbs`, with what stands at the top of the file.
+    pub(super) fn of(entry: &Node, root: &Node) -> Result<Option<S3>, &'static str> {
         let listed = entry.get("replicas").and_then(Node::as_list).and_then(<[Node]>::first);
         let Some(node) = entry.get("replica").or(listed) else { return Ok(None) };
         let own = |key| text(node, key).ok().flatten();
-        let either = |key| own(key).or_else(|| text(self.root(), key).ok().flatten()).map(str::to_owned);
-        let truth = |key: &str| node.get(key).or_else(|| self.root().get(key)).and_then(Node::as_bool);
+        let either = |key| own(key).or_else(|| text(root, key).ok().flatten()).map(str::to_owned);
+        let truth = |key: &str| node.get(key).or_else(|| root.get(key)).and_then(Node::as_bool);
         let url = own("url").and_then(|url| Url::parse(url).ok());
         let host = url.as_ref().map(|url| s3_host(&url.host));
         let query = |key: &str| url.as_ref().and_then(|url| url.query(key));

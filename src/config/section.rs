@@ -12,6 +12,7 @@ use super::fault::Fault;
 use super::keys::{Key, Shape, find, is_group, meant, short, siblings};
 use super::load::Document;
 use super::node::{Node, NodeKind};
+use super::variables::{self, Reference};
 
 /// The top-level key of all that is Litekeeper's own.
 pub const SECTION: &str = "litekeeper";
@@ -70,7 +71,7 @@ impl Section {
         if let Some(node) = document.root.get(SECTION) {
             reader.group("", node);
         }
-        Error::of_findings(reader.findings, &document.unset)?;
+        Error::of_findings(reader.findings, &document.unset, &document.traces)?;
         Ok(reader.section)
     }
 
@@ -174,6 +175,13 @@ impl Reader<'_> {
                 commands.iter().filter_map(|command| self.line(key, command)).collect()
             }
             Shape::Variables => return self.app_env(key, node),
+            Shape::Switch => match (node.as_bool(), variables::reference(node)) {
+                (Some(true), _) => return,
+                // A variable without a name is never set.
+                (Some(false), _) => vec![String::new()],
+                (None, Some(reference)) if reference.default.is_none() => vec![reference.name],
+                (None, _) => return self.wrong_type(node, key.path, "{env: NAME}, or true or false"),
+            },
             Shape::Names => {
                 let is_sound = |(_, value): &(Node, Node)| value.as_str().is_some();
                 match &node.kind {
@@ -289,16 +297,22 @@ fn variable(
     if let Some(text) = node.as_str() {
         return Ok((text.to_owned(), None));
     }
-    let wrong: MakeFault = Box::new(|key| Fault::WrongType { key, wanted: "a text, or {env: NAME}" });
-    let NodeKind::Mapping(entries) = &node.kind else { return Err(wrong) };
-    let [(key, name)] = entries.as_slice() else { return Err(wrong) };
-    let Some(name) = name.as_str().filter(|name| key.key() == "env" && !name.is_empty()) else {
-        return Err(wrong);
+    if let Some(path) = variables::file_reference(node) {
+        return match variables::read_file(&path) {
+            Ok(text) => Ok((text, Some(path))),
+            Err(reason) => Err(Box::new(move |key| Fault::NoFile { key, path, reason })),
+        };
+    }
+    let Some(Reference { name: variable, default }) =
+        variables::reference(node).filter(|found| !found.name.is_empty())
+    else {
+        let wanted = "a text, {env: NAME} or {file: PATH}";
+        return Err(Box::new(move |key| Fault::WrongType { key, wanted }));
     };
-    let variable = name.to_owned();
-    match env(name) {
-        Some(text) if !text.is_empty() => Ok((text, Some(variable))),
-        found => {
+    match (env(&variable), default) {
+        (Some(text), _) if !text.is_empty() => Ok((text, Some(variable))),
+        (_, Some(default)) => Ok((default, None)),
+        (found, None) => {
             let empty = found.is_some();
             Err(Box::new(move |key| Fault::NoVariable { key, variable, empty }))
         }
@@ -318,8 +332,13 @@ mod tests {
 
     fn read(text: &str) -> Result<Section, Error> {
         let root = parse(text).expect("valid YAML");
-        let document =
-            Document { origin: Origin::File("l.yml".into()), text: String::new(), root, unset: Vec::new() };
+        let document = Document {
+            origin: Origin::File("l.yml".into()),
+            text: String::new(),
+            root,
+            unset: Vec::new(),
+            traces: Default::default(),
+        };
         let env = |name: &str| match name {
             "SET" => Some("hunter2".to_owned()),
             "EMPTY" => Some(String::new()),
@@ -432,8 +451,8 @@ litekeeper:
         l.yml:11: `litekeeper.app.env.A` is the value of UNSET, which is not set
         l.yml:11: `litekeeper.app.env.B` is the value of EMPTY, which is empty
         l.yml:11: `C=` in `litekeeper.app.env` cannot be the name of a variable
-        l.yml:11: `litekeeper.app.env.D` must be a text, or {env: NAME}
-        l.yml:11: `litekeeper.app.env.E` must be a text, or {env: NAME}
+        l.yml:11: `litekeeper.app.env.D` must be a text, {env: NAME} or {file: PATH}
+        l.yml:11: `litekeeper.app.env.E` must be a text, {env: NAME} or {file: PATH}
         l.yml:11: `litekeeper.app.env.F` holds a NUL character
         l.yml:12: `litekeeper.app.env-file` must be a list of texts, or one
         l.yml:13: `litekeeper.app.command` has a `&`, which only a shell understands
@@ -446,6 +465,6 @@ litekeeper:
         l.yml:17: unknown key `litekeeper.if_behind`; did you mean `litekeeper.restore.if-behind`?
         l.yml:19: `litekeeper.path-prefix` is there twice, as `path-prefix` and as `path_prefix`
         "#);
-        insta::assert_snapshot!(error.hint().unwrap_or_default(), @r#"known here: app, before, restart, restore, gate, watch, stop, log, litestream, http, vfs, aliases, path-prefix, replicas, resolver"#);
+        insta::assert_snapshot!(error.hint().unwrap_or_default(), @r#"known here: app, before, enabled, restart, restore, gate, watch, stop, log, litestream, http, vfs, aliases, path-prefix, replicas, resolver"#);
     }
 }

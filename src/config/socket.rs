@@ -16,7 +16,7 @@ impl Config {
 
     /// How long Litestream keeps its own files of single transactions at least; none for its default of five minutes.
     pub fn l0_retention(&self) -> Option<std::time::Duration> {
-        let nanoseconds = super::types::nanoseconds(self.root().get("l0-retention")?)?;
+        let nanoseconds = super::duration::nanoseconds(self.root().get("l0-retention")?)?;
         // 0 keeps them for ever.
         (nanoseconds > 0.0).then(|| std::time::Duration::from_nanos(nanoseconds as u64))
     }

@@ -51,7 +51,8 @@ impl Config {
     /// The same tree that a file with these databases would have.
     fn of(origin: Origin, databases: Vec<(String, Node)>, options: &LoadOptions<'_>) -> Result<Self, Error> {
         let root = Node::mapping([("dbs", entries(databases))]);
-        Document { origin, text: String::new(), root, unset: Vec::new() }.config(options)
+        Document { origin, text: String::new(), root, unset: Vec::new(), traces: Default::default() }
+            .config(options)
     }
 }
 

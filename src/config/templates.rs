@@ -118,7 +118,7 @@ impl<'a> Additions<'a> {
             return;
         }
         let mut merged = template.clone();
-        variables::fill_in(&mut merged, "replicas", self.env, self.budget, found);
+        variables::fill_in(&mut merged, "replicas", self.env, true, self.budget, found);
         let is_placed = ["path", "url"].iter().any(|key| own_settings.get(key).is_some());
         if let NodeKind::Mapping(entries) = own_settings.kind {
             for (key, value) in entries {
@@ -244,7 +244,8 @@ mod tests {
             LoadOptions { no_expand_env: false, env: &env, cwd: Path::new("/srv"), home: None, pid: 1 };
         let root = parse(text).expect("valid YAML");
         let origin = Origin::File("l.yml".into());
-        Document { origin, text: text.to_owned(), root, unset: Vec::new() }.config(&options)
+        Document { origin, text: text.to_owned(), root, unset: Vec::new(), traces: Default::default() }
+            .config(&options)
     }
 
     /// Each replica's place.

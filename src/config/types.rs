@@ -2,6 +2,7 @@
 //!
 //! Litestream would name a line of the generated file, which nobody has written.
 
+use super::duration::{go_duration, nanoseconds};
 use super::error::Problem;
 use super::model::Series;
 use super::node::{Node, NodeKind};
@@ -215,52 +216,6 @@ impl Range {
     }
 }
 
-/// What Go's yaml.v2 makes of a duration: a number counts nanoseconds, a text is for `time.ParseDuration`.
-pub(super) fn nanoseconds(value: &Node) -> Option<f64> {
-    const MOST: f64 = 9_223_372_036_854_775_807.0;
-    let nanoseconds = match value.resolve()? {
-        #[expect(clippy::cast_precision_loss, reason = "only its size is asked for")]
-        Resolved::Int(number) => number as f64,
-        Resolved::Float(number) => number,
-        Resolved::Text => go_duration(value.as_str()?)?,
-        Resolved::Null | Resolved::Bool(_) => return None,
-    };
-    (nanoseconds.abs() <= MOST).then_some(nanoseconds)
-}
-
-/// What Go's `time.ParseDuration` makes of it, in nanoseconds: `1h30m`, `1.5s`, `-2ms`, a bare `0`.
-pub(super) fn go_duration(text: &str) -> Option<f64> {
-    let mut rest = text.strip_prefix(['+', '-']).unwrap_or(text);
-    if rest == "0" {
-        return Some(0.0);
-    }
-    if rest.is_empty() {
-        return None;
-    }
-    let mut total = 0.0;
-    while !rest.is_empty() {
-        let number = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
-        let (digits, after) = rest.split_at(number);
-        let unit = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
-        let (unit, after) = after.split_at(unit);
-        let scale = match unit {
-            "ns" => 1.0,
-            "us" | "µs" | "μs" => 1e3,
-            "ms" => 1e6,
-            "s" => 1e9,
-            "m" => 60e9,
-            "h" => 3600e9,
-            _ => return None,
-        };
-        if !digits.bytes().any(|c| c.is_ascii_digit()) {
-            return None;
-        }
-        total += digits.parse::<f64>().ok()? * scale;
-        rest = after;
-    }
-    Some(if text.starts_with('-') { -total } else { total })
-}
-
 /// Whether go-humanize's `ParseBytes` takes it: `5MiB`, `1.5 GB`, `1,024`, a bare number.
 pub(super) fn is_size(text: &str) -> bool {
     size(text).is_some()
@@ -374,25 +329,6 @@ mod tests {
         6: `permissions` must be between 0 and 07777
         7: `sync-interval` must be at most 2562047h
         ");
-    }
-
-    #[test]
-    fn durations_are_those_of_go() {
-        for (text, duration) in [
-            ("0", 0.0),
-            ("+5m", 300e9),
-            ("-1.5h", -5400e9),
-            ("1.s", 1e9),
-            (".5s", 0.5e9),
-            ("1µs", 1e3),
-            ("1h0m0.5s", 3_600.5e9),
-        ] {
-            assert_eq!(go_duration(text), Some(duration), "{text}");
-        }
-        for text in ["", "+", "5", "s", ".s", "7d", "1w", "1 s", "1h 2m", "1S", "1h30", "--1s", "1..5s", "∞s"]
-        {
-            assert_eq!(go_duration(text), None, "{text}");
-        }
     }
 
     #[test]

@@ -54,6 +54,10 @@ impl Url {
         // "opaque" in Go: no slash after the scheme. Only `file:` makes sense of it.
         let opaque = !rest.starts_with('/');
         let path = if opaque { String::new() } else { unescape(raw_path)? };
+        // Go takes both apart before anybody looks at them; of a query it leaves out what it cannot read.
+        if !authority.split('@').chain(fragment).all(is_escaped) {
+            return Err("has a `%` that is not followed by two hexadecimal digits");
+        }
         let mut file = if authority.is_empty() { String::new() } else { format!("//{authority}") };
         file.push_str(&if opaque { Cow::Borrowed(raw_path) } else { escaped_path(raw_path, &path) });
         if let Some(fragment) = fragment.filter(|fragment| !fragment.is_empty()) {
@@ -70,6 +74,18 @@ impl Url {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             (name == key && !value.is_empty()).then(|| unescape(&value.replace('+', " ")).ok()).flatten()
         })
+    }
+
+    /// The names of the query parameters.
+    pub fn parameters(&self) -> impl Iterator<Item = String> {
+        let names = self.query.split('&').map(|pair| pair.split('=').next().unwrap_or_default());
+        names.filter(|name| !name.is_empty()).map(|name| unescape(name).unwrap_or_else(|_| name.to_owned()))
+    }
+
+    /// The names of the parameters that nobody reads, as a `%` in them is not followed by two hexadecimal digits.
+    pub fn unread(&self) -> impl Iterator<Item = &str> {
+        let broken = self.query.split('&').filter(|pair| !is_escaped(pair));
+        broken.map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name))
     }
 
     /// `s3://arn:aws:s3:REGION:ACCOUNT:accesspoint/NAME/path`, which is no valid URL.
@@ -176,10 +192,15 @@ fn split_authority(authority: &str) -> Result<(Option<String>, &str), &'static s
     Ok((name, host))
 }
 
-fn unescape(text: &str) -> Result<String, &'static str> {
+/// Whether each `%` is followed by two hexadecimal digits.
+pub(super) fn is_escaped(text: &str) -> bool {
     let is_code = |code: &[u8]| code.iter().all(u8::is_ascii_hexdigit);
     let mut escapes = text.match_indices('%').map(|(at, _)| text.as_bytes().get(at + 1..at + 3));
-    if !escapes.all(|code| code.is_some_and(is_code)) {
+    escapes.all(|code| code.is_some_and(is_code))
+}
+
+fn unescape(text: &str) -> Result<String, &'static str> {
+    if !is_escaped(text) {
         return Err("has a `%` that is not followed by two hexadecimal digits");
     }
     let decoded = percent_decode_str(text).decode_utf8();
@@ -265,6 +286,9 @@ mod tests {
             "s3://u:p/w@b/x",
             "s3://b:port/x",
             "s3://b/%zz",
+            "s3://u:p%zz@b/x",
+            "s3://u:p%4@b/x",
+            "s3://b/x#%zz",
             "s3://b/\u{1}",
             "://x",
         ] {

@@ -14,6 +14,7 @@ use super::node::{Node, NodeKind, Variable};
 use super::parse::parse;
 use super::scalar::Resolved;
 use super::schema::{self, Secrecy};
+use crate::os::open::file_or_pipe;
 
 /// The environment.
 pub(super) type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -22,24 +23,51 @@ pub(super) type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 /// text anywhere in YAML.
 const MARK: [char; 2] = ['\u{e000}', '\u{e001}'];
 
-/// Notes in `root`, which was read from `text`, which secrets came from variables.
+/// Notes in `root`, whose text with marks is `marked`, which secrets came from variables.
 ///
 /// Where the shape of the tree depends on a variable's value, the value stays as it is.
-pub(super) fn keep_secrets(root: &mut Node, text: &str, env: Env<'_>) {
-    if text.contains(MARK) {
-        return;
+pub(super) fn keep_secrets(root: &mut Node, marked: &Marked, env: Env<'_>) {
+    compare(root, &marked.root, false, &marked.names, env);
+}
+
+/// The tree of a text whose variables are marks.
+pub(super) struct Marked {
+    pub root: Node,
+    /// The variable of each mark, by its number.
+    pub names: Vec<String>,
+}
+
+impl Marked {
+    /// None if there is no variable in it, or if the text is not even then YAML.
+    pub fn of(text: &str) -> Option<Self> {
+        if text.contains(MARK) {
+            return None;
+        }
+        let names = RefCell::new(Vec::new());
+        let mark = |name: &str| {
+            let mut names = names.borrow_mut();
+            names.push(name.to_owned());
+            Some(format!("{}{}{}", MARK[0], names.len() - 1, MARK[1]))
+        };
+        // The number of a process is no secret.
+        let marked = expand(text, 0, &mark).text;
+        let names = names.take();
+        let root = if names.is_empty() { None } else { parse(&marked).ok() }?;
+        Some(Self { root, names })
     }
-    let names = RefCell::new(Vec::new());
-    let mark = |name: &str| {
-        let mut names = names.borrow_mut();
-        names.push(name.to_owned());
-        Some(format!("{}{}{}", MARK[0], names.len() - 1, MARK[1]))
-    };
-    // The number of a process is no secret.
-    let marked = expand(text, 0, &mark).text;
-    let names = names.take();
-    if let (false, Ok(marked)) = (names.is_empty(), parse(&marked)) {
-        compare(root, &marked, false, &names, env);
+
+    /// The variables that a text of it is made of, each once.
+    pub fn names_in(text: &str, names: &[String]) -> Vec<String> {
+        let mut found: Vec<String> = Vec::new();
+        for part in text.split(MARK[0]).skip(1) {
+            let number = part.split(MARK[1]).next().and_then(|number| number.parse::<usize>().ok());
+            if let Some(name) = number.and_then(|number| names.get(number))
+                && !found.contains(name)
+            {
+                found.push(name.clone());
+            }
+        }
+        found
     }
 }
 
@@ -109,59 +137,127 @@ fn keep(node: &mut Node, marked: &Node, names: &[String], env: Env<'_>) {
     scalar.plain = false;
 }
 
-/// Puts the variables' values in place of `{env: NAME}` below `node`, whose key is `key`.
+/// Puts the values in place of `{env: NAME}` and `{env: NAME, default: TEXT}` below `node`, whose key is `key`, and if
+/// whoever wrote it `may_read` files those of `{file: PATH}`.
 ///
 /// What has no value is added to `missing`, with its line.
 pub(super) fn fill_in(
     node: &mut Node,
     key: &str,
     env: Env<'_>,
+    may_read: bool,
     budget: &Budget,
     missing: &mut Vec<(usize, Problem)>,
 ) {
-    if let Some(name) = reference(node) {
-        match env(&name).filter(|value| !value.is_empty()) {
-            Some(value) => {
-                if !budget.take_text(node.line, value.len()) {
-                    return;
-                }
-                let (line, column) = (node.line, node.column);
-                *node = Node { line, column, ..filled(key, name, value) };
+    let place = (node.line, node.column);
+    if let Some(path) = file_reference(node) {
+        let read = if may_read { read_file(&path) } else { Err("no source may name".to_owned()) };
+        match read {
+            Ok(value) if budget.take_text(node.line, value.len()) => {
+                *node = filled(key, None, value);
+                (node.line, node.column) = place;
             }
-            None => missing.push((node.line, Problem::NoVariable { key: key.to_owned(), name })),
+            Ok(_) => {}
+            Err(reason) => missing.push((node.line, Problem::NoFile { key: key.to_owned(), path, reason })),
         }
+        return;
+    }
+    if let Some(Reference { name, default }) = reference(node) {
+        match (env(&name).filter(|value| !value.is_empty()), default) {
+            (Some(value), _) => {
+                if budget.take_text(node.line, value.len()) {
+                    *node = filled(key, Some(name), value);
+                }
+            }
+            (None, Some(default)) => *node = written(key, default),
+            (None, None) => missing.push((node.line, Problem::NoVariable { key: key.to_owned(), name })),
+        }
+        (node.line, node.column) = place;
         return;
     }
     match &mut node.kind {
         NodeKind::Scalar(_) => {}
         NodeKind::Sequence(items) => {
-            items.iter_mut().for_each(|item| fill_in(item, key, env, budget, missing));
+            items.iter_mut().for_each(|item| fill_in(item, key, env, may_read, budget, missing));
         }
         NodeKind::Mapping(entries) => {
             for (key, value) in entries {
-                fill_in(value, key.key(), env, budget, missing);
+                fill_in(value, key.key(), env, may_read, budget, missing);
             }
         }
     }
 }
 
-/// NAME of `{env: NAME}`.
-fn reference(node: &Node) -> Option<String> {
-    match &node.kind {
-        NodeKind::Mapping(entries) => match entries.as_slice() {
-            [(key, name)] if key.key() == "env" => name.as_str().map(str::to_owned),
-            _ => None,
-        },
-        NodeKind::Scalar(_) | NodeKind::Sequence(_) => None,
+/// `{env: NAME}`, or `{env: NAME, default: TEXT}`.
+pub(super) struct Reference {
+    /// The variable.
+    pub(super) name: String,
+    /// What stands in its place where it is not set or empty.
+    pub(super) default: Option<String>,
+}
+
+/// What a node of this form says.
+pub(super) fn reference(node: &Node) -> Option<Reference> {
+    let NodeKind::Mapping(entries) = &node.kind else { return None };
+    let name = node.get("env")?.as_str()?.to_owned();
+    match entries.as_slice() {
+        [_] => Some(Reference { name, default: None }),
+        [_, _] => Some(Reference { name, default: Some(node.get("default")?.as_str()?.to_owned()) }),
+        _ => None,
     }
 }
 
-fn filled(key: &str, name: String, value: String) -> Node {
+/// PATH of `{file: PATH}`.
+pub(super) fn file_reference(node: &Node) -> Option<String> {
+    match &node.kind {
+        NodeKind::Mapping(entries) if entries.len() == 1 => node.get("file")?.as_str().map(str::to_owned),
+        NodeKind::Mapping(_) | NodeKind::Scalar(_) | NodeKind::Sequence(_) => None,
+    }
+}
+
+/// The longest value in a file of its own, in bytes.
+const LONGEST: usize = 64 << 10;
+
+/// What is in a file that holds one value, as Docker and Kubernetes mount secrets: all of it but the end of its last
+/// line.
+///
+/// # Errors
+/// A fragment that says why there is no value.
+pub fn read_file(path: &str) -> Result<String, String> {
+    let bytes = file_or_pipe(std::path::Path::new(path), LONGEST)
+        .map_err(|error| format!("cannot be read: {error}"))?;
+    if bytes.len() > LONGEST {
+        return Err(format!("is larger than {LONGEST} bytes"));
+    }
+    let mut text = String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())?;
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    match text.as_str() {
+        "" => Err("is empty".to_owned()),
+        text if text.contains('\0') => Err("has a NUL character in it".to_owned()),
+        _ => Ok(text),
+    }
+}
+
+/// What came from a variable, or from a file, whose text is to be in no other.
+fn filled(key: &str, name: Option<String>, value: String) -> Node {
+    let mut node = written(key, value);
+    if let NodeKind::Scalar(scalar) = &mut node.kind {
+        scalar.variable = Some(name.map_or(Variable::Own, Variable::Named));
+    }
+    node
+}
+
+/// What stands in the configuration itself.
+fn written(key: &str, value: String) -> Node {
     let mut node = Node::plain(value);
     if let NodeKind::Scalar(scalar) = &mut node.kind {
         // Numbers and truth values must not be in quotes, and texts that look like them must.
         scalar.plain = !schema::is_text(key) && !matches!(scalar.resolve(), Resolved::Text | Resolved::Null);
-        scalar.variable = Some(Variable::Named(name));
     }
     node
 }
@@ -188,7 +284,9 @@ mod tests {
 
     fn kept(text: &str) -> (String, Vec<(String, String)>) {
         let mut root = parse(&expand(text, 7, &env).text).expect("valid YAML");
-        keep_secrets(&mut root, text, &env);
+        if let Some(marked) = Marked::of(text) {
+            keep_secrets(&mut root, &marked, &env);
+        }
         let emitted = emit(&root);
         (emitted.text, emitted.env)
     }
@@ -244,7 +342,7 @@ mod tests {
     fn filled(text: &str) -> (String, Vec<(String, String)>, Vec<String>) {
         let mut root = parse(text).expect("valid YAML");
         let mut missing = Vec::new();
-        fill_in(&mut root, "", &env, &Budget::default(), &mut missing);
+        fill_in(&mut root, "", &env, true, &Budget::default(), &mut missing);
         let emitted = emit(&root);
         let missing = missing.iter().map(|(line, problem)| format!("{line}: {problem}")).collect();
         (emitted.text, emitted.env, missing)
@@ -316,7 +414,7 @@ mod tests {
         fn any_value_arrives_and_is_in_no_file(value in "[^\0]{1,24}") {
             let env = |name: &str| (name == "V").then(|| value.clone());
             let mut root = parse("password: {env: V}\nlist: [{env: V}]\nother: $V\n").expect("valid YAML");
-            fill_in(&mut root, "", &env, &Budget::default(), &mut Vec::new());
+            fill_in(&mut root, "", &env, true, &Budget::default(), &mut Vec::new());
             let read = as_litestream_reads(&root, &env);
             prop_assert_eq!(read.get("password").and_then(Node::as_str), Some(value.as_str()));
             prop_assert_eq!(read.get("other").and_then(Node::as_str), Some("$V"));
@@ -342,7 +440,9 @@ mod tests {
             let env = |name: &str| (name == "V").then(|| value.clone());
             let Ok(plain) = parse(&expand(text, 1, &env).text) else { return Ok(()) };
             let mut kept = plain.clone();
-            keep_secrets(&mut kept, text, &env);
+            if let Some(marked) = Marked::of(text) {
+                keep_secrets(&mut kept, &marked, &env);
+            }
             prop_assert_eq!(meaning(&as_litestream_reads(&kept, &env)), meaning(&plain));
         }
     }

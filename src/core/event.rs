@@ -1,5 +1,7 @@
 //! What the world tells the machine.
 
+use std::time::Duration;
+
 use super::{Db, ExitCode};
 
 /// How a process ended (`wait(2)`).
@@ -135,6 +137,8 @@ pub enum Event {
     /// A database is confirmed on its replica, as the drain asked; of a Litestream without a socket:
     /// its last sync at its end will have it.
     Drained(Db),
+    /// The keeper itself was not there for so long until now: stopped with its job, or without a processor.
+    WasAway(Duration),
     /// A signal to stop came.
     StopSignal(i32),
     /// Any other signal came.

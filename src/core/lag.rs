@@ -3,6 +3,10 @@
 //! The honest lag is the age of the oldest change that no replica has confirmed. Litestream's own
 //! counters do not tell it (an upload that fails moves none of them), so each change is followed
 //! by one question, and there are never two at once to one database.
+//!
+//! That age counts only while there is somebody to ask and somebody who asks: a change that waits for Litestream to come
+//! back, or for a keeper that was stopped, says nothing about the replica. So the lag has a clock of its own, which stands
+//! still meanwhile ([`Lag::pass`]); all times in here are of that clock.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -32,6 +36,10 @@ pub(super) struct Lag {
     dbs: BTreeMap<Db, Watched>,
     delay: Duration,
     max: Duration,
+    /// When it was last told the time.
+    told: Option<Instant>,
+    /// How far its own clock is behind.
+    stood: Duration,
 }
 
 /// What the machine hears when time has passed.
@@ -46,7 +54,26 @@ pub(super) enum Due {
 impl Lag {
     /// Watches nothing yet; asks `delay` after a change, and reports changes older than `max`.
     pub(super) fn new(delay: Duration, max: Duration) -> Self {
-        Self { dbs: BTreeMap::new(), delay, max }
+        Self { dbs: BTreeMap::new(), delay, max, told: None, stood: Duration::ZERO }
+    }
+
+    /// Takes in that time has passed since the last call, in which a change could be confirmed or not.
+    pub(super) fn pass(&mut self, now: Instant, counts: bool) {
+        let passed = self.told.map_or(Duration::ZERO, |told| now.saturating_duration_since(told));
+        self.told = Some(self.told.map_or(now, |told| told.max(now)));
+        if !counts {
+            self.stood += passed;
+        }
+    }
+
+    /// Takes in that nobody was there for so long until now, although it was believed to count.
+    pub(super) fn was_away(&mut self, time: Duration) {
+        self.stood += time;
+    }
+
+    /// The time of its own clock. Never before its first moment: it stands no longer than time passes.
+    fn own(&self, now: Instant) -> Instant {
+        now.checked_sub(self.stood).unwrap_or(now)
     }
 
     /// Watches one more, of which all is confirmed.
@@ -79,6 +106,7 @@ impl Lag {
     }
 
     pub(super) fn changed(&mut self, now: Instant, db: Db) {
+        let now = self.own(now);
         let Some(watched) = self.dbs.get_mut(&db) else { return };
         if watched.asked {
             watched.after.get_or_insert(now);
@@ -90,6 +118,7 @@ impl Lag {
 
     /// Whether this is news.
     pub(super) fn replaced(&mut self, now: Instant, db: Db) -> bool {
+        let now = self.own(now);
         let Some(watched) = self.dbs.get_mut(&db) else { return false };
         watched.since.get_or_insert(now);
         watched.ask_at = None;
@@ -108,6 +137,7 @@ impl Lag {
 
     /// Takes an answer; whether a reported lag is over.
     pub(super) fn confirmed(&mut self, now: Instant, db: Db, ok: bool) -> bool {
+        let now = self.own(now);
         let Some(watched) = self.dbs.get_mut(&db) else { return false };
         if !std::mem::take(&mut watched.asked) {
             return false;
@@ -130,14 +160,16 @@ impl Lag {
         self.dbs.values().any(|watched| watched.reported)
     }
 
-    /// When [`Lag::due`] has something to say.
+    /// When [`Lag::due`] has something to say, if all time counts until then.
     pub(super) fn next(&self) -> Option<Instant> {
         let limit = |watched: &Watched| watched.since.filter(|_| !watched.reported).map(|at| at + self.max);
-        self.dbs.values().flat_map(|watched| [watched.ask_at, limit(watched)]).flatten().min()
+        let next = self.dbs.values().flat_map(|watched| [watched.ask_at, limit(watched)]).flatten().min();
+        next.map(|at| at + self.stood)
     }
 
     /// Takes one thing that is due.
     pub(super) fn due(&mut self, now: Instant) -> Option<Due> {
+        let now = self.own(now);
         for (db, watched) in &mut self.dbs {
             if watched.ask_at.is_some_and(|at| at <= now) {
                 watched.ask_at = None;
@@ -208,6 +240,21 @@ mod tests {
         assert_eq!(lag.due(now + MAX * 2 + DELAY), Some(Due::Ask(DB)));
         assert!(lag.confirmed(now + MAX * 3, DB, true), "the recovery is news");
         assert!(!lag.exceeded());
+    }
+
+    #[test]
+    fn time_in_which_nobody_asks_is_no_lag() {
+        let (now, mut lag) = lag();
+        lag.pass(now, false);
+        lag.changed(now, DB);
+        lag.pass(now + MAX * 3, false);
+        assert_eq!(lag.next(), Some(now + MAX * 3 + DELAY));
+        assert_eq!(lag.due(now + MAX * 3), None);
+        lag.pass(now + MAX * 3 + DELAY, true);
+        assert_eq!(lag.due(now + MAX * 3 + DELAY), Some(Due::Ask(DB)));
+        lag.was_away(MAX * 2);
+        assert_eq!(lag.due(now + MAX * 6 - Duration::from_millis(1)), None);
+        assert_eq!(lag.due(now + MAX * 6), Some(Due::Exceeded(DB, MAX)));
     }
 
     #[test]

@@ -71,7 +71,7 @@ pub struct Policy {
     pub resolve_interval: Option<Duration>,
     /// How long the app may live on when Litestream has died: the shim sees to it.
     pub orphan_grace: Duration,
-    /// The app holds the terminal, so Ctrl-C and Ctrl-\ reach it alone, and its 130 or 131 is a stop.
+    /// There is a terminal, whose Ctrl-C and Ctrl-\ may reach the app alone, so its 130 or 131 is a stop.
     pub terminal: bool,
 }
 

@@ -1,8 +1,9 @@
 //! The lines that belong into Dockerfile, Procfile and fly.toml.
 
+use super::bucket::keys;
 use super::place;
 use super::plan::{Plan, Setting};
-use super::write::{Target, uses_bucket, variables};
+use super::write::{Target, bucket_variable, uses_bucket, variables};
 
 /// What to add to the files that start the app; `file` is the configuration's name.
 pub fn advice(plan: &Plan, target: Target<'_>, file: &str) -> String {
@@ -13,9 +14,42 @@ pub fn advice(plan: &Plan, target: Target<'_>, file: &str) -> String {
     lines.push(format!("  web: {}", web(plan)));
     lines.extend(["", "fly.toml:"].map(str::to_owned));
     fly(plan, &volumes, &mut lines);
+    for (file, own, anywhere) in [(".gitignore", 0, ""), (".dockerignore", 1, "**/")] {
+        let present = plan.deployment.ignored[own].as_str();
+        let mut missing = ignored(plan, anywhere);
+        missing.retain(|line| !present.lines().any(|known| known.trim() == line));
+        if !missing.is_empty() {
+            lines.extend([String::new(), format!("{file}:")]);
+            lines.extend(missing.iter().map(|line| format!("  {line}")));
+        }
+    }
     lines.extend(["", "Set where it runs:"].map(str::to_owned));
     lines.push(format!("  {}", needed(plan, target).join("  ")));
     lines.join("\n")
+}
+
+/// What neither an image nor a repository should have: databases, and what lies beside them while they are replicated.
+fn ignored(plan: &Plan, anywhere: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for database in &plan.databases {
+        let path = &database.path;
+        let name = place::name(path);
+        if place::is_outside(path) || place::variables(path).next().is_some() {
+            continue;
+        }
+        let line = match name.rsplit_once('.') {
+            Some((stem, extension)) if !stem.is_empty() => format!("{anywhere}*.{extension}*"),
+            _ => format!("{path}*"),
+        };
+        if !found.contains(&line) {
+            found.push(line);
+        }
+    }
+    if found.is_empty() {
+        found.push(format!("{anywhere}*.db*"));
+    }
+    found.extend([".*-litestream", ".*-litekeeper.lock"].map(|name| format!("{anywhere}{name}")));
+    found
 }
 
 fn workdir(plan: &Plan) -> &str {
@@ -34,7 +68,11 @@ fn dockerfile(plan: &Plan, file: &str, volumes: &[String], lines: &mut Vec<Strin
     match plan.deployment.image.start() {
         Some(start) if mentions_litekeeper(&start.join(" ")) => {}
         // The image's own CMD would follow `litekeeper run` as its arguments.
-        Some(start) => {
+        Some(mut start) => {
+            // In the background it would be an app that has ended.
+            if start.last().is_some_and(|word| word == "php-fpm") {
+                start.push("-F".to_owned());
+            }
             add("# in place of ENTRYPOINT and CMD; this command counts, and not litekeeper.app.command:"
                 .to_owned());
             add("ENTRYPOINT [\"litekeeper\", \"run\", \"--\"]".to_owned());
@@ -132,11 +170,10 @@ fn needed(plan: &Plan, target: Target<'_>) -> Vec<String> {
         }
     };
     if bucket {
-        add("LITESTREAM_REPLICA_BUCKET");
+        plan.place.iter().for_each(|(_, name)| add(name));
     }
     if bucket || s3 {
-        add("LITESTREAM_ACCESS_KEY_ID");
-        add("LITESTREAM_SECRET_ACCESS_KEY");
+        keys(bucket_variable(plan)).iter().for_each(|name| add(name));
     }
     if names.is_empty() { vec!["nothing".to_owned()] } else { names }
 }

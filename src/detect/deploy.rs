@@ -13,12 +13,18 @@ pub struct Deployment {
     pub(super) procfile: Vec<(String, String)>,
     /// What fly.toml says, if there is one.
     pub(super) fly: Option<Fly>,
+    /// What is kept out of the repository, and out of the image.
+    pub(super) ignored: [String; 2],
 }
 
 /// The last stage of a Dockerfile, with what it has from the stages before it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Image {
     pub workdir: Option<String>,
+    /// The first that `EXPOSE` names.
+    pub port: Option<u16>,
+    /// Whether PHP's server of processes is what it runs.
+    pub is_fpm: bool,
     env: BTreeMap<String, String>,
     entrypoint: Option<Words>,
     command: Option<Words>,
@@ -35,6 +41,10 @@ enum Words {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Fly {
     env: BTreeMap<String, String>,
+    /// The app's name.
+    pub app: Option<String>,
+    /// `internal_port`.
+    pub port: Option<u16>,
     /// Where its volume is.
     pub volume: Option<String>,
     /// `kill_signal` and `kill_timeout`, as they stand there.
@@ -47,7 +57,13 @@ impl Deployment {
             image: project.text("Dockerfile").map(|text| image(&text)).unwrap_or_default(),
             procfile: project.text("Procfile").map(|text| processes(&text)).unwrap_or_default(),
             fly: project.text("fly.toml").map(|text| fly(&text)),
+            ignored: [".gitignore", ".dockerignore"].map(|file| project.text(file).unwrap_or_default()),
         }
+    }
+
+    /// The port on which the app is expected: Fly's, else the image's.
+    pub(super) fn port(&self) -> Option<u16> {
+        self.fly.as_ref().and_then(|fly| fly.port).or(self.image.port)
     }
 
     /// A variable as the app has it there, and the file that says so.
@@ -108,11 +124,16 @@ fn image(text: &str) -> Image {
                     .and_then(|base| stages.get(&base.to_lowercase()))
                     .cloned()
                     .unwrap_or_default();
+                image.is_fpm |= words.first().is_some_and(|base| base.contains("-fpm"));
                 name = words.get(2).map(|name| name.to_lowercase());
                 has_command = false;
             }
             "WORKDIR" if rest.starts_with('/') && !rest.contains('$') => {
                 image.workdir = Some(rest.trim_end_matches('/').to_owned());
+            }
+            "EXPOSE" => {
+                let port = rest.split([' ', '/', '-']).next().and_then(|port| port.parse().ok());
+                image.port = image.port.or(port);
             }
             "ENV" => image.env.extend(variables(&rest)),
             "ENTRYPOINT" => {
@@ -121,6 +142,7 @@ fn image(text: &str) -> Image {
                 image.command = image.command.filter(|_| has_command);
             }
             "CMD" => {
+                image.is_fpm = image.is_fpm || rest.contains("php-fpm");
                 image.command = Some(Words::of(&rest));
                 has_command = true;
             }
@@ -189,6 +211,8 @@ fn fly(text: &str) -> Fly {
         let value = quoted.unwrap_or_else(|| value.split('#').next().unwrap_or_default().trim());
         match (section.as_str(), key) {
             ("", "kill_signal" | "kill_timeout") => found.kill.push(line.to_owned()),
+            ("", "app") => found.app = Some(value.to_owned()),
+            ("http_service" | "services", "internal_port") => found.port = found.port.or(value.parse().ok()),
             ("env", _) => drop(found.env.insert(key.to_owned(), value.to_owned())),
             ("mounts", "destination") if found.volume.is_none() => {
                 found.volume = Some(value.trim_end_matches('/').to_owned());
@@ -237,6 +261,21 @@ mod unit {
             let words = words.map(|words| words.into_iter().map(str::to_owned).collect::<Vec<_>>());
             assert_eq!(image(text).start(), words, "{text}");
         }
+    }
+
+    #[test]
+    fn the_port_of_the_image_and_of_fly() {
+        for (text, port) in [
+            ("FROM x\nEXPOSE 3000", Some(3000)),
+            ("FROM x\nEXPOSE 80/tcp 443", Some(80)),
+            ("FROM x AS a\nEXPOSE 80\nFROM a", Some(80)),
+            ("FROM x\nEXPOSE $PORT", None),
+        ] {
+            assert_eq!(image(text).port, port, "{text}");
+        }
+        let text = "app = 'x'\n[http_service]\n  internal_port = 8080\n";
+        assert_eq!((fly(text).port, fly(text).app.as_deref()), (Some(8080), Some("x")));
+        assert_eq!(fly("[[services]]\ninternal_port = 9000\n").port, Some(9000));
     }
 
     #[test]

@@ -104,6 +104,12 @@ fn settings_module(manage: &str) -> Option<String> {
     Some(rest[..rest.find(['"', '\''])?].to_owned()).filter(|module| !module.is_empty())
 }
 
+/// The package that the settings are in.
+pub(super) fn package(project: &Project<'_>) -> Option<String> {
+    let module = settings_module(&project.text("manage.py")?)?;
+    module.split('.').next().map(str::to_owned)
+}
+
 /// The settings of the server, where they are others than those of `manage.py`.
 fn server_module(project: &Project<'_>, own: &str) -> Option<String> {
     let package = own.split('.').next().unwrap_or(own);
@@ -277,6 +283,7 @@ impl Settings {
         let (wsgi, asgi) = (server(&self.wsgi, "wsgi"), server(&self.asgi, "asgi"));
         if let Some(exec) = exec {
             found.start(&exec.iter().map(String::as_str).collect::<Vec<_>>(), migrate);
+            found.has_own_command = true;
         } else if needs("gunicorn") {
             found.start(&["gunicorn", &wsgi, "--bind", "0.0.0.0:8000"], migrate);
         } else if needs("uvicorn") {

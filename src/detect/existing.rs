@@ -2,9 +2,10 @@
 
 use serde_yaml::Value as Yaml;
 
+use super::command;
 use super::find::Found;
 use super::place;
-use super::plan::Setting;
+use super::plan::{Database, Framework, Setting};
 use super::project::Project;
 use crate::secrets::is_secret_name;
 
@@ -12,24 +13,97 @@ use crate::secrets::is_secret_name;
 const OLD: [&str; 5] =
     ["retention", "retention-check-interval", "snapshot-interval", "validation-interval", "age"];
 
-/// Gives the databases the replicas that the first of these files has for them.
+/// Where a configuration is looked for, in each folder.
+const FILES: [&str; 3] = ["litestream.yml", "config/litestream.yml", "etc/litestream.yml"];
+
+/// The configuration that is there, as a plan: what starts the app is all that it lacks.
+pub(super) fn read(project: &Project<'_>) -> Option<Found> {
+    let (file, text, folder) = nearest(project, &FILES)?;
+    let yaml = project.yaml(&file, &with_variables(&text))?;
+    let mut found = Found::new(Framework::Existing, file);
+    for entry in yaml.get("dbs").and_then(Yaml::as_sequence).into_iter().flatten() {
+        let text = |key: &str| entry.get(key).and_then(Yaml::as_str);
+        let path = match (text("path"), text("dir")) {
+            (Some(path), _) => path.to_owned(),
+            (None, Some(dir)) => format!("{}/{}", dir.trim_end_matches('/'), text("pattern").unwrap_or("*")),
+            (None, None) => continue,
+        };
+        let path = path.trim_start_matches("sqlite3://").trim_start_matches("sqlite://");
+        let mut database = Database::new(place::stem(path), in_folder(project, &folder, path));
+        let replica = entry.get("replica").or_else(|| entry.get("replicas")?.get(0));
+        if let Some(settings) = replica.and_then(Yaml::as_mapping) {
+            let pairs =
+                settings.iter().filter_map(|(key, value)| Some((key.as_str()?.to_owned(), setting(value)?)));
+            database.replica = Some(pairs.collect());
+        } else if replica.is_some() {
+            database.replica = Some(Vec::new());
+        }
+        found.databases.push(database);
+    }
+    let own = yaml.get("litekeeper").and_then(|own| own.get("app")).and_then(|app| app.get("command"));
+    found.has_own_command = own.is_some() || yaml.get("exec").is_some();
+    found.command = command_of(own.or_else(|| yaml.get("exec")))
+        .unwrap_or_else(|| if found.has_own_command { Vec::new() } else { command::plain(project) });
+    Some(found)
+}
+
+/// The words of a command, in either form.
+fn command_of(value: Option<&Yaml>) -> Option<Vec<String>> {
+    match value? {
+        Yaml::String(line) if !line.contains(['&', ';', '|', '<', '>', '`', '(']) => shlex::split(line),
+        Yaml::Sequence(words) => words.iter().map(|word| word.as_str().map(str::to_owned)).collect(),
+        _ => None,
+    }
+    .filter(|words| !words.is_empty())
+}
+
+/// The first of these files in the nearest folder that has one: its name, its text and how to get to the folder.
+fn nearest(project: &Project<'_>, files: &[&str]) -> Option<(String, String, String)> {
+    project.upwards().into_iter().find_map(|folder| {
+        let names: Vec<String> =
+            files.iter().map(|file| place::join(&folder_or_own(&folder), file)).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let (file, text) = project.first_text(&names)?;
+        Some((file, text, folder))
+    })
+}
+
+fn folder_or_own(folder: &str) -> String {
+    if folder.is_empty() { ".".to_owned() } else { folder.to_owned() }
+}
+
+/// A path of a configuration in that folder, as the tree has it.
+fn in_folder(project: &Project<'_>, folder: &str, path: &str) -> String {
+    let begins_with_variable = place::pieces(path).first().is_some_and(Result::is_err);
+    if begins_with_variable || path.starts_with('~') {
+        return path.to_owned();
+    }
+    project.relative(&place::join(&folder_or_own(folder), path))
+}
+
+/// Gives the databases the replicas that the first of these files has for them, in the project or above it.
 pub(super) fn carry_over(project: &Project<'_>, files: &[&str], found: &mut Found) {
-    let Some((file, text)) = project.first_text(files).filter(|_| project.keep_replicas) else { return };
+    let Some((file, text, folder)) = nearest(project, files).filter(|_| project.keep_replicas) else {
+        return;
+    };
     let shown = project.in_tree(&file);
     let Some(yaml) = project.yaml(&file, &with_variables(&text)) else { return };
     let mut taken = 0;
     for entry in yaml.get("dbs").and_then(Yaml::as_sequence).into_iter().flatten() {
         let Some(path) = entry.get("path").and_then(Yaml::as_str) else { continue };
-        let path = project.relative(&place::clean(path));
+        let path = in_folder(project, &folder, path);
         let replicas = entry.get("replicas").and_then(Yaml::as_sequence);
         let replica = entry.get("replica").or_else(|| replicas?.first());
         // The image's own path ends with the project's.
         let same = |own: &str| own == path || (path.starts_with('/') && path.ends_with(&format!("/{own}")));
         let Some(database) = found.databases.iter_mut().find(|database| same(&database.path)) else {
-            project.note(format!(
-                "{shown} has {}, which is not among the databases that were found",
-                place::shown(&path)
-            ));
+            // Above the project there are others.
+            if folder.is_empty() {
+                project.note(format!(
+                    "{shown} has {}, which is not among the databases that were found",
+                    place::shown(&path)
+                ));
+            }
             continue;
         };
         if replicas.is_some_and(|replicas| replicas.len() > 1) {
@@ -42,16 +116,116 @@ pub(super) fn carry_over(project: &Project<'_>, files: &[&str], found: &mut Foun
         if let Some(settings) = replica.and_then(Yaml::as_mapping) {
             let pairs =
                 settings.iter().filter_map(|(key, value)| Some((key.as_str()?.to_owned(), setting(value))));
-            database.replica = Some(replica_of(project, &shown, pairs));
+            let mut settings = replica_of(project, &shown, pairs);
+            rebase(project, &folder, &mut settings);
+            database.replica = Some(settings);
             // Somebody chose it, whatever it is.
             database.left_out = None;
             taken += 1;
         }
     }
-    others(project, &shown, &yaml, &["dbs", "litekeeper"]);
+    if taken == 0 && !folder.is_empty() {
+        return;
+    }
+    others(project, &shown, &yaml, &["dbs", "litekeeper", "exec"]);
+    if let Some(exec) = yaml.get("exec") {
+        match command_of(Some(exec))
+            .filter(|words| words.iter().all(|w| place::variables(w).next().is_none()))
+        {
+            Some(words) => {
+                found.command = words;
+                found.has_own_command = true;
+                project.note(format!("the command is `exec` of {shown}"));
+            }
+            None => project.note(format!(
+                "`exec` of {shown} needs a shell: write it into litekeeper.app.command, as in [sh, -c, '…']"
+            )),
+        }
+    }
     if taken > 0 {
         project.note(format!("the replicas are those of {shown}, so that their backups go on"));
+        neighbours(project, &shown, found);
     }
+}
+
+/// A folder of backups that is relative to the file is so to another folder now.
+fn rebase(project: &Project<'_>, folder: &str, settings: &mut [(String, Setting)]) {
+    let is_folder = !settings
+        .iter()
+        .any(|(key, value)| key == "url" || (key == "type" && *value != Setting::Text("file".to_owned())));
+    for (key, value) in settings.iter_mut().filter(|_| is_folder && !folder.is_empty()) {
+        if let (true, Setting::Text(path)) = (key == "path", value) {
+            let whole = in_folder(project, folder, path);
+            *path = if place::is_outside(&whole) || whole.starts_with('~') {
+                whole
+            } else {
+                format!("./{whole}")
+            };
+        }
+    }
+}
+
+/// A database that the file lacks goes where the others go: the same bucket with the same keys, a place of its own.
+fn neighbours(project: &Project<'_>, shown: &str, found: &mut Found) {
+    let Some(like) = found.databases.iter().find_map(|database| database.replica.clone()) else { return };
+    let mut taken: Vec<String> =
+        found.databases.iter().filter_map(|one| Some(place_of(one.replica.as_ref()?))).collect();
+    for database in found.databases.iter_mut().filter(|database| database.replica.is_none()) {
+        let file = place::name(&database.path);
+        let is_plain = place::variables(file).next().is_none();
+        let name = if is_plain { file.to_owned() } else { format!("{}.db", database.alias) };
+        let Some(mut replica) = beside(&like, &name) else { continue };
+        if taken.contains(&place_of(&replica)) {
+            match beside(&like, &format!("{}-{name}", database.alias)) {
+                Some(other) => replica = other,
+                None => continue,
+            }
+        }
+        taken.push(place_of(&replica));
+        if database.left_out.is_none() {
+            project.note(format!("{shown} lacks {}: it goes beside the others", database.alias));
+        }
+        database.replica = Some(replica);
+    }
+}
+
+fn place_of(replica: &[(String, Setting)]) -> String {
+    let text = |name: &str| match replica.iter().find(|(key, _)| key == name) {
+        Some((_, Setting::Text(text) | Setting::Plain(text))) => text.clone(),
+        None => String::new(),
+    };
+    text("url") + &text("path")
+}
+
+/// The same replica at another place beside it.
+fn beside(like: &[(String, Setting)], name: &str) -> Option<Vec<(String, Setting)>> {
+    let sibling = |path: &str| match path.trim_end_matches('/').rsplit_once('/') {
+        Some((before, _)) => format!("{before}/{name}"),
+        // The name of a variable is a path of its own, and what is below it would be in that place.
+        None if path.is_empty() || place::variables(path).next().is_none() => name.to_owned(),
+        None => format!("{path}-{name}"),
+    };
+    let mut replica: Vec<(String, Setting)> =
+        like.iter().filter(|(key, _)| !matches!(key.as_str(), "name" | "path" | "url")).cloned().collect();
+    let text = |name: &str| like.iter().find(|(key, _)| key == name).map(|(_, value)| value);
+    match (text("url"), text("path")) {
+        (Some(Setting::Text(url)), _) => {
+            let (base, query) =
+                url.split_once('?').map_or((url.as_str(), None), |(base, query)| (base, Some(query)));
+            let (scheme, rest) = base.split_once("://")?;
+            if scheme == "nats" {
+                return None;
+            }
+            let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+            let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+            let url = format!("{scheme}://{host}/{}{query}", sibling(path).trim_start_matches('/'));
+            replica.push(("url".to_owned(), Setting::Text(url)));
+        }
+        (None, Some(Setting::Text(path))) => replica.push(("path".to_owned(), Setting::Text(sibling(path)))),
+        (None, None) => replica.push(("path".to_owned(), Setting::Text(name.to_owned()))),
+        (Some(Setting::Plain(_)), _) | (None, Some(Setting::Plain(_))) => return None,
+    }
+    Some(replica)
 }
 
 /// Says what else a mapping has.

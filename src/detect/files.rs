@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::command;
 use super::existing;
 use super::find::{Found, is_passed_over};
 use super::place::{self, Slashes};
@@ -60,6 +61,12 @@ pub(super) fn read(project: &Project<'_>) -> Option<Found> {
             break;
         }
     }
+    let copies = found.databases.iter().filter(|database| database.left_out.is_some());
+    let copies: Vec<&str> = copies.map(|database| database.path.as_str()).collect();
+    if !copies.is_empty() && copies.len() == found.databases.len() {
+        project.note(format!("only copies and caches are here: {}", copies.join(", ")));
+    }
+    found.command = command::plain(project);
     existing::carry_over(project, &["litestream.yml", "etc/litestream.yml"], &mut found);
     Some(found)
 }
@@ -79,5 +86,31 @@ fn take(project: &Project<'_>, file: &Path, found: &mut Found) {
     let alias = if taken(&stem) { path.clone() } else { stem };
     // A path, and not a URL: `file:x` may be a name.
     let path = format!("./{path}");
-    found.databases.extend(project.database(&alias, &path, ".", Slashes::Three));
+    let mut database = project.database(&alias, &path, ".", Slashes::Three);
+    if let Some(database) = &mut database {
+        database.left_out = disposable(&database.path);
+    }
+    found.databases.extend(database);
+}
+
+/// Why nobody wants a file on the replica that somebody has copied, or that a program makes again.
+fn disposable(path: &str) -> Option<String> {
+    const COPIES: [&str; 10] =
+        ["backup", "backups", "bak", "old", "archive", "archives", "dump", "dumps", "snapshot", "snapshots"];
+    const CACHES: [&str; 5] = ["cache", "caches", "tmp", "temp", "log"];
+    let is_in = |names: &[&str], part: &str| names.contains(&part.to_ascii_lowercase().as_str());
+    let (folders, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let folder = |names: &[&str]| folders.split('/').find(|part| is_in(names, part));
+    // `app.db.bak`, `app-backup-2026.db`, `cache.db`; `old_town.db` is neither.
+    let words = |names: &[&str]| name.split(['.', '-', '_', ' ']).any(|part| is_in(names, part));
+    if let Some(folder) = folder(&COPIES) {
+        return Some(format!("it lies in {folder}/, as a copy does"));
+    }
+    if let Some(folder) = folder(&CACHES) {
+        return Some(format!("it lies in {folder}/, where nothing is kept"));
+    }
+    if words(&["backup", "backups", "bak"]) || name.ends_with(".old") {
+        return Some("its name is that of a copy".to_owned());
+    }
+    words(&["cache", "caches"]).then(|| "its name is that of a cache".to_owned())
 }

@@ -7,7 +7,9 @@ use super::place;
 use super::plan::{Database, Framework, Plan, Setting};
 use super::project::Project;
 use super::tree::{Entry, Kind, Tree};
-use super::{drizzle, files, laravel, phoenix, pocketbase, prisma, rails, url};
+use super::{
+    bucket, command, drizzle, existing, files, laravel, name, phoenix, pocketbase, prisma, rails, url,
+};
 
 /// How deep frameworks are looked for below the folder itself.
 const MAX_DEPTH: usize = 3;
@@ -30,6 +32,10 @@ pub struct Surroundings<'a> {
     pub ask: Ask<'a>,
     /// Whether the replicas that the project names already are kept.
     pub keep_replicas: bool,
+    /// Whether a configuration that is there already may be all that is needed.
+    pub existing: bool,
+    /// How many folders above the tree may be looked at for one.
+    pub parents: usize,
 }
 
 /// That there is nothing to replicate, and what there is instead.
@@ -53,6 +59,8 @@ pub(super) struct Found {
     pub path_prefix: Option<String>,
     pub settings: Vec<(String, Setting)>,
     pub vfs: Vec<(String, String)>,
+    /// Whether somebody has chosen the command already.
+    pub has_own_command: bool,
 }
 
 impl Found {
@@ -68,6 +76,7 @@ impl Found {
             path_prefix: None,
             settings: Vec::new(),
             vfs: Vec::new(),
+            has_own_command: false,
         }
     }
 
@@ -178,7 +187,9 @@ pub fn find(around: &Surroundings<'_>) -> Result<Plan, Nothing> {
     }
     if best.is_none() && seen.is_empty() {
         let project = project(".");
-        let found = url::read(&project).or_else(|| files::read(&project));
+        let existing = || existing::read(&project).filter(Found::is_worth_something);
+        let found = if around.existing && around.keep_replicas { existing() } else { None };
+        let found = found.or_else(|| url::read(&project)).or_else(|| files::read(&project));
         best = found.filter(Found::is_worth_something).map(|found| (found, ".".to_owned()));
         notes.extend(project.notes());
     }
@@ -197,12 +208,18 @@ fn plan(
     others: Vec<(Framework, String)>,
 ) -> Plan {
     let deployment = project.deployment().clone();
+    command::ports(&deployment, &mut found);
+    let name = name::of(project, &found);
+    project.read_dotenv(".env");
+    let place = bucket::variables(project);
     for database in &mut found.databases {
         database.beside_code = has_code(project.tree(), &place::parent(&database.path));
     }
     Plan {
         framework: found.framework,
         source: found.source,
+        project: name,
+        place,
         folder,
         databases: found.databases,
         command: found.command,

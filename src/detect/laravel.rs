@@ -1,6 +1,7 @@
 //! Laravel: `.env` and `config/database.php`.
 
 use super::code::{Language, Scope, Source, Value};
+use super::command;
 use super::existing;
 use super::find::Found;
 use super::place::{self, Slashes};
@@ -64,13 +65,16 @@ pub(super) fn read(project: &Project<'_>) -> Option<Found> {
     if !connections.iter().any(|(name, _)| *name == default) {
         project.note(format!("the default connection {default} is not in {FILE}"));
     }
+    let is_fpm = project.deployment().image.is_fpm;
     let octane = project.text("composer.json").is_some_and(|text| text.contains("laravel/octane"));
     let what = if octane { "octane:start" } else { "serve" };
     found.start(
         &["php", "artisan", what, "--host=0.0.0.0", "--port=8000"],
         &[&["php", "artisan", "migrate", "--force"]],
     );
-    if !octane {
+    if is_fpm && !octane {
+        found.start(&command::PHP_FPM, &[&["php", "artisan", "migrate", "--force"]]);
+    } else if !octane {
         project.note(
             "the command is PHP's server for development: put the one that you deploy with in its place",
         );
@@ -79,6 +83,12 @@ pub(super) fn read(project: &Project<'_>) -> Option<Found> {
     package(project, &mut found);
     existing::carry_over(project, &["litestream.yml"], &mut found);
     Some(found)
+}
+
+/// What the app calls itself, unless it still has its generator's name.
+pub(super) fn name(project: &Project<'_>) -> Option<String> {
+    project.read_dotenv(".env");
+    project.variable("APP_NAME").filter(|name| name != "Laravel")
 }
 
 fn defaults(env: &dyn Fn(&str) -> Option<String>) -> Value {

@@ -9,18 +9,23 @@
 //! find        which framework it is, and the one entry: `find`
 //! rails django laravel phoenix prisma drizzle pocketbase url files
 //!             a reader for each
+//! command     how it is started, where no framework says so, and on which port
+//! name        what the project is called
+//! bucket      the variables that say where the replica is
 //! deploy      what a Dockerfile, a Procfile and a fly.toml say already
 //! existing    replicas that an older litestream.yml names
 //! plan        what was found
 //! write       the plan as a litestream.yml
-//! advice      the lines for Dockerfile, Procfile and fly.toml
+//! advice      the lines for Dockerfile, Procfile, fly.toml, and what neither image nor repository should have
 //! ```
 //!
 //! Architecture invariant: this room imports no other room, and does no I/O. Files come through
 //! [`Tree`], variables and the project's own Python through functions.
 
 mod advice;
+mod bucket;
 mod code;
+mod command;
 mod deploy;
 mod django;
 mod drizzle;
@@ -29,6 +34,7 @@ mod existing;
 mod files;
 mod find;
 mod laravel;
+mod name;
 mod phoenix;
 mod place;
 mod plan;
@@ -49,4 +55,4 @@ pub use django::{Ask, Question};
 pub use find::{Nothing, Surroundings, find};
 pub use plan::{Database, Framework, Plan, Setting};
 pub use tree::{Entry, Kind, ReadError, Tree};
-pub use write::{Target, yaml};
+pub use write::{Target, begins_with_project, yaml};

@@ -29,6 +29,8 @@ pub enum Framework {
     DatabaseUrl,
     /// Nothing but SQLite files.
     Files,
+    /// A configuration that is there already, and works as it is.
+    Existing,
 }
 
 impl fmt::Display for Framework {
@@ -43,6 +45,7 @@ impl fmt::Display for Framework {
             Self::Drizzle => "Drizzle",
             Self::DatabaseUrl => "DATABASE_URL",
             Self::Files => "SQLite files",
+            Self::Existing => "a configuration",
         })
     }
 }
@@ -56,6 +59,10 @@ pub struct Plan {
     pub framework: Framework,
     /// Where that was read, for people: `config/database.yml, production`.
     pub source: String,
+    /// What the app is called: its places on the replica begin with it, so that two projects share no place.
+    pub project: String,
+    /// The variables that say where the replica is, by the replica's keys.
+    pub place: Vec<(&'static str, &'static str)>,
     /// The folder of the app, relative to the one that was looked at; `.` for itself.
     pub folder: String,
     /// The databases, in the framework's order; at least one is replicated.

@@ -23,6 +23,8 @@ pub(super) struct Project<'a> {
     pub folder: String,
     /// Whether the replicas that the project names already are kept.
     pub keep_replicas: bool,
+    /// How many folders above the tree may be looked at.
+    parents: usize,
     deployment: OnceCell<Deployment>,
     dotenv: RefCell<BTreeMap<String, String>>,
     notes: RefCell<Vec<String>>,
@@ -36,6 +38,7 @@ impl<'a> Project<'a> {
             root: around.root,
             folder: folder.to_owned(),
             keep_replicas: around.keep_replicas,
+            parents: around.parents,
             deployment: OnceCell::new(),
             dotenv: RefCell::default(),
             notes: RefCell::default(),
@@ -50,6 +53,17 @@ impl<'a> Project<'a> {
     /// The tree itself.
     pub fn tree(&self) -> &'a dyn Tree {
         self.tree
+    }
+
+    /// Its absolute path.
+    pub fn root(&self) -> &'a str {
+        self.root
+    }
+
+    /// The folders in which a configuration may be: the project's, the tree's, and those above it.
+    pub fn upwards(&self) -> Vec<String> {
+        let inside = self.folder.split('/').filter(|part| *part != ".").count();
+        (0..=inside + self.parents).map(|levels| vec![".."; levels].join("/")).collect()
     }
 
     pub fn has(&self, file: &str) -> bool {
@@ -188,7 +202,14 @@ impl<'a> Project<'a> {
 
     /// A path of the project as the tree has it: relative below the tree's root, else absolute.
     pub fn relative(&self, path: &str) -> String {
-        let path = self.in_tree(path);
+        let path = match self.in_tree(path) {
+            // Above the tree's root there is only its own path.
+            path if path.starts_with("../") => match place::join(self.root, &path) {
+                whole if whole.starts_with(&format!("{}/", self.root)) => whole,
+                _ => path,
+            },
+            path => path,
+        };
         match path.strip_prefix(self.root) {
             Some(rest) if rest.starts_with('/') && rest.len() > 1 => rest[1..].to_owned(),
             _ => path,

@@ -3,6 +3,7 @@
 use serde_yaml::Value as Yaml;
 
 use super::code::{Scope, Value};
+use super::command;
 use super::find::Found;
 use super::place::{self, Named, Slashes};
 use super::plan::Framework;
@@ -194,8 +195,13 @@ fn is_for(alias: &str, migrations: &str, what: &str) -> bool {
 
 fn commands(project: &Project<'_>, environment: &str, found: &mut Found) {
     let thruster = project.has("bin/thrust");
-    let words: &[&str] =
-        if thruster { &["bin/thrust", "bin/rails", "server"] } else { &["bin/rails", "server"] };
+    let words: &[&str] = if thruster {
+        &["bin/thrust", "bin/rails", "server"]
+    } else if project.has("config/puma.rb") {
+        &command::PUMA
+    } else {
+        &["bin/rails", "server"]
+    };
     found.start(words, &[&["bin/rails", "db:prepare"]]);
     found.workdir = Some("/rails".to_owned());
     found.needs(project, "RAILS_ENV", environment);

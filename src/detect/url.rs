@@ -1,5 +1,7 @@
 //! No framework, but `DATABASE_URL`: from the environment, or from `.env`.
 
+use super::command;
+use super::existing;
 use super::find::Found;
 use super::place::Slashes;
 use super::plan::Framework;
@@ -13,5 +15,7 @@ pub(super) fn read(project: &Project<'_>) -> Option<Found> {
     let mut found = Found::new(Framework::DatabaseUrl, source.to_owned());
     // As `litekeeper run` reads it.
     found.databases.extend(project.database("default", &url, ".", Slashes::Three));
+    found.command = command::plain(project);
+    existing::carry_over(project, &["litestream.yml"], &mut found);
     Some(found).filter(|found| !found.databases.is_empty())
 }

@@ -3,6 +3,7 @@
 //! Litestream expands `$NAME` in the text before it reads YAML, comments included: only what is meant as a variable
 //! has a dollar sign, all others are written as `\x24` in double quotes.
 
+use super::bucket;
 use super::code::Value;
 use super::existing::with_variables;
 use super::place;
@@ -33,7 +34,7 @@ pub fn yaml(plan: &Plan, target: Target<'_>) -> String {
             && target == Target::Bucket
             && database.left_out.is_none()
             && database.replica.is_none();
-        entry(database, &replica, explains, &mut text);
+        entry(plan, database, &replica, explains, &mut text);
         explained |= explains;
     }
     if uses_bucket(plan, target) {
@@ -78,18 +79,35 @@ fn head(plan: &Plan, target: Target<'_>, text: &mut Text) {
         0,
         "to that folder. Plain Litestream reads the file too; it passes over the part `litekeeper`.",
     );
+    if begins_with_project(plan, target) {
+        text.comment(0, "");
+        text.comment(
+            0,
+            &format!(
+                "Its places on the replica begin with `{}`, so that other projects may use the same one.",
+                plan.project
+            ),
+        );
+    }
     let from_bucket = uses_bucket(plan, target);
     let mut needed: Vec<(String, &str)> = Vec::new();
     for (name, value) in &plan.env {
         needed.push((format!("{name}={value}"), "these are its databases"));
     }
     if from_bucket {
-        needed.push(("LITESTREAM_REPLICA_BUCKET".to_owned(), "the bucket"));
-        needed.push(("LITESTREAM_ACCESS_KEY_ID".to_owned(), "its key, and"));
-        needed.push((
-            "LITESTREAM_SECRET_ACCESS_KEY".to_owned(),
-            "its secret; AWS's own variables and roles do as well",
-        ));
+        for (key, name) in &plan.place {
+            let what = match *key {
+                "url" => "where the backups go",
+                "bucket" => "the bucket",
+                "path" => "the place in it",
+                "region" => "its region",
+                _ => "where it is",
+            };
+            needed.push(((*name).to_owned(), what));
+        }
+        let [key, secret] = bucket::keys(bucket_variable(plan));
+        needed.push((key.to_owned(), "its key, and"));
+        needed.push((secret.to_owned(), "its secret; AWS's own variables and roles do as well"));
     }
     for name in variables(plan, target) {
         if !needed.iter().any(|(known, _)| *known == name) {
@@ -171,15 +189,12 @@ fn replica(plan: &Plan, database: &Database, name: &str, target: Target<'_>) -> 
     }
     let name = match &plan.path_prefix {
         Some(prefix) => format!("{}/{name}", prefix.trim_matches('/')),
+        None if is_shared(plan, target) => format!("{}/{name}", plan.project),
         None => name.to_owned(),
     };
     let text = |key: &str, value: String| (key.to_owned(), Setting::Text(value));
     match target {
-        Target::Bucket => vec![
-            text("type", "s3".to_owned()),
-            text("bucket", place::variable("LITESTREAM_REPLICA_BUCKET")),
-            text("path", name),
-        ],
+        Target::Bucket => in_bucket(plan, database, name),
         Target::Below(url) if url.contains("://") => {
             let url = with_variables(url);
             let (base, query) =
@@ -199,7 +214,63 @@ fn replica(plan: &Plan, database: &Database, name: &str, target: Target<'_>) -> 
     }
 }
 
-fn entry(database: &Database, replica: &[(String, Setting)], explains: bool, text: &mut Text) {
+/// Where the environment says; what it does not say is the project's own place.
+fn in_bucket(plan: &Plan, database: &Database, name: String) -> Vec<(String, Setting)> {
+    let text = |key: &str, value: String| (key.to_owned(), Setting::Text(value));
+    let variable = |key: &str| plan.place.iter().find(|(known, _)| *known == key).map(|(_, name)| *name);
+    let own = |one: &&Database| one.left_out.is_none() && one.replica.is_none();
+    // What names the place of one database is that place, as `run` reads it too; of several it is what they are below.
+    let is_alone = own(&database) && plan.databases.iter().filter(own).count() == 1;
+    let below = |base: &str| {
+        let base = place::variable(base);
+        if is_alone { base } else { format!("{base}/{}", place::name(&name)) }
+    };
+    if let Some(url) = variable("url") {
+        return vec![text("url", below(url))];
+    }
+    let path = variable("path").map_or_else(|| name.clone(), below);
+    let mut replica = vec![
+        text("type", "s3".to_owned()),
+        text("bucket", place::variable(bucket_variable(plan))),
+        text("path", path),
+    ];
+    for key in ["region", "endpoint"] {
+        replica.extend(variable(key).map(|name| text(key, place::variable(name))));
+    }
+    replica
+}
+
+/// The variable that has the bucket's name.
+pub(super) fn bucket_variable(plan: &Plan) -> &'static str {
+    plan.place.iter().find(|(key, _)| *key == "bucket").map_or("LITESTREAM_REPLICA_BUCKET", |(_, name)| name)
+}
+
+/// Whether other projects may go to the same place: to all but a folder of the project, or one that has its name.
+fn is_shared(plan: &Plan, target: Target<'_>) -> bool {
+    match target {
+        Target::Bucket => true,
+        Target::Below(url) => {
+            let base = url.split('?').next().unwrap_or(url).trim_end_matches('/');
+            let path = base
+                .split_once("://")
+                .map_or(base, |(_, rest)| rest.split_once('/').map_or("", |(_, path)| path));
+            !url.starts_with("./") && place::name(path) != plan.project
+        }
+    }
+}
+
+/// Whether the project's name is in the file.
+pub fn begins_with_project(plan: &Plan, target: Target<'_>) -> bool {
+    let own = |database: &Database| database.left_out.is_none() && database.replica.is_none();
+    let said = |key: &str| target == Target::Bucket && plan.place.iter().any(|(known, _)| *known == key);
+    plan.path_prefix.is_none()
+        && is_shared(plan, target)
+        && plan.databases.iter().any(own)
+        && !said("path")
+        && !said("url")
+}
+
+fn entry(plan: &Plan, database: &Database, replica: &[(String, Setting)], explains: bool, text: &mut Text) {
     let mark = match &database.left_out {
         Some(why) => {
             text.comment(2, &format!("{} is not replicated: {why}.", database.alias));
@@ -217,8 +288,11 @@ fn entry(database: &Database, replica: &[(String, Setting)], explains: bool, tex
     for (key, value) in replica {
         text.line(2, &format!("{mark}    {}: {}", scalar(key), setting(value)));
     }
-    if explains {
+    let is_said = |key: &str| plan.place.iter().any(|(known, _)| *known == key || *known == "url");
+    if explains && !is_said("region") {
         text.line(6, "# region: eu-central-1           # Amazon's is found out when it is not given");
+    }
+    if explains && !is_said("endpoint") {
         text.line(6, "# endpoint: https://HOST         # Tigris, R2, MinIO and others that speak S3");
     }
 }

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_64;
 
-use crate::os::fd;
+use crate::os::{fd, open};
+use crate::sqlite::wal;
 
 /// Where the checksums begin, in bytes.
 const HEAD: u64 = 4096;
@@ -90,6 +91,14 @@ impl Head {
         self.proof.map(|proof| proof.at).or_else(|| (self.begun > 0).then_some(self.begun / 1000))
     }
 
+    /// Whether this is what was written here: whoever runs as the database's user could have written something else,
+    /// which is at worst found out anew.
+    fn is_possible(&self) -> bool {
+        (self.page_size == 0 || wal::is_page_size(self.page_size))
+            && self.suspects.len() <= MOST_SUSPECTS
+            && !self.suspects.contains(&0)
+    }
+
     /// Remembers a page to be looked at.
     pub fn suspect(&mut self, page: u32) {
         if self.suspects.len() < MOST_SUSPECTS {
@@ -110,13 +119,13 @@ pub fn path(meta: &Path) -> PathBuf {
 pub(super) fn own_file(meta: &Path, path: &Path) -> io::Result<File> {
     let at = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
     let is_used_up = |error: &io::Error| error.kind() != io::ErrorKind::NotFound;
-    match fd::open_file(path, true) {
+    match open::unlinked(path, true) {
         Ok(file) => return Ok(file),
         Err(error) if is_used_up(&error) => std::fs::remove_file(path).map_err(at)?,
         Err(_) => {}
     }
     // Somebody else may have made it just now.
-    let file = fd::make_file(path).or_else(|_| fd::open_file(path, true)).map_err(at)?;
+    let file = open::make(path).or_else(|_| open::unlinked(path, true)).map_err(at)?;
     // Only root can give it away, and only root has to.
     let owner = std::fs::metadata(meta)?;
     let _ = std::os::unix::fs::fchown(&file, Some(owner.uid()), Some(owner.gid()));
@@ -166,6 +175,17 @@ impl Book {
     pub fn get(&mut self, page: u32) -> io::Result<u64> {
         let place = self.seek(page)?;
         Ok(self.block[place])
+    }
+
+    /// What the copy has of each page up to this one, as far as anything is known: what the file has no room for is
+    /// not known.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn up_to(&mut self, last: u32) -> io::Result<Vec<u64>> {
+        self.flush()?;
+        let known = self.file.metadata()?.len().saturating_sub(HEAD) / 8;
+        (0..=last).take_while(|page| u64::from(*page) < known).map(|page| self.get(page)).collect()
     }
 
     /// Takes in a page of the copy.
@@ -237,7 +257,7 @@ fn read_head(file: &File) -> io::Result<Option<Head>> {
     let body =
         usize::try_from(number(0)).ok().and_then(|length| rest.get(16..16 + length.min(HEAD as usize)));
     let body = body.filter(|body| magic == MAGIC && checksum(body) == number(8));
-    Ok(body.and_then(|body| postcard::from_bytes(body).ok()))
+    Ok(body.and_then(|body| postcard::from_bytes(body).ok()).filter(Head::is_possible))
 }
 
 #[cfg(test)]

@@ -8,12 +8,12 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::answer::{Answer, Standing, Task};
-use super::book::{Book, Mark, Proof};
+use super::book::{Book, Head, Mark, Proof};
 use super::compare::{Found, Which, compare};
 use super::follow::{Followed, follow};
 use super::standing::{self, Age};
 use crate::litestream::{ltx, position};
-use crate::os::{fd, priority};
+use crate::os::{fd, open, priority};
 use crate::sqlite::repair;
 use crate::sqlite::wal;
 
@@ -28,6 +28,9 @@ pub(super) struct Bounds {
 
 pub(super) const BOUNDS: Bounds = Bounds { cheap: 8 << 20, moderate: 64 << 20 };
 
+/// Of so many pages the checksums are in memory at once.
+const MOST_AT_ONCE: u32 = 1 << 26;
+
 /// Nothing is waited for longer.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
@@ -39,7 +42,10 @@ pub fn main(args: impl Iterator<Item = OsString>) -> u8 {
     let limit = limit.to_str().and_then(|limit| limit.parse().ok()).map(Duration::from_millis);
     let (Some(task), Some(limit)) = (task, limit) else { return usage() };
     let (database, meta) = (Path::new(database), Path::new(meta));
-    let printed = answer(BOUNDS, task, limit, database, meta).and_then(|answer| {
+    if task == Task::Background {
+        priority::lower();
+    }
+    let printed = ask(task, limit, database, meta).and_then(|answer| {
         let text = serde_json::to_string(&answer)?;
         io::Write::write_all(&mut io::stdout(), text.as_bytes())
     });
@@ -52,7 +58,15 @@ pub fn main(args: impl Iterator<Item = OsString>) -> u8 {
     }
 }
 
-/// Answers one question.
+/// Answers one question in this process.
+///
+/// # Errors
+/// Something cannot be read, or the ledger not be written.
+pub fn ask(task: Task, limit: Duration, database: &Path, meta: &Path) -> io::Result<Answer> {
+    answer(BOUNDS, task, limit, database, meta)
+}
+
+/// As [`ask`] with other bounds.
 pub(super) fn answer(
     bounds: Bounds,
     task: Task,
@@ -79,9 +93,6 @@ struct Ledger<'a> {
 
 impl Ledger<'_> {
     fn answer(&self) -> io::Result<Answer> {
-        if self.task == Task::Background {
-            priority::lower();
-        }
         let inspects = self.task == Task::Inspect;
         if self.task == Task::Reset {
             return self.reset();
@@ -135,6 +146,7 @@ impl Ledger<'_> {
     fn reset(&self) -> io::Result<Answer> {
         let (ltx, aside) = (self.meta.join("ltx"), self.meta.join("ltx-broken"));
         match std::fs::remove_dir_all(&aside) {
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => std::fs::remove_file(&aside)?,
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Err(_) | Ok(()) => {}
         }
@@ -144,12 +156,21 @@ impl Ledger<'_> {
 
     /// Compares all without keeping others from the ledger meanwhile.
     fn prove(&self, mut book: Book) -> io::Result<Answer> {
-        let sums: Vec<u64> = (0..=book.head.commit).map(|page| book.get(page)).collect::<io::Result<_>>()?;
         let head = book.head.clone();
+        if head.commit > MOST_AT_ONCE {
+            let found = self.compare(&mut book, &Which::All)?;
+            drop(book);
+            return self.proven(&head, found);
+        }
+        let sums = book.up_to(head.commit)?;
         book.write_head()?;
         drop(book);
         let expected = |page: u32| Ok(sums.get(page as usize).copied().unwrap_or(0));
         let found = compare(self.database, &head, expected, &Which::All, self.deadline)?;
+        self.proven(&head, found)
+    }
+
+    fn proven(&self, head: &Head, found: Found) -> io::Result<Answer> {
         let since = head.since();
         Ok(match found {
             Found::Equal { salt } => {
@@ -257,7 +278,7 @@ impl Ledger<'_> {
 
 /// Whether a file can be a database at all: it begins as one (<https://sqlite.org/fileformat2.html>), or is empty.
 fn is_sqlite(path: &Path) -> io::Result<bool> {
-    let file = std::fs::File::open(path)?;
+    let file = open::file(path)?;
     let header: Option<[u8; 16]> = fd::read_at(&file, 0)?;
     Ok(header.is_some_and(|header| &header == b"SQLite format 3\0"))
 }

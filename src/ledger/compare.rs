@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use super::book::{Head, checksum};
 use crate::litestream::ltx;
-use crate::os::fd;
+use crate::os::{fd, open};
 use crate::sqlite::wal::{self, Run};
 
 /// So much is read of the file at once.
@@ -24,6 +24,8 @@ const CHUNK: usize = 1 << 20;
 const PAUSE: u16 = 2;
 /// How long a writer is waited for.
 const WRITER: Duration = Duration::from_secs(1);
+/// Of the pages that are missing at the end, so many are looked for: a broken number of pages has billions.
+const BEYOND: u32 = 1 << 16;
 /// So many differing pages are remembered with their contents: more are no longer told apart.
 const MOST: usize = 1 << 20;
 
@@ -90,7 +92,7 @@ fn once(
     which: &Which,
     deadline: Instant,
 ) -> io::Result<Option<Found>> {
-    let file = File::open(database)?;
+    let file = open::file(database)?;
     let run = Run::open(database)?;
     let is_same_run = run.as_ref().is_some_and(|run| run.header.salt == head.newest.salt);
     let mut end = head.newest.end;
@@ -121,7 +123,10 @@ fn once(
     let mut different = Vec::new();
     let lock_page = ltx::lock_page(head.page_size);
     let (pages, many): (Box<dyn Iterator<Item = u32>>, usize) = match which {
-        Which::All => (Box::new(1..=head.commit), head.commit as usize),
+        Which::All => {
+            let last = head.commit.min(last_page(&file, head, &frames)?.saturating_add(BEYOND));
+            (Box::new(1..=last), last as usize)
+        }
         Which::These(pages) => {
             let all: BTreeSet<u32> = pages.iter().chain(log.copied.keys()).copied().collect();
             let many = all.len();
@@ -192,6 +197,13 @@ impl Log {
         }
         log
     }
+}
+
+/// The last page that there is of the database, in its file or in the log.
+fn last_page(file: &File, head: &Head, frames: &[wal::Frame]) -> io::Result<u32> {
+    let in_file = file.metadata()?.len() / u64::from(head.page_size.max(1));
+    let in_log = frames.iter().map(|frame| frame.page).max().unwrap_or(0);
+    Ok(in_log.max(u32::try_from(in_file).unwrap_or(u32::MAX)))
 }
 
 /// Why the number of pages is not the same; none when it is, or cannot be told.

@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::book::own_file;
-use crate::os::fd;
+use crate::os::open;
 
 /// When the file is longer, its older half goes: 8 million pages stay.
 const LONGEST: u64 = 128 << 20;
@@ -52,7 +52,7 @@ impl History {
 
 /// How many of these pages, with these contents, the copy had at some time.
 pub(super) fn known(meta: &Path, pages: &[(u32, u64)]) -> io::Result<u64> {
-    let file = match fd::open_file(&path(meta), false) {
+    let file = match open::unlinked(&path(meta), false) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
         Err(error) => return Err(error),

@@ -9,6 +9,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::litestream::database::with_suffix;
+use crate::sqlite::fit;
 
 /// What means something in a URI of SQLite's (<https://sqlite.org/uri.html>).
 const IN_URI: &percent_encoding::AsciiSet =
@@ -18,6 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The count; `None` where there is none, or nobody can tell.
 pub(super) fn of(database: &Path) -> Option<i64> {
+    if fit::odd(database).is_some() {
+        return None;
+    }
     let has_log = with_suffix(database, "-wal").metadata().is_ok_and(|log| log.len() > 0);
     let read = || {
         let database = if has_log {

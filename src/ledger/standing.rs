@@ -8,7 +8,7 @@ use super::answer::Standing;
 use super::book::{Book, Head, Mark};
 use super::{history, seq};
 use crate::litestream::database::with_suffix;
-use crate::os::fd;
+use crate::os::{fd, open};
 use crate::sqlite::wal::{self, Run};
 
 impl Mark {
@@ -51,7 +51,7 @@ impl Age {
 
 /// Whether a database that has got shorter, and differs in so many pages, may have been vacuumed.
 fn is_vacuumed(database: &Path, differs: usize) -> io::Result<bool> {
-    let file = std::fs::File::open(database)?;
+    let file = open::file(database)?;
     let Some(header): Option<[u8; 100]> = fd::read_at(&file, 0)? else { return Ok(true) };
     // The largest root page is there with auto_vacuum only. 65536 is stored as 1.
     let vacuums_itself = header[52..56] != [0; 4];
@@ -76,7 +76,7 @@ fn counter(database: &Path) -> io::Result<Option<u32>> {
             return Ok(read.then(|| at([page[24], page[25], page[26], page[27]])));
         }
     }
-    let file = std::fs::File::open(database)?;
+    let file = open::file(database)?;
     Ok(fd::read_at(&file, 24)?.map(at))
 }
 

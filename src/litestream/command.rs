@@ -2,23 +2,24 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use tokio::io::AsyncReadExt;
-use tokio::net::unix::pipe;
+use futures_util::future::{Either, join, select};
 
 use super::log;
 use crate::core::Ended;
+use crate::foreign::piece;
 use crate::os::children::Children;
-use crate::os::fd;
+use crate::os::gather::Gather;
 use crate::os::spawn::Spawn;
 use crate::os::user::Identity;
+use crate::os::{event, fd, fork};
 
 /// No answer is longer; a plan of a hundred thousand files is.
-const LONGEST_OUTPUT: u64 = 32 << 20;
+const LONGEST_OUTPUT: usize = 32 << 20;
 
 /// Where Litestream is, and who runs it.
 #[derive(Clone)]
@@ -98,8 +99,15 @@ pub enum Error {
 }
 
 /// Variables of the service manager that are for the keeper alone.
-pub const KEEPERS_OWN: &[&str] =
-    &["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"];
+pub const KEEPERS_OWN: &[&str] = &[
+    "NOTIFY_SOCKET",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_PIDFDID",
+    "LISTEN_FDNAMES",
+];
 
 /// Litestream loads the certificates of the system as it starts, whatever it is asked: 8 ms of 20. Go
 /// looks for them where these say (`crypto/x509`), and finds none there.
@@ -154,7 +162,7 @@ impl Runner {
             self.run_own(args, inherit, limit, |_| false).await.map_err(|error| error.to_string())?;
         if !output.is_success() {
             let last = output.stderr.lines().rfind(|line| !line.trim().is_empty());
-            return Err(last.unwrap_or("it failed and said nothing").to_owned());
+            return Err(piece(last.unwrap_or("it failed and said nothing")));
         }
         Ok(output.stdout)
     }
@@ -201,6 +209,7 @@ impl Runner {
         let spawned = spawn.start(&self.binary, args).map_err(failed)?;
         let _guard = Guard { children: &self.children, pid: spawned.pid };
         let mut ended = self.children.watch_one_shot(spawned.pid);
+        event::became(spawned.verdict, fork::LIMIT.min(limit)).await.map_err(failed)?;
         let mut limit_at = Instant::now() + limit;
         let finish = async {
             loop {
@@ -208,7 +217,7 @@ impl Runner {
                     Ok(how) => return (how.unwrap_or(Ended::Signal(nix::libc::SIGKILL)), false),
                     Err(_) if tick(spawned.pid) => limit_at = Instant::now() + limit,
                     Err(_) if Instant::now() >= limit_at => {
-                        self.children.kill(spawned.pid);
+                        self.children.kill_tree(spawned.pid);
                         let how = (&mut ended).await.unwrap_or(Ended::Signal(nix::libc::SIGKILL));
                         return (how, true);
                     }
@@ -216,14 +225,21 @@ impl Runner {
                 }
             }
         };
-        let (stdout, stderr, (how, late)) = tokio::join!(read(spawned.stdout), read(spawned.stderr), finish);
+        let mut stdout = Gather::new(spawned.stdout, LONGEST_OUTPUT);
+        let mut stderr = Gather::new(spawned.stderr, LONGEST_OUTPUT);
+        // Its end counts, and not its pipes': what it started may hold those open for as long as it likes.
+        let finish = std::pin::pin!(finish);
+        let (how, late) = match select(finish, std::pin::pin!(join(stdout.fill(), stderr.fill()))).await {
+            Either::Left((ended, _)) => ended,
+            Either::Right((_, finish)) => finish.await,
+        };
         if self.children.is_aborted() {
             return Err(Error::Aborted);
         }
         if late {
             return Err(Error::Timeout(limit));
         }
-        Ok(Output { ended: how, stdout, stderr })
+        Ok(Output { ended: how, stdout: text(stdout), stderr: text(stderr) })
     }
 
     /// The same binary's path, for messages.
@@ -240,15 +256,10 @@ struct Guard<'a> {
 
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
-        self.children.kill(self.pid);
+        self.children.kill_tree(self.pid);
     }
 }
 
-async fn read(fd: OwnedFd) -> String {
-    let mut bytes = Vec::new();
-    if let Ok(pipe) = pipe::Receiver::from_owned_fd(fd) {
-        // What was read before an error is still worth reading.
-        let _ = pipe.take(LONGEST_OUTPUT).read_to_end(&mut bytes).await;
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+fn text(gathered: Gather) -> String {
+    String::from_utf8_lossy(&gathered.finish()).into_owned()
 }

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
+use crate::foreign::piece;
 use crate::os::place;
 
 /// No answer that is waited for here is longer.
@@ -52,21 +53,20 @@ impl Error {
     }
 }
 
-/// What `POST /sync` answers; fields that are not there yet in 0.5.9 are optional.
+/// What `POST /sync` answers, since 0.5.9, its first release: both are always there, and an answer without
+/// them confirms nothing.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 pub struct Synced {
     /// The database's own position.
-    #[serde(default)]
     pub txid: u64,
     /// The replica's.
-    #[serde(default)]
-    pub replicated_txid: Option<u64>,
+    pub replicated_txid: u64,
 }
 
 impl Synced {
     /// Whether the replica has all that the database had.
     pub fn is_replicated(&self) -> bool {
-        self.replicated_txid.is_none_or(|replicated| replicated >= self.txid)
+        self.replicated_txid >= self.txid
     }
 }
 
@@ -114,8 +114,8 @@ fn request(endpoint: &str, body: &serde_json::Value) -> Vec<u8> {
 pub async fn sync(socket: &Path, db: &Path, timeout: Duration) -> Result<Synced, Error> {
     let limit = timeout + Duration::from_secs(1);
     let both = async {
-        answer(exchange(socket, local_sync_request(db)).await?)?;
-        answer(exchange(socket, sync_request(db, timeout)).await?)
+        synced(&exchange(socket, local_sync_request(db)).await?)?;
+        synced(&exchange(socket, sync_request(db, timeout)).await?)
     };
     tokio::time::timeout(limit, both).await.map_err(|_| Error::Timeout(limit))?
 }
@@ -125,7 +125,7 @@ pub async fn sync(socket: &Path, db: &Path, timeout: Duration) -> Result<Synced,
 /// # Errors
 /// See [`Error`].
 pub async fn sync_locally(socket: &Path, db: &Path, limit: Duration) -> Result<Synced, Error> {
-    let local = async { answer(exchange(socket, local_sync_request(db)).await?) };
+    let local = async { synced(&exchange(socket, local_sync_request(db)).await?) };
     tokio::time::timeout(limit, local).await.map_err(|_| Error::Timeout(limit))?
 }
 
@@ -144,7 +144,7 @@ pub async fn confirm(socket: &Path, db: &Path, timeout: Duration) -> Result<Sync
     let asked = sync_locally(socket, db, timeout).await?;
     let mut remembered = asked.clone();
     let mut pause = FIRST_PAUSE;
-    while !remembered.replicated_txid.is_some_and(|replicated| replicated > 0 && replicated >= asked.txid) {
+    while remembered.replicated_txid == 0 || remembered.replicated_txid < asked.txid {
         let left = timeout.saturating_sub(began.elapsed());
         if began.elapsed() >= UPLOADS || left <= pause {
             return sync(socket, db, left).await;
@@ -178,15 +178,21 @@ pub async fn unregister(socket: &Path, db: &Path, limit: Duration) -> Result<(),
 
 async fn done(socket: &Path, request: Vec<u8>, limit: Duration) -> Result<(), Error> {
     let exchanged = tokio::time::timeout(limit, exchange(socket, request));
-    let (status, body) = exchanged.await.map_err(|_| Error::Timeout(limit))??;
-    if status == 200 { Ok(()) } else { Err(Error::Refused { status, message: error_message(&body) }) }
+    let answer = exchanged.await.map_err(|_| Error::Timeout(limit))??;
+    let (status, body) = parse(&answer)?;
+    if status == 200 { Ok(()) } else { Err(Error::Refused { status, message: error_message(body) }) }
 }
 
-fn answer((status, body): (u16, Vec<u8>)) -> Result<Synced, Error> {
+/// What a whole answer to `POST /sync` says.
+///
+/// # Errors
+/// [`Error::Refused`] and [`Error::Rubbish`].
+pub fn synced(answer: &[u8]) -> Result<Synced, Error> {
+    let (status, body) = parse(answer)?;
     if status == 200 {
-        return serde_json::from_slice(&body).map_err(|_| Error::Rubbish);
+        return serde_json::from_slice(body).map_err(|_| Error::Rubbish);
     }
-    Err(Error::Refused { status, message: error_message(&body) })
+    Err(Error::Refused { status, message: error_message(body) })
 }
 
 /// What a database's sync does while Litestream makes its local copy, for which it needs no replica
@@ -205,8 +211,8 @@ const COPYING: &[&str] = &[
 pub async fn is_copying(socket: &Path) -> bool {
     let request = b"GET /debug/sync-status HTTP/1.0\r\nHost: litestream\r\n\r\n".to_vec();
     match tokio::time::timeout(Duration::from_secs(1), exchange(socket, request)).await {
-        Ok(Ok((200, body))) => tells_of_copying(&body),
-        Ok(_) | Err(_) => false,
+        Ok(Ok(answer)) => matches!(parse(&answer), Ok((200, body)) if tells_of_copying(body)),
+        Ok(Err(_)) | Err(_) => false,
     }
 }
 
@@ -227,19 +233,19 @@ fn tells_of_copying(body: &[u8]) -> bool {
     })
 }
 
-async fn exchange(socket: &Path, request: Vec<u8>) -> Result<(u16, Vec<u8>), Error> {
+async fn exchange(socket: &Path, request: Vec<u8>) -> Result<Vec<u8>, Error> {
     let mut stream = place::theirs_all_along(UnixStream::connect(socket)).await?;
     stream.write_all(&request).await?;
     let mut answer = Vec::new();
     stream.take(LONGEST_ANSWER).read_to_end(&mut answer).await?;
-    parse(&answer)
+    Ok(answer)
 }
 
-fn parse(answer: &[u8]) -> Result<(u16, Vec<u8>), Error> {
+fn parse(answer: &[u8]) -> Result<(u16, &[u8]), Error> {
     let mut headers = [httparse::EMPTY_HEADER; 32];
     let mut response = httparse::Response::new(&mut headers);
     match (response.parse(answer), response.code) {
-        (Ok(httparse::Status::Complete(start)), Some(code)) => Ok((code, answer[start..].to_vec())),
+        (Ok(httparse::Status::Complete(start)), Some(code)) => Ok((code, &answer[start..])),
         _ => Err(Error::Rubbish),
     }
 }
@@ -250,20 +256,22 @@ fn error_message(body: &[u8]) -> String {
         error: String,
     }
     match serde_json::from_slice::<Refusal>(body) {
-        Ok(refusal) => refusal.error,
-        Err(_) => String::from_utf8_lossy(body).trim().to_owned(),
+        Ok(refusal) => piece(&refusal.error),
+        Err(_) => piece(&String::from_utf8_lossy(body)),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     #[test]
     fn answers_are_read_whole_or_called_rubbish() {
         let (status, body) =
             parse(b"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n{\"txid\":2}").unwrap();
-        assert_eq!((status, body.as_slice()), (200, &b"{\"txid\":2}"[..]));
+        assert_eq!((status, body), (200, &b"{\"txid\":2}"[..]));
         for rubbish in [&b""[..], b"HTTP/1.0 200", b"nonsense\r\n\r\n"] {
             assert!(matches!(parse(rubbish), Err(Error::Rubbish)), "{rubbish:?}");
         }
@@ -286,9 +294,60 @@ mod tests {
 
     #[test]
     fn a_replica_behind_is_not_replicated() {
-        let synced = |text: &str| serde_json::from_str::<Synced>(text).unwrap().is_replicated();
-        assert!(synced(r#"{"txid":3,"replicated_txid":3}"#));
-        assert!(!synced(r#"{"txid":3,"replicated_txid":2}"#));
-        assert!(synced(r#"{"txid":3}"#));
+        let has_all = |text: &str| serde_json::from_str::<Synced>(text).unwrap().is_replicated();
+        assert!(has_all(r#"{"txid":3,"replicated_txid":3}"#));
+        assert!(!has_all(r#"{"txid":3,"replicated_txid":2}"#));
+        for text in
+            ["{}", r#"{"txid":3}"#, r#"{"replicated_txid":3}"#, r#"{"txid":3,"replicated_txid":null}"#]
+        {
+            let nothing = synced(format!("HTTP/1.0 200 OK\r\n\r\n{text}").as_bytes());
+            assert!(matches!(nothing, Err(Error::Rubbish)), "{text} confirms nothing");
+        }
+    }
+
+    /// A server that says this to everybody, for as long as they listen.
+    fn serving(folder: &Path, say: impl Fn(&mut std::os::unix::net::UnixStream) + Send + 'static) -> PathBuf {
+        let path = folder.join("sock");
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        std::thread::spawn(move || listener.incoming().flatten().for_each(|mut stream| say(&mut stream)));
+        path
+    }
+
+    fn asked(socket: &Path, limit: Duration) -> Result<Synced, Error> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(sync_locally(socket, Path::new("a.db"), limit))
+    }
+
+    #[test]
+    fn an_answer_without_an_end_has_one_here() {
+        use std::io::Write;
+        let folder = tempfile::tempdir().unwrap();
+        let socket = serving(folder.path(), |stream| {
+            let _ = stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n");
+            while stream.write_all(&[b' '; 1 << 16]).is_ok() {}
+        });
+        assert!(matches!(asked(&socket, Duration::from_secs(60)), Err(Error::Rubbish)));
+    }
+
+    #[test]
+    fn an_answer_that_comes_by_the_byte_comes_too_late() {
+        use std::io::{Read, Write};
+        let folder = tempfile::tempdir().unwrap();
+        let socket = serving(folder.path(), |stream| {
+            let _ = stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n{\"txid\":1,\"replicated_txid\":");
+            // Until the other side is gone.
+            while stream.read(&mut [0; 1 << 10]).is_ok_and(|bytes| bytes > 0) {
+                let _ = stream.write_all(b"1");
+            }
+        });
+        assert!(matches!(asked(&socket, Duration::from_millis(50)), Err(Error::Timeout(_))));
+    }
+
+    #[test]
+    fn an_answer_that_is_as_deep_as_it_is_long_is_rubbish() {
+        for body in ["[".repeat(1 << 19), format!("{{\"txid\":{}", "[".repeat(1 << 19)), "\u{0}".repeat(99)] {
+            let answer = format!("HTTP/1.0 200 OK\r\n\r\n{body}");
+            assert!(matches!(synced(answer.as_bytes()), Err(Error::Rubbish)));
+        }
     }
 }

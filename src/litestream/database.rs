@@ -3,7 +3,11 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::os::place;
+use super::folder::Order;
+use crate::os::{open, place};
+use crate::sqlite::fit;
+
+pub use crate::sqlite::with_suffix;
 
 /// What the rooms that start, restore and watch need to know of a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +20,8 @@ pub struct Database {
     pub replica: String,
     /// The same as a folder of this machine, if it is one.
     pub replica_folder: Option<PathBuf>,
+    /// The same as an order for a client of our own, if it is on S3.
+    pub s3: Option<Order>,
 }
 
 impl Database {
@@ -43,10 +49,10 @@ const LONGEST_NAME: usize = 255 - ".-litekeeper.lock".len();
 /// The same of one that may have to be restored, under a name that is longer.
 const LONGEST_MISSING: usize = 255 - ".-litekeeper-restore.tmp".len();
 
-/// Why no database can be at this path, whatever is written there; `None` where one can. Nothing is opened.
+/// Why no database can be at this path, whatever is written there; `None` where one can. Nothing is opened, and what
+/// SQLite would open beside it is looked at as well.
 pub fn unfit(path: &Path) -> Option<String> {
     use std::os::unix::ffi::OsStrExt as _;
-    use std::os::unix::fs::FileTypeExt as _;
 
     let length = path.file_name().map_or(0, |name| name.len());
     if path.as_os_str().as_bytes().contains(&0) {
@@ -68,19 +74,11 @@ pub fn unfit(path: &Path) -> Option<String> {
         }
         Err(_) => return None,
     };
-    let what = match () {
-        () if kind.is_file() => return None,
-        () if kind.is_dir() => "a folder",
-        () if kind.is_fifo() => "a pipe",
-        () if kind.is_socket() => "a socket",
-        () => "a device",
-    };
-    Some(format!("it is {what}, and no database"))
-}
-
-/// A path with something behind its last letter.
-pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut text = path.as_os_str().to_owned();
-    text.push(suffix);
-    text.into()
+    if let Some(what) = open::odd(kind) {
+        return Some(format!("it is {what}, and no database"));
+    }
+    // SQLite, and so the app and Litestream, would wait for it.
+    let (beside, what) = fit::odd(path)?;
+    let name = beside.file_name().unwrap_or_default().display().to_string();
+    Some(format!("beside it, `{name}` is {what}, not a file of SQLite's"))
 }

@@ -1,13 +1,12 @@
 //! A folder of databases: which files of it Litestream takes for databases, and when it does.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io::{ErrorKind, Read};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use super::glob;
-use crate::os::place;
+use crate::os::{open, place};
 
 /// What a file of SQLite begins with (`IsSQLiteDatabase` in Litestream's main.go looks at it too).
 const HEADER: &[u8; 16] = b"SQLite format 3\0";
@@ -157,7 +156,6 @@ enum Header {
     None,
 }
 
-/// Only a file is opened: a pipe would be waited for, and a device may do something.
 fn header(path: &Path) -> Header {
     let Ok(found) = path.metadata() else { return Header::None };
     let kind = found.file_type();
@@ -169,10 +167,7 @@ fn header(path: &Path) -> Header {
         return Header::None;
     }
     let mut header = [0; 16];
-    // A pipe may have taken its place meanwhile.
-    let flags = nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY;
-    let opened = File::options().read(true).custom_flags(flags).open(path);
-    match opened.and_then(|mut file| file.read_exact(&mut header)) {
+    match open::file(path).and_then(|mut file| file.read_exact(&mut header)) {
         Ok(()) if &header == HEADER => Header::Sqlite,
         // What SQLite itself keeps beside a database, under a pattern such as `*`.
         Ok(()) if ["-wal", "-shm", "-journal"].iter().any(|end| ends_with(path, end)) => Header::None,

@@ -12,7 +12,7 @@ mod release;
 mod wheel;
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -22,6 +22,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
+
+use crate::os::open;
+use crate::os::place::Folder;
 
 pub use error::{Error, Reason};
 pub use pins::{Platform, sha256};
@@ -172,10 +175,10 @@ pub fn install(options: &InstallOptions, progress: &mut dyn FnMut(Progress<'_>))
     progress(Progress::Verifying);
     verify(&candidate, version, &options.cancel)?;
     stop_if(&options.cancel)?;
-    File::open(&candidate.path)
+    open::file(&candidate.path)
         .and_then(|file| file.sync_all())
         .and_then(|()| fs::rename(&candidate.path, &place))
-        .and_then(|()| File::open(&dir)?.sync_all())
+        .and_then(|()| Folder::open(&dir)?.sync())
         .map_err(|source| folder(&dir, source))?;
     Ok(Installed { path: place, version: version.to_owned(), source: candidate.source, already: false })
 }
@@ -338,7 +341,7 @@ fn version_of(binary: &Path, cancel: &AtomicBool) -> io::Result<String> {
 }
 
 fn hash(path: &Path) -> io::Result<String> {
-    let (mut hasher, mut file, mut buffer) = (Sha256::new(), File::open(path)?, vec![0; 64 << 10]);
+    let (mut hasher, mut file, mut buffer) = (Sha256::new(), open::file(path)?, vec![0; 64 << 10]);
     loop {
         match file.read(&mut buffer) {
             Ok(0) => break,

@@ -2,6 +2,9 @@
 
 use serde_json::Value;
 
+use super::ltx;
+use crate::foreign::piece;
+
 /// How bad a line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
@@ -15,7 +18,7 @@ pub enum Level {
     Error,
 }
 
-/// One line.
+/// One line, each part of it fit for a message of our own ([`piece`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
     /// Its level.
@@ -24,18 +27,21 @@ pub struct Line {
     pub text: String,
     /// Its error field, or what a plain `Error:` line says.
     pub error: Option<String>,
+    /// What it says by itself, and its fields, in which any name may look like another field once they are text.
+    message: String,
+    fields: serde_json::Map<String, Value>,
 }
 
 impl Line {
     /// Reads a line as Litestream writes it.
     pub fn parse(line: &str) -> Self {
         match serde_json::from_str::<Value>(line) {
-            Ok(Value::Object(fields)) => Self::from_fields(&fields),
+            Ok(Value::Object(fields)) => Self::from_fields(fields),
             Ok(_) | Err(_) => Self::from_text(line),
         }
     }
 
-    fn from_fields(fields: &serde_json::Map<String, Value>) -> Self {
+    fn from_fields(fields: serde_json::Map<String, Value>) -> Self {
         let text_of = |value: &Value| match value {
             Value::String(text) => text.clone(),
             other => other.to_string(),
@@ -53,13 +59,13 @@ impl Line {
         let is_older = field("db_txid").is_some_and(|txid| txid.bytes().any(|digit| digit != b'0'));
         let level =
             if message == "detected database behind replica" && is_older { Level::Warn } else { level };
-        let mut text = message;
+        let mut text = message.clone();
         for (name, value) in
             fields.iter().filter(|(name, _)| !matches!(name.as_str(), "time" | "level" | "msg"))
         {
             text.push_str(&format!(" {name}={}", text_of(value)));
         }
-        Self { level, text, error: field("error") }
+        Self { level, text: piece(&text), error: field("error").as_deref().map(piece), message, fields }
     }
 
     fn from_text(line: &str) -> Self {
@@ -69,19 +75,27 @@ impl Line {
             .strip_prefix("Error: ")
             .or_else(|| line.split_once(" level=ERROR ").map(|(_, rest)| rest))
             .or_else(|| line.split_once(" ERROR ").map(|(_, rest)| rest));
-        match fatal {
-            Some(error) => {
-                Self { level: Level::Error, text: error.to_owned(), error: Some(error.to_owned()) }
-            }
-            None => Self { level: Level::Info, text: line.to_owned(), error: None },
-        }
+        let level = if fatal.is_some() { Level::Error } else { Level::Info };
+        let text = piece(fatal.unwrap_or(line));
+        let (message, fields) = (text.clone(), serde_json::Map::new());
+        Self { level, text, error: fatal.map(piece), message, fields }
+    }
+
+    fn field(&self, name: &str) -> Option<&str> {
+        self.fields.get(name)?.as_str()
     }
 
     /// The base name of the database that Litestream has just opened without any position of its own, where
     /// the replica already holds a backup.
     pub fn finds_a_backup(&self) -> Option<&str> {
-        let fields = self.text.strip_prefix("detected database behind replica db=")?;
-        fields.split_once(" db_txid=0000000000000000").map(|(name, _)| name)
+        let is_new = ltx::txid(self.field("db_txid")?)? == 0;
+        (self.message == "detected database behind replica" && is_new).then(|| self.field("db")).flatten()
+    }
+
+    /// The base name of a database of which a snapshot was uploaded, and the transaction that it reaches to.
+    pub fn snapshot(&self) -> Option<(&str, u64)> {
+        let (name, txid) = (self.field("db")?, ltx::txid(self.field("txid")?)?);
+        (self.message == "snapshot complete").then_some((name, txid))
     }
 
     /// Whether this line, after the shim has ended, says that something did not reach a replica.
@@ -120,6 +134,32 @@ mod tests {
         assert_eq!(line.level, Level::Error);
         assert_eq!(line.text, "monitor error db=a.db error=no such bucket");
         assert_eq!(line.error.as_deref(), Some("no such bucket"));
+    }
+
+    #[test]
+    fn a_snapshot_is_named_with_its_transaction() {
+        let said = |name: &str| {
+            let fields = serde_json::json!({"level": "INFO", "msg": "snapshot complete", "system": "store", "db": name,
+                "txid": "00000000000000a3", "size": 268294});
+            Line::parse(&fields.to_string())
+        };
+        assert_eq!(said("app.db").snapshot(), Some(("app.db", 0xa3)));
+        assert_eq!(said("a size=1 txid=2.db").snapshot(), Some(("a size=1 txid=2.db", 0xa3)));
+        assert_eq!(
+            Line::parse(r#"{"msg":"compaction complete","db":"a","size":1,"txid":"1"}"#).snapshot(),
+            None
+        );
+    }
+
+    #[test]
+    fn a_name_is_no_other_field() {
+        for name in ["app.db", "a db_txid=0000000000000000 x", "a\nb size=1 txid=0000000000000001"] {
+            let fields = serde_json::json!({"level": "INFO", "msg": "detected database behind replica", "db": name,
+                "db_txid": "0000000000000000", "replica_txid": "0000000000000009"});
+            assert_eq!(Line::parse(&fields.to_string()).finds_a_backup(), Some(name));
+        }
+        let said = "detected database behind replica db=app.db db_txid=0000000000000000";
+        assert_eq!(Line::parse(said).finds_a_backup(), None, "litestream writes JSON");
     }
 
     #[test]

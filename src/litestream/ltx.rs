@@ -6,13 +6,16 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use crate::os::fd;
+use crate::os::{fd, open};
+use crate::sqlite::wal;
 
 /// The header, in bytes.
-const HEADER: usize = 100;
+pub const HEADER: usize = 100;
 /// The trailer, in bytes; before it stands the length of the list of pages.
 const TRAILER: u64 = 16;
 const LENGTH: u64 = 8;
+/// Both, at the end of a file.
+pub const END: u64 = TRAILER + LENGTH;
 /// The page with this byte is never written (`PENDING_BYTE` in SQLite's os.h).
 const LOCK_BYTE: u32 = 0x4000_0000;
 /// A list of pages that is longer is not read: it stands for a database of terabytes.
@@ -30,6 +33,19 @@ pub fn folder(meta: &Path) -> PathBuf {
 /// The name of the file of one transaction.
 pub fn name(txid: u64) -> String {
     format!("{txid:016x}-{txid:016x}.ltx")
+}
+
+/// The transactions of a file of this name (`ParseFilename` in its ltx.go); none for any other name.
+pub fn span(name: &str) -> Option<std::ops::RangeInclusive<u64>> {
+    let (min, max) = name.strip_suffix(".ltx")?.split_once('-')?;
+    let (min, max) = (txid(min)?, txid(max)?);
+    (1 <= min && min <= max).then_some(min..=max)
+}
+
+/// A transaction as Litestream prints it.
+pub fn txid(text: &str) -> Option<u64> {
+    let is_number = text.len() == 16 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
+    is_number.then(|| u64::from_str_radix(text, 16).ok()).flatten()
 }
 
 /// Where a page is in a file.
@@ -63,28 +79,20 @@ impl Ltx {
     /// # Errors
     /// It cannot be read.
     pub fn open(path: &Path) -> io::Result<Option<Self>> {
-        let file = fd::open_file(path, false)?;
+        let file = open::unlinked(path, false)?;
         let Some(header): Option<[u8; HEADER]> = fd::read_at(&file, 0)? else { return Ok(None) };
-        let short = |at: usize| {
-            let mut bytes = [0; 4];
-            bytes.copy_from_slice(&header[at..at + 4]);
-            u32::from_be_bytes(bytes)
+        let long = |at: usize| {
+            let mut bytes = [0; 8];
+            bytes.copy_from_slice(&header[at..at + 8]);
+            u64::from_be_bytes(bytes)
         };
-        let long = |at: usize| u64::from(short(at)) << 32 | u64::from(short(at + 4));
         let mut salt = [0; 8];
         salt.copy_from_slice(&header[64..72]);
         let (offset, size) = (long(48), long(56));
-        let Some(end) = offset.checked_add(size).filter(|_| &header[..4] == b"LTX1") else {
+        let (Some((page_size, commit)), Some(end)) = (sizes(&header), offset.checked_add(size)) else {
             return Ok(None);
         };
-        Ok(Some(Self {
-            file,
-            page_size: short(8),
-            commit: short(12),
-            made: long(32),
-            piece: offset..end,
-            salt,
-        }))
+        Ok(Some(Self { file, page_size, commit, made: long(32), piece: offset..end, salt }))
     }
 
     /// The pages that are in it, in ascending order.
@@ -92,25 +100,13 @@ impl Ltx {
     /// # Errors
     /// It cannot be read, or is not whole.
     pub fn pages(&self) -> io::Result<Vec<Page>> {
-        let end = self.file.metadata()?.len().checked_sub(TRAILER + LENGTH).ok_or_else(rubbish)?;
+        let all = self.file.metadata()?.len();
         let mut length = [0; LENGTH as usize];
-        self.file.read_exact_at(&mut length, end)?;
-        let length = u64::from_be_bytes(length);
-        let start = end.checked_sub(length).filter(|_| length <= LONGEST_LIST);
-        let start = start.filter(|start| *start >= HEADER as u64).ok_or_else(rubbish)?;
-        let mut list = vec![0; usize::try_from(length).map_err(|_| rubbish())?];
-        self.file.read_exact_at(&mut list, start)?;
-        let mut numbers = Numbers(list.iter());
-        let mut pages = Vec::new();
-        // Each page with its place and length, then a page 0.
-        loop {
-            let number = match numbers.next().ok_or_else(rubbish)? {
-                0 => return Ok(pages),
-                number => u32::try_from(number).map_err(|_| rubbish())?,
-            };
-            let (Some(at), Some(length)) = (numbers.next(), numbers.next()) else { return Err(rubbish()) };
-            pages.push(Page { number, at, length });
-        }
+        self.file.read_exact_at(&mut length, all.checked_sub(END).ok_or_else(rubbish)?)?;
+        let place = list_place(all, length).ok_or_else(rubbish)?;
+        let mut list = vec![0; usize::try_from(place.end - place.start).map_err(|_| rubbish())?];
+        self.file.read_exact_at(&mut list, place.start)?;
+        pages(&list, self.page_size, self.commit)
     }
 
     /// Reads what is in a page, which is as long as `content`.
@@ -139,9 +135,55 @@ impl Ltx {
 
     /// Whether these are all pages that the database has.
     pub fn is_complete(&self, pages: &[Page]) -> bool {
-        let unwritten = u32::from(self.commit >= lock_page(self.page_size));
-        u32::try_from(pages.len()).is_ok_and(|pages| pages >= self.commit - unwritten)
+        is_complete(self.page_size, self.commit, pages)
     }
+}
+
+/// The size of a page and the number of them, from the first [`HEADER`] bytes of a file; none when it is no such file.
+pub fn sizes(header: &[u8]) -> Option<(u32, u32)> {
+    let short = |at: usize| Some(u32::from_be_bytes(header.get(at..at + 4)?.try_into().ok()?));
+    let sizes = (short(8)?, short(12)?);
+    (header.get(..4)? == b"LTX1" && wal::is_page_size(sizes.0)).then_some(sizes)
+}
+
+/// Where the list of pages stands in a file of `all` bytes, whose last [`END`] ones begin with `length`; none when the
+/// file was cut off.
+pub fn list_place(all: u64, length: [u8; LENGTH as usize]) -> Option<std::ops::Range<u64>> {
+    let length = u64::from_be_bytes(length);
+    let end = all.checked_sub(END)?;
+    let start = end.checked_sub(length).filter(|_| length <= LONGEST_LIST)?;
+    (start >= HEADER as u64).then_some(start..end)
+}
+
+/// The pages of a file's list, in ascending order, which are pages of a database of `commit` pages of this size
+/// (`EncodePage` in its encoder.go).
+///
+/// # Errors
+/// It is none.
+pub fn pages(list: &[u8], page_size: u32, commit: u32) -> io::Result<Vec<Page>> {
+    let mut numbers = Numbers(list.iter());
+    let mut pages: Vec<Page> = Vec::new();
+    let unwritten = lock_page(page_size);
+    // Each page with its place and length, then a page 0.
+    loop {
+        let number = match numbers.next().ok_or_else(rubbish)? {
+            0 => return Ok(pages),
+            number => u32::try_from(number).map_err(|_| rubbish())?,
+        };
+        let (Some(at), Some(length)) = (numbers.next(), numbers.next()) else { return Err(rubbish()) };
+        // One that came twice would stand for one that is missing.
+        let is_next = pages.last().is_none_or(|last| last.number < number);
+        if !is_next || number > commit || number == unwritten {
+            return Err(rubbish());
+        }
+        pages.push(Page { number, at, length });
+    }
+}
+
+/// Whether these are all pages that a database of `commit` pages has.
+pub fn is_complete(page_size: u32, commit: u32, pages: &[Page]) -> bool {
+    let unwritten = u32::from(commit >= lock_page(page_size));
+    u32::try_from(pages.len()).is_ok_and(|pages| pages >= commit - unwritten)
 }
 
 /// The page that nobody writes, in a database with pages of this size.
@@ -163,6 +205,10 @@ impl Iterator for Numbers<'_> {
         let mut number = 0;
         for shift in (0..64).step_by(7) {
             let byte = *self.0.next()?;
+            // The tenth byte has one bit left.
+            if shift == 63 && byte > 1 {
+                return None;
+            }
             number |= u64::from(byte & 0x7f) << shift;
             if byte < 0x80 {
                 return Some(number);
@@ -208,8 +254,37 @@ mod tests {
         assert_eq!(pages, [Page { number: 1, at: 128, length: 9 }, Page { number: 3, at: 128, length: 9 }]);
         assert!(!ltx.is_complete(&pages));
         assert!(ltx.is_complete(&[pages[0]; 3]));
+        for wrong in [&[1, 1, 2][..], &[2, 1], &[1, 4]] {
+            assert!(open(&file(3, wrong)).unwrap().pages().is_err(), "{wrong:?}");
+        }
+        assert!(pages_of(&[0x81, 0x80, 0x10, 1, 1, 0]).is_err(), "nobody writes the page of the lock");
         let large = open(&file(262_145, &[1])).unwrap();
         assert!(large.is_complete(&vec![pages[0]; 262_144]), "without the lock's page");
+    }
+
+    fn pages_of(list: &[u8]) -> io::Result<Vec<Page>> {
+        pages(list, 4096, u32::MAX)
+    }
+
+    #[test]
+    fn what_no_litestream_writes_is_none() {
+        for size in [0, 1, 511, 1000, 131_072, u32::MAX] {
+            let mut bytes = file(3, &[1]);
+            bytes[8..12].copy_from_slice(&size.to_be_bytes());
+            assert!(open(&bytes).is_none(), "pages of {size} bytes");
+        }
+        assert_eq!(span("0000000000000001-000000000000000a.ltx"), Some(1..=10));
+        for name in [
+            "0000000000000001-+00000000000000a.ltx",
+            "1-a.ltx",
+            "x-000000000000000a.ltx",
+            "000000000000000b-000000000000000a.ltx",
+            "0000000000000000-000000000000000a.ltx",
+            "0000000000000001-000000000000000a.ltx.tmp",
+        ] {
+            assert_eq!(span(name), None, "{name}");
+        }
+        assert!(pages_of(&[1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 9, 0]).is_err());
     }
 
     #[test]

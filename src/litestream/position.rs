@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::ltx;
 use super::version::Version;
-use crate::os::{fd, place};
+use crate::os::{open, place};
 
 /// A place in a database's history; one of another series compares to nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,12 +75,14 @@ pub fn local(version: Version, meta: &Path) -> Option<Position> {
 
 fn local_wal(meta: &Path) -> Option<Position> {
     let mut generation = String::new();
-    fd::open_file(&meta.join("generation"), false)
+    open::unlinked(&meta.join("generation"), false)
         .ok()?
         .take(LONGEST)
         .read_to_string(&mut generation)
         .ok()?;
+    // What is no such name would lead out of the folder.
     let generation = generation.trim().to_owned();
+    ltx::txid(&generation)?;
     let wal = meta.join("generations").join(&generation).join("wal");
     let (index, name) = names(&wal)
         .into_iter()
@@ -93,12 +95,15 @@ fn local_wal(meta: &Path) -> Option<Position> {
 /// What a listing says ([`super::argv::listing`]); `None` when it holds no backup.
 pub fn replicated(version: Version, listing: &str) -> Option<Position> {
     if version.plans() {
-        return Plan::parse(listing).and_then(|plan| hex(&plan.max_txid)).map(Position::Txid);
+        return Plan::parse(listing).and_then(|plan| ltx::txid(&plan.max_txid)).map(Position::Txid);
     }
     let rows = listing.lines().skip(1).map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
     if version.is_ltx() {
         // [level] min_txid max_txid size created
-        return rows.filter_map(|row| hex(row.get(row.len().checked_sub(3)?)?)).max().map(Position::Txid);
+        return rows
+            .filter_map(|row| ltx::txid(row.get(row.len().checked_sub(3)?)?))
+            .max()
+            .map(Position::Txid);
     }
     newest_segment(rows)
 }
@@ -118,7 +123,7 @@ fn newest_segment<'a>(rows: impl Iterator<Item = Vec<&'a str>>) -> Option<Positi
     Some(Position::Wal {
         generation: generation.to_owned(),
         index,
-        offset: start + 1,
+        offset: start.saturating_add(1),
         earlier: others.map(str::to_owned).collect::<BTreeSet<_>>().into_iter().collect(),
     })
 }
@@ -149,7 +154,7 @@ impl Plan {
 
     /// The bytes to fetch.
     pub fn size(&self) -> u64 {
-        self.files.iter().map(|file| file.size).sum()
+        self.files.iter().fold(0, |all, file| all.saturating_add(file.size))
     }
 }
 
@@ -162,7 +167,7 @@ pub fn first(version: Version, meta: &Path) -> Option<u64> {
 
 /// The highest transaction of each file in a folder of Litestream 0.5's, in no order.
 pub fn txids(folder: &Path) -> impl Iterator<Item = u64> + use<> {
-    names(folder).into_iter().filter_map(|name| max_txid(name.strip_suffix(".ltx")?))
+    names(folder).into_iter().filter_map(|name| ltx::span(&name).map(|span| *span.end()))
 }
 
 fn names(dir: &Path) -> Vec<String> {
@@ -170,13 +175,10 @@ fn names(dir: &Path) -> Vec<String> {
     entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect()
 }
 
-/// The second half of `0000000000000001-000000000000000a`.
-pub(crate) fn max_txid(stem: &str) -> Option<u64> {
-    hex(stem.split_once('-')?.1)
-}
-
+/// The index of a piece of the WAL (0.3).
 fn hex(text: &str) -> Option<u64> {
-    u64::from_str_radix(text, 16).ok()
+    let is_number = text.bytes().all(|digit| digit.is_ascii_hexdigit());
+    is_number.then(|| u64::from_str_radix(text, 16).ok()).flatten()
 }
 
 #[cfg(test)]
@@ -214,6 +216,12 @@ mod tests {
             earlier: vec!["aaaaaaaaaaaaaaaa".into()],
         };
         assert_eq!(replicated(V3, LISTING), Some(newest), "indexes are decimal");
+        assert_eq!(replicated(V5, r#"{"max_txid":"+1f"}"#), None);
+        let endless = format!("header\nfile d0885721b2c99b95 {0} {0} 1 2026-11-21T04:25:21Z\n", u64::MAX);
+        assert!(replicated(V3, &endless).is_some());
+        let sizes =
+            format!(r#"{{"max_txid":"000000000000001f","files":[{{"size":{0}}},{{"size":{0}}}]}}"#, u64::MAX);
+        assert_eq!(Plan::parse(&sizes).unwrap().size(), u64::MAX);
         for version in [V5, V55, V3] {
             assert_eq!(replicated(version, ""), None);
             assert_eq!(replicated(version, "header\n"), None);
@@ -242,6 +250,8 @@ mod tests {
         fs::write(generation.join("0000000a.wal"), "four").unwrap();
         fs::write(dir.path().join("generation"), "d0885721b2c99b95\n").unwrap();
         assert_eq!(local(V3, dir.path()), Some(wal("d0885721b2c99b95", 10, 4)));
+        fs::write(dir.path().join("generation"), "../generations/d0885721b2c99b95").unwrap();
+        assert_eq!(local(V3, dir.path()), None, "a name, and no way out");
     }
 
     #[test]

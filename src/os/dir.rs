@@ -8,6 +8,8 @@ use std::path::Path;
 
 use nix::fcntl::OFlag;
 
+use super::open;
+
 /// Makes a folder of mode 0700 whatever the umask, or takes one that is private to this user already.
 ///
 /// # Errors
@@ -16,7 +18,13 @@ use nix::fcntl::OFlag;
 pub fn private(path: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(path) {
         Ok(()) => set_mode(path, 0o700),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => check_own(&fs::symlink_metadata(path)?),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let found = fs::symlink_metadata(path)?;
+            match open::odd(found.file_type()).filter(|_| !found.is_dir()) {
+                Some(kind) => Err(io::Error::new(error.kind(), format!("it is {kind}, not a folder"))),
+                None => check_own(&found),
+            }
+        }
         Err(error) => Err(error),
     }
 }

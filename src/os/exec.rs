@@ -1,10 +1,12 @@
 //! Becoming another program.
 
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::ptr;
 
 use nix::errno::Errno;
+use nix::libc;
 
 /// A command as the app gets it: any bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,43 +28,112 @@ impl Command {
     }
 }
 
-/// Replaces this process; returns only with the reason why not.
-///
-/// The program is looked for in the *command's* `PATH`, as a shell would: `EACCES` counts only when
-/// no later folder has it, and what is neither a binary nor a `#!` script is given to `sh`
-/// (`execvp(3)`).
-pub fn execute(command: &Command) -> io::Error {
-    let Some(program) = command.argv.first() else { return Errno::ENOENT.into() };
-    let argv: Result<Vec<CString>, _> = command.argv.iter().map(|arg| CString::new(arg.as_bytes())).collect();
-    let env: Result<Vec<CString>, _> = command.env.iter().map(|(key, value)| variable(key, value)).collect();
-    let (Ok(argv), Ok(env)) = (argv, env) else { return Errno::EINVAL.into() };
-    let mut denied = false;
-    for candidate in candidates(program, &command.env) {
-        let Ok(path) = CString::new(candidate.as_bytes()) else { return Errno::EINVAL.into() };
-        match nix::unistd::execve(&path, &argv, &env) {
-            Err(Errno::ENOENT | Errno::ENOTDIR) => {}
-            Err(Errno::EACCES) => denied = true,
-            Err(Errno::ENOEXEC) => return as_script(path, &argv, &env).into(),
-            Err(error) => return error.into(),
+/// A command with all that `execve(2)` needs, made before a fork: becoming it allocates nothing.
+pub struct Image {
+    /// Where the program may be, in order.
+    paths: Vec<CString>,
+    argv: Vec<CString>,
+    env: Vec<CString>,
+    /// A further variable: its name, `=`, and room for a number.
+    own_number: Option<Vec<u8>>,
+    /// Room for the pointers to all that.
+    argv_at: Vec<*const libc::c_char>,
+    env_at: Vec<*const libc::c_char>,
+}
+
+/// Room for the digits of a process number and the zero behind them.
+const NUMBER: usize = 21;
+
+impl Image {
+    /// The program is looked for in the *command's* `PATH`, as a shell would: `EACCES` counts only when
+    /// no later folder has it, and what is neither a binary nor a `#!` script is given to `sh`
+    /// (`execvp(3)`).
+    ///
+    /// `own_number_in` names a variable that gets the number of the process that becomes it.
+    ///
+    /// # Errors
+    /// `EINVAL` when something of it holds a zero byte.
+    pub fn new(command: &Command, own_number_in: Option<&OsStr>) -> io::Result<Self> {
+        let text = |bytes: &OsStr| CString::new(bytes.as_bytes()).map_err(|_| Errno::EINVAL);
+        let program = command.argv.first().map(OsString::as_os_str).unwrap_or_default();
+        let paths =
+            candidates(program, &command.env).iter().map(|path| text(path)).collect::<Result<_, _>>()?;
+        let argv: Vec<_> = command.argv.iter().map(|arg| text(arg)).collect::<Result<_, _>>()?;
+        let env: Vec<_> =
+            command.env.iter().map(|(key, value)| variable(key, value)).collect::<Result<_, _>>()?;
+        let own_number = own_number_in.map(|name| {
+            let mut text = [name.as_bytes(), b"="].concat();
+            text.resize(text.len() + NUMBER, 0);
+            text
+        });
+        let (argv_at, env_at) = (Vec::with_capacity(argv.len() + 3), Vec::with_capacity(env.len() + 2));
+        Ok(Self { paths, argv, env, own_number, argv_at, env_at })
+    }
+
+    /// Replaces this process; returns only with the reason why not. System calls and nothing else: it runs
+    /// between a fork and an exec.
+    pub fn become_it(&mut self) -> Errno {
+        self.env_at.clear();
+        self.env_at.extend(self.env.iter().map(|text| text.as_ptr()));
+        if let Some(text) = &mut self.own_number {
+            write_number(text, std::process::id());
+            self.env_at.push(text.as_ptr().cast());
         }
+        self.env_at.push(ptr::null());
+        let mut denied = false;
+        for path in &self.paths {
+            self.argv_at.clear();
+            self.argv_at.extend(self.argv.iter().map(|text| text.as_ptr()));
+            self.argv_at.push(ptr::null());
+            match execve(path, &self.argv_at, &self.env_at) {
+                Errno::ENOENT | Errno::ENOTDIR => {}
+                Errno::EACCES => denied = true,
+                Errno::ENOEXEC => {
+                    self.argv_at.clear();
+                    self.argv_at.extend([c"sh".as_ptr(), path.as_ptr()]);
+                    self.argv_at.extend(self.argv.iter().skip(1).map(|text| text.as_ptr()));
+                    self.argv_at.push(ptr::null());
+                    return execve(c"/bin/sh", &self.argv_at, &self.env_at);
+                }
+                error => return error,
+            }
+        }
+        if denied { Errno::EACCES } else { Errno::ENOENT }
     }
-    if denied { Errno::EACCES.into() } else { Errno::ENOENT.into() }
 }
 
-fn as_script(path: CString, argv: &[CString], env: &[CString]) -> Errno {
-    let mut with_shell = vec![c"sh".to_owned(), path];
-    with_shell.extend(argv.iter().skip(1).cloned());
-    match nix::unistd::execve(c"/bin/sh", &with_shell, env) {
+fn execve(path: &CStr, argv: &[*const libc::c_char], env: &[*const libc::c_char]) -> Errno {
+    // SAFETY: both lists end with a null pointer, and what they point to are strings of the `Image` that the caller
+    // borrows, or constants. It returns only when it failed (execve(2)).
+    unsafe { libc::execve(path.as_ptr(), argv.as_ptr(), env.as_ptr()) };
+    Errno::last()
+}
+
+/// Writes the digits over the room at the end of a text, and a zero behind them.
+fn write_number(text: &mut [u8], number: u32) {
+    let mut at = text.len() - NUMBER;
+    let mut power = 1;
+    while number / power >= 10 {
+        power *= 10;
+    }
+    while power > 0 {
+        text[at] = b'0' + (number / power % 10) as u8;
+        at += 1;
+        power /= 10;
+    }
+    text[at] = 0;
+}
+
+/// Replaces this process; returns only with the reason why not.
+pub fn execute(command: &Command) -> io::Error {
+    match Image::new(command, None) {
+        Ok(mut image) => image.become_it().into(),
         Err(error) => error,
-        Ok(never) => match never {},
     }
 }
 
-fn variable(key: &OsStr, value: &OsStr) -> Result<CString, std::ffi::NulError> {
-    let mut text = key.as_bytes().to_vec();
-    text.push(b'=');
-    text.extend_from_slice(value.as_bytes());
-    CString::new(text)
+fn variable(key: &OsStr, value: &OsStr) -> Result<CString, Errno> {
+    CString::new([key.as_bytes(), b"=", value.as_bytes()].concat()).map_err(|_| Errno::EINVAL)
 }
 
 fn candidates(program: &OsStr, env: &[(OsString, OsString)]) -> Vec<OsString> {
@@ -100,5 +171,15 @@ mod tests {
         assert_eq!(error_of("/etc/passwd"), Some(nix::libc::EACCES));
         assert_eq!(error_of("passwd"), Some(nix::libc::EACCES), "found in PATH, but not executable");
         assert_eq!(error_of("/etc"), Some(nix::libc::EACCES));
+    }
+
+    #[test]
+    fn a_number_is_written_into_its_room() {
+        for number in [1, 9, 10, 4242, u32::MAX] {
+            let mut text = [b"PID=".as_slice(), &[b'x'; NUMBER]].concat();
+            write_number(&mut text, number);
+            let written = CStr::from_bytes_until_nul(&text).unwrap();
+            assert_eq!(written.to_str().unwrap(), format!("PID={number}"));
+        }
     }
 }

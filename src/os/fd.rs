@@ -6,7 +6,6 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
 /// Marks every descriptor from `first` up as not inherited through `exec`.
@@ -28,6 +27,11 @@ pub fn close_on_exec_from(first: RawFd) {
 /// # Errors
 /// What the operating system says.
 pub fn inherit(fd: RawFd) -> io::Result<()> {
+    Ok(let_through(fd)?)
+}
+
+/// [`inherit`] as the bare system call, for between a fork and an exec.
+pub(super) fn let_through(fd: RawFd) -> nix::Result<()> {
     set_flags(fd, 0)
 }
 
@@ -53,7 +57,7 @@ fn flags(fd: RawFd) -> io::Result<i32> {
     Ok(nix::errno::Errno::result(unsafe { libc::fcntl(fd, libc::F_GETFD) })?)
 }
 
-fn set_flags(fd: RawFd, flags: i32) -> io::Result<()> {
+fn set_flags(fd: RawFd, flags: i32) -> nix::Result<()> {
     // SAFETY: as in `flags`.
     nix::errno::Errno::result(unsafe { libc::fcntl(fd, libc::F_SETFD, flags) })?;
     Ok(())
@@ -64,9 +68,32 @@ fn set_flags(fd: RawFd, flags: i32) -> io::Result<()> {
 /// # Errors
 /// What the operating system says.
 pub fn above(fd: OwnedFd, least: RawFd) -> io::Result<OwnedFd> {
-    let number = fcntl(&fd, FcntlArg::F_DUPFD_CLOEXEC(least.max(3)))?;
+    copy_above(fd.as_raw_fd(), least.max(3))
+}
+
+/// The same open file under another number, not inherited.
+///
+/// # Errors
+/// `EBADF` when the number is not open; else what the operating system says.
+pub(super) fn copy(fd: RawFd) -> io::Result<OwnedFd> {
+    copy_above(fd, 3)
+}
+
+fn copy_above(fd: RawFd, least: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: as in `flags`.
+    let number = nix::errno::Errno::result(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, least) })?;
     // SAFETY: the kernel has just made this descriptor for this process.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// What a descriptor leads to, opened anew to be written to: what does not fit is refused and not waited for, and for
+/// nobody else (`O_NONBLOCK` belongs to the open file).
+///
+/// # Errors
+/// What the operating system says; a socket cannot be opened again.
+pub(super) fn open_again(fd: RawFd) -> io::Result<File> {
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    File::options().write(true).custom_flags(flags).open(format!("/proc/self/fd/{fd}"))
 }
 
 /// The descriptors of socket activation (`sd_listen_fds(3)`): `count` of them, from 3 up.
@@ -135,23 +162,14 @@ pub fn read_all_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<bool> {
     }
 }
 
-/// Opens an ordinary file, and nothing that stands there in its place: a link leads elsewhere, and a pipe
-/// would hold up whoever opens it (`open(2)`).
-///
-/// # Errors
-/// What the operating system says, or that it is something else.
-pub fn open_file(path: &Path, write: bool) -> io::Result<File> {
-    let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY;
-    let file = File::options().read(true).write(write).custom_flags(flags).open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no ordinary file")) }
-}
-
-/// Makes an ordinary file that only its owner can read, where nothing stands yet.
+/// A folder, to be worked in under whatever name it has then, or none. Its own right to be entered is asked for as well.
 ///
 /// # Errors
 /// What the operating system says.
-pub fn make_file(path: &Path) -> io::Result<File> {
-    File::options().read(true).write(true).create_new(true).mode(0o600).open(path)
+pub fn open_folder(path: &Path) -> io::Result<OwnedFd> {
+    use nix::fcntl::OFlag;
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    Ok(nix::fcntl::open(&path.join("."), flags, nix::sys::stat::Mode::empty())?)
 }
 
 /// The path by which this process, and a child that inherits it, can open or execute a descriptor.
@@ -171,6 +189,41 @@ pub fn unbreakable_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
     let both = File::options().read(true).write(true).open(format!("/proc/self/fd/{}", writer.as_raw_fd()));
     Ok((reader, both.map_or(writer, OwnedFd::from)))
+}
+
+/// Takes it that nobody reads any more what comes out of the pipes of [`unbreakable_pipe`] that this process has as its
+/// standard output and error: whoever writes to them waits for nobody from now on, and loses what does not fit.
+///
+/// The flag belongs to the open file (`fcntl(2)`), so it counts for all who have inherited it. A writer that waits
+/// already sees it when there is room, so what was written is read away.
+pub fn give_up_outputs() {
+    for number in [1, 2] {
+        let Ok(flags) = status_flags(number) else { continue };
+        // Nobody else's pipe can be read at its writing end.
+        if !is_pipe(number) || flags & libc::O_ACCMODE != libc::O_RDWR {
+            continue;
+        }
+        // SAFETY: fcntl(2) with numbers only; nothing in memory is touched.
+        if unsafe { libc::fcntl(number, libc::F_SETFL, flags | libc::O_NONBLOCK) } < 0 {
+            continue;
+        }
+        let mut bytes = [0u8; 4096];
+        // SAFETY: read(2) writes into an array of this stack, and no more than it holds.
+        while unsafe { libc::read(number, bytes.as_mut_ptr().cast(), bytes.len()) } > 0 {}
+    }
+}
+
+fn status_flags(fd: RawFd) -> io::Result<i32> {
+    // SAFETY: as in `flags`.
+    Ok(nix::errno::Errno::result(unsafe { libc::fcntl(fd, libc::F_GETFL) })?)
+}
+
+fn is_pipe(fd: RawFd) -> bool {
+    let mut found = std::mem::MaybeUninit::<libc::stat>::zeroed();
+    // SAFETY: fstat(2) fills `found`, which is large enough, and takes any number.
+    let asked = unsafe { libc::fstat(fd, found.as_mut_ptr()) };
+    // SAFETY: zeroed memory is a valid stat, and the call has filled it when it returned 0.
+    asked == 0 && unsafe { found.assume_init() }.st_mode & libc::S_IFMT == libc::S_IFIFO
 }
 
 /// The raw number, for a child's argv.

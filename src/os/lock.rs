@@ -4,10 +4,11 @@ use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs::{File, Permissions, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::fd;
+use super::open;
 use super::place::{self, Folder};
 
 /// A lock that lives as long as any process that inherited its descriptor.
@@ -120,15 +121,13 @@ impl Lock {
         if self.guarded.as_ref().is_some_and(|(_, guarded)| *guarded == now) {
             return Ok(());
         }
-        let flags = nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY;
-        let open = || File::options().read(true).write(true).custom_flags(flags).open(path);
-        let Ok(file) = place::theirs(open) else { return Ok(()) };
+        let Ok(file) = place::theirs(|| open::writable(path)) else { return Ok(()) };
         let opened = file.metadata()?;
-        match opened.is_file().then(|| try_lock_byte(&file, GUARD)) {
-            Some(Ok(true)) => self.guarded = Some((file, (opened.dev(), opened.ino()))),
-            Some(Ok(false)) => return Err(Refused::Held(String::new())),
+        match try_lock_byte(&file, GUARD) {
+            Ok(true) => self.guarded = Some((file, (opened.dev(), opened.ino()))),
+            Ok(false) => return Err(Refused::Held(String::new())),
             // A file system without such locks; the other lock is there.
-            Some(Err(_)) | None => {}
+            Err(_) => {}
         }
         Ok(())
     }
@@ -247,7 +246,7 @@ pub struct Held(HashSet<String>);
 impl Held {
     /// Those that are held just now.
     pub fn now() -> Self {
-        let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
+        let locks = open::kernel_text("/proc/locks").unwrap_or_default();
         // `1: FLOCK  ADVISORY  WRITE 123 fe:00:456 0 EOF`; a waiting process has `->` in the second field.
         let file = |line: &str| {
             let mut fields = line.split_ascii_whitespace().skip(1);

@@ -4,12 +4,14 @@ use std::fs;
 
 use nix::libc;
 
+use super::open;
+
 /// Lets go of this program's code and constants as far as they are in memory, and of what the heap does not
 /// use: what is needed comes back page by page out of the system's cache, what only the start needed does not.
 ///
 /// Only the mappings up to the code: what comes after it was relocated, and the file does not have it.
 pub fn give_back() {
-    let (Ok(maps), Ok(program)) = (fs::read_to_string("/proc/self/maps"), fs::read_link("/proc/self/exe"))
+    let (Ok(maps), Ok(program)) = (open::kernel_text("/proc/self/maps"), fs::read_link("/proc/self/exe"))
     else {
         return;
     };

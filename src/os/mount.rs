@@ -5,6 +5,8 @@ use std::fs;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
+use super::open;
+
 /// A mounted file system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
@@ -30,7 +32,7 @@ pub fn nearest(path: &Path) -> Option<PathBuf> {
 
 /// What the path is on, or will be once it is made; `None` where `/proc` does not tell.
 pub fn of(path: &Path) -> Option<Mount> {
-    find(&nearest(path)?, &fs::read("/proc/self/mountinfo").ok()?)
+    find(&nearest(path)?, &open::kernel("/proc/self/mountinfo").ok()?)
 }
 
 /// How much room there is at the path, or will be once it is made.

@@ -1,5 +1,6 @@
 //! Packets with descriptors between two processes: `AF_UNIX`, `SOCK_SEQPACKET` (`unix(7)`).
 
+use std::collections::VecDeque;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
@@ -8,6 +9,8 @@ use nix::sys::socket::{
     AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, sendmsg,
     socketpair,
 };
+
+use super::fd;
 
 /// No packet is larger; what is larger travels in memory of its own ([`super::fd::memory`]).
 const LARGEST: usize = 4096;
@@ -22,19 +25,67 @@ pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?)
 }
 
-/// Sends one packet with its descriptors.
-///
-/// # Errors
-/// `EPIPE` when the other end is gone, `EINVAL` for more descriptors than the kernel takes.
-pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], fds: &[RawFd]) -> io::Result<()> {
+/// What is sent over a socket, and waits here while the other end does not read: nobody waits for that.
+#[derive(Default)]
+pub struct Outgoing {
+    unsent: VecDeque<(Vec<u8>, Vec<OwnedFd>)>,
+}
+
+impl Outgoing {
+    /// Sends a packet with its descriptors after all that came before. What waits already, and has none, is not
+    /// said twice.
+    ///
+    /// # Errors
+    /// `EPIPE` when the other end is gone, `EINVAL` for more descriptors than the kernel takes.
+    pub fn send(&mut self, socket: BorrowedFd<'_>, bytes: &[u8], fds: &[RawFd]) -> io::Result<()> {
+        self.flush(socket)?;
+        if self.is_empty() {
+            match send(socket, bytes, fds) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                sent => return sent,
+            }
+        }
+        let again = |(other, others): &(Vec<u8>, Vec<OwnedFd>)| others.is_empty() && other == bytes;
+        if !(fds.is_empty() && self.unsent.iter().any(again)) {
+            let fds = fds.iter().map(|fd| fd::copy(*fd)).collect::<io::Result<_>>()?;
+            self.unsent.push_back((bytes.to_owned(), fds));
+        }
+        Ok(())
+    }
+
+    /// Sends of what waits as much as there is room for.
+    ///
+    /// # Errors
+    /// As [`Outgoing::send`].
+    pub fn flush(&mut self, socket: BorrowedFd<'_>) -> io::Result<()> {
+        while let Some((bytes, fds)) = self.unsent.front() {
+            let numbers: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
+            match send(socket, bytes, &numbers) {
+                Ok(()) => drop(self.unsent.pop_front()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.unsent.is_empty()
+    }
+}
+
+/// Sends one packet with its descriptors, or says `WouldBlock`.
+fn send(socket: BorrowedFd<'_>, bytes: &[u8], fds: &[RawFd]) -> io::Result<()> {
     if fds.len() > MOST_FDS || bytes.len() > LARGEST {
         return Err(Errno::EINVAL.into());
     }
     let rights = [ControlMessage::ScmRights(fds)];
     let control = if fds.is_empty() { &rights[..0] } else { &rights[..] };
+    let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
     loop {
         let slices = [IoSlice::new(bytes)];
-        match sendmsg::<()>(socket.as_raw_fd(), &slices, control, MsgFlags::MSG_NOSIGNAL, None) {
+        match sendmsg::<()>(socket.as_raw_fd(), &slices, control, flags, None) {
             Ok(_) => return Ok(()),
             Err(Errno::EINTR) => {}
             Err(error) => return Err(error.into()),
@@ -72,5 +123,44 @@ pub fn receive(socket: BorrowedFd<'_>, wait: bool) -> io::Result<Option<(Vec<u8>
             Err(Errno::ECONNRESET) => return Ok(None),
             Err(error) => return Err(error.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    #[test]
+    fn who_does_not_read_holds_nobody_up_and_gets_all_in_order() {
+        let (own, theirs) = pair().unwrap();
+        let mut outgoing = Outgoing::default();
+        let beside = fd::memory(b"beside").unwrap();
+        let mut sent = 0u32;
+        while sent < 2000 {
+            let fds: &[RawFd] = if sent.is_multiple_of(7) { &[beside.as_raw_fd()] } else { &[] };
+            outgoing.send(own.as_fd(), &sent.to_ne_bytes(), fds).unwrap();
+            sent += 1;
+        }
+        assert!(!outgoing.is_empty(), "the kernel keeps fewer than that");
+        let waiting = outgoing.unsent.len();
+        outgoing.send(own.as_fd(), &(sent - 1).to_ne_bytes(), &[]).unwrap();
+        assert_eq!(outgoing.unsent.len(), waiting, "it waits already");
+        for expected in 0..sent {
+            let (bytes, mut fds) = loop {
+                match receive(theirs.as_fd(), false) {
+                    Ok(received) => break received.unwrap(),
+                    Err(_) => outgoing.flush(own.as_fd()).unwrap(),
+                }
+            };
+            assert_eq!(bytes, expected.to_ne_bytes());
+            assert_eq!(fds.len(), usize::from(expected.is_multiple_of(7)));
+            if let Some(fd) = fds.pop() {
+                assert_eq!(fd::path(&fd).metadata().unwrap().len(), 6);
+            }
+        }
+        drop(theirs);
+        assert_eq!(outgoing.send(own.as_fd(), b"x", &[]).unwrap_err().kind(), io::ErrorKind::BrokenPipe);
     }
 }

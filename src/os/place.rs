@@ -24,6 +24,7 @@ use nix::unistd::{
     unlinkat,
 };
 
+use super::open;
 use super::user::Identity;
 
 /// Whose the databases are, where that is somebody else than this process, and that user's groups: asking
@@ -225,7 +226,7 @@ impl Folder {
     /// # Errors
     /// What the operating system says, or that it is something else.
     pub fn open_file(&self, name: &OsStr, write: bool) -> io::Result<File> {
-        ordinary(self.open_with(name, access(write))?, write)
+        single(self.open_with(name, access(write))?, write)
     }
 
     /// As [`Folder::open_file`], and makes the file, closed to others, where there is none.
@@ -233,7 +234,7 @@ impl Folder {
     /// # Errors
     /// As [`Folder::open_file`].
     pub fn open_or_make_file(&self, name: &OsStr) -> io::Result<File> {
-        ordinary(self.open_with(name, OFlag::O_RDWR | OFlag::O_CREAT)?, true)
+        single(self.open_with(name, OFlag::O_RDWR | OFlag::O_CREAT)?, true)
     }
 
     /// Makes an ordinary file in it, closed to others, where nothing stands yet.
@@ -245,8 +246,7 @@ impl Folder {
     }
 
     fn open_with(&self, name: &OsStr, flags: OFlag) -> io::Result<File> {
-        let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-        Ok(openat(&self.0, name, flags, Mode::from_bits_truncate(0o600))?.into())
+        open::at(&self.0, Path::new(name), flags | OFlag::O_NOFOLLOW)
     }
 
     /// The device and inode of what stands under a name, which may be a link.
@@ -341,15 +341,11 @@ fn access(write: bool) -> OFlag {
     if write { OFlag::O_RDWR } else { OFlag::O_RDONLY }
 }
 
-/// A file that is one and, if it is to be written to, goes by no other name: who has made a second name for somebody else's file need
+/// A file that, if it is to be written to, goes by no other name: who has made a second name for somebody else's file need
 /// not be able to write to it.
-fn ordinary(file: File, write: bool) -> io::Result<File> {
-    let found = file.metadata()?;
-    if !found.is_file() {
-        return Err(io::Error::other("it is no ordinary file"));
-    }
+fn single(file: File, write: bool) -> io::Result<File> {
     // One without a name was deleted meanwhile.
-    if write && found.nlink() > 1 {
+    if write && file.metadata()?.nlink() > 1 {
         return Err(io::Error::other("it is another name of a file that has others"));
     }
     Ok(file)

@@ -4,18 +4,45 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use super::open;
+
 /// The parent of a process, or `None` when it is gone.
 pub fn parent(pid: i32) -> Option<i32> {
-    // The command's name may hold spaces and brackets: the fields start after the last one.
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()
+    fields(pid)?.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
 /// Whether a process lives: a zombie does not.
 pub fn is_alive(pid: i32) -> bool {
-    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
-    let state = stat.rsplit_once(')').and_then(|(_, fields)| fields.split_ascii_whitespace().next());
-    !matches!(state, Some("Z" | "X") | None)
+    fields(pid).is_some_and(|fields| is_living(&fields))
+}
+
+/// Whether a process is stopped by a signal, and hears of no other but SIGCONT and SIGKILL.
+pub fn is_stopped(pid: i32) -> bool {
+    fields(pid).is_some_and(|fields| fields.starts_with('T'))
+}
+
+/// The living processes of a process group.
+pub fn in_group(group: i32) -> Vec<i32> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let is_member = |pid: &i32| {
+        fields(*pid).is_some_and(|fields| {
+            // The state, the parent, the group.
+            is_living(&fields)
+                && fields.split_ascii_whitespace().nth(2).and_then(|group| group.parse().ok()) == Some(group)
+        })
+    };
+    pids.filter(is_member).collect()
+}
+
+fn is_living(fields: &str) -> bool {
+    !matches!(fields.split_ascii_whitespace().next(), Some("Z" | "X") | None)
+}
+
+/// What `/proc/PID/stat` says from the state on. The command's name before it may hold spaces and brackets.
+fn fields(pid: i32) -> Option<String> {
+    let stat = open::kernel_text(format!("/proc/{pid}/stat")).ok()?;
+    Some(stat.rsplit_once(')')?.1.trim_start().to_owned())
 }
 
 /// Whether a process has the file of this path open; `None` when that cannot be seen.
@@ -48,16 +75,16 @@ pub struct Io {
 
 /// See [`Io`]; `None` when the process is gone or somebody else's.
 pub fn io(pid: i32) -> Option<Io> {
-    let text = fs::read_to_string(format!("/proc/{pid}/io")).ok()?;
+    let text = open::kernel_text(format!("/proc/{pid}/io")).ok()?;
     let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
     Some(Io { read: field("rchar:")?, written: field("wchar:")? })
 }
 
 /// The time that a process has computed so far, in ticks of the clock: anybody may see it, unlike [`io`].
 pub fn computed(pid: i32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let fields = fields(pid)?;
     // utime and stime; the first one here is the state.
-    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
+    let mut fields = fields.split_ascii_whitespace().skip(11);
     Some(fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?)
 }
 
@@ -73,6 +100,24 @@ mod tests {
             std::hint::spin_loop();
         }
         assert_eq!(computed(i32::MAX), None);
+    }
+
+    #[test]
+    fn a_group_and_who_is_stopped_in_it_are_seen() {
+        use std::os::unix::process::CommandExt;
+        let mut child = std::process::Command::new("sleep").arg("1000").process_group(0).spawn().unwrap();
+        let pid = child.id().cast_signed();
+        assert_eq!(in_group(pid), [pid]);
+        assert!(!is_stopped(pid));
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGSTOP).unwrap();
+        while !is_stopped(pid) {
+            std::thread::yield_now();
+        }
+        assert_eq!(in_group(pid), [pid]);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(in_group(pid), [0; 0]);
+        assert!(!is_stopped(pid));
     }
 
     #[test]

@@ -1,100 +1,77 @@
-//! Signals: received with their sender, sent, named, and reset before an `exec`.
+//! Signals: received with their sender, sent, named, and given back to a program before its `exec`.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use nix::libc;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask};
-use signal_hook::low_level;
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 /// A signal that came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Received {
     /// Its number.
     pub number: i32,
-    /// Who sent it with `kill(2)` or the like; `None` when the kernel did (a terminal, a child's end).
-    pub sender: Option<i32>,
+    /// Who sent it.
+    pub sender: Sender,
 }
 
-const RECORD: usize = 12;
+/// Who sent a signal (`si_code` in `sigaction(2)`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sender {
+    /// The kernel: a terminal, a child's end.
+    Kernel,
+    /// This process, with `kill(2)` or the like.
+    Process(i32),
+    /// A process that has no number here, since it is outside of this PID namespace (`pid_namespaces(7)`).
+    Outside,
+}
 
-/// Catches every signal that can be caught, in order, each with its sender.
+impl Sender {
+    fn of(code: i32, pid: i32) -> Self {
+        match (code, pid) {
+            (libc::SI_USER | libc::SI_QUEUE | libc::SI_TKILL, 0) => Self::Outside,
+            (libc::SI_USER | libc::SI_QUEUE | libc::SI_TKILL, pid) => Self::Process(pid),
+            _ => Self::Kernel,
+        }
+    }
+}
+
+/// Every signal of this process, read from a descriptor (`signalfd(2)`), each with its sender.
 ///
-/// The handler writes a record to a pipe, so nothing is lost between two signals of one kind that
-/// come faster than they are read, unlike with a flag.
-pub struct Signals {
-    reader: OwnedFd,
-    /// Open for as long as the handlers write to it: for ever.
-    _writer: OwnedFd,
-}
+/// They stay blocked for as long as the process lives. What is pending comes out in the kernel's order, the smallest number
+/// first, and every real-time signal as often as it was sent; handlers that interrupt each other would turn that around.
+pub struct Signals(SignalFd);
 
 impl Signals {
-    /// Installs the handlers.
+    /// Blocks every signal that can be blocked, and takes them from now on.
     ///
     /// # Errors
     /// What the operating system says.
-    pub fn catch() -> io::Result<Self> {
-        let (reader, writer) =
-            nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC | nix::fcntl::OFlag::O_NONBLOCK)?;
-        let raw = writer.as_raw_fd();
-        for number in catchable() {
-            if number == libc::SIGHUP && is_ignored(number) {
-                continue; // nohup(1)
-            }
-            if is_fault(number) {
-                // Rust's own handler for a stack overflow would be called as well, and ends itself
-                // for good, so that a second signal of the kind would be this process's death.
-                // SAFETY: the default disposition runs no code of ours.
-                unsafe { libc::signal(number, libc::SIG_DFL) };
-            }
-            let action = move |info: &libc::siginfo_t| {
-                // A fault of this very process has a positive code (sigaction(2)); it must not be
-                // mistaken for somebody's kill(2), and returning from it would fault for ever.
-                if info.si_code > 0 && is_fault(number) {
-                    let _ = low_level::emulate_default_handler(number);
-                    return;
-                }
-                let mut record = [0u8; RECORD];
-                record[..4].copy_from_slice(&number.to_ne_bytes());
-                record[4..8].copy_from_slice(&info.si_code.to_ne_bytes());
-                // SAFETY: reading the pid field is sound for every signal: the union is plain
-                // memory, and the code read beside it says whether it means anything.
-                let sender = unsafe { info.si_pid() };
-                record[8..].copy_from_slice(&sender.to_ne_bytes());
-                // SAFETY: write(2) is async-signal-safe, the buffer lives on this stack, and the
-                // descriptor is open as long as the process (`_writer` is kept with the reader).
-                unsafe { libc::write(raw, record.as_ptr().cast(), RECORD) };
-            };
-            // SAFETY: the action only writes to a pipe, which is async-signal-safe
-            // (signal-safety(7)); it allocates nothing and takes no lock.
-            unsafe { signal_hook_registry::register_unchecked(number, action) }?;
-        }
-        // A blocked signal stays blocked through `exec`, and without SIGCHLD no child's end is seen.
-        pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
-        Ok(Self { reader, _writer: writer })
+    pub fn take_all() -> io::Result<Self> {
+        hold_all();
+        // Of a parent that ignores it the kernel reaps the children itself (wait(2)), and nobody hears how they ended.
+        // SAFETY: the default disposition runs no code of ours.
+        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+        let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+        Ok(Self(SignalFd::with_flags(&SigSet::all(), flags)?))
     }
 
     /// Takes the next signal, if one came.
     pub fn take(&self) -> Option<Received> {
-        let mut record = [0u8; RECORD];
         loop {
-            // Records are written whole: they are far below PIPE_BUF (pipe(7)).
-            match nix::unistd::read(&self.reader, &mut record) {
-                Ok(RECORD) => {}
-                Ok(_) => return None,
-                Err(nix::errno::Errno::EINTR) => continue,
-                Err(_) => return None,
-            }
-            let field =
-                |at: usize| i32::from_ne_bytes([record[at], record[at + 1], record[at + 2], record[at + 3]]);
-            let (number, code, pid) = (field(0), field(4), field(8));
-            let sender = (code <= 0 && pid != 0).then_some(pid);
+            let info = self.0.read_signal().ok().flatten()?;
+            let received = Received {
+                number: info.ssi_signo.cast_signed(),
+                sender: Sender::of(info.ssi_code, info.ssi_pid.cast_signed()),
+            };
             // A write to a closed pipe says that this process sent itself a SIGPIPE.
-            if sender == Some(std::process::id() as i32) {
-                continue;
+            if received.sender != Sender::Process(std::process::id().cast_signed()) {
+                return Some(received);
             }
-            return Some(Received { number, sender });
         }
     }
 }
@@ -102,55 +79,79 @@ impl Signals {
 /// Becomes readable when a signal came.
 impl AsFd for Signals {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.reader.as_fd()
+        self.0.as_fd()
     }
 }
 
 impl AsRawFd for Signals {
     fn as_raw_fd(&self) -> RawFd {
-        self.reader.as_raw_fd()
+        self.0.as_raw_fd()
     }
 }
 
-/// The signals of one process that waits in `poll(2)` itself, without handlers.
-pub struct SignalFd(nix::sys::signalfd::SignalFd);
+/// The mask that this process was started with.
+static FOUND: OnceLock<SigSet> = OnceLock::new();
 
-impl SignalFd {
-    /// Blocks every signal of this thread and reads them from a descriptor instead (`signalfd(2)`).
-    ///
-    /// # Errors
-    /// What the operating system says.
-    pub fn block_all() -> io::Result<Self> {
-        let all = SigSet::all();
-        pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&all), None)?;
-        let flags = nix::sys::signalfd::SfdFlags::SFD_CLOEXEC | nix::sys::signalfd::SfdFlags::SFD_NONBLOCK;
-        Ok(Self(nix::sys::signalfd::SignalFd::with_flags(&all, flags)?))
-    }
+/// Holds back every signal until somebody takes them ([`Signals`]) or lets them go ([`release`]): PID 1 never hears of one that
+/// comes while it is neither blocked nor handled (`pid_namespaces(7)`), so this is the first thing that it does.
+pub fn hold_all() {
+    let found = block_all();
+    FOUND.get_or_init(|| found);
+}
 
-    /// The descriptor to wait for.
-    pub fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-
-    /// Takes the number of the next signal, if one came.
-    pub fn take(&self) -> Option<i32> {
-        self.0.read_signal().ok().flatten().map(|info| info.ssi_signo as i32)
+/// Lets go what [`hold_all`] holds: for what a signal may simply end.
+pub fn release() {
+    if let Some(found) = FOUND.get() {
+        restore(*found);
     }
 }
 
-/// Whether processes get it from the processor for what they did themselves.
-fn is_fault(number: i32) -> bool {
-    matches!(
-        number,
-        libc::SIGSEGV | libc::SIGBUS | libc::SIGILL | libc::SIGFPE | libc::SIGTRAP | libc::SIGSYS
-    )
+/// The stop that is held back, if one is.
+pub fn held_stop() -> Option<i32> {
+    let mut pending = std::mem::MaybeUninit::<libc::sigset_t>::zeroed();
+    // SAFETY: sigpending(2) fills the set, which is large enough.
+    if unsafe { libc::sigpending(pending.as_mut_ptr()) } != 0 {
+        return None;
+    }
+    // SAFETY: zeroed memory is a valid set, and the call has filled it.
+    let pending = unsafe { pending.assume_init() };
+    // SAFETY: the set is a value of this function's own.
+    [libc::SIGTERM, libc::SIGINT].into_iter().find(|stop| unsafe { libc::sigismember(&pending, *stop) } == 1)
 }
 
-/// Every signal that a process may catch, real-time ones included (`signal(7)`).
-fn catchable() -> impl Iterator<Item = i32> {
-    (1..=31)
-        .chain(libc::SIGRTMIN()..=libc::SIGRTMAX())
-        .filter(|n| !matches!(*n, libc::SIGKILL | libc::SIGSTOP))
+/// Signals by their numbers: the lowest bit is signal 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Numbers(pub u64);
+
+impl Numbers {
+    /// Whether this one is among them.
+    pub fn has(self, number: i32) -> bool {
+        (1..=64).contains(&number) && self.0 & 1 << (number - 1) != 0
+    }
+}
+
+static IGNORED: AtomicU64 = AtomicU64::new(0);
+
+/// Which signals this process was started to ignore: `nohup(1)` ignores HUP, a shell without job control INT and QUIT of what it
+/// runs in the background, a service manager PIPE. An app is to find them so as well.
+pub fn ignored_at_start() -> Numbers {
+    Numbers(IGNORED.load(Ordering::Relaxed))
+}
+
+/// Rust's runtime ignores SIGPIPE before `main`, so who did it can only be seen before that.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static AT_START: extern "C" fn() = note_ignored;
+
+extern "C" fn note_ignored() {
+    let ignored =
+        numbers().filter(|number| is_ignored(*number)).fold(0, |all, number| all | 1 << (number - 1));
+    IGNORED.store(ignored, Ordering::Relaxed);
+}
+
+/// Every signal, real-time ones included (`signal(7)`).
+fn numbers() -> impl Iterator<Item = i32> {
+    (1..=31).chain(libc::SIGRTMIN()..=libc::SIGRTMAX())
 }
 
 fn is_ignored(number: i32) -> bool {
@@ -161,16 +162,35 @@ fn is_ignored(number: i32) -> bool {
     asked == 0 && unsafe { old.assume_init() }.sa_sigaction == libc::SIG_IGN
 }
 
-/// Gives the signal mask and every disposition the value that a new program expects.
+/// Gives the signal mask and every disposition the value that a new program expects: the default, but for what is `ignored`.
 ///
-/// Rust programs ignore SIGPIPE, and a shell may leave others ignored or blocked: without this an
-/// app inherits both through `exec` (`signal(7)`).
-pub fn reset_for_exec() {
-    for number in (1..=31).chain(libc::SIGRTMIN()..=libc::SIGRTMAX()) {
-        // SAFETY: SIG_DFL is always a valid disposition; KILL and STOP answer EINVAL, which is fine.
-        unsafe { libc::signal(number, libc::SIG_DFL) };
+/// Rust programs ignore SIGPIPE, and this one blocks whatever it can: without this a program inherits both through
+/// `exec` (`signal(7)`). What came meanwhile and was blocked is delivered now if it `hears`, else dropped: it was for the
+/// group that the child was born into.
+pub fn reset_for_exec(ignored: Numbers, hears: bool) {
+    for number in numbers() {
+        if !hears {
+            // SAFETY: as below. An ignored signal that is pending is discarded (sigaction(2)).
+            unsafe { libc::signal(number, libc::SIG_IGN) };
+        }
+        let disposition = if ignored.has(number) { libc::SIG_IGN } else { libc::SIG_DFL };
+        // SAFETY: both are always valid dispositions; KILL and STOP answer EINVAL, which is fine.
+        unsafe { libc::signal(number, disposition) };
     }
-    let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
+    restore(SigSet::empty());
+}
+
+/// Keeps every signal from this thread; what it let through before.
+pub(super) fn block_all() -> SigSet {
+    let mut before = SigSet::empty();
+    // It cannot fail with these arguments (pthread_sigmask(3)).
+    let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before));
+    before
+}
+
+/// Lets signals through as they were before [`block_all`].
+pub(super) fn restore(mask: SigSet) {
+    let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&mask), None);
 }
 
 /// Runs `f` while SIGTTOU cannot stop this process, whatever group the terminal is in
@@ -207,7 +227,7 @@ pub fn send_to_group(group: i32, number: i32) {
 pub fn stop_own_group() {
     // SAFETY: kill(2) touches no memory of this process; group 0 is the caller's own.
     unsafe { libc::kill(0, libc::SIGTSTP) };
-    // The own handler has caught that one, and drops it: it came from this process.
+    // That one is only held back here, and dropped later: it came from this process.
     send(std::process::id() as i32, libc::SIGSTOP);
 }
 
@@ -237,6 +257,24 @@ pub(crate) fn poll_millis(after: Duration) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_sent_it_is_told_apart() {
+        assert_eq!(Sender::of(libc::SI_USER, 7), Sender::Process(7));
+        assert_eq!(Sender::of(libc::SI_QUEUE, 7), Sender::Process(7));
+        assert_eq!(Sender::of(libc::SI_TKILL, 0), Sender::Outside);
+        assert_eq!(Sender::of(libc::SI_USER, 0), Sender::Outside, "`docker kill`");
+        assert_eq!(Sender::of(libc::SI_KERNEL, 0), Sender::Kernel, "a terminal");
+        assert_eq!(Sender::of(libc::CLD_EXITED, 7), Sender::Kernel);
+        assert_eq!(Sender::of(libc::SI_TIMER, 0), Sender::Kernel);
+    }
+
+    #[test]
+    fn sets_of_numbers_know_the_first_and_the_last() {
+        let numbers = Numbers(1 | 1 << 63);
+        assert!(numbers.has(1) && numbers.has(64));
+        assert!(!numbers.has(2) && !numbers.has(0) && !numbers.has(65) && !numbers.has(-1));
+    }
 
     #[test]
     fn names_and_numbers_are_each_others_inverse() {

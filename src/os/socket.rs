@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, socket};
@@ -32,6 +32,18 @@ pub fn bind_private(socket: &OwnedFd, path: &Path) -> io::Result<()> {
     let bound = bind(socket.as_raw_fd(), &address);
     umask(mask);
     Ok(bound?)
+}
+
+/// Connects, and waits for nobody: to one who has a full house of others, and takes in none, there is no way
+/// (`connect(2)`).
+///
+/// # Errors
+/// What the operating system says.
+pub fn connect(path: &Path) -> io::Result<UnixStream> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    nix::sys::socket::connect(socket.as_raw_fd(), &UnixAddr::new(path)?)?;
+    Ok(socket.into())
 }
 
 /// Listens.

@@ -1,16 +1,18 @@
 //! Starting a child of this process that somebody else reaps ([`super::reap`]).
 
-use std::ffi::OsString;
+use std::collections::BTreeMap;
+use std::ffi::{CString, OsStr, OsString};
+use std::fs::File;
 use std::io;
 use std::os::fd::{OwnedFd, RawFd};
-use std::os::unix::process::CommandExt;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
-use nix::sys::signal::Signal;
-
+use super::exec::{Command, Image};
+use super::fd;
+use super::fork::{Birth, Born, Verdict};
+use super::signal;
 use super::user::Identity;
-use super::{fd, limit, signal};
 
 /// How a child is started.
 #[derive(Default)]
@@ -33,7 +35,7 @@ pub struct Spawn<'a> {
     pub cwd: Option<&'a Path>,
 }
 
-/// A child that runs, and the ends of its pipes.
+/// A child that is on its way, and the ends of its pipes.
 pub struct Spawned {
     /// Its number, until it is reaped.
     pub pid: i32,
@@ -41,60 +43,53 @@ pub struct Spawned {
     pub stdout: OwnedFd,
     /// What it writes to its standard error.
     pub stderr: OwnedFd,
+    /// Whether it becomes the program: [`super::event::became`] waits for that.
+    pub verdict: Verdict,
 }
 
 impl Spawn<'_> {
     /// Starts a program with `/dev/null` as its input and a pipe for each output, which it can go on
-    /// writing to when this process is dead.
+    /// writing to when this process is dead; waits for nothing.
     ///
     /// Call this from the process's first thread: `PR_SET_PDEATHSIG` belongs to the thread that
     /// forked (`prctl(2)`).
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Why there is no child.
     pub fn start(&self, program: &Path, args: &[OsString]) -> io::Result<Spawned> {
+        let argv = std::iter::once(program.as_os_str().to_owned()).chain(args.iter().cloned()).collect();
+        let image = Image::new(&Command { argv, env: self.environment() }, None)?;
+        let stdin = File::open("/dev/null")?.into();
         let (stdout, its_stdout) = fd::unbreakable_pipe()?;
         let (stderr, its_stderr) = fd::unbreakable_pipe()?;
-        let mut command = Command::new(program);
-        command.args(args).stdin(Stdio::null()).stdout(its_stdout).stderr(its_stderr);
-        if let Some(env) = self.only_env {
-            command.env_clear().envs(env.iter().map(|(name, value)| (name, value)));
-        }
-        if let Some(cwd) = self.cwd {
-            command.current_dir(cwd);
-        }
-        for name in self.without_env {
-            command.env_remove(name);
-        }
-        command.envs(self.with_env.iter().copied());
-        let (own_group, dies) = (self.own_group, self.dies_with_parent);
-        let (inherit, user) = (self.inherit.clone(), self.user.cloned());
-        let parent = nix::unistd::getpid();
-        let prepare = move || {
-            if own_group {
-                nix::unistd::setpgid(nix::unistd::Pid::from_raw(0), nix::unistd::Pid::from_raw(0))?;
-            }
-            if let Some(user) = &user {
-                user.become_it()?;
-            }
-            if dies {
-                nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
-                if nix::unistd::getppid() != parent {
-                    return Err(io::Error::from_raw_os_error(nix::libc::ESRCH));
-                }
-            }
-            for number in &inherit {
-                fd::inherit(*number)?;
-            }
-            limit::restore_open_files();
-            signal::reset_for_exec();
-            Ok(())
+        let birth = Birth {
+            image,
+            fds: vec![stdin, its_stdout, its_stderr],
+            inherit: self.inherit.clone(),
+            own_group: self.own_group,
+            foreground: false,
+            dies_with_parent: self.dies_with_parent,
+            hears: false,
+            ignored: signal::Numbers::default(),
+            user: self.user.cloned(),
+            cwd: self.cwd.map(|cwd| CString::new(cwd.as_os_str().as_bytes())).transpose()?,
+            folder: None,
+            may_stay: false,
         };
-        // SAFETY: this process has one thread, so nothing can hold a lock at the fork; what runs
-        // between fork and exec is system calls on values made before.
-        unsafe { command.pre_exec(prepare) };
-        let child = command.spawn()?;
-        Ok(Spawned { pid: child.id() as i32, stdout, stderr })
+        let Born { pid, verdict } = birth.start()?;
+        Ok(Spawned { pid, stdout, stderr, verdict })
+    }
+
+    fn environment(&self) -> Vec<(OsString, OsString)> {
+        let mut env: BTreeMap<OsString, OsString> = match self.only_env {
+            Some(env) => env.iter().cloned().collect(),
+            None => std::env::vars_os().collect(),
+        };
+        for name in self.without_env {
+            env.remove(OsStr::new(name));
+        }
+        env.extend(self.with_env.iter().map(|(name, value)| (name.into(), value.into())));
+        env.into_iter().collect()
     }
 }
 

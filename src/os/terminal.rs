@@ -1,12 +1,15 @@
 //! The controlling terminal and its foreground group (`tcsetpgrp(3)`, `credentials(7)`).
 
 use std::fs::File;
-use std::os::fd::AsFd;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
 
 use nix::errno::Errno;
+use nix::libc;
 use nix::unistd::{Pid, getpgid, getpgrp, getppid, getsid, tcgetpgrp, tcsetpgrp};
 
 use super::signal::without_ttou;
+use super::{fd, proc, tree};
 
 /// The terminal that this process's session has.
 pub struct Terminal(File);
@@ -21,6 +24,11 @@ impl Terminal {
     /// the terminal.
     pub fn is_own(&self) -> bool {
         tcgetpgrp(self.0.as_fd()) == Ok(getpgrp())
+    }
+
+    /// Whether this group is in the foreground.
+    pub fn is_with(&self, group: i32) -> bool {
+        tcgetpgrp(self.0.as_fd()) == Ok(Pid::from_raw(group))
     }
 
     /// Whether the other side is gone: a window was closed, a connection broke.
@@ -51,9 +59,38 @@ impl Terminal {
     }
 }
 
+/// Whether this process's standard input is its session's terminal.
+pub fn is_stdin() -> bool {
+    // ENOTTY for what is none, and for the terminal of another session (tcgetpgrp(3)).
+    tcgetpgrp(io::stdin()).is_ok()
+}
+
+/// Whether this process's group has others in it: the parts of a pipeline, a script around it. What this process has started
+/// itself does not count.
+pub fn is_shared_job() -> bool {
+    let group = getpgrp().as_raw();
+    let own = std::process::id().cast_signed();
+    let below = tree::descendants(own);
+    proc::in_group(group).into_iter().any(|pid| pid != own && !below.contains(&pid))
+}
+
 /// Whether a shell watches over this process's group and would continue it: the parent is in the
 /// same session, but in another group ("orphaned process group" in POSIX).
 pub fn is_shell_job() -> bool {
     let parent = getppid();
     getsid(Some(parent)) == getsid(None) && getpgid(Some(parent)) != Ok(getpgrp())
+}
+
+/// The terminal that standard error is, opened anew: what does not fit is refused and not waited for, and for
+/// nobody else (`O_NONBLOCK` belongs to the open file).
+pub fn standard_error() -> Option<File> {
+    fd::open_again(libc::STDERR_FILENO).ok()
+}
+
+/// How many columns a terminal has.
+pub fn width(terminal: &File) -> Option<u16> {
+    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: TIOCGWINSZ fills the structure that it is given (ioctl_tty(2)), and the descriptor is open.
+    let asked = unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCGWINSZ, &raw mut size) };
+    (asked == 0 && size.ws_col > 0).then_some(size.ws_col)
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::signal;
+use super::{open, signal};
 
 /// Every living descendant of a process, children before grandchildren.
 ///
@@ -25,7 +25,7 @@ pub fn children(pid: i32) -> Vec<i32> {
     let mut found = Vec::new();
     for thread in threads.flatten() {
         // proc(5): the kernel can be built without this file.
-        match fs::read_to_string(thread.path().join("children")) {
+        match open::kernel_text(thread.path().join("children")) {
             Ok(text) => found.extend(text.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok())),
             Err(_) if thread.path().exists() => return scan(pid),
             Err(_) => {}

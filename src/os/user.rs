@@ -71,17 +71,22 @@ impl Identity {
     ///
     /// # Errors
     /// `EPERM` unless this process is root.
-    pub fn become_it(&self) -> io::Result<()> {
+    pub fn become_it(&self) -> nix::Result<()> {
         nix::unistd::setgroups(&self.groups)?;
         nix::unistd::setgid(Gid::from_raw(self.gid))?;
-        nix::unistd::setuid(Uid::from_raw(self.uid))?;
-        Ok(())
+        nix::unistd::setuid(Uid::from_raw(self.uid))
     }
 }
 
 /// The number of the user that this process runs as.
 pub fn own_number() -> u32 {
     Uid::effective().as_raw()
+}
+
+/// Who owns what stands at a path, and not what a link there leads to.
+pub fn owner(path: &std::path::Path) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
+    path.symlink_metadata().ok().map(|found| found.uid())
 }
 
 /// That user's home folder, as the user database has it.

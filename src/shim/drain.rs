@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use crate::os::socket;
+
 /// How many requests are under way at once.
 const AT_ONCE: usize = 64;
 
@@ -43,9 +45,9 @@ pub(super) fn drain(socket: &[u8], requests: &[Vec<u8>], time: Duration, litestr
 }
 
 fn ask(path: &std::path::Path, request: &[u8]) -> std::io::Result<UnixStream> {
-    let mut stream = UnixStream::connect(path)?;
+    let mut stream = socket::connect(path)?;
+    // A request is short, and nobody has written to this connection before.
     stream.write_all(request)?;
-    stream.set_nonblocking(true)?;
     Ok(stream)
 }
 

@@ -9,10 +9,11 @@
 //! has to say to a control socket it gets as bytes.
 
 mod app;
+mod becoming;
 mod drain;
 mod resident;
 mod wire;
 
-pub use app::{App, LISTEN_FDS, LISTEN_PID};
+pub use app::{App, LISTEN_FDNAMES, LISTEN_FDS, LISTEN_PID};
 pub use resident::main;
-pub use wire::{Orders, Target, ToKeeper, ToShim, Update, receive, send};
+pub use wire::{Orders, Target, ToKeeper, ToShim, Update, decode, receive, send};

@@ -1,22 +1,25 @@
 //! The shim's life: one thread, one `poll(2)`.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use nix::libc;
-use nix::poll::{PollTimeout, poll};
+use nix::poll::{PollFlags, PollTimeout, poll};
 
+use super::becoming::Becoming;
 use super::drain::{drain, is_readable, readable};
 use super::wire::{Orders, Target, ToKeeper, ToShim, Update, receive, send, value};
-use super::{App, LISTEN_FDS, LISTEN_PID};
+use super::{App, LISTEN_FDNAMES, LISTEN_FDS, LISTEN_PID};
 use crate::core::Ended;
 use crate::os::child::Child;
 use crate::os::exec::Command;
+use crate::os::fork::Born;
+use crate::os::packet::Outgoing;
 use crate::os::reap::{self, Reaped};
-use crate::os::signal::{self, SignalFd};
-use crate::os::{fd, limit, memory, pidfd, tree};
+use crate::os::signal::{self, Signals};
+use crate::os::{fd, limit, memory, pidfd, proc, tree};
 
 /// How often a tree that is being killed is looked at again for what was born meanwhile, and the
 /// parent on a kernel without pidfds.
@@ -27,13 +30,14 @@ pub fn main(link: Option<&str>) -> u8 {
     crate::os::user::hide_from_others();
     let adopted = link.and_then(|number| number.parse().ok()).map(fd::adopt);
     let Some(Ok(link)) = adopted else {
-        eprintln!("error: this command is litekeeper's own, and is started by it");
+        let _ = writeln!(io::stderr(), "error: this command is litekeeper's own, and is started by it");
         return crate::core::ExitCode::USAGE.get();
     };
     match Resident::new(link).and_then(|mut resident| resident.live()) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: the shim cannot go on: {error}");
+            // Nobody may be left to read it.
+            let _ = writeln!(io::stderr(), "error: the shim cannot go on: {error}");
             crate::core::ExitCode::LITESTREAM.get()
         }
     }
@@ -62,16 +66,17 @@ enum Alone {
 struct Resident {
     /// Gone once the keeper is.
     link: Option<OwnedFd>,
+    outgoing: Outgoing,
     orders: Orders,
     /// The locks of databases that came later; those of the others were inherited.
     locks: BTreeMap<u64, OwnedFd>,
     /// Litestream's process number, and the watch on it where the kernel has one.
     parent: i32,
     litestream: Option<OwnedFd>,
-    signals: SignalFd,
+    signals: Signals,
     tree: Tree,
-    /// The leader was stopped by a terminal, so it needs SIGCONT to hear of anything.
-    stopped: bool,
+    /// The leader, until it is known to be the app.
+    becoming: Option<Becoming>,
     killing: bool,
     kill_at: Option<Instant>,
     alone: Alone,
@@ -80,7 +85,9 @@ struct Resident {
 impl Resident {
     fn new(link: OwnedFd) -> io::Result<Self> {
         limit::raise_open_files();
-        let signals = SignalFd::block_all()?;
+        // The locks that it inherited are its own, and all that it opens or receives is marked so anyway.
+        fd::close_on_exec_from(3);
+        let signals = Signals::take_all()?;
         nix::sys::prctl::set_child_subreaper(true)?;
         let _ = nix::sys::prctl::set_name(c"litekeeper-shim");
         let orders = match receive::<ToShim>(&link, true)? {
@@ -94,12 +101,13 @@ impl Resident {
         Ok(Self {
             parent,
             link: Some(link),
+            outgoing: Outgoing::default(),
             orders,
             locks: BTreeMap::new(),
             litestream,
             signals,
             tree: Tree::Gone,
-            stopped: false,
+            becoming: None,
             killing: false,
             kill_at: None,
             alone: Alone::No,
@@ -124,6 +132,7 @@ impl Resident {
                 }
             }
             let (keeper, children) = self.wait()?;
+            self.look_at_leader();
             if children {
                 self.take_signals();
             }
@@ -145,17 +154,26 @@ impl Resident {
     fn wait(&self) -> io::Result<(bool, bool)> {
         let mut waiting = vec![readable(self.signals.as_fd())];
         let keeper = self.link.as_ref().map(|link| {
-            waiting.push(readable(link.as_fd()));
+            let mut link = readable(link.as_fd());
+            if !self.outgoing.is_empty() {
+                link.set_events(link.events() | PollFlags::POLLOUT);
+            }
+            waiting.push(link);
             waiting.len() - 1
         });
         let watches_litestream = self.alone != Alone::WithoutLitestream;
         if watches_litestream && let Some(litestream) = &self.litestream {
             waiting.push(readable(litestream.as_fd()));
         }
+        let becoming = self.becoming.as_ref().and_then(Becoming::awaited);
+        if let Some((verdict, _)) = becoming {
+            waiting.push(readable(verdict));
+        }
         let looks =
             (self.killing && self.tree != Tree::Gone) || (watches_litestream && self.litestream.is_none());
-        let until_kill = self.kill_at.map(|at| at.saturating_duration_since(Instant::now()));
-        let timeout = match looks.then_some(LOOK_AGAIN).into_iter().chain(until_kill).min() {
+        let due = self.kill_at.into_iter().chain(becoming.map(|(_, until)| until)).min();
+        let until_due = due.map(|at| at.saturating_duration_since(Instant::now()));
+        let timeout = match looks.then_some(LOOK_AGAIN).into_iter().chain(until_due).min() {
             Some(time) => PollTimeout::from(signal::poll_millis(time)),
             None => PollTimeout::NONE,
         };
@@ -193,6 +211,8 @@ impl Resident {
 
     fn lose_keeper(&mut self) {
         self.link = None;
+        // Litestream's log had one reader. Its last sync must not wait for room in that pipe.
+        fd::give_up_outputs();
         if self.alone == Alone::No {
             self.alone = Alone::WithoutKeeper;
             let target = if matches!(self.tree, Tree::Led(_)) { Target::Leader } else { Target::Tree };
@@ -202,7 +222,7 @@ impl Resident {
     }
 
     fn take_signals(&mut self) {
-        while let Some(number) = self.signals.take() {
+        while let Some(signal::Received { number, .. }) = self.signals.take() {
             match number {
                 libc::SIGCHLD => self.reap(),
                 // Litestream passes these on and waits: somebody told it to stop.
@@ -216,6 +236,8 @@ impl Resident {
     /// Takes what the keeper says; whether that was the last.
     fn take_messages(&mut self) -> io::Result<bool> {
         while let Some(link) = &self.link {
+            // As in `tell`.
+            let _ = self.outgoing.flush(link.as_fd());
             match receive::<ToShim>(link, false) {
                 Ok(Some((ToShim::Start, fds))) => self.start(fds),
                 Ok(Some((ToShim::Signal(target, number), _))) => self.signal(target, number),
@@ -247,20 +269,27 @@ impl Resident {
         if self.alone != Alone::No || self.tree != Tree::Gone || fds.len() < 4 {
             return;
         }
-        (self.stopped, self.killing, self.kill_at) = (false, false, None);
+        (self.killing, self.kill_at) = (false, None);
         let memory = fds.remove(0);
         let started = value::<App>(memory).and_then(|app| child_of(app, fds).start());
         match started {
-            Ok(pid) => {
+            Ok(Born { pid, verdict }) => {
                 self.tree = Tree::Led(pid);
-                self.tell(&ToKeeper::Started(pid));
-                // From here on there is little to do for a long time.
-                memory::give_back();
+                self.becoming = Some(Becoming::new(pid, verdict));
             }
-            Err(error) => {
-                self.reap();
-                self.tell(&ToKeeper::NotStarted(error.raw_os_error().unwrap_or(libc::EIO)));
-            }
+            Err(error) => self.tell(&ToKeeper::NotStarted(error.raw_os_error().unwrap_or(libc::EIO))),
+        }
+    }
+
+    /// Tells that the leader has become the app, as soon as it has.
+    fn look_at_leader(&mut self) {
+        if let Tree::Led(pid) = self.tree
+            && self.becoming.as_mut().is_some_and(Becoming::has_become)
+        {
+            self.becoming = None;
+            self.tell(&ToKeeper::Started(pid));
+            // From here on there is little to do for a long time.
+            memory::give_back();
         }
     }
 
@@ -269,19 +298,23 @@ impl Resident {
             Tree::Led(pid) => Some(pid),
             Tree::Left | Tree::Gone => None,
         };
+        let mut to_wake = Vec::new();
         match (target, leader) {
-            (Target::Leader, Some(pid)) => signal::send(pid, number),
+            (Target::Leader, Some(pid)) => {
+                signal::send(pid, number);
+                to_wake = proc::in_group(pid);
+            }
             (Target::Group, Some(pid)) => signal::send_to_group(pid, number),
-            (Target::Tree, _) => tree::signal_descendants(std::process::id() as i32, number),
+            (Target::Tree, _) => {
+                to_wake = tree::descendants(std::process::id() as i32);
+                to_wake.iter().for_each(|pid| signal::send(*pid, number));
+            }
             (Target::Leader | Target::Group, None) => {}
         }
-        if let Some(pid) = leader.filter(|_| self.stopped) {
-            if number == libc::SIGCONT {
-                self.stopped = false;
-            } else if number == self.orders.stop_signal {
-                signal::send_to_group(pid, libc::SIGCONT);
-                self.stopped = false;
-            }
+        if number == self.orders.stop_signal {
+            // Whoever is stopped hears of nothing. The others are left alone: some do something on SIGCONT.
+            to_wake.retain(|pid| proc::is_stopped(*pid));
+            to_wake.into_iter().for_each(|pid| signal::send(pid, libc::SIGCONT));
         }
     }
 
@@ -291,12 +324,19 @@ impl Resident {
             match reap::next() {
                 Reaped::Ended(pid, how) => {
                     if self.tree == Tree::Led(pid) {
+                        // It may have come as far meanwhile, or have said why not.
+                        self.look_at_leader();
                         ended = Some(how);
                     }
                 }
                 Reaped::Stopped(pid, number) => {
-                    if self.tree == Tree::Led(pid) && !self.stopped {
-                        self.stopped = true;
+                    self.look_at_leader();
+                    if self.tree == Tree::Led(pid) && self.becoming.is_some() {
+                        // No terminal's job yet, and nobody would continue it. SIGSTOP is somebody's wish.
+                        if number != libc::SIGSTOP {
+                            signal::send(pid, libc::SIGCONT);
+                        }
+                    } else if self.tree == Tree::Led(pid) {
                         self.tell(&ToKeeper::Stopped(number));
                     }
                 }
@@ -307,9 +347,11 @@ impl Resident {
         match (ended, self.tree) {
             (Some(how), _) => {
                 self.tree = if left { Tree::Left } else { Tree::Gone };
-                self.tell(&match how {
-                    Ended::Code(code) => ToKeeper::Exited { code, left },
-                    Ended::Signal(number) => ToKeeper::Signaled { number, left },
+                let unborn = self.becoming.take().and_then(|leader| leader.failure());
+                self.tell(&match (unborn, how) {
+                    (Some(errno), _) => ToKeeper::NotStarted(errno),
+                    (None, Ended::Code(code)) => ToKeeper::Exited { code, left },
+                    (None, Ended::Signal(number)) => ToKeeper::Signaled { number, left },
                 });
             }
             (None, Tree::Left) if !left => {
@@ -326,22 +368,27 @@ impl Resident {
     fn tell(&mut self, message: &ToKeeper) {
         if let Some(link) = &self.link {
             // A keeper that is gone shows as the end of its messages.
-            let _ = send::<_, ()>(link, message, None, &[]);
+            let _ = send::<_, ()>(link, &mut self.outgoing, message, None, &[]);
         }
     }
 }
 
-fn child_of(app: App, fds: Vec<OwnedFd>) -> Child {
+fn child_of(app: App, mut fds: Vec<OwnedFd>) -> Child {
+    let folder = (app.has_folder && fds.len() > 3).then(|| fds.remove(3));
     let sockets = fds.len() - 3;
     let mut env = app.env;
-    env.retain(|(name, _)| name != LISTEN_PID.as_bytes() && name != LISTEN_FDS.as_bytes());
+    let own = [LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES];
+    env.retain(|(name, _)| own.iter().all(|own| name != own.as_bytes()));
     if sockets > 0 {
         env.push((LISTEN_FDS.into(), sockets.to_string().into()));
+        env.extend(app.socket_names.map(|names| (LISTEN_FDNAMES.into(), names)));
     }
     Child {
         command: Command::from_bytes(app.argv, env),
-        cwd: app.cwd,
+        folder,
+        may_stay: app.inherits_folder,
         foreground: app.foreground,
+        ignored: signal::Numbers(app.ignored),
         fds,
         own_number_in: (sockets > 0).then(|| LISTEN_PID.into()),
     }

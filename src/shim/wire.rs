@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::os::packet::Outgoing;
 use crate::os::{fd, packet};
 
 /// Whom a signal is for.
@@ -25,7 +26,7 @@ pub enum Target {
 pub enum ToShim {
     /// [`Orders`], in the memory that comes with it.
     Setup,
-    /// An [`super::App`] in the memory that comes with it, then its standard descriptors, then
+    /// An [`super::App`] in the memory that comes with it, then its standard descriptors, its folder if it has one, and
     /// those of socket activation.
     Start,
     /// A signal.
@@ -102,12 +103,14 @@ pub struct Update {
     pub went: Vec<u64>,
 }
 
-/// Sends a message, with a value in memory beside it if there is one, and further descriptors.
+/// Sends a message, with a value in memory beside it if there is one, and further descriptors; one that does not
+/// fit waits in `outgoing`.
 ///
 /// # Errors
 /// `EPIPE` when the other side is gone; else what the operating system says.
 pub fn send<M: Serialize, V: Serialize>(
     socket: &OwnedFd,
+    outgoing: &mut Outgoing,
     message: &M,
     value: Option<&V>,
     further: &[RawFd],
@@ -118,7 +121,7 @@ pub fn send<M: Serialize, V: Serialize>(
         None => None,
     };
     let fds: Vec<RawFd> = memory.iter().map(AsRawFd::as_raw_fd).chain(further.iter().copied()).collect();
-    packet::send(socket.as_fd(), &bytes, &fds)
+    outgoing.send(socket.as_fd(), &bytes, &fds)
 }
 
 /// Receives a message and its descriptors; `None` when the other side is gone.
@@ -135,8 +138,30 @@ pub(super) fn value<V: DeserializeOwned>(memory: OwnedFd) -> io::Result<V> {
     decode(&fd::read_memory(memory)?)
 }
 
-fn decode<T: DeserializeOwned>(bytes: &[u8]) -> io::Result<T> {
-    postcard::from_bytes(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+/// What these bytes say, all of them.
+///
+/// # Errors
+/// `InvalidData` for anything else.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> io::Result<T> {
+    match postcard::take_from_bytes(bytes) {
+        Ok((value, [])) => Ok(value),
+        Ok(_) => Err(io::ErrorKind::InvalidData.into()),
+        Err(error) => Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+    }
+}
+
+impl ToKeeper {
+    /// Whether it names a process and a signal where it names one: -1 would be every process that there is, and the
+    /// shim runs as the app's user.
+    pub fn is_sound(&self) -> bool {
+        match self {
+            Self::Ready(pid) | Self::Started(pid) => *pid > 1,
+            Self::Signaled { number, .. } | Self::Stopped(number) | Self::Asked(number) => {
+                (1..=64).contains(number)
+            }
+            Self::NotStarted(_) | Self::Exited { .. } | Self::TreeGone | Self::LitestreamGone => true,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -156,7 +181,7 @@ mod tests {
             requests: vec![vec![0xff; 2 << 20]],
         };
         let extra = fd::memory(b"extra").unwrap();
-        send(&keeper, &ToShim::Setup, Some(&orders), &[extra.as_raw_fd()]).unwrap();
+        send(&keeper, &mut Outgoing::default(), &ToShim::Setup, Some(&orders), &[extra.as_raw_fd()]).unwrap();
         let (message, mut fds) = receive::<ToShim>(&shim, true).unwrap().unwrap();
         assert_eq!(message, ToShim::Setup);
         assert_eq!(fd::read_memory(fds.pop().unwrap()).unwrap(), b"extra");
@@ -166,9 +191,20 @@ mod tests {
     #[test]
     fn rubbish_and_the_end_are_told_apart() {
         let (keeper, shim) = packet::pair().unwrap();
-        packet::send(keeper.as_fd(), &[0xff; 9], &[]).unwrap();
+        Outgoing::default().send(keeper.as_fd(), &[0xff; 9], &[]).unwrap();
         let error = receive::<ToShim>(&shim, true).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        let trailing = postcard::to_stdvec(&(ToShim::Release, 1_u8)).unwrap();
+        assert!(decode::<ToShim>(&trailing).is_err() && decode::<ToShim>(&trailing[..1]).is_ok());
+        for (message, is_sound) in [
+            (ToKeeper::Ready(7), true),
+            (ToKeeper::Ready(-1), false),
+            (ToKeeper::Started(0), false),
+            (ToKeeper::Asked(15), true),
+            (ToKeeper::Stopped(0), false),
+        ] {
+            assert_eq!(message.is_sound(), is_sound, "{message:?}");
+        }
         assert_eq!(receive::<ToShim>(&shim, false).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         drop(keeper);
         assert!(receive::<ToShim>(&shim, true).unwrap().is_none());

@@ -10,6 +10,8 @@ use std::path::Path;
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use rusqlite::{Connection, Error, ErrorCode, OpenFlags};
 
+use crate::os::open;
+
 /// So much of what SQLite says is looked through.
 const MOST_WORDS: u32 = 100;
 
@@ -72,7 +74,7 @@ pub fn main(file: &Path) -> u8 {
 }
 
 fn look(file: &Path) -> Result<Verdict, String> {
-    let size = file.metadata().map_err(|error| error.to_string())?.len();
+    let size = open::file(file).and_then(|file| file.metadata()).map_err(|error| error.to_string())?.len();
     if size == 0 {
         // To SQLite that is a database without tables.
         return Ok(Verdict::Malformed("the file is empty".to_owned()));

@@ -4,6 +4,16 @@
 //! Architecture invariant: this room imports `os`.
 
 pub mod check;
-pub mod open;
+pub mod fit;
+pub mod held;
 pub mod repair;
 pub mod wal;
+
+use std::path::{Path, PathBuf};
+
+/// A path with something behind its last letter.
+pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut text = path.as_os_str().to_owned();
+    text.push(suffix);
+    text.into()
+}

@@ -8,7 +8,7 @@ use nix::poll::poll;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::wal;
+use super::{fit, wal};
 
 /// How long to wait for somebody else's lock.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -29,6 +29,7 @@ pub fn recover(database: &Path) -> u8 {
 /// # Errors
 /// Why it cannot be done.
 pub fn count(database: &Path) -> Result<(), String> {
+    fit::check(database)?;
     wal::clear(database).map_err(|error| error.to_string())?;
     read(database)
 }
@@ -39,6 +40,9 @@ pub fn count(database: &Path) -> Result<(), String> {
 pub fn empty(database: &Path, patience: &str) -> u8 {
     let deadline = Instant::now() + Duration::from_millis(patience.parse().unwrap_or(0));
     loop {
+        if let Err(error) = fit::check(database) {
+            return done(Err(error));
+        }
         match try_empty(database) {
             Ok(false) => return done(Ok(())),
             Ok(true) if Instant::now() < deadline => {

@@ -25,6 +25,25 @@ const WRITER: u64 = 120;
 /// That of the first reader's mark which stands for a place in the log (`WAL_READ_LOCK(1)`).
 const READER: u64 = 124;
 
+/// How a log begins, without the bit that tells the order of bytes of its checksums (`WAL_MAGIC` in SQLite's wal.c).
+const MAGIC: u32 = 0x377f_0682;
+
+/// Whether pages can have this size.
+pub fn is_page_size(bytes: u32) -> bool {
+    bytes.is_power_of_two() && (512..=65536).contains(&bytes)
+}
+
+/// SQLite's checksum of a log (`walChecksumBytes` in its wal.c) over numbers of this order of bytes.
+fn checksum(bytes: &[u8], number: impl Fn([u8; 4]) -> u32) -> [u32; 2] {
+    let mut numbers = bytes.as_chunks::<4>().0.iter().map(|four| number(*four));
+    let [mut one, mut other] = [0_u32; 2];
+    while let (Some(first), Some(second)) = (numbers.next(), numbers.next()) {
+        one = one.wrapping_add(first).wrapping_add(other);
+        other = other.wrapping_add(second).wrapping_add(one);
+    }
+    [one, other]
+}
+
 /// The bytes of `frames` frames with pages of this size.
 pub fn bytes_of(frames: u64, page_size: u32) -> u64 {
     frames * (FRAME_HEADER + u64::from(page_size))
@@ -46,9 +65,19 @@ impl Index {
         if first != second || first[12] == 0 {
             return None;
         }
+        let sums: [u32; 2] = std::array::from_fn(|at| {
+            let at = 40 + 4 * at;
+            u32::from_ne_bytes([first[at], first[at + 1], first[at + 2], first[at + 3]])
+        });
+        if checksum(&first[..40], u32::from_ne_bytes) != sums {
+            return None;
+        }
         // Everything but the salt is in this machine's order of bytes. 65536 is stored as 1.
         let page = u32::from(u16::from_ne_bytes([first[14], first[15]]));
         let page_size = (page & 0xfe00) | ((page & 1) << 16);
+        if !is_page_size(page_size) {
+            return None;
+        }
         let frames = u32::from_ne_bytes(first[16..20].try_into().ok()?);
         let salt = first[32..40].try_into().ok()?;
         Some(Self { salt, end: HEADER + bytes_of(frames.into(), page_size) })
@@ -77,7 +106,11 @@ fn beside(database: &Path, suffix: &str, write: bool) -> io::Result<Option<File>
         let (folder, name) = Folder::of(database)?;
         let mut name = name.to_owned();
         name.push(suffix);
-        let file = folder.open_file(&name, write)?;
+        let named = |error: io::Error| {
+            let shown = database.with_file_name(&name);
+            io::Error::new(error.kind(), format!("{}: {error}", shown.display()))
+        };
+        let file = folder.open_file(&name, write).map_err(named)?;
         // SQLite gives it to whom the database belongs (`findCreateFileMode` in its os_unix.c).
         if write && file.metadata()?.uid() != database.metadata()?.uid() {
             return Err(io::Error::other("it belongs to somebody else than the database"));
@@ -217,18 +250,28 @@ impl Run {
 
 fn read_header(log: &File) -> io::Result<Option<Header>> {
     let header: Option<[u8; HEADER as usize]> = fd::read_at(log, 0)?;
-    Ok(header.map(|header| {
-        let (mut page_size, mut salt) = ([0; 4], [0; 8]);
-        page_size.copy_from_slice(&header[8..12]);
+    Ok(header.and_then(|header| {
+        let number =
+            |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+        let (magic, page_size) = (number(0), number(8));
+        let sums = match magic {
+            MAGIC => checksum(&header[..24], u32::from_le_bytes),
+            _ => checksum(&header[..24], u32::from_be_bytes),
+        };
+        // To SQLite as well there is no log otherwise (`walIndexRecover` in its wal.c).
+        if magic & !1 != MAGIC || !is_page_size(page_size) || sums != [number(24), number(28)] {
+            return None;
+        }
+        let mut salt = [0; 8];
         salt.copy_from_slice(&header[16..24]);
-        Header { page_size: u32::from_be_bytes(page_size), salt }
+        Some(Header { page_size, salt })
     }))
 }
 
-/// The frame at this place; `None` where there is none.
+/// The frame at this place; `None` where there is none: there is no page 0, as a file with holes has it without end.
 fn frame(log: &File, at: u64) -> io::Result<Option<Frame>> {
     let header: Option<[u8; FRAME_HEADER as usize]> = fd::read_at(log, at)?;
-    Ok(header.map(|header| {
+    Ok(header.filter(|header| header[..4] != [0; 4]).map(|header| {
         let (mut page, mut commit, mut salt) = ([0; 4], [0; 4], [0; 8]);
         page.copy_from_slice(&header[..4]);
         commit.copy_from_slice(&header[4..8]);
@@ -315,136 +358,4 @@ fn clear_locked(index: &File) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::PathBuf;
-
-    use rusqlite::Connection;
-
-    use super::*;
-
-    fn database() -> (tempfile::TempDir, PathBuf, Connection) {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("a.db");
-        let database = Connection::open(&path).expect("a database");
-        database.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t (x)").expect("a table");
-        (folder, path, database)
-    }
-
-    fn count(database: &Connection) -> i64 {
-        database.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).expect("a table")
-    }
-
-    /// Adds a row whose commit got no further than to the log.
-    fn orphan(path: &Path, database: &Connection) {
-        let index = beside(path, "-shm", true).expect("an index").expect("an index");
-        let mut before = [0; INDEX_HEADER];
-        index.read_exact_at(&mut before, 0).expect("a header");
-        database.execute_batch("INSERT INTO t VALUES (1)").expect("a row");
-        index.write_all_at(&before, 0).expect("ours");
-        assert_eq!(count(database), 0);
-    }
-
-    fn made(path: &Path) -> Index {
-        match settled_index(path).expect("ours") {
-            State::Made(index) => index,
-            state => panic!("{state:?}"),
-        }
-    }
-
-    #[test]
-    fn the_index_says_how_far_the_log_reaches() {
-        let (_folder, path, database) = database();
-        let log = || beside(&path, "-wal", false).expect("a log").expect("a log");
-        let first = made(&path);
-        assert_eq!(log().metadata().expect("ours").len(), first.end);
-        assert_eq!(header(&path).expect("ours"), Some(Header { page_size: 4096, salt: first.salt }));
-        let run = Run::open(&path).expect("ours").expect("a WAL");
-        assert_eq!(run.frames(first.end).expect("ours"), []);
-        database.execute_batch("INSERT INTO t VALUES (1)").expect("a row");
-        let second = made(&path);
-        assert_eq!(second, Index { end: first.end + bytes_of(1, 4096), ..first });
-        let frames = run.frames(HEADER).expect("ours");
-        assert_eq!(frames.last().map(|frame| (frame.page, frame.commit)), Some((2, 2)));
-        let mut page = [0; 4096];
-        assert!(run.read(frames[0].content, &mut page).expect("ours") && page.starts_with(b"SQLite"));
-        assert!(!run.read(second.end, &mut page).expect("ours"), "there is none");
-        assert!(run.goes_on(&path).expect("ours"));
-        database.execute_batch("BEGIN IMMEDIATE").expect("SQL");
-        assert_eq!(settled_index(&path).expect("ours"), State::Unknown, "somebody writes");
-        assert_eq!(index(&path).expect("ours"), State::Made(second));
-    }
-
-    #[test]
-    fn the_largest_page_has_a_size_as_well() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("a.db");
-        let database = Connection::open(&path).expect("a database");
-        let sql = "PRAGMA page_size = 65536; PRAGMA journal_mode = WAL; CREATE TABLE t (x)";
-        database.execute_batch(sql).expect("a table");
-        let index = made(&path);
-        assert_eq!((index.end - HEADER) % bytes_of(1, 65536), 0);
-        assert!(index.end > HEADER);
-    }
-
-    #[test]
-    fn what_is_in_the_log_counts_again() {
-        let (_folder, path, database) = database();
-        assert!(!may_have_orphan(&path).expect("ours"));
-        orphan(&path, &database);
-        assert!(may_have_orphan(&path).expect("ours"));
-        assert!(try_clear(&path).expect("ours"));
-        assert!(may_have_orphan(&path).expect("ours"), "nobody has recovered it yet");
-        assert_eq!(settled_index(&path).expect("ours"), State::Unmade);
-        assert_eq!(count(&database), 1);
-        assert!(!may_have_orphan(&path).expect("ours"));
-    }
-
-    /// Whoever can write to the database's folder decides what stands in the index' place.
-    #[test]
-    fn what_is_not_the_databases_own_index_is_not_written_to() {
-        let (folder, path, database) = database();
-        let index = folder.path().join("a.db-shm");
-        drop(database);
-        let _ = std::fs::remove_file(&index);
-        let victim = folder.path().join("victim");
-        let precious = [7; 4096];
-        std::fs::write(&victim, precious).expect("a file");
-        std::os::unix::fs::symlink(&victim, &index).expect("a link");
-        assert!(try_clear(&path).is_err() && Guard::open(&path).is_err());
-        std::fs::remove_file(&index).expect("ours");
-        std::fs::hard_link(&victim, &index).expect("another name");
-        assert!(try_clear(&path).is_err() && Guard::open(&path).is_err() && clear(&path).is_err());
-        std::fs::remove_file(&index).expect("ours");
-        std::fs::rename(&victim, &index).expect("ours");
-        assert!(try_clear(&path).expect("ours"), "there is nothing to clear");
-        assert_eq!(std::fs::read(&index).expect("ours"), precious);
-    }
-
-    #[test]
-    fn frames_of_an_earlier_run_are_no_orphans() {
-        let (_folder, path, database) = database();
-        let (before, run) = (made(&path), Run::open(&path).expect("ours").expect("a WAL"));
-        database.execute_batch("PRAGMA wal_checkpoint(RESTART); INSERT INTO t VALUES (1)").expect("SQL");
-        assert!(!may_have_orphan(&path).expect("ours"));
-        assert_ne!(made(&path).salt, before.salt);
-        assert!(!run.goes_on(&path).expect("ours"));
-    }
-
-    #[test]
-    fn a_writer_is_waited_for_and_no_index_is_made() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("a.db");
-        assert!(try_clear(&path).expect("nothing to do"));
-        assert!(!may_have_orphan(&path).expect("nothing there"));
-        let database = Connection::open(&path).expect("a database");
-        assert!(try_clear(&path).expect("nothing to do"), "no WAL");
-        database
-            .execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t (x); BEGIN IMMEDIATE")
-            .expect("SQL");
-        assert!(!try_clear(&path).expect("ours"), "the writer has the lock");
-        database.execute_batch("INSERT INTO t VALUES (1); COMMIT").expect("SQL");
-        assert!(try_clear(&path).expect("ours"));
-        assert_eq!(count(&database), 1);
-        assert!(!folder.path().join("b.db-shm").exists());
-    }
-}
+mod tests;

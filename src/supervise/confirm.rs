@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use super::driver::{Message, Outbox};
 use super::ledger::Compared;
 use super::roster::Listed;
+use super::snapshots::Snapshots;
 use crate::core::{Db, Event, ExitCode};
 use crate::error::Failure;
 use crate::ledger::Task;
@@ -53,6 +54,7 @@ pub(super) struct Asker {
     pub(super) dbs: Listed,
     pub(super) outbox: Outbox,
     pub(super) runner: Runner,
+    pub(super) snapshots: Rc<Snapshots>,
 }
 
 impl Asker {
@@ -88,7 +90,7 @@ impl Asker {
             Err(error) => return Err(error.to_string()),
         };
         match compared {
-            Compared::Same => Ok(()),
+            Compared::Same => self.snapshots.settle(&self.runner, database).await,
             Compared::Unknown(reason) => Err(reason),
             Compared::Parted(why) => {
                 self.send(Message::Parted(self.launch, db, why.clone()));

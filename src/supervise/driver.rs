@@ -16,13 +16,15 @@ use super::round::{Admission, Answer};
 use super::runtime_folder::RuntimeFolder;
 use super::setup::Setup;
 use super::twins::Source;
+use super::workplace::Workplace;
 use super::{ledger, twins, wal};
 use crate::core::{Db, Ended, Event, ExitCode, Machine};
 use crate::error::Failure;
 use crate::litestream::command::Runner;
 use crate::os::children::Children;
-use crate::os::signal::Signals;
-use crate::os::{event, fd, limit, place, signal, spawn};
+use crate::os::outlet::Outlet;
+use crate::os::signal::{Sender, Signals};
+use crate::os::{event, fd, limit, open, place, signal, spawn};
 
 /// What tasks tell the driver.
 pub(super) enum Message {
@@ -60,6 +62,8 @@ pub(super) enum Message {
     Unregistered(u64, Db, Result<(), Failure>),
     /// Somebody wants the sources to be asked now.
     Reload(oneshot::Sender<Report>),
+    /// The n-th Litestream has not become one.
+    NotLaunched(u64, Failure),
     /// The n-th Litestream was reaped.
     LitestreamReaped(u64, Ended),
 }
@@ -68,6 +72,8 @@ pub(super) type Outbox = mpsc::UnboundedSender<Message>;
 
 /// How often the database files are looked at while the app runs.
 const LOOK: Duration = Duration::from_secs(1);
+/// So much later than it wanted to be woken, this process was not only busy: somebody has stopped it.
+const AWAY: Duration = Duration::from_secs(1);
 /// How often adopted processes are looked for while they are being killed.
 const SWEEP: Duration = Duration::from_millis(10);
 /// How often the databases are looked at while something of an app is left whose leader is gone: more
@@ -76,11 +82,11 @@ const LEFTOVERS: Duration = Duration::from_millis(10);
 /// How long the last sweep may take.
 const LAST_SWEEP: Duration = Duration::from_secs(2);
 
-/// Runs the app under Litestream until both have ended; returns the exit code.
+/// Runs the app under Litestream until both have ended, with a log whose reader may be slow; returns the exit code.
 ///
 /// # Errors
 /// Why the app could not be run.
-pub fn supervise(mut setup: Setup) -> Result<ExitCode, Failure> {
+pub fn supervise(mut setup: Setup, log: &'static Outlet) -> Result<ExitCode, Failure> {
     let os = |what: &str| {
         let what = what.to_owned();
         move |error: std::io::Error| Failure::new(ExitCode::LITESTREAM, format!("{what}: {error}"))
@@ -88,9 +94,10 @@ pub fn supervise(mut setup: Setup) -> Result<ExitCode, Failure> {
     crate::os::user::hide_from_others();
     let children = Children::new();
     place::belong_to(setup.user.as_ref());
-    // Before anything takes time: as PID 1 a signal without a handler is dropped by the kernel.
-    let signals = Signals::catch().map_err(os("signal handlers"))?;
+    // What came since the first moment of `main` is among them.
+    let signals = Signals::take_all().map_err(os("signals"))?;
     let listening = std::mem::take(&mut setup.listen_fds);
+    let workplace = Workplace::open(setup.cwd.take())?;
     // What else this process was left with is not Litestream's.
     fd::close_on_exec_from(3);
     limit::raise_open_files();
@@ -102,6 +109,7 @@ pub fn supervise(mut setup: Setup) -> Result<ExitCode, Failure> {
     let runtime = runtime.map_err(os("event loop"))?;
     LocalSet::new().block_on(&runtime, async {
         let signals = event::signals(signals).map_err(os("event loop"))?;
+        tokio::task::spawn_local(log.go_on());
         let folder = RuntimeFolder::make(&setup.runtime_roots, setup.user.as_ref())?
             .with_socket(setup.socket.clone())?;
         let interrupted = || signals.get_ref().take().and_then(|received| stop_code(received.number));
@@ -129,7 +137,7 @@ pub fn supervise(mut setup: Setup) -> Result<ExitCode, Failure> {
         };
         reload::listen(&folder, outbox.clone()).map_err(os(&folder.keeper_socket().display().to_string()))?;
         let roster = Roster::new(&setup.dbs, locks);
-        let world = World::new(setup, folder, roster, listening, runner, outbox);
+        let world = World::new(setup, folder, roster, (listening, workplace), runner, outbox);
         Driver::new(world).run(&signals, inbox).await
     })
 }
@@ -142,12 +150,14 @@ fn stop_code(number: i32) -> Option<ExitCode> {
 pub(super) struct Driver {
     pub(super) machine: Machine,
     pub(super) world: World,
+    /// When it wanted to be woken at the latest.
+    wakes: Option<Instant>,
 }
 
 impl Driver {
     fn new(world: World) -> Self {
         let seed = std::process::id().into();
-        Self { machine: Machine::new(world.setup.policy.clone(), seed), world }
+        Self { machine: Machine::new(world.setup.policy.clone(), seed), world, wakes: None }
     }
 
     async fn run(
@@ -169,6 +179,8 @@ impl Driver {
             self.settle_rounds();
             self.world.tell_changes();
             let due = self.machine.poll_timeout();
+            let looks = self.world.watching.then(|| Instant::now() + every);
+            self.wakes = due.into_iter().chain(looks).min();
             let (sweeping, leftovers) = (self.world.sweeping, self.world.leftovers);
             tokio::select! {
                 biased;
@@ -181,16 +193,33 @@ impl Driver {
                 message = self.world.shim_says() => self.take_shim_message(message),
                 () = self.world.shim_dies() => self.shim_died(),
                 Some(message) = inbox.recv() => self.take_message(message),
-                () = until(due) => self.machine.handle_timeout(Instant::now()),
+                () = until(due) => {
+                    self.notice_absence();
+                    self.machine.handle_timeout(Instant::now());
+                }
                 () = tokio::time::sleep(SWEEP), if sweeping => self.sweep(),
                 () = tokio::time::sleep(LEFTOVERS), if leftovers => self.look_at_leftovers(),
-                _ = look.tick(), if self.world.watching => self.look_again(),
+                _ = look.tick(), if self.world.watching => {
+                    self.notice_absence();
+                    self.look_again();
+                }
             }
         }
     }
 
     pub(super) fn handle(&mut self, event: Event) {
+        self.notice_absence();
         self.machine.handle(Instant::now(), event);
+    }
+
+    /// A job that was stopped, or a machine that stood still, asked nobody anything in that time.
+    fn notice_absence(&mut self) {
+        let now = Instant::now();
+        let late = self.wakes.take().map_or(Duration::ZERO, |wakes| now.saturating_duration_since(wakes));
+        if late > AWAY {
+            tracing::debug!("this process did not run for {} s", late.as_secs());
+            self.machine.handle(now, Event::WasAway(late));
+        }
     }
 
     /// Nothing outlives the keeper.
@@ -223,7 +252,11 @@ impl Driver {
         let mut leaving = JoinSet::new();
         for (_, database) in self.world.roster.listed().iter() {
             let (runner, database) = (self.world.runner.clone(), database.clone());
-            leaving.spawn_local(async move { (ledger::leave(&runner, &database).await, database) });
+            let snapshots = self.world.heard.snapshots.clone();
+            leaving.spawn_local(async move {
+                let cut = snapshots.settle(&runner, &database).await.err();
+                (ledger::leave(&runner, &database).await.or(cut), database)
+            });
         }
         let deadline = tokio::time::Instant::now() + ledger::LEAVING;
         let mut parted = Vec::new();
@@ -244,6 +277,12 @@ impl Driver {
                 () = tokio::time::sleep_until(deadline) => break,
             }
         }
+        if parted.is_empty() {
+            let unknown = self.world.heard.snapshots.due().into_iter();
+            parted.extend(
+                unknown.map(|db| format!("{}: its last snapshot was not looked at", db.path.display())),
+            );
+        }
         if parted.is_empty() || !self.world.drained {
             return Ok(());
         }
@@ -261,10 +300,11 @@ async fn until(due: Option<Instant>) {
 }
 
 /// The name of whoever sent a signal, for the log.
-pub(super) fn sender_name(pid: Option<i32>) -> String {
-    match pid {
-        None => "the terminal or the kernel".to_owned(),
-        Some(pid) => match std::fs::read_to_string(format!("/proc/{pid}/comm")) {
+pub(super) fn sender_name(sender: Sender) -> String {
+    match sender {
+        Sender::Kernel => "the terminal or the kernel".to_owned(),
+        Sender::Outside => "outside of this container".to_owned(),
+        Sender::Process(pid) => match open::kernel_text(format!("/proc/{pid}/comm")) {
             Ok(name) => format!("pid {pid} ({})", name.trim_end()),
             Err(_) => format!("pid {pid}"),
         },

@@ -18,6 +18,7 @@ use super::folders::Folders;
 use super::ledger::{self, Follows, Proofs};
 use super::link::Link;
 use super::litestream_log::{self, Heard};
+use super::manager::Manager;
 use super::notes::{self, Names};
 use super::prepare::{self, Preparation};
 use super::resolver::{self, Question};
@@ -27,6 +28,7 @@ use super::runtime_folder::RuntimeFolder;
 use super::setup::{Entry, Named, Setup};
 use super::wal::{self, Held, Suspects};
 use super::watch::Watch;
+use super::workplace::Workplace;
 use crate::backup::Restorer;
 use crate::core::{Action, Db, Ended, Event, ExitCode, Gate};
 use crate::error::Failure;
@@ -38,8 +40,8 @@ use crate::litestream::position::Position;
 use crate::litestream::version::Version;
 use crate::os::lock::Lock;
 use crate::os::spawn::{Spawn, Spawned};
-use crate::os::terminal::Terminal;
-use crate::os::{fd, packet, signal, tree};
+use crate::os::terminal::{self, Terminal};
+use crate::os::{event, fd, fork, packet, signal, tree};
 use crate::shim::{App, Orders, Target, ToKeeper, ToShim, Update};
 
 /// How many descriptors go with one message beside the memory: the kernel takes 253 (`unix(7)`).
@@ -59,6 +61,7 @@ pub(super) struct World {
     pub(super) folder: RuntimeFolder,
     pub(super) roster: Roster,
     listening: Vec<OwnedFd>,
+    workplace: Workplace,
     pub(super) runner: Runner,
     pub(super) outbox: Outbox,
     /// How the resolver is asked.
@@ -105,6 +108,7 @@ pub(super) struct World {
     holds: u64,
     /// How many commands the shim was given.
     starts: u64,
+    manager: Manager,
     /// All was confirmed at the end.
     pub(super) drained: bool,
     /// The app's leader is gone, and something of its tree is left.
@@ -139,7 +143,7 @@ impl World {
         setup: Setup,
         folder: RuntimeFolder,
         roster: Roster,
-        listening: Vec<OwnedFd>,
+        (listening, workplace): (Vec<OwnedFd>, Workplace),
         runner: Runner,
         outbox: Outbox,
     ) -> Self {
@@ -147,7 +151,7 @@ impl World {
             children: runner.children.clone(),
             command: Rc::new(command.clone()),
             env: Rc::new(setup.env.clone()),
-            cwd: setup.cwd.clone(),
+            cwd: workplace.named(),
             user: setup.user.clone(),
             limit: resolver::LIMIT,
         });
@@ -167,6 +171,7 @@ impl World {
             folder,
             roster,
             listening,
+            workplace,
             runner,
             outbox,
             version: Version::new(0, 0, 0),
@@ -190,6 +195,7 @@ impl World {
             held: None,
             holds: 0,
             starts: 0,
+            manager: Manager::default(),
             drained: false,
             leftovers: false,
             sweeping: false,
@@ -314,7 +320,9 @@ impl World {
     }
 
     fn asker(&self) -> Asker {
+        self.heard.snapshots.listed.replace(self.roster.listed());
         Asker {
+            snapshots: self.heard.snapshots.clone(),
             launch: self.launches,
             socket: self.folder.socket(),
             dbs: self.roster.listed(),
@@ -415,7 +423,7 @@ impl World {
         self.roster.is_told();
         self.launches += 1;
         self.launched = Instant::now();
-        self.heard = Heard::default();
+        self.heard = Heard { snapshots: self.heard.snapshots.clone(), ..Heard::default() };
         self.proofs.stop();
         let parted = std::mem::take(&mut self.parted);
         let inspected = std::mem::take(&mut self.inspected);
@@ -457,8 +465,7 @@ impl World {
                 // Its shim would wait for orders for ever.
                 signal::send(pid, nix::libc::SIGKILL);
             }
-            let message = format!("`{}` cannot be started: {error}", self.setup.binary.display());
-            self.not_launched(Failure::new(ExitCode::LITESTREAM, message));
+            self.not_launched(not_started(&self.setup.binary, &error));
         }
     }
 
@@ -475,7 +482,13 @@ impl World {
         let (launch, outbox) = (self.launches, self.outbox.clone());
         let outputs = [spawned.stdout, spawned.stderr]
             .map(|pipe| tokio::task::spawn_local(litestream_log::pass_on(pipe, self.heard.clone())));
+        let (children, binary) = (self.runner.children.clone(), self.setup.binary.clone());
         tokio::task::spawn_local(async move {
+            if let Err(error) = event::became(spawned.verdict, fork::LIMIT).await {
+                children.kill(spawned.pid);
+                let _ = outbox.send(Message::NotLaunched(launch, not_started(&binary, &error)));
+                return;
+            }
             let how = reaped.await;
             for output in outputs {
                 // Its last words count; a shim that still holds the pipe must not hold this up.
@@ -535,6 +548,14 @@ impl World {
         self.roster.listed().iter().map(|(_, db)| control::sync_request(&db.path, drain)).collect()
     }
 
+    /// Whether the app is given the terminal without asking: it reads from there, and no other part of the job can need it.
+    /// Any other app gets it when it needs it.
+    pub(super) fn lends_terminal(&self) -> bool {
+        self.terminal.as_ref().is_some_and(Terminal::is_own)
+            && terminal::is_stdin()
+            && !terminal::is_shared_job()
+    }
+
     fn start(&mut self, running: Running) -> io::Result<()> {
         self.running = running;
         self.starts += 1;
@@ -546,15 +567,20 @@ impl World {
             !KEEPERS_OWN.iter().any(|keepers| name == keepers)
         };
         let bytes = |text: &std::ffi::OsString| text.as_bytes().to_vec();
+        let workplace = self.workplace.look().map(AsRawFd::as_raw_fd);
         let app = App {
             argv: argv.iter().map(bytes).collect(),
             env: self.setup.env.iter().filter(own).map(|(name, value)| (bytes(name), bytes(value))).collect(),
-            cwd: self.setup.cwd.clone(),
-            foreground: self.terminal.as_ref().is_some_and(Terminal::is_own),
+            has_folder: workplace.is_some(),
+            inherits_folder: self.workplace.is_inherited(),
+            socket_names: self.setup.listen_names.as_ref().map(bytes),
+            foreground: self.lends_terminal(),
+            ignored: signal::ignored_at_start().0,
         };
         let standard: [RawFd; 3] = [0, 1, 2];
         let sockets = if running == Running::App { self.listening.as_slice() } else { &[] };
-        let fds: Vec<RawFd> = standard.into_iter().chain(sockets.iter().map(AsRawFd::as_raw_fd)).collect();
+        let sockets = sockets.iter().map(AsRawFd::as_raw_fd);
+        let fds: Vec<RawFd> = standard.into_iter().chain(workplace).chain(sockets).collect();
         match &self.link {
             Some(link) => link.send_with(&ToShim::Start, &app, &fds),
             // Its end is on its way to the machine.
@@ -739,7 +765,7 @@ impl Driver {
                     signal::send(pid, nix::libc::SIGKILL);
                 }
             }
-            Action::Ready(ready) => notify(ready),
+            Action::Ready(ready) => world.manager.tell(ready),
             Action::Note(note) => world.note(&note),
             Action::Exit(code) => return Some(code),
         }
@@ -772,21 +798,15 @@ async fn make_ready(runner: &Runner, database: &Database, whole: Option<String>)
     }
 }
 
+fn not_started(binary: &Path, error: &io::Error) -> Failure {
+    let message = format!("`{}` cannot be started: {error}", binary.display());
+    Failure::new(ExitCode::LITESTREAM, message)
+}
+
 fn abort(task: &mut Option<JoinHandle<()>>) {
     if let Some(task) = task.take() {
         task.abort();
     }
-}
-
-/// Tells the service manager, if there is one (`sd_notify(3)`).
-fn notify(ready: bool) {
-    let state = if ready {
-        sd_notify::NotifyState::Ready
-    } else {
-        sd_notify::NotifyState::Status("not ready: the app is stopped, or its replica has not caught up")
-    };
-    // Without a service manager this does nothing; one that does not listen is its own problem.
-    let _ = sd_notify::notify(&[state]);
 }
 
 fn program_name(argv: &[std::ffi::OsString]) -> String {

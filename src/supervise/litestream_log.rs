@@ -8,6 +8,7 @@ use std::rc::Rc;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::unix::pipe;
 
+use super::snapshots::Snapshots;
 use crate::litestream::log::{Level, Line};
 
 /// A longer line is cut: nothing that Litestream says is worth more memory.
@@ -20,6 +21,8 @@ pub(super) struct Heard {
     pub(super) error: Rc<RefCell<Option<String>>>,
     /// A final sync failed: without a socket that is the only word about it.
     pub(super) unclean: Rc<Cell<bool>>,
+    /// What it has uploaded as a whole.
+    pub(super) snapshots: Rc<Snapshots>,
     /// The base names of databases that have a backup which was not made from the file that is here.
     pub(super) strange: Rc<RefCell<BTreeSet<String>>>,
 }
@@ -42,7 +45,11 @@ pub(super) async fn pass_on(fd: OwnedFd, heard: Heard) {
     }
 }
 
-async fn read_line(reader: &mut BufReader<pipe::Receiver>, bytes: &mut Vec<u8>) -> std::io::Result<bool> {
+/// One line, or as much of it as is worth the memory; whether there was one.
+pub(super) async fn read_line(
+    reader: &mut BufReader<pipe::Receiver>,
+    bytes: &mut Vec<u8>,
+) -> std::io::Result<bool> {
     loop {
         let chunk = reader.fill_buf().await?;
         if chunk.is_empty() {
@@ -68,6 +75,9 @@ fn pass_on_line(line: &Line, heard: &Heard) {
     if line.is_failed_final_sync() {
         heard.unclean.set(true);
     }
+    if let Some((name, txid)) = line.snapshot() {
+        heard.snapshots.made(name, txid);
+    }
     if let Some(name) = line.finds_a_backup() {
         heard.strange.borrow_mut().insert(name.to_owned());
     }
@@ -77,5 +87,40 @@ fn pass_on_line(line: &Line, heard: &Heard) {
         Level::Debug | Level::Info => tracing::debug!(target: "litestream", "{text}"),
         Level::Warn => tracing::warn!(target: "litestream", "{text}"),
         Level::Error => tracing::error!(target: "litestream", "{text}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn a_line_of_a_hundred_megabytes_takes_no_more_than_any_other() {
+        let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).expect("a pipe");
+        let writing = std::thread::spawn(move || {
+            let (mut writer, megabyte) = (File::from(writer), vec![b'x'; 1 << 20]);
+            (0..100).for_each(|_| writer.write_all(&megabyte).expect("a reader"));
+            writer.write_all(b"\nthe next one\n").expect("a reader");
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
+        runtime.block_on(async {
+            let pipe = pipe::Receiver::from_owned_fd(reader).expect("a pipe");
+            let (mut reader, mut bytes) = (BufReader::with_capacity(4096, pipe), Vec::new());
+            assert!(read_line(&mut reader, &mut bytes).await.expect("a line"));
+            assert!(
+                bytes.len() == LONGEST_LINE && bytes.capacity() <= 2 * LONGEST_LINE,
+                "{}",
+                bytes.capacity()
+            );
+            bytes.clear();
+            assert!(read_line(&mut reader, &mut bytes).await.expect("a line"));
+            assert_eq!(bytes, b"the next one\n");
+            bytes.clear();
+            assert!(!read_line(&mut reader, &mut bytes).await.expect("an end"));
+        });
+        writing.join().expect("all was read");
     }
 }

@@ -8,7 +8,7 @@ use crate::core::Db;
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
 use crate::os::place;
-use crate::sqlite::open;
+use crate::sqlite::held;
 
 /// How long the search may take.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -33,12 +33,12 @@ impl World {
 }
 
 async fn open_below(runner: &Runner, shim: i32) -> Vec<PathBuf> {
-    let args = ["__open".into(), shim.to_string().into()];
+    let args = ["__held".into(), shim.to_string().into()];
     // Without an answer the path alone is told.
     runner
         .ask_own(&args, Vec::new(), LIMIT)
         .await
-        .map_or_else(|_| Vec::new(), |printed| open::parse(&printed))
+        .map_or_else(|_| Vec::new(), |printed| held::parse(&printed))
 }
 
 /// As the kernel says it of what is open.

@@ -15,7 +15,7 @@ use crate::error::Failure;
 
 /// The one word so far.
 pub const RELOAD: &str = "reload";
-/// How long a client may take to say it.
+/// How long a client may take to say it, and to read the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// No word is longer.
 const LONGEST: usize = 64;
@@ -97,8 +97,8 @@ async fn serve(mut stream: UnixStream, outbox: Outbox) {
     };
     if let Ok(mut line) = serde_json::to_vec(&report) {
         line.push(b'\n');
-        // Who has gone meanwhile needs no answer.
-        let _ = stream.write_all(&line).await;
+        // Who has gone meanwhile needs no answer, and who does not read it gets none.
+        let _ = tokio::time::timeout(PATIENCE, stream.write_all(&line)).await;
     }
 }
 

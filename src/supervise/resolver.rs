@@ -5,22 +5,25 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use futures_util::future::{Either, select};
+use tokio::io::BufReader;
 use tokio::net::unix::pipe;
 
+use super::litestream_log;
 use crate::core::{Ended, ExitCode};
 use crate::error::Failure;
+use crate::foreign::piece;
 use crate::litestream::command::KEEPERS_OWN;
 use crate::os::children::Children;
+use crate::os::gather::Gather;
 use crate::os::spawn::Spawn;
 use crate::os::user::Identity;
+use crate::os::{event, fork};
 
 /// How long it may take while it decides what is replicated.
 pub(super) const LIMIT: Duration = Duration::from_secs(30);
 /// The longest answer: room for some thousand databases.
-const LONGEST: u64 = 1 << 20;
-/// A longer line of its log is cut.
-const LONGEST_LINE: u64 = 8 << 10;
+const LONGEST: usize = 1 << 20;
 
 /// The program, and what it runs with: what the app has.
 #[derive(Clone)]
@@ -31,8 +34,8 @@ pub struct Question {
     pub command: Rc<Vec<OsString>>,
     /// Its environment.
     pub env: Rc<Vec<(OsString, OsString)>>,
-    /// The folder that it starts in.
-    pub cwd: PathBuf,
+    /// The folder that it starts in, if it is another than this process's.
+    pub cwd: Option<PathBuf>,
     /// The user that it runs as, unless it is this process's own.
     pub user: Option<Identity>,
     /// How long it may take.
@@ -60,25 +63,30 @@ impl Question {
             user: self.user.as_ref(),
             without_env: KEEPERS_OWN,
             only_env: Some(&self.env),
-            cwd: Some(&self.cwd),
+            cwd: self.cwd.as_deref(),
             ..Spawn::default()
         };
         let (program, args) = self.command.split_first().ok_or_else(|| failed("no command".into()))?;
-        let spawned = spawn
-            .start(program.as_ref(), args)
-            .map_err(|error| failed(format!("cannot be started: {error}")))?;
+        let not_started = |error| failed(format!("cannot be started: {error}"));
+        let spawned = spawn.start(program.as_ref(), args).map_err(not_started)?;
         let guard = Guard { children: &self.children, pid: spawned.pid };
         let ended = self.children.watch_one_shot(spawned.pid);
+        event::became(spawned.verdict, fork::LIMIT.min(self.limit)).await.map_err(not_started)?;
         let log = tokio::task::spawn_local(pass_on(spawned.stderr));
         let answer = async {
-            let mut answer = Vec::new();
-            let pipe = pipe::Receiver::from_owned_fd(spawned.stdout)?;
-            pipe.take(LONGEST + 1).read_to_end(&mut answer).await?;
-            if answer.len() as u64 > LONGEST {
-                return Ok::<_, std::io::Error>(None);
-            }
-            // What it started may hold the pipe no longer; itself it may still be running.
-            Ok(Some((ended.await.unwrap_or(Ended::Signal(nix::libc::SIGKILL)), answer)))
+            let mut answer = Gather::new(spawned.stdout, LONGEST + 1);
+            // Its end counts, and not its pipe's, which what it started may hold open.
+            let first = match select(ended, std::pin::pin!(answer.fill())).await {
+                Either::Left((ended, _)) => Ok(ended),
+                Either::Right(((), ended)) => Err(ended),
+            };
+            let ended = match first {
+                Ok(ended) => ended,
+                Err(_) if answer.is_full() => return None,
+                Err(ended) => ended.await,
+            };
+            let answer = answer.finish();
+            (answer.len() <= LONGEST).then(|| (ended.unwrap_or(Ended::Signal(nix::libc::SIGKILL)), answer))
         };
         let answered = tokio::time::timeout(self.limit, answer).await;
         drop(guard);
@@ -86,14 +94,13 @@ impl Question {
         let _ = tokio::time::timeout(Duration::from_millis(100), log).await;
         match answered {
             Err(_) => Err(failed(format!("no answer within {} s: killed", self.limit.as_secs()))),
-            Ok(Err(error)) => Err(failed(error.to_string())),
-            Ok(Ok(None)) => {
+            Ok(None) => {
                 let message = format!("resolver `{name}`: its answer is longer than {LONGEST} bytes");
                 Err(Failure::new(ExitCode::CONFIG, message))
             }
-            Ok(Ok(Some((Ended::Code(0), answer)))) => Ok(answer),
-            Ok(Ok(Some((Ended::Code(code), _)))) => Err(failed(format!("ended with code {code}"))),
-            Ok(Ok(Some((Ended::Signal(number), _)))) => {
+            Ok(Some((Ended::Code(0), answer))) => Ok(answer),
+            Ok(Some((Ended::Code(code), _))) => Err(failed(format!("ended with code {code}"))),
+            Ok(Some((Ended::Signal(number), _))) => {
                 Err(failed(format!("was ended by SIG{}", crate::os::signal::name(number))))
             }
         }
@@ -119,13 +126,13 @@ async fn pass_on(fd: std::os::fd::OwnedFd) {
     let mut line = Vec::new();
     loop {
         line.clear();
-        match (&mut reader).take(LONGEST_LINE).read_until(b'\n', &mut line).await {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {}
+        match litestream_log::read_line(&mut reader, &mut line).await {
+            Ok(false) | Err(_) => return,
+            Ok(true) => {}
         }
         let text = String::from_utf8_lossy(&line);
         if !text.trim().is_empty() {
-            tracing::info!(target: "resolver", "{}", text.trim_end());
+            tracing::info!(target: "resolver", "{}", piece(&text));
         }
     }
 }

@@ -94,10 +94,12 @@ pub struct Setup {
     pub before: Vec<Vec<OsString>>,
     /// The app's environment.
     pub env: Vec<(OsString, OsString)>,
-    /// The app's working directory.
-    pub cwd: PathBuf,
+    /// The app's working directory, if it is not simply the one that this process has.
+    pub cwd: Option<PathBuf>,
     /// The descriptors of socket activation that this process has (`sd_listen_fds(3)`).
     pub listen_fds: Vec<OwnedFd>,
+    /// What they are called.
+    pub listen_names: Option<OsString>,
     /// What happens to a database that is older than its backup.
     pub if_behind: IfBehind,
     /// How long Litestream keeps its own files of single transactions at least; none for its default.

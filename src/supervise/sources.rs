@@ -7,9 +7,9 @@ use super::prepare::Prepared;
 use super::twins::{self, Look};
 use super::wal;
 use crate::core::{Ended, Event, NotStarted, Phase};
-use crate::os::signal::{self, Received, Signals};
+use crate::os::signal::{self, Received, Sender, Signals};
 use crate::os::terminal::{self, Terminal};
-use crate::os::{event, memory, pidfd, place, proc};
+use crate::os::{event, fork, memory, pidfd, place, proc};
 use crate::shim::{Target, ToKeeper, ToShim};
 
 /// After so many looks the start has come to its end: most of the memory that it took is not needed again.
@@ -25,9 +25,19 @@ impl Driver {
     fn take_signal(&mut self, Received { number, sender }: Received) {
         match number {
             libc::SIGCHLD => self.reap(),
+            // Under nohup(1), or in the background of a shell without job control, a terminal has no say. Whoever sends one on
+            // purpose has.
+            _ if sender == Sender::Kernel && signal::ignored_at_start().has(number) => {}
+            // It went to all of the job, and the app with what it started is a part of it.
+            libc::SIGINT | libc::SIGQUIT | libc::SIGTSTP | libc::SIGWINCH
+                if sender == Sender::Kernel && self.is_part_of_job() =>
+            {
+                tracing::debug!("{} from the terminal: passed on", signal_name(number));
+                self.world.tell_shim(&ToShim::Signal(Target::Group, number));
+            }
             libc::SIGTERM | libc::SIGINT => self.stop_signal(number, sender),
-            // A terminal that was closed takes all its jobs with it.
-            libc::SIGHUP if self.world.terminal.is_some() && sender.is_none() => {
+            // A terminal that was closed takes all its jobs with it. A HUP from elsewhere is for the app: read the settings anew.
+            libc::SIGHUP if self.world.terminal.is_some() && sender == Sender::Kernel => {
                 self.stop_signal(number, sender)
             }
             libc::SIGCONT if self.resume() => {}
@@ -38,9 +48,15 @@ impl Driver {
         }
     }
 
-    fn stop_signal(&mut self, number: i32, sender: Option<i32>) {
+    fn stop_signal(&mut self, number: i32, sender: Sender) {
         tracing::info!("{} from {}: stopping", signal_name(number), sender_name(sender));
         self.handle(Event::StopSignal(number));
+    }
+
+    /// Whether a key that reached this process is for the app: it runs, and nobody has asked it to stop.
+    fn is_part_of_job(&self) -> bool {
+        let runs = matches!(self.machine.phase(), Phase::Before | Phase::Running);
+        runs && self.world.terminal.is_some() && self.world.app.is_some()
     }
 
     fn reap(&mut self) {
@@ -80,7 +96,12 @@ impl Driver {
                     libc::ENOENT | libc::ENOTDIR => NotStarted::NotFound,
                     _ => NotStarted::NotExecutable,
                 };
-                self.world.reason = Some(std::io::Error::from_raw_os_error(errno).to_string());
+                self.world.reason = Some(match errno {
+                    libc::ETIME => {
+                        format!("its process had not become it after {} s", fork::LIMIT.as_secs())
+                    }
+                    errno => std::io::Error::from_raw_os_error(errno).to_string(),
+                });
                 self.take_terminal_back();
                 self.handle(Event::AppNotStarted(why));
             }
@@ -91,7 +112,7 @@ impl Driver {
                 self.clear_wal_indexes();
                 self.handle(Event::TreeGone);
             }
-            Some(ToKeeper::Stopped(_)) => self.job_stopped(),
+            Some(ToKeeper::Stopped(number)) => self.job_stopped(number),
             Some(ToKeeper::Asked(_)) => self.handle(Event::LitestreamAsked),
             Some(ToKeeper::LitestreamGone) => self.litestream_ended(false),
             None => {
@@ -105,7 +126,7 @@ impl Driver {
         self.take_terminal_back();
         if how == Ended::Signal(libc::SIGHUP) && self.is_hung_up() {
             // There may be no shell that passes it on to this process as well.
-            self.stop_signal(libc::SIGHUP, None);
+            self.stop_signal(libc::SIGHUP, Sender::Kernel);
         }
         self.world.app = None;
         tracing::debug!("{} ended: {how:?}", self.world.running_name());
@@ -147,9 +168,18 @@ impl Driver {
     }
 
     /// Ctrl-Z stopped the app alone; a shell has to see its whole job stop.
-    fn job_stopped(&mut self) {
-        if self.world.terminal.is_none() {
-            return;
+    fn job_stopped(&mut self, number: i32) {
+        let Some(terminal) = &self.world.terminal else { return };
+        // The job has the terminal, and of its parts it is the app that reads from it, or wants other settings of it. It may have
+        // been stopped more than once before it was given the terminal.
+        if let (libc::SIGTTIN | libc::SIGTTOU, Some(app)) = (number, self.world.app) {
+            if terminal.is_own() {
+                terminal.give_to(app);
+            }
+            if terminal.is_with(app) {
+                self.world.tell_shim(&ToShim::Signal(Target::Group, libc::SIGCONT));
+                return;
+            }
         }
         self.take_terminal_back();
         if terminal::is_shell_job() {
@@ -162,7 +192,7 @@ impl Driver {
     /// Hands the terminal back to the app after `fg`; whether there was anything to do.
     fn resume(&mut self) -> bool {
         let (Some(terminal), Some(app)) = (&self.world.terminal, self.world.app) else { return false };
-        if terminal.is_own() {
+        if self.world.lends_terminal() {
             terminal.give_to(app);
         }
         self.world.tell_shim(&ToShim::Signal(Target::Group, libc::SIGCONT));
@@ -238,6 +268,12 @@ impl Driver {
             Message::Registered(launch, db, result) => self.registered(launch, db, result),
             Message::Unregistered(launch, db, result) => self.unregistered(launch, db, result),
             Message::Reload(asker) => self.reload(asker),
+            Message::NotLaunched(launch, failure) => {
+                if launch == self.world.launches {
+                    self.world.litestream = None;
+                    self.world.not_launched(failure);
+                }
+            }
             Message::LitestreamReaped(launch, how) => {
                 if launch == self.world.launches {
                     self.litestream_ended(how == Ended::Code(0));
@@ -259,6 +295,7 @@ impl Driver {
         self.world.follow();
         if self.machine.phase() == Phase::Running {
             self.world.prove();
+            self.world.look_at_snapshots();
         }
         self.world.looks += 1;
         if self.world.looks == SETTLED {

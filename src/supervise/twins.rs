@@ -7,9 +7,12 @@ use std::time::{Duration, Instant};
 use super::runtime_folder::RuntimeFolder;
 use crate::core::ExitCode;
 use crate::error::Failure;
+use crate::foreign::piece;
 use crate::litestream::database::{Database, unfit};
 use crate::litestream::folder as databases;
+use crate::litestream::glob;
 use crate::os::lock::{self, Lock, Refused};
+use crate::os::open;
 use crate::os::place::{self, Folder};
 use crate::os::proc;
 use crate::os::user::Identity;
@@ -32,7 +35,7 @@ pub fn lock_path(db: &Database) -> PathBuf {
 pub fn keeper_socket(db: &Database) -> Option<PathBuf> {
     let (text, found) = lock::held(&lock_path(db))?;
     place::belong_to_owner(&found);
-    text.lines().find_map(|line| line.strip_prefix("keeper ")).map(PathBuf::from)
+    Holder::parse(&text).keeper
 }
 
 /// Takes the lock of each database, for this process and what inherits it; its text tells where the
@@ -140,7 +143,8 @@ pub(super) fn look(db: &Database, lock: &mut Lock, folder: &RuntimeFolder) -> Lo
     }
 }
 
-fn text(socket: &Path, keeper: &Path) -> String {
+/// What a keeper leaves in each lock.
+pub fn text(socket: &Path, keeper: &Path) -> String {
     format!(
         "pid {}\nstarted {}\nsocket {}\nkeeper {}\n",
         std::process::id(),
@@ -152,6 +156,17 @@ fn text(socket: &Path, keeper: &Path) -> String {
 
 /// One clear word before anything that is named after the database fails.
 fn refuse_unfit(db: &Database) -> Result<(), Failure> {
+    // Litestream would make them, fail at it for ever, and leave the gate closed.
+    for folder in [db.meta.clone(), db.meta.join("ltx")] {
+        let Ok(found) = place::theirs(|| folder.metadata()) else { continue };
+        if !found.is_dir() {
+            let what = open::odd(found.file_type()).unwrap_or("a file");
+            let message = format!("{}: it is {what}, and no folder of litestream's", folder.display());
+            return Err(
+                Failure::new(ExitCode::CONFIG, message).hint("remove it: litestream makes its own anew")
+            );
+        }
+    }
     let Some(why) = unfit(&db.path) else { return Ok(()) };
     Err(Failure::new(ExitCode::CONFIG, format!("{}: {why}", db.path.display()))
         .hint("correct the database's path"))
@@ -177,9 +192,11 @@ pub(super) enum Source {
 /// # Errors
 /// One cannot be made.
 pub(super) fn make_watched(folders: &[databases::Folder]) -> Result<(), Failure> {
+    // A pattern in a folder's place is a mistake that `check` names, and no name for a folder.
+    let is_pattern = |folder: &databases::Folder| folder.dir.to_str().is_some_and(glob::is_pattern);
     folders
         .iter()
-        .filter(|folder| folder.watch)
+        .filter(|folder| folder.watch && !is_pattern(folder))
         .try_for_each(|folder| make_folder(&folder.dir, Source::Operator))
 }
 
@@ -241,19 +258,26 @@ fn give_if_empty(path: &Path, owner: &Identity) -> std::io::Result<()> {
 }
 
 /// Who holds a lock, by what it left in the file.
-struct Holder {
-    pid: Option<i32>,
-    started: Option<String>,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Its process number.
+    pub pid: Option<i32>,
+    /// When it was started, in its words.
+    pub started: Option<String>,
+    /// Its own control socket.
+    pub keeper: Option<PathBuf>,
     /// It has the same file under another name.
     by_other_name: bool,
 }
 
 impl Holder {
-    fn parse(text: &str) -> Self {
-        let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    /// Reads it; what is not in it is none.
+    pub fn parse(text: &str) -> Self {
+        let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name));
         Self {
-            pid: field("pid ").and_then(|pid| pid.parse().ok()),
-            started: field("started ").map(str::to_owned),
+            pid: field("pid ").and_then(|pid| pid.trim().parse().ok()).filter(|pid| *pid > 0),
+            started: field("started ").map(|started| piece(started.trim())),
+            keeper: field("keeper ").map(PathBuf::from).filter(|keeper| keeper.is_absolute()),
             by_other_name: text == OTHER_NAME,
         }
     }
@@ -264,7 +288,8 @@ impl Holder {
         self.pid.is_some_and(|pid| !proc::is_alive(pid))
     }
 
-    fn refusal(&self, db: &Database) -> Failure {
+    /// What is told of it.
+    pub fn refusal(&self, db: &Database) -> Failure {
         let who = match (self.pid, &self.started) {
             (Some(pid), Some(started)) => format!("pid {pid}, started {started}"),
             (Some(pid), None) => format!("pid {pid}"),

@@ -164,11 +164,16 @@ impl Watch {
 mod tests {
     use super::*;
 
+    fn database(path: &Path) -> Database {
+        let (meta, replica) = ("m".into(), "r".into());
+        Database { path: path.to_owned(), meta, replica, replica_folder: None, s3: None }
+    }
+
     #[test]
     fn writes_appearances_and_replacements_are_told_apart() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("app.db");
-        let db = Database { path: path.clone(), meta: "m".into(), replica: "r".into(), replica_folder: None };
+        let db = database(&path);
         let mut watch = Watch::new();
         watch.set(&[(Db(0), db)], &[false]);
         assert_eq!(watch.look(|_| false, false), [Event::Missing(Db(0))]);
@@ -195,7 +200,7 @@ mod tests {
     fn a_deleted_file_that_litestream_watches_has_gone_once_it_is_closed() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("app.db");
-        let db = Database { path: path.clone(), meta: "m".into(), replica: "r".into(), replica_folder: None };
+        let db = database(&path);
         let replace = || {
             fs::write(dir.path().join("new"), "new").unwrap();
             fs::rename(dir.path().join("new"), &path).unwrap();

@@ -8,18 +8,18 @@ use std::path::{Path, PathBuf};
 const ROOMS: &[(&str, &[&str])] = &[
     ("core", &[]),
     ("os", &["core"]),
-    ("config", &["core", "foreign", "secrets"]),
+    ("config", &["core", "foreign", "os", "secrets"]),
     ("shim", &["core", "os"]),
     ("sqlite", &["os"]),
-    ("litestream", &["core", "config", "os", "sqlite"]),
+    ("litestream", &["core", "config", "foreign", "os", "sqlite"]),
     ("ledger", &["core", "os", "sqlite", "litestream"]),
-    ("backup", &["core", "os", "sqlite", "litestream"]),
+    ("backup", &["core", "foreign", "os", "sqlite", "litestream"]),
     ("check", &["core", "config", "os", "litestream", "backup"]),
-    ("supervise", &["core", "os", "sqlite", "shim", "litestream", "ledger", "backup", "error"]),
+    ("supervise", &["core", "os", "sqlite", "shim", "litestream", "ledger", "backup", "error", "foreign"]),
     ("demo", &["os"]),
     ("detect", &["secrets"]),
     ("env_vars", &[]),
-    ("foreign", &[]),
+    ("foreign", &["secrets"]),
     ("secrets", &[]),
     ("error", &["core", "foreign", "secrets"]),
     ("printer", &["core", "error", "foreign", "os", "secrets"]),
@@ -122,10 +122,153 @@ fn unsafe_code_and_cfg_live_in_the_os_room() {
     }
 }
 
+/// Where processes are made, and why nobody has to be served meanwhile.
+const FORKS: &[(&str, &str, &str)] = &[
+    ("os/fork.rs", "fork()", "the one place: what comes of the exec is an event"),
+    (
+        "litestream/install/oneshot.rs",
+        ".spawn()",
+        "`install`, `init` and `demo`, before there is a keeper: a signal ends them as it ends any program",
+    ),
+];
+
+/// What makes a process, or waits for one, with the caller standing still.
+const MAKERS: &[&str] = &[
+    "fork()",
+    "vfork(",
+    "clone3(",
+    "SYS_clone",
+    "posix_spawn",
+    "pre_exec",
+    "tokio::process",
+    "async_process",
+    "duct::",
+    ".spawn()",
+    "Command::spawn",
+    ".output()",
+    "Command::output",
+    ".status()",
+    "Command::status",
+    "libc::system(",
+    "popen(",
+];
+
+#[test]
+fn processes_are_made_in_one_place_that_waits_for_nothing() {
+    let mut wrong = Vec::new();
+    let mut used = BTreeSet::new();
+    for file in files(&source()) {
+        let text = fs::read_to_string(&file).unwrap();
+        let name = file.strip_prefix(source()).unwrap().display().to_string();
+        // Tests have no keeper.
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
+            for maker in MAKERS.iter().filter(|maker| line.contains(**maker)) {
+                match FORKS.iter().find(|(place, allowed, _)| *place == name && allowed == maker) {
+                    Some((place, ..)) => drop(used.insert(*place)),
+                    None => wrong.push(format!("{name}: `{maker}`: {}", line.trim())),
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "start it by os::spawn:\n{}", wrong.join("\n"));
+    assert_eq!(used.len(), FORKS.len(), "a place that makes none any more: {FORKS:?}");
+}
+
+/// A `Command` of the standard library is started by `oneshot` alone.
+#[test]
+fn the_keeper_has_no_command_of_the_standard_library() {
+    let theirs = ["cli/init/python.rs", "litestream/install.rs", "litestream/install/"];
+    for file in files(&source()) {
+        let name = file.strip_prefix(source()).unwrap().display().to_string();
+        let text = fs::read_to_string(&file).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        let has = code.contains("process::Command") || code.contains("process::{Command");
+        assert!(!has || theirs.iter().any(|allowed| name.starts_with(allowed)), "{name}");
+    }
+}
+
 #[test]
 fn the_map_names_each_room() {
     let map = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("ARCHITECTURE.md")).unwrap();
     for (room, _) in ROOMS {
         assert!(map.contains(&format!("src/{room}")), "ARCHITECTURE.md does not name src/{room}");
     }
+}
+
+/// What opens a file by its path, as far as the program's own words can say it.
+const OPENERS: &[&str] = &[
+    "File::open",
+    "File::create",
+    "File::options",
+    "OpenOptions",
+    "fs::read(",
+    "fs::read)",
+    "fs::read,",
+    "fs::read_to_string",
+    "fs::write(",
+    "fs::copy(",
+    "tokio::fs",
+    "openat(",
+    "openat2(",
+    "fcntl::open(",
+    "libc::open",
+    "Connection::open",
+    "tempfile::",
+];
+
+/// Where one stands all the same, and why nothing can be waited for there.
+const OPENS_BY_ITSELF: &[(&str, &str, &str)] = &[
+    ("os/open.rs", "openat(", "the one place"),
+    ("os/open.rs", "fs::read(", "below /proc the kernel alone says what stands under a name"),
+    ("os/place.rs", "openat(", "O_PATH or O_DIRECTORY: folders alone"),
+    ("os/dir.rs", "File::options", "O_PATH and O_DIRECTORY: a folder alone"),
+    ("os/fd.rs", "fcntl::open(", "O_PATH of /proc/self/exe"),
+    ("os/fd.rs", "File::options", "what this process has open already, by /proc/self/fd"),
+    ("os/spawn.rs", "File::open", "/dev/null"),
+    ("os/terminal.rs", "File::options", "/dev/tty is a terminal that this session has open already"),
+    ("sqlite/repair.rs", "Connection::open", "in a process with a limit, after `fit::check`"),
+    ("sqlite/check.rs", "Connection::open", "in a process with a limit, after `open::file`"),
+    ("ledger/seq.rs", "Connection::open", "in a process with a limit, after `fit::odd`"),
+    ("check/online.rs", "Connection::open", "in a folder of its own, made for this trial"),
+    ("demo/guestbook/store.rs", "Connection::open", "the demo's own database"),
+    ("check/online.rs", "tempfile::", "a folder under a name that nobody else knows"),
+    ("supervise/runtime_folder.rs", "tempfile::", "a folder under a name that nobody else knows"),
+    ("litestream/install.rs", "tempfile::", "a folder under a name that nobody else knows"),
+    ("litestream/install/oneshot.rs", "tempfile::", "a file without a name"),
+    ("cli/init.rs", "tempfile::", "a file that nothing had the name of (O_EXCL)"),
+];
+
+/// The code of a file without its tests and comments, line by line.
+fn code(file: &Path) -> Vec<String> {
+    let text = fs::read_to_string(file).unwrap();
+    let text = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    lines.map(str::to_owned).collect()
+}
+
+#[test]
+fn files_are_opened_in_one_place() {
+    let is_test = |file: &Path| {
+        let below = file.strip_prefix(source()).unwrap();
+        below.components().any(|part| matches!(part.as_os_str().to_str(), Some("tests" | "tests.rs")))
+    };
+    let mut unused: BTreeSet<_> = OPENS_BY_ITSELF.iter().map(|(file, word, _)| (*file, *word)).collect();
+    let mut wrong = Vec::new();
+    for file in files(&source()).iter().filter(|file| !is_test(file)) {
+        let below = file.strip_prefix(source()).unwrap().to_str().unwrap();
+        for line in code(file) {
+            // A type is no call, and neither is what is only brought into scope.
+            let is_use = line.trim_start().starts_with("use ");
+            for word in OPENERS.iter().filter(|word| line.contains(**word) && !is_use) {
+                let exception = OPENS_BY_ITSELF.iter().find(|(file, one, _)| *file == below && one == word);
+                match exception {
+                    Some((file, word, _)) => drop(unused.remove(&(*file, *word))),
+                    None => wrong.push(format!("src/{below}: `{}`: use os::open", line.trim())),
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(unused.is_empty(), "exceptions that nobody needs any more: {unused:?}");
 }

@@ -251,7 +251,7 @@ fn a_path_that_is_no_database_is_one_clear_word() {
     let _socket = UnixListener::bind(world.path("socket.db")).expect("ours");
     let name = |length: usize| "n".repeat(length);
     for (path, why) in [
-        ("pipe.db".to_owned(), "it is a pipe, and no database"),
+        ("pipe.db".to_owned(), "it is a pipe (FIFO), and no database"),
         ("folder.db".to_owned(), "it is a folder, and no database"),
         ("socket.db".to_owned(), "it is a socket, and no database"),
         ("/dev/null".to_owned(), "it is a device, and no database"),

@@ -17,7 +17,8 @@ use crate::support::world::World;
 use crate::support::wrap;
 
 /// Findings about where a test's own folder happens to be.
-const OF_THIS_MACHINE: &[&str] = &["same-disk", "in-memory", "on-overlay"];
+/// Or of the app that most of them have no need of.
+const OF_THIS_MACHINE: &[&str] = &["same-disk", "in-memory", "on-overlay", "no-app"];
 
 fn keeper(world: &World) -> Keeper {
     Keeper::new(world).command("check")
@@ -428,7 +429,8 @@ fn where_databases_and_replicas_should_not_be() {
             "  - {dir: disk/tenants, pattern: '*.db', replica: {path: disk/tenants/backup}}\n"
         ),
     );
-    let run = |wrapper| keeper(&world).config(&config).wrapped(wrapper).run().expect_code(78).stdout;
+    let run =
+        |wrapper| keeper(&world).config(&config).app(["true"]).wrapped(wrapper).run().expect_code(78).stdout;
     let all = [("memory", wrap::small_disk(&disk, 64)), ("overlay", wrap::overlay(&disk))];
     let all: Vec<String> = all.map(|(name, wrapper)| format!("# {name}\n{}", run(wrapper))).into();
     insta::assert_snapshot!(all.join("\n").replace(&world.root().display().to_string(), "/world"));
@@ -652,13 +654,16 @@ fn every_finding_is_tested_and_in_the_readme() {
     let shown = read(&root.join("tests/suite/snapshots"), "suite__check_");
     let unit_tests =
         read(&root.join("src/check"), ".rs") + &read(&root.join("tests/suite"), "check_online.rs");
+    let bounds = read(&root.join("tests/suite"), "foreign_bounds.rs");
     let readme = fs::read_to_string(root.join("README.md")).expect("a text");
     let rules = litekeeper::config::lint::RULES.iter().chain(litekeeper::check::RULES);
     let mut codes = std::collections::BTreeSet::new();
     for rule in rules {
         let code = rule.code;
         assert!(codes.insert(code), "{code} is there twice");
-        let is_tested = shown.contains(&format!("[{code}]")) || unit_tests.contains(&format!("[{code}]"));
+        let is_tested = shown.contains(&format!("[{code}]"))
+            || unit_tests.contains(&format!("[{code}]"))
+            || bounds.contains(&format!("\"{code}\""));
         assert!(is_tested, "no snapshot shows {code}");
         let row = format!("| `{code}` | {} | {} |", rule.severity, rule.meaning);
         assert!(readme.contains(&row), "the README has no row\n{row}");

@@ -23,7 +23,7 @@ fn shown(world: &World, ended: &Ended) -> String {
     let wanted = |line: &&str| {
         if !line.starts_with("  ") {
             let code = |code: &&str| line.trim_end().ends_with(&format!("[{code}]"));
-            is_wanted = !["same-disk", "in-memory", "on-overlay"].iter().any(code);
+            is_wanted = !["same-disk", "in-memory", "on-overlay", "no-app"].iter().any(code);
         }
         is_wanted
     };

@@ -291,6 +291,7 @@ fn values(option: &str) -> [&'static str; 3] {
         "before" | "env-file" | "hide-env" | "user" | "cwd" | "litestream-binary" | "allow-litestream" => {
             ["/file", "/variable", "/flag"]
         }
+        "enabled-if" => ["FILE", "VARIABLE", "FLAG"],
         _ => ["11s", "12s", "13s"],
     }
 }
@@ -303,7 +304,11 @@ fn each_key_has_its_option_and_its_variable() {
     for key in KEYS {
         let Some(option) = key.option else { continue };
         let (group, name) = key.path.split_once('.').unwrap_or(("", key.path));
-        groups.entry(group).or_default().push_str(&format!("{name}: {}, ", values(option)[0]));
+        let value = match key.shape {
+            Shape::Switch => format!("{{env: {}}}", values(option)[0]),
+            _ => values(option)[0].to_owned(),
+        };
+        groups.entry(group).or_default().push_str(&format!("{name}: {value}, "));
     }
     let group = |(group, keys): (&&str, &String)| {
         if group.is_empty() { keys.clone() } else { format!("{group}: {{{keys}}}, ") }
@@ -328,7 +333,11 @@ fn each_key_has_its_option_and_its_variable() {
     let names: BTreeMap<_, _> = variables().collect();
     for key in KEYS {
         let Some(option) = key.option else { continue };
-        let index = if matches!(key.shape, Shape::Text) { "" } else { "[0]" };
+        let index = match key.shape {
+            Shape::Text => "",
+            Shape::Switch => ".env",
+            _ => "[0]",
+        };
         let place = format!("litekeeper.{}{index}", key.path);
         let [file, variable, flag] = values(option);
         let value = |found: &BTreeMap<String, (Value, String)>| {

@@ -97,6 +97,61 @@ fn the_working_directory_is_the_keepers() {
     assert_eq!(trace.wait("cwd").decoded(), [folder.into_os_string()]);
 }
 
+/// The folder itself, and not what stands under its name at a restart.
+#[test]
+fn a_folder_that_is_renamed_or_deleted_is_still_the_apps() {
+    for (named, deleted) in [(false, false), (false, true), (true, false), (true, true)] {
+        let world = World::new();
+        let trace = world.trace();
+        let (folder, gate) = (world.path("folder"), world.path("gate"));
+        std::fs::create_dir(&folder).expect("the world can be written");
+        // It looks after the folder has gone, and so do its successors.
+        let probe = App::new(&trace).ready().until(&gate).line();
+        let app = ["sh".to_owned(), "-c".to_owned(), format!("{probe}; readlink /proc/$$/cwd; exit 1")];
+        let keeper = unit::keeper(&world).args(["--restart-delay", "10ms", "--start-limit", "2"]);
+        let keeper = match named {
+            true => keeper.args([std::ffi::OsStr::new("--cwd"), folder.as_os_str()]),
+            false => keeper.cwd(&folder),
+        };
+        let unit = keeper.app(app).start();
+        trace.wait("ready");
+        match deleted {
+            true => std::fs::remove_dir(&folder),
+            false => std::fs::rename(&folder, world.path("elsewhere")),
+        }
+        .expect("it is empty");
+        std::fs::write(&gate, "").expect("the world can be written");
+        let ended = unit.finish().expect_code(1);
+        let place = match deleted {
+            true => format!("{} (deleted)", folder.display()),
+            false => world.path("elsewhere").display().to_string(),
+        };
+        assert_eq!(ended.stdout.lines().collect::<Vec<_>>(), [&*place; 3], "{}", ended.log);
+    }
+}
+
+/// A named folder is looked up again at each start: a new release has taken the place of the old one.
+#[test]
+fn a_named_folder_is_the_one_that_is_there_at_the_restart() {
+    let world = World::new();
+    let trace = world.trace();
+    let (current, gate) = (world.path("current"), world.path("gate"));
+    for name in ["1", "2"] {
+        std::fs::create_dir(world.path(name)).expect("the world can be written");
+    }
+    std::os::unix::fs::symlink(world.path("1"), &current).expect("the world can be written");
+    let app = App::new(&trace).words(["cwd"]).ready().until(&gate).exit(1);
+    let keeper = unit::keeper(&world).args(["--restart-delay", "10ms", "--start-limit", "1"]);
+    let unit = keeper.args([std::ffi::OsStr::new("--cwd"), current.as_os_str()]).app(app).start();
+    trace.wait("ready");
+    std::fs::remove_file(&current).expect("it is there");
+    std::os::unix::fs::symlink(world.path("2"), &current).expect("the world can be written");
+    std::fs::write(&gate, "").expect("the world can be written");
+    unit.finish().expect_code(1);
+    let places: Vec<_> = trace.all("cwd").iter().flat_map(crate::support::app::Event::decoded).collect();
+    assert_eq!(places, [world.path("1").into_os_string(), world.path("2").into_os_string()]);
+}
+
 #[test]
 fn descriptors_above_2_are_closed() {
     let world = World::new();
@@ -128,11 +183,16 @@ fn litestream_gets_no_leaked_descriptor() {
 fn listening_sockets_are_handed_over_each_time() {
     let world = World::new();
     let trace = world.trace();
-    let app = App::new(&trace).words(["listen", "fds"]).exit(1);
+    let names = ["env", "LISTEN_FDNAMES", "env", "LISTEN_PIDFDID"];
+    let app = App::new(&trace).words(["listen", "fds"]).words(names).exit(1);
     let keeper = unit::keeper(&world).args(["--restart-delay", "10ms", "--start-limit", "2"]);
-    keeper.wrapped(wrap::listen_fds()).app(app).run().expect_code(1);
+    let before = App::new(&trace).words(["listen"]).words(names).line();
+    keeper.args(["--before", &before]).wrapped(wrap::listen_fds()).app(app).run().expect_code(1);
     let of = |name: &str| trace.all(name).into_iter().map(|event| event.rest).collect::<Vec<_>>();
-    assert_eq!(of("listen"), ["own-pid 1"; 3]);
+    assert_eq!(of("listen"), ["no-pid 0", "own-pid 1", "own-pid 1", "own-pid 1"]);
+    let (unset, web) =
+        (["LISTEN_FDNAMES unset", "LISTEN_PIDFDID unset"], ["LISTEN_FDNAMES 776562", "LISTEN_PIDFDID unset"]);
+    assert_eq!(of("env"), [unset, web, web, web].concat());
     assert_eq!(of("fds"), ["0 1 2 3"; 3]);
 }
 
@@ -141,10 +201,12 @@ fn listening_sockets_are_handed_over_each_time() {
 fn listening_sockets_of_another_are_not_handed_over() {
     let world = World::new();
     let trace = world.trace();
-    let keeper = unit::keeper(&world).env("LISTEN_PID", "1").env("LISTEN_FDS", "1");
+    let keeper =
+        unit::keeper(&world).env("LISTEN_PID", "1").env("LISTEN_FDS", "1").env("LISTEN_FDNAMES", "web");
     let keeper = keeper.wrapped(["sh", "-c", "exec \"$@\" 3<&0", "sh"]);
-    keeper.app(App::new(&trace).words(["listen", "fds"])).run().expect_code(0);
+    keeper.app(App::new(&trace).words(["listen", "fds", "env", "LISTEN_FDNAMES"])).run().expect_code(0);
     assert_eq!(trace.wait("listen").rest, "no-pid 0");
+    assert_eq!(trace.wait("env").rest, "LISTEN_FDNAMES unset");
     assert_eq!(trace.wait("fds").rest, "0 1 2");
 }
 

@@ -171,14 +171,17 @@ fn a_replica_for_all_goes_below_its_url() {
     let world = project("rails-8");
     init(&world, &["--replica", "s3://bucket/shop"]).run().expect_code(0);
     let text = fs::read_to_string(world.path("project/litestream.yml")).unwrap();
-    assert!(text.contains("url: s3://bucket/shop/production.sqlite3\n"), "{text}");
-    assert!(text.contains("url: s3://bucket/shop/production_queue.sqlite3\n"), "{text}");
+    assert!(text.contains("url: s3://bucket/shop/project/production.sqlite3\n"), "{text}");
+    assert!(text.contains("url: s3://bucket/shop/project/production_queue.sqlite3\n"), "{text}");
     assert!(!text.contains("LITESTREAM_REPLICA_BUCKET"), "{text}");
     // It outweighs the replica that the litestream gem had.
     let world = project("rails-gem");
     init(&world, &["--replica", "/mnt/backups"]).run().expect_code(0);
     let text = fs::read_to_string(world.path("project/litestream.yml")).unwrap();
-    assert!(text.contains("      path: /mnt/backups/production.sqlite3\n") && !text.contains("s3"), "{text}");
+    assert!(
+        text.contains("      path: /mnt/backups/project/production.sqlite3\n") && !text.contains("s3"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -194,7 +197,7 @@ fn wrong_replicas_are_refused_without_showing_them() {
     }
     init(&world, &["--replica", "sftp://me:${SFTP_PASSWORD}@host/x"]).run().expect_code(0);
     let text = fs::read_to_string(world.path("project/litestream.yml")).unwrap();
-    assert!(text.contains("me:${SFTP_PASSWORD}@host/x/production.sqlite3"), "{text}");
+    assert!(text.contains("me:${SFTP_PASSWORD}@host/x/project/production.sqlite3"), "{text}");
 }
 
 #[test]
@@ -392,7 +395,7 @@ fn a_django_project_runs_with_what_init_writes() {
     let add = "from django.contrib.auth.models import User; User.objects.create(username='ada')";
     let app = ["python", "manage.py", "shell", "-c", add];
     django(keeper).app(app).run().expect_code(0).expect_log("everything is on the replica");
-    let restored = Backup::Url(&format!("file://{}", world.path("replica/db.sqlite3").display()));
+    let restored = Backup::Url(&format!("file://{}", world.path("replica/shop/db.sqlite3").display()));
     let out = world.path("restored.db");
     restored.try_restore(&world, LATEST, &out).expect_code(0);
     let database = rusqlite::Connection::open(&out).unwrap();
@@ -424,7 +427,7 @@ fn a_django_project_with_settings_for_production_runs_with_those() {
     let database = rusqlite::Connection::open(world.path("project/shop/production.sqlite3")).unwrap();
     let users: i64 = database.query_row("SELECT count(*) FROM auth_user", [], |row| row.get(0)).unwrap();
     assert_eq!(users, 0);
-    assert!(world.path("replica/production.sqlite3").exists());
+    assert!(world.path("replica/shop/production.sqlite3").exists());
     assert!(!world.path("project/shop/base.sqlite3").exists() && !world.path("project/db.sqlite3").exists());
 }
 
@@ -471,6 +474,88 @@ fn what_init_writes_runs() {
     let unit = Keeper::new(&world).cwd(&world.path("project")).app(writer(&trace, &db, 0)).start();
     trace.wait_acked(10);
     unit.stop(0).expect_log("everything is on the replica");
-    let replica = format!("file://{}", world.path("replica/app.db").display());
+    let replica = format!("file://{}", world.path("replica/project/app.db").display());
     Backup::Url(&replica).assert_holds_acked(&world, LATEST, &trace);
+}
+
+/// Two Rails projects in one bucket: the second one's backup was put in the place of the first one's.
+#[test]
+fn two_projects_share_no_place() {
+    let mut places = BTreeSet::new();
+    for (name, options) in [
+        ("rails-6", &["--replica", "s3://bucket"][..]),
+        ("rails-8", &["--replica", "s3://bucket"]),
+        ("django", &["--replica", "s3://bucket"]),
+        ("monorepo", &["--replica", "s3://bucket/"]),
+    ] {
+        let world = project(name);
+        let ended = init(&world, &[options, &["--json"]].concat()).run().expect_code(0);
+        let found = json(&ended);
+        let begins = format!("begin with `{}`", found["project"].as_str().unwrap());
+        assert!(ended.log.contains(&begins), "it is said: {}", ended.log);
+        for line in found["config"].as_str().unwrap().lines().filter(|line| line.contains("url: s3://")) {
+            let is_new = places.insert((name == "monorepo", line.trim().to_owned()));
+            assert!(is_new, "{line} is there twice");
+        }
+    }
+    let all: Vec<&str> = places.iter().map(|(_, place)| place.as_str()).collect();
+    assert!(all.contains(&"url: s3://bucket/rshop/production.sqlite3"), "{all:?}");
+    assert!(all.contains(&"url: s3://bucket/shop/db.sqlite3"), "{all:?}");
+    // Without an option as well.
+    let world = project("rails-6");
+    init(&world, &[]).run().expect_code(0).expect_log("begin with `rshop`");
+    let text = fs::read_to_string(world.path("project/litestream.yml")).unwrap();
+    assert!(text.contains("      path: rshop/production.sqlite3\n"), "{text}");
+    assert!(text.contains("command: [\"bundle\", \"exec\", \"puma\", \"-C\", \"config/puma.rb\"]"), "{text}");
+}
+
+/// No framework, and a file that is all that is needed: what it lacks is how the app is started with it.
+#[test]
+fn a_configuration_that_is_there_works_as_it_is() {
+    let text = "exec: bin/server -p 80\ndbs:\n  - path: data/app.db\n    replica: {type: s3, bucket: $BUCKET, path: x}\n";
+    for (file, dir) in
+        [("litestream.yml", "."), ("config/litestream.yml", "."), ("litestream.yml", "apps/web")]
+    {
+        let world = World::new();
+        let path = world.path("project").join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::create_dir_all(world.path("project").join(dir)).unwrap();
+        fs::write(&path, text).unwrap();
+        let before = world.list("project");
+        let ended = init(&world, &["--dir", dir]).run().expect_code(0);
+        for said in ["works as it is", "data/app.db", "Dockerfile:", "fly.toml:", "BUCKET"] {
+            assert!(ended.log.contains(said), "{said}: {}", ended.log);
+        }
+        assert_eq!(world.list("project"), before);
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        init(&world, &["--dir", dir, "--stdout"]).run().expect_code(0).expect_output(text);
+    }
+    // One that does not work is not said to.
+    let world = World::new();
+    fs::create_dir(world.path("project")).unwrap();
+    fs::write(world.path("project/litestream.yml"), "dbs:\n  - path: app.db\n    replica: {type: s3}\n")
+        .unwrap();
+    init(&world, &[]).run().expect_code(78).expect_log("the s3 replica has no `bucket`");
+    init(&world, &["--force"]).run().expect_code(78);
+}
+
+/// Whoever leaves a file in a folder that everybody writes to says nothing about a project below it.
+#[test]
+fn a_configuration_in_a_folder_of_everybody_is_passed_over() {
+    let world = World::new();
+    fs::create_dir_all(world.path("shared/project")).unwrap();
+    fs::set_permissions(world.path("shared"), fs::Permissions::from_mode(0o1777)).unwrap();
+    let text = "dbs:\n  - path: app.db\n    replica: {type: s3, bucket: theirs, path: x}\n";
+    fs::write(world.path("shared/litestream.yml"), text).unwrap();
+    sqlite::create(&world.path("shared/project/app.db"), 1);
+    let keeper = || Keeper::new(&world).command("init").cwd(&world.path("shared/project"));
+    keeper().arg("--stdout").run().expect_code(0).expect_output("app.db");
+    let ended = keeper().arg("--json").run().expect_code(0);
+    assert!(!ended.stdout.contains("theirs"), "{}", ended.stdout);
+    // Nor does one above the repository.
+    fs::create_dir_all(world.path("own/project/.git")).unwrap();
+    fs::write(world.path("own/litestream.yml"), text).unwrap();
+    sqlite::create(&world.path("own/project/app.db"), 1);
+    let ended = Keeper::new(&world).command("init").cwd(&world.path("own/project")).arg("--json").run();
+    assert!(!ended.expect_code(0).stdout.contains("theirs"));
 }

@@ -74,8 +74,8 @@ fn grandchildren_die_with_litestream() {
     // They ignore the stop as well, so the second word about it cuts their grace short.
     unit.signal(Signal::SIGTERM);
     unit::time_to_death(app.pid);
-    unit.wait_log(1, "SIGTERM from pid");
-    unit.stop(143);
+    unit::insist(&unit, "told to stop again");
+    unit.finish().expect_code(143);
     unit::assert_nothing_lost(&world, &trace);
 }
 

@@ -11,6 +11,7 @@ use crate::support::keeper::Keeper;
 use crate::support::litestream::{Backup, LATEST};
 use crate::support::s3::S3;
 use crate::support::sqlite;
+use crate::support::unit;
 use crate::support::wait::{DEADLINE, wait_until};
 use crate::support::world::World;
 
@@ -179,6 +180,39 @@ fn an_idle_app_does_not_lag_behind_a_replica_that_is_away() {
     s3.listen_again();
     running.stop(0);
     assert_nothing_lost(&world, &s3);
+}
+
+/// What an app left that crashed is confirmed while its restart is waited for.
+#[test]
+fn a_restart_that_takes_longer_than_the_limit_is_no_lag() {
+    let world = World::new();
+    let app = App::new(&world.trace()).on_exit("TERM", 0).once(&world.path("once"));
+    let app = app.insert(&world.db(), 5).ready().exit(1);
+    let keeper = unit::keeper(&world).args(["--on-lag", "stop", "--max-lag", "4s", "--restart-delay", "6s"]);
+    let running = keeper.app(app).start();
+    world.trace().wait("again");
+    running.wait_log(2, "runs as pid");
+    let seen = Instant::now();
+    wait_until("a few looks", DEADLINE, || seen.elapsed() > Duration::from_secs(2));
+    let ended = running.stop(0);
+    assert!(!ended.log.contains("has not confirmed"), "{}", ended.log);
+}
+
+/// Nobody asked in the time in which the keeper was stopped, as Ctrl-Z does it.
+#[test]
+fn a_keeper_that_was_stopped_for_longer_than_the_limit_has_no_lag() {
+    let world = World::new();
+    let app = App::new(&world.trace()).on_exit("TERM", 0).insert_forever(&world.db(), 20);
+    let running = unit::keeper(&world).args(["--on-lag", "stop", "--max-lag", "5s"]).app(app).start();
+    world.trace().wait_acked(100);
+    running.signal(Signal::SIGSTOP);
+    let stopped = Instant::now();
+    wait_until("longer than the limit", DEADLINE, || stopped.elapsed() > Duration::from_secs(7));
+    running.signal(Signal::SIGCONT);
+    let rows = world.trace().acked().len();
+    world.trace().wait_acked(rows + 100);
+    let ended = running.stop(0);
+    assert!(!ended.log.contains("has not confirmed"), "{}", ended.log);
 }
 
 #[test]

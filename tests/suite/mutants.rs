@@ -169,7 +169,7 @@ fn has_key_twice(text: &str) -> bool {
     std::fs::write(&file, text).expect("a file");
     let lints = READER.with(|reader| {
         reader.with_options(true, |options| {
-            config::open(&file, options).map(|document| config::lint::lint(&document, options, None))
+            config::open(&file, options).map(|document| config::lint::lint(&document, options, None, &[]))
         })
     });
     lints.is_ok_and(|lints| lints.iter().any(|lint| lint.rule.code == "duplicate-key"))

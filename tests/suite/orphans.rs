@@ -14,6 +14,7 @@ use crate::support::litestream::{self, LATEST};
 use crate::support::orphan::Orphan;
 use crate::support::pages;
 use crate::support::process::{Running, Spec};
+use crate::support::unit;
 use crate::support::wait::{DEADLINE, wait_until};
 use crate::support::world::World;
 
@@ -332,10 +333,8 @@ fn killed_by_the_keeper(orphaned: Orphaned, stop_timeout: &str, kill: impl Fn(&R
 /// Litestream waits for the killed writer's lock and is as fast as whoever else does, so not every time goes wrong.
 const ROUNDS: usize = 4;
 
-fn twice(unit: &Running) {
-    unit.signal(Signal::SIGTERM);
-    unit.wait_log(1, "SIGTERM from pid");
-    unit.signal(Signal::SIGTERM);
+fn twice(running: &Running) {
+    unit::insist(running, "told to stop again");
 }
 
 #[test]

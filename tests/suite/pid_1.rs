@@ -1,8 +1,14 @@
 //! As PID 1 of a container, and as a subreaper anywhere else: every orphan is reaped, every stop is heard.
 
+use std::fs::File;
+use std::io::Write;
+
 use nix::sys::signal::Signal;
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 
 use crate::support::app::App;
+use crate::support::keeper::Keeper;
 use crate::support::process::{Running, Spec};
 use crate::support::procfs::Process;
 use crate::support::unit;
@@ -100,6 +106,45 @@ fn pid_1_hears_a_stop_at_any_time() {
         unit.finish().expect_code(3);
         unit::assert_nothing_lost(&world, &trace);
     }
+}
+
+/// One that comes before anything is read, too: the keeper waits here for somebody to write its configuration.
+#[test]
+fn pid_1_hears_a_stop_in_its_first_moments() {
+    for switch in ["true", "false"] {
+        for signal in [Signal::SIGTERM, Signal::SIGINT] {
+            let world = World::new();
+            let (path, trace) = (world.path("litekeeper.yml"), world.trace());
+            mkfifo(&path, Mode::S_IRWXU).expect("the world can be written");
+            let keeper =
+                Keeper::new(&world).config(&path).env("LITEKEEPER_ENABLED", switch).wrapped(wrap::pid_1());
+            let unit = keeper.app(App::new(&trace).exit(0)).start();
+            // There is a reader as soon as this returns.
+            let mut config = File::options().write(true).open(&path).expect("it is there");
+            unit.keeper().signal(signal);
+            config.write_all(b"dbs: []\n").expect("somebody reads");
+            drop(config);
+            unit.finish().expect_code(128 + signal as i32);
+            assert!(trace.is_empty(), "the app did not start");
+        }
+    }
+}
+
+/// `docker stop` and `docker kill` come from outside of the container, where the sender has no number.
+#[test]
+fn a_signal_from_outside_of_the_container_is_told() {
+    let world = World::new();
+    let (db, trace) = (world.db(), world.trace());
+    let app = App::new(&trace).ignore("HUP").on_last("TERM", &db, 3).insert_forever(&db, 3);
+    let keeper = unit::keeper(&world).args(["--log-level", "debug"]).wrapped(wrap::pid_1());
+    let unit = keeper.app(app).start();
+    trace.wait_acked(5);
+    unit.keeper().signal(Signal::SIGHUP);
+    unit.wait_log(1, "SIGHUP from outside of this container: passed on");
+    unit.keeper().signal(Signal::SIGTERM);
+    unit.finish().expect_code(3).expect_log("SIGTERM from outside of this container: stopping");
+    assert_eq!(trace.signals(), [1, 15]);
+    unit::assert_nothing_lost(&world, &trace);
 }
 
 /// Within one pid namespace there is no process outside to see to the rest: the kernel does, and the next start

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::support::app::{App, Trace};
 use crate::support::keeper::Keeper;
@@ -27,6 +28,9 @@ fn stop_within(unit: Running, code: i32, limit: Duration) -> Ended {
     assert!(time < limit + SLACK, "the stop took {time:?}, not {limit:?}; the log:\n{}", ended.log);
     ended
 }
+
+/// What comes sooner after the last word is the same word.
+const ONE_BREATH: Duration = Duration::from_secs(1);
 
 /// Asserts that a run left only the locks and the backup of Litestream's own position beside these files.
 #[track_caller]
@@ -65,6 +69,29 @@ fn a_grandchild_ends_in_order() {
     assert_eq!(trace.signals(), [15]);
     assert_eq!(trace.wait("exit").rest, "0");
     unit::assert_nothing_lost(&world, &trace);
+}
+
+/// A process that is stopped hears of a stop only when it is continued as well: the app, or what it left.
+#[test]
+fn who_is_stopped_ends_in_order() {
+    for leader_is_stopped in [false, true] {
+        let world = World::new();
+        let (db, trace) = (world.db(), world.trace());
+        let inner = unit::writer(&trace, &db, 0);
+        let app = match leader_is_stopped {
+            true => inner,
+            false => App::new(&trace).on_exit("TERM", 0).spawn("setsid", &inner).wait(),
+        };
+        let unit = unit::keeper(&world).args(["--stop-timeout", "10m"]).app(app).start();
+        trace.wait_acked(5);
+        let writer = trace.wait("acked").pid;
+        kill(Pid::from_raw(writer), Signal::SIGSTOP).expect("it lives");
+        let state = |pid| procfs::Process::of(pid).map(|process| process.state);
+        wait_until("it to be stopped", DEADLINE, || state(writer) == Some('T'));
+        unit.stop(0);
+        assert_eq!(trace.all("exit").len(), if leader_is_stopped { 1 } else { 2 });
+        unit::assert_nothing_lost(&world, &trace);
+    }
 }
 
 /// An app that crashed is not started beside what is left of its predecessor.
@@ -119,8 +146,28 @@ fn the_second_word_skips_the_grace_and_not_the_drain() {
     trace.wait_acked(5);
     unit.signal(Signal::SIGTERM);
     wait_until("the app to be asked", DEADLINE, || trace.signals() == [15]);
-    let ended = stop_within(unit, 137, Duration::ZERO);
+    unit::insist(&unit, "told to stop again");
+    let ended = unit.finish().expect_code(137);
     ended.expect_log("told to stop again").expect_log("everything is on the replica");
+    unit::assert_nothing_lost(&world, &trace);
+}
+
+/// `timeout(1)` tells its child, and in the same breath the group that both are in.
+#[test]
+fn a_wrapper_that_tells_twice_in_one_breath_leaves_the_app_its_grace() {
+    let world = World::new();
+    let (db, trace) = (world.db(), world.trace());
+    let app = App::new(&trace).on_linger("TERM", 400, 7).insert_forever(&db, 2);
+    let unit = unit::keeper(&world).wrapped(["timeout", "10m"]).app(app).start();
+    trace.wait_acked(5);
+    let keeper = unit.keeper();
+    unit.signal(Signal::SIGTERM);
+    unit.wait_log(1, "SIGTERM from pid");
+    // Both of `timeout`'s may have come as one.
+    keeper.signal(Signal::SIGTERM);
+    let ended = unit.finish().expect_code(7).expect_log("everything is on the replica");
+    assert!(!ended.log.contains("told to stop again"), "{}", ended.log);
+    assert_eq!((trace.signals().as_slice(), trace.wait("exit").rest.as_str()), (&[15][..], "7"));
     unit::assert_nothing_lost(&world, &trace);
 }
 
@@ -196,9 +243,8 @@ fn the_third_word_ends_all_and_names_what_is_not_on_the_replica() {
     unit.signal(Signal::SIGTERM);
     wait_until("the app to end", DEADLINE, || !trace.all("exit").is_empty());
     s3.wait_puts(puts + 1);
-    unit.signal(Signal::SIGTERM);
-    unit.wait_log(2, "SIGTERM from pid");
-    let ended = stop_within(unit, 74, Duration::ZERO);
+    unit::insist(&unit, "told to stop a third time");
+    let ended = unit.finish().expect_code(74);
     ended.expect_log("told to stop a third time").expect_log(&world.db().display().to_string());
     assert_left(&world, &["app.db", "app.db-shm", "app.db-wal", "rt", "trace"]);
     s3.resume();
@@ -218,6 +264,8 @@ fn a_stop_while_draining_waits_for_the_drain() {
     unit.signal(Signal::SIGTERM);
     wait_until("the app to end", DEADLINE, || !trace.all("exit").is_empty());
     s3.wait_puts(puts + 1);
+    let told = Instant::now();
+    wait_until("another breath", DEADLINE, || told.elapsed() > ONE_BREATH);
     unit.signal(Signal::SIGTERM);
     unit.wait_log(2, "SIGTERM from pid");
     s3.resume();

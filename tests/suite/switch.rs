@@ -3,6 +3,7 @@
 use nix::sys::signal::Signal;
 
 use crate::support::app::App;
+use crate::support::keeper::Keeper;
 use crate::support::unit;
 use crate::support::world::World;
 
@@ -61,4 +62,44 @@ fn any_other_word_leaves_it_on() {
         keeper.app(App::new(&trace).insert(&world.db(), 1)).run().expect_code(0);
         assert_eq!(unit::assert_nothing_lost(&world, &trace), 1);
     }
+}
+
+/// As entrypoint scripts do it: replicate only where a replica is named.
+#[test]
+fn a_variable_may_decide_and_is_looked_up_in_files_of_variables_too() {
+    let config = |world: &World| {
+        let text = format!(
+            "litekeeper: {{enabled: {{env: WHERE}}}}\ndbs: [{{path: {}, replica: {{url: {{env: WHERE}}}}}}]\n",
+            world.db().display()
+        );
+        world.write("litestream.yml", &text)
+    };
+    let app = |world: &World| App::new(&world.trace()).insert(&world.db(), 2).exit(0);
+    for keeper in [
+        |world: &World| unit::keeper(world).args(["--enabled-if", "WHERE"]),
+        |world: &World| unit::keeper(world).env("LITEKEEPER_ENABLED_IF", "WHERE").env("WHERE", ""),
+    ] {
+        let world = World::new();
+        let ended = keeper(&world).app(app(&world)).run().expect_code(0).expect_log("running the app alone");
+        assert_eq!(ended.log.lines().count(), 1, "{}", ended.log);
+        ended.expect_log("WHERE is not set or empty");
+        assert!(!world.path("replica").exists());
+    }
+    let world = World::new();
+    let ended = Keeper::new(&world).config(&config(&world)).app(app(&world)).run().expect_code(0);
+    ended.expect_log("WHERE is not set or empty (").expect_log("litestream.yml:1");
+
+    let world = World::new();
+    let keeper = Keeper::new(&world).config(&config(&world)).env("WHERE", world.replica_url());
+    keeper.app(app(&world)).run().expect_code(0).expect_log("everything is on the replica");
+
+    let world = World::new();
+    let file = world.write("app.env", &format!("WHERE={}\n", world.replica_url()));
+    let keeper = Keeper::new(&world).config(&config(&world)).env("LITEKEEPER_ENV_FILE", file);
+    keeper.app(app(&world)).run().expect_code(0).expect_log("everything is on the replica");
+    assert_eq!(unit::assert_nothing_lost(&world, &world.trace()), 2);
+
+    let world = World::new();
+    let keeper = unit::keeper(&world).args(["--enabled-if", "WHERE"]).env("WHERE", "anywhere");
+    keeper.app(app(&world)).run().expect_code(0).expect_log("everything is on the replica");
 }

@@ -8,6 +8,7 @@ use crate::support::pty::Terminal;
 use crate::support::unit;
 use crate::support::wait::{DEADLINE, wait_until};
 use crate::support::world::World;
+use crate::support::wrap;
 
 /// Starts a keeper of `app` from a shell on a terminal and waits until the app is ready.
 #[track_caller]
@@ -201,6 +202,179 @@ fn the_window_changes_its_size() {
     terminal.line("echo code $?");
     terminal.wait("code 130");
     terminal.close();
+}
+
+/// `app | less`: a part of the job that reads from the terminal is not stopped for it.
+#[test]
+fn another_part_of_a_pipeline_can_read_from_the_terminal() {
+    let world = World::new();
+    let (db, trace) = (world.db(), world.trace());
+    let app = App::new(&trace).words(["tty"]).insert(&db, 1).ready().words(["print", "said"]).wait();
+    let (mut terminal, line) = unit::keeper(&world).app(app).terminal();
+    terminal.line(&format!("{line} | (read x </dev/tty; echo got $x; cat; echo code $?)"));
+    trace.wait("ready");
+    assert_eq!(trace.wait("tty").rest, "background");
+    terminal.line("typed");
+    terminal.wait("got typed");
+    terminal.wait("said");
+    terminal.ctrl('c');
+    terminal.wait("everything is on the replica");
+    terminal.line("echo the shell $((1+1))");
+    terminal.wait("the shell 2");
+    assert_eq!(trace.signals(), [2], "Ctrl-C is for every part of a job");
+    assert_eq!(trace.all("start").len(), 1);
+    terminal.close();
+    unit::assert_nothing_lost(&world, &trace);
+}
+
+/// `cat | app`: what is typed goes through, before and after Ctrl-Z and `fg`, and Ctrl-C ends all.
+#[test]
+fn what_is_typed_goes_through_a_pipeline() {
+    let world = World::new();
+    let (db, trace) = (world.db(), world.trace());
+    let app = App::new(&trace).insert(&db, 1).ready().words(["line", "line", "line"]).wait();
+    let (mut terminal, line) = unit::keeper(&world).app(app).terminal();
+    terminal.line(&format!("cat | {line}"));
+    trace.wait("ready");
+    let (keeper, app) = (terminal.running().keeper().pid, terminal.running().app().pid);
+    for round in 1..=3 {
+        terminal.line("typed");
+        trace.wait_nth(round, "line");
+        terminal.ctrl('z');
+        terminal.wait("Stopped");
+        assert_eq!((state(app), state(keeper)), ('T', 'T'), "round {round}");
+        terminal.line("fg");
+        wait_until("the job to go on", DEADLINE, || state(app) != 'T' && state(keeper) != 'T');
+    }
+    terminal.ctrl('c');
+    terminal.wait("everything is on the replica");
+    terminal.line("echo code $?");
+    terminal.wait("code 130");
+    assert_eq!(trace.signals().last(), Some(&2));
+    terminal.line("jobs; echo the shell $((1+1))");
+    assert!(!terminal.wait("the shell 2").contains("Stopped"), "all of the job has ended");
+    terminal.close();
+    unit::assert_nothing_lost(&world, &trace);
+}
+
+/// `app | tee log`: it is the app that reads from the terminal, so it gets it.
+#[test]
+fn an_app_at_the_front_of_a_pipeline_can_read_from_the_terminal() {
+    let world = World::new();
+    let (db, trace) = (world.db(), world.trace());
+    // The probe takes all signals itself, so it is not the one to be stopped for reading.
+    let probe = App::new(&trace).insert(&db, 1).ready().wait().line();
+    let app = format!("echo reads; read x; echo got $x; read x; echo got $x; exec {probe}");
+    let (mut terminal, line) = unit::keeper(&world).app(["sh", "-c", &app]).terminal();
+    terminal.line(&format!("{line} | cat"));
+    terminal.wait("reads");
+    let app = terminal.running().app().pid;
+    terminal.line("one");
+    terminal.wait("got one");
+    terminal.ctrl('z');
+    terminal.wait("Stopped");
+    terminal.line("fg");
+    wait_until("the job to go on", DEADLINE, || state(app) != 'T');
+    terminal.line("two");
+    terminal.wait("got two");
+    trace.wait("ready");
+    terminal.ctrl('c');
+    terminal.wait("everything is on the replica");
+    terminal.line("echo the shell $((1+1))");
+    terminal.wait("the shell 2");
+    assert_eq!(trace.all("start").len(), 1, "its 130 is a stop");
+    terminal.close();
+    unit::assert_nothing_lost(&world, &trace);
+}
+
+/// Standard input is not the terminal: nobody reads from it, so Ctrl-C is the whole job's.
+#[test]
+fn a_job_without_the_terminal_as_its_input_leaves_it_to_the_shells_group() {
+    let world = World::new();
+    let (db, trace) = (world.db(), world.trace());
+    let app = App::new(&trace).on_last("INT", &db, 130).insert(&db, 1).ready().wait();
+    let (mut terminal, line) = unit::keeper(&world).app(app).terminal();
+    terminal.line(&format!("{line} </dev/null"));
+    trace.wait("ready");
+    terminal.ctrl('c');
+    terminal.wait("everything is on the replica");
+    terminal.line("echo code $?");
+    terminal.wait("code 130");
+    assert_eq!(trace.signals(), [2]);
+    terminal.close();
+    unit::assert_nothing_lost(&world, &trace);
+}
+
+/// `docker kill -s HUP` of a container with a terminal: nobody hung up.
+#[test]
+fn a_hup_from_outside_of_the_container_is_no_hang_up() {
+    let world = World::new();
+    let (db, trace) = (world.db(), world.trace());
+    let app =
+        App::new(&trace).ignore("HUP").on_last("TERM", &db, 0).insert(&db, 1).ready().insert_forever(&db, 5);
+    let (mut terminal, line) = unit::keeper(&world).wrapped(wrap::pid_1()).app(app).terminal();
+    terminal.line(&line);
+    trace.wait("ready");
+    let keeper = terminal.running().keeper();
+    keeper.signal(Signal::SIGHUP);
+    wait_until("HUP", DEADLINE, || trace.signals() == [1]);
+    trace.wait_acked(trace.acked().len() + 10);
+    keeper.signal(Signal::SIGTERM);
+    terminal.wait("everything is on the replica");
+    terminal.line("echo code $?");
+    terminal.wait("code 0");
+    terminal.close();
+    assert_eq!(trace.signals(), [1, 15]);
+    unit::assert_nothing_lost(&world, &trace);
+}
+
+/// `nohup(1)`: the app goes on without the terminal, and can be stopped.
+#[test]
+fn under_nohup_all_goes_on_when_the_terminal_goes() {
+    let world = World::new();
+    let (db, trace) = (world.db(), world.trace());
+    // A shell's trap for a signal that it was started to ignore is none: so this is what any program finds.
+    let inner = App::new(&trace).ignore("HUP").on_last("TERM", &db, 0).insert(&db, 1).ready();
+    let inner = inner.insert_forever(&db, 5).line();
+    let app = ["sh", "-c", &format!("grep SigIgn /proc/self/status; exec {inner}")];
+    let (mut terminal, line) = unit::keeper(&world).wrapped(["nohup"]).app(app).terminal();
+    terminal.line(&format!("{line} >out 2>&1"));
+    trace.wait("ready");
+    let shell = terminal.hang_up();
+    let keeper = shell.keeper();
+    wait_until("the shell to end", DEADLINE, || !alive(shell.pid()) || state(shell.pid()) == 'Z');
+    trace.wait_acked(trace.acked().len() + 50);
+    keeper.signal(Signal::SIGTERM);
+    let mut shell = shell;
+    shell.wait();
+    shell.assert_no_survivor();
+    let out = std::fs::read_to_string(world.path("out")).expect("it was written");
+    let ignored = out.lines().find(|line| line.starts_with("SigIgn"));
+    assert!(ignored.is_some_and(|mask| mask.ends_with("0000001")), "{out}");
+    assert!(out.contains("everything is on the replica") && !out.contains("SIGHUP"), "{out}");
+    unit::assert_nothing_lost(&world, &trace);
+}
+
+/// Ctrl-C is not for what a script has put into the background.
+#[test]
+fn ctrl_c_is_not_for_a_scripts_background_job() {
+    let world = World::new();
+    let (db, trace) = (world.db(), world.trace());
+    let app = App::new(&trace).on_last("TERM", &db, 0).insert(&db, 1).ready().insert_forever(&db, 5);
+    let (mut terminal, line) = unit::keeper(&world).app(app).terminal();
+    std::fs::write(world.path("script"), format!("{line} &\nwait\n")).expect("the world can be written");
+    terminal.line("sh script");
+    trace.wait("ready");
+    let keeper = terminal.running().keeper();
+    terminal.ctrl('c');
+    terminal.line("echo code $?");
+    terminal.wait("code 130");
+    trace.wait_acked(trace.acked().len() + 50);
+    keeper.signal(Signal::SIGTERM);
+    terminal.wait("everything is on the replica");
+    terminal.close();
+    assert_eq!(trace.signals(), [15]);
+    unit::assert_nothing_lost(&world, &trace);
 }
 
 /// The window is closed: all ends, in order, and nothing is lost.

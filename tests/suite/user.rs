@@ -63,11 +63,15 @@ impl Shared {
     }
 
     pub(crate) fn start(&self, app: App) -> Running {
+        self.keeper(app).start()
+    }
+
+    fn keeper(&self, app: App) -> Keeper {
         let mut words: Vec<_> = app.into_iter().collect();
         words[0] = self.world.path("probe").into();
         let keeper =
             Keeper::new(&self.world).db(&self.db()).replica(&self.replica()).args(["--user", "nobody"]);
-        keeper.env("LITESTREAM_BINARY_PATH", self.world.path("litestream")).app(words).start()
+        keeper.env("LITESTREAM_BINARY_PATH", self.world.path("litestream")).app(words)
     }
 
     #[track_caller]
@@ -135,6 +139,29 @@ fn litestream_and_the_app_run_as_that_user_and_the_files_are_theirs() {
     unit.signal(Signal::SIGKILL);
     unit.finish();
     Backup::Url(&url).assert_holds_acked(&shared.world, LATEST, &trace);
+}
+
+/// A shell of root's has a folder that nobody else may enter: whoever is started there is there.
+#[test]
+fn the_folder_may_be_closed_to_the_user() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let shared = Shared::new();
+    let (trace, db, folder) = (shared.world.trace(), shared.db(), shared.world.path("closed"));
+    fs::create_dir(&folder).expect("the world can be written");
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).expect("ours");
+    let app = App::new(&trace).on_last("TERM", &db, 0).words(["cwd"]).insert(&db, 1).ready().wait();
+    let unit = shared.keeper(app.clone()).cwd(&folder).start();
+    trace.wait("ready");
+    assert_eq!(trace.wait("cwd").decoded(), [folder.clone().into_os_string()]);
+    unit.stop(0);
+    Backup::Url(&shared.replica()).assert_holds_acked(&shared.world, LATEST, &trace);
+
+    // To be sent there is something else.
+    let keeper = shared.keeper(app).args([std::ffi::OsStr::new("--cwd"), folder.as_os_str()]);
+    let ended = keeper.run().expect_code(78).expect_log("cannot be entered: Permission denied");
+    assert!(ended.log.contains(&*folder.to_string_lossy()), "{}", ended.log);
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! A project's folder on the disk.
 
-use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::detect::{Entry, Kind, ReadError, Tree};
+use crate::os::open;
 
 /// The folder.
 pub(super) struct Disk<'a> {
@@ -15,30 +16,20 @@ impl<'a> Disk<'a> {
     pub(super) fn new(root: &'a Path) -> Self {
         Self { root }
     }
-
-    /// A regular file, opened; a pipe would keep us waiting.
-    fn open(&self, file: &Path) -> io::Result<File> {
-        let path = self.root.join(file);
-        if fs::metadata(&path)?.is_file() { File::open(path) } else { Err(io::ErrorKind::NotFound.into()) }
-    }
 }
 
 impl Tree for Disk<'_> {
     fn read(&self, file: &Path, limit: usize) -> Result<Vec<u8>, ReadError> {
         let failed = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => ReadError::Missing,
+            io::ErrorKind::FileTooLarge => ReadError::TooLarge,
             _ => ReadError::Other(error.to_string()),
         };
-        let mut bytes = Vec::new();
-        let mut rest = self.open(file).map_err(failed)?.take(limit as u64 + 1);
-        rest.read_to_end(&mut bytes).map_err(failed)?;
-        if bytes.len() > limit { Err(ReadError::TooLarge) } else { Ok(bytes) }
+        open::whole(&self.root.join(file), limit).map_err(failed)
     }
 
     fn head(&self, file: &Path, bytes: usize) -> Option<Vec<u8>> {
-        let mut head = Vec::with_capacity(bytes);
-        self.open(file).ok()?.take(bytes as u64).read_to_end(&mut head).ok()?;
-        Some(head)
+        open::beginning(&self.root.join(file), bytes).ok()
     }
 
     fn list(&self, folder: &Path) -> Vec<Entry> {

@@ -5,99 +5,67 @@ use std::collections::HashMap;
 use saphyr_parser::{Event, Parser};
 
 use super::Lint;
-use super::rules::{DUPLICATE_KEY, UNSET_VARIABLE, UNUSED_VARIABLE};
+use super::rules::{DUPLICATE_KEY, UNSET_VARIABLE};
+use crate::config::error::{unset_hint, unset_words};
 use crate::config::expand::expand;
 use crate::config::load::{Document, LoadOptions};
-use crate::config::node::Node;
-use crate::config::sources;
+use crate::config::traces::plain;
+
+/// The most further lines that are named.
+const MOST_LINES: usize = 10;
 
 /// Looks at the text as it was written.
-pub(super) fn lint(document: &Document, options: &LoadOptions<'_>) -> Vec<Lint> {
+pub(super) fn lint(document: &Document, options: &LoadOptions<'_>, told: &[&str]) -> Vec<Lint> {
     let mut found = Vec::new();
     if !options.no_expand_env {
-        found.extend(unset_variables(document, options));
+        found.extend(unset_variables(document, options, told));
     }
-    found.extend(unused_variables(document, options));
     found.extend(duplicate_keys(document));
     found
 }
 
-/// A variable without a value is nothing at all to Litestream, wherever it stands.
-fn unset_variables(document: &Document, options: &LoadOptions<'_>) -> Vec<Lint> {
-    let mut found = Vec::new();
+/// A variable without a value is nothing at all to Litestream, wherever it stands. Each is told once.
+fn unset_variables(document: &Document, options: &LoadOptions<'_>, told: &[&str]) -> Vec<Lint> {
+    let mut found: Vec<(String, Vec<usize>)> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
     for (number, line) in (1..).zip(document.text.split('\n')) {
         let names = std::cell::RefCell::new(Vec::new());
         let look = |name: &str| {
             let value = (options.env)(name).filter(|value| !value.is_empty());
-            if value.is_none() {
+            if value.is_none() && !told.contains(&name) {
                 names.borrow_mut().push(name.to_owned());
             }
             value
         };
         expand(without_comment(line), options.pid, &look);
-        for written in names.into_inner() {
-            // What stands behind the name may be a secret that was meant as a default.
-            let name = &written
-                [..written.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(written.len())];
-            let lint = if name == written {
-                let message =
-                    format!("the variable {name} is not set, or empty: nothing stands in its place");
-                let hint =
-                    format!("set {name}, or write the value itself; a literal `$` needs --no-expand-env");
-                Lint::new(UNSET_VARIABLE, &document.origin, message).hint(hint)
-            } else {
-                let message = format!("`${{{name}…}}` names no variable: nothing stands in its place");
-                let hint = format!("Litestream knows no defaults: write ${{{name}}}, and set {name}");
-                Lint::new(UNSET_VARIABLE, &document.origin, message).hint(hint)
-            };
-            found.push(lint.at(number, 0));
+        for name in names.into_inner() {
+            let place = *places.entry(name.clone()).or_insert(found.len());
+            match found.get_mut(place) {
+                Some((_, lines)) => lines.push(number),
+                None => found.push((name, vec![number])),
+            }
         }
     }
-    found
-}
-
-/// The environment's replica is for databases without one of their own. Its parts say nothing by themselves to others.
-fn unused_variables(document: &Document, options: &LoadOptions<'_>) -> Vec<Lint> {
-    let is_set = |name: &str| (options.env)(name).is_some_and(|value| !value.is_empty());
-    let is_written = |name: &str| document.text.split('\n').any(|line| without_comment(line).contains(name));
-    let own = |entry: &Node| {
-        let list = entry.get("replicas").and_then(Node::as_list);
-        entry.get("replica").is_some() || list.is_some_and(|list| !list.is_empty())
-    };
-    let entries = document.root.get("dbs").and_then(Node::as_list).unwrap_or_default();
-    let is_asked = entries.is_empty() || !entries.iter().all(own);
-    let mut found = Vec::new();
-    let mut warn = |message: String, hint: String| {
-        found.push(Lint::new(UNUSED_VARIABLE, &document.origin, message).hint(hint));
-    };
-    for (name, key) in sources::REPLICA_VARIABLES {
-        if is_set(name) && !is_asked && !is_written(name) {
-            warn(
-                format!(
-                    "{name} is set, but each database has a replica of its own, and none of them uses it"
-                ),
-                format!(
-                    "write `{key}: ${{{name}}}` in the replica, or leave the whole replica to the environment"
-                ),
-            );
+    let lint = |(name, mut lines): (String, Vec<usize>)| {
+        lines.dedup();
+        let line = lines.remove(0);
+        let mut more: Vec<String> = lines.iter().take(MOST_LINES).map(ToString::to_string).collect();
+        if lines.len() > MOST_LINES {
+            more.push("…".to_owned());
         }
-    }
-    // Laravel's own bucket for uploads has this name.
-    let [(url, _), (bucket, _), ..] = sources::REPLICA_VARIABLES;
-    let is_missing = is_asked && !is_set(url) || is_written(bucket);
-    if is_missing && !is_set(bucket) && is_set("AWS_BUCKET") {
-        warn(
-            format!(
-                "AWS_BUCKET is set, and {bucket} is not: it may be the app's bucket for uploads, so no backup goes there"
-            ),
-            format!("set {bucket} to the same if the backups belong there"),
-        );
-    }
-    found
+        let more =
+            if more.is_empty() { String::new() } else { format!(" (also on line {})", more.join(", ")) };
+        let message = match plain(&name) == name {
+            true => format!("{}: nothing stands in its place{more}", unset_words(&name)),
+            false => format!("{}{more}", unset_words(&name)),
+        };
+        Lint::new(UNSET_VARIABLE, &document.origin, message).hint(unset_hint(&name)).at(line, 0)
+    };
+    found.into_iter().map(lint).collect()
 }
 
 /// The line up to a ` #` outside of quotes.
-fn without_comment(line: &str) -> &str {
+pub(super) fn without_comment(line: &str) -> &str {
     let (mut quote, mut before) = (None, ' ');
     for (at, c) in line.char_indices() {
         match (c, quote) {

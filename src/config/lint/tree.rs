@@ -2,17 +2,22 @@
 
 use super::Lint;
 use super::rules::{
-    BAD_DURATION, BAD_SIZE, BARE_DURATION, DROPPED_KEY, LOGGING, MISPLACED_KEY, NEWER_KEY, OCTAL,
-    REFUSED_KEY, REPLICA_TYPE, SECRET_IN_FILE, SOCKET_OFF, SOCKET_PATH, UNKNOWN_KEY, WRONG_TYPE,
+    BAD_DURATION, BAD_SIZE, BARE_DURATION, BROKEN_ESCAPE, BROKEN_URL, DROPPED_KEY, LOGGING, MISPLACED_KEY,
+    NEWER_KEY, OCTAL, REFUSED_KEY, REPLICA_TYPE, SECRET_IN_FILE, SOCKET_OFF, SOCKET_PATH, UNKNOWN_KEY,
+    WRONG_TYPE,
 };
 use super::value::in_hours;
+use crate::config::duration::go_duration;
 use crate::config::error::Origin;
 use crate::config::load::Document;
 use crate::config::model::Series;
 use crate::config::node::{Node, NodeKind, Scalar};
+use crate::config::redact::is_reference;
 use crate::config::scalar::Resolved;
 use crate::config::schema::{Key, Reading, Secrecy, Section, Type};
-use crate::config::types::{go_duration, is_size};
+use crate::config::types::is_size;
+use crate::config::url::{Url, is_escaped};
+use crate::foreign::piece;
 
 /// `sun_path` holds 108 bytes, one of which ends it (`unix(7)`).
 const LONGEST_SOCKET: usize = 107;
@@ -57,7 +62,7 @@ fn has_password(url: &str) -> bool {
 }
 
 /// Calls `see` with every known setting that is not a mapping or a list of them.
-fn each_setting(node: &Node, section: Section, see: &mut dyn FnMut(Section, Key, &Node)) {
+pub(super) fn each_setting(node: &Node, section: Section, see: &mut dyn FnMut(Section, Key, &Node)) {
     let NodeKind::Mapping(entries) = &node.kind else { return };
     for (name, value) in entries {
         let Some(key) = section.key(&kebab(name)) else { continue };
@@ -99,7 +104,7 @@ impl Tree<'_> {
     }
 
     fn setting(&mut self, section: Section, key: Key, name: &Node, value: &Node) {
-        if value.is_null() || !self.reading(section, key, name) || is_variable(value) {
+        if value.is_null() || !self.reading(section, key, name) || is_reference(value) {
             return;
         }
         match key.kind {
@@ -341,6 +346,23 @@ impl Tree<'_> {
                 let message = "the control socket is switched off, but Litekeeper confirms replication over it: it is on all the same";
                 Lint::new(SOCKET_OFF, self.origin, message).hint("leave `enabled` out")
             }
+            (_, "endpoint" | "webdav-url" | "heartbeat-url") if !is_escaped(text) => {
+                let message = format!("`{}` has a broken escape: {}", key.name, piece(text));
+                let rule = if key.name == "heartbeat-url" { BROKEN_ESCAPE } else { BROKEN_URL };
+                Lint::new(rule, self.origin, message)
+                    .hint("write each `%` that is meant as one as `%25`, in a password as well")
+            }
+            (Section::Replica, "url") if Url::parse(text).is_ok_and(|url| url.unread().next().is_some()) => {
+                let Ok(url) = Url::parse(text) else { return };
+                let names: Vec<String> = url.unread().map(|name| format!("`{}`", clipped(name))).collect();
+                let message = format!(
+                    "`url` has a broken escape in {}, which Litestream leaves out without a word: {}",
+                    names.join(" and "),
+                    piece(text)
+                );
+                Lint::new(BROKEN_ESCAPE, self.origin, message)
+                    .hint("write each `%` that is meant as one as `%25`")
+            }
             (Section::Socket, "path") if text.len() > LONGEST_SOCKET => {
                 let message = format!(
                     "the socket's path has {} bytes, but no unix socket takes more than {LONGEST_SOCKET}",
@@ -377,7 +399,7 @@ impl Tree<'_> {
 }
 
 /// The types of replica that each series knows. Litekeeper gives it its own word for Google's storage.
-fn replica_types(series: Series) -> &'static [&'static str] {
+pub(super) fn replica_types(series: Series) -> &'static [&'static str] {
     match series {
         Series::V03 => &["file", "s3", "gcs", "gs", "abs", "sftp"],
         Series::V05 => &["file", "s3", "gs", "gcs", "abs", "sftp", "webdav", "nats", "oss"],
@@ -428,12 +450,12 @@ fn name_of(section: Section) -> &'static str {
 }
 
 /// How many letters are wrong in a name; it is compared only if it is about as long as any name.
-fn distance(written: &str, known: &str) -> usize {
+pub(super) fn distance(written: &str, known: &str) -> usize {
     if written.len() > LONGEST_NAME { usize::MAX } else { strsim::damerau_levenshtein(written, known) }
 }
 
 /// A text of the file that is shown, and may be as long as the file.
-fn clipped(text: &str) -> String {
+pub(super) fn clipped(text: &str) -> String {
     match text.char_indices().nth(LONGEST_NAME) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
@@ -443,11 +465,6 @@ fn clipped(text: &str) -> String {
 /// The name as Litestream spells it; Litekeeper takes snake_case as well.
 fn kebab(name: &Node) -> String {
     name.key().replace('_', "-")
-}
-
-/// `{env: NAME}`.
-fn is_variable(value: &Node) -> bool {
-    matches!(&value.kind, NodeKind::Mapping(entries) if entries.len() == 1 && entries[0].0.key() == "env")
 }
 
 #[cfg(test)]

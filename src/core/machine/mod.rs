@@ -66,6 +66,8 @@ pub struct Machine {
     parted: BTreeSet<Db>,
     ready: bool,
     stop_signals: u32,
+    /// When the last of them came that counted.
+    stop_counted: Option<Instant>,
     app_backoff: Backoff,
     litestream_backoff: Backoff,
     lag: Lag,
@@ -100,6 +102,7 @@ impl Machine {
             parted: BTreeSet::new(),
             ready: false,
             stop_signals: 0,
+            stop_counted: None,
             app_backoff: Backoff::new(policy.backoff.clone(), seed),
             litestream_backoff: Backoff::new(policy.backoff.clone(), seed.rotate_left(32)),
             lag,
@@ -123,9 +126,15 @@ impl Machine {
     /// When [`Machine::handle_timeout`] has to be called, unless an event comes first.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let running = self.phase == Phase::Running;
-        let watch = [self.lag.next(), self.absent.next(), self.roster.next_ask()];
-        let watch = watch.into_iter().flatten().filter(|_| running);
-        self.timers.next().into_iter().chain(watch).min()
+        let lag = self.lag.next().filter(|_| self.can_confirm());
+        let watch = [self.absent.next(), self.roster.next_ask()].into_iter().flatten().filter(|_| running);
+        self.timers.next().into_iter().chain(lag).chain(watch).min()
+    }
+
+    /// Whether what changes is asked about: only then is it a lag that nobody confirms it. What an app left that crashed is
+    /// confirmed while its restart is waited for.
+    fn can_confirm(&self) -> bool {
+        self.litestream.is_up() && matches!(self.phase, Phase::Running | Phase::Backoff)
     }
 
     /// Takes in what happened.
@@ -133,6 +142,7 @@ impl Machine {
         if self.phase == Phase::Exited {
             return;
         }
+        self.lag.pass(now, self.can_confirm());
         match event {
             Event::Start => self.act(Action::Prepare),
             Event::Prepared { restore, confirms } => self.prepared(now, restore, confirms),
@@ -163,6 +173,8 @@ impl Machine {
             Event::Confirmed { db, ok } => self.confirmed(now, db, ok),
             Event::Parted(db) => self.parted(now, db),
             Event::Drained(db) => self.drained(now, db),
+            Event::WasAway(time) if self.can_confirm() => self.lag.was_away(time),
+            Event::WasAway(_) => {}
             Event::StopSignal(number) => self.stop_signal(now, number),
             Event::Signal(number) => self.signal(number),
         }
@@ -171,6 +183,7 @@ impl Machine {
 
     /// Takes in that time has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.lag.pass(now, self.can_confirm());
         while let Some(timer) = self.timers.expired(now) {
             match timer {
                 Timer::Abort => self.abort_timed_out(),
@@ -184,7 +197,7 @@ impl Machine {
             }
             self.check();
         }
-        while self.phase == Phase::Running {
+        while self.can_confirm() {
             let Some(due) = self.lag.due(now) else { break };
             match due {
                 lag::Due::Ask(db) => self.act(Action::Confirm(db)),

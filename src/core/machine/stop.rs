@@ -1,12 +1,16 @@
 //! The end: signals to stop, the drain, what is left of the budget.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Machine;
 use super::goal::{Goal, Stop};
 use super::processes::App;
 use crate::core::timer::Timer;
 use crate::core::{Action, Db, ExitCode, Note, Phase};
+
+/// Signals to stop that come sooner after each other are one: `timeout(1)` sends its TERM to its child and to the
+/// group that this is in, a terminal to all of a job whose parts pass it on.
+const ONE_BREATH: Duration = Duration::from_secs(1);
 
 impl Machine {
     /// Decides that the unit ends; the budget runs from the first such decision.
@@ -23,8 +27,12 @@ impl Machine {
     }
 
     /// The first begins the stop, the second skips the app's grace, the third ends everything. None
-    /// is ever taken back, so they are counted over the whole life.
+    /// is ever taken back, so they are counted over the whole life; those in one breath are one, whoever sent them.
     pub(super) fn stop_signal(&mut self, now: Instant, number: i32) {
+        if self.stop_counted.is_some_and(|counted| now.saturating_duration_since(counted) < ONE_BREATH) {
+            return;
+        }
+        self.stop_counted = Some(now);
         self.stop_signals += 1;
         match self.stop_signals {
             1 => self.begin_stop(now, None, ExitCode::of_signal(number)),

@@ -52,7 +52,10 @@ impl Machine {
             OnLag::Unready => self.set_ready(false),
             OnLag::Stop => {
                 self.aim_at_stop(now, Some(ExitCode::LITESTREAM), ExitCode::LITESTREAM);
-                self.ask_app_to_stop(now);
+                match self.phase {
+                    Phase::Backoff => self.drain(now),
+                    _ => self.ask_app_to_stop(now),
+                }
             }
         }
     }

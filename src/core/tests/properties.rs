@@ -263,8 +263,8 @@ proptest! {
             machine.handle(now, event);
         }
         prop_assert_eq!(exits == 1, machine.phase() == Phase::Exited);
-        for _ in 0..3 {
-            machine.handle(now, Event::StopSignal(15));
+        for breath in 0..3 {
+            machine.handle(now + secs(breath), Event::StopSignal(15));
         }
         prop_assert_eq!(machine.phase(), Phase::Exited);
     }

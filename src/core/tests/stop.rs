@@ -26,9 +26,7 @@ fn one_signal_ends_in_order_from_each_phase() {
         let (asked, ran) = (world.time(), world.did(&Action::StartApp) > 0);
         world.suffer(Fault::Stop(15));
         let code = match phase {
-            Phase::Running | Phase::Draining | Phase::Closing => 0,
-            // There it is the second, so that the app is killed.
-            Phase::Stopping => 137,
+            Phase::Running | Phase::Stopping | Phase::Draining | Phase::Closing => 0,
             Phase::Preparing
             | Phase::Restoring
             | Phase::Resolving
@@ -79,13 +77,58 @@ fn a_second_signal_skips_the_grace_and_never_the_drain() {
     assert!(world.time() < secs(3));
 }
 
+/// `timeout` sends its TERM to the keeper, and to the group that the keeper is in.
+#[test]
+fn signals_in_one_breath_are_one() {
+    for between in [ms(0), ms(1), ms(50), ms(400), ms(999)] {
+        let mut world =
+            World::new(policy(), Plan { stops: Some((secs(3), Ended::Code(0))), ..Plan::default() });
+        world.until(Phase::Running).pass(secs(1)).suffer(Fault::Stop(15));
+        world.suffer_in(between, Fault::Stop(15));
+        world.suffer_in(between, Fault::Stop(2));
+        assert_eq!(world.end(), 0, "{between:?}: the app ended as it likes:\n{}", world.story());
+        assert_eq!(world.noted(Note::GraceSkipped), 0);
+    }
+}
+
+/// Nobody is more patient with the second word than with the first.
+#[test]
+fn a_second_word_in_two_breaths_is_no_third() {
+    let mut world = World::new(policy(), Plan { stops: None, drain: secs(3), ..Plan::default() });
+    world.until(Phase::Running).pass(secs(1)).suffer(Fault::Stop(15));
+    for after in [ms(1), ms(900), ms(1100), ms(1101), ms(2000)] {
+        world.suffer_in(after, Fault::Stop(15));
+    }
+    assert_eq!(world.end(), 137, "{}", world.story());
+    assert_eq!((world.noted(Note::GraceSkipped), world.noted(Note::Drained)), (1, 1));
+}
+
+#[test]
+fn impatience_counts_from_the_last_word_that_counted() {
+    let mut world = World::new(policy(), Plan { stops: None, drain: secs(5), ..Plan::default() });
+    world.until(Phase::Running).pass(secs(1)).suffer(Fault::Stop(15));
+    for tenth in 1..=30 {
+        world.suffer_in(ms(100) * tenth, Fault::Stop(2));
+    }
+    let asked = world.time();
+    assert_eq!(world.end(), 74, "{}", world.story());
+    assert_eq!(world.time() - asked, secs(2), "the second after one second, the third after two");
+}
+
 #[test]
 fn a_third_signal_ends_all_and_names_what_is_not_safe() {
     for phase in BEFORE_THE_END {
-        let mut world = world_in(phase, slow());
-        for _ in 0..3 {
-            world.suffer(Fault::Stop(15));
-        }
+        // Each phase takes its time, so that it is still the same at the third.
+        let long = Plan { abort_hangs: true, stops: None, ..slow() };
+        let long = match phase {
+            Phase::Closing => Plan { close: secs(60), ..slow() },
+            Phase::Draining | Phase::Backoff => Plan { drain: secs(60), ..slow() },
+            _ => long,
+        };
+        let mut world = world_in(phase, long);
+        world.suffer(Fault::Stop(15));
+        world.pass(secs(1)).suffer(Fault::Stop(15));
+        world.pass(secs(1)).suffer(Fault::Stop(15));
         let asked = world.time();
         let code = world.end();
         assert_eq!(world.time(), asked, "{phase:?}");

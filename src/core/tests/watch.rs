@@ -2,7 +2,7 @@
 
 use super::plan::{Fault, Plan, Replica, policy, secs};
 use super::world::World;
-use crate::core::{Action, Db, Note, OnLag, Phase, Policy};
+use crate::core::{Action, BackoffPolicy, Db, Ended, Gate, Note, OnLag, Phase, Policy};
 
 fn lagging(on_lag: OnLag) -> World {
     let mut world = World::new(Policy { on_lag, ..policy() }, Plan::default());
@@ -59,6 +59,70 @@ fn a_litestream_that_hangs_is_a_lag() {
     world.until(Phase::Running).suffer(Fault::LitestreamHangs);
     assert_eq!(world.end(), 74);
     assert_eq!(world.did(&Action::KillLitestream), 1);
+}
+
+/// An app that wrote, crashed, and is started again after longer than `--max-lag`.
+fn crashing(on_lag: OnLag, max_lag: u64, delay: u64) -> World {
+    let backoff = BackoffPolicy { initial: secs(delay), ..BackoffPolicy::default() };
+    let lives = [(secs(2), Ended::Code(1))].into();
+    let policy = Policy { on_lag, max_lag: secs(max_lag), backoff, ..policy() };
+    World::new(policy, Plan { lives, ..Plan::default() })
+}
+
+#[test]
+fn what_a_crashed_app_left_is_confirmed_while_its_restart_is_waited_for() {
+    let mut world = crashing(OnLag::Stop, 3, 4);
+    world.until(Phase::Backoff);
+    let asked = world.did(&Action::Confirm(Db(0)));
+    world.pass(secs(2));
+    assert_eq!(world.did(&Action::Confirm(Db(0))), asked + 1, "{}", world.story());
+    world.until(Phase::Running).pass(secs(30));
+    assert_eq!((world.phase(), reports(&world)), (Phase::Running, 0), "{}", world.story());
+}
+
+/// Nobody can ask a Litestream that is away: that it is so is told otherwise.
+#[test]
+fn no_lag_counts_while_litestream_is_away() {
+    for gate in [Gate::Replicated, Gate::Reachable, Gate::None] {
+        let mut world = crashing(OnLag::Stop, 3, 4);
+        world.policy.gate = gate;
+        let mut world = World::new(world.policy.clone(), Plan::default());
+        world.until(Phase::Running).pass(secs(2)).suffer(Fault::LitestreamDies);
+        world.until(Phase::Backoff).until(Phase::Running).pass(secs(30));
+        assert_eq!((world.phase(), reports(&world)), (Phase::Running, 0), "{gate:?}:\n{}", world.story());
+    }
+}
+
+#[test]
+fn a_replica_that_is_away_during_a_backoff_lags() {
+    let mut world = crashing(OnLag::Stop, 3, 20);
+    world.until(Phase::Running).pass(secs(1)).suffer(Fault::Replica(Replica::Away));
+    world.until(Phase::Backoff).until_true("a report", |world| reports(world) > 0);
+    assert!(world.time() < secs(7), "{}", world.story());
+    world.suffer(Fault::Replica(Replica::Answers));
+    assert_eq!(world.end(), 70, "{}", world.story());
+    assert_eq!((world.did(&Action::StartApp), world.noted(Note::Drained)), (1, 1));
+    assert!(world.dbs.is_safe());
+
+    let mut world = crashing(OnLag::Unready, 3, 20);
+    world.until(Phase::Running).pass(secs(1)).suffer(Fault::Replica(Replica::Away));
+    world.until(Phase::Backoff).until(Phase::Running).pass(secs(2));
+    assert_eq!((reports(&world), world.did(&Action::Ready(true))), (2, 1), "it comes back, and is not ready");
+}
+
+/// A job that was stopped with Ctrl-Z goes on where it was.
+#[test]
+fn time_in_which_the_keeper_was_not_there_is_no_lag() {
+    let mut world = World::new(Policy { on_lag: OnLag::Stop, ..policy() }, Plan::default());
+    world.until(Phase::Running).pass(secs(5));
+    for _ in 0..3 {
+        // All waits, Litestream's next answer as well.
+        world.sleep(secs(3600));
+        world.pass(secs(5));
+    }
+    assert_eq!((world.phase(), reports(&world)), (Phase::Running, 0), "{}", world.story());
+    world.suffer(Fault::Replica(Replica::Away));
+    assert_eq!(world.end(), 74, "it counts from then on");
 }
 
 #[test]

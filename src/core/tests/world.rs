@@ -173,6 +173,12 @@ impl World {
         self
     }
 
+    /// The keeper is stopped for so long, and all that comes meanwhile waits for it.
+    pub(super) fn sleep(&mut self, time: Duration) {
+        self.now += time;
+        self.tell(Event::WasAway(time));
+    }
+
     /// Lets the unit end, and tells with what.
     pub(super) fn end(&mut self) -> u8 {
         self.until_true("the end", |world| world.code.is_some());

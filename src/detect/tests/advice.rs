@@ -42,6 +42,16 @@ fn what_starts_the_app_already_goes_on_below_litekeeper() {
       # in [mounts], in place of "/data", where the database is not:
         destination = "/srv/shop/data"
 
+    .gitignore:
+      *.db*
+      .*-litestream
+      .*-litekeeper.lock
+
+    .dockerignore:
+      **/*.db*
+      **/.*-litestream
+      **/.*-litekeeper.lock
+
     Set where it runs:
       LITESTREAM_REPLICA_BUCKET  LITESTREAM_ACCESS_KEY_ID  LITESTREAM_SECRET_ACCESS_KEY
     the `release` of Procfile runs where no database is restored, and beside replication: take it out, litekeeper.before has the migrations

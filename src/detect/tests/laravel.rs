@@ -132,7 +132,7 @@ return [
       #   replica:
       #     type: s3
       #     bucket: ${LITESTREAM_REPLICA_BUCKET}
-      #     path: analytics.sqlite
+      #     path: app/analytics.sqlite
 
     litekeeper:
       app:

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::*;
 
 mod advice;
+mod already;
 mod django;
 mod laravel;
 mod node;
@@ -65,7 +66,15 @@ fn look(files: &[(&str, &str)], env: &[(&str, &str)], answer: Result<&str, &str>
     let files = Files::new(files);
     let env = |name: &str| env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
     let ask = |_: &Question| answer.map(str::to_owned).map_err(str::to_owned);
-    find(&Surroundings { tree: &files, root: "/srv/app", env: &env, ask: &ask, keep_replicas: true })
+    find(&Surroundings {
+        tree: &files,
+        root: "/srv/app",
+        env: &env,
+        ask: &ask,
+        keep_replicas: true,
+        existing: true,
+        parents: 1,
+    })
 }
 
 /// The plan in short: databases, what comes with them, notes.

@@ -41,17 +41,19 @@ fn phoenix_repositories_come_from_runtime_exs() {
     # `litekeeper run` finds this file in the folder that it is started in, and relative paths are relative
     # to that folder. Plain Litestream reads the file too; it passes over the part `litekeeper`.
     #
+    # Its places on the replica begin with `app`, so that other projects may use the same one.
+    #
     # Set where it runs; secrets never go into this file:
     #   DATABASE_PATH                 used below
     dbs:
       # repo
       - path: ${DATABASE_PATH}
         replica:
-          url: "s3://bucket/shop/repo.db?region=eu"
+          url: "s3://bucket/shop/app/repo.db?region=eu"
       # cache_repo: outside of the project: see that a volume holds it
       - path: /data/cache.db
         replica:
-          url: "s3://bucket/shop/cache.db?region=eu"
+          url: "s3://bucket/shop/app/cache.db?region=eu"
 
     litekeeper:
       app:
@@ -82,6 +84,16 @@ fn phoenix_repositories_come_from_runtime_exs() {
       [mounts]
         source = "data"
         destination = "/data"
+
+    .gitignore:
+      *.db*
+      .*-litestream
+      .*-litekeeper.lock
+
+    .dockerignore:
+      **/*.db*
+      **/.*-litestream
+      **/.*-litekeeper.lock
 
     Set where it runs:
       DATABASE_PATH  LITESTREAM_REPLICA_BUCKET  LITESTREAM_ACCESS_KEY_ID  LITESTREAM_SECRET_ACCESS_KEY

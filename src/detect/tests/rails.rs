@@ -165,6 +165,7 @@ dbs:
     - config/litestream.yml: the value of secret-access-key was not copied, put it into the variable LITESTREAM_SECRET_ACCESS_KEY
     - config/litestream.yml: retention was left out, Litestream 0.5 has it elsewhere or no more
     - the replicas are those of config/litestream.yml, so that their backups go on
+    - config/litestream.yml lacks queue: it goes beside the others
     - config/puma.rb starts a Litestream of its own: take `plugin :litestream` out, litekeeper runs it
     - config/initializers/litestream.rb sets the bucket and the keys inside of Rails only: give LITESTREAM_REPLICA_BUCKET, LITESTREAM_ACCESS_KEY_ID and LITESTREAM_SECRET_ACCESS_KEY to litekeeper's environment
     ");
@@ -178,9 +179,9 @@ dbs:
     #
     # Set where it runs; secrets never go into this file:
     #   RAILS_ENV=production          these are its databases
-    #   LITESTREAM_REPLICA_BUCKET     the bucket
-    #   LITESTREAM_ACCESS_KEY_ID      its key, and
-    #   LITESTREAM_SECRET_ACCESS_KEY  its secret; AWS's own variables and roles do as well
+    #   LITESTREAM_REPLICA_BUCKET     used below
+    #   LITESTREAM_ACCESS_KEY_ID      used below
+    #   LITESTREAM_SECRET_ACCESS_KEY  used below
     dbs:
       # primary
       - path: storage/production.sqlite3
@@ -197,28 +198,29 @@ dbs:
       #   replica:
       #     type: s3
       #     bucket: ${LITESTREAM_REPLICA_BUCKET}
-      #     path: production_cache.sqlite3
+      #     access-key-id: ${LITESTREAM_ACCESS_KEY_ID}
+      #     secret-access-key: ${LITESTREAM_SECRET_ACCESS_KEY}
+      #     force-path-style: true
+      #     path: storage/production_cache.sqlite3
       # queue: jobs that were promised but not yet done: as worth keeping as the data
       - path: storage/production_queue.sqlite3
         replica:
           type: s3
           bucket: ${LITESTREAM_REPLICA_BUCKET}
-          path: production_queue.sqlite3
-          # region: eu-central-1           # Amazon's is found out when it is not given
-          # endpoint: https://HOST         # Tigris, R2, MinIO and others that speak S3
+          access-key-id: ${LITESTREAM_ACCESS_KEY_ID}
+          secret-access-key: ${LITESTREAM_SECRET_ACCESS_KEY}
+          force-path-style: true
+          path: storage/production_queue.sqlite3
       # cable is not replicated: it only holds messages on their way to browsers, for a day at most.
       # To replicate it all the same, take the `# ` away from these lines:
       # - path: storage/production_cable.sqlite3
       #   replica:
       #     type: s3
       #     bucket: ${LITESTREAM_REPLICA_BUCKET}
-      #     path: production_cable.sqlite3
-
-    # Other kinds of replica, in place of type, bucket and path:
-    #   url: gs://BUCKET/PATH                  Google Cloud Storage
-    #   url: abs://ACCOUNT@CONTAINER/PATH      Azure
-    #   url: sftp://USER@HOST:22/PATH          with key-path: beside it
-    #   path: /mnt/backups/NAME                a folder
+      #     access-key-id: ${LITESTREAM_ACCESS_KEY_ID}
+      #     secret-access-key: ${LITESTREAM_SECRET_ACCESS_KEY}
+      #     force-path-style: true
+      #     path: storage/production_cable.sqlite3
 
     litekeeper:
       app:
@@ -250,6 +252,7 @@ fn the_paths_of_an_image_are_those_of_the_project() {
     - litestream.yml has /data/other.db, which is not among the databases that were found
     - litestream.yml also has addr: write that into the file by hand
     - the replicas are those of litestream.yml, so that their backups go on
+    - litestream.yml lacks queue: it goes beside the others
     ");
     assert!(found.expect("databases").databases[0].replica.is_some());
 }

@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::oneshot::{self, Finished};
 use super::{Error, Progress, Reason};
+use crate::foreign::piece;
 
 /// The ways to call pip, best first.
 const PIPS: [&[&str]; 4] =
@@ -109,7 +110,7 @@ fn complaint(output: &Finished) -> String {
         return "the package registry cannot be reached".to_owned();
     }
     let line = lines().rfind(|line| line.starts_with("ERROR:")).or_else(|| lines().next_back());
-    line.map_or_else(|| output.status.to_string(), |line| line.trim_start_matches("ERROR:").trim().to_owned())
+    line.map_or_else(|| output.status.to_string(), |line| piece(line.trim_start_matches("ERROR:")))
 }
 
 /// The one wheel that pip left in `folder`.

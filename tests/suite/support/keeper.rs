@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
+use std::process::Command;
 
 use super::litestream;
 use super::process::{Ended, Running, Spec};
@@ -102,6 +103,12 @@ impl Keeper {
     /// Starts it.
     pub fn start(self) -> Running {
         self.into_spec().start()
+    }
+
+    /// Its command without standard descriptors, and the mark of all that it starts, for a test that has its own.
+    pub fn command_and_mark(self) -> (Command, String) {
+        let spec = self.into_spec();
+        (spec.command(), spec.mark().to_owned())
     }
 
     /// Starts it, and waits for its end and for the end of all that it started.

@@ -1,6 +1,7 @@
 //! The harness of the suite: real processes, real Litestream, real SQLite, a real S3 server.
 //!
 //! ```text
+//! birth       children caught between their fork and their exec
 //! world       one test's folder: databases, replicas, configs, the app's trace
 //! config      litestream.yml as a test needs it
 //! corpus      the fixtures of configurations, and Litestream's own word on what they mean
@@ -21,6 +22,7 @@
 //! ```
 
 pub mod app;
+pub mod birth;
 pub mod config;
 pub mod corpus;
 pub mod django;

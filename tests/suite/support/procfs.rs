@@ -2,7 +2,9 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 use nix::sys::signal::{Signal, kill};
@@ -86,6 +88,16 @@ impl Process {
             .collect();
         all.sort_unstable();
         all
+    }
+
+    /// Fills the pipe that is one of its descriptors, until nobody can write to it without waiting.
+    pub fn fill(&self, descriptor: i32) {
+        let path = format!("/proc/{}/fd/{descriptor}", self.pid);
+        let pipe = fs::File::options().write(true).custom_flags(nix::libc::O_NONBLOCK).open(path);
+        let mut pipe = pipe.expect("its descriptor is a pipe");
+        let line = b"a line of a log that nobody reads\n";
+        while pipe.write(line).is_ok() {}
+        while pipe.write(b"\n").is_ok() {}
     }
 
     /// Sends it a signal; a process that is gone already is fine.

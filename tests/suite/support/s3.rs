@@ -131,6 +131,11 @@ impl S3 {
         self.shared.set(|mode| mode.deletes_forbidden = true);
     }
 
+    /// A snapshot is cut in the middle as soon as somebody asks how long it is, until [`S3::resume`].
+    pub fn cut_snapshots(&self) {
+        self.shared.set(|mode| mode.snapshots_cut = true);
+    }
+
     /// Every request is answered with this HTTP status until [`S3::resume`].
     pub fn fail_with(&self, status: u16) {
         self.shared.set(|mode| mode.failure = Some(status));
@@ -279,6 +284,7 @@ struct Mode {
     puts_held: bool,
     gets_forbidden: bool,
     deletes_forbidden: bool,
+    snapshots_cut: bool,
     failure: Option<u16>,
     delay: Duration,
     assembly: Duration,
@@ -349,6 +355,12 @@ impl Gate {
         if mode.deletes_forbidden && request.operation.starts_with("DeleteObject") {
             return Err(failure(403));
         }
+        if mode.snapshots_cut && request.operation == "HeadObject" && request.key.contains("/0009/") {
+            let path = self.0.root.join(&request.bucket).join(&request.key);
+            if let Ok(file) = fs::File::options().write(true).open(&path) {
+                file.set_len(request.bytes / 2).expect("it can be cut");
+            }
+        }
         let transfer = mode.bytes_per_second.map_or(0.0, |speed| request.bytes as f64 / speed as f64);
         let assembly =
             if request.operation == "CompleteMultipartUpload" { mode.assembly } else { Duration::ZERO };
@@ -373,7 +385,11 @@ impl Gate {
         let sent =
             context.headers().get("content-length").and_then(|length| length.to_str().ok()?.parse().ok());
         let stored = || fs::metadata(self.0.root.join(&bucket).join(&key)).map_or(0, |file| file.len());
-        let bytes = if operation == "GetObject" { stored() } else { sent.unwrap_or(0) };
+        let bytes = if matches!(operation.as_str(), "GetObject" | "HeadObject") {
+            stored()
+        } else {
+            sent.unwrap_or(0)
+        };
         Request { operation, bucket, key, bytes }
     }
 }

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
+
 use super::app::{App, Trace};
 use super::keeper::Keeper;
 use super::litestream::{Backup, LATEST};
@@ -31,6 +33,15 @@ pub fn start_writing(world: &World, keeper: Keeper) -> Running {
     let running = keeper.app(writer(&trace, &world.db(), 0)).start();
     trace.wait_acked(10);
     running
+}
+
+/// Sends TERM again and again, as somebody does who is losing patience, until the log says `heard`.
+#[track_caller]
+pub fn insist(unit: &Running, heard: &str) {
+    super::wait::wait_until(heard, DEADLINE, || {
+        unit.signal(Signal::SIGTERM);
+        unit.log().contains(heard)
+    });
 }
 
 /// Asserts that every acknowledged row is on the replica; returns the number of rows there.

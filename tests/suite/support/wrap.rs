@@ -44,9 +44,9 @@ pub fn umask(mask: &str) -> Vec<String> {
     shell("umask \"$1\" && shift && exec \"$@\"", &[mask])
 }
 
-/// The rest gets its stdin once more as descriptor 3, announced the way of `sd_listen_fds(3)`.
+/// The rest gets its stdin once more as descriptor 3, announced the way of `sd_listen_fds(3)`, with the name `web`.
 pub fn listen_fds() -> Vec<String> {
-    shell("export LISTEN_PID=$$ LISTEN_FDS=1; exec \"$@\" 3<&0", &[])
+    shell("export LISTEN_PID=$$ LISTEN_PIDFDID=1 LISTEN_FDS=1 LISTEN_FDNAMES=web; exec \"$@\" 3<&0", &[])
 }
 
 fn mounted(mount: &str, run: &str, folder: &Path) -> Vec<String> {

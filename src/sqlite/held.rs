@@ -1,4 +1,4 @@
-//! The command `__open`: which SQLite files the processes below one have open.
+//! The command `__held`: which SQLite files the processes below one have open.
 //!
 //! By a process of its own: what an app has open may lie on a file system that does not answer, and is opened with
 //! the rights of the app's user.
@@ -8,12 +8,12 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::os::{fd, tree};
+use crate::os::{open, tree};
 
 /// How each database begins (section 1.3.1 of SQLite's file format).
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
-/// Prints the files, a NUL behind each: `__open PID`; the exit code is for the process.
+/// Prints the files, a NUL behind each: `__held PID`; the exit code is for the process.
 pub fn main(pid: Option<&str>) -> u8 {
     use std::io::Write as _;
 
@@ -41,8 +41,7 @@ fn open_by(pid: i32) -> Vec<PathBuf> {
 }
 
 fn is_database(path: &Path) -> bool {
-    let read = || fd::read_at::<16>(&fd::open_file(path, false)?, 0);
-    matches!(read(), Ok(Some(start)) if &start == MAGIC)
+    open::beginning(path, MAGIC.len()).is_ok_and(|start| start == MAGIC)
 }
 
 #[cfg(test)]

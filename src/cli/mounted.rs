@@ -1,0 +1,97 @@
+//! Variables that are mounted instead of set: `NAME_FILE` names a file with the value of a secret NAME, as the images of
+//! Docker take them, and the files of `--env-file` have several.
+//!
+//! Whoever looks NAME up gets that value, and so does Litestream, in its environment: it stands in no file, and the app does
+//! not get it by `NAME_FILE`.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::settings;
+use crate::config;
+use crate::core::ExitCode;
+use crate::error::Failure;
+use crate::secrets;
+
+/// What Litestream looks up in its environment by itself (`os.Getenv` and the SDKs in its clients).
+const LITESTREAMS: &[&str] = &[
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "LITESTREAM_ACCESS_KEY_ID",
+    "LITESTREAM_SECRET_ACCESS_KEY",
+    "LITESTREAM_AZURE_ACCOUNT_KEY",
+    "LITESTREAM_AZURE_SAS_TOKEN",
+];
+
+#[derive(Default)]
+struct Mounted {
+    /// What the files of variables say.
+    files: BTreeMap<String, String>,
+    /// What was looked up, and what was found here.
+    seen: BTreeMap<String, Option<String>>,
+    /// Files that are named and cannot be read.
+    wrong: Vec<String>,
+}
+
+static MOUNTED: Mutex<Mounted> =
+    Mutex::new(Mounted { files: BTreeMap::new(), seen: BTreeMap::new(), wrong: Vec::new() });
+
+fn mounted() -> MutexGuard<'static, Mounted> {
+    MOUNTED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// From now on these are variables as well, where they are not set.
+pub(super) fn add(files: impl IntoIterator<Item = (String, String)>) {
+    let mut mounted = mounted();
+    mounted.seen.clear();
+    for (name, value) in files {
+        mounted.files.insert(name, value);
+    }
+}
+
+/// The value of a variable that is not set itself.
+pub(super) fn variable(name: &str) -> Option<String> {
+    let mut mounted = mounted();
+    if let Some(seen) = mounted.seen.get(name) {
+        return seen.clone();
+    }
+    let value = match file_of(name).map(|path| (config::read_file(&path), path)) {
+        Some((Ok(value), _)) => Some(value),
+        Some((Err(reason), path)) => {
+            mounted.wrong.push(format!("{name}_FILE names {path}, which {reason}"));
+            None
+        }
+        None => mounted.files.get(name).filter(|value| !value.is_empty()).cloned(),
+    };
+    mounted.seen.insert(name.to_owned(), value.clone());
+    value
+}
+
+/// Of a secret only: other variables end in `_FILE` as well, and mean something else (`LITESTREAM_CONFIG_FILE`).
+fn file_of(name: &str) -> Option<String> {
+    let may_be = LITESTREAMS.contains(&name) || secrets::is_secret_name(name) || name.ends_with("_URL");
+    settings::variable(&format!("{name}_FILE")).filter(|_| may_be)?.into_string().ok()
+}
+
+/// What Litestream needs of it in its environment.
+pub(super) fn for_litestream() -> Vec<(String, String)> {
+    for name in LITESTREAMS {
+        if settings::variable(name).is_none() {
+            variable(name);
+        }
+    }
+    let seen = mounted().seen.clone();
+    seen.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+}
+
+/// # Errors
+/// Each file that is named by a variable and cannot be read.
+pub(super) fn check() -> Result<(), Failure> {
+    for_litestream();
+    let wrong = mounted().wrong.clone();
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::lines(ExitCode::CONFIG, wrong).hint("mount the secret there, or take the variable out"))
+}

@@ -1,0 +1,106 @@
+//! Variables that seem to say where the backups are, or who may write them.
+
+use super::Lint;
+use super::placeholder::placeholder;
+use super::rules::{PLACEHOLDER, UNUSED_VARIABLE};
+use crate::config::error::Origin;
+use crate::config::load::Document;
+use crate::config::node::Node;
+use crate::config::sources;
+use crate::config::variables::Env;
+
+use super::text::without_comment;
+
+/// What other programs, images and manuals call a replica, and the variable that is read in its place. Nobody calls
+/// anything else so.
+const OTHERS: [(&str, &str); 5] = [
+    ("LITESTREAM_URL", "LITESTREAM_REPLICA_URL"),
+    ("REPLICA_URL", "LITESTREAM_REPLICA_URL"),
+    ("DB_REPLICA_URL", "LITESTREAM_REPLICA_URL"),
+    ("LITESTREAM_BUCKET", "LITESTREAM_REPLICA_BUCKET"),
+    ("LITESTREAM_S3_BUCKET", "LITESTREAM_REPLICA_BUCKET"),
+];
+
+/// Keys that Litestream takes from the environment.
+const KEYS: [(&str, &str); 4] = [
+    ("LITESTREAM_ACCESS_KEY_ID", "access-key-id"),
+    ("LITESTREAM_SECRET_ACCESS_KEY", "secret-access-key"),
+    ("AWS_ACCESS_KEY_ID", "access-key-id"),
+    ("AWS_SECRET_ACCESS_KEY", "secret-access-key"),
+];
+
+/// Looks at the environment, of a file if there is one.
+pub fn environment(document: Option<&Document>, origin: &Origin, env: Env<'_>) -> Vec<Lint> {
+    let mut found = unused(document, origin, env);
+    for (name, key) in KEYS {
+        if env(name).is_some_and(|value| placeholder(key, &value).is_some()) {
+            let message = format!("{name} has a placeholder for what is yours");
+            found.push(Lint::new(PLACEHOLDER, &Origin::Environment, message).hint("give it its real value"));
+        }
+    }
+    found
+}
+
+/// The environment's replica is for databases without one of their own. Its parts say nothing by themselves to others.
+fn unused(document: Option<&Document>, origin: &Origin, env: Env<'_>) -> Vec<Lint> {
+    let is_set = |name: &str| env(name).is_some_and(|value| !value.is_empty());
+    let text = document.map_or("", |document| document.text.as_str());
+    let is_written = |name: &str| text.split('\n').any(|line| has_word(without_comment(line), name));
+    let own = |entry: &Node| {
+        let list = entry.get("replicas").and_then(Node::as_list);
+        entry.get("replica").is_some() || list.is_some_and(|list| !list.is_empty())
+    };
+    let entries =
+        document.and_then(|document| document.root.get("dbs")).and_then(Node::as_list).unwrap_or_default();
+    let by_command_line = *origin == Origin::CommandLine;
+    let is_asked = !by_command_line && (entries.is_empty() || !entries.iter().all(own));
+    let mut found = Vec::new();
+    let mut warn = |message: String, hint: String| {
+        found.push(Lint::new(UNUSED_VARIABLE, origin, message).hint(hint));
+    };
+    for (name, key) in sources::REPLICA_VARIABLES {
+        if document.is_some() && is_set(name) && !is_asked && !is_written(name) {
+            warn(
+                format!(
+                    "{name} is set, but each database has a replica of its own, and none of them uses it"
+                ),
+                format!(
+                    "write `{key}: ${{{name}}}` in the replica, or leave the whole replica to the environment"
+                ),
+            );
+        }
+    }
+    for (name, read) in OTHERS {
+        if is_set(name) && !is_written(name) {
+            warn(
+                format!("{name} is set, but nobody reads it"),
+                format!("{read} is read; or write ${{{name}}} in the configuration"),
+            );
+        }
+    }
+    // Laravel's own bucket for uploads has the one name, Fly's storage the other, whatever is kept there.
+    let [(url, _), (bucket, _), ..] = sources::REPLICA_VARIABLES;
+    let is_missing = is_asked && !is_set(url) || is_written(bucket);
+    for name in ["AWS_BUCKET", "BUCKET_NAME"] {
+        let is_used = is_written(name) || env(name).is_some_and(|value| has_word(text, &value));
+        let is_wanted = is_missing || name == "BUCKET_NAME" && document.is_some() && !is_set(bucket);
+        if is_set(name) && !is_used && is_wanted && !is_set(bucket) {
+            warn(
+                format!(
+                    "{name} is set, and {bucket} is not: it may be the app's bucket for uploads, so no backup goes there"
+                ),
+                format!("set {bucket} to the same if the backups belong there"),
+            );
+        }
+    }
+    found
+}
+
+/// Whether a name stands in a text by itself: `REPLICA_URL` is no part of `LITESTREAM_REPLICA_URL`.
+fn has_word(text: &str, name: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    !name.is_empty()
+        && text
+            .match_indices(name)
+            .any(|(at, _)| !text[..at].ends_with(is_part) && !text[at + name.len()..].starts_with(is_part))
+}

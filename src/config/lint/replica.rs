@@ -1,0 +1,164 @@
+//! Replicas as they are meant: by their URLs, and by values that nobody has filled in yet.
+
+use std::collections::BTreeSet;
+
+use super::Lint;
+use super::placeholder::placeholder;
+use super::rules::{BUCKET_LIKE_HOST, PLACEHOLDER, REPLICA_TYPE, UNKNOWN_PARAMETER};
+use super::tree::{clipped, distance, each_setting, replica_types};
+use crate::config::bucket;
+use crate::config::model::{Config, Series};
+use crate::config::node::Node;
+use crate::config::place::s3_host;
+use crate::config::schema::{Secrecy, Section};
+use crate::config::url::{Url, is_url};
+
+/// What 0.5.17 reads in the URL of an S3 replica of a configuration (`NewS3ReplicaClientFromConfig` of its main.go);
+/// it reads none in any other, and 0.3 none at all.
+const PARAMETERS: [&str; 13] = [
+    "endpoint",
+    "region",
+    "forcePathStyle",
+    "skipVerify",
+    "signPayload",
+    "sign-payload",
+    "requireContentMD5",
+    "require-content-md5",
+    "storageClass",
+    "storage-class",
+    "partSize",
+    "part-size",
+    "concurrency",
+];
+
+/// Looks at every replica that is known, wherever it was said: in the file, by options, variables or a resolver.
+pub fn replicas(config: &Config, series: Series) -> Vec<Lint> {
+    let mut found = Vec::new();
+    let entries = config.root().get("dbs").and_then(Node::as_list).unwrap_or_default();
+    for replica in entries.iter().flat_map(of_entry) {
+        let Some(node) = replica.get("url") else { continue };
+        let Some(text) = node.as_str().filter(|text| is_url(text)) else { continue };
+        let Ok(url) = Url::parse(text) else { continue };
+        let lint = |rule, message| Lint::new(rule, config.origin(), message).at(node.line, node.column);
+        if !knows(series, &url.scheme) {
+            let message =
+                format!("`{}://` is no kind of replica that Litestream knows", clipped(&url.scheme));
+            found.push(lint(REPLICA_TYPE, message).hint(instead(&url, series)));
+            continue;
+        }
+        let is_server = || bucket::is_server(&url.host, &s3_host(&url.host).bucket);
+        let perhaps = bucket::perhaps_host(&url.host).filter(|_| url.scheme == "s3");
+        if let Some(host) = perhaps.filter(|_| !is_server()) {
+            let message =
+                format!("`{}` looks like a server, and stands where the bucket belongs", clipped(host));
+            found.push(lint(BUCKET_LIKE_HOST, message).hint(bucket::hint(host)));
+        }
+        let mut seen = BTreeSet::new();
+        for name in url.parameters().filter(|name| seen.insert(name.clone())) {
+            if let Some((message, hint)) = unread(&url.scheme, &name, series) {
+                found.push(lint(UNKNOWN_PARAMETER, message).hint(hint));
+            }
+        }
+    }
+    found.extend(placeholders(config));
+    found
+}
+
+fn of_entry(entry: &Node) -> impl Iterator<Item = &Node> {
+    let several = entry.get("replicas").and_then(Node::as_list).unwrap_or_default();
+    entry.get("replica").into_iter().chain(several)
+}
+
+/// What nobody has put a value in the place of yet.
+fn placeholders(config: &Config) -> Vec<Lint> {
+    let mut found = Vec::new();
+    each_setting(config.root(), Section::Top, &mut |section, key, value| {
+        let Some(text) =
+            value.as_str().filter(|_| matches!(section, Section::Top | Section::Database | Section::Replica))
+        else {
+            return;
+        };
+        let Some(part) = placeholder(key.name, text) else { return };
+        let shown = match key.secrecy {
+            Secrecy::Secret => String::new(),
+            Secrecy::Open | Secrecy::Address => format!("`{}`, ", clipped(part)),
+        };
+        let message = format!("`{}` has {shown}a placeholder for what is yours", key.name);
+        let from = config.traces().words(value.line, value.column);
+        let message = from.iter().fold(message, |message, from| format!("{message}; {from}"));
+        let lint = Lint::new(PLACEHOLDER, config.origin(), message).at(value.line, value.column);
+        found.push(lint.hint("put the real value in its place"));
+    });
+    found
+}
+
+fn knows(series: Series, scheme: &str) -> bool {
+    replica_types(series).contains(&scheme) || series == Series::V05 && scheme == "webdavs"
+}
+
+/// What to write in the place of a scheme that there is not.
+fn instead(url: &Url, series: Series) -> String {
+    let s3 = |endpoint: &str| format!("write s3://BUCKET/PATH, and beside it `endpoint: {endpoint}`");
+    match url.scheme.as_str() {
+        "r2" | "cloudflare" => s3("https://ACCOUNT.r2.cloudflarestorage.com"),
+        "minio" | "ceph" | "garage" | "seaweedfs" | "rustfs" => s3("http://HOST:9000"),
+        "b2" | "backblaze" => s3("https://s3.REGION.backblazeb2.com"),
+        "tigris" | "t3" => s3("https://fly.storage.tigris.dev"),
+        "spaces" | "do" | "digitalocean" => s3("https://REGION.digitaloceanspaces.com"),
+        "wasabi" => s3("https://s3.REGION.wasabisys.com"),
+        "s3a" | "s3n" | "aws" => "write s3://BUCKET/PATH".to_owned(),
+        "http" | "https" => {
+            let host = if url.host.is_empty() { "HOST" } else { &url.host };
+            let server = format!("{}://{}", url.scheme, clipped(host));
+            format!("a server that speaks S3: {}; one that speaks WebDAV: webdavs://HOST/PATH", s3(&server))
+        }
+        "azure" | "az" | "azblob" | "wasb" | "wasbs" | "blob" => {
+            "write abs://CONTAINER/PATH, and beside it `account-name: …`".to_owned()
+        }
+        "google" | "gcloud" | "gstorage" => "write gs://BUCKET/PATH".to_owned(),
+        "ssh" | "scp" | "ftp" | "ftps" | "rsync" => {
+            "write sftp://HOST/PATH, and beside it `user: …`".to_owned()
+        }
+        "dav" | "davs" => "write webdav://HOST/PATH, or webdavs://".to_owned(),
+        scheme => {
+            let close = replica_types(series).iter().map(|known| (distance(scheme, known), known)).min();
+            match close {
+                Some((1, known)) => format!("did you mean `{known}`?"),
+                _ => format!("it knows {}", replica_types(series).join(", ")),
+            }
+        }
+    }
+}
+
+/// A parameter that changes nothing, and what could be meant.
+fn unread(scheme: &str, name: &str, series: Series) -> Option<(String, String)> {
+    let reads = series == Series::V05 && scheme == "s3";
+    if reads && PARAMETERS.contains(&name) {
+        return None;
+    }
+    let shown = clipped(name);
+    let letters = |text: &str| text.replace(['-', '_'], "").to_ascii_lowercase();
+    if reads {
+        let message = format!("`{shown}` is no parameter of a URL that Litestream reads");
+        let alike = PARAMETERS.iter().find(|known| letters(known) == letters(name));
+        let close = PARAMETERS.iter().map(|known| (distance(name, known), known)).min();
+        let close =
+            close.filter(|(distance, known)| *distance <= 1 + known.len() / 5).map(|(_, known)| known);
+        if let Some(known) = alike.or(close) {
+            return Some((message, format!("did you mean `{known}`?")));
+        }
+        return Some((message, beside(&shown)));
+    }
+    let whose = if series == Series::V03 { "Litestream 0.3" } else { "Litestream" };
+    Some((
+        format!("{whose} reads no parameters in the URL of `{}`: `{shown}` changes nothing", clipped(scheme)),
+        beside(&shown),
+    ))
+}
+
+/// The setting of that name.
+fn beside(name: &str) -> String {
+    let letters = |text: &str| text.replace(['-', '_'], "").to_ascii_lowercase();
+    let key = Section::Replica.keys().find(|key| letters(key.name) == letters(name));
+    key.map_or_else(|| "take it out".to_owned(), |key| format!("write `{}: …` beside `url`", key.name))
+}

@@ -1,0 +1,191 @@
+//! Which variables the values of a configuration came from, so that what is wrong with a value is said of the variable.
+
+use super::error::Problem;
+use super::expand::expand;
+use super::fault::Fault;
+use super::node::{Node, NodeKind};
+use super::parse::parse;
+use super::variables::{Env, Marked};
+
+/// No key that anything is said about is as long.
+const LONGEST_KEY: usize = 64;
+
+/// The most variables that are tried one by one.
+const MOST_TRIED: usize = 32;
+
+/// The longest text that they are tried in.
+pub(super) const LONGEST_TRIED: usize = 64 << 10;
+
+/// The most values of one line that are looked at for one finding.
+const MOST_OF_LINE: usize = 1_000;
+
+/// The values that have variables in them, by their lines.
+#[derive(Clone, Default)]
+pub struct Traces(Vec<Trace>);
+
+#[derive(Clone)]
+struct Trace {
+    line: usize,
+    column: usize,
+    key: String,
+    names: Vec<String>,
+    /// The first of them that has no value.
+    unset: Option<String>,
+}
+
+impl Traces {
+    /// Compares the tree with the same one whose variables are marks.
+    pub(super) fn of(root: &Node, marked: &Marked, env: Env<'_>) -> Self {
+        let mut found = Self::default();
+        found.look("", root, &marked.root, &marked.names, env);
+        found.0.sort_by_key(|trace| trace.line);
+        found
+    }
+
+    fn look(&mut self, key: &str, node: &Node, marked: &Node, names: &[String], env: Env<'_>) {
+        match (&node.kind, &marked.kind) {
+            (NodeKind::Scalar(_), NodeKind::Scalar(scalar)) => {
+                let names = Marked::names_in(&scalar.text, names);
+                if names.is_empty() || key.len() > LONGEST_KEY {
+                    return;
+                }
+                let is_empty = |name: &&String| env(name).is_none_or(|value| value.is_empty());
+                let unset = names.iter().find(is_empty).cloned();
+                self.0.push(Trace {
+                    line: node.line,
+                    column: node.column,
+                    key: key.to_owned(),
+                    names,
+                    unset,
+                });
+            }
+            (NodeKind::Mapping(entries), NodeKind::Mapping(_)) => {
+                for (key, value) in entries {
+                    if let Some(marked) = marked.entry(key.key()) {
+                        self.look(key.key(), value, marked, names, env);
+                    }
+                }
+            }
+            (NodeKind::Sequence(items), NodeKind::Sequence(marked)) if items.len() == marked.len() => {
+                for (item, marked) in items.iter().zip(marked) {
+                    self.look(key, item, marked, names, env);
+                }
+            }
+            (NodeKind::Scalar(_) | NodeKind::Sequence(_) | NodeKind::Mapping(_), _) => {}
+        }
+    }
+
+    fn on(&self, line: usize) -> impl Iterator<Item = &Trace> {
+        let start = self.0.partition_point(|trace| trace.line < line);
+        self.0[start..].iter().take_while(move |trace| trace.line == line).take(MOST_OF_LINE)
+    }
+
+    /// The problem with a value of this line, as one with its variable if it has one.
+    pub(super) fn blamed(&self, line: usize, problem: Problem) -> Problem {
+        let Some(key) = key_of(&problem) else { return problem };
+        // A URL stands in the place of a bucket, a host or a path.
+        let or_url = matches!(problem, Problem::Missing { .. } | Problem::HostAsBucket { .. });
+        let same = |written: &str| {
+            let written = written.replace('_', "-");
+            written == key || or_url && written == "url"
+        };
+        let Some(trace) = self.on(line).find(|trace| same(&trace.key)) else { return problem };
+        match &trace.unset {
+            Some(name) => Problem::Unset { name: name.clone(), problem: Box::new(problem) },
+            None => Problem::Expanded { names: trace.names.clone(), problem: Box::new(problem) },
+        }
+    }
+
+    /// The variable without a value that the value at this place is made of.
+    pub(super) fn unset(&self, line: usize, column: usize) -> Option<&str> {
+        self.on(line).find(|trace| trace.column == column)?.unset.as_deref()
+    }
+
+    /// What to add to what is said of the value at this place.
+    pub(super) fn words(&self, line: usize, column: usize) -> Option<String> {
+        let trace = self.on(line).find(|trace| trace.column == column)?;
+        Some(match &trace.unset {
+            Some(name) => format!("the variable {} is not set, or empty", shown(name)),
+            None => from(&trace.names),
+        })
+    }
+}
+
+/// Where a value is from.
+pub(super) fn from(names: &[String]) -> String {
+    match names {
+        [name] => format!("it is the value of {}", shown(name)),
+        names => {
+            format!("it is made of {}", names.iter().map(|name| shown(name)).collect::<Vec<_>>().join(", "))
+        }
+    }
+}
+
+/// A variable's name, without what was meant as a default, which may be a secret.
+pub(super) fn shown(name: &str) -> String {
+    match plain(name) {
+        plain if plain == name => name.to_owned(),
+        plain => format!("${{{plain}…}}"),
+    }
+}
+
+/// The part of a name that one can have.
+pub(super) fn plain(name: &str) -> &str {
+    &name[..name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(name.len())]
+}
+
+/// The key that a problem is about.
+fn key_of(problem: &Problem) -> Option<&str> {
+    Some(match problem {
+        Problem::WrongType { key, .. }
+        | Problem::OutOfRange { key, .. }
+        | Problem::NotText { key }
+        | Problem::NotList { key }
+        | Problem::NoHome { key }
+        | Problem::PathHasNul { key }
+        | Problem::NeedsDir { key }
+        | Problem::Empty { key }
+        | Problem::Missing { key, .. } => key,
+        Problem::BadUrl { .. } => "url",
+        Problem::HostAsBucket { .. } | Problem::BucketWithMore { .. } => "bucket",
+        Problem::NoPath | Problem::PathIsUrl { .. } | Problem::ReplicaPathIsUrl => "path",
+        Problem::NoReplica { .. } | Problem::UnknownTemplate { .. } => "replica",
+        Problem::BadPathMode { .. } => "path-mode",
+        Problem::BadName { .. } => "name",
+        Problem::ExecNeedsShell { .. } | Problem::ExecUnfinished => "exec",
+        Problem::NoDatabases => "dbs",
+        Problem::Section(
+            Fault::WrongType { key, .. }
+            | Fault::WrongValue { key, .. }
+            | Fault::NeedsShell { key, .. }
+            | Fault::Unfinished { key }
+            | Fault::EmptyCommand { key }
+            | Fault::Nul { key },
+        ) => key.rsplit('.').next()?,
+        _ => return None,
+    })
+}
+
+/// The variables whose values make a text that could be read one that cannot: that of the first of them alone if that
+/// is enough, else all.
+pub(super) fn culprits(text: &str, pid: u32, env: Env<'_>) -> Vec<String> {
+    let Some(marked) = Marked::of(text) else { return Vec::new() };
+    let mut names: Vec<String> = Vec::new();
+    for name in marked.names {
+        // Without a value it is nothing, which breaks nothing.
+        if !names.contains(&name)
+            && names.len() < MOST_TRIED
+            && env(&name).is_some_and(|value| !value.is_empty())
+        {
+            names.push(name);
+        }
+    }
+    let is_alone = |name: &&String| {
+        let but = |asked: &str| if asked == **name { Some("x".to_owned()) } else { env(asked) };
+        parse(&expand(text, pid, &but).text).is_ok()
+    };
+    match names.iter().find(is_alone) {
+        Some(name) => vec![name.clone()],
+        None => names,
+    }
+}

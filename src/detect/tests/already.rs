@@ -1,0 +1,235 @@
+//! What a project, its environment and an older file say already.
+
+use super::*;
+
+const SQLITE: &str = "SQLite format 3\0…";
+
+fn written(files: &[(&str, &str)], env: &[(&str, &str)]) -> String {
+    let plan = look(files, env, NO_PYTHON).unwrap_or_else(|nothing| panic!("{nothing:?}"));
+    format!("{}\n{}", yaml(&plan, Target::Bucket), plan.notes.join("\n"))
+}
+
+#[track_caller]
+fn has(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "{part} is not in\n{text}");
+    }
+}
+
+#[test]
+fn a_project_has_the_name_of_its_app() {
+    let mix = "def project do\n [app: :corner_shop]\nend\n{:phoenix} ecto_sqlite3";
+    let repo = "config :shop, Shop.Repo, database: \"x.db\"";
+    for (files, name) in [
+        (&[("a.db", SQLITE)][..], "app"),
+        (&[("a.db", SQLITE), ("package.json", "{\"name\": \"@acme/Corner Shop\"}")], "acme-corner-shop"),
+        (
+            &[("a.db", SQLITE), ("package.json", "{\"name\": \"app\"}"), ("fly.toml", "app = 'corner'\n")],
+            "corner",
+        ),
+        (&[("a.db", SQLITE), ("go.mod", "module github.com/acme/shop\n")], "shop"),
+        (&[("a.db", SQLITE), ("Cargo.toml", "[package]\nname = \"shop-server\"\n")], "shop-server"),
+        (&[("a.db", SQLITE), ("pyproject.toml", "[project]\nversion = '1'\nname = 'shop'\n")], "shop"),
+        (&[("mix.exs", mix), ("config/runtime.exs", repo)], "corner_shop"),
+        (&[("artisan", ""), (".env", "APP_NAME=\"Corner Shop\"\n")], "corner-shop"),
+        (&[("artisan", ""), (".env", "APP_NAME=Laravel\n")], "app"),
+    ] {
+        assert_eq!(look(files, &[], NO_PYTHON).expect("a database").project, name, "{files:?}");
+    }
+}
+
+#[test]
+fn the_variables_of_the_replica_are_read() {
+    let one = [("a.db", SQLITE)];
+    let set = [
+        ("LITESTREAM_REPLICA_BUCKET", "b"),
+        ("LITESTREAM_REPLICA_ENDPOINT", "https://h"),
+        ("LITESTREAM_REPLICA_REGION", "r"),
+        ("LITESTREAM_REPLICA_PATH", "p"),
+    ];
+    let text = written(&one, &set);
+    has(
+        &text,
+        &[
+            "      bucket: ${LITESTREAM_REPLICA_BUCKET}\n      path: ${LITESTREAM_REPLICA_PATH}\n",
+            "      region: ${LITESTREAM_REPLICA_REGION}\n      endpoint: ${LITESTREAM_REPLICA_ENDPOINT}\n",
+        ],
+    );
+    assert!(!text.contains("# region") && !text.contains("begin with"), "{text}");
+    // Several databases are below the path that is meant for one.
+    let text = written(&[("a.db", SQLITE), ("b.db", SQLITE)], &set);
+    has(&text, &["path: ${LITESTREAM_REPLICA_PATH}/a.db\n", "path: ${LITESTREAM_REPLICA_PATH}/b.db\n"]);
+    // Fly's, as `fly storage create` sets them.
+    let fly = [("BUCKET_NAME", "b"), ("AWS_ENDPOINT_URL_S3", "https://fly.storage.tigris.dev")];
+    let text = written(&one, &fly);
+    has(
+        &text,
+        &[
+            "      bucket: ${BUCKET_NAME}\n      path: app/a.db\n      endpoint: ${AWS_ENDPOINT_URL_S3}\n",
+            "#   AWS_ACCESS_KEY_ID ",
+        ],
+    );
+    assert!(!text.contains("LITESTREAM_"), "{text}");
+    let plan = look(&one, &fly, NO_PYTHON).expect("a database");
+    let last = advice(&plan, Target::Bucket, "litestream.yml");
+    let last = last.lines().last().unwrap();
+    assert_eq!(last, "  BUCKET_NAME  AWS_ENDPOINT_URL_S3  AWS_ACCESS_KEY_ID  AWS_SECRET_ACCESS_KEY");
+    has(
+        &written(&one, &[("LITESTREAM_REPLICA_URL", "s3://b/p")]),
+        &["      url: ${LITESTREAM_REPLICA_URL}\n"],
+    );
+}
+
+#[test]
+fn a_configuration_without_a_framework_is_a_plan() {
+    let old = "dbs:\n  - path: data/app.db\n    replica: {url: s3://b/app}\n  - {dir: tenants, pattern: '*.db', replica: {url: s3://b/t}}\n";
+    for (file, shown_path) in [("litestream.yml", "data/app.db"), ("../litestream.yml", "../data/app.db")] {
+        let plan = look(&[(file, old)], &[], NO_PYTHON).expect("a plan");
+        assert_eq!((plan.framework, plan.source.as_str()), (Framework::Existing, file));
+        let paths: Vec<String> = plan.databases.iter().map(Database::shown_path).collect();
+        assert_eq!(paths[0], shown_path);
+        assert_eq!(paths.len(), 2);
+    }
+    let plan =
+        look(&[("litestream.yml", "exec: bin/x -p 1\ndbs: [{path: a.db}]\n")], &[], NO_PYTHON).unwrap();
+    assert_eq!(plan.command, ["bin/x", "-p", "1"]);
+    // One that names nothing is none.
+    assert!(look(&[("litestream.yml", "dbs: []\n")], &[], NO_PYTHON).is_err());
+    let files = [("litestream.yml", "addr: ':9090'\n"), ("a.db", SQLITE)];
+    assert_eq!(look(&files, &[], NO_PYTHON).unwrap().framework, Framework::Files);
+}
+
+const DRIZZLE: &str = "export default { dialect: 'sqlite', dbCredentials: { url: './app.db' } }";
+
+#[test]
+fn a_file_above_the_project_has_its_replicas_too() {
+    let old = "dbs:\n  - {path: app/app.db, replica: {path: backups/app}}\n  - {path: other/x.db, replica: {path: backups/x}}\n";
+    let text = written(&[("drizzle.config.ts", DRIZZLE), ("../litestream.yml", old)], &[]);
+    has(
+        &text,
+        &[
+            "  - path: app.db\n    replica:\n      path: ../backups/app\n",
+            "the replicas are those of ../litestream.yml",
+        ],
+    );
+    assert!(!text.contains("other/x.db"), "{text}");
+}
+
+#[test]
+fn what_the_file_lacks_goes_beside_the_others() {
+    let rails = "production:\n  primary: {adapter: sqlite3, database: storage/p.sqlite3}\n  queue: {adapter: sqlite3, database: storage/q.sqlite3}\n";
+    let files = |replica: &str| {
+        let old =
+            format!("exec: bin/x && bin/y\ndbs:\n  - path: storage/p.sqlite3\n    replica: {replica}\n");
+        let files = [("config/database.yml", rails), ("bin/rails", ""), ("litestream.yml", old.as_str())];
+        written(&files, &[])
+    };
+    let text =
+        files("{type: s3, endpoint: 'https://h', region: r, bucket: b, path: shop/p, access-key-id: $KEY}");
+    has(
+        &text,
+        &[
+            "  - path: storage/q.sqlite3\n    replica:\n      type: s3\n      endpoint: https://h\n      region: r\n      bucket: b\n      access-key-id: ${KEY}\n      path: shop/q.sqlite3\n",
+            "litestream.yml lacks queue",
+            "`exec` of litestream.yml needs a shell",
+        ],
+    );
+    has(&files("{url: 's3://b/shop/p?endpoint=h'}"), &["      url: \"s3://b/shop/q.sqlite3?endpoint=h\"\n"]);
+    has(&files("{url: 's3://b'}"), &["      url: s3://b/q.sqlite3\n"]);
+    has(&files("{path: /mnt/backups/q.sqlite3}"), &["      path: /mnt/backups/queue-q.sqlite3\n"]);
+    has(&files("{path: $BACKUPS}"), &["      path: ${BACKUPS}-q.sqlite3\n"]);
+}
+
+#[test]
+fn commands_and_ports_of_the_project() {
+    let database = ("a.db", SQLITE);
+    let rails = ("config/database.yml", "production: {adapter: sqlite3, database: a.db}\n");
+    let (django, settings) = (
+        ("manage.py", super::django::MANAGE),
+        (
+            "shop/settings.py",
+            "DATABASES = {'default': {'ENGINE': 'django.db.backends.sqlite3', 'NAME': 'a.db'}}\n",
+        ),
+    );
+    for (files, command) in [
+        (&[database, ("package.json", "{\"scripts\": {\"start\": \"NODE_ENV=x node .\"}}")][..], "npm start"),
+        (&[database, ("package.json", "{\"scripts\": {\"start\": \"node server.js\"}}")], "node server.js"),
+        (&[database, ("config/puma.rb", "")], "bundle exec puma -C config/puma.rb"),
+        (&[rails, ("bin/rails", ""), ("config/puma.rb", "")], "bundle exec puma -C config/puma.rb"),
+        (&[rails, ("bin/rails", ""), ("Dockerfile", "FROM ruby\nEXPOSE 8080\n")], "bin/rails server -p 8080"),
+        (&[database, ("Dockerfile", "FROM php:8.4-fpm-alpine\n")], "php-fpm -F"),
+        (&[("artisan", ""), ("Dockerfile", "FROM php:8.4-fpm\nCMD [\"php-fpm\"]\n")], "php-fpm -F"),
+        (
+            &[("artisan", ""), ("Dockerfile", "FROM php\nEXPOSE 80\n")],
+            "php artisan serve --host=0.0.0.0 --port=80",
+        ),
+        (
+            &[
+                django,
+                settings,
+                ("Dockerfile", "FROM x\nEXPOSE 80\n"),
+                ("fly.toml", "[http_service]\ninternal_port = 8080\n"),
+            ],
+            "python manage.py runserver --noreload 0.0.0.0:8080",
+        ),
+        (
+            &[
+                django,
+                settings,
+                ("litestream.yml", "exec: gunicorn shop.wsgi -b :8000\n"),
+                ("Dockerfile", "FROM x\nEXPOSE 80\n"),
+            ],
+            "gunicorn shop.wsgi -b :8000",
+        ),
+    ] {
+        let plan = look(files, &[], NO_PYTHON).unwrap_or_else(|nothing| panic!("{files:?}: {nothing:?}"));
+        assert_eq!(plan.command.join(" "), command, "{files:?}");
+    }
+    let plan =
+        look(&[database, ("Dockerfile", "FROM php:8-fpm\nCMD [\"php-fpm\"]\n")], &[], NO_PYTHON).unwrap();
+    has(&advice(&plan, Target::Bucket, "litestream.yml"), &["CMD [\"php-fpm\", \"-F\"]"]);
+}
+
+#[test]
+fn copies_and_caches_are_named_and_not_replicated() {
+    let files = [
+        ("app.db", SQLITE),
+        ("backup/app.db", SQLITE),
+        ("data/Backups/2026/app.db", SQLITE),
+        ("tmp/x.db", SQLITE),
+        ("storage/cache/views.db", SQLITE),
+        ("app.db.bak", SQLITE),
+        ("app-backup-2026.db", SQLITE),
+        ("cache.sqlite3", SQLITE),
+        ("data/catalogue.db", SQLITE),
+        ("data/bookkeeping_old_town.db", SQLITE),
+    ];
+    let plan = look(&files, &[], NO_PYTHON).expect("a database");
+    let replicated: Vec<String> =
+        plan.databases.iter().filter(|one| one.left_out.is_none()).map(Database::shown_path).collect();
+    assert_eq!(replicated, ["app.db", "data/bookkeeping_old_town.db", "data/catalogue.db"]);
+    assert_eq!(plan.databases.len(), files.len());
+    let text = yaml(&plan, Target::Bucket);
+    has(&text, &["it lies in backup/, as a copy does", "  # - path: backup/app.db\n"]);
+    insta::assert_snapshot!(shown(&look(&[("tmp/x.db", SQLITE)], &[], NO_PYTHON)), @r"
+    nothing; None
+    - only copies and caches are here: tmp/x.db
+    ");
+}
+
+#[test]
+fn what_the_repository_and_the_image_should_not_have() {
+    let files = [("a.db", SQLITE), ("b.sqlite3", SQLITE), (".gitignore", "*.db*\n.*-litestream\n")];
+    let plan = look(&files, &[], NO_PYTHON).expect("a database");
+    let text = advice(&plan, Target::Bucket, "litestream.yml");
+    has(
+        &text,
+        &[
+            "\n.gitignore:\n  *.sqlite3*\n  .*-litekeeper.lock\n",
+            "\n.dockerignore:\n  **/*.db*\n  **/*.sqlite3*\n  **/.*-litestream\n  **/.*-litekeeper.lock\n",
+        ],
+    );
+    let all = "**/*.db*\n**/.*-litestream\n**/.*-litekeeper.lock\n";
+    let plan = look(&[("a.db", SQLITE), (".dockerignore", all)], &[], NO_PYTHON).expect("a database");
+    assert!(!advice(&plan, Target::Bucket, "litestream.yml").contains(".dockerignore"));
+}

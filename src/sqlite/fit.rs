@@ -1,0 +1,30 @@
+//! Whether SQLite may be let loose on a database: it opens what stands there, and waits for the other end of a pipe.
+
+use std::path::{Path, PathBuf};
+
+use super::with_suffix;
+use crate::os::{open, place};
+
+/// What SQLite opens: the database, and beside it the log, its index, and the journal of the other mode.
+const FILES: [&str; 4] = ["", "-wal", "-shm", "-journal"];
+
+/// The first of a database's files that is none, and what it is.
+pub fn odd(database: &Path) -> Option<(PathBuf, &'static str)> {
+    FILES.into_iter().find_map(|suffix| {
+        let path = with_suffix(database, suffix);
+        let kind = place::theirs(|| path.metadata()).ok()?.file_type();
+        open::odd(kind).map(|kind| (path, kind))
+    })
+}
+
+/// The same as an error, for a process that is about to open the database. What is put there after this look has
+/// the limit of that process.
+///
+/// # Errors
+/// Which it is, and what.
+pub fn check(database: &Path) -> Result<(), String> {
+    match odd(database) {
+        Some((path, kind)) => Err(format!("{}: it is {kind}, not a file", path.display())),
+        None => Ok(()),
+    }
+}
