@@ -7,6 +7,7 @@ pub mod check;
 pub mod cli;
 pub mod config;
 pub mod core;
+pub mod database_url;
 pub mod demo;
 pub mod detect;
 pub mod env_vars;

@@ -1,14 +1,16 @@
 //! Who may read and write what, who may read secrets, and who runs already.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::rules::{KEEPER_RUNS, NOT_READABLE, NOT_WRITABLE, SECRET_READABLE, SYMLINK};
+use super::rules::{KEEPER_RUNS, NOT_READABLE, NOT_WRITABLE, SECOND_LITESTREAM, SECRET_READABLE, SYMLINK};
 use super::site::Site;
 use crate::config::lint::Lint;
 use crate::config::{Database, Kind, Origin, Replica};
+use crate::litestream::others::Others;
 use crate::os::access::{self, Access};
 use crate::os::lock::{self, Held};
+use crate::os::place::Folder;
 use crate::os::{mount, place, user};
 
 /// Settings that name a file, and whether what is in it is secret.
@@ -28,7 +30,21 @@ pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
         let lint = Lint::new(SECRET_READABLE, &Origin::File(path.clone()), message);
         found.push(lint.hint(format!("`chmod 600 {}`", path.display())));
     }
-    found.extend(databases(site));
+    found.extend(rights(site, &fresh(site)));
+    found.extend(keepers(site));
+    found.extend(key_files(site));
+    found
+}
+
+/// What keeps Litestream, or the app, from what it needs.
+pub(super) fn faults(site: &Site<'_>, fresh: &Fresh) -> Vec<Lint> {
+    let mut found = rights(site, fresh);
+    found.extend(key_files(site));
+    found
+}
+
+fn key_files(site: &Site<'_>) -> Vec<Lint> {
+    let mut found = Vec::new();
     for (key, is_secret) in KEY_FILES {
         for node in site.replica_settings(key) {
             let Some(path) = node.as_str().filter(|path| !path.is_empty()) else { continue };
@@ -39,20 +55,27 @@ pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
     found
 }
 
-fn databases(site: &Site<'_>) -> Vec<Lint> {
+/// Who may read and write the databases, their folders and replicas.
+pub(super) fn rights(site: &Site<'_>, fresh: &Fresh) -> Vec<Lint> {
     let mut found = Vec::new();
-    let (held, mut seen) = (Held::now(), BTreeSet::new());
+    let mut seen = BTreeSet::new();
     for folder in site.config.directories() {
-        found.extend(folder.replicas.iter().filter_map(|replica| replica_folder(site, replica)));
-        found.extend(unwritable_folder(site, &folder.dir, BESIDE).map(|lint| lint.at(folder.line, 0)));
+        found.extend(folder.replicas.iter().filter_map(|replica| replica_folder(site, replica, fresh)));
+        found.extend(unwritable_folder(site, &folder.dir, BESIDE, fresh).map(|lint| lint.at(folder.line, 0)));
         seen.insert((folder.line, folder.dir.clone()));
     }
     found.extend(site.of_each(|database, folder| {
         // A folder with thousands of databases is looked at once, and its replicas with it.
         let is_new = |path: &Path| folder.is_none() || seen.insert((database.line, path.to_owned()));
-        of_database(site, database, &held, folder.is_some(), is_new)
+        of_database(site, database, folder.is_some(), is_new, fresh)
     }));
     found
+}
+
+/// The keepers that run already.
+fn keepers(site: &Site<'_>) -> Vec<Lint> {
+    let (held, others) = (Held::now(), Others::now());
+    site.of_each(|database, _| keeper(site, database, &held, &others).into_iter().collect())
 }
 
 fn configuration(site: &Site<'_>) -> Vec<Lint> {
@@ -70,15 +93,40 @@ fn configuration(site: &Site<'_>) -> Vec<Lint> {
     found
 }
 
+/// Folders that the keeper makes, or gives away as they are fresh, to the user that will run.
+pub(super) type Fresh = BTreeSet<PathBuf>;
+
+/// Those of the databases that the configuration names, as root sees them; see `supervise::twins`.
+pub(super) fn fresh(site: &Site<'_>) -> Fresh {
+    if site.user.is_none() || !user::is_root() {
+        return Fresh::new();
+    }
+    let folders: BTreeSet<&Path> =
+        site.databases.iter().filter_map(|database| database.path.parent()).collect();
+    folders.into_iter().filter(|folder| is_fresh(folder)).map(Path::to_owned).collect()
+}
+
+/// Whether there is nothing in it yet, or it is not there and nobody but root has a say where it will be.
+fn is_fresh(path: &Path) -> bool {
+    for folder in path.ancestors() {
+        match Folder::open_trusted(folder) {
+            Ok(found) => return folder != path || found.is_fresh(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(_) => return false,
+        }
+    }
+    false
+}
+
 /// Why the folder of a database has to be writable.
 const BESIDE: &str = "SQLite and Litestream keep files beside the database";
 
 fn of_database(
     site: &Site<'_>,
     database: &Database,
-    held: &Held,
     is_in_folder: bool,
     mut is_new: impl FnMut(&Path) -> bool,
+    fresh: &Fresh,
 ) -> Vec<Lint> {
     let (path, line, who) = (&database.path, database.line, site.who());
     let user = site.user.as_ref();
@@ -100,35 +148,48 @@ fn of_database(
     folders.extend(state);
     folders.extend(database.meta_path.exists().then_some(database.meta_path.as_path()));
     for folder in folders.into_iter().filter(|folder| is_new(folder)) {
-        found.extend(unwritable_folder(site, folder, BESIDE).map(|lint| lint.at(line, 0)));
+        found.extend(unwritable_folder(site, folder, BESIDE, fresh).map(|lint| lint.at(line, 0)));
     }
     if !is_in_folder {
-        found.extend(database.replicas.iter().filter_map(|replica| replica_folder(site, replica)));
-    }
-    let lock = super::lock_of(path);
-    if held.contains(&lock) {
-        let holder = place::theirs(|| Ok(lock::held_by(&lock))).ok().flatten().unwrap_or_default();
-        let pid = holder.lines().find_map(|line| line.strip_prefix("pid ")).map(str::trim);
-        let who = pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
-        let message = format!("a keeper runs on `{}`{who}", path.display());
-        found.push(site.lint(KEEPER_RUNS, line, message).hint("a second one ends with exit code 75"));
+        found.extend(database.replicas.iter().filter_map(|replica| replica_folder(site, replica, fresh)));
     }
     found
 }
 
-fn replica_folder(site: &Site<'_>, replica: &Replica) -> Option<Lint> {
+/// A keeper that runs on a database, or a Litestream without one.
+fn keeper(site: &Site<'_>, database: &Database, held: &Held, others: &Others) -> Option<Lint> {
+    let path = &database.path;
+    let lock = super::lock_of(path);
+    if !held.contains(&lock) {
+        let other = others.on(path, &database.meta_path)?;
+        let (pid, program) = (other.pid, &other.program);
+        let message =
+            format!("a litestream replicates `{}` already (pid {pid}, `{program}`)", path.display());
+        let hint = "litekeeper runs litestream itself: stop that one, or take it out of the app's script";
+        return Some(site.lint(SECOND_LITESTREAM, database.line, message).hint(hint));
+    }
+    let holder = place::theirs(|| Ok(lock::held_by(&lock))).ok().flatten().unwrap_or_default();
+    let pid = holder.lines().find_map(|line| line.strip_prefix("pid ")).map(str::trim);
+    let who = pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
+    let message = format!("a keeper runs on `{}`{who}", path.display());
+    Some(site.lint(KEEPER_RUNS, database.line, message).hint("a second one ends with exit code 75"))
+}
+
+fn replica_folder(site: &Site<'_>, replica: &Replica, fresh: &Fresh) -> Option<Lint> {
     let folder = Path::new(&replica.display);
-    let lint = || unwritable_folder(site, folder, "the replica is written there");
+    let lint = || unwritable_folder(site, folder, "the replica is written there", fresh);
     (replica.kind == Kind::File).then(lint).flatten().map(|lint| lint.at(replica.line, 0))
 }
 
 /// A folder that is not there is made, so what counts is the first that is. The keeper makes the
 /// database's while it is still root.
-fn unwritable_folder(site: &Site<'_>, folder: &Path, why: &str) -> Option<Lint> {
+fn unwritable_folder(site: &Site<'_>, folder: &Path, why: &str, fresh: &Fresh) -> Option<Lint> {
     let user = site.user.as_ref();
-    let is_made_by_keeper = !folder.exists() && user.is_some() && user::is_root();
+    if folder.ancestors().any(|folder| fresh.contains(folder)) {
+        return None;
+    }
     let nearest = mount::nearest(folder)?;
-    if access::may(&nearest, Access::Write, user.filter(|_| !is_made_by_keeper)) {
+    if access::may(&nearest, Access::Write, user) {
         return None;
     }
     let message = format!("{} cannot write into the folder `{}`", site.who(), nearest.display());

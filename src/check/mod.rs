@@ -8,6 +8,7 @@
 //! framework   what the framework's settings do to SQLite
 //! folder      what is in the folders of databases
 //! dotenv      what only the app's `.env` says
+//! limits      open files and memory, for so many databases
 //! files       who may read and write what; who may read secrets; who runs already
 //! online      each replica listed, written and read, only when that is asked for
 //! stop        the stop budget, and what the platform allows
@@ -22,6 +23,7 @@ mod folder;
 mod framework;
 mod further;
 mod glob;
+mod limits;
 mod litestream;
 mod online;
 mod place;
@@ -33,10 +35,13 @@ mod stop;
 pub use further::Further;
 pub use litestream::{Found, look as look_for_litestream};
 pub use online::{Online, try_replicas};
-pub use rules::{APP_MISSING, NO_APP, RESOLVER, RESOLVER_MISSING, RULES, SETTING};
+pub use rules::{APP_MISSING, NO_APP, ON_NETWORK, RESOLVER, RESOLVER_MISSING, RULES, SETTING};
 pub use site::Site;
 
-use crate::config::lint::Lint;
+use std::collections::BTreeSet;
+
+use crate::config::lint::{Lint, Severity};
+use crate::litestream::folder::{Contents, Folder};
 
 /// Everything that can be found without asking a replica.
 pub fn look(site: &Site<'_>) -> Vec<Lint> {
@@ -48,7 +53,59 @@ pub fn look(site: &Site<'_>) -> Vec<Lint> {
     found.extend(files::look(site));
     found.extend(dotenv::look(site));
     found.extend(stop::look(site));
+    found.extend(limits::look(site));
     found
+}
+
+/// What keeps Litestream from replicating, of all that is configured: what a start need not try.
+pub fn faults(site: &Site<'_>) -> Vec<Lint> {
+    // Root looks at nothing by path where somebody else decides what is there.
+    let fresh = files::fresh(site);
+    let mut found = framework::look(site);
+    found.extend(theirs(|| {
+        let mut found = place::faults(site);
+        found.extend(folder::look(site));
+        found.extend(limits::look(site));
+        found.extend(files::faults(site, &fresh));
+        found.extend(sqlite::look(site));
+        found
+    }));
+    only_faults(found)
+}
+
+/// The same of the site's databases alone.
+pub fn faults_of_databases(site: &Site<'_>) -> Vec<Lint> {
+    // Nothing is given away for what a source names.
+    let fresh = files::Fresh::new();
+    only_faults(theirs(|| {
+        let mut found = files::rights(site, &fresh);
+        found.extend(sqlite::look(site));
+        found
+    }))
+}
+
+/// What is too little here for so many databases.
+pub fn too_many(databases: usize) -> Vec<Lint> {
+    only_faults(limits::of(databases))
+}
+
+/// Databases that are copies which were broken off, where nothing is restored in their place.
+pub fn broken_off(site: &Site<'_>) -> Vec<Lint> {
+    let mut found = theirs(|| sqlite::look(site));
+    found.retain(|lint| lint.rule == rules::CUT_OFF);
+    found
+}
+
+fn only_faults(mut found: Vec<Lint>) -> Vec<Lint> {
+    // A copy that was broken off, and a folder without databases, can be put right by the start itself, from the backup.
+    let may_be_restored = |lint: &Lint| [rules::CUT_OFF, rules::EMPTY_DIR].contains(&lint.rule);
+    found.retain(|lint| lint.rule.severity == Severity::Error && !may_be_restored(lint));
+    found
+}
+
+/// What is in folders of databases now, as far as so many names go.
+pub fn contents(folders: &[Folder], most: usize) -> Vec<Contents> {
+    folders.iter().map(|folder| folder.look(&BTreeSet::new(), most)).collect()
 }
 
 /// Looks at what lies in folders of those who will run, with their rights (`os::place`).
@@ -67,6 +124,6 @@ fn text(path: &std::path::Path) -> Option<String> {
 fn lock_of(database: &std::path::Path) -> std::path::PathBuf {
     let mut name = std::ffi::OsString::from(".");
     name.push(database.file_name().unwrap_or_default());
-    name.push("-litekeeper.lock");
+    name.push(crate::os::place::LOCK);
     database.with_file_name(name)
 }

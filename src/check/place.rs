@@ -5,11 +5,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::rules::{
-    CA_BUNDLE, DISK_SPACE, IN_MEMORY, ON_NETWORK, ON_OVERLAY, REPLICA_IN_DIR, RUNTIME_FOLDER, SAME_DISK,
+    CA_BUNDLE, DISK_SPACE, ENDPOINT_SCHEME, IN_MEMORY, ON_NETWORK, ON_OVERLAY, REPLICA_IN_DIR,
+    RUNTIME_FOLDER, SAME_DISK,
 };
 use super::site::Site;
 use crate::config::lint::Lint;
-use crate::config::{Kind, Replica};
+use crate::config::{BareEndpoint, Kind, Replica};
 use crate::litestream::database::with_suffix;
 use crate::os::access::{self, Access};
 use crate::os::mount::{self, Mount};
@@ -20,9 +21,16 @@ const SOCKET_IN_ROOT: &str = "run-4194304/litestream.sock";
 const LONGEST_SOCKET: usize = 107;
 
 pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
+    let mut found = faults(site);
+    found.extend(runtime_folder(site));
+    found.extend(site.config.bare_endpoints().iter().map(|bare| bare_endpoint(site, bare)));
+    found
+}
+
+/// Without what a start finds out by trying it: whether there is a place for its own files.
+pub(super) fn faults(site: &Site<'_>) -> Vec<Lint> {
     let mut found = databases(site);
     found.extend(ca_bundle(site));
-    found.extend(runtime_folder(site));
     found
 }
 
@@ -182,6 +190,12 @@ fn ca_bundle(site: &Site<'_>) -> Option<Lint> {
     );
     let lint = Lint::new(CA_BUNDLE, &crate::config::Origin::Environment, message);
     Some(lint.hint("unset it; SSL_CERT_FILE names certificates to Litestream"))
+}
+
+fn bare_endpoint(site: &Site<'_>, BareEndpoint { endpoint, line }: &BareEndpoint) -> Lint {
+    let message = format!("the endpoint `{endpoint}` has no scheme, so Litestream asks https://{endpoint}");
+    site.lint(ENDPOINT_SCHEME, *line, message)
+        .hint(format!("write http://{endpoint} if the server speaks no TLS, else https://{endpoint}"))
 }
 
 fn runtime_folder(site: &Site<'_>) -> Option<Lint> {

@@ -63,7 +63,9 @@ fn of(site: &Site<'_>, path: &Path, line: usize) -> Vec<Lint> {
                 let hint = "Litestream switches it; let the app do it at its start (`PRAGMA journal_mode = WAL`), and never back";
                 found.push(site.lint(NOT_WAL, line, message).hint(hint));
             }
-            if wal_length == 0 && pages > 0 && size < pages * page_size {
+            // A journal that was left rolls the file back to what it was.
+            let is_settled = wal_length == 0 && length(&with_suffix(path, "-journal")) == 0;
+            if is_settled && pages > 0 && size < pages * page_size {
                 let message =
                     format!("`{shown}` has {size} bytes, but says that it has {}", pages * page_size);
                 found.push(

@@ -12,6 +12,7 @@ mod databases;
 mod demo;
 pub mod dotenv;
 mod duration;
+mod faults;
 mod findings;
 mod init;
 mod install;

@@ -10,6 +10,7 @@ use super::app_env;
 use super::args;
 use super::catalogue::Catalogue;
 use super::databases::{self, Found, Source, Swallowed};
+use super::faults::Faults;
 use super::layers::{Layers, Origin};
 use super::mounted;
 use super::txid;
@@ -180,6 +181,14 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
         let databases = app_env::databases(&configured);
         app_env::environment(inherited(user.as_ref()), &layers, section.variables(), &databases, &cwd)?
     };
+    let faults = Faults {
+        config: configured.clone(),
+        folders: folders.clone(),
+        user: user.clone(),
+        cwd: cwd.clone(),
+        stop_timeout,
+        gate: policy.gate,
+    };
     Ok(Setup {
         policy,
         dbs,
@@ -202,7 +211,8 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
         restore_timeout: args.restore_timeout,
         restore_parallel: args.restore_parallel,
         restore_txids,
-        check: Box::new(move |is_ltx| {
+        faults: Rc::new(move |named| faults.refuse(named)),
+        check: Rc::new(move |is_ltx| {
             txid::check(&asked, is_ltx)?;
             databases::check(&checked, &swallowed, is_ltx)
         }),

@@ -460,6 +460,17 @@ pub enum Problem {
     /// Something in the `litekeeper` section.
     #[error(transparent)]
     Section(Fault),
+    /// `DATABASE_URL` that is one file to some libraries and another to others.
+    #[error(
+        "DATABASE_URL is {} to SQLAlchemy and dj-database-url, {} to Rails and sqlx, and either could be meant",
+        .relative.display(), .absolute.display()
+    )]
+    TwoReadings {
+        /// In the working folder.
+        relative: std::path::PathBuf,
+        /// From the root.
+        absolute: std::path::PathBuf,
+    },
     /// `DATABASE_URL` without a file.
     #[error("DATABASE_URL names no file: a database in memory cannot be replicated")]
     MemoryDatabaseUrl,
@@ -644,6 +655,9 @@ impl Finding {
             }
             Problem::NoDatabaseUrl { .. } => {
                 "set DATABASE_URL to the SQLite file, or give --db and --replica"
+            }
+            Problem::TwoReadings { .. } => {
+                "write the whole path with four slashes, which all read alike: sqlite:////PATH; or make the folder that is meant"
             }
             Problem::ForeignDatabaseUrl { .. } => "name the SQLite file with --db",
             Problem::LineBreak { code: 0x85 } => "leave it out, or write it as `\\N` in double quotes",

@@ -70,7 +70,7 @@ pub use probe::Owner;
 pub use redact::{each_secret, secrets_of_url};
 pub use replica::{Kind, Replica};
 pub use resolver::Resolver;
-pub use s3::S3;
+pub use s3::{BareEndpoint, S3};
 pub use search::find;
 pub use section::{Accepts, AppVariable, SECTION, Section, Setting};
 pub use traces::Traces;

@@ -1,16 +1,17 @@
 //! A configuration without a file: from `--db`/`--replica`, or from the environment alone.
 
-use std::borrow::Cow;
+use std::path::{Path, PathBuf};
 
-use percent_encoding::percent_decode_str;
+use nix::unistd::{AccessFlags, access};
 
 use super::error::{Error, Origin, Problem};
 use super::load::{Document, LoadOptions};
 use super::model::Config;
 use super::node::{Node, NodeKind, Variable};
-use super::path::strip_sqlite;
 use super::url::{escape, is_nats, is_url, with_path};
 use super::variables::Env;
+use crate::database_url::{self, Named, PRISMA_CONFIGS, Slashes};
+use crate::os::open;
 
 impl Config {
     /// The databases and replicas of the command line, in pairs.
@@ -72,7 +73,7 @@ pub(super) fn from_variables(
     let fail = |problem| Error::new(Origin::Environment, 0, 0, problem);
     let database_url =
         set(env, "DATABASE_URL").ok_or_else(|| fail(Problem::NoDatabaseUrl { replica: replica_variable }))?;
-    let database = database_of(&database_url).map_err(fail)?;
+    let database = database_of(&database_url, options.cwd).map_err(fail)?;
     let replica = match (url, bucket) {
         (Some(url), _) => Node::mapping([("url", url_node(url, Variable::Named(REPLICA_URL.to_owned())))]),
         (None, bucket) => {
@@ -159,46 +160,65 @@ fn replica_of(text: &str) -> Option<Node> {
     }
 }
 
-/// The file that a `DATABASE_URL` names. Relative ones stay relative.
-fn database_of(url: &str) -> Result<String, Problem> {
-    let without_query = |text: &str| text.split(['?', '#']).next().unwrap_or_default().to_owned();
-    let stripped = strip_sqlite(url);
-    let path = if stripped.len() < url.len() {
-        without_query(stripped)
-    } else if let Some(rest) = url.strip_prefix("sqlite3:").or_else(|| url.strip_prefix("sqlite:")) {
-        without_query(rest)
-    } else if let Some(rest) = url.strip_prefix("file:") {
-        file_uri(&without_query(rest))
-    } else if let Some(scheme) = foreign_scheme(url) {
-        return Err(Problem::ForeignDatabaseUrl { scheme: scheme.to_owned() });
-    } else {
-        url.to_owned()
-    };
-    let memory = path.trim_start_matches('/') == ":memory:" || url.contains("mode=memory");
-    if memory || path.is_empty() { Err(Problem::MemoryDatabaseUrl) } else { Ok(path) }
+/// The file that a `DATABASE_URL` names. Relative ones stay relative to `cwd`.
+fn database_of(url: &str, cwd: &Path) -> Result<String, Problem> {
+    match database_url::named(url, Slashes::Unknown) {
+        Named::File(path) if url.trim_start().starts_with("file:") && !path.starts_with('/') => {
+            Ok(below_prisma(cwd, path))
+        }
+        Named::File(path) => Ok(path),
+        Named::Either { relative, absolute } => {
+            let exists = |path: &str| cwd.join(path).exists();
+            let may_be_made = |path: &str| {
+                let folder = cwd.join(path).parent().map(Path::to_owned).unwrap_or_default();
+                folder.is_dir() && access(&folder, AccessFlags::W_OK | AccessFlags::X_OK).is_ok()
+            };
+            let path = cwd.join(&relative);
+            match database_url::choose(&relative, &absolute, exists, may_be_made) {
+                _ if path == Path::new(&absolute) => Ok(absolute),
+                Some(true) => Ok(relative),
+                Some(false) => Ok(absolute),
+                None => Err(Problem::TwoReadings { relative: path, absolute: absolute.into() }),
+            }
+        }
+        Named::Memory => Err(Problem::MemoryDatabaseUrl),
+        Named::Foreign(scheme) => Err(Problem::ForeignDatabaseUrl { scheme }),
+    }
 }
 
-/// SQLite's own URI form: `file:rel`, `file:/abs`, `file:///abs`, `file://localhost/abs`, `%` escapes.
-fn file_uri(rest: &str) -> String {
-    let path = match rest.strip_prefix("//") {
-        Some(rest) => rest.strip_prefix("localhost").filter(|rest| rest.starts_with('/')).unwrap_or(rest),
-        None => rest,
+/// A `file:` URL is relative to the folder of Prisma's schema, where a schema has it from this variable.
+fn below_prisma(cwd: &Path, path: String) -> String {
+    // No schema is as long, and nothing but a file is read.
+    let text = |file: &Path| {
+        let bytes = open::whole(file, 1 << 20).ok().filter(|bytes| !bytes.is_empty())?;
+        String::from_utf8(bytes).ok()
     };
-    percent_decode_str(path).decode_utf8().map_or_else(|_| path.to_owned(), Cow::into_owned)
-}
-
-fn foreign_scheme(url: &str) -> Option<&str> {
-    let (scheme, _) = url.split_once(':')?;
-    let is_scheme = scheme.len() > 1
-        && scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'+' | b'-' | b'.'));
-    is_scheme.then_some(scheme)
+    if PRISMA_CONFIGS.iter().any(|file| cwd.join(file).is_file()) {
+        return path;
+    }
+    let is_it = |file: &Path| text(file).is_some_and(|text| text.contains("DATABASE_URL"));
+    let package = text(&cwd.join("package.json"));
+    for schema in database_url::prisma_schemas(package.as_deref()) {
+        let file = cwd.join(&schema);
+        let folder = match schema.rsplit_once('/') {
+            _ if file.is_dir() => Some(schema.as_str()),
+            Some((folder, _)) => Some(folder),
+            None => None,
+        };
+        let mut parts: Vec<PathBuf> = match std::fs::read_dir(&file) {
+            Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
+            Err(_) => vec![file],
+        };
+        parts.retain(|part| part.extension().is_some_and(|extension| extension == "prisma"));
+        if parts.iter().any(|part| is_it(part)) {
+            return folder.map_or_else(|| path.clone(), |folder| format!("{folder}/{path}"));
+        }
+    }
+    path
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::{Path, PathBuf};
-
     use super::*;
     use crate::core::ExitCode;
 
@@ -272,8 +292,9 @@ mod tests {
     fn database_urls_name_files() {
         for (url, path) in [
             ("sqlite:a.db", "a.db"),
-            ("sqlite:///data/a.db", "/data/a.db"),
-            ("sqlite:////data/a.db", "//data/a.db"),
+            ("sqlite3:///data/a.db", "/data/a.db"),
+            ("sqlite:////data/a.db", "/data/a.db"),
+            ("sqlite+aiosqlite:///data/a.db", "data/a.db"),
             ("sqlite3://a.db?mode=rwc", "a.db"),
             ("file:./dev.db", "./dev.db"),
             ("file:/data/a%20b.db?mode=rw", "/data/a b.db"),
@@ -281,13 +302,49 @@ mod tests {
             ("file://localhost/data/a.db", "/data/a.db"),
             ("storage/a.db", "storage/a.db"),
         ] {
-            assert_eq!(database_of(url), Ok(path.to_owned()), "{url}");
+            assert_eq!(database_of(url, Path::new("/nowhere")), Ok(path.to_owned()), "{url}");
         }
         for url in
             ["sqlite::memory:", "sqlite://:memory:", "sqlite3:///:memory:", "file:x?mode=memory", "sqlite:"]
         {
-            assert_eq!(database_of(url), Err(Problem::MemoryDatabaseUrl), "{url}");
+            assert_eq!(database_of(url, Path::new("/nowhere")), Err(Problem::MemoryDatabaseUrl), "{url}");
         }
+    }
+
+    #[test]
+    fn a_url_with_two_readings_is_the_file_that_can_be() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let cwd = folder.path().join("app");
+        std::fs::create_dir_all(cwd.join("data")).expect("a folder");
+        let inside = format!("{}/x.db", &folder.path().display().to_string()[1..]);
+        let of = |path: &str| database_of(&format!("sqlite:///{path}"), &cwd);
+        // Its folder is there from the root only, then from the working folder only.
+        assert_eq!(of(&inside), Ok(format!("/{inside}")));
+        assert_eq!(of("data/x.db"), Ok("data/x.db".to_owned()));
+        let both =
+            Problem::TwoReadings { relative: cwd.join("nowhere/x.db"), absolute: "/nowhere/x.db".into() };
+        assert_eq!(of("nowhere/x.db"), Err(both));
+        std::fs::create_dir_all(cwd.join(&inside).parent().expect("a folder")).expect("a folder");
+        assert!(of(&inside).is_err(), "both folders can be written to");
+        std::fs::write(cwd.join(&inside), "").expect("a file");
+        assert_eq!(of(&inside), Ok(inside.clone()));
+        std::fs::write(format!("/{inside}"), "").expect("a file");
+        assert!(of(&inside).is_err(), "both are there");
+    }
+
+    #[test]
+    fn prismas_file_is_relative_to_the_schema() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let cwd = folder.path();
+        assert_eq!(database_of("file:./dev.db", cwd), Ok("./dev.db".to_owned()));
+        std::fs::create_dir(cwd.join("prisma")).expect("a folder");
+        let schema = "datasource db { provider = \"sqlite\"\n url = env(\"DATABASE_URL\") }";
+        std::fs::write(cwd.join("prisma/schema.prisma"), schema).expect("a file");
+        assert_eq!(database_of("file:./dev.db", cwd), Ok("prisma/./dev.db".to_owned()));
+        assert_eq!(database_of("file:/data/dev.db", cwd), Ok("/data/dev.db".to_owned()));
+        assert_eq!(database_of("sqlite:dev.db", cwd), Ok("dev.db".to_owned()));
+        std::fs::write(cwd.join("prisma.config.ts"), "").expect("a file");
+        assert_eq!(database_of("file:./dev.db", cwd), Ok("./dev.db".to_owned()));
     }
 
     #[test]

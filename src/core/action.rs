@@ -110,6 +110,8 @@ pub enum Note {
     Replaced(Db),
     /// Another keeper runs on a database: this one stops.
     LockLost(Db),
+    /// Another Litestream replicates a database as well: this keeper stops.
+    Doubled(Db),
     /// A stop began.
     Stopping,
     /// It came before anything was confirmed: what an earlier run left may be on this machine alone.

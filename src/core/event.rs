@@ -125,6 +125,8 @@ pub enum Event {
     Replaced(Db),
     /// Another keeper has the lock of a database that this one was to have alone.
     LockLost(Db),
+    /// A Litestream that is not this keeper's replicates a database as well.
+    Doubled(Db),
     /// The watch's question about a database was answered.
     Confirmed {
         /// Which.

@@ -26,6 +26,8 @@ pub(super) struct Image {
     /// Whether PHP's server of processes is what it runs.
     pub is_fpm: bool,
     env: BTreeMap<String, String>,
+    /// What is copied into it from the project, and where to.
+    pub copies: Vec<(String, String)>,
     entrypoint: Option<Words>,
     command: Option<Words>,
 }
@@ -131,6 +133,7 @@ fn image(text: &str) -> Image {
             "WORKDIR" if rest.starts_with('/') && !rest.contains('$') => {
                 image.workdir = Some(rest.trim_end_matches('/').to_owned());
             }
+            "COPY" | "ADD" => image.copies.extend(copies(&rest)),
             "EXPOSE" => {
                 let port = rest.split([' ', '/', '-']).next().and_then(|port| port.parse().ok());
                 image.port = image.port.or(port);
@@ -169,6 +172,18 @@ fn instructions(text: &str) -> Vec<(String, String)> {
         }
     }
     found
+}
+
+/// `COPY [--chmod=755] FROM… TO`; what comes from another stage is no file of the project.
+fn copies(text: &str) -> Vec<(String, String)> {
+    let words: Vec<String> =
+        serde_json::from_str(text).unwrap_or_else(|_| text.split_whitespace().map(str::to_owned).collect());
+    if words.iter().any(|word| word.starts_with("--from")) {
+        return Vec::new();
+    }
+    let words: Vec<String> = words.into_iter().filter(|word| !word.starts_with("--")).collect();
+    let Some((to, from)) = words.split_last() else { return Vec::new() };
+    from.iter().map(|from| (from.clone(), to.clone())).collect()
 }
 
 /// `A=b C="d e"`, or `A b`. What other variables are in is not known here.

@@ -176,6 +176,7 @@ pub fn find(around: &Surroundings<'_>) -> Result<Plan, Nothing> {
             let Some(found) = (reader.read)(&project, around.ask) else { continue };
             if found.is_worth_something() {
                 processes(&project, &found, &mut notes);
+                super::second::note(&project);
                 best = Some((found, folder.clone()));
             }
         }
@@ -191,6 +192,9 @@ pub fn find(around: &Surroundings<'_>) -> Result<Plan, Nothing> {
         let found = if around.existing && around.keep_replicas { existing() } else { None };
         let found = found.or_else(|| url::read(&project)).or_else(|| files::read(&project));
         best = found.filter(Found::is_worth_something).map(|found| (found, ".".to_owned()));
+        if best.is_some() {
+            super::second::note(&project);
+        }
         notes.extend(project.notes());
     }
     let Some((found, folder)) = best else {

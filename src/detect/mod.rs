@@ -13,6 +13,7 @@
 //! name        what the project is called
 //! bucket      the variables that say where the replica is
 //! deploy      what a Dockerfile, a Procfile and a fly.toml say already
+//! second      a Litestream that the project starts itself
 //! existing    replicas that an older litestream.yml names
 //! plan        what was found
 //! write       the plan as a litestream.yml
@@ -42,6 +43,7 @@ mod pocketbase;
 mod prisma;
 mod project;
 mod rails;
+mod second;
 mod tree;
 mod url;
 mod write;

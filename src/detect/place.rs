@@ -4,10 +4,6 @@
 //! between two characters of Unicode's private use area, which survive YAML, joins and
 //! interpolation; the file that is written has `${NAME}` there.
 
-use std::borrow::Cow;
-
-use percent_encoding::percent_decode_str;
-
 /// Opens a variable's name.
 const OPEN: char = '\u{E000}';
 /// Closes it.
@@ -117,58 +113,7 @@ pub(super) fn is_outside(path: &str) -> bool {
     path.starts_with('/') || path == ".." || path.starts_with("../")
 }
 
-/// What a database setting names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Named {
-    /// A file, as the text says it.
-    File(String),
-    /// A database in memory.
-    Memory,
-    /// Something else, by its scheme or its own word.
-    Foreign(String),
-}
-
-/// How many slashes after the scheme make a path absolute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Slashes {
-    /// Three: `sqlite:///abs`, as most read a URL.
-    Three,
-    /// Four: `sqlite:////abs`, and `sqlite:///rel`, as Python's libraries do.
-    Four,
-}
-
-/// Reads a URL, an SQLite `file:` name, or a plain path.
-pub(super) fn named(text: &str, slashes: Slashes) -> Named {
-    let text = text.trim();
-    if text.is_empty() || text.contains(":memory:") || text.contains("mode=memory") {
-        return Named::Memory;
-    }
-    let (scheme, rest) = match text.split_once(':') {
-        Some((scheme, rest)) if is_scheme(scheme) => (scheme, rest),
-        _ => return Named::File(text.to_owned()),
-    };
-    let rest = rest.split(['?', '#']).next().unwrap_or_default();
-    let path = match scheme {
-        "sqlite" | "sqlite3" if slashes == Slashes::Four => {
-            // `sqlite:///` is the root of what follows, relative to the working directory.
-            rest.strip_prefix("///").or_else(|| rest.strip_prefix("//")).unwrap_or(rest)
-        }
-        "sqlite" | "sqlite3" | "file" => match rest.strip_prefix("//") {
-            Some(rest) => rest.strip_prefix("localhost").filter(|rest| rest.starts_with('/')).unwrap_or(rest),
-            None => rest,
-        },
-        other => return Named::Foreign(other.to_owned()),
-    };
-    let path = percent_decode_str(path).decode_utf8().map_or_else(|_| path.to_owned(), Cow::into_owned);
-    if path.is_empty() { Named::Memory } else { Named::File(path) }
-}
-
-fn is_scheme(text: &str) -> bool {
-    // One letter is a Windows drive.
-    text.len() > 1
-        && text.starts_with(|first: char| first.is_ascii_alphabetic())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
-}
+pub(super) use crate::database_url::{Named, Slashes, named};
 
 #[cfg(test)]
 mod unit {
@@ -193,28 +138,6 @@ mod unit {
         assert_eq!(parent(&parent("shop/settings.py")), ".");
         assert_eq!(parent("."), "..");
         assert_eq!(parent("/x"), "/");
-    }
-
-    #[test]
-    fn urls_and_file_names_are_told_apart() {
-        let file = |text: &str| Named::File(text.to_owned());
-        for (text, slashes, expected) in [
-            ("storage/x.db", Slashes::Three, file("storage/x.db")),
-            ("C:x", Slashes::Three, file("C:x")),
-            ("file:./dev.db?connection_limit=1", Slashes::Three, file("./dev.db")),
-            ("file:///data/a%20b.db", Slashes::Three, file("/data/a b.db")),
-            ("sqlite3:db/x.db", Slashes::Three, file("db/x.db")),
-            ("sqlite:///data/x.db", Slashes::Three, file("/data/x.db")),
-            ("sqlite:///x.db", Slashes::Four, file("x.db")),
-            ("sqlite:////data/x.db", Slashes::Four, file("/data/x.db")),
-            ("sqlite://:memory:", Slashes::Four, Named::Memory),
-            ("file::memory:?cache=shared", Slashes::Three, Named::Memory),
-            ("sqlite://", Slashes::Three, Named::Memory),
-            ("postgres://u:secret@h/d", Slashes::Three, Named::Foreign("postgres".into())),
-            ("libsql://x.turso.io", Slashes::Three, Named::Foreign("libsql".into())),
-        ] {
-            assert_eq!(named(text, slashes), expected, "{text}");
-        }
     }
 
     #[test]

@@ -9,15 +9,7 @@ use super::place::{self, Slashes};
 use super::plan::Framework;
 use super::project::{Project, foreign};
 use super::tree::Kind;
-
-const CONFIGS: [&str; 6] = [
-    "prisma.config.ts",
-    "prisma.config.js",
-    "prisma.config.mjs",
-    "prisma.config.mts",
-    ".config/prisma.ts",
-    ".config/prisma.js",
-];
+use crate::database_url::{PRISMA_CONFIGS as CONFIGS, prisma_schemas};
 
 pub(super) fn is_here(project: &Project<'_>) -> bool {
     CONFIGS.iter().any(|file| project.has(file))
@@ -26,13 +18,7 @@ pub(super) fn is_here(project: &Project<'_>) -> bool {
 
 /// The places of the schema: package.json's, then the usual ones.
 fn schemas(project: &Project<'_>) -> Vec<String> {
-    let own = project.text("package.json").and_then(|text| {
-        let json: serde_json::Value = serde_json::from_str(&text).ok()?;
-        Some(place::clean(json["prisma"]["schema"].as_str()?))
-    });
-    own.into_iter()
-        .chain(["prisma/schema.prisma", "schema.prisma", "prisma/schema"].map(str::to_owned))
-        .collect()
+    prisma_schemas(project.text("package.json").as_deref())
 }
 
 pub(super) fn read(project: &Project<'_>) -> Option<Found> {

@@ -9,6 +9,7 @@ use super::find::Surroundings;
 use super::place::{self, Named, Slashes};
 use super::plan::Database;
 use super::tree::{MAX_FILE, MAX_YAML, ReadError, Tree};
+use crate::database_url::choose;
 
 /// More than this nobody reads.
 const MAX_NOTES: usize = 200;
@@ -178,6 +179,22 @@ impl<'a> Project<'a> {
                 None
             }
             Named::File(path) => Some(self.file(alias, &place::join(base, &path))),
+            Named::Either { relative, absolute } => {
+                // Whether a folder can be written to is no question of texts: `run` asks it.
+                let exists = |path: &str| self.tree.is_file(Path::new(path));
+                let inside = self.in_tree(&place::join(base, &relative));
+                match choose(&inside, &absolute, exists, |_| false) {
+                    Some(true) => Some(self.file(alias, &place::join(base, &relative))),
+                    Some(false) => Some(self.file(alias, &absolute)),
+                    None => {
+                        self.note(format!(
+                            "{alias} was skipped: its URL is {inside} to SQLAlchemy and dj-database-url, {absolute} to Rails \
+                             and sqlx, and either could be meant: write the whole path with four slashes (sqlite:////…), which all read alike"
+                        ));
+                        None
+                    }
+                }
+            }
             Named::Memory => {
                 self.note(format!("{alias} was skipped: it is a database in memory"));
                 None

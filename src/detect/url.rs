@@ -13,8 +13,7 @@ pub(super) fn read(project: &Project<'_>) -> Option<Found> {
     let url = project.variable("DATABASE_URL")?;
     let source = if from_environment { "the environment" } else { ".env" };
     let mut found = Found::new(Framework::DatabaseUrl, source.to_owned());
-    // As `litekeeper run` reads it.
-    found.databases.extend(project.database("default", &url, ".", Slashes::Three));
+    found.databases.extend(project.database("default", &url, ".", Slashes::Unknown));
     found.command = command::plain(project);
     existing::carry_over(project, &["litestream.yml"], &mut found);
     Some(found).filter(|found| !found.databases.is_empty())

@@ -13,6 +13,7 @@ pub mod glob;
 pub mod install;
 pub mod log;
 pub mod ltx;
+pub mod others;
 pub mod position;
 pub mod refusal;
 pub mod version;

@@ -13,6 +13,8 @@ pub enum Refusal {
     Dns,
     /// Nobody answers there.
     Unreachable,
+    /// The server speaks plain HTTP, and is asked for TLS.
+    NoTls,
     /// The list of certificates in `AWS_CA_BUNDLE` cannot be used.
     CaBundle,
     /// No room on this machine.
@@ -55,6 +57,8 @@ const WORDS: &[(Refusal, &[&str])] = &[
             "Authorization Violation",
         ],
     ),
+    // Go says the first of these after ten tries, and the second after one.
+    (Refusal::NoTls, &["does not look like a TLS handshake", "gave HTTP response to HTTPS client"]),
     (Refusal::DiskFull, &["no space left on device", "disk quota exceeded"]),
     (Refusal::Dns, &["no such host", "server misbehaving"]),
     (
@@ -92,7 +96,7 @@ impl Refusal {
 
     /// Whether waiting changes nothing: somebody has to mend a setting.
     pub fn is_final(self) -> bool {
-        matches!(self, Self::Credentials | Self::Bucket | Self::NoCredentials | Self::CaBundle)
+        matches!(self, Self::Credentials | Self::Bucket | Self::NoCredentials | Self::CaBundle | Self::NoTls)
     }
 
     /// The next step.
@@ -104,7 +108,12 @@ impl Refusal {
             Self::Bucket => "create the bucket, or correct its name, its region or the endpoint",
             Self::NoCredentials => "set LITESTREAM_ACCESS_KEY_ID and LITESTREAM_SECRET_ACCESS_KEY",
             Self::Dns => "check the endpoint's name, and that this machine can resolve names",
-            Self::Unreachable => "check the endpoint, and that this machine can reach it",
+            Self::Unreachable => {
+                "check the endpoint, and that this machine can reach it; without http:// in front it is asked over https"
+            }
+            Self::NoTls => {
+                "write http:// in front of the endpoint: without a scheme it is https to litestream"
+            }
             Self::CaBundle => "unset AWS_CA_BUNDLE: litestream's S3 client cannot use it",
             Self::DiskFull => "free some space where the database is",
             Self::Permission => "check who may write there",
@@ -135,6 +144,11 @@ mod tests {
                 Refusal::Credentials,
             ),
             ("dial tcp 127.0.0.1:1: connect: connection refused", Refusal::Unreachable),
+            (
+                "exceeded maximum number of attempts, 10, https response error StatusCode: 0, request send failed, Get \"https://127.0.0.1:9/b?(hidden) tls: first record does not look like a TLS handshake",
+                Refusal::NoTls,
+            ),
+            ("http: server gave HTTP response to HTTPS client", Refusal::NoTls),
             ("lookup nowhere.invalid: no such host", Refusal::Dns),
             ("unable to add custom RootCAs HTTPClient, has no WithTransportOptions", Refusal::CaBundle),
             ("write /data/x: no space left on device", Refusal::DiskFull),

@@ -263,6 +263,33 @@ impl Held {
     }
 }
 
+/// The files that a process has locked, by the same list: anybody may see it.
+#[derive(Debug)]
+pub struct Locks(HashSet<(u64, u64)>);
+
+impl Locks {
+    /// Those of this process.
+    pub fn of(pid: i32) -> Self {
+        let locks = open::kernel_text("/proc/locks").unwrap_or_default();
+        let file = |line: &str| {
+            let mut fields = line.split_ascii_whitespace().skip(4);
+            if fields.next()?.parse::<i32>().ok()? != pid {
+                return None;
+            }
+            let mut parts = fields.next()?.split(':');
+            let mut number = |radix| u64::from_str_radix(parts.next()?, radix).ok();
+            let (major, minor, inode) = (number(16)?, number(16)?, number(10)?);
+            Some((nix::sys::stat::makedev(major, minor), inode))
+        };
+        Self(locks.lines().filter_map(file).collect())
+    }
+
+    /// Each by device and inode.
+    pub fn files(self) -> impl Iterator<Item = (u64, u64)> {
+        self.0.into_iter()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

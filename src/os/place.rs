@@ -10,7 +10,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use std::pin::Pin;
@@ -35,6 +35,9 @@ thread_local! {
     /// This thread is being taken for another user.
     static ACTING: Cell<bool> = const { Cell::new(false) };
 }
+
+/// What the name of each keeper's lock ends with.
+pub const LOCK: &str = "-litekeeper.lock";
 
 /// Links that a path may lead through, as for the kernel (`path_resolution(7)`).
 const MOST_LINKS: u32 = 40;
@@ -304,6 +307,13 @@ impl Folder {
     pub fn metadata(&self) -> io::Result<Metadata> {
         // A copy of the descriptor is enough for fstat(2), whatever it was opened for.
         File::from(self.0.try_clone()?).metadata()
+    }
+
+    /// Whether root made it and nothing is in it yet, but for what each new ext4 has, and the lock of a keeper.
+    pub fn is_fresh(&self) -> bool {
+        let counts = |name: &OsString| name != "lost+found" && !name.as_bytes().ends_with(LOCK.as_bytes());
+        let is_roots = self.metadata().is_ok_and(|found| found.uid() == 0);
+        is_roots && self.names().is_ok_and(|names| !names.iter().any(counts))
     }
 
     /// Whether this thread may make files in it.

@@ -1,8 +1,10 @@
 //! What `/proc` says of a process (`proc_pid_stat(5)`, `proc_pid_io(5)`, `proc_pid_fd(5)`).
 
+use std::ffi::OsString;
 use std::fs;
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::open;
 
@@ -59,7 +61,28 @@ pub fn has_open_file(pid: i32, wanted: (u64, u64)) -> Option<bool> {
     Some(open.flatten().any(|fd| identity(&fd.path()) == Some(wanted)))
 }
 
-fn identity(path: &Path) -> Option<(u64, u64)> {
+/// The numbers of all processes that can be seen.
+pub fn all() -> Vec<i32> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// What a process was started with; nothing of one that is gone, or the kernel's own.
+pub fn words(pid: i32) -> Option<Vec<OsString>> {
+    let bytes = open::kernel(format!("/proc/{pid}/cmdline")).ok()?;
+    let bytes = bytes.strip_suffix(b"\0").unwrap_or(&bytes);
+    let words = bytes.split(|byte| *byte == 0).map(|word| OsString::from_vec(word.to_vec()));
+    Some(words.collect()).filter(|_| !bytes.is_empty())
+}
+
+/// The files that a process has open, by device and inode, with their paths; none of somebody else's process.
+pub fn open_files(pid: i32) -> Vec<((u64, u64), PathBuf)> {
+    let Ok(open) = fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
+    open.flatten().filter_map(|fd| Some((identity(&fd.path())?, fs::read_link(fd.path()).ok()?))).collect()
+}
+
+/// Device and inode of what is at a path.
+pub fn identity(path: &Path) -> Option<(u64, u64)> {
     fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
 }
 

@@ -4,11 +4,10 @@
 //! the rights of the app's user.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::os::{open, tree};
+use crate::os::{open, proc, tree};
 
 /// How each database begins (section 1.3.1 of SQLite's file format).
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -31,13 +30,12 @@ pub fn parse(printed: &str) -> Vec<PathBuf> {
 
 /// The SQLite files that one process has open, under the names that they were opened by.
 fn open_by(pid: i32) -> Vec<PathBuf> {
-    let Ok(open) = fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
-    let database = |entry: fs::DirEntry| {
-        let path = fs::read_link(entry.path()).ok()?;
-        // A pipe, a socket, or a file that is gone (proc_pid_fd(5)) has no such path.
-        (path.is_absolute() && is_database(&path)).then_some(path)
-    };
-    open.flatten().filter_map(database).collect()
+    // A file that is gone is under another name.
+    proc::open_files(pid)
+        .into_iter()
+        .map(|(_, path)| path)
+        .filter(|path| path.is_absolute() && is_database(path))
+        .collect()
 }
 
 fn is_database(path: &Path) -> bool {
@@ -46,6 +44,8 @@ fn is_database(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -1,5 +1,6 @@
 //! Asking Litestream to confirm: for the gate, the watch and the drain.
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -100,7 +101,7 @@ impl Asker {
     }
 
     /// The gate: each database that exists is on its replica.
-    pub(super) async fn gate(self, litestream: i32) {
+    pub(super) async fn gate(self, litestream: i32, logged: Rc<Cell<u64>>) {
         let places = Rc::new(Semaphore::new(AT_ONCE));
         let mut asking = JoinSet::new();
         for (db, database) in self.existing() {
@@ -117,7 +118,8 @@ impl Asker {
                 self.tell(Event::GateProgress);
                 continue;
             }
-            let now = proc::io(litestream).unwrap_or_default().written;
+            // An error that comes again and again fills the log, and nothing else.
+            let now = proc::io(litestream).unwrap_or_default().written.saturating_sub(logged.get());
             let moves = now.saturating_sub(written) >= MOVES;
             written = now;
             if moves {

@@ -14,13 +14,14 @@ use super::reload::{self, Report};
 use super::roster::Roster;
 use super::round::{Admission, Answer};
 use super::runtime_folder::RuntimeFolder;
-use super::setup::Setup;
+use super::setup::{Looked, Setup};
 use super::twins::Source;
 use super::workplace::Workplace;
 use super::{ledger, twins, wal};
 use crate::core::{Db, Ended, Event, ExitCode, Machine};
 use crate::error::Failure;
 use crate::litestream::command::Runner;
+use crate::litestream::others::Others;
 use crate::os::children::Children;
 use crate::os::outlet::Outlet;
 use crate::os::signal::{Sender, Signals};
@@ -112,6 +113,8 @@ pub fn supervise(mut setup: Setup, log: &'static Outlet) -> Result<ExitCode, Fai
         tokio::task::spawn_local(log.go_on());
         let folder = RuntimeFolder::make(&setup.runtime_roots, setup.user.as_ref())?
             .with_socket(setup.socket.clone())?;
+        // Before any lock: what is named after a path that is none fails otherwise than the path itself.
+        (setup.faults)(Looked::Configured)?;
         let interrupted = || signals.get_ref().take().and_then(|received| stop_code(received.number));
         let patience = setup.policy.stop_timeout * 2;
         let locks = twins::lock_all(
@@ -123,6 +126,9 @@ pub fn supervise(mut setup: Setup, log: &'static Outlet) -> Result<ExitCode, Fai
             interrupted,
         )
         .await?;
+        if let Some((_, failure)) = twins::doubled(&Others::now(), (0..).map(Db).zip(&setup.dbs)) {
+            return Err(failure);
+        }
         twins::make_watched(&setup.folders)?;
         control_socket::check_free(&folder.socket()).await?;
         let inputs = setup.catalogue.generate(&folder.socket(), &[]);

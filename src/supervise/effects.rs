@@ -289,6 +289,8 @@ impl World {
             limit: self.setup.policy.gate_timeout,
             parallel: self.setup.restore_parallel,
             chosen: self.setup.restore_txids.clone(),
+            check: self.setup.check.clone(),
+            faults: self.setup.faults.clone(),
         }
     }
 
@@ -651,7 +653,7 @@ impl World {
         let confirms = self.version.confirms() && self.setup.policy.gate == Gate::Replicated;
         let limit = self.setup.policy.gate_timeout;
         let handle = if confirms {
-            tokio::task::spawn_local(asker.gate(self.litestream.unwrap_or(0)))
+            tokio::task::spawn_local(asker.gate(self.litestream.unwrap_or(0), self.heard.bytes.clone()))
         } else {
             if self.setup.policy.gate == Gate::Replicated {
                 tracing::warn!(

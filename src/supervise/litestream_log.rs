@@ -4,10 +4,12 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::time::Instant;
 
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::unix::pipe;
 
+use super::repeats::Repeats;
 use super::snapshots::Snapshots;
 use crate::litestream::log::{Level, Line};
 
@@ -21,6 +23,9 @@ pub(super) struct Heard {
     pub(super) error: Rc<RefCell<Option<String>>>,
     /// A final sync failed: without a socket that is the only word about it.
     pub(super) unclean: Rc<Cell<bool>>,
+    /// How much it was: what is written to a log is no progress of anything else.
+    pub(super) bytes: Rc<Cell<u64>>,
+    pub(super) repeats: Rc<RefCell<Repeats>>,
     /// What it has uploaded as a whole.
     pub(super) snapshots: Rc<Snapshots>,
     /// The base names of databases that have a backup which was not made from the file that is here.
@@ -36,8 +41,14 @@ pub(super) async fn pass_on(fd: OwnedFd, heard: Heard) {
         bytes.clear();
         match read_line(&mut reader, &mut bytes).await {
             Ok(true) => {}
-            Ok(false) | Err(_) => return,
+            Ok(false) | Err(_) => {
+                for (text, times) in heard.repeats.borrow_mut().rest() {
+                    tracing::error!(target: "litestream", "{text} ({times} of the kind since the last line)");
+                }
+                return;
+            }
         }
+        heard.bytes.set(heard.bytes.get() + bytes.len() as u64);
         let text = String::from_utf8_lossy(&bytes);
         if !text.trim().is_empty() {
             pass_on_line(&Line::parse(&text), &heard);
@@ -86,7 +97,13 @@ fn pass_on_line(line: &Line, heard: &Heard) {
         // In normal running there is a line for every snapshot and compaction.
         Level::Debug | Level::Info => tracing::debug!(target: "litestream", "{text}"),
         Level::Warn => tracing::warn!(target: "litestream", "{text}"),
-        Level::Error => tracing::error!(target: "litestream", "{text}"),
+        Level::Error => match heard.repeats.borrow_mut().take(Instant::now(), line) {
+            Some(0) => tracing::error!(target: "litestream", "{text}"),
+            Some(times) => {
+                tracing::error!(target: "litestream", "{text} (and {times} of the kind since the last line)")
+            }
+            None => tracing::debug!(target: "litestream", "{text}"),
+        },
     }
 }
 

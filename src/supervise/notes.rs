@@ -132,6 +132,9 @@ pub(super) fn log(note: &Note, names: &Names<'_>) {
             "{}: another keeper has its lock, which somebody had removed: stopping {app}",
             names.of(*db).0
         ),
+        Note::Doubled(db) => {
+            tracing::error!("{}: another litestream replicates it as well: stopping {app}", names.of(*db).0);
+        }
         Note::ShimStuck => {
             tracing::warn!("{app} does not die, perhaps because its shim is stopped: killing both")
         }

@@ -1,6 +1,7 @@
 //! Before anything runs: which Litestream this is, which databases are missing, and how those that
 //! are there stand to their backups.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::setup::IfBehind;
+use super::setup::{Faults, IfBehind, Looked};
 use crate::backup::{self, Chosen, Standing};
 use crate::core::{ExitCode, Gate};
 use crate::error::Failure;
@@ -36,6 +37,9 @@ pub(super) struct Preparation {
     pub(super) limit: Duration,
     pub(super) parallel: usize,
     pub(super) chosen: Rc<Chosen>,
+    /// See [`super::Setup`].
+    pub(super) check: Rc<dyn Fn(bool) -> Result<(), Failure>>,
+    pub(super) faults: Faults,
 }
 
 /// What was found.
@@ -70,6 +74,8 @@ impl Preparation {
         };
         let (version, mut standings, files) = tokio::join!(self.version(), expected, self.inspect(&present));
         let version = version?;
+        // What Litestream refuses of a configuration it says of each database, in words of its own.
+        (self.check)(version.is_ltx())?;
         if !version.plans() && !present.is_empty() {
             standings = self.standings(&present, version).await;
         }
@@ -87,6 +93,7 @@ impl Preparation {
         version: Version,
         listed: Option<Option<Position>>,
     ) -> Result<bool, Failure> {
+        (self.faults)(Looked::Named(db))?;
         let db = std::slice::from_ref(db);
         let present = if db[0].exists() { db } else { &[] };
         let files = self.inspect(present).await;
@@ -143,8 +150,12 @@ impl Preparation {
                 prepared.missing.push(db.clone());
             }
         }
-        let stays = |db: &&Database| db.exists() && !prepared.missing.contains(db);
-        for db in dbs.iter().filter(stays).filter(|db| self.chosen.of(&db.path).is_some()) {
+        let missing: HashSet<&PathBuf> = prepared.missing.iter().map(|db| &db.path).collect();
+        for db in dbs.iter().filter(|db| !missing.contains(&db.path) && db.exists()) {
+            (self.faults)(Looked::Staying(db))?;
+            if self.chosen.of(&db.path).is_none() {
+                continue;
+            }
             tracing::warn!(
                 "--restore-txid has no effect: {} is here. To go back to that txid, move it away with its {}",
                 db.path.display(),

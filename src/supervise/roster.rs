@@ -1,5 +1,6 @@
 //! The databases by their numbers: where each is, who named it, who holds its lock.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::os::fd::{AsRawFd, RawFd};
 use std::rc::Rc;
@@ -24,7 +25,8 @@ struct Entry {
 pub(super) struct Roster {
     entries: BTreeMap<Db, Entry>,
     next: usize,
-    listed: Listed,
+    /// Made when it is asked for: a thousand that come together are listed once.
+    listed: RefCell<Option<Listed>>,
     /// The locks that came and went since a shim was told last.
     came: Vec<Db>,
     went: Vec<Db>,
@@ -37,25 +39,20 @@ impl Roster {
         let entries = dbs.iter().zip(locks).enumerate().map(|(place, (database, lock))| {
             (Db(place), Entry { database: database.clone(), lock, named: None })
         });
-        let mut roster = Self {
+        Self {
             entries: entries.collect(),
             next: dbs.len(),
-            listed: Rc::default(),
+            listed: RefCell::default(),
             came: Vec::new(),
             went: Vec::new(),
             changed: false,
-        };
-        roster.list_again();
-        roster
-    }
-
-    fn list_again(&mut self) {
-        self.listed = Rc::new(self.entries.iter().map(|(db, entry)| (*db, entry.database.clone())).collect());
+        }
     }
 
     /// All, in the order of their numbers.
     pub(super) fn listed(&self) -> Listed {
-        self.listed.clone()
+        let list = || Rc::new(self.entries.iter().map(|(db, entry)| (*db, entry.database.clone())).collect());
+        self.listed.borrow_mut().get_or_insert_with(list).clone()
     }
 
     pub(super) fn get(&self, db: Db) -> Option<&Database> {
@@ -97,7 +94,7 @@ impl Roster {
         self.entries.insert(db, Entry { database: named.database.clone(), lock, named: Some(named) });
         self.came.push(db);
         self.changed = true;
-        self.list_again();
+        self.listed.take();
         db
     }
 
@@ -107,7 +104,7 @@ impl Roster {
             entry.lock.release();
             self.went.push(db);
             self.changed = true;
-            self.list_again();
+            self.listed.take();
         }
     }
 

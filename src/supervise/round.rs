@@ -1,7 +1,7 @@
 //! One asking of the sources: from the question to the last database that came or went by it.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use tokio::sync::{Semaphore, oneshot};
@@ -11,11 +11,13 @@ use super::driver::{Driver, Message};
 use super::effects::World;
 use super::prepare::Preparation;
 use super::reload::Report;
-use super::setup::{Entry, Named};
+use super::setup::{Entry, Looked, Named};
 use super::twins::{self, Source};
 use crate::backup::listing;
 use crate::core::{Db, Event, ExitCode, Phase};
 use crate::error::Failure;
+use crate::litestream::database::Database;
+use crate::litestream::others::Others;
 use crate::os::lock::Lock;
 
 /// A question that is under way, and who waits for what comes of it.
@@ -97,10 +99,11 @@ impl World {
         let newest = Rc::new(std::mem::take(&mut self.newest));
         tokio::task::spawn_local(async move {
             let preparation: Rc<Preparation> = Rc::new(preparation);
+            let others = Rc::new(Others::now());
             let mut admitting = JoinSet::new();
             for (place, named) in named.into_iter().enumerate() {
                 let (preparation, restorer, places) = (preparation.clone(), restorer.clone(), places.clone());
-                let newest = newest.clone();
+                let (newest, others) = (newest.clone(), others.clone());
                 let (socket, keeper) = (socket.clone(), keeper.clone());
                 admitting.spawn_local(async move {
                     let _place = places.acquire().await;
@@ -111,6 +114,9 @@ impl World {
                         let lock = twins::lock_all(db, &socket, &keeper, Source::User, patience, interrupted);
                         let lock = lock.await?.pop();
                         let lock = lock.ok_or_else(|| Failure::new(ExitCode::LOCKED, "no lock was made"))?;
+                        if let Some((_, failure)) = twins::doubled(&others, [(Db(0), &named.database)]) {
+                            return Err(failure);
+                        }
                         let newest = newest.get(&named.database.path).cloned();
                         let missing = preparation.is_missing(&named.database, version, newest).await?;
                         if missing && restores {
@@ -203,16 +209,20 @@ impl Driver {
         let world = &mut self.world;
         world.rounds.said.remove("");
         world.rounds.named = named.iter().map(|named| named.database.path.clone()).collect();
+        // By path: with thousands of them nobody is compared with all.
+        let by_path: HashMap<&Path, &Entry> =
+            named.iter().map(|named| (named.database.path.as_path(), &named.entry)).collect();
         let is_named = |other: &Named| {
-            matches!(other.entry, Entry::InFolder(..)) || named.iter().any(|named| named.entry == other.entry)
+            matches!(other.entry, Entry::InFolder(..))
+                || by_path.get(other.database.path.as_path()).is_some_and(|entry| **entry == other.entry)
         };
         world.gone =
             world.roster.all_named().filter(|(_, there)| !is_named(there)).map(|(db, _)| db).collect();
         // One that is named otherwise now has to go before it can come again.
-        let is_there = |named: &Named| {
-            world.roster.all_named().any(|(_, there)| there.database.path == named.database.path)
-        };
-        let new: Vec<Named> = named.into_iter().filter(|named| !is_there(named)).collect();
+        let there: HashSet<PathBuf> =
+            world.roster.all_named().map(|(_, there)| there.database.path.clone()).collect();
+        let new: Vec<Named> =
+            named.into_iter().filter(|named| !there.contains(&named.database.path)).collect();
         let starting = self.machine.phase() == Phase::Resolving;
         let mut acceptable = Vec::new();
         for named in new {
@@ -226,6 +236,12 @@ impl Driver {
         }
         if acceptable.is_empty() {
             return self.admitted(Vec::new());
+        }
+        let there = |database: &Database| usize::from(database.exists());
+        let number = world.roster.listed().iter().map(|(_, database)| there(database)).sum::<usize>()
+            + acceptable.iter().map(|named| there(&named.database)).sum::<usize>();
+        if let Err(failure) = (world.setup.faults)(Looked::Number(number)) {
+            return self.resolve_failed(failure);
         }
         let entries: Vec<Entry> = acceptable.iter().map(|named| named.entry.clone()).collect();
         let written = world.write_named(&entries);

@@ -25,6 +25,22 @@ pub enum IfBehind {
     Ignore,
 }
 
+/// What is looked at before anything is tried.
+#[derive(Clone, Copy, Debug)]
+pub enum Looked<'a> {
+    /// All that the configuration says.
+    Configured,
+    /// A database that a source named.
+    Named(&'a Database),
+    /// So many databases that are there.
+    Number(usize),
+    /// A database that is there and not restored: whether it can be what it should.
+    Staying(&'a Database),
+}
+
+/// Looks, and refuses.
+pub type Faults = Rc<dyn Fn(Looked<'_>) -> Result<(), Failure>>;
+
 /// What Litestream is started with. No `Debug`: both parts may hold secrets.
 pub struct Inputs {
     /// Its configuration.
@@ -112,7 +128,9 @@ pub struct Setup {
     pub restore_txids: Rc<Chosen>,
     /// Refuses what the configuration asks of a Litestream that cannot do it; told whether it is of
     /// the LTX series (0.5).
-    pub check: Box<dyn Fn(bool) -> Result<(), Failure>>,
+    pub check: Rc<dyn Fn(bool) -> Result<(), Failure>>,
+    /// Refuses what cannot come to anything on this machine.
+    pub faults: Faults,
     /// What the configuration knows of its databases and of further ones.
     pub catalogue: Box<dyn Catalogue>,
     /// The folders whose databases Litestream finds itself, in the configuration's order.

@@ -7,6 +7,7 @@ use super::prepare::Prepared;
 use super::twins::{self, Look};
 use super::wal;
 use crate::core::{Ended, Event, NotStarted, Phase};
+use crate::litestream::others::Others;
 use crate::os::signal::{self, Received, Sender, Signals};
 use crate::os::terminal::{self, Terminal};
 use crate::os::{event, fork, memory, pidfd, place, proc};
@@ -14,6 +15,11 @@ use crate::shim::{Target, ToKeeper, ToShim};
 
 /// After so many looks the start has come to its end: most of the memory that it took is not needed again.
 const SETTLED: u32 = 5;
+
+/// Often at first: what an app starts it starts then. All processes are looked at, so it gets rare.
+fn is_turn(looks: u32) -> bool {
+    looks.is_power_of_two() || looks.is_multiple_of(64)
+}
 
 impl Driver {
     pub(super) fn take_signals(&mut self, signals: &Signals) {
@@ -250,9 +256,6 @@ impl Driver {
             Message::Prepared(Prepared { version, missing, inspected, whole }) => {
                 self.world.inspected.extend(inspected);
                 self.world.parted.extend(whole);
-                if let Err(failure) = (self.world.setup.check)(version.is_ltx()) {
-                    return self.take_message(Message::Failed(Event::PrepareFailed(failure.exit), failure));
-                }
                 let event = Event::Prepared { restore: !missing.is_empty(), confirms: version.confirms() };
                 self.world.version = version;
                 if self.world.question.is_some() && !version.confirms() {
@@ -298,6 +301,9 @@ impl Driver {
             self.world.look_at_snapshots();
         }
         self.world.looks += 1;
+        if is_turn(self.world.looks) {
+            self.look_for_doubles();
+        }
         if self.world.looks == SETTLED {
             memory::give_back();
         }
@@ -338,6 +344,17 @@ impl Driver {
         }
         for db in suspects {
             self.world.look_for_orphans(db);
+        }
+    }
+
+    /// Whether the app has started a Litestream of its own, or somebody else has.
+    fn look_for_doubles(&mut self) {
+        let listed = self.world.roster.listed();
+        if let Some((db, failure)) =
+            twins::doubled(&Others::now(), listed.iter().map(|(db, database)| (*db, database)))
+        {
+            self.world.failure.get_or_insert(failure);
+            self.handle(Event::Doubled(db));
         }
     }
 

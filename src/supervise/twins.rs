@@ -1,27 +1,24 @@
 //! Never two keepers on one database.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::runtime_folder::RuntimeFolder;
-use crate::core::ExitCode;
+use crate::core::{Db, ExitCode};
 use crate::error::Failure;
 use crate::foreign::piece;
 use crate::litestream::database::{Database, unfit};
 use crate::litestream::folder as databases;
 use crate::litestream::glob;
+use crate::litestream::others::Others;
 use crate::os::lock::{self, Lock, Refused};
 use crate::os::open;
-use crate::os::place::{self, Folder};
+use crate::os::place::{self, Folder, LOCK};
 use crate::os::proc;
 use crate::os::user::Identity;
 
 /// How often a lock is tried whose keeper is dead while its app is being stopped.
 const RETRY: Duration = Duration::from_millis(50);
-
-/// What the name of each lock ends with.
-const LOCK: &str = "-litekeeper.lock";
 
 /// The text of a lock that has none: that of the file itself.
 const OTHER_NAME: &str = "name";
@@ -114,6 +111,25 @@ fn acquire(db: &Database, text: &str) -> Result<Lock, Refused> {
         Err(Refused::Held(_)) => Err(Refused::Held(OTHER_NAME.to_owned())),
         Err(refused @ Refused::Io(_)) => Err(refused),
     }
+}
+
+/// Looks for a Litestream on one of these that no keeper runs. Those of a keeper before this one have ended, or
+/// their lock would be held.
+pub(super) fn doubled<'a>(
+    others: &Others,
+    dbs: impl IntoIterator<Item = (Db, &'a Database)>,
+) -> Option<(Db, Failure)> {
+    if others.is_empty() {
+        return None;
+    }
+    dbs.into_iter().find_map(|(db, database)| {
+        let other = others.on(&database.path, &database.meta)?;
+        let (path, pid, program) = (database.path.display(), other.pid, &other.program);
+        let message = format!("{path}: another litestream replicates this database (pid {pid}, `{program}`)");
+        let failure = Failure::new(ExitCode::LOCKED, message);
+        let hint = "litekeeper runs litestream itself: take the other out of the app's command or script, or stop its service";
+        Some((db, failure.hint(hint)))
+    })
 }
 
 /// What a look at a lock says that this keeper holds.
@@ -246,11 +262,7 @@ fn make_for(path: &Path, owner: &Identity) -> std::io::Result<()> {
 fn give_if_empty(path: &Path, owner: &Identity) -> std::io::Result<()> {
     // What somebody else has a say in is not root's to give away.
     let Ok(folder) = Folder::open_trusted(path) else { return Ok(()) };
-    // The lock of a keeper before this one, and what each new ext4 has.
-    let counts = |name: &std::ffi::OsString| {
-        name != "lost+found" && !name.as_encoded_bytes().ends_with(LOCK.as_bytes())
-    };
-    if folder.metadata()?.uid() == 0 && !folder.names()?.iter().any(counts) {
+    if folder.is_fresh() {
         tracing::info!("{}: it is empty, and now belongs to user {}", path.display(), owner.uid);
         folder.give_to(owner)?;
     }

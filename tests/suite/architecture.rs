@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const ROOMS: &[(&str, &[&str])] = &[
     ("core", &[]),
     ("os", &["core"]),
-    ("config", &["core", "foreign", "os", "secrets"]),
+    ("config", &["core", "database_url", "foreign", "os", "secrets"]),
     ("shim", &["core", "os"]),
     ("sqlite", &["os"]),
     ("litestream", &["core", "config", "foreign", "os", "sqlite"]),
@@ -17,8 +17,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("check", &["core", "config", "os", "litestream", "backup"]),
     ("supervise", &["core", "os", "sqlite", "shim", "litestream", "ledger", "backup", "error", "foreign"]),
     ("demo", &["os"]),
-    ("detect", &["secrets"]),
+    ("detect", &["database_url", "secrets"]),
     ("env_vars", &[]),
+    ("database_url", &[]),
     ("foreign", &["secrets"]),
     ("secrets", &[]),
     ("error", &["core", "foreign", "secrets"]),
@@ -220,7 +221,7 @@ const OPENERS: &[&str] = &[
 /// Where one stands all the same, and why nothing can be waited for there.
 const OPENS_BY_ITSELF: &[(&str, &str, &str)] = &[
     ("os/open.rs", "openat(", "the one place"),
-    ("os/open.rs", "fs::read(", "below /proc the kernel alone says what stands under a name"),
+    ("os/open.rs", "fs::read(", "below /proc and /sys the kernel alone says what stands under a name"),
     ("os/place.rs", "openat(", "O_PATH or O_DIRECTORY: folders alone"),
     ("os/dir.rs", "File::options", "O_PATH and O_DIRECTORY: a folder alone"),
     ("os/fd.rs", "fcntl::open(", "O_PATH of /proc/self/exe"),

@@ -652,8 +652,10 @@ fn every_finding_is_tested_and_in_the_readme() {
         paths.iter().map(|path| fs::read_to_string(path).expect("a text")).collect()
     };
     let shown = read(&root.join("tests/suite/snapshots"), "suite__check_");
-    let unit_tests =
-        read(&root.join("src/check"), ".rs") + &read(&root.join("tests/suite"), "check_online.rs");
+    let unit_tests = read(&root.join("src/check"), ".rs")
+        + &read(&root.join("tests/suite"), "check_online.rs")
+        + &read(&root.join("tests/suite"), "suite/known_faults.rs")
+        + &read(&root.join("tests/suite"), "suite/doubles.rs");
     let bounds = read(&root.join("tests/suite"), "foreign_bounds.rs");
     let readme = fs::read_to_string(root.join("README.md")).expect("a text");
     let rules = litekeeper::config::lint::RULES.iter().chain(litekeeper::check::RULES);

@@ -257,7 +257,7 @@ fn a_configuration_that_is_a_folder() {
     insta::assert_snapshot!(ended.stdout);
     let ended = Keeper::new(&world).app(["true"]).run().expect_code(78);
     assert!(
-        ended.log.contains("litestream.yml: the configuration cannot be read: is a directory"),
+        ended.log.contains("litestream.yml: the configuration cannot be read: it is a folder, not a file"),
         "{}",
         ended.log
     );

@@ -279,8 +279,8 @@ fn a_replica_folder_that_cannot_be_written_stops_the_start() {
     fs::create_dir(&folder).expect("the world can be written");
     let keeper = Keeper::new(&world).db(&world.db()).replica(&world.replica_url());
     let keeper = keeper.args(["--gate-timeout", "5s"]).app(App::new(&world.trace()).exit(0));
-    let ended = keeper.wrapped(wrap::read_only(&folder)).run().expect_code(69);
-    let ended = ended.expect_log("read-only file system").expect_log("hint: check who may write there");
+    let ended = keeper.wrapped(wrap::read_only(&folder)).run().expect_code(78);
+    let ended = ended.expect_log("cannot write into the folder").expect_log("hint: it is mounted read-only");
     assert!(world.trace().is_empty(), "{}", ended.log);
     assert_eq!(world.list("replica"), [""; 0]);
 }

@@ -276,7 +276,7 @@ fn a_folder_that_cannot_be_written_is_named() {
     let db = folder.join("app.db");
     let keeper = Keeper::new(&world).db(&db).replica(&s3.url("backups", "app")).envs(S3::env());
     let keeper = keeper.app(App::new(&world.trace()).exit(0)).wrapped(wrap::read_only(&folder));
-    let ended = keeper.run().expect_code(78).expect_log("Read-only file system").expect_log("hint: ");
+    let ended = keeper.run().expect_code(78).expect_log("it is mounted read-only").expect_log("hint: ");
     assert!(ended.log.contains(&folder.display().to_string()), "{}", ended.log);
     assert_eq!(world.list("data"), [""; 0]);
     assert!(world.trace().is_empty());

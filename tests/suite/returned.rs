@@ -223,7 +223,7 @@ fn a_broken_file_of_litestreams_is_put_aside() {
 fn what_is_no_database_is_refused_at_once() {
     let world = World::new();
     fs::write(world.db(), "this is no database at all").unwrap();
-    run(&world, &[]).expect_code(78).expect_log("it is no SQLite database");
+    run(&world, &[]).expect_code(78).expect_log("is no SQLite database");
 }
 
 #[test]

@@ -191,7 +191,7 @@ fn an_empty_folder_of_roots_is_given_to_the_user() {
     chown(shared.world.path("data"), Some(0), Some(0)).expect("root may");
     fs::write(shared.world.path("data/other"), "").expect("root may");
     let unit = shared.start(App::new(&shared.world.trace()).wait());
-    unit.finish().expect_code(78).expect_log("cannot write to the database's folder");
+    unit.finish().expect_code(78).expect_log("cannot write into the folder");
 }
 
 #[test]

@@ -62,6 +62,7 @@ fn rule_of(problem: &Problem) -> &'static Rule {
         | Problem::NoDatabaseUrl { .. }
         | Problem::ForeignDatabaseUrl { .. }
         | Problem::MemoryDatabaseUrl => NO_DATABASE,
+        Problem::TwoReadings { .. } => DATABASE_PATH,
         Problem::NoPath
         | Problem::PathAndDir
         | Problem::NotIn03

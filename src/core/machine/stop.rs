@@ -41,10 +41,10 @@ impl Machine {
         }
     }
 
-    /// Another keeper does the same work on a database, or believes that it does.
-    pub(super) fn lock_lost(&mut self, now: Instant, db: Db) {
+    /// Somebody else does the same work on a database, or believes that it does.
+    pub(super) fn taken_by_another(&mut self, now: Instant, note: Note) {
         if self.goal.stop().is_none() {
-            self.note(Note::LockLost(db));
+            self.note(note);
             self.begin_stop(now, Some(ExitCode::LOCKED), ExitCode::LOCKED);
         }
     }

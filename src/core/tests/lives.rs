@@ -245,6 +245,7 @@ impl World {
                 }
             }
             Fault::LockLost(db) => self.tell(Event::LockLost(db)),
+            Fault::Doubled(db) => self.tell(Event::Doubled(db)),
             Fault::Reload => self.tell(Event::Reload),
             Fault::Replaced(db) => {
                 // The files are looked at while the app runs.

@@ -69,6 +69,8 @@ pub(super) enum Fault {
     Makes(Db, bool),
     /// Another keeper has its lock.
     LockLost(Db),
+    /// Another Litestream replicates it as well.
+    Doubled(Db),
     /// The source names this tenant from now on.
     Names(u8),
     /// It does not any more.

@@ -208,6 +208,16 @@ fn a_lock_that_another_keeper_has_is_75_and_what_was_written_is_drained() {
 }
 
 #[test]
+fn another_litestream_is_75_and_what_was_written_is_drained() {
+    let mut world = World::new(policy(), Plan::default());
+    world.until(Phase::Running).pass(secs(3)).suffer(Fault::Doubled(Db(1)));
+    world.suffer(Fault::Doubled(Db(0)));
+    assert_eq!(world.end(), 75);
+    assert_eq!((world.noted(Note::Doubled(Db(1))), world.noted(Note::Doubled(Db(0)))), (1, 0));
+    assert!(world.dbs.is_safe());
+}
+
+#[test]
 fn a_drain_that_fails_is_74_and_names_what_is_behind() {
     let mut world = World::new(policy(), Plan::default());
     world.until(Phase::Running).pass(secs(3)).suffer(Fault::Replica(Replica::Away));

@@ -115,3 +115,34 @@ fn variables_of_the_deployment_are_stronger_than_dotenv() {
     let env = [("DATABASE_URL", "file:/srv/own.db")];
     assert_eq!(look(&files, &env, NO_PYTHON).expect("a database").databases[0].path, "/srv/own.db");
 }
+
+/// Two Litestreams on one database take each other's files away.
+#[test]
+fn a_script_that_runs_litestream_itself_is_followed_and_has_to_go() {
+    let dockerfile = "FROM python:3.13\nWORKDIR /srv/shop\nCOPY docker/start.sh /usr/local/bin/start\n\
+        ENTRYPOINT [\"/usr/local/bin/start\"]\nCMD [\"web\"]\n";
+    let start = "#!/bin/sh\nset -e\n# litestream replicate is below\nlitestream restore -if-replica-exists /data/app.db\nexec /srv/shop/bin/run.sh\n";
+    let run = "#!/bin/sh\nexec litestream replicate -exec \"gunicorn shop.wsgi\"\n";
+    let files = [("Dockerfile", dockerfile), ("docker/start.sh", start), ("bin/run.sh", run)];
+    let text = advised(&files);
+    assert!(
+        text.contains("bin/run.sh:2 runs litestream itself (`exec litestream replicate -exec \"gunicorn shop.wsgi\"`): take it out"),
+        "{text}"
+    );
+    assert!(!text.contains("docker/start.sh:"), "{text}");
+    for (file, body) in [
+        ("Dockerfile", "FROM x\nCMD litestream replicate -exec 'gunicorn shop.wsgi'\n"),
+        ("Dockerfile", "FROM x\nCMD [\"litestream\", \"replicate\", \"-exec\", \"gunicorn\"]\n"),
+        ("Procfile", "web: litestream replicate -exec 'gunicorn shop.wsgi'\n"),
+        ("supervisord.conf", "[program:litestream]\ncommand=litestream replicate\n"),
+        ("compose.yaml", "services:\n  backup:\n    image: litestream/litestream:0.5\n"),
+        (
+            "config/deploy.yml",
+            "accessories:\n  litestream:\n    image: litestream/litestream\n    cmd: replicate\n",
+        ),
+    ] {
+        let text = advised(&[(file, body)]);
+        assert!(text.contains(file) && text.contains("runs litestream itself"), "{file}: {text}");
+    }
+    assert!(!advised(&[("Procfile", "web: gunicorn shop.wsgi\n")]).contains("runs litestream itself"));
+}

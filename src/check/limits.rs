@@ -1,0 +1,79 @@
+//! What the system allows a process, against the number of databases.
+
+use super::rules::{FEW_FILES, LITTLE_MEMORY};
+use super::site::Site;
+use crate::config::Origin;
+use crate::config::lint::Lint;
+use crate::os::limit;
+
+/// What Litestream 0.5.17 has open of each database (counted: the file, its WAL, its index and a read transaction),
+/// and the lock that it inherits.
+const OF_EACH: u64 = 6;
+/// What it has open besides.
+const BESIDES: u64 = 16;
+/// Room for uploads and requests.
+const ROOM: u64 = 100;
+/// What it takes in memory, measured at rest, in KiB: by itself, and for each database.
+const MEMORY: (u64, u64) = (36 << 10, 430);
+
+pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
+    let in_folders = site.contents.iter().map(|contents| contents.databases.len()).sum::<usize>();
+    // What is not there yet is not open.
+    let named = site.config.databases().iter().filter(|database| database.path.exists()).count();
+    of(named + in_folders)
+}
+
+/// What is too little for so many databases that are there.
+pub(super) fn of(databases: usize) -> Vec<Lint> {
+    let found =
+        [limit::open_files().and_then(|most| files(databases, most)), memory(databases, limit::memory())];
+    found.into_iter().flatten().collect()
+}
+
+fn files(databases: usize, most: u64) -> Option<Lint> {
+    let least = databases as u64 * OF_EACH + BESIDES;
+    if most >= least {
+        return None;
+    }
+    let message =
+        format!("{most} files may be open (`ulimit -Hn`), but {databases} databases need {}", least + ROOM);
+    let hint = format!(
+        "allow {} or more: `ulimit -n`, `LimitNOFILE=` of systemd, `ulimits: nofile` of Compose, `--ulimit nofile=` of Docker",
+        least + ROOM
+    );
+    Some(Lint::new(FEW_FILES, &Origin::Environment, message).hint(hint))
+}
+
+fn memory(databases: usize, most: Option<u64>) -> Option<Lint> {
+    let needed = (MEMORY.0 + MEMORY.1 * databases as u64) << 10;
+    let most = most.filter(|most| *most < needed)?;
+    let megabytes = |bytes: u64| bytes.div_ceil(1 << 20);
+    let message = format!(
+        "{} MB of memory are allowed here, but Litestream takes about {} MB for {databases} databases at rest",
+        megabytes(most),
+        megabytes(needed)
+    );
+    let hint = "allow more, or spread the databases over several machines; the app needs memory as well";
+    Some(Lint::new(LITTLE_MEMORY, &Origin::Environment, message).hint(hint))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_held_against_the_number_of_databases() {
+        let lint = files(150, 600).unwrap();
+        assert_eq!(
+            format!("{} [{}]", lint.message, lint.rule.code),
+            "600 files may be open (`ulimit -Hn`), but 150 databases need 1016 [few-files]"
+        );
+        assert!(files(150, 1024).is_none() && files(0, 64).is_none());
+        let lint = memory(4000, Some(512 << 20)).unwrap();
+        assert_eq!(
+            format!("{} [{}]", lint.message, lint.rule.code),
+            "512 MB of memory are allowed here, but Litestream takes about 1716 MB for 4000 databases at rest [little-memory]"
+        );
+        assert!(memory(100, Some(512 << 20)).is_none() && memory(4000, None).is_none());
+    }
+}

@@ -1,0 +1,119 @@
+//! What `check` knows to be wrong on this machine, said by `run` before it starts anything.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::findings;
+use super::settings::variable;
+use crate::check::{self, Site};
+use crate::config::lint::{Lint, Rule};
+use crate::config::{self, Config};
+use crate::core::{ExitCode, Gate};
+use crate::error::Failure;
+use crate::litestream::database::Database;
+use crate::litestream::folder::Folder;
+use crate::os::user::Identity;
+use crate::supervise::Looked;
+
+/// How many names are looked at in a folder of databases.
+const MOST: usize = 200_000;
+
+/// What is looked at.
+pub(super) struct Faults {
+    pub(super) config: Config,
+    pub(super) folders: Vec<Folder>,
+    pub(super) user: Option<Identity>,
+    pub(super) cwd: PathBuf,
+    pub(super) stop_timeout: Duration,
+    pub(super) gate: Gate,
+}
+
+impl Faults {
+    /// Refuses a start that cannot come to anything.
+    ///
+    /// # Errors
+    /// Everything that is wrong, in the words of `check`.
+    pub(super) fn refuse(&self, looked: Looked<'_>) -> Result<(), Failure> {
+        let (mut bad, mut doubtful) = (self.find(looked), Vec::new());
+        findings::sort(&mut bad);
+        bad.dedup_by(|one, other| said(one) == said(other));
+        if self.gate == Gate::None {
+            doubtful.append(&mut bad);
+        }
+        // Such a file system may keep what SQLite needs, as long as one machine uses it.
+        doubtful.extend(bad.extract_if(.., |lint| lint.rule == check::ON_NETWORK));
+        for lint in &doubtful {
+            let hint = lint.hint.as_ref().map_or_else(String::new, |hint| format!(": {hint}"));
+            tracing::warn!("{}{hint}", said(lint));
+        }
+        let Some(first) = bad.first() else { return Ok(()) };
+        let failure = Failure::lines(ExitCode::CONFIG, bad.iter().map(said));
+        let mut hints: Vec<&str> = bad.iter().filter_map(|lint| lint.hint.as_deref()).collect();
+        hints.dedup();
+        Err(match (hints.as_slice(), &first.hint) {
+            ([], _) => failure,
+            ([hint], _) => failure.hint(hint),
+            (_, Some(hint)) => failure.hint(format!("{hint}; `litekeeper check` says what to do about each")),
+            (_, None) => failure.hint("`litekeeper check` says what to do about each"),
+        })
+    }
+
+    fn find(&self, looked: Looked<'_>) -> Vec<Lint> {
+        let mut found = self.look(looked);
+        if let Looked::Named(database) | Looked::Staying(database) = looked {
+            let written = self.config.databases().iter();
+            // Only where there is something to say: one of thousands is looked for.
+            let line =
+                |path| written.clone().find(|written| &written.path == path).map_or(0, |found| found.line);
+            found.iter_mut().for_each(|lint| lint.line = line(&database.path));
+        }
+        found
+    }
+
+    fn look(&self, looked: Looked<'_>) -> Vec<Lint> {
+        let contents = match looked {
+            Looked::Configured => check::contents(&self.folders, MOST),
+            Looked::Number(databases) => return check::too_many(databases),
+            Looked::Named(_) | Looked::Staying(_) => Vec::new(),
+        };
+        let one: Vec<config::Database> = match looked {
+            Looked::Configured | Looked::Number(_) => Vec::new(),
+            Looked::Named(Database { path, meta, .. }) | Looked::Staying(Database { path, meta, .. }) => {
+                let (path, meta_path) = (path.clone(), meta.clone());
+                vec![config::Database { path, meta_path, replicas: Vec::new(), line: 0, s3: None }]
+            }
+        };
+        let databases = if one.is_empty() { self.config.databases() } else { &one };
+        let site = Site {
+            config: &self.config,
+            databases,
+            written: databases.len(),
+            contents: &contents,
+            unset: Vec::new(),
+            has_secrets: false,
+            env_files: Vec::new(),
+            user: self.user.clone(),
+            variable: &variable,
+            cwd: &self.cwd,
+            runtime_roots: &[],
+            stop_timeout: Some(self.stop_timeout),
+            default_stop: self.stop_timeout,
+        };
+        match looked {
+            Looked::Configured | Looked::Number(_) => check::faults(&site),
+            Looked::Named(_) => check::faults_of_databases(&site),
+            Looked::Staying(_) => check::broken_off(&site),
+        }
+    }
+}
+
+/// As `check` shows it, without the word that it is an error.
+fn said(lint: &Lint) -> String {
+    let Rule { code, .. } = lint.rule;
+    let place = lint.origin.file().map(Path::display);
+    match (place, lint.line) {
+        (Some(file), 0) => format!("{file}: {} [{code}]", lint.message),
+        (Some(file), line) => format!("{file}:{line}: {} [{code}]", lint.message),
+        (None, _) => format!("{} [{code}]", lint.message),
+    }
+}

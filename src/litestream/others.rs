@@ -1,0 +1,117 @@
+//! A Litestream that somebody else runs on the same database: an entrypoint script, a service manager, another
+//! container that shares its processes. Two of them take each other's files away, and neither's backup is whole.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use crate::os::lock::Locks;
+use crate::os::place;
+use crate::os::proc;
+
+use super::database::with_suffix;
+
+/// One that is not this keeper's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Other {
+    /// Its process.
+    pub pid: i32,
+    /// What it was started with, as far as it says where it came from: no secrets are in these.
+    pub program: String,
+}
+
+/// The Litestreams that replicate anything here and are not children of this process.
+#[derive(Debug, Default)]
+pub struct Others {
+    found: Vec<Candidate>,
+}
+
+#[derive(Debug)]
+struct Candidate {
+    other: Other,
+    /// The files that it has open or locked, by device and inode.
+    open: HashSet<(u64, u64)>,
+    /// The same by their paths.
+    paths: Vec<PathBuf>,
+}
+
+impl Others {
+    /// Those that run just now. Where the process of another user shows no files, its locks tell.
+    pub fn now() -> Self {
+        let own = std::process::id().cast_signed();
+        let mut found = Vec::new();
+        for pid in proc::all() {
+            let Some(words) = proc::words(pid).filter(|words| replicates(words)) else { continue };
+            // Whatever this keeper runs for itself; the app's processes are below its shim.
+            if pid == own || proc::parent(pid) == Some(own) || !proc::is_alive(pid) {
+                continue;
+            }
+            let files = proc::open_files(pid);
+            let open = files.iter().map(|(id, _)| *id).chain(Locks::of(pid).files()).collect();
+            let paths = files.into_iter().map(|(_, path)| path).collect();
+            let program = words.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
+            found.push(Candidate { other: Other { pid, program }, open, paths });
+        }
+        Self { found }
+    }
+
+    /// Whether there is none at all, as nearly always.
+    pub fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    /// One that has this database, or its metadata folder, open.
+    pub fn on(&self, path: &Path, meta: &Path) -> Option<&Other> {
+        if self.is_empty() {
+            return None;
+        }
+        let files = [path.to_owned(), with_suffix(path, "-wal"), with_suffix(path, "-shm")];
+        let files: Vec<(u64, u64)> = files
+            .iter()
+            .filter_map(|path| place::theirs(|| Ok(proc::identity(path))).ok().flatten())
+            .collect();
+        let meta = place::theirs(|| meta.canonicalize()).unwrap_or_else(|_| meta.to_owned());
+        let has = |candidate: &&Candidate| {
+            files.iter().any(|file| candidate.open.contains(file))
+                || candidate.paths.iter().any(|open| open.starts_with(&meta))
+        };
+        self.found.iter().find(has).map(|candidate| &candidate.other)
+    }
+}
+
+/// `litestream replicate`, by whatever path and name: a script's own name stands in front where it is run by one.
+fn replicates(words: &[std::ffi::OsString]) -> bool {
+    let name = |word: &std::ffi::OsString| {
+        Path::new(word).file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"litestream"))
+    };
+    let Some(place) = words.iter().take(3).position(|word| word == "replicate") else { return false };
+    // As the first argument nobody else has it; behind an interpreter or a loader it counts with the name.
+    place == 1 || words[..place].iter().any(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_replicates_is_told_by_its_words() {
+        let is = |words: &[&str]| replicates(&words.iter().map(Into::into).collect::<Vec<_>>());
+        for words in [
+            &["litestream", "replicate"][..],
+            &["/opt/bin/litestream-0.5", "replicate", "-config", "x"],
+            &["replicator", "replicate"],
+            &["/lib/ld.so", "/bin/litestream", "replicate"],
+        ] {
+            assert!(is(words), "{words:?}");
+        }
+        for words in [
+            &["litestream", "restore", "-o", "replicate"][..],
+            &["litestream", "version"],
+            &["sh", "-c", "litestream replicate"],
+            &["grep", "-r", "replicate"],
+            &["litestream"],
+            &[],
+        ] {
+            assert!(!is(words), "{words:?}");
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Errors of Litestream's that come again and again: said once, and then how often.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use crate::litestream::log::Line;
+
+/// How long the same error is only counted.
+const SILENCE: Duration = Duration::from_secs(30);
+/// How many kinds of errors are told apart; a new one takes the place of all others.
+const KINDS: usize = 1000;
+
+/// The errors that were said already.
+#[derive(Debug, Default)]
+pub(super) struct Repeats {
+    said: BTreeMap<String, Said>,
+}
+
+#[derive(Debug)]
+struct Said {
+    at: Instant,
+    since: u64,
+    /// The last of them.
+    text: String,
+}
+
+impl Repeats {
+    /// What to say of an error now: nothing if it was said a moment ago, else how often it came since.
+    pub(super) fn take(&mut self, now: Instant, line: &Line) -> Option<u64> {
+        let kind = kind(line);
+        if let Some(said) = self.said.get_mut(&kind) {
+            if now.duration_since(said.at) < SILENCE {
+                said.since += 1;
+                said.text.clone_from(&line.text);
+                return None;
+            }
+            said.at = now;
+            return Some(std::mem::take(&mut said.since));
+        }
+        if self.said.len() >= KINDS {
+            self.said.clear();
+        }
+        self.said.insert(kind, Said { at: now, since: 0, text: String::new() });
+        Some(0)
+    }
+
+    /// What was counted and not said, at the end.
+    pub(super) fn rest(&mut self) -> impl Iterator<Item = (String, u64)> {
+        let said = std::mem::take(&mut self.said).into_values();
+        said.filter(|said| said.since > 0).map(|said| (said.text, said.since))
+    }
+}
+
+/// The same trouble of any database: without names of its own, and without what counts up.
+fn kind(line: &Line) -> String {
+    let what = line.error.as_deref().unwrap_or(&line.text);
+    let mut kind: String = line.text.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
+    for word in what.split_whitespace().filter(|word| !word.contains('/')) {
+        kind.push(' ');
+        kind.extend(word.chars().filter(|c| !c.is_ascii_digit()));
+    }
+    kind
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_repeats_is_said_once_and_counted() {
+        let line = |n: u32| {
+            Line::parse(&format!(
+                r#"{{"level":"ERROR","msg":"sync error","consecutive_errors":{n},"db":"d{n}.db","error":"open /x/d{n}.db: too many open files"}}"#
+            ))
+        };
+        let (start, mut repeats) = (Instant::now(), Repeats::default());
+        assert_eq!(repeats.take(start, &line(1)), Some(0));
+        for n in 2..100 {
+            assert_eq!(repeats.take(start, &line(n)), None);
+        }
+        let other = Line::parse(r#"{"level":"ERROR","msg":"sync error","error":"NoSuchBucket"}"#);
+        assert_eq!(repeats.take(start, &other), Some(0));
+        assert_eq!(repeats.take(start + SILENCE, &line(1)), Some(98));
+        assert_eq!(repeats.take(start + SILENCE, &line(2)), None);
+        let rest: Vec<_> = repeats.rest().collect();
+        assert_eq!(rest, [(line(2).text, 1)]);
+        assert_eq!(repeats.rest().count(), 0);
+    }
+}

@@ -1,0 +1,242 @@
+//! What `check` knows to be wrong, `run` says at once, in the same words.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+use serde_json::Value;
+
+use crate::support::app::App;
+use crate::support::config::Replica;
+use crate::support::keeper::Keeper;
+use crate::support::litestream::{LATEST, binary};
+use crate::support::process::Ended;
+use crate::support::s3::S3;
+use crate::support::sqlite;
+use crate::support::world::World;
+use crate::support::wrap;
+
+/// A Litestream that leaves a word when it is asked for more than its version.
+fn watched(world: &World) -> std::path::PathBuf {
+    let asked = world.path("asked");
+    let script = format!(
+        "#!/bin/sh\n[ \"$1\" = version ] || echo \"$1\" >>'{}'\nexec '{}' \"$@\"\n",
+        asked.display(),
+        binary(LATEST).display()
+    );
+    world.program("litestream", &script)
+}
+
+/// Runs what `check` calls wrong: its words, 78, and neither Litestream nor the app was started.
+#[track_caller]
+fn refused(world: &World, keeper: impl Fn() -> Keeper, code: &str) -> Ended {
+    let found = keeper().command("check").arg("--json").run().expect_code(78);
+    let found: Vec<Value> = serde_json::from_str(&found.stdout).expect("JSON");
+    let found =
+        found.iter().find(|lint| lint["code"] == code).unwrap_or_else(|| panic!("{code}: {found:#?}"));
+    let keeper = keeper().env("LITESTREAM_BINARY_PATH", watched(world));
+    let ended = keeper.app(App::new(&world.trace()).exit(0)).run().expect_code(78);
+    let ended = ended.expect_log(found["message"].as_str().expect("a text")).expect_log("hint: ");
+    assert!(world.trace().is_empty(), "{}", ended.log);
+    assert!(!world.path("asked").exists(), "litestream was asked: {}", ended.log);
+    ended
+}
+
+fn simple(world: &World) -> Keeper {
+    Keeper::new(world).db(&world.db()).replica(&world.replica_url())
+}
+
+#[test]
+fn a_database_that_is_none_is_refused_at_once() {
+    let world = World::new();
+    for (what, code) in [
+        ("link", "database-link"),
+        ("dangling", "database-link"),
+        ("text", "not-sqlite"),
+        ("folder", "not-sqlite"),
+        ("pipe", "not-sqlite"),
+    ] {
+        let db = world.db();
+        match what {
+            "link" => {
+                sqlite::create(&world.path("real.db"), 1);
+                symlink(world.path("real.db"), &db).expect("the world can be written");
+            }
+            "dangling" => symlink(world.path("nowhere.db"), &db).expect("the world can be written"),
+            "text" => fs::write(&db, "this is no database, but a text\n").expect("the world can be written"),
+            "folder" => fs::create_dir(&db).expect("the world can be written"),
+            _ => mkfifo(&db, Mode::S_IRWXU).expect("the world can be written"),
+        }
+        refused(&world, || simple(&world), code);
+        let _ = fs::remove_file(&db).or_else(|_| fs::remove_dir(&db));
+    }
+}
+
+#[test]
+fn what_cannot_be_written_is_refused_at_once() {
+    let world = World::new();
+    sqlite::create(&world.db(), 1);
+    let folder = world.path("replica");
+    fs::create_dir(&folder).expect("the world can be written");
+    refused(&world, || simple(&world).wrapped(wrap::read_only(&folder)), "not-writable");
+    fs::create_dir(world.path("data")).expect("the world can be written");
+    sqlite::create(&world.path("data/a.db"), 1);
+    let data = world.path("data");
+    let keeper = || {
+        let keeper = Keeper::new(&world).db(&data.join("a.db")).replica(&world.replica_url());
+        keeper.wrapped(wrap::read_only(&data))
+    };
+    refused(&world, keeper, "not-writable");
+}
+
+#[test]
+fn settings_that_take_the_wal_away_are_refused_at_once() {
+    let world = World::new();
+    sqlite::create(&world.db(), 1);
+    fs::create_dir(world.path("config")).expect("the world can be written");
+    let text = "production:\n  adapter: sqlite3\n  pragmas:\n    journal_mode: delete\n";
+    world.write("config/database.yml", text);
+    refused(&world, || simple(&world), "journal-mode");
+}
+
+#[test]
+fn a_copy_that_was_broken_off_is_refused_unless_the_backup_takes_its_place() {
+    let world = World::new();
+    sqlite::big(&world.db(), 1);
+    for name in ["app.db-wal", "app.db-shm"] {
+        let _ = fs::remove_file(world.path(name));
+    }
+    let file = fs::File::options().write(true).open(world.db()).expect("it is there");
+    file.set_len(200_000).expect("ours");
+    simple(&world).command("check").run().expect_code(78).expect_output("[cut-off]");
+    let ended = simple(&world).app(App::new(&world.trace()).exit(0)).run().expect_code(78);
+    ended.expect_log("has 200000 bytes, but says that it has ").expect_log("[cut-off]");
+    assert!(world.trace().is_empty());
+}
+
+#[test]
+fn several_faults_are_told_together_with_their_lines() {
+    let world = World::new();
+    fs::write(world.path("a.db"), "no database at all").expect("the world can be written");
+    symlink("a.db", world.path("b.db")).expect("the world can be written");
+    let replicas = [Replica::folder(&world.path("ra")), Replica::folder(&world.path("rb"))];
+    let (a, b) = (world.path("a.db"), world.path("b.db"));
+    let config = world.config_of("", [(a.as_path(), &replicas[0]), (b.as_path(), &replicas[1])]);
+    let ended = refused(&world, || Keeper::new(&world).config(&config), "database-link");
+    ended.expect_log("litestream.yml:2: ").expect_log("[not-sqlite]").expect_log("litestream.yml:5: ");
+}
+
+#[test]
+fn a_pipe_in_a_folder_of_databases_is_refused_at_once() {
+    let world = World::new();
+    fs::create_dir(world.path("tenants")).expect("the world can be written");
+    mkfifo(&world.path("tenants/a.db"), Mode::S_IRWXU).expect("the world can be written");
+    let text = "dbs: [{dir: tenants, pattern: '*.db', watch: true, replica: {path: backup}}]\n";
+    let config = world.write("a.yml", text);
+    refused(&world, || Keeper::new(&world).config(&config), "pipe-in-dir");
+}
+
+#[test]
+fn a_database_that_a_resolver_names_is_looked_at_as_well() {
+    let world = World::new();
+    sqlite::create(&world.path("real.db"), 1);
+    symlink(world.path("real.db"), world.path("t.db")).expect("the world can be written");
+    let resolver = world.program(
+        "resolver",
+        "#!/bin/sh\necho '[{\"path\": \"t.db\", \"replica\": {\"path\": \"backup\"}}]'\n",
+    );
+    let config =
+        world.write("a.yml", &format!("litekeeper: {{resolver: {{command: ['{}']}}}}\n", resolver.display()));
+    let ended =
+        Keeper::new(&world).config(&config).app(App::new(&world.trace()).exit(0)).run().expect_code(78);
+    ended.expect_log("is a link to ").expect_log("[database-link]");
+    assert!(world.trace().is_empty());
+}
+
+#[test]
+fn with_gate_none_what_is_wrong_is_a_warning() {
+    let world = World::new();
+    sqlite::create(&world.path("real.db"), 1);
+    symlink(world.path("real.db"), world.db()).expect("the world can be written");
+    let keeper = simple(&world).args(["--gate", "none", "--stop-timeout", "2s"]);
+    let ended = keeper.app(App::new(&world.trace()).exit(0)).run().expect_log("[database-link]");
+    assert!(!world.trace().is_empty(), "{}", ended.log);
+}
+
+#[test]
+fn two_replicas_are_refused_as_a_configuration() {
+    let world = World::new();
+    sqlite::create(&world.db(), 1);
+    let text = "dbs: [{path: app.db, replicas: [{path: ra}, {path: rb}]}]\n";
+    let config = world.write("a.yml", text);
+    let ended =
+        Keeper::new(&world).config(&config).app(App::new(&world.trace()).exit(0)).run().expect_code(78);
+    ended.expect_log("a.yml:1");
+    assert!(world.trace().is_empty());
+}
+
+/// Without a scheme it is https to Litestream, and this server speaks none.
+#[test]
+fn an_endpoint_without_a_scheme_is_told_by_check_and_at_the_end() {
+    let s3 = S3::start();
+    s3.bucket("backups");
+    let world = World::new();
+    sqlite::create(&world.db(), 1);
+    let bare = s3.endpoint().replace("http://", "");
+    let config = world.config(&s3.replica("backups", "app").set("endpoint", bare.as_str()));
+    let keeper = || Keeper::new(&world).config(&config);
+    let checked = keeper().command("check").run().expect_code(0);
+    checked.expect_output(&format!("Litestream asks https://{bare} [endpoint-scheme]"));
+    let app = App::new(&world.trace()).exit(0);
+    let ended = keeper().args(["--gate-timeout", "3s"]).app(app).run().expect_code(69);
+    ended.expect_log("hint: ").expect_log("http://");
+    assert!(world.trace().is_empty());
+    for (url, told) in
+        [("s3://b/a?endpoint=minio:9000", true), ("s3://b/a?endpoint=http://minio:9000", false)]
+    {
+        let found = Keeper::new(&world).db(&world.db()).replica(url).command("check").run().expect_code(0);
+        assert_eq!(found.stdout.contains("[endpoint-scheme]"), told, "{}", found.stdout);
+    }
+}
+
+/// What the keeper itself puts right is no fault: a fresh volume is given away.
+#[test]
+fn a_fresh_volume_of_roots_is_no_fault() {
+    let world = World::new();
+    fs::set_permissions(world.root(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("ours");
+    fs::create_dir(world.path("volume")).expect("the world can be written");
+    let db: &Path = &world.path("volume/a.db");
+    let found =
+        Keeper::new(&world).db(db).replica("s3://b/a").args(["--user", "nobody"]).command("check").run();
+    assert!(!found.stdout.contains("[not-writable]"), "{}", found.stdout);
+}
+
+/// Litestream needs five descriptors a database, and says of each that it cannot be opened, for ever.
+#[test]
+fn too_few_descriptors_are_told_with_the_number_that_is_needed() {
+    let world = World::new();
+    let names: Vec<_> = (0..60).map(|n| world.path(&format!("d{n}.db"))).collect();
+    names.iter().for_each(|db| sqlite::create(db, 1));
+    let replicas: Vec<_> = (0..60).map(|n| Replica::folder(&world.path(&format!("r{n}")))).collect();
+    let config = world.config_of("", names.iter().map(|db| db.as_path()).zip(&replicas));
+    let limited = |most: &str| {
+        let shell = ["sh", "-c", "ulimit -n \"$0\"; exec \"$@\"", most].map(str::to_owned);
+        Keeper::new(&world).config(&config).wrapped(shell)
+    };
+    refused(&world, || limited("250"), "few-files")
+        .expect_log("60 databases need 476")
+        .expect_log("[few-files]");
+    // In a folder, and by a resolver, they count as well.
+    let folder = world.write("dir.yml", "dbs: [{dir: ., pattern: 'd*.db', replica: {path: backup}}]\n");
+    let shell = ["sh", "-c", "ulimit -n 250; exec \"$0\" \"$@\""].map(str::to_owned);
+    let keeper = || Keeper::new(&world).config(&folder).wrapped(shell.clone());
+    keeper().command("check").run().expect_code(78).expect_output("[few-files]");
+    keeper().app(App::new(&world.trace()).exit(0)).run().expect_code(78).expect_log("60 databases need 476");
+    assert!(world.trace().is_empty());
+    // A soft limit is no obstacle: it is raised.
+    let shell = ["sh", "-c", "ulimit -Sn 64; exec \"$0\" \"$@\""].map(str::to_owned);
+    let keeper = Keeper::new(&world).config(&config).wrapped(shell);
+    keeper.args(["--stop-timeout", "30s"]).app(App::new(&world.trace()).exit(0)).run().expect_code(0);
+}
