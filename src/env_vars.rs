@@ -46,7 +46,10 @@ pub const LITESTREAM: &[Variable] = &[
     ("DATABASE_URL", "the database, where no file says which"),
     ("LITESTREAM_REPLICA_URL", "its replica"),
     ("LITESTREAM_REPLICA_BUCKET", "the replica's bucket, in place of a URL"),
-    ("LITESTREAM_REPLICA_PATH", "the path in that bucket"),
+    (
+        "LITESTREAM_REPLICA_PATH",
+        "the path in that bucket: the whole path of one database, and what comes before the names of several",
+    ),
     ("LITESTREAM_REPLICA_REGION", "the bucket's region"),
     ("LITESTREAM_REPLICA_ENDPOINT", "where the bucket is, if not at AWS"),
     ("LITESTREAM_LOG_LEVEL", "`logging.level`"),

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use super::aside;
 use super::bars::{self, bar};
 use super::chosen::Chosen;
+use super::elsewhere::Elsewhere;
 use super::search;
 use super::whole::Newest;
 use crate::core::ExitCode;
@@ -44,6 +45,8 @@ pub struct Restorer {
     pub parallel: usize,
     /// What is restored in place of the newest.
     pub chosen: Rc<Chosen>,
+    /// Where backups may be that are not on the replica.
+    pub elsewhere: Rc<Vec<Elsewhere>>,
 }
 
 /// How a restore ended that did not fail.
@@ -113,6 +116,16 @@ pub enum Error {
         /// The nearest that are: older and newer.
         near: [Option<u64>; 2],
     },
+    /// The variables that name the replica can also mean a place that does hold a backup.
+    #[error("{}: replica {replica} holds no backup, but {other} does, and that may be the place that was meant", db.display())]
+    Elsewhere {
+        /// The database.
+        db: PathBuf,
+        /// Its replica.
+        replica: String,
+        /// The other place.
+        other: String,
+    },
     /// The replica holds backups that this Litestream cannot read.
     #[error("{}: replica {replica} holds backups of litestream {held}, which litestream {running} takes for none", db.display())]
     OtherFormat {
@@ -177,6 +190,10 @@ impl Error {
                 let near: Vec<_> = near.iter().flatten().map(|txid| argv::txid_text(*txid)).collect();
                 (!near.is_empty()).then(|| format!("the nearest that are there: {}", near.join(" and ")))
             }
+            Self::Elsewhere { other, .. } => Some(format!(
+                "name it in the configuration as the database's own `replica`, or with --replica: {other} to go on with that \
+                 backup, the other one to start without"
+            )),
             Self::OtherFormat { held, .. } => {
                 Some(format!("run litestream {held}, or 0.5.17, which reads both"))
             }
@@ -199,6 +216,7 @@ impl Error {
     pub fn exit(&self) -> ExitCode {
         match self {
             Self::Command(command::Error::Start { .. }) => ExitCode::LITESTREAM,
+            Self::Elsewhere { .. } => ExitCode::CONFIG,
             Self::Refused { .. }
             | Self::Timeout { .. }
             | Self::Spoiled { .. }
@@ -251,6 +269,10 @@ impl Restorer {
         let outcome = match fetched {
             Ok(()) => self.put_in_place(db, &output),
             Err(error) => Err(error),
+        };
+        let outcome = match outcome {
+            Ok(Outcome::NoBackup) => self.look_elsewhere(db, &output, bars).await,
+            outcome => outcome,
         };
         aside::remove_partial(&output);
         match &outcome {

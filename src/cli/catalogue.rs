@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::databases;
 use crate::config::{self, Config, Node};
 use crate::error::Failure;
-use crate::supervise::{self, Entry, Inputs, Named};
+use crate::supervise::{self, Elsewhere, Entry, Inputs, Named};
 
 /// See [`supervise::Catalogue`].
 pub(super) struct Catalogue {
@@ -90,6 +90,15 @@ impl Catalogue {
 }
 
 impl supervise::Catalogue for Catalogue {
+    fn elsewhere(&self, socket: &Path) -> Vec<Elsewhere> {
+        let others = self.config.others();
+        if others.databases().is_empty() {
+            return Vec::new();
+        }
+        let inputs = databases::generate(&others, socket, self.shutdown_sync);
+        vec![Elsewhere { dbs: databases::databases(&others), inputs }]
+    }
+
     fn generate(&self, socket: &Path, named: &[Entry]) -> Inputs {
         let said = |entry: &&Entry| matches!(entry, Entry::Said(_));
         self.inputs(socket, &named.iter().filter(said).cloned().collect::<Vec<_>>())

@@ -69,14 +69,15 @@ impl Document {
 
     /// The databases of it that are sound, for a look at them; and, as [`Document::config`], what is not.
     pub fn sound_config(mut self, options: &LoadOptions<'_>) -> (Config, Result<(), Error>) {
-        let mut without = None;
+        let (mut without, mut other) = (None, None);
         if names_none(&self.root) {
             match sources::from_variables(options, prefix(&self.root)) {
-                Ok(Some((database, replica))) => {
+                Ok(Some((database, place))) => {
                     if self.root.is_null() {
                         self.root = Node::mapping([]);
                     }
-                    self.root.set("dbs", sources::entries(vec![(database, replica)]));
+                    self.root.set("dbs", sources::entries(vec![(database, place.replica)]));
+                    other = place.other;
                 }
                 Ok(None) => {}
                 Err(error) => without = Some(error),
@@ -84,6 +85,7 @@ impl Document {
         }
         let overruled = overrides::apply(&mut self.root, options.env);
         let (config, result) = Config::read_sound(self.origin, self.root, options, self.unset, self.traces);
+        let config = config.with_other(other);
         let (config, overruled) = match overruled {
             Ok(overrides) => (config.with_overrides(overrides), Ok(())),
             Err(error) => (config, Err(error)),

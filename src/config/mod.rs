@@ -15,6 +15,7 @@
 mod bucket;
 mod database;
 pub mod duration;
+mod elsewhere;
 mod emit;
 mod error;
 mod exec;

@@ -143,7 +143,8 @@ pub fn supervise(mut setup: Setup, log: &'static Outlet) -> Result<ExitCode, Fai
         };
         reload::listen(&folder, outbox.clone()).map_err(os(&folder.keeper_socket().display().to_string()))?;
         let roster = Roster::new(&setup.dbs, locks);
-        let world = World::new(setup, folder, roster, (listening, workplace), runner, outbox);
+        let mut world = World::new(setup, folder, roster, (listening, workplace), runner, outbox);
+        world.write_elsewhere().map_err(os("runtime folder"))?;
         Driver::new(world).run(&signals, inbox).await
     })
 }

@@ -29,7 +29,7 @@ use super::setup::{Entry, Named, Setup};
 use super::wal::{self, Held, Suspects};
 use super::watch::Watch;
 use super::workplace::Workplace;
-use crate::backup::Restorer;
+use crate::backup::{self, Restorer};
 use crate::core::{Action, Db, Ended, Event, ExitCode, Gate};
 use crate::error::Failure;
 use crate::litestream::argv;
@@ -79,6 +79,8 @@ pub(super) struct World {
     pub(super) missing: Vec<Database>,
     /// The configuration that names those.
     pub(super) restore_config: PathBuf,
+    /// Where backups may be that are not on the replica.
+    elsewhere: Rc<Vec<backup::Elsewhere>>,
     /// What a Litestream needs that reads the configuration of what is named just now.
     named_env: Rc<Vec<(String, String)>>,
     pub(super) litestream: Option<i32>,
@@ -167,6 +169,7 @@ impl World {
             barred: BTreeSet::new(),
             restore_config: folder.config(),
             named_env: Rc::default(),
+            elsewhere: Rc::default(),
             setup,
             folder,
             roster,
@@ -303,7 +306,23 @@ impl World {
             timeout: self.setup.restore_timeout,
             parallel: self.setup.restore_parallel,
             chosen: self.setup.restore_txids.clone(),
+            elsewhere: self.elsewhere.clone(),
         }
+    }
+
+    /// Writes down where else backups may be.
+    pub(super) fn write_elsewhere(&mut self) -> io::Result<()> {
+        let mut places = Vec::new();
+        for (number, elsewhere) in
+            self.setup.catalogue.elsewhere(&self.folder.socket()).into_iter().enumerate()
+        {
+            let config = self.folder.write_elsewhere(number, &elsewhere.inputs.config)?;
+            let env = Rc::new(elsewhere.inputs.env);
+            let place = |db| backup::Elsewhere { db, config: config.clone(), env: env.clone() };
+            places.extend(elsewhere.dbs.into_iter().map(place));
+        }
+        self.elsewhere = Rc::new(places);
+        Ok(())
     }
 
     fn restore(&mut self) {

@@ -49,6 +49,14 @@ pub struct Inputs {
     pub env: Vec<(String, String)>,
 }
 
+/// Where else the backups of some databases may be. No `Debug`: it may hold secrets.
+pub struct Elsewhere {
+    /// These, each with that place for its replica.
+    pub dbs: Vec<Database>,
+    /// What Litestream restores them from there with.
+    pub inputs: Inputs,
+}
+
 /// A database that a source named. No `Debug`: what the source said may hold secrets.
 #[derive(Clone)]
 pub struct Named {
@@ -74,7 +82,10 @@ pub trait Catalogue {
     /// What Litestream is started with: what the user wrote, and what sources named.
     fn generate(&self, socket: &std::path::Path, named: &[Entry]) -> Inputs;
 
-    /// The same with those of folders as databases of their own: what to restore them with.
+    /// The places where a backup may be that is not on the replica.
+    fn elsewhere(&self, socket: &std::path::Path) -> Vec<Elsewhere>;
+
+    /// What [`Catalogue::generate`] says, with those of folders as databases of their own: what to restore them with.
     fn lookup(&self, socket: &std::path::Path, named: &[Entry]) -> Inputs;
 
     /// Reads a source's answer. Those of `kept` that it does not name are still there as well.

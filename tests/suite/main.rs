@@ -22,6 +22,7 @@ mod differential;
 mod directories;
 mod doubles;
 mod drain;
+mod elsewhere;
 mod emptied;
 mod exit_codes;
 mod foreign_bounds;
