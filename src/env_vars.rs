@@ -29,6 +29,7 @@ pub const OPTIONS: &[Variable] = &[
     ("LITEKEEPER_RESTORE_TIMEOUT", "--restore-timeout"),
     ("LITEKEEPER_RESTORE_PARALLEL", "--restore-parallel"),
     ("LITEKEEPER_RESTORE_TXID", "--restore-txid"),
+    ("LITEKEEPER_RESTORE_FROM", "--restore-from"),
     ("LITEKEEPER_IF_BEHIND", "--if-behind"),
     ("LITEKEEPER_ALLOW_LITESTREAM", "--allow-litestream"),
     ("LITESTREAM_BINARY_PATH", "--litestream-binary"),

@@ -17,6 +17,8 @@ use crate::litestream::position;
 pub struct Elsewhere {
     /// The database, with that place for its replica.
     pub db: Database,
+    /// It is to be restored from there; else it is only to be known whether a backup is there.
+    pub is_source: bool,
     /// A configuration that says so.
     pub config: PathBuf,
     /// The variables that it refers to.
@@ -24,16 +26,28 @@ pub struct Elsewhere {
 }
 
 impl Restorer {
-    /// Looks at, or takes, what is elsewhere of a database that is not on its replica.
+    /// Looks at, or takes, what is elsewhere of a database that is not on its replica; and from where it was taken.
     pub(super) async fn look_elsewhere(
         &self,
         db: &Database,
         output: &Path,
         bars: Option<&MultiProgress>,
-    ) -> Result<Outcome, Error> {
-        let _ = (output, bars);
-        for place in self.elsewhere.iter().filter(|place| place.db.path == db.path) {
+    ) -> Result<(Outcome, Option<(Self, &Elsewhere)>), Error> {
+        for place in self.places(db) {
             let there = self.there(place);
+            if place.is_source {
+                let (path, from) = (db.path.display(), &place.db.replica);
+                tracing::info!("{} holds no backup of {path}: restoring it from {from}", db.replica);
+                there.fetch_whole(&place.db, output, bars).await?;
+                return match there.put_in_place(&place.db, output)? {
+                    Outcome::NoBackup => Err(Error::NothingElsewhere {
+                        db: db.path.clone(),
+                        replica: db.replica.clone(),
+                        from: from.clone(),
+                    }),
+                    restored => Ok((restored, Some((there, place)))),
+                };
+            }
             match there.holds_backup(&place.db).await {
                 Ok(false) => {}
                 Ok(true) => {
@@ -44,7 +58,16 @@ impl Restorer {
                 Err(error) => tracing::warn!("{error}: whether a backup is there is not known"),
             }
         }
-        Ok(Outcome::NoBackup)
+        Ok((Outcome::NoBackup, None))
+    }
+
+    /// Whether a database that is not on its replica is to come from elsewhere.
+    pub(super) fn has_source(&self, db: &Database) -> bool {
+        self.places(db).any(|place| place.is_source)
+    }
+
+    fn places(&self, db: &Database) -> impl Iterator<Item = &Elsewhere> {
+        self.elsewhere.iter().filter(|place| place.db.path == db.path)
     }
 
     /// The same for another place.
@@ -53,7 +76,8 @@ impl Restorer {
         Self { runner, config: place.config.clone(), elsewhere: Rc::default(), ..self.clone() }
     }
 
-    async fn holds_backup(&self, db: &Database) -> Result<bool, Error> {
+    /// Whether its replica does.
+    pub(super) async fn holds_backup(&self, db: &Database) -> Result<bool, Error> {
         let output =
             self.runner.ask(&argv::listing(self.version, &self.config, &db.path), self.timeout).await;
         match output.map_err(|error| Error::of_command(db, error))?.answer() {

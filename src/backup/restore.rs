@@ -126,6 +126,16 @@ pub enum Error {
         /// The other place.
         other: String,
     },
+    /// Neither the replica nor the place that it was to come from holds a backup.
+    #[error("{}: neither its replica {replica} nor {from}, from where it is to be restored, holds a backup", db.display())]
+    NothingElsewhere {
+        /// The database.
+        db: PathBuf,
+        /// Its replica.
+        replica: String,
+        /// The other place.
+        from: String,
+    },
     /// The replica holds backups that this Litestream cannot read.
     #[error("{}: replica {replica} holds backups of litestream {held}, which litestream {running} takes for none", db.display())]
     OtherFormat {
@@ -194,6 +204,9 @@ impl Error {
                 "name it in the configuration as the database's own `replica`, or with --replica: {other} to go on with that \
                  backup, the other one to start without"
             )),
+            Self::NothingElsewhere { .. } => Some(
+                "correct --restore-from (`litekeeper.restore.from`), or take it away to start with a new database".to_owned(),
+            ),
             Self::OtherFormat { held, .. } => {
                 Some(format!("run litestream {held}, or 0.5.17, which reads both"))
             }
@@ -223,6 +236,7 @@ impl Error {
             | Self::Unchecked { .. }
             | Self::NoSuchTxid { .. }
             | Self::OtherFormat { .. }
+            | Self::NothingElsewhere { .. }
             | Self::NotBelieved { .. }
             | Self::Io { .. }
             | Self::Command(command::Error::Aborted | command::Error::Timeout(_)) => ExitCode::UNAVAILABLE,
@@ -266,13 +280,22 @@ impl Restorer {
         tracing::info!("restoring {} from {}", db.path.display(), db.replica);
         let started = Instant::now();
         let fetched = self.fetch_whole(db, &output, bars).await;
-        let outcome = match fetched {
-            Ok(()) => self.put_in_place(db, &output),
-            Err(error) => Err(error),
+        let fetched = match fetched {
+            // The chosen one may be that of the other place.
+            Err(Error::NoSuchTxid { .. })
+                if self.has_source(db) && matches!(self.holds_backup(db).await, Ok(false)) =>
+            {
+                Ok(())
+            }
+            fetched => fetched,
         };
-        let outcome = match outcome {
-            Ok(Outcome::NoBackup) => self.look_elsewhere(db, &output, bars).await,
-            outcome => outcome,
+        let outcome = fetched.and_then(|()| self.put_in_place(db, &output));
+        let (outcome, source) = match outcome {
+            Ok(Outcome::NoBackup) => match self.look_elsewhere(db, &output, bars).await {
+                Ok((outcome, source)) => (Ok(outcome), source),
+                Err(error) => (Err(error), None),
+            },
+            outcome => (outcome, None),
         };
         aside::remove_partial(&output);
         match &outcome {
@@ -282,7 +305,17 @@ impl Restorer {
                     db.path.display(),
                     started.elapsed().as_secs_f64()
                 );
-                if let Some(txid) = self.chosen.of(&db.path) {
+                if let Some((there, place)) = source {
+                    tracing::info!(
+                        "{} came from {}, and goes on to {}",
+                        db.path.display(),
+                        place.db.replica,
+                        db.replica
+                    );
+                    if let Some(txid) = self.chosen.of(&db.path) {
+                        there.say_what_is_left_out(&place.db, txid).await;
+                    }
+                } else if let Some(txid) = self.chosen.of(&db.path) {
                     self.say_what_is_left_out(db, txid).await;
                     self.begin_anew(db).await;
                 }
@@ -357,7 +390,7 @@ impl Restorer {
         Plan::parse(&listing.stdout).map(|plan| plan.size())
     }
 
-    fn put_in_place(&self, db: &Database, output: &Path) -> Result<Outcome, Error> {
+    pub(super) fn put_in_place(&self, db: &Database, output: &Path) -> Result<Outcome, Error> {
         let restored = place::theirs(|| Ok(output.symlink_metadata()?.len())).ok();
         if restored.is_none() {
             self.refuse_other_format(db)?;

@@ -14,6 +14,8 @@ use crate::supervise::{self, Elsewhere, Entry, Inputs, Named};
 /// See [`supervise::Catalogue`].
 pub(super) struct Catalogue {
     config: Config,
+    /// Databases that are restored from elsewhere if their replica holds no backup.
+    from: Option<Config>,
     shutdown_sync: Duration,
     /// Further ones may be named while Litestream runs.
     resolves: bool,
@@ -24,11 +26,12 @@ pub(super) struct Catalogue {
 impl Catalogue {
     pub(super) fn new(
         config: Config,
+        from: Option<Config>,
         shutdown_sync: Duration,
         resolves: bool,
         env: Vec<(OsString, OsString)>,
     ) -> Self {
-        Self { config, shutdown_sync, resolves, env }
+        Self { config, from, shutdown_sync, resolves, env }
     }
 
     fn with(&self, named: &[Entry]) -> Result<Config, config::Error> {
@@ -91,12 +94,18 @@ impl Catalogue {
 
 impl supervise::Catalogue for Catalogue {
     fn elsewhere(&self, socket: &Path) -> Vec<Elsewhere> {
-        let others = self.config.others();
-        if others.databases().is_empty() {
-            return Vec::new();
-        }
-        let inputs = databases::generate(&others, socket, self.shutdown_sync);
-        vec![Elsewhere { dbs: databases::databases(&others), inputs }]
+        let others = Some(self.config.others()).filter(|others| !others.databases().is_empty());
+        let of = |config: &Config, is_source| Elsewhere {
+            dbs: databases::databases(config),
+            is_source,
+            inputs: databases::generate(config, socket, self.shutdown_sync),
+        };
+        // What may be meant for the replica comes before what is a copy of another one's.
+        others
+            .iter()
+            .map(|others| of(others, false))
+            .chain(self.from.iter().map(|from| of(from, true)))
+            .collect()
     }
 
     fn generate(&self, socket: &Path, named: &[Entry]) -> Inputs {

@@ -8,6 +8,7 @@ use super::app_env;
 use super::args;
 use super::databases;
 use super::findings;
+use super::from;
 use super::layers::{self, Layers};
 use super::one_shot;
 use super::settings::{self, variable};
@@ -82,6 +83,9 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
     if lints.iter().any(|lint| lint.rule == lint::LIMIT) {
         lints.retain(|lint| lint.rule == lint::LIMIT);
         return Ok(lints);
+    }
+    if let Some(config) = config.as_ref().filter(|_| is_sound) {
+        settle(&mut lints, &layers, "restore_from", from::elsewhere(&layers, config, &cwd));
     }
     let mut answer = (Vec::new(), 0);
     let seen = env.clone().unwrap_or_default();

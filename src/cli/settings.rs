@@ -11,6 +11,7 @@ use super::args;
 use super::catalogue::Catalogue;
 use super::databases::{self, Found, Source, Swallowed};
 use super::faults::Faults;
+use super::from;
 use super::layers::{Layers, Origin};
 use super::mounted;
 use super::txid;
@@ -176,6 +177,7 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
     let more = resolver.is_some() || !folders.is_empty();
     let chosen = txid::chosen(&layers, &dbs, more, &cwd)?;
     let (restore_txids, asked) = (Rc::new(chosen.clone()), chosen);
+    let from = from::elsewhere(&layers, &configured, &cwd)?;
     let checked = configured.clone();
     let env = {
         let databases = app_env::databases(&configured);
@@ -216,7 +218,7 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
             txid::check(&asked, is_ltx)?;
             databases::check(&checked, &swallowed, is_ltx)
         }),
-        catalogue: Box::new(Catalogue::new(configured, shutdown_sync, resolver.is_some(), env)),
+        catalogue: Box::new(Catalogue::new(configured, from, shutdown_sync, resolver.is_some(), env)),
         folders,
         resolver: resolver.map(|resolver| resolver.command.into_iter().map(Into::into).collect()),
         socket,

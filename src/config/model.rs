@@ -199,6 +199,10 @@ impl Config {
         (config, result)
     }
 
+    pub(super) fn retain_databases(&mut self, keep: impl FnMut(&Database) -> bool) {
+        self.databases.retain(keep);
+    }
+
     /// The only database's place may also be meant to be this one.
     pub(super) fn with_other(mut self, other: Option<Node>) -> Self {
         if other.is_some() {

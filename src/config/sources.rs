@@ -187,7 +187,21 @@ fn url_node(url: String, variable: Variable) -> Node {
     node
 }
 
-fn replica_of(text: &str) -> Option<Node> {
+/// Whether this is a place as `--replica` has it: a URL, or a folder that is clearly one.
+pub fn is_place(text: &str) -> bool {
+    replica_of(text).is_some()
+}
+
+/// `tail` below such a place.
+pub(super) fn below_place(text: &str, tail: &str) -> Option<Node> {
+    match (is_url(text), is_nats(text)) {
+        (true, true) => replica_of(text),
+        (true, false) => Some(at_url(with_path(text, |path| join(path, &escape(tail))), Variable::Own)),
+        (false, _) => replica_of(text).and_then(|_| replica_of(&join(text, tail))),
+    }
+}
+
+pub(super) fn replica_of(text: &str) -> Option<Node> {
     let folder = text == "~" || ["/", "./", "../", "~/"].iter().any(|start| text.starts_with(start));
     match (is_url(text), folder) {
         (true, _) => Some(at_url(text.to_owned(), Variable::Own)),

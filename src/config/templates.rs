@@ -25,6 +25,8 @@ pub(super) struct Additions<'a> {
 /// What an entry of `dbs` says beside what Litestream gets of it.
 #[derive(Clone, Default)]
 pub(super) struct Completed {
+    /// Its name for the path below one that several databases share.
+    pub(super) name: String,
     /// Its replica, if the variables that name it are read in the other way (see [`sources::Place`]).
     pub(super) other: Option<Node>,
 }
@@ -81,7 +83,7 @@ impl<'a> Additions<'a> {
         if let Some(Node { kind: NodeKind::Sequence(items), .. }) = entry.get_mut("replicas") {
             items.iter_mut().for_each(|replica| self.complete_replica(replica, &own, found));
         }
-        let mut completed = Completed::default();
+        let mut completed = Completed { name: own.name, other: None };
         if has_no_replica(entry) {
             let tail = self.tail(&name.unwrap_or(base));
             let place = sources::default_place(self.env, &tail, alone);
@@ -200,6 +202,12 @@ impl PathMode {
 pub(super) fn has_no_replica(entry: &Node) -> bool {
     let no_list = entry.get("replicas").is_none_or(|list| list.as_list().is_some_and(<[Node]>::is_empty));
     entry.is_mapping() && entry.get("replica").is_none() && no_list
+}
+
+/// What comes after a path that several databases share.
+pub(super) fn tail(root: &Node, name: &str) -> String {
+    let budget = Budget::default();
+    Additions::of(root, &|_| None, &budget).tail(name)
 }
 
 /// Gives a replica the path of its database, in its `url` if that is where it has one.

@@ -318,7 +318,8 @@ impl World {
         {
             let config = self.folder.write_elsewhere(number, &elsewhere.inputs.config)?;
             let env = Rc::new(elsewhere.inputs.env);
-            let place = |db| backup::Elsewhere { db, config: config.clone(), env: env.clone() };
+            let is_source = elsewhere.is_source;
+            let place = |db| backup::Elsewhere { db, is_source, config: config.clone(), env: env.clone() };
             places.extend(elsewhere.dbs.into_iter().map(place));
         }
         self.elsewhere = Rc::new(places);

@@ -53,6 +53,8 @@ pub struct Inputs {
 pub struct Elsewhere {
     /// These, each with that place for its replica.
     pub dbs: Vec<Database>,
+    /// They are to be restored from there; else it is only to be known whether a backup is there.
+    pub is_source: bool,
     /// What Litestream restores them from there with.
     pub inputs: Inputs,
 }

@@ -4,8 +4,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::support::app::App;
+use crate::support::config::Replica;
 use crate::support::keeper::Keeper;
-use crate::support::litestream::{self, LATEST};
+use crate::support::litestream::{self, LATEST, OLD};
 use crate::support::s3::S3;
 use crate::support::sqlite;
 use crate::support::world::World;
@@ -110,4 +111,105 @@ fn with_no_backup_anywhere_the_app_starts_with_a_new_database() {
     let app = App::new(&world.trace()).insert(&world.db(), 1).exit(0);
     let ended = keeper(&world, &s3, "apps/mine").config(&config).app(app).run().expect_code(0);
     ended.expect_log("holds no backup").expect_log("everything is on the replica");
+}
+
+/// A backup of [`World::db`] with ten rows in this folder of the world, made by `version`; the database is gone.
+fn old_place(world: &World, version: &str, name: &str) -> PathBuf {
+    let place = world.path(name);
+    sqlite::create(&world.db(), 10);
+    litestream::back_up(world, version, &world.config(&Replica::folder(&place)), &[&world.db()]);
+    lose(world);
+    place
+}
+
+/// A configuration whose databases are replicated below `new`, and come from elsewhere.
+fn moved(world: &World, from: &str, names: &[&str]) -> PathBuf {
+    let replica = |name: &str| format!("{{type: file, path: {}}}", world.path("new").join(name).display());
+    let dbs = names
+        .iter()
+        .map(|name| format!("- path: {}\n  replicas: [{}]\n", world.path(name).display(), replica(name)));
+    let from = format!("litekeeper: {{restore: {{from: {from}}}}}\n");
+    world.write("moved.yml", &format!("{from}dbs:\n{}", dbs.collect::<String>()))
+}
+
+#[test]
+fn the_first_start_is_from_another_place_and_all_later_ones_are_not() {
+    for version in [LATEST, OLD] {
+        let world = World::new();
+        let old = old_place(&world, version, "old");
+        let before = world.list("old");
+        let config = moved(&world, &old.display().to_string(), &["app.db"]);
+        let keeper = || Keeper::new(&world).litestream(version).config(&config);
+        let app = || App::new(&world.trace()).count(&world.db());
+        let ended = keeper().app(app().insert(&world.db(), 5).exit(0)).run().expect_code(0);
+        ended.expect_log("holds no backup").expect_log("came from ");
+        assert_eq!(world.trace().wait("count").rest, "10");
+        assert_eq!(world.list("old"), before, "nothing is written there");
+        lose(&world);
+        let ended = keeper().app(app().exit(0)).run().expect_code(0);
+        assert_eq!(world.trace().wait_nth(2, "count").rest, "15");
+        assert!(!ended.log.contains("came from "), "{}", ended.log);
+        // What is here is left alone.
+        keeper().app(app().exit(0)).run().expect_code(0);
+        assert_eq!(world.trace().wait_nth(3, "count").rest, "15");
+    }
+}
+
+#[test]
+fn several_databases_come_from_below_one_place_or_each_from_its_own() {
+    let world = World::new();
+    old_place(&world, LATEST, "old/app.db");
+    let second = old_place(&world, LATEST, "elsewhere");
+    let (old, second) =
+        (world.path("old"), format!("{}={}", world.path("second.db").display(), second.display()));
+    let config = moved(&world, &format!("[{}, \"{second}\"]", old.display()), &["app.db", "second.db"]);
+    let app = App::new(&world.trace()).count(&world.db()).count(&world.path("second.db")).exit(0);
+    Keeper::new(&world).config(&config).app(app).run().expect_code(0);
+    assert_eq!(world.trace().wait_nth(2, "count").rest, "10");
+    assert_eq!(world.trace().wait("count").rest, "10");
+}
+
+#[test]
+fn a_place_without_a_backup_starts_nothing() {
+    let world = World::new();
+    let config = moved(&world, &world.path("nowhere").display().to_string(), &["app.db"]);
+    let app = App::new(&world.trace()).insert(&world.db(), 1).exit(0);
+    let ended = Keeper::new(&world).config(&config).app(app).run().expect_code(69);
+    ended.expect_log("neither its replica").expect_log("hint: correct --restore-from");
+    assert!(!world.db().exists());
+    let s3 = S3::start();
+    let config = moved(&world, &format!("'{}'", s3.url("missing", "app")), &["app.db"]);
+    let app = App::new(&world.trace()).insert(&world.db(), 1).exit(0);
+    Keeper::new(&world).config(&config).envs(S3::env()).app(app).run().expect_code(69).expect_log("missing");
+    assert!(!world.db().exists());
+}
+
+#[test]
+fn a_txid_may_be_that_of_the_other_place() {
+    let world = World::new();
+    let old = old_place(&world, LATEST, "old");
+    let config = moved(&world, &old.display().to_string(), &["app.db"]);
+    let run = |txid: &str| {
+        let app = App::new(&world.trace()).count(&world.db()).exit(0);
+        Keeper::new(&world).config(&config).args(["--restore-txid", txid]).app(app).run()
+    };
+    run("00000000000000ff")
+        .expect_code(69)
+        .expect_log(&format!("replica {}: there is no txid", old.display()));
+    assert!(!world.db().exists());
+    run("0000000000000001").expect_code(0).expect_log("as it was at txid 0000000000000001");
+    assert_eq!(world.trace().wait("count").rest, "10");
+}
+
+#[test]
+fn what_is_no_place_and_no_database_of_the_configuration_is_refused() {
+    let world = World::new();
+    let config = world.config(&world.replica());
+    let run =
+        |from: &str| Keeper::new(&world).config(&config).args(["--restore-from", from]).app(["true"]).run();
+    run("/x/other.db=s3://b/a").expect_code(78).expect_log("is no database of this configuration");
+    run("ftp://h/a").expect_code(78).expect_log("--restore-from: ");
+    let check = Keeper::new(&world).command("check").config(&config).args(["--restore-from", "ftp://h/a"]);
+    check.run().expect_code(78).expect_output("is no kind of replica that Litestream knows");
+    run("old").expect_code(2).expect_log("neither a URL nor a folder");
 }
