@@ -1,45 +1,90 @@
 //! What a lost database left behind, put where nobody takes it for the new one's.
 
+use std::ffi::{OsStr, OsString};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::litestream::database::{Database, with_suffix};
 use crate::os::place::{self, Folder};
 
+/// How many of each are kept: enough to go back to, and no disk full of them.
+const KEPT: usize = 3;
+
+/// What was put aside.
+pub(super) struct Aside {
+    /// Where it was.
+    pub(super) was: PathBuf,
+    /// Where it is.
+    pub(super) kept: PathBuf,
+    /// So many older ones of the same name were removed.
+    pub(super) removed: usize,
+}
+
 /// Moves away the sidecars and Litestream's metadata folder of a database that is not there: SQLite
-/// would replay a stale `-wal` into the restored file. Nothing is deleted; the new names are returned.
-pub(super) fn move_remains(db: &Database) -> io::Result<Vec<PathBuf>> {
+/// would replay a stale `-wal` into the restored file. Of what was put aside before, the newest stay.
+pub(super) fn move_remains(db: &Database) -> io::Result<Vec<Aside>> {
     move_all(db.sidecars().into_iter().chain([db.meta.clone()]))
 }
 
 /// Moves away the database itself as well.
-pub(super) fn move_whole(db: &Database) -> io::Result<Vec<PathBuf>> {
+pub(super) fn move_whole(db: &Database) -> io::Result<Vec<Aside>> {
     let mut moved = move_all([db.path.clone()].into_iter())?;
     moved.extend(move_remains(db)?);
     Ok(moved)
 }
 
 /// Moves away Litestream's metadata folder alone.
-pub(super) fn move_metadata(db: &Database) -> io::Result<Vec<PathBuf>> {
+pub(super) fn move_metadata(db: &Database) -> io::Result<Vec<Aside>> {
     move_all([db.meta.clone()].into_iter())
 }
 
-fn move_all(paths: impl Iterator<Item = PathBuf>) -> io::Result<Vec<PathBuf>> {
-    let suffix = format!(".{}", jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S%3fZ"));
+/// The sign of what was put aside: a time.
+fn suffix() -> String {
+    format!(".{}", jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S%3fZ"))
+}
+
+fn move_all(paths: impl Iterator<Item = PathBuf>) -> io::Result<Vec<Aside>> {
+    let suffix = suffix();
     let mut moved = Vec::new();
-    for path in paths {
-        let aside = with_suffix(&path, &suffix);
+    for was in paths {
+        let kept = with_suffix(&was, &suffix);
         let rename = || {
-            let (folder, name) = Folder::of(&path)?;
-            folder.rename(name, aside.file_name().unwrap_or_default())
+            let (folder, name) = Folder::of(&was)?;
+            folder.rename(name, kept.file_name().unwrap_or_default())?;
+            Ok(remove_older(&folder, name))
         };
         match place::theirs(rename) {
-            Ok(()) => moved.push(aside),
+            Ok(removed) => moved.push(Aside { was, kept, removed }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
     }
     Ok(moved)
+}
+
+/// Removes all but the newest of what was put aside under this name. What cannot be removed stays, and nothing hangs
+/// on it.
+fn remove_older(folder: &Folder, name: &OsStr) -> usize {
+    let mut all = folder.names().unwrap_or_default();
+    all.retain(|other| is_aside(name, other));
+    // The times have one width, so their order is the names'.
+    all.sort_unstable();
+    let older = all.len().saturating_sub(KEPT);
+    let remove = |name: &OsString| {
+        folder.remove(name).is_ok() || std::fs::remove_dir_all(folder.path().join(name)).is_ok()
+    };
+    all.iter().take(older).filter(|name| remove(name)).count()
+}
+
+/// Whether a name is another one with such a time behind it, and nothing else.
+fn is_aside(name: &OsStr, other: &OsStr) -> bool {
+    let time = other.as_bytes().strip_prefix(name.as_bytes()).and_then(|rest| rest.strip_prefix(b"."));
+    let is_time = |time: &[u8]| {
+        let shape = time.iter().map(|byte| if byte.is_ascii_digit() { b'0' } else { *byte });
+        shape.eq(*b"00000000T000000000Z")
+    };
+    time.is_some_and(is_time)
 }
 
 /// Removes what a restore that did not end left of its output.
@@ -78,8 +123,34 @@ mod tests {
         fs::create_dir(&db.meta).unwrap();
         let moved = move_remains(&db).unwrap();
         assert_eq!(moved.len(), 2);
-        assert_eq!(fs::read_to_string(&moved[0]).unwrap(), "stale");
+        assert_eq!(fs::read_to_string(&moved[0].kept).unwrap(), "stale");
+        assert_eq!(moved[1].was, db.meta);
         assert!(!dir.path().join("app.db-wal").exists() && !db.meta.exists());
+
+        // The newest three of each stay, folders too, and what only looks like one.
+        let (old, other) =
+            (["2020", "2021", "2022"], ["app.db-wal.bak", "app.db-wal.20200101T000000000Z.gz"]);
+        let aside = |name: &str, year: &str| dir.path().join(format!("{name}.{year}0101T000000000Z"));
+        for year in old {
+            fs::write(aside("app.db-wal", year), "").unwrap();
+            fs::create_dir(aside(".app.db-litestream", year)).unwrap();
+            fs::write(aside(".app.db-litestream", year).join("file"), "").unwrap();
+        }
+        other.iter().for_each(|name| fs::write(dir.path().join(name), "").unwrap());
+        fs::write(dir.path().join("app.db-wal"), "newer").unwrap();
+        fs::create_dir(&db.meta).unwrap();
+        let again = move_remains(&db).unwrap();
+        assert_eq!(again.iter().map(|aside| aside.removed).collect::<Vec<_>>(), [2, 2]);
+        let left: Vec<bool> = old.map(|year| aside("app.db-wal", year).exists()).into();
+        assert_eq!(left, [false, false, true]);
+        assert!(moved.iter().chain(&again).all(|aside| aside.kept.exists()));
+        assert!(other.iter().all(|name| dir.path().join(name).exists()));
+        for entry in fs::read_dir(dir.path()).unwrap().flatten() {
+            let path = entry.path();
+            if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.unwrap();
+        }
+        fs::write(dir.path().join("a"), "").unwrap();
+        fs::write(dir.path().join("b"), "").unwrap();
 
         let output = db.hidden("-litekeeper-restore");
         for suffix in ["", ".tmp", ".tmp-wal"] {

@@ -277,7 +277,6 @@ impl Restorer {
         place::theirs(|| fs::create_dir_all(folder)).map_err(Error::io(folder))?;
         let output = db.hidden("-litekeeper-restore");
         aside::remove_partial(&output);
-        tracing::info!("restoring {} from {}", db.path.display(), db.replica);
         let started = Instant::now();
         let fetched = self.fetch_whole(db, &output, bars).await;
         let fetched = match fetched {
@@ -343,8 +342,18 @@ impl Restorer {
         // Litestream writes here first (`Replica.Restore` in its replica.go), then renames.
         let partial = with_suffix(output, ".tmp");
         let (mut before, mut report_at) = (0, Instant::now() + REPORT);
+        // What is tried to find the newest that is whole is no restore yet.
+        let mut is_told = txid != self.chosen.of(&db.path);
+        let mut tell = || {
+            if !std::mem::replace(&mut is_told, true) {
+                tracing::info!("restoring {} from {}", db.path.display(), db.replica);
+            }
+        };
         let tick = |pid| {
             let written = place::theirs(|| partial.symlink_metadata()).map_or(0, |found| found.len());
+            if written > 0 {
+                tell();
+            }
             if let Some(bar) = &bar {
                 bar.set_position(crate::os::proc::io(pid).map_or(0, |io| io.read));
             } else if Instant::now() >= report_at {
@@ -362,7 +371,13 @@ impl Restorer {
             bar.finish_and_clear();
         }
         let ran = ran.map_err(|error| Error::of_command(db, error))?;
-        if ran.is_success() { Ok(()) } else { Err(Error::refused(db, ran.reason())) }
+        if !ran.is_success() {
+            return Err(Error::refused(db, ran.reason()));
+        }
+        if place::theirs(|| output.symlink_metadata()).is_ok() {
+            tell();
+        }
+        Ok(())
     }
 
     /// Who takes an older transaction gives up what came after it, and again at each restore.
@@ -396,12 +411,11 @@ impl Restorer {
             self.refuse_other_format(db)?;
             self.refuse_to_believe(db)?;
         }
-        for moved in aside::move_remains(db).map_err(Error::io(&db.path))? {
-            tracing::warn!(
-                "{} belonged to a database that is gone: kept as {}",
-                db.path.display(),
-                moved.display()
-            );
+        let moved = aside::move_remains(db).map_err(Error::io(&db.path))?;
+        if let Some(text) = kept(&moved) {
+            let text = format!("{text}, of a database {} that is gone", db.path.display());
+            // With a backup in its place nobody misses it.
+            if restored.is_some() { tracing::info!("{text}") } else { tracing::warn!("{text}") }
         }
         let Some(size) = restored else { return Ok(Outcome::NoBackup) };
         let put = || {
@@ -435,27 +449,40 @@ impl Restorer {
     }
 }
 
-/// Moves a database that is older than its backup out of the way, so that it counts as missing.
+/// Moves a database that is older than its backup out of the way, so that it counts as missing; says where it is.
 ///
 /// # Errors
 /// What the operating system says.
-pub fn move_aside(db: &Database) -> Result<Vec<PathBuf>, Error> {
-    aside::move_whole(db).map_err(Error::io(&db.path))
+pub fn move_aside(db: &Database) -> Result<String, Error> {
+    let moved = aside::move_whole(db).map_err(Error::io(&db.path))?;
+    Ok(kept(&moved).unwrap_or_else(|| "nothing was there".to_owned()))
+}
+
+/// What was put aside, and where it is; none where nothing was.
+fn kept(moved: &[aside::Aside]) -> Option<String> {
+    let each = moved.iter().map(|aside| format!("{} kept as {}", aside.was.display(), aside.kept.display()));
+    let each: Vec<String> = each.collect();
+    let removed: usize = moved.iter().map(|aside| aside.removed).sum();
+    let older = if removed == 0 { "" } else { " (the newest three of each stay, older ones were removed)" };
+    (!each.is_empty()).then(|| format!("{}{older}", each.join(", ")))
 }
 
 /// Moves Litestream's own files of a database out of the way, so that it begins with a fresh copy.
 ///
 /// # Errors
 /// What the operating system says.
-pub fn move_metadata_aside(db: &Database) -> Result<Vec<PathBuf>, Error> {
-    aside::move_metadata(db).map_err(Error::io(&db.meta))
+pub fn move_metadata_aside(db: &Database) -> Result<String, Error> {
+    let moved = aside::move_metadata(db).map_err(Error::io(&db.meta))?;
+    Ok(kept(&moved).unwrap_or_else(|| "nothing was there".to_owned()))
 }
 
 fn report(db: &Database, written: u64, moves: bool) {
     let (path, replica) = (db.path.display(), &db.replica);
     if moves {
         tracing::info!("restoring {path}: {} MiB so far", written >> 20);
+    } else if written > 0 {
+        tracing::warn!("restoring {path}: nothing more from {replica} for a while, litestream is retrying");
     } else {
-        tracing::warn!("restoring {path}: no answer from {replica} yet, litestream is retrying");
+        tracing::warn!("{path} is missing: no answer from {replica} yet, litestream is retrying");
     }
 }

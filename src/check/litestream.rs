@@ -40,18 +40,17 @@ pub async fn look(
         }
     };
     let shown = path.display();
-    let output = runner(path.clone()).ask_offline(&argv::version(), LIMIT).await;
-    let text = match &output {
-        Ok(output) => output.stdout.trim().trim_start_matches('v'),
+    let output = match runner(path.clone()).ask_offline(&argv::version(), LIMIT).await {
+        Ok(output) => output,
         Err(error) => {
             let lint = lint(LITESTREAM_MISSING, format!("`{shown} version`: {error}"));
             let hint = "`litekeeper install` gets a litestream that runs here";
             return Found { usable: None, lints: vec![lint.hint(hint)] };
         }
     };
+    let text = output.stdout.trim().trim_start_matches('v');
     let Some(version) = Version::parse(text) else {
-        let message = format!("`{shown} version` says `{}`, which is no version", text.escape_debug());
-        let hint = "name litestream itself with LITESTREAM_BINARY_PATH, or get one with `litekeeper install`";
+        let (message, hint) = output.no_version(&path);
         return Found { usable: None, lints: vec![lint(LITESTREAM_MISSING, message).hint(hint)] };
     };
     let is = |named: &str| named.trim_start_matches('v') == text;

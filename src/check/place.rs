@@ -252,7 +252,7 @@ mod tests {
             home: None,
             pid: 1,
         };
-        let pair = ("/data/app.db".to_owned(), "s3://b/a".to_owned());
+        let pair = ("/data/app.db".to_owned(), Some("s3://b/a".to_owned()));
         let config = crate::config::Config::from_pairs(&[pair], &options).unwrap();
         let site = Site {
             unset: Vec::new(),

@@ -154,7 +154,7 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
 
 /// What there is to read.
 enum Opened {
-    Pairs(Vec<(String, String)>),
+    Pairs(Vec<databases::Pair>),
     File(PathBuf, Result<Box<Document>, config::Error>),
     Nothing,
 }

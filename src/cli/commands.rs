@@ -3,8 +3,9 @@
 use clap::Parser;
 
 use super::args::{Cli, Command};
-use super::{check, config, demo, init, install, reload, run};
+use super::{check, config, demo, init, install, reload, run, typed};
 use crate::core::ExitCode;
+use crate::foreign;
 use crate::os::signal;
 use crate::printer::{self, Format};
 
@@ -12,9 +13,12 @@ use crate::printer::{self, Format};
 pub fn main() -> ExitCode {
     let command = match Cli::try_parse() {
         Ok(cli) => cli.command,
-        Err(error) => {
+        Err(mut error) => {
             if error.use_stderr() {
-                printer::notes(error.to_string().trim_end());
+                let words: Vec<_> = std::env::args_os().skip(1).collect();
+                let hint =
+                    typed::hint(&mut error, &words).map(|hint| format!("\nhint: {}", foreign::line(&hint)));
+                printer::notes(&format!("{}{}", error.to_string().trim_end(), hint.unwrap_or_default()));
             } else {
                 // Nobody is left to tell when the output is closed.
                 let _ = error.print();

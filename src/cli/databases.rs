@@ -31,10 +31,13 @@ pub(super) struct Source<'a> {
     pub(super) no_expand_env: bool,
 }
 
+/// A database and its replica, if it does not have the environment's.
+pub(super) type Pair = (String, Option<String>);
+
 /// What there is to read.
 pub(super) enum Found {
     /// Databases and their replicas, by flags or variables.
-    Pairs(Vec<(String, String)>),
+    Pairs(Vec<Pair>),
     /// A file.
     File(Document),
     /// The environment at most.
@@ -163,22 +166,35 @@ fn with_options<T>(no_expand_env: bool, cwd: &Path, f: impl FnOnce(&LoadOptions<
     })
 }
 
-/// `--db` and `--replica`, or the variables in their place; a flag outweighs every variable.
-pub(super) fn pairs(source: &Source<'_>) -> Result<Option<Vec<(String, String)>>, Failure> {
+/// `--db` and `--replica`, or the variables in their place; a flag outweighs every variable. Databases alone have the
+/// replica of the environment, as they have it in a file.
+pub(super) fn pairs(source: &Source<'_>) -> Result<Option<Vec<Pair>>, Failure> {
     source.replicas.iter().flat_map(|url| config::secrets_of_url(url)).for_each(secrets::know);
+    let from_environment = config::names_replica(&text_variable);
     let given = !source.dbs.is_empty() || !source.replicas.is_empty();
     match (source.config, given) {
         (Some(_), true) => Err(Failure::new(ExitCode::USAGE, "--config and --db cannot be combined")
             .hint("put the database into the config file, or leave --config out")),
         (Some(_), false) => Ok(None),
+        (None, true) if source.replicas.is_empty() && from_environment => {
+            Ok(Some(source.dbs.iter().map(|db| (db.clone(), None)).collect()))
+        }
         (None, true) if source.dbs.len() != source.replicas.len() => {
             let (dbs, replicas) = (source.dbs.len(), source.replicas.len());
+            let variables = if replicas == 0 {
+                ", or set LITESTREAM_REPLICA_URL or LITESTREAM_REPLICA_BUCKET for all"
+            } else {
+                ""
+            };
             Err(Failure::new(ExitCode::USAGE, format!("{dbs} --db but {replicas} --replica"))
-                .hint("each database has one replica: --db PATH --replica URL"))
+                .hint(format!("each database has one replica: --db PATH --replica URL{variables}")))
         }
-        (None, true) => Ok(Some(source.dbs.iter().cloned().zip(source.replicas.iter().cloned()).collect())),
+        (None, true) => {
+            Ok(Some(source.dbs.iter().cloned().zip(source.replicas.iter().cloned().map(Some)).collect()))
+        }
         (None, false) => match (text_variable("LITEKEEPER_DB"), text_variable("LITEKEEPER_REPLICA")) {
-            (Some(db), Some(replica)) => Ok(Some(vec![(db, replica)])),
+            (Some(db), Some(replica)) => Ok(Some(vec![(db, Some(replica))])),
+            (Some(db), None) if from_environment => Ok(Some(vec![(db, None)])),
             (None, None) => Ok(None),
             (Some(_), None) => Err(half("LITEKEEPER_DB", "LITEKEEPER_REPLICA")),
             (None, Some(_)) => Err(half("LITEKEEPER_REPLICA", "LITEKEEPER_DB")),

@@ -24,5 +24,6 @@ pub mod reload;
 mod run;
 mod settings;
 mod txid;
+mod typed;
 
 pub use commands::main;

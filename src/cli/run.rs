@@ -5,7 +5,7 @@ use super::settings::{self, Alone, First};
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::os::exec::{self, Command};
-use crate::os::signal;
+use crate::os::{signal, unstarted};
 use crate::printer::{self, Format};
 use crate::supervise;
 
@@ -38,11 +38,16 @@ pub(super) fn run(args: &args::Run) -> (Format, Result<ExitCode, Failure>) {
 
 fn run_without(args: &args::Run, why: &str) -> Result<ExitCode, Failure> {
     tracing::warn!("{why}: running the app alone, with no backup");
-    let Alone { argv, env, cwd } = settings::alone(args)?;
-    let name = argv[0].to_string_lossy().into_owned();
-    if let Some(cwd) = cwd {
-        std::env::set_current_dir(&cwd).map_err(|error| {
-            Failure::new(ExitCode::CONFIG, format!("the app's folder {}: {error}", cwd.display()))
+    let Alone { argv, env, cwd, user } = settings::alone(args)?;
+    if let Some(user) = user {
+        let refused = |error| Failure::new(ExitCode::CONFIG, format!("--user: {error}"));
+        user.become_it().map_err(refused)?;
+    }
+    // A folder that is named is one that this user may enter.
+    if let Some(cwd) = &cwd {
+        std::env::set_current_dir(cwd).map_err(|error| {
+            let message = format!("the app's folder {} cannot be entered: {error}", cwd.display());
+            Failure::new(ExitCode::CONFIG, message)
         })?;
     }
     // As PID 1 a stop that came meanwhile would be lost when it is let go.
@@ -51,12 +56,11 @@ fn run_without(args: &args::Run, why: &str) -> Result<ExitCode, Failure> {
     }
     printer::finish();
     signal::reset_for_exec(signal::ignored_at_start(), true);
-    let error = exec::execute(&Command { argv, env });
-    let exit = match error.kind() {
-        std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => ExitCode::NOT_FOUND,
-        _ => ExitCode::NOT_EXECUTABLE,
-    };
-    Err(Failure::new(exit, format!("{name}: {error}")))
+    let command = Command { argv, env };
+    let error = exec::execute(&command);
+    let refused = unstarted::explain(&command, cwd.as_deref(), &error);
+    let exit = if refused.found { ExitCode::NOT_EXECUTABLE } else { ExitCode::NOT_FOUND };
+    Err(Failure::new(exit, refused.to_string()))
 }
 
 fn level(level: args::LogLevel) -> tracing::Level {

@@ -21,8 +21,10 @@ use crate::error::Failure;
 use crate::litestream::binary::{self, Named};
 use crate::litestream::install;
 use crate::os::fd;
+use crate::os::needs;
 use crate::os::terminal::Terminal;
 use crate::os::user::Identity;
+use crate::printer::Format;
 use crate::shim::{LISTEN_FDNAMES, LISTEN_FDS, LISTEN_PID};
 use crate::supervise::{self, Setup};
 
@@ -156,7 +158,7 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
     }
     let app = app(&layers, &configured)?;
     let dbs = databases::databases(&configured);
-    let user = user(&layers)?;
+    let named = user(&layers)?;
     let stop_timeout = stop_timeout(args);
     let installed = install::installed(variable);
     let binary = binary::find(named_binary(&layers), &variable, &cwd, installed)
@@ -181,8 +183,9 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
     let checked = configured.clone();
     let env = {
         let databases = app_env::databases(&configured);
-        app_env::environment(inherited(user.as_ref()), &layers, section.variables(), &databases, &cwd)?
+        app_env::environment(inherited(named.as_ref()), &layers, section.variables(), &databases, &cwd)?
     };
+    let user = named.filter(|named| !named.is_current());
     let faults = Faults {
         config: configured.clone(),
         folders: folders.clone(),
@@ -222,6 +225,7 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
         folders,
         resolver: resolver.map(|resolver| resolver.command.into_iter().map(Into::into).collect()),
         socket,
+        json_log: args.log_format == Format::Json,
         runtime_roots,
     })
 }
@@ -241,11 +245,19 @@ pub(super) fn named_binary(layers: &Layers) -> Named {
 pub(super) fn app_folder(layers: &Layers, cwd: &Path) -> Result<Option<PathBuf>, Failure> {
     let Some(folder) = &layers.args.cwd else { return Ok(None) };
     let path = cwd.join(folder);
-    if path.is_dir() {
-        return Ok(Some(path));
-    }
-    let message = format!("{}: the app's folder `{}` is not there", layers.origin("cwd"), path.display());
-    Err(Failure::new(ExitCode::CONFIG, message).hint("make it, or name another one"))
+    let found = std::fs::metadata(&path).and_then(|found| {
+        if found.is_dir() { Ok(()) } else { Err(std::io::ErrorKind::NotADirectory.into()) }
+    });
+    let Err(error) = found else { return Ok(Some(path)) };
+    let missing = error.kind() == std::io::ErrorKind::NotFound;
+    let what = match error.kind() {
+        std::io::ErrorKind::NotFound => format!("is not there: {error}"),
+        std::io::ErrorKind::NotADirectory if path.exists() => "is a file, and no folder".to_owned(),
+        _ => format!("cannot be entered: {error}"),
+    };
+    let message = format!("{}: the app's folder `{}` {what}", layers.origin("cwd"), path.display());
+    let hint = if missing { "make it, or name another one" } else { "name another one" };
+    Err(Failure::new(ExitCode::CONFIG, message).hint(hint))
 }
 
 pub(super) fn source(args: &args::Run) -> Source<'_> {
@@ -337,13 +349,14 @@ fn split(command: &str) -> Result<Vec<OsString>, Failure> {
     }
 }
 
+/// Who the app is to run as, if somebody said so.
 fn user(layers: &Layers) -> Result<Option<Identity>, Failure> {
     let Some(text) = layers.args.user.as_deref() else { return Ok(None) };
     let origin = layers.origin("user");
     let identity =
         Identity::find(text).map_err(|error| Failure::new(ExitCode::CONFIG, format!("{origin}: {error}")))?;
     if identity.is_current() {
-        return Ok(None);
+        return Ok(Some(identity));
     }
     if !crate::os::user::is_root() {
         return Err(Failure::new(
@@ -352,15 +365,26 @@ fn user(layers: &Layers) -> Result<Option<Identity>, Failure> {
         )
         .hint("start litekeeper as root, or as that user without --user"));
     }
+    let missing = needs::missing_capabilities();
+    if !missing.is_empty() {
+        let of = |prefix: &str, between: &str| {
+            missing.iter().map(|name| format!("{prefix}{name}")).collect::<Vec<_>>().join(between)
+        };
+        let message = format!("{origin}: to become {text} this process lacks {}", of("CAP_", ", "));
+        return Err(Failure::new(ExitCode::CONFIG, message).hint(format!(
+            "give it (`docker run {}`), or start all as that user, without --user",
+            of("--cap-add=", " ")
+        )));
+    }
     Ok(Some(identity))
 }
 
-/// This process's own environment, with the home of the user that the app runs as.
+/// This process's own environment, with what says who the app runs as.
 fn inherited(user: Option<&Identity>) -> Vec<(OsString, OsString)> {
     let mut env = environment();
-    if let Some(home) = user.and_then(|user| user.home.clone()) {
-        env.retain(|(name, _)| name != "HOME");
-        env.push(("HOME".into(), home.into()));
+    for (name, value) in user.map(Identity::variables).into_iter().flatten() {
+        env.retain(|(known, _)| known != name);
+        env.push((name.into(), value));
     }
     env
 }
@@ -402,6 +426,8 @@ pub(super) struct Alone {
     pub(super) env: Vec<(OsString, OsString)>,
     /// Its folder, if it is another than this process's.
     pub(super) cwd: Option<PathBuf>,
+    /// Who it runs as, unless that is this process's own user.
+    pub(super) user: Option<Identity>,
 }
 
 /// The app when it runs without Litestream: nothing that is Litestream's matters then.
@@ -430,6 +456,9 @@ pub(super) fn alone(typed: &args::Run) -> Result<Alone, Failure> {
     } else {
         layers.args.command.clone()
     };
-    let env = app_env::environment(environment(), &layers, section.variables(), &databases, &cwd)?;
-    Ok(Alone { argv, env, cwd: app_folder(&layers, &cwd)? })
+    let named = user(&layers)?;
+    let env =
+        app_env::environment(inherited(named.as_ref()), &layers, section.variables(), &databases, &cwd)?;
+    let user = named.filter(|named| !named.is_current());
+    Ok(Alone { argv, env, cwd: app_folder(&layers, &cwd)?, user })
 }

@@ -74,6 +74,6 @@ pub use resolver::Resolver;
 pub use s3::{BareEndpoint, S3};
 pub use search::find;
 pub use section::{Accepts, AppVariable, SECTION, Section, Setting};
-pub use sources::is_place;
+pub use sources::{is_place, names_replica};
 pub use traces::Traces;
 pub use variables::read_file;

@@ -16,23 +16,28 @@ use crate::os::open;
 impl Config {
     /// The databases and replicas of the command line, in pairs.
     ///
-    /// A replica is a URL, or a folder that is clearly one: `/…`, `./…`, `../…`, `~/…`.
+    /// A replica is a URL, or a folder that is clearly one: `/…`, `./…`, `../…`, `~/…`. A database without one has the
+    /// environment's, as one in a file has.
     ///
     /// # Errors
     /// Without any pair and for another kind of replica the exit code is 64; for what would be wrong
     /// in a file, too, 78.
-    pub fn from_pairs(pairs: &[(String, String)], options: &LoadOptions<'_>) -> Result<Self, Error> {
+    pub fn from_pairs(pairs: &[(String, Option<String>)], options: &LoadOptions<'_>) -> Result<Self, Error> {
         if pairs.is_empty() {
             return Err(Error::nothing_given());
         }
         let mut databases = Vec::new();
         for (database, replica) in pairs {
+            let Some(replica) = replica else {
+                databases.push(Node::mapping([("path", Node::text(database.clone()))]));
+                continue;
+            };
             let replica = replica_of(replica).ok_or_else(|| {
                 Error::new(Origin::CommandLine, 0, 0, Problem::ReplicaNotUrl { database: database.clone() })
             })?;
-            databases.push((database.clone(), replica));
+            databases.push(entry(database.clone(), replica));
         }
-        Self::of(Origin::CommandLine, databases, options)
+        Self::of(Origin::CommandLine, Node::list(databases), options)
     }
 
     /// The database of `DATABASE_URL` with the replica of `LITESTREAM_REPLICA_URL`, or of
@@ -44,13 +49,13 @@ impl Config {
     /// When a replica is there, but `DATABASE_URL` is missing or names no SQLite file.
     pub fn from_environment(options: &LoadOptions<'_>) -> Result<Option<Self>, Error> {
         let Some((database, place)) = from_variables(options, "")? else { return Ok(None) };
-        let config = Self::of(Origin::Environment, vec![(database, place.replica)], options)?;
+        let config = Self::of(Origin::Environment, entries(vec![(database, place.replica)]), options)?;
         Ok(Some(config.with_other(place.other)))
     }
 
     /// The same tree that a file with these databases would have.
-    fn of(origin: Origin, databases: Vec<(String, Node)>, options: &LoadOptions<'_>) -> Result<Self, Error> {
-        let root = Node::mapping([("dbs", entries(databases))]);
+    fn of(origin: Origin, databases: Node, options: &LoadOptions<'_>) -> Result<Self, Error> {
+        let root = Node::mapping([("dbs", databases)]);
         Document { origin, text: String::new(), root, unset: Vec::new(), traces: Default::default() }
             .config(options)
     }
@@ -96,10 +101,16 @@ pub(super) fn from_variables(
 
 /// Databases as they stand in a file. `replicas` with one entry is the form that every version takes.
 pub(super) fn entries(databases: Vec<(String, Node)>) -> Node {
-    let entry = |(path, replica)| {
-        Node::mapping([("path", Node::text(path)), ("replicas", Node::list(vec![replica]))])
-    };
-    Node::list(databases.into_iter().map(entry).collect())
+    Node::list(databases.into_iter().map(|(path, replica)| entry(path, replica)).collect())
+}
+
+fn entry(path: String, replica: Node) -> Node {
+    Node::mapping([("path", Node::text(path)), ("replicas", Node::list(vec![replica]))])
+}
+
+/// Whether the environment names a replica for databases that have none.
+pub fn names_replica(env: Env<'_>) -> bool {
+    set(env, REPLICA_URL).or_else(|| set(env, REPLICA_BUCKET)).is_some()
 }
 
 /// The place in the environment for a database that has none of its own: each is `tail` there, but for one that has the path
@@ -283,7 +294,8 @@ mod tests {
     }
 
     fn pairs(pairs: &[(&str, &str)]) -> Result<Config, Error> {
-        let pairs: Vec<_> = pairs.iter().map(|(db, url)| ((*db).to_owned(), (*url).to_owned())).collect();
+        let pairs: Vec<_> =
+            pairs.iter().map(|(db, url)| ((*db).to_owned(), Some((*url).to_owned()))).collect();
         Config::from_pairs(&pairs, &options(&|_| None))
     }
 

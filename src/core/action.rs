@@ -54,7 +54,16 @@ pub enum Action {
     /// Tell the operator.
     Note(Note),
     /// All is over.
-    Exit(ExitCode),
+    Exit(ExitCode, Cause),
+}
+
+/// Whose word an exit code is: the same number can be the app's own and one of the keeper's reasons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The app's, or the signal's that came before there was one.
+    App,
+    /// The keeper's.
+    Keeper,
 }
 
 /// What the operator is told about the machine's decisions.
@@ -66,6 +75,8 @@ pub enum Note {
     AppRestart(Ended, Duration),
     /// The app ended too often.
     AppGivenUp(Ended),
+    /// The app, or a one-shot command, ended by itself and left so many processes behind, which are ended.
+    LeftBehind(u32, Ended),
     /// The app could not be executed.
     AppNotStarted(NotStarted),
     /// A one-shot command failed: its place, and how.
@@ -116,8 +127,8 @@ pub enum Note {
     Stopping,
     /// It came before anything was confirmed: what an earlier run left may be on this machine alone.
     NotUp,
-    /// The app did not end in its grace and is killed.
-    GraceOver,
+    /// The app did not end in its grace, which was this long, and is killed.
+    GraceOver(Duration),
     /// A second signal: the app's grace is skipped.
     GraceSkipped,
     /// Something of the app's tree does not die: its shim may be stopped, and is killed.

@@ -112,8 +112,8 @@ pub enum Event {
     AppEnded {
         /// How.
         how: Ended,
-        /// It left processes behind.
-        left: bool,
+        /// It left so many processes behind.
+        left: u32,
     },
     /// Nothing is left of a tree whose leader left something, or whose shim is gone.
     TreeGone,

@@ -18,7 +18,7 @@ mod policy;
 mod tests;
 mod timer;
 
-pub use action::{Action, Note};
+pub use action::{Action, Cause, Note};
 pub use backoff::{Backoff, BackoffPolicy};
 pub use event::{Ended, Event, NotStarted};
 pub use exit::ExitCode;

@@ -14,6 +14,8 @@ pub fn advice(plan: &Plan, target: Target<'_>, file: &str) -> String {
     lines.push(format!("  web: {}", web(plan)));
     lines.extend(["", "fly.toml:"].map(str::to_owned));
     fly(plan, &volumes, &mut lines);
+    lines.extend(["", "systemd, in [Service]:"].map(str::to_owned));
+    lines.extend(SYSTEMD.map(|line| format!("  {line}")));
     for (file, own, anywhere) in [(".gitignore", 0, ""), (".dockerignore", 1, "**/")] {
         let present = plan.deployment.ignored[own].as_str();
         let mut missing = ignored(plan, anywhere);
@@ -27,6 +29,13 @@ pub fn advice(plan: &Plan, target: Target<'_>, file: &str) -> String {
     lines.push(format!("  {}", needed(plan, target).join("  ")));
     lines.join("\n")
 }
+
+/// A unit's lines that its own defaults would be wrong for.
+const SYSTEMD: [&str; 3] = [
+    "# TERM goes to litekeeper alone; 143 is how many apps end when they are told to stop",
+    "KillMode=mixed",
+    "SuccessExitStatus=143",
+];
 
 /// What neither an image nor a repository should have: databases, and what lies beside them while they are replicated.
 fn ignored(plan: &Plan, anywhere: &str) -> Vec<String> {

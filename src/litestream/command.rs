@@ -16,7 +16,7 @@ use crate::os::children::Children;
 use crate::os::gather::Gather;
 use crate::os::spawn::Spawn;
 use crate::os::user::Identity;
-use crate::os::{event, fd, fork};
+use crate::os::{event, fd, fork, signal, unstarted};
 
 /// No answer is longer; a plan of a hundred thousand files is.
 const LONGEST_OUTPUT: usize = 32 << 20;
@@ -68,13 +68,50 @@ impl Output {
         }
     }
 
+    /// Why this is no version, although `binary version` was asked for one; and what to do next.
+    pub fn no_version(&self, binary: &Path) -> (String, String) {
+        let text = self.stdout.trim();
+        let command = format!("`{} version`", binary.display());
+        if self.is_success() && !text.is_empty() {
+            let message = format!("{command} says `{}`, which is no version", piece(text).escape_debug());
+            let hint = format!(
+                "name litestream itself with LITESTREAM_BINARY_PATH, or get one with `litekeeper install`; if that is a \
+                 litestream of 0.5.12 or later, `--allow-litestream '{}'` runs it",
+                piece(text)
+            );
+            return (message, hint);
+        }
+        if let Some(what) = unstarted::not_for_this_machine(binary).filter(|_| !self.is_success()) {
+            let message = format!("`{}` cannot be started: {what}", binary.display());
+            return (message, "`litekeeper install` gets a litestream that runs here".to_owned());
+        }
+        let said: Vec<&str> = self.stderr.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        let said = match said.as_slice() {
+            [] => "said nothing".to_owned(),
+            // Of a crash the first lines have the reason, and hundreds follow.
+            lines => format!("says: {}", piece(&lines[..lines.len().min(3)].join(" | "))),
+        };
+        let message = match self.ended {
+            Ended::Code(code) => format!("{command} ended with code {code} and {said}"),
+            Ended::Signal(number) => format!("{command} was ended by SIG{} and {said}", signal::name(number)),
+        };
+        let hint = if self.is_success() {
+            "name litestream itself with LITESTREAM_BINARY_PATH".to_owned()
+        } else {
+            "run it by itself, under the same limits (`ulimit -a`; memory, processes, files); `litekeeper install` \
+             gets a litestream that runs here"
+                .to_owned()
+        };
+        (message, hint)
+    }
+
     /// Why it failed, in Litestream's words.
     pub fn reason(&self) -> String {
         log::last_error(&self.stderr).or_else(|| log::last_error(&self.stdout)).unwrap_or_else(|| match self
             .ended
         {
             Ended::Code(code) => format!("litestream ended with code {code} and said nothing"),
-            Ended::Signal(number) => format!("litestream was ended by signal {number}"),
+            Ended::Signal(number) => format!("litestream was ended by SIG{}", signal::name(number)),
         })
     }
 }
@@ -205,7 +242,10 @@ impl Runner {
             inherit: self.inherit.clone(),
             ..Spawn::default()
         };
-        let failed = |error| Error::Start { binary: self.binary.clone(), error };
+        let failed = |error| Error::Start {
+            binary: self.binary.clone(),
+            error: unstarted::error(&self.binary, error),
+        };
         let spawned = spawn.start(&self.binary, args).map_err(failed)?;
         let _guard = Guard { children: &self.children, pid: spawned.pid };
         let mut ended = self.children.watch_one_shot(spawned.pid);

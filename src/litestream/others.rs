@@ -45,9 +45,7 @@ impl Others {
             if pid == own || proc::parent(pid) == Some(own) || !proc::is_alive(pid) {
                 continue;
             }
-            let files = proc::open_files(pid);
-            let open = files.iter().map(|(id, _)| *id).chain(Locks::of(pid).files()).collect();
-            let paths = files.into_iter().map(|(_, path)| path).collect();
+            let (open, paths) = files_of(pid);
             let program = words.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
             found.push(Candidate { other: Other { pid, program }, open, paths });
         }
@@ -71,11 +69,26 @@ impl Others {
             .collect();
         let meta = place::theirs(|| meta.canonicalize()).unwrap_or_else(|_| meta.to_owned());
         let has = |candidate: &&Candidate| {
-            files.iter().any(|file| candidate.open.contains(file))
+            files.iter().any(|file| candidate.has(*file))
                 || candidate.paths.iter().any(|open| open.starts_with(&meta))
         };
         self.found.iter().find(has).map(|candidate| &candidate.other)
     }
+}
+
+impl Candidate {
+    /// Whether it has a file open that was looked at after it: what it had before may be deleted by now, and a new file
+    /// gets the number of such a one (`inode(7)`).
+    fn has(&self, file: (u64, u64)) -> bool {
+        self.open.contains(&file) && files_of(self.other.pid).0.contains(&file)
+    }
+}
+
+/// The files that a process has open or locked, by device and inode, and the paths of those that are open.
+fn files_of(pid: i32) -> (HashSet<(u64, u64)>, Vec<PathBuf>) {
+    let files = proc::open_files(pid);
+    let open = files.iter().map(|(id, _)| *id).chain(Locks::of(pid).files()).collect();
+    (open, files.into_iter().map(|(_, path)| path).collect())
 }
 
 /// `litestream replicate`, by whatever path and name: a script's own name stands in front where it is run by one.
@@ -91,6 +104,21 @@ fn replicates(words: &[std::ffi::OsString]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_of_a_file_that_was_closed_meanwhile_is_nobodys() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("app.db");
+        let file = std::fs::File::create(&path).unwrap();
+        let pid = std::process::id().cast_signed();
+        let (open, paths) = files_of(pid);
+        let other = Other { pid, program: "litestream".into() };
+        let others = Others { found: vec![Candidate { other: other.clone(), open, paths }] };
+        let meta = folder.path().join(".app.db-litestream");
+        assert_eq!(others.on(&path, &meta), Some(&other));
+        drop(file);
+        assert_eq!(others.on(&path, &meta), None);
+    }
 
     #[test]
     fn what_replicates_is_told_by_its_words() {

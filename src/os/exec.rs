@@ -46,8 +46,8 @@ const NUMBER: usize = 21;
 
 impl Image {
     /// The program is looked for in the *command's* `PATH`, as a shell would: `EACCES` counts only when
-    /// no later folder has it, and what is neither a binary nor a `#!` script is given to `sh`
-    /// (`execvp(3)`).
+    /// no later folder has it, and text without a `#!` line is given to `sh` (`execvp(3)`), but no program of
+    /// another machine, of which a shell would say that it has a syntax error.
     ///
     /// `own_number_in` names a variable that gets the number of the process that becomes it.
     ///
@@ -88,7 +88,7 @@ impl Image {
             match execve(path, &self.argv_at, &self.env_at) {
                 Errno::ENOENT | Errno::ENOTDIR => {}
                 Errno::EACCES => denied = true,
-                Errno::ENOEXEC => {
+                Errno::ENOEXEC if super::unstarted::is_for_a_shell(path) => {
                     self.argv_at.clear();
                     self.argv_at.extend([c"sh".as_ptr(), path.as_ptr()]);
                     self.argv_at.extend(self.argv.iter().skip(1).map(|text| text.as_ptr()));
@@ -136,7 +136,8 @@ fn variable(key: &OsStr, value: &OsStr) -> Result<CString, Errno> {
     CString::new([key.as_bytes(), b"=", value.as_bytes()].concat()).map_err(|_| Errno::EINVAL)
 }
 
-fn candidates(program: &OsStr, env: &[(OsString, OsString)]) -> Vec<OsString> {
+/// Where a program is looked for, in this order.
+pub(super) fn candidates(program: &OsStr, env: &[(OsString, OsString)]) -> Vec<OsString> {
     if program.is_empty() {
         return Vec::new();
     }

@@ -83,7 +83,10 @@ impl Spawn<'_> {
     fn environment(&self) -> Vec<(OsString, OsString)> {
         let mut env: BTreeMap<OsString, OsString> = match self.only_env {
             Some(env) => env.iter().cloned().collect(),
-            None => std::env::vars_os().collect(),
+            None => {
+                let user = self.user.map(Identity::variables).into_iter().flatten();
+                std::env::vars_os().chain(user.map(|(name, value)| (name.into(), value))).collect()
+            }
         };
         for name in self.without_env {
             env.remove(OsStr::new(name));

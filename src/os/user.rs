@@ -1,6 +1,6 @@
 //! Users by name or number, and becoming one.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsString};
 use std::io;
 
 use nix::unistd::{Gid, Group, Uid, User};
@@ -14,8 +14,10 @@ pub struct Identity {
     pub gid: u32,
     /// All of its groups, the first of them its own. A number that no user has is in no other.
     groups: Vec<Gid>,
-    /// The home folder, where there is one.
-    pub home: Option<std::path::PathBuf>,
+    /// Its name, or its number where the user database has no entry.
+    name: String,
+    /// Its home folder, or `/` without an entry.
+    home: std::path::PathBuf,
 }
 
 impl Identity {
@@ -53,7 +55,18 @@ impl Identity {
                 .map_err(|error| format!("the groups of user `{user}`: {}", io::Error::from(error)))?,
             None => vec![own],
         };
-        Ok(Self { uid, gid, groups, home: known.map(|known| known.dir) })
+        let (name, home) = match known {
+            Some(known) => (known.name, known.dir),
+            None => (uid.to_string(), "/".into()),
+        };
+        Ok(Self { uid, gid, groups, name, home })
+    }
+
+    /// The variables that say who a process runs as: what root had in them is not for that user, who may not even
+    /// enter root's home (`environ(7)`).
+    pub fn variables(&self) -> [(&'static str, OsString); 3] {
+        let name = || OsString::from(&self.name);
+        [("HOME", self.home.clone().into()), ("USER", name()), ("LOGNAME", name())]
     }
 
     /// Whether this process is that user already.
@@ -122,6 +135,13 @@ fn group_number(text: &str) -> Result<u32, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_user_without_an_entry_has_variables_as_well() {
+        let of = |text: &str| Identity::find(text).unwrap().variables().map(|(_, value)| value);
+        assert_eq!(of("root"), ["/root", "root", "root"]);
+        assert_eq!(of("4242:4343"), ["/", "4242", "4242"]);
+    }
 
     #[test]
     fn users_are_found_by_name_and_number() {

@@ -14,9 +14,18 @@ use crate::os::socket;
 /// How many requests are under way at once.
 const AT_ONCE: usize = 64;
 
+/// How an answer to a request of HTTP/1.0 begins that is a confirmation, as Go's server writes it.
+const CONFIRMED: &[u8] = b"HTTP/1.0 200";
+
 /// Sends each request over a connection of its own and waits until all are answered, the time is
-/// over, or `litestream` (a pidfd) says that nobody will answer.
-pub(super) fn drain(socket: &[u8], requests: &[Vec<u8>], time: Duration, litestream: Option<&OwnedFd>) {
+/// over, or `litestream` (a pidfd) says that nobody will answer. How many of the answers were a confirmation.
+pub(super) fn drain(
+    socket: &[u8],
+    requests: &[Vec<u8>],
+    time: Duration,
+    litestream: Option<&OwnedFd>,
+) -> usize {
+    let mut confirmed = 0;
     let deadline = Instant::now() + time;
     let path = PathBuf::from(std::ffi::OsString::from_vec(socket.to_vec()));
     let mut next = requests.iter();
@@ -26,21 +35,21 @@ pub(super) fn drain(socket: &[u8], requests: &[Vec<u8>], time: Duration, litestr
         let room = AT_ONCE - open.len();
         open.extend(next.by_ref().filter_map(|request| ask(&path, request).ok()).take(room));
         if open.is_empty() {
-            return;
+            return confirmed;
         }
         let left = deadline.saturating_duration_since(Instant::now());
         let mut waiting: Vec<PollFd<'_>> =
             open.iter().map(AsFd::as_fd).chain(litestream.map(AsFd::as_fd)).map(readable).collect();
         let millis = PollTimeout::try_from(left.as_millis()).unwrap_or(PollTimeout::MAX);
         match poll(&mut waiting, millis) {
-            Ok(0) => return,
+            Ok(0) => return confirmed,
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
-            Err(_) => return,
+            Err(_) => return confirmed,
         }
         if litestream.is_some() && waiting.last().is_some_and(is_readable) {
-            return;
+            return confirmed;
         }
-        open.retain_mut(|stream| !is_answered(stream));
+        open.retain_mut(|stream| !is_answered(stream, &mut confirmed));
     }
 }
 
@@ -51,14 +60,13 @@ fn ask(path: &std::path::Path, request: &[u8]) -> std::io::Result<UnixStream> {
     Ok(stream)
 }
 
-/// Litestream ends the connection after its answer, whatever the answer is: there is nobody left to
-/// tell, and its own final sync comes next.
-fn is_answered(stream: &mut UnixStream) -> bool {
+/// Litestream ends the connection after its answer, whatever the answer is: its own final sync comes next.
+fn is_answered(stream: &mut UnixStream, confirmed: &mut usize) -> bool {
     let mut bytes = [0; 1024];
     loop {
         match stream.read(&mut bytes) {
             Ok(0) => return true,
-            Ok(_) => {}
+            Ok(length) => *confirmed += usize::from(bytes[..length].starts_with(CONFIRMED)),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return error.kind() != ErrorKind::WouldBlock,
         }

@@ -5,15 +5,16 @@
 //! tree the moment Litestream dies, stops the app in order when the keeper dies, and always ends
 //! with 0 after a drain, because Litestream skips its final sync when its child fails.
 //!
-//! Architecture invariant: this room imports `core` and `os`. No tokio, no Litestream: what the shim
-//! has to say to a control socket it gets as bytes.
+//! Architecture invariant: this room imports `core`, `os` and `printer`. No tokio, no Litestream: what the
+//! shim has to say to a control socket it gets as bytes.
 
 mod app;
 mod becoming;
 mod drain;
 mod resident;
+mod voice;
 mod wire;
 
 pub use app::{App, LISTEN_FDNAMES, LISTEN_FDS, LISTEN_PID};
 pub use resident::main;
-pub use wire::{Orders, Target, ToKeeper, ToShim, Update, decode, receive, send};
+pub use wire::{Log, Orders, Target, ToKeeper, ToShim, Update, decode, receive, send};

@@ -10,6 +10,7 @@ use nix::poll::{PollFlags, PollTimeout, poll};
 
 use super::becoming::Becoming;
 use super::drain::{drain, is_readable, readable};
+use super::voice::{Voice, ended, processes};
 use super::wire::{Orders, Target, ToKeeper, ToShim, Update, receive, send, value};
 use super::{App, LISTEN_FDNAMES, LISTEN_FDS, LISTEN_PID};
 use crate::core::Ended;
@@ -80,6 +81,7 @@ struct Resident {
     killing: bool,
     kill_at: Option<Instant>,
     alone: Alone,
+    voice: Voice,
 }
 
 impl Resident {
@@ -90,14 +92,17 @@ impl Resident {
         let signals = Signals::take_all()?;
         nix::sys::prctl::set_child_subreaper(true)?;
         let _ = nix::sys::prctl::set_name(c"litekeeper-shim");
-        let orders = match receive::<ToShim>(&link, true)? {
-            Some((ToShim::Setup, mut fds)) if !fds.is_empty() => value::<Orders>(fds.swap_remove(0))?,
+        let (orders, stderr) = match receive::<ToShim>(&link, true)? {
+            Some((ToShim::Setup, mut fds)) if !fds.is_empty() => {
+                (value::<Orders>(fds.remove(0))?, fds.into_iter().next())
+            }
             Some(_) => return Err(io::Error::other("the keeper did not begin with its orders")),
             None => return Err(io::Error::other("the keeper is gone")),
         };
         // Not the number that the keeper started: that may be a wrapper around Litestream.
         let parent = nix::unistd::getppid().as_raw();
         let litestream = pidfd::open(parent);
+        let voice = Voice::new(orders.log.clone(), stderr);
         Ok(Self {
             parent,
             link: Some(link),
@@ -111,6 +116,7 @@ impl Resident {
             killing: false,
             kill_at: None,
             alone: Alone::No,
+            voice,
         })
     }
 
@@ -126,7 +132,9 @@ impl Resident {
                     Alone::WithoutLitestream => return Ok(crate::core::ExitCode::LITESTREAM.get()),
                     Alone::WithoutKeeper => {
                         let Orders { socket, requests, drain: time, .. } = &self.orders;
-                        drain(socket, requests, *time, self.litestream.as_ref());
+                        let confirmed = drain(socket, requests, *time, self.litestream.as_ref());
+                        let asked = requests.len();
+                        self.tell_drained(confirmed, asked);
                         return Ok(0);
                     }
                 }
@@ -142,6 +150,10 @@ impl Resident {
             if self.kill_at.is_some_and(|at| at <= Instant::now()) {
                 self.kill_at = None;
                 self.killing = true;
+                if self.link.is_none() && self.tree != Tree::Gone {
+                    let app = self.voice.app();
+                    self.voice.warn(&format!("{app} did not stop in its time: killing it"));
+                }
             }
             if self.killing && self.tree != Tree::Gone {
                 tree::signal_descendants(std::process::id() as i32, libc::SIGKILL);
@@ -205,6 +217,12 @@ impl Resident {
             self.signal(Target::Leader, self.orders.stop_signal);
             self.kill_at = Some(Instant::now() + self.orders.orphan_grace);
         }
+        if self.link.is_none() {
+            let app = self.voice.app();
+            self.voice.error(&format!(
+                "litestream is dead as well, so what {app} wrote last may not be on the replica"
+            ));
+        }
         self.tell(&ToKeeper::LitestreamGone);
         self.reap();
     }
@@ -213,12 +231,53 @@ impl Resident {
         self.link = None;
         // Litestream's log had one reader. Its last sync must not wait for room in that pipe.
         fd::give_up_outputs();
+        // Not before: what is given up is the pipe to the keeper, and not what that wrote to.
+        self.voice.take_over();
         if self.alone == Alone::No {
             self.alone = Alone::WithoutKeeper;
-            let target = if matches!(self.tree, Tree::Led(_)) { Target::Leader } else { Target::Tree };
+            let app = self.voice.app();
+            let after = self.orders.grace.as_secs_f32();
+            let (target, what) = match self.tree {
+                Tree::Led(_) => (Target::Leader, format!("stopping {app}, which has {after} s for that")),
+                Tree::Left => (Target::Tree, format!("stopping what {app} left")),
+                Tree::Gone => (Target::Tree, "nothing of the app runs".to_owned()),
+            };
+            self.voice
+                .warn(&format!("litekeeper was killed: {what}; then a last sync, then litestream ends"));
             self.signal(target, self.orders.stop_signal);
             self.kill_at = Some(Instant::now() + self.orders.grace);
         }
+    }
+
+    /// An answer alone is no proof: nobody has compared the databases with it.
+    fn tell_drained(&self, confirmed: usize, asked: usize) {
+        match (confirmed, asked) {
+            (_, 0) => self.voice.info("the app has ended: litestream does its last sync"),
+            (all, _) if all == asked => self.voice.info(&format!(
+                "the app has ended, and litestream has confirmed each database ({all}): the next start compares them"
+            )),
+            (some, _) => self.voice.error(&format!(
+                "the app has ended, and litestream has confirmed {some} of {asked} databases: the local files have \
+                 the rest, and the next start uploads it"
+            )),
+        }
+    }
+
+    /// Whoever the leader's end leaves is to end in order as well: with the keeper there, the keeper says so.
+    fn end_leftovers(&mut self, how: Ended, unborn: Option<i32>, left: u32) {
+        if self.link.is_some() {
+            return;
+        }
+        let app = self.voice.app();
+        let mut text = match unborn {
+            Some(errno) => format!("{app} was not started: {}", io::Error::from_raw_os_error(errno)),
+            None => format!("{app} {}", ended(how)),
+        };
+        if left > 0 {
+            text.push_str(&format!(": stopping {} that it left", processes(left)));
+            self.signal(Target::Tree, self.orders.stop_signal);
+        }
+        self.voice.info(&text);
     }
 
     fn take_signals(&mut self) {
@@ -347,7 +406,10 @@ impl Resident {
         match (ended, self.tree) {
             (Some(how), _) => {
                 self.tree = if left { Tree::Left } else { Tree::Gone };
+                let left =
+                    if left { tree::descendants(std::process::id() as i32).len().max(1) as u32 } else { 0 };
                 let unborn = self.becoming.take().and_then(|leader| leader.failure());
+                self.end_leftovers(how, unborn, left);
                 self.tell(&match (unborn, how) {
                     (Some(errno), _) => ToKeeper::NotStarted(errno),
                     (None, Ended::Code(code)) => ToKeeper::Exited { code, left },

@@ -53,15 +53,15 @@ pub enum ToKeeper {
     Exited {
         /// The code.
         code: u8,
-        /// It left processes behind; [`ToKeeper::TreeGone`] follows.
-        left: bool,
+        /// It left so many processes behind; [`ToKeeper::TreeGone`] follows.
+        left: u32,
     },
     /// A signal ended its leader.
     Signaled {
         /// The signal.
         number: i32,
-        /// It left processes behind; [`ToKeeper::TreeGone`] follows.
-        left: bool,
+        /// It left so many processes behind; [`ToKeeper::TreeGone`] follows.
+        left: u32,
     },
     /// Nothing of the tree is left.
     TreeGone,
@@ -90,6 +90,19 @@ pub struct Orders {
     pub socket: Vec<u8>,
     /// What to send there, a connection each; an answer of `200` is a confirmation.
     pub requests: Vec<Vec<u8>>,
+    /// What is told of that, on the standard error that comes with this.
+    pub log: Log,
+}
+
+/// How the keeper's own lines look, for a shim that goes on without it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Log {
+    /// They are JSON.
+    pub json: bool,
+    /// The least important ones that are shown.
+    pub level: String,
+    /// What the app is called in them.
+    pub app: String,
 }
 
 /// What the databases are from now on.
@@ -179,6 +192,7 @@ mod tests {
             drain: Duration::from_secs(1),
             socket: b"/run/x".to_vec(),
             requests: vec![vec![0xff; 2 << 20]],
+            log: Log { json: false, level: "info".into(), app: "the app (x)".into() },
         };
         let extra = fd::memory(b"extra").unwrap();
         send(&keeper, &mut Outgoing::default(), &ToShim::Setup, Some(&orders), &[extra.as_raw_fd()]).unwrap();

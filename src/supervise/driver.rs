@@ -18,14 +18,14 @@ use super::setup::{Looked, Setup};
 use super::twins::Source;
 use super::workplace::Workplace;
 use super::{ledger, twins, wal};
-use crate::core::{Db, Ended, Event, ExitCode, Machine};
+use crate::core::{Cause, Db, Ended, Event, ExitCode, Machine};
 use crate::error::Failure;
 use crate::litestream::command::Runner;
 use crate::litestream::others::Others;
 use crate::os::children::Children;
 use crate::os::outlet::Outlet;
 use crate::os::signal::{Sender, Signals};
-use crate::os::{event, fd, limit, open, place, signal, spawn};
+use crate::os::{event, fd, limit, needs, open, place, signal, spawn};
 
 /// What tasks tell the driver.
 pub(super) enum Message {
@@ -93,6 +93,10 @@ pub fn supervise(mut setup: Setup, log: &'static Outlet) -> Result<ExitCode, Fai
         move |error: std::io::Error| Failure::new(ExitCode::LITESTREAM, format!("{what}: {error}"))
     };
     crate::os::user::hide_from_others();
+    if let Some(needs::Missing { what, hint }) = needs::missing() {
+        let message = format!("this system has {what}");
+        return Err(Failure::new(ExitCode::CONFIG, message).hint(hint));
+    }
     let children = Children::new();
     place::belong_to(setup.user.as_ref());
     // What came since the first moment of `main` is among them.
@@ -179,8 +183,8 @@ impl Driver {
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             while let Some(action) = self.machine.poll_action() {
-                if let Some(code) = self.perform(action) {
-                    return self.end(code, signals).await;
+                if let Some((code, cause)) = self.perform(action) {
+                    return self.end(code, cause, signals).await;
                 }
             }
             self.settle_rounds();
@@ -230,7 +234,12 @@ impl Driver {
     }
 
     /// Nothing outlives the keeper.
-    async fn end(mut self, code: ExitCode, signals: &AsyncFd<Signals>) -> Result<ExitCode, Failure> {
+    async fn end(
+        mut self,
+        code: ExitCode,
+        cause: Cause,
+        signals: &AsyncFd<Signals>,
+    ) -> Result<ExitCode, Failure> {
         let deadline = Instant::now() + LAST_SWEEP;
         let children = self.world.runner.children.clone();
         children.reap();
@@ -243,11 +252,12 @@ impl Driver {
             children.reap();
         }
         self.take_terminal_back();
-        if self.world.launches > 0 && self.world.version.confirms() && code != ExitCode::NOT_DRAINED {
+        let is_undrained = cause == Cause::Keeper && code == ExitCode::NOT_DRAINED;
+        if self.world.launches > 0 && self.world.version.confirms() && !is_undrained {
             self.leave(signals).await?;
         }
         match self.world.failure.take() {
-            Some(failure) if failure.exit == code => Err(failure),
+            Some(failure) if cause == Cause::Keeper && failure.exit == code => Err(failure),
             Some(_) | None => Ok(code),
         }
     }

@@ -30,7 +30,7 @@ use super::wal::{self, Held, Suspects};
 use super::watch::Watch;
 use super::workplace::Workplace;
 use crate::backup::{self, Restorer};
-use crate::core::{Action, Db, Ended, Event, ExitCode, Gate};
+use crate::core::{Action, Cause, Db, Ended, Event, ExitCode, Gate};
 use crate::error::Failure;
 use crate::litestream::argv;
 use crate::litestream::command::{KEEPERS_OWN, Runner};
@@ -38,14 +38,19 @@ use crate::litestream::control;
 use crate::litestream::database::Database;
 use crate::litestream::position::Position;
 use crate::litestream::version::Version;
+use crate::os::exec::Command;
 use crate::os::lock::Lock;
 use crate::os::spawn::{Spawn, Spawned};
 use crate::os::terminal::{self, Terminal};
+use crate::os::unstarted::{self, Unstarted};
 use crate::os::{event, fd, fork, packet, signal, tree};
-use crate::shim::{App, Orders, Target, ToKeeper, ToShim, Update};
+use crate::shim::{App, Log, Orders, Target, ToKeeper, ToShim, Update};
 
 /// How many descriptors go with one message beside the memory: the kernel takes 253 (`unix(7)`).
 const MOST_LOCKS: usize = 200;
+
+/// What the shim of a dead keeper writes to.
+const STDERR: RawFd = 2;
 
 /// How long the app's tree may live on until it is in no commit.
 const HOLDING: Duration = Duration::from_millis(100);
@@ -237,6 +242,19 @@ impl World {
         match self.running {
             Running::App => self.app_name(),
             Running::Before(place) => format!("--before {}", program_name(&self.setup.before[place])),
+        }
+    }
+
+    /// Why the command that the shim was given last could not be executed.
+    pub(super) fn unstarted(&self, error: &io::Error) -> Unstarted {
+        let command = Command { argv: self.running_argv().to_vec(), env: self.setup.env.clone() };
+        unstarted::explain(&command, self.workplace.shown().as_deref(), error)
+    }
+
+    fn running_argv(&self) -> &[std::ffi::OsString] {
+        match self.running {
+            Running::App => &self.setup.app,
+            Running::Before(place) => &self.setup.before[place],
         }
     }
 
@@ -487,7 +505,7 @@ impl World {
                 // Its shim would wait for orders for ever.
                 signal::send(pid, nix::libc::SIGKILL);
             }
-            self.not_launched(not_started(&self.setup.binary, &error));
+            self.not_launched(not_started(&self.setup.binary, error));
         }
     }
 
@@ -508,7 +526,7 @@ impl World {
         tokio::task::spawn_local(async move {
             if let Err(error) = event::became(spawned.verdict, fork::LIMIT).await {
                 children.kill(spawned.pid);
-                let _ = outbox.send(Message::NotLaunched(launch, not_started(&binary, &error)));
+                let _ = outbox.send(Message::NotLaunched(launch, not_started(&binary, error)));
                 return;
             }
             let how = reaped.await;
@@ -520,7 +538,8 @@ impl World {
                 let _ = outbox.send(Message::LitestreamReaped(launch, how));
             }
         });
-        link.send_with(&ToShim::Setup, &self.orders(), &[])?;
+        // Its own standard error is a pipe to this process.
+        link.send_with(&ToShim::Setup, &self.orders(), &[STDERR])?;
         self.link = Some(link);
         Ok(())
     }
@@ -558,6 +577,11 @@ impl World {
             drain,
             socket: self.folder.socket().into_os_string().into_vec(),
             requests: self.requests(),
+            log: Log {
+                json: self.setup.json_log,
+                level: tracing::level_filters::LevelFilter::current().to_string(),
+                app: self.app_name(),
+            },
         }
     }
 
@@ -581,17 +605,13 @@ impl World {
     fn start(&mut self, running: Running) -> io::Result<()> {
         self.running = running;
         self.starts += 1;
-        let argv = match running {
-            Running::App => &self.setup.app,
-            Running::Before(place) => &self.setup.before[place],
-        };
         let own = |(name, _): &&(std::ffi::OsString, std::ffi::OsString)| {
             !KEEPERS_OWN.iter().any(|keepers| name == keepers)
         };
         let bytes = |text: &std::ffi::OsString| text.as_bytes().to_vec();
         let workplace = self.workplace.look().map(AsRawFd::as_raw_fd);
         let app = App {
-            argv: argv.iter().map(bytes).collect(),
+            argv: self.running_argv().iter().map(bytes).collect(),
             env: self.setup.env.iter().filter(own).map(|(name, value)| (bytes(name), bytes(value))).collect(),
             has_folder: workplace.is_some(),
             inherits_folder: self.workplace.is_inherited(),
@@ -723,8 +743,8 @@ impl World {
 }
 
 impl Driver {
-    /// Carries out one action; the exit code once all is over.
-    pub(super) fn perform(&mut self, action: Action) -> Option<ExitCode> {
+    /// Carries out one action; the exit code, and whose it is, once all is over.
+    pub(super) fn perform(&mut self, action: Action) -> Option<(ExitCode, Cause)> {
         let world = &mut self.world;
         match action {
             Action::Prepare => world.prepare(),
@@ -789,7 +809,7 @@ impl Driver {
             }
             Action::Ready(ready) => world.manager.tell(ready),
             Action::Note(note) => world.note(&note),
-            Action::Exit(code) => return Some(code),
+            Action::Exit(code, cause) => return Some((code, cause)),
         }
         None
     }
@@ -820,7 +840,8 @@ async fn make_ready(runner: &Runner, database: &Database, whole: Option<String>)
     }
 }
 
-fn not_started(binary: &Path, error: &io::Error) -> Failure {
+fn not_started(binary: &Path, error: io::Error) -> Failure {
+    let error = unstarted::error(binary, error);
     let message = format!("`{}` cannot be started: {error}", binary.display());
     Failure::new(ExitCode::LITESTREAM, message)
 }

@@ -51,9 +51,14 @@ pub(super) fn log(note: &Note, names: &Names<'_>) {
         Note::AppGivenUp(how) => {
             tracing::error!("{app} {}, too often: giving up (--start-limit, --start-window)", ended(*how));
         }
-        Note::AppNotStarted(NotStarted::NotFound) => tracing::error!("{}: command not found", names.started),
-        Note::AppNotStarted(NotStarted::NotExecutable) => {
-            tracing::error!("{}: cannot be executed{}", names.started, because(names));
+        Note::LeftBehind(count, how) => left_behind(*count, *how, names),
+        Note::AppNotStarted(why) => {
+            let what = match why {
+                NotStarted::NotFound => "command not found",
+                NotStarted::NotExecutable => "cannot be executed",
+            };
+            let reason = names.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+            tracing::error!("{}: {what}{reason}", names.started);
         }
         Note::BeforeFailed(place, how) => {
             let command = names.before.get(*place).map_or("", String::as_str);
@@ -123,9 +128,10 @@ pub(super) fn log(note: &Note, names: &Names<'_>) {
              is on this machine alone, until a start gets that far",
             all(names)
         ),
-        Note::GraceOver => tracing::warn!(
-            "{app} did not stop within its share of --stop-timeout ({} s): killing it",
-            names.stop_timeout.as_secs_f32()
+        Note::GraceOver(share) => tracing::warn!(
+            "{app} did not stop within its share of --stop-timeout ({} s), which is {} s: killing it",
+            names.stop_timeout.as_secs_f32(),
+            share.as_secs_f32()
         ),
         Note::GraceSkipped => tracing::warn!("told to stop again: killing {app}; the drain still happens"),
         Note::LockLost(db) => tracing::error!(
@@ -170,6 +176,19 @@ pub(super) fn log(note: &Note, names: &Names<'_>) {
             listed(dbs, names)
         ),
     }
+}
+
+/// A daemon's first process ends at once, and with it the unit: without this line nobody knows why.
+fn left_behind(count: u32, how: Ended, names: &Names<'_>) {
+    let (what, are) =
+        if count == 1 { ("one process".to_owned(), "is") } else { (format!("{count} processes"), "are") };
+    let advice = match how {
+        Ended::Code(0) => {
+            ": run it in the foreground, so that its end is the end of all (no `--daemon`, no `&`)"
+        }
+        Ended::Code(_) | Ended::Signal(_) => "",
+    };
+    tracing::warn!("{} left {what} behind, which {are} stopped{advice}", names.started);
 }
 
 /// The end of a start whose gate got no answer, neither a good one nor a refusal.

@@ -252,16 +252,7 @@ impl Preparation {
             (Some(version), _) => Ok(version),
             (None, _) if is_allowed => Ok(EXPECTED),
             (None, _) => {
-                let binary = self.runner.binary().display();
-                let message =
-                    format!("`{binary} version` says `{}`, which is no version", text.escape_debug());
-                let hint = if text.is_empty() {
-                    "name litestream itself with LITESTREAM_BINARY_PATH".to_owned()
-                } else {
-                    format!(
-                        "if that is a litestream of 0.5.12 or later, `--allow-litestream '{text}'` runs it"
-                    )
-                };
+                let (message, hint) = output.no_version(self.runner.binary());
                 Err(Failure::new(ExitCode::CONFIG, message).hint(hint))
             }
         }
@@ -326,9 +317,8 @@ impl Preparation {
                 Ok(false)
             }
             IfBehind::Restore => {
-                let moved = backup::move_aside(db).map_err(|error| failure(&error))?;
-                let kept = moved.first().map_or_else(String::new, |kept| kept.display().to_string());
-                tracing::warn!("{behind}: kept as {kept}, and the backup restored");
+                let kept = backup::move_aside(db).map_err(|error| failure(&error))?;
+                tracing::warn!("{behind}: the backup is restored in its place; {kept}");
                 Ok(true)
             }
         }
@@ -351,11 +341,10 @@ fn begin_anew(db: &Database, first: u64, replica: Option<&Position>) -> Result<(
              copy on top of what {place} holds, move {meta} away"
         )));
     }
-    let moved = backup::move_metadata_aside(db).map_err(|error| failure(&error))?;
-    let kept = moved.first().map_or_else(String::new, |kept| kept.display().to_string());
+    let kept = backup::move_metadata_aside(db).map_err(|error| failure(&error))?;
     tracing::warn!(
         "{path}: {place} holds no backup (it was emptied, or is another one than before), and litestream's local files begin \
-         at txid {first} only: beginning with a fresh copy; those files are kept as {kept}"
+         at txid {first} only: beginning with a fresh copy; {kept}"
     );
     Ok(())
 }

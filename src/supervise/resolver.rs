@@ -15,8 +15,10 @@ use crate::error::Failure;
 use crate::foreign::piece;
 use crate::litestream::command::KEEPERS_OWN;
 use crate::os::children::Children;
+use crate::os::exec::Command;
 use crate::os::gather::Gather;
 use crate::os::spawn::Spawn;
+use crate::os::unstarted;
 use crate::os::user::Identity;
 use crate::os::{event, fork};
 
@@ -67,7 +69,11 @@ impl Question {
             ..Spawn::default()
         };
         let (program, args) = self.command.split_first().ok_or_else(|| failed("no command".into()))?;
-        let not_started = |error| failed(format!("cannot be started: {error}"));
+        let not_started = |error| {
+            let command = Command { argv: self.command.to_vec(), env: self.env.to_vec() };
+            let refused = unstarted::explain(&command, self.cwd.as_deref(), &error);
+            failed(format!("cannot be started: {refused}"))
+        };
         let spawned = spawn.start(program.as_ref(), args).map_err(not_started)?;
         let guard = Guard { children: &self.children, pid: spawned.pid };
         let ended = self.children.watch_one_shot(spawned.pid);

@@ -152,6 +152,8 @@ pub struct Setup {
     pub resolver: Option<Vec<OsString>>,
     /// Where the user wants Litestream's control socket; else it is in the runtime folder.
     pub socket: Option<PathBuf>,
+    /// Log lines are JSON, those of a shim without a keeper as well.
+    pub json_log: bool,
     /// Where the runtime folder is made.
     pub runtime_roots: Vec<PathBuf>,
 }

@@ -98,18 +98,18 @@ impl Driver {
                 tracing::info!("{} runs as pid {pid}", self.world.running_name());
             }
             Some(ToKeeper::NotStarted(errno)) => {
-                let why = match errno {
-                    libc::ENOENT | libc::ENOTDIR => NotStarted::NotFound,
-                    _ => NotStarted::NotExecutable,
-                };
-                self.world.reason = Some(match errno {
+                let error = match errno {
                     libc::ETIME => {
-                        format!("its process had not become it after {} s", fork::LIMIT.as_secs())
+                        let late = format!("its process had not become it after {} s", fork::LIMIT.as_secs());
+                        std::io::Error::new(std::io::ErrorKind::TimedOut, late)
                     }
-                    errno => std::io::Error::from_raw_os_error(errno).to_string(),
-                });
+                    errno => std::io::Error::from_raw_os_error(errno),
+                };
+                let refused = self.world.unstarted(&error);
+                self.world.reason = Some(refused.to_string());
                 self.take_terminal_back();
-                self.handle(Event::AppNotStarted(why));
+                let kind = if refused.found { NotStarted::NotExecutable } else { NotStarted::NotFound };
+                self.handle(Event::AppNotStarted(kind));
             }
             Some(ToKeeper::Exited { code, left }) => self.app_ended(Ended::Code(code), left),
             Some(ToKeeper::Signaled { number, left }) => self.app_ended(Ended::Signal(number), left),
@@ -128,7 +128,7 @@ impl Driver {
         }
     }
 
-    fn app_ended(&mut self, how: Ended, left: bool) {
+    fn app_ended(&mut self, how: Ended, left: u32) {
         self.take_terminal_back();
         if how == Ended::Signal(libc::SIGHUP) && self.is_hung_up() {
             // There may be no shell that passes it on to this process as well.
@@ -136,7 +136,7 @@ impl Driver {
         }
         self.world.app = None;
         tracing::debug!("{} ended: {how:?}", self.world.running_name());
-        self.world.leftovers = left;
+        self.world.leftovers = left > 0;
         self.clear_wal_indexes();
         self.handle(Event::AppEnded { how, left });
     }

@@ -43,6 +43,14 @@ impl Workplace {
         self.named.is_none()
     }
 
+    /// Where it is now, for people; none for this process's own.
+    pub(super) fn shown(&self) -> Option<PathBuf> {
+        let held = fd::path(self.held.as_ref()?);
+        let name = std::fs::read_link(&held).ok();
+        // What was deleted has a name that leads nowhere.
+        Some(name.filter(|name| place::theirs(|| Ok(name.is_dir())).unwrap_or(false)).unwrap_or(held))
+    }
+
     /// Looks again at where its name leads: a release may have taken the place of another. What is there no longer, is held.
     pub(super) fn look(&mut self) -> Option<&OwnedFd> {
         if let Some(path) = &self.named

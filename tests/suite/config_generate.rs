@@ -49,7 +49,7 @@ fn the_generated_file_has_the_keepers_settings_and_the_users() {
 fn pairs_work_with_every_litestream_in_one_text() {
     let reader = Reader::new();
     let pairs = [("app.db", "s3://backups/app"), ("~/b $X.db", "/backups/b: #1")];
-    let pairs = pairs.map(|(db, url)| (db.to_owned(), url.to_owned()));
+    let pairs = pairs.map(|(db, url)| (db.to_owned(), Some(url.to_owned())));
     let config = reader
         .with_options(true, |options| Config::from_pairs(&pairs, options))
         .unwrap_or_else(|e| panic!("{e}"));

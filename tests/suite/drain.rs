@@ -105,6 +105,24 @@ fn a_bucket_that_is_gone_at_the_stop_is_74_with_its_reason() {
     assert_next_start_uploads_the_rest(&world, &s3);
 }
 
+/// The app's own code may be the number of a reason that is over by then.
+#[test]
+fn a_drain_that_succeeds_in_the_end_is_no_error_whatever_the_apps_code_is() {
+    let (world, s3) = server();
+    let app = App::new(&world.trace()).on_exit("TERM", 74).insert_forever(&world.db(), 20);
+    let running = patient(keeper(&world, &s3)).app(app).start();
+    world.trace().wait_acked(10);
+    s3.remove_bucket("backups");
+    running.signal(Signal::SIGTERM);
+    world.trace().wait("exit");
+    let requests = s3.requests();
+    s3.wait_requests(requests + 6);
+    s3.restore_bucket("backups");
+    let ended = running.finish().expect_code(74).expect_log("everything is on the replica");
+    assert!(!ended.log.contains("error: "), "{}", ended.log);
+    assert_all_there(&world, &s3);
+}
+
 #[test]
 fn a_replica_that_is_slow_at_the_stop_is_waited_for() {
     let (world, s3) = server();

@@ -95,6 +95,22 @@ fn a_signal_that_ends_the_app_is_128_and_its_number() {
     });
 }
 
+/// As for a database of a file, the environment names the place.
+#[test]
+fn a_database_alone_has_the_replica_of_the_environment() {
+    let world = World::new();
+    let (db, trace) = (world.db(), world.trace());
+    let keeper = || Keeper::new(&world).app(App::new(&trace).insert(&db, 2).exit(0));
+    let url = format!("file://{}", world.path("backups").display());
+    keeper().db(&db).env("LITESTREAM_REPLICA_URL", &url).run().expect_code(0).expect_log("everything is on");
+    keeper().env("LITEKEEPER_DB", &db).env("LITESTREAM_REPLICA_URL", &url).run().expect_code(0);
+    assert!(!world.list("backups").is_empty());
+    let ended = keeper().db(&db).run().expect_code(64);
+    ended.expect_log("1 --db but 0 --replica").expect_log("or set LITESTREAM_REPLICA_URL");
+    let check = Keeper::new(&world).command("check").db(&db).env("LITESTREAM_REPLICA_URL", &url);
+    check.run().expect_code(0);
+}
+
 #[test]
 fn a_command_that_is_not_there_is_127_and_one_that_cannot_be_executed_126() {
     let world = World::new();

@@ -124,6 +124,60 @@ fn keeper_killed() {
     unit::assert_nothing_lost(&world, &trace);
 }
 
+/// A shell, `npm start` or a master of workers is only the first of the app's processes: what it leaves is asked to
+/// stop as well, and does not serve unreplicated until its time is over.
+#[test]
+fn keeper_killed_above_a_leader_that_leaves_the_app() {
+    let world = World::new();
+    let trace = world.trace();
+    let app = unit::writer(&trace, &world.db(), 0).into_iter();
+    let words = ["sh", "-c", "\"$@\"; true", "sh"].map(Into::into).into_iter().chain(app);
+    // Of a minute the grace is 36 s, which no test waits.
+    let unit = unit::keeper(&world).args(["--stop-timeout", "60s"]).app(words).start();
+    trace.wait_acked(10);
+    unit.signal(Signal::SIGKILL);
+    let ended = unit.finish();
+    assert_eq!(trace.signals(), [15]);
+    assert_eq!(trace.wait("exit").rest, "0", "it ended by itself");
+    unit::assert_nothing_lost(&world, &trace);
+    let ended = ended.expect_log("litekeeper was killed: stopping the app (sh), which has 36 s for that");
+    let ended = ended.expect_log("the app (sh) was ended by SIGTERM: stopping one process that it left");
+    ended.expect_log("litestream has confirmed each database (1)");
+}
+
+/// The keeper's own lines and its shim's are read by the same program.
+#[test]
+fn what_is_told_of_a_killed_keeper_looks_like_its_log() {
+    let world = World::new();
+    let trace = world.trace();
+    let unit = start_writing(&world, unit::keeper(&world).args(["--log-format", "json"]));
+    unit.signal(Signal::SIGKILL);
+    let ended = unit.finish();
+    for line in ended.log.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).expect("each line is JSON");
+        assert!(line["time"].is_string() && line["msg"].is_string(), "{line}");
+    }
+    ended.expect_log("litekeeper was killed").expect_log("the app (probe) ended with code 0");
+    unit::assert_nothing_lost(&world, &trace);
+}
+
+/// Nobody is waited for who does not read what the shim says: the app's stop comes first.
+#[test]
+fn keeper_killed_with_its_log_full() {
+    let world = World::new();
+    let trace = world.trace();
+    let app = unit::writer(&trace, &world.db(), 0).into_iter();
+    // Its standard error is a pipe that nobody reads, and full.
+    let full = "mkfifo full; exec 2<>full; head -c 65536 /dev/zero >&2; exec \"$@\"";
+    let keeper = unit::keeper(&world).args(["--log-level", "error"]).wrapped(["sh", "-c", full, "sh"]);
+    let unit = keeper.app(app).start();
+    trace.wait_acked(10);
+    unit.keeper().signal(Signal::SIGKILL);
+    unit.finish();
+    assert_eq!(trace.signals(), [15]);
+    unit::assert_nothing_lost(&world, &trace);
+}
+
 /// A run of a moment: Litestream has not synced once by itself.
 #[test]
 fn keeper_killed_at_the_apps_first_row() {

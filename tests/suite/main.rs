@@ -2,6 +2,7 @@
 
 mod absent;
 mod architecture;
+mod background;
 mod bad_version;
 mod before;
 mod behind;
@@ -44,6 +45,8 @@ mod lying_around;
 mod migrations;
 mod mounted;
 mod mutants;
+mod needs;
+mod not_started;
 mod old_litestream;
 mod openers;
 mod orphans;

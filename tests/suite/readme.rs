@@ -131,6 +131,38 @@ fn every_exit_code_is_in_the_readme() {
 }
 
 #[test]
+fn help_is_as_wide_as_the_terminal() {
+    for (columns, most) in [("60", 60), ("300", 100)] {
+        let mut help = Command::new(env!("CARGO_BIN_EXE_litekeeper"));
+        let output = help.args(["run", "-h"]).env("COLUMNS", columns).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        // A default value is one word for clap.
+        let wide: Vec<_> =
+            text.lines().filter(|line| line.chars().count() > most && line.contains("  ")).collect();
+        assert!(wide.len() < 3, "{columns}: {wide:#?}");
+    }
+}
+
+#[test]
+fn a_command_line_of_litestreams_is_told_what_it_is_here() {
+    let run = |words: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_litekeeper")).args(words).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let text = run(&["replicate", "-config", "f", "-exec", "bin/server"]);
+    assert!(
+        text.contains(
+            "hint: litekeeper starts litestream by itself: `litekeeper run --config f -- bin/server`"
+        ),
+        "{text}"
+    );
+    assert!(!text.contains("reload"), "{text}");
+    let text = run(&["run", "-config", "f", "--", "x"]);
+    assert!(text.contains("hint: `--config`, with two dashes"), "{text}");
+}
+
+#[test]
 fn help_is_complete_on_every_command() {
     for command in ["run", "config", "check", "reload", "demo", "install", "init"] {
         let output =

@@ -13,6 +13,7 @@ use crate::support::keeper::Keeper;
 use crate::support::litestream::{self, Backup, LATEST, OLD};
 use crate::support::s3::S3;
 use crate::support::sqlite;
+use crate::support::unit;
 use crate::support::wait::{DEADLINE, wait_until};
 use crate::support::world::World;
 use crate::support::wrap;
@@ -67,6 +68,34 @@ fn a_missing_database_is_restored_before_the_apps_first_line() {
     lose(&world.db());
     keeper(&world, &s3).app(app(&world).exit(0)).run().expect_code(0);
     assert_eq!(world.trace().wait_nth(2, "count").rest, "15");
+}
+
+/// Who starts for the first time has nothing to restore, and what a restore put aside is no trouble.
+#[test]
+fn a_restore_is_told_once_there_is_a_backup_and_says_where_the_rest_is() {
+    let world = World::new();
+    let run = |rows: u64| {
+        let app = App::new(&world.trace()).insert(&world.db(), rows).exit(0);
+        unit::keeper(&world).app(app).run().expect_code(0)
+    };
+    let first = run(3);
+    assert!(!first.log.contains("restoring"), "{}", first.log);
+    let (db, root) = (world.db(), world.root().display().to_string());
+    for times in 1..=5 {
+        std::fs::remove_file(&db).expect("it is there");
+        let log = run(1).expect_log(&format!("restoring {}", db.display())).log;
+        let told = format!("info  litekeeper: {root}/app.db-wal kept as {root}/app.db-wal.");
+        let line =
+            log.lines().find(|line| line.contains(&told)).unwrap_or_else(|| panic!("no {told} in {log}"));
+        assert!(
+            line.contains(&format!("{root}/.app.db-litestream kept as {root}/.app.db-litestream.")),
+            "{line}"
+        );
+        assert_eq!(line.contains("the newest three of each stay"), times > 3, "{line}");
+        assert!(!log.contains("warn "), "{log}");
+    }
+    assert_eq!(named(&world, ".app.db-litestream.").len(), 3);
+    assert_eq!(named(&world, "app.db-wal.").len(), 3);
 }
 
 #[test]

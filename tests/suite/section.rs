@@ -139,7 +139,7 @@ fn stop_keys() {
     let app = App::new(&trace).ignore("all").ready().wait();
     let unit = with_section(&world, "stop: {timeout: 5s}").app(app).start();
     trace.wait_nth(3, "ready");
-    unit.stop(137).expect_log("did not stop within its share of --stop-timeout (5 s)");
+    unit.stop(137).expect_log("did not stop within its share of --stop-timeout (5 s), which is 3 s");
 }
 
 #[test]

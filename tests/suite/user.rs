@@ -106,15 +106,26 @@ fn litestream_and_the_app_run_as_that_user_and_the_files_are_theirs() {
     }
     let shared = Shared::new();
     let (trace, db, user) = (shared.world.trace(), shared.db(), &shared.user);
-    let unit =
-        shared.start(App::new(&trace).words(["env", "HOME"]).on_last("TERM", &db, 0).insert_forever(&db, 3));
+    let unit = shared.start(
+        App::new(&trace)
+            .words(["env", "HOME", "env", "USER", "env", "LOGNAME"])
+            .on_last("TERM", &db, 0)
+            .insert_forever(&db, 3),
+    );
     trace.wait_acked(10);
     let (uid, gid) = (user.uid.as_raw(), user.gid.as_raw());
     for process in [unit.litestream(), unit.shim(), unit.app()] {
         assert_eq!(owners(&process), [uid, uid, uid, uid, gid, gid, gid, gid, gid], "{process:?}");
     }
     assert_eq!(owners(&unit.keeper())[..4], [0; 4]);
-    assert_eq!(trace.wait("env").decoded(), [user.dir.clone().into_os_string()]);
+    let told: Vec<_> = (1..=3).flat_map(|n| trace.wait_nth(n, "env").decoded()).collect();
+    assert_eq!(told, [user.dir.clone().into_os_string(), "nobody".into(), "nobody".into()]);
+    let env = fs::read(format!("/proc/{}/environ", unit.litestream().pid)).expect("root may");
+    let home = format!("HOME={}", user.dir.display());
+    assert!(
+        env.split(|byte| *byte == 0).any(|variable| variable == home.as_bytes()),
+        "root's is closed to it"
+    );
     shared.assert_all_theirs();
 
     let app = unit.app();
@@ -139,6 +150,30 @@ fn litestream_and_the_app_run_as_that_user_and_the_files_are_theirs() {
     unit.signal(Signal::SIGKILL);
     unit.finish();
     Backup::Url(&url).assert_holds_acked(&shared.world, LATEST, &trace);
+}
+
+/// A number without an entry, root itself, and the app alone: the variables are always those of the user.
+#[test]
+fn the_variables_are_those_of_the_user() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let root = User::from_name("root").expect("the user database can be read").expect("root is everywhere");
+    let root = format!("{} root root 0", root.dir.display());
+    for (user, switch, said) in [
+        ("4242:4343", "true", "/ 4242 4242 4242"),
+        ("root", "true", root.as_str()),
+        ("4242:4343", "false", "/ 4242 4242 4242"),
+        ("nobody", "false", "/nonexistent nobody nobody 65534"),
+    ] {
+        let shared = Shared::new();
+        let config = shared.world.write("litestream.yml", "dbs: []");
+        let keeper = Keeper::new(&shared.world).config(&config).args(["--user", user]);
+        let keeper = keeper.envs([("USER", "x"), ("LOGNAME", "x"), ("LITEKEEPER_ENABLED", switch)]);
+        let keeper = keeper.env("LITESTREAM_BINARY_PATH", shared.world.path("litestream"));
+        let ended = keeper.app(["sh", "-c", "echo $HOME $USER $LOGNAME $(id -u)"]).run().expect_code(0);
+        assert_eq!(ended.stdout.trim_end(), said, "--user {user}, enabled: {switch}");
+    }
 }
 
 /// A shell of root's has a folder that nobody else may enter: whoever is started there is there.

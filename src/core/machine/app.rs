@@ -1,6 +1,6 @@
 //! The app and the one-shot commands before it: from their start to the last process of their tree.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Machine;
 use super::goal::Goal;
@@ -59,16 +59,20 @@ impl Machine {
         self.torn_down(now);
     }
 
-    pub(super) fn app_ended(&mut self, now: Instant, how: Ended, left: bool) {
+    pub(super) fn app_ended(&mut self, now: Instant, how: Ended, left: u32) {
         let App::Up(since) = self.app else { return };
         self.app = App::Leftovers;
         self.ended = Some(how);
+        let by_itself = matches!(self.phase, Phase::Running | Phase::Before);
         if self.phase == Phase::Running {
             self.app_ended_by_itself(now, how, since);
         } else if self.phase == Phase::Stopping {
             self.app_ended_as_asked(how);
         }
-        if left {
+        if left > 0 {
+            if by_itself {
+                self.note(Note::LeftBehind(left, how));
+            }
             self.end_leftovers(now);
         } else {
             self.tree_over(now);
@@ -140,10 +144,18 @@ impl Machine {
         }
     }
 
+    /// How long the app may take to stop.
+    fn grace(&self) -> Duration {
+        match self.goal.stop() {
+            Some(_) => self.policy.stop_timeout - self.policy.drain_reserve(),
+            None => self.policy.stop_timeout,
+        }
+    }
+
     pub(super) fn grace_over(&mut self, now: Instant) {
         // With Litestream dead this is for the shim that could not kill the tree.
         if self.litestream.is_up() {
-            self.note(Note::GraceOver);
+            self.note(Note::GraceOver(self.grace()));
         }
         self.kill_tree(now);
     }

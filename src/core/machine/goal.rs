@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::core::ExitCode;
+use crate::core::{Cause, ExitCode};
 
 /// What the current teardown leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +53,11 @@ pub(super) struct Stop {
 impl Stop {
     pub(super) fn exit_code(self) -> ExitCode {
         self.reason.unwrap_or(self.code)
+    }
+
+    /// Whose word that is.
+    pub(super) fn cause(self) -> Cause {
+        if self.reason.is_some() { Cause::Keeper } else { Cause::App }
     }
 
     /// Waiting longer would not help: the drain has had its time.

@@ -6,7 +6,7 @@ use super::Machine;
 use super::goal::{Goal, Stop};
 use super::processes::{App, Litestream};
 use crate::core::timer::Timer;
-use crate::core::{Action, Db, ExitCode, Note, Phase};
+use crate::core::{Action, Cause, Db, ExitCode, Note, Phase};
 
 /// How long Litestream may take to end when its shim is gone and nothing is stopping yet.
 const ORPHANED_CLOSE: Duration = Duration::from_secs(30);
@@ -83,7 +83,7 @@ impl Machine {
         }
         if self.phase == Phase::Launching && !self.opened && self.goal == Goal::Run {
             self.note(Note::LitestreamNotStarted);
-            return self.exit(ExitCode::LITESTREAM);
+            return self.exit(ExitCode::LITESTREAM, Cause::Keeper);
         }
         if self.goal.keeps_litestream() {
             self.note(Note::LitestreamDied);
@@ -115,7 +115,7 @@ impl Machine {
     pub(super) fn litestream_down(&mut self, now: Instant) {
         match self.goal {
             Goal::Stop(stop) if self.unconfirmed.is_empty() || stop.is_not_drained() => {
-                self.exit(stop.exit_code())
+                self.exit(stop.exit_code(), stop.cause())
             }
             Goal::Stop(stop) => self.drain_again(now, stop),
             Goal::Run | Goal::RestartApp(_) | Goal::Relaunch { .. } => self.relaunch_later(now),
@@ -128,7 +128,7 @@ impl Machine {
         let at = if again { now + DRAIN_AGAIN } else { now };
         if at + self.policy.close_reserve() >= stop.deadline {
             self.not_drained();
-            return self.exit(ExitCode::NOT_DRAINED);
+            return self.exit(ExitCode::NOT_DRAINED, Cause::Keeper);
         }
         if again {
             self.become_phase(Phase::Backoff);
@@ -154,7 +154,7 @@ impl Machine {
             }
             None => {
                 self.note(Note::LitestreamGivenUp);
-                self.exit(ExitCode::LITESTREAM);
+                self.exit(ExitCode::LITESTREAM, Cause::Keeper);
             }
         }
     }

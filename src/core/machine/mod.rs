@@ -25,7 +25,7 @@ use std::time::Instant;
 use super::absent::{self, Absent};
 use super::lag::{self, Lag};
 use super::timer::{Timer, Timers};
-use super::{Action, Backoff, Db, Ended, Event, ExitCode, Gate, Note, Phase, Policy};
+use super::{Action, Backoff, Cause, Db, Ended, Event, ExitCode, Gate, Note, Phase, Policy};
 use goal::Goal;
 use processes::{App, Litestream};
 use roster::Roster;
@@ -249,14 +249,14 @@ impl Machine {
         }
     }
 
-    fn exit(&mut self, code: ExitCode) {
+    fn exit(&mut self, code: ExitCode, cause: Cause) {
         // Whatever was confirmed, something of the app may go on writing.
-        let code = if self.wild { ExitCode::NOT_DRAINED } else { code };
+        let (code, cause) = if self.wild { (ExitCode::NOT_DRAINED, Cause::Keeper) } else { (code, cause) };
         self.set_ready(false);
         self.become_phase(Phase::Exited);
         self.app = App::Gone;
         self.litestream = Litestream::Down;
-        self.act(Action::Exit(code));
+        self.act(Action::Exit(code, cause));
     }
 
     fn act(&mut self, action: Action) {

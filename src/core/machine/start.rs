@@ -6,7 +6,7 @@ use super::Machine;
 use super::goal::Goal;
 use super::processes::Litestream;
 use crate::core::timer::Timer;
-use crate::core::{Action, ExitCode, Gate, Note, Phase};
+use crate::core::{Action, Cause, ExitCode, Gate, Note, Phase};
 
 /// How often a slow gate is reported.
 const GATE_REPORT: Duration = Duration::from_secs(10);
@@ -23,7 +23,7 @@ impl Machine {
     /// Restores what is missing, asks the sources, restores what is missing of theirs, launches.
     pub(super) fn prepare_next(&mut self, now: Instant, restore: bool) {
         if let Some(stop) = self.goal.stop() {
-            self.exit(stop.exit_code());
+            self.exit(stop.exit_code(), stop.cause());
         } else if restore {
             self.become_phase(Phase::Restoring);
             self.act(Action::Restore);
@@ -44,14 +44,17 @@ impl Machine {
 
     pub(super) fn not_prepared(&mut self, expected: Phase, code: ExitCode) {
         if self.phase == expected {
-            self.exit(self.goal.stop().map_or(code, |stop| stop.exit_code()));
+            match self.goal.stop() {
+                Some(stop) => self.exit(stop.exit_code(), stop.cause()),
+                None => self.exit(code, Cause::Keeper),
+            }
         }
     }
 
     /// What was aborted sleeps in the kernel; nobody waits for it any longer.
     pub(super) fn abort_timed_out(&mut self) {
         if let Some(stop) = self.goal.stop() {
-            self.exit(stop.exit_code());
+            self.exit(stop.exit_code(), stop.cause());
         }
     }
 

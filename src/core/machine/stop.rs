@@ -6,7 +6,7 @@ use super::Machine;
 use super::goal::{Goal, Stop};
 use super::processes::App;
 use crate::core::timer::Timer;
-use crate::core::{Action, Db, ExitCode, Note, Phase};
+use crate::core::{Action, Cause, Db, ExitCode, Note, Phase};
 
 /// Signals to stop that come sooner after each other are one: `timeout(1)` sends its TERM to its child and to the
 /// group that this is in, a terminal to all of a job whose parts pass it on.
@@ -86,16 +86,16 @@ impl Machine {
     }
 
     fn end_now(&mut self, now: Instant) {
-        let code = match self.goal.stop() {
-            Some(stop) if self.unconfirmed.is_empty() => stop.exit_code(),
-            Some(_) | None => ExitCode::NOT_DRAINED,
+        let (code, cause) = match self.goal.stop() {
+            Some(stop) if self.unconfirmed.is_empty() => (stop.exit_code(), stop.cause()),
+            Some(_) | None => (ExitCode::NOT_DRAINED, Cause::Keeper),
         };
         self.note(Note::EndingNow(self.unconfirmed.iter().copied().collect()));
         if self.app != App::Gone {
             self.act(Action::KillTree);
         }
         self.kill_litestream(now);
-        self.exit(code);
+        self.exit(code, cause);
     }
 
     /// Has every row of the app confirmed, then lets Litestream end.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::plan::{Fault, Plan, ms, policy, secs};
 use super::world::World;
-use crate::core::{Action, Ended, Note, Phase, Policy, Restart};
+use crate::core::{Action, Cause, Ended, ExitCode, Note, Phase, Policy, Restart};
 
 fn lives(times: usize, life: Duration, how: Ended) -> Plan {
     Plan { lives: vec![(life, how); times].into(), ..Plan::default() }
@@ -97,7 +97,27 @@ fn what_the_app_leaves_at_its_end_gets_the_signal_and_its_time() {
         assert_eq!(world.end(), 0);
         assert_eq!(world.did(&Action::SignalTree(15)), 1);
         assert_eq!(world.did(&Action::KillTree), kills);
+        assert_eq!(world.noted(Note::LeftBehind(1, Ended::Code(0))), 1);
     }
+}
+
+#[test]
+fn the_end_says_whose_code_it_is() {
+    let code = ExitCode::UNAVAILABLE;
+    let how = Ended::Code(code.get());
+    let mut world = World::new(Policy { restart: Restart::Never, ..policy() }, lives(1, secs(1), how));
+    assert_eq!(world.end(), code.get());
+    assert_eq!(world.did(&Action::Exit(code, Cause::App)), 1);
+}
+
+#[test]
+fn what_is_left_is_told_of_an_end_that_nobody_asked_for() {
+    let mut world = World::new(policy(), Plan { leaves: true, ..lives(1, secs(1), Ended::Code(1)) });
+    world.until(Phase::Backoff).until(Phase::Running).suffer(Fault::Stop(15));
+    world.end();
+    assert_eq!(world.noted(Note::LeftBehind(1, Ended::Code(1))), 1);
+    let told = world.count(|action| matches!(action, Action::Note(Note::LeftBehind(..))));
+    assert_eq!(told, 1, "a stop leaves some as well");
 }
 
 #[test]

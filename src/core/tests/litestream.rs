@@ -204,7 +204,7 @@ fn an_app_that_ignores_the_stop_cannot_keep_an_asked_litestream() {
     let mut world = World::new(policy(), Plan { stops: None, ..Plan::default() });
     world.until(Phase::Running).suffer(Fault::LitestreamAsked);
     world.until(Phase::Backoff);
-    assert_eq!(world.noted(Note::GraceOver), 1);
+    assert_eq!(world.count(|action| matches!(action, Action::Note(Note::GraceOver(_)))), 1);
     assert!(world.time() < secs(11));
     assert!(world.dbs.is_safe());
 }

@@ -151,7 +151,7 @@ impl World {
         self.dbs.write();
         let left = self.plan.leaves;
         self.app = left.then_some(App { number, led: false, stuck: false });
-        self.shim_says(Event::AppEnded { how, left });
+        self.shim_says(Event::AppEnded { how, left: u32::from(left) });
         if self.shim.is_some_and(|shim| shim.killing) {
             self.shim_kills();
         }

@@ -155,7 +155,7 @@ fn an_app_that_ignores_the_signal_leaves_the_drain_its_reserve() {
     world.until(Phase::Running).pass(secs(1)).suffer(Fault::Stop(15));
     let asked = world.until(Phase::Stopping).time();
     assert_eq!(world.end(), 137);
-    assert_eq!(world.noted(Note::GraceOver), 1);
+    assert_eq!(world.count(|action| matches!(action, Action::Note(Note::GraceOver(_)))), 1);
     assert_eq!(world.times(&Action::KillTree)[0] - asked, secs(6));
     assert!(world.time() - asked < secs(10));
 }

@@ -338,7 +338,7 @@ impl World {
                 }
             }
             Action::Ready(_) | Action::Note(_) => {}
-            Action::Exit(code) => self.code = Some(code),
+            Action::Exit(code, _) => self.code = Some(code),
         }
     }
 

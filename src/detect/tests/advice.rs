@@ -42,6 +42,11 @@ fn what_starts_the_app_already_goes_on_below_litekeeper() {
       # in [mounts], in place of "/data", where the database is not:
         destination = "/srv/shop/data"
 
+    systemd, in [Service]:
+      # TERM goes to litekeeper alone; 143 is how many apps end when they are told to stop
+      KillMode=mixed
+      SuccessExitStatus=143
+
     .gitignore:
       *.db*
       .*-litestream

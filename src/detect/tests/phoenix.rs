@@ -85,6 +85,11 @@ fn phoenix_repositories_come_from_runtime_exs() {
         source = "data"
         destination = "/data"
 
+    systemd, in [Service]:
+      # TERM goes to litekeeper alone; 143 is how many apps end when they are told to stop
+      KillMode=mixed
+      SuccessExitStatus=143
+
     .gitignore:
       *.db*
       .*-litestream

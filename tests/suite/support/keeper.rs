@@ -88,6 +88,12 @@ impl Keeper {
         self
     }
 
+    /// Has the kernel refuse a system call.
+    pub fn forbid(mut self, call: i64) -> Self {
+        self.spec.forbid(call);
+        self
+    }
+
     /// The app: a [`super::app::App`], or words.
     pub fn app(mut self, words: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
         self.app = words.into_iter().map(|word| word.as_ref().to_owned()).collect();

@@ -25,6 +25,7 @@ pub struct Spec {
     cwd: PathBuf,
     mark: String,
     piped_stdin: bool,
+    forbidden: Option<i64>,
 }
 
 impl Spec {
@@ -51,6 +52,7 @@ impl Spec {
             cwd: cwd.to_path_buf(),
             mark,
             piped_stdin: false,
+            forbidden: None,
         }
     }
 
@@ -72,6 +74,11 @@ impl Spec {
     /// Makes stdin a pipe for [`Running::feed`] instead of `/dev/null`.
     pub fn piped_stdin(&mut self) {
         self.piped_stdin = true;
+    }
+
+    /// Has the kernel refuse a system call, see [`super::seccomp`].
+    pub fn forbid(&mut self, call: i64) {
+        self.forbidden = Some(call);
     }
 
     /// Puts another program with arguments in front, see [`super::wrap`].
@@ -109,6 +116,9 @@ impl Spec {
         let mut command = self.command();
         command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.stdin(if self.piped_stdin { Stdio::piped() } else { Stdio::null() });
+        if let Some(call) = self.forbidden {
+            super::seccomp::forbid(&mut command, call);
+        }
         Running::new(command, self.mark)
     }
 

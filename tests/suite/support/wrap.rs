@@ -34,6 +34,21 @@ pub fn read_only(folder: &Path) -> Vec<String> {
     mounted(mount, "cd \"$PWD\" && exec \"$@\"", folder)
 }
 
+/// There is nothing in `folder` for the rest: an empty file system is mounted over it.
+pub fn without(folder: &Path) -> Vec<String> {
+    mounted("mount -t tmpfs none \"$folder\"", "exec \"$@\"", folder)
+}
+
+/// The rest runs as PID 1 of a namespace, below the `/proc` of another one.
+pub fn foreign_proc() -> Vec<String> {
+    unshare(&["--fork", "--kill-child", "--pid"])
+}
+
+/// The rest is root without these capabilities (`-setuid,-setgid`).
+pub fn capabilities(change: &str) -> Vec<String> {
+    ["setpriv", "--bounding-set", change].map(str::to_owned).to_vec()
+}
+
 /// The rest has this much address space and no more.
 pub fn address_space(kibibytes: u32) -> Vec<String> {
     shell("ulimit -v \"$1\" && shift && exec \"$@\"", &[&kibibytes.to_string()])
