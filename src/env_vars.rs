@@ -29,6 +29,7 @@ pub const OPTIONS: &[Variable] = &[
     ("LITEKEEPER_RESTORE_TIMEOUT", "--restore-timeout"),
     ("LITEKEEPER_RESTORE_PARALLEL", "--restore-parallel"),
     ("LITEKEEPER_RESTORE_TXID", "--restore-txid"),
+    ("LITEKEEPER_RESTORE_FROM", "--restore-from"),
     ("LITEKEEPER_IF_BEHIND", "--if-behind"),
     ("LITEKEEPER_ALLOW_LITESTREAM", "--allow-litestream"),
     ("LITESTREAM_BINARY_PATH", "--litestream-binary"),
@@ -46,7 +47,10 @@ pub const LITESTREAM: &[Variable] = &[
     ("DATABASE_URL", "the database, where no file says which"),
     ("LITESTREAM_REPLICA_URL", "its replica"),
     ("LITESTREAM_REPLICA_BUCKET", "the replica's bucket, in place of a URL"),
-    ("LITESTREAM_REPLICA_PATH", "the path in that bucket"),
+    (
+        "LITESTREAM_REPLICA_PATH",
+        "the path in that bucket: the whole path of one database, and what comes before the names of several",
+    ),
     ("LITESTREAM_REPLICA_REGION", "the bucket's region"),
     ("LITESTREAM_REPLICA_ENDPOINT", "where the bucket is, if not at AWS"),
     ("LITESTREAM_LOG_LEVEL", "`logging.level`"),
@@ -89,7 +93,11 @@ pub const OTHERS: &[Variable] = &[
     ("VIRTUAL_ENV", "`init`: the Python that a Django project is asked with"),
 ];
 
+/// Those that the app gets, and nobody reads here.
+pub const GIVEN: &[Variable] =
+    &[("LITEKEEPER_DATABASE", "the path of the first database; `_ALIAS` behind it: of that one")];
+
 /// All of them.
 pub fn all() -> impl Iterator<Item = Variable> {
-    [OPTIONS, LITESTREAM, PASSED_ON, OTHERS].into_iter().flatten().copied()
+    [OPTIONS, LITESTREAM, PASSED_ON, OTHERS, GIVEN].into_iter().flatten().copied()
 }

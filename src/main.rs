@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use litekeeper::os::signal;
-use litekeeper::sqlite::{check, repair};
+use litekeeper::sqlite::{check, held, repair};
 
 fn main() -> ExitCode {
     // Before anything else: what comes before this is lost to PID 1.
@@ -21,6 +21,7 @@ fn main() -> ExitCode {
     match command {
         Some("__list") => return litekeeper::backup::s3::main(fd().as_deref()).into(),
         Some("__ledger") => return litekeeper::ledger::main(args).into(),
+        Some("__held") => return held::main(fd().as_deref()).into(),
         Some("__recover") => return repair::recover(args.next().unwrap_or_default().as_ref()).into(),
         Some("__check") => return check::main(args.next().unwrap_or_default().as_ref()).into(),
         Some("__empty") => {

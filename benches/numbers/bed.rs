@@ -39,7 +39,11 @@ impl Bed {
     /// Without a database.
     pub fn without_database(then: Then) -> Result<Self, Error> {
         let world = World::new();
-        let config = world.write("litestream.yml", "dbs: []\n");
+        std::fs::create_dir(world.path("none")).map_err(|error| error.to_string())?;
+        let config = world.write(
+            "litestream.yml",
+            "dbs: [{dir: none, pattern: \"*.db\", watch: true, replica: {path: replica}}]\n",
+        );
         Self::new(world, config, then)
     }
 

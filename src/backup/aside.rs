@@ -34,6 +34,11 @@ pub(super) fn move_whole(db: &Database) -> io::Result<Vec<Aside>> {
     Ok(moved)
 }
 
+/// Moves away Litestream's metadata folder alone.
+pub(super) fn move_metadata(db: &Database) -> io::Result<Vec<Aside>> {
+    move_all([db.meta.clone()].into_iter())
+}
+
 /// The sign of what was put aside: a time.
 fn suffix() -> String {
     format!(".{}", jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S%3fZ"))

@@ -6,6 +6,7 @@
 mod aside;
 mod bars;
 mod chosen;
+mod elsewhere;
 pub mod listing;
 mod restore;
 pub mod s3;
@@ -14,6 +15,7 @@ mod standing;
 mod whole;
 
 pub use chosen::Chosen;
-pub use restore::{Error, Outcome, Restorer, move_aside};
+pub use elsewhere::Elsewhere;
+pub use restore::{Error, Outcome, Restorer, move_aside, move_metadata_aside};
 pub use standing::{NO_BACKUP, Standing, standing};
 pub use whole::Newest;

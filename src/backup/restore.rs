@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use super::aside;
 use super::bars::{self, bar};
 use super::chosen::Chosen;
+use super::elsewhere::Elsewhere;
 use super::search;
 use super::whole::Newest;
 use crate::core::ExitCode;
@@ -44,6 +45,8 @@ pub struct Restorer {
     pub parallel: usize,
     /// What is restored in place of the newest.
     pub chosen: Rc<Chosen>,
+    /// Where backups may be that are not on the replica.
+    pub elsewhere: Rc<Vec<Elsewhere>>,
 }
 
 /// How a restore ended that did not fail.
@@ -113,6 +116,26 @@ pub enum Error {
         /// The nearest that are: older and newer.
         near: [Option<u64>; 2],
     },
+    /// The variables that name the replica can also mean a place that does hold a backup.
+    #[error("{}: replica {replica} holds no backup, but {other} does, and that may be the place that was meant", db.display())]
+    Elsewhere {
+        /// The database.
+        db: PathBuf,
+        /// Its replica.
+        replica: String,
+        /// The other place.
+        other: String,
+    },
+    /// Neither the replica nor the place that it was to come from holds a backup.
+    #[error("{}: neither its replica {replica} nor {from}, from where it is to be restored, holds a backup", db.display())]
+    NothingElsewhere {
+        /// The database.
+        db: PathBuf,
+        /// Its replica.
+        replica: String,
+        /// The other place.
+        from: String,
+    },
     /// The replica holds backups that this Litestream cannot read.
     #[error("{}: replica {replica} holds backups of litestream {held}, which litestream {running} takes for none", db.display())]
     OtherFormat {
@@ -177,6 +200,13 @@ impl Error {
                 let near: Vec<_> = near.iter().flatten().map(|txid| argv::txid_text(*txid)).collect();
                 (!near.is_empty()).then(|| format!("the nearest that are there: {}", near.join(" and ")))
             }
+            Self::Elsewhere { other, .. } => Some(format!(
+                "name it in the configuration as the database's own `replica`, or with --replica: {other} to go on with that \
+                 backup, the other one to start without"
+            )),
+            Self::NothingElsewhere { .. } => Some(
+                "correct --restore-from (`litekeeper.restore.from`), or take it away to start with a new database".to_owned(),
+            ),
             Self::OtherFormat { held, .. } => {
                 Some(format!("run litestream {held}, or 0.5.17, which reads both"))
             }
@@ -199,12 +229,14 @@ impl Error {
     pub fn exit(&self) -> ExitCode {
         match self {
             Self::Command(command::Error::Start { .. }) => ExitCode::LITESTREAM,
+            Self::Elsewhere { .. } => ExitCode::CONFIG,
             Self::Refused { .. }
             | Self::Timeout { .. }
             | Self::Spoiled { .. }
             | Self::Unchecked { .. }
             | Self::NoSuchTxid { .. }
             | Self::OtherFormat { .. }
+            | Self::NothingElsewhere { .. }
             | Self::NotBelieved { .. }
             | Self::Io { .. }
             | Self::Command(command::Error::Aborted | command::Error::Timeout(_)) => ExitCode::UNAVAILABLE,
@@ -247,9 +279,22 @@ impl Restorer {
         aside::remove_partial(&output);
         let started = Instant::now();
         let fetched = self.fetch_whole(db, &output, bars).await;
-        let outcome = match fetched {
-            Ok(()) => self.put_in_place(db, &output),
-            Err(error) => Err(error),
+        let fetched = match fetched {
+            // The chosen one may be that of the other place.
+            Err(Error::NoSuchTxid { .. })
+                if self.has_source(db) && matches!(self.holds_backup(db).await, Ok(false)) =>
+            {
+                Ok(())
+            }
+            fetched => fetched,
+        };
+        let outcome = fetched.and_then(|()| self.put_in_place(db, &output));
+        let (outcome, source) = match outcome {
+            Ok(Outcome::NoBackup) => match self.look_elsewhere(db, &output, bars).await {
+                Ok((outcome, source)) => (Ok(outcome), source),
+                Err(error) => (Err(error), None),
+            },
+            outcome => (outcome, None),
         };
         aside::remove_partial(&output);
         match &outcome {
@@ -259,7 +304,17 @@ impl Restorer {
                     db.path.display(),
                     started.elapsed().as_secs_f64()
                 );
-                if let Some(txid) = self.chosen.of(&db.path) {
+                if let Some((there, place)) = source {
+                    tracing::info!(
+                        "{} came from {}, and goes on to {}",
+                        db.path.display(),
+                        place.db.replica,
+                        db.replica
+                    );
+                    if let Some(txid) = self.chosen.of(&db.path) {
+                        there.say_what_is_left_out(&place.db, txid).await;
+                    }
+                } else if let Some(txid) = self.chosen.of(&db.path) {
                     self.say_what_is_left_out(db, txid).await;
                     self.begin_anew(db).await;
                 }
@@ -350,7 +405,7 @@ impl Restorer {
         Plan::parse(&listing.stdout).map(|plan| plan.size())
     }
 
-    fn put_in_place(&self, db: &Database, output: &Path) -> Result<Outcome, Error> {
+    pub(super) fn put_in_place(&self, db: &Database, output: &Path) -> Result<Outcome, Error> {
         let restored = place::theirs(|| Ok(output.symlink_metadata()?.len())).ok();
         if restored.is_none() {
             self.refuse_other_format(db)?;
@@ -410,6 +465,15 @@ fn kept(moved: &[aside::Aside]) -> Option<String> {
     let removed: usize = moved.iter().map(|aside| aside.removed).sum();
     let older = if removed == 0 { "" } else { " (the newest three of each stay, older ones were removed)" };
     (!each.is_empty()).then(|| format!("{}{older}", each.join(", ")))
+}
+
+/// Moves Litestream's own files of a database out of the way, so that it begins with a fresh copy.
+///
+/// # Errors
+/// What the operating system says.
+pub fn move_metadata_aside(db: &Database) -> Result<String, Error> {
+    let moved = aside::move_metadata(db).map_err(Error::io(&db.meta))?;
+    Ok(kept(&moved).unwrap_or_else(|| "nothing was there".to_owned()))
 }
 
 fn report(db: &Database, written: u64, moves: bool) {

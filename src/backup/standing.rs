@@ -25,11 +25,30 @@ pub enum Standing {
         /// Where the replica is.
         replica: Position,
     },
+    /// What the replica needs next is not among the local files any more: it was emptied, or is another one.
+    Cut {
+        /// The first transaction that there is a local file of.
+        first: u64,
+        /// Where the replica is, if it holds anything.
+        replica: Option<Position>,
+    },
 }
 
 impl Standing {
-    /// How a database stands, by what its own metadata says and what is on its replica.
-    pub fn of(local: Option<Position>, replica: Option<Position>) -> Self {
+    /// How a database stands, by what its own metadata says (up to where it is, and from where on it has files) and
+    /// what is on its replica.
+    pub fn of(local: Option<Position>, first: Option<u64>, replica: Option<Position>) -> Self {
+        // Litestream uploads one file after the other (`Replica.syncOnce` in its replica.go).
+        let next = match &replica {
+            None => Some(1),
+            Some(Position::Txid(txid)) => txid.checked_add(1),
+            Some(Position::Wal { .. }) => None,
+        };
+        if let (Some(first), Some(next)) = (first, next)
+            && first > next
+        {
+            return Self::Cut { first, replica };
+        }
         match (local, replica) {
             (Some(local), Some(replica)) if local.is_behind(&replica) => Self::Behind { local, replica },
             _ => Self::Current,
@@ -54,10 +73,38 @@ pub async fn standing(
     let local = position::local(version, &db.meta);
     let output = runner.ask(&argv::listing(version, config, &db.path), limit).await;
     let output = output.map_err(|error| Error::of_command(db, error))?;
+    let (first, mut is_empty) = (position::first(version, &db.meta), false);
     let replica = match output.answer() {
         Ok(listing) => position::replicated(version, listing),
-        Err(reason) if reason.contains(NO_BACKUP) => None,
+        // Who takes a refusal for an empty listing proves nothing by one.
+        Err(reason)
+            if reason.contains(NO_BACKUP) && (version.admits_refusals() || db.replica_folder.is_some()) =>
+        {
+            is_empty = true;
+            None
+        }
+        Err(reason) if reason.contains(NO_BACKUP) => return Ok(Standing::Current),
         Err(reason) => return Err(Error::refused(db, reason)),
     };
-    Ok(Standing::of(local, replica))
+    // A listing that is none says nothing of what is there.
+    let first = first.filter(|_| replica.is_some() || is_empty);
+    Ok(Standing::of(local, first, replica))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_replica_needs_next_has_to_be_there() {
+        let at = |txid| Some(Position::Txid(txid));
+        let stands = |local, first, replica| Standing::of(local, first, replica);
+        assert_eq!(stands(at(9), Some(1), None), Standing::Current);
+        assert_eq!(stands(at(9), Some(7), at(6)), Standing::Current);
+        assert_eq!(stands(None, None, None), Standing::Current);
+        assert_eq!(stands(at(9), Some(7), None), Standing::Cut { first: 7, replica: None });
+        assert_eq!(stands(at(9), Some(7), at(5)), Standing::Cut { first: 7, replica: at(5) });
+        let behind = Standing::Behind { local: Position::Txid(9), replica: Position::Txid(10) };
+        assert_eq!(stands(at(9), Some(7), at(10)), behind);
+    }
 }

@@ -6,6 +6,7 @@ use super::site::Site;
 use crate::config::Directory;
 use crate::config::lint::Lint;
 use crate::litestream::folder::{Contents, Other};
+use crate::litestream::glob;
 use crate::os::access::{self, Access};
 
 pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
@@ -15,13 +16,15 @@ pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
 
 fn of(site: &Site<'_>, folder: &Directory, contents: &Contents) -> Vec<Lint> {
     let (dir, line) = (folder.dir.display(), folder.line);
-    if !folder.dir.exists() && folder.dir.to_str().is_some_and(super::glob::is_pattern) {
+    let is_pattern = folder.dir.to_str().is_some_and(glob::is_pattern);
+    if !folder.dir.exists() && (folder.watch || is_pattern) {
+        // A start makes it, and what is to be a pattern is told elsewhere.
         return Vec::new();
     }
     if !folder.dir.is_dir() {
         let what = if folder.dir.exists() { "no folder" } else { "not there" };
         let message = format!("`{dir}` is {what}, and without it Litestream does not start");
-        let hint = "make it, or correct `dir`; a start makes it if a backup is restored there";
+        let hint = "make it, or correct `dir`; a start makes it with `watch: true`, or if a backup is restored there";
         return vec![site.lint(EMPTY_DIR, line, message).hint(hint)];
     }
     let mut found: Vec<Lint> = contents

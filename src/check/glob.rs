@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::site::Site;
 use crate::config::lint::{DATABASE_PATH, Lint};
+use crate::litestream::glob::is_pattern;
 
 pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
     let databases = site.config.databases().iter().map(|database| (&database.path, database.line, "path"));
@@ -27,8 +28,4 @@ fn of(site: &Site<'_>, path: &Path, line: usize, key: &str) -> Option<Lint> {
     let deep = if is_last && key == "path" { "" } else { ", `recursive: true`" };
     let hint = format!("write `dir: {folder}`, `pattern: \"{pattern}\"`{deep}");
     Some(site.lint(DATABASE_PATH, line, message).hint(hint))
-}
-
-pub(super) fn is_pattern(text: &str) -> bool {
-    text.contains(['*', '?']) || text.find('[').is_some_and(|at| text[at..].contains(']'))
 }

@@ -37,7 +37,7 @@ rules! {
     (REPLICA_IN_DIR, Warning, "replica-in-dir", "a replica is inside of the folder whose databases are replicated"),
     (PIPE_IN_DIR, Error, "pipe-in-dir", "a pipe has the name of a database: Litestream waits for it without an end"),
     (PASSED_OVER, Warning, "passed-over", "a file has the name of a database, but is none, or encrypted: Litestream passes over it"),
-    (EMPTY_DIR, Warning, "empty-dir", "a folder of databases is empty or not there, with which Litestream does not start"),
+    (EMPTY_DIR, Error, "empty-dir", "a folder of databases is empty or not there, with which Litestream does not start"),
     (LARGE_DIR, Warning, "large-dir", "a folder of databases holds more than is looked at here"),
     (DISK_SPACE, Warning, "disk-space", "there is less free space than the database takes"),
     (DATABASE_LINK, Error, "database-link", "a database is a symbolic link, through which Litestream does not find its WAL"),

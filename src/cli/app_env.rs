@@ -7,13 +7,16 @@ use std::path::Path;
 
 use super::dotenv::{self, MAX_BYTES};
 use super::layers::Layers;
-use crate::config::AppVariable;
+use crate::config::{AppVariable, Config};
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::os::open;
 
+/// Where the first database is, for the app; an alias is put behind it.
+const DATABASE: &str = "LITEKEEPER_DATABASE";
+
 /// Puts the app's environment together: `inherited`, less what `hide_env` names, then what the files
-/// add to it (a later file over an earlier one), then `app.env` over all.
+/// add to it (a later file over an earlier one), then where the `databases` are, then `app.env` over all.
 ///
 /// # Errors
 /// Every file that cannot be read, and every line of theirs that is wrong.
@@ -21,6 +24,7 @@ pub(super) fn environment(
     inherited: Vec<(OsString, OsString)>,
     layers: &Layers,
     variables: &[AppVariable],
+    databases: &[(OsString, OsString)],
     cwd: &Path,
 ) -> Result<Vec<(OsString, OsString)>, Failure> {
     let hidden = &layers.args.hide_env;
@@ -34,10 +38,31 @@ pub(super) fn environment(
         }
     }
     env.retain(|(name, _)| !is_hidden(name));
+    for (name, path) in databases {
+        put(&mut env, name.clone(), path.clone());
+    }
     for variable in variables {
         put(&mut env, variable.name.clone().into(), variable.value.clone().into());
     }
     Ok(env)
+}
+
+/// The variables that tell the app where its databases are, so that one place names each path: the first one's,
+/// and that of each alias.
+pub(super) fn databases(config: &Config) -> Vec<(OsString, OsString)> {
+    let mut found: Vec<(OsString, OsString)> = Vec::new();
+    if let Some(first) = config.databases().first() {
+        found.push((DATABASE.into(), first.path.clone().into()));
+    }
+    for (alias, path) in config.aliases() {
+        let letter =
+            |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_uppercase() } else { '_' };
+        let name: String = alias.chars().map(letter).collect();
+        found.push((format!("{DATABASE}_{name}").into(), path.into()));
+    }
+    // A path that no variable can hold is refused elsewhere.
+    found.retain(|(_, path)| !path.as_bytes().contains(&0));
+    found
 }
 
 fn put(env: &mut Vec<(OsString, OsString)>, name: OsString, value: OsString) {

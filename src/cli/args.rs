@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::duration;
+use super::from::{self, RestoreFrom};
 use super::txid::{self, RestoreTxid};
 use crate::litestream::version::Version;
 use crate::printer::Format;
@@ -134,6 +135,10 @@ pub struct Run {
     /// Restore a missing database as it was at this txid, and leave out what came after; repeatable.
     #[arg(long, value_name = "[PATH=]TXID", value_parser = txid::parse, env = "LITEKEEPER_RESTORE_TXID")]
     pub restore_txid: Vec<RestoreTxid>,
+
+    /// Restore a missing database from here if its replica holds no backup (a server that moves, staging); repeatable.
+    #[arg(long, value_name = "[PATH=]URL", value_parser = from::parse, env = "LITEKEEPER_RESTORE_FROM")]
+    pub restore_from: Vec<RestoreFrom>,
 
     /// What happens to a database that is older than its backup.
     #[arg(long, value_enum, default_value = "refuse", env = "LITEKEEPER_IF_BEHIND")]

@@ -9,11 +9,13 @@ use serde_json::Value;
 use super::databases;
 use crate::config::{self, Config, Node};
 use crate::error::Failure;
-use crate::supervise::{self, Entry, Inputs, Named};
+use crate::supervise::{self, Elsewhere, Entry, Inputs, Named};
 
 /// See [`supervise::Catalogue`].
 pub(super) struct Catalogue {
     config: Config,
+    /// Databases that are restored from elsewhere if their replica holds no backup.
+    from: Option<Config>,
     shutdown_sync: Duration,
     /// Further ones may be named while Litestream runs.
     resolves: bool,
@@ -24,11 +26,12 @@ pub(super) struct Catalogue {
 impl Catalogue {
     pub(super) fn new(
         config: Config,
+        from: Option<Config>,
         shutdown_sync: Duration,
         resolves: bool,
         env: Vec<(OsString, OsString)>,
     ) -> Self {
-        Self { config, shutdown_sync, resolves, env }
+        Self { config, from, shutdown_sync, resolves, env }
     }
 
     fn with(&self, named: &[Entry]) -> Result<Config, config::Error> {
@@ -90,6 +93,21 @@ impl Catalogue {
 }
 
 impl supervise::Catalogue for Catalogue {
+    fn elsewhere(&self, socket: &Path) -> Vec<Elsewhere> {
+        let others = Some(self.config.others()).filter(|others| !others.databases().is_empty());
+        let of = |config: &Config, is_source| Elsewhere {
+            dbs: databases::databases(config),
+            is_source,
+            inputs: databases::generate(config, socket, self.shutdown_sync),
+        };
+        // What may be meant for the replica comes before what is a copy of another one's.
+        others
+            .iter()
+            .map(|others| of(others, false))
+            .chain(self.from.iter().map(|from| of(from, true)))
+            .collect()
+    }
+
     fn generate(&self, socket: &Path, named: &[Entry]) -> Inputs {
         let said = |entry: &&Entry| matches!(entry, Entry::Said(_));
         self.inputs(socket, &named.iter().filter(said).cloned().collect::<Vec<_>>())

@@ -8,6 +8,7 @@ use super::app_env;
 use super::args;
 use super::databases;
 use super::findings;
+use super::from;
 use super::layers::{self, Layers};
 use super::one_shot;
 use super::settings::{self, variable};
@@ -64,7 +65,7 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
     place::belong_to(user.as_ref().filter(|_| user::is_root()));
     settle(&mut lints, &layers, "before", settings::before(&layers));
     let folder = settle(&mut lints, &layers, "cwd", settings::app_folder(&layers, &cwd));
-    let env = app_env::environment(settings::environment(), &layers, section.variables(), &cwd);
+    let env = app_env::environment(settings::environment(), &layers, section.variables(), &[], &cwd);
     let env = settle(&mut lints, &layers, "env_file", env);
 
     let named = settings::named_binary(&layers);
@@ -87,6 +88,9 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
     if lints.iter().any(|lint| lint.rule == lint::LIMIT) {
         lints.retain(|lint| lint.rule == lint::LIMIT);
         return Ok(lints);
+    }
+    if let Some(config) = config.as_ref().filter(|_| is_sound) {
+        settle(&mut lints, &layers, "restore_from", from::elsewhere(&layers, config, &cwd));
     }
     let mut answer = (Vec::new(), 0);
     let seen = env.clone().unwrap_or_default();
@@ -244,7 +248,8 @@ impl Opened {
         let is_sound = error.is_none();
         let of_config = |config: &Config| {
             let several = is_sound.then(|| config.check(series.unwrap_or(Series::V05)).err()).flatten();
-            several.into_iter().chain(config.exec().err()).collect::<Vec<_>>()
+            let none = is_sound.then(|| config.names_any().err()).flatten();
+            several.into_iter().chain(none).chain(config.exec().err()).collect::<Vec<_>>()
         };
         let more = config.as_ref().map(of_config).unwrap_or_default();
         add(lints, error.iter().chain(&more).flat_map(lint::of_error));

@@ -14,6 +14,7 @@ pub mod dotenv;
 mod duration;
 mod faults;
 mod findings;
+mod from;
 mod init;
 mod install;
 mod layers;

@@ -11,6 +11,7 @@ use super::args;
 use super::catalogue::Catalogue;
 use super::databases::{self, Found, Source, Swallowed};
 use super::faults::Faults;
+use super::from;
 use super::layers::{Layers, Origin};
 use super::mounted;
 use super::txid;
@@ -150,6 +151,7 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
     mounted::check()?;
     let listen_fds = listen_fds()?;
     let args = &layers.args;
+    configured.names_any().map_err(|error| databases::failure(&error))?;
     for setting in section.settings().iter().filter(|setting| setting.key.is_idle()) {
         let (origin, line, key) = (configured.origin(), setting.line, setting.key.path);
         tracing::warn!("{origin}:{line}: `litekeeper.{key}` has no effect in this version");
@@ -177,8 +179,12 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
     let more = resolver.is_some() || !folders.is_empty();
     let chosen = txid::chosen(&layers, &dbs, more, &cwd)?;
     let (restore_txids, asked) = (Rc::new(chosen.clone()), chosen);
+    let from = from::elsewhere(&layers, &configured, &cwd)?;
     let checked = configured.clone();
-    let env = app_env::environment(inherited(named.as_ref()), &layers, section.variables(), &cwd)?;
+    let env = {
+        let databases = app_env::databases(&configured);
+        app_env::environment(inherited(named.as_ref()), &layers, section.variables(), &databases, &cwd)?
+    };
     let user = named.filter(|named| !named.is_current());
     if let Some(user) = &user {
         if configured.origin().file().is_some() {
@@ -197,9 +203,6 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
     Ok(Setup {
         policy,
         dbs,
-        replicates: !configured.databases().is_empty()
-            || !configured.directories().is_empty()
-            || resolver.is_some(),
         binary,
         allowed_version: args.allow_litestream.clone(),
         required_version: args.litestream_version,
@@ -224,7 +227,7 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
             txid::check(&asked, is_ltx)?;
             databases::check(&checked, &swallowed, is_ltx)
         }),
-        catalogue: Box::new(Catalogue::new(configured, shutdown_sync, resolver.is_some(), env)),
+        catalogue: Box::new(Catalogue::new(configured, from, shutdown_sync, resolver.is_some(), env)),
         folders,
         resolver: resolver.map(|resolver| resolver.command.into_iter().map(Into::into).collect()),
         socket,
@@ -453,13 +456,17 @@ pub(super) fn alone(typed: &args::Run) -> Result<Alone, Failure> {
         Found::Pairs(_) | Found::Nothing => None,
     };
     let layers = Layers::of("run", &section, file.as_deref())?;
+    // Without a backup the app still has to know where its database is, if anybody does.
+    let configured = databases::read(found, &source, &cwd).map(|(configured, _)| configured);
+    let databases = configured.as_ref().map(app_env::databases).unwrap_or_default();
     let argv = if layers.args.command.is_empty() {
-        app(&layers, &databases::read(found, &source, &cwd)?.0)?
+        app(&layers, &configured?)?
     } else {
         layers.args.command.clone()
     };
     let named = user(&layers)?;
-    let env = app_env::environment(inherited(named.as_ref()), &layers, section.variables(), &cwd)?;
+    let env =
+        app_env::environment(inherited(named.as_ref()), &layers, section.variables(), &databases, &cwd)?;
     let user = named.filter(|named| !named.is_current());
     if let Some(user) = &user {
         if file.is_some() {

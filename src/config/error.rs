@@ -487,6 +487,11 @@ impl Error {
         Self::new(Origin::CommandLine, 0, 0, Problem::NothingGiven)
     }
 
+    /// Nothing in `origin` names a database, though `dbs` stands on this line.
+    pub(super) fn no_databases(origin: &Origin, line: usize) -> Self {
+        Self::new(origin.clone(), line, 0, Problem::NoDatabases)
+    }
+
     /// Everything that was found, in the order of the file.
     pub fn findings(&self) -> &[Finding] {
         &self.findings

@@ -67,6 +67,7 @@ pub const KEYS: &[Key] = &[
     option("restore.timeout", "restore-timeout", Shape::Text),
     option("restore.parallel", "restore-parallel", Shape::Text),
     option("restore.txid", "restore-txid", Shape::Texts),
+    option("restore.from", "restore-from", Shape::Texts),
     option("restore.if-behind", "if-behind", Shape::Text),
     option("gate.until", "gate", Shape::Text),
     option("gate.timeout", "gate-timeout", Shape::Text),

@@ -58,7 +58,7 @@ pub struct Document {
 impl Document {
     /// Litestream's half, with what the environment says over it.
     ///
-    /// A file that has only the `litekeeper` section takes its databases from the environment.
+    /// A file that names no database, and no resolver that does, takes them from the environment.
     ///
     /// # Errors
     /// Everything that is not sound about its databases and replicas, and about the variables.
@@ -69,12 +69,15 @@ impl Document {
 
     /// The databases of it that are sound, for a look at them; and, as [`Document::config`], what is not.
     pub fn sound_config(mut self, options: &LoadOptions<'_>) -> (Config, Result<(), Error>) {
-        let mut without = None;
-        if self.root.entry("dbs").is_none() && self.root.entry(SECTION).is_some() && !has_resolver(&self.root)
-        {
+        let (mut without, mut other) = (None, None);
+        if names_none(&self.root) {
             match sources::from_variables(options, prefix(&self.root)) {
-                Ok(Some((database, replica))) => {
-                    self.root.set("dbs", sources::entries(vec![(database, replica)]));
+                Ok(Some((database, place))) => {
+                    if self.root.is_null() {
+                        self.root = Node::mapping([]);
+                    }
+                    self.root.set("dbs", sources::entries(vec![(database, place.replica)]));
+                    other = place.other;
                 }
                 Ok(None) => {}
                 Err(error) => without = Some(error),
@@ -82,6 +85,7 @@ impl Document {
         }
         let overruled = overrides::apply(&mut self.root, options.env);
         let (config, result) = Config::read_sound(self.origin, self.root, options, self.unset, self.traces);
+        let config = config.with_other(other);
         let (config, overruled) = match overruled {
             Ok(overrides) => (config.with_overrides(overrides), Ok(())),
             Err(error) => (config, Err(error)),
@@ -91,6 +95,13 @@ impl Document {
             None => (config, Error::both(overruled, result).map(|_| ())),
         }
     }
+}
+
+/// Whether nothing in the file says which databases there are: it may have comments only, or keys.
+fn names_none(root: &Node) -> bool {
+    let dbs = root.get("dbs").and_then(Node::as_list);
+    let is_none = root.get("dbs").is_none() || dbs.is_some_and(<[Node]>::is_empty);
+    is_none && (root.is_mapping() || root.is_null()) && !has_resolver(root)
 }
 
 fn prefix(root: &Node) -> &str {

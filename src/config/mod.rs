@@ -15,6 +15,7 @@
 mod bucket;
 mod database;
 pub mod duration;
+mod elsewhere;
 mod emit;
 mod error;
 mod exec;
@@ -73,6 +74,6 @@ pub use resolver::Resolver;
 pub use s3::{BareEndpoint, S3};
 pub use search::{named, usual};
 pub use section::{Accepts, AppVariable, SECTION, Section, Setting};
-pub use sources::names_replica;
+pub use sources::{is_place, names_replica};
 pub use traces::Traces;
 pub use variables::read_file;

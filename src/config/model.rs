@@ -1,6 +1,6 @@
 //! A configuration as `run` needs it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -14,10 +14,10 @@ use super::overrides::Override;
 use super::path::Base;
 use super::replica::Kind;
 use super::section::SECTION;
-use super::templates::Additions;
+use super::templates::{Additions, Completed};
 use super::traces::Traces;
 use super::variables::{self, Env};
-use super::{schema, spelling, types};
+use super::{schema, spelling, templates, types};
 
 /// A configuration that was read and found consistent.
 #[derive(Clone)]
@@ -29,6 +29,8 @@ pub struct Config {
     unset: Vec<String>,
     traces: Traces,
     overrides: Vec<Override>,
+    /// What the names and the default replicas of the entries of `dbs` say beside what is in the tree, by the entry's number.
+    pub(super) completed: BTreeMap<usize, Completed>,
     cwd: PathBuf,
     home: Option<PathBuf>,
 }
@@ -66,7 +68,7 @@ impl Config {
         if let Some(dbs) = root.get_mut("dbs") {
             variables::fill_in(dbs, "dbs", options.env, true, &budget, &mut found);
         }
-        complete_entries(&mut root, 0, options.env, &budget, &mut found);
+        let completed = complete_entries(&mut root, 0, options.env, &budget, &mut found);
         let mut config = Self {
             origin,
             root,
@@ -75,6 +77,7 @@ impl Config {
             unset,
             traces,
             overrides: Vec::new(),
+            completed,
             cwd: options.cwd.to_owned(),
             home: options.home.map(Path::to_owned),
         };
@@ -120,7 +123,8 @@ impl Config {
             variables::fill_in(entry, "dbs", own, false, &budget, &mut found);
         });
         config.root.set("dbs", Node::list(all));
-        complete_entries(&mut config.root, first, env, &budget, &mut found);
+        let completed = complete_entries(&mut config.root, first, env, &budget, &mut found);
+        config.completed.extend(completed);
         config.read_entries(&budget, &mut found);
         let result = Error::of(&Origin::Resolver, found, &[], &Traces::default());
         (config, result)
@@ -162,6 +166,17 @@ impl Config {
         found.dedup_by(|one, other| one == other || one.0 == other.0 && mode(&one.1) && mode(&other.1));
     }
 
+    /// Whether there is anything to replicate. A tree without is sound, and nothing to run with.
+    ///
+    /// # Errors
+    /// There is no database, no folder of databases, and nobody who names any.
+    pub fn names_any(&self) -> Result<(), Error> {
+        if !self.databases.is_empty() || !self.directories.is_empty() || has_resolver(&self.root) {
+            return Ok(());
+        }
+        Err(Error::no_databases(&self.origin, self.root.get("dbs").map_or(0, |dbs| dbs.line)))
+    }
+
     /// The databases, in the order of the file.
     pub fn databases(&self) -> &[Database] {
         &self.databases
@@ -170,6 +185,30 @@ impl Config {
     /// The folders of databases, in the order of the file.
     pub fn directories(&self) -> &[Directory] {
         &self.directories
+    }
+
+    /// The same with these entries for `dbs`, which are complete; and what is not sound of them.
+    pub(super) fn with_only(&self, entries: Vec<Node>) -> (Self, Result<(), Error>) {
+        let mut config = self.clone();
+        (config.databases, config.directories) = (Vec::new(), Vec::new());
+        config.completed.clear();
+        config.root.set("dbs", Node::list(entries));
+        let mut found = Vec::new();
+        config.read_entries(&Budget::default(), &mut found);
+        let result = Error::of(&self.origin, found, &self.unset, &self.traces);
+        (config, result)
+    }
+
+    pub(super) fn retain_databases(&mut self, keep: impl FnMut(&Database) -> bool) {
+        self.databases.retain(keep);
+    }
+
+    /// The only database's place may also be meant to be this one.
+    pub(super) fn with_other(mut self, other: Option<Node>) -> Self {
+        if other.is_some() {
+            self.completed.entry(0).or_default().other = other;
+        }
+        self
     }
 
     pub(super) fn with_overrides(self, overrides: Vec<Override>) -> Self {
@@ -194,6 +233,19 @@ impl Config {
     /// The settings as they are meant, secrets included: keys respelled, templates and aliases in their place.
     pub fn root(&self) -> &Node {
         &self.root
+    }
+
+    /// The names that the user gave to files, and those files.
+    pub fn aliases(&self) -> Vec<(String, PathBuf)> {
+        let aliases = self.root.get(SECTION).and_then(|own| own.get("aliases"));
+        let Some(NodeKind::Mapping(entries)) = aliases.map(|aliases| &aliases.kind) else {
+            return Vec::new();
+        };
+        let named = |(name, file): &(Node, Node)| {
+            let path = self.base().absolute("path", file.as_str()?).ok()?;
+            Some((name.key().to_owned(), path))
+        };
+        entries.iter().filter_map(named).collect()
     }
 
     /// The command of `exec`, split as Litestream splits it; none if it is not set or empty.
@@ -267,20 +319,38 @@ pub(super) fn has_resolver(root: &Node) -> bool {
     root.get(SECTION).and_then(|own| own.get("resolver")).is_some()
 }
 
-/// Makes of the entries of `dbs`, from `first` on, what Litestream understands.
+/// Makes of the entries of `dbs`, from `first` on, what Litestream understands, and says the rest of it.
 fn complete_entries(
     root: &mut Node,
     first: usize,
     env: Env<'_>,
     budget: &Budget,
     found: &mut Vec<(usize, Problem)>,
-) {
-    let Some(mut dbs) = root.entry("dbs").cloned() else { return };
+) -> BTreeMap<usize, Completed> {
+    let mut completed = BTreeMap::new();
+    let Some(mut dbs) = root.entry("dbs").cloned() else { return completed };
     if let NodeKind::Sequence(entries) = &mut dbs.kind {
+        let takers: Vec<usize> = entries
+            .iter()
+            .enumerate()
+            .filter(|(_, entry)| templates::has_no_replica(entry))
+            .map(|(n, _)| n)
+            .collect();
+        // Whoever is found later may have none either.
+        let alone = matches!(&takers[..], [only] if entries[*only].get("dir").is_none())
+            && first == 0
+            && !has_resolver(root);
         let additions = Additions::of(root, env, budget);
-        entries.iter_mut().skip(first).for_each(|entry| additions.complete(entry, found));
+        for (number, entry) in entries.iter_mut().enumerate().skip(first) {
+            let Some(mut said) = additions.complete(entry, alone, found) else { continue };
+            // Of several, the first is the one that was there alone, if any was.
+            let is_first = first == 0 && takers.first() == Some(&number);
+            said.other = said.other.take().filter(|_| is_first);
+            completed.insert(number, said);
+        }
     }
     root.set("dbs", dbs);
+    completed
 }
 
 /// Databases that would overwrite each other: Litestream does not look, and one of them is lost.

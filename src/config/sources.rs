@@ -48,10 +48,9 @@ impl Config {
     /// # Errors
     /// When a replica is there, but `DATABASE_URL` is missing or names no SQLite file.
     pub fn from_environment(options: &LoadOptions<'_>) -> Result<Option<Self>, Error> {
-        match from_variables(options, "")? {
-            Some(database) => Self::of(Origin::Environment, entries(vec![database]), options).map(Some),
-            None => Ok(None),
-        }
+        let Some((database, place)) = from_variables(options, "")? else { return Ok(None) };
+        let config = Self::of(Origin::Environment, entries(vec![(database, place.replica)]), options)?;
+        Ok(Some(config.with_other(place.other)))
     }
 
     /// The same tree that a file with these databases would have.
@@ -62,12 +61,21 @@ impl Config {
     }
 }
 
-/// The database and the replica that the environment names, see [`Config::from_environment`]; a path in
+/// Where the environment has a database's backup.
+pub(super) struct Place {
+    /// Its replica.
+    pub(super) replica: Node,
+    /// What the same variables can mean as well, the whole place or one below it: a backup that was made when they were read
+    /// so is there, and is not to be passed over.
+    pub(super) other: Option<Node>,
+}
+
+/// The database that the environment names, and where its backup is, see [`Config::from_environment`]; a path in
 /// the bucket that is not said is the file's name below `prefix`.
 pub(super) fn from_variables(
     options: &LoadOptions<'_>,
     prefix: &str,
-) -> Result<Option<(String, Node)>, Error> {
+) -> Result<Option<(String, Place)>, Error> {
     let env = options.env;
     let (url, bucket) = (set(env, REPLICA_URL), set(env, REPLICA_BUCKET));
     let replica_variable = match (&url, &bucket) {
@@ -79,15 +87,16 @@ pub(super) fn from_variables(
     let database_url =
         set(env, "DATABASE_URL").ok_or_else(|| fail(Problem::NoDatabaseUrl { replica: replica_variable }))?;
     let database = database_of(&database_url, options.cwd).map_err(fail)?;
-    let replica = match (url, bucket) {
-        (Some(url), _) => Node::mapping([("url", url_node(url, Variable::Named(REPLICA_URL.to_owned())))]),
-        (None, bucket) => {
-            let name = database.rsplit('/').next().unwrap_or_default().to_owned();
-            let path = set(env, REPLICA_PATH).unwrap_or_else(|| join(prefix.trim_start_matches('/'), &name));
-            in_bucket(env, bucket.unwrap_or_default(), path)
+    let name = database.rsplit('/').next().unwrap_or_default();
+    let tail = join(prefix.trim_start_matches('/'), name);
+    let place = match (url, bucket) {
+        (Some(url), _) => {
+            let other = below(&url, &tail).map(|url| at_url(url, Variable::Own));
+            Place { replica: at_url(url, Variable::Named(REPLICA_URL.to_owned())), other }
         }
+        (None, bucket) => in_bucket(env, &bucket.unwrap_or_default(), &tail, true),
     };
-    Ok(Some((database, replica)))
+    Ok(Some((database, place)))
 }
 
 /// Databases as they stand in a file. `replicas` with one entry is the form that every version takes.
@@ -104,14 +113,26 @@ pub fn names_replica(env: Env<'_>) -> bool {
     set(env, REPLICA_URL).or_else(|| set(env, REPLICA_BUCKET)).is_some()
 }
 
-/// The replica in the environment for a database that has none of its own: each has its place there, `tail`.
-pub(super) fn default_replica(env: Env<'_>, tail: &str) -> Option<Node> {
+/// The place in the environment for a database that has none of its own: each is `tail` there, but for one that has the path
+/// in the bucket `alone`.
+pub(super) fn default_place(env: Env<'_>, tail: &str, alone: bool) -> Option<Place> {
     if let Some(url) = set(env, REPLICA_URL) {
-        let url = if is_nats(&url) { url } else { with_path(&url, |path| join(path, &escape(tail))) };
-        return Some(Node::mapping([("url", url_node(url, Variable::Own))]));
+        let own = if is_nats(&url) { None } else { Some(with_path(&url, |path| join(path, &escape(tail)))) };
+        // Of the whole bucket nobody says that it is one database's.
+        let other = below(&url, tail).map(|_| at_url(url.clone(), Variable::Own));
+        return Some(Place { replica: at_url(own.unwrap_or(url), Variable::Own), other });
     }
-    let path = join(&set(env, REPLICA_PATH).unwrap_or_default(), tail);
-    set(env, REPLICA_BUCKET).map(|bucket| in_bucket(env, bucket, path))
+    set(env, REPLICA_BUCKET).map(|bucket| in_bucket(env, &bucket, tail, alone))
+}
+
+/// A URL's place below its path, if it has one.
+fn below(url: &str, tail: &str) -> Option<String> {
+    let mut has_path = false;
+    let below = with_path(url, |path| {
+        has_path = !path.trim_matches('/').is_empty();
+        join(path, &escape(tail))
+    });
+    (has_path && !is_nats(url)).then_some(below)
 }
 
 /// `tail` below `path`, where an empty path is none.
@@ -138,18 +159,33 @@ fn set(env: Env<'_>, name: &str) -> Option<String> {
     env(name).filter(|value| !value.is_empty())
 }
 
-fn in_bucket(env: Env<'_>, bucket: String, path: String) -> Node {
-    let mut replica = Node::mapping([
-        ("type", Node::plain("s3")),
-        ("bucket", Node::text(bucket)),
-        ("path", Node::text(path)),
-    ]);
-    for (key, name) in [("region", REPLICA_REGION), ("endpoint", REPLICA_ENDPOINT)] {
-        if let Some(value) = set(env, name) {
-            replica.set(key, Node::text(value));
+/// In the bucket, what `_PATH` says is the whole path of a database that has it `alone`, as it is for images that put the
+/// variable into their configuration; of several, each is `tail` below it.
+fn in_bucket(env: Env<'_>, bucket: &str, tail: &str, alone: bool) -> Place {
+    let at = |path: String| {
+        let mut replica = Node::mapping([
+            ("type", Node::plain("s3")),
+            ("bucket", Node::text(bucket)),
+            ("path", Node::text(path)),
+        ]);
+        for (key, name) in [("region", REPLICA_REGION), ("endpoint", REPLICA_ENDPOINT)] {
+            if let Some(value) = set(env, name) {
+                replica.set(key, Node::text(value));
+            }
         }
-    }
-    replica
+        replica
+    };
+    let path = set(env, REPLICA_PATH).map(|path| path.trim_end_matches('/').to_owned());
+    let Some(whole) = path.filter(|path| !path.is_empty()) else {
+        return Place { replica: at(tail.to_owned()), other: None };
+    };
+    let below = join(&whole, tail);
+    let (own, other) = if alone { (whole, below) } else { (below, whole) };
+    Place { replica: at(own), other: Some(at(other)) }
+}
+
+fn at_url(url: String, variable: Variable) -> Node {
+    Node::mapping([("url", url_node(url, variable))])
 }
 
 /// A URL from the environment, which stays there if it may hold a password.
@@ -162,10 +198,24 @@ fn url_node(url: String, variable: Variable) -> Node {
     node
 }
 
-fn replica_of(text: &str) -> Option<Node> {
+/// Whether this is a place as `--replica` has it: a URL, or a folder that is clearly one.
+pub fn is_place(text: &str) -> bool {
+    replica_of(text).is_some()
+}
+
+/// `tail` below such a place.
+pub(super) fn below_place(text: &str, tail: &str) -> Option<Node> {
+    match (is_url(text), is_nats(text)) {
+        (true, true) => replica_of(text),
+        (true, false) => Some(at_url(with_path(text, |path| join(path, &escape(tail))), Variable::Own)),
+        (false, _) => replica_of(text).and_then(|_| replica_of(&join(text, tail))),
+    }
+}
+
+pub(super) fn replica_of(text: &str) -> Option<Node> {
     let folder = text == "~" || ["/", "./", "../", "~/"].iter().any(|start| text.starts_with(start));
     match (is_url(text), folder) {
-        (true, _) => Some(Node::mapping([("url", url_node(text.to_owned(), Variable::Own))])),
+        (true, _) => Some(at_url(text.to_owned(), Variable::Own)),
         (false, true) => Some(Node::mapping([("path", Node::text(text))])),
         (false, false) => None,
     }

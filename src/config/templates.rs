@@ -22,6 +22,15 @@ pub(super) struct Additions<'a> {
     budget: &'a Budget,
 }
 
+/// What an entry of `dbs` says beside what Litestream gets of it.
+#[derive(Clone, Default)]
+pub(super) struct Completed {
+    /// Its name for the path below one that several databases share.
+    pub(super) name: String,
+    /// Its replica, if the variables that name it are read in the other way (see [`sources::Place`]).
+    pub(super) other: Option<Node>,
+}
+
 /// What becomes of a template's path.
 #[derive(Clone, Copy)]
 enum PathMode {
@@ -44,10 +53,16 @@ impl<'a> Additions<'a> {
         }
     }
 
-    /// Makes of an entry of `dbs` one that Litestream understands; what is wrong is added to `found`.
-    pub fn complete(&self, entry: &mut Node, found: &mut Vec<(usize, Problem)>) {
+    /// Makes of an entry of `dbs` one that Litestream understands; what is wrong is added to `found`. One that has the
+    /// environment's replica `alone` has all of its path.
+    pub fn complete(
+        &self,
+        entry: &mut Node,
+        alone: bool,
+        found: &mut Vec<(usize, Problem)>,
+    ) -> Option<Completed> {
         if !entry.is_mapping() || self.budget.is_spent() {
-            return;
+            return None;
         }
         let alias = self.follow_alias(entry);
         let path = ["path", "dir"].iter().find_map(|key| entry.get(key)?.as_str()).unwrap_or_default();
@@ -68,17 +83,19 @@ impl<'a> Additions<'a> {
         if let Some(Node { kind: NodeKind::Sequence(items), .. }) = entry.get_mut("replicas") {
             items.iter_mut().for_each(|replica| self.complete_replica(replica, &own, found));
         }
-        let no_list = entry.get("replicas").is_none_or(|list| list.as_list().is_some_and(<[Node]>::is_empty));
-        if entry.get("replica").is_none() && no_list {
+        let mut completed = Completed { name: own.name, other: None };
+        if has_no_replica(entry) {
             let tail = self.tail(&name.unwrap_or(base));
-            let replica = sources::default_replica(self.env, &tail);
-            let replica = replica.filter(|replica| self.budget.take(entry.line, Size::of(replica)));
-            if let Some(replica) = replica {
+            let place = sources::default_place(self.env, &tail, alone);
+            let place = place.filter(|place| self.budget.take(entry.line, Size::of(&place.replica)));
+            if let Some(sources::Place { replica, other }) = place {
                 let line = entry.line;
                 entry.remove("replicas");
                 entry.set("replica", Node { line, ..replica });
+                completed.other = other;
             }
         }
+        Some(completed)
     }
 
     /// Puts the file in the place of its alias, and returns the alias.
@@ -179,6 +196,18 @@ impl PathMode {
             Self::Preserve => path.to_owned(),
         }
     }
+}
+
+/// Whether an entry of `dbs` names none, and has the environment's.
+pub(super) fn has_no_replica(entry: &Node) -> bool {
+    let no_list = entry.get("replicas").is_none_or(|list| list.as_list().is_some_and(<[Node]>::is_empty));
+    entry.is_mapping() && entry.get("replica").is_none() && no_list
+}
+
+/// What comes after a path that several databases share.
+pub(super) fn tail(root: &Node, name: &str) -> String {
+    let budget = Budget::default();
+    Additions::of(root, &|_| None, &budget).tail(name)
 }
 
 /// Gives a replica the path of its database, in its `url` if that is where it has one.
@@ -403,15 +432,24 @@ mod tests {
     #[test]
     fn the_databases_may_come_from_elsewhere() {
         let env = [("DATABASE_URL", "sqlite:a.db"), ("LITESTREAM_REPLICA_URL", "s3://b/a")];
-        for text in ["litekeeper: {path-prefix: p}\n", "addr: x\nlitekeeper:\n"] {
-            let config = read(text, &env).unwrap_or_else(|error| panic!("{error}"));
+        for text in [
+            "litekeeper: {path-prefix: p}\n",
+            "addr: x\nlitekeeper:\n",
+            "# dbs:\n#  - path: /path/to/db\n",
+            "",
+            "access-key-id: x\n",
+            "dbs:\n",
+            "dbs: []\n",
+        ] {
+            let config = read(text, &env).unwrap_or_else(|error| panic!("{text}: {error}"));
             assert_eq!(places(&config), ["s3://b/a"], "{text}");
         }
         let config =
             read("litekeeper: {resolver: {command: [x]}}", &env).unwrap_or_else(|error| panic!("{error}"));
         assert!(config.databases().is_empty());
-        let (message, _) = errors("addr: x\n");
-        assert_eq!(message, "l.yml: no database is configured");
+        for text in ["addr: x\n", "dbs:\n", "# none\n", ""] {
+            assert_eq!(errors(text).0, "l.yml: no database is configured", "{text}");
+        }
     }
 
     #[test]

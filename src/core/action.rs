@@ -109,6 +109,12 @@ pub enum Note {
     GateRefused,
     /// A change has been unconfirmed for this long.
     Lagging(Db, Duration),
+    /// The app runs, and this database's file is not there.
+    Missing(Db),
+    /// It has not been there for this long, which counts as a lag.
+    StillMissing(Db, Duration),
+    /// It is there now, and on its replica.
+    Made(Db),
     /// The replica has caught up.
     CaughtUp(Db),
     /// The database file is not the one that Litestream replicates.
@@ -119,6 +125,8 @@ pub enum Note {
     Doubled(Db),
     /// A stop began.
     Stopping,
+    /// It came before anything was confirmed: what an earlier run left may be on this machine alone.
+    NotUp,
     /// The app did not end in its grace, which was this long, and is killed.
     GraceOver(Duration),
     /// A second signal: the app's grace is skipped.
@@ -129,6 +137,13 @@ pub enum Note {
     TreeStuck,
     /// Each database is confirmed on its replica after the app's end.
     Drained,
+    /// At the end of the app the files of these are not there.
+    NeverMade {
+        /// Which.
+        dbs: Vec<Db>,
+        /// There are others, and each is confirmed on its replica.
+        rest: bool,
+    },
     /// These databases were deleted or replaced while the app ran.
     NotReplicated(Vec<Db>),
     /// These databases were not confirmed in time.

@@ -119,6 +119,8 @@ pub enum Event {
     TreeGone,
     /// A database file or its WAL changed.
     Changed(Db),
+    /// A database file is not there, and was not since this Litestream was started.
+    Missing(Db),
     /// A database file was deleted, or another one stands in its place.
     Replaced(Db),
     /// Another keeper has the lock of a database that this one was to have alone.

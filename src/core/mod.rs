@@ -5,6 +5,7 @@
 //!
 //! Architecture invariant: this room imports no other room.
 
+mod absent;
 mod action;
 mod backoff;
 mod event;

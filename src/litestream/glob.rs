@@ -12,6 +12,11 @@ pub fn matches(pattern: &str, name: &[u8]) -> bool {
     counted(pattern, name, &mut 0)
 }
 
+/// Whether somebody who writes this means more than one name.
+pub fn is_pattern(text: &str) -> bool {
+    text.contains(['*', '?']) || text.find('[').is_some_and(|at| text[at..].contains(']'))
+}
+
 /// One thing that a pattern wants.
 enum Token {
     /// This very character.

@@ -9,7 +9,7 @@ pub mod command;
 pub mod control;
 pub mod database;
 pub mod folder;
-mod glob;
+pub mod glob;
 pub mod install;
 pub mod log;
 pub mod ltx;

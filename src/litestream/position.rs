@@ -158,6 +158,13 @@ impl Plan {
     }
 }
 
+/// The first transaction that a database's own metadata folder still has a file of; `None` where nothing says so.
+/// Litestream deletes what it has uploaded and put together, after a while (`l0-retention`).
+pub fn first(version: Version, meta: &Path) -> Option<u64> {
+    let all = if version.is_ltx() { names(&ltx::folder(meta)) } else { Vec::new() };
+    all.iter().filter_map(|name| hex(name.strip_suffix(".ltx")?.split_once('-')?.0)).min()
+}
+
 /// The highest transaction of each file in a folder of Litestream 0.5's, in no order.
 pub fn txids(folder: &Path) -> impl Iterator<Item = u64> + use<> {
     names(folder).into_iter().filter_map(|name| ltx::span(&name).map(|span| *span.end()))
@@ -234,6 +241,9 @@ mod tests {
             fs::write(l0.join(name), "").unwrap();
         }
         assert_eq!(local(V5, dir.path()), Some(Position::Txid(11)));
+        assert_eq!((first(V5, dir.path()), first(V3, dir.path())), (Some(1), None));
+        fs::remove_file(l0.join("0000000000000001-0000000000000001.ltx")).unwrap();
+        assert_eq!(first(V5, dir.path()), Some(2));
         let generation = dir.path().join("generations/d0885721b2c99b95/wal");
         fs::create_dir_all(&generation).unwrap();
         fs::write(generation.join("00000009.wal"), "longer").unwrap();

@@ -133,6 +133,7 @@ pub fn supervise(mut setup: Setup, log: &'static Outlet) -> Result<ExitCode, Fai
         if let Some((_, failure)) = twins::doubled(&Others::now(), (0..).map(Db).zip(&setup.dbs)) {
             return Err(failure);
         }
+        twins::make_watched(&setup.folders)?;
         control_socket::check_free(&folder.socket()).await?;
         let inputs = setup.catalogue.generate(&folder.socket(), &[]);
         folder.write_config(&inputs.config).map_err(os(&folder.config().display().to_string()))?;
@@ -146,7 +147,8 @@ pub fn supervise(mut setup: Setup, log: &'static Outlet) -> Result<ExitCode, Fai
         };
         reload::listen(&folder, outbox.clone()).map_err(os(&folder.keeper_socket().display().to_string()))?;
         let roster = Roster::new(&setup.dbs, locks);
-        let world = World::new(setup, folder, roster, (listening, workplace), runner, outbox);
+        let mut world = World::new(setup, folder, roster, (listening, workplace), runner, outbox);
+        world.write_elsewhere().map_err(os("runtime folder"))?;
         Driver::new(world).run(&signals, inbox).await
     })
 }

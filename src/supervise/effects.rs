@@ -29,7 +29,7 @@ use super::setup::{Entry, Named, Setup};
 use super::wal::{self, Held, Suspects};
 use super::watch::Watch;
 use super::workplace::Workplace;
-use crate::backup::Restorer;
+use crate::backup::{self, Restorer};
 use crate::core::{Action, Cause, Db, Ended, Event, ExitCode, Gate};
 use crate::error::Failure;
 use crate::litestream::argv;
@@ -84,12 +84,12 @@ pub(super) struct World {
     pub(super) missing: Vec<Database>,
     /// The configuration that names those.
     pub(super) restore_config: PathBuf,
+    /// Where backups may be that are not on the replica.
+    elsewhere: Rc<Vec<backup::Elsewhere>>,
     /// What a Litestream needs that reads the configuration of what is named just now.
     named_env: Rc<Vec<(String, String)>>,
     pub(super) litestream: Option<i32>,
     pub(super) launches: u64,
-    /// Launched before it was asked for, since it has nothing to replicate.
-    ahead: Option<Launched>,
     launched: Instant,
     pub(super) link: Option<Link>,
     pub(super) app: Option<i32>,
@@ -174,6 +174,7 @@ impl World {
             barred: BTreeSet::new(),
             restore_config: folder.config(),
             named_env: Rc::default(),
+            elsewhere: Rc::default(),
             setup,
             folder,
             roster,
@@ -185,7 +186,6 @@ impl World {
             missing: Vec::new(),
             litestream: None,
             launches: 0,
-            ahead: None,
             launched: Instant::now(),
             link: None,
             app: None,
@@ -280,11 +280,6 @@ impl World {
                 tracing::warn!("--gate none: {app} starts whether its database is on the replica or not")
             }
         }
-        if !self.setup.replicates {
-            // Its version decides what it may replicate: with nothing, it can start while it is asked.
-            // Until its orders come the shim does nothing. An error comes again when it counts.
-            self.ahead = self.spawn_litestream().ok();
-        }
         let preparation = self.preparation(self.folder.config(), Rc::new(self.setup.dbs.clone()));
         let outbox = self.outbox.clone();
         tokio::task::spawn_local(async move {
@@ -329,7 +324,24 @@ impl World {
             timeout: self.setup.restore_timeout,
             parallel: self.setup.restore_parallel,
             chosen: self.setup.restore_txids.clone(),
+            elsewhere: self.elsewhere.clone(),
         }
+    }
+
+    /// Writes down where else backups may be.
+    pub(super) fn write_elsewhere(&mut self) -> io::Result<()> {
+        let mut places = Vec::new();
+        for (number, elsewhere) in
+            self.setup.catalogue.elsewhere(&self.folder.socket()).into_iter().enumerate()
+        {
+            let config = self.folder.write_elsewhere(number, &elsewhere.inputs.config)?;
+            let env = Rc::new(elsewhere.inputs.env);
+            let is_source = elsewhere.is_source;
+            let place = |db| backup::Elsewhere { db, is_source, config: config.clone(), env: env.clone() };
+            places.extend(elsewhere.dbs.into_iter().map(place));
+        }
+        self.elsewhere = Rc::new(places);
+        Ok(())
     }
 
     fn restore(&mut self) {
@@ -503,11 +515,7 @@ impl World {
     }
 
     fn try_launch(&mut self) -> io::Result<()> {
-        let launched = match self.ahead.take() {
-            Some(launched) => launched,
-            None => self.spawn_litestream()?,
-        };
-        let Launched { spawned, reaped, own, _theirs } = launched;
+        let Launched { spawned, reaped, own, _theirs } = self.spawn_litestream()?;
         let link = Link::new(own)?;
         self.litestream = Some(spawned.pid);
         tracing::debug!("litestream {} runs as pid {}", self.version, spawned.pid);
@@ -704,9 +712,21 @@ impl World {
     }
 
     fn note(&mut self, note: &crate::core::Note) {
+        use crate::core::Note;
+
+        if let Note::Missing(db) = note {
+            return self.say_missing(*db);
+        }
         let listed = self.roster.listed();
+        let absent: Vec<Db> = match note {
+            Note::GateOpened | Note::GateTimeout | Note::NotUp => {
+                listed.iter().filter(|(_, database)| !database.exists()).map(|(db, _)| *db).collect()
+            }
+            _ => Vec::new(),
+        };
         let names = Names {
             dbs: &listed,
+            absent,
             app: self.app_name(),
             started: self.running_name(),
             before: self.setup.before.iter().map(|argv| program_name(argv)).collect(),
@@ -715,8 +735,8 @@ impl World {
             on_lag: self.setup.policy.on_lag,
         };
         notes::log(note, &names);
-        self.drained |= matches!(note, crate::core::Note::Drained);
-        if matches!(note, crate::core::Note::GateTimeout) && self.failure.is_none() {
+        self.drained |= matches!(note, Note::Drained | Note::NeverMade { rest: true, .. });
+        if matches!(note, Note::GateTimeout) && self.failure.is_none() {
             self.failure = Some(notes::not_confirmed(&names, self.setup.policy.gate_timeout));
         }
     }
@@ -737,6 +757,7 @@ impl Driver {
             Action::StartApp => {
                 world.watching = true;
                 world.looks = 0;
+                world.watch.started();
                 // What was restored has no position of its own either.
                 world.heard.strange.borrow_mut().clear();
                 self.start(Running::App);

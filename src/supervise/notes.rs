@@ -8,10 +8,15 @@ use crate::litestream::database::Database;
 use crate::litestream::refusal::Refusal;
 use crate::os::signal;
 
+/// How many databases are named at once.
+const SHOWN: usize = 3;
+
 /// What the words need to know.
 pub(super) struct Names<'a> {
     /// The databases.
     pub(super) dbs: &'a [(Db, Database)],
+    /// Those that are not there, where that matters.
+    pub(super) absent: Vec<Db>,
     /// The app's program.
     pub(super) app: String,
     /// The program that was started last: the app's or a one-shot command's.
@@ -85,7 +90,7 @@ pub(super) fn log(note: &Note, names: &Names<'_>) {
             );
         }
         Note::LaunchTimeout => tracing::error!("litestream did not come up in time: killing it"),
-        Note::GateOpened => tracing::info!("replicating {}", all(names)),
+        Note::GateOpened => tracing::info!("{}", replicating(names)),
         Note::GateWaiting(since) => tracing::info!(
             "{app} is waiting: the first sync to the replica has taken {} s so far{}",
             since.as_secs(),
@@ -96,6 +101,18 @@ pub(super) fn log(note: &Note, names: &Names<'_>) {
         }
         Note::GateRefused => tracing::error!("the replica refuses{}", because(names)),
         Note::Lagging(db, age) => lagging(*db, *age, names),
+        // It takes a look at what the app has open, see `World::say_missing`.
+        Note::Missing(_) => {}
+        Note::StillMissing(db, age) => tracing::error!(
+            "{} has not been there for {} s, so nothing is replicated of it: {} (--on-lag)",
+            names.of(*db).0,
+            age.as_secs(),
+            consequence(names)
+        ),
+        Note::Made(db) => {
+            let (path, replica) = names.of(*db);
+            tracing::info!("{path} is there now: replicating it -> {replica}");
+        }
         Note::CaughtUp(db) => {
             let (path, replica) = names.of(*db);
             tracing::info!("{path}: {replica} has caught up");
@@ -105,6 +122,12 @@ pub(super) fn log(note: &Note, names: &Names<'_>) {
             names.of(*db).0
         ),
         Note::Stopping => {}
+        Note::NotUp if names.absent.len() == names.dbs.len() => {}
+        Note::NotUp => tracing::warn!(
+            "stopped before it was confirmed that everything is there: {}; what an earlier run did not get to its replica \
+             is on this machine alone, until a start gets that far",
+            all(names)
+        ),
         Note::GraceOver(share) => tracing::warn!(
             "{app} did not stop within its share of --stop-timeout ({} s), which is {} s: killing it",
             names.stop_timeout.as_secs_f32(),
@@ -125,8 +148,18 @@ pub(super) fn log(note: &Note, names: &Names<'_>) {
             "some process of {app} cannot be killed, and may go on writing after the last confirmation"
         ),
         Note::Drained => tracing::info!("everything is on the replica"),
+        Note::NeverMade { dbs, rest } => {
+            let rest = if *rest { "; all other databases are on their replicas" } else { "" };
+            let paths: Vec<_> = dbs.iter().take(SHOWN).map(|db| names.of(*db).0).collect();
+            let (paths, were) = match dbs.len() {
+                1 => (paths.join(""), "was"),
+                n if n <= SHOWN => (paths.join(", "), "were"),
+                n => (format!("{} and {} more", paths.join(", "), n - SHOWN), "were"),
+            };
+            tracing::warn!("{paths} {were} never made: nothing was replicated{rest}");
+        }
         Note::NotDrained(dbs) => tracing::error!(
-            "not everything is on the replica{}: {}; the local files have it, and the next start uploads it",
+            "not everything is on the replica{}: {}; the local files have it, and the next start that gets as far as its replica uploads it",
             because(names),
             listed(dbs, names)
         ),
@@ -165,14 +198,33 @@ pub(super) fn not_confirmed(names: &Names<'_>, after: Duration) -> Failure {
     Failure::new(ExitCode::UNAVAILABLE, message).hint(refusal.hint())
 }
 
-fn lagging(db: Db, age: Duration, names: &Names<'_>) {
+/// What a lag leads to.
+fn consequence(names: &Names<'_>) -> &'static str {
     use crate::core::OnLag;
-    let (db, replica) = names.of(db);
-    let now = match names.on_lag {
+    match names.on_lag {
         OnLag::Warn => "only this line says so",
         OnLag::Unready => "not ready until it has caught up",
         OnLag::Stop => "stopping",
+    }
+}
+
+/// What is replicated from now on, and what is not there yet.
+fn replicating(names: &Names<'_>) -> String {
+    let missing: Vec<_> = names.absent.iter().take(SHOWN).map(|db| names.of(*db).0).collect();
+    let missing = match names.absent.len() {
+        0 => return format!("replicating {}", all(names)),
+        n if n <= SHOWN => missing.join(", "),
+        n => format!("{} and {} more", missing.join(", "), n - SHOWN),
     };
+    if names.absent.len() == names.dbs.len() {
+        return format!("nothing to replicate yet: waiting for the app to make {missing}");
+    }
+    format!("replicating {}; waiting for the app to make {missing}", all(names))
+}
+
+fn lagging(db: Db, age: Duration, names: &Names<'_>) {
+    let (db, replica) = names.of(db);
+    let now = consequence(names);
     tracing::error!(
         "{db}: {replica} has not confirmed a change for {} s{}: {now} (--on-lag)",
         age.as_secs(),
@@ -187,8 +239,7 @@ fn listed(dbs: &[Db], names: &Names<'_>) -> String {
 
 /// The first few: a line for a thousand tenants helps nobody.
 fn all(names: &Names<'_>) -> String {
-    const SHOWN: usize = 3;
-    let dbs: Vec<Db> = names.dbs.iter().map(|(db, _)| *db).collect();
+    let dbs: Vec<Db> = names.dbs.iter().map(|(db, _)| *db).filter(|db| !names.absent.contains(db)).collect();
     match dbs.len() {
         0 => "nothing: no database is configured".to_owned(),
         n if n <= SHOWN => listed(&dbs, names),

@@ -99,8 +99,11 @@ impl Preparation {
         let files = self.inspect(present).await;
         let standings = match listed {
             Some(replica) => {
-                let standing =
-                    |db: &Database| Ok(Standing::of(position::local(version, &db.meta), replica.clone()));
+                let standing = |db: &Database| {
+                    let (local, first) =
+                        (position::local(version, &db.meta), position::first(version, &db.meta));
+                    Ok(Standing::of(local, first, replica.clone()))
+                };
                 present.iter().map(standing).collect()
             }
             None => self.standings(present, version).await,
@@ -128,6 +131,14 @@ impl Preparation {
                 Ok(Standing::Behind { local, replica }) => {
                     let behind = format!("({local}) is older than its backup on {} ({replica})", db.replica);
                     self.settle_behind(db, &behind)?
+                }
+                Ok(Standing::Cut { first, replica }) => {
+                    if !matches!(file, Ok(ledger::Standing::NotSqlite)) {
+                        begin_anew(db, first, replica.as_ref())?;
+                        prepared.inspected.push(db.path.clone());
+                        continue;
+                    }
+                    false
                 }
                 Err(error) if self.gate == Gate::None => {
                     tracing::warn!("{error}: starting all the same, as --gate none says");
@@ -312,6 +323,30 @@ impl Preparation {
             }
         }
     }
+}
+
+/// Puts Litestream's own files aside for a replica that they cannot be uploaded to: it holds nothing, and they do not
+/// begin where a backup begins. Litestream would wait for ever.
+fn begin_anew(db: &Database, first: u64, replica: Option<&Position>) -> Result<(), Failure> {
+    let (path, place) = (db.path.display(), &db.replica);
+    let meta = db.meta.display();
+    if let Some(replica) = replica {
+        // Whose backup that is nobody knows.
+        let message = format!(
+            "{path}: {place} ends at {replica}, and litestream's local files begin at txid {first}: what is in between \
+             cannot be uploaded any more"
+        );
+        return Err(Failure::new(ExitCode::UNAVAILABLE, message).hint(format!(
+            "was this database replicated to another place before? Name that one, or an empty one; to begin with a fresh \
+             copy on top of what {place} holds, move {meta} away"
+        )));
+    }
+    let kept = backup::move_metadata_aside(db).map_err(|error| failure(&error))?;
+    tracing::warn!(
+        "{path}: {place} holds no backup (it was emptied, or is another one than before), and litestream's local files begin \
+         at txid {first} only: beginning with a fresh copy; {kept}"
+    );
+    Ok(())
 }
 
 fn zip<'a>(

@@ -124,6 +124,16 @@ impl RuntimeFolder {
         self.path.join(NAMED)
     }
 
+    /// Writes a configuration for one more place of backups, and says where it is.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub(super) fn write_elsewhere(&self, number: usize, text: &str) -> io::Result<PathBuf> {
+        let name = format!("elsewhere-{number}.yml");
+        self.write(&name, text)?;
+        Ok(self.path.join(name))
+    }
+
     /// Held by every process of the run.
     pub(super) fn lock(&self) -> &Lock {
         &self.lock

@@ -49,6 +49,16 @@ pub struct Inputs {
     pub env: Vec<(String, String)>,
 }
 
+/// Where else the backups of some databases may be. No `Debug`: it may hold secrets.
+pub struct Elsewhere {
+    /// These, each with that place for its replica.
+    pub dbs: Vec<Database>,
+    /// They are to be restored from there; else it is only to be known whether a backup is there.
+    pub is_source: bool,
+    /// What Litestream restores them from there with.
+    pub inputs: Inputs,
+}
+
 /// A database that a source named. No `Debug`: what the source said may hold secrets.
 #[derive(Clone)]
 pub struct Named {
@@ -74,7 +84,10 @@ pub trait Catalogue {
     /// What Litestream is started with: what the user wrote, and what sources named.
     fn generate(&self, socket: &std::path::Path, named: &[Entry]) -> Inputs;
 
-    /// The same with those of folders as databases of their own: what to restore them with.
+    /// The places where a backup may be that is not on the replica.
+    fn elsewhere(&self, socket: &std::path::Path) -> Vec<Elsewhere>;
+
+    /// What [`Catalogue::generate`] says, with those of folders as databases of their own: what to restore them with.
     fn lookup(&self, socket: &std::path::Path, named: &[Entry]) -> Inputs;
 
     /// Reads a source's answer. Those of `kept` that it does not name are still there as well.
@@ -96,8 +109,6 @@ pub struct Setup {
     pub policy: Policy,
     /// The databases, in the configuration's order: [`crate::core::Db`] counts them.
     pub dbs: Vec<Database>,
-    /// Whether Litestream has anything to replicate: a database, or a folder of them.
-    pub replicates: bool,
     /// Litestream.
     pub binary: PathBuf,
     /// A version of Litestream, as it prints it, that is run although it is known to be bad.

@@ -8,6 +8,8 @@ use crate::core::{Db, ExitCode};
 use crate::error::Failure;
 use crate::foreign::piece;
 use crate::litestream::database::{Database, unfit};
+use crate::litestream::folder as databases;
+use crate::litestream::glob;
 use crate::litestream::others::Others;
 use crate::os::lock::{self, Lock, Refused};
 use crate::os::open;
@@ -54,7 +56,9 @@ pub(super) async fn lock_all(
     let mut locks = Vec::new();
     for db in dbs {
         refuse_unfit(db)?;
-        make_folder(db, source)?;
+        if let Some(folder) = db.path.parent() {
+            make_folder(folder, source)?;
+        }
         let mut told = false;
         loop {
             match acquire(db, &text) {
@@ -199,11 +203,23 @@ pub(super) enum Source {
     User,
 }
 
-/// Makes a database's folder, where there is none, with the rights of the databases' owner. What only root can
+/// Makes the folders that Litestream watches, where there are none: on a fresh disk it would not start without.
+///
+/// # Errors
+/// One cannot be made.
+pub(super) fn make_watched(folders: &[databases::Folder]) -> Result<(), Failure> {
+    // A pattern in a folder's place is a mistake that `check` names, and no name for a folder.
+    let is_pattern = |folder: &databases::Folder| folder.dir.to_str().is_some_and(glob::is_pattern);
+    folders
+        .iter()
+        .filter(|folder| folder.watch && !is_pattern(folder))
+        .try_for_each(|folder| make_folder(&folder.dir, Source::Operator))
+}
+
+/// Makes a folder of databases, where there is none, with the rights of the databases' owner. What only root can
 /// make it makes for the configuration's databases alone, where nobody else decides what is there; so it gives
 /// away a folder of its own that is empty, as a fresh volume is.
-fn make_folder(db: &Database, source: Source) -> Result<(), Failure> {
-    let Some(folder) = db.path.parent() else { return Ok(()) };
+fn make_folder(folder: &Path, source: Source) -> Result<(), Failure> {
     let made = place::theirs(|| std::fs::create_dir_all(folder));
     let (made, owner) = match (made, place::owner()) {
         (Err(error), Some(owner)) if source == Source::Operator && is_denied(&error) => {
@@ -218,12 +234,12 @@ fn make_folder(db: &Database, source: Source) -> Result<(), Failure> {
     let may_write = || Ok(Folder::open(folder)?.is_writable());
     if made.is_ok() && owner.is_some() && !place::theirs(may_write).unwrap_or(false) {
         let user = place::owner().map_or(0, |user| user.uid);
-        let message = format!("{}: user {user} cannot write to the database's folder", folder.display());
+        let message = format!("{}: user {user} cannot write to the folder of databases", folder.display());
         return Err(Failure::new(ExitCode::CONFIG, message)
             .hint("give it to that user: SQLite and litestream keep files beside the database"));
     }
     made.map_err(|error| {
-        let message = format!("{}: the database's folder cannot be made: {error}", folder.display());
+        let message = format!("{}: the folder of databases cannot be made: {error}", folder.display());
         Failure::new(ExitCode::CONFIG, message).hint("make it, or correct the database's path")
     })
 }

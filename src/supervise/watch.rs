@@ -34,6 +34,11 @@ impl Stamp {
         })
     }
 
+    /// A file of 0 bytes is not there yet: nobody has written to it.
+    fn of_database(path: &Path) -> Option<Self> {
+        Self::of(path).filter(|stamp| stamp.size > 0)
+    }
+
     fn is_same_file(&self, other: &Self) -> bool {
         (self.device, self.inode) == (other.device, other.inode)
     }
@@ -46,6 +51,8 @@ struct Watched {
     /// The file that Litestream has open, as far as anybody can tell.
     first: Option<Stamp>,
     seen: (Option<Stamp>, Option<Stamp>),
+    /// It was told that the file is not there.
+    missed: bool,
     /// Litestream lets go of it by itself when its file is deleted, and takes in the next one.
     goes: bool,
     /// Since when another file stands there.
@@ -78,8 +85,9 @@ impl Watch {
                 db,
                 path: database.path.clone(),
                 wal: with_suffix(&database.path, "-wal"),
-                first: Stamp::of(&database.path),
+                first: Stamp::of_database(&database.path),
                 seen: (None, None),
+                missed: false,
                 goes,
                 odd: None,
             });
@@ -103,9 +111,14 @@ impl Watch {
     /// Forgets which files these were: Litestream was started and opened what is there now.
     pub(super) fn reset(&mut self) {
         for watched in &mut self.0 {
-            watched.first = Stamp::of(&watched.path);
-            watched.odd = None;
+            watched.first = Stamp::of_database(&watched.path);
+            (watched.odd, watched.missed) = (None, false);
         }
+    }
+
+    /// The app is started: what is not there is told anew.
+    pub(super) fn started(&mut self) {
+        self.0.iter_mut().for_each(|watched| watched.missed = false);
     }
 
     /// What changed since the last look; `has_open` tells whether Litestream still has the file of this device
@@ -118,7 +131,7 @@ impl Watch {
                 (Some(first), Some(current)) => !first.is_same_file(current),
                 (Some(_), None) => true,
                 (None, current) => {
-                    watched.first = *current;
+                    watched.first = current.filter(|current| current.size > 0);
                     false
                 }
             };
@@ -134,6 +147,10 @@ impl Watch {
                 }
             } else if replaced {
                 events.push(Event::Replaced(watched.db));
+            } else if watched.first.is_none() {
+                if !std::mem::replace(&mut watched.missed, true) {
+                    events.push(Event::Missing(watched.db));
+                }
             } else if now != watched.seen && now.0.is_some() {
                 events.push(Event::Changed(watched.db));
             }
@@ -159,7 +176,11 @@ mod tests {
         let db = database(&path);
         let mut watch = Watch::new();
         watch.set(&[(Db(0), db)], &[false]);
-        assert_eq!(watch.look(|_| false, false), []);
+        assert_eq!(watch.look(|_| false, false), [Event::Missing(Db(0))]);
+        assert_eq!(watch.look(|_| false, false), [], "it is told once");
+        watch.started();
+        fs::write(&path, "").unwrap();
+        assert_eq!(watch.look(|_| false, false), [Event::Missing(Db(0))], "nothing is in it");
         fs::write(&path, "one").unwrap();
         assert_eq!(watch.look(|_| false, false), [Event::Changed(Db(0))], "it appeared");
         assert_eq!(watch.look(|_| false, false), []);
@@ -171,7 +192,8 @@ mod tests {
         fs::remove_file(&path).unwrap();
         assert_eq!(watch.look(|_| false, false), [Event::Replaced(Db(0))]);
         watch.reset();
-        assert_eq!(watch.look(|_| false, false), [], "Litestream was started without it");
+        let missing = [Event::Missing(Db(0))];
+        assert_eq!(watch.look(|_| false, false), missing, "Litestream was started without it");
     }
 
     #[test]

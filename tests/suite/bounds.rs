@@ -41,7 +41,7 @@ fn dbs(count: usize, entry: impl Fn(usize) -> String) -> String {
 fn what_grows_by_being_named_again_is_refused_while_it_is_small() {
     let text = "x".repeat(500_000);
     let template = |n: usize| format!("{{path: {n}, replica: t}}");
-    let top = "dbs: []\n";
+    let top = "dbs: [{path: none.db, replica: {path: replica}}]\n";
     let cases = [
         ("an alias", format!("a: &a {text}\nb: [{}]\n{top}", "*a, ".repeat(60_000))),
         ("an alias of a mapping", format!("a: &a {{x: {text}}}\nb: [{}]\n{top}", "*a, ".repeat(25_000))),
@@ -200,7 +200,10 @@ fn every_number_has_a_range() {
         ("part-size: 9EiB", "`part-size` must be at most 5GiB"),
         ("socket: {permissions: 0777777777777}", "`permissions` must be between 0 and 07777"),
     ] {
-        world.write("litestream.yml", &format!("{yaml}\ndbs: []\n"));
+        world.write(
+            "litestream.yml",
+            &format!("{yaml}\ndbs: [{{path: none.db, replica: {{path: replica}}}}]\n"),
+        );
         let keeper = Keeper::new(&world).config(&world.path("litestream.yml")).app(["true"]);
         keeper.run().expect_code(78).expect_log(range);
     }
@@ -218,15 +221,15 @@ fn a_pattern_of_many_stars_is_matched_at_once() {
         "litestream.yml",
         &format!("dbs: [{{dir: data, pattern: '{pattern}', replica: {{path: b}}}}]\n"),
     );
-    // Litestream itself would end for want of a database.
+    // Litestream itself ends for want of a database.
     let keeper = Keeper::new(&world).command("check").config(&world.path("litestream.yml"));
-    keeper.start().finish_within(SOON).expect_code(0);
+    keeper.start().finish_within(SOON).expect_code(78);
 }
 
 #[test]
 fn sockets_that_were_not_passed_are_refused() {
     let world = World::new();
-    world.write("litestream.yml", "dbs: []\n");
+    world.write("litestream.yml", "dbs: [{path: none.db, replica: {path: replica}}]\n");
     for (count, why) in [
         ("3", "descriptor 4 was not passed"),
         ("1025", "a whole number between 0 and 1024"),

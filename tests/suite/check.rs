@@ -430,7 +430,7 @@ fn where_databases_and_replicas_should_not_be() {
         ),
     );
     let run =
-        |wrapper| keeper(&world).config(&config).app(["true"]).wrapped(wrapper).run().expect_code(0).stdout;
+        |wrapper| keeper(&world).config(&config).app(["true"]).wrapped(wrapper).run().expect_code(78).stdout;
     let all = [("memory", wrap::small_disk(&disk, 64)), ("overlay", wrap::overlay(&disk))];
     let all: Vec<String> = all.map(|(name, wrapper)| format!("# {name}\n{}", run(wrapper))).into();
     insta::assert_snapshot!(all.join("\n").replace(&world.root().display().to_string(), "/world"));

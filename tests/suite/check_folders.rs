@@ -78,10 +78,10 @@ fn folders_with_which_litestream_does_not_start() {
     world.write("file", "x");
     let text = concat!(
         "dbs:\n  - {dir: empty, pattern: '*.db', replica: {path: b/1}}\n",
-        "  - {dir: nowhere, pattern: '*.db', watch: true, replica: {path: b/2}}\n",
+        "  - {dir: nowhere, pattern: '*.db', replica: {path: b/2}}\n  - {dir: to-be-made, pattern: '*.db', watch: true, replica: {path: b/4}}\n",
         "  - {dir: file, pattern: '*.db', watch: true, replica: {path: b/3}}\n",
     );
-    insta::assert_snapshot!(check(&world, text, 0));
+    insta::assert_snapshot!(check(&world, text, 78));
     assert_eq!(
         check(&world, "dbs: [{dir: empty, watch: true, pattern: '*', replica: {path: b/1}}]\n", 0),
         ""

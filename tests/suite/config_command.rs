@@ -287,6 +287,7 @@ fn values(option: &str) -> [&'static str; 3] {
         "stop-signal" => ["USR1", "USR2", "HUP"],
         "start-limit" | "restore-parallel" => ["11", "12", "13"],
         "restore-txid" => ["0000000000000011", "0000000000000012", "0000000000000013"],
+        "restore-from" => ["s3://file/a", "s3://variable/a", "s3://flag/a"],
         "litestream-version" => ["0.5.11", "0.5.12", "0.5.13"],
         "before" | "env-file" | "hide-env" | "user" | "cwd" | "litestream-binary" | "allow-litestream" => {
             ["/file", "/variable", "/flag"]

@@ -250,6 +250,25 @@ fn a_drain_that_fails_names_what_appeared() {
     running.finish().expect_code(74).expect_log("not everything is on the replica").expect_log("a.db -> ");
 }
 
+/// As on a fresh disk: Litestream itself does not start without it.
+#[test]
+fn a_watched_folder_that_is_missing_is_made() {
+    let world = World::new();
+    let dir = world.path("data/tenants");
+    let text = format!(
+        "dbs: [{{dir: {}, pattern: '*.db', watch: true, replica: {{path: {}}}}}]\n",
+        dir.display(),
+        world.path("replica").display()
+    );
+    let config = world.write("l.yml", &text);
+    let checked = Keeper::new(&world).command("check").config(&config).run().expect_code(0);
+    assert!(!checked.stdout.contains("empty-dir"), "{}", checked.stdout);
+    let app = App::new(&world.trace()).on_exit("TERM", 0).insert(&dir.join("a.db"), 3).wait();
+    let running = Keeper::new(&world).config(&config).app(app).start();
+    running.wait_log(1, &format!("replicating {}", dir.join("a.db").display()));
+    running.stop(0).expect_log("everything is on the replica");
+}
+
 #[test]
 fn what_appears_without_a_watch_is_told() {
     let folder = Folder::on_a_folder();

@@ -162,7 +162,7 @@ fn a_file_that_cannot_be_read_is_told() {
 #[test]
 fn a_link_and_a_pipe_with_a_writer_are_read() {
     let world = World::new();
-    world.write("real.yml", "dbs: []\n");
+    world.write("real.yml", "dbs: [{path: none.db, replica: {path: replica}}]\n");
     symlink("real.yml", world.path("one.yml")).expect("a link");
     symlink("one.yml", world.path("two.yml")).expect("a link");
     for name in ["one.yml", "two.yml"] {
@@ -172,7 +172,7 @@ fn a_link_and_a_pipe_with_a_writer_are_read() {
     mkfifo(&fifo, Mode::S_IRWXU).expect("a pipe");
     let running = Keeper::new(&world).config(&fifo).app(["true"]).start();
     // Waits until it is opened for reading.
-    fs::write(&fifo, "dbs: []\n").expect("the pipe has a reader");
+    fs::write(&fifo, "dbs: [{path: none.db, replica: {path: replica}}]\n").expect("the pipe has a reader");
     running.finish().expect_code(0);
 }
 

@@ -1,8 +1,9 @@
 //! The suite: real processes, real Litestream, real SQLite. `support` is the harness.
 
-mod ahead;
+mod absent;
 mod architecture;
 mod background;
+mod bad_version;
 mod before;
 mod behind;
 mod births;
@@ -22,6 +23,8 @@ mod differential;
 mod directories;
 mod doubles;
 mod drain;
+mod elsewhere;
+mod emptied;
 mod exit_codes;
 mod foreign_bounds;
 mod foreign_text;

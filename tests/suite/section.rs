@@ -15,9 +15,12 @@ use crate::support::sqlite;
 use crate::support::unit;
 use crate::support::world::World;
 
-/// A unit without a database, which is the quickest, with this section.
+/// A database that nobody makes.
+const NONE: &str = "dbs: [{path: none.db, replica: {path: replica}}]\n";
+
+/// A unit without a database that is there, which is the quickest, with this section.
 fn with_section(world: &World, section: &str) -> Keeper {
-    let config = world.write("litekeeper.yml", &format!("dbs: []\nlitekeeper:\n{}", indented(section)));
+    let config = world.write("litekeeper.yml", &format!("{NONE}litekeeper:\n{}", indented(section)));
     // What is `$` to a shell is not to be expanded before.
     Keeper::new(world).config(&config).arg("--no-expand-env")
 }
@@ -86,10 +89,10 @@ fn the_command_line_outweighs_app_command_and_that_outweighs_exec() {
         let config = world.write("litekeeper.yml", text);
         Keeper::new(&world).config(&config).app(app).run().expect_code(0).stdout
     };
-    let both = "dbs: []\nexec: echo exec\nlitekeeper: {app: {command: [echo, 'a  b']}}";
-    assert_eq!(run(both, &["echo", "flag"]), "flag\n");
-    assert_eq!(run(both, &[]), "a  b\n");
-    assert_eq!(run("dbs: []\nexec: echo exec\nlitekeeper: {app: {cwd: .}}", &[]), "exec\n");
+    let both = format!("{NONE}exec: echo exec\nlitekeeper: {{app: {{command: [echo, 'a  b']}}}}");
+    assert_eq!(run(&both, &["echo", "flag"]), "flag\n");
+    assert_eq!(run(&both, &[]), "a  b\n");
+    assert_eq!(run(&format!("{NONE}exec: echo exec\nlitekeeper: {{app: {{cwd: .}}}}"), &[]), "exec\n");
 }
 
 #[test]
@@ -313,14 +316,26 @@ fn what_is_wrong_with_files_of_variables_is_told_at_once() {
 #[test]
 fn a_file_without_dbs_takes_the_databases_from_the_environment() {
     let world = World::new();
-    let config = world.write("litekeeper.yml", "litekeeper: {app: {command: [echo, ran]}}");
-    let keeper = || Keeper::new(&world).config(&config);
-    let ended = keeper()
-        .env("DATABASE_URL", format!("sqlite://{}", world.db().display()))
-        .env("LITESTREAM_REPLICA_URL", world.replica_url());
-    let ended = ended.run().expect_code(0).expect_log("replicating ");
-    assert_eq!(ended.stdout, "ran\n");
-    keeper().run().expect_code(78).expect_log("no database is configured");
+    sqlite::create(&world.db(), 1);
+    for text in [
+        "litekeeper: {app: {command: [echo, ran]}}",
+        "# dbs:\n#  - path: /path/to/primary/db\n",
+        "access-key-id: x\nsecret-access-key: y\n",
+        "dbs:\n",
+        "dbs: []\n",
+        "",
+    ] {
+        let config = world.write("litekeeper.yml", text);
+        let keeper = || Keeper::new(&world).config(&config).app(["echo", "ran"]);
+        let ended = keeper()
+            .env("DATABASE_URL", format!("sqlite://{}", world.db().display()))
+            .env("LITESTREAM_REPLICA_URL", world.replica_url());
+        let ended = ended.run().expect_code(0).expect_log("replicating ");
+        assert_eq!(ended.stdout, "ran\n", "{text}");
+        keeper().run().expect_code(78).expect_log("no database is configured");
+        let checked = Keeper::new(&world).command("check").config(&config).run().expect_code(78);
+        assert!(checked.stdout.contains("[no-database]"), "{text}: {}", checked.stdout);
+    }
 }
 
 #[test]

@@ -25,7 +25,8 @@ impl Machine {
     fn run(&mut self, now: Instant) {
         self.become_phase(Phase::Running);
         self.start(now, Action::StartApp);
-        self.set_ready(!self.lag.exceeded());
+        self.absent.restarted(now);
+        self.set_ready(self.is_caught_up());
         self.ask_later(now);
     }
 

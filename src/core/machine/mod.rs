@@ -22,6 +22,7 @@ mod watch;
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Instant;
 
+use super::absent::{self, Absent};
 use super::lag::{self, Lag};
 use super::timer::{Timer, Timers};
 use super::{Action, Backoff, Cause, Db, Ended, Event, ExitCode, Gate, Note, Phase, Policy};
@@ -70,6 +71,7 @@ pub struct Machine {
     app_backoff: Backoff,
     litestream_backoff: Backoff,
     lag: Lag,
+    absent: Absent,
     timers: Timers,
     actions: VecDeque<Action>,
 }
@@ -104,6 +106,7 @@ impl Machine {
             app_backoff: Backoff::new(policy.backoff.clone(), seed),
             litestream_backoff: Backoff::new(policy.backoff.clone(), seed.rotate_left(32)),
             lag,
+            absent: Absent::new(policy.max_lag),
             timers: Timers::default(),
             actions: VecDeque::new(),
             policy,
@@ -122,9 +125,10 @@ impl Machine {
 
     /// When [`Machine::handle_timeout`] has to be called, unless an event comes first.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let lag = if self.can_confirm() { self.lag.next() } else { None };
-        let ask = if self.phase == Phase::Running { self.roster.next_ask() } else { None };
-        self.timers.next().into_iter().chain(lag).chain(ask).min()
+        let running = self.phase == Phase::Running;
+        let lag = self.lag.next().filter(|_| self.can_confirm());
+        let watch = [self.absent.next(), self.roster.next_ask()].into_iter().flatten().filter(|_| running);
+        self.timers.next().into_iter().chain(lag).chain(watch).min()
     }
 
     /// Whether what changes is asked about: only then is it a lag that nobody confirms it. What an app left that crashed is
@@ -163,6 +167,7 @@ impl Machine {
             Event::AppEnded { how, left } => self.app_ended(now, how, left),
             Event::TreeGone => self.tree_gone(now),
             Event::Changed(db) => self.changed(now, db),
+            Event::Missing(db) => self.missing(now, db),
             Event::Replaced(db) => self.replaced(now, db),
             Event::LockLost(db) => self.taken_by_another(now, Note::LockLost(db)),
             Event::Doubled(db) => self.taken_by_another(now, Note::Doubled(db)),
@@ -197,7 +202,15 @@ impl Machine {
             let Some(due) = self.lag.due(now) else { break };
             match due {
                 lag::Due::Ask(db) => self.act(Action::Confirm(db)),
-                lag::Due::Exceeded(db, age) => self.lag_exceeded(now, db, age),
+                lag::Due::Exceeded(db, age) => self.lag_exceeded(now, Note::Lagging(db, age)),
+            }
+            self.check();
+        }
+        while self.phase == Phase::Running {
+            let Some(due) = self.absent.due(now) else { break };
+            match due {
+                absent::Due::Tell(db) => self.note(Note::Missing(db)),
+                absent::Due::Exceeded(db, age) => self.lag_exceeded(now, Note::StillMissing(db, age)),
             }
             self.check();
         }
@@ -267,6 +280,7 @@ impl Machine {
         debug_assert!(self.unconfirmed.iter().all(counted), "unconfirmed, but not counted");
         debug_assert!(self.undrained.iter().all(counted), "drained, but not counted");
         debug_assert!(self.lag.all().all(|db| self.roster.is_watched(db)), "watched, but not counted");
+        debug_assert!(self.absent.all().all(|db| counted(&db)), "missed, but not counted");
         debug_assert!(self.litestream.is_up() || !phase.needs_litestream(), "{phase:?} without Litestream");
         debug_assert!(phase != Phase::Exited || self.timers.next().is_none(), "a timer after the end");
         debug_assert!(!phase.has_deadline() || self.timers.next().is_some(), "{phase:?} without a deadline");

@@ -113,9 +113,10 @@ impl Machine {
     fn forget(&mut self, now: Instant, db: Db) {
         self.roster.members.remove(&db);
         self.unconfirmed.remove(&db);
-        let (lagged, undrained) = (self.lag.forget(db), self.undrained.remove(&db));
+        let lagged = self.lag.forget(db) | self.absent.forget(db);
+        let undrained = self.undrained.remove(&db);
         if lagged && self.phase == Phase::Running {
-            self.set_ready(!self.lag.exceeded());
+            self.set_ready(self.is_caught_up());
         }
         if undrained && self.phase == Phase::Draining {
             self.drain_over(now);
@@ -130,6 +131,7 @@ impl Machine {
         for db in coming.into_iter().filter(|_| !stops) {
             self.roster.members.remove(&db);
             self.unconfirmed.remove(&db);
+            self.absent.forget(db);
             self.act(Action::Forget(db));
         }
         for (db, member) in &mut self.roster.members {

@@ -124,6 +124,7 @@ impl Machine {
         if self.policy.gate == Gate::Replicated && self.confirms {
             self.unconfirmed.clear();
             self.lag.reset();
+            self.absent.all_confirmed();
         }
         self.run_next(now);
     }

@@ -55,6 +55,9 @@ impl Machine {
         }
         self.aim_at_stop(now, reason, code);
         self.note(Note::Stopping);
+        if !self.opened {
+            self.note(Note::NotUp);
+        }
         let deadline = self.deadline(now);
         let drained_by = deadline - self.policy.close_reserve();
         match self.phase {
@@ -124,11 +127,24 @@ impl Machine {
         if self.undrained.is_empty() {
             // Without a socket Litestream only has all in hand now: its end is the answer.
             let is_whole = !self.disown_replaced() && !self.disown_wild();
-            if is_whole && self.confirms {
+            let is_confirmed = is_whole && self.confirms;
+            if !self.say_never_made(is_confirmed) && is_confirmed {
                 self.note(Note::Drained);
             }
             self.close(now);
         }
+    }
+
+    /// What is not there is on no replica, and nobody may believe that it is. Whether there is any; `rest` says that
+    /// all else is confirmed.
+    fn say_never_made(&mut self, rest: bool) -> bool {
+        let dbs: Vec<Db> = self.absent.all().collect();
+        let any = !dbs.is_empty();
+        if any && self.goal.stop().is_some() {
+            let rest = rest && self.databases().count() > dbs.len();
+            self.note(Note::NeverMade { dbs, rest });
+        }
+        any
     }
 
     /// Whatever Litestream says of a database that was replaced, it says of another file. Whether
@@ -159,7 +175,10 @@ impl Machine {
     }
 
     pub(super) fn not_drained(&mut self) {
-        self.note(Note::NotDrained(self.unconfirmed.iter().copied().collect()));
+        self.say_never_made(false);
+        let there = |db: &&Db| !self.absent.is_missed(**db);
+        let left: Vec<Db> = self.unconfirmed.iter().filter(there).copied().collect();
+        self.note(Note::NotDrained(left));
         self.end_undrained();
     }
 

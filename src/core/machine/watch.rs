@@ -1,15 +1,27 @@
 //! The watch over a running app's databases.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::Machine;
 use crate::core::{Db, ExitCode, Note, OnLag, Phase};
 
 impl Machine {
     pub(super) fn changed(&mut self, now: Instant, db: Db) {
+        self.absent.made(db, self.confirms);
         if self.confirms && self.litestream.is_up() {
             self.lag.changed(now, db);
         }
+    }
+
+    pub(super) fn missing(&mut self, now: Instant, db: Db) {
+        if self.roster.counts(db) {
+            self.absent.missed(now, db, db.0 < self.policy.databases);
+        }
+    }
+
+    /// No replica is further behind, and no file longer missing, than is allowed.
+    pub(super) fn is_caught_up(&self) -> bool {
+        !self.lag.exceeded() && !self.absent.exceeded()
     }
 
     pub(super) fn replaced(&mut self, now: Instant, db: Db) {
@@ -20,16 +32,21 @@ impl Machine {
     }
 
     pub(super) fn confirmed(&mut self, now: Instant, db: Db, ok: bool) {
-        if self.lag.confirmed(now, db, ok) {
+        let caught_up = self.lag.confirmed(now, db, ok);
+        let made = ok && !self.lag.is_replaced(db) && self.absent.confirmed(db);
+        if caught_up {
             self.note(Note::CaughtUp(db));
-            if self.phase == Phase::Running {
-                self.set_ready(!self.lag.exceeded());
-            }
+        }
+        if made {
+            self.note(Note::Made(db));
+        }
+        if (caught_up || made) && self.phase == Phase::Running {
+            self.set_ready(self.is_caught_up());
         }
     }
 
-    pub(super) fn lag_exceeded(&mut self, now: Instant, db: Db, age: Duration) {
-        self.note(Note::Lagging(db, age));
+    pub(super) fn lag_exceeded(&mut self, now: Instant, what: Note) {
+        self.note(what);
         match self.policy.on_lag {
             OnLag::Warn => {}
             OnLag::Unready => self.set_ready(false),

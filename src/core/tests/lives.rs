@@ -133,7 +133,12 @@ impl World {
         self.dbs.write();
         self.after(self.plan.writes, Due::Writes(number));
         for db in self.dbs.all() {
-            let event = if self.dbs.rows[db.0].replaced { Event::Replaced(db) } else { Event::Changed(db) };
+            let rows = self.dbs.rows[db.0];
+            let event = match (rows.made, rows.replaced) {
+                (false, _) => Event::Missing(db),
+                (true, true) => Event::Replaced(db),
+                (true, false) => Event::Changed(db),
+            };
             self.after(LOOK, Due::Inbox(event));
         }
     }
@@ -233,6 +238,11 @@ impl World {
             }
             Fault::Drops(tenant) => {
                 self.wanted.remove(&tenant);
+            }
+            Fault::Makes(db, made) => {
+                if let Some(rows) = self.dbs.rows.get_mut(db.0).filter(|rows| rows.written == 0) {
+                    rows.made = made;
+                }
             }
             Fault::LockLost(db) => self.tell(Event::LockLost(db)),
             Fault::Doubled(db) => self.tell(Event::Doubled(db)),

@@ -65,6 +65,8 @@ pub(super) enum Fault {
     Replica(Replica),
     /// Another file stands where the database was.
     Replaced(Db),
+    /// The app makes this database's file from now on, or does not make it.
+    Makes(Db, bool),
     /// Another keeper has its lock.
     LockLost(Db),
     /// Another Litestream replicates it as well.

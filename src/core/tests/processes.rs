@@ -45,6 +45,8 @@ pub(super) struct Rows {
     pub(super) here: bool,
     /// Litestream knows it.
     pub(super) known: bool,
+    /// The app makes its file; else it writes elsewhere.
+    pub(super) made: bool,
     /// The app was told that these are safe in the file.
     pub(super) written: u64,
     pub(super) replicated: u64,
@@ -61,6 +63,7 @@ impl Default for Rows {
         Self {
             here: true,
             known: true,
+            made: true,
             written: 0,
             replicated: 0,
             replaced: false,
@@ -98,7 +101,7 @@ impl Databases {
     }
 
     pub(super) fn write(&mut self) {
-        for rows in self.rows.iter_mut().filter(|rows| rows.here) {
+        for rows in self.rows.iter_mut().filter(|rows| rows.here && rows.made) {
             rows.written += 1;
         }
     }

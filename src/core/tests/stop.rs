@@ -39,6 +39,8 @@ fn one_signal_ends_in_order_from_each_phase() {
         assert_eq!(world.end(), code, "{phase:?}: the app's code, or the signal's");
         assert!(world.time() - asked <= secs(10), "{phase:?} took {:?}", world.time() - asked);
         assert!(!ran || world.noted(Note::Drained) == 1, "{phase:?}");
+        let is_up = ran || phase == Phase::Before;
+        assert_eq!(world.noted(Note::NotUp), usize::from(!is_up), "{phase:?}");
         assert!(!world.app_lives());
     }
 }

@@ -134,3 +134,73 @@ fn a_replaced_file_is_named_once_and_is_a_lag() {
     assert_eq!(reports(&world), 1);
     assert_eq!(world.did(&Action::Ready(false)), 1);
 }
+
+/// A unit whose second database the app never makes.
+fn without_a_file(on_lag: OnLag) -> World {
+    let mut world = World::new(Policy { on_lag, ..policy() }, Plan::default());
+    world.suffer(Fault::Makes(Db(1), false));
+    world.until(Phase::Running);
+    world
+}
+
+fn never_made(world: &World, rest: bool) -> usize {
+    world.noted(Note::NeverMade { dbs: vec![Db(1)], rest })
+}
+
+#[test]
+fn a_file_that_never_appears_is_told_lags_and_is_named_at_the_end() {
+    let mut world = without_a_file(OnLag::Unready);
+    world.pass(secs(4));
+    assert_eq!(world.noted(Note::Missing(Db(1))), 0, "apps take their time");
+    world.pass(secs(2));
+    assert_eq!((world.noted(Note::Missing(Db(1))), world.did(&Action::Ready(false))), (1, 0));
+    world.pass(secs(100));
+    let lags = world.count(|action| matches!(action, Action::Note(Note::StillMissing(Db(1), _))));
+    assert_eq!((lags, reports(&world), world.did(&Action::Ready(false))), (1, 0, 1));
+    world.suffer(Fault::Stop(15));
+    assert_eq!(world.end(), 0);
+    assert_eq!((world.noted(Note::Drained), never_made(&world, true)), (0, 1), "{}", world.story());
+}
+
+#[test]
+fn a_file_that_never_appears_stops_the_unit_if_a_lag_does() {
+    let mut world = without_a_file(OnLag::Stop);
+    assert_eq!(world.end(), 70);
+    assert!(world.time() < secs(62), "{:?}", world.time());
+    assert_eq!((world.noted(Note::Drained), never_made(&world, true)), (0, 1));
+}
+
+#[test]
+fn a_file_that_appears_late_is_said_to_be_replicated_once_it_is() {
+    let mut world = without_a_file(OnLag::Unready);
+    world.pass(secs(70)).suffer(Fault::Makes(Db(1), true));
+    world.pass(secs(20));
+    assert_eq!((world.noted(Note::Made(Db(1))), world.did(&Action::Ready(true))), (1, 2));
+    world.pass(secs(100)).suffer(Fault::Stop(15));
+    assert_eq!(world.end(), 0);
+    assert_eq!((world.noted(Note::Drained), never_made(&world, true)), (1, 0));
+    assert_eq!(world.noted(Note::Missing(Db(1))), 1);
+}
+
+#[test]
+fn a_file_that_is_not_there_is_not_among_what_was_not_drained() {
+    let mut world = without_a_file(OnLag::Warn);
+    world.pass(secs(3)).suffer(Fault::Replica(Replica::Away));
+    world.suffer(Fault::Stop(15));
+    assert_eq!(world.end(), 74);
+    assert_eq!(world.noted(Note::NotDrained(vec![Db(0)])), 1, "{}", world.story());
+    assert_eq!(never_made(&world, false), 1);
+}
+
+#[test]
+fn what_a_source_names_may_wait_for_its_first_visitor() {
+    let asking = Policy { resolves: true, ..policy() };
+    let mut world = World::new(asking, Plan::default());
+    world.suffer(Fault::Names(1));
+    world.until_true("its name", |world| world.dbs.rows.len() > 2).suffer(Fault::Makes(Db(2), false));
+    world.until(Phase::Running).pass(secs(100));
+    assert_eq!((world.noted(Note::Missing(Db(2))), world.did(&Action::Ready(false))), (0, 0));
+    world.suffer(Fault::Stop(15));
+    assert_eq!(world.end(), 0);
+    assert_eq!(world.noted(Note::NeverMade { dbs: vec![Db(2)], rest: true }), 1);
+}
