@@ -23,7 +23,8 @@ fn caught_at_the_start() -> (World, Running, Process) {
         let app = App::new(&world.trace()).on_exit("TERM", 0).ready().wait();
         let unit = unit::keeper(&world).args(unit::BUDGET).app(app).start();
         let child = stop_any(unit.pid(), SOON)?;
-        Some((world, unit, child))
+        // Some seconds after the app others are started, which look for the database.
+        world.trace().all("ready").is_empty().then_some((world, unit, child))
     })
 }
 
