@@ -2,7 +2,7 @@
 
 use nix::sys::signal::Signal;
 
-use crate::support::app::App;
+use crate::support::app::{App, Trace};
 use crate::support::procfs::{Process, alive};
 use crate::support::pty::Terminal;
 use crate::support::unit;
@@ -15,8 +15,15 @@ use crate::support::wrap;
 fn start(world: &World, app: App) -> Terminal {
     let (mut terminal, line) = unit::keeper(world).app(app).terminal();
     terminal.line(&line);
-    world.trace().wait("ready");
+    begun(&mut terminal, &world.trace());
     terminal
+}
+
+/// Waits until the app is ready and the keeper knows that it runs: a key typed before that ends it with `TERM`.
+#[track_caller]
+fn begun(terminal: &mut Terminal, trace: &Trace) {
+    terminal.wait("runs as pid");
+    trace.wait("ready");
 }
 
 /// The state of a process: `T` is stopped.
@@ -101,7 +108,7 @@ fn ctrl_backslash_is_a_stop_as_well() {
 fn ctrl_z_stops_the_job_and_fg_brings_it_back() {
     let world = World::new();
     let (db, trace) = (world.db(), world.trace());
-    let app = App::new(&trace).on_last("INT", &db, 0).words(["tty"]).insert(&db, 1).ready();
+    let app = App::new(&trace).on_last("INT", &db, 0).ignore("CONT").words(["tty"]).insert(&db, 1).ready();
     let mut terminal = start(&world, app.words(["line", "tty", "ready"]).wait());
     let (keeper, litestream, app) = {
         let unit = terminal.running();
@@ -123,6 +130,9 @@ fn ctrl_z_stops_the_job_and_fg_brings_it_back() {
     assert_eq!(terminal.running().app().pid, app);
     terminal.ctrl('c');
     terminal.wait("everything is on the replica");
+    // At most once for each `fg`: a second one may come behind the next Ctrl-Z, and undo it.
+    let signals = trace.signals();
+    assert!(signals.windows(2).all(|pair| pair != [18, 18]), "{signals:?}");
     terminal.line("echo code $?");
     terminal.wait("code 0");
     terminal.close();
@@ -180,7 +190,7 @@ fn a_job_in_the_background_leaves_the_terminal_alone() {
     let app = App::new(&trace).on_last("TERM", &db, 0).words(["tty"]).insert(&db, 1).ready().wait();
     let (mut terminal, line) = unit::keeper(&world).app(app).terminal();
     terminal.line(&format!("{line} &"));
-    trace.wait("ready");
+    begun(&mut terminal, &trace);
     assert_ne!(trace.wait("tty").rest, "foreground");
     terminal.line("echo the shell $((1+1))");
     terminal.wait("the shell 2");
@@ -212,7 +222,7 @@ fn another_part_of_a_pipeline_can_read_from_the_terminal() {
     let app = App::new(&trace).words(["tty"]).insert(&db, 1).ready().words(["print", "said"]).wait();
     let (mut terminal, line) = unit::keeper(&world).app(app).terminal();
     terminal.line(&format!("{line} | (read x </dev/tty; echo got $x; cat; echo code $?)"));
-    trace.wait("ready");
+    begun(&mut terminal, &trace);
     assert_eq!(trace.wait("tty").rest, "background");
     terminal.line("typed");
     terminal.wait("got typed");
@@ -235,7 +245,7 @@ fn what_is_typed_goes_through_a_pipeline() {
     let app = App::new(&trace).insert(&db, 1).ready().words(["line", "line", "line"]).wait();
     let (mut terminal, line) = unit::keeper(&world).app(app).terminal();
     terminal.line(&format!("cat | {line}"));
-    trace.wait("ready");
+    begun(&mut terminal, &trace);
     let (keeper, app) = (terminal.running().keeper().pid, terminal.running().app().pid);
     for round in 1..=3 {
         terminal.line("typed");
@@ -295,7 +305,7 @@ fn a_job_without_the_terminal_as_its_input_leaves_it_to_the_shells_group() {
     let app = App::new(&trace).on_last("INT", &db, 130).insert(&db, 1).ready().wait();
     let (mut terminal, line) = unit::keeper(&world).app(app).terminal();
     terminal.line(&format!("{line} </dev/null"));
-    trace.wait("ready");
+    begun(&mut terminal, &trace);
     terminal.ctrl('c');
     terminal.wait("everything is on the replica");
     terminal.line("echo code $?");
@@ -314,7 +324,7 @@ fn a_hup_from_outside_of_the_container_is_no_hang_up() {
         App::new(&trace).ignore("HUP").on_last("TERM", &db, 0).insert(&db, 1).ready().insert_forever(&db, 5);
     let (mut terminal, line) = unit::keeper(&world).wrapped(wrap::pid_1()).app(app).terminal();
     terminal.line(&line);
-    trace.wait("ready");
+    begun(&mut terminal, &trace);
     let keeper = terminal.running().keeper();
     keeper.signal(Signal::SIGHUP);
     wait_until("HUP", DEADLINE, || trace.signals() == [1]);
@@ -364,7 +374,7 @@ fn ctrl_c_is_not_for_a_scripts_background_job() {
     let (mut terminal, line) = unit::keeper(&world).app(app).terminal();
     std::fs::write(world.path("script"), format!("{line} &\nwait\n")).expect("the world can be written");
     terminal.line("sh script");
-    trace.wait("ready");
+    begun(&mut terminal, &trace);
     let keeper = terminal.running().keeper();
     terminal.ctrl('c');
     terminal.line("echo code $?");
