@@ -224,6 +224,10 @@ pub struct Reload {
     #[arg(long, env = "LITEKEEPER_NO_EXPAND_ENV")]
     pub no_expand_env: bool,
 
+    /// How long to wait for the keeper's answer; what it has begun it ends all the same.
+    #[arg(long, value_name = "DURATION", default_value = "120s", value_parser = duration::some())]
+    pub timeout: Duration,
+
     /// Print a line of JSON.
     #[arg(long)]
     pub json: bool,

@@ -7,8 +7,6 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use disk::Disk;
 
@@ -19,6 +17,7 @@ use crate::core::ExitCode;
 use crate::detect::{self, Framework, Nothing, Plan, Question, Surroundings, Target};
 use crate::error::Failure;
 use crate::foreign;
+use crate::os::interrupt;
 use crate::printer;
 
 /// The file's name when none is given.
@@ -189,10 +188,7 @@ fn find(root: &Path, keep_replicas: bool, existing: bool) -> Result<Plan, Failur
         ));
     };
     let env = |name: &str| variable(name).and_then(|value| value.into_string().ok());
-    let cancel = Arc::new(AtomicBool::new(false));
-    let flag = cancel.clone();
-    // A second handler in one process is refused; there is none before.
-    let _ = ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed));
+    let cancel = interrupt::hear().unwrap_or_default();
     let ask = |question: &Question| python::ask(root, question, &cancel);
     let tree = Disk::new(root);
     let found = detect::find(&Surroundings {
@@ -204,8 +200,9 @@ fn find(root: &Path, keep_replicas: bool, existing: bool) -> Result<Plan, Failur
         existing,
         parents: parents(root),
     });
-    if cancel.load(Ordering::Relaxed) {
-        return Err(Failure::new(ExitCode::of_signal(nix::libc::SIGINT), "interrupted: nothing was written"));
+    // What is left to do is to print, which may wait for a reader.
+    if let Some(number) = interrupt::done() {
+        return Err(Failure::new(ExitCode::of_signal(number), "interrupted: nothing was written"));
     }
     found.map_err(|nothing| nothing_found(root, &nothing))
 }

@@ -7,12 +7,11 @@ use super::runtime_folder::RuntimeFolder;
 use crate::core::{Db, ExitCode};
 use crate::error::Failure;
 use crate::foreign::piece;
-use crate::litestream::database::{Database, unfit};
+use crate::litestream::database::{Database, in_the_way, unfit};
 use crate::litestream::folder as databases;
 use crate::litestream::glob;
 use crate::litestream::others::Others;
 use crate::os::lock::{self, Lock, Refused};
-use crate::os::open;
 use crate::os::place::{self, Folder, LOCK};
 use crate::os::proc;
 use crate::os::user::Identity;
@@ -172,16 +171,8 @@ pub fn text(socket: &Path, keeper: &Path) -> String {
 
 /// One clear word before anything that is named after the database fails.
 fn refuse_unfit(db: &Database) -> Result<(), Failure> {
-    // Litestream would make them, fail at it for ever, and leave the gate closed.
-    for folder in [db.meta.clone(), db.meta.join("ltx")] {
-        let Ok(found) = place::theirs(|| folder.metadata()) else { continue };
-        if !found.is_dir() {
-            let what = open::odd(found.file_type()).unwrap_or("a file");
-            let message = format!("{}: it is {what}, and no folder of litestream's", folder.display());
-            return Err(
-                Failure::new(ExitCode::CONFIG, message).hint("remove it: litestream makes its own anew")
-            );
-        }
+    if let Some((message, hint)) = in_the_way(&db.path, &db.meta) {
+        return Err(Failure::new(ExitCode::CONFIG, message).hint(hint));
     }
     let Some(why) = unfit(&db.path) else { return Ok(()) };
     Err(Failure::new(ExitCode::CONFIG, format!("{}: {why}", db.path.display()))
