@@ -404,6 +404,10 @@ fn litestream_version(text: &str) -> Result<Version, String> {
 }
 
 fn stop_signal(text: &str) -> Result<i32, String> {
-    crate::os::signal::parse(text)
-        .ok_or_else(|| "no such signal: write it as TERM, INT, QUIT or a number".to_owned())
+    let number = crate::os::signal::parse(text)
+        .ok_or_else(|| "no such signal: write it as TERM, INT, QUIT or a number".to_owned())?;
+    match crate::os::signal::can_ask(number) {
+        true => Ok(number),
+        false => Err("it asks nobody to stop: write TERM, INT, QUIT or what the app handles".to_owned()),
+    }
 }

@@ -139,21 +139,20 @@ fn target(replica: Option<&str>) -> Result<Target<'_>, Failure> {
         Err(Failure::new(ExitCode::USAGE, format!("--replica: {reason}")).hint(hint))
     };
     let folder = replica == "~" || ["/", "./", "../", "~/"].iter().any(|start| replica.starts_with(start));
-    let scheme = replica
-        .split_once("://")
-        .map(|(scheme, rest)| (scheme, rest.split(['/', '?']).next().unwrap_or(rest)));
+    let scheme = replica.split_once("://");
     if replica.contains(char::is_control) {
         return fail("it has control characters", "check its quotes");
     }
+    // The URL itself is not repeated.
+    let is_written = |secret: &str| !secret.is_empty() && !secret.starts_with("${");
+    if config::secrets_of_url(replica).any(is_written) {
+        return fail(
+            "it has a password or a key in it, and the file is for everybody to read",
+            "write ${NAME} in its place, in single quotes, and set that variable where litekeeper runs",
+        );
+    }
     match scheme {
-        // The URL itself is not repeated: it has a secret.
-        Some((_, host)) => match host.rsplit_once('@').and_then(|(user, _)| user.split_once(':')) {
-            Some((_, password)) if !password.starts_with("${") => fail(
-                "it has a password in it, and the file is for everybody to read",
-                "write ${NAME} in its place, in single quotes, and set that variable where litekeeper runs",
-            ),
-            Some(_) | None => Ok(Target::Below(replica)),
-        },
+        Some(_) => Ok(Target::Below(replica)),
         None if folder => Ok(Target::Below(replica)),
         None => fail(
             &format!("`{replica}` is neither a URL nor a folder"),

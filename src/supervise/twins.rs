@@ -1,5 +1,6 @@
 //! Never two keepers on one database.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -181,8 +182,12 @@ fn refuse_unfit(db: &Database) -> Result<(), Failure> {
 
 fn not_made(db: &Database, error: &std::io::Error) -> Failure {
     let message = format!("{}: the lock cannot be made: {error}", lock_path(db).display());
-    Failure::new(ExitCode::CONFIG, message)
-        .hint("the database's folder must be writable: SQLite keeps its WAL there too")
+    let is_full = matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+    Failure::new(ExitCode::CONFIG, message).hint(if is_full {
+        "free some space there: SQLite and litestream need it too"
+    } else {
+        "the database's folder must be writable: SQLite keeps its WAL there too"
+    })
 }
 
 /// Who says that there is such a database.
@@ -254,8 +259,8 @@ fn give_if_empty(path: &Path, owner: &Identity) -> std::io::Result<()> {
     // What somebody else has a say in is not root's to give away.
     let Ok(folder) = Folder::open_trusted(path) else { return Ok(()) };
     if folder.is_fresh() {
-        tracing::info!("{}: it is empty, and now belongs to user {}", path.display(), owner.uid);
         folder.give_to(owner)?;
+        tracing::info!("{}: it is empty, and now belongs to user {}", path.display(), owner.uid);
     }
     Ok(())
 }

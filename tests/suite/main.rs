@@ -81,6 +81,7 @@ mod support;
 mod switch;
 mod templates;
 mod terminal;
+mod told;
 mod trust;
 mod twins;
 mod unread;
