@@ -1,5 +1,6 @@
 //! Looking at the database files: which changed, which are not there any more.
 
+use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -20,23 +21,31 @@ struct Stamp {
     size: u64,
     seconds: i64,
     nanoseconds: i64,
+    is_link: bool,
 }
 
 impl Stamp {
     fn of(path: &Path) -> Option<Self> {
-        let found = place::theirs(|| fs::metadata(path)).ok()?;
+        // The file that a link leads to may be the one that was here; but SQLite keeps its WAL beside that, and Litestream
+        // looks for it beside the link.
+        let found = place::theirs(|| fs::symlink_metadata(path)).ok()?;
         Some(Self {
             device: found.dev(),
             inode: found.ino(),
             size: found.size(),
             seconds: found.mtime(),
             nanoseconds: found.mtime_nsec(),
+            is_link: found.is_symlink(),
         })
     }
 
-    /// A file of 0 bytes is not there yet: nobody has written to it.
+    /// A file of 0 bytes is not there yet: nobody has written to it. A link is none.
     fn of_database(path: &Path) -> Option<Self> {
-        Self::of(path).filter(|stamp| stamp.size > 0)
+        Self::of(path).filter(Self::is_database)
+    }
+
+    fn is_database(&self) -> bool {
+        self.size > 0 && !self.is_link
     }
 
     fn is_same_file(&self, other: &Self) -> bool {
@@ -59,6 +68,21 @@ struct Watched {
     odd: Option<Instant>,
 }
 
+impl Watched {
+    fn new(db: Db, database: &Database, goes: bool) -> Self {
+        Self {
+            db,
+            path: database.path.clone(),
+            wal: with_suffix(&database.path, "-wal"),
+            first: Stamp::of_database(&database.path),
+            seen: (None, None),
+            missed: false,
+            goes,
+            odd: None,
+        }
+    }
+}
+
 /// The files of all databases.
 pub(super) struct Watch(Vec<Watched>);
 
@@ -70,9 +94,11 @@ impl Watch {
 
     /// Watches exactly these; what is new counts as changed at the next look.
     pub(super) fn set(&mut self, dbs: &[(Db, Database)], goes: &[bool]) {
-        self.0.retain(|watched| dbs.iter().any(|(db, _)| *db == watched.db));
-        for ((db, database), goes) in dbs.iter().zip(goes) {
-            self.add(*db, database, *goes);
+        let wanted: HashSet<Db> = dbs.iter().map(|(db, _)| *db).collect();
+        self.0.retain(|watched| wanted.contains(&watched.db));
+        let known: HashSet<Db> = self.0.iter().map(|watched| watched.db).collect();
+        for ((db, database), goes) in dbs.iter().zip(goes).filter(|((db, _), _)| !known.contains(db)) {
+            self.0.push(Watched::new(*db, database, *goes));
         }
     }
 
@@ -81,16 +107,7 @@ impl Watch {
     /// `goes` says that Litestream lets go of it by itself when its file is deleted.
     pub(super) fn add(&mut self, db: Db, database: &Database, goes: bool) {
         if self.0.iter().all(|watched| watched.db != db) {
-            self.0.push(Watched {
-                db,
-                path: database.path.clone(),
-                wal: with_suffix(&database.path, "-wal"),
-                first: Stamp::of_database(&database.path),
-                seen: (None, None),
-                missed: false,
-                goes,
-                odd: None,
-            });
+            self.0.push(Watched::new(db, database, goes));
         }
     }
 
@@ -131,7 +148,7 @@ impl Watch {
                 (Some(first), Some(current)) => !first.is_same_file(current),
                 (Some(_), None) => true,
                 (None, current) => {
-                    watched.first = current.filter(|current| current.size > 0);
+                    watched.first = current.filter(Stamp::is_database);
                     false
                 }
             };
@@ -194,6 +211,21 @@ mod tests {
         watch.reset();
         let missing = [Event::Missing(Db(0))];
         assert_eq!(watch.look(|_| false, false), missing, "Litestream was started without it");
+    }
+
+    #[test]
+    fn a_link_to_the_file_that_was_there_is_another_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, moved) = (dir.path().join("app.db"), dir.path().join("moved.db"));
+        fs::write(&path, "one").unwrap();
+        let mut watch = Watch::new();
+        watch.set(&[(Db(0), database(&path))], &[false]);
+        assert_eq!(watch.look(|_| false, false), [Event::Changed(Db(0))]);
+        fs::rename(&path, &moved).unwrap();
+        std::os::unix::fs::symlink(&moved, &path).unwrap();
+        assert_eq!(watch.look(|_| false, false), [Event::Replaced(Db(0))]);
+        watch.reset();
+        assert_eq!(watch.look(|_| false, false), [Event::Missing(Db(0))], "Litestream does not find its WAL");
     }
 
     #[test]

@@ -61,7 +61,8 @@ fn caught_litestream() -> (World, Running, Process) {
         world.trace().wait("ready");
         let before = unit.litestream();
         let child = std::thread::scope(|scope| {
-            let child = scope.spawn(|| stop_any(unit.pid(), SOON));
+            // Some seconds later others are started, which look for the database.
+            let child = scope.spawn(|| stop_any(unit.pid(), Duration::from_secs(2)));
             before.signal(Signal::SIGKILL);
             child.join().expect("it does not panic")
         })?;

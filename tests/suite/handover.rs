@@ -72,7 +72,7 @@ fn an_environment_of_a_megabyte_arrives_exactly() {
     assert_eq!(all[11], OsStr::from_bytes(b"\xff='\"\n$X"));
 }
 
-/// No variable of the keeper's making, and above all none of Litestream's copies of the credentials.
+/// No variable of the keeper's making but for where the database is, and above all none of Litestream's copies of the credentials.
 #[test]
 fn the_environment_is_the_users() {
     let world = World::new();
@@ -80,7 +80,12 @@ fn the_environment_is_the_users() {
     let stdout = keeper.run().expect_code(0).stdout;
     let mut names: Vec<_> = stdout.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
     names.sort_unstable();
-    let own = ["LITEKEEPER_RUNTIME_DIR", "LITESTREAM_BINARY_PATH", "LITESTREAM_ACCESS_KEY_ID"];
+    let own = [
+        "LITEKEEPER_DATABASE",
+        "LITEKEEPER_RUNTIME_DIR",
+        "LITESTREAM_BINARY_PATH",
+        "LITESTREAM_ACCESS_KEY_ID",
+    ];
     let mut expected = vec!["HOME", "LANG", "MINE", "PATH", MARK];
     expected.extend(own);
     expected.sort_unstable();

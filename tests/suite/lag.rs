@@ -1,6 +1,7 @@
 //! The replica goes away while the app runs, or the database itself does.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
 
@@ -233,6 +234,22 @@ fn a_database_that_is_replaced_is_named_and_lags() {
     let config = world.config(&s3.replica("backups", "app"));
     let restored = Backup::Config(&config, &world.db()).restore(&world, LATEST);
     assert_eq!(sqlite::ids(&restored), sqlite::ids(&world.db()), "{}", ended.log);
+}
+
+/// Somebody moves it to another volume: SQLite has its WAL beside the file from then on, Litestream looks beside the link.
+#[test]
+fn a_database_that_becomes_a_link_is_never_called_confirmed() {
+    let (world, s3) = world();
+    let app = App::new(&world.trace()).on_exit("TERM", 0).insert(&world.db(), 5).ready().wait();
+    let running = keeper(&world, &s3, "warn").app(app).start();
+    world.trace().wait("ready");
+    fs::create_dir(world.path("volume")).expect("the world can be written");
+    fs::rename(world.db(), world.path("volume/app.db")).expect("both are there");
+    symlink(world.path("volume/app.db"), world.db()).expect("nothing is there");
+    let ended = running.stop(74).expect_log("deleted or replaced");
+    assert!(!ended.log.contains("everything is on the replica"), "{}", ended.log);
+    // Nothing is waited for at the next start either.
+    keeper(&world, &s3, "warn").app(["true"]).run().expect_code(78).expect_log("database-link");
 }
 
 #[test]

@@ -58,7 +58,9 @@ fn broken(world: &World) -> Vec<(PathBuf, String)> {
 }
 
 fn shell(world: &World) -> Keeper {
-    Keeper::new(world).config(&world.write("litestream.yml", "dbs: []")).args(["--restart", "never"])
+    Keeper::new(world)
+        .config(&world.write("litestream.yml", "litekeeper: {resolver: {command: [echo, '[]']}}\ndbs: []\n"))
+        .args(["--restart", "never"])
 }
 
 #[test]

@@ -122,7 +122,9 @@ fn pid_1_hears_a_stop_in_its_first_moments() {
             // There is a reader as soon as this returns.
             let mut config = File::options().write(true).open(&path).expect("it is there");
             unit.keeper().signal(signal);
-            config.write_all(b"dbs: []\n").expect("somebody reads");
+            config
+                .write_all(b"litekeeper: {resolver: {command: [echo, '[]']}}\ndbs: []\n")
+                .expect("somebody reads");
             drop(config);
             unit.finish().expect_code(128 + signal as i32);
             assert!(trace.is_empty(), "the app did not start");

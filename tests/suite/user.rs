@@ -167,7 +167,9 @@ fn the_variables_are_those_of_the_user() {
         ("nobody", "false", "/nonexistent nobody nobody 65534"),
     ] {
         let shared = Shared::new();
-        let config = shared.world.write("litestream.yml", "dbs: []");
+        let config = shared
+            .world
+            .write("litestream.yml", "litekeeper: {resolver: {command: [echo, '[]']}}\ndbs: []\n");
         let keeper = Keeper::new(&shared.world).config(&config).args(["--user", user]);
         let keeper = keeper.envs([("USER", "x"), ("LOGNAME", "x"), ("LITEKEEPER_ENABLED", switch)]);
         let keeper = keeper.env("LITESTREAM_BINARY_PATH", shared.world.path("litestream"));
