@@ -18,16 +18,25 @@ pub struct Failure {
     pub hint: Option<String>,
 }
 
+/// The most lines of a message.
+const MOST_LINES: usize = 60;
+
 impl Failure {
     /// A failure without a hint. Its message is one line, whatever names are in it.
     pub fn new(exit: ExitCode, message: impl AsRef<str>) -> Self {
         Self::lines(exit, [message])
     }
 
-    /// The same with a line for each thing that happened.
+    /// The same with a line for each thing that happened, as far as anybody reads; the others are counted.
     pub fn lines(exit: ExitCode, messages: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
-        let lines = messages.into_iter().map(|message| shown(message.as_ref()));
-        Self { exit, message: lines.collect::<Vec<_>>().join("\n"), hint: None }
+        let mut messages = messages.into_iter();
+        let mut lines: Vec<_> =
+            messages.by_ref().take(MOST_LINES).map(|message| shown(message.as_ref())).collect();
+        match messages.count() {
+            0 => {}
+            more => lines.push(format!("and {more} more")),
+        }
+        Self { exit, message: lines.join("\n"), hint: None }
     }
 
     /// The same failure with a next step.

@@ -84,11 +84,11 @@ pub fn json(value: &serde_json::Value) -> String {
     })
 }
 
-/// What a terminal obeys, a reader of lines takes for an end, or nobody sees: C0, C1, the separators and marks of
-/// direction of Unicode (UAX #9), and the byte order mark.
+/// What a terminal obeys, a reader of lines takes for an end, or nobody sees: C0, C1, the separators, joiners and marks
+/// of direction of Unicode (UAX #9), what has no width, and the byte order mark.
 pub fn is_obeyed(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{61c}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]
@@ -100,6 +100,9 @@ mod tests {
     #[test]
     fn what_a_terminal_obeys_is_written_out() {
         assert_eq!(line("a\nb\r\u{1b}[31mc\u{9b}2J\u{202e}ü☺"), "a\\nb\\r\\u{1b}[31mc\\u{9b}2J\\u{202e}ü☺");
+        for hidden in ["\u{200b}", "\u{200f}", "\u{202a}", "\u{2066}", "\u{feff}", "\u{2029}"] {
+            assert!(!line(hidden).contains(hidden), "{hidden:?}");
+        }
         assert_eq!(line("plain: \\n"), "plain: \\n");
         assert_eq!(lines("a\u{7}\nb\r\n"), "a\\u{7}\nb\\r\n");
         assert_eq!(json(&serde_json::json!("\u{1b}\u{9b}\u{2028}é")), "\"\\u001b\\u009b\\u2028é\"");

@@ -42,6 +42,7 @@ rules! {
     (DISK_SPACE, Warning, "disk-space", "there is less free space than the database takes"),
     (DATABASE_LINK, Error, "database-link", "a database is a symbolic link, through which Litestream does not find its WAL"),
     (NOT_SQLITE, Error, "not-sqlite", "a file is no SQLite database, or is encrypted"),
+    (IN_THE_WAY, Error, "in-the-way", "something else stands where a file or folder of SQLite's, Litestream's or Litekeeper's belongs"),
     (CUT_OFF, Error, "cut-off", "a database file is shorter than it says"),
     (NOT_WAL, Warning, "not-wal", "a database is not in WAL mode"),
     (LARGE_WAL, Warning, "large-wal", "a WAL is much larger than its database: checkpoints do not get through"),

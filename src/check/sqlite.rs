@@ -3,10 +3,12 @@
 use std::io;
 use std::path::Path;
 
-use super::rules::{CUT_OFF, DATABASE_LINK, LARGE_WAL, NO_DATABASE_YET, NOT_SQLITE, NOT_WAL, STALE_WAL};
+use super::rules::{
+    CUT_OFF, DATABASE_LINK, IN_THE_WAY, LARGE_WAL, NO_DATABASE_YET, NOT_SQLITE, NOT_WAL, STALE_WAL,
+};
 use super::site::Site;
 use crate::config::lint::Lint;
-use crate::litestream::database::{unfit, with_suffix};
+use crate::litestream::database::{in_the_way, unfit, with_suffix};
 use crate::os::open;
 
 const MAGIC: &[u8] = b"SQLite format 3\0";
@@ -14,7 +16,13 @@ const MAGIC: &[u8] = b"SQLite format 3\0";
 const LARGE: u64 = 100 << 20;
 
 pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
-    site.of_each(|database, _| of(site, &database.path, database.line))
+    site.of_each(|database, _| {
+        let mut found = of(site, &database.path, database.line);
+        if let Some((message, hint)) = in_the_way(&database.path, &database.meta_path) {
+            found.push(site.lint(IN_THE_WAY, database.line, message).hint(hint));
+        }
+        found
+    })
 }
 
 fn of(site: &Site<'_>, path: &Path, line: usize) -> Vec<Lint> {

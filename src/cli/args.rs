@@ -224,6 +224,10 @@ pub struct Reload {
     #[arg(long, env = "LITEKEEPER_NO_EXPAND_ENV")]
     pub no_expand_env: bool,
 
+    /// How long to wait for the keeper's answer; what it has begun it ends all the same.
+    #[arg(long, value_name = "DURATION", default_value = "120s", value_parser = duration::some())]
+    pub timeout: Duration,
+
     /// Print a line of JSON.
     #[arg(long)]
     pub json: bool,
@@ -400,6 +404,10 @@ fn litestream_version(text: &str) -> Result<Version, String> {
 }
 
 fn stop_signal(text: &str) -> Result<i32, String> {
-    crate::os::signal::parse(text)
-        .ok_or_else(|| "no such signal: write it as TERM, INT, QUIT or a number".to_owned())
+    let number = crate::os::signal::parse(text)
+        .ok_or_else(|| "no such signal: write it as TERM, INT, QUIT or a number".to_owned())?;
+    match crate::os::signal::can_ask(number) {
+        true => Ok(number),
+        false => Err("it asks nobody to stop: write TERM, INT, QUIT or what the app handles".to_owned()),
+    }
 }

@@ -34,7 +34,7 @@ impl Catalogue {
         Self { config, from, shutdown_sync, resolves, env }
     }
 
-    fn with(&self, named: &[Entry]) -> Result<Config, config::Error> {
+    fn with<'a>(&self, named: impl Iterator<Item = &'a Entry> + Clone) -> Result<Config, config::Error> {
         let entries = self.nodes(named)?;
         let own = databases::also_in(&self.env);
         let (config, result) = self.config.with_entries(entries, &[], &databases::text_variable, &own);
@@ -42,18 +42,20 @@ impl Catalogue {
     }
 
     /// As they could stand under `dbs`.
-    fn nodes(&self, named: &[Entry]) -> Result<Vec<Node>, config::Error> {
-        let said = |entry: &Entry| match entry {
-            Entry::Said(value) => Some(value.clone()),
+    fn nodes<'a>(&self, named: impl Iterator<Item = &'a Entry> + Clone) -> Result<Vec<Node>, config::Error> {
+        // There can be thousands: none is copied on the way.
+        let said = |entry: &'a Entry| match entry {
+            Entry::Said(value) => Some(value),
             Entry::InFolder(..) => None,
         };
-        let said: Vec<Value> = named.iter().filter_map(said).collect();
-        let mut said = config::said(&Value::from(said).to_string())?.into_iter();
+        let text = serde_json::to_string(&named.clone().filter_map(said).collect::<Vec<&Value>>())
+            .unwrap_or_default();
+        let mut said = config::said(&text)?.into_iter();
         let node = |entry: &Entry| match entry {
             Entry::Said(_) => said.next(),
             Entry::InFolder(folder, below) => self.config.in_folder(*folder, below),
         };
-        Ok(named.iter().filter_map(node).collect())
+        Ok(named.filter_map(node).collect())
     }
 
     /// The path that an entry is said to have.
@@ -69,7 +71,7 @@ impl Catalogue {
 
     fn inputs(&self, socket: &Path, named: &[Entry]) -> Inputs {
         // Only what was found sound is ever named here.
-        let config = self.with(named);
+        let config = self.with(named.iter());
         let config = config.as_ref().unwrap_or(&self.config);
         let mut inputs = databases::generate(config, socket, self.shutdown_sync);
         if self.resolves {
@@ -120,13 +122,12 @@ impl supervise::Catalogue for Catalogue {
     fn read(&self, answer: &[u8], kept: &[Entry]) -> Result<Vec<Named>, Failure> {
         let failure = |error| databases::failure(&error);
         let answer = config::parse_answer(answer).map_err(failure)?;
-        let paths: std::collections::HashSet<&str> =
-            answer.iter().filter_map(|entry| entry.get("path")?.as_str()).collect();
-        let is_named = |other: &Entry| self.path(other).is_some_and(|path| paths.contains(path.as_str()));
-        let kept = kept.iter().filter(|other| !is_named(other)).cloned();
-        let said: Vec<Entry> = answer.iter().cloned().map(Entry::Said).collect();
-        let all: Vec<Entry> = kept.chain(said.iter().cloned()).collect();
-        let config = self.with(&all).map_err(failure)?;
+        let said: Vec<Entry> = answer.into_iter().map(Entry::Said).collect();
+        let paths: std::collections::HashSet<String> =
+            said.iter().filter_map(|entry| self.path(entry)).collect();
+        let is_named = |other: &&Entry| self.path(other).is_some_and(|path| paths.contains(&path));
+        let kept = kept.iter().filter(|other| !is_named(other));
+        let config = self.with(kept.chain(&said)).map_err(failure)?;
         config.check(config::Series::V05).map_err(failure)?;
         Ok(self.named(&config, said))
     }
@@ -134,8 +135,7 @@ impl supervise::Catalogue for Catalogue {
     fn in_folders(&self, files: Vec<(usize, PathBuf)>, kept: &[Entry]) -> Result<Vec<Named>, Failure> {
         let entries = files.into_iter().map(|(folder, below)| Entry::InFolder(folder, below));
         let entries: Vec<Entry> = entries.filter(|entry| self.path(entry).is_some()).collect();
-        let all: Vec<Entry> = kept.iter().chain(&entries).cloned().collect();
-        let config = self.with(&all).map_err(|error| databases::failure(&error))?;
+        let config = self.with(kept.iter().chain(&entries)).map_err(|error| databases::failure(&error))?;
         Ok(self.named(&config, entries))
     }
 }

@@ -125,7 +125,7 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
         let check = || further.named.check(series.unwrap_or(Series::V05)).err();
         let refused = has_answered.then(check).flatten();
         let of_named = refused.iter().flat_map(lint::of_error);
-        add(&mut lints, further.lints.iter().cloned().chain(of_named));
+        findings::add(&mut lints, further.lints.iter().cloned().chain(of_named));
         let env_files = layers.args.env_file.iter().map(|path| cwd.join(path)).collect();
         lints.extend(lint::replicas(&further.named, series.unwrap_or(Series::V05)));
         lints.extend(check::look(&Site {
@@ -252,21 +252,8 @@ impl Opened {
             several.into_iter().chain(none).chain(config.exec().err()).collect::<Vec<_>>()
         };
         let more = config.as_ref().map(of_config).unwrap_or_default();
-        add(lints, error.iter().chain(&more).flat_map(lint::of_error));
+        findings::add(lints, error.iter().chain(&more).flat_map(lint::of_error));
         (config, is_sound)
-    }
-}
-
-/// Adds what is not said yet: the table of all settings says some of it as well, and with the column.
-fn add(lints: &mut Vec<Lint>, more: impl IntoIterator<Item = Lint>) {
-    let is_said = |lint: &Lint, lints: &[Lint]| {
-        lints.iter().any(|other| other.line == lint.line && other.rule == lint.rule)
-    };
-    let known = lints.len();
-    for lint in more {
-        if !is_said(&lint, &lints[..known]) {
-            lints.push(lint);
-        }
     }
 }
 

@@ -14,6 +14,8 @@ pub fn main() -> ExitCode {
     let command = match Cli::try_parse() {
         Ok(cli) => cli.command,
         Err(mut error) => {
+            // Nobody is looked after yet, and whoever reads this may take his time.
+            signal::release();
             if error.use_stderr() {
                 let words: Vec<_> = std::env::args_os().skip(1).collect();
                 let hint =

@@ -9,7 +9,6 @@ use std::time::Duration;
 use super::layers;
 use super::mounted;
 use super::settings::variable;
-use crate::config::lint::{self, Lint, Severity};
 use crate::config::{self, Config, Document, GenerateOptions, Kind, LoadOptions, Node, Section, Series};
 use crate::core::ExitCode;
 use crate::error::Failure;
@@ -174,34 +173,6 @@ pub(super) fn read(found: Found, source: &Source<'_>, cwd: &Path) -> Result<(Con
     .map_err(|error| failure(&error))
 }
 
-/// What Litestream would swallow of a file without a word, or choke on later.
-pub(super) struct Swallowed {
-    document: Option<Document>,
-    no_expand_env: bool,
-    cwd: PathBuf,
-}
-
-impl Swallowed {
-    /// Keeps what there is to look at until it is known which Litestream reads it.
-    pub(super) fn of(found: &Found, source: &Source<'_>, cwd: &Path) -> Self {
-        let document = match found {
-            Found::File(document) => Some(document.clone()),
-            Found::Pairs(_) | Found::Nothing => None,
-        };
-        Self { document, no_expand_env: source.no_expand_env, cwd: cwd.to_owned() }
-    }
-
-    /// What has to be said before the app starts; notes are for `check`.
-    fn lints(&self, series: Series) -> Vec<Lint> {
-        let Some(document) = &self.document else { return Vec::new() };
-        with_options(self.no_expand_env, &self.cwd, |options| {
-            let mut lints = lint::lint(document, options, Some(series), &[]);
-            lints.retain(|lint| lint.rule.severity != Severity::Note);
-            lints
-        })
-    }
-}
-
 /// Litekeeper's own half alone, which an app without Litestream needs.
 ///
 /// # Errors
@@ -215,7 +186,7 @@ pub(super) fn section(found: &Found) -> Result<Section, Failure> {
     }
 }
 
-fn with_options<T>(no_expand_env: bool, cwd: &Path, f: impl FnOnce(&LoadOptions<'_>) -> T) -> T {
+pub(super) fn with_options<T>(no_expand_env: bool, cwd: &Path, f: impl FnOnce(&LoadOptions<'_>) -> T) -> T {
     let home = user::home();
     f(&LoadOptions {
         no_expand_env,
@@ -333,21 +304,6 @@ pub(super) fn resolver(config: &Config) -> Result<Option<config::Resolver>, Fail
             config.origin().file().map_or_else(String::new, |file| format!("{}:{line}: ", file.display()));
         Failure::new(ExitCode::CONFIG, format!("{place}{what}"))
     })
-}
-
-/// Whether this series of Litestream can do what is configured. What it would do otherwise than it is
-/// written is logged.
-///
-/// # Errors
-/// What it cannot.
-pub(super) fn check(config: &Config, swallowed: &Swallowed, is_ltx: bool) -> Result<(), Failure> {
-    let series = if is_ltx { Series::V05 } else { Series::V03 };
-    config.check(series).map_err(|error| failure(&error))?;
-    for lint in swallowed.lints(series).into_iter().chain(lint::replicas(config, series)) {
-        let hint = lint.hint.as_ref().map_or_else(String::new, |hint| format!(": {hint}"));
-        tracing::warn!("{}:{}: {}{hint}", lint.origin, lint.line, lint.message);
-    }
-    Ok(())
 }
 
 /// What Litestream gets: the form that both series read, since which one runs is found out meanwhile.

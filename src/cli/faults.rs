@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::findings;
 use super::settings::variable;
+use super::written::Written;
 use crate::check::{self, Site};
 use crate::config::lint::{Lint, Rule};
 use crate::config::{self, Config};
@@ -21,6 +22,7 @@ const MOST: usize = 200_000;
 /// What is looked at.
 pub(super) struct Faults {
     pub(super) config: Config,
+    pub(super) written: Written,
     pub(super) folders: Vec<Folder>,
     pub(super) user: Option<Identity>,
     pub(super) cwd: PathBuf,
@@ -35,27 +37,19 @@ impl Faults {
     /// Everything that is wrong, in the words of `check`.
     pub(super) fn refuse(&self, looked: Looked<'_>) -> Result<(), Failure> {
         let (mut bad, mut doubtful) = (self.find(looked), Vec::new());
-        findings::sort(&mut bad);
-        bad.dedup_by(|one, other| said(one) == said(other));
-        if self.gate == Gate::None {
+        // No gate makes a text right that Litestream can do nothing with.
+        if self.gate == Gate::None && !matches!(looked, Looked::Written(_)) {
             doubtful.append(&mut bad);
         }
         // Such a file system may keep what SQLite needs, as long as one machine uses it.
         doubtful.extend(bad.extract_if(.., |lint| lint.rule == check::ON_NETWORK));
+        findings::sort(&mut doubtful);
+        doubtful.dedup_by(|one, other| said(one) == said(other));
         for lint in &doubtful {
             let hint = lint.hint.as_ref().map_or_else(String::new, |hint| format!(": {hint}"));
             tracing::warn!("{}{hint}", said(lint));
         }
-        let Some(first) = bad.first() else { return Ok(()) };
-        let failure = Failure::lines(ExitCode::CONFIG, bad.iter().map(said));
-        let mut hints: Vec<&str> = bad.iter().filter_map(|lint| lint.hint.as_deref()).collect();
-        hints.dedup();
-        Err(match (hints.as_slice(), &first.hint) {
-            ([], _) => failure,
-            ([hint], _) => failure.hint(hint),
-            (_, Some(hint)) => failure.hint(format!("{hint}; `litekeeper check` says what to do about each")),
-            (_, None) => failure.hint("`litekeeper check` says what to do about each"),
-        })
+        refusal(bad)
     }
 
     fn find(&self, looked: Looked<'_>) -> Vec<Lint> {
@@ -74,10 +68,11 @@ impl Faults {
         let contents = match looked {
             Looked::Configured => check::contents(&self.folders, MOST),
             Looked::Number(databases) => return check::too_many(databases),
+            Looked::Written(is_ltx) => return self.written.errors(&self.config, is_ltx),
             Looked::Named(_) | Looked::Staying(_) => Vec::new(),
         };
         let one: Vec<config::Database> = match looked {
-            Looked::Configured | Looked::Number(_) => Vec::new(),
+            Looked::Configured | Looked::Written(_) | Looked::Number(_) => Vec::new(),
             Looked::Named(Database { path, meta, .. }) | Looked::Staying(Database { path, meta, .. }) => {
                 let (path, meta_path) = (path.clone(), meta.clone());
                 vec![config::Database { path, meta_path, replicas: Vec::new(), line: 0, s3: None }]
@@ -100,20 +95,40 @@ impl Faults {
             default_stop: self.stop_timeout,
         };
         match looked {
-            Looked::Configured | Looked::Number(_) => check::faults(&site),
+            Looked::Configured | Looked::Written(_) | Looked::Number(_) => check::faults(&site),
             Looked::Named(_) => check::faults_of_databases(&site),
             Looked::Staying(_) => check::broken_off(&site),
         }
     }
 }
 
+/// Refuses a start, if there is anything to refuse it for.
+///
+/// # Errors
+/// All of it, in the words of `check`.
+pub(super) fn refusal(mut bad: Vec<Lint>) -> Result<(), Failure> {
+    findings::sort(&mut bad);
+    bad.dedup_by(|one, other| said(one) == said(other));
+    let Some(first) = bad.first() else { return Ok(()) };
+    let failure = Failure::lines(ExitCode::CONFIG, bad.iter().map(said));
+    let mut hints: Vec<&str> = bad.iter().filter_map(|lint| lint.hint.as_deref()).collect();
+    hints.dedup();
+    Err(match (hints.as_slice(), &first.hint) {
+        ([], _) => failure,
+        ([hint], _) => failure.hint(hint),
+        (_, Some(hint)) => failure.hint(format!("{hint}; `litekeeper check` says what to do about each")),
+        (_, None) => failure.hint("`litekeeper check` says what to do about each"),
+    })
+}
+
 /// As `check` shows it, without the word that it is an error.
 fn said(lint: &Lint) -> String {
     let Rule { code, .. } = lint.rule;
     let place = lint.origin.file().map(Path::display);
-    match (place, lint.line) {
-        (Some(file), 0) => format!("{file}: {} [{code}]", lint.message),
-        (Some(file), line) => format!("{file}:{line}: {} [{code}]", lint.message),
-        (None, _) => format!("{} [{code}]", lint.message),
+    match (place, lint.line, lint.column) {
+        (Some(file), 0, _) => format!("{file}: {} [{code}]", lint.message),
+        (Some(file), line, 0) => format!("{file}:{line}: {} [{code}]", lint.message),
+        (Some(file), line, column) => format!("{file}:{line}:{column}: {} [{code}]", lint.message),
+        (None, ..) => format!("{} [{code}]", lint.message),
     }
 }

@@ -7,8 +7,6 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use disk::Disk;
 
@@ -19,6 +17,7 @@ use crate::core::ExitCode;
 use crate::detect::{self, Framework, Nothing, Plan, Question, Surroundings, Target};
 use crate::error::Failure;
 use crate::foreign;
+use crate::os::interrupt;
 use crate::printer;
 
 /// The file's name when none is given.
@@ -140,21 +139,20 @@ fn target(replica: Option<&str>) -> Result<Target<'_>, Failure> {
         Err(Failure::new(ExitCode::USAGE, format!("--replica: {reason}")).hint(hint))
     };
     let folder = replica == "~" || ["/", "./", "../", "~/"].iter().any(|start| replica.starts_with(start));
-    let scheme = replica
-        .split_once("://")
-        .map(|(scheme, rest)| (scheme, rest.split(['/', '?']).next().unwrap_or(rest)));
+    let scheme = replica.split_once("://");
     if replica.contains(char::is_control) {
         return fail("it has control characters", "check its quotes");
     }
+    // The URL itself is not repeated.
+    let is_written = |secret: &str| !secret.is_empty() && !secret.starts_with("${");
+    if config::secrets_of_url(replica).any(is_written) {
+        return fail(
+            "it has a password or a key in it, and the file is for everybody to read",
+            "write ${NAME} in its place, in single quotes, and set that variable where litekeeper runs",
+        );
+    }
     match scheme {
-        // The URL itself is not repeated: it has a secret.
-        Some((_, host)) => match host.rsplit_once('@').and_then(|(user, _)| user.split_once(':')) {
-            Some((_, password)) if !password.starts_with("${") => fail(
-                "it has a password in it, and the file is for everybody to read",
-                "write ${NAME} in its place, in single quotes, and set that variable where litekeeper runs",
-            ),
-            Some(_) | None => Ok(Target::Below(replica)),
-        },
+        Some(_) => Ok(Target::Below(replica)),
         None if folder => Ok(Target::Below(replica)),
         None => fail(
             &format!("`{replica}` is neither a URL nor a folder"),
@@ -189,10 +187,7 @@ fn find(root: &Path, keep_replicas: bool, existing: bool) -> Result<Plan, Failur
         ));
     };
     let env = |name: &str| variable(name).and_then(|value| value.into_string().ok());
-    let cancel = Arc::new(AtomicBool::new(false));
-    let flag = cancel.clone();
-    // A second handler in one process is refused; there is none before.
-    let _ = ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed));
+    let cancel = interrupt::hear().unwrap_or_default();
     let ask = |question: &Question| python::ask(root, question, &cancel);
     let tree = Disk::new(root);
     let found = detect::find(&Surroundings {
@@ -204,8 +199,9 @@ fn find(root: &Path, keep_replicas: bool, existing: bool) -> Result<Plan, Failur
         existing,
         parents: parents(root),
     });
-    if cancel.load(Ordering::Relaxed) {
-        return Err(Failure::new(ExitCode::of_signal(nix::libc::SIGINT), "interrupted: nothing was written"));
+    // What is left to do is to print, which may wait for a reader.
+    if let Some(number) = interrupt::done() {
+        return Err(Failure::new(ExitCode::of_signal(number), "interrupted: nothing was written"));
     }
     found.map_err(|nothing| nothing_found(root, &nothing))
 }

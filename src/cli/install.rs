@@ -1,8 +1,5 @@
 //! `litekeeper install`.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use super::args::{self, InstallFrom};
 use super::databases;
 use super::settings::{self, variable};
@@ -12,6 +9,7 @@ use crate::foreign;
 use crate::litestream::install::{
     self, DEFAULT_VERSION, Given, InstallOptions, Installed, Origin, Progress, Source,
 };
+use crate::os::interrupt;
 use crate::printer;
 
 /// Gets Litestream, unless that version is there already.
@@ -62,12 +60,9 @@ pub(super) fn get(
 ) -> Result<Installed, Failure> {
     let dir = match dir {
         Some(dir) => dir,
-        None => install::default_dir(variable).map_err(|error| failure(&error))?,
+        None => install::default_dir(variable).map_err(|error| failure(&error, None))?,
     };
-    let cancel = Arc::new(AtomicBool::new(false));
-    let flag = cancel.clone();
-    // A second handler in one process is refused; the first one serves as well.
-    let _ = ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed));
+    let cancel = interrupt::hear().unwrap_or_default();
     let options = InstallOptions {
         version: version.to_owned(),
         force,
@@ -92,12 +87,15 @@ pub(super) fn get(
         }
         Progress::Verifying => printer::note("verifying"),
     };
-    install::install(&options, &mut show).map_err(|error| failure(&error))
+    let installed = install::install(&options, &mut show);
+    // What is left to do is to print, which may wait for a reader.
+    let stop = interrupt::done();
+    installed.map_err(|error| failure(&error, stop))
 }
 
-fn failure(error: &install::Error) -> Failure {
+fn failure(error: &install::Error, stop: Option<i32>) -> Failure {
     let exit = match error {
-        install::Error::Cancelled => ExitCode::of_signal(nix::libc::SIGINT),
+        install::Error::Cancelled => ExitCode::of_signal(stop.unwrap_or(nix::libc::SIGINT)),
         _ => ExitCode::UNAVAILABLE,
     };
     let failure = Failure::new(exit, error.to_string());

@@ -25,5 +25,6 @@ mod run;
 mod settings;
 mod txid;
 mod typed;
+mod written;
 
 pub use commands::main;

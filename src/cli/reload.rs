@@ -1,8 +1,8 @@
 //! `litekeeper reload`.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::args;
@@ -12,12 +12,12 @@ use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::foreign;
 use crate::litestream::database::Database;
-use crate::os::{place, user};
+use crate::os::{place, socket, user};
 use crate::printer;
 use crate::supervise::{self, RELOAD, Report};
 
-/// How long a keeper may take: it asks its resolver, restores what is new, and has it confirmed.
-const LIMIT: Duration = Duration::from_secs(3600);
+/// How often somebody is asked who has a full house, in milliseconds.
+const RETRY: u16 = 10;
 /// Room for a report on some ten thousand databases.
 const LONGEST: usize = 16 << 20;
 
@@ -27,8 +27,15 @@ const LONGEST: usize = 16 << 20;
 /// No keeper runs, or it could not ask, or not all of it came true.
 pub(super) fn reload(args: &args::Reload) -> Result<ExitCode, Failure> {
     let socket = find(args)?;
-    let report = ask(&socket)
-        .map_err(|error| Failure::new(ExitCode::UNAVAILABLE, format!("{}: {error}", socket.display())))?;
+    let report = ask(&socket, args.timeout).map_err(|error| {
+        let failure = Failure::new(ExitCode::UNAVAILABLE, format!("{}: {error}", socket.display()));
+        match error.kind() {
+            ErrorKind::TimedOut => {
+                failure.hint("the keeper goes on with it, and its log tells; --timeout waits longer")
+            }
+            _ => failure,
+        }
+    })?;
     printer::data(&shown(&report, args.json))?;
     if report.exit_code == 0 {
         return Ok(ExitCode::OK);
@@ -81,7 +88,7 @@ fn find(args: &args::Reload) -> Result<PathBuf, Failure> {
     let mut sockets = supervise::keeper_sockets(&settings::runtime_roots());
     match (sockets.pop(), sockets.len()) {
         (Some(socket), 0) => {
-            if let Some(Ok(folder)) = socket.parent().map(std::path::Path::symlink_metadata) {
+            if let Some(Ok(folder)) = socket.parent().map(Path::symlink_metadata) {
                 place::belong_to_owner(&folder);
             }
             Ok(socket)
@@ -96,20 +103,60 @@ fn find(args: &args::Reload) -> Result<PathBuf, Failure> {
     }
 }
 
-fn ask(socket: &std::path::Path) -> std::io::Result<Report> {
-    use std::io::Error;
-    // The path is the word of whoever the databases belong to.
-    let mut stream = place::theirs(|| UnixStream::connect(socket))?;
+/// Asks, within a time that is the whole's and not of each step: it asks its resolver, restores what is new, and has it
+/// confirmed, and somebody else than a keeper may answer drop by drop.
+fn ask(socket: &Path, limit: Duration) -> io::Result<Report> {
+    let deadline = Deadline { limit, at: Instant::now() + limit };
+    let mut stream = connect(socket, &deadline)?;
     let peer = nix::sys::socket::getsockopt(&stream, nix::sys::socket::sockopt::PeerCredentials)?;
     // Root may ask whose keeper it likes; what another user says is not believed.
     let owner = place::theirs(|| Ok(user::owner(socket)))?;
     if !is_believed(peer.uid(), user::own_number(), owner) {
-        return Err(Error::other(format!("user {} answers there, whose keeper this is not", peer.uid())));
+        return Err(io::Error::other(format!("user {} answers there, whose keeper this is not", peer.uid())));
     }
-    stream.set_write_timeout(Some(LIMIT))?;
-    stream.write_all(format!("{RELOAD}\n").as_bytes())?;
-    let line = read_line(&stream, Instant::now() + LIMIT)?;
-    serde_json::from_slice(&line).map_err(|_| Error::other("the keeper ended before it answered"))
+    stream.set_nonblocking(false)?;
+    stream.set_write_timeout(Some(deadline.left()?))?;
+    stream.write_all(format!("{RELOAD}\n").as_bytes()).map_err(|error| deadline.or(error))?;
+    let line = read_line(&stream, &deadline)?;
+    serde_json::from_slice(&line).map_err(|_| io::Error::other("the keeper ended before it answered"))
+}
+
+/// The path is the word of whoever the databases belong to, and whoever listens there may take nobody in.
+fn connect(path: &Path, deadline: &Deadline) -> io::Result<UnixStream> {
+    loop {
+        match place::theirs(|| socket::connect(path)) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                deadline.left()?;
+                // Nothing comes to no descriptor: this waits.
+                let _ = nix::poll::poll(&mut [], RETRY);
+            }
+            connected => return connected,
+        }
+    }
+}
+
+/// When the answer has to be there.
+struct Deadline {
+    limit: Duration,
+    at: Instant,
+}
+
+impl Deadline {
+    fn left(&self) -> io::Result<Duration> {
+        let left = self.at.saturating_duration_since(Instant::now());
+        if left.is_zero() { Err(self.late()) } else { Ok(left) }
+    }
+
+    fn late(&self) -> io::Error {
+        io::Error::new(ErrorKind::TimedOut, format!("no answer within {:?}", self.limit))
+    }
+
+    fn or(&self, error: io::Error) -> io::Error {
+        match error.kind() {
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => self.late(),
+            _ => error,
+        }
+    }
 }
 
 /// A keeper runs as root or as the caller; its socket may have been given to the user that the app runs as.
@@ -118,35 +165,24 @@ fn is_believed(peer: u32, own: u32, owner: Option<u32>) -> bool {
 }
 
 /// A line, which is there before the deadline and no longer than an answer is.
-fn read_line(mut stream: &UnixStream, deadline: Instant) -> std::io::Result<Vec<u8>> {
+fn read_line(mut stream: &UnixStream, deadline: &Deadline) -> io::Result<Vec<u8>> {
     let (mut line, mut chunk) = (Vec::new(), [0; 8 << 10]);
     loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(late());
-        }
-        stream.set_read_timeout(Some(left))?;
+        stream.set_read_timeout(Some(deadline.left()?))?;
         let count = match stream.read(&mut chunk) {
             Ok(count) => count,
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                return Err(late());
-            }
-            Err(error) => return Err(error),
+            Err(error) => return Err(deadline.or(error)),
         };
         let end = chunk[..count].iter().position(|byte| *byte == b'\n');
         line.extend_from_slice(&chunk[..end.unwrap_or(count)]);
         if line.len() > LONGEST {
-            return Err(std::io::Error::other(format!("its answer is longer than {LONGEST} bytes")));
+            return Err(io::Error::other(format!("its answer is longer than {LONGEST} bytes")));
         }
         if end.is_some() || count == 0 {
             return Ok(line);
         }
     }
-}
-
-fn late() -> std::io::Error {
-    std::io::Error::other(format!("no answer within {} s", LIMIT.as_secs()))
 }
 
 /// What is printed of a report.
@@ -169,15 +205,21 @@ mod tests {
     fn an_answer_has_a_limit_of_time_and_of_bytes() {
         let (ours, mut theirs) = UnixStream::pair().expect("a socket");
         theirs.write_all(b"half").expect("room");
-        let soon = Instant::now() + Duration::from_millis(50);
-        assert!(read_line(&ours, soon).expect_err("no line").to_string().contains("no answer within"));
+        let within = |limit| Deadline { limit, at: Instant::now() + limit };
+        let minute = Duration::from_secs(60);
+        assert!(
+            read_line(&ours, &within(Duration::from_millis(50)))
+                .expect_err("no line")
+                .to_string()
+                .contains("no answer within")
+        );
         theirs.write_all(b" a line\nmore").expect("room");
-        assert_eq!(read_line(&ours, Instant::now() + LIMIT).expect("a line"), b" a line");
+        assert_eq!(read_line(&ours, &within(minute)).expect("a line"), b" a line");
         let writing = std::thread::spawn(move || {
             let chunk = vec![b'x'; 1 << 20];
             (0..64).take_while(|_| theirs.write_all(&chunk).is_ok()).count()
         });
-        let endless = read_line(&ours, Instant::now() + LIMIT).expect_err("no line");
+        let endless = read_line(&ours, &within(minute)).expect_err("no line");
         assert!(endless.to_string().contains("longer than"), "{endless}");
         drop(ours);
         assert!(writing.join().expect("it ends") < 64, "it was not read to the end");

@@ -9,12 +9,13 @@ use std::time::Duration;
 use super::app_env;
 use super::args;
 use super::catalogue::Catalogue;
-use super::databases::{self, Found, Source, Swallowed};
+use super::databases::{self, Found, Source};
 use super::faults::Faults;
 use super::from;
 use super::layers::{Layers, Origin};
 use super::mounted;
 use super::txid;
+use super::written::Written;
 use crate::config::{Config, Section};
 use crate::core::{self, BackoffPolicy, ExitCode, Policy};
 use crate::error::Failure;
@@ -124,7 +125,7 @@ pub(super) struct Said {
     pub(super) configured: Config,
     /// Litekeeper's own.
     pub(super) section: Section,
-    swallowed: Swallowed,
+    written: Written,
     /// The current folder.
     pub(super) cwd: PathBuf,
 }
@@ -136,10 +137,10 @@ pub(super) struct Said {
 pub(super) fn read(subcommand: &str, typed: &args::Run, first: First) -> Result<Said, Failure> {
     let First { cwd, found, layers: _ } = first;
     let (source, found) = (source(typed), found?);
-    let swallowed = Swallowed::of(&found, &source, &cwd);
+    let written = Written::of(&found, &source, &cwd);
     let (configured, section) = databases::read(found, &source, &cwd)?;
     let layers = Layers::of(subcommand, &section, configured.origin().file())?;
-    Ok(Said { layers, configured, section, swallowed, cwd })
+    Ok(Said { layers, configured, section, written, cwd })
 }
 
 /// Resolves the settings of one run.
@@ -147,7 +148,7 @@ pub(super) fn read(subcommand: &str, typed: &args::Run, first: First) -> Result<
 /// # Errors
 /// What is wrong with them.
 pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
-    let Said { layers, configured, section, swallowed, cwd } = said;
+    let Said { layers, configured, section, written, cwd } = said;
     mounted::check()?;
     let listen_fds = listen_fds()?;
     let args = &layers.args;
@@ -193,6 +194,7 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
         databases::refuse_unreadable(user)?;
     }
     let faults = Faults {
+        written: written.clone(),
         config: configured.clone(),
         folders: folders.clone(),
         user: user.clone(),
@@ -225,7 +227,7 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
         faults: Rc::new(move |named| faults.refuse(named)),
         check: Rc::new(move |is_ltx| {
             txid::check(&asked, is_ltx)?;
-            databases::check(&checked, &swallowed, is_ltx)
+            written.check(&checked, is_ltx)
         }),
         catalogue: Box::new(Catalogue::new(configured, from, shutdown_sync, resolver.is_some(), env)),
         folders,

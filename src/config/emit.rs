@@ -7,6 +7,7 @@ use std::fmt::Write;
 
 use super::node::{Node, NodeKind, Scalar, Tag, Variable};
 use super::scalar::Resolved;
+use crate::foreign::is_obeyed;
 
 /// A key longer than this is written after `?`: readers stop looking for its colon after 1024 characters.
 const LONGEST_SIMPLE_KEY: usize = 500;
@@ -176,9 +177,7 @@ fn escaped(text: &str) -> String {
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
             // Line breaks and marks to YAML 1.1, invisible to people.
-            c if c.is_control()
-                || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}') =>
-            {
+            c if is_obeyed(c) || matches!(c, '\u{fffe}' | '\u{ffff}') => {
                 // Writing to a String cannot fail.
                 let _ = write!(out, "\\u{:04X}", u32::from(c));
             }
@@ -289,6 +288,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn nothing_that_nobody_sees_is_emitted(text in "[a\u{200b}-\u{200f}\u{2028}-\u{202e}\u{2066}-\u{2069}\u{feff}\u{1b}]{1,6}") {
+            let emitted = emit(&Node::list(vec![Node::text(text.as_str())])).text;
+            prop_assert!(!emitted.trim_end_matches('\n').contains(is_obeyed), "{:?}", emitted);
+            prop_assert_eq!(meaning(&parse(&emitted).expect("YAML")), meaning(&Node::list(vec![Node::text(text.as_str())])));
+        }
+
         #[test]
         fn what_is_emitted_reads_back_the_same(node in any_node()) {
             let emitted = emit(&node).text;

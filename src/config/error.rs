@@ -256,6 +256,9 @@ pub enum Problem {
     /// A URL in the key for paths.
     #[error("the replica's `path` holds a URL")]
     ReplicaPathIsUrl,
+    /// A heartbeat that goes nowhere.
+    #[error("`heartbeat-url` must begin with http:// or https://")]
+    HeartbeatUrl,
     /// A URL that cannot be read.
     #[error("the replica's `url` {reason}{}", in_brackets(shown))]
     BadUrl {
@@ -694,6 +697,7 @@ impl Finding {
             | Problem::NoHome { .. }
             | Problem::PathHasNul { .. }
             | Problem::BadUrl { .. }
+            | Problem::HeartbeatUrl
             | Problem::Contradiction { .. }
             | Problem::Missing { .. }
             | Problem::Empty { .. }

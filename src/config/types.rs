@@ -61,6 +61,13 @@ fn check(value: &Node, key: Key, of: Section, series: Series, found: &mut Found)
         return;
     }
     let fits = match key.kind {
+        // An empty one is none.
+        Type::Text
+            if key.name == "heartbeat-url"
+                && value.as_str().is_some_and(|url| !url.is_empty() && !is_http(url)) =>
+        {
+            return found.push((value.line, Problem::HeartbeatUrl));
+        }
         Type::Text => value.as_str().is_some(),
         Type::Bool => value.as_bool().is_some(),
         Type::Int if is_number(value) => match limits(key.name) {
@@ -158,6 +165,11 @@ fn limits(key: &str) -> (i128, i128, &'static str) {
         "concurrency" => (i64::MIN.into(), 1024, "at most 1024"),
         _ => (i64::MIN.into(), i64::MAX.into(), "between -9223372036854775808 and 9223372036854775807"),
     }
+}
+
+/// `isValidHeartbeatURL` of 0.5.17.
+fn is_http(url: &str) -> bool {
+    url.starts_with("http://") || url.starts_with("https://")
 }
 
 fn is_number(value: &Node) -> bool {
@@ -312,6 +324,16 @@ mod tests {
         6: `age` must be a mapping
         ");
         assert_eq!(messages(yaml, Series::V03), [""; 0]);
+    }
+
+    #[test]
+    fn a_heartbeat_goes_to_a_server() {
+        for (url, count) in
+            [("''", 0), ("http://h", 0), ("https://h/x", 0), ("HTTP://h", 1), ("'%zz'", 1), ("h:80", 1)]
+        {
+            assert_eq!(messages(&format!("heartbeat-url: {url}\n"), Series::V05).len(), count, "{url}");
+            assert_eq!(messages(&format!("heartbeat-url: {url}\n"), Series::V03).len(), 0, "{url}");
+        }
     }
 
     #[test]

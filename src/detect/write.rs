@@ -376,7 +376,8 @@ fn scalar(text: &str) -> String {
 
 /// What ends a line somewhere, or nobody sees: Litestream's YAML has more ends of lines than most.
 fn is_break(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}')
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{61c}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 /// A text in double quotes, its variables apart.

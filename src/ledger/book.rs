@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_64;
 
+use crate::litestream::database;
 use crate::os::{fd, open};
 use crate::sqlite::wal;
 
@@ -111,7 +112,7 @@ impl Head {
 
 /// Where the ledger of a database with this metadata folder is.
 pub fn path(meta: &Path) -> PathBuf {
-    meta.join("litekeeper-ledger")
+    meta.join(database::LEDGER)
 }
 
 /// Opens a file of the ledger's, or makes it, as its metadata folder's owner has it. What stands there and cannot be

@@ -8,13 +8,14 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::book::own_file;
+use crate::litestream::database;
 use crate::os::open;
 
 /// When the file is longer, its older half goes: 8 million pages stay.
 const LONGEST: u64 = 128 << 20;
 
 fn path(meta: &Path) -> PathBuf {
-    meta.join("litekeeper-history")
+    meta.join(database::HISTORY)
 }
 
 /// Two pages with the same content are two contents.

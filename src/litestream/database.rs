@@ -1,6 +1,7 @@
 //! A database as Litestream replicates it.
 
 use std::ffi::OsString;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::folder::Order;
@@ -32,10 +33,7 @@ impl Database {
 
     /// A file beside it: `.app.db-litekeeper.lock` for `-litekeeper.lock`.
     pub fn hidden(&self, suffix: &str) -> PathBuf {
-        let mut name = OsString::from(".");
-        name.push(self.path.file_name().unwrap_or_default());
-        name.push(suffix);
-        self.path.with_file_name(name)
+        hidden(&self.path, suffix)
     }
 
     /// What SQLite keeps beside it: `-wal`, `-shm` and `-journal`.
@@ -44,13 +42,52 @@ impl Database {
     }
 }
 
+/// What Litestream has of a database by itself: two folders, in which the keeper has files of its own.
+const LTX: &str = "ltx";
+/// What the backup has of each page.
+pub const LEDGER: &str = "litekeeper-ledger";
+/// What it ever had.
+pub const HISTORY: &str = "litekeeper-history";
+
+/// What stands where Litestream has a folder or the keeper a file, and is none, and what to do about it. Nothing is
+/// opened: Litestream would fail at it for ever, and the keeper late.
+pub fn in_the_way(path: &Path, meta: &Path) -> Option<(String, String)> {
+    for folder in [meta.to_owned(), meta.join(LTX)] {
+        // A folder may be a link to one; a link to nothing is in the way as well.
+        let found = place::theirs(|| folder.metadata().or_else(|_| folder.symlink_metadata()));
+        if let Some(found) = found.ok().filter(|found| !found.is_dir()) {
+            let what = open::odd(found.file_type()).unwrap_or("a file");
+            let message = format!("{}: it is {what}, and no folder of litestream's", folder.display());
+            return Some((message, "remove it: litestream makes its own anew".to_owned()));
+        }
+    }
+    for file in [hidden(path, place::LOCK), meta.join(LEDGER), meta.join(HISTORY)] {
+        let Ok(found) = place::theirs(|| file.symlink_metadata()) else { continue };
+        let is_lock = file.parent() != Some(meta);
+        let other_name = (is_lock && found.nlink() > 1).then_some("a file with another name");
+        if let Some(what) = open::odd(found.file_type()).or(other_name) {
+            let message = format!("{}: it is {what}, and no file of litekeeper's", file.display());
+            return Some((message, "remove it: litekeeper makes its own anew".to_owned()));
+        }
+    }
+    let (beside, what) = fit::odd_beside(path)?;
+    let message = format!("{}: it is {what}, and no file of SQLite's", beside.display());
+    Some((message, "remove it while nobody has the database open: SQLite makes its own anew".to_owned()))
+}
+
+fn hidden(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(suffix);
+    path.with_file_name(name)
+}
+
 /// The longest name of a database: `.NAME-litekeeper.lock` has to be a name as well (`NAME_MAX` in `limits.h(0p)`).
 const LONGEST_NAME: usize = 255 - ".-litekeeper.lock".len();
 /// The same of one that may have to be restored, under a name that is longer.
 const LONGEST_MISSING: usize = 255 - ".-litekeeper-restore.tmp".len();
 
-/// Why no database can be at this path, whatever is written there; `None` where one can. Nothing is opened, and what
-/// SQLite would open beside it is looked at as well.
+/// Why no database can be at this path, whatever is written there; `None` where one can. Nothing is opened.
 pub fn unfit(path: &Path) -> Option<String> {
     use std::os::unix::ffi::OsStrExt as _;
 
@@ -74,11 +111,5 @@ pub fn unfit(path: &Path) -> Option<String> {
         }
         Err(_) => return None,
     };
-    if let Some(what) = open::odd(kind) {
-        return Some(format!("it is {what}, and no database"));
-    }
-    // SQLite, and so the app and Litestream, would wait for it.
-    let (beside, what) = fit::odd(path)?;
-    let name = beside.file_name().unwrap_or_default().display().to_string();
-    Some(format!("beside it, `{name}` is {what}, not a file of SQLite's"))
+    open::odd(kind).map(|what| format!("it is {what}, and no database"))
 }

@@ -5,15 +5,16 @@
 //! something else there meanwhile. Nothing else in this program opens a file by its path, see
 //! `tests/suite/architecture.rs`.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, FileType, Metadata};
 use std::io::{self, Read};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::{Mode, SFlag, fstatat};
 
@@ -114,6 +115,15 @@ fn refuse_odd(mode: SFlag) -> io::Result<()> {
         _ => "a device",
     };
     Err(io::Error::other(Odd(kind)))
+}
+
+/// A folder in a folder, unless it is a link, or something else is mounted there (`openat2(2)`).
+pub(super) fn mounted_nowhere(folder: BorrowedFd<'_>, name: &OsStr) -> nix::Result<OwnedFd> {
+    let how =
+        OpenHow::new().flags(OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | ALWAYS).resolve(
+            ResolveFlag::RESOLVE_NO_XDEV | ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_BENEATH,
+        );
+    openat2(folder, name, how)
 }
 
 /// What is in a file, which is longer than that by no byte.

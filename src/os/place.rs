@@ -24,8 +24,8 @@ use nix::unistd::{
     unlinkat,
 };
 
-use super::open;
 use super::user::Identity;
+use super::{open, remove};
 
 /// Whose the databases are, where that is somebody else than this process, and that user's groups: asking
 /// for them may take a network.
@@ -300,6 +300,14 @@ impl Folder {
     /// What the operating system says.
     pub fn remove(&self, name: &OsStr) -> io::Result<()> {
         Ok(unlinkat(&self.0, name, UnlinkatFlags::NoRemoveDir)?)
+    }
+
+    /// Removes a folder in it, see [`remove::tree`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn remove_tree(&self, name: &OsStr, last: &OsStr) -> io::Result<()> {
+        remove::tree(&self.0, name, last)
     }
 
     /// The names of all that is in it.

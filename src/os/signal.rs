@@ -264,6 +264,12 @@ pub fn parse(text: &str) -> Option<i32> {
     full.parse::<Signal>().ok().map(|signal| signal as i32)
 }
 
+/// Whether an app can be asked to end by it: not by one that nobody handles, or that only halts or continues.
+pub fn can_ask(number: i32) -> bool {
+    ![libc::SIGKILL, libc::SIGSTOP, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU, libc::SIGCONT]
+        .contains(&number)
+}
+
 /// The moment `after` from now that `poll(2)` waits for, in whole milliseconds, rounded up.
 pub(crate) fn poll_millis(after: Duration) -> u16 {
     u16::try_from(after.as_millis().saturating_add(1)).unwrap_or(u16::MAX)
@@ -272,6 +278,14 @@ pub(crate) fn poll_millis(after: Duration) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_halts_or_kills_asks_for_nothing() {
+        for name in ["KILL", "STOP", "TSTP", "CONT", "9", "19"] {
+            assert!(!can_ask(parse(name).expect("a signal")), "{name}");
+        }
+        assert!(can_ask(parse("TERM").expect("a signal")) && can_ask(libc::SIGRTMIN()));
+    }
 
     #[test]
     fn who_sent_it_is_told_apart() {

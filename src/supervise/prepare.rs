@@ -68,11 +68,24 @@ impl Preparation {
     /// Why the app must not be started.
     pub(super) async fn look(&self) -> Result<Prepared, Failure> {
         let present: Vec<Database> = self.dbs.iter().filter(|db| db.exists()).cloned().collect();
+        // It is told before Litestream is asked more with it. Most are of this series, and right.
+        let mut known = None;
+        if (self.faults)(Looked::Written(EXPECTED.is_ltx())).is_err() {
+            let version = self.version().await?;
+            (self.faults)(Looked::Written(version.is_ltx()))?;
+            known = Some(version);
+        }
         let expected = async {
             // Asking costs a process for each database, so not before the version is known to matter.
             if present.is_empty() { Vec::new() } else { self.standings(&present, EXPECTED).await }
         };
-        let (version, mut standings, files) = tokio::join!(self.version(), expected, self.inspect(&present));
+        let asked = async {
+            match known {
+                Some(version) => Ok(version),
+                None => self.version().await,
+            }
+        };
+        let (version, mut standings, files) = tokio::join!(asked, expected, self.inspect(&present));
         let version = version?;
         // What Litestream refuses of a configuration it says of each database, in words of its own.
         (self.check)(version.is_ltx())?;

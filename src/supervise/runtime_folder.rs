@@ -180,7 +180,7 @@ impl RuntimeFolder {
 
 impl Drop for RuntimeFolder {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(self.root.path().join(&self.name));
+        let _ = self.root.remove_tree(&self.name, OsStr::new(LOCK));
         // Its removal is its own.
         drop(self.only.take());
     }
@@ -191,7 +191,7 @@ fn make_run(root: &Folder, name: &OsStr, user: Option<&Identity>) -> io::Result<
     remove_stale(root);
     if root.has(name) {
         // A run of the same number, in a container that was started again: nobody locks it.
-        fs::remove_dir_all(root.path().join(name))?;
+        root.remove_tree(name, OsStr::new(LOCK))?;
     }
     let folder = root.make_below(name, 0o700)?;
     // The umask can have taken something away.
@@ -256,8 +256,12 @@ fn remove_stale(root: &Folder) {
     for name in root.names().unwrap_or_default() {
         let is_run = name.to_str().is_some_and(|name| name.starts_with("run-"));
         let lock = || root.below(&name)?.open_file(OsStr::new(LOCK), false);
-        if is_run && lock().is_ok_and(|lock| lock.try_lock().is_ok()) {
-            let _ = fs::remove_dir_all(root.path().join(&name));
+        if !is_run || !lock().is_ok_and(|lock| lock.try_lock().is_ok()) {
+            continue;
+        }
+        if let Err(error) = root.remove_tree(&name, OsStr::new(LOCK)) {
+            let path = root.path().join(&name);
+            tracing::debug!("{}: not all of it could be removed: {error}", path.display());
         }
     }
 }

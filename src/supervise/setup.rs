@@ -28,8 +28,10 @@ pub enum IfBehind {
 /// What is looked at before anything is tried.
 #[derive(Clone, Copy, Debug)]
 pub enum Looked<'a> {
-    /// All that the configuration says.
+    /// All that the configuration says of this machine.
     Configured,
+    /// What is written there, for a Litestream of the LTX series (0.5) or the one before.
+    Written(bool),
     /// A database that a source named.
     Named(&'a Database),
     /// So many databases that are there.

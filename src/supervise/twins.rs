@@ -1,5 +1,6 @@
 //! Never two keepers on one database.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -7,12 +8,11 @@ use super::runtime_folder::RuntimeFolder;
 use crate::core::{Db, ExitCode};
 use crate::error::Failure;
 use crate::foreign::piece;
-use crate::litestream::database::{Database, unfit};
+use crate::litestream::database::{Database, in_the_way, unfit};
 use crate::litestream::folder as databases;
 use crate::litestream::glob;
 use crate::litestream::others::Others;
 use crate::os::lock::{self, Lock, Refused};
-use crate::os::open;
 use crate::os::place::{self, Folder, LOCK};
 use crate::os::proc;
 use crate::os::user::Identity;
@@ -172,16 +172,8 @@ pub fn text(socket: &Path, keeper: &Path) -> String {
 
 /// One clear word before anything that is named after the database fails.
 fn refuse_unfit(db: &Database) -> Result<(), Failure> {
-    // Litestream would make them, fail at it for ever, and leave the gate closed.
-    for folder in [db.meta.clone(), db.meta.join("ltx")] {
-        let Ok(found) = place::theirs(|| folder.metadata()) else { continue };
-        if !found.is_dir() {
-            let what = open::odd(found.file_type()).unwrap_or("a file");
-            let message = format!("{}: it is {what}, and no folder of litestream's", folder.display());
-            return Err(
-                Failure::new(ExitCode::CONFIG, message).hint("remove it: litestream makes its own anew")
-            );
-        }
+    if let Some((message, hint)) = in_the_way(&db.path, &db.meta) {
+        return Err(Failure::new(ExitCode::CONFIG, message).hint(hint));
     }
     let Some(why) = unfit(&db.path) else { return Ok(()) };
     Err(Failure::new(ExitCode::CONFIG, format!("{}: {why}", db.path.display()))
@@ -190,8 +182,12 @@ fn refuse_unfit(db: &Database) -> Result<(), Failure> {
 
 fn not_made(db: &Database, error: &std::io::Error) -> Failure {
     let message = format!("{}: the lock cannot be made: {error}", lock_path(db).display());
-    Failure::new(ExitCode::CONFIG, message)
-        .hint("the database's folder must be writable: SQLite keeps its WAL there too")
+    let is_full = matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+    Failure::new(ExitCode::CONFIG, message).hint(if is_full {
+        "free some space there: SQLite and litestream need it too"
+    } else {
+        "the database's folder must be writable: SQLite keeps its WAL there too"
+    })
 }
 
 /// Who says that there is such a database.
@@ -263,8 +259,8 @@ fn give_if_empty(path: &Path, owner: &Identity) -> std::io::Result<()> {
     // What somebody else has a say in is not root's to give away.
     let Ok(folder) = Folder::open_trusted(path) else { return Ok(()) };
     if folder.is_fresh() {
-        tracing::info!("{}: it is empty, and now belongs to user {}", path.display(), owner.uid);
         folder.give_to(owner)?;
+        tracing::info!("{}: it is empty, and now belongs to user {}", path.display(), owner.uid);
     }
     Ok(())
 }

@@ -144,7 +144,7 @@ pub(super) async fn empty(
 
 fn complain(database: &Path, reason: &str) {
     tracing::warn!(
-        "{}-shm cannot be made anew after a process of the app was killed: {reason}",
+        "{}-shm cannot be read or recovered, so what a process of the app may have left in the WAL is not seen: {reason}",
         database.display()
     );
 }

@@ -655,6 +655,7 @@ fn every_finding_is_tested_and_in_the_readme() {
     let unit_tests = read(&root.join("src/check"), ".rs")
         + &read(&root.join("tests/suite"), "check_online.rs")
         + &read(&root.join("tests/suite"), "suite/known_faults.rs")
+        + &read(&root.join("tests/suite"), "suite/in_the_way.rs")
         + &read(&root.join("tests/suite"), "suite/doubles.rs");
     let bounds = read(&root.join("tests/suite"), "foreign_bounds.rs");
     let readme = fs::read_to_string(root.join("README.md")).expect("a text");

@@ -189,6 +189,8 @@ fn wrong_replicas_are_refused_without_showing_them() {
     let world = project("rails-8");
     for (replica, said) in [
         ("sftp://me:hunter2@host/x", "has a password"),
+        ("s3://b/p?secret-access-key=hunter2", "has a password or a key in it"),
+        ("s3://b/p?region=r&secretAccessKey=hunter2&x=${Y}", "has a password or a key in it"),
         ("backups", "neither a URL nor a folder"),
         ("s3://bucket\n- x", "control characters"),
     ] {

@@ -6,43 +6,15 @@ use std::path::Path;
 
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
-use serde_json::Value;
 
 use crate::support::app::App;
 use crate::support::config::Replica;
 use crate::support::keeper::Keeper;
-use crate::support::litestream::{LATEST, binary};
-use crate::support::process::Ended;
+use crate::support::refused::refused;
 use crate::support::s3::S3;
 use crate::support::sqlite;
 use crate::support::world::World;
 use crate::support::wrap;
-
-/// A Litestream that leaves a word when it is asked for more than its version.
-fn watched(world: &World) -> std::path::PathBuf {
-    let asked = world.path("asked");
-    let script = format!(
-        "#!/bin/sh\n[ \"$1\" = version ] || echo \"$1\" >>'{}'\nexec '{}' \"$@\"\n",
-        asked.display(),
-        binary(LATEST).display()
-    );
-    world.program("litestream", &script)
-}
-
-/// Runs what `check` calls wrong: its words, 78, and neither Litestream nor the app was started.
-#[track_caller]
-fn refused(world: &World, keeper: impl Fn() -> Keeper, code: &str) -> Ended {
-    let found = keeper().command("check").arg("--json").run().expect_code(78);
-    let found: Vec<Value> = serde_json::from_str(&found.stdout).expect("JSON");
-    let found =
-        found.iter().find(|lint| lint["code"] == code).unwrap_or_else(|| panic!("{code}: {found:#?}"));
-    let keeper = keeper().env("LITESTREAM_BINARY_PATH", watched(world));
-    let ended = keeper.app(App::new(&world.trace()).exit(0)).run().expect_code(78);
-    let ended = ended.expect_log(found["message"].as_str().expect("a text")).expect_log("hint: ");
-    assert!(world.trace().is_empty(), "{}", ended.log);
-    assert!(!world.path("asked").exists(), "litestream was asked: {}", ended.log);
-    ended
-}
 
 fn simple(world: &World) -> Keeper {
     Keeper::new(world).db(&world.db()).replica(&world.replica_url())

@@ -32,7 +32,10 @@ dbs:
 litekeeper:
   before: ["migrate --dsn postgres://u:QQQpart@h/d?sslmode=require", "curl -H 'Authorization: Bearer QQQpart' x"]
   app:
-    command: [app, "postgres://u:QQQpart@h/d?sslmode=require", "MYSQL_PWD=QQQpart", sh, -c, "PGPASSWORD=QQQpart psql"]
+    command: [app, "postgres://u:QQQpart@h/d?sslmode=require", "MYSQL_PWD=QQQpart", sh, -c, "PGPASSWORD=QQQpart psql",
+      "sh -c 'PGPASSWORD=QQQpart psql'", "--header=X-Api-Key: QQQpart", "Server=h;User Id=u;Password=QQQpart;x=ZZZpart", "host=h password = 'QQQpart'",
+      "//u:QQQpart@h/", "u:QQQpart@h/d", curl, -u, "u:QQQpart", --user, "u:QQQpart", '{"password":"QQQpart"}', --dbpass=QQQpart, "PASSWORD:QQQpart",
+      "ghp_QQQpartQQQpartQQQpart", "https://hooks.slack.com/services/QQQpart/ZZZpart", mysql, -pQQQpart]
     env: {MYSQL_PWD: QQQpart, HOOK: "https://hooks.example.com/services/QQQpart/ZZZpart", PLAIN: QQQpart, OTHER: {env: OTHER}}
     cwd: .
   resolver: {command: [tenants, --password, QQQpart, "https://h/?k=QQQpart@ZZZpart"]}

@@ -1,10 +1,10 @@
 //! What makes a configuration unusable, as findings.
 
 use super::rules::{
-    BAD_DURATION, BAD_SIZE, BOTH_SPELLINGS, DATABASE_PATH, EXEC_SHELL, HOST_AS_BUCKET, LIMIT, NO_DATABASE,
-    NO_REPLICA, NO_VARIABLE, NOT_YAML, OCTAL, PATH_MODE, REFUSED_KEY, REPLICA_PLACE, SAME_DATABASE,
-    SAME_METADATA, SAME_REPLICA, SECTION_KEY, SECTION_VALUE, SEVERAL_REPLICAS, UNKNOWN_TEMPLATE, UNREADABLE,
-    VARIABLE_VALUE, WRONG_TYPE,
+    BAD_DURATION, BAD_SIZE, BOTH_SPELLINGS, BROKEN_URL, DATABASE_PATH, EXEC_SHELL, HOST_AS_BUCKET, LIMIT,
+    NO_DATABASE, NO_REPLICA, NO_VARIABLE, NOT_YAML, OCTAL, PATH_MODE, REFUSED_KEY, REPLICA_PLACE,
+    SAME_DATABASE, SAME_METADATA, SAME_REPLICA, SECTION_KEY, SECTION_VALUE, SEVERAL_REPLICAS,
+    UNKNOWN_TEMPLATE, UNREADABLE, VARIABLE_VALUE, WRONG_TYPE,
 };
 use super::{Lint, Rule};
 use crate::config::error::{Error, Problem};
@@ -85,6 +85,7 @@ fn rule_of(problem: &Problem) -> &'static Rule {
         | Problem::ReplicaIsDatabase { .. }
         | Problem::ReplicaNotUrl { .. } => REPLICA_PLACE,
         Problem::HostAsBucket { .. } => HOST_AS_BUCKET,
+        Problem::HeartbeatUrl => BROKEN_URL,
         Problem::SameDatabase { .. } => SAME_DATABASE,
         Problem::SameReplica { .. } => SAME_REPLICA,
         Problem::SameMetadata { .. } => SAME_METADATA,

@@ -42,7 +42,7 @@ rules! {
     (PLACEHOLDER, Error, "placeholder", "a value that stands for one, such as `<BUCKET>`"),
     (REFUSED_KEY, Error, "refused-key", "a key that this Litestream refuses"),
     (OCTAL, Error, "octal", "file permissions that are not an unquoted octal number"),
-    (BROKEN_URL, Error, "broken-url", "a URL that nobody can read: a `%` is not followed by two hexadecimal digits"),
+    (BROKEN_URL, Error, "broken-url", "a URL that nobody can read: a `%` is not followed by two hexadecimal digits, or `http://` is missing where it belongs"),
     (SOCKET_PATH, Error, "socket-path", "a path that is too long for a unix socket"),
     (UNKNOWN_KEY, Warning, "unknown-key", "a key that neither Litestream nor Litekeeper knows"),
     (MISPLACED_KEY, Warning, "misplaced-key", "a key that counts only in another section"),

@@ -7,7 +7,7 @@ use super::rules::{
     WRONG_TYPE,
 };
 use super::value::in_hours;
-use crate::config::duration::go_duration;
+use crate::config::duration::{go_duration, nanoseconds};
 use crate::config::error::Origin;
 use crate::config::load::Document;
 use crate::config::model::Series;
@@ -271,6 +271,8 @@ impl Tree<'_> {
         let (name, text) = (key.name, &clipped(&scalar.text));
         let lint = match scalar.resolve() {
             Resolved::Int(0) => return,
+            // No duration at all, which is said with all that is out of range.
+            Resolved::Int(_) | Resolved::Float(_) if nanoseconds(value).is_none() => return,
             Resolved::Int(_) | Resolved::Float(_) => {
                 let message = format!("`{name}: {text}` is {text} nanoseconds to Litestream");
                 Lint::new(BARE_DURATION, self.origin, message)
@@ -300,6 +302,8 @@ impl Tree<'_> {
         }
         let message = match scalar.resolve() {
             Resolved::Text => format!("`{name}: '{text}'` is a text, which Litestream refuses"),
+            // Its range is said with all that is out of one.
+            Resolved::Int(_) if text.starts_with('0') => return,
             Resolved::Int(number) => format!("`{name}: {text}` is {number:#o} to Litestream, not 0{text}"),
             Resolved::Null | Resolved::Bool(_) | Resolved::Float(_) => {
                 format!("`{name}: {text}` is no octal number")

@@ -16,6 +16,7 @@
 //! procfs      processes as /proc shows them, found by the mark that each test leaves in the environment
 //! pages       a whole database compared with its backup
 //! pty         a shell with job control on a terminal of its own
+//! refused     a start that `check` and `run` refuse in the same words
 //! seccomp     a kernel that refuses a system call
 //! wrap        what to put in front of a keeper: PID 1, a full disk, a read-only folder, LISTEN_FDS
 //! wait        the only place that sleeps
@@ -34,6 +35,7 @@ pub mod pages;
 pub mod process;
 pub mod procfs;
 pub mod pty;
+pub mod refused;
 pub mod s3;
 pub mod seccomp;
 pub mod sqlite;

@@ -34,6 +34,12 @@ pub fn read_only(folder: &Path) -> Vec<String> {
     mounted(mount, "cd \"$PWD\" && exec \"$@\"", folder)
 }
 
+/// What is in `from` is also in `folder` for the rest.
+pub fn bound(from: &Path, folder: &Path) -> Vec<String> {
+    let from = from.to_str().expect("the harness makes UTF-8 paths");
+    mounted(&format!("mount --bind '{from}' \"$folder\""), "exec \"$@\"", folder)
+}
+
 /// There is nothing in `folder` for the rest: an empty file system is mounted over it.
 pub fn without(folder: &Path) -> Vec<String> {
     mounted("mount -t tmpfs none \"$folder\"", "exec \"$@\"", folder)

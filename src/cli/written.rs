@@ -1,0 +1,70 @@
+//! What is written, and what Litestream would refuse of it, choke on later, or swallow without a word.
+
+use std::path::{Path, PathBuf};
+
+use super::databases::{self, Found, Source};
+use super::faults;
+use super::findings;
+use crate::config::lint::{self, Lint, Severity};
+use crate::config::{Config, Document, Series};
+use crate::error::Failure;
+
+/// A configuration with the text that it was read from.
+#[derive(Clone)]
+pub(super) struct Written {
+    document: Option<Document>,
+    no_expand_env: bool,
+    cwd: PathBuf,
+}
+
+impl Written {
+    /// Keeps what there is to look at until it is known which Litestream reads it.
+    pub(super) fn of(found: &Found, source: &Source<'_>, cwd: &Path) -> Self {
+        let document = match found {
+            Found::File(document) => Some(document.clone()),
+            Found::Pairs(_) | Found::Nothing => None,
+        };
+        Self { document, no_expand_env: source.no_expand_env, cwd: cwd.to_owned() }
+    }
+
+    /// Whether this series of Litestream can do what is configured. What it would do otherwise than it is written is
+    /// logged; notes are for `check`.
+    ///
+    /// # Errors
+    /// What it cannot.
+    pub(super) fn check(&self, config: &Config, is_ltx: bool) -> Result<(), Failure> {
+        faults::refusal(self.errors(config, is_ltx))?;
+        let lints = self.lints(config, series(is_ltx));
+        for lint in lints.iter().filter(|lint| lint.rule.severity == Severity::Warning) {
+            let hint = lint.hint.as_ref().map_or_else(String::new, |hint| format!(": {hint}"));
+            tracing::warn!("{}:{}: {}{hint}", lint.origin, lint.line, lint.message);
+        }
+        Ok(())
+    }
+
+    /// What it cannot: the errors of `check`, in the same words.
+    pub(super) fn errors(&self, config: &Config, is_ltx: bool) -> Vec<Lint> {
+        let series = series(is_ltx);
+        let mut found = self.lints(config, series);
+        findings::add(&mut found, refused(config, series));
+        found.retain(|lint| lint.rule.severity == Severity::Error);
+        found
+    }
+
+    fn lints(&self, config: &Config, series: Series) -> Vec<Lint> {
+        let of_text = self.document.iter().flat_map(|document| {
+            databases::with_options(self.no_expand_env, &self.cwd, |options| {
+                lint::lint(document, options, Some(series), &[])
+            })
+        });
+        of_text.chain(lint::replicas(config, series)).collect()
+    }
+}
+
+fn refused(config: &Config, series: Series) -> Vec<Lint> {
+    config.check(series).err().iter().flat_map(lint::of_error).collect()
+}
+
+fn series(is_ltx: bool) -> Series {
+    if is_ltx { Series::V05 } else { Series::V03 }
+}

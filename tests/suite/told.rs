@@ -1,0 +1,51 @@
+//! What is told is what happened, and helps.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use nix::unistd::geteuid;
+
+use crate::support::keeper::Keeper;
+use crate::support::world::World;
+use crate::support::wrap;
+
+#[test]
+fn a_full_disk_at_the_lock_is_told_as_one() {
+    let world = World::new();
+    let folder = world.path("disk");
+    fs::create_dir(&folder).expect("ours");
+    let fill = "dd if=/dev/zero of=\"$1/fill\" 2>/dev/null; shift; exec \"$@\"";
+    let mut wrapper = wrap::small_disk(&folder, 64);
+    wrapper.extend(["sh", "-c", fill, "sh"].map(str::to_owned));
+    wrapper.push(folder.to_str().expect("UTF-8").to_owned());
+    let keeper = Keeper::new(&world).db(&folder.join("a.db")).replica(&world.replica_url());
+    let ended = keeper.wrapped(wrapper).app(["true"]).run().expect_code(78);
+    ended.expect_log("the lock cannot be made").expect_log("hint: free some space there");
+}
+
+#[test]
+fn a_read_only_volume_is_not_said_to_be_given_away() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let world = World::new();
+    fs::set_permissions(world.root(), fs::Permissions::from_mode(0o755)).expect("ours");
+    let volume = world.path("volume");
+    fs::create_dir(&volume).expect("ours");
+    let keeper = Keeper::new(&world)
+        .db(&volume.join("a.db"))
+        .replica("s3://b/a")
+        .args(["--user", "nobody", "--gate", "none"]);
+    let ended = keeper.wrapped(wrap::read_only(&volume)).app(["true"]).run().expect_code(78);
+    assert!(!ended.log.contains("now belongs"), "{}", ended.log);
+}
+
+#[test]
+fn a_signal_that_asks_for_nothing_is_refused() {
+    let world = World::new();
+    for signal in ["KILL", "STOP", "CONT", "19"] {
+        let keeper = Keeper::new(&world).db(&world.db()).replica(&world.replica_url());
+        let ended = keeper.args(["--stop-signal", signal]).app(["true"]).run().expect_code(2);
+        ended.expect_log("it asks nobody to stop");
+    }
+}
