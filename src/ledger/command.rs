@@ -10,6 +10,7 @@ use super::answer::{Answer, Standing, Task};
 use super::book::{Book, Copied, Head, Mark, Proof, Seen};
 use super::compare::{Found, Which, compare};
 use super::follow::{Followed, follow};
+use super::restored;
 use super::standing::{self, Age, Differs};
 use crate::litestream::{ltx, position};
 use crate::os::{fd, open, priority};
@@ -95,6 +96,9 @@ impl Ledger<'_> {
         let inspects = self.task == Task::Inspect;
         if self.task == Task::Reset {
             return self.reset();
+        }
+        if self.task == Task::Restored {
+            return restored::compare(self.database, self.meta, self.deadline);
         }
         if inspects && !is_sqlite(self.database)? {
             return Ok(Answer::Stands(Standing::NotSqlite));
@@ -296,7 +300,7 @@ impl Ledger<'_> {
                 Some(Mark::of(self.database)?)
             }
             Task::Inspect => book.head.left.take(),
-            Task::Look | Task::All | Task::Background | Task::Leave | Task::Reset => None,
+            Task::Look | Task::All | Task::Background | Task::Leave | Task::Reset | Task::Restored => None,
         };
         Ok(answer)
     }

@@ -412,3 +412,35 @@ fn what_somebody_sets_back_by_hand_is_gone_on_from_and_said() {
         pages::assert_same(&world, ended);
     }
 }
+
+#[test]
+fn what_is_the_backup_goes_on_whatever_is_missing_of_litestreams_files() {
+    for is_older in [false, true] {
+        let (meta, old) = (".app.db-litestream", "kept/folder");
+        let world = World::new();
+        sqlite::create(&world.db(), 9);
+        live(&world, "INSERT INTO t (v) VALUES ('one')");
+        fs::create_dir(world.path("kept")).unwrap();
+        copy(&world, meta, old);
+        live(&world, "INSERT INTO t (v) VALUES ('two')");
+        if is_older {
+            fs::remove_dir_all(world.path(meta)).unwrap();
+            copy(&world, old, meta);
+        } else {
+            let newest = world.list(".app.db-litestream/ltx/0").pop().unwrap();
+            fs::remove_file(world.path(".app.db-litestream/ltx/0").join(newest)).unwrap();
+        }
+        let ended = run(&world, &[]).expect_code(0).expect_log("they are put aside");
+        assert_eq!(world.trace().all("count").last().unwrap().rest, "11");
+        pages::assert_same(&world, ended);
+        let ended = run(&world, &[]).expect_code(0);
+        assert!(!ended.log.contains("warn"), "{}", ended.log);
+        pages::assert_same(&world, ended);
+        assert_eq!(world.list("").iter().filter(|name| name.contains("litekeeper-restore")).count(), 0);
+        // With one row more than the backup it is neither.
+        let newest = world.list(".app.db-litestream/ltx/0").pop().unwrap();
+        fs::remove_file(world.path(".app.db-litestream/ltx/0").join(newest)).unwrap();
+        sqlite::insert(&world.db(), 1);
+        run(&world, &[]).expect_code(69).expect_log("is older than its backup");
+    }
+}
