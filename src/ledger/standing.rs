@@ -14,6 +14,7 @@ use crate::litestream::database::with_suffix;
 use crate::litestream::ltx::{self, Ltx};
 use crate::litestream::position;
 use crate::os::{fd, open};
+use crate::sqlite::check;
 use crate::sqlite::repair;
 use crate::sqlite::wal::{self, Run};
 
@@ -148,6 +149,23 @@ pub(super) fn of_different(
     book: &Book,
     differs: Differs,
 ) -> io::Result<Standing> {
+    let (standing, older) = of_pages(database, meta, book, differs)?;
+    Ok(match standing {
+        // Nobody's writes leave what SQLite cannot read: part of an older copy stands among newer pages.
+        Standing::Written { .. } | Standing::Parted { .. } if older > 0 => match check::malformed(database) {
+            Some(words) => Standing::Other {
+                why: format!(
+                    "{older} of its pages are as they once were, and do not fit to the others: {words}"
+                ),
+            },
+            None => standing,
+        },
+        standing => standing,
+    })
+}
+
+/// As [`of_different`] by the pages alone, and how many of them are older.
+fn of_pages(database: &Path, meta: &Path, book: &Book, differs: Differs) -> io::Result<(Standing, u64)> {
     let head = &book.head;
     let since = head.since();
     let Differs { mut pages, why, short } = differs;
@@ -156,7 +174,8 @@ pub(super) fn of_different(
     // Is it as all that is known says, it is the ledger that was spoiled, or Litestream's newest files are missing.
     pages.retain(|(page, sum)| !past.is_newest(*page, *sum));
     if pages.is_empty() && all > 0 && short.is_none() {
-        return Ok(Standing::Parted { why: format!("what is known of the copy was spoiled: {why}"), since });
+        let why = format!("what is known of the copy was spoiled: {why}");
+        return Ok((Standing::Parted { why, since }, 0));
     }
     let kin = past.place(&pages, head);
     let (then, now) = (Age::remembered(head), Age::of(database));
@@ -176,7 +195,7 @@ pub(super) fn of_different(
     let is_copy = short.is_some() && kin.unknown == 0 && head.agreed.is_none();
     if head.left.is_none() && is_same_file && goes_on && !is_behind && !is_lost && !is_copy {
         // The last run did not end in order, and this is what it had: the copy is wrong.
-        return Ok(Standing::Parted { why, since });
+        return Ok((Standing::Parted { why, since }, kin.older));
     }
     let Kinship { older, unknown, newer, .. } = kin;
     let written = Standing::Written { pages: pages.len() as u64, txid: head.newest.txid };
@@ -184,15 +203,16 @@ pub(super) fn of_different(
     let is_shorter = pages.iter().any(|(_, sum)| *sum == 0);
     if (short.is_some() && is_lost) || is_earlier(log, head.newest.salt) {
         // Nothing that writes to it takes that away.
-        return Ok(match unknown {
+        let standing = match unknown {
             0 => Standing::Older(older.max(1)),
             _ => other(format!(
                 "its log is older than what was copied of it, and {unknown} of its pages are as litestream has never copied them"
             )),
-        });
+        };
+        return Ok((standing, older));
     }
     if is_cut_off(database, is_shorter)? {
-        return Ok(other("it was cut off: it has fewer pages than its header says".to_owned()));
+        return Ok((other("it was cut off: it has fewer pages than its header says".to_owned()), older));
     }
     // SQLite writes to the file that is there, and that leaves a later time.
     let was_written = head.seen.is_none_or(|then| file.written > then.written) || goes_on;
@@ -204,7 +224,7 @@ pub(super) fn of_different(
             "{older} of its pages are as they once were, {unknown} are as litestream has never copied them, and {newer} are newer than the former"
         ))
     };
-    Ok(match (older, unknown, newer) {
+    let standing = match (older, unknown, newer) {
         // Nothing of it is old.
         (0, _, _) if now.seq.is_none() && then.seq.is_some() => written,
         (0, 0, _) => Standing::Older(1),
@@ -213,6 +233,9 @@ pub(super) fn of_different(
             now.seq.unwrap_or(0),
             then.seq.unwrap_or(0)
         )),
+        (0, _, _) if is_behind => {
+            other("its counter of commits is behind, and none of its other pages was ever copied".to_owned())
+        }
         (0, _, _) => written,
         // No older copy has what came after it, and who writes again what was there once does so in few pages.
         (_, _, 1..)
@@ -232,7 +255,8 @@ pub(super) fn of_different(
             written
         }
         (_, _, 0) => mixed(),
-    })
+    };
+    Ok((standing, older))
 }
 
 /// What a file is of whose copy only the files of the newest transactions are here: none where these do not tell.

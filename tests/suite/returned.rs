@@ -444,3 +444,21 @@ fn what_is_the_backup_goes_on_whatever_is_missing_of_litestreams_files() {
         run(&world, &[]).expect_code(69).expect_log("is older than its backup");
     }
 }
+
+/// Whoever was killed, or was not: nothing of a file that nobody can read is taken for somebody's writes.
+#[test]
+fn pieces_of_an_older_copy_among_newer_pages_are_refused() {
+    let world = World::new();
+    sqlite::create(&world.db(), 1);
+    live(&world, "INSERT INTO t (v) SELECT hex(randomblob(2000)) FROM t, sqlite_schema, sqlite_schema AS s");
+    drop(sqlite::open(&world.db()));
+    let old = fs::read(world.db()).unwrap();
+    live(&world, "INSERT INTO t (v) SELECT hex(randomblob(300)) FROM t AS a, t AS b");
+    drop(sqlite::open(&world.db()));
+    let mut new = fs::read(world.db()).unwrap();
+    assert!(new.len() > old.len());
+    // The last ones are newer; the first page is, too.
+    new[4096..old.len()].copy_from_slice(&old[4096..]);
+    fs::write(world.db(), new).unwrap();
+    run(&world, &[]).expect_code(69).expect_log("`--if-behind ignore`");
+}
