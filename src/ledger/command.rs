@@ -158,6 +158,9 @@ impl Ledger<'_> {
                 }
             }
         }
+        if inspects && matches!(found, Found::Equal { .. }) {
+            found = self.compare_log(&mut book, found)?;
+        }
         let answer = self.conclude(&mut book, &followed, &which, found, short)?;
         book.write_head()?;
         Ok(answer)
@@ -212,6 +215,22 @@ impl Ledger<'_> {
     fn compare(&self, book: &mut Book, which: &Which) -> io::Result<Found> {
         let head = book.head.clone();
         compare(self.database, &head, |page| book.get(page), which, self.deadline)
+    }
+
+    /// What is found of a database whose log is another than the one that was copied, which a comparison leaves alone: what is
+    /// in it comes after the copy, unless it is an older log.
+    fn compare_log(&self, book: &mut Book, found: Found) -> io::Result<Found> {
+        let Some(log) = wal::header(self.database)?.filter(|log| log.salt != book.head.newest.salt) else {
+            return Ok(found);
+        };
+        repair::count(self.database).map_err(io::Error::other)?;
+        let Some(end) = end_of(wal::index(self.database)?) else { return Ok(found) };
+        let head = Head { newest: Copied { salt: log.salt, end, ..book.head.newest }, ..book.head.clone() };
+        let whole = compare(self.database, &head, |page| book.get(page), &Which::All, self.deadline)?;
+        match &whole {
+            Found::Different(pages, _) if standing::is_old_log(self.meta, &book.head, pages)? => Ok(whole),
+            _ => Ok(found),
+        }
     }
 
     /// Which pages have to be compared.

@@ -70,6 +70,8 @@ pub(super) struct Kinship {
     pub(super) newer: u64,
     /// The first page is one of the older ones, with a counter in it that every writer sets one higher than it was.
     pub(super) first: bool,
+    /// It has a page of the last transaction that changed any: whatever else was done to it, it was the newest.
+    pub(super) has_last: bool,
 }
 
 impl Past {
@@ -162,16 +164,16 @@ impl Past {
             if let Some((next, _)) = past.range(last + 1..).next() {
                 given_up = given_up.min(*next);
             }
-            // Since when it has what it has.
-            let newest = past.values().next_back();
-            let born = past.iter().rev().take_while(|(_, had)| Some(*had) == newest).last();
             let is_confirmed = |txid: u32| agreed.is_some_and(|agreed| txid <= agreed.txid as u32);
-            kin.lost += u64::from(born.is_some_and(|(txid, _)| is_confirmed(*txid)));
+            kin.lost += u64::from(born(past).is_some_and(is_confirmed));
         }
+        let differs: HashSet<u32> = different.iter().map(|(page, _)| *page).collect();
+        let changed = || self.pages.iter().filter(|(page, _)| **page <= commit);
+        let last = changed().filter_map(|(_, past)| born(past)).max();
+        kin.has_last = changed().any(|(page, past)| born(past) == last && !differs.contains(page));
         if kin.older == 0 {
             return kin;
         }
-        let differs: HashSet<u32> = different.iter().map(|(page, _)| *page).collect();
         let is_newer = |(page, past): &(&u32, &BTreeMap<u32, u64>)| {
             let then = past.range(..given_up).next_back().map(|(_, sum)| sum);
             // What was before is not known where the history begins later.
@@ -181,4 +183,10 @@ impl Past {
         kin.newer = self.pages.iter().filter(is_newer).count() as u64;
         kin
     }
+}
+
+/// Since when a page has what it has.
+fn born(past: &BTreeMap<u32, u64>) -> Option<u32> {
+    let newest = past.values().next_back();
+    past.iter().rev().take_while(|(_, had)| Some(*had) == newest).last().map(|(txid, _)| *txid)
 }

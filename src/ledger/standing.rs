@@ -164,6 +164,14 @@ pub(super) fn of_different(
     })
 }
 
+/// Whether a log that was not copied has some of these pages as they once were: it is not what somebody wrote then, but an
+/// older one.
+pub(super) fn is_old_log(meta: &Path, head: &Head, pages: &[(u32, u64)]) -> io::Result<bool> {
+    let past = Past::read(meta)?;
+    let pages: Vec<_> = pages.iter().copied().filter(|(page, sum)| !past.is_newest(*page, *sum)).collect();
+    Ok(past.place(&pages, head).older > 0)
+}
+
 /// As [`of_different`] by the pages alone, and how many of them are older.
 fn of_pages(database: &Path, meta: &Path, book: &Book, differs: Differs) -> io::Result<(Standing, u64)> {
     let head = &book.head;
@@ -215,7 +223,8 @@ fn of_pages(database: &Path, meta: &Path, book: &Book, differs: Differs) -> io::
         return Ok((other("it was cut off: it has fewer pages than its header says".to_owned()), older));
     }
     // SQLite writes to the file that is there, and that leaves a later time.
-    let was_written = head.seen.is_none_or(|then| file.written > then.written) || goes_on;
+    let is_same_run = log.is_some_and(|log| log.salt == head.newest.salt);
+    let was_written = head.seen.is_none_or(|then| file.written > then.written) || is_same_run;
     let is_made_of_it = is_same_file && was_written && !is_behind && short.is_none() && !kin.first;
     // `sqlite3_backup_finish` gives a new number to a schema that is an old one.
     let is_backup = unknown == 1 && now.cookie != then.cookie && pages.iter().any(|(page, _)| *page == 1);
@@ -235,6 +244,9 @@ fn of_pages(database: &Path, meta: &Path, book: &Book, differs: Differs) -> io::
         )),
         (0, _, _) if is_behind => {
             other("its counter of commits is behind, and none of its other pages was ever copied".to_owned())
+        }
+        (0, _, _) if !is_same_file && !kin.has_last => {
+            other("it is another file, and nothing of what was copied last is in it".to_owned())
         }
         (0, _, _) => written,
         // No older copy has what came after it, and who writes again what was there once does so in few pages.

@@ -462,3 +462,36 @@ fn pieces_of_an_older_copy_among_newer_pages_are_refused() {
     fs::write(world.db(), new).unwrap();
     run(&world, &[]).expect_code(69).expect_log("`--if-behind ignore`");
 }
+
+/// What is in such a log is not in the file yet, and so it cannot be told by the file alone.
+#[test]
+fn an_older_copy_whose_log_has_all_that_changed_is_refused() {
+    let world = World::new();
+    sqlite::create(&world.db(), 1);
+    sqlite::open(&world.db()).execute_batch("INSERT INTO t SELECT 2, hex(randomblob(40000))").unwrap();
+    live(&world, "UPDATE t SET v = hex(randomblob(40000)) WHERE id = 2; VACUUM");
+    save(&world, &ALL);
+    // Whoever closes it last removes its log, and the next one is another.
+    drop(sqlite::open(&world.db()));
+    live(&world, "UPDATE t SET v = hex(randomblob(40000)) WHERE id = 2; VACUUM");
+    for name in ALL {
+        fs::remove_file(world.path(name)).unwrap();
+        copy(&world, &format!("kept/{name}"), name);
+    }
+    run(&world, &[]).expect_code(69).expect_log("`--if-behind ignore`");
+}
+
+#[test]
+fn an_older_copy_that_was_vacuumed_is_refused() {
+    let world = World::new();
+    sqlite::create(&world.db(), 30);
+    live(&world, "INSERT INTO t (v) SELECT hex(randomblob(2000)) FROM t");
+    save(&world, &ALL);
+    live(&world, "INSERT INTO t (v) VALUES ('newer')");
+    for name in ALL {
+        fs::remove_file(world.path(name)).unwrap();
+        copy(&world, &format!("kept/{name}"), name);
+    }
+    sqlite::open(&world.db()).execute_batch("DELETE FROM t WHERE id % 3 = 0; VACUUM").unwrap();
+    run(&world, &[]).expect_code(69).expect_log("`--if-behind ignore`");
+}
