@@ -181,11 +181,13 @@ fn of_pages(database: &Path, meta: &Path, book: &Book, differs: Differs) -> io::
     let all = pages.len();
     // Is it as all that is known says, it is the ledger that was spoiled, or Litestream's newest files are missing.
     pages.retain(|(page, sum)| !past.is_newest(*page, *sum));
-    if pages.is_empty() && all > 0 && short.is_none() {
+    let kin = past.place(&pages, head);
+    let is_shorter = pages.iter().any(|(_, sum)| *sum == 0);
+    let is_cut_off = is_cut_off(database, is_shorter)?;
+    if pages.len() < all && kin.older + kin.unknown == 0 && short.is_none() && !is_cut_off {
         let why = format!("what is known of the copy was spoiled: {why}");
         return Ok((Standing::Parted { why, since }, 0));
     }
-    let kin = past.place(&pages, head);
     let (then, now) = (Age::remembered(head), Age::of(database));
     let file = Seen::of(database)?;
     let is_same_file = head.seen.is_none_or(|then| file.is_same_file(&then));
@@ -208,7 +210,6 @@ fn of_pages(database: &Path, meta: &Path, book: &Book, differs: Differs) -> io::
     let Kinship { older, unknown, newer, .. } = kin;
     let written = Standing::Written { pages: pages.len() as u64, txid: head.newest.txid };
     let other = |why: String| Standing::Other { why };
-    let is_shorter = pages.iter().any(|(_, sum)| *sum == 0);
     if (short.is_some() && is_lost) || is_earlier(log, head.newest.salt) {
         // Nothing that writes to it takes that away.
         let standing = match unknown {
@@ -219,7 +220,7 @@ fn of_pages(database: &Path, meta: &Path, book: &Book, differs: Differs) -> io::
         };
         return Ok((standing, older));
     }
-    if is_cut_off(database, is_shorter)? {
+    if is_cut_off {
         return Ok((other("it was cut off: it has fewer pages than its header says".to_owned()), older));
     }
     // SQLite writes to the file that is there, and that leaves a later time.
