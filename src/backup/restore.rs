@@ -327,6 +327,21 @@ impl Restorer {
         outcome
     }
 
+    /// Restores the newest of a backup to a file beside the database, which `look` is asked about, and removes it again.
+    ///
+    /// # Errors
+    /// It cannot be restored.
+    pub async fn beside<T>(&self, db: &Database, look: impl AsyncFnOnce(PathBuf) -> T) -> Result<T, Error> {
+        let output = db.hidden("-litekeeper-restore");
+        aside::remove_partial(&output);
+        let looked = match self.fetch(db, &output, None, None).await {
+            Ok(()) => Ok(look(output.clone()).await),
+            Err(error) => Err(error),
+        };
+        aside::remove_partial(&output);
+        looked
+    }
+
     /// Has Litestream write `output`, or nothing when there is no backup.
     pub(super) async fn fetch(
         &self,

@@ -21,16 +21,19 @@ pub enum Task {
     Inspect,
     /// Put Litestream's own files aside, so that it begins anew.
     Reset,
+    /// Compare all of it with a restored backup, which is named in place of the metadata folder.
+    Restored,
 }
 
 impl Task {
-    const ALL: [(&str, Self); 6] = [
+    const ALL: [(&str, Self); 7] = [
         ("look", Self::Look),
         ("all", Self::All),
         ("background", Self::Background),
         ("leave", Self::Leave),
         ("inspect", Self::Inspect),
         ("reset", Self::Reset),
+        ("restored", Self::Restored),
     ];
 
     pub(super) fn parse(word: &str) -> Option<Self> {
@@ -49,7 +52,7 @@ pub struct Request<'a> {
     pub task: Task,
     /// The database's file.
     pub database: &'a Path,
-    /// Litestream's metadata folder for it.
+    /// Litestream's metadata folder for it, or the file of [`Task::Restored`].
     pub meta: &'a Path,
     /// How long it may take; what is not compared by then is left.
     pub limit: Duration,

@@ -83,6 +83,23 @@ pub struct Head {
     pub seq: Option<i64>,
     /// SQLite's counter of the commits that had its first page.
     pub counter: Option<u32>,
+    /// The newest file whose content the database had when they were compared last.
+    pub agreed: Option<Copied>,
+    /// The database's file as it was then.
+    pub seen: Option<Seen>,
+    /// The number of its schema then.
+    pub cookie: Option<u32>,
+}
+
+/// Which file it is: SQLite never makes another one of it, and never turns back its time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// Its inode. The device has another number after each start of some machines.
+    pub inode: u64,
+    /// When the inode was made, where the file system says it: the number is given again.
+    pub born: Option<(u64, u32)>,
+    /// When it was written to last.
+    pub written: (i64, i64),
 }
 
 impl Head {
@@ -161,9 +178,10 @@ impl Book {
     /// # Errors
     /// The file cannot be written.
     pub fn clear(&mut self) -> io::Result<()> {
-        let Head { left, inode, seq, counter, proof, .. } = std::mem::take(&mut self.head);
+        let Head { left, inode, seq, counter, proof, agreed, seen, cookie, .. } =
+            std::mem::take(&mut self.head);
         // What is known of the file itself stays true.
-        self.head = Head { left, inode, seq, counter, proof, ..Head::default() };
+        self.head = Head { left, inode, seq, counter, proof, agreed, seen, cookie, ..Head::default() };
         (self.block, self.dirty) = (Vec::new(), false);
         self.file.set_len(HEAD)?;
         self.write_head()
@@ -258,7 +276,8 @@ fn read_head(file: &File) -> io::Result<Option<Head>> {
     let body =
         usize::try_from(number(0)).ok().and_then(|length| rest.get(16..16 + length.min(HEAD as usize)));
     let body = body.filter(|body| magic == MAGIC && checksum(body) == number(8));
-    Ok(body.and_then(|body| postcard::from_bytes(body).ok()).filter(Head::is_possible))
+    // What an older litekeeper did not write is zeros, which is nothing.
+    Ok(body.and_then(|_| postcard::from_bytes(&rest[16..]).ok()).filter(Head::is_possible))
 }
 
 #[cfg(test)]

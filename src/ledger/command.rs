@@ -3,15 +3,15 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::answer::{Answer, Standing, Task};
-use super::book::{Book, Head, Mark, Proof};
+use super::book::{Book, Copied, Head, Mark, Proof, Seen};
 use super::compare::{Found, Which, compare};
 use super::follow::{Followed, follow};
-use super::standing::{self, Age};
+use super::restored;
+use super::standing::{self, Age, Differs};
 use crate::litestream::{ltx, position};
 use crate::os::{fd, open, priority};
 use crate::sqlite::repair;
@@ -97,6 +97,9 @@ impl Ledger<'_> {
         if self.task == Task::Reset {
             return self.reset();
         }
+        if self.task == Task::Restored {
+            return restored::compare(self.database, self.meta, self.deadline);
+        }
         if inspects && !is_sqlite(self.database)? {
             return Ok(Answer::Stands(Standing::NotSqlite));
         }
@@ -108,7 +111,11 @@ impl Ledger<'_> {
             Ok(Some(followed)) => followed,
             Ok(None) => {
                 book.write_head()?;
-                return Ok(if inspects { Answer::Stands(Standing::Unfounded) } else { Answer::Unfounded });
+                if !inspects {
+                    return Ok(Answer::Unfounded);
+                }
+                let known = standing::of_unfounded(self.database, self.meta, self.deadline)?;
+                return Ok(Answer::Stands(known.unwrap_or(Standing::Unfounded)));
             }
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 let why = error.to_string();
@@ -131,12 +138,30 @@ impl Ledger<'_> {
         }
         let which = self.which(&book, &followed)?;
         let mut found = self.compare(&mut book, &which)?;
-        if matches!(found, Found::Ahead | Found::Unmade) {
-            // As long as nobody has written over what Litestream took for a commit, it can be made one.
+        let may_count =
+            inspects && matches!(found, Found::Different(..)) && wal::header(self.database)?.is_some();
+        if may_count || matches!(found, Found::Ahead | Found::Unmade) {
+            // As long as nobody has written over what Litestream took for a commit, it can be made one; and at a start
+            // the index may be another log's.
             repair::count(self.database).map_err(io::Error::other)?;
             found = self.compare(&mut book, &which)?;
         }
-        let answer = self.conclude(&mut book, &followed, &which, found)?;
+        let mut short = None;
+        if inspects && found == Found::Ahead {
+            // Whose log is shorter than what was copied of it may have any of two reasons; the pages tell.
+            short = end_of(wal::index(self.database)?);
+            if let Some(end) = short {
+                let head = Head { newest: Copied { end, ..book.head.newest }, ..book.head.clone() };
+                found = compare(self.database, &head, |page| book.get(page), &which, self.deadline)?;
+                if matches!(found, Found::Equal { .. }) {
+                    found = Found::Ahead;
+                }
+            }
+        }
+        if inspects && matches!(found, Found::Equal { .. }) {
+            found = self.compare_log(&mut book, found)?;
+        }
+        let answer = self.conclude(&mut book, &followed, &which, found, short)?;
         book.write_head()?;
         Ok(answer)
     }
@@ -192,6 +217,22 @@ impl Ledger<'_> {
         compare(self.database, &head, |page| book.get(page), which, self.deadline)
     }
 
+    /// What is found of a database whose log is another than the one that was copied, which a comparison leaves alone: what is
+    /// in it comes after the copy, unless it is an older log.
+    fn compare_log(&self, book: &mut Book, found: Found) -> io::Result<Found> {
+        let Some(log) = wal::header(self.database)?.filter(|log| log.salt != book.head.newest.salt) else {
+            return Ok(found);
+        };
+        repair::count(self.database).map_err(io::Error::other)?;
+        let Some(end) = end_of(wal::index(self.database)?) else { return Ok(found) };
+        let head = Head { newest: Copied { salt: log.salt, end, ..book.head.newest }, ..book.head.clone() };
+        let whole = compare(self.database, &head, |page| book.get(page), &Which::All, self.deadline)?;
+        match &whole {
+            Found::Different(pages, _) if standing::is_old_log(self.meta, &book.head, pages)? => Ok(whole),
+            _ => Ok(found),
+        }
+    }
+
     /// Which pages have to be compared.
     fn which(&self, book: &Book, followed: &Followed) -> io::Result<Which> {
         let head = &book.head;
@@ -219,6 +260,7 @@ impl Ledger<'_> {
         followed: &Followed,
         which: &Which,
         found: Found,
+        short: Option<u64>,
     ) -> io::Result<Answer> {
         let since = book.head.since();
         let is_inspection = self.task == Task::Inspect;
@@ -234,12 +276,19 @@ impl Ledger<'_> {
                         Age::of(self.database).remember(&mut book.head);
                     }
                 }
-                let file = std::fs::metadata(self.database)?;
-                book.head.inode = Some((file.dev(), file.ino()));
+                let newest = book.head.newest;
+                // Behind an index that somebody is writing nobody has looked.
+                if end_of(wal::index(self.database)?)
+                    .is_none_or(|end| salt != Some(newest.salt) || newest.end <= end)
+                {
+                    book.head.agreed = Some(newest);
+                }
+                book.head.seen = Some(Seen::of(self.database)?);
                 if is_inspection { Answer::Stands(Standing::Current) } else { Answer::Equal { due: !proven } }
             }
             Found::Different(pages, why) if is_inspection => {
-                Answer::Stands(standing::of_different(self.database, self.meta, book, &pages, why)?)
+                let differs = Differs { pages, why, short };
+                Answer::Stands(standing::of_different(self.database, self.meta, book, differs)?)
             }
             Found::Different(pages, why) => {
                 pages.iter().for_each(|(page, _)| book.head.suspect(*page));
@@ -270,7 +319,7 @@ impl Ledger<'_> {
                 Some(Mark::of(self.database)?)
             }
             Task::Inspect => book.head.left.take(),
-            Task::Look | Task::All | Task::Background | Task::Leave | Task::Reset => None,
+            Task::Look | Task::All | Task::Background | Task::Leave | Task::Reset | Task::Restored => None,
         };
         Ok(answer)
     }
@@ -281,6 +330,14 @@ fn is_sqlite(path: &Path) -> io::Result<bool> {
     let file = open::file(path)?;
     let header: Option<[u8; 16]> = fd::read_at(&file, 0)?;
     Ok(header.is_some_and(|header| &header == b"SQLite format 3\0"))
+}
+
+/// Where the log ends by its index.
+fn end_of(state: wal::State) -> Option<u64> {
+    match state {
+        wal::State::Made(index) => Some(index.end),
+        wal::State::Unmade | wal::State::Unknown => None,
+    }
 }
 
 fn now() -> u64 {

@@ -120,7 +120,7 @@ fn take_in(
         ltx.read(page, &mut content)?;
         let sum = checksum(&content);
         book.set(number, sum)?;
-        history.add(number, sum)?;
+        history.add(txid, number, sum)?;
         followed.pages.insert(number);
     }
     followed.whole |= whole;

@@ -22,6 +22,7 @@ pub mod command;
 mod compare;
 mod follow;
 mod history;
+mod restored;
 mod seq;
 mod standing;
 #[cfg(test)]

@@ -3,12 +3,19 @@
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::{Instant, UNIX_EPOCH};
 
 use super::answer::Standing;
-use super::book::{Book, Head, Mark};
-use super::{history, seq};
+use super::book::{Book, Copied, Head, Mark, Seen};
+use super::compare::{Found, Which, compare};
+use super::history::{Kinship, Past};
+use super::seq;
 use crate::litestream::database::with_suffix;
+use crate::litestream::ltx::{self, Ltx};
+use crate::litestream::position;
 use crate::os::{fd, open};
+use crate::sqlite::check;
+use crate::sqlite::repair;
 use crate::sqlite::wal::{self, Run};
 
 impl Mark {
@@ -27,101 +34,277 @@ impl Mark {
     }
 }
 
+impl Seen {
+    /// The file that is there now.
+    pub(super) fn of(database: &Path) -> io::Result<Self> {
+        let file = std::fs::metadata(database)?;
+        let born = file.created().ok().and_then(|born| born.duration_since(UNIX_EPOCH).ok());
+        Ok(Self {
+            inode: file.ino(),
+            born: born.map(|born| (born.as_secs(), born.subsec_nanos())),
+            written: (file.mtime(), file.mtime_nsec()),
+        })
+    }
+
+    fn is_same_file(&self, then: &Self) -> bool {
+        let is_born_then = self.born.zip(then.born).is_none_or(|(now, then)| now == then);
+        self.inode == then.inode && is_born_then
+    }
+}
+
 /// What grows with a database, and with nothing else: Litestream's count of its checkpoints, and SQLite's own
-/// counter of the commits that had its first page (`pager_write_changecounter` in its pager.c).
+/// counter of the commits that had its first page (`pager_write_changecounter` in its pager.c). Neither counts each
+/// commit: between two checkpoints most leave the first page alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Age {
     seq: Option<i64>,
     counter: Option<u32>,
+    /// The number of the schema: each change of it, and each copy that SQLite itself makes, has a new one.
+    cookie: Option<u32>,
 }
 
 impl Age {
     pub(super) fn of(database: &Path) -> Self {
-        Self { seq: seq::of(database), counter: counter(database).unwrap_or(None) }
+        let header = header(database).unwrap_or(None);
+        let number = |at: usize| header.map(|header| number(&header, at));
+        Self { seq: seq::of(database), counter: number(24), cookie: number(40) }
     }
 
     pub(super) fn remember(self, head: &mut Head) {
-        (head.seq, head.counter) = (self.seq, self.counter);
+        (head.seq, head.counter, head.cookie) = (self.seq, self.counter, self.cookie);
     }
 
     fn remembered(head: &Head) -> Self {
-        Self { seq: head.seq, counter: head.counter }
+        Self { seq: head.seq, counter: head.counter, cookie: head.cookie }
+    }
+
+    fn is_behind(&self, then: &Self) -> bool {
+        self.seq < then.seq || (self.seq == then.seq && self.counter < then.counter)
+    }
+
+    fn is_ahead(&self, then: &Self) -> bool {
+        self.seq > then.seq || (self.seq == then.seq && self.counter > then.counter)
     }
 }
 
-/// Whether a database that has got shorter, and differs in so many pages, may have been vacuumed.
-fn is_vacuumed(database: &Path, differs: usize) -> io::Result<bool> {
-    let file = open::file(database)?;
-    let Some(header): Option<[u8; 100]> = fd::read_at(&file, 0)? else { return Ok(true) };
-    // The largest root page is there with auto_vacuum only. 65536 is stored as 1.
-    let vacuums_itself = header[52..56] != [0; 4];
-    let size = match u16::from_be_bytes([header[16], header[17]]) {
-        1 => 65536,
-        size => u64::from(size),
-    };
-    let pages = file.metadata()?.len() / size.max(1);
-    Ok(vacuums_itself || differs as u64 * 2 >= pages)
+fn number(header: &[u8; 100], at: usize) -> u32 {
+    u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
 }
 
-fn counter(database: &Path) -> io::Result<Option<u32>> {
-    let at = |header: [u8; 4]| u32::from_be_bytes(header);
+/// A database's header as SQLite counts it, in its file or its log.
+fn header(database: &Path) -> io::Result<Option<[u8; 100]>> {
     if let (Some(run), wal::State::Made(index)) = (Run::open(database)?, wal::index(database)?)
         && run.header.salt == index.salt
     {
         let frames = run.frames(wal::HEADER)?;
         let first = frames.iter().rfind(|frame| frame.page == 1 && frame.content < index.end);
         if let Some(frame) = first {
-            let mut page = [0; 28];
-            let read = run.read(frame.content, &mut page)?;
-            return Ok(read.then(|| at([page[24], page[25], page[26], page[27]])));
+            let mut page = [0; 100];
+            return Ok(run.read(frame.content, &mut page)?.then_some(page));
         }
     }
-    let file = open::file(database)?;
-    Ok(fd::read_at(&file, 24)?.map(at))
+    fd::read_at(&open::file(database)?, 0)
 }
 
-/// What a file is whose pages differ in this from the copy.
+/// Whether a file has fewer pages than its own header says: it was cut off. Vacuumed, it says the smaller number.
+fn is_cut_off(database: &Path, is_shorter: bool) -> io::Result<bool> {
+    let Some(header) = header(database)? else { return Ok(is_shorter) };
+    if !is_shorter || wal::header(database)?.is_some() {
+        // What the log has is not in the file yet.
+        return Ok(false);
+    }
+    // 65536 is stored as 1.
+    let size = match u16::from_be_bytes([header[16], header[17]]) {
+        1 => 65536,
+        size => u64::from(size).max(512),
+    };
+    let pages = open::file(database)?.metadata()?.len() / size;
+    // Which counts only if the version is the one that it was written for.
+    Ok(number(&header, 24) != number(&header, 92) || pages < u64::from(number(&header, 28)))
+}
+
+/// Whether a log is of an earlier run than this one: SQLite counts them, and begins anywhere where there is none.
+fn is_earlier(log: Option<wal::Header>, newest: [u8; 8]) -> bool {
+    let before = log.map_or(0, |log| wal::run_of(newest).wrapping_sub(wal::run_of(log.salt)));
+    (1..1 << 16).contains(&before)
+}
+
+/// What was found of a file whose pages are not those of the copy.
+pub(super) struct Differs {
+    /// These, with what it has there.
+    pub(super) pages: Vec<(u32, u64)>,
+    /// In words.
+    pub(super) why: String,
+    /// Its log ends here, before the end of what was copied from the same run of it.
+    pub(super) short: Option<u64>,
+}
+
+/// So many pages may look older because somebody wrote again what they had once.
+const FEW: u64 = 4;
+
+/// What a file is that differs in this from the copy.
 pub(super) fn of_different(
     database: &Path,
     meta: &Path,
     book: &Book,
-    pages: &[(u32, u64)],
-    why: String,
+    differs: Differs,
 ) -> io::Result<Standing> {
+    let (standing, older) = of_pages(database, meta, book, differs)?;
+    Ok(match standing {
+        // Nobody's writes leave what SQLite cannot read: part of an older copy stands among newer pages.
+        Standing::Written { .. } | Standing::Parted { .. } if older > 0 => match check::malformed(database) {
+            Some(words) => Standing::Other {
+                why: format!(
+                    "{older} of its pages are as they once were, and do not fit to the others: {words}"
+                ),
+            },
+            None => standing,
+        },
+        standing => standing,
+    })
+}
+
+/// Whether a log that was not copied has some of these pages as they once were: it is not what somebody wrote then, but an
+/// older one.
+pub(super) fn is_old_log(meta: &Path, head: &Head, pages: &[(u32, u64)]) -> io::Result<bool> {
+    let past = Past::read(meta)?;
+    let pages: Vec<_> = pages.iter().copied().filter(|(page, sum)| !past.is_newest(*page, *sum)).collect();
+    Ok(past.place(&pages, head).older > 0)
+}
+
+/// As [`of_different`] by the pages alone, and how many of them are older.
+fn of_pages(database: &Path, meta: &Path, book: &Book, differs: Differs) -> io::Result<(Standing, u64)> {
     let head = &book.head;
     let since = head.since();
-    let (then, now) = (Age::remembered(head), Age::of(database));
-    let file = std::fs::metadata(database)?;
-    let is_same_file = head.inode.is_none_or(|inode| inode == (file.dev(), file.ino()));
-    let has_log = wal::header(database)?
-        .is_some_and(|header| wal::run_of(header.salt).wrapping_sub(wal::run_of(head.newest.salt)) < 1 << 31);
-    let is_older = now.seq < then.seq || (now.seq == then.seq && now.counter < then.counter);
-    if head.left.is_none() && is_same_file && has_log && !is_older {
-        // The last run did not end in order, and this is what it had: the copy is wrong.
-        return Ok(Standing::Parted { why, since });
+    let Differs { mut pages, why, short } = differs;
+    let past = Past::read(meta)?;
+    let all = pages.len();
+    // Is it as all that is known says, it is the ledger that was spoiled, or Litestream's newest files are missing.
+    pages.retain(|(page, sum)| !past.is_newest(*page, *sum));
+    let kin = past.place(&pages, head);
+    let is_shorter = pages.iter().any(|(_, sum)| *sum == 0);
+    let is_cut_off = is_cut_off(database, is_shorter)?;
+    if pages.len() < all && kin.older + kin.unknown == 0 && short.is_none() && !is_cut_off {
+        let why = format!("what is known of the copy was spoiled: {why}");
+        return Ok((Standing::Parted { why, since }, 0));
     }
-    // A page that is not there says nothing by itself.
-    let there: Vec<(u32, u64)> = pages.iter().copied().filter(|(_, sum)| *sum != 0).collect();
-    let older = history::known(meta, &there)?;
-    let unknown = there.len() as u64 - older;
-    let is_newer = now.seq > then.seq || (now.seq == then.seq && now.counter > then.counter);
-    // A database gets shorter when it is vacuumed, which leaves few pages as they were, and not otherwise.
-    let is_cut = pages.len() > there.len() && !is_vacuumed(database, there.len())?;
-    let is_other = now.seq.is_none() && then.seq.is_some();
-    Ok(match (older, unknown) {
-        // What somebody wrote may look like an older page now and then.
-        _ if is_newer && !is_cut && older < unknown => {
-            Standing::Written { pages: pages.len() as u64, txid: head.newest.txid }
+    let (then, now) = (Age::remembered(head), Age::of(database));
+    let file = Seen::of(database)?;
+    let is_same_file = head.seen.is_none_or(|then| file.is_same_file(&then));
+    let log = wal::header(database)?;
+    let goes_on = log
+        .is_some_and(|header| wal::run_of(header.salt).wrapping_sub(wal::run_of(head.newest.salt)) < 1 << 31);
+    let (is_behind, is_ahead) = (now.is_behind(&then), now.is_ahead(&then));
+    // A run of the log only grows: what was confirmed in it is not there any more.
+    let is_lost = kin.lost > 0
+        || head
+            .agreed
+            .zip(short)
+            .is_some_and(|(agreed, end)| agreed.salt == head.newest.salt && agreed.end > end);
+    // What writes over an orphan was never copied.
+    let is_copy = short.is_some() && kin.unknown == 0 && head.agreed.is_none();
+    if head.left.is_none() && is_same_file && goes_on && !is_behind && !is_lost && !is_copy {
+        // The last run did not end in order, and this is what it had: the copy is wrong.
+        return Ok((Standing::Parted { why, since }, kin.older));
+    }
+    let Kinship { older, unknown, newer, .. } = kin;
+    let written = Standing::Written { pages: pages.len() as u64, txid: head.newest.txid };
+    let other = |why: String| Standing::Other { why };
+    if (short.is_some() && is_lost) || is_earlier(log, head.newest.salt) {
+        // Nothing that writes to it takes that away.
+        let standing = match unknown {
+            0 => Standing::Older(older.max(1)),
+            _ => other(format!(
+                "its log is older than what was copied of it, and {unknown} of its pages are as litestream has never copied them"
+            )),
+        };
+        return Ok((standing, older));
+    }
+    if is_cut_off {
+        return Ok((other("it was cut off: it has fewer pages than its header says".to_owned()), older));
+    }
+    // SQLite writes to the file that is there, and that leaves a later time.
+    let is_same_run = log.is_some_and(|log| log.salt == head.newest.salt);
+    let was_written = head.seen.is_none_or(|then| file.written > then.written) || is_same_run;
+    let is_made_of_it = is_same_file && was_written && !is_behind && short.is_none() && !kin.first;
+    // `sqlite3_backup_finish` gives a new number to a schema that is an old one.
+    let is_backup = unknown == 1 && now.cookie != then.cookie && pages.iter().any(|(page, _)| *page == 1);
+    let mixed = || {
+        other(format!(
+            "{older} of its pages are as they once were, {unknown} are as litestream has never copied them, and {newer} are newer than the former"
+        ))
+    };
+    let standing = match (older, unknown, newer) {
+        // Nothing of it is old.
+        (0, _, _) if now.seq.is_none() && then.seq.is_some() => written,
+        (0, 0, _) => Standing::Older(1),
+        (0, _, _) if now.seq < then.seq => other(format!(
+            "litestream has made fewer checkpoints in it than in that one ({} of {})",
+            now.seq.unwrap_or(0),
+            then.seq.unwrap_or(0)
+        )),
+        (0, _, _) if is_behind => {
+            other("its counter of commits is behind, and none of its other pages was ever copied".to_owned())
         }
-        (_, 0) => Standing::Older(older.max(1)),
-        // Nothing of it was ever copied.
-        (0, unknown) if (!is_older && !is_cut) || is_other => {
-            Standing::Written { pages: unknown, txid: head.newest.txid }
+        (0, _, _) if !is_same_file && !kin.has_last => {
+            other("it is another file, and nothing of what was copied last is in it".to_owned())
         }
-        (older, unknown) => Standing::Other {
-            why: format!(
-                "{older} of its pages are as they once were, and {unknown} are as litestream has never copied them"
-            ),
-        },
-    })
+        (0, _, _) => written,
+        // No older copy has what came after it, and who writes again what was there once does so in few pages.
+        (_, _, 1..)
+            if is_same_file
+                && !is_behind
+                && short.is_none()
+                && !kin.first
+                && (older <= FEW || older <= unknown + newer) =>
+        {
+            written
+        }
+        (_, _, 1..) => mixed(),
+        // All that has changed since is as it was before.
+        (_, 0, 0) if is_made_of_it && older <= FEW => written,
+        (_, 0, 0) => Standing::Older(older),
+        (_, _, 0) if is_made_of_it && !is_backup && (older <= FEW || (is_ahead && older < unknown)) => {
+            written
+        }
+        (_, _, 0) => mixed(),
+    };
+    Ok((standing, older))
+}
+
+/// What a file is of whose copy only the files of the newest transactions are here: none where these do not tell.
+pub(super) fn of_unfounded(database: &Path, meta: &Path, deadline: Instant) -> io::Result<Option<Standing>> {
+    let folder = ltx::folder(meta);
+    let newest = position::txids(&folder).max().unwrap_or(0);
+    let Some(ltx) = Ltx::open(&folder.join(ltx::name(newest))).ok().flatten() else { return Ok(None) };
+    if wal::header(database)?.is_some() {
+        // The index that is here may be another log's. Who keeps SQLite from it has it open, and so has made it.
+        let _ = repair::count(database);
+    }
+    let log = wal::header(database)?;
+    if is_earlier(log, ltx.salt) {
+        return Ok(Some(Standing::Other {
+            why: "its log is an earlier one than litestream has copied".to_owned(),
+        }));
+    }
+    let copied = Copied { txid: newest, made: ltx.made, salt: ltx.salt, end: ltx.piece.end };
+    if let wal::State::Made(index) = wal::index(database)?
+        && index.salt == copied.salt
+        && index.end < copied.end
+    {
+        let why = "its log ends before what litestream has copied of it".to_owned();
+        return Ok(Some(Standing::Other { why }));
+    }
+    let head = Head { page_size: ltx.page_size, commit: ltx.commit, newest: copied, ..Head::default() };
+    let past = Past::of_files(meta)?;
+    let known = past.newest();
+    let pages = known.keys().copied().filter(|page| *page <= ltx.commit).collect();
+    let expected = |page: u32| Ok(known.get(&page).copied().unwrap_or(0));
+    let found = compare(database, &head, expected, &Which::These(pages), deadline)?;
+    let Found::Different(mut pages, _) = found else { return Ok(None) };
+    // Of what the log has of others nothing is known.
+    pages.retain(|(page, _)| known.contains_key(page));
+    let kin = past.place(&pages, &head);
+    // Nothing that came after them is there, so nobody has only written to it.
+    Ok((kin.older > 0 && kin.newer == 0 && kin.unknown == 0).then_some(Standing::Older(kin.older)))
 }

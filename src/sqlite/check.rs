@@ -8,8 +8,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Error, ErrorCode, OpenFlags};
 
+use super::fit;
 use crate::os::open;
 
 /// So much of what SQLite says is looked through.
@@ -91,12 +93,34 @@ fn verdict(file: &Path) -> rusqlite::Result<Verdict> {
     let uri = format!("file:{}?immutable=1", percent_encode(file.as_os_str().as_bytes(), NON_ALPHANUMERIC));
     let flags =
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let database = Connection::open_with_flags(uri, flags)?;
+    verdict_of(&Connection::open_with_flags(uri, flags)?)
+}
+
+/// What is wrong with a database of which this process has no lock, as its log has it; none also where nobody can tell.
+pub fn malformed(database: &Path) -> Option<String> {
+    if fit::odd(database).is_some() {
+        return None;
+    }
+    let look = || {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let database = Connection::open_with_flags(database, flags)?;
+        // Nobody but Litestream may put the log into the database.
+        database.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        verdict_of(&database)
+    };
+    match look() {
+        Ok(Verdict::Malformed(words)) => Some(words),
+        Err(error) if is_damage(&error) => Some(words(&error)),
+        Ok(Verdict::Whole | Verdict::Odd(_)) | Err(_) => None,
+    }
+}
+
+fn verdict_of(database: &Connection) -> rusqlite::Result<Verdict> {
     // They may call functions that only the app has.
     database.execute_batch("PRAGMA ignore_check_constraints = ON")?;
     database.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
-    match ask(&database, &format!("PRAGMA quick_check({MOST_WORDS})")) {
-        Err(error) if !is_damage(&error) && !is_trouble(&error) => by_table(&database, &words(&error)),
+    match ask(database, &format!("PRAGMA quick_check({MOST_WORDS})")) {
+        Err(error) if !is_damage(&error) && !is_trouble(&error) => by_table(database, &words(&error)),
         said => said,
     }
 }

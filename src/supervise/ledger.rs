@@ -1,6 +1,7 @@
 //! Asking whether a database is what its backup has ([`crate::ledger`]).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
@@ -103,6 +104,19 @@ pub(super) async fn whole_for(
 /// Why it cannot be done.
 pub(super) async fn reset(runner: &Runner, database: &Database) -> Result<(), String> {
     ask(runner, Task::Reset, database, LOOK).await.map(drop)
+}
+
+/// Whether a database is, page by page, what was restored of its backup to this file.
+///
+/// # Errors
+/// Why nobody can tell.
+pub(super) async fn is_restored(
+    runner: &Runner,
+    database: &Database,
+    restored: PathBuf,
+) -> Result<bool, String> {
+    let other = Database { meta: restored, ..database.clone() };
+    Ok(matches!(ask(runner, Task::Restored, &other, WHOLE).await?, Answer::Equal { .. }))
 }
 
 /// Why a database is copied whose metadata was put aside.

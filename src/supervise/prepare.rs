@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
+use nix::errno::Errno;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::setup::{Faults, IfBehind, Looked};
-use crate::backup::{self, Chosen, Standing};
+use crate::backup::{self, Chosen, Restorer, Standing};
 use crate::core::{ExitCode, Gate};
 use crate::error::Failure;
 use crate::ledger;
@@ -92,7 +93,9 @@ impl Preparation {
         if !version.plans() && !present.is_empty() {
             standings = self.standings(&present, version).await;
         }
-        self.settle_all(version, &self.dbs, zip(&present, standings, files))
+        let mut present = zip(&present, standings, files);
+        self.recognise(version, &mut present).await;
+        self.settle_all(version, &self.dbs, present)
     }
 
     /// As [`Preparation::look`], for one database more once the version is known: whether it is missing.
@@ -121,7 +124,57 @@ impl Preparation {
             }
             None => self.standings(present, version).await,
         };
-        Ok(!self.settle_all(version, db, zip(present, standings, files))?.missing.is_empty())
+        let mut present = zip(present, standings, files);
+        self.recognise(version, &mut present).await;
+        Ok(!self.settle_all(version, db, present)?.missing.is_empty())
+    }
+
+    /// Which of those that Litestream's own files beside them call older than their backups are what these have: it is the
+    /// files that are older, or some of them are missing.
+    async fn recognise(&self, version: Version, present: &mut [Present<'_>]) {
+        use ledger::Standing::{Broken, Current, New, NotSqlite, Older, Other, Parted, Unfounded, Written};
+        if !version.is_ltx() || self.if_behind == IfBehind::Ignore {
+            return;
+        }
+        for Present { db, standing, file } in present {
+            let Ok(Standing::Behind { local, replica }) = standing else { continue };
+            match file {
+                // Then these tell already that it is older.
+                Ok(Older(_) | Other { .. } | NotSqlite) | Err(_) => continue,
+                Ok(Broken(_) | Current | New | Parted { .. } | Unfounded | Written { .. }) => {}
+            }
+            let path = db.path.display();
+            match self.is_what_its_backup_has(db, version).await {
+                Ok(false) => {}
+                Ok(true) => {
+                    tracing::warn!(
+                        "{path}: litestream's own files beside it are older than its backup ({local}, {replica}), and the database is not: they are put aside"
+                    );
+                    let why = "litestream's own files beside it were older than its backup".to_owned();
+                    (*standing, *file) = (Ok(Standing::Current), Ok(Parted { why, since: None }));
+                }
+                Err(why) => tracing::warn!("{path}: cannot be compared with its backup: {why}"),
+            }
+        }
+    }
+
+    async fn is_what_its_backup_has(&self, db: &Database, version: Version) -> Result<bool, String> {
+        let restorer = Restorer {
+            runner: self.runner.clone(),
+            version,
+            allowed: false,
+            config: self.config.clone(),
+            timeout: self.limit,
+            parallel: 1,
+            chosen: Rc::default(),
+            elsewhere: Rc::default(),
+        };
+        let look = async |restored| super::ledger::is_restored(&self.runner, db, restored).await;
+        let is_same = restorer.beside(db, look).await.map_err(|error| error.to_string())??;
+        if is_same {
+            super::ledger::reset(&self.runner, db).await?;
+        }
+        Ok(is_same)
     }
 
     /// What each file is by Litestream's own files beside it.
@@ -227,10 +280,15 @@ impl Preparation {
             }
             Err(error) => {
                 let message = format!("{path}: cannot be compared with what litestream has copied: {error}");
-                return Err(Failure::new(ExitCode::UNAVAILABLE, message).hint(format!(
-                    "see to {}, or move it away: litestream then makes a new copy of the whole database",
-                    db.meta.display()
-                )));
+                let hint = if is_full(&error) {
+                    "free some space: nothing is lost, and nothing is to be moved away for it".to_owned()
+                } else {
+                    let meta = db.meta.display();
+                    format!(
+                        "see to {meta}, or move it away: litestream then makes a new copy of the whole database"
+                    )
+                };
+                return Err(Failure::new(ExitCode::UNAVAILABLE, message).hint(hint));
             }
         };
         prepared.whole.extend(why.map(|why| (db.path.clone(), why)));
@@ -362,6 +420,12 @@ fn begin_anew(db: &Database, first: u64, replica: Option<&Position>) -> Result<(
     Ok(())
 }
 
+/// Whether these are the words for a file system, or a quota, without room: the system's, or SQLite's.
+fn is_full(error: &str) -> bool {
+    let says = |number: Errno| error.contains(&std::io::Error::from(number).to_string());
+    says(Errno::ENOSPC) || says(Errno::EDQUOT) || error.contains("database or disk is full")
+}
+
 fn zip<'a>(
     present: &'a [Database],
     standings: Vec<Result<Standing, backup::Error>>,
@@ -394,4 +458,19 @@ pub(super) fn failures(errors: &[backup::Error]) -> Failure {
     }
     let hint = (!hints.is_empty()).then(|| hints.join("\n"));
     Failure { hint, ..all }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_by_whoever_says_it() {
+        for error in [Errno::ENOSPC, Errno::EDQUOT] {
+            let error = std::io::Error::from(error);
+            assert!(is_full(&std::io::Error::new(error.kind(), format!("/x: {error}")).to_string()));
+        }
+        assert!(is_full("database or disk is full"));
+        assert!(!is_full("/x: Permission denied (os error 13)"));
+    }
 }

@@ -79,3 +79,32 @@ fn the_old_file_is_gone_on_from_if_that_is_wanted() {
     assert_eq!(world.trace().wait("count").rest, "10");
     assert_eq!(backup(&world, &s3), 10, "the latest restore is what the app went on from");
 }
+
+#[test]
+fn a_database_that_is_what_its_backup_has_goes_on_beside_an_older_folder() {
+    for is_gone in [false, true] {
+        let (world, s3) = (World::new(), S3::start());
+        s3.bucket("backups");
+        let (config, folder) = (world.config(&s3.replica("backups", "app")), ".app.db-litestream");
+        sqlite::create(&world.db(), 10);
+        litestream::back_up(&world, LATEST, &config, &[&world.db()]);
+        copy(&world, folder, "old-folder");
+        sqlite::insert(&world.db(), 10);
+        litestream::back_up(&world, LATEST, &config, &[&world.db()]);
+        if is_gone {
+            let local = format!("{folder}/ltx/0");
+            let newest = world.list(&local).pop().expect("it copied something");
+            fs::remove_file(world.path(&local).join(newest)).expect("it was there");
+        } else {
+            fs::remove_dir_all(world.path(folder)).expect("it was there");
+            fs::rename(world.path("old-folder"), world.path(folder)).expect("it was there");
+        }
+        let ended =
+            run(&world, &s3, &[]).expect_code(0).expect_log("and the database is not: they are put aside");
+        ended.expect_log("everything is on the replica");
+        assert_eq!(world.trace().wait("count").rest, "20");
+        assert_eq!(backup(&world, &s3), 20);
+        let ended = run(&world, &s3, &[]).expect_code(0);
+        assert!(!ended.log.contains("warn"), "{}", ended.log);
+    }
+}

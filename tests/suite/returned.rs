@@ -250,3 +250,255 @@ fn a_start_that_finds_all_as_it_was_left_says_nothing() {
     assert!(!ended.log.contains("warn"), "{}", ended.log);
     assert!(!ended.log.contains("copied as a whole"), "{}", ended.log);
 }
+
+/// The file, its log and the log's index.
+const ALL: [&str; 3] = ["app.db", "app.db-wal", "app.db-shm"];
+
+/// Runs the app with a few statements, its log left as Litestream leaves it.
+fn live(world: &World, statements: &str) {
+    let app = App::new(&world.trace()).sql(&world.db(), statements).exit(0);
+    unit::keeper(world).app(app).run().expect_code(0).expect_log("everything is on the replica");
+}
+
+fn save(world: &World, names: &[&str]) {
+    fs::create_dir_all(world.path("kept")).unwrap();
+    for name in names {
+        copy(world, name, &format!("kept/{name}"));
+    }
+}
+
+/// As `cp -a` does it: with the times.
+fn copy(world: &World, from: &str, to: &str) {
+    let done = std::process::Command::new("cp").arg("-a").args([world.path(from), world.path(to)]).status();
+    assert!(done.unwrap().success());
+}
+
+/// What is done to the ledger, or to who ran, before an older copy with its log is put back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ledger {
+    Left,
+    Removed,
+    WithoutHistory,
+    Flipped,
+    Older,
+    AfterAKill,
+    /// SQLite has put the log into the file when somebody looked at it.
+    LookedAt,
+}
+
+#[test]
+fn an_older_copy_with_its_log_is_refused_whatever_became_of_the_ledger() {
+    use Ledger::{AfterAKill, Flipped, Left, LookedAt, Older, Removed, WithoutHistory};
+    std::thread::scope(|scope| {
+        for what in [Left, Removed, WithoutHistory, Flipped, Older, AfterAKill, LookedAt] {
+            scope.spawn(move || {
+                [false, true].map(|in_place| refuses_an_older_copy_with_its_log(what, in_place))
+            });
+        }
+    });
+}
+
+fn refuses_an_older_copy_with_its_log(what: Ledger, in_place: bool) {
+    let own = ["litekeeper-ledger", "litekeeper-history"];
+    let beside = |name: &str| format!(".app.db-litestream/{name}");
+    let world = World::new();
+    sqlite::create(&world.db(), 200);
+    live(&world, "INSERT INTO t (v) VALUES (hex(randomblob(2000)))");
+    save(&world, &ALL);
+    own.iter().for_each(|name| copy(&world, &beside(name), &format!("kept/{name}")));
+    live(&world, "INSERT INTO t (v) VALUES (hex(randomblob(9000)))");
+    if what == Ledger::AfterAKill {
+        let app = App::new(&world.trace()).insert(&world.db(), 9).wait();
+        let running = unit::keeper(&world).app(app).start();
+        world.trace().wait_acked(9);
+        let (keeper, litestream) = (running.keeper(), running.litestream());
+        litestream.signal(Signal::SIGKILL);
+        keeper.signal(Signal::SIGKILL);
+        running.finish();
+    }
+    for name in ALL {
+        if in_place {
+            fs::write(world.path(name), fs::read(world.path("kept").join(name)).unwrap()).unwrap();
+        } else {
+            fs::remove_file(world.path(name)).unwrap();
+            copy(&world, &format!("kept/{name}"), name);
+        }
+    }
+    for name in own {
+        let path = world.path(&beside(name));
+        match what {
+            Ledger::Removed => fs::remove_file(path).unwrap(),
+            Ledger::WithoutHistory if name.ends_with("history") => fs::remove_file(path).unwrap(),
+            Ledger::Flipped => {
+                let mut bytes = fs::read(&path).unwrap();
+                let middle = bytes.len() / 2;
+                bytes[middle..].iter_mut().take(8).for_each(|byte| *byte ^= 0x5a);
+                fs::write(path, bytes).unwrap();
+            }
+            Ledger::Older => copy(&world, &format!("kept/{name}"), &beside(name)),
+            Ledger::Left | Ledger::WithoutHistory | Ledger::AfterAKill | Ledger::LookedAt => {}
+        }
+    }
+    if what == Ledger::LookedAt {
+        sqlite::count(&world.db());
+        drop(sqlite::open(&world.db()));
+    }
+    let ended = run(&world, &[]);
+    assert_eq!(ended.status.code(), Some(69), "{what:?} {in_place}: {}", ended.log);
+    ended.expect_log("hint: `--if-behind restore`");
+    run(&world, &["--if-behind", "restore"]).expect_code(0);
+    assert!(backup(&world) >= 203, "{what:?} {in_place}");
+}
+
+/// Of all that was kept, Litestream has only the newest file.
+#[test]
+fn an_older_copy_with_its_log_is_refused_by_the_newest_file_alone() {
+    let world = World::new();
+    sqlite::create(&world.db(), 200);
+    live(&world, "INSERT INTO t (v) VALUES ('one')");
+    save(&world, &ALL);
+    live(&world, "INSERT INTO t (v) VALUES ('two')");
+    for name in ALL {
+        fs::remove_file(world.path(name)).unwrap();
+        copy(&world, &format!("kept/{name}"), name);
+    }
+    let mut files = world.list(".app.db-litestream/ltx/0");
+    files.pop();
+    for name in files
+        .iter()
+        .map(|name| format!("ltx/0/{name}"))
+        .chain(["litekeeper-ledger".to_owned(), "litekeeper-history".to_owned()])
+    {
+        fs::remove_file(world.path(".app.db-litestream").join(name)).unwrap();
+    }
+    run(&world, &[]).expect_code(69).expect_log("its log ends before what litestream has copied of it");
+    assert_eq!(backup(&world), 202);
+}
+
+/// A page that is as it once was need not be an older copy's.
+#[test]
+fn what_somebody_sets_back_by_hand_is_gone_on_from_and_said() {
+    let by_hand = [
+        ("UPDATE t SET v = 'on ' WHERE id = 1", "UPDATE t SET v = 'off' WHERE id = 1"),
+        (
+            "UPDATE t SET v = 'on ' WHERE id = 1; UPDATE t SET v = 'on ' WHERE id = 900",
+            "UPDATE t SET v = 'off' WHERE id = 1",
+        ),
+        (
+            "UPDATE t SET v = 'on ' WHERE id = 1; INSERT INTO t (v) VALUES (hex(randomblob(90000)))",
+            "UPDATE t SET v = 'off' WHERE id = 1",
+        ),
+        ("INSERT INTO t (v) VALUES ('one')", "PRAGMA secure_delete = ON; DELETE FROM t WHERE v = 'one'"),
+        (
+            "INSERT INTO t (v) SELECT hex(randomblob(600)) FROM t",
+            "PRAGMA secure_delete = ON; DELETE FROM t WHERE id > 1000",
+        ),
+    ];
+    for (app, hand) in by_hand {
+        let world = World::new();
+        sqlite::create(&world.db(), 1);
+        sqlite::open(&world.db())
+            .execute_batch(
+                "WITH c (x) AS (SELECT 2 UNION ALL SELECT x + 1 FROM c WHERE x < 1000)
+                 INSERT INTO t SELECT x, 'row' FROM c; UPDATE t SET v = 'off' WHERE id = 1",
+            )
+            .unwrap();
+        live(&world, "SELECT 1");
+        live(&world, app);
+        sqlite::open(&world.db()).execute_batch(hand).unwrap();
+        let ended = run(&world, &[]);
+        assert_eq!(ended.status.code(), Some(0), "{hand}: {}", ended.log);
+        let ended = ended.expect_log("somebody wrote to it while litekeeper did not run");
+        pages::assert_same(&world, ended);
+    }
+}
+
+#[test]
+fn what_is_the_backup_goes_on_whatever_is_missing_of_litestreams_files() {
+    let (longer, shorter) =
+        ("INSERT INTO t (v) VALUES ('two')", "UPDATE t SET v = 'two' WHERE id = 10; VACUUM");
+    for (is_older, later) in [(false, longer), (true, longer), (false, shorter), (true, shorter)] {
+        let (meta, old) = (".app.db-litestream", "kept/folder");
+        let world = World::new();
+        sqlite::create(&world.db(), 9);
+        live(&world, "INSERT INTO t (v) VALUES (hex(randomblob(40000)))");
+        fs::create_dir(world.path("kept")).unwrap();
+        copy(&world, meta, old);
+        live(&world, later);
+        if later == shorter {
+            // Whoever closes it last puts its log into it.
+            drop(sqlite::open(&world.db()));
+        }
+        if is_older {
+            fs::remove_dir_all(world.path(meta)).unwrap();
+            copy(&world, old, meta);
+        } else {
+            let newest = world.list(".app.db-litestream/ltx/0").pop().unwrap();
+            fs::remove_file(world.path(".app.db-litestream/ltx/0").join(newest)).unwrap();
+        }
+        let ended = run(&world, &[]).expect_code(0).expect_log("they are put aside");
+        let rows = if later == longer { "11" } else { "10" };
+        assert_eq!(world.trace().all("count").last().unwrap().rest, rows);
+        pages::assert_same(&world, ended);
+        let ended = run(&world, &[]).expect_code(0);
+        assert!(!ended.log.contains("warn"), "{}", ended.log);
+        pages::assert_same(&world, ended);
+        assert_eq!(world.list("").iter().filter(|name| name.contains("litekeeper-restore")).count(), 0);
+        // With one row more than the backup it is neither.
+        let newest = world.list(".app.db-litestream/ltx/0").pop().unwrap();
+        fs::remove_file(world.path(".app.db-litestream/ltx/0").join(newest)).unwrap();
+        sqlite::insert(&world.db(), 1);
+        run(&world, &[]).expect_code(69).expect_log("is older than its backup");
+    }
+}
+
+/// Whoever was killed, or was not: nothing of a file that nobody can read is taken for somebody's writes.
+#[test]
+fn pieces_of_an_older_copy_among_newer_pages_are_refused() {
+    let world = World::new();
+    sqlite::create(&world.db(), 1);
+    live(&world, "INSERT INTO t (v) SELECT hex(randomblob(2000)) FROM t, sqlite_schema, sqlite_schema AS s");
+    drop(sqlite::open(&world.db()));
+    let old = fs::read(world.db()).unwrap();
+    live(&world, "INSERT INTO t (v) SELECT hex(randomblob(300)) FROM t AS a, t AS b");
+    drop(sqlite::open(&world.db()));
+    let mut new = fs::read(world.db()).unwrap();
+    assert!(new.len() > old.len());
+    // The root of the table, which names fewer pages than there are.
+    new[4096..8192].copy_from_slice(&old[4096..8192]);
+    fs::write(world.db(), new).unwrap();
+    run(&world, &[]).expect_code(69).expect_log("`--if-behind ignore`");
+}
+
+/// What is in such a log is not in the file yet, and so it cannot be told by the file alone.
+#[test]
+fn an_older_copy_whose_log_has_all_that_changed_is_refused() {
+    let world = World::new();
+    sqlite::create(&world.db(), 1);
+    sqlite::open(&world.db()).execute_batch("INSERT INTO t SELECT 2, hex(randomblob(40000))").unwrap();
+    live(&world, "UPDATE t SET v = hex(randomblob(40000)) WHERE id = 2; VACUUM");
+    save(&world, &ALL);
+    // Whoever closes it last removes its log, and the next one is another.
+    drop(sqlite::open(&world.db()));
+    live(&world, "UPDATE t SET v = hex(randomblob(40000)) WHERE id = 2; VACUUM");
+    for name in ALL {
+        fs::remove_file(world.path(name)).unwrap();
+        copy(&world, &format!("kept/{name}"), name);
+    }
+    run(&world, &[]).expect_code(69).expect_log("`--if-behind ignore`");
+}
+
+#[test]
+fn an_older_copy_that_was_vacuumed_is_refused() {
+    let world = World::new();
+    sqlite::create(&world.db(), 30);
+    live(&world, "INSERT INTO t (v) SELECT hex(randomblob(2000)) FROM t");
+    save(&world, &ALL);
+    live(&world, "INSERT INTO t (v) VALUES ('newer')");
+    for name in ALL {
+        fs::remove_file(world.path(name)).unwrap();
+        copy(&world, &format!("kept/{name}"), name);
+    }
+    sqlite::open(&world.db()).execute_batch("DELETE FROM t WHERE id % 3 = 0; VACUUM").unwrap();
+    run(&world, &[]).expect_code(69).expect_log("`--if-behind ignore`");
+}
