@@ -9,20 +9,20 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::answer::{Answer, Standing, Task};
 use super::book::{Book, Head, Mark, Proof};
-use super::compare::{Found, Which, compare};
+use super::compare::{Effort, Found, Which, compare};
 use super::follow::{Followed, follow};
 use super::standing::{self, Age};
 use crate::litestream::{ltx, position};
 use crate::os::{fd, open, priority};
-use crate::sqlite::repair;
-use crate::sqlite::wal;
+use crate::sqlite::check::{self, Verdict};
+use crate::sqlite::{repair, wal};
 
 /// How large a database is of which all is compared.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
     /// Each time, in bytes: these take some milliseconds.
     pub(super) cheap: u64,
-    /// Once in each run of the WAL: these take some hundredths of a second.
+    /// At each start, and once in each run of the WAL: these take some hundredths of a second.
     pub(super) moderate: u64,
 }
 
@@ -30,6 +30,9 @@ pub(super) const BOUNDS: Bounds = Bounds { cheap: 8 << 20, moderate: 64 << 20 };
 
 /// Of so many pages the checksums are in memory at once.
 const MOST_AT_ONCE: u32 = 1 << 26;
+
+/// How long it may take to look whether a file is whole before all of it is copied: tens of gigabytes.
+const CHECKING: Duration = Duration::from_secs(120);
 
 /// Nothing is waited for longer.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
@@ -97,6 +100,9 @@ impl Ledger<'_> {
         if self.task == Task::Reset {
             return self.reset();
         }
+        if self.task == Task::Check {
+            return self.check();
+        }
         if inspects && !is_sqlite(self.database)? {
             return Ok(Answer::Stands(Standing::NotSqlite));
         }
@@ -104,7 +110,7 @@ impl Ledger<'_> {
             return Ok(if inspects { Answer::Stands(Standing::New) } else { Answer::New });
         }
         let mut book = Book::open(self.meta)?;
-        let followed = match follow(&mut book, self.meta) {
+        let followed = match follow(&mut book, self.meta, matches!(self.task, Task::Inspect | Task::All)) {
             Ok(Some(followed)) => followed,
             Ok(None) => {
                 book.write_head()?;
@@ -123,22 +129,69 @@ impl Ledger<'_> {
         if self.task == Task::Background {
             return self.prove(book);
         }
-        if inspects && followed.pages.is_empty() {
-            let mark = Mark::of(self.database)?;
-            if book.head.left.as_ref() == Some(&mark) {
-                return Ok(Answer::Stands(Standing::Current));
+        let is_as_left = inspects
+            && followed.pages.is_empty()
+            && book.head.left.as_ref() == Some(&Mark::of(self.database)?);
+        if is_as_left && bytes(&book.head) > self.bounds.moderate {
+            // A mark says that nobody wrote, and nothing of what the disk did: that is for the background. What was
+            // proved before this run is not proved in it.
+            if let Some(proof) = &mut book.head.proof {
+                proof.salt = None;
             }
+            book.write_head()?;
+            return Ok(Answer::Stands(Standing::Current));
         }
-        let which = self.which(&book, &followed)?;
+        let mut which = self.which(&book, &followed)?;
         let mut found = self.compare(&mut book, &which)?;
         if matches!(found, Found::Ahead | Found::Unmade) {
             // As long as nobody has written over what Litestream took for a commit, it can be made one.
             repair::count(self.database).map_err(io::Error::other)?;
             found = self.compare(&mut book, &which)?;
         }
-        let answer = self.conclude(&mut book, &followed, &which, found)?;
+        if self.task == Task::Last && matches!((&which, &found), (Which::These(_), Found::Equal { .. })) {
+            let half = self.deadline.saturating_duration_since(Instant::now()) / 2;
+            let again = self.compare_by(&mut book, &Which::All, Instant::now() + half)?;
+            if !matches!(again, Found::Unfinished(_)) {
+                (which, found) = (Which::All, again);
+            }
+        }
+        let mut answer = self.conclude(&mut book, &followed, &which, found)?;
         book.write_head()?;
+        drop(book);
+        if let Answer::Stands(standing) = &mut answer {
+            self.refine(standing, is_as_left);
+        }
         Ok(answer)
+    }
+
+    /// What differs and is to be copied as a whole takes the place of a backup that may be better than the file.
+    fn refine(&self, standing: &mut Standing, is_as_left: bool) {
+        let differs = |pages: u64| format!("{pages} of its pages are not as they were left");
+        let why = match standing {
+            Standing::Parted { why, .. } => why.clone(),
+            Standing::Written { pages, .. } | Standing::Damaged { pages, .. } => differs(*pages),
+            Standing::New
+            | Standing::Unfounded
+            | Standing::Broken(_)
+            | Standing::NotSqlite
+            | Standing::Current
+            | Standing::Malformed { .. }
+            | Standing::Older(_)
+            | Standing::Other { .. } => return,
+        };
+        if let Ok(Verdict::Malformed(words)) = check::of_used(self.database, CHECKING) {
+            *standing = Standing::Malformed { why: format!("{why}, and sqlite cannot read it: {words}") };
+        } else if let (Standing::Written { pages, txid }, true) = (&*standing, is_as_left) {
+            *standing = Standing::Damaged { pages: *pages, txid: *txid };
+        }
+    }
+
+    fn check(&self) -> io::Result<Answer> {
+        let limit = self.deadline.saturating_duration_since(Instant::now());
+        Ok(match check::of_used(self.database, limit.min(CHECKING)).map_err(io::Error::other)? {
+            Verdict::Malformed(words) => Answer::Malformed(words),
+            Verdict::Whole | Verdict::Odd(_) => Answer::Whole,
+        })
     }
 
     /// Litestream without files of its own asks the replica where it was, and copies the whole database behind that
@@ -166,7 +219,8 @@ impl Ledger<'_> {
         book.write_head()?;
         drop(book);
         let expected = |page: u32| Ok(sums.get(page as usize).copied().unwrap_or(0));
-        let found = compare(self.database, &head, expected, &Which::All, self.deadline)?;
+        let effort = Effort { deadline: self.deadline, is_gentle: true };
+        let found = compare(self.database, &head, expected, &Which::All, effort)?;
         self.proven(&head, found)
     }
 
@@ -188,18 +242,28 @@ impl Ledger<'_> {
     }
 
     fn compare(&self, book: &mut Book, which: &Which) -> io::Result<Found> {
+        self.compare_by(book, which, self.deadline)
+    }
+
+    fn compare_by(&self, book: &mut Book, which: &Which, deadline: Instant) -> io::Result<Found> {
         let head = book.head.clone();
-        compare(self.database, &head, |page| book.get(page), which, self.deadline)
+        let effort = Effort { deadline, is_gentle: self.task == Task::Background };
+        compare(self.database, &head, |page| book.get(page), which, effort)
     }
 
     /// Which pages have to be compared.
     fn which(&self, book: &Book, followed: &Followed) -> io::Result<Which> {
         let head = &book.head;
-        let bytes = u64::from(head.commit) * u64::from(head.page_size);
-        if followed.whole || head.all_suspect || bytes <= self.bounds.cheap || self.task == Task::Inspect {
+        let bytes = bytes(head);
+        if followed.whole || head.all_suspect || self.task == Task::Inspect {
             return Ok(Which::All);
         }
-        let wants_all = bytes <= self.bounds.moderate || matches!(self.task, Task::All | Task::Background);
+        // It is all compared again afterwards, as far as there is time.
+        let is_last = self.task == Task::Last;
+        if bytes <= self.bounds.cheap && !is_last {
+            return Ok(Which::All);
+        }
+        let wants_all = bytes <= self.bounds.moderate || is_last || self.task == Task::All;
         if wants_all && !self.is_proven(book)? {
             return Ok(Which::All);
         }
@@ -270,7 +334,13 @@ impl Ledger<'_> {
                 Some(Mark::of(self.database)?)
             }
             Task::Inspect => book.head.left.take(),
-            Task::Look | Task::All | Task::Background | Task::Leave | Task::Reset => None,
+            Task::Look
+            | Task::All
+            | Task::Background
+            | Task::Last
+            | Task::Leave
+            | Task::Check
+            | Task::Reset => None,
         };
         Ok(answer)
     }
@@ -281,6 +351,11 @@ fn is_sqlite(path: &Path) -> io::Result<bool> {
     let file = open::file(path)?;
     let header: Option<[u8; 16]> = fd::read_at(&file, 0)?;
     Ok(header.is_some_and(|header| &header == b"SQLite format 3\0"))
+}
+
+/// How large a database is, in bytes.
+fn bytes(head: &Head) -> u64 {
+    u64::from(head.commit) * u64::from(head.page_size)
 }
 
 fn now() -> u64 {

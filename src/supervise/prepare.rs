@@ -161,7 +161,9 @@ impl Preparation {
         file: Result<ledger::Standing, String>,
         prepared: &mut Prepared,
     ) -> Result<bool, Failure> {
-        use ledger::Standing::{Broken, Current, New, NotSqlite, Older, Other, Parted, Unfounded, Written};
+        use ledger::Standing::{
+            Broken, Current, Damaged, Malformed, New, NotSqlite, Older, Other, Parted, Unfounded, Written,
+        };
         let path = db.path.display();
         let why = match file {
             Ok(New | Current) => None,
@@ -179,6 +181,18 @@ impl Preparation {
                     "{path}: somebody wrote to it while litekeeper did not run ({pages} pages): going on from what is there now; what was left before is txid {txid:016x} of the backup"
                 );
                 Some("it was written to while litekeeper did not run".to_owned())
+            }
+            Ok(Damaged { pages, txid }) => {
+                tracing::warn!(
+                    "{path}: {pages} of its pages are not as they were left, although nobody wrote to it: the disk may have damaged it, and its backup is as it was: going on from what is there now; what was left is txid {txid:016x} of the backup"
+                );
+                Some("its pages have changed although nobody wrote to it".to_owned())
+            }
+            Ok(Malformed { why }) => {
+                if self.settle_malformed(db, &why)? {
+                    return Ok(true);
+                }
+                Some(format!("{why}; going on from it, as --if-behind ignore says"))
             }
             Ok(Older(pages)) => {
                 let behind = format!(
@@ -314,14 +328,26 @@ impl Preparation {
                 tracing::warn!("{behind}: going on from it, as --if-behind ignore says");
                 Ok(false)
             }
-            IfBehind::Restore => {
-                let moved = backup::move_aside(db).map_err(|error| failure(&error))?;
-                let kept = moved.first().map_or_else(String::new, |kept| kept.display().to_string());
-                tracing::warn!("{behind}: kept as {kept}, and the backup restored");
-                Ok(true)
-            }
+            IfBehind::Restore => put_aside(db, &behind).map(|()| true),
         }
     }
+
+    /// As [`Preparation::settle_behind`], for a file that would take the place of a backup that is whole.
+    fn settle_malformed(&self, db: &Database, why: &str) -> Result<bool, Failure> {
+        match self.if_behind {
+            IfBehind::Refuse => Err(super::ledger::damage(db, why)),
+            IfBehind::Ignore => Ok(false),
+            IfBehind::Restore => put_aside(db, &format!("{}: {why}", db.path.display())).map(|()| true),
+        }
+    }
+}
+
+/// Keeps the file under another name; the backup takes its place.
+fn put_aside(db: &Database, why: &str) -> Result<(), Failure> {
+    let moved = backup::move_aside(db).map_err(|error| failure(&error))?;
+    let kept = moved.first().map_or_else(String::new, |kept| kept.display().to_string());
+    tracing::warn!("{why}: kept as {kept}, and the backup restored");
+    Ok(())
 }
 
 fn zip<'a>(

@@ -55,6 +55,7 @@ mod restore;
 mod restore_check;
 mod returned;
 mod rollover;
+mod rot;
 mod schema;
 mod secrets;
 mod section;
