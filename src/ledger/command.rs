@@ -129,6 +129,10 @@ impl Ledger<'_> {
         if self.task == Task::Background {
             return self.prove(book);
         }
+        if inspects && let Some(at) = self.log_breaks_off(&book.head)? {
+            let why = format!("its WAL is damaged behind byte {at}, and sqlite leaves out what follows");
+            return Ok(Answer::Stands(Standing::Malformed { why }));
+        }
         let is_as_left = inspects
             && followed.pages.is_empty()
             && book.head.left.as_ref() == Some(&Mark::of(self.database)?);
@@ -162,6 +166,20 @@ impl Ledger<'_> {
             self.refine(standing, is_as_left);
         }
         Ok(answer)
+    }
+
+    /// Where the log of a database that was left in order does not agree with its own checksums any more. After another end
+    /// that is as it may be: what was never synced is lost.
+    fn log_breaks_off(&self, head: &Head) -> io::Result<Option<u64>> {
+        let Some((_, salt, ..)) = head.left.as_ref().and_then(|left| left.log) else { return Ok(None) };
+        let run = wal::Run::open(self.database)?.filter(|run| run.header.salt == salt);
+        let Some(run) = run.filter(|_| salt == head.newest.salt) else { return Ok(None) };
+        let at = run.agrees_up_to()?;
+        let was_copied = run
+            .frames(wal::HEADER)?
+            .iter()
+            .any(|frame| at < frame.content && frame.content < head.newest.end);
+        Ok(was_copied.then_some(at))
     }
 
     /// What differs and is to be copied as a whole takes the place of a backup that may be better than the file.

@@ -11,8 +11,8 @@ use crate::litestream::position;
 
 /// Litestream deletes its files while they are looked at.
 const TRIES: usize = 5;
-/// So many bytes of them are held against their own checksums, but the newest one in any case.
-const MOST_VERIFIED: u64 = 64 << 20;
+/// So many bytes of them are held against their own checksums beside the newest one: some hundredths of a second.
+const MOST_VERIFIED: u64 = 8 << 20;
 
 /// What was taken in.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -59,13 +59,14 @@ fn try_follow(book: &mut Book, meta: &Path, before_start: bool) -> io::Result<Op
     if before_start {
         let mut verified = 0;
         for txid in txids.iter().rev().copied() {
-            if txid < last && verified >= MOST_VERIFIED {
-                break;
-            }
-            if let Some(ltx) = open(txid)? {
-                ltx.verify().map_err(at(txid))?;
+            let Some(ltx) = open(txid)? else { continue };
+            if txid < last {
                 verified += ltx.bytes().map_err(at(txid))?;
             }
+            if verified > MOST_VERIFIED {
+                break;
+            }
+            ltx.verify().map_err(at(txid))?;
         }
     }
     let known = book.head.newest;

@@ -99,7 +99,8 @@ fn a_start_says_that_the_file_has_changed_and_not_the_backup() {
 fn a_large_file_is_compared_once_the_app_is_up() {
     let world = left(70);
     damage(&world.db());
-    let app = App::new(&world.trace()).insert(&world.db(), 1).ready().on_exit("TERM", 0).wait();
+    // Whatever it writes would have the WAL begin anew, some time later.
+    let app = App::new(&world.trace()).ready().on_exit("TERM", 0).wait();
     let unit = unit::keeper(&world).app(app).start();
     wait_until("a copy of the whole", DEADLINE, || unit.log().contains("it is copied as a whole"));
     wait_until("the app's second start", DEADLINE, || world.trace().all("ready").len() == 2);
@@ -135,6 +136,20 @@ fn what_sqlite_cannot_read_is_not_copied_over_a_backup_that_is_whole() {
         }
         let ended = run(&world, &["--if-behind", "restore"]).expect_code(0).expect_log("kept as ");
         pages::assert_same(&world, ended);
+    }
+}
+
+#[test]
+fn a_wal_whose_end_sqlite_would_leave_out_is_refused() {
+    for keeps_time in [true, false] {
+        let world = left(1);
+        let log = world.path("app.db-wal");
+        // The first frame's page: all that follows counts for nothing.
+        change(&log, 32 + 24 + 2000, |bytes| bytes.map(|byte| byte ^ 0x5a), keeps_time);
+        run(&world, &[]).expect_code(69).expect_log("its WAL is damaged").expect_log("--if-behind restore");
+        let ended = run(&world, &["--if-behind", "restore"]).expect_code(0).expect_log("kept as ");
+        pages::assert_same(&world, ended);
+        assert_eq!(sqlite::count(&world.db()), 3);
     }
 }
 
