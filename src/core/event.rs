@@ -136,6 +136,8 @@ pub enum Event {
     },
     /// Litestream's copy of a database has parted from it, and only a fresh Litestream makes a new one.
     Parted(Db),
+    /// A launch was given up: a database is to be copied as a whole and is damaged.
+    Damaged,
     /// A database is confirmed on its replica, as the drain asked; of a Litestream without a socket:
     /// its last sync at its end will have it.
     Drained(Db),

@@ -15,10 +15,15 @@ pub enum Task {
     All,
     /// Compare all of it when nobody else needs the machine.
     Background,
+    /// Compare all of it once more, since nobody writes any more; for what was proved in this run there is half of the
+    /// time.
+    Last,
     /// After the end: compare what changed, and remember how the file is left.
     Leave,
     /// Before the start: what is the file that is here?
     Inspect,
+    /// Before all of it is copied: is it whole?
+    Check,
     /// Put Litestream's own files aside, so that it begins anew.
     Reset,
     /// Compare all of it with a restored backup, which is named in place of the metadata folder.
@@ -26,12 +31,14 @@ pub enum Task {
 }
 
 impl Task {
-    const ALL: [(&str, Self); 7] = [
+    const ALL: [(&str, Self); 9] = [
         ("look", Self::Look),
         ("all", Self::All),
         ("background", Self::Background),
+        ("last", Self::Last),
         ("leave", Self::Leave),
         ("inspect", Self::Inspect),
+        ("check", Self::Check),
         ("reset", Self::Reset),
         ("restored", Self::Restored),
     ];
@@ -96,6 +103,10 @@ pub enum Answer {
     Unfinished(u8),
     /// To [`Task::Inspect`].
     Stands(Standing),
+    /// To [`Task::Check`]: as far as SQLite can see.
+    Whole,
+    /// To [`Task::Check`], in SQLite's words.
+    Malformed(String),
 }
 
 impl Answer {
@@ -127,6 +138,18 @@ pub enum Standing {
         why: String,
         /// When both were the same for certain, in seconds since 1970.
         since: Option<u64>,
+    },
+    /// What was left, and so many pages have changed although nobody wrote to it.
+    Damaged {
+        /// So many pages.
+        pages: u64,
+        /// The newest transaction of what was left.
+        txid: u64,
+    },
+    /// It is not what was left, and SQLite cannot read it.
+    Malformed {
+        /// What differs, and SQLite's words.
+        why: String,
     },
     /// What was left, and somebody wrote to it meanwhile.
     Written {

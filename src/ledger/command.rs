@@ -8,21 +8,21 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::answer::{Answer, Standing, Task};
 use super::book::{Book, Copied, Head, Mark, Proof, Seen};
-use super::compare::{Found, Which, compare};
+use super::compare::{Effort, Found, Which, compare};
 use super::follow::{Followed, follow};
 use super::restored;
 use super::standing::{self, Age, Differs};
 use crate::litestream::{ltx, position};
 use crate::os::{fd, open, priority};
-use crate::sqlite::repair;
-use crate::sqlite::wal;
+use crate::sqlite::check::{self, Verdict};
+use crate::sqlite::{repair, wal};
 
 /// How large a database is of which all is compared.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
     /// Each time, in bytes: these take some milliseconds.
     pub(super) cheap: u64,
-    /// Once in each run of the WAL: these take some hundredths of a second.
+    /// At each start, and once in each run of the WAL: these take some hundredths of a second.
     pub(super) moderate: u64,
 }
 
@@ -30,6 +30,9 @@ pub(super) const BOUNDS: Bounds = Bounds { cheap: 8 << 20, moderate: 64 << 20 };
 
 /// Of so many pages the checksums are in memory at once.
 const MOST_AT_ONCE: u32 = 1 << 26;
+
+/// How long it may take to look whether a file is whole before all of it is copied: tens of gigabytes.
+pub(super) const CHECKING: Duration = Duration::from_secs(120);
 
 /// Nothing is waited for longer.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
@@ -100,6 +103,9 @@ impl Ledger<'_> {
         if self.task == Task::Restored {
             return restored::compare(self.database, self.meta, self.deadline);
         }
+        if self.task == Task::Check {
+            return self.check();
+        }
         if inspects && !is_sqlite(self.database)? {
             return Ok(Answer::Stands(Standing::NotSqlite));
         }
@@ -107,7 +113,7 @@ impl Ledger<'_> {
             return Ok(if inspects { Answer::Stands(Standing::New) } else { Answer::New });
         }
         let mut book = Book::open(self.meta)?;
-        let followed = match follow(&mut book, self.meta) {
+        let followed = match follow(&mut book, self.meta, matches!(self.task, Task::Inspect | Task::All)) {
             Ok(Some(followed)) => followed,
             Ok(None) => {
                 book.write_head()?;
@@ -130,13 +136,23 @@ impl Ledger<'_> {
         if self.task == Task::Background {
             return self.prove(book);
         }
-        if inspects && followed.pages.is_empty() {
-            let mark = Mark::of(self.database)?;
-            if book.head.left.as_ref() == Some(&mark) {
-                return Ok(Answer::Stands(Standing::Current));
-            }
+        if inspects && let Some(at) = self.log_breaks_off(&book.head)? {
+            let why = format!("its WAL is damaged behind byte {at}, and sqlite leaves out what follows");
+            return Ok(Answer::Stands(Standing::Malformed { why }));
         }
-        let which = self.which(&book, &followed)?;
+        let is_as_left = inspects
+            && followed.pages.is_empty()
+            && book.head.left.as_ref() == Some(&Mark::of(self.database)?);
+        if is_as_left && bytes(&book.head) > self.bounds.moderate {
+            // A mark says that nobody wrote, and nothing of what the disk did: that is for the background. What was
+            // proved before this run is not proved in it.
+            if let Some(proof) = &mut book.head.proof {
+                proof.salt = None;
+            }
+            book.write_head()?;
+            return Ok(Answer::Stands(Standing::Current));
+        }
+        let mut which = self.which(&book, &followed)?;
         let mut found = self.compare(&mut book, &which)?;
         let may_count =
             inspects && matches!(found, Found::Different(..)) && wal::header(self.database)?.is_some();
@@ -152,7 +168,8 @@ impl Ledger<'_> {
             short = end_of(wal::index(self.database)?);
             if let Some(end) = short {
                 let head = Head { newest: Copied { end, ..book.head.newest }, ..book.head.clone() };
-                found = compare(self.database, &head, |page| book.get(page), &which, self.deadline)?;
+                found =
+                    compare(self.database, &head, |page| book.get(page), &which, self.effort(self.deadline))?;
                 if matches!(found, Found::Equal { .. }) {
                     found = Found::Ahead;
                 }
@@ -161,9 +178,64 @@ impl Ledger<'_> {
         if inspects && matches!(found, Found::Equal { .. }) {
             found = self.compare_log(&mut book, found)?;
         }
-        let answer = self.conclude(&mut book, &followed, &which, found, short)?;
+        if self.task == Task::Last && matches!((&which, &found), (Which::These(_), Found::Equal { .. })) {
+            let half = self.deadline.saturating_duration_since(Instant::now()) / 2;
+            let again = self.compare_by(&mut book, &Which::All, Instant::now() + half)?;
+            if !matches!(again, Found::Unfinished(_)) {
+                (which, found) = (Which::All, again);
+            }
+        }
+        let mut answer = self.conclude(&mut book, &followed, &which, found, short)?;
         book.write_head()?;
+        drop(book);
+        if let Answer::Stands(standing) = &mut answer {
+            self.refine(standing, is_as_left);
+        }
         Ok(answer)
+    }
+
+    /// Where the log of a database that was left in order does not agree with its own checksums any more. After another end
+    /// that is as it may be: what was never synced is lost.
+    fn log_breaks_off(&self, head: &Head) -> io::Result<Option<u64>> {
+        let Some((_, salt, ..)) = head.left.as_ref().and_then(|left| left.log) else { return Ok(None) };
+        let run = wal::Run::open(self.database)?.filter(|run| run.header.salt == salt);
+        let Some(run) = run.filter(|_| salt == head.newest.salt) else { return Ok(None) };
+        let at = run.agrees_up_to()?;
+        let was_copied = run
+            .frames(wal::HEADER)?
+            .iter()
+            .any(|frame| at < frame.content && frame.content < head.newest.end);
+        Ok(was_copied.then_some(at))
+    }
+
+    /// What differs and is to be copied as a whole takes the place of a backup that may be better than the file.
+    fn refine(&self, standing: &mut Standing, is_as_left: bool) {
+        let differs = |pages: u64| format!("{pages} of its pages are not as they were left");
+        let why = match standing {
+            Standing::Parted { why, .. } => why.clone(),
+            Standing::Written { pages, .. } | Standing::Damaged { pages, .. } => differs(*pages),
+            Standing::New
+            | Standing::Unfounded
+            | Standing::Broken(_)
+            | Standing::NotSqlite
+            | Standing::Current
+            | Standing::Malformed { .. }
+            | Standing::Older(_)
+            | Standing::Other { .. } => return,
+        };
+        if let Ok(Verdict::Malformed(words)) = check::of_used(self.database, CHECKING) {
+            *standing = Standing::Malformed { why: format!("{why}, and sqlite cannot read it: {words}") };
+        } else if let (Standing::Written { pages, txid }, true) = (&*standing, is_as_left) {
+            *standing = Standing::Damaged { pages: *pages, txid: *txid };
+        }
+    }
+
+    fn check(&self) -> io::Result<Answer> {
+        let limit = self.deadline.saturating_duration_since(Instant::now());
+        Ok(match check::of_used(self.database, limit.min(CHECKING)).map_err(io::Error::other)? {
+            Verdict::Malformed(words) => Answer::Malformed(words),
+            Verdict::Whole | Verdict::Odd(_) => Answer::Whole,
+        })
     }
 
     /// Litestream without files of its own asks the replica where it was, and copies the whole database behind that
@@ -191,7 +263,7 @@ impl Ledger<'_> {
         book.write_head()?;
         drop(book);
         let expected = |page: u32| Ok(sums.get(page as usize).copied().unwrap_or(0));
-        let found = compare(self.database, &head, expected, &Which::All, self.deadline)?;
+        let found = compare(self.database, &head, expected, &Which::All, self.effort(self.deadline))?;
         self.proven(&head, found)
     }
 
@@ -213,8 +285,16 @@ impl Ledger<'_> {
     }
 
     fn compare(&self, book: &mut Book, which: &Which) -> io::Result<Found> {
+        self.compare_by(book, which, self.deadline)
+    }
+
+    fn compare_by(&self, book: &mut Book, which: &Which, deadline: Instant) -> io::Result<Found> {
         let head = book.head.clone();
-        compare(self.database, &head, |page| book.get(page), which, self.deadline)
+        compare(self.database, &head, |page| book.get(page), which, self.effort(deadline))
+    }
+
+    fn effort(&self, deadline: Instant) -> Effort {
+        Effort { deadline, is_gentle: self.task == Task::Background }
     }
 
     /// What is found of a database whose log is another than the one that was copied, which a comparison leaves alone: what is
@@ -226,7 +306,8 @@ impl Ledger<'_> {
         repair::count(self.database).map_err(io::Error::other)?;
         let Some(end) = end_of(wal::index(self.database)?) else { return Ok(found) };
         let head = Head { newest: Copied { salt: log.salt, end, ..book.head.newest }, ..book.head.clone() };
-        let whole = compare(self.database, &head, |page| book.get(page), &Which::All, self.deadline)?;
+        let effort = self.effort(self.deadline);
+        let whole = compare(self.database, &head, |page| book.get(page), &Which::All, effort)?;
         match &whole {
             Found::Different(pages, _) if standing::is_old_log(self.meta, &book.head, pages)? => Ok(whole),
             _ => Ok(found),
@@ -236,11 +317,16 @@ impl Ledger<'_> {
     /// Which pages have to be compared.
     fn which(&self, book: &Book, followed: &Followed) -> io::Result<Which> {
         let head = &book.head;
-        let bytes = u64::from(head.commit) * u64::from(head.page_size);
-        if followed.whole || head.all_suspect || bytes <= self.bounds.cheap || self.task == Task::Inspect {
+        let bytes = bytes(head);
+        if followed.whole || head.all_suspect || self.task == Task::Inspect {
             return Ok(Which::All);
         }
-        let wants_all = bytes <= self.bounds.moderate || matches!(self.task, Task::All | Task::Background);
+        // It is all compared again afterwards, as far as there is time.
+        let is_last = self.task == Task::Last;
+        if bytes <= self.bounds.cheap && !is_last {
+            return Ok(Which::All);
+        }
+        let wants_all = bytes <= self.bounds.moderate || is_last || self.task == Task::All;
         if wants_all && !self.is_proven(book)? {
             return Ok(Which::All);
         }
@@ -319,7 +405,14 @@ impl Ledger<'_> {
                 Some(Mark::of(self.database)?)
             }
             Task::Inspect => book.head.left.take(),
-            Task::Look | Task::All | Task::Background | Task::Leave | Task::Reset | Task::Restored => None,
+            Task::Look
+            | Task::All
+            | Task::Background
+            | Task::Last
+            | Task::Leave
+            | Task::Check
+            | Task::Reset
+            | Task::Restored => None,
         };
         Ok(answer)
     }
@@ -338,6 +431,11 @@ fn end_of(state: wal::State) -> Option<u64> {
         wal::State::Made(index) => Some(index.end),
         wal::State::Unmade | wal::State::Unknown => None,
     }
+}
+
+/// How large a database is, in bytes.
+fn bytes(head: &Head) -> u64 {
+    u64::from(head.commit) * u64::from(head.page_size)
 }
 
 fn now() -> u64 {

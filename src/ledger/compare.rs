@@ -29,6 +29,18 @@ const BEYOND: u32 = 1 << 16;
 /// So many differing pages are remembered with their contents: more are no longer told apart.
 const MOST: usize = 1 << 20;
 
+/// How long the reading of a piece is rested from that nobody waits for, in milliseconds: at most 250 MB a second.
+const REST: u16 = 4;
+
+/// How much may be done.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Effort {
+    /// What is not compared by then is left.
+    pub(super) deadline: Instant,
+    /// Others need the disk.
+    pub(super) is_gentle: bool,
+}
+
 /// Which pages.
 pub(super) enum Which {
     All,
@@ -57,13 +69,13 @@ pub(super) fn compare(
     head: &Head,
     mut expected: impl FnMut(u32) -> io::Result<u64>,
     which: &Which,
-    deadline: Instant,
+    effort: Effort,
 ) -> io::Result<Found> {
     loop {
-        match once(database, head, &mut expected, which, deadline)? {
+        match once(database, head, &mut expected, which, effort)? {
             Some(found) => return Ok(found),
-            None if Instant::now() >= deadline => return Ok(Found::Unfinished(0)),
-            None => pause(),
+            None if Instant::now() >= effort.deadline => return Ok(Found::Unfinished(0)),
+            None => pause(PAUSE),
         }
     }
 }
@@ -73,15 +85,15 @@ fn settled(database: &Path, deadline: Instant) -> io::Result<wal::State> {
     let patience = deadline.min(Instant::now() + WRITER);
     loop {
         match wal::settled_index(database)? {
-            wal::State::Unknown if Instant::now() < patience => pause(),
+            wal::State::Unknown if Instant::now() < patience => pause(PAUSE),
             state => return Ok(state),
         }
     }
 }
 
-fn pause() {
+fn pause(milliseconds: u16) {
     // Nothing comes to no descriptor: this waits.
-    let _ = nix::poll::poll(&mut [], PAUSE);
+    let _ = nix::poll::poll(&mut [], milliseconds);
 }
 
 /// `None` when the WAL began anew, or the file was replaced, meanwhile.
@@ -90,7 +102,7 @@ fn once(
     head: &Head,
     expected: &mut impl FnMut(u32) -> io::Result<u64>,
     which: &Which,
-    deadline: Instant,
+    Effort { deadline, is_gentle }: Effort,
 ) -> io::Result<Option<Found>> {
     let file = open::file(database)?;
     let run = Run::open(database)?;
@@ -119,7 +131,7 @@ fn once(
     };
     let log = Log::new(&frames, if is_same_run { end } else { wal::HEADER });
     let size = size_differs(&file, head, &log)?;
-    let mut reader = Reader::new(&file, run.as_ref(), head.page_size);
+    let mut reader = Reader::new(&file, run.as_ref(), head.page_size, is_gentle);
     let mut different = Vec::new();
     let lock_page = ltx::lock_page(head.page_size);
     let (pages, many): (Box<dyn Iterator<Item = u32>>, usize) = match which {
@@ -238,12 +250,14 @@ struct Reader<'a> {
     at: u64,
     have: usize,
     page: Vec<u8>,
+    is_gentle: bool,
 }
 
 impl<'a> Reader<'a> {
-    fn new(file: &'a File, run: Option<&'a Run>, page_size: u32) -> Self {
+    fn new(file: &'a File, run: Option<&'a Run>, page_size: u32, is_gentle: bool) -> Self {
         let page_size = page_size as usize;
-        Self { file, run, page_size, piece: Vec::new(), at: 0, have: 0, page: vec![0; page_size] }
+        let (piece, page) = (Vec::new(), vec![0; page_size]);
+        Self { file, run, page_size, piece, at: 0, have: 0, page, is_gentle }
     }
 
     /// A page's checksum; `None` where it is not there.
@@ -257,6 +271,9 @@ impl<'a> Reader<'a> {
             // One page alone is not worth a large piece: those that are not in a row.
             let in_a_row = at == self.at + self.have as u64 || at == 0;
             let length = if in_a_row { CHUNK.max(self.page_size) } else { self.page_size };
+            if self.is_gentle && in_a_row && at > 0 {
+                pause(REST);
+            }
             self.piece.resize(length, 0);
             (self.at, self.have) = (at, 0);
             while self.have < length {

@@ -11,6 +11,8 @@ use crate::litestream::position;
 
 /// Litestream deletes its files while they are looked at.
 const TRIES: usize = 5;
+/// So many bytes of them are held against their own checksums beside the newest one: some hundredths of a second.
+const MOST_VERIFIED: u64 = 8 << 20;
 
 /// What was taken in.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -23,19 +25,20 @@ pub(super) struct Followed {
 
 /// Takes in all that Litestream has copied by now; `None` when the beginning of it is not here any more.
 ///
-/// The head is written by whoever has compared what was taken in.
-pub(super) fn follow(book: &mut Book, meta: &Path) -> io::Result<Option<Followed>> {
+/// The head is written by whoever has compared what was taken in. Before a start the files are held against their own
+/// checksums as well: Litestream does not go on from a newest one that is damaged, and uploads any other as it is.
+pub(super) fn follow(book: &mut Book, meta: &Path, before_start: bool) -> io::Result<Option<Followed>> {
     let mut tries = 0;
     loop {
         tries += 1;
-        match try_follow(book, meta) {
+        match try_follow(book, meta, before_start) {
             Err(error) if error.kind() == io::ErrorKind::NotFound && tries < TRIES => {}
             followed => return followed,
         }
     }
 }
 
-fn try_follow(book: &mut Book, meta: &Path) -> io::Result<Option<Followed>> {
+fn try_follow(book: &mut Book, meta: &Path, before_start: bool) -> io::Result<Option<Followed>> {
     let folder = ltx::folder(meta);
     let path = |txid| folder.join(ltx::name(txid));
     // Of a file that is there and says nothing, its name is what counts.
@@ -53,6 +56,19 @@ fn try_follow(book: &mut Book, meta: &Path) -> io::Result<Option<Followed>> {
         book.clear()?;
         return Ok(None);
     };
+    if before_start {
+        let mut verified = 0;
+        for txid in txids.iter().rev().copied() {
+            let Some(ltx) = open(txid)? else { continue };
+            if txid < last {
+                verified += ltx.bytes().map_err(at(txid))?;
+            }
+            if verified > MOST_VERIFIED {
+                break;
+            }
+            ltx.verify().map_err(at(txid))?;
+        }
+    }
     let known = book.head.newest;
     let is_there = |txid: u64| txids.binary_search(&txid).is_ok();
     let is_same = match open(known.txid) {

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::answer::Answer;
 use super::book::{Copied, Head, checksum};
-use super::compare::{Found, Which, compare as compare_with};
+use super::compare::{Effort, Found, Which, compare as compare_with};
 use crate::os::{fd, open};
 use crate::sqlite::repair;
 use crate::sqlite::wal::{self, Run};
@@ -42,7 +42,8 @@ pub(super) fn compare(database: &Path, restored: &Path, deadline: Instant) -> io
         let at = u64::from(number - 1) * u64::from(page_size);
         Ok(if fd::read_all_at(&file, &mut page, at)? { checksum(&page) } else { 0 })
     };
-    Ok(match compare_with(database, &head, expected, &Which::All, deadline)? {
+    let effort = Effort { deadline, is_gentle: false };
+    Ok(match compare_with(database, &head, expected, &Which::All, effort)? {
         Found::Equal { .. } => Answer::Equal { due: false },
         Found::Different(_, why) => Answer::Parted { why, since: None },
         Found::Ahead | Found::Unmade => return differs("its log is being written to"),

@@ -7,14 +7,15 @@ use std::time::{Instant, UNIX_EPOCH};
 
 use super::answer::Standing;
 use super::book::{Book, Copied, Head, Mark, Seen};
-use super::compare::{Found, Which, compare};
+use super::command::CHECKING;
+use super::compare::{Effort, Found, Which, compare};
 use super::history::{Kinship, Past};
 use super::seq;
 use crate::litestream::database::with_suffix;
 use crate::litestream::ltx::{self, Ltx};
 use crate::litestream::position;
 use crate::os::{fd, open};
-use crate::sqlite::check;
+use crate::sqlite::check::{self, Verdict};
 use crate::sqlite::repair;
 use crate::sqlite::wal::{self, Run};
 
@@ -152,14 +153,16 @@ pub(super) fn of_different(
     let (standing, older) = of_pages(database, meta, book, differs)?;
     Ok(match standing {
         // Nobody's writes leave what SQLite cannot read: part of an older copy stands among newer pages.
-        Standing::Written { .. } | Standing::Parted { .. } if older > 0 => match check::malformed(database) {
-            Some(words) => Standing::Other {
-                why: format!(
-                    "{older} of its pages are as they once were, and do not fit to the others: {words}"
-                ),
-            },
-            None => standing,
-        },
+        Standing::Written { .. } | Standing::Parted { .. } if older > 0 => {
+            match check::of_used(database, CHECKING) {
+                Ok(Verdict::Malformed(words)) => Standing::Other {
+                    why: format!(
+                        "{older} of its pages are as they once were, and do not fit to the others: {words}"
+                    ),
+                },
+                Ok(Verdict::Whole | Verdict::Odd(_)) | Err(_) => standing,
+            }
+        }
         standing => standing,
     })
 }
@@ -300,7 +303,8 @@ pub(super) fn of_unfounded(database: &Path, meta: &Path, deadline: Instant) -> i
     let known = past.newest();
     let pages = known.keys().copied().filter(|page| *page <= ltx.commit).collect();
     let expected = |page: u32| Ok(known.get(&page).copied().unwrap_or(0));
-    let found = compare(database, &head, expected, &Which::These(pages), deadline)?;
+    let effort = Effort { deadline, is_gentle: false };
+    let found = compare(database, &head, expected, &Which::These(pages), effort)?;
     let Found::Different(mut pages, _) = found else { return Ok(None) };
     // Of what the log has of others nothing is known.
     pages.retain(|(page, _)| known.contains_key(page));

@@ -136,6 +136,25 @@ impl Case {
         self.write(commit, pages, wal::HEADER..end, run.header.salt);
     }
 
+    /// Changes what the file has of a page that no frame of the log has, as a disk does; whether there is one.
+    fn damage(&self, nth: usize) -> bool {
+        let (run, frames) = self.frames();
+        let size = u64::from(self.page_size);
+        let file = fs::File::options().read(true).write(true).open(&self.path).unwrap();
+        let pages = (file.metadata().unwrap().len() / size).min(u64::from(self.copied.2)) as u32;
+        let unlogged: Vec<u32> =
+            (2..=pages).filter(|page| frames.iter().all(|frame| frame.page != *page)).collect();
+        drop(run);
+        let Some(page) = unlogged.get(nth % unlogged.len().max(1)) else { return false };
+        let at = u64::from(page - 1) * size + size / 2;
+        let mut bytes = [0; 16];
+        std::os::unix::fs::FileExt::read_exact_at(&file, &mut bytes, at).unwrap();
+        let times = file.metadata().unwrap().modified().unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&file, &bytes.map(|byte| byte ^ 0x5a), at).unwrap();
+        file.set_modified(times).unwrap();
+        true
+    }
+
     fn page(&self, number: u32) -> Vec<u8> {
         let size = self.page_size as usize;
         let file = fs::read(&self.path).unwrap();
@@ -221,14 +240,14 @@ impl Case {
 
     #[track_caller]
     fn assert_same(&self) {
-        for task in [Task::Look, Task::All, Task::Background] {
+        for task in [Task::Look, Task::All, Task::Last, Task::Background] {
             assert_eq!(self.ask(task), Answer::Equal { due: false }, "{task:?}");
         }
     }
 
     #[track_caller]
     fn assert_parted(&self) {
-        for task in [Task::Look, Task::All, Task::Background] {
+        for task in [Task::Look, Task::All, Task::Last, Task::Background] {
             let answer = self.ask(task);
             assert!(matches!(answer, Answer::Parted { .. }), "{task:?}: {answer:?}");
         }
@@ -474,6 +493,71 @@ fn after_a_crash_the_same_file_is_never_refused() {
     assert!(matches!(standing, Standing::Parted { .. }), "{standing:?}");
 }
 
+/// What the disk does while nobody runs shows in no time and no size.
+#[test]
+fn bytes_that_changed_while_nobody_ran_are_found() {
+    let (mut case, _) = left(true, saved);
+    let Standing::Current = case.standing() else { panic!() };
+    assert!(case.damage(3));
+    let standing = case.standing();
+    assert!(matches!(standing, Standing::Damaged { pages: 1, .. }), "{standing:?}");
+    // A large one is compared once the app is up, and no proof of an earlier run counts until then.
+    case.bounds = Bounds { cheap: 0, moderate: 0 };
+    assert_eq!(case.standing(), Standing::Current);
+    for task in [Task::Last, Task::Background] {
+        let answer = case.ask(task);
+        assert!(matches!(answer, Answer::Parted { .. }), "{task:?}: {answer:?}");
+    }
+}
+
+#[test]
+fn a_start_proves_nothing_of_a_large_file_and_the_background_does() {
+    let (mut case, _) = left(true, saved);
+    case.bounds = Bounds { cheap: 0, moderate: 0 };
+    assert_eq!(case.ask(Task::Look), Answer::Equal { due: false }, "as the end left it");
+    case.ask(Task::Leave);
+    assert_eq!(case.standing(), Standing::Current);
+    assert_eq!(case.ask(Task::Look), Answer::Equal { due: true });
+    assert_eq!(case.ask(Task::Background), Answer::Equal { due: false });
+    assert_eq!(case.ask(Task::Look), Answer::Equal { due: false });
+}
+
+#[test]
+fn an_end_without_the_time_confirms_only_what_was_proved_in_this_run() {
+    let (mut case, _) = left(true, saved);
+    case.bounds = Bounds { cheap: 0, moderate: 0 };
+    // Enough pages that the clock is looked at.
+    case.database = open(&case.path);
+    case.insert(1500);
+    case.copy();
+    case.checkpoint();
+    case.copy();
+    let last = |case: &Case| answer(case.bounds, Task::Last, Duration::ZERO, &case.path, &case.meta).unwrap();
+    assert!(matches!(last(&case), Answer::Unfinished(_)), "the log has begun anew");
+    case.assert_same();
+    assert_eq!(last(&case), Answer::Equal { due: false });
+}
+
+#[test]
+fn a_page_that_is_not_readable_any_more_is_told_before_it_is_copied() {
+    for keeps_time in [true, false] {
+        let (case, _) = left(true, saved_file);
+        assert!(matches!(case.ask(Task::Check), Answer::Whole));
+        let file = fs::File::options().write(true).open(&case.path).unwrap();
+        let times = file.metadata().unwrap().modified().unwrap();
+        // A leaf of the table that no frame of the log has.
+        let leaf = (4..).find(|page| case.frames().1.iter().all(|frame| frame.page != *page)).unwrap();
+        let at = u64::from(leaf - 1) * 4096;
+        std::os::unix::fs::FileExt::write_all_at(&file, &[0xff; 4096], at).unwrap();
+        if keeps_time {
+            file.set_modified(times).unwrap();
+        }
+        let standing = case.standing();
+        assert!(matches!(standing, Standing::Malformed { .. }), "{keeps_time}: {standing:?}");
+        assert!(matches!(case.ask(Task::Check), Answer::Malformed(_)));
+    }
+}
+
 /// What may happen to a database, in any order.
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -499,7 +583,7 @@ fn step() -> impl proptest::strategy::Strategy<Value = Step> {
         1 => Just(Step::CopyWhole),
         3 => Just(Step::Checkpoint),
         2 => (1_usize..30).prop_map(Step::Orphan),
-        4 => proptest::sample::select(&[Task::Look, Task::All, Task::Background][..]).prop_map(Step::Ask),
+        4 => proptest::sample::select(&[Task::Look, Task::All, Task::Last, Task::Background][..]).prop_map(Step::Ask),
     ]
 }
 
@@ -525,6 +609,7 @@ proptest::proptest! {
         size in proptest::sample::select(&SIZES[..]),
         vacuum in proptest::sample::select(&["NONE", "FULL", "INCREMENTAL"][..]),
         is_large in proptest::bool::ANY,
+        damaged in proptest::option::of(0_usize..1000),
         steps in proptest::collection::vec(step(), 1..25),
     ) {
         let mut case = Case::new_with(size, vacuum);
@@ -558,6 +643,10 @@ proptest::proptest! {
             answer => proptest::prop_assert!(!restores, "{:?}", answer),
         }
         let answer = case.ask(Task::All);
+        proptest::prop_assert_eq!(matches!(answer, Answer::Equal { .. }), restores, "{:?}", answer);
+        // Whatever was proved before.
+        let restores = restores && !damaged.is_some_and(|page| case.damage(page));
+        let answer = case.ask(Task::Last);
         proptest::prop_assert_eq!(matches!(answer, Answer::Equal { .. }), restores, "{:?}", answer);
         proptest::prop_assert_eq!(case.ask(Task::Background) == Answer::Equal { due: false }, restores);
         // As the keeper sees to it before Litestream copies all.

@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use super::crc::Crc;
 use crate::os::{fd, open};
 use crate::sqlite::wal;
 
@@ -24,6 +25,10 @@ const LONGEST_LIST: u64 = 1 << 30;
 const PAGE_HEADER: usize = 6;
 /// The flag of a page that is one LZ4 block behind its length; without it, it is an LZ4 frame.
 const IS_BLOCK: u8 = 1;
+/// The length of such a block, in bytes.
+const BLOCK_LENGTH: usize = 4;
+/// What each checksum has, so that it is not 0 (`ChecksumFlag` in its ltx.go).
+const SUMMED: u64 = 1 << 63;
 
 /// Where a database's metadata folder has the files of single transactions.
 pub fn folder(meta: &Path) -> PathBuf {
@@ -114,6 +119,11 @@ impl Ltx {
     /// # Errors
     /// It cannot be read, or is not whole.
     pub fn read(&self, page: &Page, content: &mut [u8]) -> io::Result<()> {
+        self.unpack(page, content).map(drop)
+    }
+
+    /// As [`Ltx::read`]; what stands before the packed content.
+    fn unpack(&self, page: &Page, content: &mut [u8]) -> io::Result<Vec<u8>> {
         let length = usize::try_from(page.length).map_err(|_| rubbish())?;
         // LZ4 grows what it cannot shrink by 1 in 255, and its frame has a few bytes more.
         if length < PAGE_HEADER || length > content.len() * 2 + 1024 {
@@ -123,14 +133,66 @@ impl Ltx {
         self.file.read_exact_at(&mut stored, page.at)?;
         let (header, packed) = stored.split_at(PAGE_HEADER);
         let is_this = header[..4] == page.number.to_be_bytes();
-        let read = if header[5] & IS_BLOCK == 0 {
-            lz4_flex::frame::FrameDecoder::new(packed).read_exact(content).map(|()| content.len())?
+        let (read, before) = if header[5] & IS_BLOCK == 0 {
+            lz4_flex::frame::FrameDecoder::new(packed).read_exact(content).map_err(|_| rubbish())?;
+            (content.len(), PAGE_HEADER)
         } else {
             // The length of the block stands before it, and is that of the rest.
-            let block = packed.get(4..).ok_or_else(rubbish)?;
-            lz4_flex::block::decompress_into(block, content).map_err(|_| rubbish())?
+            let block = packed.get(BLOCK_LENGTH..).ok_or_else(rubbish)?;
+            let read = lz4_flex::block::decompress_into(block, content).map_err(|_| rubbish())?;
+            (read, PAGE_HEADER + BLOCK_LENGTH)
         };
-        if is_this && read == content.len() { Ok(()) } else { Err(rubbish()) }
+        stored.truncate(before);
+        if is_this && read == content.len() { Ok(stored) } else { Err(rubbish()) }
+    }
+
+    /// Holds it against its own checksum, which is one of its pages' contents and all else that is in it (`Decoder` in
+    /// its decoder.go): what Litestream does when it opens a database, with the newest one.
+    ///
+    /// # Errors
+    /// It cannot be read, or is not what was written.
+    pub fn verify(&self) -> io::Result<()> {
+        let pages = self.pages()?;
+        let all = self.file.metadata()?.len();
+        let sum_at = all.checked_sub(LENGTH).ok_or_else(rubbish)?;
+        let mut sum = [0; LENGTH as usize];
+        self.file.read_exact_at(&mut sum, sum_at)?;
+        let sum = u64::from_be_bytes(sum);
+        if sum == 0 {
+            // Nobody counted.
+            return Ok(());
+        }
+        let mut crc = Crc::default();
+        let mut header = [0; HEADER];
+        self.file.read_exact_at(&mut header, 0)?;
+        crc.add(&header);
+        let mut at = HEADER as u64;
+        let mut content = vec![0; self.page_size as usize];
+        for page in &pages {
+            if page.at != at {
+                return Err(rubbish());
+            }
+            crc.add(&self.unpack(page, &mut content)?);
+            crc.add(&content);
+            at = at.checked_add(page.length).ok_or_else(rubbish)?;
+        }
+        let rest = sum_at.checked_sub(at).filter(|rest| *rest <= LONGEST_LIST).ok_or_else(rubbish)?;
+        let mut rest = vec![0; usize::try_from(rest).map_err(|_| rubbish())?];
+        self.file.read_exact_at(&mut rest, at)?;
+        crc.add(&rest);
+        if crc.sum() | SUMMED != sum {
+            let why = "its checksum is not that of what is in it";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        }
+        Ok(())
+    }
+
+    /// How large it is.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn bytes(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
     }
 
     /// Whether these are all pages that the database has.

@@ -7,6 +7,7 @@ pub mod argv;
 pub mod binary;
 pub mod command;
 pub mod control;
+mod crc;
 pub mod database;
 pub mod folder;
 pub mod glob;

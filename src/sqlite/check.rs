@@ -1,4 +1,4 @@
-//! The command `__check`: whether a file that nobody uses is a database as SQLite wants it.
+//! Whether a file is a database as SQLite wants it; the command `__check` for one that nobody uses.
 //!
 //! By a SQLite of our own and not by Litestream's `-integrity-check`, which only 0.5.10 and later have, which
 //! removes the file where it did not look to the end, and which takes a broken rule of the schema, or an
@@ -6,16 +6,22 @@
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Error, ErrorCode, OpenFlags};
 
-use super::fit;
+use super::{fit, with_suffix};
 use crate::os::open;
 
 /// So much of what SQLite says is looked through.
 const MOST_WORDS: u32 = 100;
+
+/// How long to wait for somebody else's lock.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What `PRAGMA quick_check` says of pages that do not fit together (`sqlite3BtreeIntegrityCheck` in its btree.c,
 /// `PragTyp_INTEGRITY_CHECK` in its pragma.c). All else are rows against the schema's rules, and virtual tables
@@ -75,6 +81,40 @@ pub fn main(file: &Path) -> u8 {
     }
 }
 
+/// Looks at a database that somebody may have open, with what is in its log, for no longer than `limit`.
+///
+/// # Errors
+/// Why nobody can tell.
+pub fn of_used(database: &Path, limit: Duration) -> Result<Verdict, String> {
+    fit::check(database)?;
+    let has_log = with_suffix(database, "-wal").metadata().is_ok_and(|log| log.len() > 0);
+    let ask = || {
+        let connection = if has_log {
+            Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_WRITE)?
+        } else {
+            // Nobody has it open, and nothing is to be left beside it.
+            alone(database)?
+        };
+        connection.busy_timeout(PATIENCE)?;
+        // Nobody but Litestream may put the log into the database.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        let (done, over) = mpsc::channel::<()>();
+        let interrupt = connection.get_interrupt_handle();
+        thread::spawn(move || {
+            if over.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+                interrupt.interrupt();
+            }
+        });
+        let verdict = examine(&connection);
+        drop(done);
+        verdict
+    };
+    match ask() {
+        Err(error) if is_damage(&error) => Ok(Verdict::Malformed(words(&error))),
+        verdict => verdict.map_err(|error| words(&error)),
+    }
+}
+
 fn look(file: &Path) -> Result<Verdict, String> {
     let size = open::file(file).and_then(|file| file.metadata()).map_err(|error| error.to_string())?.len();
     if size == 0 {
@@ -89,33 +129,18 @@ fn look(file: &Path) -> Result<Verdict, String> {
 }
 
 fn verdict(file: &Path) -> rusqlite::Result<Verdict> {
-    // Immutable: no lock, no log and no index beside it, although its header says WAL.
+    examine(&alone(file)?)
+}
+
+/// Immutable: no lock, no log and no index beside it, although its header says WAL.
+fn alone(file: &Path) -> rusqlite::Result<Connection> {
     let uri = format!("file:{}?immutable=1", percent_encode(file.as_os_str().as_bytes(), NON_ALPHANUMERIC));
     let flags =
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    verdict_of(&Connection::open_with_flags(uri, flags)?)
+    Connection::open_with_flags(uri, flags)
 }
 
-/// What is wrong with a database of which this process has no lock, as its log has it; none also where nobody can tell.
-pub fn malformed(database: &Path) -> Option<String> {
-    if fit::odd(database).is_some() {
-        return None;
-    }
-    let look = || {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let database = Connection::open_with_flags(database, flags)?;
-        // Nobody but Litestream may put the log into the database.
-        database.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-        verdict_of(&database)
-    };
-    match look() {
-        Ok(Verdict::Malformed(words)) => Some(words),
-        Err(error) if is_damage(&error) => Some(words(&error)),
-        Ok(Verdict::Whole | Verdict::Odd(_)) | Err(_) => None,
-    }
-}
-
-fn verdict_of(database: &Connection) -> rusqlite::Result<Verdict> {
+fn examine(database: &Connection) -> rusqlite::Result<Verdict> {
     // They may call functions that only the app has.
     database.execute_batch("PRAGMA ignore_check_constraints = ON")?;
     database.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;

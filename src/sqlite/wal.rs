@@ -35,8 +35,13 @@ pub fn is_page_size(bytes: u32) -> bool {
 
 /// SQLite's checksum of a log (`walChecksumBytes` in its wal.c) over numbers of this order of bytes.
 fn checksum(bytes: &[u8], number: impl Fn([u8; 4]) -> u32) -> [u32; 2] {
+    checksum_on([0; 2], bytes, number)
+}
+
+/// As [`checksum`], of what comes after that which has this one.
+fn checksum_on(before: [u32; 2], bytes: &[u8], number: impl Fn([u8; 4]) -> u32) -> [u32; 2] {
     let mut numbers = bytes.as_chunks::<4>().0.iter().map(|four| number(*four));
-    let [mut one, mut other] = [0_u32; 2];
+    let [mut one, mut other] = before;
     while let (Some(first), Some(second)) = (numbers.next(), numbers.next()) {
         one = one.wrapping_add(first).wrapping_add(other);
         other = other.wrapping_add(second).wrapping_add(one);
@@ -237,6 +242,33 @@ impl Run {
             at += bytes_of(1, self.header.page_size);
         }
         Ok(frames)
+    }
+
+    /// How far the checksums of its frames agree, which is as far as SQLite will count it when it is next opened, in
+    /// bytes.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn agrees_up_to(&self) -> io::Result<u64> {
+        let header: Option<[u8; HEADER as usize]> = fd::read_at(&self.log, 0)?;
+        let Some(header) = header else { return Ok(0) };
+        let number = |at: usize| [header[at], header[at + 1], header[at + 2], header[at + 3]];
+        let order =
+            if u32::from_be_bytes(number(0)) == MAGIC { u32::from_le_bytes } else { u32::from_be_bytes };
+        let mut sums = [24, 28].map(|at| u32::from_be_bytes(number(at)));
+        let mut bytes = vec![0; bytes_of(1, self.header.page_size) as usize];
+        let mut at = HEADER;
+        while fd::read_all_at(&self.log, &mut bytes, at)? {
+            let (head, page) = bytes.split_at(FRAME_HEADER as usize);
+            sums = checksum_on(checksum_on(sums, &head[..8], order), page, order);
+            let stored =
+                [16, 20].map(|at| u32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]));
+            if head[8..16] != self.header.salt || stored != sums {
+                break;
+            }
+            at += bytes_of(1, self.header.page_size);
+        }
+        Ok(at)
     }
 
     /// Reads a frame's page; whether it is there.

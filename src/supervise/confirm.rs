@@ -84,7 +84,7 @@ impl Asker {
         let compared = match answer {
             Ok(synced) if !synced.is_replicated() => return Err("it has not caught up".to_owned()),
             Ok(_) => match all_within {
-                Some(limit) => self.compared(db, database, Task::All, limit).await,
+                Some(limit) => self.compared(db, database, Task::Last, limit).await,
                 None => self.looked_at(db, database).await,
             },
             Err(error) if error.has_parted() => Compared::Parted(error.to_string()),

@@ -256,6 +256,9 @@ impl Driver {
         if self.world.launches > 0 && self.world.version.confirms() && !is_undrained {
             self.leave(signals).await?;
         }
+        if let Some(damage) = self.world.damage.take() {
+            return Err(Failure { exit: code, ..damage });
+        }
         match self.world.failure.take() {
             Some(failure) if cause == Cause::Keeper && failure.exit == code => Err(failure),
             Some(_) | None => Ok(code),

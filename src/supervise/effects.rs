@@ -25,7 +25,7 @@ use super::resolver::{self, Question};
 use super::roster::Roster;
 use super::round::Rounds;
 use super::runtime_folder::RuntimeFolder;
-use super::setup::{Entry, Named, Setup};
+use super::setup::{Entry, IfBehind, Named, Setup};
 use super::wal::{self, Held, Suspects};
 use super::watch::Watch;
 use super::workplace::Workplace;
@@ -125,6 +125,8 @@ pub(super) struct World {
     drain: Option<JoinHandle<()>>,
     /// What the program ends with, if it ends with this code.
     pub(super) failure: Option<Failure>,
+    /// A database is damaged, which is why the program ends.
+    pub(super) damage: Option<Failure>,
     /// The latest reason why something did not get on.
     pub(super) reason: Option<String>,
 }
@@ -210,6 +212,7 @@ impl World {
             gate: None,
             drain: None,
             failure: None,
+            damage: None,
             reason: None,
         }
     }
@@ -470,10 +473,14 @@ impl World {
         let listed = self.roster.listed();
         let databases = listed.iter().map(|(_, database)| database.clone());
         let made_ready = databases.filter(|database| self.version.is_ltx() && database.exists());
-        let made_ready: Vec<(Database, Option<String>)> = made_ready
-            .map(|database| (parted.get(&database.path).cloned(), database))
-            .filter(|(whole, database)| whole.is_some() || !inspected.contains(&database.path))
-            .map(|(whole, database)| (database, whole))
+        let is_ignored = self.setup.if_behind == IfBehind::Ignore;
+        let made_ready: Vec<(Database, Option<String>, bool)> = made_ready
+            .map(|database| {
+                let is_inspected = inspected.contains(&database.path);
+                (parted.get(&database.path).cloned(), database, is_inspected)
+            })
+            .filter(|(whole, _, is_inspected)| whole.is_some() || !is_inspected)
+            .map(|(whole, database, is_inspected)| (database, whole, is_inspected || is_ignored))
             .collect();
         if made_ready.is_empty() {
             return self.start_litestream();
@@ -483,11 +490,11 @@ impl World {
         let places = Rc::new(Semaphore::new(self.setup.restore_parallel.max(1)));
         tokio::task::spawn_local(async move {
             let mut making = JoinSet::new();
-            for (database, whole) in made_ready {
+            for (database, whole, is_seen) in made_ready {
                 let (runner, places) = (runner.clone(), places.clone());
                 making.spawn_local(async move {
                     let _place = places.acquire().await;
-                    make_ready(&runner, &database, whole).await
+                    make_ready(&runner, &database, whole, is_seen).await
                 });
             }
             let mut emptied = Ok(());
@@ -824,15 +831,22 @@ impl Driver {
     }
 }
 
-/// Has a database that Litestream would go wrong with copied as a whole.
-async fn make_ready(runner: &Runner, database: &Database, whole: Option<String>) -> Result<(), Failure> {
+/// Has a database that Litestream would go wrong with copied as a whole. `is_seen`: it was looked at whether it is one,
+/// or that does not matter.
+async fn make_ready(
+    runner: &Runner,
+    database: &Database,
+    whole: Option<String>,
+    is_seen: bool,
+) -> Result<(), Failure> {
     let whole = match whole {
-        Some(why) => Some(why),
-        None => ledger::whole_for(runner, database, None).await.map_err(|error| {
-            let path = database.path.display();
-            let message = format!("{path}: cannot be compared with what litestream has copied: {error}");
-            Failure::new(ExitCode::LITESTREAM, message)
-        })?,
+        Some(why) => {
+            if !is_seen {
+                ledger::check(runner, database, &why).await?;
+            }
+            Some(why)
+        }
+        None => ledger::whole_for(runner, database, None, is_seen).await?,
     };
     match whole {
         Some(why) => wal::empty(runner, &database.path, &why, EMPTYING).await,

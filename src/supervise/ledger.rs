@@ -8,7 +8,9 @@ use tokio::task::JoinHandle;
 
 use super::confirm::Asker;
 use super::driver::Message;
-use crate::core::Db;
+use crate::core::{Db, ExitCode};
+use crate::error::Failure;
+use crate::foreign::piece;
 use crate::ledger::{Answer, Request, Standing, Task};
 use crate::litestream::command::Runner;
 use crate::litestream::control;
@@ -81,21 +83,65 @@ pub(super) async fn inspect(runner: &Runner, database: &Database) -> Result<Stan
 /// Why Litestream has to copy a database as a whole that neither it nor the app has now; none when it has not.
 ///
 /// # Errors
-/// Why nobody can tell.
+/// Why nobody can tell, or what may be found out about the file itself, unless it `is_seen`.
 pub(super) async fn whole_for(
     runner: &Runner,
     database: &Database,
     limit: Option<Duration>,
-) -> Result<Option<String>, String> {
-    Ok(match ask(runner, Task::All, database, limit.unwrap_or(WHOLE)).await? {
-        Answer::Equal { .. } | Answer::New | Answer::Stands(_) | Answer::Unfinished(_) => None,
-        Answer::Parted { why, since } => Some(parted(&why, since)),
-        Answer::Unfounded => Some(UNFOUNDED.to_owned()),
-        Answer::Broken(why) => {
-            reset(runner, database).await?;
-            Some(broken(&why))
+    is_seen: bool,
+) -> Result<Option<String>, Failure> {
+    let unknown = |error: String| {
+        let path = database.path.display();
+        let message = format!("{path}: cannot be compared with what litestream has copied: {error}");
+        Failure::new(ExitCode::LITESTREAM, message)
+    };
+    let answer = ask(runner, Task::All, database, limit.unwrap_or(WHOLE)).await.map_err(unknown)?;
+    let (why, is_broken) = match answer {
+        Answer::Equal { .. }
+        | Answer::New
+        | Answer::Stands(_)
+        | Answer::Unfinished(_)
+        | Answer::Whole
+        | Answer::Malformed(_) => return Ok(None),
+        Answer::Parted { why, since } => (parted(&why, since), false),
+        Answer::Unfounded => (UNFOUNDED.to_owned(), false),
+        Answer::Broken(why) => (broken(&why), true),
+    };
+    if !is_seen {
+        check(runner, database, &why).await?;
+    }
+    if is_broken {
+        reset(runner, database).await.map_err(unknown)?;
+    }
+    Ok(Some(why))
+}
+
+/// Asks whether a database that is to be copied as a whole is a database at all: else the copy takes the place of a
+/// backup that may be whole.
+///
+/// # Errors
+/// It is not.
+pub(super) async fn check(runner: &Runner, database: &Database, why: &str) -> Result<(), Failure> {
+    match ask(runner, Task::Check, database, WHOLE).await {
+        Ok(Answer::Malformed(words)) => {
+            Err(damage(database, &format!("{why}, and sqlite cannot read it: {}", piece(&words))))
         }
-    })
+        Ok(_) => Ok(()),
+        Err(reason) => {
+            let path = database.path.display();
+            tracing::warn!("{path}: it is copied without a look at whether it is whole: {reason}");
+            Ok(())
+        }
+    }
+}
+
+/// A database that is damaged, as the program's end.
+pub(super) fn damage(database: &Database, why: &str) -> Failure {
+    let message = format!("{}: the file is damaged: {}", database.path.display(), piece(why));
+    Failure::new(ExitCode::UNAVAILABLE, message).hint(
+        "its backup is as litestream had it before: `--if-behind restore` keeps this file under another name and restores the backup, which is looked at first; \
+         `--if-behind ignore` goes on from it, and it is what the latest restore gives",
+    )
 }
 
 /// Has Litestream's own files put aside, which neither it nor anybody else can go on from.
@@ -120,7 +166,7 @@ pub(super) async fn is_restored(
 }
 
 /// Why a database is copied whose metadata was put aside.
-pub(super) fn broken(why: &str) -> String {
+fn broken(why: &str) -> String {
     format!("litestream's own file is broken, and was put aside with the others ({why})")
 }
 
@@ -132,7 +178,9 @@ pub(super) const UNFOUNDED: &str =
 pub(super) fn parted(why: &str, since: Option<u64>) -> String {
     let since = since.and_then(|since| jiff::Timestamp::from_second(since.cast_signed()).ok());
     match since {
-        Some(since) => format!("{why}; its backup cannot be trusted since {since}"),
+        Some(since) => {
+            format!("{why}; its backup cannot be trusted since {since}, or the file was damaged since then")
+        }
         None => why.to_owned(),
     }
 }
@@ -165,7 +213,7 @@ impl Asker {
                     }
                     return Compared::Same;
                 }
-                Ok(Answer::Unfinished(share)) if task == Task::All => {
+                Ok(Answer::Unfinished(share)) if matches!(task, Task::All | Task::Last) => {
                     return Compared::Unknown(format!(
                         "{share} % of it were compared with its backup and are the same, and there was no time for the rest"
                     ));
@@ -182,7 +230,9 @@ impl Asker {
                 Ok(Answer::Unfounded) => last = UNFOUNDED.to_owned(),
                 // Litestream says so as well, and the next start puts it right.
                 Ok(Answer::Broken(why)) => return Compared::Unknown(why),
-                Ok(answer @ Answer::Stands(_)) => return Compared::Unknown(format!("no answer: {answer:?}")),
+                Ok(answer @ (Answer::Stands(_) | Answer::Whole | Answer::Malformed(_))) => {
+                    return Compared::Unknown(format!("no answer: {answer:?}"));
+                }
                 Err(reason) => return Compared::Unknown(reason),
             }
             if let Err(error) = control::sync_locally(&self.socket, &database.path, limit).await {

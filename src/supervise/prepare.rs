@@ -132,16 +132,20 @@ impl Preparation {
     /// Which of those that Litestream's own files beside them call older than their backups are what these have: it is the
     /// files that are older, or some of them are missing.
     async fn recognise(&self, version: Version, present: &mut [Present<'_>]) {
-        use ledger::Standing::{Broken, Current, New, NotSqlite, Older, Other, Parted, Unfounded, Written};
+        use ledger::Standing::{
+            Broken, Current, Damaged, Malformed, New, NotSqlite, Older, Other, Parted, Unfounded, Written,
+        };
         if !version.is_ltx() || self.if_behind == IfBehind::Ignore {
             return;
         }
         for Present { db, standing, file } in present {
             let Ok(Standing::Behind { local, replica }) = standing else { continue };
             match file {
-                // Then these tell already that it is older.
-                Ok(Older(_) | Other { .. } | NotSqlite) | Err(_) => continue,
-                Ok(Broken(_) | Current | New | Parted { .. } | Unfounded | Written { .. }) => {}
+                // Then these tell already that it is older, or damaged.
+                Ok(Older(_) | Other { .. } | NotSqlite | Malformed { .. }) | Err(_) => continue,
+                Ok(
+                    Broken(_) | Current | Damaged { .. } | New | Parted { .. } | Unfounded | Written { .. },
+                ) => {}
             }
             let path = db.path.display();
             match self.is_what_its_backup_has(db, version).await {
@@ -238,7 +242,9 @@ impl Preparation {
         file: Result<ledger::Standing, String>,
         prepared: &mut Prepared,
     ) -> Result<bool, Failure> {
-        use ledger::Standing::{Broken, Current, New, NotSqlite, Older, Other, Parted, Unfounded, Written};
+        use ledger::Standing::{
+            Broken, Current, Damaged, Malformed, New, NotSqlite, Older, Other, Parted, Unfounded, Written,
+        };
         let path = db.path.display();
         let why = match file {
             Ok(New | Current) => None,
@@ -256,6 +262,18 @@ impl Preparation {
                     "{path}: somebody wrote to it while litekeeper did not run ({pages} pages): going on from what is there now; what was left before is txid {txid:016x} of the backup"
                 );
                 Some("it was written to while litekeeper did not run".to_owned())
+            }
+            Ok(Damaged { pages, txid }) => {
+                tracing::warn!(
+                    "{path}: {pages} of its pages are not as they were left, although nobody wrote to it: the disk may have damaged it, and its backup is as it was: going on from what is there now; what was left is txid {txid:016x} of the backup"
+                );
+                Some("its pages have changed although nobody wrote to it".to_owned())
+            }
+            Ok(Malformed { why }) => {
+                if self.settle_malformed(db, &why)? {
+                    return Ok(true);
+                }
+                Some(format!("{why}; going on from it, as --if-behind ignore says"))
             }
             Ok(Older(pages)) => {
                 let behind = format!(
@@ -387,13 +405,25 @@ impl Preparation {
                 tracing::warn!("{behind}: going on from it, as --if-behind ignore says");
                 Ok(false)
             }
-            IfBehind::Restore => {
-                let kept = backup::move_aside(db).map_err(|error| failure(&error))?;
-                tracing::warn!("{behind}: the backup is restored in its place; {kept}");
-                Ok(true)
-            }
+            IfBehind::Restore => put_aside(db, &behind).map(|()| true),
         }
     }
+
+    /// As [`Preparation::settle_behind`], for a file that would take the place of a backup that is whole.
+    fn settle_malformed(&self, db: &Database, why: &str) -> Result<bool, Failure> {
+        match self.if_behind {
+            IfBehind::Refuse => Err(super::ledger::damage(db, why)),
+            IfBehind::Ignore => Ok(false),
+            IfBehind::Restore => put_aside(db, &format!("{}: {why}", db.path.display())).map(|()| true),
+        }
+    }
+}
+
+/// Keeps the file under another name; the backup takes its place.
+fn put_aside(db: &Database, why: &str) -> Result<(), Failure> {
+    let kept = backup::move_aside(db).map_err(|error| failure(&error))?;
+    tracing::warn!("{why}: the backup is restored in its place; {kept}");
+    Ok(())
 }
 
 /// Puts Litestream's own files aside for a replica that they cannot be uploaded to: it holds nothing, and they do not

@@ -6,7 +6,7 @@ use super::driver::{Driver, Message, sender_name, signal_name};
 use super::prepare::Prepared;
 use super::twins::{self, Look};
 use super::wal;
-use crate::core::{Ended, Event, NotStarted, Phase};
+use crate::core::{Ended, Event, ExitCode, NotStarted, Phase};
 use crate::litestream::others::Others;
 use crate::os::signal::{self, Received, Sender, Signals};
 use crate::os::terminal::{self, Terminal};
@@ -248,6 +248,10 @@ impl Driver {
                 if launch == self.world.launches && self.machine.phase() == Phase::Launching {
                     match emptied {
                         Ok(()) => self.world.start_litestream(),
+                        Err(failure) if failure.exit == ExitCode::UNAVAILABLE => {
+                            self.world.damage = Some(failure);
+                            self.handle(Event::Damaged);
+                        }
                         Err(failure) => self.world.not_launched(failure),
                     }
                 }

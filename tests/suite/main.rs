@@ -67,6 +67,7 @@ mod restore;
 mod restore_check;
 mod returned;
 mod rollover;
+mod rot;
 mod schema;
 mod secrets;
 mod section;

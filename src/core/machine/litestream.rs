@@ -48,6 +48,22 @@ impl Machine {
         }
     }
 
+    /// A new copy of a database would take the place of a backup that may be whole, and no other launch changes that.
+    pub(super) fn damaged(&mut self, now: Instant) {
+        if self.phase != Phase::Launching || self.litestream != Litestream::Launching {
+            return;
+        }
+        self.litestream = Litestream::Down;
+        self.aim_at_stop(now, Some(ExitCode::UNAVAILABLE), ExitCode::UNAVAILABLE);
+        if !self.unconfirmed.is_empty() {
+            self.not_drained();
+        }
+        match self.goal.stop() {
+            Some(stop) => self.exit(stop.exit_code(), stop.cause()),
+            None => self.exit(ExitCode::UNAVAILABLE, Cause::Keeper),
+        }
+    }
+
     pub(super) fn shim_gone(&mut self, now: Instant) {
         match self.litestream {
             Litestream::Up => {

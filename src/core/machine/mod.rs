@@ -173,6 +173,7 @@ impl Machine {
             Event::Doubled(db) => self.taken_by_another(now, Note::Doubled(db)),
             Event::Confirmed { db, ok } => self.confirmed(now, db, ok),
             Event::Parted(db) => self.parted(now, db),
+            Event::Damaged => self.damaged(now),
             Event::Drained(db) => self.drained(now, db),
             Event::WasAway(time) if self.can_confirm() => self.lag.was_away(time),
             Event::WasAway(_) => {}

@@ -200,6 +200,20 @@ fn a_copy_that_has_parted_is_made_anew_by_a_fresh_litestream() {
 }
 
 #[test]
+fn a_damaged_database_ends_the_unit() {
+    let mut world = World::new(policy(), Plan { damaged: Some(1), ..Plan::default() });
+    assert_eq!(world.end(), 69);
+    assert_eq!(world.did(&Action::StartApp), 0);
+    for phase in [Phase::Running, Phase::Draining] {
+        let mut world = world_in(phase, Plan { damaged: Some(2), ..slow() });
+        world.suffer(Fault::Parts(Db(1)));
+        assert_eq!(world.end(), 74, "what was not confirmed is nowhere else: {phase:?}\n{}", world.story());
+        assert_eq!((world.did(&Action::Launch), world.did(&Action::StartApp)), (2, 1), "{phase:?}");
+        assert_eq!(world.count(|action| matches!(action, Action::Note(Note::NotDrained(_)))), 1);
+    }
+}
+
+#[test]
 fn an_app_that_ignores_the_stop_cannot_keep_an_asked_litestream() {
     let mut world = World::new(policy(), Plan { stops: None, ..Plan::default() });
     world.until(Phase::Running).suffer(Fault::LitestreamAsked);

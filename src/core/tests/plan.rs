@@ -100,6 +100,8 @@ pub(super) struct Plan {
     pub(super) launch: Option<Duration>,
     /// Litestream ends this long after its launch, before its shim says a word.
     pub(super) launch_dies: Option<Duration>,
+    /// The n-th launch is given up, since a database is damaged.
+    pub(super) damaged: Option<u64>,
     /// This Litestream has a socket that confirms.
     pub(super) confirms: bool,
     pub(super) gate: Duration,
@@ -148,6 +150,7 @@ impl Default for Plan {
             abort_hangs: false,
             launch: Some(ms(30)),
             launch_dies: None,
+            damaged: None,
             confirms: true,
             gate: ms(40),
             gate_moves: None,

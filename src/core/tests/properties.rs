@@ -94,7 +94,7 @@ fn faults() -> impl Strategy<Value = (Duration, Fault)> {
 
 fn plans() -> impl Strategy<Value = Plan> {
     let start = (millis(2000), option::weighted(0.3, millis(5000)), option::weighted(0.95, millis(20_000)));
-    let launch_dies = option::weighted(0.05, millis(2000));
+    let launch_fails = (option::weighted(0.05, millis(2000)), option::weighted(0.05, 1_u64..=3));
     let gate = (millis(20_000), option::of(millis(5000).prop_map(|every| every.max(ms(10)))));
     let failures = (
         option::weighted(0.05, Just(ExitCode::CONFIG)),
@@ -114,10 +114,10 @@ fn plans() -> impl Strategy<Value = Plan> {
     let flags = (prop::bool::weighted(0.8), any::<bool>(), any::<bool>());
     let sources =
         (millis(20_000), option::weighted(0.05, Just(ExitCode::UNAVAILABLE)), any::<bool>(), millis(10_000));
-    (start, launch_dies, gate, failures, app, stuck, end, flags, sources).prop_map(
+    (start, launch_fails, gate, failures, app, stuck, end, flags, sources).prop_map(
         |(
             (prepare, restore, launch),
-            launch_dies,
+            (launch_dies, damaged),
             (gate, gate_moves),
             (prepare_fails, restore_fails, abort_hangs),
             (before, lives, stops, leaves, leftovers_stop, not_started),
@@ -137,6 +137,7 @@ fn plans() -> impl Strategy<Value = Plan> {
             abort_hangs,
             launch,
             launch_dies,
+            damaged,
             confirms,
             gate,
             gate_moves,
@@ -188,6 +189,7 @@ fn events() -> impl Strategy<Value = Event> {
         1 => db().prop_map(Event::Missing),
         1 => (db(), any::<bool>()).prop_map(|(db, ok)| Event::Confirmed { db, ok }),
         1 => db().prop_map(Event::Parted),
+        1 => Just(Event::Damaged),
         2 => db().prop_map(Event::Drained),
         1 => Just(Event::StopSignal(15)),
         1 => Just(Event::Signal(1)),

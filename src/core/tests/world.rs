@@ -368,6 +368,9 @@ impl World {
             (rows.replaced, rows.parted, rows.known) = (false, false, rows.here);
         }
         let launch = self.launches;
+        if self.plan.damaged == Some(launch) {
+            return self.after(MESSAGE, Due::Inbox(Event::Damaged));
+        }
         self.link = Some(launch);
         self.shim = None;
         self.litestream = Some(Litestream { launch, closing: false, hangs: false });
