@@ -1,6 +1,6 @@
 //! Looking at the database files: which changed, which are not there any more.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -54,7 +54,6 @@ impl Stamp {
 }
 
 struct Watched {
-    db: Db,
     path: PathBuf,
     wal: PathBuf,
     /// The file that Litestream has open, as far as anybody can tell.
@@ -69,9 +68,8 @@ struct Watched {
 }
 
 impl Watched {
-    fn new(db: Db, database: &Database, goes: bool) -> Self {
+    fn new(database: &Database, goes: bool) -> Self {
         Self {
-            db,
             path: database.path.clone(),
             wal: with_suffix(&database.path, "-wal"),
             first: Stamp::of_database(&database.path),
@@ -83,22 +81,21 @@ impl Watched {
     }
 }
 
-/// The files of all databases.
-pub(super) struct Watch(Vec<Watched>);
+/// The files of all databases, by their numbers: among thousands none is looked for.
+pub(super) struct Watch(BTreeMap<Db, Watched>);
 
 impl Watch {
     /// Watches nothing yet.
     pub(super) fn new() -> Self {
-        Self(Vec::new())
+        Self(BTreeMap::new())
     }
 
     /// Watches exactly these; what is new counts as changed at the next look.
     pub(super) fn set(&mut self, dbs: &[(Db, Database)], goes: &[bool]) {
         let wanted: HashSet<Db> = dbs.iter().map(|(db, _)| *db).collect();
-        self.0.retain(|watched| wanted.contains(&watched.db));
-        let known: HashSet<Db> = self.0.iter().map(|watched| watched.db).collect();
-        for ((db, database), goes) in dbs.iter().zip(goes).filter(|((db, _), _)| !known.contains(db)) {
-            self.0.push(Watched::new(*db, database, *goes));
+        self.0.retain(|db, _| wanted.contains(db));
+        for ((db, database), goes) in dbs.iter().zip(goes) {
+            self.add(*db, database, *goes);
         }
     }
 
@@ -106,20 +103,17 @@ impl Watch {
     ///
     /// `goes` says that Litestream lets go of it by itself when its file is deleted.
     pub(super) fn add(&mut self, db: Db, database: &Database, goes: bool) {
-        if self.0.iter().all(|watched| watched.db != db) {
-            self.0.push(Watched::new(db, database, goes));
-        }
+        self.0.entry(db).or_insert_with(|| Watched::new(database, goes));
     }
 
     /// Watches it no more.
     pub(super) fn remove(&mut self, db: Db) {
-        self.0.retain(|watched| watched.db != db);
+        self.0.remove(&db);
     }
 
     /// Whether another file stands in its place, as far as the last look told.
     pub(super) fn is_replaced(&self, db: Db) -> bool {
-        let watched = self.0.iter().find(|watched| watched.db == db);
-        watched.is_some_and(|watched| match (&watched.first, Stamp::of(&watched.path)) {
+        self.0.get(&db).is_some_and(|watched| match (&watched.first, Stamp::of(&watched.path)) {
             (Some(first), Some(now)) => !first.is_same_file(&now),
             (_, None) | (None, _) => false,
         })
@@ -127,7 +121,7 @@ impl Watch {
 
     /// Forgets which files these were: Litestream was started and opened what is there now.
     pub(super) fn reset(&mut self) {
-        for watched in &mut self.0 {
+        for watched in self.0.values_mut() {
             watched.first = Stamp::of_database(&watched.path);
             (watched.odd, watched.missed) = (None, false);
         }
@@ -135,14 +129,14 @@ impl Watch {
 
     /// The app is started: what is not there is told anew.
     pub(super) fn started(&mut self) {
-        self.0.iter_mut().for_each(|watched| watched.missed = false);
+        self.0.values_mut().for_each(|watched| watched.missed = false);
     }
 
     /// What changed since the last look; `has_open` tells whether Litestream still has the file of this device
     /// and inode open, and the `last` look waits for nothing.
     pub(super) fn look(&mut self, has_open: impl Fn((u64, u64)) -> bool, last: bool) -> Vec<Event> {
         let mut events = Vec::new();
-        for watched in &mut self.0 {
+        for (&db, watched) in &mut self.0 {
             let now = (Stamp::of(&watched.path), Stamp::of(&watched.wal));
             let replaced = match (&watched.first, &now.0) {
                 (Some(first), Some(current)) => !first.is_same_file(current),
@@ -153,23 +147,23 @@ impl Watch {
                 }
             };
             if now.0.is_none() && watched.goes {
-                events.push(Event::Unregistered { db: watched.db, ok: true });
+                events.push(Event::Unregistered { db, ok: true });
             } else if let (true, true, Some(first)) = (replaced, watched.goes, watched.first) {
                 let since = *watched.odd.get_or_insert_with(Instant::now);
                 if !has_open((first.device, first.inode)) {
                     // The new one is found like any that appears.
-                    events.push(Event::Unregistered { db: watched.db, ok: true });
+                    events.push(Event::Unregistered { db, ok: true });
                 } else if last || since.elapsed() >= PATIENCE {
-                    events.push(Event::Replaced(watched.db));
+                    events.push(Event::Replaced(db));
                 }
             } else if replaced {
-                events.push(Event::Replaced(watched.db));
+                events.push(Event::Replaced(db));
             } else if watched.first.is_none() {
                 if !std::mem::replace(&mut watched.missed, true) {
-                    events.push(Event::Missing(watched.db));
+                    events.push(Event::Missing(db));
                 }
             } else if now != watched.seen && now.0.is_some() {
-                events.push(Event::Changed(watched.db));
+                events.push(Event::Changed(db));
             }
             watched.seen = now;
         }

@@ -81,7 +81,8 @@ fn what_changed_while_nobody_ran_is_not_confirmed_as_it_was() {
     for mebibytes in MEBIBYTES {
         let world = left(mebibytes);
         damage(&world.db());
-        let ended = run(&world, &[]).expect_code(0).expect_log("it is copied as a whole");
+        let ended =
+            run(&world, &["--stop-timeout", "1m"]).expect_code(0).expect_log("it is copied as a whole");
         pages::assert_same(&world, ended);
     }
 }

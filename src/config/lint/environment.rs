@@ -6,6 +6,7 @@ use super::rules::{PLACEHOLDER, UNUSED_VARIABLE};
 use crate::config::error::Origin;
 use crate::config::load::Document;
 use crate::config::node::Node;
+use crate::config::schema::Secrecy;
 use crate::config::sources;
 use crate::config::variables::Env;
 
@@ -33,7 +34,7 @@ const KEYS: [(&str, &str); 4] = [
 pub fn environment(document: Option<&Document>, origin: &Origin, env: Env<'_>) -> Vec<Lint> {
     let mut found = unused(document, origin, env);
     for (name, key) in KEYS {
-        if env(name).is_some_and(|value| placeholder(key, &value).is_some()) {
+        if env(name).is_some_and(|value| placeholder(key, Secrecy::Secret, &value).is_some()) {
             let message = format!("{name} has a placeholder for what is yours");
             found.push(Lint::new(PLACEHOLDER, &Origin::Environment, message).hint("give it its real value"));
         }

@@ -2,6 +2,8 @@
 //!
 //! Only what nobody would really use is one: `changeme` is a password that works, if not a good one.
 
+use crate::config::schema::Secrecy;
+
 /// Whole words that stand for something in every manual.
 const WORDS: [&str; 22] = [
     "ACCESS_KEY",
@@ -32,8 +34,14 @@ const WORDS: [&str; 22] = [
 const MARKS: [&str; 8] =
     ["todo", "fixme", "tbd", "placeholder", "replaceme", "replace-me", "replace_me", "insert-here"];
 
-/// The part of the value of a setting that is a placeholder.
-pub(super) fn placeholder<'a>(key: &str, text: &'a str) -> Option<&'a str> {
+/// The part of the value of a setting that is a placeholder; of a secret only all of it, since what is drawn by lot may have
+/// anything in it.
+pub(super) fn placeholder<'a>(key: &str, secrecy: Secrecy, text: &'a str) -> Option<&'a str> {
+    let is_all = |part: &&str| text.strip_prefix(*part).is_some_and(|rest| rest.chars().all(|c| c == '}'));
+    part(key, text).filter(|part| secrecy != Secrecy::Secret || is_all(part))
+}
+
+fn part<'a>(key: &str, text: &'a str) -> Option<&'a str> {
     if let Some(part) = enclosed(text, "<", ">").or_else(|| enclosed(text, "{", "}")) {
         return Some(part);
     }
@@ -97,22 +105,29 @@ mod tests {
             ("path", "/path/to/app.db", "path/to/"),
             ("region", "REPLACE_WITH_REGION", "REPLACE_WITH_REGION"),
         ] {
-            assert_eq!(placeholder(key, text), Some(part), "{text}");
+            assert_eq!(placeholder(key, Secrecy::Open, text), Some(part), "{text}");
+            let secret = placeholder("password", Secrecy::Secret, text);
+            assert!(secret.is_none_or(|found| found == part), "{text}");
         }
         for (key, text) in [
             ("bucket", "backups"),
             ("bucket", "yourcompany-backups"),
             ("bucket", "my-bucket"),
             ("password", "changeme"),
-            ("secret-access-key", "a<b>c d1$2{3"),
-            ("secret-access-key", "x}y{z"),
             ("url", "s3://b/users/xx"),
             ("path", "data/path-to/app.db"),
             ("region", "us-east-1"),
             ("secret-access-key", "minioadmin"),
         ] {
-            let found = placeholder(key, text);
-            assert!(found.is_none() || text.contains("<b>"), "{text}: {found:?}");
+            assert_eq!(placeholder(key, Secrecy::Open, text), None, "{text}");
+        }
+        for text in
+            ["a<b>c d1$2{3", "x}y{z", "${KEY}x", "it's {a}", "a/BUCKET=", "<a>b</a>", "a:xxxx", "p@SECRET"]
+        {
+            assert_eq!(placeholder("secret-access-key", Secrecy::Secret, text), None, "{text}");
+        }
+        for text in ["<SECRET>", "{{ key }}", "{key}", "xxxxxxxx", "YOUR_SECRET"] {
+            assert!(placeholder("secret-access-key", Secrecy::Secret, text).is_some(), "{text}");
         }
     }
 }

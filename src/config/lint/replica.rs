@@ -78,7 +78,7 @@ fn placeholders(config: &Config) -> Vec<Lint> {
         else {
             return;
         };
-        let Some(part) = placeholder(key.name, text) else { return };
+        let Some(part) = placeholder(key.name, key.secrecy, text) else { return };
         let shown = match key.secrecy {
             Secrecy::Secret => String::new(),
             Secrecy::Open | Secrecy::Address => format!("`{}`, ", clipped(part)),
