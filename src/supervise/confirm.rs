@@ -12,6 +12,7 @@ use super::driver::{Message, Outbox};
 use super::ledger::Compared;
 use super::roster::Listed;
 use super::snapshots::Snapshots;
+use super::upload::Upload;
 use crate::core::{Db, Event, ExitCode};
 use crate::error::Failure;
 use crate::ledger::Task;
@@ -112,7 +113,7 @@ impl Asker {
             });
         }
         let mut written = 0;
-        let mut assembling = 0_u32;
+        let mut upload = Upload::new(Instant::now());
         while !asking.is_empty() {
             if let Ok(Some(_)) = tokio::time::timeout(LOOK, asking.join_next()).await {
                 self.tell(Event::GateProgress);
@@ -123,14 +124,9 @@ impl Asker {
             let moves = now.saturating_sub(written) >= MOVES;
             written = now;
             if moves {
-                assembling += 1;
-                self.tell(Event::GateProgress);
-            } else if control::is_copying(&self.socket).await {
-                self.tell(Event::GateProgress);
-            } else if assembling > 0 {
-                // A server puts the parts of a large upload together before it answers, and S3 may
-                // take minutes for it (its CompleteMultipartUpload): no longer than the parts took.
-                assembling -= 1;
+                upload.moves(Instant::now());
+            }
+            if moves || upload.may_be_silent(Instant::now()) || control::is_copying(&self.socket).await {
                 self.tell(Event::GateProgress);
             }
         }

@@ -30,6 +30,7 @@ mod setup;
 mod snapshots;
 mod sources;
 mod twins;
+mod upload;
 mod wal;
 mod watch;
 mod workplace;

@@ -361,7 +361,7 @@ impl Gate {
                 file.set_len(request.bytes / 2).expect("it can be cut");
             }
         }
-        let transfer = mode.bytes_per_second.map_or(0.0, |speed| request.bytes as f64 / speed as f64);
+        let transfer = mode.bytes_per_second.map_or(0.0, |speed| request.carried() as f64 / speed as f64);
         let assembly =
             if request.operation == "CompleteMultipartUpload" { mode.assembly } else { Duration::ZERO };
         tokio::time::sleep(mode.delay + assembly + Duration::from_secs_f64(transfer)).await;
@@ -390,7 +390,8 @@ impl Gate {
         } else {
             sent.unwrap_or(0)
         };
-        Request { operation, bucket, key, bytes }
+        let range = context.headers().get("range").and_then(|range| length(range.to_str().ok()?));
+        Request { operation, bucket, key, bytes, range }
     }
 }
 
@@ -398,10 +399,18 @@ struct Request {
     operation: String,
     bucket: String,
     key: String,
+    /// What is sent, or how much the object has.
     bytes: u64,
+    /// How much of it is asked for.
+    range: Option<u64>,
 }
 
 impl Request {
+    /// What goes over the line: of an object that is only asked about, nothing.
+    fn carried(&self) -> u64 {
+        if self.operation == "HeadObject" { 0 } else { self.range.unwrap_or(self.bytes).min(self.bytes) }
+    }
+
     fn writes(&self) -> bool {
         let operation = self.operation.as_str();
         matches!(operation, "PutObject" | "UploadPart" | "CreateMultipartUpload" | "CompleteMultipartUpload")
@@ -429,6 +438,12 @@ impl S3Access for Gate {
             self.pass(request).await
         })
     }
+}
+
+/// The length of `bytes=FROM-TO`.
+fn length(range: &str) -> Option<u64> {
+    let (from, to) = range.strip_prefix("bytes=")?.split_once('-')?;
+    Some((to.parse::<u64>().ok()? + 1).saturating_sub(from.parse().ok()?))
 }
 
 /// The error that S3 sends with this status.
