@@ -17,7 +17,7 @@ use super::runtime_folder::RuntimeFolder;
 use super::setup::{Looked, Setup};
 use super::twins::Source;
 use super::workplace::Workplace;
-use super::{ledger, twins, wal};
+use super::{ledger, snapshots, twins, wal};
 use crate::core::{Cause, Db, Ended, Event, ExitCode, Machine};
 use crate::error::Failure;
 use crate::litestream::command::Runner;
@@ -278,7 +278,10 @@ impl Driver {
                 (ledger::leave(&runner, &database).await.or(cut), database)
             });
         }
-        let deadline = tokio::time::Instant::now() + ledger::LEAVING;
+        // A look at a snapshot asks the server four times, and a slow one is no reason to call the backup incomplete.
+        let limit =
+            if self.world.heard.snapshots.due().is_empty() { ledger::LEAVING } else { snapshots::TRIAL };
+        let deadline = tokio::time::Instant::now() + limit;
         let mut parted = Vec::new();
         loop {
             tokio::select! {

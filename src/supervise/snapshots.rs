@@ -17,7 +17,7 @@ use crate::litestream::database::Database;
 /// How long one may be looked at.
 const LIMIT: Duration = Duration::from_secs(60);
 /// The same while no look ever came to an end: our client may not have what Litestream's has.
-const TRIAL: Duration = Duration::from_secs(5);
+pub(super) const TRIAL: Duration = Duration::from_secs(5);
 /// How long to wait after one that failed.
 const PAUSE: Duration = Duration::from_secs(10);
 
