@@ -58,7 +58,10 @@ impl Place {
         for quiet in ["migrate", "rails", "php", "python"] {
             world.program(&format!("bin/{quiet}"), "#!/bin/sh\nexit 0\n");
         }
-        world.program("bin/tenants", "#!/bin/sh\necho '[]'\n");
+        sqlite::create(&world.path("data/tenant.db"), 3);
+        let tenant =
+            format!(r#"[{{"path": "data/tenant.db", "replica": {{"url": "{}"}}}}]"#, world.replica_url());
+        world.program("bin/tenants", &format!("#!/bin/sh\necho '{tenant}'\n"));
         world.write(".env", "");
         Self { world, s3 }
     }
@@ -95,22 +98,27 @@ impl Place {
     fn configuration(&self, text: &str) {
         let text = if text.contains("dbs:") { text.to_owned() } else { format!("{text}{DEFAULT}") };
         for bucket in buckets(&text) {
-            self.s3.bucket(&bucket);
-        }
-        for line in text.lines().filter_map(|line| line.split_once("path: ")) {
-            let folder =
-                Path::new(line.1).parent().filter(|folder| line.1.contains(".s") && !folder.is_absolute());
-            if let Some(folder) = folder {
-                fs::create_dir_all(self.world.path(&folder.to_string_lossy())).expect("ours");
+            if !self.s3.folder(&bucket).exists() {
+                self.s3.bucket(&bucket);
             }
         }
         let file = self.world.write("litestream.yml", &text);
         fs::set_permissions(&file, Permissions::from_mode(0o600)).expect("ours");
-        self.litekeeper(&["check", "--", "true"]).expect_code(0);
-        self.litekeeper(&["config"]).expect_code(0);
+        let found = self.litekeeper(&["check", "--", "true"]).expect_code(0).stdout;
+        for code in ["unknown-key", "misplaced-key", "dropped-key", "no-effect", "unset-variable"] {
+            assert!(!found.contains(&format!("[{code}]")), "{found}");
+        }
+        let shown = self.litekeeper(&["config"]).expect_code(0).stdout;
+        for path in shown.lines().filter_map(|line| line.strip_prefix("  - path: \"")?.strip_suffix('"')) {
+            let path = Path::new(path);
+            if !path.exists() {
+                fs::create_dir_all(path.parent().expect("a folder")).expect("ours");
+                sqlite::create(path, 3);
+            }
+        }
         self.litekeeper(&["run", "--restart", "never", "--", "true"])
             .expect_code(0)
-            .expect_log("the replica");
+            .expect_log("everything is on the replica");
     }
 
     fn example(&self, fence: &Fence) {
@@ -172,7 +180,7 @@ fn walk(page: &Page) {
         return;
     }
     let place = Place::new();
-    place.s3.bucket("my-bucket");
+    place.s3.bucket("my-bucket"); // in which `init` begins
     if !page.text.contains("\nlitekeeper init\n") {
         place.configuration(DEFAULT);
     }
@@ -204,11 +212,16 @@ fn what_is_run_elsewhere_is_still_there() {
 /// The walk fails where it has to: at a kind that nobody runs, at a command that fails, at a wrong key.
 #[test]
 fn a_page_that_lies_is_found() {
-    for (kind, text) in
-        [("", "x\n"), ("rust", "x\n"), ("sh", "litekeeper chek\n"), ("yaml", "dbz: []\ndbs: []\n")]
-    {
+    for (kind, text, said) in [
+        ("", "x\n", "nobody runs blocks"),
+        ("rust", "x\n", "nobody runs blocks"),
+        ("sh", "litekeeper chek\n", "'chek'"),
+        ("yaml", "dbz: []\ndbs: [{path: data/app.db, replica: {path: backups/app}}]\n", "[unknown-key]"),
+    ] {
         let text = format!("# A page\n\n```{kind}\n{text}```\n");
         let page = Page { name: "docs/new.md".into(), text };
-        assert!(thread::spawn(move || walk(&page)).join().is_err(), "{kind:?}");
+        let why = thread::spawn(move || walk(&page)).join().expect_err("it lies");
+        let why = why.downcast_ref::<String>().expect("a reason");
+        assert!(why.contains(said), "{kind:?}: {why}");
     }
 }
