@@ -1,4 +1,4 @@
-//! Every environment variable that Litekeeper reads for itself; the README's tables name them all.
+//! Every environment variable that Litekeeper reads for itself; the tables in `docs/` name them all.
 //!
 //! What a configuration names (`${VAR}`) is not among them.
 

@@ -1,5 +1,5 @@
 //! Every key of the `litekeeper` section: the one table that the reader of the section, the command
-//! line and the README share.
+//! line and `docs/configuration.md` share.
 
 /// A key that the section can have.
 #[derive(Debug, PartialEq, Eq)]

@@ -643,7 +643,7 @@ fn an_app_that_is_started_by_a_checked_configuration_runs() {
 
 /// The codes that the snapshots of this file show, or a unit test names.
 #[test]
-fn every_finding_is_tested_and_in_the_readme() {
+fn every_finding_is_tested_and_in_its_page() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |folder: &Path, part: &str| -> String {
         let mut paths: Vec<_> =
@@ -658,7 +658,7 @@ fn every_finding_is_tested_and_in_the_readme() {
         + &read(&root.join("tests/suite"), "suite/in_the_way.rs")
         + &read(&root.join("tests/suite"), "suite/doubles.rs");
     let bounds = read(&root.join("tests/suite"), "foreign_bounds.rs");
-    let readme = fs::read_to_string(root.join("README.md")).expect("a text");
+    let page = crate::support::docs::page("docs/check.md").text;
     let rules = litekeeper::config::lint::RULES.iter().chain(litekeeper::check::RULES);
     let mut codes = std::collections::BTreeSet::new();
     for rule in rules {
@@ -669,10 +669,10 @@ fn every_finding_is_tested_and_in_the_readme() {
             || bounds.contains(&format!("\"{code}\""));
         assert!(is_tested, "no snapshot shows {code}");
         let row = format!("| `{code}` | {} | {} |", rule.severity, rule.meaning);
-        assert!(readme.contains(&row), "the README has no row\n{row}");
+        assert!(page.contains(&row), "docs/check.md has no row\n{row}");
     }
-    let rows = readme.lines().filter(|line| {
+    let rows = page.lines().filter(|line| {
         ["error", "warning", "note"].iter().any(|severity| line.contains(&format!("` | {severity} | ")))
     });
-    assert_eq!(rows.count(), codes.len(), "the README has rows for findings that are not there");
+    assert_eq!(rows.count(), codes.len(), "docs/check.md has rows for findings that are not there");
 }

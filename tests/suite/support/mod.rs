@@ -6,6 +6,7 @@
 //! config      litestream.yml as a test needs it
 //! corpus      the fixtures of configurations, and Litestream's own word on what they mean
 //! django      the real Django, fetched once
+//! docs        the README and the pages in docs/: their examples, links and headings
 //! litestream  the real binaries, fetched once; bare `replicate` and `restore`
 //! s3          an S3 server in this process that can be paused, broken, slowed, taken away
 //! sqlite      databases made, counted, compared with what the app was told
@@ -28,6 +29,7 @@ pub mod birth;
 pub mod config;
 pub mod corpus;
 pub mod django;
+pub mod docs;
 pub mod keeper;
 pub mod litestream;
 pub mod orphan;
