@@ -98,6 +98,11 @@ impl Line {
         (self.message == "snapshot complete").then_some((name, txid))
     }
 
+    /// Whether the replica has one transaction more (`Replica.uploadLTXFile`).
+    pub fn is_upload(&self) -> bool {
+        self.message == "ltx file uploaded"
+    }
+
     /// Whether this line, after the shim has ended, says that something did not reach a replica.
     ///
     /// 0.5.5 reports a finished transaction at each orderly close, and both series report the periodic

@@ -1,6 +1,5 @@
 //! Asking Litestream to confirm: for the gate, the watch and the drain.
 
-use std::cell::Cell;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -8,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use super::attempts::Tried;
 use super::driver::{Message, Outbox};
 use super::ledger::Compared;
 use super::roster::Listed;
@@ -102,14 +102,14 @@ impl Asker {
     }
 
     /// The gate: each database that exists is on its replica.
-    pub(super) async fn gate(self, litestream: i32, logged: Rc<Cell<u64>>) {
+    pub(super) async fn gate(self, tried: Tried) {
         let places = Rc::new(Semaphore::new(AT_ONCE));
         let mut asking = JoinSet::new();
         for (db, database) in self.existing() {
-            let (asker, places) = (self.clone(), places.clone());
+            let (asker, places, tried) = (self.clone(), places.clone(), tried.clone());
             asking.spawn_local(async move {
                 let _place = places.acquire().await;
-                asker.until_confirmed(db, &database).await;
+                asker.until_confirmed(db, &database, &tried).await;
             });
         }
         let mut written = 0;
@@ -119,8 +119,10 @@ impl Asker {
                 self.tell(Event::GateProgress);
                 continue;
             }
-            // An error that comes again and again fills the log, and nothing else.
-            let now = proc::io(litestream).unwrap_or_default().written.saturating_sub(logged.get());
+            let now = tried.written();
+            if !tried.is_new(now) {
+                continue;
+            }
             let moves = now.saturating_sub(written) >= MOVES;
             written = now;
             if moves {
@@ -133,10 +135,12 @@ impl Asker {
         self.tell(Event::GateOpened);
     }
 
-    async fn until_confirmed(&self, db: Db, database: &Database) {
+    async fn until_confirmed(&self, db: Db, database: &Database, tried: &Tried) {
         loop {
+            tried.begin(db);
             let answer = control::sync(&self.socket, &database.path, PATIENCE).await;
-            let Err(reason) = self.judge(db, database, answer).await else { return };
+            let Err(reason) = self.judge(db, database, answer).await else { return tried.end(db) };
+            tried.fail(db);
             self.refused(database, &reason);
             tokio::time::sleep(RETRY).await;
         }

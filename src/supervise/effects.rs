@@ -12,6 +12,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 
+use super::attempts::Tried;
 use super::confirm::Asker;
 use super::driver::{Driver, Message, Outbox};
 use super::folders::Folders;
@@ -700,7 +701,8 @@ impl World {
         let confirms = self.version.confirms() && self.setup.policy.gate == Gate::Replicated;
         let limit = self.setup.policy.gate_timeout;
         let handle = if confirms {
-            tokio::task::spawn_local(asker.gate(self.litestream.unwrap_or(0), self.heard.bytes.clone()))
+            let (logged, uploaded) = (self.heard.bytes.clone(), self.heard.uploaded.clone());
+            tokio::task::spawn_local(asker.gate(Tried::new(self.litestream.unwrap_or(0), logged, uploaded)))
         } else {
             if self.setup.policy.gate == Gate::Replicated {
                 tracing::warn!(

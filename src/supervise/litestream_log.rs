@@ -25,6 +25,8 @@ pub(super) struct Heard {
     pub(super) unclean: Rc<Cell<bool>>,
     /// How much it was: what is written to a log is no progress of anything else.
     pub(super) bytes: Rc<Cell<u64>>,
+    /// How many files have reached a replica as they were made.
+    pub(super) uploaded: Rc<Cell<u64>>,
     pub(super) repeats: Rc<RefCell<Repeats>>,
     /// What it has uploaded as a whole.
     pub(super) snapshots: Rc<Snapshots>,
@@ -85,6 +87,9 @@ fn pass_on_line(line: &Line, heard: &Heard) {
     }
     if line.is_failed_final_sync() {
         heard.unclean.set(true);
+    }
+    if line.is_upload() {
+        heard.uploaded.set(heard.uploaded.get() + 1);
     }
     if let Some((name, txid)) = line.snapshot() {
         heard.snapshots.made(name, txid);

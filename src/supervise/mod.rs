@@ -7,6 +7,7 @@
 //! Architecture invariant: this room decides nothing. It imports `core`, `os`, `shim`'s wire,
 //! `litestream` and `backup`.
 
+mod attempts;
 mod confirm;
 mod control_socket;
 mod driver;

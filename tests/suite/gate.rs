@@ -325,3 +325,18 @@ fn a_path_on_the_command_line_is_quoted_for_nobody() {
         fs::remove_file(&db).expect("it is there");
     }
 }
+
+#[test]
+fn a_replica_folder_without_room_stops_the_start() {
+    let world = World::new();
+    sqlite::big(&world.db(), 3);
+    let folder = world.path("replica");
+    fs::create_dir(&folder).expect("the world can be written");
+    // Litestream tries again and again, and writes as much each time.
+    let options = ["--gate-timeout", "6s", "--stop-timeout", "5s"];
+    let keeper = Keeper::new(&world).db(&world.db()).replica(&world.replica_url()).args(options);
+    let keeper = keeper.app(App::new(&world.trace()).exit(0)).wrapped(wrap::small_disk(&folder, 1024));
+    let ended = keeper.run().expect_code(69).expect_log("no replica confirmed in time");
+    ended.expect_log("no space left on device").expect_log("hint: free some space where that file is");
+    assert!(world.trace().is_empty());
+}
