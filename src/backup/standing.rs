@@ -18,6 +18,8 @@ pub const NO_BACKUP: &str = "no matching backup files available";
 pub enum Standing {
     /// The replica answered, and holds nothing newer.
     Current,
+    /// The replica answered, and holds nothing.
+    Empty,
     /// The replica holds newer rows: Litestream would overwrite them.
     Behind {
         /// Where the database is.
@@ -50,6 +52,7 @@ impl Standing {
             return Self::Cut { first, replica };
         }
         match (local, replica) {
+            (_, None) if first.is_some() => Self::Empty,
             (Some(local), Some(replica)) if local.is_behind(&replica) => Self::Behind { local, replica },
             _ => Self::Current,
         }
@@ -99,7 +102,7 @@ mod tests {
     fn what_the_replica_needs_next_has_to_be_there() {
         let at = |txid| Some(Position::Txid(txid));
         let stands = |local, first, replica| Standing::of(local, first, replica);
-        assert_eq!(stands(at(9), Some(1), None), Standing::Current);
+        assert_eq!(stands(at(9), Some(1), None), Standing::Empty);
         assert_eq!(stands(at(9), Some(7), at(6)), Standing::Current);
         assert_eq!(stands(None, None, None), Standing::Current);
         assert_eq!(stands(at(9), Some(7), None), Standing::Cut { first: 7, replica: None });

@@ -99,6 +99,13 @@ pub enum Answer {
     Unfounded,
     /// One of Litestream's files is broken, which Litestream cannot go on from either: which, and how.
     Broken(String),
+    /// Before a launch: pages of `now` bytes cannot be added to a copy with pages of `was` bytes.
+    Resized {
+        /// In one of Litestream's files.
+        was: u32,
+        /// In the database.
+        now: u32,
+    },
     /// Time ran out; so many per cent were compared, and are the same.
     Unfinished(u8),
     /// To [`Task::Inspect`].
@@ -160,6 +167,15 @@ pub enum Standing {
     },
     /// An older copy: so many pages are as they once were.
     Older(u64),
+    /// Its pages have `now` bytes, and those of the copy `was`: Litestream cannot go on from it.
+    Resized {
+        /// In one of Litestream's files.
+        was: u32,
+        /// In the database.
+        now: u32,
+        /// It is an older copy, or another file: in what.
+        other: Option<String>,
+    },
     /// Another file, or an older copy that somebody wrote to.
     Other {
         /// In what.

@@ -11,6 +11,7 @@ use super::book::{Book, Copied, Head, Mark, Proof, Seen};
 use super::compare::{Effort, Found, Which, compare};
 use super::follow::{Followed, follow};
 use super::restored;
+use super::size;
 use super::standing::{self, Age, Differs};
 use crate::litestream::{ltx, position};
 use crate::os::{fd, open, priority};
@@ -78,7 +79,8 @@ pub(super) fn answer(
     meta: &Path,
 ) -> io::Result<Answer> {
     let deadline = Instant::now() + limit.min(LONGEST);
-    Ledger { bounds, task, deadline, database, meta }.answer()
+    let answer = Ledger { bounds, task, deadline, database, meta }.answer()?;
+    if matches!(task, Task::Inspect | Task::All) { size::told(database, meta, answer) } else { Ok(answer) }
 }
 
 fn usage() -> u8 {
@@ -221,6 +223,7 @@ impl Ledger<'_> {
             | Standing::Current
             | Standing::Malformed { .. }
             | Standing::Older(_)
+            | Standing::Resized { .. }
             | Standing::Other { .. } => return,
         };
         if let Ok(Verdict::Malformed(words)) = check::of_used(self.database, CHECKING) {

@@ -8,6 +8,7 @@ use super::book::{Book, Copied, checksum};
 use super::history::History;
 use crate::litestream::ltx::{self, Ltx, Page};
 use crate::litestream::position;
+use crate::litestream::refusal::MIXED;
 
 /// Litestream deletes its files while they are looked at.
 const TRIES: usize = 5;
@@ -108,6 +109,17 @@ fn try_follow(book: &mut Book, meta: &Path, before_start: bool) -> io::Result<Op
     };
     for txid in first..=last {
         let Some(ltx) = open(txid)? else { return Err(at(txid)(io::ErrorKind::InvalidData.into())) };
+        let before = match book.head.newest.txid {
+            0 => txid.checked_sub(1).filter(|txid| is_there(*txid)).map(open).transpose()?.flatten(),
+            _ => None,
+        };
+        let before = before.map_or(book.head.page_size, |before| before.page_size);
+        if before > 0 && before != ltx.page_size {
+            // A whole one could be compared, but no restore gets as far as that.
+            let (path, now) = (path(txid), ltx.page_size);
+            let why = format!("{}: {MIXED} ({now} bytes, not {before})", path.display());
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        }
         take_in(book, &mut history, &mut followed, txid, &ltx).map_err(at(txid))?;
     }
     history.flush()?;

@@ -24,6 +24,7 @@ mod follow;
 mod history;
 mod restored;
 mod seq;
+mod size;
 mod standing;
 #[cfg(test)]
 mod tests;

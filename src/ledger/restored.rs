@@ -1,6 +1,5 @@
 //! A database held against its restored backup, where nothing beside it tells how both stand to each other.
 
-use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::time::Instant;
@@ -8,6 +7,7 @@ use std::time::Instant;
 use super::answer::Answer;
 use super::book::{Copied, Head, checksum};
 use super::compare::{Effort, Found, Which, compare as compare_with};
+use super::size::page_size;
 use crate::os::{fd, open};
 use crate::sqlite::repair;
 use crate::sqlite::wal::{self, Run};
@@ -49,11 +49,4 @@ pub(super) fn compare(database: &Path, restored: &Path, deadline: Instant) -> io
         Found::Ahead | Found::Unmade => return differs("its log is being written to"),
         Found::Unfinished(share) => Answer::Unfinished(share),
     })
-}
-
-/// 65536 is stored as 1 (<https://sqlite.org/fileformat2.html>).
-fn page_size(file: &File) -> io::Result<Option<u32>> {
-    let stored: Option<[u8; 2]> = fd::read_at(file, 16)?;
-    let size = stored.map(u16::from_be_bytes).map(|size| if size == 1 { 65536 } else { u32::from(size) });
-    Ok(size.filter(|size| wal::is_page_size(*size)))
 }

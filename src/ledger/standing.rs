@@ -88,6 +88,18 @@ impl Age {
     }
 }
 
+/// In what a file is not the one that was left, as far as anything tells but its pages.
+pub(super) fn other_than_left(database: &Path, head: &Head) -> io::Result<Option<String>> {
+    let file = Seen::of(database)?;
+    let is_same_file = head.seen.is_none_or(|then| file.is_same_file(&then));
+    let why = match (is_same_file, Age::of(database).is_behind(&Age::remembered(head))) {
+        (true, false) => return Ok(None),
+        (false, _) => "it is another file",
+        (true, true) => "its counter of commits is behind",
+    };
+    Ok(Some(why.to_owned()))
+}
+
 fn number(header: &[u8; 100], at: usize) -> u32 {
     u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
 }

@@ -657,3 +657,41 @@ proptest::proptest! {
         proptest::prop_assert!(case.restores());
     }
 }
+
+#[test]
+fn pages_of_another_size_behind_those_of_a_backup_are_no_copy() {
+    for is_known in [true, false] {
+        let mut case = Case::new(4096);
+        if is_known {
+            assert!(matches!(case.ask(Task::Look), Answer::Equal { .. }));
+        } else {
+            case.insert(1);
+            case.copy();
+        }
+        let script =
+            "PRAGMA journal_mode = DELETE; PRAGMA page_size = 8192; VACUUM; PRAGMA journal_mode = WAL";
+        case.database.execute_batch(script).unwrap();
+        case.page_size = 8192;
+        case.update();
+        assert_eq!(
+            case.ask(Task::Inspect),
+            Answer::Stands(Standing::Resized { was: 4096, now: 8192, other: None })
+        );
+        assert_eq!(case.ask(Task::All), Answer::Resized { was: 4096, now: 8192 });
+        if !is_known {
+            // As Litestream fetches it of its replica: without what was before.
+            fs::remove_file(ltx::folder(&case.meta).join(ltx::name(1))).unwrap();
+        }
+        // All of it, and no restore gets there.
+        case.copy_whole();
+        for task in [Task::Look, Task::Last, Task::Background, Task::Leave] {
+            let Answer::Broken(why) = case.ask(task) else { panic!("{task:?}") };
+            assert!(why.contains("another size than those of the backup (8192 bytes, not 4096)"), "{why}");
+        }
+        // Once the older ones are gone, too.
+        fs::remove_file(ltx::folder(&case.meta).join(ltx::name(case.txid - 1))).unwrap();
+        if is_known {
+            assert!(matches!(case.ask(Task::Look), Answer::Broken(_)));
+        }
+    }
+}

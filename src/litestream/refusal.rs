@@ -1,5 +1,8 @@
 //! What a replica's error means, and what to do about it.
 
+/// Our own words for a backup whose files have pages of more than one size.
+pub const MIXED: &str = "its pages have another size than those of the backup";
+
 /// A kind of refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -25,6 +28,8 @@ pub enum Refusal {
     Newer,
     /// A file of the backup is broken, or missing among the others.
     Damaged,
+    /// The pages of the database have another size than those of the backup.
+    PageSize,
     /// Anything else.
     Other,
 }
@@ -74,6 +79,7 @@ const WORDS: &[(Refusal, &[&str])] = &[
     ),
     (Refusal::Permission, &["permission denied", "read-only file system"]),
     (Refusal::Newer, &["no flags allowed, reserved for future use"]),
+    (Refusal::PageSize, &["unaligned wal offset", MIXED]),
     // All else that goes wrong while files are read says the same first.
     (
         Refusal::Damaged,
@@ -83,6 +89,7 @@ const WORDS: &[(Refusal, &[&str])] = &[
             "non-contiguous transaction files",
             "invalid ltx file",
             "checksum mismatch",
+            "mismatched page sizes",
         ],
     ),
 ];
@@ -96,7 +103,15 @@ impl Refusal {
 
     /// Whether waiting changes nothing: somebody has to mend a setting.
     pub fn is_final(self) -> bool {
-        matches!(self, Self::Credentials | Self::Bucket | Self::NoCredentials | Self::CaBundle | Self::NoTls)
+        matches!(
+            self,
+            Self::Credentials
+                | Self::Bucket
+                | Self::NoCredentials
+                | Self::CaBundle
+                | Self::NoTls
+                | Self::PageSize
+        )
     }
 
     /// The next step.
@@ -115,11 +130,15 @@ impl Refusal {
                 "write http:// in front of the endpoint: without a scheme it is https to litestream"
             }
             Self::CaBundle => "unset AWS_CA_BUNDLE: litestream's S3 client cannot use it",
-            Self::DiskFull => "free some space where the database is",
+            Self::DiskFull => "free some space where that file is, or where the database is",
             Self::Permission => "check who may write there",
             Self::Newer => "run the litestream that wrote this backup, or a newer one",
             Self::Damaged => {
                 "a file of the backup is broken or missing: `litestream ltx -level all` lists those that are there"
+            }
+            Self::PageSize => {
+                "litestream cannot add pages of another size to a backup: name another, empty place for the replica, or give the \
+                 database the backup's page size again (PRAGMA journal_mode=DELETE; PRAGMA page_size=…; VACUUM)"
             }
             Self::Other => {
                 "check the replica's settings; `litestream restore` with the same settings tells more"
@@ -151,6 +170,14 @@ mod tests {
             ("http: server gave HTTP response to HTTPS client", Refusal::NoTls),
             ("lookup nowhere.invalid: no such host", Refusal::Dns),
             ("unable to add custom RootCAs HTTPClient, has no WithTransportOptions", Refusal::CaBundle),
+            (
+                "sync: new wal reader with offset: unaligned wal offset 20632 for page size 8192",
+                Refusal::PageSize,
+            ),
+            (
+                "decode database: decode header: new ltx compactor: input files have mismatched page sizes: 4096 != 8192",
+                Refusal::Damaged,
+            ),
             ("write /data/x: no space left on device", Refusal::DiskFull),
             (
                 "decode database: unexpected error decoding after end of database: close reader 8: file checksum mismatch",

@@ -15,6 +15,7 @@ use crate::ledger::{Answer, Request, Standing, Task};
 use crate::litestream::command::Runner;
 use crate::litestream::control;
 use crate::litestream::database::Database;
+use crate::litestream::refusal::MIXED;
 use crate::os::place;
 
 /// How long a process may take beyond what it was given.
@@ -106,6 +107,7 @@ pub(super) async fn whole_for(
         Answer::Parted { why, since } => (parted(&why, since), false),
         Answer::Unfounded => (UNFOUNDED.to_owned(), false),
         Answer::Broken(why) => (broken(&why), true),
+        Answer::Resized { was, now } => return Err(resized(database, was, now)),
     };
     if !is_seen {
         check(runner, database, &why).await?;
@@ -142,6 +144,30 @@ pub(super) fn damage(database: &Database, why: &str) -> Failure {
         "its backup is as litestream had it before: `--if-behind restore` keeps this file under another name and restores the backup, which is looked at first; \
          `--if-behind ignore` goes on from it, and it is what the latest restore gives",
     )
+}
+
+/// A database whose backup has pages of another size, as the program's end. Litestream fetches the newest file of its
+/// replica, goes on from where that ends, and so never begins anew on top of what is there.
+pub(super) fn resized(database: &Database, was: u32, now: u32) -> Failure {
+    let (path, replica) = (database.path.display(), &database.replica);
+    let message = format!(
+        "{path}: its pages have {now} bytes now, and those of its backup on {replica} have {was}: litestream cannot add the former to \
+         the latter"
+    );
+    Failure::new(ExitCode::UNAVAILABLE, message).hint(format!(
+        "name another, empty place for its replica: it is copied anew to there, and the old backup stays as it is; or, to go on \
+         in this one, change it back: sqlite3 {path} 'PRAGMA journal_mode=DELETE; PRAGMA page_size={was}; VACUUM; PRAGMA \
+         journal_mode=WAL'"
+    ))
+}
+
+/// As [`resized`], for what is an older copy, or another file, as well.
+pub(super) fn resized_other(database: &Database, was: u32, now: u32, why: &str) -> Failure {
+    let Failure { message, hint, .. } = resized(database, was, now);
+    Failure::new(ExitCode::UNAVAILABLE, format!("{message}; and it is not what was left: {why}")).hint(format!(
+        "`--if-behind restore` keeps this file under another name and restores the backup. To go on from it, `--if-behind ignore`, and: {}",
+        hint.unwrap_or_default()
+    ))
 }
 
 /// Has Litestream's own files put aside, which neither it nor anybody else can go on from.
@@ -230,6 +256,9 @@ impl Asker {
                 Ok(Answer::Unfounded) => last = UNFOUNDED.to_owned(),
                 // Litestream says so as well, and the next start puts it right.
                 Ok(Answer::Broken(why)) => return Compared::Unknown(why),
+                Ok(Answer::Resized { was, now }) => {
+                    return Compared::Unknown(format!("{MIXED} ({now} bytes, not {was})"));
+                }
                 Ok(answer @ (Answer::Stands(_) | Answer::Whole | Answer::Malformed(_))) => {
                     return Compared::Unknown(format!("no answer: {answer:?}"));
                 }

@@ -133,7 +133,8 @@ impl Preparation {
     /// files that are older, or some of them are missing.
     async fn recognise(&self, version: Version, present: &mut [Present<'_>]) {
         use ledger::Standing::{
-            Broken, Current, Damaged, Malformed, New, NotSqlite, Older, Other, Parted, Unfounded, Written,
+            Broken, Current, Damaged, Malformed, New, NotSqlite, Older, Other, Parted, Resized, Unfounded,
+            Written,
         };
         if !version.is_ltx() || self.if_behind == IfBehind::Ignore {
             return;
@@ -144,7 +145,14 @@ impl Preparation {
                 // Then these tell already that it is older, or damaged.
                 Ok(Older(_) | Other { .. } | NotSqlite | Malformed { .. }) | Err(_) => continue,
                 Ok(
-                    Broken(_) | Current | Damaged { .. } | New | Parted { .. } | Unfounded | Written { .. },
+                    Broken(_)
+                    | Current
+                    | Damaged { .. }
+                    | New
+                    | Parted { .. }
+                    | Resized { .. }
+                    | Unfounded
+                    | Written { .. },
                 ) => {}
             }
             let path = db.path.display();
@@ -196,8 +204,9 @@ impl Preparation {
         let missing = dbs.iter().filter(|db| !db.exists()).cloned().collect();
         let mut prepared = Prepared { version, missing, inspected: Vec::new(), whole: Vec::new() };
         for Present { db, standing, file } in present {
+            let is_empty = matches!(standing, Ok(Standing::Empty));
             let behind = match standing {
-                Ok(Standing::Current) => false,
+                Ok(Standing::Current | Standing::Empty) => false,
                 Ok(Standing::Behind { local, replica }) => {
                     let behind = format!("({local}) is older than its backup on {} ({replica})", db.replica);
                     self.settle_behind(db, &behind)?
@@ -216,7 +225,7 @@ impl Preparation {
                 }
                 Err(error) => return Err(failure(&error)),
             };
-            if behind || (version.is_ltx() && self.settle_file(db, file, &mut prepared)?) {
+            if behind || (version.is_ltx() && self.settle_file(db, file, is_empty, &mut prepared)?) {
                 prepared.missing.push(db.clone());
             }
         }
@@ -240,10 +249,12 @@ impl Preparation {
         &self,
         db: &Database,
         file: Result<ledger::Standing, String>,
+        is_replica_empty: bool,
         prepared: &mut Prepared,
     ) -> Result<bool, Failure> {
         use ledger::Standing::{
-            Broken, Current, Damaged, Malformed, New, NotSqlite, Older, Other, Parted, Unfounded, Written,
+            Broken, Current, Damaged, Malformed, New, NotSqlite, Older, Other, Parted, Resized, Unfounded,
+            Written,
         };
         let path = db.path.display();
         let why = match file {
@@ -291,6 +302,27 @@ impl Preparation {
                     return Ok(true);
                 }
                 Some("it is another file".to_owned())
+            }
+            Ok(Resized { was, now, other }) => {
+                match (other, self.if_behind) {
+                    (Some(why), IfBehind::Refuse) => {
+                        return Err(super::ledger::resized_other(db, was, now, &why));
+                    }
+                    (Some(why), IfBehind::Restore) => {
+                        return put_aside(db, &format!("{path}: {why}")).map(|()| true);
+                    }
+                    (Some(_), IfBehind::Ignore) | (None, _) => {}
+                }
+                if !is_replica_empty {
+                    return Err(super::ledger::resized(db, was, now));
+                }
+                let kept = backup::move_metadata_aside(db).map_err(|error| failure(&error))?;
+                tracing::warn!(
+                    "{path}: its pages have {now} bytes now, and those that litestream has copied have {was}; {} holds no backup: \
+                     beginning with a fresh copy; {kept}",
+                    db.replica
+                );
+                None
             }
             Err(error) if self.gate == Gate::None => {
                 tracing::warn!("{path}: {error}: starting all the same, as --gate none says");

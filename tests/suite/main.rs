@@ -58,6 +58,7 @@ mod orphans;
 mod output;
 mod overlooked;
 mod overtaken;
+mod page_size;
 mod pid_1;
 mod read_by_root;
 mod readme;
