@@ -47,6 +47,24 @@ impl Bed {
         Self::new(world, config, then)
     }
 
+    /// With a folder of databases that are all alike, and on no replica yet.
+    pub fn with_folder(databases: usize, then: Then) -> Result<Self, Error> {
+        let world = World::new();
+        let first = world.db();
+        sqlite::create(&first, 1);
+        let folder = world.path("folder");
+        fs::create_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        for number in 0..databases {
+            let path = folder.join(format!("{number}.db"));
+            fs::copy(&first, &path).map_err(|error| format!("{}: {error}", path.display()))?;
+        }
+        let config = world.write(
+            "litestream.yml",
+            "dbs: [{dir: folder, pattern: \"*.db\", watch: true, replica: {path: replica}}]\n",
+        );
+        Self::new(world, config, then)
+    }
+
     /// With one database, which is on its replica, a folder.
     pub fn with_database(then: Then) -> Result<Self, Error> {
         let world = World::new();
@@ -107,8 +125,13 @@ impl Bed {
 
     /// Waits for the app to report, and says when it did and which process it is.
     pub fn started(&mut self) -> Result<(Instant, i32), Error> {
-        if !look::is_readable_within(&self.pipe, PATIENCE)? {
-            return Err(format!("the app did not start within {PATIENCE:?}"));
+        self.started_within(PATIENCE)
+    }
+
+    /// As [`Bed::started`], with as much patience.
+    pub fn started_within(&mut self, patience: Duration) -> Result<(Instant, i32), Error> {
+        if !look::is_readable_within(&self.pipe, patience)? {
+            return Err(format!("the app did not start within {patience:?}"));
         }
         let now = Instant::now();
         let mut line = [0; 32];

@@ -1,7 +1,7 @@
 //! The numbers that Litekeeper holds, each beside a peer that is measured in the same run.
 //!
 //! ```text
-//! cargo bench                        all of them, about three minutes
+//! cargo bench                        all of them, about ten minutes
 //! cargo bench -- --quick             fewer rounds, under a minute
 //! cargo bench -- death crash         some of them
 //! LITEKEEPER_BENCH_BINARY=… cargo bench    another keeper
@@ -20,8 +20,10 @@
 //! crash    how fast it comes back                     table  the Markdown in the end
 //! idle     what they cost when nothing happens
 //! compare  what holding a database against its ledger costs
+//! admission  what each of thousands of databases costs at the start
 //! ```
 
+mod admission;
 mod bed;
 mod compare;
 mod crash;
@@ -46,13 +48,14 @@ type Error = String;
 /// A family of rows: its name on the command line, and how it is measured.
 type Family = (&'static str, fn(Effort) -> Result<Vec<Row>, Error>);
 
-const FAMILIES: [Family; 6] = [
+const FAMILIES: [Family; 7] = [
     ("memory", memory::measure),
     ("startup", startup::measure),
     ("death", death::measure),
     ("crash", crash::measure),
     ("idle", idle::measure),
     ("compare", compare::measure),
+    ("admission", admission::measure),
 ];
 
 /// How many rounds are worth it.
@@ -92,9 +95,8 @@ fn run() -> Result<(), Error> {
             "--quick" => effort = Effort::Quick,
             name if FAMILIES.iter().any(|(family, _)| *family == name) => wanted.push(arg),
             _ => {
-                return Err(format!(
-                    "`{arg}` is neither --quick nor one of memory, startup, death, crash, idle"
-                ));
+                let families = FAMILIES.map(|(family, _)| family).join(", ");
+                return Err(format!("`{arg}` is neither --quick nor one of {families}"));
             }
         }
     }
