@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use tokio::io::unix::AsyncFd;
-use tokio::sync::{Semaphore, oneshot};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 
 use super::attempts::Tried;
 use super::confirm::Asker;
@@ -18,7 +17,7 @@ use super::driver::{Driver, Message, Outbox};
 use super::folders::Folders;
 use super::ledger::{self, Follows, Proofs};
 use super::link::Link;
-use super::litestream_log::{self, Heard};
+use super::litestream_log::Heard;
 use super::manager::Manager;
 use super::notes::{self, Names};
 use super::prepare::{self, Preparation};
@@ -26,40 +25,31 @@ use super::resolver::{self, Question};
 use super::roster::Roster;
 use super::round::Rounds;
 use super::runtime_folder::RuntimeFolder;
-use super::setup::{Entry, IfBehind, Named, Setup};
-use super::wal::{self, Held, Suspects};
+use super::setup::{Entry, Named, Setup};
+use super::wal::{Held, Suspects};
 use super::watch::Watch;
 use super::workplace::Workplace;
 use crate::backup::{self, Restorer};
-use crate::core::{Action, Cause, Db, Ended, Event, ExitCode, Gate};
+use crate::core::{Action, Cause, Db, Event, ExitCode, Gate};
 use crate::error::Failure;
-use crate::litestream::argv;
 use crate::litestream::command::{KEEPERS_OWN, Runner};
-use crate::litestream::control;
 use crate::litestream::database::Database;
 use crate::litestream::position::Position;
 use crate::litestream::version::Version;
 use crate::os::exec::Command;
 use crate::os::lock::Lock;
-use crate::os::spawn::{Spawn, Spawned};
 use crate::os::terminal::{self, Terminal};
 use crate::os::unstarted::{self, Unstarted};
-use crate::os::{event, fd, fork, packet, signal, tree};
-use crate::shim::{App, Log, Orders, Target, ToKeeper, ToShim, Update};
+use crate::os::{signal, tree};
+use crate::shim::{App, Target, ToKeeper, ToShim, Update};
 
 /// How many descriptors go with one message beside the memory: the kernel takes 253 (`unix(7)`).
 const MOST_LOCKS: usize = 200;
-
-/// What the shim of a dead keeper writes to.
-const STDERR: RawFd = 2;
 
 /// How long the app's tree may live on until it is in no commit.
 const HOLDING: Duration = Duration::from_millis(100);
 /// How long its locks are held while it is being killed.
 const HELD: Duration = Duration::from_secs(2);
-
-/// How long a start waits for those who have a database open that has to be copied anew.
-const EMPTYING: Duration = Duration::from_secs(2);
 
 /// Everything outside of the machine.
 pub(super) struct World {
@@ -91,7 +81,7 @@ pub(super) struct World {
     named_env: Rc<Vec<(String, String)>>,
     pub(super) litestream: Option<i32>,
     pub(super) launches: u64,
-    launched: Instant,
+    pub(super) launched: Instant,
     pub(super) link: Option<Link>,
     pub(super) app: Option<i32>,
     running: Running,
@@ -130,15 +120,6 @@ pub(super) struct World {
     pub(super) damage: Option<Failure>,
     /// The latest reason why something did not get on.
     pub(super) reason: Option<String>,
-}
-
-/// A Litestream that runs, whose shim waits for its orders.
-struct Launched {
-    spawned: Spawned,
-    reaped: oneshot::Receiver<Ended>,
-    own: OwnedFd,
-    /// Open until the orders are sent: a shim that is gone shows as the end of its messages.
-    _theirs: OwnedFd,
 }
 
 /// Which command the shim was given last.
@@ -262,11 +243,11 @@ impl World {
         }
     }
 
-    fn app_name(&self) -> String {
+    pub(super) fn app_name(&self) -> String {
         format!("the app ({})", program_name(&self.setup.app))
     }
 
-    fn tell(&self, message: Message) {
+    pub(super) fn tell(&self, message: Message) {
         // The inbox lives as long as the driver, which owns this.
         let _ = self.outbox.send(message);
     }
@@ -386,7 +367,7 @@ impl World {
     }
 
     /// What a fresh Litestream gets: all that is there now.
-    fn write_config(&mut self) {
+    pub(super) fn write_config(&mut self) {
         let entries = self.entries();
         let inputs = self.setup.catalogue.generate(&self.folder.socket(), &entries);
         self.runner.env = Rc::new(inputs.env);
@@ -458,148 +439,6 @@ impl World {
         let Some(database) = self.roster.get(db).cloned() else { return };
         let is_replaced = self.watch.is_replaced(db);
         tokio::task::spawn_local(self.asker().unregister(db, database, is_replaced));
-    }
-
-    fn launch(&mut self) {
-        if self.setup.policy.resolves {
-            self.write_config();
-        }
-        self.roster.is_told();
-        self.launches += 1;
-        self.launched = Instant::now();
-        self.heard = Heard { snapshots: self.heard.snapshots.clone(), ..Heard::default() };
-        self.proofs.stop();
-        let parted = std::mem::take(&mut self.parted);
-        let inspected = std::mem::take(&mut self.inspected);
-        let listed = self.roster.listed();
-        let databases = listed.iter().map(|(_, database)| database.clone());
-        let made_ready = databases.filter(|database| self.version.is_ltx() && database.exists());
-        let is_ignored = self.setup.if_behind == IfBehind::Ignore;
-        let made_ready: Vec<(Database, Option<String>, bool)> = made_ready
-            .map(|database| {
-                let is_inspected = inspected.contains(&database.path);
-                (parted.get(&database.path).cloned(), database, is_inspected)
-            })
-            .filter(|(whole, _, is_inspected)| whole.is_some() || !is_inspected)
-            .map(|(whole, database, is_inspected)| (database, whole, is_inspected || is_ignored))
-            .collect();
-        if made_ready.is_empty() {
-            return self.start_litestream();
-        }
-        // Neither Litestream nor the app runs, so nobody is in the way.
-        let (runner, outbox, launch) = (self.runner.clone(), self.outbox.clone(), self.launches);
-        let places = Rc::new(Semaphore::new(self.setup.restore_parallel.max(1)));
-        tokio::task::spawn_local(async move {
-            let mut making = JoinSet::new();
-            for (database, whole, is_seen) in made_ready {
-                let (runner, places) = (runner.clone(), places.clone());
-                making.spawn_local(async move {
-                    let _place = places.acquire().await;
-                    make_ready(&runner, &database, whole, is_seen).await
-                });
-            }
-            let mut emptied = Ok(());
-            while let Some(made) = making.join_next().await {
-                emptied = emptied.and(made.unwrap_or(Ok(())));
-            }
-            let _ = outbox.send(Message::Emptied(launch, emptied));
-        });
-    }
-
-    /// What Litestream has to copy as a whole is ready for it.
-    pub(super) fn start_litestream(&mut self) {
-        if let Err(error) = self.try_launch() {
-            if let Some(pid) = self.litestream.take() {
-                // Its shim would wait for orders for ever.
-                signal::send(pid, nix::libc::SIGKILL);
-            }
-            self.not_launched(not_started(&self.setup.binary, error));
-        }
-    }
-
-    pub(super) fn not_launched(&mut self, failure: Failure) {
-        self.reason = Some(failure.message.clone());
-        self.tell(Message::Failed(Event::LitestreamEnded { clean: false }, failure));
-    }
-
-    fn try_launch(&mut self) -> io::Result<()> {
-        let Launched { spawned, reaped, own, _theirs } = self.spawn_litestream()?;
-        let link = Link::new(own)?;
-        self.litestream = Some(spawned.pid);
-        tracing::debug!("litestream {} runs as pid {}", self.version, spawned.pid);
-        let (launch, outbox) = (self.launches, self.outbox.clone());
-        let outputs = [spawned.stdout, spawned.stderr]
-            .map(|pipe| tokio::task::spawn_local(litestream_log::pass_on(pipe, self.heard.clone())));
-        let (children, binary) = (self.runner.children.clone(), self.setup.binary.clone());
-        tokio::task::spawn_local(async move {
-            if let Err(error) = event::became(spawned.verdict, fork::LIMIT).await {
-                children.kill(spawned.pid);
-                let _ = outbox.send(Message::NotLaunched(launch, not_started(&binary, error)));
-                return;
-            }
-            let how = reaped.await;
-            for output in outputs {
-                // Its last words count; a shim that still holds the pipe must not hold this up.
-                let _ = tokio::time::timeout(Duration::from_millis(100), output).await;
-            }
-            if let Ok(how) = how {
-                let _ = outbox.send(Message::LitestreamReaped(launch, how));
-            }
-        });
-        // Its own standard error is a pipe to this process.
-        link.send_with(&ToShim::Setup, &self.orders(), &[STDERR])?;
-        self.link = Some(link);
-        Ok(())
-    }
-
-    fn spawn_litestream(&self) -> io::Result<Launched> {
-        let (own, theirs) = packet::pair()?;
-        let program = fd::own_program()?;
-        // A descriptor and not a path: it is this very version even when the file was replaced, it
-        // needs no quoting, and a user who may not see the file can execute it.
-        let exec = format!("{} __shim {}", fd::path(&program).display(), fd::number(&theirs));
-        let locks = self.roster.locks().chain([self.folder.lock().file().as_raw_fd()]);
-        let env: Vec<_> =
-            self.runner.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let spawn = Spawn {
-            own_group: true,
-            with_env: &env,
-            inherit: [fd::number(&program), fd::number(&theirs)].into_iter().chain(locks).collect(),
-            user: self.setup.user.as_ref(),
-            without_env: KEEPERS_OWN,
-            ..Spawn::default()
-        };
-        let spawned = spawn.start(&self.setup.binary, &argv::replicate(&self.folder.config(), &exec))?;
-        let reaped = self.runner.children.watch(spawned.pid);
-        Ok(Launched { spawned, reaped, own, _theirs: theirs })
-    }
-
-    fn orders(&self) -> Orders {
-        let policy = &self.setup.policy;
-        let drain = policy.drain_reserve();
-        Orders {
-            keeper: std::process::id() as i32,
-            orphan_grace: policy.orphan_grace,
-            stop_signal: policy.stop_signal,
-            grace: policy.stop_timeout - drain,
-            drain,
-            socket: self.folder.socket().into_os_string().into_vec(),
-            requests: self.requests(),
-            log: Log {
-                json: self.setup.json_log,
-                level: tracing::level_filters::LevelFilter::current().to_string(),
-                app: self.app_name(),
-            },
-        }
-    }
-
-    /// What a shim without a keeper sends to Litestream.
-    fn requests(&self) -> Vec<Vec<u8>> {
-        if !self.version.confirms() {
-            return Vec::new();
-        }
-        let drain = self.setup.policy.drain_reserve();
-        self.roster.listed().iter().map(|(_, db)| control::sync_request(&db.path, drain)).collect()
     }
 
     /// Whether the app is given the terminal without asking: it reads from there, and no other part of the job can need it.
@@ -831,35 +670,6 @@ impl Driver {
             self.handle(Event::AppNotStarted(crate::core::NotStarted::NotExecutable));
         }
     }
-}
-
-/// Has a database that Litestream would go wrong with copied as a whole. `is_seen`: it was looked at whether it is one,
-/// or that does not matter.
-async fn make_ready(
-    runner: &Runner,
-    database: &Database,
-    whole: Option<String>,
-    is_seen: bool,
-) -> Result<(), Failure> {
-    let whole = match whole {
-        Some(why) => {
-            if !is_seen {
-                ledger::check(runner, database, &why).await?;
-            }
-            Some(why)
-        }
-        None => ledger::whole_for(runner, database, None, is_seen).await?,
-    };
-    match whole {
-        Some(why) => wal::empty(runner, &database.path, &why, EMPTYING).await,
-        None => Ok(()),
-    }
-}
-
-fn not_started(binary: &Path, error: io::Error) -> Failure {
-    let error = unstarted::error(binary, error);
-    let message = format!("`{}` cannot be started: {error}", binary.display());
-    Failure::new(ExitCode::LITESTREAM, message)
 }
 
 fn abort(task: &mut Option<JoinHandle<()>>) {

@@ -13,6 +13,7 @@ mod control_socket;
 mod driver;
 mod effects;
 mod folders;
+mod launch;
 mod ledger;
 mod link;
 mod litestream_log;
