@@ -1,6 +1,6 @@
 //! What `check` knows to be wrong on this machine, said by `run` before it starts anything.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::findings;
@@ -124,11 +124,8 @@ pub(super) fn refusal(mut bad: Vec<Lint>) -> Result<(), Failure> {
 /// As `check` shows it, without the word that it is an error.
 fn said(lint: &Lint) -> String {
     let Rule { code, .. } = lint.rule;
-    let place = lint.origin.file().map(Path::display);
-    match (place, lint.line, lint.column) {
-        (Some(file), 0, _) => format!("{file}: {} [{code}]", lint.message),
-        (Some(file), line, 0) => format!("{file}:{line}: {} [{code}]", lint.message),
-        (Some(file), line, column) => format!("{file}:{line}:{column}: {} [{code}]", lint.message),
-        (None, ..) => format!("{} [{code}]", lint.message),
+    match lint.origin.file() {
+        Some(_) => format!("{}: {} [{code}]", lint.place(), lint.message),
+        None => format!("{} [{code}]", lint.message),
     }
 }

@@ -70,15 +70,10 @@ pub(super) fn show(lints: &[Lint], json: bool) -> Result<(), Failure> {
 }
 
 fn as_text(lint: &Lint) -> String {
-    let place = match (lint.line, lint.column) {
-        (0, _) => String::new(),
-        (line, 0) => format!(":{line}"),
-        (line, column) => format!(":{line}:{column}"),
-    };
-    let (origin, message) = (lint.origin.to_string(), secrets::mask(&lint.message));
-    let origin = foreign::line(&origin);
+    let (place, message) = (lint.place(), secrets::mask(&lint.message));
+    let place = foreign::line(&place);
     let (severity, code, message) = (lint.rule.severity, lint.rule.code, foreign::line(&message));
-    let mut text = format!("{origin}{place}: {severity}: {message} [{code}]\n");
+    let mut text = format!("{place}: {severity}: {message} [{code}]\n");
     if let Some(hint) = &lint.hint {
         text.push_str(&format!("  hint: {}\n", foreign::line(&secrets::mask(hint))));
     }

@@ -37,7 +37,7 @@ impl Written {
         let lints = self.lints(config, series(is_ltx));
         for lint in lints.iter().filter(|lint| lint.rule.severity == Severity::Warning) {
             let hint = lint.hint.as_ref().map_or_else(String::new, |hint| format!(": {hint}"));
-            tracing::warn!("{}:{}: {}{hint}", lint.origin, lint.line, lint.message);
+            tracing::warn!("{}: {}{hint}", lint.place(), lint.message);
         }
         Ok(())
     }

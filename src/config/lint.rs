@@ -79,6 +79,16 @@ impl Lint {
         Self { line, column, ..self }
     }
 
+    /// Where it is: `litestream.yml:3:7`, as far as it has a line and a column.
+    pub fn place(&self) -> String {
+        let origin = &self.origin;
+        match (self.line, self.column) {
+            (0, _) => origin.to_string(),
+            (line, 0) => format!("{origin}:{line}"),
+            (line, column) => format!("{origin}:{line}:{column}"),
+        }
+    }
+
     /// The same finding with a next step.
     pub fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }

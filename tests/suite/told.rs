@@ -49,3 +49,13 @@ fn a_signal_that_asks_for_nothing_is_refused() {
         ended.expect_log("it asks nobody to stop");
     }
 }
+
+#[test]
+fn a_finding_of_a_whole_file_names_no_line() {
+    let world = World::new();
+    let config = world.config(&world.replica());
+    let keeper = || Keeper::new(&world).config(&config).env("LITESTREAM_BUCKET", "b");
+    let ended = keeper().app(["true"]).run().expect_code(0);
+    let file = config.display();
+    ended.expect_log(&format!("{file}: LITESTREAM_BUCKET is set, but nobody reads it"));
+}
