@@ -3,6 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
+use nix::sys::resource::{Resource, getrlimit};
+
 use super::bed::{self, Bed, Then, Unit};
 use super::stats::ratio;
 use super::table::{Bar, Row};
@@ -19,8 +21,9 @@ struct Cost {
 
 /// The rows.
 pub fn measure(effort: Effort) -> Result<Vec<Row>, Error> {
-    // Litestream needs five descriptors for each, and a machine often allows 20,000.
-    let (few, many) = effort.of((1000, 3900), (100, 400));
+    // A machine often allows 20,000 descriptors, and each needs six.
+    let hard = getrlimit(Resource::RLIMIT_NOFILE).map_err(|error| format!("getrlimit: {error}"))?.1;
+    let (few, many) = effort.of((1000, if hard < 25_000 { 3200 } else { 4000 }), (100, 400));
     let (first, last) = (take_in(few)?, take_in(many)?);
     let row = |number: usize, cost: &Cost, bar| Row {
         what: format!("CPU of the keeper for each of {number} databases of a folder, until the app runs"),
