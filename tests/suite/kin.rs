@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use crate::support::app::App;
 use crate::support::config::Replica;
 use crate::support::keeper::Keeper;
-use crate::support::litestream::{Backup, LATEST};
+use crate::support::litestream::{self, Backup, LATEST, NO_SOCKET};
 use crate::support::process::Ended;
 use crate::support::s3::S3;
 use crate::support::sqlite;
@@ -16,6 +16,8 @@ use crate::support::unit;
 use crate::support::world::World;
 
 const META: &str = ".app.db-litestream";
+/// All that is here of a database that nobody has open.
+const STATE: [&str; 4] = ["app.db", "app.db-wal", "app.db-shm", META];
 const LOCAL: &str = ".app.db-litestream/ltx/0";
 
 /// Where backups are.
@@ -70,7 +72,8 @@ impl Store {
     }
 
     fn refuses(&self, world: &World, name: &str) {
-        let state = || (files(&self.folder(world, name)), files(&world.path(META)), fs::read(world.db()).ok());
+        let state =
+            || (files(&self.folder(world, name)), files(&world.path(META)), fs::read(world.db()).ok());
         let (before, events) = (state(), world.trace().events().len());
         let ended = self.run(world, name, &[]).expect_code(69).expect_log("that transaction is another one");
         ended.expect_log("name this database's own place").expect_log(&world.db().display().to_string());
@@ -106,7 +109,11 @@ fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     found
 }
 
+/// What is not there is not copied.
 fn copy(from: &Path, to: &Path) {
+    if !from.exists() {
+        return;
+    }
     let done = std::process::Command::new("cp").arg("-a").args([from, to]).status();
     assert!(done.expect("cp is everywhere").success());
 }
@@ -119,10 +126,10 @@ fn newest(world: &World) -> usize {
 
 /// Removes the database, and all that Litestream knows of it here.
 fn remove(world: &World) {
-    for gone in ["app.db", "app.db-wal", "app.db-shm"] {
-        let _ = fs::remove_file(world.path(gone));
+    for gone in STATE {
+        let gone = world.path(gone);
+        let _ = if gone.is_dir() { fs::remove_dir_all(gone) } else { fs::remove_file(gone) };
     }
-    let _ = fs::remove_dir_all(world.path(META));
 }
 
 /// Two databases of the same app, one after the other in the same file; the second one has as many transactions more.
@@ -141,6 +148,13 @@ fn two(store: &Store, more: usize) -> World {
 fn an_older_backup_of_another_database_is_refused() {
     for store in Store::all() {
         let world = two(&store, 2);
+        let found = |name: &str| {
+            let config = world.config(&store.replica(&world, name));
+            let keeper = Keeper::new(&world).command("check").config(&config).envs(S3::env());
+            keeper.args(["--online", "--limit", "2m"]).run().stdout
+        };
+        let (others, own) = (found("others"), found("own"));
+        assert!(others.contains("[other-backup]") && !own.contains("[other-backup]"), "{others}\n{own}");
         store.refuses(&world, "others");
         // Its own place is as good as before.
         store.goes_on(&world, "own");
@@ -185,13 +199,13 @@ fn a_backup_that_another_copy_went_on_with_is_refused() {
         sqlite::create(&world.db(), 3);
         store.fill(&world, "own", 2);
         fs::create_dir(world.path("copy")).expect("the world can be written");
-        for name in ["app.db", META] {
+        for name in STATE {
             copy(&world.path(name), &world.path("copy"));
         }
         store.fill(&world, "own", 1);
         let reached = newest(&world);
         remove(&world);
-        for name in ["app.db", META] {
+        for name in STATE {
             copy(&world.path("copy").join(name), &world.path(name));
         }
         while newest(&world) < reached {
@@ -206,7 +220,10 @@ fn what_if_behind_says_is_done_with_a_backup_of_another_database() {
     for store in Store::all() {
         let world = two(&store, 2);
         let own = sqlite::ids(&world.db());
-        store.run(&world, "others", &["--if-behind", "ignore"]).expect_code(0).expect_log("with a fresh copy on top");
+        store
+            .run(&world, "others", &["--if-behind", "ignore"])
+            .expect_code(0)
+            .expect_log("with a fresh copy on top");
         let now = sqlite::ids(&world.db());
         assert_eq!(now.len(), own.len() + 1);
         assert_eq!(store.restored(&world, "others"), now);
@@ -246,7 +263,11 @@ fn an_older_copy_of_the_own_backup_elsewhere_is_gone_on_with() {
         // Whoever copies it may leave out the times.
         for (path, _) in files(&copied) {
             let now = std::time::SystemTime::now();
-            fs::File::options().write(true).open(path).and_then(|file| file.set_modified(now)).expect("a time");
+            fs::File::options()
+                .write(true)
+                .open(path)
+                .and_then(|file| file.set_modified(now))
+                .expect("a time");
         }
         store.fill(&world, "own", 2);
         store.goes_on(&world, "elsewhere");
@@ -296,4 +317,22 @@ fn without_our_own_client_the_sizes_tell() {
     s3.forbid_gets();
     let ended = store.run(&world, "others", &[]).expect_code(69);
     ended.expect_log("that transaction is another one");
+}
+
+#[test]
+fn an_older_litestream_makes_no_difference() {
+    for store in Store::all() {
+        let world = World::new();
+        for (name, times) in [("others", 1), ("own", 3)] {
+            remove(&world);
+            sqlite::create(&world.db(), 3);
+            let config = world.config(&store.replica(&world, name));
+            for _ in 0..times {
+                litestream::back_up(&world, NO_SOCKET, &config, &[&world.db()]);
+            }
+        }
+        let config = world.config(&store.replica(&world, "others"));
+        let keeper = Keeper::new(&world).litestream(NO_SOCKET).config(&config).envs(S3::env());
+        keeper.app(["true"]).run().expect_code(69).expect_log("that transaction is another one");
+    }
 }
