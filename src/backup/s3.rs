@@ -31,6 +31,8 @@ const AT_ONCE: usize = 16;
 const MOST: usize = 100_000;
 /// The folder of snapshots (`SnapshotLevel` in Litestream's litestream.go).
 const SNAPSHOTS: &str = "0009";
+/// The folder of single transactions.
+const TRANSACTIONS: &str = "0000";
 
 /// What is to be done. No `Debug`: it may hold a key.
 #[derive(Serialize, Deserialize)]
@@ -51,6 +53,9 @@ struct Order {
     /// The snapshot up to this transaction is looked at instead, see [`look_at`].
     #[serde(default)]
     snapshot: Option<u64>,
+    /// The header of the newest file of a single transaction up to this one is read instead, see [`header`].
+    #[serde(default)]
+    header: Option<u64>,
 }
 
 /// What became of a snapshot that was looked at.
@@ -92,14 +97,31 @@ pub async fn look_at(runner: &Runner, order: &[u8], txid: u64, limit: Duration) 
     serde_json::from_str(&said).map_err(|error| error.to_string())
 }
 
+/// Has such a process read the header of the file of transaction `newest`, or of the last one before it that has a file
+/// there; none where none has.
+///
+/// # Errors
+/// Why it could not, in the server's words.
+pub async fn header(
+    runner: &Runner,
+    order: &[u8],
+    newest: u64,
+    limit: Duration,
+) -> Result<Option<(u64, Vec<u8>)>, String> {
+    let mut order: serde_json::Value = serde_json::from_slice(order).map_err(|error| error.to_string())?;
+    order["header"] = newest.into();
+    let said = carried_out(runner, order.to_string().as_bytes(), limit).await?;
+    serde_json::from_str(&said).map_err(|error| error.to_string())
+}
+
 async fn carried_out(runner: &Runner, order: &[u8], limit: Duration) -> Result<String, String> {
     let order = fd::memory(order).map_err(|error| error.to_string())?;
     let args = ["__list".into(), fd::number(&order).to_string().into()];
     runner.ask_own(&args, vec![fd::number(&order)], limit).await
 }
 
-/// Does what the memory under this descriptor says (`config::S3` with `recursive`, `remove` or `snapshot`, as JSON) and
-/// prints each [`Found`], or the [`Snapshot`], as JSON; the exit code is for the process.
+/// Does what the memory under this descriptor says (`config::S3` with `recursive`, `remove`, `snapshot` or `header`, as
+/// JSON) and prints each [`Found`], the [`Snapshot`] or the header, as JSON; the exit code is for the process.
 pub fn main(order: Option<&str>) -> u8 {
     let order = order.and_then(|number| number.parse().ok()).map(fd::adopt);
     let Some(Ok(order)) = order else {
@@ -130,6 +152,8 @@ pub fn carry_out(order: &[u8]) -> Result<Vec<u8>, String> {
         let prefix = Path::parse(&order.prefix).map_err(|error| error.to_string())?;
         let printed = if let Some(txid) = order.snapshot {
             serde_json::to_vec(&snapshot(&store, &prefix, txid).await.map_err(|error| words(&error))?)
+        } else if let Some(txid) = order.header {
+            serde_json::to_vec(&newest_header(&store, &prefix, txid).await.map_err(|error| words(&error))?)
         } else {
             let found = match (order.remove, order.recursive) {
                 (true, _) => remove(&store, &prefix).await.map(|()| Vec::new()),
@@ -286,6 +310,35 @@ async fn snapshot(store: &AmazonS3, prefix: &Path, txid: u64) -> object_store::R
         }
     }
     Ok(Snapshot::Only)
+}
+
+/// See [`header`].
+async fn newest_header(
+    store: &AmazonS3,
+    prefix: &Path,
+    newest: u64,
+) -> object_store::Result<Option<(u64, Vec<u8>)>> {
+    let folder = prefix.clone().join(TRANSACTIONS);
+    let read = async |txid: u64| match store
+        .get_range(&folder.clone().join(ltx::name(txid)), 0..ltx::HEADER as u64)
+        .await
+    {
+        Ok(bytes) => Ok(Some((txid, bytes.to_vec()))),
+        Err(object_store::Error::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
+    };
+    if let Some(found) = read(newest).await? {
+        return Ok(Some(found));
+    }
+    let (mut last, mut names) = (None, store.list(Some(&folder)));
+    while let Some(object) = names.try_next().await? {
+        let span = object.location.filename().and_then(ltx::span);
+        last = last.max(span.map(|span| *span.end()).filter(|txid| *txid < newest));
+    }
+    match last {
+        Some(txid) => read(txid).await,
+        None => Ok(None),
+    }
 }
 
 /// Whether a file has all pages of its database, by the list at its end.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::Error;
+use super::{Error, kin};
 use crate::litestream::argv;
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
@@ -27,6 +27,13 @@ pub enum Standing {
         /// Where the replica is.
         replica: Position,
     },
+    /// The replica holds nothing newer, but what it holds is not the beginning of what is here.
+    Apart {
+        /// Where the replica is.
+        replica: Position,
+        /// Unless that is known: the first transaction that there is a local file of, right behind where the replica is.
+        first: Option<u64>,
+    },
     /// What the replica needs next is not among the local files any more: it was emptied, or is another one.
     Cut {
         /// The first transaction that there is a local file of.
@@ -43,13 +50,20 @@ impl Standing {
         // Litestream uploads one file after the other (`Replica.syncOnce` in its replica.go).
         let next = match &replica {
             None => Some(1),
+            // A listing without a transaction is as good as none.
+            Some(Position::Txid(0)) => None,
             Some(Position::Txid(txid)) => txid.checked_add(1),
             Some(Position::Wal { .. }) => None,
         };
         if let (Some(first), Some(next)) = (first, next)
-            && first > next
+            && first >= next
         {
-            return Self::Cut { first, replica };
+            match replica {
+                // It was the newest there, and nobody deletes that one here.
+                Some(replica) if first == next => return Self::Apart { replica, first: Some(first) },
+                None if first == next => {}
+                replica => return Self::Cut { first, replica },
+            }
         }
         match (local, replica) {
             (_, None) if first.is_some() => Self::Empty,
@@ -91,7 +105,39 @@ pub async fn standing(
     };
     // A listing that is none says nothing of what is there.
     let first = first.filter(|_| replica.is_some() || is_empty);
-    Ok(Standing::of(local, first, replica))
+    Ok(compared(runner, config, db, Standing::of(local, first, replica.clone()), replica, limit).await)
+}
+
+/// As [`standing`], where somebody has asked the replica already.
+pub async fn against(
+    runner: &Runner,
+    version: Version,
+    config: &Path,
+    db: &Database,
+    replica: Option<Position>,
+    limit: Duration,
+) -> Standing {
+    let (local, first) = (position::local(version, &db.meta), position::first(version, &db.meta));
+    compared(runner, config, db, Standing::of(local, first, replica.clone()), replica, limit).await
+}
+
+/// Whether what is current by its number is so by what it is.
+async fn compared(
+    runner: &Runner,
+    config: &Path,
+    db: &Database,
+    standing: Standing,
+    replica: Option<Position>,
+    limit: Duration,
+) -> Standing {
+    match (&standing, replica) {
+        (Standing::Current, Some(replica @ Position::Txid(newest)))
+            if kin::is_another(runner, config, db, newest, limit).await =>
+        {
+            Standing::Apart { replica, first: None }
+        }
+        _ => standing,
+    }
 }
 
 #[cfg(test)]
@@ -103,7 +149,10 @@ mod tests {
         let at = |txid| Some(Position::Txid(txid));
         let stands = |local, first, replica| Standing::of(local, first, replica);
         assert_eq!(stands(at(9), Some(1), None), Standing::Empty);
-        assert_eq!(stands(at(9), Some(7), at(6)), Standing::Current);
+        assert_eq!(stands(at(9), Some(7), at(7)), Standing::Current);
+        let unknown = Standing::Apart { replica: Position::Txid(6), first: Some(7) };
+        assert_eq!(stands(at(9), Some(7), at(6)), unknown);
+        assert_eq!(stands(at(9), Some(1), at(0)), Standing::Current);
         assert_eq!(stands(None, None, None), Standing::Current);
         assert_eq!(stands(at(9), Some(7), None), Standing::Cut { first: 7, replica: None });
         assert_eq!(stands(at(9), Some(7), at(5)), Standing::Cut { first: 7, replica: at(5) });

@@ -17,14 +17,16 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::rules::{
-    DATABASE_BEHIND, DISK_SPACE, LEFT_BEHIND, NO_BACKUP, NOT_WRITTEN, REPLICA_LIST, REPLICA_READ,
-    REPLICA_WRITE,
+    DATABASE_BEHIND, DISK_SPACE, LEFT_BEHIND, NO_BACKUP, NOT_WRITTEN, OTHER_BACKUP, REPLICA_LIST,
+    REPLICA_READ, REPLICA_WRITE,
 };
-use crate::backup::{self, s3};
+use crate::backup::{self, Standing, s3};
 use crate::config::lint::{Lint, Rule};
 use crate::config::{Config, Database, GenerateOptions, Kind, Owner, Replica, Series};
 use crate::litestream::argv;
 use crate::litestream::command::{Error, Runner};
+use crate::litestream::database;
+use crate::litestream::folder::Order;
 use crate::litestream::position::{self, Plan};
 use crate::litestream::refusal::Refusal;
 use crate::litestream::version::Version;
@@ -152,14 +154,46 @@ impl Trial {
         }
         let local = position::local(version, &database.meta_path)
             .filter(|_| place::theirs(|| database.path.symlink_metadata()).is_ok());
-        Ok(local.filter(|local| local.is_behind(&replicated)).map(|local| {
+        let Some(local) = local else { return Ok(None) };
+        let place = &self.replica.display;
+        if local.is_behind(&replicated) {
+            let message =
+                format!("`{path}` is older than its backup: it is at {local}, {place} at {replicated}");
+            return Ok(Some(self.lint(DATABASE_BEHIND, message).hint(
+                "`litekeeper run --if-behind restore` keeps the old file aside and restores the backup",
+            )));
+        }
+        let (there, db, limit) = (Some(replicated.clone()), self.known(database), self.online.limit);
+        let standing = backup::against(&runner, version, &config, &db, there, limit).await;
+        Ok(matches!(standing, Standing::Apart { first: None, .. }).then(|| {
             let message = format!(
-                "`{path}` is older than its backup: it is at {local}, {} at {replicated}",
-                self.replica.display
+                "{place} ends at {replicated}, and that transaction is another one than that of `{path}`: it is another \
+                 database's backup, or one that another copy of this database went on with"
             );
-            self.lint(DATABASE_BEHIND, message)
-                .hint("`litekeeper run --if-behind restore` keeps the old file aside and restores the backup")
+            self.lint(OTHER_BACKUP, message).hint("name this database's own place, or an empty one")
         }))
+    }
+
+    /// The database as those know it who compare it with its backup.
+    fn known(&self, database: &Database) -> database::Database {
+        let is_folder = self.replica.kind == Kind::File;
+        let order = self.order(None).filter(|_| self.replica.kind == Kind::S3);
+        database::Database {
+            path: database.path.clone(),
+            meta: database.meta_path.clone(),
+            replica: self.replica.display.clone(),
+            replica_folder: is_folder.then(|| PathBuf::from(&self.replica.display)),
+            s3: order.map(|order| Order {
+                place: self.replica.display.clone(),
+                json: order.to_string().into_bytes(),
+            }),
+        }
+    }
+
+    /// What our client of S3 is told of the replica, or of what is below it.
+    fn order(&self, below: Option<&str>) -> Option<serde_json::Value> {
+        let alone = self.config.probe(self.owner, self.number, self.folder.path(), below)?;
+        alone.probe_s3().ok().flatten().map(|s3| serde_json::json!(s3))
     }
 
     /// A missing database is restored, which takes at least as much as its files on the replica.
@@ -292,17 +326,13 @@ impl Trial {
                 let was_there = nearest.unwrap_or_else(|| "/".into());
                 Place::Folder { below: folder.join(below), was_there }
             }
-            Kind::S3 => {
-                let alone = self.config.probe(self.owner, self.number, self.folder.path(), Some(below));
-                match alone.map(|config| config.probe_s3()) {
-                    Some(Ok(Some(s3))) => {
-                        let mut order = serde_json::json!(s3);
-                        order["remove"] = true.into();
-                        Place::S3(order.to_string().into_bytes())
-                    }
-                    Some(Ok(None) | Err(_)) | None => Place::Elsewhere,
+            Kind::S3 => match self.order(Some(below)) {
+                Some(mut order) => {
+                    order["remove"] = true.into();
+                    Place::S3(order.to_string().into_bytes())
                 }
-            }
+                None => Place::Elsewhere,
+            },
             Kind::Gcs | Kind::Abs | Kind::Oss | Kind::Sftp | Kind::Nats | Kind::Webdav | Kind::Other(_) => {
                 Place::Elsewhere
             }

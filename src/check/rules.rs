@@ -65,6 +65,7 @@ rules! {
     (REPLICA_WRITE, Error, "replica-write", "a replica cannot be written (--online)"),
     (REPLICA_READ, Error, "replica-read", "what was written to a replica cannot be read (--online)"),
     (DATABASE_BEHIND, Error, "database-behind", "a database is older than its backup (--online)"),
+    (OTHER_BACKUP, Error, "other-backup", "a replica holds a backup that was not made of its database (--online)"),
     (NO_BACKUP, Note, "no-backup", "a replica holds no backup of its database yet (--online)"),
     (NOT_WRITTEN, Note, "not-written", "a replica could be listed only (--online)"),
     (LEFT_BEHIND, Note, "left-behind", "what was written to try a replica is still there (--online)"),

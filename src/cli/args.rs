@@ -140,7 +140,7 @@ pub struct Run {
     #[arg(long, value_name = "[PATH=]URL", value_parser = from::parse, env = "LITEKEEPER_RESTORE_FROM")]
     pub restore_from: Vec<RestoreFrom>,
 
-    /// What happens to a database that is older than its backup.
+    /// What happens to a database that is older than its backup, or not what that was made of.
     #[arg(long, value_enum, default_value = "refuse", env = "LITEKEEPER_IF_BEHIND")]
     pub if_behind: IfBehind,
 

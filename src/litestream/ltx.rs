@@ -208,6 +208,12 @@ pub fn sizes(header: &[u8]) -> Option<(u32, u32)> {
     (header.get(..4)? == b"LTX1" && wal::is_page_size(sizes.0)).then_some(sizes)
 }
 
+/// Whether these first [`HEADER`] bytes are those of a file of this single transaction.
+pub fn is_of(header: &[u8], txid: u64) -> bool {
+    let txid = txid.to_be_bytes();
+    sizes(header).is_some() && header.get(16..24) == Some(&txid[..]) && header.get(24..32) == Some(&txid[..])
+}
+
 /// Where the list of pages stands in a file of `all` bytes, whose last [`END`] ones begin with `length`; none when the
 /// file was cut off.
 pub fn list_place(all: u64, length: [u8; LENGTH as usize]) -> Option<std::ops::Range<u64>> {

@@ -18,7 +18,7 @@ use crate::ledger;
 use crate::litestream::argv;
 use crate::litestream::command::{Error, Runner};
 use crate::litestream::database::Database;
-use crate::litestream::position::{self, Position};
+use crate::litestream::position::Position;
 use crate::litestream::version::Version;
 
 /// How long `litestream version` may take.
@@ -115,12 +115,11 @@ impl Preparation {
         let files = self.inspect(present).await;
         let standings = match listed {
             Some(replica) => {
-                let standing = |db: &Database| {
-                    let (local, first) =
-                        (position::local(version, &db.meta), position::first(version, &db.meta));
-                    Ok(Standing::of(local, first, replica.clone()))
+                let ask = |db: Database, runner: Runner| {
+                    let (config, limit, replica) = (self.config.clone(), self.limit, replica.clone());
+                    async move { Ok(backup::against(&runner, version, &config, &db, replica, limit).await) }
                 };
-                present.iter().map(standing).collect()
+                self.of_each(present, ask).await
             }
             None => self.standings(present, version).await,
         };
@@ -210,6 +209,19 @@ impl Preparation {
                 Ok(Standing::Behind { local, replica }) => {
                     let behind = format!("({local}) is older than its backup on {} ({replica})", db.replica);
                     self.settle_behind(db, &behind)?
+                }
+                // With a newest file that is broken, the launch puts them all aside.
+                Ok(Standing::Apart { .. })
+                    if matches!(file, Ok(ledger::Standing::NotSqlite | ledger::Standing::Broken(_))) =>
+                {
+                    false
+                }
+                Ok(Standing::Apart { replica, first }) => {
+                    if !self.settle_apart(db, &replica, first)? {
+                        prepared.inspected.push(db.path.clone());
+                        continue;
+                    }
+                    true
                 }
                 Ok(Standing::Cut { first, replica }) => {
                     if !matches!(file, Ok(ledger::Standing::NotSqlite)) {
@@ -438,6 +450,36 @@ impl Preparation {
                 Ok(false)
             }
             IfBehind::Restore => put_aside(db, &behind).map(|()| true),
+        }
+    }
+
+    /// Whether the database is to be restored from a backup that was not made of it, as far as anybody knows.
+    fn settle_apart(&self, db: &Database, replica: &Position, first: Option<u64>) -> Result<bool, Failure> {
+        let (path, place) = (db.path.display(), &db.replica);
+        let apart = match first {
+            None => format!(
+                "{path}: {place} ends at {replica}, and that transaction is another one than this database's: it is another \
+                 database's backup, or one that another copy of this database went on with"
+            ),
+            Some(first) => format!(
+                "{path}: {place} ends at {replica}, and litestream's local files begin at txid {first}: nobody knows whether \
+                 that is this database's backup"
+            ),
+        };
+        match self.if_behind {
+            IfBehind::Refuse => Err(Failure::new(ExitCode::UNAVAILABLE, apart).hint(
+                "nothing was changed there: name this database's own place, or an empty one; `--if-behind restore` keeps this \
+                 file under another name and restores that backup; `--if-behind ignore` puts a fresh copy of this one on top \
+                 of it",
+            )),
+            IfBehind::Ignore => {
+                let kept = backup::move_metadata_aside(db).map_err(|error| failure(&error))?;
+                tracing::warn!(
+                    "{apart}: beginning with a fresh copy on top of it, as --if-behind ignore says; {kept}"
+                );
+                Ok(false)
+            }
+            IfBehind::Restore => put_aside(db, &apart).map(|()| true),
         }
     }
 

@@ -40,6 +40,7 @@ fn shown(world: &World, s3: Option<&S3>, ended: &Ended) -> String {
                 "not-written",
                 "left-behind",
                 "database-behind",
+                "other-backup",
             ];
             is_wanted = codes.iter().any(|code| line.ends_with(&format!("[{code}]")));
         }

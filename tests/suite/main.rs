@@ -42,6 +42,7 @@ mod in_the_way;
 mod init;
 mod install;
 mod kill;
+mod kin;
 mod known_faults;
 mod lag;
 mod leaves;

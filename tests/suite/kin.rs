@@ -1,0 +1,338 @@
+//! A replica's place that holds a backup which was not made of the database: by its number it may be an older one.
+
+use std::fs;
+use std::path::Path;
+
+use nix::sys::signal::Signal;
+
+use crate::support::app::App;
+use crate::support::config::Replica;
+use crate::support::keeper::Keeper;
+use crate::support::litestream::{self, Backup, LATEST, NO_SOCKET};
+use crate::support::process::Ended;
+use crate::support::s3::S3;
+use crate::support::sqlite;
+use crate::support::unit;
+use crate::support::world::World;
+
+const META: &str = ".app.db-litestream";
+/// All that is here of a database that nobody has open.
+const STATE: [&str; 4] = ["app.db", "app.db-wal", "app.db-shm", META];
+const LOCAL: &str = ".app.db-litestream/ltx/0";
+
+/// Where backups are.
+enum Store {
+    Folder,
+    S3(S3),
+}
+
+impl Store {
+    /// One of each.
+    fn all() -> [Self; 2] {
+        let s3 = S3::start();
+        s3.bucket("backups");
+        [Self::Folder, Self::S3(s3)]
+    }
+
+    fn replica(&self, world: &World, name: &str) -> Replica {
+        match self {
+            Self::Folder => Replica::folder(&world.path(name)),
+            Self::S3(s3) => s3.replica("backups", name),
+        }
+    }
+
+    fn folder(&self, world: &World, name: &str) -> std::path::PathBuf {
+        match self {
+            Self::Folder => world.path(name),
+            Self::S3(s3) => s3.folder("backups").join(name),
+        }
+    }
+
+    fn start(&self, world: &World, name: &str, options: &[&str], app: App) -> Ended {
+        let config = world.config(&self.replica(world, name));
+        let keeper = Keeper::new(world).config(&config).envs(S3::env()).args(["--gate-timeout", "20s"]);
+        keeper.args(options).app(app).run()
+    }
+
+    /// Starts and stops a unit whose app writes a row.
+    fn run(&self, world: &World, name: &str, options: &[&str]) -> Ended {
+        self.start(world, name, options, App::new(&world.trace()).insert(&world.db(), 1).exit(0))
+    }
+
+    fn restored(&self, world: &World, name: &str) -> Vec<i64> {
+        let config = world.config(&self.replica(world, name));
+        sqlite::ids(&Backup::Config(&config, &world.db()).restore(world, LATEST))
+    }
+
+    /// Backs the database up there, in so many transactions at least.
+    fn fill(&self, world: &World, name: &str, transactions: usize) {
+        for _ in 0..transactions {
+            self.run(world, name, &[]).expect_code(0);
+        }
+    }
+
+    fn refuses(&self, world: &World, name: &str) {
+        let state =
+            || (files(&self.folder(world, name)), files(&world.path(META)), fs::read(world.db()).ok());
+        let (before, events) = (state(), world.trace().events().len());
+        let ended = self.run(world, name, &[]).expect_code(69).expect_log("that transaction is another one");
+        ended.expect_log("name this database's own place").expect_log(&world.db().display().to_string());
+        assert_eq!(world.trace().events().len(), events, "the app was not started");
+        let after = state();
+        assert_eq!(after.0, before.0, "nothing is changed there");
+        assert_eq!(
+            (after.1.iter().filter(|(path, _)| path.contains("ltx/")).collect::<Vec<_>>(), after.2),
+            (before.1.iter().filter(|(path, _)| path.contains("ltx/")).collect(), before.2)
+        );
+    }
+
+    fn goes_on(&self, world: &World, name: &str) {
+        let ended = self.run(world, name, &[]).expect_code(0).expect_log("everything is on the replica");
+        assert!(!ended.log.contains("warn"), "{}", ended.log);
+        assert_eq!(self.restored(world, name), sqlite::ids(&world.db()));
+    }
+}
+
+/// What a folder has, at any depth.
+fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            match entry.path() {
+                path if path.is_dir() => folders.push(path),
+                path => found.push((path.display().to_string(), fs::read(&path).unwrap_or_default())),
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// What is not there is not copied.
+fn copy(from: &Path, to: &Path) {
+    if !from.exists() {
+        return;
+    }
+    let done = std::process::Command::new("cp").arg("-a").args([from, to]).status();
+    assert!(done.expect("cp is everywhere").success());
+}
+
+/// The highest transaction that there is a local file of.
+fn newest(world: &World) -> usize {
+    let name = world.list(LOCAL).pop().expect("it was backed up");
+    usize::from_str_radix(&name[..16], 16).expect("a transaction")
+}
+
+/// Removes the database, and all that Litestream knows of it here.
+fn remove(world: &World) {
+    for gone in STATE {
+        let gone = world.path(gone);
+        let _ = if gone.is_dir() { fs::remove_dir_all(gone) } else { fs::remove_file(gone) };
+    }
+}
+
+/// Two databases of the same app, one after the other in the same file; the second one has as many transactions more.
+/// The first one's backup is in `others`, the second one's in `own`.
+fn two(store: &Store, more: usize) -> World {
+    let world = World::new();
+    for (name, more) in [("others", 0), ("own", more)] {
+        remove(&world);
+        sqlite::create(&world.db(), 3);
+        store.fill(&world, name, 2 + more);
+    }
+    world
+}
+
+#[test]
+fn an_older_backup_of_another_database_is_refused() {
+    for store in Store::all() {
+        let world = two(&store, 2);
+        let found = |name: &str| {
+            let config = world.config(&store.replica(&world, name));
+            let keeper = Keeper::new(&world).command("check").config(&config).envs(S3::env());
+            keeper.args(["--online", "--limit", "2m"]).run().stdout
+        };
+        let (others, own) = (found("others"), found("own"));
+        assert!(others.contains("[other-backup]") && !own.contains("[other-backup]"), "{others}\n{own}");
+        store.refuses(&world, "others");
+        // Its own place is as good as before.
+        store.goes_on(&world, "own");
+    }
+}
+
+#[test]
+fn a_backup_of_another_database_is_refused_that_ends_at_the_same_transaction() {
+    for store in Store::all() {
+        let world = World::new();
+        sqlite::create(&world.db(), 3);
+        store.fill(&world, "others", 2);
+        let there = newest(&world);
+        remove(&world);
+        sqlite::create(&world.db(), 3);
+        while world.list(LOCAL).is_empty() || newest(&world) < there {
+            store.fill(&world, "own", 1);
+        }
+        assert_eq!(newest(&world), there);
+        store.refuses(&world, "others");
+    }
+}
+
+#[test]
+fn a_newer_backup_of_another_database_is_refused() {
+    for store in Store::all() {
+        let world = World::new();
+        sqlite::create(&world.db(), 3);
+        store.fill(&world, "others", 4);
+        remove(&world);
+        sqlite::create(&world.db(), 3);
+        store.fill(&world, "own", 1);
+        store.run(&world, "others", &[]).expect_code(69).expect_log("is older than its backup");
+    }
+}
+
+/// A copy of the database went on elsewhere, and this one was not on the replica when it was left.
+#[test]
+fn a_backup_that_another_copy_went_on_with_is_refused() {
+    for store in Store::all() {
+        let world = World::new();
+        sqlite::create(&world.db(), 3);
+        store.fill(&world, "own", 2);
+        fs::create_dir(world.path("copy")).expect("the world can be written");
+        for name in STATE {
+            copy(&world.path(name), &world.path("copy"));
+        }
+        store.fill(&world, "own", 1);
+        let reached = newest(&world);
+        remove(&world);
+        for name in STATE {
+            copy(&world.path("copy").join(name), &world.path(name));
+        }
+        while newest(&world) < reached {
+            store.fill(&world, "elsewhere", 1);
+        }
+        store.refuses(&world, "own");
+    }
+}
+
+#[test]
+fn what_if_behind_says_is_done_with_a_backup_of_another_database() {
+    for store in Store::all() {
+        let world = two(&store, 2);
+        let own = sqlite::ids(&world.db());
+        store
+            .run(&world, "others", &["--if-behind", "ignore"])
+            .expect_code(0)
+            .expect_log("with a fresh copy on top");
+        let now = sqlite::ids(&world.db());
+        assert_eq!(now.len(), own.len() + 1);
+        assert_eq!(store.restored(&world, "others"), now);
+        store.goes_on(&world, "others");
+
+        let world = two(&store, 2);
+        let others = store.restored(&world, "others");
+        let ended = store.run(&world, "others", &["--if-behind", "restore"]).expect_code(0);
+        ended.expect_log("the backup is restored in its place").expect_log("kept as ");
+        assert_eq!(sqlite::ids(&world.db()).len(), others.len() + 1);
+        store.goes_on(&world, "others");
+    }
+}
+
+#[test]
+fn a_replica_that_lost_its_newest_files_is_gone_on_with() {
+    for store in Store::all() {
+        let world = World::new();
+        sqlite::create(&world.db(), 3);
+        store.fill(&world, "own", 1);
+        copy(&store.folder(&world, "own"), &store.folder(&world, "before"));
+        store.fill(&world, "own", 2);
+        fs::remove_dir_all(store.folder(&world, "own")).expect("it is there");
+        copy(&store.folder(&world, "before"), &store.folder(&world, "own"));
+        store.goes_on(&world, "own");
+    }
+}
+
+#[test]
+fn an_older_copy_of_the_own_backup_elsewhere_is_gone_on_with() {
+    for store in Store::all() {
+        let world = World::new();
+        sqlite::create(&world.db(), 3);
+        store.fill(&world, "own", 1);
+        let copied = store.folder(&world, "elsewhere");
+        copy(&store.folder(&world, "own"), &copied);
+        // Whoever copies it may leave out the times.
+        for (path, _) in files(&copied) {
+            let now = std::time::SystemTime::now();
+            fs::File::options()
+                .write(true)
+                .open(path)
+                .and_then(|file| file.set_modified(now))
+                .expect("a time");
+        }
+        store.fill(&world, "own", 2);
+        store.goes_on(&world, "elsewhere");
+    }
+}
+
+#[test]
+fn after_a_kill_the_own_backup_is_known_again() {
+    for store in Store::all() {
+        let world = World::new();
+        sqlite::create(&world.db(), 3);
+        let config = world.config(&store.replica(&world, "own"));
+        let keeper = || Keeper::new(&world).config(&config).envs(S3::env());
+        let running = keeper().app(unit::writer(&world.trace(), &world.db(), 0)).start();
+        world.trace().wait_acked(20);
+        running.kill(&running.keeper(), Signal::SIGKILL);
+        running.finish();
+        store.goes_on(&world, "own");
+    }
+}
+
+#[test]
+fn a_restored_database_knows_its_backup() {
+    for store in Store::all() {
+        let world = World::new();
+        sqlite::create(&world.db(), 3);
+        store.fill(&world, "own", 2);
+        remove(&world);
+        store.run(&world, "own", &[]).expect_code(0);
+        store.goes_on(&world, "own");
+    }
+}
+
+/// Our own client may not read there: then Litestream's listing has to do.
+#[test]
+fn without_our_own_client_the_sizes_tell() {
+    let s3 = S3::start();
+    s3.bucket("backups");
+    let store = Store::S3(s3);
+    let world = World::new();
+    sqlite::create(&world.db(), 300);
+    store.fill(&world, "others", 2);
+    remove(&world);
+    sqlite::create(&world.db(), 3);
+    store.fill(&world, "own", 4);
+    let Store::S3(s3) = &store else { return };
+    s3.forbid_gets();
+    let ended = store.run(&world, "others", &[]).expect_code(69);
+    ended.expect_log("that transaction is another one");
+}
+
+#[test]
+fn an_older_litestream_makes_no_difference() {
+    for store in Store::all() {
+        let world = World::new();
+        for (name, times) in [("others", 1), ("own", 3)] {
+            remove(&world);
+            sqlite::create(&world.db(), 3);
+            let config = world.config(&store.replica(&world, name));
+            for _ in 0..times {
+                litestream::back_up(&world, NO_SOCKET, &config, &[&world.db()]);
+            }
+        }
+        let config = world.config(&store.replica(&world, "others"));
+        let keeper = Keeper::new(&world).litestream(NO_SOCKET).config(&config).envs(S3::env());
+        keeper.app(["true"]).run().expect_code(69).expect_log("that transaction is another one");
+    }
+}
