@@ -77,6 +77,18 @@ pub fn mask(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// As [`mask`], of the value of a setting: where it begins as a URL, all of it is one, whatever stands in it.
+pub fn mask_value(text: &str) -> String {
+    let scheme = |scheme: &&str| {
+        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+    };
+    match text.split_once("://").filter(|(before, _)| scheme(before)) {
+        Some((scheme, url)) => mask(&format!("{scheme}://{}", without_secrets(url))).into_owned(),
+        None => mask(text).into_owned(),
+    }
+}
+
 /// So much is looked through; nothing that is shown is longer.
 const LONGEST: usize = 32 << 10;
 

@@ -1,5 +1,6 @@
 //! `litekeeper reload`.
 
+use std::borrow::Cow;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -40,10 +41,10 @@ pub(super) fn reload(args: &args::Reload) -> Result<ExitCode, Failure> {
     if report.exit_code == 0 {
         return Ok(ExitCode::OK);
     }
-    let failed = report.failed.iter().map(|failed| failed.reason.clone());
-    let all: Vec<String> = report.error.into_iter().chain(failed).collect();
-    let failure =
-        Failure::lines(ExitCode::of_app(report.exit_code), all.iter().flat_map(|one| one.split('\n')));
+    let error = report.error.as_deref().into_iter().flat_map(|error| error.split('\n')).map(Cow::Borrowed);
+    // A name in it is a source's, and its lines are none of ours.
+    let failed = report.failed.iter().map(|failed| foreign::line(&failed.reason));
+    let failure = Failure::lines(ExitCode::of_app(report.exit_code), error.chain(failed));
     Err(match report.hint {
         Some(hint) => failure.hint(hint),
         None => failure,

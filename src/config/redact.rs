@@ -2,7 +2,7 @@
 
 use super::node::{Node, NodeKind, Scalar, Variable};
 use super::variables::{file_reference, reference};
-use crate::secrets::{HIDDEN, is_secret_name, mask};
+use crate::secrets::{HIDDEN, is_secret_name, mask_value};
 
 /// Hides every secret below `node`: what the table of settings calls one, what an unknown key calls
 /// one, and user and query of every URL. What is in a variable stays its name.
@@ -24,7 +24,7 @@ fn hide(node: &mut Node, secret: bool) {
                 Scalar { text: String::new(), plain: false, tag: None, variable: scalar.variable.take() };
         }
         NodeKind::Scalar(scalar) => {
-            let shown = if secret { hidden(&scalar.text) } else { mask(&scalar.text).into_owned() };
+            let shown = if secret { hidden(&scalar.text) } else { mask_value(&scalar.text) };
             if shown != scalar.text {
                 *scalar = Scalar { text: shown, plain: false, tag: None, variable: None };
             }
@@ -67,7 +67,10 @@ fn find(node: &Node, secret: bool, see: &mut dyn FnMut(&str)) {
 /// The password of a URL, and the values of its query that are called secret.
 pub fn secrets_of_url(text: &str) -> impl Iterator<Item = &str> {
     let url = text.split_once("://").map_or("", |(_, url)| url);
-    let password = url.rsplit_once('@').and_then(|(user, _)| Some(user.split_once(':')?.1));
+    let place = url.split(['?', '#']).next().unwrap_or_default();
+    // Nobody may have encoded what the password holds, but what stands before a query ends there.
+    let user = place.rsplit_once('@').or_else(|| url.rsplit_once('@'));
+    let password = user.and_then(|(user, _)| Some(user.split_once(':')?.1));
     let query = url.split_once('?').map_or("", |(_, query)| query).split('&');
     let values = query.filter_map(|pair| pair.split_once('='));
     password.into_iter().chain(values.filter(|(name, _)| is_secret_name(name)).map(|(_, value)| value))
@@ -84,6 +87,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_url_has_its_password_before_its_query() {
+        let secrets = |text| secrets_of_url(text).map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(secrets("s3://u:p@b/p?secret-access-key=AAA@BBB&x=C"), ["p", "AAA@BBB"]);
+        assert_eq!(secrets("s3://u:p?q@b/p"), ["p?q"]);
+    }
+
+    #[test]
     fn secrets_are_hidden_and_nothing_else() {
         let text = "\
 access-key-id: hunter2
@@ -92,6 +102,8 @@ dbs:
     replica:
       url: s3://hunter2:hunter/2@bucket/path?key=hunter2
       endpoint: http://u:hunter2@host:9000
+      one: s3://u:p@b/p?secret-access-key=hunter2@hunter2&x=hunter2
+      two: s3://b/p?secret-access-key=hunter2 hunter2
       secret_access_key: hunter2
       key-path: /id_rsa
       sse-kms-key-id: open
@@ -111,6 +123,8 @@ age: {identities: [hunter2], recipients: [open]}
             replica:
               url: "s3://(hidden)@bucket/path?(hidden)"
               endpoint: "http://(hidden)@host:9000"
+              one: "s3://(hidden)"
+              two: "s3://b/p?(hidden)"
               secret_access_key: "(hidden)"
               key-path: /id_rsa
               sse-kms-key-id: open

@@ -82,12 +82,18 @@ impl Folder {
     /// Every database in it, by its path below the folder; sorted. What cannot be looked into is left
     /// out, as Litestream's watch leaves it out; so are those that `known` names, unopened.
     pub fn databases(&self, known: &BTreeSet<PathBuf>) -> Vec<PathBuf> {
-        // Who may not act as their owner finds nothing, as one who may not look into them.
-        place::theirs(|| Ok(self.look(known, usize::MAX).databases)).unwrap_or_default()
+        self.look(known, usize::MAX).databases
     }
 
     /// The same with all that is worth to be known of it, from the first `most` names.
+    ///
+    /// With the rights of whoever the databases belong to, since links may lead anywhere.
     pub fn look(&self, known: &BTreeSet<PathBuf>, most: usize) -> Contents {
+        // Who may not act as their owner finds nothing, as one who may not look into them.
+        place::theirs(|| Ok(self.look_as_they(known, most))).unwrap_or_default()
+    }
+
+    fn look_as_they(&self, known: &BTreeSet<PathBuf>, most: usize) -> Contents {
         let mut found = Contents::default();
         let mut folders = vec![PathBuf::new()];
         let mut left = most;

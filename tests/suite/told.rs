@@ -59,3 +59,40 @@ fn a_finding_of_a_whole_file_names_no_line() {
     let file = config.display();
     ended.expect_log(&format!("{file}: LITESTREAM_BUCKET is set, but nobody reads it"));
 }
+
+#[test]
+fn a_secret_in_a_url_may_look_like_a_placeholder() {
+    let world = World::new();
+    for url in ["s3://b/p?secret-access-key=A<hunter2>B", "sftp://u:{hunter2}@h/p"] {
+        let ended = Keeper::new(&world).command("check").db(&world.db()).replica(url).run();
+        let said = format!("{}{}", ended.stdout, ended.log);
+        assert!(!said.contains("hunter2") && !said.contains("placeholder"), "{said}");
+    }
+}
+
+#[test]
+fn root_opens_no_file_of_its_own_through_a_link_in_the_apps_folder() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let world = World::new();
+    fs::set_permissions(world.root(), fs::Permissions::from_mode(0o755)).expect("ours");
+    let (folder, own) = (world.path("folder"), world.path("own"));
+    fs::create_dir(&folder).expect("ours");
+    fs::write(&own, "what only root may read").expect("ours");
+    fs::set_permissions(&own, fs::Permissions::from_mode(0o600)).expect("ours");
+    std::os::unix::fs::symlink(&own, folder.join("q.db")).expect("ours");
+    let text = format!(
+        "dbs: [{{dir: {}, pattern: \"*.db\", watch: true, replica: {{path: {}}}}}]\n",
+        folder.display(),
+        world.path("replica").display()
+    );
+    let config = world.write("litestream.yml", &text);
+    let check = |user: &str| {
+        let keeper = Keeper::new(&world).command("check").config(&config).args(["--user", user]);
+        keeper.run().stdout
+    };
+    let foreign = "is no SQLite database";
+    assert!(check("root").contains(foreign), "{}", check("root"));
+    assert!(!check("nobody").contains(foreign), "{}", check("nobody"));
+}

@@ -12,6 +12,7 @@ use crate::config::node::Node;
 use crate::config::place::s3_host;
 use crate::config::schema::{Secrecy, Section};
 use crate::config::url::{Url, is_url};
+use crate::secrets::mask_value;
 
 /// What 0.5.17 reads in the URL of an S3 replica of a configuration (`NewS3ReplicaClientFromConfig` of its main.go);
 /// it reads none in any other, and 0.3 none at all.
@@ -78,7 +79,12 @@ fn placeholders(config: &Config) -> Vec<Lint> {
         else {
             return;
         };
-        let Some(part) = placeholder(key.name, key.secrecy, text) else { return };
+        // What is secret in a URL may hold anything as well.
+        let open = match key.secrecy {
+            Secrecy::Address => mask_value(text),
+            Secrecy::Open | Secrecy::Secret => text.to_owned(),
+        };
+        let Some(part) = placeholder(key.name, key.secrecy, &open) else { return };
         let shown = match key.secrecy {
             Secrecy::Secret => String::new(),
             Secrecy::Open | Secrecy::Address => format!("`{}`, ", clipped(part)),
