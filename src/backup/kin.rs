@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::s3;
+use super::search::Span;
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
 use crate::litestream::{argv, ltx, position};
@@ -85,13 +86,8 @@ fn size(path: PathBuf) -> io::Result<u64> {
 
 /// How large the file of each single transaction of a listing is.
 fn sizes(listing: &str) -> BTreeMap<u64, u64> {
-    let row = |line: &str| {
-        let mut words = line.split_ascii_whitespace().rev().skip(1);
-        let size = words.next()?.parse().ok()?;
-        let (max, min) = (ltx::txid(words.next()?)?, ltx::txid(words.next()?)?);
-        (min == max).then_some((max, size))
-    };
-    listing.lines().skip(1).filter_map(row).collect()
+    let single = Span::sized(listing).filter(|(span, _)| span.min == span.max);
+    single.filter_map(|(span, size)| Some((span.max, size.parse().ok()?))).collect()
 }
 
 #[cfg(test)]

@@ -18,5 +18,5 @@ mod whole;
 pub use chosen::Chosen;
 pub use elsewhere::Elsewhere;
 pub use restore::{Error, Outcome, Restorer, move_aside, move_metadata_aside};
-pub use standing::{NO_BACKUP, Standing, against, standing};
+pub use standing::{NO_BACKUP, NOT_ITS_OWN, Standing, against, standing};
 pub use whole::Newest;

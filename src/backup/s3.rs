@@ -15,6 +15,7 @@ use object_store::client::{
 };
 use object_store::path::Path;
 use object_store::{ClientOptions, ObjectStore, ObjectStoreExt, RetryConfig};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -91,10 +92,7 @@ pub async fn ask(runner: &Runner, order: &[u8], limit: Duration) -> Result<Vec<F
 /// # Errors
 /// Why nobody can tell.
 pub async fn look_at(runner: &Runner, order: &[u8], txid: u64, limit: Duration) -> Result<Snapshot, String> {
-    let mut order: serde_json::Value = serde_json::from_slice(order).map_err(|error| error.to_string())?;
-    order["snapshot"] = txid.into();
-    let said = carried_out(runner, order.to_string().as_bytes(), limit).await?;
-    serde_json::from_str(&said).map_err(|error| error.to_string())
+    ask_of(runner, order, ("snapshot", txid), limit).await
 }
 
 /// Has such a process read the header of the file of transaction `newest`, or of the last one before it that has a file
@@ -108,8 +106,18 @@ pub async fn header(
     newest: u64,
     limit: Duration,
 ) -> Result<Option<(u64, Vec<u8>)>, String> {
+    ask_of(runner, order, ("header", newest), limit).await
+}
+
+/// As [`ask`], with what is wanted of one transaction added to the order.
+async fn ask_of<T: DeserializeOwned>(
+    runner: &Runner,
+    order: &[u8],
+    (wanted, txid): (&str, u64),
+    limit: Duration,
+) -> Result<T, String> {
     let mut order: serde_json::Value = serde_json::from_slice(order).map_err(|error| error.to_string())?;
-    order["header"] = newest.into();
+    order[wanted] = txid.into();
     let said = carried_out(runner, order.to_string().as_bytes(), limit).await?;
     serde_json::from_str(&said).map_err(|error| error.to_string())
 }

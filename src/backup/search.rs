@@ -16,13 +16,18 @@ pub struct Span {
 impl Span {
     /// Those of a listing of Litestream's ([`crate::litestream::argv::files`]).
     pub fn listed(listing: &str) -> Vec<Self> {
-        let span = |line: &str| {
-            let mut words = line.split_ascii_whitespace().rev().skip(2);
+        Self::sized(listing).map(|(span, _)| span).collect()
+    }
+
+    /// The same, each with the size of its file as it is written there.
+    pub fn sized(listing: &str) -> impl Iterator<Item = (Self, &str)> {
+        listing.lines().skip(1).filter_map(|line| {
+            let mut words = line.split_ascii_whitespace().rev().skip(1);
+            let size = words.next()?;
             let mut txid = || words.next().and_then(ltx::txid);
             let max = txid()?;
-            Some(Self { min: txid()?, max })
-        };
-        listing.lines().skip(1).filter_map(span).collect()
+            Some((Self { min: txid()?, max }, size))
+        })
     }
 }
 

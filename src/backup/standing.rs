@@ -108,6 +108,10 @@ pub async fn standing(
     Ok(compared(runner, config, db, Standing::of(local, first, replica.clone()), replica, limit).await)
 }
 
+/// What a backup is that ends with another transaction than its database had then.
+pub const NOT_ITS_OWN: &str =
+    "it is another database's backup, or one that another copy of this database went on with";
+
 /// As [`standing`], where somebody has asked the replica already.
 pub async fn against(
     runner: &Runner,

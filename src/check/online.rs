@@ -167,8 +167,8 @@ impl Trial {
         let standing = backup::against(&runner, version, &config, &db, there, limit).await;
         Ok(matches!(standing, Standing::Apart { first: None, .. }).then(|| {
             let message = format!(
-                "{place} ends at {replicated}, and that transaction is another one than that of `{path}`: it is another \
-                 database's backup, or one that another copy of this database went on with"
+                "{place} ends at {replicated}, and that transaction is another one than that of `{path}`: {}",
+                backup::NOT_ITS_OWN
             );
             self.lint(OTHER_BACKUP, message).hint("name this database's own place, or an empty one")
         }))
@@ -183,10 +183,7 @@ impl Trial {
             meta: database.meta_path.clone(),
             replica: self.replica.display.clone(),
             replica_folder: is_folder.then(|| PathBuf::from(&self.replica.display)),
-            s3: order.map(|order| Order {
-                place: self.replica.display.clone(),
-                json: order.to_string().into_bytes(),
-            }),
+            s3: order.map(|order| Order::new(&self.replica.display, &order)),
         }
     }
 

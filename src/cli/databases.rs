@@ -291,7 +291,7 @@ pub(super) fn database(database: &config::Database) -> Database {
 fn order(replica: &config::Replica, s3: &config::S3, recursive: bool) -> folder::Order {
     let mut order = serde_json::json!(s3);
     order["recursive"] = recursive.into();
-    folder::Order { place: replica.display.clone(), json: order.to_string().into_bytes() }
+    folder::Order::new(&replica.display, &order)
 }
 
 /// The program that names further databases.

@@ -13,10 +13,20 @@ use crate::litestream::position;
 use crate::os::{fd, open};
 use crate::sqlite::wal;
 
-/// The size of a database's pages; 65536 is stored as 1 (<https://sqlite.org/fileformat2.html>).
+/// Where it stands in a database's header.
+pub(super) const AT: usize = 16;
+
+/// What stands there; 65536 is stored as 1 (<https://sqlite.org/fileformat2.html>).
+pub(super) fn stored(bytes: [u8; 2]) -> u32 {
+    match u16::from_be_bytes(bytes) {
+        1 => 65536,
+        size => u32::from(size),
+    }
+}
+
+/// The size of a database's pages.
 pub(super) fn page_size(file: &File) -> io::Result<Option<u32>> {
-    let stored: Option<[u8; 2]> = fd::read_at(file, 16)?;
-    let size = stored.map(u16::from_be_bytes).map(|size| if size == 1 { 65536 } else { u32::from(size) });
+    let size = fd::read_at(file, AT as u64)?.map(stored);
     Ok(size.filter(|size| wal::is_page_size(*size)))
 }
 

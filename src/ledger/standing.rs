@@ -10,7 +10,7 @@ use super::book::{Book, Copied, Head, Mark, Seen};
 use super::command::CHECKING;
 use super::compare::{Effort, Found, Which, compare};
 use super::history::{Kinship, Past};
-use super::seq;
+use super::{seq, size};
 use crate::litestream::database::with_suffix;
 use crate::litestream::ltx::{self, Ltx};
 use crate::litestream::position;
@@ -126,11 +126,7 @@ fn is_cut_off(database: &Path, is_shorter: bool) -> io::Result<bool> {
         // What the log has is not in the file yet.
         return Ok(false);
     }
-    // 65536 is stored as 1.
-    let size = match u16::from_be_bytes([header[16], header[17]]) {
-        1 => 65536,
-        size => u64::from(size).max(512),
-    };
+    let size = u64::from(size::stored([header[size::AT], header[size::AT + 1]])).max(512);
     let pages = open::file(database)?.metadata()?.len() / size;
     // Which counts only if the version is the one that it was written for.
     Ok(number(&header, 24) != number(&header, 92) || pages < u64::from(number(&header, 28)))

@@ -46,6 +46,13 @@ pub struct Order {
     pub json: Vec<u8>,
 }
 
+impl Order {
+    /// To do this at a place.
+    pub fn new(place: &str, order: &serde_json::Value) -> Self {
+        Self { place: place.to_owned(), json: order.to_string().into_bytes() }
+    }
+}
+
 impl std::fmt::Debug for Order {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.place)

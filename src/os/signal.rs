@@ -231,19 +231,14 @@ pub fn stop_own_group() {
     send(std::process::id() as i32, libc::SIGSTOP);
     // The one that ended the stop is answered by whoever called. Told of it once more, the job would be continued twice, and a
     // Ctrl-Z typed between the two would be lost.
-    take_pending(libc::SIGCONT);
+    take_pending(Signal::SIGCONT);
 }
 
-/// Takes a blocked signal that is pending for this process, without waiting; whether there was one. See sigtimedwait(2).
-fn take_pending(number: i32) -> bool {
-    let none = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+/// Takes a blocked signal that is pending for this process, if it is, without waiting (`sigtimedwait(2)`).
+fn take_pending(signal: Signal) {
+    let (set, none) = (SigSet::from(signal), libc::timespec { tv_sec: 0, tv_nsec: 0 });
     // SAFETY: the set and the time outlive the call, and nothing is written to a null pointer.
-    unsafe {
-        let mut set = std::mem::zeroed();
-        libc::sigemptyset(&mut set);
-        libc::sigaddset(&mut set, number);
-        libc::sigtimedwait(&set, std::ptr::null_mut(), &none) == number
-    }
+    unsafe { libc::sigtimedwait(set.as_ref(), std::ptr::null_mut(), &none) };
 }
 
 /// `TERM` for 15; the bare number for what has no name.

@@ -9,8 +9,9 @@ use crate::os::proc;
 
 /// So many in a row may end in an error and still count, each from its beginning: a connection breaks.
 const ACCIDENTS: u32 = 2;
-/// So many bytes beyond the earlier ones are no log line, and no other length of the same.
-const FURTHER: u64 = 64 << 10;
+
+/// Written by Litestream between two looks, or beyond an attempt that failed, this is an upload and not a log line.
+pub(super) const MOVES: u64 = 64 << 10;
 
 /// The attempts at one database.
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,7 +43,7 @@ impl Attempts {
     fn is_new(&self, written: u64, uploaded: u64) -> bool {
         self.failed < ACCIDENTS
             || uploaded > self.uploaded
-            || written.saturating_sub(self.began) > self.most.saturating_add(FURTHER)
+            || written.saturating_sub(self.began) > self.most.saturating_add(MOVES)
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::attempts::Tried;
+use super::attempts::{MOVES, Tried};
 use super::driver::{Message, Outbox};
 use super::ledger::Compared;
 use super::roster::Listed;
@@ -38,8 +38,6 @@ const OPENING_LOOKS: u32 = 50;
 const SETTLED: Duration = Duration::from_secs(5);
 /// How often to look whether Litestream moves.
 const LOOK: Duration = Duration::from_secs(1);
-/// Written by Litestream between two looks, this is an upload and not a log line.
-const MOVES: u64 = 64 << 10;
 /// The only reason there is when a release that hides refusals lists nothing.
 const NOTHING_LISTED: &str = "nothing is listed there: no such bucket, a wrong key, or nothing uploaded yet";
 /// How many databases are asked about at once.

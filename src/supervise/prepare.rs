@@ -293,7 +293,9 @@ impl Preparation {
                 Some("its pages have changed although nobody wrote to it".to_owned())
             }
             Ok(Malformed { why }) => {
-                if self.settle_malformed(db, &why)? {
+                // It would take the place of a backup that is whole.
+                let damage = || super::ledger::damage(db, &why);
+                if self.settle(db, &format!("{path}: {why}"), damage, || Ok(()))? {
                     return Ok(true);
                 }
                 Some(format!("{why}; going on from it, as --if-behind ignore says"))
@@ -316,14 +318,11 @@ impl Preparation {
                 Some("it is another file".to_owned())
             }
             Ok(Resized { was, now, other }) => {
-                match (other, self.if_behind) {
-                    (Some(why), IfBehind::Refuse) => {
-                        return Err(super::ledger::resized_other(db, was, now, &why));
+                if let Some(why) = other {
+                    let refusal = || super::ledger::resized_other(db, was, now, &why);
+                    if self.settle(db, &format!("{path}: {why}"), refusal, || Ok(()))? {
+                        return Ok(true);
                     }
-                    (Some(why), IfBehind::Restore) => {
-                        return put_aside(db, &format!("{path}: {why}")).map(|()| true);
-                    }
-                    (Some(_), IfBehind::Ignore) | (None, _) => {}
                 }
                 if !is_replica_empty {
                     return Err(super::ledger::resized(db, was, now));
@@ -437,59 +436,64 @@ impl Preparation {
         answers.into_iter().map(|(_, answer)| answer).collect()
     }
 
-    /// Whether the database is to be restored.
-    fn settle_behind(&self, db: &Database, behind: &str) -> Result<bool, Failure> {
-        let behind = format!("{} {behind}", db.path.display());
+    /// Whether the database is to be restored: what `--if-behind` says of a file that is not what its backup was made of.
+    /// `go_on` is for who goes on from it.
+    fn settle(
+        &self,
+        db: &Database,
+        why: &str,
+        refusal: impl FnOnce() -> Failure,
+        go_on: impl FnOnce() -> Result<(), Failure>,
+    ) -> Result<bool, Failure> {
         match self.if_behind {
-            IfBehind::Refuse => Err(Failure::new(ExitCode::UNAVAILABLE, behind).hint(
-                "`--if-behind restore` keeps this file under another name and restores the backup; `--if-behind ignore` \
-                 goes on from it, and the newer rows leave the latest restore",
-            )),
-            IfBehind::Ignore => {
-                tracing::warn!("{behind}: going on from it, as --if-behind ignore says");
-                Ok(false)
-            }
-            IfBehind::Restore => put_aside(db, &behind).map(|()| true),
+            IfBehind::Refuse => Err(refusal()),
+            IfBehind::Ignore => go_on().map(|()| false),
+            IfBehind::Restore => put_aside(db, why).map(|()| true),
         }
     }
 
-    /// Whether the database is to be restored from a backup that was not made of it, as far as anybody knows.
+    /// As [`Preparation::settle`], of a file that is older.
+    fn settle_behind(&self, db: &Database, behind: &str) -> Result<bool, Failure> {
+        let behind = format!("{} {behind}", db.path.display());
+        let refusal = || {
+            Failure::new(ExitCode::UNAVAILABLE, &behind).hint(
+                "`--if-behind restore` keeps this file under another name and restores the backup; `--if-behind ignore` \
+                 goes on from it, and the newer rows leave the latest restore",
+            )
+        };
+        self.settle(db, &behind, refusal, || {
+            tracing::warn!("{behind}: going on from it, as --if-behind ignore says");
+            Ok(())
+        })
+    }
+
+    /// As [`Preparation::settle`], of a backup that was not made of the database, as far as anybody knows.
     fn settle_apart(&self, db: &Database, replica: &Position, first: Option<u64>) -> Result<bool, Failure> {
         let (path, place) = (db.path.display(), &db.replica);
         let apart = match first {
             None => format!(
-                "{path}: {place} ends at {replica}, and that transaction is another one than this database's: it is another \
-                 database's backup, or one that another copy of this database went on with"
+                "{path}: {place} ends at {replica}, and that transaction is another one than this database's: {}",
+                backup::NOT_ITS_OWN
             ),
             Some(first) => format!(
                 "{path}: {place} ends at {replica}, and litestream's local files begin at txid {first}: nobody knows whether \
                  that is this database's backup"
             ),
         };
-        match self.if_behind {
-            IfBehind::Refuse => Err(Failure::new(ExitCode::UNAVAILABLE, apart).hint(
+        let refusal = || {
+            Failure::new(ExitCode::UNAVAILABLE, &apart).hint(
                 "nothing was changed there: name this database's own place, or an empty one; `--if-behind restore` keeps this \
                  file under another name and restores that backup; `--if-behind ignore` puts a fresh copy of this one on top \
                  of it",
-            )),
-            IfBehind::Ignore => {
-                let kept = backup::move_metadata_aside(db).map_err(|error| failure(&error))?;
-                tracing::warn!(
-                    "{apart}: beginning with a fresh copy on top of it, as --if-behind ignore says; {kept}"
-                );
-                Ok(false)
-            }
-            IfBehind::Restore => put_aside(db, &apart).map(|()| true),
-        }
-    }
-
-    /// As [`Preparation::settle_behind`], for a file that would take the place of a backup that is whole.
-    fn settle_malformed(&self, db: &Database, why: &str) -> Result<bool, Failure> {
-        match self.if_behind {
-            IfBehind::Refuse => Err(super::ledger::damage(db, why)),
-            IfBehind::Ignore => Ok(false),
-            IfBehind::Restore => put_aside(db, &format!("{}: {why}", db.path.display())).map(|()| true),
-        }
+            )
+        };
+        self.settle(db, &apart, refusal, || {
+            let kept = backup::move_metadata_aside(db).map_err(|error| failure(&error))?;
+            tracing::warn!(
+                "{apart}: beginning with a fresh copy on top of it, as --if-behind ignore says; {kept}"
+            );
+            Ok(())
+        })
     }
 }
 

@@ -41,11 +41,9 @@ impl Asker {
         url: &str,
         limit: Duration,
     ) -> Result<(), String> {
-        let mut whole = {
-            // Whoever named it has looked at it.
-            let whole = ledger::whole_for(&self.runner, database, Some(limit), true).await;
-            whole.map_err(|failure| failure.message)?
-        };
+        // Whoever named it has looked at it.
+        let whole = ledger::whole_for(&self.runner, database, Some(limit), true).await;
+        let mut whole = whole.map_err(|failure| failure.message)?;
         loop {
             if let Some(why) = &whole {
                 let emptied = wal::empty(&self.runner, &database.path, why, limit).await;

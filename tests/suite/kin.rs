@@ -132,13 +132,25 @@ fn remove(world: &World) {
     }
 }
 
+/// A world with a small database.
+fn small() -> World {
+    let world = World::new();
+    sqlite::create(&world.db(), 3);
+    world
+}
+
+/// Another small one in its place.
+fn anew(world: &World) {
+    remove(world);
+    sqlite::create(&world.db(), 3);
+}
+
 /// Two databases of the same app, one after the other in the same file; the second one has as many transactions more.
 /// The first one's backup is in `others`, the second one's in `own`.
 fn two(store: &Store, more: usize) -> World {
     let world = World::new();
     for (name, more) in [("others", 0), ("own", more)] {
-        remove(&world);
-        sqlite::create(&world.db(), 3);
+        anew(&world);
         store.fill(&world, name, 2 + more);
     }
     world
@@ -164,12 +176,10 @@ fn an_older_backup_of_another_database_is_refused() {
 #[test]
 fn a_backup_of_another_database_is_refused_that_ends_at_the_same_transaction() {
     for store in Store::all() {
-        let world = World::new();
-        sqlite::create(&world.db(), 3);
+        let world = small();
         store.fill(&world, "others", 2);
         let there = newest(&world);
-        remove(&world);
-        sqlite::create(&world.db(), 3);
+        anew(&world);
         while world.list(LOCAL).is_empty() || newest(&world) < there {
             store.fill(&world, "own", 1);
         }
@@ -181,11 +191,9 @@ fn a_backup_of_another_database_is_refused_that_ends_at_the_same_transaction() {
 #[test]
 fn a_newer_backup_of_another_database_is_refused() {
     for store in Store::all() {
-        let world = World::new();
-        sqlite::create(&world.db(), 3);
+        let world = small();
         store.fill(&world, "others", 4);
-        remove(&world);
-        sqlite::create(&world.db(), 3);
+        anew(&world);
         store.fill(&world, "own", 1);
         store.run(&world, "others", &[]).expect_code(69).expect_log("is older than its backup");
     }
@@ -195,8 +203,7 @@ fn a_newer_backup_of_another_database_is_refused() {
 #[test]
 fn a_backup_that_another_copy_went_on_with_is_refused() {
     for store in Store::all() {
-        let world = World::new();
-        sqlite::create(&world.db(), 3);
+        let world = small();
         store.fill(&world, "own", 2);
         fs::create_dir(world.path("copy")).expect("the world can be written");
         for name in STATE {
@@ -241,8 +248,7 @@ fn what_if_behind_says_is_done_with_a_backup_of_another_database() {
 #[test]
 fn a_replica_that_lost_its_newest_files_is_gone_on_with() {
     for store in Store::all() {
-        let world = World::new();
-        sqlite::create(&world.db(), 3);
+        let world = small();
         store.fill(&world, "own", 1);
         copy(&store.folder(&world, "own"), &store.folder(&world, "before"));
         store.fill(&world, "own", 2);
@@ -255,8 +261,7 @@ fn a_replica_that_lost_its_newest_files_is_gone_on_with() {
 #[test]
 fn an_older_copy_of_the_own_backup_elsewhere_is_gone_on_with() {
     for store in Store::all() {
-        let world = World::new();
-        sqlite::create(&world.db(), 3);
+        let world = small();
         store.fill(&world, "own", 1);
         let copied = store.folder(&world, "elsewhere");
         copy(&store.folder(&world, "own"), &copied);
@@ -277,8 +282,7 @@ fn an_older_copy_of_the_own_backup_elsewhere_is_gone_on_with() {
 #[test]
 fn after_a_kill_the_own_backup_is_known_again() {
     for store in Store::all() {
-        let world = World::new();
-        sqlite::create(&world.db(), 3);
+        let world = small();
         let config = world.config(&store.replica(&world, "own"));
         let keeper = || Keeper::new(&world).config(&config).envs(S3::env());
         let running = keeper().app(unit::writer(&world.trace(), &world.db(), 0)).start();
@@ -292,8 +296,7 @@ fn after_a_kill_the_own_backup_is_known_again() {
 #[test]
 fn a_restored_database_knows_its_backup() {
     for store in Store::all() {
-        let world = World::new();
-        sqlite::create(&world.db(), 3);
+        let world = small();
         store.fill(&world, "own", 2);
         remove(&world);
         store.run(&world, "own", &[]).expect_code(0);
@@ -310,10 +313,9 @@ fn without_our_own_client_the_sizes_tell() {
     let world = World::new();
     sqlite::create(&world.db(), 300);
     store.fill(&world, "others", 2);
-    remove(&world);
-    sqlite::create(&world.db(), 3);
+    anew(&world);
     store.fill(&world, "own", 4);
-    let Store::S3(s3) = &store else { return };
+    let Store::S3(s3) = &store else { unreachable!() };
     s3.forbid_gets();
     let ended = store.run(&world, "others", &[]).expect_code(69);
     ended.expect_log("that transaction is another one");
@@ -324,8 +326,7 @@ fn an_older_litestream_makes_no_difference() {
     for store in Store::all() {
         let world = World::new();
         for (name, times) in [("others", 1), ("own", 3)] {
-            remove(&world);
-            sqlite::create(&world.db(), 3);
+            anew(&world);
             let config = world.config(&store.replica(&world, name));
             for _ in 0..times {
                 litestream::back_up(&world, NO_SOCKET, &config, &[&world.db()]);

@@ -350,6 +350,14 @@ fn refuses_an_older_copy_with_its_log(what: Ledger, in_place: bool) {
     assert!(backup(&world) >= 203, "{what:?} {in_place}");
 }
 
+/// All that was kept stands in its place again, as other files.
+fn move_back(world: &World) {
+    for name in ALL {
+        fs::remove_file(world.path(name)).unwrap();
+        copy(world, &format!("kept/{name}"), name);
+    }
+}
+
 /// Of all that was kept, Litestream has only the newest file.
 #[test]
 fn an_older_copy_with_its_log_is_refused_by_the_newest_file_alone() {
@@ -358,10 +366,7 @@ fn an_older_copy_with_its_log_is_refused_by_the_newest_file_alone() {
     live(&world, "INSERT INTO t (v) VALUES ('one')");
     save(&world, &ALL);
     live(&world, "INSERT INTO t (v) VALUES ('two')");
-    for name in ALL {
-        fs::remove_file(world.path(name)).unwrap();
-        copy(&world, &format!("kept/{name}"), name);
-    }
+    move_back(&world);
     let mut files = world.list(".app.db-litestream/ltx/0");
     files.pop();
     for name in files
@@ -481,10 +486,7 @@ fn an_older_copy_whose_log_has_all_that_changed_is_refused() {
     // Whoever closes it last removes its log, and the next one is another.
     drop(sqlite::open(&world.db()));
     live(&world, "UPDATE t SET v = hex(randomblob(40000)) WHERE id = 2; VACUUM");
-    for name in ALL {
-        fs::remove_file(world.path(name)).unwrap();
-        copy(&world, &format!("kept/{name}"), name);
-    }
+    move_back(&world);
     run(&world, &[]).expect_code(69).expect_log("`--if-behind ignore`");
 }
 
@@ -495,10 +497,7 @@ fn an_older_copy_that_was_vacuumed_is_refused() {
     live(&world, "INSERT INTO t (v) SELECT hex(randomblob(2000)) FROM t");
     save(&world, &ALL);
     live(&world, "INSERT INTO t (v) VALUES ('newer')");
-    for name in ALL {
-        fs::remove_file(world.path(name)).unwrap();
-        copy(&world, &format!("kept/{name}"), name);
-    }
+    move_back(&world);
     sqlite::open(&world.db()).execute_batch("DELETE FROM t WHERE id % 3 = 0; VACUUM").unwrap();
     run(&world, &[]).expect_code(69).expect_log("`--if-behind ignore`");
 }

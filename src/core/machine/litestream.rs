@@ -58,10 +58,7 @@ impl Machine {
         if !self.unconfirmed.is_empty() {
             self.not_drained();
         }
-        match self.goal.stop() {
-            Some(stop) => self.exit(stop.exit_code(), stop.cause()),
-            None => self.exit(ExitCode::UNAVAILABLE, Cause::Keeper),
-        }
+        self.exit_or(ExitCode::UNAVAILABLE);
     }
 
     pub(super) fn shim_gone(&mut self, now: Instant) {

@@ -260,6 +260,14 @@ impl Machine {
         self.act(Action::Exit(code, cause));
     }
 
+    /// Exits as the stop says that is wanted, or else with this.
+    fn exit_or(&mut self, code: ExitCode) {
+        match self.goal.stop() {
+            Some(stop) => self.exit(stop.exit_code(), stop.cause()),
+            None => self.exit(code, Cause::Keeper),
+        }
+    }
+
     fn act(&mut self, action: Action) {
         self.actions.push_back(action);
     }

@@ -6,7 +6,7 @@ use super::Machine;
 use super::goal::Goal;
 use super::processes::Litestream;
 use crate::core::timer::Timer;
-use crate::core::{Action, Cause, ExitCode, Gate, Note, Phase};
+use crate::core::{Action, ExitCode, Gate, Note, Phase};
 
 /// How often a slow gate is reported.
 const GATE_REPORT: Duration = Duration::from_secs(10);
@@ -44,10 +44,7 @@ impl Machine {
 
     pub(super) fn not_prepared(&mut self, expected: Phase, code: ExitCode) {
         if self.phase == expected {
-            match self.goal.stop() {
-                Some(stop) => self.exit(stop.exit_code(), stop.cause()),
-                None => self.exit(code, Cause::Keeper),
-            }
+            self.exit_or(code);
         }
     }
 
