@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -31,6 +31,8 @@ use crate::random::Random;
 const LARGE: u64 = 16 << 20;
 /// The largest transaction.
 const MOST: u64 = 5 << 20;
+/// For how long a database may be held by somebody else before that is a fault.
+const LONGEST_HELD: Duration = Duration::from_secs(30);
 
 /// What the processes of an app read.
 #[derive(Serialize, Deserialize)]
@@ -131,11 +133,20 @@ pub fn write(file: &str, number: usize, before: u64) -> ExitCode {
     let mut trace = orders.trace();
     let (main, attached) = plan.databases;
     let databases = 1 << main | attached.map_or(0, |attached| 1 << attached);
-    let mut writing = match Writing::open(&orders, plan, before) {
-        Ok(writing) => writing,
-        Err(error) => {
-            let _ = writeln!(trace, "! writer {number} cannot open its database: {error}");
-            return ExitCode::from(4);
+    let begun = Instant::now();
+    let mut writing = loop {
+        match Writing::open(&orders, plan, before) {
+            Ok(writing) => break writing,
+            // Whoever closes or recovers a file holds it for itself meanwhile.
+            Err(error) if is_passing(&error) && begun.elapsed() < LONGEST_HELD => {
+                if stop.load(Relaxed) {
+                    return ExitCode::SUCCESS;
+                }
+            }
+            Err(error) => {
+                let _ = writeln!(trace, "! writer {number} cannot open its database: {error}");
+                return ExitCode::from(4);
+            }
         }
     };
     while !stop.load(Relaxed) {
