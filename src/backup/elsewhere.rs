@@ -39,7 +39,7 @@ impl Restorer {
                 let (path, from) = (db.path.display(), &place.db.replica);
                 tracing::info!("{} holds no backup of {path}: restoring it from {from}", db.replica);
                 there.fetch_whole(&place.db, output, bars).await?;
-                return match there.put_in_place(&place.db, output)? {
+                return match there.put_in_place(&place.db, output).await? {
                     Outcome::NoBackup => Err(Error::NothingElsewhere {
                         db: db.path.clone(),
                         replica: db.replica.clone(),

@@ -14,7 +14,8 @@ use super::aside;
 use super::bars::{self, bar};
 use super::chosen::Chosen;
 use super::elsewhere::Elsewhere;
-use super::search;
+use super::remains;
+use super::search::{self, Span};
 use super::whole::Newest;
 use crate::core::ExitCode;
 use crate::litestream::argv;
@@ -148,6 +149,21 @@ pub enum Error {
         /// The version that runs.
         running: Version,
     },
+    /// The replica holds files of a backup, and nothing that a restore could begin with.
+    #[error(
+        "{}: replica {replica} holds txid {} to {}, and nothing that a restore could begin with: what was before that is gone there",
+        db.display(),
+        argv::txid_text(left.min),
+        argv::txid_text(left.max)
+    )]
+    NoBeginning {
+        /// The database.
+        db: PathBuf,
+        /// Its replica.
+        replica: String,
+        /// What it holds.
+        left: Span,
+    },
     /// "No backup" is what this Litestream also says of a replica that refused.
     #[error("{}: litestream {running} finds no backup on {replica}, but it says so of a missing bucket or a wrong key as well", db.display())]
     NotBelieved {
@@ -210,6 +226,10 @@ impl Error {
             Self::OtherFormat { held, .. } => {
                 Some(format!("run litestream {held}, or 0.5.17, which reads both"))
             }
+            Self::NoBeginning { replica, .. } => Some(format!(
+                "bring back what was removed from {replica}, or name another place; to begin there with a fresh copy, move \
+                 what is left there away"
+            )),
             Self::NotBelieved { running, .. } => Some(format!(
                 "run litestream 0.5.17, which tells them apart (`litekeeper install` gets it); \
                  `--allow-litestream {running}` takes this one's word and starts without the database"
@@ -237,6 +257,7 @@ impl Error {
             | Self::NoSuchTxid { .. }
             | Self::OtherFormat { .. }
             | Self::NothingElsewhere { .. }
+            | Self::NoBeginning { .. }
             | Self::NotBelieved { .. }
             | Self::Io { .. }
             | Self::Command(command::Error::Aborted | command::Error::Timeout(_)) => ExitCode::UNAVAILABLE,
@@ -288,7 +309,10 @@ impl Restorer {
             }
             fetched => fetched,
         };
-        let outcome = fetched.and_then(|()| self.put_in_place(db, &output));
+        let outcome = match fetched {
+            Ok(()) => self.put_in_place(db, &output).await,
+            Err(error) => Err(error),
+        };
         let (outcome, source) = match outcome {
             Ok(Outcome::NoBackup) => match self.look_elsewhere(db, &output, bars).await {
                 Ok((outcome, source)) => (Ok(outcome), source),
@@ -420,11 +444,12 @@ impl Restorer {
         Plan::parse(&listing.stdout).map(|plan| plan.size())
     }
 
-    pub(super) fn put_in_place(&self, db: &Database, output: &Path) -> Result<Outcome, Error> {
+    pub(super) async fn put_in_place(&self, db: &Database, output: &Path) -> Result<Outcome, Error> {
         let restored = place::theirs(|| Ok(output.symlink_metadata()?.len())).ok();
         if restored.is_none() {
             self.refuse_other_format(db)?;
             self.refuse_to_believe(db)?;
+            remains::refuse(&self.runner, self.version, &self.config, db, self.timeout).await?;
         }
         let moved = aside::move_remains(db).map_err(Error::io(&db.path))?;
         if let Some(text) = kept(&moved) {

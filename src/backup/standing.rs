@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Error, kin};
+use super::{Error, kin, remains};
 use crate::litestream::argv;
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
@@ -79,7 +79,7 @@ impl Standing {
 /// replica says nothing, which for a release that hides refusals may be one.
 ///
 /// # Errors
-/// The replica did not answer, or refused.
+/// The replica did not answer, or refused; or what it holds cannot be restored, nor gone on with.
 pub async fn standing(
     runner: &Runner,
     version: Version,
@@ -97,6 +97,7 @@ pub async fn standing(
         Err(reason)
             if reason.contains(NO_BACKUP) && (version.admits_refusals() || db.replica_folder.is_some()) =>
         {
+            remains::refuse(runner, version, config, db, limit).await?;
             is_empty = true;
             None
         }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use indicatif::MultiProgress;
 
 use super::aside;
+use super::remains;
 use super::restore::{Error, REPORT, Restorer};
 use super::search::{Search, Span, candidates};
 use super::standing::NO_BACKUP;
@@ -278,15 +279,7 @@ impl Restorer {
 
     /// The files of a backup.
     pub(super) async fn files(&self, db: &Database) -> Result<Vec<Span>, command::Error> {
-        let ask = |all| {
-            let args = argv::files(&self.config, &db.path, all);
-            async move { self.runner.ask(&args, self.timeout).await }
-        };
-        let mut listing = ask(true).await?;
-        if !listing.is_success() {
-            // 0.5.5 knows of no levels here, and lists what is not compacted yet.
-            listing = ask(false).await?;
-        }
+        let listing = remains::list(&self.runner, &self.config, &db.path, self.timeout).await?;
         Ok(Span::listed(&listing.stdout))
     }
 }

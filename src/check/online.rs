@@ -17,8 +17,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::rules::{
-    DATABASE_BEHIND, DISK_SPACE, LEFT_BEHIND, NO_BACKUP, NOT_WRITTEN, OTHER_BACKUP, REPLICA_LIST,
-    REPLICA_READ, REPLICA_WRITE,
+    DATABASE_BEHIND, DISK_SPACE, LEFT_BEHIND, NO_BACKUP, NO_BEGINNING, NOT_WRITTEN, OTHER_BACKUP,
+    REPLICA_LIST, REPLICA_READ, REPLICA_WRITE,
 };
 use crate::backup::{self, Standing, s3};
 use crate::config::lint::{Lint, Rule};
@@ -145,6 +145,17 @@ impl Trial {
         let replicated = listing.as_deref().and_then(|listing| position::replicated(version, listing));
         let path = database.path.display();
         let Some(replicated) = replicated else {
+            let left =
+                backup::remains::of(&runner, version, &config, &database.path, self.online.limit).await;
+            if let Some(left) = left.map_err(|error| error.to_string())? {
+                let (place, min, max) =
+                    (&self.replica.display, argv::txid_text(left.min), argv::txid_text(left.max));
+                let message = format!(
+                    "{place} holds txid {min} to {max} of `{path}`, and nothing that a restore could begin with"
+                );
+                let hint = "bring back what was removed there, or name another place";
+                return Ok(Some(self.lint(NO_BEGINNING, message).hint(hint)));
+            }
             let message = format!("{} holds no backup of `{path}`", self.replica.display);
             let hint = "the first start makes it; if there should be one, the place is wrong";
             return Ok(Some(self.lint(NO_BACKUP, message).hint(hint)));

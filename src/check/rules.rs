@@ -66,6 +66,7 @@ rules! {
     (REPLICA_READ, Error, "replica-read", "what was written to a replica cannot be read (--online)"),
     (DATABASE_BEHIND, Error, "database-behind", "a database is older than its backup (--online)"),
     (OTHER_BACKUP, Error, "other-backup", "a replica holds a backup that was not made of its database (--online)"),
+    (NO_BEGINNING, Error, "no-beginning", "a replica has lost the oldest files of its backup, so that nothing can be restored (--online)"),
     (NO_BACKUP, Note, "no-backup", "a replica holds no backup of its database yet (--online)"),
     (NOT_WRITTEN, Note, "not-written", "a replica could be listed only (--online)"),
     (LEFT_BEHIND, Note, "left-behind", "what was written to try a replica is still there (--online)"),

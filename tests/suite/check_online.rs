@@ -37,6 +37,7 @@ fn shown(world: &World, s3: Option<&S3>, ended: &Ended) -> String {
                 "replica-write",
                 "replica-read",
                 "no-backup",
+                "no-beginning",
                 "not-written",
                 "left-behind",
                 "database-behind",

@@ -1,4 +1,4 @@
-//! A replica's place that holds a backup which was not made of the database: by its number it may be an older one.
+//! A replica's place that holds a backup which was not made of the database, by its number an older one; or the rest of one.
 
 use std::fs;
 use std::path::Path;
@@ -335,5 +335,42 @@ fn an_older_litestream_makes_no_difference() {
         let config = world.config(&store.replica(&world, "others"));
         let keeper = Keeper::new(&world).litestream(NO_SOCKET).config(&config).envs(S3::env());
         keeper.app(["true"]).run().expect_code(69).expect_log("that transaction is another one");
+    }
+}
+
+/// Removed by a rule of the bucket, or by hand.
+#[test]
+fn a_backup_without_its_beginning_is_not_taken_for_none() {
+    for store in Store::all() {
+        let world = small();
+        store.fill(&world, "own", 3);
+        let begins = format!("/{:016x}-", 1);
+        let gone = files(&store.folder(&world, "own")).into_iter().filter(|(path, _)| path.contains(&begins));
+        let gone = gone.map(|(path, _)| fs::remove_file(path).expect("it is there")).count();
+        assert!(gone > 0, "it was backed up from the beginning");
+        let there = files(&store.folder(&world, "own"));
+        let config = world.config(&store.replica(&world, "own"));
+        let keeper = || Keeper::new(&world).config(&config).envs(S3::env());
+        let checked = keeper().command("check").args(["--online", "--limit", "2m"]).run().stdout;
+        assert!(checked.contains("[no-beginning]") && !checked.contains("[no-backup]"), "{checked}");
+        // With the database, which would be confirmed behind what is left; and without, when the app would begin anew.
+        for loss in [false, true] {
+            if loss {
+                remove(&world);
+            }
+            let events = world.trace().events().len();
+            let ended = store.run(&world, "own", &["--if-behind", "restore"]).expect_code(69);
+            ended
+                .expect_log("nothing that a restore could begin with")
+                .expect_log("move what is left there away");
+            assert_eq!(world.trace().events().len(), events, "the app was not started");
+            assert_eq!(world.db().exists(), !loss);
+            assert_eq!(files(&store.folder(&world, "own")), there);
+        }
+        // As the hint says.
+        let away = store.folder(&world, "own").with_file_name("away");
+        fs::rename(store.folder(&world, "own"), away).expect("both can be written");
+        sqlite::create(&world.db(), 3);
+        store.goes_on(&world, "own");
     }
 }
