@@ -358,7 +358,7 @@ impl Restorer {
     pub async fn beside<T>(&self, db: &Database, look: impl AsyncFnOnce(PathBuf) -> T) -> Result<T, Error> {
         let output = db.hidden("-litekeeper-restore");
         aside::remove_partial(&output);
-        let looked = match self.fetch(db, &output, None, None).await {
+        let looked = match self.fetch(db, &output, None, None, false).await {
             Ok(()) => Ok(look(output.clone()).await),
             Err(error) => Err(error),
         };
@@ -366,13 +366,15 @@ impl Restorer {
         looked
     }
 
-    /// Has Litestream write `output`, or nothing when there is no backup.
+    /// Has Litestream write `output`, or nothing when there is no backup. Whether it `is_told`: what is only looked at is no
+    /// restore yet.
     pub(super) async fn fetch(
         &self,
         db: &Database,
         output: &Path,
         txid: Option<u64>,
         bars: Option<&MultiProgress>,
+        is_told: bool,
     ) -> Result<(), Error> {
         let bar = match bars {
             Some(bars) => self.planned_size(db).await.map(|size| bars.add(bar(db, size))),
@@ -381,10 +383,9 @@ impl Restorer {
         // Litestream writes here first (`Replica.Restore` in its replica.go), then renames.
         let partial = with_suffix(output, ".tmp");
         let (mut before, mut report_at) = (0, Instant::now() + REPORT);
-        // What is tried to find the newest that is whole is no restore yet.
-        let mut is_told = txid != self.chosen.of(&db.path);
+        let mut is_due = is_told;
         let mut tell = || {
-            if !std::mem::replace(&mut is_told, true) {
+            if std::mem::take(&mut is_due) {
                 tracing::info!("restoring {} from {}", db.path.display(), db.replica);
             }
         };

@@ -138,7 +138,9 @@ impl Restorer {
         txid: Option<u64>,
         bars: Option<&MultiProgress>,
     ) -> Result<Fetched, Error> {
-        match self.fetch(db, output, txid, bars).await {
+        // Others are tried to find the newest that is whole.
+        let is_told = txid == self.chosen.of(&db.path);
+        match self.fetch(db, output, txid, bars, is_told).await {
             Ok(()) if txid.is_none() && !is_there(output) => Ok(Fetched::Whole),
             Ok(()) => Ok(self.check(db, output).await?.map_or(Fetched::Whole, Fetched::Malformed)),
             Err(Error::Refused { reason, .. }) if Refusal::of(&reason) == Refusal::Damaged => {

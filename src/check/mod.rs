@@ -97,8 +97,9 @@ pub fn broken_off(site: &Site<'_>) -> Vec<Lint> {
 }
 
 fn only_faults(mut found: Vec<Lint>) -> Vec<Lint> {
-    // A copy that was broken off, and a folder without databases, can be put right by the start itself, from the backup.
-    let may_be_restored = |lint: &Lint| [rules::CUT_OFF, rules::EMPTY_DIR].contains(&lint.rule);
+    // A file that is damaged or was broken off, and a folder without databases, can be put right by the start itself, from the backup.
+    let may_be_restored =
+        |lint: &Lint| [rules::CUT_OFF, rules::DAMAGED, rules::EMPTY_DIR].contains(&lint.rule);
     found.retain(|lint| lint.rule.severity == Severity::Error && !may_be_restored(lint));
     found
 }

@@ -4,11 +4,12 @@ use std::io;
 use std::path::Path;
 
 use super::rules::{
-    CUT_OFF, DATABASE_LINK, IN_THE_WAY, LARGE_WAL, NO_DATABASE_YET, NOT_SQLITE, NOT_WAL, STALE_WAL,
+    CUT_OFF, DAMAGED, DATABASE_LINK, IN_THE_WAY, LARGE_WAL, NO_DATABASE_YET, NOT_SQLITE, NOT_WAL, STALE_WAL,
 };
 use super::site::Site;
 use crate::config::lint::Lint;
 use crate::litestream::database::{in_the_way, unfit, with_suffix};
+use crate::litestream::{ltx, position};
 use crate::os::open;
 
 const MAGIC: &[u8] = b"SQLite format 3\0";
@@ -17,7 +18,7 @@ const LARGE: u64 = 100 << 20;
 
 pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
     site.of_each(|database, _| {
-        let mut found = of(site, &database.path, database.line);
+        let mut found = of(site, &database.path, &database.meta_path, database.line);
         if let Some((message, hint)) = in_the_way(&database.path, &database.meta_path) {
             found.push(site.lint(IN_THE_WAY, database.line, message).hint(hint));
         }
@@ -25,7 +26,7 @@ pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
     })
 }
 
-fn of(site: &Site<'_>, path: &Path, line: usize) -> Vec<Lint> {
+fn of(site: &Site<'_>, path: &Path, meta: &Path, line: usize) -> Vec<Lint> {
     let shown = path.display();
     let mut found = Vec::new();
     if let Some(why) = unfit(path) {
@@ -58,6 +59,11 @@ fn of(site: &Site<'_>, path: &Path, line: usize) -> Vec<Lint> {
                 );
             }
         }
+        Ok(Header::Foreign) if position::txids(&ltx::folder(meta)).next().is_some() => found.push(
+            site.lint(DAMAGED, line, format!("`{shown}` does not begin as a SQLite database any more")).hint(
+                "`litekeeper run --if-behind restore` keeps it under another name and restores the backup",
+            ),
+        ),
         Ok(Header::Foreign) => found.push(
             site.lint(NOT_SQLITE, line, format!("`{shown}` is no SQLite database"))
                 .hint("correct the path; Litestream cannot replicate a database that is encrypted"),

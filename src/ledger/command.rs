@@ -16,7 +16,7 @@ use super::standing::{self, Age, Differs};
 use crate::litestream::{ltx, position};
 use crate::os::{fd, open, priority};
 use crate::sqlite::check::{self, Verdict};
-use crate::sqlite::{repair, wal};
+use crate::sqlite::{header, repair, wal};
 
 /// How large a database is of which all is compared.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +34,9 @@ const MOST_AT_ONCE: u32 = 1 << 26;
 
 /// How long it may take to look whether a file is whole before all of it is copied: tens of gigabytes.
 pub(super) const CHECKING: Duration = Duration::from_secs(120);
+
+/// What litestream has copied was a database.
+const NO_LONGER_SQLITE: &str = "it does not begin as a database of sqlite's does any more";
 
 /// Nothing is waited for longer.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
@@ -108,11 +111,17 @@ impl Ledger<'_> {
         if self.task == Task::Check {
             return self.check();
         }
+        let is_new = position::txids(&ltx::folder(self.meta)).next().is_none();
         if inspects && !is_sqlite(self.database)? {
-            return Ok(Answer::Stands(Standing::NotSqlite));
+            let damaged = || Standing::Malformed { why: NO_LONGER_SQLITE.to_owned() };
+            return Ok(Answer::Stands(if is_new { Standing::NotSqlite } else { damaged() }));
         }
-        if position::txids(&ltx::folder(self.meta)).next().is_none() {
-            return Ok(if inspects { Answer::Stands(Standing::New) } else { Answer::New });
+        if is_new {
+            return Ok(match inspects {
+                true if wal::is_headless(self.database)? => Answer::Stands(headless()),
+                true => Answer::Stands(Standing::New),
+                false => Answer::New,
+            });
         }
         let mut book = Book::open(self.meta)?;
         let followed = match follow(&mut book, self.meta, matches!(self.task, Task::Inspect | Task::All)) {
@@ -138,8 +147,7 @@ impl Ledger<'_> {
         if self.task == Task::Background {
             return self.prove(book);
         }
-        if inspects && let Some(at) = self.log_breaks_off(&book.head)? {
-            let why = format!("its WAL is damaged behind byte {at}, and sqlite leaves out what follows");
+        if inspects && let Some(why) = self.damage_of_log(&book.head)? {
             return Ok(Answer::Stands(Standing::Malformed { why }));
         }
         let is_as_left = inspects
@@ -196,10 +204,15 @@ impl Ledger<'_> {
         Ok(answer)
     }
 
-    /// Where the log of a database that was left in order does not agree with its own checksums any more. After another end
+    /// Whether the log of a database that was left in order does not agree with its own checksums any more. After another end
     /// that is as it may be: what was never synced is lost.
-    fn log_breaks_off(&self, head: &Head) -> io::Result<Option<u64>> {
+    fn damage_of_log(&self, head: &Head) -> io::Result<Option<String>> {
         let Some((_, salt, ..)) = head.left.as_ref().and_then(|left| left.log) else { return Ok(None) };
+        if salt != [0; 8] && wal::is_headless(self.database)? {
+            return Ok(Some(
+                "the header of its WAL is damaged, and sqlite leaves out all that is in it".to_owned(),
+            ));
+        }
         let run = wal::Run::open(self.database)?.filter(|run| run.header.salt == salt);
         let Some(run) = run.filter(|_| salt == head.newest.salt) else { return Ok(None) };
         let at = run.agrees_up_to()?;
@@ -207,7 +220,8 @@ impl Ledger<'_> {
             .frames(wal::HEADER)?
             .iter()
             .any(|frame| at < frame.content && frame.content < head.newest.end);
-        Ok(was_copied.then_some(at))
+        Ok(was_copied
+            .then(|| format!("its WAL is damaged behind byte {at}, and sqlite leaves out what follows")))
     }
 
     /// What differs and is to be copied as a whole takes the place of a backup that may be better than the file.
@@ -226,7 +240,9 @@ impl Ledger<'_> {
             | Standing::Resized { .. }
             | Standing::Other { .. } => return,
         };
-        if let Ok(Verdict::Malformed(words)) = check::of_used(self.database, CHECKING) {
+        if let Some(fault) = standing::fault(self.database) {
+            *standing = Standing::Malformed { why: format!("{why}, and {fault}") };
+        } else if let Ok(Verdict::Malformed(words)) = check::of_used(self.database, CHECKING) {
             *standing = Standing::Malformed { why: format!("{why}, and sqlite cannot read it: {words}") };
         } else if let (Standing::Written { pages, txid }, true) = (&*standing, is_as_left) {
             *standing = Standing::Damaged { pages: *pages, txid: *txid };
@@ -312,7 +328,11 @@ impl Ledger<'_> {
         let effort = self.effort(self.deadline);
         let whole = compare(self.database, &head, |page| book.get(page), &Which::All, effort)?;
         match &whole {
-            Found::Different(pages, _) if standing::is_old_log(self.meta, &book.head, pages)? => Ok(whole),
+            Found::Different(pages, _)
+                if standing::is_another_log(self.database, self.meta, &book.head, pages)? =>
+            {
+                Ok(whole)
+            }
             _ => Ok(found),
         }
     }
@@ -373,7 +393,12 @@ impl Ledger<'_> {
                     book.head.agreed = Some(newest);
                 }
                 book.head.seen = Some(Seen::of(self.database)?);
-                if is_inspection { Answer::Stands(Standing::Current) } else { Answer::Equal { due: !proven } }
+                match is_inspection {
+                    // Litestream does not get past it.
+                    true if wal::is_headless(self.database)? => Answer::Stands(headless()),
+                    true => Answer::Stands(Standing::Current),
+                    false => Answer::Equal { due: !proven },
+                }
             }
             Found::Different(pages, why) if is_inspection => {
                 let differs = Differs { pages, why, short };
@@ -421,11 +446,16 @@ impl Ledger<'_> {
     }
 }
 
+/// What SQLite leaves out without a word, and Litestream does not get past: it has to be emptied.
+fn headless() -> Standing {
+    Standing::Parted { why: "the header of its WAL is damaged".to_owned(), since: None }
+}
+
 /// Whether a file can be a database at all: it begins as one (<https://sqlite.org/fileformat2.html>), or is empty.
 fn is_sqlite(path: &Path) -> io::Result<bool> {
     let file = open::file(path)?;
     let header: Option<[u8; 16]> = fd::read_at(&file, 0)?;
-    Ok(header.is_some_and(|header| &header == b"SQLite format 3\0"))
+    Ok(header.is_some_and(|header| &header == header::MAGIC))
 }
 
 /// Where the log ends by its index.

@@ -16,6 +16,7 @@ use crate::litestream::ltx::{self, Ltx};
 use crate::litestream::position;
 use crate::os::{fd, open};
 use crate::sqlite::check::{self, Verdict};
+use crate::sqlite::header as sqlite_header;
 use crate::sqlite::repair;
 use crate::sqlite::wal::{self, Run};
 
@@ -91,7 +92,7 @@ impl Age {
 /// In what a file is not the one that was left, as far as anything tells but its pages.
 pub(super) fn other_than_left(database: &Path, head: &Head) -> io::Result<Option<String>> {
     let file = Seen::of(database)?;
-    let is_same_file = head.seen.is_none_or(|then| file.is_same_file(&then));
+    let is_same_file = is_left_file(&file, head);
     let why = match (is_same_file, Age::of(database).is_behind(&Age::remembered(head))) {
         (true, false) => return Ok(None),
         (false, _) => "it is another file",
@@ -102,6 +103,11 @@ pub(super) fn other_than_left(database: &Path, head: &Head) -> io::Result<Option
 
 fn number(header: &[u8; 100], at: usize) -> u32 {
     u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
+}
+
+/// Why SQLite would not take a database by its header.
+pub(super) fn fault(database: &Path) -> Option<&'static str> {
+    header(database).ok().flatten().as_ref().and_then(sqlite_header::fault)
 }
 
 /// A database's header as SQLite counts it, in its file or its log.
@@ -175,12 +181,23 @@ pub(super) fn of_different(
     })
 }
 
-/// Whether a log that was not copied has some of these pages as they once were: it is not what somebody wrote then, but an
-/// older one.
-pub(super) fn is_old_log(meta: &Path, head: &Head, pages: &[(u32, u64)]) -> io::Result<bool> {
+/// Whether a log that was not copied is not what somebody wrote then: it has some of these pages as they once were, or
+/// comes with another file, and both have nothing of what was copied last.
+pub(super) fn is_another_log(
+    database: &Path,
+    meta: &Path,
+    head: &Head,
+    pages: &[(u32, u64)],
+) -> io::Result<bool> {
     let past = Past::read(meta)?;
     let pages: Vec<_> = pages.iter().copied().filter(|(page, sum)| !past.is_newest(*page, *sum)).collect();
-    Ok(past.place(&pages, head).older > 0)
+    let kin = past.place(&pages, head);
+    let is_same_file = || Ok::<_, io::Error>(is_left_file(&Seen::of(database)?, head));
+    Ok(kin.older > 0 || (!kin.has_last && !is_same_file()?))
+}
+
+fn is_left_file(file: &Seen, head: &Head) -> bool {
+    head.seen.is_none_or(|then| file.is_same_file(&then))
 }
 
 /// As [`of_different`] by the pages alone, and how many of them are older.
@@ -199,9 +216,16 @@ fn of_pages(database: &Path, meta: &Path, book: &Book, differs: Differs) -> io::
         let why = format!("what is known of the copy was spoiled: {why}");
         return Ok((Standing::Parted { why, since }, 0));
     }
+    let own = seq::pages(database);
+    if !pages.is_empty() && !is_cut_off && pages.iter().all(|(page, _)| own.contains(page)) {
+        // All that an app can see is as it was left.
+        let why =
+            "litestream's own rows in it are as they once were, and all else is as it was left".to_owned();
+        return Ok((Standing::Parted { why, since: None }, 0));
+    }
     let (then, now) = (Age::remembered(head), Age::of(database));
     let file = Seen::of(database)?;
-    let is_same_file = head.seen.is_none_or(|then| file.is_same_file(&then));
+    let is_same_file = is_left_file(&file, head);
     let log = wal::header(database)?;
     let goes_on = log
         .is_some_and(|header| wal::run_of(header.salt).wrapping_sub(wal::run_of(head.newest.salt)) < 1 << 31);

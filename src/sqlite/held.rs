@@ -7,10 +7,8 @@ use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use super::header::MAGIC;
 use crate::os::{open, proc, tree};
-
-/// How each database begins (section 1.3.1 of SQLite's file format).
-const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
 /// Prints the files, a NUL behind each: `__held PID`; the exit code is for the process.
 pub fn main(pid: Option<&str>) -> u8 {

@@ -192,6 +192,18 @@ pub fn header(database: &Path) -> io::Result<Option<Header>> {
     }
 }
 
+/// Whether there is a log whose header agrees with nothing: SQLite leaves all of it out when it next opens the database,
+/// and Litestream does not go on.
+///
+/// # Errors
+/// The log cannot be read.
+pub fn is_headless(database: &Path) -> io::Result<bool> {
+    match beside(database, "-wal", false)? {
+        Some(log) => Ok(log.metadata()?.len() > 0 && read_header(&log)?.is_none()),
+        None => Ok(false),
+    }
+}
+
 /// What stands before a page in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame {

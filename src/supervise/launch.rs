@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use super::driver::Message;
 use super::effects::World;
-use super::ledger;
+use super::ledger::{self, Damaged};
 use super::link::Link;
 use super::litestream_log::{self, Heard};
 use super::setup::IfBehind;
@@ -59,13 +59,20 @@ impl World {
         let databases = listed.iter().map(|(_, database)| database.clone());
         let made_ready = databases.filter(|database| self.version.is_ltx() && database.exists());
         let is_ignored = self.setup.if_behind == IfBehind::Ignore;
-        let made_ready: Vec<(Database, Option<String>, bool)> = made_ready
+        let made_ready: Vec<(Database, Option<String>, Damaged)> = made_ready
             .map(|database| {
                 let is_inspected = inspected.contains(&database.path);
                 (parted.get(&database.path).cloned(), database, is_inspected)
             })
             .filter(|(whole, _, is_inspected)| whole.is_some() || !is_inspected)
-            .map(|(whole, database, is_inspected)| (database, whole, is_inspected || is_ignored))
+            .map(|(whole, database, is_inspected)| {
+                let damaged = match (is_ignored, is_inspected) {
+                    (true, _) => Damaged::Told,
+                    (false, true) => Damaged::Seen,
+                    (false, false) => Damaged::Refused,
+                };
+                (database, whole, damaged)
+            })
             .collect();
         if made_ready.is_empty() {
             return self.start_litestream();
@@ -75,11 +82,11 @@ impl World {
         let places = Rc::new(Semaphore::new(self.setup.restore_parallel.max(1)));
         tokio::task::spawn_local(async move {
             let mut making = JoinSet::new();
-            for (database, whole, is_seen) in made_ready {
+            for (database, whole, damaged) in made_ready {
                 let (runner, places) = (runner.clone(), places.clone());
                 making.spawn_local(async move {
                     let _place = places.acquire().await;
-                    make_ready(&runner, &database, whole, is_seen).await
+                    make_ready(&runner, &database, whole, damaged).await
                 });
             }
             let mut emptied = Ok(());
@@ -187,22 +194,19 @@ impl World {
     }
 }
 
-/// Has a database that Litestream would go wrong with copied as a whole. `is_seen`: it was looked at whether it is one,
-/// or that does not matter.
+/// Has a database that Litestream would go wrong with copied as a whole.
 async fn make_ready(
     runner: &Runner,
     database: &Database,
     whole: Option<String>,
-    is_seen: bool,
+    damaged: Damaged,
 ) -> Result<(), Failure> {
     let whole = match whole {
         Some(why) => {
-            if !is_seen {
-                ledger::check(runner, database, &why).await?;
-            }
+            ledger::check(runner, database, &why, damaged).await?;
             Some(why)
         }
-        None => ledger::whole_for(runner, database, None, is_seen).await?,
+        None => ledger::whole_for(runner, database, None, damaged).await?,
     };
     match whole {
         Some(why) => wal::empty(runner, &database.path, &why, EMPTYING).await,

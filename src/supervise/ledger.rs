@@ -84,12 +84,12 @@ pub(super) async fn inspect(runner: &Runner, database: &Database) -> Result<Stan
 /// Why Litestream has to copy a database as a whole that neither it nor the app has now; none when it has not.
 ///
 /// # Errors
-/// Why nobody can tell, or what may be found out about the file itself, unless it `is_seen`.
+/// Why nobody can tell, or what is found out about the file itself.
 pub(super) async fn whole_for(
     runner: &Runner,
     database: &Database,
     limit: Option<Duration>,
-    is_seen: bool,
+    damaged: Damaged,
 ) -> Result<Option<String>, Failure> {
     let unknown = |error: String| {
         let path = database.path.display();
@@ -109,22 +109,48 @@ pub(super) async fn whole_for(
         Answer::Broken(why) => (broken(&why), true),
         Answer::Resized { was, now } => return Err(resized(database, was, now)),
     };
-    if !is_seen {
-        check(runner, database, &why).await?;
-    }
+    check(runner, database, &why, damaged).await?;
     if is_broken {
         reset(runner, database).await.map_err(unknown)?;
     }
     Ok(Some(why))
 }
 
+/// What is done about a file that SQLite cannot read, before all of it is copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Damaged {
+    /// It was looked at already.
+    Seen,
+    /// It is not copied.
+    Refused,
+    /// It is, since the user wants to go on from it, who is told.
+    Told,
+}
+
 /// Asks whether a database that is to be copied as a whole is a database at all: else the copy takes the place of a
 /// backup that may be whole.
 ///
 /// # Errors
-/// It is not.
-pub(super) async fn check(runner: &Runner, database: &Database, why: &str) -> Result<(), Failure> {
+/// It is not, and that is refused.
+pub(super) async fn check(
+    runner: &Runner,
+    database: &Database,
+    why: &str,
+    damaged: Damaged,
+) -> Result<(), Failure> {
+    if damaged == Damaged::Seen {
+        return Ok(());
+    }
     match ask(runner, Task::Check, database, WHOLE).await {
+        Ok(Answer::Malformed(words)) if damaged == Damaged::Told => {
+            let path = database.path.display();
+            tracing::error!(
+                "{path}: sqlite cannot read it: {}: going on from it, as --if-behind ignore says, and so the latest restore will \
+                 give a malformed database",
+                piece(&words)
+            );
+            Ok(())
+        }
         Ok(Answer::Malformed(words)) => {
             Err(damage(database, &format!("{why}, and sqlite cannot read it: {}", piece(&words))))
         }

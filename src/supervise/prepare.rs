@@ -203,7 +203,7 @@ impl Preparation {
         let missing = dbs.iter().filter(|db| !db.exists()).cloned().collect();
         let mut prepared = Prepared { version, missing, inspected: Vec::new(), whole: Vec::new() };
         for Present { db, standing, file } in present {
-            let is_empty = matches!(standing, Ok(Standing::Empty));
+            let is_empty = matches!(standing, Ok(Standing::Empty | Standing::Cut { replica: None, .. }));
             let behind = match standing {
                 Ok(Standing::Current | Standing::Empty) => false,
                 Ok(Standing::Behind { local, replica }) => {
@@ -224,7 +224,14 @@ impl Preparation {
                     true
                 }
                 Ok(Standing::Cut { first, replica }) => {
-                    if !matches!(file, Ok(ledger::Standing::NotSqlite)) {
+                    let is_refused = match file {
+                        Ok(ledger::Standing::NotSqlite) => true,
+                        Ok(ledger::Standing::Malformed { .. }) => {
+                            is_empty && self.if_behind != IfBehind::Ignore
+                        }
+                        _ => false,
+                    };
+                    if !is_refused {
                         begin_anew(db, first, replica.as_ref())?;
                         prepared.inspected.push(db.path.clone());
                         continue;
@@ -295,6 +302,13 @@ impl Preparation {
             Ok(Malformed { why }) => {
                 // It would take the place of a backup that is whole.
                 let damage = || super::ledger::damage(db, &why);
+                if is_replica_empty && self.if_behind == IfBehind::Restore {
+                    let Failure { message, .. } = damage();
+                    let message = format!("{message}; and {} holds no backup", db.replica);
+                    return Err(Failure::new(ExitCode::UNAVAILABLE, message).hint(
+                        "name the place where its backup is; `--if-behind ignore` goes on from the file as it is",
+                    ));
+                }
                 if self.settle(db, &format!("{path}: {why}"), damage, || Ok(()))? {
                     return Ok(true);
                 }

@@ -42,7 +42,7 @@ impl Asker {
         limit: Duration,
     ) -> Result<(), String> {
         // Whoever named it has looked at it.
-        let whole = ledger::whole_for(&self.runner, database, Some(limit), true).await;
+        let whole = ledger::whole_for(&self.runner, database, Some(limit), ledger::Damaged::Seen).await;
         let mut whole = whole.map_err(|failure| failure.message)?;
         loop {
             if let Some(why) = &whole {

@@ -501,3 +501,52 @@ fn an_older_copy_that_was_vacuumed_is_refused() {
     sqlite::open(&world.db()).execute_batch("DELETE FROM t WHERE id % 3 = 0; VACUUM").unwrap();
     run(&world, &[]).expect_code(69).expect_log("`--if-behind ignore`");
 }
+
+/// What is gone with it is Litestream's own last row.
+#[test]
+fn a_log_that_was_removed_after_an_end_in_order_is_no_older_copy() {
+    for code in [0, 3] {
+        let world = World::new();
+        sqlite::create(&world.db(), 9);
+        for _ in 0..3 {
+            let app = App::new(&world.trace()).insert(&world.db(), 4).exit(code);
+            let ended = unit::keeper(&world).args(["--restart", "never"]).app(app).run().expect_code(code);
+            ended.expect_log("everything is on the replica");
+            let rows = sqlite::count(&world.db());
+            for name in ["app.db-wal", "app.db-shm"] {
+                let _ = fs::remove_file(world.path(name));
+            }
+            assert_eq!(sqlite::count(&world.db()), rows);
+        }
+        pages::assert_same(&world, run(&world, &[]).expect_code(0));
+    }
+}
+
+/// Two databases of one app whose files were swapped, all that they have being in their logs.
+#[test]
+fn another_database_with_its_log_is_refused() {
+    let world = World::new();
+    let rounds = |name: &str, number: u64| {
+        for gone in ["app.db", "app.db-wal", "app.db-shm", ".app.db-litestream"] {
+            let (gone, away) = (world.path(gone), world.path(&format!("{name}{gone}")));
+            if gone.exists() {
+                fs::rename(gone, away).unwrap();
+            }
+        }
+        sqlite::create(&world.db(), 3);
+        let app = App::new(&world.trace()).insert(&world.db(), number).exit(0);
+        unit::keeper(&world).app(app).run().expect_code(0);
+    };
+    rounds("none-", 5);
+    fs::rename(world.path("replica"), world.path("first")).unwrap();
+    rounds("first-", 7);
+    for name in ALL {
+        let other = world.path(&format!("first-{name}"));
+        let _ = fs::remove_file(world.path(name));
+        if other.exists() {
+            fs::rename(other, world.path(name)).unwrap();
+        }
+    }
+    let ended = run(&world, &[]).expect_code(69);
+    ended.expect_log("--if-behind restore");
+}

@@ -154,11 +154,93 @@ fn a_wal_whose_end_sqlite_would_leave_out_is_refused() {
     }
 }
 
+/// What SQLite takes for no log at all.
+#[test]
+fn a_wal_whose_header_is_damaged_is_refused() {
+    for at in [0, 8, 16, 24] {
+        for keeps_index in [true, false] {
+            let world = left(1);
+            change(&world.path("app.db-wal"), at, |bytes| bytes.map(|byte| byte ^ 0x5a), false);
+            if !keeps_index {
+                fs::remove_file(world.path("app.db-shm")).unwrap();
+            }
+            run(&world, &[]).expect_code(69).expect_log("the header of its WAL is damaged");
+            let ended = run(&world, &["--if-behind", "restore"]).expect_code(0).expect_log("kept as ");
+            pages::assert_same(&world, ended);
+            assert_eq!(sqlite::count(&world.db()), 3, "{at} {keeps_index}");
+        }
+    }
+}
+
+/// The file has all that was copied, so nothing is missing; Litestream would not get past it.
+#[test]
+fn a_wal_whose_header_is_damaged_after_a_crash_is_emptied() {
+    for is_new in [false, true] {
+        let world = left(1);
+        if is_new {
+            fs::remove_dir_all(world.path(".app.db-litestream")).unwrap();
+            fs::remove_dir_all(world.path("replica")).unwrap();
+        } else {
+            let unit = unit::keeper(&world).app(App::new(&world.trace()).ready().wait()).start();
+            world.trace().wait("ready");
+            // What was in the log when it was copied is in the file now.
+            sqlite::open(&world.db()).query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).unwrap();
+            let (keeper, litestream) = (unit.keeper(), unit.litestream());
+            litestream.signal(Signal::SIGKILL);
+            keeper.signal(Signal::SIGKILL);
+            unit.finish();
+        }
+        change(&world.path("app.db-wal"), 16, |bytes| bytes.map(|byte| byte ^ 0x5a), false);
+        pages::assert_same(&world, run(&world, &[]).expect_code(0));
+    }
+}
+
+#[test]
+fn a_database_whose_header_is_damaged_is_refused() {
+    for at in [0, 8, 15, 18, 19, 21] {
+        let world = left(1);
+        // The log has no first page that would count in its place.
+        sqlite::open(&world.db()).query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+        run(&world, &[]).expect_code(0);
+        let rows = sqlite::count(&world.db());
+        for name in ["app.db-wal", "app.db-shm"] {
+            let _ = fs::remove_file(world.path(name));
+        }
+        change(
+            &world.db(),
+            at,
+            |mut bytes| {
+                bytes[0] ^= 4;
+                bytes
+            },
+            false,
+        );
+        run(&world, &[]).expect_code(69).expect_log("the file is damaged").expect_log("--if-behind restore");
+        let checked = unit::keeper(&world).command("check").args(["--", "true"]).run().stdout;
+        assert_eq!(checked.contains("[damaged]"), at < 16, "{at}: {checked}");
+        let ended = run(&world, &["--if-behind", "restore"]).expect_code(0).expect_log("kept as ");
+        pages::assert_same(&world, ended);
+        assert!(sqlite::count(&world.db()) > rows - 1, "{at}");
+    }
+}
+
+/// The backup that would take its place is not there.
+#[test]
+fn a_damaged_file_without_a_backup_is_not_put_aside() {
+    let world = left(1);
+    break_leaf(&world, false);
+    fs::remove_dir_all(world.path("replica")).unwrap();
+    let ended = run(&world, &["--if-behind", "restore"]).expect_code(69).expect_log("holds no backup");
+    ended.expect_log("the file is damaged");
+    assert!(world.db().exists());
+}
+
 #[test]
 fn what_sqlite_cannot_read_is_gone_on_from_if_that_is_wanted() {
     let world = left(1);
     break_leaf(&world, true);
-    run(&world, &["--if-behind", "ignore"]).expect_code(0).expect_log("as --if-behind ignore says");
+    let ended = run(&world, &["--if-behind", "ignore"]).expect_code(0);
+    ended.expect_log("as --if-behind ignore says").expect_log("will give a malformed database");
 }
 
 #[test]
