@@ -12,7 +12,7 @@ use super::settings::{self, Said, variable};
 use crate::config::{self, KEYS, Key, Node, NodeKind, SECTION, Setting, Shape, redact};
 use crate::core::ExitCode;
 use crate::error::Failure;
-use crate::litestream::install;
+use crate::litestream::{binary, install};
 use crate::os::access::{self, Access};
 use crate::os::mount;
 use crate::printer;
@@ -144,8 +144,8 @@ impl View<'_> {
             "litestream-binary" => {
                 let named = settings::named_binary(layers).winner(&variable);
                 let found = || {
-                    let path = which::which_in("litestream", variable("PATH"), cwd).ok();
-                    path.or_else(|| install::installed(variable)).map(|path| ("default".to_owned(), path))
+                    let path = binary::in_path(&variable).or_else(|| install::installed(variable));
+                    path.map(|path| ("default".to_owned(), path))
                 };
                 named.or_else(found).map(|(by, path)| (text(&cwd.join(path).to_string_lossy()), Some(by)))
             }

@@ -64,7 +64,7 @@ impl Named {
     }
 }
 
-/// Finds the binary: as it is named, with the two variables in between, then in `PATH`, then the
+/// Finds the binary: as it is named, with the two variables in between, then [in `PATH`](in_path), then the
 /// copy that `litekeeper install` made.
 ///
 /// # Errors
@@ -79,7 +79,14 @@ pub fn find(
         let path = cwd.join(path);
         return which::which_in(&path, None::<OsString>, cwd).map_err(|_| Error::NotExecutable { by, path });
     }
-    which::which_in("litestream", variable("PATH"), cwd).ok().or(installed).ok_or(Error::NotFound)
+    in_path(variable).or(installed).ok_or(Error::NotFound)
+}
+
+/// The one in `PATH`, of which only whole paths count: an empty or relative entry is wherever this was called.
+pub fn in_path(variable: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let path = variable("PATH")?;
+    let whole = std::env::split_paths(&path).filter(|folder| folder.is_absolute());
+    which::which_in("litestream", Some(std::env::join_paths(whole).ok()?), "/").ok()
 }
 
 #[cfg(test)]
@@ -128,6 +135,25 @@ mod tests {
         assert_eq!(found(named(&a), named(&c), &set), Ok(binary(&a)));
         assert_eq!(found(None, named(&c), &set), Ok(binary(&b)));
         assert_eq!(found(None, named(&c), &|_| None), Ok(binary(&c)));
+    }
+
+    #[test]
+    fn where_this_was_called_is_no_part_of_path() {
+        let dir = folder_with_binary(0o755);
+        let relative = pathdiff(&std::env::current_dir().unwrap(), dir.path());
+        assert!(relative.join("litestream").exists());
+        for path in ["".into(), ":".into(), relative.clone().into_os_string()] {
+            let variable = |name: &str| (name == "PATH").then(|| path.clone());
+            assert_eq!(in_path(&variable), None, "{path:?}");
+        }
+        let both = std::env::join_paths([relative.as_path(), dir.path()]).unwrap();
+        let variable = |name: &str| (name == "PATH").then(|| both.clone());
+        assert_eq!(in_path(&variable), Some(dir.path().join("litestream")));
+    }
+
+    /// `to` as it is written in `from`.
+    fn pathdiff(from: &Path, to: &Path) -> PathBuf {
+        from.components().skip(1).map(|_| "..").collect::<PathBuf>().join(to.strip_prefix("/").unwrap())
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use nix::fcntl::OFlag;
 
-use super::open;
+use super::{open, user};
 
 /// Makes a folder of mode 0700 whatever the umask, or takes one that is private to this user already.
 ///
@@ -60,12 +60,44 @@ fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
     fs::set_permissions(same, fs::Permissions::from_mode(mode))
 }
 
+/// Whether nobody but root and this user can put something else in the place of what is below a folder, or of one
+/// that leads to it.
+///
+/// # Errors
+/// Somebody can, and in which folder; or it is not there.
+fn check_way(folder: &Path) -> io::Result<()> {
+    let folder = std::path::absolute(folder)?;
+    // A link on the way leads elsewhere, and somebody may own where it stands.
+    let real = fs::canonicalize(&folder)?;
+    for place in folder.ancestors().chain(real.ancestors()) {
+        if let Some(why) = others_decide(&fs::metadata(place)?) {
+            let why = format!("{}: {why}: they decide what is below it", place.display());
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+        }
+    }
+    Ok(())
+}
+
+fn others_decide(found: &fs::Metadata) -> Option<String> {
+    let (uid, gid, mode) = (found.uid(), found.gid(), found.permissions().mode());
+    let own = nix::unistd::Uid::effective().as_raw();
+    if uid != 0 && uid != own && !user::is_unknown(uid) {
+        return Some(format!("it belongs to user {uid}"));
+    }
+    // In /tmp nobody removes what is another's.
+    let is_sticky = mode & 0o1000 != 0;
+    let is_own_group = gid == 0 || gid == nix::unistd::Gid::effective().as_raw();
+    let is_open = mode & 0o002 != 0 || (mode & 0o020 != 0 && !is_own_group);
+    (is_open && !is_sticky).then(|| "others may write to it".to_owned())
+}
+
 /// Makes the folder that private ones are made in: private itself, or open for looking only when
 /// another user has to get through it.
 ///
 /// # Errors
 /// As [`private`].
 pub fn shared(path: &Path, passable: bool) -> io::Result<()> {
+    check_way(path.parent().unwrap_or(Path::new("/")))?;
     private(path)?;
     if passable {
         set_mode(path, 0o711)?;

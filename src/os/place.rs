@@ -16,6 +16,7 @@ use std::path::{Component, Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use nix::fcntl::{AtFlags, OFlag, openat, readlinkat, renameat};
 use nix::sys::stat::{FileStat, Mode, fstatat, mkdirat};
@@ -306,8 +307,8 @@ impl Folder {
     ///
     /// # Errors
     /// As there.
-    pub fn remove_tree(&self, name: &OsStr, last: &OsStr) -> io::Result<()> {
-        remove::tree(&self.0, name, last)
+    pub fn remove_tree(&self, name: &OsStr, last: &OsStr, until: Instant) -> io::Result<()> {
+        remove::tree(&self.0, name, last, until)
     }
 
     /// The names of all that is in it.

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
+use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::unistd::{UnlinkatFlags, unlinkat};
@@ -19,12 +20,21 @@ const DEEPEST: usize = 32;
 /// What is called `last` in it goes last, and stays where something else does: by it the folder is found again.
 ///
 /// # Errors
-/// The first thing that cannot be removed; all else is.
-pub fn tree(folder: impl AsFd, name: &OsStr, last: &OsStr) -> io::Result<()> {
-    below(folder.as_fd(), name, Some(last), DEEPEST)
+/// The first thing that cannot be removed; all else is. `TimedOut` for what is left after `until`.
+pub fn tree(folder: impl AsFd, name: &OsStr, last: &OsStr, until: Instant) -> io::Result<()> {
+    below(folder.as_fd(), name, Some(last), DEEPEST, until)
 }
 
-fn below(folder: BorrowedFd<'_>, name: &OsStr, last: Option<&OsStr>, depth: usize) -> io::Result<()> {
+fn below(
+    folder: BorrowedFd<'_>,
+    name: &OsStr,
+    last: Option<&OsStr>,
+    depth: usize,
+    until: Instant,
+) -> io::Result<()> {
+    if Instant::now() >= until {
+        return Err(io::ErrorKind::TimedOut.into());
+    }
     let opened = match open::mounted_nowhere(folder, name) {
         Ok(opened) => opened,
         // No folder: a file of any kind, or a link.
@@ -35,15 +45,20 @@ fn below(folder: BorrowedFd<'_>, name: &OsStr, last: Option<&OsStr>, depth: usiz
     };
     let Some(depth) = depth.checked_sub(1) else { return Err(Errno::ELOOP.into()) };
     let entries = std::fs::read_dir(format!("/proc/self/fd/{}", opened.as_raw_fd()))?;
-    let names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
-    let (at_last, names): (Vec<_>, Vec<_>) =
-        names.into_iter().partition(|name| Some(name.as_os_str()) == last);
-    let mut result = Ok(());
-    for name in names {
-        result = result.and(below(opened.as_fd(), &name, None, depth));
+    let (mut result, mut at_last) = (Ok(()), None);
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        if Some(name.as_os_str()) == last {
+            at_last = Some(name);
+            continue;
+        }
+        match below(opened.as_fd(), &name, None, depth, until) {
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => return Err(error),
+            removed => result = result.and(removed),
+        }
     }
     result?;
-    at_last.iter().try_for_each(|name| below(opened.as_fd(), name, None, depth))?;
+    at_last.iter().try_for_each(|name| below(opened.as_fd(), name, None, depth, until))?;
     Ok(unlinkat(folder, name, UnlinkatFlags::RemoveDir)?)
 }
 
@@ -51,6 +66,7 @@ fn below(folder: BorrowedFd<'_>, name: &OsStr, last: Option<&OsStr>, depth: usiz
 mod tests {
     use std::fs::{self, File};
     use std::os::unix::fs::symlink;
+    use std::time::Duration;
 
     use super::*;
 
@@ -67,11 +83,30 @@ mod tests {
         symlink(at("nowhere"), at("run/dangling")).expect("ours");
         nix::unistd::mkfifo(&at("run/pipe"), nix::sys::stat::Mode::S_IRWXU).expect("ours");
         let folder = File::open(dir.path()).expect("ours");
-        tree(&folder, OsStr::new("run"), OsStr::new("f")).expect("it is ours");
+        let remove =
+            || tree(&folder, OsStr::new("run"), OsStr::new("f"), Instant::now() + Duration::from_secs(60));
+        remove().expect("it is ours");
         assert!(!at("run").exists() && at("kept/f").exists());
-        assert!(tree(&folder, OsStr::new("run"), OsStr::new("f")).is_err());
+        assert!(remove().is_err());
         symlink("kept", at("run")).expect("ours");
-        tree(&folder, OsStr::new("run"), OsStr::new("f")).expect("a link");
+        remove().expect("a link");
         assert!(at("kept/f").exists());
+    }
+
+    #[test]
+    fn what_takes_too_long_is_left_with_what_it_is_found_by() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let at = |name: String| dir.path().join("run").join(name);
+        fs::create_dir(dir.path().join("run")).expect("ours");
+        for name in (0..20_000).map(|number| number.to_string()).chain(["lock".to_owned()]) {
+            fs::write(at(name), "").expect("ours");
+        }
+        let folder = File::open(dir.path()).expect("ours");
+        let remove = |time| tree(&folder, OsStr::new("run"), OsStr::new("lock"), Instant::now() + time);
+        let error = remove(Duration::from_millis(1)).expect_err("nobody is that fast");
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(at("lock".to_owned()).exists());
+        remove(Duration::from_secs(60)).expect("there is time");
+        assert!(!dir.path().join("run").exists());
     }
 }

@@ -29,6 +29,8 @@ const SOCKET: &str = "litestream.sock";
 
 /// How long other starts may take that make their folders in the same place: they need milliseconds.
 const TURN: Duration = Duration::from_secs(5);
+/// How long it may take to remove what was left: whoever wants this run to stop waits for that. The rest is for the next one.
+const REMOVAL: Duration = Duration::from_millis(500);
 /// How often to look whether they are done, in milliseconds.
 const RETRY: u16 = 10;
 
@@ -180,7 +182,7 @@ impl RuntimeFolder {
 
 impl Drop for RuntimeFolder {
     fn drop(&mut self) {
-        let _ = self.root.remove_tree(&self.name, OsStr::new(LOCK));
+        let _ = self.root.remove_tree(&self.name, OsStr::new(LOCK), Instant::now() + REMOVAL);
         // Its removal is its own.
         drop(self.only.take());
     }
@@ -188,11 +190,13 @@ impl Drop for RuntimeFolder {
 
 /// Makes a run's folder, and takes its lock.
 fn make_run(root: &Folder, name: &OsStr, user: Option<&Identity>) -> io::Result<(Folder, Lock)> {
-    remove_stale(root);
     if root.has(name) {
         // A run of the same number, in a container that was started again: nobody locks it.
-        root.remove_tree(name, OsStr::new(LOCK))?;
+        let left = free_name(root, name);
+        root.rename(name, &left)?;
+        remove(root, &left, Instant::now() + REMOVAL);
     }
+    remove_stale(root);
     let folder = root.make_below(name, 0o700)?;
     // The umask can have taken something away.
     fs::set_permissions(folder.path(), Permissions::from_mode(0o700))?;
@@ -201,6 +205,17 @@ fn make_run(root: &Folder, name: &OsStr, user: Option<&Identity>) -> io::Result<
         folder.give_to(user)?;
     }
     Ok((folder, lock))
+}
+
+/// A name of a run that nothing has.
+fn free_name(root: &Folder, name: &OsStr) -> OsString {
+    let numbered = |number: u64| {
+        let mut numbered = name.to_owned();
+        numbered.push(format!(".{number}"));
+        numbered
+    };
+    // A folder has fewer entries than there are numbers.
+    (1..).map(numbered).find(|name| !root.has(name)).unwrap_or_default()
 }
 
 fn of_refused(refused: Refused) -> io::Error {
@@ -253,16 +268,21 @@ pub fn keeper_sockets(roots: &[PathBuf]) -> Vec<PathBuf> {
 
 /// A run's lock is held by its keeper, its Litestream and its shim: when nobody holds it, all are gone.
 fn remove_stale(root: &Folder) {
+    let until = Instant::now() + REMOVAL;
     for name in root.names().unwrap_or_default() {
         let is_run = name.to_str().is_some_and(|name| name.starts_with("run-"));
         let lock = || root.below(&name)?.open_file(OsStr::new(LOCK), false);
         if !is_run || !lock().is_ok_and(|lock| lock.try_lock().is_ok()) {
             continue;
         }
-        if let Err(error) = root.remove_tree(&name, OsStr::new(LOCK)) {
-            let path = root.path().join(&name);
-            tracing::debug!("{}: not all of it could be removed: {error}", path.display());
-        }
+        remove(root, &name, until);
+    }
+}
+
+fn remove(root: &Folder, name: &OsStr, until: Instant) {
+    if let Err(error) = root.remove_tree(name, OsStr::new(LOCK), until) {
+        let path = root.path().join(name);
+        tracing::debug!("{}: not all of it could be removed: {error}", path.display());
     }
 }
 
@@ -279,8 +299,11 @@ mod tests {
         let stale = root.join("run-1");
         fs::create_dir(&stale).unwrap();
         fs::write(stale.join(LOCK), "").unwrap();
+        let same = root.join(format!("run-{}", std::process::id()));
+        fs::create_dir_all(same.join("x")).unwrap();
+        fs::write(same.join(LOCK), "").unwrap();
         let folder = RuntimeFolder::make(std::slice::from_ref(&root), None).unwrap();
-        assert!(!stale.exists());
+        assert!(!stale.exists() && !same.join("x").exists());
         folder.write_config("secret").unwrap();
         let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&folder.config()), 0o600);

