@@ -264,6 +264,8 @@ fn without_secrets(url: &str) -> String {
         // The `?` may be a part of the password.
         return HIDDEN.to_owned();
     }
+    let named = named_secret(place);
+    let place = &place[..named.unwrap_or(place.len())];
     let place = match place.rsplit_once('@') {
         Some((_, place)) => format!("{HIDDEN}@{place}"),
         None if is_half(place) => {
@@ -272,10 +274,28 @@ fn without_secrets(url: &str) -> String {
         }
         None => place.to_owned(),
     };
-    match tail.chars().next() {
-        Some(mark) => format!("{place}{mark}{HIDDEN}"),
-        None => place,
+    match (named, tail.chars().next()) {
+        (Some(_), _) => format!("{place}{HIDDEN}"),
+        (None, Some(mark)) => format!("{place}{mark}{HIDDEN}"),
+        (None, None) => place,
     }
+}
+
+/// Where the value of a secret begins that is named in the path of a URL: what was to be its query, behind another mark.
+fn named_secret(place: &str) -> Option<usize> {
+    let lower = place.to_ascii_lowercase();
+    let mut ends: Vec<(usize, usize)> = ["=", "%3d"]
+        .iter()
+        .flat_map(|mark| lower.match_indices(mark).map(|(at, _)| (at, at + mark.len())))
+        .collect();
+    ends.sort_unstable();
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let is_secret = |(at, _): &(usize, usize)| {
+        let name = &place[place[..*at].rfind(|c| !is_of_name(c)).map_or(0, |before| before + 1)..*at];
+        // An escaped mark stands right before the name: `%3Fkey`.
+        is_secret_name(name) || name.get(2..).is_some_and(is_secret_name)
+    };
+    ends.into_iter().find(is_secret).map(|(_, end)| end)
 }
 
 #[cfg(test)]
@@ -298,6 +318,15 @@ mod tests {
                 "failed: s3://u:S%zz@b/p: no, http://h:1/x?y",
                 "failed: s3://(hidden)@b/p: no, http://h:1/x?(hidden)",
             ),
+            ("s3://b/p;secret-access-key=AAA", "s3://b/p;secret-access-key=(hidden)"),
+            (
+                "s3://b/p&endpoint=http%3A%2F%2Fh&secret-access-key=AAA&x=1",
+                "s3://b/p&endpoint=http%3A%2F%2Fh&secret-access-key=(hidden)",
+            ),
+            ("s3://b/p%3Fsecret-access-key%3DAAA", "s3://b/p%3Fsecret-access-key%3D(hidden)"),
+            ("s3://b/p%3Fkey=AAA", "s3://b/p%3Fkey=(hidden)"),
+            ("s3://b/token=AAA/x y", "s3://b/token=(hidden) y"),
+            ("s3://b/year=2026/month=1", "s3://b/year=2026/month=1"),
             ("/data/app@home.db?x", "/data/app@home.db?x"),
             // As Go tells it, which quotes by `%q`, also once more in a quoted text.
             (
@@ -402,7 +431,7 @@ mod tests {
         fn no_piece_of_a_secret_is_shown(
             odd in "[@?#=%:&/]{0,4}",
             (before, after) in ("[@?#=%:&]{0,2}", "[@?#=%:&]{0,2}"),
-            form in 0..8_usize,
+            form in 0..10_usize,
             tail in "(/p|/p/q\\.db)?",
         ) {
             let secret = format!("{before}QQQ{odd}ZZZ{after}");
@@ -414,6 +443,8 @@ mod tests {
                 4 => format!("s3://user:{secret}@host{tail}?k={secret}#x"),
                 5 => format!("said: sftp://user:{secret}@host:22{tail} and no more"),
                 6 => format!("s3://host/p#{secret}"),
+                7 => format!("s3://host/p;secret-access-key={secret}"),
+                8 => format!("s3://host/p%3fa=b%26secret_access_key%3d{secret}"),
                 _ => format!("postgres://user:{secret}@host{tail}?sslmode=require"),
             };
             for shown in [
