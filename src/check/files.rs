@@ -1,12 +1,14 @@
 //! Who may read and write what, who may read secrets, and who runs already.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::rules::{KEEPER_RUNS, NOT_READABLE, NOT_WRITABLE, SECOND_LITESTREAM, SECRET_READABLE, SYMLINK};
 use super::site::Site;
 use crate::config::lint::Lint;
 use crate::config::{Database, Kind, Origin, Replica};
+use crate::litestream::database::with_suffix;
 use crate::litestream::others::Others;
 use crate::os::access::{self, Access};
 use crate::os::lock::{self, Held};
@@ -139,6 +141,12 @@ fn of_database(
             let message = format!("{who} cannot write `{}`", path.display());
             found.push(site.lint(NOT_WRITABLE, line, message).hint(owner_hint(path)));
         }
+        for beside in ["-wal", "-shm"].map(|suffix| with_suffix(path, suffix)) {
+            if beside.exists() && !access::may(&beside, Access::Write, user) {
+                let message = format!("{who} cannot write `{}`", beside.display());
+                found.push(site.lint(NOT_WRITABLE, line, message).hint(owner_hint(&beside)));
+            }
+        }
     }
     let mut folders: Vec<&Path> = path.parent().into_iter().collect();
     let state = database
@@ -196,19 +204,52 @@ fn unwritable_folder(site: &Site<'_>, folder: &Path, why: &str, fresh: &Fresh) -
     let hint = if is_mounted_read_only(&nearest) {
         format!("it is mounted read-only, but {why}")
     } else {
-        format!("{why}: give the folder to that user")
+        entrusted(folder).unwrap_or_else(|| format!("{why}: give the folder to that user"))
     };
     Some(site.lint(NOT_WRITABLE, 0, message).hint(hint))
 }
 
 fn owner_hint(path: &Path) -> String {
-    use std::os::unix::fs::MetadataExt;
     if is_mounted_read_only(path) {
         return "it is mounted read-only".to_owned();
+    }
+    if let Some(hint) = entrusted(path) {
+        return hint;
     }
     let owner =
         path.metadata().map_or_else(|_| "somebody else".to_owned(), |found| format!("user {}", found.uid()));
     format!("it belongs to {owner}: give it to the user that will run, or start with --user")
+}
+
+/// Why nobody should give away what a path leads to before they have looked at it: somebody but root has made a link on the
+/// way, or another name of the file, and decides by that what it is.
+fn entrusted(path: &Path) -> Option<String> {
+    for place in path.ancestors() {
+        let Ok(found) = place.symlink_metadata() else { continue };
+        let is_roots = found.uid() == 0
+            && place
+                .parent()
+                .and_then(|folder| folder.symlink_metadata().ok())
+                .is_none_or(|found| found.uid() == 0);
+        if found.is_symlink() && !is_roots {
+            let target = std::fs::read_link(place).unwrap_or_default();
+            return Some(format!(
+                "`{}` is a link to {}, made where user {} may make any: give nothing away for it before you have looked \
+                 there, and name the place itself",
+                place.display(),
+                target.display(),
+                place.parent().and_then(|folder| folder.metadata().ok()).map_or(0, |found| found.uid())
+            ));
+        }
+    }
+    let found = path.symlink_metadata().ok().filter(|found| found.is_file() && found.nlink() > 1)?;
+    Some(format!(
+        "it belongs to user {} and has {} names, of which others may have made this one: look where the others are \
+         (`find / -samefile {}`) before you give it away",
+        found.uid(),
+        found.nlink(),
+        path.display()
+    ))
 }
 
 fn is_mounted_read_only(path: &Path) -> bool {

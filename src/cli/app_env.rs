@@ -83,11 +83,12 @@ pub(super) fn from_files(
         let (_, value) = inherited.iter().find(|(known, _)| known == name)?;
         value.to_str().map(str::to_owned)
     };
-    let (mut found, mut wrong, mut total) = (Vec::new(), Vec::new(), 0);
+    let (mut found, mut wrong, mut total, mut is_unread) = (Vec::new(), Vec::new(), 0, false);
     for file in &layers.args.env_file {
         let name = file.display();
         match text(&cwd.join(file)) {
             Err(reason) => {
+                is_unread = true;
                 wrong.push(format!("{}: the file of variables `{name}` {reason}", layers.origin("env_file")))
             }
             Ok(text) => match dotenv::parse(&text, &env) {
@@ -113,8 +114,11 @@ pub(super) fn from_files(
     if wrong.is_empty() {
         return Ok(found);
     }
-    Err(Failure::lines(ExitCode::CONFIG, wrong)
-        .hint("a line is NAME=value; quotes may hold several lines, and # begins a comment"))
+    Err(Failure::lines(ExitCode::CONFIG, wrong).hint(if is_unread {
+        "a file that is named has to be there, as text: correct its path, or leave it out"
+    } else {
+        "a line is NAME=value; quotes may hold several lines, and # begins a comment"
+    }))
 }
 
 fn text(path: &Path) -> Result<String, String> {

@@ -34,7 +34,10 @@ pub(super) fn reload(args: &args::Reload) -> Result<ExitCode, Failure> {
             ErrorKind::TimedOut => {
                 failure.hint("the keeper goes on with it, and its log tells; --timeout waits longer")
             }
-            _ => failure,
+            ErrorKind::PermissionDenied => {
+                failure.hint("ask as the user that the keeper's databases belong to, or as root")
+            }
+            _ => failure.hint("it is ending, or was killed: its log tells; `litekeeper run` starts one"),
         }
     })?;
     printer::data(&shown(&report, args.json))?;

@@ -668,10 +668,14 @@ impl Finding {
                 "leave it out, or write it as `\\u2028` or `\\u2029` in double quotes"
             }
             Problem::UnknownTag { .. } => "leave the tag out and quote the value if it is a text",
+            Problem::NotUtf8 => "save the file as UTF-8",
+            Problem::ControlCharacter => "take it out, or write it as an escape in double quotes",
+            Problem::PathHasNul { .. } => "correct the path",
+            Problem::Json { .. } | Problem::BadAnswer { .. } => {
+                "print a JSON list of mappings with the same keys as in `dbs`, and all else to standard error"
+            }
             Problem::Unreadable { .. }
             | Problem::TooLarge { .. }
-            | Problem::NotUtf8
-            | Problem::ControlCharacter
             | Problem::Syntax { .. }
             | Problem::TooDeep { .. }
             | Problem::TooManyNodes { .. }
@@ -691,11 +695,9 @@ impl Finding {
             | Problem::MetaPathAndDir
             | Problem::BadPathMode { .. }
             | Problem::BadName { .. }
-            | Problem::Json { .. }
             | Problem::NoPath
             | Problem::PathAndDir
             | Problem::NoHome { .. }
-            | Problem::PathHasNul { .. }
             | Problem::BadUrl { .. }
             | Problem::HeartbeatUrl
             | Problem::Contradiction { .. }
@@ -703,7 +705,6 @@ impl Finding {
             | Problem::Empty { .. }
             | Problem::SameDatabase { .. }
             | Problem::SameMetadata { .. }
-            | Problem::BadAnswer { .. }
             | Problem::Variable { .. }
             | Problem::MemoryDatabaseUrl => return None,
         };

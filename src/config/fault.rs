@@ -121,10 +121,10 @@ impl Fault {
                 "mount it, or write another path: a relative one begins in the current folder"
             }
             Fault::NoVariable { .. } => "set it, or write the value itself",
+            Fault::Nul { .. } => "take it out: no variable and no word of a command can have one",
             Fault::WrongType { .. }
             | Fault::WrongValue { .. }
             | Fault::EmptyCommand { .. }
-            | Fault::Nul { .. }
             | Fault::TooLong { .. }
             | Fault::VariableName { .. } => return None,
         };

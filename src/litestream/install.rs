@@ -233,7 +233,10 @@ fn obtain(
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Candidate, Error> {
     if let Some(given) = &options.given {
-        return by_archive(given, scratch, &options.cancel, progress);
+        return by_archive(given, scratch, &options.cancel, progress).map_err(|error| match error {
+            Error::Unavailable(reason) => Error::Given(reason),
+            other => other,
+        });
     }
     match options.source {
         Source::Release => by_release(options, version, scratch, progress),

@@ -12,7 +12,7 @@ use crate::backup::listing::{self, Found};
 use crate::backup::s3;
 use crate::core::{Db, Event, ExitCode, Phase};
 use crate::error::Failure;
-use crate::litestream::folder::Backups;
+use crate::litestream::folder::{Backups, Folder};
 use crate::litestream::position::Position;
 use crate::litestream::refusal::Refusal;
 
@@ -80,6 +80,10 @@ impl World {
         let mut newest = BTreeMap::new();
         for (place, (folder, backups)) in self.setup.folders.iter().zip(backups).enumerate() {
             let here = folder.databases(&BTreeSet::new());
+            let have_backups = backups.iter().flatten().any(|found| folder.matches(&found.below));
+            if !folder.watch && here.is_empty() && !have_backups {
+                return Err(without_any(folder));
+            }
             if backups.is_some() {
                 newest.extend(here.iter().map(|below| (folder.dir.join(below), None)));
             }
@@ -126,6 +130,16 @@ impl World {
         );
         self.forget(db);
     }
+}
+
+/// Litestream ends at once (`FindSQLiteDatabases` in its main.go).
+fn without_any(folder: &Folder) -> Failure {
+    let (dir, pattern) = (folder.dir.display(), &folder.pattern);
+    let message = format!(
+        "{dir}: no database in it is called `{pattern}`, and none has a backup: litestream does not start with that"
+    );
+    Failure::new(ExitCode::CONFIG, message)
+        .hint("correct `dir` or `pattern`, or set `watch: true`: then databases may come later")
 }
 
 impl Driver {

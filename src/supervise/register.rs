@@ -128,7 +128,9 @@ impl Asker {
 
     async fn try_unregister(&self, db: Db, database: &Database, is_replaced: bool) -> Result<(), String> {
         let path = database.path.display();
-        if !database.exists() {
+        if !database.exists() && position::txids(&ltx::folder(&database.meta)).next().is_none() {
+            tracing::info!("{path} was never made: nothing was replicated");
+        } else if !database.exists() {
             tracing::warn!(
                 "{path} was deleted before it was let go: what was written last may not be on its replica"
             );

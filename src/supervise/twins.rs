@@ -301,7 +301,9 @@ impl Holder {
         let who = match (self.pid, &self.started) {
             (Some(pid), Some(started)) => format!("pid {pid}, started {started}"),
             (Some(pid), None) => format!("pid {pid}"),
-            (None, _) if self.by_other_name => "which has the same file under another name".to_owned(),
+            (None, _) if self.by_other_name => {
+                "which has the same file under another name, or whose lock was removed".to_owned()
+            }
             (None, _) => "which left no name".to_owned(),
         };
         Failure::new(

