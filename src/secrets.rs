@@ -265,6 +265,10 @@ fn without_secrets(url: &str) -> String {
         return HIDDEN.to_owned();
     }
     let named = named_secret(place);
+    if named.is_some_and(|at| place[at..].contains('@')) {
+        // It may be all a password, or a host and what is named behind it.
+        return HIDDEN.to_owned();
+    }
     let place = &place[..named.unwrap_or(place.len())];
     let place = match place.rsplit_once('@') {
         Some((_, place)) => format!("{HIDDEN}@{place}"),
@@ -291,7 +295,8 @@ fn named_secret(place: &str) -> Option<usize> {
     ends.sort_unstable();
     let is_of_name = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let is_secret = |(at, _): &(usize, usize)| {
-        let name = &place[place[..*at].rfind(|c| !is_of_name(c)).map_or(0, |before| before + 1)..*at];
+        let before = &place[..*at];
+        let name = &before[before.trim_end_matches(is_of_name).len()..];
         // An escaped mark stands right before the name: `%3Fkey`.
         is_secret_name(name) || name.get(2..).is_some_and(is_secret_name)
     };

@@ -11,6 +11,9 @@ use crate::os::place::{self, Folder};
 /// How many of each are kept: enough to go back to, and no disk full of them.
 const KEPT: usize = 3;
 
+/// What SQLite has beside a database.
+const SIDECARS: [&str; 3] = ["-wal", "-shm", "-journal"];
+
 /// What was put aside.
 pub(super) struct Aside {
     /// Where it was.
@@ -24,19 +27,19 @@ pub(super) struct Aside {
 /// Moves away the sidecars and Litestream's metadata folder of a database that is not there: SQLite
 /// would replay a stale `-wal` into the restored file. Of what was put aside before, the newest stay.
 pub(super) fn move_remains(db: &Database) -> io::Result<Vec<Aside>> {
-    move_all(db.sidecars().into_iter().chain([db.meta.clone()]))
+    let beside = SIDECARS.map(|tail| (db.path.clone(), tail));
+    move_all(beside.into_iter().chain([(db.meta.clone(), "")]))
 }
 
 /// Moves away the database itself as well.
 pub(super) fn move_whole(db: &Database) -> io::Result<Vec<Aside>> {
-    let mut moved = move_all([db.path.clone()].into_iter())?;
-    moved.extend(move_remains(db)?);
-    Ok(moved)
+    let beside = [""].into_iter().chain(SIDECARS).map(|tail| (db.path.clone(), tail));
+    move_all(beside.chain([(db.meta.clone(), "")]))
 }
 
 /// Moves away Litestream's metadata folder alone.
 pub(super) fn move_metadata(db: &Database) -> io::Result<Vec<Aside>> {
-    move_all([db.meta.clone()].into_iter())
+    move_all([(db.meta.clone(), "")].into_iter())
 }
 
 /// The sign of what was put aside: a time.
@@ -44,15 +47,16 @@ fn suffix() -> String {
     format!(".{}", jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S%3fZ"))
 }
 
-fn move_all(paths: impl Iterator<Item = PathBuf>) -> io::Result<Vec<Aside>> {
+/// Each is a path, and what comes behind it: what SQLite has beside a database, it has by that name beside another one.
+fn move_all(paths: impl Iterator<Item = (PathBuf, &'static str)>) -> io::Result<Vec<Aside>> {
     let suffix = suffix();
     let mut moved = Vec::new();
-    for was in paths {
-        let kept = with_suffix(&was, &suffix);
+    for (path, tail) in paths {
+        let (was, kept) = (with_suffix(&path, tail), with_suffix(&path, &format!("{suffix}{tail}")));
         let rename = || {
             let (folder, name) = Folder::of(&was)?;
             folder.rename(name, kept.file_name().unwrap_or_default())?;
-            Ok(remove_older(&folder, name))
+            Ok(remove_older(&folder, path.file_name().unwrap_or_default(), tail))
         };
         match place::theirs(rename) {
             Ok(removed) => moved.push(Aside { was, kept, removed }),
@@ -65,9 +69,9 @@ fn move_all(paths: impl Iterator<Item = PathBuf>) -> io::Result<Vec<Aside>> {
 
 /// Removes all but the newest of what was put aside under this name. What cannot be removed stays, and nothing hangs
 /// on it.
-fn remove_older(folder: &Folder, name: &OsStr) -> usize {
+fn remove_older(folder: &Folder, name: &OsStr, tail: &str) -> usize {
     let mut all = folder.names().unwrap_or_default();
-    all.retain(|other| is_aside(name, other));
+    all.retain(|other| is_aside(name, tail, other));
     // The times have one width, so their order is the names'.
     all.sort_unstable();
     let older = all.len().saturating_sub(KEPT);
@@ -77,9 +81,10 @@ fn remove_older(folder: &Folder, name: &OsStr) -> usize {
     all.iter().take(older).filter(|name| remove(name)).count()
 }
 
-/// Whether a name is another one with such a time behind it, and nothing else.
-fn is_aside(name: &OsStr, other: &OsStr) -> bool {
+/// Whether a name is another one with such a time and this tail behind it, and nothing else.
+fn is_aside(name: &OsStr, tail: &str, other: &OsStr) -> bool {
     let time = other.as_bytes().strip_prefix(name.as_bytes()).and_then(|rest| rest.strip_prefix(b"."));
+    let time = time.and_then(|rest| rest.strip_suffix(tail.as_bytes()));
     let is_time = |time: &[u8]| {
         let shape = time.iter().map(|byte| if byte.is_ascii_digit() { b'0' } else { *byte });
         shape.eq(*b"00000000T000000000Z")
@@ -129,8 +134,11 @@ mod tests {
 
         // The newest three of each stay, folders too, and what only looks like one.
         let (old, other) =
-            (["2020", "2021", "2022"], ["app.db-wal.bak", "app.db-wal.20200101T000000000Z.gz"]);
-        let aside = |name: &str, year: &str| dir.path().join(format!("{name}.{year}0101T000000000Z"));
+            (["2020", "2021", "2022"], ["app.db.bak-wal", "app.db.20200101T000000000Z-wal.gz"]);
+        let aside = |name: &str, year: &str| match name.strip_suffix("-wal") {
+            Some(name) => dir.path().join(format!("{name}.{year}0101T000000000Z-wal")),
+            None => dir.path().join(format!("{name}.{year}0101T000000000Z")),
+        };
         for year in old {
             fs::write(aside("app.db-wal", year), "").unwrap();
             fs::create_dir(aside(".app.db-litestream", year)).unwrap();
@@ -140,7 +148,7 @@ mod tests {
         fs::write(dir.path().join("app.db-wal"), "newer").unwrap();
         fs::create_dir(&db.meta).unwrap();
         // In the same millisecond it would have the same name.
-        while moved[0].kept == with_suffix(&moved[0].was, &suffix()) {}
+        while moved[0].kept == with_suffix(&path, &format!("{}-wal", suffix())) {}
         let again = move_remains(&db).unwrap();
         assert_eq!(again.iter().map(|aside| aside.removed).collect::<Vec<_>>(), [2, 2]);
         let left: Vec<bool> = old.map(|year| aside("app.db-wal", year).exists()).into();

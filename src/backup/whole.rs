@@ -45,6 +45,8 @@ pub enum Newest {
         of: u64,
         /// The option that takes it.
         option: String,
+        /// A file behind it cannot be read.
+        is_broken: bool,
     },
     /// None does.
     Nothing {
@@ -60,12 +62,17 @@ pub enum Newest {
 impl Newest {
     pub(super) fn hint(&self) -> String {
         match self {
-            Self::Found { txid, of, option } if txid == of => {
+            Self::Found { txid, of, option, .. } if txid == of => {
                 format!("`{option}` takes the newest txid that is there, which restores whole")
             }
-            Self::Found { txid, of, option } => format!(
-                "`{option}` takes the newest txid that restores whole: what came after it, up to {}, is left out",
-                argv::txid_text((*of).max(*txid))
+            Self::Found { txid, of, option, is_broken } => format!(
+                "`{option}` takes the newest txid that restores whole: what came after it, up to {}, is left out{}",
+                argv::txid_text((*of).max(*txid)),
+                if *is_broken {
+                    "; if the broken file is the newest one there, move it away first: litestream goes on from no other"
+                } else {
+                    ""
+                }
             ),
             Self::Nothing { tries } => format!(
                 "none of its txids restores whole ({tries} tried): bring the database from elsewhere, or name another place for its replica"
@@ -241,7 +248,8 @@ impl Restorer {
                     tracing::warn!("{}: there may be a newer one that is whole: {why}", db.path.display());
                 }
                 let txid = txids[place];
-                Newest::Found { txid, of, option: self.chosen.option(&db.path, txid) }
+                let option = self.chosen.option(&db.path, txid);
+                Newest::Found { txid, of, option, is_broken: !newest_is_bad }
             }
             (None, Some(why)) => Newest::GivenUp(why),
             (None, None) => Newest::Nothing { tries },

@@ -30,6 +30,8 @@ pub enum NotStarted {
     NotFound,
     /// There is, but it cannot be executed.
     NotExecutable,
+    /// A database that was replicated is gone: the app would begin with a new one.
+    WithoutDatabase,
 }
 
 impl NotStarted {
@@ -38,6 +40,7 @@ impl NotStarted {
         match self {
             Self::NotFound => ExitCode::NOT_FOUND,
             Self::NotExecutable => ExitCode::NOT_EXECUTABLE,
+            Self::WithoutDatabase => ExitCode::UNAVAILABLE,
         }
     }
 }

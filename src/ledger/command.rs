@@ -82,7 +82,12 @@ pub(super) fn answer(
     meta: &Path,
 ) -> io::Result<Answer> {
     let deadline = Instant::now() + limit.min(LONGEST);
-    let answer = Ledger { bounds, task, deadline, database, meta }.answer()?;
+    let answer = match (Ledger { bounds, task, deadline, database, meta }).answer() {
+        Err(error) if task == Task::Inspect && check::is_said_of_damage(&error.to_string()) => {
+            Answer::Stands(Standing::Malformed { why: format!("sqlite cannot read it: {error}") })
+        }
+        answer => answer?,
+    };
     if matches!(task, Task::Inspect | Task::All) { size::told(database, meta, answer) } else { Ok(answer) }
 }
 
@@ -102,6 +107,9 @@ struct Ledger<'a> {
 impl Ledger<'_> {
     fn answer(&self) -> io::Result<Answer> {
         let inspects = self.task == Task::Inspect;
+        if matches!(self.task, Task::Inspect | Task::All) {
+            repair::roll_back(self.database).map_err(io::Error::other)?;
+        }
         if self.task == Task::Reset {
             return self.reset();
         }
@@ -119,7 +127,12 @@ impl Ledger<'_> {
         if is_new {
             return Ok(match inspects {
                 true if wal::is_headless(self.database)? => Answer::Stands(headless()),
-                true => Answer::Stands(Standing::New),
+                true => match check::schema_of_used(self.database) {
+                    Ok(Verdict::Malformed(words)) => {
+                        Answer::Stands(Standing::Malformed { why: format!("sqlite cannot read it: {words}") })
+                    }
+                    Ok(Verdict::Whole | Verdict::Odd(_)) | Err(_) => Answer::Stands(Standing::New),
+                },
                 false => Answer::New,
             });
         }
@@ -132,7 +145,9 @@ impl Ledger<'_> {
                     return Ok(Answer::Unfounded);
                 }
                 let known = standing::of_unfounded(self.database, self.meta, self.deadline)?;
-                return Ok(Answer::Stands(known.unwrap_or(Standing::Unfounded)));
+                let mut standing = known.unwrap_or(Standing::Unfounded);
+                self.refine(&mut standing, false);
+                return Ok(Answer::Stands(standing));
             }
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 let why = error.to_string();
@@ -230,15 +245,19 @@ impl Ledger<'_> {
         let why = match standing {
             Standing::Parted { why, .. } => why.clone(),
             Standing::Written { pages, .. } | Standing::Damaged { pages, .. } => differs(*pages),
+            Standing::Unfounded => "nothing of its copy is here".to_owned(),
             Standing::New
-            | Standing::Unfounded
             | Standing::Broken(_)
             | Standing::NotSqlite
             | Standing::Current
             | Standing::Malformed { .. }
             | Standing::Older(_)
-            | Standing::Resized { .. }
-            | Standing::Other { .. } => return,
+            | Standing::Resized { .. } => return,
+            // Of what SQLite does not open nothing else can be told.
+            Standing::Other { why } => match standing::fault(self.database) {
+                Some(_) => why.clone(),
+                None => return,
+            },
         };
         if let Some(fault) = standing::fault(self.database) {
             *standing = Standing::Malformed { why: format!("{why}, and {fault}") };

@@ -271,7 +271,9 @@ fn of_pages(database: &Path, meta: &Path, book: &Book, differs: Differs) -> io::
     };
     let standing = match (older, unknown, newer) {
         // Nothing of it is old.
-        (0, _, _) if now.seq.is_none() && then.seq.is_some() => written,
+        (0, _, _) if now.seq.is_none() && then.seq.is_some() => {
+            other("it is a new database, in which litestream has never been".to_owned())
+        }
         (0, 0, _) => Standing::Older(1),
         (0, _, _) if now.seq < then.seq => other(format!(
             "litestream has made fewer checkpoints in it than in that one ({} of {})",

@@ -469,15 +469,17 @@ fn an_older_copy_that_was_written_to_is_another_file() {
 }
 
 #[test]
-fn a_database_of_somebody_else_is_new() {
+fn a_new_database_in_the_place_of_one_that_was_left_is_another_file() {
     let (case, copy) = left(true, saved_file);
     fs::remove_file(&copy).unwrap();
     let database = Connection::open(&copy).unwrap();
     database.execute_batch("CREATE TABLE other (x); INSERT INTO other VALUES (1)").unwrap();
     drop(database);
-    put_back(&case, &copy, false);
-    let standing = case.standing();
-    assert!(matches!(standing, Standing::Written { .. }), "{standing:?}");
+    for in_place in [true, false] {
+        put_back(&case, &copy, in_place);
+        let standing = case.standing();
+        assert!(matches!(standing, Standing::Other { .. }), "{standing:?}");
+    }
 }
 
 #[test]

@@ -35,11 +35,6 @@ impl Database {
     pub fn hidden(&self, suffix: &str) -> PathBuf {
         hidden(&self.path, suffix)
     }
-
-    /// What SQLite keeps beside it: `-wal`, `-shm` and `-journal`.
-    pub fn sidecars(&self) -> [PathBuf; 3] {
-        ["-wal", "-shm", "-journal"].map(|suffix| with_suffix(&self.path, suffix))
-    }
 }
 
 /// What Litestream has of a database by itself: two folders, in which the keeper has files of its own.

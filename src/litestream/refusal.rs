@@ -89,6 +89,7 @@ const WORDS: &[(Refusal, &[&str])] = &[
             "non-contiguous transaction files",
             "invalid ltx file",
             "checksum mismatch",
+            "ltx file corrupted",
             "mismatched page sizes",
         ],
     ),

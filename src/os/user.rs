@@ -5,6 +5,8 @@ use std::io;
 
 use nix::unistd::{Gid, Group, Uid, User};
 
+use super::open;
+
 /// The user that Litestream and the app run as.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -135,7 +137,7 @@ fn group_number(text: &str) -> Result<u32, String> {
 /// Whether this number stands for all users that a container knows nothing of (`user_namespaces(7)`): its host's, whose
 /// root can do everything anyway.
 pub(super) fn is_unknown(uid: u32) -> bool {
-    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+    let read = |path| open::kernel_text(path).unwrap_or_default();
     let knows_all = read("/proc/self/uid_map").split_ascii_whitespace().eq(["0", "0", "4294967295"]);
     !knows_all && read("/proc/sys/kernel/overflowuid").trim().parse() == Ok(uid)
 }

@@ -86,9 +86,37 @@ pub fn main(file: &Path) -> u8 {
 /// # Errors
 /// Why nobody can tell.
 pub fn of_used(database: &Path, limit: Duration) -> Result<Verdict, String> {
+    judge(database, |connection| {
+        let (done, over) = mpsc::channel::<()>();
+        let interrupt = connection.get_interrupt_handle();
+        thread::spawn(move || {
+            if over.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+                interrupt.interrupt();
+            }
+        });
+        let verdict = examine(connection);
+        drop(done);
+        verdict
+    })
+}
+
+/// As [`of_used`], but only whether SQLite can open it at all, which takes no time.
+///
+/// # Errors
+/// Why nobody can tell.
+pub fn schema_of_used(database: &Path) -> Result<Verdict, String> {
+    judge(database, |connection| {
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(Verdict::Whole))
+    })
+}
+
+fn judge(
+    database: &Path,
+    ask: impl FnOnce(&Connection) -> rusqlite::Result<Verdict>,
+) -> Result<Verdict, String> {
     fit::check(database)?;
     let has_log = with_suffix(database, "-wal").metadata().is_ok_and(|log| log.len() > 0);
-    let ask = || {
+    let judged = || {
         let connection = if has_log {
             Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_WRITE)?
         } else {
@@ -98,21 +126,17 @@ pub fn of_used(database: &Path, limit: Duration) -> Result<Verdict, String> {
         connection.busy_timeout(PATIENCE)?;
         // Nobody but Litestream may put the log into the database.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-        let (done, over) = mpsc::channel::<()>();
-        let interrupt = connection.get_interrupt_handle();
-        thread::spawn(move || {
-            if over.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
-                interrupt.interrupt();
-            }
-        });
-        let verdict = examine(&connection);
-        drop(done);
-        verdict
+        ask(&connection)
     };
-    match ask() {
+    match judged() {
         Err(error) if is_damage(&error) => Ok(Verdict::Malformed(words(&error))),
         verdict => verdict.map_err(|error| words(&error)),
     }
+}
+
+/// Whether these are SQLite's words for a database that it cannot read (`sqlite3ErrStr` in its main.c).
+pub fn is_said_of_damage(words: &str) -> bool {
+    ["database disk image is malformed", "file is not a database"].iter().any(|said| words.contains(said))
 }
 
 fn look(file: &Path) -> Result<Verdict, String> {

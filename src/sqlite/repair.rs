@@ -9,6 +9,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::{fit, wal};
+use crate::os::place;
 
 /// How long to wait for somebody else's lock.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -21,6 +22,20 @@ const PAUSE: u16 = 20;
 /// (`walIndexRecover` in its wal.c), and Litestream always reads.
 pub fn recover(database: &Path) -> u8 {
     done(count(database))
+}
+
+/// Has what a process that died has left half written taken back, as the app's own SQLite would when it opens the database:
+/// without the journal beside it such a file looks damaged.
+///
+/// # Errors
+/// Why it cannot be done.
+pub fn roll_back(database: &Path) -> Result<(), String> {
+    let journal = super::with_suffix(database, "-journal");
+    if !place::theirs(|| journal.symlink_metadata()).is_ok_and(|found| found.len() > 0) {
+        return Ok(());
+    }
+    fit::check(database)?;
+    read(database)
 }
 
 /// Has what is in a database's log counted as committed: by this process, whose locks on the database

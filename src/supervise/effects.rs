@@ -34,7 +34,8 @@ use crate::core::{Action, Cause, Db, Event, ExitCode, Gate};
 use crate::error::Failure;
 use crate::litestream::command::{KEEPERS_OWN, Runner};
 use crate::litestream::database::Database;
-use crate::litestream::position::Position;
+use crate::litestream::ltx;
+use crate::litestream::position::{self, Position};
 use crate::litestream::version::Version;
 use crate::os::exec::Command;
 use crate::os::lock::Lock;
@@ -477,6 +478,18 @@ impl World {
         }
     }
 
+    /// Why neither Litestream nor the app may be started: a database that was replicated is not there, as somebody has removed it
+    /// while neither ran, and one or the other would begin with an empty one. The next start restores it.
+    pub(super) fn without_database(&self) -> Option<Failure> {
+        let was_copied = |database: &Database| position::txids(&ltx::folder(&database.meta)).next().is_some();
+        let listed = self.roster.listed();
+        let (_, gone) = listed.iter().find(|(db, database)| {
+            !database.exists() && was_copied(database) && !self.is_watched_folders(*db)
+        })?;
+        let message = format!("{} was removed, and is on {}", gone.path.display(), gone.replica);
+        Some(Failure::new(ExitCode::UNAVAILABLE, message).hint("the next start restores it from there"))
+    }
+
     /// Kills the app's tree, but not while one of it is in the middle of a commit: who dies between the log and its
     /// index leaves an orphan. Nobody is waited for longer than [`HOLDING`].
     fn hold_and_kill(&mut self) {
@@ -663,6 +676,13 @@ impl Driver {
     }
 
     fn start(&mut self, running: Running) {
+        if running == Running::App
+            && let Some(failure) = self.world.without_database()
+        {
+            self.world.reason = Some(failure.message.clone());
+            self.world.failure = Some(failure);
+            return self.handle(Event::AppNotStarted(crate::core::NotStarted::WithoutDatabase));
+        }
         let Err(error) = self.world.start(running) else { return };
         // A shim that was killed just now: its end is on its way to the machine.
         if !matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) {

@@ -53,6 +53,10 @@ impl World {
         self.launched = Instant::now();
         self.heard = Heard { snapshots: self.heard.snapshots.clone(), ..Heard::default() };
         self.proofs.stop();
+        if let Some(failure) = self.without_database().filter(|_| self.launches > 1) {
+            let _ = self.outbox.send(Message::Emptied(self.launches, Err(failure)));
+            return;
+        }
         let parted = std::mem::take(&mut self.parted);
         let inspected = std::mem::take(&mut self.inspected);
         let listed = self.roster.listed();
@@ -209,7 +213,7 @@ async fn make_ready(
         None => ledger::whole_for(runner, database, None, damaged).await?,
     };
     match whole {
-        Some(why) => wal::empty(runner, &database.path, &why, EMPTYING).await,
+        Some(why) => wal::empty(runner, database, &why, EMPTYING).await,
         None => Ok(()),
     }
 }

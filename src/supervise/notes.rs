@@ -54,6 +54,8 @@ pub(super) fn log(note: &Note, names: &Names<'_>) {
         Note::LeftBehind(count, how) => left_behind(*count, *how, names),
         Note::AppNotStarted(why) => {
             let what = match why {
+                // With the database that it would begin anew.
+                NotStarted::WithoutDatabase => "is not started",
                 NotStarted::NotFound => "command not found",
                 NotStarted::NotExecutable => "cannot be executed",
             };

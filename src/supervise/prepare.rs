@@ -472,7 +472,7 @@ impl Preparation {
         let refusal = || {
             Failure::new(ExitCode::UNAVAILABLE, &behind).hint(
                 "`--if-behind restore` keeps this file under another name and restores the backup; `--if-behind ignore` \
-                 goes on from it, and the newer rows leave the latest restore",
+                 goes on from it, and what only the backup has leaves the latest restore",
             )
         };
         self.settle(db, &behind, refusal, || {

@@ -46,7 +46,7 @@ impl Asker {
         let mut whole = whole.map_err(|failure| failure.message)?;
         loop {
             if let Some(why) = &whole {
-                let emptied = wal::empty(&self.runner, &database.path, why, limit).await;
+                let emptied = wal::empty(&self.runner, database, why, limit).await;
                 emptied.map_err(|failure| failure.message)?;
             }
             let began = salt(database);

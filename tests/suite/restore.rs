@@ -53,6 +53,11 @@ fn named(world: &World, start: &str) -> Vec<String> {
     world.list("").into_iter().filter(|name| name.starts_with(start)).collect()
 }
 
+/// What was put aside of what SQLite has beside a database: it belongs to the database of that name.
+fn beside_aside(world: &World, tail: &str) -> Vec<String> {
+    named(world, "app.db.20").into_iter().filter(|name| name.ends_with(tail)).collect()
+}
+
 #[test]
 fn a_missing_database_is_restored_before_the_apps_first_line() {
     let (world, app) = (World::new(), |world: &World| App::new(&world.trace()).count(&world.db()));
@@ -84,7 +89,7 @@ fn a_restore_is_told_once_there_is_a_backup_and_says_where_the_rest_is() {
     for times in 1..=5 {
         std::fs::remove_file(&db).expect("it is there");
         let log = run(1).expect_log(&format!("restoring {}", db.display())).log;
-        let told = format!("info  litekeeper: {root}/app.db-wal kept as {root}/app.db-wal.");
+        let told = format!("info  litekeeper: {root}/app.db-wal kept as {root}/app.db.2");
         let line =
             log.lines().find(|line| line.contains(&told)).unwrap_or_else(|| panic!("no {told} in {log}"));
         assert!(
@@ -95,7 +100,7 @@ fn a_restore_is_told_once_there_is_a_backup_and_says_where_the_rest_is() {
         assert!(!log.contains("warn "), "{log}");
     }
     assert_eq!(named(&world, ".app.db-litestream.").len(), 3);
-    assert_eq!(named(&world, "app.db-wal.").len(), 3);
+    assert_eq!(beside_aside(&world, "-wal").len(), 3);
 }
 
 #[test]
@@ -143,13 +148,13 @@ fn a_stale_wal_is_kept_aside_and_not_replayed() {
     fs::create_dir(metadata(&world.db())).expect("the world can be written");
     fs::write(metadata(&world.db()).join("marker"), "stale").expect("the world can be written");
     let app = App::new(&world.trace()).count(&world.db()).exit(0);
-    let ended = keeper(&world, &s3).app(app).run().expect_code(0).expect_log("app.db-wal.20");
+    let ended = keeper(&world, &s3).app(app).run().expect_code(0).expect_log("app.db-wal kept as");
     assert_eq!(world.trace().wait("count").rest, "10");
-    let kept = named(&world, "app.db-wal.20");
+    let kept = beside_aside(&world, "-wal");
     assert_eq!(kept.len(), 1, "{:?}\n{}", world.list(""), ended.log);
-    assert!(kept[0].ends_with('Z'), "a time in the name: {kept:?}");
+    assert!(kept[0].ends_with("Z-wal"), "a time in the name: {kept:?}");
     assert_eq!(fs::read(world.path(&kept[0])).expect("it is there"), wal);
-    assert_eq!(named(&world, "app.db-journal.20").len(), 1);
+    assert_eq!(beside_aside(&world, "-journal").len(), 1);
     let folders = named(&world, ".app.db-litestream.20");
     assert_eq!(folders.len(), 1, "{:?}", world.list(""));
     assert!(world.path(&folders[0]).join("marker").exists());

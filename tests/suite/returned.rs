@@ -550,3 +550,124 @@ fn another_database_with_its_log_is_refused() {
     let ended = run(&world, &[]).expect_code(69);
     ended.expect_log("--if-behind restore");
 }
+
+/// Made anew by hand, or by an app that found none: the backup's rows would leave the latest restore.
+#[test]
+fn a_new_database_in_the_place_of_one_that_was_left_is_refused() {
+    for killed in [false, true] {
+        for in_place in [false, true] {
+            let world = World::new();
+            sqlite::create(&world.db(), 9);
+            if killed {
+                let unit = unit::start_writing(&world, unit::keeper(&world));
+                let (keeper, litestream) = (unit.keeper(), unit.litestream());
+                litestream.signal(Signal::SIGKILL);
+                keeper.signal(Signal::SIGKILL);
+                unit.finish();
+            } else {
+                run(&world, &[]).expect_code(0);
+            }
+            let rows = backup(&world);
+            sqlite::create(&world.path("new.db"), 0);
+            put_back(&world, &world.path("new.db"), if in_place { Way::Copied } else { Way::Moved });
+            let ended = run(&world, &[]).expect_code(69).expect_log("--if-behind restore");
+            ended.expect_log("it is a new database");
+            assert_eq!(backup(&world), rows, "the backup is as it was");
+            let ended = run(&world, &["--if-behind", "restore"]).expect_code(0);
+            assert_eq!(backup(&world), rows + 1);
+            pages::assert_same(&world, ended);
+        }
+    }
+}
+
+/// Between the end of an app and its next start, or of Litestream's.
+#[test]
+fn the_app_is_not_started_again_without_its_database() {
+    for what in ["app", "litestream"] {
+        let world = World::new();
+        sqlite::create(&world.db(), 9);
+        let app = App::new(&world.trace()).insert(&world.db(), 1).ready().on_exit("USR1", 3).wait();
+        let unit = unit::keeper(&world).args(["--restart-delay", "3s"]).app(app).start();
+        world.trace().wait("ready");
+        match what {
+            "app" => unit.signal(Signal::SIGUSR1),
+            _ => unit.litestream().signal(Signal::SIGKILL),
+        }
+        wait_until("the app's end", DEADLINE, || unit.log().contains("starting "));
+        for name in ALL {
+            let _ = fs::remove_file(world.path(name));
+        }
+        let ended = unit.finish();
+        let code = ended.status.code();
+        assert!(matches!(code, Some(69 | 74)), "{what}: {code:?} {}", ended.log);
+        let ended = ended.expect_log("was removed, and is on ");
+        assert_eq!(world.trace().all("ready").len(), 1, "{what}: {}", ended.log);
+        assert!(!world.db().exists());
+        run(&world, &[]).expect_code(0).expect_log("restored ");
+        // The app's own row may have gone before it was copied.
+        assert!(backup(&world) >= 10, "{what}");
+    }
+}
+
+/// Half of a large transaction is in the file, and what it had before in the journal beside it.
+#[test]
+fn a_transaction_that_was_killed_without_a_keeper_is_rolled_back_and_no_damage() {
+    let (world, _) = left(|_| {});
+    let rows = sqlite::count(&world.db());
+    let connection = Connection::open(world.db()).unwrap();
+    connection
+        .execute_batch(
+            "PRAGMA journal_mode = DELETE; PRAGMA cache_size = 5; INSERT INTO t (v) VALUES ('by hand')",
+        )
+        .unwrap();
+    connection
+        .execute_batch("BEGIN; UPDATE t SET v = hex(randomblob(9000)); DELETE FROM t WHERE id < 15")
+        .unwrap();
+    connection.execute_batch("INSERT INTO t (v) SELECT hex(randomblob(9000)) FROM t").unwrap();
+    let kept = ["app.db", "app.db-journal"].map(|name| {
+        let copy = world.path(&format!("half-{name}"));
+        fs::copy(world.path(name), &copy).unwrap();
+        copy
+    });
+    assert!(fs::metadata(&kept[1]).unwrap().len() > 0, "it is hot");
+    connection.execute_batch("ROLLBACK").unwrap();
+    drop(connection);
+    fs::write(world.db(), fs::read(&kept[0]).unwrap()).unwrap();
+    fs::rename(&kept[1], world.path("app.db-journal")).unwrap();
+    let ended = run(&world, &[]).expect_code(0).expect_log("somebody wrote to it");
+    assert_eq!(sqlite::count(&world.db()), rows + 2);
+    pages::assert_same(&world, ended);
+}
+
+/// Its own page count says more than the WAL's last commit: SQLite cannot open it.
+#[test]
+fn an_older_larger_file_below_a_newer_log_can_be_put_aside() {
+    for (keeps_index, keeps_metadata) in [(true, true), (false, true), (false, false)] {
+        let world = World::new();
+        sqlite::big(&world.db(), 2);
+        run(&world, &[]).expect_code(0);
+        sqlite::open(&world.db()).query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+        let old = fs::read(world.db()).unwrap();
+        let database = sqlite::open(&world.db());
+        database.execute_batch("DROP TABLE big; VACUUM").unwrap();
+        database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+        drop(database);
+        live(&world, "UPDATE t SET v = v || '.'");
+        assert!(fs::metadata(world.db()).unwrap().len() < old.len() as u64);
+        fs::write(world.db(), &old).unwrap();
+        if !keeps_index {
+            let _ = fs::remove_file(world.path("app.db-shm"));
+        }
+        if !keeps_metadata {
+            fs::remove_dir_all(world.path(".app.db-litestream")).unwrap();
+        }
+        let ended = run(&world, &[]);
+        if ended.status.code() == Some(69) {
+            ended.expect_log("--if-behind restore");
+            let ended = run(&world, &["--if-behind", "restore"]).expect_code(0).expect_log("kept as ");
+            pages::assert_same(&world, ended);
+        } else {
+            pages::assert_same(&world, ended.expect_code(0));
+        }
+    }
+}

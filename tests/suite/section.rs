@@ -309,7 +309,7 @@ fn what_is_wrong_with_files_of_variables_is_told_at_once() {
     error: /litekeeper.yml:3: the file of variables `missing.env` cannot be read: No such file or directory (os error 2)
     wrong.env:2: it has no `=`
     wrong.env:4: its quotes are never closed
-    hint: a line is NAME=value; quotes may hold several lines, and # begins a comment
+    hint: a file that is named has to be there, as text: correct its path, or leave it out
     "#);
 }
 

@@ -52,7 +52,7 @@ impl Machine {
             return;
         }
         self.note(Note::AppNotStarted(why));
-        // No restart mends a wrong command.
+        // No restart mends a wrong command, nor brings a database back.
         let code = why.exit_code();
         self.aim_at_stop(now, Some(code), code);
         self.become_stopping();

@@ -160,7 +160,9 @@ fn a_one_shot_command_that_litestreams_death_cut_short_runs_again() {
 
 #[test]
 fn a_command_that_cannot_be_executed_is_not_tried_again() {
-    for (why, code) in [(NotStarted::NotFound, 127), (NotStarted::NotExecutable, 126)] {
+    for (why, code) in
+        [(NotStarted::NotFound, 127), (NotStarted::NotExecutable, 126), (NotStarted::WithoutDatabase, 69)]
+    {
         let mut world = World::new(policy(), Plan { not_started: Some(why), ..Plan::default() });
         assert_eq!(world.end(), code);
         assert_eq!(world.did(&Action::StartApp), 1);

@@ -11,7 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::signal::{SigHandler, Signal, kill, killpg, signal};
 use nix::unistd::Pid;
 
 use super::procfs::{MARK, Process, sweep_dead_suites};
@@ -108,6 +108,8 @@ impl Spec {
     pub fn command_of(&self, program: &Path, args: &[OsString]) -> Command {
         let mut command = Command::new(program);
         command.args(args).env_clear().envs(self.env.iter().cloned()).current_dir(&self.cwd);
+        // SAFETY: sigaction(2) is async-signal-safe.
+        unsafe { command.pre_exec(as_from_a_terminal) };
         command
     }
 
@@ -126,6 +128,15 @@ impl Spec {
     pub fn run(self, deadline: Duration) -> Ended {
         self.start().finish_within(deadline)
     }
+}
+
+/// What `nohup`, or a shell that put the tests into the background, has ignored is nothing that programs start with.
+fn as_from_a_terminal() -> std::io::Result<()> {
+    for number in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT] {
+        // SAFETY: no handler is set.
+        unsafe { signal(number, SigHandler::SigDfl) }?;
+    }
+    Ok(())
 }
 
 /// Marks what this process inherited as its own (`FD_CLOEXEC`), so that a program starts with 0, 1 and 2 alone.
