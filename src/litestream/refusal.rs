@@ -136,7 +136,7 @@ impl Refusal {
             Self::Newer => "run the litestream that wrote this backup, or a newer one",
             Self::Damaged => {
                 "a file of the backup is broken or missing (`litestream ltx -level all` lists those that are there): bring it back, \
-                 or name another, empty place, to which the database that is here is copied as a whole"
+                 move it away if it is the newest one and broken, or name another, empty place, to which the database that is here is copied as a whole"
             }
             Self::PageSize => {
                 "litestream cannot add pages of another size to a backup: name another, empty place for the replica, or give the \
