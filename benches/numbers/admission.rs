@@ -21,9 +21,9 @@ struct Cost {
 
 /// The rows.
 pub fn measure(effort: Effort) -> Result<Vec<Row>, Error> {
-    // A machine often allows 20,000 descriptors, and each needs six.
+    // A machine often allows 20,000 descriptors, and each of so many needs eight.
     let hard = getrlimit(Resource::RLIMIT_NOFILE).map_err(|error| format!("getrlimit: {error}"))?.1;
-    let (few, many) = effort.of((1000, if hard < 25_000 { 3200 } else { 4000 }), (100, 400));
+    let (few, many) = effort.of((1000, if hard < 33_000 { 2400 } else { 4000 }), (100, 400));
     let (first, last) = (take_in(few)?, take_in(many)?);
     let row = |number: usize, cost: &Cost, bar| Row {
         what: format!("CPU of the keeper for each of {number} databases of a folder, until the app runs"),
