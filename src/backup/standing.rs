@@ -106,7 +106,11 @@ pub async fn standing(
     };
     // A listing that is none says nothing of what is there.
     let first = first.filter(|_| replica.is_some() || is_empty);
-    Ok(compared(runner, config, db, Standing::of(local, first, replica.clone()), replica, limit).await)
+    let standing = Standing::of(local, first, replica.clone());
+    Ok(match compared(runner, config, db, standing, replica, limit).await {
+        Standing::Current if is_empty => Standing::Empty,
+        standing => standing,
+    })
 }
 
 /// What a backup is that ends with another transaction than its database had then.

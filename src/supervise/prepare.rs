@@ -302,11 +302,16 @@ impl Preparation {
             Ok(Malformed { why }) => {
                 // It would take the place of a backup that is whole.
                 let damage = || super::ledger::damage(db, &why);
-                if is_replica_empty && self.if_behind == IfBehind::Restore {
+                if self.if_behind == IfBehind::Refuse {
+                    // What is told of any such file is told of this one.
+                    (self.faults)(Looked::Staying(db))?;
+                }
+                if is_replica_empty && self.if_behind != IfBehind::Ignore {
                     let Failure { message, .. } = damage();
                     let message = format!("{message}; and {} holds no backup", db.replica);
                     return Err(Failure::new(ExitCode::UNAVAILABLE, message).hint(
-                        "name the place where its backup is; `--if-behind ignore` goes on from the file as it is",
+                        "name the place where its backup is, or bring the file from elsewhere; `--if-behind ignore` goes on from it \
+                         as it is",
                     ));
                 }
                 if self.settle(db, &format!("{path}: {why}"), damage, || Ok(()))? {

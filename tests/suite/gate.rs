@@ -48,14 +48,17 @@ fn an_app_waits_until_its_database_is_on_the_replica() {
 #[test]
 fn a_database_that_was_exchanged_meanwhile_is_on_the_replica_when_the_app_starts() {
     let (world, s3) = world(true);
-    let run = || keeper(&world, &s3).app(App::new(&world.trace()).exit(0)).run().expect_code(0);
-    run();
+    let run = |options: &[&str]| {
+        let keeper = keeper(&world, &s3).args(options);
+        keeper.app(App::new(&world.trace()).exit(0)).run().expect_code(0)
+    };
+    run(&[]);
     assert_eq!(backup(&world, &s3), 10);
     for name in ["app.db", "app.db-wal", "app.db-shm"] {
         let _ = fs::remove_file(world.path(name));
     }
     sqlite::create(&world.db(), 3);
-    let ended = run();
+    let ended = run(&["--if-behind", "ignore"]);
     assert_eq!(backup(&world, &s3), 3, "{}", ended.log);
 }
 

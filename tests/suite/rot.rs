@@ -230,9 +230,21 @@ fn a_damaged_file_without_a_backup_is_not_put_aside() {
     let world = left(1);
     break_leaf(&world, false);
     fs::remove_dir_all(world.path("replica")).unwrap();
-    let ended = run(&world, &["--if-behind", "restore"]).expect_code(69).expect_log("holds no backup");
-    ended.expect_log("the file is damaged");
-    assert!(world.db().exists());
+    for first in [false, true] {
+        if first {
+            // Nothing is known of it, and SQLite cannot even open it.
+            fs::remove_dir_all(world.path(".app.db-litestream")).unwrap();
+            for name in ["app.db-wal", "app.db-shm"] {
+                let _ = fs::remove_file(world.path(name));
+            }
+            change(&world.db(), 96, |_| [0xff; 16], false);
+        }
+        for option in ["refuse", "restore"] {
+            let ended = run(&world, &["--if-behind", option]).expect_code(69).expect_log("holds no backup");
+            ended.expect_log("the file is damaged");
+            assert!(world.db().exists());
+        }
+    }
 }
 
 #[test]
