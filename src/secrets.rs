@@ -89,6 +89,15 @@ pub fn mask_value(text: &str) -> String {
     }
 }
 
+/// As [`mask_value`], of what may have been meant as a URL: all before an `@` may be a password.
+pub fn mask_unread(text: &str) -> String {
+    let shown = mask_value(text);
+    match shown.rsplit_once('@') {
+        Some((before, place)) if !before.ends_with(HIDDEN) => format!("{HIDDEN}@{place}"),
+        Some(_) | None => shown,
+    }
+}
+
 /// So much is looked through; nothing that is shown is longer.
 const LONGEST: usize = 32 << 10;
 

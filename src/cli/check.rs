@@ -17,6 +17,7 @@ use crate::config::lint::{self, Lint, Severity};
 use crate::config::{self, Config, Document, LoadOptions, Origin, SECTION, Section, Series, Setting};
 use crate::core::ExitCode;
 use crate::error::Failure;
+use crate::foreign;
 use crate::litestream::binary;
 use crate::litestream::command::Runner;
 use crate::litestream::install;
@@ -352,7 +353,9 @@ fn app_missing(
     if is_executable(&program, folder, env) {
         return None;
     }
-    let message = format!("the app's command `{}` was not found, or cannot be executed", program.display());
+    // `PASSWORD=x command` is a shell's.
+    let shown = foreign::word(&program.to_string_lossy());
+    let message = format!("the app's command `{shown}` was not found, or cannot be executed");
     let lint = Lint::new(check::APP_MISSING, &origin, message).at(line, 0);
     Some(lint.hint(
         "it is looked for in the PATH of the app, or relative to its folder; where the app is not installed, \

@@ -18,6 +18,7 @@ pub fn main() -> ExitCode {
             signal::release();
             if error.use_stderr() {
                 let words: Vec<_> = std::env::args_os().skip(1).collect();
+                typed::mask(&mut error);
                 let hint =
                     typed::hint(&mut error, &words).map(|hint| format!("\nhint: {}", foreign::line(&hint)));
                 printer::notes(&format!("{}{}", error.to_string().trim_end(), hint.unwrap_or_default()));

@@ -10,6 +10,9 @@ use std::collections::BTreeMap;
 /// The most bytes of all values; a process cannot get more than 2 MiB of them (`execve(2)`).
 pub const MAX_BYTES: usize = 1 << 21;
 
+/// No variable has a longer name.
+const LONGEST_NAME: usize = 256;
+
 /// Names and values.
 pub type Variables = Vec<(String, String)>;
 
@@ -162,7 +165,11 @@ fn expanded(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> String {
 
 /// What a `$` and the text after it become, and what follows.
 fn variable<'a>(after: &'a str, lookup: &dyn Fn(&str) -> Option<String>) -> (String, &'a str) {
-    let braced = after.strip_prefix('{').and_then(|rest| rest.split_once('}'));
+    let braced = after.strip_prefix('{').and_then(|rest| {
+        // A million of `${` would each look through all the rest.
+        let end = rest.bytes().take(LONGEST_NAME).position(|byte| byte == b'}')?;
+        Some((&rest[..end], &rest[end + 1..]))
+    });
     match braced.and_then(|(name, rest)| Some((lookup(name)?, rest))) {
         Some(found) => found,
         None => ("$".to_owned(), after),
@@ -255,5 +262,16 @@ mod tests {
             let found = parse(&format!("A='{value}'\n"), &|_| None);
             proptest::prop_assert_eq!(found, Ok(vec![("A".to_owned(), value)]));
         }
+    }
+
+    #[test]
+    fn what_is_never_closed_takes_no_time_to_speak_of() {
+        let start = std::time::Instant::now();
+        for text in ["A=".to_owned() + &"${".repeat(300_000), "A=".to_owned() + &"${".repeat(300_000) + "}"] {
+            let found = parse(&text, &env).expect("it is a value");
+            assert_eq!(found[0].1.len(), text.len() - 2);
+        }
+        // It took minutes; a busy machine may need some seconds.
+        assert!(start.elapsed() < std::time::Duration::from_secs(30), "{:?}", start.elapsed());
     }
 }

@@ -16,6 +16,7 @@ use clap::{Arg, ArgMatches, Args, CommandFactory, FromArgMatches};
 
 use super::args::{Cli, Run};
 use super::duration;
+use super::typed;
 use crate::config::{Key, Section, Setting};
 use crate::core::ExitCode;
 use crate::error::Failure;
@@ -67,8 +68,10 @@ impl Layers {
                 None => run,
             })
         };
-        let unreadable =
-            |error: clap::Error| Failure::lines(ExitCode::USAGE, error.to_string().trim_end().split('\n'));
+        let unreadable = |mut error: clap::Error| {
+            typed::mask(&mut error);
+            Failure::lines(ExitCode::USAGE, error.to_string().trim_end().split('\n'))
+        };
         let command = Cli::command().mut_subcommand(subcommand, with_file);
         let matches = command.try_get_matches_from(std::env::args_os()).map_err(unreadable)?;
         let Some(matches) = matches.subcommand_matches(subcommand) else {

@@ -2,10 +2,11 @@
 
 use std::ffi::OsString;
 
-use clap::error::{ContextKind, ErrorKind};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, CommandFactory};
 
 use super::args::Cli;
+use crate::secrets;
 
 /// Options of `litestream replicate` whose work is done here without being asked for.
 const BY_ITSELF: [&str; 3] = ["restore-if-db-not-exists", "if-db-not-exists", "if-replica-exists"];
@@ -52,6 +53,16 @@ pub(super) fn hint(error: &mut clap::Error, words: &[OsString]) -> Option<String
         error.remove(kind);
     }
     Some(hint)
+}
+
+/// Hides in a refused value what may be a secret: it may be a URL that nobody could read as one.
+pub(super) fn mask(error: &mut clap::Error) {
+    for kind in [ContextKind::InvalidValue, ContextKind::InvalidArg] {
+        if let Some(ContextValue::String(text)) = error.get(kind) {
+            let shown = secrets::mask_unread(text);
+            error.insert(kind, ContextValue::String(shown));
+        }
+    }
 }
 
 /// The first word is no command of this program.

@@ -24,10 +24,13 @@ pub fn expand(text: &str, pid: u32, env: &dyn Fn(&str) -> Option<String>) -> Exp
     let mut expanded = Expanded { text: String::with_capacity(text.len()), unset: Vec::new() };
     let mut noted = HashSet::new();
     let mut rest = text;
+    // Behind the last of them nobody looks for one: a million of `${` would each look through all the rest.
+    let closed = text.rfind('}').map_or(0, |at| at + 1);
     while let Some(dollar) = rest.find('$').filter(|_| expanded.text.len() <= MAX_BYTES) {
         expanded.text.push_str(&rest[..dollar]);
         let after = &rest[dollar + 1..];
-        let (name, width) = shell_name(after);
+        let is_open = closed <= text.len() - after.len() && after.starts_with('{');
+        let (name, width) = if is_open { (None, 1) } else { shell_name(after) };
         match name {
             None if width == 0 => expanded.text.push('$'),
             None => {}

@@ -279,6 +279,9 @@ pub(super) fn replica_of(
     replica
 }
 
+/// No variable has a longer name.
+const LONGEST_NAME: usize = 256;
+
 /// `$NAME` and `${NAME}` as Litestream reads them, kept as variables.
 pub(super) fn with_variables(text: &str) -> String {
     let mut filled = String::with_capacity(text.len());
@@ -286,7 +289,12 @@ pub(super) fn with_variables(text: &str) -> String {
     while let Some((before, after)) = rest.split_once('$') {
         filled.push_str(before);
         let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        let (name, behind) = match after.strip_prefix('{').and_then(|after| after.split_once('}')) {
+        // A million of `${` would each look through all the rest.
+        let braced = after.strip_prefix('{').and_then(|after| {
+            let end = after.bytes().take(LONGEST_NAME).position(|byte| byte == b'}')?;
+            Some((&after[..end], &after[end + 1..]))
+        });
+        let (name, behind) = match braced {
             Some(braced) => braced,
             None => after.split_at(after.find(|c| !is_part(c)).unwrap_or(after.len())),
         };

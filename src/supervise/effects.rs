@@ -32,6 +32,7 @@ use super::workplace::Workplace;
 use crate::backup::{self, Restorer};
 use crate::core::{Action, Cause, Db, Event, ExitCode, Gate};
 use crate::error::Failure;
+use crate::foreign;
 use crate::litestream::command::{KEEPERS_OWN, Runner};
 use crate::litestream::database::Database;
 use crate::litestream::ltx;
@@ -700,5 +701,6 @@ fn abort(task: &mut Option<JoinHandle<()>>) {
 
 fn program_name(argv: &[std::ffi::OsString]) -> String {
     let program = argv.first().map(Path::new).unwrap_or(Path::new(""));
-    program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned()
+    // `PASSWORD=x command` is a shell's, and no program.
+    foreign::word(&program.file_name().unwrap_or(program.as_os_str()).to_string_lossy())
 }

@@ -7,6 +7,7 @@ use super::prepare::Prepared;
 use super::twins::{self, Look};
 use super::wal;
 use crate::core::{Ended, Event, ExitCode, NotStarted, Phase};
+use crate::foreign;
 use crate::litestream::others::Others;
 use crate::os::signal::{self, Received, Sender, Signals};
 use crate::os::terminal::{self, Terminal};
@@ -106,7 +107,8 @@ impl Driver {
                     errno => std::io::Error::from_raw_os_error(errno),
                 };
                 let refused = self.world.unstarted(&error);
-                self.world.reason = Some(refused.to_string());
+                let program = foreign::word(&refused.program.to_string_lossy());
+                self.world.reason = Some(format!("{program}: {}", refused.why));
                 self.take_terminal_back();
                 let kind = if refused.found { NotStarted::NotExecutable } else { NotStarted::NotFound };
                 self.handle(Event::AppNotStarted(kind));

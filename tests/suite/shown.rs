@@ -177,3 +177,37 @@ fn the_environment_of_a_root_keeper_is_nobody_elses() {
     }
     running.stop(143);
 }
+
+/// What cannot be read is told all the same, and may be a secret's.
+#[test]
+fn what_is_refused_shows_no_secret() {
+    let world = World::new();
+    for text in [
+        "s3:/AKID:QQQpart@b/p",
+        " s3://u:QQQpart@b/p",
+        "\"s3://u:QQQpart@b/p\"",
+        "u:QQQpart@h",
+        "s3:u:QQQpart@h",
+        "s3://b/p?secret-access-key=QQQpart",
+    ] {
+        for option in
+            ["--restore-from", "--restore-txid", "--stop-timeout", "--gate", "--log-level", "--no-such"]
+        {
+            let keeper = || Keeper::new(&world).db(&world.db()).replica("s3://b/p").app(["true"]);
+            let mut told =
+                vec![keeper().args([option, text]).run(), keeper().args([&format!("{option}={text}")]).run()];
+            let name = format!("LITEKEEPER_{}", option[2..].to_uppercase().replace('-', "_"));
+            told.push(keeper().env(&name, text).args(["--gate-timeout", "1s"]).run());
+            for ended in told {
+                assert!(!ended.log.contains("QQQpart"), "{option} {text}: {}", ended.log);
+            }
+        }
+    }
+    let config =
+        world.write("exec.yml", "exec: 'PGPASSWORD=QQQpart9 a'\ndbs: [{path: app.db, replica: {path: r}}]\n");
+    for command in ["run", "check", "config"] {
+        let ended = Keeper::new(&world).command(command).config(&config).run();
+        let said = format!("{}{}", ended.stdout, ended.log);
+        assert!(!said.contains("QQQpart9"), "{command}: {said}");
+    }
+}
