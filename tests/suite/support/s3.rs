@@ -20,13 +20,13 @@ use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3Error, S3ErrorCode, S3Result};
 use s3s_fs::FileSystem;
 use tempfile::TempDir;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::config::Replica;
-use super::wait::{DEADLINE, wait_for};
+use super::wait::DEADLINE;
 
 /// The access key that the server knows.
 pub const KEY: &str = "AKIALITEKEEPERTESTS";
@@ -39,6 +39,8 @@ pub struct S3 {
     address: SocketAddr,
     service: S3Service,
     accepting: Option<JoinHandle<()>>,
+    /// Has the port while nobody listens there.
+    reserved: Option<TcpSocket>,
     shared: Arc<Shared>,
     _folder: TempDir,
 }
@@ -67,6 +69,7 @@ impl S3 {
             address: (Ipv4Addr::LOCALHOST, 0).into(),
             service: builder.build(),
             accepting: None,
+            reserved: None,
             shared,
             _folder: folder,
         };
@@ -164,6 +167,8 @@ impl S3 {
     /// Stops listening and breaks every connection: from now on connections are refused.
     pub fn refuse(&mut self) {
         if let Some(accepting) = self.accepting.take() {
+            // Else the server of another test may get it.
+            self.reserved = Some(bound(self.address).expect("two of one user may share a port"));
             accepting.abort();
             // The listener is closed when the task is gone, not when it is told to go.
             let _ = self.runtime().block_on(accepting);
@@ -173,9 +178,11 @@ impl S3 {
     /// Listens again, on the same port.
     pub fn listen_again(&mut self) {
         let address = self.address;
-        let listener = wait_for("the port to be free", DEADLINE, || {
-            self.runtime().block_on(TcpListener::bind(address)).ok()
-        });
+        let reserved = self.reserved.take();
+        let runtime = self.runtime().enter();
+        let socket = reserved.unwrap_or_else(|| bound(address).expect("there is a port"));
+        let listener = socket.listen(1024).expect("it is bound");
+        drop(runtime);
         self.address = listener.local_addr().expect("a listener has an address");
         self.accepting = Some(self.runtime().spawn(accept(listener, self.service.clone())));
     }
@@ -260,6 +267,15 @@ impl Drop for S3 {
 }
 
 /// Serves connections; they all end with this task.
+/// A socket at this address, beside one of ours that listens there.
+fn bound(address: SocketAddr) -> std::io::Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.set_reuseport(true)?;
+    socket.bind(address)?;
+    Ok(socket)
+}
+
 async fn accept(listener: TcpListener, service: S3Service) {
     let mut connections = JoinSet::new();
     loop {
