@@ -36,7 +36,7 @@ pub fn bounded(text: &str) -> String {
 
 /// The beginning of a text, and how much it is that was left out. One that was cut is not cut again.
 fn cut(text: &str, most: usize) -> String {
-    if text.len() <= most + SUFFIX {
+    if text.len() < most + SUFFIX {
         return text.to_owned();
     }
     let start = secrets::beginning(text, most);
@@ -49,7 +49,7 @@ fn left_out(bytes: usize) -> String {
 
 /// The text as one line without control characters, which are written as in Rust: `\n`, `\u{1b}`.
 pub fn line(text: &str) -> Cow<'_, str> {
-    if text.len() <= LONGEST + SUFFIX && !text.contains(is_obeyed) {
+    if text.len() < LONGEST + SUFFIX && !text.contains(is_obeyed) {
         return Cow::Borrowed(text);
     }
     let mut line = String::with_capacity(text.len().min(LONGEST));
@@ -133,10 +133,10 @@ mod tests {
         fn any_text_is_one_bounded_line(text in "\\PC{0,8}|(?s:.){0,40}", times in 1..3000_usize) {
             let text = text.repeat(times);
             let one = line(&text);
-            prop_assert!(!one.contains(is_obeyed) && one.len() <= LONGEST + SUFFIX);
+            prop_assert!(!one.contains(is_obeyed) && one.len() < LONGEST + SUFFIX);
             prop_assert_eq!(line(&one), one.as_ref());
             let part = piece(&text);
-            prop_assert!(part.len() <= LONGEST_PIECE + SUFFIX);
+            prop_assert!(part.len() < LONGEST_PIECE + SUFFIX);
             prop_assert_eq!(&piece(&part), &part);
             let value = serde_json::json!({"msg": text});
             let written = json(&value);

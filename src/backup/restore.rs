@@ -366,15 +366,15 @@ impl Restorer {
         looked
     }
 
-    /// Has Litestream write `output`, or nothing when there is no backup. Whether it `is_told`: what is only looked at is no
-    /// restore yet.
+    /// Has Litestream write `output`, or nothing when there is no backup. `is_told`: it is a restore, which is said once it has
+    /// begun; what is only looked at is none.
     pub(super) async fn fetch(
         &self,
         db: &Database,
         output: &Path,
         txid: Option<u64>,
         bars: Option<&MultiProgress>,
-        is_told: bool,
+        mut is_told: bool,
     ) -> Result<(), Error> {
         let bar = match bars {
             Some(bars) => self.planned_size(db).await.map(|size| bars.add(bar(db, size))),
@@ -383,9 +383,8 @@ impl Restorer {
         // Litestream writes here first (`Replica.Restore` in its replica.go), then renames.
         let partial = with_suffix(output, ".tmp");
         let (mut before, mut report_at) = (0, Instant::now() + REPORT);
-        let mut is_due = is_told;
         let mut tell = || {
-            if std::mem::take(&mut is_due) {
+            if std::mem::take(&mut is_told) {
                 tracing::info!("restoring {} from {}", db.path.display(), db.replica);
             }
         };

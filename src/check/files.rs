@@ -225,20 +225,15 @@ fn owner_hint(path: &Path) -> String {
 /// way, or another name of the file, and decides by that what it is.
 fn entrusted(path: &Path) -> Option<String> {
     for place in path.ancestors() {
-        let Ok(found) = place.symlink_metadata() else { continue };
-        let is_roots = found.uid() == 0
-            && place
-                .parent()
-                .and_then(|folder| folder.symlink_metadata().ok())
-                .is_none_or(|found| found.uid() == 0);
-        if found.is_symlink() && !is_roots {
+        let (Ok(found), Some(folder)) = (place.symlink_metadata(), place.parent()) else { continue };
+        let folder = folder.metadata().map_or(0, |folder| folder.uid());
+        if found.is_symlink() && (found.uid() != 0 || folder != 0) {
             let target = std::fs::read_link(place).unwrap_or_default();
             return Some(format!(
-                "`{}` is a link to {}, made where user {} may make any: give nothing away for it before you have looked \
-                 there, and name the place itself",
+                "`{}` is a link to {}, made where user {folder} may make any: give nothing away for it before you have \
+                 looked there, and name the place itself",
                 place.display(),
-                target.display(),
-                place.parent().and_then(|folder| folder.metadata().ok()).map_or(0, |found| found.uid())
+                target.display()
             ));
         }
     }

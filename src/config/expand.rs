@@ -144,4 +144,13 @@ mod tests {
         let many: String = (0..100_000).map(|number| format!("$V{number} ")).collect();
         assert_eq!(expand(&many, 1, &env).unset.len(), 100_000, "in a moment");
     }
+
+    #[test]
+    fn what_is_never_closed_takes_no_time_to_speak_of() {
+        let start = std::time::Instant::now();
+        let expanded = expand(&("${}".to_owned() + &"${".repeat(300_000)), 7, &env);
+        assert_eq!((expanded.text.as_str(), expanded.unset.len()), ("", 0), "as Go eats it");
+        // It took minutes; a busy machine may need some seconds.
+        assert!(start.elapsed() < std::time::Duration::from_secs(30), "{:?}", start.elapsed());
+    }
 }

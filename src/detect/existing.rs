@@ -279,25 +279,22 @@ pub(super) fn replica_of(
     replica
 }
 
-/// No variable has a longer name.
-const LONGEST_NAME: usize = 256;
-
 /// `$NAME` and `${NAME}` as Litestream reads them, kept as variables.
 pub(super) fn with_variables(text: &str) -> String {
     let mut filled = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('$') {
         filled.push_str(before);
-        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        // A million of `${` would each look through all the rest.
-        let braced = after.strip_prefix('{').and_then(|after| {
-            let end = after.bytes().take(LONGEST_NAME).position(|byte| byte == b'}')?;
-            Some((&after[..end], &after[end + 1..]))
-        });
-        let (name, behind) = match braced {
-            Some(braced) => braced,
-            None => after.split_at(after.find(|c| !is_part(c)).unwrap_or(after.len())),
+        let named = |text: &'_ str| {
+            let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            text.find(|c| !is_part(c)).unwrap_or(text.len())
         };
+        // Only as far as a name goes: a million of `${` would each look through all the rest for a brace.
+        let braced = after.strip_prefix('{').and_then(|after| {
+            let (name, behind) = after.split_at(named(after));
+            Some((name, behind.strip_prefix('}')?))
+        });
+        let (name, behind) = braced.unwrap_or_else(|| after.split_at(named(after)));
         if place::is_name(name) {
             filled.push_str(&place::variable(name));
             rest = behind;

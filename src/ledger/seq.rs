@@ -2,21 +2,11 @@
 //! the file that was left has the same or a higher one, an older copy of it a lower one; and where these tables are.
 
 use std::collections::BTreeSet;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::time::Duration;
 
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 
-use crate::litestream::database::with_suffix;
-use crate::sqlite::fit;
-
-/// What means something in a URI of SQLite's (<https://sqlite.org/uri.html>).
-const IN_URI: &percent_encoding::AsciiSet =
-    &percent_encoding::CONTROLS.add(b'%').add(b'?').add(b'#').add(b' ');
-/// How long to wait for somebody else's lock.
-const PATIENCE: Duration = Duration::from_secs(2);
+use crate::sqlite::{check, fit};
 
 /// The count; `None` where there is none, or nobody can tell.
 pub(super) fn of(database: &Path) -> Option<i64> {
@@ -33,23 +23,6 @@ pub(super) fn pages(database: &Path) -> BTreeSet<u32> {
 }
 
 fn ask<T>(database: &Path, question: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Option<T> {
-    if fit::odd(database).is_some() {
-        return None;
-    }
-    let has_log = with_suffix(database, "-wal").metadata().is_ok_and(|log| log.len() > 0);
-    let read = || {
-        let database = if has_log {
-            Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_WRITE)?
-        } else {
-            // Without a log nobody has it open, and nothing is to be left beside it.
-            let path = percent_encoding::percent_encode(database.as_os_str().as_bytes(), IN_URI);
-            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-            Connection::open_with_flags(format!("file:{path}?immutable=1"), flags)?
-        };
-        database.busy_timeout(PATIENCE)?;
-        // Nobody but Litestream may put the log into the database.
-        database.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-        question(&database)
-    };
-    read().ok()
+    fit::check(database).ok()?;
+    check::used(database).and_then(|database| question(&database)).ok()
 }

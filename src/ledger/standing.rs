@@ -216,8 +216,11 @@ fn of_pages(database: &Path, meta: &Path, book: &Book, differs: Differs) -> io::
         let why = format!("what is known of the copy was spoiled: {why}");
         return Ok((Standing::Parted { why, since }, 0));
     }
-    let own = seq::pages(database);
-    if !pages.is_empty() && !is_cut_off && pages.iter().all(|(page, _)| own.contains(page)) {
+    let are_own = |pages: &[(u32, u64)]| {
+        let own = seq::pages(database);
+        pages.iter().all(|(page, _)| own.contains(page))
+    };
+    if !pages.is_empty() && !is_cut_off && are_own(&pages) {
         // All that an app can see is as it was left.
         let why =
             "litestream's own rows in it are as they once were, and all else is as it was left".to_owned();

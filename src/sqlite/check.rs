@@ -115,23 +115,29 @@ fn judge(
     ask: impl FnOnce(&Connection) -> rusqlite::Result<Verdict>,
 ) -> Result<Verdict, String> {
     fit::check(database)?;
-    let has_log = with_suffix(database, "-wal").metadata().is_ok_and(|log| log.len() > 0);
-    let judged = || {
-        let connection = if has_log {
-            Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_WRITE)?
-        } else {
-            // Nobody has it open, and nothing is to be left beside it.
-            alone(database)?
-        };
-        connection.busy_timeout(PATIENCE)?;
-        // Nobody but Litestream may put the log into the database.
-        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-        ask(&connection)
-    };
-    match judged() {
+    match used(database).and_then(|connection| ask(&connection)) {
         Err(error) if is_damage(&error) => Ok(Verdict::Malformed(words(&error))),
         verdict => verdict.map_err(|error| words(&error)),
     }
+}
+
+/// A connection to a database that somebody may have open, with what is in its log: to read, whoever writes. Before it comes
+/// [`fit::check`].
+///
+/// # Errors
+/// What SQLite says.
+pub fn used(database: &Path) -> rusqlite::Result<Connection> {
+    let has_log = with_suffix(database, "-wal").metadata().is_ok_and(|log| log.len() > 0);
+    let connection = if has_log {
+        Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_WRITE)?
+    } else {
+        // Nobody has it open, and nothing is to be left beside it.
+        alone(database)?
+    };
+    connection.busy_timeout(PATIENCE)?;
+    // Nobody but Litestream may put the log into the database.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    Ok(connection)
 }
 
 /// Whether these are SQLite's words for a database that it cannot read (`sqlite3ErrStr` in its main.c).

@@ -53,7 +53,10 @@ impl World {
         self.launched = Instant::now();
         self.heard = Heard { snapshots: self.heard.snapshots.clone(), ..Heard::default() };
         self.proofs.stop();
-        if let Some(failure) = self.without_database().filter(|_| self.launches > 1) {
+        // The first one has just looked.
+        if self.launches > 1
+            && let Some(failure) = self.without_database()
+        {
             let _ = self.outbox.send(Message::Emptied(self.launches, Err(failure)));
             return;
         }

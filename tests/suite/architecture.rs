@@ -237,7 +237,6 @@ const OPENS_BY_ITSELF: &[(&str, &str, &str)] = &[
     ("os/terminal.rs", "File::options", "/dev/tty is a terminal that this session has open already"),
     ("sqlite/repair.rs", "Connection::open", "in a process with a limit, after `fit::check`"),
     ("sqlite/check.rs", "Connection::open", "in a process with a limit, after `open::file`"),
-    ("ledger/seq.rs", "Connection::open", "in a process with a limit, after `fit::odd`"),
     ("check/online.rs", "Connection::open", "in a folder of its own, made for this trial"),
     ("demo/guestbook/store.rs", "Connection::open", "the demo's own database"),
     ("check/online.rs", "tempfile::", "a folder under a name that nobody else knows"),
