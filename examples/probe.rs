@@ -29,6 +29,7 @@
 //! | `print TEXT`, `eprint TEXT` | a line on stdout, on stderr | |
 //! | `spawn child\|group\|setsid STEP… end` | another probe: plain, in its own group, in its own session | `spawned PID` |
 //! | `orphans N` | N processes whose parent is gone, and which end soon | `orphans N` |
+//! | `forge` | says in the name of its parent, by each socket of it and of its parent, that it ended with 0 | `forged COUNT` |
 //! | `sleep DUR`, `wait` | for DUR; until a signal ends it | |
 //! | `raise SIG` | what the signal does by default | |
 //! | `exit N` | ends with N; with no step left it ends with 0 | `exit N` |
@@ -194,6 +195,7 @@ impl Probe {
                 "eprint" => eprintln!("{}", self.text()?),
                 "spawn" => self.spawn()?,
                 "orphans" => self.orphans()?,
+                "forge" => self.forge()?,
                 "sleep" => pause(self.duration()?),
                 "wait" => loop {
                     std::thread::park();
@@ -298,6 +300,28 @@ impl Probe {
             return Err(format!("sh ended with {status}").into());
         }
         self.trace.write(&format!("orphans {number}"));
+        Ok(())
+    }
+
+    fn forge(&mut self) -> Result<(), Failed> {
+        let parent = std::os::unix::process::parent_id() as i32;
+        let status = std::fs::read_to_string(format!("/proc/{parent}/status"))?;
+        let above = status.lines().find_map(|line| line.strip_prefix("PPid:")).ok_or("no parent")?;
+        let mut count = 0;
+        for pid in [parent, above.trim().parse()?] {
+            let pid = rustix::process::Pid::from_raw(pid).ok_or("no parent")?;
+            let process = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?;
+            let taken = |number| {
+                rustix::process::pidfd_getfd(&process, number, rustix::process::PidfdGetfdFlags::empty()).ok()
+            };
+            for socket in (0..64).filter_map(taken) {
+                // `ToKeeper::Exited` with code 0 and nothing left. What is no line to a keeper does not take it.
+                let is_line = nix::sys::socket::getsockopt(&socket, nix::sys::socket::sockopt::SockType)
+                    .is_ok_and(|kind| kind == nix::sys::socket::SockType::SeqPacket);
+                count += i32::from(is_line && nix::unistd::write(&socket, &[3, 0, 0]).is_ok());
+            }
+        }
+        self.trace.write(&format!("forged {count}"));
         Ok(())
     }
 

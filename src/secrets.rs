@@ -85,7 +85,9 @@ pub fn mask_value(text: &str) -> String {
     };
     match text.split_once("://").filter(|(before, _)| scheme(before)) {
         Some((scheme, url)) => mask(&format!("{scheme}://{}", without_secrets(url))).into_owned(),
-        None => mask(text).into_owned(),
+        None if text.contains("://") => mask(text).into_owned(),
+        // An address without its scheme.
+        None => words::mask_one(text),
     }
 }
 

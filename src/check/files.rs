@@ -11,7 +11,8 @@ use crate::config::{Database, Kind, Origin, Replica};
 use crate::litestream::database::with_suffix;
 use crate::litestream::others::Others;
 use crate::os::access::{self, Access};
-use crate::os::lock::{self, Held};
+use crate::os::lock;
+use crate::os::locks::{self, Held};
 use crate::os::place::Folder;
 use crate::os::{mount, place, user};
 
@@ -177,8 +178,9 @@ fn keeper(site: &Site<'_>, database: &Database, held: &Held, others: &Others) ->
         return Some(site.lint(SECOND_LITESTREAM, database.line, message).hint(hint));
     }
     let holder = place::theirs(|| Ok(lock::held_by(&lock))).ok().flatten().unwrap_or_default();
-    let pid = holder.lines().find_map(|line| line.strip_prefix("pid ")).map(str::trim);
-    let who = pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
+    let said = holder.lines().find_map(|line| line.strip_prefix("pid ")).map(|pid| pid.trim().to_owned());
+    let taker = lock.symlink_metadata().ok().as_ref().and_then(locks::taker).map(|pid| pid.to_string());
+    let who = taker.or(said).map_or_else(String::new, |pid| format!(" (pid {pid})"));
     let message = format!("a keeper runs on `{}`{who}", path.display());
     Some(site.lint(KEEPER_RUNS, database.line, message).hint("a second one ends with exit code 75"))
 }

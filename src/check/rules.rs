@@ -52,6 +52,7 @@ rules! {
     (NOT_READABLE, Error, "not-readable", "a file cannot be read by the user that will run"),
     (NOT_WRITABLE, Error, "not-writable", "a file or folder cannot be written by the user that will run"),
     (SECRET_READABLE, Warning, "secret-readable", "everybody on this machine can read a file with secrets"),
+    (OF_ANOTHER, Warning, "of-another", "root found the configuration where another user decides what stands: what it names is not run here"),
     (SYMLINK, Note, "symlink", "the configuration is a symbolic link"),
     (KEEPER_RUNS, Note, "keeper-runs", "a keeper runs on a database already"),
     (SECOND_LITESTREAM, Error, "second-litestream", "a Litestream that no keeper runs replicates a database already"),

@@ -69,7 +69,22 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
     let env = app_env::environment(settings::environment(), &layers, section.variables(), &[], &cwd);
     let env = settle(&mut lints, &layers, "env_file", env);
 
-    let named = settings::named_binary(&layers);
+    // Whoever looks at a folder has not said that what lies there is to be run. `run` has been told to.
+    let distrusted = databases::of_another(args.run.config.as_deref(), &cwd)?;
+    let not_run = |what: &str| {
+        let (path, uid) = distrusted.as_ref()?;
+        let message =
+            format!("it was found, not named, and user {uid} can put what it likes there: {what} is not run");
+        let lint = Lint::new(check::OF_ANOTHER, &Origin::File(path.clone()), message);
+        Some(lint.hint(format!("if it is meant, name it: --config {}", path.display())))
+    };
+    let mut named = settings::named_binary(&layers);
+    if named.last.is_some()
+        && let Some(lint) = not_run("its `litestream.binary`")
+    {
+        lints.push(lint.at(place(layers.origin("litestream_binary")).1, 0));
+        named = binary::Named::default();
+    }
     let binary = binary::find(named, &variable, &cwd, install::installed(variable));
     let runner = |binary| Runner {
         binary,
@@ -109,7 +124,12 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
                 user: user.clone().filter(|_| user::is_root()),
                 limit: args.limit,
             };
-            match ask(&question, &folder, config.origin(), args.online && is_sound).await {
+            let is_asked = args.online && is_sound;
+            let asked = match not_run("its resolver").filter(|_| is_asked) {
+                Some(lint) => Err(lint),
+                None => ask(&question, &folder, config.origin(), is_asked).await,
+            };
+            match asked {
                 Ok(entries) => answer = (entries, resolver.line),
                 Err(lint) => lints.push(lint.at(resolver.line, 0)),
             }

@@ -86,24 +86,24 @@ pub(super) fn find(flag: Option<&Path>, cwd: &Path) -> Result<Option<(PathBuf, b
     Ok(Some((first, true)))
 }
 
+/// A configuration that root found, without its having been named, where another user decides what stands, and who that is:
+/// who wrote it is not known to be whoever starts this.
+///
 /// # Errors
-/// The configuration was found where another user than root decides what stands, and the app is to run as another user:
-/// who wrote it is not known to be whoever starts the keeper.
+/// As [`find`].
+pub(super) fn of_another(flag: Option<&Path>, cwd: &Path) -> Result<Option<(PathBuf, u32)>, Failure> {
+    let found = find(flag, cwd)?.filter(|(_, is_found)| *is_found);
+    Ok(found.and_then(|(path, _)| place::other_hand(&cwd.join(&path)).map(|uid| (path, uid))))
+}
+
+/// # Errors
+/// There is such a configuration ([`of_another`]), and the app is to run as another user.
 pub(super) fn refuse_of_another(flag: Option<&Path>, cwd: &Path) -> Result<(), Failure> {
-    match find(flag, cwd)? {
-        Some((path, true)) => match place::other_hand(&cwd.join(&path)) {
-            Some(uid) => {
-                let path = path.display();
-                let message =
-                    format!("{path}: it was found, not named, and user {uid} can put what it likes there");
-                Err(Failure::new(ExitCode::CONFIG, message).hint(format!(
-                    "if it is meant, name it: --config {path}; who can write it decides what root does"
-                )))
-            }
-            None => Ok(()),
-        },
-        Some((_, false)) | None => Ok(()),
-    }
+    let Some((path, uid)) = of_another(flag, cwd)? else { return Ok(()) };
+    let path = path.display();
+    let message = format!("{path}: it was found, not named, and user {uid} can put what it likes there");
+    Err(Failure::new(ExitCode::CONFIG, message)
+        .hint(format!("if it is meant, name it: --config {path}; who can write it decides what root does")))
 }
 
 /// # Errors

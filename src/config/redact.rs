@@ -16,6 +16,8 @@ fn hide(node: &mut Node, secret: bool) {
         NodeKind::Mapping(entries) => {
             for (key, value) in entries {
                 hide(value, is_secret(key.key(), is_reference, secret));
+                // Somebody may have written a URL in a key's place.
+                hide(key, false);
             }
         }
         NodeKind::Sequence(items) => items.iter_mut().for_each(|item| hide(item, secret)),
@@ -102,6 +104,9 @@ dbs:
     replica:
       url: s3://hunter2:hunter/2@bucket/path?key=hunter2
       endpoint: http://u:hunter2@host:9000
+      s3://u:hunter2@bucket/path:
+      addr: ':9090?token=hunter2'
+      host: //u:hunter2@h/p
       one: s3://u:p@b/p?secret-access-key=hunter2@hunter2&x=hunter2
       two: s3://b/p?secret-access-key=hunter2 hunter2
       secret_access_key: hunter2
@@ -123,6 +128,9 @@ age: {identities: [hunter2], recipients: [open]}
             replica:
               url: "s3://(hidden)@bucket/path?(hidden)"
               endpoint: "http://(hidden)@host:9000"
+              "s3://(hidden)@bucket/path":
+              addr: ":9090?token=(hidden)"
+              host: "//u:(hidden)@h/p"
               one: "s3://(hidden)"
               two: "s3://b/p?(hidden)"
               secret_access_key: "(hidden)"

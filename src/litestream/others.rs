@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use crate::os::lock::Locks;
+use crate::os::locks;
 use crate::os::place;
 use crate::os::proc;
 
@@ -87,7 +87,7 @@ impl Candidate {
 /// The files that a process has open or locked, by device and inode, and the paths of those that are open.
 fn files_of(pid: i32) -> (HashSet<(u64, u64)>, Vec<PathBuf>) {
     let files = proc::open_files(pid);
-    let open = files.iter().map(|(id, _)| *id).chain(Locks::of(pid).files()).collect();
+    let open = files.iter().map(|(id, _)| *id).chain(locks::of(pid)).collect();
     (open, files.into_iter().map(|(_, path)| path).collect())
 }
 

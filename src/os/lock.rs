@@ -1,6 +1,5 @@
 //! A lock file that says who holds it (`flock(2)`).
 
-use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs::{File, Permissions, TryLockError};
 use std::io::{self, Read, Seek, Write};
@@ -97,6 +96,23 @@ impl Lock {
             return Ok(Self { file, path: path.to_owned(), guarded: None });
         }
         Err(Refused::Io(io::Error::other("somebody takes it away again and again")))
+    }
+
+    /// Takes it again where it was let go: any process that inherited the descriptor can do that, and whoever runs as
+    /// that one's user can take it from there (`flock(2)`, `pidfd_getfd(2)`).
+    ///
+    /// # Errors
+    /// Somebody else has it by now, or the guarded file.
+    pub fn keep(&self) -> Result<(), Refused> {
+        if matches!(self.file.try_lock(), Err(TryLockError::WouldBlock)) {
+            return Err(Refused::Held(held_by(&self.path).unwrap_or_default()));
+        }
+        match &self.guarded {
+            Some((file, _)) if matches!(try_lock_byte(file, GUARD), Ok(false)) => {
+                Err(Refused::Held(String::new()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether it still stands where another one would look for it.
@@ -238,58 +254,6 @@ fn one_byte(byte: u64) -> io::Result<nix::libc::flock> {
     })
 }
 
-/// The files whose locks somebody holds, by the kernel's list (`proc_locks(5)`).
-///
-/// Trying to take one would tell as well, but a keeper that starts in that moment would find it taken.
-pub struct Held(HashSet<String>);
-
-impl Held {
-    /// Those that are held just now.
-    pub fn now() -> Self {
-        let locks = open::kernel_text("/proc/locks").unwrap_or_default();
-        // `1: FLOCK  ADVISORY  WRITE 123 fe:00:456 0 EOF`; a waiting process has `->` in the second field.
-        let file = |line: &str| {
-            let mut fields = line.split_ascii_whitespace().skip(1);
-            fields.next().filter(|kind| *kind == "FLOCK").and(fields.nth(3)).map(str::to_owned)
-        };
-        Self(locks.lines().filter_map(file).collect())
-    }
-
-    /// Whether somebody holds the lock of this file.
-    pub fn contains(&self, path: &Path) -> bool {
-        let Ok(found) = std::fs::symlink_metadata(path) else { return false };
-        let (major, minor) = (nix::sys::stat::major(found.dev()), nix::sys::stat::minor(found.dev()));
-        self.0.contains(&format!("{major:02x}:{minor:02x}:{}", found.ino()))
-    }
-}
-
-/// The files that a process has locked, by the same list: anybody may see it.
-#[derive(Debug)]
-pub struct Locks(HashSet<(u64, u64)>);
-
-impl Locks {
-    /// Those of this process.
-    pub fn of(pid: i32) -> Self {
-        let locks = open::kernel_text("/proc/locks").unwrap_or_default();
-        let file = |line: &str| {
-            let mut fields = line.split_ascii_whitespace().skip(4);
-            if fields.next()?.parse::<i32>().ok()? != pid {
-                return None;
-            }
-            let mut parts = fields.next()?.split(':');
-            let mut number = |radix| u64::from_str_radix(parts.next()?, radix).ok();
-            let (major, minor, inode) = (number(16)?, number(16)?, number(10)?);
-            Some((nix::sys::stat::makedev(major, minor), inode))
-        };
-        Self(locks.lines().filter_map(file).collect())
-    }
-
-    /// Each by device and inode.
-    pub fn files(self) -> impl Iterator<Item = (u64, u64)> {
-        self.0.into_iter()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -302,10 +266,7 @@ mod tests {
         let path = dir.path().join(".app.db-litekeeper.lock");
         let lock = Lock::acquire(&path, "pid 1").unwrap();
         assert!(matches!(Lock::acquire(&path, "pid 2"), Err(Refused::Held(text)) if text == "pid 1"));
-        assert!(Held::now().contains(&path));
         drop(lock);
-        let held = Held::now();
-        assert!(!held.contains(&path) && !held.contains(dir.path()));
         assert!(Lock::acquire(&path, "pid 2").is_ok());
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "pid 2");
     }
@@ -319,6 +280,24 @@ mod tests {
         lock.release();
         assert!(Lock::acquire(&path, "").is_ok());
         drop(inherited);
+    }
+
+    #[test]
+    fn a_lock_that_somebody_with_its_descriptor_let_go_is_kept_unless_another_one_has_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let mut lock = Lock::acquire(&path, "first").unwrap();
+        std::fs::write(dir.path().join("db"), "").unwrap();
+        lock.guard(&dir.path().join("db")).unwrap();
+        let inherited = lock.file().try_clone().unwrap();
+        inherited.unlock().unwrap();
+        lock.keep().unwrap();
+        assert!(matches!(Lock::acquire(&path, ""), Err(Refused::Held(_))));
+        inherited.unlock().unwrap();
+        let second = Lock::acquire(&path, "second").unwrap();
+        assert!(matches!(lock.keep(), Err(Refused::Held(text)) if text == "second"));
+        drop(second);
+        lock.keep().unwrap();
     }
 
     /// What can stand in the place of a lock.

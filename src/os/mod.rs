@@ -17,6 +17,7 @@ pub mod gather;
 pub mod interrupt;
 pub mod limit;
 pub mod lock;
+pub mod locks;
 pub mod memory;
 pub mod mount;
 pub mod needs;

@@ -45,8 +45,41 @@ struct Short {
 /// begins as only tokens do.
 pub fn mask_words(words: &[String]) -> Vec<String> {
     let mut state = State::default();
-    words.iter().map(|word| state.word(word)).collect()
+    // Of a URL that a space in its password has cut: the words that are inside of the password, and the one that ends it.
+    let mut inside = vec![Inside::No; words.len()];
+    for at in 0..words.len() {
+        let count = url_end(&words[at..]);
+        if count > 0 {
+            inside[at + 1..at + count].fill(Inside::All);
+            inside[at + count] = Inside::End;
+        }
+    }
+    let shown = |(word, inside): (&String, &Inside)| match (inside, word.rsplit_once('@')) {
+        (Inside::No, _) => state.word(word),
+        (Inside::End, Some((_, place))) => format!("{HIDDEN}@{}", mask_one(place)),
+        (Inside::All | Inside::End, _) => HIDDEN.to_owned(),
+    };
+    words.iter().zip(&inside).map(shown).collect()
 }
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Inside {
+    No,
+    All,
+    End,
+}
+
+/// How many of the words behind the first belong to the URL that it begins, up to the `@` behind the password.
+fn url_end(words: &[String]) -> usize {
+    let Some((first, rest)) = words.split_first() else { return 0 };
+    let begins = first.rsplit_once("://").is_some_and(|(_, url)| !url.contains('@') && super::is_half(url));
+    let near = rest.iter().take(LONGEST_PASSWORD);
+    let ends = near.enumerate().filter(|(_, word)| word.contains('@')).last();
+    ends.filter(|_| begins).map_or(0, |(at, _)| at + 1)
+}
+
+/// So many words a password may have.
+const LONGEST_PASSWORD: usize = 16;
 
 /// What the words before say of the next one.
 #[derive(Default)]
@@ -91,7 +124,7 @@ impl State {
 
 /// A text that may be commands by itself (`sh -c '…'`).
 fn script(text: &str) -> String {
-    let shown = one(text);
+    let shown = mask_one(text);
     let words = split(&shown);
     if words.len() < 2 {
         return shown;
@@ -125,7 +158,7 @@ fn split(text: &str) -> Vec<String> {
 }
 
 /// One text, whatever it is a part of.
-fn one(text: &str) -> String {
+pub(super) fn mask_one(text: &str) -> String {
     let Some(end) = secret_value(text).into_iter().chain(bearer(text)).min() else {
         return without_users(&mask(text));
     };
@@ -233,6 +266,8 @@ mod tests {
     /// A command with a secret in it: one word a line.
     const COMMANDS: &[&str] = &[
         "sh -c 'PGPASSWORD=SECRET psql'",
+        "mig\nnats://u:a\nbSECRET@h/b",
+        "mig\nnats://u:a\nSECRET\nb\nSECRET@h/b",
         "sh\n-c\nPGPASSWORD=SECRET psql",
         "sh\n-c\nexport PGPASSWORD='SECRET' && exec psql",
         "sh\n-c\nexec psql --password 'SECRET and SECRET' x",

@@ -175,6 +175,17 @@ impl ToKeeper {
             Self::NotStarted(_) | Self::Exited { .. } | Self::TreeGone | Self::LitestreamGone => true,
         }
     }
+
+    /// Whether it says that nothing of the app runs any more.
+    pub fn says_that_all_are_gone(&self) -> bool {
+        matches!(
+            self,
+            Self::NotStarted(_)
+                | Self::Exited { left: 0, .. }
+                | Self::Signaled { left: 0, .. }
+                | Self::TreeGone
+        )
+    }
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ use super::wal::{Held, Suspects};
 use super::watch::Watch;
 use super::workplace::Workplace;
 use crate::backup::{self, Restorer};
-use crate::core::{Action, Cause, Db, Event, ExitCode, Gate};
+use crate::core::{Action, Cause, Db, Ended, Event, ExitCode, Gate};
 use crate::error::Failure;
 use crate::foreign;
 use crate::litestream::command::{KEEPERS_OWN, Runner};
@@ -530,11 +530,30 @@ impl World {
 
     /// Whoever the shim runs as may have stopped it. What it says is its number counts only below Litestream.
     fn kill_shim(&mut self) {
-        let below = self.litestream.map(tree::descendants).unwrap_or_default();
+        // Without Litestream it is this process's own.
+        let below = tree::descendants(self.litestream.unwrap_or(std::process::id() as i32));
         if let Some(shim) = self.shim_pid.filter(|shim| below.contains(shim)) {
             tree::signal_descendants(shim, nix::libc::SIGKILL);
             signal::send(shim, nix::libc::SIGKILL);
         }
+    }
+
+    /// Whether something still runs of what is said to be gone. Then the shim did not say it: whoever runs as its user
+    /// can take the line to it from Litestream (`pidfd_getfd(2)`), but not its place above all that the app started.
+    /// It is killed with all of that.
+    pub(super) fn refute(&mut self) -> bool {
+        let left = self.shim_pid.map(tree::descendants).unwrap_or_default();
+        if left.is_empty() {
+            return false;
+        }
+        let (app, count) = (self.app_name(), left.len());
+        tracing::error!(
+            "somebody said in the name of its shim that {app} has ended, but {count} of its processes run: killing both"
+        );
+        self.kill_shim();
+        // Its end is seen by its pidfd, and by Litestream's.
+        self.link = None;
+        true
     }
 
     /// Begins to compare all of a database for which that is due, if it is time.
@@ -664,11 +683,14 @@ impl Driver {
                 world.heard.unclean.set(false);
                 world.tell_shim(&ToShim::Release);
             }
-            Action::KillLitestream => {
-                if let Some(pid) = world.litestream {
-                    signal::send(pid, nix::libc::SIGKILL);
+            Action::KillLitestream => match world.litestream {
+                Some(pid) => signal::send(pid, nix::libc::SIGKILL),
+                // What it is to copy was still being made ready: nobody is there whose end would come.
+                None => {
+                    let killed = Ended::Signal(nix::libc::SIGKILL);
+                    world.tell(Message::LitestreamReaped(world.launches, killed));
                 }
-            }
+            },
             Action::Ready(ready) => world.manager.tell(ready),
             Action::Note(note) => world.note(&note),
             Action::Exit(code, cause) => return Some((code, cause)),

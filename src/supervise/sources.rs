@@ -84,6 +84,9 @@ impl Driver {
     }
 
     pub(super) fn take_shim_message(&mut self, message: Option<ToKeeper>) {
+        if message.as_ref().is_some_and(ToKeeper::says_that_all_are_gone) && self.world.refute() {
+            return;
+        }
         match message {
             Some(ToKeeper::Ready(pid)) => {
                 self.world.shim_pid = Some(pid);
@@ -367,6 +370,8 @@ impl Driver {
     /// Whether all locks are held that another keeper would look for.
     fn look_at_locks(&mut self) {
         let world = &mut self.world;
+        // That nobody takes the run's folder for one that was left: its name is this process's own number.
+        let _ = world.folder.lock().keep();
         let (mut anew, mut lost) = (Vec::new(), Vec::new());
         for (db, database, lock) in world.roster.locked() {
             let path = database.path.display();

@@ -13,6 +13,7 @@ use crate::litestream::folder as databases;
 use crate::litestream::glob;
 use crate::litestream::others::Others;
 use crate::os::lock::{self, Lock, Refused};
+use crate::os::locks;
 use crate::os::place::{self, Folder, LOCK};
 use crate::os::proc;
 use crate::os::user::Identity;
@@ -67,7 +68,7 @@ pub(super) async fn lock_all(
                     break;
                 }
                 Err(Refused::Held(holder)) => {
-                    let holder = Holder::parse(&holder);
+                    let holder = Holder::of(db, &holder);
                     if !holder.is_ending() || Instant::now() >= deadline {
                         return Err(holder.refusal(db));
                     }
@@ -98,7 +99,7 @@ pub(super) fn lock_now(db: &Database, folder: &RuntimeFolder) -> Result<Lock, Fa
     refuse_unfit(db)?;
     match acquire(db, &text(&folder.socket(), &folder.keeper_socket())) {
         Ok(lock) => Ok(lock),
-        Err(Refused::Held(holder)) => Err(Holder::parse(&holder).refusal(db)),
+        Err(Refused::Held(holder)) => Err(Holder::of(db, &holder).refusal(db)),
         Err(Refused::Io(error)) => Err(not_made(db, &error)),
     }
 }
@@ -149,12 +150,15 @@ pub(super) fn look(db: &Database, lock: &mut Lock, folder: &RuntimeFolder) -> Lo
     if matches!(lock.guard(&db.path), Err(Refused::Held(_))) {
         return Look::Lost(Holder::parse(OTHER_NAME).refusal(db));
     }
+    if let Err(Refused::Held(holder)) = lock.keep() {
+        return Look::Lost(Holder::of(db, &holder).refusal(db));
+    }
     if lock.is_in_place() {
         return Look::Held;
     }
     match Lock::acquire(&lock_path(db), &text(&folder.socket(), &folder.keeper_socket())) {
         Ok(anew) => Look::Anew(lock.replaced_by(anew)),
-        Err(Refused::Held(holder)) => Look::Lost(Holder::parse(&holder).refusal(db)),
+        Err(Refused::Held(holder)) => Look::Lost(Holder::of(db, &holder).refusal(db)),
         Err(Refused::Io(error)) => Look::Barred(error),
     }
 }
@@ -279,6 +283,17 @@ pub struct Holder {
 }
 
 impl Holder {
+    /// Who holds a database's lock: its process number is the kernel's word, where that has one, and the file's
+    /// otherwise, which whoever the databases belong to can write.
+    fn of(db: &Database, text: &str) -> Self {
+        let found = place::theirs(|| lock_path(db).symlink_metadata()).ok();
+        let said = Self::parse(text);
+        match found.as_ref().and_then(locks::taker).filter(|_| !said.by_other_name) {
+            Some(taker) if said.pid != Some(taker) => Self { pid: Some(taker), started: None, ..said },
+            _ => said,
+        }
+    }
+
     /// Reads it; what is not in it is none.
     pub fn parse(text: &str) -> Self {
         let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name));

@@ -153,3 +153,29 @@ fn of_two_configurations_that_are_found_roots_own_is_not_outdone() {
     chown(&weaker, Some(std::os::unix::fs::MetadataExt::uid(&owner)), None).expect("root may");
     run(&[]).expect_code(0);
 }
+
+#[test]
+fn what_a_found_configuration_of_another_user_names_is_not_run_by_a_look_at_it() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let shared = Shared::new();
+    let (data, ran) = (shared.world.path("data"), shared.world.path("data/ran"));
+    let script = data.join("evil");
+    fs::write(&script, format!("#!/bin/sh\necho x > {}\necho '[]'\n", ran.display())).expect("root may");
+    fs::set_permissions(&script, Permissions::from_mode(0o755)).expect("ours");
+    let text = serde_json::json!({
+        "litekeeper": {"litestream": {"binary": script}, "resolver": {"command": [script]}},
+        "dbs": [{"path": shared.db(), "replica": {"path": data.join("replica")}}],
+    });
+    fs::write(data.join("litestream.yml"), text.to_string()).expect("root may");
+    let check = |flags: &[&str]| {
+        let keeper = Keeper::new(&shared.world).command("check").cwd(&data).args(flags);
+        keeper.args(["--online"]).app(["true"]).run()
+    };
+    let shown = check(&[]);
+    assert!(!ran.exists(), "{}", shown.stdout);
+    assert_eq!(shown.stdout.matches("[of-another]").count(), 2, "{}", shown.stdout);
+    check(&["--config", "litestream.yml"]);
+    assert!(ran.exists());
+}

@@ -339,3 +339,20 @@ fn an_app_that_stops_its_shim_writes_nothing_behind_the_last_confirmation() {
         unit::assert_nothing_lost(&world, &trace);
     }
 }
+
+/// The shim and Litestream run as the user of the app, which can take their descriptors.
+#[test]
+fn an_app_that_speaks_for_its_shim_writes_nothing_behind_the_last_confirmation() {
+    let world = World::new();
+    let (db, trace, go) = (world.db(), world.trace(), world.path("go"));
+    let writer = App::new(&trace).ignore("TERM").insert_forever(&db, 3);
+    let app = App::new(&trace).ignore("TERM").spawn("child", &writer).once(&world.path("once"));
+    let app = app.until(&go).forge().wait();
+    let unit = unit::keeper(&world).args(["--stop-timeout", "20s", "--restart", "never"]).app(app).start();
+    trace.wait_acked(10);
+    unit.shim().signal(Signal::SIGSTOP);
+    world.write("go", "");
+    unit.wait_log(1, "somebody said in the name of its shim that the app");
+    unit.stop(143).expect_log("everything is on the replica");
+    unit::assert_nothing_lost(&world, &trace);
+}

@@ -97,6 +97,11 @@ impl App {
         self.words(["orphans", &number.to_string()])
     }
 
+    /// Takes the line between its shim and the keeper, and says there that it ended with 0.
+    pub fn forge(self) -> Self {
+        self.words(["forge"])
+    }
+
     /// Pauses.
     pub fn sleep(self, millis: u64) -> Self {
         self.words(["sleep", &millis.to_string()])

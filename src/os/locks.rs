@@ -1,0 +1,99 @@
+//! The locks of files that somebody holds, by the kernel's list (`proc_locks(5)`).
+//!
+//! Trying to take one would tell as well, but whoever wants to take it in that moment would find it taken. What is
+//! locked in another container is not in the list, nor what only heirs of its taker hold.
+
+use std::collections::HashSet;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use super::open;
+
+/// One of them: `1: FLOCK  ADVISORY  WRITE 123 fe:00:456 0 EOF`.
+struct Listed {
+    is_flock: bool,
+    pid: i32,
+    /// Device and inode.
+    file: (u64, u64),
+}
+
+impl Listed {
+    fn all() -> Vec<Self> {
+        let text = open::kernel_text("/proc/locks").unwrap_or_default();
+        text.lines().filter_map(Self::read).collect()
+    }
+
+    /// A process that waits for one has `->` in the second field, and none of the others in its place.
+    fn read(line: &str) -> Option<Self> {
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+        let [_, kind, _, _, pid, file, ..] = fields[..] else { return None };
+        let mut parts = file.split(':');
+        let mut number = |radix| u64::from_str_radix(parts.next()?, radix).ok();
+        let (major, minor, inode) = (number(16)?, number(16)?, number(10)?);
+        let device = nix::sys::stat::makedev(major, minor);
+        Some(Self { is_flock: kind == "FLOCK", pid: pid.parse().ok()?, file: (device, inode) })
+    }
+}
+
+fn id(found: &Metadata) -> (u64, u64) {
+    (found.dev(), found.ino())
+}
+
+/// The files that are locked as a whole (`flock(2)`).
+pub struct Held(HashSet<(u64, u64)>);
+
+impl Held {
+    /// Those that are held just now.
+    pub fn now() -> Self {
+        Self(Listed::all().into_iter().filter(|lock| lock.is_flock).map(|lock| lock.file).collect())
+    }
+
+    /// Whether somebody holds the lock of this file.
+    pub fn contains(&self, path: &Path) -> bool {
+        path.symlink_metadata().is_ok_and(|found| self.0.contains(&id(&found)))
+    }
+}
+
+/// The files of which a process has locked anything, each by device and inode: anybody may see it.
+pub fn of(pid: i32) -> impl Iterator<Item = (u64, u64)> {
+    Listed::all().into_iter().filter(move |lock| lock.pid == pid).map(|lock| lock.file)
+}
+
+/// Which process has locked this file as a whole; `None` where the list does not tell.
+pub fn taker(found: &Metadata) -> Option<i32> {
+    let mut locks = Listed::all().into_iter().filter(|lock| lock.is_flock && lock.pid > 0);
+    locks.find(|lock| lock.file == id(found)).map(|lock| lock.pid)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use super::*;
+
+    #[test]
+    fn what_this_process_holds_is_listed_as_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let file = File::create(&path).unwrap();
+        let found = file.metadata().unwrap();
+        let own = std::process::id() as i32;
+        assert!(!Held::now().contains(&path) && taker(&found).is_none());
+        file.lock().unwrap();
+        assert!(Held::now().contains(&path) && taker(&found) == Some(own));
+        assert!(of(own).any(|file| file == id(&found)));
+        drop(file);
+        assert!(!Held::now().contains(&path) && !Held::now().contains(dir.path()));
+    }
+
+    #[test]
+    fn a_line_that_is_none_is_passed_over() {
+        assert!(Listed::read("1: -> FLOCK  ADVISORY  WRITE 123 fe:00:456 0 EOF").is_none());
+        assert!(
+            Listed::read("").is_none() && Listed::read("1: FLOCK ADVISORY WRITE 123 fe:00 0 EOF").is_none()
+        );
+        let lock = Listed::read("2: POSIX  ADVISORY  READ  77 00:1c:9 1073741826 1073742335").unwrap();
+        assert!(!lock.is_flock && lock.pid == 77 && lock.file == (nix::sys::stat::makedev(0, 0x1c), 9));
+    }
+}
