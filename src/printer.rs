@@ -114,7 +114,8 @@ pub fn data(text: &str) -> Result<(), Failure> {
     };
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(ExitCode::UNAVAILABLE, format!("standard output cannot be written: {error}")))
+            Err(Failure::new(ExitCode::UNAVAILABLE, format!("standard output cannot be written: {error}"))
+                .hint("send it elsewhere, or free some space there"))
         }
         Ok(()) | Err(_) => Ok(()),
     }

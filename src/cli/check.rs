@@ -386,6 +386,10 @@ fn app_missing(
 /// The user that will run, unless it is this one. Anybody may ask how another one would fare.
 fn who(text: Option<&str>) -> Result<Option<Identity>, Failure> {
     let found = text.map(Identity::find).transpose();
-    let found = found.map_err(|error| Failure::new(ExitCode::CONFIG, error))?;
+    let unknown = |error| {
+        Failure::new(ExitCode::CONFIG, error)
+            .hint("name a user of this machine or container, or numbers, which need no entry: 1000:1000")
+    };
+    let found = found.map_err(unknown)?;
     Ok(found.filter(|user| !user.is_current()))
 }

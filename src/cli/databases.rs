@@ -303,6 +303,7 @@ pub(super) fn resolver(config: &Config) -> Result<Option<config::Resolver>, Fail
         let place =
             config.origin().file().map_or_else(String::new, |file| format!("{}:{line}: ", file.display()));
         Failure::new(ExitCode::CONFIG, format!("{place}{what}"))
+            .hint("for example `resolver: {command: [bin/tenants, --json], interval: 30s}`")
     })
 }
 

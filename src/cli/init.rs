@@ -184,7 +184,8 @@ fn find(root: &Path, keep_replicas: bool, existing: bool) -> Result<Plan, Failur
         return Err(Failure::new(
             ExitCode::USAGE,
             format!("{}: not UTF-8, which YAML must be", root.display()),
-        ));
+        )
+        .hint("give the folder a name in UTF-8"));
     };
     let env = |name: &str| variable(name).and_then(|value| value.into_string().ok());
     let cancel = interrupt::hear().unwrap_or_default();

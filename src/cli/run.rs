@@ -40,14 +40,17 @@ fn run_without(args: &args::Run, why: &str) -> Result<ExitCode, Failure> {
     tracing::warn!("{why}: running the app alone, with no backup");
     let Alone { argv, env, cwd, user } = settings::alone(args)?;
     if let Some(user) = user {
-        let refused = |error| Failure::new(ExitCode::CONFIG, format!("--user: {error}"));
+        let refused = |error| {
+            Failure::new(ExitCode::CONFIG, format!("--user: {error}"))
+                .hint("a container needs CAP_SETUID and CAP_SETGID for that; or start all of it as that user")
+        };
         user.become_it().map_err(refused)?;
     }
     // A folder that is named is one that this user may enter.
     if let Some(cwd) = &cwd {
         std::env::set_current_dir(cwd).map_err(|error| {
             let message = format!("the app's folder {} cannot be entered: {error}", cwd.display());
-            Failure::new(ExitCode::CONFIG, message)
+            Failure::new(ExitCode::CONFIG, message).hint("make it, or let the app's user enter it")
         })?;
     }
     // As PID 1 a stop that came meanwhile would be lost when it is let go.

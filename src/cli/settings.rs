@@ -361,8 +361,11 @@ fn split(command: &str) -> Result<Vec<OsString>, Failure> {
 fn user(layers: &Layers) -> Result<Option<Identity>, Failure> {
     let Some(text) = layers.args.user.as_deref() else { return Ok(None) };
     let origin = layers.origin("user");
-    let identity =
-        Identity::find(text).map_err(|error| Failure::new(ExitCode::CONFIG, format!("{origin}: {error}")))?;
+    let unknown = |error| {
+        Failure::new(ExitCode::CONFIG, format!("{origin}: {error}"))
+            .hint("name a user of this machine or container, or numbers, which need no entry: 1000:1000")
+    };
+    let identity = Identity::find(text).map_err(unknown)?;
     if identity.is_current() {
         return Ok(Some(identity));
     }

@@ -502,7 +502,7 @@ impl Error {
 
     /// The next step: the hint of the first finding that has one, and the variables that were not set.
     pub fn hint(&self) -> Option<String> {
-        let hint = self.findings.iter().find_map(Finding::hint);
+        let hint = self.findings.first().map(Finding::hint);
         // `${VAR:-x}` names a variable with all of that in its name, and x may be a secret.
         let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
         let shown = |name: &String| match name.find(|c| !is_name(c)) {
@@ -586,19 +586,18 @@ impl Error {
 }
 
 impl Finding {
-    /// The next step, where there is one.
-    pub fn hint(&self) -> Option<String> {
+    /// The next step.
+    pub fn hint(&self) -> String {
         let hint = match &self.problem {
             Problem::Section(fault) => return fault.hint(),
-            Problem::Unset { name, .. } => return Some(unset_hint(name)),
-            Problem::HostAsBucket { host } => return Some(bucket::hint(host)),
+            Problem::Unset { name, .. } => return unset_hint(name),
+            Problem::HostAsBucket { host } => return bucket::hint(host),
             Problem::BucketWithMore { .. } => "a path goes into `path`, and a server into `endpoint`",
             Problem::Expanded { names, problem } if matches!(**problem, Problem::Syntax { .. }) => {
-                return names.first().map(|name| {
-                    format!(
-                        "write {{env: {name}}} in its place, which no value can break, or set another value"
-                    )
-                });
+                let name = names.first().map_or("NAME", String::as_str);
+                return format!(
+                    "write {{env: {name}}} in its place, which no value can break, or set another value"
+                );
             }
             Problem::Expanded { problem, .. } => {
                 return Finding { problem: (**problem).clone(), ..self.clone() }.hint();
@@ -632,7 +631,7 @@ impl Finding {
             }
             Problem::BothSpellings { .. } => "keep one of them",
             Problem::UnknownTemplate { known, .. } if !known.is_empty() => {
-                return Some(format!("there are: {}", known.join(", ")));
+                return format!("there are: {}", known.join(", "));
             }
             Problem::UnknownTemplate { .. } => {
                 "a text in the place of a replica is the name of a mapping in `litekeeper.replicas`"
@@ -674,41 +673,49 @@ impl Finding {
             Problem::Json { .. } | Problem::BadAnswer { .. } => {
                 "print a JSON list of mappings with the same keys as in `dbs`, and all else to standard error"
             }
-            Problem::Unreadable { .. }
-            | Problem::TooLarge { .. }
-            | Problem::Syntax { .. }
+            Problem::Unreadable { .. } => {
+                "let this user read it, or name another one with --config; a pipe has to be closed by who writes it"
+            }
+            Problem::TooLarge { .. }
             | Problem::TooDeep { .. }
             | Problem::TooManyNodes { .. }
             | Problem::TooManyBytes { .. }
-            | Problem::TooManyKeys { .. }
-            | Problem::KeyNotText
-            | Problem::WrongTag
-            | Problem::AliasOfItself
-            | Problem::MergeNotMapping
-            | Problem::NotMapping { .. }
-            | Problem::NotList { .. }
-            | Problem::NotText { .. }
-            | Problem::WrongType { .. }
-            | Problem::OutOfRange { .. }
-            | Problem::NotIn05 { .. }
-            | Problem::NeedsDir { .. }
-            | Problem::MetaPathAndDir
-            | Problem::BadPathMode { .. }
-            | Problem::BadName { .. }
-            | Problem::NoPath
-            | Problem::PathAndDir
-            | Problem::NoHome { .. }
-            | Problem::BadUrl { .. }
-            | Problem::HeartbeatUrl
-            | Problem::Contradiction { .. }
-            | Problem::Missing { .. }
-            | Problem::Empty { .. }
-            | Problem::SameDatabase { .. }
-            | Problem::SameMetadata { .. }
-            | Problem::Variable { .. }
-            | Problem::MemoryDatabaseUrl => return None,
+            | Problem::TooManyKeys { .. } => {
+                "no configuration needs so much: name a folder (`dir` and `pattern`) or a resolver in place of many entries, and use fewer aliases"
+            }
+            Problem::Syntax { .. } => {
+                "correct the file there: a text with `: `, ` #` or quotes in it goes into quotes"
+            }
+            Problem::KeyNotText => "write a plain text before the colon",
+            Problem::WrongTag => "leave the tag out, or correct the value",
+            Problem::AliasOfItself => "write the value out in one of the two places",
+            Problem::MergeNotMapping => "give it an alias of a mapping: `<<: *defaults`",
+            Problem::NotMapping { .. } => "write `key: value` lines; `litekeeper init` prints an example",
+            Problem::NotList { .. } => "write each entry in a line of its own, after `- `",
+            Problem::NotText { .. } => "write one text there, in quotes if need be",
+            Problem::WrongType { .. } | Problem::OutOfRange { .. } | Problem::Variable { .. } => {
+                "correct the value; leaving it out gives the default"
+            }
+            Problem::NotIn05 { .. } => "leave it out, or use Litestream 0.3 (--allow-litestream)",
+            Problem::NeedsDir { .. } => "leave it out, or write `dir` in place of `path`",
+            Problem::MetaPathAndDir | Problem::PathAndDir => "keep one of the two",
+            Problem::BadPathMode { .. } => "write one of these, or leave it out",
+            Problem::BadName { .. } => "write a name without slashes that is neither `.` nor `..`",
+            Problem::NoPath => "add `path`, or `dir` and `pattern` for a folder of databases",
+            Problem::NoHome { .. } => "write the whole path, or set HOME",
+            Problem::BadUrl { .. } => {
+                "for example s3://bucket/path, file:///backups/app.db or sftp://user@host/path"
+            }
+            Problem::HeartbeatUrl => "write the whole URL that is to be asked, or leave it out",
+            Problem::Contradiction { .. } => "keep one of the two",
+            Problem::Missing { .. } | Problem::Empty { .. } => {
+                "add its value, or say where the replica is with a `url`"
+            }
+            Problem::SameDatabase { .. } => "keep one of the two entries",
+            Problem::SameMetadata { .. } => "give one of them a `meta-path` of its own",
+            Problem::MemoryDatabaseUrl => "set DATABASE_URL to a file, or name one with --db",
         };
-        Some(hint.to_owned())
+        hint.to_owned()
     }
 }
 

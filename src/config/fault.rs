@@ -111,9 +111,9 @@ fn did_you_mean(meant: Option<&str>) -> String {
 
 impl Fault {
     /// The next step, where there is one.
-    pub fn hint(&self) -> Option<String> {
+    pub fn hint(&self) -> String {
         let hint = match self {
-            Fault::UnknownKey { known, .. } => return Some(format!("known here: {known}")),
+            Fault::UnknownKey { known, .. } => return format!("known here: {known}"),
             Fault::KeyTwice { .. } => "keep one of them",
             Fault::NeedsShell { .. } => "write it as a list that names the shell: [sh, -c, '…']",
             Fault::Unfinished { .. } => "close the quotes, or write the command as a list of words",
@@ -122,12 +122,13 @@ impl Fault {
             }
             Fault::NoVariable { .. } => "set it, or write the value itself",
             Fault::Nul { .. } => "take it out: no variable and no word of a command can have one",
-            Fault::WrongType { .. }
-            | Fault::WrongValue { .. }
-            | Fault::EmptyCommand { .. }
-            | Fault::TooLong { .. }
-            | Fault::VariableName { .. } => return None,
+            Fault::WrongType { .. } | Fault::WrongValue { .. } => {
+                "correct the value; leaving it out gives the default"
+            }
+            Fault::EmptyCommand { .. } => "write the program first, then its arguments; or leave it out",
+            Fault::TooLong { .. } => "write less: what is long goes into a file that the app reads",
+            Fault::VariableName { .. } => "a name has letters, digits and `_`, and begins with no digit",
         };
-        Some(hint.to_owned())
+        hint.to_owned()
     }
 }

@@ -74,7 +74,7 @@ fn url_end(words: &[String]) -> usize {
     let Some((first, rest)) = words.split_first() else { return 0 };
     let begins = first.rsplit_once("://").is_some_and(|(_, url)| !url.contains('@') && super::is_half(url));
     let near = rest.iter().take(LONGEST_PASSWORD);
-    let ends = near.enumerate().filter(|(_, word)| word.contains('@')).last();
+    let ends = near.enumerate().rfind(|(_, word)| word.contains('@'));
     ends.filter(|_| begins).map_or(0, |(at, _)| at + 1)
 }
 

@@ -253,7 +253,9 @@ impl Asker {
 
     fn drain_refused(&self, database: &Database, reason: &str) {
         let message = format!("{}: replica {}: {reason}", database.path.display(), database.replica);
-        let _ = self.outbox.send(Message::Reason(Failure::new(ExitCode::NOT_DRAINED, message)));
+        let _ = self.outbox.send(Message::Reason(
+            Failure::new(ExitCode::NOT_DRAINED, message).hint(Refusal::of(reason).hint()),
+        ));
     }
 
     fn tell(&self, event: Event) {

@@ -365,6 +365,7 @@ impl World {
         self.folder.write_named_config(&inputs.config).map_err(|error| {
             let path = self.folder.named_config();
             Failure::new(ExitCode::LITESTREAM, format!("{}: {error}", path.display()))
+                .hint("free some space there, or set LITEKEEPER_RUNTIME_DIR")
         })
     }
 

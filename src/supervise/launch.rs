@@ -225,4 +225,5 @@ fn not_started(binary: &Path, error: io::Error) -> Failure {
     let error = unstarted::error(binary, error);
     let message = format!("`{}` cannot be started: {error}", binary.display());
     Failure::new(ExitCode::LITESTREAM, message)
+        .hint("`litekeeper install` gets one that runs here, --litestream-binary names another")
 }

@@ -102,7 +102,9 @@ impl Question {
             Err(_) => Err(failed(format!("no answer within {} s: killed", self.limit.as_secs()))),
             Ok(None) => {
                 let message = format!("resolver `{name}`: its answer is longer than {LONGEST} bytes");
-                Err(Failure::new(ExitCode::CONFIG, message))
+                let hint =
+                    "print one line of JSON for all databases; a whole folder of them is a `dir` in `dbs`";
+                Err(Failure::new(ExitCode::CONFIG, message).hint(hint))
             }
             Ok(Some((Ended::Code(0), answer))) => Ok(answer),
             Ok(Some((Ended::Code(code), _))) => Err(failed(format!("ended with code {code}"))),

@@ -16,7 +16,7 @@ pub fn of_error(error: &Error) -> Vec<Lint> {
     let lint = |finding: &crate::config::Finding| {
         let rule = rule_of(&finding.problem);
         let lint = Lint::new(rule, &finding.origin, finding.problem.to_string());
-        Lint { hint: finding.hint(), ..lint.at(finding.line, finding.column) }
+        Lint { hint: Some(finding.hint()), ..lint.at(finding.line, finding.column) }
     };
     error.findings().iter().map(lint).collect()
 }
