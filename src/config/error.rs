@@ -673,9 +673,10 @@ impl Finding {
             Problem::Json { .. } | Problem::BadAnswer { .. } => {
                 "print a JSON list of mappings with the same keys as in `dbs`, and all else to standard error"
             }
-            Problem::Unreadable { .. } => {
-                "let this user read it, or name another one with --config; a pipe has to be closed by who writes it"
+            Problem::Unreadable { reason, .. } if reason.starts_with("the pipe") => {
+                "whoever writes it has to close it; or name a file"
             }
+            Problem::Unreadable { .. } => "name a file that this user can read with --config",
             Problem::TooLarge { .. }
             | Problem::TooDeep { .. }
             | Problem::TooManyNodes { .. }

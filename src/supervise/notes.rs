@@ -32,9 +32,13 @@ pub(super) struct Names<'a> {
 }
 
 impl Names<'_> {
+    fn database(&self, db: Db) -> Option<&Database> {
+        self.dbs.iter().find(|(other, _)| *other == db).map(|(_, database)| database)
+    }
+
     fn of(&self, db: Db) -> (String, &str) {
-        match self.dbs.iter().find(|(other, _)| *other == db) {
-            Some((_, database)) => (database.path.display().to_string(), &database.replica),
+        match self.database(db) {
+            Some(database) => (database.path.display().to_string(), &database.replica),
             None => ("a database that is gone".to_owned(), "its replica"),
         }
     }
@@ -160,11 +164,25 @@ pub(super) fn log(note: &Note, names: &Names<'_>) {
             };
             tracing::warn!("{paths} {were} never made: nothing was replicated{rest}");
         }
-        Note::NotDrained(dbs) => tracing::error!(
-            "not everything is on the replica{}: {}; the local files have it, and the next start that gets as far as its replica uploads it",
-            because(names),
-            listed(dbs, names)
-        ),
+        Note::NotDrained(dbs) => {
+            let is_gone = |db: &&Db| names.database(**db).is_some_and(|database| !database.exists());
+            let gone: Vec<Db> = dbs.iter().filter(is_gone).copied().collect();
+            let rest = match gone.len() {
+                0 => "the local files have it, and the next start that gets as far as its replica uploads it".to_owned(),
+                all if all == dbs.len() => {
+                    "the database is not there any more, so what is missing there is lost unless the file is put back; the next start restores the backup".to_owned()
+                }
+                _ => format!(
+                    "the local files have it but for what is not there any more ({}); the next start uploads it, and restores the rest",
+                    listed(&gone, names)
+                ),
+            };
+            tracing::error!(
+                "not everything is on the replica{}: {}; {rest}",
+                because(names),
+                listed(dbs, names)
+            );
+        }
         Note::NotReplicated(dbs) => tracing::error!(
             "deleted or replaced while {app} ran, so what was written last is not on the replica: {}",
             listed(dbs, names)

@@ -175,7 +175,11 @@ impl RuntimeFolder {
     /// This keeper's own control socket, which is whoever's the databases are and closed to all others.
     pub(super) fn listen(&self) -> io::Result<UnixListener> {
         let socket = socket::stream()?;
-        place::theirs(|| socket::bind_private(&socket, &self.keeper_socket()))?;
+        place::theirs(|| {
+            // Whoever the folder belongs to can have put something in its place.
+            let _ = self.folder.remove(OsStr::new(KEEPER_SOCKET));
+            socket::bind_private(&socket, &self.keeper_socket())
+        })?;
         socket::listen(socket)
     }
 }

@@ -155,7 +155,7 @@ fn a_file_that_cannot_be_read_is_told() {
     let ended = keeper.app(["true"]).wrapped(wrapper).run().expect_code(78);
     assert_eq!(
         said(&world, &ended),
-        "/world/litestream.yml: the configuration cannot be read: permission denied"
+        "/world/litestream.yml: the configuration cannot be read: permission denied\nhint: name a file that this user can read with --config"
     );
 }
 
