@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::rules::{KEEPER_RUNS, NOT_READABLE, NOT_WRITABLE, SECOND_LITESTREAM, SECRET_READABLE, SYMLINK};
+use super::rules::{
+    KEEPER_RUNS, NOT_READABLE, NOT_WRITABLE, REPLICA_TAKEN, SECOND_LITESTREAM, SECRET_READABLE, SYMLINK,
+};
 use super::site::Site;
 use crate::config::lint::Lint;
 use crate::config::{Database, Kind, Origin, Replica};
@@ -78,7 +80,35 @@ pub(super) fn rights(site: &Site<'_>, fresh: &Fresh) -> Vec<Lint> {
 /// The keepers that run already.
 fn keepers(site: &Site<'_>) -> Vec<Lint> {
     let (held, others) = (Held::now(), Others::now());
-    site.of_each(|database, _| keeper(site, database, &held, &others).into_iter().collect())
+    site.of_each(|database, _| {
+        keeper(site, database, &held, &others).into_iter().chain(taken(site, database, &held)).collect()
+    })
+}
+
+/// A keeper that replicates another database to the folder of this one.
+fn taken(site: &Site<'_>, database: &Database, held: &Held) -> Option<Lint> {
+    let folders = database.replicas.iter().filter(|replica| replica.kind == Kind::File);
+    let lock = folders
+        .map(|replica| Path::new(&replica.display).join(place::REPLICA_LOCK))
+        .find(|lock| held.contains(lock))?;
+    let (text, pid) = holder(&lock);
+    let other = text.lines().find_map(|line| line.strip_prefix("database "))?;
+    if Path::new(other) == database.path {
+        return None;
+    }
+    let message =
+        format!("another keeper{pid} replicates `{other}` to the folder of `{}`", database.path.display());
+    let hint = "give each database a replica of its own: two in one place overwrite each other's backup";
+    Some(site.lint(REPLICA_TAKEN, database.line, message).hint(hint))
+}
+
+/// What the holder of a lock has left in it, and its number in brackets.
+fn holder(lock: &Path) -> (String, String) {
+    let text = place::theirs(|| Ok(lock::held_by(lock))).ok().flatten().unwrap_or_default();
+    let said = text.lines().find_map(|line| line.strip_prefix("pid ")).map(|pid| pid.trim().to_owned());
+    let taker = lock.symlink_metadata().ok().as_ref().and_then(locks::taker).map(|pid| pid.to_string());
+    let pid = taker.or(said).map_or_else(String::new, |pid| format!(" (pid {pid})"));
+    (text, pid)
 }
 
 fn configuration(site: &Site<'_>) -> Vec<Lint> {
@@ -177,10 +207,7 @@ fn keeper(site: &Site<'_>, database: &Database, held: &Held, others: &Others) ->
         let hint = "litekeeper runs litestream itself: stop that one, or take it out of the app's script";
         return Some(site.lint(SECOND_LITESTREAM, database.line, message).hint(hint));
     }
-    let holder = place::theirs(|| Ok(lock::held_by(&lock))).ok().flatten().unwrap_or_default();
-    let said = holder.lines().find_map(|line| line.strip_prefix("pid ")).map(|pid| pid.trim().to_owned());
-    let taker = lock.symlink_metadata().ok().as_ref().and_then(locks::taker).map(|pid| pid.to_string());
-    let who = taker.or(said).map_or_else(String::new, |pid| format!(" (pid {pid})"));
+    let (_, who) = holder(&lock);
     let message = format!("a keeper runs on `{}`{who}", path.display());
     Some(site.lint(KEEPER_RUNS, database.line, message).hint("a second one ends with exit code 75"))
 }

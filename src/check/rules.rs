@@ -55,6 +55,7 @@ rules! {
     (OF_ANOTHER, Warning, "of-another", "root found the configuration where another user decides what stands: what it names is not run here"),
     (SYMLINK, Note, "symlink", "the configuration is a symbolic link"),
     (KEEPER_RUNS, Note, "keeper-runs", "a keeper runs on a database already"),
+    (REPLICA_TAKEN, Error, "replica-taken", "another keeper replicates another database to the same folder"),
     (SECOND_LITESTREAM, Error, "second-litestream", "a Litestream that no keeper runs replicates a database already"),
     (SHORT_STOP, Warning, "short-stop", "the time of a stop is short for what has to be uploaded"),
     (KILLED_EARLY, Warning, "killed-early", "the platform kills before the time of a stop is over"),

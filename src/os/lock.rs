@@ -17,6 +17,23 @@ pub struct Lock {
     path: PathBuf,
     /// The file that is locked itself, by whatever name, and which one that is.
     guarded: Option<(File, (u64, u64))>,
+    /// Another one that is held as long as this one. Nobody inherits it.
+    other: Option<Box<Passing>>,
+}
+
+/// A lock whose file goes with it.
+#[derive(Debug)]
+struct Passing(Lock);
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        // While it is held: whoever waits for it sees that it is another one's by then.
+        let _ = place::theirs(|| {
+            let (folder, name) = Folder::of(&self.0.path)?;
+            let own = self.0.file.metadata()?;
+            if folder.identity(name)? == (own.dev(), own.ino()) { folder.remove(name) } else { Ok(()) }
+        });
+    }
 }
 
 /// Why there is no lock.
@@ -93,7 +110,7 @@ impl Lock {
             file.set_len(0)?;
             file.rewind()?;
             file.write_all(text.as_bytes())?;
-            return Ok(Self { file, path: path.to_owned(), guarded: None });
+            return Ok(Self { file, path: path.to_owned(), guarded: None, other: None });
         }
         Err(Refused::Io(io::Error::other("somebody takes it away again and again")))
     }
@@ -150,7 +167,12 @@ impl Lock {
 
     /// One that was taken in place of this one, whose own file is gone.
     pub fn replaced_by(&mut self, anew: Self) -> Self {
-        Self { guarded: self.guarded.take(), ..anew }
+        Self { guarded: self.guarded.take(), other: self.other.take(), ..anew }
+    }
+
+    /// Holds another one as long as this one, whose file is removed in the end.
+    pub fn hold(&mut self, other: Option<Self>) {
+        self.other = other.map(|other| Box::new(Passing(other)));
     }
 
     /// Lets go of it, whoever inherited its descriptor (`flock(2)`: one operation unlocks them all).

@@ -35,6 +35,26 @@ pub fn of(path: &Path) -> Option<Mount> {
     find(&nearest(path)?, &open::kernel("/proc/self/mountinfo").ok()?)
 }
 
+/// Whether a folder is on a server, or in a program's hands, that may not answer (`statfs(2)`).
+pub fn is_remote(folder: &Path) -> bool {
+    /// NFS, SMB, SMB2, CIFS, FUSE, 9p, Ceph, AFS, Lustre.
+    const KINDS: [i64; 9] = [
+        0x6969,
+        0x517b,
+        0xfe53_4d42,
+        0xff53_4d42,
+        0x6573_5546,
+        0x0102_1997,
+        0x00c3_6400,
+        0x5346_414f,
+        0x0bd0_0bd0,
+    ];
+    // On a machine of 32 bits some are negative numbers.
+    let kind =
+        nix::sys::statfs::statfs(folder).map(|found| i64::from(found.filesystem_type().0) & 0xffff_ffff);
+    kind.is_ok_and(|kind| KINDS.contains(&kind))
+}
+
 /// How much room there is at the path, or will be once it is made.
 pub fn space(path: &Path) -> Option<Space> {
     let found = nix::sys::statvfs::statvfs(&nearest(path)?).ok()?;

@@ -40,6 +40,9 @@ thread_local! {
 /// What the name of each keeper's lock ends with.
 pub const LOCK: &str = "-litekeeper.lock";
 
+/// The name of the lock in a folder that a database is replicated to.
+pub const REPLICA_LOCK: &str = ".litekeeper.lock";
+
 /// For whoever it may be: a number that nobody has.
 const ANYBODY: u32 = 65534;
 

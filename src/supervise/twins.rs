@@ -14,7 +14,8 @@ use crate::litestream::glob;
 use crate::litestream::others::Others;
 use crate::os::lock::{self, Lock, Refused};
 use crate::os::locks;
-use crate::os::place::{self, Folder, LOCK};
+use crate::os::mount;
+use crate::os::place::{self, Folder, LOCK, REPLICA_LOCK};
 use crate::os::proc;
 use crate::os::user::Identity;
 
@@ -23,6 +24,9 @@ const RETRY: Duration = Duration::from_millis(50);
 
 /// The text of a lock that has none: that of the file itself.
 const OTHER_NAME: &str = "name";
+
+/// What stands before the text of the lock of a place for backups.
+const PLACE: &str = "place\n";
 
 /// Where a database's lock is.
 pub fn lock_path(db: &Database) -> PathBuf {
@@ -108,10 +112,34 @@ pub(super) fn lock_now(db: &Database, folder: &RuntimeFolder) -> Result<Lock, Fa
 fn acquire(db: &Database, text: &str) -> Result<Lock, Refused> {
     let mut lock = Lock::acquire(&lock_path(db), text)?;
     match lock.guard(&db.path) {
-        Ok(()) => Ok(lock),
-        Err(Refused::Held(_)) => Err(Refused::Held(OTHER_NAME.to_owned())),
-        Err(refused @ Refused::Io(_)) => Err(refused),
+        Ok(()) => {}
+        Err(Refused::Held(_)) => return Err(Refused::Held(OTHER_NAME.to_owned())),
+        Err(refused @ Refused::Io(_)) => return Err(refused),
     }
+    lock.hold(place(db, text)?);
+    Ok(lock)
+}
+
+/// Locks the folder that a database is replicated to, so that no keeper of another database writes there. Where that
+/// cannot be done, Litestream has more to say about it; and nothing of ours waits for a server that may not answer.
+fn place(db: &Database, text: &str) -> Result<Option<Lock>, Refused> {
+    let Some(path) = replica_lock_path(db) else { return Ok(None) };
+    let folder = path.parent().unwrap_or(&path);
+    if place::theirs(|| std::fs::create_dir_all(folder)).is_err() || mount::is_remote(folder) {
+        return Ok(None);
+    }
+    match Lock::acquire(&path, &format!("{text}database {}\n", db.path.display())) {
+        Ok(lock) => Ok(Some(lock)),
+        // A database of this keeper that is just being let go.
+        Err(Refused::Held(text)) if Holder::parse(&text).pid == Some(std::process::id() as i32) => Ok(None),
+        Err(Refused::Held(text)) => Err(Refused::Held(format!("{PLACE}{text}"))),
+        Err(Refused::Io(_)) => Ok(None),
+    }
+}
+
+/// Where the lock of the folder is that a database is replicated to.
+pub fn replica_lock_path(db: &Database) -> Option<PathBuf> {
+    Some(db.replica_folder.as_ref()?.join(REPLICA_LOCK))
 }
 
 /// Looks for a Litestream on one of these that no keeper runs. Those of a keeper before this one have ended, or
@@ -278,16 +306,21 @@ pub struct Holder {
     pub started: Option<String>,
     /// Its own control socket.
     pub keeper: Option<PathBuf>,
+    /// The database that it replicates to the place of which this is the lock.
+    pub database: Option<PathBuf>,
     /// It has the same file under another name.
     by_other_name: bool,
+    /// It is the place for backups that it has.
+    of_place: bool,
 }
 
 impl Holder {
     /// Who holds a database's lock: its process number is the kernel's word, where that has one, and the file's
     /// otherwise, which whoever the databases belong to can write.
     fn of(db: &Database, text: &str) -> Self {
-        let found = place::theirs(|| lock_path(db).symlink_metadata()).ok();
         let said = Self::parse(text);
+        let path = if said.of_place { replica_lock_path(db) } else { Some(lock_path(db)) };
+        let found = path.and_then(|path| place::theirs(|| path.symlink_metadata()).ok());
         match found.as_ref().and_then(locks::taker).filter(|_| !said.by_other_name) {
             Some(taker) if said.pid != Some(taker) => Self { pid: Some(taker), started: None, ..said },
             _ => said,
@@ -301,7 +334,9 @@ impl Holder {
             pid: field("pid ").and_then(|pid| pid.trim().parse().ok()).filter(|pid| *pid > 0),
             started: field("started ").map(|started| piece(started.trim())),
             keeper: field("keeper ").map(PathBuf::from).filter(|keeper| keeper.is_absolute()),
+            database: field("database ").map(PathBuf::from).filter(|database| database.is_absolute()),
             by_other_name: text == OTHER_NAME,
+            of_place: text.starts_with(PLACE),
         }
     }
 
@@ -321,10 +356,18 @@ impl Holder {
             }
             (None, _) => "which left no name".to_owned(),
         };
-        Failure::new(
-            ExitCode::LOCKED,
-            format!("{}: another keeper runs on this database ({who})", db.path.display()),
-        )
-        .hint("stop it first: two would overwrite each other's backup")
+        let path = db.path.display();
+        if self.of_place {
+            let other = self.database.as_ref().filter(|other| **other != db.path);
+            let other =
+                other.map_or_else(String::new, |other| format!(" {}", piece(&other.display().to_string())));
+            let message =
+                format!("{path}: another keeper ({who}) replicates a database{other} to {}", db.replica);
+            return Failure::new(ExitCode::LOCKED, message).hint(
+                "give each database a replica of its own: two in one place overwrite each other's backup",
+            );
+        }
+        Failure::new(ExitCode::LOCKED, format!("{path}: another keeper runs on this database ({who})"))
+            .hint("stop it first: two would overwrite each other's backup")
     }
 }

@@ -3,6 +3,7 @@
 use nix::sys::signal::Signal;
 
 use crate::support::app::App;
+use crate::support::keeper::Keeper;
 use crate::support::litestream::{self, LATEST};
 use crate::support::sqlite;
 use crate::support::unit;
@@ -82,4 +83,25 @@ fn a_litestream_that_does_not_replicate_is_no_other() {
     spec.args(["databases", "-config", "litestream.yml"]);
     spec.run(DEADLINE).expect_code(0);
     running.stop(0);
+}
+
+/// P6 beyond one configuration: what two keepers write to one folder is the backup of neither database.
+#[test]
+fn two_keepers_of_two_databases_never_share_a_folder_for_their_backups() {
+    let (world, other) = (World::new(), World::new());
+    let first = unit::start_writing(&world, unit::keeper(&world));
+    std::os::unix::fs::symlink(world.root(), other.path("elsewhere")).expect("a link");
+    let replica = other.path("elsewhere/replica");
+    sqlite::create(&other.db(), 3);
+    for url in [replica.display().to_string(), world.replica_url()] {
+        let second = || Keeper::new(&other).db(&other.db()).replica(&url);
+        let named = format!("replicates a database {}", world.db().display());
+        let ended = second().app(App::new(&other.trace()).exit(0)).run().expect_code(75);
+        ended.expect_log(&named).expect_log(&format!("(pid {}", first.pid())).expect_log("hint: ");
+        let checked = second().command("check").app(["true"]).run().expect_code(78);
+        checked.expect_output("[replica-taken]").expect_output(&world.db().display().to_string());
+    }
+    assert!(other.trace().is_empty());
+    first.stop(0);
+    unit::assert_nothing_lost(&world, &world.trace());
 }
