@@ -8,7 +8,7 @@ use super::plan::{Database, Framework, Plan, Setting};
 use super::project::Project;
 use super::tree::{Entry, Kind, Tree};
 use super::{
-    bucket, command, drizzle, existing, files, laravel, name, phoenix, pocketbase, prisma, rails, url,
+    bucket, command, drizzle, existing, files, laravel, name, phoenix, pocketbase, prisma, rails, spare, url,
 };
 
 /// How deep frameworks are looked for below the folder itself.
@@ -208,7 +208,7 @@ fn plan(
     project: &Project<'_>,
     mut found: Found,
     folder: String,
-    notes: Vec<String>,
+    mut notes: Vec<String>,
     others: Vec<(Framework, String)>,
 ) -> Plan {
     let deployment = project.deployment().clone();
@@ -216,9 +216,11 @@ fn plan(
     let name = name::of(project, &found);
     project.read_dotenv(".env");
     let place = bucket::variables(project);
-    for database in &mut found.databases {
-        database.beside_code = has_code(project.tree(), &place::parent(&database.path));
+    let mut spares = spare::beside(project, &found.databases);
+    for database in found.databases.iter_mut().chain(&mut spares) {
+        database.beside_code = has_code(project.tree(), &spare::folder(database));
     }
+    notes.extend(spare::said(&spares));
     Plan {
         framework: found.framework,
         source: found.source,
@@ -226,6 +228,7 @@ fn plan(
         place,
         folder,
         databases: found.databases,
+        spares,
         command: found.command,
         before: found.before,
         path_prefix: found.path_prefix,

@@ -10,6 +10,8 @@
 //! rails django laravel phoenix prisma drizzle pocketbase url files
 //!             a reader for each
 //! command     how it is started, where no framework says so, and on which port
+//! spare       copies and caches, which are not replicated
+//! ignored     what neither image nor repository should have
 //! name        what the project is called
 //! bucket      the variables that say where the replica is
 //! deploy      what a Dockerfile, a Procfile and a fly.toml say already
@@ -17,7 +19,7 @@
 //! existing    replicas that an older litestream.yml names
 //! plan        what was found
 //! write       the plan as a litestream.yml
-//! advice      the lines for Dockerfile, Procfile, fly.toml, and what neither image nor repository should have
+//! advice      the lines for Dockerfile, Procfile, fly.toml, .gitignore and .dockerignore
 //! ```
 //!
 //! Architecture invariant: this room imports no other room, and does no I/O. Files come through
@@ -34,6 +36,7 @@ mod erb;
 mod existing;
 mod files;
 mod find;
+mod ignored;
 mod laravel;
 mod name;
 mod phoenix;
@@ -44,6 +47,7 @@ mod prisma;
 mod project;
 mod rails;
 mod second;
+mod spare;
 mod tree;
 mod url;
 mod write;

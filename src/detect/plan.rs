@@ -67,6 +67,8 @@ pub struct Plan {
     pub folder: String,
     /// The databases, in the framework's order; at least one is replicated.
     pub databases: Vec<Database>,
+    /// Copies and caches that lie in the project beside those that its framework names.
+    pub spares: Vec<Database>,
     /// The app's command.
     pub command: Vec<String>,
     /// What comes before it: migrations.
@@ -98,6 +100,8 @@ pub struct Database {
     pub path: String,
     /// Why it is not replicated unless somebody says so.
     pub left_out: Option<String>,
+    /// Whether it is made again when it is gone, so that no volume has to hold it.
+    pub comes_back: bool,
     /// What is worth a comment.
     pub comment: Option<String>,
     /// Whether its folder is one of the program's as well, which no volume may hide.
@@ -122,6 +126,7 @@ impl Database {
             alias: alias.to_owned(),
             path,
             left_out: None,
+            comes_back: false,
             comment: None,
             beside_code: false,
             replica: None,

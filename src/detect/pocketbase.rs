@@ -26,6 +26,7 @@ pub(super) fn read(project: &Project<'_>) -> Option<Found> {
             database.left_out = Some(
                 "request logs: PocketBase makes the file anew, and writes it with every request".to_owned(),
             );
+            database.comes_back = true;
             found.databases.push(database);
         }
     }

@@ -182,6 +182,7 @@ fn read_one(
     } else {
         None
     };
+    database.comes_back = database.left_out.is_some();
     if is_for(alias, &migrations, "queue") {
         database.comment =
             Some("jobs that were promised but not yet done: as worth keeping as the data".to_owned());

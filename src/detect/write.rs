@@ -7,7 +7,7 @@ use super::bucket;
 use super::code::Value;
 use super::existing::with_variables;
 use super::place;
-use super::plan::{Database, Plan, Setting};
+use super::plan::{Database, Framework, Plan, Setting};
 
 /// Where the replicas are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -318,7 +318,19 @@ fn section(plan: &Plan, text: &mut Text) {
     if let Some(prefix) = &plan.path_prefix {
         text.line(2, &format!("path-prefix: {}", scalar(prefix)));
     }
-    text.comment(2, &format!("Names of the databases, as {} has them:", plan.framework));
+    let whose = match plan.framework {
+        Framework::Rails
+        | Framework::Django
+        | Framework::Laravel
+        | Framework::Phoenix
+        | Framework::PocketBase
+        | Framework::Prisma
+        | Framework::Drizzle => format!("as {} has them", plan.framework),
+        Framework::DatabaseUrl | Framework::Files | Framework::Existing => {
+            "which commands take in place of paths".to_owned()
+        }
+    };
+    text.comment(2, &format!("Names of the databases, {whose}:"));
     text.line(2, "aliases:");
     for database in &plan.databases {
         let mark = if database.left_out.is_some() { "# " } else { "" };
