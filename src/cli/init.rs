@@ -1,6 +1,7 @@
 //! `litekeeper init`.
 
 mod disk;
+mod faults;
 mod python;
 
 use std::fs;
@@ -12,7 +13,8 @@ use disk::Disk;
 
 use super::args;
 use super::settings::{current_dir, variable};
-use crate::config::{self, LoadOptions, Problem};
+use crate::config;
+use crate::config::lint::Lint;
 use crate::core::ExitCode;
 use crate::detect::{self, Framework, Nothing, Plan, Question, Surroundings, Target};
 use crate::error::Failure;
@@ -52,6 +54,7 @@ pub(super) fn init(args: &args::Init) -> Result<ExitCode, Failure> {
         found => found?,
     };
     let text = detect::yaml(&plan, target);
+    let warnings = sound(&text, &output, &root, target)?;
     if writes {
         write(&output, &text, args.force)?;
     }
@@ -71,6 +74,7 @@ pub(super) fn init(args: &args::Init) -> Result<ExitCode, Failure> {
             plan.project
         ));
     }
+    done.extend(warnings);
     printer::notes(&report(&plan, &done, &advice));
     let data = if args.stdout {
         text
@@ -83,31 +87,50 @@ pub(super) fn init(args: &args::Init) -> Result<ExitCode, Failure> {
     Ok(ExitCode::OK)
 }
 
+/// What is about to be written is held against the rules of `check`: what is worth a warning.
+///
+/// # Errors
+/// `run` would refuse it.
+fn sound(text: &str, output: &Path, root: &Path, target: Target<'_>) -> Result<Vec<String>, Failure> {
+    let looked = faults::look(output, Ok(text.into()), root)?;
+    let is_option = |lint: &Lint| matches!(target, Target::Below(_)) && looked.is_of_replica(lint);
+    let errors = looked.errors();
+    let Some(first) = errors.first() else {
+        let warned = looked.lints.iter().filter(|lint| is_option(lint));
+        return Ok(warned
+            .map(|lint| format!("warning: --replica: {}{}", lint.message, hint(lint)))
+            .collect());
+    };
+    // Each database has the fault of the one option, with a place of its own in it.
+    if is_option(first) {
+        let failure = Failure::new(ExitCode::USAGE, format!("--replica: {}", first.message));
+        return Err(match &first.hint {
+            Some(hint) => failure.hint(hint),
+            None => failure.hint("write it as s3://BUCKET/PATH, sftp://…, or a folder as /PATH or ./PATH"),
+        });
+    }
+    let lines = errors
+        .iter()
+        .map(|lint| format!("what was found would not run: {}{}", looked.words(lint), hint(lint)));
+    Err(Failure::lines(ExitCode::CONFIG, lines)
+        .hint("mend it where the project says it; --replica URL replicates below that URL instead"))
+}
+
+fn hint(lint: &Lint) -> String {
+    lint.hint.as_ref().map_or_else(String::new, |hint| format!(" ({hint})"))
+}
+
 /// A configuration that is there already: what is left to do is to start the app with it.
 fn works_already(args: &args::Init, plan: &Plan, root: &Path) -> Result<ExitCode, Failure> {
     let file = root.join(&plan.source);
-    let env = |name: &str| variable(name).and_then(|value| value.into_string().ok());
-    let home = crate::os::user::home();
-    let options = LoadOptions {
-        no_expand_env: false,
-        env: &env,
-        cwd: root,
-        home: home.as_deref(),
-        pid: std::process::id(),
-    };
-    let text = config::open(&file, &options).map(|document| document.text).map_err(|error| {
-        Failure::lines(ExitCode::CONFIG, error.findings().iter().map(ToString::to_string))
-    })?;
-    if let Err(error) = config::load(&file, &options) {
-        // What comes from the environment is set where the app runs, and not here.
-        let is_of_here = |problem: &Problem| {
-            !matches!(problem, Problem::Unset { .. } | Problem::NoVariable { .. } | Problem::NoReplica { .. })
-        };
-        let wrong: Vec<_> = error.findings().iter().filter(|finding| is_of_here(&finding.problem)).collect();
-        if !wrong.is_empty() {
-            return Err(Failure::lines(ExitCode::CONFIG, wrong.iter().map(ToString::to_string))
-                .hint("mend it, or --force writes a new one in its place"));
-        }
+    let looked = faults::look(&file, config::read(&file, false), root)?;
+    let wrong = looked.errors();
+    if !wrong.is_empty() {
+        let lines = wrong.iter().map(|lint| format!("{}: {}", lint.place(), looked.words(lint)));
+        let hint = wrong.iter().find_map(|lint| lint.hint.clone());
+        let hint = hint.map_or_else(String::new, |hint| format!("{hint}; or "));
+        return Err(Failure::lines(ExitCode::CONFIG, lines)
+            .hint(format!("{hint}--force writes a new one in its place")));
     }
     let advice = detect::advice(plan, Target::Bucket, &plan.source);
     let done = [format!(
@@ -116,9 +139,9 @@ fn works_already(args: &args::Init, plan: &Plan, root: &Path) -> Result<ExitCode
     )];
     printer::notes(&report(plan, &done, &advice));
     if args.stdout {
-        printer::data(&text)?;
+        printer::data(&looked.document.text)?;
     } else if args.json {
-        printer::data(&json(plan, &text, None, &advice))?;
+        printer::data(&json(plan, &looked.document.text, None, &advice))?;
     }
     Ok(ExitCode::OK)
 }

@@ -202,7 +202,10 @@ fn replica(plan: &Plan, database: &Database, name: &str, target: Target<'_>) -> 
             // In a URL the name is one of its parts.
             let name = name.replace('%', "%25").replace('?', "%3F").replace('#', "%23").replace(' ', "%20");
             let query = query.map(|query| format!("?{query}")).unwrap_or_default();
-            vec![text("url", format!("{}/{name}{query}", base.trim_end_matches('/')))]
+            // A URL without a host keeps its slashes: what is wrong with it is that.
+            let (scheme, place) = base.split_once("://").unwrap_or((base, ""));
+            let place = place.trim_end_matches('/');
+            vec![text("url", format!("{scheme}://{place}/{name}{query}"))]
         }
         Target::Below(folder) => {
             let folder = with_variables(folder);
