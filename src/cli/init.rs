@@ -2,6 +2,7 @@
 
 mod disk;
 mod faults;
+mod next;
 mod python;
 
 use std::fs;
@@ -31,6 +32,8 @@ const NAME: &str = "litestream.yml";
 /// When there is no database, or the file cannot be written.
 pub(super) fn init(args: &args::Init) -> Result<ExitCode, Failure> {
     let cwd = current_dir()?;
+    // As the project's own folder is.
+    let cwd = fs::canonicalize(&cwd).unwrap_or(cwd);
     let root = root(&cwd.join(&args.dir))?;
     let target = target(args.replica.as_deref())?;
     let output = args.output.as_ref().map_or_else(|| root.join(NAME), |file| cwd.join(file));
@@ -40,14 +43,11 @@ pub(super) fn init(args: &args::Init) -> Result<ExitCode, Failure> {
     let takes_existing = !args.force && args.output.is_none();
     let plan = match find(&root, args.replica.is_none(), takes_existing) {
         Ok(plan) if plan.framework == Framework::Existing => {
-            // What is above is a project of its own, and its lines are those of its folder.
+            // What is above is a project of its own.
             let levels = plan.source.matches("../").count();
-            let Some(above) = root.ancestors().nth(levels).filter(|_| levels > 0) else {
-                return works_already(args, &plan, &root);
-            };
-            return match find(above, true, true) {
-                Ok(plan) if plan.framework == Framework::Existing => works_already(args, &plan, above),
-                Ok(_) | Err(_) => works_already(args, &plan, &root),
+            return match root.ancestors().nth(levels).filter(|_| levels > 0) {
+                Some(above) => works_above(args, &plan, &cwd, &root, above),
+                None => works_already(args, &plan, &cwd, &root),
             };
         }
         Ok(_) | Err(_) if is_there => return Err(exists(&output)),
@@ -75,11 +75,15 @@ pub(super) fn init(args: &args::Init) -> Result<ExitCode, Failure> {
         ));
     }
     done.extend(warnings);
-    printer::notes(&report(&plan, &done, &advice));
+    let next = next::commands(&plan, &output, &cwd, &root, &[]);
+    let mut ends = vec![advice.clone()];
+    // What is printed is somewhere else in a moment.
+    ends.extend((!args.stdout).then(|| after(&next)));
+    printer::notes(&report(&plan, &done, &ends));
     let data = if args.stdout {
         text
     } else if args.json {
-        json(&plan, &text, writes.then_some(&*output), &advice)
+        json(&plan, &text, writes.then_some(&*output), &advice, &next)
     } else {
         return Ok(ExitCode::OK);
     };
@@ -121,9 +125,71 @@ fn hint(lint: &Lint) -> String {
 }
 
 /// A configuration that is there already: what is left to do is to start the app with it.
-fn works_already(args: &args::Init, plan: &Plan, root: &Path) -> Result<ExitCode, Failure> {
+fn works_already(args: &args::Init, plan: &Plan, cwd: &Path, root: &Path) -> Result<ExitCode, Failure> {
     let file = root.join(&plan.source);
-    let looked = faults::look(&file, config::read(&file, false), root)?;
+    let looked = sound_already(&file, root)?;
+    let advice = detect::advice(plan, Target::Bucket, &plan.source);
+    let next = next::commands(plan, &file, cwd, root, &[]);
+    let done = [format!("{} works as it is, and was left so", file.display())];
+    printer::notes(&report(plan, &done, &[advice.clone(), after(&next)]));
+    already(args, plan, &looked, &advice, &next)
+}
+
+/// One in a folder above: how it is used from this one is all that there is to say.
+fn works_above(
+    args: &args::Init,
+    plan: &Plan,
+    cwd: &Path,
+    root: &Path,
+    above: &Path,
+) -> Result<ExitCode, Failure> {
+    let file = above.join(plan.source.trim_start_matches("../"));
+    let looked = sound_already(&file, root)?;
+    let here = next::commands(plan, &file, cwd, root, &[]);
+    let mut said = format!("Set where it runs:\n  {}", detect::needed(plan, Target::Bucket).join("  "));
+    let mut next = here.to_vec();
+    if next::is_relative(&looked.document.root) {
+        let below = next::word(&next::between(above, root).display().to_string());
+        let there = next::commands(plan, &file, cwd, above, &[&format!("--cwd {below}")]);
+        said.push_str(&format!(
+            "\n\nNext, from its own folder, which its relative paths are below:\n  {}\n\n\
+             Or with its relative paths below {}, where it has other databases:\n  {}",
+            there.join("\n  "),
+            foreign::line(&root.display().to_string()),
+            here.join("\n  ")
+        ));
+        next = there.into_iter().chain(here).collect();
+    } else {
+        said.push_str(&format!("\n\n{}", after(&here)));
+    }
+    let done = [format!("{} works as it is, and was left so", file.display())];
+    printer::notes(&report(plan, &done, std::slice::from_ref(&said)));
+    already(args, plan, &looked, &said, &next)
+}
+
+/// Prints what is there for who asked for data.
+fn already(
+    args: &args::Init,
+    plan: &Plan,
+    looked: &faults::Looked,
+    advice: &str,
+    next: &[String],
+) -> Result<ExitCode, Failure> {
+    let text = &looked.document.text;
+    if args.stdout {
+        printer::data(text)?;
+    } else if args.json {
+        printer::data(&json(plan, text, None, advice, next))?;
+    }
+    Ok(ExitCode::OK)
+}
+
+/// Looks at a configuration that is to stay.
+///
+/// # Errors
+/// It would be refused.
+fn sound_already(file: &Path, root: &Path) -> Result<faults::Looked, Failure> {
+    let looked = faults::look(file, config::read(file, false), root)?;
     let wrong = looked.errors();
     if !wrong.is_empty() {
         let lines = wrong.iter().map(|lint| format!("{}: {}", lint.place(), looked.words(lint)));
@@ -132,18 +198,12 @@ fn works_already(args: &args::Init, plan: &Plan, root: &Path) -> Result<ExitCode
         return Err(Failure::lines(ExitCode::CONFIG, lines)
             .hint(format!("{hint}--force writes a new one in its place")));
     }
-    let advice = detect::advice(plan, Target::Bucket, &plan.source);
-    let done = [format!(
-        "{} works as it is, and was left so; `litekeeper check` looks at it closely",
-        file.display()
-    )];
-    printer::notes(&report(plan, &done, &advice));
-    if args.stdout {
-        printer::data(&looked.document.text)?;
-    } else if args.json {
-        printer::data(&json(plan, &looked.document.text, None, &advice))?;
-    }
-    Ok(ExitCode::OK)
+    Ok(looked)
+}
+
+/// The lines that say what to type.
+fn after(next: &[String]) -> String {
+    format!("Next:\n  {}", next.join("\n  "))
 }
 
 /// The project's folder, with no symbolic link in its path: what the project says of itself has none either.
@@ -242,7 +302,8 @@ fn nothing_found(root: &Path, nothing: &Nothing) -> Failure {
     };
     let notes = nothing.notes.iter().map(|note| format!("  {note}"));
     Failure::lines(ExitCode::CONFIG, std::iter::once(message).chain(notes)).hint(
-        "--dir names another folder; a database that init does not find can be named: litekeeper run --db PATH --replica URL",
+        "a database that the app has yet to make is found once the app has run, or by its name: DATABASE_URL=sqlite:PATH litekeeper init; \
+         --dir names another folder; without a file: litekeeper run --db PATH --replica URL",
     )
 }
 
@@ -276,7 +337,7 @@ fn relative(output: &Path, root: &Path) -> String {
 }
 
 /// What was found, for people.
-fn report(plan: &Plan, done: &[String], advice: &str) -> String {
+fn report(plan: &Plan, done: &[String], ends: &[String]) -> String {
     let mut lines = vec![format!("{}: {}", plan.framework, plan.source)];
     let width = plan.databases.iter().map(|database| database.alias.len()).max().unwrap_or(0);
     for database in &plan.databases {
@@ -291,12 +352,14 @@ fn report(plan: &Plan, done: &[String], advice: &str) -> String {
     lines.extend(done.iter().filter(|line| !line.is_empty()).cloned());
     // What a project calls its things makes no line of its own.
     let mut lines: Vec<_> = lines.iter().map(|line| foreign::line(line).into_owned()).collect();
-    lines.push(String::new());
-    lines.push(advice.to_owned());
+    for end in ends {
+        lines.push(String::new());
+        lines.push(end.clone());
+    }
     lines.join("\n")
 }
 
-fn json(plan: &Plan, text: &str, written: Option<&Path>, advice: &str) -> String {
+fn json(plan: &Plan, text: &str, written: Option<&Path>, advice: &str, next: &[String]) -> String {
     let databases: Vec<serde_json::Value> = plan
         .databases
         .iter()
@@ -327,6 +390,7 @@ fn json(plan: &Plan, text: &str, written: Option<&Path>, advice: &str) -> String
         "config": text,
         "written": written.map(|path| path.display().to_string()),
         "advice": advice,
+        "next": next,
     });
     format!("{value:#}\n")
 }

@@ -146,13 +146,17 @@ fn is_below(path: &str, folder: &str) -> bool {
     path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// The variables without which it does not start.
-fn needed(plan: &Plan, target: Target<'_>) -> Vec<String> {
+/// The variables without which it does not start; one that says so if there is none.
+pub fn needed(plan: &Plan, target: Target<'_>) -> Vec<String> {
     let mut names: Vec<String> = plan.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
     names.extend(variables(plan, target));
     let is_s3 = |replica: &Vec<(String, Setting)>| {
-        let text = |name: &str| replica.iter().find(|(key, _)| key == name).map(|(_, value)| value);
-        text("type") == Some(&Setting::Text("s3".to_owned())) && text("access-key-id").is_none()
+        let text = |name: &str| match replica.iter().find(|(key, _)| key == name) {
+            Some((_, Setting::Text(text))) => Some(text.as_str()),
+            Some((_, Setting::Plain(_))) | None => None,
+        };
+        let is_it = text("type") == Some("s3") || text("url").is_some_and(|url| url.starts_with("s3://"));
+        is_it && text("access-key-id").is_none()
     };
     let databases = plan.databases.iter().filter(|database| database.left_out.is_none());
     let s3 = matches!(target, Target::Below(url) if url.starts_with("s3://"))

@@ -142,7 +142,7 @@ impl Settings {
     /// Reads the settings' own text, and that of what they import with a star.
     fn of_text(project: &Project<'_>, module: &str) -> (String, Self) {
         let env = |name: &str| project.variable(name);
-        project.read_dotenv(".env");
+        project.read_dotenvs(&[".env"]);
         let path = module.replace('.', "/");
         let file = if project.has(&format!("{path}.py")) {
             format!("{path}.py")

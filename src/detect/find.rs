@@ -61,6 +61,8 @@ pub(super) struct Found {
     pub vfs: Vec<(String, String)>,
     /// Whether somebody has chosen the command already.
     pub has_own_command: bool,
+    /// Variables that a configuration names which stays as it is.
+    pub uses: Vec<String>,
 }
 
 impl Found {
@@ -77,6 +79,7 @@ impl Found {
             settings: Vec::new(),
             vfs: Vec::new(),
             has_own_command: false,
+            uses: Vec::new(),
         }
     }
 
@@ -221,6 +224,10 @@ fn plan(
         database.beside_code = has_code(project.tree(), &spare::folder(database));
     }
     notes.extend(spare::said(&spares));
+    let is_command_written = match found.framework {
+        Framework::Existing => found.has_own_command,
+        _ => !found.command.is_empty(),
+    };
     Plan {
         framework: found.framework,
         source: found.source,
@@ -230,6 +237,8 @@ fn plan(
         databases: found.databases,
         spares,
         command: found.command,
+        is_command_written,
+        uses: found.uses,
         before: found.before,
         path_prefix: found.path_prefix,
         settings: found.settings,

@@ -55,7 +55,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-pub use advice::advice;
+pub use advice::{advice, needed};
 pub use deploy::Deployment;
 pub use django::{Ask, Question};
 pub use find::{Nothing, Surroundings, find};

@@ -71,6 +71,10 @@ pub struct Plan {
     pub spares: Vec<Database>,
     /// The app's command.
     pub command: Vec<String>,
+    /// Whether the configuration has the command, so that none has to be typed.
+    pub is_command_written: bool,
+    /// Other variables that the configuration names.
+    pub uses: Vec<String>,
     /// What comes before it: migrations.
     pub before: Vec<Vec<String>>,
     /// What replica paths begin with.

@@ -14,6 +14,9 @@ use crate::database_url::choose;
 /// More than this nobody reads.
 const MAX_NOTES: usize = 200;
 
+/// What shows others which variables there are.
+const EXAMPLES: [&str; 5] = [".env.example", ".env.sample", ".env.template", ".env.dist", "env.example"];
+
 /// One project: the folder that a framework's marker is in.
 pub(super) struct Project<'a> {
     tree: &'a dyn Tree,
@@ -138,15 +141,17 @@ impl<'a> Project<'a> {
         true
     }
 
-    /// Takes the variables of these files, the stronger first; without any of them those of `.env.example`.
-    pub fn read_dotenvs(&self, files: &[&str]) {
-        let read = files.iter().filter(|file| self.read_dotenv(file)).count();
-        if read == 0 && self.read_dotenv(".env.example") {
-            self.note(format!(
-                "there is no {} here: variables are those of .env.example",
-                self.in_tree(files[0])
-            ));
+    /// Takes the variables of these files, the stronger first; without any of them those of an example: a fresh clone has
+    /// no other. The file that was taken, or the first that would be.
+    pub fn read_dotenvs<'f>(&self, files: &[&'f str]) -> &'f str {
+        let usual = files.first().copied().unwrap_or(".env");
+        let read: Vec<&str> = files.iter().copied().filter(|file| self.read_dotenv(file)).collect();
+        if let Some(first) = read.first() {
+            return first;
         }
+        let Some(example) = EXAMPLES.into_iter().find(|file| self.read_dotenv(file)) else { return usual };
+        self.note(format!("there is no {} here: variables are those of {example}", self.in_tree(usual)));
+        example
     }
 
     /// How it is started so far.

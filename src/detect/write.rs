@@ -133,7 +133,8 @@ pub(super) fn uses_bucket(plan: &Plan, target: Target<'_>) -> bool {
 pub(super) fn variables(plan: &Plan, target: Target<'_>) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     let mut take = |text: &str| {
-        for name in place::variables(text) {
+        // Litestream puts its own number in the place of that one.
+        for name in place::variables(text).filter(|name| *name != "PID") {
             if !found.iter().any(|known| known == name) {
                 found.push(name.to_owned());
             }
@@ -156,6 +157,7 @@ pub(super) fn variables(plan: &Plan, target: Target<'_>) -> Vec<String> {
     if let Target::Below(url) = target {
         take(&with_variables(url));
     }
+    plan.uses.iter().for_each(|name| take(&place::variable(name)));
     found
 }
 

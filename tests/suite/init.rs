@@ -579,9 +579,10 @@ fn a_configuration_that_is_there_works_as_it_is() {
         fs::write(&path, text).unwrap();
         let before = world.list("project");
         let ended = init(&world, &["--dir", dir]).run().expect_code(0);
-        for said in ["works as it is", "data/app.db", "Dockerfile:", "fly.toml:", "BUCKET"] {
+        for said in ["works as it is", "data/app.db", "Set where it runs:\n  BUCKET", "litekeeper run"] {
             assert!(ended.log.contains(said), "{said}: {}", ended.log);
         }
+        assert_eq!(ended.log.contains("Dockerfile:"), dir == ".", "{}", ended.log);
         assert_eq!(world.list("project"), before);
         assert_eq!(fs::read_to_string(&path).unwrap(), text);
         init(&world, &["--dir", dir, "--stdout"]).run().expect_code(0).expect_output(text);

@@ -330,3 +330,62 @@ fn the_comment_about_names_is_a_sentence_for_each_kind_of_project() {
         has(&text, &["  # Names of the databases, which commands take in place of paths:\n"]);
     }
 }
+
+/// "Set where it runs: nothing" was said of a file full of variables.
+#[test]
+fn the_variables_of_a_file_that_stays_are_all_named() {
+    for (text, names) in [
+        ("access-key-id: $KEY\ndbs: [{path: a.db, replica: {url: 's3://b/${PLACE}'}}]\n", "PLACE  KEY"),
+        (
+            "dbs: [{path: a.db, replica: '${URL}'}]\nlitekeeper:\n  app: {env: {A: {env: NAME}, B: '${C}', env: D}}\n",
+            "URL  NAME  C",
+        ),
+        (
+            "secret-access-key: ${SECRET}\ndbs: [{path: a.db, replica: {url: 's3://b/x', access-key-id: k}}]\n",
+            "SECRET",
+        ),
+        (
+            "logging: {level: $LEVEL}\ndbs: [{dir: $DIR, pattern: '*.db', replica: {path: /mnt}}]\n",
+            "DIR  LEVEL",
+        ),
+        ("# $NO\ndbs: [{path: $PID.db, replica: {path: /mnt}}]\n", "nothing"),
+        (
+            "dbs: [{path: a.db, replica: {path: /mnt}}]\nlitekeeper: {enabled: {env: ON}, user: {env: U, default: me}}\n",
+            "ON",
+        ),
+        (
+            "dbs: [{path: a.db, replica: {url: 's3://b/x'}}]\n",
+            "LITESTREAM_ACCESS_KEY_ID  LITESTREAM_SECRET_ACCESS_KEY",
+        ),
+    ] {
+        let plan = look(&[("litestream.yml", text)], &[], NO_PYTHON).expect("a plan");
+        assert_eq!(plan.framework, Framework::Existing);
+        let said = advice(&plan, Target::Bucket, "litestream.yml");
+        assert_eq!(said.lines().last().unwrap().trim(), names, "{text}");
+    }
+}
+
+/// A fresh clone: nothing that `.gitignore` names is there.
+#[test]
+fn without_a_database_the_files_of_the_repository_count() {
+    for (example, path) in [(".env.example", "data/app.db"), (".env.sample", "app.db")] {
+        let text = format!("DATABASE_URL=sqlite:{path}\n");
+        let plan = look(&[(example, &text)], &[], NO_PYTHON).expect("a plan");
+        assert_eq!((plan.framework, plan.source.as_str()), (Framework::DatabaseUrl, example));
+        assert_eq!(plan.databases[0].path, path);
+        assert!(plan.notes.join("\n").contains(&format!("variables are those of {example}")));
+    }
+    let both = [(".env.example", "DATABASE_URL=sqlite:a.db\n"), (".env", "DATABASE_URL=sqlite:b.db\n")];
+    assert_eq!(look(&both, &[], NO_PYTHON).expect("a plan").databases[0].path, "b.db");
+    let settings = "import os\nDATABASES = {'default': {'ENGINE': 'django.db.backends.sqlite3', 'NAME': os.environ['DB']}}\n";
+    let django =
+        [("manage.py", super::django::MANAGE), ("shop/settings.py", settings), (".env.example", "DB=x.db\n")];
+    assert_eq!(look(&django, &[], NO_PYTHON).expect("a plan").databases[0].path, "x.db");
+    for folder in ["pb_migrations/1_users.js", "pb_hooks/main.pb.js"] {
+        let plan = look(&[(folder, "")], &[], NO_PYTHON).expect("a plan");
+        assert_eq!(
+            (plan.framework, plan.databases[0].path.as_str()),
+            (Framework::PocketBase, "pb_data/data.db")
+        );
+    }
+}
