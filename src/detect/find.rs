@@ -195,6 +195,9 @@ pub fn find(around: &Surroundings<'_>) -> Result<Plan, Nothing> {
         let found = if around.existing && around.keep_replicas { existing() } else { None };
         let found = found.or_else(|| url::read(&project)).or_else(|| files::read(&project));
         best = found.filter(Found::is_worth_something).map(|found| (found, ".".to_owned()));
+        if let Some((what, _)) = url::foreign(&project).filter(|_| best.is_none()) {
+            project.note(format!("default was skipped: {what} is not a local SQLite file"));
+        }
         if best.is_some() {
             super::second::note(&project);
         }
@@ -224,6 +227,7 @@ fn plan(
         database.beside_code = has_code(project.tree(), &spare::folder(database));
     }
     notes.extend(spare::said(&spares));
+    notes.extend(url::said(project, &found.databases));
     let is_command_written = match found.framework {
         Framework::Existing => found.has_own_command,
         _ => !found.command.is_empty(),

@@ -11,7 +11,8 @@ use super::project::Project;
 const DATA: &str = "pb_data/data.db";
 
 pub(super) fn is_here(project: &Project<'_>) -> bool {
-    let go = || project.text("go.mod").is_some_and(|text| text.contains("github.com/pocketbase/pocketbase"));
+    let go =
+        || project.glimpse("go.mod").is_some_and(|text| text.contains("github.com/pocketbase/pocketbase"));
     // A fresh clone has neither the data nor the program, but what was written for it.
     let written = || ["pb_migrations", "pb_hooks"].iter().any(|folder| has_files(project, folder));
     project.has(DATA) || project.has("pocketbase") || go() || written()

@@ -30,7 +30,8 @@ pub(super) struct Project<'a> {
     /// How many folders above the tree may be looked at.
     parents: usize,
     deployment: OnceCell<Deployment>,
-    dotenv: RefCell<BTreeMap<String, String>>,
+    /// Each variable with the file that it is from.
+    dotenv: RefCell<BTreeMap<String, (String, String)>>,
     notes: RefCell<Vec<String>>,
 }
 
@@ -97,6 +98,15 @@ impl<'a> Project<'a> {
         }
     }
 
+    /// The text of a file in which something is only looked for, and that may be anything: a program, a picture. Nobody
+    /// misses what cannot be read of it.
+    pub fn glimpse(&self, file: &str) -> Option<String> {
+        let bytes = self.tree.read(Path::new(&self.in_tree(file)), MAX_FILE).ok()?;
+        // No text has one, and a program has words of others in it.
+        let is_text = !bytes.contains(&0);
+        is_text.then(|| place::without_marks(String::from_utf8_lossy(&bytes).trim_start_matches('\u{FEFF}')))
+    }
+
     /// A text as YAML; that it is none is noted.
     pub fn yaml(&self, file: &str, text: &str) -> Option<serde_yaml::Value> {
         let reason = if text.len() > MAX_YAML {
@@ -136,7 +146,7 @@ impl<'a> Project<'a> {
         let Some(text) = self.text(file) else { return false };
         let mut dotenv = self.dotenv.borrow_mut();
         for (name, value) in dotenv_lines(&text) {
-            dotenv.entry(name).or_insert(value);
+            dotenv.entry(name).or_insert_with(|| (value, file.to_owned()));
         }
         true
     }
@@ -161,15 +171,28 @@ impl<'a> Project<'a> {
 
     /// A variable's value: the environment's, else the one that it is deployed with, else `.env`'s. Empty is none.
     pub fn variable(&self, name: &str) -> Option<String> {
-        let outer = (self.env)(name).filter(|value| !value.is_empty());
-        let value = outer.or_else(|| self.deployed(name)).or_else(|| self.dotenv.borrow().get(name).cloned());
-        value.filter(|value| !value.is_empty()).map(|value| place::without_marks(&value))
+        let (value, file) = self.said(name)?;
+        let is_deployed = |file: &String| ["Dockerfile", "fly.toml"].contains(&file.as_str());
+        if let Some(file) = file.filter(is_deployed) {
+            self.note(format!("{name} is the one of {}", self.in_tree(&file)));
+        }
+        Some(value)
     }
 
-    fn deployed(&self, name: &str) -> Option<String> {
-        let (value, file) = self.deployment().variable(name).filter(|(value, _)| !value.is_empty())?;
-        self.note(format!("{name} is the one of {}", self.in_tree(file)));
-        Some(value.to_owned())
+    /// The same with the file that says it, if it is not the environment, and without a note.
+    pub fn said(&self, name: &str) -> Option<(String, Option<String>)> {
+        let is_set = |value: &str| !value.is_empty();
+        let outer = || (self.env)(name).filter(|value| is_set(value)).map(|value| (value, None));
+        let deployed = || {
+            let (value, file) = self.deployment().variable(name).filter(|(value, _)| is_set(value))?;
+            Some((value.to_owned(), Some(file.to_owned())))
+        };
+        let dotenv = || {
+            let (value, file) = self.dotenv.borrow().get(name).filter(|(value, _)| is_set(value)).cloned()?;
+            Some((value, Some(file)))
+        };
+        let (value, file) = outer().or_else(deployed).or_else(dotenv)?;
+        Some((place::without_marks(&value), file))
     }
 
     /// The database that a setting names, relative to `base` in the project; what it is instead is noted.
@@ -205,10 +228,23 @@ impl<'a> Project<'a> {
                 None
             }
             Named::Foreign(scheme) => {
-                self.note(format!("{alias} was skipped: {} is not a local SQLite file", foreign(&scheme)));
+                let from = self.named_by(setting).map(|name| {
+                    format!("; {name} names it: where the app uses SQLite, set {name} to its file (file:./dev.db) and run init again")
+                });
+                self.note(format!(
+                    "{alias} was skipped: {} is not a local SQLite file{}",
+                    foreign(&scheme),
+                    from.unwrap_or_default()
+                ));
                 None
             }
         }
+    }
+
+    /// The variable of databases that has this value.
+    fn named_by(&self, value: &str) -> Option<&'static str> {
+        let names = ["DATABASE_URL", "DB_URL", "DATABASE_URI", "DB_FILE_NAME"];
+        names.into_iter().find(|name| self.said(name).is_some_and(|(said, _)| said == value))
     }
 
     /// A database by its file in the project.

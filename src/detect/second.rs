@@ -92,7 +92,7 @@ impl Search<'_, '_> {
             return;
         }
         self.seen.push(file.to_owned());
-        let Some(text) = self.project.text(file) else { return };
+        let Some(text) = self.project.glimpse(file) else { return };
         for (number, line) in (1..).zip(text.lines()) {
             if replicates(line) || is_image(line) {
                 self.say(&format!("{}:{number}", self.project.in_tree(file)), line);
