@@ -54,7 +54,7 @@ fn dockerfile(plan: &Plan, file: &str, volumes: &Volumes, lines: &mut Vec<String
     }
     let env = plan.env.iter().map(|(name, value)| format!(" {name}={value}")).collect::<String>();
     add(format!("ENV LITEKEEPER_STOP_TIMEOUT=9s{env}"));
-    match plan.deployment.image.start() {
+    match plan.below.image.clone().or_else(|| plan.deployment.image.start()) {
         Some(start) if mentions_litekeeper(&start.join(" ")) => {}
         // The image's own CMD would follow `litekeeper run` as its arguments.
         Some(mut start) => {
@@ -65,7 +65,12 @@ fn dockerfile(plan: &Plan, file: &str, volumes: &Volumes, lines: &mut Vec<String
             add("# in place of ENTRYPOINT and CMD; this command counts, and not litekeeper.app.command:"
                 .to_owned());
             add("ENTRYPOINT [\"litekeeper\", \"run\", \"--\"]".to_owned());
-            add(format!("CMD {}", serde_json::Value::from(start)).replace("\",\"", "\", \""));
+            add(exec_form("CMD", &start));
+        }
+        // The file that is there has none.
+        None if !plan.command.is_empty() && !plan.is_command_written => {
+            add("ENTRYPOINT [\"litekeeper\", \"run\", \"--\"]".to_owned());
+            add(exec_form("CMD", &plan.command));
         }
         None if plan.command.is_empty() => {
             add("ENTRYPOINT [\"litekeeper\", \"run\", \"--\"]    # and your app's command as CMD".to_owned());
@@ -74,23 +79,47 @@ fn dockerfile(plan: &Plan, file: &str, volumes: &Volumes, lines: &mut Vec<String
     }
 }
 
+/// An instruction whose words no shell reads.
+fn exec_form(instruction: &str, words: &[String]) -> String {
+    let words: Vec<String> =
+        words.iter().map(|word| serde_json::Value::from(word.as_str()).to_string()).collect();
+    format!("{instruction} [{}]", words.join(", "))
+}
+
 fn mentions_litekeeper(command: &str) -> bool {
     command.contains("litekeeper")
 }
 
 /// The command of the process `web`.
 fn web(plan: &Plan) -> String {
+    let typed = |words: &[String]| {
+        let words: Option<Vec<_>> = words.iter().map(|word| shlex::try_quote(word).ok()).collect();
+        format!(
+            "litekeeper run -- {}",
+            words.map_or_else(|| "YOUR COMMAND".to_owned(), |words| words.join(" "))
+        )
+    };
     match plan.deployment.web() {
         Some(own) if mentions_litekeeper(own) => own.to_owned(),
-        // A shell reads the line: what is behind the first of its signs would run beside litekeeper.
-        Some(own) if own.contains(['&', ';', '|', '<', '>', '(', '`']) => {
-            let quoted =
-                shlex::try_quote(own).map_or_else(|_| "YOUR COMMAND".into(), std::borrow::Cow::into_owned);
-            format!("litekeeper run -- sh -c {quoted}")
-        }
-        Some(own) => format!("litekeeper run -- {own}"),
+        Some(own) => match &plan.below.web {
+            Some(app) => typed(app),
+            None => below(own),
+        },
         None if plan.command.is_empty() => "litekeeper run -- YOUR COMMAND".to_owned(),
+        None if !plan.is_command_written => typed(&plan.command),
         None => "litekeeper run".to_owned(),
+    }
+}
+
+/// A Procfile's own line.
+fn below(own: &str) -> String {
+    // A shell reads the line: what is behind the first of its signs would run beside litekeeper.
+    if own.contains(['&', ';', '|', '<', '>', '(', '`']) {
+        let quoted =
+            shlex::try_quote(own).map_or_else(|_| "YOUR COMMAND".into(), std::borrow::Cow::into_owned);
+        format!("litekeeper run -- sh -c {quoted}")
+    } else {
+        format!("litekeeper run -- {own}")
     }
 }
 

@@ -6,6 +6,7 @@ use super::django::{self, Ask};
 use super::place;
 use super::plan::{Database, Framework, Plan, Setting};
 use super::project::Project;
+use super::second::{self, Below};
 use super::tree::{Entry, Kind, Tree};
 use super::{
     bucket, command, drizzle, existing, files, laravel, name, phoenix, pocketbase, prisma, rails, spare, url,
@@ -61,6 +62,8 @@ pub(super) struct Found {
     pub vfs: Vec<(String, String)>,
     /// Whether somebody has chosen the command already.
     pub has_own_command: bool,
+    /// Whether it is the one that is deployed, port and all.
+    pub has_given_command: bool,
     /// Variables that a configuration names which stays as it is.
     pub uses: Vec<String>,
 }
@@ -79,6 +82,7 @@ impl Found {
             settings: Vec::new(),
             vfs: Vec::new(),
             has_own_command: false,
+            has_given_command: false,
             uses: Vec::new(),
         }
     }
@@ -165,6 +169,7 @@ pub fn find(around: &Surroundings<'_>) -> Result<Plan, Nothing> {
     let mut seen: Vec<(Framework, String)> = Vec::new();
     let mut notes = Vec::new();
     let mut best: Option<(Found, String)> = None;
+    let mut below = Below::default();
     for folder in folders(around.tree) {
         let project = project(&folder);
         for reader in READERS.iter().filter(|reader| (reader.is_here)(&project)) {
@@ -178,8 +183,10 @@ pub fn find(around: &Surroundings<'_>) -> Result<Plan, Nothing> {
             }
             let Some(found) = (reader.read)(&project, around.ask) else { continue };
             if found.is_worth_something() {
+                let mut found = found;
                 processes(&project, &found, &mut notes);
-                super::second::note(&project);
+                below = second::note(&project);
+                take_command(&project, &below, &mut found);
                 best = Some((found, folder.clone()));
             }
         }
@@ -198,8 +205,9 @@ pub fn find(around: &Surroundings<'_>) -> Result<Plan, Nothing> {
         if let Some((what, _)) = url::foreign(&project).filter(|_| best.is_none()) {
             project.note(format!("default was skipped: {what} is not a local SQLite file"));
         }
-        if best.is_some() {
-            super::second::note(&project);
+        if let Some((found, _)) = &mut best {
+            below = second::note(&project);
+            take_command(&project, &below, found);
         }
         notes.extend(project.notes());
     }
@@ -207,7 +215,7 @@ pub fn find(around: &Surroundings<'_>) -> Result<Plan, Nothing> {
         return Err(Nothing { framework: seen.into_iter().next(), notes });
     };
     seen.retain(|(framework, place)| *framework != found.framework || *place != folder);
-    Ok(plan(&project(&folder), found, folder.clone(), notes, seen))
+    Ok(Plan { below, ..plan(&project(&folder), found, folder.clone(), notes, seen) })
 }
 
 fn plan(
@@ -250,9 +258,23 @@ fn plan(
         workdir: deployment.image.workdir.clone().or(found.workdir),
         env: found.env,
         deployment,
+        below: Below::default(),
         notes,
         others,
     }
+}
+
+/// The app that a Litestream of the project's own starts is what is deployed, whatever else could be guessed.
+fn take_command(project: &Project<'_>, below: &Below, found: &mut Found) {
+    let Some(command) = below.image.as_ref().or(below.web.as_ref()) else { return };
+    if found.has_own_command {
+        return;
+    }
+    found.command.clone_from(command);
+    found.has_given_command = true;
+    project.forget(|note| note.ends_with("put the app's command into litekeeper.app.command"));
+    project.forget(|note| note.ends_with("put the one that you deploy with in its place"));
+    project.note("the command is the -exec of the project's own litestream: what else its script does, as migrations, belongs into litekeeper.before");
 }
 
 /// Whether a folder, or one in it, holds parts of the program: migrations, a schema.

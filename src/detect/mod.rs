@@ -15,7 +15,8 @@
 //! name        what the project is called
 //! bucket      the variables that say where the replica is
 //! deploy      what a Dockerfile, a Procfile and a fly.toml say already
-//! second      a Litestream that the project starts itself
+//! second      a Litestream that the project starts itself, and the command that it has below it
+//! shell       the words of a script's lines
 //! existing    replicas that an older litestream.yml names
 //! plan        what was found
 //! write       the plan as a litestream.yml
@@ -47,6 +48,7 @@ mod prisma;
 mod project;
 mod rails;
 mod second;
+mod shell;
 mod spare;
 mod tree;
 mod url;
@@ -60,5 +62,6 @@ pub use deploy::Deployment;
 pub use django::{Ask, Question};
 pub use find::{Nothing, Surroundings, find};
 pub use plan::{Database, Framework, Plan, Setting};
+pub use second::Below;
 pub use tree::{Entry, Kind, ReadError, Tree};
 pub use write::{Target, begins_with_project, yaml};

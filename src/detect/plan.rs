@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::deploy::Deployment;
+use super::second::Below;
 
 /// What keeps the databases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -89,6 +90,8 @@ pub struct Plan {
     pub env: Vec<(String, String)>,
     /// How it is started so far.
     pub deployment: Deployment,
+    /// The app below a Litestream that it starts.
+    pub below: Below,
     /// What was skipped, could not be read, or has to be known.
     pub notes: Vec<String>,
     /// Other frameworks that were seen, and where.

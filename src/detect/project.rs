@@ -137,6 +137,11 @@ impl<'a> Project<'a> {
         }
     }
 
+    /// Takes back what is so no more.
+    pub fn forget(&self, what: impl Fn(&str) -> bool) {
+        self.notes.borrow_mut().retain(|note| !what(note));
+    }
+
     pub fn notes(&self) -> Vec<String> {
         self.notes.borrow().clone()
     }
