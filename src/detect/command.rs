@@ -50,6 +50,8 @@ pub(super) fn ports(deployment: &Deployment, found: &mut Found) {
         | Framework::Phoenix
         | Framework::Prisma
         | Framework::Drizzle
+        | Framework::Flask
+        | Framework::SqlAlchemy
         | Framework::DatabaseUrl
         | Framework::Files
         | Framework::Existing => {}

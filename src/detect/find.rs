@@ -9,7 +9,8 @@ use super::project::Project;
 use super::second::{self, Below};
 use super::tree::{Entry, Kind, Tree};
 use super::{
-    bucket, command, drizzle, existing, files, laravel, name, phoenix, pocketbase, prisma, rails, spare, url,
+    bucket, command, drizzle, existing, files, laravel, name, phoenix, pocketbase, prisma, rails, spare,
+    sqlalchemy, url,
 };
 
 /// How deep frameworks are looked for below the folder itself.
@@ -200,7 +201,9 @@ pub fn find(around: &Surroundings<'_>) -> Result<Plan, Nothing> {
         let project = project(".");
         let existing = || existing::read(&project).filter(Found::is_worth_something);
         let found = if around.existing && around.keep_replicas { existing() } else { None };
-        let found = found.or_else(|| url::read(&project)).or_else(|| files::read(&project));
+        let found = found.or_else(|| sqlalchemy::flask(&project)).or_else(|| url::read(&project));
+        let there = || files::read(&project).filter(Found::is_worth_something);
+        let found = found.or_else(there).or_else(|| sqlalchemy::read(&project));
         best = found.filter(Found::is_worth_something).map(|found| (found, ".".to_owned()));
         if let Some((what, _)) = url::foreign(&project).filter(|_| best.is_none()) {
             project.note(format!("default was skipped: {what} is not a local SQLite file"));

@@ -7,7 +7,7 @@
 //! code        literals and simple expressions in Ruby, Python, PHP, Elixir and JavaScript
 //! erb         the templates that Rails' YAML is
 //! find        which framework it is, and the one entry: `find`
-//! rails django laravel phoenix prisma drizzle pocketbase url files
+//! rails django laravel phoenix prisma drizzle pocketbase sqlalchemy url files
 //!             a reader for each
 //! command     how it is started, where no framework says so, and on which port
 //! spare       copies and caches, which are not replicated
@@ -50,6 +50,7 @@ mod rails;
 mod second;
 mod shell;
 mod spare;
+mod sqlalchemy;
 mod tree;
 mod url;
 mod write;

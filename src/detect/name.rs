@@ -42,6 +42,8 @@ pub(super) fn of(project: &Project<'_>, found: &Found) -> String {
         Framework::PocketBase
         | Framework::Prisma
         | Framework::Drizzle
+        | Framework::Flask
+        | Framework::SqlAlchemy
         | Framework::DatabaseUrl
         | Framework::Files
         | Framework::Existing => manifest(project),

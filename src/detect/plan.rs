@@ -25,6 +25,10 @@ pub enum Framework {
     Prisma,
     /// Drizzle.
     Drizzle,
+    /// Flask with Flask-SQLAlchemy.
+    Flask,
+    /// SQLAlchemy, without a framework that is known.
+    SqlAlchemy,
     /// No framework, but `DATABASE_URL`.
     #[serde(rename = "database-url")]
     DatabaseUrl,
@@ -44,6 +48,8 @@ impl fmt::Display for Framework {
             Self::PocketBase => "PocketBase",
             Self::Prisma => "Prisma",
             Self::Drizzle => "Drizzle",
+            Self::Flask => "Flask",
+            Self::SqlAlchemy => "SQLAlchemy",
             Self::DatabaseUrl => "DATABASE_URL",
             Self::Files => "SQLite files",
             Self::Existing => "a configuration",

@@ -6,6 +6,7 @@ use super::find::Found;
 use super::place::{self, Named, Slashes};
 use super::plan::{Database, Framework};
 use super::project::{self, Project};
+use super::sqlalchemy;
 
 /// What `DATABASE_URL` names instead of a SQLite file, and what says so.
 pub(super) fn foreign(project: &Project<'_>) -> Option<(String, String)> {
@@ -44,7 +45,7 @@ pub(super) fn read(project: &Project<'_>) -> Option<Found> {
     let url = project.variable("DATABASE_URL")?;
     let source = if from_environment { "the environment" } else { source };
     let mut found = Found::new(Framework::DatabaseUrl, source.to_owned());
-    found.databases.extend(project.database("default", &url, ".", Slashes::Unknown));
+    found.databases.extend(project.database("default", &url, ".", sqlalchemy::slashes(project)));
     found.command = command::plain(project);
     existing::carry_over(project, &["litestream.yml"], &mut found);
     Some(found).filter(|found| !found.databases.is_empty())

@@ -331,9 +331,11 @@ fn section(plan: &Plan, text: &mut Text) {
         | Framework::PocketBase
         | Framework::Prisma
         | Framework::Drizzle => format!("as {} has them", plan.framework),
-        Framework::DatabaseUrl | Framework::Files | Framework::Existing => {
-            "which commands take in place of paths".to_owned()
-        }
+        Framework::Flask
+        | Framework::SqlAlchemy
+        | Framework::DatabaseUrl
+        | Framework::Files
+        | Framework::Existing => "which commands take in place of paths".to_owned(),
     };
     text.comment(2, &format!("Names of the databases, {whose}:"));
     text.line(2, "aliases:");

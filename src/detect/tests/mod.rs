@@ -14,6 +14,7 @@ mod notes;
 mod others;
 mod phoenix;
 mod rails;
+mod sqlalchemy;
 
 /// A tree in memory.
 #[derive(Default)]

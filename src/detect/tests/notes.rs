@@ -34,6 +34,13 @@ fn a_url_of_another_database_is_told_from_what_is_replicated() {
             assert!(notes.contains("DATABASE_URL of Dockerfile names MySQL"), "{notes}");
         }
     }
+    // The code asks for it, and has a file for when it is not there.
+    let code =
+        "import flask_sqlalchemy\nSQLALCHEMY_DATABASE_URI = os.getenv('DATABASE_URL', 'sqlite:///x.db')\n";
+    let files = [("config.py", code), ("data/app.db", SQLITE), (".env", postgres)];
+    let notes = look(&files, &[], NO_PYTHON).expect("a database").notes.join("\n");
+    assert!(notes.contains("is not replicated; data/app.db is SQLite, and is"), "{notes}");
+    assert!(!notes.contains("skipped") && !notes.contains("hunter2"), "{notes}");
     // Rails takes its first database from there.
     let files = [("config/database.yml", rails), ("bin/rails", "")];
     let plan = look(&files, &[("DATABASE_URL", "postgres://h/d")], NO_PYTHON).expect("a database");
