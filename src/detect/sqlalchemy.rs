@@ -3,6 +3,8 @@
 //! Flask-SQLAlchemy 3 and later puts a relative file below the app's instance folder
 //! (<https://flask-sqlalchemy.readthedocs.io/en/stable/config/#connection-url-format>), earlier ones below the app's own.
 
+use std::path::Path;
+
 use super::code::{Expr, Language, Scope, Source, Value};
 use super::command;
 use super::existing;
@@ -56,7 +58,7 @@ pub(super) fn flask(project: &Project<'_>) -> Option<Found> {
     let code = Code::of(project);
     let version = code.flask?;
     let mut found = Found::new(Framework::Flask, String::new());
-    let base = code.base(version);
+    let base = code.base(project, version);
     let env = project.read_dotenvs(&[".env", ".flaskenv"]);
     let of_variable = || {
         let (_, file) = project.said("DATABASE_URL")?;
@@ -161,23 +163,26 @@ impl Code {
     }
 
     /// The folder that Flask-SQLAlchemy puts a relative file in.
-    fn base(&self, version: u32) -> String {
+    fn base(&self, project: &Project<'_>, version: u32) -> String {
         let app = self.app.as_deref().unwrap_or("app.py");
         let own = place::parent(app);
         if version < 3 {
             return own;
         }
-        place::join(&self.outside(&own), "instance")
+        // Beside a package, and not in it.
+        let beside = self.outside(&own);
+        let instance = place::join(&beside, "instance");
+        let is_module = beside == own && own != ".";
+        // A module of a folder that is no package: of the folder that Python is started in, which is the project's
+        // (`find_package` of Flask's sansio/scaffold.py), or of its own, if that was so before.
+        let was = !project.tree().list(Path::new(&project.in_tree(&instance))).is_empty();
+        if is_module && !was { "instance".to_owned() } else { instance }
     }
 
-    /// The folder that a package lies in: the instance folder is beside it, and not in it.
+    /// The folder that a package lies in.
     fn outside(&self, folder: &str) -> String {
-        let is_package = |folder: &str| {
-            let file = place::join(folder, "__init__.py");
-            self.packages.contains(&file)
-        };
         let mut folder = folder.to_owned();
-        while folder != "." && is_package(&folder) {
+        while folder != "." && self.packages.contains(&place::join(&folder, "__init__.py")) {
             folder = place::parent(&folder);
         }
         folder

@@ -34,7 +34,8 @@ fn flask_sqlalchemy_keeps_relative_files_below_its_instance_folder() {
         (&[("src/shop/__init__.py", &literal)], &[], "src/instance/app.db"),
         (&[package, NEEDS], &url, "instance/app.db"),
         (&[("shop/app.py", APP), ("shop/__init__.py", "")], &url, "instance/app.db"),
-        (&[("web/app.py", APP)], &url, "web/instance/app.db"),
+        (&[("web/app.py", APP)], &url, "instance/app.db"),
+        (&[("web/app.py", APP), ("web/instance/app.db", SQLITE)], &url, "web/instance/app.db"),
         (&[app], &[("DATABASE_URL", "sqlite:////data/app.db")], "/data/app.db"),
         (&[app, ("pyproject.toml", "dependencies = [\"flask-sqlalchemy>=3.1\"]\n")], &url, "instance/app.db"),
         // Before version 3 it was the folder of the code.
