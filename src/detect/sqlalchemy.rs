@@ -3,6 +3,7 @@
 //! Flask-SQLAlchemy 3 and later puts a relative file below the app's instance folder
 //! (<https://flask-sqlalchemy.readthedocs.io/en/stable/config/#connection-url-format>), earlier ones below the app's own.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::code::{Expr, Language, Scope, Source, Value};
@@ -13,6 +14,7 @@ use super::find::Found;
 use super::place::{self, Named, Slashes};
 use super::plan::Framework;
 use super::project::Project;
+use crate::secrets::mask;
 
 /// How many files of Python are looked at.
 const MAX_FILES: usize = 500;
@@ -240,17 +242,15 @@ impl Code {
         }
         found.retain(|(url, _)| is_file(url));
         let chosen = found.pop()?;
-        let mut others: Vec<&str> = Vec::new();
-        for (url, _) in &found {
-            if *url != chosen.0 && !others.contains(&url.as_str()) {
-                others.push(url);
-            }
-        }
+        const MOST: usize = 3;
+        let others: BTreeSet<&str> =
+            found.iter().map(|(url, _)| url.as_str()).filter(|url| *url != chosen.0).collect();
         if !others.is_empty() {
-            let others: Vec<String> =
-                others.iter().map(|url| crate::secrets::mask(url).into_owned()).collect();
+            let more = others.len().saturating_sub(MOST);
+            let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+            let others: Vec<String> = others.iter().take(MOST).map(|url| mask(url).into_owned()).collect();
             project.note(format!(
-                "the code names other databases as well, and the last one was taken: {}",
+                "the code names other databases as well, and the last one was taken: {}{more}",
                 others.join(", ")
             ));
         }
