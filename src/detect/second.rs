@@ -39,7 +39,9 @@ pub struct Below {
 /// Says of each place that starts one that it has to go, and finds what it starts.
 pub(super) fn note(project: &Project<'_>) -> Below {
     let deployment = project.deployment();
-    let start = deployment.image.start().unwrap_or_default();
+    // Without an image it is what `init` itself takes for the command.
+    let npm = || ["npm", "start"].map(str::to_owned).into();
+    let start = deployment.image.start().unwrap_or_else(npm);
     let mut search = Search::new(project);
     if let Some(command) = start.iter().flat_map(|word| word.lines()).find(|line| replicates(line)) {
         search.say("Dockerfile", command);
@@ -91,11 +93,16 @@ impl Search<'_, '_> {
     /// What is started, and the scripts that it names.
     fn start(&mut self, start: &[String]) {
         self.is_start = true;
+        self.script(start);
         let plain: Vec<Word> = start.iter().map(|word| Word::plain(word)).collect();
         self.take(&[plain], &Known::new());
         for (index, word) in start.iter().enumerate() {
             for line in word.lines().filter(|line| line.contains(char::is_whitespace)) {
-                self.take(&shell::commands(line), &Known::new());
+                let commands = shell::commands(line);
+                self.take(&commands, &Known::new());
+                for command in commands {
+                    self.script(&command.into_iter().map(|word| word.text).collect::<Vec<_>>());
+                }
             }
             self.arguments = start.get(index + 1..).unwrap_or_default().to_vec();
             for word in words(word) {
@@ -103,6 +110,30 @@ impl Search<'_, '_> {
             }
         }
         self.is_start = false;
+    }
+
+    /// The script of package.json that a command names: `npm start`, `npm run serve`, `yarn serve`.
+    fn script(&mut self, command: &[String]) {
+        let is_runner = |word: &String| ["npm", "yarn", "pnpm", "bun"].contains(&place::name(word));
+        let Some(at) = command.iter().position(is_runner) else { return };
+        let mut words = command[at + 1..].iter().filter(|word| !word.starts_with('-'));
+        let name = words.find(|word| !["run", "run-script"].contains(&word.as_str()));
+        let line = name.and_then(|name| {
+            let json: serde_json::Value =
+                serde_json::from_str(&self.project.glimpse("package.json")?).ok()?;
+            Some(json["scripts"][name.as_str()].as_str()?.to_owned())
+        });
+        let Some(line) = line.filter(|line| !self.seen.contains(line)) else { return };
+        if self.seen.len() >= MAX_FILES {
+            return;
+        }
+        // As a file that was looked at: scripts may name each other.
+        self.seen.push(line.clone());
+        if replicates(&line) {
+            self.say("package.json", &line);
+        }
+        self.start(&["/bin/sh", "-c", &line].map(str::to_owned));
+        self.is_start = true;
     }
 
     /// Takes the app out of the first `-exec`.

@@ -234,6 +234,21 @@ fn the_app_below_a_litestream_of_the_projects_own_is_taken_out_of_it() {
         let text = advice(&plan, Target::Bucket, "litestream.yml");
         assert!(!text.contains("litestream replicate") && !text.contains("YOUR COMMAND"), "{text}");
     }
+    // Through npm, which the image may start or not.
+    let package =
+        "{\"scripts\": {\"start\": \"npm run serve\", \"serve\": \"litestream replicate -exec 'node x'\"}}";
+    let loops = "{\"scripts\": {\"start\": \"npm run serve\", \"serve\": \"yarn start\"}}";
+    for dockerfile in ["FROM node\n", "FROM node\nCMD [\"npm\", \"start\"]\n", "FROM node\nCMD yarn serve\n"]
+    {
+        let files = [database, ("package.json", package), ("Dockerfile", dockerfile)];
+        let plan = look(&files, &[], NO_PYTHON).unwrap();
+        assert_eq!(plan.command, ["node", "x"], "{dockerfile}");
+        let text = advice(&plan, Target::Bucket, "litestream.yml");
+        assert!(text.contains("CMD [\"node\", \"x\"]"), "{text}");
+        assert!(plan.notes.join("\n").contains("package.json runs litestream itself"), "{:?}", plan.notes);
+        let files = [database, ("package.json", loops), ("Dockerfile", dockerfile)];
+        assert_eq!(look(&files, &[], NO_PYTHON).unwrap().command, ["npm", "start"]);
+    }
     // What a framework's reader would guess is not what is deployed, and what is said of its guess is taken back.
     let text = advised(&[
         ("Dockerfile", image),
