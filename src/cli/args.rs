@@ -39,7 +39,7 @@ pub enum Command {
     Install(Install),
     /// Find the app's databases and write a litestream.yml for them.
     ///
-    /// Knows Rails, Django, Laravel, Phoenix, PocketBase, Prisma and Drizzle; else DATABASE_URL, else SQLite files by
+    /// Knows Rails, Django, Laravel, Phoenix, PocketBase, Prisma, Drizzle and Flask; else DATABASE_URL, else SQLite files by
     /// their first bytes. A Django project is asked by its own Python, nothing else of the project is run.
     Init(Init),
 }

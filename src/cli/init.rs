@@ -1,6 +1,8 @@
 //! `litekeeper init`.
 
 mod disk;
+mod faults;
+mod next;
 mod python;
 
 use std::fs;
@@ -12,7 +14,8 @@ use disk::Disk;
 
 use super::args;
 use super::settings::{current_dir, variable};
-use crate::config::{self, LoadOptions, Problem};
+use crate::config;
+use crate::config::lint::Lint;
 use crate::core::ExitCode;
 use crate::detect::{self, Framework, Nothing, Plan, Question, Surroundings, Target};
 use crate::error::Failure;
@@ -29,6 +32,8 @@ const NAME: &str = "litestream.yml";
 /// When there is no database, or the file cannot be written.
 pub(super) fn init(args: &args::Init) -> Result<ExitCode, Failure> {
     let cwd = current_dir()?;
+    // As the project's own folder is.
+    let cwd = fs::canonicalize(&cwd).unwrap_or(cwd);
     let root = root(&cwd.join(&args.dir))?;
     let target = target(args.replica.as_deref())?;
     let output = args.output.as_ref().map_or_else(|| root.join(NAME), |file| cwd.join(file));
@@ -38,20 +43,18 @@ pub(super) fn init(args: &args::Init) -> Result<ExitCode, Failure> {
     let takes_existing = !args.force && args.output.is_none();
     let plan = match find(&root, args.replica.is_none(), takes_existing) {
         Ok(plan) if plan.framework == Framework::Existing => {
-            // What is above is a project of its own, and its lines are those of its folder.
+            // What is above is a project of its own.
             let levels = plan.source.matches("../").count();
-            let Some(above) = root.ancestors().nth(levels).filter(|_| levels > 0) else {
-                return works_already(args, &plan, &root);
-            };
-            return match find(above, true, true) {
-                Ok(plan) if plan.framework == Framework::Existing => works_already(args, &plan, above),
-                Ok(_) | Err(_) => works_already(args, &plan, &root),
+            return match root.ancestors().nth(levels).filter(|_| levels > 0) {
+                Some(above) => works_above(args, &plan, &cwd, &root, above),
+                None => works_already(args, &plan, &cwd, &root),
             };
         }
         Ok(_) | Err(_) if is_there => return Err(exists(&output)),
         found => found?,
     };
     let text = detect::yaml(&plan, target);
+    let warnings = sound(&text, &output, &root, target)?;
     if writes {
         write(&output, &text, args.force)?;
     }
@@ -71,11 +74,16 @@ pub(super) fn init(args: &args::Init) -> Result<ExitCode, Failure> {
             plan.project
         ));
     }
-    printer::notes(&report(&plan, &done, &advice));
+    done.extend(warnings);
+    let next = next::commands(&plan, &output, &cwd, &root, &[]);
+    let mut ends = vec![advice.clone()];
+    // What is printed is somewhere else in a moment.
+    ends.extend((!args.stdout).then(|| after(&next)));
+    printer::notes(&report(&plan, &done, &ends));
     let data = if args.stdout {
         text
     } else if args.json {
-        json(&plan, &text, writes.then_some(&*output), &advice)
+        json(&plan, &text, writes.then_some(&*output), &advice, &next)
     } else {
         return Ok(ExitCode::OK);
     };
@@ -83,44 +91,119 @@ pub(super) fn init(args: &args::Init) -> Result<ExitCode, Failure> {
     Ok(ExitCode::OK)
 }
 
-/// A configuration that is there already: what is left to do is to start the app with it.
-fn works_already(args: &args::Init, plan: &Plan, root: &Path) -> Result<ExitCode, Failure> {
-    let file = root.join(&plan.source);
-    let env = |name: &str| variable(name).and_then(|value| value.into_string().ok());
-    let home = crate::os::user::home();
-    let options = LoadOptions {
-        no_expand_env: false,
-        env: &env,
-        cwd: root,
-        home: home.as_deref(),
-        pid: std::process::id(),
+/// What is about to be written is held against the rules of `check`: what is worth a warning.
+///
+/// # Errors
+/// `run` would refuse it.
+fn sound(text: &str, output: &Path, root: &Path, target: Target<'_>) -> Result<Vec<String>, Failure> {
+    let looked = faults::look(output, Ok(text.into()), root)?;
+    let is_option = |lint: &Lint| matches!(target, Target::Below(_)) && looked.is_of_replica(lint);
+    let errors = looked.errors();
+    let Some(first) = errors.first() else {
+        let warned = looked.lints.iter().filter(|lint| is_option(lint));
+        return Ok(warned
+            .map(|lint| format!("warning: --replica: {}{}", lint.message, hint(lint)))
+            .collect());
     };
-    let text = config::open(&file, &options).map(|document| document.text).map_err(|error| {
-        Failure::lines(ExitCode::CONFIG, error.findings().iter().map(ToString::to_string))
-    })?;
-    if let Err(error) = config::load(&file, &options) {
-        // What comes from the environment is set where the app runs, and not here.
-        let is_of_here = |problem: &Problem| {
-            !matches!(problem, Problem::Unset { .. } | Problem::NoVariable { .. } | Problem::NoReplica { .. })
-        };
-        let wrong: Vec<_> = error.findings().iter().filter(|finding| is_of_here(&finding.problem)).collect();
-        if !wrong.is_empty() {
-            return Err(Failure::lines(ExitCode::CONFIG, wrong.iter().map(ToString::to_string))
-                .hint("mend it, or --force writes a new one in its place"));
-        }
+    // Each database has the fault of the one option, with a place of its own in it.
+    if is_option(first) {
+        let failure = Failure::new(ExitCode::USAGE, format!("--replica: {}", first.message));
+        return Err(match &first.hint {
+            Some(hint) => failure.hint(hint),
+            None => failure.hint("write it as s3://BUCKET/PATH, sftp://…, or a folder as /PATH or ./PATH"),
+        });
     }
+    let lines = errors
+        .iter()
+        .map(|lint| format!("what was found would not run: {}{}", looked.words(lint), hint(lint)));
+    Err(Failure::lines(ExitCode::CONFIG, lines)
+        .hint("mend it where the project says it; --replica URL replicates below that URL instead"))
+}
+
+fn hint(lint: &Lint) -> String {
+    lint.hint.as_ref().map_or_else(String::new, |hint| format!(" ({hint})"))
+}
+
+/// A configuration that is there already: what is left to do is to start the app with it.
+fn works_already(args: &args::Init, plan: &Plan, cwd: &Path, root: &Path) -> Result<ExitCode, Failure> {
+    let file = root.join(&plan.source);
+    let looked = sound_already(&file, root)?;
     let advice = detect::advice(plan, Target::Bucket, &plan.source);
-    let done = [format!(
-        "{} works as it is, and was left so; `litekeeper check` looks at it closely",
-        file.display()
-    )];
-    printer::notes(&report(plan, &done, &advice));
+    let next = next::commands(plan, &file, cwd, root, &[]);
+    let done = [format!("{} works as it is, and was left so", file.display())];
+    printer::notes(&report(plan, &done, &[advice.clone(), after(&next)]));
+    already(args, plan, &looked, &advice, &next)
+}
+
+/// One in a folder above: how it is used from this one is all that there is to say.
+fn works_above(
+    args: &args::Init,
+    plan: &Plan,
+    cwd: &Path,
+    root: &Path,
+    above: &Path,
+) -> Result<ExitCode, Failure> {
+    let file = above.join(plan.source.trim_start_matches("../"));
+    let looked = sound_already(&file, root)?;
+    let here = next::commands(plan, &file, cwd, root, &[]);
+    let mut said = format!("Set where it runs:\n  {}", detect::needed(plan, Target::Bucket).join("  "));
+    let mut next = here.to_vec();
+    if next::is_relative(&looked.document.root) {
+        let below = next::word(&next::between(above, root).display().to_string());
+        let there = next::commands(plan, &file, cwd, above, &[&format!("--cwd {below}")]);
+        said.push_str(&format!(
+            "\n\nNext, from its own folder, which its relative paths are below:\n  {}\n\n\
+             Or with its relative paths below {}, where it has other databases:\n  {}",
+            there.join("\n  "),
+            foreign::line(&root.display().to_string()),
+            here.join("\n  ")
+        ));
+        next = there.into_iter().chain(here).collect();
+    } else {
+        said.push_str(&format!("\n\n{}", after(&here)));
+    }
+    let done = [format!("{} works as it is, and was left so", file.display())];
+    printer::notes(&report(plan, &done, std::slice::from_ref(&said)));
+    already(args, plan, &looked, &said, &next)
+}
+
+/// Prints what is there for who asked for data.
+fn already(
+    args: &args::Init,
+    plan: &Plan,
+    looked: &faults::Looked,
+    advice: &str,
+    next: &[String],
+) -> Result<ExitCode, Failure> {
+    let text = &looked.document.text;
     if args.stdout {
-        printer::data(&text)?;
+        printer::data(text)?;
     } else if args.json {
-        printer::data(&json(plan, &text, None, &advice))?;
+        printer::data(&json(plan, text, None, advice, next))?;
     }
     Ok(ExitCode::OK)
+}
+
+/// Looks at a configuration that is to stay.
+///
+/// # Errors
+/// It would be refused.
+fn sound_already(file: &Path, root: &Path) -> Result<faults::Looked, Failure> {
+    let looked = faults::look(file, config::read(file, false), root)?;
+    let wrong = looked.errors();
+    if !wrong.is_empty() {
+        let lines = wrong.iter().map(|lint| format!("{}: {}", lint.place(), looked.words(lint)));
+        let hint = wrong.iter().find_map(|lint| lint.hint.clone());
+        let hint = hint.map_or_else(String::new, |hint| format!("{hint}; or "));
+        return Err(Failure::lines(ExitCode::CONFIG, lines)
+            .hint(format!("{hint}--force writes a new one in its place")));
+    }
+    Ok(looked)
+}
+
+/// The lines that say what to type.
+fn after(next: &[String]) -> String {
+    format!("Next:\n  {}", next.join("\n  "))
 }
 
 /// The project's folder, with no symbolic link in its path: what the project says of itself has none either.
@@ -220,7 +303,8 @@ fn nothing_found(root: &Path, nothing: &Nothing) -> Failure {
     };
     let notes = nothing.notes.iter().map(|note| format!("  {note}"));
     Failure::lines(ExitCode::CONFIG, std::iter::once(message).chain(notes)).hint(
-        "--dir names another folder; a database that init does not find can be named: litekeeper run --db PATH --replica URL",
+        "a database that the app has yet to make is found once the app has run, or by its name: DATABASE_URL=sqlite:PATH litekeeper init; \
+         --dir names another folder; without a file: litekeeper run --db PATH --replica URL",
     )
 }
 
@@ -254,7 +338,7 @@ fn relative(output: &Path, root: &Path) -> String {
 }
 
 /// What was found, for people.
-fn report(plan: &Plan, done: &[String], advice: &str) -> String {
+fn report(plan: &Plan, done: &[String], ends: &[String]) -> String {
     let mut lines = vec![format!("{}: {}", plan.framework, plan.source)];
     let width = plan.databases.iter().map(|database| database.alias.len()).max().unwrap_or(0);
     for database in &plan.databases {
@@ -269,12 +353,14 @@ fn report(plan: &Plan, done: &[String], advice: &str) -> String {
     lines.extend(done.iter().filter(|line| !line.is_empty()).cloned());
     // What a project calls its things makes no line of its own.
     let mut lines: Vec<_> = lines.iter().map(|line| foreign::line(line).into_owned()).collect();
-    lines.push(String::new());
-    lines.push(advice.to_owned());
+    for end in ends {
+        lines.push(String::new());
+        lines.push(end.clone());
+    }
     lines.join("\n")
 }
 
-fn json(plan: &Plan, text: &str, written: Option<&Path>, advice: &str) -> String {
+fn json(plan: &Plan, text: &str, written: Option<&Path>, advice: &str, next: &[String]) -> String {
     let databases: Vec<serde_json::Value> = plan
         .databases
         .iter()
@@ -305,6 +391,7 @@ fn json(plan: &Plan, text: &str, written: Option<&Path>, advice: &str) -> String
         "config": text,
         "written": written.map(|path| path.display().to_string()),
         "advice": advice,
+        "next": next,
     });
     format!("{value:#}\n")
 }

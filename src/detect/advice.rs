@@ -1,13 +1,15 @@
 //! The lines that belong into Dockerfile, Procfile and fly.toml.
 
 use super::bucket::keys;
+use super::ignored::{Syntax, ignored};
 use super::place;
-use super::plan::{Plan, Setting};
+use super::plan::{Database, Plan, Setting};
+use super::spare;
 use super::write::{Target, bucket_variable, uses_bucket, variables};
 
 /// What to add to the files that start the app; `file` is the configuration's name.
 pub fn advice(plan: &Plan, target: Target<'_>, file: &str) -> String {
-    let volumes = volumes(plan, workdir(plan));
+    let volumes = Volumes::of(plan);
     let mut lines = vec!["Dockerfile:".to_owned()];
     dockerfile(plan, file, &volumes, &mut lines);
     lines.extend(["", "Procfile:"].map(str::to_owned));
@@ -16,10 +18,8 @@ pub fn advice(plan: &Plan, target: Target<'_>, file: &str) -> String {
     fly(plan, &volumes, &mut lines);
     lines.extend(["", "systemd, in [Service]:"].map(str::to_owned));
     lines.extend(SYSTEMD.map(|line| format!("  {line}")));
-    for (file, own, anywhere) in [(".gitignore", 0, ""), (".dockerignore", 1, "**/")] {
-        let present = plan.deployment.ignored[own].as_str();
-        let mut missing = ignored(plan, anywhere);
-        missing.retain(|line| !present.lines().any(|known| known.trim() == line));
+    for (file, own, syntax) in [(".gitignore", 0, Syntax::GIT), (".dockerignore", 1, Syntax::DOCKER)] {
+        let missing = ignored(plan, &syntax, &plan.deployment.ignored[own]);
         if !missing.is_empty() {
             lines.extend([String::new(), format!("{file}:")]);
             lines.extend(missing.iter().map(|line| format!("  {line}")));
@@ -37,44 +37,24 @@ const SYSTEMD: [&str; 3] = [
     "SuccessExitStatus=143",
 ];
 
-/// What neither an image nor a repository should have: databases, and what lies beside them while they are replicated.
-fn ignored(plan: &Plan, anywhere: &str) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
-    for database in &plan.databases {
-        let path = &database.path;
-        let name = place::name(path);
-        if place::is_outside(path) || place::variables(path).next().is_some() {
-            continue;
-        }
-        let line = match name.rsplit_once('.') {
-            Some((stem, extension)) if !stem.is_empty() => format!("{anywhere}*.{extension}*"),
-            _ => format!("{path}*"),
-        };
-        if !found.contains(&line) {
-            found.push(line);
-        }
-    }
-    if found.is_empty() {
-        found.push(format!("{anywhere}*.db*"));
-    }
-    found.extend([".*-litestream", ".*-litekeeper.lock"].map(|name| format!("{anywhere}{name}")));
-    found
-}
-
 fn workdir(plan: &Plan) -> &str {
     plan.workdir.as_deref().unwrap_or("/app")
 }
 
-fn dockerfile(plan: &Plan, file: &str, volumes: &[String], lines: &mut Vec<String>) {
+fn dockerfile(plan: &Plan, file: &str, volumes: &Volumes, lines: &mut Vec<String>) {
     let mut add = |line: String| lines.push(format!("  {line}"));
     add("# a stage `litekeeper` that has both programs is in examples/docker/Dockerfile".to_owned());
     add("COPY --from=litekeeper /usr/local/bin/litekeeper /usr/local/bin/litestream /usr/local/bin/"
         .to_owned());
     add(format!("COPY {file} {}/", workdir(plan)));
-    volumes.iter().for_each(|volume| add(format!("VOLUME {volume}")));
+    volumes.replicated.iter().for_each(|volume| add(format!("VOLUME {volume}")));
+    if !volumes.others.is_empty() {
+        add("# not replicated, so gone with its container unless a volume holds it:".to_owned());
+        volumes.others.iter().for_each(|volume| add(format!("VOLUME {volume}")));
+    }
     let env = plan.env.iter().map(|(name, value)| format!(" {name}={value}")).collect::<String>();
     add(format!("ENV LITEKEEPER_STOP_TIMEOUT=9s{env}"));
-    match plan.deployment.image.start() {
+    match plan.below.image.clone().or_else(|| plan.deployment.image.start()) {
         Some(start) if mentions_litekeeper(&start.join(" ")) => {}
         // The image's own CMD would follow `litekeeper run` as its arguments.
         Some(mut start) => {
@@ -85,7 +65,12 @@ fn dockerfile(plan: &Plan, file: &str, volumes: &[String], lines: &mut Vec<Strin
             add("# in place of ENTRYPOINT and CMD; this command counts, and not litekeeper.app.command:"
                 .to_owned());
             add("ENTRYPOINT [\"litekeeper\", \"run\", \"--\"]".to_owned());
-            add(format!("CMD {}", serde_json::Value::from(start)).replace("\",\"", "\", \""));
+            add(exec_form("CMD", &start));
+        }
+        // The file that is there has none.
+        None if !plan.command.is_empty() && !plan.is_command_written => {
+            add("ENTRYPOINT [\"litekeeper\", \"run\", \"--\"]".to_owned());
+            add(exec_form("CMD", &plan.command));
         }
         None if plan.command.is_empty() => {
             add("ENTRYPOINT [\"litekeeper\", \"run\", \"--\"]    # and your app's command as CMD".to_owned());
@@ -94,27 +79,51 @@ fn dockerfile(plan: &Plan, file: &str, volumes: &[String], lines: &mut Vec<Strin
     }
 }
 
+/// An instruction whose words no shell reads.
+fn exec_form(instruction: &str, words: &[String]) -> String {
+    let words: Vec<String> =
+        words.iter().map(|word| serde_json::Value::from(word.as_str()).to_string()).collect();
+    format!("{instruction} [{}]", words.join(", "))
+}
+
 fn mentions_litekeeper(command: &str) -> bool {
     command.contains("litekeeper")
 }
 
 /// The command of the process `web`.
 fn web(plan: &Plan) -> String {
+    let typed = |words: &[String]| {
+        let words: Option<Vec<_>> = words.iter().map(|word| shlex::try_quote(word).ok()).collect();
+        format!(
+            "litekeeper run -- {}",
+            words.map_or_else(|| "YOUR COMMAND".to_owned(), |words| words.join(" "))
+        )
+    };
     match plan.deployment.web() {
         Some(own) if mentions_litekeeper(own) => own.to_owned(),
-        // A shell reads the line: what is behind the first of its signs would run beside litekeeper.
-        Some(own) if own.contains(['&', ';', '|', '<', '>', '(', '`']) => {
-            let quoted =
-                shlex::try_quote(own).map_or_else(|_| "YOUR COMMAND".into(), std::borrow::Cow::into_owned);
-            format!("litekeeper run -- sh -c {quoted}")
-        }
-        Some(own) => format!("litekeeper run -- {own}"),
+        Some(own) => match &plan.below.web {
+            Some(app) => typed(app),
+            None => below(own),
+        },
         None if plan.command.is_empty() => "litekeeper run -- YOUR COMMAND".to_owned(),
+        None if !plan.is_command_written => typed(&plan.command),
         None => "litekeeper run".to_owned(),
     }
 }
 
-fn fly(plan: &Plan, volumes: &[String], lines: &mut Vec<String>) {
+/// A Procfile's own line.
+fn below(own: &str) -> String {
+    // A shell reads the line: what is behind the first of its signs would run beside litekeeper.
+    if own.contains(['&', ';', '|', '<', '>', '(', '`']) {
+        let quoted =
+            shlex::try_quote(own).map_or_else(|_| "YOUR COMMAND".into(), std::borrow::Cow::into_owned);
+        format!("litekeeper run -- sh -c {quoted}")
+    } else {
+        format!("litekeeper run -- {own}")
+    }
+}
+
+fn fly(plan: &Plan, volumes: &Volumes, lines: &mut Vec<String>) {
     let own = plan.deployment.fly.as_ref();
     let mut add = |line: String| lines.push(format!("  {line}"));
     if let Some(own) = own {
@@ -135,7 +144,8 @@ fn fly(plan: &Plan, volumes: &[String], lines: &mut Vec<String>) {
     for name in &variables {
         add(format!("  {name} = \"{data}/{}.db\"", name.to_lowercase().replace("_path", "")));
     }
-    match (mounted, volumes) {
+    let replicated = &volumes.replicated;
+    match (mounted, replicated.as_slice()) {
         (Some(mounted), [volume, ..]) if !is_below(volume, mounted) => {
             add(format!("# in [mounts], in place of \"{mounted}\", where the database is not:"));
             add(format!("  destination = \"{volume}\""));
@@ -147,11 +157,15 @@ fn fly(plan: &Plan, volumes: &[String], lines: &mut Vec<String>) {
         (None, _) => {
             add("[mounts]".to_owned());
             add("  source = \"data\"".to_owned());
-            add(format!("  destination = \"{}\"", volumes.first().map_or(data, String::as_str)));
+            add(format!("  destination = \"{}\"", replicated.first().map_or(data, String::as_str)));
         }
     }
-    if volumes.len() > 1 {
+    if replicated.len() > 1 {
         add("# Fly mounts one volume: bring the databases into one folder".to_owned());
+    }
+    let on = mounted.or(replicated.first().map(String::as_str));
+    for other in volumes.others.iter().filter(|other| !on.is_some_and(|on| is_below(other, on))) {
+        add(format!("# {other} is on no volume, and Fly mounts one: what lies there goes with its machine"));
     }
 }
 
@@ -161,13 +175,17 @@ fn is_below(path: &str, folder: &str) -> bool {
     path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// The variables without which it does not start.
-fn needed(plan: &Plan, target: Target<'_>) -> Vec<String> {
+/// The variables without which it does not start; one that says so if there is none.
+pub fn needed(plan: &Plan, target: Target<'_>) -> Vec<String> {
     let mut names: Vec<String> = plan.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
     names.extend(variables(plan, target));
     let is_s3 = |replica: &Vec<(String, Setting)>| {
-        let text = |name: &str| replica.iter().find(|(key, _)| key == name).map(|(_, value)| value);
-        text("type") == Some(&Setting::Text("s3".to_owned())) && text("access-key-id").is_none()
+        let text = |name: &str| match replica.iter().find(|(key, _)| key == name) {
+            Some((_, Setting::Text(text))) => Some(text.as_str()),
+            Some((_, Setting::Plain(_))) | None => None,
+        };
+        let is_it = text("type") == Some("s3") || text("url").is_some_and(|url| url.starts_with("s3://"));
+        is_it && text("access-key-id").is_none()
     };
     let databases = plan.databases.iter().filter(|database| database.left_out.is_none());
     let s3 = matches!(target, Target::Below(url) if url.starts_with("s3://"))
@@ -188,22 +206,38 @@ fn needed(plan: &Plan, target: Target<'_>) -> Vec<String> {
 }
 
 /// The folders with databases that are folders of their own, as the image has them.
-fn volumes(plan: &Plan, workdir: &str) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
-    for database in plan.databases.iter().filter(|database| database.left_out.is_none()) {
-        let folder = place::parent(&database.path);
-        let is_plain = place::variables(&database.path).next().is_none();
-        if is_plain && !database.beside_code && folder != "." && folder != plan.folder && folder != "/" {
-            let volume = place::join(workdir, &folder);
-            if !found.contains(&volume) {
-                found.push(volume);
+struct Volumes {
+    /// Of what is replicated.
+    replicated: Vec<String>,
+    /// Of what is not, and would not come back.
+    others: Vec<String>,
+}
+
+impl Volumes {
+    fn of(plan: &Plan) -> Self {
+        let folders = |databases: &mut dyn Iterator<Item = &Database>| {
+            let mut found: Vec<String> = Vec::new();
+            for database in databases {
+                let folder = spare::folder(database);
+                let is_plain = place::variables(&database.path).next().is_none();
+                let is_own = folder != "." && folder != plan.folder && folder != "/";
+                let volume = place::join(workdir(plan), &folder);
+                if is_plain && is_own && !database.beside_code && !found.contains(&volume) {
+                    found.push(volume);
+                }
             }
-        }
+            // A folder below another one is in that one's volume.
+            let all = found.clone();
+            found.retain(|one| !all.iter().any(|other| one != other && is_below(one, other)));
+            found
+        };
+        let replicated = folders(&mut plan.databases.iter().filter(|database| database.left_out.is_none()));
+        let all = plan.databases.iter().chain(&plan.spares);
+        let mut others =
+            folders(&mut all.filter(|database| database.left_out.is_some() && !database.comes_back));
+        others.retain(|one| !replicated.iter().any(|volume| is_below(one, volume)));
+        Self { replicated, others }
     }
-    // A folder below another one is in that one's volume.
-    let all = found.clone();
-    found.retain(|one| !all.iter().any(|other| one != other && one.starts_with(&format!("{other}/"))));
-    found
 }
 
 fn path_variables(plan: &Plan) -> Vec<&str> {

@@ -29,7 +29,9 @@ pub(super) fn plain(project: &Project<'_>) -> Vec<String> {
 
 /// Puts the port on which the platform expects the app in the place of the one that is usual.
 pub(super) fn ports(deployment: &Deployment, found: &mut Found) {
-    let Some(port) = deployment.port().filter(|_| !found.has_own_command) else { return };
+    let Some(port) = deployment.port().filter(|_| !found.has_own_command && !found.has_given_command) else {
+        return;
+    };
     match found.framework {
         Framework::Rails if found.command.iter().any(|word| word == "bin/thrust") => {}
         Framework::Rails if port != 3000 => found.command.extend(["-p".to_owned(), port.to_string()]),
@@ -48,6 +50,8 @@ pub(super) fn ports(deployment: &Deployment, found: &mut Found) {
         | Framework::Phoenix
         | Framework::Prisma
         | Framework::Drizzle
+        | Framework::Flask
+        | Framework::SqlAlchemy
         | Framework::DatabaseUrl
         | Framework::Files
         | Framework::Existing => {}

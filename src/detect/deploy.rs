@@ -59,7 +59,7 @@ impl Deployment {
             image: project.text("Dockerfile").map(|text| image(&text)).unwrap_or_default(),
             procfile: project.text("Procfile").map(|text| processes(&text)).unwrap_or_default(),
             fly: project.text("fly.toml").map(|text| fly(&text)),
-            ignored: [".gitignore", ".dockerignore"].map(|file| project.text(file).unwrap_or_default()),
+            ignored: [".gitignore", ".dockerignore"].map(|file| project.glimpse(file).unwrap_or_default()),
         }
     }
 

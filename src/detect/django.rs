@@ -53,7 +53,7 @@ out.flush()
 pub type Ask<'a> = &'a dyn Fn(&Question) -> Result<String, String>;
 
 pub(super) fn is_here(project: &Project<'_>) -> bool {
-    project.text("manage.py").is_some_and(|text| text.contains("django"))
+    project.glimpse("manage.py").is_some_and(|text| text.contains("django"))
 }
 
 pub(super) fn read(project: &Project<'_>, ask: Ask<'_>) -> Option<Found> {
@@ -106,7 +106,7 @@ fn settings_module(manage: &str) -> Option<String> {
 
 /// The package that the settings are in.
 pub(super) fn package(project: &Project<'_>) -> Option<String> {
-    let module = settings_module(&project.text("manage.py")?)?;
+    let module = settings_module(&project.glimpse("manage.py")?)?;
     module.split('.').next().map(str::to_owned)
 }
 
@@ -115,7 +115,7 @@ fn server_module(project: &Project<'_>, own: &str) -> Option<String> {
     let package = own.split('.').next().unwrap_or(own);
     let module = ["wsgi.py", "asgi.py"]
         .iter()
-        .find_map(|file| settings_module(&project.text(&format!("{package}/{file}"))?));
+        .find_map(|file| settings_module(&project.glimpse(&format!("{package}/{file}"))?));
     module.filter(|module| module != own)
 }
 
@@ -142,7 +142,7 @@ impl Settings {
     /// Reads the settings' own text, and that of what they import with a star.
     fn of_text(project: &Project<'_>, module: &str) -> (String, Self) {
         let env = |name: &str| project.variable(name);
-        project.read_dotenv(".env");
+        project.read_dotenvs(&[".env"]);
         let path = module.replace('.', "/");
         let file = if project.has(&format!("{path}.py")) {
             format!("{path}.py")
@@ -263,7 +263,7 @@ impl Settings {
         let needs = |name: &str| {
             ["requirements.txt", "pyproject.toml", "Pipfile", "requirements/production.txt"]
                 .iter()
-                .any(|file| project.text(file).is_some_and(|text| text.contains(name)))
+                .any(|file| project.glimpse(file).is_some_and(|text| text.contains(name)))
         };
         // `shop.wsgi.application` is `shop.wsgi:application` to a server.
         let server = |setting: &Option<String>, kind: &str| match setting

@@ -40,11 +40,48 @@ pub(super) fn read(project: &Project<'_>) -> Option<Found> {
         }
         found.databases.push(database);
     }
+    if let Some(key) = yaml.get("access-key-id").and_then(setting) {
+        // What stands at the top counts for each that says nothing else.
+        for replica in found.databases.iter_mut().filter_map(|database| database.replica.as_mut()) {
+            if !replica.iter().any(|(name, _)| name == "access-key-id") {
+                replica.push(("access-key-id".to_owned(), key.clone()));
+            }
+        }
+    }
+    variables(&yaml, false, &mut found.uses);
     let own = yaml.get("litekeeper").and_then(|own| own.get("app")).and_then(|app| app.get("command"));
     found.has_own_command = own.is_some() || yaml.get("exec").is_some();
     found.command = command_of(own.or_else(|| yaml.get("exec")))
         .unwrap_or_else(|| if found.has_own_command { Vec::new() } else { command::plain(project) });
     Some(found)
+}
+
+/// The variables of a configuration: `${NAME}` anywhere, and `{env: NAME}` without a default. `is_env`: these are the app's
+/// variables by their names, one of which may be called `env`.
+fn variables(yaml: &Yaml, is_env: bool, found: &mut Vec<String>) {
+    let mut take = |text: &str| {
+        for name in place::variables(text) {
+            if !found.iter().any(|known| known == name) {
+                found.push(name.to_owned());
+            }
+        }
+    };
+    match yaml {
+        Yaml::String(text) => take(text),
+        Yaml::Sequence(items) => items.iter().for_each(|item| variables(item, false, found)),
+        Yaml::Mapping(entries) => {
+            let named = entries.get("env").and_then(Yaml::as_str).filter(|name| place::is_name(name));
+            if let Some(name) = named.filter(|_| !is_env && entries.get("default").is_none()) {
+                take(&place::variable(name));
+            }
+            for (key, value) in entries {
+                variables(key, false, found);
+                variables(value, key.as_str() == Some("env"), found);
+            }
+        }
+        Yaml::Tagged(tagged) => variables(&tagged.value, is_env, found),
+        Yaml::Null | Yaml::Bool(_) | Yaml::Number(_) => {}
+    }
 }
 
 /// The words of a command, in either form.

@@ -6,9 +6,11 @@ use super::django::{self, Ask};
 use super::place;
 use super::plan::{Database, Framework, Plan, Setting};
 use super::project::Project;
+use super::second::{self, Below};
 use super::tree::{Entry, Kind, Tree};
 use super::{
-    bucket, command, drizzle, existing, files, laravel, name, phoenix, pocketbase, prisma, rails, url,
+    bucket, command, drizzle, existing, files, laravel, name, phoenix, pocketbase, prisma, rails, spare,
+    sqlalchemy, url,
 };
 
 /// How deep frameworks are looked for below the folder itself.
@@ -61,6 +63,10 @@ pub(super) struct Found {
     pub vfs: Vec<(String, String)>,
     /// Whether somebody has chosen the command already.
     pub has_own_command: bool,
+    /// Whether it is the one that is deployed, port and all.
+    pub has_given_command: bool,
+    /// Variables that a configuration names which stays as it is.
+    pub uses: Vec<String>,
 }
 
 impl Found {
@@ -77,6 +83,8 @@ impl Found {
             settings: Vec::new(),
             vfs: Vec::new(),
             has_own_command: false,
+            has_given_command: false,
+            uses: Vec::new(),
         }
     }
 
@@ -162,6 +170,7 @@ pub fn find(around: &Surroundings<'_>) -> Result<Plan, Nothing> {
     let mut seen: Vec<(Framework, String)> = Vec::new();
     let mut notes = Vec::new();
     let mut best: Option<(Found, String)> = None;
+    let mut below = Below::default();
     for folder in folders(around.tree) {
         let project = project(&folder);
         for reader in READERS.iter().filter(|reader| (reader.is_here)(&project)) {
@@ -175,8 +184,10 @@ pub fn find(around: &Surroundings<'_>) -> Result<Plan, Nothing> {
             }
             let Some(found) = (reader.read)(&project, around.ask) else { continue };
             if found.is_worth_something() {
+                let mut found = found;
                 processes(&project, &found, &mut notes);
-                super::second::note(&project);
+                below = second::note(&project);
+                take_command(&project, &below, &mut found);
                 best = Some((found, folder.clone()));
             }
         }
@@ -190,10 +201,16 @@ pub fn find(around: &Surroundings<'_>) -> Result<Plan, Nothing> {
         let project = project(".");
         let existing = || existing::read(&project).filter(Found::is_worth_something);
         let found = if around.existing && around.keep_replicas { existing() } else { None };
-        let found = found.or_else(|| url::read(&project)).or_else(|| files::read(&project));
+        let found = found.or_else(|| sqlalchemy::flask(&project)).or_else(|| url::read(&project));
+        let there = || files::read(&project).filter(Found::is_worth_something);
+        let found = found.or_else(there).or_else(|| sqlalchemy::read(&project));
         best = found.filter(Found::is_worth_something).map(|found| (found, ".".to_owned()));
-        if best.is_some() {
-            super::second::note(&project);
+        if let Some((what, _)) = url::foreign(&project).filter(|_| best.is_none()) {
+            project.note(format!("default was skipped: {what} is not a local SQLite file"));
+        }
+        if let Some((found, _)) = &mut best {
+            below = second::note(&project);
+            take_command(&project, &below, found);
         }
         notes.extend(project.notes());
     }
@@ -201,14 +218,14 @@ pub fn find(around: &Surroundings<'_>) -> Result<Plan, Nothing> {
         return Err(Nothing { framework: seen.into_iter().next(), notes });
     };
     seen.retain(|(framework, place)| *framework != found.framework || *place != folder);
-    Ok(plan(&project(&folder), found, folder.clone(), notes, seen))
+    Ok(Plan { below, ..plan(&project(&folder), found, folder.clone(), notes, seen) })
 }
 
 fn plan(
     project: &Project<'_>,
     mut found: Found,
     folder: String,
-    notes: Vec<String>,
+    mut notes: Vec<String>,
     others: Vec<(Framework, String)>,
 ) -> Plan {
     let deployment = project.deployment().clone();
@@ -216,9 +233,16 @@ fn plan(
     let name = name::of(project, &found);
     project.read_dotenv(".env");
     let place = bucket::variables(project);
-    for database in &mut found.databases {
-        database.beside_code = has_code(project.tree(), &place::parent(&database.path));
+    let mut spares = spare::beside(project, &found.databases);
+    for database in found.databases.iter_mut().chain(&mut spares) {
+        database.beside_code = has_code(project.tree(), &spare::folder(database));
     }
+    notes.extend(spare::said(&spares));
+    notes.extend(url::said(project, &found.databases));
+    let is_command_written = match found.framework {
+        Framework::Existing => found.has_own_command,
+        _ => !found.command.is_empty(),
+    };
     Plan {
         framework: found.framework,
         source: found.source,
@@ -226,7 +250,10 @@ fn plan(
         place,
         folder,
         databases: found.databases,
+        spares,
         command: found.command,
+        is_command_written,
+        uses: found.uses,
         before: found.before,
         path_prefix: found.path_prefix,
         settings: found.settings,
@@ -234,9 +261,23 @@ fn plan(
         workdir: deployment.image.workdir.clone().or(found.workdir),
         env: found.env,
         deployment,
+        below: Below::default(),
         notes,
         others,
     }
+}
+
+/// The app that a Litestream of the project's own starts is what is deployed, whatever else could be guessed.
+fn take_command(project: &Project<'_>, below: &Below, found: &mut Found) {
+    let Some(command) = below.image.as_ref().or(below.web.as_ref()) else { return };
+    if found.has_own_command {
+        return;
+    }
+    found.command.clone_from(command);
+    found.has_given_command = true;
+    project.forget(|note| note.ends_with("put the app's command into litekeeper.app.command"));
+    project.forget(|note| note.ends_with("put the one that you deploy with in its place"));
+    project.note("the command is the -exec of the project's own litestream: what else its script does, as migrations, belongs into litekeeper.before");
 }
 
 /// Whether a folder, or one in it, holds parts of the program: migrations, a schema.

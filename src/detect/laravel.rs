@@ -66,7 +66,7 @@ pub(super) fn read(project: &Project<'_>) -> Option<Found> {
         project.note(format!("the default connection {default} is not in {FILE}"));
     }
     let is_fpm = project.deployment().image.is_fpm;
-    let octane = project.text("composer.json").is_some_and(|text| text.contains("laravel/octane"));
+    let octane = project.glimpse("composer.json").is_some_and(|text| text.contains("laravel/octane"));
     let what = if octane { "octane:start" } else { "serve" };
     found.start(
         &["php", "artisan", what, "--host=0.0.0.0", "--port=8000"],

@@ -7,17 +7,20 @@
 //! code        literals and simple expressions in Ruby, Python, PHP, Elixir and JavaScript
 //! erb         the templates that Rails' YAML is
 //! find        which framework it is, and the one entry: `find`
-//! rails django laravel phoenix prisma drizzle pocketbase url files
+//! rails django laravel phoenix prisma drizzle pocketbase sqlalchemy url files
 //!             a reader for each
 //! command     how it is started, where no framework says so, and on which port
+//! spare       copies and caches, which are not replicated
+//! ignored     what neither image nor repository should have
 //! name        what the project is called
 //! bucket      the variables that say where the replica is
 //! deploy      what a Dockerfile, a Procfile and a fly.toml say already
-//! second      a Litestream that the project starts itself
+//! second      a Litestream that the project starts itself, and the command that it has below it
+//! shell       the words of a script's lines
 //! existing    replicas that an older litestream.yml names
 //! plan        what was found
 //! write       the plan as a litestream.yml
-//! advice      the lines for Dockerfile, Procfile, fly.toml, and what neither image nor repository should have
+//! advice      the lines for Dockerfile, Procfile, fly.toml, .gitignore and .dockerignore
 //! ```
 //!
 //! Architecture invariant: this room imports no other room, and does no I/O. Files come through
@@ -34,6 +37,7 @@ mod erb;
 mod existing;
 mod files;
 mod find;
+mod ignored;
 mod laravel;
 mod name;
 mod phoenix;
@@ -44,6 +48,9 @@ mod prisma;
 mod project;
 mod rails;
 mod second;
+mod shell;
+mod spare;
+mod sqlalchemy;
 mod tree;
 mod url;
 mod write;
@@ -51,10 +58,11 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-pub use advice::advice;
+pub use advice::{advice, needed};
 pub use deploy::Deployment;
 pub use django::{Ask, Question};
 pub use find::{Nothing, Surroundings, find};
 pub use plan::{Database, Framework, Plan, Setting};
+pub use second::Below;
 pub use tree::{Entry, Kind, ReadError, Tree};
 pub use write::{Target, begins_with_project, yaml};

@@ -42,6 +42,8 @@ pub(super) fn of(project: &Project<'_>, found: &Found) -> String {
         Framework::PocketBase
         | Framework::Prisma
         | Framework::Drizzle
+        | Framework::Flask
+        | Framework::SqlAlchemy
         | Framework::DatabaseUrl
         | Framework::Files
         | Framework::Existing => manifest(project),
@@ -72,7 +74,7 @@ fn part(text: &str) -> String {
 
 /// `module Shop` of config/application.rb, as Rails would spell its folder.
 fn rails(project: &Project<'_>) -> Option<String> {
-    let text = project.text("config/application.rb")?;
+    let text = project.glimpse("config/application.rb")?;
     let name = text.lines().find_map(|line| line.strip_prefix("module "))?.trim();
     let mut found = String::new();
     for c in name.chars().take_while(|c| c.is_alphanumeric()) {
@@ -85,7 +87,7 @@ fn rails(project: &Project<'_>) -> Option<String> {
 }
 
 fn phoenix(project: &Project<'_>) -> Option<String> {
-    let text = project.text("mix.exs")?;
+    let text = project.glimpse("mix.exs")?;
     let (_, name) = text.split_once("app: :")?;
     Some(name.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect())
 }
@@ -93,16 +95,16 @@ fn phoenix(project: &Project<'_>) -> Option<String> {
 /// What a manifest says: package.json, composer.json, go.mod, Cargo.toml, pyproject.toml.
 fn manifest(project: &Project<'_>) -> Option<String> {
     let json = |file: &str| {
-        let json: serde_json::Value = serde_json::from_str(&project.text(file)?).ok()?;
+        let json: serde_json::Value = serde_json::from_str(&project.glimpse(file)?).ok()?;
         Some(json["name"].as_str()?.to_owned())
     };
     let go = || {
-        let text = project.text("go.mod")?;
+        let text = project.glimpse("go.mod")?;
         let module = text.lines().find_map(|line| line.strip_prefix("module "))?.trim();
         Some(place::name(module).to_owned())
     };
     let toml = |file: &str, section: &str| {
-        let text = project.text(file)?;
+        let text = project.glimpse(file)?;
         let (_, behind) = text.split_once(section)?;
         let line = behind
             .lines()

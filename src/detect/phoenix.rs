@@ -15,7 +15,7 @@ const FILES: [&str; 5] =
     ["config/runtime.exs", "config/releases.exs", "config/prod.exs", "config/config.exs", "config/dev.exs"];
 
 pub(super) fn is_here(project: &Project<'_>) -> bool {
-    let needs = |name: &str| project.text("mix.exs").is_some_and(|text| text.contains(name));
+    let needs = |name: &str| project.glimpse("mix.exs").is_some_and(|text| text.contains(name));
     project.has("mix.exs") && (needs(":phoenix") || needs(":ecto") || needs("apps_path"))
 }
 
@@ -56,7 +56,7 @@ pub(super) fn read(project: &Project<'_>) -> Option<Found> {
             if project.has("rel/overlays/bin/migrate") { &[&["bin/migrate"]] } else { &[] };
         found.start(&["bin/server"], migrate);
         if project.has("rel/overlays/bin/migrate")
-            && project.text("Dockerfile").is_some_and(|text| text.contains("bin/migrate"))
+            && project.glimpse("Dockerfile").is_some_and(|text| text.contains("bin/migrate"))
         {
             project.note("Dockerfile runs bin/migrate: leave it out, litekeeper runs it after the restore");
         }

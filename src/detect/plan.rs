@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::deploy::Deployment;
+use super::second::Below;
 
 /// What keeps the databases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -24,6 +25,10 @@ pub enum Framework {
     Prisma,
     /// Drizzle.
     Drizzle,
+    /// Flask with Flask-SQLAlchemy.
+    Flask,
+    /// SQLAlchemy, without a framework that is known.
+    SqlAlchemy,
     /// No framework, but `DATABASE_URL`.
     #[serde(rename = "database-url")]
     DatabaseUrl,
@@ -43,6 +48,8 @@ impl fmt::Display for Framework {
             Self::PocketBase => "PocketBase",
             Self::Prisma => "Prisma",
             Self::Drizzle => "Drizzle",
+            Self::Flask => "Flask",
+            Self::SqlAlchemy => "SQLAlchemy",
             Self::DatabaseUrl => "DATABASE_URL",
             Self::Files => "SQLite files",
             Self::Existing => "a configuration",
@@ -67,8 +74,14 @@ pub struct Plan {
     pub folder: String,
     /// The databases, in the framework's order; at least one is replicated.
     pub databases: Vec<Database>,
+    /// Copies and caches that lie in the project beside those that its framework names.
+    pub spares: Vec<Database>,
     /// The app's command.
     pub command: Vec<String>,
+    /// Whether the configuration has the command, so that none has to be typed.
+    pub is_command_written: bool,
+    /// Other variables that the configuration names.
+    pub uses: Vec<String>,
     /// What comes before it: migrations.
     pub before: Vec<Vec<String>>,
     /// What replica paths begin with.
@@ -83,6 +96,8 @@ pub struct Plan {
     pub env: Vec<(String, String)>,
     /// How it is started so far.
     pub deployment: Deployment,
+    /// The app below a Litestream that it starts.
+    pub below: Below,
     /// What was skipped, could not be read, or has to be known.
     pub notes: Vec<String>,
     /// Other frameworks that were seen, and where.
@@ -98,6 +113,8 @@ pub struct Database {
     pub path: String,
     /// Why it is not replicated unless somebody says so.
     pub left_out: Option<String>,
+    /// Whether it is made again when it is gone, so that no volume has to hold it.
+    pub comes_back: bool,
     /// What is worth a comment.
     pub comment: Option<String>,
     /// Whether its folder is one of the program's as well, which no volume may hide.
@@ -122,6 +139,7 @@ impl Database {
             alias: alias.to_owned(),
             path,
             left_out: None,
+            comes_back: false,
             comment: None,
             beside_code: false,
             replica: None,

@@ -1,5 +1,7 @@
 //! PocketBase: `pb_data`.
 
+use std::path::Path;
+
 use super::existing;
 use super::find::Found;
 use super::place::Slashes;
@@ -9,8 +11,15 @@ use super::project::Project;
 const DATA: &str = "pb_data/data.db";
 
 pub(super) fn is_here(project: &Project<'_>) -> bool {
-    let go = || project.text("go.mod").is_some_and(|text| text.contains("github.com/pocketbase/pocketbase"));
-    project.has(DATA) || project.has("pocketbase") || go()
+    let go =
+        || project.glimpse("go.mod").is_some_and(|text| text.contains("github.com/pocketbase/pocketbase"));
+    // A fresh clone has neither the data nor the program, but what was written for it.
+    let written = || ["pb_migrations", "pb_hooks"].iter().any(|folder| has_files(project, folder));
+    project.has(DATA) || project.has("pocketbase") || go() || written()
+}
+
+fn has_files(project: &Project<'_>, folder: &str) -> bool {
+    !project.tree().list(Path::new(&project.in_tree(folder))).is_empty()
 }
 
 pub(super) fn read(project: &Project<'_>) -> Option<Found> {
@@ -26,6 +35,7 @@ pub(super) fn read(project: &Project<'_>) -> Option<Found> {
             database.left_out = Some(
                 "request logs: PocketBase makes the file anew, and writes it with every request".to_owned(),
             );
+            database.comes_back = true;
             found.databases.push(database);
         }
     }

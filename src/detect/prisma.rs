@@ -18,7 +18,7 @@ pub(super) fn is_here(project: &Project<'_>) -> bool {
 
 /// The places of the schema: package.json's, then the usual ones.
 fn schemas(project: &Project<'_>) -> Vec<String> {
-    prisma_schemas(project.text("package.json").as_deref())
+    prisma_schemas(project.glimpse("package.json").as_deref())
 }
 
 pub(super) fn read(project: &Project<'_>) -> Option<Found> {

@@ -14,6 +14,9 @@ use crate::database_url::choose;
 /// More than this nobody reads.
 const MAX_NOTES: usize = 200;
 
+/// What shows others which variables there are.
+const EXAMPLES: [&str; 5] = [".env.example", ".env.sample", ".env.template", ".env.dist", "env.example"];
+
 /// One project: the folder that a framework's marker is in.
 pub(super) struct Project<'a> {
     tree: &'a dyn Tree,
@@ -27,7 +30,8 @@ pub(super) struct Project<'a> {
     /// How many folders above the tree may be looked at.
     parents: usize,
     deployment: OnceCell<Deployment>,
-    dotenv: RefCell<BTreeMap<String, String>>,
+    /// Each variable with the file that it is from.
+    dotenv: RefCell<BTreeMap<String, (String, String)>>,
     notes: RefCell<Vec<String>>,
 }
 
@@ -94,6 +98,15 @@ impl<'a> Project<'a> {
         }
     }
 
+    /// The text of a file in which something is only looked for, and that may be anything: a program, a picture. Nobody
+    /// misses what cannot be read of it.
+    pub fn glimpse(&self, file: &str) -> Option<String> {
+        let bytes = self.tree.read(Path::new(&self.in_tree(file)), MAX_FILE).ok()?;
+        // No text has one, and a program has words of others in it.
+        let is_text = !bytes.contains(&0);
+        is_text.then(|| place::without_marks(String::from_utf8_lossy(&bytes).trim_start_matches('\u{FEFF}')))
+    }
+
     /// A text as YAML; that it is none is noted.
     pub fn yaml(&self, file: &str, text: &str) -> Option<serde_yaml::Value> {
         let reason = if text.len() > MAX_YAML {
@@ -124,6 +137,11 @@ impl<'a> Project<'a> {
         }
     }
 
+    /// Takes back what is so no more.
+    pub fn forget(&self, what: impl Fn(&str) -> bool) {
+        self.notes.borrow_mut().retain(|note| !what(note));
+    }
+
     pub fn notes(&self) -> Vec<String> {
         self.notes.borrow().clone()
     }
@@ -133,20 +151,22 @@ impl<'a> Project<'a> {
         let Some(text) = self.text(file) else { return false };
         let mut dotenv = self.dotenv.borrow_mut();
         for (name, value) in dotenv_lines(&text) {
-            dotenv.entry(name).or_insert(value);
+            dotenv.entry(name).or_insert_with(|| (value, file.to_owned()));
         }
         true
     }
 
-    /// Takes the variables of these files, the stronger first; without any of them those of `.env.example`.
-    pub fn read_dotenvs(&self, files: &[&str]) {
-        let read = files.iter().filter(|file| self.read_dotenv(file)).count();
-        if read == 0 && self.read_dotenv(".env.example") {
-            self.note(format!(
-                "there is no {} here: variables are those of .env.example",
-                self.in_tree(files[0])
-            ));
+    /// Takes the variables of these files, the stronger first; without any of them those of an example: a fresh clone has
+    /// no other. The file that was taken, or the first that would be.
+    pub fn read_dotenvs<'f>(&self, files: &[&'f str]) -> &'f str {
+        let usual = files.first().copied().unwrap_or(".env");
+        let read: Vec<&str> = files.iter().copied().filter(|file| self.read_dotenv(file)).collect();
+        if let Some(first) = read.first() {
+            return first;
         }
+        let Some(example) = EXAMPLES.into_iter().find(|file| self.read_dotenv(file)) else { return usual };
+        self.note(format!("there is no {} here: variables are those of {example}", self.in_tree(usual)));
+        example
     }
 
     /// How it is started so far.
@@ -156,15 +176,28 @@ impl<'a> Project<'a> {
 
     /// A variable's value: the environment's, else the one that it is deployed with, else `.env`'s. Empty is none.
     pub fn variable(&self, name: &str) -> Option<String> {
-        let outer = (self.env)(name).filter(|value| !value.is_empty());
-        let value = outer.or_else(|| self.deployed(name)).or_else(|| self.dotenv.borrow().get(name).cloned());
-        value.filter(|value| !value.is_empty()).map(|value| place::without_marks(&value))
+        let (value, file) = self.said(name)?;
+        let is_deployed = |file: &String| ["Dockerfile", "fly.toml"].contains(&file.as_str());
+        if let Some(file) = file.filter(is_deployed) {
+            self.note(format!("{name} is the one of {}", self.in_tree(&file)));
+        }
+        Some(value)
     }
 
-    fn deployed(&self, name: &str) -> Option<String> {
-        let (value, file) = self.deployment().variable(name).filter(|(value, _)| !value.is_empty())?;
-        self.note(format!("{name} is the one of {}", self.in_tree(file)));
-        Some(value.to_owned())
+    /// The same with the file that says it, if it is not the environment, and without a note.
+    pub fn said(&self, name: &str) -> Option<(String, Option<String>)> {
+        let is_set = |value: &str| !value.is_empty();
+        let outer = || (self.env)(name).filter(|value| is_set(value)).map(|value| (value, None));
+        let deployed = || {
+            let (value, file) = self.deployment().variable(name).filter(|(value, _)| is_set(value))?;
+            Some((value.to_owned(), Some(file.to_owned())))
+        };
+        let dotenv = || {
+            let (value, file) = self.dotenv.borrow().get(name).filter(|(value, _)| is_set(value)).cloned()?;
+            Some((value, Some(file)))
+        };
+        let (value, file) = outer().or_else(deployed).or_else(dotenv)?;
+        Some((place::without_marks(&value), file))
     }
 
     /// The database that a setting names, relative to `base` in the project; what it is instead is noted.
@@ -200,10 +233,23 @@ impl<'a> Project<'a> {
                 None
             }
             Named::Foreign(scheme) => {
-                self.note(format!("{alias} was skipped: {} is not a local SQLite file", foreign(&scheme)));
+                let from = self.named_by(setting).map(|name| {
+                    format!("; {name} names it: where the app uses SQLite, set {name} to its file (file:./dev.db) and run init again")
+                });
+                self.note(format!(
+                    "{alias} was skipped: {} is not a local SQLite file{}",
+                    foreign(&scheme),
+                    from.unwrap_or_default()
+                ));
                 None
             }
         }
+    }
+
+    /// The variable of databases that has this value.
+    fn named_by(&self, value: &str) -> Option<&'static str> {
+        let names = ["DATABASE_URL", "DB_URL", "DATABASE_URI", "DB_FILE_NAME"];
+        names.into_iter().find(|name| self.said(name).is_some_and(|(said, _)| said == value))
     }
 
     /// A database by its file in the project.

@@ -182,6 +182,7 @@ fn read_one(
     } else {
         None
     };
+    database.comes_back = database.left_out.is_some();
     if is_for(alias, &migrations, "queue") {
         database.comment =
             Some("jobs that were promised but not yet done: as worth keeping as the data".to_owned());
@@ -205,7 +206,7 @@ fn commands(project: &Project<'_>, environment: &str, found: &mut Found) {
     found.start(words, &[&["bin/rails", "db:prepare"]]);
     found.workdir = Some("/rails".to_owned());
     found.needs(project, "RAILS_ENV", environment);
-    if project.text("bin/docker-entrypoint").is_some_and(|text| text.contains("db:prepare")) {
+    if project.glimpse("bin/docker-entrypoint").is_some_and(|text| text.contains("db:prepare")) {
         project.note("bin/docker-entrypoint runs db:prepare: it must not run before litekeeper has restored the database; below litekeeper it is done twice, take it out of one of the two");
     }
 }
@@ -221,7 +222,7 @@ fn gem(project: &Project<'_>, found: &mut Found) {
     if says("config/puma.rb", "plugin :litestream") {
         project.note("config/puma.rb starts a Litestream of its own: take `plugin :litestream` out, litekeeper runs it");
     }
-    if project.text("config/initializers/litestream.rb").is_some() {
+    if project.has("config/initializers/litestream.rb") {
         project.note("config/initializers/litestream.rb sets the bucket and the keys inside of Rails only: give LITESTREAM_REPLICA_BUCKET, LITESTREAM_ACCESS_KEY_ID and LITESTREAM_SECRET_ACCESS_KEY to litekeeper's environment");
     }
     if says("Procfile", "litestream:replicate") {

@@ -1,7 +1,11 @@
 //! A Litestream that the project starts itself, beside the one that litekeeper runs.
 
+use std::collections::BTreeMap;
+
+use super::existing::with_variables;
 use super::place;
 use super::project::Project;
+use super::shell::{self, Word, is_comment};
 
 /// How deep a script is followed that another one starts.
 const MAX_DEPTH: usize = 4;
@@ -23,32 +27,157 @@ const SERVICES: [&str; 9] = [
     "fly.toml",
 ];
 
-/// Says of each place that starts one that it has to go.
-pub(super) fn note(project: &Project<'_>) {
-    let mut search = Search { project, seen: Vec::new() };
-    let image = &project.deployment().image;
-    let start = image.start().unwrap_or_default();
+/// The commands that a Litestream of the project's own has as its `-exec`: they are the app.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Below {
+    /// Of what the image starts.
+    pub(super) image: Option<Vec<String>>,
+    /// Of the Procfile's `web`.
+    pub(super) web: Option<Vec<String>>,
+}
+
+/// Says of each place that starts one that it has to go, and finds what it starts.
+pub(super) fn note(project: &Project<'_>) -> Below {
+    let deployment = project.deployment();
+    // Without an image it is what `init` itself takes for the command.
+    let npm = || ["npm", "start"].map(str::to_owned).into();
+    let start = deployment.image.start().unwrap_or_else(npm);
+    let mut search = Search::new(project);
     if let Some(command) = start.iter().flat_map(|word| word.lines()).find(|line| replicates(line)) {
         search.say("Dockerfile", command);
     } else if replicates(&start.join(" ")) {
         search.say("Dockerfile", &start.join(" "));
     }
-    for word in start.iter().flat_map(|word| words(word)) {
-        search.follow(&word, 0);
-    }
+    search.start(&start);
     for file in SERVICES {
         search.look(file, 0);
     }
+    let web = deployment.web().map(|line| {
+        // What is there is said by now.
+        let mut search = Search { is_quiet: true, ..Search::new(project) };
+        search.start(&["/bin/sh", "-c", line].map(str::to_owned));
+        search.exec
+    });
+    Below { image: search.exec, web: web.flatten() }
 }
 
 struct Search<'a, 'b> {
     project: &'a Project<'b>,
+    is_quiet: bool,
+    /// The files that were looked at.
     seen: Vec<String>,
+    /// The words behind the script that is looked at.
+    arguments: Vec<String>,
+    /// Whether it is about what is started, and not about what else there is.
+    is_start: bool,
+    exec: Option<Vec<String>>,
 }
 
+impl<'a, 'b> Search<'a, 'b> {
+    fn new(project: &'a Project<'b>) -> Self {
+        Self {
+            project,
+            is_quiet: false,
+            seen: Vec::new(),
+            arguments: Vec::new(),
+            is_start: false,
+            exec: None,
+        }
+    }
+}
+
+/// The variables that a script has set so far; nothing where it is not known to what.
+type Known = BTreeMap<String, Option<String>>;
+
 impl Search<'_, '_> {
+    /// What is started, and the scripts that it names.
+    fn start(&mut self, start: &[String]) {
+        self.is_start = true;
+        self.script(start);
+        let plain: Vec<Word> = start.iter().map(|word| Word::plain(word)).collect();
+        self.take(&[plain], &Known::new());
+        for (index, word) in start.iter().enumerate() {
+            for line in word.lines().filter(|line| line.contains(char::is_whitespace)) {
+                let commands = shell::commands(line);
+                self.take(&commands, &Known::new());
+                for command in commands {
+                    self.script(&command.into_iter().map(|word| word.text).collect::<Vec<_>>());
+                }
+            }
+            self.arguments = start.get(index + 1..).unwrap_or_default().to_vec();
+            for word in words(word) {
+                self.follow(&word, 0);
+            }
+        }
+        self.is_start = false;
+    }
+
+    /// The script of package.json that a command names: `npm start`, `npm run serve`, `yarn serve`.
+    fn script(&mut self, command: &[String]) {
+        let is_runner = |word: &String| ["npm", "yarn", "pnpm", "bun"].contains(&place::name(word));
+        let Some(at) = command.iter().position(is_runner) else { return };
+        let mut words = command[at + 1..].iter().filter(|word| !word.starts_with('-'));
+        let name = words.find(|word| !["run", "run-script"].contains(&word.as_str()));
+        let line = name.and_then(|name| {
+            let json: serde_json::Value =
+                serde_json::from_str(&self.project.glimpse("package.json")?).ok()?;
+            Some(json["scripts"][name.as_str()].as_str()?.to_owned())
+        });
+        let Some(line) = line.filter(|line| !self.seen.contains(line)) else { return };
+        if self.seen.len() >= MAX_FILES {
+            return;
+        }
+        // As a file that was looked at: scripts may name each other.
+        self.seen.push(line.clone());
+        if replicates(&line) {
+            self.say("package.json", &line);
+        }
+        self.start(&["/bin/sh", "-c", &line].map(str::to_owned));
+        self.is_start = true;
+    }
+
+    /// Takes the app out of the first `-exec`.
+    fn take(&mut self, commands: &[Vec<Word>], known: &Known) {
+        if !self.is_start || self.exec.is_some() {
+            return;
+        }
+        let found = commands
+            .iter()
+            .find_map(|command| shell::exec_of(command).cloned().or_else(|| shell::exec_in_one(command)));
+        self.exec = found.and_then(|word| self.app(&word, known)).filter(|words| !words.is_empty());
+    }
+
+    /// The words of an app as Litestream splits them, after a shell has filled in what it does.
+    fn app(&self, word: &Word, known: &Known) -> Option<Vec<String>> {
+        if !word.expands {
+            return shlex::split(&word.text);
+        }
+        if ["$@", "$*", "${@}", "${*}"].contains(&word.text.as_str()) {
+            return Some(self.arguments.clone());
+        }
+        let marked = with_variables(&word.text);
+        let mut text = String::new();
+        for piece in place::pieces(&marked) {
+            match piece {
+                Ok(literal) => text.push_str(literal),
+                Err(name) => match known.get(name) {
+                    Some(value) => text.push_str(value.as_ref()?),
+                    None => text.push_str(&format!("${{{name}}}")),
+                },
+            }
+        }
+        match text.contains(['$', '`']) {
+            false => shlex::split(&text),
+            // Only a shell knows.
+            true => Some(["sh", "-c", &format!("exec {text}")].map(str::to_owned).into()),
+        }
+    }
+
     fn say(&self, place: &str, line: &str) {
         const LONGEST: usize = 80;
+        if self.is_quiet {
+            return;
+        }
         let line: String = line.trim().chars().take(LONGEST).collect();
         self.project.note(format!(
             "{place} runs litestream itself (`{}`): take it out. litekeeper runs litestream, and two on one database \
@@ -92,12 +221,16 @@ impl Search<'_, '_> {
             return;
         }
         self.seen.push(file.to_owned());
-        let Some(text) = self.project.text(file) else { return };
-        for (number, line) in (1..).zip(text.lines()) {
+        let Some(text) = self.project.glimpse(file) else { return };
+        let mut known = Known::new();
+        for (number, line) in &shell::lines(&text) {
             if replicates(line) || is_image(line) {
                 self.say(&format!("{}:{number}", self.project.in_tree(file)), line);
             }
             if !is_comment(line) {
+                let commands = if self.is_start { shell::commands(line) } else { Vec::new() };
+                self.take(&commands, &known);
+                commands.iter().for_each(|command| remember(command, &mut known));
                 for word in words(line).iter().filter(|word| word.contains('/') || word.ends_with(".sh")) {
                     self.follow(word, depth + 1);
                 }
@@ -106,9 +239,19 @@ impl Search<'_, '_> {
     }
 }
 
-fn is_comment(line: &str) -> bool {
-    let line = line.trim_start();
-    line.starts_with('#') || line.starts_with("//") || line.starts_with(';')
+/// What a command of a script sets: `NAME=value`, `export NAME=value`.
+fn remember(command: &[Word], known: &mut Known) {
+    let sets =
+        command.iter().skip_while(|word| ["export", "readonly", "local"].contains(&word.text.as_str()));
+    let pair = |word: &Word| {
+        let (name, value) = word.text.split_once('=')?;
+        place::is_name(name).then(|| (name.to_owned(), (!word.expands).then(|| value.to_owned())))
+    };
+    let pairs: Vec<_> = sets.map(pair).collect();
+    // In front of a command it is for that one only.
+    if pairs.iter().all(Option::is_some) {
+        known.extend(pairs.into_iter().flatten());
+    }
 }
 
 /// The words of a line, as far as quotes and what binds commands together do not matter.

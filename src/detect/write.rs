@@ -7,7 +7,7 @@ use super::bucket;
 use super::code::Value;
 use super::existing::with_variables;
 use super::place;
-use super::plan::{Database, Plan, Setting};
+use super::plan::{Database, Framework, Plan, Setting};
 
 /// Where the replicas are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,7 +133,8 @@ pub(super) fn uses_bucket(plan: &Plan, target: Target<'_>) -> bool {
 pub(super) fn variables(plan: &Plan, target: Target<'_>) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     let mut take = |text: &str| {
-        for name in place::variables(text) {
+        // Litestream puts its own number in the place of that one.
+        for name in place::variables(text).filter(|name| *name != "PID") {
             if !found.iter().any(|known| known == name) {
                 found.push(name.to_owned());
             }
@@ -156,6 +157,7 @@ pub(super) fn variables(plan: &Plan, target: Target<'_>) -> Vec<String> {
     if let Target::Below(url) = target {
         take(&with_variables(url));
     }
+    plan.uses.iter().for_each(|name| take(&place::variable(name)));
     found
 }
 
@@ -202,7 +204,10 @@ fn replica(plan: &Plan, database: &Database, name: &str, target: Target<'_>) -> 
             // In a URL the name is one of its parts.
             let name = name.replace('%', "%25").replace('?', "%3F").replace('#', "%23").replace(' ', "%20");
             let query = query.map(|query| format!("?{query}")).unwrap_or_default();
-            vec![text("url", format!("{}/{name}{query}", base.trim_end_matches('/')))]
+            // A URL without a host keeps its slashes: what is wrong with it is that.
+            let (scheme, place) = base.split_once("://").unwrap_or((base, ""));
+            let place = place.trim_end_matches('/');
+            vec![text("url", format!("{scheme}://{place}/{name}{query}"))]
         }
         Target::Below(folder) => {
             let folder = with_variables(folder);
@@ -318,7 +323,21 @@ fn section(plan: &Plan, text: &mut Text) {
     if let Some(prefix) = &plan.path_prefix {
         text.line(2, &format!("path-prefix: {}", scalar(prefix)));
     }
-    text.comment(2, &format!("Names of the databases, as {} has them:", plan.framework));
+    let whose = match plan.framework {
+        Framework::Rails
+        | Framework::Django
+        | Framework::Laravel
+        | Framework::Phoenix
+        | Framework::PocketBase
+        | Framework::Prisma
+        | Framework::Drizzle => format!("as {} has them", plan.framework),
+        Framework::Flask
+        | Framework::SqlAlchemy
+        | Framework::DatabaseUrl
+        | Framework::Files
+        | Framework::Existing => "which commands take in place of paths".to_owned(),
+    };
+    text.comment(2, &format!("Names of the databases, {whose}:"));
     text.line(2, "aliases:");
     for database in &plan.databases {
         let mark = if database.left_out.is_some() { "# " } else { "" };

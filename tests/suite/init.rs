@@ -202,6 +202,60 @@ fn wrong_replicas_are_refused_without_showing_them() {
     assert!(text.contains("me:${SFTP_PASSWORD}@host/x/project/production.sqlite3"), "{text}");
 }
 
+/// `run` and `check` refuse these, so nobody should get them written.
+#[test]
+fn replicas_that_check_refuses_are_refused_in_its_words() {
+    let world = project("drizzle");
+    let file = world.path("project/litestream.yml");
+    for (replica, said) in [
+        ("r2://bucket/x", "`r2://` is no kind of replica that Litestream knows"),
+        ("minio://h/x", "endpoint: http://HOST:9000"),
+        ("ftp://h/x", "write sftp://HOST/PATH"),
+        ("https://h/b", "`https://` is no kind of replica"),
+        ("wat://x/y", "`wat://` is no kind of replica"),
+        ("s3://<bucket>", "`<bucket>`, a placeholder"),
+        ("s3://YOUR-BUCKET/x", "a placeholder"),
+        ("/path/to/backups", "a placeholder"),
+        ("s3://", "has no `bucket`"),
+        ("s3:///", "has no `bucket`"),
+        ("s3://minio.example.com:9000/b", "stands where the bucket belongs"),
+        ("s3://b/%zz", "`%` that is not followed by two hexadecimal digits"),
+        ("./", "is the database itself"),
+    ] {
+        for options in [&["--replica", replica][..], &["--dry-run", "--replica", replica]] {
+            let ended = init(&world, options).run().expect_code(64);
+            assert!(
+                ended.log.contains("--replica: ") && ended.log.contains(said),
+                "{replica}: {}",
+                ended.log
+            );
+            assert!(ended.log.contains("hint:"), "{replica}: {}", ended.log);
+        }
+        assert!(!file.exists(), "{replica}");
+    }
+    for replica in ["s3://${NOT_SET}/x", "file:///mnt/x", "sftp://me@host:22/x", "~/backups", "gs://b/x"] {
+        init(&world, &["--dry-run", "--replica", replica]).run().expect_code(0);
+    }
+    init(&world, &["--dry-run", "--replica", "s3://b/x?regoin=r"])
+        .run()
+        .expect_code(0)
+        .expect_log("warning: --replica: `regoin` is no parameter")
+        .expect_log("did you mean `region`?");
+    // What the environment or an older file says is not the option's fault.
+    init(&world, &[]).env("LITESTREAM_REPLICA_URL", "r2://b/x").run().expect_code(78).expect_log(
+        "`r2://` is no kind of replica that Litestream knows; it comes from LITESTREAM_REPLICA_URL",
+    );
+    assert!(!file.exists());
+    let old = "dbs:\n  - path: local.db\n    replica: {url: 'r2://b/x'}\n";
+    fs::write(&file, old).unwrap();
+    init(&world, &["--force"]).run().expect_code(78).expect_log("`r2://` is no kind of replica");
+    assert_eq!(fs::read_to_string(&file).unwrap(), old);
+    let world = World::new();
+    fs::create_dir(world.path("project")).unwrap();
+    fs::write(world.path("project/litestream.yml"), old).unwrap();
+    init(&world, &[]).run().expect_code(78).expect_log("litestream.yml:3:").expect_log("`r2://` is no kind");
+}
+
 #[test]
 fn a_file_that_is_there_is_written_over_only_by_force() {
     let world = project("drizzle");
@@ -525,9 +579,10 @@ fn a_configuration_that_is_there_works_as_it_is() {
         fs::write(&path, text).unwrap();
         let before = world.list("project");
         let ended = init(&world, &["--dir", dir]).run().expect_code(0);
-        for said in ["works as it is", "data/app.db", "Dockerfile:", "fly.toml:", "BUCKET"] {
+        for said in ["works as it is", "data/app.db", "Set where it runs:\n  BUCKET", "litekeeper run"] {
             assert!(ended.log.contains(said), "{said}: {}", ended.log);
         }
+        assert_eq!(ended.log.contains("Dockerfile:"), dir == ".", "{}", ended.log);
         assert_eq!(world.list("project"), before);
         assert_eq!(fs::read_to_string(&path).unwrap(), text);
         init(&world, &["--dir", dir, "--stdout"]).run().expect_code(0).expect_output(text);

@@ -40,6 +40,7 @@ mod hostile;
 mod hung;
 mod in_the_way;
 mod init;
+mod init_next;
 mod install;
 mod kill;
 mod kin;

@@ -86,16 +86,43 @@ impl Source {
 
     /// The value behind each key of this name: `key: value`, `'key' => value`.
     pub fn values_of(&self, key: &str) -> Vec<Expr> {
-        let is_key = |token: &Token| match token {
-            Token::Word(word) => word == key,
-            Token::Text(pieces) => matches!(pieces.as_slice(), [Piece::Literal(text)] if text == key),
-            Token::Number(_) | Token::Mark(_) => false,
-        };
-        let places = (0..self.tokens.len()).filter(|at| is_key(&self.tokens[*at].token));
+        let places = (0..self.tokens.len()).filter(|at| is_key(&self.tokens[*at].token, key));
         places
             .filter_map(|at| {
                 let mut parser = self.parser(at + 1);
                 parser.eat(&[":", "=>"]).then(|| parser.expr(0))
+            })
+            .collect()
+    }
+
+    /// The value that each setting of this name gets, however that is written in Python: `NAME = …`, `NAME: str = …`,
+    /// `config["NAME"] = …`, `update(NAME=…)`, `{"NAME": …}`.
+    pub fn settings_of(&self, key: &str) -> Vec<Expr> {
+        let places = (0..self.tokens.len()).filter(|at| is_key(&self.tokens[*at].token, key));
+        let value = |at: usize| {
+            let mut parser = self.parser(at + 1);
+            parser.eat(&["]"]);
+            // In quotes it is a dictionary's key, and what follows is its value.
+            if matches!(self.tokens[at].token, Token::Word(_)) && parser.peek_mark(":") {
+                let annotated = parser.at;
+                parser.skip_annotation();
+                if parser.at == annotated || !parser.peek_mark("=") {
+                    parser.at = annotated;
+                }
+            }
+            parser.eat(&[":", "="]).then(|| parser.expr(0))
+        };
+        places.filter_map(value).collect()
+    }
+
+    /// The first argument of each call of this function.
+    pub fn first_arguments(&self, function: &str) -> Vec<Expr> {
+        let is_it = |at: &usize| matches!(&self.tokens[*at].token, Token::Word(word) if word == function);
+        let places = (0..self.tokens.len()).filter(is_it);
+        places
+            .filter_map(|at| {
+                let mut parser = self.parser(at + 1);
+                parser.eat(&["("]).then(|| parser.expr(0))
             })
             .collect()
     }
@@ -132,6 +159,15 @@ impl Source {
 
     fn parser(&self, at: usize) -> Parser<'_> {
         Parser { tokens: &self.tokens, at, depth: 0, language: self.language, work: &self.work }
+    }
+}
+
+/// Whether this is the name of a setting, as a word or in quotes.
+fn is_key(token: &Token, key: &str) -> bool {
+    match token {
+        Token::Word(word) => word == key,
+        Token::Text(pieces) => matches!(pieces.as_slice(), [Piece::Literal(text)] if text == key),
+        Token::Number(_) | Token::Mark(_) => false,
     }
 }
 

@@ -151,3 +151,136 @@ fn a_script_that_runs_litestream_itself_is_followed_and_has_to_go() {
     }
     assert!(!advised(&[("Procfile", "web: gunicorn shop.wsgi\n")]).contains("runs litestream itself"));
 }
+
+/// What stands behind `-exec` is the app: nobody should have to type it again.
+#[test]
+fn the_app_below_a_litestream_of_the_projects_own_is_taken_out_of_it() {
+    let image = "FROM node\nWORKDIR /app\nCOPY . .\nCMD [\"./start.sh\"]\n";
+    let script =
+        |line: &str| format!("#!/bin/sh\nset -e\nlitestream restore -if-replica-exists app.db\n{line}\n");
+    let database = ("app.db", "SQLite format 3\0…");
+    for (line, words) in [
+        ("exec litestream replicate -exec \"node server.js\"", "\"node\", \"server.js\""),
+        ("litestream replicate -exec 'node server.js'", "\"node\", \"server.js\""),
+        (
+            "exec litestream replicate -config /etc/litestream.yml -exec \"node server.js\"",
+            "\"node\", \"server.js\"",
+        ),
+        (
+            "litestream replicate -exec 'node server.js' -config /etc/litestream.yml",
+            "\"node\", \"server.js\"",
+        ),
+        (
+            "exec litestream replicate \\\n  -config x \\\n  -exec=\"node server.js\"",
+            "\"node\", \"server.js\"",
+        ),
+        ("APP=\"node server.js\"\nlitestream replicate -exec \"$APP -x\"", "\"node\", \"server.js\", \"-x\""),
+        ("litestream replicate -exec \"sh -c 'a && b'\"", "\"sh\", \"-c\", \"a && b\""),
+        (
+            "litestream replicate -exec \"node x -p ${PORT:-80}\"",
+            "\"sh\", \"-c\", \"exec node x -p ${PORT:-80}\"",
+        ),
+    ] {
+        let script = script(line);
+        let plan = look(&[database, ("Dockerfile", image), ("start.sh", &script)], &[], NO_PYTHON).unwrap();
+        let text = advice(&plan, Target::Bucket, "litestream.yml");
+        let cmd = format!("ENTRYPOINT [\"litekeeper\", \"run\", \"--\"]\n  CMD [{words}]\n");
+        assert!(text.contains(&cmd), "{line}: {text}");
+        assert!(
+            !text.contains("YOUR COMMAND") && text.contains("\n  web: litekeeper run\n"),
+            "{line}: {text}"
+        );
+        let file = yaml(&plan, Target::Bucket);
+        assert!(
+            file.contains(&format!("    command: [{}]\n", words.replace('$', "\\x24"))),
+            "{line}: {file}"
+        );
+        let notes = plan.notes.join("\n");
+        assert!(notes.contains("start.sh:") && notes.contains("take it out"), "{notes}");
+    }
+    // Nobody knows what this is.
+    for line in [
+        "APP=$(cat app)\nlitestream replicate -exec \"$APP\"",
+        "litestream replicate",
+        "litestream replicate -exec \"$@\"",
+    ] {
+        let script = script(line);
+        let plan = look(&[database, ("Dockerfile", image), ("start.sh", &script)], &[], NO_PYTHON).unwrap();
+        assert_eq!(plan.command, Vec::<String>::new(), "{line}");
+    }
+    // The arguments of the script, the Dockerfile's own line, and a Procfile's.
+    let passes = script("exec litestream replicate -exec \"$*\"");
+    let entry = "FROM x\nENTRYPOINT [\"./start.sh\"]\nCMD [\"node\", \"a b.js\"]\n";
+    for (files, command) in [
+        (&[("Dockerfile", entry), ("start.sh", &passes)][..], &["node", "a b.js"][..]),
+        (&[("Dockerfile", "FROM x\nCMD litestream replicate -exec 'node x'\n")], &["node", "x"]),
+        (
+            &[("Dockerfile", "FROM x\nCMD [\"litestream\", \"replicate\", \"-exec\", \"node x\"]\n")],
+            &["node", "x"],
+        ),
+        (&[("Procfile", "web: litestream replicate -exec 'node x' -config y\n")], &["node", "x"]),
+        (
+            &[
+                ("Procfile", "web: ./start.sh node\n"),
+                ("start.sh", &script("litestream replicate -exec 'node x'")),
+            ],
+            &["node", "x"],
+        ),
+    ] {
+        let files: Vec<(&str, &str)> =
+            files.iter().map(|(path, text)| (*path, &text[..])).chain([database]).collect();
+        let plan = look(&files, &[], NO_PYTHON).unwrap();
+        assert_eq!(plan.command, command, "{files:?}");
+        let text = advice(&plan, Target::Bucket, "litestream.yml");
+        assert!(!text.contains("litestream replicate") && !text.contains("YOUR COMMAND"), "{text}");
+    }
+    // Through npm, which the image may start or not.
+    let package =
+        "{\"scripts\": {\"start\": \"npm run serve\", \"serve\": \"litestream replicate -exec 'node x'\"}}";
+    let loops = "{\"scripts\": {\"start\": \"npm run serve\", \"serve\": \"yarn start\"}}";
+    for dockerfile in ["FROM node\n", "FROM node\nCMD [\"npm\", \"start\"]\n", "FROM node\nCMD yarn serve\n"]
+    {
+        let files = [database, ("package.json", package), ("Dockerfile", dockerfile)];
+        let plan = look(&files, &[], NO_PYTHON).unwrap();
+        assert_eq!(plan.command, ["node", "x"], "{dockerfile}");
+        let text = advice(&plan, Target::Bucket, "litestream.yml");
+        assert!(text.contains("CMD [\"node\", \"x\"]"), "{text}");
+        assert!(plan.notes.join("\n").contains("package.json runs litestream itself"), "{:?}", plan.notes);
+        let files = [database, ("package.json", loops), ("Dockerfile", dockerfile)];
+        assert_eq!(look(&files, &[], NO_PYTHON).unwrap().command, ["npm", "start"]);
+    }
+    // What a framework's reader would guess is not what is deployed, and what is said of its guess is taken back.
+    let text = advised(&[
+        ("Dockerfile", image),
+        ("start.sh", &script("litestream replicate -exec 'gunicorn shop.wsgi'")),
+    ]);
+    assert!(
+        text.contains("CMD [\"gunicorn\", \"shop.wsgi\"]") && !text.contains("server for development"),
+        "{text}"
+    );
+    let files = [
+        ("drizzle.config.ts", "export default { dialect: 'sqlite', dbCredentials: { url: 'a.db' } }"),
+        ("Dockerfile", image),
+        ("start.sh", &script("litestream replicate -exec 'node x'")),
+    ];
+    let plan = look(&files, &[], NO_PYTHON).unwrap();
+    assert!(!plan.notes.join("\n").contains("put the app's command"), "{:?}", plan.notes);
+}
+
+/// A file that stays has no command unless it says so.
+#[test]
+fn the_lines_for_a_file_without_a_command_have_one() {
+    let old = "dbs: [{path: a.db, replica: {path: /mnt}}]\n";
+    let package = ("package.json", "{\"scripts\": {\"start\": \"node server.js\"}}");
+    let plan = look(&[("litestream.yml", old), package], &[], NO_PYTHON).expect("a plan");
+    let text = advice(&plan, Target::Bucket, "litestream.yml");
+    assert!(text.contains("\"--\"]\n  CMD [\"node\", \"server.js\"]\n"), "{text}");
+    assert!(text.contains("web: litekeeper run -- node server.js\n"), "{text}");
+    let with = format!("exec: node x\n{old}");
+    let plan = look(&[("litestream.yml", &with), package], &[], NO_PYTHON).expect("a plan");
+    let text = advice(&plan, Target::Bucket, "litestream.yml");
+    assert!(
+        text.contains("ENTRYPOINT [\"litekeeper\", \"run\"]\n") && text.contains("web: litekeeper run\n"),
+        "{text}"
+    );
+}

@@ -233,3 +233,159 @@ fn what_the_repository_and_the_image_should_not_have() {
     let plan = look(&[("a.db", SQLITE), (".dockerignore", all)], &[], NO_PYTHON).expect("a database");
     assert!(!advice(&plan, Target::Bucket, "litestream.yml").contains(".dockerignore"));
 }
+
+/// `store*` would be `stores/` and `store.js` too, and `*.1*` half of all libraries.
+#[test]
+fn a_database_without_a_databases_ending_is_ignored_by_its_own_names() {
+    let plan = look(&[("store", SQLITE), ("data/app.data", SQLITE)], &[], NO_PYTHON).expect("a database");
+    let text = advice(&plan, Target::Bucket, "litestream.yml");
+    let names = |top: &str| {
+        let of = |folder: &str, name: &str| {
+            let beside =
+                ["", "-wal", "-shm", "-journal"].map(|tail| format!("  {top}{folder}{name}{tail}\n"));
+            let hidden =
+                ["litestream", "litekeeper.lock"].map(|tail| format!("  {top}{folder}.{name}-{tail}\n"));
+            beside.concat() + &hidden.concat()
+        };
+        of("", "store") + &of("data/", "app.data")
+    };
+    has(&text, &[&format!("\n.gitignore:\n{}\n", names("/")), &format!("\n.dockerignore:\n{}\n", names(""))]);
+    let plan = look(&[("a [1]*", SQLITE), ("b.db", SQLITE), ("c.db3", SQLITE)], &[], NO_PYTHON).unwrap();
+    let text = advice(&plan, Target::Bucket, "litestream.yml");
+    has(&text, &["  /a \\[1\\]\\*\n", "  /a \\[1\\]\\*-wal\n", "  *.db*\n", "  .*-litestream\n"]);
+    assert!(!text.contains("*.db3*"), "`*.db*` is that too: {text}");
+    // What is there already, in any of its spellings, is not said again.
+    let known =
+        "/store\nstore-wal\n/store-shm\n/store-journal\n/.store-litestream\n/.store-litekeeper.lock\n";
+    let plan = look(&[("store", SQLITE), (".gitignore", known)], &[], NO_PYTHON).unwrap();
+    assert!(!advice(&plan, Target::Bucket, "litestream.yml").contains(".gitignore"));
+    let plan = look(&[("a.sqlite3", SQLITE), (".gitignore", "*.sqlite*\n")], &[], NO_PYTHON).unwrap();
+    assert!(!advice(&plan, Target::Bucket, "litestream.yml").contains("  *.sqlite3*\n"));
+}
+
+/// A copy is a database's data as well: it belongs in no image, and does not survive its container.
+#[test]
+fn copies_are_in_the_lines_that_are_printed_whatever_names_the_databases() {
+    let rails = [
+        ("config/database.yml", "production: {adapter: sqlite3, database: storage/p.sqlite3}\n"),
+        ("bin/rails", ""),
+    ];
+    let drizzle = [
+        (
+            "drizzle.config.ts",
+            "export default { dialect: 'sqlite', dbCredentials: { url: './data/app.sqlite3' } }",
+        ),
+        ("package.json", "{\"scripts\": {\"start\": \"node .\"}}"),
+    ];
+    let url = [(".env", "DATABASE_URL=sqlite:data/app.sqlite3\n")];
+    let existing = [("litestream.yml", "dbs: [{path: data/app.sqlite3, replica: {url: 's3://b/x'}}]\n")];
+    let file = [("data/app.sqlite3", SQLITE)];
+    for (files, workdir) in
+        [(&rails[..], "/rails"), (&drizzle, "/app"), (&url, "/app"), (&existing, "/app"), (&file, "/app")]
+    {
+        let spares = [
+            ("backups/2026/app.db", SQLITE),
+            ("old/app", SQLITE),
+            ("tmp/cache.s3db", SQLITE),
+            ("backups/notes.sl3", "no database"),
+        ];
+        let files: Vec<_> = files.iter().copied().chain(spares).collect();
+        let plan = look(&files, &[], NO_PYTHON).unwrap_or_else(|nothing| panic!("{nothing:?}"));
+        let text = advice(&plan, Target::Bucket, "litestream.yml");
+        let kept = format!(
+            "  # not replicated, so gone with its container unless a volume holds it:\n  VOLUME {workdir}/old\n  VOLUME {workdir}/backups\n"
+        );
+        has(&text, &["\n  **/*.db*\n", "\n  **/*.s3db*\n", "\n  old/app\n", "\n  /old/app\n", &kept]);
+        assert!(!text.contains("VOLUME /app/tmp") && !text.contains("old/app-wal"), "{text}");
+        assert!(!text.contains("*.sl3*"), "{text}");
+        has(&text, &[&format!("# {workdir}/old is on no volume")]);
+        let notes = plan.notes.join("\n");
+        let named = plan.databases.iter().filter(|one| one.left_out.is_some()).count();
+        let is_said = notes.contains("not replicated: old/app, tmp/cache.s3db, backups/2026/app.db");
+        assert!(is_said || named == 3, "{notes}");
+    }
+}
+
+/// What the framework's package does not replicate is data all the same.
+#[test]
+fn a_database_that_is_not_replicated_has_its_volume() {
+    let settings = "DATABASES = {\n 'default': {'ENGINE': 'django.db.backends.sqlite3', 'NAME': 'data/a.db'},\n \
+        'logs': {'ENGINE': 'django.db.backends.sqlite3', 'NAME': 'other/b.db'}}\nLITESTREAM = {'dbs': [{'path': 'default'}]}\n";
+    let files = [("manage.py", super::django::MANAGE), ("shop/settings.py", settings)];
+    let plan = look(&files, &[], NO_PYTHON).expect("a database");
+    let text = advice(&plan, Target::Bucket, "litestream.yml");
+    has(&text, &["  VOLUME /app/data\n  # not replicated", "holds it:\n  VOLUME /app/other\n"]);
+    // What is made anew needs none.
+    let rails = "production:\n  primary: {adapter: sqlite3, database: data/p.db}\n  cache: {adapter: sqlite3, database: other/c.db}\n";
+    let plan = look(&[("config/database.yml", rails), ("bin/rails", "")], &[], NO_PYTHON).unwrap();
+    let text = advice(&plan, Target::Bucket, "litestream.yml");
+    assert!(text.contains("VOLUME /rails/data") && !text.contains("other"), "{text}");
+}
+
+#[test]
+fn the_comment_about_names_is_a_sentence_for_each_kind_of_project() {
+    let url = [(".env", "DATABASE_URL=sqlite:app.db\n")];
+    for files in [&[("app.db", SQLITE)][..], &url] {
+        let text = written(files, &[]);
+        has(&text, &["  # Names of the databases, which commands take in place of paths:\n"]);
+    }
+}
+
+/// "Set where it runs: nothing" was said of a file full of variables.
+#[test]
+fn the_variables_of_a_file_that_stays_are_all_named() {
+    for (text, names) in [
+        ("access-key-id: $KEY\ndbs: [{path: a.db, replica: {url: 's3://b/${PLACE}'}}]\n", "PLACE  KEY"),
+        (
+            "dbs: [{path: a.db, replica: '${URL}'}]\nlitekeeper:\n  app: {env: {A: {env: NAME}, B: '${C}', env: D}}\n",
+            "URL  NAME  C",
+        ),
+        (
+            "secret-access-key: ${SECRET}\ndbs: [{path: a.db, replica: {url: 's3://b/x', access-key-id: k}}]\n",
+            "SECRET",
+        ),
+        (
+            "logging: {level: $LEVEL}\ndbs: [{dir: $DIR, pattern: '*.db', replica: {path: /mnt}}]\n",
+            "DIR  LEVEL",
+        ),
+        ("# $NO\ndbs: [{path: $PID.db, replica: {path: /mnt}}]\n", "nothing"),
+        (
+            "dbs: [{path: a.db, replica: {path: /mnt}}]\nlitekeeper: {enabled: {env: ON}, user: {env: U, default: me}}\n",
+            "ON",
+        ),
+        (
+            "dbs: [{path: a.db, replica: {url: 's3://b/x'}}]\n",
+            "LITESTREAM_ACCESS_KEY_ID  LITESTREAM_SECRET_ACCESS_KEY",
+        ),
+    ] {
+        let plan = look(&[("litestream.yml", text)], &[], NO_PYTHON).expect("a plan");
+        assert_eq!(plan.framework, Framework::Existing);
+        let said = advice(&plan, Target::Bucket, "litestream.yml");
+        assert_eq!(said.lines().last().unwrap().trim(), names, "{text}");
+    }
+}
+
+/// A fresh clone: nothing that `.gitignore` names is there.
+#[test]
+fn without_a_database_the_files_of_the_repository_count() {
+    for (example, path) in [(".env.example", "data/app.db"), (".env.sample", "app.db")] {
+        let text = format!("DATABASE_URL=sqlite:{path}\n");
+        let plan = look(&[(example, &text)], &[], NO_PYTHON).expect("a plan");
+        assert_eq!((plan.framework, plan.source.as_str()), (Framework::DatabaseUrl, example));
+        assert_eq!(plan.databases[0].path, path);
+        assert!(plan.notes.join("\n").contains(&format!("variables are those of {example}")));
+    }
+    let both = [(".env.example", "DATABASE_URL=sqlite:a.db\n"), (".env", "DATABASE_URL=sqlite:b.db\n")];
+    assert_eq!(look(&both, &[], NO_PYTHON).expect("a plan").databases[0].path, "b.db");
+    let settings = "import os\nDATABASES = {'default': {'ENGINE': 'django.db.backends.sqlite3', 'NAME': os.environ['DB']}}\n";
+    let django =
+        [("manage.py", super::django::MANAGE), ("shop/settings.py", settings), (".env.example", "DB=x.db\n")];
+    assert_eq!(look(&django, &[], NO_PYTHON).expect("a plan").databases[0].path, "x.db");
+    for folder in ["pb_migrations/1_users.js", "pb_hooks/main.pb.js"] {
+        let plan = look(&[(folder, "")], &[], NO_PYTHON).expect("a plan");
+        assert_eq!(
+            (plan.framework, plan.databases[0].path.as_str()),
+            (Framework::PocketBase, "pb_data/data.db")
+        );
+    }
+}

@@ -10,9 +10,11 @@ mod already;
 mod django;
 mod laravel;
 mod node;
+mod notes;
 mod others;
 mod phoenix;
 mod rails;
+mod sqlalchemy;
 
 /// A tree in memory.
 #[derive(Default)]
@@ -21,6 +23,11 @@ pub(super) struct Files(BTreeMap<PathBuf, Vec<u8>>);
 impl Files {
     pub fn new(files: &[(&str, &str)]) -> Self {
         Self(files.iter().map(|(path, text)| (PathBuf::from(path), text.as_bytes().to_vec())).collect())
+    }
+
+    pub fn with(mut self, path: &str, bytes: &[u8]) -> Self {
+        self.0.insert(PathBuf::from(path), bytes.to_vec());
+        self
     }
 }
 
@@ -63,11 +70,14 @@ impl Tree for Files {
 }
 
 fn look(files: &[(&str, &str)], env: &[(&str, &str)], answer: Result<&str, &str>) -> Result<Plan, Nothing> {
-    let files = Files::new(files);
+    look_at(&Files::new(files), env, answer)
+}
+
+fn look_at(files: &Files, env: &[(&str, &str)], answer: Result<&str, &str>) -> Result<Plan, Nothing> {
     let env = |name: &str| env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
     let ask = |_: &Question| answer.map(str::to_owned).map_err(str::to_owned);
     find(&Surroundings {
-        tree: &files,
+        tree: files,
         root: "/srv/app",
         env: &env,
         ask: &ask,

@@ -155,6 +155,15 @@ fn odd_files_are_no_panic() {
             let _ = look(&marked, &[], NO_PYTHON);
         }
         let _ = look(&[("manage.py", MANAGE), ("shop/settings.py", text)], &[], NO_PYTHON);
+        let python =
+            format!("import flask_sqlalchemy\nSQLALCHEMY_DATABASE_URI = {text}\ncreate_engine({text}");
+        let _ = look(&[("config.py", &python), (".gitignore", text)], &[], NO_PYTHON);
+        let script = format!("A={text}\nlitestream replicate -exec {text}\n");
+        let image = ("Dockerfile", "FROM x\nCMD [\"./start.sh\"]\n");
+        let files = [("a.db", "SQLite format 3\0…"), image, ("start.sh", &script)];
+        if let Ok(plan) = look(&files, &[], NO_PYTHON) {
+            let _ = (yaml(&plan, Target::Bucket), advice(&plan, Target::Bucket, "litestream.yml"));
+        }
         let erb = format!("production: <%= {text} %>\n<% if {text} %>");
         let _ = look(&[("bin/rails", ""), ("config/database.yml", &erb)], &[], NO_PYTHON);
     }
