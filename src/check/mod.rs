@@ -66,6 +66,7 @@ pub fn faults(site: &Site<'_>) -> Vec<Lint> {
         let mut found = place::faults(site);
         found.extend(folder::look(site));
         found.extend(limits::look(site));
+        found.extend(glob::look(site));
         found.extend(files::faults(site, &fresh));
         found.extend(sqlite::look(site));
         found
@@ -79,6 +80,7 @@ pub fn faults_of_databases(site: &Site<'_>) -> Vec<Lint> {
     let fresh = files::Fresh::new();
     only_faults(theirs(|| {
         let mut found = files::rights(site, &fresh);
+        found.extend(glob::of_named(site));
         found.extend(sqlite::look(site));
         found
     }))

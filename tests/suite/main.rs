@@ -54,6 +54,7 @@ mod mutants;
 mod needs;
 mod not_started;
 mod old_litestream;
+mod one_word;
 mod openers;
 mod orphans;
 mod output;
