@@ -15,6 +15,7 @@ mod duration;
 mod faults;
 mod findings;
 mod from;
+mod given;
 mod init;
 mod install;
 mod layers;
@@ -23,8 +24,10 @@ mod one_shot;
 pub mod reload;
 mod run;
 mod settings;
+mod switch;
 mod txid;
 mod typed;
+mod unread;
 mod written;
 
 pub use commands::main;

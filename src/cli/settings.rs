@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use super::app_env;
 use super::args;
-use super::catalogue::Catalogue;
+use super::catalogue::{Catalogue, Old};
 use super::databases::{self, Found, Source};
 use super::faults::Faults;
 use super::from;
+use super::given;
 use super::layers::{Layers, Origin};
 use super::mounted;
 use super::txid;
@@ -39,13 +40,6 @@ pub(super) fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
-/// What a variable says that switches something off: `false`, `0`, `no` or `off`.
-pub(super) fn is_switched_off(name: &str) -> bool {
-    variable(name)
-        .and_then(|value| value.into_string().ok())
-        .is_some_and(|value| matches!(value.to_ascii_lowercase().as_str(), "false" | "0" | "no" | "off"))
-}
-
 /// What is found before anything of it is judged: the configuration's file, and the options above it.
 pub(super) struct First {
     cwd: PathBuf,
@@ -60,6 +54,7 @@ impl First {
     /// # Errors
     /// There is no current folder.
     pub(super) fn look(subcommand: &str, typed: &args::Run) -> Result<Self, Failure> {
+        given::refuse()?;
         let cwd = current_dir()?;
         let found = databases::open(&source(typed), &cwd);
         let layers = |found: &Found| {
@@ -193,6 +188,7 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
         }
         databases::refuse_unreadable(user)?;
     }
+    let old = Old::of(&binary, args.litestream_version);
     let faults = Faults {
         written: written.clone(),
         config: configured.clone(),
@@ -229,7 +225,7 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
             txid::check(&asked, is_ltx)?;
             written.check(&checked, is_ltx)
         }),
-        catalogue: Box::new(Catalogue::new(configured, from, shutdown_sync, resolver.is_some(), env)),
+        catalogue: Box::new(Catalogue::new(configured, from, shutdown_sync, resolver.is_some(), env, old)),
         folders,
         resolver: resolver.map(|resolver| resolver.command.into_iter().map(Into::into).collect()),
         socket,

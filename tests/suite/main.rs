@@ -32,6 +32,7 @@ mod exit_codes;
 mod foreign_bounds;
 mod foreign_text;
 mod gate;
+mod given;
 mod guestbook;
 mod handover;
 mod harness;

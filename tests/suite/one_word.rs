@@ -4,7 +4,9 @@ use std::fs;
 
 use crate::support::app::App;
 use crate::support::keeper::Keeper;
+use crate::support::litestream::{LATEST, OLD};
 use crate::support::refused::refused;
+use crate::support::sqlite;
 use crate::support::world::World;
 
 fn simple(world: &World) -> Keeper {
@@ -75,4 +77,119 @@ fn a_placeholder_for_a_key_is_none_without_a_file_either() {
         keeper.env("AWS_ACCESS_KEY_ID", "<KEY>").env("AWS_SECRET_ACCESS_KEY", "x")
     };
     refused(&world, keeper, "placeholder").expect_log("AWS_ACCESS_KEY_ID");
+}
+
+/// Litestream would take away its own files, or the database's.
+#[test]
+fn a_replica_where_the_database_or_its_metadata_is_is_refused() {
+    let world = World::new();
+    fs::create_dir(world.path("d")).expect("ours");
+    let db = world.path("d/app.db");
+    for (replica, said) in [
+        ("d/.app.db-litestream", "is in the metadata folder of `"),
+        ("d/.app.db-litestream/ltx", "is in the metadata folder of `"),
+        ("d/app.db/backup", "is below the database `"),
+        ("d", "is around the metadata folder of its database"),
+        ("", "is around the metadata folder of its database"),
+    ] {
+        let url = format!("file://{}", world.path(replica).display());
+        let keeper = || Keeper::new(&world).db(&db).replica(url.trim_end_matches('/'));
+        refused(&world, keeper, "replica-in-metadata").expect_log(said);
+        keeper().command("check").run().expect_code(78).expect_output("[replica-in-metadata]");
+    }
+    let own = format!("file://{}", db.display());
+    refused(&world, || Keeper::new(&world).db(&db).replica(&own), "replica-place")
+        .expect_log("is the database itself");
+    for (text, code) in [
+        // Another one's.
+        (
+            "dbs: [{path: d/a.db, replica: {path: d/.b.db-litestream}}, {path: d/b.db, replica: {path: r}}]",
+            "replica-in-metadata",
+        ),
+        (
+            "dbs: [{path: d/a.db, replica: {path: d/b.db}}, {path: d/b.db, replica: {path: r}}]",
+            "replica-place",
+        ),
+        ("dbs: [{path: d/a.db, meta-path: m/a, replica: {path: m}}]", "replica-in-metadata"),
+        ("dbs: [{dir: d, pattern: '*.db', watch: true, replica: {path: d}}]", "replica-in-metadata"),
+    ] {
+        let file = world.write("a.yml", &format!("{text}\n"));
+        refused(&world, || Keeper::new(&world).config(&file), code);
+    }
+}
+
+/// Google's storage has another name for each series, and the one that is found gets its own.
+#[test]
+fn googles_storage_is_asked_by_the_name_that_litestream_knows() {
+    let world = World::new();
+    let gcs = || Keeper::new(&world).db(&world.db()).replica("gcs://backups/app");
+    refused(&world, gcs, "replica-type").expect_log("write gs://BUCKET/PATH");
+    for version in [LATEST, OLD] {
+        for text in ["{url: gs://backups/app}", "{type: gs, bucket: backups}", "{type: gcs, bucket: backups}"]
+        {
+            let file = world.write("a.yml", &format!("dbs: [{{path: app.db, replica: {text}}}]\n"));
+            let keeper = || Keeper::new(&world).config(&file).litestream(version).app(["true"]);
+            // Without a key it gets no further, but this far.
+            let ended = keeper().run().expect_code(69).expect_log("could not find default credentials");
+            ended.expect_log("GOOGLE_APPLICATION_CREDENTIALS");
+            let checked = keeper().command("check").arg("--online").run().expect_code(78);
+            checked.expect_output("could not find default credentials");
+        }
+    }
+}
+
+#[test]
+fn what_switches_replication_off_is_told_and_has_to_say_so() {
+    let world = World::new();
+    let keeper = || simple(&world).db(&world.db()).app(["true"]);
+    for (name, value) in
+        [("LITEKEEPER_ENABLED", "false"), ("LITESTREAM_ENABLED", "No"), ("LITEKEEPER_ENABLED", "0")]
+    {
+        let checked = keeper().env(name, value).command("check").run().expect_code(0);
+        checked.expect_output(&format!(
+            "{name} switches replication off: `run` runs the app alone [switched-off]"
+        ));
+    }
+    let checked = keeper().args(["--enabled-if", "NOWHERE"]).command("check").run().expect_code(0);
+    checked
+        .expect_output("NOWHERE is not set or empty (--enabled-if): `run` runs the app alone [switched-off]");
+    let replica = world.replica_url();
+    for own in ["{env: NOWHERE}", "false"] {
+        let text = format!(
+            "litekeeper: {{enabled: {own}}}\ndbs: [{{path: app.db, replica: {{url: '{replica}'}}}}]\n"
+        );
+        let file = world.write("a.yml", &text);
+        let checked = Keeper::new(&world).config(&file).app(["true"]).command("check").run().expect_code(0);
+        checked.expect_output("[switched-off]");
+    }
+    for value in ["true", "1", "yes", "ON", ""] {
+        let checked = keeper().env("LITEKEEPER_ENABLED", value).command("check").run().expect_code(0);
+        assert!(!checked.stdout.contains("switched-off"), "{value}: {}", checked.stdout);
+    }
+    for name in ["LITEKEEPER_ENABLED", "LITESTREAM_ENABLED"] {
+        for value in ["maybe", "fasle", "2", "disabled"] {
+            let found = refused(&world, || simple(&world).db(&world.db()).env(name, value), "variable-value");
+            found.expect_log(&format!(
+                "{name} is `{value}`, but must be true, 1, yes or on, or else false, 0, no or off"
+            ));
+        }
+    }
+}
+
+/// Each call that opens something fails in a way of its own, and none of them says what is missing.
+#[test]
+fn too_few_descriptors_for_a_start_are_told_at_once() {
+    let world = World::new();
+    sqlite::create(&world.db(), 1);
+    for most in ["5", "12", "25", "28"] {
+        let shell = ["sh", "-c", "ulimit -n \"$0\"; exec \"$@\"", most].map(str::to_owned);
+        let limited = || simple(&world).db(&world.db()).wrapped(shell.clone());
+        refused(&world, limited, "few-files")
+            .expect_log(&format!("{most} files may be open"))
+            .expect_log("ulimit");
+    }
+    // What may be raised is, and the app gets what there was.
+    let shell = ["sh", "-c", "ulimit -S -n 12; exec \"$0\" \"$@\""].map(str::to_owned);
+    let keeper = simple(&world).db(&world.db()).wrapped(shell);
+    keeper.app(["sh", "-c", "exit $(ulimit -n)"]).args(["--restart", "never"]).run().expect_code(12);
 }
