@@ -35,7 +35,10 @@ mod stop;
 pub use further::Further;
 pub use litestream::{Found, look as look_for_litestream};
 pub use online::{Online, try_replicas};
-pub use rules::{APP_MISSING, NO_APP, ON_NETWORK, RESOLVER, RESOLVER_MISSING, RULES, SETTING, SWITCHED_OFF};
+pub use rules::{
+    APP_MISSING, APP_SHELL, NO_APP, ON_NETWORK, RESOLVER, RESOLVER_MISSING, RULES, SECOND_LITESTREAM,
+    SETTING, SWITCHED_OFF,
+};
 pub use site::Site;
 
 use std::collections::BTreeSet;

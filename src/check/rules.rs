@@ -17,6 +17,7 @@ macro_rules! rules {
 rules! {
     (SETTING, Error, "setting", "a setting of `run` that cannot be used: a user, a folder, a file of variables"),
     (APP_MISSING, Error, "app-missing", "the app's command was not found, or cannot be executed"),
+    (APP_SHELL, Warning, "app-shell", "the app's command has what only a shell understands"),
     (NO_APP, Warning, "no-app", "no app is given: `run` needs its command"),
     (SWITCHED_OFF, Note, "switched-off", "replication is switched off: `run` runs the app alone"),
     (RESOLVER_MISSING, Error, "resolver-missing", "the resolver's command was not found, or cannot be executed"),

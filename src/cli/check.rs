@@ -16,6 +16,7 @@ use super::one_shot;
 use super::settings::{self, variable};
 use super::switch;
 use super::unread;
+use super::words;
 use crate::check::{self, Further, Online, Site};
 use crate::config::lint::{self, Lint, Severity};
 use crate::config::{self, Config, Document, LoadOptions, Origin, SECTION, Section, Series, Setting};
@@ -131,6 +132,7 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
         let named = folder.clone();
         let folder = folder.unwrap_or_else(|| cwd.clone());
         lints.extend(app_missing(&layers, config.as_ref(), &folder, &env));
+        lints.extend(app_words(&layers, config.as_ref()));
         let resolver = config.as_ref().and_then(|config| databases::resolver(config).ok().flatten());
         if let (Some(resolver), Some(config)) = (resolver, &config) {
             let question = Question {
@@ -401,14 +403,8 @@ fn app_missing(
              `litekeeper check -- true` checks all else",
         ));
     }
-    let (program, (origin, line)) = match (layers.args.command.first(), config) {
-        (Some(program), _) => (program.clone(), place(layers.origin("command"))),
-        (None, Some(config)) => {
-            let line = config.root().get("exec").map_or(0, |exec| exec.line);
-            (config.exec().ok()??.first()?.into(), (config.origin().clone(), line))
-        }
-        (None, None) => return None,
-    };
+    let (argv, (origin, line)) = app(layers, config)?;
+    let program = argv.first()?.clone();
     if is_executable(&program, folder, env) {
         return None;
     }
@@ -420,6 +416,24 @@ fn app_missing(
         "it is looked for in the PATH of the app, or relative to its folder; where the app is not installed, \
          `litekeeper check -- true` checks all else",
     ))
+}
+
+/// The app's command, and where it is from.
+fn app(layers: &Layers, config: Option<&Config>) -> Option<(Vec<OsString>, (Origin, usize))> {
+    match (layers.args.command.as_slice(), config) {
+        ([_, ..], _) => Some((layers.args.command.clone(), place(layers.origin("command")))),
+        ([], Some(config)) => {
+            let line = config.root().get("exec").map_or(0, |exec| exec.line);
+            let words = config.exec().ok()??.into_iter().map(Into::into);
+            Some((words.collect(), (config.origin().clone(), line)))
+        }
+        ([], None) => None,
+    }
+}
+
+/// What its words show.
+fn app_words(layers: &Layers, config: Option<&Config>) -> Vec<Lint> {
+    app(layers, config).map(|(argv, (origin, line))| words::look(&argv, &origin, line)).unwrap_or_default()
 }
 
 /// The user that will run, unless it is this one. Anybody may ask how another one would fare.

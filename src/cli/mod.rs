@@ -28,6 +28,7 @@ mod switch;
 mod txid;
 mod typed;
 mod unread;
+mod words;
 mod written;
 
 pub use commands::main;

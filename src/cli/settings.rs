@@ -16,6 +16,7 @@ use super::given;
 use super::layers::{Layers, Origin};
 use super::mounted;
 use super::txid;
+use super::words;
 use super::written::Written;
 use crate::config::{Config, Section};
 use crate::core::{self, BackoffPolicy, ExitCode, Policy};
@@ -153,6 +154,7 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
         tracing::warn!("{origin}:{line}: `litekeeper.{key}` has no effect in this version");
     }
     let app = app(&layers, &configured)?;
+    words::refuse(&app, configured.origin())?;
     let dbs = databases::databases(&configured);
     let named = user(&layers)?;
     let stop_timeout = stop_timeout(args);

@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::support::app::App;
 use crate::support::keeper::Keeper;
-use crate::support::litestream::{LATEST, OLD};
+use crate::support::litestream::{LATEST, OLD, binary};
 use crate::support::refused::refused;
 use crate::support::sqlite;
 use crate::support::world::World;
@@ -192,4 +192,61 @@ fn too_few_descriptors_for_a_start_are_told_at_once() {
     let shell = ["sh", "-c", "ulimit -S -n 12; exec \"$0\" \"$@\""].map(str::to_owned);
     let keeper = simple(&world).db(&world.db()).wrapped(shell);
     keeper.app(["sh", "-c", "exit $(ulimit -n)"]).args(["--restart", "never"]).run().expect_code(12);
+}
+
+#[test]
+fn a_litestream_in_the_place_of_the_app_is_a_second_one() {
+    let world = World::new();
+    let litestream = binary(LATEST).display().to_string();
+    let line = format!("exec {litestream} replicate -exec app");
+    for words in [vec![litestream.as_str(), "replicate", "-exec", "app"], vec!["sh", "-c", &line]] {
+        let keeper = || simple(&world).db(&world.db()).app(&words);
+        let checked = keeper().command("check").run().expect_code(78);
+        checked
+            .expect_output("the app's command is a litestream itself")
+            .expect_output("[second-litestream]");
+        let ended = keeper().run().expect_code(75).expect_log("the app's command is a litestream itself");
+        ended.expect_log("hint: litekeeper runs litestream itself: leave it out");
+    }
+    let text = "dbs: [{path: app.db, replica: {path: backup}}]\n";
+    let file = world.write("a.yml", &format!("exec: {litestream} replicate -exec app\n{text}"));
+    let checked = Keeper::new(&world).config(&file).command("check").run().expect_code(78);
+    checked.expect_output("a.yml:1: error: the app's command is a litestream itself");
+    assert_eq!(world.list(""), ["a.yml", "rt"]);
+}
+
+#[test]
+fn a_line_for_a_shell_is_told_to_be_one() {
+    let world = World::new();
+    for (words, what) in
+        [(vec!["cd x && ls"], "&&"), (vec!["cd", "x", "&&", "ls"], "&&"), (vec!["echo", "x", ">", "y"], ">")]
+    {
+        let keeper = || simple(&world).db(&world.db()).app(&words);
+        let said = format!("the app's command has `{what}`, which only a shell understands");
+        let checked = keeper().command("check").run().expect_output(&said).expect_output("[app-shell]");
+        let ended = keeper().run().expect_log(&said).expect_log("sh -c '…'");
+        if words[0].starts_with("cd") {
+            checked.expect_output("--cwd FOLDER");
+            ended.expect_log("--cwd FOLDER");
+        }
+    }
+    let ended = simple(&world).db(&world.db()).app(["sh", "-c", "cd / && true"]).run().expect_code(0);
+    assert!(!ended.log.contains("only a shell"), "{}", ended.log);
+}
+
+/// Litestream's client for S3 tries again and again, and says nothing of it.
+#[test]
+fn who_refuses_a_connection_is_named() {
+    let world = World::new();
+    sqlite::create(&world.db(), 1);
+    let url = "s3://backups/app?endpoint=http://127.0.0.1:1&region=us-east-1";
+    let keeper = |db: &str| {
+        let keeper = Keeper::new(&world).db(&world.path(db)).replica(url).app(["true"]);
+        keeper.env("AWS_ACCESS_KEY_ID", "x").env("AWS_SECRET_ACCESS_KEY", "y")
+    };
+    let said = "no answer within 2 s: 127.0.0.1:1: connection refused";
+    keeper("app.db").args(["--gate-timeout", "2s"]).run().expect_code(69).expect_log(said);
+    keeper("new.db").args(["--restore-timeout", "2s"]).run().expect_code(69).expect_log(said);
+    let checked = keeper("app.db").args(["--online", "--limit", "2s"]).command("check").run().expect_code(78);
+    checked.expect_output(said).expect_output("[replica-list]");
 }
