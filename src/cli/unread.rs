@@ -46,10 +46,15 @@ fn hint(name: &str, known: &[&str]) -> String {
             "{of} is read; only what may be a secret, and where a backup is, may be in a file of its own"
         );
     }
-    let close = known.iter().map(|known| (strsim::damerau_levenshtein(name, known), *known)).min();
+    let ours =
+        || known.iter().copied().filter(|known| PREFIXES.iter().any(|prefix| known.starts_with(prefix)));
+    let close = ours().map(|known| (strsim::damerau_levenshtein(name, known), known)).min();
     // The first word is never what is wrong.
-    match close.filter(|(distance, known)| *distance <= 1 + (known.len() - 11) / 4) {
-        Some((_, close)) => format!("did you mean {close}?"),
+    let close = close.filter(|(distance, known)| *distance <= 1 + known.len().saturating_sub(11) / 4);
+    let has_all = |known: &&str| name.split('_').all(|word| known.split('_').any(|other| other == word));
+    let longer = || ours().filter(has_all).min_by_key(|known| known.len());
+    match close.map(|(_, known)| known).or_else(longer) {
+        Some(meant) => format!("did you mean {meant}?"),
         None => "take it out, unless the app reads it; docs/variables.md has those that are read".to_owned(),
     }
 }

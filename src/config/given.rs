@@ -206,8 +206,7 @@ pub(super) fn several(text: &str, is_variable: bool) -> Option<usize> {
         |part: &&str| ENDINGS.iter().any(|ending| part.len() > ending.len() && part.ends_with(ending));
     [',', ';', ':', ' ', '\n', '|'].into_iter().find_map(|separator| {
         let parts: Vec<&str> = text.split(separator).map(str::trim).filter(|part| !part.is_empty()).collect();
-        let is_list =
-            is_variable && matches!(separator, ',' | ';') || parts.iter().all(|part| is_database(&part));
+        let is_list = is_variable && matches!(separator, ',' | ';') || parts.iter().all(is_database);
         (parts.len() > 1 && is_list).then_some(parts.len())
     })
 }
