@@ -41,13 +41,19 @@ pub fn named(text: &str, slashes: Slashes) -> Named {
         return Named::Memory;
     }
     let (scheme, rest) = match text.split_once(':') {
-        Some((scheme, rest)) if is_scheme(scheme) => (scheme, rest),
+        Some((scheme, rest)) if is_scheme(scheme) => (scheme.to_ascii_lowercase(), rest),
         _ => return Named::File(text.to_owned()),
     };
+    let scheme = scheme.as_str();
+    if scheme == "jdbc" {
+        return of_java(rest);
+    }
     let rest = rest.split(['?', '#']).next().unwrap_or_default();
     let slashes = match (scheme, slashes) {
         // SQLAlchemy alone names the driver.
         (scheme, _) if scheme.starts_with("sqlite+") => Slashes::Four,
+        // Django's alone.
+        ("spatialite", _) => Slashes::Four,
         // Only Ruby calls it that.
         ("sqlite3", Slashes::Unknown) => Slashes::Three,
         (_, slashes) => slashes,
@@ -58,7 +64,7 @@ pub fn named(text: &str, slashes: Slashes) -> Named {
     let file = |path: String| if path.is_empty() { Named::Memory } else { Named::File(path) };
     match scheme {
         "file" => file(decoded(after_host(rest))),
-        _ if scheme == "sqlite" || scheme == "sqlite3" || scheme.starts_with("sqlite+") => {
+        _ if ["sqlite", "sqlite3", "spatialite"].contains(&scheme) || scheme.starts_with("sqlite+") => {
             let Some(path) = rest.strip_prefix("///") else { return file(decoded(after_host(rest))) };
             match (path.strip_prefix('/'), slashes) {
                 (_, _) if path.is_empty() => Named::Memory,
@@ -73,6 +79,22 @@ pub fn named(text: &str, slashes: Slashes) -> Named {
             }
         }
         other => Named::Foreign(other.to_owned()),
+    }
+}
+
+/// What follows `jdbc:`: to Java's driver all behind `sqlite:` is a path as it is, or an SQLite `file:` name.
+fn of_java(rest: &str) -> Named {
+    let (scheme, path) = rest.split_once(':').unwrap_or((rest, ""));
+    if !scheme.eq_ignore_ascii_case("sqlite") || path.starts_with(":resource:") {
+        return Named::Foreign(format!("jdbc:{scheme}"));
+    }
+    if path.starts_with("file:") {
+        return named(path, Slashes::Three);
+    }
+    match path.split('?').next().unwrap_or_default() {
+        "" => Named::Memory,
+        path if path.starts_with("//") => Named::File(format!("/{}", path.trim_start_matches('/'))),
+        path => Named::File(path.to_owned()),
     }
 }
 
@@ -145,6 +167,17 @@ mod tests {
             ("file:./dev.db?connection_limit=1", Unknown, file("./dev.db")),
             ("file:///data/a%20b.db", Unknown, file("/data/a b.db")),
             ("file://localhost/data/a.db", Unknown, file("/data/a.db")),
+            ("SQLITE:///data/x.db", Three, file("/data/x.db")),
+            ("File:./dev.db", Unknown, file("./dev.db")),
+            ("spatialite:///x.db", Unknown, file("x.db")),
+            ("SpatiaLite:////data/x.db", Unknown, file("/data/x.db")),
+            ("jdbc:sqlite:x.db", Unknown, file("x.db")),
+            ("JDBC:SQLite:/data/x.db?journal_mode=WAL", Unknown, file("/data/x.db")),
+            ("jdbc:sqlite:///data/x.db", Unknown, file("/data/x.db")),
+            ("jdbc:sqlite:file:x.db?cache=shared", Unknown, file("x.db")),
+            ("jdbc:sqlite:", Unknown, Named::Memory),
+            ("jdbc:sqlite::resource:x.db", Unknown, Named::Foreign("jdbc:sqlite".into())),
+            ("jdbc:postgresql://h/d", Unknown, Named::Foreign("jdbc:postgresql".into())),
             ("sqlite3:db/x.db", Three, file("db/x.db")),
             ("sqlite:a.db", Unknown, file("a.db")),
             ("sqlite://a.db", Unknown, file("a.db")),

@@ -75,6 +75,7 @@ pub const PASSED_ON: &[Variable] = &[
         "LITESTREAM_S3_ENDPOINT",
         "where the bucket of a replica URL without an endpoint is, for databases of a resolver: refused there",
     ),
+    ("LITESTREAM_S3_DEBUG", "its S3 client logs requests"),
     ("LITESTREAM_AZURE_ACCOUNT_KEY", "the key of Azure replicas"),
     ("LITESTREAM_AZURE_SAS_TOKEN", "or their token"),
     ("AWS_REGION", "the region, where the replica names none"),
@@ -90,8 +91,15 @@ pub const OTHERS: &[Variable] = &[
     ("LITESTREAM_URL", "not read, and said so by `check`, like the next two: LITESTREAM_REPLICA_URL is"),
     ("LITESTREAM_BUCKET", "not read: LITESTREAM_REPLICA_BUCKET is"),
     ("LITESTREAM_S3_BUCKET", "not read, unless the configuration names it"),
+    ("LITESTREAM_BUCKET_NAME", "not read: LITESTREAM_REPLICA_BUCKET is"),
+    ("LITESTREAM_REPLICA_S3_BUCKET", "not read: LITESTREAM_REPLICA_BUCKET is"),
     ("VIRTUAL_ENV", "`init`: the Python that a Django project is asked with"),
 ];
+
+/// Whether a variable is only known so that it can be told that nobody reads it.
+pub fn is_unread((_, says): &Variable) -> bool {
+    says.starts_with("not read")
+}
 
 /// Those that the app gets, and nobody reads here.
 pub const GIVEN: &[Variable] =

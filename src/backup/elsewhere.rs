@@ -80,7 +80,11 @@ impl Restorer {
     pub(super) async fn holds_backup(&self, db: &Database) -> Result<bool, Error> {
         let output =
             self.runner.ask(&argv::listing(self.version, &self.config, &db.path), self.timeout).await;
-        match output.map_err(|error| Error::of_command(db, error))?.answer() {
+        let output = match output {
+            Ok(output) => output,
+            Err(error) => return Err(Error::of_command(db, error).explained(&self.runner, db).await),
+        };
+        match output.answer() {
             Ok(listing) => Ok(position::replicated(self.version, listing).is_some()),
             Err(reason) if reason.contains(NO_BACKUP) => Ok(false),
             Err(reason) => Err(Error::refused(db, reason)),

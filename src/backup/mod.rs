@@ -9,6 +9,7 @@ mod chosen;
 mod elsewhere;
 mod kin;
 pub mod listing;
+pub mod reach;
 pub mod remains;
 mod restore;
 pub mod s3;

@@ -76,7 +76,7 @@ pub enum Error {
         reason: String,
     },
     /// It did not answer in time.
-    #[error("{}: replica {replica}: no answer within {} s", db.display(), after.as_secs())]
+    #[error("{}: replica {replica}: no answer within {} s{}", db.display(), after.as_secs(), cause.as_ref().map_or_else(String::new, |cause| format!(": {cause}")))]
     Timeout {
         /// The database.
         db: PathBuf,
@@ -84,6 +84,8 @@ pub enum Error {
         replica: String,
         /// The limit.
         after: Duration,
+        /// What a connection to the server says, with its host and port.
+        cause: Option<String>,
     },
     /// What Litestream makes of the backup is no sound database.
     #[error("{}: replica {replica}: {what}", db.display())]
@@ -191,7 +193,7 @@ impl Error {
     pub(super) fn of_command(db: &Database, error: command::Error) -> Self {
         match error {
             command::Error::Timeout(after) => {
-                Self::Timeout { db: db.path.clone(), replica: db.replica.clone(), after }
+                Self::Timeout { db: db.path.clone(), replica: db.replica.clone(), after, cause: None }
             }
             other @ (command::Error::Start { .. } | command::Error::Aborted) => Self::Command(other),
         }
@@ -409,7 +411,10 @@ impl Restorer {
         if let Some(bar) = bar {
             bar.finish_and_clear();
         }
-        let ran = ran.map_err(|error| Error::of_command(db, error))?;
+        let ran = match ran {
+            Ok(ran) => ran,
+            Err(error) => return Err(Error::of_command(db, error).explained(&self.runner, db).await),
+        };
         if !ran.is_success() {
             return Err(Error::refused(db, ran.reason()));
         }

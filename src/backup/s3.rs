@@ -21,6 +21,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::listing::{Found, max_txid};
+use super::reach;
 use crate::litestream::command::Runner;
 use crate::litestream::ltx;
 use crate::os::{fd, open};
@@ -57,6 +58,9 @@ struct Order {
     /// The header of the newest file of a single transaction up to this one is read instead, see [`header`].
     #[serde(default)]
     header: Option<u64>,
+    /// The server is only connected to, see [`super::reach`].
+    #[serde(default)]
+    reach: bool,
 }
 
 /// What became of a snapshot that was looked at.
@@ -122,7 +126,7 @@ async fn ask_of<T: DeserializeOwned>(
     serde_json::from_str(&said).map_err(|error| error.to_string())
 }
 
-async fn carried_out(runner: &Runner, order: &[u8], limit: Duration) -> Result<String, String> {
+pub(super) async fn carried_out(runner: &Runner, order: &[u8], limit: Duration) -> Result<String, String> {
     let order = fd::memory(order).map_err(|error| error.to_string())?;
     let args = ["__list".into(), fd::number(&order).to_string().into()];
     runner.ask_own(&args, vec![fd::number(&order)], limit).await
@@ -154,6 +158,10 @@ pub fn main(order: Option<&str>) -> u8 {
 /// Why it cannot, in the server's words.
 pub fn carry_out(order: &[u8]) -> Result<Vec<u8>, String> {
     let order: Order = serde_json::from_slice(order).map_err(|error| error.to_string())?;
+    if order.reach {
+        return serde_json::to_vec(&reach::look(order.endpoint.as_deref()))
+            .map_err(|error| error.to_string());
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     runtime.map_err(|error| error.to_string())?.block_on(async {
         let store = store(&order).await?;

@@ -89,7 +89,10 @@ pub async fn standing(
 ) -> Result<Standing, Error> {
     let local = position::local(version, &db.meta);
     let output = runner.ask(&argv::listing(version, config, &db.path), limit).await;
-    let output = output.map_err(|error| Error::of_command(db, error))?;
+    let output = match output {
+        Ok(output) => output,
+        Err(error) => return Err(Error::of_command(db, error).explained(runner, db).await),
+    };
     let (first, mut is_empty) = (position::first(version, &db.meta), false);
     let replica = match output.answer() {
         Ok(listing) => position::replicated(version, listing),

@@ -12,20 +12,34 @@ pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
     databases.chain(folders).filter_map(|(path, line, key)| of(site, path, line, key)).collect()
 }
 
-/// A file may have such a name; then it is there.
+/// The same of databases that a source names; one in a folder has its name from its backup.
+pub(super) fn of_named(site: &Site<'_>) -> Vec<Lint> {
+    let in_folder =
+        |path: &Path| site.config.directories().iter().any(|folder| path.starts_with(&folder.dir));
+    let named = site.databases.iter().filter(|database| !in_folder(&database.path));
+    named.filter_map(|database| of(site, &database.path, database.line, "path")).collect()
+}
+
+/// A file or folder may have such a name; then it is there.
 fn of(site: &Site<'_>, path: &Path, line: usize, key: &str) -> Option<Lint> {
     let text = path.to_str().filter(|text| is_pattern(text))?;
-    if path.symlink_metadata().is_ok() {
-        return None;
-    }
     let parts: Vec<&str> = text.split('/').collect();
-    let first = parts.iter().position(|part| is_pattern(part)).unwrap_or_default();
+    let is_there = |count: usize| Path::new(&parts[..count].join("/")).symlink_metadata().is_ok();
+    let first = (0..parts.len()).find(|at| is_pattern(parts[*at]) && !is_there(at + 1))?;
+    let message = format!("`{key}: {text}` is a pattern, which Litestream takes for a name");
+    let lint = site.lint(DATABASE_PATH, line, message);
+    if let Some((file, parameters)) = text.split_once('?')
+        && parameters.contains('=')
+        && !is_pattern(file)
+    {
+        return Some(lint.hint(format!(
+            "a path has no parameters: write `{file}`, or a URL such as `sqlite:{file}?{parameters}`"
+        )));
+    }
     let folder = parts[..first].join("/");
     let folder = if folder.is_empty() { "/" } else { &folder };
     let is_last = first + 1 == parts.len();
-    let message = format!("`{key}: {text}` is a pattern, which Litestream takes for a name");
     let pattern = if key == "dir" { "*.db" } else { parts.last().copied().unwrap_or_default() };
     let deep = if is_last && key == "path" { "" } else { ", `recursive: true`" };
-    let hint = format!("write `dir: {folder}`, `pattern: \"{pattern}\"`{deep}");
-    Some(site.lint(DATABASE_PATH, line, message).hint(hint))
+    Some(lint.hint(format!("write `dir: {folder}`, `pattern: \"{pattern}\"`{deep}")))
 }

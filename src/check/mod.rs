@@ -35,7 +35,10 @@ mod stop;
 pub use further::Further;
 pub use litestream::{Found, look as look_for_litestream};
 pub use online::{Online, try_replicas};
-pub use rules::{APP_MISSING, NO_APP, OF_ANOTHER, ON_NETWORK, RESOLVER, RESOLVER_MISSING, RULES, SETTING};
+pub use rules::{
+    APP_MISSING, APP_SHELL, NO_APP, OF_ANOTHER, ON_NETWORK, RESOLVER, RESOLVER_MISSING, RULES,
+    SECOND_LITESTREAM, SETTING, SWITCHED_OFF,
+};
 pub use site::Site;
 
 use std::collections::BTreeSet;
@@ -66,6 +69,7 @@ pub fn faults(site: &Site<'_>) -> Vec<Lint> {
         let mut found = place::faults(site);
         found.extend(folder::look(site));
         found.extend(limits::look(site));
+        found.extend(glob::look(site));
         found.extend(files::faults(site, &fresh));
         found.extend(sqlite::look(site));
         found
@@ -79,6 +83,7 @@ pub fn faults_of_databases(site: &Site<'_>) -> Vec<Lint> {
     let fresh = files::Fresh::new();
     only_faults(theirs(|| {
         let mut found = files::rights(site, &fresh);
+        found.extend(glob::of_named(site));
         found.extend(sqlite::look(site));
         found
     }))

@@ -98,6 +98,9 @@ struct Trial {
     folder: TempDir,
 }
 
+/// How [`Error::Timeout`] begins.
+const NO_ANSWER: &str = "no answer within";
+
 /// Why a question has no good answer, in Litestream's words.
 type Reason = String;
 
@@ -122,11 +125,24 @@ impl Trial {
         {
             match self.list(database).await {
                 Ok(lint) => found.extend(lint),
-                Err(reason) => return vec![self.failure(REPLICA_LIST, "be listed", &reason)],
+                Err(reason) => {
+                    let reason = self.explained(reason).await;
+                    return vec![self.failure(REPLICA_LIST, "be listed", &reason)];
+                }
             }
         }
         found.extend(self.write_and_read().await);
         found
+    }
+
+    /// With what a connection to the server says, where there was no answer.
+    async fn explained(&self, reason: Reason) -> Reason {
+        let is_one = self.replica.kind == Kind::S3 && reason.starts_with(NO_ANSWER);
+        let Some(order) = self.order(None).filter(|_| is_one) else { return reason };
+        match backup::reach::of(&self.online.runner, order.to_string().as_bytes()).await {
+            Some(cause) => format!("{reason}: {cause}"),
+            None => reason,
+        }
     }
 
     /// Asks what the replica holds, and compares.
@@ -246,7 +262,9 @@ impl Trial {
                 .unwrap_or_else(|error| Some(error.to_string())),
         };
         match (written, read) {
-            (Err(reason), _) => vec![self.failure(REPLICA_WRITE, "be written", &reason)],
+            (Err(reason), _) => {
+                vec![self.failure(REPLICA_WRITE, "be written", &self.explained(reason).await)]
+            }
             (Ok(()), Err(reason)) => vec![self.failure(REPLICA_READ, "be read", &reason)],
             (Ok(()), Ok(())) => left
                 .map(|place| {
@@ -309,7 +327,7 @@ impl Trial {
             socket: self.folder.path().join("socket"),
             // It is tried once; what fails then fails for a reason.
             shutdown_sync_timeout: Duration::from_secs(1),
-            series: Series::V03,
+            series: if self.online.version.is_ltx() { Series::V05 } else { Series::V03 },
         });
         let path = self.folder.path().join(name);
         let written = place::theirs(|| {
@@ -352,8 +370,7 @@ impl Trial {
         let own = format!("sync replica for {}: ", self.folder.path().join("check.db").display());
         let reason = &reason.replace(&own, "").lines().map(str::trim).collect::<Vec<_>>().join(" ");
         let message = format!("{} cannot {what}: {reason}", self.replica.display);
-        let refusal =
-            if reason.starts_with("no answer within") { Refusal::Unreachable } else { Refusal::of(reason) };
+        let refusal = if reason.starts_with(NO_ANSWER) { Refusal::Unreachable } else { Refusal::of(reason) };
         self.lint(rule, message).hint(refusal.hint())
     }
 

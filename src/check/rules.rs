@@ -17,7 +17,9 @@ macro_rules! rules {
 rules! {
     (SETTING, Error, "setting", "a setting of `run` that cannot be used: a user, a folder, a file of variables"),
     (APP_MISSING, Error, "app-missing", "the app's command was not found, or cannot be executed"),
+    (APP_SHELL, Warning, "app-shell", "the app's command has what only a shell understands"),
     (NO_APP, Warning, "no-app", "no app is given: `run` needs its command"),
+    (SWITCHED_OFF, Note, "switched-off", "replication is switched off: `run` runs the app alone"),
     (RESOLVER_MISSING, Error, "resolver-missing", "the resolver's command was not found, or cannot be executed"),
     (RESOLVER, Error, "resolver", "the resolver fails, or prints something else than databases (--online)"),
     (ENV_FILE_ONLY, Warning, "env-file-only", "a variable that only the app's `.env` has, which Litekeeper does not read"),

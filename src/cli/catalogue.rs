@@ -1,5 +1,6 @@
 //! The configuration, asked again and again while databases come and go.
 
+use std::cell::OnceCell;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,6 +10,8 @@ use serde_json::Value;
 use super::databases;
 use crate::config::{self, Config, Node};
 use crate::error::Failure;
+use crate::litestream::install;
+use crate::litestream::version::Version;
 use crate::supervise::{self, Elsewhere, Entry, Inputs, Named};
 
 /// See [`supervise::Catalogue`].
@@ -21,6 +24,29 @@ pub(super) struct Catalogue {
     resolves: bool,
     /// What whoever names them can see.
     env: Vec<(OsString, OsString)>,
+    old: Old,
+}
+
+/// Whether Litestream is of the 0.3 line, as far as that is known without running it: found out where it matters.
+pub(super) struct Old {
+    binary: PathBuf,
+    required: Option<Version>,
+    is_it: OnceCell<bool>,
+}
+
+impl Old {
+    pub(super) fn of(binary: &Path, required: Option<Version>) -> Self {
+        Self { binary: binary.to_owned(), required, is_it: OnceCell::new() }
+    }
+
+    fn is_it(&self) -> bool {
+        // The one that the wrapper for Ruby brings.
+        let look = || match self.required {
+            Some(version) => !version.is_ltx(),
+            None => install::is_release(&self.binary, "0.3.13"),
+        };
+        *self.is_it.get_or_init(look)
+    }
 }
 
 impl Catalogue {
@@ -30,8 +56,9 @@ impl Catalogue {
         shutdown_sync: Duration,
         resolves: bool,
         env: Vec<(OsString, OsString)>,
+        old: Old,
     ) -> Self {
-        Self { config, from, shutdown_sync, resolves, env }
+        Self { config, from, shutdown_sync, resolves, env, old }
     }
 
     fn with<'a>(&self, named: impl Iterator<Item = &'a Entry> + Clone) -> Result<Config, config::Error> {
@@ -73,7 +100,7 @@ impl Catalogue {
         // Only what was found sound is ever named here.
         let config = self.with(named.iter());
         let config = config.as_ref().unwrap_or(&self.config);
-        let mut inputs = databases::generate(config, socket, self.shutdown_sync);
+        let mut inputs = databases::generate(config, socket, self.shutdown_sync, || self.old.is_it());
         if self.resolves {
             // A key at the top of the file is nowhere else for what is registered later.
             inputs.env.extend(self.config.key_variables());
@@ -100,7 +127,7 @@ impl supervise::Catalogue for Catalogue {
         let of = |config: &Config, is_source| Elsewhere {
             dbs: databases::databases(config),
             is_source,
-            inputs: databases::generate(config, socket, self.shutdown_sync),
+            inputs: databases::generate(config, socket, self.shutdown_sync, || self.old.is_it()),
         };
         // What may be meant for the replica comes before what is a copy of another one's.
         others

@@ -9,9 +9,14 @@ use super::args;
 use super::databases;
 use super::findings;
 use super::from;
+use super::given;
 use super::layers::{self, Layers};
+use super::mounted;
 use super::one_shot;
 use super::settings::{self, variable};
+use super::switch;
+use super::unread;
+use super::words;
 use crate::check::{self, Further, Online, Site};
 use crate::config::lint::{self, Lint, Severity};
 use crate::config::{self, Config, Document, LoadOptions, Origin, SECTION, Section, Series, Setting};
@@ -22,6 +27,7 @@ use crate::litestream::binary;
 use crate::litestream::command::Runner;
 use crate::litestream::install;
 use crate::os::children::Children;
+use crate::os::limit;
 use crate::os::place;
 use crate::os::user::{self, Identity};
 use crate::supervise::Question;
@@ -31,7 +37,12 @@ use crate::supervise::Question;
 /// # Errors
 /// What keeps it from looking: a wrong command line.
 pub(super) fn check(args: &args::Check) -> Result<ExitCode, Failure> {
-    let mut lints = one_shot::block_on(|children| look(args, children))??;
+    limit::raise_open_files();
+    let mut lints = check::too_many(0);
+    // Of all else nothing could be said with so few.
+    if lints.is_empty() {
+        lints = one_shot::block_on(|children| look(args, children))??;
+    }
     findings::sort(&mut lints);
     findings::show(&lints, args.json)?;
     let is_bad = |lint: &Lint| match lint.rule.severity {
@@ -43,6 +54,10 @@ pub(super) fn check(args: &args::Check) -> Result<ExitCode, Failure> {
 }
 
 async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failure> {
+    // All else would follow from it.
+    if let Err(error) = given::look() {
+        return Ok(lint::of_error(&error));
+    }
     let cwd = settings::current_dir()?;
     let home = user::home();
     let options = LoadOptions {
@@ -53,9 +68,17 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
         pid: std::process::id(),
     };
     // What is wrong with these files is found below.
-    let _ = settings::First::mount("check", &args.run);
-    let opened = open(&args.run, &options)?;
+    let first = settings::First::mount("check", &args.run);
+    let mut of_variables = switched_off(first.as_ref().ok());
+    of_variables.extend(unmounted());
+    let is_wrong = of_variables.iter().any(|lint| lint.rule.severity == Severity::Error);
+    let opened = match open(&args.run, &options) {
+        // It follows from what is not there.
+        Err(_) if is_wrong => return Ok(of_variables),
+        opened => opened?,
+    };
     let (section, mut lints) = opened.section(&options);
+    lints.extend(of_variables);
     let layers = Layers::of("check", &section, opened.file())?;
     let user = settle(&mut lints, &layers, "user", who(layers.args.user.as_deref())).flatten();
     if let Some(user) = user.as_ref().filter(|user| user::is_root() && !user.is_current()) {
@@ -99,7 +122,17 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
     let series = version.map(|version| if version.is_ltx() { Series::V05 } else { Series::V03 });
 
     let unset = opened.unset();
+    let document = opened.document().cloned();
+    let is_legible = !matches!(&opened, Opened::File(_, Err(_)));
     let (config, is_sound) = opened.config(&options, series, &mut lints);
+    let environment = settings::environment();
+    let names = environment.iter().filter_map(|(name, _)| name.to_str());
+    let asked: Vec<&str> = layers.args.enabled_if.iter().map(String::as_str).collect();
+    // Of a file that cannot be read nobody knows what it would name.
+    if is_legible {
+        let unread = unread::look(names, document.as_ref(), &asked, &lints);
+        lints.extend(unread);
+    }
     // What passes a limit is told alone: the rest would be as long.
     if lints.iter().any(|lint| lint.rule == lint::LIMIT) {
         lints.retain(|lint| lint.rule == lint::LIMIT);
@@ -114,6 +147,7 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
         let named = folder.clone();
         let folder = folder.unwrap_or_else(|| cwd.clone());
         lints.extend(app_missing(&layers, config.as_ref(), &folder, &env));
+        lints.extend(app_words(&layers, config.as_ref()));
         let resolver = config.as_ref().and_then(|config| databases::resolver(config).ok().flatten());
         if let (Some(resolver), Some(config)) = (resolver, &config) {
             let question = Question {
@@ -178,6 +212,26 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
     Ok(lints)
 }
 
+/// Who switches replication off, or says nothing that is one or the other.
+fn switched_off(first: Option<&settings::First>) -> Vec<Lint> {
+    let why = match switch::off() {
+        Err(error) => return lint::of_error(&error),
+        Ok(Some(name)) => Some(format!("{name} switches replication off")),
+        Ok(None) => first.and_then(settings::First::disabled),
+    };
+    let lint = |why| {
+        Lint::new(check::SWITCHED_OFF, &Origin::Environment, format!("{why}: `run` runs the app alone"))
+    };
+    why.map(lint).map(|lint| lint.hint("all else here is what counts once it is on")).into_iter().collect()
+}
+
+/// Files that variables name, and that have no value.
+fn unmounted() -> Vec<Lint> {
+    let Err(failure) = mounted::check() else { return Vec::new() };
+    let lint = |message: &str| Lint::new(check::SETTING, &Origin::Environment, message);
+    failure.message.lines().map(|line| Lint { hint: failure.hint.clone(), ..lint(line) }).collect()
+}
+
 /// What there is to read.
 enum Opened {
     Pairs(Vec<databases::Pair>),
@@ -206,6 +260,13 @@ impl Opened {
         match self {
             Opened::File(path, _) => Some(path),
             Opened::Pairs(_) | Opened::Nothing => None,
+        }
+    }
+
+    fn document(&self) -> Option<&Document> {
+        match self {
+            Opened::File(_, Ok(document)) => Some(document),
+            Opened::File(_, Err(_)) | Opened::Pairs(_) | Opened::Nothing => None,
         }
     }
 
@@ -263,7 +324,7 @@ impl Opened {
             Opened::File(_, Err(error)) => (None, Some(error)),
             Opened::Nothing => parts(
                 Config::from_environment(options)
-                    .and_then(|found| found.ok_or_else(config::Error::nothing_given)),
+                    .and_then(|found| found.ok_or_else(|| config::nothing_given(options))),
             ),
         };
         let is_sound = error.is_none();
@@ -362,14 +423,8 @@ fn app_missing(
              `litekeeper check -- true` checks all else",
         ));
     }
-    let (program, (origin, line)) = match (layers.args.command.first(), config) {
-        (Some(program), _) => (program.clone(), place(layers.origin("command"))),
-        (None, Some(config)) => {
-            let line = config.root().get("exec").map_or(0, |exec| exec.line);
-            (config.exec().ok()??.first()?.into(), (config.origin().clone(), line))
-        }
-        (None, None) => return None,
-    };
+    let (argv, (origin, line)) = app(layers, config)?;
+    let program = argv.first()?.clone();
     if is_executable(&program, folder, env) {
         return None;
     }
@@ -381,6 +436,24 @@ fn app_missing(
         "it is looked for in the PATH of the app, or relative to its folder; where the app is not installed, \
          `litekeeper check -- true` checks all else",
     ))
+}
+
+/// The app's command, and where it is from.
+fn app(layers: &Layers, config: Option<&Config>) -> Option<(Vec<OsString>, (Origin, usize))> {
+    match (layers.args.command.as_slice(), config) {
+        ([_, ..], _) => Some((layers.args.command.clone(), place(layers.origin("command")))),
+        ([], Some(config)) => {
+            let line = config.root().get("exec").map_or(0, |exec| exec.line);
+            let words = config.exec().ok()??.into_iter().map(Into::into);
+            Some((words.collect(), (config.origin().clone(), line)))
+        }
+        ([], None) => None,
+    }
+}
+
+/// What its words show.
+fn app_words(layers: &Layers, config: Option<&Config>) -> Vec<Lint> {
+    app(layers, config).map(|(argv, (origin, line))| words::look(&argv, &origin, line)).unwrap_or_default()
 }
 
 /// The user that will run, unless it is this one. Anybody may ask how another one would fare.

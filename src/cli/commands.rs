@@ -3,7 +3,7 @@
 use clap::Parser;
 
 use super::args::{Cli, Command};
-use super::{check, config, demo, init, install, reload, run, typed};
+use super::{check, config, demo, given, init, install, reload, run, typed};
 use crate::core::ExitCode;
 use crate::foreign;
 use crate::os::signal;
@@ -16,6 +16,13 @@ pub fn main() -> ExitCode {
         Err(mut error) => {
             // Nobody is looked after yet, and whoever reads this may take his time.
             signal::release();
+            if error.use_stderr()
+                && let Err(failure) = given::refuse()
+            {
+                // What no shell has read is what the command line's reader complains about.
+                printer::failure(&failure, Format::Text);
+                return failure.exit;
+            }
             if error.use_stderr() {
                 let words: Vec<_> = std::env::args_os().skip(1).collect();
                 typed::mask(&mut error);

@@ -167,7 +167,7 @@ pub(super) fn read(found: Found, source: &Source<'_>, cwd: &Path) -> Result<(Con
         }
         Found::Nothing => match Config::from_environment(options)? {
             Some(config) => Ok((config, Section::default())),
-            None => Err(config::Error::nothing_given()),
+            None => Err(config::nothing_given(options)),
         },
     })
     .map_err(|error| failure(&error))
@@ -240,8 +240,13 @@ pub(super) fn is_there(path: &Path) -> bool {
 }
 
 fn half(there: &str, missing: &str) -> Failure {
-    Failure::new(ExitCode::USAGE, format!("{there} is set, but {missing} is not"))
-        .hint("set both, or neither")
+    let hint = match missing {
+        "LITEKEEPER_DB" => "set it to the database's file, or leave both out",
+        _ => {
+            "set it to the replica's URL; or set LITESTREAM_REPLICA_URL or LITESTREAM_REPLICA_BUCKET, which count for it as well"
+        }
+    };
+    Failure::new(ExitCode::USAGE, format!("{there} is set, but {missing} is not")).hint(hint)
 }
 
 /// The databases as the other rooms want them.
@@ -307,9 +312,16 @@ pub(super) fn resolver(config: &Config) -> Result<Option<config::Resolver>, Fail
     })
 }
 
-/// What Litestream gets: the form that both series read, since which one runs is found out meanwhile.
-pub(super) fn generate(config: &Config, socket: &Path, shutdown_sync_timeout: Duration) -> Inputs {
-    let generated = config.generate(&generate_options(socket, shutdown_sync_timeout));
+/// What Litestream gets: the form that both series read where there is one, since which one runs is found out meanwhile.
+pub(super) fn generate(
+    config: &Config,
+    socket: &Path,
+    shutdown_sync_timeout: Duration,
+    is_old: impl Fn() -> bool,
+) -> Inputs {
+    let series = if config.uses_google() && !is_old() { Series::V05 } else { Series::V03 };
+    let generated =
+        config.generate(&GenerateOptions { socket: socket.to_owned(), shutdown_sync_timeout, series });
     let mut env = generated.env;
     env.extend(mounted::for_litestream());
     Inputs { config: generated.text, env }
@@ -317,11 +329,8 @@ pub(super) fn generate(config: &Config, socket: &Path, shutdown_sync_timeout: Du
 
 /// The same as a tree.
 pub(super) fn tree(config: &Config, socket: &Path, shutdown_sync_timeout: Duration) -> Node {
-    config.tree(&generate_options(socket, shutdown_sync_timeout))
-}
-
-fn generate_options(socket: &Path, shutdown_sync_timeout: Duration) -> GenerateOptions {
-    GenerateOptions { socket: socket.to_owned(), shutdown_sync_timeout, series: Series::V03 }
+    let series = if config.uses_google() { Series::V05 } else { Series::V03 };
+    config.tree(&GenerateOptions { socket: socket.to_owned(), shutdown_sync_timeout, series })
 }
 
 pub(super) fn text_variable(name: &str) -> Option<String> {

@@ -41,6 +41,9 @@ impl Faults {
         if self.gate == Gate::None && !matches!(looked, Looked::Written(_)) {
             doubtful.append(&mut bad);
         }
+        if matches!(looked, Looked::Configured) {
+            bad.extend(self.in_any_case());
+        }
         // Such a file system may keep what SQLite needs, as long as one machine uses it.
         doubtful.extend(bad.extract_if(.., |lint| lint.rule == check::ON_NETWORK));
         findings::sort(&mut doubtful);
@@ -50,6 +53,17 @@ impl Faults {
             tracing::warn!("{}{hint}", said(lint));
         }
         refusal(bad)
+    }
+
+    /// All that is wrong with the text, if no Litestream could do anything with any of it: that is known before there is a
+    /// folder, a lock or a version.
+    fn in_any_case(&self) -> Vec<Lint> {
+        let found = self.written.errors(&self.config, true);
+        if found.is_empty() {
+            return found;
+        }
+        let old = self.written.errors(&self.config, false);
+        if found.iter().all(|lint| old.contains(lint)) { found } else { Vec::new() }
     }
 
     fn find(&self, looked: Looked<'_>) -> Vec<Lint> {

@@ -24,6 +24,15 @@ const LITESTREAMS: &[&str] = &[
     "LITESTREAM_AZURE_SAS_TOKEN",
 ];
 
+/// Where a backup is; some of it may be secret, and all of it is deployed together.
+const PLACES: &[&str] = &[
+    "LITEKEEPER_REPLICA",
+    "LITESTREAM_REPLICA_BUCKET",
+    "LITESTREAM_REPLICA_PATH",
+    "LITESTREAM_REPLICA_REGION",
+    "LITESTREAM_REPLICA_ENDPOINT",
+];
+
 #[derive(Default)]
 struct Mounted {
     /// What the files of variables say.
@@ -70,8 +79,13 @@ pub(super) fn variable(name: &str) -> Option<String> {
 
 /// Of a secret only: other variables end in `_FILE` as well, and mean something else (`LITESTREAM_CONFIG_FILE`).
 fn file_of(name: &str) -> Option<String> {
-    let may_be = LITESTREAMS.contains(&name) || secrets::is_secret_name(name) || name.ends_with("_URL");
-    settings::variable(&format!("{name}_FILE")).filter(|_| may_be)?.into_string().ok()
+    settings::variable(&format!("{name}_FILE")).filter(|_| may_be_in_file(name))?.into_string().ok()
+}
+
+/// Whether the file that `NAME_FILE` names is read for a variable.
+pub(super) fn may_be_in_file(name: &str) -> bool {
+    let is_known = LITESTREAMS.contains(&name) || PLACES.contains(&name);
+    is_known || secrets::is_secret_name(name) || name.ends_with("_URL")
 }
 
 /// What Litestream needs of it in its environment.

@@ -2,22 +2,25 @@
 
 use super::args;
 use super::settings::{self, Alone, First};
+use super::{databases, faults, mounted, switch};
+use crate::check;
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::os::exec::{self, Command};
-use crate::os::{signal, unstarted};
+use crate::os::{limit, signal, unstarted};
 use crate::printer::{self, Format};
 use crate::supervise;
-
-/// The variables that make `run` get out of the way.
-const SWITCHES: [&str; 2] = ["LITEKEEPER_ENABLED", "LITESTREAM_ENABLED"];
 
 /// Runs the app under Litestream; returns how log lines look, and what the whole ended with or why
 /// the app could not be run.
 pub(super) fn run(args: &args::Run) -> (Format, Result<ExitCode, Failure>) {
-    if let Some(switch) = SWITCHES.into_iter().find(|name| settings::is_switched_off(name)) {
-        printer::start(args.log_format, level(args.log_level));
-        return (args.log_format, run_without(args, &format!("{switch} switches replication off")));
+    match switch::off() {
+        Ok(None) => {}
+        Ok(Some(switch)) => {
+            printer::start(args.log_format, level(args.log_level));
+            return (args.log_format, run_without(args, &format!("{switch} switches replication off")));
+        }
+        Err(error) => return (args.log_format, Err(databases::failure(&error))),
     }
     let first = match First::mount("run", args) {
         Ok(first) => first,
@@ -26,6 +29,12 @@ pub(super) fn run(args: &args::Run) -> (Format, Result<ExitCode, Failure>) {
     if let Some(why) = first.disabled() {
         printer::start(args.log_format, level(args.log_level));
         return (args.log_format, run_without(args, &why));
+    }
+    // Without them nothing gets as far as to say what is missing. The app gets back what there was.
+    limit::raise_open_files();
+    let possible = faults::refusal(check::too_many(0)).and_then(|()| mounted::check());
+    if let Err(failure) = possible {
+        return (args.log_format, Err(failure));
     }
     let said = match settings::read("run", args, first) {
         Ok(said) => said,

@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use super::app_env;
 use super::args;
-use super::catalogue::Catalogue;
+use super::catalogue::{Catalogue, Old};
 use super::databases::{self, Found, Source};
 use super::faults::Faults;
 use super::from;
+use super::given;
 use super::layers::{Layers, Origin};
 use super::mounted;
 use super::txid;
+use super::words;
 use super::written::Written;
 use crate::config::{Config, Section};
 use crate::core::{self, BackoffPolicy, ExitCode, Policy};
@@ -39,13 +41,6 @@ pub(super) fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
-/// What a variable says that switches something off: `false`, `0`, `no` or `off`.
-pub(super) fn is_switched_off(name: &str) -> bool {
-    variable(name)
-        .and_then(|value| value.into_string().ok())
-        .is_some_and(|value| matches!(value.to_ascii_lowercase().as_str(), "false" | "0" | "no" | "off"))
-}
-
 /// What is found before anything of it is judged: the configuration's file, and the options above it.
 pub(super) struct First {
     cwd: PathBuf,
@@ -60,6 +55,7 @@ impl First {
     /// # Errors
     /// There is no current folder.
     pub(super) fn look(subcommand: &str, typed: &args::Run) -> Result<Self, Failure> {
+        given::refuse()?;
         let cwd = current_dir()?;
         let found = databases::open(&source(typed), &cwd);
         let layers = |found: &Found| {
@@ -158,6 +154,7 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
         tracing::warn!("{origin}:{line}: `litekeeper.{key}` has no effect in this version");
     }
     let app = app(&layers, &configured)?;
+    words::refuse(&app, configured.origin())?;
     let dbs = databases::databases(&configured);
     let named = user(&layers)?;
     let stop_timeout = stop_timeout(args);
@@ -193,6 +190,7 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
         }
         databases::refuse_unreadable(user)?;
     }
+    let old = Old::of(&binary, args.litestream_version);
     let faults = Faults {
         written: written.clone(),
         config: configured.clone(),
@@ -229,7 +227,7 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
             txid::check(&asked, is_ltx)?;
             written.check(&checked, is_ltx)
         }),
-        catalogue: Box::new(Catalogue::new(configured, from, shutdown_sync, resolver.is_some(), env)),
+        catalogue: Box::new(Catalogue::new(configured, from, shutdown_sync, resolver.is_some(), env, old)),
         folders,
         resolver: resolver.map(|resolver| resolver.command.into_iter().map(Into::into).collect()),
         socket,

@@ -6,34 +6,56 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, CommandFactory};
 
 use super::args::Cli;
+use super::settings::variable;
+use crate::litestream::binary::{self, Named};
+use crate::litestream::install;
 use crate::secrets;
 
 /// Options of `litestream replicate` whose work is done here without being asked for.
 const BY_ITSELF: [&str; 3] = ["restore-if-db-not-exists", "if-db-not-exists", "if-replica-exists"];
-/// Options and commands of Litestream's that have no place in a unit of app and Litestream.
-const LITESTREAMS: [&str; 22] = [
+/// Options of Litestream's that have no place in a unit of app and Litestream.
+const OPTIONS: [&str; 6] =
+    ["enforce-retention", "force-snapshot", "once", "integrity-check", "timestamp", "txid"];
+/// Its commands since 0.5, and those of 0.3.
+const COMMANDS: [&str; 12] = [
     "databases",
-    "generations",
     "info",
     "list",
     "ltx",
-    "mcp",
     "register",
     "reset",
     "restore",
-    "snapshots",
     "start",
     "status",
     "stop",
     "sync",
     "unregister",
-    "wal",
-    "enforce-retention",
-    "force-snapshot",
-    "once",
-    "integrity-check",
-    "timestamp",
-    "txid",
+];
+const OLD_COMMANDS: [&str; 5] = ["databases", "generations", "restore", "snapshots", "wal"];
+/// Options as other programs have them, and ours.
+const ELSEWHERE: [(&str, &str, &str); 22] = [
+    ("c", "config", "FILE"),
+    ("f", "config", "FILE"),
+    ("file", "config", "FILE"),
+    ("d", "db", "PATH"),
+    ("database", "db", "PATH"),
+    ("path", "db", "PATH"),
+    ("url", "replica", "URL"),
+    ("replica-url", "replica", "URL"),
+    ("e", "env-file", "FILE"),
+    ("u", "user", "USER"),
+    ("w", "cwd", "FOLDER"),
+    ("C", "cwd", "FOLDER"),
+    ("workdir", "cwd", "FOLDER"),
+    ("chdir", "cwd", "FOLDER"),
+    ("s", "stop-signal", "SIGNAL"),
+    ("t", "stop-timeout", "DUR"),
+    ("timeout", "stop-timeout", "DUR"),
+    ("v", "log-level", "debug"),
+    ("verbose", "log-level", "debug"),
+    ("debug", "log-level", "debug"),
+    ("q", "log-level", "error"),
+    ("quiet", "log-level", "error"),
 ];
 
 /// What a refused command line may have meant. Where that is known, what clap takes for similar is taken out.
@@ -74,13 +96,38 @@ fn command(words: &[String], has_similar: bool) -> Option<String> {
         "exec" | "start" | "up" | "serve" | "supervise" => {
             Some("`litekeeper run -- COMMAND ARG…` runs an app".to_owned())
         }
-        word if LITESTREAMS.contains(&word) => {
-            Some(format!("that is a command of litestream itself: `litestream {word} …`"))
+        word if COMMANDS.contains(&word) || OLD_COMMANDS.contains(&word) => {
+            Some(of_litestream(word, is_old_litestream()))
         }
         // A misspelt command has a similar one; what is left is somebody's app.
         _ if has_similar && !word.contains('/') => None,
         _ => Some(format!("an app's command comes after `run --`: `litekeeper run -- {word}`")),
     }
+}
+
+/// A command of Litestream's, by the name that the series that is here has for it.
+fn of_litestream(word: &str, is_old: bool) -> String {
+    let (known, other, series): (&[&str], _, _) = match is_old {
+        true => (&OLD_COMMANDS, "snapshots", "0.3"),
+        false => (&COMMANDS, "ltx", "0.5"),
+    };
+    match known.contains(&word) {
+        true => format!("that is a command of litestream itself: `litestream {word} …`"),
+        // What is on a replica, by whatever name.
+        false if ["generations", "snapshots", "wal", "ltx"].contains(&word) => format!(
+            "litestream itself tells it: `litestream {other} …` (litestream {series} has no `{word}`)"
+        ),
+        false => {
+            format!("litestream {series} has no `{word}` either: `litekeeper install` gets one that has")
+        }
+    }
+}
+
+/// Whether the Litestream that is found is known to be of the 0.3 line; it is not run for that.
+fn is_old_litestream() -> bool {
+    let cwd = std::env::current_dir().unwrap_or_default();
+    let found = binary::find(Named::default(), &variable, &cwd, install::installed(variable));
+    found.is_ok_and(|found| install::is_release(&found, "0.3.13"))
 }
 
 /// `litestream replicate -config FILE -exec COMMAND`, as it is called here.
@@ -103,11 +150,54 @@ fn as_run(words: &[String]) -> String {
 fn option(words: &[String], refused: &str) -> Option<String> {
     let (name, rest) = words.split_first()?;
     let cli = Cli::command();
+    if name.starts_with('-') {
+        return before_any_command(cli.find_subcommand("run")?, words);
+    }
     let command = cli.find_subcommand(name)?;
     let before: Vec<&String> = rest.iter().take_while(|word| *word != "--").collect();
     // With one dash clap reads the letters one by one, and complains about the first that it does not know.
     let dashed = before.iter().filter(|word| word.starts_with('-') && word.len() > 2);
-    dashed.filter_map(|word| named(command, word)).next().or_else(|| bare(command, refused))
+    let known = dashed.filter_map(|word| named(command, word)).next();
+    known
+        .or_else(|| before.iter().find_map(|word| elsewhere(command, word)))
+        .or_else(|| bare(command, refused))
+}
+
+/// An option stands where a command belongs.
+fn before_any_command(run: &Command, words: &[String]) -> Option<String> {
+    let first = words.first()?;
+    let name = first.trim_start_matches('-').split('=').next().unwrap_or_default();
+    if ["v", "V", "version"].contains(&name) {
+        return Some(
+            "`litekeeper --version` says its version; `litekeeper run --log-level debug` says more of a run"
+                .to_owned(),
+        );
+    }
+    let ours = ELSEWHERE.iter().find(|(other, ..)| *other == name).map_or(name, |(_, ours, _)| ours);
+    let argument = run.get_arguments().find(|argument| argument.get_long() == Some(ours))?;
+    let value = match first.split_once('=') {
+        Some((_, value)) => Some(value.to_owned()),
+        None => words.get(1).filter(|word| !word.starts_with('-')).cloned(),
+    };
+    // A replica's URL may hold a password.
+    let value = value.filter(|_| ours == "config").unwrap_or_else(|| "…".to_owned());
+    let value = if argument.get_action().takes_values() { format!(" {value}") } else { String::new() };
+    Some(format!("the command comes first: `litekeeper run --{ours}{value} -- COMMAND ARG…`"))
+}
+
+/// An option that has another name here.
+fn elsewhere(command: &Command, word: &str) -> Option<String> {
+    let is_short = word.len() == 2 && word.starts_with('-');
+    let name = word.trim_start_matches('-').split('=').next().unwrap_or_default();
+    if !word.starts_with('-') || name.len() == 1 && !is_short {
+        return None;
+    }
+    if ["V", "version"].contains(&name) {
+        return Some("`litekeeper --version` says it".to_owned());
+    }
+    let (_, ours, value) = ELSEWHERE.iter().find(|(other, ..)| *other == name)?;
+    let has_it = command.get_arguments().any(|argument| argument.get_long() == Some(ours));
+    has_it.then(|| format!("`{word}` is `--{ours} {value}` here"))
 }
 
 fn named(command: &Command, word: &str) -> Option<String> {
@@ -120,7 +210,7 @@ fn named(command: &Command, word: &str) -> Option<String> {
         name if BY_ITSELF.contains(&name) => Some(format!(
             "leave `{word}` out: `litekeeper run` restores a missing database that has a backup by itself"
         )),
-        name if LITESTREAMS.contains(&name) => {
+        name if OPTIONS.contains(&name) => {
             Some(format!("`{word}` is an option of litestream itself, and has no meaning while an app runs"))
         }
         _ => None,
@@ -160,6 +250,22 @@ mod tests {
             ("version", "--version"),
             ("-- bin/server", "`litekeeper run -- bin/server`"),
             ("bin/server --port 80", "`litekeeper run -- bin/server`"),
+            ("generations -config f app.db", "`litestream ltx …`"),
+            ("snapshots app.db", "(litestream 0.5 has no `snapshots`)"),
+            ("ltx app.db", "`litestream ltx …`"),
+            ("-config f", "`litekeeper run --config f -- COMMAND ARG…`"),
+            ("--config=f -- x", "`litekeeper run --config f -- COMMAND ARG…`"),
+            ("-c f", "`litekeeper run --config f -- COMMAND ARG…`"),
+            ("--db app.db --replica s3://k:hunter2@b", "`litekeeper run --db … -- COMMAND ARG…`"),
+            ("-v", "`litekeeper --version`"),
+            ("run -c f", "`-c` is `--config FILE` here"),
+            ("run -c f -- true", "`-c` is `--config FILE` here"),
+            ("run -v -- true", "`-v` is `--log-level debug` here"),
+            ("run --verbose -- true", "`--verbose` is `--log-level debug` here"),
+            ("run -d app.db -- true", "`-d` is `--db PATH` here"),
+            ("run --workdir x -- true", "`--workdir` is `--cwd FOLDER` here"),
+            ("run -V", "`litekeeper --version`"),
+            ("check -c f", "`-c` is `--config FILE` here"),
             ("run -config f -- x", "`--config`, with two dashes"),
             ("run -config=f", "`--config`, with two dashes"),
             ("run -db a.db --replica s3://b/a", "`--db`, with two dashes"),

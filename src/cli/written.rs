@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::databases::{self, Found, Source};
+use super::databases::{self, Found, Source, text_variable};
 use super::faults;
 use super::findings;
 use crate::config::lint::{self, Lint, Severity};
@@ -57,7 +57,10 @@ impl Written {
                 lint::lint(document, options, Some(series), &[])
             })
         });
-        of_text.chain(lint::replicas(config, series)).collect()
+        // Without a text there are the variables alone.
+        let of_variables =
+            self.document.is_none().then(|| lint::environment(None, config.origin(), &text_variable));
+        of_text.chain(of_variables.into_iter().flatten()).chain(lint::replicas(config, series)).collect()
     }
 }
 

@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 
 use super::bucket;
 use super::fault::Fault;
+use super::given::Given;
 use super::schema::Type;
 use super::traces::{self, Traces};
 use super::types;
+use super::url;
 use crate::core::ExitCode;
 use crate::{foreign, secrets};
 
@@ -264,6 +266,8 @@ pub enum Problem {
     BadUrl {
         /// What is wrong with it.
         reason: &'static str,
+        /// What could be written, where it is no URL at all.
+        meant: Option<String>,
         /// It, without what may be a secret; empty where nobody can tell what in it is one.
         shown: String,
     },
@@ -410,6 +414,14 @@ pub enum Problem {
         /// The path of both.
         database: String,
     },
+    /// A folder of backups where something else of a database is.
+    #[error("the replica `{folder}` is {place}")]
+    ReplicaInMetadata {
+        /// The replica.
+        folder: String,
+        /// Where that is.
+        place: String,
+    },
     /// Two databases with one folder for Litestream's own state.
     #[error("the databases `{first}` and `{second}` have the same metadata folder, `{folder}`")]
     SameMetadata {
@@ -433,10 +445,14 @@ pub enum Problem {
     #[error("neither a configuration nor a database and its replica are given")]
     NothingGiven,
     /// A `--replica` that is neither a URL nor clearly a folder.
-    #[error("the replica of `{database}` is neither a URL nor an absolute path")]
+    #[error("the replica of `{database}` ({said_by}) is neither a URL nor an absolute path")]
     ReplicaNotUrl {
         /// The database as it was named.
         database: String,
+        /// The option or variable.
+        said_by: &'static str,
+        /// What could be written.
+        meant: Option<String>,
     },
     /// A replica in the environment, but no database.
     #[error("{replica} is set, but DATABASE_URL, which names the database, is not")]
@@ -460,6 +476,9 @@ pub enum Problem {
         /// What it could say.
         wanted: &'static str,
     },
+    /// What a variable, or an option in its place, gives.
+    #[error(transparent)]
+    Given(Given),
     /// Something in the `litekeeper` section.
     #[error(transparent)]
     Section(Fault),
@@ -548,10 +567,11 @@ impl Error {
         let blamed =
             |finding: Finding| Finding { problem: traces.blamed(finding.line, finding.problem), ..finding };
         let mut findings: Vec<Finding> = findings.into_iter().map(blamed).collect();
-        // One variable that is missing is one thing to be done, in however many databases it stands.
+        // One variable that is missing, or wrong, is one thing to be done, in however many databases it stands.
         let mut told = HashSet::new();
         findings.retain(|finding| match &finding.problem {
             Problem::Unset { name, .. } => told.insert(name.clone()),
+            Problem::Given(given) => told.insert(given.to_string()),
             _ => true,
         });
         Err(Self { findings, unset: unset.to_vec() })
@@ -590,6 +610,17 @@ impl Finding {
     pub fn hint(&self) -> String {
         let hint = match &self.problem {
             Problem::Section(fault) => return fault.hint(),
+            Problem::Given(given) => return given.hint(),
+            Problem::BadUrl { meant: Some(meant), .. } => return meant.clone(),
+            Problem::UnknownTemplate { template, .. } if url::is_url(template) => {
+                return format!(
+                    "a URL is written so: `replica: {{url: \"{}\"}}`",
+                    secrets::mask_value(template)
+                );
+            }
+            Problem::UnknownTemplate { template, .. } if template.starts_with(['/', '.', '~']) => {
+                return format!("a folder is written so: `replica: {{path: \"{template}\"}}`");
+            }
             Problem::Unset { name, .. } => return unset_hint(name),
             Problem::HostAsBucket { host } => return bucket::hint(host),
             Problem::BucketWithMore { .. } => "a path goes into `path`, and a server into `endpoint`",
@@ -642,7 +673,7 @@ impl Finding {
             }
             Problem::NoVariable { .. } => "set the variable in the environment that litekeeper is started in",
             Problem::SameReplica { .. } => "give each database a place of its own, for example by its name",
-            Problem::ReplicaIsDatabase { .. } => {
+            Problem::ReplicaIsDatabase { .. } | Problem::ReplicaInMetadata { .. } => {
                 "give the replica a folder of its own, better one on another disk"
             }
             Problem::ExecNeedsShell { .. } => {
@@ -652,6 +683,7 @@ impl Finding {
             Problem::NothingGiven => {
                 "`litekeeper init` writes a litestream.yml; or give --db PATH --replica URL"
             }
+            Problem::ReplicaNotUrl { meant: Some(meant), .. } => return meant.clone(),
             Problem::ReplicaNotUrl { .. } => {
                 "for example s3://bucket/path, file:///backups/app.db or /backups/app.db"
             }
@@ -661,6 +693,7 @@ impl Finding {
             Problem::TwoReadings { .. } => {
                 "write the whole path with four slashes, which all read alike: sqlite:////PATH; or make the folder that is meant"
             }
+            Problem::Variable { .. } => "correct it, or take the variable out",
             Problem::ForeignDatabaseUrl { .. } => "name the SQLite file with --db",
             Problem::LineBreak { code: 0x85 } => "leave it out, or write it as `\\N` in double quotes",
             Problem::LineBreak { .. } => {
@@ -694,7 +727,7 @@ impl Finding {
             Problem::NotMapping { .. } => "write `key: value` lines; `litekeeper init` prints an example",
             Problem::NotList { .. } => "write each entry in a line of its own, after `- `",
             Problem::NotText { .. } => "write one text there, in quotes if need be",
-            Problem::WrongType { .. } | Problem::OutOfRange { .. } | Problem::Variable { .. } => {
+            Problem::WrongType { .. } | Problem::OutOfRange { .. } => {
                 "correct the value; leaving it out gives the default"
             }
             Problem::NotIn05 { .. } => "leave it out, or use Litestream 0.3 (--allow-litestream)",

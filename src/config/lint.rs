@@ -24,10 +24,10 @@ use super::error::{Origin, unset_hint, unset_words};
 use super::load::{Document, LoadOptions};
 use super::model::Series;
 
-pub use environment::environment;
+pub use environment::{environment, is_written};
 pub use problem::of_error;
 pub use replica::replicas;
-pub use rules::{DATABASE_PATH, LIMIT, NO_EFFECT, RULES, SECRET_IN_FILE};
+pub use rules::{DATABASE_PATH, LIMIT, NO_EFFECT, RULES, SECRET_IN_FILE, UNUSED_VARIABLE};
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

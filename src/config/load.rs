@@ -79,7 +79,7 @@ impl Document {
                     self.root.set("dbs", sources::entries(vec![(database, place.replica)]));
                     other = place.other;
                 }
-                Ok(None) => {}
+                Ok(None) => without = sources::half_given(options),
                 Err(error) => without = Some(error),
             }
         }

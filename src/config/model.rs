@@ -17,7 +17,7 @@ use super::section::SECTION;
 use super::templates::{Additions, Completed};
 use super::traces::Traces;
 use super::variables::{self, Env};
-use super::{schema, spelling, templates, types};
+use super::{overlap, schema, spelling, templates, types};
 
 /// A configuration that was read and found consistent.
 #[derive(Clone)]
@@ -157,6 +157,7 @@ impl Config {
                 }
             }
         }
+        more.extend(overlap::find(&self.databases, &self.directories));
         more.extend(twins(&self.databases));
         more.extend(twin_folders(&self.directories));
         found.extend(more.into_iter().filter(|(line, _)| !known.contains(line)));
@@ -185,6 +186,13 @@ impl Config {
     /// The folders of databases, in the order of the file.
     pub fn directories(&self) -> &[Directory] {
         &self.directories
+    }
+
+    /// Whether a replica is in Google's storage, which each series has another name for: no file is for both then.
+    pub fn uses_google(&self) -> bool {
+        let of_databases = self.databases.iter().flat_map(|database| &database.replicas);
+        let of_folders = self.directories.iter().flat_map(|folder| &folder.replicas);
+        of_databases.chain(of_folders).any(|replica| replica.kind == Kind::Gcs)
     }
 
     /// The same with these entries for `dbs`, which are complete; and what is not sound of them.
@@ -368,9 +376,6 @@ fn twins(databases: &[Database]) -> Vec<(usize, Problem)> {
             continue;
         }
         for replica in &database.replicas {
-            if replica.kind == Kind::File && Path::new(&replica.display) == path {
-                found.push((line, Problem::ReplicaIsDatabase { database: name(path) }));
-            }
             let first = *locations.entry(replica.location.as_str()).or_insert(path);
             if first != path {
                 let (first, second, place) = (name(first), name(path), replica.display.clone());

@@ -165,7 +165,8 @@ impl Address {
 
 const SWITCH: &str = "true or false";
 
-fn switch(text: &str) -> Option<bool> {
+/// What a word says that switches something on or off.
+pub fn switch(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" | "on" => Some(true),
         "false" | "0" | "no" | "off" => Some(false),

@@ -2,6 +2,7 @@
 
 use super::bucket;
 use super::error::Problem;
+use super::given;
 use super::path::Base;
 use super::replica::{Kind, Settings};
 use super::url::Url;
@@ -51,7 +52,11 @@ fn file(settings: &Settings<'_>, url: Option<&Url>, base: &Base<'_>) -> Found<Pl
         Some(url) if url.scheme != "file" => {
             return Err((
                 settings.line(),
-                Problem::BadUrl { reason: "has no scheme such as s3:// or file://", shown: String::new() },
+                Problem::BadUrl {
+                    reason: "has no scheme such as s3:// or file://",
+                    meant: settings.own("url")?.map(given::meant),
+                    shown: String::new(),
+                },
             ));
         }
         Some(url) => url.file.clone(),

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::database::text;
 use super::error::Problem;
+use super::given;
 use super::node::Node;
 use super::path::Base;
 use super::place::Place;
@@ -64,7 +65,11 @@ impl Replica {
         let url_line = node.get("url").map_or(node.line, |url| url.line);
         let bad = |reason| {
             let shown = url.filter(|url| is_url(url)).map(piece).unwrap_or_default();
-            (url_line, Problem::BadUrl { reason, shown })
+            let meant = url.filter(|url| !is_url(url)).map(|url| match url.starts_with('/') {
+                true => format!("{} or write `path` in the place of `url`", given::meant(url)),
+                false => given::meant(url),
+            });
+            (url_line, Problem::BadUrl { reason, meant, shown })
         };
         let parsed = url.map(Url::parse).transpose().map_err(bad)?;
         let kind = match &parsed {

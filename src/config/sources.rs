@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{AccessFlags, access};
 
 use super::error::{Error, Origin, Problem};
+use super::given::{self, Given};
 use super::load::{Document, LoadOptions};
 use super::model::Config;
 use super::node::{Node, NodeKind, Variable};
@@ -27,13 +28,26 @@ impl Config {
             return Err(Error::nothing_given());
         }
         let mut databases = Vec::new();
+        let is = |name: &str, text: &str| (options.env)(name).as_deref() == Some(text);
         for (database, replica) in pairs {
+            let is_variable = is("LITEKEEPER_DB", database);
+            let name = if is_variable { "LITEKEEPER_DB" } else { "--db" };
+            let one = one_path(name, database, is_variable, options.cwd);
+            if let Some(given) = given::unread(name, database, true).or(one) {
+                return Err(Error::new(Origin::CommandLine, 0, 0, Problem::Given(given)));
+            }
             let Some(replica) = replica else {
                 databases.push(Node::mapping([("path", Node::text(database.clone()))]));
                 continue;
             };
+            let said_by = if is("LITEKEEPER_REPLICA", replica) { "LITEKEEPER_REPLICA" } else { "--replica" };
+            if let Some(given) = given::unread(said_by, replica, true) {
+                return Err(Error::new(Origin::CommandLine, 0, 0, Problem::Given(given)));
+            }
             let replica = replica_of(replica).ok_or_else(|| {
-                Error::new(Origin::CommandLine, 0, 0, Problem::ReplicaNotUrl { database: database.clone() })
+                let meant = given::meant_place(replica);
+                let problem = Problem::ReplicaNotUrl { database: database.clone(), said_by, meant };
+                Error::new(Origin::CommandLine, 0, 0, problem)
             })?;
             databases.push(entry(database.clone(), replica));
         }
@@ -83,10 +97,11 @@ pub(super) fn from_variables(
         (None, Some(_)) => REPLICA_BUCKET,
         (None, None) => return Ok(None),
     };
+    given::refused(wrong_replica(env))?;
     let fail = |problem| Error::new(Origin::Environment, 0, 0, problem);
     let database_url =
         set(env, "DATABASE_URL").ok_or_else(|| fail(Problem::NoDatabaseUrl { replica: replica_variable }))?;
-    let database = database_of(&database_url, options.cwd).map_err(fail)?;
+    let database = named_database(&database_url, options.cwd).map_err(fail)?;
     let name = database.rsplit('/').next().unwrap_or_default();
     let tail = join(prefix.trim_start_matches('/'), name);
     let place = match (url, bucket) {
@@ -97,6 +112,43 @@ pub(super) fn from_variables(
         (None, bucket) => in_bucket(env, &bucket.unwrap_or_default(), &tail, true),
     };
     Ok(Some((database, place)))
+}
+
+/// What to say where nothing names a replica, or nothing at all.
+pub fn nothing_given(options: &LoadOptions<'_>) -> Error {
+    half_given(options).unwrap_or_else(Error::nothing_given)
+}
+
+/// The same if there is a database's URL: whose replica is missing, or what is wrong with it.
+pub(super) fn half_given(options: &LoadOptions<'_>) -> Option<Error> {
+    let url = set(options.env, "DATABASE_URL")?;
+    let problem = match named_database(&url, options.cwd) {
+        Ok(database) => Problem::Given(Given::NoReplica { database }),
+        Err(problem @ (Problem::TwoReadings { .. } | Problem::Given(_))) => problem,
+        // Of another kind of database nobody expects to be replicated here.
+        Err(_) => return None,
+    };
+    Some(Error::new(Origin::Environment, 0, 0, problem))
+}
+
+/// What is wrong with the variables that name the environment's replica.
+pub(super) fn wrong_replica(env: Env<'_>) -> Vec<Given> {
+    given::of_replica(REPLICA_URL, &[REPLICA_BUCKET, REPLICA_PATH, REPLICA_REGION, REPLICA_ENDPOINT], env)
+}
+
+/// The file of a `DATABASE_URL` that somebody has set as it is meant.
+fn named_database(url: &str, cwd: &Path) -> Result<String, Problem> {
+    const NAME: &str = "DATABASE_URL";
+    match given::unread(NAME, url, true).or_else(|| one_path(NAME, url, false, cwd)) {
+        Some(given) => Err(Problem::Given(given)),
+        None => database_of(url, cwd),
+    }
+}
+
+/// The problem of a text that is several paths, unless a file is called so.
+fn one_path(name: &str, text: &str, is_variable: bool, cwd: &Path) -> Option<Given> {
+    let count = given::several(text, is_variable).filter(|_| !cwd.join(text).exists())?;
+    Some(Given::SeveralPaths { name: name.to_owned(), text: text.to_owned(), count })
 }
 
 /// Databases as they stand in a file. `replicas` with one entry is the form that every version takes.
@@ -224,9 +276,7 @@ pub(super) fn replica_of(text: &str) -> Option<Node> {
 /// The file that a `DATABASE_URL` names. Relative ones stay relative to `cwd`.
 fn database_of(url: &str, cwd: &Path) -> Result<String, Problem> {
     match database_url::named(url, Slashes::Unknown) {
-        Named::File(path) if url.trim_start().starts_with("file:") && !path.starts_with('/') => {
-            Ok(below_prisma(cwd, path))
-        }
+        Named::File(path) if is_file_url(url) && !path.starts_with('/') => Ok(below_prisma(cwd, path)),
         Named::File(path) => Ok(path),
         Named::Either { relative, absolute } => {
             let exists = |path: &str| cwd.join(path).exists();
@@ -245,6 +295,10 @@ fn database_of(url: &str, cwd: &Path) -> Result<String, Problem> {
         Named::Memory => Err(Problem::MemoryDatabaseUrl),
         Named::Foreign(scheme) => Err(Problem::ForeignDatabaseUrl { scheme }),
     }
+}
+
+fn is_file_url(url: &str) -> bool {
+    url.trim_start().get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("file:"))
 }
 
 /// A `file:` URL is relative to the folder of Prisma's schema, where a schema has it from this variable.
@@ -322,7 +376,7 @@ mod tests {
         let error = pairs(&[("a.db", "bucket/path")]).expect_err("no URL");
         assert_eq!(
             error.to_string(),
-            "command line: the replica of `a.db` is neither a URL nor an absolute path"
+            "command line: the replica of `a.db` (--replica) is neither a URL nor an absolute path"
         );
         assert_eq!(error.exit(), ExitCode::USAGE);
         let error = pairs(&[("a.db", "s3://b/p"), ("b.db", "s3://b/p/")]).expect_err("twins");

@@ -85,6 +85,11 @@ impl<'a> Additions<'a> {
         }
         let mut completed = Completed { name: own.name, other: None };
         if has_no_replica(entry) {
+            let wrong = sources::wrong_replica(self.env);
+            if !wrong.is_empty() {
+                found.extend(wrong.into_iter().map(|given| (entry.line, Problem::Given(given))));
+                return None;
+            }
             let tail = self.tail(&name.unwrap_or(base));
             let place = sources::default_place(self.env, &tail, alone);
             let place = place.filter(|place| self.budget.take(entry.line, Size::of(&place.replica)));

@@ -9,6 +9,7 @@ use std::cell::RefCell;
 
 use super::error::Problem;
 use super::expand::expand;
+use super::given;
 use super::limits::Budget;
 use super::node::{Node, NodeKind, Variable};
 use super::parse::parse;
@@ -165,6 +166,11 @@ pub(super) fn fill_in(
     if let Some(Reference { name, default }) = reference(node) {
         match (env(&name).filter(|value| !value.is_empty()), default) {
             (Some(value), _) => {
+                // A command is split, and its quotes are taken away.
+                let wrong = given::unread(&name, &value, false).filter(|_| key != "exec");
+                if let Some(wrong) = wrong {
+                    missing.push((place.0, Problem::Given(wrong)));
+                }
                 if budget.take_text(node.line, value.len()) {
                     *node = filled(key, Some(name), value);
                 }

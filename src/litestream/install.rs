@@ -219,6 +219,12 @@ fn is_it(binary: &Path, version: &str, cancel: &AtomicBool) -> bool {
     }
 }
 
+/// Whether a binary is a release of that version whose sum is known. It is not run.
+pub fn is_release(binary: &Path, version: &str) -> bool {
+    let expected = sha256(version, Platform::HOST);
+    expected.is_some_and(|expected| hash(binary).is_ok_and(|actual| actual == expected))
+}
+
 /// A binary in the scratch folder, not yet looked at.
 struct Candidate {
     path: PathBuf,

@@ -92,7 +92,7 @@ fn files_of(pid: i32) -> (HashSet<(u64, u64)>, Vec<PathBuf>) {
 }
 
 /// `litestream replicate`, by whatever path and name: a script's own name stands in front where it is run by one.
-fn replicates(words: &[std::ffi::OsString]) -> bool {
+pub fn replicates(words: &[std::ffi::OsString]) -> bool {
     let name = |word: &std::ffi::OsString| {
         Path::new(word).file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"litestream"))
     };

@@ -75,6 +75,8 @@ const WORDS: &[(Refusal, &[&str])] = &[
             "no route to host",
             "unreachable",
             "connection reset",
+            // NATS tells no more.
+            "no servers available for connection",
         ],
     ),
     (Refusal::Permission, &["permission denied", "read-only file system"]),
@@ -122,7 +124,9 @@ impl Refusal {
                 "check the access key and its secret (LITESTREAM_ACCESS_KEY_ID, LITESTREAM_SECRET_ACCESS_KEY) and what they may do"
             }
             Self::Bucket => "create the bucket, or correct its name, its region or the endpoint",
-            Self::NoCredentials => "set LITESTREAM_ACCESS_KEY_ID and LITESTREAM_SECRET_ACCESS_KEY",
+            Self::NoCredentials => {
+                "set LITESTREAM_ACCESS_KEY_ID and LITESTREAM_SECRET_ACCESS_KEY (for Google's storage GOOGLE_APPLICATION_CREDENTIALS)"
+            }
             Self::Dns => "check the endpoint's name, and that this machine can resolve names",
             Self::Unreachable => {
                 "check the endpoint, and that this machine can reach it; without http:// in front it is asked over https"

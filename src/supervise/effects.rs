@@ -593,6 +593,16 @@ impl World {
         self.gate = Some(handle);
     }
 
+    /// What is said of each source where there is no database at all.
+    fn sources_without_any(&self) -> Vec<String> {
+        let folders = self.setup.folders.iter().map(|folder| {
+            let watched = if folder.watch { ", and it is watched" } else { "" };
+            format!("{} has no database called `{}`{watched}", folder.dir.display(), folder.pattern)
+        });
+        let resolver = self.setup.resolver.is_some().then(|| "the resolver has named no database".to_owned());
+        folders.take(3).chain(resolver).collect()
+    }
+
     fn note(&mut self, note: &crate::core::Note) {
         use crate::core::Note;
 
@@ -612,6 +622,7 @@ impl World {
             app: self.app_name(),
             started: self.running_name(),
             before: self.setup.before.iter().map(|argv| program_name(argv)).collect(),
+            sources: self.sources_without_any(),
             reason: self.reason.take().or_else(|| self.heard.error.take()),
             stop_timeout: self.setup.policy.stop_timeout,
             on_lag: self.setup.policy.on_lag,

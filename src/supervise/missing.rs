@@ -27,7 +27,9 @@ impl World {
                 None => Vec::new(),
             };
             let known: Vec<PathBuf> = listed.iter().map(|(_, database)| real(&database.path)).collect();
-            say(&app, &database, open.into_iter().filter(|path| !known.contains(path)).collect());
+            let (configured, others): (Vec<_>, Vec<_>) =
+                open.into_iter().partition(|path| known.contains(path));
+            say(&app, &database, !configured.is_empty(), others);
         });
     }
 }
@@ -46,11 +48,12 @@ fn real(path: &Path) -> PathBuf {
     place::theirs(|| path.canonicalize()).unwrap_or_else(|_| path.to_owned())
 }
 
-fn say(app: &str, database: &Database, open: Vec<PathBuf>) {
+fn say(app: &str, database: &Database, has_configured: bool, open: Vec<PathBuf>) {
     let path = database.path.display();
     let shown: Vec<_> = open.iter().take(SHOWN).map(|path| path.display().to_string()).collect();
     let more = if open.len() > SHOWN { format!(" and {} more", open.len() - SHOWN) } else { String::new() };
     let instead = match shown.is_empty() {
+        true if has_configured => format!("{app} has no SQLite file open but those that are configured"),
         true => format!("{app} has no other SQLite file open either"),
         false => format!("{app} has open: {}{more}, which nobody replicates", shown.join(", ")),
     };

@@ -23,6 +23,8 @@ pub(super) struct Names<'a> {
     pub(super) started: String,
     /// The one-shot commands.
     pub(super) before: Vec<String>,
+    /// What may still bring databases: folders that are watched, and a resolver.
+    pub(super) sources: Vec<String>,
     /// The latest reason that anybody gave.
     pub(super) reason: Option<String>,
     /// The whole stop budget.
@@ -261,7 +263,8 @@ fn listed(dbs: &[Db], names: &Names<'_>) -> String {
 fn all(names: &Names<'_>) -> String {
     let dbs: Vec<Db> = names.dbs.iter().map(|(db, _)| *db).filter(|db| !names.absent.contains(db)).collect();
     match dbs.len() {
-        0 => "nothing: no database is configured".to_owned(),
+        0 if names.sources.is_empty() => "nothing: no database is configured".to_owned(),
+        0 => format!("nothing yet: {}", names.sources.join("; ")),
         n if n <= SHOWN => listed(&dbs, names),
         n => format!("{} and {} more", listed(&dbs[..SHOWN], names), n - SHOWN),
     }

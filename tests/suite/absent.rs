@@ -85,6 +85,18 @@ fn the_database_that_is_there_is_confirmed_beside_the_missing_one() {
     assert_eq!(unit::assert_nothing_lost(&world, &world.trace()), 4);
 }
 
+/// What is named is what nobody replicates; the others are not passed over.
+#[test]
+fn an_app_with_configured_files_open_has_no_others() {
+    let world = World::new();
+    let missing = world.path("queue.db");
+    let keeper = unit::keeper(&world).db(&missing).replica(&format!("file://{}", world.path("q").display()));
+    let app = App::new(&world.trace()).on_exit("TERM", 0).insert_forever(&world.db(), 20);
+    let running = keeper.args(["--max-lag", "1s"]).app(app).start();
+    running.wait_log(1, "has no SQLite file open but those that are configured");
+    running.stop(0);
+}
+
 #[test]
 fn a_database_that_comes_late_is_said_to_be_replicated_once_it_is() {
     let world = World::new();

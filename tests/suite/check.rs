@@ -659,6 +659,7 @@ fn every_finding_is_tested_and_in_its_page() {
         + &read(&root.join("tests/suite"), "suite/doubles.rs")
         + &read(&root.join("tests/suite"), "suite/kin.rs")
         + &read(&root.join("tests/suite"), "suite/read_by_root.rs")
+        + &read(&root.join("tests/suite"), "suite/one_word.rs")
         + &read(&root.join("tests/suite"), "suite/rot.rs");
     let bounds = read(&root.join("tests/suite"), "foreign_bounds.rs");
     let page = crate::support::docs::page("docs/check.md").text;

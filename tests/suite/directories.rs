@@ -190,6 +190,18 @@ fn has_deleted_open(pid: i32, path: &Path) -> bool {
     open.flatten().any(|fd| fs::read_link(fd.path()).is_ok_and(|link| link.as_os_str() == deleted.as_str()))
 }
 
+/// Nothing is configured wrong: nothing is there yet.
+#[test]
+fn an_empty_folder_that_is_watched_is_told_to_be_one() {
+    let world = World::new();
+    let text = "dbs: [{dir: tenants, pattern: '*.db', watch: true, replica: {path: backup}}]\n";
+    let config = world.write("litestream.yml", text);
+    let ended = Keeper::new(&world).config(&config).app(["true"]).run().expect_code(0);
+    let dir = world.path("tenants").display().to_string();
+    let said = format!("replicating nothing yet: {dir} has no database called `*.db`, and it is watched");
+    assert!(!ended.expect_log(&said).log.contains("no database is configured"));
+}
+
 #[test]
 fn a_database_that_is_deleted_and_made_again_at_once_is_replicated() {
     let folder = Folder::on_a_folder();

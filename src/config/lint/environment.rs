@@ -2,8 +2,9 @@
 
 use super::Lint;
 use super::placeholder::placeholder;
-use super::rules::{PLACEHOLDER, UNUSED_VARIABLE};
+use super::rules::{PLACEHOLDER, UNUSED_VARIABLE, VARIABLE_VALUE};
 use crate::config::error::Origin;
+use crate::config::given;
 use crate::config::load::Document;
 use crate::config::node::Node;
 use crate::config::schema::Secrecy;
@@ -14,7 +15,12 @@ use super::text::without_comment;
 
 /// What other programs, images and manuals call a replica, and the variable that is read in its place. Nobody calls
 /// anything else so.
-const OTHERS: [(&str, &str); 5] = [
+const OTHERS: [(&str, &str); 10] = [
+    ("BACKUP_BUCKET", "LITESTREAM_REPLICA_BUCKET"),
+    ("BACKUP_URL", "LITESTREAM_REPLICA_URL"),
+    ("REPLICA_BUCKET", "LITESTREAM_REPLICA_BUCKET"),
+    ("LITESTREAM_REPLICA_S3_BUCKET", "LITESTREAM_REPLICA_BUCKET"),
+    ("LITESTREAM_BUCKET_NAME", "LITESTREAM_REPLICA_BUCKET"),
     ("LITESTREAM_URL", "LITESTREAM_REPLICA_URL"),
     ("REPLICA_URL", "LITESTREAM_REPLICA_URL"),
     ("DB_REPLICA_URL", "LITESTREAM_REPLICA_URL"),
@@ -30,6 +36,20 @@ const KEYS: [(&str, &str); 4] = [
     ("AWS_SECRET_ACCESS_KEY", "secret-access-key"),
 ];
 
+/// What Litestream, or the library of a storage in it, reads of its environment as it is.
+const LITESTREAMS: [&str; 10] = [
+    "LITESTREAM_ACCESS_KEY_ID",
+    "LITESTREAM_SECRET_ACCESS_KEY",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_REGION",
+    "LITESTREAM_S3_ENDPOINT",
+    "LITESTREAM_AZURE_ACCOUNT_KEY",
+    "LITESTREAM_AZURE_SAS_TOKEN",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+];
+
 /// Looks at the environment, of a file if there is one.
 pub fn environment(document: Option<&Document>, origin: &Origin, env: Env<'_>) -> Vec<Lint> {
     let mut found = unused(document, origin, env);
@@ -39,6 +59,14 @@ pub fn environment(document: Option<&Document>, origin: &Origin, env: Env<'_>) -
             found.push(Lint::new(PLACEHOLDER, &Origin::Environment, message).hint("give it its real value"));
         }
     }
+    let is_written = |name: &str| document.is_some_and(|document| is_written(document, name));
+    for name in LITESTREAMS {
+        // In a configuration's text its own quotes are taken away.
+        let value = env(name).filter(|_| !is_written(name));
+        if let Some(given) = value.and_then(|value| given::unread(name, &value, false)) {
+            found.push(Lint::new(VARIABLE_VALUE, &Origin::Environment, given.to_string()).hint(given.hint()));
+        }
+    }
     found
 }
 
@@ -46,7 +74,7 @@ pub fn environment(document: Option<&Document>, origin: &Origin, env: Env<'_>) -
 fn unused(document: Option<&Document>, origin: &Origin, env: Env<'_>) -> Vec<Lint> {
     let is_set = |name: &str| env(name).is_some_and(|value| !value.is_empty());
     let text = document.map_or("", |document| document.text.as_str());
-    let is_written = |name: &str| text.split('\n').any(|line| has_word(without_comment(line), name));
+    let is_written = |name: &str| document.is_some_and(|document| is_written(document, name));
     let own = |entry: &Node| {
         let list = entry.get("replicas").and_then(Node::as_list);
         entry.get("replica").is_some() || list.is_some_and(|list| !list.is_empty())
@@ -82,9 +110,9 @@ fn unused(document: Option<&Document>, origin: &Origin, env: Env<'_>) -> Vec<Lin
     // Laravel's own bucket for uploads has the one name, Fly's storage the other, whatever is kept there.
     let [(url, _), (bucket, _), ..] = sources::REPLICA_VARIABLES;
     let is_missing = is_asked && !is_set(url) || is_written(bucket);
-    for name in ["AWS_BUCKET", "BUCKET_NAME"] {
+    for name in ["AWS_BUCKET", "AWS_S3_BUCKET", "BUCKET_NAME", "S3_BUCKET", "S3_BUCKET_NAME"] {
         let is_used = is_written(name) || env(name).is_some_and(|value| has_word(text, &value));
-        let is_wanted = is_missing || name == "BUCKET_NAME" && document.is_some() && !is_set(bucket);
+        let is_wanted = is_missing || name != "AWS_BUCKET" && document.is_some() && !is_set(bucket);
         if is_set(name) && !is_used && is_wanted && !is_set(bucket) {
             warn(
                 format!(
@@ -95,6 +123,11 @@ fn unused(document: Option<&Document>, origin: &Origin, env: Env<'_>) -> Vec<Lin
         }
     }
     found
+}
+
+/// Whether the text of a configuration has this name of a variable, apart from its comments.
+pub fn is_written(document: &Document, name: &str) -> bool {
+    document.text.split('\n').any(|line| has_word(without_comment(line), name))
 }
 
 /// Whether a name stands in a text by itself: `REPLICA_URL` is no part of `LITESTREAM_REPLICA_URL`.

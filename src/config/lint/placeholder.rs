@@ -65,6 +65,8 @@ fn enclosed<'a>(text: &'a str, open: &str, close: &str) -> Option<&'a str> {
         && words.starts_with(|c: char| c.is_ascii_alphabetic())
         && words.chars().all(|c| c.is_ascii_alphanumeric() || " _-.".contains(c));
     let begin = text.len() - inside.len();
+    // As it is written for a shell.
+    let start = if text[..start].ends_with('$') { start - 1 } else { start };
     is_name.then(|| &text[start..(begin + end + close.len())])
 }
 

@@ -2,13 +2,14 @@
 
 use super::rules::{
     BAD_DURATION, BAD_SIZE, BOTH_SPELLINGS, BROKEN_URL, DATABASE_PATH, EXEC_SHELL, HOST_AS_BUCKET, LIMIT,
-    NO_DATABASE, NO_REPLICA, NO_VARIABLE, NOT_YAML, OCTAL, PATH_MODE, REFUSED_KEY, REPLICA_PLACE,
-    SAME_DATABASE, SAME_METADATA, SAME_REPLICA, SECTION_KEY, SECTION_VALUE, SEVERAL_REPLICAS,
+    NO_DATABASE, NO_REPLICA, NO_VARIABLE, NOT_YAML, OCTAL, PATH_MODE, REFUSED_KEY, REPLICA_IN_METADATA,
+    REPLICA_PLACE, SAME_DATABASE, SAME_METADATA, SAME_REPLICA, SECTION_KEY, SECTION_VALUE, SEVERAL_REPLICAS,
     UNKNOWN_TEMPLATE, UNREADABLE, VARIABLE_VALUE, WRONG_TYPE,
 };
 use super::{Lint, Rule};
 use crate::config::error::{Error, Problem};
 use crate::config::fault::Fault;
+use crate::config::given::Given;
 use crate::config::schema::Type;
 
 /// The findings of an error.
@@ -62,7 +63,10 @@ fn rule_of(problem: &Problem) -> &'static Rule {
         | Problem::NoDatabaseUrl { .. }
         | Problem::ForeignDatabaseUrl { .. }
         | Problem::MemoryDatabaseUrl => NO_DATABASE,
-        Problem::TwoReadings { .. } => DATABASE_PATH,
+        Problem::TwoReadings { .. } | Problem::Given(Given::SeveralPaths { .. }) => DATABASE_PATH,
+        Problem::Given(Given::NoReplica { .. }) => NO_REPLICA,
+        Problem::Given(Given::NotUrl { .. }) => REPLICA_PLACE,
+        Problem::Given(Given::InQuotes { .. } | Given::Unexpanded { .. }) => VARIABLE_VALUE,
         Problem::NoPath
         | Problem::PathAndDir
         | Problem::NotIn03
@@ -84,6 +88,7 @@ fn rule_of(problem: &Problem) -> &'static Rule {
         | Problem::BucketWithMore { .. }
         | Problem::ReplicaIsDatabase { .. }
         | Problem::ReplicaNotUrl { .. } => REPLICA_PLACE,
+        Problem::ReplicaInMetadata { .. } => REPLICA_IN_METADATA,
         Problem::HostAsBucket { .. } => HOST_AS_BUCKET,
         Problem::HeartbeatUrl => BROKEN_URL,
         Problem::SameDatabase { .. } => SAME_DATABASE,

@@ -99,7 +99,9 @@ fn placeholders(config: &Config) -> Vec<Lint> {
 }
 
 fn knows(series: Series, scheme: &str) -> bool {
-    replica_types(series).contains(&scheme) || series == Series::V05 && scheme == "webdavs"
+    // Each series has one of the two names; what is written as a `type` is put right.
+    let is_old_name = series == Series::V05 && scheme == "gcs";
+    replica_types(series).contains(&scheme) && !is_old_name || series == Series::V05 && scheme == "webdavs"
 }
 
 /// What to write in the place of a scheme that there is not.
@@ -121,7 +123,7 @@ fn instead(url: &Url, series: Series) -> String {
         "azure" | "az" | "azblob" | "wasb" | "wasbs" | "blob" => {
             "write abs://CONTAINER/PATH, and beside it `account-name: …`".to_owned()
         }
-        "google" | "gcloud" | "gstorage" => "write gs://BUCKET/PATH".to_owned(),
+        "gcs" | "google" | "gcloud" | "gstorage" => "write gs://BUCKET/PATH".to_owned(),
         "ssh" | "scp" | "ftp" | "ftps" | "rsync" => {
             "write sftp://HOST/PATH, and beside it `user: …`".to_owned()
         }

@@ -1,0 +1,102 @@
+//! Why a server of S3 does not answer: the client in Litestream tries again and again, and says nothing of it.
+
+use std::io;
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
+use super::restore::Error;
+use super::s3;
+use crate::litestream::command::Runner;
+use crate::litestream::database::Database;
+
+/// How long one address may take.
+const EACH: Duration = Duration::from_secs(2);
+/// How long all of it may.
+const LIMIT: Duration = Duration::from_secs(5);
+
+impl Error {
+    /// The same with the reason, where it is that nobody answered in time and a connection tells why.
+    pub(super) async fn explained(self, runner: &Runner, db: &Database) -> Self {
+        match (self, &db.s3) {
+            (Self::Timeout { db, replica, after, cause: None }, Some(order)) => {
+                let cause = of(runner, &order.json).await;
+                Self::Timeout { db, replica, after, cause }
+            }
+            (other, _) => other,
+        }
+    }
+}
+
+/// Has a process of its own connect to the server that an order for S3 names: host, port and what keeps it from that; none where
+/// nothing does, or nobody knows.
+pub async fn of(runner: &Runner, order: &[u8]) -> Option<String> {
+    let mut order: serde_json::Value = serde_json::from_slice(order).ok()?;
+    order["reach"] = true.into();
+    let said = s3::carried_out(runner, order.to_string().as_bytes(), LIMIT).await.ok()?;
+    serde_json::from_str(&said).ok()?
+}
+
+/// Connects in this process.
+pub(super) fn look(endpoint: Option<&str>) -> Option<String> {
+    let (host, port) = server(endpoint.unwrap_or("https://s3.amazonaws.com"))?;
+    let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    let error = connect(&host, port).err()?;
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    Some(format!("{address}: {}", text.to_lowercase()))
+}
+
+fn connect(host: &str, port: u16) -> io::Result<()> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in (host, port).to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, EACH) {
+            Ok(_) => return Ok(()),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// Host and port of an endpoint, without user and path.
+fn server(endpoint: &str) -> Option<(String, u16)> {
+    let (scheme, rest) = endpoint.split_once("://").unwrap_or(("https", endpoint));
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let usual = if scheme.eq_ignore_ascii_case("http") { 80 } else { 443 };
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()?),
+        Some(_) | None => (authority, usual),
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    (!host.is_empty()).then(|| (host.to_owned(), port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_found_in_each_endpoint() {
+        for (endpoint, host, port) in [
+            ("http://minio:9000", "minio", 9000),
+            ("https://user:secret@s3.example.com/x", "s3.example.com", 443),
+            ("http://h", "h", 80),
+            ("h", "h", 443),
+            ("http://[::1]:9000", "::1", 9000),
+            ("https://[::1]", "::1", 443),
+        ] {
+            assert_eq!(server(endpoint), Some((host.to_owned(), port)), "{endpoint}");
+        }
+        assert_eq!(server("http://"), None);
+    }
+
+    #[test]
+    fn who_refuses_is_named_and_who_answers_is_not() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert_eq!(look(Some(&format!("http://127.0.0.1:{port}"))), None);
+        drop(listener);
+        let said = look(Some("http://127.0.0.1:1")).unwrap();
+        assert_eq!(said, "127.0.0.1:1: connection refused");
+    }
+}
