@@ -49,9 +49,11 @@ pub fn is_remote(folder: &Path) -> bool {
         0x5346_414f,
         0x0bd0_0bd0,
     ];
-    // On a machine of 32 bits some are negative numbers.
-    let kind =
-        nix::sys::statfs::statfs(folder).map(|found| i64::from(found.filesystem_type().0) & 0xffff_ffff);
+    // The type differs from machine to machine, and some are negative numbers of 32 bits.
+    fn wide(kind: impl TryInto<i64>) -> i64 {
+        kind.try_into().unwrap_or(0) & 0xffff_ffff
+    }
+    let kind = nix::sys::statfs::statfs(folder).map(|found| wide(found.filesystem_type().0));
     kind.is_ok_and(|kind| KINDS.contains(&kind))
 }
 
