@@ -7,7 +7,7 @@ use super::database::{Database, Directory};
 use super::error::Problem;
 use super::replica::{Kind, Replica};
 
-/// Every replica in a folder that is, or is in, a database or its metadata; and those around a database's own.
+/// Every replica in a folder that is, or is in, a database or its metadata; and those with its own metadata among the backup's files.
 pub(super) fn find(databases: &[Database], directories: &[Directory]) -> Vec<(usize, Problem)> {
     let paths: HashMap<&Path, ()> = databases.iter().map(|database| (database.path.as_path(), ())).collect();
     let metas: HashMap<&Path, &Path> =
@@ -36,7 +36,8 @@ pub(super) fn find(databases: &[Database], directories: &[Directory]) -> Vec<(us
             let around = || {
                 let place =
                     format!("around the metadata folder of its database, `{}`", name(&database.meta_path));
-                let is_around = database.meta_path.starts_with(folder);
+                // Beside each other they have names of their own.
+                let is_around = database.meta_path.starts_with(folder.join("ltx"));
                 is_around.then(|| Problem::ReplicaInMetadata { folder: name(folder), place })
             };
             found.extend(

@@ -89,8 +89,6 @@ fn a_replica_where_the_database_or_its_metadata_is_is_refused() {
         ("d/.app.db-litestream", "is in the metadata folder of `"),
         ("d/.app.db-litestream/ltx", "is in the metadata folder of `"),
         ("d/app.db/backup", "is below the database `"),
-        ("d", "is around the metadata folder of its database"),
-        ("", "is around the metadata folder of its database"),
     ] {
         let url = format!("file://{}", world.path(replica).display());
         let keeper = || Keeper::new(&world).db(&db).replica(url.trim_end_matches('/'));
@@ -110,12 +108,21 @@ fn a_replica_where_the_database_or_its_metadata_is_is_refused() {
             "dbs: [{path: d/a.db, replica: {path: d/b.db}}, {path: d/b.db, replica: {path: r}}]",
             "replica-place",
         ),
-        ("dbs: [{path: d/a.db, meta-path: m/a, replica: {path: m}}]", "replica-in-metadata"),
+        ("dbs: [{path: d/a.db, meta-path: m/ltx/a, replica: {path: m}}]", "replica-in-metadata"),
         ("dbs: [{dir: d, pattern: '*.db', watch: true, replica: {path: d}}]", "replica-in-metadata"),
     ] {
         let file = world.write("a.yml", &format!("{text}\n"));
         refused(&world, || Keeper::new(&world).config(&file), code);
     }
+    // Around them is no place to recommend, and takes nothing away.
+    let app = App::new(&world.trace()).insert(&db, 3).exit(0);
+    let beside = Keeper::new(&world).db(&db).replica(&format!("file://{}", world.path("d").display()));
+    beside.app(app).run().expect_code(0);
+    fs::remove_file(&db).expect("ours");
+    let app = App::new(&world.trace()).count(&db).exit(0);
+    let beside = Keeper::new(&world).db(&db).replica(&format!("file://{}", world.path("d").display()));
+    beside.app(app).run().expect_code(0);
+    assert!(world.trace().events().iter().any(|event| event.name == "count" && event.rest == "3"));
 }
 
 /// Google's storage has another name for each series, and the one that is found gets its own.
