@@ -45,6 +45,8 @@ pub(super) enum Message {
     Kill(u64, wal::Held),
     /// They were held long enough.
     LetGo(u64),
+    /// It is time to look whether the app uses what is replicated.
+    LookAtUse,
     /// The n-th Litestream can start on what it has to copy as a whole, or not.
     Emptied(u64, Result<(), Failure>),
     /// The n-th Litestream does not have this database.

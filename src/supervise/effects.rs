@@ -19,6 +19,7 @@ use super::ledger::{self, Follows, Proofs};
 use super::link::Link;
 use super::litestream_log::Heard;
 use super::manager::Manager;
+use super::missing::Use;
 use super::notes::{self, Names};
 use super::prepare::{self, Preparation};
 use super::resolver::{self, Question};
@@ -72,6 +73,7 @@ pub(super) struct World {
     pub(super) folders: Folders,
     /// Where something stands in the place of a lock that nobody can lock.
     pub(super) barred: BTreeSet<Db>,
+    pub(super) used: Use,
     pub(super) terminal: Option<Terminal>,
     pub(super) version: Version,
     pub(super) missing: Vec<Database>,
@@ -158,6 +160,7 @@ impl World {
             newest: BTreeMap::new(),
             folders: Folders::default(),
             barred: BTreeSet::new(),
+            used: Use::default(),
             restore_config: folder.config(),
             named_env: Rc::default(),
             elsewhere: Rc::default(),

@@ -1,12 +1,15 @@
-//! A database that the app does not make: what it has open instead.
+//! A database that the app does not make, or does not use: what it has open instead.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::rc::Rc;
+use std::time::{Duration, SystemTime};
 
+use super::driver::Message;
 use super::effects::World;
 use crate::core::Db;
 use crate::litestream::command::Runner;
-use crate::litestream::database::Database;
+use crate::litestream::database::{Database, with_suffix};
 use crate::os::place;
 use crate::sqlite::held;
 
@@ -14,6 +17,16 @@ use crate::sqlite::held;
 const LIMIT: Duration = Duration::from_secs(5);
 /// The most files that are named.
 const SHOWN: usize = 5;
+/// When to look whether the app uses what is replicated, each after the one before; sooner where a lag is told sooner.
+const LOOKS: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(25), Duration::from_secs(270)];
+
+/// Whether the app uses what is replicated.
+#[derive(Clone, Default)]
+pub(super) struct Use {
+    /// When it was first started.
+    since: Option<SystemTime>,
+    told: Rc<Cell<bool>>,
+}
 
 impl World {
     /// Tells that a database is not there, with what may be meant in its place.
@@ -34,6 +47,76 @@ impl World {
     }
 }
 
+impl World {
+    /// The app runs: a few looks follow.
+    pub(super) fn watch_use(&mut self) {
+        if self.used.since.is_some() {
+            return;
+        }
+        // A file's times are those of the last tick of the kernel's clock.
+        self.used.since = Some(SystemTime::now() - Duration::from_millis(50));
+        let (outbox, soonest) = (self.outbox.clone(), self.setup.policy.max_lag / 2);
+        tokio::task::spawn_local(async move {
+            for after in LOOKS {
+                tokio::time::sleep(after.min(soonest)).await;
+                if outbox.send(Message::LookAtUse).is_err() {
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Tells once if the app has other databases open, and none of those that are replicated: a wrong path is the most
+    /// usual mistake, and the file that it names may be there from an earlier try.
+    pub(super) fn look_at_use(&self) {
+        let Use { since: Some(since), told } = self.used.clone() else { return };
+        let (Some(shim), false) = (self.shim_pid, told.get()) else { return };
+        let (runner, listed, app) = (self.runner.clone(), self.roster.listed(), self.running_name());
+        tokio::task::spawn_local(async move {
+            let open = open_below(&runner, shim).await;
+            let known: Vec<PathBuf> = listed.iter().map(|(_, database)| real(&database.path)).collect();
+            // Of a database that is not there more is said elsewhere.
+            let is_used = |database: &Database| !database.exists() || was_written(&database.path, since);
+            if open.is_empty()
+                || open.iter().any(|path| known.contains(path))
+                || listed.iter().any(|(_, database)| is_used(database))
+                || told.replace(true)
+            {
+                return;
+            }
+            let of_listed = match listed.as_slice() {
+                [] => "no database is there to be replicated".to_owned(),
+                [(_, database)] => {
+                    format!("{} was not written to since it was started", database.path.display())
+                }
+                [(_, database), rest @ ..] => format!(
+                    "neither {} nor the other {} that are replicated were written to since it was started",
+                    database.path.display(),
+                    rest.len()
+                ),
+            };
+            tracing::warn!(
+                "{app} has open: {}, which nobody replicates, and {of_listed}. If that is its database, correct the path, or \
+                 have the app take it from LITEKEEPER_DATABASE",
+                shown(&open)
+            );
+        });
+    }
+}
+
+/// Whether anything of a database has changed since then.
+fn was_written(path: &Path, since: SystemTime) -> bool {
+    let is_newer =
+        |path: PathBuf| place::theirs(|| path.metadata()?.modified()).is_ok_and(|modified| modified > since);
+    is_newer(path.to_owned()) || is_newer(with_suffix(path, "-wal"))
+}
+
+fn shown(open: &[PathBuf]) -> String {
+    let shown: Vec<_> = open.iter().take(SHOWN).map(|path| path.display().to_string()).collect();
+    let more = if open.len() > SHOWN { format!(" and {} more", open.len() - SHOWN) } else { String::new() };
+    format!("{}{more}", shown.join(", "))
+}
+
 async fn open_below(runner: &Runner, shim: i32) -> Vec<PathBuf> {
     let args = ["__held".into(), shim.to_string().into()];
     // Without an answer the path alone is told.
@@ -50,12 +133,10 @@ fn real(path: &Path) -> PathBuf {
 
 fn say(app: &str, database: &Database, has_configured: bool, open: Vec<PathBuf>) {
     let path = database.path.display();
-    let shown: Vec<_> = open.iter().take(SHOWN).map(|path| path.display().to_string()).collect();
-    let more = if open.len() > SHOWN { format!(" and {} more", open.len() - SHOWN) } else { String::new() };
-    let instead = match shown.is_empty() {
+    let instead = match open.is_empty() {
         true if has_configured => format!("{app} has no SQLite file open but those that are configured"),
         true => format!("{app} has no other SQLite file open either"),
-        false => format!("{app} has open: {}{more}, which nobody replicates", shown.join(", ")),
+        false => format!("{app} has open: {}, which nobody replicates", shown(&open)),
     };
     tracing::warn!(
         "{path} is not there, so nothing is replicated of it; {instead}. Correct the path, or have the app take it from \

@@ -99,6 +99,9 @@ impl Driver {
             }
             Some(ToKeeper::Started(pid)) => {
                 self.world.app = Some(pid);
+                if self.machine.phase() == Phase::Running {
+                    self.world.watch_use();
+                }
                 tracing::info!("{} runs as pid {pid}", self.world.running_name());
             }
             Some(ToKeeper::NotStarted(errno)) => {
@@ -239,6 +242,7 @@ impl Driver {
             Message::ProofDue(_, db) => self.world.proofs.due(db),
             Message::Proved(db, took) => self.world.proofs.done(db, took),
             Message::Kill(start, held) => self.world.kill_tree(start, held),
+            Message::LookAtUse => self.world.look_at_use(),
             Message::LetGo(hold) => {
                 self.world.held = self.world.held.take().filter(|(held, _)| *held != hold);
             }

@@ -128,3 +128,32 @@ fn the_app_is_told_where_its_databases_are() {
         assert_eq!(ended.stdout, format!("{} {} {} x\n", path("a.db"), path("a.db"), path("b.db")));
     }
 }
+
+/// It is there from an earlier try, or as an empty template: nothing is missing, and nothing of the app is replicated.
+#[test]
+fn an_app_that_writes_to_another_file_than_the_configured_one_is_told() {
+    let world = World::new();
+    sqlite::create(&world.db(), 3);
+    let running = keeper(&world, "warn").app(writer(&world)).start();
+    let line = running.wait_log(1, "which nobody replicates");
+    let (db, other) = (world.db(), other(&world).canonicalize().expect("the app has made it"));
+    assert!(line.contains(&*other.to_string_lossy()), "{line}");
+    assert!(line.contains(&format!("{} was not written to", db.display())), "{line}");
+    let ended = running.stop(0);
+    assert_eq!(ended.log.matches("which nobody replicates").count(), 1, "{}", ended.log);
+}
+
+/// What is opened for each request is closed most of the time.
+#[test]
+fn a_database_that_is_written_to_now_and_then_is_in_use() {
+    let world = World::new();
+    sqlite::create(&world.db(), 3);
+    let now_and_then = "for i in 1 2 3 4 5; do sleep 0.5; \"$@\"; done";
+    let each = App::new(&world.trace()).insert(&world.db(), 1).exit(0);
+    let each: Vec<_> = ["sh".into(), "-c".into(), now_and_then.into(), "sh".into()]
+        .into_iter()
+        .chain(each)
+        .collect::<Vec<std::ffi::OsString>>();
+    let ended = keeper(&world, "warn").app(each).run().expect_code(0);
+    assert!(!ended.log.contains("nobody replicates"), "{}", ended.log);
+}
