@@ -125,7 +125,11 @@ fn acquire(db: &Database, text: &str) -> Result<Lock, Refused> {
 fn place(db: &Database, text: &str) -> Result<Option<Lock>, Refused> {
     let Some(path) = replica_lock_path(db) else { return Ok(None) };
     let folder = path.parent().unwrap_or(&path);
-    if place::theirs(|| std::fs::create_dir_all(folder)).is_err() || mount::is_remote(folder) {
+    let made = place::theirs(|| {
+        std::fs::create_dir_all(folder)?;
+        Ok(!mount::is_remote(folder))
+    });
+    if !made.unwrap_or(false) {
         return Ok(None);
     }
     match Lock::acquire(&path, &format!("{text}database {}\n", db.path.display())) {
