@@ -279,3 +279,41 @@ fn files_are_opened_in_one_place() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(unused.is_empty(), "exceptions that nobody needs any more: {unused:?}");
 }
+
+/// Failures that say no next step, by file: how many, and why.
+const WITHOUT_HINT: &[(&str, usize, &str)] = &[
+    ("cli/demo.rs", 3, "this program itself is gone; and one that has its error's hint"),
+    ("cli/init.rs", 2, "an interruption; and one that has its finding's hint"),
+    ("cli/install.rs", 1, "it has its error's hint"),
+    ("cli/layers.rs", 1, "a fault of this program"),
+    ("cli/one_shot.rs", 2, "the kernel has no event loop; an interruption"),
+    ("cli/reload.rs", 1, "it has a hint by its kind"),
+    ("cli/run.rs", 2, "an interruption; the words of what could not be executed have all"),
+    ("supervise/driver.rs", 1, "the kernel has no event loop"),
+    ("supervise/ledger.rs", 1, "a process of ours died"),
+    ("supervise/prepare.rs", 3, "an interruption; one with its error's hint; a restore without a word"),
+    ("supervise/reload.rs", 2, "the end; and what no keeper of this version says"),
+    ("supervise/round.rs", 3, "a fault of this program; the app's end, which says itself when to try again"),
+    ("supervise/twins.rs", 2, "an interruption; and one that has its hint below"),
+];
+
+/// Whoever reads an error at night wants to know what to do.
+#[test]
+fn each_failure_has_a_hint() {
+    for file in files(&source()) {
+        let text = fs::read_to_string(&file).unwrap();
+        let text = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+        let without = text.match_indices("Failure::new(").filter(|(at, call)| {
+            let mut depth = 1;
+            let rest = &text[at + call.len()..];
+            let end = rest.find(|c| {
+                depth += i32::from("([{".contains(c)) - i32::from(")]}".contains(c));
+                depth == 0
+            });
+            !end.is_some_and(|end| rest[end + 1..].trim_start().starts_with(".hint"))
+        });
+        let name = file.strip_prefix(source()).unwrap().to_str().unwrap();
+        let allowed = WITHOUT_HINT.iter().find(|(file, ..)| *file == name).map_or(0, |(_, count, _)| *count);
+        assert_eq!(without.count(), allowed, "failures without a hint in {name}");
+    }
+}
