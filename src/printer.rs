@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use tracing_subscriber::registry::LookupSpan;
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::foreign;
+use crate::os::fd;
 use crate::os::outlet::Outlet;
 use crate::os::signal;
 use crate::secrets;
@@ -78,7 +80,7 @@ fn dropped(lines: u64) -> String {
             serde_json::json!({"time": now(), "level": "WARN", "msg": message, "source": "litekeeper"});
         format!("{line}\n")
     } else {
-        format!("{} warn  litekeeper: {message}\n", now())
+        format!("{}warn  litekeeper: {message}\n", stamp())
     }
 }
 
@@ -119,6 +121,17 @@ pub fn data(text: &str) -> Result<(), Failure> {
         }
         Ok(()) | Err(_) => Ok(()),
     }
+}
+
+/// The time before a line of text, unless the journal of systemd writes its own (`JOURNAL_STREAM` in `systemd.exec(5)`).
+fn stamp() -> String {
+    static IN_JOURNAL: LazyLock<bool> = LazyLock::new(|| {
+        let said = std::env::var("JOURNAL_STREAM").ok();
+        said.is_some_and(|said| {
+            fd::identity(&io::stderr()).is_ok_and(|(device, inode)| said == format!("{device}:{inode}"))
+        })
+    });
+    if *IN_JOURNAL { String::new() } else { format!("{} ", now()) }
 }
 
 fn now() -> String {
@@ -172,7 +185,7 @@ where
         match self.0 {
             Format::Text => {
                 let (level, message) = (word(*level), foreign::line(&secrets::mask(&message.0)).into_owned());
-                writeln!(writer, "{} {level:5} {source}: {message}", now())
+                writeln!(writer, "{}{level:5} {source}: {message}", stamp())
             }
             Format::Json => {
                 let level = level.as_str();

@@ -75,5 +75,5 @@ rules! {
     (NO_BACKUP, Note, "no-backup", "a replica holds no backup of its database yet (--online)"),
     (NOT_WRITTEN, Note, "not-written", "a replica could be listed only (--online)"),
     (LEFT_BEHIND, Note, "left-behind", "what was written to try a replica is still there (--online)"),
-    (KILL_MODE, Warning, "kill-mode", "the service manager signals Litestream as well"),
+    (KILL_MODE, Warning, "kill-mode", "the service manager signals or kills Litestream as well"),
 }

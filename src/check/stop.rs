@@ -130,12 +130,15 @@ impl Limit {
             )));
         }
         if let Some((line, mode)) = &self.kill_mode {
-            let message =
-                format!("`KillMode={mode}` signals Litestream as well, which cuts its last upload short");
-            found.push(
-                lint(KILL_MODE, *line, message)
-                    .hint("set `KillMode=mixed`: the keeper alone is signalled, and stops the rest"),
-            );
+            let what = if mode == "mixed" {
+                "kills Litestream as soon as the keeper is killed, with all that it has still to upload"
+            } else {
+                "signals Litestream as well, which cuts its last upload short"
+            };
+            found.push(lint(KILL_MODE, *line, format!("`KillMode={mode}` {what}")).hint(
+                "set `KillMode=process`: the keeper alone is signalled and stops the rest, which ends by itself, and in \
+                 order, if the keeper is killed",
+            ));
         }
         found
     }
@@ -181,7 +184,7 @@ fn systemd(text: &str) -> Option<Limit> {
         line: timeout.map_or(0, |(line, _, _)| *line),
         stop,
         setting: "TimeoutStopSec",
-        kill_mode: (mode.1 == "control-group").then(|| (mode.0, mode.1.to_owned())),
+        kill_mode: ["control-group", "mixed"].contains(&mode.1).then(|| (mode.0, mode.1.to_owned())),
     })
 }
 
@@ -250,8 +253,10 @@ mod tests {
         .unwrap();
         assert_eq!((limit.kills_after, limit.line, limit.stop), (S(60), 4, S(65)));
         assert_eq!(limit.kill_mode, Some((0, "control-group".to_owned())));
-        let limit = systemd("ExecStart=litekeeper run\nKillMode=mixed\nTimeoutStopSec=infinity\n").unwrap();
+        let limit = systemd("ExecStart=litekeeper run\nKillMode=process\nTimeoutStopSec=infinity\n").unwrap();
         assert_eq!((limit.kills_after, limit.kill_mode), (None, None));
+        let limit = systemd("ExecStart=litekeeper run\nKillMode=mixed\n").unwrap();
+        assert_eq!(limit.kill_mode, Some((2, "mixed".to_owned())));
     }
 
     #[test]

@@ -31,10 +31,11 @@ pub fn advice(plan: &Plan, target: Target<'_>, file: &str) -> String {
 }
 
 /// A unit's lines that its own defaults would be wrong for.
-const SYSTEMD: [&str; 3] = [
+const SYSTEMD: [&str; 4] = [
     "# TERM goes to litekeeper alone; 143 is how many apps end when they are told to stop",
-    "KillMode=mixed",
+    "KillMode=process",
     "SuccessExitStatus=143",
+    "OOMPolicy=continue",
 ];
 
 fn workdir(plan: &Plan) -> &str {

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -102,6 +102,15 @@ pub(super) fn open_again(fd: RawFd) -> io::Result<File> {
 /// The number of the first that was not passed to this process.
 pub fn listen_fds(count: u16) -> Result<Vec<OwnedFd>, RawFd> {
     (3..3 + RawFd::from(count)).map(|fd| adopt(fd).map_err(|_| fd)).collect()
+}
+
+/// Device and inode of what a descriptor is open on.
+///
+/// # Errors
+/// What the operating system says.
+pub fn identity(fd: impl AsFd) -> io::Result<(u64, u64)> {
+    let found = nix::sys::stat::fstat(fd)?;
+    Ok((found.st_dev, found.st_ino))
 }
 
 /// Text that is too long for a packet, in memory that goes with its descriptor.

@@ -105,3 +105,17 @@ fn at_level_error_a_normal_life_says_nothing() {
     let unit = unit::start_writing(&world, unit::keeper(&world).args(["--log-level", "error"]));
     assert_eq!(unit.stop(0).log, "");
 }
+
+#[test]
+fn the_journal_has_a_time_of_its_own() {
+    let world = World::new();
+    sqlite::create(&world.db(), 1);
+    for (opened, has_time) in [("/proc/self/fd/2", false), ("/dev/null", true)] {
+        let script = format!("export JOURNAL_STREAM=$(stat -L -c %d:%i {opened}); exec \"$@\"");
+        let wrapper = ["sh".to_owned(), "-c".to_owned(), script, "sh".to_owned()];
+        let ended = unit::keeper(&world).wrapped(wrapper).app(["true"]).run().expect_code(0);
+        let line = ended.log.lines().next().expect("it says something");
+        assert_eq!(line.starts_with("info  litekeeper: "), !has_time, "{line}");
+        assert_eq!(line.contains("Z info  litekeeper: "), has_time, "{line}");
+    }
+}

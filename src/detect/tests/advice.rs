@@ -44,8 +44,9 @@ fn what_starts_the_app_already_goes_on_below_litekeeper() {
 
     systemd, in [Service]:
       # TERM goes to litekeeper alone; 143 is how many apps end when they are told to stop
-      KillMode=mixed
+      KillMode=process
       SuccessExitStatus=143
+      OOMPolicy=continue
 
     .gitignore:
       *.db*

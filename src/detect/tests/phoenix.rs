@@ -87,8 +87,9 @@ fn phoenix_repositories_come_from_runtime_exs() {
 
     systemd, in [Service]:
       # TERM goes to litekeeper alone; 143 is how many apps end when they are told to stop
-      KillMode=mixed
+      KillMode=process
       SuccessExitStatus=143
+      OOMPolicy=continue
 
     .gitignore:
       *.db*
