@@ -31,6 +31,7 @@ pub const OPTIONS: &[Variable] = &[
     ("LITEKEEPER_RESTORE_TXID", "--restore-txid"),
     ("LITEKEEPER_RESTORE_FROM", "--restore-from"),
     ("LITEKEEPER_IF_BEHIND", "--if-behind"),
+    ("LITEKEEPER_ON_LOCK", "--on-lock"),
     ("LITEKEEPER_ALLOW_LITESTREAM", "--allow-litestream"),
     ("LITESTREAM_BINARY_PATH", "--litestream-binary"),
     ("LITEKEEPER_LITESTREAM_VERSION", "--litestream-version"),

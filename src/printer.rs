@@ -128,7 +128,7 @@ fn stamp() -> String {
     static IN_JOURNAL: LazyLock<bool> = LazyLock::new(|| {
         let said = std::env::var("JOURNAL_STREAM").ok();
         said.is_some_and(|said| {
-            fd::identity(&io::stderr()).is_ok_and(|(device, inode)| said == format!("{device}:{inode}"))
+            fd::identity(io::stderr()).is_ok_and(|(device, inode)| said == format!("{device}:{inode}"))
         })
     });
     if *IN_JOURNAL { String::new() } else { format!("{} ", now()) }

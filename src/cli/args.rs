@@ -11,6 +11,7 @@ use super::from::{self, RestoreFrom};
 use super::txid::{self, RestoreTxid};
 use crate::litestream::version::Version;
 use crate::printer::Format;
+use crate::supervise::OnLock;
 
 /// Runs an app and Litestream as one unit: restores the database if it is missing, lets the app run
 /// only while it is replicated, and stops both with nothing lost.
@@ -143,6 +144,10 @@ pub struct Run {
     /// What happens to a database that is older than its backup, or not what that was made of.
     #[arg(long, value_enum, default_value = "refuse", env = "LITEKEEPER_IF_BEHIND")]
     pub if_behind: IfBehind,
+
+    /// While another keeper has a database: `fail`, or `wait` until it ends, or `wait=DUR`.
+    #[arg(long, value_name = "WHAT", value_parser = on_lock, default_value = "fail", env = "LITEKEEPER_ON_LOCK")]
+    pub on_lock: OnLock,
 
     /// Run this version of Litestream although it is known to be bad.
     #[arg(long, value_name = "VERSION", env = "LITEKEEPER_ALLOW_LITESTREAM")]
@@ -401,6 +406,15 @@ pub enum LogLevel {
 
 fn litestream_version(text: &str) -> Result<Version, String> {
     Version::parse(text).ok_or_else(|| "not a version: write it as 0.5.17".to_owned())
+}
+
+fn on_lock(text: &str) -> Result<OnLock, String> {
+    match text.split_once('=') {
+        None if text == "fail" => Ok(OnLock::Fail),
+        None if text == "wait" => Ok(OnLock::Wait(None)),
+        Some(("wait", limit)) => duration::some()(limit).map(|limit| OnLock::Wait(Some(limit))),
+        _ => Err("it must be one of fail, wait, wait=DUR".to_owned()),
+    }
 }
 
 fn stop_signal(text: &str) -> Result<i32, String> {

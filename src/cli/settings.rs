@@ -213,6 +213,7 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
         cwd: app_folder(&layers, &cwd)?,
         listen_names: variable(LISTEN_FDNAMES).filter(|_| !listen_fds.is_empty()),
         listen_fds,
+        on_lock: args.on_lock,
         if_behind: match args.if_behind {
             args::IfBehind::Refuse => supervise::IfBehind::Refuse,
             args::IfBehind::Restore => supervise::IfBehind::Restore,

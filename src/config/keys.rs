@@ -58,6 +58,7 @@ pub const KEYS: &[Key] = &[
     option("app.cwd", "cwd", Shape::Text),
     option("before", "before", Shape::Commands),
     option("enabled", "enabled-if", Shape::Switch),
+    option("on-lock", "on-lock", Shape::Text),
     option("restart.when", "restart", Shape::Text),
     option("restart.delay", "restart-delay", Shape::Text),
     option("restart.delay-max", "restart-delay-max", Shape::Text),

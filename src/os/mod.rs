@@ -14,6 +14,7 @@ pub mod exec;
 pub mod fd;
 pub mod fork;
 pub mod gather;
+pub mod here;
 pub mod interrupt;
 pub mod limit;
 pub mod lock;

@@ -128,7 +128,7 @@ pub fn supervise(mut setup: Setup, log: &'static Outlet) -> Result<ExitCode, Fai
             &folder.socket(),
             &folder.keeper_socket(),
             Source::Operator,
-            patience,
+            (patience, setup.on_lock),
             interrupted,
         )
         .await?;

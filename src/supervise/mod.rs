@@ -41,5 +41,5 @@ pub use driver::supervise;
 pub use reload::{Failed, RELOAD, Report};
 pub use resolver::Question;
 pub use runtime_folder::{RuntimeFolder, keeper_sockets};
-pub use setup::{Catalogue, Elsewhere, Entry, IfBehind, Inputs, Looked, Named, Setup};
+pub use setup::{Catalogue, Elsewhere, Entry, IfBehind, Inputs, Looked, Named, OnLock, Setup};
 pub use twins::{Holder, keeper_socket, lock_path, text as lock_text};

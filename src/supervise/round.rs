@@ -11,7 +11,7 @@ use super::driver::{Driver, Message};
 use super::effects::World;
 use super::prepare::Preparation;
 use super::reload::Report;
-use super::setup::{Entry, Looked, Named};
+use super::setup::{Entry, Looked, Named, OnLock};
 use super::twins::{self, Source};
 use crate::backup::listing;
 use crate::core::{Db, Event, ExitCode, Phase};
@@ -111,7 +111,14 @@ impl World {
                     let interrupted = || children.is_aborted().then_some(ExitCode::UNAVAILABLE);
                     let result = async {
                         let db = std::slice::from_ref(&named.database);
-                        let lock = twins::lock_all(db, &socket, &keeper, Source::User, patience, interrupted);
+                        let lock = twins::lock_all(
+                            db,
+                            &socket,
+                            &keeper,
+                            Source::User,
+                            (patience, OnLock::Fail),
+                            interrupted,
+                        );
                         let lock = lock.await?.pop();
                         let lock = lock.ok_or_else(|| Failure::new(ExitCode::LOCKED, "no lock was made"))?;
                         if let Some((_, failure)) = twins::doubled(&others, [(Db(0), &named.database)]) {

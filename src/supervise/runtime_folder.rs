@@ -78,19 +78,19 @@ impl RuntimeFolder {
 
     fn make_in(root: &Path, user: Option<&Identity>) -> io::Result<Self> {
         dir::shared(root, user.is_some())?;
-        let name = OsString::from(format!("run-{}", std::process::id()));
-        let path = root.join(&name);
-        if path.join(SOCKET).as_os_str().as_bytes().len() > LONGEST_SOCKET {
+        let (name, place) = (OsString::from(format!("run-{}", std::process::id())), root);
+        if place.join(&name).join(SOCKET).as_os_str().as_bytes().len() > LONGEST_SOCKET {
             return Err(io::Error::other("too long for a unix socket"));
         }
-        let root = Folder::open(root)?;
+        let root = Folder::open(place)?;
         // What the path leads to now.
         dir::check_own(&root.metadata()?)?;
         // One run at a time: between the making of a folder and its lock it looks like a stale one.
         let turn = take_turn(&root)?;
-        let made = make_run(&root, &name, user);
+        let made = make_run(&root, name, user);
         drop(turn);
-        let (folder, lock) = made?;
+        let (name, folder, lock) = made?;
+        let path = place.join(&name);
         let socket = path.join(SOCKET);
         Ok(Self { path, root, name, folder, lock, socket, only: None })
     }
@@ -192,23 +192,36 @@ impl Drop for RuntimeFolder {
     }
 }
 
-/// Makes a run's folder, and takes its lock.
-fn make_run(root: &Folder, name: &OsStr, user: Option<&Identity>) -> io::Result<(Folder, Lock)> {
-    if root.has(name) {
-        // A run of the same number, in a container that was started again: nobody locks it.
-        let left = free_name(root, name);
-        root.rename(name, &left)?;
+/// Makes a run's folder, by this name or one like it, and takes its lock.
+fn make_run(
+    root: &Folder,
+    mut name: OsString,
+    user: Option<&Identity>,
+) -> io::Result<(OsString, Folder, Lock)> {
+    if is_held(root, &name).unwrap_or(false) {
+        // A process of the same number in another container, with which this folder is shared.
+        name = free_name(root, &name);
+    } else if root.has(&name) {
+        // A run of the same number, in a container that was started again.
+        let left = free_name(root, &name);
+        root.rename(&name, &left)?;
         remove(root, &left, Instant::now() + REMOVAL);
     }
     remove_stale(root);
-    let folder = root.make_below(name, 0o700)?;
+    let folder = root.make_below(&name, 0o700)?;
     // The umask can have taken something away.
     fs::set_permissions(folder.path(), Permissions::from_mode(0o700))?;
     let lock = Lock::acquire_own(&folder, LOCK).map_err(of_refused)?;
     if let Some(user) = user {
         folder.give_to(user)?;
     }
-    Ok((folder, lock))
+    Ok((name, folder, lock))
+}
+
+/// Whether a run's lock is held, if it has one.
+fn is_held(root: &Folder, name: &OsStr) -> io::Result<bool> {
+    let lock = root.below(name)?.open_file(OsStr::new(LOCK), false)?;
+    Ok(lock.try_lock().is_err())
 }
 
 /// A name of a run that nothing has.
@@ -275,11 +288,9 @@ fn remove_stale(root: &Folder) {
     let until = Instant::now() + REMOVAL;
     for name in root.names().unwrap_or_default() {
         let is_run = name.to_str().is_some_and(|name| name.starts_with("run-"));
-        let lock = || root.below(&name)?.open_file(OsStr::new(LOCK), false);
-        if !is_run || !lock().is_ok_and(|lock| lock.try_lock().is_ok()) {
-            continue;
+        if is_run && is_held(root, &name).is_ok_and(|is_held| !is_held) {
+            remove(root, &name, until);
         }
-        remove(root, &name, until);
     }
 }
 

@@ -14,6 +14,15 @@ use crate::litestream::folder::Folder;
 use crate::litestream::version::Version;
 use crate::os::user::Identity;
 
+/// What happens at the start while another keeper has a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnLock {
+    /// It is refused.
+    Fail,
+    /// It is waited for, with a limit or without one: deployments overlap.
+    Wait(Option<Duration>),
+}
+
 /// What happens to a database that is older than its backup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IfBehind {
@@ -131,6 +140,8 @@ pub struct Setup {
     pub listen_fds: Vec<OwnedFd>,
     /// What they are called.
     pub listen_names: Option<OsString>,
+    /// What happens while another keeper has one of the databases.
+    pub on_lock: OnLock,
     /// What happens to a database that is older than its backup.
     pub if_behind: IfBehind,
     /// How long Litestream keeps its own files of single transactions at least; none for its default.

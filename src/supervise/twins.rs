@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::runtime_folder::RuntimeFolder;
+use super::setup::OnLock;
 use crate::core::{Db, ExitCode};
 use crate::error::Failure;
 use crate::foreign::piece;
@@ -12,6 +13,7 @@ use crate::litestream::database::{Database, in_the_way, unfit};
 use crate::litestream::folder as databases;
 use crate::litestream::glob;
 use crate::litestream::others::Others;
+use crate::os::here::Here;
 use crate::os::lock::{self, Lock, Refused};
 use crate::os::locks;
 use crate::os::mount;
@@ -44,7 +46,7 @@ pub fn keeper_socket(db: &Database) -> Option<PathBuf> {
 /// control sockets of Litestream and of this keeper are.
 ///
 /// A lock whose keeper is dead is held by its Litestream and shim, which are stopping the app:
-/// they get `patience`. `interrupted` ends the waiting.
+/// they get `patience`. For one that lives `on_lock` says it. `interrupted` ends the waiting.
 ///
 /// # Errors
 /// Another keeper lives, or the lock cannot be made.
@@ -53,11 +55,11 @@ pub(super) async fn lock_all(
     socket: &Path,
     keeper: &Path,
     source: Source,
-    patience: Duration,
+    (patience, on_lock): (Duration, OnLock),
     interrupted: impl Fn() -> Option<ExitCode>,
 ) -> Result<Vec<Lock>, Failure> {
     let text = text(socket, keeper);
-    let deadline = Instant::now() + patience;
+    let began = Instant::now();
     let mut locks = Vec::new();
     for db in dbs {
         refuse_unfit(db)?;
@@ -73,18 +75,19 @@ pub(super) async fn lock_all(
                 }
                 Err(Refused::Held(holder)) => {
                     let holder = Holder::of(db, &holder);
-                    if !holder.is_ending() || Instant::now() >= deadline {
+                    let limit = match on_lock {
+                        _ if holder.is_ending() => Some(patience),
+                        OnLock::Fail => Some(Duration::ZERO),
+                        OnLock::Wait(limit) => limit,
+                    };
+                    if limit.is_some_and(|limit| began.elapsed() >= limit) {
                         return Err(holder.refusal(db));
                     }
                     if let Some(code) = interrupted() {
                         return Err(Failure::new(code, "interrupted"));
                     }
                     if !std::mem::replace(&mut told, true) {
-                        tracing::warn!(
-                            "{}: the keeper before this one (pid {}) is dead and its app is being stopped: waiting",
-                            db.path.display(),
-                            holder.pid.unwrap_or(0)
-                        );
+                        holder.say_waiting(db);
                     }
                     tokio::time::sleep(RETRY).await;
                 }
@@ -135,14 +138,14 @@ fn place(db: &Database, text: &str) -> Result<Option<Lock>, Refused> {
     match Lock::acquire(&path, &format!("{text}database {}\n", db.path.display())) {
         Ok(lock) => Ok(Some(lock)),
         // A database of this keeper that is just being let go.
-        Err(Refused::Held(text)) if Holder::parse(&text).pid == Some(std::process::id() as i32) => Ok(None),
+        Err(Refused::Held(text)) if Holder::parse(&text).is_this_process() => Ok(None),
         Err(Refused::Held(text)) => Err(Refused::Held(format!("{PLACE}{text}"))),
         Err(Refused::Io(_)) => Ok(None),
     }
 }
 
 /// Where the lock of the folder is that a database is replicated to.
-pub fn replica_lock_path(db: &Database) -> Option<PathBuf> {
+fn replica_lock_path(db: &Database) -> Option<PathBuf> {
     Some(db.replica_folder.as_ref()?.join(REPLICA_LOCK))
 }
 
@@ -197,12 +200,15 @@ pub(super) fn look(db: &Database, lock: &mut Lock, folder: &RuntimeFolder) -> Lo
 
 /// What a keeper leaves in each lock.
 pub fn text(socket: &Path, keeper: &Path) -> String {
+    let here = Here::now();
     format!(
-        "pid {}\nstarted {}\nsocket {}\nkeeper {}\n",
+        "pid {}\nstarted {}\nsocket {}\nkeeper {}\nnumbers {}\nhost {}\n",
         std::process::id(),
         jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ"),
         socket.display(),
-        keeper.display()
+        keeper.display(),
+        here.numbers,
+        here.host
     )
 }
 
@@ -310,6 +316,8 @@ pub struct Holder {
     pub started: Option<String>,
     /// Its own control socket.
     pub keeper: Option<PathBuf>,
+    /// Where its process number is one, if that is not here: the name of the machine or container.
+    pub elsewhere: Option<String>,
     /// The database that it replicates to the place of which this is the lock.
     pub database: Option<PathBuf>,
     /// It has the same file under another name.
@@ -326,7 +334,9 @@ impl Holder {
         let path = if said.of_place { replica_lock_path(db) } else { Some(lock_path(db)) };
         let found = path.and_then(|path| place::theirs(|| path.symlink_metadata()).ok());
         match found.as_ref().and_then(locks::taker).filter(|_| !said.by_other_name) {
-            Some(taker) if said.pid != Some(taker) => Self { pid: Some(taker), started: None, ..said },
+            Some(taker) if said.pid != Some(taker) => {
+                Self { pid: Some(taker), started: None, elsewhere: None, ..said }
+            }
             _ => said,
         }
     }
@@ -334,7 +344,10 @@ impl Holder {
     /// Reads it; what is not in it is none.
     pub fn parse(text: &str) -> Self {
         let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name));
+        let is_here = field("numbers ").is_none_or(|numbers| numbers == Here::now().numbers);
+        let host = || field("host ").map_or_else(|| "another host".to_owned(), |host| piece(host.trim()));
         Self {
+            elsewhere: (!is_here).then(host),
             pid: field("pid ").and_then(|pid| pid.trim().parse().ok()).filter(|pid| *pid > 0),
             started: field("started ").map(|started| piece(started.trim())),
             keeper: field("keeper ").map(PathBuf::from).filter(|keeper| keeper.is_absolute()),
@@ -344,17 +357,32 @@ impl Holder {
         }
     }
 
-    /// The keeper is dead, so what holds the lock is on its way out. (In another container's process
-    /// numbers this may be wrong; then the waiting ends with the same refusal.)
+    fn is_this_process(&self) -> bool {
+        self.elsewhere.is_none() && self.pid == Some(std::process::id() as i32)
+    }
+
+    /// The keeper is dead, so what holds the lock is on its way out. Of another container's nobody knows.
     fn is_ending(&self) -> bool {
-        self.pid.is_some_and(|pid| !proc::is_alive(pid))
+        self.elsewhere.is_none() && self.pid.is_some_and(|pid| !proc::is_alive(pid))
+    }
+
+    fn say_waiting(&self, db: &Database) {
+        if self.is_ending() {
+            let (path, pid) = (db.path.display(), self.pid.unwrap_or(0));
+            tracing::warn!(
+                "{path}: the keeper before this one (pid {pid}) is dead and its app is being stopped: waiting"
+            );
+        } else {
+            tracing::info!("{}: waiting for it to end (--on-lock)", self.refusal(db).message);
+        }
     }
 
     /// What is told of it.
     pub fn refusal(&self, db: &Database) -> Failure {
+        let place = self.elsewhere.as_ref().map_or_else(String::new, |host| format!(" on {host}"));
         let who = match (self.pid, &self.started) {
-            (Some(pid), Some(started)) => format!("pid {pid}, started {started}"),
-            (Some(pid), None) => format!("pid {pid}"),
+            (Some(pid), Some(started)) => format!("pid {pid}{place}, started {started}"),
+            (Some(pid), None) => format!("pid {pid}{place}"),
             (None, _) if self.by_other_name => {
                 "which has the same file under another name, or whose lock was removed".to_owned()
             }

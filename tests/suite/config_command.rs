@@ -108,6 +108,7 @@ litekeeper:
           - "80"
         env:
           A: "(hidden)"
+      on-lock: fail
       restart:
         when: never
         delay: 100ms
@@ -281,6 +282,7 @@ fn values(option: &str) -> [&'static str; 3] {
         "restart" => ["never", "always", "on-failure"],
         "gate" => ["none", "reachable", "replicated"],
         "on-lag" => ["warn", "stop", "unready"],
+        "on-lock" => ["wait", "wait=10s", "fail"],
         "if-behind" => ["restore", "ignore", "refuse"],
         "log-format" => ["json", "text", "json"],
         "log-level" => ["error", "debug", "warn"],

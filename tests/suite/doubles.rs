@@ -9,6 +9,7 @@ use crate::support::sqlite;
 use crate::support::unit;
 use crate::support::wait::{DEADLINE, wait_until};
 use crate::support::world::World;
+use crate::support::wrap;
 
 /// A Litestream with the database open, as a service would run it, with a replica of its own.
 fn service(world: &World) -> crate::support::process::Running {
@@ -104,4 +105,43 @@ fn two_keepers_of_two_databases_never_share_a_folder_for_their_backups() {
     assert!(other.trace().is_empty());
     first.stop(0);
     unit::assert_nothing_lost(&world, &world.trace());
+}
+
+/// Deployments overlap: the new one starts before the old one has ended.
+#[test]
+fn a_keeper_can_wait_for_the_one_before_it() {
+    let world = World::new();
+    let first = unit::start_writing(&world, unit::keeper(&world));
+    let second = |on_lock: &str| unit::keeper(&world).args(["--on-lock", on_lock]).app(["true"]);
+    second("fail").run().expect_code(75).expect_log("another keeper runs on this database");
+    second("wait=100ms").run().expect_code(75).expect_log("waiting for it to end (--on-lock)");
+    second("wait=never").run().expect_code(2).expect_log("--on-lock");
+    // Who waits hears of a stop.
+    let waiting = second("wait").start();
+    waiting.wait_log(1, "waiting for it to end (--on-lock)");
+    waiting.stop(143);
+    let waiting = second("wait").start();
+    waiting.wait_log(1, "waiting for it to end (--on-lock)");
+    first.stop(0);
+    waiting.finish().expect_code(0);
+    unit::assert_nothing_lost(&world, &world.trace());
+}
+
+/// In a container of its own each keeper is process 1, and its number says nothing to anybody outside.
+#[test]
+fn a_process_number_of_another_container_is_not_judged() {
+    let world = World::new();
+    let app = unit::writer(&world.trace(), &world.db(), 0);
+    let inside = unit::keeper(&world).wrapped(wrap::pid_1()).app(app).start();
+    world.trace().wait_acked(3);
+    for wrapper in [wrap::pid_1(), vec!["env".to_owned()]] {
+        let is_inside = wrapper.len() > 1;
+        let ended = unit::keeper(&world).wrapped(wrapper).app(["true"]).run().expect_code(75);
+        let ended = ended.expect_log("another keeper runs on this database (pid ");
+        // Outside of it the kernel tells its number there.
+        assert_eq!(ended.log.contains("(pid 1 on "), is_inside, "{}", ended.log);
+        assert!(!ended.log.contains("is dead"), "{}", ended.log);
+    }
+    inside.keeper().signal(Signal::SIGTERM);
+    inside.finish().expect_code(0);
 }
