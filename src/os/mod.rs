@@ -22,6 +22,7 @@ pub mod locks;
 pub mod memory;
 pub mod mount;
 pub mod needs;
+pub mod oom;
 pub mod open;
 pub mod outlet;
 pub mod packet;

@@ -41,6 +41,7 @@ use crate::litestream::position::{self, Position};
 use crate::litestream::version::Version;
 use crate::os::exec::Command;
 use crate::os::lock::Lock;
+use crate::os::oom;
 use crate::os::terminal::{self, Terminal};
 use crate::os::unstarted::{self, Unstarted};
 use crate::os::{signal, tree};
@@ -74,6 +75,10 @@ pub(super) struct World {
     /// Where something stands in the place of a lock that nobody can lock.
     pub(super) barred: BTreeSet<Db>,
     pub(super) used: Use,
+    /// Litestream was killed by this process.
+    pub(super) killed_litestream: bool,
+    /// How often the kernel had killed something for want of memory, when that was last asked.
+    oom_kills: Option<u64>,
     pub(super) terminal: Option<Terminal>,
     pub(super) version: Version,
     pub(super) missing: Vec<Database>,
@@ -161,6 +166,8 @@ impl World {
             folders: Folders::default(),
             barred: BTreeSet::new(),
             used: Use::default(),
+            killed_litestream: false,
+            oom_kills: oom::kills(),
             restore_config: folder.config(),
             named_env: Rc::default(),
             elsewhere: Rc::default(),
@@ -542,6 +549,12 @@ impl World {
         }
     }
 
+    /// What a SIGKILL that nobody here has sent may come from, in words that follow its name.
+    pub(super) fn why_killed(&mut self) -> &'static str {
+        let before = std::mem::replace(&mut self.oom_kills, oom::kills());
+        if self.oom_kills > before { ", since the kernel had no memory left for this container" } else { "" }
+    }
+
     /// Whether something still runs of what is said to be gone. Then the shim did not say it: whoever runs as its user
     /// can take the line to it from Litestream (`pidfd_getfd(2)`), but not its place above all that the app started.
     /// It is killed with all of that.
@@ -629,6 +642,7 @@ impl World {
             reason: self.reason.take().or_else(|| self.heard.error.take()),
             stop_timeout: self.setup.policy.stop_timeout,
             on_lag: self.setup.policy.on_lag,
+            why_killed: if notes::tells_of_sigkill(note) { self.why_killed() } else { "" },
         };
         notes::log(note, &names);
         self.drained |= matches!(note, Note::Drained | Note::NeverMade { rest: true, .. });
@@ -699,7 +713,10 @@ impl Driver {
                 world.tell_shim(&ToShim::Release);
             }
             Action::KillLitestream => match world.litestream {
-                Some(pid) => signal::send(pid, nix::libc::SIGKILL),
+                Some(pid) => {
+                    world.killed_litestream = true;
+                    signal::send(pid, nix::libc::SIGKILL);
+                }
                 // What it is to copy was still being made ready: nobody is there whose end would come.
                 None => {
                     let killed = Ended::Signal(nix::libc::SIGKILL);

@@ -45,6 +45,7 @@ struct Launched {
 
 impl World {
     pub(super) fn launch(&mut self) {
+        self.killed_litestream = false;
         if self.setup.policy.resolves {
             self.write_config();
         }

@@ -31,6 +31,14 @@ pub(super) struct Names<'a> {
     pub(super) stop_timeout: Duration,
     /// The policy for a lag.
     pub(super) on_lag: crate::core::OnLag,
+    /// Why something was killed, behind the word that it was.
+    pub(super) why_killed: &'static str,
+}
+
+/// Whether a note tells that SIGKILL ended the app.
+pub(super) fn tells_of_sigkill(note: &Note) -> bool {
+    let killed = Ended::Signal(nix::libc::SIGKILL);
+    matches!(note, Note::AppEnded(how) | Note::AppRestart(how, _) | Note::AppGivenUp(how) | Note::BeforeFailed(_, how) if *how == killed)
 }
 
 impl Names<'_> {
@@ -50,12 +58,21 @@ impl Names<'_> {
 pub(super) fn log(note: &Note, names: &Names<'_>) {
     let app = &names.app;
     match note {
-        Note::AppEnded(how) => tracing::info!("{app} {}", ended(*how)),
+        Note::AppEnded(how) => tracing::info!("{app} {}{}", ended(*how), names.why_killed),
         Note::AppRestart(how, delay) => {
-            tracing::warn!("{app} {}: starting it again in {}", ended(*how), millis(*delay));
+            tracing::warn!(
+                "{app} {}{}: starting it again in {}",
+                ended(*how),
+                names.why_killed,
+                millis(*delay)
+            );
         }
         Note::AppGivenUp(how) => {
-            tracing::error!("{app} {}, too often: giving up (--start-limit, --start-window)", ended(*how));
+            tracing::error!(
+                "{app} {}{}, too often: giving up (--start-limit, --start-window)",
+                ended(*how),
+                names.why_killed
+            );
         }
         Note::LeftBehind(count, how) => left_behind(*count, *how, names),
         Note::AppNotStarted(why) => {
@@ -70,7 +87,7 @@ pub(super) fn log(note: &Note, names: &Names<'_>) {
         }
         Note::BeforeFailed(place, how) => {
             let command = names.before.get(*place).map_or("", String::as_str);
-            tracing::error!("--before {command} {}: {app} is not started", ended(*how));
+            tracing::error!("--before {command} {}{}: {app} is not started", ended(*how), names.why_killed);
         }
         Note::LitestreamDied => {
             tracing::error!("litestream ended{}: {app} is stopped until it is back", because(names))

@@ -292,6 +292,11 @@ impl Driver {
             }
             Message::LitestreamReaped(launch, how) => {
                 if launch == self.world.launches {
+                    if let (Ended::Signal(number), false) = (how, self.world.killed_litestream) {
+                        // What it said last has nothing to do with it.
+                        let why = if number == libc::SIGKILL { self.world.why_killed() } else { "" };
+                        self.world.reason = Some(format!("by SIG{}{why}", crate::os::signal::name(number)));
+                    }
                     self.litestream_ended(how == Ended::Code(0));
                 }
             }

@@ -57,6 +57,7 @@ mod needs;
 mod not_started;
 mod old_litestream;
 mod one_word;
+mod oom;
 mod openers;
 mod orphans;
 mod output;
