@@ -8,6 +8,14 @@ pub const MIXED: &str = "its pages have another size than those of the backup";
 pub enum Refusal {
     /// The key is unknown, its secret is wrong, or it may not do this.
     Credentials,
+    /// The user is unknown to a server that is none of a cloud's, or its password or key is wrong.
+    Login,
+    /// The server is another one than the settings say, by its key.
+    HostKey,
+    /// A key file is none.
+    KeyFile,
+    /// The server's certificate was made by nobody whom this machine trusts, or for another name.
+    Certificate,
     /// There is no such bucket or container.
     Bucket,
     /// There are no credentials at all.
@@ -58,10 +66,25 @@ const WORDS: &[(Refusal, &[&str])] = &[
             "StatusCode: 401",
             "AuthenticationFailed",
             "AuthorizationFailure",
-            "unable to authenticate",
-            "Authorization Violation",
         ],
     ),
+    // Of SSH, NATS and WebDAV.
+    (
+        Refusal::Login,
+        &[
+            "ssh: unable to authenticate",
+            "Authorization Violation",
+            "authentication expired",
+            "Authorize /: 401",
+            "Authorize /: 403",
+        ],
+    ),
+    (Refusal::HostKey, &["host key mismatch", "cannot parse sftp host key"]),
+    (
+        Refusal::KeyFile,
+        &["cannot parse sftp key path", "cannot read sftp key path", "nkey: ", "nats: no nkey seed"],
+    ),
+    (Refusal::Certificate, &["x509: ", "certificate signed by unknown authority"]),
     // Go says the first of these after ten tries, and the second after one.
     (Refusal::NoTls, &["does not look like a TLS handshake", "gave HTTP response to HTTPS client"]),
     (Refusal::DiskFull, &["no space left on device", "disk quota exceeded"]),
@@ -109,6 +132,10 @@ impl Refusal {
         matches!(
             self,
             Self::Credentials
+                | Self::Login
+                | Self::HostKey
+                | Self::KeyFile
+                | Self::Certificate
                 | Self::Bucket
                 | Self::NoCredentials
                 | Self::CaBundle
@@ -122,6 +149,14 @@ impl Refusal {
         match self {
             Self::Credentials => {
                 "check the access key and its secret (LITESTREAM_ACCESS_KEY_ID, LITESTREAM_SECRET_ACCESS_KEY) and what they may do"
+            }
+            Self::Login => "check the user, and its password or key, in the replica's settings",
+            Self::HostKey => {
+                "compare `host-key` with what the server has (`ssh-keyscan HOST`): somebody else may answer there"
+            }
+            Self::KeyFile => "name a file with a private key that has no passphrase",
+            Self::Certificate => {
+                "install the machine's certificates (Debian and Alpine: ca-certificates), or name the server's own with SSL_CERT_FILE"
             }
             Self::Bucket => "create the bucket, or correct its name, its region or the endpoint",
             Self::NoCredentials => {
@@ -169,6 +204,30 @@ mod tests {
                 Refusal::Credentials,
             ),
             ("dial tcp 127.0.0.1:1: connect: connection refused", Refusal::Unreachable),
+            (
+                "cannot calc restore plan: ssh: handshake failed: ssh: unable to authenticate, attempted methods [none publickey], no supported methods remain",
+                Refusal::Login,
+            ),
+            ("cannot calc restore plan: ssh: handshake failed: ssh: host key mismatch", Refusal::HostKey),
+            ("sftp: cannot parse sftp key path: ssh: no key found", Refusal::KeyFile),
+            ("failed to connect to NATS server: nats: Authorization Violation", Refusal::Login),
+            (
+                "failed to access object store bucket \"b\" (bucket must be created beforehand): nats: bucket not found",
+                Refusal::Bucket,
+            ),
+            ("webdav: cannot connect to server: Authorize /: 401", Refusal::Login),
+            (
+                "webdav: cannot connect to server: Options \"https://127.0.0.1:1/\": tls: failed to verify certificate: x509: certificate signed by unknown authority",
+                Refusal::Certificate,
+            ),
+            (
+                "GET http://h/c: 403 Server failed to authenticate the request. (AuthorizationFailure)",
+                Refusal::Credentials,
+            ),
+            (
+                "GET http://h/c: 404 The specified container does not exist. (ContainerNotFound)",
+                Refusal::Bucket,
+            ),
             (
                 "exceeded maximum number of attempts, 10, https response error StatusCode: 0, request send failed, Get \"https://127.0.0.1:9/b?(hidden) tls: first record does not look like a TLS handshake",
                 Refusal::NoTls,
