@@ -54,7 +54,7 @@ rules! {
     (NOT_READABLE, Error, "not-readable", "a file cannot be read by the user that will run"),
     (NOT_WRITABLE, Error, "not-writable", "a file or folder cannot be written by the user that will run"),
     (SECRET_READABLE, Warning, "secret-readable", "everybody on this machine can read a file with secrets"),
-    (OF_ANOTHER, Warning, "of-another", "root found the configuration where another user decides what stands: what it names is not run here"),
+    (OF_ANOTHER, Error, "of-another", "root found the configuration where another user decides what stands: it is looked at if it is named"),
     (SYMLINK, Note, "symlink", "the configuration is a symbolic link"),
     (KEEPER_RUNS, Note, "keeper-runs", "a keeper runs on a database already"),
     (REPLICA_TAKEN, Error, "replica-taken", "another keeper replicates another database to the same folder"),

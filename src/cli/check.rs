@@ -59,6 +59,12 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
         return Ok(lint::of_error(&error));
     }
     let cwd = settings::current_dir()?;
+    // Whoever looks at a folder has not said that what lies there is to be run, asked or looked up. `run` has been told to.
+    if let Some((path, uid)) = databases::of_another(args.run.config.as_deref(), &cwd)? {
+        let message = format!("it was found, not named, and user {uid} can put what it likes there");
+        let lint = Lint::new(check::OF_ANOTHER, &Origin::File(path.clone()), message);
+        return Ok(vec![lint.hint(format!("if it is meant, name it: --config {}", path.display()))]);
+    }
     let home = user::home();
     let options = LoadOptions {
         no_expand_env: args.run.no_expand_env,
@@ -82,9 +88,11 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
     let layers = Layers::of("check", &section, opened.file())?;
     let user = settle(&mut lints, &layers, "user", who(layers.args.user.as_deref())).flatten();
     if let Some(user) = user.as_ref().filter(|user| user::is_root() && !user.is_current()) {
-        let refused = databases::refuse_of_another(args.run.config.as_deref(), &cwd)
-            .and_then(|()| databases::refuse_unreadable(user));
-        settle(&mut lints, &layers, "user", refused);
+        let refused = databases::refuse_unreadable(user);
+        if settle(&mut lints, &layers, "user", refused).is_none() {
+            // What root has read in that user's place goes nowhere.
+            return Ok(lints);
+        }
     }
     place::belong_to(user.as_ref().filter(|_| user::is_root()));
     settle(&mut lints, &layers, "before", settings::before(&layers));
@@ -92,22 +100,7 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
     let env = app_env::environment(settings::environment(), &layers, section.variables(), &[], &cwd);
     let env = settle(&mut lints, &layers, "env_file", env);
 
-    // Whoever looks at a folder has not said that what lies there is to be run. `run` has been told to.
-    let distrusted = databases::of_another(args.run.config.as_deref(), &cwd)?;
-    let not_run = |what: &str| {
-        let (path, uid) = distrusted.as_ref()?;
-        let message =
-            format!("it was found, not named, and user {uid} can put what it likes there: {what} is not run");
-        let lint = Lint::new(check::OF_ANOTHER, &Origin::File(path.clone()), message);
-        Some(lint.hint(format!("if it is meant, name it: --config {}", path.display())))
-    };
-    let mut named = settings::named_binary(&layers);
-    if named.last.is_some()
-        && let Some(lint) = not_run("its `litestream.binary`")
-    {
-        lints.push(lint.at(place(layers.origin("litestream_binary")).1, 0));
-        named = binary::Named::default();
-    }
+    let named = settings::named_binary(&layers);
     let binary = binary::find(named, &variable, &cwd, install::installed(variable));
     let runner = |binary| Runner {
         binary,
@@ -158,12 +151,7 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
                 user: user.clone().filter(|_| user::is_root()),
                 limit: args.limit,
             };
-            let is_asked = args.online && is_sound;
-            let asked = match not_run("its resolver").filter(|_| is_asked) {
-                Some(lint) => Err(lint),
-                None => ask(&question, &folder, config.origin(), is_asked).await,
-            };
-            match asked {
+            match ask(&question, &folder, config.origin(), args.online && is_sound).await {
                 Ok(entries) => answer = (entries, resolver.line),
                 Err(lint) => lints.push(lint.at(resolver.line, 0)),
             }

@@ -15,6 +15,7 @@ use crate::error::Failure;
 use crate::litestream::{binary, install};
 use crate::os::access::{self, Access};
 use crate::os::mount;
+use crate::os::user;
 use crate::printer;
 use crate::secrets;
 
@@ -23,10 +24,18 @@ use crate::secrets;
 /// # Errors
 /// What `run` would say of them.
 pub(super) fn config(args: &args::Config) -> Result<ExitCode, Failure> {
+    // As in `check`: a look at a folder is no word that what lies there is to be believed.
+    databases::refuse_of_another(args.run.config.as_deref(), &settings::current_dir()?)?;
     // What only shows the settings shows them all the same.
     let first = settings::First::mount("config", &args.run)
         .or_else(|_| settings::First::look("config", &args.run))?;
     let said = settings::read("config", &args.run, first)?;
+    if let Some(user) = said.layers.args.user.as_deref().filter(|_| user::is_root())
+        && let Ok(user) = user::Identity::find(user)
+        && !user.is_current()
+    {
+        databases::refuse_unreadable(&user)?;
+    }
     let mut view = View { said: &said, tree: litestreams(&said), origins: BTreeMap::new() };
     redact::redact(&mut view.tree);
     let own = view.own()?;

@@ -173,9 +173,30 @@ fn what_a_found_configuration_of_another_user_names_is_not_run_by_a_look_at_it()
         let keeper = Keeper::new(&shared.world).command("check").cwd(&data).args(flags);
         keeper.args(["--online"]).app(["true"]).run()
     };
-    let shown = check(&[]);
+    let shown = check(&[]).expect_code(78).expect_output("[of-another]");
     assert!(!ran.exists(), "{}", shown.stdout);
-    assert_eq!(shown.stdout.matches("[of-another]").count(), 2, "{}", shown.stdout);
+    Keeper::new(&shared.world).command("config").cwd(&data).run().expect_code(78).expect_log("--config");
     check(&["--config", "litestream.yml"]);
     assert!(ran.exists());
+}
+
+/// The same rule in whatever command reads it.
+#[test]
+fn a_file_that_the_user_cannot_read_is_shown_to_nobody() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let shared = Shared::new();
+    let secret = roots(&shared, "secret", "hidden-from-all\n");
+    let link = shared.world.path("data/bucket");
+    symlink(&secret, &link).expect("a link");
+    chown(shared.world.path("data"), Some(65534), None).expect("root may");
+    for command in ["config", "check", "run"] {
+        let keeper = keeper(&shared).command(command).args(["--user", "nobody"]).db(&shared.db());
+        let keeper = keeper.env("LITESTREAM_REPLICA_BUCKET_FILE", &link);
+        let keeper = if command == "config" { keeper } else { keeper.app(["true"]) };
+        let ended = keeper.run().expect_code(78);
+        let shown = format!("{}{}", ended.stdout, ended.log);
+        assert!(!shown.contains("hidden-from-all") && shown.contains("cannot read"), "{command}: {shown}");
+    }
 }
