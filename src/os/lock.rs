@@ -23,14 +23,20 @@ pub struct Lock {
 
 /// A lock whose file goes with it.
 #[derive(Debug)]
-struct Passing(Lock);
+struct Passing {
+    lock: Lock,
+    stays: bool,
+}
 
 impl Drop for Passing {
     fn drop(&mut self) {
+        if self.stays {
+            return;
+        }
         // While it is held: whoever waits for it sees that it is another one's by then.
         let _ = place::theirs(|| {
-            let (folder, name) = Folder::of(&self.0.path)?;
-            let own = self.0.file.metadata()?;
+            let (folder, name) = Folder::of(&self.lock.path)?;
+            let own = self.lock.file.metadata()?;
             if folder.identity(name)? == (own.dev(), own.ino()) { folder.remove(name) } else { Ok(()) }
         });
     }
@@ -172,7 +178,19 @@ impl Lock {
 
     /// Holds another one as long as this one, whose file is removed in the end.
     pub fn hold(&mut self, other: Option<Self>) {
-        self.other = other.map(|other| Box::new(Passing(other)));
+        self.other = other.map(|other| Box::new(Passing { lock: other, stays: false }));
+    }
+
+    /// What is held as long as this one.
+    pub fn other(&self) -> Option<&Self> {
+        self.other.as_ref().map(|other| &other.lock)
+    }
+
+    /// Lets go of it, and leaves the file of what is held as long as this one: its removal takes time.
+    pub fn leave(mut self) {
+        if let Some(other) = &mut self.other {
+            other.stays = true;
+        }
     }
 
     /// Lets go of it, whoever inherited its descriptor (`flock(2)`: one operation unlocks them all).

@@ -73,6 +73,9 @@ pub(super) enum Message {
 
 pub(super) type Outbox = mpsc::UnboundedSender<Message>;
 
+/// How long the removal of locks may take in the end.
+const LETTING_GO: Duration = Duration::from_millis(200);
+
 /// How often the database files are looked at while the app runs.
 const LOOK: Duration = Duration::from_secs(1);
 /// So much later than it wanted to be woken, this process was not only busy: somebody has stopped it.
@@ -255,9 +258,10 @@ impl Driver {
         }
         self.take_terminal_back();
         let is_undrained = cause == Cause::Keeper && code == ExitCode::NOT_DRAINED;
-        if self.world.launches > 0 && self.world.version.confirms() && !is_undrained {
-            self.leave(signals).await?;
-        }
+        let leaves = self.world.launches > 0 && self.world.version.confirms() && !is_undrained;
+        let left = if leaves { self.leave(signals).await } else { Ok(()) };
+        self.world.roster.let_go(Instant::now() + LETTING_GO);
+        left?;
         if let Some(damage) = self.world.damage.take() {
             return Err(Failure { exit: code, ..damage });
         }

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::os::fd::{AsRawFd, RawFd};
 use std::rc::Rc;
+use std::time::Instant;
 
 use super::setup::Named;
 use crate::core::Db;
@@ -105,6 +106,13 @@ impl Roster {
             self.went.push(db);
             self.changed = true;
             self.listed.take();
+        }
+    }
+
+    /// Lets all go. What that takes is bounded: whoever wants this run to stop waits for it.
+    pub(super) fn let_go(&mut self, until: Instant) {
+        for entry in std::mem::take(&mut self.entries).into_values() {
+            if Instant::now() < until { drop(entry.lock) } else { entry.lock.leave() }
         }
     }
 

@@ -17,7 +17,7 @@ use crate::error::Failure;
 use crate::os::lock::{self, Lock, Refused};
 use crate::os::place::{self, Folder};
 use crate::os::user::Identity;
-use crate::os::{dir, socket};
+use crate::os::{dir, proc, socket};
 
 /// `sun_path` holds 108 bytes, one of which ends it (`unix(7)`).
 pub(super) const LONGEST_SOCKET: usize = 107;
@@ -218,6 +218,15 @@ fn make_run(
     Ok((name, folder, lock))
 }
 
+/// Whether the keeper of a run seems to live: an app can let the lock go that its shim has inherited.
+fn is_alive(run: &OsStr) -> bool {
+    let number = run.to_str().and_then(|run| run.strip_prefix("run-")?.parse::<i32>().ok());
+    let Some(pid) = number.filter(|pid| *pid != std::process::id() as i32) else { return false };
+    let words = proc::words(pid).unwrap_or_default();
+    let program = words.first().map(Path::new).and_then(Path::file_name);
+    program.is_some_and(|program| program.as_bytes().starts_with(b"litekeeper"))
+}
+
 /// Whether a run's lock is held, if it has one.
 fn is_held(root: &Folder, name: &OsStr) -> io::Result<bool> {
     let lock = root.below(name)?.open_file(OsStr::new(LOCK), false)?;
@@ -288,7 +297,7 @@ fn remove_stale(root: &Folder) {
     let until = Instant::now() + REMOVAL;
     for name in root.names().unwrap_or_default() {
         let is_run = name.to_str().is_some_and(|name| name.starts_with("run-"));
-        if is_run && is_held(root, &name).is_ok_and(|is_held| !is_held) {
+        if is_run && is_held(root, &name).is_ok_and(|is_held| !is_held) && !is_alive(&name) {
             remove(root, &name, until);
         }
     }

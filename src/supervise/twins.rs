@@ -140,6 +140,10 @@ fn place(db: &Database, text: &str) -> Result<Option<Lock>, Refused> {
         // A database of this keeper that is just being let go.
         Err(Refused::Held(text)) if Holder::parse(&text).is_this_process() => Ok(None),
         Err(Refused::Held(text)) => Err(Refused::Held(format!("{PLACE}{text}"))),
+        // Something stands there that is no lock of ours: whoever put it there would let a second keeper in.
+        Err(Refused::Io(error)) if place::theirs(|| path.symlink_metadata()).is_ok() => {
+            Err(Refused::Io(std::io::Error::new(error.kind(), format!("{}: {error}", path.display()))))
+        }
         Err(Refused::Io(_)) => Ok(None),
     }
 }
@@ -188,10 +192,18 @@ pub(super) fn look(db: &Database, lock: &mut Lock, folder: &RuntimeFolder) -> Lo
     if let Err(Refused::Held(holder)) = lock.keep() {
         return Look::Lost(Holder::of(db, &holder).refusal(db));
     }
+    let text = text(&folder.socket(), &folder.keeper_socket());
+    if lock.other().is_some_and(|other| !other.is_in_place() || other.keep().is_err()) {
+        match place(db, &text) {
+            Ok(other) => lock.hold(other),
+            Err(Refused::Held(holder)) => return Look::Lost(Holder::of(db, &holder).refusal(db)),
+            Err(Refused::Io(error)) => return Look::Barred(error),
+        }
+    }
     if lock.is_in_place() {
         return Look::Held;
     }
-    match Lock::acquire(&lock_path(db), &text(&folder.socket(), &folder.keeper_socket())) {
+    match Lock::acquire(&lock_path(db), &text) {
         Ok(anew) => Look::Anew(lock.replaced_by(anew)),
         Err(Refused::Held(holder)) => Look::Lost(Holder::of(db, &holder).refusal(db)),
         Err(Refused::Io(error)) => Look::Barred(error),

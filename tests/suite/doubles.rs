@@ -103,7 +103,16 @@ fn two_keepers_of_two_databases_never_share_a_folder_for_their_backups() {
         checked.expect_output("[replica-taken]").expect_output(&world.db().display().to_string());
     }
     assert!(other.trace().is_empty());
+    // Taken away, and something put in its place.
+    let lock = world.path("replica/.litekeeper.lock");
+    std::fs::remove_file(&lock).expect("ours");
+    wait_until("another lock", DEADLINE, || lock.exists());
+    let second = || Keeper::new(&other).db(&other.db()).replica(&world.replica_url()).app(["true"]);
+    second().run().expect_code(75);
     first.stop(0);
+    assert!(!lock.exists());
+    nix::unistd::mkfifo(&lock, nix::sys::stat::Mode::S_IRWXU).expect("ours");
+    second().run().expect_code(78).expect_log(".litekeeper.lock").expect_log("hint: ");
     unit::assert_nothing_lost(&world, &world.trace());
 }
 
