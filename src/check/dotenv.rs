@@ -13,6 +13,8 @@ const MAX_FILE: usize = 1 << 20;
 pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
     let path = site.cwd.join(".env");
     let Ok(text) = open::beginning(&path, MAX_FILE) else { return Vec::new() };
+    // Of its own options `run` takes none from there.
+    let is_read = site.env_files.contains(&path);
     let mut found = Vec::new();
     for (number, line) in (1..).zip(String::from_utf8_lossy(&text).lines()) {
         let line = line.trim_start();
@@ -20,6 +22,9 @@ pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
         let Some((name, value)) = line.split_once('=') else { continue };
         let name = name.trim_end();
         let is_ours = ["LITESTREAM_", "LITEKEEPER_"].iter().any(|start| name.starts_with(start));
+        if is_read && !name.starts_with("LITEKEEPER_") {
+            continue;
+        }
         let is_wanted = is_ours || site.unset.iter().any(|unset| unset == name);
         let is_empty = value.trim().trim_matches(['"', '\'']).is_empty();
         if is_wanted && !is_empty && (site.variable)(name).is_none() {

@@ -334,7 +334,9 @@ impl Trial {
             Folder::open(self.folder.path())?.make_file(name.as_ref())?.write_all(generated.text.as_bytes())
         });
         written.map_err(|error| format!("{}: {error}", path.display()))?;
-        let runner = Runner { env: Rc::new(generated.env), ..self.online.runner.clone() };
+        // With what Litestream is to find in its environment, as `run` gives it.
+        let env = self.online.runner.env.iter().cloned().chain(generated.env).collect();
+        let runner = Runner { env: Rc::new(env), ..self.online.runner.clone() };
         Ok(Some((runner, path)))
     }
 

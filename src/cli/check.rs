@@ -83,6 +83,10 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
         Err(_) if is_wrong => return Ok(of_variables),
         opened => opened?,
     };
+    if matches!(opened, Opened::Nothing) && of_variables.iter().any(|lint| lint.rule == check::SWITCHED_OFF) {
+        // Nothing is to be replicated, and nothing says what would be.
+        return Ok(of_variables);
+    }
     let (section, mut lints) = opened.section(&options);
     lints.extend(of_variables);
     let layers = Layers::of("check", &section, opened.file())?;
@@ -106,7 +110,7 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
         binary,
         user: user.clone().filter(|_| user::is_root()),
         children: children.clone(),
-        env: Rc::default(),
+        env: Rc::new(mounted::for_litestream()),
         inherit: Vec::new(),
     };
     let (wanted, allowed) = (layers.args.litestream_version, layers.args.allow_litestream.as_deref());

@@ -7,6 +7,7 @@ use clap::{Command, CommandFactory};
 
 use super::args::Cli;
 use super::settings::variable;
+use crate::foreign;
 use crate::litestream::binary::{self, Named};
 use crate::litestream::install;
 use crate::secrets;
@@ -81,7 +82,8 @@ pub(super) fn hint(error: &mut clap::Error, words: &[OsString]) -> Option<String
 pub(super) fn mask(error: &mut clap::Error) {
     for kind in [ContextKind::InvalidValue, ContextKind::InvalidArg] {
         if let Some(ContextValue::String(text)) = error.get(kind) {
-            let shown = secrets::mask_unread(text);
+            // A line break in a value would be a line of its own.
+            let shown = foreign::line(&secrets::mask_unread(text)).into_owned();
             error.insert(kind, ContextValue::String(shown));
         }
     }

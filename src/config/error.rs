@@ -376,6 +376,14 @@ pub enum Problem {
         /// What is there beside the name.
         what: &'static str,
     },
+    /// A setting of a server's replica in one that is a folder, since nothing says of which type it is.
+    #[error(
+        "`{key}` means nothing to a replica without a `type` or a `url`, which is a folder to Litestream"
+    )]
+    NoType {
+        /// The key.
+        key: &'static str,
+    },
     /// A setting of a replica that is there and says nothing.
     #[error("the replica's `{key}` is empty")]
     Empty {
@@ -745,6 +753,8 @@ impl Finding {
             Problem::Missing { .. } | Problem::Empty { .. } => {
                 "add its value, or say where the replica is with a `url`"
             }
+            Problem::NoType { key: "host" } => "write `type: sftp` beside it",
+            Problem::NoType { .. } => "write `type: s3` beside it, or the type that it is",
             Problem::SameDatabase { .. } => "keep one of the two entries",
             Problem::SameMetadata { .. } => "give one of them a `meta-path` of its own",
             Problem::MemoryDatabaseUrl => "set DATABASE_URL to a file, or name one with --db",

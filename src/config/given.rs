@@ -42,6 +42,12 @@ pub enum Given {
         /// How many they are.
         count: usize,
     },
+    /// A value that says nothing, as of a variable that a shell has put nothing in the place of.
+    #[error("{name} is empty")]
+    Empty {
+        /// The option.
+        name: String,
+    },
     /// `DATABASE_URL`, but no replica.
     #[error("DATABASE_URL names the database {database}, but nothing names its replica")]
     NoReplica {
@@ -70,6 +76,7 @@ impl Given {
                                           litestream.yml, which `litekeeper init` writes"
                     .to_owned()
             }
+            Self::Empty { .. } => "set the variable that it is made of, or write the value itself".to_owned(),
             Self::NoReplica { .. } => "set LITESTREAM_REPLICA_URL (s3://BUCKET/PATH, file:///FOLDER) or \
                                        LITESTREAM_REPLICA_BUCKET, or give both: --db PATH --replica URL"
                 .to_owned(),

@@ -60,6 +60,14 @@ fn file(settings: &Settings<'_>, url: Option<&Url>, base: &Base<'_>) -> Found<Pl
             ));
         }
         Some(url) => url.file.clone(),
+        None if settings.own("type")?.is_none() => {
+            for key in ["bucket", "endpoint", "region", "host"] {
+                if settings.own(key)?.is_some() {
+                    return Err((settings.line_of(key), Problem::NoType { key }));
+                }
+            }
+            settings.own("path")?.ok_or_else(|| settings.missing(&Kind::File, "path"))?.to_owned()
+        }
         None => settings.own("path")?.ok_or_else(|| settings.missing(&Kind::File, "path"))?.to_owned(),
     };
     let key = if url.is_some() { "url" } else { "path" };

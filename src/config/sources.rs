@@ -30,6 +30,11 @@ impl Config {
         let mut databases = Vec::new();
         let is = |name: &str, text: &str| (options.env)(name).as_deref() == Some(text);
         for (database, replica) in pairs {
+            let empty = [("--db", Some(database)), ("--replica", replica.as_ref())];
+            if let Some((name, _)) = empty.iter().find(|(_, text)| text.is_some_and(String::is_empty)) {
+                let problem = Problem::Given(Given::Empty { name: (*name).to_owned() });
+                return Err(Error::new(Origin::CommandLine, 0, 0, problem));
+            }
             let is_variable = is("LITEKEEPER_DB", database);
             let name = if is_variable { "LITEKEEPER_DB" } else { "--db" };
             let one = one_path(name, database, is_variable, options.cwd);

@@ -335,7 +335,7 @@ fn section(plan: &Plan, text: &mut Text) {
         | Framework::SqlAlchemy
         | Framework::DatabaseUrl
         | Framework::Files
-        | Framework::Existing => "which commands take in place of paths".to_owned(),
+        | Framework::Existing => "whose paths the app gets as LITEKEEPER_DATABASE_NAME".to_owned(),
     };
     text.comment(2, &format!("Names of the databases, {whose}:"));
     text.line(2, "aliases:");

@@ -172,8 +172,13 @@ fn urls_that_litestream_does_not_read_as_meant() {
         ("a server as bucket", "\ttype: s3\n\tbucket: minio.example.com:9000\n\tpath: a"),
         ("a URL as bucket", "\ttype: s3\n\tbucket: s3://b\n\tpath: a"),
         ("a path as bucket", "\ttype: s3\n\tbucket: b/backups\n\tpath: a"),
+        ("a bucket without a type", "\tbucket: b\n\tpath: a"),
     ] {
         all.push_str(&format!("# {name}\n{}", check(&with_replica(replica), &[], 78)));
+    }
+    for path in ["/a", "a/", "./a/b"] {
+        let text = check(&with_replica(&format!("\ttype: s3\n\tbucket: b\n\tpath: {path}")), &[], 0);
+        all.push_str(&format!("# path {path}\n{text}"));
     }
     insta::assert_snapshot!(all);
     // Whatever it is said by.

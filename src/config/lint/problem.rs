@@ -66,7 +66,9 @@ fn rule_of(problem: &Problem) -> &'static Rule {
         Problem::TwoReadings { .. } | Problem::Given(Given::SeveralPaths { .. }) => DATABASE_PATH,
         Problem::Given(Given::NoReplica { .. }) => NO_REPLICA,
         Problem::Given(Given::NotUrl { .. }) => REPLICA_PLACE,
-        Problem::Given(Given::InQuotes { .. } | Given::Unexpanded { .. }) => VARIABLE_VALUE,
+        Problem::Given(Given::InQuotes { .. } | Given::Unexpanded { .. } | Given::Empty { .. }) => {
+            VARIABLE_VALUE
+        }
         Problem::NoPath
         | Problem::PathAndDir
         | Problem::NotIn03
@@ -86,6 +88,7 @@ fn rule_of(problem: &Problem) -> &'static Rule {
         | Problem::Missing { .. }
         | Problem::Empty { .. }
         | Problem::BucketWithMore { .. }
+        | Problem::NoType { .. }
         | Problem::ReplicaIsDatabase { .. }
         | Problem::ReplicaNotUrl { .. } => REPLICA_PLACE,
         Problem::ReplicaInMetadata { .. } => REPLICA_IN_METADATA,

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use super::Lint;
 use super::placeholder::placeholder;
-use super::rules::{BUCKET_LIKE_HOST, PLACEHOLDER, REPLICA_TYPE, UNKNOWN_PARAMETER};
+use super::rules::{BUCKET_LIKE_HOST, PATH_SLASH, PLACEHOLDER, REPLICA_TYPE, UNKNOWN_PARAMETER};
 use super::tree::{clipped, distance, each_setting, replica_types};
 use crate::config::bucket;
 use crate::config::model::{Config, Series};
 use crate::config::node::Node;
 use crate::config::place::s3_host;
+use crate::config::replica::Kind;
 use crate::config::schema::{Secrecy, Section};
 use crate::config::url::{Url, is_url};
 use crate::secrets::mask_value;
@@ -62,6 +63,37 @@ pub fn replicas(config: &Config, series: Series) -> Vec<Lint> {
         }
     }
     found.extend(placeholders(config));
+    found.extend(slashes(config));
+    found
+}
+
+/// Paths in a bucket that Litestream takes to the letter: `/a`, `a/` and `a` are three places, and look like one.
+fn slashes(config: &Config) -> Vec<Lint> {
+    let mut found = Vec::new();
+    let replicas = config.databases().iter().flat_map(|database| &database.replicas);
+    let replicas = replicas.chain(config.directories().iter().flat_map(|directory| &directory.replicas));
+    let in_buckets: BTreeSet<usize> = replicas
+        .filter(|replica| matches!(replica.kind, Kind::S3 | Kind::Gcs | Kind::Abs | Kind::Oss))
+        .map(|replica| replica.line)
+        .collect();
+    let entries = config.root().get("dbs").and_then(Node::as_list).unwrap_or_default();
+    for replica in entries.iter().flat_map(of_entry).filter(|replica| in_buckets.contains(&replica.line)) {
+        let Some(path) = replica.get("path") else { continue };
+        let Some(text) = path.as_str().filter(|text| text.len() > 1) else { continue };
+        let meant = text.trim_start_matches("./").trim_matches('/');
+        if meant != text && !meant.is_empty() {
+            let message = format!(
+                "`path: {}` is to the letter in the names of the objects, and another place than `{}`",
+                clipped(text),
+                clipped(meant)
+            );
+            let hint = format!(
+                "write `path: {}`, unless there is a backup already, which keeps its place",
+                clipped(meant)
+            );
+            found.push(Lint::new(PATH_SLASH, config.origin(), message).at(path.line, path.column).hint(hint));
+        }
+    }
     found
 }
 

@@ -327,7 +327,7 @@ fn the_comment_about_names_is_a_sentence_for_each_kind_of_project() {
     let url = [(".env", "DATABASE_URL=sqlite:app.db\n")];
     for files in [&[("app.db", SQLITE)][..], &url] {
         let text = written(files, &[]);
-        has(&text, &["  # Names of the databases, which commands take in place of paths:\n"]);
+        has(&text, &["  # Names of the databases, whose paths the app gets as LITEKEEPER_DATABASE_NAME:\n"]);
     }
 }
 
