@@ -62,3 +62,14 @@ fn is_words(name: &str) -> bool {
 pub(super) fn refuse() -> Result<(), Failure> {
     look().map_err(|error| databases::failure(&error))
 }
+
+/// The same of what `init` takes a database and its replica from.
+///
+/// # Errors
+/// The same.
+pub(super) fn refuse_for_init() -> Result<(), Failure> {
+    let env = |name: &str| variable(name)?.into_string().ok();
+    // Not that of Python's environment.
+    let names = ELSEWHERE.iter().filter(|name| **name != "VIRTUAL_ENV").map(|name| (*name, true));
+    config::refuse_unread(names, &env).map_err(|error| databases::failure(&error))
+}

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use disk::Disk;
 
 use super::args;
+use super::given;
 use super::settings::{current_dir, variable};
 use crate::config;
 use crate::config::lint::Lint;
@@ -31,6 +32,7 @@ const NAME: &str = "litestream.yml";
 /// # Errors
 /// When there is no database, or the file cannot be written.
 pub(super) fn init(args: &args::Init) -> Result<ExitCode, Failure> {
+    given::refuse_for_init()?;
     let cwd = current_dir()?;
     // As the project's own folder is.
     let cwd = fs::canonicalize(&cwd).unwrap_or(cwd);

@@ -311,3 +311,14 @@ fn a_variable_that_nobody_reads_is_told_with_the_one_that_may_be_meant() {
     );
     assert!(fs::metadata(world.db()).is_err());
 }
+
+#[test]
+fn init_writes_no_value_in_quotes_either() {
+    let world = World::new();
+    for (name, value) in [("DATABASE_URL", "\"sqlite:///app.db\""), ("LITESTREAM_REPLICA_BUCKET", "'shop'")] {
+        let keeper = Keeper::new(&world).command("init").env(name, value);
+        let ended = keeper.run().expect_code(78).expect_log(name);
+        ended.expect_log("in quotes");
+        assert!(!world.path("litestream.yml").exists());
+    }
+}
