@@ -38,8 +38,8 @@ pub fn redaction(bytes: &[u8]) {
     }
     let any = String::from_utf8_lossy(bytes);
     let masked = secrets::mask(&any);
-    // A scheme counts without its slashes as well.
-    assert!(masked.len() <= any.len() + 20 * any.matches(':').count(), "{any:?}");
+    // What is hidden stands behind a scheme, with or without its slashes, or in quotes.
+    assert!(masked.len() <= any.len() + 20 * any.matches([':', '"']).count(), "{any:?}");
     let words: Vec<String> = any.split(' ').map(str::to_owned).collect();
     assert_eq!(secrets::mask_words(&words).len(), words.len());
 }
