@@ -23,6 +23,7 @@ use crate::error::Failure;
 use crate::litestream::command::Runner;
 use crate::litestream::others::Others;
 use crate::os::children::Children;
+use crate::os::lock::Lock;
 use crate::os::outlet::Outlet;
 use crate::os::signal::{Sender, Signals};
 use crate::os::{event, fd, limit, needs, open, place, signal, spawn};
@@ -57,8 +58,12 @@ pub(super) enum Message {
     Prepared(Prepared),
     /// The source's answer.
     Answered(Result<Answer, Failure>),
-    /// What became of the databases that are new in it.
+    /// What became of the databases that it names at the start.
     Admitted(Vec<Admission>),
+    /// What became of the n-th look at a database that is new in it.
+    LookedAt(Db, u64, Result<Lock, Failure>),
+    /// What became of the n-th look at a database's new place.
+    Probed(Db, u64, Result<(), Failure>),
     /// The n-th Litestream took a database in, or did not.
     Registered(u64, Db, Result<(), Failure>),
     /// It let go of one, or did not.

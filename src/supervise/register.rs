@@ -115,6 +115,16 @@ impl Asker {
         Ok(())
     }
 
+    /// Has Litestream let go of a database that it was only being told of.
+    pub(super) async fn cancel(self, db: Db, database: Database) {
+        // It takes it off its list before anything of this can fail; but what it was told last may come to it only now.
+        for _ in 0..2 {
+            let _ = control::unregister(&self.socket, &database.path, GOING).await;
+            tokio::time::sleep(RETRY).await;
+        }
+        self.send(Message::Unregistered(self.launch, db, Ok(())));
+    }
+
     /// Has what is in a database confirmed, then Litestream let go of it; on any failure Litestream
     /// still has it.
     pub(super) async fn unregister(self, db: Db, database: Database, is_replaced: bool) {
