@@ -22,7 +22,7 @@ impl Driver {
         let rounds = &mut self.world.rounds;
         rounds.said.remove("");
         rounds.asking = false;
-        let by_hand = !rounds.waiting.is_empty();
+        let by_hand = rounds.by_hand;
         rounds.wanted =
             named.into_iter().map(|named| (twins::resolved(&named.database.path), named)).collect();
         let wanted = rounds.wanted.clone();

@@ -4,13 +4,13 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use tokio::io::unix::AsyncFd;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::{JoinSet, LocalSet};
 
 use super::control_socket;
 use super::effects::World;
 use super::prepare::Prepared;
-use super::reload::{self, Report};
+use super::reload::{self, Asking};
 use super::roster::Roster;
 use super::round::{Admission, Answer};
 use super::runtime_folder::RuntimeFolder;
@@ -69,7 +69,9 @@ pub(super) enum Message {
     /// It let go of one, or did not.
     Unregistered(u64, Db, Result<(), Failure>),
     /// Somebody wants the sources to be asked now.
-    Reload(oneshot::Sender<Report>),
+    Reload(Asking),
+    /// The time of somebody who waits for a report is over.
+    ReloadLate,
     /// The n-th Litestream has not become one.
     NotLaunched(u64, Failure),
     /// The n-th Litestream was reaped.

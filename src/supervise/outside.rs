@@ -24,8 +24,12 @@ use crate::litestream::others::Others;
 use crate::litestream::version::Version;
 use crate::os::lock::Lock;
 
-/// Who takes longer than this makes room for the next: it may be waiting for a replica that never answers.
-const ROOM: Duration = Duration::from_secs(5);
+/// So many are looked at side by side, but for those that take long.
+const LOOKS: usize = 16;
+/// Who is looked at for longer than this makes room for the next: it may be waiting for a replica that never answers.
+const LONG: Duration = Duration::from_secs(1);
+/// The same of a restore, which may be a long one.
+const LONG_RESTORE: Duration = Duration::from_secs(5);
 
 /// One of them.
 pub(super) struct Outsider {
@@ -63,14 +67,15 @@ impl Outsider {
 pub(super) struct Outside {
     all: BTreeMap<Db, Outsider>,
     looks: u64,
-    /// So many are looked at side by side, but for those that take long.
-    places: Rc<Semaphore>,
+    looking: Room,
+    restoring: Room,
 }
 
 impl Outside {
     /// None yet.
     pub(super) fn new(parallel: usize) -> Self {
-        Self { all: BTreeMap::new(), looks: 0, places: Rc::new(Semaphore::new(parallel.max(1))) }
+        let (looking, restoring) = (Room::new(LOOKS, LONG), Room::new(parallel, LONG_RESTORE));
+        Self { all: BTreeMap::new(), looks: 0, looking, restoring }
     }
 
     pub(super) fn get(&self, db: Db) -> Option<&Database> {
@@ -114,6 +119,32 @@ impl Outside {
     }
 }
 
+/// Room for so many at once, of whom each has it for a while.
+#[derive(Clone)]
+struct Room {
+    places: Rc<Semaphore>,
+    long: Duration,
+}
+
+impl Room {
+    fn new(places: usize, long: Duration) -> Self {
+        Self { places: Rc::new(Semaphore::new(places.max(1))), long }
+    }
+
+    /// Does it when there is room, and makes room when it takes long.
+    async fn take<T>(&self, work: impl Future<Output = T>) -> T {
+        let place = self.places.acquire().await;
+        let mut work = std::pin::pin!(work);
+        match tokio::time::timeout(self.long, &mut work).await {
+            Ok(done) => done,
+            Err(_) => {
+                drop(place);
+                work.await
+            }
+        }
+    }
+}
+
 /// What a look needs. No part of it is another database's.
 struct Look {
     preparation: Preparation,
@@ -123,6 +154,8 @@ struct Look {
     socket: PathBuf,
     keeper: PathBuf,
     others: Rc<Others>,
+    looking: Room,
+    restoring: Room,
     /// What both read, which goes with this.
     _config: Written,
 }
@@ -130,6 +163,16 @@ struct Look {
 impl Look {
     /// Locks it, and restores it if it is missing.
     async fn look(self) -> Result<Lock, Failure> {
+        let (lock, is_missing) = self.looking.take(self.lock()).await?;
+        if is_missing {
+            let restored = self.restorer.restore_all(std::slice::from_ref(&self.database));
+            self.restoring.take(restored).await.map_err(|errors| prepare::failures(&errors))?;
+        }
+        Ok(lock)
+    }
+
+    /// Locks it, and tells whether it is missing.
+    async fn lock(&self) -> Result<(Lock, bool), Failure> {
         let db = std::slice::from_ref(&self.database);
         let children = self.preparation.runner.children.clone();
         let interrupted = || children.is_aborted().then_some(ExitCode::UNAVAILABLE);
@@ -140,10 +183,8 @@ impl Look {
         if let Some((_, failure)) = twins::doubled(&self.others, [(Db(0), &self.database)]) {
             return Err(failure);
         }
-        if self.preparation.is_missing(&self.database, self.version, None).await? {
-            self.restorer.restore_all(db).await.map_err(|errors| prepare::failures(&errors))?;
-        }
-        Ok(lock)
+        let is_missing = self.preparation.is_missing(&self.database, self.version, None).await?;
+        Ok((lock, is_missing))
     }
 }
 
@@ -190,12 +231,12 @@ impl World {
         let (number, version, limit) = (self.outside.looks, self.version, self.setup.policy.gate_timeout);
         let goes_on = self.setup.if_behind == super::setup::IfBehind::Ignore;
         let (database, outbox) = (named.database.clone(), self.outbox.clone());
-        let places = self.outside.places.clone();
+        let looking = self.outside.looking.clone();
         let asked = async move {
-            let result = in_its_way(runner, version, config, database, limit, goes_on).await;
+            let result = looking.take(in_its_way(runner, version, config, database, limit, goes_on)).await;
             let _ = outbox.send(Message::Probed(db, number, result));
         };
-        Ok((number, tokio::task::spawn_local(with_room(places, asked))))
+        Ok((number, tokio::task::spawn_local(asked)))
     }
 
     fn look_at(&mut self, db: Db, others: Rc<Others>) -> Result<(), Failure> {
@@ -219,13 +260,15 @@ impl World {
             socket: self.folder.socket(),
             keeper: self.folder.keeper_socket(),
             others,
+            looking: self.outside.looking.clone(),
+            restoring: self.outside.restoring.clone(),
             _config: config,
         };
-        let (number, outbox, places) = (self.outside.looks, self.outbox.clone(), self.outside.places.clone());
-        let task = tokio::task::spawn_local(with_room(places, async move {
+        let (number, outbox) = (self.outside.looks, self.outbox.clone());
+        let task = tokio::task::spawn_local(async move {
             let result = look.look().await;
             let _ = outbox.send(Message::LookedAt(db, number, result));
-        }));
+        });
         if let Some(outsider) = self.outside.all.get_mut(&db) {
             outsider.state = State::Looking(number, task);
         }
@@ -256,16 +299,6 @@ impl World {
         self.watch.remove(db);
         self.roster.remove(db);
         self.outside.add(db, named, before);
-    }
-}
-
-/// Does it when there is room, and makes room when it takes long.
-async fn with_room(places: Rc<Semaphore>, work: impl Future<Output = ()>) {
-    let place = places.acquire().await;
-    let mut work = std::pin::pin!(work);
-    if tokio::time::timeout(ROOM, &mut work).await.is_err() {
-        drop(place);
-        work.await;
     }
 }
 

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::driver::{Driver, Message};
 use super::effects::World;
 use super::outside::is_same;
 use super::prepare::Preparation;
-use super::reload::Report;
+use super::reload::{Asking, Report};
 use super::setup::{Entry, Looked, Named};
 use super::twins::{self, Source};
 use crate::backup::listing;
@@ -25,6 +25,8 @@ use crate::os::lock::Lock;
 #[derive(Default)]
 pub(super) struct Rounds {
     pub(super) asking: bool,
+    /// Somebody has asked for it.
+    pub(super) by_hand: bool,
     /// What the answer set going.
     pub(super) open: BTreeSet<Db>,
     /// The databases that the last answer names, by where they are.
@@ -40,10 +42,10 @@ pub(super) struct Rounds {
     /// asks for it.
     pub(super) failed_moves: BTreeMap<PathBuf, Entry>,
     /// What came of it so far.
-    pub(super) report: Report,
-    pub(super) waiting: Vec<oneshot::Sender<Report>>,
+    report: Report,
+    waiting: Vec<Asking>,
     /// These came when a question was under way already, whose answer may be older.
-    next: Vec<oneshot::Sender<Report>>,
+    next: Vec<Asking>,
     /// The last complaint about each database, and about the answer as a whole: each is said once.
     pub(super) said: BTreeMap<String, String>,
 }
@@ -103,6 +105,11 @@ impl World {
     /// Asks the source.
     pub(super) fn resolve(&mut self) {
         self.rounds.asking = true;
+        if self.rounds.waiting.is_empty() {
+            // What still goes on came of earlier answers.
+            self.rounds.report = Report::default();
+        }
+        self.rounds.by_hand = !self.rounds.next.is_empty();
         self.rounds.waiting.append(&mut self.rounds.next);
         let (question, outbox) = (self.question.clone(), self.outbox.clone());
         let backups = self.backups();
@@ -169,7 +176,7 @@ impl World {
 
 impl Driver {
     /// Somebody wants the sources to be asked now.
-    pub(super) fn reload(&mut self, asker: oneshot::Sender<Report>) {
+    pub(super) fn reload(&mut self, asker: Asking) {
         let refused = if !self.world.setup.policy.resolves {
             Some(
                 Failure::new(ExitCode::CONFIG, "nothing to reload: no resolver and no folder is configured")
@@ -187,9 +194,9 @@ impl Driver {
             None
         };
         match refused {
-            // Who has gone meanwhile needs no answer.
-            Some(failure) => drop(asker.send(Report::of_failure(&failure))),
+            Some(failure) => asker.answer(Report::of_failure(&failure)),
             None => {
+                asker.wake(self.world.outbox.clone());
                 self.world.rounds.next.push(asker);
                 self.look_into_folders_now();
                 self.handle(Event::Reload);
@@ -340,6 +347,24 @@ impl Driver {
         self.try_waiting();
     }
 
+    /// Tells those who cannot wait any longer what has come true by now.
+    pub(super) fn report_late(&mut self) {
+        let world = &mut self.world;
+        let mut report = world.rounds.report.clone();
+        for db in &world.rounds.open {
+            let (path, replica) = world.place_of(*db);
+            let reason = format!("{path}: replica {replica}: not done within --timeout, and going on");
+            report.fail(path, reason);
+        }
+        let late = |asking: &mut Asking| asking.is_late();
+        world.rounds.waiting.extract_if(.., late).for_each(|asking| asking.answer(report.clone()));
+        let failure = Failure::new(ExitCode::UNAVAILABLE, "the resolver has not answered within --timeout");
+        let failure =
+            failure.hint("its answer is taken when it comes, and the log tells; --timeout waits longer");
+        let asked = Report::of_failure(&failure);
+        world.rounds.next.extract_if(.., late).for_each(|asking| asking.answer(asked.clone()));
+    }
+
     /// Tells those who wait once all has come true, or cannot any more; also before the machine hears
     /// of an answer, since it may ask again at once, and what came of this one is not said of the next.
     pub(super) fn settle_rounds(&mut self) {
@@ -351,13 +376,12 @@ impl Driver {
         if rounds.is_over() {
             let report = std::mem::take(&mut rounds.report);
             for waiting in rounds.waiting.drain(..) {
-                // Who has gone meanwhile needs no answer.
-                let _ = waiting.send(report.clone());
+                waiting.answer(report.clone());
             }
             if !running {
                 let failure = Failure::new(ExitCode::UNAVAILABLE, "the app is not running any more");
                 for waiting in rounds.next.drain(..) {
-                    let _ = waiting.send(Report::of_failure(&failure));
+                    waiting.answer(Report::of_failure(&failure));
                 }
             }
         }

@@ -286,6 +286,7 @@ impl Driver {
             Message::Registered(launch, db, result) => self.registered(launch, db, result),
             Message::Unregistered(launch, db, result) => self.unregistered(launch, db, result),
             Message::Reload(asker) => self.reload(asker),
+            Message::ReloadLate => self.report_late(),
             Message::NotLaunched(launch, failure) => {
                 if launch == self.world.launches {
                     self.world.litestream = None;
