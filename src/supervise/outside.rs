@@ -391,7 +391,7 @@ impl Driver {
         let reason = format!("{reason}; going back to {}", before.database.replica);
         world.refuse(&path.display().to_string(), reason);
         if self.machine.phase() == Phase::Running {
-            self.try_outside(db, &Rc::new(Others::now()));
+            self.try_outside(db, &Rc::default());
         }
     }
 }

@@ -211,7 +211,7 @@ impl Driver {
         let kept: Vec<Entry> = self.world.entries().into_iter().filter(in_folder).collect();
         let named = answer.and_then(|answer| {
             let mut named = self.world.setup.catalogue.read(&answer.said, &kept)?;
-            one_name_each(&named)?;
+            one_name_each(&self.world.setup.dbs, &named)?;
             if !answer.backups.is_empty() {
                 let kept: Vec<Entry> = named.iter().map(|named| named.entry.clone()).collect();
                 named.extend(self.world.found_in_folders(answer.backups, &kept)?);
@@ -305,6 +305,7 @@ impl Driver {
                 self.world.roster.remove(db);
             }
         }
+        self.world.abort_registration(db);
         self.world.rounds.coming.remove(&db);
         self.world.rounds.open.remove(&db);
         self.handle(Event::Registered { db, ok });
@@ -342,7 +343,8 @@ impl Driver {
         if let (true, Some(again), Some(was)) = (ok, again, was) {
             // It is named otherwise now, or once more: it counts from this moment, wherever it goes.
             let before = (!is_given_up && !is_same(&was, &again)).then_some(was);
-            self.take_outside(again, before, &Rc::new(Others::now()));
+            // Nobody else has it since a moment ago; the looks at all of them would tell.
+            self.take_outside(again, before, &Rc::default());
         }
         self.try_waiting();
     }
@@ -405,9 +407,9 @@ impl World {
 }
 
 /// Whoever names one database by two names would have it replicated twice.
-fn one_name_each(named: &[Named]) -> Result<(), Failure> {
+fn one_name_each(configured: &[Database], named: &[Named]) -> Result<(), Failure> {
     let mut known: BTreeMap<PathBuf, &Path> = BTreeMap::new();
-    for Named { database, .. } in named {
+    for database in configured.iter().chain(named.iter().map(|named| &named.database)) {
         if let Some(first) = known.insert(twins::resolved(&database.path), &database.path) {
             let (first, second) = (first.display(), database.path.display());
             let message = format!("resolver: {first} and {second} are one database");

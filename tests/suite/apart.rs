@@ -235,3 +235,44 @@ fn conflicts_are_those_of_the_answer() {
     running.stop(143);
     assert_eq!((tenants.backup("a"), tenants.backup("f")), (10, 2));
 }
+
+#[test]
+fn what_is_on_its_way_in_is_given_up_when_it_is_named_no_more() {
+    let s3 = S3::start();
+    s3.bucket("backups");
+    let tenants = Tenants::in_folders();
+    let running = with_a(&tenants, &[]);
+    s3.hold_puts();
+    sqlite::create(&tenants.path("x"), 3);
+    let x = json!({"path": tenants.path("x"), "replica": on(&s3.endpoint(), "x")});
+    answer(&tenants, &[tenants.entry("a"), x.clone()]);
+    s3.wait_puts(1);
+    tenants.name(&["a"]);
+    running.wait_log(1, "not taken in, since it is named no more");
+    wait_until("the end of its lock", DEADLINE, || !is_locked(&tenants.path("x")));
+    s3.resume();
+    tenants.reload().expect_code(0);
+    answer(&tenants, &[tenants.entry("a"), x.clone()]);
+    running.wait_log(1, &format!("replicating {}", tenants.path("x").display()));
+    sqlite::insert(&tenants.path("x"), 4);
+    running.stop(143);
+    let there = Tenants { replica: Box::new(move |name| on(&s3.endpoint(), name)), ..tenants };
+    assert_eq!(there.backup("x"), 7);
+}
+
+#[test]
+fn two_names_of_one_database_are_refused() {
+    let tenants = Tenants::in_folders();
+    let running = with_a(&tenants, &[]);
+    symlink(tenants.world.path("tenants"), tenants.world.path("linked")).expect("the world can be written");
+    symlink(tenants.world.root(), tenants.world.path("root")).expect("the world can be written");
+    let own = format!("root/{}", tenants.world.db().file_name().expect("a name").to_string_lossy());
+    for other in ["linked/a.db", &own] {
+        let mut entry = tenants.entry("b");
+        entry["path"] = tenants.world.path(other).display().to_string().into();
+        answer(&tenants, &[tenants.entry("a"), entry]);
+        tenants.reload().expect_code(78).expect_log("are one database");
+        assert!(is_locked(&tenants.path("a")));
+    }
+    running.stop(143);
+}

@@ -179,6 +179,16 @@ fn a_reload_tells_what_went_wrong() {
     let odd = json!([{"path": tenants.path("a"), "meta-path": "/m", "replica": (tenants.replica)("a")}]);
     tenants.answer(&odd.to_string());
     tenants.reload().expect_code(69).expect_log("`meta-path`").expect_log("a.db");
+    // What is wrong with an answer stands in no file.
+    let replicas = [(tenants.replica)("a"), json!({"path": "elsewhere"})];
+    let entry = |key: &str, value: serde_json::Value| json!([{"path": tenants.path("a"), key: value}]);
+    let age = json!({"path": "elsewhere", "age": {"identities": ["x"]}});
+    for wrong in [entry("replicas", json!(replicas)), entry("replicas", json!([age]))] {
+        tenants.answer(&wrong.to_string());
+        let ended = tenants.reload().expect_code(78).expect_log("resolver: ");
+        assert!(!ended.log.contains("litestream.yml"), "{}", ended.log);
+    }
+    tenants.answer(&odd.to_string());
     let args = ["--json"];
     let ended = Keeper::new(&tenants.world).command("reload").db(&tenants.world.db()).args(args).run();
     assert!(ended.stdout.contains(r#""exit_code":69"#), "{}", ended.log);
