@@ -143,16 +143,16 @@ impl Driver {
             return;
         }
         world.rounds.moving.remove(&db);
-        let url = named.url.clone().map_err(|reason| {
-            let message = format!("{}: {reason}", named.database.path.display());
-            Failure::new(crate::core::ExitCode::UNAVAILABLE, message)
-        });
-        match url.and_then(|_| world.probe(db, &named)) {
+        let probed = match &named.url {
+            Err(reason) => Err(format!("{}: {reason}", named.database.path.display())),
+            Ok(_) => world.probe(db, &named).map_err(|failure| failure.message),
+        };
+        match probed {
             Ok((number, look)) => {
                 world.rounds.open.insert(db);
                 world.rounds.moving.insert(db, Move { named, number, look });
             }
-            Err(failure) => self.keep(db, &failure.message),
+            Err(reason) => self.keep(db, &reason),
         }
     }
 

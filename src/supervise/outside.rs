@@ -239,15 +239,14 @@ impl World {
         Ok((number, tokio::task::spawn_local(asked)))
     }
 
-    fn look_at(&mut self, db: Db, others: Rc<Others>) -> Result<(), Failure> {
+    fn look_at(&mut self, db: Db, others: Rc<Others>) -> Result<(), String> {
         let Some(named) = self.outside.all.get(&db).map(|outsider| outsider.named.clone()) else {
             return Ok(());
         };
         if let Err(reason) = &named.url {
-            let message = format!("{}: {reason}", named.database.path.display());
-            return Err(Failure::new(ExitCode::UNAVAILABLE, message));
+            return Err(format!("{}: {reason}", named.database.path.display()));
         }
-        let (config, runner) = self.written_for(&named)?;
+        let (config, runner) = self.written_for(&named).map_err(|failure| failure.message)?;
         let path = config.path().to_owned();
         let look = Look {
             preparation: Preparation {
@@ -343,7 +342,7 @@ impl Driver {
             Ok(()) => {
                 world.rounds.open.insert(db);
             }
-            Err(failure) => self.refuse_outside(db, failure.message),
+            Err(reason) => self.refuse_outside(db, reason),
         }
     }
 

@@ -360,9 +360,8 @@ impl Driver {
         }
         let late = |asking: &mut Asking| asking.is_late();
         world.rounds.waiting.extract_if(.., late).for_each(|asking| asking.answer(report.clone()));
-        let failure = Failure::new(ExitCode::UNAVAILABLE, "the resolver has not answered within --timeout");
-        let failure =
-            failure.hint("its answer is taken when it comes, and the log tells; --timeout waits longer");
+        let failure = Failure::new(ExitCode::UNAVAILABLE, "the resolver has not answered within --timeout")
+            .hint("its answer is taken when it comes, and the log tells; --timeout waits longer");
         let asked = Report::of_failure(&failure);
         world.rounds.next.extract_if(.., late).for_each(|asking| asking.answer(asked.clone()));
     }
