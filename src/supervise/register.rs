@@ -60,8 +60,9 @@ impl Asker {
             if confirmed.is_ok() && is_sure {
                 return Ok(());
             }
-            // Its error changes nothing: Litestream takes it off its list first.
-            let _ = control::unregister(&self.socket, &database.path, Duration::from_secs(1)).await;
+            // Its error changes nothing: Litestream takes it off its list first. But as long as it closes it nobody else may
+            // have it, nor itself once more.
+            let _ = control::unregister(&self.socket, &database.path, GOING).await;
             confirmed?;
             whole = Some("it was written to before litestream had it".to_owned());
         }
