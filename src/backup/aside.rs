@@ -92,6 +92,15 @@ fn is_aside(name: &OsStr, tail: &str, other: &OsStr) -> bool {
     time.is_some_and(is_time)
 }
 
+/// What is left of a restore goes with it, also where that is given up in the middle.
+pub(super) struct Partial<'a>(pub(super) &'a Path);
+
+impl Drop for Partial<'_> {
+    fn drop(&mut self) {
+        remove_partial(self.0);
+    }
+}
+
 /// Removes what a restore that did not end left of its output.
 pub(super) fn remove_partial(output: &Path) {
     let remove = || {

@@ -300,6 +300,8 @@ impl Restorer {
         place::theirs(|| fs::create_dir_all(folder)).map_err(Error::io(folder))?;
         let output = db.hidden("-litekeeper-restore");
         aside::remove_partial(&output);
+        // Who named it may have taken that back.
+        let _partial = aside::Partial(&output);
         let started = Instant::now();
         let fetched = self.fetch_whole(db, &output, bars).await;
         let fetched = match fetched {

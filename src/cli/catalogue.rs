@@ -155,7 +155,7 @@ impl supervise::Catalogue for Catalogue {
         let is_named = |other: &&Entry| self.path(other).is_some_and(|path| paths.contains(&path));
         let kept = kept.iter().filter(|other| !is_named(other));
         let config = self.with(kept.chain(&said)).map_err(failure)?;
-        config.check(config::Series::V05).map_err(failure)?;
+        config.check_answer(config::Series::V05).map_err(failure)?;
         Ok(self.named(&config, said))
     }
 

@@ -15,7 +15,7 @@ use crate::foreign;
 use crate::litestream::database::Database;
 use crate::os::{place, socket, user};
 use crate::printer;
-use crate::supervise::{self, RELOAD, Report};
+use crate::supervise::{self, RELOAD, Report, WITHIN};
 
 /// How often somebody is asked who has a full house, in milliseconds.
 const RETRY: u16 = 10;
@@ -120,7 +120,10 @@ fn ask(socket: &Path, limit: Duration) -> io::Result<Report> {
     }
     stream.set_nonblocking(false)?;
     stream.set_write_timeout(Some(deadline.left()?))?;
-    stream.write_all(format!("{RELOAD}\n").as_bytes()).map_err(|error| deadline.or(error))?;
+    let within = deadline.left()?.as_millis();
+    stream
+        .write_all(format!("{RELOAD}\n{WITHIN}{within}\n").as_bytes())
+        .map_err(|error| deadline.or(error))?;
     let line = read_line(&stream, &deadline)?;
     serde_json::from_slice(&line).map_err(|_| io::Error::other("the keeper ended before it answered"))
 }

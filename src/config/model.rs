@@ -275,6 +275,19 @@ impl Config {
     /// Every value that this series refuses. For 0.5, every database with more than one replica; for
     /// 0.3, every folder of databases, and replicas of one database with one name.
     pub fn check(&self, series: Series) -> Result<(), Error> {
+        Error::of(&self.origin, self.refused(series), &self.unset, &self.traces)
+    }
+
+    /// As [`Config::check`], where all but the databases of an answer is known to be sound: what is wrong stands in that,
+    /// and in no file.
+    ///
+    /// # Errors
+    /// The same, of the resolver.
+    pub fn check_answer(&self, series: Series) -> Result<(), Error> {
+        Error::of(&Origin::Resolver, self.refused(series), &[], &Traces::default())
+    }
+
+    fn refused(&self, series: Series) -> Vec<(usize, Problem)> {
         let mut found = types::refused(&self.root, series);
         match series {
             Series::V03 => {
@@ -292,7 +305,7 @@ impl Config {
             }
         }
         found.sort_by_key(|(line, _)| *line);
-        Error::of(&self.origin, found, &self.unset, &self.traces)
+        found
     }
 
     /// The same configuration with another tree, for [`Config::generate`] alone.

@@ -39,8 +39,12 @@ pub enum Action {
     Register(Db),
     /// Have a database confirmed on its replica, then Litestream let go of it.
     Unregister(Db),
+    /// Give up what was begun for a database that is named no more, and have Litestream let go of it.
+    Cancel(Db),
     /// Let go of a database that is not taken in, and of what was begun for it.
     Forget(Db),
+    /// The same, but it is named, and is tried again with the next answer.
+    PutOff(Db),
     /// Have each database confirmed on its replica, however often it takes.
     Drain,
     /// Stop draining.
@@ -148,6 +152,8 @@ pub enum Note {
     NotReplicated(Vec<Db>),
     /// These databases were not confirmed in time.
     NotDrained(Vec<Db>),
+    /// Sources name these, the app has written to them, and Litestream was never told of them.
+    NotTakenIn(Vec<Db>),
     /// Litestream did not end in its time and is killed.
     CloseTimeout,
     /// A third signal: everything is ended.

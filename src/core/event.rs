@@ -63,10 +63,11 @@ pub enum Event {
     Restored,
     /// One could not be; or the restore was aborted.
     RestoreFailed(ExitCode),
-    /// A source names a database that was not there; it is locked, and restored unless `Resolved` says
-    /// otherwise.
+    /// A source names a database, and it is being looked at, each for itself: it counts from now on.
+    Awaited(Db),
+    /// A database that is named is locked, and restored unless `Resolved` says otherwise.
     Named(Db),
-    /// No source names this database any more.
+    /// No source names this database any more, or not as it was.
     Dropped(Db),
     /// The sources were asked, and what they name that is new or gone was told.
     Resolved {
@@ -77,14 +78,15 @@ pub enum Event {
     ResolveFailed(ExitCode),
     /// Somebody wants the sources to be asked now.
     Reload,
-    /// Litestream took a database in and confirmed it; or it did not, and knows nothing of it.
+    /// Litestream took a database in and confirmed it; or it did not, and knows nothing of it. One that was
+    /// awaited is so again.
     Registered {
         /// Which.
         db: Db,
         /// It did.
         ok: bool,
     },
-    /// A database was confirmed and Litestream let go of it; or it still has it.
+    /// A database was confirmed, or had only been coming, and Litestream let go of it; or it still has it.
     Unregistered {
         /// Which.
         db: Db,
@@ -141,7 +143,7 @@ pub enum Event {
     Parted(Db),
     /// A launch was given up: a database is to be copied as a whole and is damaged.
     Damaged,
-    /// A database is confirmed on its replica, as the drain asked; of a Litestream without a socket:
+    /// A database is confirmed on its replica, as the drain asked, or Litestream does not have it, and never will; of a Litestream without a socket:
     /// its last sync at its end will have it.
     Drained(Db),
     /// The keeper itself was not there for so long until now: stopped with its job, or without a processor.

@@ -28,6 +28,8 @@ struct Watched {
     reported: bool,
     /// Litestream replicates another file: nothing confirms this one.
     replaced: bool,
+    /// Litestream does not have it: there is nobody to ask.
+    outside: bool,
 }
 
 /// The lag of each database.
@@ -81,6 +83,21 @@ impl Lag {
         self.dbs.entry(db).or_default();
     }
 
+    /// Watches one more, which Litestream does not have: whatever is in it is confirmed by nobody.
+    pub(super) fn watch_outside(&mut self, db: Db) {
+        self.dbs.entry(db).or_insert(Watched { outside: true, ..Watched::default() });
+    }
+
+    /// Litestream has it now, with all that was in it. Whether a reported lag is over.
+    pub(super) fn admitted(&mut self, db: Db) -> bool {
+        self.dbs.insert(db, Watched::default()).is_some_and(|watched| watched.reported)
+    }
+
+    /// Whether there is a change in it that nobody has confirmed.
+    pub(super) fn is_behind(&self, db: Db) -> bool {
+        self.dbs.get(&db).is_some_and(|watched| watched.since.is_some())
+    }
+
     /// Watches it no more; whether it was reported as lagging.
     pub(super) fn forget(&mut self, db: Db) -> bool {
         self.dbs.remove(&db).is_some_and(|watched| watched.reported)
@@ -91,15 +108,16 @@ impl Lag {
         self.dbs.keys().copied()
     }
 
-    /// Forgets everything: all is confirmed.
+    /// Forgets everything: all that Litestream has is confirmed.
     pub(super) fn reset(&mut self) {
-        self.dbs.values_mut().for_each(|watched| *watched = Watched::default());
+        let has = self.dbs.values_mut().filter(|watched| !watched.outside);
+        has.for_each(|watched| *watched = Watched::default());
     }
 
     /// A new Litestream opens the files that are there now. What the last one was asked is void, and
     /// what it did not confirm is asked again.
     pub(super) fn relaunched(&mut self) {
-        for watched in self.dbs.values_mut() {
+        for watched in self.dbs.values_mut().filter(|watched| !watched.outside) {
             let Watched { since, reported, .. } = *watched;
             *watched = Watched { since, reported, ask_at: since, ..Watched::default() };
         }
@@ -108,7 +126,9 @@ impl Lag {
     pub(super) fn changed(&mut self, now: Instant, db: Db) {
         let now = self.own(now);
         let Some(watched) = self.dbs.get_mut(&db) else { return };
-        if watched.asked {
+        if watched.outside {
+            watched.since.get_or_insert(now);
+        } else if watched.asked {
             watched.after.get_or_insert(now);
         } else if watched.since.is_none() {
             watched.since = Some(now);
@@ -121,6 +141,9 @@ impl Lag {
         let now = self.own(now);
         let Some(watched) = self.dbs.get_mut(&db) else { return false };
         watched.since.get_or_insert(now);
+        if watched.outside {
+            return false;
+        }
         watched.ask_at = None;
         !std::mem::replace(&mut watched.replaced, true)
     }

@@ -4,13 +4,13 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use tokio::io::unix::AsyncFd;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::{JoinSet, LocalSet};
 
 use super::control_socket;
 use super::effects::World;
 use super::prepare::Prepared;
-use super::reload::{self, Report};
+use super::reload::{self, Asking};
 use super::roster::Roster;
 use super::round::{Admission, Answer};
 use super::runtime_folder::RuntimeFolder;
@@ -23,6 +23,7 @@ use crate::error::Failure;
 use crate::litestream::command::Runner;
 use crate::litestream::others::Others;
 use crate::os::children::Children;
+use crate::os::lock::Lock;
 use crate::os::outlet::Outlet;
 use crate::os::signal::{Sender, Signals};
 use crate::os::{event, fd, limit, needs, open, place, signal, spawn};
@@ -57,14 +58,20 @@ pub(super) enum Message {
     Prepared(Prepared),
     /// The source's answer.
     Answered(Result<Answer, Failure>),
-    /// What became of the databases that are new in it.
+    /// What became of the databases that it names at the start.
     Admitted(Vec<Admission>),
+    /// What became of the n-th look at a database that is new in it.
+    LookedAt(Db, u64, Result<Lock, Failure>),
+    /// What became of the n-th look at a database's new place.
+    Probed(Db, u64, Result<(), Failure>),
     /// The n-th Litestream took a database in, or did not.
     Registered(u64, Db, Result<(), Failure>),
     /// It let go of one, or did not.
     Unregistered(u64, Db, Result<(), Failure>),
     /// Somebody wants the sources to be asked now.
-    Reload(oneshot::Sender<Report>),
+    Reload(Asking),
+    /// The time of somebody who waits for a report is over.
+    ReloadLate,
     /// The n-th Litestream has not become one.
     NotLaunched(u64, Failure),
     /// The n-th Litestream was reaped.

@@ -21,6 +21,7 @@ use super::litestream_log::Heard;
 use super::manager::Manager;
 use super::missing::Use;
 use super::notes::{self, Names};
+use super::outside::Outside;
 use super::prepare::{self, Preparation};
 use super::resolver::{self, Question};
 use super::roster::Roster;
@@ -67,8 +68,10 @@ pub(super) struct World {
     /// How the resolver is asked.
     pub(super) question: Option<Question>,
     pub(super) rounds: Rounds,
-    /// What the last answer did not name any more.
-    pub(super) gone: Vec<Db>,
+    /// What sources name and Litestream does not have.
+    pub(super) outside: Outside,
+    /// Litestream is being told of these.
+    registrations: BTreeMap<Db, JoinHandle<()>>,
     /// How new the backups are of the databases that are looked at next, where that was listed.
     pub(super) newest: BTreeMap<PathBuf, Option<Position>>,
     pub(super) folders: Folders,
@@ -161,7 +164,8 @@ impl World {
             watch: Watch::new(),
             question,
             rounds: Rounds::default(),
-            gone: Vec::new(),
+            outside: Outside::new(setup.restore_parallel),
+            registrations: BTreeMap::new(),
             newest: BTreeMap::new(),
             folders: Folders::default(),
             barred: BTreeSet::new(),
@@ -431,7 +435,18 @@ impl World {
         }
     }
 
+    /// Litestream is not told of it any more, by this process.
+    pub(super) fn abort_registration(&mut self, db: Db) {
+        if let Some(task) = self.registrations.remove(&db) {
+            task.abort();
+        }
+    }
+
     pub(super) fn forget(&mut self, db: Db) {
+        self.abort_registration(db);
+        self.outside.remove(db);
+        self.rounds.coming.remove(&db);
+        self.rounds.leaving.remove(&db);
         self.watch.remove(db);
         self.roster.remove(db);
     }
@@ -439,13 +454,24 @@ impl World {
     /// Where a database and its replica are, for people.
     pub(super) fn place_of(&self, db: Db) -> (String, String) {
         let place = |database: &Database| (database.path.display().to_string(), database.replica.clone());
-        self.roster.get(db).map(place).unwrap_or_default()
+        self.roster.get(db).or_else(|| self.outside.get(db)).map(place).unwrap_or_default()
     }
 
     fn register(&mut self, db: Db) {
         let Some(named) = self.roster.named(db).cloned() else { return };
         let (asker, limit) = (self.asker(), self.setup.policy.gate_timeout);
-        tokio::task::spawn_local(asker.register(db, named, limit));
+        self.rounds.open.insert(db);
+        self.registrations.insert(db, tokio::task::spawn_local(asker.register(db, named, limit)));
+    }
+
+    /// What was begun for it is given up, and whatever has come of that is undone.
+    fn cancel(&mut self, db: Db) {
+        self.abort_registration(db);
+        self.rounds.coming.remove(&db);
+        self.rounds.given_up.insert(db);
+        if let Some(database) = self.roster.get(db).cloned() {
+            tokio::task::spawn_local(self.asker().cancel(db, database));
+        }
     }
 
     fn unregister(&mut self, db: Db) {
@@ -625,7 +651,14 @@ impl World {
         if let Note::Missing(db) = note {
             return self.say_missing(*db);
         }
-        let listed = self.roster.listed();
+        let outside = |outsider: &super::outside::Outsider| outsider.named.database.clone();
+        let listed = match note {
+            Note::NotTakenIn(_) | Note::Lagging(..) | Note::EndingNow(_) => {
+                let all = self.outside.all().map(|(db, outsider)| (db, outside(outsider)));
+                Rc::new(self.roster.listed().iter().cloned().chain(all).collect())
+            }
+            _ => self.roster.listed(),
+        };
         let absent: Vec<Db> = match note {
             Note::GateOpened | Note::GateTimeout | Note::NotUp => {
                 listed.iter().filter(|(_, database)| !database.exists()).map(|(db, _)| *db).collect()
@@ -681,7 +714,9 @@ impl Driver {
             Action::Resolve => world.resolve(),
             Action::Register(db) => world.register(db),
             Action::Unregister(db) => world.unregister(db),
+            Action::Cancel(db) => world.cancel(db),
             Action::Forget(db) => world.forget(db),
+            Action::PutOff(db) => world.put_outside(db),
             Action::Confirm(db) => {
                 if let Some(database) = world.roster.get(db) {
                     tokio::task::spawn_local(world.asker().confirm(db, database.clone()));
@@ -705,6 +740,8 @@ impl Driver {
                         world.launched,
                     ))
                 });
+                let outside: Vec<Db> = world.outside.all().map(|(db, _)| db).collect();
+                outside.into_iter().for_each(|db| self.handle(Event::Drained(db)));
             }
             Action::CloseDrain => abort(&mut world.drain),
             Action::Release => {

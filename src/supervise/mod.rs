@@ -7,6 +7,7 @@
 //! Architecture invariant: this room decides nothing. It imports `core`, `os`, `shim`'s wire,
 //! `litestream` and `backup`.
 
+mod answer;
 mod attempts;
 mod confirm;
 mod control_socket;
@@ -20,6 +21,7 @@ mod litestream_log;
 mod manager;
 mod missing;
 mod notes;
+mod outside;
 mod prepare;
 mod register;
 mod reload;
@@ -38,7 +40,7 @@ mod watch;
 mod workplace;
 
 pub use driver::supervise;
-pub use reload::{Failed, RELOAD, Report};
+pub use reload::{Failed, RELOAD, Report, WITHIN};
 pub use resolver::Question;
 pub use runtime_folder::{RuntimeFolder, keeper_sockets};
 pub use setup::{Catalogue, Elsewhere, Entry, IfBehind, Inputs, Looked, Named, OnLock, Setup};

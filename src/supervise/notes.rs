@@ -202,6 +202,11 @@ pub(super) fn log(note: &Note, names: &Names<'_>) {
                 listed(dbs, names)
             );
         }
+        Note::NotTakenIn(dbs) => tracing::error!(
+            "not everything is on the replica: {}: litestream could not take in what a source named, and what was written there \
+             since is on this machine alone",
+            listed(dbs, names)
+        ),
         Note::NotReplicated(dbs) => tracing::error!(
             "deleted or replaced while {app} ran, so what was written last is not on the replica: {}",
             listed(dbs, names)

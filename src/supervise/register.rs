@@ -60,8 +60,9 @@ impl Asker {
             if confirmed.is_ok() && is_sure {
                 return Ok(());
             }
-            // Its error changes nothing: Litestream takes it off its list first.
-            let _ = control::unregister(&self.socket, &database.path, Duration::from_secs(1)).await;
+            // Its error changes nothing: Litestream takes it off its list first. But as long as it closes it nobody else may
+            // have it, nor itself once more.
+            let _ = control::unregister(&self.socket, &database.path, GOING).await;
             confirmed?;
             whole = Some("it was written to before litestream had it".to_owned());
         }
@@ -113,6 +114,16 @@ impl Asker {
             tokio::time::sleep(RETRY).await;
         }
         Ok(())
+    }
+
+    /// Has Litestream let go of a database that it was only being told of.
+    pub(super) async fn cancel(self, db: Db, database: Database) {
+        // It takes it off its list before anything of this can fail; but what it was told last may come to it only now.
+        for _ in 0..2 {
+            let _ = control::unregister(&self.socket, &database.path, GOING).await;
+            tokio::time::sleep(RETRY).await;
+        }
+        self.send(Message::Unregistered(self.launch, db, Ok(())));
     }
 
     /// Has what is in a database confirmed, then Litestream let go of it; on any failure Litestream

@@ -1,7 +1,7 @@
 //! The keeper's own control socket: a word in a line, an answer in a line of JSON.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -15,6 +15,11 @@ use crate::error::Failure;
 
 /// The one word so far.
 pub const RELOAD: &str = "reload";
+/// What follows it in a line of its own: how many milliseconds the client waits. A keeper that does not know this does not
+/// read on.
+pub const WITHIN: &str = "within ";
+/// How much sooner the client gets what is known by then.
+const SOONER: Duration = Duration::from_secs(1);
 /// How long a client may take to say it, and to read the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// No word is longer.
@@ -57,10 +62,39 @@ impl Report {
     }
 
     pub(super) fn fail(&mut self, database: String, reason: String) {
+        // The last word counts.
+        self.failed.retain(|failed| failed.database != database);
         self.failed.push(Failed { database, reason });
         if self.exit_code == 0 {
             self.exit_code = ExitCode::UNAVAILABLE.get();
         }
+    }
+}
+
+/// Somebody who waits for a report.
+pub(super) struct Asking {
+    sender: oneshot::Sender<Report>,
+    /// Until then; then it is what has come true.
+    until: Option<Instant>,
+}
+
+impl Asking {
+    pub(super) fn answer(self, report: Report) {
+        // Who has gone meanwhile needs no answer.
+        let _ = self.sender.send(report);
+    }
+
+    pub(super) fn is_late(&self) -> bool {
+        self.until.is_some_and(|until| until <= Instant::now())
+    }
+
+    /// Says when that is.
+    pub(super) fn wake(&self, outbox: Outbox) {
+        let Some(until) = self.until else { return };
+        tokio::task::spawn_local(async move {
+            tokio::time::sleep_until(until.into()).await;
+            let _ = outbox.send(Message::ReloadLate);
+        });
     }
 }
 
@@ -85,10 +119,14 @@ pub(super) fn listen(folder: &RuntimeFolder, outbox: Outbox) -> io::Result<()> {
 }
 
 async fn serve(mut stream: UnixStream, outbox: Outbox) {
-    let Ok(Some(word)) = tokio::time::timeout(PATIENCE, read_word(&mut stream)).await else { return };
+    let Ok(Some((word, within))) = tokio::time::timeout(PATIENCE, read_word(&mut stream)).await else {
+        return;
+    };
     let report = if word == RELOAD {
         let (sender, receiver) = oneshot::channel();
-        let _ = outbox.send(Message::Reload(sender));
+        let until = within
+            .and_then(|within| Instant::now().checked_add(within.saturating_sub(SOONER.min(within / 4))));
+        let _ = outbox.send(Message::Reload(Asking { sender, until }));
         receiver.await.unwrap_or_else(|_| {
             Report::of_failure(&Failure::new(ExitCode::UNAVAILABLE, "litekeeper is stopping"))
         })
@@ -102,13 +140,18 @@ async fn serve(mut stream: UnixStream, outbox: Outbox) {
     }
 }
 
-async fn read_word(stream: &mut UnixStream) -> Option<String> {
-    let mut word = Vec::new();
-    while word.len() < LONGEST {
-        match stream.read_u8().await.ok()? {
-            b'\n' => return String::from_utf8(word).ok(),
-            byte => word.push(byte),
+/// The word, and what came with it of the time that the client has: it is sent at once.
+async fn read_word(stream: &mut UnixStream) -> Option<(String, Option<Duration>)> {
+    let (mut said, mut piece) = (Vec::new(), [0; LONGEST]);
+    while said.len() < LONGEST && !said.contains(&b'\n') {
+        let room = LONGEST - said.len();
+        match stream.read(&mut piece[..room]).await.ok()? {
+            0 => return None,
+            read => said.extend_from_slice(&piece[..read]),
         }
     }
-    None
+    let said = String::from_utf8(said).ok()?;
+    let (word, rest) = said.split_once('\n')?;
+    let within = rest.strip_prefix(WITHIN).and_then(|rest| rest.strip_suffix('\n')?.parse().ok());
+    Some((word.to_owned(), within.map(Duration::from_millis)))
 }

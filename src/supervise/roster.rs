@@ -22,7 +22,7 @@ struct Entry {
     named: Option<Named>,
 }
 
-/// All of them. Numbers are never used twice.
+/// All of them. No number is ever another database's.
 pub(super) struct Roster {
     entries: BTreeMap<Db, Entry>,
     next: usize,
@@ -90,13 +90,24 @@ impl Roster {
 
     /// Takes one in.
     pub(super) fn add(&mut self, named: Named, lock: Lock) -> Db {
+        let db = self.next_number();
+        self.put(db, named, lock);
+        db
+    }
+
+    /// A number for one that is not taken in yet.
+    pub(super) fn next_number(&mut self) -> Db {
         let db = Db(self.next);
         self.next += 1;
+        db
+    }
+
+    /// Takes one in that has a number.
+    pub(super) fn put(&mut self, db: Db, named: Named, lock: Lock) {
         self.entries.insert(db, Entry { database: named.database.clone(), lock, named: Some(named) });
         self.came.push(db);
         self.changed = true;
         self.listed.take();
-        db
     }
 
     /// Lets one go, and its lock.

@@ -1,16 +1,17 @@
 //! One asking of the sources: from the question to the last database that came or went by it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use tokio::sync::{Semaphore, oneshot};
-use tokio::task::JoinSet;
+use tokio::sync::Semaphore;
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::driver::{Driver, Message};
 use super::effects::World;
+use super::outside::is_same;
 use super::prepare::Preparation;
-use super::reload::Report;
+use super::reload::{Asking, Report};
 use super::setup::{Entry, Looked, Named, OnLock};
 use super::twins::{self, Source};
 use crate::backup::listing;
@@ -23,18 +24,30 @@ use crate::os::lock::Lock;
 /// A question that is under way, and who waits for what comes of it.
 #[derive(Default)]
 pub(super) struct Rounds {
-    asking: bool,
+    pub(super) asking: bool,
+    /// Somebody has asked for it.
+    pub(super) by_hand: bool,
     /// What the answer set going.
     pub(super) open: BTreeSet<Db>,
-    /// The databases that the last answer names.
-    named: BTreeSet<PathBuf>,
+    /// The databases that the last answer names, by where they are.
+    pub(super) wanted: BTreeMap<PathBuf, Named>,
+    /// Litestream is being told of these; each with the place that it had until now.
+    pub(super) coming: BTreeMap<Db, Option<Named>>,
+    /// Litestream is being told to let go of these; some of them only were to come.
+    pub(super) leaving: BTreeSet<Db>,
+    pub(super) given_up: BTreeSet<Db>,
+    /// These are to be replicated to another place, which is being looked at.
+    pub(super) moving: BTreeMap<Db, Move>,
+    /// What came to nothing, by the database's path: it is tried again when something else is said of it, or somebody
+    /// asks for it.
+    pub(super) failed_moves: BTreeMap<PathBuf, Entry>,
     /// What came of it so far.
     report: Report,
-    waiting: Vec<oneshot::Sender<Report>>,
+    waiting: Vec<Asking>,
     /// These came when a question was under way already, whose answer may be older.
-    next: Vec<oneshot::Sender<Report>>,
+    next: Vec<Asking>,
     /// The last complaint about each database, and about the answer as a whole: each is said once.
-    said: BTreeMap<String, String>,
+    pub(super) said: BTreeMap<String, String>,
 }
 
 impl Rounds {
@@ -46,8 +59,30 @@ impl Rounds {
         }
     }
 
+    /// What the last Litestream was being told of is void.
+    pub(super) fn relaunched(&mut self) {
+        self.coming.clear();
+        self.leaving.clear();
+        self.given_up.clear();
+        self.moving.clear();
+    }
+
     fn is_over(&self) -> bool {
         !self.asking && self.open.is_empty()
+    }
+}
+
+/// The other place of a database.
+pub(super) struct Move {
+    pub(super) named: Named,
+    /// The n-th of all looks.
+    pub(super) number: u64,
+    pub(super) look: JoinHandle<()>,
+}
+
+impl Drop for Move {
+    fn drop(&mut self) {
+        self.look.abort();
     }
 }
 
@@ -70,6 +105,11 @@ impl World {
     /// Asks the source.
     pub(super) fn resolve(&mut self) {
         self.rounds.asking = true;
+        if self.rounds.waiting.is_empty() {
+            // What still goes on came of earlier answers.
+            self.rounds.report = Report::default();
+        }
+        self.rounds.by_hand = !self.rounds.next.is_empty();
         self.rounds.waiting.append(&mut self.rounds.next);
         let (question, outbox) = (self.question.clone(), self.outbox.clone());
         let backups = self.backups();
@@ -86,14 +126,12 @@ impl World {
         });
     }
 
-    /// Locks, looks at and (while the app runs) restores what was named; the others wait for the
-    /// machine's own restore.
-    fn admit(&mut self, named: Vec<Named>, restores: bool) {
+    /// Locks and looks at what was named at the start; what is missing waits for the machine's own restore.
+    fn admit(&mut self, named: Vec<Named>) {
         let preparation = self.preparation(self.folder.named_config(), Rc::default());
-        let restorer = self.restorer(self.folder.named_config());
         let (socket, keeper) = (self.folder.socket(), self.folder.keeper_socket());
         let version = self.version;
-        let patience = if restores { std::time::Duration::ZERO } else { self.setup.policy.stop_timeout * 2 };
+        let patience = self.setup.policy.stop_timeout * 2;
         let places = Rc::new(Semaphore::new(self.setup.restore_parallel.max(1)));
         let outbox = self.outbox.clone();
         let newest = Rc::new(std::mem::take(&mut self.newest));
@@ -102,7 +140,7 @@ impl World {
             let others = Rc::new(Others::now());
             let mut admitting = JoinSet::new();
             for (place, named) in named.into_iter().enumerate() {
-                let (preparation, restorer, places) = (preparation.clone(), restorer.clone(), places.clone());
+                let (preparation, places) = (preparation.clone(), places.clone());
                 let (newest, others) = (newest.clone(), others.clone());
                 let (socket, keeper) = (socket.clone(), keeper.clone());
                 admitting.spawn_local(async move {
@@ -126,13 +164,7 @@ impl World {
                         }
                         let newest = newest.get(&named.database.path).cloned();
                         let missing = preparation.is_missing(&named.database, version, newest).await?;
-                        if missing && restores {
-                            restorer
-                                .restore_all(db)
-                                .await
-                                .map_err(|errors| super::prepare::failures(&errors))?;
-                        }
-                        Ok((lock, missing && !restores))
+                        Ok((lock, missing))
                     };
                     let result = result.await;
                     (place, Admission { named, result })
@@ -151,7 +183,7 @@ impl World {
 
 impl Driver {
     /// Somebody wants the sources to be asked now.
-    pub(super) fn reload(&mut self, asker: oneshot::Sender<Report>) {
+    pub(super) fn reload(&mut self, asker: Asking) {
         let refused = if !self.world.setup.policy.resolves {
             Some(
                 Failure::new(ExitCode::CONFIG, "nothing to reload: no resolver and no folder is configured")
@@ -169,9 +201,9 @@ impl Driver {
             None
         };
         match refused {
-            // Who has gone meanwhile needs no answer.
-            Some(failure) => drop(asker.send(Report::of_failure(&failure))),
+            Some(failure) => asker.answer(Report::of_failure(&failure)),
             None => {
+                asker.wake(self.world.outbox.clone());
                 self.world.rounds.next.push(asker);
                 self.look_into_folders_now();
                 self.handle(Event::Reload);
@@ -181,9 +213,12 @@ impl Driver {
 
     /// The resolver's answer came, or it failed.
     pub(super) fn answered(&mut self, answer: Result<Answer, Failure>) {
-        let kept = self.world.entries();
+        // What the resolver named before may be on its way out, and is no reason to refuse what it names now.
+        let in_folder = |entry: &Entry| matches!(entry, Entry::InFolder(..));
+        let kept: Vec<Entry> = self.world.entries().into_iter().filter(in_folder).collect();
         let named = answer.and_then(|answer| {
             let mut named = self.world.setup.catalogue.read(&answer.said, &kept)?;
+            one_name_each(&self.world.setup.dbs, &named)?;
             if !answer.backups.is_empty() {
                 let kept: Vec<Entry> = named.iter().map(|named| named.entry.clone()).collect();
                 named.extend(self.world.found_in_folders(answer.backups, &kept)?);
@@ -191,12 +226,13 @@ impl Driver {
             Ok(named)
         });
         match named {
+            Ok(named) if self.machine.phase() == Phase::Resolving => self.take_first(named),
             Ok(named) => self.take_named(named),
             Err(failure) => self.resolve_failed(failure),
         }
     }
 
-    fn resolve_failed(&mut self, failure: Failure) {
+    pub(super) fn resolve_failed(&mut self, failure: Failure) {
         if self.machine.phase() != Phase::Resolving {
             let reason = format!("{}; nothing is changed", failure.message);
             self.world.rounds.complain("", &reason);
@@ -211,56 +247,22 @@ impl Driver {
         self.handle(event);
     }
 
-    /// Compares what is named with what is there.
-    fn take_named(&mut self, named: Vec<Named>) {
+    /// What is named at the start is launched with the rest, or nothing is.
+    fn take_first(&mut self, named: Vec<Named>) {
         let world = &mut self.world;
-        world.rounds.said.remove("");
-        world.rounds.named = named.iter().map(|named| named.database.path.clone()).collect();
-        // By path: with thousands of them nobody is compared with all.
-        let by_path: HashMap<&Path, &Entry> =
-            named.iter().map(|named| (named.database.path.as_path(), &named.entry)).collect();
-        let is_named = |other: &Named| {
-            matches!(other.entry, Entry::InFolder(..))
-                || by_path.get(other.database.path.as_path()).is_some_and(|entry| **entry == other.entry)
-        };
-        world.gone =
-            world.roster.all_named().filter(|(_, there)| !is_named(there)).map(|(db, _)| db).collect();
-        // One that is named otherwise now has to go before it can come again.
-        let there: HashSet<PathBuf> =
-            world.roster.all_named().map(|(_, there)| there.database.path.clone()).collect();
-        let new: Vec<Named> =
-            named.into_iter().filter(|named| !there.contains(&named.database.path)).collect();
-        let starting = self.machine.phase() == Phase::Resolving;
-        let mut acceptable = Vec::new();
-        for named in new {
-            match &named.url {
-                Err(reason) if !starting => {
-                    let reason = format!("{}: {reason}", named.database.path.display());
-                    world.refuse(&named.database.path.display().to_string(), reason);
-                }
-                _ => acceptable.push(named),
-            }
-        }
-        if acceptable.is_empty() {
+        if named.is_empty() {
             return self.admitted(Vec::new());
         }
-        let there = |database: &Database| usize::from(database.exists());
-        let number = world.roster.listed().iter().map(|(_, database)| there(database)).sum::<usize>()
-            + acceptable.iter().map(|named| there(&named.database)).sum::<usize>();
-        if let Err(failure) = (world.setup.faults)(Looked::Number(number)) {
-            return self.resolve_failed(failure);
-        }
-        let entries: Vec<Entry> = acceptable.iter().map(|named| named.entry.clone()).collect();
-        let written = world.write_named(&entries);
+        let entries: Vec<Entry> = named.iter().map(|named| named.entry.clone()).collect();
+        let written = world.refuse_many(&named).and_then(|()| world.write_named(&entries));
         match written {
-            Ok(()) => world.admit(acceptable, !starting),
+            Ok(()) => self.world.admit(named),
             Err(failure) => self.resolve_failed(failure),
         }
     }
 
     /// What could be locked and is as it should be is taken in.
     pub(super) fn admitted(&mut self, admissions: Vec<Admission>) {
-        let starting = self.machine.phase() == Phase::Resolving;
         let mut failures: Vec<Failure> = Vec::new();
         for Admission { named, result } in admissions {
             match result {
@@ -269,13 +271,9 @@ impl Driver {
                         self.world.missing.push(named.database.clone());
                     }
                     let db = self.world.take_in(named, lock);
-                    self.world.rounds.open.insert(db);
                     self.handle(Event::Named(db));
                 }
-                Err(failure) if starting => failures.push(failure),
-                Err(failure) => {
-                    self.world.refuse(&named.database.path.display().to_string(), failure.message);
-                }
+                Err(failure) => failures.push(failure),
             }
         }
         if let Some(first) = failures.first() {
@@ -283,21 +281,10 @@ impl Driver {
             let failure = Failure { message: all.join("\n"), ..first.clone() };
             return self.resolve_failed(failure);
         }
-        for db in std::mem::take(&mut self.world.gone) {
-            // It may have gone meanwhile, by an earlier answer.
-            if self.world.roster.named(db).is_some() {
-                self.world.rounds.open.insert(db);
-                self.handle(Event::Dropped(db));
-            }
-        }
         self.world.rounds.asking = false;
-        if starting {
-            // They are launched with the rest.
-            self.world.rounds.open.clear();
-            self.world.restore_config = self.world.folder.named_config();
-        }
+        self.world.restore_config = self.world.folder.named_config();
         self.settle_rounds();
-        self.handle(Event::Resolved { restore: starting && !self.world.missing.is_empty() });
+        self.handle(Event::Resolved { restore: !self.world.missing.is_empty() });
     }
 
     /// Litestream has taken one in, or it has not.
@@ -315,11 +302,18 @@ impl Driver {
                 self.world.rounds.report.added.push(path);
                 self.world.watch_too(db);
             }
+            Err(failure) if self.world.rounds.coming.contains_key(&db) => {
+                self.world.put_outside(db);
+                self.handle(Event::Registered { db, ok });
+                return self.refuse_outside(db, failure.message);
+            }
             Err(failure) => {
                 self.world.refuse(&path, failure.message);
                 self.world.roster.remove(db);
             }
         }
+        self.world.abort_registration(db);
+        self.world.rounds.coming.remove(&db);
         self.world.rounds.open.remove(&db);
         self.handle(Event::Registered { db, ok });
     }
@@ -331,12 +325,17 @@ impl Driver {
         }
         let (path, replica) = self.world.place_of(db);
         let ok = result.is_ok();
-        let comes_again = ok && self.world.rounds.named.contains(std::path::Path::new(&path));
+        let was = self.world.roster.named(db).cloned();
+        let is_given_up = self.world.rounds.given_up.remove(&db);
         match result {
             Ok(()) => {
-                tracing::info!("{path} is on {replica}, and not replicated any more");
+                if is_given_up {
+                    tracing::info!("{path}: not taken in, since it is named no more");
+                } else {
+                    tracing::info!("{path} is on {replica}, and not replicated any more");
+                }
                 self.world.rounds.said.remove(&path);
-                self.world.rounds.report.removed.push(path);
+                self.world.rounds.report.removed.push(path.clone());
                 self.world.forget(db);
             }
             Err(failure) => {
@@ -345,11 +344,33 @@ impl Driver {
             }
         }
         self.world.rounds.open.remove(&db);
+        self.world.rounds.leaving.remove(&db);
         self.handle(Event::Unregistered { db, ok });
-        if comes_again {
-            // What is said of it has changed: it comes as a new one.
-            self.handle(Event::Reload);
+        let again = self.world.rounds.wanted.get(&twins::resolved(Path::new(&path))).cloned();
+        if let (true, Some(again), Some(was)) = (ok, again, was) {
+            // It is named otherwise now, or once more: it counts from this moment, wherever it goes.
+            let before = (!is_given_up && !is_same(&was, &again)).then_some(was);
+            // Nobody else has it since a moment ago; the looks at all of them would tell.
+            self.take_outside(again, before, &Rc::default());
         }
+        self.try_waiting();
+    }
+
+    /// Tells those who cannot wait any longer what has come true by now.
+    pub(super) fn report_late(&mut self) {
+        let world = &mut self.world;
+        let mut report = world.rounds.report.clone();
+        for db in &world.rounds.open {
+            let (path, replica) = world.place_of(*db);
+            let reason = format!("{path}: replica {replica}: not done within --timeout, and going on");
+            report.fail(path, reason);
+        }
+        let late = |asking: &mut Asking| asking.is_late();
+        world.rounds.waiting.extract_if(.., late).for_each(|asking| asking.answer(report.clone()));
+        let failure = Failure::new(ExitCode::UNAVAILABLE, "the resolver has not answered within --timeout")
+            .hint("its answer is taken when it comes, and the log tells; --timeout waits longer");
+        let asked = Report::of_failure(&failure);
+        world.rounds.next.extract_if(.., late).for_each(|asking| asking.answer(asked.clone()));
     }
 
     /// Tells those who wait once all has come true, or cannot any more; also before the machine hears
@@ -363,13 +384,12 @@ impl Driver {
         if rounds.is_over() {
             let report = std::mem::take(&mut rounds.report);
             for waiting in rounds.waiting.drain(..) {
-                // Who has gone meanwhile needs no answer.
-                let _ = waiting.send(report.clone());
+                waiting.answer(report.clone());
             }
             if !running {
                 let failure = Failure::new(ExitCode::UNAVAILABLE, "the app is not running any more");
                 for waiting in rounds.next.drain(..) {
-                    let _ = waiting.send(Report::of_failure(&failure));
+                    waiting.answer(Report::of_failure(&failure));
                 }
             }
         }
@@ -377,9 +397,30 @@ impl Driver {
 }
 
 impl World {
+    /// Refuses more databases than there can be, with these.
+    pub(super) fn refuse_many(&self, named: &[Named]) -> Result<(), Failure> {
+        let there = |database: &Database| usize::from(database.exists());
+        let number = self.roster.listed().iter().map(|(_, database)| there(database)).sum::<usize>()
+            + named.iter().map(|named| there(&named.database)).sum::<usize>();
+        (self.setup.faults)(Looked::Number(number))
+    }
+
     /// A database that cannot come, or not go.
     pub(super) fn refuse(&mut self, path: &str, reason: String) {
         self.rounds.complain(path, &reason);
         self.rounds.report.fail(path.to_owned(), reason);
     }
+}
+
+/// Whoever names one database by two names would have it replicated twice.
+fn one_name_each(configured: &[Database], named: &[Named]) -> Result<(), Failure> {
+    let mut known: BTreeMap<PathBuf, &Path> = BTreeMap::new();
+    for database in configured.iter().chain(named.iter().map(|named| &named.database)) {
+        if let Some(first) = known.insert(twins::resolved(&database.path), &database.path) {
+            let (first, second) = (first.display(), database.path.display());
+            let message = format!("resolver: {first} and {second} are one database");
+            return Err(Failure::new(ExitCode::CONFIG, message).hint("name each by one path only"));
+        }
+    }
+    Ok(())
 }

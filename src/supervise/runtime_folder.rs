@@ -34,6 +34,27 @@ const REMOVAL: Duration = Duration::from_millis(500);
 /// How often to look whether they are done, in milliseconds.
 const RETRY: u16 = 10;
 
+/// A file that goes with the value.
+pub(super) struct Written {
+    path: PathBuf,
+}
+
+impl Written {
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        // What stays goes with the folder.
+        let _ = place::theirs(|| {
+            let (folder, name) = Folder::of(&self.path)?;
+            folder.remove(name)
+        });
+    }
+}
+
 /// A folder of mode 0700 that goes with the value.
 pub struct RuntimeFolder {
     path: PathBuf,
@@ -155,6 +176,16 @@ impl RuntimeFolder {
     /// What the operating system says.
     pub(super) fn write_named_config(&self, text: &str) -> io::Result<()> {
         self.write(NAMED, text)
+    }
+
+    /// Writes a configuration for one look at a database, which goes with what is returned.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub(super) fn write_look(&self, number: u64, text: &str) -> io::Result<Written> {
+        let name = format!("look-{number}.yml");
+        self.write(&name, text)?;
+        Ok(Written { path: self.path.join(name) })
     }
 
     /// Puts a file in place in one step: somebody may be reading the old one. It is made with the rights of

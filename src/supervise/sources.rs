@@ -281,9 +281,12 @@ impl Driver {
             }
             Message::Answered(answer) => self.answered(answer),
             Message::Admitted(admissions) => self.admitted(admissions),
+            Message::LookedAt(db, number, result) => self.looked_at(db, number, result),
+            Message::Probed(db, number, result) => self.probed(db, number, result),
             Message::Registered(launch, db, result) => self.registered(launch, db, result),
             Message::Unregistered(launch, db, result) => self.unregistered(launch, db, result),
             Message::Reload(asker) => self.reload(asker),
+            Message::ReloadLate => self.report_late(),
             Message::NotLaunched(launch, failure) => {
                 if launch == self.world.launches {
                     self.world.litestream = None;
@@ -362,6 +365,9 @@ impl Driver {
         }
         for db in suspects {
             self.world.look_for_orphans(db);
+        }
+        for db in self.world.outside.written() {
+            self.handle(Event::Changed(db));
         }
     }
 

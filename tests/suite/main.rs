@@ -1,6 +1,7 @@
 //! The suite: real processes, real Litestream, real SQLite. `support` is the harness.
 
 mod absent;
+mod apart;
 mod architecture;
 mod background;
 mod bad_version;

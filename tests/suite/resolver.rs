@@ -1,139 +1,24 @@
 //! Databases that a resolver names: at the start, while the app runs, and when something goes wrong.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::app::App;
 use crate::support::keeper::Keeper;
-use crate::support::litestream::{Backup, LATEST, NO_SOCKET};
-use crate::support::process::{Ended, Running};
+use crate::support::litestream::NO_SOCKET;
+use crate::support::process::Ended;
 use crate::support::procfs;
 use crate::support::s3::S3;
 use crate::support::sqlite;
+use crate::support::tenants::{Tenants, is_locked};
 use crate::support::wait::{DEADLINE, wait_until};
-use crate::support::world::World;
-
-/// A world whose resolver prints a file, with a static database beside the tenants.
-struct Tenants {
-    world: World,
-    replica: Box<dyn Fn(&str) -> Value>,
-}
-
-impl Tenants {
-    fn in_folders() -> Self {
-        let world = World::new();
-        let root = world.root().to_owned();
-        Self { world, replica: Box::new(move |name| json!({"path": root.join("backup").join(name)})) }
-    }
-
-    fn on_s3(s3: &S3) -> Self {
-        s3.bucket("backups");
-        Self::on_servers(s3, s3)
-    }
-
-    /// Tenant `b` on the second, all others on the first.
-    fn on_servers(first: &S3, second: &S3) -> Self {
-        let endpoints = [first.endpoint(), second.endpoint()];
-        let replica = move |name: &str| {
-            let endpoint = &endpoints[usize::from(name == "b")];
-            json!({"type": "s3", "bucket": "backups", "path": name, "endpoint": endpoint, "region": "us-east-1"})
-        };
-        Self { world: World::new(), replica: Box::new(replica) }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.world.path(&format!("tenants/{name}.db"))
-    }
-
-    fn entry(&self, name: &str) -> Value {
-        json!({"path": self.path(name), "replica": (self.replica)(name)})
-    }
-
-    /// What the resolver prints from now on.
-    fn answer(&self, text: &str) {
-        self.replace("answer", text);
-    }
-
-    /// What the resolver does before it answers.
-    fn script(&self, text: &str) {
-        self.replace("script", text);
-    }
-
-    /// At once: the resolver may read it at any time.
-    fn replace(&self, name: &str, text: &str) {
-        let new = self.world.write("new", text);
-        fs::rename(new, self.world.path(name)).expect("the world can be written");
-    }
-
-    fn name(&self, tenants: &[&str]) {
-        let entries: Vec<Value> = tenants.iter().map(|name| self.entry(name)).collect();
-        self.answer(&Value::from(entries).to_string());
-    }
-
-    /// `litestream.yml`, for the keeper and for restores by hand.
-    fn config(&self, interval: &str) -> PathBuf {
-        let program = "#!/bin/sh\necho >> asked\n[ -f script ] && . ./script\ncat answer\n";
-        self.world.program("resolver", program);
-        let top = format!("litekeeper: {{resolver: {{command: [./resolver], interval: {interval}}}}}");
-        self.world.config_of(&top, [(self.world.db().as_path(), &self.world.replica())])
-    }
-
-    fn keeper(&self, interval: &str) -> Keeper {
-        let keeper = Keeper::new(&self.world).config(&self.config(interval)).envs(S3::env());
-        // Time enough to drain many databases on a busy machine.
-        keeper.env("LITEKEEPER_STOP_TIMEOUT", "2m")
-    }
-
-    /// A running app that writes to nothing by itself.
-    fn start(&self, interval: &str) -> Running {
-        fs::create_dir_all(self.world.path("tenants")).expect("the world can be written");
-        let running = self.keeper(interval).app(App::new(&self.world.trace()).ready().wait()).start();
-        self.world.trace().wait("ready");
-        running
-    }
-
-    fn reload(&self) -> Ended {
-        self.reloader().run()
-    }
-
-    fn reloader(&self) -> Keeper {
-        Keeper::new(&self.world).command("reload").config(&self.world.path("litestream.yml"))
-    }
-
-    /// The rows of a tenant's backup.
-    fn backup(&self, name: &str) -> usize {
-        let config = json!({"dbs": [self.entry(name)]});
-        let mut config = config;
-        config["dbs"][0]["replica"]["access-key-id"] = crate::support::s3::KEY.into();
-        config["dbs"][0]["replica"]["secret-access-key"] = crate::support::s3::SECRET.into();
-        let config = self.world.write(&format!("restore-{name}.yml"), &config.to_string());
-        let restored = Backup::Config(&config, &self.path(name)).restore(&self.world, LATEST);
-        sqlite::assert_sound(&restored);
-        sqlite::count(&restored)
-    }
-
-    fn asked(&self) -> usize {
-        fs::read_to_string(self.world.path("asked")).unwrap_or_default().lines().count()
-    }
-
-    fn wait_asked(&self, more: usize) {
-        let wanted = self.asked() + more;
-        wait_until("the resolver to be asked", DEADLINE, || self.asked() >= wanted);
-    }
-}
 
 fn stdout(ended: &Ended) -> &str {
     &ended.stdout
-}
-
-fn is_locked(db: &Path) -> bool {
-    let name = format!(".{}-litekeeper.lock", db.file_name().unwrap().to_string_lossy());
-    fs::File::open(db.with_file_name(name)).is_ok_and(|lock| lock.try_lock().is_err())
 }
 
 fn assert_comes_and_goes(tenants: &Tenants) {
@@ -294,6 +179,16 @@ fn a_reload_tells_what_went_wrong() {
     let odd = json!([{"path": tenants.path("a"), "meta-path": "/m", "replica": (tenants.replica)("a")}]);
     tenants.answer(&odd.to_string());
     tenants.reload().expect_code(69).expect_log("`meta-path`").expect_log("a.db");
+    // What is wrong with an answer stands in no file.
+    let replicas = [(tenants.replica)("a"), json!({"path": "elsewhere"})];
+    let entry = |key: &str, value: serde_json::Value| json!([{"path": tenants.path("a"), key: value}]);
+    let age = json!({"path": "elsewhere", "age": {"identities": ["x"]}});
+    for wrong in [entry("replicas", json!(replicas)), entry("replicas", json!([age]))] {
+        tenants.answer(&wrong.to_string());
+        let ended = tenants.reload().expect_code(78).expect_log("resolver: ");
+        assert!(!ended.log.contains("litestream.yml"), "{}", ended.log);
+    }
+    tenants.answer(&odd.to_string());
     let args = ["--json"];
     let ended = Keeper::new(&tenants.world).command("reload").db(&tenants.world.db()).args(args).run();
     assert!(ended.stdout.contains(r#""exit_code":69"#), "{}", ended.log);

@@ -57,6 +57,8 @@ impl Machine {
         self.aim_at_stop(now, Some(ExitCode::UNAVAILABLE), ExitCode::UNAVAILABLE);
         if !self.unconfirmed.is_empty() {
             self.not_drained();
+        } else {
+            self.disown_outside();
         }
         self.exit_or(ExitCode::UNAVAILABLE);
     }
@@ -127,8 +129,12 @@ impl Machine {
     /// Nothing runs: start again, drain what a dead Litestream left, or end.
     pub(super) fn litestream_down(&mut self, now: Instant) {
         match self.goal {
-            Goal::Stop(stop) if self.unconfirmed.is_empty() || stop.is_not_drained() => {
-                self.exit(stop.exit_code(), stop.cause())
+            Goal::Stop(stop) if stop.is_not_drained() => self.exit(stop.exit_code(), stop.cause()),
+            Goal::Stop(stop) if self.unconfirmed.is_empty() => {
+                // What was drained may have been all that there was; what is outside was never drained.
+                self.disown_outside();
+                let stop = self.goal.stop().unwrap_or(stop);
+                self.exit(stop.exit_code(), stop.cause());
             }
             Goal::Stop(stop) => self.drain_again(now, stop),
             Goal::Run | Goal::RestartApp(_) | Goal::Relaunch { .. } => self.relaunch_later(now),

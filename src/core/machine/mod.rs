@@ -149,8 +149,9 @@ impl Machine {
             Event::PrepareFailed(code) => self.not_prepared(Phase::Preparing, code),
             Event::Restored => self.restored(now),
             Event::RestoreFailed(code) => self.not_prepared(Phase::Restoring, code),
+            Event::Awaited(db) => self.awaited(db),
             Event::Named(db) => self.named(db),
-            Event::Dropped(db) => self.dropped(db),
+            Event::Dropped(db) => self.dropped(now, db),
             Event::Resolved { restore } => self.resolved(now, restore),
             Event::ResolveFailed(code) => self.resolve_failed(now, code),
             Event::Reload => self.reload(),
@@ -287,8 +288,9 @@ impl Machine {
         );
         let counted = |db: &Db| self.roster.counts(*db);
         debug_assert!(self.unconfirmed.iter().all(counted), "unconfirmed, but not counted");
-        debug_assert!(self.undrained.iter().all(counted), "drained, but not counted");
-        debug_assert!(self.lag.all().all(|db| self.roster.is_watched(db)), "watched, but not counted");
+        let is_drained = |db: &Db| counted(db) || self.roster.is_outside(*db);
+        debug_assert!(self.undrained.iter().all(is_drained), "drained, but not counted");
+        debug_assert!(self.lag.all().all(|db| self.roster.is_named(db)), "watched, but not named");
         debug_assert!(self.absent.all().all(|db| counted(&db)), "missed, but not counted");
         debug_assert!(self.litestream.is_up() || !phase.needs_litestream(), "{phase:?} without Litestream");
         debug_assert!(phase != Phase::Exited || self.timers.next().is_none(), "a timer after the end");

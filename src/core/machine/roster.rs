@@ -1,23 +1,29 @@
 //! Which databases are counted, and how they come and go while the app runs.
 //!
 //! A database counts from the moment that Litestream is told of it until it has let go of it: it is
-//! drained like any other in between, whatever its coming or going has got to.
+//! drained like any other in between, whatever its coming or going has got to. One that is named and that
+//! Litestream does not have (it is being looked at, or its replica refuses) is *outside*: nobody can confirm
+//! what is in it, so that is a lag, and nothing is drained at the end.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::Machine;
-use crate::core::{Action, Db, ExitCode, Phase};
+use crate::core::{Action, Db, ExitCode, Note, Phase};
 
 /// What is known of a database that counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Member {
-    /// Litestream is being told of it.
-    Coming,
+    /// A source names it, and Litestream does not have it.
+    Outside,
+    /// Litestream is being told of it; if that fails, it is outside, where it was `awaited`.
+    Coming { awaited: bool },
     /// Litestream has it.
     Here,
     /// It is being drained, and let go.
     Going,
+    /// It was only coming and is named no more: it is let go.
+    Leaving,
 }
 
 /// The databases that count, and when the sources are asked for others.
@@ -37,12 +43,27 @@ impl Roster {
         Self { members, asking: false, again: false, ask_at: None }
     }
 
+    /// Those that count.
     pub(super) fn all(&self) -> impl Iterator<Item = Db> + '_ {
-        self.members.keys().copied()
+        self.members.keys().copied().filter(|db| self.counts(*db))
     }
 
     pub(super) fn counts(&self, db: Db) -> bool {
-        self.members.contains_key(&db)
+        matches!(self.members.get(&db), Some(Member::Coming { .. } | Member::Here | Member::Going))
+    }
+
+    /// Those that are named, and that Litestream does not have.
+    pub(super) fn outside(&self) -> impl Iterator<Item = Db> + '_ {
+        self.members.keys().copied().filter(|db| self.is_outside(*db))
+    }
+
+    pub(super) fn is_outside(&self, db: Db) -> bool {
+        self.members.get(&db) == Some(&Member::Outside)
+    }
+
+    /// Whether it counts or is outside.
+    pub(super) fn is_named(&self, db: Db) -> bool {
+        self.counts(db) || self.is_outside(db)
     }
 
     /// Whether there is anything to ask about it: Litestream knows it.
@@ -57,50 +78,85 @@ impl Roster {
 }
 
 impl Machine {
+    pub(super) fn awaited(&mut self, db: Db) {
+        if !self.roster.members.contains_key(&db) && self.confirms {
+            self.roster.members.insert(db, Member::Outside);
+            self.lag.watch_outside(db);
+        }
+    }
+
     pub(super) fn named(&mut self, db: Db) {
-        if self.roster.counts(db) {
+        let awaited = self.roster.is_outside(db);
+        if !awaited && self.roster.members.contains_key(&db) {
             return;
         }
         match self.phase {
             // It is launched with the rest.
             Phase::Resolving => {
                 self.roster.members.insert(db, Member::Here);
-                self.lag.watch(db);
+                self.lag.admitted(db);
             }
             // At a stop the app's last ones are drained with the rest.
             Phase::Running | Phase::Stopping if self.confirms => {
-                self.roster.members.insert(db, Member::Coming);
+                self.roster.members.insert(db, Member::Coming { awaited });
                 // The app may have written to it already.
                 self.unconfirmed.insert(db);
                 self.act(Action::Register(db));
             }
             // The sources name it again once the app runs again.
+            _ if awaited => self.act(Action::PutOff(db)),
             _ => self.act(Action::Forget(db)),
         }
     }
 
     pub(super) fn registered(&mut self, now: Instant, db: Db, ok: bool) {
-        if self.roster.members.get(&db) != Some(&Member::Coming) {
-            return;
-        }
+        let Some(Member::Coming { awaited }) = self.roster.members.get(&db).copied() else { return };
         if ok {
             self.roster.members.insert(db, Member::Here);
-            self.lag.watch(db);
+            if self.lag.admitted(db) {
+                self.note(Note::CaughtUp(db));
+                if self.phase == Phase::Running {
+                    self.set_ready(self.is_caught_up());
+                }
+            }
+        } else if awaited {
+            self.put_off(db);
+            if self.undrained.remove(&db) && self.phase == Phase::Draining {
+                self.drain_over(now);
+            }
         } else {
             self.forget(now, db);
         }
     }
 
-    pub(super) fn dropped(&mut self, db: Db) {
-        let here = self.roster.members.get(&db) == Some(&Member::Here);
-        if here && self.phase == Phase::Running && self.confirms {
-            self.roster.members.insert(db, Member::Going);
-            self.act(Action::Unregister(db));
+    /// Litestream does not have it after all.
+    fn put_off(&mut self, db: Db) {
+        self.roster.members.insert(db, Member::Outside);
+        self.unconfirmed.remove(&db);
+        self.absent.forget(db);
+    }
+
+    pub(super) fn dropped(&mut self, now: Instant, db: Db) {
+        if self.phase != Phase::Running || !self.confirms {
+            return;
+        }
+        match self.roster.members.get(&db) {
+            Some(Member::Outside) => self.forget(now, db),
+            Some(Member::Coming { .. }) => {
+                self.forget(now, db);
+                self.roster.members.insert(db, Member::Leaving);
+                self.act(Action::Cancel(db));
+            }
+            Some(Member::Here) => {
+                self.roster.members.insert(db, Member::Going);
+                self.act(Action::Unregister(db));
+            }
+            Some(Member::Going | Member::Leaving) | None => {}
         }
     }
 
     pub(super) fn unregistered(&mut self, now: Instant, db: Db, ok: bool) {
-        if !self.roster.is_watched(db) {
+        if !self.roster.is_watched(db) && self.roster.members.get(&db) != Some(&Member::Leaving) {
             return;
         }
         if ok {
@@ -127,17 +183,39 @@ impl Machine {
     /// of must not keep the app from coming back, but is drained like the rest if all is to end.
     pub(super) fn relaunch_roster(&mut self) {
         let stops = self.goal.stop().is_some();
-        let coming: Vec<Db> = self.roster.all().filter(|db| !self.roster.is_watched(*db)).collect();
-        for db in coming.into_iter().filter(|_| !stops) {
-            self.roster.members.remove(&db);
-            self.unconfirmed.remove(&db);
-            self.absent.forget(db);
-            self.act(Action::Forget(db));
+        let members = self.roster.members.clone();
+        for (db, member) in members {
+            match member {
+                Member::Outside => {}
+                Member::Coming { awaited: true } if !stops => {
+                    self.put_off(db);
+                    self.act(Action::PutOff(db));
+                }
+                Member::Coming { awaited: false } if !stops => {
+                    self.roster.members.remove(&db);
+                    self.unconfirmed.remove(&db);
+                    self.absent.forget(db);
+                    self.act(Action::Forget(db));
+                }
+                Member::Leaving => {
+                    self.roster.members.remove(&db);
+                    self.act(Action::Forget(db));
+                }
+                Member::Coming { .. } => {
+                    self.roster.members.insert(db, Member::Here);
+                    self.lag.admitted(db);
+                }
+                Member::Here | Member::Going => {
+                    self.roster.members.insert(db, Member::Here);
+                    self.lag.watch(db);
+                }
+            }
         }
-        for (db, member) in &mut self.roster.members {
-            *member = Member::Here;
-            self.lag.watch(*db);
-        }
+    }
+
+    /// Those outside in which there is something that is on no replica, as far as anybody knows.
+    pub(super) fn left_outside(&self) -> Vec<Db> {
+        self.roster.outside().filter(|db| self.lag.is_behind(*db)).collect()
     }
 
     pub(super) fn ask(&mut self) {

@@ -86,11 +86,12 @@ impl Machine {
     }
 
     fn end_now(&mut self, now: Instant) {
+        let left: Vec<Db> = self.unconfirmed.iter().copied().chain(self.left_outside()).collect();
         let (code, cause) = match self.goal.stop() {
-            Some(stop) if self.unconfirmed.is_empty() => (stop.exit_code(), stop.cause()),
+            Some(stop) if left.is_empty() => (stop.exit_code(), stop.cause()),
             Some(_) | None => (ExitCode::NOT_DRAINED, Cause::Keeper),
         };
-        self.note(Note::EndingNow(self.unconfirmed.iter().copied().collect()));
+        self.note(Note::EndingNow(left));
         if self.app != App::Gone {
             self.act(Action::KillTree);
         }
@@ -100,13 +101,14 @@ impl Machine {
 
     /// Has every row of the app confirmed, then lets Litestream end.
     pub(super) fn drain(&mut self, now: Instant) {
-        if self.unconfirmed.is_empty() {
+        // What is outside has nobody to ask, but a last look tells whether there is something in it.
+        if self.unconfirmed.is_empty() && self.roster.outside().next().is_none() {
             self.disown_replaced();
             self.disown_wild();
             return self.close(now);
         }
         self.become_phase(Phase::Draining);
-        self.undrained = self.unconfirmed.clone();
+        self.undrained = self.unconfirmed.iter().copied().chain(self.roster.outside()).collect();
         self.timers.set(Timer::Drain, self.deadline(now) - self.policy.close_reserve());
         self.act(Action::Drain);
     }
@@ -116,7 +118,7 @@ impl Machine {
             return;
         }
         // What is said of a file that is gone is left to the Litestream that opens the new one.
-        if self.confirms && !self.lag.is_replaced(db) {
+        if self.confirms && !self.lag.is_replaced(db) && !self.roster.is_outside(db) {
             self.unconfirmed.remove(&db);
         }
         self.drain_over(now);
@@ -127,6 +129,7 @@ impl Machine {
         if self.undrained.is_empty() {
             // Without a socket Litestream only has all in hand now: its end is the answer.
             let is_whole = !self.disown_replaced() && !self.disown_wild();
+            let is_whole = !self.disown_outside() && is_whole;
             let is_confirmed = is_whole && self.confirms;
             if !self.say_never_made(is_confirmed) && is_confirmed {
                 self.note(Note::Drained);
@@ -168,6 +171,17 @@ impl Machine {
         self.wild
     }
 
+    /// What is named and was never taken in is on no replica. Whether there is any such.
+    pub(super) fn disown_outside(&mut self) -> bool {
+        let left = self.left_outside();
+        let any = !left.is_empty();
+        if any && self.goal.stop().is_some() {
+            self.note(Note::NotTakenIn(left));
+            self.end_undrained();
+        }
+        any
+    }
+
     pub(super) fn drain_timed_out(&mut self, now: Instant) {
         self.disown_replaced();
         self.not_drained();
@@ -178,7 +192,10 @@ impl Machine {
         self.say_never_made(false);
         let there = |db: &&Db| !self.absent.is_missed(**db);
         let left: Vec<Db> = self.unconfirmed.iter().filter(there).copied().collect();
-        self.note(Note::NotDrained(left));
+        self.disown_outside();
+        if !left.is_empty() || self.left_outside().is_empty() {
+            self.note(Note::NotDrained(left));
+        }
         self.end_undrained();
     }
 

@@ -8,7 +8,7 @@ use crate::core::{Db, ExitCode, Note, OnLag, Phase};
 impl Machine {
     pub(super) fn changed(&mut self, now: Instant, db: Db) {
         self.absent.made(db, self.confirms);
-        if self.confirms && self.litestream.is_up() {
+        if self.confirms && (self.litestream.is_up() || self.roster.is_outside(db)) {
             self.lag.changed(now, db);
         }
     }

@@ -314,6 +314,7 @@ impl World {
                 Seen::Did(Action::Note(
                     Note::NotDrained(_)
                         | Note::NotReplicated(_)
+                        | Note::NotTakenIn(_)
                         | Note::GateTimeout
                         | Note::GateRefused
                         | Note::Parted(_)

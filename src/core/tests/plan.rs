@@ -92,6 +92,8 @@ pub(super) struct Plan {
     pub(super) resolve_fails: Option<ExitCode>,
     /// What they name is missing; this long its restore takes.
     pub(super) resolve_restores: bool,
+    /// How long a database is looked at that a source names while the app runs.
+    pub(super) admit: Duration,
     /// How long Litestream takes to take in a database, and to let go of one.
     pub(super) register: Duration,
     /// What was aborted sleeps in the kernel and never ends.
@@ -146,6 +148,7 @@ impl Default for Plan {
             resolve: ms(50),
             resolve_fails: None,
             resolve_restores: false,
+            admit: ms(10),
             register: ms(30),
             abort_hangs: false,
             launch: Some(ms(30)),

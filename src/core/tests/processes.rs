@@ -45,6 +45,10 @@ pub(super) struct Rows {
     pub(super) here: bool,
     /// Litestream knows it.
     pub(super) known: bool,
+    /// A source has named it, and Litestream was not told of it.
+    pub(super) outside: bool,
+    /// A source has named it, and it is being looked at.
+    pub(super) looking: bool,
     /// The app makes its file; else it writes elsewhere.
     pub(super) made: bool,
     /// The app was told that these are safe in the file.
@@ -63,6 +67,8 @@ impl Default for Rows {
         Self {
             here: true,
             known: true,
+            outside: false,
+            looking: false,
             made: true,
             written: 0,
             replicated: 0,
@@ -97,7 +103,14 @@ impl Databases {
 
     /// The keeper answers no more for it.
     pub(super) fn forget(&mut self, db: Db) {
-        (self.rows[db.0].here, self.rows[db.0].known) = (false, false);
+        self.put_off(db);
+        self.rows[db.0].here = false;
+    }
+
+    /// Litestream does not know it, and the keeper does.
+    pub(super) fn put_off(&mut self, db: Db) {
+        let rows = &mut self.rows[db.0];
+        (rows.known, rows.outside, rows.looking) = (false, true, false);
     }
 
     pub(super) fn write(&mut self) {

@@ -112,8 +112,13 @@ fn plans() -> impl Strategy<Value = Plan> {
     let stuck = (prop::bool::weighted(0.05), prop::bool::weighted(0.05));
     let end = (millis(5000), millis(10_000), millis(40_000), millis(100), millis(2000));
     let flags = (prop::bool::weighted(0.8), any::<bool>(), any::<bool>());
-    let sources =
-        (millis(20_000), option::weighted(0.05, Just(ExitCode::UNAVAILABLE)), any::<bool>(), millis(10_000));
+    let sources = (
+        millis(20_000),
+        option::weighted(0.05, Just(ExitCode::UNAVAILABLE)),
+        any::<bool>(),
+        millis(20_000),
+        millis(10_000),
+    );
     (start, launch_fails, gate, failures, app, stuck, end, flags, sources).prop_map(
         |(
             (prepare, restore, launch),
@@ -124,7 +129,7 @@ fn plans() -> impl Strategy<Value = Plan> {
             (tree_unkillable, litestream_unkillable),
             (confirm, drain, close, reaped, writes),
             (confirms, shim_gone_first, stale),
-            (resolve, resolve_fails, resolve_restores, register),
+            (resolve, resolve_fails, resolve_restores, admit, register),
         )| Plan {
             prepare,
             prepare_fails,
@@ -133,6 +138,7 @@ fn plans() -> impl Strategy<Value = Plan> {
             resolve,
             resolve_fails,
             resolve_restores,
+            admit,
             register,
             abort_hangs,
             launch,
@@ -167,6 +173,7 @@ fn events() -> impl Strategy<Value = Event> {
         1 => Just(Event::PrepareFailed(ExitCode::CONFIG)),
         1 => Just(Event::Restored),
         1 => Just(Event::RestoreFailed(ExitCode::UNAVAILABLE)),
+        2 => db().prop_map(Event::Awaited),
         2 => db().prop_map(Event::Named),
         1 => db().prop_map(Event::Dropped),
         2 => any::<bool>().prop_map(|restore| Event::Resolved { restore }),

@@ -88,7 +88,7 @@ fn a_tenant_whose_replica_refuses_does_not_stop_the_app() {
     assert_eq!((world.phase(), world.did(&Action::Register(TENANT))), (Phase::Running, 1));
     world.suffer(Fault::Replica(Replica::Answers));
     world.pass(secs(31));
-    assert_eq!(world.did(&Action::Register(Db(3))), 1, "tried again, as another one");
+    assert_eq!(world.did(&Action::Register(TENANT)), 2, "tried again");
     world.suffer(Fault::Stop(15));
     assert_eq!(world.end(), 0);
 }
@@ -166,10 +166,10 @@ fn a_fresh_litestream_has_what_was_here_and_not_what_was_coming() {
     world.suffer(Fault::ShimDies);
     world.suffer(Fault::LitestreamDies);
     world.until_true("the app's return", |world| world.did(&Action::StartApp) == 2);
-    assert_eq!(world.did(&Action::Forget(Db(3))), 1);
-    assert!(world.dbs.rows[TENANT.0].known && !world.dbs.rows[3].here);
+    assert_eq!(world.did(&Action::PutOff(Db(3))), 1);
+    assert!(world.dbs.rows[TENANT.0].known && !world.dbs.rows[3].known);
     world.pass(secs(40));
-    assert_eq!(world.did(&Action::Register(Db(4))), 1, "it is named again");
+    assert_eq!(world.did(&Action::Register(Db(3))), 2, "it is named again");
     world.suffer(Fault::Stop(15));
     assert_eq!(world.end(), 0);
 }
@@ -193,4 +193,88 @@ fn without_a_socket_nothing_comes_or_goes_while_it_runs() {
     world.suffer(Fault::Reload);
     world.pass(secs(100));
     assert_eq!(world.did(&Action::Resolve), 1);
+}
+
+/// Looking at `TENANT` takes ever so long, and the other's look is over at once.
+fn slow_and_other(plan: Plan) -> World {
+    let mut world = World::new(asking(), Plan { admit: secs(600), ..plan });
+    world.until(Phase::Running).pass(secs(1)).suffer(Fault::Names(1));
+    world.suffer(Fault::Reload);
+    world.pass(secs(1));
+    world.plan.admit = ms(10);
+    world.suffer(Fault::Names(2));
+    world.suffer(Fault::Reload);
+    world
+}
+
+#[test]
+fn who_takes_long_holds_up_neither_the_others_nor_the_next_answer() {
+    let mut world = slow_and_other(Plan::default());
+    world.pass(secs(1));
+    assert_eq!(world.did(&Action::Register(Db(3))), 1);
+    assert_eq!(world.did(&Action::Register(TENANT)), 0);
+    assert!(world.dbs.rows[3].replicated > 0);
+    world.pass(secs(70));
+    assert_eq!(world.count(|action| matches!(action, Action::Note(Note::Lagging(TENANT, _)))), 1);
+    assert_eq!(world.did(&Action::Ready(false)), 1, "nobody confirms what is in it");
+    world.suffer(Fault::Stop(15));
+    assert_eq!(world.end(), 74);
+    assert_eq!(world.noted(Note::NotTakenIn(vec![TENANT])), 1);
+    assert_eq!(world.noted(Note::Drained), 0);
+}
+
+#[test]
+fn what_is_named_no_more_is_given_up_and_lags_no_more() {
+    let mut world = slow_and_other(Plan::default());
+    world.pass(secs(80));
+    assert_eq!(world.did(&Action::Ready(false)), 1);
+    world.suffer(Fault::Drops(1));
+    world.suffer(Fault::Reload);
+    world.pass(secs(1));
+    assert_eq!(world.did(&Action::Ready(true)), 2);
+    world.suffer(Fault::Stop(15));
+    assert_eq!(world.end(), 0);
+}
+
+#[test]
+fn a_coming_that_nobody_wants_any_more_is_given_up() {
+    let mut world = named(Plan::default());
+    world.plan.register = secs(1);
+    world.suffer(Fault::Replica(Replica::Away));
+    world.suffer(Fault::Drops(1));
+    world.suffer(Fault::Reload);
+    world.pass(secs(2));
+    assert_eq!(world.did(&Action::Cancel(TENANT)), 1);
+    world.suffer(Fault::Replica(Replica::Answers));
+    world.suffer(Fault::Stop(15));
+    assert_eq!(world.end(), 0);
+}
+
+#[test]
+fn a_lag_goes_on_through_each_try_and_ends_when_it_is_taken_in() {
+    let mut world = World::new(asking(), Plan::default());
+    world.until(Phase::Running).suffer(Fault::Names(1));
+    world.suffer(Fault::Reload);
+    world.until_true("its look", |world| world.did(&Action::Resolve) == 2);
+    world.until_true("its coming", |world| world.dbs.rows.len() == 3);
+    world.dbs.rows[TENANT.0].away = true;
+    world.pass(secs(70));
+    assert_eq!(world.count(|action| matches!(action, Action::Note(Note::Lagging(TENANT, _)))), 1);
+    world.dbs.rows[TENANT.0].away = false;
+    world.pass(secs(35));
+    assert_eq!((world.noted(Note::CaughtUp(TENANT)), world.did(&Action::Ready(true))), (1, 2));
+    world.suffer(Fault::Stop(15));
+    assert_eq!(world.end(), 0);
+}
+
+#[test]
+fn what_was_never_made_is_nothing_that_is_left() {
+    let mut world = World::new(asking(), Plan { admit: secs(600), ..Plan::default() });
+    world.until(Phase::Running).suffer(Fault::Names(1));
+    world.suffer(Fault::Reload);
+    world.until_true("its coming", |world| world.dbs.rows.len() == 3);
+    world.dbs.rows[TENANT.0].made = false;
+    world.pass(secs(90)).suffer(Fault::Stop(15));
+    assert_eq!(world.end(), 0);
+    assert_eq!(world.did(&Action::Ready(false)), 1, "at the end");
 }

@@ -31,7 +31,16 @@ impl World {
         // Without a socket the drain waits until Litestream has looked at its databases.
         let delay = if self.plan.confirms { self.plan.drain } else { self.until_looked() };
         for db in self.dbs.all() {
-            self.after(delay, Due::Drain(self.drains, db));
+            let rows = self.dbs.rows[db.0];
+            if rows.known {
+                self.after(delay, Due::Drain(self.drains, db));
+            } else {
+                // The last look, and that there is nobody to ask.
+                let changed = (rows.written > 0).then_some(Event::Changed(db));
+                for event in changed.into_iter().chain([Event::Drained(db)]) {
+                    self.after(Duration::ZERO, Due::Inbox(event));
+                }
+            }
         }
     }
 

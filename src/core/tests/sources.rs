@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::plan::{Replica, ms, secs};
 use super::world::{Due, World};
-use crate::core::{Db, Event};
+use crate::core::{Db, Event, Phase};
 
 /// How long the driver tries, and how often.
 const PATIENCE: Duration = secs(10);
@@ -16,22 +16,45 @@ impl World {
         if let Some(code) = self.plan.resolve_fails {
             return self.tell(Event::ResolveFailed(code));
         }
-        let new: Vec<u8> =
-            self.wanted.iter().copied().filter(|tenant| !self.tenants.contains_key(tenant)).collect();
-        for tenant in new {
-            let db = self.dbs.add();
-            self.tenants.insert(tenant, db);
-            self.tell(Event::Named(db));
-        }
         let gone = self.tenants.iter().filter(|(tenant, _)| !self.wanted.contains(tenant));
         for db in gone.map(|(_, db)| *db).collect::<Vec<_>>() {
+            // What Litestream was never told of goes at once.
+            if !self.dbs.rows[db.0].known && self.phase() == Phase::Running {
+                self.forget(db);
+            }
             self.tell(Event::Dropped(db));
+        }
+        for tenant in self.wanted.clone() {
+            let db = match self.tenants.get(&tenant) {
+                Some(db) if self.dbs.rows[db.0].known || self.dbs.rows[db.0].looking => continue,
+                Some(db) => *db,
+                None => {
+                    let db = self.dbs.add();
+                    self.tenants.insert(tenant, db);
+                    db
+                }
+            };
+            if self.phase() == Phase::Resolving {
+                self.tell(Event::Named(db));
+            } else {
+                (self.dbs.rows[db.0].outside, self.dbs.rows[db.0].looking) = (true, true);
+                self.tell(Event::Awaited(db));
+                self.after(self.plan.admit, Due::Admits(db));
+            }
         }
         self.tell(Event::Resolved { restore: self.plan.resolve_restores });
     }
 
+    /// What is out of reach is looked at in vain, and again after the next answer.
+    pub(super) fn admits(&mut self, db: Db) {
+        let rows = &mut self.dbs.rows[db.0];
+        if std::mem::take(&mut rows.looking) && rows.here && !rows.away {
+            self.tell(Event::Named(db));
+        }
+    }
+
     pub(super) fn register(&mut self, db: Db) {
-        self.dbs.rows[db.0].known = true;
+        (self.dbs.rows[db.0].known, self.dbs.rows[db.0].outside) = (true, false);
         self.after(self.plan.register, Due::Registers(self.launches, db, self.now + PATIENCE));
     }
 
@@ -55,7 +78,7 @@ impl World {
             return self.after(RETRY, Due::Registers(launch, db, until));
         }
         if !ok {
-            self.forget(db);
+            self.dbs.put_off(db);
         }
         self.tell(Event::Registered { db, ok });
     }

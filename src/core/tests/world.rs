@@ -39,6 +39,9 @@ pub(super) enum Due {
     /// An answer about a database from this launch, as of so many rows.
     Confirm(u64, Db, u64),
     Resolves,
+    /// A database that was named has been looked at.
+    Admits(Db),
+    Cancels(u64, Db),
     /// An answer about a database's coming or going from this launch, and when it is given up.
     Registers(u64, Db, Instant),
     Unregisters(u64, Db, Instant),
@@ -305,7 +308,12 @@ impl World {
             Action::Resolve => self.after(self.plan.resolve, Due::Resolves),
             Action::Register(db) => self.register(db),
             Action::Unregister(db) => self.unregister(db),
+            Action::Cancel(db) => {
+                self.dbs.rows[db.0].here = false;
+                self.after(self.plan.register, Due::Cancels(self.launches, db));
+            }
             Action::Forget(db) => self.forget(db),
+            Action::PutOff(db) => self.dbs.put_off(db),
             Action::Abort => self.abort(),
             Action::Launch => self.launch(),
             Action::OpenGate => self.open_gate(),
@@ -365,7 +373,7 @@ impl World {
         self.launches += 1;
         self.kills = 0;
         for rows in &mut self.dbs.rows {
-            (rows.replaced, rows.parted, rows.known) = (false, false, rows.here);
+            (rows.replaced, rows.parted, rows.known) = (false, false, rows.here && !rows.outside);
         }
         let launch = self.launches;
         if self.plan.damaged == Some(launch) {
@@ -450,6 +458,13 @@ impl World {
             Due::Gate(_) | Due::GateMoves(_) => {}
             Due::Drain(drain, db) => self.drain_answers(drain, db),
             Due::Resolves => self.resolves(),
+            Due::Admits(db) => self.admits(db),
+            Due::Cancels(launch, db) => {
+                if launch == self.launches {
+                    self.forget(db);
+                    self.tell(Event::Unregistered { db, ok: true });
+                }
+            }
             Due::Registers(launch, db, until) => self.register_answers(launch, db, until),
             Due::Unregisters(launch, db, until) => self.unregister_answers(launch, db, until),
             Due::Confirm(launch, db, rows) => self.confirm_answers(launch, db, rows),

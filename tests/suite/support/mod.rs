@@ -19,6 +19,7 @@
 //! pty         a shell with job control on a terminal of its own
 //! refused     a start that `check` and `run` refuse in the same words
 //! seccomp     a kernel that refuses a system call
+//! tenants     databases that a resolver names
 //! wrap        what to put in front of a keeper: PID 1, a full disk, a read-only folder, LISTEN_FDS
 //! wait        the only place that sleeps
 //! unit        a keeper on one database with a folder as its replica, and what must hold at its end
@@ -42,6 +43,7 @@ pub mod s3;
 pub mod seccomp;
 pub mod sqlite;
 pub mod strace;
+pub mod tenants;
 pub mod unit;
 pub mod wait;
 pub mod world;

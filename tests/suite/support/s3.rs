@@ -129,6 +129,11 @@ impl S3 {
         self.shared.set(|mode| mode.gets_forbidden = true);
     }
 
+    /// Nothing can be uploaded, as with a key that may only read, until [`S3::resume`]; all else can be done.
+    pub fn forbid_puts(&self) {
+        self.shared.set(|mode| mode.puts_forbidden = true);
+    }
+
     /// Objects cannot be removed until [`S3::resume`]; all else can be done.
     pub fn forbid_deletes(&self) {
         self.shared.set(|mode| mode.deletes_forbidden = true);
@@ -298,6 +303,7 @@ async fn accept(listener: TcpListener, service: S3Service) {
 struct Mode {
     paused: bool,
     puts_held: bool,
+    puts_forbidden: bool,
     gets_forbidden: bool,
     deletes_forbidden: bool,
     snapshots_cut: bool,
@@ -366,6 +372,10 @@ impl Gate {
             return Err(failure(status));
         }
         if mode.gets_forbidden && request.operation == "GetObject" {
+            return Err(failure(403));
+        }
+        if mode.puts_forbidden && matches!(request.operation.as_str(), "PutObject" | "CreateMultipartUpload")
+        {
             return Err(failure(403));
         }
         if mode.deletes_forbidden && request.operation.starts_with("DeleteObject") {
