@@ -23,6 +23,7 @@ use crate::litestream::database::Database;
 use crate::litestream::others::Others;
 use crate::litestream::version::Version;
 use crate::os::lock::Lock;
+use crate::os::place;
 
 /// So many are looked at side by side, but for those that take long.
 const LOOKS: usize = 16;
@@ -115,8 +116,13 @@ impl Outside {
 
     /// Those in which there is something.
     pub(super) fn written(&self) -> Vec<Db> {
-        self.all().filter(|(_, outsider)| outsider.named.database.exists()).map(|(db, _)| db).collect()
+        self.all().filter(|(_, outsider)| has_any(&outsider.named.database)).map(|(db, _)| db).collect()
     }
+}
+
+/// Whether there is something in a database: a folder of that name is refused, and nothing of one is in it.
+fn has_any(database: &Database) -> bool {
+    database.exists() && !place::theirs(|| database.path.metadata()).is_ok_and(|found| found.is_dir())
 }
 
 /// Room for so many at once, of whom each has it for a while.
@@ -307,7 +313,7 @@ impl Driver {
     /// A source names one that Litestream does not have: it counts from now on.
     pub(super) fn take_outside(&mut self, named: Named, before: Option<Named>, others: &Rc<Others>) {
         let db = self.world.roster.next_number();
-        let exists = named.database.exists();
+        let exists = has_any(&named.database);
         self.world.outside.add(db, named, before);
         self.handle(Event::Awaited(db));
         if exists {
