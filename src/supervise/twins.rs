@@ -249,6 +249,16 @@ fn refuse_unfit(db: &Database) -> Result<(), Failure> {
 }
 
 fn not_made(db: &Database, error: &std::io::Error) -> Failure {
+    if let Some(path) =
+        replica_lock_path(db).filter(|path| error.to_string().starts_with(&*path.to_string_lossy()))
+    {
+        let folder = path.parent().unwrap_or(&path).display();
+        return Failure::new(
+            ExitCode::CONFIG,
+            format!("{}: the lock of its replica cannot be made: {error}", db.path.display()),
+        )
+        .hint(format!("remove it, if no keeper replicates to {folder}"));
+    }
     let message = format!("{}: the lock cannot be made: {error}", lock_path(db).display());
     let is_full = matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
     Failure::new(ExitCode::CONFIG, message).hint(if is_full {

@@ -112,7 +112,11 @@ fn two_keepers_of_two_databases_never_share_a_folder_for_their_backups() {
     first.stop(0);
     assert!(!lock.exists());
     nix::unistd::mkfifo(&lock, nix::sys::stat::Mode::S_IRWXU).expect("ours");
-    second().run().expect_code(78).expect_log(".litekeeper.lock").expect_log("hint: ");
+    second()
+        .run()
+        .expect_code(78)
+        .expect_log("the lock of its replica cannot be made")
+        .expect_log("hint: remove it");
     unit::assert_nothing_lost(&world, &world.trace());
 }
 
