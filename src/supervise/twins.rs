@@ -206,9 +206,10 @@ pub(super) fn look(db: &Database, lock: &mut Lock, folder: &RuntimeFolder) -> Lo
     if let Err(Refused::Held(holder)) = lock.keep() {
         return Look::Lost(Holder::of(db, &holder).refusal(db));
     }
-    let text = text(&folder.socket(), &folder.keeper_socket());
+    // Only where one is taken: this is done once a second, for each database.
+    let text = || text(&folder.socket(), &folder.keeper_socket());
     if lock.other().is_some_and(|other| !other.is_in_place() || other.keep().is_err()) {
-        match place(db, &text) {
+        match place(db, &text()) {
             Ok(other) => lock.hold(other),
             Err(Refused::Held(holder)) => return Look::Lost(Holder::of(db, &holder).refusal(db)),
             Err(Refused::Io(error)) => return Look::Barred(error),
@@ -217,7 +218,7 @@ pub(super) fn look(db: &Database, lock: &mut Lock, folder: &RuntimeFolder) -> Lo
     if lock.is_in_place() {
         return Look::Held;
     }
-    match Lock::acquire(&lock_path(db), &text) {
+    match Lock::acquire(&lock_path(db), &text()) {
         Ok(anew) => Look::Anew(lock.replaced_by(anew)),
         Err(Refused::Held(holder)) => Look::Lost(Holder::of(db, &holder).refusal(db)),
         Err(Refused::Io(error)) => Look::Barred(error),
