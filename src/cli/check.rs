@@ -29,7 +29,7 @@ use crate::litestream::install;
 use crate::os::children::Children;
 use crate::os::limit;
 use crate::os::place;
-use crate::os::user::{self, Identity};
+use crate::os::user;
 use crate::supervise::Question;
 
 /// Lists everything that is wrong, and everything that is worth to be known.
@@ -90,7 +90,9 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
     let (section, mut lints) = opened.section(&options);
     lints.extend(of_variables);
     let layers = Layers::of("check", &section, opened.file())?;
-    let user = settle(&mut lints, &layers, "user", who(layers.args.user.as_deref())).flatten();
+    // Anybody may ask how another one would fare.
+    let user = settle(&mut lints, &layers, "user", settings::named_user(&layers)).flatten();
+    let user = user.filter(|user| !user.is_current());
     if let Some(user) = user.as_ref().filter(|user| user::is_root() && !user.is_current()) {
         let refused = databases::refuse_unreadable(user);
         if settle(&mut lints, &layers, "user", refused).is_none() {
@@ -446,15 +448,4 @@ fn app(layers: &Layers, config: Option<&Config>) -> Option<(Vec<OsString>, (Orig
 /// What its words show.
 fn app_words(layers: &Layers, config: Option<&Config>) -> Vec<Lint> {
     app(layers, config).map(|(argv, (origin, line))| words::look(&argv, &origin, line)).unwrap_or_default()
-}
-
-/// The user that will run, unless it is this one. Anybody may ask how another one would fare.
-fn who(text: Option<&str>) -> Result<Option<Identity>, Failure> {
-    let found = text.map(Identity::find).transpose();
-    let unknown = |error| {
-        Failure::new(ExitCode::CONFIG, error)
-            .hint("name a user of this machine or container, or numbers, which need no entry: 1000:1000")
-    };
-    let found = found.map_err(unknown)?;
-    Ok(found.filter(|user| !user.is_current()))
 }

@@ -30,8 +30,8 @@ pub(super) fn config(args: &args::Config) -> Result<ExitCode, Failure> {
     let first = settings::First::mount("config", &args.run)
         .or_else(|_| settings::First::look("config", &args.run))?;
     let said = settings::read("config", &args.run, first)?;
-    if let Some(user) = said.layers.args.user.as_deref().filter(|_| user::is_root())
-        && let Ok(user) = user::Identity::find(user)
+    if let Ok(Some(user)) = settings::named_user(&said.layers)
+        && user::is_root()
         && !user.is_current()
     {
         databases::refuse_unreadable(&user)?;

@@ -356,15 +356,24 @@ fn split(command: &str) -> Result<Vec<OsString>, Failure> {
     }
 }
 
-/// Who the app is to run as, if somebody said so.
-fn user(layers: &Layers) -> Result<Option<Identity>, Failure> {
-    let Some(text) = layers.args.user.as_deref() else { return Ok(None) };
-    let origin = layers.origin("user");
+/// The user that somebody named, whoever may become it.
+///
+/// # Errors
+/// There is none.
+pub(super) fn named_user(layers: &Layers) -> Result<Option<Identity>, Failure> {
     let unknown = |error| {
-        Failure::new(ExitCode::CONFIG, format!("{origin}: {error}"))
+        Failure::new(ExitCode::CONFIG, format!("{}: {error}", layers.origin("user")))
             .hint("name a user of this machine or container, or numbers, which need no entry: 1000:1000")
     };
-    let identity = Identity::find(text).map_err(unknown)?;
+    layers.args.user.as_deref().map(Identity::find).transpose().map_err(unknown)
+}
+
+/// Who the app is to run as, if somebody said so.
+fn user(layers: &Layers) -> Result<Option<Identity>, Failure> {
+    let (Some(text), Some(identity)) = (layers.args.user.as_deref(), named_user(layers)?) else {
+        return Ok(None);
+    };
+    let origin = layers.origin("user");
     if identity.is_current() {
         return Ok(Some(identity));
     }
