@@ -389,7 +389,7 @@ fn a_database_in_use_is_left_alone() {
     let world = World::new();
     let unit = unit::start_writing(&world, unit::keeper(&world));
     // A new database: Litestream's own folders come after its first rows.
-    wait_until("the replica", DEADLINE, || world.path("replica").exists());
+    wait_until("the metadata", DEADLINE, || world.path(".app.db-litestream").exists());
     let before = world.list("");
     let ended = keeper(&world).db(&world.db()).replica(&world.replica_url()).run().expect_code(0);
     assert!(ended.stdout.contains("[keeper-runs]"), "{}", ended.stdout);
