@@ -80,8 +80,11 @@ pub enum Problem {
         limit: usize,
     },
     /// Some byte is not UTF-8.
-    #[error("the configuration is not UTF-8")]
-    NotUtf8,
+    #[error("the configuration is not UTF-8{how}")]
+    NotUtf8 {
+        /// How it seems to be that, with what separates it, or nothing.
+        how: String,
+    },
     /// A character that YAML forbids even in comments.
     #[error("control characters are not allowed in YAML")]
     ControlCharacter,
@@ -708,7 +711,7 @@ impl Finding {
                 "leave it out, or write it as `\\u2028` or `\\u2029` in double quotes"
             }
             Problem::UnknownTag { .. } => "leave the tag out and quote the value if it is a text",
-            Problem::NotUtf8 => "save the file as UTF-8",
+            Problem::NotUtf8 { .. } => "save the file as UTF-8",
             Problem::ControlCharacter => "take it out, or write it as an escape in double quotes",
             Problem::PathHasNul { .. } => "correct the path",
             Problem::Json { .. } | Problem::BadAnswer { .. } => {

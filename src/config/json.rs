@@ -18,11 +18,21 @@ pub(super) fn databases(text: &str) -> Result<Vec<Node>, Located> {
         let info = error.to_string();
         // The place is told beside it.
         let info = info.split(" at line ").next().unwrap_or_default().to_owned();
+        let info = byte_order_mark(text.as_bytes()).map_or(info, |mark| format!("it begins with {mark}"));
         (error.line(), error.column(), Problem::Json { info })
     })?;
     let Value::Array(items) = value else { return Err((0, 0, Problem::NotDatabases)) };
     let mut left = MAX_NODES;
     items.into_iter().map(|item| node(item, 1, &mut left).map_err(|problem| (0, 0, problem))).collect()
+}
+
+/// What nobody sees at the beginning of a text, where a parser gives up.
+pub(super) fn byte_order_mark(text: &[u8]) -> Option<&'static str> {
+    match text {
+        [0xef, 0xbb, 0xbf, ..] => Some("the byte order mark of UTF-8"),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some("the byte order mark of UTF-16"),
+        _ => None,
+    }
 }
 
 fn node(value: Value, depth: usize, left: &mut usize) -> Result<Node, Problem> {
@@ -73,6 +83,8 @@ mod tests {
     fn rubbish_is_refused() {
         let problem = |text: &str| databases(text).expect_err("it is taken");
         assert_eq!(problem("hello"), (1, 1, Problem::Json { info: "expected value".to_owned() }));
+        let marked = "it begins with the byte order mark of UTF-8".to_owned();
+        assert_eq!(problem("\u{feff}[]"), (1, 1, Problem::Json { info: marked }));
         assert_eq!(problem("[]\n[]").0, 2);
         assert_eq!(problem("{\"dbs\": []}").2, Problem::NotDatabases);
         assert_eq!(problem(&" ".repeat(MAX_BYTES + 1)).2, Problem::TooLarge { limit: MAX_BYTES });

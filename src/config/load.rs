@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::error::{Error, Origin, Problem};
 use super::expand::expand;
+use super::json::byte_order_mark;
 use super::limits::MAX_BYTES;
 use super::model::{Config, has_resolver};
 use super::node::Node;
@@ -146,8 +147,10 @@ pub fn open_read(
         return Err(fail(0, 0, Problem::TooLarge { limit: MAX_BYTES }));
     }
     let text = String::from_utf8(bytes).map_err(|error| {
-        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        fail(valid.iter().filter(|byte| **byte == b'\n').count() + 1, 0, Problem::NotUtf8)
+        let bytes = error.as_bytes();
+        let valid = &bytes[..error.utf8_error().valid_up_to()];
+        let how = byte_order_mark(bytes).map(|mark| format!(": it begins with {mark}")).unwrap_or_default();
+        fail(valid.iter().filter(|byte| **byte == b'\n').count() + 1, 0, Problem::NotUtf8 { how })
     })?;
     let located = |(line, column, problem)| fail(line, column, problem);
     if options.no_expand_env {

@@ -14,8 +14,12 @@ use super::{json, variables};
 /// What is wrong with the answer; it holds no value of it, which may be a secret.
 pub fn parse_answer(answer: &[u8]) -> Result<Vec<Value>, Error> {
     let wrong = |reason: String| Error::new(Origin::Resolver, 0, 0, Problem::BadAnswer { reason });
-    let found: Value = serde_json::from_slice(answer)
-        .map_err(|error| wrong(format!("no JSON (line {}, column {})", error.line(), error.column())))?;
+    let found: Value = serde_json::from_slice(answer).map_err(|error| {
+        wrong(match json::byte_order_mark(answer) {
+            Some(mark) => format!("no JSON: it begins with {mark}"),
+            None => format!("no JSON (line {}, column {})", error.line(), error.column()),
+        })
+    })?;
     let list = match found {
         Value::Array(list) => list,
         Value::Object(mut object) => match object.remove("dbs") {

@@ -51,15 +51,33 @@ impl Repeats {
     }
 }
 
-/// The same trouble of any database: without names of its own, and without what counts up.
+/// The same trouble of any database: without names of its own, without what counts up, and without what a server
+/// writes on each of its answers (`RequestID: 17C1, HostID: dd90,` of S3).
 fn kind(line: &Line) -> String {
     let what = line.error.as_deref().unwrap_or(&line.text);
     let mut kind: String = line.text.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
-    for word in what.split_whitespace().filter(|word| !word.contains('/')) {
+    let mut is_name_next = false;
+    for word in what.split_whitespace() {
+        let is_name = std::mem::replace(&mut is_name_next, is_label(word)) || is_code(word);
+        if is_name || word.contains('/') {
+            continue;
+        }
         kind.push(' ');
         kind.extend(word.chars().filter(|c| !c.is_ascii_digit()));
     }
     kind
+}
+
+/// Whether what follows is the name of one request: `RequestID:`, `request-id:`, `x-ms-request-id:`.
+fn is_label(word: &str) -> bool {
+    word.strip_suffix(':').is_some_and(|word| word.to_ascii_lowercase().ends_with("id"))
+}
+
+/// Whether it is a name that a machine gave: long, with digits among its letters.
+fn is_code(word: &str) -> bool {
+    let word = word.trim_matches(|c: char| !c.is_alphanumeric());
+    let digits = word.bytes().filter(u8::is_ascii_digit).count();
+    word.len() >= 12 && digits >= 2 && word.bytes().any(|byte| byte.is_ascii_alphabetic())
 }
 
 #[cfg(test)]
@@ -80,6 +98,18 @@ mod tests {
         }
         let other = Line::parse(r#"{"level":"ERROR","msg":"sync error","error":"NoSuchBucket"}"#);
         assert_eq!(repeats.take(start, &other), Some(0));
+        let denied = |request: &str, host: &str| {
+            let error = format!(
+                "operation error S3: PutObject, https response error StatusCode: 403, RequestID: {request}, HostID: {host}, api error AccessDenied: Access Denied"
+            );
+            Line::parse(
+                &serde_json::json!({"level": "ERROR", "msg": "sync error", "error": error}).to_string(),
+            )
+        };
+        assert_eq!(repeats.take(start, &denied("4442587FB7D0A2F9", "abcdefgh")), Some(0));
+        assert_eq!(repeats.take(start, &denied("ZXQWERTZUIOPASDF", "Zm9v/YmFy+w==")), None);
+        assert_eq!(repeats.take(start, &denied("", "")), None);
+        assert_eq!(repeats.take(start + SILENCE, &denied("A", "b")), Some(2));
         assert_eq!(repeats.take(start + SILENCE, &line(1)), Some(98));
         assert_eq!(repeats.take(start + SILENCE, &line(2)), None);
         let rest: Vec<_> = repeats.rest().collect();

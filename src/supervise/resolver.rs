@@ -26,6 +26,8 @@ use crate::os::{event, fork};
 pub(super) const LIMIT: Duration = Duration::from_secs(30);
 /// The longest answer: room for some thousand databases.
 const LONGEST: usize = 1 << 20;
+/// So much of what one of them says on its standard error is logged; the rest is counted.
+const LOUDEST: usize = 16 << 10;
 
 /// The program, and what it runs with: what the app has.
 #[derive(Clone)]
@@ -130,8 +132,9 @@ impl Drop for Guard<'_> {
 /// Its standard error, line by line into the log.
 async fn pass_on(fd: std::os::fd::OwnedFd) {
     let Ok(pipe) = pipe::Receiver::from_owned_fd(fd) else { return };
+    let mut rest = Rest::default();
     let mut reader = BufReader::with_capacity(1024, pipe);
-    let mut line = Vec::new();
+    let (mut line, mut said) = (Vec::new(), 0);
     loop {
         line.clear();
         match litestream_log::read_line(&mut reader, &mut line).await {
@@ -139,8 +142,29 @@ async fn pass_on(fd: std::os::fd::OwnedFd) {
             Ok(true) => {}
         }
         let text = String::from_utf8_lossy(&line);
-        if !text.trim().is_empty() {
-            tracing::info!(target: "resolver", "{}", piece(&text));
+        if text.trim().is_empty() {
+            continue;
+        }
+        if said >= LOUDEST {
+            rest.lines += 1;
+            continue;
+        }
+        let text = piece(&text);
+        said += text.len();
+        tracing::info!(target: "resolver", "{text}");
+    }
+}
+
+/// What it said beyond that: told when it ends, or is no longer listened to.
+#[derive(Default)]
+struct Rest {
+    lines: u64,
+}
+
+impl Drop for Rest {
+    fn drop(&mut self) {
+        if self.lines > 0 {
+            tracing::info!(target: "resolver", "… ({} more lines: run it by itself to see them)", self.lines);
         }
     }
 }

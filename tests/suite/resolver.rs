@@ -202,6 +202,7 @@ fn nothing_starts_when_the_resolver_fails_or_prints_rubbish() {
         ("exit 3", "[]", 69, "ended with code 3"),
         ("", "rubbish", 78, "resolver: its answer is no JSON"),
         ("", "{\"dbs\": 7}", 78, "neither a list"),
+        ("", "\u{feff}[]", 78, "no JSON: it begins with the byte order mark of UTF-8"),
     ] {
         let tenants = Tenants::in_folders();
         tenants.script(script);
@@ -210,6 +211,18 @@ fn nothing_starts_when_the_resolver_fails_or_prints_rubbish() {
         assert!(tenants.world.trace().is_empty(), "{}", ended.log);
         ended.expect_code(code).expect_log(reason);
     }
+}
+
+#[test]
+fn a_resolver_that_says_too_much_is_cut_short_in_the_log() {
+    let tenants = Tenants::in_folders();
+    tenants.name(&[]);
+    tenants
+        .script("echo what it says first >&2; for i in $(seq 30000); do echo $i what nobody reads; done >&2");
+    let ended = tenants.keeper("10m").app(App::new(&tenants.world.trace()).exit(0)).run().expect_code(0);
+    let ended =
+        ended.expect_log("what it says first").expect_log(" more lines: run it by itself to see them)");
+    assert!(ended.log.len() < 100_000, "{} bytes", ended.log.len());
 }
 
 #[test]

@@ -30,7 +30,7 @@ fn rule_of(problem: &Problem) -> &'static Rule {
         | Problem::TooManyNodes { .. }
         | Problem::TooManyBytes { .. }
         | Problem::TooManyKeys { .. } => LIMIT,
-        Problem::NotUtf8
+        Problem::NotUtf8 { .. }
         | Problem::ControlCharacter
         | Problem::LineBreak { .. }
         | Problem::WrongTag
