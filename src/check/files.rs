@@ -226,6 +226,16 @@ fn unwritable_folder(site: &Site<'_>, folder: &Path, why: &str, fresh: &Fresh) -
         return None;
     }
     let nearest = mount::nearest(folder)?;
+    if !nearest.is_dir() {
+        let message = if nearest == folder {
+            format!("`{}` is no folder", folder.display())
+        } else {
+            format!("the folder `{}` cannot be made: `{}` is no folder", folder.display(), nearest.display())
+        };
+        return Some(
+            site.lint(NOT_WRITABLE, 0, message).hint(format!("{why}: name a folder, or remove the file")),
+        );
+    }
     if access::may(&nearest, Access::Write, user) {
         return None;
     }

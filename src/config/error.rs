@@ -264,6 +264,12 @@ pub enum Problem {
     /// A heartbeat that goes nowhere.
     #[error("`heartbeat-url` must begin with http:// or https://")]
     HeartbeatUrl,
+    /// An address to listen on, without what makes it one.
+    #[error("`{key}` has no port, without which litestream does not start")]
+    NoPort {
+        /// The key.
+        key: &'static str,
+    },
     /// A URL that cannot be read.
     #[error("the replica's `url` {reason}{}", in_brackets(shown))]
     BadUrl {
@@ -634,6 +640,9 @@ impl Finding {
             }
             Problem::Unset { name, .. } => return unset_hint(name),
             Problem::HostAsBucket { host } => return bucket::hint(host),
+            Problem::BucketWithMore { what: "a blank" } => {
+                "write the bucket's name alone; no bucket has a blank in it"
+            }
             Problem::BucketWithMore { .. } => "a path goes into `path`, and a server into `endpoint`",
             Problem::Expanded { names, problem } if matches!(**problem, Problem::Syntax { .. }) => {
                 let name = names.first().map_or("NAME", String::as_str);
@@ -750,6 +759,9 @@ impl Finding {
             Problem::NoHome { .. } => "write the whole path, or set HOME",
             Problem::BadUrl { .. } => {
                 "for example s3://bucket/path, file:///backups/app.db or sftp://user@host/path"
+            }
+            Problem::NoPort { .. } => {
+                "write host and port, for example 127.0.0.1:9090, or `:9090` for all addresses"
             }
             Problem::HeartbeatUrl => "write the whole URL that is to be asked, or leave it out",
             Problem::Contradiction { .. } => "keep one of the two",

@@ -175,6 +175,9 @@ fn bucket_and_path(
     bucket_of_host: impl Fn(&str) -> String,
 ) -> Found<(String, String)> {
     let bucket = match settings.or_default("bucket")? {
+        Some(bucket) if bucket.contains(char::is_whitespace) => {
+            return Err((settings.line_of("bucket"), Problem::BucketWithMore { what: "a blank" }));
+        }
         Some(bucket) => bucket.to_owned(),
         None => url.map(|url| bucket_of_host(&url.host)).unwrap_or_default(),
     };

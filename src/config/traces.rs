@@ -145,6 +145,7 @@ fn key_of(problem: &Problem) -> Option<&str> {
         | Problem::PathHasNul { key }
         | Problem::NeedsDir { key }
         | Problem::Empty { key }
+        | Problem::NoPort { key }
         | Problem::Missing { key, .. } => key,
         Problem::BadUrl { .. } => "url",
         Problem::HostAsBucket { .. } | Problem::BucketWithMore { .. } => "bucket",

@@ -68,6 +68,12 @@ fn check(value: &Node, key: Key, of: Section, series: Series, found: &mut Found)
         {
             return found.push((value.line, Problem::HeartbeatUrl));
         }
+        Type::Text
+            if key.name == "addr"
+                && value.as_str().is_some_and(|address| !address.is_empty() && !has_port(address)) =>
+        {
+            return found.push((value.line, Problem::NoPort { key: key.name }));
+        }
         Type::Text => value.as_str().is_some(),
         Type::Bool => value.as_bool().is_some(),
         Type::Int if is_number(value) => match limits(key.name) {
@@ -170,6 +176,17 @@ fn limits(key: &str) -> (i128, i128, &'static str) {
 /// `isValidHeartbeatURL` of 0.5.17.
 fn is_http(url: &str) -> bool {
     url.starts_with("http://") || url.starts_with("https://")
+}
+
+/// Whether Go splits it into a host, which may be none, and a port (`net.SplitHostPort`).
+fn has_port(address: &str) -> bool {
+    address.rsplit_once(':').is_some_and(|(host, port)| {
+        let is_host = match host.strip_prefix('[').map(|host| host.strip_suffix(']')) {
+            Some(host) => host.is_some(),
+            None => !host.contains([':', ']']),
+        };
+        is_host && !port.is_empty() && !port.contains(['[', ']'])
+    })
 }
 
 fn is_number(value: &Node) -> bool {

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
@@ -61,6 +61,20 @@ fn what_cannot_be_written_is_refused_at_once() {
         keeper.wrapped(wrap::read_only(&data))
     };
     refused(&world, keeper, "not-writable");
+}
+
+#[test]
+fn a_file_where_a_folder_belongs_is_refused_at_once() {
+    let world = World::new();
+    let file = world.write("file", "no folder");
+    let below = |path: PathBuf| Keeper::new(&world).db(&path).replica(&world.replica_url());
+    let ended = refused(&world, || below(file.join("app.db")), "not-writable");
+    ended.expect_log("file` is no folder");
+    for replica in [file.clone(), file.join("backup"), file.join("deep/backup")] {
+        let replica = format!("file://{}", replica.display());
+        let ended = refused(&world, || Keeper::new(&world).db(&world.db()).replica(&replica), "not-writable");
+        ended.expect_log("file` is no folder").expect_log("the replica is written there");
+    }
 }
 
 #[test]

@@ -90,6 +90,10 @@ fn files() -> Vec<String> {
     files.extend(
         ["\"%zz\"", "ftp://h/x", "h/x", "[x]"].map(|url| text([("heartbeat-url: ", url)].into_iter())),
     );
+    files.extend(
+        ["9090", "localhost", "'127.0.0.1:'", "'[::1]'", "'::1'"]
+            .map(|at| text([("addr: ", at)].into_iter())),
+    );
     files.push(text(
         [("socket.permissions: ", "'0600'"), ("replica.endpoint: ", "'http://u:%zz@h'")].into_iter(),
     ));

@@ -54,6 +54,7 @@ fn rule_of(problem: &Problem) -> &'static Rule {
         | Problem::NotList { .. }
         | Problem::NotText { .. }
         | Problem::WrongType { .. }
+        | Problem::NoPort { .. }
         | Problem::NotDatabases => WRONG_TYPE,
         Problem::BothSpellings { .. } => BOTH_SPELLINGS,
         Problem::UnknownTemplate { .. } => UNKNOWN_TEMPLATE,
