@@ -146,6 +146,8 @@ fn urls_that_litestream_does_not_read_as_meant() {
         ("dropbox://a", 78),
         ("s3://minio.example.com:9000/b", 78),
         ("s3://abc.r2.cloudflarestorage.com/b", 78),
+        ("file://backups/app", 0),
+        ("file://localhost/backups", 0),
         ("s3://127.0.0.1:9000/b", 78),
         ("s3://minio:9000/b/a", 78),
         ("s3://s3.eu-west-1.amazonaws.com/b", 78),

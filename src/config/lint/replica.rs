@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Lint;
 use super::placeholder::placeholder;
-use super::rules::{BUCKET_LIKE_HOST, PATH_SLASH, PLACEHOLDER, REPLICA_TYPE, UNKNOWN_PARAMETER};
+use super::rules::{BUCKET_LIKE_HOST, FILE_HOST, PATH_SLASH, PLACEHOLDER, REPLICA_TYPE, UNKNOWN_PARAMETER};
 use super::tree::{clipped, distance, each_setting, replica_types};
 use crate::config::bucket;
 use crate::config::model::{Config, Series};
@@ -47,6 +47,15 @@ pub fn replicas(config: &Config, series: Series) -> Vec<Lint> {
                 format!("`{}://` is no kind of replica that Litestream knows", clipped(&url.scheme));
             found.push(lint(REPLICA_TYPE, message).hint(instead(&url, series)));
             continue;
+        }
+        // With two slashes what follows is a host (RFC 8089), and to Litestream the first folder below the root.
+        if url.scheme == "file" && !url.host.is_empty() {
+            let folder = clipped(&format!("{}{}", url.host, url.path));
+            let message = format!("`file://{folder}` is the folder `/{folder}` to Litestream");
+            let hint = format!(
+                "write file:///{folder} if that is meant, else the whole path: file:///path/to/{folder}"
+            );
+            found.push(lint(FILE_HOST, message).hint(hint));
         }
         let is_server = || bucket::is_server(&url.host, &s3_host(&url.host).bucket);
         let perhaps = bucket::perhaps_host(&url.host).filter(|_| url.scheme == "s3");

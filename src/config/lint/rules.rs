@@ -23,6 +23,7 @@ rules! {
     (NO_REPLICA, Error, "no-replica", "a database has no replica"),
     (SEVERAL_REPLICAS, Error, "several-replicas", "a database has more replicas than this Litestream takes"),
     (REPLICA_PLACE, Error, "replica-place", "it is not clear where a replica is, or Litestream refuses how it is said"),
+    (FILE_HOST, Warning, "file-host", "the first word of a folder's URL stands where its host belongs"),
     (PATH_SLASH, Warning, "path-slash", "a path in a bucket begins or ends with a slash, which is a place of its own"),
     (REPLICA_IN_METADATA, Error, "replica-in-metadata", "a replica's folder is where a database or Litestream's own files are"),
     (SAME_DATABASE, Error, "same-database", "a database is configured twice"),
