@@ -114,7 +114,8 @@ fn what_changes_while_the_app_runs_is_found_at_the_end() {
     for mebibytes in MEBIBYTES {
         let world = left(mebibytes);
         let app = App::new(&world.trace()).insert(&world.db(), 1).ready().on_exit("TERM", 0).wait();
-        let unit = unit::keeper(&world).app(app).start();
+        // A database of this size is copied twice in it, on whatever machine.
+        let unit = unit::keeper(&world).args(["--stop-timeout", "60s"]).app(app).start();
         world.trace().wait("ready");
         damage(&world.db());
         unit.signal(Signal::SIGTERM);
