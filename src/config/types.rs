@@ -313,7 +313,7 @@ mod tests {
     #[test]
     fn what_litestream_takes_is_taken() {
         let yaml = concat!(
-            "addr: 5\nsocket: {enabled: on, permissions: 0o600}\nlevels: [{interval: 30s}]\nsnapshot:\n",
+            "mcp-addr: 5\nsocket: {enabled: on, permissions: 0o600}\nlevels: [{interval: 30s}]\nsnapshot:\n",
             "l0-retention: 0\nverify-compaction: ~\npart-size: 1,000.5 KiB\nconcurrency: 1e1\nunknown: [{}]\n",
             "sync-interval: 1h2m3.5s\ntimeout: -5\nreconnect-wait: .5µs\nroot-cas: [a, 5, ~]\n",
             "dbs: [{path: yes, busy-timeout: 10, replica: {password: 5, age: {identities: []}}}]\n",
