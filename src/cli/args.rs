@@ -66,7 +66,7 @@ pub struct Run {
     pub no_expand_env: bool,
 
     /// Run the app alone, with no backup, unless this variable is set.
-    #[arg(long, value_name = "NAME", env = "LITEKEEPER_ENABLED_IF")]
+    #[arg(long, value_name = "NAME", value_parser = variable_name, env = "LITEKEEPER_ENABLED_IF")]
     pub enabled_if: Option<String>,
 
     /// When the app is started again after it ended.
@@ -414,6 +414,22 @@ fn on_lock(text: &str) -> Result<OnLock, String> {
         None if text == "wait" => Ok(OnLock::Wait(None)),
         Some(("wait", limit)) => duration::some()(limit).map(|limit| OnLock::Wait(Some(limit))),
         _ => Err("it must be one of fail, wait, wait=DUR".to_owned()),
+    }
+}
+
+/// The name of a variable, and not what a shell made of `$NAME`.
+fn variable_name(text: &str) -> Result<String, String> {
+    let is_name = |text: &str| {
+        text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    match text {
+        name if is_name(name) => Ok(name.to_owned()),
+        "" => Err("a variable's name belongs here, as in `--enabled-if NAME`".to_owned()),
+        text if text.starts_with('$') && is_name(text.trim_matches(['$', '{', '}'])) => {
+            Err(format!("write the name itself: {}", text.trim_matches(['$', '{', '}'])))
+        }
+        _ => Err("no variable has such a name; write its name, not its value".to_owned()),
     }
 }
 

@@ -50,7 +50,9 @@ pub(super) fn check(args: &args::Check) -> Result<ExitCode, Failure> {
         Severity::Warning => args.strict,
         Severity::Note => false,
     };
-    Ok(if lints.iter().any(is_bad) { ExitCode::CONFIG } else { ExitCode::OK })
+    // `run` reads no further than that: what is wrong is so once replication is on again.
+    let is_off = !args.strict && lints.iter().any(|lint| lint.rule == check::SWITCHED_OFF);
+    Ok(if !is_off && lints.iter().any(is_bad) { ExitCode::CONFIG } else { ExitCode::OK })
 }
 
 async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failure> {

@@ -9,7 +9,7 @@ use super::args;
 use super::databases;
 use super::layers::Origin;
 use super::settings::{self, Said, variable};
-use crate::config::{self, KEYS, Key, Node, NodeKind, SECTION, Setting, Shape, redact};
+use crate::config::{self, KEYS, Key, Node, NodeKind, OFF, SECTION, Setting, Shape, redact};
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::litestream::{binary, install};
@@ -284,7 +284,7 @@ fn shaped(shape: Shape, texts: &[String]) -> Node {
         Shape::Commands => Node::list(texts.iter().map(|line| text(&redacted(line))).collect()),
         Shape::Texts => Node::list(texts.iter().map(|one| text(&secrets::mask(one))).collect()),
         Shape::Switch => match texts.first().map(String::as_str) {
-            None | Some("") => Node::plain("false"),
+            None | Some(OFF) => Node::plain("false"),
             Some(name) => Node::mapping([("env", text(name))]),
         },
         Shape::Text | Shape::Variables | Shape::Names | Shape::Mappings => {

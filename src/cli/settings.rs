@@ -16,9 +16,10 @@ use super::given;
 use super::layers::{Layers, Origin};
 use super::mounted;
 use super::txid;
+use super::unread;
 use super::words;
 use super::written::Written;
-use crate::config::{Config, Section};
+use crate::config::{Config, OFF, Section};
 use crate::core::{self, BackoffPolicy, ExitCode, Policy};
 use crate::error::Failure;
 use crate::litestream::binary::{self, Named};
@@ -97,10 +98,10 @@ impl First {
         let name = layers.args.enabled_if.as_deref()?;
         let origin = layers.origin("enabled_if");
         match name {
-            "" => Some(format!("{origin} switches replication off")),
-            name => databases::text_variable(name)
-                .is_none()
-                .then(|| format!("{name} is not set or empty ({origin})")),
+            OFF => Some(format!("{origin} switches replication off")),
+            name => databases::text_variable(name).is_none().then(|| {
+                format!("{name} is not set or empty ({origin}{})", unread::meant(name, &environment()))
+            }),
         }
     }
 }

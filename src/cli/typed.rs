@@ -66,6 +66,7 @@ pub(super) fn hint(error: &mut clap::Error, words: &[OsString]) -> Option<String
         ErrorKind::InvalidSubcommand => {
             command(&words, error.get(ContextKind::SuggestedSubcommand).is_some())
         }
+        ErrorKind::InvalidValue | ErrorKind::ValueValidation => return of_variable(error, &words),
         ErrorKind::UnknownArgument => {
             let refused = error.get(ContextKind::InvalidArg).map(ToString::to_string);
             option(&words, &refused.unwrap_or_default())
@@ -76,6 +77,22 @@ pub(super) fn hint(error: &mut clap::Error, words: &[OsString]) -> Option<String
         error.remove(kind);
     }
     Some(hint)
+}
+
+/// The variable that has the refused value, where no option of the command line does.
+fn of_variable(error: &clap::Error, words: &[String]) -> Option<String> {
+    let refused = error.get(ContextKind::InvalidArg)?.to_string();
+    let option = refused.split([' ', '=']).next()?.strip_prefix("--")?.to_owned();
+    let is_it =
+        |word: &String| word.strip_prefix("--").and_then(|word| word.split('=').next()) == Some(&option);
+    if words.iter().take_while(|word| *word != "--").any(is_it) {
+        return None;
+    }
+    let cli = Cli::command();
+    let command = cli.find_subcommand(words.first()?)?;
+    let argument = command.get_arguments().find(|argument| argument.get_long() == Some(&option))?;
+    let name = argument.get_env()?.to_str()?;
+    variable(name).map(|_| format!("the value is that of the variable {name}"))
 }
 
 /// Hides in a refused value what may be a secret: it may be a URL that nobody could read as one.

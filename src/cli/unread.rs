@@ -1,5 +1,7 @@
 //! Variables that are called as Litekeeper's and Litestream's are, and that neither reads.
 
+use std::ffi::OsString;
+
 use super::mounted;
 use crate::config::Document;
 use crate::config::Origin;
@@ -38,6 +40,14 @@ pub(super) fn look<'a>(
         Lint::new(UNUSED_VARIABLE, &Origin::Environment, message).hint(hint(name, &known))
     };
     ours.filter(|name| !is_read(name) && !is_told(name)).map(lint).collect()
+}
+
+/// The variable that may be meant by one which is not set: one that is, and is called almost so.
+pub(super) fn meant(name: &str, environment: &[(OsString, OsString)]) -> String {
+    let set = environment.iter().filter(|(_, value)| !value.is_empty()).filter_map(|(name, _)| name.to_str());
+    let close = set.map(|other| (strsim::damerau_levenshtein(name, other), other)).min();
+    let close = close.filter(|(distance, other)| *distance <= 1 + other.len().saturating_sub(11) / 4);
+    close.map_or_else(String::new, |(_, other)| format!("; {other} is set: is that meant?"))
 }
 
 fn hint(name: &str, known: &[&str]) -> String {

@@ -460,7 +460,10 @@ pub enum Problem {
     ExecUnfinished,
     /// `--db` without anything, and no configuration either.
     #[error("neither a configuration nor a database and its replica are given")]
-    NothingGiven,
+    NothingGiven {
+        /// A file that may be meant as one.
+        seen: Option<String>,
+    },
     /// A `--replica` that is neither a URL nor clearly a folder.
     #[error("the replica of `{database}` ({said_by}) is neither a URL nor an absolute path")]
     ReplicaNotUrl {
@@ -522,8 +525,8 @@ impl Error {
     }
 
     /// What to say when there is neither a configuration file nor anything in its place.
-    pub fn nothing_given() -> Self {
-        Self::new(Origin::CommandLine, 0, 0, Problem::NothingGiven)
+    pub fn nothing_given(seen: Option<String>) -> Self {
+        Self::new(Origin::CommandLine, 0, 0, Problem::NothingGiven { seen })
     }
 
     /// Nothing in `origin` names a database, though `dbs` stands on this line.
@@ -570,7 +573,7 @@ impl Error {
     /// 78, or 64 when the command line alone is at fault.
     pub fn exit(&self) -> ExitCode {
         let usage = self.findings.iter().all(|finding| {
-            matches!(finding.problem, Problem::NothingGiven | Problem::ReplicaNotUrl { .. })
+            matches!(finding.problem, Problem::NothingGiven { .. } | Problem::ReplicaNotUrl { .. })
                 && finding.origin == Origin::CommandLine
         });
         if usage { ExitCode::USAGE } else { ExitCode::CONFIG }
@@ -700,7 +703,10 @@ impl Finding {
                 "let a shell run it: leave `exec` out and start with `litekeeper run -- sh -c '…'`"
             }
             Problem::ExecUnfinished => "close the quotes, or give the command after `--`",
-            Problem::NothingGiven => {
+            Problem::NothingGiven { seen: Some(file) } => {
+                return format!("`{file}` is there, but not looked for: name it with --config {file}");
+            }
+            Problem::NothingGiven { seen: None } => {
                 "`litekeeper init` writes a litestream.yml; or give --db PATH --replica URL"
             }
             Problem::ReplicaNotUrl { meant: Some(meant), .. } => return meant.clone(),

@@ -91,6 +91,9 @@ pub const KEYS: &[Key] = &[
     own("resolver.interval", Shape::Text),
 ];
 
+/// What [`Shape::Switch`] is where no variable decides.
+pub const OFF: &str = "false";
+
 /// Groups that may be a single text, and the key that this text is the value of.
 const SHORT: &[(&str, &str)] = &[("restart", "restart.when"), ("gate", "gate.until")];
 

@@ -17,7 +17,7 @@ use super::section::SECTION;
 use super::templates::{Additions, Completed};
 use super::traces::Traces;
 use super::variables::{self, Env};
-use super::{overlap, schema, spelling, templates, types};
+use super::{overlap, real, schema, spelling, templates, types};
 
 /// A configuration that was read and found consistent.
 #[derive(Clone)]
@@ -289,6 +289,7 @@ impl Config {
 
     fn refused(&self, series: Series) -> Vec<(usize, Problem)> {
         let mut found = types::refused(&self.root, series);
+        found.extend(real::find(&self.databases, &self.directories));
         match series {
             Series::V03 => {
                 found.extend(self.directories.iter().map(|d| (d.line, Problem::NotIn03)));
@@ -377,7 +378,7 @@ fn complete_entries(
 /// Databases that would overwrite each other: Litestream does not look, and one of them is lost.
 ///
 /// Each is told with the first one that it is at odds with; there can be thousands.
-fn twins(databases: &[Database]) -> Vec<(usize, Problem)> {
+pub(super) fn twins(databases: &[Database]) -> Vec<(usize, Problem)> {
     let (mut paths, mut locations, mut folders) = (HashMap::new(), HashMap::new(), HashMap::new());
     let mut found = Vec::new();
     let name = |path: &Path| path.display().to_string();
@@ -406,7 +407,7 @@ fn twins(databases: &[Database]) -> Vec<(usize, Problem)> {
 
 /// Folders with one pattern, whose databases would be twins as soon as two have one name; and what is
 /// missing in one would be restored from the other's backups.
-fn twin_folders(directories: &[Directory]) -> Vec<(usize, Problem)> {
+pub(super) fn twin_folders(directories: &[Directory]) -> Vec<(usize, Problem)> {
     let (mut folders, mut locations) = (HashMap::new(), HashMap::new());
     let mut found = Vec::new();
     for directory in directories {

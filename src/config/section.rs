@@ -9,7 +9,7 @@ use std::fmt;
 use super::error::{Error, Finding, Origin, Problem};
 use super::exec;
 use super::fault::Fault;
-use super::keys::{Key, Shape, find, is_group, meant, short, siblings};
+use super::keys::{Key, OFF, Shape, find, is_group, meant, short, siblings};
 use super::load::Document;
 use super::node::{Node, NodeKind};
 use super::variables::{self, Reference};
@@ -177,9 +177,10 @@ impl Reader<'_> {
             Shape::Variables => return self.app_env(key, node),
             Shape::Switch => match (node.as_bool(), variables::reference(node)) {
                 (Some(true), _) => return,
-                // A variable without a name is never set.
-                (Some(false), _) => vec![String::new()],
-                (None, Some(reference)) if reference.default.is_none() => vec![reference.name],
+                (Some(false), _) => vec![OFF.to_owned()],
+                (None, Some(reference)) if reference.default.is_none() => {
+                    self.accepted(key, node, &reference.name)
+                }
                 (None, _) => return self.wrong_type(node, key.path, "{env: NAME}, or true or false"),
             },
             Shape::Names => {

@@ -9,6 +9,7 @@ use super::given::{self, Given};
 use super::load::{Document, LoadOptions};
 use super::model::Config;
 use super::node::{Node, NodeKind, Variable};
+use super::path::strip_sqlite;
 use super::url::{escape, is_nats, is_url, with_path};
 use super::variables::Env;
 use crate::database_url::{self, Named, PRISMA_CONFIGS, Slashes};
@@ -25,7 +26,7 @@ impl Config {
     /// in a file, too, 78.
     pub fn from_pairs(pairs: &[(String, Option<String>)], options: &LoadOptions<'_>) -> Result<Self, Error> {
         if pairs.is_empty() {
-            return Err(Error::nothing_given());
+            return Err(Error::nothing_given(None));
         }
         let mut databases = Vec::new();
         let is = |name: &str, text: &str| (options.env)(name).as_deref() == Some(text);
@@ -41,8 +42,13 @@ impl Config {
             if let Some(given) = given::unread(name, database, true).or(one) {
                 return Err(Error::new(Origin::CommandLine, 0, 0, Problem::Given(given)));
             }
+            let path = match database {
+                url if strip_sqlite(url) != url => database_of(url, options.cwd)
+                    .map_err(|problem| Error::new(Origin::CommandLine, 0, 0, problem))?,
+                path => path.clone(),
+            };
             let Some(replica) = replica else {
-                databases.push(Node::mapping([("path", Node::text(database.clone()))]));
+                databases.push(Node::mapping([("path", Node::text(path))]));
                 continue;
             };
             let said_by = if is("LITEKEEPER_REPLICA", replica) { "LITEKEEPER_REPLICA" } else { "--replica" };
@@ -54,7 +60,7 @@ impl Config {
                 let problem = Problem::ReplicaNotUrl { database: database.clone(), said_by, meant };
                 Error::new(Origin::CommandLine, 0, 0, problem)
             })?;
-            databases.push(entry(database.clone(), replica));
+            databases.push(entry(path, replica));
         }
         Self::of(Origin::CommandLine, Node::list(databases), options)
     }
@@ -121,7 +127,16 @@ pub(super) fn from_variables(
 
 /// What to say where nothing names a replica, or nothing at all.
 pub fn nothing_given(options: &LoadOptions<'_>) -> Error {
-    half_given(options).unwrap_or_else(Error::nothing_given)
+    half_given(options).unwrap_or_else(|| Error::nothing_given(seen(options.cwd)))
+}
+
+/// A configuration by the looks of its name, which nobody looks for.
+fn seen(cwd: &Path) -> Option<String> {
+    let folders = ["", "config/", "etc/", "deploy/", "docker/", "../"];
+    let names = ["litestream.yml", "litestream.yaml", "litekeeper.yml", "litekeeper.yaml"];
+    let all = folders.iter().flat_map(|folder| names.iter().map(move |name| format!("{folder}{name}")));
+    let mut all = all.chain(["/etc/litestream.yaml".to_owned(), "/etc/litekeeper.yaml".to_owned()]);
+    all.find(|file| cwd.join(file).is_file())
 }
 
 /// The same if there is a database's URL: whose replica is missing, or what is wrong with it.

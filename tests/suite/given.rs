@@ -322,3 +322,85 @@ fn init_writes_no_value_in_quotes_either() {
         assert!(!world.path("litestream.yml").exists());
     }
 }
+
+#[test]
+fn a_refused_value_of_a_variable_is_told_with_its_name() {
+    let world = World::new();
+    let replica = world.replica_url();
+    for command in ["run", "check", "config"] {
+        for (name, value) in [
+            ("LITEKEEPER_STOP_TIMEOUT", "30"),
+            ("LITEKEEPER_ON_LAG", "Stop"),
+            ("LITEKEEPER_ENABLED_IF", "$WHERE"),
+        ] {
+            let keeper =
+                Keeper::new(&world).db(&world.db()).replica(&replica).command(command).env(name, value);
+            let ended = keeper.run().expect_code(2);
+            ended.expect_log(&format!("hint: the value is that of the variable {name}"));
+        }
+        let keeper = Keeper::new(&world).db(&world.db()).replica(&replica).command(command);
+        let ended = keeper.env("LITEKEEPER_ON_LAG", "stop").args(["--on-lag", "Stop"]).run().expect_code(2);
+        assert!(!ended.log.contains("hint: the value is"), "{}", ended.log);
+    }
+}
+
+/// What a shell makes of `$NAME` is a value, and no variable has it for a name.
+#[test]
+fn a_switch_is_the_name_of_a_variable() {
+    let world = World::new();
+    let keeper = || Keeper::new(&world).db(&world.db()).replica(&world.replica_url()).app(["true"]);
+    for value in ["s3://b/a", "", "a b", "1X"] {
+        keeper().args(["--enabled-if", value]).run().expect_code(2).expect_log("--enabled-if");
+    }
+    for value in ["$WHERE", "${WHERE}"] {
+        keeper()
+            .args(["--enabled-if", value])
+            .run()
+            .expect_code(2)
+            .expect_log("write the name itself: WHERE");
+    }
+    let text = "litekeeper: {enabled: {env: 's3://b/a'}}\ndbs: [{path: app.db, replica: {path: backup}}]\n";
+    let file = world.write("a.yml", text);
+    let ended = Keeper::new(&world).config(&file).app(["true"]).run().expect_code(78);
+    ended.expect_log("no variable has such a name");
+    let ended =
+        keeper().env("LITESTREAM_REPLICA_URL", "s3://b/a").args(["--enabled-if", "LITESTREAM_REPLICA_URI"]);
+    ended.run().expect_code(0).expect_log("LITESTREAM_REPLICA_URL is set: is that meant?");
+    assert!(!world.path("replica").exists(), "nothing was replicated");
+}
+
+/// What is only wrong once it is on again is told, and stops nobody.
+#[test]
+fn a_switch_that_is_off_makes_check_as_content_as_run() {
+    let world = World::new();
+    let text = "litekeeper: {enabled: {env: WHERE}}\ndbs: [{path: app.db, replica: {url: $WHERE}}]\n";
+    let file = world.write("a.yml", text);
+    let keeper = || Keeper::new(&world).config(&file).app(["true"]);
+    keeper().run().expect_code(0);
+    keeper().command("check").run().expect_code(0).expect_output("[switched-off]");
+    keeper().env("WHERE", "x:y:z").command("check").run().expect_code(78);
+}
+
+#[test]
+fn an_option_reads_a_url_of_sqlite_as_the_variable_does() {
+    let world = World::new();
+    fs::create_dir(world.path("data")).expect("the world can be written");
+    let replica = world.replica_url();
+    let keeper = Keeper::new(&world).args(["--db", "sqlite:///data/app.db", "--replica", &replica]);
+    let ended = keeper.command("config").run().expect_code(0);
+    assert!(ended.stdout.contains(&world.path("data/app.db").display().to_string()), "{}", ended.stdout);
+}
+
+#[test]
+fn a_configuration_that_nobody_looks_for_is_named() {
+    for file in ["litestream.yaml", "etc/litestream.yml", "deploy/litekeeper.yaml"] {
+        let world = World::new();
+        let path = world.path(file);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("the world can be written");
+        fs::write(&path, "dbs: []\n").expect("the world can be written");
+        for (command, code) in [("run", 64), ("check", 78)] {
+            let ended = Keeper::new(&world).command(command).app(["true"]).run().expect_code(code);
+            ended.expect_output(&format!("name it with --config {file}"));
+        }
+    }
+}

@@ -379,6 +379,8 @@ fn each_killed_while_draining() {
         let puts = s3.puts();
         unit.signal(Signal::SIGTERM);
         trace.wait("exit");
+        // Its code is known: who is killed now takes it along no more.
+        unit.wait_log(1, "ended with code 0");
         s3.wait_puts(puts + 1);
         unit
     });

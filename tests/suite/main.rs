@@ -49,6 +49,7 @@ mod kin;
 mod known_faults;
 mod lag;
 mod leaves;
+mod linked;
 mod lying_around;
 mod many_faults;
 mod migrations;

@@ -60,7 +60,7 @@ fn rule_of(problem: &Problem) -> &'static Rule {
         Problem::UnknownTemplate { .. } => UNKNOWN_TEMPLATE,
         Problem::BadPathMode { .. } | Problem::BadName { .. } => PATH_MODE,
         Problem::NoDatabases
-        | Problem::NothingGiven
+        | Problem::NothingGiven { .. }
         | Problem::NoDatabaseUrl { .. }
         | Problem::ForeignDatabaseUrl { .. }
         | Problem::MemoryDatabaseUrl => NO_DATABASE,
