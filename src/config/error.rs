@@ -355,6 +355,12 @@ pub enum Problem {
     /// JSON, but of something else.
     #[error("a JSON list of databases was expected")]
     NotDatabases,
+    /// A path that lacks a part.
+    #[error("`{key}` would be another place without it")]
+    Elsewhere {
+        /// The key.
+        key: String,
+    },
     /// A variable without a value, and what comes of it.
     #[error("{}: {problem}", unset_words(name))]
     Unset {
@@ -694,6 +700,7 @@ impl Finding {
             Problem::NoFile { .. } => {
                 "mount it, or write another path: a relative one begins in the current folder"
             }
+            Problem::Elsewhere { .. } => "write the whole path",
             Problem::NoVariable { .. } => "set the variable in the environment that litekeeper is started in",
             Problem::SameReplica { .. } => "give each database a place of its own, for example by its name",
             Problem::ReplicaIsDatabase { .. } | Problem::ReplicaInMetadata { .. } => {

@@ -82,6 +82,7 @@ impl Config {
             home: options.home.map(Path::to_owned),
         };
         config.read_entries(&budget, &mut found);
+        found.extend(config.traces.gaps());
         let result = Error::of(&config.origin, found, &config.unset, &config.traces);
         (config, result)
     }

@@ -31,7 +31,12 @@ struct Trace {
     names: Vec<String>,
     /// The first of them that has no value.
     unset: Option<String>,
+    /// One of them that has no value, and is a part of a path by itself.
+    gap: Option<String>,
 }
+
+/// Settings that say where something is.
+const PLACES: [&str; 4] = ["path", "dir", "url", "meta-path"];
 
 impl Traces {
     /// Compares the tree with the same one whose variables are marks.
@@ -45,18 +50,23 @@ impl Traces {
     fn look(&mut self, key: &str, node: &Node, marked: &Node, names: &[String], env: Env<'_>) {
         match (&node.kind, &marked.kind) {
             (NodeKind::Scalar(_), NodeKind::Scalar(scalar)) => {
-                let names = Marked::names_in(&scalar.text, names);
+                let all = names;
+                let names = Marked::names_in(&scalar.text, all);
                 if names.is_empty() || key.len() > LONGEST_KEY {
                     return;
                 }
                 let is_empty = |name: &&String| env(name).is_none_or(|value| value.is_empty());
                 let unset = names.iter().find(is_empty).cloned();
+                let is_place = PLACES.contains(&key.replace('_', "-").as_str());
+                let gap = Marked::gap_in(&scalar.text, all, |name| is_empty(&&name.to_owned()));
+                let gap = gap.filter(|_| is_place).map(str::to_owned);
                 self.0.push(Trace {
                     line: node.line,
                     column: node.column,
                     key: key.to_owned(),
                     names,
                     unset,
+                    gap,
                 });
             }
             (NodeKind::Mapping(entries), NodeKind::Mapping(_)) => {
@@ -94,6 +104,15 @@ impl Traces {
             Some(name) => Problem::Unset { name: name.clone(), problem: Box::new(problem) },
             None => Problem::Expanded { names: trace.names.clone(), problem: Box::new(problem) },
         }
+    }
+
+    /// Where something would be elsewhere for want of a variable.
+    pub(super) fn gaps(&self) -> impl Iterator<Item = (usize, Problem)> {
+        self.0.iter().filter_map(|trace| {
+            let name = trace.gap.clone()?;
+            let problem = Box::new(Problem::Elsewhere { key: trace.key.clone() });
+            Some((trace.line, Problem::Unset { name, problem }))
+        })
     }
 
     /// The variable without a value that the value at this place is made of.

@@ -70,6 +70,18 @@ impl Marked {
         }
         found
     }
+
+    /// The first variable without a value that is a part of a path by itself, or all of a name but its ending: without it
+    /// the path is another one.
+    pub fn gap_in<'a>(text: &str, names: &'a [String], is_empty: impl Fn(&str) -> bool) -> Option<&'a str> {
+        text.split('/').find_map(|part| {
+            let inside = part.strip_prefix(MARK[0])?;
+            let (number, rest) = inside.split_once(MARK[1])?;
+            let name = number.parse::<usize>().ok().and_then(|number| names.get(number))?;
+            let is_whole = rest.is_empty() || rest.starts_with('.');
+            (is_whole && is_empty(name)).then_some(name.as_str())
+        })
+    }
 }
 
 fn compare(node: &mut Node, marked: &Node, secret: bool, names: &[String], env: Env<'_>) {

@@ -404,3 +404,30 @@ fn a_configuration_that_nobody_looks_for_is_named() {
         }
     }
 }
+
+/// `$DATA_DIR/app.db` without a value is `/app.db`, and two environments whose name is in the place share one.
+#[test]
+fn a_place_that_lacks_a_part_is_refused() {
+    let world = World::new();
+    let file = |path: &str, replica: &str| {
+        world.write("a.yml", &format!("dbs:\n- path: {path}\n  replica:\n    {replica}\n"))
+    };
+    for (path, replica) in [
+        ("$DATA_DIR/app.db", "path: backup"),
+        ("data/$STAGE/app.db", "path: backup"),
+        ("data/${NAME}.db", "path: backup"),
+        ("app.db", "path: backup/$STAGE"),
+        ("app.db", "url: 'file:///backup/${STAGE}/app'"),
+        ("app.db", "url: 's3://b/$STAGE'"),
+    ] {
+        let config = file(path, replica);
+        for command in ["check", "run"] {
+            let ended = Keeper::new(&world).command(command).config(&config).app(["true"]).run();
+            let ended = ended.expect_code(78).expect_output(" is not set, or empty: `");
+            ended.expect_output("` would be another place without it").expect_output("hint: set ");
+        }
+    }
+    // What only adds to a name may be nothing.
+    let config = file("app$SUFFIX.db", "path: backup$SUFFIX");
+    Keeper::new(&world).command("check").config(&config).app(["true"]).run().expect_code(0);
+}

@@ -98,7 +98,10 @@ fn rule_of(problem: &Problem) -> &'static Rule {
         Problem::SameDatabase { .. } => SAME_DATABASE,
         Problem::SameReplica { .. } => SAME_REPLICA,
         Problem::SameMetadata { .. } => SAME_METADATA,
-        Problem::NoVariable { .. } | Problem::Unset { .. } | Problem::NoFile { .. } => NO_VARIABLE,
+        Problem::NoVariable { .. }
+        | Problem::Elsewhere { .. }
+        | Problem::Unset { .. }
+        | Problem::NoFile { .. } => NO_VARIABLE,
         Problem::Expanded { problem, .. } => rule_of(problem),
         Problem::Variable { .. } => VARIABLE_VALUE,
         Problem::Section(Fault::UnknownKey { .. } | Fault::KeyTwice { .. }) => SECTION_KEY,
