@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -24,7 +25,7 @@ pub(super) struct Catalogue {
     resolves: bool,
     /// What whoever names them can see.
     env: Vec<(OsString, OsString)>,
-    old: Old,
+    old: Rc<Old>,
 }
 
 /// Whether Litestream is of the 0.3 line, as far as that is known without running it: found out where it matters.
@@ -39,7 +40,7 @@ impl Old {
         Self { binary: binary.to_owned(), required, is_it: OnceCell::new() }
     }
 
-    fn is_it(&self) -> bool {
+    pub(super) fn is_it(&self) -> bool {
         // The one that the wrapper for Ruby brings.
         let look = || match self.required {
             Some(version) => !version.is_ltx(),
@@ -56,7 +57,7 @@ impl Catalogue {
         shutdown_sync: Duration,
         resolves: bool,
         env: Vec<(OsString, OsString)>,
-        old: Old,
+        old: Rc<Old>,
     ) -> Self {
         Self { config, from, shutdown_sync, resolves, env, old }
     }

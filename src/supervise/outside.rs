@@ -2,7 +2,7 @@
 //! and tried again after each answer that still names it.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -81,6 +81,11 @@ impl Outside {
 
     pub(super) fn get(&self, db: Db) -> Option<&Database> {
         self.all.get(&db).map(|outsider| &outsider.named.database)
+    }
+
+    /// The one of this path.
+    pub(super) fn at(&self, path: &Path) -> Option<Db> {
+        self.all().find(|(_, outsider)| outsider.named.database.path == path).map(|(db, _)| db)
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = (Db, &Outsider)> {

@@ -59,6 +59,13 @@ impl Rounds {
         }
     }
 
+    /// What was said of a database last is what came of it this time as well.
+    pub(super) fn report_said(&mut self, path: &str) {
+        if let Some(reason) = self.said.get(path) {
+            self.report.fail(path.to_owned(), reason.clone());
+        }
+    }
+
     /// What the last Litestream was being told of is void.
     pub(super) fn relaunched(&mut self) {
         self.coming.clear();
@@ -108,6 +115,7 @@ impl World {
         if self.rounds.waiting.is_empty() {
             // What still goes on came of earlier answers.
             self.rounds.report = Report::default();
+            self.report_folders();
         }
         self.rounds.by_hand = !self.rounds.next.is_empty();
         self.rounds.waiting.append(&mut self.rounds.next);

@@ -10,6 +10,7 @@ mod behind;
 mod births;
 mod blocked;
 mod bounds;
+mod certain;
 mod chaos;
 mod check;
 mod check_folders;
