@@ -22,7 +22,7 @@ use super::manager::Manager;
 use super::missing::Use;
 use super::notes::{self, Names};
 use super::outside::Outside;
-use super::prepare::{self, Preparation};
+use super::prepare::{self, Owing, Preparation};
 use super::resolver::{self, Question};
 use super::roster::Roster;
 use super::round::Rounds;
@@ -109,6 +109,8 @@ pub(super) struct World {
     pub(super) parted: BTreeMap<PathBuf, String>,
     /// These were compared with their backups, and nobody has had them since.
     pub(super) inspected: BTreeSet<PathBuf>,
+    /// Of these something that an earlier run left is on no replica.
+    pub(super) owing: Owing,
     /// The shim's number, as it says.
     pub(super) shim_pid: Option<i32>,
     /// The shim, to see its end at once.
@@ -198,6 +200,7 @@ impl World {
             follows,
             parted: BTreeMap::new(),
             inspected: BTreeSet::new(),
+            owing: Owing::default(),
             shim_pid: None,
             shim: None,
             held: None,
@@ -313,6 +316,7 @@ impl World {
             chosen: self.setup.restore_txids.clone(),
             check: self.setup.check.clone(),
             faults: self.setup.faults.clone(),
+            owing: self.owing.clone(),
         }
     }
 

@@ -40,7 +40,7 @@ mod watch;
 mod workplace;
 
 pub use driver::supervise;
-pub use reload::{Failed, RELOAD, Report, WITHIN};
+pub use reload::{Failed, HOLDING, RELOAD, Report, WITHIN};
 pub use resolver::Question;
 pub use runtime_folder::{RuntimeFolder, keeper_sockets};
 pub use setup::{Catalogue, Elsewhere, Entry, IfBehind, Inputs, Looked, Named, OnLock, Setup};

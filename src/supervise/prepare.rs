@@ -1,7 +1,8 @@
 //! Before anything runs: which Litestream this is, which databases are missing, and how those that
 //! are there stand to their backups.
 
-use std::collections::HashSet;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
@@ -41,7 +42,12 @@ pub(super) struct Preparation {
     /// See [`super::Setup`].
     pub(super) check: Rc<dyn Fn(bool) -> Result<(), Failure>>,
     pub(super) faults: Faults,
+    /// Of these something is known to be on no replica, as soon as it is.
+    pub(super) owing: Owing,
 }
+
+/// See [`Preparation::owing`].
+pub(super) type Owing = Rc<RefCell<BTreeSet<PathBuf>>>;
 
 /// What was found.
 pub(super) struct Prepared {
@@ -190,7 +196,18 @@ impl Preparation {
 
     /// What each file is by Litestream's own files beside it.
     async fn inspect(&self, present: &[Database]) -> Vec<Result<ledger::Standing, String>> {
-        let ask = |db: Database, runner: Runner| async move { super::ledger::inspect(&runner, &db).await };
+        use ledger::Standing::{Parted, Written};
+        let ask = |db: Database, runner: Runner| {
+            let owing = self.owing.clone();
+            async move {
+                let (standing, is_owed) = super::ledger::inspect(&runner, &db).await?;
+                // Nothing that is not copied can have been uploaded.
+                if is_owed || matches!(standing, Parted { .. } | Written { .. }) {
+                    owing.borrow_mut().insert(db.path.clone());
+                }
+                Ok(standing)
+            }
+        };
         self.of_each(present, ask).await
     }
 
@@ -204,6 +221,9 @@ impl Preparation {
         let mut prepared = Prepared { version, missing, inspected: Vec::new(), whole: Vec::new() };
         for Present { db, standing, file } in present {
             let is_empty = matches!(standing, Ok(Standing::Empty | Standing::Cut { replica: None, .. }));
+            if is_empty {
+                self.owing.borrow_mut().insert(db.path.clone());
+            }
             let behind = match standing {
                 Ok(Standing::Current | Standing::Empty) => false,
                 Ok(Standing::Behind { local, replica }) => {
@@ -247,6 +267,10 @@ impl Preparation {
             if behind || (version.is_ltx() && self.settle_file(db, file, is_empty, &mut prepared)?) {
                 prepared.missing.push(db.clone());
             }
+        }
+        for db in &prepared.missing {
+            // It is put aside, for its backup.
+            self.owing.borrow_mut().remove(&db.path);
         }
         let missing: HashSet<&PathBuf> = prepared.missing.iter().map(|db| &db.path).collect();
         for db in dbs.iter().filter(|db| !missing.contains(&db.path) && db.exists()) {

@@ -192,6 +192,9 @@ impl World {
 impl Driver {
     /// Somebody wants the sources to be asked now.
     pub(super) fn reload(&mut self, asker: Asking) {
+        if asker.holding().is_some_and(|lock| !self.world.roster.has_lock(lock)) {
+            return asker.refuse();
+        }
         let refused = if !self.world.setup.policy.resolves {
             Some(
                 Failure::new(ExitCode::CONFIG, "nothing to reload: no resolver and no folder is configured")
@@ -292,6 +295,7 @@ impl Driver {
         self.world.rounds.asking = false;
         self.world.restore_config = self.world.folder.named_config();
         self.settle_rounds();
+        self.tell_owed();
         self.handle(Event::Resolved { restore: !self.world.missing.is_empty() });
     }
 

@@ -285,6 +285,7 @@ fn what_appears_in_a_folder_and_cannot_be_replicated_is_told_once_and_is_no_good
 
     // What is there already at the start, or the folder itself, ends it.
     Keeper::new(&world).config(&config).app(["true"]).run().expect_code(78).expect_log("[misread-path]");
+    let world = World::new();
     let odd = world.path("x%41");
     let entry = json!({"dir": odd, "pattern": "*.db", "watch": true, "replica": {"path": world.path("b")}});
     let config = world.write("b.yml", &json!({"dbs": [entry]}).to_string());

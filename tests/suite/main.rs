@@ -65,6 +65,7 @@ mod orphans;
 mod output;
 mod overlooked;
 mod overtaken;
+mod owed;
 mod page_size;
 mod pid_1;
 mod read_by_root;
