@@ -19,7 +19,7 @@ use crate::ledger;
 use crate::litestream::argv;
 use crate::litestream::command::{Error, Runner};
 use crate::litestream::database::Database;
-use crate::litestream::position::Position;
+use crate::litestream::position::{self, Position};
 use crate::litestream::version::Version;
 
 /// How long `litestream version` may take.
@@ -185,6 +185,7 @@ impl Preparation {
             parallel: 1,
             chosen: Rc::default(),
             elsewhere: Rc::default(),
+            apart: Rc::default(),
         };
         let look = async |restored| super::ledger::is_restored(&self.runner, db, restored).await;
         let is_same = restorer.beside(db, look).await.map_err(|error| error.to_string())??;
@@ -221,7 +222,8 @@ impl Preparation {
         let mut prepared = Prepared { version, missing, inspected: Vec::new(), whole: Vec::new() };
         for Present { db, standing, file } in present {
             let is_empty = matches!(standing, Ok(Standing::Empty | Standing::Cut { replica: None, .. }));
-            if is_empty {
+            // What nobody has ever replicated is no run's, and as it was before this one.
+            if is_empty && position::local(version, &db.meta).is_some() {
                 self.owing.borrow_mut().insert(db.path.clone());
             }
             let behind = match standing {

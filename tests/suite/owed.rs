@@ -80,6 +80,8 @@ fn out_of_the_gate_it_is_drained() {
         running.signal(Signal::SIGTERM);
         running
     };
+    // Of what no run has begun with nobody knows.
+    start().finish().expect_code(143).expect_log("stopped before it was confirmed");
     let ended = start().finish().expect_code(74);
     let name = world.db().display().to_string();
     assert!(ended.log.lines().any(|line| line.contains(LEFT) && line.contains(&name)), "{}", ended.log);
