@@ -9,6 +9,7 @@
 //! framework   what the framework's settings do to SQLite
 //! folder      what is in the folders of databases
 //! dotenv      what only the app's `.env` says
+//! network     what this machine needs to reach a server and to know it
 //! limits      open files and memory, for so many databases
 //! files       who may read and write what; who may read secrets; who runs already
 //! online      each replica listed, written and read, only when that is asked for
@@ -26,6 +27,7 @@ mod further;
 mod glob;
 mod limits;
 mod litestream;
+mod network;
 mod online;
 mod place;
 mod rules;
@@ -53,6 +55,7 @@ pub fn look(site: &Site<'_>) -> Vec<Lint> {
     let mut found = place::look(site);
     found.extend(theirs(|| folder::look(site)));
     found.extend(theirs(|| sqlite::look(site)));
+    found.extend(network::look(site));
     found.extend(framework::look(site));
     found.extend(theirs(|| glob::look(site)));
     found.extend(theirs(|| uri::look(site)));
@@ -167,9 +170,17 @@ mod tests {
             SECOND_LITESTREAM,
             SETTING,
         ];
-        // The same by asking the replica.
-        const ONLINE: &[&Rule] =
-            &[DATABASE_BEHIND, NO_BEGINNING, OTHER_BACKUP, REPLICA_LIST, REPLICA_READ, REPLICA_WRITE];
+        // The same by asking the replica, which may be reached in a way that nobody thought of.
+        const ONLINE: &[&Rule] = &[
+            DATABASE_BEHIND,
+            NO_BEGINNING,
+            NO_CERTIFICATES,
+            NO_NAMES,
+            OTHER_BACKUP,
+            REPLICA_LIST,
+            REPLICA_READ,
+            REPLICA_WRITE,
+        ];
         let told = [OF_THE_MACHINE, OF_A_DATABASE, OF_THE_START, ONLINE, MAY_BE_RESTORED].concat();
         for rule in RULES.iter().filter(|rule| rule.severity == Severity::Error) {
             let times = told.iter().filter(|other| *other == rule).count();

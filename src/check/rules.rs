@@ -28,6 +28,8 @@ rules! {
     (LITESTREAM_OTHER, Error, "litestream-other", "the Litestream found here is not the one that the settings ask for"),
     (LITESTREAM_OLD, Warning, "litestream-old", "this Litestream cannot confirm replication while the app runs"),
     (CA_BUNDLE, Error, "ca-bundle", "AWS_CA_BUNDLE is set, with which Litestream's S3 client does not start"),
+    (NO_CERTIFICATES, Error, "no-certificates", "there are no certificates here to know a server by that is asked over https"),
+    (NO_NAMES, Error, "no-names", "no server is named here that resolves names, and a replica's server has one"),
     (FEW_FILES, Error, "few-files", "fewer files may be open than so many databases need"),
     (LITTLE_MEMORY, Warning, "little-memory", "the container has less memory than Litestream takes for so many databases"),
     (ENDPOINT_SCHEME, Warning, "endpoint-scheme", "an endpoint without a scheme is asked over https, which its server seems not to speak"),

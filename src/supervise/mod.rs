@@ -9,6 +9,7 @@
 
 mod answer;
 mod attempts;
+mod beforehand;
 mod confirm;
 mod control_socket;
 mod driver;
