@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::bed::{self, Bed};
 use super::stats::{Samples, ratio};
+use super::support::wait::wait_until;
 use super::support::{litestream, sqlite};
 use super::table::{Bar, Row};
 use super::{Effort, Error};
@@ -30,12 +31,7 @@ pub fn measure(effort: Effort) -> Result<Vec<Row>, Error> {
         lose(&bed)?;
         let began = Instant::now();
         let running = bed.keeper(&["--restore-parallel", "4", "--gate-timeout", "10m"]).start();
-        while databases.iter().any(|database| !database.exists()) {
-            if began.elapsed() > PATIENCE {
-                return Err(format!("not restored within {PATIENCE:?}: {}", running.log()));
-            }
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        wait_until("the databases", PATIENCE, || databases.iter().all(|database| database.exists()));
         let kept = began.elapsed();
         bed::end(running);
         // The first pair fills the caches.
