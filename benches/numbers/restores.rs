@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// The rows.
 pub fn measure(effort: Effort) -> Result<Vec<Row>, Error> {
     let number = effort.of(200, 40);
-    let bed = Bed::with_backups(number)?;
+    let mut bed = Bed::with_backups(number)?;
     let databases: Vec<PathBuf> =
         (0..number).map(|place| bed.world.path(&format!("data/{place}.db"))).collect();
     let (mut ours, mut theirs) = (Samples::default(), Samples::default());
@@ -33,6 +33,7 @@ pub fn measure(effort: Effort) -> Result<Vec<Row>, Error> {
         let running = bed.keeper(&["--restore-parallel", "4", "--gate-timeout", "10m"]).start();
         wait_until("the databases", PATIENCE, || databases.iter().all(|database| database.exists()));
         let kept = began.elapsed();
+        bed.started_within(PATIENCE)?;
         bed::end(running);
         // The first pair fills the caches.
         if round > 0 {

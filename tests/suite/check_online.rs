@@ -334,6 +334,7 @@ fn a_machine_without_certificates_or_names_is_told_in_one_line_each() {
     let bare = || wrap::without(Path::new("/etc/ssl"));
     let found = check("https://127.0.0.1:1").wrapped(bare()).run().expect_code(78);
     assert_eq!(count(&found.stdout, "no-certificates"), 1, "{}", found.stdout);
+    assert!(found.stdout.contains("to know it by [no-certificates]"), "{}", found.stdout);
     assert!(found.stdout.contains("ca-certificates"), "{}", found.stdout);
     assert_eq!(count(&found.stdout, "no-names"), 0, "{}", found.stdout);
     let found = check("http://127.0.0.1:1").wrapped(bare()).run();
@@ -346,6 +347,7 @@ fn a_machine_without_certificates_or_names_is_told_in_one_line_each() {
     let deaf = || wrap::bound(&empty, Path::new("/etc/resolv.conf"));
     let found = check("http://s3.nowhere.test:9000").wrapped(deaf()).run().expect_code(78);
     assert_eq!(count(&found.stdout, "no-names"), 1, "{}", found.stdout);
+    assert!(found.stdout.contains("/etc/resolv.conf names no server [no-names]"), "{}", found.stdout);
     assert!(found.stdout.contains("`s3.nowhere.test`"), "{}", found.stdout);
     for known in ["http://127.0.0.1:1", "http://localhost:1"] {
         let found = check(known).wrapped(deaf()).run();
