@@ -53,6 +53,11 @@ impl Version {
         self >= Self::new(0, 5, 7)
     }
 
+    /// Whether it reads files whose pages are blocks, which 0.5.16 began to write.
+    pub fn reads_blocks(self) -> bool {
+        self >= Self::new(0, 5, 16)
+    }
+
     /// Whether it keeps LTX files; before 0.5 it kept generations of WAL segments.
     pub fn is_ltx(self) -> bool {
         self >= Self::new(0, 5, 0)

@@ -19,8 +19,11 @@ use crate::ledger;
 use crate::litestream::argv;
 use crate::litestream::command::{Error, Runner};
 use crate::litestream::database::Database;
+use crate::litestream::ltx;
 use crate::litestream::position::{self, Position};
+use crate::litestream::refusal::Refusal;
 use crate::litestream::version::Version;
+use crate::os::place;
 
 /// How long `litestream version` may take.
 const VERSION_LIMIT: Duration = Duration::from_secs(20);
@@ -221,6 +224,7 @@ impl Preparation {
         let missing = dbs.iter().filter(|db| !db.exists()).cloned().collect();
         let mut prepared = Prepared { version, missing, inspected: Vec::new(), whole: Vec::new() };
         for Present { db, standing, file } in present {
+            refuse_newer_files(db, version)?;
             let is_empty = matches!(standing, Ok(Standing::Empty | Standing::Cut { replica: None, .. }));
             // What nobody has ever replicated is no run's, and as it was before this one.
             if is_empty && position::local(version, &db.meta).is_some() {
@@ -540,6 +544,21 @@ impl Preparation {
             Ok(())
         })
     }
+}
+
+/// Litestream's own files beside a database, written by a newer one than this: it would fail at them for ever, and one
+/// without a socket while the app runs.
+fn refuse_newer_files(db: &Database, version: Version) -> Result<(), Failure> {
+    if !version.is_ltx() || version.reads_blocks() {
+        return Ok(());
+    }
+    let folder = ltx::folder(&db.meta);
+    let newest = position::txids(&folder).max().map(|txid| folder.join(ltx::name(txid)));
+    // What cannot be read is told by whoever needs it.
+    let is_newer = |path: &PathBuf| place::theirs(|| ltx::has_blocks(path)).unwrap_or(false);
+    let Some(file) = newest.filter(is_newer) else { return Ok(()) };
+    let message = format!("{}: litestream {version} cannot read {}", db.path.display(), file.display());
+    Err(Failure::new(ExitCode::UNAVAILABLE, message).hint(Refusal::Newer.hint()))
 }
 
 /// Keeps the file under another name; the backup takes its place.

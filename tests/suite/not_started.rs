@@ -217,12 +217,17 @@ fn what_cannot_be_started_keeps_a_restore_from_being_begun() {
     refused(named().app(["true"]), 69, "resolver `none`: cannot be started: ");
     if nix::unistd::geteuid().is_root() {
         let own = world.program("own", "#!/bin/sh\n");
-        std::fs::set_permissions(&own, std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("ours");
-        for folder in [world.root(), &world.path("replica")] {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode;
+        std::fs::set_permissions(&own, mode(0o700)).expect("ours");
+        std::fs::set_permissions(world.root(), mode(0o755)).expect("ours");
+        let theirs = ["data", "theirs"].map(|name| world.path(name));
+        for folder in &theirs {
+            std::fs::create_dir(folder).expect("ours");
             std::os::unix::fs::chown(folder, Some(1234), Some(1234)).expect("root may");
         }
-        refused(unit::keeper(&world).args(["--user", "1234:1234"]).app([&own]), 126, "cannot be executed: ");
-        std::os::unix::fs::chown(world.root(), Some(0), Some(0)).expect("root may");
+        let keeper = Keeper::new(&world).db(&theirs[0].join("a.db"));
+        let keeper = keeper.replica(&format!("file://{}", theirs[1].display())).args(["--user", "1234:1234"]);
+        refused(keeper.app([&own]), 126, "(own): cannot be executed: ");
     }
     // A one-shot command may make what comes after it.
     lose();

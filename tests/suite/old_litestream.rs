@@ -268,3 +268,19 @@ fn a_backup_of_the_other_series_on_s3_is_no_empty_place() {
     ended.expect_log("holds backups of litestream 0.5, which litestream 0.3.13 takes for none");
     assert!(world.trace().is_empty());
 }
+
+/// It cannot read them, and would start the app with nothing replicated of it.
+#[test]
+fn files_that_a_newer_litestream_left_beside_a_database_are_told_before_the_app_starts() {
+    let world = World::new();
+    let config = world.config(&world.replica());
+    sqlite::create(&world.db(), 3);
+    keeper(&world, LATEST, &config).app(["true"]).run().expect_code(0);
+    let app = App::new(&world.trace()).exit(0);
+    let ended = keeper(&world, NO_SOCKET, &config).app(app).run().expect_code(69);
+    ended
+        .expect_log("litestream 0.5.5 cannot read ")
+        .expect_log("hint: litestream 0.5.16 or a later one wrote this");
+    assert!(world.trace().is_empty());
+    keeper(&world, LATEST, &config).app(["true"]).run().expect_code(0);
+}
