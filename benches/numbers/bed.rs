@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 
+use super::support::config::Replica;
 use super::support::process::{Running, Spec};
 use super::support::world::World;
 use super::support::{litestream, sqlite};
@@ -65,6 +66,24 @@ impl Bed {
         Self::new(world, config, then)
     }
 
+    /// With so many missing databases, whose backups are copies of one.
+    pub fn with_backups(number: usize) -> Result<Self, Error> {
+        let world = World::new();
+        let first = world.path("data/0.db");
+        fs::create_dir(world.path("data")).map_err(|error| error.to_string())?;
+        sqlite::create(&first, 100);
+        let replica = |place: usize| Replica::folder(&world.path(&format!("replica/{place}")));
+        let one = world.config_of("", [(first.as_path(), &replica(0))]);
+        litestream::back_up(&world, litestream::LATEST, &one, &[&first]);
+        let copied = (1..number)
+            .try_for_each(|place| copy(&world.path("replica/0"), &world.path(&format!("replica/{place}"))));
+        copied.map_err(|error| format!("{}: {error}", world.path("replica").display()))?;
+        let paths: Vec<_> = (0..number).map(|place| world.path(&format!("data/{place}.db"))).collect();
+        let replicas: Vec<_> = (0..number).map(replica).collect();
+        let config = world.config_of("", paths.iter().map(PathBuf::as_path).zip(&replicas));
+        Self::new(world, config, Then::Stays)
+    }
+
     /// With one database, which is on its replica, a folder.
     pub fn with_database(then: Then) -> Result<Self, Error> {
         let world = World::new();
@@ -86,7 +105,7 @@ impl Bed {
     /// `litekeeper __ledger …` on the database.
     pub fn ledger(&self, task: &str, meta: &Path) -> Spec {
         let mut spec = Spec::new(&keeper_binary(), self.world.root());
-        spec.args(["__ledger", task, "60000"].map(OsStr::new));
+        spec.args(["__ledger", task, "60000", "0"].map(OsStr::new));
         spec.args([self.world.db().as_os_str(), meta.as_os_str()]);
         spec
     }
@@ -207,6 +226,15 @@ impl Unit {
         }
         Ok(Self { keeper: keeper.pid, litestream: litestream.pid, shim: shim.pid })
     }
+}
+
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let (entry, place) = entry.map(|entry| (entry.path(), to.join(entry.file_name())))?;
+        if entry.is_dir() { copy(&entry, &place)? } else { fs::copy(&entry, &place).map(drop)? }
+    }
+    Ok(())
 }
 
 /// Ends what was started for a measurement, whatever its code.

@@ -20,6 +20,7 @@
 //! crash    how fast it comes back                     table  the Markdown in the end
 //! idle     what they cost when nothing happens
 //! compare  what holding a database against its ledger costs
+//! restores  how long many databases take that are missing
 //! admission  what each of thousands of databases costs at the start
 //! ```
 
@@ -31,6 +32,7 @@ mod death;
 mod idle;
 mod look;
 mod memory;
+mod restores;
 mod startup;
 mod stats;
 #[expect(dead_code, reason = "the harness of the suite, of which a benchmark needs a part")]
@@ -48,13 +50,14 @@ type Error = String;
 /// A family of rows: its name on the command line, and how it is measured.
 type Family = (&'static str, fn(Effort) -> Result<Vec<Row>, Error>);
 
-const FAMILIES: [Family; 7] = [
+const FAMILIES: [Family; 8] = [
     ("memory", memory::measure),
     ("startup", startup::measure),
     ("death", death::measure),
     ("crash", crash::measure),
     ("idle", idle::measure),
     ("compare", compare::measure),
+    ("restores", restores::measure),
     ("admission", admission::measure),
 ];
 

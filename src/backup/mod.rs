@@ -7,6 +7,7 @@ mod aside;
 mod bars;
 mod chosen;
 mod elsewhere;
+mod formats;
 mod kin;
 pub mod listing;
 pub mod reach;
@@ -19,6 +20,6 @@ mod whole;
 
 pub use chosen::Chosen;
 pub use elsewhere::Elsewhere;
-pub use restore::{Error, Outcome, Restorer, move_aside, move_metadata_aside};
+pub use restore::{Apart, Error, Outcome, Restorer, move_aside, move_metadata_aside};
 pub use standing::{NO_BACKUP, NOT_ITS_OWN, Standing, against, standing};
 pub use whole::Newest;

@@ -1,5 +1,6 @@
 //! Restoring databases that are missing.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -48,7 +49,12 @@ pub struct Restorer {
     pub chosen: Rc<Chosen>,
     /// Where backups may be that are not on the replica.
     pub elsewhere: Rc<Vec<Elsewhere>>,
+    /// Configurations that name one of the databases each, by its path, and the variables that they refer to.
+    pub apart: Rc<BTreeMap<PathBuf, Apart>>,
 }
+
+/// A configuration for one database, and the variables that it refers to.
+pub type Apart = (PathBuf, Rc<Vec<(String, String)>>);
 
 /// How a restore ended that did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,6 +157,18 @@ pub enum Error {
         /// The version that runs.
         running: Version,
     },
+    /// The replica holds newer backups that this Litestream cannot read, beside what it can.
+    #[error("{}: replica {replica} holds backups of litestream {held} that are newer than all that litestream {running} reads there", db.display())]
+    NewerFormat {
+        /// The database.
+        db: PathBuf,
+        /// Its replica.
+        replica: String,
+        /// The series that wrote them.
+        held: &'static str,
+        /// The version that runs.
+        running: Version,
+    },
     /// The replica holds files of a backup, and nothing that a restore could begin with.
     #[error(
         "{}: replica {replica} holds txid {} to {}, and nothing that a restore could begin with: what was before that is gone there",
@@ -211,7 +229,10 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Refused { reason, .. } => Some(Refusal::of(reason).hint().to_owned()),
-            Self::Timeout { .. } => Some(Refusal::Unreachable.hint().to_owned()),
+            Self::Timeout { cause, .. } => {
+                let known = cause.as_deref().map(Refusal::of).filter(|kind| *kind != Refusal::Other);
+                Some(known.unwrap_or(Refusal::Unreachable).hint().to_owned())
+            }
             Self::Spoiled { newest, .. } => Some(newest.hint()),
             Self::Unchecked { .. } => None,
             Self::NoSuchTxid { near, .. } => {
@@ -227,6 +248,13 @@ impl Error {
             ),
             Self::OtherFormat { held, .. } => {
                 Some(format!("run litestream {held}, or 0.5.17, which reads both"))
+            }
+            Self::NewerFormat { held, .. } => {
+                let theirs = if *held == "0.3" { "`generations`" } else { "its `ltx` files" };
+                Some(format!(
+                    "run litestream {held}, or 0.5.17, which takes the newer of both; to go back to the older one all the same, move {theirs} \
+                     away"
+                ))
             }
             Self::NoBeginning { replica, .. } => Some(format!(
                 "bring back what was removed from {replica}, or name another place; to begin there with a fresh copy, move \
@@ -258,6 +286,7 @@ impl Error {
             | Self::Unchecked { .. }
             | Self::NoSuchTxid { .. }
             | Self::OtherFormat { .. }
+            | Self::NewerFormat { .. }
             | Self::NothingElsewhere { .. }
             | Self::NoBeginning { .. }
             | Self::NotBelieved { .. }
@@ -278,7 +307,7 @@ impl Restorer {
         let bars = bars::bars();
         let mut running = JoinSet::new();
         for db in dbs {
-            let (restorer, db, places, bars) = (self.clone(), db.clone(), places.clone(), bars.clone());
+            let (restorer, db, places, bars) = (self.only(db), db.clone(), places.clone(), bars.clone());
             running.spawn_local(async move {
                 // The semaphore is never closed.
                 let _place = places.acquire().await;
@@ -292,6 +321,18 @@ impl Restorer {
             }
         }
         if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+
+    /// The same for one database, whose Litestream need not read about the others.
+    fn only(&self, db: &Database) -> Self {
+        match self.apart.get(&db.path) {
+            Some((config, env)) => Self {
+                config: config.clone(),
+                runner: Runner { env: env.clone(), ..self.runner.clone() },
+                ..self.clone()
+            },
+            None => self.clone(),
+        }
     }
 
     /// Restores one database in place of a missing one.
@@ -409,7 +450,10 @@ impl Restorer {
             Some(txid) => argv::restore_txid(&self.config, output, &db.path, txid),
             None => argv::restore(&self.config, output, &db.path),
         };
-        let ran = self.runner.run(&args, self.timeout, tick).await;
+        let ran = match db.replica_folder {
+            Some(_) => self.runner.run_offline(&args, self.timeout, tick).await,
+            None => self.runner.run(&args, self.timeout, tick).await,
+        };
         if let Some(bar) = bar {
             bar.finish_and_clear();
         }
@@ -476,7 +520,6 @@ impl Restorer {
     }
 
     /// 0.5.5 calls a replica of 0.3 "no backup", and 0.3 one of 0.5: the app would start empty.
-    /// Only a folder can be looked into without a client of our own.
     fn refuse_other_format(&self, db: &Database) -> Result<(), Error> {
         let Some(folder) = &db.replica_folder else { return Ok(()) };
         let (other, held) = if self.version.is_ltx() { ("generations", "0.3") } else { ("ltx", "0.5") };

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use super::formats::Formats;
 use super::listing::{Found, max_txid};
 use super::reach;
 use crate::litestream::command::Runner;
@@ -58,6 +59,9 @@ struct Order {
     /// The header of the newest file of a single transaction up to this one is read instead, see [`header`].
     #[serde(default)]
     header: Option<u64>,
+    /// When the newest files of both series were written is told instead, see [`formats`].
+    #[serde(default)]
+    formats: Option<u64>,
     /// The server is only connected to, see [`super::reach`].
     #[serde(default)]
     reach: bool,
@@ -113,6 +117,14 @@ pub async fn header(
     ask_of(runner, order, ("header", newest), limit).await
 }
 
+/// Has such a process tell when the newest file of each series was written.
+///
+/// # Errors
+/// Why it could not, in the server's words.
+pub(super) async fn formats(runner: &Runner, order: &[u8], limit: Duration) -> Result<Formats, String> {
+    ask_of(runner, order, ("formats", 1), limit).await
+}
+
 /// As [`ask`], with what is wanted of one transaction added to the order.
 async fn ask_of<T: DeserializeOwned>(
     runner: &Runner,
@@ -132,8 +144,8 @@ pub(super) async fn carried_out(runner: &Runner, order: &[u8], limit: Duration) 
     runner.ask_own(&args, vec![fd::number(&order)], limit).await
 }
 
-/// Does what the memory under this descriptor says (`config::S3` with `recursive`, `remove`, `snapshot` or `header`, as
-/// JSON) and prints each [`Found`], the [`Snapshot`] or the header, as JSON; the exit code is for the process.
+/// Does what the memory under this descriptor says (`config::S3` with `recursive`, `remove`, `snapshot`, `header` or `formats`, as
+/// JSON) and prints each [`Found`], the [`Snapshot`], the header or the times, as JSON; the exit code is for the process.
 pub fn main(order: Option<&str>) -> u8 {
     let order = order.and_then(|number| number.parse().ok()).map(fd::adopt);
     let Some(Ok(order)) = order else {
@@ -170,6 +182,8 @@ pub fn carry_out(order: &[u8]) -> Result<Vec<u8>, String> {
             serde_json::to_vec(&snapshot(&store, &prefix, txid).await.map_err(|error| words(&error))?)
         } else if let Some(txid) = order.header {
             serde_json::to_vec(&newest_header(&store, &prefix, txid).await.map_err(|error| words(&error))?)
+        } else if order.formats.is_some() {
+            serde_json::to_vec(&both(&store, &prefix).await.map_err(|error| words(&error))?)
         } else {
             let found = match (order.remove, order.recursive) {
                 (true, _) => remove(&store, &prefix).await.map(|()| Vec::new()),
@@ -355,6 +369,26 @@ async fn newest_header(
         Some(txid) => read(txid).await,
         None => Ok(None),
     }
+}
+
+/// See [`formats`].
+async fn both(store: &AmazonS3, prefix: &Path) -> object_store::Result<Formats> {
+    let (mut found, mut names) = (Formats::default(), store.list(Some(prefix)));
+    while let Some(object) = names.try_next().await? {
+        let written = u64::try_from(object.last_modified.timestamp_millis()).ok();
+        let parts: Option<Vec<_>> = object.location.prefix_match(prefix).map(Iterator::collect);
+        let parts = parts.unwrap_or_default();
+        match parts.as_slice() {
+            [first, ..] if first.as_ref() == "generations" => {
+                found.generations = found.generations.max(written);
+            }
+            [level, file] if is_level(level.as_ref()) && ltx::span(file.as_ref()).is_some() => {
+                found.ltx = found.ltx.max(written);
+            }
+            _ => {}
+        }
+    }
+    Ok(found)
 }
 
 /// Whether a file has all pages of its database, by the list at its end.

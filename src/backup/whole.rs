@@ -95,6 +95,7 @@ impl Restorer {
         output: &Path,
         bars: Option<&MultiProgress>,
     ) -> Result<(), Error> {
+        self.refuse_newer_format(db).await?;
         let txid = self.chosen.of(&db.path);
         let fetched = match self.fetched(db, output, txid, bars).await {
             Err(Error::Refused { reason, .. }) if reason.contains(NO_BACKUP) && txid.is_some() => {

@@ -103,6 +103,7 @@ mod tests {
             user: None,
             variable: &|_| None,
             cwd: folder.path(),
+            is_old: &|| false,
             runtime_roots: &[],
             stop_timeout: None,
             default_stop: std::time::Duration::from_secs(10),

@@ -21,7 +21,7 @@ pub(super) fn of_named(site: &Site<'_>) -> Vec<Lint> {
 }
 
 /// A file or folder may have such a name; then it is there.
-fn of(site: &Site<'_>, path: &Path, line: usize, key: &str) -> Option<Lint> {
+pub(super) fn of(site: &Site<'_>, path: &Path, line: usize, key: &str) -> Option<Lint> {
     let text = path.to_str().filter(|text| is_pattern(text))?;
     let parts: Vec<&str> = text.split('/').collect();
     let is_there = |count: usize| Path::new(&parts[..count].join("/")).symlink_metadata().is_ok();

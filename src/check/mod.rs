@@ -4,10 +4,12 @@
 //! litestream  which Litestream there is, and what it cannot do
 //! further     databases that the file does not name itself: of folders, and of a resolver
 //! place       file systems, disk space, the runtime folder
+//! uri         paths that Litestream opens another file for
 //! sqlite      the databases' own headers
 //! framework   what the framework's settings do to SQLite
 //! folder      what is in the folders of databases
 //! dotenv      what only the app's `.env` says
+//! network     what this machine needs to reach a server and to know it
 //! limits      open files and memory, for so many databases
 //! files       who may read and write what; who may read secrets; who runs already
 //! online      each replica listed, written and read, only when that is asked for
@@ -25,25 +27,27 @@ mod further;
 mod glob;
 mod limits;
 mod litestream;
+mod network;
 mod online;
 mod place;
 mod rules;
 mod site;
 mod sqlite;
 mod stop;
+mod uri;
 
 pub use further::Further;
 pub use litestream::{Found, look as look_for_litestream};
 pub use online::{Online, try_replicas};
 pub use rules::{
-    APP_MISSING, APP_SHELL, NO_APP, OF_ANOTHER, ON_NETWORK, RESOLVER, RESOLVER_MISSING, RULES,
+    APP_MISSING, APP_SHELL, MISREAD_PATH, NO_APP, OF_ANOTHER, ON_NETWORK, RESOLVER, RESOLVER_MISSING, RULES,
     SECOND_LITESTREAM, SETTING, SWITCHED_OFF,
 };
 pub use site::Site;
 
 use std::collections::BTreeSet;
 
-use crate::config::lint::{Lint, Severity};
+use crate::config::lint::{Lint, Rule, Severity};
 use crate::litestream::folder::{Contents, Folder};
 
 /// Everything that can be found without asking a replica.
@@ -51,8 +55,10 @@ pub fn look(site: &Site<'_>) -> Vec<Lint> {
     let mut found = place::look(site);
     found.extend(theirs(|| folder::look(site)));
     found.extend(theirs(|| sqlite::look(site)));
+    found.extend(network::look(site));
     found.extend(framework::look(site));
     found.extend(theirs(|| glob::look(site)));
+    found.extend(theirs(|| uri::look(site)));
     found.extend(files::look(site));
     found.extend(dotenv::look(site));
     found.extend(stop::look(site));
@@ -70,6 +76,7 @@ pub fn faults(site: &Site<'_>) -> Vec<Lint> {
         found.extend(folder::look(site));
         found.extend(limits::look(site));
         found.extend(glob::look(site));
+        found.extend(uri::look(site));
         found.extend(files::faults(site, &fresh));
         found.extend(sqlite::look(site));
         found
@@ -84,6 +91,7 @@ pub fn faults_of_databases(site: &Site<'_>) -> Vec<Lint> {
     only_faults(theirs(|| {
         let mut found = files::rights(site, &fresh);
         found.extend(glob::of_named(site));
+        found.extend(uri::of_named(site));
         found.extend(sqlite::look(site));
         found
     }))
@@ -101,11 +109,11 @@ pub fn broken_off(site: &Site<'_>) -> Vec<Lint> {
     found
 }
 
+/// A file that is damaged or was broken off, and a folder without databases, can be put right by the start itself, from the backup.
+const MAY_BE_RESTORED: &[&Rule] = &[rules::CUT_OFF, rules::DAMAGED, rules::EMPTY_DIR];
+
 fn only_faults(mut found: Vec<Lint>) -> Vec<Lint> {
-    // A file that is damaged or was broken off, and a folder without databases, can be put right by the start itself, from the backup.
-    let may_be_restored =
-        |lint: &Lint| [rules::CUT_OFF, rules::DAMAGED, rules::EMPTY_DIR].contains(&lint.rule);
-    found.retain(|lint| lint.rule.severity == Severity::Error && !may_be_restored(lint));
+    found.retain(|lint| lint.rule.severity == Severity::Error && !MAY_BE_RESTORED.contains(&lint.rule));
     found
 }
 
@@ -132,4 +140,57 @@ fn lock_of(database: &std::path::Path) -> std::path::PathBuf {
     name.push(database.file_name().unwrap_or_default());
     name.push(crate::os::place::LOCK);
     database.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rules::*;
+    use super::*;
+
+    /// What is certain to be lost stops `run`, a resolver's answer and `reload`: a new finding says here who does that.
+    #[test]
+    fn every_error_stops_a_start() {
+        // `faults`, whatever is configured.
+        const OF_THE_MACHINE: &[&Rule] =
+            &[CA_BUNDLE, EXCLUSIVE_LOCKING, FEW_FILES, JOURNAL_MODE, ON_NETWORK, PIPE_IN_DIR];
+        // `faults` and `faults_of_databases`, of each database that is named or found.
+        const OF_A_DATABASE: &[&Rule] =
+            &[DATABASE_LINK, IN_THE_WAY, MISREAD_PATH, NOT_READABLE, NOT_SQLITE, NOT_WRITABLE];
+        // The start itself, in words of its own: the settings, the version, locks, what is executed.
+        const OF_THE_START: &[&Rule] = &[
+            APP_MISSING,
+            LITESTREAM_BAD,
+            LITESTREAM_MISSING,
+            LITESTREAM_OTHER,
+            OF_ANOTHER,
+            REPLICA_TAKEN,
+            RESOLVER,
+            RESOLVER_MISSING,
+            RUNTIME_FOLDER,
+            SECOND_LITESTREAM,
+            SETTING,
+        ];
+        // The same by asking the replica, which may be reached in a way that nobody thought of.
+        const ONLINE: &[&Rule] = &[
+            DATABASE_BEHIND,
+            NO_BEGINNING,
+            NO_CERTIFICATES,
+            NO_NAMES,
+            OTHER_BACKUP,
+            REPLICA_LIST,
+            REPLICA_READ,
+            REPLICA_WRITE,
+        ];
+        let told = [OF_THE_MACHINE, OF_A_DATABASE, OF_THE_START, ONLINE, MAY_BE_RESTORED].concat();
+        for rule in RULES.iter().filter(|rule| rule.severity == Severity::Error) {
+            let times = told.iter().filter(|other| *other == rule).count();
+            assert_eq!(times, 1, "who refuses a start for `{}`?", rule.code);
+        }
+        let origin = crate::config::Origin::CommandLine;
+        let found = |rules: &[&'static Rule]| {
+            only_faults(rules.iter().map(|rule| Lint::new(rule, &origin, "x")).collect()).len()
+        };
+        assert_eq!(found(OF_THE_MACHINE) + found(OF_A_DATABASE), OF_THE_MACHINE.len() + OF_A_DATABASE.len());
+        assert_eq!(found(MAY_BE_RESTORED), 0);
+    }
 }

@@ -372,7 +372,10 @@ impl Trial {
         let own = format!("sync replica for {}: ", self.folder.path().join("check.db").display());
         let reason = &reason.replace(&own, "").lines().map(str::trim).collect::<Vec<_>>().join(" ");
         let message = format!("{} cannot {what}: {reason}", self.replica.display);
-        let refusal = if reason.starts_with(NO_ANSWER) { Refusal::Unreachable } else { Refusal::of(reason) };
+        let refusal = match Refusal::of(reason) {
+            Refusal::Other if reason.starts_with(NO_ANSWER) => Refusal::Unreachable,
+            refusal => refusal,
+        };
         self.lint(rule, message).hint(refusal.hint())
     }
 

@@ -35,6 +35,8 @@ pub struct Site<'a> {
     pub variable: &'a dyn Fn(&str) -> Option<OsString>,
     /// The folder that the app will run in.
     pub cwd: &'a Path,
+    /// Whether Litestream is of the 0.3 line; asked only where that matters.
+    pub is_old: &'a dyn Fn() -> bool,
     /// Where the runtime folder may be.
     pub runtime_roots: &'a [PathBuf],
     /// The whole time of a stop, if it is set.

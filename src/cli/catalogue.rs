@@ -1,8 +1,10 @@
 //! The configuration, asked again and again while databases come and go.
 
 use std::cell::OnceCell;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -24,7 +26,7 @@ pub(super) struct Catalogue {
     resolves: bool,
     /// What whoever names them can see.
     env: Vec<(OsString, OsString)>,
-    old: Old,
+    old: Rc<Old>,
 }
 
 /// Whether Litestream is of the 0.3 line, as far as that is known without running it: found out where it matters.
@@ -39,7 +41,7 @@ impl Old {
         Self { binary: binary.to_owned(), required, is_it: OnceCell::new() }
     }
 
-    fn is_it(&self) -> bool {
+    pub(super) fn is_it(&self) -> bool {
         // The one that the wrapper for Ruby brings.
         let look = || match self.required {
             Some(version) => !version.is_ltx(),
@@ -56,7 +58,7 @@ impl Catalogue {
         shutdown_sync: Duration,
         resolves: bool,
         env: Vec<(OsString, OsString)>,
-        old: Old,
+        old: Rc<Old>,
     ) -> Self {
         Self { config, from, shutdown_sync, resolves, env, old }
     }
@@ -101,11 +103,15 @@ impl Catalogue {
         let config = self.with(named.iter());
         let config = config.as_ref().unwrap_or(&self.config);
         let mut inputs = databases::generate(config, socket, self.shutdown_sync, || self.old.is_it());
+        self.add_keys(&mut inputs);
+        inputs
+    }
+
+    /// A key at the top of the file is nowhere else for what is registered later.
+    fn add_keys(&self, inputs: &mut Inputs) {
         if self.resolves {
-            // A key at the top of the file is nowhere else for what is registered later.
             inputs.env.extend(self.config.key_variables());
         }
-        inputs
     }
 
     /// The last databases of a configuration, which these entries made.
@@ -144,6 +150,15 @@ impl supervise::Catalogue for Catalogue {
 
     fn lookup(&self, socket: &Path, named: &[Entry]) -> Inputs {
         self.inputs(socket, named)
+    }
+
+    fn apart(&self, socket: &Path, named: &[Entry], wanted: &BTreeSet<PathBuf>) -> Vec<(PathBuf, Inputs)> {
+        let config = self.with(named.iter());
+        let config = config.as_ref().unwrap_or(&self.config);
+        let is_old = || self.old.is_it();
+        let mut apart = databases::generate_apart(config, socket, self.shutdown_sync, is_old, wanted);
+        apart.iter_mut().for_each(|(_, inputs)| self.add_keys(inputs));
+        apart
     }
 
     fn read(&self, answer: &[u8], kept: &[Entry]) -> Result<Vec<Named>, Failure> {

@@ -190,6 +190,7 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
             user: user.clone(),
             variable: &variable,
             cwd: &cwd,
+            is_old: &|| series == Some(Series::V03),
             runtime_roots: &settings::runtime_roots(),
             stop_timeout: layers.args.stop_timeout,
             default_stop: settings::default_stop(),

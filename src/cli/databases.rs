@@ -1,6 +1,7 @@
 //! Which databases there are, and where they go: flags, then variables, then files, then what the
 //! platform's environment says.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -9,7 +10,9 @@ use std::time::Duration;
 use super::layers;
 use super::mounted;
 use super::settings::variable;
-use crate::config::{self, Config, Document, GenerateOptions, Kind, LoadOptions, Node, Section, Series};
+use crate::config::{
+    self, Config, Document, GenerateOptions, Generated, Kind, LoadOptions, Node, Section, Series,
+};
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::litestream::database::Database;
@@ -319,9 +322,34 @@ pub(super) fn generate(
     shutdown_sync_timeout: Duration,
     is_old: impl Fn() -> bool,
 ) -> Inputs {
+    let options = options(config, socket, shutdown_sync_timeout, is_old);
+    inputs(config.generate(&options))
+}
+
+/// The same of some databases, each by itself.
+pub(super) fn generate_apart(
+    config: &Config,
+    socket: &Path,
+    shutdown_sync_timeout: Duration,
+    is_old: impl Fn() -> bool,
+    wanted: &BTreeSet<PathBuf>,
+) -> Vec<(PathBuf, Inputs)> {
+    let options = options(config, socket, shutdown_sync_timeout, is_old);
+    let apart = config.generate_apart(&options, wanted).into_iter();
+    apart.map(|(path, generated)| (path, inputs(generated))).collect()
+}
+
+fn options(
+    config: &Config,
+    socket: &Path,
+    shutdown_sync_timeout: Duration,
+    is_old: impl Fn() -> bool,
+) -> GenerateOptions {
     let series = if config.uses_google() && !is_old() { Series::V05 } else { Series::V03 };
-    let generated =
-        config.generate(&GenerateOptions { socket: socket.to_owned(), shutdown_sync_timeout, series });
+    GenerateOptions { socket: socket.to_owned(), shutdown_sync_timeout, series }
+}
+
+fn inputs(generated: Generated) -> Inputs {
     let mut env = generated.env;
     env.extend(mounted::for_litestream());
     Inputs { config: generated.text, env }

@@ -1,8 +1,10 @@
 //! What `check` knows to be wrong on this machine, said by `run` before it starts anything.
 
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 
+use super::catalogue::Old;
 use super::findings;
 use super::settings::variable;
 use super::written::Written;
@@ -28,6 +30,7 @@ pub(super) struct Faults {
     pub(super) cwd: PathBuf,
     pub(super) stop_timeout: Duration,
     pub(super) gate: Gate,
+    pub(super) old: Rc<Old>,
 }
 
 impl Faults {
@@ -40,6 +43,8 @@ impl Faults {
         // No gate makes a text right that Litestream can do nothing with.
         if self.gate == Gate::None && !matches!(looked, Looked::Written(_)) {
             doubtful.append(&mut bad);
+            // Of another file nobody would learn, not even at the end.
+            bad.extend(doubtful.extract_if(.., |lint| lint.rule == check::MISREAD_PATH));
         }
         if matches!(looked, Looked::Configured) {
             bad.extend(self.in_any_case());
@@ -104,6 +109,7 @@ impl Faults {
             user: self.user.clone(),
             variable: &variable,
             cwd: &self.cwd,
+            is_old: &|| self.old.is_it(),
             runtime_roots: &[],
             stop_timeout: Some(self.stop_timeout),
             default_stop: self.stop_timeout,

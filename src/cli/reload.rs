@@ -15,7 +15,7 @@ use crate::foreign;
 use crate::litestream::database::Database;
 use crate::os::{place, socket, user};
 use crate::printer;
-use crate::supervise::{self, RELOAD, Report, WITHIN};
+use crate::supervise::{self, HOLDING, RELOAD, Report, WITHIN};
 
 /// How often somebody is asked who has a full house, in milliseconds.
 const RETRY: u16 = 10;
@@ -27,10 +27,13 @@ const LONGEST: usize = 16 << 20;
 /// # Errors
 /// No keeper runs, or it could not ask, or not all of it came true.
 pub(super) fn reload(args: &args::Reload) -> Result<ExitCode, Failure> {
-    let socket = find(args)?;
-    let report = ask(&socket, args.timeout).map_err(|error| {
+    let Found { socket, of } = find(args)?;
+    let mut report = ask(&socket, of.as_ref().map(|(_, lock)| *lock), args.timeout).map_err(|error| {
         let failure = Failure::new(ExitCode::UNAVAILABLE, format!("{}: {error}", socket.display()));
         match error.kind() {
+            ErrorKind::NotFound | ErrorKind::ConnectionRefused if of.is_some() => failure.hint(
+                "its keeper is ending, was killed, or runs in another container, where its socket is: ask there",
+            ),
             ErrorKind::TimedOut => {
                 failure.hint("the keeper goes on with it, and its log tells; --timeout waits longer")
             }
@@ -40,6 +43,14 @@ pub(super) fn reload(args: &args::Reload) -> Result<ExitCode, Failure> {
             _ => failure.hint("it is ending, or was killed: its log tells; `litekeeper run` starts one"),
         }
     })?;
+    let holds = std::mem::take(&mut report.holds);
+    if let Some((db, _)) = of.filter(|_| !holds && report.exit_code == 0) {
+        let (db, socket) = (db.display(), socket.display());
+        let message =
+            format!("{db}: the keeper that answers at {socket} is not the one that runs on this database");
+        return Err(Failure::new(ExitCode::UNAVAILABLE, message)
+            .hint("that one runs elsewhere, where the same path is its own socket's: ask in its container"));
+    }
     printer::data(&shown(&report, args.json))?;
     if report.exit_code == 0 {
         return Ok(ExitCode::OK);
@@ -55,7 +66,13 @@ pub(super) fn reload(args: &args::Reload) -> Result<ExitCode, Failure> {
 }
 
 /// The control socket of the keeper that is meant.
-fn find(args: &args::Reload) -> Result<PathBuf, Failure> {
+struct Found {
+    socket: PathBuf,
+    /// The database by whose lock it was found, and which file that lock is: whoever answers has to have it.
+    of: Option<(PathBuf, (u64, u64))>,
+}
+
+fn find(args: &args::Reload) -> Result<Found, Failure> {
     let cwd = settings::current_dir()?;
     let dbs = match &args.db {
         Some(path) => {
@@ -80,8 +97,12 @@ fn find(args: &args::Reload) -> Result<PathBuf, Failure> {
             config.databases().iter().map(databases::database).collect()
         }
     };
-    if let Some(socket) = dbs.iter().find_map(supervise::keeper_socket) {
-        return Ok(socket);
+    let found = |db: &Database| {
+        let (socket, lock) = supervise::keeper_socket(db)?;
+        Some(Found { socket, of: Some((db.path.clone(), lock)) })
+    };
+    if let Some(found) = dbs.iter().find_map(found) {
+        return Ok(found);
     }
     if let Some(db) = dbs.first() {
         let message = format!("no keeper runs on {}", db.path.display());
@@ -95,7 +116,7 @@ fn find(args: &args::Reload) -> Result<PathBuf, Failure> {
             if let Some(Ok(folder)) = socket.parent().map(Path::symlink_metadata) {
                 place::belong_to_owner(&folder);
             }
-            Ok(socket)
+            Ok(Found { socket, of: None })
         }
         (None, _) => Err(Failure::new(ExitCode::UNAVAILABLE, "no keeper runs")
             .hint("`litekeeper run` starts one; LITEKEEPER_RUNTIME_DIR has to be what it is for that one")),
@@ -109,7 +130,7 @@ fn find(args: &args::Reload) -> Result<PathBuf, Failure> {
 
 /// Asks, within a time that is the whole's and not of each step: it asks its resolver, restores what is new, and has it
 /// confirmed, and somebody else than a keeper may answer drop by drop.
-fn ask(socket: &Path, limit: Duration) -> io::Result<Report> {
+fn ask(socket: &Path, lock: Option<(u64, u64)>, limit: Duration) -> io::Result<Report> {
     let deadline = Deadline { limit, at: Instant::now() + limit };
     let mut stream = connect(socket, &deadline)?;
     let peer = nix::sys::socket::getsockopt(&stream, nix::sys::socket::sockopt::PeerCredentials)?;
@@ -121,8 +142,9 @@ fn ask(socket: &Path, limit: Duration) -> io::Result<Report> {
     stream.set_nonblocking(false)?;
     stream.set_write_timeout(Some(deadline.left()?))?;
     let within = deadline.left()?.as_millis();
+    let holding = lock.map_or_else(String::new, |(device, inode)| format!("{HOLDING}{device}:{inode}\n"));
     stream
-        .write_all(format!("{RELOAD}\n{WITHIN}{within}\n").as_bytes())
+        .write_all(format!("{RELOAD}\n{WITHIN}{within}\n{holding}").as_bytes())
         .map_err(|error| deadline.or(error))?;
     let line = read_line(&stream, &deadline)?;
     serde_json::from_slice(&line).map_err(|_| io::Error::other("the keeper ended before it answered"))

@@ -191,7 +191,7 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
         }
         databases::refuse_unreadable(user)?;
     }
-    let old = Old::of(&binary, args.litestream_version);
+    let old = Rc::new(Old::of(&binary, args.litestream_version));
     let faults = Faults {
         written: written.clone(),
         config: configured.clone(),
@@ -200,6 +200,7 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
         cwd: cwd.clone(),
         stop_timeout,
         gate: policy.gate,
+        old: old.clone(),
     };
     Ok(Setup {
         policy,

@@ -1,5 +1,6 @@
 //! The configuration that Litestream gets.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -44,6 +45,29 @@ impl Config {
     pub fn generate(&self, options: &GenerateOptions) -> Generated {
         let emitted = emit(&self.tree(options));
         Generated { text: format!("{HEADER}{}", emitted.text), env: emitted.env }
+    }
+
+    /// As [`Config::generate`], for each of these databases by itself: what a Litestream that is asked about one need not read
+    /// of all others, which costs it more than all else where there are many.
+    pub fn generate_apart(
+        &self,
+        options: &GenerateOptions,
+        wanted: &BTreeSet<PathBuf>,
+    ) -> Vec<(PathBuf, Generated)> {
+        let mut root = self.tree(options);
+        let entries = items_mut(&mut root, "dbs").map(std::mem::take).unwrap_or_default();
+        let of = |entry: Node| {
+            let path = text(&entry, "path")
+                .ok()
+                .flatten()
+                .map(PathBuf::from)
+                .filter(|path| wanted.contains(path))?;
+            let mut alone = root.clone();
+            alone.set("dbs", Node::list(vec![entry]));
+            let emitted = emit(&alone);
+            Some((path, Generated { text: format!("{HEADER}{}", emitted.text), env: emitted.env }))
+        };
+        entries.into_iter().filter_map(of).collect()
     }
 
     /// The same as a tree, whose parts know where they were written.

@@ -59,6 +59,8 @@ pub enum Event {
     },
     /// They must not be started with; or the look was aborted.
     PrepareFailed(ExitCode),
+    /// What an earlier run left in this database is not on its replica, as far as is known here.
+    Owed(Db),
     /// Each missing database was restored, or its replica holds no backup.
     Restored,
     /// One could not be; or the restore was aborted.

@@ -17,7 +17,7 @@ impl ExitCode {
     pub const UNAVAILABLE: Self = Self(69);
     /// Litestream could not be started, or kept failing (`EX_SOFTWARE`).
     pub const LITESTREAM: Self = Self(70);
-    /// Something that the app wrote is not on the replica (`EX_IOERR`).
+    /// Something that the app wrote, or an earlier run left, is not on the replica (`EX_IOERR`).
     pub const NOT_DRAINED: Self = Self(74);
     /// Another keeper holds a database's lock (`EX_TEMPFAIL`).
     pub const LOCKED: Self = Self(75);

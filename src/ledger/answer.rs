@@ -63,15 +63,18 @@ pub struct Request<'a> {
     pub meta: &'a Path,
     /// How long it may take; what is not compared by then is left.
     pub limit: Duration,
+    /// What Litestream says to be on the replica, which is noted if the database is the same; 0 for nothing.
+    pub confirmed: u64,
 }
 
 impl Request<'_> {
     /// The arguments of the process that answers it.
-    pub fn args(&self) -> [OsString; 5] {
+    pub fn args(&self) -> [OsString; 6] {
         [
             "__ledger".into(),
             self.task.word().into(),
             self.limit.as_millis().to_string().into(),
+            self.confirmed.to_string().into(),
             self.database.into(),
             self.meta.into(),
         ]
@@ -110,6 +113,8 @@ pub enum Answer {
     Unfinished(u8),
     /// To [`Task::Inspect`].
     Stands(Standing),
+    /// The same, and something of it is on no replica.
+    Owes(Standing),
     /// To [`Task::Check`]: as far as SQLite can see.
     Whole,
     /// To [`Task::Check`], in SQLite's words.

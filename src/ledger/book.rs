@@ -89,6 +89,8 @@ pub struct Head {
     pub seen: Option<Seen>,
     /// The number of its schema then.
     pub cookie: Option<u32>,
+    /// The newest transaction that Litestream has said to be on the replica, with a database that was the same.
+    pub confirmed: Option<u64>,
 }
 
 /// Which file it is: SQLite never makes another one of it, and never turns back its time.
@@ -178,10 +180,11 @@ impl Book {
     /// # Errors
     /// The file cannot be written.
     pub fn clear(&mut self) -> io::Result<()> {
-        let Head { left, inode, seq, counter, proof, agreed, seen, cookie, .. } =
+        let Head { left, inode, seq, counter, proof, agreed, seen, cookie, confirmed, .. } =
             std::mem::take(&mut self.head);
         // What is known of the file itself stays true.
-        self.head = Head { left, inode, seq, counter, proof, agreed, seen, cookie, ..Head::default() };
+        self.head =
+            Head { left, inode, seq, counter, proof, agreed, seen, cookie, confirmed, ..Head::default() };
         (self.block, self.dirty) = (Vec::new(), false);
         self.file.set_len(HEAD)?;
         self.write_head()

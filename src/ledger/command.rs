@@ -1,4 +1,4 @@
-//! `litekeeper __ledger TASK MILLISECONDS DATABASE METADATA`: one question, answered by a process of its own.
+//! `litekeeper __ledger TASK MILLISECONDS TXID DATABASE METADATA`: one question, answered by a process of its own.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -10,6 +10,7 @@ use super::answer::{Answer, Standing, Task};
 use super::book::{Book, Copied, Head, Mark, Proof, Seen};
 use super::compare::{Effort, Found, Which, compare};
 use super::follow::{Followed, follow};
+use super::owed;
 use super::restored;
 use super::size;
 use super::standing::{self, Age, Differs};
@@ -44,15 +45,25 @@ const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// Runs the command; the exit code is for the process.
 pub fn main(args: impl Iterator<Item = OsString>) -> u8 {
     let args: Vec<OsString> = args.collect();
-    let [task, limit, database, meta] = args.as_slice() else { return usage() };
+    let [task, limit, confirmed, database, meta] = args.as_slice() else { return usage() };
     let task = task.to_str().and_then(Task::parse);
     let limit = limit.to_str().and_then(|limit| limit.parse().ok()).map(Duration::from_millis);
-    let (Some(task), Some(limit)) = (task, limit) else { return usage() };
+    let confirmed = confirmed.to_str().and_then(|confirmed| confirmed.parse().ok());
+    let (Some(task), Some(limit), Some(confirmed)) = (task, limit, confirmed) else { return usage() };
     let (database, meta) = (Path::new(database), Path::new(meta));
     if task == Task::Background {
         priority::lower();
     }
+    // What the look makes of the log and the ledger tells nothing of this any more.
+    let is_owed = task == Task::Inspect && owed::is_any(database, meta).unwrap_or(false);
     let printed = ask(task, limit, database, meta).and_then(|answer| {
+        let answer = match answer {
+            Answer::Stands(standing) if is_owed => Answer::Owes(standing),
+            answer => answer,
+        };
+        if confirmed > 0 && matches!(answer, Answer::Equal { .. }) {
+            owed::confirm(meta, confirmed)?;
+        }
         let text = serde_json::to_string(&answer)?;
         io::Write::write_all(&mut io::stdout(), text.as_bytes())
     });

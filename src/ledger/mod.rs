@@ -8,6 +8,7 @@
 //! - `follow` takes in each of Litestream's files as it is made; a file that holds the whole database
 //!   begins the ledger, whatever was before;
 //! - `compare` holds the database, file and WAL as far as its index counts it, against the ledger;
+//! - `owed` tells what of it was never confirmed to be on the replica;
 //! - `standing` tells, at a start, what another file than the one that was left is.
 //!
 //! All of it is done by `litekeeper __ledger`, a process of its own which runs as the user that Litestream
@@ -22,6 +23,7 @@ pub mod command;
 mod compare;
 mod follow;
 mod history;
+mod owed;
 mod restored;
 mod seq;
 mod size;

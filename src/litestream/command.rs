@@ -181,7 +181,20 @@ impl Runner {
     /// # Errors
     /// As [`Runner::run`].
     pub async fn ask_offline(&self, args: &[OsString], limit: Duration) -> Result<Output, Error> {
-        self.run_with(NO_CERTIFICATES, args, limit, |_| false).await
+        self.run_offline(args, limit, |_| false).await
+    }
+
+    /// The same as [`Runner::run`] is it.
+    ///
+    /// # Errors
+    /// As [`Runner::run`].
+    pub async fn run_offline(
+        &self,
+        args: &[OsString],
+        limit: Duration,
+        tick: impl FnMut(i32) -> bool,
+    ) -> Result<Output, Error> {
+        self.run_with(NO_CERTIFICATES, args, limit, tick).await
     }
 
     /// Has a command of this program itself carried out by a process of its own, as the user that Litestream

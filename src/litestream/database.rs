@@ -82,6 +82,31 @@ const LONGEST_NAME: usize = 255 - ".-litekeeper.lock".len();
 /// The same of one that may have to be restored, under a name that is longer.
 const LONGEST_MISSING: usize = 255 - ".-litekeeper-restore.tmp".len();
 
+/// What Litestream takes a path for that SQLite is not given as it is, and the part of it that does it; `None` where it
+/// opens the file itself. `is_old` is asked only where the two series differ.
+///
+/// Both put the path before parameters. 0.5 makes a URI of it (`file:PATH?…` in its db.go), in which SQLite takes `?` and
+/// `#` for an end and `%41` for a letter, `%00` for an end as well (`sqlite3ParseUri`); 0.3 takes `?` for an end. The file
+/// that it then opens is another one, or is made, and only the WAL is the right one's: until a checkpoint begins that anew
+/// (tried with 0.3.13, 0.5.5 and 0.5.17, in the name and in folders above).
+pub fn misread(path: &Path, is_old: impl Fn() -> bool) -> Option<String> {
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let bytes = path.as_os_str().as_bytes();
+    let is_escape =
+        |at: usize| bytes.get(at + 1..at + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+    let found = |at: usize, byte: u8| match byte {
+        b'?' => Some("it takes `?` for the end of the path".to_owned()),
+        b'#' if !is_old() => Some("it takes `#` for the end of the path".to_owned()),
+        b'%' if is_escape(at) && !is_old() => {
+            let escape = String::from_utf8_lossy(&bytes[at..at + 3]);
+            Some(format!("it takes `{escape}` for one character"))
+        }
+        _ => None,
+    };
+    bytes.iter().enumerate().find_map(|(at, byte)| found(at, *byte))
+}
+
 /// Why no database can be at this path, whatever is written there; `None` where one can. Nothing is opened.
 pub fn unfit(path: &Path) -> Option<String> {
     use std::os::unix::ffi::OsStrExt as _;
@@ -107,4 +132,31 @@ pub fn unfit(path: &Path) -> Option<String> {
         Err(_) => return None,
     };
     open::odd(kind).map(|what| format!("it is {what}, and no database"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_litestream_opens_otherwise_is_misread() {
+        for (path, new, old) in [
+            ("/a/b.db", false, false),
+            ("/a?/b.db", true, true),
+            ("/a/?", true, true),
+            ("/C#/b.db", true, false),
+            ("/a/b#", true, false),
+            ("/a/%41.db", true, false),
+            ("/a/%2fb.db", true, false),
+            ("/%00/b.db", true, false),
+            ("/a/100%.db", false, false),
+            ("/a/b%4", false, false),
+            ("/a/%4g%g4%zz%.db", false, false),
+            ("/a/%%41", true, false),
+            ("/a b/ä&;+=:@!*'\"\\\n[x]{y}$~.db", false, false),
+        ] {
+            assert_eq!(misread(Path::new(path), || false).is_some(), new, "{path}");
+            assert_eq!(misread(Path::new(path), || true).is_some(), old, "{path}, 0.3");
+        }
+    }
 }

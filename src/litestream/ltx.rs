@@ -27,6 +27,15 @@ const PAGE_HEADER: usize = 6;
 const IS_BLOCK: u8 = 1;
 /// The length of such a block, in bytes.
 const BLOCK_LENGTH: usize = 4;
+/// Whether a file's first page is such a block, which releases before 0.5.16 do not read.
+///
+/// # Errors
+/// It cannot be read.
+pub fn has_blocks(path: &Path) -> io::Result<bool> {
+    let beginning = fd::read_at::<{ HEADER + PAGE_HEADER }>(&open::unlinked(path, false)?, 0)?;
+    Ok(beginning.is_some_and(|beginning| beginning[HEADER + PAGE_HEADER - 1] & IS_BLOCK != 0))
+}
+
 /// What each checksum has, so that it is not 0 (`ChecksumFlag` in its ltx.go).
 const SUMMED: u64 = 1 << 63;
 

@@ -88,7 +88,8 @@ const WORDS: &[(Refusal, &[&str])] = &[
     // Go says the first of these after ten tries, and the second after one.
     (Refusal::NoTls, &["does not look like a TLS handshake", "gave HTTP response to HTTPS client"]),
     (Refusal::DiskFull, &["no space left on device", "disk quota exceeded"]),
-    (Refusal::Dns, &["no such host", "server misbehaving"]),
+    // Go's words, the second of which say more behind them, and those of the C library.
+    (Refusal::Dns, &["no such host", "server misbehaving", "dial tcp: lookup ", "failed to lookup address"]),
     (
         Refusal::Unreachable,
         &[
@@ -141,6 +142,7 @@ impl Refusal {
                 | Self::CaBundle
                 | Self::NoTls
                 | Self::PageSize
+                | Self::Newer
         )
     }
 
@@ -162,7 +164,9 @@ impl Refusal {
             Self::NoCredentials => {
                 "set LITESTREAM_ACCESS_KEY_ID and LITESTREAM_SECRET_ACCESS_KEY (for Google's storage GOOGLE_APPLICATION_CREDENTIALS)"
             }
-            Self::Dns => "check the endpoint's name, and that this machine can resolve names",
+            Self::Dns => {
+                "check the endpoint's name, and that this machine can resolve names (a `nameserver` in /etc/resolv.conf)"
+            }
             Self::Unreachable => {
                 "check the endpoint, and that this machine can reach it; without http:// in front it is asked over https"
             }
@@ -172,7 +176,8 @@ impl Refusal {
             Self::CaBundle => "unset AWS_CA_BUNDLE: litestream's S3 client cannot use it",
             Self::DiskFull => "free some space where that file is, or where the database is",
             Self::Permission => "check who may write there",
-            Self::Newer => "run the litestream that wrote this backup, or a newer one",
+            // The flag came with 0.5.16 (tried with each release from 0.5.9 on).
+            Self::Newer => "litestream 0.5.16 or a later one wrote this: run such a one, 0.5.17 for example",
             Self::Damaged => {
                 "a file of the backup is broken or missing (`litestream ltx -level all` lists those that are there): bring it back, \
                  move it away if it is the newest one and broken, or name another, empty place, to which the database that is here is copied as a whole"
@@ -234,6 +239,8 @@ mod tests {
             ),
             ("http: server gave HTTP response to HTTPS client", Refusal::NoTls),
             ("lookup nowhere.invalid: no such host", Refusal::Dns),
+            ("dial tcp: lookup h on [::1]:53: read udp: read: connection refused", Refusal::Dns),
+            ("no answer within 5 s: h:443: failed to lookup address information: try again", Refusal::Dns),
             ("unable to add custom RootCAs HTTPClient, has no WithTransportOptions", Refusal::CaBundle),
             (
                 "sync: new wal reader with offset: unaligned wal offset 20632 for page size 8192",

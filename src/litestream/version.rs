@@ -48,6 +48,16 @@ impl Version {
         self >= Self::new(0, 5, 12)
     }
 
+    /// Whether it restores the backups of 0.3 as well, and the newer of both: 0.5.7.
+    pub fn reads_both(self) -> bool {
+        self >= Self::new(0, 5, 7)
+    }
+
+    /// Whether it reads files whose pages are blocks, which 0.5.16 began to write.
+    pub fn reads_blocks(self) -> bool {
+        self >= Self::new(0, 5, 16)
+    }
+
     /// Whether it keeps LTX files; before 0.5 it kept generations of WAL segments.
     pub fn is_ltx(self) -> bool {
         self >= Self::new(0, 5, 0)

@@ -121,6 +121,14 @@ impl Lock {
         Err(Refused::Io(io::Error::other("somebody takes it away again and again")))
     }
 
+    /// Which file it is: device and inode.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn identity(&self) -> io::Result<(u64, u64)> {
+        self.file.metadata().map(|found| (found.dev(), found.ino()))
+    }
+
     /// Takes it again where it was let go: any process that inherited the descriptor can do that, and whoever runs as
     /// that one's user can take it from there (`flock(2)`, `pidfd_getfd(2)`).
     ///

@@ -10,10 +10,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::OFlag;
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
 use nix::libc;
 use nix::sys::stat::Mode;
 use nix::sys::statvfs::{FsFlags, statvfs};
+use nix::unistd::{AccessFlags, faccessat};
 
 use super::exec::{self, Command};
 use super::{open, place};
@@ -50,6 +52,38 @@ pub fn explain(command: &Command, cwd: Option<&Path>, error: &io::Error) -> Unst
         let program = command.argv.first().cloned().unwrap_or_default().into();
         Unstarted { program, found: true, why: format!("{error} ({denied})") }
     })
+}
+
+/// What is certain to keep a command from being started in a folder, or in this process's own, as far as the files tell
+/// before it is tried; `None` where only trying tells.
+pub fn beforehand(command: &Command, cwd: Option<&Path>) -> Option<Unstarted> {
+    let cwd = cwd.map_or_else(|| std::env::current_dir().ok(), |cwd| Some(cwd.to_owned()))?;
+    place::theirs(|| Ok(foresee(command, &cwd))).ok().flatten()
+}
+
+fn foresee(command: &Command, cwd: &Path) -> Option<Unstarted> {
+    let word = command.argv.first().map(OsString::as_os_str).unwrap_or_default();
+    let mut errno = libc::ENOENT;
+    for path in exec::candidates(word, &command.env).iter().map(|path| whole(cwd, path)) {
+        let found = match fs::metadata(&path) {
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)) => continue,
+            // Who may not look there knows nothing.
+            Err(_) => return None,
+            Ok(found) => found,
+        };
+        let may = faccessat(AT_FDCWD, &path, AccessFlags::X_OK, AtFlags::AT_EACCESS);
+        if !found.is_file() || may == Err(Errno::EACCES) {
+            errno = libc::EACCES;
+        } else if not_for_this_machine(&path).is_some() || lacks(&path).is_none() {
+            // What the kernel says of a program for another machine only the kernel knows.
+            return None;
+        } else {
+            // The search ends with it, or goes on in vain: that is as the program's own is that it names.
+            errno = libc::ENOENT;
+            break;
+        }
+    }
+    Some(look(command, cwd, &io::Error::from_raw_os_error(errno)))
 }
 
 fn look(command: &Command, cwd: &Path, error: &io::Error) -> Unstarted {

@@ -50,7 +50,9 @@ impl Driver {
         let outside: Vec<Db> = world
             .outside
             .all()
-            .filter(|(_, outsider)| !is_named(&outsider.named))
+            .filter(|(_, outsider)| {
+                matches!(outsider.named.entry, Entry::Said(_)) && !is_named(&outsider.named)
+            })
             .map(|(db, _)| db)
             .collect();
         let gone = world
@@ -59,17 +61,20 @@ impl Driver {
             .filter(|(_, there)| matches!(there.entry, Entry::Said(_)) && !is_named(there));
         let gone: Vec<Db> = gone.map(|(db, _)| db).collect();
         world.rounds.failed_moves.retain(|path, _| wanted.contains_key(path));
-        for db in outside {
-            let (path, _) = self.world.place_of(db);
-            self.world.outside.remove(db);
-            self.world.rounds.open.remove(&db);
-            self.world.rounds.said.remove(&path);
-            self.handle(Event::Dropped(db));
-        }
+        outside.into_iter().for_each(|db| self.drop_outsider(db));
         for db in gone {
             self.world.rounds.moving.remove(&db);
             self.let_one_go(db);
         }
+    }
+
+    /// One that Litestream does not have is nobody's any more.
+    pub(super) fn drop_outsider(&mut self, db: Db) {
+        let (path, _) = self.world.place_of(db);
+        self.world.outside.remove(db);
+        self.world.rounds.open.remove(&db);
+        self.world.rounds.said.remove(&path);
+        self.handle(Event::Dropped(db));
     }
 
     /// Has Litestream let go of one, once, if it has it.

@@ -82,9 +82,9 @@ impl Asker {
     ) -> Result<(), String> {
         let compared = match answer {
             Ok(synced) if !synced.is_replicated() => return Err("it has not caught up".to_owned()),
-            Ok(_) => match all_within {
-                Some(limit) => self.compared(db, database, Task::Last, limit).await,
-                None => self.looked_at(db, database).await,
+            Ok(Synced { txid, .. }) => match all_within {
+                Some(limit) => self.compared(db, database, Task::Last, limit, txid).await,
+                None => self.looked_at(db, database, txid).await,
             },
             Err(error) if error.has_parted() => Compared::Parted(error.to_string()),
             Err(error) => return Err(error.to_string()),

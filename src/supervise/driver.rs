@@ -7,6 +7,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
 use tokio::task::{JoinSet, LocalSet};
 
+use super::beforehand;
 use super::control_socket;
 use super::effects::World;
 use super::prepare::Prepared;
@@ -131,6 +132,7 @@ pub fn supervise(mut setup: Setup, log: &'static Outlet) -> Result<ExitCode, Fai
             .with_socket(setup.socket.clone())?;
         // Before any lock: what is named after a path that is none fails otherwise than the path itself.
         (setup.faults)(Looked::Configured)?;
+        beforehand::refuse(&setup, &workplace)?;
         let interrupted = || signals.get_ref().take().and_then(|received| stop_code(received.number));
         let patience = setup.policy.stop_timeout * 2;
         let locks = twins::lock_all(

@@ -22,16 +22,16 @@ use super::manager::Manager;
 use super::missing::Use;
 use super::notes::{self, Names};
 use super::outside::Outside;
-use super::prepare::{self, Preparation};
+use super::prepare::{self, Owing, Preparation};
 use super::resolver::{self, Question};
 use super::roster::Roster;
 use super::round::Rounds;
-use super::runtime_folder::RuntimeFolder;
+use super::runtime_folder::{RuntimeFolder, Written};
 use super::setup::{Entry, Named, Setup};
 use super::wal::{Held, Suspects};
 use super::watch::Watch;
 use super::workplace::Workplace;
-use crate::backup::{self, Restorer};
+use crate::backup::{self, Apart, Restorer};
 use crate::core::{Action, Cause, Db, Ended, Event, ExitCode, Gate};
 use crate::error::Failure;
 use crate::foreign;
@@ -109,6 +109,8 @@ pub(super) struct World {
     pub(super) parted: BTreeMap<PathBuf, String>,
     /// These were compared with their backups, and nobody has had them since.
     pub(super) inspected: BTreeSet<PathBuf>,
+    /// Of these something that an earlier run left is on no replica.
+    pub(super) owing: Owing,
     /// The shim's number, as it says.
     pub(super) shim_pid: Option<i32>,
     /// The shim, to see its end at once.
@@ -198,6 +200,7 @@ impl World {
             follows,
             parted: BTreeMap::new(),
             inspected: BTreeSet::new(),
+            owing: Owing::default(),
             shim_pid: None,
             shim: None,
             held: None,
@@ -313,6 +316,7 @@ impl World {
             chosen: self.setup.restore_txids.clone(),
             check: self.setup.check.clone(),
             faults: self.setup.faults.clone(),
+            owing: self.owing.clone(),
         }
     }
 
@@ -326,6 +330,7 @@ impl World {
             parallel: self.setup.restore_parallel,
             chosen: self.setup.restore_txids.clone(),
             elsewhere: self.elsewhere.clone(),
+            apart: Rc::default(),
         }
     }
 
@@ -346,9 +351,12 @@ impl World {
     }
 
     fn restore(&mut self) {
-        let restorer = self.restorer(self.restore_config.clone());
-        let (missing, outbox) = (std::mem::take(&mut self.missing), self.outbox.clone());
+        let missing = std::mem::take(&mut self.missing);
+        let (written, apart) = self.write_apart(&missing);
+        let restorer = Restorer { apart: Rc::new(apart), ..self.restorer(self.restore_config.clone()) };
+        let outbox = self.outbox.clone();
         tokio::task::spawn_local(async move {
+            let _written = written;
             let message = match restorer.restore_all(&missing).await {
                 Ok(()) => Message::Event(Event::Restored),
                 Err(errors) => {
@@ -358,6 +366,23 @@ impl World {
             };
             let _ = outbox.send(message);
         });
+    }
+
+    /// Writes a configuration for each of several databases. What cannot be written is in the one for all.
+    fn write_apart(&self, missing: &[Database]) -> (Vec<Written>, BTreeMap<PathBuf, Apart>) {
+        let (mut written, mut apart) = (Vec::new(), BTreeMap::new());
+        if self.roster.listed().len() < 2 {
+            return (written, apart);
+        }
+        let wanted = missing.iter().map(|db| db.path.clone()).collect();
+        let inputs = self.setup.catalogue.apart(&self.folder.socket(), &self.entries(), &wanted);
+        for (number, (path, inputs)) in inputs.into_iter().enumerate() {
+            if let Ok(config) = self.folder.write_apart(number, &inputs.config) {
+                apart.insert(path, (config.path().to_owned(), Rc::new(inputs.env)));
+                written.push(config);
+            }
+        }
+        (written, apart)
     }
 
     fn asker(&self) -> Asker {
@@ -790,7 +815,7 @@ fn abort(task: &mut Option<JoinHandle<()>>) {
     }
 }
 
-fn program_name(argv: &[std::ffi::OsString]) -> String {
+pub(super) fn program_name(argv: &[std::ffi::OsString]) -> String {
     let program = argv.first().map(Path::new).unwrap_or(Path::new(""));
     // `PASSWORD=x command` is a shell's, and no program.
     foreign::word(&program.file_name().unwrap_or(program.as_os_str()).to_string_lossy())

@@ -1,12 +1,12 @@
 //! Folders of databases: Litestream finds what is in them itself, and this keeper has to find the same.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::driver::Driver;
 use super::effects::World;
-use super::setup::{Entry, Named};
+use super::setup::{Entry, Looked, Named};
 use super::twins;
 use crate::backup::listing::{self, Found};
 use crate::backup::s3;
@@ -99,6 +99,16 @@ impl World {
         self.setup.catalogue.in_folders(files.into_iter().collect(), kept)
     }
 
+    /// What lies in them and cannot be replicated is no news to the log, but to whoever asks.
+    pub(super) fn report_folders(&mut self) {
+        for (_, outsider) in self.outside.all() {
+            if let Entry::InFolder(..) = outsider.named.entry {
+                let path = outsider.named.database.path.display().to_string();
+                self.rounds.report_said(&path);
+            }
+        }
+    }
+
     /// Whether Litestream lets go of it by itself when its file is deleted.
     pub(super) fn is_watched_folders(&self, db: Db) -> bool {
         match self.roster.named(db).map(|named| &named.entry) {
@@ -168,6 +178,7 @@ impl Driver {
             }
         }
         self.world.folders.looked = Some(Instant::now());
+        self.drop_gone(&new);
         if new.is_empty() {
             return;
         }
@@ -177,7 +188,28 @@ impl Driver {
         }
     }
 
+    /// Litestream takes in whatever appears. What it cannot replicate as it is counts as named, and not taken in: a lag, and
+    /// no end with 0.
     fn take_found(&mut self, named: Named) {
+        let path = named.database.path.display().to_string();
+        let world = &mut self.world;
+        let outsider = world.outside.at(&named.database.path);
+        if let Err(failure) = (world.setup.faults)(Looked::Named(&named.database)) {
+            world.refuse(&path, failure.message);
+            if outsider.is_none() {
+                let db = world.roster.next_number();
+                world.outside.add(db, named, None);
+                self.handle(Event::Awaited(db));
+                self.handle(Event::Changed(db));
+            }
+            return;
+        }
+        if let Some(db) = outsider {
+            if self.machine.phase() != Phase::Running {
+                return;
+            }
+            self.drop_outsider(db);
+        }
         match twins::lock_now(&named.database, &self.world.folder) {
             Ok(lock) => {
                 let db = self.world.take_in(named, lock);
@@ -187,6 +219,21 @@ impl Driver {
             Err(failure) => {
                 self.world.refuse(&named.database.path.display().to_string(), failure.message);
             }
+        }
+    }
+
+    /// Gives up what was refused, and is not in its folder any more.
+    fn drop_gone(&mut self, found: &[(usize, PathBuf)]) {
+        let folders = &self.world.setup.folders;
+        let is_there =
+            |path: &Path| found.iter().any(|(place, below)| folders[*place].dir.join(below) == path);
+        let outside = self.world.outside.all();
+        let gone = outside.filter(|(_, outsider)| {
+            matches!(outsider.named.entry, Entry::InFolder(..)) && !is_there(&outsider.named.database.path)
+        });
+        let gone: Vec<Db> = gone.map(|(db, _)| db).collect();
+        if self.machine.phase() == Phase::Running {
+            gone.into_iter().for_each(|db| self.drop_outsider(db));
         }
     }
 

@@ -53,7 +53,18 @@ pub(super) async fn ask(
     database: &Database,
     limit: Duration,
 ) -> Result<Answer, String> {
-    let args = Request { task, database: &database.path, meta: &database.meta, limit }.args();
+    ask_with(runner, task, database, limit, 0).await
+}
+
+/// As [`ask`], with what Litestream says to be on the replica.
+async fn ask_with(
+    runner: &Runner,
+    task: Task,
+    database: &Database,
+    limit: Duration,
+    confirmed: u64,
+) -> Result<Answer, String> {
+    let args = Request { task, database: &database.path, meta: &database.meta, limit, confirmed }.args();
     let asked = runner.ask_own(&args, Vec::new(), limit.saturating_add(LIMIT));
     tokio::pin!(asked);
     let began = Instant::now();
@@ -70,13 +81,14 @@ pub(super) async fn ask(
     }
 }
 
-/// What a database is that is here at a start.
+/// What a database is that is here at a start, and whether something of it is known to be on no replica.
 ///
 /// # Errors
 /// Why nobody can tell.
-pub(super) async fn inspect(runner: &Runner, database: &Database) -> Result<Standing, String> {
+pub(super) async fn inspect(runner: &Runner, database: &Database) -> Result<(Standing, bool), String> {
     match ask(runner, Task::Inspect, database, WHOLE).await? {
-        Answer::Stands(standing) => Ok(standing),
+        Answer::Stands(standing) => Ok((standing, false)),
+        Answer::Owes(standing) => Ok((standing, true)),
         other => Err(format!("no answer: {other:?}")),
     }
 }
@@ -101,6 +113,7 @@ pub(super) async fn whole_for(
         Answer::Equal { .. }
         | Answer::New
         | Answer::Stands(_)
+        | Answer::Owes(_)
         | Answer::Unfinished(_)
         | Answer::Whole
         | Answer::Malformed(_) => return Ok(None),
@@ -255,10 +268,11 @@ impl Asker {
         database: &Database,
         task: Task,
         limit: Duration,
+        confirmed: u64,
     ) -> Compared {
         let mut last = String::new();
         for _ in 0..TRIES {
-            match ask(&self.runner, task, database, limit).await {
+            match ask_with(&self.runner, task, database, limit, confirmed).await {
                 Ok(Answer::Equal { due }) => {
                     if due {
                         self.send(Message::ProofDue(self.launch, db));
@@ -285,7 +299,7 @@ impl Asker {
                 Ok(Answer::Resized { was, now }) => {
                     return Compared::Unknown(format!("{MIXED} ({now} bytes, not {was})"));
                 }
-                Ok(answer @ (Answer::Stands(_) | Answer::Whole | Answer::Malformed(_))) => {
+                Ok(answer @ (Answer::Stands(_) | Answer::Owes(_) | Answer::Whole | Answer::Malformed(_))) => {
                     return Compared::Unknown(format!("no answer: {answer:?}"));
                 }
                 Err(reason) => return Compared::Unknown(reason),
@@ -298,14 +312,14 @@ impl Asker {
     }
 
     /// As [`Asker::compared`] for a confirmation while the app runs.
-    pub(super) async fn looked_at(&self, db: Db, database: &Database) -> Compared {
-        self.compared(db, database, Task::Look, LOOK).await
+    pub(super) async fn looked_at(&self, db: Db, database: &Database, confirmed: u64) -> Compared {
+        self.compared(db, database, Task::Look, LOOK, confirmed).await
     }
 
     /// Compares all of a database while nobody waits for it.
     async fn prove(self, db: Db, database: Database) {
         let began = Instant::now();
-        let compared = self.compared(db, &database, Task::Background, WHOLE).await;
+        let compared = self.compared(db, &database, Task::Background, WHOLE, 0).await;
         if let Compared::Parted(why) = compared {
             self.send(Message::Parted(self.launch, db, why));
         }

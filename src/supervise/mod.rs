@@ -9,6 +9,7 @@
 
 mod answer;
 mod attempts;
+mod beforehand;
 mod confirm;
 mod control_socket;
 mod driver;
@@ -40,7 +41,7 @@ mod watch;
 mod workplace;
 
 pub use driver::supervise;
-pub use reload::{Failed, RELOAD, Report, WITHIN};
+pub use reload::{Failed, HOLDING, RELOAD, Report, WITHIN};
 pub use resolver::Question;
 pub use runtime_folder::{RuntimeFolder, keeper_sockets};
 pub use setup::{Catalogue, Elsewhere, Entry, IfBehind, Inputs, Looked, Named, OnLock, Setup};

@@ -1,8 +1,8 @@
 //! Databases that a source names and that Litestream does not have: each is looked at for itself, in its own time,
 //! and tried again after each answer that still names it.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -81,6 +81,11 @@ impl Outside {
 
     pub(super) fn get(&self, db: Db) -> Option<&Database> {
         self.all.get(&db).map(|outsider| &outsider.named.database)
+    }
+
+    /// The one of this path.
+    pub(super) fn at(&self, path: &Path) -> Option<Db> {
+        self.all().find(|(_, outsider)| outsider.named.database.path == path).map(|(db, _)| db)
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = (Db, &Outsider)> {
@@ -224,7 +229,9 @@ impl World {
     fn written_for(&mut self, named: &Named) -> Result<(Written, Runner), Failure> {
         self.outside.looks += 1;
         let entries = std::slice::from_ref(&named.entry);
-        let inputs = self.setup.catalogue.lookup(&self.folder.socket(), entries);
+        let (catalogue, socket) = (&self.setup.catalogue, self.folder.socket());
+        let alone = catalogue.apart(&socket, entries, &BTreeSet::from([named.database.path.clone()])).pop();
+        let inputs = alone.map_or_else(|| catalogue.lookup(&socket, entries), |(_, inputs)| inputs);
         let written = self.folder.write_look(self.outside.looks, &inputs.config).map_err(|error| {
             Failure::new(ExitCode::LITESTREAM, format!("{}: {error}", named.database.path.display()))
                 .hint("free some space in the runtime folder, or set LITEKEEPER_RUNTIME_DIR")

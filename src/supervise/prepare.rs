@@ -1,7 +1,8 @@
 //! Before anything runs: which Litestream this is, which databases are missing, and how those that
 //! are there stand to their backups.
 
-use std::collections::HashSet;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
@@ -18,8 +19,11 @@ use crate::ledger;
 use crate::litestream::argv;
 use crate::litestream::command::{Error, Runner};
 use crate::litestream::database::Database;
-use crate::litestream::position::Position;
+use crate::litestream::ltx;
+use crate::litestream::position::{self, Position};
+use crate::litestream::refusal::Refusal;
 use crate::litestream::version::Version;
+use crate::os::place;
 
 /// How long `litestream version` may take.
 const VERSION_LIMIT: Duration = Duration::from_secs(20);
@@ -41,7 +45,12 @@ pub(super) struct Preparation {
     /// See [`super::Setup`].
     pub(super) check: Rc<dyn Fn(bool) -> Result<(), Failure>>,
     pub(super) faults: Faults,
+    /// Of these something is known to be on no replica, as soon as it is.
+    pub(super) owing: Owing,
 }
+
+/// See [`Preparation::owing`].
+pub(super) type Owing = Rc<RefCell<BTreeSet<PathBuf>>>;
 
 /// What was found.
 pub(super) struct Prepared {
@@ -179,6 +188,7 @@ impl Preparation {
             parallel: 1,
             chosen: Rc::default(),
             elsewhere: Rc::default(),
+            apart: Rc::default(),
         };
         let look = async |restored| super::ledger::is_restored(&self.runner, db, restored).await;
         let is_same = restorer.beside(db, look).await.map_err(|error| error.to_string())??;
@@ -190,7 +200,18 @@ impl Preparation {
 
     /// What each file is by Litestream's own files beside it.
     async fn inspect(&self, present: &[Database]) -> Vec<Result<ledger::Standing, String>> {
-        let ask = |db: Database, runner: Runner| async move { super::ledger::inspect(&runner, &db).await };
+        use ledger::Standing::{Parted, Written};
+        let ask = |db: Database, runner: Runner| {
+            let owing = self.owing.clone();
+            async move {
+                let (standing, is_owed) = super::ledger::inspect(&runner, &db).await?;
+                // Nothing that is not copied can have been uploaded.
+                if is_owed || matches!(standing, Parted { .. } | Written { .. }) {
+                    owing.borrow_mut().insert(db.path.clone());
+                }
+                Ok(standing)
+            }
+        };
         self.of_each(present, ask).await
     }
 
@@ -203,7 +224,12 @@ impl Preparation {
         let missing = dbs.iter().filter(|db| !db.exists()).cloned().collect();
         let mut prepared = Prepared { version, missing, inspected: Vec::new(), whole: Vec::new() };
         for Present { db, standing, file } in present {
+            refuse_newer_files(db, version)?;
             let is_empty = matches!(standing, Ok(Standing::Empty | Standing::Cut { replica: None, .. }));
+            // What nobody has ever replicated is no run's, and as it was before this one.
+            if is_empty && position::local(version, &db.meta).is_some() {
+                self.owing.borrow_mut().insert(db.path.clone());
+            }
             let behind = match standing {
                 Ok(Standing::Current | Standing::Empty) => false,
                 Ok(Standing::Behind { local, replica }) => {
@@ -247,6 +273,10 @@ impl Preparation {
             if behind || (version.is_ltx() && self.settle_file(db, file, is_empty, &mut prepared)?) {
                 prepared.missing.push(db.clone());
             }
+        }
+        for db in &prepared.missing {
+            // It is put aside, for its backup.
+            self.owing.borrow_mut().remove(&db.path);
         }
         let missing: HashSet<&PathBuf> = prepared.missing.iter().map(|db| &db.path).collect();
         for db in dbs.iter().filter(|db| !missing.contains(&db.path) && db.exists()) {
@@ -514,6 +544,21 @@ impl Preparation {
             Ok(())
         })
     }
+}
+
+/// Litestream's own files beside a database, written by a newer one than this: it would fail at them for ever, and one
+/// without a socket while the app runs.
+fn refuse_newer_files(db: &Database, version: Version) -> Result<(), Failure> {
+    if !version.is_ltx() || version.reads_blocks() {
+        return Ok(());
+    }
+    let folder = ltx::folder(&db.meta);
+    let newest = position::txids(&folder).max().map(|txid| folder.join(ltx::name(txid)));
+    // What cannot be read is told by whoever needs it.
+    let is_newer = |path: &PathBuf| place::theirs(|| ltx::has_blocks(path)).unwrap_or(false);
+    let Some(file) = newest.filter(is_newer) else { return Ok(()) };
+    let message = format!("{}: litestream {version} cannot read {}", db.path.display(), file.display());
+    Err(Failure::new(ExitCode::UNAVAILABLE, message).hint(Refusal::Newer.hint()))
 }
 
 /// Keeps the file under another name; the backup takes its place.

@@ -18,12 +18,14 @@ pub const RELOAD: &str = "reload";
 /// What follows it in a line of its own: how many milliseconds the client waits. A keeper that does not know this does not
 /// read on.
 pub const WITHIN: &str = "within ";
+/// What may follow that in one more line: the device and inode of the lock that the keeper is to have.
+pub const HOLDING: &str = "holding ";
 /// How much sooner the client gets what is known by then.
 const SOONER: Duration = Duration::from_secs(1);
 /// How long a client may take to say it, and to read the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// No word is longer.
-const LONGEST: usize = 64;
+/// No word is longer, with its lines.
+const LONGEST: usize = 256;
 
 /// What came of asking the sources once more.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +40,9 @@ pub struct Report {
     pub error: Option<String>,
     /// What to do about it.
     pub hint: Option<String>,
+    /// The keeper has the lock that it was asked for: without this nothing was done, whatever else is said.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub holds: bool,
     /// The exit code that stands for all this.
     pub exit_code: u8,
 }
@@ -76,12 +81,23 @@ pub(super) struct Asking {
     sender: oneshot::Sender<Report>,
     /// Until then; then it is what has come true.
     until: Option<Instant>,
+    /// The lock that is to be this keeper's.
+    holding: Option<(u64, u64)>,
 }
 
 impl Asking {
     pub(super) fn answer(self, report: Report) {
         // Who has gone meanwhile needs no answer.
-        let _ = self.sender.send(report);
+        let _ = self.sender.send(Report { holds: self.holding.is_some(), ..report });
+    }
+
+    /// It is another keeper that is meant.
+    pub(super) fn refuse(self) {
+        let _ = self.sender.send(Report::default());
+    }
+
+    pub(super) fn holding(&self) -> Option<(u64, u64)> {
+        self.holding
     }
 
     pub(super) fn is_late(&self) -> bool {
@@ -119,14 +135,16 @@ pub(super) fn listen(folder: &RuntimeFolder, outbox: Outbox) -> io::Result<()> {
 }
 
 async fn serve(mut stream: UnixStream, outbox: Outbox) {
-    let Ok(Some((word, within))) = tokio::time::timeout(PATIENCE, read_word(&mut stream)).await else {
+    let Ok(Some(Word { word, within, holding })) =
+        tokio::time::timeout(PATIENCE, read_word(&mut stream)).await
+    else {
         return;
     };
     let report = if word == RELOAD {
         let (sender, receiver) = oneshot::channel();
         let until = within
             .and_then(|within| Instant::now().checked_add(within.saturating_sub(SOONER.min(within / 4))));
-        let _ = outbox.send(Message::Reload(Asking { sender, until }));
+        let _ = outbox.send(Message::Reload(Asking { sender, until, holding }));
         receiver.await.unwrap_or_else(|_| {
             Report::of_failure(&Failure::new(ExitCode::UNAVAILABLE, "litekeeper is stopping"))
         })
@@ -140,8 +158,15 @@ async fn serve(mut stream: UnixStream, outbox: Outbox) {
     }
 }
 
-/// The word, and what came with it of the time that the client has: it is sent at once.
-async fn read_word(stream: &mut UnixStream) -> Option<(String, Option<Duration>)> {
+/// What a client says.
+struct Word {
+    word: String,
+    within: Option<Duration>,
+    holding: Option<(u64, u64)>,
+}
+
+/// The word, and what came with it: it is sent at once.
+async fn read_word(stream: &mut UnixStream) -> Option<Word> {
     let (mut said, mut piece) = (Vec::new(), [0; LONGEST]);
     while said.len() < LONGEST && !said.contains(&b'\n') {
         let room = LONGEST - said.len();
@@ -152,6 +177,12 @@ async fn read_word(stream: &mut UnixStream) -> Option<(String, Option<Duration>)
     }
     let said = String::from_utf8(said).ok()?;
     let (word, rest) = said.split_once('\n')?;
-    let within = rest.strip_prefix(WITHIN).and_then(|rest| rest.strip_suffix('\n')?.parse().ok());
-    Some((word.to_owned(), within.map(Duration::from_millis)))
+    let line =
+        |name: &str| rest.split_inclusive('\n').find_map(|line| line.strip_prefix(name)?.strip_suffix('\n'));
+    let within = line(WITHIN).and_then(|within| within.parse().ok()).map(Duration::from_millis);
+    let holding = line(HOLDING).and_then(|file| {
+        let (device, inode) = file.split_once(':')?;
+        Some((device.parse().ok()?, inode.parse().ok()?))
+    });
+    Some(Word { word: word.to_owned(), within, holding })
 }

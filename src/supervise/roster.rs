@@ -74,6 +74,11 @@ impl Roster {
         self.entries.values().map(|entry| entry.lock.file().as_raw_fd())
     }
 
+    /// Whether one of the locks is this file: device and inode.
+    pub(super) fn has_lock(&self, file: (u64, u64)) -> bool {
+        self.entries.values().any(|entry| entry.lock.identity().is_ok_and(|own| own == file))
+    }
+
     /// Each database with its lock.
     pub(super) fn locked(&mut self) -> impl Iterator<Item = (Db, &Database, &mut Lock)> {
         self.entries.iter_mut().map(|(db, entry)| (*db, &entry.database, &mut entry.lock))

@@ -59,6 +59,13 @@ impl Rounds {
         }
     }
 
+    /// What was said of a database last is what came of it this time as well.
+    pub(super) fn report_said(&mut self, path: &str) {
+        if let Some(reason) = self.said.get(path) {
+            self.report.fail(path.to_owned(), reason.clone());
+        }
+    }
+
     /// What the last Litestream was being told of is void.
     pub(super) fn relaunched(&mut self) {
         self.coming.clear();
@@ -108,6 +115,7 @@ impl World {
         if self.rounds.waiting.is_empty() {
             // What still goes on came of earlier answers.
             self.rounds.report = Report::default();
+            self.report_folders();
         }
         self.rounds.by_hand = !self.rounds.next.is_empty();
         self.rounds.waiting.append(&mut self.rounds.next);
@@ -184,6 +192,9 @@ impl World {
 impl Driver {
     /// Somebody wants the sources to be asked now.
     pub(super) fn reload(&mut self, asker: Asking) {
+        if asker.holding().is_some_and(|lock| !self.world.roster.has_lock(lock)) {
+            return asker.refuse();
+        }
         let refused = if !self.world.setup.policy.resolves {
             Some(
                 Failure::new(ExitCode::CONFIG, "nothing to reload: no resolver and no folder is configured")
@@ -284,6 +295,7 @@ impl Driver {
         self.world.rounds.asking = false;
         self.world.restore_config = self.world.folder.named_config();
         self.settle_rounds();
+        self.tell_owed();
         self.handle(Event::Resolved { restore: !self.world.missing.is_empty() });
     }
 

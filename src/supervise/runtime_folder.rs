@@ -188,6 +188,16 @@ impl RuntimeFolder {
         Ok(Written { path: self.path.join(name) })
     }
 
+    /// Writes a configuration for the n-th restore, which goes with what is returned.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub(super) fn write_apart(&self, number: usize, text: &str) -> io::Result<Written> {
+        let name = format!("restore-{number}.yml");
+        self.write(&name, text)?;
+        Ok(Written { path: self.path.join(name) })
+    }
+
     /// Puts a file in place in one step: somebody may be reading the old one. It is made with the rights of
     /// those who read it, who can put anything in its place.
     fn write(&self, name: &str, text: &str) -> io::Result<()> {

@@ -1,5 +1,6 @@
 //! All that a run is made of.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -100,6 +101,15 @@ pub trait Catalogue {
 
     /// What [`Catalogue::generate`] says, with those of folders as databases of their own: what to restore them with.
     fn lookup(&self, socket: &std::path::Path, named: &[Entry]) -> Inputs;
+
+    /// The same for each of these databases by itself: who is asked about one of a thousand reads one. What is not among
+    /// them has no text of its own.
+    fn apart(
+        &self,
+        socket: &std::path::Path,
+        named: &[Entry],
+        wanted: &BTreeSet<PathBuf>,
+    ) -> Vec<(PathBuf, Inputs)>;
 
     /// Reads a source's answer. Those of `kept` that it does not name are still there as well.
     ///

@@ -57,6 +57,7 @@ impl Driver {
 
     fn stop_signal(&mut self, number: i32, sender: Sender) {
         tracing::info!("{} from {}: stopping", signal_name(number), sender_name(sender));
+        self.tell_owed();
         self.handle(Event::StopSignal(number));
     }
 
@@ -64,6 +65,14 @@ impl Driver {
     fn is_part_of_job(&self) -> bool {
         let runs = matches!(self.machine.phase(), Phase::Before | Phase::Running);
         runs && self.world.terminal.is_some() && self.world.app.is_some()
+    }
+
+    /// Tells the machine what is known by now of what earlier runs left.
+    pub(super) fn tell_owed(&mut self) {
+        let listed = self.world.roster.listed();
+        let owed = std::mem::take(&mut *self.world.owing.borrow_mut());
+        let owed = listed.iter().filter(|(_, database)| owed.contains(&database.path));
+        owed.for_each(|(db, _)| self.handle(Event::Owed(*db)));
     }
 
     fn reap(&mut self) {
@@ -277,6 +286,7 @@ impl Driver {
                     );
                 }
                 self.world.missing = missing;
+                self.tell_owed();
                 self.handle(event);
             }
             Message::Answered(answer) => self.answered(answer),

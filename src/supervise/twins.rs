@@ -1,6 +1,7 @@
 //! Never two keepers on one database.
 
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -35,11 +36,12 @@ pub fn lock_path(db: &Database) -> PathBuf {
     db.hidden(LOCK)
 }
 
-/// The control socket of the keeper that runs on a database; `None` when none does.
-pub fn keeper_socket(db: &Database) -> Option<PathBuf> {
+/// The control socket of the keeper that runs on a database, and which file its lock is (device and inode); `None` when
+/// none runs. In another container the same path may be another keeper's.
+pub fn keeper_socket(db: &Database) -> Option<(PathBuf, (u64, u64))> {
     let (text, found) = lock::held(&lock_path(db))?;
     place::belong_to_owner(&found);
-    Holder::parse(&text).keeper
+    Some((Holder::parse(&text).keeper?, (found.dev(), found.ino())))
 }
 
 /// Takes the lock of each database, for this process and what inherits it; its text tells where the

@@ -320,3 +320,42 @@ fn what_is_fine_online_runs() {
     let app = App::new(&world.trace()).insert(&world.db(), 1).exit(0);
     Keeper::new(&world).config(Path::new("litestream.yml")).app(app).run().expect_code(0);
 }
+
+/// Images of containers often have neither certificates nor a server that resolves names.
+#[test]
+fn a_machine_without_certificates_or_names_is_told_in_one_line_each() {
+    let world = World::new();
+    let check = |endpoint: &str| {
+        let replica = format!("s3://b/a?endpoint={endpoint}");
+        let keeper = Keeper::new(&world).command("check").db(&world.db()).replica(&replica);
+        keeper.envs([("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b")])
+    };
+    let count = |text: &str, code: &str| text.matches(&format!("[{code}]")).count();
+    let bare = || wrap::without(Path::new("/etc/ssl"));
+    let found = check("https://127.0.0.1:1").wrapped(bare()).run().expect_code(78);
+    assert_eq!(count(&found.stdout, "no-certificates"), 1, "{}", found.stdout);
+    assert!(found.stdout.contains("to know it by [no-certificates]"), "{}", found.stdout);
+    assert!(found.stdout.contains("ca-certificates"), "{}", found.stdout);
+    assert_eq!(count(&found.stdout, "no-names"), 0, "{}", found.stdout);
+    let found = check("http://127.0.0.1:1").wrapped(bare()).run();
+    assert_eq!(count(&found.stdout, "no-certificates"), 0, "it is not asked for: {}", found.stdout);
+    let named = check("https://127.0.0.1:1").env("SSL_CERT_FILE", world.write("ca.pem", "x"));
+    let found = named.wrapped(bare()).run();
+    assert_eq!(count(&found.stdout, "no-certificates"), 0, "{}", found.stdout);
+
+    let empty = world.write("resolv.conf", "search nowhere\n");
+    let deaf = || wrap::bound(&empty, Path::new("/etc/resolv.conf"));
+    let found = check("http://s3.nowhere.test:9000").wrapped(deaf()).run().expect_code(78);
+    assert_eq!(count(&found.stdout, "no-names"), 1, "{}", found.stdout);
+    assert!(found.stdout.contains("/etc/resolv.conf names no server [no-names]"), "{}", found.stdout);
+    assert!(found.stdout.contains("`s3.nowhere.test`"), "{}", found.stdout);
+    for known in ["http://127.0.0.1:1", "http://localhost:1"] {
+        let found = check(known).wrapped(deaf()).run();
+        assert_eq!(count(&found.stdout, "no-names"), 0, "{known}: {}", found.stdout);
+    }
+    // Asked, it is one line that says what to do as well.
+    let online = check("http://s3.nowhere.test:9000").args(["--online", "--limit", "4s"]);
+    let found = online.wrapped(deaf()).run().expect_code(78);
+    assert_eq!(count(&found.stdout, "replica-list"), 1, "{}", found.stdout);
+    assert!(found.stdout.contains("resolve names"), "{}", found.stdout);
+}

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::support::keeper::Keeper;
 use crate::support::litestream::{self, LATEST};
+use crate::support::sqlite;
 use crate::support::unit;
 use crate::support::world::World;
 
@@ -175,4 +176,63 @@ fn a_folder_of_the_app_that_is_none_is_named_for_what_it_is() {
             ended.expect_log(&format!("the app's folder `{}` {said}", folder.display()));
         }
     }
+}
+
+/// What can be known is said before anything is restored, or waited for.
+#[test]
+fn what_cannot_be_started_keeps_a_restore_from_being_begun() {
+    let world = World::new();
+    sqlite::create(&world.db(), 3);
+    unit::keeper(&world).app(["true"]).run().expect_code(0);
+    let lose = || {
+        for name in ["app.db", "app.db-wal", "app.db-shm", ".app.db-litekeeper.lock"] {
+            let _ = std::fs::remove_file(world.path(name));
+        }
+        let _ = std::fs::remove_dir_all(world.path(".app.db-litestream"));
+    };
+    let refused = |keeper: Keeper, code: i32, said: &str| {
+        lose();
+        let ended = keeper.run().expect_code(code).expect_log(said).expect_log("hint: ");
+        assert!(!ended.log.contains("info") && !world.db().exists(), "{}", ended.log);
+        assert!(!world.path(".app.db-litekeeper.lock").exists(), "nothing was made");
+    };
+    for (program, _) in broken(&world).into_iter().filter(|(program, _)| {
+        // What it was built for shows when it is tried.
+        !["arm", "mac", "noprog"].map(|name| world.path(name)).contains(program)
+    }) {
+        let said = format!("cannot be executed: {}: ", program.display());
+        refused(unit::keeper(&world).app([&program]), 126, &said);
+    }
+    refused(
+        unit::keeper(&world).app(["no-such-command", "x"]),
+        127,
+        "(no-such-command): command not found: ",
+    );
+    refused(unit::keeper(&world).app(["/no/such/app"]), 127, "(app): command not found: /no/such/app: ");
+    let before = unit::keeper(&world).args(["--before", "no-such-migration up"]);
+    refused(before.app(["true"]), 127, "--before no-such-migration: command not found: ");
+    let resolver = "litekeeper: {resolver: {command: [./none]}}";
+    let config = world.config_of(resolver, [(world.db().as_path(), &world.replica())]);
+    let named = || Keeper::new(&world).config(&config);
+    refused(named().app(["true"]), 69, "resolver `none`: cannot be started: ");
+    if nix::unistd::geteuid().is_root() {
+        let own = world.program("own", "#!/bin/sh\n");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode;
+        std::fs::set_permissions(&own, mode(0o700)).expect("ours");
+        std::fs::set_permissions(world.root(), mode(0o755)).expect("ours");
+        let theirs = ["data", "theirs"].map(|name| world.path(name));
+        for folder in &theirs {
+            std::fs::create_dir(folder).expect("ours");
+            std::os::unix::fs::chown(folder, Some(1234), Some(1234)).expect("root may");
+        }
+        let keeper = Keeper::new(&world).db(&theirs[0].join("a.db"));
+        let keeper = keeper.replica(&format!("file://{}", theirs[1].display())).args(["--user", "1234:1234"]);
+        refused(keeper.app([&own]), 126, "(own): cannot be executed: ");
+    }
+    // A one-shot command may make what comes after it.
+    lose();
+    let made = world.path("made");
+    let before = format!("cp /bin/true {}", made.display());
+    unit::keeper(&world).args(["--before", &before]).app([&made]).run().expect_code(0);
+    assert!(world.db().exists());
 }

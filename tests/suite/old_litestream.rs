@@ -225,3 +225,62 @@ fn what_is_no_litestream_is_refused_with_what_it_says() {
     keeper.run().expect_code(78).expect_log("says `my fork`, which is no version").expect_log("hint: ");
     assert!(world.trace().is_empty());
 }
+
+/// Back to 0.3 on an empty machine: what 0.5 has written since is in the same place, and 0.3 does not see it.
+#[test]
+fn an_older_backup_beside_a_newer_one_of_the_other_series_is_not_restored() {
+    for on_s3 in [false, true] {
+        let (world, s3) = server();
+        let config = world.config(&if on_s3 { s3.replica("backups", "app") } else { world.replica() });
+        sqlite::create(&world.db(), 3);
+        let start = |version: &str| keeper(&world, version, &config).args(["--allow-litestream", version]);
+        start(OLD).app(App::new(&world.trace()).insert(&world.db(), 1).exit(0)).run().expect_code(0);
+        let _ = fs::remove_dir_all(world.path(".app.db-litestream"));
+        start(LATEST).app(App::new(&world.trace()).insert(&world.db(), 6).exit(0)).run().expect_code(0);
+        lose(&world);
+        for version in [OLD, LATEST] {
+            let counted = world.trace().all("count").len();
+            let ended = start(version).app(App::new(&world.trace()).count(&world.db()).exit(0)).run();
+            if version == LATEST {
+                ended.expect_code(0);
+                assert_eq!(world.trace().wait_nth(counted + 1, "count").rest, "10");
+            } else {
+                let ended = ended.expect_code(69).expect_log("hint: ");
+                ended.expect_log(
+                    "holds backups of litestream 0.5 that are newer than all that litestream 0.3.13 reads",
+                );
+                assert_eq!(world.trace().all("count").len(), counted, "the app was started");
+                assert!(!world.db().exists());
+            }
+        }
+    }
+}
+
+/// Nor does 0.3 on S3 begin with an empty database where only 0.5 has a backup; in a folder it did not before.
+#[test]
+fn a_backup_of_the_other_series_on_s3_is_no_empty_place() {
+    let (world, s3) = server();
+    let config = world.config(&s3.replica("backups", "app"));
+    sqlite::create(&world.db(), 3);
+    keeper(&world, LATEST, &config).app(["true"]).run().expect_code(0);
+    lose(&world);
+    let ended = keeper(&world, OLD, &config).app(App::new(&world.trace()).exit(0)).run().expect_code(69);
+    ended.expect_log("holds backups of litestream 0.5, which litestream 0.3.13 takes for none");
+    assert!(world.trace().is_empty());
+}
+
+/// It cannot read them, and would start the app with nothing replicated of it.
+#[test]
+fn files_that_a_newer_litestream_left_beside_a_database_are_told_before_the_app_starts() {
+    let world = World::new();
+    let config = world.config(&world.replica());
+    sqlite::create(&world.db(), 3);
+    keeper(&world, LATEST, &config).app(["true"]).run().expect_code(0);
+    let app = App::new(&world.trace()).exit(0);
+    let ended = keeper(&world, NO_SOCKET, &config).app(app).run().expect_code(69);
+    ended
+        .expect_log("litestream 0.5.5 cannot read ")
+        .expect_log("hint: litestream 0.5.16 or a later one wrote this");
+    assert!(world.trace().is_empty());
+    keeper(&world, LATEST, &config).app(["true"]).run().expect_code(0);
+}

@@ -438,3 +438,37 @@ fn a_hundred_tenants_come_and_go_at_once() {
     running.stop(143);
     assert_eq!((tenants.backup("t0"), tenants.backup("t99")), (1, 3));
 }
+
+/// Two containers share a volume and not `/run`: there the path in a lock is another keeper's socket.
+#[test]
+fn a_keeper_at_the_same_path_that_is_anothers_is_told_apart() {
+    let (one, other) = (Tenants::in_folders(), Tenants::in_folders());
+    one.name(&[]);
+    other.name(&[]);
+    let (first, second) = (one.start("10m"), other.start("10m"));
+    let socket = |tenants: &Tenants| {
+        let runs = fs::read_dir(tenants.world.runtime_dir()).expect("it is there").flatten();
+        let mut sockets = runs.map(|run| run.path().join("keeper.sock")).filter(|socket| socket.exists());
+        sockets.next().expect("it runs")
+    };
+    let (own, theirs) = (socket(&one), socket(&other));
+    let kept = own.with_file_name("kept");
+    fs::rename(&own, &kept).expect("the world can be written");
+    fs::rename(&theirs, &own).expect("one file system");
+    sqlite::create(&other.path("a"), 1);
+    other.name(&["a"]);
+    let by_path = || Keeper::new(&one.world).command("reload").arg("--db").arg(one.world.db());
+    for reload in [by_path(), one.reloader()] {
+        let ended = reload.run().expect_code(69);
+        ended.expect_log("is not the one that runs on this database").expect_log("hint: ");
+    }
+    assert!(!second.log().contains("replicating"), "nothing was asked of the other: {}", second.log());
+    // Where there is no such socket at all, the keeper is elsewhere or gone.
+    fs::rename(&own, &theirs).expect("one file system");
+    by_path().run().expect_code(69).expect_log("another container");
+    fs::rename(&kept, &own).expect("one file system");
+    assert!(by_path().run().expect_code(0).stdout.contains("nothing changed"));
+    assert!(by_path().arg("--json").run().expect_code(0).stdout.contains("\"added\""));
+    first.stop(143);
+    second.stop(143);
+}

@@ -60,6 +60,8 @@ pub struct Machine {
     roster: Roster,
     /// These may hold rows of the app that no replica confirmed.
     unconfirmed: BTreeSet<Db>,
+    /// These hold something of an earlier run that no replica confirmed, which a stop answers for.
+    owed: BTreeSet<Db>,
     /// The drain asked for these and has no answer yet.
     undrained: BTreeSet<Db>,
     /// This Litestream's copies of these have parted from them.
@@ -98,6 +100,7 @@ impl Machine {
             wild: false,
             roster: Roster::new(policy.databases),
             unconfirmed: BTreeSet::new(),
+            owed: BTreeSet::new(),
             undrained: BTreeSet::new(),
             parted: BTreeSet::new(),
             ready: false,
@@ -147,6 +150,7 @@ impl Machine {
             Event::Start => self.act(Action::Prepare),
             Event::Prepared { restore, confirms } => self.prepared(now, restore, confirms),
             Event::PrepareFailed(code) => self.not_prepared(Phase::Preparing, code),
+            Event::Owed(db) => self.owed(db),
             Event::Restored => self.restored(now),
             Event::RestoreFailed(code) => self.not_prepared(Phase::Restoring, code),
             Event::Awaited(db) => self.awaited(db),
@@ -288,6 +292,7 @@ impl Machine {
         );
         let counted = |db: &Db| self.roster.counts(*db);
         debug_assert!(self.unconfirmed.iter().all(counted), "unconfirmed, but not counted");
+        debug_assert!(self.owed.iter().all(counted), "owed, but not counted");
         let is_drained = |db: &Db| counted(db) || self.roster.is_outside(*db);
         debug_assert!(self.undrained.iter().all(is_drained), "drained, but not counted");
         debug_assert!(self.lag.all().all(|db| self.roster.is_named(db)), "watched, but not named");

@@ -133,6 +133,7 @@ impl Machine {
     fn put_off(&mut self, db: Db) {
         self.roster.members.insert(db, Member::Outside);
         self.unconfirmed.remove(&db);
+        self.owed.remove(&db);
         self.absent.forget(db);
     }
 
@@ -168,6 +169,7 @@ impl Machine {
 
     fn forget(&mut self, now: Instant, db: Db) {
         self.roster.members.remove(&db);
+        self.owed.remove(&db);
         self.unconfirmed.remove(&db);
         let lagged = self.lag.forget(db) | self.absent.forget(db);
         let undrained = self.undrained.remove(&db);
@@ -194,11 +196,13 @@ impl Machine {
                 Member::Coming { awaited: false } if !stops => {
                     self.roster.members.remove(&db);
                     self.unconfirmed.remove(&db);
+                    self.owed.remove(&db);
                     self.absent.forget(db);
                     self.act(Action::Forget(db));
                 }
                 Member::Leaving => {
                     self.roster.members.remove(&db);
+                    self.owed.remove(&db);
                     self.act(Action::Forget(db));
                 }
                 Member::Coming { .. } => {

@@ -6,7 +6,7 @@ use super::Machine;
 use super::goal::Goal;
 use super::processes::Litestream;
 use crate::core::timer::Timer;
-use crate::core::{Action, ExitCode, Gate, Note, Phase};
+use crate::core::{Action, Db, ExitCode, Gate, Note, Phase};
 
 /// How often a slow gate is reported.
 const GATE_REPORT: Duration = Duration::from_secs(10);
@@ -20,10 +20,17 @@ impl Machine {
         self.prepare_next(now, restore);
     }
 
+    /// Before anything is confirmed there is something to answer for.
+    pub(super) fn owed(&mut self, db: Db) {
+        if self.roster.counts(db) && !self.opened && self.goal.stop().is_none() {
+            self.owed.insert(db);
+        }
+    }
+
     /// Restores what is missing, asks the sources, restores what is missing of theirs, launches.
     pub(super) fn prepare_next(&mut self, now: Instant, restore: bool) {
-        if let Some(stop) = self.goal.stop() {
-            self.exit(stop.exit_code(), stop.cause());
+        if self.goal.stop().is_some() {
+            self.exit_unprepared(ExitCode::OK);
         } else if restore {
             self.become_phase(Phase::Restoring);
             self.act(Action::Restore);
@@ -44,14 +51,22 @@ impl Machine {
 
     pub(super) fn not_prepared(&mut self, expected: Phase, code: ExitCode) {
         if self.phase == expected {
-            self.exit_or(code);
+            self.exit_unprepared(code);
         }
+    }
+
+    /// Nothing was launched that could drain what an earlier run left.
+    fn exit_unprepared(&mut self, code: ExitCode) {
+        if self.goal.stop().is_some() && !self.unconfirmed.is_empty() {
+            self.not_drained();
+        }
+        self.exit_or(code);
     }
 
     /// What was aborted sleeps in the kernel; nobody waits for it any longer.
     pub(super) fn abort_timed_out(&mut self) {
-        if let Some(stop) = self.goal.stop() {
-            self.exit(stop.exit_code(), stop.cause());
+        if self.goal.stop().is_some() {
+            self.exit_unprepared(ExitCode::OK);
         }
     }
 
@@ -120,6 +135,7 @@ impl Machine {
         self.up_since.get_or_insert(now);
         if self.policy.gate == Gate::Replicated && self.confirms {
             self.unconfirmed.clear();
+            self.owed.clear();
             self.lag.reset();
             self.absent.all_confirmed();
         }

@@ -18,6 +18,10 @@ impl Machine {
         if self.goal.stop().is_none() {
             let deadline = now + self.policy.stop_timeout;
             self.goal = Goal::Stop(Stop { deadline, reason, code, relaunched: false });
+            // Who could not begin at all has said so, and nobody waits for what another keeper has.
+            if reason.is_none() {
+                self.unconfirmed.append(&mut self.owed);
+            }
         }
     }
 
@@ -55,7 +59,8 @@ impl Machine {
         }
         self.aim_at_stop(now, reason, code);
         self.note(Note::Stopping);
-        if !self.opened {
+        // Of what is known it is said at the end what has become of it.
+        if !self.opened && self.unconfirmed.is_empty() {
             self.note(Note::NotUp);
         }
         let deadline = self.deadline(now);

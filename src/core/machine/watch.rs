@@ -33,6 +33,9 @@ impl Machine {
 
     pub(super) fn confirmed(&mut self, now: Instant, db: Db, ok: bool) {
         let caught_up = self.lag.confirmed(now, db, ok);
+        if ok {
+            self.owed.remove(&db);
+        }
         let made = ok && !self.lag.is_replaced(db) && self.absent.confirmed(db);
         if caught_up {
             self.note(Note::CaughtUp(db));

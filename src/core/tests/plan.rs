@@ -84,6 +84,8 @@ pub(super) enum Fault {
 pub(super) struct Plan {
     pub(super) prepare: Duration,
     pub(super) prepare_fails: Option<ExitCode>,
+    /// So many rows of an earlier run are on no replica.
+    pub(super) owed: u64,
     /// Some database is missing; this long its restore takes.
     pub(super) restore: Option<Duration>,
     pub(super) restore_fails: Option<ExitCode>,
@@ -143,6 +145,7 @@ impl Default for Plan {
         Self {
             prepare: ms(30),
             prepare_fails: None,
+            owed: 0,
             restore: None,
             restore_fails: None,
             resolve: ms(50),

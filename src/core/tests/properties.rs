@@ -131,6 +131,7 @@ fn plans() -> impl Strategy<Value = Plan> {
             (confirms, shim_gone_first, stale),
             (resolve, resolve_fails, resolve_restores, admit, register),
         )| Plan {
+            owed: 0,
             prepare,
             prepare_fails,
             restore,
@@ -171,6 +172,7 @@ fn events() -> impl Strategy<Value = Event> {
     prop_oneof![
         1 => (any::<bool>(), any::<bool>()).prop_map(|(restore, confirms)| Event::Prepared { restore, confirms }),
         1 => Just(Event::PrepareFailed(ExitCode::CONFIG)),
+        1 => db().prop_map(Event::Owed),
         1 => Just(Event::Restored),
         1 => Just(Event::RestoreFailed(ExitCode::UNAVAILABLE)),
         2 => db().prop_map(Event::Awaited),

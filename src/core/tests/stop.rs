@@ -3,7 +3,7 @@
 use super::litestream::{slow, world_in};
 use super::plan::{Fault, Plan, Replica, ms, policy, secs};
 use super::world::World;
-use crate::core::{Action, Db, Ended, Note, Phase, Policy};
+use crate::core::{Action, Db, Ended, Gate, Note, Phase, Policy};
 
 const BEFORE_THE_END: [Phase; 11] = [
     Phase::Preparing,
@@ -43,6 +43,58 @@ fn one_signal_ends_in_order_from_each_phase() {
         assert_eq!(world.noted(Note::NotUp), usize::from(!is_up), "{phase:?}");
         assert!(!world.app_lives());
     }
+}
+
+/// Rows of an earlier run are confirmed as the app's are, where there is a Litestream to do it; else they are named.
+#[test]
+fn a_stop_before_the_app_answers_for_what_an_earlier_run_left() {
+    let both = vec![Db(0), Db(1)];
+    use Phase::{Backoff, Gating, Launching, Preparing, Resolving, Restoring};
+    for phase in [Preparing, Restoring, Resolving, Launching, Gating, Backoff] {
+        let mut world = world_in(phase, Plan { owed: 3, ..slow() });
+        world.pass(ms(5)).suffer(Fault::Stop(15));
+        let is_drained = matches!(phase, Phase::Launching | Phase::Gating | Phase::Backoff);
+        assert_eq!(world.end(), if is_drained { 143 } else { 74 }, "{phase:?}");
+        assert_eq!(world.noted(Note::NotDrained(both.clone())), usize::from(!is_drained), "{phase:?}");
+        assert_eq!(world.noted(Note::NotUp), 0, "{phase:?}: it is known");
+        assert!(world.dbs.is_safe() || !is_drained, "{phase:?}");
+        assert!(world.did(&Action::Drain) > 0 || !is_drained, "{phase:?}");
+    }
+}
+
+#[test]
+fn what_an_earlier_run_left_and_no_replica_takes_is_74_with_its_names() {
+    for (phase, gate) in [
+        (Phase::Launching, Gate::Replicated),
+        (Phase::Gating, Gate::Replicated),
+        (Phase::Running, Gate::None),
+        (Phase::Backoff, Gate::None),
+    ] {
+        let policy = Policy { gate, ..policy() };
+        let mut world = World::new(policy, Plan { owed: 3, writes: secs(3600), ..Plan::default() });
+        world.suffer(Fault::Replica(Replica::Away));
+        if phase == Phase::Backoff {
+            world.until(Phase::Running).suffer(Fault::LitestreamDies);
+        }
+        let asked = world.until(phase).time();
+        world.suffer(Fault::Stop(15));
+        assert_eq!(world.end(), 74, "{phase:?}");
+        assert_eq!(world.noted(Note::NotDrained(vec![Db(0), Db(1)])), 1, "{phase:?}: {}", world.story());
+        assert!(world.time() - asked <= secs(10), "{phase:?}");
+    }
+    // A start that fails by itself has said why.
+    let mut world = World::new(policy(), Plan { owed: 3, ..Plan::default() });
+    world.suffer(Fault::Replica(Replica::Refuses));
+    assert_eq!(world.end(), 69);
+    assert!(world.time() < secs(1));
+}
+
+#[test]
+fn what_an_earlier_run_left_is_nobodys_concern_once_the_gate_was_open() {
+    let mut world = World::new(policy(), Plan { owed: 3, ..Plan::default() });
+    world.until(Phase::Running).pass(secs(2)).suffer(Fault::Stop(15));
+    assert_eq!(world.end(), 0);
+    assert!(world.dbs.is_safe());
 }
 
 #[test]

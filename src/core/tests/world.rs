@@ -300,7 +300,14 @@ impl World {
 
     fn perform(&mut self, action: Action) {
         match action {
-            Action::Prepare => self.after(self.plan.prepare, Due::Inbox(self.prepared())),
+            Action::Prepare => {
+                let owed = self.plan.owed;
+                for db in self.dbs.all().into_iter().filter(|_| owed > 0) {
+                    self.dbs.rows[db.0].written = owed;
+                    self.after(MESSAGE, Due::Inbox(Event::Owed(db)));
+                }
+                self.after(self.plan.prepare, Due::Inbox(self.prepared()));
+            }
             Action::Restore => {
                 let restored = self.plan.restore_fails.map_or(Event::Restored, Event::RestoreFailed);
                 self.after(self.plan.restore.unwrap_or_default(), Due::Inbox(restored));

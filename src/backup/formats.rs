@@ -1,0 +1,161 @@
+//! A place that holds the backups of two series: a Litestream that reads only one of them restores that one, however old it
+//! is beside the other.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+use super::s3;
+use super::{Error, Restorer};
+use crate::litestream::database::Database;
+use crate::os::place;
+
+/// More files are not looked at in a folder.
+const MOST: usize = 1_000_000;
+
+/// When the newest file of each series was written, in milliseconds since 1970; none where there is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Formats {
+    /// `generations/…` of 0.3.
+    pub(super) generations: Option<u64>,
+    /// Files of transactions, of 0.5.
+    pub(super) ltx: Option<u64>,
+}
+
+/// What a Litestream that reads one series finds beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Other {
+    /// Nothing that matters.
+    Nothing,
+    /// All that there is.
+    Alone,
+    /// What is newer.
+    Newer,
+}
+
+impl Formats {
+    fn beside(self, is_ltx: bool) -> Other {
+        let (own, other) = if is_ltx { (self.ltx, self.generations) } else { (self.generations, self.ltx) };
+        match (own, other) {
+            (_, None) => Other::Nothing,
+            (None, Some(_)) => Other::Alone,
+            (Some(own), Some(other)) if other > own => Other::Newer,
+            (Some(_), Some(_)) => Other::Nothing,
+        }
+    }
+}
+
+impl Restorer {
+    /// Refuses to restore what this Litestream reads where another one has gone on since, or has all there is.
+    ///
+    /// # Errors
+    /// [`Error::OtherFormat`] or [`Error::NewerFormat`].
+    pub(super) async fn refuse_newer_format(&self, db: &Database) -> Result<(), Error> {
+        if self.version.reads_both() {
+            return Ok(());
+        }
+        let found = if let Some(folder) = &db.replica_folder {
+            place::theirs(|| in_folder(folder)).map_err(|error| error.to_string())
+        } else if let Some(order) = &db.s3 {
+            s3::formats(&self.runner, &order.json, self.timeout.min(TRIAL)).await
+        } else {
+            // No client of ours gets there.
+            return Ok(());
+        };
+        let beside = match found {
+            Ok(found) => found.beside(self.version.is_ltx()),
+            Err(reason) => {
+                // Litestream's own client may get there all the same, and says what is wrong if it does not.
+                tracing::debug!("{}: cannot be looked at: {reason}", db.replica);
+                return Ok(());
+            }
+        };
+        let held = if self.version.is_ltx() { "0.3" } else { "0.5" };
+        let (db, replica, running) = (db.path.clone(), db.replica.clone(), self.version);
+        match beside {
+            Other::Nothing => Ok(()),
+            Other::Alone => Err(Error::OtherFormat { db, replica, held, running }),
+            Other::Newer => Err(Error::NewerFormat { db, replica, held, running }),
+        }
+    }
+}
+
+/// How long our own client is waited for.
+const TRIAL: Duration = Duration::from_secs(30);
+
+/// What a folder holds.
+fn in_folder(folder: &Path) -> io::Result<Formats> {
+    let newest = |name: &str| newest_below(&folder.join(name));
+    Ok(Formats { generations: newest("generations")?, ltx: newest("ltx")? })
+}
+
+fn newest_below(folder: &Path) -> io::Result<Option<u64>> {
+    let (mut newest, mut folders, mut left) = (None, vec![folder.to_owned()], MOST);
+    while let Some(folder) = folders.pop() {
+        let entries = match fs::read_dir(&folder) {
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                continue;
+            }
+            entries => entries?,
+        };
+        for entry in entries.flatten().take(left) {
+            left = left.saturating_sub(1);
+            // Gone meanwhile, or no link to anywhere else.
+            let Ok(found) = entry.metadata() else { continue };
+            if found.is_dir() {
+                folders.push(entry.path());
+            } else if found.is_file() {
+                newest = newest.max(found.modified().ok().map(millis));
+            }
+        }
+    }
+    Ok(newest)
+}
+
+fn millis(time: SystemTime) -> u64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_newer_or_alone_is_another_ones() {
+        let formats = |generations, ltx| Formats { generations, ltx };
+        for (found, old, new) in [
+            (formats(None, None), Other::Nothing, Other::Nothing),
+            (formats(Some(1), None), Other::Nothing, Other::Alone),
+            (formats(None, Some(1)), Other::Alone, Other::Nothing),
+            (formats(Some(1), Some(2)), Other::Newer, Other::Nothing),
+            (formats(Some(2), Some(1)), Other::Nothing, Other::Newer),
+            (formats(Some(1), Some(1)), Other::Nothing, Other::Nothing),
+        ] {
+            assert_eq!((found.beside(false), found.beside(true)), (old, new), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn a_folder_is_looked_through() {
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(in_folder(root.path()).unwrap(), Formats::default());
+        assert_eq!(in_folder(&root.path().join("nowhere")).unwrap(), Formats::default());
+        for file in ["generations/0123456789abcdef/snapshots/00000000.snapshot.lz4", "ltx/0/x.ltx"] {
+            let path = root.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, "").unwrap();
+        }
+        let set = |file: &str, seconds| {
+            let file = fs::File::options().write(true).open(root.path().join(file)).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)).unwrap();
+        };
+        set("generations/0123456789abcdef/snapshots/00000000.snapshot.lz4", 7);
+        set("ltx/0/x.ltx", 9);
+        let found = in_folder(root.path()).unwrap();
+        assert_eq!(found, Formats { generations: Some(7000), ltx: Some(9000) });
+    }
+}
