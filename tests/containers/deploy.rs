@@ -250,7 +250,8 @@ fn kubernetes(podman: &Podman) {
     let text = replace(text, "    spec:\n      # What", "    spec:\n      hostNetwork: true\n      # What");
     let file = place.world.write("app.yaml", &text).display().to_string();
     podman.ok(["kube", "play", "--network", "host", &file]);
-    let container = format!("{name}-pod-app");
+    let names = podman.ok(["ps", "--format", "{{.Names}}", "--filter", &format!("name={name}")]);
+    let container = names.lines().find(|name| name.ends_with("-app")).expect("it runs").to_owned();
     let acked = write_ten(port);
     podman.ok(["stop", "--time", "30", &container]);
     let log = podman.ok(["logs", &container]);
