@@ -45,6 +45,8 @@ const TICK: Duration = Duration::from_millis(10);
 struct Live {
     number: u64,
     databases: Vec<PathBuf>,
+    /// Of these, those that are being restored: an app has to wait for them, and makes none of them itself.
+    restored: Vec<PathBuf>,
 }
 
 /// The app: writes to any of the databases that are live, until TERM.
@@ -71,6 +73,9 @@ pub fn app(live: &str, trace: &str) -> ExitCode {
             let place = random.next() as usize % known.databases.len();
             let path = &known.databases[place];
             // Some stay open, others are opened for each row: who closes a database last empties its WAL.
+            if known.restored.contains(path) && !path.exists() {
+                continue;
+            }
             let connection = open.remove(path).map_or_else(|| connect(path), Ok);
             match connection.and_then(|connection| add(&connection, &mut random).map(|n| (connection, n))) {
                 Ok((connection, n)) => {
@@ -125,6 +130,8 @@ struct Tenant {
     path: PathBuf,
     in_folder: bool,
     stage: Stage,
+    /// It came back without its file.
+    lost: bool,
     acked: BTreeSet<(i64, i64)>,
 }
 
@@ -351,8 +358,11 @@ impl<'a> Churn<'a> {
     fn publish(&mut self) {
         self.live += 1;
         let here = |tenant: &&Tenant| tenant.stage == Stage::Here;
-        let databases = self.tenants.iter().filter(here).map(|tenant| tenant.path.clone()).collect();
-        let live = serde_json::to_vec(&Live { number: self.live, databases }).expect("a tree of text");
+        let all: Vec<&Tenant> = self.tenants.iter().filter(here).collect();
+        let databases = all.iter().map(|tenant| tenant.path.clone()).collect();
+        let restored = all.iter().filter(|tenant| tenant.lost).map(|tenant| tenant.path.clone()).collect();
+        let live =
+            serde_json::to_vec(&Live { number: self.live, databases, restored }).expect("a tree of text");
         let named = self.tenants.iter().filter(here).filter(|tenant| !tenant.in_folder);
         let answer: Vec<Value> = named
             .map(|tenant| json!({"path": tenant.path, "replica": self.replica_of(tenant, true)}))
@@ -389,6 +399,8 @@ impl<'a> Churn<'a> {
             } else if lost {
                 lose(&tenant.path);
             }
+            let tenant = &mut self.tenants[place];
+            tenant.lost = lost && !tenant.acked.is_empty();
             tenant.stage = Stage::Here;
             self.came += 1;
         }
@@ -588,7 +600,7 @@ impl<'a> Churn<'a> {
 
 fn tenant(world: &World, number: usize, in_folder: bool) -> Tenant {
     let path = if in_folder { format!("folder/f{number}.db") } else { format!("tenants/t{number}.db") };
-    Tenant { path: world.path(&path), in_folder, stage: Stage::Away, acked: BTreeSet::new() }
+    Tenant { path: world.path(&path), in_folder, stage: Stage::Away, lost: false, acked: BTreeSet::new() }
 }
 
 /// A database is gone, with all that Litestream keeps beside it.
