@@ -12,6 +12,9 @@ use super::reap::{self, Reaped};
 use super::{signal, tree};
 use crate::core::Ended;
 
+/// A child, and how it ended if it has.
+type Remembered = (i32, Option<Ended>);
+
 /// A handle on all children of this process; clones share one state.
 ///
 /// Everything happens on one thread, so a child cannot end between its start and [`Children::watch`]
@@ -22,7 +25,7 @@ pub struct Children {
     one_shots: Rc<RefCell<Vec<i32>>>,
     aborted: Rc<Cell<bool>>,
     /// How the child ended that [`Children::remember`] named, before whoever watches it is told.
-    remembered: Rc<Cell<Option<(i32, Option<Ended>)>>>,
+    remembered: Rc<Cell<Option<Remembered>>>,
     /// Those that this process had before it started any: a shell may `exec` with jobs.
     foreign: Rc<Vec<i32>>,
 }
