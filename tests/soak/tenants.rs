@@ -267,6 +267,10 @@ impl<'a> Churn<'a> {
             failures.extend(self.change(&mut running));
         }
         self.calm();
+        // A tenant is safe once that has come to its end; before, what the keeper has not heard of yet is nobody's.
+        if !self.wait(&mut running, |churn| churn.reload()) {
+            failures.push(Failure::new("no-reload", running.log()));
+        }
         running.signal(Signal::SIGTERM);
         let start = Instant::now();
         while running.try_wait().is_none() && start.elapsed() < LONGEST {
@@ -294,7 +298,8 @@ impl<'a> Churn<'a> {
         if !failures.is_empty() {
             self.world.write(&format!("log-{number}"), &log);
             let kept = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("tenants-{number}.log"));
-            let _ = fs::write(&kept, &log);
+            let reloads = fs::read_to_string(self.world.path("reloads")).unwrap_or_default();
+            let _ = fs::write(&kept, format!("{log}--- reloads ---\n{reloads}"));
             println!("    its log: {}", kept.display());
         }
         (code, rows, failures)
@@ -429,7 +434,8 @@ impl<'a> Churn<'a> {
             .and_then(|()| fs::rename(self.world.path("new"), self.world.path("answer")))
             .expect("the world can be written");
         self.read_trace(&mut failures);
-        self.reload();
+        // Whatever it says: a fault may be under way.
+        let _ = self.reload();
         // What is let go of is on its replica. What is kept, since it cannot be confirmed now, is looked at again.
         for place in self.some(Stage::Going, usize::MAX) {
             let tenant = &self.tenants[place];
@@ -459,12 +465,16 @@ impl<'a> Churn<'a> {
         failures
     }
 
-    fn reload(&self) {
+    /// Whether the keeper has heard the whole answer, and done it.
+    fn reload(&self) -> bool {
         let mut spec = Spec::new(&self.programs.keeper, self.world.root());
         spec.env("LITEKEEPER_RUNTIME_DIR", self.world.runtime_dir());
         spec.args(["reload", "--config", "litestream.yml", "--timeout", "20s"]);
-        // Whatever it says: a fault may be under way.
-        let _ = spec.run(LONGEST);
+        let ended = spec.run(LONGEST);
+        let said = format!("{}\n{}{}---\n", ended.status, ended.stdout, ended.log);
+        let file = OpenOptions::new().append(true).create(true).open(self.world.path("reloads"));
+        file.and_then(|mut file| file.write_all(said.as_bytes())).expect("the world can be written");
+        ended.status.success()
     }
 
     fn fault(&mut self, running: &Running) {

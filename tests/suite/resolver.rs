@@ -124,6 +124,7 @@ fn what_an_app_makes_while_its_backup_is_restored_stays() {
     fs::remove_dir_all(tenants.world.path("tenants")).expect("nobody uses it");
     tenants.name(&[]);
     let running = tenants.start("10m");
+    tenants.world.trace().wait_nth(2, "ready");
     s3.delay(Duration::from_secs(1));
     tenants.name(&["a"]);
     let reload = tenants.reloader().start();
