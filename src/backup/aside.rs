@@ -24,11 +24,25 @@ pub(super) struct Aside {
     pub(super) removed: usize,
 }
 
-/// Moves away the sidecars and Litestream's metadata folder of a database that is not there: SQLite
-/// would replay a stale `-wal` into the restored file. Of what was put aside before, the newest stay.
-pub(super) fn move_remains(db: &Database) -> io::Result<Vec<Aside>> {
-    let beside = SIDECARS.map(|tail| (db.path.clone(), tail));
-    move_all(beside.into_iter().chain([(db.meta.clone(), "")]))
+/// What there is of a database beside its file.
+pub(super) struct Remains(Vec<(PathBuf, &'static str)>);
+
+impl Remains {
+    /// The sidecars and Litestream's metadata folder. Whoever finds them before the database is found missing has nothing of a
+    /// database that somebody makes meanwhile: SQLite makes the file first.
+    pub(super) fn of(db: &Database) -> Self {
+        let beside = SIDECARS.map(|tail| (db.path.clone(), tail)).into_iter().chain([(db.meta.clone(), "")]);
+        let is_there = |(path, tail): &(PathBuf, &str)| {
+            place::theirs(|| with_suffix(path, tail).symlink_metadata()).is_ok()
+        };
+        Self(beside.filter(is_there).collect())
+    }
+
+    /// Moves them away: SQLite would replay a stale `-wal` into the restored file. Of what was put aside before, the newest
+    /// stay.
+    pub(super) fn move_away(self) -> io::Result<Vec<Aside>> {
+        move_all(self.0.into_iter())
+    }
 }
 
 /// Moves away the database itself as well.
@@ -135,7 +149,7 @@ mod tests {
         };
         fs::write(dir.path().join("app.db-wal"), "stale").unwrap();
         fs::create_dir(&db.meta).unwrap();
-        let moved = move_remains(&db).unwrap();
+        let moved = Remains::of(&db).move_away().unwrap();
         assert_eq!(moved.len(), 2);
         assert_eq!(fs::read_to_string(&moved[0].kept).unwrap(), "stale");
         assert_eq!(moved[1].was, db.meta);
@@ -158,7 +172,7 @@ mod tests {
         fs::create_dir(&db.meta).unwrap();
         // In the same millisecond it would have the same name.
         while moved[0].kept == with_suffix(&path, &format!("{}-wal", suffix())) {}
-        let again = move_remains(&db).unwrap();
+        let again = Remains::of(&db).move_away().unwrap();
         assert_eq!(again.iter().map(|aside| aside.removed).collect::<Vec<_>>(), [2, 2]);
         let left: Vec<bool> = old.map(|year| aside("app.db-wal", year).exists()).into();
         assert_eq!(left, [false, false, true]);

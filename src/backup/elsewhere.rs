@@ -31,6 +31,7 @@ impl Restorer {
         &self,
         db: &Database,
         output: &Path,
+        before: Option<(u64, u64)>,
         bars: Option<&MultiProgress>,
     ) -> Result<(Outcome, Option<(Self, &Elsewhere)>), Error> {
         for place in self.places(db) {
@@ -39,7 +40,7 @@ impl Restorer {
                 let (path, from) = (db.path.display(), &place.db.replica);
                 tracing::info!("{} holds no backup of {path}: restoring it from {from}", db.replica);
                 there.fetch_whole(&place.db, output, bars).await?;
-                return match there.put_in_place(&place.db, output).await? {
+                return match there.put_in_place(&place.db, output, before).await? {
                     Outcome::NoBackup => Err(Error::NothingElsewhere {
                         db: db.path.clone(),
                         replica: db.replica.clone(),

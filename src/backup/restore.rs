@@ -11,7 +11,7 @@ use indicatif::MultiProgress;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::aside;
+use super::aside::{self, Remains};
 use super::bars::{self, bar};
 use super::chosen::Chosen;
 use super::elsewhere::Elsewhere;
@@ -194,6 +194,12 @@ pub enum Error {
         /// The version that runs.
         running: Version,
     },
+    /// Somebody made the database while it was restored.
+    #[error("{}: somebody has made it while its backup was restored, which is not put over it", db.display())]
+    Appeared {
+        /// The database.
+        db: PathBuf,
+    },
     /// This machine refused.
     #[error("{}: {error}", path.display())]
     Io {
@@ -264,6 +270,11 @@ impl Error {
                 "run litestream 0.5.17, which tells them apart (`litekeeper install` gets it); \
                  `--allow-litestream {running}` takes this one's word and starts without the database"
             )),
+            Self::Appeared { .. } => Some(
+                "have the app wait until the file is there, or `litekeeper reload` has said `added`; to take the backup, move the \
+                 new file away"
+                    .to_owned(),
+            ),
             Self::Io { error, .. } if error.kind() == io::ErrorKind::PermissionDenied => {
                 Some(Refusal::Permission.hint().to_owned())
             }
@@ -290,6 +301,7 @@ impl Error {
             | Self::NothingElsewhere { .. }
             | Self::NoBeginning { .. }
             | Self::NotBelieved { .. }
+            | Self::Appeared { .. }
             | Self::Io { .. }
             | Self::Command(command::Error::Aborted | command::Error::Timeout(_)) => ExitCode::UNAVAILABLE,
         }
@@ -343,6 +355,7 @@ impl Restorer {
         aside::remove_partial(&output);
         // Who named it may have taken that back.
         let _partial = aside::Partial(&output);
+        let before = identity(&db.path);
         let started = Instant::now();
         let fetched = self.fetch_whole(db, &output, bars).await;
         let fetched = match fetched {
@@ -355,11 +368,11 @@ impl Restorer {
             fetched => fetched,
         };
         let outcome = match fetched {
-            Ok(()) => self.put_in_place(db, &output).await,
+            Ok(()) => self.put_in_place(db, &output, before).await,
             Err(error) => Err(error),
         };
         let (outcome, source) = match outcome {
-            Ok(Outcome::NoBackup) => match self.look_elsewhere(db, &output, bars).await {
+            Ok(Outcome::NoBackup) => match self.look_elsewhere(db, &output, before, bars).await {
                 Ok((outcome, source)) => (Ok(outcome), source),
                 Err(error) => (Err(error), None),
             },
@@ -495,14 +508,28 @@ impl Restorer {
         Plan::parse(&listing.stdout).map(|plan| plan.size())
     }
 
-    pub(super) async fn put_in_place(&self, db: &Database, output: &Path) -> Result<Outcome, Error> {
+    /// `before` is what stood in the place of the database when the restore began: an empty file, or nothing.
+    pub(super) async fn put_in_place(
+        &self,
+        db: &Database,
+        output: &Path,
+        before: Option<(u64, u64)>,
+    ) -> Result<Outcome, Error> {
         let restored = place::theirs(|| Ok(output.symlink_metadata()?.len())).ok();
         if restored.is_none() {
             self.refuse_other_format(db)?;
             self.refuse_to_believe(db)?;
             remains::refuse(&self.runner, self.version, &self.config, db, self.timeout).await?;
         }
-        let moved = aside::move_remains(db).map_err(Error::io(&db.path))?;
+        let remains = Remains::of(db);
+        // An app that runs already may not wait for its tenant: what it has made is not given up for anything.
+        let is_there = db.exists() || identity(&db.path) != before;
+        match restored {
+            Some(_) if is_there => return Err(Error::Appeared { db: db.path.clone() }),
+            None if is_there => return Ok(Outcome::NoBackup),
+            Some(_) | None => {}
+        }
+        let moved = remains.move_away().map_err(Error::io(&db.path))?;
         if let Some(text) = kept(&moved) {
             let text = format!("{text}, of a database {} that is gone", db.path.display());
             // With a backup in its place nobody misses it.
@@ -512,10 +539,17 @@ impl Restorer {
         let put = || {
             let (folder, name) = Folder::of(output)?;
             folder.open_file(name, false)?.sync_all()?;
-            folder.rename(name, db.path.file_name().unwrap_or_default())?;
+            let place = db.path.file_name().unwrap_or_default();
+            // The kernel looks once more in the same moment; an empty file that was there before is given up.
+            if before.is_some() { folder.rename(name, place) } else { folder.rename_to_free(name, place) }?;
             folder.sync()
         };
-        place::theirs(put).map_err(Error::io(&db.path))?;
+        match place::theirs(put) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(Error::Appeared { db: db.path.clone() });
+            }
+            put => put.map_err(Error::io(&db.path))?,
+        }
         Ok(Outcome::Restored { size })
     }
 
@@ -537,6 +571,15 @@ impl Restorer {
         }
         Err(Error::NotBelieved { db: db.path.clone(), replica: db.replica.clone(), running: self.version })
     }
+}
+
+/// What stands in the place of a database.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    place::theirs(|| {
+        let (folder, name) = Folder::of(path)?;
+        folder.identity(name)
+    })
+    .ok()
 }
 
 /// Moves a database that is older than its backup out of the way, so that it counts as missing; says where it is.

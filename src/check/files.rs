@@ -16,7 +16,7 @@ use crate::os::access::{self, Access};
 use crate::os::lock;
 use crate::os::locks::{self, Held};
 use crate::os::place::Folder;
-use crate::os::{mount, place, user};
+use crate::os::{mount, needs, place, user};
 
 /// Settings that name a file, and whether what is in it is secret.
 const KEY_FILES: &[(&str, bool)] = &[
@@ -167,15 +167,15 @@ fn of_database(
     if path.exists() {
         if !access::may(path, Access::Read, user) {
             let message = format!("{who} cannot read `{}`", path.display());
-            found.push(site.lint(NOT_READABLE, line, message).hint(owner_hint(path)));
+            found.push(site.lint(NOT_READABLE, line, message).hint(owner_hint(site, path)));
         } else if !access::may(path, Access::Write, user) {
             let message = format!("{who} cannot write `{}`", path.display());
-            found.push(site.lint(NOT_WRITABLE, line, message).hint(owner_hint(path)));
+            found.push(site.lint(NOT_WRITABLE, line, message).hint(owner_hint(site, path)));
         }
         for beside in ["-wal", "-shm"].map(|suffix| with_suffix(path, suffix)) {
             if beside.exists() && !access::may(&beside, Access::Write, user) {
                 let message = format!("{who} cannot write `{}`", beside.display());
-                found.push(site.lint(NOT_WRITABLE, line, message).hint(owner_hint(&beside)));
+                found.push(site.lint(NOT_WRITABLE, line, message).hint(owner_hint(site, &beside)));
             }
         }
     }
@@ -243,16 +243,30 @@ fn unwritable_folder(site: &Site<'_>, folder: &Path, why: &str, fresh: &Fresh) -
     let hint = if is_mounted_read_only(&nearest) {
         format!("it is mounted read-only, but {why}")
     } else {
-        entrusted(folder).unwrap_or_else(|| format!("{why}: give the folder to that user"))
+        entrusted(folder)
+            .or_else(|| lacks_override(site, &nearest))
+            .unwrap_or_else(|| format!("{why}: give the folder to that user"))
     };
     Some(site.lint(NOT_WRITABLE, 0, message).hint(hint))
 }
 
-fn owner_hint(path: &Path) -> String {
+/// Root that may not pass over whose a file is (`capabilities(7)`): nobody would look for that in an owner and a mode.
+fn lacks_override(site: &Site<'_>, path: &Path) -> Option<String> {
+    let owner = path.metadata().ok()?.uid();
+    let applies = site.user.is_none() && user::is_root() && owner != 0 && needs::lacks_dac_override();
+    applies.then(|| {
+        format!(
+            "it belongs to user {owner}, and root lacks CAP_DAC_OVERRIDE (`--cap-drop`): start all as user {owner} (`docker \
+             run --user {owner}`), or give it that (`docker run --cap-add=DAC_OVERRIDE`)"
+        )
+    })
+}
+
+fn owner_hint(site: &Site<'_>, path: &Path) -> String {
     if is_mounted_read_only(path) {
         return "it is mounted read-only".to_owned();
     }
-    if let Some(hint) = entrusted(path) {
+    if let Some(hint) = entrusted(path).or_else(|| lacks_override(site, path)) {
         return hint;
     }
     let owner =

@@ -19,6 +19,8 @@ const DRAIN_OF_EACH: Duration = Duration::from_millis(100);
 const FLY: Duration = Duration::from_secs(5);
 /// systemd's `DefaultTimeoutStopSec` (`systemd-system.conf(5)`).
 const SYSTEMD: Duration = Duration::from_secs(90);
+/// Litekeeper's own stop in a container.
+const CONTAINER: Duration = Duration::from_secs(9);
 /// Compose's `stop_grace_period`.
 const COMPOSE: Duration = Duration::from_secs(10);
 
@@ -37,10 +39,7 @@ pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
             found.extend(match name {
                 "fly.toml" => fly(&read()).lints(site, &path, FLY),
                 "compose.yaml" | "compose.yml" | "docker-compose.yml" | "docker-compose.yaml" => {
-                    compose(&read())
-                        .iter()
-                        .flat_map(|limit| limit.lints(site, &path, site.default_stop))
-                        .collect()
+                    compose(&read()).iter().flat_map(|limit| limit.lints(site, &path, CONTAINER)).collect()
                 }
                 _ if name.ends_with(".service") => systemd(&read())
                     .map_or_else(Vec::new, |limit| limit.lints(site, &path, site.default_stop)),

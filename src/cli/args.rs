@@ -101,7 +101,7 @@ pub struct Run {
     #[arg(long, value_name = "SIG", value_parser = stop_signal, default_value = "TERM", env = "LITEKEEPER_STOP_SIGNAL")]
     pub stop_signal: i32,
 
-    /// The whole time of a stop: the app's grace, the drain, Litestream's end [default: 10s, 5s on Fly].
+    /// The whole time of a stop: the app's grace, the drain, Litestream's end [default: 10s, 9s in a container, 5s on Fly].
     #[arg(long, value_name = "DUR", value_parser = duration::some(), env = "LITEKEEPER_STOP_TIMEOUT")]
     pub stop_timeout: Option<Duration>,
 

@@ -25,6 +25,7 @@ use crate::error::Failure;
 use crate::litestream::binary::{self, Named};
 use crate::litestream::install;
 use crate::os::fd;
+use crate::os::here;
 use crate::os::needs;
 use crate::os::terminal::Terminal;
 use crate::os::user::Identity;
@@ -325,9 +326,14 @@ pub(super) fn stop_timeout(args: &args::Run) -> Duration {
     args.stop_timeout.unwrap_or_else(default_stop)
 }
 
-/// Fly gives 5 s between INT and the end of the machine unless `kill_timeout` says otherwise.
+/// Fly gives 5 s between INT and the end of the machine unless `kill_timeout` says otherwise, Docker 10 s between TERM and
+/// KILL: a stop that takes all of it would end with 137, and without the names of what is not on the replica.
 pub(super) fn default_stop() -> Duration {
-    Duration::from_secs(if variable("FLY_APP_NAME").is_some() { 5 } else { 10 })
+    Duration::from_secs(match () {
+        () if variable("FLY_APP_NAME").is_some() => 5,
+        () if here::is_main_of_container() => 9,
+        () => 10,
+    })
 }
 
 /// The app: the command line's, else `app.command`, else `exec`.

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use nix::libc;
 use tokio::sync::oneshot;
@@ -10,6 +11,9 @@ use tokio::sync::oneshot;
 use super::reap::{self, Reaped};
 use super::{signal, tree};
 use crate::core::Ended;
+
+/// A child, and how it ended if it has.
+type Remembered = (i32, Option<Ended>);
 
 /// A handle on all children of this process; clones share one state.
 ///
@@ -20,6 +24,8 @@ pub struct Children {
     waiting: Rc<RefCell<HashMap<i32, oneshot::Sender<Ended>>>>,
     one_shots: Rc<RefCell<Vec<i32>>>,
     aborted: Rc<Cell<bool>>,
+    /// How the child ended that [`Children::remember`] named, before whoever watches it is told.
+    remembered: Rc<Cell<Option<Remembered>>>,
     /// Those that this process had before it started any: a shell may `exec` with jobs.
     foreign: Rc<Vec<i32>>,
 }
@@ -35,6 +41,17 @@ impl Children {
         let (sender, receiver) = oneshot::channel();
         self.waiting.borrow_mut().insert(pid, sender);
         receiver
+    }
+
+    /// From now on [`Children::how_ended`] is about this child.
+    pub fn remember(&self, pid: i32) {
+        self.remembered.set(Some((pid, None)));
+    }
+
+    /// How the child that is remembered has ended, or ends within a time: somebody else may have seen it first.
+    pub fn how_ended(&self, pid: i32, limit: Duration) -> Option<Ended> {
+        let (remembered, how) = self.remembered.get()?;
+        if remembered == pid { how.or_else(|| reap::peek(pid, limit)) } else { None }
     }
 
     /// As [`Children::watch`], for a child that [`Children::abort`] ends.
@@ -80,6 +97,9 @@ impl Children {
         while let reaped @ (Reaped::Ended(..) | Reaped::Stopped(..)) = reap::next() {
             if let Reaped::Ended(pid, how) = reaped {
                 self.one_shots.borrow_mut().retain(|one_shot| *one_shot != pid);
+                if self.remembered.get() == Some((pid, None)) {
+                    self.remembered.set(Some((pid, Some(how))));
+                }
                 if let Some(waiting) = self.waiting.borrow_mut().remove(&pid) {
                     let _ = waiting.send(how);
                 }

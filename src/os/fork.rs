@@ -19,7 +19,7 @@ use nix::unistd::{ForkResult, Pid, chdir, fchdir, fork, getpid, getppid, pipe2, 
 use super::exec::Image;
 use super::terminal::Terminal;
 use super::user::Identity;
-use super::{fd, limit, signal};
+use super::{fd, limit, oom_score, signal};
 
 /// How long a child may take to become its program.
 pub const LIMIT: Duration = Duration::from_secs(30);
@@ -133,6 +133,8 @@ impl Birth {
                 entered => entered?,
             }
         }
+        // As the one who could ask for less: not every other user may write there.
+        oom_score::restore();
         if let Some(user) = &self.user {
             user.become_it()?;
         }

@@ -2,6 +2,9 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use nix::sys::statfs::{OVERLAYFS_SUPER_MAGIC, statfs};
 
 use super::open;
 
@@ -21,6 +24,25 @@ impl Here {
         let namespace = fs::metadata("/proc/self/ns/pid").map_or(0, |found| found.ino());
         let boot = text("/proc/sys/kernel/random/boot_id");
         Self { numbers: format!("{namespace}@{boot}"), host: text("/proc/sys/kernel/hostname") }
+    }
+}
+
+/// The number of the machine's own PID namespace (`PROC_PID_INIT_INO` in Linux's `include/linux/proc_ns.h`).
+const MACHINE: u64 = 0xEFFF_FFFC;
+
+/// Whether this is what a container is there for: PID 1 of it, or the child of one that is (`docker run --init`, a shell), or of
+/// one that has the machine's processes (`--pid host`); or is asked about it from outside (`docker exec`).
+pub fn is_main_of_container() -> bool {
+    let below_machine = fs::metadata("/proc/self/ns/pid").is_ok_and(|found| found.ino() == MACHINE);
+    // Docker's and Podman's marks; a machine that was made of an image has them, too, but on a disk of its own.
+    let marked = || {
+        ["/.dockerenv", "/run/.containerenv"].iter().any(|mark| Path::new(mark).exists())
+            && statfs("/").is_ok_and(|found| found.filesystem_type() == OVERLAYFS_SUPER_MAGIC)
+    };
+    match (std::process::id(), std::os::unix::process::parent_id()) {
+        (1, _) => true,
+        (_, 0 | 1) => !below_machine || marked(),
+        _ => below_machine && marked(),
     }
 }
 

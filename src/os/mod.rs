@@ -23,6 +23,7 @@ pub mod memory;
 pub mod mount;
 pub mod needs;
 pub mod oom;
+pub mod oom_score;
 pub mod open;
 pub mod outlet;
 pub mod packet;

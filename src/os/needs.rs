@@ -83,6 +83,11 @@ pub fn missing_capabilities() -> Vec<&'static str> {
     NEEDED.into_iter().filter(|(number, _)| effective >> number & 1 == 0).map(|(_, name)| name).collect()
 }
 
+/// Whether whose a file is counts for this process although it is root (CAP_DAC_OVERRIDE).
+pub fn lacks_dac_override() -> bool {
+    effective_capabilities().is_some_and(|effective| effective >> 1 & 1 == 0)
+}
+
 /// The first 32 of them (`capget(2)`), without `/proc`.
 fn effective_capabilities() -> Option<u32> {
     // _LINUX_CAPABILITY_VERSION_3, for this process; then two times effective, permitted, inheritable.

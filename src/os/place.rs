@@ -18,7 +18,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use nix::fcntl::{AtFlags, OFlag, openat, readlinkat, renameat};
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, readlinkat, renameat, renameat2};
 use nix::sys::stat::{FileStat, Mode, fstatat, mkdirat};
 use nix::unistd::{
     AccessFlags, Gid, Uid, UnlinkatFlags, faccessat, fchownat, getgroups, setfsgid, setfsuid, setgroups,
@@ -296,6 +297,19 @@ impl Folder {
     /// What the operating system says.
     pub fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
         Ok(renameat(&self.0, from, &self.0, to)?)
+    }
+
+    /// As [`Folder::rename`], to a name that nothing has.
+    ///
+    /// # Errors
+    /// `AlreadyExists`, or what else the operating system says.
+    pub fn rename_to_free(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        match renameat2(&self.0, from, &self.0, to, RenameFlags::RENAME_NOREPLACE) {
+            // A file system that cannot look in the same step (renameat2(2)).
+            Err(Errno::EINVAL | Errno::ENOSYS) if self.has(to) => Err(Errno::EEXIST.into()),
+            Err(Errno::EINVAL | Errno::ENOSYS) => self.rename(from, to),
+            renamed => Ok(renamed?),
+        }
     }
 
     /// Removes a file in it, or a link.

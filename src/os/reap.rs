@@ -1,8 +1,15 @@
 //! The one owner of `waitpid(2)` in each process.
 
+use std::os::fd::AsFd;
+use std::time::Duration;
+
 use nix::errno::Errno;
 use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::Pid;
 
+use super::pidfd;
 use crate::core::Ended;
 
 /// What `waitpid(2)` had to say.
@@ -43,5 +50,19 @@ pub fn next() -> Reaped {
             }
             _ => {}
         }
+    }
+}
+
+/// How a child that is about to end does, if it has within a time; it stays to be reaped (`WNOWAIT` in `waitid(2)`).
+pub fn peek(pid: i32, limit: Duration) -> Option<Ended> {
+    if let (Some(child), Ok(limit)) = (pidfd::open(pid), PollTimeout::try_from(limit)) {
+        let _ = poll(&mut [PollFd::new(child.as_fd(), PollFlags::POLLIN)], limit);
+    }
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    match waitid(Id::Pid(Pid::from_raw(pid)), flags) {
+        Ok(WaitStatus::Exited(_, code)) => Some(Ended::Code(code as u8)),
+        Ok(WaitStatus::Signaled(_, signal, _)) => Some(Ended::Signal(signal as i32)),
+        // A signal without a name among them: its end comes by `next` all the same.
+        Ok(_) | Err(_) => None,
     }
 }

@@ -20,7 +20,7 @@ use crate::os::fork::Born;
 use crate::os::packet::Outgoing;
 use crate::os::reap::{self, Reaped};
 use crate::os::signal::{self, Signals};
-use crate::os::{fd, limit, memory, pidfd, proc, tree};
+use crate::os::{fd, limit, memory, oom_score, pidfd, proc, tree};
 
 /// How often a tree that is being killed is looked at again for what was born meanwhile, and the
 /// parent on a kernel without pidfds.
@@ -87,6 +87,7 @@ struct Resident {
 impl Resident {
     fn new(link: OwnedFd) -> io::Result<Self> {
         limit::raise_open_files();
+        oom_score::lower();
         // The locks that it inherited are its own, and all that it opens or receives is marked so anyway.
         fd::close_on_exec_from(3);
         let signals = Signals::take_all()?;

@@ -27,7 +27,7 @@ use crate::os::children::Children;
 use crate::os::lock::Lock;
 use crate::os::outlet::Outlet;
 use crate::os::signal::{Sender, Signals};
-use crate::os::{event, fd, limit, needs, open, place, signal, spawn};
+use crate::os::{event, fd, limit, needs, oom_score, open, place, signal, spawn};
 
 /// What tasks tell the driver.
 pub(super) enum Message {
@@ -119,6 +119,7 @@ pub fn supervise(mut setup: Setup, log: &'static Outlet) -> Result<ExitCode, Fai
     // What else this process was left with is not Litestream's.
     fd::close_on_exec_from(3);
     limit::raise_open_files();
+    oom_score::lower();
     if std::process::id() != 1 {
         spawn::adopt_orphans().map_err(os("subreaper"))?;
     }

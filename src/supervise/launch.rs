@@ -171,6 +171,7 @@ impl World {
         };
         let spawned = spawn.start(&self.setup.binary, &argv::replicate(&self.folder.config(), &exec))?;
         let reaped = self.runner.children.watch(spawned.pid);
+        self.runner.children.remember(spawned.pid);
         Ok(Launched { spawned, reaped, own, _theirs: theirs })
     }
 

@@ -1,5 +1,7 @@
 //! What happens, as events for the machine.
 
+use std::time::Duration;
+
 use nix::libc;
 
 use super::driver::{Driver, Message, sender_name, signal_name};
@@ -21,6 +23,9 @@ const SETTLED: u32 = 5;
 fn is_turn(looks: u32) -> bool {
     looks.is_power_of_two() || looks.is_multiple_of(64)
 }
+
+/// How long a process may take to die that has begun to.
+const DYING: Duration = Duration::from_millis(50);
 
 impl Driver {
     pub(super) fn take_signals(&mut self, signals: &Signals) {
@@ -137,7 +142,15 @@ impl Driver {
             }
             Some(ToKeeper::Stopped(number)) => self.job_stopped(number),
             Some(ToKeeper::Asked(_)) => self.handle(Event::LitestreamAsked),
-            Some(ToKeeper::LitestreamGone) => self.litestream_ended(false),
+            Some(ToKeeper::LitestreamGone) => {
+                // The shim is heard before Litestream's own end is. What it saw can be another process than this one's child,
+                // too: a wrapper around Litestream lives on.
+                let children = &self.world.runner.children;
+                if let Some(how) = self.world.litestream.and_then(|pid| children.how_ended(pid, DYING)) {
+                    self.note_end_of_litestream(how);
+                }
+                self.litestream_ended(false);
+            }
             None => {
                 self.world.link = None;
                 self.handle(Event::ShimGone);
@@ -305,14 +318,21 @@ impl Driver {
             }
             Message::LitestreamReaped(launch, how) => {
                 if launch == self.world.launches {
-                    if let (Ended::Signal(number), false) = (how, self.world.killed_litestream) {
-                        // What it said last has nothing to do with it.
-                        let why = if number == libc::SIGKILL { self.world.why_killed() } else { "" };
-                        self.world.reason = Some(format!("by SIG{}{why}", crate::os::signal::name(number)));
+                    // Else the shim has said so already.
+                    if self.world.litestream.is_some() {
+                        self.note_end_of_litestream(how);
                     }
                     self.litestream_ended(how == Ended::Code(0));
                 }
             }
+        }
+    }
+
+    fn note_end_of_litestream(&mut self, how: Ended) {
+        if let (Ended::Signal(number), false) = (how, self.world.killed_litestream) {
+            // What it said last has nothing to do with it.
+            let why = if number == libc::SIGKILL { self.world.why_killed() } else { "" };
+            self.world.reason = Some(format!("by SIG{}{why}", crate::os::signal::name(number)));
         }
     }
 

@@ -10,7 +10,7 @@
 //! plan     what a seed means                     faults   signals and networks, in their time
 //! scene    a world, made; what is kept of it     proxy    what stands between Litestream and S3
 //! life     one run of the keeper, and its end    compare  two databases as a whole
-//! tally    the sums
+//! tally    the sums                      tenants  hundreds that come and go (`--tenants`)
 //! ```
 
 mod compare;
@@ -26,6 +26,7 @@ mod scene;
 #[path = "../suite/support/mod.rs"]
 mod support;
 mod tally;
+mod tenants;
 mod writer;
 
 use std::fs;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
             let number = number.parse().expect("the leader writes a number");
             return writer::write(file, number, before.parse().expect("the leader writes a number"));
         }
+        ["__tenants", live, trace] => return tenants::app(live, trace),
         _ => (),
     }
     match options::parse(words.into_iter()) {
@@ -98,6 +100,10 @@ fn soak(options: &Options) -> ExitCode {
         [(keeper, &programs.keeper), (&soak, &programs.soak), (&litestream, &programs.litestream)]
     {
         fs::copy(from, to).unwrap_or_else(|error| panic!("cannot copy {}: {error}", from.display()));
+    }
+    if let Some(count) = options.tenants {
+        println!("seed {}, {count} tenants, {:?}", options.seed, options.time);
+        return if tenants::soak(options, &programs, count) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     println!("seed {}, {} worlds side by side, {:?}", options.seed, options.jobs, options.time);
 

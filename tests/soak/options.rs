@@ -31,6 +31,8 @@ pub struct Options {
     pub world: Option<u64>,
     /// Kinds of faults that are left out.
     pub without: Vec<String>,
+    /// So many tenants that come and go, instead of worlds.
+    pub tenants: Option<usize>,
     /// Another keeper than this package's.
     pub keeper: Option<PathBuf>,
 }
@@ -48,6 +50,7 @@ cargo test --test soak -- [OPTIONS]
     --keep DIR              where all that belongs to a failure is kept [default: target/tmp/soak]
     --world N               only this world of the seed, whatever time it takes
     --without KIND          leaves a kind of fault out; repeatable; --without list names them
+    --tenants N             instead of worlds, so many tenants that come and go, by a resolver and in a folder
     --keeper FILE           another litekeeper
 ";
 
@@ -64,6 +67,7 @@ pub fn parse(words: impl Iterator<Item = String>) -> Result<Asked, String> {
         keep: PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("soak"),
         world: None,
         without: Vec::new(),
+        tenants: None,
         keeper: None,
     };
     let (mut filters, mut skips) = (Vec::new(), Vec::new());
@@ -87,6 +91,10 @@ pub fn parse(words: impl Iterator<Item = String>) -> Result<Asked, String> {
                     return Err(format!("--without {kind}: not one of {}", KINDS.join(", ")));
                 }
                 options.without.push(kind);
+            }
+            "--tenants" => {
+                let count = usize::try_from(number("--tenants", &value()?)?);
+                options.tenants = Some(count.map_err(|_| "--tenants: too many".to_owned())?.max(4));
             }
             "--keeper" => options.keeper = Some(value()?.into()),
             "--help" | "-h" => return Err(HELP.to_owned()),

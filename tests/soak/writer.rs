@@ -116,7 +116,7 @@ pub fn lead(file: &str) -> ExitCode {
     ExitCode::from(orders.app.code as u8)
 }
 
-fn on_term() -> Arc<AtomicBool> {
+pub fn on_term() -> Arc<AtomicBool> {
     let stop = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(signal_hook::consts::SIGTERM, Arc::clone(&stop)).expect("TERM can be caught");
     stop

@@ -222,6 +222,7 @@ const OPENERS: &[&str] = &[
 const OPENS_BY_ITSELF: &[(&str, &str, &str)] = &[
     ("os/open.rs", "openat(", "the one place"),
     ("os/open.rs", "fs::read(", "below /proc and /sys the kernel alone says what stands under a name"),
+    ("os/oom_score.rs", "libc::open", "below /proc, and between fork and exec"),
     ("os/open.rs", "openat2(", "O_DIRECTORY: folders alone"),
     ("os/place.rs", "openat(", "O_PATH or O_DIRECTORY: folders alone"),
     ("os/dir.rs", "File::options", "O_PATH and O_DIRECTORY: a folder alone"),

@@ -443,3 +443,16 @@ fn keeper_killed_over_a_litestream_without_a_socket() {
         Backup::Url(&world.replica_url()).assert_holds_acked(&world, version, &trace);
     }
 }
+
+/// The shim knows of it before this process is told by the kernel: the reason is not lost to that.
+#[test]
+fn the_signal_that_ended_litestream_is_named() {
+    let world = World::new();
+    let unit = unit::start_writing(&world, unit::keeper(&world));
+    for n in 1..=4 {
+        unit.litestream().signal(Signal::SIGKILL);
+        unit.wait_log(n, "litestream ended (by SIGKILL): the app");
+        world.trace().wait_nth(n + 1, "start");
+    }
+    unit.stop(0);
+}

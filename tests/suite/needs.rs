@@ -1,5 +1,7 @@
 //! A container, a chroot or a sandbox that lacks what litekeeper needs: the lack is named, with what helps.
 
+use std::fs;
+use std::os::unix::fs::chown;
 use std::path::Path;
 
 use nix::libc;
@@ -69,6 +71,25 @@ fn the_app_alone_needs_nothing() {
         let keeper = keeper.wrapped(wrap::without(Path::new(folder)));
         keeper.app(["sh", "-c", "exit 12"]).run().expect_code(12);
     }
+}
+
+/// Nobody would look for it in an owner and a mode that are as they should be.
+#[test]
+fn without_the_capability_to_write_where_others_own() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let world = World::new();
+    let folder = world.path("data");
+    fs::create_dir(&folder).expect("the world is empty");
+    chown(&folder, Some(1000), Some(1000)).expect("root may");
+    let keeper = Keeper::new(&world).db(&folder.join("app.db")).replica(&world.replica_url());
+    let keeper = keeper.wrapped(wrap::capabilities("-dac_override"));
+    let ended = keeper.app(["true"]).run().expect_code(78);
+    ended
+        .expect_log("this user cannot write into the folder")
+        .expect_log("root lacks CAP_DAC_OVERRIDE (`--cap-drop`): start all as user 1000")
+        .expect_log("--cap-add=DAC_OVERRIDE");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use crate::support::app::App;
+use crate::support::procfs::Process;
 use crate::support::unit;
 use crate::support::world::World;
 
@@ -61,4 +62,38 @@ fn an_app_that_the_kernel_kills_for_want_of_memory_is_said_to_be() {
     let keeper = unit::keeper(&world).args(["--restart", "never"]).wrapped(cgroup.wrapper());
     let ended = keeper.app(app).run().expect_code(137).expect_log("was ended by SIGKILL");
     assert!(!ended.log.contains("no memory left"), "{}", ended.log);
+}
+
+/// What the kernel would kill first, of a process of the unit.
+fn score(process: &Process) -> i32 {
+    let file = format!("/proc/{}/oom_score_adj", process.pid);
+    fs::read_to_string(file).expect("it runs").trim().parse().expect("a number")
+}
+
+/// The keeper and the shim ask the kernel to look elsewhere; what they start is what it would be without them.
+#[test]
+fn keeper_and_shim_are_the_last_to_be_killed_for_want_of_memory() {
+    let world = World::new();
+    let trace = world.trace();
+    let raised = ["sh", "-c", "echo 500 > /proc/self/oom_score_adj && exec \"$@\"", "sh"];
+    let keeper = unit::keeper(&world).wrapped(raised.map(str::to_owned).to_vec());
+    let unit = keeper.app(unit::writer(&trace, &world.db(), 0)).start();
+    trace.wait_acked(3);
+    // Where the tests have CAP_SYS_RESOURCE it is less than nothing.
+    let least = |process: &Process| [-900, 0].contains(&score(process));
+    assert!(least(&unit.keeper()), "{}", score(&unit.keeper()));
+    assert!(least(&unit.shim()), "{}", score(&unit.shim()));
+    assert_eq!([score(&unit.app()), score(&unit.litestream())], [500, 500]);
+    unit.stop(0);
+}
+
+/// What is run without replication has no keeper, and nothing is asked for it.
+#[test]
+fn an_app_alone_keeps_its_own_place() {
+    let world = World::new();
+    let raised = ["sh", "-c", "echo 300 > /proc/self/oom_score_adj && exec \"$@\"", "sh"];
+    let keeper = unit::keeper(&world).env("LITEKEEPER_ENABLED", "false");
+    let keeper = keeper.wrapped(raised.map(str::to_owned).to_vec());
+    let ended = keeper.app(["cat", "/proc/self/oom_score_adj"]).run().expect_code(0);
+    assert_eq!(ended.stdout, "300\n");
 }

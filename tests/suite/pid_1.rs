@@ -179,3 +179,20 @@ fn app_killed_under_pid_1() {
     unit.finish();
     unit::assert_nothing_lost(&world, &trace);
 }
+
+/// Docker kills ten seconds after TERM: a stop that takes all of them ends without a word.
+#[test]
+fn in_a_container_a_stop_is_shorter_by_default() {
+    let init = |mut words: Vec<String>| {
+        words.extend(["sh", "-c", "\"$@\" & wait $!; exit $?", "sh"].map(str::to_owned));
+        words
+    };
+    for (wrapper, seconds) in [(Vec::new(), 10), (wrap::pid_1(), 9), (init(wrap::pid_1()), 9)] {
+        let world = World::new();
+        let mut spec = Spec::new(env!("CARGO_BIN_EXE_litekeeper").as_ref(), world.root());
+        spec.args(["config", "--db", "./app.db", "--replica", "./backup"]);
+        spec.wrap(wrapper);
+        let shown = spec.start().finish().expect_code(0).stdout;
+        assert!(shown.contains(&format!("timeout: {seconds}s\n")), "{seconds}: {shown}");
+    }
+}

@@ -1,6 +1,7 @@
 //! Databases that a resolver names: at the start, while the app runs, and when something goes wrong.
 
 use std::fs;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
@@ -108,6 +109,33 @@ fn tenants_that_are_missing_here_are_restored_at_the_start_and_later() {
         assert_eq!(sqlite::count(&tenants.path("b")), 6);
         running.stop(143);
     }
+}
+
+/// An app that does not wait for its tenant: what it has made is not given up for a restore.
+#[test]
+fn what_an_app_makes_while_its_backup_is_restored_stays() {
+    let s3 = S3::start();
+    let tenants = Tenants::on_s3(&s3);
+    tenants.name(&["a"]);
+    let running = tenants.start("10m");
+    sqlite::create(&tenants.path("a"), 5);
+    tenants.reload().expect_code(0);
+    running.stop(143);
+    fs::remove_dir_all(tenants.world.path("tenants")).expect("nobody uses it");
+    tenants.name(&[]);
+    let running = tenants.start("10m");
+    tenants.world.trace().wait_nth(2, "ready");
+    s3.delay(Duration::from_secs(1));
+    tenants.name(&["a"]);
+    let reload = tenants.reloader().start();
+    running.wait_log(1, "restoring ");
+    sqlite::create(&tenants.path("a"), 2);
+    reload.finish().expect_code(69);
+    running.wait_log(1, "somebody has made it while its backup was restored, which is not put over it");
+    s3.resume();
+    assert_eq!(sqlite::count(&tenants.path("a")), 2);
+    running.stop(74).expect_log("a.db");
+    assert_eq!(tenants.backup("a"), 5);
 }
 
 #[test]
