@@ -3,7 +3,9 @@
 //! Architecture invariant: this room imports `core`, `os`, `sqlite` and `litestream`. It decides nothing about
 //! processes, and never waits without a limit.
 
+mod again;
 mod aside;
+mod aws;
 mod bars;
 mod chosen;
 mod elsewhere;
@@ -15,6 +17,7 @@ mod restore;
 pub mod s3;
 pub mod search;
 mod standing;
+pub mod webdav;
 mod whole;
 
 pub use chosen::Chosen;
