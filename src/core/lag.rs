@@ -175,8 +175,9 @@ impl Lag {
         }
         watched.since = after;
         watched.ask_at = after.map(|_| now + self.delay);
-        // The answer took so long that what came after the question is too old as well, or soon will be: it has not caught up yet.
-        if after.is_some_and(|at| at + self.max / 2 <= now) {
+        // The answer took so long that what came after the question is too old as well, or is so before the next one: it has not
+        // caught up yet.
+        if after.is_some_and(|at| at + self.max <= now + self.delay) {
             return false;
         }
         std::mem::take(&mut watched.reported)
