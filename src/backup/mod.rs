@@ -7,6 +7,7 @@ mod again;
 mod aside;
 mod aws;
 mod bars;
+mod certificates;
 mod chosen;
 mod elsewhere;
 mod kin;

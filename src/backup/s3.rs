@@ -21,6 +21,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::aws::{self, Keys, Source, Surroundings};
+use super::certificates;
 use super::listing::{Found, max_txid};
 use super::{reach, webdav};
 use crate::litestream::command::Runner;
@@ -459,8 +460,10 @@ impl Agent {
     /// No redirect is followed: whoever may send one could name any host, which would get the session's token
     /// and be believed; and nothing but TLS where the endpoint asks for it.
     pub(super) fn new(skip_verify: bool, https_only: bool) -> Self {
-        let tls =
-            ureq::tls::TlsConfig::builder().disable_verification(skip_verify).root_certs(roots()).build();
+        let tls = ureq::tls::TlsConfig::builder()
+            .disable_verification(skip_verify)
+            .root_certs(certificates::roots())
+            .build();
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -482,52 +485,6 @@ impl Agent {
         let answer = tokio::task::spawn_blocking(move || agent.head(url).call()).await.ok()?.ok()?;
         answer.headers().get("x-amz-bucket-region")?.to_str().ok().map(str::to_owned)
     }
-}
-
-/// The system's certificates, where Go looks for them as well (`loadSystemRoots` in its `crypto/x509`): in the first file
-/// that is there, and in each folder; else Mozilla's.
-fn roots() -> ureq::tls::RootCerts {
-    let certificates = certificates(&|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
-    if certificates.is_empty() {
-        ureq::tls::RootCerts::WebPki
-    } else {
-        ureq::tls::RootCerts::new_with_certs(&certificates)
-    }
-}
-
-fn certificates(variable: &dyn Fn(&str) -> Option<String>) -> Vec<ureq::tls::Certificate<'static>> {
-    // Mozilla's has 250 KB.
-    const LONGEST_LIST: usize = 16 << 20;
-    const FILES: [&str; 6] = [
-        "/etc/ssl/certs/ca-certificates.crt",
-        "/etc/pki/tls/certs/ca-bundle.crt",
-        "/etc/ssl/ca-bundle.pem",
-        "/etc/pki/tls/cacert.pem",
-        "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
-        "/etc/ssl/cert.pem",
-    ];
-    let files = variable("SSL_CERT_FILE").map_or_else(|| FILES.map(str::to_owned).into(), |file| vec![file]);
-    let folders = variable("SSL_CERT_DIR").unwrap_or_else(|| "/etc/ssl/certs:/etc/pki/tls/certs".to_owned());
-    let whole = |path: &std::path::Path| open::whole(path, LONGEST_LIST).ok();
-    let first = files.iter().find_map(|file| whole(std::path::Path::new(file)));
-    let entries = folders.split(':').flat_map(std::fs::read_dir).flatten().flatten();
-    // A certificate has another name beside its own, by its hash, which leads to it.
-    let is_twin =
-        |path: &std::path::Path| std::fs::read_link(path).is_ok_and(|to| to.components().count() == 1);
-    let each =
-        entries.map(|entry| entry.path()).filter(|path| !is_twin(path)).filter_map(|path| whole(&path));
-    let mut seen = std::collections::HashSet::new();
-    let mut certificates = Vec::new();
-    for pem in first.into_iter().chain(each) {
-        for item in ureq::tls::parse_pem(&pem) {
-            if let Ok(ureq::tls::PemItem::Certificate(certificate)) = item
-                && seen.insert(certificate.der().to_vec())
-            {
-                certificates.push(certificate);
-            }
-        }
-    }
-    certificates
 }
 
 impl HttpConnector for Agent {
@@ -580,32 +537,6 @@ fn exchange(agent: &ureq::Agent, request: HttpRequest) -> Result<HttpResponse, H
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn certificates_are_found_where_litestream_finds_them() {
-        let folder = tempfile::tempdir().unwrap();
-        let pem = |body: &str| format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n");
-        let path = |name: &str| folder.path().join(name).display().to_string();
-        for name in ["one", "two"] {
-            std::fs::create_dir(path(name)).unwrap();
-        }
-        for (name, body) in
-            [("list", "AAAA"), ("one/a.pem", "AAAB"), ("one/same.pem", "AAAA"), ("two/b.crt", "AAAC")]
-        {
-            std::fs::write(path(name), pem(body)).unwrap();
-        }
-        std::os::unix::fs::symlink("a.pem", path("one/0123abcd.0")).unwrap();
-        let found = |file: &str, folders: &str| {
-            let (file, folders) = (path(file), folders.split(':').map(path).collect::<Vec<_>>().join(":"));
-            let variable =
-                |name: &str| Some(if name == "SSL_CERT_FILE" { file.clone() } else { folders.clone() });
-            certificates(&variable).len()
-        };
-        assert_eq!(found("list", "none"), 1);
-        assert_eq!(found("none", "one"), 2);
-        assert_eq!(found("list", "one:two"), 3);
-        assert_eq!(found("none", "none"), 0);
-    }
 
     #[test]
     fn a_listing_in_no_order_and_without_an_end_has_a_bound() {
