@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use indicatif::MultiProgress;
 
+use super::again;
 use super::restore::{Error, Outcome, Restorer};
 use super::standing::NO_BACKUP;
 use crate::litestream::argv;
@@ -79,8 +80,8 @@ impl Restorer {
 
     /// Whether its replica does.
     pub(super) async fn holds_backup(&self, db: &Database) -> Result<bool, Error> {
-        let output =
-            self.runner.ask(&argv::listing(self.version, &self.config, &db.path), self.timeout).await;
+        let listing = argv::listing(self.version, &self.config, &db.path);
+        let output = again::ask(&self.runner, db, &listing, self.timeout).await;
         let output = match output {
             Ok(output) => output,
             Err(error) => return Err(Error::of_command(db, error).explained(&self.runner, db).await),

@@ -3,8 +3,11 @@
 //! Architecture invariant: this room imports `core`, `os`, `sqlite` and `litestream`. It decides nothing about
 //! processes, and never waits without a limit.
 
+mod again;
 mod aside;
+mod aws;
 mod bars;
+mod certificates;
 mod chosen;
 mod elsewhere;
 mod formats;
@@ -16,6 +19,7 @@ mod restore;
 pub mod s3;
 pub mod search;
 mod standing;
+pub mod webdav;
 mod whole;
 
 pub use chosen::Chosen;

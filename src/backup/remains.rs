@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::Error;
+use super::again::Patience;
 use super::search::Span;
 use crate::litestream::argv;
 use crate::litestream::command::{self, Output, Runner};
@@ -25,7 +26,14 @@ pub(super) async fn refuse(
     db: &Database,
     limit: Duration,
 ) -> Result<(), Error> {
-    match of(runner, version, config, &db.path, limit).await {
+    let mut patience = Patience::new(limit);
+    let found = loop {
+        match of(runner, version, config, &db.path, limit).await {
+            Err(Unlisted::Refused(reason)) if patience.waits(db, &reason).await => {}
+            found => break found,
+        }
+    };
+    match found {
         Ok(None) => Ok(()),
         Ok(Some(left)) => {
             let (db, replica) = (db.path.clone(), db.replica.clone());

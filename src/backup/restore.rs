@@ -1,5 +1,6 @@
 //! Restoring databases that are missing.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -11,6 +12,7 @@ use indicatif::MultiProgress;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use super::again::Patience;
 use super::aside::{self, Remains};
 use super::bars::{self, bar};
 use super::chosen::Chosen;
@@ -441,12 +443,13 @@ impl Restorer {
         // Litestream writes here first (`Replica.Restore` in its replica.go), then renames.
         let partial = with_suffix(output, ".tmp");
         let (mut before, mut report_at) = (0, Instant::now() + REPORT);
+        let has_moved = Cell::new(false);
         let mut tell = || {
             if std::mem::take(&mut is_told) {
                 tracing::info!("restoring {} from {}", db.path.display(), db.replica);
             }
         };
-        let tick = |pid| {
+        let mut tick = |pid| {
             let written = place::theirs(|| partial.symlink_metadata()).map_or(0, |found| found.len());
             if written > 0 {
                 tell();
@@ -457,15 +460,35 @@ impl Restorer {
                 report_at = Instant::now() + REPORT;
                 report(db, written, written > before);
             }
-            std::mem::replace(&mut before, written) < written
+            let moves = std::mem::replace(&mut before, written) < written;
+            has_moved.set(has_moved.get() || moves);
+            moves
         };
         let args = match txid {
             Some(txid) => argv::restore_txid(&self.config, output, &db.path, txid),
             None => argv::restore(&self.config, output, &db.path),
         };
-        let ran = match db.replica_folder {
-            Some(_) => self.runner.run_offline(&args, self.timeout, tick).await,
-            None => self.runner.run(&args, self.timeout, tick).await,
+        let (mut patience, mut refused) = (Patience::new(self.timeout), None);
+        let ran = loop {
+            let limit = if refused.is_some() { patience.left() } else { self.timeout };
+            let ran = match db.replica_folder {
+                Some(_) => self.runner.run_offline(&args, limit, &mut tick).await,
+                None => self.runner.run(&args, limit, &mut tick).await,
+            };
+            let ran = match (ran, refused) {
+                (Err(command::Error::Timeout(_)), Some(refused)) => break Ok(refused),
+                (ran, _) => ran,
+            };
+            if has_moved.take() {
+                patience.renew();
+            }
+            match &ran {
+                Ok(said) if !said.is_success() && patience.waits(db, &said.reason()).await => {
+                    aside::remove_partial(output);
+                    refused = Some(said.clone());
+                }
+                Ok(_) | Err(_) => break ran,
+            }
         };
         if let Some(bar) = bar {
             bar.finish_and_clear();

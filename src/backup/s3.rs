@@ -20,9 +20,11 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use super::aws::{self, Keys, Source, Surroundings};
+use super::certificates;
 use super::formats::Formats;
 use super::listing::{Found, max_txid};
-use super::reach;
+use super::{reach, webdav};
 use crate::litestream::command::Runner;
 use crate::litestream::ltx;
 use crate::os::{fd, open};
@@ -169,6 +171,13 @@ pub fn main(order: Option<&str>) -> u8 {
 /// # Errors
 /// Why it cannot, in the server's words.
 pub fn carry_out(order: &[u8]) -> Result<Vec<u8>, String> {
+    #[derive(Deserialize)]
+    struct Elsewhere {
+        webdav: webdav::Order,
+    }
+    if let Ok(order) = serde_json::from_slice::<Elsewhere>(order) {
+        return webdav::carry_out(&order.webdav).map(|()| b"[]".to_vec());
+    }
     let order: Order = serde_json::from_slice(order).map_err(|error| error.to_string())?;
     if order.reach {
         return serde_json::to_vec(&reach::look(order.endpoint.as_deref()))
@@ -211,50 +220,78 @@ fn words(error: &dyn std::error::Error) -> String {
 }
 
 async fn store(order: &Order) -> Result<AmazonS3, String> {
-    let is_plain = order.endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http://"));
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let read = |path: &str| {
+        let bytes = open::whole(std::path::Path::new(path), aws::LONGEST).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    let around = Surroundings::of(&variable, read)?;
+    let endpoint = order.endpoint.clone().or_else(|| around.endpoint());
+    let is_plain = endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http://"));
     let agent = Agent::new(order.skip_verify, !is_plain);
-    let mut builder = AmazonS3Builder::from_env()
+    let in_host = endpoint.as_ref().filter(|_| !order.path_style);
+    let in_host = in_host.and_then(|endpoint| aws::with_bucket(endpoint, &order.bucket));
+    let key = match (&order.access_key_id, &order.secret_access_key) {
+        (Some(id), Some(secret)) => {
+            Source::Keys(Keys { id: id.clone(), secret: secret.clone(), token: None })
+        }
+        _ => around.keys()?,
+    };
+    // Variables say where a key can be asked for; one that is written down is not to be mixed with others.
+    let mut builder = match &key {
+        Source::Keys(_) => AmazonS3Builder::new(),
+        Source::Asked => ASKED.iter().fold(AmazonS3Builder::new(), |builder, (name, key)| {
+            variable(name).into_iter().fold(builder, |builder, value| builder.with_config(*key, value))
+        }),
+        Source::Nobody => {
+            return Err(
+                "no key: none is written down, and AWS_EC2_METADATA_DISABLED forbids to ask the machine"
+                    .to_owned(),
+            );
+        }
+    };
+    builder = builder
         .with_bucket_name(&order.bucket)
         .with_http_connector(agent.clone())
         .with_allow_http(true)
         // Not every server knows how to remove several at once.
         .with_disable_bulk_delete(true)
-        .with_virtual_hosted_style_request(!order.path_style)
+        .with_virtual_hosted_style_request(!order.path_style && (in_host.is_some() || endpoint.is_none()))
         .with_retry(RetryConfig {
             max_retries: 4,
             retry_timeout: Duration::from_secs(30),
             ..RetryConfig::default()
         });
-    if let Some(endpoint) = &order.endpoint {
-        // The library wants the bucket in the host's name to be there already.
-        let endpoint = match endpoint.split_once("://") {
-            Some((scheme, host)) if !order.path_style => format!("{scheme}://{}.{host}", order.bucket),
-            _ => endpoint.clone(),
-        };
+    // The library wants the bucket in the host's name to be there already.
+    if let Some(endpoint) = in_host.as_ref().or(endpoint.as_ref()) {
         builder = builder.with_endpoint(endpoint);
     }
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let litestreams = |own: &Option<String>, aws: &str, litestream: &str| {
-        own.clone().or_else(|| if variable(aws).is_some() { None } else { variable(litestream) })
-    };
-    if let Some(id) = litestreams(&order.access_key_id, "AWS_ACCESS_KEY_ID", "LITESTREAM_ACCESS_KEY_ID") {
-        builder = builder.with_access_key_id(id);
+    if let Source::Keys(Keys { id, secret, token }) = key {
+        builder = builder.with_access_key_id(id).with_secret_access_key(secret);
+        builder = token.into_iter().fold(builder, AmazonS3Builder::with_token);
     }
-    if let Some(secret) =
-        litestreams(&order.secret_access_key, "AWS_SECRET_ACCESS_KEY", "LITESTREAM_SECRET_ACCESS_KEY")
-    {
-        builder = builder.with_secret_access_key(secret);
-    }
-    let known = order.region.clone().or_else(|| builder.get_config_value(&AmazonS3ConfigKey::Region));
-    let region = match known {
-        Some(region) => region,
-        None if order.endpoint.is_none() => {
-            agent.region_of(&order.bucket).await.unwrap_or_else(|| "us-east-1".into())
-        }
+    let region = match &order.region {
+        Some(region) => region.clone(),
+        // Litestream asks for it at the endpoint of a variable as well, and takes this one where a replica names an endpoint.
+        None if endpoint.is_none() => match agent.region_of(&order.bucket).await {
+            Some(region) => region,
+            None => variable("AWS_REGION").unwrap_or_else(|| "us-east-1".into()),
+        },
         None => "us-east-1".to_owned(),
     };
     builder.with_region(region).build().map_err(|error| words(&error))
 }
+
+/// The variables that say who gives a key.
+const ASKED: &[(&str, AmazonS3ConfigKey)] = &[
+    ("AWS_WEB_IDENTITY_TOKEN_FILE", AmazonS3ConfigKey::WebIdentityTokenFile),
+    ("AWS_ROLE_ARN", AmazonS3ConfigKey::RoleArn),
+    ("AWS_ROLE_SESSION_NAME", AmazonS3ConfigKey::RoleSessionName),
+    ("AWS_ENDPOINT_URL_STS", AmazonS3ConfigKey::StsEndpoint),
+    ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", AmazonS3ConfigKey::ContainerCredentialsRelativeUri),
+    ("AWS_CONTAINER_CREDENTIALS_FULL_URI", AmazonS3ConfigKey::ContainerCredentialsFullUri),
+    ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", AmazonS3ConfigKey::ContainerAuthorizationTokenFile),
+];
 
 /// Every database at any depth, by all names there are.
 async fn all(store: &AmazonS3, prefix: &Path) -> object_store::Result<Vec<Found>> {
@@ -451,14 +488,16 @@ fn is_level(name: &str) -> bool {
 
 /// The client: what `litekeeper install` uses as well.
 #[derive(Clone, Debug)]
-struct Agent(ureq::Agent);
+pub(super) struct Agent(ureq::Agent);
 
 impl Agent {
     /// No redirect is followed: whoever may send one could name any host, which would get the session's token
     /// and be believed; and nothing but TLS where the endpoint asks for it.
-    fn new(skip_verify: bool, https_only: bool) -> Self {
-        let tls =
-            ureq::tls::TlsConfig::builder().disable_verification(skip_verify).root_certs(roots()).build();
+    pub(super) fn new(skip_verify: bool, https_only: bool) -> Self {
+        let tls = ureq::tls::TlsConfig::builder()
+            .disable_verification(skip_verify)
+            .root_certs(certificates::roots())
+            .build();
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -470,37 +509,15 @@ impl Agent {
         Self(config.new_agent())
     }
 
+    pub(super) fn agent(&self) -> &ureq::Agent {
+        &self.0
+    }
+
     /// AWS tells a bucket's region to everybody (`HeadBucket`).
     async fn region_of(&self, bucket: &str) -> Option<String> {
         let (agent, url) = (self.0.clone(), format!("https://s3.amazonaws.com/{bucket}"));
         let answer = tokio::task::spawn_blocking(move || agent.head(url).call()).await.ok()?.ok()?;
         answer.headers().get("x-amz-bucket-region")?.to_str().ok().map(str::to_owned)
-    }
-}
-
-/// The system's certificates, where Go looks for them as well (`crypto/x509`), else Mozilla's.
-fn roots() -> ureq::tls::RootCerts {
-    // Mozilla's has 250 KB.
-    const LONGEST_LIST: usize = 16 << 20;
-    const PLACES: [&str; 3] =
-        ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
-    let named = std::env::var("SSL_CERT_FILE").ok();
-    let pem = named
-        .as_deref()
-        .into_iter()
-        .chain(PLACES)
-        .find_map(|path| open::whole(std::path::Path::new(path), LONGEST_LIST).ok());
-    let items = pem.iter().flat_map(|pem| ureq::tls::parse_pem(pem));
-    let certificates: Vec<_> = items
-        .filter_map(|item| match item {
-            Ok(ureq::tls::PemItem::Certificate(certificate)) => Some(certificate),
-            _ => None,
-        })
-        .collect();
-    if certificates.is_empty() {
-        ureq::tls::RootCerts::WebPki
-    } else {
-        ureq::tls::RootCerts::new_with_certs(&certificates)
     }
 }
 

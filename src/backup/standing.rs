@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Error, kin, remains};
+use super::{Error, again, kin, remains};
 use crate::litestream::argv;
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
@@ -88,7 +88,7 @@ pub async fn standing(
     limit: Duration,
 ) -> Result<Standing, Error> {
     let local = position::local(version, &db.meta);
-    let output = runner.ask(&argv::listing(version, config, &db.path), limit).await;
+    let output = again::ask(runner, db, &argv::listing(version, config, &db.path), limit).await;
     let output = match output {
         Ok(output) => output,
         Err(error) => return Err(Error::of_command(db, error).explained(runner, db).await),

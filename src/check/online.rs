@@ -1,8 +1,8 @@
 //! Each replica asked, written and read, by Litestream itself and without harm to what is there.
 //!
 //! What is written is a database of one row, to a folder of its own below the replica's place, where no
-//! listing of the real backup looks. A folder of this machine and one on S3 are cleaned up again; of
-//! other kinds the few hundred bytes that stay are named.
+//! listing of the real backup looks. A folder of this machine, one on S3 and one on WebDAV are removed again. No command of
+//! Litestream removes anything, so of other kinds the few hundred bytes that stay are named, and the command that removes them.
 
 use std::ffi::OsString;
 use std::fs;
@@ -20,7 +20,7 @@ use super::rules::{
     DATABASE_BEHIND, DISK_SPACE, LEFT_BEHIND, NO_BACKUP, NO_BEGINNING, NOT_WRITTEN, OTHER_BACKUP,
     REPLICA_LIST, REPLICA_READ, REPLICA_WRITE,
 };
-use crate::backup::{self, Standing, s3};
+use crate::backup::{self, Standing, s3, webdav};
 use crate::config::lint::{Lint, Rule};
 use crate::config::{Config, Database, GenerateOptions, Kind, Owner, Replica, Series};
 use crate::litestream::argv;
@@ -256,7 +256,11 @@ impl Trial {
                 let removed = s3::ask(&self.online.runner, &order, self.online.limit).await;
                 removed.err().map(|_| below_of(&self.replica, &below))
             }
-            (Err(_), Place::S3(_)) => None,
+            (Ok(()), Place::Webdav(order)) => {
+                let removed = webdav::remove(&self.online.runner, &order, self.online.limit).await;
+                removed.err().map(|_| below_of(&self.replica, &below))
+            }
+            (Err(_), Place::S3(_) | Place::Webdav(_)) => None,
             (_, Place::Elsewhere) => Some(below_of(&self.replica, &below)),
             (_, Place::Folder { below, was_there }) => place::theirs(|| Ok(clean_up(&below, &was_there)))
                 .unwrap_or_else(|error| Some(error.to_string())),
@@ -269,8 +273,8 @@ impl Trial {
             (Ok(()), Ok(())) => left
                 .map(|place| {
                     let message = format!("what was written to try it is left at {place}");
-                    self.lint(LEFT_BEHIND, message)
-                        .hint("a few hundred bytes that nothing looks at: delete them")
+                    let hint = format!("a few hundred bytes that nothing looks at: {}", self.removal(&place));
+                    self.lint(LEFT_BEHIND, message).hint(hint)
                 })
                 .into_iter()
                 .collect(),
@@ -361,9 +365,30 @@ impl Trial {
                 }
                 None => Place::Elsewhere,
             },
-            Kind::Gcs | Kind::Abs | Kind::Oss | Kind::Sftp | Kind::Nats | Kind::Webdav | Kind::Other(_) => {
-                Place::Elsewhere
+            Kind::Webdav => {
+                let alone = self.config.probe(self.owner, self.number, self.folder.path(), Some(below));
+                let found = alone.and_then(|alone| alone.probe_webdav());
+                found.map_or(Place::Elsewhere, |found| Place::Webdav(serde_json::json!(found)))
             }
+            Kind::Gcs | Kind::Abs | Kind::Oss | Kind::Sftp | Kind::Nats | Kind::Other(_) => Place::Elsewhere,
+        }
+    }
+
+    /// How somebody removes what is left at a place.
+    fn removal(&self, place: &str) -> String {
+        let inside = place.split_once("://").and_then(|(_, rest)| rest.split_once('/'));
+        let (host, path) = inside.unwrap_or_default();
+        match self.replica.kind {
+            Kind::Gcs => format!("`gcloud storage rm -r {place}` removes them"),
+            Kind::Abs => {
+                format!("`az storage blob delete-batch --source {host} --pattern '{path}/*'` removes them")
+            }
+            Kind::Oss => format!("`ossutil rm -r {place}` removes them"),
+            Kind::Sftp if self.replica.location.starts_with("sftp::") => {
+                format!("remove the folder /{path} on {host}")
+            }
+            Kind::Sftp => format!("remove the folder {path} in the user's home on {host}"),
+            Kind::File | Kind::S3 | Kind::Webdav | Kind::Nats | Kind::Other(_) => "delete them".to_owned(),
         }
     }
 
@@ -409,6 +434,8 @@ enum Place {
     Folder { below: PathBuf, was_there: PathBuf },
     /// A folder on S3, as the order to remove what is in it.
     S3(Vec<u8>),
+    /// A folder on WebDAV, as such an order.
+    Webdav(serde_json::Value),
     /// Anything else.
     Elsewhere,
 }

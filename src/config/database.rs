@@ -83,6 +83,10 @@ impl Entry {
                 }
                 let dir = absolute(node, "dir", dir, base)?;
                 let replicas = read_replicas(node, root, base, budget, &dir)?;
+                // `cloneReplicaConfigWithRelativePath` in Litestream's main.go, and what its NATS client makes of that.
+                if let Some(replica) = replicas.iter().find(|replica| replica.kind == Kind::Nats) {
+                    return Err((replica.line, Problem::FolderOnNats));
+                }
                 Ok(Self::Directory(Directory { dir, pattern, recursive, watch, replicas, line }))
             }
             (Some(_), Some(_)) => Err((line, Problem::PathAndDir)),

@@ -202,6 +202,11 @@ pub enum Problem {
     /// A folder without a pattern for the names of its databases.
     #[error("`dir` needs a `pattern`")]
     NoPattern,
+    /// A folder of databases in a bucket of NATS.
+    #[error(
+        "a `dir` cannot go to NATS: Litestream puts the path of each database into the bucket's name, or all of them into one place"
+    )]
+    FolderOnNats,
     /// Both places for metadata.
     #[error("a database has both `meta-path` and `meta-dir`")]
     MetaPathAndDir,
@@ -680,6 +685,7 @@ impl Finding {
             Problem::NotIn05 { key: "age" } => "leave it out: 0.5 cannot encrypt, only Litestream 0.3 can",
             Problem::NotIn03 => "name each database, or use Litestream 0.5",
             Problem::SameName { .. } => "give each replica a `name`",
+            Problem::FolderOnNats => "name each database by itself, with a bucket of its own",
             Problem::NoPattern => "for example `pattern: \"*.db\"`",
             Problem::SeveralReplicas { .. } => "keep one; only Litestream 0.3 writes to several",
             Problem::ReplicaPathIsUrl => "use `url` instead of `path`",

@@ -57,6 +57,7 @@ mod traces;
 mod types;
 mod url;
 mod variables;
+mod webdav;
 
 pub use database::{Database, Directory};
 pub use error::{Error, Finding, Origin, Problem};
@@ -81,3 +82,4 @@ pub use section::{Accepts, AppVariable, SECTION, Section, Setting};
 pub use sources::{is_place, names_replica, nothing_given};
 pub use traces::Traces;
 pub use variables::read_file;
+pub use webdav::Webdav;

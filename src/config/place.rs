@@ -110,46 +110,56 @@ fn s3(settings: &Settings<'_>, url: Option<&Url>) -> Found<Place> {
 /// What the host of an `s3://` URL says.
 pub(super) struct S3Host {
     pub bucket: String,
+    /// With its scheme; empty for Amazon's.
     pub endpoint: String,
+    /// Empty where the host says none.
+    pub region: String,
+    /// The bucket goes into the path.
+    pub path_style: bool,
 }
 
 /// Litestream's `s3.ParseHost`: `bucket.host:port`, the hosts of some providers, else a bucket.
 pub(super) fn s3_host(host: &str) -> S3Host {
-    let of =
-        |bucket: &str, endpoint: &str| S3Host { bucket: bucket.to_owned(), endpoint: endpoint.to_owned() };
+    let of = |bucket: &str, endpoint: &str, region: &str, path_style| S3Host {
+        bucket: bucket.to_owned(),
+        endpoint: endpoint.to_owned(),
+        region: region.to_owned(),
+        path_style,
+    };
     if host.starts_with("arn:") {
-        return of(host, "");
+        return of(host, "", host.split(':').nth(3).unwrap_or_default(), false);
     }
     if host.contains(':') && !host.contains(".com") {
         return match host.split_once('.') {
-            Some((bucket, endpoint)) => of(bucket, endpoint),
-            None => of("", host),
+            Some((bucket, endpoint)) => of(bucket, &format!("http://{endpoint}"), "us-east-1", true),
+            None => of("", &format!("http://{host}"), "", true),
         };
     }
     if let Some(rest) = host.strip_suffix(".amazonaws.com") {
         // `bucket.s3` or `bucket.s3.region`, and a bucket's name may have dots.
-        let bucket = rest.strip_suffix(".s3").or_else(|| {
-            let (before, _region) = rest.rsplit_once('.')?;
-            before.strip_suffix(".s3")
+        let found = rest.strip_suffix(".s3").map(|bucket| (bucket, "")).or_else(|| {
+            let (before, region) = rest.rsplit_once('.')?;
+            Some((before.strip_suffix(".s3")?, region))
         });
-        return of(bucket.filter(|bucket| !bucket.is_empty()).unwrap_or(host), "");
+        let (bucket, region) = found.filter(|(bucket, _)| !bucket.is_empty()).unwrap_or((host, ""));
+        return of(bucket, "", region, false);
     }
     if let Some(rest) = host.strip_suffix(".digitaloceanspaces.com") {
         let (bucket, region) = rest.rsplit_once('.').unwrap_or(("", rest));
-        return of(bucket, &format!("{region}.digitaloceanspaces.com"));
+        return of(bucket, &format!("https://{region}.digitaloceanspaces.com"), region, false);
     }
-    for provider in ["backblazeb2.com", "scw.cloud"] {
+    for (provider, path_style) in [("backblazeb2.com", true), ("scw.cloud", false)] {
         let rest = host.strip_suffix(provider).and_then(|rest| rest.strip_suffix('.'));
         if let Some((before, region)) = rest.and_then(|rest| rest.rsplit_once('.'))
             && let Some(bucket) =
                 before.strip_suffix(".s3").or_else(|| before.strip_suffix("s3").filter(|b| b.is_empty()))
         {
-            return of(bucket, &format!("s3.{region}.{provider}"));
+            return of(bucket, &format!("https://s3.{region}.{provider}"), region, path_style);
         }
     }
     match host.strip_suffix(".s3.filebase.com") {
-        Some(bucket) => of(bucket, "s3.filebase.com"),
-        None => of(host, ""),
+        Some(bucket) => of(bucket, "https://s3.filebase.com", "", false),
+        None => of(host, "", "", false),
     }
 }
 

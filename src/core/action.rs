@@ -101,6 +101,8 @@ pub enum Note {
     LitestreamGivenUp,
     /// Litestream died with changes that nobody confirmed: it is started again, to drain.
     DrainRelaunch,
+    /// Litestream waits before its next try, and its replica answers others: it is ended, and a fresh one drains.
+    DrainAfresh,
     /// Litestream did not come up in its time.
     LaunchTimeout,
     /// Each existing database is confirmed, so what is next may start.

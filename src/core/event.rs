@@ -148,6 +148,8 @@ pub enum Event {
     /// A database is confirmed on its replica, as the drain asked, or Litestream does not have it, and never will; of a Litestream without a socket:
     /// its last sync at its end will have it.
     Drained(Db),
+    /// Litestream does not talk to a replica that the drain waits for, and which answers others.
+    Silent,
     /// The keeper itself was not there for so long until now: stopped with its job, or without a processor.
     WasAway(Duration),
     /// A signal to stop came.

@@ -175,6 +175,11 @@ impl Lag {
         }
         watched.since = after;
         watched.ask_at = after.map(|_| now + self.delay);
+        // The answer took so long that what came after the question is too old as well, or is so before the next one: it has not
+        // caught up yet.
+        if after.is_some_and(|at| at + self.max <= now + self.delay) {
+            return false;
+        }
         std::mem::take(&mut watched.reported)
     }
 
@@ -263,6 +268,21 @@ mod tests {
         assert_eq!(lag.due(now + MAX * 2 + DELAY), Some(Due::Ask(DB)));
         assert!(lag.confirmed(now + MAX * 3, DB, true), "the recovery is news");
         assert!(!lag.exceeded());
+    }
+
+    #[test]
+    fn an_answer_that_took_too_long_is_no_recovery_of_what_came_meanwhile() {
+        let (now, mut lag) = lag();
+        lag.changed(now, DB);
+        assert_eq!(lag.due(now + DELAY), Some(Due::Ask(DB)));
+        lag.changed(now + DELAY, DB);
+        assert_eq!(lag.due(now + MAX), Some(Due::Exceeded(DB, MAX)));
+        let late = now + DELAY + MAX;
+        assert!(!lag.confirmed(late, DB, true), "the second change is as old as the first one was");
+        assert!(lag.exceeded());
+        assert_eq!(lag.due(late), None, "and that is no news");
+        assert_eq!(lag.due(late + DELAY), Some(Due::Ask(DB)));
+        assert!(lag.confirmed(late + DELAY, DB, true), "this is");
     }
 
     #[test]

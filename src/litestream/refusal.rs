@@ -8,6 +8,10 @@ pub const MIXED: &str = "its pages have another size than those of the backup";
 pub enum Refusal {
     /// The key is unknown, its secret is wrong, or it may not do this.
     Credentials,
+    /// The same of Azure's storage.
+    AzureKey,
+    /// The same of Google's.
+    GoogleKey,
     /// The user is unknown to a server that is none of a cloud's, or its password or key is wrong.
     Login,
     /// The server is another one than the settings say, by its key.
@@ -24,6 +28,8 @@ pub enum Refusal {
     Dns,
     /// Nobody answers there.
     Unreachable,
+    /// The server answers that it cannot answer now.
+    Busy,
     /// The server speaks plain HTTP, and is asked for TLS.
     NoTls,
     /// The list of certificates in `AWS_CA_BUNDLE` cannot be used.
@@ -45,7 +51,16 @@ pub enum Refusal {
 /// What each kind looks like in the words of the clients that Litestream uses.
 const WORDS: &[(Refusal, &[&str])] = &[
     (Refusal::CaBundle, &["custom RootCAs", "AWS_CA_BUNDLE"]),
-    (Refusal::Bucket, &["NoSuchBucket", "ContainerNotFound", "bucket does not exist", "bucket not found"]),
+    (
+        Refusal::Bucket,
+        &[
+            "NoSuchBucket",
+            "ContainerNotFound",
+            "bucket does not exist",
+            "bucket doesn't exist",
+            "bucket not found",
+        ],
+    ),
     (
         Refusal::NoCredentials,
         &[
@@ -56,6 +71,16 @@ const WORDS: &[(Refusal, &[&str])] = &[
         ],
     ),
     (
+        Refusal::AzureKey,
+        &[
+            "AuthenticationFailed",
+            "AuthorizationFailure",
+            "InvalidAuthenticationInfo",
+            "AuthorizationPermissionMismatch",
+        ],
+    ),
+    (Refusal::GoogleKey, &["googleapi: Error 401", "googleapi: Error 403", "oauth2: cannot fetch token"]),
+    (
         Refusal::Credentials,
         &[
             "InvalidAccessKeyId",
@@ -64,8 +89,6 @@ const WORDS: &[(Refusal, &[&str])] = &[
             "Forbidden",
             "StatusCode: 403",
             "StatusCode: 401",
-            "AuthenticationFailed",
-            "AuthorizationFailure",
         ],
     ),
     // Of SSH, NATS and WebDAV.
@@ -101,6 +124,13 @@ const WORDS: &[(Refusal, &[&str])] = &[
             "connection reset",
             // NATS tells no more.
             "no servers available for connection",
+            "nats: timeout",
+            "no responders available",
+            "handshake timeout",
+            // A server of SSH that is on its way, or has too many at once (`MaxStartups`).
+            "ssh: handshake failed: EOF",
+            "connection lost",
+            "broken pipe",
         ],
     ),
     (Refusal::Permission, &["permission denied", "read-only file system"]),
@@ -119,6 +149,21 @@ const WORDS: &[(Refusal, &[&str])] = &[
             "mismatched page sizes",
         ],
     ),
+    // Of S3, Google's storage, Azure and WebDAV. Last, since the latter two say no more than a number.
+    (
+        Refusal::Busy,
+        &[
+            "StatusCode: 50",
+            "SlowDown",
+            "ServerBusy",
+            "Error 50",
+            "response code 50",
+            ": 500",
+            ": 502",
+            ": 503",
+            ": 504",
+        ],
+    ),
 ];
 
 impl Refusal {
@@ -133,6 +178,8 @@ impl Refusal {
         matches!(
             self,
             Self::Credentials
+                | Self::AzureKey
+                | Self::GoogleKey
                 | Self::Login
                 | Self::HostKey
                 | Self::KeyFile
@@ -146,12 +193,21 @@ impl Refusal {
         )
     }
 
+    /// Whether the same question may have another answer soon, without anybody mending anything here.
+    pub fn may_pass(self) -> bool {
+        matches!(self, Self::Unreachable | Self::Dns | Self::Busy)
+    }
+
     /// The next step.
     pub fn hint(self) -> &'static str {
         match self {
             Self::Credentials => {
                 "check the access key and its secret (LITESTREAM_ACCESS_KEY_ID, LITESTREAM_SECRET_ACCESS_KEY) and what they may do"
             }
+            Self::AzureKey => {
+                "check `account-name`, its key or token (LITESTREAM_AZURE_ACCOUNT_KEY, LITESTREAM_AZURE_SAS_TOKEN) and what it may do"
+            }
+            Self::GoogleKey => "check the account in GOOGLE_APPLICATION_CREDENTIALS, and what it may do",
             Self::Login => "check the user, and its password or key, in the replica's settings",
             Self::HostKey => {
                 "compare `host-key` with what the server has (`ssh-keyscan HOST`): somebody else may answer there"
@@ -170,6 +226,7 @@ impl Refusal {
             Self::Unreachable => {
                 "check the endpoint, and that this machine can reach it; without http:// in front it is asked over https"
             }
+            Self::Busy => "the server answers, and cannot do it now: its own log tells why",
             Self::NoTls => {
                 "write http:// in front of the endpoint: without a scheme it is https to litestream"
             }
@@ -227,7 +284,7 @@ mod tests {
             ),
             (
                 "GET http://h/c: 403 Server failed to authenticate the request. (AuthorizationFailure)",
-                Refusal::Credentials,
+                Refusal::AzureKey,
             ),
             (
                 "GET http://h/c: 404 The specified container does not exist. (ContainerNotFound)",
@@ -238,6 +295,19 @@ mod tests {
                 Refusal::NoTls,
             ),
             ("http: server gave HTTP response to HTTPS client", Refusal::NoTls),
+            ("cannot calc restore plan: storage: bucket doesn't exist", Refusal::Bucket),
+            (
+                "googleapi: Error 403: who@iam does not have storage.objects.list access, forbidden",
+                Refusal::GoogleKey,
+            ),
+            ("cannot calc restore plan: failed to send packet: connection lost", Refusal::Unreachable),
+            ("webdav: cannot connect to server: Authorize /: 503", Refusal::Busy),
+            (
+                "operation error S3: ListObjectsV2, https response error StatusCode: 503, SlowDown",
+                Refusal::Busy,
+            ),
+            ("GET http://h/c: 503 The server is busy. (ServerBusy)", Refusal::Busy),
+            ("googleapi: got HTTP response code 503 with body: ", Refusal::Busy),
             ("lookup nowhere.invalid: no such host", Refusal::Dns),
             ("dial tcp: lookup h on [::1]:53: read udp: read: connection refused", Refusal::Dns),
             ("no answer within 5 s: h:443: failed to lookup address information: try again", Refusal::Dns),

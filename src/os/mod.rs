@@ -36,6 +36,7 @@ pub mod remove;
 pub mod signal;
 pub mod socket;
 pub mod spawn;
+pub mod tcp;
 pub mod terminal;
 pub mod tree;
 pub mod unstarted;

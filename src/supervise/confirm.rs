@@ -1,9 +1,13 @@
 //! Asking Litestream to confirm: for the gate, the watch and the drain.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use futures_util::future::{Either, select};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -13,6 +17,7 @@ use super::ledger::Compared;
 use super::roster::Listed;
 use super::snapshots::Snapshots;
 use super::upload::Upload;
+use crate::backup::NO_BACKUP;
 use crate::core::{Db, Event, ExitCode};
 use crate::error::Failure;
 use crate::ledger::Task;
@@ -23,7 +28,7 @@ use crate::litestream::database::Database;
 use crate::litestream::position;
 use crate::litestream::refusal::Refusal;
 use crate::litestream::version::Version;
-use crate::os::proc;
+use crate::os::{proc, tcp};
 
 /// How long Litestream may take for one answer before it gives up: longer than any snapshot. The
 /// machine's own limits are counted without progress, and end the asking, not the work.
@@ -38,12 +43,25 @@ const OPENING_LOOKS: u32 = 50;
 const SETTLED: Duration = Duration::from_secs(5);
 /// How often to look whether Litestream moves.
 const LOOK: Duration = Duration::from_secs(1);
+/// So many looks in a row, each half as long as the above, must find it without a connection.
+const QUIET_LOOKS: u32 = 3;
+/// How long a replica may take to answer somebody else, to be one that does.
+const ANSWERS: Duration = Duration::from_secs(3);
 /// The only reason there is when a release that hides refusals lists nothing.
 const NOTHING_LISTED: &str = "nothing is listed there: no such bucket, a wrong key, or nothing uploaded yet";
 /// How many databases are asked about at once.
 const AT_ONCE: usize = 16;
 /// The same in the drain, where one that hangs must not hold up the others.
 const DRAINED_AT_ONCE: usize = 256;
+
+/// The Litestream that is asked in a drain.
+pub(super) struct Running {
+    /// Its process.
+    pub(super) litestream: i32,
+    pub(super) version: Version,
+    /// Its configuration.
+    pub(super) config: PathBuf,
+}
 
 /// Whom to ask about what.
 #[derive(Clone)]
@@ -198,17 +216,63 @@ impl Asker {
     }
 
     /// The drain: each database is on its replica, however often it takes.
-    pub(super) async fn drain(self, limit: Duration, comparing: Duration) {
+    pub(super) async fn drain(self, limit: Duration, comparing: Duration, running: Running) {
+        let waiting = Rc::new(RefCell::new(BTreeSet::new()));
+        let watching = self.clone().notice_silence(waiting.clone(), running);
+        let asking = self.ask_all(limit, comparing, waiting);
+        // The one ends with the other, or says its word first.
+        match select(pin!(asking), pin!(watching)).await {
+            Either::Left(((), _)) => {}
+            Either::Right(((), asking)) => asking.await,
+        }
+    }
+
+    /// Tells once of a Litestream whose client sleeps, although a replica that the drain waits for answers others: after an
+    /// outage of 20 s it may sleep as long again between two tries.
+    async fn notice_silence(self, waiting: Rc<RefCell<BTreeSet<usize>>>, running: Running) {
+        let mut quiet = 0;
+        loop {
+            tokio::time::sleep(LOOK / 2).await;
+            let place = waiting.borrow().first().copied();
+            let Some((_, database)) = place.and_then(|place| self.dbs.get(place)) else {
+                quiet = 0;
+                continue;
+            };
+            let is_quiet = tcp::is_connected(running.litestream) == Some(false)
+                && !control::is_copying(&self.socket).await;
+            quiet = if is_quiet { quiet + 1 } else { 0 };
+            if quiet < QUIET_LOOKS {
+                continue;
+            }
+            let listing = argv::listing(running.version, &running.config, &database.path);
+            let answers = match self.runner.ask(&listing, ANSWERS).await.as_ref().map(Output::answer) {
+                Ok(Ok(_)) => true,
+                Ok(Err(reason)) => reason.contains(NO_BACKUP),
+                Err(_) => false,
+            };
+            let is_quiet = tcp::is_connected(running.litestream) == Some(false);
+            if answers && is_quiet && place.is_some_and(|place| waiting.borrow().contains(&place)) {
+                return self.tell(Event::Silent);
+            }
+        }
+    }
+
+    /// `waiting` has those that Litestream was asked about and has not answered; none whose replica is a folder.
+    async fn ask_all(self, limit: Duration, comparing: Duration, waiting: Rc<RefCell<BTreeSet<usize>>>) {
         let places = Rc::new(Semaphore::new(DRAINED_AT_ONCE));
         let mut asking = JoinSet::new();
         for place in 0..self.dbs.len() {
-            let (asker, places) = (self.clone(), places.clone());
+            let (asker, places, waiting) = (self.clone(), places.clone(), waiting.clone());
             asking.spawn_local(async move {
                 let (db, database) = &asker.dbs[place];
                 let _place = places.acquire().await;
                 // What is not there has nothing to lose.
                 while database.exists() {
+                    if database.replica_folder.is_none() {
+                        waiting.borrow_mut().insert(place);
+                    }
                     let answer = control::sync(&asker.socket, &database.path, limit).await;
+                    waiting.borrow_mut().remove(&place);
                     match asker.judge_by(*db, database, answer, Some(comparing)).await {
                         Ok(()) => break,
                         Err(reason) => asker.drain_refused(database, &reason),

@@ -12,7 +12,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::task::JoinHandle;
 
 use super::attempts::Tried;
-use super::confirm::Asker;
+use super::confirm::{self, Asker};
 use super::driver::{Driver, Message, Outbox};
 use super::folders::Folders;
 use super::ledger::{self, Follows, Proofs};
@@ -756,8 +756,13 @@ impl Driver {
                 let policy = &world.setup.policy;
                 // What is left of the drain's share is for a second try, and for what the comparison finds.
                 let comparing = policy.drain_reserve() * 3 / 5;
+                let running = confirm::Running {
+                    litestream: world.litestream.unwrap_or(0),
+                    version: world.version,
+                    config: world.folder.config(),
+                };
                 world.drain = Some(if world.version.confirms() {
-                    tokio::task::spawn_local(asker.drain(policy.stop_timeout, comparing))
+                    tokio::task::spawn_local(asker.drain(policy.stop_timeout, comparing, running))
                 } else {
                     tokio::task::spawn_local(asker.take_in(
                         world.litestream.unwrap_or(0),

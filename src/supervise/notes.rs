@@ -114,6 +114,9 @@ pub(super) fn log(note: &Note, names: &Names<'_>) {
                 "litestream has ended with changes that no replica confirmed: starting it again to drain them"
             );
         }
+        Note::DrainAfresh => tracing::warn!(
+            "the replica answers again, and litestream waits before it tries once more: ending it for a fresh one to drain"
+        ),
         Note::LaunchTimeout => tracing::error!("litestream did not come up in time: killing it"),
         Note::GateOpened => tracing::info!("{}", replicating(names)),
         Note::GateWaiting(since) => tracing::info!(

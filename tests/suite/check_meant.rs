@@ -165,6 +165,14 @@ fn urls_that_litestream_does_not_read_as_meant() {
         ("webdavs://host/a", 0),
         ("nats://host/a", 0),
         ("sftp://user@host/a", 0),
+        ("sftp://user:hunter2@host/a", 0),
+        ("nats://user:hunter2@host/a", 0),
+        ("nats://hunter2@host/a", 0),
+        ("s3://key:hunter2@bucket/a", 0),
+        ("gs://user@bucket/a", 0),
+        ("abs://account:hunter2@container/a", 0),
+        ("abs://account@container/a", 0),
+        ("webdavs://user:hunter2@host/a", 0),
     ] {
         let text = check(&with_replica(&format!("\turl: \"{url}\"")), &[], code);
         assert!(!text.contains("hunter2"), "{text}");

@@ -214,3 +214,22 @@ fn a_stop_in_backoff_without_the_replica_is_74() {
     s3.listen_again();
     assert_next_start_uploads_the_rest(&world, &s3);
 }
+
+/// Its client sleeps for up to 20 s between two tries after an outage. Here it is stopped for good.
+#[test]
+fn a_litestream_that_does_not_try_again_is_replaced_once_the_replica_is_back() {
+    let (world, mut s3) = server();
+    let keeper = keeper(&world, &s3).env("LITEKEEPER_MAX_LAG", "1s").args(["--stop-timeout", "30s"]);
+    let running = keeper.app(writer(&world)).start();
+    world.trace().wait_acked(5);
+    s3.refuse();
+    running.wait_log(1, "not ready until it has caught up");
+    let litestream = running.litestream();
+    litestream.signal(Signal::SIGSTOP);
+    running.signal(Signal::SIGTERM);
+    world.trace().wait("exit");
+    s3.listen_again();
+    let ended = running.finish().expect_code(0).expect_log("ending it for a fresh one to drain");
+    ended.expect_log("everything is on the replica");
+    assert_all_there(&world, &s3);
+}

@@ -3,6 +3,7 @@
 mod absent;
 mod apart;
 mod architecture;
+mod backends;
 mod background;
 mod bad_version;
 mod before;

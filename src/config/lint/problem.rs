@@ -91,6 +91,7 @@ fn rule_of(problem: &Problem) -> &'static Rule {
         | Problem::BucketWithMore { .. }
         | Problem::NoType { .. }
         | Problem::ReplicaIsDatabase { .. }
+        | Problem::FolderOnNats
         | Problem::ReplicaNotUrl { .. } => REPLICA_PLACE,
         Problem::ReplicaInMetadata { .. } => REPLICA_IN_METADATA,
         Problem::HostAsBucket { .. } => HOST_AS_BUCKET,

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use super::Lint;
 use super::placeholder::placeholder;
-use super::rules::{BUCKET_LIKE_HOST, FILE_HOST, PATH_SLASH, PLACEHOLDER, REPLICA_TYPE, UNKNOWN_PARAMETER};
+use super::rules::{
+    BUCKET_LIKE_HOST, FILE_HOST, HOST_KEY, PATH_SLASH, PLACEHOLDER, REPLICA_TYPE, UNKNOWN_PARAMETER, URL_USER,
+};
 use super::tree::{clipped, distance, each_setting, replica_types};
 use crate::config::bucket;
 use crate::config::model::{Config, Series};
@@ -64,6 +66,9 @@ pub fn replicas(config: &Config, series: Series) -> Vec<Lint> {
                 format!("`{}` looks like a server, and stands where the bucket belongs", clipped(host));
             found.push(lint(BUCKET_LIKE_HOST, message).hint(bucket::hint(host)));
         }
+        if let Some((message, hint)) = unread_user(&url, text) {
+            found.push(lint(URL_USER, message).hint(hint));
+        }
         let mut seen = BTreeSet::new();
         for name in url.parameters().filter(|name| seen.insert(name.clone())) {
             if let Some((message, hint)) = unread(&url.scheme, &name, series) {
@@ -73,7 +78,46 @@ pub fn replicas(config: &Config, series: Series) -> Vec<Lint> {
     }
     found.extend(placeholders(config));
     found.extend(slashes(config));
+    if series == Series::V05 {
+        found.extend(host_keys(config));
+    }
     found
+}
+
+/// Who is in a URL of which Litestream takes no more than the rest (`new…ReplicaClientFromConfig` in its main.go); of Azure's
+/// it takes the name, and no key.
+fn unread_user(url: &Url, text: &str) -> Option<(String, &'static str)> {
+    let authority = text.split_once("://")?.1.split(['/', '?', '#']).next()?;
+    let (user, _) = authority.rsplit_once('@')?;
+    let hint = match url.scheme.as_str() {
+        "nats" => "write `username: …` and `password: …` beside `url`",
+        "s3" | "oss" => "write `access-key-id: …` and `secret-access-key: …` beside `url`",
+        "gs" | "gcs" => "name a file with GOOGLE_APPLICATION_CREDENTIALS",
+        "abs" if user.contains(':') => "write `account-key: …` beside `url`",
+        _ => return None,
+    };
+    let what = if url.scheme == "abs" { "key" } else { "user" };
+    Some((format!("Litestream does not read the {what} in the URL of `{}`", url.scheme), hint))
+}
+
+/// Litestream connects to whoever has the address, and says no more than that in its log, each time.
+fn host_keys(config: &Config) -> Vec<Lint> {
+    let replicas = config.databases().iter().flat_map(|database| &database.replicas);
+    let replicas = replicas.chain(config.directories().iter().flat_map(|directory| &directory.replicas));
+    let on_sftp: BTreeSet<usize> =
+        replicas.filter(|replica| replica.kind == Kind::Sftp).map(|replica| replica.line).collect();
+    let has = |node: &Node| node.get("host-key").is_some_and(|key| key.as_str() != Some(""));
+    let entries = config.root().get("dbs").and_then(Node::as_list).unwrap_or_default();
+    let open = entries.iter().flat_map(of_entry).filter(|replica| on_sftp.contains(&replica.line));
+    open.filter(|replica| !has(replica) && !has(config.root()))
+        .map(|replica| {
+            let message =
+                "the server of a replica on SFTP is not verified: whoever answers there gets the backup";
+            let hint =
+                "write `host-key: …`, as `ssh-keyscan HOST` shows it without the name: `ssh-ed25519 AAAA…`";
+            Lint::new(HOST_KEY, config.origin(), message.to_owned()).at(replica.line, 0).hint(hint)
+        })
+        .collect()
 }
 
 /// Paths in a bucket that Litestream takes to the letter: `/a`, `a/` and `a` are three places, and look like one.

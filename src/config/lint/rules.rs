@@ -54,6 +54,8 @@ rules! {
     (UNSET_VARIABLE, Warning, "unset-variable", "a variable that is not set, or empty"),
     (UNUSED_VARIABLE, Warning, "unused-variable", "a variable that seems to say where the backups are, but that nobody reads"),
     (UNKNOWN_PARAMETER, Warning, "unknown-parameter", "a parameter of a replica's URL that Litestream does not read"),
+    (URL_USER, Warning, "url-user", "a user, key or password in a replica's URL that Litestream does not read"),
+    (HOST_KEY, Warning, "host-key", "an SFTP replica without `host-key`: whoever answers there is believed"),
     (BUCKET_LIKE_HOST, Warning, "bucket-like-host", "a bucket has a name that looks like a server's"),
     (DUPLICATE_KEY, Warning, "duplicate-key", "a key is there twice in one mapping: the later one counts"),
     (BROKEN_ESCAPE, Warning, "broken-escape", "a `%` in a URL that is not followed by two hexadecimal digits, and what it stands in is left out"),

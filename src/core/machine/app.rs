@@ -26,7 +26,7 @@ impl Machine {
         self.become_phase(Phase::Running);
         self.start(now, Action::StartApp);
         self.absent.restarted(now);
-        self.set_ready(self.is_caught_up());
+        self.set_ready(self.may_be_ready());
         self.ask_later(now);
     }
 

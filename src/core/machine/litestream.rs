@@ -141,6 +141,18 @@ impl Machine {
         }
     }
 
+    /// Its client may sleep for 20 s between two tries, and a fresh one asks at once. What it has copied stays; only for the
+    /// end of the unit there is no time to wait.
+    pub(super) fn silent(&mut self, now: Instant) {
+        let Goal::Stop(stop) = self.goal else { return };
+        let is_waited_for =
+            self.phase == Phase::Draining && !self.undrained.is_empty() && self.litestream.is_up();
+        if is_waited_for && !self.killed && now + self.policy.close_reserve() < stop.deadline {
+            self.note(Note::DrainAfresh);
+            self.kill_litestream(now);
+        }
+    }
+
     fn drain_again(&mut self, now: Instant, stop: Stop) {
         // The first time at once, and then not in a busy loop.
         let again = stop.relaunched || self.phase == Phase::Launching;

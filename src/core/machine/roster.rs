@@ -116,7 +116,7 @@ impl Machine {
             if self.lag.admitted(db) {
                 self.note(Note::CaughtUp(db));
                 if self.phase == Phase::Running {
-                    self.set_ready(self.is_caught_up());
+                    self.set_ready(self.may_be_ready());
                 }
             }
         } else if awaited {
@@ -174,7 +174,7 @@ impl Machine {
         let lagged = self.lag.forget(db) | self.absent.forget(db);
         let undrained = self.undrained.remove(&db);
         if lagged && self.phase == Phase::Running {
-            self.set_ready(self.is_caught_up());
+            self.set_ready(self.may_be_ready());
         }
         if undrained && self.phase == Phase::Draining {
             self.drain_over(now);

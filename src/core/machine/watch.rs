@@ -19,9 +19,9 @@ impl Machine {
         }
     }
 
-    /// No replica is further behind, and no file longer missing, than is allowed.
-    pub(super) fn is_caught_up(&self) -> bool {
-        !self.lag.exceeded() && !self.absent.exceeded()
+    /// No replica is further behind, and no file longer missing, than is allowed; or only a line in the log says so.
+    pub(super) fn may_be_ready(&self) -> bool {
+        self.policy.on_lag == OnLag::Warn || !self.lag.exceeded() && !self.absent.exceeded()
     }
 
     pub(super) fn replaced(&mut self, now: Instant, db: Db) {
@@ -43,8 +43,9 @@ impl Machine {
         if made {
             self.note(Note::Made(db));
         }
-        if (caught_up || made) && self.phase == Phase::Running {
-            self.set_ready(self.is_caught_up());
+        // What is behind has made it unready itself, if that is wanted.
+        if (caught_up || made) && self.phase == Phase::Running && self.may_be_ready() {
+            self.set_ready(true);
         }
     }
 

@@ -247,6 +247,7 @@ impl World {
             Fault::LockLost(db) => self.tell(Event::LockLost(db)),
             Fault::Doubled(db) => self.tell(Event::Doubled(db)),
             Fault::Reload => self.tell(Event::Reload),
+            Fault::Silent => self.tell(Event::Silent),
             Fault::Replaced(db) => {
                 // The files are looked at while the app runs.
                 let looks = self.phase() == Phase::Running && self.app.is_some();

@@ -77,6 +77,8 @@ pub(super) enum Fault {
     Drops(u8),
     /// Somebody wants the sources to be asked now.
     Reload,
+    /// Somebody finds that Litestream does not talk to its replica.
+    Silent,
 }
 
 /// How long everything takes and how it ends. The default is a world in which all is well.
@@ -136,6 +138,8 @@ pub(super) struct Plan {
     pub(super) shim_gone_first: bool,
     /// What a gate or a drain said before it was closed still arrives.
     pub(super) stale: bool,
+    /// How long a Litestream may do nothing in a drain before somebody asks its replica, again and again.
+    pub(super) notices: Option<Duration>,
     /// How often the app writes to each database.
     pub(super) writes: Duration,
 }
@@ -174,6 +178,7 @@ impl Default for Plan {
             reaped: ms(5),
             shim_gone_first: true,
             stale: false,
+            notices: None,
             writes: ms(300),
         }
     }

@@ -109,7 +109,7 @@ fn plans() -> impl Strategy<Value = Plan> {
         option::of(millis(20_000)),
         option::weighted(0.05, prop_oneof![Just(NotStarted::NotFound), Just(NotStarted::NotExecutable)]),
     );
-    let stuck = (prop::bool::weighted(0.05), prop::bool::weighted(0.05));
+    let stuck = (prop::bool::weighted(0.05), prop::bool::weighted(0.05), option::weighted(0.5, millis(3000)));
     let end = (millis(5000), millis(10_000), millis(40_000), millis(100), millis(2000));
     let flags = (prop::bool::weighted(0.8), any::<bool>(), any::<bool>());
     let sources = (
@@ -126,7 +126,7 @@ fn plans() -> impl Strategy<Value = Plan> {
             (gate, gate_moves),
             (prepare_fails, restore_fails, abort_hangs),
             (before, lives, stops, leaves, leftovers_stop, not_started),
-            (tree_unkillable, litestream_unkillable),
+            (tree_unkillable, litestream_unkillable, notices),
             (confirm, drain, close, reaped, writes),
             (confirms, shim_gone_first, stale),
             (resolve, resolve_fails, resolve_restores, admit, register),
@@ -162,6 +162,7 @@ fn plans() -> impl Strategy<Value = Plan> {
             reaped,
             shim_gone_first,
             stale,
+            notices: notices.map(|after| after.max(ms(10))),
             writes: writes.max(ms(100)),
         },
     )
@@ -200,6 +201,7 @@ fn events() -> impl Strategy<Value = Event> {
         1 => db().prop_map(Event::Parted),
         1 => Just(Event::Damaged),
         2 => db().prop_map(Event::Drained),
+        1 => Just(Event::Silent),
         1 => Just(Event::StopSignal(15)),
         1 => Just(Event::Signal(1)),
     ]

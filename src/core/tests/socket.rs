@@ -30,6 +30,7 @@ impl World {
         self.drain = Some((self.drains, self.dbs.all()));
         // Without a socket the drain waits until Litestream has looked at its databases.
         let delay = if self.plan.confirms { self.plan.drain } else { self.until_looked() };
+        self.plan.notices.into_iter().for_each(|after| self.after(after, Due::Notices(self.drains)));
         for db in self.dbs.all() {
             let rows = self.dbs.rows[db.0];
             if rows.known {
@@ -85,6 +86,17 @@ impl World {
             left.retain(|other| *other != db);
         }
         self.tell(Event::Drained(db));
+    }
+
+    pub(super) fn notices(&mut self, drain: u64) {
+        if self.drain.as_ref().is_none_or(|(current, _)| *current != drain) {
+            return;
+        }
+        let hangs = self.litestream.is_some_and(|litestream| litestream.hangs);
+        if hangs && self.dbs.replica == Replica::Answers {
+            return self.tell(Event::Silent);
+        }
+        self.after(RETRY, Due::Notices(drain));
     }
 
     pub(super) fn confirm_answers(&mut self, launch: u64, db: Db, rows: u64) {

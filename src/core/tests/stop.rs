@@ -330,6 +330,39 @@ fn a_litestream_that_dies_during_the_stop_comes_back_to_drain() {
 }
 
 #[test]
+fn a_litestream_that_sleeps_while_its_replica_answers_is_replaced_to_drain() {
+    for shim_gone_first in [false, true] {
+        let plan = Plan { notices: Some(secs(2)), shim_gone_first, ..Plan::default() };
+        let mut world = World::new(policy(), plan);
+        world.until(Phase::Running).pass(secs(1)).suffer(Fault::Replica(Replica::Away));
+        world.suffer(Fault::LitestreamHangs);
+        world.pass(secs(1)).suffer(Fault::Stop(15));
+        world.until(Phase::Draining).pass(secs(4));
+        assert_eq!(world.noted(Note::DrainAfresh), 0, "nothing answers yet");
+        world.suffer(Fault::Replica(Replica::Answers));
+        assert_eq!(world.end(), 0, "{}", world.story());
+        assert_eq!((world.noted(Note::DrainAfresh), world.noted(Note::Drained)), (1, 1));
+        assert!(world.dbs.is_safe());
+    }
+    // With nobody to notice it, the budget ends first.
+    let mut world = World::new(policy(), Plan::default());
+    world.until(Phase::Running).pass(secs(1)).suffer(Fault::LitestreamHangs);
+    world.pass(secs(1)).suffer(Fault::Stop(15));
+    assert_eq!(world.end(), 74);
+}
+
+#[test]
+fn silence_is_no_reason_to_end_a_litestream_outside_of_the_last_drain() {
+    for phase in BEFORE_THE_END {
+        let mut world = world_in(phase, slow());
+        world.suffer(Fault::Silent);
+        world.pass(ms(1));
+        let killed = world.did(&Action::KillLitestream);
+        assert_eq!(killed, usize::from(phase == Phase::Draining), "{phase:?}");
+    }
+}
+
+#[test]
 fn a_litestream_that_dies_in_each_drain_is_not_launched_in_a_busy_loop() {
     let mut world = world_in(Phase::Draining, Plan { launch: Some(ms(10)), ..slow() });
     while world.code().is_none() {

@@ -110,6 +110,16 @@ fn a_replica_that_is_away_during_a_backoff_lags() {
     assert_eq!((reports(&world), world.did(&Action::Ready(true))), (2, 1), "it comes back, and is not ready");
 }
 
+/// Only a line in the log says so, also when the app comes back, or is there at last.
+#[test]
+fn with_warn_a_lag_makes_nothing_unready() {
+    let mut world = crashing(OnLag::Warn, 3, 20);
+    world.until(Phase::Running).pass(secs(1)).suffer(Fault::Replica(Replica::Away));
+    world.until(Phase::Backoff).until(Phase::Running).pass(secs(2));
+    assert!(reports(&world) > 0, "{}", world.story());
+    assert_eq!(world.did(&Action::Ready(true)), 2, "it comes back, and is ready");
+}
+
 /// A job that was stopped with Ctrl-Z goes on where it was.
 #[test]
 fn time_in_which_the_keeper_was_not_there_is_no_lag() {

@@ -36,6 +36,8 @@ pub(super) enum Due {
     Gate(u64),
     GateMoves(u64),
     Drain(u64, Db),
+    /// Somebody looks whether the Litestream of the n-th drain does anything.
+    Notices(u64),
     /// An answer about a database from this launch, as of so many rows.
     Confirm(u64, Db, u64),
     Resolves,
@@ -464,6 +466,7 @@ impl World {
             }
             Due::Gate(_) | Due::GateMoves(_) => {}
             Due::Drain(drain, db) => self.drain_answers(drain, db),
+            Due::Notices(drain) => self.notices(drain),
             Due::Resolves => self.resolves(),
             Due::Admits(db) => self.admits(db),
             Due::Cancels(launch, db) => {

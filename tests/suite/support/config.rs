@@ -20,6 +20,11 @@ impl Replica {
         Self::new("file").set("path", text(path))
     }
 
+    /// It as YAML in one line.
+    pub fn text(&self) -> String {
+        Value::from(self.0.clone()).to_string()
+    }
+
     /// The same replica with one key set, over what it was.
     pub fn set(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.0.insert(key.to_owned(), value.into());

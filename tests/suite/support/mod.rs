@@ -9,6 +9,7 @@
 //! docs        the README and the pages in docs/: their examples, links and headings
 //! litestream  the real binaries, fetched once; bare `replicate` and `restore`
 //! s3          an S3 server in this process that can be paused, broken, slowed, taken away
+//! s3_host     the bucket in the host's name
 //! sqlite      databases made, counted, compared with what the app was told
 //! app         `examples/probe.rs` spelled in Rust, and its trace file read back
 //! keeper      `litekeeper …` with a clean environment
@@ -19,6 +20,7 @@
 //! pty         a shell with job control on a terminal of its own
 //! refused     a start that `check` and `run` refuse in the same words
 //! seccomp     a kernel that refuses a system call
+//! server      a server of somebody else's on a free port: sshd, nats-server, apache2 …
 //! tenants     databases that a resolver names
 //! wrap        what to put in front of a keeper: PID 1, a full disk, a read-only folder, LISTEN_FDS
 //! wait        the only place that sleeps
@@ -40,7 +42,9 @@ pub mod procfs;
 pub mod pty;
 pub mod refused;
 pub mod s3;
+pub mod s3_host;
 pub mod seccomp;
+pub mod server;
 pub mod sqlite;
 pub mod strace;
 pub mod tenants;

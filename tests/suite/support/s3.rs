@@ -26,6 +26,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::config::Replica;
+use super::s3_host::{InHost, NAME};
 use super::wait::DEADLINE;
 
 /// The access key that the server knows.
@@ -42,6 +43,7 @@ pub struct S3 {
     /// Has the port while nobody listens there.
     reserved: Option<TcpSocket>,
     shared: Arc<Shared>,
+    in_host: InHost,
     _folder: TempDir,
 }
 
@@ -64,6 +66,8 @@ impl S3 {
         let mut builder = S3ServiceBuilder::new(FileSystem::new(folder.path()).expect("the folder exists"));
         builder.set_auth(SimpleAuth::from_single(KEY, secret));
         builder.set_access(Gate(Arc::clone(&shared)));
+        let in_host = InHost::default();
+        builder.set_host(in_host.clone());
         let mut server = Self {
             runtime: Some(runtime),
             address: (Ipv4Addr::LOCALHOST, 0).into(),
@@ -71,6 +75,7 @@ impl S3 {
             accepting: None,
             reserved: None,
             shared,
+            in_host,
             _folder: folder,
         };
         server.listen_again();
@@ -80,6 +85,16 @@ impl S3 {
     /// `http://127.0.0.1:PORT`.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// The same by the name that [`NAME`] is.
+    pub fn named_endpoint(&self) -> String {
+        format!("http://{NAME}:{}", self.address.port())
+    }
+
+    /// How many requests had the bucket in the host's name.
+    pub fn in_host(&self) -> usize {
+        self.in_host.count()
     }
 
     /// Makes a bucket.

@@ -1,0 +1,76 @@
+//! Asking again while nobody answers at a replica: of the clients in Litestream some try for minutes by themselves, and others
+//! give up at once.
+
+use std::ffi::OsString;
+use std::time::{Duration, Instant};
+
+use crate::litestream::command::{self, Output, Runner};
+use crate::litestream::database::Database;
+use crate::litestream::refusal::Refusal;
+
+/// Between two questions.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// How long to go on with it.
+pub(super) struct Patience {
+    limit: Duration,
+    until: Instant,
+    is_told: bool,
+}
+
+impl Patience {
+    pub(super) fn new(limit: Duration) -> Self {
+        Self { limit, until: Instant::now() + limit, is_told: false }
+    }
+
+    /// Something came of it: the time begins anew.
+    pub(super) fn renew(&mut self) {
+        self.until = Instant::now() + self.limit;
+    }
+
+    /// Waits for another try, if what was said can be otherwise soon, and there is time; whether there is one.
+    pub(super) async fn waits(&mut self, db: &Database, reason: &str) -> bool {
+        if !Refusal::of(reason).may_pass() || Instant::now() + PAUSE >= self.until {
+            return false;
+        }
+        if !std::mem::replace(&mut self.is_told, true) {
+            tracing::warn!(
+                "{}: replica {}: {reason}: asking again, for {} s at most",
+                db.path.display(),
+                db.replica,
+                self.left().as_secs()
+            );
+        }
+        tokio::time::sleep(PAUSE).await;
+        true
+    }
+
+    pub(super) fn left(&self) -> Duration {
+        self.until.saturating_duration_since(Instant::now())
+    }
+}
+
+/// Asks Litestream about a replica, as often as it takes within the limit. Is that over while it is asked, what was said
+/// before is the answer.
+///
+/// # Errors
+/// As [`Runner::ask`].
+pub(super) async fn ask(
+    runner: &Runner,
+    db: &Database,
+    args: &[OsString],
+    limit: Duration,
+) -> Result<Output, command::Error> {
+    let (mut patience, mut before) = (Patience::new(limit), None);
+    loop {
+        let left = if before.is_some() { patience.left() } else { limit };
+        let output = match (runner.ask(args, left).await, before) {
+            (Err(command::Error::Timeout(_)), Some(before)) => return Ok(before),
+            (answer, _) => answer?,
+        };
+        match output.answer() {
+            Err(reason) if patience.waits(db, &reason).await => before = Some(output),
+            Ok(_) | Err(_) => return Ok(output),
+        }
+    }
+}

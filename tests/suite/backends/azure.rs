@@ -1,0 +1,95 @@
+//! Azure's storage, by azurite: Microsoft's own server for tests, of npm.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::backend::Backend;
+use crate::support::config::Replica;
+use crate::support::litestream::run;
+use crate::support::server::{Server, free_port, program};
+use crate::support::world::World;
+
+const PACKAGE: &str = "azurite@3.35.0";
+/// An account of its own, and a key that is none of azurite's well-known one.
+const ACCOUNT: &str = "backups";
+const KEY: &str = "c2VzYW1lLW9wZW4tc2VzYW1lLW9wZW4tc2VzYW1lLW9wZW4=";
+const WRONG: &str = "c2VzYW1lLWNsb3NlZC1zZXNhbWUtY2xvc2VkLXNlc2FtZS0=";
+
+/// Makes a container (`Shared Key` of Azure's documentation).
+const MAKE: &str = r#"
+const [port, account, key, name] = process.argv.slice(1), crypto = require("crypto");
+const date = new Date().toUTCString(), version = "2021-12-02";
+const text = ["PUT", ...Array(11).fill(""), `x-ms-date:${date}`, `x-ms-version:${version}`,
+  `/${account}/${account}/${name}`, "restype:container"].join("\n");
+const sign = crypto.createHmac("sha256", Buffer.from(key, "base64")).update(text).digest("base64");
+const headers = { "x-ms-date": date, "x-ms-version": version, "content-length": 0, authorization: `SharedKey ${account}:${sign}` };
+const path = `/${account}/${name}?restype=container`;
+require("http").request({ host: "127.0.0.1", port, path, method: "PUT", headers }, (answer) => {
+  answer.resume();
+  if (answer.statusCode !== 201) { console.error(answer.statusCode); process.exit(1); }
+}).end();
+"#;
+
+/// A server with a container.
+pub fn start(world: &World) -> Backend {
+    let port = free_port();
+    fs::create_dir(world.path("azure")).expect("the world is ours");
+    let node = program("node", "nodejs");
+    let server = Server::start(&node, world.root(), port, |command| {
+        command.arg(script()).args(["--silent", "--skipApiVersionCheck", "--disableTelemetry", "--location"]);
+        command.arg(world.path("azure")).args(["--blobHost", "127.0.0.1", "--blobPort", &port.to_string()]);
+        command.env("AZURITE_ACCOUNTS", format!("{ACCOUNT}:{KEY}"));
+    });
+    let mut make = Command::new(node);
+    run(make.args(["-e", MAKE, "--", &port.to_string(), ACCOUNT, KEY, "container"]))
+        .expect("it makes a container");
+    let at = move |name: &str| {
+        Replica::new("abs")
+            .set("endpoint", format!("http://127.0.0.1:{port}/{ACCOUNT}"))
+            .set("account-name", ACCOUNT)
+            .set("account-key", KEY)
+            .set("bucket", "container")
+            .set("path", name)
+    };
+    Backend {
+        server: Box::new(server.told_to_end()),
+        at: Box::new(at),
+        folder: Some(Box::new(move |name: &str| at(&format!("tenants/{name}")))),
+        refused: vec![
+            (at("app").set("account-key", WRONG), "LITESTREAM_AZURE_ACCOUNT_KEY"),
+            (at("app").set("bucket", "nowhere"), "create the bucket"),
+        ],
+        env: Vec::new(),
+        left: Some("abs://container/app/.litekeeper-check-"),
+        gives_up: false,
+    }
+}
+
+/// It is fetched once, with npm, into `target/azurite/`.
+#[track_caller]
+fn script() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("azurite");
+    let packages = folder.join("packages");
+    if !packages.exists() {
+        fetch(&folder, &packages).unwrap_or_else(|why| {
+            panic!("this test needs {PACKAGE}: make `npm install {PACKAGE}` work, which said: {why}")
+        });
+    }
+    packages.join("node_modules/azurite/dist/src/blob/main.js")
+}
+
+fn fetch(folder: &Path, packages: &Path) -> Result<(), String> {
+    fs::create_dir_all(folder).map_err(|error| error.to_string())?;
+    let lock = File::create(folder.join("lock")).map_err(|error| error.to_string())?;
+    lock.lock().map_err(|error| error.to_string())?;
+    if packages.exists() {
+        return Ok(());
+    }
+    let new = tempfile::tempdir_in(folder).map_err(|error| error.to_string())?;
+    fs::write(new.path().join("package.json"), "{\"private\":true}\n").map_err(|error| error.to_string())?;
+    let mut npm = Command::new(program("npm", "npm"));
+    npm.args(["install", "--silent", "--no-audit", "--no-fund", PACKAGE]).current_dir(new.path());
+    run(&mut npm)?;
+    fs::rename(new.keep(), packages).map_err(|error| error.to_string())
+}

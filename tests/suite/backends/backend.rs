@@ -1,0 +1,86 @@
+//! One kind of server, and how a database is put on it.
+
+use std::path::{Path, PathBuf};
+
+use crate::support::config::Replica;
+use crate::support::keeper::Keeper;
+use crate::support::litestream::{LATEST, binary};
+use crate::support::process::Spec;
+use crate::support::s3::S3;
+use crate::support::server::Server;
+use crate::support::wait::DEADLINE;
+use crate::support::world::World;
+
+/// Something that can go away.
+pub trait Goes {
+    /// Nobody answers any more.
+    fn down(&mut self);
+    /// It is back, with all that it had.
+    fn up(&mut self);
+}
+
+impl Goes for Server {
+    fn down(&mut self) {
+        self.down();
+    }
+
+    fn up(&mut self) {
+        self.up();
+    }
+}
+
+impl Goes for S3 {
+    fn down(&mut self) {
+        self.refuse();
+    }
+
+    fn up(&mut self) {
+        self.listen_again();
+    }
+}
+
+/// A place by its name.
+pub type At = Box<dyn Fn(&str) -> Replica>;
+
+/// A server with what the scenarios need to know of it.
+pub struct Backend {
+    /// It.
+    pub server: Box<dyn Goes>,
+    /// A replica of its own for each name.
+    pub at: At,
+    /// Where the databases of a folder go, and which of them a name below belongs to; none where that cannot be.
+    pub folder: Option<At>,
+    /// What never works, and the hint that it gets.
+    pub refused: Vec<(Replica, &'static str)>,
+    /// What Litestream has to find in its environment.
+    pub env: Vec<(&'static str, String)>,
+    /// What `check --online` leaves there, if anything.
+    pub left: Option<&'static str>,
+    /// Litestream's client of this kind gives up at once when nobody answers.
+    pub gives_up: bool,
+}
+
+impl Backend {
+    /// A keeper of the world's one database, at the usual place.
+    pub fn keeper(&self, world: &World) -> Keeper {
+        self.keeper_of(world, &world.config(&(self.at)("app")))
+    }
+
+    /// A keeper with this configuration.
+    pub fn keeper_of(&self, world: &World, config: &Path) -> Keeper {
+        Keeper::new(world).config(config).envs(self.env.iter().map(|(name, value)| (*name, value)))
+    }
+
+    /// What `litestream restore` by itself makes of a backup.
+    #[track_caller]
+    pub fn restored(&self, world: &World, config: &Path, db: &Path) -> PathBuf {
+        let number = world.list("").iter().filter(|name| name.starts_with("plain-")).count();
+        let out = world.path(&format!("plain-{number}.db"));
+        let mut spec = Spec::new(&binary(LATEST), world.root());
+        self.env.iter().for_each(|(name, value)| spec.env(name, value));
+        spec.args(["restore".as_ref(), "-config".as_ref(), config.as_os_str(), "-o".as_ref()]);
+        spec.args([out.as_os_str(), db.as_os_str()]);
+        spec.run(DEADLINE).expect_code(0);
+        out
+    }
+}

@@ -1,0 +1,70 @@
+//! The main job on servers of each kind that Litestream speaks to, real ones, started by each test.
+//!
+//! ```text
+//! backend    one kind of server, and how a database is put on it
+//! scenarios  what must hold on all of them
+//! azure      azurite, from npm
+//! gcs        fake-gcs-server, from PyPI
+//! nats       Debian's nats-server
+//! s3         the server of this suite
+//! sftp       Debian's sshd
+//! webdav     Debian's apache2
+//! ```
+
+mod azure;
+mod backend;
+mod gcs;
+mod nats;
+mod s3;
+mod scenarios;
+mod sftp;
+mod webdav;
+
+/// Each scenario with each kind: `name: the function that starts its server`.
+macro_rules! table {
+    ($($name:ident: $start:path,)+) => {
+        $(mod $name {
+            use super::{$start as start, scenarios};
+            use crate::support::world::World;
+
+            #[test]
+            fn does_the_main_job() {
+                let world = World::new();
+                scenarios::main_job(&world, &start(&world));
+            }
+
+            #[test]
+            fn may_be_away_at_any_time() {
+                let world = World::new();
+                scenarios::away(&world, start(&world));
+            }
+
+            #[test]
+            fn says_what_it_refuses() {
+                let world = World::new();
+                scenarios::refused(&world, &start(&world));
+            }
+
+            #[test]
+            fn takes_several_databases() {
+                let world = World::new();
+                scenarios::several(&world, &start(&world));
+            }
+
+            #[test]
+            fn is_tried_by_check() {
+                let world = World::new();
+                scenarios::checked(&world, &start(&world));
+            }
+        })+
+    };
+}
+
+table! {
+    on_azure: azure::start,
+    on_gcs: gcs::start,
+    on_nats: nats::start,
+    on_s3: s3::start,
+    on_sftp: sftp::start,
+    on_webdav: webdav::start,
+}

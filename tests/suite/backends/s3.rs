@@ -1,0 +1,98 @@
+//! S3, by the server of this suite.
+
+use std::fs;
+use std::path::Path;
+
+use super::backend::Backend;
+use crate::support::config::Replica;
+use crate::support::keeper::Keeper;
+use crate::support::s3::{KEY, S3, SECRET};
+use crate::support::s3_host::NAME;
+use crate::support::sqlite;
+use crate::support::world::World;
+use crate::support::wrap;
+
+/// A server with a bucket.
+pub fn start(_: &World) -> Backend {
+    let s3 = S3::start();
+    s3.bucket("backups");
+    let (right, nowhere) = (s3.replica("backups", "app"), s3.replica("nowhere", "app"));
+    let replica = right.clone();
+    let at = move |name: &str| replica.clone().set("path", name);
+    let in_folder = {
+        let at = at.clone();
+        move |name: &str| at(&format!("tenants/{name}"))
+    };
+    Backend {
+        server: Box::new(s3),
+        at: Box::new(at),
+        folder: Some(Box::new(in_folder)),
+        refused: vec![
+            (right.clone().set("secret-access-key", "sesame-closed"), "LITESTREAM_ACCESS_KEY_ID"),
+            (right.set("access-key-id", format!("{KEY}X")), "LITESTREAM_ACCESS_KEY_ID"),
+            (nowhere, "create the bucket"),
+        ],
+        env: Vec::new(),
+        left: None,
+        gives_up: false,
+    }
+}
+
+/// Litestream's client writes, ours removes what it wrote: both have to find key and server in the same places.
+#[test]
+fn both_clients_read_the_same_settings() {
+    let world = World::new();
+    let s3 = S3::start();
+    s3.bucket("backups");
+    sqlite::create(&world.db(), 3);
+    fs::create_dir(world.path(".aws")).expect("the world is ours");
+    let keys = format!("aws_access_key_id = {KEY}\naws_secret_access_key = {SECRET}\n");
+    let wrong = "aws_access_key_id = AKIAWRONG\naws_secret_access_key = wrong\n";
+    world.write(".aws/credentials", &format!("[default]\n{wrong}\n[work]\n{keys}"));
+    let profile = format!("[profile home]\nendpoint_url = {}\nregion = us-east-1\n{keys}", s3.endpoint());
+    world.write(".aws/config", &profile);
+    let elsewhere = world.write("elsewhere", &format!("[default]\n{keys}"));
+    let elsewhere = elsewhere.to_str().expect("UTF-8");
+    let bare = Replica::new("s3").set("bucket", "backups").set("path", "app").set("region", "us-east-1");
+    let there = bare.clone().set("endpoint", s3.endpoint());
+    let endpoint = s3.endpoint();
+    let key = [("AWS_ACCESS_KEY_ID", KEY), ("AWS_SECRET_ACCESS_KEY", SECRET)];
+    for (name, replica, env) in [
+        ("a profile's key", &there, vec![("AWS_PROFILE", "work")]),
+        ("another file of keys", &there, vec![("AWS_SHARED_CREDENTIALS_FILE", elsewhere)]),
+        ("a profile with key and server", &bare, vec![("AWS_PROFILE", "home")]),
+        ("a variable for S3's server", &bare, [&key[..], &[("AWS_ENDPOINT_URL_S3", &endpoint)]].concat()),
+        ("a variable for each server", &bare, [&key[..], &[("AWS_ENDPOINT_URL", &endpoint)]].concat()),
+        ("variables before a profile", &there, [&key[..], &[("AWS_PROFILE", "home")]].concat()),
+        ("a token", &there, [&key[..], &[("AWS_SESSION_TOKEN", "a-token")]].concat()),
+        (
+            "Litestream's own variables",
+            &there,
+            vec![("LITESTREAM_ACCESS_KEY_ID", KEY), ("LITESTREAM_SECRET_ACCESS_KEY", SECRET)],
+        ),
+    ] {
+        let keeper = Keeper::new(&world).config(&world.config(replica)).envs(env);
+        let ended = keeper.command("check").args(["--online"]).run().expect_code(0);
+        assert!(!ended.stdout.contains("[left-behind]"), "{name}: {}", ended.stdout);
+        assert!(!ended.stdout.contains("[replica-"), "{name}: {}", ended.stdout);
+        assert_eq!(s3.objects("backups"), [""; 0], "{name}");
+    }
+    assert!(s3.seen().iter().any(|request| request.starts_with("DeleteObject")), "our client was there");
+    assert_eq!(s3.in_host(), 0, "an address has no bucket before it");
+
+    // With the bucket in the host's name, which only the file of a namespace of its own knows.
+    let hosts = world.write("hosts", &format!("127.0.0.1 localhost {NAME} backups.{NAME}\n"));
+    let named = s3.named_endpoint();
+    let in_host = bare.clone().set("endpoint", named.as_str()).set("force-path-style", false);
+    for (name, replica, env) in
+        [("a key", &in_host, vec![]), ("a variable", &bare, vec![("AWS_ENDPOINT_URL_S3", named.as_str())])]
+    {
+        let before = s3.in_host();
+        let keeper = Keeper::new(&world).config(&world.config(replica)).envs(key).envs(env);
+        let keeper = keeper.wrapped(wrap::bound(&hosts, Path::new("/etc/hosts")));
+        let ended = keeper.command("check").args(["--online"]).run().expect_code(0);
+        assert!(!ended.stdout.contains("[left-behind]"), "{name}: {}", ended.stdout);
+        assert_eq!(s3.objects("backups"), [""; 0], "{name}");
+        assert!(s3.in_host() > before, "{name}");
+    }
+}
