@@ -1,6 +1,7 @@
 //! `litekeeper demo`.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 
 use super::args;
@@ -12,7 +13,7 @@ use crate::demo::plan::{self, Wanted};
 use crate::error::Failure;
 use crate::litestream::binary::{self, Named};
 use crate::litestream::install::{DEFAULT_VERSION, Source, installed};
-use crate::os::exec;
+use crate::os::{exec, open};
 use crate::printer;
 
 /// Runs the guest book under Litestream, which it gets first if need be.
@@ -50,7 +51,8 @@ fn keep_out_of_repositories(dir: &Path) {
     // What is wrong with the folder is said by the keeper, which has to write there too.
     let _ = dir.parent().map(fs::create_dir_all);
     if fs::create_dir(dir).is_ok() {
-        let _ = fs::write(dir.join(".gitignore"), "*\n");
+        let file = open::make(&dir.join(".gitignore"));
+        let _ = file.and_then(|mut file| file.write_all(b"*\n"));
     }
 }
 

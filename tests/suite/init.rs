@@ -614,7 +614,10 @@ fn a_configuration_in_a_folder_of_everybody_is_passed_over() {
     fs::create_dir_all(world.path("own/project/.git")).unwrap();
     fs::write(world.path("own/litestream.yml"), text).unwrap();
     sqlite::create(&world.path("own/project/app.db"), 1);
-    let keeper = || Keeper::new(&world).command("init").cwd(&world.path("own/project"));
+    let keeper = || {
+        let _ = fs::remove_file(world.path("own/project/litestream.yml"));
+        Keeper::new(&world).command("init").cwd(&world.path("own/project"))
+    };
     assert!(!keeper().arg("--json").run().expect_code(0).stdout.contains("theirs"));
     // Nor where there is no repository at all, but it is named.
     fs::remove_dir(world.path("own/project/.git")).unwrap();

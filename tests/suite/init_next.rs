@@ -101,6 +101,7 @@ fn the_lines_for_a_dockerfile_without_a_folder_start() {
         let ended = init(&world, &world.path("project"), &["--replica", "./replica"]);
         // The image as a folder: each instruction as Docker carries it out.
         let image = world.path("image");
+        fs::create_dir(&image).unwrap();
         let mut folder = "/".to_owned();
         let mut start = Vec::new();
         let lines = ended.log.lines().filter_map(|line| line.trim().split_once(' '));
