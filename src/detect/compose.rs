@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_yaml::Value as Yaml;
 
 use super::project::Project;
+use super::tree::MAX_YAML;
 
 /// What it is called, the stronger first.
 pub(super) const FILES: [&str; 4] =
@@ -20,9 +21,15 @@ pub(super) struct Compose {
 
 impl Compose {
     pub fn of(project: &Project<'_>) -> Self {
-        let read = |file: &&'static str| Some((*file, project.text(file)?));
+        let read = |file: &&'static str| Some((*file, project.glimpse(file)?));
         let Some((file, text)) = FILES.iter().find_map(read) else { return Self::default() };
-        let Some(yaml) = project.yaml(file, &text) else { return Self::default() };
+        // Of a project that has its database from elsewhere nobody misses it.
+        let Some(yaml) = Some(text).filter(|text| text.len() <= MAX_YAML).and_then(|text| {
+            let yaml: Result<Yaml, _> = serde_yaml::from_str(&text);
+            yaml.ok()
+        }) else {
+            return Self::default();
+        };
         let services = yaml.get("services").and_then(Yaml::as_mapping);
         let services: Vec<&Yaml> = services.into_iter().flat_map(serde_yaml::Mapping::values).collect();
         // What is built here is the app; where nothing is, an image that somebody else has built may be.
