@@ -1,5 +1,9 @@
 //! `litekeeper demo`.
 
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+
 use super::args;
 use super::install;
 use super::settings::{current_dir, variable};
@@ -9,7 +13,7 @@ use crate::demo::plan::{self, Wanted};
 use crate::error::Failure;
 use crate::litestream::binary::{self, Named};
 use crate::litestream::install::{DEFAULT_VERSION, Source, installed};
-use crate::os::exec;
+use crate::os::{exec, open};
 use crate::printer;
 
 /// Runs the guest book under Litestream, which it gets first if need be.
@@ -30,6 +34,7 @@ pub(super) fn demo(args: &args::Demo) -> Result<ExitCode, Failure> {
         let got = install::get(DEFAULT_VERSION, None, Source::Auto, None, false)?;
         printer::note(&format!("litestream {} is in {}", got.version, got.path.display()));
     }
+    keep_out_of_repositories(&plan.dir);
     printer::notes(&plan.text(std::process::id(), &cwd));
     let mut words: Vec<std::ffi::OsString> =
         vec![program.into(), "run".into(), "--db".into(), plan.db.into()];
@@ -41,7 +46,17 @@ pub(super) fn demo(args: &args::Demo) -> Result<ExitCode, Failure> {
     Err(Failure::new(ExitCode::LITESTREAM, format!("litekeeper cannot start itself: {error}")))
 }
 
-fn guest_book(args: &args::Demo, db: &std::path::Path) -> Result<ExitCode, Failure> {
+/// A folder that the demo makes is nobody's to commit. One that is there already is somebody's own, and stays as it is.
+fn keep_out_of_repositories(dir: &Path) {
+    // What is wrong with the folder is said by the keeper, which has to write there too.
+    let _ = dir.parent().map(fs::create_dir_all);
+    if fs::create_dir(dir).is_ok() {
+        let file = open::make(&dir.join(".gitignore"));
+        let _ = file.and_then(|mut file| file.write_all(b"*\n"));
+    }
+}
+
+fn guest_book(args: &args::Demo, db: &Path) -> Result<ExitCode, Failure> {
     let port = variable("PORT").and_then(|port| port.into_string().ok());
     let port = Port::chosen(args.port, port.as_deref()).map_err(|error| failure(&error))?;
     guestbook::serve(&Options { db: db.to_owned(), port }).map_err(|error| failure(&error))?;

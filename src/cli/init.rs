@@ -246,22 +246,38 @@ fn target(replica: Option<&str>) -> Result<Target<'_>, Failure> {
     }
 }
 
-/// How many folders above the project may be looked at for a configuration: those of the same owner that nobody else
-/// writes to, up to the top of the repository. Whoever leaves a file in `/tmp` says nothing about a project below it.
-fn parents(root: &Path) -> usize {
-    const MOST: usize = 4;
-    let owner =
-        |folder: &Path| fs::metadata(folder).ok().map(|found| (found.uid(), found.mode() & 0o002 == 0));
-    let Some((own, _)) = owner(root) else { return 0 };
-    let mut count = 0;
-    for (below, folder) in root.ancestors().zip(root.ancestors().skip(1)).take(MOST) {
-        let is_top = below.join(".git").symlink_metadata().is_ok();
-        if is_top || owner(folder) != Some((own, true)) || folder.parent().is_none() {
-            break;
-        }
-        count += 1;
+/// The folders above the project that a configuration may be in.
+struct Above {
+    /// How many there are: those of the same owner that nobody else writes to. Whoever leaves a file in `/tmp` says nothing
+    /// about a project below it.
+    own: usize,
+    /// How many of them are in the project's repository. One that only happens to be above is another project's.
+    inside: usize,
+}
+
+impl Above {
+    fn of(root: &Path) -> Self {
+        const MOST: usize = 4;
+        const REPOSITORIES: [&str; 4] = [".git", ".hg", ".jj", ".svn"];
+        let is_top =
+            |folder: &Path| REPOSITORIES.iter().any(|name| folder.join(name).symlink_metadata().is_ok());
+        let owner =
+            |folder: &Path| fs::metadata(folder).ok().map(|found| (found.uid(), found.mode() & 0o002 == 0));
+        let Some((user, _)) = owner(root) else { return Self { own: 0, inside: 0 } };
+        let is_own = |folder: &&Path| owner(folder) == Some((user, true)) && folder.parent().is_some();
+        let own = root.ancestors().skip(1).take(MOST).take_while(is_own).count();
+        let top = root.ancestors().position(is_top).unwrap_or(0);
+        Self { own, inside: top.min(own) }
     }
-    count
+
+    /// A configuration that is above, but outside of the repository.
+    fn stranger(&self, root: &Path) -> Option<PathBuf> {
+        let outside = root.ancestors().skip(1).take(self.own).skip(self.inside);
+        let file = outside
+            .flat_map(|folder| detect::FILES.map(|file| folder.join(file)))
+            .find(|file| file.is_file())?;
+        Some(next::between(root, &file))
+    }
 }
 
 fn find(root: &Path, keep_replicas: bool, existing: bool) -> Result<Plan, Failure> {
@@ -276,6 +292,7 @@ fn find(root: &Path, keep_replicas: bool, existing: bool) -> Result<Plan, Failur
     let cancel = interrupt::hear().unwrap_or_default();
     let ask = |question: &Question| python::ask(root, question, &cancel);
     let tree = Disk::new(root);
+    let above = Above::of(root);
     let found = detect::find(&Surroundings {
         tree: &tree,
         root: root_text,
@@ -283,13 +300,30 @@ fn find(root: &Path, keep_replicas: bool, existing: bool) -> Result<Plan, Failur
         ask: &ask,
         keep_replicas,
         existing,
-        parents: parents(root),
+        parents: above.inside,
     });
+    let stranger = || {
+        Some(format!(
+            "{} is of no repository that this is in, and was not used",
+            above.stranger(root)?.display()
+        ))
+    };
     // What is left to do is to print, which may wait for a reader.
     if let Some(number) = interrupt::done() {
         return Err(Failure::new(ExitCode::of_signal(number), "interrupted: nothing was written"));
     }
-    found.map_err(|nothing| nothing_found(root, &nothing))
+    match found {
+        Ok(mut plan) => {
+            plan.notes.extend(
+                Some(plan.framework).filter(|it| *it != Framework::Existing).and_then(|_| stranger()),
+            );
+            Ok(plan)
+        }
+        Err(mut nothing) => {
+            nothing.notes.extend(stranger());
+            Err(nothing_found(root, &nothing))
+        }
+    }
 }
 
 fn nothing_found(root: &Path, nothing: &Nothing) -> Failure {

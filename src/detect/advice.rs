@@ -2,10 +2,11 @@
 
 use super::bucket::keys;
 use super::ignored::{Syntax, ignored};
-use super::place;
+use super::place::{self, is_below};
 use super::plan::{Database, Plan, Setting};
+use super::shell;
 use super::spare;
-use super::write::{Target, bucket_variable, uses_bucket, variables};
+use super::write::{Target, bucket_variable, has_bucket_keys, uses_bucket, variables};
 
 /// What to add to the files that start the app; `file` is the configuration's name.
 pub fn advice(plan: &Plan, target: Target<'_>, file: &str) -> String {
@@ -13,7 +14,7 @@ pub fn advice(plan: &Plan, target: Target<'_>, file: &str) -> String {
     let mut lines = vec!["Dockerfile:".to_owned()];
     dockerfile(plan, file, &volumes, &mut lines);
     lines.extend(["", "Procfile:"].map(str::to_owned));
-    lines.push(format!("  web: {}", web(plan)));
+    lines.push(format!("  web: {}", web(plan, file)));
     lines.extend(["", "fly.toml:"].map(str::to_owned));
     fly(plan, &volumes, &mut lines);
     lines.extend(["", "systemd, in [Service]:"].map(str::to_owned));
@@ -47,7 +48,37 @@ fn dockerfile(plan: &Plan, file: &str, volumes: &Volumes, lines: &mut Vec<String
     add("# a stage `litekeeper` that has both programs is in examples/docker/Dockerfile".to_owned());
     add("COPY --from=litekeeper /usr/local/bin/litekeeper /usr/local/bin/litestream /usr/local/bin/"
         .to_owned());
-    add(format!("COPY {file} {}/", workdir(plan)));
+    let image = &plan.deployment.image;
+    let folder = workdir(plan).trim_end_matches('/');
+    let there = match image.place_of(file) {
+        Some(there) => there,
+        None => {
+            // Where the image's folder is its base's, or a variable's, it is `.`, whatever that is.
+            let is_relative = image.is_there
+                && image.workdir.is_none()
+                && (image.sets_workdir
+                    || (image.is_where_it_copies()
+                        && image.folder(None).is_some_and(|own| own == workdir(plan))));
+            let to = if is_relative { "./".to_owned() } else { format!("{folder}/") };
+            if image.workdir.is_none() && !is_relative {
+                add(format!("WORKDIR {}", workdir(plan)));
+            }
+            add(match file.contains(char::is_whitespace) {
+                true => exec_form("COPY", &[file.to_owned(), to]),
+                false => format!("COPY {file} {to}"),
+            });
+            format!("{folder}/{}", place::name(file))
+        }
+    };
+    let is_found = place::is_below(&there, folder) && is_usual(there[folder.len()..].trim_start_matches('/'));
+    let config = match is_found || is_usual(&there) {
+        true => Vec::new(),
+        false => vec!["--config".to_owned(), there],
+    };
+    let entrypoint = |more: &[&str]| {
+        let words = ["litekeeper", "run"].iter().copied().chain(config.iter().map(String::as_str));
+        exec_form("ENTRYPOINT", &words.chain(more.iter().copied()).map(str::to_owned).collect::<Vec<_>>())
+    };
     volumes.replicated.iter().for_each(|volume| add(format!("VOLUME {volume}")));
     if !volumes.others.is_empty() {
         add("# not replicated, so gone with its container unless a volume holds it:".to_owned());
@@ -65,19 +96,31 @@ fn dockerfile(plan: &Plan, file: &str, volumes: &Volumes, lines: &mut Vec<String
             }
             add("# in place of ENTRYPOINT and CMD; this command counts, and not litekeeper.app.command:"
                 .to_owned());
-            add("ENTRYPOINT [\"litekeeper\", \"run\", \"--\"]".to_owned());
+            add(entrypoint(&["--"]));
             add(exec_form("CMD", &start));
         }
         // The file that is there has none.
         None if !plan.command.is_empty() && !plan.is_command_written => {
-            add("ENTRYPOINT [\"litekeeper\", \"run\", \"--\"]".to_owned());
+            add(entrypoint(&["--"]));
             add(exec_form("CMD", &plan.command));
         }
         None if plan.command.is_empty() => {
-            add("ENTRYPOINT [\"litekeeper\", \"run\", \"--\"]    # and your app's command as CMD".to_owned());
+            add(format!("{}    # and your app's command as CMD", entrypoint(&["--"])));
         }
-        None => add("ENTRYPOINT [\"litekeeper\", \"run\"]".to_owned()),
+        None => add(entrypoint(&[])),
     }
+}
+
+/// Whether `run` finds a configuration of this name, in the folder that it is started in or in `/etc`.
+fn is_usual(file: &str) -> bool {
+    [
+        "litekeeper.yml",
+        "litestream.yml",
+        "config/litestream.yml",
+        "/etc/litekeeper.yml",
+        "/etc/litestream.yml",
+    ]
+    .contains(&file)
 }
 
 /// An instruction whose words no shell reads.
@@ -92,35 +135,39 @@ fn mentions_litekeeper(command: &str) -> bool {
 }
 
 /// The command of the process `web`.
-fn web(plan: &Plan) -> String {
+fn web(plan: &Plan, file: &str) -> String {
+    let run = match is_usual(file) {
+        true => "litekeeper run".to_owned(),
+        false => {
+            let file = shlex::try_quote(file).map_or_else(|_| "…".into(), std::borrow::Cow::into_owned);
+            format!("litekeeper run --config {file}")
+        }
+    };
     let typed = |words: &[String]| {
         let words: Option<Vec<_>> = words.iter().map(|word| shlex::try_quote(word).ok()).collect();
-        format!(
-            "litekeeper run -- {}",
-            words.map_or_else(|| "YOUR COMMAND".to_owned(), |words| words.join(" "))
-        )
+        format!("{run} -- {}", words.map_or_else(|| "YOUR COMMAND".to_owned(), |words| words.join(" ")))
     };
     match plan.deployment.web() {
         Some(own) if mentions_litekeeper(own) => own.to_owned(),
         Some(own) => match &plan.below.web {
             Some(app) => typed(app),
-            None => below(own),
+            None => below(&run, own),
         },
-        None if plan.command.is_empty() => "litekeeper run -- YOUR COMMAND".to_owned(),
-        None if !plan.is_command_written => typed(&plan.command),
-        None => "litekeeper run".to_owned(),
+        None if plan.is_command_written => run,
+        None if plan.command.is_empty() => format!("{run} -- YOUR COMMAND"),
+        None => typed(&plan.command),
     }
 }
 
 /// A Procfile's own line.
-fn below(own: &str) -> String {
+fn below(run: &str, own: &str) -> String {
     // A shell reads the line: what is behind the first of its signs would run beside litekeeper.
-    if own.contains(['&', ';', '|', '<', '>', '(', '`']) {
+    if shell::is_shells(own) {
         let quoted =
             shlex::try_quote(own).map_or_else(|_| "YOUR COMMAND".into(), std::borrow::Cow::into_owned);
-        format!("litekeeper run -- sh -c {quoted}")
+        format!("{run} -- sh -c {quoted}")
     } else {
-        format!("litekeeper run -- {own}")
+        format!("{run} -- {own}")
     }
 }
 
@@ -172,10 +219,6 @@ fn fly(plan: &Plan, volumes: &Volumes, lines: &mut Vec<String>) {
 
 const NO_VOLUME: &str = "# no volume: the database lies beside the code, so it is restored at each start; move it into a folder of its own to keep it";
 
-fn is_below(path: &str, folder: &str) -> bool {
-    path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
 /// The variables without which it does not start; one that says so if there is none.
 pub fn needed(plan: &Plan, target: Target<'_>) -> Vec<String> {
     let mut names: Vec<String> = plan.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -185,7 +228,12 @@ pub fn needed(plan: &Plan, target: Target<'_>) -> Vec<String> {
             Some((_, Setting::Text(text))) => Some(text.as_str()),
             Some((_, Setting::Plain(_))) | None => None,
         };
-        let is_it = text("type") == Some("s3") || text("url").is_some_and(|url| url.starts_with("s3://"));
+        let is_s3 = |text: &str| match place::pieces(text).as_slice() {
+            // Most are, and what this one is may be known only where it runs.
+            [Err(name), ..] => plan.schemes.get(*name).is_none_or(|scheme| scheme == "s3"),
+            _ => text == "s3" || text.starts_with("s3://"),
+        };
+        let is_it = ["type", "url"].iter().any(|key| text(key).is_some_and(is_s3));
         is_it && text("access-key-id").is_none()
     };
     let databases = plan.databases.iter().filter(|database| database.left_out.is_none());
@@ -200,7 +248,7 @@ pub fn needed(plan: &Plan, target: Target<'_>) -> Vec<String> {
     if bucket {
         plan.place.iter().for_each(|(_, name)| add(name));
     }
-    if bucket || s3 {
+    if (bucket && has_bucket_keys(plan)) || s3 {
         keys(bucket_variable(plan)).iter().for_each(|name| add(name));
     }
     if names.is_empty() { vec!["nothing".to_owned()] } else { names }

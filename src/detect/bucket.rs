@@ -1,5 +1,9 @@
 //! The variables that say where the replica is, of those that are set where the app runs.
 
+use std::collections::BTreeMap;
+
+use super::place;
+use super::plan::{Database, Setting};
 use super::project::Project;
 
 /// The keys of a replica and their variables: Litestream's own, else those that Fly sets for a bucket of its.
@@ -26,4 +30,26 @@ pub(super) fn keys(bucket: &str) -> [&'static str; 2] {
     } else {
         ["LITESTREAM_ACCESS_KEY_ID", "LITESTREAM_SECRET_ACCESS_KEY"]
     }
+}
+
+/// The schemes of the URLs that the replicas' variables have here.
+pub(super) fn schemes(
+    project: &Project<'_>,
+    databases: &[Database],
+    place: &[(&'static str, &'static str)],
+) -> BTreeMap<String, String> {
+    let settings = databases.iter().filter_map(|database| database.replica.as_ref()).flatten();
+    let texts = settings.filter_map(|(key, value)| match value {
+        Setting::Text(text) if key == "url" || key == "type" => place::variables(text).next(),
+        Setting::Text(_) | Setting::Plain(_) => None,
+    });
+    let urls = place.iter().filter(|(key, _)| *key == "url").map(|(_, name)| *name);
+    let known = texts.chain(urls).filter_map(|name| {
+        let (value, _) = project.said(name)?;
+        let scheme = value.split_once("://").map_or(value.as_str(), |(scheme, _)| scheme);
+        // A folder is none, and what else is in it nobody has to see.
+        let is_scheme = scheme.chars().all(|c| c.is_ascii_alphanumeric());
+        Some((name.to_owned(), if is_scheme { scheme.to_ascii_lowercase() } else { "file".to_owned() }))
+    });
+    known.collect()
 }

@@ -1,10 +1,13 @@
 //! How the app is started where no framework says so, and on which port.
 
-use super::deploy::Deployment;
+use super::deploy::{Deployment, SHELL};
 use super::drizzle;
 use super::find::Found;
+use super::place;
 use super::plan::Framework;
 use super::project::Project;
+use super::second::Below;
+use super::shell;
 
 /// Puma with the project's own file. `rails server` would do the same, but leaves a file behind when it is killed with
 /// which the next one does not start.
@@ -25,6 +28,82 @@ pub(super) fn plain(project: &Project<'_>) -> Vec<String> {
     } else {
         Vec::new()
     }
+}
+
+/// What the project is deployed with, and the file that says so.
+pub(super) fn deployed(project: &Project<'_>, below: &Below) -> Option<(Vec<String>, &'static str)> {
+    let deployment = project.deployment();
+    let [is_image, is_web] = below.is_run;
+    let image = || {
+        let start = deployment.image.start().filter(|_| !is_image)?;
+        Some((of_image(project, &start)?, "Dockerfile"))
+    };
+    let web = || Some((of_line(deployment.web().filter(|_| !is_web)?)?, "Procfile"));
+    let compose = || {
+        let (start, file) = deployment.compose.start()?;
+        let is_plain = !start.iter().any(|word| place::name(word).starts_with("litestream"));
+        Some((of_image(project, start).filter(|_| is_plain)?, file))
+    };
+    image().or_else(web).or_else(compose)
+}
+
+/// The app of what an image starts: without litekeeper, if that is there already, and with its program as it is called in
+/// the project.
+fn of_image(project: &Project<'_>, start: &[String]) -> Option<Vec<String>> {
+    if let [shell, option, line] = start
+        && [shell.as_str(), option] == SHELL
+    {
+        return of_line(line);
+    }
+    let mut words = behind_litekeeper(start)?;
+    if words.last().is_some_and(|word| word == PHP_FPM[0]) {
+        words.push(PHP_FPM[1].to_owned());
+    }
+    let folder = project.deployment().image.folder(None);
+    if let (Some(program), Some(folder)) = (words.first_mut(), folder)
+        && let Some(own) = program.strip_prefix(&format!("{}/", folder.trim_end_matches('/')))
+        && (folder != "/" || project.has(own))
+    {
+        *program = format!("./{own}");
+    }
+    Some(words)
+}
+
+/// The app of a line that a shell reads: its words, or the shell with it where nobody else knows what they are.
+fn of_line(line: &str) -> Option<Vec<String>> {
+    let in_shell = |line: String| Some(vec!["sh".to_owned(), "-c".to_owned(), line]);
+    let line = line.trim();
+    if shell::is_shells(line) {
+        return if line.contains("litekeeper") { None } else { in_shell(line.to_owned()) };
+    }
+    let words = shell::commands(line).into_iter().next()?;
+    let sets = words.first().is_some_and(|word| word.text.contains('='));
+    let needs = sets || words.iter().any(|word| word.expands) || line.contains(['*', '?', '~']);
+    let mut words = behind_litekeeper(&words.into_iter().map(|word| word.text).collect::<Vec<_>>())?;
+    if needs {
+        let app = line
+            .split_once("litekeeper")
+            .map_or(Some(line), |(_, behind)| behind.split_once(" -- ").map(|(_, app)| app.trim()))?;
+        return in_shell(if sets || app.starts_with("exec ") {
+            app.to_owned()
+        } else {
+            format!("exec {app}")
+        });
+    }
+    if words.first().is_some_and(|word| word == "exec") {
+        words.remove(0);
+    }
+    Some(words).filter(|words| !words.is_empty())
+}
+
+/// The words behind `litekeeper run --`; all of them where there is no litekeeper.
+fn behind_litekeeper(words: &[String]) -> Option<Vec<String>> {
+    let Some(at) = words.iter().position(|word| place::name(word) == "litekeeper") else {
+        return Some(words.to_vec());
+    };
+    let behind = &words[at..];
+    let app = behind.iter().position(|word| word == "--").and_then(|end| behind.get(end + 1..))?;
+    Some(app.to_vec()).filter(|app| !app.is_empty())
 }
 
 /// Puts the port on which the platform expects the app in the place of the one that is usual.

@@ -2,7 +2,21 @@
 
 use std::collections::BTreeMap;
 
+use super::compose::Compose;
+use super::existing;
+use super::place;
 use super::project::Project;
+use super::shell;
+
+/// What runs a command that is one line.
+pub(super) const SHELL: [&str; 2] = ["/bin/sh", "-c"];
+
+/// Folders of a system's own programs.
+const SYSTEM: [&str; 4] = ["/usr", "/bin", "/sbin", "/opt"];
+
+/// Images whose folder is another one than the root, by their names.
+const BASES: [(&str, &str); 4] =
+    [("php", "/var/www/html"), ("frankenphp", "/app"), ("golang", "/go"), ("httpd", "/usr/local/apache2")];
 
 /// What starts the app so far, and the variables that it then has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -11,6 +25,8 @@ pub struct Deployment {
     pub(super) image: Image,
     /// The commands of the Procfile, by their names.
     pub(super) procfile: Vec<(String, String)>,
+    /// What a compose file says.
+    pub(super) compose: Compose,
     /// What fly.toml says, if there is one.
     pub(super) fly: Option<Fly>,
     /// What is kept out of the repository, and out of the image.
@@ -20,7 +36,14 @@ pub struct Deployment {
 /// The last stage of a Dockerfile, with what it has from the stages before it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Image {
+    /// Whether there is a Dockerfile.
+    pub is_there: bool,
+    /// The folder that `WORKDIR` says, as far as its variables are known.
     pub workdir: Option<String>,
+    /// Whether there is a `WORKDIR` at all.
+    pub sets_workdir: bool,
+    /// The image that it is built on.
+    base: String,
     /// The first that `EXPOSE` names.
     pub port: Option<u16>,
     /// Whether PHP's server of processes is what it runs.
@@ -57,6 +80,7 @@ impl Deployment {
     pub(super) fn of(project: &Project<'_>) -> Self {
         Self {
             image: project.text("Dockerfile").map(|text| image(&text)).unwrap_or_default(),
+            compose: Compose::of(project),
             procfile: project.text("Procfile").map(|text| processes(&text)).unwrap_or_default(),
             fly: project.text("fly.toml").map(|text| fly(&text)),
             ignored: [".gitignore", ".dockerignore"].map(|file| project.glimpse(file).unwrap_or_default()),
@@ -72,7 +96,9 @@ impl Deployment {
     pub(super) fn variable(&self, name: &str) -> Option<(&str, &'static str)> {
         let fly = self.fly.as_ref().and_then(|fly| fly.env.get(name));
         let value = fly.map(|value| (value.as_str(), "fly.toml"));
-        value.or_else(|| self.image.env.get(name).map(|value| (value.as_str(), "Dockerfile")))
+        value
+            .or_else(|| self.image.env.get(name).map(|value| (value.as_str(), "Dockerfile")))
+            .or_else(|| self.compose.variable(name))
     }
 
     /// The command of the Procfile's `web`.
@@ -95,6 +121,85 @@ impl Image {
     }
 }
 
+impl Image {
+    /// The folder that the app runs in: what `WORKDIR` says, else where the instructions put things; else the usual one.
+    pub fn folder(&self, usual: Option<&str>) -> Option<String> {
+        let usual = usual.map(str::to_owned);
+        if !self.is_there || self.sets_workdir {
+            return self.workdir.clone().or(usual);
+        }
+        let is_whole = |(from, to): &&(String, String)| place::clean(from) == "." && to.starts_with('/');
+        if let Some((_, to)) = self.copies.iter().find(is_whole) {
+            return Some(place::clean(to));
+        }
+        if self.is_where_it_copies() {
+            return Some(self.base_folder().to_owned());
+        }
+        let start = self.start().unwrap_or_default();
+        let own = match start.as_slice() {
+            [shell, option, line] if [shell.as_str(), option] == SHELL => {
+                let first = shell::commands(line).into_iter().next().unwrap_or_default();
+                let texts: Vec<&str> = first.iter().map(|word| word.text.as_str()).collect();
+                match texts.as_slice() {
+                    ["cd", folder, ..] => Some((*folder).to_owned()),
+                    ["exec", program, ..] | [program, ..] => Some(place::parent(program)),
+                    [] => None,
+                }
+            }
+            [program, ..] => Some(place::parent(program)),
+            [] => None,
+        };
+        let is_own = |folder: &String| {
+            folder.starts_with('/') && !SYSTEM.iter().any(|system| place::is_below(folder, system))
+        };
+        own.filter(is_own).or(usual)
+    }
+
+    /// Whether it copies, or starts, what is relative to the folder that its base has.
+    pub fn is_where_it_copies(&self) -> bool {
+        let is_relative = |path: &str| !path.starts_with(['/', '$', '-']);
+        let start = self.start().unwrap_or_default();
+        let line = start.get(2).filter(|_| start.starts_with(&SHELL.map(str::to_owned)));
+        let first = |line: &String| line.trim_start_matches("exec ").split(' ').next().map(str::to_owned);
+        let program = line.map_or_else(|| start.first().cloned(), first);
+        self.copies.iter().any(|(_, to)| is_relative(to))
+            || program.is_some_and(|program| program.contains('/') && is_relative(&program))
+    }
+
+    /// Where the base has its folder, if it is one that is known.
+    fn base_folder(&self) -> &'static str {
+        let name = place::name(&self.base);
+        let name = name.split([':', '@']).next().unwrap_or(name);
+        BASES.iter().find(|(base, _)| *base == name).map_or("/", |(_, folder)| folder)
+    }
+
+    /// Whether an image of this name is what it is built on.
+    pub fn is_built_on(&self, name: &str) -> bool {
+        place::name(&self.base).split([':', '@']).next() == Some(name)
+    }
+
+    /// Where it has a file of the project, if an instruction names that, or a folder that it is in.
+    pub fn place_of(&self, file: &str) -> Option<String> {
+        let file = place::clean(file);
+        let place = |(from, to): &(String, String)| {
+            let from = place::clean(from.trim_start_matches('/'));
+            let to = if to.starts_with('/') {
+                to.clone()
+            } else {
+                format!("{}/{to}", self.workdir.as_deref().unwrap_or_else(|| self.base_folder()))
+            };
+            if from == file {
+                let is_folder = to.ends_with('/') || to.ends_with("/.");
+                return Some(if is_folder { format!("{to}/{}", place::name(&file)) } else { to });
+            }
+            // All of the project is said by nobody who means this file, and may be without it.
+            let rest = file.strip_prefix(&from)?.strip_prefix('/')?;
+            Some(format!("{to}/{rest}"))
+        };
+        self.copies.iter().find_map(place).map(|path| place::clean(&path))
+    }
+}
+
 impl Words {
     fn of(text: &str) -> Self {
         serde_json::from_str(text).map_or_else(|_| Self::Shell(text.to_owned()), Self::Exec)
@@ -113,6 +218,8 @@ fn image(text: &str) -> Image {
     let mut stages: BTreeMap<String, Image> = BTreeMap::new();
     let (mut name, mut image) = (None, Image::default());
     let mut has_command = false;
+    let mut arguments: BTreeMap<String, String> = BTreeMap::new();
+    image.is_there = true;
     for (keyword, rest) in instructions(text) {
         match keyword.as_str() {
             "FROM" => {
@@ -126,12 +233,29 @@ fn image(text: &str) -> Image {
                     .and_then(|base| stages.get(&base.to_lowercase()))
                     .cloned()
                     .unwrap_or_default();
+                image.is_there = true;
+                if !words.first().is_some_and(|base| stages.contains_key(&base.to_lowercase())) {
+                    image.base = words.first().map(|base| (*base).to_owned()).unwrap_or_default();
+                }
                 image.is_fpm |= words.first().is_some_and(|base| base.contains("-fpm"));
                 name = words.get(2).map(|name| name.to_lowercase());
                 has_command = false;
             }
-            "WORKDIR" if rest.starts_with('/') && !rest.contains('$') => {
-                image.workdir = Some(rest.trim_end_matches('/').to_owned());
+            "ARG" => {
+                let pair = rest.split_once('=').filter(|(_, value)| !value.contains('$'));
+                arguments.extend(
+                    pair.map(|(name, value)| (name.to_owned(), value.trim_matches(['"', '\'']).to_owned())),
+                );
+            }
+            "WORKDIR" => {
+                let before = image.workdir.take();
+                let before = before.or_else(|| (!image.sets_workdir).then(|| image.base_folder().to_owned()));
+                image.sets_workdir = true;
+                let path = filled(rest.trim_matches(['"', '\'']), &[&image.env, &arguments]);
+                image.workdir = path.and_then(|path| match path.starts_with('/') {
+                    true => Some(place::clean(&path)),
+                    false => before.map(|before| place::join(&before, &path)),
+                });
             }
             "COPY" | "ADD" => image.copies.extend(copies(&rest)),
             "EXPOSE" => {
@@ -153,6 +277,19 @@ fn image(text: &str) -> Image {
         }
     }
     image
+}
+
+/// A text with the values of its variables; nothing where one of them is not known.
+fn filled(text: &str, known: &[&BTreeMap<String, String>]) -> Option<String> {
+    let marked = existing::with_variables(text);
+    if marked.contains('$') {
+        return None;
+    }
+    let value = |name: &str| known.iter().find_map(|known| known.get(name)).cloned();
+    place::pieces(&marked)
+        .into_iter()
+        .map(|piece| piece.map_or_else(value, |literal| Some(literal.to_owned())))
+        .collect()
 }
 
 /// The instructions of a Dockerfile with what follows them, lines put together.

@@ -293,6 +293,7 @@ impl Settings {
         } else {
             let serve = ["python", "manage.py", "runserver", "--noreload", "0.0.0.0:8000"];
             found.start(&[&serve, told].concat(), migrate);
+            found.is_guess = true;
             project.note("the command is Django's server for development: put the one that you deploy with in its place");
         }
     }

@@ -14,7 +14,7 @@ const OLD: [&str; 5] =
     ["retention", "retention-check-interval", "snapshot-interval", "validation-interval", "age"];
 
 /// Where a configuration is looked for, in each folder.
-const FILES: [&str; 3] = ["litestream.yml", "config/litestream.yml", "etc/litestream.yml"];
+pub const FILES: [&str; 3] = ["litestream.yml", "config/litestream.yml", "etc/litestream.yml"];
 
 /// The configuration that is there, as a plan: what starts the app is all that it lacks.
 pub(super) fn read(project: &Project<'_>) -> Option<Found> {
@@ -29,6 +29,7 @@ pub(super) fn read(project: &Project<'_>) -> Option<Found> {
             (None, None) => continue,
         };
         let path = path.trim_start_matches("sqlite3://").trim_start_matches("sqlite://");
+        found.said.push(path.to_owned());
         let mut database = Database::new(place::stem(path), in_folder(project, &folder, path));
         let replica = entry.get("replica").or_else(|| entry.get("replicas")?.get(0));
         if let Some(settings) = replica.and_then(Yaml::as_mapping) {
@@ -54,6 +55,72 @@ pub(super) fn read(project: &Project<'_>) -> Option<Found> {
     found.command = command_of(own.or_else(|| yaml.get("exec")))
         .unwrap_or_else(|| if found.has_own_command { Vec::new() } else { command::plain(project) });
     Some(found)
+}
+
+/// Whether a configuration above the project has what was found in the project: its paths are relative to its own folder,
+/// or to the one that it is used in.
+pub(super) fn covers(project: &Project<'_>, above: &Found, found: &Found) -> bool {
+    let folder = vec![".."; above.source.matches("../").count()].join("/");
+    let paths: Vec<String> = above
+        .said
+        .iter()
+        .map(|path| filled(project, path))
+        .flat_map(|path| [in_folder(project, &folder, &path), in_folder(project, "", &path)])
+        .collect();
+    let mut replicated = found.databases.iter().filter(|database| database.left_out.is_none());
+    replicated.all(|database| {
+        let own = filled(project, &database.path);
+        paths.iter().any(|path| names(path, &own))
+    })
+}
+
+/// A path with the values of its variables, as far as they are set here.
+fn filled(project: &Project<'_>, path: &str) -> String {
+    let piece = |piece: Result<&str, &str>| match piece {
+        Ok(literal) => literal.to_owned(),
+        Err(name) => project.said(name).map_or_else(|| place::variable(name), |(value, _)| value),
+    };
+    place::pieces(path).into_iter().map(piece).collect()
+}
+
+/// Whether a configuration's path, in which a `*` is any name, is this database. What begins with a variable that nobody
+/// has set here may be any folder.
+fn names(path: &str, own: &str) -> bool {
+    let ends = match place::pieces(path).as_slice() {
+        [Err(_), Ok(rest)] => rest.strip_prefix('/'),
+        _ => None,
+    };
+    if let Some(ends) = ends {
+        return own == ends || own.ends_with(&format!("/{ends}"));
+    }
+    match path.rsplit_once('/') {
+        Some((folder, pattern)) if pattern.contains('*') => {
+            own.rsplit_once('/').is_some_and(|(own, name)| own == folder && is_like(pattern, name))
+        }
+        _ => own == path || (path.contains('*') && !own.contains('/') && is_like(path, own)),
+    }
+}
+
+/// Whether a name is what a pattern with `*` says: its parts, one behind the other.
+fn is_like(pattern: &str, name: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = name.strip_prefix(parts.next().unwrap_or_default()) else { return false };
+    let parts: Vec<&str> = parts.collect();
+    let Some((last, middle)) = parts.split_last() else { return rest.is_empty() };
+    for part in middle {
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    rest.ends_with(last)
+}
+
+/// What there is to say of a configuration above that is about something else.
+pub(super) fn of_others(file: &str, paths: &[String]) -> String {
+    const MOST: usize = 3;
+    let mut shown: Vec<String> = paths.iter().take(MOST).map(|path| place::shown(path)).collect();
+    let more = paths.len().saturating_sub(MOST);
+    shown.extend((more > 0).then(|| format!("{more} more")));
+    format!("{file} is for other databases ({}), and was not used", shown.join(", "))
 }
 
 /// The variables of a configuration: `${NAME}` anywhere, and `{env: NAME}` without a default. `is_env`: these are the app's
@@ -126,8 +193,10 @@ pub(super) fn carry_over(project: &Project<'_>, files: &[&str], found: &mut Foun
     let shown = project.in_tree(&file);
     let Some(yaml) = project.yaml(&file, &with_variables(&text)) else { return };
     let mut taken = 0;
+    let mut said = Vec::new();
     for entry in yaml.get("dbs").and_then(Yaml::as_sequence).into_iter().flatten() {
         let Some(path) = entry.get("path").and_then(Yaml::as_str) else { continue };
+        said.push(path.to_owned());
         let path = in_folder(project, &folder, path);
         let replicas = entry.get("replicas").and_then(Yaml::as_sequence);
         let replica = entry.get("replica").or_else(|| replicas?.first());
@@ -162,6 +231,9 @@ pub(super) fn carry_over(project: &Project<'_>, files: &[&str], found: &mut Foun
         }
     }
     if taken == 0 && !folder.is_empty() {
+        if !said.is_empty() {
+            project.note(of_others(&file, &said));
+        }
         return;
     }
     others(project, &shown, &yaml, &["dbs", "litekeeper", "exec"]);
@@ -208,9 +280,7 @@ fn neighbours(project: &Project<'_>, shown: &str, found: &mut Found) {
     let mut taken: Vec<String> =
         found.databases.iter().filter_map(|one| Some(place_of(one.replica.as_ref()?))).collect();
     for database in found.databases.iter_mut().filter(|database| database.replica.is_none()) {
-        let file = place::name(&database.path);
-        let is_plain = place::variables(file).next().is_none();
-        let name = if is_plain { file.to_owned() } else { format!("{}.db", database.alias) };
+        let name = database.called();
         let Some(mut replica) = beside(&like, &name) else { continue };
         if taken.contains(&place_of(&replica)) {
             match beside(&like, &format!("{}-{name}", database.alias)) {

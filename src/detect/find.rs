@@ -65,8 +65,12 @@ pub(super) struct Found {
     pub has_own_command: bool,
     /// Whether it is the one that is deployed, port and all.
     pub has_given_command: bool,
+    /// Whether the command is only one that would do, as a server for development.
+    pub is_guess: bool,
     /// Variables that a configuration names which stays as it is.
     pub uses: Vec<String>,
+    /// The paths of its databases as they stand in it.
+    pub said: Vec<String>,
 }
 
 impl Found {
@@ -84,7 +88,9 @@ impl Found {
             vfs: Vec::new(),
             has_own_command: false,
             has_given_command: false,
+            is_guess: false,
             uses: Vec::new(),
+            said: Vec::new(),
         }
     }
 
@@ -185,6 +191,8 @@ pub fn find(around: &Surroundings<'_>) -> Result<Plan, Nothing> {
             let Some(found) = (reader.read)(&project, around.ask) else { continue };
             if found.is_worth_something() {
                 let mut found = found;
+                let bare = |project: &Project<'_>| (reader.read)(project, &|_| Err("not asked".to_owned()));
+                settle(around, &folder, &bare, &mut found);
                 processes(&project, &found, &mut notes);
                 below = second::note(&project);
                 take_command(&project, &below, &mut found);
@@ -198,13 +206,8 @@ pub fn find(around: &Surroundings<'_>) -> Result<Plan, Nothing> {
         }
     }
     if best.is_none() && seen.is_empty() {
-        let project = project(".");
-        let existing = || existing::read(&project).filter(Found::is_worth_something);
-        let found = if around.existing && around.keep_replicas { existing() } else { None };
-        let found = found.or_else(|| sqlalchemy::flask(&project)).or_else(|| url::read(&project));
-        let there = || files::read(&project).filter(Found::is_worth_something);
-        let found = found.or_else(there).or_else(|| sqlalchemy::read(&project));
-        best = found.filter(Found::is_worth_something).map(|found| (found, ".".to_owned()));
+        let (project, found) = plain(around);
+        best = found.map(|found| (found, ".".to_owned()));
         if let Some((what, _)) = url::foreign(&project).filter(|_| best.is_none()) {
             project.note(format!("default was skipped: {what} is not a local SQLite file"));
         }
@@ -221,6 +224,56 @@ pub fn find(around: &Surroundings<'_>) -> Result<Plan, Nothing> {
     Ok(Plan { below, ..plan(&project(&folder), found, folder.clone(), notes, seen) })
 }
 
+/// A project without a framework: the configuration that it has, else what its variables, files and code say.
+fn plain<'a>(around: &Surroundings<'a>) -> (Project<'a>, Option<Found>) {
+    let project = Project::new(around, ".");
+    let existing = || existing::read(&project).filter(Found::is_worth_something);
+    let existing = if around.existing && around.keep_replicas { existing() } else { None };
+    let above = match existing {
+        Some(found) if found.source.starts_with("../") => Some(found),
+        Some(found) => return (project, Some(found)),
+        None => None,
+    };
+    // What is said on the way is not said of a configuration that does.
+    let own = Project::new(around, ".");
+    let read = |project: &Project<'_>| {
+        let found = sqlalchemy::flask(project).or_else(|| url::read(project));
+        let there = || files::read(project).filter(Found::is_worth_something);
+        found.or_else(there).or_else(|| sqlalchemy::read(project)).filter(Found::is_worth_something)
+    };
+    let found = read(&own).map(|mut found| {
+        // What the files are is in no variable.
+        if found.framework != Framework::Files {
+            settle(around, ".", &read, &mut found);
+        }
+        found
+    });
+    match (above, found) {
+        (Some(above), None) => (project, Some(above)),
+        (Some(above), Some(found)) if existing::covers(&project, &above, &found) => (project, Some(above)),
+        (Some(above), Some(found)) => {
+            own.note(existing::of_others(&above.source, &above.said));
+            (own, Some(found))
+        }
+        (None, found) => (own, found),
+    }
+}
+
+/// Gives the databases the places that they have without any variable, so that they are the same ones whether it is set
+/// where `init` runs or not.
+fn settle(
+    around: &Surroundings<'_>,
+    folder: &str,
+    read: &dyn Fn(&Project<'_>) -> Option<Found>,
+    found: &mut Found,
+) {
+    let Some(bare) = read(&Project::bare(around, folder)) else { return };
+    for database in &mut found.databases {
+        let same = bare.databases.iter().find(|other| other.alias == database.alias);
+        database.place = same.filter(|other| other.path != database.path).map(Database::called);
+    }
+}
+
 fn plan(
     project: &Project<'_>,
     mut found: Found,
@@ -233,6 +286,7 @@ fn plan(
     let name = name::of(project, &found);
     project.read_dotenv(".env");
     let place = bucket::variables(project);
+    let schemes = bucket::schemes(project, &found.databases, &place);
     let mut spares = spare::beside(project, &found.databases);
     for database in found.databases.iter_mut().chain(&mut spares) {
         database.beside_code = has_code(project.tree(), &spare::folder(database));
@@ -248,6 +302,7 @@ fn plan(
         source: found.source,
         project: name,
         place,
+        schemes,
         folder,
         databases: found.databases,
         spares,
@@ -258,7 +313,7 @@ fn plan(
         path_prefix: found.path_prefix,
         settings: found.settings,
         vfs: found.vfs,
-        workdir: deployment.image.workdir.clone().or(found.workdir),
+        workdir: deployment.image.folder(found.workdir.as_deref()),
         env: found.env,
         deployment,
         below: Below::default(),
@@ -269,15 +324,25 @@ fn plan(
 
 /// The app that a Litestream of the project's own starts is what is deployed, whatever else could be guessed.
 fn take_command(project: &Project<'_>, below: &Below, found: &mut Found) {
-    let Some(command) = below.image.as_ref().or(below.web.as_ref()) else { return };
     if found.has_own_command {
         return;
     }
-    found.command.clone_from(command);
+    let (command, whose) = if let Some(command) = below.image.as_ref().or(below.web.as_ref()) {
+        let whose = "the -exec of the project's own litestream: what else its script does, as migrations, belongs into litekeeper.before";
+        (command.clone(), whose.to_owned())
+    } else if let Some((command, file)) =
+        command::deployed(project, below).filter(|_| found.is_guess || found.command.is_empty())
+    {
+        (command, format!("the one of {}", project.in_tree(file)))
+    } else {
+        return;
+    };
+    found.command = command;
     found.has_given_command = true;
     project.forget(|note| note.ends_with("put the app's command into litekeeper.app.command"));
+    project.forget(|note| note.ends_with("put the app's own command into litekeeper.app.command"));
     project.forget(|note| note.ends_with("put the one that you deploy with in its place"));
-    project.note("the command is the -exec of the project's own litestream: what else its script does, as migrations, belongs into litekeeper.before");
+    project.note(format!("the command is {whose}"));
 }
 
 /// Whether a folder, or one in it, holds parts of the program: migrations, a schema.

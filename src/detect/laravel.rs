@@ -75,6 +75,7 @@ pub(super) fn read(project: &Project<'_>) -> Option<Found> {
     if is_fpm && !octane {
         found.start(&command::PHP_FPM, &[&["php", "artisan", "migrate", "--force"]]);
     } else if !octane {
+        found.is_guess = true;
         project.note(
             "the command is PHP's server for development: put the one that you deploy with in its place",
         );

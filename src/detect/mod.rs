@@ -14,6 +14,7 @@
 //! ignored     what neither image nor repository should have
 //! name        what the project is called
 //! bucket      the variables that say where the replica is
+//! compose     what a compose file says of the app
 //! deploy      what a Dockerfile, a Procfile and a fly.toml say already
 //! second      a Litestream that the project starts itself, and the command that it has below it
 //! shell       the words of a script's lines
@@ -30,6 +31,7 @@ mod advice;
 mod bucket;
 mod code;
 mod command;
+mod compose;
 mod deploy;
 mod django;
 mod drizzle;
@@ -61,6 +63,7 @@ mod tests;
 pub use advice::{advice, needed};
 pub use deploy::Deployment;
 pub use django::{Ask, Question};
+pub use existing::FILES;
 pub use find::{Nothing, Surroundings, find};
 pub use plan::{Database, Framework, Plan, Setting};
 pub use second::Below;

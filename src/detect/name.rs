@@ -73,7 +73,25 @@ const COMMON: [&str; 63] = [
     "workspace",
 ];
 
-/// The app's own name, else Fly's, else the folder's: always one, that can be a part of a path.
+/// Names of what an app is, and not of which one.
+const KINDS: [&str; 14] = [
+    "api",
+    "app",
+    "application",
+    "backend",
+    "my-app",
+    "phoenix",
+    "phx",
+    "project",
+    "rails",
+    "rails-app",
+    "rails_app",
+    "server",
+    "web",
+    "website",
+];
+
+/// The app's own name, else Kamal's, else Fly's, else the folder's: always one, that can be a part of a path.
 pub(super) fn of(project: &Project<'_>, found: &Found) -> String {
     let own = match found.framework {
         Framework::Rails => rails(project),
@@ -89,14 +107,24 @@ pub(super) fn of(project: &Project<'_>, found: &Found) -> String {
         | Framework::Files
         | Framework::Existing => manifest(project),
     };
+    let own = own.map(|name| part(&name)).filter(|name| !name.is_empty());
+    // Their generators ask for the name, so that somebody chose it.
+    let is_chosen = matches!(found.framework, Framework::Rails | Framework::Phoenix);
     let is_own = |name: &String| !name.is_empty() && !COMMON.contains(&name.as_str());
-    let own = own.map(|name| part(&name)).filter(is_own);
+    let says = |name: &String| if is_chosen { !KINDS.contains(&name.as_str()) } else { is_own(name) };
+    let kamal = || kamal(project).map(|name| part(&name)).filter(says);
     let fly = || project.deployment().fly.as_ref()?.app.as_deref().map(part).filter(is_own);
     let folder = || {
         let whole = place::join(project.root(), &project.folder);
         whole.rsplit('/').map(part).find(|name| !name.is_empty())
     };
-    own.or_else(fly).or_else(folder).unwrap_or_else(|| "app".to_owned())
+    let deployed = own.clone().filter(says).or_else(kamal).or_else(fly);
+    let chosen = || own.filter(|_| is_chosen);
+    deployed
+        .or_else(|| folder().filter(|name| is_own(name) && !KINDS.contains(&name.as_str())))
+        .or_else(chosen)
+        .or_else(folder)
+        .unwrap_or_else(|| "app".to_owned())
 }
 
 /// A text as a part of a path: small letters, digits, and no more than one sign between them.
@@ -116,21 +144,50 @@ fn part(text: &str) -> String {
 /// `module Shop` of config/application.rb, as Rails would spell its folder.
 fn rails(project: &Project<'_>) -> Option<String> {
     let text = project.glimpse("config/application.rb")?;
-    let name = text.lines().find_map(|line| line.strip_prefix("module "))?.trim();
+    let name = text.lines().find_map(|line| line.trim().strip_prefix("module "))?.trim();
+    let name: String = name.chars().take_while(|c| c.is_alphanumeric() || "_:".contains(*c)).collect();
+    Some(underscored(&name.replace("::", "-")))
+}
+
+/// `CornerShop` is `corner_shop`, and `HTMLShop` is `html_shop`.
+fn underscored(name: &str) -> String {
+    let chars: Vec<char> = name.chars().collect();
     let mut found = String::new();
-    for c in name.chars().take_while(|c| c.is_alphanumeric()) {
-        if c.is_uppercase() && found.ends_with(char::is_lowercase) {
+    for (index, c) in chars.iter().enumerate() {
+        let before = index.checked_sub(1).and_then(|index| chars.get(index));
+        let ends_small = before.is_some_and(|before| before.is_lowercase() || before.is_numeric());
+        let ends_big = before.is_some_and(|before| before.is_uppercase())
+            && chars.get(index + 1).is_some_and(|next| next.is_lowercase());
+        if c.is_uppercase() && (ends_small || ends_big) {
             found.push('_');
         }
         found.extend(c.to_lowercase());
     }
-    Some(found)
+    found
 }
 
+/// `app: :shop` of mix.exs; an umbrella has only the name of its module, `Shop.Umbrella.MixProject`.
 fn phoenix(project: &Project<'_>) -> Option<String> {
     let text = project.glimpse("mix.exs")?;
-    let (_, name) = text.split_once("app: :")?;
-    Some(name.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect())
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.starts_with('#')).collect();
+    let atom = |line: &&str| {
+        let (_, behind) = line.split_once("app:")?;
+        let name = behind.trim_start().strip_prefix(':')?.trim_start_matches('"');
+        Some(name.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect())
+    };
+    let module = || {
+        let name = lines.iter().find_map(|line| line.strip_prefix("defmodule "))?.split('.').next()?.trim();
+        Some(underscored(name)).filter(|name| name != "mix_project")
+    };
+    lines.iter().find_map(atom).or_else(module)
+}
+
+/// `service: shop` of Kamal's config/deploy.yml, which is a template and no YAML yet.
+fn kamal(project: &Project<'_>) -> Option<String> {
+    let text = project.glimpse("config/deploy.yml")?;
+    let value = text.lines().find_map(|line| line.strip_prefix("service:"))?;
+    let value = value.split(" #").next()?.trim().trim_matches(['"', '\'']);
+    Some(value.to_owned()).filter(|value| !value.contains(['<', '$']))
 }
 
 /// What a manifest says: package.json, composer.json, go.mod, Cargo.toml, pyproject.toml.

@@ -108,6 +108,12 @@ pub(super) fn stem(path: &str) -> &str {
     name.rsplit_once('.').map_or(name, |(stem, _)| if stem.is_empty() { name } else { stem })
 }
 
+/// Whether a path is a folder, or lies in it.
+pub(super) fn is_below(path: &str, folder: &str) -> bool {
+    path.strip_prefix(folder.trim_end_matches('/'))
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 /// Whether a path leaves the folder that it is relative to.
 pub(super) fn is_outside(path: &str) -> bool {
     path.starts_with('/') || path == ".." || path.starts_with("../")

@@ -1,5 +1,6 @@
 //! What was found.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
@@ -94,6 +95,8 @@ pub struct Plan {
     pub workdir: Option<String>,
     /// What has to be set where the app runs, so that these are its databases.
     pub env: Vec<(String, String)>,
+    /// The schemes of URLs that variables of replicas have here, by their names.
+    pub schemes: BTreeMap<String, String>,
     /// How it is started so far.
     pub deployment: Deployment,
     /// The app below a Litestream that it starts.
@@ -119,6 +122,8 @@ pub struct Database {
     pub comment: Option<String>,
     /// Whether its folder is one of the program's as well, which no volume may hide.
     pub beside_code: bool,
+    /// What it is called on the replica, where its file's name is a variable's that may be set or not.
+    pub place: Option<String>,
     /// A replica that the project names already, with Litestream's own keys.
     pub replica: Option<Vec<(String, Setting)>>,
 }
@@ -142,7 +147,18 @@ impl Database {
             comes_back: false,
             comment: None,
             beside_code: false,
+            place: None,
             replica: None,
+        }
+    }
+
+    /// What it is called on the replica: its file's name, or its own where that is a variable.
+    pub(super) fn called(&self) -> String {
+        let file = super::place::name(&self.path);
+        match (&self.place, super::place::variables(file).next()) {
+            (Some(place), _) => place.clone(),
+            (None, Some(_)) => format!("{}.db", self.alias),
+            (None, None) => file.to_owned(),
         }
     }
 

@@ -4,6 +4,7 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::compose::FILES as COMPOSE;
 use super::deploy::Deployment;
 use super::find::Surroundings;
 use super::place::{self, Named, Slashes};
@@ -13,6 +14,10 @@ use crate::database_url::choose;
 
 /// More than this nobody reads.
 const MAX_NOTES: usize = 200;
+
+/// Variables that choose among a project's settings.
+const CHOOSING: [&str; 6] =
+    ["RAILS_ENV", "RACK_ENV", "MIX_ENV", "DJANGO_SETTINGS_MODULE", "APP_ENV", "NODE_ENV"];
 
 /// What shows others which variables there are.
 const EXAMPLES: [&str; 5] = [".env.example", ".env.sample", ".env.template", ".env.dist", "env.example"];
@@ -29,6 +34,8 @@ pub(super) struct Project<'a> {
     pub keep_replicas: bool,
     /// How many folders above the tree may be looked at.
     parents: usize,
+    /// Whether no variable counts but those that choose among settings.
+    is_bare: bool,
     deployment: OnceCell<Deployment>,
     /// Each variable with the file that it is from.
     dotenv: RefCell<BTreeMap<String, (String, String)>>,
@@ -44,10 +51,16 @@ impl<'a> Project<'a> {
             folder: folder.to_owned(),
             keep_replicas: around.keep_replicas,
             parents: around.parents,
+            is_bare: false,
             deployment: OnceCell::new(),
             dotenv: RefCell::default(),
             notes: RefCell::default(),
         }
+    }
+
+    /// The same, as it is where nobody has set a variable.
+    pub fn bare(around: &Surroundings<'a>, folder: &str) -> Self {
+        Self { is_bare: true, ..Self::new(around, folder) }
     }
 
     /// A file of the project in the tree.
@@ -177,7 +190,9 @@ impl<'a> Project<'a> {
     /// A variable's value: the environment's, else the one that it is deployed with, else `.env`'s. Empty is none.
     pub fn variable(&self, name: &str) -> Option<String> {
         let (value, file) = self.said(name)?;
-        let is_deployed = |file: &String| ["Dockerfile", "fly.toml"].contains(&file.as_str());
+        let is_deployed = |file: &String| {
+            ["Dockerfile", "fly.toml"].contains(&file.as_str()) || COMPOSE.contains(&file.as_str())
+        };
         if let Some(file) = file.filter(is_deployed) {
             self.note(format!("{name} is the one of {}", self.in_tree(&file)));
         }
@@ -186,6 +201,9 @@ impl<'a> Project<'a> {
 
     /// The same with the file that says it, if it is not the environment, and without a note.
     pub fn said(&self, name: &str) -> Option<(String, Option<String>)> {
+        if self.is_bare && !CHOOSING.contains(&name) {
+            return None;
+        }
         let is_set = |value: &str| !value.is_empty();
         let outer = || (self.env)(name).filter(|value| is_set(value)).map(|value| (value, None));
         let deployed = || {

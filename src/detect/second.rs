@@ -34,6 +34,8 @@ pub struct Below {
     pub(super) image: Option<Vec<String>>,
     /// Of the Procfile's `web`.
     pub(super) web: Option<Vec<String>>,
+    /// Whether what the image starts, and the Procfile's `web`, run a Litestream, whatever its `-exec` is.
+    pub(super) is_run: [bool; 2],
 }
 
 /// Says of each place that starts one that it has to go, and finds what it starts.
@@ -45,8 +47,10 @@ pub(super) fn note(project: &Project<'_>) -> Below {
     let mut search = Search::new(project);
     if let Some(command) = start.iter().flat_map(|word| word.lines()).find(|line| replicates(line)) {
         search.say("Dockerfile", command);
+        search.is_run = true;
     } else if replicates(&start.join(" ")) {
         search.say("Dockerfile", &start.join(" "));
+        search.is_run = true;
     }
     search.start(&start);
     for file in SERVICES {
@@ -56,9 +60,10 @@ pub(super) fn note(project: &Project<'_>) -> Below {
         // What is there is said by now.
         let mut search = Search { is_quiet: true, ..Search::new(project) };
         search.start(&["/bin/sh", "-c", line].map(str::to_owned));
-        search.exec
+        (search.exec, search.is_run || replicates(line))
     });
-    Below { image: search.exec, web: web.flatten() }
+    let (web, is_web) = web.unwrap_or_default();
+    Below { image: search.exec, web, is_run: [search.is_run, is_web] }
 }
 
 struct Search<'a, 'b> {
@@ -70,6 +75,8 @@ struct Search<'a, 'b> {
     arguments: Vec<String>,
     /// Whether it is about what is started, and not about what else there is.
     is_start: bool,
+    /// Whether what is started runs a Litestream.
+    is_run: bool,
     exec: Option<Vec<String>>,
 }
 
@@ -81,6 +88,7 @@ impl<'a, 'b> Search<'a, 'b> {
             seen: Vec::new(),
             arguments: Vec::new(),
             is_start: false,
+            is_run: false,
             exec: None,
         }
     }
@@ -173,8 +181,9 @@ impl Search<'_, '_> {
         }
     }
 
-    fn say(&self, place: &str, line: &str) {
+    fn say(&mut self, place: &str, line: &str) {
         const LONGEST: usize = 80;
+        self.is_run |= self.is_start;
         if self.is_quiet {
             return;
         }

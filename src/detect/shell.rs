@@ -36,6 +36,11 @@ pub(super) fn lines(text: &str) -> Vec<(usize, String)> {
     found
 }
 
+/// Whether only a shell knows what a line is: it starts more than one command, or sends what one writes elsewhere.
+pub(super) fn is_shells(line: &str) -> bool {
+    line.contains(['&', ';', '|', '<', '>', '(', '`'])
+}
+
 /// What no shell, and no service manager, reads.
 pub(super) fn is_comment(line: &str) -> bool {
     let line = line.trim_start();

@@ -37,14 +37,15 @@ pub(super) fn said(project: &Project<'_>, databases: &[Database]) -> Option<Stri
 }
 
 pub(super) fn read(project: &Project<'_>) -> Option<Found> {
-    let from_environment = project.variable("DATABASE_URL").is_some();
+    let deployed = project.variable("DATABASE_URL").and_then(|_| project.said("DATABASE_URL"));
     let source = project.read_dotenvs(&[".env"]);
     if foreign(project).is_some() {
         return None;
     }
     let url = project.variable("DATABASE_URL")?;
-    let source = if from_environment { "the environment" } else { source };
-    let mut found = Found::new(Framework::DatabaseUrl, source.to_owned());
+    let of_deployed = deployed.map(|(_, file)| file.unwrap_or_else(|| "the environment".to_owned()));
+    let source = of_deployed.unwrap_or_else(|| source.to_owned());
+    let mut found = Found::new(Framework::DatabaseUrl, source);
     found.databases.extend(project.database("default", &url, ".", sqlalchemy::slashes(project)));
     found.command = command::plain(project);
     existing::carry_over(project, &["litestream.yml"], &mut found);

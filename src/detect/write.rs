@@ -105,9 +105,11 @@ fn head(plan: &Plan, target: Target<'_>, text: &mut Text) {
             };
             needed.push(((*name).to_owned(), what));
         }
-        let [key, secret] = bucket::keys(bucket_variable(plan));
-        needed.push((key.to_owned(), "its key, and"));
-        needed.push((secret.to_owned(), "its secret; AWS's own variables and roles do as well"));
+        if has_bucket_keys(plan) {
+            let [key, secret] = bucket::keys(bucket_variable(plan));
+            needed.push((key.to_owned(), "its key, and"));
+            needed.push((secret.to_owned(), "its secret; AWS's own variables and roles do as well"));
+        }
     }
     for name in variables(plan, target) {
         if !needed.iter().any(|(known, _)| *known == name) {
@@ -127,6 +129,12 @@ fn head(plan: &Plan, target: Target<'_>, text: &mut Text) {
 pub(super) fn uses_bucket(plan: &Plan, target: Target<'_>) -> bool {
     let own = |database: &Database| database.left_out.is_none() && database.replica.is_none();
     target == Target::Bucket && plan.databases.iter().any(own)
+}
+
+/// Whether what the environment names takes the keys of S3: a URL that is set here may be another one.
+pub(super) fn has_bucket_keys(plan: &Plan) -> bool {
+    let url = plan.place.iter().find(|(key, _)| *key == "url");
+    url.and_then(|(_, name)| plan.schemes.get(*name)).is_none_or(|scheme| scheme == "s3")
 }
 
 /// The variables that the file is going to have, in its order.
@@ -165,12 +173,7 @@ pub(super) fn variables(plan: &Plan, target: Target<'_>) -> Vec<String> {
 fn names(plan: &Plan) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for database in &plan.databases {
-        let file = place::name(&database.path);
-        let plain = if place::variables(file).next().is_some() {
-            format!("{}.db", database.alias)
-        } else {
-            file.to_owned()
-        };
+        let plain = database.called();
         let whole = || {
             let literal =
                 place::pieces(&database.path).into_iter().map(Result::unwrap_or_default).collect::<String>();

@@ -50,8 +50,21 @@ fn rows_survive_a_killed_litestream_and_a_deleted_database() {
             fs::remove_file(entry.path()).unwrap();
         }
     }
+    // Nobody commits what the demo has made.
+    assert_eq!(fs::read_to_string(world.path("d/.gitignore")).unwrap(), "*\n");
     let second = demo(&world);
     let kept = rows(&url(&second, 1));
     assert!(kept.contains("one") && kept.contains("two"), "{kept}");
     second.stop(0);
+}
+
+/// In a folder that is somebody's own, such a line would hide all that is theirs.
+#[test]
+fn a_folder_that_was_there_before_the_demo_keeps_its_own_list() {
+    let world = World::new();
+    fs::create_dir(world.path("d")).unwrap();
+    let running = demo(&world);
+    url(&running, 1);
+    running.stop(0);
+    assert!(!world.path("d/.gitignore").exists());
 }

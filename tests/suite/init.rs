@@ -576,6 +576,7 @@ fn a_configuration_that_is_there_works_as_it_is() {
         let path = world.path("project").join(file);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::create_dir_all(world.path("project").join(dir)).unwrap();
+        fs::create_dir(world.path("project/.git")).unwrap();
         fs::write(&path, text).unwrap();
         let before = world.list("project");
         let ended = init(&world, &["--dir", dir]).run().expect_code(0);
@@ -613,6 +614,25 @@ fn a_configuration_in_a_folder_of_everybody_is_passed_over() {
     fs::create_dir_all(world.path("own/project/.git")).unwrap();
     fs::write(world.path("own/litestream.yml"), text).unwrap();
     sqlite::create(&world.path("own/project/app.db"), 1);
-    let ended = Keeper::new(&world).command("init").cwd(&world.path("own/project")).arg("--json").run();
-    assert!(!ended.expect_code(0).stdout.contains("theirs"));
+    let keeper = || {
+        let _ = fs::remove_file(world.path("own/project/litestream.yml"));
+        Keeper::new(&world).command("init").cwd(&world.path("own/project"))
+    };
+    assert!(!keeper().arg("--json").run().expect_code(0).stdout.contains("theirs"));
+    // Nor where there is no repository at all, but it is named.
+    fs::remove_dir(world.path("own/project/.git")).unwrap();
+    let ended = keeper().env("LITESTREAM_REPLICA_URL", "s3://bucket/own").arg("--json").run().expect_code(0);
+    assert!(!ended.stdout.contains("theirs"), "{}", ended.stdout);
+    let found = json(&ended);
+    assert_eq!(paths(&found, true), ["app.db"]);
+    assert!(found["config"].as_str().unwrap().contains("url: ${LITESTREAM_REPLICA_URL}"), "{found}");
+    let named = "note: ../litestream.yml is of no repository that this is in, and was not used";
+    assert_eq!(ended.log.matches("../litestream.yml").count(), 1, "{}", ended.log);
+    ended.expect_log(named);
+    // What is here is here, whatever another database's file in the same repository says.
+    fs::create_dir(world.path("own/.git")).unwrap();
+    fs::write(world.path("own/litestream.yml"), text.replace("app.db", "other.db")).unwrap();
+    let ended =
+        keeper().run().expect_code(0).expect_log("../litestream.yml is for other databases (other.db)");
+    assert!(world.path("own/project/litestream.yml").exists(), "{}", ended.log);
 }

@@ -50,6 +50,7 @@ fn a_configuration_in_a_folder_above_is_used_by_the_commands_that_are_printed() 
     fs::create_dir_all(&web).unwrap();
     let db = world.path("data/app.db");
     fs::create_dir(world.path("data")).unwrap();
+    fs::create_dir(world.path("project/.git")).unwrap();
     sqlite::create(&db, 1);
     let file = world.path("project/litestream.yml");
     let replica = world.path("replica");
@@ -83,6 +84,53 @@ fn a_configuration_in_a_folder_above_is_used_by_the_commands_that_are_printed() 
     let ended = init(&web, &["--json"]);
     let found: Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!(found["next"].as_array().unwrap().len(), 4);
+}
+
+/// What was printed for a Dockerfile without a folder was a file in one folder and a start in another.
+#[test]
+fn the_lines_for_a_dockerfile_without_a_folder_start() {
+    for dockerfile in [
+        "FROM alpine\nCMD [\"server\"]\n",
+        "FROM alpine\nCOPY server ./\nCMD [\"./server\"]\n",
+        "FROM alpine\nADD https://x/pocketbase/releases/x.zip /tmp/\nCMD [\"/pb/pocketbase\", \"serve\"]\n",
+    ] {
+        let world = World::new();
+        fs::create_dir_all(world.path("project")).unwrap();
+        sqlite::create(&world.path("project/app.db"), 1);
+        fs::write(world.path("project/Dockerfile"), dockerfile).unwrap();
+        let ended = init(&world, &world.path("project"), &["--replica", "./replica"]);
+        // The image as a folder: each instruction as Docker carries it out.
+        let image = world.path("image");
+        fs::create_dir(&image).unwrap();
+        let mut folder = "/".to_owned();
+        let mut start = Vec::new();
+        let lines = ended.log.lines().filter_map(|line| line.trim().split_once(' '));
+        for (instruction, rest) in lines {
+            match instruction {
+                "WORKDIR" => folder = rest.to_owned(),
+                "COPY" if !rest.starts_with("--from") => {
+                    let (from, to) = rest.split_once(' ').unwrap();
+                    let to = if to.starts_with('/') { to.to_owned() } else { format!("{folder}/{to}") };
+                    let to = image.join(to.trim_start_matches('/'));
+                    fs::create_dir_all(&to).unwrap();
+                    fs::copy(world.path("project").join(from), to.join(from)).unwrap();
+                }
+                "ENTRYPOINT" => start = serde_json::from_str::<Vec<String>>(rest).unwrap(),
+                _ => {}
+            }
+        }
+        let here = image.join(folder.trim_start_matches('/'));
+        fs::create_dir_all(&here).unwrap();
+        let options: Vec<&str> = start[2..].iter().map(String::as_str).collect();
+        assert_eq!(options, ["--"], "{}", ended.log);
+        let file = fs::read_to_string(here.join("litestream.yml"))
+            .unwrap_or_else(|error| panic!("{error}: {}", ended.log));
+        let path = file.lines().find_map(|line| line.trim().strip_prefix("- path: ")).unwrap();
+        let db = here.join(path);
+        fs::create_dir_all(db.parent().unwrap()).unwrap();
+        sqlite::create(&db, 1);
+        Keeper::new(&world).command("run").cwd(&here).args(["--", "true"]).run().expect_code(0);
+    }
 }
 
 /// The way in is `init`, `check --online`, `run`: what is printed can be typed.

@@ -63,7 +63,7 @@ fn what_starts_the_app_already_goes_on_below_litekeeper() {
     the `release` of Procfile runs where no database is restored, and beside replication: take it out, litekeeper.before has the migrations
     Procfile also starts `worker`: all that writes to the database has to run below one litekeeper, as in examples/procfile
     Django itself could not be asked (there is no Python): shop/settings.py was read as text; run init again where Django is installed to be sure
-    the command is Django's server for development: put the one that you deploy with in its place
+    the command is the one of Dockerfile
     "#);
 }
 

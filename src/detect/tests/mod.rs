@@ -5,16 +5,20 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 
+mod above;
 mod advice;
 mod already;
 mod django;
+mod image;
 mod laravel;
+mod names;
 mod node;
 mod notes;
 mod others;
 mod phoenix;
 mod rails;
 mod sqlalchemy;
+mod started;
 
 /// A tree in memory.
 #[derive(Default)]

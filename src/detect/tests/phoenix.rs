@@ -67,6 +67,7 @@ fn phoenix_repositories_come_from_runtime_exs() {
     Dockerfile:
       # a stage `litekeeper` that has both programs is in examples/docker/Dockerfile
       COPY --from=litekeeper /usr/local/bin/litekeeper /usr/local/bin/litestream /usr/local/bin/
+      WORKDIR /app
       COPY litestream.yml /app/
       VOLUME /data
       ENV LITEKEEPER_STOP_TIMEOUT=9s
