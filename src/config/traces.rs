@@ -58,7 +58,10 @@ impl Traces {
                 let is_empty = |name: &&String| env(name).is_none_or(|value| value.is_empty());
                 let unset = names.iter().find(is_empty).cloned();
                 let is_place = PLACES.contains(&key.replace('_', "-").as_str());
-                let gap = Marked::gap_in(&scalar.text, all, |name| is_empty(&&name.to_owned()));
+                let gap = Marked::gap_in(&scalar.text, all, |name| {
+                    // `$$` and what nobody can have set are Go's own affair.
+                    !plain(name).is_empty() && is_empty(&&name.to_owned())
+                });
                 let gap = gap.filter(|_| is_place).map(str::to_owned);
                 self.0.push(Trace {
                     line: node.line,
