@@ -6,6 +6,7 @@
 //! Architecture invariant: this room imports `core` at most.
 
 pub mod access;
+mod capability;
 pub mod child;
 pub mod children;
 pub mod dir;
@@ -32,6 +33,7 @@ pub mod priority;
 pub mod proc;
 pub mod reap;
 pub mod remove;
+pub mod run_as;
 pub mod signal;
 pub mod socket;
 pub mod spawn;
@@ -39,3 +41,4 @@ pub mod terminal;
 pub mod tree;
 pub mod unstarted;
 pub mod user;
+pub mod way;
