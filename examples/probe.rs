@@ -30,6 +30,7 @@
 //! | `spawn child\|group\|setsid STEP… end` | another probe: plain, in its own group, in its own session | `spawned PID` |
 //! | `orphans N` | N processes whose parent is gone, and which end soon | `orphans N` |
 //! | `forge` | says in the name of its parent, by each socket of it and of its parent, that it ended with 0 | `forged COUNT` |
+//! | `greet PID` | as `forge`, and before that that its shim is PID | `forged COUNT` |
 //! | `sleep DUR`, `wait` | for DUR; until a signal ends it | |
 //! | `raise SIG` | what the signal does by default | |
 //! | `exit N` | ends with N; with no step left it ends with 0 | `exit N` |
@@ -195,7 +196,17 @@ impl Probe {
                 "eprint" => eprintln!("{}", self.text()?),
                 "spawn" => self.spawn()?,
                 "orphans" => self.orphans()?,
-                "forge" => self.forge()?,
+                "forge" => self.forge(&[])?,
+                "greet" => {
+                    // `ToKeeper::Ready`, whose number is zigzag and seven bits a byte.
+                    let (mut number, mut said) = (self.number()? as u32 * 2, vec![0]);
+                    while number > 127 {
+                        said.push(number as u8 | 128);
+                        number >>= 7;
+                    }
+                    said.push(number as u8);
+                    self.forge(&[said])?;
+                }
                 "sleep" => pause(self.duration()?),
                 "wait" => loop {
                     std::thread::park();
@@ -303,7 +314,7 @@ impl Probe {
         Ok(())
     }
 
-    fn forge(&mut self) -> Result<(), Failed> {
+    fn forge(&mut self, before: &[Vec<u8>]) -> Result<(), Failed> {
         let parent = std::os::unix::process::parent_id() as i32;
         let status = std::fs::read_to_string(format!("/proc/{parent}/status"))?;
         let above = status.lines().find_map(|line| line.strip_prefix("PPid:")).ok_or("no parent")?;
@@ -318,6 +329,9 @@ impl Probe {
                 // `ToKeeper::Exited` with code 0 and nothing left. What is no line to a keeper does not take it.
                 let is_line = nix::sys::socket::getsockopt(&socket, nix::sys::socket::sockopt::SockType)
                     .is_ok_and(|kind| kind == nix::sys::socket::SockType::SeqPacket);
+                if is_line {
+                    before.iter().try_for_each(|said| nix::unistd::write(&socket, said).map(drop))?;
+                }
                 count += i32::from(is_line && nix::unistd::write(&socket, &[3, 0, 0]).is_ok());
             }
         }

@@ -41,7 +41,7 @@ pub use litestream::{Found, look as look_for_litestream};
 pub use online::{Online, try_replicas};
 pub use rules::{
     APP_MISSING, APP_SHELL, MISREAD_PATH, NO_APP, OF_ANOTHER, ON_NETWORK, RESOLVER, RESOLVER_MISSING, RULES,
-    SECOND_LITESTREAM, SETTING, SWITCHED_OFF,
+    SECOND_LITESTREAM, SETTING, SWITCHED_OFF, TERMINAL,
 };
 pub use site::Site;
 

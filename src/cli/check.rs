@@ -62,10 +62,9 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
     }
     let cwd = settings::current_dir()?;
     // Whoever looks at a folder has not said that what lies there is to be run, asked or looked up. `run` has been told to.
-    if let Some((path, uid)) = databases::of_another(args.run.config.as_deref(), &cwd)? {
-        let message = format!("it was found, not named, and user {uid} can put what it likes there");
-        let lint = Lint::new(check::OF_ANOTHER, &Origin::File(path.clone()), message);
-        return Ok(vec![lint.hint(format!("if it is meant, name it: --config {}", path.display()))]);
+    if let Some((path, hand)) = databases::of_another(&settings::source(&args.run), &cwd)? {
+        let lint = Lint::new(check::OF_ANOTHER, &Origin::File(path.clone()), databases::put_there(hand));
+        return Ok(vec![lint.hint(databases::name_it(&path))]);
     }
     let home = user::home();
     let options = LoadOptions {
@@ -103,13 +102,22 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
         }
     }
     place::belong_to(user.as_ref().filter(|_| user::is_root()));
+    if let Some((message, hint)) = user.as_ref().and_then(settings::typed_into) {
+        lints.push(Lint::new(check::TERMINAL, &Origin::Environment, message).hint(hint));
+    }
     settle(&mut lints, &layers, "before", settings::before(&layers));
     let folder = settle(&mut lints, &layers, "cwd", settings::app_folder(&layers, &cwd));
     let env = app_env::environment(settings::environment(), &layers, section.variables(), &[], &cwd);
     let env = settle(&mut lints, &layers, "env_file", env);
 
     let named = settings::named_binary(&layers);
-    let binary = binary::find(named, &variable, &cwd, install::installed(variable));
+    let binary = binary::find(
+        named,
+        &variable,
+        &cwd,
+        install::installed(variable),
+        user.as_ref().map(|user| user.uid),
+    );
     let runner = |binary| Runner {
         binary,
         user: user.clone().filter(|_| user::is_root()),

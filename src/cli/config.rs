@@ -25,7 +25,7 @@ use crate::secrets;
 /// What `run` would say of them.
 pub(super) fn config(args: &args::Config) -> Result<ExitCode, Failure> {
     // As in `check`: a look at a folder is no word that what lies there is to be believed.
-    databases::refuse_of_another(args.run.config.as_deref(), &settings::current_dir()?)?;
+    databases::refuse_of_another(&settings::source(&args.run), &settings::current_dir()?)?;
     // What only shows the settings shows them all the same.
     let first = settings::First::mount("config", &args.run)
         .or_else(|_| settings::First::look("config", &args.run))?;
@@ -282,7 +282,7 @@ fn shaped(shape: Shape, texts: &[String]) -> Node {
     match shape {
         Shape::Command => Node::list(secrets::mask_words(texts).iter().map(|word| text(word)).collect()),
         Shape::Commands => Node::list(texts.iter().map(|line| text(&redacted(line))).collect()),
-        Shape::Texts => Node::list(texts.iter().map(|one| text(&secrets::mask(one))).collect()),
+        Shape::Texts => Node::list(texts.iter().map(|one| text(&secrets::mask_value(one))).collect()),
         Shape::Switch => match texts.first().map(String::as_str) {
             None | Some(OFF) => Node::plain("false"),
             Some(name) => Node::mapping([("env", text(name))]),

@@ -19,6 +19,7 @@ use crate::litestream::database::Database;
 use crate::litestream::folder::{self, Backups, Folder};
 use crate::os::place;
 use crate::os::user::{self, Identity};
+use crate::os::way::{self, Hand, Trusted};
 use crate::secrets;
 use crate::supervise::Inputs;
 
@@ -66,47 +67,83 @@ pub(super) fn open(source: &Source<'_>, cwd: &Path) -> Result<Found, Failure> {
 
 /// Where the configuration is, and whether it was found there without having been named.
 ///
-/// Who writes a configuration decides what is run, and as whom. What is named is meant; but what root finds where another
-/// user decides what stands is not, where there is one of root's own as well.
+/// # Errors
+/// It was, and somebody else can have written it ([`search`]). In a folder of another user that nobody else may write to, a
+/// file of root's own is taken by `run`: who starts an app there runs what that user has put there anyway.
+pub(super) fn find(flag: Option<&Path>, cwd: &Path) -> Result<Option<(PathBuf, bool)>, Failure> {
+    let found = search(flag, cwd)?;
+    if let Some((path, true)) = &found {
+        let trusted = Trusted { folders_of_others: user::is_root(), ..Trusted::default() };
+        refuse(path, way::other_hand(&cwd.join(path), trusted))?;
+    }
+    Ok(found)
+}
+
+/// As [`find`], whoever can have written it.
+///
+/// Who writes a configuration decides what is run, and as whom. What is named is meant; but what is found where another
+/// user decides what stands is not.
 ///
 /// # Errors
-/// There are two such.
-pub(super) fn find(flag: Option<&Path>, cwd: &Path) -> Result<Option<(PathBuf, bool)>, Failure> {
+/// There are two, and the second is of nobody else's making.
+fn search(flag: Option<&Path>, cwd: &Path) -> Result<Option<(PathBuf, bool)>, Failure> {
     if let Some(named) = config::named(flag, &text_variable) {
         return Ok(Some((named, false)));
     }
     let exists = |path: &Path| is_there(&cwd.join(path));
+    let hand = |path: &Path| way::other_hand(&cwd.join(path), Trusted::default());
     let mut usual = config::usual(&exists);
     let Some(first) = usual.next() else { return Ok(None) };
-    if let Some(uid) = place::other_hand(&cwd.join(&first))
-        && let Some(own) = usual.find(|path| place::other_hand(&cwd.join(path)).is_none())
+    if let Some(other) = hand(&first)
+        && let Some(own) = usual.find(|path| hand(path).is_none())
     {
         let (first, own) = (first.display(), own.display());
-        let message = format!("{first}: user {uid} can put what it likes there, and {own} is root's own");
+        let whose = if user::is_root() { "root's" } else { "this user's" };
+        let message = format!("{first}: {other} can put what it likes there, and {own} is {whose} own");
         return Err(Failure::new(ExitCode::CONFIG, message)
             .hint(format!("name the one that is meant: --config {own} or --config {first}")));
     }
     Ok(Some((first, true)))
 }
 
-/// A configuration that root found, without its having been named, where another user decides what stands, and who that is:
+/// A configuration that was found, without its having been named, where another user decides what stands, and who that is:
 /// who wrote it is not known to be whoever starts this.
 ///
 /// # Errors
-/// As [`find`].
-pub(super) fn of_another(flag: Option<&Path>, cwd: &Path) -> Result<Option<(PathBuf, u32)>, Failure> {
-    let found = find(flag, cwd)?.filter(|(_, is_found)| *is_found);
-    Ok(found.and_then(|(path, _)| place::other_hand(&cwd.join(&path)).map(|uid| (path, uid))))
+/// As [`search`].
+pub(super) fn of_another(source: &Source<'_>, cwd: &Path) -> Result<Option<(PathBuf, Hand)>, Failure> {
+    if pairs(source)?.is_some() {
+        return Ok(None);
+    }
+    let found = search(source.config, cwd)?.filter(|(_, is_found)| *is_found);
+    let hand = |path: &Path| way::other_hand(&cwd.join(path), Trusted::default());
+    Ok(found.and_then(|(path, _)| hand(&path).map(|hand| (path, hand))))
 }
 
 /// # Errors
-/// There is such a configuration ([`of_another`]), and the app is to run as another user.
-pub(super) fn refuse_of_another(flag: Option<&Path>, cwd: &Path) -> Result<(), Failure> {
-    let Some((path, uid)) = of_another(flag, cwd)? else { return Ok(()) };
-    let path = path.display();
-    let message = format!("{path}: it was found, not named, and user {uid} can put what it likes there");
-    Err(Failure::new(ExitCode::CONFIG, message)
-        .hint(format!("if it is meant, name it: --config {path}; who can write it decides what root does")))
+/// There is such a configuration ([`of_another`]), where it is for more than its user: the app is to run as another one.
+pub(super) fn refuse_of_another(source: &Source<'_>, cwd: &Path) -> Result<(), Failure> {
+    match of_another(source, cwd)? {
+        Some((path, hand)) => refuse(&path, Some(hand)),
+        None => Ok(()),
+    }
+}
+
+fn refuse(path: &Path, hand: Option<Hand>) -> Result<(), Failure> {
+    let Some(hand) = hand else { return Ok(()) };
+    let message = format!("{}: {}", path.display(), put_there(hand));
+    Err(Failure::new(ExitCode::CONFIG, message).hint(name_it(path)))
+}
+
+/// What is said of a configuration that was found and is not taken.
+pub(super) fn put_there(hand: Hand) -> String {
+    format!("it was found, not named, and {hand} can put what it likes there")
+}
+
+/// What then helps.
+pub(super) fn name_it(path: &Path) -> String {
+    let does = if user::is_root() { "root" } else { "this user" };
+    format!("if it is meant, name it: --config {}; who can write it decides what {does} does", path.display())
 }
 
 /// # Errors

@@ -29,7 +29,7 @@ pub(super) fn demo(args: &args::Demo) -> Result<ExitCode, Failure> {
         .map_err(|error| Failure::new(ExitCode::LITESTREAM, format!("litekeeper's own program: {error}")))?;
     let wanted = Wanted { dir: args.dir.clone(), port: args.port };
     let plan = plan::plan(&wanted, variable, &cwd, &program).map_err(|error| failure(&error))?;
-    if binary::find(Named::default(), &variable, &cwd, installed(variable)).is_err() {
+    if binary::find(Named::default(), &variable, &cwd, installed(variable), None).is_err() {
         printer::note("litestream is not here yet: getting it (once)");
         let got = install::get(DEFAULT_VERSION, None, Source::Auto, None, false)?;
         printer::note(&format!("litestream {} is in {}", got.version, got.path.display()));

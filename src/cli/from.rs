@@ -36,7 +36,9 @@ pub fn parse(text: &str) -> Result<RestoreFrom, String> {
         Some((db, place)) => (Some(PathBuf::from(db)), place),
         None => (None, text),
     };
-    if !config::is_place(place) {
+    let is_bare =
+        text.split_once('=').is_some_and(|(_, place)| config::has_user(place)) && !text.contains("://");
+    if is_bare || config::has_user(place) || !config::is_place(place) {
         return Err("neither a URL nor a folder (/…, ./…, ~/…): write the path of a database before it where there are \
                     several, as PATH=URL"
             .to_owned());

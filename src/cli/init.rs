@@ -22,6 +22,8 @@ use crate::detect::{self, Framework, Nothing, Plan, Question, Surroundings, Targ
 use crate::error::Failure;
 use crate::foreign;
 use crate::os::interrupt;
+use crate::os::place;
+use crate::os::way::Hand;
 use crate::printer;
 
 /// The file's name when none is given.
@@ -37,6 +39,7 @@ pub(super) fn init(args: &args::Init) -> Result<ExitCode, Failure> {
     // As the project's own folder is.
     let cwd = fs::canonicalize(&cwd).unwrap_or(cwd);
     let root = root(&cwd.join(&args.dir))?;
+    place::belong_to_project(&root).map_err(|hand| refused(&root, hand))?;
     let target = target(args.replica.as_deref())?;
     let output = args.output.as_ref().map_or_else(|| root.join(NAME), |file| cwd.join(file));
     let writes = !args.stdout && !args.dry_run;
@@ -191,7 +194,7 @@ fn already(
 /// # Errors
 /// It would be refused.
 fn sound_already(file: &Path, root: &Path) -> Result<faults::Looked, Failure> {
-    let looked = faults::look(file, config::read(file, false), root)?;
+    let looked = faults::look(file, disk::theirs(file, || config::read(file, false)), root)?;
     let wrong = looked.errors();
     if !wrong.is_empty() {
         let lines = wrong.iter().map(|lint| format!("{}: {}", lint.place(), looked.words(lint)));
@@ -201,6 +204,13 @@ fn sound_already(file: &Path, root: &Path) -> Result<faults::Looked, Failure> {
             .hint(format!("{hint}--force writes a new one in its place")));
     }
     Ok(looked)
+}
+
+/// Root neither runs nor reads what anybody may have put there.
+fn refused(root: &Path, hand: Hand) -> Failure {
+    let message = format!("{}: {hand} decides what is in it, and root would run and read it", root.display());
+    Failure::new(ExitCode::CONFIG, message)
+        .hint("start init as the user whose the project is, or let nobody else write to its folder")
 }
 
 /// The lines that say what to type.
@@ -351,10 +361,16 @@ fn exists(output: &Path) -> Failure {
 
 /// Puts the file in its place in one step: whole, or not at all.
 fn write(output: &Path, text: &str, force: bool) -> Result<(), Failure> {
-    let fail = |error: &io::Error| {
-        Failure::new(ExitCode::UNAVAILABLE, format!("{} cannot be written: {error}", output.display()))
-            .hint("--output names another file, --stdout prints instead")
-    };
+    // In a folder of somebody else's it is his.
+    if place::is_led(output) {
+        return place::theirs(|| Ok(write_there(output, text, force)))
+            .map_err(|error| unwritten(output, &error))?;
+    }
+    write_there(output, text, force)
+}
+
+fn write_there(output: &Path, text: &str, force: bool) -> Result<(), Failure> {
+    let fail = |error: &io::Error| unwritten(output, error);
     let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| fail(&error))?;
     file.write_all(text.as_bytes()).map_err(|error| fail(&error))?;
@@ -367,6 +383,11 @@ fn write(output: &Path, text: &str, force: bool) -> Result<(), Failure> {
         Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Err(exists(output)),
         Err(error) => Err(fail(&error.error)),
     }
+}
+
+fn unwritten(output: &Path, error: &io::Error) -> Failure {
+    Failure::new(ExitCode::UNAVAILABLE, format!("{} cannot be written: {error}", output.display()))
+        .hint("--output names another file, --stdout prints instead")
 }
 
 fn relative(output: &Path, root: &Path) -> String {

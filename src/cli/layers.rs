@@ -17,9 +17,10 @@ use clap::{Arg, ArgMatches, Args, CommandFactory, FromArgMatches};
 use super::args::{Cli, Run};
 use super::duration;
 use super::typed;
-use crate::config::{Key, Section, Setting};
+use crate::config::{self, Key, Section, Setting};
 use crate::core::ExitCode;
 use crate::error::Failure;
+use crate::secrets;
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,7 +91,13 @@ impl Layers {
             let texts = matches.get_raw(name)?.map(|text| text.to_string_lossy().into_owned());
             Some((name.to_owned(), texts.collect()))
         });
-        Ok(Self { args, origins: origins.collect(), texts: texts.collect() })
+        let layers = Self { args, origins: origins.collect(), texts: texts.collect() };
+        layers
+            .texts("restore-from")
+            .iter()
+            .flat_map(|text| config::secrets_of_url(text))
+            .for_each(secrets::know);
+        Ok(layers)
     }
 
     /// The texts of an option as whoever won wrote them; none if nobody gave it any.

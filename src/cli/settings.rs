@@ -19,7 +19,7 @@ use super::txid;
 use super::unread;
 use super::words;
 use super::written::Written;
-use crate::config::{Config, OFF, Section};
+use crate::config::{self, Config, OFF, Section};
 use crate::core::{self, BackoffPolicy, ExitCode, Policy};
 use crate::error::Failure;
 use crate::litestream::binary::{self, Named};
@@ -161,7 +161,8 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
     let named = user(&layers)?;
     let stop_timeout = stop_timeout(args);
     let installed = install::installed(variable);
-    let binary = binary::find(named_binary(&layers), &variable, &cwd, installed)
+    let runs_as = named.as_ref().map(|user| user.uid);
+    let binary = binary::find(named_binary(&layers), &variable, &cwd, installed, runs_as)
         .map_err(|error| Failure::new(error.exit(), error.to_string()).hint(error.hint()))?;
     let resolver = databases::resolver(&configured)?;
     let mut policy = policy(args, stop_timeout, dbs.len());
@@ -186,10 +187,9 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
         app_env::environment(inherited(named.as_ref()), &layers, section.variables(), &databases, &cwd)?
     };
     let user = named.filter(|named| !named.is_current());
+    warn_of_terminal(user.as_ref());
     if let Some(user) = &user {
-        if configured.origin().file().is_some() {
-            databases::refuse_of_another(args.config.as_deref(), &cwd)?;
-        }
+        databases::refuse_of_another(&source(args), &cwd)?;
         databases::refuse_unreadable(user)?;
     }
     let old = Rc::new(Old::of(&binary, args.litestream_version));
@@ -246,8 +246,13 @@ pub(super) fn named_binary(layers: &Layers) -> Named {
     let origin = layers.origin("litestream_binary");
     let named = Some((origin.to_string(), path));
     match origin {
-        Origin::Flag(_) | Origin::Variable(_) => Named { first: named, last: None },
-        Origin::File(..) | Origin::Default => Named { first: None, last: named },
+        Origin::Flag(_) | Origin::Variable(_) => Named { first: named, ..Named::default() },
+        // Whoever names the configuration means what it says.
+        Origin::File(..) | Origin::Default => Named {
+            first: None,
+            last: named,
+            is_last_found: config::named(layers.args.config.as_deref(), &databases::text_variable).is_none(),
+        },
     }
 }
 
@@ -406,6 +411,22 @@ fn user(layers: &Layers) -> Result<Option<Identity>, Failure> {
     Ok(Some(identity))
 }
 
+/// What an app that runs as another user can do to the terminal that root has started this from, if it can.
+pub(super) fn typed_into(user: &Identity) -> Option<(String, &'static str)> {
+    let is_another = crate::os::user::is_root() && !user.is_current();
+    (is_another && Terminal::can_be_typed_into()).then(|| {
+        let message =
+            format!("the app runs as user {} and has root's terminal: it can type into its shell", user.uid);
+        (message, "start it without a terminal, with `setsid`, or set dev.tty.legacy_tiocsti to 0")
+    })
+}
+
+fn warn_of_terminal(user: Option<&Identity>) {
+    if let Some((message, hint)) = user.and_then(typed_into) {
+        tracing::warn!("{message}; {hint}");
+    }
+}
+
 /// This process's own environment, with what says who the app runs as.
 fn inherited(user: Option<&Identity>) -> Vec<(OsString, OsString)> {
     let mut env = environment();
@@ -466,7 +487,9 @@ pub(super) fn alone(typed: &args::Run) -> Result<Alone, Failure> {
     let cwd = current_dir()?;
     let source = source(typed);
     // Whatever is wrong with the one that is meant, another one must not take its place.
-    databases::find(source.config, &cwd)?;
+    if !matches!(databases::pairs(&source), Ok(Some(_))) {
+        databases::find(source.config, &cwd)?;
+    }
     let found = databases::open(&source, &cwd).and_then(|found| Ok((databases::section(&found)?, found)));
     let (section, found) = match found {
         Err(_) if !typed.command.is_empty() => (Section::default(), Found::Nothing),
@@ -489,10 +512,9 @@ pub(super) fn alone(typed: &args::Run) -> Result<Alone, Failure> {
     let env =
         app_env::environment(inherited(named.as_ref()), &layers, section.variables(), &databases, &cwd)?;
     let user = named.filter(|named| !named.is_current());
+    warn_of_terminal(user.as_ref());
     if let Some(user) = &user {
-        if file.is_some() {
-            databases::refuse_of_another(layers.args.config.as_deref(), &cwd)?;
-        }
+        databases::refuse_of_another(&source, &cwd)?;
         databases::refuse_unreadable(user)?;
     }
     Ok(Alone { argv, env, cwd: app_folder(&layers, &cwd)?, user })

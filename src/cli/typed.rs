@@ -95,15 +95,44 @@ fn of_variable(error: &clap::Error, words: &[String]) -> Option<String> {
     variable(name).map(|_| format!("the value is that of the variable {name}"))
 }
 
-/// Hides in a refused value what may be a secret: it may be a URL that nobody could read as one.
+/// Hides in what is refused what may be a secret: it may be a URL that nobody could read as one.
 pub(super) fn mask(error: &mut clap::Error) {
-    for kind in [ContextKind::InvalidValue, ContextKind::InvalidArg] {
-        if let Some(ContextValue::String(text)) = error.get(kind) {
-            // A line break in a value would be a line of its own.
-            let shown = foreign::line(&secrets::mask_unread(text)).into_owned();
-            error.insert(kind, ContextValue::String(shown));
+    // A line break in a value would be a line of its own.
+    let shown = |text: &str| foreign::line(&secrets::mask_unread(text)).into_owned();
+    let said: Vec<_> = error.context().map(|(kind, value)| (kind, value.clone())).collect();
+    let is_shown_as_is = |value: &ContextValue| {
+        let text = value.to_string();
+        shown(&text) == text
+    };
+    let hides = said.iter().any(|(kind, value)| is_typed(*kind) && !is_shown_as_is(value));
+    for (kind, value) in said {
+        match value {
+            ContextValue::String(text) if is_typed(kind) => {
+                error.insert(kind, ContextValue::String(shown(&text)));
+            }
+            ContextValue::Strings(texts) if is_typed(kind) => {
+                error.insert(kind, ContextValue::Strings(texts.iter().map(|text| shown(text)).collect()));
+            }
+            // A tip repeats what was typed.
+            ContextValue::StyledStr(_) | ContextValue::StyledStrs(_)
+                if hides && kind != ContextKind::Usage =>
+            {
+                error.remove(kind);
+            }
+            _ => {}
         }
     }
+}
+
+/// Whether that is what somebody typed, and none of this program's own words.
+fn is_typed(kind: ContextKind) -> bool {
+    matches!(
+        kind,
+        ContextKind::InvalidValue
+            | ContextKind::InvalidArg
+            | ContextKind::InvalidSubcommand
+            | ContextKind::TrailingArg
+    )
 }
 
 /// The first word is no command of this program.
@@ -120,7 +149,10 @@ fn command(words: &[String], has_similar: bool) -> Option<String> {
         }
         // A misspelt command has a similar one; what is left is somebody's app.
         _ if has_similar && !word.contains('/') => None,
-        _ => Some(format!("an app's command comes after `run --`: `litekeeper run -- {word}`")),
+        _ => {
+            let word = secrets::mask_unread(word);
+            Some(format!("an app's command comes after `run --`: `litekeeper run -- {word}`"))
+        }
     }
 }
 
@@ -145,7 +177,7 @@ fn of_litestream(word: &str, is_old: bool) -> String {
 /// Whether the Litestream that is found is known to be of the 0.3 line; it is not run for that.
 fn is_old_litestream() -> bool {
     let cwd = std::env::current_dir().unwrap_or_default();
-    let found = binary::find(Named::default(), &variable, &cwd, install::installed(variable));
+    let found = binary::find(Named::default(), &variable, &cwd, install::installed(variable), None);
     found.is_ok_and(|found| install::is_release(&found, "0.3.13"))
 }
 
@@ -161,7 +193,7 @@ fn as_run(words: &[String]) -> String {
         }
     };
     let config = value("config").map_or_else(String::new, |file| format!(" --config {file}"));
-    let app = value("exec").unwrap_or_else(|| "COMMAND ARG…".to_owned());
+    let app = value("exec").map_or_else(|| "COMMAND ARG…".to_owned(), |app| secrets::mask_unread(&app));
     format!("`litekeeper run{config} -- {app}`")
 }
 

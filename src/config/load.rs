@@ -15,7 +15,7 @@ use super::section::SECTION;
 use super::sources;
 use super::traces::{self, Traces};
 use super::variables::{self, Marked};
-use crate::os::open::{file_or_pipe, value};
+use crate::os::open::{file_or_pipe, found};
 
 /// What a configuration is read against.
 #[derive(Clone, Copy)]
@@ -119,13 +119,13 @@ pub fn open(path: &Path, options: &LoadOptions<'_>) -> Result<Document, Error> {
     open_read(path, read(path, false), options)
 }
 
-/// What is in a configuration's file; a pipe can be read once only. One that was `found` where another user decides what
-/// stands is what that user could have read.
+/// What is in a configuration's file; a pipe can be read once only. One that was found, and not named, is
+/// what nobody else can have written.
 ///
 /// # Errors
 /// As [`file_or_pipe`].
-pub fn read(path: &Path, found: bool) -> io::Result<Vec<u8>> {
-    if found { value(path, MAX_BYTES) } else { file_or_pipe(path, MAX_BYTES) }
+pub fn read(path: &Path, is_found: bool) -> io::Result<Vec<u8>> {
+    if is_found { found(path, MAX_BYTES) } else { file_or_pipe(path, MAX_BYTES) }
 }
 
 /// As [`open`] with what [`read`] has said.

@@ -72,6 +72,7 @@ pub use named::{parse_answer, said};
 pub use node::{Node, NodeKind, Scalar, Tag, Variable};
 pub use overrides::{Override, switch};
 pub use parse::parse;
+pub use place::has_user;
 pub use probe::Owner;
 pub use redact::{each_secret, secrets_of_url};
 pub use replica::{Kind, Replica};

@@ -70,10 +70,29 @@ fn file(settings: &Settings<'_>, url: Option<&Url>, base: &Base<'_>) -> Found<Pl
         }
         None => settings.own("path")?.ok_or_else(|| settings.missing(&Kind::File, "path"))?.to_owned(),
     };
+    if url.is_none() && has_user(&text) {
+        return Err((
+            settings.line(),
+            Problem::BadUrl {
+                reason: "has no scheme such as s3:// or file://",
+                meant: None,
+                shown: String::new(),
+            },
+        ));
+    }
     let key = if url.is_some() { "url" } else { "path" };
     let path = base.absolute(key, &text).map_err(|problem| (settings.line(), problem))?;
     let display = path.display().to_string();
     Ok(Place { location: format!("file:{display}"), display })
+}
+
+/// Whether this is a URL with a user and a password whose scheme was forgotten: as a folder it would be shown, and made.
+pub fn has_user(text: &str) -> bool {
+    let place = match text.strip_prefix("//") {
+        Some(place) => place,
+        None => text.split('/').next().unwrap_or_default(),
+    };
+    place.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
 }
 
 fn s3(settings: &Settings<'_>, url: Option<&Url>) -> Found<Place> {

@@ -68,7 +68,8 @@ fn find(node: &Node, secret: bool, see: &mut dyn FnMut(&str)) {
 
 /// The password of a URL, and the values of its query that are called secret.
 pub fn secrets_of_url(text: &str) -> impl Iterator<Item = &str> {
-    let url = text.split_once("://").map_or("", |(_, url)| url);
+    // Somebody may have left out the scheme.
+    let url = text.split_once("://").or_else(|| text.split_once("//")).map_or("", |(_, url)| url);
     let place = url.split(['?', '#']).next().unwrap_or_default();
     // Nobody may have encoded what the password holds, but what stands before a query ends there.
     let user = place.rsplit_once('@').or_else(|| url.rsplit_once('@'));
@@ -93,6 +94,8 @@ mod tests {
         let secrets = |text| secrets_of_url(text).map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(secrets("s3://u:p@b/p?secret-access-key=AAA@BBB&x=C"), ["p", "AAA@BBB"]);
         assert_eq!(secrets("s3://u:p?q@b/p"), ["p?q"]);
+        assert_eq!(secrets("//u:p@b/p"), ["p"]);
+        assert_eq!(secrets("/var//lib/x"), [""; 0]);
     }
 
     #[test]

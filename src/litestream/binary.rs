@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::core::ExitCode;
+use crate::os::user;
+use crate::os::way::{self, Hand, Trusted};
 
 /// Names the binary itself.
 pub const BINARY_PATH: &str = "LITESTREAM_BINARY_PATH";
@@ -26,21 +28,34 @@ pub enum Error {
         "litestream was not found: neither {BINARY_PATH} nor {INSTALL_DIR} is set, and it is not in PATH"
     )]
     NotFound,
+    /// Nobody named it, and somebody else decides what stands there.
+    #[error("litestream was found at `{}`, not named, and {hand} can put there what root would run", path.display())]
+    OfAnother {
+        /// Where.
+        path: PathBuf,
+        /// Who.
+        hand: Hand,
+    },
 }
 
 impl Error {
     /// The next step.
-    pub fn hint(&self) -> &'static str {
+    pub fn hint(&self) -> String {
         match self {
-            Self::NotExecutable { .. } => "correct it, or leave it out to use the one in PATH",
-            Self::NotFound => "`litekeeper install` gets it",
+            Self::NotExecutable { .. } => "correct it, or leave it out to use the one in PATH".to_owned(),
+            Self::NotFound => "`litekeeper install` gets it".to_owned(),
+            Self::OfAnother { path, .. } => format!(
+                "if it is meant, name it: --litestream-binary {0} or {BINARY_PATH}={0}; else `litekeeper install --dir DIR` \
+                 gets one into a folder of root's",
+                path.display()
+            ),
         }
     }
 
     /// The exit code.
     pub fn exit(&self) -> ExitCode {
         match self {
-            Self::NotExecutable { .. } | Self::NotFound => ExitCode::CONFIG,
+            Self::NotExecutable { .. } | Self::NotFound | Self::OfAnother { .. } => ExitCode::CONFIG,
         }
     }
 }
@@ -52,6 +67,8 @@ pub struct Named {
     pub first: Option<(String, PathBuf)>,
     /// By what the variables outweigh.
     pub last: Option<(String, PathBuf)>,
+    /// Nobody named the configuration that says so.
+    pub is_last_found: bool,
 }
 
 impl Named {
@@ -65,7 +82,8 @@ impl Named {
 }
 
 /// Finds the binary: as it is named, with the two variables in between, then [in `PATH`](in_path), then the
-/// copy that `litekeeper install` made.
+/// copy that `litekeeper install` made. Root runs none that another user could replace, but for the one that it is run as,
+/// unless the file itself is named.
 ///
 /// # Errors
 /// Whatever names it counts: what it names must be there.
@@ -74,12 +92,26 @@ pub fn find(
     variable: &dyn Fn(&str) -> Option<OsString>,
     cwd: &Path,
     installed: Option<PathBuf>,
+    runs_as: Option<u32>,
 ) -> Result<PathBuf, Error> {
-    if let Some((by, path)) = named.winner(variable) {
-        let path = cwd.join(path);
-        return which::which_in(&path, None::<OsString>, cwd).map_err(|_| Error::NotExecutable { by, path });
+    let (is_first, is_last_found) = (named.first.is_some(), named.is_last_found);
+    let winner = named.winner(variable);
+    let is_named = match &winner {
+        Some((by, _)) => is_first || by == BINARY_PATH || by != INSTALL_DIR && !is_last_found,
+        None => false,
+    };
+    let path = match winner {
+        Some((by, path)) => {
+            let path = cwd.join(path);
+            which::which_in(&path, None::<OsString>, cwd).map_err(|_| Error::NotExecutable { by, path })?
+        }
+        None => in_path(variable).or(installed).ok_or(Error::NotFound)?,
+    };
+    let trusted = Trusted { user: runs_as, ..Trusted::default() };
+    match way::other_hand(&path, trusted).filter(|_| !is_named && user::is_root()) {
+        Some(hand) => Err(Error::OfAnother { path, hand }),
+        None => Ok(path),
     }
-    in_path(variable).or(installed).ok_or(Error::NotFound)
 }
 
 /// The one in `PATH`, of which only whole paths count: an empty or relative entry is wherever this was called.
@@ -106,7 +138,7 @@ mod tests {
         let variable = |name: &str| {
             vars.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_os_str().to_owned())
         };
-        find(Named::default(), &variable, Path::new("/"), installed)
+        find(Named::default(), &variable, Path::new("/"), installed, None)
     }
 
     #[test]
@@ -130,7 +162,7 @@ mod tests {
         let named = |dir: &tempfile::TempDir| Some((String::new(), binary(dir)));
         let set = |name: &str| (name == INSTALL_DIR).then(|| b.path().as_os_str().to_owned());
         let found = |first, last, variable: &dyn Fn(&str) -> Option<OsString>| {
-            find(Named { first, last }, variable, Path::new("/"), None)
+            find(Named { first, last, is_last_found: false }, variable, Path::new("/"), None, None)
         };
         assert_eq!(found(named(&a), named(&c), &set), Ok(binary(&a)));
         assert_eq!(found(None, named(&c), &set), Ok(binary(&b)));

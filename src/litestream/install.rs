@@ -11,7 +11,7 @@ mod pip;
 mod release;
 mod wheel;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -23,8 +23,11 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::os::dir::check_own;
 use crate::os::open;
 use crate::os::place::Folder;
+use crate::os::user;
+use crate::os::way::{self, Trusted};
 
 pub use error::{Error, Reason};
 pub use pins::{Platform, sha256};
@@ -156,8 +159,11 @@ pub enum Progress<'a> {
 pub fn install(options: &InstallOptions, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Installed, Error> {
     let version = checked(&options.version)?;
     let dir = std::path::absolute(&options.dir).map_err(|source| folder(&options.dir, source))?;
+    refuse_of_another(&dir)?;
     fs::create_dir_all(&dir).map_err(|source| folder(&dir, source))?;
-    let place = dir.join("litestream");
+    // What is below a folder may have been put there while it was made.
+    refuse_of_another(&dir)?;
+    let place = dir.join(BINARY);
     if !options.force && is_executable(&place) && is_it(&place, version, &options.cancel) {
         return Ok(Installed {
             path: place,
@@ -166,21 +172,78 @@ pub fn install(options: &InstallOptions, progress: &mut dyn FnMut(Progress<'_>))
             already: true,
         });
     }
+    let failed = |source| folder(&dir, source);
     // In the same folder, so that a rename puts it in its place; everything in it goes when this is dropped.
-    let scratch = tempfile::Builder::new()
-        .prefix(".litestream-install-")
-        .tempdir_in(&dir)
-        .map_err(|e| folder(&dir, e))?;
-    let candidate = obtain(options, version, scratch.path(), progress)?;
+    let scratch = Scratch::make(&dir).map_err(failed)?;
+    let candidate = obtain(options, version, &scratch.path(), progress)
+        .map_err(|error| error.in_place(&scratch.path(), &dir))?;
     progress(Progress::Verifying);
-    verify(&candidate, version, &options.cancel)?;
+    verify(&candidate, version, &dir, &options.cancel)?;
     stop_if(&options.cancel)?;
-    open::file(&candidate.path)
+    open::unlinked(&candidate.path, false)
         .and_then(|file| file.sync_all())
-        .and_then(|()| fs::rename(&candidate.path, &place))
-        .and_then(|()| Folder::open(&dir)?.sync())
-        .map_err(|source| folder(&dir, source))?;
+        .and_then(|()| scratch.place(OsStr::new(BINARY)))
+        .map_err(failed)?;
     Ok(Installed { path: place, version: version.to_owned(), source: candidate.source, already: false })
+}
+
+/// Whoever can write to a folder on the way replaces what root installs there, and has root run what he likes.
+fn refuse_of_another(dir: &Path) -> Result<(), Error> {
+    // A name that nothing has: whose what is there already is does not matter, it is replaced.
+    let name = format!(".{}", std::process::id());
+    match way::other_hand(&dir.join(name), Trusted::default()).filter(|_| user::is_root()) {
+        Some(hand) => Err(Error::OfAnother { dir: dir.to_owned(), hand }),
+        None => Ok(()),
+    }
+}
+
+/// The file's name.
+const BINARY: &str = "litestream";
+
+/// A folder that nobody else can look into, beside the place of what is made in it; both are held, and nothing in them is
+/// done by a path that leads through a folder of others.
+struct Scratch {
+    beside: Folder,
+    name: OsString,
+    folder: Folder,
+}
+
+impl Scratch {
+    fn make(dir: &Path) -> io::Result<Self> {
+        let beside = Folder::open(dir)?;
+        let mut tries = 0;
+        loop {
+            let name = OsString::from(format!(".litestream-install-{}-{tries}", std::process::id()));
+            match beside.make_below(&name, 0o700) {
+                // Whoever put another one in its place has one of his own.
+                Ok(folder) => {
+                    check_own(&folder.metadata()?)?;
+                    folder.inherit()?;
+                    return Ok(Self { beside, name, folder });
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && tries < 100 => tries += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// By which this process and its children come to it, whatever becomes of its name.
+    fn path(&self) -> PathBuf {
+        self.folder.path()
+    }
+
+    /// Puts a file of it beside it, in one step.
+    fn place(&self, name: &OsStr) -> io::Result<()> {
+        self.folder.give_away(name, &self.beside)?;
+        self.beside.sync()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What cannot be removed is empty, or somebody has taken it away.
+        let _ = fs::remove_dir_all(self.beside.path().join(&self.name));
+    }
 }
 
 /// The copy that an earlier install left in the default folder, if it is there.
@@ -211,10 +274,12 @@ pub fn default_dir(env: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, Er
 }
 
 /// Whether a binary that is there already is that version: by its sum where that is known, and never by its own word
-/// alone then; it is not even run.
+/// alone then; it is not even run. Nor does root run what somebody else has put there.
 fn is_it(binary: &Path, version: &str, cancel: &AtomicBool) -> bool {
+    let is_led = user::is_root() && way::other_hand(binary, Trusted::default()).is_some();
     match sha256(version, Platform::HOST) {
         Some(expected) => hash(binary).is_ok_and(|actual| actual == expected),
+        None if is_led => false,
         None => version_of(binary, cancel).is_ok_and(|said| said == version),
     }
 }
@@ -311,9 +376,9 @@ fn by_pip(
 }
 
 /// The pinned sum first: a binary that is not the one we know is never run.
-fn verify(candidate: &Candidate, version: &str, cancel: &AtomicBool) -> Result<(), Error> {
+fn verify(candidate: &Candidate, version: &str, dir: &Path, cancel: &AtomicBool) -> Result<(), Error> {
     let Candidate { path, origin, .. } = candidate;
-    let unreadable = |source| folder(path, source);
+    let unreadable = |source| folder(dir, source);
     if let Some(expected) = sha256(version, Platform::HOST) {
         let actual = hash(path).map_err(unreadable)?;
         if actual != expected {
@@ -326,7 +391,9 @@ fn verify(candidate: &Candidate, version: &str, cancel: &AtomicBool) -> Result<(
         }
     }
     stop_if(cancel)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).map_err(unreadable)?;
+    open::unlinked(path, false)
+        .and_then(|file| file.set_permissions(fs::Permissions::from_mode(0o755)))
+        .map_err(unreadable)?;
     let failed = |why| Error::FirstRun { version: version.to_owned(), origin: origin.clone(), why };
     match version_of(path, cancel) {
         Ok(said) if said == version => Ok(()),
@@ -385,6 +452,42 @@ fn stop_if(cancel: &AtomicBool) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_takes_the_place_of_the_scratch_folder_is_not_installed() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let scratch = Scratch::make(dir.path()).expect("made");
+        let path = dir.path().join(&scratch.name);
+        assert_eq!(fs::metadata(&path).expect("it is there").permissions().mode() & 0o777, 0o700);
+        fs::rename(&path, dir.path().join("away")).expect("ours");
+        fs::create_dir(&path).expect("ours");
+        fs::write(path.join(BINARY), "theirs").expect("ours");
+        fs::write(scratch.path().join(BINARY), "ours").expect("it is held");
+        scratch.place(OsStr::new(BINARY)).expect("placed");
+        assert_eq!(fs::read(dir.path().join(BINARY)).expect("it is there"), b"ours");
+        drop(scratch);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn root_installs_nothing_where_somebody_else_could_replace_it() {
+        if !user::is_root() {
+            return;
+        }
+        let dir = tempfile::tempdir().expect("a folder");
+        let bin = dir.path().join("bin");
+        fs::create_dir(&bin).expect("ours");
+        let try_it = |place: &Path| install(&InstallOptions::new(place), &mut |_| {});
+        for mode in [0o777, 0o1777] {
+            fs::set_permissions(&bin, fs::Permissions::from_mode(mode)).expect("ours");
+            assert!(matches!(try_it(&bin), Err(Error::OfAnother { .. })), "{mode:o}");
+            assert!(matches!(try_it(&bin.join("below")), Err(Error::OfAnother { .. })), "{mode:o}");
+        }
+        fs::set_permissions(&bin, fs::Permissions::from_mode(0o755)).expect("ours");
+        std::os::unix::fs::chown(&bin, Some(61817), None).expect("root may");
+        assert!(matches!(try_it(&bin.join("below")), Err(Error::OfAnother { .. })));
+        assert_eq!(fs::read_dir(&bin).expect("it is there").count(), 0);
+    }
 
     fn env(pairs: &[(&str, &str)]) -> impl Fn(&str) -> Option<OsString> {
         |name: &str| pairs.iter().find(|(n, _)| *n == name).map(|(_, value)| value.into())

@@ -178,7 +178,8 @@ pub fn read_all_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<bool> {
 pub fn open_folder(path: &Path) -> io::Result<OwnedFd> {
     use nix::fcntl::OFlag;
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    Ok(nix::fcntl::open(&path.join("."), flags, nix::sys::stat::Mode::empty())?)
+    let here = nix::fcntl::AT_FDCWD;
+    Ok(super::open::resolved(here, &path.join("."), flags, super::open::Links::of_thread())?)
 }
 
 /// The path by which this process, and a child that inherits it, can open or execute a descriptor.

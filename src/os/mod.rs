@@ -6,6 +6,7 @@
 //! Architecture invariant: this room imports `core` at most.
 
 pub mod access;
+mod capability;
 pub mod child;
 pub mod children;
 pub mod dir;
@@ -33,6 +34,7 @@ pub mod priority;
 pub mod proc;
 pub mod reap;
 pub mod remove;
+pub mod run_as;
 pub mod signal;
 pub mod socket;
 pub mod spawn;
@@ -41,3 +43,4 @@ pub mod terminal;
 pub mod tree;
 pub mod unstarted;
 pub mod user;
+pub mod way;

@@ -19,12 +19,85 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::{Mode, SFlag, fstatat};
 
 use super::place;
+use super::way::{self, Trusted};
 
 /// What is opened never holds anybody up, becomes nobody's terminal, and is passed on to no child by chance.
 const ALWAYS: OFlag = OFlag::O_NONBLOCK.union(OFlag::O_NOCTTY).union(OFlag::O_CLOEXEC);
 
 /// How long a pipe that is read on purpose may take.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Which links are followed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Links {
+    /// All.
+    All,
+    /// Those that are a path. Others, below `/proc`, lead to what a process has open or works in, past all folders above it.
+    Plain,
+}
+
+impl Links {
+    /// For whoever this thread acts: what another user could not have come to is not opened for him.
+    pub(super) fn of_thread() -> Self {
+        if place::is_acting() { Self::Plain } else { Self::All }
+    }
+}
+
+/// Opens something by a path.
+///
+/// # Errors
+/// What the operating system says; `ELOOP` for a link that is not followed.
+pub(super) fn resolved(at: BorrowedFd<'_>, path: &Path, flags: OFlag, links: Links) -> nix::Result<OwnedFd> {
+    let mode = Mode::from_bits_truncate(if flags.contains(OFlag::O_CREAT) { 0o600 } else { 0 });
+    if links == Links::All {
+        return openat(at, path, flags, mode);
+    }
+    // A folder that this process holds is no link of somebody's.
+    let held;
+    let (at, path) = match path.strip_prefix("/proc/self/fd").map(|rest| (rest, rest.components().next())) {
+        Ok((rest, Some(first))) => {
+            let folder = Path::new("/proc/self/fd").join(first);
+            let below = rest.components().skip(1).collect::<std::path::PathBuf>();
+            if below.as_os_str().is_empty() {
+                return openat(at, path, flags, mode);
+            }
+            held = openat(
+                AT_FDCWD,
+                &folder,
+                OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
+                Mode::empty(),
+            )?;
+            (held.as_fd(), below)
+        }
+        Ok((_, None)) | Err(_) => (at, path.to_owned()),
+    };
+    let how = OpenHow::new().flags(flags).mode(mode).resolve(ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    match openat2(at, &path, how) {
+        // An old kernel, or a sandbox, does not know it.
+        Err(Errno::ENOSYS | Errno::EPERM) if is_plain(at, &path) => openat(at, &path, flags, mode),
+        Err(Errno::ENOSYS | Errno::EPERM) => Err(Errno::ELOOP),
+        // What is in the way of a name is told by whoever looks for it.
+        opened => opened,
+    }
+}
+
+/// Whether no link on the way is one of those.
+fn is_plain(at: BorrowedFd<'_>, path: &Path) -> bool {
+    let from = std::fs::read_link(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&at)));
+    let whole = match from {
+        Ok(folder) => folder.join(path),
+        Err(_) => std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
+    };
+    let Ok(mut walk) = place::Walk::to(&whole) else { return false };
+    loop {
+        match walk.step() {
+            Ok(Some(_)) if walk.magic => return false,
+            Ok(Some(step)) if step.found.is_some() => {}
+            // Where nothing stands nothing is followed.
+            Ok(_) | Err(_) => return !walk.magic,
+        }
+    }
+}
 
 /// What stands where a file is wanted.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +150,10 @@ pub fn make(path: &Path) -> io::Result<File> {
 
 /// An ordinary file below a folder, or by a path.
 pub(super) fn at(folder: impl AsFd, path: &Path, flags: OFlag) -> io::Result<File> {
+    with_links(folder, path, flags, Links::of_thread())
+}
+
+fn with_links(folder: impl AsFd, path: &Path, flags: OFlag, links: Links) -> io::Result<File> {
     let follow =
         if flags.contains(OFlag::O_NOFOLLOW) { AtFlags::AT_SYMLINK_NOFOLLOW } else { AtFlags::empty() };
     match fstatat(folder.as_fd(), path, follow) {
@@ -86,7 +163,7 @@ pub(super) fn at(folder: impl AsFd, path: &Path, flags: OFlag) -> io::Result<Fil
         Err(error) => return Err(error.into()),
         Ok(_) => {}
     }
-    let file = match openat(folder, path, flags | ALWAYS, Mode::from_bits_truncate(0o600)) {
+    let file = match resolved(folder.as_fd(), path, flags | ALWAYS, links) {
         Ok(fd) => File::from(fd),
         // A second try may find that they gave it up (`F_SETLEASE` in fcntl(2)).
         Err(Errno::EWOULDBLOCK) => {
@@ -155,7 +232,7 @@ pub fn beginning(path: &Path, most: usize) -> io::Result<Vec<u8>> {
 /// # Errors
 /// What the operating system says, or that it is nothing to be read.
 pub fn file_or_pipe(path: &Path, most: usize) -> io::Result<Vec<u8>> {
-    read_either(path, most, &|_| ())
+    read_either(path, most, Links::of_thread(), &|_| Ok(()))
 }
 
 /// As [`file_or_pipe`] of something that whoever the app will run as must have been able to read as well, if he decides what
@@ -164,18 +241,45 @@ pub fn file_or_pipe(path: &Path, most: usize) -> io::Result<Vec<u8>> {
 /// # Errors
 /// As [`file_or_pipe`].
 pub fn value(path: &Path, most: usize) -> io::Result<Vec<u8>> {
-    read_either(path, most, &|file| place::was_read(path, file))
+    read_either(path, most, place::links(path), &|file| {
+        place::was_read(path, file);
+        Ok(())
+    })
 }
 
-fn read_either(path: &Path, most: usize, note: &dyn Fn(&Metadata)) -> io::Result<Vec<u8>> {
+/// As [`value`] of something that nobody has named: only what root or this process's user has written is read, whatever
+/// was looked at before.
+///
+/// # Errors
+/// As [`value`], or that somebody else can have written it.
+pub fn found(path: &Path, most: usize) -> io::Result<Vec<u8>> {
+    read_either(path, most, place::links(path), &|file| {
+        place::was_read(path, file);
+        let is_led = way::other_hand(path, Trusted::default()).is_some();
+        match way::other_hand_of(file, is_led) {
+            Some(hand) => {
+                let why = format!("{hand} decides what stands there");
+                Err(io::Error::new(io::ErrorKind::PermissionDenied, why))
+            }
+            None => Ok(()),
+        }
+    })
+}
+
+fn read_either(
+    path: &Path,
+    most: usize,
+    links: Links,
+    note: &dyn Fn(&Metadata) -> io::Result<()>,
+) -> io::Result<Vec<u8>> {
     if !fs::metadata(path)?.file_type().is_fifo() {
-        let (file, mut bytes) = (file(path)?, Vec::new());
-        note(&file.metadata()?);
+        let (file, mut bytes) = (with_links(AT_FDCWD, path, OFlag::O_RDONLY, links)?, Vec::new());
+        note(&file.metadata()?)?;
         file.take(most as u64 + 1).read_to_end(&mut bytes)?;
         return Ok(bytes);
     }
     // Without `O_NONBLOCK` the opening of a pipe waits for its writer (fifo(7)).
-    let file = File::from(openat(AT_FDCWD, path, OFlag::O_RDONLY | ALWAYS, Mode::empty())?);
+    let file = File::from(resolved(AT_FDCWD.as_fd(), path, OFlag::O_RDONLY | ALWAYS, links)?);
     let kind = file.metadata()?.file_type();
     if let Some(kind) = odd(kind).filter(|_| !kind.is_fifo()) {
         return Err(io::Error::other(Odd(kind)));

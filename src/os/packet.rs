@@ -6,8 +6,8 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, sendmsg,
-    socketpair,
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixCredentials,
+    recvmsg, sendmsg, setsockopt, socketpair, sockopt,
 };
 
 use super::fd;
@@ -93,13 +93,32 @@ fn send(socket: BorrowedFd<'_>, bytes: &[u8], fds: &[RawFd]) -> io::Result<()> {
     }
 }
 
+/// Has the kernel tell of each packet which process has sent it (`SO_PASSCRED` in `unix(7)`): whoever runs as a user can
+/// take a descriptor from another process of that user's (`pidfd_getfd(2)`), but not its number.
+///
+/// # Errors
+/// What the operating system says.
+pub fn know_senders(socket: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(setsockopt(&socket, sockopt::PassCred, &true)?)
+}
+
+/// A packet.
+pub struct Packet {
+    /// What it says.
+    pub bytes: Vec<u8>,
+    /// The descriptors that came with it.
+    pub fds: Vec<OwnedFd>,
+    /// The process that sent it, where that is asked for ([`know_senders`]) and the kernel tells.
+    pub sender: Option<i32>,
+}
+
 /// Receives one packet; `None` is the end: the other side is gone.
 ///
 /// # Errors
 /// `WouldBlock` when nothing is there and `wait` is false, else what the operating system says.
-pub fn receive(socket: BorrowedFd<'_>, wait: bool) -> io::Result<Option<(Vec<u8>, Vec<OwnedFd>)>> {
+pub fn receive(socket: BorrowedFd<'_>, wait: bool) -> io::Result<Option<Packet>> {
     let mut bytes = vec![0u8; LARGEST];
-    let mut space = nix::cmsg_space!([RawFd; MOST_FDS]);
+    let mut space = nix::cmsg_space!([RawFd; MOST_FDS], UnixCredentials);
     let mut flags = MsgFlags::MSG_CMSG_CLOEXEC;
     if !wait {
         flags |= MsgFlags::MSG_DONTWAIT;
@@ -108,16 +127,21 @@ pub fn receive(socket: BorrowedFd<'_>, wait: bool) -> io::Result<Option<(Vec<u8>
         let mut slices = [IoSliceMut::new(&mut bytes)];
         match recvmsg::<()>(socket.as_raw_fd(), &mut slices, Some(&mut space), flags) {
             Ok(message) => {
-                let mut fds = Vec::new();
+                let (mut fds, mut sender) = (Vec::new(), None);
                 for control in message.cmsgs()? {
-                    if let ControlMessageOwned::ScmRights(raw) = control {
-                        // SAFETY: the kernel has just made these descriptors for this process.
-                        fds.extend(raw.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
+                    match control {
+                        ControlMessageOwned::ScmRights(raw) => {
+                            // SAFETY: the kernel has just made these descriptors for this process.
+                            fds.extend(raw.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
+                        }
+                        // Of a sender in another PID namespace there is no number.
+                        ControlMessageOwned::ScmCredentials(who) => sender = Some(who.pid()),
+                        _ => {}
                     }
                 }
                 let length = message.bytes;
                 bytes.truncate(length);
-                return Ok((length > 0).then_some((bytes, fds)));
+                return Ok((length > 0).then_some(Packet { bytes, fds, sender }));
             }
             Err(Errno::EINTR) => {}
             Err(Errno::ECONNRESET) => return Ok(None),
@@ -135,6 +159,7 @@ mod tests {
     #[test]
     fn who_does_not_read_holds_nobody_up_and_gets_all_in_order() {
         let (own, theirs) = pair().unwrap();
+        know_senders(theirs.as_fd()).unwrap();
         let mut outgoing = Outgoing::default();
         let beside = fd::memory(b"beside").unwrap();
         let mut sent = 0u32;
@@ -148,13 +173,13 @@ mod tests {
         outgoing.send(own.as_fd(), &(sent - 1).to_ne_bytes(), &[]).unwrap();
         assert_eq!(outgoing.unsent.len(), waiting, "it waits already");
         for expected in 0..sent {
-            let (bytes, mut fds) = loop {
+            let Packet { bytes, mut fds, sender } = loop {
                 match receive(theirs.as_fd(), false) {
                     Ok(received) => break received.unwrap(),
                     Err(_) => outgoing.flush(own.as_fd()).unwrap(),
                 }
             };
-            assert_eq!(bytes, expected.to_ne_bytes());
+            assert_eq!((bytes, sender), (expected.to_ne_bytes().to_vec(), Some(std::process::id() as i32)));
             assert_eq!(fds.len(), usize::from(expected.is_multiple_of(7)));
             if let Some(fd) = fds.pop() {
                 assert_eq!(fd::path(&fd).metadata().unwrap().len(), 6);

@@ -19,14 +19,16 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, readlinkat, renameat, renameat2};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, RenameFlags, openat, readlinkat, renameat, renameat2};
 use nix::sys::stat::{FileStat, Mode, fstatat, mkdirat};
 use nix::unistd::{
     AccessFlags, Gid, Uid, UnlinkatFlags, faccessat, fchownat, getgroups, setfsgid, setfsuid, setgroups,
     unlinkat,
 };
 
+use super::capability::Aside;
 use super::user::Identity;
+use super::way::{self, Trusted};
 use super::{open, remove};
 
 /// Whose the databases are, where that is somebody else than this process, and that user's groups: asking
@@ -43,9 +45,6 @@ pub const LOCK: &str = "-litekeeper.lock";
 
 /// The name of the lock in a folder that a database is replicated to.
 pub const REPLICA_LOCK: &str = ".litekeeper.lock";
-
-/// For whoever it may be: a number that nobody has.
-const ANYBODY: u32 = 65534;
 
 /// Links that a path may lead through, as for the kernel (`path_resolution(7)`).
 const MOST_LINKS: u32 = 40;
@@ -67,9 +66,37 @@ pub fn belong_to_owner(found: &Metadata) {
     }
 }
 
+/// As [`belong_to`] for whoever owns a project that root looks at, with his own group where he has one: what is in it is his
+/// word, and what lies beside it may be a link of his.
+///
+/// # Errors
+/// Somebody besides him and root decides what is in it.
+pub fn belong_to_project(folder: &Path) -> Result<(), way::Hand> {
+    if !Uid::effective().is_root() {
+        return Ok(());
+    }
+    let Ok(found) = folder.metadata() else { return Ok(()) };
+    let (uid, gid) = (found.uid(), found.gid());
+    let trusted = Trusted { user: Some(uid), ..Trusted::default() };
+    if let Some(hand) = way::other_hand(&folder.join("..."), trusted) {
+        return Err(hand);
+    }
+    if uid != 0 {
+        let group = if gid == 0 { uid } else { gid };
+        let user = Identity::find(&uid.to_string()).or_else(|_| Identity::find(&format!("{uid}:{group}")));
+        belong_to(Some(&user.map_err(|_| way::Hand::User(uid))?));
+    }
+    Ok(())
+}
+
 /// Who that is.
 pub fn owner() -> Option<&'static Identity> {
     OWNER.get()?.as_ref().map(|(user, _)| user)
+}
+
+/// Whether this thread is being taken for another user.
+pub(super) fn is_acting() -> bool {
+    ACTING.get()
 }
 
 /// Does something with the files of whoever the databases belong to ([`belong_to`]), with the rights of
@@ -113,13 +140,16 @@ impl<T, F: Future<Output = io::Result<T>>> Future for Theirs<F> {
 struct Acting {
     groups: Vec<Gid>,
     gid: Gid,
+    capabilities: Option<Aside>,
 }
 
 impl Acting {
     fn begin(user: &Identity, groups: &[Gid]) -> io::Result<Self> {
         let own = getgroups()?;
         setgroups(groups)?;
-        let acting = Self { groups: own, gid: setfsgid(Gid::from_raw(user.gid)) };
+        // Before the kernel takes some away itself.
+        let capabilities = Some(Aside::put());
+        let acting = Self { groups: own, gid: setfsgid(Gid::from_raw(user.gid)), capabilities };
         setfsuid(Uid::from_raw(user.uid));
         // Neither call tells whether it did anything; one with what is no user's number changes nothing.
         let (uid, gid) = (setfsuid(Uid::from_raw(u32::MAX)), setfsgid(Gid::from_raw(u32::MAX)));
@@ -136,6 +166,7 @@ impl Drop for Acting {
         ACTING.set(false);
         setfsuid(Uid::effective());
         setfsgid(self.gid);
+        self.capabilities = None;
         // Whoever could give them up can take them back: a failure leaves this process with fewer rights.
         let _ = setgroups(&self.groups);
     }
@@ -151,7 +182,7 @@ impl Folder {
     /// # Errors
     /// What the operating system says.
     pub fn open(path: &Path) -> io::Result<Self> {
-        Self::open_at(nix::fcntl::AT_FDCWD, path, OFlag::empty())
+        Self::open_at(AT_FDCWD, path, OFlag::empty())
     }
 
     /// The folder that a file is in, and the file's name there.
@@ -196,23 +227,6 @@ impl Folder {
         Ok(folder)
     }
 
-    /// Who but this process's user may put what he likes under a name; the sticky bit keeps what is there to its owner.
-    fn other_hand(&self, name: &OsStr) -> io::Result<(FileStat, Option<u32>)> {
-        let own = Uid::effective().as_raw();
-        let folder = fstatat(&self.0, "", AtFlags::AT_EMPTY_PATH)?;
-        let found = fstatat(&self.0, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
-        let is_open = folder.st_mode & 0o002 != 0 || folder.st_mode & 0o020 != 0 && folder.st_gid != own;
-        let is_sticky = folder.st_mode & nix::libc::S_ISVTX != 0;
-        let hand = match () {
-            () if folder.st_uid != own => Some(folder.st_uid),
-            () if is_open && !is_sticky => Some(ANYBODY),
-            // Of an ordinary file its owner decides what is in it, and no more.
-            () if found.st_uid != own && !is_kind(&found, nix::libc::S_IFREG) => Some(found.st_uid),
-            () => None,
-        };
-        Ok((found, hand))
-    }
-
     /// What stands under a name that no other user can have put there.
     fn trusted(&self, name: &OsStr) -> io::Result<FileStat> {
         let own = Uid::effective().as_raw();
@@ -227,9 +241,16 @@ impl Folder {
         }
     }
 
+    /// Whether it is the one of this process's descriptors.
+    fn is_own_descriptors(&self) -> bool {
+        let identity = |folder: &Self| folder.metadata().ok().map(|found| (found.dev(), found.ino()));
+        let own = Self::open(Path::new("/proc/self/fd")).ok();
+        own.is_some_and(|own| identity(&own).is_some() && identity(&own) == identity(self))
+    }
+
     fn open_at(at: impl AsFd, path: &Path, flags: OFlag) -> io::Result<Self> {
         let flags = flags | OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        Ok(Self(openat(at, path, flags, Mode::empty())?))
+        Ok(Self(open::resolved(at.as_fd(), path, flags, open::Links::of_thread())?))
     }
 
     /// A folder in it, and no link to one.
@@ -312,6 +333,22 @@ impl Folder {
         }
     }
 
+    /// Moves something in it to another folder, under the same name, in one step.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn give_away(&self, name: &OsStr, to: &Self) -> io::Result<()> {
+        Ok(renameat(&self.0, name, &to.0, name)?)
+    }
+
+    /// Children come to it by its [`Folder::path`] as well.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn inherit(&self) -> io::Result<()> {
+        super::fd::inherit(self.0.as_raw_fd())
+    }
+
     /// Removes a file in it, or a link.
     ///
     /// # Errors
@@ -383,32 +420,74 @@ impl Folder {
     }
 }
 
-/// The user, other than root, who decides what root finds under a path, wherever on the way; nobody where this process is
-/// not root, or nothing is there.
-pub fn other_hand(path: &Path) -> Option<u32> {
-    if !Uid::effective().is_root() {
-        return None;
+/// A way to a path, one name after the other, each with the folder that it stands in: links are read and not followed.
+pub(super) struct Walk {
+    folder: Folder,
+    left: Vec<OsString>,
+    links: u32,
+    /// It has led through a link that leads where no path says ([`open::Links::Plain`]).
+    pub(super) magic: bool,
+}
+
+/// The number of the top of each `/proc`.
+const PROC_ROOT: u64 = 1;
+
+/// A name on the way.
+pub(super) struct Step {
+    /// The folder that it stands in.
+    pub(super) folder: FileStat,
+    /// What stands under it, if anything does.
+    pub(super) found: Option<FileStat>,
+}
+
+impl Walk {
+    /// To a path that begins with the root.
+    pub(super) fn to(path: &Path) -> io::Result<Self> {
+        Ok(Self { folder: Folder::open(Path::new("/"))?, left: parts(path), links: 0, magic: false })
     }
-    let mut folder = Folder::open(Path::new("/")).ok()?;
-    let path = std::path::absolute(path).ok()?;
-    let (mut left, mut links) = (parts(&path), 0);
-    while let Some(name) = left.pop() {
-        let (found, hand) = folder.other_hand(&name).ok()?;
-        if hand.is_some() {
-            return hand;
-        }
-        if is_kind(&found, nix::libc::S_IFLNK) && links < MOST_LINKS {
-            links += 1;
-            let link = PathBuf::from(readlinkat(&folder.0, name.as_os_str()).ok()?);
-            if link.is_absolute() {
-                folder = Folder::open(Path::new("/")).ok()?;
+
+    /// Whether links in this folder are the kernel's, and lead to a process's files themselves (`proc(5)`): those below
+    /// the folder of a process.
+    fn is_magic(&self) -> bool {
+        let is_proc = nix::sys::statfs::fstatfs(&self.folder.0)
+            .is_ok_and(|found| found.filesystem_type() == nix::sys::statfs::PROC_SUPER_MAGIC);
+        is_proc
+            && fstatat(&self.folder.0, "", AtFlags::AT_EMPTY_PATH)
+                .is_ok_and(|found| found.st_ino != PROC_ROOT)
+    }
+
+    /// The next name; none behind the last.
+    pub(super) fn step(&mut self) -> io::Result<Option<Step>> {
+        let Some(name) = self.left.pop() else { return Ok(None) };
+        let folder = fstatat(&self.folder.0, "", AtFlags::AT_EMPTY_PATH)?;
+        let found = match fstatat(&self.folder.0, name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(found) => found,
+            Err(nix::errno::Errno::ENOENT) => return Ok(Some(Step { folder, found: None })),
+            Err(error) => return Err(error.into()),
+        };
+        if is_kind(&found, nix::libc::S_IFLNK) {
+            if self.is_magic() {
+                self.magic = true;
+                // What this process was given is what somebody has opened who could.
+                if self.folder.is_own_descriptors() {
+                    self.left.clear();
+                    return Ok(Some(Step { folder, found: Some(found) }));
+                }
             }
-            left.extend(parts(&link));
-        } else if !left.is_empty() {
-            folder = folder.below(&name).ok()?;
+            self.links += 1;
+            if self.links > MOST_LINKS {
+                return Err(nix::errno::Errno::ELOOP.into());
+            }
+            let link = PathBuf::from(readlinkat(&self.folder.0, name.as_os_str())?);
+            if link.is_absolute() {
+                self.folder = Folder::open(Path::new("/"))?;
+            }
+            self.left.extend(parts(&link));
+        } else if !self.left.is_empty() {
+            self.folder = self.folder.below(&name)?;
         }
+        Ok(Some(Step { folder, found: Some(found) }))
     }
-    None
 }
 
 fn is_kind(found: &FileStat, kind: nix::libc::mode_t) -> bool {
@@ -421,10 +500,21 @@ static READ: Mutex<Vec<(PathBuf, u64, u64)>> = Mutex::new(Vec::new());
 /// Remembers that root has read the file at a path, before it is known whether the app will run as another user
 /// ([`refuse_what_they_cannot_read`]).
 pub fn was_read(path: &Path, file: &Metadata) {
-    if other_hand(path).is_some() {
+    if is_led(path) {
         let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
         read.push((path.to_owned(), file.dev(), file.ino()));
     }
+}
+
+/// Which links root follows on the way to what it reads for the app.
+pub(super) fn links(path: &Path) -> open::Links {
+    if is_led(path) { open::Links::Plain } else { open::Links::of_thread() }
+}
+
+/// Whether somebody else decides which file root finds under a path.
+pub fn is_led(path: &Path) -> bool {
+    let trusted = Trusted { files_of_others: true, ..Trusted::default() };
+    Uid::effective().is_root() && way::other_hand(path, trusted).is_some()
 }
 
 /// The first file that root has read ([`was_read`]) and a user could not have: who decides what stands under its name could

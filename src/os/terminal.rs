@@ -9,7 +9,7 @@ use nix::libc;
 use nix::unistd::{Pid, getpgid, getpgrp, getppid, getsid, tcgetpgrp, tcsetpgrp};
 
 use super::signal::without_ttou;
-use super::{fd, proc, tree};
+use super::{fd, open, proc, tree};
 
 /// The terminal that this process's session has.
 pub struct Terminal(File);
@@ -18,6 +18,13 @@ impl Terminal {
     /// The controlling terminal, if there is one.
     pub fn open() -> Option<Self> {
         File::options().read(true).write(true).open("/dev/tty").ok().map(Self)
+    }
+
+    /// Whether whoever has it may put into it what its reader takes for typed, a shell's commands for example: `TIOCSTI` in
+    /// `ioctl_tty(2)`, which Linux 6.2 and later can forbid.
+    pub fn can_be_typed_into() -> bool {
+        let allowed = open::kernel_text("/proc/sys/dev/tty/legacy_tiocsti");
+        allowed.map_or(true, |text| text.trim() != "0") && Self::open().is_some()
     }
 
     /// Whether this process's group is in the foreground: a job in the background has no claim on

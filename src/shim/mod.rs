@@ -17,4 +17,4 @@ mod wire;
 
 pub use app::{App, LISTEN_FDNAMES, LISTEN_FDS, LISTEN_PID};
 pub use resident::main;
-pub use wire::{Log, Orders, Target, ToKeeper, ToShim, Update, decode, receive, send};
+pub use wire::{Log, Orders, Target, ToKeeper, ToShim, Update, decode, receive, receive_from, send};

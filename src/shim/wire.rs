@@ -142,8 +142,17 @@ pub fn send<M: Serialize, V: Serialize>(
 /// # Errors
 /// `WouldBlock` when nothing is there and `wait` is false, `InvalidData` for what is no message.
 pub fn receive<M: DeserializeOwned>(socket: &OwnedFd, wait: bool) -> io::Result<Option<(M, Vec<OwnedFd>)>> {
-    let Some((bytes, fds)) = packet::receive(socket.as_fd(), wait)? else { return Ok(None) };
-    Ok(Some((decode(&bytes)?, fds)))
+    let Some(packet) = packet::receive(socket.as_fd(), wait)? else { return Ok(None) };
+    Ok(Some((decode(&packet.bytes)?, packet.fds)))
+}
+
+/// As [`receive`] without waiting, and who sent it; the message is none where the bytes are none.
+///
+/// # Errors
+/// `WouldBlock` when nothing is there.
+pub fn receive_from<M: DeserializeOwned>(socket: &OwnedFd) -> io::Result<Option<(Option<M>, Option<i32>)>> {
+    let Some(packet) = packet::receive(socket.as_fd(), false)? else { return Ok(None) };
+    Ok(Some((decode(&packet.bytes).ok(), packet.sender)))
 }
 
 /// The value in the memory that came with a message.

@@ -16,7 +16,7 @@ use super::confirm::{self, Asker};
 use super::driver::{Driver, Message, Outbox};
 use super::folders::Folders;
 use super::ledger::{self, Follows, Proofs};
-use super::link::Link;
+use super::link::{Link, Word};
 use super::litestream_log::Heard;
 use super::manager::Manager;
 use super::missing::Use;
@@ -46,7 +46,7 @@ use crate::os::oom;
 use crate::os::terminal::{self, Terminal};
 use crate::os::unstarted::{self, Unstarted};
 use crate::os::{signal, tree};
-use crate::shim::{App, Target, ToKeeper, ToShim, Update};
+use crate::shim::{App, Target, ToShim, Update};
 
 /// How many descriptors go with one message beside the memory: the kernel takes 253 (`unix(7)`).
 const MOST_LOCKS: usize = 200;
@@ -219,7 +219,7 @@ impl World {
     }
 
     /// The shim's next message, for as long as there is a shim.
-    pub(super) async fn shim_says(&self) -> Option<ToKeeper> {
+    pub(super) async fn shim_says(&self) -> Option<Word> {
         match &self.link {
             Some(link) => link.receive().await,
             None => std::future::pending().await,
@@ -620,6 +620,22 @@ impl World {
         );
         self.kill_shim();
         // Its end is seen by its pidfd, and by Litestream's.
+        self.link = None;
+        true
+    }
+
+    /// Somebody else has spoken for the shim, or has said what it cannot have said: it is killed with all of the app, as
+    /// when that is seen by what runs ([`World::refute`]). Whether there is one.
+    pub(super) fn unmask(&mut self, sender: Option<i32>) -> bool {
+        if self.shim_pid.is_none() {
+            return false;
+        }
+        let app = self.app_name();
+        let by = sender.map_or_else(String::new, |pid| format!(", as process {pid}"));
+        tracing::error!(
+            "somebody said in the name of its shim that {app} is otherwise than it is{by}: killing both"
+        );
+        self.kill_shim();
         self.link = None;
         true
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use nix::libc;
 
 use super::driver::{Driver, Message, sender_name, signal_name};
+use super::link::Word;
 use super::prepare::Prepared;
 use super::twins::{self, Look};
 use super::wal;
@@ -97,7 +98,13 @@ impl Driver {
         }
     }
 
-    pub(super) fn take_shim_message(&mut self, message: Option<ToKeeper>) {
+    pub(super) fn take_shim_message(&mut self, word: Option<Word>) {
+        let message = match word {
+            Some(Word::Said(message)) => Some(message),
+            Some(Word::Forged(sender)) if self.world.unmask(sender) => return,
+            // Before there is a shim it is as good as gone.
+            Some(Word::Forged(_)) | None => None,
+        };
         if message.as_ref().is_some_and(ToKeeper::says_that_all_are_gone) && self.world.refute() {
             return;
         }

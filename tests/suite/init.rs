@@ -70,7 +70,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// A world whose folder `project` is a copy of this fixture.
-fn project(name: &str) -> World {
+pub(crate) fn project(name: &str) -> World {
     let world = World::new();
     copy(&fixtures().join(name), &world.path("project"));
     world

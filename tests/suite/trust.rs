@@ -356,3 +356,29 @@ fn an_app_that_speaks_for_its_shim_writes_nothing_behind_the_last_confirmation()
     unit.stop(143).expect_log("everything is on the replica");
     unit::assert_nothing_lost(&world, &trace);
 }
+
+/// What it says of the shim is looked at as well: of a stranger nothing would be found below.
+#[test]
+fn an_app_that_has_another_shim_greet_writes_nothing_behind_the_last_confirmation() {
+    for stops in [true, false] {
+        let world = World::new();
+        let (db, trace, go) = (world.db(), world.trace(), world.path("go"));
+        let mut stranger =
+            std::process::Command::new("sleep").arg("1000").spawn().expect("sleep is everywhere");
+        let writer = App::new(&trace).ignore("TERM").insert_forever(&db, 3);
+        let app = App::new(&trace).ignore("TERM").spawn("child", &writer).once(&world.path("once"));
+        let app = app.until(&go).greet(stranger.id()).wait();
+        let unit =
+            unit::keeper(&world).args(["--stop-timeout", "20s", "--restart", "never"]).app(app).start();
+        trace.wait_acked(10);
+        if stops {
+            unit.shim().signal(Signal::SIGSTOP);
+        }
+        world.write("go", "");
+        unit.wait_log(1, "somebody said in the name of its shim that the app");
+        let ended = unit.stop(143).expect_log("everything is on the replica");
+        assert!(ended.log.contains("killing both"), "{}", ended.log);
+        unit::assert_nothing_lost(&world, &trace);
+        stranger.kill().and_then(|()| stranger.wait()).expect("ours");
+    }
+}

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::detect::{Entry, Kind, ReadError, Tree};
-use crate::os::open;
+use crate::os::{open, place};
 
 /// The folder.
 pub(super) struct Disk<'a> {
@@ -25,23 +25,39 @@ impl Tree for Disk<'_> {
             io::ErrorKind::FileTooLarge => ReadError::TooLarge,
             _ => ReadError::Other(error.to_string()),
         };
-        open::whole(&self.root.join(file), limit).map_err(failed)
+        let path = self.root.join(file);
+        theirs(&path, || open::whole(&path, limit)).map_err(failed)
     }
 
     fn head(&self, file: &Path, bytes: usize) -> Option<Vec<u8>> {
-        open::beginning(&self.root.join(file), bytes).ok()
+        let path = self.root.join(file);
+        theirs(&path, || open::beginning(&path, bytes)).ok()
     }
 
     fn list(&self, folder: &Path) -> Vec<Entry> {
-        let entries = fs::read_dir(self.root.join(folder)).into_iter().flatten().flatten();
-        entries
-            .map(|entry| Entry { path: folder.join(entry.file_name()), kind: kind(&entry.path()) })
-            .collect()
+        let path = self.root.join(folder);
+        let listed = theirs(&path, || {
+            let entries = fs::read_dir(&path)?.flatten();
+            Ok(entries
+                .map(|entry| Entry { path: folder.join(entry.file_name()), kind: kind(&entry.path()) })
+                .collect())
+        });
+        listed.unwrap_or_default()
     }
 
     fn is_file(&self, file: &Path) -> bool {
-        fs::metadata(self.root.join(file)).is_ok_and(|found| found.is_file())
+        let path = self.root.join(file);
+        theirs(&path, || fs::metadata(&path)).is_ok_and(|found| found.is_file())
     }
+}
+
+/// Reads something with the rights of whoever the project belongs to. Where that is root, what somebody else has put into it is
+/// his word, and a link of his is none.
+pub(super) fn theirs<T>(path: &Path, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    if place::owner().is_none() && place::is_led(path) {
+        return Err(io::Error::other("another user decides what stands there"));
+    }
+    place::theirs(work)
 }
 
 fn kind(path: &PathBuf) -> Kind {

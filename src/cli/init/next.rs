@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::config::{self, Node};
 use crate::detect::Plan;
 use crate::foreign;
+use crate::os::way::{self, Trusted};
 
 /// The two commands, as a shell in `cwd` reads them: `folder` is the one that they run in, `file` the configuration.
 pub(super) fn commands(plan: &Plan, file: &Path, cwd: &Path, folder: &Path, more: &[&str]) -> [String; 2] {
@@ -15,8 +16,9 @@ pub(super) fn commands(plan: &Plan, file: &Path, cwd: &Path, folder: &Path, more
     let is_file = |path: &Path| folder.join(path) == file || folder.join(path).is_file();
     let usual = config::usual(&is_file).next().is_some_and(|first| folder.join(first) == file);
     let config = match usual {
-        true => String::new(),
-        false => format!(" --config {}", word(&between(folder, file).display().to_string())),
+        // Where somebody else could have put it, root takes it by its name alone.
+        true if way::other_hand(file, Trusted::default()).is_none() => String::new(),
+        _ => format!(" --config {}", word(&between(folder, file).display().to_string())),
     };
     let more: String = more.iter().map(|option| format!(" {option}")).collect();
     let app = match (plan.command.is_empty(), plan.is_command_written) {

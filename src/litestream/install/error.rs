@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::os::way::Hand;
+
 /// Why an install ended without a binary.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -21,6 +23,14 @@ pub enum Error {
         dir: PathBuf,
         /// What the system says.
         source: io::Error,
+    },
+    /// Root installs nothing where somebody else could replace it.
+    #[error("root does not install into {}: {hand} decides what is there", dir.display())]
+    OfAnother {
+        /// The folder.
+        dir: PathBuf,
+        /// Who.
+        hand: Hand,
     },
     /// The binary is not the one that we know. It was deleted.
     #[error("checksum of litestream {version} from {origin}: expected sha256 {expected}, got {actual}")]
@@ -64,11 +74,31 @@ pub enum Error {
 }
 
 impl Error {
+    /// With the folder that is known by a name in the place of the one that is not.
+    pub(super) fn in_place(self, scratch: &Path, dir: &Path) -> Self {
+        let (from, to) = (scratch.display().to_string(), dir.display().to_string());
+        let written = |reason: Reason| match reason {
+            Reason::Write { path, why } => Reason::Write { path: path.replacen(&from, &to, 1), why },
+            other => other,
+        };
+        match self {
+            Self::Unavailable(reason) => Self::Unavailable(written(reason)),
+            Self::Given(reason) => Self::Given(written(reason)),
+            Self::BothWays { release, pip } => {
+                Self::BothWays { release: written(release), pip: written(pip) }
+            }
+            other => other,
+        }
+    }
+
     /// The next step, where there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Version(_) => Some("versions look like 0.5.17"),
             Self::NoFolder => Some("set LITESTREAM_INSTALL_DIR to a folder"),
+            Self::OfAnother { .. } => Some(
+                "name a folder of root's with --dir or LITESTREAM_INSTALL_DIR, as /usr/local/lib/litekeeper; or install as that user",
+            ),
             Self::Folder { .. } => Some("name another folder with --dir or LITESTREAM_INSTALL_DIR"),
             Self::Checksum { .. } => Some("the file was deleted; try again, or with another --source"),
             Self::FirstRun { .. } => Some(

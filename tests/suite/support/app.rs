@@ -102,6 +102,11 @@ impl App {
         self.words(["forge"])
     }
 
+    /// As [`App::forge`], and says before that another process is its shim.
+    pub fn greet(self, pid: u32) -> Self {
+        self.words(["greet", &pid.to_string()])
+    }
+
     /// Pauses.
     pub fn sleep(self, millis: u64) -> Self {
         self.words(["sleep", &millis.to_string()])
