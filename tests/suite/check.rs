@@ -658,6 +658,7 @@ fn every_finding_is_tested_and_in_its_page() {
         + &read(&root.join("tests/suite"), "suite/in_the_way.rs")
         + &read(&root.join("tests/suite"), "suite/doubles.rs")
         + &read(&root.join("tests/suite"), "suite/kin.rs")
+        + &read(&root.join("tests/suite"), "suite/neighbours.rs")
         + &read(&root.join("tests/suite"), "suite/read_by_root.rs")
         + &read(&root.join("tests/suite"), "suite/one_word.rs")
         + &read(&root.join("tests/suite"), "suite/rot.rs");

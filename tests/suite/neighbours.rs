@@ -211,6 +211,9 @@ fn an_app_of_another_user_with_roots_terminal_is_told_of() {
         let (mut terminal, line) = keeper(command).terminal();
         terminal.line(&line);
         terminal.wait("it can type into its shell");
+        if command == "check" {
+            terminal.wait("[terminal]");
+        }
         terminal.close();
     }
     let ended = keeper("run").wrapped(["setsid", "--wait"]).run().expect_code(0);
