@@ -66,7 +66,11 @@ pub(super) fn rights(site: &Site<'_>, fresh: &Fresh) -> Vec<Lint> {
     let mut seen = BTreeSet::new();
     for folder in site.config.directories() {
         found.extend(folder.replicas.iter().filter_map(|replica| replica_folder(site, replica, fresh)));
-        found.extend(unwritable_folder(site, &folder.dir, BESIDE, fresh).map(|lint| lint.at(folder.line, 0)));
+        // What stands in its place is told by whoever looks into it.
+        let is_other = folder.dir.exists() && !folder.dir.is_dir();
+        let unwritable = || unwritable_folder(site, &folder.dir, BESIDE, fresh);
+        let unwritable = (!is_other).then(unwritable).flatten();
+        found.extend(unwritable.map(|lint| lint.at(folder.line, 0)));
         seen.insert((folder.line, folder.dir.clone()));
     }
     found.extend(site.of_each(|database, folder| {
