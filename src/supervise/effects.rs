@@ -742,6 +742,7 @@ impl Driver {
                 world.watching = true;
                 world.looks = 0;
                 world.watch.started();
+                world.mark_use();
                 // What was restored has no position of its own either.
                 world.heard.strange.borrow_mut().clear();
                 self.start(Running::App);

@@ -20,11 +20,15 @@ const SHOWN: usize = 5;
 /// When to look whether the app uses what is replicated, each after the one before; sooner where a lag is told sooner.
 const LOOKS: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(25), Duration::from_secs(270)];
 
+/// A file's times are those of the last tick of the kernel's clock, which has a hundred a second at least.
+const TICK: Duration = Duration::from_millis(10);
+
 /// Whether the app uses what is replicated.
 #[derive(Clone, Default)]
 pub(super) struct Use {
-    /// When it was first started.
+    /// When it was first started, or the last write before that if it was in the same moment.
     since: Option<SystemTime>,
+    is_watched: bool,
     told: Rc<Cell<bool>>,
 }
 
@@ -48,13 +52,24 @@ impl World {
 }
 
 impl World {
-    /// The app runs: a few looks follow.
-    pub(super) fn watch_use(&mut self) {
+    /// The app is about to start: what is written from now on may be its own.
+    pub(super) fn mark_use(&mut self) {
         if self.used.since.is_some() {
             return;
         }
-        // A file's times are those of the last tick of the kernel's clock.
-        self.used.since = Some(SystemTime::now() - Duration::from_millis(50));
+        let (listed, now) = (self.roster.listed(), SystemTime::now());
+        let written = listed.iter().filter_map(|(_, database)| last_written(&database.path));
+        // A time to come says nothing of when that was.
+        let last = written.filter(|last| *last <= now).max();
+        let tick = now - TICK;
+        self.used.since = Some(last.map_or(tick, |last| last.max(tick)));
+    }
+
+    /// The app runs: a few looks follow.
+    pub(super) fn watch_use(&mut self) {
+        if std::mem::replace(&mut self.used.is_watched, true) {
+            return;
+        }
         let (outbox, soonest) = (self.outbox.clone(), self.setup.policy.max_lag / 2);
         tokio::task::spawn_local(async move {
             for after in LOOKS {
@@ -69,7 +84,7 @@ impl World {
     /// Tells once if the app has other databases open, and none of those that are replicated: a wrong path is the most
     /// usual mistake, and the file that it names may be there from an earlier try.
     pub(super) fn look_at_use(&self) {
-        let Use { since: Some(since), told } = self.used.clone() else { return };
+        let Use { since: Some(since), told, .. } = self.used.clone() else { return };
         let (Some(shim), false) = (self.shim_pid, told.get()) else { return };
         let (runner, listed, app) = (self.runner.clone(), self.roster.listed(), self.running_name());
         tokio::task::spawn_local(async move {
@@ -106,9 +121,13 @@ impl World {
 
 /// Whether anything of a database has changed since then.
 fn was_written(path: &Path, since: SystemTime) -> bool {
-    let is_newer =
-        |path: PathBuf| place::theirs(|| path.metadata()?.modified()).is_ok_and(|modified| modified > since);
-    is_newer(path.to_owned()) || is_newer(with_suffix(path, "-wal"))
+    last_written(path).is_some_and(|modified| modified > since)
+}
+
+/// When anything of a database has changed.
+fn last_written(path: &Path) -> Option<SystemTime> {
+    let modified = |path: PathBuf| place::theirs(|| path.metadata()?.modified()).ok();
+    modified(path.to_owned()).max(modified(with_suffix(path, "-wal")))
 }
 
 fn shown(open: &[PathBuf]) -> String {
