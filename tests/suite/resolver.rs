@@ -130,9 +130,16 @@ fn what_an_app_makes_while_its_backup_is_restored_stays() {
     let reload = tenants.reloader().start();
     running.wait_log(1, "restoring ");
     sqlite::create(&tenants.path("a"), 2);
-    reload.finish().expect_code(69);
-    running.wait_log(1, "somebody has made it while its backup was restored, which is not put over it");
     s3.resume();
+    let ended = reload.finish();
+    if ended.stdout.contains("added ") {
+        // On a machine that is very busy the backup was there first, and what came then is in it.
+        assert_eq!(sqlite::count(&tenants.path("a")), 7);
+        running.stop(143);
+        return assert_eq!(tenants.backup("a"), 7);
+    }
+    ended.expect_code(69);
+    running.wait_log(1, "somebody has made it while its backup was restored, which is not put over it");
     assert_eq!(sqlite::count(&tenants.path("a")), 2);
     running.stop(74).expect_log("a.db");
     assert_eq!(tenants.backup("a"), 5);
