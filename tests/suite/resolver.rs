@@ -1,7 +1,6 @@
 //! Databases that a resolver names: at the start, while the app runs, and when something goes wrong.
 
 use std::fs;
-use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
@@ -125,20 +124,14 @@ fn what_an_app_makes_while_its_backup_is_restored_stays() {
     tenants.name(&[]);
     let running = tenants.start("10m");
     tenants.world.trace().wait_nth(2, "ready");
-    s3.delay(Duration::from_secs(1));
+    // Its objects alone are slow: what comes before its restore is as fast as ever, and the restore is not done before the app.
+    s3.throttle(50);
     tenants.name(&["a"]);
     let reload = tenants.reloader().start();
     running.wait_log(1, "restoring ");
     sqlite::create(&tenants.path("a"), 2);
     s3.resume();
-    let ended = reload.finish();
-    if ended.stdout.contains("added ") {
-        // On a machine that is very busy the backup was there first, and what came then is in it.
-        assert_eq!(sqlite::count(&tenants.path("a")), 7);
-        running.stop(143);
-        return assert_eq!(tenants.backup("a"), 7);
-    }
-    ended.expect_code(69);
+    reload.finish().expect_code(69);
     running.wait_log(1, "somebody has made it while its backup was restored, which is not put over it");
     assert_eq!(sqlite::count(&tenants.path("a")), 2);
     running.stop(74).expect_log("a.db");
