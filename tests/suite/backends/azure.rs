@@ -1,11 +1,12 @@
 //! Azure's storage, by azurite: Microsoft's own server for tests, of npm.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::backend::Backend;
 use crate::support::config::Replica;
+use crate::support::fetched;
 use crate::support::litestream::run;
 use crate::support::server::{Server, free_port, program};
 use crate::support::world::World;
@@ -71,25 +72,16 @@ pub fn start(world: &World) -> Backend {
 fn script() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("azurite");
     let packages = folder.join("packages");
-    if !packages.exists() {
-        fetch(&folder, &packages).unwrap_or_else(|why| {
-            panic!("this test needs {PACKAGE}: make `npm install {PACKAGE}` work, which said: {why}")
-        });
-    }
+    fetched::once(&folder, &packages, install).unwrap_or_else(|why| {
+        panic!("this test needs {PACKAGE}: make `npm install {PACKAGE}` work, which said: {why}")
+    });
     packages.join("node_modules/azurite/dist/src/blob/main.js")
 }
 
-fn fetch(folder: &Path, packages: &Path) -> Result<(), String> {
-    fs::create_dir_all(folder).map_err(|error| error.to_string())?;
-    let lock = File::create(folder.join("lock")).map_err(|error| error.to_string())?;
-    lock.lock().map_err(|error| error.to_string())?;
-    if packages.exists() {
-        return Ok(());
-    }
-    let new = tempfile::tempdir_in(folder).map_err(|error| error.to_string())?;
-    fs::write(new.path().join("package.json"), "{\"private\":true}\n").map_err(|error| error.to_string())?;
+fn install(folder: &Path) -> Result<PathBuf, String> {
+    fs::write(folder.join("package.json"), "{\"private\":true}\n").map_err(|error| error.to_string())?;
     let mut npm = Command::new(program("npm", "npm"));
-    npm.args(["install", "--silent", "--no-audit", "--no-fund", PACKAGE]).current_dir(new.path());
+    npm.args(["install", "--silent", "--no-audit", "--no-fund", PACKAGE]).current_dir(folder);
     run(&mut npm)?;
-    fs::rename(new.keep(), packages).map_err(|error| error.to_string())
+    Ok(folder.to_owned())
 }

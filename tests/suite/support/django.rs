@@ -1,9 +1,9 @@
 //! The real Django.
 
-use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::fetched;
 use super::litestream::run;
 
 /// The version that wrote `tests/fixtures/projects/django`.
@@ -16,33 +16,18 @@ const VERSION: &str = "5.2.19";
 pub fn packages() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("django").join(VERSION);
     let packages = folder.join("packages");
-    if !packages.exists() {
-        fetch(&folder, &packages).unwrap_or_else(|why| {
-            panic!("cannot get Django {VERSION}: {why}\nhint: make `pip install` work")
-        });
-    }
+    fetched::once(&folder, &packages, install)
+        .unwrap_or_else(|why| panic!("cannot get Django {VERSION}: {why}\nhint: make `pip install` work"));
     packages
 }
 
-/// Installs beside its place; the last step is a rename, under a lock that other suites respect.
-fn fetch(folder: &Path, packages: &Path) -> Result<(), String> {
-    let io = |what: &str, error: std::io::Error| format!("{what}: {error}");
-    fs::create_dir_all(folder).map_err(|error| io("cannot create its folder", error))?;
-    let lock = File::create(folder.join("lock")).map_err(|error| io("cannot create the lock", error))?;
-    lock.lock().map_err(|error| io("cannot lock", error))?;
-    if packages.exists() {
-        return Ok(());
-    }
-    let new = tempfile::tempdir_in(folder).map_err(|error| io("cannot create a folder", error))?;
+fn install(folder: &Path) -> Result<PathBuf, String> {
     let mut reasons = Vec::new();
     for pip in [&["python3", "-m", "pip"][..], &["pip3"], &["pip"]] {
         let mut command = Command::new(pip[0]);
-        command.args(&pip[1..]).args(["install", "--quiet", "--no-compile", "--target"]).arg(new.path());
+        command.args(&pip[1..]).args(["install", "--quiet", "--no-compile", "--target"]).arg(folder);
         match run(command.arg(format!("django=={VERSION}"))) {
-            Ok(()) => {
-                return fs::rename(new.keep(), packages)
-                    .map_err(|error| io("cannot put it in its place", error));
-            }
+            Ok(()) => return Ok(folder.to_owned()),
             Err(reason) => reasons.push(reason),
         }
     }

