@@ -6,6 +6,19 @@ use std::path::Path;
 
 use crate::os::open;
 
+/// The files that Go looks for on Linux, the stronger first (`root_linux.go` in its `crypto/x509`).
+pub const CERTIFICATE_FILES: [&str; 6] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/pki/tls/cacert.pem",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+/// The folders, each of which counts.
+pub const CERTIFICATE_FOLDERS: [&str; 2] = ["/etc/ssl/certs", "/etc/pki/tls/certs"];
+
 /// The system's certificates, where Go looks for them as well (`loadSystemRoots` in its `crypto/x509`): in the first file
 /// that is there, and in each folder; else Mozilla's.
 pub(super) fn roots() -> ureq::tls::RootCerts {
@@ -20,16 +33,9 @@ pub(super) fn roots() -> ureq::tls::RootCerts {
 fn certificates(variable: &dyn Fn(&str) -> Option<String>) -> Vec<ureq::tls::Certificate<'static>> {
     // Mozilla's has 250 KB.
     const LONGEST_LIST: usize = 16 << 20;
-    const FILES: [&str; 6] = [
-        "/etc/ssl/certs/ca-certificates.crt",
-        "/etc/pki/tls/certs/ca-bundle.crt",
-        "/etc/ssl/ca-bundle.pem",
-        "/etc/pki/tls/cacert.pem",
-        "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
-        "/etc/ssl/cert.pem",
-    ];
-    let files = variable("SSL_CERT_FILE").map_or_else(|| FILES.map(str::to_owned).into(), |file| vec![file]);
-    let folders = variable("SSL_CERT_DIR").unwrap_or_else(|| "/etc/ssl/certs:/etc/pki/tls/certs".to_owned());
+    let files = variable("SSL_CERT_FILE")
+        .map_or_else(|| CERTIFICATE_FILES.map(str::to_owned).into(), |file| vec![file]);
+    let folders = variable("SSL_CERT_DIR").unwrap_or_else(|| CERTIFICATE_FOLDERS.join(":"));
     let whole = |path: &Path| open::whole(path, LONGEST_LIST).ok();
     let first = files.iter().find_map(|file| whole(Path::new(file)));
     let entries = folders.split(':').flat_map(fs::read_dir).flatten().flatten();

@@ -22,6 +22,7 @@ mod standing;
 pub mod webdav;
 mod whole;
 
+pub use certificates::{CERTIFICATE_FILES, CERTIFICATE_FOLDERS};
 pub use chosen::Chosen;
 pub use elsewhere::Elsewhere;
 pub use restore::{Apart, Error, Outcome, Restorer, move_aside, move_metadata_aside};

@@ -6,19 +6,9 @@ use std::path::Path;
 use super::rules::{NO_CERTIFICATES, NO_NAMES};
 use super::site::Site;
 use super::text;
+use crate::backup::{CERTIFICATE_FILES, CERTIFICATE_FOLDERS};
 use crate::config::lint::Lint;
 use crate::config::{Kind, S3};
-
-/// Where Go looks for certificates on Linux (`root_linux.go` in its crypto/x509).
-const FILES: [&str; 6] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/pki/tls/cacert.pem",
-    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-];
-const FOLDERS: [&str; 2] = ["/etc/ssl/certs", "/etc/pki/tls/certs"];
 
 pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
     let asked = asked(site);
@@ -90,8 +80,8 @@ fn has_certificates(site: &Site<'_>) -> bool {
     // What is named and wrong is another mistake.
     named("SSL_CERT_FILE").is_some()
         || named("SSL_CERT_DIR").is_some()
-        || FILES.iter().any(|file| Path::new(file).metadata().is_ok_and(|found| found.len() > 0))
-        || FOLDERS.iter().any(|folder| has_any(Path::new(folder)))
+        || CERTIFICATE_FILES.iter().any(|file| Path::new(file).metadata().is_ok_and(|found| found.len() > 0))
+        || CERTIFICATE_FOLDERS.iter().any(|folder| has_any(Path::new(folder)))
 }
 
 /// An address, or a name that needs nobody.

@@ -45,9 +45,14 @@ pub(super) fn look<'a>(
 /// The variable that may be meant by one which is not set: one that is, and is called almost so.
 pub(super) fn meant(name: &str, environment: &[(OsString, OsString)]) -> String {
     let set = environment.iter().filter(|(_, value)| !value.is_empty()).filter_map(|(name, _)| name.to_str());
-    let close = set.map(|other| (strsim::damerau_levenshtein(name, other), other)).min();
-    let close = close.filter(|(distance, other)| *distance <= 1 + other.len().saturating_sub(11) / 4);
-    close.map_or_else(String::new, |(_, other)| format!("; {other} is set: is that meant?"))
+    closest(name, set).map_or_else(String::new, |other| format!("; {other} is set: is that meant?"))
+}
+
+/// The name that is like this one, if one is.
+fn closest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let (distance, closest) = names.map(|other| (strsim::damerau_levenshtein(name, other), other)).min()?;
+    // The first word is never what is wrong.
+    (distance <= 1 + closest.len().saturating_sub(11) / 4).then_some(closest)
 }
 
 fn hint(name: &str, known: &[&str]) -> String {
@@ -58,12 +63,9 @@ fn hint(name: &str, known: &[&str]) -> String {
     }
     let ours =
         || known.iter().copied().filter(|known| PREFIXES.iter().any(|prefix| known.starts_with(prefix)));
-    let close = ours().map(|known| (strsim::damerau_levenshtein(name, known), known)).min();
-    // The first word is never what is wrong.
-    let close = close.filter(|(distance, known)| *distance <= 1 + known.len().saturating_sub(11) / 4);
     let has_all = |known: &&str| name.split('_').all(|word| known.split('_').any(|other| other == word));
     let longer = || ours().filter(has_all).min_by_key(|known| known.len());
-    match close.map(|(_, known)| known).or_else(longer) {
+    match closest(name, ours()).or_else(longer) {
         Some(meant) => format!("did you mean {meant}?"),
         None => "take it out, unless the app reads it; docs/variables.md has those that are read".to_owned(),
     }

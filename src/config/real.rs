@@ -1,7 +1,6 @@
 //! Databases and replicas that are in one place by different names: a link on the way to them.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::database::{Database, Directory};
@@ -75,23 +74,12 @@ impl Real {
         is_other
     }
 
-    /// Where a folder is, or will be: what is missing of it is below the last that is there.
+    /// Where a folder is, or will be.
     fn lookup(&mut self, folder: &Path) -> PathBuf {
         if let Some(known) = self.folders.get(folder) {
             return known.clone();
         }
-        let mut missing: Vec<OsString> = Vec::new();
-        let mut there = folder;
-        let real = loop {
-            if let Ok(real) = there.canonicalize() {
-                break missing.iter().rev().fold(real, |path, name| path.join(name));
-            }
-            let (Some(above), Some(name)) = (there.parent(), there.file_name()) else {
-                break folder.to_owned();
-            };
-            missing.push(name.to_owned());
-            there = above;
-        };
+        let real = place::real(folder);
         self.folders.insert(folder.to_owned(), real.clone());
         real
     }

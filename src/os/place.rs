@@ -114,6 +114,20 @@ pub fn theirs<T>(work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     }
 }
 
+/// Where a folder is, through whatever links it is named by. What is not there of it is below the last that is.
+pub fn real(folder: &Path) -> PathBuf {
+    let mut missing = Vec::new();
+    let mut there = folder;
+    loop {
+        if let Ok(real) = theirs(|| there.canonicalize()) {
+            return missing.iter().rev().fold(real, |path, name| path.join(name));
+        }
+        let (Some(above), Some(name)) = (there.parent(), there.file_name()) else { return folder.to_owned() };
+        missing.push(name);
+        there = above;
+    }
+}
+
 /// As [`theirs`], for each step of something that takes time.
 ///
 /// # Errors

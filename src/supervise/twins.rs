@@ -157,16 +157,10 @@ fn replica_lock_path(db: &Database) -> Option<PathBuf> {
 
 /// Where a database is, through whatever links its folder is named by. The file itself may be none; nor the folder.
 pub(super) fn resolved(path: &Path) -> PathBuf {
-    let mut missing = Vec::new();
-    let mut folder = path;
-    while let (Some(above), Some(name)) = (folder.parent(), folder.file_name()) {
-        missing.push(name);
-        folder = above;
-        if let Ok(real) = place::theirs(|| folder.canonicalize()) {
-            return missing.iter().rev().fold(real, |path, name| path.join(name));
-        }
+    match (path.parent(), path.file_name()) {
+        (Some(folder), Some(name)) => place::real(folder).join(name),
+        _ => path.to_owned(),
     }
-    path.to_owned()
 }
 
 /// Looks for a Litestream on one of these that no keeper runs. Those of a keeper before this one have ended, or
