@@ -9,6 +9,8 @@ use super::s3;
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
 
+/// Where S3 is, unless somebody says otherwise.
+pub const AMAZON: &str = "https://s3.amazonaws.com";
 /// How long one address may take.
 const EACH: Duration = Duration::from_secs(2);
 /// How long all of it may.
@@ -38,7 +40,7 @@ pub async fn of(runner: &Runner, order: &[u8]) -> Option<String> {
 
 /// Connects in this process.
 pub(super) fn look(endpoint: Option<&str>) -> Option<String> {
-    let (host, port) = server(endpoint.unwrap_or("https://s3.amazonaws.com"))?;
+    let (host, port) = server(endpoint.unwrap_or(AMAZON))?;
     let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
     let error = connect(&host, port).err()?;
     let text = error.to_string();
@@ -57,17 +59,23 @@ fn connect(host: &str, port: u16) -> io::Result<()> {
     Err(last)
 }
 
-/// Host and port of an endpoint, without user and path.
-fn server(endpoint: &str) -> Option<(String, u16)> {
+/// The scheme of an endpoint, its host, and its port as it is written; without user and path.
+pub fn parts(endpoint: &str) -> (&str, &str, Option<&str>) {
     let (scheme, rest) = endpoint.split_once("://").unwrap_or(("https", endpoint));
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let usual = if scheme.eq_ignore_ascii_case("http") { 80 } else { 443 };
     let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()?),
-        Some(_) | None => (authority, usual),
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        Some(_) | None => (authority, None),
     };
-    let host = host.trim_start_matches('[').trim_end_matches(']');
+    (scheme, host.trim_start_matches('[').trim_end_matches(']'), port)
+}
+
+/// Host and port of an endpoint.
+fn server(endpoint: &str) -> Option<(String, u16)> {
+    let (scheme, host, port) = parts(endpoint);
+    let usual = if scheme.eq_ignore_ascii_case("http") { 80 } else { 443 };
+    let port = port.map_or(Some(usual), |port| port.parse().ok())?;
     (!host.is_empty()).then(|| (host.to_owned(), port))
 }
 

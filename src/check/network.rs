@@ -6,7 +6,7 @@ use std::path::Path;
 use super::rules::{NO_CERTIFICATES, NO_NAMES};
 use super::site::Site;
 use super::text;
-use crate::backup::{CERTIFICATE_FILES, CERTIFICATE_FOLDERS};
+use crate::backup::{CERTIFICATE_FILES, CERTIFICATE_FOLDERS, reach};
 use crate::config::lint::Lint;
 use crate::config::{Kind, S3};
 
@@ -62,14 +62,7 @@ fn asked(site: &Site<'_>) -> Vec<Server> {
 }
 
 fn of_s3(s3: &S3, replica: String, line: usize) -> Server {
-    let endpoint = s3.endpoint.as_deref().unwrap_or("https://s3.amazonaws.com");
-    let (scheme, rest) = endpoint.split_once("://").unwrap_or(("https", endpoint));
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let host = match authority.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => authority.split(':').next().unwrap_or_default(),
-    };
+    let (scheme, host, _) = reach::parts(s3.endpoint.as_deref().unwrap_or(reach::AMAZON));
     let is_tls = !scheme.eq_ignore_ascii_case("http") && !s3.skip_verify;
     Server { replica, line, is_tls, host: Some(host.to_owned()).filter(|host| !host.is_empty()) }
 }
