@@ -79,7 +79,10 @@ pub const PASSED_ON: &[Variable] = &[
     ("LITESTREAM_S3_DEBUG", "its S3 client logs requests"),
     ("LITESTREAM_AZURE_ACCOUNT_KEY", "the key of Azure replicas"),
     ("LITESTREAM_AZURE_SAS_TOKEN", "or their token"),
-    ("AWS_REGION", "the region, where the replica names none"),
+    (
+        "AWS_REGION",
+        "the region for listings of Litekeeper's own where that of the bucket cannot be asked for; Litestream takes `region`, or asks",
+    ),
 ];
 
 /// The others.
