@@ -11,6 +11,8 @@ use crate::litestream::database::Database;
 
 /// Where S3 is, unless somebody says otherwise.
 pub const AMAZON: &str = "https://s3.amazonaws.com";
+/// How rustls begins what it has against a certificate.
+const REFUSED: &str = "invalid peer certificate";
 /// How long one address may take.
 const EACH: Duration = Duration::from_secs(2);
 /// How long all of it may.
@@ -38,14 +40,25 @@ pub async fn of(runner: &Runner, order: &[u8]) -> Option<String> {
     serde_json::from_str(&said).ok()?
 }
 
-/// Connects in this process.
-pub(super) fn look(endpoint: Option<&str>) -> Option<String> {
-    let (host, port) = server(endpoint.unwrap_or(AMAZON))?;
+/// Connects in this process, and looks at the server's certificate as `skip_verify` does not say otherwise.
+pub(super) fn look(endpoint: Option<&str>, skip_verify: bool) -> Option<String> {
+    let endpoint = endpoint.unwrap_or(AMAZON);
+    let (host, port) = server(endpoint)?;
     let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-    let error = connect(&host, port).err()?;
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default();
-    Some(format!("{address}: {}", text.to_lowercase()))
+    let said = match connect(&host, port) {
+        Ok(()) if parts(endpoint).0.eq_ignore_ascii_case("https") => distrust(&address, skip_verify)?,
+        Ok(()) => return None,
+        Err(error) => error.to_string().to_lowercase(),
+    };
+    Some(format!("{address}: {}", said.split(" (os error").next().unwrap_or_default()))
+}
+
+/// What is wrong with the certificate of the server at this address.
+fn distrust(address: &str, skip_verify: bool) -> Option<String> {
+    let agent = s3::Agent::new(skip_verify, true);
+    let asked = agent.agent().head(format!("https://{address}/")).config().timeout_global(Some(EACH)).build();
+    let said = asked.call().err()?.to_string();
+    Some(said.get(said.find(REFUSED)?..)?.to_owned())
 }
 
 fn connect(host: &str, port: u16) -> io::Result<()> {
@@ -102,9 +115,9 @@ mod tests {
     fn who_refuses_is_named_and_who_answers_is_not() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        assert_eq!(look(Some(&format!("http://127.0.0.1:{port}"))), None);
+        assert_eq!(look(Some(&format!("http://127.0.0.1:{port}")), false), None);
         drop(listener);
-        let said = look(Some("http://127.0.0.1:1")).unwrap();
+        let said = look(Some("http://127.0.0.1:1"), false).unwrap();
         assert_eq!(said, "127.0.0.1:1: connection refused");
     }
 }

@@ -180,7 +180,7 @@ pub fn carry_out(order: &[u8]) -> Result<Vec<u8>, String> {
     }
     let order: Order = serde_json::from_slice(order).map_err(|error| error.to_string())?;
     if order.reach {
-        return serde_json::to_vec(&reach::look(order.endpoint.as_deref()))
+        return serde_json::to_vec(&reach::look(order.endpoint.as_deref(), order.skip_verify))
             .map_err(|error| error.to_string());
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();

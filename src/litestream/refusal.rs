@@ -107,7 +107,10 @@ const WORDS: &[(Refusal, &[&str])] = &[
         Refusal::KeyFile,
         &["cannot parse sftp key path", "cannot read sftp key path", "nkey: ", "nats: no nkey seed"],
     ),
-    (Refusal::Certificate, &["x509: ", "certificate signed by unknown authority"]),
+    (
+        Refusal::Certificate,
+        &["x509: ", "certificate signed by unknown authority", "invalid peer certificate"],
+    ),
     // Go says the first of these after ten tries, and the second after one.
     (Refusal::NoTls, &["does not look like a TLS handshake", "gave HTTP response to HTTPS client"]),
     (Refusal::DiskFull, &["no space left on device", "disk quota exceeded"]),
@@ -280,6 +283,10 @@ mod tests {
             ("webdav: cannot connect to server: Authorize /: 401", Refusal::Login),
             (
                 "webdav: cannot connect to server: Options \"https://127.0.0.1:1/\": tls: failed to verify certificate: x509: certificate signed by unknown authority",
+                Refusal::Certificate,
+            ),
+            (
+                "no answer within 15 s: 127.0.0.1:9000: invalid peer certificate: UnknownIssuer",
                 Refusal::Certificate,
             ),
             (

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::rc::Rc;
@@ -16,7 +17,7 @@ use super::driver::{Message, Outbox};
 use super::ledger::Compared;
 use super::roster::Listed;
 use super::snapshots::Snapshots;
-use super::upload::Upload;
+use super::upload::{Look, Silence, Upload};
 use crate::backup::NO_BACKUP;
 use crate::core::{Db, Event, ExitCode};
 use crate::error::Failure;
@@ -43,8 +44,8 @@ const OPENING_LOOKS: u32 = 50;
 const SETTLED: Duration = Duration::from_secs(5);
 /// How often to look whether Litestream moves.
 const LOOK: Duration = Duration::from_secs(1);
-/// So many looks in a row, each half as long as the above, must find it without a connection.
-const QUIET_LOOKS: u32 = 3;
+/// How long Litestream may wait for an answer, and no longer than half of what there is for the stop.
+const UNANSWERED: RangeInclusive<Duration> = Duration::from_secs(3)..=Duration::from_secs(10);
 /// How long a replica may take to answer somebody else, to be one that does.
 const ANSWERS: Duration = Duration::from_secs(3);
 /// The only reason there is when a release that hides refusals lists nothing.
@@ -218,7 +219,7 @@ impl Asker {
     /// The drain: each database is on its replica, however often it takes.
     pub(super) async fn drain(self, limit: Duration, comparing: Duration, running: Running) {
         let waiting = Rc::new(RefCell::new(BTreeSet::new()));
-        let watching = self.clone().notice_silence(waiting.clone(), running);
+        let watching = self.clone().notice_silence(limit, waiting.clone(), running);
         let asking = self.ask_all(limit, comparing, waiting);
         // The one ends with the other, or says its word first.
         match select(pin!(asking), pin!(watching)).await {
@@ -227,31 +228,36 @@ impl Asker {
         }
     }
 
-    /// Tells once of a Litestream whose client sleeps, although a replica that the drain waits for answers others: after an
-    /// outage of 20 s it may sleep as long again between two tries.
-    async fn notice_silence(self, waiting: Rc<RefCell<BTreeSet<usize>>>, running: Running) {
-        let mut quiet = 0;
+    /// Tells once of a Litestream that does not go on, although a replica that the drain waits for answers others: after an
+    /// outage of 20 s its client may sleep as long again between two tries, and that of NATS waits without end for what it had
+    /// asked a server that went away (seen in `List` in the jetstream/object.go of nats.go 1.44).
+    async fn notice_silence(self, limit: Duration, waiting: Rc<RefCell<BTreeSet<usize>>>, running: Running) {
+        let unanswered = (limit / 2).clamp(*UNANSWERED.start(), *UNANSWERED.end());
+        let mut silence = Silence::new(Instant::now(), unanswered);
+        let look = |silence: &mut Silence| {
+            let (pid, waiting) = (running.litestream, waiting.borrow().len());
+            let written = proc::io(pid).map(|io| io.written);
+            silence.looked(Instant::now(), Look { is_connected: tcp::is_connected(pid), written, waiting })
+        };
         loop {
             tokio::time::sleep(LOOK / 2).await;
-            let place = waiting.borrow().first().copied();
-            let Some((_, database)) = place.and_then(|place| self.dbs.get(place)) else {
-                quiet = 0;
-                continue;
-            };
-            let is_quiet = tcp::is_connected(running.litestream) == Some(false)
-                && !control::is_copying(&self.socket).await;
-            quiet = if is_quiet { quiet + 1 } else { 0 };
-            if quiet < QUIET_LOOKS {
+            if !look(&mut silence) {
                 continue;
             }
+            if control::is_copying(&self.socket).await {
+                silence = Silence::new(Instant::now(), unanswered);
+                continue;
+            }
+            let place = waiting.borrow().first().copied();
+            let Some((_, database)) = place.and_then(|place| self.dbs.get(place)) else { continue };
             let listing = argv::listing(running.version, &running.config, &database.path);
             let answers = match self.runner.ask(&listing, ANSWERS).await.as_ref().map(Output::answer) {
                 Ok(Ok(_)) => true,
                 Ok(Err(reason)) => reason.contains(NO_BACKUP),
                 Err(_) => false,
             };
-            let is_quiet = tcp::is_connected(running.litestream) == Some(false);
-            if answers && is_quiet && place.is_some_and(|place| waiting.borrow().contains(&place)) {
+            let is_waited_for = place.is_some_and(|place| waiting.borrow().contains(&place));
+            if answers && is_waited_for && look(&mut silence) {
                 return self.tell(Event::Silent);
             }
         }

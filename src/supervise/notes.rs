@@ -115,7 +115,7 @@ pub(super) fn log(note: &Note, names: &Names<'_>) {
             );
         }
         Note::DrainAfresh => tracing::warn!(
-            "the replica answers again, and litestream waits before it tries once more: ending it for a fresh one to drain"
+            "the replica answers, and litestream does not go on: ending it for a fresh one to drain"
         ),
         Note::LaunchTimeout => tracing::error!("litestream did not come up in time: killing it"),
         Note::GateOpened => tracing::info!("{}", replicating(names)),

@@ -64,6 +64,7 @@ pub fn start(world: &World) -> Backend {
         env: Vec::new(),
         left: Some("abs://container/app/.litekeeper-check-"),
         gives_up: false,
+        has_arrived: None,
     }
 }
 

@@ -2,19 +2,23 @@
 
 use std::path::{Path, PathBuf};
 
+use nix::sys::signal::Signal;
+
 use crate::support::config::Replica;
 use crate::support::keeper::Keeper;
 use crate::support::litestream::{LATEST, binary};
-use crate::support::process::Spec;
+use crate::support::process::{Running, Spec};
 use crate::support::s3::S3;
 use crate::support::server::Server;
-use crate::support::wait::DEADLINE;
+use crate::support::wait::{DEADLINE, wait_until};
 use crate::support::world::World;
 
 /// Something that can go away.
 pub trait Goes {
     /// Nobody answers any more.
     fn down(&mut self);
+    /// It takes what it is sent, and does nothing with it.
+    fn pause(&self);
     /// It is back, with all that it had.
     fn up(&mut self);
 }
@@ -22,6 +26,10 @@ pub trait Goes {
 impl Goes for Server {
     fn down(&mut self) {
         self.down();
+    }
+
+    fn pause(&self) {
+        self.pause();
     }
 
     fn up(&mut self) {
@@ -32,6 +40,10 @@ impl Goes for Server {
 impl Goes for S3 {
     fn down(&mut self) {
         self.refuse();
+    }
+
+    fn pause(&self) {
+        S3::pause(self);
     }
 
     fn up(&mut self) {
@@ -58,9 +70,29 @@ pub struct Backend {
     pub left: Option<&'static str>,
     /// Litestream's client of this kind gives up at once when nobody answers.
     pub gives_up: bool,
+    /// Where Litestream's client may not get over a server that goes, and takes what was on its way for uploaded: whether all
+    /// that it has sent has arrived. What it does not upload any more, a stop does.
+    pub has_arrived: Option<Box<dyn Fn() -> bool>>,
 }
 
 impl Backend {
+    /// Takes the server away from this unit, between two uploads where it has to be.
+    #[track_caller]
+    pub fn take_away(&mut self, unit: &Running) {
+        let Some(has_arrived) = &self.has_arrived else { return self.server.down() };
+        let litestream = unit.litestream();
+        wait_until("a moment without an upload", DEADLINE, || {
+            litestream.signal(Signal::SIGSTOP);
+            let has_arrived = has_arrived();
+            if !has_arrived {
+                litestream.signal(Signal::SIGCONT);
+            }
+            has_arrived
+        });
+        self.server.down();
+        litestream.signal(Signal::SIGCONT);
+    }
+
     /// A keeper of the world's one database, at the usual place.
     pub fn keeper(&self, world: &World) -> Keeper {
         self.keeper_of(world, &world.config(&(self.at)("app")))

@@ -39,6 +39,7 @@ pub fn start(world: &World) -> Backend {
         env: vec![("STORAGE_EMULATOR_HOST", format!("http://127.0.0.1:{port}"))],
         left: Some("gs://backups/app/.litekeeper-check-"),
         gives_up: false,
+        has_arrived: None,
     }
 }
 

@@ -65,6 +65,7 @@ table! {
     on_gcs: gcs::start,
     on_nats: nats::start,
     on_s3: s3::start,
+    on_s3_over_tls: s3::start_over_tls,
     on_sftp: sftp::start,
     on_webdav: webdav::start,
 }

@@ -14,7 +14,17 @@ use crate::support::wrap;
 
 /// A server with a bucket.
 pub fn start(_: &World) -> Backend {
-    let s3 = S3::start();
+    backend(S3::start(), Vec::new())
+}
+
+/// The same over TLS, with a certificate that only a file of the test's vouches for.
+pub fn start_over_tls(world: &World) -> Backend {
+    let (s3, certificate) = S3::start_over_tls();
+    let file = world.write("certificate.pem", &certificate);
+    backend(s3, vec![("SSL_CERT_FILE", file.to_str().expect("UTF-8").to_owned())])
+}
+
+fn backend(s3: S3, env: Vec<(&'static str, String)>) -> Backend {
     s3.bucket("backups");
     let (right, nowhere) = (s3.replica("backups", "app"), s3.replica("nowhere", "app"));
     let replica = right.clone();
@@ -32,9 +42,27 @@ pub fn start(_: &World) -> Backend {
             (right.set("access-key-id", format!("{KEY}X")), "LITESTREAM_ACCESS_KEY_ID"),
             (nowhere, "create the bucket"),
         ],
-        env: Vec::new(),
+        env,
         left: None,
         gives_up: false,
+        has_arrived: None,
+    }
+}
+
+#[test]
+fn a_certificate_that_nobody_vouches_for_is_named() {
+    let world = World::new();
+    let (s3, _) = S3::start_over_tls();
+    s3.bucket("backups");
+    sqlite::create(&world.db(), 3);
+    let config = world.config(&s3.replica("backups", "app"));
+    let keeper =
+        || Keeper::new(&world).config(&config).args(["--restore-timeout", "2s", "--gate-timeout", "2s"]);
+    let checked = keeper().command("check").args(["--online"]).run().expect_code(78);
+    let ended = keeper().app(["true"]).run().expect_code(69);
+    for said in [checked.stdout, ended.log] {
+        assert!(said.contains("invalid peer certificate"), "{said}");
+        assert!(said.contains("name the server's own with SSL_CERT_FILE"), "{said}");
     }
 }
 

@@ -57,6 +57,7 @@ pub fn start(world: &World) -> Backend {
         env: Vec::new(),
         left: Some("/there/app/.litekeeper-check-"),
         gives_up: true,
+        has_arrived: None,
     }
 }
 

@@ -67,6 +67,7 @@ pub fn start(_: &World) -> Backend {
         env: Vec::new(),
         left: None,
         gives_up: true,
+        has_arrived: None,
     }
 }
 
@@ -76,6 +77,10 @@ struct WithFolder(Server, #[expect(dead_code, reason = "it is held")] tempfile::
 impl super::backend::Goes for WithFolder {
     fn down(&mut self) {
         self.0.down();
+    }
+
+    fn pause(&self) {
+        self.0.pause();
     }
 
     fn up(&mut self) {

@@ -24,6 +24,9 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 use super::config::Replica;
 use super::s3_host::{InHost, NAME};
@@ -39,6 +42,8 @@ pub struct S3 {
     runtime: Option<Runtime>,
     address: SocketAddr,
     service: S3Service,
+    /// Over TLS, or not.
+    tls: Option<TlsAcceptor>,
     accepting: Option<JoinHandle<()>>,
     /// Has the port while nobody listens there.
     reserved: Option<TcpSocket>,
@@ -53,8 +58,21 @@ impl S3 {
         Self::start_with_secret(SECRET)
     }
 
+    /// Starts one that speaks TLS, with a certificate that signs itself; returns that, too, as PEM.
+    pub fn start_over_tls() -> (Self, String) {
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a name");
+        let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+        let config = ServerConfig::builder().with_no_client_auth();
+        let config = config.with_single_cert(vec![made.cert.der().clone()], key).expect("it is its key");
+        (Self::start_with(SECRET, Some(TlsAcceptor::from(Arc::new(config)))), made.cert.pem())
+    }
+
     /// Starts a server whose one key has another secret.
     pub fn start_with_secret(secret: &str) -> Self {
+        Self::start_with(secret, None)
+    }
+
+    fn start_with(secret: &str, tls: Option<TlsAcceptor>) -> Self {
         let folder = tempfile::tempdir().expect("the temp folder can be written");
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -72,6 +90,7 @@ impl S3 {
             runtime: Some(runtime),
             address: (Ipv4Addr::LOCALHOST, 0).into(),
             service: builder.build(),
+            tls,
             accepting: None,
             reserved: None,
             shared,
@@ -82,9 +101,10 @@ impl S3 {
         server
     }
 
-    /// `http://127.0.0.1:PORT`.
+    /// `http://127.0.0.1:PORT`, or https.
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
     }
 
     /// The same by the name that [`NAME`] is.
@@ -204,7 +224,7 @@ impl S3 {
         let listener = socket.listen(1024).expect("it is bound");
         drop(runtime);
         self.address = listener.local_addr().expect("a listener has an address");
-        self.accepting = Some(self.runtime().spawn(accept(listener, self.service.clone())));
+        self.accepting = Some(self.runtime().spawn(accept(listener, self.service.clone(), self.tls.clone())));
     }
 
     /// From now on the bucket does not exist.
@@ -286,7 +306,6 @@ impl Drop for S3 {
     }
 }
 
-/// Serves connections; they all end with this task.
 /// A socket at this address, beside one of ours that listens there.
 fn bound(address: SocketAddr) -> std::io::Result<TcpSocket> {
     let socket = TcpSocket::new_v4()?;
@@ -296,16 +315,24 @@ fn bound(address: SocketAddr) -> std::io::Result<TcpSocket> {
     Ok(socket)
 }
 
-async fn accept(listener: TcpListener, service: S3Service) {
+/// Serves connections; they all end with this task.
+async fn accept(listener: TcpListener, service: S3Service, tls: Option<TlsAcceptor>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 let Ok((socket, _)) = accepted else { continue };
-                let service = service.clone();
+                let (service, tls) = (service.clone(), tls.clone());
+                // A client that hangs up is no failure of the server.
                 connections.spawn(async move {
-                    // A client that hangs up is no failure of the server.
-                    let _ = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(socket), service).await;
+                    let builder = Builder::new(TokioExecutor::new());
+                    let Some(tls) = tls else {
+                        let _ = builder.serve_connection(TokioIo::new(socket), service).await;
+                        return;
+                    };
+                    if let Ok(socket) = tls.accept(socket).await {
+                        let _ = builder.serve_connection(TokioIo::new(socket), service).await;
+                    }
                 });
             }
             Some(_) = connections.join_next() => (),

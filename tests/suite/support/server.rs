@@ -74,6 +74,12 @@ impl Server {
         self
     }
 
+    /// Stops its process; it can be taken away then.
+    pub fn pause(&self) {
+        let running = self.running.as_ref().and_then(|child| Process::of(child.id().cast_signed()));
+        running.expect("it runs").signal(Signal::SIGSTOP);
+    }
+
     /// Kills it: what listens first, then whatever serves a connection.
     pub fn down(&mut self) {
         let Some(mut child) = self.running.take() else { return };
