@@ -93,6 +93,8 @@ pub enum Note {
     LitestreamAsked,
     /// Litestream's copy of a database has parted from it: it has to start again.
     Parted(Db),
+    /// Litestream does not go on with a database that is too far behind, and whose replica answers others.
+    Stalled(Db),
     /// Litestream is started again after a delay.
     LitestreamRestart(Duration),
     /// Litestream could not be started at all.
@@ -101,7 +103,7 @@ pub enum Note {
     LitestreamGivenUp,
     /// Litestream died with changes that nobody confirmed: it is started again, to drain.
     DrainRelaunch,
-    /// Litestream waits before its next try, and its replica answers others: it is ended, and a fresh one drains.
+    /// Litestream does not go on, and its replica answers others: it is ended, and a fresh one drains.
     DrainAfresh,
     /// Litestream did not come up in its time.
     LaunchTimeout,

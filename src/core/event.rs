@@ -150,6 +150,8 @@ pub enum Event {
     Drained(Db),
     /// Litestream does not talk to a replica that the drain waits for, and which answers others.
     Silent,
+    /// The same while the app runs, of this database's replica, for longer than any pause between two tries.
+    Stalled(Db),
     /// The keeper itself was not there for so long until now: stopped with its job, or without a processor.
     WasAway(Duration),
     /// A signal to stop came.

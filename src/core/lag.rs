@@ -188,6 +188,11 @@ impl Lag {
         self.dbs.values().any(|watched| watched.reported)
     }
 
+    /// Whether this one is.
+    pub(super) fn is_exceeded_by(&self, db: Db) -> bool {
+        self.dbs.get(&db).is_some_and(|watched| watched.reported)
+    }
+
     /// When [`Lag::due`] has something to say, if all time counts until then.
     pub(super) fn next(&self) -> Option<Instant> {
         let limit = |watched: &Watched| watched.since.filter(|_| !watched.reported).map(|at| at + self.max);

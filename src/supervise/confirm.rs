@@ -46,6 +46,8 @@ const SETTLED: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_secs(1);
 /// How long Litestream may wait for an answer, and no longer than half of what there is for the stop.
 const UNANSWERED: RangeInclusive<Duration> = Duration::from_secs(3)..=Duration::from_secs(10);
+/// In the watch it is silent for so long before its replica is asked by another, and again: S3's client sleeps for up to 20 s.
+const STALLED: Duration = Duration::from_secs(30);
 /// How long a replica may take to answer somebody else, to be one that does.
 const ANSWERS: Duration = Duration::from_secs(3);
 /// The only reason there is when a release that hides refusals lists nothing.
@@ -55,13 +57,13 @@ const AT_ONCE: usize = 16;
 /// The same in the drain, where one that hangs must not hold up the others.
 const DRAINED_AT_ONCE: usize = 256;
 
-/// The Litestream that is asked in a drain.
+/// The Litestream that is asked.
 pub(super) struct Running {
     /// Its process.
     pub(super) litestream: i32,
     pub(super) version: Version,
-    /// Its configuration.
-    pub(super) config: PathBuf,
+    /// Its configuration, and what sources have named since; what reads them.
+    pub(super) configs: [(PathBuf, Runner); 2],
 }
 
 /// Whom to ask about what.
@@ -203,8 +205,16 @@ impl Asker {
     }
 
     /// The watch: one question about one database.
-    pub(super) async fn confirm(self, db: Db, database: Database) {
-        let answer = control::confirm(&self.socket, &database.path, PATIENCE).await;
+    pub(super) async fn confirm(self, db: Db, database: Database, running: Running) {
+        let asking = control::confirm(&self.socket, &database.path, PATIENCE);
+        let watching = self.notice_stall(&database, &running);
+        let answer = match select(pin!(asking), pin!(watching)).await {
+            Either::Left((answer, _)) => answer,
+            Either::Right(((), asking)) => {
+                self.tell(Event::Stalled(db));
+                asking.await
+            }
+        };
         if matches!(answer, Err(control::Error::Refused { status: 404, .. })) {
             self.send(Message::Unknown(self.launch, db));
         }
@@ -250,17 +260,53 @@ impl Asker {
             }
             let place = waiting.borrow().first().copied();
             let Some((_, database)) = place.and_then(|place| self.dbs.get(place)) else { continue };
-            let listing = argv::listing(running.version, &running.config, &database.path);
-            let answers = match self.runner.ask(&listing, ANSWERS).await.as_ref().map(Output::answer) {
-                Ok(Ok(_)) => true,
-                Ok(Err(reason)) => reason.contains(NO_BACKUP),
-                Err(_) => false,
-            };
+            let answers = self.answers_others(database, &running).await;
             let is_waited_for = place.is_some_and(|place| waiting.borrow().contains(&place));
             if answers && is_waited_for && look(&mut silence) {
                 return self.tell(Event::Silent);
             }
         }
+    }
+
+    /// Ends when Litestream, which was asked about this database and has not answered, moves nothing for longer than any client
+    /// sleeps between two tries, with a replica that answers others all that time.
+    async fn notice_stall(&self, database: &Database, running: &Running) {
+        if database.replica_folder.is_some() {
+            return std::future::pending().await;
+        }
+        let (mut upload, mut written) = (Upload::new(Instant::now()), 0);
+        let (mut since, mut has_answered) = (Instant::now(), false);
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let now = Instant::now();
+            let Some(io) = proc::io(running.litestream) else { continue };
+            if io.written.saturating_sub(written) >= MOVES {
+                upload.moves(now);
+                (written, since, has_answered) = (io.written, now, false);
+            } else if now.duration_since(since) >= STALLED && !upload.may_be_silent(now) {
+                since = now;
+                if !control::is_copying(&self.socket).await {
+                    let answers = self.answers_others(database, running).await;
+                    if answers && has_answered {
+                        return;
+                    }
+                    has_answered = answers;
+                }
+            }
+        }
+    }
+
+    /// Whether a replica answers another Litestream.
+    async fn answers_others(&self, database: &Database, running: &Running) -> bool {
+        for (config, runner) in &running.configs {
+            let listing = argv::listing(running.version, config, &database.path);
+            match runner.ask(&listing, ANSWERS).await.as_ref().map(Output::answer) {
+                Ok(Ok(_)) => return true,
+                Ok(Err(reason)) if reason.contains(NO_BACKUP) => return true,
+                Ok(Err(_)) | Err(_) => {}
+            }
+        }
+        false
     }
 
     /// `waiting` has those that Litestream was asked about and has not answered; none whose replica is a folder.

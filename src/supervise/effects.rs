@@ -397,6 +397,16 @@ impl World {
         }
     }
 
+    /// The Litestream that is asked.
+    fn running(&self) -> confirm::Running {
+        let configs = [self.folder.config(), self.folder.named_config()];
+        let configs = configs.map(|config| {
+            let runner = self.runner_for(&config);
+            (config, runner)
+        });
+        confirm::Running { litestream: self.litestream.unwrap_or(0), version: self.version, configs }
+    }
+
     /// Writes the configuration of what sources name now, apart from the rest.
     pub(super) fn write_named(&mut self, entries: &[Entry]) -> Result<(), Failure> {
         let inputs = self.setup.catalogue.lookup(&self.folder.socket(), entries);
@@ -761,7 +771,8 @@ impl Driver {
             Action::PutOff(db) => world.put_outside(db),
             Action::Confirm(db) => {
                 if let Some(database) = world.roster.get(db) {
-                    tokio::task::spawn_local(world.asker().confirm(db, database.clone()));
+                    let asking = world.asker().confirm(db, database.clone(), world.running());
+                    tokio::task::spawn_local(asking);
                 }
             }
             Action::Drain => {
@@ -773,11 +784,7 @@ impl Driver {
                 let policy = &world.setup.policy;
                 // What is left of the drain's share is for a second try, and for what the comparison finds.
                 let comparing = policy.drain_reserve() * 3 / 5;
-                let running = confirm::Running {
-                    litestream: world.litestream.unwrap_or(0),
-                    version: world.version,
-                    config: world.folder.config(),
-                };
+                let running = world.running();
                 world.drain = Some(if world.version.confirms() {
                     tokio::task::spawn_local(asker.drain(policy.stop_timeout, comparing, running))
                 } else {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::core::{Db, Ended, ExitCode, NotStarted, Note};
+use crate::core::{Db, Ended, ExitCode, NotStarted, Note, OnLag};
 use crate::error::Failure;
 use crate::litestream::database::Database;
 use crate::litestream::refusal::Refusal;
@@ -30,7 +30,7 @@ pub(super) struct Names<'a> {
     /// The whole stop budget.
     pub(super) stop_timeout: Duration,
     /// The policy for a lag.
-    pub(super) on_lag: crate::core::OnLag,
+    pub(super) on_lag: OnLag,
     /// Why something was killed, behind the word that it was.
     pub(super) why_killed: &'static str,
 }
@@ -101,6 +101,14 @@ pub(super) fn log(note: &Note, names: &Names<'_>) {
             names.of(*db).0,
             because(names)
         ),
+        Note::Stalled(db) => {
+            let then = match names.on_lag {
+                OnLag::Warn => "only this line says so (--on-lag)".to_owned(),
+                OnLag::Unready | OnLag::Stop => format!("stopping {app}, then starting both again"),
+            };
+            let (path, replica) = names.of(*db);
+            tracing::error!("{path}: {replica} answers, and litestream does not go on with it: {then}");
+        }
         Note::LitestreamRestart(delay) => {
             tracing::warn!("starting litestream and {app} again in {}", millis(*delay))
         }

@@ -6,7 +6,7 @@ use super::Machine;
 use super::goal::{Goal, Stop};
 use super::processes::{App, Litestream};
 use crate::core::timer::Timer;
-use crate::core::{Action, Cause, Db, ExitCode, Note, Phase};
+use crate::core::{Action, Cause, Db, ExitCode, Note, OnLag, Phase};
 
 /// How long Litestream may take to end when its shim is gone and nothing is stopping yet.
 const ORPHANED_CLOSE: Duration = Duration::from_secs(30);
@@ -141,15 +141,31 @@ impl Machine {
         }
     }
 
-    /// Its client may sleep for 20 s between two tries, and a fresh one asks at once. What it has copied stays; only for the
-    /// end of the unit there is no time to wait.
+    /// Its client may sleep for 20 s between two tries, and a fresh one asks at once. What it has copied stays; only where
+    /// this Litestream ends anyway there is no reason to wait.
     pub(super) fn silent(&mut self, now: Instant) {
-        let Goal::Stop(stop) = self.goal else { return };
+        let has_time = match self.goal {
+            Goal::Stop(stop) => now + self.policy.close_reserve() < stop.deadline,
+            Goal::Relaunch { .. } => true,
+            Goal::Run | Goal::RestartApp(_) => false,
+        };
         let is_waited_for =
             self.phase == Phase::Draining && !self.undrained.is_empty() && self.litestream.is_up();
-        if is_waited_for && !self.killed && now + self.policy.close_reserve() < stop.deadline {
+        if has_time && is_waited_for && !self.killed {
             self.note(Note::DrainAfresh);
             self.kill_litestream(now);
+        }
+    }
+
+    /// It may never go on: a fresh one does.
+    pub(super) fn stalled(&mut self, now: Instant, db: Db) {
+        if self.phase != Phase::Running || !self.litestream.is_up() || !self.lag.is_exceeded_by(db) {
+            return;
+        }
+        self.note(Note::Stalled(db));
+        if self.policy.on_lag != OnLag::Warn {
+            self.aim_at_relaunch(now);
+            self.ask_app_to_stop(now);
         }
     }
 

@@ -181,6 +181,7 @@ impl Machine {
             Event::Damaged => self.damaged(now),
             Event::Drained(db) => self.drained(now, db),
             Event::Silent => self.silent(now),
+            Event::Stalled(db) => self.stalled(now, db),
             Event::WasAway(time) if self.can_confirm() => self.lag.was_away(time),
             Event::WasAway(_) => {}
             Event::StopSignal(number) => self.stop_signal(now, number),

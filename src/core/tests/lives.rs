@@ -248,6 +248,7 @@ impl World {
             Fault::Doubled(db) => self.tell(Event::Doubled(db)),
             Fault::Reload => self.tell(Event::Reload),
             Fault::Silent => self.tell(Event::Silent),
+            Fault::Stalled(db) => self.tell(Event::Stalled(db)),
             Fault::Replaced(db) => {
                 // The files are looked at while the app runs.
                 let looks = self.phase() == Phase::Running && self.app.is_some();

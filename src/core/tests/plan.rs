@@ -79,6 +79,8 @@ pub(super) enum Fault {
     Reload,
     /// Somebody finds that Litestream does not talk to its replica.
     Silent,
+    /// The same of one database while the app runs.
+    Stalled(Db),
 }
 
 /// How long everything takes and how it ends. The default is a world in which all is well.

@@ -80,6 +80,7 @@ fn faults() -> impl Strategy<Value = (Duration, Fault)> {
         1 => (0..4_usize).prop_map(|place| Fault::Parts(Db(place))),
         1 => Just(Fault::LitestreamHangs),
         1 => Just(Fault::LitestreamWakes),
+        1 => (0..4_usize).prop_map(|place| Fault::Stalled(Db(place))),
         4 => Just(Fault::ShimDies),
         3 => how().prop_map(Fault::AppDies),
         2 => replicas().prop_map(Fault::Replica),
@@ -202,6 +203,7 @@ fn events() -> impl Strategy<Value = Event> {
         1 => Just(Event::Damaged),
         2 => db().prop_map(Event::Drained),
         1 => Just(Event::Silent),
+        1 => db().prop_map(Event::Stalled),
         1 => Just(Event::StopSignal(15)),
         1 => Just(Event::Signal(1)),
     ]

@@ -3,7 +3,7 @@
 use super::litestream::{slow, world_in};
 use super::plan::{Fault, Plan, Replica, ms, policy, secs};
 use super::world::World;
-use crate::core::{Action, Db, Ended, Gate, Note, Phase, Policy};
+use crate::core::{Action, Db, Ended, Gate, Note, OnLag, Phase, Policy};
 
 const BEFORE_THE_END: [Phase; 11] = [
     Phase::Preparing,
@@ -326,6 +326,25 @@ fn a_litestream_that_dies_during_the_stop_comes_back_to_drain() {
                 assert_eq!(world.noted(Note::Drained), 1);
             }
         }
+    }
+}
+
+#[test]
+fn a_litestream_that_does_not_go_on_is_replaced_and_the_app_stopped_for_it() {
+    for (on_lag, launches) in [(OnLag::Unready, 2), (OnLag::Warn, 1)] {
+        let plan = Plan { notices: Some(secs(2)), ..Plan::default() };
+        let mut world = World::new(Policy { on_lag, ..policy() }, plan);
+        world.until(Phase::Running).suffer(Fault::Stalled(Db(0)));
+        assert_eq!(world.noted(Note::Stalled(Db(0))), 0, "it is not behind");
+        world.suffer(Fault::LitestreamHangs);
+        world.pass(policy().max_lag + secs(5)).suffer(Fault::Stalled(Db(0)));
+        world.pass(secs(20));
+        assert_eq!((world.noted(Note::Stalled(Db(0))), world.did(&Action::Launch)), (1, launches));
+        assert_eq!(world.phase(), Phase::Running, "{}", world.story());
+        assert_eq!(world.did(&Action::StartApp), launches);
+        world.suffer(Fault::Stop(15));
+        world.end();
+        assert!(world.dbs.is_safe());
     }
 }
 

@@ -71,7 +71,7 @@ pub struct Backend {
     /// Litestream's client of this kind gives up at once when nobody answers.
     pub gives_up: bool,
     /// Where Litestream's client may not get over a server that goes, and takes what was on its way for uploaded: whether all
-    /// that it has sent has arrived. What it does not upload any more, a stop does.
+    /// that it has sent has arrived. What it does not upload any more, a fresh Litestream does.
     pub has_arrived: Option<Box<dyn Fn() -> bool>>,
 }
 

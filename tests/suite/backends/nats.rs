@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 
-use nix::sys::signal::Signal;
-
 use super::backend::Backend;
 use super::scenarios;
 use crate::support::config::Replica;
+use crate::support::process::Running;
 use crate::support::server::{Server, free_port, program};
 use crate::support::unit;
 use crate::support::world::World;
@@ -54,19 +53,39 @@ pub fn start(world: &World) -> Backend {
 /// A call that was under way when the server went is waited for without end by Litestream 0.5.17: seen in its stacks in
 /// `List` of nats.go 1.44 (jetstream/object.go).
 #[test]
-fn an_upload_that_was_lost_with_the_server_is_made_again_at_the_stop() {
+fn what_was_asked_of_a_server_that_went_is_asked_again_at_the_stop() {
     let world = World::new();
-    let mut backend = start(&world);
-    let unit = unit::start_writing(&world, backend.keeper(&world).args(["--max-lag", "3s"]));
+    let (backend, unit) = stalled(&world);
+    let ended = unit.stop(0).expect_log("everything is on the replica");
+    ended.expect_log(AFRESH);
+    scenarios::assert_equal(&world, &backend, &world.db());
+}
+
+#[test]
+fn what_was_asked_of_a_server_that_went_is_asked_again_while_the_app_runs() {
+    let world = World::new();
+    let trace = world.trace();
+    let (backend, unit) = stalled(&world);
+    let app = unit.app();
+    unit.wait_log(1, scenarios::STALLED);
+    unit::wait_successor(&trace, app.pid);
+    let ended = unit.stop(0).expect_log(AFRESH).expect_log("everything is on the replica");
+    assert_eq!(ended.log.matches(AFRESH).count(), 1, "the next one goes on: {}", ended.log);
+    scenarios::assert_equal(&world, &backend, &world.db());
+}
+
+const AFRESH: &str = "litestream does not go on: ending it for a fresh one to drain";
+
+/// A unit whose server went in the middle of a call, and is back.
+fn stalled(world: &World) -> (Backend, Running) {
+    let mut backend = start(world);
+    let unit = unit::start_writing(world, backend.keeper(world).args(["--max-lag", "3s"]));
     // Whatever it is sent from now on it takes with it.
     backend.server.pause();
     unit.wait_log(1, "not ready until it has caught up");
     backend.server.down();
     backend.server.up();
-    unit.signal(Signal::SIGTERM);
-    let ended = unit.finish().expect_code(0).expect_log("everything is on the replica");
-    ended.expect_log("litestream does not go on: ending it for a fresh one to drain");
-    scenarios::assert_equal(&world, &backend, &world.db());
+    (backend, unit)
 }
 
 /// Litestream wants an object store that is there: the stream of that name, over the protocol itself

@@ -13,6 +13,7 @@ use super::backend::Backend;
 
 const NOT_READY: &str = "not ready until it has caught up";
 const CAUGHT_UP: &str = " has caught up";
+pub const STALLED: &str = "litestream does not go on with it: stopping";
 
 /// No backup, the gate, writes, a stop, a plain restore, a lost database, an old copy.
 #[track_caller]
@@ -63,9 +64,8 @@ pub fn away(world: &World, mut backend: Backend) {
     backend.take_away(&waiting);
     waiting.wait_log(1, NOT_READY);
     backend.server.up();
-    if backend.has_arrived.is_none() {
-        waiting.wait_line(|line| line.ends_with(CAUGHT_UP));
-    }
+    let may_stall = backend.has_arrived.is_some();
+    waiting.wait_line(|line| line.ends_with(CAUGHT_UP) || may_stall && line.contains(STALLED));
     let rows = trace.acked().len();
     trace.wait_acked(rows + 10);
     waiting.stop(0).expect_log("everything is on the replica");
