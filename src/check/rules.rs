@@ -80,4 +80,5 @@ rules! {
     (NOT_WRITTEN, Note, "not-written", "a replica could be listed only (--online)"),
     (LEFT_BEHIND, Note, "left-behind", "what was written to try a replica is still there (--online)"),
     (KILL_MODE, Warning, "kill-mode", "the service manager signals or kills Litestream as well"),
+    (RUNTIME_DIRECTORY, Warning, "runtime-directory", "the service manager takes Litestream's socket away with the keeper"),
 }

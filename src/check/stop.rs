@@ -4,11 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::rules::{KILL_MODE, KILLED_EARLY, SHORT_STOP};
+use super::rules::{KILL_MODE, KILLED_EARLY, RUNTIME_DIRECTORY, SHORT_STOP};
 use super::site::Site;
 use crate::config::duration::{self, of_platform};
 use crate::config::lint::{Lint, Rule};
 use crate::config::{Node, NodeKind, Origin};
+use crate::os::open;
 
 /// An upload needs a connection, and a second try when the first one fails.
 const LEAST_DRAIN: Duration = Duration::from_secs(2);
@@ -28,6 +29,15 @@ const STOP_TIMEOUT: &str = "LITEKEEPER_STOP_TIMEOUT";
 
 pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
     let mut found = short(site);
+    found.extend(
+        unit_files()
+            .iter()
+            .find_map(|path| {
+                let limit = systemd(&super::text(path)?)?;
+                Some(limit.lints(site, path, site.default_stop))
+            })
+            .unwrap_or_default(),
+    );
     for folder in folders(site) {
         let mut names: Vec<PathBuf> = fs::read_dir(&folder)
             .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
@@ -56,6 +66,20 @@ fn folders(site: &Site<'_>) -> Vec<PathBuf> {
     let mut folders = vec![site.cwd.to_owned()];
     folders.extend(config.filter(|folder| folder != site.cwd));
     folders
+}
+
+/// Where the unit that this process runs in may stand, the strongest first (`systemd.unit(5)`).
+fn unit_files() -> Vec<PathBuf> {
+    let text = open::kernel_text("/proc/self/cgroup").unwrap_or_default();
+    let folders =
+        ["/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
+    let files = |unit: &str| folders.map(|folder| Path::new(folder).join(unit)).to_vec();
+    unit_of(&text).map(files).unwrap_or_default()
+}
+
+/// The service of a process by its groups (`cgroups(7)`), in whichever tree systemd has them.
+fn unit_of(groups: &str) -> Option<&str> {
+    groups.lines().find_map(|line| line.rsplit('/').next().filter(|name| name.ends_with(".service")))
 }
 
 /// See `core::Policy::drain_reserve`.
@@ -105,6 +129,8 @@ struct Limit {
     setting: &'static str,
     /// Where the signal goes, if that is wrong.
     kill_mode: Option<(usize, String)>,
+    /// The line of a runtime folder that goes with the keeper.
+    folder: Option<usize>,
 }
 
 impl Limit {
@@ -138,6 +164,12 @@ impl Limit {
                 "set `KillMode=process`: the keeper alone is signalled and stops the rest, which ends by itself, and in \
                  order, if the keeper is killed",
             ));
+        }
+        if let Some(line) = self.folder {
+            let message = "`RuntimeDirectory` goes as soon as the keeper is killed, with the socket on which Litestream confirms the rest";
+            found.push(
+                lint(RUNTIME_DIRECTORY, line, message.to_owned()).hint("add `RuntimeDirectoryPreserve=yes`"),
+            );
         }
         found
     }
@@ -177,6 +209,8 @@ fn systemd(text: &str) -> Option<Limit> {
     let words = environment.flat_map(|(_, _, value)| shlex::split(value).unwrap_or_default());
     let stop =
         words.filter_map(|word| own_stop(word.strip_prefix(STOP_TIMEOUT)?.strip_prefix('=')?)).next_back();
+    let folder = last("RuntimeDirectory").map(|(line, _, _)| *line);
+    let is_kept = last("RuntimeDirectoryPreserve").is_some_and(|(_, _, value)| *value == "yes");
     let mode = last("KillMode").map_or((0, "control-group"), |(line, _, mode)| (*line, *mode));
     Some(Limit {
         kills_after: timeout.map_or(Some(SYSTEMD), |(_, _, value)| of_platform(value)),
@@ -184,6 +218,7 @@ fn systemd(text: &str) -> Option<Limit> {
         stop,
         setting: "TimeoutStopSec",
         kill_mode: ["control-group", "mixed"].contains(&mode.1).then(|| (mode.0, mode.1.to_owned())),
+        folder: folder.filter(|_| !is_kept),
     })
 }
 
@@ -214,7 +249,7 @@ fn compose(text: &str) -> Vec<Limit> {
             line: grace.map_or(0, |node| node.line),
             stop,
             setting: "stop_grace_period",
-            kill_mode: None,
+            ..Limit::default()
         })
     };
     services.iter().filter_map(|(_, service)| limit(service)).collect()
@@ -254,8 +289,21 @@ mod tests {
         assert_eq!(limit.kill_mode, Some((0, "control-group".to_owned())));
         let limit = systemd("ExecStart=litekeeper run\nKillMode=process\nTimeoutStopSec=infinity\n").unwrap();
         assert_eq!((limit.kills_after, limit.kill_mode), (None, None));
-        let limit = systemd("ExecStart=litekeeper run\nKillMode=mixed\n").unwrap();
-        assert_eq!(limit.kill_mode, Some((2, "mixed".to_owned())));
+        let limit = systemd("ExecStart=litekeeper run\nKillMode=mixed\nRuntimeDirectory=x\n").unwrap();
+        assert_eq!((limit.kill_mode, limit.folder), (Some((2, "mixed".to_owned())), Some(3)));
+        let kept = "ExecStart=litekeeper run\nRuntimeDirectory=x\nRuntimeDirectoryPreserve=yes\n";
+        assert_eq!(systemd(kept).unwrap().folder, None);
+    }
+
+    #[test]
+    fn the_unit_that_this_process_is_in_is_found() {
+        let unit = |text: &str| unit_of(text).map(str::to_owned);
+        assert_eq!(unit("0::/system.slice/app.service\n").as_deref(), Some("app.service"));
+        let hybrid =
+            "12:pids:/docker/1a\n1:name=systemd:/docker/1a/system.slice/my-app@2.service\n0::/docker/1a\n";
+        assert_eq!(unit(hybrid).as_deref(), Some("my-app@2.service"));
+        assert_eq!(unit("0::/user.slice/user-0.slice/session-1.scope\n"), None);
+        assert_eq!(unit("0::/system.slice/docker.service/x\n"), None, "it is further down");
     }
 
     #[test]

@@ -32,11 +32,13 @@ pub fn advice(plan: &Plan, target: Target<'_>, file: &str) -> String {
 }
 
 /// A unit's lines that its own defaults would be wrong for.
-const SYSTEMD: [&str; 4] = [
+const SYSTEMD: [&str; 6] = [
     "# TERM goes to litekeeper alone; 143 is how many apps end when they are told to stop",
     "KillMode=process",
     "SuccessExitStatus=143",
     "OOMPolicy=continue",
+    "RuntimeDirectory=litekeeper",
+    "RuntimeDirectoryPreserve=yes",
 ];
 
 fn workdir(plan: &Plan) -> &str {

@@ -36,7 +36,9 @@ fn survives(seed: u64) {
     }
     unit.signal(Signal::SIGTERM);
     let ended = unit.finish();
-    assert!(matches!(ended.status.code(), Some(0 | 143)), "{:?}\n{}", ended.status, ended.log);
+    // The last death may still be on its way when the stop begins, and is then how the app ended.
+    let code = ended.status.code();
+    assert!(matches!(code, Some(0 | 137 | 143)), "{:?}\n{}", ended.status, ended.log);
     unit::assert_nothing_lost(&world, &trace);
 }
 

@@ -611,7 +611,7 @@ fn stops_that_are_too_short() {
     );
     world.write(
         "app.service",
-        "[Service]\nExecStart=/usr/local/bin/litekeeper run -- bin/server\nTimeoutStopSec=25\n",
+        "[Service]\nExecStart=/usr/local/bin/litekeeper run -- bin/server\nTimeoutStopSec=25\nRuntimeDirectory=x\n",
     );
     world.write("other.service", "[Service]\nExecStart=/usr/bin/other\nTimeoutStopSec=1\n");
     let text = "dbs:\n  - {path: a.db, replica: {url: 's3://b/a', sync-interval: 5m}}\n";
@@ -625,7 +625,7 @@ fn stops_that_are_too_short() {
     for folder in ["fly", "systemd", "docker"] {
         let ended =
             keeper(&world).cwd(&ready.join(folder)).args(["--db", "/a.db", "--replica", "s3://b/a"]).run();
-        for code in ["killed-early", "kill-mode"] {
+        for code in ["killed-early", "kill-mode", "runtime-directory"] {
             assert!(!ended.stdout.contains(&format!("[{code}]")), "{folder}: {}", ended.stdout);
         }
     }

@@ -47,6 +47,8 @@ fn what_starts_the_app_already_goes_on_below_litekeeper() {
       KillMode=process
       SuccessExitStatus=143
       OOMPolicy=continue
+      RuntimeDirectory=litekeeper
+      RuntimeDirectoryPreserve=yes
 
     .gitignore:
       *.db*

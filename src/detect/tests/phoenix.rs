@@ -91,6 +91,8 @@ fn phoenix_repositories_come_from_runtime_exs() {
       KillMode=process
       SuccessExitStatus=143
       OOMPolicy=continue
+      RuntimeDirectory=litekeeper
+      RuntimeDirectoryPreserve=yes
 
     .gitignore:
       *.db*

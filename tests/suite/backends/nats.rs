@@ -79,7 +79,8 @@ const AFRESH: &str = "litestream does not go on: ending it for a fresh one to dr
 /// A unit whose server went in the middle of a call, and is back.
 fn stalled(world: &World) -> (Backend, Running) {
     let mut backend = start(world);
-    let unit = unit::start_writing(world, backend.keeper(world).args(["--max-lag", "3s"]));
+    let unit =
+        unit::start_writing(world, backend.keeper(world).args(["--max-lag", "3s", "--stop-timeout", "1m"]));
     // Whatever it is sent from now on it takes with it.
     backend.server.pause();
     unit.wait_log(1, "not ready until it has caught up");
