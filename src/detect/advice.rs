@@ -47,7 +47,7 @@ fn workdir(plan: &Plan) -> &str {
 
 fn dockerfile(plan: &Plan, file: &str, volumes: &Volumes, lines: &mut Vec<String>) {
     let mut add = |line: String| lines.push(format!("  {line}"));
-    add("# a stage `litekeeper` that has both programs is in examples/docker/Dockerfile".to_owned());
+    add("# from the image that, in Litekeeper's sources, `docker build --target litekeeper -f examples/docker/Dockerfile -t litekeeper .` makes".to_owned());
     add("COPY --from=litekeeper /usr/local/bin/litekeeper /usr/local/bin/litestream /usr/local/bin/"
         .to_owned());
     let image = &plan.deployment.image;

@@ -21,7 +21,7 @@ fn what_starts_the_app_already_goes_on_below_litekeeper() {
     let files = [("Dockerfile", dockerfile), ("Procfile", procfile), ("fly.toml", fly)];
     insta::assert_snapshot!(advised(&files), @r#"
     Dockerfile:
-      # a stage `litekeeper` that has both programs is in examples/docker/Dockerfile
+      # from the image that, in Litekeeper's sources, `docker build --target litekeeper -f examples/docker/Dockerfile -t litekeeper .` makes
       COPY --from=litekeeper /usr/local/bin/litekeeper /usr/local/bin/litestream /usr/local/bin/
       COPY litestream.yml /srv/shop/
       VOLUME /srv/shop/data

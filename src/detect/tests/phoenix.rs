@@ -65,7 +65,7 @@ fn phoenix_repositories_come_from_runtime_exs() {
     "#);
     insta::assert_snapshot!(advice(&plan, Target::Bucket, "litestream.yml"), @r#"
     Dockerfile:
-      # a stage `litekeeper` that has both programs is in examples/docker/Dockerfile
+      # from the image that, in Litekeeper's sources, `docker build --target litekeeper -f examples/docker/Dockerfile -t litekeeper .` makes
       COPY --from=litekeeper /usr/local/bin/litekeeper /usr/local/bin/litestream /usr/local/bin/
       WORKDIR /app
       COPY litestream.yml /app/
