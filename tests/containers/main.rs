@@ -13,7 +13,8 @@
 //! users     who runs, and whose the volume is
 //! twins     two containers on one volume
 //! kube      pods
-//! deploy    the examples: Docker, Compose, Kubernetes, systemd
+//! deploy    the examples: Docker, Compose, Kubernetes
+//! systemd   the example under a systemd of its own
 //! ```
 
 mod deploy;
@@ -26,6 +27,7 @@ mod stops;
 #[expect(dead_code, reason = "the harness of the suite, of which the containers need a part")]
 #[path = "../suite/support/mod.rs"]
 mod support;
+mod systemd;
 mod twins;
 mod users;
 
@@ -48,7 +50,9 @@ fn main() -> ExitCode {
         let names: Vec<_> = words.iter().filter(|word| !word.starts_with('-')).collect();
         names.is_empty() || names.iter().any(|word| name.contains(word.as_str()))
     };
-    let all = [stops::ALL, memory::ALL, flags::ALL, users::ALL, twins::ALL, kube::ALL, deploy::ALL].concat();
+    let all =
+        [stops::ALL, memory::ALL, flags::ALL, users::ALL, twins::ALL, kube::ALL, deploy::ALL, systemd::ALL]
+            .concat();
     let scenarios: Vec<Scenario> = all.into_iter().filter(|(name, _)| wanted(name)).collect();
     if words.iter().any(|word| word == "--list") {
         scenarios.iter().for_each(|(name, _)| println!("{name}: test"));

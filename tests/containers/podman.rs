@@ -14,7 +14,7 @@ use crate::support::litestream::{self, LATEST};
 use crate::support::world::World;
 
 /// The base image.
-pub const BASE: &str = "localhost/litekeeper-base:latest";
+pub const BASE: &str = "localhost/litekeeper-base:2";
 /// The Debian that it is made of.
 const DEBIAN: &str = "bookworm";
 /// Where that comes from.
@@ -125,7 +125,10 @@ impl Podman {
             Err(error) => Err(format!("{program}: {error}")),
         };
         let mut debootstrap = Command::new("debootstrap");
-        debootstrap.args(["--variant=minbase", "--include=ca-certificates", DEBIAN]).arg(&root).arg(MIRROR);
+        debootstrap
+            .args(["--variant=minbase", "--include=ca-certificates,systemd,systemd-sysv,procps", DEBIAN])
+            .arg(&root)
+            .arg(MIRROR);
         said("debootstrap", &mut debootstrap)?;
         let mut pack = Command::new("tar");
         pack.args(["--exclude=./dev/*", "--exclude=./proc/*", "--exclude=./var/cache/apt/archives/*.deb"]);
