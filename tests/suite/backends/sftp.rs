@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::backend::Backend;
+use super::scenarios;
 use crate::support::config::Replica;
 use crate::support::server::{Server, free_port, program};
 use crate::support::world::World;
+use crate::support::wrap;
 
 /// A server to which this user has a key.
 pub fn start(world: &World) -> Backend {
@@ -78,3 +80,52 @@ fn public(private: &Path) -> String {
 fn text(path: &Path) -> String {
     path.to_str().expect("the world's paths are UTF-8").to_owned()
 }
+
+/// Only root's server may ask for a password, and this one believes in a file of its own.
+#[test]
+fn a_password_is_enough() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let world = World::new();
+    let (host, port) = (key(&world, "host"), free_port());
+    let shadow = world.write("shadow", &format!("root:{HASH}:19000:0:99999:7:::\n"));
+    let config = world.write(
+        "sshd",
+        &format!(
+            "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nPasswordAuthentication yes\nUsePAM no\nPidFile none\n\
+             PermitRootLogin yes\nMaxStartups 100\nSubsystem sftp internal-sftp\n",
+            host.display()
+        ),
+    );
+    let _ = fs::create_dir_all("/run/sshd");
+    let wrapper = wrap::bound(&shadow, Path::new("/etc/shadow"));
+    let server = Server::start(Path::new(&wrapper[0]), world.root(), port, |command| {
+        command.args(&wrapper[1..]).arg(program("sshd", "openssh-server"));
+        command.args(["-D", "-e", "-f"]).arg(config);
+    });
+    let root = world.path("there");
+    let right = Replica::new("sftp")
+        .set("host", format!("127.0.0.1:{port}"))
+        .set("user", "root")
+        .set("password", "sesame-open")
+        .set("host-key", public(&host));
+    let app = right.clone().set("path", text(&root.join("app")));
+    let backend = Backend {
+        server: Box::new(server),
+        at: Box::new(move |name: &str| right.clone().set("path", text(&root.join(name)))),
+        folder: None,
+        refused: vec![(app.set("password", "sesame-closed"), "check the user, and its password or key")],
+        env: Vec::new(),
+        left: None,
+        gives_up: true,
+        has_arrived: None,
+    };
+    scenarios::main_job(&world, &backend);
+    let world = World::new();
+    scenarios::refused(&world, &backend);
+}
+
+/// Of `sesame-open` (`crypt(5)`).
+const HASH: &str =
+    "$6$litekeeper$9MYydpDQkkXHLPiGUN3N5qGSeTLjjB8CgdLiRtVj3iRbADccfwomElHsSWoVyfP8e0un4rGNVlu8UyrG4D.SB1";
