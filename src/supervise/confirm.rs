@@ -76,6 +76,8 @@ pub(super) struct Asker {
     pub(super) outbox: Outbox,
     pub(super) runner: Runner,
     pub(super) snapshots: Rc<Snapshots>,
+    /// Who looks whether a replica answers others while the app runs: one at a time, however many are behind.
+    pub(super) looker: Rc<Semaphore>,
 }
 
 impl Asker {
@@ -285,6 +287,7 @@ impl Asker {
                 (written, since, has_answered) = (io.written, now, false);
             } else if now.duration_since(since) >= STALLED && !upload.may_be_silent(now) {
                 since = now;
+                let Ok(_looker) = self.looker.try_acquire() else { continue };
                 if !control::is_copying(&self.socket).await {
                     let answers = self.answers_others(database, running).await;
                     if answers && has_answered {

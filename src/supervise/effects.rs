@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use tokio::io::unix::AsyncFd;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use super::attempts::Tried;
@@ -94,6 +95,8 @@ pub(super) struct World {
     pub(super) litestream: Option<i32>,
     pub(super) launches: u64,
     pub(super) launched: Instant,
+    /// See [`Asker::looker`].
+    looker: Rc<Semaphore>,
     pub(super) link: Option<Link>,
     pub(super) app: Option<i32>,
     running: Running,
@@ -189,6 +192,7 @@ impl World {
             litestream: None,
             launches: 0,
             launched: Instant::now(),
+            looker: Rc::new(Semaphore::new(1)),
             link: None,
             app: None,
             running: Running::App,
@@ -389,6 +393,7 @@ impl World {
         self.heard.snapshots.listed.replace(self.roster.listed());
         Asker {
             snapshots: self.heard.snapshots.clone(),
+            looker: self.looker.clone(),
             launch: self.launches,
             socket: self.folder.socket(),
             dbs: self.roster.listed(),
