@@ -460,6 +460,18 @@ pub enum Problem {
         /// The folder.
         folder: String,
     },
+    /// `link/..`, which is one folder to Litestream and another one to everybody else.
+    #[error(
+        "`{key}: {path}` goes up from the link {link}: Litestream takes the folder that the link is in, the system the one above where it leads"
+    )]
+    UpFromLink {
+        /// The key.
+        key: &'static str,
+        /// What is written.
+        path: String,
+        /// The link.
+        link: String,
+    },
     /// An `exec` that Litestream would cut or misread.
     #[error("`exec` has {what}, which only a shell understands")]
     ExecNeedsShell {
@@ -741,6 +753,7 @@ impl Finding {
             Problem::UnknownTag { .. } => "leave the tag out and quote the value if it is a text",
             Problem::NotUtf8 { .. } => "save the file as UTF-8",
             Problem::ControlCharacter => "take it out, or write it as an escape in double quotes",
+            Problem::UpFromLink { .. } => "write the path without `..`",
             Problem::PathHasNul { .. } => "correct the path",
             Problem::Json { .. } | Problem::BadAnswer { .. } => {
                 "print a JSON list of mappings with the same keys as in `dbs`, and all else to standard error"

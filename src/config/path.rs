@@ -3,6 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::error::Problem;
+use crate::os::place;
 
 /// What relative paths and `~` are relative to.
 #[derive(Clone, Copy)]
@@ -19,16 +20,39 @@ impl Base<'_> {
         let text = strip_sqlite(text);
         let Some(below) = text.strip_prefix('~').filter(|rest| rest.is_empty() || rest.starts_with('/'))
         else {
-            return Ok(clean(&self.cwd.join(text)));
+            return cleaned(key, text, &self.cwd.join(text));
         };
         let home = self.home.ok_or(Problem::NoHome { key })?;
-        Ok(clean(&home.join(below.trim_start_matches('/'))))
+        cleaned(key, text, &home.join(below.trim_start_matches('/')))
     }
 }
 
 /// Takes `sqlite://` or `sqlite3://` off.
 pub(super) fn strip_sqlite(text: &str) -> &str {
     text.strip_prefix("sqlite3://").or_else(|| text.strip_prefix("sqlite://")).unwrap_or(text)
+}
+
+/// [`clean`], where that is the same file to the system, which follows a link before it goes up.
+fn cleaned(key: &'static str, text: &str, path: &Path) -> Result<PathBuf, Problem> {
+    let mut before = PathBuf::new();
+    for part in path.components() {
+        if part == Component::ParentDir {
+            let (from, above) = (&before, before.parent().unwrap_or(Path::new("/")));
+            // What is not there leads nowhere yet.
+            let is_other = place::theirs(|| {
+                Ok(from.symlink_metadata()?.is_symlink()
+                    && from.canonicalize()?.parent() != Some(&above.canonicalize()?))
+            });
+            if is_other.unwrap_or(false) {
+                let link = before.display().to_string();
+                return Err(Problem::UpFromLink { key, path: text.to_owned(), link });
+            }
+            before.pop();
+        } else {
+            before.push(part);
+        }
+    }
+    Ok(clean(path))
 }
 
 /// Go's `filepath.Clean` for an absolute path: no `.`, no `..`, no doubled or final slashes.
@@ -66,6 +90,18 @@ mod tests {
             ("sqlite:x", "/srv/app/sqlite:x"),
         ] {
             assert_eq!(base.absolute("path", text), Ok(PathBuf::from(path)), "{text}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("real/deep")).unwrap();
+        std::os::unix::fs::symlink("real/deep", folder.path().join("link")).unwrap();
+        std::os::unix::fs::symlink("real", folder.path().join("twin")).unwrap();
+        let base = Base { cwd: folder.path(), home: None };
+        assert_eq!(base.absolute("path", "real/deep/../a.db"), Ok(folder.path().join("real/a.db")));
+        assert_eq!(base.absolute("path", "link/a.db"), Ok(folder.path().join("link/a.db")));
+        assert_eq!(base.absolute("path", "twin/../a.db"), Ok(folder.path().join("a.db")));
+        for text in ["link/../a.db", "link/./../a.db", "real/../link/../../a.db"] {
+            let found = base.absolute("path", text);
+            assert!(matches!(found, Err(Problem::UpFromLink { key: "path", .. })), "{text}: {found:?}");
         }
         let homeless = Base { home: None, ..base };
         assert_eq!(homeless.absolute("path", "~/x"), Err(Problem::NoHome { key: "path" }));

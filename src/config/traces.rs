@@ -165,6 +165,7 @@ fn key_of(problem: &Problem) -> Option<&str> {
         | Problem::NotList { key }
         | Problem::NoHome { key }
         | Problem::PathHasNul { key }
+        | Problem::UpFromLink { key, .. }
         | Problem::NeedsDir { key }
         | Problem::Empty { key }
         | Problem::NoPort { key }

@@ -59,17 +59,11 @@ const WORDS: &[(Refusal, &[&str])] = &[
             "bucket does not exist",
             "bucket doesn't exist",
             "bucket not found",
+            // Of NATS, for a name with a slash or a dot.
+            "invalid object-store name",
         ],
     ),
-    (
-        Refusal::NoCredentials,
-        &[
-            "get credentials",
-            "no EC2 IMDS role",
-            "NoCredentialProviders",
-            "could not find default credentials",
-        ],
-    ),
+    (Refusal::NoCredentials, &["get credentials", "no EC2 IMDS role", "NoCredentialProviders"]),
     (
         Refusal::AzureKey,
         &[
@@ -77,9 +71,19 @@ const WORDS: &[(Refusal, &[&str])] = &[
             "AuthorizationFailure",
             "InvalidAuthenticationInfo",
             "AuthorizationPermissionMismatch",
+            "DefaultAzureCredential",
+            "illegal base64 data",
         ],
     ),
-    (Refusal::GoogleKey, &["googleapi: Error 401", "googleapi: Error 403", "oauth2: cannot fetch token"]),
+    (
+        Refusal::GoogleKey,
+        &[
+            "googleapi: Error 401",
+            "googleapi: Error 403",
+            "oauth2: cannot fetch token",
+            "could not find default credentials",
+        ],
+    ),
     (
         Refusal::Credentials,
         &[
@@ -210,24 +214,29 @@ impl Refusal {
             Self::AzureKey => {
                 "check `account-name`, its key or token (LITESTREAM_AZURE_ACCOUNT_KEY, LITESTREAM_AZURE_SAS_TOKEN) and what it may do"
             }
-            Self::GoogleKey => "check the account in GOOGLE_APPLICATION_CREDENTIALS, and what it may do",
+            Self::GoogleKey => {
+                "set GOOGLE_APPLICATION_CREDENTIALS to the file of a service account, and check what it may do"
+            }
             Self::Login => "check the user, and its password or key, in the replica's settings",
             Self::HostKey => {
-                "compare `host-key` with what the server has (`ssh-keyscan HOST`): somebody else may answer there"
+                "of the server's keys litestream takes that of `ssh-keyscan -t ecdsa HOST`, then of `-t rsa`, then of `-t ed25519`: name the \
+                 first that is there; if it is that one, somebody else may answer there"
             }
             Self::KeyFile => "name a file with a private key that has no passphrase",
             Self::Certificate => {
                 "install the machine's certificates (Debian and Alpine: ca-certificates), or name the server's own with SSL_CERT_FILE"
             }
-            Self::Bucket => "create the bucket, or correct its name, its region or the endpoint",
-            Self::NoCredentials => {
-                "set LITESTREAM_ACCESS_KEY_ID and LITESTREAM_SECRET_ACCESS_KEY (for Google's storage GOOGLE_APPLICATION_CREDENTIALS)"
+            Self::Bucket => {
+                "create the bucket (Azure: the container), or correct its name, its region or the endpoint; on NATS the URL is nats://HOST:PORT/BUCKET, \
+                 with nothing behind it"
             }
+            Self::NoCredentials => "set LITESTREAM_ACCESS_KEY_ID and LITESTREAM_SECRET_ACCESS_KEY",
             Self::Dns => {
-                "check the endpoint's name, and that this machine can resolve names (a `nameserver` in /etc/resolv.conf)"
+                "check the endpoint's name (an S3 replica without `endpoint`, or `?endpoint=` in its URL, is at AWS), and that this machine can resolve \
+                 names (a `nameserver` in /etc/resolv.conf)"
             }
             Self::Unreachable => {
-                "check the endpoint, and that this machine can reach it; without http:// in front it is asked over https"
+                "check the endpoint, and that this machine can reach it; one of S3 without http:// in front is asked over https"
             }
             Self::Busy => "the server answers, and cannot do it now: its own log tells why",
             Self::NoTls => {

@@ -54,6 +54,24 @@ fn one_database_has_one_entry_by_whatever_names() {
     refuse(&world, text, "same-database");
 }
 
+/// The system follows a link before it goes up, Litestream after: the app would write to another file.
+#[test]
+fn a_path_up_from_a_link_is_refused() {
+    let world = world();
+    fs::create_dir(world.path("real/deep")).expect("the world can be written");
+    symlink("real/deep", world.path("down")).expect("the world can be written");
+    for entry in [
+        "{path: down/../app.db, replica: {path: r}}",
+        "{path: app.db, replica: {path: down/../r}}",
+        "{dir: down/.., pattern: '*.db', replica: {path: r}}",
+    ] {
+        refuse(&world, &format!("dbs: [{entry}]\n"), "database-path");
+    }
+    let db = world.path("down/../app.db");
+    let keeper = || Keeper::new(&world).args(["--db", db.to_str().expect("UTF-8"), "--replica", "/r"]);
+    refused(&world, keeper, "database-path");
+}
+
 #[test]
 fn a_link_that_leads_elsewhere_is_fine() {
     let world = world();

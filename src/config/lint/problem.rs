@@ -78,6 +78,7 @@ fn rule_of(problem: &Problem) -> &'static Rule {
         | Problem::MetaPathAndDir
         | Problem::PathIsUrl { .. }
         | Problem::PathHasNul { .. }
+        | Problem::UpFromLink { .. }
         | Problem::NoHome { .. } => DATABASE_PATH,
         Problem::NoReplica { .. } => NO_REPLICA,
         Problem::ReplicaAndReplicas { .. } | Problem::SeveralReplicas { .. } | Problem::SameName { .. } => {

@@ -114,7 +114,8 @@ fn host_keys(config: &Config) -> Vec<Lint> {
             let message =
                 "the server of a replica on SFTP is not verified: whoever answers there gets the backup";
             let hint =
-                "write `host-key: …`, as `ssh-keyscan HOST` shows it without the name: `ssh-ed25519 AAAA…`";
+                "write `host-key: …`, as `ssh-keyscan -t ecdsa HOST` shows it without the name: `ecdsa-sha2-nistp256 AAAA…` (where that shows \
+                 nothing, `-t rsa`, then `-t ed25519`)";
             Lint::new(HOST_KEY, config.origin(), message.to_owned()).at(replica.line, 0).hint(hint)
         })
         .collect()

@@ -8,7 +8,9 @@ use std::process::Command;
 use super::backend::Backend;
 use super::scenarios;
 use crate::support::config::Replica;
+use crate::support::keeper::Keeper;
 use crate::support::server::{Server, free_port, program};
+use crate::support::sqlite;
 use crate::support::world::World;
 use crate::support::wrap;
 
@@ -53,7 +55,10 @@ pub fn start(world: &World) -> Backend {
         folder: Some(Box::new(in_folder)),
         refused: vec![
             (app.clone().set("key-path", text(&other)), "check the user, and its password or key"),
-            (app.clone().set("host-key", public(&other)), "compare `host-key` with what the server has"),
+            (
+                app.clone().set("host-key", public(&other)),
+                "of the server's keys litestream takes that of `ssh-keyscan -t ecdsa HOST`",
+            ),
             (app.set("key-path", text(&no_key)), "name a file with a private key"),
         ],
         env: Vec::new(),
@@ -64,9 +69,13 @@ pub fn start(world: &World) -> Backend {
 }
 
 fn key(world: &World, name: &str) -> PathBuf {
+    key_of(world, name, "ed25519")
+}
+
+fn key_of(world: &World, name: &str, kind: &str) -> PathBuf {
     let path = world.path(name);
     let mut keygen = Command::new(program("ssh-keygen", "openssh-client"));
-    let made = keygen.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&path).status();
+    let made = keygen.args(["-q", "-t", kind, "-N", "", "-f"]).arg(&path).status();
     assert!(made.expect("it can be started").success());
     path
 }
@@ -129,3 +138,45 @@ fn a_password_is_enough() {
 /// Of `sesame-open` (`crypt(5)`).
 const HASH: &str =
     "$6$litekeeper$9MYydpDQkkXHLPiGUN3N5qGSeTLjjB8CgdLiRtVj3iRbADccfwomElHsSWoVyfP8e0un4rGNVlu8UyrG4D.SB1";
+
+/// Go's client asks for ecdsa first, then rsa, and for ed25519 last (`preferredHostKeyAlgos` in its `x/crypto/ssh`).
+#[test]
+fn of_several_host_keys_the_one_that_is_advised_is_right() {
+    let world = World::new();
+    let kinds = ["ecdsa", "rsa", "ed25519"];
+    let keys = kinds.map(|kind| key_of(&world, kind, kind));
+    let client = key(&world, "client");
+    let authorized = world.write("authorized", &public(&client));
+    fs::set_permissions(&authorized, fs::Permissions::from_mode(0o600)).expect("it is ours");
+    let _ = fs::create_dir_all("/run/sshd");
+    let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten();
+    let user = user.expect("this user has a name").name;
+    sqlite::create(&world.db(), 1);
+    for first in 0..keys.len() {
+        let port = free_port();
+        let hosts: String = keys[first..].iter().map(|key| format!("HostKey {}\n", key.display())).collect();
+        let config = world.write(
+            &format!("sshd-{first}"),
+            &format!(
+                "Port {port}\nListenAddress 127.0.0.1\n{hosts}AuthorizedKeysFile {}\nPasswordAuthentication no\n\
+                 StrictModes no\nUsePAM no\nPidFile none\nPermitRootLogin yes\nSubsystem sftp internal-sftp\n",
+                authorized.display()
+            ),
+        );
+        let _server = Server::start(&program("sshd", "openssh-server"), world.root(), port, |command| {
+            command.args(["-D", "-e", "-f"]).arg(config);
+        });
+        for (place, key) in keys.iter().enumerate().skip(first) {
+            let replica = Replica::new("sftp")
+                .set("host", format!("127.0.0.1:{port}"))
+                .set("user", user.as_str())
+                .set("key-path", text(&client))
+                .set("host-key", public(key))
+                .set("path", text(&world.path("there")));
+            let keeper =
+                Keeper::new(&world).config(&world.config(&replica)).command("check").args(["--online"]);
+            let ended = keeper.run().expect_code(if place == first { 0 } else { 78 });
+            assert_eq!(ended.stdout.contains("host key mismatch"), place != first, "{}", ended.stdout);
+        }
+    }
+}
