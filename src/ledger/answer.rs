@@ -20,6 +20,8 @@ pub enum Task {
     Last,
     /// After the end: compare what changed, and remember how the file is left.
     Leave,
+    /// After an end in which not all of it was confirmed: remember that, for a start that is stopped before it can ask.
+    Owe,
     /// Before the start: what is the file that is here?
     Inspect,
     /// Before all of it is copied: is it whole?
@@ -31,12 +33,13 @@ pub enum Task {
 }
 
 impl Task {
-    const ALL: [(&str, Self); 9] = [
+    const ALL: [(&str, Self); 10] = [
         ("look", Self::Look),
         ("all", Self::All),
         ("background", Self::Background),
         ("last", Self::Last),
         ("leave", Self::Leave),
+        ("owe", Self::Owe),
         ("inspect", Self::Inspect),
         ("check", Self::Check),
         ("reset", Self::Reset),

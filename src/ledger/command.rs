@@ -130,6 +130,9 @@ impl Ledger<'_> {
         if self.task == Task::Check {
             return self.check();
         }
+        if self.task == Task::Owe {
+            return owed::note(self.meta).map(|()| Answer::Equal { due: false });
+        }
         let is_new = position::txids(&ltx::folder(self.meta)).next().is_none();
         if inspects && !is_sqlite(self.database)? {
             let damaged = || Standing::Malformed { why: NO_LONGER_SQLITE.to_owned() };
@@ -468,6 +471,7 @@ impl Ledger<'_> {
             | Task::Background
             | Task::Last
             | Task::Leave
+            | Task::Owe
             | Task::Check
             | Task::Reset
             | Task::Restored => None,

@@ -4,7 +4,7 @@
 use std::io;
 use std::path::Path;
 
-use super::book::Book;
+use super::book::{Book, path};
 use crate::litestream::ltx::{self, Ltx};
 use crate::litestream::position;
 use crate::sqlite::wal::{self, Run};
@@ -12,8 +12,11 @@ use crate::sqlite::wal::{self, Run};
 /// Whether that is known. Of a database whose confirmations nobody has written down it is not.
 pub(super) fn is_any(database: &Path, meta: &Path) -> io::Result<bool> {
     let folder = ltx::folder(meta);
-    let Some(newest) = position::txids(&folder).max() else { return Ok(false) };
+    if !path(meta).exists() && position::txids(&folder).next().is_none() {
+        return Ok(false);
+    }
     let confirmed = Book::open(meta)?.head.confirmed;
+    let Some(newest) = position::txids(&folder).max() else { return Ok(confirmed == Some(0)) };
     if confirmed.is_some_and(|confirmed| confirmed < newest) {
         return Ok(true);
     }
@@ -30,6 +33,19 @@ pub(super) fn confirm(meta: &Path, txid: u64) -> io::Result<()> {
         return Ok(());
     }
     book.head.confirmed = Some(txid);
+    book.write_head()
+}
+
+/// Notes that the replica may lack something, where nothing was ever noted: then whatever was copied is owed.
+pub(super) fn note(meta: &Path) -> io::Result<()> {
+    if !meta.is_dir() {
+        return Ok(());
+    }
+    let mut book = Book::open(meta)?;
+    if book.head.confirmed.is_some() {
+        return Ok(());
+    }
+    book.head.confirmed = Some(0);
     book.write_head()
 }
 

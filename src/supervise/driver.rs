@@ -81,6 +81,8 @@ pub(super) enum Message {
 
 pub(super) type Outbox = mpsc::UnboundedSender<Message>;
 
+/// How long the marks of what was not confirmed may take: it is a moment, and the platform's own KILL may be near.
+const OWING: Duration = Duration::from_millis(500);
 /// How long the removal of locks may take in the end.
 const LETTING_GO: Duration = Duration::from_millis(200);
 
@@ -270,6 +272,9 @@ impl Driver {
         let is_undrained = cause == Cause::Keeper && code == ExitCode::NOT_DRAINED;
         let leaves = self.world.launches > 0 && self.world.version.confirms() && !is_undrained;
         let left = if leaves { self.leave(signals).await } else { Ok(()) };
+        if is_undrained && self.world.version.is_ltx() {
+            self.owe(signals).await;
+        }
         self.world.roster.let_go(Instant::now() + LETTING_GO);
         left?;
         if let Some(damage) = self.world.damage.take() {
@@ -328,6 +333,31 @@ impl Driver {
         let message = format!("not everything is on the replica: {}", parted.join("; "));
         Err(Failure::new(ExitCode::NOT_DRAINED, message)
             .hint("the local files have it, and the next start copies them as a whole"))
+    }
+}
+
+impl Driver {
+    /// Remembers what was not confirmed, so that the next start answers for it even if it is stopped before it can ask.
+    async fn owe(&self, signals: &AsyncFd<Signals>) {
+        let mut owing = JoinSet::new();
+        for db in &self.world.undrained {
+            let database = self.world.roster.get(*db).filter(|database| database.exists());
+            if let Some(database) = database {
+                owing.spawn_local(ledger::owe(self.world.runner.clone(), database.clone()));
+            }
+        }
+        let deadline = tokio::time::Instant::now() + OWING;
+        loop {
+            tokio::select! {
+                owed = owing.join_next() => if owed.is_none() { return },
+                Ok(mut ready) = signals.readable() => {
+                    while signals.get_ref().take().is_some() {}
+                    ready.clear_ready();
+                    self.world.runner.children.reap();
+                }
+                () = tokio::time::sleep_until(deadline) => return,
+            }
+        }
     }
 }
 

@@ -126,6 +126,8 @@ pub(super) struct World {
     manager: Manager,
     /// All was confirmed at the end.
     pub(super) drained: bool,
+    /// Of these not all was.
+    pub(super) undrained: Vec<Db>,
     /// The app's leader is gone, and something of its tree is left.
     pub(super) leftovers: bool,
     pub(super) sweeping: bool,
@@ -212,6 +214,7 @@ impl World {
             starts: 0,
             manager: Manager::default(),
             drained: false,
+            undrained: Vec::new(),
             leftovers: false,
             sweeping: false,
             gate: None,
@@ -735,6 +738,9 @@ impl World {
         };
         notes::log(note, &names);
         self.drained |= matches!(note, Note::Drained | Note::NeverMade { rest: true, .. });
+        if let Note::NotDrained(dbs) = note {
+            self.undrained.clone_from(dbs);
+        }
         if matches!(note, Note::GateTimeout) && self.failure.is_none() {
             self.failure = Some(notes::not_confirmed(&names, self.setup.policy.gate_timeout));
         }

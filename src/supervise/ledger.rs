@@ -420,6 +420,13 @@ pub(super) async fn follow(runner: Runner, database: Database) {
     }
 }
 
+/// Remembers that not all of a database was confirmed.
+pub(super) async fn owe(runner: Runner, database: Database) {
+    if let Err(reason) = ask(&runner, Task::Owe, &database, LEAVING).await {
+        tracing::debug!("{}: {reason}", database.path.display());
+    }
+}
+
 /// Remembers how a database was left; what was found to differ.
 pub(super) async fn leave(runner: &Runner, database: &Database) -> Option<String> {
     if place::theirs(|| database.path.symlink_metadata()).is_err() {

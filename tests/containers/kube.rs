@@ -53,8 +53,8 @@ fn restored(podman: &Podman) {
             },
         });
         let file = scene.world.write("pod.yaml", &pod.to_string()).display().to_string();
-        podman.ok(["kube", "play", "--network", "none", &file]);
         let before = scene.trace().acked().len();
+        podman.ok(["kube", "play", "--network", "none", &file]);
         wait_until("rows", DEADLINE, || scene.trace().acked().len() > before + 10);
         let container = format!("{name}-app");
         podman.ok(["stop", "--time", "10", &container]);

@@ -91,3 +91,27 @@ fn out_of_the_gate_it_is_drained() {
     running.finish().expect_code(143).expect_log("everything is on the replica");
     assert!(world.trace().is_empty());
 }
+
+/// Of this database no confirmation was ever noted: the end itself is.
+#[test]
+fn what_a_first_run_left_is_answered_for() {
+    let s3 = S3::start();
+    s3.bucket("backups");
+    let world = World::new();
+    let running = keeper(&world, &s3)
+        .app(App::new(&world.trace()).ready().until(&world.path("go")).insert(&world.db(), 2).ready().wait())
+        .start();
+    world.trace().wait_nth(1, "ready");
+    s3.fail_with(503);
+    world.write("go", "");
+    world.trace().wait_nth(2, "ready");
+    running.signal(Signal::SIGTERM);
+    running.finish().expect_code(74).expect_log("app.db");
+    let name = world.db().display().to_string();
+    let ended = stopped(&world, &s3, &[]).expect_code(74);
+    assert!(ended.log.lines().any(|line| line.contains(LEFT) && line.contains(&name)), "{}", ended.log);
+    s3.resume();
+    keeper(&world, &s3).app(App::new(&world.trace()).exit(0)).run().expect_code(0);
+    s3.fail_with(503);
+    stopped(&world, &s3, &[]).expect_code(143);
+}
