@@ -265,6 +265,39 @@ fn a_database_that_is_replaced_just_before_the_stop_is_no_silent_loss() {
     running.stop(74).expect_log("deleted or replaced").expect_log("app.db");
 }
 
+/// An app that finds no file makes one, and Litestream would copy that over the backup when it comes back.
+#[test]
+fn a_database_that_was_made_anew_is_not_copied_over_its_backup() {
+    for fault in ["litestream", "app", "stop"] {
+        let (world, s3) = world();
+        let app = App::new(&world.trace()).insert(&world.db(), 50).exit(0);
+        keeper(&world, &s3, "warn").app(app).run().expect_code(0);
+        let app = App::new(&world.trace()).on_exit("TERM", 0).insert(&world.db(), 1).ready().wait();
+        let running = keeper(&world, &s3, "warn").args(["--stop-timeout", "10s"]).app(app).start();
+        world.trace().wait("ready");
+        running.wait_log(1, "replicating ");
+        let rows = world.trace().acked().len() - 1;
+        for name in ["app.db", "app.db-wal", "app.db-shm"] {
+            fs::remove_file(world.path(name)).expect("it is there");
+        }
+        sqlite::create(&world.db(), 1);
+        running.wait_log(1, "deleted or replaced");
+        match fault {
+            "litestream" => running.kill(&running.litestream(), Signal::SIGKILL),
+            "app" => running.kill(&running.app(), Signal::SIGKILL),
+            _ => running.signal(Signal::SIGTERM),
+        }
+        let ended = running.finish().expect_code(74).expect_log("app.db");
+        assert!(!ended.log.contains(": everything is on the replica"), "{fault}: {}", ended.log);
+        assert_eq!(world.trace().all("start").len(), 2, "{fault}: {}", ended.log);
+        let next = keeper(&world, &s3, "warn").app(App::new(&world.trace()).exit(0)).run().expect_code(69);
+        assert!(next.log.contains("--if-behind"), "{fault}: {}", next.log);
+        let config = world.config(&s3.replica("backups", "app"));
+        let restored = Backup::Config(&config, &world.db()).restore(&world, LATEST);
+        assert!(sqlite::count(&restored) >= 10 + rows, "{fault}: {}", next.log);
+    }
+}
+
 #[test]
 fn a_database_that_is_deleted_is_named_and_lags() {
     let (world, s3) = world();

@@ -6,7 +6,7 @@ use super::Machine;
 use super::goal::Goal;
 use super::processes::{App, Litestream};
 use crate::core::timer::Timer;
-use crate::core::{Action, Ended, NotStarted, Note, Phase, Restart};
+use crate::core::{Action, Ended, ExitCode, NotStarted, Note, Phase, Restart};
 
 /// How a process ends that got a SIGKILL (`signal(7)`).
 const KILLED: Ended = Ended::Signal(9);
@@ -230,6 +230,11 @@ impl Machine {
     fn torn_down(&mut self, now: Instant) {
         self.app = App::Gone;
         match (self.litestream, self.goal) {
+            // An app that comes back writes to a file that nobody replicates, or makes a new one in place of the old.
+            (Litestream::Up, Goal::RestartApp(_)) if !self.lag.all_replaced().is_empty() => {
+                self.aim_at_stop(now, None, ExitCode::NOT_DRAINED);
+                self.drain(now);
+            }
             (Litestream::Up, Goal::RestartApp(delay)) => {
                 self.become_phase(Phase::Backoff);
                 self.timers.set(Timer::Backoff, now + delay);

@@ -480,25 +480,28 @@ fn a_replaced_file_is_never_called_drained() {
     }
 }
 
+/// Whether it may take the place of its backup is for a start to find out.
 #[test]
-fn a_replaced_file_is_drained_by_the_litestream_that_opens_it() {
-    let mut world = World::new(policy(), Plan::default());
-    world.until(Phase::Running).pass(secs(2)).suffer(Fault::Replaced(Db(0)));
-    world.suffer(Fault::LitestreamDies);
-    world.until(Phase::Backoff).suffer(Fault::Stop(15));
-    assert_eq!(world.end(), 143);
-    assert!(world.dbs.is_safe());
-}
-
-#[test]
-fn a_replaced_file_is_not_forgotten_by_a_stop_between_two_litestreams() {
-    let mut world = World::new(policy(), Plan { close: secs(1), ..Plan::default() });
-    world.until(Phase::Running).pass(secs(2)).suffer(Fault::Replaced(Db(0)));
-    world.pass(secs(1)).suffer(Fault::LitestreamAsked);
-    world.until(Phase::Closing).suffer(Fault::Stop(15));
-    assert_eq!(world.end(), 143);
-    assert_eq!(world.noted(Note::DrainRelaunch), 1);
-    assert!(world.dbs.is_safe());
+fn no_litestream_and_no_app_is_started_on_a_replaced_file() {
+    for fault in
+        [Fault::LitestreamDies, Fault::LitestreamAsked, Fault::ShimDies, Fault::AppDies(Ended::Code(1))]
+    {
+        for stop in [false, true] {
+            let mut world = World::new(policy(), Plan { close: secs(1), ..Plan::default() });
+            world.until(Phase::Running).pass(secs(2)).suffer(Fault::Replaced(Db(0)));
+            world.pass(secs(1)).suffer(fault);
+            if stop {
+                world.pass(ms(100)).suffer(Fault::Stop(15));
+            }
+            assert_eq!(world.end(), 74, "{fault:?} {stop}: {}", world.story());
+            assert_eq!(
+                (world.did(&Action::Launch), world.did(&Action::StartApp)),
+                (1, 1),
+                "{fault:?} {stop}"
+            );
+            assert_eq!(world.noted(Note::Drained), 0, "{fault:?} {stop}");
+        }
+    }
 }
 
 #[test]
