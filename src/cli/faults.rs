@@ -10,7 +10,7 @@ use super::settings::variable;
 use super::written::Written;
 use crate::check::{self, Site};
 use crate::config::lint::{Lint, Rule};
-use crate::config::{self, Config};
+use crate::config::{self, Config, Origin};
 use crate::core::{ExitCode, Gate};
 use crate::error::Failure;
 use crate::litestream::database::Database;
@@ -74,11 +74,18 @@ impl Faults {
     fn find(&self, looked: Looked<'_>) -> Vec<Lint> {
         let mut found = self.look(looked);
         if let Looked::Named(database) | Looked::Staying(database) = looked {
-            let written = self.config.databases().iter();
             // Only where there is something to say: one of thousands is looked for.
-            let line =
-                |path| written.clone().find(|written| &written.path == path).map_or(0, |found| found.line);
-            found.iter_mut().for_each(|lint| lint.line = line(&database.path));
+            let place = |lint: &mut Lint| {
+                let written = self.config.databases().iter().find(|written| written.path == database.path);
+                let folders = self.config.directories();
+                let is_below = || folders.iter().any(|folder| database.path.starts_with(&folder.dir));
+                match written {
+                    Some(written) => lint.line = written.line,
+                    None if is_below() => lint.line = 0,
+                    None => (lint.origin, lint.line, lint.column) = (Origin::Resolver, 0, 0),
+                }
+            };
+            found.iter_mut().for_each(place);
         }
         found
     }
@@ -146,6 +153,7 @@ fn said(lint: &Lint) -> String {
     let Rule { code, .. } = lint.rule;
     match lint.origin.file() {
         Some(_) => format!("{}: {} [{code}]", lint.place(), lint.message),
+        None if lint.origin == Origin::Resolver => format!("{}: {} [{code}]", lint.origin, lint.message),
         None => format!("{} [{code}]", lint.message),
     }
 }

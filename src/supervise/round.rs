@@ -377,10 +377,13 @@ impl Driver {
             let reason = format!("{path}: replica {replica}: not done within --timeout, and going on");
             report.fail(path, reason);
         }
-        let late = |asking: &mut Asking| asking.is_late();
-        world.rounds.waiting.extract_if(.., late).for_each(|asking| asking.answer(report.clone()));
         let failure = Failure::new(ExitCode::UNAVAILABLE, "the resolver has not answered within --timeout")
             .hint("its answer is taken when it comes, and the log tells; --timeout waits longer");
+        if world.rounds.asking {
+            report.fail("the resolver".to_owned(), failure.message.clone());
+        }
+        let late = |asking: &mut Asking| asking.is_late();
+        world.rounds.waiting.extract_if(.., late).for_each(|asking| asking.answer(report.clone()));
         let asked = Report::of_failure(&failure);
         world.rounds.next.extract_if(.., late).for_each(|asking| asking.answer(asked.clone()));
     }
@@ -389,10 +392,14 @@ impl Driver {
     /// of an answer, since it may ask again at once, and what came of this one is not said of the next.
     pub(super) fn settle_rounds(&mut self) {
         let running = self.machine.phase() == Phase::Running;
-        let rounds = &mut self.world.rounds;
         if !running {
-            rounds.open.clear();
+            for db in std::mem::take(&mut self.world.rounds.open) {
+                let (path, _) = self.world.place_of(db);
+                let reason = format!("{path}: not done when the app ended");
+                self.world.rounds.report.fail(path, reason);
+            }
         }
+        let rounds = &mut self.world.rounds;
         if rounds.is_over() {
             let report = std::mem::take(&mut rounds.report);
             for waiting in rounds.waiting.drain(..) {

@@ -200,7 +200,8 @@ fn a_resolver_that_names_it_is_refused() {
         tenants.answer(&json!([tenants.entry(name)]).to_string());
         let began = Instant::now();
         let ended = tenants.keeper("10m").app(App::new(&tenants.world.trace()).exit(0)).run();
-        ended.expect_code(78).expect_log(words);
+        let ended = ended.expect_code(78).expect_log(words);
+        assert!(!ended.log.contains("litestream.yml"), "{name}: it is in the answer: {}", ended.log);
         assert!(began.elapsed() < DEADLINE / 3, "{name}: it is one look: {:?}", began.elapsed());
         assert!(tenants.world.trace().is_empty());
         let found = tenants.keeper("10m").command("check").args(["--online", "--json", "--", "true"]).run();
@@ -240,7 +241,10 @@ fn reload_refuses_it_and_takes_the_others_in() {
         );
         assert!(ended.log.contains(words) || ended.stdout.contains(words), "{name}");
     }
+    let said = format!("{}{}", ended.stdout, ended.log);
+    assert!(!said.contains("litestream.yml"), "all of it is in the answer: {said}");
     let ended = running.stop(74);
+    assert!(!ended.log.contains("litestream.yml"), "{}", ended.log);
     for name in ["a?b.db", "a#b.db", "a%41b.db", "link.db"] {
         assert!(ended.log.contains(name), "{name}: {}", ended.log);
     }

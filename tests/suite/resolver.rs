@@ -74,6 +74,22 @@ fn a_tenant_that_was_never_made_goes_as_that() {
     assert!(!ended.log.contains("was deleted before"), "{}", ended.log);
 }
 
+/// Whoever asks is not told that nothing changed by a resolver that has said nothing.
+#[test]
+fn a_resolver_that_does_not_answer_is_a_failed_reload_each_time() {
+    let tenants = Tenants::in_folders();
+    tenants.name(&["a"]);
+    let running = tenants.start("10m");
+    tenants.name(&["a", "b"]);
+    tenants.script("exec sleep 1000\n");
+    for _ in 0..2 {
+        let reload = Keeper::new(&tenants.world).command("reload").config(&tenants.config("10m"));
+        let ended = reload.args(["--timeout", "3s"]).run().expect_code(69);
+        ended.expect_log("the resolver has not answered within --timeout");
+    }
+    running.stop(143);
+}
+
 #[test]
 fn the_interval_asks_by_itself() {
     let tenants = Tenants::in_folders();
