@@ -43,8 +43,8 @@ impl Faults {
         // No gate makes a text right that Litestream can do nothing with.
         if self.gate == Gate::None && !matches!(looked, Looked::Written(_)) {
             doubtful.append(&mut bad);
-            // Of another file nobody would learn, not even at the end.
-            bad.extend(doubtful.extract_if(.., |lint| lint.rule == check::MISREAD_PATH));
+            // Of another file, or of a WAL that nobody reads, no one would learn in time.
+            bad.extend(doubtful.extract_if(.., |lint| check::WHATEVER_THE_GATE.contains(&lint.rule)));
         }
         if matches!(looked, Looked::Configured) {
             bad.extend(self.in_any_case());

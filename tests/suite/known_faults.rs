@@ -144,10 +144,12 @@ fn a_database_that_a_resolver_names_is_looked_at_as_well() {
 #[test]
 fn with_gate_none_what_is_wrong_is_a_warning() {
     let world = World::new();
-    sqlite::create(&world.path("real.db"), 1);
-    symlink(world.path("real.db"), world.db()).expect("the world can be written");
+    sqlite::create(&world.db(), 1);
+    fs::create_dir(world.path("config")).expect("the world can be written");
+    let text = "production:\n  adapter: sqlite3\n  pragmas:\n    journal_mode: delete\n";
+    world.write("config/database.yml", text);
     let keeper = simple(&world).args(["--gate", "none", "--stop-timeout", "2s"]);
-    let ended = keeper.app(App::new(&world.trace()).exit(0)).run().expect_log("[database-link]");
+    let ended = keeper.app(App::new(&world.trace()).exit(0)).run().expect_log("[journal-mode]");
     assert!(!world.trace().is_empty(), "{}", ended.log);
 }
 
