@@ -1,6 +1,6 @@
 //! What `check` knows to be wrong on this machine, said by `run` before it starts anything.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::settings::variable;
 use super::written::Written;
 use crate::check::{self, Site};
 use crate::config::lint::{Lint, Rule};
-use crate::config::{self, Config};
+use crate::config::{self, Config, Origin};
 use crate::core::{ExitCode, Gate};
 use crate::error::Failure;
 use crate::litestream::database::Database;
@@ -74,13 +74,22 @@ impl Faults {
     fn find(&self, looked: Looked<'_>) -> Vec<Lint> {
         let mut found = self.look(looked);
         if let Looked::Named(database) | Looked::Staying(database) = looked {
-            let written = self.config.databases().iter();
             // Only where there is something to say: one of thousands is looked for.
-            let line =
-                |path| written.clone().find(|written| &written.path == path).map_or(0, |found| found.line);
-            found.iter_mut().for_each(|lint| lint.line = line(&database.path));
+            for lint in &mut found {
+                (lint.origin, lint.line) = self.place(&database.path);
+            }
         }
         found
+    }
+
+    /// What a database is named by: a line of the configuration, or the answer of its resolver.
+    fn place(&self, path: &Path) -> (Origin, usize) {
+        let (written, folders) = (self.config.databases().iter(), self.config.directories().iter());
+        let mut lines = written
+            .filter(|written| written.path == path)
+            .map(|written| written.line)
+            .chain(folders.filter(|folder| path.starts_with(&folder.dir)).map(|folder| folder.line));
+        lines.next().map_or((Origin::Resolver, 0), |line| (self.config.origin().clone(), line))
     }
 
     fn look(&self, looked: Looked<'_>) -> Vec<Lint> {
@@ -144,8 +153,8 @@ pub(super) fn refusal(mut bad: Vec<Lint>) -> Result<(), Failure> {
 /// As `check` shows it, without the word that it is an error.
 fn said(lint: &Lint) -> String {
     let Rule { code, .. } = lint.rule;
-    match lint.origin.file() {
-        Some(_) => format!("{}: {} [{code}]", lint.place(), lint.message),
-        None => format!("{} [{code}]", lint.message),
+    match lint.origin {
+        Origin::File(_) | Origin::Resolver => format!("{}: {} [{code}]", lint.place(), lint.message),
+        Origin::CommandLine | Origin::Environment => format!("{} [{code}]", lint.message),
     }
 }

@@ -10,6 +10,7 @@ use nix::unistd::mkfifo;
 use crate::support::app::App;
 use crate::support::config::Replica;
 use crate::support::keeper::Keeper;
+use crate::support::process::Ended;
 use crate::support::refused::refused;
 use crate::support::s3::S3;
 use crate::support::sqlite;
@@ -137,8 +138,33 @@ fn a_database_that_a_resolver_names_is_looked_at_as_well() {
         world.write("a.yml", &format!("litekeeper: {{resolver: {{command: ['{}']}}}}\n", resolver.display()));
     let ended =
         Keeper::new(&world).config(&config).app(App::new(&world.trace()).exit(0)).run().expect_code(78);
-    ended.expect_log("is a link to ").expect_log("[database-link]");
+    let line = |ended: &Ended, code: &str| {
+        let found = ended.log.lines().find(|line| line.contains(code)).map(str::to_owned);
+        found.unwrap_or_else(|| panic!("no {code}: {}", ended.log))
+    };
+    let said = line(&ended, "[database-link]");
+    // No line of the file has it.
+    assert!(said.contains("resolver: `") && said.contains("is a link to "), "{said}");
+    assert!(!said.contains("a.yml"), "{said}");
     assert!(world.trace().is_empty());
+    let of_many = "#!/bin/sh\necho '[{\"path\": \"*.db\", \"replica\": {\"path\": \"backup\"}}]'\n";
+    world.program("resolver", of_many);
+    let ended =
+        Keeper::new(&world).config(&config).app(App::new(&world.trace()).exit(0)).run().expect_code(78);
+    let said = line(&ended, "[database-path]");
+    assert!(said.contains("resolver: `path: ") && !said.contains("a.yml"), "{said}");
+}
+
+/// A pattern in its place would find what Litestream misreads as well.
+#[test]
+fn a_question_mark_in_a_name_that_is_not_there_is_told_as_one() {
+    for name in ["a?b.db", "a?.db", "w?/a.db", "[ab]%41.db", "*#.db"] {
+        let world = World::new();
+        let path = world.path(name);
+        let keeper = || Keeper::new(&world).db(&path).replica(&world.replica_url());
+        let ended = refused(&world, keeper, "misread-path");
+        assert!(!ended.log.contains("pattern"), "{name}: {}", ended.log);
+    }
 }
 
 #[test]
