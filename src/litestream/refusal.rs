@@ -213,7 +213,8 @@ impl Refusal {
             Self::GoogleKey => "check the account in GOOGLE_APPLICATION_CREDENTIALS, and what it may do",
             Self::Login => "check the user, and its password or key, in the replica's settings",
             Self::HostKey => {
-                "compare `host-key` with what the server has (`ssh-keyscan HOST`): somebody else may answer there"
+                "compare `host-key` with what the server has: litestream takes its ecdsa key if it has one (`ssh-keyscan -t ecdsa HOST`), \
+                 else the rsa one, and ed25519 last; if that is what is written, somebody else may answer there"
             }
             Self::KeyFile => "name a file with a private key that has no passphrase",
             Self::Certificate => {
