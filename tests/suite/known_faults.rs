@@ -11,7 +11,7 @@ use crate::support::app::App;
 use crate::support::config::Replica;
 use crate::support::keeper::Keeper;
 use crate::support::process::Ended;
-use crate::support::refused::refused;
+use crate::support::refused::{findings, refused};
 use crate::support::s3::S3;
 use crate::support::sqlite;
 use crate::support::world::World;
@@ -341,4 +341,19 @@ fn nobody_is_told_to_give_away_what_somebody_else_named() {
             );
         }
     }
+}
+
+/// An object store's name has no slash, and Litestream makes a name of all that is behind the host.
+#[test]
+fn a_path_behind_a_bucket_of_nats_is_refused_and_init_writes_none() {
+    let world = World::new();
+    sqlite::create(&world.db(), 1);
+    let keeper = || Keeper::new(&world).db(&world.db()).replica("nats://127.0.0.1:25020/backups/shop/a.db");
+    let code = findings(keeper()).into_iter().find(|lint| lint["severity"] == "error").expect("an error");
+    refused(&world, keeper, code["code"].as_str().expect("a text")).expect_log("one name, without a slash");
+    let init = Keeper::new(&world).command("init").cwd(world.root());
+    let written = init.args(["--stdout", "--replica", "nats://h:4222/bucket"]).run().expect_code(0);
+    let line = written.stdout.lines().find(|line| line.contains("nats://h:4222/bucket"));
+    let line = line.unwrap_or_else(|| panic!("{}{}", written.stdout, written.log));
+    assert!(line.trim_end_matches(['"', '\'']).ends_with("nats://h:4222/bucket"), "{line}");
 }
