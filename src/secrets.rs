@@ -40,10 +40,14 @@ const SECRET_SETTINGS: &[&str] = &["heartbeat-url", "seed", "identities"];
 const OPEN_SETTINGS: &[&str] =
     &["key-path", "host-key", "client-key", "sse-kms-key-id", "sse-customer-key-path", "sign-payload"];
 
+/// Variables of the clouds' clients that sound like secrets and hold the path of a file.
+const OPEN_VARIABLES: &[&str] =
+    &["google-application-credentials", "aws-shared-credentials-file", "aws-web-identity-token-file"];
+
 /// Whether a setting, a variable or an option of this name is a secret, as far as a name can say it.
 pub fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace('_', "-");
-    if OPEN_SETTINGS.contains(&name.as_str()) {
+    if OPEN_SETTINGS.contains(&name.as_str()) || OPEN_VARIABLES.contains(&name.as_str()) {
         return false;
     }
     SECRET_SETTINGS.contains(&name.as_str())
@@ -386,7 +390,9 @@ mod tests {
         ] {
             assert!(is_secret_name(name) || name == "PGPASS", "{name}");
         }
-        for name in ["keyboard", "RAILS_ENV", "path", "monkey", "author", "compass"] {
+        for name in
+            ["keyboard", "GOOGLE_APPLICATION_CREDENTIALS", "RAILS_ENV", "path", "monkey", "author", "compass"]
+        {
             assert!(!is_secret_name(name), "{name}");
         }
     }

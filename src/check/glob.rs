@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::site::Site;
 use crate::config::lint::{DATABASE_PATH, Lint};
+use crate::litestream::database::misread;
 use crate::litestream::glob::is_pattern;
 
 pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
@@ -35,6 +36,11 @@ pub(super) fn of(site: &Site<'_>, path: &Path, line: usize, key: &str) -> Option
         return Some(lint.hint(format!(
             "a path has no parameters: write `{file}`, or a URL such as `sqlite:{file}?{parameters}`"
         )));
+    }
+    // What the pattern would find is misread as well, and a lone question mark is rather a part of a name.
+    let of_a_name = text.replace('?', "_");
+    if !is_pattern(&of_a_name) || misread(Path::new(&of_a_name), site.is_old).is_some() {
+        return None;
     }
     let folder = parts[..first].join("/");
     let folder = if folder.is_empty() { "/" } else { &folder };

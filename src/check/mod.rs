@@ -40,7 +40,7 @@ pub use further::Further;
 pub use litestream::{Found, look as look_for_litestream};
 pub use online::{Online, try_replicas};
 pub use rules::{
-    APP_MISSING, APP_SHELL, MISREAD_PATH, NO_APP, OF_ANOTHER, ON_NETWORK, RESOLVER, RESOLVER_MISSING, RULES,
+    APP_MISSING, APP_SHELL, NO_APP, OF_ANOTHER, ON_NETWORK, RESOLVER, RESOLVER_MISSING, RULES,
     SECOND_LITESTREAM, SETTING, SWITCHED_OFF, TERMINAL,
 };
 pub use site::Site;
@@ -111,6 +111,10 @@ pub fn broken_off(site: &Site<'_>) -> Vec<Lint> {
 
 /// A file that is damaged or was broken off, and a folder without databases, can be put right by the start itself, from the backup.
 const MAY_BE_RESTORED: &[&Rule] = &[rules::CUT_OFF, rules::DAMAGED, rules::EMPTY_DIR];
+
+/// With these Litestream replicates something else than the database, and says nothing of it: a start without a gate would end
+/// without a backup, and call it one.
+pub const WHATEVER_THE_GATE: &[&Rule] = &[rules::DATABASE_LINK, rules::MISREAD_PATH];
 
 fn only_faults(mut found: Vec<Lint>) -> Vec<Lint> {
     found.retain(|lint| lint.rule.severity == Severity::Error && !MAY_BE_RESTORED.contains(&lint.rule));

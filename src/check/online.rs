@@ -401,7 +401,7 @@ impl Trial {
             Refusal::Other if reason.starts_with(NO_ANSWER) => Refusal::Unreachable,
             refusal => refusal,
         };
-        self.lint(rule, message).hint(refusal.hint())
+        self.lint(rule, message).hint(refusal.asked_of(self.replica.kind == Kind::S3).hint())
     }
 
     fn lint(&self, rule: &'static Rule, message: String) -> Lint {

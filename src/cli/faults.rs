@@ -1,6 +1,6 @@
 //! What `check` knows to be wrong on this machine, said by `run` before it starts anything.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -43,8 +43,8 @@ impl Faults {
         // No gate makes a text right that Litestream can do nothing with.
         if self.gate == Gate::None && !matches!(looked, Looked::Written(_)) {
             doubtful.append(&mut bad);
-            // Of another file nobody would learn, not even at the end.
-            bad.extend(doubtful.extract_if(.., |lint| lint.rule == check::MISREAD_PATH));
+            // Of another file, or of a WAL that nobody reads, no one would learn in time.
+            bad.extend(doubtful.extract_if(.., |lint| check::WHATEVER_THE_GATE.contains(&lint.rule)));
         }
         if matches!(looked, Looked::Configured) {
             bad.extend(self.in_any_case());
@@ -75,19 +75,21 @@ impl Faults {
         let mut found = self.look(looked);
         if let Looked::Named(database) | Looked::Staying(database) = looked {
             // Only where there is something to say: one of thousands is looked for.
-            let place = |lint: &mut Lint| {
-                let written = self.config.databases().iter().find(|written| written.path == database.path);
-                let folders = self.config.directories();
-                let is_below = || folders.iter().any(|folder| database.path.starts_with(&folder.dir));
-                match written {
-                    Some(written) => lint.line = written.line,
-                    None if is_below() => lint.line = 0,
-                    None => (lint.origin, lint.line, lint.column) = (Origin::Resolver, 0, 0),
-                }
-            };
-            found.iter_mut().for_each(place);
+            for lint in &mut found {
+                (lint.origin, lint.line) = self.place(&database.path);
+            }
         }
         found
+    }
+
+    /// What a database is named by: a line of the configuration, or the answer of its resolver.
+    fn place(&self, path: &Path) -> (Origin, usize) {
+        let (written, folders) = (self.config.databases().iter(), self.config.directories().iter());
+        let mut lines = written
+            .filter(|written| written.path == path)
+            .map(|written| written.line)
+            .chain(folders.filter(|folder| path.starts_with(&folder.dir)).map(|folder| folder.line));
+        lines.next().map_or((Origin::Resolver, 0), |line| (self.config.origin().clone(), line))
     }
 
     fn look(&self, looked: Looked<'_>) -> Vec<Lint> {
@@ -151,9 +153,8 @@ pub(super) fn refusal(mut bad: Vec<Lint>) -> Result<(), Failure> {
 /// As `check` shows it, without the word that it is an error.
 fn said(lint: &Lint) -> String {
     let Rule { code, .. } = lint.rule;
-    match lint.origin.file() {
-        Some(_) => format!("{}: {} [{code}]", lint.place(), lint.message),
-        None if lint.origin == Origin::Resolver => format!("{}: {} [{code}]", lint.origin, lint.message),
-        None => format!("{} [{code}]", lint.message),
+    match lint.origin {
+        Origin::File(_) | Origin::Resolver => format!("{}: {} [{code}]", lint.place(), lint.message),
+        Origin::CommandLine | Origin::Environment => format!("{} [{code}]", lint.message),
     }
 }

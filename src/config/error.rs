@@ -207,6 +207,9 @@ pub enum Problem {
         "a `dir` cannot go to NATS: Litestream puts the path of each database into the bucket's name, or all of them into one place"
     )]
     FolderOnNats,
+    /// A path behind the name of an object store, or in it.
+    #[error("the bucket of a replica on NATS is one name, without a slash: an object store has no folders")]
+    NatsWithPath,
     /// Both places for metadata.
     #[error("a database has both `meta-path` and `meta-dir`")]
     MetaPathAndDir,
@@ -698,6 +701,9 @@ impl Finding {
             Problem::NotIn03 => "name each database, or use Litestream 0.5",
             Problem::SameName { .. } => "give each replica a `name`",
             Problem::FolderOnNats => "name each database by itself, with a bucket of its own",
+            Problem::NatsWithPath => {
+                "write `nats://HOST:PORT/BUCKET`, with a bucket of its own for each database"
+            }
             Problem::NoPattern => "for example `pattern: \"*.db\"`",
             Problem::SeveralReplicas { .. } => "keep one; only Litestream 0.3 writes to several",
             Problem::ReplicaPathIsUrl => "use `url` instead of `path`",

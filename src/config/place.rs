@@ -252,6 +252,11 @@ fn nats(settings: &Settings<'_>, url: Option<&Url>) -> Found<Place> {
             settings.or_default("bucket")?.ok_or_else(|| settings.missing(&Kind::Nats, "bucket"))?.to_owned()
         }
     };
+    // Litestream would ask for a store of that name, and no server has one (`nats: invalid bucket name`).
+    if bucket.contains('/') {
+        let key = if url.is_some_and(|url| clean(&url.path) == bucket) { "url" } else { "bucket" };
+        return Err((settings.line_of(key), Problem::NatsWithPath));
+    }
     let host = url.map(|url| server(&url.host)).unwrap_or_default();
     Ok(Place::new("nats", &host, &bucket, ""))
 }
@@ -412,6 +417,8 @@ mod tests {
             "{type: sftp, host: h}",
             "{type: webdav}",
             "{type: nats}",
+            "{url: nats://h/b/shop/a.db}",
+            "{type: nats, url: 'nats://h', bucket: b/a}",
             "{}",
             "{url: /backups}",
             "{url: [s3]}",

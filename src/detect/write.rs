@@ -210,6 +210,10 @@ fn replica(plan: &Plan, database: &Database, name: &str, target: Target<'_>) -> 
             // A URL without a host keeps its slashes: what is wrong with it is that.
             let (scheme, place) = base.split_once("://").unwrap_or((base, ""));
             let place = place.trim_end_matches('/');
+            // An object store is one database's, and has no folders.
+            if scheme.eq_ignore_ascii_case("nats") {
+                return vec![text("url", format!("{scheme}://{place}{query}"))];
+            }
             vec![text("url", format!("{scheme}://{place}/{name}{query}"))]
         }
         Target::Below(folder) => {

@@ -20,14 +20,26 @@ pub enum Refusal {
     KeyFile,
     /// The server's certificate was made by nobody whom this machine trusts, or for another name.
     Certificate,
-    /// There is no such bucket or container.
+    /// There is no such bucket.
     Bucket,
+    /// The same of Azure's storage.
+    Container,
+    /// What no object store of NATS can be called.
+    ObjectStore,
     /// There are no credentials at all.
     NoCredentials,
+    /// The same of Azure's storage.
+    NoAzureKey,
+    /// The key of Azure's storage is no key.
+    BrokenAzureKey,
+    /// The same of Google's: none, or the file with them is not there.
+    NoGoogleKey,
     /// The host's name has no address.
     Dns,
     /// Nobody answers there.
     Unreachable,
+    /// The same of a server of S3, which may have been asked in another way than was meant.
+    UnreachableS3,
     /// The server answers that it cannot answer now.
     Busy,
     /// The server speaks plain HTTP, and is asked for TLS.
@@ -38,6 +50,8 @@ pub enum Refusal {
     DiskFull,
     /// A file or folder of this machine is closed to us.
     Permission,
+    /// A file of this machine stands where a folder belongs.
+    NoFolder,
     /// A file of the backup was written by a Litestream that is newer than this one.
     Newer,
     /// A file of the backup is broken, or missing among the others.
@@ -51,19 +65,20 @@ pub enum Refusal {
 /// What each kind looks like in the words of the clients that Litestream uses.
 const WORDS: &[(Refusal, &[&str])] = &[
     (Refusal::CaBundle, &["custom RootCAs", "AWS_CA_BUNDLE"]),
+    (Refusal::Container, &["ContainerNotFound"]),
+    // Of a URL without a bucket, and of one with a slash in it.
     (
-        Refusal::Bucket,
-        &[
-            "NoSuchBucket",
-            "ContainerNotFound",
-            "bucket does not exist",
-            "bucket doesn't exist",
-            "bucket not found",
-            // Of NATS, for a name with a slash or a dot.
-            "invalid object-store name",
-        ],
+        Refusal::ObjectStore,
+        &["invalid object-store name", "nats: invalid bucket name", "object store bucket \".\""],
     ),
+    (Refusal::Bucket, &["NoSuchBucket", "bucket does not exist", "bucket doesn't exist", "bucket not found"]),
     (Refusal::NoCredentials, &["get credentials", "no EC2 IMDS role", "NoCredentialProviders"]),
+    (
+        Refusal::NoGoogleKey,
+        &["could not find default credentials", "GOOGLE_APPLICATION_CREDENTIALS environment variable"],
+    ),
+    (Refusal::NoAzureKey, &["DefaultAzureCredential: failed to acquire a token"]),
+    (Refusal::BrokenAzureKey, &["illegal base64 data at input byte"]),
     (
         Refusal::AzureKey,
         &[
@@ -71,19 +86,9 @@ const WORDS: &[(Refusal, &[&str])] = &[
             "AuthorizationFailure",
             "InvalidAuthenticationInfo",
             "AuthorizationPermissionMismatch",
-            "DefaultAzureCredential",
-            "illegal base64 data",
         ],
     ),
-    (
-        Refusal::GoogleKey,
-        &[
-            "googleapi: Error 401",
-            "googleapi: Error 403",
-            "oauth2: cannot fetch token",
-            "could not find default credentials",
-        ],
-    ),
+    (Refusal::GoogleKey, &["googleapi: Error 401", "googleapi: Error 403", "oauth2: cannot fetch token"]),
     (
         Refusal::Credentials,
         &[
@@ -141,6 +146,7 @@ const WORDS: &[(Refusal, &[&str])] = &[
         ],
     ),
     (Refusal::Permission, &["permission denied", "read-only file system"]),
+    (Refusal::NoFolder, &["not a directory"]),
     (Refusal::Newer, &["no flags allowed, reserved for future use"]),
     (Refusal::PageSize, &["unaligned wal offset", MIXED]),
     // All else that goes wrong while files are read says the same first.
@@ -177,7 +183,15 @@ impl Refusal {
     /// Reads an error of Litestream's.
     pub fn of(error: &str) -> Self {
         let kind = WORDS.iter().find(|(_, words)| words.iter().any(|word| error.contains(word)));
-        kind.map_or(Self::Other, |(kind, _)| *kind)
+        match kind {
+            Some((kind, _)) => kind.asked_of(error.contains("operation error S3: ")),
+            None => Self::Other,
+        }
+    }
+
+    /// The same where it is known whether S3 was asked: silence does not tell.
+    pub fn asked_of(self, is_s3: bool) -> Self {
+        if is_s3 && self == Self::Unreachable { Self::UnreachableS3 } else { self }
     }
 
     /// Whether waiting changes nothing: somebody has to mend a setting.
@@ -192,7 +206,12 @@ impl Refusal {
                 | Self::KeyFile
                 | Self::Certificate
                 | Self::Bucket
+                | Self::Container
+                | Self::ObjectStore
                 | Self::NoCredentials
+                | Self::NoAzureKey
+                | Self::BrokenAzureKey
+                | Self::NoGoogleKey
                 | Self::CaBundle
                 | Self::NoTls
                 | Self::PageSize
@@ -202,7 +221,7 @@ impl Refusal {
 
     /// Whether the same question may have another answer soon, without anybody mending anything here.
     pub fn may_pass(self) -> bool {
-        matches!(self, Self::Unreachable | Self::Dns | Self::Busy)
+        matches!(self, Self::Unreachable | Self::UnreachableS3 | Self::Dns | Self::Busy)
     }
 
     /// The next step.
@@ -214,29 +233,35 @@ impl Refusal {
             Self::AzureKey => {
                 "check `account-name`, its key or token (LITESTREAM_AZURE_ACCOUNT_KEY, LITESTREAM_AZURE_SAS_TOKEN) and what it may do"
             }
-            Self::GoogleKey => {
-                "set GOOGLE_APPLICATION_CREDENTIALS to the file of a service account, and check what it may do"
-            }
+            Self::GoogleKey => "check the account in GOOGLE_APPLICATION_CREDENTIALS, and what it may do",
             Self::Login => "check the user, and its password or key, in the replica's settings",
             Self::HostKey => {
-                "of the server's keys litestream takes that of `ssh-keyscan -t ecdsa HOST`, then of `-t rsa`, then of `-t ed25519`: name the \
-                 first that is there; if it is that one, somebody else may answer there"
+                "compare `host-key` with what the server has: litestream takes its ecdsa key if it has one (`ssh-keyscan -t ecdsa HOST`), \
+                 else the rsa one, and ed25519 last; if that is what is written, somebody else may answer there"
             }
             Self::KeyFile => "name a file with a private key that has no passphrase",
             Self::Certificate => {
                 "install the machine's certificates (Debian and Alpine: ca-certificates), or name the server's own with SSL_CERT_FILE"
             }
-            Self::Bucket => {
-                "create the bucket (Azure: the container), or correct its name, its region or the endpoint; on NATS the URL is nats://HOST:PORT/BUCKET, \
-                 with nothing behind it"
+            Self::Bucket => "create the bucket, or correct its name, its region or the endpoint",
+            Self::Container => "create the container, or correct its name or `account-name`",
+            Self::ObjectStore => {
+                "write `nats://HOST:PORT/BUCKET` with one name, of letters, digits, `-` and `_`: an object store has no folders"
             }
             Self::NoCredentials => "set LITESTREAM_ACCESS_KEY_ID and LITESTREAM_SECRET_ACCESS_KEY",
-            Self::Dns => {
-                "check the endpoint's name (an S3 replica without `endpoint`, or `?endpoint=` in its URL, is at AWS), and that this machine can resolve \
-                 names (a `nameserver` in /etc/resolv.conf)"
+            Self::NoAzureKey => "set LITESTREAM_AZURE_ACCOUNT_KEY, or write `account-key`",
+            Self::BrokenAzureKey => {
+                "copy the whole `account-key` (LITESTREAM_AZURE_ACCOUNT_KEY) again: it is base64, and what is there is not"
             }
-            Self::Unreachable => {
-                "check the endpoint, and that this machine can reach it; one of S3 without http:// in front is asked over https"
+            Self::NoGoogleKey => {
+                "name the file with the account's key with GOOGLE_APPLICATION_CREDENTIALS: it has to be there, and to be readable"
+            }
+            Self::Dns => {
+                "check the endpoint's name, and that this machine can resolve names (a `nameserver` in /etc/resolv.conf)"
+            }
+            Self::Unreachable => "check the endpoint, and that this machine can reach it",
+            Self::UnreachableS3 => {
+                "check the endpoint, and that this machine can reach it; without http:// in front it is asked over https"
             }
             Self::Busy => "the server answers, and cannot do it now: its own log tells why",
             Self::NoTls => {
@@ -245,6 +270,7 @@ impl Refusal {
             Self::CaBundle => "unset AWS_CA_BUNDLE: litestream's S3 client cannot use it",
             Self::DiskFull => "free some space where that file is, or where the database is",
             Self::Permission => "check who may write there",
+            Self::NoFolder => "a file stands where a folder belongs: remove it, or name another place",
             // The flag came with 0.5.16 (tried with each release from 0.5.9 on).
             Self::Newer => "litestream 0.5.16 or a later one wrote this: run such a one, 0.5.17 for example",
             Self::Damaged => {
@@ -304,7 +330,7 @@ mod tests {
             ),
             (
                 "GET http://h/c: 404 The specified container does not exist. (ContainerNotFound)",
-                Refusal::Bucket,
+                Refusal::Container,
             ),
             (
                 "exceeded maximum number of attempts, 10, https response error StatusCode: 0, request send failed, Get \"https://127.0.0.1:9/b?(hidden) tls: first record does not look like a TLS handshake",
@@ -353,6 +379,42 @@ mod tests {
                 "decode database: decode header: operation error S3: GetObject, StatusCode: 403",
                 Refusal::Credentials,
             ),
+            ("nats: no servers available for connection", Refusal::Unreachable),
+            (
+                "webdav: cannot connect to server: Options \"http://127.0.0.1:1/\": dial tcp 127.0.0.1:1: connect: connection refused",
+                Refusal::Unreachable,
+            ),
+            (
+                "operation error S3: ListObjectsV2, exceeded maximum number of attempts, 10, https response error StatusCode: 0, \
+                 request send failed, Get \"https://127.0.0.1:1/b\": dial tcp 127.0.0.1:1: connect: connection refused",
+                Refusal::UnreachableS3,
+            ),
+            (
+                "dialing: google: could not find default credentials. See https://cloud.google.com/docs/authentication",
+                Refusal::NoGoogleKey,
+            ),
+            (
+                "dialing: google: error getting credentials using GOOGLE_APPLICATION_CREDENTIALS environment variable: open \
+                 /etc/key.json: no such file or directory",
+                Refusal::NoGoogleKey,
+            ),
+            (
+                "abs: cannot list blobs: DefaultAzureCredential: failed to acquire a token.\nAttempted credentials:",
+                Refusal::NoAzureKey,
+            ),
+            (
+                "abs: cannot create shared key credential: decode account key: illegal base64 data at input byte 3",
+                Refusal::BrokenAzureKey,
+            ),
+            (
+                "failed to access object store bucket \"b/app\" (bucket must be created beforehand): nats: invalid object-store name",
+                Refusal::ObjectStore,
+            ),
+            (
+                "failed to access object store bucket \".\" (bucket must be created beforehand): nats: bucket not found",
+                Refusal::ObjectStore,
+            ),
+            ("mkdir /backup/ltx: not a directory", Refusal::NoFolder),
             ("something new", Refusal::Other),
         ] {
             assert_eq!(Refusal::of(words), kind, "{words}");

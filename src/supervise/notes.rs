@@ -253,7 +253,8 @@ fn left_behind(count: u32, how: Ended, names: &Names<'_>) {
 pub(super) fn not_confirmed(names: &Names<'_>, after: Duration) -> Failure {
     let refusal = names.reason.as_deref().map_or(Refusal::Unreachable, Refusal::of);
     let message = format!("{}: not confirmed within {}{}", all(names), millis(after), because(names));
-    Failure::new(ExitCode::UNAVAILABLE, message).hint(refusal.hint())
+    let is_s3 = names.dbs.iter().any(|(_, database)| database.replica.starts_with("s3:"));
+    Failure::new(ExitCode::UNAVAILABLE, message).hint(refusal.asked_of(is_s3).hint())
 }
 
 /// What a lag leads to.

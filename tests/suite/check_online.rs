@@ -9,6 +9,7 @@ use crate::support::keeper::Keeper;
 use crate::support::litestream::{Backup, LATEST, NO_SOCKET, OLD, back_up};
 use crate::support::process::Ended;
 use crate::support::s3::{KEY, S3, SECRET};
+use crate::support::server::free_port;
 use crate::support::sqlite;
 use crate::support::unit;
 use crate::support::wait::{DEADLINE, wait_until};
@@ -358,4 +359,29 @@ fn a_machine_without_certificates_or_names_is_told_in_one_line_each() {
     let found = online.wrapped(deaf()).run().expect_code(78);
     assert_eq!(count(&found.stdout, "replica-list"), 1, "{}", found.stdout);
     assert!(found.stdout.contains("resolve names"), "{}", found.stdout);
+}
+
+/// What is right for S3 leads nowhere elsewhere.
+#[test]
+fn a_hint_is_of_the_kind_of_the_replica() {
+    let world = World::new();
+    sqlite::create(&world.db(), 1);
+    let port = free_port();
+    let of_google = world.path("no-such.json");
+    for (replica, hint) in [
+        (format!("sftp://u:p@127.0.0.1:{port}/backup"), "hint: check the endpoint, "),
+        (format!("nats://127.0.0.1:{port}/backup"), "hint: check the endpoint, "),
+        (format!("webdav://127.0.0.1:{port}/backup"), "hint: check the endpoint, "),
+        (
+            "gs://backups/app".to_owned(),
+            "hint: name the file with the account's key with GOOGLE_APPLICATION_CREDENTIALS",
+        ),
+    ] {
+        let keeper = Keeper::new(&world).db(&world.db()).replica(&replica).command("check").arg("--online");
+        let found = keeper.env("GOOGLE_APPLICATION_CREDENTIALS", &of_google).run().stdout;
+        assert!(found.contains(hint), "{replica}: {found}");
+        assert!(!found.contains("over https;") && !found.contains("without http://"), "{replica}: {found}");
+        let is_google = replica.starts_with("gs:");
+        assert!(!is_google || found.contains(&*of_google.to_string_lossy()), "{found}");
+    }
 }

@@ -186,7 +186,7 @@ impl Trouble {
             Self::WrongSecret | Self::UnknownKey | Self::Forbidden => {
                 "hint: check the access key and its secret"
             }
-            Self::NoBucket => "hint: create the bucket (Azure: the container), or correct its name",
+            Self::NoBucket => "hint: create the bucket, or correct its name",
         }
     }
 }

@@ -10,7 +10,8 @@ use nix::unistd::mkfifo;
 use crate::support::app::App;
 use crate::support::config::Replica;
 use crate::support::keeper::Keeper;
-use crate::support::refused::refused;
+use crate::support::process::Ended;
+use crate::support::refused::{findings, refused};
 use crate::support::s3::S3;
 use crate::support::sqlite;
 use crate::support::world::World;
@@ -137,17 +138,44 @@ fn a_database_that_a_resolver_names_is_looked_at_as_well() {
         world.write("a.yml", &format!("litekeeper: {{resolver: {{command: ['{}']}}}}\n", resolver.display()));
     let ended =
         Keeper::new(&world).config(&config).app(App::new(&world.trace()).exit(0)).run().expect_code(78);
-    ended.expect_log("is a link to ").expect_log("[database-link]");
+    let line = |ended: &Ended, code: &str| {
+        let found = ended.log.lines().find(|line| line.contains(code)).map(str::to_owned);
+        found.unwrap_or_else(|| panic!("no {code}: {}", ended.log))
+    };
+    let said = line(&ended, "[database-link]");
+    // No line of the file has it.
+    assert!(said.contains("resolver: `") && said.contains("is a link to "), "{said}");
+    assert!(!said.contains("a.yml"), "{said}");
     assert!(world.trace().is_empty());
+    let of_many = "#!/bin/sh\necho '[{\"path\": \"*.db\", \"replica\": {\"path\": \"backup\"}}]'\n";
+    world.program("resolver", of_many);
+    let ended =
+        Keeper::new(&world).config(&config).app(App::new(&world.trace()).exit(0)).run().expect_code(78);
+    let said = line(&ended, "[database-path]");
+    assert!(said.contains("resolver: `path: ") && !said.contains("a.yml"), "{said}");
+}
+
+/// A pattern in its place would find what Litestream misreads as well.
+#[test]
+fn a_question_mark_in_a_name_that_is_not_there_is_told_as_one() {
+    for name in ["a?b.db", "a?.db", "w?/a.db", "[ab]%41.db", "*#.db"] {
+        let world = World::new();
+        let path = world.path(name);
+        let keeper = || Keeper::new(&world).db(&path).replica(&world.replica_url());
+        let ended = refused(&world, keeper, "misread-path");
+        assert!(!ended.log.contains("pattern"), "{name}: {}", ended.log);
+    }
 }
 
 #[test]
 fn with_gate_none_what_is_wrong_is_a_warning() {
     let world = World::new();
-    sqlite::create(&world.path("real.db"), 1);
-    symlink(world.path("real.db"), world.db()).expect("the world can be written");
+    sqlite::create(&world.db(), 1);
+    fs::create_dir(world.path("config")).expect("the world can be written");
+    let text = "production:\n  adapter: sqlite3\n  pragmas:\n    journal_mode: delete\n";
+    world.write("config/database.yml", text);
     let keeper = simple(&world).args(["--gate", "none", "--stop-timeout", "2s"]);
-    let ended = keeper.app(App::new(&world.trace()).exit(0)).run().expect_log("[database-link]");
+    let ended = keeper.app(App::new(&world.trace()).exit(0)).run().expect_log("[journal-mode]");
     assert!(!world.trace().is_empty(), "{}", ended.log);
 }
 
@@ -313,4 +341,19 @@ fn nobody_is_told_to_give_away_what_somebody_else_named() {
             );
         }
     }
+}
+
+/// An object store's name has no slash, and Litestream makes a name of all that is behind the host.
+#[test]
+fn a_path_behind_a_bucket_of_nats_is_refused_and_init_writes_none() {
+    let world = World::new();
+    sqlite::create(&world.db(), 1);
+    let keeper = || Keeper::new(&world).db(&world.db()).replica("nats://127.0.0.1:25020/backups/shop/a.db");
+    let code = findings(keeper()).into_iter().find(|lint| lint["severity"] == "error").expect("an error");
+    refused(&world, keeper, code["code"].as_str().expect("a text")).expect_log("one name, without a slash");
+    let init = Keeper::new(&world).command("init").cwd(world.root());
+    let written = init.args(["--stdout", "--replica", "nats://h:4222/bucket"]).run().expect_code(0);
+    let line = written.stdout.lines().find(|line| line.contains("nats://h:4222/bucket"));
+    let line = line.unwrap_or_else(|| panic!("{}{}", written.stdout, written.log));
+    assert!(line.trim_end_matches(['"', '\'']).ends_with("nats://h:4222/bucket"), "{line}");
 }

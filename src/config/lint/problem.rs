@@ -93,6 +93,7 @@ fn rule_of(problem: &Problem) -> &'static Rule {
         | Problem::NoType { .. }
         | Problem::ReplicaIsDatabase { .. }
         | Problem::FolderOnNats
+        | Problem::NatsWithPath
         | Problem::ReplicaNotUrl { .. } => REPLICA_PLACE,
         Problem::ReplicaInMetadata { .. } => REPLICA_IN_METADATA,
         Problem::HostAsBucket { .. } => HOST_AS_BUCKET,

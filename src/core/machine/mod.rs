@@ -280,6 +280,13 @@ impl Machine {
     }
 
     fn note(&mut self, note: Note) {
+        if let Note::NeverMade { dbs, .. }
+        | Note::NotReplicated(dbs)
+        | Note::NotDrained(dbs)
+        | Note::NotTakenIn(dbs) = &note
+        {
+            debug_assert!(!dbs.is_empty(), "a loss of nothing: {note:?}");
+        }
         self.act(Action::Note(note));
     }
 

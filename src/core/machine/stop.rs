@@ -170,7 +170,10 @@ impl Machine {
     /// What is confirmed now says nothing of what a process writes that is still there. Whether there may be one.
     fn disown_wild(&mut self) -> bool {
         if self.wild {
-            self.note(Note::NotDrained(self.databases().collect()));
+            let all: Vec<Db> = self.databases().collect();
+            if !all.is_empty() {
+                self.note(Note::NotDrained(all));
+            }
             self.end_undrained();
         }
         self.wild
@@ -194,11 +197,14 @@ impl Machine {
     }
 
     pub(super) fn not_drained(&mut self) {
-        self.say_never_made(false);
+        let any_missed = self.say_never_made(false);
         let there = |db: &&Db| !self.absent.is_missed(**db);
         let left: Vec<Db> = self.unconfirmed.iter().filter(there).copied().collect();
-        self.disown_outside();
-        if !left.is_empty() || self.left_outside().is_empty() {
+        let any_outside = self.disown_outside();
+        // Where none of those is left that can be named, what is said of the others tells it.
+        let left =
+            if left.is_empty() && !any_missed && !any_outside { self.databases().collect() } else { left };
+        if !left.is_empty() {
             self.note(Note::NotDrained(left));
         }
         self.end_undrained();

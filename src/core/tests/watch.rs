@@ -202,6 +202,21 @@ fn a_file_that_is_not_there_is_not_among_what_was_not_drained() {
     assert_eq!(never_made(&world, false), 1);
 }
 
+/// A list without a name would say that all is lost, and not of what.
+#[test]
+fn where_no_file_is_there_nothing_is_called_not_drained() {
+    let mut world = World::new(policy(), Plan::default());
+    world.suffer(Fault::Makes(Db(0), false));
+    world.suffer(Fault::Makes(Db(1), false));
+    world.until(Phase::Running);
+    world.pass(secs(3)).suffer(Fault::Replica(Replica::Away));
+    world.suffer(Fault::Stop(15));
+    world.end();
+    let is_told = |note: Note| world.noted(note);
+    assert_eq!(is_told(Note::NotDrained(Vec::new())), 0, "{}", world.story());
+    assert_eq!(is_told(Note::NeverMade { dbs: vec![Db(0), Db(1)], rest: false }), 1, "{}", world.story());
+}
+
 #[test]
 fn what_a_source_names_may_wait_for_its_first_visitor() {
     let asking = Policy { resolves: true, ..policy() };

@@ -59,7 +59,8 @@ pub fn start(world: &World) -> Backend {
         folder: Some(Box::new(move |name: &str| at(&format!("tenants/{name}")))),
         refused: vec![
             (at("app").set("account-key", WRONG), "LITESTREAM_AZURE_ACCOUNT_KEY"),
-            (at("app").set("bucket", "nowhere"), "create the bucket"),
+            (at("app").set("account-key", "abc!"), "it is base64, and what is there is not"),
+            (at("app").set("bucket", "nowhere"), "create the container"),
         ],
         env: Vec::new(),
         left: Some("abs://container/app/.litekeeper-check-"),

@@ -16,16 +16,21 @@ use crate::support::wrap;
 
 /// A server to which this user has a key.
 pub fn start(world: &World) -> Backend {
-    let (host, client, other) = (key(world, "host"), key(world, "client"), key(world, "other"));
+    // As Debian's server has them.
+    let [host, rsa, ed25519] =
+        ["ecdsa", "rsa", "ed25519"].map(|kind| key(world, &format!("host-{kind}"), kind));
+    let (client, other) = (key(world, "client", "ed25519"), key(world, "other", "ecdsa"));
     let port = free_port();
     let keys = world.write("authorized", &public(&client));
     fs::set_permissions(&keys, fs::Permissions::from_mode(0o600)).expect("it is ours");
     let config = world.write(
         "sshd",
         &format!(
-            "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPasswordAuthentication no\n\
+            "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nHostKey {}\nHostKey {}\nAuthorizedKeysFile {}\nPasswordAuthentication no\n\
              StrictModes no\nUsePAM no\nPidFile none\nPermitRootLogin yes\nMaxStartups 100\nSubsystem sftp internal-sftp\n",
+            rsa.display(),
             host.display(),
+            ed25519.display(),
             keys.display()
         ),
     );
@@ -55,10 +60,9 @@ pub fn start(world: &World) -> Backend {
         folder: Some(Box::new(in_folder)),
         refused: vec![
             (app.clone().set("key-path", text(&other)), "check the user, and its password or key"),
-            (
-                app.clone().set("host-key", public(&other)),
-                "of the server's keys litestream takes that of `ssh-keyscan -t ecdsa HOST`",
-            ),
+            (app.clone().set("host-key", public(&other)), "compare `host-key` with what the server has"),
+            (app.clone().set("host-key", public(&rsa)), "takes its ecdsa key if it has one"),
+            (app.clone().set("host-key", public(&ed25519)), "takes its ecdsa key if it has one"),
             (app.set("key-path", text(&no_key)), "name a file with a private key"),
         ],
         env: Vec::new(),
@@ -68,11 +72,7 @@ pub fn start(world: &World) -> Backend {
     }
 }
 
-fn key(world: &World, name: &str) -> PathBuf {
-    key_of(world, name, "ed25519")
-}
-
-fn key_of(world: &World, name: &str, kind: &str) -> PathBuf {
+fn key(world: &World, name: &str, kind: &str) -> PathBuf {
     let path = world.path(name);
     let mut keygen = Command::new(program("ssh-keygen", "openssh-client"));
     let made = keygen.args(["-q", "-t", kind, "-N", "", "-f"]).arg(&path).status();
@@ -80,7 +80,7 @@ fn key_of(world: &World, name: &str, kind: &str) -> PathBuf {
     path
 }
 
-/// The kind and the key of `ssh-ed25519 KEY COMMENT`.
+/// The kind and the key of `KIND KEY COMMENT`.
 fn public(private: &Path) -> String {
     let text = fs::read_to_string(private.with_extension("pub")).expect("ssh-keygen has made it");
     text.split(' ').take(2).collect::<Vec<_>>().join(" ")
@@ -97,7 +97,7 @@ fn a_password_is_enough() {
         return;
     }
     let world = World::new();
-    let (host, port) = (key(&world, "host"), free_port());
+    let (host, port) = (key(&world, "host", "ed25519"), free_port());
     let shadow = world.write("shadow", &format!("root:{HASH}:19000:0:99999:7:::\n"));
     let config = world.write(
         "sshd",
@@ -144,8 +144,8 @@ const HASH: &str =
 fn of_several_host_keys_the_one_that_is_advised_is_right() {
     let world = World::new();
     let kinds = ["ecdsa", "rsa", "ed25519"];
-    let keys = kinds.map(|kind| key_of(&world, kind, kind));
-    let client = key(&world, "client");
+    let keys = kinds.map(|kind| key(&world, kind, kind));
+    let client = key(&world, "client", "ed25519");
     let authorized = world.write("authorized", &public(&client));
     fs::set_permissions(&authorized, fs::Permissions::from_mode(0o600)).expect("it is ours");
     let _ = fs::create_dir_all("/run/sshd");
