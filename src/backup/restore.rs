@@ -237,9 +237,9 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Refused { reason, .. } => Some(Refusal::of(reason).hint().to_owned()),
-            Self::Timeout { cause, .. } => {
+            Self::Timeout { cause, replica, .. } => {
                 let known = cause.as_deref().map(Refusal::of).filter(|kind| *kind != Refusal::Other);
-                Some(known.unwrap_or(Refusal::Unreachable).hint().to_owned())
+                Some(known.unwrap_or(Refusal::Unreachable).asked_of(replica.starts_with("s3:")).hint().to_owned())
             }
             Self::Spoiled { newest, .. } => Some(newest.hint()),
             Self::Unchecked { .. } => None,
