@@ -32,42 +32,34 @@ pub(super) fn strip_sqlite(text: &str) -> &str {
     text.strip_prefix("sqlite3://").or_else(|| text.strip_prefix("sqlite://")).unwrap_or(text)
 }
 
-/// [`clean`], where that is the same file to the system, which follows a link before it goes up.
+/// Go's `filepath.Clean` for an absolute path: no `.`, no `..`, no doubled or final slashes; where that is the same file to the
+/// system, which follows a link before it goes up.
 fn cleaned(key: &'static str, text: &str, path: &Path) -> Result<PathBuf, Problem> {
-    let mut before = PathBuf::new();
-    for part in path.components() {
-        if part == Component::ParentDir {
-            let (from, above) = (&before, before.parent().unwrap_or(Path::new("/")));
-            // What is not there leads nowhere yet.
-            let is_other = place::theirs(|| {
-                Ok(from.symlink_metadata()?.is_symlink()
-                    && from.canonicalize()?.parent() != Some(&above.canonicalize()?))
-            });
-            if is_other.unwrap_or(false) {
-                let link = before.display().to_string();
-                return Err(Problem::UpFromLink { key, path: text.to_owned(), link });
-            }
-            before.pop();
-        } else {
-            before.push(part);
-        }
-    }
-    Ok(clean(path))
-}
-
-/// Go's `filepath.Clean` for an absolute path: no `.`, no `..`, no doubled or final slashes.
-fn clean(path: &Path) -> PathBuf {
     let mut cleaned = PathBuf::new();
     for part in path.components() {
         match part {
             Component::CurDir => {}
             Component::ParentDir => {
+                if leads_elsewhere(&cleaned) {
+                    let link = cleaned.display().to_string();
+                    return Err(Problem::UpFromLink { key, path: text.to_owned(), link });
+                }
                 cleaned.pop();
             }
             Component::Prefix(_) | Component::RootDir | Component::Normal(_) => cleaned.push(part),
         }
     }
-    cleaned
+    Ok(cleaned)
+}
+
+/// Whether a folder is a link to one that is in another folder. What is not there leads nowhere yet.
+fn leads_elsewhere(folder: &Path) -> bool {
+    let above = folder.parent().unwrap_or(Path::new("/"));
+    let is_other = place::theirs(|| {
+        Ok(folder.symlink_metadata()?.is_symlink()
+            && folder.canonicalize()?.parent() != Some(&above.canonicalize()?))
+    });
+    is_other.unwrap_or(false)
 }
 
 #[cfg(test)]

@@ -12,11 +12,13 @@ use crate::sqlite::wal::{self, Run};
 /// Whether that is known. Of a database whose confirmations nobody has written down it is not.
 pub(super) fn is_any(database: &Path, meta: &Path) -> io::Result<bool> {
     let folder = ltx::folder(meta);
-    if !path(meta).exists() && position::txids(&folder).next().is_none() {
+    let newest = position::txids(&folder).max();
+    // A book that is not there is not made for nothing.
+    if newest.is_none() && !path(meta).exists() {
         return Ok(false);
     }
     let confirmed = Book::open(meta)?.head.confirmed;
-    let Some(newest) = position::txids(&folder).max() else { return Ok(confirmed == Some(0)) };
+    let Some(newest) = newest else { return Ok(confirmed == Some(0)) };
     if confirmed.is_some_and(|confirmed| confirmed < newest) {
         return Ok(true);
     }

@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::rc::Rc;
@@ -44,8 +43,9 @@ const OPENING_LOOKS: u32 = 50;
 const SETTLED: Duration = Duration::from_secs(5);
 /// How often to look whether Litestream moves.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long Litestream may wait for an answer, and no longer than half of what there is for the stop.
-const UNANSWERED: RangeInclusive<Duration> = Duration::from_secs(3)..=Duration::from_secs(10);
+/// How long Litestream may wait for an answer at the stop: half of what there is for that, but no less and no more.
+const LEAST_WAIT: Duration = Duration::from_secs(3);
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// In the watch it is silent for so long before its replica is asked by another, and again: S3's client sleeps for up to 20 s.
 const STALLED: Duration = Duration::from_secs(30);
 /// How long a replica may take to answer somebody else, to be one that does.
@@ -244,7 +244,7 @@ impl Asker {
     /// outage of 20 s its client may sleep as long again between two tries, and that of NATS waits without end for what it had
     /// asked a server that went away (seen in `List` in the jetstream/object.go of nats.go 1.44).
     async fn notice_silence(self, limit: Duration, waiting: Rc<RefCell<BTreeSet<usize>>>, running: Running) {
-        let unanswered = (limit / 2).clamp(*UNANSWERED.start(), *UNANSWERED.end());
+        let unanswered = (limit / 2).clamp(LEAST_WAIT, LONGEST_WAIT);
         let mut silence = Silence::new(Instant::now(), unanswered);
         let look = |silence: &mut Silence| {
             let (pid, waiting) = (running.litestream, waiting.borrow().len());

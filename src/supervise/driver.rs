@@ -302,25 +302,10 @@ impl Driver {
         // A look at a snapshot asks the server four times, and a slow one is no reason to call the backup incomplete.
         let limit =
             if self.world.heard.snapshots.due().is_empty() { ledger::LEAVING } else { snapshots::TRIAL };
-        let deadline = tokio::time::Instant::now() + limit;
-        let mut parted = Vec::new();
-        loop {
-            tokio::select! {
-                left = leaving.join_next() => match left {
-                    Some(Ok((Some(why), database))) => {
-                        parted.push(format!("{}: {why}", database.path.display()));
-                    }
-                    Some(_) => {}
-                    None => break,
-                },
-                Ok(mut ready) = signals.readable() => {
-                    while signals.get_ref().take().is_some() {}
-                    ready.clear_ready();
-                    self.world.runner.children.reap();
-                }
-                () = tokio::time::sleep_until(deadline) => break,
-            }
-        }
+        let left = self.done_within(limit, leaving, signals).await.into_iter();
+        let mut parted: Vec<String> = left
+            .filter_map(|(why, database)| Some(format!("{}: {}", database.path.display(), why?)))
+            .collect();
         if parted.is_empty() {
             let unknown = self.world.heard.snapshots.due().into_iter();
             parted.extend(
@@ -334,9 +319,7 @@ impl Driver {
         Err(Failure::new(ExitCode::NOT_DRAINED, message)
             .hint("the local files have it, and the next start copies them as a whole"))
     }
-}
 
-impl Driver {
     /// Remembers what was not confirmed, so that the next start answers for it even if it is stopped before it can ask.
     async fn owe(&self, signals: &AsyncFd<Signals>) {
         let mut owing = JoinSet::new();
@@ -346,16 +329,30 @@ impl Driver {
                 owing.spawn_local(ledger::owe(self.world.runner.clone(), database.clone()));
             }
         }
-        let deadline = tokio::time::Instant::now() + OWING;
+        self.done_within(OWING, owing, signals).await;
+    }
+
+    /// What came of these in that time. Whoever does it has processes, which are reaped meanwhile.
+    async fn done_within<T: 'static>(
+        &self,
+        limit: Duration,
+        mut tasks: JoinSet<T>,
+        signals: &AsyncFd<Signals>,
+    ) -> Vec<T> {
+        let deadline = tokio::time::Instant::now() + limit;
+        let mut done = Vec::new();
         loop {
             tokio::select! {
-                owed = owing.join_next() => if owed.is_none() { return },
+                one = tasks.join_next() => match one {
+                    Some(one) => done.extend(one),
+                    None => return done,
+                },
                 Ok(mut ready) = signals.readable() => {
                     while signals.get_ref().take().is_some() {}
                     ready.clear_ready();
                     self.world.runner.children.reap();
                 }
-                () = tokio::time::sleep_until(deadline) => return,
+                () = tokio::time::sleep_until(deadline) => return done,
             }
         }
     }

@@ -207,9 +207,6 @@ pub(super) fn log(note: &Note, names: &Names<'_>) {
                     listed(&gone, names)
                 ),
             };
-            if dbs.is_empty() {
-                return tracing::error!("not everything is on the replica{}", because(names));
-            }
             tracing::error!(
                 "not everything is on the replica{}: {}; {rest}",
                 because(names),

@@ -128,24 +128,21 @@ impl Machine {
 
     /// Nothing runs: start again, drain what a dead Litestream left, or end.
     pub(super) fn litestream_down(&mut self, now: Instant) {
-        let is_replaced = !self.lag.all_replaced().is_empty();
         match self.goal {
-            // A launch would copy another file over the backup: whether it may be is for a start to find out.
-            Goal::Run | Goal::RestartApp(_) | Goal::Relaunch { .. } if is_replaced => {
-                self.aim_at_stop(now, Some(ExitCode::NOT_DRAINED), ExitCode::NOT_DRAINED);
-                self.not_drained();
-                self.exit(ExitCode::NOT_DRAINED, Cause::Keeper);
-            }
-            Goal::Stop(stop) if is_replaced && !stop.is_not_drained() && !self.unconfirmed.is_empty() => {
-                self.not_drained();
-                self.exit(ExitCode::NOT_DRAINED, Cause::Keeper);
-            }
             Goal::Stop(stop) if stop.is_not_drained() => self.exit(stop.exit_code(), stop.cause()),
             Goal::Stop(stop) if self.unconfirmed.is_empty() => {
                 // What was drained may have been all that there was; what is outside was never drained.
                 self.disown_outside();
                 let stop = self.goal.stop().unwrap_or(stop);
                 self.exit(stop.exit_code(), stop.cause());
+            }
+            // A launch would copy another file over the backup: whether it may be is for a start to find out.
+            Goal::Run | Goal::RestartApp(_) | Goal::Relaunch { .. } | Goal::Stop(_)
+                if !self.lag.all_replaced().is_empty() =>
+            {
+                self.aim_at_stop(now, Some(ExitCode::NOT_DRAINED), ExitCode::NOT_DRAINED);
+                self.not_drained();
+                self.exit(ExitCode::NOT_DRAINED, Cause::Keeper);
             }
             Goal::Stop(stop) => self.drain_again(now, stop),
             Goal::Run | Goal::RestartApp(_) | Goal::Relaunch { .. } => self.relaunch_later(now),

@@ -21,30 +21,11 @@ pub fn start(world: &World) -> Backend {
         ["ecdsa", "rsa", "ed25519"].map(|kind| key(world, &format!("host-{kind}"), kind));
     let (client, other) = (key(world, "client", "ed25519"), key(world, "other", "ecdsa"));
     let port = free_port();
-    let keys = world.write("authorized", &public(&client));
-    fs::set_permissions(&keys, fs::Permissions::from_mode(0o600)).expect("it is ours");
-    let config = world.write(
-        "sshd",
-        &format!(
-            "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nHostKey {}\nHostKey {}\nAuthorizedKeysFile {}\nPasswordAuthentication no\n\
-             StrictModes no\nUsePAM no\nPidFile none\nPermitRootLogin yes\nMaxStartups 100\nSubsystem sftp internal-sftp\n",
-            rsa.display(),
-            host.display(),
-            ed25519.display(),
-            keys.display()
-        ),
-    );
-    // Root's server locks itself up there, and only its unit makes it.
-    let _ = fs::create_dir_all("/run/sshd");
-    let server = Server::start(&program("sshd", "openssh-server"), world.root(), port, |command| {
-        command.args(["-D", "-e", "-f"]).arg(config);
-    });
-    let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten();
-    let user = user.expect("this user has a name").name;
+    let server = serve(world, port, &[&rsa, &host, &ed25519], &by_key(world, &client), Vec::new());
     let root = world.path("there");
     let right = Replica::new("sftp")
         .set("host", format!("127.0.0.1:{port}"))
-        .set("user", user)
+        .set("user", user())
         .set("key-path", text(&client))
         .set("host-key", public(&host));
     let no_key = world.write("no-key", "sesame\n");
@@ -70,6 +51,37 @@ pub fn start(world: &World) -> Backend {
         gives_up: true,
         has_arrived: None,
     }
+}
+
+/// A server with these keys of its own and this way in, behind `wrapper`.
+fn serve(world: &World, port: u16, hosts: &[&Path], way_in: &str, mut wrapper: Vec<String>) -> Server {
+    let hosts: String = hosts.iter().map(|host| format!("HostKey {}\n", host.display())).collect();
+    let config = world.write(
+        &format!("sshd-{port}"),
+        &format!(
+            "Port {port}\nListenAddress 127.0.0.1\n{hosts}{way_in}StrictModes no\nUsePAM no\nPidFile none\n\
+             PermitRootLogin yes\nMaxStartups 100\nSubsystem sftp internal-sftp\n"
+        ),
+    );
+    // Root's server locks itself up there, and only its unit makes it.
+    let _ = fs::create_dir_all("/run/sshd");
+    wrapper.push(text(&program("sshd", "openssh-server")));
+    Server::start(Path::new(&wrapper[0]), world.root(), port, |command| {
+        command.args(&wrapper[1..]).args(["-D", "-e", "-f"]).arg(config);
+    })
+}
+
+/// Whoever has this key may come in, and nobody else.
+fn by_key(world: &World, client: &Path) -> String {
+    let keys = world.write("authorized", &public(client));
+    fs::set_permissions(&keys, fs::Permissions::from_mode(0o600)).expect("it is ours");
+    format!("AuthorizedKeysFile {}\nPasswordAuthentication no\n", keys.display())
+}
+
+/// The name of this user.
+fn user() -> String {
+    let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten();
+    user.expect("this user has a name").name
 }
 
 fn key(world: &World, name: &str, kind: &str) -> PathBuf {
@@ -99,20 +111,8 @@ fn a_password_is_enough() {
     let world = World::new();
     let (host, port) = (key(&world, "host", "ed25519"), free_port());
     let shadow = world.write("shadow", &format!("root:{HASH}:19000:0:99999:7:::\n"));
-    let config = world.write(
-        "sshd",
-        &format!(
-            "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nPasswordAuthentication yes\nUsePAM no\nPidFile none\n\
-             PermitRootLogin yes\nMaxStartups 100\nSubsystem sftp internal-sftp\n",
-            host.display()
-        ),
-    );
-    let _ = fs::create_dir_all("/run/sshd");
     let wrapper = wrap::bound(&shadow, Path::new("/etc/shadow"));
-    let server = Server::start(Path::new(&wrapper[0]), world.root(), port, |command| {
-        command.args(&wrapper[1..]).arg(program("sshd", "openssh-server"));
-        command.args(["-D", "-e", "-f"]).arg(config);
-    });
+    let server = serve(&world, port, &[&host], "PasswordAuthentication yes\n", wrapper);
     let root = world.path("there");
     let right = Replica::new("sftp")
         .set("host", format!("127.0.0.1:{port}"))
@@ -146,30 +146,16 @@ fn of_several_host_keys_the_one_that_is_advised_is_right() {
     let kinds = ["ecdsa", "rsa", "ed25519"];
     let keys = kinds.map(|kind| key(&world, kind, kind));
     let client = key(&world, "client", "ed25519");
-    let authorized = world.write("authorized", &public(&client));
-    fs::set_permissions(&authorized, fs::Permissions::from_mode(0o600)).expect("it is ours");
-    let _ = fs::create_dir_all("/run/sshd");
-    let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten();
-    let user = user.expect("this user has a name").name;
+    let way_in = by_key(&world, &client);
     sqlite::create(&world.db(), 1);
     for first in 0..keys.len() {
         let port = free_port();
-        let hosts: String = keys[first..].iter().map(|key| format!("HostKey {}\n", key.display())).collect();
-        let config = world.write(
-            &format!("sshd-{first}"),
-            &format!(
-                "Port {port}\nListenAddress 127.0.0.1\n{hosts}AuthorizedKeysFile {}\nPasswordAuthentication no\n\
-                 StrictModes no\nUsePAM no\nPidFile none\nPermitRootLogin yes\nSubsystem sftp internal-sftp\n",
-                authorized.display()
-            ),
-        );
-        let _server = Server::start(&program("sshd", "openssh-server"), world.root(), port, |command| {
-            command.args(["-D", "-e", "-f"]).arg(config);
-        });
+        let hosts: Vec<&Path> = keys[first..].iter().map(PathBuf::as_path).collect();
+        let _server = serve(&world, port, &hosts, &way_in, Vec::new());
         for (place, key) in keys.iter().enumerate().skip(first) {
             let replica = Replica::new("sftp")
                 .set("host", format!("127.0.0.1:{port}"))
-                .set("user", user.as_str())
+                .set("user", user())
                 .set("key-path", text(&client))
                 .set("host-key", public(key))
                 .set("path", text(&world.path("there")));
