@@ -19,6 +19,7 @@ mod restore;
 pub mod s3;
 pub mod search;
 mod standing;
+pub mod trial;
 pub mod webdav;
 mod whole;
 

@@ -1,5 +1,5 @@
-//! Listing backups on S3 (and removing what `check --online` wrote there, and snapshots that were cut off), in a process of its
-//! own: the keeper has one thread and little memory, and a client for S3 needs more of both.
+//! Listing backups on S3 (and trying to write there, removing what `check --online` wrote, and snapshots that were cut off), in a
+//! process of its own: the keeper has one thread and little memory, and a client for S3 needs more of both.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -14,7 +14,7 @@ use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService,
 };
 use object_store::path::Path;
-use object_store::{ClientOptions, ObjectStore, ObjectStoreExt, RetryConfig};
+use object_store::{ClientOptions, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
@@ -24,7 +24,7 @@ use super::aws::{self, Keys, Source, Surroundings};
 use super::certificates;
 use super::formats::Formats;
 use super::listing::{Found, max_txid};
-use super::{reach, webdav};
+use super::{reach, trial, webdav};
 use crate::litestream::command::Runner;
 use crate::litestream::ltx;
 use crate::os::{fd, open};
@@ -64,6 +64,9 @@ struct Order {
     /// When the newest files of both series were written is told instead, see [`formats`].
     #[serde(default)]
     formats: Option<u64>,
+    /// Something is written and removed again instead, see [`write`].
+    #[serde(default)]
+    write: bool,
     /// The server is only connected to, see [`super::reach`].
     #[serde(default)]
     reach: bool,
@@ -127,6 +130,17 @@ pub(super) async fn formats(runner: &Runner, order: &[u8], limit: Duration) -> R
     ask_of(runner, order, ("formats", 1), limit).await
 }
 
+/// Has such a process write an object below a place, and remove it; its name if it could not be removed.
+///
+/// # Errors
+/// Why it could not be written, in the server's words.
+pub(super) async fn write(runner: &Runner, order: &[u8], limit: Duration) -> Result<Option<String>, String> {
+    let mut order: serde_json::Value = serde_json::from_slice(order).map_err(|error| error.to_string())?;
+    order["write"] = true.into();
+    let said = carried_out(runner, order.to_string().as_bytes(), limit).await?;
+    serde_json::from_str(&said).map_err(|error| error.to_string())
+}
+
 /// As [`ask`], with what is wanted of one transaction added to the order.
 async fn ask_of<T: DeserializeOwned>(
     runner: &Runner,
@@ -146,8 +160,9 @@ pub(super) async fn carried_out(runner: &Runner, order: &[u8], limit: Duration) 
     runner.ask_own(&args, vec![fd::number(&order)], limit).await
 }
 
-/// Does what the memory under this descriptor says (`config::S3` with `recursive`, `remove`, `snapshot`, `header` or `formats`, as
-/// JSON) and prints each [`Found`], the [`Snapshot`], the header or the times, as JSON; the exit code is for the process.
+/// Does what the memory under this descriptor says (`config::S3` with `recursive`, `remove`, `snapshot`, `header`, `formats` or `write`,
+/// as JSON) and prints each [`Found`], the [`Snapshot`], the header, the times or what is left, as JSON; the exit code is for the
+/// process.
 pub fn main(order: Option<&str>) -> u8 {
     let order = order.and_then(|number| number.parse().ok()).map(fd::adopt);
     let Some(Ok(order)) = order else {
@@ -178,6 +193,9 @@ pub fn carry_out(order: &[u8]) -> Result<Vec<u8>, String> {
     if let Ok(order) = serde_json::from_slice::<Elsewhere>(order) {
         return webdav::carry_out(&order.webdav).map(|()| b"[]".to_vec());
     }
+    if let Ok(order) = serde_json::from_slice::<trial::Order>(order) {
+        return trial::carry_out(&order).map(|()| b"[]".to_vec());
+    }
     let order: Order = serde_json::from_slice(order).map_err(|error| error.to_string())?;
     if order.reach {
         return serde_json::to_vec(&reach::look(order.endpoint.as_deref(), order.skip_verify))
@@ -191,6 +209,8 @@ pub fn carry_out(order: &[u8]) -> Result<Vec<u8>, String> {
             serde_json::to_vec(&snapshot(&store, &prefix, txid).await.map_err(|error| words(&error))?)
         } else if let Some(txid) = order.header {
             serde_json::to_vec(&newest_header(&store, &prefix, txid).await.map_err(|error| words(&error))?)
+        } else if order.write {
+            serde_json::to_vec(&left(&store, &prefix).await.map_err(|error| words(&error))?)
         } else if order.formats.is_some() {
             serde_json::to_vec(&both(&store, &prefix).await.map_err(|error| words(&error))?)
         } else {
@@ -358,6 +378,18 @@ async fn remove(store: &AmazonS3, prefix: &Path) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// See [`write`]. No listing takes it for a part of a backup.
+async fn left(store: &AmazonS3, prefix: &Path) -> object_store::Result<Option<String>> {
+    let name = prefix.clone().join(format!("{TRIAL}{}", std::process::id()));
+    // The client here sends no body that the library has in pieces, as it has each object's; none says as much.
+    store.put(&name, PutPayload::new()).await?;
+    match store.delete(&name).await {
+        Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(None),
+        // Litestream writes without being able to remove anything, too.
+        Err(_) => Ok(Some(name.to_string())),
+    }
 }
 
 /// See [`look_at`].

@@ -19,6 +19,9 @@ use crate::supervise::{self, HOLDING, RELOAD, Report, WITHIN};
 
 /// How often somebody is asked who has a full house, in milliseconds.
 const RETRY: u16 = 10;
+/// How much longer a keeper is listened to that was asked: it answers within the limit with what has come true by then, and
+/// may be late on a busy machine.
+const LATE: Duration = Duration::from_secs(5);
 /// Room for a report on some ten thousand databases.
 const LONGEST: usize = 16 << 20;
 
@@ -131,7 +134,7 @@ fn find(args: &args::Reload) -> Result<Found, Failure> {
 /// Asks, within a time that is the whole's and not of each step: it asks its resolver, restores what is new, and has it
 /// confirmed, and somebody else than a keeper may answer drop by drop.
 fn ask(socket: &Path, lock: Option<(u64, u64)>, limit: Duration) -> io::Result<Report> {
-    let deadline = Deadline { limit, at: Instant::now() + limit };
+    let mut deadline = Deadline { limit, at: Instant::now() + limit };
     let mut stream = connect(socket, &deadline)?;
     let peer = nix::sys::socket::getsockopt(&stream, nix::sys::socket::sockopt::PeerCredentials)?;
     // Root may ask whose keeper it likes; what another user says is not believed.
@@ -146,6 +149,7 @@ fn ask(socket: &Path, lock: Option<(u64, u64)>, limit: Duration) -> io::Result<R
     stream
         .write_all(format!("{RELOAD}\n{WITHIN}{within}\n{holding}").as_bytes())
         .map_err(|error| deadline.or(error))?;
+    deadline.at += LATE;
     let line = read_line(&stream, &deadline)?;
     serde_json::from_slice(&line).map_err(|_| io::Error::other("the keeper ended before it answered"))
 }

@@ -72,6 +72,7 @@ impl Driver {
     pub(super) fn drop_outsider(&mut self, db: Db) {
         let (path, _) = self.world.place_of(db);
         self.world.outside.remove(db);
+        self.world.rounds.returning.remove(&db);
         self.world.rounds.open.remove(&db);
         self.world.rounds.said.remove(&path);
         self.handle(Event::Dropped(db));
@@ -103,6 +104,7 @@ impl Driver {
                     });
                 if !is_same {
                     self.world.outside.rename(*db, named);
+                    self.world.rounds.returning.remove(db);
                 }
                 if self.world.outside.is_idle(*db) {
                     self.try_outside(*db, &others);

@@ -25,7 +25,7 @@ use super::notes::{self, Names};
 use super::outside::Outside;
 use super::prepare::{self, Owing, Preparation};
 use super::resolver::{self, Question};
-use super::roster::Roster;
+use super::roster::{Listed, Roster};
 use super::round::Rounds;
 use super::runtime_folder::{RuntimeFolder, Written};
 use super::setup::{Entry, Named, Setup};
@@ -132,7 +132,7 @@ pub(super) struct World {
     pub(super) leftovers: bool,
     pub(super) sweeping: bool,
     gate: Option<JoinHandle<()>>,
-    drain: Option<JoinHandle<()>>,
+    drains: Vec<JoinHandle<()>>,
     /// What the program ends with, if it ends with this code.
     pub(super) failure: Option<Failure>,
     /// A database is damaged, which is why the program ends.
@@ -218,7 +218,7 @@ impl World {
             leftovers: false,
             sweeping: false,
             gate: None,
-            drain: None,
+            drains: Vec::new(),
             failure: None,
             damage: None,
             reason: None,
@@ -489,6 +489,7 @@ impl World {
         self.abort_registration(db);
         self.outside.remove(db);
         self.rounds.coming.remove(&db);
+        self.rounds.returning.remove(&db);
         self.rounds.leaving.remove(&db);
         self.watch.remove(db);
         self.roster.remove(db);
@@ -515,6 +516,35 @@ impl World {
         if let Some(database) = self.roster.get(db).cloned() {
             tokio::task::spawn_local(self.asker().cancel(db, database));
         }
+    }
+
+    /// Has these drained.
+    fn drain(&mut self, dbs: Listed) {
+        let asker = Asker { dbs, ..self.asker() };
+        let policy = &self.setup.policy;
+        // What is left of the drain's share is for a second try, and for what the comparison finds.
+        let comparing = policy.drain_reserve() * 3 / 5;
+        self.drains.push(if self.version.confirms() {
+            tokio::task::spawn_local(asker.drain(policy.stop_timeout, comparing, self.running()))
+        } else {
+            let litestream = self.litestream.unwrap_or(0);
+            tokio::task::spawn_local(asker.take_in(litestream, self.version, self.launched))
+        });
+    }
+
+    /// One that came when the others were being drained already is drained as well.
+    pub(super) fn drain_too(&mut self, db: Db) {
+        if let Some(database) = self.roster.get(db).cloned() {
+            self.drain(Rc::new(vec![(db, database)]));
+        }
+    }
+
+    /// Litestream, which is being told of one at its new place, is told of it at the old one; that which it had until now.
+    pub(super) fn register_again(&mut self, db: Db, before: Named) {
+        self.abort_registration(db);
+        self.roster.rename(db, before.clone());
+        let (asker, limit) = (self.asker(), self.setup.policy.gate_timeout);
+        self.registrations.insert(db, tokio::task::spawn_local(asker.register_again(db, before, limit)));
     }
 
     fn unregister(&mut self, db: Db) {
@@ -789,26 +819,15 @@ impl Driver {
             Action::Drain => {
                 // The last look may be a while ago.
                 self.look(true);
+                self.give_up_moves();
                 let world = &mut self.world;
-                let asker = world.asker();
                 world.proofs.stop();
-                let policy = &world.setup.policy;
-                // What is left of the drain's share is for a second try, and for what the comparison finds.
-                let comparing = policy.drain_reserve() * 3 / 5;
-                let running = world.running();
-                world.drain = Some(if world.version.confirms() {
-                    tokio::task::spawn_local(asker.drain(policy.stop_timeout, comparing, running))
-                } else {
-                    tokio::task::spawn_local(asker.take_in(
-                        world.litestream.unwrap_or(0),
-                        world.version,
-                        world.launched,
-                    ))
-                });
-                let outside: Vec<Db> = world.outside.all().map(|(db, _)| db).collect();
+                world.drain(world.roster.listed());
+                let is_lost = |db: &Db| !world.rounds.returning.contains(db) || world.outside.is_idle(*db);
+                let outside: Vec<Db> = world.outside.all().map(|(db, _)| db).filter(is_lost).collect();
                 outside.into_iter().for_each(|db| self.handle(Event::Drained(db)));
             }
-            Action::CloseDrain => abort(&mut world.drain),
+            Action::CloseDrain => world.drains.drain(..).for_each(|task| task.abort()),
             Action::Release => {
                 world.watching = false;
                 world.heard.unclean.set(false);

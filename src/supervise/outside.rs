@@ -21,6 +21,7 @@ use crate::error::Failure;
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
 use crate::litestream::others::Others;
+use crate::litestream::refusal::Refusal;
 use crate::litestream::version::Version;
 use crate::os::lock::Lock;
 use crate::os::place;
@@ -201,8 +202,9 @@ impl Look {
     }
 }
 
-/// Whether what is at a live database's new place is in its way. Nothing is changed, here or there.
-async fn in_its_way(
+/// Whether a live database can be replicated to its new place: what is there is not in its way, and more can be written.
+/// Nothing is changed, here or there.
+async fn takes_it(
     runner: Runner,
     version: Version,
     config: Written,
@@ -212,16 +214,29 @@ async fn in_its_way(
 ) -> Result<(), Failure> {
     let standing = backup::standing(&runner, version, config.path(), &database, limit).await;
     let other = match standing.map_err(|error| prepare::failure(&error))? {
-        Standing::Current | Standing::Empty | Standing::Cut { replica: None, .. } => return Ok(()),
-        Standing::Behind { .. } | Standing::Apart { .. } if goes_on => return Ok(()),
+        Standing::Current | Standing::Empty | Standing::Cut { replica: None, .. } => None,
+        Standing::Behind { .. } | Standing::Apart { .. } if goes_on => None,
         Standing::Behind { replica, .. }
         | Standing::Apart { replica, .. }
-        | Standing::Cut { replica: Some(replica), .. } => replica,
+        | Standing::Cut { replica: Some(replica), .. } => Some(replica),
     };
     let (path, place) = (database.path.display(), &database.replica);
-    let message =
-        format!("{path}: replica {place}: it ends at {other}, and is not what this database has there");
-    Err(Failure::new(ExitCode::UNAVAILABLE, message).hint("name an empty place"))
+    if let Some(other) = other {
+        let message =
+            format!("{path}: replica {place}: it ends at {other}, and is not what this database has there");
+        return Err(Failure::new(ExitCode::UNAVAILABLE, message).hint("name an empty place"));
+    }
+    match backup::trial::write(&runner, &database, limit).await {
+        Ok(None) => Ok(()),
+        Ok(Some(name)) => {
+            tracing::warn!("{path}: replica {place}: what was written to try it cannot be removed: {name}");
+            Ok(())
+        }
+        Err(reason) => {
+            let message = format!("{path}: replica {place}: {reason}");
+            Err(Failure::new(ExitCode::UNAVAILABLE, message).hint(Refusal::of(&reason).hint()))
+        }
+    }
 }
 
 impl World {
@@ -248,7 +263,7 @@ impl World {
         let (database, outbox) = (named.database.clone(), self.outbox.clone());
         let looking = self.outside.looking.clone();
         let asked = async move {
-            let result = looking.take(in_its_way(runner, version, config, database, limit, goes_on)).await;
+            let result = looking.take(takes_it(runner, version, config, database, limit, goes_on)).await;
             let _ = outbox.send(Message::Probed(db, number, result));
         };
         Ok((number, tokio::task::spawn_local(asked)))
@@ -305,6 +320,15 @@ impl World {
             .map(|(db, there)| (db, &there.database))
     }
 
+    /// A move came to nothing.
+    fn goes_back(&mut self, db: Db, failed: Named, before: &Named, reason: &str) {
+        let path = &before.database.path;
+        self.rounds.failed_moves.insert(twins::resolved(path), failed.entry);
+        self.rounds.returning.insert(db);
+        let reason = format!("{reason}; going back to {}", before.database.replica);
+        self.refuse(&path.display().to_string(), reason);
+    }
+
     /// A database that Litestream is not told of after all.
     pub(super) fn put_outside(&mut self, db: Db) {
         self.abort_registration(db);
@@ -319,6 +343,20 @@ impl World {
 impl Driver {
     /// A source names one that Litestream does not have: it counts from now on.
     pub(super) fn take_outside(&mut self, named: Named, before: Option<Named>, others: &Rc<Others>) {
+        let db = self.count(named, before);
+        // No drain waits for what has never been anywhere.
+        self.handle(Event::Drained(db));
+        self.try_outside(db, others);
+    }
+
+    /// As [`Driver::take_outside`], of one that was to move and has no time for it any more.
+    pub(super) fn take_back(&mut self, before: Named, failed: &Named) {
+        let reason = unconfirmed(&failed.database);
+        let db = self.count(failed.clone(), Some(before));
+        self.refuse_outside(db, reason);
+    }
+
+    fn count(&mut self, named: Named, before: Option<Named>) -> Db {
         let db = self.world.roster.next_number();
         let exists = has_any(&named.database);
         self.world.outside.add(db, named, before);
@@ -326,7 +364,33 @@ impl Driver {
         if exists {
             self.handle(Event::Changed(db));
         }
-        self.try_outside(db, others);
+        db
+    }
+
+    /// Whether all comes to its end, and what is confirmed until the drain is over still counts.
+    pub(super) fn is_ending(&self) -> bool {
+        self.machine.stops() && matches!(self.machine.phase(), Phase::Stopping | Phase::Draining)
+    }
+
+    /// At the end, what no new place has confirmed goes back to the old one, which answered all the time.
+    pub(super) fn give_up_moves(&mut self) {
+        if !self.is_ending() {
+            return;
+        }
+        let moving = self.world.outside.all().filter(|(_, outsider)| outsider.before.is_some());
+        let moving: Vec<(Db, String)> =
+            moving.map(|(db, outsider)| (db, unconfirmed(&outsider.named.database))).collect();
+        moving.into_iter().for_each(|(db, reason)| self.refuse_outside(db, reason));
+        let world = &mut self.world;
+        let coming = world.rounds.coming.iter_mut();
+        let coming: Vec<(Db, Named)> =
+            coming.filter_map(|(db, before)| Some((*db, before.take()?))).collect();
+        for (db, before) in coming {
+            let Some(named) = world.roster.named(db).cloned() else { continue };
+            let reason = unconfirmed(&named.database);
+            world.goes_back(db, named, &before, &reason);
+            world.register_again(db, before);
+        }
     }
 
     /// Begins what has to be done before Litestream can be told of it.
@@ -350,6 +414,7 @@ impl Driver {
             } else {
                 world.rounds.open.remove(&db);
                 world.refuse(&path, reason);
+                self.handle(Event::Drained(db));
             }
             return;
         }
@@ -398,16 +463,21 @@ impl Driver {
         let path = outsider.named.database.path.clone();
         world.rounds.open.remove(&db);
         let Some(before) = outsider.before.take() else {
-            return world.refuse(&path.display().to_string(), reason);
+            world.refuse(&path.display().to_string(), reason);
+            return self.handle(Event::Drained(db));
         };
         let failed = std::mem::replace(&mut outsider.named, before.clone());
-        world.rounds.failed_moves.insert(twins::resolved(&path), failed.entry);
-        let reason = format!("{reason}; going back to {}", before.database.replica);
-        world.refuse(&path.display().to_string(), reason);
-        if self.machine.phase() == Phase::Running {
+        world.goes_back(db, failed, &before, &reason);
+        if self.machine.phase() == Phase::Running || self.is_ending() {
             self.try_outside(db, &Rc::default());
         }
     }
+}
+
+/// Why a move comes to nothing at the end.
+fn unconfirmed(database: &Database) -> String {
+    let (path, place) = (database.path.display(), &database.replica);
+    format!("{path}: replica {place}: nothing was confirmed there before the end")
 }
 
 /// Whether both say the same of a database, by whatever name.

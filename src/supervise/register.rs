@@ -116,13 +116,23 @@ impl Asker {
         Ok(())
     }
 
-    /// Has Litestream let go of a database that it was only being told of.
-    pub(super) async fn cancel(self, db: Db, database: Database) {
+    /// Has Litestream let go of a database that it was only being told of, and take it in at the place where it was before.
+    pub(super) async fn register_again(self, db: Db, before: Named, limit: Duration) {
+        self.withdraw(&before.database).await;
+        self.register(db, before, limit).await;
+    }
+
+    async fn withdraw(&self, database: &Database) {
         // It takes it off its list before anything of this can fail; but what it was told last may come to it only now.
         for _ in 0..2 {
             let _ = control::unregister(&self.socket, &database.path, GOING).await;
             tokio::time::sleep(RETRY).await;
         }
+    }
+
+    /// Has Litestream let go of a database that it was only being told of.
+    pub(super) async fn cancel(self, db: Db, database: Database) {
+        self.withdraw(&database).await;
         self.send(Message::Unregistered(self.launch, db, Ok(())));
     }
 

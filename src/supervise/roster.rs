@@ -93,6 +93,15 @@ impl Roster {
         }
     }
 
+    /// It is replicated to another place now.
+    pub(super) fn rename(&mut self, db: Db, named: Named) {
+        if let Some(entry) = self.entries.get_mut(&db) {
+            (entry.database, entry.named) = (named.database.clone(), Some(named));
+            self.changed = true;
+            self.listed.take();
+        }
+    }
+
     /// Takes one in.
     pub(super) fn add(&mut self, named: Named, lock: Lock) -> Db {
         let db = self.next_number();

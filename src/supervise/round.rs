@@ -38,6 +38,8 @@ pub(super) struct Rounds {
     pub(super) given_up: BTreeSet<Db>,
     /// These are to be replicated to another place, which is being looked at.
     pub(super) moving: BTreeMap<Db, Move>,
+    /// These go back to where they were replicated, since their move came to nothing.
+    pub(super) returning: BTreeSet<Db>,
     /// What came to nothing, by the database's path: it is tried again when something else is said of it, or somebody
     /// asks for it.
     pub(super) failed_moves: BTreeMap<PathBuf, Entry>,
@@ -69,6 +71,7 @@ impl Rounds {
     /// What the last Litestream was being told of is void.
     pub(super) fn relaunched(&mut self) {
         self.coming.clear();
+        self.returning.clear();
         self.leaving.clear();
         self.given_up.clear();
         self.moving.clear();
@@ -310,9 +313,19 @@ impl Driver {
             Ok(()) => {
                 tracing::info!("replicating {path} -> {replica}");
                 self.world.warn_of_a_backup(db);
-                self.world.rounds.said.remove(&path);
-                self.world.rounds.report.added.push(path);
                 self.world.watch_too(db);
+                let rounds = &mut self.world.rounds;
+                rounds.said.remove(&path);
+                // Who is back where it was neither came nor went.
+                if !rounds.returning.remove(&db) {
+                    if rounds.coming.get(&db).is_some_and(Option::is_some) {
+                        rounds.report.removed.push(path.clone());
+                    }
+                    rounds.report.added.push(path);
+                }
+                if self.machine.phase() == Phase::Draining {
+                    self.world.drain_too(db);
+                }
             }
             Err(failure) if self.world.rounds.coming.contains_key(&db) => {
                 self.world.put_outside(db);
@@ -339,6 +352,11 @@ impl Driver {
         let ok = result.is_ok();
         let was = self.world.roster.named(db).cloned();
         let is_given_up = self.world.rounds.given_up.remove(&db);
+        let again = self.world.rounds.wanted.get(&twins::resolved(Path::new(&path))).cloned();
+        let again = again.filter(|_| ok);
+        // It is named otherwise now, or once more: it counts from this moment, wherever it goes.
+        let moves = |was: &&Named| !is_given_up && again.as_ref().is_some_and(|again| !is_same(was, again));
+        let before = was.as_ref().filter(moves).cloned();
         match result {
             Ok(()) => {
                 if is_given_up {
@@ -347,7 +365,10 @@ impl Driver {
                     tracing::info!("{path} is on {replica}, and not replicated any more");
                 }
                 self.world.rounds.said.remove(&path);
-                self.world.rounds.report.removed.push(path.clone());
+                // A move is told of once it is over.
+                if before.is_none() {
+                    self.world.rounds.report.removed.push(path.clone());
+                }
                 self.world.forget(db);
             }
             Err(failure) => {
@@ -357,14 +378,14 @@ impl Driver {
         }
         self.world.rounds.open.remove(&db);
         self.world.rounds.leaving.remove(&db);
-        self.handle(Event::Unregistered { db, ok });
-        let again = self.world.rounds.wanted.get(&twins::resolved(Path::new(&path))).cloned();
-        if let (true, Some(again), Some(was)) = (ok, again, was) {
-            // It is named otherwise now, or once more: it counts from this moment, wherever it goes.
-            let before = (!is_given_up && !is_same(&was, &again)).then_some(was);
-            // Nobody else has it since a moment ago; the looks at all of them would tell.
-            self.take_outside(again, before, &Rc::default());
+        // Nobody else has it since a moment ago; the looks at all of them would tell. A drain waits for it, if it is there
+        // before the other is gone.
+        match (again, before) {
+            (Some(again), Some(before)) if self.is_ending() => self.take_back(before, &again),
+            (Some(again), before) if was.is_some() => self.take_outside(again, before, &Rc::default()),
+            (Some(_) | None, _) => {}
         }
+        self.handle(Event::Unregistered { db, ok });
         self.try_waiting();
     }
 
@@ -391,6 +412,7 @@ impl Driver {
     /// Tells those who wait once all has come true, or cannot any more; also before the machine hears
     /// of an answer, since it may ask again at once, and what came of this one is not said of the next.
     pub(super) fn settle_rounds(&mut self) {
+        self.give_up_moves();
         let running = self.machine.phase() == Phase::Running;
         if !running {
             for db in std::mem::take(&mut self.world.rounds.open) {

@@ -154,7 +154,7 @@ fn a_move_that_comes_to_nothing_goes_back() {
     s3.bucket("backups");
     let tenants = Tenants::in_folders();
     let running = with_a(&tenants, &["--max-lag", "5s"]);
-    s3.forbid_puts();
+    s3.forbid_ltx();
     answer(&tenants, &[json!({"path": tenants.path("a"), "replica": on(&s3.endpoint(), "a")})]);
     running.wait_log(1, "going back to");
     running.wait_log(
@@ -174,6 +174,111 @@ fn a_move_that_comes_to_nothing_goes_back() {
     assert_eq!(tenants.backup("a"), 45);
 }
 
+/// It lists well, so only writing tells.
+#[test]
+fn a_new_place_is_written_to_before_the_old_one_is_let_go() {
+    let s3 = S3::start();
+    s3.bucket("backups");
+    s3.forbid_puts();
+    let tenants = Tenants::in_folders();
+    let running = with_a(&tenants, &[]);
+    let mut rows = 5;
+    for (replica, reason) in [
+        (on(&s3.endpoint(), "a"), "403"),
+        (json!({"url": "file:///proc/nope/a"}), "/proc/nope/a/ltx/0 cannot be written"),
+    ] {
+        answer(&tenants, &[json!({"path": tenants.path("a"), "replica": replica})]);
+        let ended =
+            tenants.reload().expect_code(69).expect_log(reason).expect_log("it is still replicated to ");
+        assert_eq!(ended.stdout, "", "{replica}");
+        sqlite::insert(&tenants.path("a"), 3);
+        rows += 3;
+    }
+    assert!(!running.log().contains("and not replicated any more"), "{}", running.log());
+    running.stop(143);
+    assert_eq!(tenants.backup("a"), rows);
+}
+
+/// As of a key that may write and not remove: Litestream gets on with that as well.
+#[test]
+fn what_a_trial_cannot_remove_is_named_and_the_move_goes_on() {
+    let s3 = S3::start();
+    s3.bucket("backups");
+    let tenants = Tenants::in_folders();
+    let running = with_a(&tenants, &[]);
+    s3.forbid_deletes();
+    answer(&tenants, &[json!({"path": tenants.path("a"), "replica": on(&s3.endpoint(), "a")})]);
+    running.wait_log(1, "what was written to try it cannot be removed: a/.litekeeper-check-");
+    tenants.reload().expect_code(0);
+    running.stop(143);
+    let moved = Tenants { replica: Box::new(move |name| on(&s3.endpoint(), name)), ..tenants };
+    assert_eq!(moved.backup("a"), 5);
+}
+
+#[test]
+fn a_move_that_went_back_is_told_as_one_failure() {
+    let s3 = S3::start();
+    s3.bucket("backups");
+    s3.forbid_ltx();
+    let tenants = Tenants::in_folders();
+    sqlite::create(&tenants.world.db(), 1);
+    tenants.name(&["a"]);
+    let running = tenants.start("10m");
+    sqlite::create(&tenants.path("a"), 5);
+    tenants.reload();
+    answer(&tenants, &[json!({"path": tenants.path("a"), "replica": on(&s3.endpoint(), "a")})]);
+    let ended = tenants.reload().expect_code(69).expect_log("going back to");
+    assert_eq!(ended.stdout, "", "neither came nor went: {}", ended.log);
+    assert_eq!(ended.log.matches("a.db: ").count(), 1, "{}", ended.log);
+    running.stop(143);
+    assert_eq!(tenants.backup("a"), 5);
+}
+
+/// The new place is not known to be one: the old one is, and gets all.
+#[test]
+fn a_stop_in_the_middle_of_a_move_goes_back_before_the_drain() {
+    for fault in [S3::forbid_ltx, S3::hold_ltx] {
+        let s3 = S3::start();
+        s3.bucket("backups");
+        fault(&s3);
+        let tenants = Tenants::in_folders();
+        // Litestream tries the place that refuses for a part of this.
+        let running = with_a(&tenants, &["--stop-timeout", "20s"]);
+        answer(&tenants, &[json!({"path": tenants.path("a"), "replica": on(&s3.endpoint(), "a")})]);
+        wait_until("an upload to the new place", DEADLINE, || {
+            s3.seen().iter().any(|request| request.starts_with("PutObject ") && request.ends_with(".ltx"))
+        });
+        sqlite::insert(&tenants.path("a"), 20);
+        let ended = running.stop(143);
+        let ended = ended.expect_log("going back to").expect_log("all other databases are on their replicas");
+        assert!(!ended.log.contains("not everything"), "{}", ended.log);
+        assert_eq!(tenants.backup("a"), 25);
+    }
+}
+
+#[test]
+fn a_stop_while_the_old_place_is_let_go_goes_back_too() {
+    let (old, new) = (S3::start(), S3::start());
+    new.bucket("backups");
+    let tenants = Tenants::on_s3(&old);
+    let running = with_a(&tenants, &[]);
+    let puts = old.puts();
+    old.hold_puts();
+    sqlite::insert(&tenants.path("a"), 3);
+    old.wait_puts(puts + 1);
+    answer(&tenants, &[json!({"path": tenants.path("a"), "replica": on(&new.endpoint(), "a")})]);
+    // Its place was tried, so it is being let go.
+    wait_until("the end of the trial", DEADLINE, || {
+        new.seen().iter().any(|request| request.starts_with("DeleteObject "))
+    });
+    tenants.wait_asked(3);
+    running.signal(nix::sys::signal::Signal::SIGTERM);
+    running.wait_log(1, "stopping");
+    old.resume();
+    running.finish().expect_code(143).expect_log("all other databases are on their replicas");
+    assert_eq!(tenants.backup("a"), 8);
+}
+
 #[test]
 fn a_move_takes_everything_along() {
     let s3 = S3::start();
@@ -182,7 +287,12 @@ fn a_move_takes_everything_along() {
     let running = with_a(&tenants, &[]);
     sqlite::insert(&tenants.path("a"), 20);
     answer(&tenants, &[json!({"path": tenants.path("a"), "replica": on(&s3.endpoint(), "a")})]);
-    tenants.reload().expect_code(0);
+    let ended = tenants.reload().expect_code(0);
+    assert!(!ended.log.contains("error"), "{}", ended.log);
+    assert!(
+        !s3.objects("backups").iter().any(|name| name.contains(".litekeeper-check-")),
+        "the trial is gone"
+    );
     assert_eq!(tenants.backup("a"), 25, "the old place has all that was written until then");
     sqlite::insert(&tenants.path("a"), 20);
     running.stop(143);

@@ -45,6 +45,31 @@ fn the_limit_is_of_the_whole_and_not_of_each_byte() {
     assert!(took >= Duration::from_secs(2) && took < SOON, "{took:?}");
 }
 
+/// On a busy machine it may be late, and what it says has come true all the same.
+#[test]
+fn what_a_keeper_says_at_the_end_of_the_limit_is_heard() {
+    let world = World::new();
+    let socket = world.path("keeper.sock");
+    let _lock = planted(&world, &socket);
+    let listener = UnixListener::bind(&socket).expect("the world's paths are short");
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("somebody asks");
+        let mut said = [0; 256];
+        let length = stream.read(&mut said).expect("a question");
+        let said = String::from_utf8_lossy(&said[..length]).into_owned();
+        let within = said.lines().find_map(|line| line.strip_prefix("within ")).expect("a limit");
+        let within = Duration::from_millis(within.parse().expect("a number"));
+        // Nobody says more before that, so this waits for just as long.
+        stream.set_read_timeout(Some(within + Duration::from_millis(100))).expect("a time");
+        let _ = stream.read(&mut [0; 1]);
+        let report = r#"{"added":["/a.db"],"removed":[],"failed":[{"database":"/b.db","reason":"/b.db: late"}],"error":null,"hint":null,"holds":true,"exit_code":69}"#;
+        let _ = stream.write_all(format!("{report}\n").as_bytes());
+    });
+    let reload = Keeper::new(&world).command("reload").db(&world.db()).args(["--timeout", "2s"]);
+    let ended = reload.run().expect_code(69).expect_log("/b.db: late");
+    assert_eq!(ended.stdout, "added /a.db\n", "{}", ended.log);
+}
+
 #[test]
 fn a_socket_that_takes_nobody_in_has_the_same_limit() {
     let world = World::new();

@@ -121,6 +121,11 @@ impl Machine {
         self.phase
     }
 
+    /// Whether the unit is to end, for good.
+    pub fn stops(&self) -> bool {
+        self.goal.stop().is_some()
+    }
+
     /// The next thing that the driver has to do.
     pub fn poll_action(&mut self) -> Option<Action> {
         self.actions.pop_front()

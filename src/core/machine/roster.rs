@@ -82,11 +82,17 @@ impl Machine {
         if !self.roster.members.contains_key(&db) && self.confirms {
             self.roster.members.insert(db, Member::Outside);
             self.lag.watch_outside(db);
+            if self.phase == Phase::Draining {
+                // Whoever can still take it in says how that ends.
+                self.undrained.insert(db);
+            }
         }
     }
 
     pub(super) fn named(&mut self, db: Db) {
         let awaited = self.roster.is_outside(db);
+        // The drain waits for one that goes back to where it was replicated.
+        let is_waited_for = awaited && self.undrained.contains(&db);
         if !awaited && self.roster.members.contains_key(&db) {
             return;
         }
@@ -97,16 +103,19 @@ impl Machine {
                 self.lag.admitted(db);
             }
             // At a stop the app's last ones are drained with the rest.
-            Phase::Running | Phase::Stopping if self.confirms => {
-                self.roster.members.insert(db, Member::Coming { awaited });
-                // The app may have written to it already.
-                self.unconfirmed.insert(db);
-                self.act(Action::Register(db));
-            }
+            Phase::Running | Phase::Stopping if self.confirms => self.take_in(db, awaited),
+            Phase::Draining if is_waited_for => self.take_in(db, awaited),
             // The sources name it again once the app runs again.
             _ if awaited => self.act(Action::PutOff(db)),
             _ => self.act(Action::Forget(db)),
         }
+    }
+
+    fn take_in(&mut self, db: Db, awaited: bool) {
+        self.roster.members.insert(db, Member::Coming { awaited });
+        // The app may have written to it already.
+        self.unconfirmed.insert(db);
+        self.act(Action::Register(db));
     }
 
     pub(super) fn registered(&mut self, now: Instant, db: Db, ok: bool) {
@@ -120,10 +129,8 @@ impl Machine {
                 }
             }
         } else if awaited {
+            // It may go back to where it was before: `Drained` says when nobody tries any more.
             self.put_off(db);
-            if self.undrained.remove(&db) && self.phase == Phase::Draining {
-                self.drain_over(now);
-            }
         } else {
             self.forget(now, db);
         }

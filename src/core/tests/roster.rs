@@ -2,7 +2,7 @@
 
 use super::plan::{Fault, Plan, Replica, ms, policy, secs};
 use super::world::World;
-use crate::core::{Action, Db, Ended, ExitCode, Note, Phase, Policy};
+use crate::core::{Action, Db, Ended, Event, ExitCode, Note, Phase, Policy};
 
 const TENANT: Db = Db(2);
 
@@ -221,6 +221,30 @@ fn who_takes_long_holds_up_neither_the_others_nor_the_next_answer() {
     assert_eq!(world.end(), 74);
     assert_eq!(world.noted(Note::NotTakenIn(vec![TENANT])), 1);
     assert_eq!(world.noted(Note::Drained), 0);
+}
+
+#[test]
+fn the_drain_waits_for_what_goes_back_to_its_old_place() {
+    for is_taken_in in [true, false] {
+        let mut world = named(Plan::default());
+        world.suffer(Fault::Replica(Replica::Away));
+        world.suffer(Fault::Stop(15));
+        world.until(Phase::Draining);
+        let db = world.dbs.add();
+        world.tell(Event::Awaited(db));
+        world.tell(Event::Changed(db));
+        world.suffer(Fault::Replica(Replica::Answers));
+        world.pass(secs(2));
+        assert_eq!(world.phase(), Phase::Draining, "all others are drained");
+        if is_taken_in {
+            world.tell(Event::Named(db));
+            world.until_true("its coming", |world| world.did(&Action::Register(db)) == 1);
+            world.pass(secs(1));
+        }
+        world.tell(Event::Drained(db));
+        assert_eq!(world.end(), if is_taken_in { 0 } else { 74 });
+        assert_eq!(world.noted(Note::NotTakenIn(vec![db])), usize::from(!is_taken_in));
+    }
 }
 
 #[test]

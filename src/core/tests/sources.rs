@@ -81,6 +81,9 @@ impl World {
             self.dbs.put_off(db);
         }
         self.tell(Event::Registered { db, ok });
+        if !ok {
+            self.tell(Event::Drained(db));
+        }
     }
 
     pub(super) fn unregister_answers(&mut self, launch: u64, db: Db, until: Instant) {

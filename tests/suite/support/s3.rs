@@ -169,6 +169,16 @@ impl S3 {
         self.shared.set(|mode| mode.puts_forbidden = true);
     }
 
+    /// As [`S3::hold_puts`], of Litestream's own files alone.
+    pub fn hold_ltx(&self) {
+        self.shared.set(|mode| (mode.puts_held, mode.ltx_alone) = (true, true));
+    }
+
+    /// As [`S3::forbid_puts`], of Litestream's own files alone.
+    pub fn forbid_ltx(&self) {
+        self.shared.set(|mode| (mode.puts_forbidden, mode.ltx_alone) = (true, true));
+    }
+
     /// Objects cannot be removed until [`S3::resume`]; all else can be done.
     pub fn forbid_deletes(&self) {
         self.shared.set(|mode| mode.deletes_forbidden = true);
@@ -346,6 +356,8 @@ struct Mode {
     paused: bool,
     puts_held: bool,
     puts_forbidden: bool,
+    /// Both are of Litestream's own files alone.
+    ltx_alone: bool,
     gets_forbidden: bool,
     deletes_forbidden: bool,
     snapshots_cut: bool,
@@ -403,7 +415,8 @@ impl Gate {
         let mut changes = self.0.mode.subscribe();
         let mode = loop {
             let mode = changes.borrow_and_update().clone();
-            let held = mode.paused || (mode.puts_held && request.writes());
+            let is_meant = !mode.ltx_alone || request.key.ends_with(".ltx");
+            let held = mode.paused || (mode.puts_held && is_meant && request.writes());
             if !held {
                 break mode;
             }
@@ -416,8 +429,9 @@ impl Gate {
         if mode.gets_forbidden && request.operation == "GetObject" {
             return Err(failure(403));
         }
-        if mode.puts_forbidden && matches!(request.operation.as_str(), "PutObject" | "CreateMultipartUpload")
-        {
+        let is_meant = !mode.ltx_alone || request.key.ends_with(".ltx");
+        let is_upload = matches!(request.operation.as_str(), "PutObject" | "CreateMultipartUpload");
+        if mode.puts_forbidden && is_meant && is_upload {
             return Err(failure(403));
         }
         if mode.deletes_forbidden && request.operation.starts_with("DeleteObject") {
