@@ -532,6 +532,17 @@ impl World {
         });
     }
 
+    /// Those that are asked for when a drain begins: one that goes back to its old place is not known there yet, and is drained
+    /// once it is.
+    fn drained_now(&self) -> Listed {
+        let is_on_its_way = |db: &Db| self.rounds.returning.contains(db) && self.registrations.contains_key(db);
+        let all = self.roster.listed();
+        if !all.iter().any(|(db, _)| is_on_its_way(db)) {
+            return all;
+        }
+        Rc::new(all.iter().filter(|(db, _)| !is_on_its_way(db)).cloned().collect())
+    }
+
     /// One that came when the others were being drained already is drained as well.
     pub(super) fn drain_too(&mut self, db: Db) {
         if let Some(database) = self.roster.get(db).cloned() {
@@ -822,7 +833,7 @@ impl Driver {
                 self.give_up_moves();
                 let world = &mut self.world;
                 world.proofs.stop();
-                world.drain(world.roster.listed());
+                world.drain(world.drained_now());
                 let is_lost = |db: &Db| !world.rounds.returning.contains(db) || world.outside.is_idle(*db);
                 let outside: Vec<Db> = world.outside.all().map(|(db, _)| db).filter(is_lost).collect();
                 outside.into_iter().for_each(|db| self.handle(Event::Drained(db)));

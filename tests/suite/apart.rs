@@ -243,7 +243,7 @@ fn a_stop_in_the_middle_of_a_move_goes_back_before_the_drain() {
         fault(&s3);
         let tenants = Tenants::in_folders();
         // Litestream tries the place that refuses for a part of this.
-        let running = with_a(&tenants, &["--stop-timeout", "20s"]);
+        let running = with_a(&tenants, &["--stop-timeout", "9s"]);
         answer(&tenants, &[json!({"path": tenants.path("a"), "replica": on(&s3.endpoint(), "a")})]);
         wait_until("an upload to the new place", DEADLINE, || {
             s3.seen().iter().any(|request| request.starts_with("PutObject ") && request.ends_with(".ltx"))
