@@ -61,13 +61,42 @@ pub enum Action {
     Exit(ExitCode, Cause),
 }
 
-/// Whose word an exit code is: the same number can be the app's own and one of the keeper's reasons.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Whose word an exit code is, and why: the same number can be the app's own and one of the keeper's reasons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
     /// The app's, or the signal's that came before there was one.
     App,
-    /// The keeper's.
-    Keeper,
+    /// A one-shot command's.
+    Before,
+    /// Before any launch: the databases, their restore, or the answer of the sources.
+    Start,
+    /// The replica confirmed nothing, or refused.
+    Gate,
+    /// The app or a one-shot command could not be executed.
+    NotStarted,
+    /// A database is damaged, and a launch would copy it.
+    Damaged,
+    /// Another keeper or Litestream has a database.
+    Taken,
+    /// Litestream could not be started, or ended too often.
+    Litestream,
+    /// A replica was behind for too long.
+    Lag,
+    /// Something is on this machine alone.
+    NotDrained,
+}
+
+impl Cause {
+    /// The code that always goes with it; of the others it is somebody else's.
+    pub(super) fn code(self) -> Option<ExitCode> {
+        match self {
+            Self::App | Self::Before | Self::Start | Self::NotStarted => None,
+            Self::Gate | Self::Damaged => Some(ExitCode::UNAVAILABLE),
+            Self::Taken => Some(ExitCode::LOCKED),
+            Self::Litestream | Self::Lag => Some(ExitCode::LITESTREAM),
+            Self::NotDrained => Some(ExitCode::NOT_DRAINED),
+        }
+    }
 }
 
 /// What the operator is told about the machine's decisions.

@@ -18,7 +18,7 @@ use super::roster::Listed;
 use super::snapshots::Snapshots;
 use super::upload::{Look, Silence, Upload};
 use crate::backup::NO_BACKUP;
-use crate::core::{Db, Event, ExitCode};
+use crate::core::{Cause, Db, Event, ExitCode};
 use crate::error::Failure;
 use crate::ledger::Task;
 use crate::litestream::argv;
@@ -200,7 +200,7 @@ impl Asker {
         let message = format!("{}: replica {}: {reason}", database.path.display(), database.replica);
         let failure = Failure::new(ExitCode::UNAVAILABLE, message).hint(refusal.hint());
         // A closed inbox means that the driver is gone, and with it whoever would listen.
-        let _ = self.outbox.send(Message::Reason(failure));
+        let _ = self.outbox.send(Message::Reason(Cause::Gate, failure));
         if refusal.is_final() {
             self.tell(Event::GateRefused);
         }
@@ -373,6 +373,7 @@ impl Asker {
     fn drain_refused(&self, database: &Database, reason: &str) {
         let message = format!("{}: replica {}: {reason}", database.path.display(), database.replica);
         let _ = self.outbox.send(Message::Reason(
+            Cause::NotDrained,
             Failure::new(ExitCode::NOT_DRAINED, message).hint(Refusal::of(reason).hint()),
         ));
     }

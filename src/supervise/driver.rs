@@ -34,9 +34,9 @@ pub(super) enum Message {
     /// It happened.
     Event(Event),
     /// It happened, and this is what the program ends with if the machine decides so.
-    Failed(Event, Failure),
+    Failed(Event, Cause, Failure),
     /// The latest reason why the gate or the drain does not get on.
-    Reason(Failure),
+    Reason(Cause, Failure),
     /// The n-th Litestream's copy of a database has parted from it.
     Parted(u64, Db, String),
     /// All of a database has to be compared with its backup, at some time.
@@ -269,7 +269,7 @@ impl Driver {
             children.reap();
         }
         self.take_terminal_back();
-        let is_undrained = cause == Cause::Keeper && code == ExitCode::NOT_DRAINED;
+        let is_undrained = cause == Cause::NotDrained;
         let leaves = self.world.launches > 0 && self.world.version.confirms() && !is_undrained;
         let left = if leaves { self.leave(signals).await } else { Ok(()) };
         if is_undrained && self.world.version.is_ltx() {
@@ -280,9 +280,9 @@ impl Driver {
         if let Some(damage) = self.world.damage.take() {
             return Err(Failure { exit: code, ..damage });
         }
-        match self.world.failure.take() {
-            Some(failure) if cause == Cause::Keeper && failure.exit == code => Err(failure),
-            Some(_) | None => Ok(code),
+        match self.world.failures.remove(&cause) {
+            Some(failure) => Err(failure),
+            None => Ok(code),
         }
     }
 }

@@ -133,8 +133,8 @@ pub(super) struct World {
     pub(super) sweeping: bool,
     gate: Option<JoinHandle<()>>,
     drains: Vec<JoinHandle<()>>,
-    /// What the program ends with, if it ends with this code.
-    pub(super) failure: Option<Failure>,
+    /// What the program ends with, if it ends for this.
+    pub(super) failures: BTreeMap<Cause, Failure>,
     /// A database is damaged, which is why the program ends.
     pub(super) damage: Option<Failure>,
     /// The latest reason why something did not get on.
@@ -219,7 +219,7 @@ impl World {
             sweeping: false,
             gate: None,
             drains: Vec::new(),
-            failure: None,
+            failures: BTreeMap::new(),
             damage: None,
             reason: None,
         }
@@ -296,7 +296,7 @@ impl World {
         tokio::task::spawn_local(async move {
             let message = match preparation.look().await {
                 Ok(prepared) => Message::Prepared(prepared),
-                Err(failure) => Message::Failed(Event::PrepareFailed(failure.exit), failure),
+                Err(failure) => Message::Failed(Event::PrepareFailed(failure.exit), Cause::Start, failure),
             };
             let _ = outbox.send(message);
         });
@@ -368,7 +368,7 @@ impl World {
                 Ok(()) => Message::Event(Event::Restored),
                 Err(errors) => {
                     let failure = prepare::failures(&errors);
-                    Message::Failed(Event::RestoreFailed(failure.exit), failure)
+                    Message::Failed(Event::RestoreFailed(failure.exit), Cause::Start, failure)
                 }
             };
             let _ = outbox.send(message);
@@ -535,7 +535,8 @@ impl World {
     /// Those that are asked for when a drain begins: one that goes back to its old place is not known there yet, and is drained
     /// once it is.
     fn drained_now(&self) -> Listed {
-        let is_on_its_way = |db: &Db| self.rounds.returning.contains(db) && self.registrations.contains_key(db);
+        let is_on_its_way =
+            |db: &Db| self.rounds.returning.contains(db) && self.registrations.contains_key(db);
         let all = self.roster.listed();
         if !all.iter().any(|(db, _)| is_on_its_way(db)) {
             return all;
@@ -782,8 +783,9 @@ impl World {
         if let Note::NotDrained(dbs) = note {
             self.undrained.clone_from(dbs);
         }
-        if matches!(note, Note::GateTimeout) && self.failure.is_none() {
-            self.failure = Some(notes::not_confirmed(&names, self.setup.policy.gate_timeout));
+        if matches!(note, Note::GateTimeout) {
+            let not_confirmed = || notes::not_confirmed(&names, self.setup.policy.gate_timeout);
+            self.failures.entry(Cause::Gate).or_insert_with(not_confirmed);
         }
     }
 }
@@ -867,7 +869,7 @@ impl Driver {
             && let Some(failure) = self.world.without_database()
         {
             self.world.reason = Some(failure.message.clone());
-            self.world.failure = Some(failure);
+            self.world.failures.insert(Cause::NotStarted, failure);
             return self.handle(Event::AppNotStarted(crate::core::NotStarted::WithoutDatabase));
         }
         let Err(error) = self.world.start(running) else { return };

@@ -17,7 +17,7 @@ use super::link::Link;
 use super::litestream_log::{self, Heard};
 use super::setup::IfBehind;
 use super::wal;
-use crate::core::{Ended, Event, ExitCode};
+use crate::core::{Cause, Ended, Event, ExitCode};
 use crate::error::Failure;
 use crate::litestream::argv;
 use crate::litestream::command::{KEEPERS_OWN, Runner};
@@ -119,7 +119,7 @@ impl World {
 
     pub(super) fn not_launched(&mut self, failure: Failure) {
         self.reason = Some(failure.message.clone());
-        self.tell(Message::Failed(Event::LitestreamEnded { clean: false }, failure));
+        self.tell(Message::Failed(Event::LitestreamEnded { clean: false }, Cause::Litestream, failure));
     }
 
     fn try_launch(&mut self) -> io::Result<()> {

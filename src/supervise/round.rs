@@ -15,7 +15,7 @@ use super::reload::{Asking, Report};
 use super::setup::{Entry, Looked, Named, OnLock};
 use super::twins::{self, Source};
 use crate::backup::listing;
-use crate::core::{Db, Event, ExitCode, Phase};
+use crate::core::{Cause, Db, Event, ExitCode, Phase};
 use crate::error::Failure;
 use crate::litestream::database::Database;
 use crate::litestream::others::Others;
@@ -256,7 +256,7 @@ impl Driver {
         self.settle_rounds();
         let event = Event::ResolveFailed(failure.exit);
         if self.machine.phase() == Phase::Resolving {
-            return self.take_message(Message::Failed(event, failure));
+            return self.take_message(Message::Failed(event, Cause::Start, failure));
         }
         self.handle(event);
     }

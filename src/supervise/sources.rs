@@ -9,7 +9,7 @@ use super::link::Word;
 use super::prepare::Prepared;
 use super::twins::{self, Look};
 use super::wal;
-use crate::core::{Ended, Event, ExitCode, NotStarted, Phase};
+use crate::core::{Cause, Ended, Event, ExitCode, NotStarted, Phase};
 use crate::foreign;
 use crate::litestream::others::Others;
 use crate::os::signal::{self, Received, Sender, Signals};
@@ -246,19 +246,22 @@ impl Driver {
         match message {
             Message::Event(event) => {
                 match event {
-                    Event::GateOpened => (self.world.failure, self.world.reason) = (None, None),
+                    Event::GateOpened => {
+                        self.world.failures.clear();
+                        self.world.reason = None;
+                    }
                     Event::Confirmed { ok: true, .. } => self.world.reason = None,
                     _ => {}
                 }
                 self.handle(event);
             }
-            Message::Failed(event, failure) => {
-                self.world.failure = Some(failure);
+            Message::Failed(event, cause, failure) => {
+                self.world.failures.insert(cause, failure);
                 self.handle(event);
             }
-            Message::Reason(failure) => {
+            Message::Reason(cause, failure) => {
                 self.world.reason = Some(failure.message.clone());
-                self.world.failure = Some(failure);
+                self.world.failures.insert(cause, failure);
             }
             Message::Parted(launch, ..) | Message::Unknown(launch, _) | Message::ProofDue(launch, _)
                 if launch != self.world.launches => {}
@@ -414,7 +417,7 @@ impl Driver {
         if let Some((db, failure)) =
             twins::doubled(&Others::now(), listed.iter().map(|(db, database)| (*db, database)))
         {
-            self.world.failure.get_or_insert(failure);
+            self.world.failures.insert(Cause::Taken, failure);
             self.handle(Event::Doubled(db));
         }
     }
@@ -445,7 +448,7 @@ impl Driver {
             world.roster.renew(db, lock);
         }
         for (db, failure) in lost {
-            self.world.failure.get_or_insert(failure);
+            self.world.failures.insert(Cause::Taken, failure);
             self.handle(Event::LockLost(db));
         }
     }

@@ -6,7 +6,7 @@ use super::Machine;
 use super::goal::Goal;
 use super::processes::{App, Litestream};
 use crate::core::timer::Timer;
-use crate::core::{Action, Ended, ExitCode, NotStarted, Note, Phase, Restart};
+use crate::core::{Action, Cause, Ended, ExitCode, NotStarted, Note, Phase, Restart};
 
 /// How a process ends that got a SIGKILL (`signal(7)`).
 const KILLED: Ended = Ended::Signal(9);
@@ -54,7 +54,7 @@ impl Machine {
         self.note(Note::AppNotStarted(why));
         // No restart mends a wrong command, nor brings a database back.
         let code = why.exit_code();
-        self.aim_at_stop(now, Some(code), code);
+        self.aim_at_stop(now, Cause::NotStarted, code);
         self.become_stopping();
         self.torn_down(now);
     }
@@ -89,7 +89,7 @@ impl Machine {
             }
             None => {
                 self.note(if self.restarts(how) { Note::AppGivenUp(how) } else { Note::AppEnded(how) });
-                self.aim_at_stop(now, None, how.exit_code());
+                self.aim_at_stop(now, Cause::App, how.exit_code());
             }
         }
         self.become_stopping();
@@ -116,7 +116,10 @@ impl Machine {
             // Its shim killed it when Litestream died: that is no answer to the stop.
             return;
         }
-        stop.code = how.exit_code();
+        // A reason of the keeper's own outweighs it.
+        if stop.cause == Cause::App {
+            stop.code = how.exit_code();
+        }
         self.note(if before { Note::BeforeFailed(self.before_done, how) } else { Note::AppEnded(how) });
     }
 
@@ -212,8 +215,7 @@ impl Machine {
         self.app = App::Gone;
         if how != Ended::Code(0) {
             self.note(Note::BeforeFailed(self.before_done, how));
-            let code = how.exit_code();
-            self.aim_at_stop(now, Some(code), code);
+            self.aim_at_stop(now, Cause::Before, how.exit_code());
             self.become_stopping();
             return self.torn_down(now);
         }
@@ -232,7 +234,7 @@ impl Machine {
         match (self.litestream, self.goal) {
             // An app that comes back writes to a file that nobody replicates, or makes a new one in place of the old.
             (Litestream::Up, Goal::RestartApp(_)) if !self.lag.all_replaced().is_empty() => {
-                self.aim_at_stop(now, None, ExitCode::NOT_DRAINED);
+                self.aim_at_stop(now, Cause::NotDrained, ExitCode::NOT_DRAINED);
                 self.drain(now);
             }
             (Litestream::Up, Goal::RestartApp(delay)) => {

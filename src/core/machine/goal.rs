@@ -42,26 +42,17 @@ impl Goal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stop {
     pub(super) deadline: Instant,
-    /// A reason of the keeper's own, which outweighs the app's code.
-    pub(super) reason: Option<ExitCode>,
-    /// What the app ended with, or the signal that came before there was an app.
+    /// Whose word the code is.
+    pub(super) cause: Cause,
+    /// What the app ended with, the signal that came before there was an app, or a reason of the keeper's own.
     pub(super) code: ExitCode,
     /// Litestream was started again to drain.
     pub(super) relaunched: bool,
 }
 
 impl Stop {
-    pub(super) fn exit_code(self) -> ExitCode {
-        self.reason.unwrap_or(self.code)
-    }
-
-    /// Whose word that is.
-    pub(super) fn cause(self) -> Cause {
-        if self.reason.is_some() { Cause::Keeper } else { Cause::App }
-    }
-
     /// Waiting longer would not help: the drain has had its time.
     pub(super) fn is_not_drained(self) -> bool {
-        self.reason == Some(ExitCode::NOT_DRAINED)
+        self.cause == Cause::NotDrained
     }
 }

@@ -54,13 +54,13 @@ impl Machine {
             return;
         }
         self.litestream = Litestream::Down;
-        self.aim_at_stop(now, Some(ExitCode::UNAVAILABLE), ExitCode::UNAVAILABLE);
+        self.aim_at_stop(now, Cause::Damaged, ExitCode::UNAVAILABLE);
         if !self.unconfirmed.is_empty() {
             self.not_drained();
         } else {
             self.disown_outside();
         }
-        self.exit_or(ExitCode::UNAVAILABLE);
+        self.exit_or(ExitCode::UNAVAILABLE, Cause::Damaged);
     }
 
     pub(super) fn shim_gone(&mut self, now: Instant) {
@@ -98,7 +98,7 @@ impl Machine {
         }
         if self.phase == Phase::Launching && !self.opened && self.goal == Goal::Run {
             self.note(Note::LitestreamNotStarted);
-            return self.exit(ExitCode::LITESTREAM, Cause::Keeper);
+            return self.exit(ExitCode::LITESTREAM, Cause::Litestream);
         }
         if self.goal.keeps_litestream() {
             self.note(Note::LitestreamDied);
@@ -129,20 +129,20 @@ impl Machine {
     /// Nothing runs: start again, drain what a dead Litestream left, or end.
     pub(super) fn litestream_down(&mut self, now: Instant) {
         match self.goal {
-            Goal::Stop(stop) if stop.is_not_drained() => self.exit(stop.exit_code(), stop.cause()),
+            Goal::Stop(stop) if stop.is_not_drained() => self.exit(stop.code, stop.cause),
             Goal::Stop(stop) if self.unconfirmed.is_empty() => {
                 // What was drained may have been all that there was; what is outside was never drained.
                 self.disown_outside();
                 let stop = self.goal.stop().unwrap_or(stop);
-                self.exit(stop.exit_code(), stop.cause());
+                self.exit(stop.code, stop.cause);
             }
             // A launch would copy another file over the backup: whether it may be is for a start to find out.
             Goal::Run | Goal::RestartApp(_) | Goal::Relaunch { .. } | Goal::Stop(_)
                 if !self.lag.all_replaced().is_empty() =>
             {
-                self.aim_at_stop(now, Some(ExitCode::NOT_DRAINED), ExitCode::NOT_DRAINED);
+                self.aim_at_stop(now, Cause::NotDrained, ExitCode::NOT_DRAINED);
                 self.not_drained();
-                self.exit(ExitCode::NOT_DRAINED, Cause::Keeper);
+                self.exit(ExitCode::NOT_DRAINED, Cause::NotDrained);
             }
             Goal::Stop(stop) => self.drain_again(now, stop),
             Goal::Run | Goal::RestartApp(_) | Goal::Relaunch { .. } => self.relaunch_later(now),
@@ -183,7 +183,7 @@ impl Machine {
         let at = if again { now + DRAIN_AGAIN } else { now };
         if at + self.policy.close_reserve() >= stop.deadline {
             self.not_drained();
-            return self.exit(ExitCode::NOT_DRAINED, Cause::Keeper);
+            return self.exit(ExitCode::NOT_DRAINED, Cause::NotDrained);
         }
         if again {
             self.become_phase(Phase::Backoff);
@@ -209,7 +209,7 @@ impl Machine {
             }
             None => {
                 self.note(Note::LitestreamGivenUp);
-                self.exit(ExitCode::LITESTREAM, Cause::Keeper);
+                self.exit(ExitCode::LITESTREAM, Cause::Litestream);
             }
         }
     }

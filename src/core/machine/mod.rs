@@ -264,7 +264,9 @@ impl Machine {
 
     fn exit(&mut self, code: ExitCode, cause: Cause) {
         // Whatever was confirmed, something of the app may go on writing.
-        let (code, cause) = if self.wild { (ExitCode::NOT_DRAINED, Cause::Keeper) } else { (code, cause) };
+        let (code, cause) =
+            if self.wild { (ExitCode::NOT_DRAINED, Cause::NotDrained) } else { (code, cause) };
+        debug_assert!(cause.code().is_none_or(|own| own == code), "{code} for {cause:?}");
         self.set_ready(false);
         self.become_phase(Phase::Exited);
         self.app = App::Gone;
@@ -273,10 +275,10 @@ impl Machine {
     }
 
     /// Exits as the stop says that is wanted, or else with this.
-    fn exit_or(&mut self, code: ExitCode) {
+    fn exit_or(&mut self, code: ExitCode, cause: Cause) {
         match self.goal.stop() {
-            Some(stop) => self.exit(stop.exit_code(), stop.cause()),
-            None => self.exit(code, Cause::Keeper),
+            Some(stop) => self.exit(stop.code, stop.cause),
+            None => self.exit(code, cause),
         }
     }
 

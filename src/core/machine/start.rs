@@ -6,7 +6,7 @@ use super::Machine;
 use super::goal::Goal;
 use super::processes::Litestream;
 use crate::core::timer::Timer;
-use crate::core::{Action, Db, ExitCode, Gate, Note, Phase};
+use crate::core::{Action, Cause, Db, ExitCode, Gate, Note, Phase};
 
 /// How often a slow gate is reported.
 const GATE_REPORT: Duration = Duration::from_secs(10);
@@ -60,7 +60,7 @@ impl Machine {
         if self.goal.stop().is_some() && !self.unconfirmed.is_empty() {
             self.not_drained();
         }
-        self.exit_or(code);
+        self.exit_or(code, Cause::Start);
     }
 
     /// What was aborted sleeps in the kernel; nobody waits for it any longer.
@@ -150,7 +150,7 @@ impl Machine {
         if self.opened {
             self.aim_at_relaunch(now);
         } else {
-            self.aim_at_stop(now, Some(ExitCode::UNAVAILABLE), ExitCode::UNAVAILABLE);
+            self.aim_at_stop(now, Cause::Gate, ExitCode::UNAVAILABLE);
         }
         self.close(now);
     }

@@ -14,12 +14,12 @@ const ONE_BREATH: Duration = Duration::from_secs(1);
 
 impl Machine {
     /// Decides that the unit ends; the budget runs from the first such decision.
-    pub(super) fn aim_at_stop(&mut self, now: Instant, reason: Option<ExitCode>, code: ExitCode) {
+    pub(super) fn aim_at_stop(&mut self, now: Instant, cause: Cause, code: ExitCode) {
         if self.goal.stop().is_none() {
             let deadline = now + self.policy.stop_timeout;
-            self.goal = Goal::Stop(Stop { deadline, reason, code, relaunched: false });
+            self.goal = Goal::Stop(Stop { deadline, cause, code, relaunched: false });
             // Who could not begin at all has said so, and nobody waits for what another keeper has.
-            if reason.is_none() {
+            if matches!(cause, Cause::App | Cause::NotDrained) {
                 self.unconfirmed.append(&mut self.owed);
             }
         }
@@ -39,7 +39,7 @@ impl Machine {
         self.stop_counted = Some(now);
         self.stop_signals += 1;
         match self.stop_signals {
-            1 => self.begin_stop(now, None, ExitCode::of_signal(number)),
+            1 => self.begin_stop(now, Cause::App, ExitCode::of_signal(number)),
             2 => self.skip_grace(now),
             _ => self.end_now(now),
         }
@@ -49,15 +49,15 @@ impl Machine {
     pub(super) fn taken_by_another(&mut self, now: Instant, note: Note) {
         if self.goal.stop().is_none() {
             self.note(note);
-            self.begin_stop(now, Some(ExitCode::LOCKED), ExitCode::LOCKED);
+            self.begin_stop(now, Cause::Taken, ExitCode::LOCKED);
         }
     }
 
-    fn begin_stop(&mut self, now: Instant, reason: Option<ExitCode>, code: ExitCode) {
+    fn begin_stop(&mut self, now: Instant, cause: Cause, code: ExitCode) {
         if self.goal.stop().is_some() {
             return;
         }
-        self.aim_at_stop(now, reason, code);
+        self.aim_at_stop(now, cause, code);
         self.note(Note::Stopping);
         // Of what is known it is said at the end what has become of it.
         if !self.opened && self.unconfirmed.is_empty() {
@@ -93,8 +93,8 @@ impl Machine {
     fn end_now(&mut self, now: Instant) {
         let left: Vec<Db> = self.unconfirmed.iter().copied().chain(self.left_outside()).collect();
         let (code, cause) = match self.goal.stop() {
-            Some(stop) if left.is_empty() => (stop.exit_code(), stop.cause()),
-            Some(_) | None => (ExitCode::NOT_DRAINED, Cause::Keeper),
+            Some(stop) if left.is_empty() => (stop.code, stop.cause),
+            Some(_) | None => (ExitCode::NOT_DRAINED, Cause::NotDrained),
         };
         self.note(Note::EndingNow(left));
         if self.app != App::Gone {
@@ -212,7 +212,7 @@ impl Machine {
 
     fn end_undrained(&mut self) {
         if let Goal::Stop(stop) = &mut self.goal {
-            stop.reason = Some(ExitCode::NOT_DRAINED);
+            (stop.cause, stop.code) = (Cause::NotDrained, ExitCode::NOT_DRAINED);
         }
     }
 

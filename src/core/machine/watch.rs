@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::Machine;
-use crate::core::{Db, ExitCode, Note, OnLag, Phase};
+use crate::core::{Cause, Db, ExitCode, Note, OnLag, Phase};
 
 impl Machine {
     pub(super) fn changed(&mut self, now: Instant, db: Db) {
@@ -55,7 +55,7 @@ impl Machine {
             OnLag::Warn => {}
             OnLag::Unready => self.set_ready(false),
             OnLag::Stop => {
-                self.aim_at_stop(now, Some(ExitCode::LITESTREAM), ExitCode::LITESTREAM);
+                self.aim_at_stop(now, Cause::Lag, ExitCode::LITESTREAM);
                 match self.phase {
                     Phase::Backoff => self.drain(now),
                     _ => self.ask_app_to_stop(now),

@@ -2,7 +2,7 @@
 
 use super::plan::{Fault, Plan, Replica, ms, policy, secs};
 use super::world::World;
-use crate::core::{Action, Ended, ExitCode, Gate, NotStarted, Note, Phase, Policy};
+use crate::core::{Action, Cause, Ended, ExitCode, Gate, NotStarted, Note, Phase, Policy};
 
 #[test]
 fn a_life_without_faults() {
@@ -143,10 +143,14 @@ fn what_a_one_shot_command_leaves_is_killed_and_the_app_is_not() {
 
 #[test]
 fn a_one_shot_command_that_fails_is_the_end() {
-    let before = vec![(secs(1), Ended::Code(3)), (secs(1), Ended::Code(0))];
+    // One that is a reason of the keeper's as well is still the command's.
+    let code = ExitCode::UNAVAILABLE;
+    let failed = Ended::Code(code.get());
+    let before = vec![(secs(1), failed), (secs(1), Ended::Code(0))];
     let mut world = World::new(policy(), Plan { before, ..Plan::default() });
-    assert_eq!(world.end(), 3);
-    assert_eq!(world.noted(Note::BeforeFailed(0, Ended::Code(3))), 1);
+    assert_eq!(world.end(), code.get());
+    assert_eq!(world.did(&Action::Exit(code, Cause::Before)), 1);
+    assert_eq!(world.noted(Note::BeforeFailed(0, failed)), 1);
     assert_eq!(world.did(&Action::StartBefore(1)) + world.did(&Action::StartApp), 0);
 }
 
