@@ -11,13 +11,25 @@ use nix::unistd::Pid;
 use super::Error;
 use super::support::procfs::Process;
 
-/// The proportional set size in MiB: each page counts by the share that the process has of it (`proc(5)`, `smaps_rollup`).
-pub fn pss(pid: i32) -> Result<f64, Error> {
+/// The memory of a process in MiB (`proc(5)`, `smaps_rollup`).
+#[derive(Clone, Copy)]
+pub struct Memory {
+    /// Each page counts by the share that the process has of it.
+    pub pss: f64,
+    /// What nobody else has, and no file could give back.
+    pub private_dirty: f64,
+}
+
+/// What a process has in memory now.
+pub fn memory(pid: i32) -> Result<Memory, Error> {
     let path = format!("/proc/{pid}/smaps_rollup");
     let text = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
-    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
-    let number = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok());
-    number.map(|kib| kib / 1024.0).ok_or_else(|| format!("{path} has no Pss"))
+    let mib = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        let number = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok());
+        number.map(|kib| kib / 1024.0).ok_or_else(|| format!("{path} has no {name}"))
+    };
+    Ok(Memory { pss: mib("Pss:")?, private_dirty: mib("Private_Dirty:")? })
 }
 
 /// How long the threads of a process have had a CPU: nanoseconds from `schedstat`, finer than the ticks of `stat`.

@@ -20,7 +20,7 @@ use crate::os::fork::Born;
 use crate::os::packet::Outgoing;
 use crate::os::reap::{self, Reaped};
 use crate::os::signal::{self, Signals};
-use crate::os::{fd, limit, memory, oom_score, pidfd, proc, tree};
+use crate::os::{fd, limit, oom_score, pidfd, proc, tree};
 
 /// How often a tree that is being killed is looked at again for what was born meanwhile, and the
 /// parent on a kernel without pidfds.
@@ -348,8 +348,6 @@ impl Resident {
         {
             self.becoming = None;
             self.tell(&ToKeeper::Started(pid));
-            // From here on there is little to do for a long time.
-            memory::give_back();
         }
     }
 

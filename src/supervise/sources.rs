@@ -366,7 +366,7 @@ impl Driver {
             self.look_for_doubles();
         }
         if self.world.looks == SETTLED {
-            memory::give_back();
+            memory::trim();
         }
     }
 
