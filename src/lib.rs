@@ -6,6 +6,7 @@ pub mod backup;
 pub mod check;
 pub mod cli;
 pub mod config;
+#[deny(clippy::wildcard_enum_match_arm)]
 pub mod core;
 pub mod database_url;
 pub mod demo;
@@ -18,6 +19,7 @@ pub mod litestream;
 pub mod os;
 pub mod printer;
 pub mod secrets;
+#[deny(clippy::wildcard_enum_match_arm)]
 pub mod shim;
 pub mod sqlite;
 pub mod supervise;

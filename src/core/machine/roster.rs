@@ -96,18 +96,32 @@ impl Machine {
         if !awaited && self.roster.members.contains_key(&db) {
             return;
         }
-        match self.phase {
+        let is_taken_in = match self.phase {
             // It is launched with the rest.
             Phase::Resolving => {
                 self.roster.members.insert(db, Member::Here);
                 self.lag.admitted(db);
+                return;
             }
             // At a stop the app's last ones are drained with the rest.
-            Phase::Running | Phase::Stopping if self.confirms => self.take_in(db, awaited),
-            Phase::Draining if is_waited_for => self.take_in(db, awaited),
+            Phase::Running | Phase::Stopping => self.confirms,
+            Phase::Draining => is_waited_for,
+            Phase::Preparing
+            | Phase::Restoring
+            | Phase::Launching
+            | Phase::Gating
+            | Phase::Before
+            | Phase::Closing
+            | Phase::Backoff
+            | Phase::Exited => false,
+        };
+        if is_taken_in {
+            self.take_in(db, awaited);
+        } else if awaited {
             // The sources name it again once the app runs again.
-            _ if awaited => self.act(Action::PutOff(db)),
-            _ => self.act(Action::Forget(db)),
+            self.act(Action::PutOff(db));
+        } else {
+            self.act(Action::Forget(db));
         }
     }
 

@@ -56,9 +56,10 @@ impl Machine {
             OnLag::Unready => self.set_ready(false),
             OnLag::Stop => {
                 self.aim_at_stop(now, Cause::Lag, ExitCode::LITESTREAM);
-                match self.phase {
-                    Phase::Backoff => self.drain(now),
-                    _ => self.ask_app_to_stop(now),
+                if self.phase == Phase::Backoff {
+                    self.drain(now);
+                } else {
+                    self.ask_app_to_stop(now);
                 }
             }
         }
