@@ -65,10 +65,7 @@ pub fn dotenv(bytes: &[u8]) {
 /// A resolver's answer is databases or an error, which repeats none of it.
 pub fn answer(bytes: &[u8]) {
     match config::parse_answer(bytes) {
-        Ok(found) => {
-            let entries = config::said(&serde_json::Value::from(found.clone()).to_string());
-            assert!(entries.is_err() || entries.is_ok_and(|entries| entries.len() == found.len()));
-        }
+        Ok(found) => assert!(found.iter().all(|entry| entry.get("path").is_some())),
         Err(error) => assert!(error.to_string().len() < 300, "{error}"),
     }
 }

@@ -14,6 +14,7 @@ pub mod detect;
 pub mod env_vars;
 pub mod error;
 pub mod foreign;
+pub mod inventory;
 pub mod ledger;
 pub mod litestream;
 pub mod os;

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
-
 use crate::config::lint::{self, Lint};
-use crate::config::{self, Config, Node};
+use crate::config::{Config, Node};
 use crate::litestream::folder::{Contents, Folder};
 
 /// How many names are looked at in a folder: some ten thousand databases with all that lies beside them.
@@ -28,15 +26,14 @@ impl Further {
     /// variables that it sees.
     pub fn of(
         config: &Config,
-        (answer, line): (Vec<Value>, usize),
+        (answer, line): (Vec<Node>, usize),
         folders: &[Folder],
         env: &dyn Fn(&str) -> Option<String>,
         resolvers: &dyn Fn(&str) -> Option<String>,
     ) -> Self {
         let mut lints = Vec::new();
         let lines = vec![line; answer.len()];
-        let said = config::said(&Value::from(answer).to_string());
-        let named = add(config, said, &lines, env, resolvers, &mut lints);
+        let named = add(config, answer, &lines, env, resolvers, &mut lints);
         let contents: Vec<Contents> =
             folders.iter().map(|folder| folder.look(&BTreeSet::new(), MOST)).collect();
         let (mut entries, mut lines) = (Vec::new(), Vec::new());
@@ -47,28 +44,24 @@ impl Further {
                 lines.push(line);
             }
         }
-        let all = add(&named, Ok(entries), &lines, env, env, &mut lints);
+        let all = add(&named, entries, &lines, env, env, &mut lints);
         Self { named, all, contents, lints }
     }
 }
 
 fn add(
     config: &Config,
-    entries: Result<Vec<Node>, config::Error>,
+    entries: Vec<Node>,
     lines: &[usize],
     env: &dyn Fn(&str) -> Option<String>,
     own: &dyn Fn(&str) -> Option<String>,
     lints: &mut Vec<Lint>,
 ) -> Config {
-    let (config, error) = match entries {
-        Ok(entries) if entries.is_empty() => return config.clone(),
-        Ok(entries) => {
-            let (config, result) = config.with_entries(entries, lines, env, own);
-            (config, result.err())
-        }
-        Err(error) => (config.clone(), Some(error)),
-    };
-    for lint in error.iter().flat_map(lint::of_error) {
+    if entries.is_empty() {
+        return config.clone();
+    }
+    let (config, result) = config.with_entries(entries, lines, env, own);
+    for lint in result.err().iter().flat_map(lint::of_error) {
         // A limit that all of them pass together has no line.
         let line = if lint.line == 0 { lines.first().copied().unwrap_or_default() } else { lint.line };
         let lint = Lint { origin: config.origin().clone(), ..lint }.at(line, 0);

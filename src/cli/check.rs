@@ -23,6 +23,7 @@ use crate::config::{self, Config, Document, LoadOptions, Origin, SECTION, Sectio
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::foreign;
+use crate::inventory;
 use crate::litestream::binary;
 use crate::litestream::command::Runner;
 use crate::litestream::install;
@@ -175,8 +176,14 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
     }
     let further = config.as_ref().map(|config| {
         // What is wrong with the file would be said of each database once more.
-        let folders = if is_sound { databases::folders(config) } else { Vec::new() };
-        Further::of(config, answer, &folders, options.env, &databases::also_in(&seen))
+        let folders = if is_sound { inventory::folders(config) } else { Vec::new() };
+        Further::of(
+            config,
+            answer,
+            &folders,
+            options.env,
+            &inventory::also_in(databases::text_variable, &seen),
+        )
     });
     let has_secrets = lints.iter().any(|lint| lint.rule == lint::SECRET_IN_FILE);
     if let (Some(config), Some(further)) = (&config, &further) {
@@ -350,7 +357,7 @@ async fn ask(
     folder: &Path,
     origin: &Origin,
     is_online: bool,
-) -> Result<Vec<serde_json::Value>, Lint> {
+) -> Result<Vec<config::Node>, Lint> {
     let lint = |rule, message: String| Lint::new(rule, origin, message);
     let program = question.command.first().cloned().unwrap_or_default();
     if !is_executable(&program, folder, &question.env) {

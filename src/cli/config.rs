@@ -12,6 +12,7 @@ use super::settings::{self, Said, variable};
 use crate::config::{self, KEYS, Key, Node, NodeKind, OFF, SECTION, Setting, Shape, redact};
 use crate::core::ExitCode;
 use crate::error::Failure;
+use crate::inventory;
 use crate::litestream::{binary, install};
 use crate::os::access::{self, Access};
 use crate::os::mount;
@@ -59,7 +60,7 @@ fn litestreams(said: &Said) -> Node {
     let count = said.configured.databases().len();
     let policy = settings::policy(args, settings::stop_timeout(args), count);
     let socket = said.configured.socket().unwrap_or_else(private_socket);
-    databases::tree(&said.configured, &socket, settings::shutdown_sync(&policy))
+    inventory::tree(&said.configured, &socket, settings::shutdown_sync(&policy))
 }
 
 /// Where the control socket would be if nobody chose a place; the number of the process is not known yet.
@@ -141,7 +142,7 @@ impl View<'_> {
         let origin = layers.origin(option).to_string();
         Ok(match option {
             "command" if texts.is_empty() => {
-                let exec = configured.exec().map_err(|error| databases::failure(&error))?;
+                let exec = configured.exec().map_err(|error| inventory::failure(&error))?;
                 let line = configured.root().get("exec").map_or(0, |exec| exec.line);
                 exec.map(|words| (shaped(key.shape, &words), Some(self.place(line))))
             }

@@ -1,27 +1,20 @@
 //! Which databases there are, and where they go: flags, then variables, then files, then what the
 //! platform's environment says.
 
-use std::collections::BTreeSet;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use super::layers;
 use super::mounted;
 use super::settings::variable;
-use crate::config::{
-    self, Config, Document, GenerateOptions, Generated, Kind, LoadOptions, Node, Section, Series,
-};
+use crate::config::{self, Config, Document, LoadOptions, Section};
 use crate::core::ExitCode;
 use crate::error::Failure;
-use crate::litestream::database::Database;
-use crate::litestream::folder::{self, Backups, Folder};
+use crate::inventory::failure;
 use crate::os::place;
 use crate::os::user::{self, Identity};
 use crate::os::way::{self, Hand, Trusted};
 use crate::secrets;
-use crate::supervise::Inputs;
 
 /// Where the command line says that the databases are.
 pub(super) struct Source<'a> {
@@ -289,56 +282,6 @@ fn half(there: &str, missing: &str) -> Failure {
     Failure::new(ExitCode::USAGE, format!("{there} is set, but {missing} is not")).hint(hint)
 }
 
-/// The databases as the other rooms want them.
-pub(super) fn databases(config: &Config) -> Vec<Database> {
-    config.databases().iter().map(database).collect()
-}
-
-/// The folders of databases as the other rooms want them.
-pub(super) fn folders(config: &Config) -> Vec<Folder> {
-    let folder = |(place, directory): (usize, &config::Directory)| Folder {
-        dir: directory.dir.clone(),
-        pattern: directory.pattern.clone(),
-        recursive: directory.recursive,
-        watch: directory.watch,
-        backups: backups(config, place, directory),
-    };
-    config.directories().iter().enumerate().map(folder).collect()
-}
-
-fn backups(config: &Config, place: usize, directory: &config::Directory) -> Backups {
-    let Some(replica) = directory.replicas.first() else { return Backups::Unlisted("no replica".to_owned()) };
-    let unlisted = |why: &str| Backups::Unlisted(why.to_owned());
-    match (&replica.kind, config.folder_s3(place)) {
-        (Kind::File, _) => Backups::Folder(PathBuf::from(&replica.display)),
-        (Kind::S3, Ok(Some(s3))) => Backups::S3(order(replica, &s3, directory.recursive)),
-        (Kind::S3, Err(why)) => unlisted(why),
-        (kind, _) => unlisted(&format!("it is on {kind}")),
-    }
-}
-
-/// A database as the other rooms want it.
-pub(super) fn database(database: &config::Database) -> Database {
-    let replica = database.replicas.first();
-    let folder =
-        replica.filter(|replica| replica.kind == Kind::File).map(|replica| PathBuf::from(&replica.display));
-    let places: Vec<&str> = database.replicas.iter().map(|replica| replica.display.as_str()).collect();
-    Database {
-        path: database.path.clone(),
-        meta: database.meta_path.clone(),
-        replica: places.join(" and "),
-        replica_folder: folder,
-        s3: replica.zip(database.s3.as_ref()).map(|(replica, s3)| order(replica, s3, false)),
-    }
-}
-
-/// What our client of S3 is told of a replica.
-fn order(replica: &config::Replica, s3: &config::S3, recursive: bool) -> folder::Order {
-    let mut order = serde_json::json!(s3);
-    order["recursive"] = recursive.into();
-    folder::Order::new(&replica.display, &order)
-}
-
 /// The program that names further databases.
 ///
 /// # Errors
@@ -352,71 +295,6 @@ pub(super) fn resolver(config: &Config) -> Result<Option<config::Resolver>, Fail
     })
 }
 
-/// What Litestream gets: the form that both series read where there is one, since which one runs is found out meanwhile.
-pub(super) fn generate(
-    config: &Config,
-    socket: &Path,
-    shutdown_sync_timeout: Duration,
-    is_old: impl Fn() -> bool,
-) -> Inputs {
-    let options = options(config, socket, shutdown_sync_timeout, is_old);
-    inputs(config.generate(&options))
-}
-
-/// The same of some databases, each by itself.
-pub(super) fn generate_apart(
-    config: &Config,
-    socket: &Path,
-    shutdown_sync_timeout: Duration,
-    is_old: impl Fn() -> bool,
-    wanted: &BTreeSet<PathBuf>,
-) -> Vec<(PathBuf, Inputs)> {
-    let options = options(config, socket, shutdown_sync_timeout, is_old);
-    let apart = config.generate_apart(&options, wanted).into_iter();
-    apart.map(|(path, generated)| (path, inputs(generated))).collect()
-}
-
-fn options(
-    config: &Config,
-    socket: &Path,
-    shutdown_sync_timeout: Duration,
-    is_old: impl Fn() -> bool,
-) -> GenerateOptions {
-    let series = if config.uses_google() && !is_old() { Series::V05 } else { Series::V03 };
-    GenerateOptions { socket: socket.to_owned(), shutdown_sync_timeout, series }
-}
-
-fn inputs(generated: Generated) -> Inputs {
-    let mut env = generated.env;
-    env.extend(mounted::for_litestream());
-    Inputs { config: generated.text, env }
-}
-
-/// The same as a tree.
-pub(super) fn tree(config: &Config, socket: &Path, shutdown_sync_timeout: Duration) -> Node {
-    let series = if config.uses_google() { Series::V05 } else { Series::V03 };
-    config.tree(&GenerateOptions { socket: socket.to_owned(), shutdown_sync_timeout, series })
-}
-
 pub(super) fn text_variable(name: &str) -> Option<String> {
     variable(name).and_then(|value| value.into_string().ok()).or_else(|| mounted::variable(name))
-}
-
-/// Looks a variable up that a program with this environment has as well, with the same value: what is hidden from it,
-/// it cannot name.
-pub(super) fn also_in(env: &[(OsString, OsString)]) -> impl Fn(&str) -> Option<String> {
-    |name| {
-        let value = text_variable(name)?;
-        let is_it = |(known, seen): &(OsString, OsString)| known == name && *seen == *value;
-        env.iter().any(is_it).then_some(value)
-    }
-}
-
-/// A room's error, as the program's end.
-pub(super) fn failure(error: &config::Error) -> Failure {
-    let failure = Failure::lines(error.exit(), error.findings().iter().map(ToString::to_string));
-    match error.hint() {
-        Some(hint) => failure.hint(hint),
-        None => failure,
-    }
 }

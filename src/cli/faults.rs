@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::catalogue::Old;
 use super::findings;
 use super::settings::variable;
 use super::written::Written;
@@ -13,6 +12,7 @@ use crate::config::lint::{Lint, Rule};
 use crate::config::{self, Config, Origin};
 use crate::core::{ExitCode, Gate};
 use crate::error::Failure;
+use crate::inventory::Old;
 use crate::litestream::database::Database;
 use crate::litestream::folder::Folder;
 use crate::os::user::Identity;

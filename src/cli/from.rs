@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::databases;
 use super::layers::Layers;
 use crate::config::lint::{self, Severity};
 use crate::config::{self, Config, Series};
 use crate::core::ExitCode;
 use crate::error::Failure;
+use crate::inventory;
 use crate::secrets;
 
 /// One place, with a database or without. No `Debug` of it: a URL may hold a password.
@@ -86,7 +86,7 @@ pub(super) fn elsewhere(layers: &Layers, configured: &Config, cwd: &Path) -> Res
         );
     }
     let config = configured.from_elsewhere(all, &each).map_err(|error| {
-        let failure = databases::failure(&error);
+        let failure = inventory::failure(&error);
         Failure { message: format!("{origin}: {}", failure.message), ..failure }
     })?;
     // Which Litestream runs is not known yet; what none knows is no place.

@@ -1,10 +1,10 @@
 //! Variables that no shell has read, before anything is made of them.
 
-use super::databases;
 use super::settings::variable;
 use crate::config;
 use crate::env_vars;
 use crate::error::Failure;
+use crate::inventory;
 
 /// Those that name a path or a URL.
 const PATHS: [&str; 11] = [
@@ -60,7 +60,7 @@ fn is_words(name: &str) -> bool {
 /// # Errors
 /// The same.
 pub(super) fn refuse() -> Result<(), Failure> {
-    look().map_err(|error| databases::failure(&error))
+    look().map_err(|error| inventory::failure(&error))
 }
 
 /// The same of what `init` takes a database and its replica from.
@@ -71,5 +71,5 @@ pub(super) fn refuse_for_init() -> Result<(), Failure> {
     let env = |name: &str| variable(name)?.into_string().ok();
     // Not that of Python's environment.
     let names = ELSEWHERE.iter().filter(|name| **name != "VIRTUAL_ENV").map(|name| (*name, true));
-    config::refuse_unread(names, &env).map_err(|error| databases::failure(&error))
+    config::refuse_unread(names, &env).map_err(|error| inventory::failure(&error))
 }

@@ -4,7 +4,6 @@
 
 mod app_env;
 pub mod args;
-mod catalogue;
 mod check;
 mod commands;
 mod config;

@@ -12,6 +12,7 @@ use super::settings;
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::foreign;
+use crate::inventory;
 use crate::litestream::database::Database;
 use crate::os::{place, socket, user};
 use crate::printer;
@@ -97,7 +98,7 @@ fn find(args: &args::Reload) -> Result<Found, Failure> {
             };
             let found = databases::open(&source, &cwd)?;
             let (config, _) = databases::read(found, &source, &cwd)?;
-            config.databases().iter().map(databases::database).collect()
+            config.databases().iter().map(inventory::database).collect()
         }
     };
     let found = |db: &Database| {

@@ -2,10 +2,11 @@
 
 use super::args;
 use super::settings::{self, Alone, First};
-use super::{databases, faults, mounted, switch};
+use super::{faults, mounted, switch};
 use crate::check;
 use crate::core::ExitCode;
 use crate::error::Failure;
+use crate::inventory;
 use crate::os::exec::{self, Command};
 use crate::os::{limit, signal, unstarted};
 use crate::printer::{self, Format};
@@ -20,7 +21,7 @@ pub(super) fn run(args: &args::Run) -> (Format, Result<ExitCode, Failure>) {
             printer::start(args.log_format, level(args.log_level));
             return (args.log_format, run_without(args, &format!("{switch} switches replication off")));
         }
-        Err(error) => return (args.log_format, Err(databases::failure(&error))),
+        Err(error) => return (args.log_format, Err(inventory::failure(&error))),
     }
     let first = match First::mount("run", args) {
         Ok(first) => first,

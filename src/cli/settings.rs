@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use super::app_env;
 use super::args;
-use super::catalogue::{Catalogue, Old};
 use super::databases::{self, Found, Source};
 use super::faults::Faults;
 use super::from;
@@ -22,6 +21,7 @@ use super::written::Written;
 use crate::config::{self, Config, OFF, Section};
 use crate::core::{self, BackoffPolicy, ExitCode, Policy};
 use crate::error::Failure;
+use crate::inventory::{self, Environment, Inventory, Old};
 use crate::litestream::binary::{self, Named};
 use crate::litestream::install;
 use crate::os::fd;
@@ -150,14 +150,14 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
     mounted::check()?;
     let listen_fds = listen_fds()?;
     let args = &layers.args;
-    configured.names_any().map_err(|error| databases::failure(&error))?;
+    configured.names_any().map_err(|error| inventory::failure(&error))?;
     for setting in section.settings().iter().filter(|setting| setting.key.is_idle()) {
         let (origin, line, key) = (configured.origin(), setting.line, setting.key.path);
         tracing::warn!("{origin}:{line}: `litekeeper.{key}` has no effect in this version");
     }
     let app = app(&layers, &configured)?;
     words::refuse(&app, configured.origin())?;
-    let dbs = databases::databases(&configured);
+    let dbs = inventory::databases(&configured);
     let named = user(&layers)?;
     let stop_timeout = stop_timeout(args);
     let installed = install::installed(variable);
@@ -166,7 +166,7 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
         .map_err(|error| Failure::new(error.exit(), error.to_string()).hint(error.hint()))?;
     let resolver = databases::resolver(&configured)?;
     let mut policy = policy(args, stop_timeout, dbs.len());
-    let folders = databases::folders(&configured);
+    let folders = inventory::folders(&configured);
     policy.resolves = resolver.is_some() || !folders.is_empty();
     policy.resolve_interval = resolver.as_ref().map(|resolver| resolver.interval);
     let shutdown_sync = shutdown_sync(&policy);
@@ -203,13 +203,18 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
         gate: policy.gate,
         old: old.clone(),
     };
+    let environment = Environment {
+        variable: databases::text_variable,
+        mounted: mounted::for_litestream,
+        seen: env.clone(),
+    };
     Ok(Setup {
         policy,
         dbs,
         binary,
         allowed_version: args.allow_litestream.clone(),
         required_version: args.litestream_version,
-        env: env.clone(),
+        env,
         user,
         app,
         before: before(&layers)?,
@@ -231,7 +236,7 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
             txid::check(&asked, is_ltx)?;
             written.check(&checked, is_ltx)
         }),
-        catalogue: Box::new(Catalogue::new(configured, from, shutdown_sync, resolver.is_some(), env, old)),
+        inventory: Inventory::new(configured, from, shutdown_sync, resolver.is_some(), environment, old),
         folders,
         resolver: resolver.map(|resolver| resolver.command.into_iter().map(Into::into).collect()),
         socket,
@@ -346,7 +351,7 @@ fn app(layers: &Layers, configured: &Config) -> Result<Vec<OsString>, Failure> {
     if !layers.args.command.is_empty() {
         return Ok(layers.args.command.clone());
     }
-    let exec = configured.exec().map_err(|error| databases::failure(&error))?;
+    let exec = configured.exec().map_err(|error| inventory::failure(&error))?;
     let exec: Vec<OsString> = exec.unwrap_or_default().into_iter().map(Into::into).collect();
     if exec.is_empty() {
         return Err(Failure::new(ExitCode::USAGE, "there is no app to run")

@@ -354,15 +354,6 @@ pub enum Problem {
         /// The name.
         name: String,
     },
-    /// What should be JSON is none.
-    #[error("not valid JSON: {info}")]
-    Json {
-        /// The parser's words.
-        info: String,
-    },
-    /// JSON, but of something else.
-    #[error("a JSON list of databases was expected")]
-    NotDatabases,
     /// A path that lacks a part.
     #[error("`{key}` would be another place without it")]
     Elsewhere {
@@ -720,7 +711,6 @@ impl Finding {
             Problem::UnknownTemplate { .. } => {
                 "a text in the place of a replica is the name of a mapping in `litekeeper.replicas`"
             }
-            Problem::NotDatabases => "print a list of mappings with the same keys as in `dbs`",
             Problem::NoFile { .. } => {
                 "mount it, or write another path: a relative one begins in the current folder"
             }
@@ -761,7 +751,7 @@ impl Finding {
             Problem::ControlCharacter => "take it out, or write it as an escape in double quotes",
             Problem::UpFromLink { .. } => "write the path without `..`",
             Problem::PathHasNul { .. } => "correct the path",
-            Problem::Json { .. } | Problem::BadAnswer { .. } => {
+            Problem::BadAnswer { .. } => {
                 "print a JSON list of mappings with the same keys as in `dbs`, and all else to standard error"
             }
             Problem::Unreadable { reason, .. } if reason.starts_with("the pipe") => {

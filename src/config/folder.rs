@@ -1,7 +1,7 @@
 //! One database of a folder, as an entry of its own: what Litestream makes of it when it finds the file
 //! (`newDBFromDirectoryEntry` in the main.go of 0.5), for what Litestream does not do itself, a restore.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::database::text;
 use super::model::Config;
@@ -39,6 +39,12 @@ impl Config {
         // No line of the file has it.
         entry.place(0);
         Some(entry)
+    }
+
+    /// The path of the database `below` the `place`-th folder; none where [`Config::in_folder`] has none.
+    pub fn path_in_folder(&self, place: usize, below: &Path) -> Option<PathBuf> {
+        below.file_name()?.to_str()?;
+        Some(self.directories().get(place)?.dir.join(below)).filter(|path| path.to_str().is_some())
     }
 
     pub(super) fn folder_node(&self, place: usize) -> Option<&Node> {

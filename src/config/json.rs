@@ -7,23 +7,34 @@ use serde_json::Value;
 use super::error::Problem;
 use super::limits::{MAX_BYTES, MAX_DEPTH, MAX_NODES};
 use super::node::{Node, NodeKind};
-use super::parse::Located;
 
-/// The entries of a JSON list of databases. No line is known of them.
-pub(super) fn databases(text: &str) -> Result<Vec<Node>, Located> {
+/// The entries of a JSON list of databases, or of the list `dbs` in a mapping. No line is known of them.
+pub(super) fn databases(text: &[u8]) -> Result<Vec<Node>, Problem> {
     if text.len() > MAX_BYTES {
-        return Err((0, 0, Problem::TooLarge { limit: MAX_BYTES }));
+        return Err(Problem::TooLarge { limit: MAX_BYTES });
     }
-    let value: Value = serde_json::from_str(text).map_err(|error| {
-        let info = error.to_string();
-        // The place is told beside it.
-        let info = info.split(" at line ").next().unwrap_or_default().to_owned();
-        let info = byte_order_mark(text.as_bytes()).map_or(info, |mark| format!("it begins with {mark}"));
-        (error.line(), error.column(), Problem::Json { info })
+    let wrong = |reason: String| Problem::BadAnswer { reason };
+    let found: Value = serde_json::from_slice(text).map_err(|error| {
+        wrong(match byte_order_mark(text) {
+            Some(mark) => format!("no JSON: it begins with {mark}"),
+            None => format!("no JSON (line {}, column {})", error.line(), error.column()),
+        })
     })?;
-    let Value::Array(items) = value else { return Err((0, 0, Problem::NotDatabases)) };
+    let no_list = || wrong("neither a list nor a mapping with the list `dbs`".into());
+    let list = match found {
+        Value::Array(list) => list,
+        Value::Object(mut object) => match object.remove("dbs") {
+            Some(Value::Array(list)) => list,
+            Some(_) | None => return Err(no_list()),
+        },
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => return Err(no_list()),
+    };
+    let is_database = |entry: &Value| entry.get("path").is_some_and(Value::is_string);
+    if let Some(place) = list.iter().position(|entry| !is_database(entry)) {
+        return Err(wrong(format!("without a `path` in its entry {}", place + 1)));
+    }
     let mut left = MAX_NODES;
-    items.into_iter().map(|item| node(item, 1, &mut left).map_err(|problem| (0, 0, problem))).collect()
+    list.into_iter().map(|item| node(item, 1, &mut left)).collect()
 }
 
 /// What nobody sees at the beginning of a text, where a parser gives up.
@@ -67,7 +78,7 @@ mod tests {
     #[test]
     fn what_programs_print_is_read() {
         let text = r#"[{"path": "tenants\/\ud83d\ude00\u007f.db", "n": 5, "b": true, "x": null, "$l": ["0600", {}]}]"#;
-        let entries = databases(text).expect("valid JSON");
+        let entries = databases(text.as_bytes()).expect("valid JSON");
         insta::assert_snapshot!(emit(&Node::list(entries)).text, @r#"
         - "\x24l":
             - "0600"
@@ -81,17 +92,17 @@ mod tests {
 
     #[test]
     fn rubbish_is_refused() {
-        let problem = |text: &str| databases(text).expect_err("it is taken");
-        assert_eq!(problem("hello"), (1, 1, Problem::Json { info: "expected value".to_owned() }));
-        let marked = "it begins with the byte order mark of UTF-8".to_owned();
-        assert_eq!(problem("\u{feff}[]"), (1, 1, Problem::Json { info: marked }));
-        assert_eq!(problem("[]\n[]").0, 2);
-        assert_eq!(problem("{\"dbs\": []}").2, Problem::NotDatabases);
-        assert_eq!(problem(&" ".repeat(MAX_BYTES + 1)).2, Problem::TooLarge { limit: MAX_BYTES });
-        let deep = format!("[{}{}]", "[".repeat(70), "]".repeat(70));
-        assert_eq!(problem(&deep).2, Problem::TooDeep { limit: MAX_DEPTH });
-        assert!(matches!(problem(&"[".repeat(100_000)).2, Problem::Json { .. }));
-        let many = format!("[{}0]", "0,".repeat(MAX_NODES));
-        assert_eq!(problem(&many).2, Problem::TooManyNodes { limit: MAX_NODES });
+        let problem = |text: &str| databases(text.as_bytes()).expect_err("it is taken");
+        let wrong = |reason: &str| Problem::BadAnswer { reason: reason.to_owned() };
+        assert_eq!(problem("hello"), wrong("no JSON (line 1, column 1)"));
+        assert_eq!(problem("\u{feff}[]"), wrong("no JSON: it begins with the byte order mark of UTF-8"));
+        assert_eq!(problem("[]\n[]"), wrong("no JSON (line 2, column 1)"));
+        assert_eq!(problem(&" ".repeat(MAX_BYTES + 1)), Problem::TooLarge { limit: MAX_BYTES });
+        let entry = |inside: &str| format!(r#"[{{"path": "a", "x": {inside}}}]"#);
+        let deep = entry(&format!("{}{}", "[".repeat(70), "]".repeat(70)));
+        assert_eq!(problem(&deep), Problem::TooDeep { limit: MAX_DEPTH });
+        assert!(matches!(problem(&"[".repeat(100_000)), Problem::BadAnswer { .. }));
+        let many = entry(&format!("[{}0]", "0,".repeat(MAX_NODES)));
+        assert_eq!(problem(&many), Problem::TooManyNodes { limit: MAX_NODES });
     }
 }

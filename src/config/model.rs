@@ -87,13 +87,14 @@ impl Config {
         (config, result)
     }
 
-    /// The same configuration with further databases, which were found later, as a list in JSON: see
-    /// [`super::said`] and [`Config::with_entries`].
-    ///
-    /// # Errors
-    /// As both; their origin is [`Origin::Resolver`].
-    pub fn with_databases(&self, json: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, Error> {
-        let entries = super::named::said(json)?;
+    /// The same configuration with what a resolver answered.
+    #[cfg(test)]
+    pub(super) fn with_databases(
+        &self,
+        json: &str,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, Error> {
+        let entries = super::named::parse_answer(json.as_bytes())?;
         let (config, result) = self.with_entries(entries, &[], env, env);
         result.map(|()| config)
     }

@@ -1,48 +1,19 @@
 //! Databases that something else than the configuration names: a program's answer, a folder's files.
 
-use serde_json::Value;
-
 use super::database::Database;
-use super::error::{Error, Origin, Problem};
+use super::error::{Error, Origin};
 use super::model::Config;
 use super::node::Node;
 use super::{json, variables};
 
-/// The databases of an answer: a list of them, or `{"dbs": […]}`; each as it stands under `dbs`.
+/// The databases of an answer: a list of them, or `{"dbs": […]}`; each as it stands under `dbs`. What is a secret among it
+/// is in no file that is generated, wherever that program has it from.
 ///
 /// # Errors
-/// What is wrong with the answer; it holds no value of it, which may be a secret.
-pub fn parse_answer(answer: &[u8]) -> Result<Vec<Value>, Error> {
-    let wrong = |reason: String| Error::new(Origin::Resolver, 0, 0, Problem::BadAnswer { reason });
-    let found: Value = serde_json::from_slice(answer).map_err(|error| {
-        wrong(match json::byte_order_mark(answer) {
-            Some(mark) => format!("no JSON: it begins with {mark}"),
-            None => format!("no JSON (line {}, column {})", error.line(), error.column()),
-        })
-    })?;
-    let list = match found {
-        Value::Array(list) => list,
-        Value::Object(mut object) => match object.remove("dbs") {
-            Some(Value::Array(list)) => list,
-            _ => return Err(wrong("neither a list nor a mapping with the list `dbs`".into())),
-        },
-        _ => return Err(wrong("neither a list nor a mapping with the list `dbs`".into())),
-    };
-    let is_database = |entry: &Value| entry.get("path").is_some_and(Value::is_string);
-    match list.iter().position(|entry| !is_database(entry)) {
-        Some(place) => Err(wrong(format!("without a `path` in its entry {}", place + 1))),
-        None => Ok(list),
-    }
-}
-
-/// Databases as another program said them: a list in JSON. What is a secret among it is in no file that is generated,
-/// wherever that program has it from.
-///
-/// # Errors
-/// When it is no JSON, or passes a limit.
-pub fn said(json: &str) -> Result<Vec<Node>, Error> {
-    let mut entries = json::databases(json)
-        .map_err(|(line, column, problem)| Error::new(Origin::Resolver, line, column, problem))?;
+/// What is wrong with the answer, or the limit that it passes; it holds no value of it, which may be a secret.
+pub fn parse_answer(answer: &[u8]) -> Result<Vec<Node>, Error> {
+    let mut entries =
+        json::databases(answer).map_err(|problem| Error::new(Origin::Resolver, 0, 0, problem))?;
     entries.iter_mut().for_each(variables::keep_all);
     Ok(entries)
 }
@@ -74,7 +45,7 @@ mod tests {
         let list = r#"[{"path": "a.db", "replica": {"url": "s3://b/a"}}]"#;
         assert_eq!(parse_answer(list.as_bytes()).expect("a list").len(), 1);
         assert_eq!(parse_answer(format!("{{\"dbs\": {list}}}").as_bytes()).expect("a mapping").len(), 1);
-        assert_eq!(parse_answer(b"[]\n").expect("no tenant"), Vec::<Value>::new());
+        assert!(parse_answer(b"[]\n").expect("no tenant").is_empty());
         for (rubbish, reason) in [
             (&b""[..], "no JSON (line 1, column 0)"),
             (b"hello", "no JSON"),

@@ -82,6 +82,17 @@ impl Node {
         }
     }
 
+    /// Whether both say the same, whatever they have under `key`.
+    pub fn is_same_without(&self, other: &Self, key: &str) -> bool {
+        match (&self.kind, &other.kind) {
+            (NodeKind::Mapping(ours), NodeKind::Mapping(theirs)) => {
+                let without = |(known, _): &&(Node, Node)| known.key() != key;
+                ours.iter().filter(without).eq(theirs.iter().filter(without))
+            }
+            (NodeKind::Scalar(_) | NodeKind::Sequence(_) | NodeKind::Mapping(_), _) => self == other,
+        }
+    }
+
     /// The value of `key`, if this is a mapping that has it and the value is not null.
     pub fn get(&self, key: &str) -> Option<&Node> {
         self.entry(key).filter(|value| !value.is_null())

@@ -471,8 +471,8 @@ mod tests {
         assert_eq!(places(&more), ["s3://b/a.db", "s3://b/1.db", "s3://b/2.db"]);
         assert_eq!(places(&config), ["s3://b/a.db"]);
         for (json, message) in [
-            ("oops", "resolver:1:1: not valid JSON: expected value"),
-            ("[5]", "resolver: a database must be a mapping"),
+            ("oops", "resolver: its answer is no JSON (line 1, column 1)"),
+            ("[5]", "resolver: its answer is without a `path` in its entry 1"),
             (
                 r#"[{"path": "x/a.db", "replica": "s3"}]"#,
                 "resolver: the databases `/srv/a.db` and `/srv/x/a.db` have the same replica, s3://b/a.db",

@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::driver::Driver;
-use super::outside::{is_same, is_same_entry};
 use super::round::Move;
-use super::setup::{Entry, Named};
 use super::twins;
 use crate::core::{Db, Event, Phase};
 use crate::error::Failure;
+use crate::inventory::{Entry, Named};
 use crate::litestream::others::Others;
 
 impl Driver {
@@ -97,11 +96,10 @@ impl Driver {
                 self.say_again(*db, &path, named, by_hand);
             } else if let Some(db) = outside.get(&path) {
                 let failed = self.world.rounds.failed_moves.get(&path);
-                let goes_back = failed.is_some_and(|failed| is_same_entry(failed, &named)) && !by_hand;
-                let is_same =
-                    self.world.outside.all().any(|(other, outsider)| {
-                        other == *db && (goes_back || is_same(&outsider.named, &named))
-                    });
+                let goes_back = failed.is_some_and(|failed| failed.is_same(&named.entry)) && !by_hand;
+                let is_same = self.world.outside.all().any(|(other, outsider)| {
+                    other == *db && (goes_back || outsider.named.entry.is_same(&named.entry))
+                });
                 if !is_same {
                     self.world.outside.rename(*db, named);
                     self.world.rounds.returning.remove(db);
@@ -123,7 +121,7 @@ impl Driver {
         let world = &mut self.world;
         let Some(there) = world.roster.named(db).cloned() else { return };
         let is_going = world.rounds.leaving.contains(&db);
-        if is_same(&there, &named) || matches!(there.entry, Entry::InFolder(..)) || is_going {
+        if there.entry.is_same(&named.entry) || matches!(there.entry, Entry::InFolder(..)) || is_going {
             // What is on its way out comes again once it has gone.
             world.rounds.moving.remove(&db);
             if !is_going {
@@ -134,7 +132,7 @@ impl Driver {
         if world.rounds.coming.contains_key(&db) {
             // It has no place yet that could be kept, or is just going back to it.
             let failed = world.rounds.failed_moves.get(path);
-            if failed.is_none_or(|failed| !is_same_entry(failed, &named))
+            if failed.is_none_or(|failed| !failed.is_same(&named.entry))
                 && self.machine.phase() == Phase::Running
             {
                 self.let_one_go(db);
@@ -142,10 +140,10 @@ impl Driver {
             return;
         }
         let failed = world.rounds.failed_moves.get(path);
-        if !by_hand && failed.is_some_and(|failed| is_same_entry(failed, &named)) {
+        if !by_hand && failed.is_some_and(|failed| failed.is_same(&named.entry)) {
             return;
         }
-        if world.rounds.moving.get(&db).is_some_and(|moving| is_same(&moving.named, &named)) {
+        if world.rounds.moving.get(&db).is_some_and(|moving| moving.named.entry.is_same(&named.entry)) {
             world.rounds.open.insert(db);
             return;
         }

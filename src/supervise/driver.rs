@@ -152,7 +152,7 @@ pub fn supervise(mut setup: Setup, log: &'static Outlet) -> Result<ExitCode, Fai
         }
         twins::make_watched(&setup.folders)?;
         control_socket::check_free(&folder.socket()).await?;
-        let inputs = setup.catalogue.generate(&folder.socket(), &[]);
+        let inputs = setup.inventory.generate(&folder.socket(), &[]);
         folder.write_config(&inputs.config).map_err(os(&folder.config().display().to_string()))?;
         let (outbox, inbox) = mpsc::unbounded_channel();
         let runner = Runner {

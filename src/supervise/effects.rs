@@ -28,7 +28,7 @@ use super::resolver::{self, Question};
 use super::roster::{Listed, Roster};
 use super::round::Rounds;
 use super::runtime_folder::{RuntimeFolder, Written};
-use super::setup::{Entry, Named, Setup};
+use super::setup::Setup;
 use super::wal::{Held, Suspects};
 use super::watch::Watch;
 use super::workplace::Workplace;
@@ -36,6 +36,7 @@ use crate::backup::{self, Apart, Restorer};
 use crate::core::{Action, Cause, Db, Ended, Event, ExitCode, Gate};
 use crate::error::Failure;
 use crate::foreign;
+use crate::inventory::{Entry, Named};
 use crate::litestream::command::{KEEPERS_OWN, Runner};
 use crate::litestream::database::Database;
 use crate::litestream::ltx;
@@ -345,7 +346,7 @@ impl World {
     pub(super) fn write_elsewhere(&mut self) -> io::Result<()> {
         let mut places = Vec::new();
         for (number, elsewhere) in
-            self.setup.catalogue.elsewhere(&self.folder.socket()).into_iter().enumerate()
+            self.setup.inventory.elsewhere(&self.folder.socket()).into_iter().enumerate()
         {
             let config = self.folder.write_elsewhere(number, &elsewhere.inputs.config)?;
             let env = Rc::new(elsewhere.inputs.env);
@@ -382,7 +383,7 @@ impl World {
             return (written, apart);
         }
         let wanted = missing.iter().map(|db| db.path.clone()).collect();
-        let inputs = self.setup.catalogue.apart(&self.folder.socket(), &self.entries(), &wanted);
+        let inputs = self.setup.inventory.apart(&self.folder.socket(), &self.entries(), &wanted);
         for (number, (path, inputs)) in inputs.into_iter().enumerate() {
             if let Ok(config) = self.folder.write_apart(number, &inputs.config) {
                 apart.insert(path, (config.path().to_owned(), Rc::new(inputs.env)));
@@ -417,7 +418,7 @@ impl World {
 
     /// Writes the configuration of what sources name now, apart from the rest.
     pub(super) fn write_named(&mut self, entries: &[Entry]) -> Result<(), Failure> {
-        let inputs = self.setup.catalogue.lookup(&self.folder.socket(), entries);
+        let inputs = self.setup.inventory.lookup(&self.folder.socket(), entries);
         self.named_env = Rc::new(inputs.env);
         self.folder.write_named_config(&inputs.config).map_err(|error| {
             let path = self.folder.named_config();
@@ -429,7 +430,7 @@ impl World {
     /// What a fresh Litestream gets: all that is there now.
     pub(super) fn write_config(&mut self) {
         let entries = self.entries();
-        let inputs = self.setup.catalogue.generate(&self.folder.socket(), &entries);
+        let inputs = self.setup.inventory.generate(&self.folder.socket(), &entries);
         self.runner.env = Rc::new(inputs.env);
         if let Err(error) = self.folder.write_config(&inputs.config) {
             tracing::error!("{}: {error}", self.folder.config().display());

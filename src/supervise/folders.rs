@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use super::driver::Driver;
 use super::effects::World;
-use super::setup::{Entry, Looked, Named};
+use super::setup::Looked;
 use super::twins;
 use crate::backup::listing::{self, Found};
 use crate::backup::s3;
 use crate::core::{Db, Event, ExitCode, Phase};
 use crate::error::Failure;
+use crate::inventory::{Entry, Named};
 use crate::litestream::folder::{Backups, Folder};
 use crate::litestream::position::Position;
 use crate::litestream::refusal::Refusal;
@@ -96,7 +97,7 @@ impl World {
             }
         }
         self.newest = newest;
-        self.setup.catalogue.in_folders(files.into_iter().collect(), kept)
+        self.setup.inventory.in_folders(files.into_iter().collect(), kept)
     }
 
     /// What lies in them and cannot be replicated is no news to the log, but to whoever asks.
@@ -182,7 +183,7 @@ impl Driver {
         if new.is_empty() {
             return;
         }
-        match self.world.setup.catalogue.in_folders(new, &self.world.entries()) {
+        match self.world.setup.inventory.in_folders(new, &self.world.entries()) {
             Ok(found) => found.into_iter().for_each(|named| self.take_found(named)),
             Err(failure) => self.world.refuse("folders", failure.message),
         }

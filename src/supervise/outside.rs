@@ -13,11 +13,12 @@ use super::driver::{Driver, Message};
 use super::effects::World;
 use super::prepare::{self, Preparation};
 use super::runtime_folder::Written;
-use super::setup::{Named, OnLock};
+use super::setup::OnLock;
 use super::twins::{self, Source};
 use crate::backup::{self, Restorer, Standing};
 use crate::core::{Db, Event, ExitCode, Phase};
 use crate::error::Failure;
+use crate::inventory::Named;
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
 use crate::litestream::others::Others;
@@ -244,9 +245,9 @@ impl World {
     fn written_for(&mut self, named: &Named) -> Result<(Written, Runner), Failure> {
         self.outside.looks += 1;
         let entries = std::slice::from_ref(&named.entry);
-        let (catalogue, socket) = (&self.setup.catalogue, self.folder.socket());
-        let alone = catalogue.apart(&socket, entries, &BTreeSet::from([named.database.path.clone()])).pop();
-        let inputs = alone.map_or_else(|| catalogue.lookup(&socket, entries), |(_, inputs)| inputs);
+        let (inventory, socket) = (&self.setup.inventory, self.folder.socket());
+        let alone = inventory.apart(&socket, entries, &BTreeSet::from([named.database.path.clone()])).pop();
+        let inputs = alone.map_or_else(|| inventory.lookup(&socket, entries), |(_, inputs)| inputs);
         let written = self.folder.write_look(self.outside.looks, &inputs.config).map_err(|error| {
             Failure::new(ExitCode::LITESTREAM, format!("{}: {error}", named.database.path.display()))
                 .hint("free some space in the runtime folder, or set LITEKEEPER_RUNTIME_DIR")
@@ -478,28 +479,4 @@ impl Driver {
 fn unconfirmed(database: &Database) -> String {
     let (path, place) = (database.path.display(), &database.replica);
     format!("{path}: replica {place}: nothing was confirmed there before the end")
-}
-
-/// Whether both say the same of a database, by whatever name.
-pub(super) fn is_same(one: &Named, other: &Named) -> bool {
-    use super::setup::Entry::{InFolder, Said};
-    match (&one.entry, &other.entry) {
-        (Said(one), Said(other)) => {
-            let without_path = |value: &serde_json::Value| {
-                let mut value = value.clone();
-                if let Some(object) = value.as_object_mut() {
-                    object.remove("path");
-                }
-                value
-            };
-            without_path(one) == without_path(other)
-        }
-        (InFolder(..), InFolder(..)) => one.entry == other.entry,
-        (Said(_), InFolder(..)) | (InFolder(..), Said(_)) => false,
-    }
-}
-
-/// Whether this is said of it as well.
-pub(super) fn is_same_entry(entry: &super::setup::Entry, named: &Named) -> bool {
-    is_same(&Named { entry: entry.clone(), ..named.clone() }, named)
 }

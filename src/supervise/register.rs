@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use super::confirm::Asker;
 use super::driver::Message;
-use super::setup::{Entry, Named};
 use super::{ledger, wal};
 use crate::core::{Db, ExitCode};
 use crate::error::Failure;
+use crate::inventory::{Entry, Named};
 use crate::litestream::control;
 use crate::litestream::database::Database;
 use crate::litestream::refusal::Refusal;

@@ -6,8 +6,8 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::rc::Rc;
 use std::time::Instant;
 
-use super::setup::Named;
 use crate::core::Db;
+use crate::inventory::Named;
 use crate::litestream::database::Database;
 use crate::os::lock::Lock;
 
@@ -171,7 +171,7 @@ pub(super) struct News {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::supervise::setup::Entry;
+    use crate::inventory::Entry;
 
     fn database(folder: &std::path::Path, name: &str) -> (Database, Lock) {
         let path = folder.join(name);

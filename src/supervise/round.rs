@@ -9,14 +9,14 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use super::driver::{Driver, Message};
 use super::effects::World;
-use super::outside::is_same;
 use super::prepare::Preparation;
 use super::reload::{Asking, Report};
-use super::setup::{Entry, Looked, Named, OnLock};
+use super::setup::{Looked, OnLock};
 use super::twins::{self, Source};
 use crate::backup::listing;
 use crate::core::{Cause, Db, Event, ExitCode, Phase};
 use crate::error::Failure;
+use crate::inventory::{Entry, Named};
 use crate::litestream::database::Database;
 use crate::litestream::others::Others;
 use crate::os::lock::Lock;
@@ -231,7 +231,7 @@ impl Driver {
         let in_folder = |entry: &Entry| matches!(entry, Entry::InFolder(..));
         let kept: Vec<Entry> = self.world.entries().into_iter().filter(in_folder).collect();
         let named = answer.and_then(|answer| {
-            let mut named = self.world.setup.catalogue.read(&answer.said, &kept)?;
+            let mut named = self.world.setup.inventory.read(&answer.said, &kept)?;
             one_name_each(&self.world.setup.dbs, &named)?;
             if !answer.backups.is_empty() {
                 let kept: Vec<Entry> = named.iter().map(|named| named.entry.clone()).collect();
@@ -355,7 +355,9 @@ impl Driver {
         let again = self.world.rounds.wanted.get(&twins::resolved(Path::new(&path))).cloned();
         let again = again.filter(|_| ok);
         // It is named otherwise now, or once more: it counts from this moment, wherever it goes.
-        let moves = |was: &&Named| !is_given_up && again.as_ref().is_some_and(|again| !is_same(was, again));
+        let moves = |was: &&Named| {
+            !is_given_up && again.as_ref().is_some_and(|again| !was.entry.is_same(&again.entry))
+        };
         let before = was.as_ref().filter(moves).cloned();
         match result {
             Ok(()) => {

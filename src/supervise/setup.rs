@@ -1,6 +1,5 @@
 //! All that a run is made of.
 
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -10,6 +9,7 @@ use std::time::Duration;
 use crate::backup::Chosen;
 use crate::core::Policy;
 use crate::error::Failure;
+use crate::inventory::Inventory;
 use crate::litestream::database::Database;
 use crate::litestream::folder::Folder;
 use crate::litestream::version::Version;
@@ -52,77 +52,6 @@ pub enum Looked<'a> {
 
 /// Looks, and refuses.
 pub type Faults = Rc<dyn Fn(Looked<'_>) -> Result<(), Failure>>;
-
-/// What Litestream is started with. No `Debug`: both parts may hold secrets.
-pub struct Inputs {
-    /// Its configuration.
-    pub config: String,
-    /// The variables that it needs beside those of the environment.
-    pub env: Vec<(String, String)>,
-}
-
-/// Where else the backups of some databases may be. No `Debug`: it may hold secrets.
-pub struct Elsewhere {
-    /// These, each with that place for its replica.
-    pub dbs: Vec<Database>,
-    /// They are to be restored from there; else it is only to be known whether a backup is there.
-    pub is_source: bool,
-    /// What Litestream restores them from there with.
-    pub inputs: Inputs,
-}
-
-/// A database that a source named. No `Debug`: what the source said may hold secrets.
-#[derive(Clone)]
-pub struct Named {
-    /// The database.
-    pub database: Database,
-    /// What a running Litestream takes it in by, or what keeps it from that.
-    pub url: Result<String, String>,
-    /// Which source names it, and how.
-    pub entry: Entry,
-}
-
-/// How a source names a database. No `Debug`: what a resolver says may hold secrets.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Entry {
-    /// The resolver said this, as it could stand under `dbs`.
-    Said(serde_json::Value),
-    /// It lies in this folder of databases, under this path below it.
-    InFolder(usize, PathBuf),
-}
-
-/// What the configuration has to do with databases that come and go.
-pub trait Catalogue {
-    /// What Litestream is started with: what the user wrote, and what sources named.
-    fn generate(&self, socket: &std::path::Path, named: &[Entry]) -> Inputs;
-
-    /// The places where a backup may be that is not on the replica.
-    fn elsewhere(&self, socket: &std::path::Path) -> Vec<Elsewhere>;
-
-    /// What [`Catalogue::generate`] says, with those of folders as databases of their own: what to restore them with.
-    fn lookup(&self, socket: &std::path::Path, named: &[Entry]) -> Inputs;
-
-    /// The same for each of these databases by itself: who is asked about one of a thousand reads one. What is not among
-    /// them has no text of its own.
-    fn apart(
-        &self,
-        socket: &std::path::Path,
-        named: &[Entry],
-        wanted: &BTreeSet<PathBuf>,
-    ) -> Vec<(PathBuf, Inputs)>;
-
-    /// Reads a source's answer. Those of `kept` that it does not name are still there as well.
-    ///
-    /// # Errors
-    /// The answer is no list of databases, or one of them is not sound beside the others.
-    fn read(&self, answer: &[u8], kept: &[Entry]) -> Result<Vec<Named>, Failure>;
-
-    /// Makes databases of files in folders; those of `kept` are there as well.
-    ///
-    /// # Errors
-    /// One of them is not sound beside the others.
-    fn in_folders(&self, files: Vec<(usize, PathBuf)>, kept: &[Entry]) -> Result<Vec<Named>, Failure>;
-}
 
 /// The resolved settings of one run.
 pub struct Setup {
@@ -168,7 +97,7 @@ pub struct Setup {
     /// Refuses what cannot come to anything on this machine.
     pub faults: Faults,
     /// What the configuration knows of its databases and of further ones.
-    pub catalogue: Box<dyn Catalogue>,
+    pub inventory: Inventory,
     /// The folders whose databases Litestream finds itself, in the configuration's order.
     pub folders: Vec<Folder>,
     /// The program that names further ones.

@@ -38,8 +38,7 @@ fn rule_of(problem: &Problem) -> &'static Rule {
         | Problem::KeyNotText
         | Problem::UnknownTag { .. }
         | Problem::AliasOfItself
-        | Problem::MergeNotMapping
-        | Problem::Json { .. } => NOT_YAML,
+        | Problem::MergeNotMapping => NOT_YAML,
         Problem::WrongType { kind: Type::Int, .. } | Problem::OutOfRange { kind: Type::Int, .. } => {
             WRONG_TYPE
         }
@@ -54,8 +53,7 @@ fn rule_of(problem: &Problem) -> &'static Rule {
         | Problem::NotList { .. }
         | Problem::NotText { .. }
         | Problem::WrongType { .. }
-        | Problem::NoPort { .. }
-        | Problem::NotDatabases => WRONG_TYPE,
+        | Problem::NoPort { .. } => WRONG_TYPE,
         Problem::BothSpellings { .. } => BOTH_SPELLINGS,
         Problem::UnknownTemplate { .. } => UNKNOWN_TEMPLATE,
         Problem::BadPathMode { .. } | Problem::BadName { .. } => PATH_MODE,

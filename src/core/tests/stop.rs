@@ -172,10 +172,12 @@ fn a_third_signal_ends_all_and_names_what_is_not_safe() {
     for phase in BEFORE_THE_END {
         // Each phase takes its time, so that it is still the same at the third.
         let long = Plan { abort_hangs: true, stops: None, ..slow() };
-        let long = match phase {
-            Phase::Closing => Plan { close: secs(60), ..slow() },
-            Phase::Draining | Phase::Backoff => Plan { drain: secs(60), ..slow() },
-            _ => long,
+        let long = if phase == Phase::Closing {
+            Plan { close: secs(60), ..slow() }
+        } else if matches!(phase, Phase::Draining | Phase::Backoff) {
+            Plan { drain: secs(60), ..slow() }
+        } else {
+            long
         };
         let mut world = world_in(phase, long);
         world.suffer(Fault::Stop(15));

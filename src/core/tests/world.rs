@@ -366,11 +366,13 @@ impl World {
 
     fn abort(&mut self) {
         self.due.retain(|_, due| !matches!(due, Due::Inbox(_) | Due::Resolves));
-        let failed = match self.phase() {
-            Phase::Preparing => Event::PrepareFailed(ExitCode::UNAVAILABLE),
-            Phase::Resolving => Event::ResolveFailed(ExitCode::UNAVAILABLE),
-            _ => Event::RestoreFailed(ExitCode::UNAVAILABLE),
-        };
+        let failed = if self.phase() == Phase::Preparing {
+            Event::PrepareFailed
+        } else if self.phase() == Phase::Resolving {
+            Event::ResolveFailed
+        } else {
+            Event::RestoreFailed
+        }(ExitCode::UNAVAILABLE);
         if !self.plan.abort_hangs {
             self.after(MESSAGE, Due::Inbox(failed));
         }

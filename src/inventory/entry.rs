@@ -1,0 +1,55 @@
+//! A database that a source named, and what Litestream is told of databases.
+
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use crate::config::Node;
+use crate::litestream::database::Database;
+
+/// What Litestream is started with. No `Debug`: both parts may hold secrets.
+pub struct Inputs {
+    /// Its configuration.
+    pub config: String,
+    /// The variables that it needs beside those of the environment.
+    pub env: Vec<(String, String)>,
+}
+
+/// Where else the backups of some databases may be. No `Debug`: it may hold secrets.
+pub struct Elsewhere {
+    /// These, each with that place for its replica.
+    pub dbs: Vec<Database>,
+    /// They are to be restored from there; else it is only to be known whether a backup is there.
+    pub is_source: bool,
+    /// What Litestream restores them from there with.
+    pub inputs: Inputs,
+}
+
+/// A database that a source named. No `Debug`: what the source said may hold secrets.
+#[derive(Clone)]
+pub struct Named {
+    /// The database.
+    pub database: Database,
+    /// What a running Litestream takes it in by, or what keeps it from that.
+    pub url: Result<String, String>,
+    /// Which source names it, and how.
+    pub entry: Entry,
+}
+
+/// How a source names a database. No `Debug`: what a resolver says may hold secrets.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// The resolver said this, as it could stand under `dbs`.
+    Said(Rc<Node>),
+    /// It lies in this folder of databases, under this path below it.
+    InFolder(usize, PathBuf),
+}
+
+impl Entry {
+    /// Whether both say the same of a database, by whatever name.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Said(one), Self::Said(other)) => one.is_same_without(other, "path"),
+            (Self::InFolder(..) | Self::Said(_), _) => self == other,
+        }
+    }
+}

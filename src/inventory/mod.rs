@@ -1,0 +1,216 @@
+//! The databases at run time: what the configuration says of them, and what sources named since.
+//!
+//! A source's answer is read once, into the same tree as a configuration's file; an entry keeps its part of that tree.
+//!
+//! Architecture invariant: nothing here runs or waits. It imports `config` and `litestream`.
+
+mod entry;
+mod places;
+mod series;
+
+use std::collections::{BTreeSet, HashSet};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+pub use entry::{Elsewhere, Entry, Inputs, Named};
+pub use places::{database, databases, folders};
+pub use series::Old;
+
+use crate::config::{self, Config, GenerateOptions, Generated, Node, Series};
+use crate::error::Failure;
+
+/// What Litestream and whoever names databases have for an environment.
+pub struct Environment {
+    /// Looks up a variable, set or mounted.
+    pub variable: fn(&str) -> Option<String>,
+    /// Variables that are mounted as files and that Litestream looks up by itself.
+    pub mounted: fn() -> Vec<(String, String)>,
+    /// What whoever names databases can see.
+    pub seen: Vec<(OsString, OsString)>,
+}
+
+/// What the configuration knows of its databases and of those that come and go.
+pub struct Inventory {
+    config: Config,
+    /// Databases that are restored from elsewhere if their replica holds no backup.
+    from: Option<Config>,
+    shutdown_sync: Duration,
+    /// Further ones may be named while Litestream runs.
+    resolves: bool,
+    environment: Environment,
+    old: Rc<Old>,
+}
+
+impl Inventory {
+    /// Of this configuration; `from` has databases that are restored from elsewhere, `shutdown_sync` is Litestream's limit for the
+    /// last sync of one of them.
+    pub fn new(
+        config: Config,
+        from: Option<Config>,
+        shutdown_sync: Duration,
+        resolves: bool,
+        environment: Environment,
+        old: Rc<Old>,
+    ) -> Self {
+        Self { config, from, shutdown_sync, resolves, environment, old }
+    }
+
+    /// What Litestream is started with: what the user wrote, and what the resolver named. What is in folders it finds itself.
+    pub fn generate(&self, socket: &Path, named: &[Entry]) -> Inputs {
+        self.inputs(socket, named.iter().filter(|entry| matches!(entry, Entry::Said(_))))
+    }
+
+    /// What [`Inventory::generate`] says, with those of folders as databases of their own: what to restore them with.
+    pub fn lookup(&self, socket: &Path, named: &[Entry]) -> Inputs {
+        self.inputs(socket, named.iter())
+    }
+
+    /// The same for each of these databases by itself: who is asked about one of a thousand reads one. What is not among
+    /// them has no text of its own.
+    pub fn apart(
+        &self,
+        socket: &Path,
+        named: &[Entry],
+        wanted: &BTreeSet<PathBuf>,
+    ) -> Vec<(PathBuf, Inputs)> {
+        let config = self.with(named.iter());
+        let config = config.as_ref().unwrap_or(&self.config);
+        let apart = config.generate_apart(&self.options(config, socket), wanted).into_iter();
+        apart.map(|(path, generated)| (path, self.with_keys(generated))).collect()
+    }
+
+    /// The places where a backup may be that is not on the replica.
+    pub fn elsewhere(&self, socket: &Path) -> Vec<Elsewhere> {
+        let others = Some(self.config.others()).filter(|others| !others.databases().is_empty());
+        let of = |config: &Config, is_source| Elsewhere {
+            dbs: databases(config),
+            is_source,
+            inputs: self.as_inputs(config.generate(&self.options(config, socket))),
+        };
+        // What may be meant for the replica comes before what is a copy of another one's.
+        others
+            .iter()
+            .map(|others| of(others, false))
+            .chain(self.from.iter().map(|from| of(from, true)))
+            .collect()
+    }
+
+    /// Reads a source's answer. Those of `kept` that it does not name are still there as well.
+    ///
+    /// # Errors
+    /// The answer is no list of databases, or one of them is not sound beside the others.
+    pub fn read(&self, answer: &[u8], kept: &[Entry]) -> Result<Vec<Named>, Failure> {
+        let answer = config::parse_answer(answer).map_err(|error| failure(&error))?;
+        let said: Vec<Entry> = answer.into_iter().map(|node| Entry::Said(Rc::new(node))).collect();
+        let paths: HashSet<PathBuf> = said.iter().filter_map(|entry| self.path(entry)).collect();
+        let is_named = |other: &&Entry| self.path(other).is_some_and(|path| paths.contains(&path));
+        let kept = kept.iter().filter(|other| !is_named(other));
+        let config = self.with(kept.chain(&said)).map_err(|error| failure(&error))?;
+        config.check_answer(Series::V05).map_err(|error| failure(&error))?;
+        Ok(self.named(&config, said))
+    }
+
+    /// Makes databases of files in folders; those of `kept` are there as well.
+    ///
+    /// # Errors
+    /// One of them is not sound beside the others.
+    pub fn in_folders(&self, files: Vec<(usize, PathBuf)>, kept: &[Entry]) -> Result<Vec<Named>, Failure> {
+        let entries = files.into_iter().map(|(folder, below)| Entry::InFolder(folder, below));
+        let entries: Vec<Entry> = entries.filter(|entry| self.path(entry).is_some()).collect();
+        let config = self.with(kept.iter().chain(&entries)).map_err(|error| failure(&error))?;
+        Ok(self.named(&config, entries))
+    }
+
+    fn with<'a>(&self, named: impl Iterator<Item = &'a Entry>) -> Result<Config, config::Error> {
+        let entries = named.filter_map(|entry| self.node(entry)).collect();
+        let own = also_in(self.environment.variable, &self.environment.seen);
+        let (config, result) = self.config.with_entries(entries, &[], &self.environment.variable, &own);
+        result.map(|()| config)
+    }
+
+    /// It as it could stand under `dbs`.
+    fn node(&self, entry: &Entry) -> Option<Node> {
+        match entry {
+            Entry::Said(node) => Some(Node::clone(node)),
+            Entry::InFolder(folder, below) => self.config.in_folder(*folder, below),
+        }
+    }
+
+    /// The path that it is said to have.
+    fn path(&self, entry: &Entry) -> Option<PathBuf> {
+        match entry {
+            Entry::Said(node) => node.get("path")?.as_str().map(PathBuf::from),
+            Entry::InFolder(folder, below) => self.config.path_in_folder(*folder, below),
+        }
+    }
+
+    fn inputs<'a>(&self, socket: &Path, named: impl Iterator<Item = &'a Entry>) -> Inputs {
+        // Only what was found sound is ever named here.
+        let config = self.with(named);
+        let config = config.as_ref().unwrap_or(&self.config);
+        self.with_keys(config.generate(&self.options(config, socket)))
+    }
+
+    /// Google's storage has another name in each series; all else both read alike, and which one runs is found out meanwhile.
+    fn options(&self, config: &Config, socket: &Path) -> GenerateOptions {
+        let series = if config.uses_google() && !self.old.is_it() { Series::V05 } else { Series::V03 };
+        GenerateOptions { socket: socket.to_owned(), shutdown_sync_timeout: self.shutdown_sync, series }
+    }
+
+    fn as_inputs(&self, generated: Generated) -> Inputs {
+        let mut env = generated.env;
+        env.extend((self.environment.mounted)());
+        Inputs { config: generated.text, env }
+    }
+
+    /// A key at the top of the file is nowhere else for what is registered later.
+    fn with_keys(&self, generated: Generated) -> Inputs {
+        let mut inputs = self.as_inputs(generated);
+        if self.resolves {
+            inputs.env.extend(self.config.key_variables());
+        }
+        inputs
+    }
+
+    /// The last databases of a configuration, which these entries made.
+    fn named(&self, config: &Config, entries: Vec<Entry>) -> Vec<Named> {
+        let keys = self.config.key_variables();
+        let env = |name: &str| {
+            let own = keys.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+            own.or_else(|| (self.environment.variable)(name))
+        };
+        let registrations = config.registrations(entries.len(), &env);
+        let named = |((found, url), entry)| Named { database: database(&found), url, entry };
+        registrations.into_iter().zip(entries).map(named).collect()
+    }
+}
+
+/// Looks a variable up that a program with this environment has as well, with the same value: what is hidden from it,
+/// it cannot name.
+pub fn also_in(
+    variable: fn(&str) -> Option<String>,
+    env: &[(OsString, OsString)],
+) -> impl Fn(&str) -> Option<String> {
+    move |name| {
+        let value = variable(name)?;
+        let is_it = |(known, seen): &(OsString, OsString)| known == name && *seen == *value;
+        env.iter().any(is_it).then_some(value)
+    }
+}
+
+/// What Litestream would be started with, as a tree.
+pub fn tree(config: &Config, socket: &Path, shutdown_sync_timeout: Duration) -> Node {
+    let series = if config.uses_google() { Series::V05 } else { Series::V03 };
+    config.tree(&GenerateOptions { socket: socket.to_owned(), shutdown_sync_timeout, series })
+}
+
+/// What is wrong with a configuration or an answer, as the program's end.
+pub fn failure(error: &config::Error) -> Failure {
+    let failure = Failure::lines(error.exit(), error.findings().iter().map(ToString::to_string));
+    match error.hint() {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}

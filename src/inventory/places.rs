@@ -1,0 +1,57 @@
+//! Databases, folders and replicas of a configuration, as the rooms want them that work with the files themselves.
+
+use std::path::PathBuf;
+
+use crate::config::{self, Config, Kind};
+use crate::litestream::database::Database;
+use crate::litestream::folder::{self, Backups, Folder};
+
+/// The databases as the other rooms want them.
+pub fn databases(config: &Config) -> Vec<Database> {
+    config.databases().iter().map(database).collect()
+}
+
+/// The folders of databases as the other rooms want them.
+pub fn folders(config: &Config) -> Vec<Folder> {
+    let folder = |(place, directory): (usize, &config::Directory)| Folder {
+        dir: directory.dir.clone(),
+        pattern: directory.pattern.clone(),
+        recursive: directory.recursive,
+        watch: directory.watch,
+        backups: backups(config, place, directory),
+    };
+    config.directories().iter().enumerate().map(folder).collect()
+}
+
+fn backups(config: &Config, place: usize, directory: &config::Directory) -> Backups {
+    let Some(replica) = directory.replicas.first() else { return Backups::Unlisted("no replica".to_owned()) };
+    let unlisted = |why: &str| Backups::Unlisted(why.to_owned());
+    match (&replica.kind, config.folder_s3(place)) {
+        (Kind::File, _) => Backups::Folder(PathBuf::from(&replica.display)),
+        (Kind::S3, Ok(Some(s3))) => Backups::S3(order(replica, &s3, directory.recursive)),
+        (Kind::S3, Err(why)) => unlisted(why),
+        (kind, _) => unlisted(&format!("it is on {kind}")),
+    }
+}
+
+/// A database as the other rooms want it.
+pub fn database(database: &config::Database) -> Database {
+    let replica = database.replicas.first();
+    let folder =
+        replica.filter(|replica| replica.kind == Kind::File).map(|replica| PathBuf::from(&replica.display));
+    let places: Vec<&str> = database.replicas.iter().map(|replica| replica.display.as_str()).collect();
+    Database {
+        path: database.path.clone(),
+        meta: database.meta_path.clone(),
+        replica: places.join(" and "),
+        replica_folder: folder,
+        s3: replica.zip(database.s3.as_ref()).map(|(replica, s3)| order(replica, s3, false)),
+    }
+}
+
+/// What our client of S3 is told of a replica.
+fn order(replica: &config::Replica, s3: &config::S3, recursive: bool) -> folder::Order {
+    let mut order = serde_json::json!(s3);
+    order["recursive"] = recursive.into();
+    folder::Order::new(&replica.display, &order)
+}
