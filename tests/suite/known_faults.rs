@@ -351,6 +351,14 @@ fn a_path_behind_a_bucket_of_nats_is_refused_and_init_writes_none() {
     let keeper = || Keeper::new(&world).db(&world.db()).replica("nats://127.0.0.1:25020/backups/shop/a.db");
     let code = findings(keeper()).into_iter().find(|lint| lint["severity"] == "error").expect("an error");
     refused(&world, keeper, code["code"].as_str().expect("a text")).expect_log("one name, without a slash");
+    for place in
+        ["url: 'nats://127.0.0.1:25020/backups'", "type: nats, url: 'nats://127.0.0.1:25020', bucket: b"]
+    {
+        let text =
+            format!("dbs:\n  - path: {}\n    replica: {{{place}, path: shop}}\n", world.db().display());
+        let file = world.write("a.yml", &text);
+        refused(&world, || Keeper::new(&world).config(&file), "replica-place").expect_log("has no `path`");
+    }
     let init = Keeper::new(&world).command("init").cwd(world.root());
     let written = init.args(["--stdout", "--replica", "nats://h:4222/bucket"]).run().expect_code(0);
     let line = written.stdout.lines().find(|line| line.contains("nats://h:4222/bucket"));
