@@ -102,6 +102,7 @@ mod tests {
             env_files: Vec::new(),
             user: None,
             variable: &|_| None,
+            is_looked_up: &|_| false,
             cwd: folder.path(),
             is_old: &|| false,
             runtime_roots: &[],

@@ -22,7 +22,7 @@ rules! {
     (SWITCHED_OFF, Note, "switched-off", "replication is switched off: `run` runs the app alone"),
     (RESOLVER_MISSING, Error, "resolver-missing", "the resolver's command was not found, or cannot be executed"),
     (RESOLVER, Error, "resolver", "the resolver fails, or prints something else than databases (--online)"),
-    (ENV_FILE_ONLY, Warning, "env-file-only", "a variable that only the app's `.env` has, which Litekeeper does not read"),
+    (ENV_FILE_ONLY, Warning, "env-file-only", "a variable that only the app's `.env` has, which Litekeeper does not read, or an option of its own that only a file of `--env-file` has"),
     (LITESTREAM_MISSING, Error, "litestream-missing", "Litestream was not found, or does not run"),
     (LITESTREAM_BAD, Error, "litestream-bad", "this Litestream is known to stop replicating without a word"),
     (LITESTREAM_OTHER, Error, "litestream-other", "the Litestream found here is not the one that the settings ask for"),

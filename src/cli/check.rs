@@ -197,6 +197,7 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
             env_files,
             user: user.clone(),
             variable: &variable,
+            is_looked_up: &mounted::is_used,
             cwd: &cwd,
             is_old: &|| series == Some(Series::V03),
             runtime_roots: &settings::runtime_roots(),
