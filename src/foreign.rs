@@ -24,9 +24,96 @@ pub fn word(text: &str) -> String {
 }
 
 /// What Litestream, a server, a resolver, a lock or any other program said, as it may stand in a message of our own:
-/// first without secrets, which a cut could make unrecognizable, then no longer than [`LONGEST_PIECE`].
+/// a server's document in its own words ([`condensed`]), without secrets, which a cut could make unrecognizable, then no longer
+/// than [`LONGEST_PIECE`].
 pub fn piece(text: &str) -> String {
-    cut(&secrets::mask(text.trim()), LONGEST_PIECE)
+    cut(&secrets::mask(condensed(text.trim()).trim()), LONGEST_PIECE)
+}
+
+/// What separates the parts of an answer of Azure's.
+const RULE: &str = "\n----------";
+
+/// A text in which each document that a server sends with a refusal is what it says: of Azure's client, whose answer is a dozen
+/// lines with one in them (`exported.ResponseError` of its azcore), the status line; of XML (S3, Azure) Code and Message; of a
+/// page of HTML (a proxy's) its title.
+pub fn condensed(text: &str) -> Cow<'_, str> {
+    let text = match rules(text) {
+        Cow::Borrowed(text) if !text.contains('<') => return Cow::Borrowed(text),
+        text => text,
+    };
+    let mut said = String::with_capacity(text.len().min(LONGEST));
+    let mut rest = &*text;
+    // Each is looked for in all that is left.
+    for _ in 0..MOST_DOCUMENTS {
+        let Some((before, words, after)) = document(rest) else { break };
+        said.push_str(before);
+        said.push_str(&words);
+        rest = after;
+    }
+    said.push_str(rest);
+    Cow::Owned(said)
+}
+
+/// So many documents of a text are looked at; what more there are is cut off anyway.
+const MOST_DOCUMENTS: usize = 8;
+
+fn rules(text: &str) -> Cow<'_, str> {
+    let (mut said, mut rest) = (String::new(), text);
+    for _ in 0..MOST_DOCUMENTS {
+        let Some((words, after)) = rule(rest) else { break };
+        said.push_str(&words);
+        rest = after;
+        if rest.is_empty() {
+            break;
+        }
+        said.push('\n');
+    }
+    if said.is_empty() { Cow::Borrowed(text) } else { Cow::Owned(said + rest) }
+}
+
+/// The text up to the end of its first such answer, and what stands behind that.
+fn rule(text: &str) -> Option<(String, &str)> {
+    let (before, answer) = text.split_at(text.find(RULE)?);
+    let mut parts = answer.splitn(4, RULE).map(|part| part.trim_start_matches('-'));
+    let head = parts.nth(1)?.trim_start().strip_prefix("RESPONSE ")?;
+    let (status, code) = head.split_once("ERROR CODE")?;
+    let status = status.split_once(": ").map_or(status, |(_, status)| status).trim();
+    let code = code.trim_start_matches([':', ' ']).lines().next().unwrap_or_default();
+    // The document is the part behind it; what follows its rule is the rest of the text.
+    let rest = parts.nth(1).map_or("", |rest| rest.trim_start_matches('\n'));
+    Some((format!("{before}: {status} ({code})"), rest))
+}
+
+/// What stands before the first document of a text, what that says, and what stands behind it.
+fn document(text: &str) -> Option<(&str, String, &str)> {
+    let kinds = [("<Error>", "</Error>"), ("<html", "</html>"), ("<HTML", "</HTML>")];
+    let found = kinds.into_iter().filter_map(|(open, close)| {
+        let start = text.find(open)?;
+        let end = start + text[start..].find(close)? + close.len();
+        Some((start, end))
+    });
+    let (start, end) = found.min()?;
+    let inner = |names: [&str; 2]| {
+        let [open, close] = names;
+        let (_, rest) = text[start..end].split_once(open)?;
+        // Azure puts the request's number and the time on further lines.
+        let said = rest.split_once(close)?.0.trim().lines().next()?.trim();
+        (!said.is_empty()).then_some(said)
+    };
+    let words = match (inner(["<Code>", "</Code>"]), inner(["<Message>", "</Message>"])) {
+        (Some(code), Some(message)) => format!("{code}: {message}"),
+        (Some(code), None) => code.to_owned(),
+        (None, Some(message)) => message.to_owned(),
+        (None, None) => inner(["<title>", "</title>"]).or_else(|| inner(["<TITLE>", "</TITLE>"]))?.to_owned(),
+    };
+    let mut before = text[..start].trim_end_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+    for prolog in ["<?xml", "<!DOCTYPE", "<!doctype"] {
+        let start = before.rfind(prolog).filter(|_| before.ends_with('>'));
+        before = start.map_or(before, |start| before[..start].trim_end_matches(['\u{feff}', '\n', '\r']));
+    }
+    let is_apart = before.is_empty() || before.ends_with(' ');
+    let words = if is_apart { words } else { format!(" {words}") };
+    Some((before, words, &text[end..]))
 }
 
 /// A text for a machine: with all its characters, but no longer than a line.
@@ -101,6 +188,52 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_servers_document_is_what_it_says() {
+        let rule = "-".repeat(80);
+        let azure = |code: &str, status: &str| {
+            format!(
+                "GET http://h/c\n{rule}\nRESPONSE {}: {status}\nERROR CODE: {code}\n{rule}\n\u{feff}<?xml version=\"1.0\"?>\n<Error>\n  \
+                 <Code>{code}</Code><Message>x\nRequestId:1\nTime:2</Message>\n</Error>\n{rule}\n",
+                &status[..3]
+            )
+        };
+        let denied = azure("AuthorizationFailure", "403 Server failed.");
+        let gone = azure("ContainerNotFound", "404 Gone.");
+        let two = condensed(&format!("a: {denied}b: {gone}c")).into_owned();
+        assert_eq!(
+            two,
+            "a: GET http://h/c: 403 Server failed. (AuthorizationFailure)\nb: GET http://h/c: 404 Gone. (ContainerNotFound)\nc"
+        );
+        for (text, said) in [
+            (
+                "status 503: \u{feff}<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>SlowDown</Code><Message>Less.\nRequestId:1</Message></Error>",
+                "status 503: SlowDown: Less.",
+            ),
+            ("<Error><Code>A</Code></Error>, <Error><Message>b</Message></Error>!", "A, b!"),
+            (
+                "body: <!DOCTYPE html>\r\n<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n</html>\r\n",
+                "body: 502 Bad Gateway",
+            ),
+            ("<Error></Error> <html>", "<Error></Error> <html>"),
+            ("a < b", "a < b"),
+        ] {
+            assert_eq!(piece(text), said);
+        }
+        for text in
+            ["", "a", "a\n----------", "a\n----------\nRESPONSE ", "a\n----------\nRESPONSE 1\nERROR CODE"]
+        {
+            condensed(text);
+        }
+        // Who answers may do as it likes.
+        for answer in [
+            format!("\n{rule}\nRESPONSE 1: x\nERROR CODE: y\n{rule}\nz"),
+            "<Error><Code>x</Code></Error>".to_owned(),
+        ] {
+            assert!(piece(&answer.repeat(20_000)).len() < LONGEST_PIECE + SUFFIX);
+        }
+    }
 
     #[test]
     fn what_a_terminal_obeys_is_written_out() {

@@ -1,4 +1,5 @@
-//! Why a server of S3 does not answer: the client in Litestream tries again and again, and says nothing of it.
+//! Why a server of S3 does not answer, or with what, as far as errors of its own go (5xx): the client in Litestream tries again and
+//! again, and says nothing of it.
 
 use std::io;
 use std::net::{TcpStream, ToSocketAddrs};
@@ -6,6 +7,7 @@ use std::time::Duration;
 
 use super::restore::Error;
 use super::s3;
+use crate::foreign::piece;
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
 
@@ -13,8 +15,10 @@ use crate::litestream::database::Database;
 pub const AMAZON: &str = "https://s3.amazonaws.com";
 /// How rustls begins what it has against a certificate.
 const REFUSED: &str = "invalid peer certificate";
-/// How long one address may take.
-const EACH: Duration = Duration::from_secs(2);
+/// How long one address may take, and one answer.
+pub(super) const EACH: Duration = Duration::from_secs(2);
+/// What stands before the status of a server that does answer; `litestream::refusal` knows it.
+pub(super) const ANSWERS: &str = " answers ";
 /// How long all of it may.
 const LIMIT: Duration = Duration::from_secs(5);
 
@@ -37,14 +41,41 @@ pub async fn of(runner: &Runner, order: &[u8]) -> Option<String> {
     let mut order: serde_json::Value = serde_json::from_slice(order).ok()?;
     order["reach"] = true.into();
     let said = s3::carried_out(runner, order.to_string().as_bytes(), LIMIT).await.ok()?;
-    serde_json::from_str(&said).ok()?
+    let cause: Option<String> = serde_json::from_str(&said).ok()?;
+    cause.map(|cause| piece(&cause))
+}
+
+/// What is said of a question that had no answer in time, with the reason: a status is one, if no good one.
+pub fn told(silence: &str, cause: Option<&str>) -> String {
+    match cause {
+        Some(cause) if cause.contains(ANSWERS) => {
+            format!("{}: {cause}", silence.replacen("no answer", "no good answer", 1))
+        }
+        Some(cause) => format!("{silence}: {cause}"),
+        None => silence.to_owned(),
+    }
+}
+
+/// What a server says in these words of our own client, where that is that it cannot answer now.
+pub(super) fn status(endpoint: Option<&str>, words: &str) -> Option<String> {
+    // How `object_store` tells of it (`RequestError::Status` of its client/retry.rs).
+    let (_, said) = words.split_once("status code: ")?;
+    if !said.starts_with('5') {
+        return None;
+    }
+    let (host, port) = server(endpoint.unwrap_or(AMAZON))?;
+    Some(format!("{}{ANSWERS}{}", address(&host, port), said.trim_end_matches([' ', ':'])))
+}
+
+fn address(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 /// Connects in this process, and looks at the server's certificate as `skip_verify` does not say otherwise.
 pub(super) fn look(endpoint: Option<&str>, skip_verify: bool) -> Option<String> {
     let endpoint = endpoint.unwrap_or(AMAZON);
     let (host, port) = server(endpoint)?;
-    let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    let address = address(&host, port);
     let said = match connect(&host, port) {
         Ok(()) if parts(endpoint).0.eq_ignore_ascii_case("https") => distrust(&address, skip_verify)?,
         Ok(()) => return None,
@@ -109,6 +140,18 @@ mod tests {
             assert_eq!(server(endpoint), Some((host.to_owned(), port)), "{endpoint}");
         }
         assert_eq!(server("http://"), None);
+    }
+
+    #[test]
+    fn an_error_of_the_servers_own_is_no_silence() {
+        let words = "Generic S3 error: Error performing GET http://h/ in 1ms - Server returned non-2xx status code: 503 Service Unavailable: ";
+        let cause = status(Some("http://h:9000"), words).unwrap();
+        assert_eq!(cause, "h:9000 answers 503 Service Unavailable");
+        let silence = "no answer within 2 s";
+        assert_eq!(told(silence, Some(&cause)), format!("no good answer within 2 s: {cause}"));
+        assert_eq!(told(silence, Some("h:1: refused")), format!("{silence}: h:1: refused"));
+        assert_eq!(told(silence, None), silence);
+        assert_eq!(status(None, "status code: 403 Forbidden: x"), None);
     }
 
     #[test]

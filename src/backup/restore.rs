@@ -17,6 +17,7 @@ use super::aside::{self, Remains};
 use super::bars::{self, bar};
 use super::chosen::Chosen;
 use super::elsewhere::Elsewhere;
+use super::reach;
 use super::remains;
 use super::search::{self, Span};
 use super::whole::Newest;
@@ -84,7 +85,7 @@ pub enum Error {
         reason: String,
     },
     /// It did not answer in time.
-    #[error("{}: replica {replica}: no answer within {} s{}", db.display(), after.as_secs(), cause.as_ref().map_or_else(String::new, |cause| format!(": {cause}")))]
+    #[error("{}: replica {replica}: {}", db.display(), reach::told(&command::Error::Timeout(*after).to_string(), cause.as_deref()))]
     Timeout {
         /// The database.
         db: PathBuf,

@@ -198,8 +198,8 @@ pub fn carry_out(order: &[u8]) -> Result<Vec<u8>, String> {
     }
     let order: Order = serde_json::from_slice(order).map_err(|error| error.to_string())?;
     if order.reach {
-        return serde_json::to_vec(&reach::look(order.endpoint.as_deref(), order.skip_verify))
-            .map_err(|error| error.to_string());
+        let cause = reach::look(order.endpoint.as_deref(), order.skip_verify).or_else(|| refused(&order));
+        return serde_json::to_vec(&cause).map_err(|error| error.to_string());
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     runtime.map_err(|error| error.to_string())?.block_on(async {
@@ -223,6 +223,20 @@ pub fn carry_out(order: &[u8]) -> Result<Vec<u8>, String> {
         };
         printed.map_err(|error| error.to_string())
     })
+}
+
+/// What the server answers to a listing, where that is an error of its own.
+fn refused(order: &Order) -> Option<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().ok()?;
+    let listing = async {
+        let store = store(order).await.ok()?;
+        let prefix = Path::parse(&order.prefix).ok()?;
+        store.list(Some(&prefix)).try_next().await.err().map(|error| words(&error))
+    };
+    let said = runtime.block_on(async { tokio::time::timeout(reach::EACH, listing).await });
+    // Who says nothing is not waited for.
+    runtime.shutdown_background();
+    reach::status(order.endpoint.as_deref(), &said.ok()??)
 }
 
 /// The reasons from the outside in: the library's own words leave them out.
@@ -278,7 +292,8 @@ async fn store(order: &Order) -> Result<AmazonS3, String> {
         .with_disable_bulk_delete(true)
         .with_virtual_hosted_style_request(!order.path_style && (in_host.is_some() || endpoint.is_none()))
         .with_retry(RetryConfig {
-            max_retries: 4,
+            // Whoever wants to know with what it answers has been told nothing else for long.
+            max_retries: if order.reach { 0 } else { 4 },
             retry_timeout: Duration::from_secs(30),
             ..RetryConfig::default()
         });

@@ -1,4 +1,6 @@
-//! What only the app's `.env` says, and Litekeeper would have to know.
+//! What only the files of the app's variables say, `.env` and those of `--env-file`, and Litekeeper would have to know.
+
+use std::path::Path;
 
 use super::rules::ENV_FILE_ONLY;
 use super::site::Site;
@@ -9,31 +11,54 @@ use crate::os::open;
 /// More than this is no file of variables.
 const MAX_FILE: usize = 1 << 20;
 
+/// Read before there is any file of variables, or for a folder that comes before all else.
+const NEVER_FROM_FILES: [&str; 3] =
+    ["LITESTREAM_BINARY_PATH", "LITESTREAM_INSTALL_DIR", "LITESTREAM_ENABLED"];
+
 /// The wrappers run inside of the framework, which has read `.env`; Litekeeper runs before it.
 pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
-    let path = site.cwd.join(".env");
-    let Ok(text) = open::beginning(&path, MAX_FILE) else { return Vec::new() };
+    let usual = site.cwd.join(".env");
+    let mut files = vec![&usual];
+    for file in &site.env_files {
+        if !files.contains(&file) {
+            files.push(file);
+        }
+    }
+    files.into_iter().flat_map(|file| of_file(site, file)).collect()
+}
+
+fn of_file(site: &Site<'_>, path: &Path) -> Vec<Lint> {
+    let Ok(text) = open::beginning(path, MAX_FILE) else { return Vec::new() };
     // Of its own options `run` takes none from there.
-    let is_read = site.env_files.contains(&path);
+    let is_read = site.env_files.iter().any(|file| file == path);
+    let shown = path.strip_prefix(site.cwd).unwrap_or(path);
     let mut found = Vec::new();
     for (number, line) in (1..).zip(String::from_utf8_lossy(&text).lines()) {
         let line = line.trim_start();
         let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
         let Some((name, value)) = line.split_once('=') else { continue };
         let name = name.trim_end();
-        let is_ours = ["LITESTREAM_", "LITEKEEPER_"].iter().any(|start| name.starts_with(start));
-        if is_read && !name.starts_with("LITEKEEPER_") {
-            continue;
-        }
-        let is_wanted = is_ours || site.unset.iter().any(|unset| unset == name);
+        let is_wanted = if is_read {
+            let is_ours = name.starts_with("LITEKEEPER_") || NEVER_FROM_FILES.contains(&name);
+            is_ours && !(site.is_looked_up)(name)
+        } else {
+            let is_ours = ["LITESTREAM_", "LITEKEEPER_"].iter().any(|start| name.starts_with(start));
+            is_ours || site.unset.iter().any(|unset| unset == name)
+        };
         let is_empty = value.trim().trim_matches(['"', '\'']).is_empty();
         if is_wanted && !is_empty && (site.variable)(name).is_none() {
-            let message =
-                format!("{name} is set in this file only, which is the app's: Litekeeper does not read it");
-            let lint = Lint::new(ENV_FILE_ONLY, &Origin::File(".env".into()), message).at(number, 0);
-            found.push(lint.hint(
-                "set it where litekeeper is started: `docker run --env-file .env`, systemd's EnvironmentFile=, or `set -a; . ./.env`",
-            ));
+            let message = if is_read {
+                format!(
+                    "{name} is set in this file only, and Litekeeper takes none of its own options from there"
+                )
+            } else {
+                format!("{name} is set in this file only, which is the app's: Litekeeper does not read it")
+            };
+            let lint = Lint::new(ENV_FILE_ONLY, &Origin::File(shown.to_owned()), message).at(number, 0);
+            let file = shown.display();
+            found.push(lint.hint(format!(
+                "set it where litekeeper is started: `docker run --env-file {file}`, systemd's EnvironmentFile=, or `set -a; . ./{file}`",
+            )));
         }
     }
     found

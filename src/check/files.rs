@@ -171,15 +171,17 @@ fn of_database(
     if path.exists() {
         if !access::may(path, Access::Read, user) {
             let message = format!("{who} cannot read `{}`", path.display());
-            found.push(site.lint(NOT_READABLE, line, message).hint(owner_hint(site, path)));
+            let hint = owner_hint(site, path, Access::Read);
+            found.push(site.lint(NOT_READABLE, line, message).hint(hint));
         } else if !access::may(path, Access::Write, user) {
             let message = format!("{who} cannot write `{}`", path.display());
-            found.push(site.lint(NOT_WRITABLE, line, message).hint(owner_hint(site, path)));
+            found.push(site.lint(NOT_WRITABLE, line, message).hint(owner_hint(site, path, Access::Write)));
         }
         for beside in ["-wal", "-shm"].map(|suffix| with_suffix(path, suffix)) {
             if beside.exists() && !access::may(&beside, Access::Write, user) {
                 let message = format!("{who} cannot write `{}`", beside.display());
-                found.push(site.lint(NOT_WRITABLE, line, message).hint(owner_hint(site, &beside)));
+                let hint = owner_hint(site, &beside, Access::Write);
+                found.push(site.lint(NOT_WRITABLE, line, message).hint(hint));
             }
         }
     }
@@ -213,7 +215,10 @@ fn keeper(site: &Site<'_>, database: &Database, held: &Held, others: &Others) ->
     }
     let (_, who) = holder(&lock);
     let message = format!("a keeper runs on `{}`{who}", path.display());
-    Some(site.lint(KEEPER_RUNS, database.line, message).hint("a second one ends with exit code 75"))
+    Some(
+        site.lint(KEEPER_RUNS, database.line, message)
+            .hint("a second one ends with exit code 75; with `--on-lock wait` it waits for its turn"),
+    )
 }
 
 fn replica_folder(site: &Site<'_>, replica: &Replica, fresh: &Fresh) -> Option<Lint> {
@@ -249,38 +254,37 @@ fn unwritable_folder(site: &Site<'_>, folder: &Path, why: &str, fresh: &Fresh) -
     } else {
         entrusted(folder)
             .or_else(|| lacks_override(site, &nearest))
-            .unwrap_or_else(|| format!("{why}: give the folder to that user"))
+            .unwrap_or_else(|| format!("{why}: {}", access::remedy(&nearest, Access::Write, user)))
     };
     Some(site.lint(NOT_WRITABLE, 0, message).hint(hint))
 }
 
 /// Root that may not pass over whose a file is (`capabilities(7)`): nobody would look for that in an owner and a mode.
 fn lacks_override(site: &Site<'_>, path: &Path) -> Option<String> {
-    let owner = path.metadata().ok()?.uid();
+    let found = path.metadata().ok()?;
+    let (owner, group) = (found.uid(), found.gid());
     let applies = site.user.is_none() && user::is_root() && owner != 0 && needs::lacks_dac_override();
     applies.then(|| {
         format!(
             "it belongs to user {owner}, and root lacks CAP_DAC_OVERRIDE (`--cap-drop`): start all as user {owner} (`docker \
-             run --user {owner}`), or give it that (`docker run --cap-add=DAC_OVERRIDE`)"
+             run --user {owner}:{group}`), or give it that (`docker run --cap-add=DAC_OVERRIDE`)"
         )
     })
 }
 
-fn owner_hint(site: &Site<'_>, path: &Path) -> String {
+fn owner_hint(site: &Site<'_>, path: &Path, wanted: Access) -> String {
     if is_mounted_read_only(path) {
         return "it is mounted read-only".to_owned();
     }
     if let Some(hint) = entrusted(path).or_else(|| lacks_override(site, path)) {
         return hint;
     }
-    let owner =
-        path.metadata().map_or_else(|_| "somebody else".to_owned(), |found| format!("user {}", found.uid()));
-    format!("it belongs to {owner}: give it to the user that will run, or start with --user")
+    access::remedy(path, wanted, site.user.as_ref())
 }
 
 /// Why nobody should give away what a path leads to before they have looked at it: somebody but root has made a link on the
 /// way, or another name of the file, and decides by that what it is.
-fn entrusted(path: &Path) -> Option<String> {
+pub(super) fn entrusted(path: &Path) -> Option<String> {
     for place in path.ancestors() {
         let (Ok(found), Some(folder)) = (place.symlink_metadata(), place.parent()) else { continue };
         let folder = folder.metadata().map_or(0, |folder| folder.uid());
@@ -313,9 +317,11 @@ fn key_file(site: &Site<'_>, key: &str, path: &Path, is_secret: bool) -> Option<
     if !access::may(path, Access::Read, site.user.as_ref()) || !path.is_file() {
         let what = if path.exists() { "cannot be read" } else { "does not exist" };
         let message = format!("`{key}`: `{shown}` {what}");
-        return Some(
-            site.lint(NOT_READABLE, 0, message).hint(format!("{} has to be able to read it", site.who())),
-        );
+        let mut hint = format!("{} has to be able to read it", site.who());
+        if path.is_file() {
+            hint = format!("{hint}: {}", owner_hint(site, path, Access::Read));
+        }
+        return Some(site.lint(NOT_READABLE, 0, message).hint(hint));
     }
     if is_secret && access::is_world_readable(path) {
         let message = format!("`{key}`: everybody on this machine can read `{shown}`");

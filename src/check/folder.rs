@@ -1,6 +1,7 @@
 //! What is in the folders of databases, as Litestream finds it at its start (`FindSQLiteDatabases` in its
 //! main.go).
 
+use super::files::entrusted;
 use super::rules::{EMPTY_DIR, LARGE_DIR, NOT_READABLE, PASSED_OVER, PIPE_IN_DIR};
 use super::site::Site;
 use crate::config::Directory;
@@ -59,13 +60,14 @@ fn of(site: &Site<'_>, folder: &Directory, contents: &Contents) -> Vec<Lint> {
 }
 
 fn odd(site: &Site<'_>, folder: &Directory, path: &std::path::Path, other: Other) -> Lint {
+    let remedy = || entrusted(path).unwrap_or_else(|| access::remedy(path, Access::Read, site.user.as_ref()));
     let (who, path) = (site.who(), path.display());
     let lint = |rule, message| site.lint(rule, folder.line, message);
     match other {
         Other::Closed => lint(NOT_READABLE, format!("{who} cannot list the folder `{path}`"))
-            .hint("Litestream does not start: give it to that user, or choose a folder without it"),
+            .hint(format!("Litestream does not start: {}; or choose a folder without it", remedy())),
         Other::Unreadable => lint(NOT_READABLE, format!("{who} cannot read `{path}`"))
-            .hint("Litestream passes over it without a word: give it to that user"),
+            .hint(format!("Litestream passes over it without a word: {}", remedy())),
         Other::Pipe => lint(PIPE_IN_DIR, format!("`{path}` is a pipe, from which Litestream wants to read"))
             .hint("remove it, or choose a `pattern` that leaves it out"),
         Other::Foreign => lint(
@@ -102,6 +104,7 @@ mod tests {
             env_files: Vec::new(),
             user: None,
             variable: &|_| None,
+            is_looked_up: &|_| false,
             cwd: folder.path(),
             is_old: &|| false,
             runtime_roots: &[],

@@ -139,10 +139,8 @@ impl Trial {
     async fn explained(&self, reason: Reason) -> Reason {
         let is_one = self.replica.kind == Kind::S3 && reason.starts_with(NO_ANSWER);
         let Some(order) = self.order(None).filter(|_| is_one) else { return reason };
-        match backup::reach::of(&self.online.runner, order.to_string().as_bytes()).await {
-            Some(cause) => format!("{reason}: {cause}"),
-            None => reason,
-        }
+        let cause = backup::reach::of(&self.online.runner, order.to_string().as_bytes()).await;
+        backup::reach::told(&reason, cause.as_deref())
     }
 
     /// Asks what the replica holds, and compares.

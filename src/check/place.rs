@@ -264,6 +264,7 @@ mod tests {
             env_files: Vec::new(),
             user: None,
             variable: &|_| None,
+            is_looked_up: &|_| false,
             cwd: Path::new("/"),
             is_old: &|| false,
             runtime_roots: &[],

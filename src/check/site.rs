@@ -33,6 +33,8 @@ pub struct Site<'a> {
     pub user: Option<Identity>,
     /// The environment.
     pub variable: &'a dyn Fn(&str) -> Option<OsString>,
+    /// Whether the value of a variable came from a file.
+    pub is_looked_up: &'a dyn Fn(&str) -> bool,
     /// The folder that the app will run in.
     pub cwd: &'a Path,
     /// Whether Litestream is of the 0.3 line; asked only where that matters.

@@ -4,11 +4,12 @@ use std::io;
 use std::path::Path;
 
 use super::rules::{
-    CUT_OFF, DAMAGED, DATABASE_LINK, IN_THE_WAY, LARGE_WAL, NO_DATABASE_YET, NOT_SQLITE, NOT_WAL, STALE_WAL,
+    CUT_OFF, DAMAGED, DATABASE_LINK, IN_THE_WAY, LARGE_WAL, NO_DATABASE_YET, NOT_SQLITE, NOT_WAL,
+    SEVERAL_NAMES, STALE_WAL,
 };
 use super::site::Site;
 use crate::config::lint::Lint;
-use crate::litestream::database::{in_the_way, unfit, with_suffix};
+use crate::litestream::database::{in_the_way, names, of_names, unfit, with_suffix};
 use crate::litestream::{ltx, position};
 use crate::os::open;
 
@@ -44,6 +45,10 @@ fn of(site: &Site<'_>, path: &Path, meta: &Path, line: usize) -> Vec<Lint> {
             site.lint(DATABASE_LINK, line, message)
                 .hint("name the file itself; a link to its folder does no harm"),
         );
+    }
+    if let Some(names) = names(path) {
+        let (message, hint) = of_names(path, names);
+        found.push(site.lint(SEVERAL_NAMES, line, format!("`{shown}`: {message}")).hint(hint));
     }
     match read(path) {
         Ok(Header::Empty) | Err(Unread::Missing) => {

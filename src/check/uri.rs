@@ -69,6 +69,7 @@ mod tests {
                 env_files: Vec::new(),
                 user: None,
                 variable: &|_| None,
+                is_looked_up: &|_| false,
                 cwd: folder.path(),
                 is_old: &move || is_old,
                 runtime_roots: &[],

@@ -204,6 +204,7 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
             env_files,
             user: user.clone(),
             variable: &variable,
+            is_looked_up: &mounted::is_used,
             cwd: &cwd,
             is_old: &|| series == Some(Series::V03),
             runtime_roots: &settings::runtime_roots(),
@@ -282,10 +283,10 @@ impl Opened {
         }
     }
 
-    fn origin_without_file(&self) -> Option<Origin> {
+    fn said_without_file(&self) -> Option<(lint::Said<'static>, Origin)> {
         match self {
-            Opened::Pairs(_) => Some(Origin::CommandLine),
-            Opened::Nothing => Some(Origin::Environment),
+            Opened::Pairs(pairs) => Some((databases::said_by(pairs), Origin::CommandLine)),
+            Opened::Nothing => Some((lint::Said::Nowhere, Origin::Environment)),
             Opened::File(..) => None,
         }
     }
@@ -321,8 +322,8 @@ impl Opened {
         series: Option<Series>,
         lints: &mut Vec<Lint>,
     ) -> (Option<Config>, bool) {
-        if let Some(origin) = self.origin_without_file() {
-            lints.extend(lint::environment(None, &origin, options.env));
+        if let Some((said, origin)) = self.said_without_file() {
+            lints.extend(lint::environment(said, &origin, options.env));
         }
         let (config, error) = match self {
             Opened::Pairs(pairs) => parts(Config::from_pairs(&pairs, options)),

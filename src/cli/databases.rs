@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use super::layers;
 use super::mounted;
 use super::settings::variable;
-use crate::config::{self, Config, Document, LoadOptions, Section};
+use crate::config::{self, Config, Document, LoadOptions, Section, lint};
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::inventory::failure;
@@ -264,6 +264,11 @@ pub(super) fn pairs(source: &Source<'_>) -> Result<Option<Vec<Pair>>, Failure> {
             (None, Some(_)) => Err(half("LITEKEEPER_REPLICA", "LITEKEEPER_DB")),
         },
     }
+}
+
+/// What they leave to the environment.
+pub(super) fn said_by(pairs: &[Pair]) -> lint::Said<'static> {
+    lint::Said::Pairs { are_whole: pairs.iter().all(|(_, replica)| replica.is_some()) }
 }
 
 /// Whether there is anything of this name. Docker makes a folder in the place of a file that it was to mount and that

@@ -117,6 +117,7 @@ impl Faults {
             env_files: Vec::new(),
             user: self.user.clone(),
             variable: &variable,
+            is_looked_up: &|_| false,
             cwd: &self.cwd,
             is_old: &|| self.old.is_it(),
             runtime_roots: &[],

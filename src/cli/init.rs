@@ -151,7 +151,7 @@ fn works_above(
     let file = above.join(plan.source.trim_start_matches("../"));
     let looked = sound_already(&file, root)?;
     let here = next::commands(plan, &file, cwd, root, &[]);
-    let mut said = format!("Set where it runs:\n  {}", detect::needed(plan, Target::Bucket).join("  "));
+    let mut said = format!("Set where it runs:\n  {}", detect::needed(plan, Target::Bucket).join("\n  "));
     let mut next = here.to_vec();
     if next::is_relative(&looked.document.root) {
         let below = next::word(&next::between(above, root).display().to_string());

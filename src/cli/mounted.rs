@@ -77,6 +77,11 @@ pub(super) fn variable(name: &str) -> Option<String> {
     value
 }
 
+/// Whether somebody has looked a variable up, and a file had its value.
+pub(super) fn is_used(name: &str) -> bool {
+    mounted().seen.get(name).is_some_and(Option::is_some)
+}
+
 /// Of a secret only: other variables end in `_FILE` as well, and mean something else (`LITESTREAM_CONFIG_FILE`).
 fn file_of(name: &str) -> Option<String> {
     settings::variable(&format!("{name}_FILE")).filter(|_| may_be_in_file(name))?.into_string().ok()

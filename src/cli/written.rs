@@ -12,19 +12,27 @@ use crate::error::Failure;
 /// A configuration with the text that it was read from.
 #[derive(Clone)]
 pub(super) struct Written {
-    document: Option<Document>,
+    text: Text,
     no_expand_env: bool,
     cwd: PathBuf,
+}
+
+#[derive(Clone)]
+enum Text {
+    File(Box<Document>),
+    /// There are the variables alone.
+    None(lint::Said<'static>),
 }
 
 impl Written {
     /// Keeps what there is to look at until it is known which Litestream reads it.
     pub(super) fn of(found: &Found, source: &Source<'_>, cwd: &Path) -> Self {
-        let document = match found {
-            Found::File(document) => Some(document.clone()),
-            Found::Pairs(_) | Found::Nothing => None,
+        let text = match found {
+            Found::File(document) => Text::File(Box::new(document.clone())),
+            Found::Pairs(pairs) => Text::None(databases::said_by(pairs)),
+            Found::Nothing => Text::None(lint::Said::Nowhere),
         };
-        Self { document, no_expand_env: source.no_expand_env, cwd: cwd.to_owned() }
+        Self { text, no_expand_env: source.no_expand_env, cwd: cwd.to_owned() }
     }
 
     /// Whether this series of Litestream can do what is configured. What it would do otherwise than it is written is
@@ -52,15 +60,14 @@ impl Written {
     }
 
     fn lints(&self, config: &Config, series: Series) -> Vec<Lint> {
-        let of_text = self.document.iter().flat_map(|document| {
-            databases::with_options(self.no_expand_env, &self.cwd, |options| {
+        let mut found = match &self.text {
+            Text::File(document) => databases::with_options(self.no_expand_env, &self.cwd, |options| {
                 lint::lint(document, options, Some(series), &[])
-            })
-        });
-        // Without a text there are the variables alone.
-        let of_variables =
-            self.document.is_none().then(|| lint::environment(None, config.origin(), &text_variable));
-        of_text.chain(of_variables.into_iter().flatten()).chain(lint::replicas(config, series)).collect()
+            }),
+            Text::None(said) => lint::environment(*said, config.origin(), &text_variable),
+        };
+        found.extend(lint::replicas(config, series));
+        found
     }
 }
 

@@ -207,8 +207,10 @@ pub enum Problem {
         "a `dir` cannot go to NATS: Litestream puts the path of each database into the bucket's name, or all of them into one place"
     )]
     FolderOnNats,
-    /// A path behind the name of an object store, or in it.
-    #[error("the bucket of a replica on NATS is one name, without a slash: an object store has no folders")]
+    /// A path behind the name of an object store, in it, or beside it.
+    #[error(
+        "a replica on NATS is a bucket of one name, without a slash, and has no `path`: an object store has no folders"
+    )]
     NatsWithPath,
     /// Both places for metadata.
     #[error("a database has both `meta-path` and `meta-dir`")]

@@ -24,7 +24,7 @@ use super::error::{Origin, unset_hint, unset_words};
 use super::load::{Document, LoadOptions};
 use super::model::Series;
 
-pub use environment::{environment, is_written};
+pub use environment::{Said, environment, is_written};
 pub use problem::of_error;
 pub use replica::replicas;
 pub use rules::{DATABASE_PATH, LIMIT, NO_EFFECT, RULES, SECRET_IN_FILE, UNUSED_VARIABLE};
@@ -122,7 +122,7 @@ pub fn lint(
         }
     }
     found.extend(text::lint(document, options, &told));
-    found.extend(environment(Some(document), &document.origin, options.env));
+    found.extend(environment(Said::File(document), &document.origin, options.env));
     found.extend(tree::plain_secrets(document));
     found.sort_by_key(|lint| (lint.line, lint.column));
     found

@@ -257,6 +257,10 @@ fn nats(settings: &Settings<'_>, url: Option<&Url>) -> Found<Place> {
         let key = if url.is_some_and(|url| clean(&url.path) == bucket) { "url" } else { "bucket" };
         return Err((settings.line_of(key), Problem::NatsWithPath));
     }
+    // That one it reads for no bucket, and says nothing.
+    if settings.own("path")?.is_some() {
+        return Err((settings.line_of("path"), Problem::NatsWithPath));
+    }
     let host = url.map(|url| server(&url.host)).unwrap_or_default();
     Ok(Place::new("nats", &host, &bucket, ""))
 }
@@ -419,6 +423,8 @@ mod tests {
             "{type: nats}",
             "{url: nats://h/b/shop/a.db}",
             "{type: nats, url: 'nats://h', bucket: b/a}",
+            "{type: nats, url: 'nats://h', bucket: b, path: shop}",
+            "{url: nats://h/b, path: shop}",
             "{}",
             "{url: /backups}",
             "{url: [s3]}",

@@ -1,6 +1,7 @@
 //! The lines that belong into Dockerfile, Procfile and fly.toml.
 
 use super::bucket::keys;
+use super::credentials;
 use super::ignored::{Syntax, ignored};
 use super::place::{self, is_below};
 use super::plan::{Database, Plan, Setting};
@@ -27,7 +28,7 @@ pub fn advice(plan: &Plan, target: Target<'_>, file: &str) -> String {
         }
     }
     lines.extend(["", "Set where it runs:"].map(str::to_owned));
-    lines.push(format!("  {}", needed(plan, target).join("  ")));
+    lines.push(format!("  {}", needed(plan, target).join("\n  ")));
     lines.join("\n")
 }
 
@@ -221,26 +222,15 @@ fn fly(plan: &Plan, volumes: &Volumes, lines: &mut Vec<String>) {
 
 const NO_VOLUME: &str = "# no volume: the database lies beside the code, so it is restored at each start; move it into a folder of its own to keep it";
 
-/// The variables without which it does not start; one that says so if there is none.
+/// The variables without which it does not start, in a line, and what else lets Litestream in; a line that says so if there is
+/// nothing.
 pub fn needed(plan: &Plan, target: Target<'_>) -> Vec<String> {
     let mut names: Vec<String> = plan.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
     names.extend(variables(plan, target));
-    let is_s3 = |replica: &Vec<(String, Setting)>| {
-        let text = |name: &str| match replica.iter().find(|(key, _)| key == name) {
-            Some((_, Setting::Text(text))) => Some(text.as_str()),
-            Some((_, Setting::Plain(_))) | None => None,
-        };
-        let is_s3 = |text: &str| match place::pieces(text).as_slice() {
-            // Most are, and what this one is may be known only where it runs.
-            [Err(name), ..] => plan.schemes.get(*name).is_none_or(|scheme| scheme == "s3"),
-            _ => text == "s3" || text.starts_with("s3://"),
-        };
-        let is_it = ["type", "url"].iter().any(|key| text(key).is_some_and(is_s3));
-        is_it && text("access-key-id").is_none()
-    };
-    let databases = plan.databases.iter().filter(|database| database.left_out.is_none());
-    let s3 = matches!(target, Target::Below(url) if url.starts_with("s3://"))
-        || databases.filter_map(|database| database.replica.as_ref()).any(is_s3);
+    let s3 = kinds(plan, target).iter().any(|kind| {
+        let has_key = kind.settings.iter().any(|setting| setting == "access-key-id");
+        kind.scheme == "s3" && !kind.is_environments && !has_key
+    });
     let bucket = uses_bucket(plan, target);
     let mut add = |name: &str| {
         if !names.iter().any(|known| known == name) {
@@ -253,7 +243,66 @@ pub fn needed(plan: &Plan, target: Target<'_>) -> Vec<String> {
     if (bucket && has_bucket_keys(plan)) || s3 {
         keys(bucket_variable(plan)).iter().for_each(|name| add(name));
     }
-    if names.is_empty() { vec!["nothing".to_owned()] } else { names }
+    let (variables, more) = credentials::of(plan, target);
+    variables.into_iter().for_each(add);
+    let mut lines = match names.is_empty() {
+        true => Vec::new(),
+        false => vec![names.join("  ")],
+    };
+    lines.extend(more.into_iter().map(|more| format!("({more})")));
+    if lines.is_empty() { vec!["nothing".to_owned()] } else { lines }
+}
+
+/// A replica that something goes to, as far as it is known here.
+pub(super) struct Kind {
+    /// Its type, or its URL's scheme; `s3` where that may be known only where it runs.
+    pub(super) scheme: String,
+    /// What it says besides.
+    pub(super) settings: Vec<String>,
+    /// It has a user and a password in its URL.
+    pub(super) is_let_in: bool,
+    /// It is the one that the environment names.
+    pub(super) is_environments: bool,
+}
+
+impl Kind {
+    fn of_url(plan: &Plan, url: &str, settings: Vec<String>) -> Self {
+        let scheme = match place::pieces(url).as_slice() {
+            // Most are, and what this one is may be known only where it runs.
+            [Err(name), ..] => plan.schemes.get(*name).map_or("s3", String::as_str),
+            _ => url.split_once("://").map_or(url, |(scheme, _)| scheme),
+        };
+        let host = url.split_once("://").map_or("", |(_, rest)| rest.split('/').next().unwrap_or_default());
+        let is_let_in = host.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'));
+        Self { scheme: scheme.to_ascii_lowercase(), settings, is_let_in, is_environments: false }
+    }
+}
+
+/// Where the databases go that are replicated.
+pub(super) fn kinds(plan: &Plan, target: Target<'_>) -> Vec<Kind> {
+    let of_replica = |replica: &Vec<(String, Setting)>| {
+        let text = |name: &str| match replica.iter().find(|(key, _)| key == name) {
+            Some((_, Setting::Text(text))) => Some(text.clone()),
+            Some((_, Setting::Plain(_))) | None => None,
+        };
+        let settings = replica.iter().map(|(key, _)| key.clone()).collect();
+        let url = text("url").or_else(|| text("type"))?;
+        Some(Kind::of_url(plan, &url, settings))
+    };
+    let databases = plan.databases.iter().filter(|database| database.left_out.is_none());
+    let own = databases.filter_map(|database| database.replica.as_ref()).filter_map(of_replica);
+    let mut found: Vec<Kind> = own.collect();
+    match target {
+        Target::Below(url) if url.contains("://") => found.push(Kind::of_url(plan, url, Vec::new())),
+        Target::Below(_) => {}
+        Target::Bucket if uses_bucket(plan, target) => {
+            let url = plan.place.iter().find(|(key, _)| *key == "url").map(|(_, name)| place::variable(name));
+            let of_url = url.map(|url| Kind::of_url(plan, &url, Vec::new()));
+            found.extend(of_url.map(|kind| Kind { is_environments: true, ..kind }));
+        }
+        Target::Bucket => {}
+    }
+    found
 }
 
 /// The folders with databases that are folders of their own, as the image has them.

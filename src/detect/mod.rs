@@ -14,6 +14,7 @@
 //! ignored     what neither image nor repository should have
 //! name        what the project is called
 //! bucket      the variables that say where the replica is
+//! credentials what lets Litestream in, for each kind of storage
 //! compose     what a compose file says of the app
 //! deploy      what a Dockerfile, a Procfile and a fly.toml say already
 //! second      a Litestream that the project starts itself, and the command that it has below it
@@ -32,6 +33,7 @@ mod bucket;
 mod code;
 mod command;
 mod compose;
+mod credentials;
 mod deploy;
 mod django;
 mod drizzle;

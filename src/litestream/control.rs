@@ -268,6 +268,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_refusal_of_azures_is_one_line() {
+        let rule = "-".repeat(80);
+        let error = format!(
+            "abs: cannot upload: PUT http://h/c/x\n{rule}\nRESPONSE 403: 403 Denied.\nERROR CODE: AuthorizationFailure\n{rule}\n<?xml \
+             version=\"1.0\"?>\n<Error><Code>AuthorizationFailure</Code></Error>\n{rule}\n"
+        );
+        let body = serde_json::json!({ "error": error }).to_string();
+        let said = "abs: cannot upload: PUT http://h/c/x: 403 Denied. (AuthorizationFailure)";
+        assert_eq!(error_message(body.as_bytes()), said);
+    }
+
+    #[test]
     fn answers_are_read_whole_or_called_rubbish() {
         let (status, body) =
             parse(b"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n{\"txid\":2}").unwrap();

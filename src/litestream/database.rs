@@ -44,6 +44,27 @@ pub const LEDGER: &str = "litekeeper-ledger";
 /// What it ever had.
 pub const HISTORY: &str = "litekeeper-history";
 
+/// How many names the file of a database has, if it has more than one; a link is found elsewhere.
+pub fn names(path: &Path) -> Option<u64> {
+    let found = place::theirs(|| path.symlink_metadata()).ok()?;
+    (found.is_file() && found.nlink() > 1).then(|| found.nlink())
+}
+
+/// What that does, and the next step: a WAL is named after its database (<https://www.sqlite.org/howtocorrupt.html>, "Multiple
+/// links to the same file").
+pub fn of_names(path: &Path, names: u64) -> (String, String) {
+    let shown = path.display();
+    (
+        format!(
+            "the file has {names} names (hard links), and SQLite damages one that is opened by two: each has a WAL of its own"
+        ),
+        format!(
+            "`find / -xdev -samefile {shown}` shows the others; as a backup (rsnapshot, `cp -al`) they change with the database: \
+             leave it out there"
+        ),
+    )
+}
+
 /// What stands where Litestream has a folder or the keeper a file, and is none, and what to do about it. Nothing is
 /// opened: Litestream would fail at it for ever, and the keeper late.
 pub fn in_the_way(path: &Path, meta: &Path) -> Option<(String, String)> {

@@ -1,11 +1,9 @@
 //! Litestream's log lines: JSON as the generated configuration asks for, plain text for fatal errors.
 
-use std::borrow::Cow;
-
 use serde_json::Value;
 
 use super::ltx;
-use crate::foreign::piece;
+use crate::foreign::{condensed, piece};
 
 /// How bad a line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -117,27 +115,6 @@ impl Line {
     }
 }
 
-/// What separates the parts of an answer of Azure's.
-const RULE: &str = "\n----------";
-
-/// A text in which each answer of Azure's client, which is a dozen lines with an XML document in them, is the server's
-/// own line (`exported.ResponseError` of its azcore).
-fn condensed(text: &str) -> Cow<'_, str> {
-    let Some(at) = text.find(RULE) else { return Cow::Borrowed(text) };
-    let (before, answer) = text.split_at(at);
-    let mut parts = answer.splitn(4, RULE).map(|part| part.trim_start_matches('-'));
-    let head = parts.nth(1).and_then(|head| head.trim_start().strip_prefix("RESPONSE "));
-    let Some((status, code)) = head.and_then(|head| head.split_once("ERROR CODE")) else {
-        return Cow::Borrowed(text);
-    };
-    let status = status.split_once(": ").map_or(status, |(_, status)| status).trim();
-    let code = code.trim_start_matches([':', ' ']).lines().next().unwrap_or_default();
-    // The document is the part behind it; what follows its rule is the rest of the text.
-    let rest = parts.nth(1).map_or("", |rest| rest.trim_start_matches('\n'));
-    let rest = if rest.is_empty() { Cow::Borrowed("") } else { Cow::Owned(format!("\n{}", condensed(rest))) };
-    Cow::Owned(format!("{before}: {status} ({code}){rest}"))
-}
-
 /// The last line of a command's output that reports an error, whatever the command ended with.
 pub fn last_reported_error(output: &str) -> Option<String> {
     let output = condensed(output);
@@ -176,28 +153,12 @@ mod tests {
             )
         };
         let denied = answer("AuthorizationFailure", "403 Server failed to authenticate the request.");
-        let gone = answer("ContainerNotFound", "404 The specified container does not exist.");
         let said = "abs: cannot list blobs: GET http://127.0.0.1:1/a/c: 403 Server failed to authenticate the request. (AuthorizationFailure)";
         let output = format!("Error: cannot calc restore plan: {denied}\n");
         assert_eq!(last_error(&output).as_deref(), Some(&*format!("cannot calc restore plan: {said}")));
         let line = serde_json::json!({"level": "ERROR", "msg": "sync error", "error": denied}).to_string();
         assert_eq!(Line::parse(&line).error.as_deref(), Some(said));
         assert_eq!(Line::parse(&line).text, format!("sync error error={said}"));
-        let two = condensed(&format!("a: {denied}b: {gone}c")).into_owned();
-        assert!(
-            two.contains("(AuthorizationFailure)\nb: ") && two.ends_with("(ContainerNotFound)\nc"),
-            "{two}"
-        );
-        for text in [
-            "",
-            "a",
-            "a\n----------",
-            "a\n----------\nRESPONSE ",
-            "a\n----------\nRESPONSE 1\nERROR CODE",
-            &format!("\n{rule}"),
-        ] {
-            condensed(text);
-        }
     }
 
     #[test]

@@ -171,6 +171,8 @@ const WORDS: &[(Refusal, &[&str])] = &[
             "ServerBusy",
             "Error 50",
             "response code 50",
+            // Our own, of any status of that kind (`backup::reach`).
+            " answers 5",
             ": 500",
             ": 502",
             ": 503",
@@ -350,6 +352,7 @@ mod tests {
             ),
             ("GET http://h/c: 503 The server is busy. (ServerBusy)", Refusal::Busy),
             ("googleapi: got HTTP response code 503 with body: ", Refusal::Busy),
+            ("no good answer within 5 s: h:443 answers 500 Internal Server Error", Refusal::Busy),
             ("lookup nowhere.invalid: no such host", Refusal::Dns),
             ("dial tcp: lookup h on [::1]:53: read udp: read: connection refused", Refusal::Dns),
             ("no answer within 5 s: h:443: failed to lookup address information: try again", Refusal::Dns),

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use nix::fcntl::AtFlags;
-use nix::unistd::AccessFlags;
+use nix::unistd::{AccessFlags, Gid, Uid};
 
 use super::mount;
 use super::user::Identity;
@@ -38,23 +38,88 @@ pub fn may(path: &Path, access: Access, user: Option<&Identity>) -> bool {
         return false;
     }
     let Ok(real) = fs::canonicalize(path) else { return false };
-    let groups = user.groups();
-    let allowed = |path: &Path, bits: u32| {
-        fs::metadata(path).is_ok_and(|found| {
-            let shift = match () {
-                () if found.uid() == user.uid => 6,
-                () if groups.contains(&found.gid()) => 3,
-                () => 0,
-            };
-            user.uid == 0 || (found.mode() >> shift) & bits == bits
-        })
-    };
     let bits = match access {
         Access::Read => 0o4,
         Access::Write => 0o2,
     };
-    allowed(&real, if is_folder { bits | 0o1 } else { bits })
-        && real.ancestors().skip(1).all(|folder| allowed(folder, 0o1))
+    allowed(&real, if is_folder { bits | ENTER } else { bits }, user)
+        && real.ancestors().skip(1).all(|folder| allowed(folder, ENTER, user))
+}
+
+/// The bit of a folder's mode that lets somebody through to what is in it.
+const ENTER: u32 = 0o1;
+
+/// Whether the mode of a file or folder has these bits for a user.
+fn allowed(path: &Path, bits: u32, user: &Identity) -> bool {
+    let groups = user.groups();
+    fs::metadata(path).is_ok_and(|found| {
+        let shift = match () {
+            () if found.uid() == user.uid => 6,
+            () if groups.contains(&found.gid()) => 3,
+            () => 0,
+        };
+        user.uid == 0 || (found.mode() >> shift) & bits == bits
+    })
+}
+
+/// What lets somebody have this access who [`may`] not: whose a file or folder is, who runs, and the command.
+pub fn remedy(path: &Path, access: Access, user: Option<&Identity>) -> String {
+    let (uid, gid) = match user {
+        Some(user) => (user.uid, user.gid),
+        None => (Uid::effective().as_raw(), Gid::effective().as_raw()),
+    };
+    let shown = path.display();
+    let closed = path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
+    let closed: Vec<&Path> = closed.filter(|folder| !may_enter(folder, user)).collect();
+    // The first on the way is the one that stops.
+    if let Some(folder) = closed.last() {
+        let whose = whose(folder);
+        return format!(
+            "the folder `{}` above it {whose}, and {uid}:{gid} runs, who cannot enter it",
+            folder.display()
+        );
+    }
+    let (what, bits) = if path.is_dir() { ("the folder", "rwx") } else { ("the file", "rw") };
+    let Ok(found) = fs::metadata(path) else { return format!("give {what} to that user") };
+    let whose = whose(path);
+    let wanted = match access {
+        Access::Read => 0o400,
+        Access::Write => 0o200,
+    };
+    if found.uid() != uid {
+        let give = format!("{what} {whose}, and {uid}:{gid} runs: give {what} to that user");
+        // Behind a link stands what nobody has looked at yet.
+        let is_itself = fs::canonicalize(path).is_ok_and(|real| real == path);
+        return if is_itself { format!("{give} (`chown {uid}:{gid} {shown}`)") } else { give };
+    }
+    if found.mode() & wanted != wanted || path.is_dir() && found.mode() & 0o100 == 0 {
+        return format!("{what} {whose}, who runs: `chmod u+{bits} {shown}`");
+    }
+    format!(
+        "{what} {whose}, who runs: something else than its mode forbids it, such as an attribute (`lsattr`) or SELinux"
+    )
+}
+
+/// `is root's (0:0, mode 0755)`.
+fn whose(path: &Path) -> String {
+    match fs::metadata(path) {
+        Ok(found) => {
+            let (uid, gid, mode) = (found.uid(), found.gid(), found.mode() & 0o7777);
+            let who = if uid == 0 { "root's".to_owned() } else { format!("user {uid}'s") };
+            format!("is {who} ({uid}:{gid}, mode {mode:04o})")
+        }
+        Err(error) => format!("tells nothing ({error})"),
+    }
+}
+
+fn may_enter(folder: &Path, user: Option<&Identity>) -> bool {
+    match user {
+        Some(user) => allowed(folder, ENTER, user),
+        None => {
+            let flags = AccessFlags::X_OK;
+            nix::unistd::faccessat(nix::fcntl::AT_FDCWD, folder, flags, AtFlags::AT_EACCESS).is_ok()
+        }
+    }
 }
 
 /// Whether everybody on this machine may read a file, by its mode.
@@ -95,6 +160,40 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
         assert!(!may(&path, Access::Read, Some(&other)), "the folder is closed");
         assert!(!may(&dir.path().join("nothing"), Access::Read, None));
+    }
+
+    #[test]
+    fn what_helps_says_whose_it_is_and_who_runs() {
+        let dir = tempfile::tempdir_in(fs::canonicalize(std::env::temp_dir()).unwrap()).unwrap();
+        let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        let folder = dir.path().join("data");
+        fs::create_dir(&folder).unwrap();
+        set(dir.path(), 0o755);
+        set(&folder, 0o755);
+        let own = fs::metadata(&folder).unwrap();
+        let (uid, gid, shown) = (own.uid(), own.gid(), folder.display());
+        let whose = if uid == 0 { "root's".to_owned() } else { format!("user {uid}'s") };
+        let other = Identity::find("4242:4343").unwrap();
+        let owner = Identity::find(&format!("{uid}:{gid}")).unwrap();
+        assert_eq!(
+            remedy(&folder, Access::Write, Some(&other)),
+            format!(
+                "the folder is {whose} ({uid}:{gid}, mode 0755), and 4242:4343 runs: give the folder to that user (`chown \
+                 4242:4343 {shown}`)"
+            )
+        );
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&folder, &link).unwrap();
+        assert!(!remedy(&link, Access::Write, Some(&other)).contains("chown"));
+        set(&folder, 0o555);
+        let said = remedy(&folder, Access::Write, Some(&owner));
+        assert_eq!(
+            said,
+            format!("the folder is {whose} ({uid}:{gid}, mode 0555), who runs: `chmod u+rwx {shown}`")
+        );
+        set(dir.path(), 0o700);
+        let said = remedy(&folder, Access::Write, Some(&other));
+        assert!(said.contains(&format!("`{}` above it is", dir.path().display())), "{said}");
     }
 
     #[test]

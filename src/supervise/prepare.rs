@@ -18,7 +18,7 @@ use crate::error::Failure;
 use crate::ledger;
 use crate::litestream::argv;
 use crate::litestream::command::{Error, Runner};
-use crate::litestream::database::Database;
+use crate::litestream::database::{Database, names, of_names};
 use crate::litestream::ltx;
 use crate::litestream::position::{self, Position};
 use crate::litestream::refusal::Refusal;
@@ -62,6 +62,18 @@ pub(super) struct Prepared {
     pub(super) whole: Vec<(PathBuf, String)>,
 }
 
+/// Tells of files with other names: of the first, and how many more there are.
+fn warn_of_names(present: &[Database]) {
+    let mut found = present.iter().filter_map(|db| Some((&db.path, names(&db.path)?)));
+    let Some((path, count)) = found.next() else { return };
+    let (message, hint) = of_names(path, count);
+    let more = match found.count() {
+        0 => String::new(),
+        more => format!("; the same of {more} more"),
+    };
+    tracing::warn!("{}: {message}: {hint}{more}", path.display());
+}
+
 /// A database that is here.
 struct Present<'a> {
     db: &'a Database,
@@ -78,6 +90,7 @@ impl Preparation {
     /// Why the app must not be started.
     pub(super) async fn look(&self) -> Result<Prepared, Failure> {
         let present: Vec<Database> = self.dbs.iter().filter(|db| db.exists()).cloned().collect();
+        warn_of_names(&present);
         // It is told before Litestream is asked more with it. Most are of this series, and right.
         let mut known = None;
         if (self.faults)(Looked::Written(EXPECTED.is_ltx())).is_err() {
@@ -121,6 +134,7 @@ impl Preparation {
         (self.faults)(Looked::Named(db))?;
         let db = std::slice::from_ref(db);
         let present = if db[0].exists() { db } else { &[] };
+        warn_of_names(present);
         let files = self.inspect(present).await;
         let standings = match listed {
             Some(replica) => {

@@ -14,6 +14,7 @@ use crate::litestream::database::{Database, in_the_way, unfit};
 use crate::litestream::folder as databases;
 use crate::litestream::glob;
 use crate::litestream::others::Others;
+use crate::os::access::{self, Access};
 use crate::os::here::Here;
 use crate::os::lock::{self, Lock, Refused};
 use crate::os::locks;
@@ -83,7 +84,7 @@ pub(super) async fn lock_all(
                         OnLock::Wait(limit) => limit,
                     };
                     if limit.is_some_and(|limit| began.elapsed() >= limit) {
-                        return Err(holder.refusal(db));
+                        return Err(holder.refusal_to_wait(db, on_lock));
                     }
                     if let Some(code) = interrupted() {
                         return Err(Failure::new(code, "interrupted"));
@@ -258,10 +259,16 @@ fn not_made(db: &Database, error: &std::io::Error) -> Failure {
     }
     let message = format!("{}: the lock cannot be made: {error}", lock_path(db).display());
     let is_full = matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+    let folder = db.path.parent().filter(|_| is_denied(error));
+    let remedy = || {
+        let folder = folder?;
+        place::theirs(|| Ok(access::remedy(folder, Access::Write, place::owner()))).ok()
+    };
     Failure::new(ExitCode::CONFIG, message).hint(if is_full {
-        "free some space there: SQLite and litestream need it too"
+        "free some space there: SQLite and litestream need it too".to_owned()
     } else {
-        "the database's folder must be writable: SQLite keeps its WAL there too"
+        let remedy = remedy().map_or_else(String::new, |remedy| format!("; {remedy}"));
+        format!("the database's folder must be writable: SQLite keeps its WAL there too{remedy}")
     })
 }
 
@@ -306,8 +313,10 @@ fn make_folder(folder: &Path, source: Source) -> Result<(), Failure> {
     if made.is_ok() && owner.is_some() && !place::theirs(may_write).unwrap_or(false) {
         let user = place::owner().map_or(0, |user| user.uid);
         let message = format!("{}: user {user} cannot write to the folder of databases", folder.display());
+        let remedy = place::theirs(|| Ok(access::remedy(folder, Access::Write, place::owner())));
+        let remedy = remedy.unwrap_or_else(|_| "give it to that user".to_owned());
         return Err(Failure::new(ExitCode::CONFIG, message)
-            .hint("give it to that user: SQLite and litestream keep files beside the database"));
+            .hint(format!("SQLite and litestream keep files beside the database: {remedy}")));
     }
     made.map_err(|error| {
         let message = format!("{}: the folder of databases cannot be made: {error}", folder.display());
@@ -408,6 +417,24 @@ impl Holder {
         } else {
             tracing::info!("{}: waiting for it to end (--on-lock)", self.refusal(db).message);
         }
+    }
+
+    /// What is told of it to whoever can have waited for its end.
+    fn refusal_to_wait(&self, db: &Database, on_lock: OnLock) -> Failure {
+        let failure = self.refusal(db);
+        // One place for two databases does not get free by an end.
+        if self.of_place && self.database.as_ref().is_some_and(|other| *other != db.path) {
+            return failure;
+        }
+        failure.hint(match on_lock {
+            OnLock::Fail => {
+                "stop it first: two would overwrite each other's backup; where deployments overlap, `--on-lock wait` \
+                 (LITEKEEPER_ON_LOCK) has this one wait until that has ended"
+            }
+            OnLock::Wait(_) => {
+                "stop it first: two would overwrite each other's backup; `--on-lock wait` waits without an end"
+            }
+        })
     }
 
     /// What is told of it.

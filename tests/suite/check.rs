@@ -213,6 +213,30 @@ fn variables_of_the_app_alone() {
     assert!(!ended.stdout.contains("env-file-only"), "{}", ended.stdout);
 }
 
+/// A file of `--env-file` has variables for the app, the configuration and Litestream, and none of `run`'s own options.
+#[test]
+fn options_in_a_file_of_variables() {
+    let world = World::new();
+    let text = "LITEKEEPER_MAX_LAG=5s\nLITESTREAM_BINARY_PATH=/x\nLITEKEEPER_BUCKET=b\nLITESTREAM_ACCESS_KEY_ID=hunter2\n\
+        LITEKEEPER_CONFIG=a.yml\n";
+    for name in ["prod.env", ".env"] {
+        let file = world.write(name, text);
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("ours");
+        world.write(
+            "a.yml",
+            "dbs: [{path: a.db, replica: {type: s3, bucket: $LITEKEEPER_BUCKET, path: a}}]\n",
+        );
+        let check = keeper(&world).args(["--env-file", name]).env("LITESTREAM_BINARY_PATH", "");
+        let found = shown(&world, &check.run());
+        let told = |name: &str| found.contains(&format!("{name} is set in this file only"));
+        let own = ["LITEKEEPER_MAX_LAG", "LITESTREAM_BINARY_PATH"];
+        assert!(own.iter().all(|own| told(own)) && found.contains(&format!("{name}:1: warning")), "{found}");
+        let read = ["LITEKEEPER_BUCKET", "LITESTREAM_ACCESS_KEY_ID", "LITEKEEPER_CONFIG"];
+        assert!(!read.iter().any(|read| told(read)), "{found}");
+        fs::remove_file(file).expect("it is there");
+    }
+}
+
 #[test]
 fn secrets_in_the_file() {
     let text = check_text(

@@ -98,7 +98,9 @@ fn two_keepers_of_two_databases_never_share_a_folder_for_their_backups() {
         let second = || Keeper::new(&other).db(&other.db()).replica(&url);
         let named = format!("replicates a database {}", world.db().display());
         let ended = second().app(App::new(&other.trace()).exit(0)).run().expect_code(75);
-        ended.expect_log(&named).expect_log(&format!("(pid {}", first.pid())).expect_log("hint: ");
+        let ended =
+            ended.expect_log(&named).expect_log(&format!("(pid {}", first.pid())).expect_log("hint: ");
+        assert!(!ended.log.contains("--on-lock"), "an end does not make two places of one: {}", ended.log);
         let checked = second().command("check").app(["true"]).run().expect_code(78);
         checked.expect_output("[replica-taken]").expect_output(&world.db().display().to_string());
     }
@@ -126,8 +128,10 @@ fn a_keeper_can_wait_for_the_one_before_it() {
     let world = World::new();
     let first = unit::start_writing(&world, unit::keeper(&world));
     let second = |on_lock: &str| unit::keeper(&world).args(["--on-lock", on_lock]).app(["true"]);
-    second("fail").run().expect_code(75).expect_log("another keeper runs on this database");
-    second("wait=100ms").run().expect_code(75).expect_log("waiting for it to end (--on-lock)");
+    let ended = second("fail").run().expect_code(75).expect_log("another keeper runs on this database");
+    ended.expect_log("where deployments overlap, `--on-lock wait` (LITEKEEPER_ON_LOCK)");
+    let ended = second("wait=100ms").run().expect_code(75).expect_log("waiting for it to end (--on-lock)");
+    ended.expect_log("`--on-lock wait` waits without an end");
     second("wait=never").run().expect_code(2).expect_log("--on-lock");
     // Who waits hears of a stop.
     let waiting = second("wait").start();

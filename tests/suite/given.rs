@@ -274,6 +274,37 @@ fn a_variable_in_a_file_is_read_or_told_not_to_be() {
     }
 }
 
+/// Parts of a replica beside one that is whole seem to add to it.
+#[test]
+fn a_part_of_a_replica_beside_a_whole_one_is_told() {
+    let world = World::new();
+    let (db, url) = (world.db().display().to_string(), world.replica_url());
+    let options = |keeper: Keeper| keeper.args(["--db", &db, "--replica", &url]);
+    let parts = ["LITESTREAM_REPLICA_ENDPOINT", "LITESTREAM_REPLICA_REGION", "LITESTREAM_REPLICA_PATH"];
+    for part in parts {
+        let set =
+            |more: &[(&'static str, &str)]| of(&world, &[&[(part, "http://127.0.0.1:1")], more].concat());
+        let both = [("LITEKEEPER_DB", db.as_str()), ("LITEKEEPER_REPLICA", &url)];
+        let environment = [("DATABASE_URL", db.as_str()), ("LITESTREAM_REPLICA_URL", &url)];
+        let whole = format!("{part} is set, but the replica is given as a whole, without it");
+        let beside = format!("{part} is set, but LITESTREAM_REPLICA_URL is as well, and counts as a whole");
+        for (keeper, words) in [
+            (&(|| options(set(&[]))) as &dyn Fn() -> Keeper, &whole),
+            (&|| set(&both), &whole),
+            (&|| set(&environment), &beside),
+            (&|| set(&environment[1..]).db(&world.db()), &beside),
+        ] {
+            let checked = keeper().command("check").app(["true"]).run().expect_code(0);
+            checked.expect_output(&format!("{words} [unused-variable]"));
+            let app = App::new(&world.trace()).exit(0);
+            keeper().app(app).run().expect_code(0).expect_log(words).expect_log("into the replica's URL");
+        }
+    }
+    let bucket = [("LITESTREAM_REPLICA_BUCKET", "b"), (parts[0], "http://127.0.0.1:1")];
+    let checked = of(&world, &bucket).db(&world.db()).command("check").app(["true"]).run().expect_code(0);
+    assert!(!checked.stdout.contains("unused-variable"), "{}", checked.stdout);
+}
+
 #[test]
 fn a_variable_that_nobody_reads_is_told_with_the_one_that_may_be_meant() {
     let world = World::new();

@@ -343,6 +343,31 @@ fn nobody_is_told_to_give_away_what_somebody_else_named() {
     }
 }
 
+/// As a backup by hard links makes one: nothing is wrong until somebody opens the other name.
+#[test]
+fn a_database_with_two_names_is_replicated_with_a_warning() {
+    let world = World::new();
+    sqlite::create(&world.db(), 1);
+    let whole = simple(&world).app(["true"]).run().expect_code(0);
+    assert!(!whole.log.contains("hard links"), "{}", whole.log);
+    fs::hard_link(world.db(), world.path("copy.db")).expect("the world can be written");
+    let checked = simple(&world).command("check").app(["true"]).run().expect_code(0);
+    checked.expect_output("[several-names]").expect_output("the file has 2 names (hard links)");
+    let app = App::new(&world.trace()).insert(&world.db(), 1).exit(0);
+    let ended = simple(&world).app(app).run().expect_code(0).expect_log("everything is on the replica");
+    assert_eq!(ended.log.matches("the file has 2 names (hard links)").count(), 1, "{}", ended.log);
+    // Of several each is not a line of its own.
+    let several = ["b", "c"].map(|name| {
+        sqlite::create(&world.path(name), 1);
+        fs::hard_link(world.path(name), world.path(&format!("{name}.copy")))
+            .expect("the world can be written");
+        (world.path(name), format!("file://{}", world.path(&format!("r/{name}")).display()))
+    });
+    let keeper = several.iter().fold(simple(&world), |keeper, (db, replica)| keeper.db(db).replica(replica));
+    let ended = keeper.app(["true"]).run().expect_code(0).expect_log("; the same of 2 more");
+    assert_eq!(ended.log.matches("(hard links)").count(), 1, "{}", ended.log);
+}
+
 /// An object store's name has no slash, and Litestream makes a name of all that is behind the host.
 #[test]
 fn a_path_behind_a_bucket_of_nats_is_refused_and_init_writes_none() {
@@ -351,6 +376,14 @@ fn a_path_behind_a_bucket_of_nats_is_refused_and_init_writes_none() {
     let keeper = || Keeper::new(&world).db(&world.db()).replica("nats://127.0.0.1:25020/backups/shop/a.db");
     let code = findings(keeper()).into_iter().find(|lint| lint["severity"] == "error").expect("an error");
     refused(&world, keeper, code["code"].as_str().expect("a text")).expect_log("one name, without a slash");
+    for place in
+        ["url: 'nats://127.0.0.1:25020/backups'", "type: nats, url: 'nats://127.0.0.1:25020', bucket: b"]
+    {
+        let text =
+            format!("dbs:\n  - path: {}\n    replica: {{{place}, path: shop}}\n", world.db().display());
+        let file = world.write("a.yml", &text);
+        refused(&world, || Keeper::new(&world).config(&file), "replica-place").expect_log("has no `path`");
+    }
     let init = Keeper::new(&world).command("init").cwd(world.root());
     let written = init.args(["--stdout", "--replica", "nats://h:4222/bucket"]).run().expect_code(0);
     let line = written.stdout.lines().find(|line| line.contains("nats://h:4222/bucket"));

@@ -88,7 +88,7 @@ fn without_the_capability_to_write_where_others_own() {
     let ended = keeper.app(["true"]).run().expect_code(78);
     ended
         .expect_log("this user cannot write into the folder")
-        .expect_log("root lacks CAP_DAC_OVERRIDE (`--cap-drop`): start all as user 1000")
+        .expect_log("root lacks CAP_DAC_OVERRIDE (`--cap-drop`): start all as user 1000 (`docker run --user 1000:1000`)")
         .expect_log("--cap-add=DAC_OVERRIDE");
 }
 

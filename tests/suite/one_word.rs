@@ -6,6 +6,7 @@ use crate::support::app::App;
 use crate::support::keeper::Keeper;
 use crate::support::litestream::{LATEST, OLD, binary};
 use crate::support::refused::refused;
+use crate::support::s3::S3;
 use crate::support::sqlite;
 use crate::support::world::World;
 
@@ -256,4 +257,26 @@ fn who_refuses_a_connection_is_named() {
     keeper("new.db").args(["--restore-timeout", "2s"]).run().expect_code(69).expect_log(said);
     let checked = keeper("app.db").args(["--online", "--limit", "2s"]).command("check").run().expect_code(78);
     checked.expect_output(said).expect_output("[replica-list]");
+}
+
+/// The same of errors of the server's own.
+#[test]
+fn a_server_that_answers_with_errors_only_is_named_with_its_status() {
+    let (world, s3) = (World::new(), S3::start());
+    s3.bucket("backups");
+    sqlite::create(&world.db(), 1);
+    let config = world.config(&s3.replica("backups", "app"));
+    let address = s3.endpoint().replace("http://", "");
+    for status in [500, 503] {
+        s3.fail_with(status);
+        let keeper = || Keeper::new(&world).config(&config).app(["true"]);
+        let said = format!("no good answer within 2 s: {address} answers {status}");
+        let ended = keeper().args(["--gate-timeout", "2s"]).run().expect_code(69);
+        ended.expect_log(&said).expect_log("hint: the server answers, and cannot do it now");
+        let checked = keeper().args(["--online", "--limit", "2s"]).command("check").run().expect_code(78);
+        checked.expect_output(&said).expect_output("[replica-list]");
+    }
+    fs::remove_file(world.db()).expect("ours");
+    let ended = Keeper::new(&world).config(&config).args(["--restore-timeout", "2s"]).app(["true"]).run();
+    ended.expect_code(69).expect_log(&format!("no good answer within 2 s: {address} answers 503"));
 }

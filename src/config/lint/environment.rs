@@ -50,9 +50,33 @@ const LITESTREAMS: [&str; 10] = [
     "GOOGLE_APPLICATION_CREDENTIALS",
 ];
 
-/// Looks at the environment, of a file if there is one.
-pub fn environment(document: Option<&Document>, origin: &Origin, env: Env<'_>) -> Vec<Lint> {
-    let mut found = unused(document, origin, env);
+/// What says where the databases are, and their backups.
+#[derive(Clone, Copy)]
+pub enum Said<'a> {
+    /// A configuration.
+    File(&'a Document),
+    /// The command line, or the variables in its place; whether it names each replica as well.
+    Pairs {
+        /// Nothing of a replica is left to the environment.
+        are_whole: bool,
+    },
+    /// The environment alone.
+    Nowhere,
+}
+
+impl<'a> Said<'a> {
+    fn document(self) -> Option<&'a Document> {
+        match self {
+            Said::File(document) => Some(document),
+            Said::Pairs { .. } | Said::Nowhere => None,
+        }
+    }
+}
+
+/// Looks at the environment beside what is said elsewhere.
+pub fn environment(said: Said<'_>, origin: &Origin, env: Env<'_>) -> Vec<Lint> {
+    let document = said.document();
+    let mut found = unused(said, origin, env);
     for (name, key) in KEYS {
         if env(name).is_some_and(|value| placeholder(key, Secrecy::Secret, &value).is_some()) {
             let message = format!("{name} has a placeholder for what is yours");
@@ -71,7 +95,8 @@ pub fn environment(document: Option<&Document>, origin: &Origin, env: Env<'_>) -
 }
 
 /// The environment's replica is for databases without one of their own. Its parts say nothing by themselves to others.
-fn unused(document: Option<&Document>, origin: &Origin, env: Env<'_>) -> Vec<Lint> {
+fn unused(said: Said<'_>, origin: &Origin, env: Env<'_>) -> Vec<Lint> {
+    let document = said.document();
     let is_set = |name: &str| env(name).is_some_and(|value| !value.is_empty());
     let text = document.map_or("", |document| document.text.as_str());
     let is_written = |name: &str| document.is_some_and(|document| is_written(document, name));
@@ -81,22 +106,41 @@ fn unused(document: Option<&Document>, origin: &Origin, env: Env<'_>) -> Vec<Lin
     };
     let entries =
         document.and_then(|document| document.root.get("dbs")).and_then(Node::as_list).unwrap_or_default();
-    let by_command_line = *origin == Origin::CommandLine;
-    let is_asked = !by_command_line && (entries.is_empty() || !entries.iter().all(own));
+    let is_asked = match said {
+        Said::File(_) => entries.is_empty() || !entries.iter().all(own),
+        Said::Pairs { are_whole } => !are_whole,
+        Said::Nowhere => true,
+    };
+    let [(url, _), (bucket, _), ..] = sources::REPLICA_VARIABLES;
     let mut found = Vec::new();
     let mut warn = |message: String, hint: String| {
         found.push(Lint::new(UNUSED_VARIABLE, origin, message).hint(hint));
     };
     for (name, key) in sources::REPLICA_VARIABLES {
-        if document.is_some() && is_set(name) && !is_asked && !is_written(name) {
-            warn(
+        if !is_set(name) || is_written(name) {
+            continue;
+        }
+        let of_url = || match key {
+            "region" | "endpoint" => format!("write it into the replica's URL: s3://BUCKET/PATH?{key}=…"),
+            _ => "write the whole place into the replica's URL: s3://BUCKET/PATH".to_owned(),
+        };
+        match said {
+            Said::File(_) if !is_asked => warn(
                 format!(
                     "{name} is set, but each database has a replica of its own, and none of them uses it"
                 ),
                 format!(
                     "write `{key}: ${{{name}}}` in the replica, or leave the whole replica to the environment"
                 ),
-            );
+            ),
+            // A whole place is outweighed by another one, but a part seems to add to it.
+            Said::Pairs { .. } if !is_asked && name != url && name != bucket => {
+                warn(format!("{name} is set, but the replica is given as a whole, without it"), of_url());
+            }
+            _ if is_asked && is_set(url) && name != url => {
+                warn(format!("{name} is set, but {url} is as well, and counts as a whole"), of_url());
+            }
+            Said::File(_) | Said::Pairs { .. } | Said::Nowhere => {}
         }
     }
     for (name, read) in OTHERS {
@@ -108,7 +152,6 @@ fn unused(document: Option<&Document>, origin: &Origin, env: Env<'_>) -> Vec<Lin
         }
     }
     // Laravel's own bucket for uploads has the one name, Fly's storage the other, whatever is kept there.
-    let [(url, _), (bucket, _), ..] = sources::REPLICA_VARIABLES;
     let is_missing = is_asked && !is_set(url) || is_written(bucket);
     for name in ["AWS_BUCKET", "AWS_S3_BUCKET", "BUCKET_NAME", "S3_BUCKET", "S3_BUCKET_NAME"] {
         let is_used = is_written(name) || env(name).is_some_and(|value| has_word(text, &value));

@@ -70,7 +70,7 @@ fn a_url_that_is_a_variable_needs_its_keys() {
         (url, &[("REPLICA_URL", "sftp://h/x")], "REPLICA_URL".to_owned()),
         (url, &[("REPLICA_URL", "/mnt/backup")], "REPLICA_URL".to_owned()),
         (typed, &[], format!("KIND  {keys}")),
-        (typed, &[("KIND", "gs")], "KIND".to_owned()),
+        (typed, &[("KIND", "gs")], "KIND  GOOGLE_APPLICATION_CREDENTIALS".to_owned()),
         (own, &[], "REPLICA_URL  K  S".to_owned()),
     ] {
         let files = [
@@ -83,7 +83,8 @@ fn a_url_that_is_a_variable_needs_its_keys() {
         ];
         let plan = look(&files, env, NO_PYTHON).expect("a plan");
         let text = advice(&plan, Target::Bucket, "etc/litestream.yml");
-        assert_eq!(text.lines().last().unwrap().trim(), needed, "{env:?} {text}");
+        let said = text.split_once("Set where it runs:\n  ").expect("a last part").1;
+        assert_eq!(said.lines().next().unwrap(), needed, "{env:?} {text}");
     }
     // The variable that `init` names itself as well.
     let plan =

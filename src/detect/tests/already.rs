@@ -365,6 +365,43 @@ fn the_variables_of_a_file_that_stays_are_all_named() {
     }
 }
 
+/// "Nothing" was said of what Litestream is not let into without a key.
+#[test]
+fn each_kind_of_storage_has_its_own_credentials() {
+    for (replica, first, more) in [
+        ("url: 'abs://a@b/x'", "LITESTREAM_AZURE_ACCOUNT_KEY", "LITESTREAM_AZURE_SAS_TOKEN"),
+        ("type: abs, bucket: b, account-name: a, account-key: $K", "K", ""),
+        ("url: 'gs://b/x'", "GOOGLE_APPLICATION_CREDENTIALS", "key file"),
+        ("type: gcs, bucket: b", "GOOGLE_APPLICATION_CREDENTIALS", "key file"),
+        ("url: 'oss://b/x'", "OSS_ACCESS_KEY_ID  OSS_ACCESS_KEY_SECRET", ""),
+        ("url: 'sftp://u@h/x'", "(for sftp Litestream reads no variable: write `key-path: FILE`", ""),
+        ("url: 'sftp://u:$PW@h/x'", "PW", ""),
+        ("url: 'sftp://u@h/x', key-path: /run/key", "nothing", ""),
+        ("url: 'nats://h/b'", "(for nats Litestream reads no variable", "creds: FILE"),
+        ("url: 'nats://h/b', creds: /run/creds", "nothing", ""),
+        ("url: 'webdavs://h/b'", "(for webdav Litestream reads no variable", "webdav-password"),
+        ("path: /mnt", "nothing", ""),
+    ] {
+        let text = format!("dbs: [{{path: a.db, replica: {{{replica}}}}}]\n");
+        let plan = look(&[("litestream.yml", &text)], &[], NO_PYTHON).expect("a plan");
+        let said = advice(&plan, Target::Bucket, "litestream.yml");
+        let said = said.split_once("Set where it runs:\n  ").expect("a last part").1;
+        assert!(said.starts_with(first) && said.contains(more), "{replica}: {said}");
+        assert_eq!(
+            said.lines().count(),
+            if more.is_empty() || first.starts_with('(') { 1 } else { 2 },
+            "{said}"
+        );
+    }
+    let below = look(&[("app.db", SQLITE)], &[], NO_PYTHON).expect("a plan");
+    let said = advice(&below, Target::Below("gs://b/x"), "litestream.yml");
+    assert!(said.contains("Set where it runs:\n  GOOGLE_APPLICATION_CREDENTIALS\n"), "{said}");
+    let url = [("LITESTREAM_REPLICA_URL", "abs://a@b/x")];
+    let named = look(&[("app.db", SQLITE)], &url, NO_PYTHON).expect("a plan");
+    let said = advice(&named, Target::Bucket, "litestream.yml");
+    assert!(said.contains("\n  LITESTREAM_REPLICA_URL  LITESTREAM_AZURE_ACCOUNT_KEY\n"), "{said}");
+}
+
 /// A fresh clone: nothing that `.gitignore` names is there.
 #[test]
 fn without_a_database_the_files_of_the_repository_count() {
