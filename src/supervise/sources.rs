@@ -244,6 +244,7 @@ impl Driver {
 
     pub(super) fn take_message(&mut self, message: Message) {
         match message {
+            Message::Event(Event::Restored) => self.restored(),
             Message::Event(event) => {
                 match event {
                     Event::GateOpened => (self.world.failure, self.world.reason) = (None, None),
