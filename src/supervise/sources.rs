@@ -430,6 +430,14 @@ impl Driver {
             let path = database.path.display();
             match twins::look(database, lock, &world.folder) {
                 Look::Held => drop(world.barred.remove(&db)),
+                Look::Ours(other) => {
+                    if world.barred.insert(db) {
+                        let other = other.display();
+                        tracing::error!(
+                            "{path}: the file of {other} stands there now, which this keeper has as well"
+                        );
+                    }
+                }
                 Look::Anew(lock) => {
                     tracing::warn!("{path}: its lock was removed while litekeeper runs: taken anew");
                     anew.push((db, lock));
