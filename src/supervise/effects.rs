@@ -164,6 +164,7 @@ impl World {
             cwd: workplace.named(),
             user: setup.user.clone(),
             limit: resolver::LIMIT,
+            said: resolver::Said::default(),
         });
         let follows = Follows::new(setup.l0_retention);
         Self {

@@ -267,6 +267,14 @@ fn a_resolver_that_says_too_much_is_cut_short_in_the_log() {
     let ended =
         ended.expect_log("what it says first").expect_log(" more lines: run it by itself to see them)");
     assert!(ended.log.len() < 100_000, "{} bytes", ended.log.len());
+
+    // Short lines, and question after question.
+    tenants.script("for i in $(seq 5000); do echo x; done >&2");
+    let running = tenants.start("1s");
+    tenants.wait_asked(3);
+    let ended = running.stop(143);
+    let lines = ended.log.lines().filter(|line| line.contains(" resolver: ")).count();
+    assert!((1..=102).contains(&lines), "{lines}: {}", ended.log);
 }
 
 #[test]
