@@ -22,7 +22,7 @@ use crate::os::gather::Gather;
 use crate::os::spawn::Spawn;
 use crate::os::unstarted;
 use crate::os::user::Identity;
-use crate::os::{event, fork};
+use crate::os::{event, fork, oom};
 
 /// How long it may take while it decides what is replicated.
 pub(super) const LIMIT: Duration = Duration::from_secs(30);
@@ -90,6 +90,7 @@ impl Question {
             let refused = unstarted::explain(&command, self.cwd.as_deref(), &error);
             failed(format!("cannot be started: {refused}"))
         };
+        let killed_before = oom::Count::now();
         let spawned = spawn.start(program.as_ref(), args).map_err(not_started)?;
         let guard = Guard { children: &self.children, pid: spawned.pid };
         let ended = self.children.watch_one_shot(spawned.pid);
@@ -125,7 +126,8 @@ impl Question {
             Ok(Some((Ended::Code(0), answer))) => Ok(answer),
             Ok(Some((Ended::Code(code), _))) => Err(failed(format!("ended with code {code}"))),
             Ok(Some((Ended::Signal(number), _))) => {
-                Err(failed(format!("was ended by SIG{}", crate::os::signal::name(number))))
+                let why = if number == nix::libc::SIGKILL { killed_before.why_killed() } else { "" };
+                Err(failed(format!("was ended by SIG{}{why}", crate::os::signal::name(number))))
             }
         }
     }
