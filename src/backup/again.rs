@@ -10,6 +10,8 @@ use crate::litestream::refusal::Refusal;
 
 /// Between two questions.
 const PAUSE: Duration = Duration::from_secs(1);
+/// In less than that nobody answers.
+const LEAST: Duration = Duration::from_millis(50);
 
 /// How long to go on with it.
 pub(super) struct Patience {
@@ -30,7 +32,9 @@ impl Patience {
 
     /// Waits for another try, if what was said can be otherwise soon, and there is time; whether there is one.
     pub(super) async fn waits(&mut self, db: &Database, reason: &str) -> bool {
-        if !Refusal::of(reason).may_pass() || Instant::now() + PAUSE >= self.until {
+        // Near the end there is a shorter pause, and time for the answer behind it.
+        let pause = PAUSE.min(self.left() / 2);
+        if !Refusal::of(reason).may_pass() || pause < LEAST {
             return false;
         }
         if !std::mem::replace(&mut self.is_told, true) {
@@ -41,7 +45,7 @@ impl Patience {
                 self.left().as_secs()
             );
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(pause).await;
         true
     }
 

@@ -186,7 +186,10 @@ impl Restorer {
             Some(Verdict::Malformed(words)) => Ok(Some(piece(&words))),
             None => {
                 let last = output.stderr.lines().rfind(|line| !line.trim().is_empty());
-                Err(unchecked(last.map_or_else(|| format!("{:?}", output.ended), piece)))
+                let killed = output.killed().map(|killed| format!("SQLite {killed}"));
+                Err(unchecked(
+                    killed.unwrap_or_else(|| last.map_or_else(|| format!("{:?}", output.ended), piece)),
+                ))
             }
         }
     }

@@ -31,7 +31,7 @@ use crate::os::children::Children;
 use crate::os::limit;
 use crate::os::place;
 use crate::os::user;
-use crate::supervise::Question;
+use crate::supervise::{Question, Said};
 
 /// Lists everything that is wrong, and everything that is worth to be known.
 ///
@@ -167,6 +167,7 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
                 cwd: named,
                 user: user.clone().filter(|_| user::is_root()),
                 limit: args.limit,
+                said: Said::default(),
             };
             match ask(&question, &folder, config.origin(), args.online && is_sound).await {
                 Ok(entries) => answer = (entries, resolver.line),

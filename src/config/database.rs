@@ -36,6 +36,10 @@ pub struct Directory {
     pub recursive: bool,
     /// Litestream takes in what appears while it runs.
     pub watch: bool,
+    /// Where the metadata folders of its databases are, each under the database's path below the folder.
+    pub meta_base: PathBuf,
+    /// What the name of each begins with, before that of the database.
+    pub meta_prefix: &'static str,
     /// The replicas, each the base of one place a database.
     pub replicas: Vec<Replica>,
     /// The line in the file, 0 without one.
@@ -87,7 +91,22 @@ impl Entry {
                 if let Some(replica) = replicas.iter().find(|replica| replica.kind == Kind::Nats) {
                     return Err((replica.line, Problem::FolderOnNats));
                 }
-                Ok(Self::Directory(Directory { dir, pattern, recursive, watch, replicas, line }))
+                // As `Config::in_folder` has it of each database.
+                let (meta_base, meta_prefix) = match (text(node, "meta-dir")?, text(node, "meta-path")?) {
+                    (Some(meta), _) => (absolute(node, "meta-dir", meta, base)?, ""),
+                    (None, Some(meta)) => (absolute(node, "meta-path", meta, base)?, "."),
+                    (None, None) => (dir.clone(), "."),
+                };
+                Ok(Self::Directory(Directory {
+                    dir,
+                    pattern,
+                    recursive,
+                    watch,
+                    meta_base,
+                    meta_prefix,
+                    replicas,
+                    line,
+                }))
             }
             (Some(_), Some(_)) => Err((line, Problem::PathAndDir)),
             (None, None) => {

@@ -18,6 +18,8 @@ pub fn folders(config: &Config) -> Vec<Folder> {
         pattern: directory.pattern.clone(),
         recursive: directory.recursive,
         watch: directory.watch,
+        meta_base: directory.meta_base.clone(),
+        meta_prefix: directory.meta_prefix,
         backups: backups(config, place, directory),
     };
     config.directories().iter().enumerate().map(folder).collect()

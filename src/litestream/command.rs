@@ -16,7 +16,7 @@ use crate::os::children::Children;
 use crate::os::gather::Gather;
 use crate::os::spawn::Spawn;
 use crate::os::user::Identity;
-use crate::os::{event, fd, fork, signal, unstarted};
+use crate::os::{event, fd, fork, oom, signal, unstarted};
 
 /// No answer is longer; a plan of a hundred thousand files is.
 const LONGEST_OUTPUT: usize = 32 << 20;
@@ -45,6 +45,8 @@ pub struct Output {
     pub stdout: String,
     /// Its standard error, which is its log.
     pub stderr: String,
+    /// What a SIGKILL came from, in words that follow its name; nothing where that is not known.
+    pub why_killed: &'static str,
 }
 
 impl Output {
@@ -93,7 +95,10 @@ impl Output {
         };
         let message = match self.ended {
             Ended::Code(code) => format!("{command} ended with code {code} and {said}"),
-            Ended::Signal(number) => format!("{command} was ended by SIG{} and {said}", signal::name(number)),
+            Ended::Signal(number) => {
+                let (name, why) = (signal::name(number), self.why_killed);
+                format!("{command} was ended by SIG{name}{why} and {said}")
+            }
         };
         let hint = if self.is_success() {
             "name litestream itself with LITESTREAM_BINARY_PATH".to_owned()
@@ -105,8 +110,18 @@ impl Output {
         (message, hint)
     }
 
+    /// How it ended, if the kernel ended it: whatever it said before is no reason for that.
+    pub fn killed(&self) -> Option<String> {
+        let Ended::Signal(number) = self.ended else { return None };
+        let why = self.why_killed;
+        (!why.is_empty()).then(|| format!("was ended by SIG{}{why}", signal::name(number)))
+    }
+
     /// Why it failed, in Litestream's words.
     pub fn reason(&self) -> String {
+        if let Some(killed) = self.killed() {
+            return format!("litestream {killed}");
+        }
         log::last_error(&self.stderr).or_else(|| log::last_error(&self.stdout)).unwrap_or_else(|| match self
             .ended
         {
@@ -211,6 +226,9 @@ impl Runner {
         let output =
             self.run_own(args, inherit, limit, |_| false).await.map_err(|error| error.to_string())?;
         if !output.is_success() {
+            if let Some(killed) = output.killed() {
+                return Err(format!("it {killed}"));
+            }
             let last = output.stderr.lines().rfind(|line| !line.trim().is_empty());
             return Err(piece(last.unwrap_or("it failed and said nothing")));
         }
@@ -259,6 +277,7 @@ impl Runner {
             binary: self.binary.clone(),
             error: unstarted::error(&self.binary, error),
         };
+        let killed_before = oom::Count::now();
         let spawned = spawn.start(&self.binary, args).map_err(failed)?;
         let _guard = Guard { children: &self.children, pid: spawned.pid };
         let mut ended = self.children.watch_one_shot(spawned.pid);
@@ -292,7 +311,9 @@ impl Runner {
         if late {
             return Err(Error::Timeout(limit));
         }
-        Ok(Output { ended: how, stdout: text(stdout), stderr: text(stderr) })
+        let why_killed =
+            if how == Ended::Signal(nix::libc::SIGKILL) { killed_before.why_killed() } else { "" };
+        Ok(Output { ended: how, stdout: text(stdout), stderr: text(stderr), why_killed })
     }
 
     /// The same binary's path, for messages.

@@ -22,6 +22,10 @@ pub struct Folder {
     pub recursive: bool,
     /// Litestream takes in what appears while it runs.
     pub watch: bool,
+    /// Where the metadata folders of its databases are, each under the database's path below the folder.
+    pub meta_base: PathBuf,
+    /// What the name of each begins with, before that of the database.
+    pub meta_prefix: &'static str,
     /// Where its backups are.
     pub backups: Backups,
 }
@@ -146,6 +150,38 @@ impl Folder {
         found
     }
 
+    /// Every database that is not there and whose metadata folder is, by its path below the folder; sorted. It was there
+    /// once. What cannot be looked into is left out.
+    pub fn lost(&self) -> Vec<PathBuf> {
+        // See `look`.
+        place::theirs(|| Ok(self.lost_as_they())).unwrap_or_default()
+    }
+
+    fn lost_as_they(&self) -> Vec<PathBuf> {
+        let mut lost = Vec::new();
+        let mut folders = vec![PathBuf::new()];
+        while let Some(folder) = folders.pop() {
+            let entries = std::fs::read_dir(self.meta_base.join(&folder)).into_iter().flatten();
+            for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+                let name = entry.file_name();
+                let of = name.to_str().and_then(|name| name.strip_suffix("-litestream"));
+                match of.and_then(|name| name.strip_prefix(self.meta_prefix)) {
+                    Some(name) if self.matches(&folder.join(name)) => {
+                        let below = folder.join(name);
+                        if std::fs::metadata(self.dir.join(&below)).map_or(true, |found| found.len() == 0) {
+                            lost.push(below);
+                        }
+                    }
+                    Some(_) => {}
+                    None if self.recursive && of.is_none() => folders.push(folder.join(&name)),
+                    None => {}
+                }
+            }
+        }
+        lost.sort_unstable();
+        lost
+    }
+
     /// Whether a database of this path below the folder would be one of its databases.
     pub fn matches(&self, below: &Path) -> bool {
         let depth = below.components().count();
@@ -214,6 +250,8 @@ mod tests {
             pattern: "*.db".into(),
             recursive: false,
             watch: false,
+            meta_base: root.path().to_owned(),
+            meta_prefix: ".",
             backups: Backups::Unlisted("x".into()),
         };
         let found = |folder: &Folder| {
@@ -234,6 +272,43 @@ mod tests {
     }
 
     #[test]
+    fn a_metadata_folder_tells_of_a_database_that_is_not_there() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        for name in [
+            "t/.a.db-litestream",
+            "t/.b.db-litestream",
+            "t/.e.db-litestream",
+            "t/x/.c.db-litestream",
+            "t/.d.txt-litestream",
+            "t/.a.db-litestream.2026",
+            "m/a.db-litestream",
+            "m/x/c.db-litestream",
+        ] {
+            std::fs::create_dir_all(path(name)).unwrap();
+        }
+        std::fs::write(path("t/b.db"), HEADER).unwrap();
+        std::fs::write(path("t/e.db"), "").unwrap();
+        std::fs::write(path("t/.f.db-litestream"), "a file").unwrap();
+        let lost = |recursive, (meta_base, meta_prefix): (&str, &'static str)| {
+            let folder = Folder {
+                dir: path("t"),
+                pattern: "*.db".into(),
+                recursive,
+                watch: false,
+                meta_base: path(meta_base),
+                meta_prefix,
+                backups: Backups::Unlisted("x".into()),
+            };
+            folder.lost().iter().map(|path| path.display().to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(lost(false, ("t", ".")), ["a.db", "e.db"]);
+        assert_eq!(lost(true, ("t", ".")), ["a.db", "e.db", "x/c.db"]);
+        assert_eq!(lost(true, ("m", "")), ["a.db", "x/c.db"]);
+        assert!(lost(true, ("nowhere", ".")).is_empty());
+    }
+
+    #[test]
     fn what_is_no_database_is_told_and_never_waited_for() {
         let root = tempfile::tempdir().unwrap();
         let path = |name: &str| root.path().join(name);
@@ -249,6 +324,8 @@ mod tests {
             pattern: "*.db".into(),
             recursive: true,
             watch: false,
+            meta_base: root.path().to_owned(),
+            meta_prefix: ".",
             backups: Backups::Unlisted("x".into()),
         };
         let mut found = folder.look(&BTreeSet::new(), usize::MAX);

@@ -1,5 +1,7 @@
 //! What a replica's error means, and what to do about it.
 
+use crate::os::oom;
+
 /// Our own words for a backup whose files have pages of more than one size.
 pub const MIXED: &str = "its pages have another size than those of the backup";
 
@@ -46,6 +48,8 @@ pub enum Refusal {
     NoTls,
     /// The list of certificates in `AWS_CA_BUNDLE` cannot be used.
     CaBundle,
+    /// No memory in this container.
+    NoMemory,
     /// No room on this machine.
     DiskFull,
     /// A file or folder of this machine is closed to us.
@@ -64,6 +68,7 @@ pub enum Refusal {
 
 /// What each kind looks like in the words of the clients that Litestream uses.
 const WORDS: &[(Refusal, &[&str])] = &[
+    (Refusal::NoMemory, &[oom::NO_MEMORY]),
     (Refusal::CaBundle, &["custom RootCAs", "AWS_CA_BUNDLE"]),
     (Refusal::Container, &["ContainerNotFound"]),
     // Of a URL without a bucket, and of one with a slash in it.
@@ -270,6 +275,9 @@ impl Refusal {
                 "write http:// in front of the endpoint: without a scheme it is https to litestream"
             }
             Self::CaBundle => "unset AWS_CA_BUNDLE: litestream's S3 client cannot use it",
+            Self::NoMemory => {
+                "give the container more memory; fewer restores side by side need less (--restore-parallel)"
+            }
             Self::DiskFull => "free some space where that file is, or where the database is",
             Self::Permission => "check who may write there",
             Self::NoFolder => "a file stands where a folder belongs: remove it, or name another place",

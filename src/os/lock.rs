@@ -7,6 +7,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::fd;
+use super::guarded::Guarded;
 use super::open;
 use super::place::{self, Folder};
 
@@ -15,8 +16,8 @@ use super::place::{self, Folder};
 pub struct Lock {
     file: File,
     path: PathBuf,
-    /// The file that is locked itself, by whatever name, and which one that is.
-    guarded: Option<(File, (u64, u64))>,
+    /// The file that is locked itself, by whatever name.
+    guarded: Option<Guarded>,
     /// Another one that is held as long as this one. Nobody inherits it.
     other: Option<Box<Passing>>,
 }
@@ -139,7 +140,7 @@ impl Lock {
             return Err(Refused::Held(held_by(&self.path).unwrap_or_default()));
         }
         match &self.guarded {
-            Some((file, _)) if matches!(try_lock_byte(file, GUARD), Ok(false)) => {
+            Some(guarded) if matches!(try_lock_byte(&guarded.file, GUARD), Ok(false)) => {
                 Err(Refused::Held(String::new()))
             }
             _ => Ok(()),
@@ -165,13 +166,15 @@ impl Lock {
     pub fn guard(&mut self, path: &Path) -> Result<(), Refused> {
         let found = place::theirs(|| path.metadata()).ok().filter(|found| found.is_file());
         let Some(now) = found.map(|found| (found.dev(), found.ino())) else { return Ok(()) };
-        if self.guarded.as_ref().is_some_and(|(_, guarded)| *guarded == now) {
+        if self.guarded.as_ref().is_some_and(|guarded| guarded.id == now) {
             return Ok(());
         }
         let Ok(file) = place::theirs(|| open::writable(path)) else { return Ok(()) };
         let opened = file.metadata()?;
         match try_lock_byte(&file, GUARD) {
-            Ok(true) => self.guarded = Some((file, (opened.dev(), opened.ino()))),
+            Ok(true) => {
+                self.guarded = Some(Guarded::new(file, (opened.dev(), opened.ino()), path));
+            }
             Ok(false) => return Err(Refused::Held(String::new())),
             // A file system without such locks; the other lock is there.
             Err(_) => {}

@@ -15,6 +15,7 @@ pub mod exec;
 pub mod fd;
 pub mod fork;
 pub mod gather;
+pub mod guarded;
 pub mod here;
 pub mod interrupt;
 pub mod limit;

@@ -4,8 +4,27 @@ use std::path::{Path, PathBuf};
 
 use super::open;
 
+/// What follows the name of a SIGKILL that came of that.
+pub const NO_MEMORY: &str = ", since the kernel had no memory left for this container";
+
+/// The count at one moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Count(Option<u64>);
+
+impl Count {
+    /// Now.
+    pub fn now() -> Self {
+        Self(kills())
+    }
+
+    /// What a SIGKILL since then that nobody here has sent may come from: [`NO_MEMORY`], or nothing that is known.
+    pub fn why_killed(self) -> &'static str {
+        if kills() > self.0 { NO_MEMORY } else { "" }
+    }
+}
+
 /// How often that has happened in the memory cgroup of this process, with what runs in it; `None` where nobody counts.
-pub fn kills() -> Option<u64> {
+fn kills() -> Option<u64> {
     let own = open::kernel_text("/proc/self/cgroup").ok()?;
     let counts = open::kernel_text(file(&own)?).ok()?;
     counts.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())

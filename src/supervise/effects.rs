@@ -83,7 +83,7 @@ pub(super) struct World {
     /// Litestream was killed by this process.
     pub(super) killed_litestream: bool,
     /// How often the kernel had killed something for want of memory, when that was last asked.
-    oom_kills: Option<u64>,
+    oom_kills: oom::Count,
     pub(super) terminal: Option<Terminal>,
     pub(super) version: Version,
     pub(super) missing: Vec<Database>,
@@ -165,6 +165,7 @@ impl World {
             cwd: workplace.named(),
             user: setup.user.clone(),
             limit: resolver::LIMIT,
+            said: resolver::Said::default(),
         });
         let follows = Follows::new(setup.l0_retention);
         Self {
@@ -179,7 +180,7 @@ impl World {
             barred: BTreeSet::new(),
             used: Use::default(),
             killed_litestream: false,
-            oom_kills: oom::kills(),
+            oom_kills: oom::Count::now(),
             restore_config: folder.config(),
             named_env: Rc::default(),
             elsewhere: Rc::default(),
@@ -663,8 +664,7 @@ impl World {
 
     /// What a SIGKILL that nobody here has sent may come from, in words that follow its name.
     pub(super) fn why_killed(&mut self) -> &'static str {
-        let before = std::mem::replace(&mut self.oom_kills, oom::kills());
-        if self.oom_kills > before { ", since the kernel had no memory left for this container" } else { "" }
+        std::mem::replace(&mut self.oom_kills, oom::Count::now()).why_killed()
     }
 
     /// Whether something still runs of what is said to be gone. Then the shim did not say it: whoever runs as its user

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::driver::Driver;
+use super::driver::{Driver, Message};
 use super::effects::World;
 use super::setup::Looked;
 use super::twins;
 use crate::backup::listing::{self, Found};
 use crate::backup::s3;
-use crate::core::{Db, Event, ExitCode, Phase};
+use crate::core::{Cause, Db, Event, ExitCode, Phase};
 use crate::error::Failure;
 use crate::inventory::{Entry, Named};
 use crate::litestream::folder::{Backups, Folder};
@@ -60,7 +60,8 @@ impl World {
                     ),
                     Backups::Unlisted(why) => {
                         tracing::warn!(
-                            "{}: which databases have a backup but are missing here cannot be found out ({why}): they are not restored",
+                            "{}: which databases have a backup but are missing here cannot be found out ({why}): those are restored whose \
+                             metadata folder is here",
                             folder.dir.display()
                         );
                         None
@@ -81,13 +82,16 @@ impl World {
         let mut newest = BTreeMap::new();
         for (place, (folder, backups)) in self.setup.folders.iter().zip(backups).enumerate() {
             let here = folder.databases(&BTreeSet::new());
+            // Where nobody can list the backups, each is asked for by the names that are known.
+            let lost = if backups.is_none() { folder.lost() } else { Vec::new() };
             let have_backups = backups.iter().flatten().any(|found| folder.matches(&found.below));
-            if !folder.watch && here.is_empty() && !have_backups {
+            if !folder.watch && here.is_empty() && !have_backups && lost.is_empty() {
                 return Err(without_any(folder));
             }
             if backups.is_some() {
                 newest.extend(here.iter().map(|below| (folder.dir.join(below), None)));
             }
+            files.extend(lost.into_iter().map(|below| (place, below)));
             files.extend(here.into_iter().map(|below| (place, below)));
             for Found { below, newest: txid } in backups.unwrap_or_default() {
                 if folder.matches(&below) {
@@ -98,6 +102,21 @@ impl World {
         }
         self.newest = newest;
         self.setup.inventory.in_folders(files.into_iter().collect(), kept)
+    }
+
+    /// Those of them that no restore has made: their metadata was here, and no backup. Litestream finds none either.
+    pub(super) fn not_restored(&self) -> Vec<Db> {
+        let named = self.roster.all_named();
+        let is_lost = |(_, named): &(Db, &Named)| {
+            matches!(named.entry, Entry::InFolder(..)) && !named.database.exists()
+        };
+        named.filter(is_lost).map(|(db, _)| db).collect()
+    }
+
+    /// A folder without a watch, in which there is nothing after all.
+    pub(super) fn folder_without_any(&self) -> Option<Failure> {
+        let is_empty = |folder: &&Folder| !folder.watch && folder.databases(&BTreeSet::new()).is_empty();
+        self.setup.folders.iter().find(is_empty).map(without_any)
     }
 
     /// What lies in them and cannot be replicated is no news to the log, but to whoever asks.
@@ -154,6 +173,23 @@ fn without_any(folder: &Folder) -> Failure {
 }
 
 impl Driver {
+    /// What could be restored is there.
+    pub(super) fn restored(&mut self) {
+        let lost = self.world.not_restored();
+        let is_over = !lost.is_empty();
+        for db in lost {
+            self.world.forget(db);
+            self.handle(Event::Unregistered { db, ok: true });
+        }
+        let none = if is_over { self.world.folder_without_any() } else { None };
+        match none {
+            Some(failure) => {
+                self.take_message(Message::Failed(Event::RestoreFailed(failure.exit), Cause::Start, failure))
+            }
+            None => self.handle(Event::Restored),
+        }
+    }
+
     /// Takes in what has appeared in the folders since the last look.
     pub(super) fn look_into_folders(&mut self) {
         let due = self.world.folders.looked.is_none_or(|at| at.elapsed() >= LOOK);

@@ -53,7 +53,11 @@ impl World {
         self.rounds.relaunched();
         self.launches += 1;
         self.launched = Instant::now();
-        self.heard = Heard { snapshots: self.heard.snapshots.clone(), ..Heard::default() };
+        self.heard = Heard {
+            snapshots: self.heard.snapshots.clone(),
+            loudness: self.heard.loudness.clone(),
+            ..Heard::default()
+        };
         self.proofs.stop();
         // The first one has just looked.
         if self.launches > 1

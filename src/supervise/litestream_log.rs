@@ -9,12 +9,16 @@ use std::time::Instant;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::unix::pipe;
 
+use super::loudness::Loudness;
 use super::repeats::Repeats;
 use super::snapshots::Snapshots;
 use crate::litestream::log::{Level, Line};
 
 /// A longer line is cut: nothing that Litestream says is worth more memory.
 const LONGEST_LINE: usize = 64 << 10;
+
+/// So many of its warnings and errors are said in a while, and so many bytes of them. A thousand databases may have one each.
+const LOUDEST: (usize, usize) = (2000, 1 << 20);
 
 /// What the lines said so far.
 #[derive(Clone, Default)]
@@ -28,10 +32,36 @@ pub(super) struct Heard {
     /// How many files have reached a replica as they were made.
     pub(super) uploaded: Rc<Cell<u64>>,
     pub(super) repeats: Rc<RefCell<Repeats>>,
+    /// The same whichever Litestream says it.
+    pub(super) loudness: Rc<RefCell<Loud>>,
     /// What it has uploaded as a whole.
     pub(super) snapshots: Rc<Snapshots>,
     /// The base names of databases that have a backup which was not made from the file that is here.
     pub(super) strange: Rc<RefCell<BTreeSet<String>>>,
+}
+
+/// How much it has said of late.
+pub(super) struct Loud(Loudness);
+
+impl Default for Loud {
+    fn default() -> Self {
+        Self(Loudness::new(LOUDEST.0, LOUDEST.1))
+    }
+}
+
+impl Heard {
+    /// Whether a line is said, or only counted.
+    fn says(&self, line: &str) -> bool {
+        let (is_said, left_out) = self.loudness.borrow_mut().0.take(Instant::now(), line.len());
+        tell(left_out);
+        is_said
+    }
+}
+
+fn tell(left_out: u64) {
+    if left_out > 0 {
+        tracing::warn!(target: "litestream", "… ({left_out} more lines: `--log-level debug` shows them)");
+    }
 }
 
 /// Passes on what comes out of a pipe until it ends.
@@ -47,6 +77,7 @@ pub(super) async fn pass_on(fd: OwnedFd, heard: Heard) {
                 for (text, times) in heard.repeats.borrow_mut().rest() {
                     tracing::error!(target: "litestream", "{text} ({times} of the kind since the last line)");
                 }
+                tell(heard.loudness.borrow_mut().0.rest(Instant::now()));
                 return;
             }
         }
@@ -101,14 +132,17 @@ fn pass_on_line(line: &Line, heard: &Heard) {
     match line.level {
         // In normal running there is a line for every snapshot and compaction.
         Level::Debug | Level::Info => tracing::debug!(target: "litestream", "{text}"),
-        Level::Warn => tracing::warn!(target: "litestream", "{text}"),
+        Level::Warn if heard.says(text) => tracing::warn!(target: "litestream", "{text}"),
         Level::Error => match heard.repeats.borrow_mut().take(Instant::now(), line) {
-            Some(0) => tracing::error!(target: "litestream", "{text}"),
-            Some(times) => {
-                tracing::error!(target: "litestream", "{text} (and {times} of the kind since the last line)")
-            }
-            None => tracing::debug!(target: "litestream", "{text}"),
+            Some(times) if heard.says(text) => match times {
+                0 => tracing::error!(target: "litestream", "{text}"),
+                times => {
+                    tracing::error!(target: "litestream", "{text} (and {times} of the kind since the last line)")
+                }
+            },
+            Some(_) | None => tracing::debug!(target: "litestream", "{text}"),
         },
+        Level::Warn => tracing::debug!(target: "litestream", "{text}"),
     }
 }
 

@@ -19,6 +19,7 @@ mod launch;
 mod ledger;
 mod link;
 mod litestream_log;
+mod loudness;
 mod manager;
 mod missing;
 mod notes;
@@ -42,7 +43,7 @@ mod workplace;
 
 pub use driver::supervise;
 pub use reload::{Failed, HOLDING, RELOAD, Report, WITHIN};
-pub use resolver::Question;
+pub use resolver::{Question, Said};
 pub use runtime_folder::{RuntimeFolder, keeper_sockets};
 pub use setup::{IfBehind, Looked, OnLock, Setup};
 pub use twins::{Holder, keeper_socket, lock_path, text as lock_text};

@@ -24,6 +24,7 @@ use crate::litestream::database::Database;
 use crate::litestream::others::Others;
 use crate::litestream::refusal::Refusal;
 use crate::litestream::version::Version;
+use crate::os::guarded;
 use crate::os::lock::Lock;
 use crate::os::place;
 
@@ -309,10 +310,13 @@ impl World {
     fn in_the_place_of(&self, named: &Named) -> Option<(Db, &Database)> {
         let database = &named.database;
         let path = twins::resolved(&database.path);
+        // It was renamed, or has both names.
+        let own = guarded::other_name(&database.path);
         // With thousands of them no file is asked about that is called otherwise.
         let is_it = |there: &Database| {
             there.replica == database.replica
                 || there.meta == database.meta
+                || own.as_ref() == Some(&there.path)
                 || (there.path.file_name() == path.file_name() && twins::resolved(&there.path) == path)
         };
         self.roster
@@ -402,10 +406,13 @@ impl Driver {
         if let Some((other, there)) = world.in_the_place_of(&outsider.named) {
             // One that is kept goes with a later answer, and this one comes after it.
             let is_going = world.rounds.leaving.contains(&other);
+            let (its, place) = (there.path.display(), &there.replica);
+            let is_its_file =
+                guarded::other_name(&outsider.named.database.path).as_ref() == Some(&there.path);
+            let what = if is_its_file { "it is the file of " } else { "" };
+            let which = if is_its_file { ", which is" } else { " is" };
             let reason = format!(
-                "{path}: {} is still replicated to {}: it has to be let go first",
-                there.path.display(),
-                there.replica
+                "{path}: {what}{its}{which} still replicated to {place}: that has to be let go first"
             );
             if let Some(outsider) = world.outside.all.get_mut(&db) {
                 outsider.state = State::Waits;

@@ -153,7 +153,7 @@ impl Asker {
             tracing::info!("{path} was never made: nothing was replicated");
         } else if !database.exists() {
             tracing::warn!(
-                "{path} was deleted before it was let go: what was written last may not be on its replica"
+                "{path} was deleted or renamed before it was let go: what was written last may not be on its replica"
             );
         } else if is_replaced {
             return Err(

@@ -1,15 +1,17 @@
 //! Asking the program that names databases.
 
+use std::cell::RefCell;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::{Either, select};
 use tokio::io::BufReader;
 use tokio::net::unix::pipe;
 
 use super::litestream_log;
+use super::loudness::Loudness;
 use crate::core::{Ended, ExitCode};
 use crate::error::Failure;
 use crate::foreign::piece;
@@ -20,14 +22,14 @@ use crate::os::gather::Gather;
 use crate::os::spawn::Spawn;
 use crate::os::unstarted;
 use crate::os::user::Identity;
-use crate::os::{event, fork};
+use crate::os::{event, fork, oom};
 
 /// How long it may take while it decides what is replicated.
 pub(super) const LIMIT: Duration = Duration::from_secs(30);
 /// The longest answer: room for some thousand databases.
 const LONGEST: usize = 1 << 20;
-/// So much of what one of them says on its standard error is logged; the rest is counted.
-const LOUDEST: usize = 16 << 10;
+/// So much of what it says on its standard error is logged in a while, in lines and in bytes.
+const LOUDEST: (usize, usize) = (100, 16 << 10);
 
 /// The program, and what it runs with: what the app has.
 #[derive(Clone)]
@@ -44,6 +46,18 @@ pub struct Question {
     pub user: Option<Identity>,
     /// How long it may take.
     pub limit: Duration,
+    /// What it has said of late, however often it was asked meanwhile.
+    pub said: Said,
+}
+
+/// See [`Question::said`].
+#[derive(Clone)]
+pub struct Said(Rc<RefCell<Loudness>>);
+
+impl Default for Said {
+    fn default() -> Self {
+        Self(Rc::new(RefCell::new(Loudness::new(LOUDEST.0, LOUDEST.1))))
+    }
 }
 
 impl Question {
@@ -76,11 +90,12 @@ impl Question {
             let refused = unstarted::explain(&command, self.cwd.as_deref(), &error);
             failed(format!("cannot be started: {refused}"))
         };
+        let killed_before = oom::Count::now();
         let spawned = spawn.start(program.as_ref(), args).map_err(not_started)?;
         let guard = Guard { children: &self.children, pid: spawned.pid };
         let ended = self.children.watch_one_shot(spawned.pid);
         event::became(spawned.verdict, fork::LIMIT.min(self.limit)).await.map_err(not_started)?;
-        let log = tokio::task::spawn_local(pass_on(spawned.stderr));
+        let log = tokio::task::spawn_local(pass_on(spawned.stderr, self.said.clone()));
         let answer = async {
             let mut answer = Gather::new(spawned.stdout, LONGEST + 1);
             // Its end counts, and not its pipe's, which what it started may hold open.
@@ -111,7 +126,8 @@ impl Question {
             Ok(Some((Ended::Code(0), answer))) => Ok(answer),
             Ok(Some((Ended::Code(code), _))) => Err(failed(format!("ended with code {code}"))),
             Ok(Some((Ended::Signal(number), _))) => {
-                Err(failed(format!("was ended by SIG{}", crate::os::signal::name(number))))
+                let why = if number == nix::libc::SIGKILL { killed_before.why_killed() } else { "" };
+                Err(failed(format!("was ended by SIG{}{why}", crate::os::signal::name(number))))
             }
         }
     }
@@ -130,11 +146,11 @@ impl Drop for Guard<'_> {
 }
 
 /// Its standard error, line by line into the log.
-async fn pass_on(fd: std::os::fd::OwnedFd) {
+async fn pass_on(fd: std::os::fd::OwnedFd, said: Said) {
     let Ok(pipe) = pipe::Receiver::from_owned_fd(fd) else { return };
-    let mut rest = Rest::default();
+    let rest = Rest(said);
     let mut reader = BufReader::with_capacity(1024, pipe);
-    let (mut line, mut said) = (Vec::new(), 0);
+    let mut line = Vec::new();
     loop {
         line.clear();
         match litestream_log::read_line(&mut reader, &mut line).await {
@@ -145,26 +161,26 @@ async fn pass_on(fd: std::os::fd::OwnedFd) {
         if text.trim().is_empty() {
             continue;
         }
-        if said >= LOUDEST {
-            rest.lines += 1;
-            continue;
-        }
         let text = piece(&text);
-        said += text.len();
-        tracing::info!(target: "resolver", "{text}");
+        let (is_said, left_out) = rest.0.0.borrow_mut().take(Instant::now(), text.len());
+        tell(left_out);
+        if is_said {
+            tracing::info!(target: "resolver", "{text}");
+        }
     }
 }
 
 /// What it said beyond that: told when it ends, or is no longer listened to.
-#[derive(Default)]
-struct Rest {
-    lines: u64,
-}
+struct Rest(Said);
 
 impl Drop for Rest {
     fn drop(&mut self) {
-        if self.lines > 0 {
-            tracing::info!(target: "resolver", "… ({} more lines: run it by itself to see them)", self.lines);
-        }
+        tell(self.0.0.borrow_mut().rest(Instant::now()));
+    }
+}
+
+fn tell(left_out: u64) {
+    if left_out > 0 {
+        tracing::info!(target: "resolver", "… ({left_out} more lines: run it by itself to see them)");
     }
 }

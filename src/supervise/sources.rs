@@ -244,6 +244,7 @@ impl Driver {
 
     pub(super) fn take_message(&mut self, message: Message) {
         match message {
+            Message::Event(Event::Restored) => self.restored(),
             Message::Event(event) => {
                 match event {
                     Event::GateOpened => {
@@ -432,6 +433,14 @@ impl Driver {
             let path = database.path.display();
             match twins::look(database, lock, &world.folder) {
                 Look::Held => drop(world.barred.remove(&db)),
+                Look::Ours(other) => {
+                    if world.barred.insert(db) {
+                        let other = other.display();
+                        tracing::error!(
+                            "{path}: the file of {other} stands there now, which this keeper has as well"
+                        );
+                    }
+                }
                 Look::Anew(lock) => {
                     tracing::warn!("{path}: its lock was removed while litekeeper runs: taken anew");
                     anew.push((db, lock));

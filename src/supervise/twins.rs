@@ -15,6 +15,7 @@ use crate::litestream::folder as databases;
 use crate::litestream::glob;
 use crate::litestream::others::Others;
 use crate::os::access::{self, Access};
+use crate::os::guarded;
 use crate::os::here::Here;
 use crate::os::lock::{self, Lock, Refused};
 use crate::os::locks;
@@ -28,6 +29,9 @@ const RETRY: Duration = Duration::from_millis(50);
 
 /// The text of a lock that has none: that of the file itself.
 const OTHER_NAME: &str = "name";
+
+/// The text of a lock that has none because this keeper has the file under another name, before that name.
+const OWN_NAME: &str = "own name\n";
 
 /// What stands before the text of the lock of a place for backups.
 const PLACE: &str = "place\n";
@@ -80,6 +84,8 @@ pub(super) async fn lock_all(
                     let holder = Holder::of(db, &holder);
                     let limit = match on_lock {
                         _ if holder.is_ending() => Some(patience),
+                        // It would wait for itself.
+                        _ if holder.by_own_name => Some(Duration::ZERO),
                         OnLock::Fail => Some(Duration::ZERO),
                         OnLock::Wait(limit) => limit,
                     };
@@ -119,7 +125,11 @@ fn acquire(db: &Database, text: &str) -> Result<Lock, Refused> {
     let mut lock = Lock::acquire(&lock_path(db), text)?;
     match lock.guard(&db.path) {
         Ok(()) => {}
-        Err(Refused::Held(_)) => return Err(Refused::Held(OTHER_NAME.to_owned())),
+        Err(Refused::Held(_)) => {
+            let own = guarded::other_name(&db.path);
+            let own = own.map(|own| format!("{OWN_NAME}database {}\n", own.display()));
+            return Err(Refused::Held(own.unwrap_or_else(|| OTHER_NAME.to_owned())));
+        }
         Err(refused @ Refused::Io(_)) => return Err(refused),
     }
     lock.hold(place(db, text)?);
@@ -193,12 +203,18 @@ pub(super) enum Look {
     Lost(Failure),
     /// Somebody has put something in its place that no keeper can lock.
     Barred(std::io::Error),
+    /// What stands there is the file of another database of this keeper, by its path.
+    Ours(PathBuf),
 }
 
 /// Looks whether a database's lock still keeps others away.
 pub(super) fn look(db: &Database, lock: &mut Lock, folder: &RuntimeFolder) -> Look {
+    let mut ours = None;
     if matches!(lock.guard(&db.path), Err(Refused::Held(_))) {
-        return Look::Lost(Holder::parse(OTHER_NAME).refusal(db));
+        ours = guarded::other_name(&db.path);
+        if ours.is_none() {
+            return Look::Lost(Holder::parse(OTHER_NAME).refusal(db));
+        }
     }
     if let Err(Refused::Held(holder)) = lock.keep() {
         return Look::Lost(Holder::of(db, &holder).refusal(db));
@@ -213,7 +229,7 @@ pub(super) fn look(db: &Database, lock: &mut Lock, folder: &RuntimeFolder) -> Lo
         }
     }
     if lock.is_in_place() {
-        return Look::Held;
+        return ours.map_or(Look::Held, Look::Ours);
     }
     match Lock::acquire(&lock_path(db), &text()) {
         Ok(anew) => Look::Anew(lock.replaced_by(anew)),
@@ -364,6 +380,8 @@ pub struct Holder {
     pub database: Option<PathBuf>,
     /// It has the same file under another name.
     by_other_name: bool,
+    /// The same of this keeper itself.
+    by_own_name: bool,
     /// It is the place for backups that it has.
     of_place: bool,
 }
@@ -375,7 +393,7 @@ impl Holder {
         let said = Self::parse(text);
         let path = if said.of_place { replica_lock_path(db) } else { Some(lock_path(db)) };
         let found = path.and_then(|path| place::theirs(|| path.symlink_metadata()).ok());
-        match found.as_ref().and_then(locks::taker).filter(|_| !said.by_other_name) {
+        match found.as_ref().and_then(locks::taker).filter(|_| !said.by_other_name && !said.by_own_name) {
             Some(taker) if said.pid != Some(taker) => {
                 Self { pid: Some(taker), started: None, elsewhere: None, ..said }
             }
@@ -395,6 +413,7 @@ impl Holder {
             keeper: field("keeper ").map(PathBuf::from).filter(|keeper| keeper.is_absolute()),
             database: field("database ").map(PathBuf::from).filter(|database| database.is_absolute()),
             by_other_name: text == OTHER_NAME,
+            by_own_name: text.starts_with(OWN_NAME),
             of_place: text.starts_with(PLACE),
         }
     }
@@ -449,6 +468,14 @@ impl Holder {
             (None, _) => "which left no name".to_owned(),
         };
         let path = db.path.display();
+        if self.by_own_name {
+            let other = self.database.as_ref().map(|other| piece(&other.display().to_string()));
+            let other = other.unwrap_or_default();
+            let message =
+                format!("{path}: it is the same file as {other}, which this keeper has under that name");
+            return Failure::new(ExitCode::LOCKED, message)
+                .hint("name each database by one path, and one that was renamed no more by its old one");
+        }
         if self.of_place {
             let other = self.database.as_ref().filter(|other| **other != db.path);
             let other =

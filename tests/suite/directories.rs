@@ -176,6 +176,21 @@ fn what_appears_while_it_runs_is_watched_and_drained_and_may_be_deleted() {
     assert_eq!(folder.backup("x/b.db"), 7);
 }
 
+#[test]
+fn what_is_renamed_while_it_runs_is_replicated_by_its_new_name() {
+    let folder = Folder::on_a_folder();
+    sqlite::create(&folder.path("a.db"), 3);
+    let running = folder.start(&json!({"watch": true}));
+    for end in ["", "-wal", "-shm"] {
+        let path = |name: &str| folder.path(&format!("{name}{end}"));
+        let _ = fs::rename(path("a.db"), path("b.db"));
+    }
+    running.wait_log(1, &format!("replicating {}", folder.path("b.db").display()));
+    let ended = running.stop(143);
+    assert!(!ended.log.contains("another keeper"), "{}", ended.log);
+    assert_eq!(folder.backup("b.db"), 3);
+}
+
 fn remove(path: &Path) {
     for suffix in ["", "-wal", "-shm"] {
         let _ =

@@ -3,8 +3,10 @@
 use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::support::app::App;
+use crate::support::litestream::{LATEST, binary};
 use crate::support::procfs::Process;
 use crate::support::unit;
 use crate::support::world::World;
@@ -14,7 +16,8 @@ struct Cgroup(PathBuf);
 
 impl Cgroup {
     fn new() -> Option<Self> {
-        let name = format!("lk-test-{}", std::process::id());
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("lk-test-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let version = [("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")];
         version.iter().find_map(|(root, limit)| {
             let path = PathBuf::from(root).join(&name);
@@ -62,6 +65,34 @@ fn an_app_that_the_kernel_kills_for_want_of_memory_is_said_to_be() {
     let keeper = unit::keeper(&world).args(["--restart", "never"]).wrapped(cgroup.wrapper());
     let ended = keeper.app(app).run().expect_code(137).expect_log("was ended by SIGKILL");
     assert!(!ended.log.contains("no memory left"), "{}", ended.log);
+}
+
+/// What it is asked to restore is what it has no memory for.
+#[test]
+fn a_restore_that_the_kernel_kills_for_want_of_memory_is_said_to_be() {
+    let Some(cgroup) = Cgroup::new() else {
+        let _ = writeln!(
+            std::io::stderr(),
+            "NOT APPLICABLE, so not tested: no cgroup for memory can be made here"
+        );
+        return;
+    };
+    let world = World::new();
+    let app = App::new(&world.trace()).insert(&world.db(), 3).exit(0);
+    unit::keeper(&world).app(app).run().expect_code(0);
+    fs::remove_file(world.db()).expect("it is there");
+    for kills in ["exec tail /dev/zero", "kill -9 $$"] {
+        let real = binary(LATEST);
+        let script = format!("#!/bin/sh\n[ \"$1\" = restore ] && {kills}\nexec {} \"$@\"\n", real.display());
+        let litestream = world.program("litestream", &script);
+        let keeper = unit::keeper(&world).env("LITESTREAM_BINARY_PATH", litestream);
+        let ended = keeper.wrapped(cgroup.wrapper()).app(["true"]).run().expect_code(69);
+        let ended = ended.expect_log("litestream was ended by SIGKILL");
+        let is_said = ended.log.contains("SIGKILL, since the kernel had no memory left for this container");
+        // Somebody's SIGKILL is no want of memory.
+        assert_eq!(is_said, kills.contains("zero"), "{}", ended.log);
+        assert_eq!(ended.log.contains("hint: give the container more memory"), is_said, "{}", ended.log);
+    }
 }
 
 /// What the kernel would kill first, of a process of the unit.

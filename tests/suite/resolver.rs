@@ -71,7 +71,7 @@ fn a_tenant_that_was_never_made_goes_as_that() {
     assert!(stdout(&ended).contains("removed "), "{}", ended.log);
     let ended = running.stop(143);
     let ended = ended.expect_log("a.db was never made: nothing was replicated");
-    assert!(!ended.log.contains("was deleted before"), "{}", ended.log);
+    assert!(!ended.log.contains("before it was let go"), "{}", ended.log);
 }
 
 /// Whoever asks is not told that nothing changed by a resolver that has said nothing.
@@ -267,6 +267,14 @@ fn a_resolver_that_says_too_much_is_cut_short_in_the_log() {
     let ended =
         ended.expect_log("what it says first").expect_log(" more lines: run it by itself to see them)");
     assert!(ended.log.len() < 100_000, "{} bytes", ended.log.len());
+
+    // Short lines, and question after question.
+    tenants.script("for i in $(seq 5000); do echo x; done >&2");
+    let running = tenants.start("1s");
+    tenants.wait_asked(3);
+    let ended = running.stop(143);
+    let lines = ended.log.lines().filter(|line| line.contains(" resolver: ")).count();
+    assert!((1..=102).contains(&lines), "{lines}: {}", ended.log);
 }
 
 #[test]
@@ -515,4 +523,77 @@ fn a_keeper_at_the_same_path_that_is_anothers_is_told_apart() {
     assert!(by_path().arg("--json").run().expect_code(0).stdout.contains("\"added\""));
     first.stop(143);
     second.stop(143);
+}
+
+fn rename(from: &std::path::Path, to: &std::path::Path) {
+    for suffix in ["", "-wal", "-shm"] {
+        let name = |path: &std::path::Path| format!("{}{suffix}", path.display());
+        let _ = fs::rename(name(from), name(to));
+    }
+}
+
+#[test]
+fn a_tenant_that_is_renamed_with_its_file_comes_once_the_old_name_has_gone() {
+    for is_seen in [false, true] {
+        let tenants = Tenants::in_folders();
+        tenants.name(&["a"]);
+        fs::create_dir_all(tenants.world.path("tenants")).expect("the world can be written");
+        sqlite::create(&tenants.path("a"), 5);
+        let running = tenants.start("10m");
+        let app = running.app();
+        rename(&tenants.path("a"), &tenants.path("b"));
+        if is_seen {
+            running.wait_log(1, "a.db: the file was deleted or replaced");
+            tenants.name(&["a", "b"]);
+            let ended = tenants.reload().expect_code(69);
+            ended.expect_log("b.db: it is the file of ").expect_log("that has to be let go first");
+        }
+        tenants.name(&["b"]);
+        let ended = tenants.reload().expect_code(0);
+        for word in ["removed ", "added "] {
+            let name = if word == "added " { "b" } else { "a" };
+            let line = format!("{word}{}", tenants.path(name).display());
+            assert!(ended.stdout.contains(&line), "{}", ended.stdout);
+        }
+        sqlite::insert(&tenants.path("b"), 3);
+        assert_eq!(running.app().pid, app.pid, "the same app all the time");
+        let ended = running.stop(143);
+        assert!(!ended.log.contains("another keeper"), "{}", ended.log);
+        assert_eq!(tenants.backup("b"), 8);
+    }
+}
+
+#[test]
+fn tenants_whose_files_were_swapped_are_nobody_elses() {
+    let tenants = Tenants::in_folders();
+    tenants.name(&["a", "b"]);
+    fs::create_dir_all(tenants.world.path("tenants")).expect("the world can be written");
+    sqlite::create(&tenants.path("a"), 5);
+    sqlite::create(&tenants.path("b"), 6);
+    let running = tenants.start("10m");
+    let app = running.app();
+    rename(&tenants.path("a"), &tenants.path("c"));
+    rename(&tenants.path("b"), &tenants.path("a"));
+    rename(&tenants.path("c"), &tenants.path("b"));
+    for (name, other) in [("a", "b"), ("b", "a")] {
+        let (path, other) = (tenants.path(name), tenants.path(other));
+        running.wait_log(1, &format!("{}: the file of {} stands there now", path.display(), other.display()));
+        running.wait_log(1, &format!("{}: the file was deleted or replaced", path.display()));
+    }
+    assert_eq!(running.app().pid, app.pid, "it goes on");
+    let ended = running.stop(74);
+    assert!(!ended.log.contains("another keeper"), "{}", ended.log);
+}
+
+#[test]
+fn two_names_of_one_file_are_told_as_that() {
+    let tenants = Tenants::in_folders();
+    fs::create_dir_all(tenants.world.path("tenants")).expect("the world can be written");
+    sqlite::create(&tenants.world.db(), 5);
+    fs::hard_link(tenants.world.db(), tenants.path("a")).expect("one file system");
+    tenants.name(&["a"]);
+    let ended = tenants.keeper("10m").args(["--on-lock", "wait"]).app(["true"]).run().expect_code(75);
+    let words =
+        format!("a.db: it is the same file as {}, which this keeper has", tenants.world.db().display());
+    ended.expect_log(&words);
 }

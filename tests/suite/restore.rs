@@ -12,6 +12,7 @@ use crate::support::config::Replica;
 use crate::support::keeper::Keeper;
 use crate::support::litestream::{self, Backup, LATEST, OLD};
 use crate::support::s3::S3;
+use crate::support::server::free_port;
 use crate::support::sqlite;
 use crate::support::unit;
 use crate::support::wait::{DEADLINE, wait_until};
@@ -241,6 +242,17 @@ fn a_restore_that_gets_no_answer_says_so_and_goes_on_when_there_is_one() {
     s3.resume();
     running.finish().expect_code(0);
     assert_eq!(world.trace().wait("count").rest, "10");
+}
+
+#[test]
+fn the_limit_of_a_restore_is_the_time_that_it_has() {
+    let world = World::new();
+    let url = format!("http://127.0.0.1:{}", free_port());
+    let config = world.config(&Replica::new("webdav").set("webdav-url", url).set("path", "/app"));
+    let start = Instant::now();
+    let keeper = Keeper::new(&world).config(&config).args(["--restore-timeout", "2s"]);
+    keeper.app(["true"]).run().expect_code(69).expect_log("asking again");
+    assert!(start.elapsed() > Duration::from_millis(1700), "{:?}", start.elapsed());
 }
 
 #[test]

@@ -129,11 +129,30 @@ pub fn several(world: &World, backend: &Backend) {
         return;
     };
     keeper.run().expect_code(0);
-    for (name, rows) in [("a.db", 5), ("b.db", 3)] {
+    let assert_backup = |name: &str, rows| {
         let db = world.path("tenants").join(name);
         let config = world.config_of("", [(db.as_path(), &at(name))]);
         assert_eq!(sqlite::count(&backend.restored(world, &config, &db)), rows, "{name}");
+    };
+    assert_backup("a.db", 5);
+    assert_backup("b.db", 3);
+
+    // Its metadata folder names it, whether the server can be listed or not.
+    for name in ["a.db", "a.db-wal", "a.db-shm"] {
+        let _ = fs::remove_file(world.path("tenants").join(name));
     }
+    fs::create_dir(world.path("tenants/.never.db-litestream")).expect("the world is ours");
+    let keeper = patient(backend.keeper_of(world, &config)).app(App::new(&trace).insert(&a, 2).exit(0));
+    let ended = keeper.run().expect_code(0).expect_log("restored ");
+    assert!(!ended.log.contains("never.db is not there"), "{}", ended.log);
+    assert_eq!(sqlite::count(&a), 7);
+    assert_backup("a.db", 7);
+
+    fs::create_dir_all(world.path("empty/.never.db-litestream")).expect("the world is ours");
+    let text = fs::read_to_string(&config).expect("it is ours").replace("tenants", "empty");
+    let config = world.write("empty.yml", &text);
+    let keeper = backend.keeper_of(world, &config).app(App::new(&trace).exit(0));
+    keeper.run().expect_code(78).expect_log("none has a backup");
 }
 
 /// By writing and reading; what stays is named.
