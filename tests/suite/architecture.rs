@@ -1,5 +1,7 @@
 //! Who may import whom, as ARCHITECTURE.md says it; and other house rules that a compiler does not know.
 
+mod circles;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
