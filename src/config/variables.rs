@@ -236,8 +236,8 @@ pub(super) fn file_reference(node: &Node) -> Option<String> {
 /// The longest value in a file of its own, in bytes.
 const LONGEST: usize = 64 << 10;
 
-/// What is in a file that holds one value, as Docker and Kubernetes mount secrets: all of it but the end of its last
-/// line.
+/// What is in a file that holds one value, as Docker and Kubernetes mount secrets: all of it but the ends of lines that it
+/// ends with.
 ///
 /// # Errors
 /// A fragment that says why there is no value.
@@ -248,12 +248,7 @@ pub fn read_file(path: &str) -> Result<String, String> {
         return Err(format!("is larger than {LONGEST} bytes"));
     }
     let mut text = String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())?;
-    if text.ends_with('\n') {
-        text.pop();
-        if text.ends_with('\r') {
-            text.pop();
-        }
-    }
+    text.truncate(text.trim_end_matches(['\n', '\r']).len());
     match text.as_str() {
         "" => Err("is empty".to_owned()),
         text if text.contains('\0') => Err("has a NUL character in it".to_owned()),

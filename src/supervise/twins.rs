@@ -90,7 +90,11 @@ pub(super) async fn lock_all(
                         OnLock::Wait(limit) => limit,
                     };
                     if limit.is_some_and(|limit| began.elapsed() >= limit) {
-                        return Err(holder.refusal_to_wait(db, on_lock));
+                        return Err(match source {
+                            Source::Operator => holder.refusal_to_wait(db, on_lock),
+                            // Nobody waits for what a source names.
+                            Source::User => holder.refusal(db),
+                        });
                     }
                     if let Some(code) = interrupted() {
                         return Err(Failure::new(code, "interrupted"));

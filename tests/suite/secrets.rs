@@ -9,7 +9,8 @@ use crate::support::config::Replica;
 use crate::support::keeper::Keeper;
 use crate::support::litestream::{self, LATEST, NO_SOCKET, OLD};
 use crate::support::process::{Ended, Running};
-use crate::support::s3::{S3, SECRET};
+use crate::support::refused::refused;
+use crate::support::s3::{KEY, S3, SECRET};
 use crate::support::world::World;
 
 /// A secret that only this module knows.
@@ -182,5 +183,60 @@ fn a_password_of_a_config_file_is_not_repeated() {
         let ended = keeper.app(App::new(&world.trace()).exit(0)).run().expect_code(69);
         assert_told_nobody(&world, &ended, PASSWORD);
         assert_told_nobody(&world, &ended, "aHVudGVyMi1vZi10aGUtc3VpdGU=");
+    }
+}
+
+/// As `echo KEY > file` and editors of Windows' write them: what is behind a key in a file of its own is no part of it.
+#[test]
+fn a_key_from_a_file_has_no_line_end() {
+    let (world, s3) = server();
+    let id = world.write("rt/id", &format!("{KEY}\n"));
+    let secret = world.write("rt/secret", &format!("{SECRET}\r\n\n"));
+    let variables =
+        format!("LITESTREAM_ACCESS_KEY_ID={KEY}\r\nLITESTREAM_SECRET_ACCESS_KEY=\"{SECRET}\"\r\n");
+    let variables = world.write("rt/keys.env", &variables);
+    let reference = |path: &Path| serde_json::json!({ "file": path });
+    let config = s3.replica("backups", "c").set("access-key-id", reference(&id));
+    let config = private(&world, &config.set("secret-access-key", reference(&secret)));
+    let plain = |path: &str| Keeper::new(&world).db(&world.db()).replica(&s3.url("backups", path));
+    for keeper in [
+        plain("a")
+            .env("LITESTREAM_ACCESS_KEY_ID_FILE", &id)
+            .env("LITESTREAM_SECRET_ACCESS_KEY_FILE", &secret),
+        plain("b").args(["--env-file".as_ref(), variables.as_os_str()]),
+        Keeper::new(&world).config(&config),
+    ] {
+        let app = App::new(&world.trace()).insert(&world.db(), 1).exit(0);
+        keeper.app(app).run().expect_code(0).expect_log("everything is on the replica");
+    }
+}
+
+/// In a variable, and in the text of a configuration, it is a part of the key, and S3 speaks of a signature.
+#[test]
+fn a_key_with_a_line_end_is_refused_with_its_name() {
+    let (world, s3) = server();
+    for end in ["\n", "\r", "\r\n", " "] {
+        let what =
+            if end == " " { "begins or ends with a blank" } else { "begins or ends with a line's end" };
+        for name in ["LITESTREAM_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "LITESTREAM_AZURE_SAS_TOKEN"] {
+            let keeper = || {
+                let keeper = Keeper::new(&world).db(&world.db()).replica(&s3.url("backups", "a"));
+                keeper.env(name, format!("{SECRET}{end}"))
+            };
+            let ended = refused(&world, keeper, "broken-key").expect_log(&format!("{name} {what}"));
+            assert!(!ended.log.contains(SECRET), "{}", ended.log);
+        }
+        let replica = s3.replica("backups", "a");
+        for value in [
+            serde_json::json!(format!("{SECRET}{end}")),
+            serde_json::json!({"env": "THE_SECRET"}),
+            serde_json::json!(format!("${{THE_SECRET}} ")),
+        ] {
+            let config = private(&world, &replica.clone().set("secret-access-key", value));
+            let keeper = || Keeper::new(&world).config(&config).env("THE_SECRET", format!("{SECRET}{end}"));
+            let ended =
+                refused(&world, keeper, "broken-key").expect_log("`secret-access-key` begins or ends with ");
+            assert!(!ended.log.contains(SECRET), "{}", ended.log);
+        }
     }
 }

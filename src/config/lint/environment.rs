@@ -2,7 +2,8 @@
 
 use super::Lint;
 use super::placeholder::placeholder;
-use super::rules::{PLACEHOLDER, UNUSED_VARIABLE, VARIABLE_VALUE};
+use super::replica::{NO_LINE_END, odd_in_key};
+use super::rules::{BROKEN_KEY, PLACEHOLDER, UNUSED_VARIABLE, VARIABLE_VALUE};
 use crate::config::error::Origin;
 use crate::config::given;
 use crate::config::load::Document;
@@ -29,7 +30,10 @@ const OTHERS: [(&str, &str); 10] = [
 ];
 
 /// Keys that Litestream takes from the environment.
-const KEYS: [(&str, &str); 4] = [
+const KEYS: [(&str, &str); 7] = [
+    ("LITESTREAM_AZURE_ACCOUNT_KEY", "account-key"),
+    ("LITESTREAM_AZURE_SAS_TOKEN", "sas-token"),
+    ("AWS_SESSION_TOKEN", "secret-access-key"),
     ("LITESTREAM_ACCESS_KEY_ID", "access-key-id"),
     ("LITESTREAM_SECRET_ACCESS_KEY", "secret-access-key"),
     ("AWS_ACCESS_KEY_ID", "access-key-id"),
@@ -84,6 +88,14 @@ pub fn environment(said: Said<'_>, origin: &Origin, env: Env<'_>) -> Vec<Lint> {
         }
     }
     let is_written = |name: &str| document.is_some_and(|document| is_written(document, name));
+    for (name, key) in KEYS {
+        // What the text of a configuration makes of it is looked at there.
+        let value = env(name).filter(|_| !is_written(name));
+        if let Some(what) = value.and_then(|value| odd_in_key(key, Secrecy::Secret, &value)) {
+            let message = format!("{name} begins or ends with {what}");
+            found.push(Lint::new(BROKEN_KEY, &Origin::Environment, message).hint(NO_LINE_END));
+        }
+    }
     for name in LITESTREAMS {
         // In a configuration's text its own quotes are taken away.
         let value = env(name).filter(|_| !is_written(name));

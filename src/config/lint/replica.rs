@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use super::Lint;
 use super::placeholder::placeholder;
 use super::rules::{
-    BUCKET_LIKE_HOST, FILE_HOST, HOST_KEY, PATH_SLASH, PLACEHOLDER, REPLICA_TYPE, UNKNOWN_PARAMETER, URL_USER,
+    BROKEN_KEY, BUCKET_LIKE_HOST, FILE_HOST, HOST_KEY, PATH_SLASH, PLACEHOLDER, REPLICA_TYPE,
+    UNKNOWN_PARAMETER, URL_USER,
 };
 use super::tree::{clipped, distance, each_setting, replica_types};
 use crate::config::bucket;
@@ -77,6 +78,7 @@ pub fn replicas(config: &Config, series: Series) -> Vec<Lint> {
         }
     }
     found.extend(placeholders(config));
+    found.extend(broken_keys(config));
     found.extend(slashes(config));
     if series == Series::V05 {
         found.extend(host_keys(config));
@@ -182,6 +184,46 @@ fn placeholders(config: &Config) -> Vec<Lint> {
         found.push(lint.hint("put the real value in its place"));
     });
     found
+}
+
+/// Keys and secrets with what `echo KEY > file` or a file of Windows' puts behind them: they sign nothing, and servers do not say why.
+fn broken_keys(config: &Config) -> Vec<Lint> {
+    let mut found = Vec::new();
+    each_setting(config.root(), Section::Top, &mut |section, key, value| {
+        // Keys of encryption are lines of a file.
+        if !matches!(section, Section::Top | Section::Database | Section::Replica) {
+            return;
+        }
+        let Some(what) = value.as_str().and_then(|text| odd_in_key(key.name, key.secrecy, text)) else {
+            return;
+        };
+        let message = format!("`{}` begins or ends with {what}", key.name);
+        let from = config.traces().words(value.line, value.column);
+        let message = from.iter().fold(message, |message, from| format!("{message}; {from}"));
+        let lint = Lint::new(BROKEN_KEY, config.origin(), message).at(value.line, value.column);
+        found.push(lint.hint(NO_LINE_END));
+    });
+    found
+}
+
+/// What then helps.
+pub(super) const NO_LINE_END: &str = concat!(
+    "it would be a part of the key: take it away (`printf %s KEY`, not `echo KEY`; a `.env` without CRLF); ",
+    "only a file that `{file: PATH}` or NAME_FILE names may end with it",
+);
+
+/// What no key or secret of this name begins or ends with: of those that are made by a service a blank, of all others a line's end.
+pub(super) fn odd_in_key(name: &str, secrecy: Secrecy, text: &str) -> Option<&'static str> {
+    let is_made = matches!(name, "access-key-id" | "secret-access-key" | "account-key" | "sas-token");
+    if !is_made && secrecy != Secrecy::Secret {
+        return None;
+    }
+    let is_at = |what: fn(char) -> bool| text.starts_with(what) || text.ends_with(what);
+    match () {
+        () if is_at(|c| matches!(c, '\n' | '\r')) => Some("a line's end"),
+        () if is_made && is_at(char::is_whitespace) => Some("a blank"),
+        () => None,
+    }
 }
 
 fn knows(series: Series, scheme: &str) -> bool {

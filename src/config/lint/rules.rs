@@ -42,6 +42,7 @@ rules! {
     (BAD_SIZE, Error, "bad-size", "a size that Litestream refuses"),
     (REPLICA_TYPE, Error, "replica-type", "a type of replica that Litestream does not know"),
     (HOST_AS_BUCKET, Error, "host-as-bucket", "a server stands where the bucket belongs"),
+    (BROKEN_KEY, Error, "broken-key", "a key or secret begins or ends with a line's end or a blank, with which no server knows it"),
     (PLACEHOLDER, Error, "placeholder", "a value that stands for one, such as `<BUCKET>`"),
     (REFUSED_KEY, Error, "refused-key", "a key that this Litestream refuses"),
     (OCTAL, Error, "octal", "file permissions that are not an unquoted octal number"),
