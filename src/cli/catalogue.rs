@@ -122,7 +122,12 @@ impl Catalogue {
             own.or_else(|| databases::text_variable(name))
         };
         let registrations = config.registrations(entries.len(), &env);
-        let named = |((database, url), entry)| Named { database: databases::database(&database), url, entry };
+        let named = |(config::Registration { database, url, told }, entry)| Named {
+            database: databases::database(&database),
+            url,
+            told,
+            entry,
+        };
         registrations.into_iter().zip(entries).map(named).collect()
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::driver::Driver;
-use super::outside::{is_same, is_same_entry};
+use super::outside::{is_same, is_same_entry, tells_the_same};
 use super::round::Move;
 use super::setup::{Entry, Named};
 use super::twins;
@@ -123,7 +123,12 @@ impl Driver {
         let world = &mut self.world;
         let Some(there) = world.roster.named(db).cloned() else { return };
         let is_going = world.rounds.leaving.contains(&db);
-        if is_same(&there, &named) || matches!(there.entry, Entry::InFolder(..)) || is_going {
+        let is_found = matches!(there.entry, Entry::InFolder(..));
+        if tells_the_same(&there, &named) || is_found || is_going {
+            if !is_found && !is_going && !is_same(&there, &named) {
+                // The next Litestream reads it as it is written now.
+                world.roster.rename(db, named);
+            }
             // What is on its way out comes again once it has gone.
             world.rounds.moving.remove(&db);
             if !is_going {

@@ -506,6 +506,11 @@ pub(super) fn is_same(one: &Named, other: &Named) -> bool {
     }
 }
 
+/// Whether a running Litestream that has the one has what the other says of it.
+pub(super) fn tells_the_same(one: &Named, other: &Named) -> bool {
+    is_same(one, other) || one.told.is_some() && one.told == other.told
+}
+
 /// Whether this is said of it as well.
 pub(super) fn is_same_entry(entry: &super::setup::Entry, named: &Named) -> bool {
     is_same(&Named { entry: entry.clone(), ..named.clone() }, named)

@@ -9,7 +9,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use super::driver::{Driver, Message};
 use super::effects::World;
-use super::outside::is_same;
+use super::outside::tells_the_same;
 use super::prepare::Preparation;
 use super::reload::{Asking, Report};
 use super::setup::{Entry, Looked, Named, OnLock};
@@ -355,7 +355,8 @@ impl Driver {
         let again = self.world.rounds.wanted.get(&twins::resolved(Path::new(&path))).cloned();
         let again = again.filter(|_| ok);
         // It is named otherwise now, or once more: it counts from this moment, wherever it goes.
-        let moves = |was: &&Named| !is_given_up && again.as_ref().is_some_and(|again| !is_same(was, again));
+        let moves =
+            |was: &&Named| !is_given_up && again.as_ref().is_some_and(|again| !tells_the_same(was, again));
         let before = was.as_ref().filter(moves).cloned();
         match result {
             Ok(()) => {

@@ -78,6 +78,8 @@ pub struct Named {
     pub database: Database,
     /// What a running Litestream takes it in by, or what keeps it from that.
     pub url: Result<String, String>,
+    /// The same text for all that tells a running Litestream the same; none without such a URL.
+    pub told: Option<String>,
     /// Which source names it, and how.
     pub entry: Entry,
 }
