@@ -68,7 +68,7 @@ pub use given::{Given, refuse_unread};
 pub use keys::{KEYS, Key, OFF, Shape};
 pub use load::{Document, LoadOptions, load, open, open_read, read};
 pub use model::{Config, Series};
-pub use named::parse_answer;
+pub use named::{Registration, parse_answer};
 pub use node::{Node, NodeKind, Scalar, Tag, Variable};
 pub use overrides::{Override, switch};
 pub use parse::parse;

@@ -4,7 +4,7 @@ use super::database::Database;
 use super::error::{Error, Origin};
 use super::model::Config;
 use super::node::Node;
-use super::{json, variables};
+use super::{json, register, variables};
 
 /// The databases of an answer: a list of them, or `{"dbs": […]}`; each as it stands under `dbs`. What is a secret among it
 /// is in no file that is generated, wherever that program has it from.
@@ -18,21 +18,33 @@ pub fn parse_answer(answer: &[u8]) -> Result<Vec<Node>, Error> {
     Ok(entries)
 }
 
+/// What a running Litestream takes a database in by. No `Debug`: a URL may hold secrets.
+pub struct Registration {
+    /// The database.
+    pub database: Database,
+    /// That URL, or what keeps it from that.
+    pub url: Result<String, String>,
+    /// The same text for all that tells Litestream the same; none without a URL.
+    pub told: Option<String>,
+}
+
 impl Config {
     /// The last `count` databases, each with what a running Litestream takes it in by.
     ///
     /// `env` are the variables that Litestream was started with.
-    pub fn registrations(
-        &self,
-        count: usize,
-        env: &dyn Fn(&str) -> Option<String>,
-    ) -> Vec<(Database, Result<String, String>)> {
+    pub fn registrations(&self, count: usize, env: &dyn Fn(&str) -> Option<String>) -> Vec<Registration> {
         let nodes = self.root().get("dbs").and_then(Node::as_list).unwrap_or_default();
         let databases = self.databases();
         let nodes = &nodes[nodes.len().saturating_sub(count)..];
         let databases = &databases[databases.len().saturating_sub(count)..];
         let each = nodes.iter().zip(databases);
-        each.map(|(node, database)| (database.clone(), self.registration(node, database, env))).collect()
+        let registration = |(node, database): (&Node, &Database)| {
+            let url = self.registration(node, database, env);
+            let told = database.replicas.first().zip(url.as_ref().ok());
+            let told = told.map(|(replica, url)| register::told(replica, url));
+            Registration { database: database.clone(), url, told }
+        };
+        each.map(registration).collect()
     }
 }
 

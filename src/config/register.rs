@@ -5,7 +5,7 @@
 //! such a database is refused, with what to change. What only decides when something happens is left
 //! to the next start of Litestream, whose file has it.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::database::{Database, text};
 use super::model::Config;
@@ -111,6 +111,23 @@ impl Config {
             }
         }
     }
+}
+
+/// What this URL tells Litestream, in one spelling: the place with its server, who asks there, and how. A region is what
+/// Litestream finds out by itself, or what a server takes as it is: it makes no other place.
+pub(super) fn told(replica: &Replica, url: &str) -> String {
+    let (place, query) = url.split('#').next().unwrap_or_default().split_once('?').unwrap_or((url, ""));
+    let host = place.split_once("://").map_or("", |(_, rest)| rest).split('/').next().unwrap_or_default();
+    let user = host.rsplit_once('@').map_or("", |(user, _)| user);
+    let mut parameters = std::collections::BTreeMap::new();
+    for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
+        let (key, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        if replica.kind != Kind::S3 || !["endpoint", "region"].contains(&key) {
+            // The first of two counts.
+            parameters.entry(key).or_insert_with(|| percent_decode_str(value).collect::<Vec<u8>>());
+        }
+    }
+    format!("{}\n{user}\n{parameters:?}", replica.location)
 }
 
 fn cannot(key: &str, instead: &str) -> String {
@@ -264,9 +281,13 @@ impl Asked<'_> {
 mod tests {
     use std::path::Path;
 
-    use crate::config::{LoadOptions, load};
+    use crate::config::{LoadOptions, Registration, load};
 
     fn url(top: &str, entry: serde_json::Value, env: &[(&str, &str)]) -> Result<String, String> {
+        registration(top, entry, env).url
+    }
+
+    fn registration(top: &str, entry: serde_json::Value, env: &[(&str, &str)]) -> Registration {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("litestream.yml");
         std::fs::write(&path, format!("{top}\ndbs: []\n")).expect("a file");
@@ -279,7 +300,7 @@ mod tests {
             .expect("a sound entry");
         let env =
             |name: &str| env.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-        config.registrations(1, &env).remove(0).1
+        config.registrations(1, &env).remove(0)
     }
 
     fn replica(replica: serde_json::Value) -> serde_json::Value {
@@ -334,6 +355,34 @@ mod tests {
         assert!(url("", elsewhere, &[]).expect_err("meta-path").contains("`meta-path`"));
         let set = [("LITESTREAM_S3_ENDPOINT", "http://x")];
         assert!(url("", replica(serde_json::json!({"url": "s3://b/t"})), &set).is_err());
+    }
+
+    #[test]
+    fn what_tells_litestream_the_same_is_the_same_however_it_is_written() {
+        use serde_json::json;
+        let told = |entry| registration("", replica(entry), &[]).told.expect("a URL can say it");
+        let s3 = |more: &str| told(json!({"url": format!("s3://b/t{more}")}));
+        for (one, other) in [
+            (told(json!({"path": "/backup/t"})), told(json!({"url": "file:///backup/t/"}))),
+            (s3(""), s3("/")),
+            (s3(""), told(json!({"type": "s3", "bucket": "b", "path": "t", "sync-interval": "5s"}))),
+            (s3(""), s3("?region=us-east-1&endpoint=https://s3.us-east-1.amazonaws.com")),
+            (
+                s3("?endpoint=http://h:9000&region=us-east-1"),
+                told(json!({"type": "s3", "bucket": "b", "path": "t", "endpoint": "http://h:9000"})),
+            ),
+            (s3("?partSize=5&storageClass=A%41"), s3("?storageClass=AA&partSize=5&partSize=7")),
+        ] {
+            assert_eq!(one, other);
+        }
+        for (one, other) in [
+            (s3(""), s3("/u")),
+            (s3(""), s3("?endpoint=http://h:9000")),
+            (s3(""), s3("?storageClass=AA")),
+            (told(json!({"url": "sftp://u:p@host/t"})), told(json!({"url": "sftp://u:q@host/t"}))),
+        ] {
+            assert_ne!(one, other);
+        }
     }
 
     #[test]

@@ -31,8 +31,17 @@ pub struct Named {
     pub database: Database,
     /// What a running Litestream takes it in by, or what keeps it from that.
     pub url: Result<String, String>,
+    /// The same text for all that tells a running Litestream the same; none without such a URL.
+    pub told: Option<String>,
     /// Which source names it, and how.
     pub entry: Entry,
+}
+
+impl Named {
+    /// Whether a running Litestream that has the one has what the other says of it.
+    pub fn tells_the_same(&self, other: &Self) -> bool {
+        self.entry.is_same(&other.entry) || self.told.is_some() && self.told == other.told
+    }
 }
 
 /// How a source names a database. No `Debug`: what a resolver says may hold secrets.

@@ -182,7 +182,12 @@ impl Inventory {
             own.or_else(|| (self.environment.variable)(name))
         };
         let registrations = config.registrations(entries.len(), &env);
-        let named = |((found, url), entry)| Named { database: database(&found), url, entry };
+        let named = |(config::Registration { database: found, url, told }, entry)| Named {
+            database: database(&found),
+            url,
+            told,
+            entry,
+        };
         registrations.into_iter().zip(entries).map(named).collect()
     }
 }

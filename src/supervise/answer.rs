@@ -121,7 +121,12 @@ impl Driver {
         let world = &mut self.world;
         let Some(there) = world.roster.named(db).cloned() else { return };
         let is_going = world.rounds.leaving.contains(&db);
-        if there.entry.is_same(&named.entry) || matches!(there.entry, Entry::InFolder(..)) || is_going {
+        let is_found = matches!(there.entry, Entry::InFolder(..));
+        if there.tells_the_same(&named) || is_found || is_going {
+            if !is_found && !is_going && !there.entry.is_same(&named.entry) {
+                // The next Litestream reads it as it is written now.
+                world.roster.rename(db, named);
+            }
             // What is on its way out comes again once it has gone.
             world.rounds.moving.remove(&db);
             if !is_going {

@@ -24,7 +24,7 @@ const RETRY: Duration = Duration::from_millis(250);
 impl Asker {
     /// Has Litestream take in a database, and what it holds confirmed; on any failure Litestream does
     /// not have it afterwards.
-    pub(super) async fn register(self, db: Db, Named { database, url, entry }: Named, limit: Duration) {
+    pub(super) async fn register(self, db: Db, Named { database, url, entry, .. }: Named, limit: Duration) {
         let result = match (entry, url) {
             (Entry::InFolder(..), url) => self.found(db, &database, url, limit).await,
             (Entry::Said(_), Ok(url)) => self.try_register(db, &database, &url, limit).await,

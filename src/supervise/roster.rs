@@ -188,6 +188,7 @@ mod tests {
         let named = |database, name: &str| Named {
             database,
             url: Err(String::new()),
+            told: None,
             entry: Entry::InFolder(0, name.into()),
         };
         let (second, lock) = database(folder.path(), "b");

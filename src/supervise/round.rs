@@ -355,9 +355,8 @@ impl Driver {
         let again = self.world.rounds.wanted.get(&twins::resolved(Path::new(&path))).cloned();
         let again = again.filter(|_| ok);
         // It is named otherwise now, or once more: it counts from this moment, wherever it goes.
-        let moves = |was: &&Named| {
-            !is_given_up && again.as_ref().is_some_and(|again| !was.entry.is_same(&again.entry))
-        };
+        let moves =
+            |was: &&Named| !is_given_up && again.as_ref().is_some_and(|again| !was.tells_the_same(again));
         let before = was.as_ref().filter(moves).cloned();
         match result {
             Ok(()) => {

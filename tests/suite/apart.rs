@@ -110,6 +110,35 @@ fn what_is_named_and_not_taken_in_lags() {
 }
 
 #[test]
+fn another_spelling_of_the_same_place_is_no_move() {
+    let s3 = S3::start();
+    let tenants = Tenants::on_s3(&s3);
+    let endpoint = s3.endpoint();
+    let (mut bare, url) =
+        (on(&endpoint, "a"), format!("s3://backups/a/?endpoint={endpoint}&region=us-east-1"));
+    bare.as_object_mut().expect("a mapping").remove("region");
+    tenants.name(&["a"]);
+    fs::create_dir_all(tenants.world.path("tenants")).expect("the world can be written");
+    sqlite::create(&tenants.path("a"), 5);
+    let running = tenants.start("10m");
+    for replica in [bare, json!({"url": url, "sync-interval": "2s"})] {
+        answer(&tenants, &[json!({"path": tenants.path("a"), "replica": replica})]);
+        let ended = tenants.reload().expect_code(0);
+        assert!(ended.stdout.contains("nothing changed"), "{replica}: {}", ended.stdout);
+    }
+    let root = tenants.world.path("backup/x");
+    for replica in [json!({"path": root}), json!({"url": format!("file://{}/", root.display())})] {
+        let entry = json!({"path": tenants.path("x"), "replica": replica});
+        answer(&tenants, &[tenants.entry("a"), entry]);
+        tenants.reload().expect_code(0);
+    }
+    assert!(tenants.reload().expect_code(0).stdout.contains("nothing changed"));
+    let ended = running.stop(143);
+    assert!(!ended.log.contains("not replicated any more"), "{}", ended.log);
+    assert_eq!(tenants.backup("a"), 5);
+}
+
+#[test]
 fn what_cannot_move_stays_where_it_is() {
     let s3 = S3::start();
     s3.bucket("backups");
