@@ -80,3 +80,67 @@ pub(super) fn readable(fd: std::os::fd::BorrowedFd<'_>) -> PollFd<'_> {
 pub(super) fn is_readable(fd: &PollFd<'_>) -> bool {
     fd.revents().is_some_and(|events| !events.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::net::UnixListener;
+    use std::path::Path;
+    use std::thread;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// A socket, and what answers there: to each connection its request in place of a body.
+    fn litestream(answers: usize) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let listener = UnixListener::bind(&path).unwrap();
+        thread::spawn(move || {
+            for stream in listener.incoming().take(answers) {
+                let mut stream = stream.unwrap();
+                let mut bytes = [0; 64];
+                let length = stream.read(&mut bytes).unwrap();
+                stream.write_all(&bytes[..length]).unwrap();
+            }
+        });
+        (folder, path)
+    }
+
+    fn asks(path: &Path, requests: &[Vec<u8>], time: Duration, litestream: Option<&OwnedFd>) -> usize {
+        drain(path.as_os_str().as_bytes(), requests, time, litestream)
+    }
+
+    #[test]
+    fn each_request_has_a_connection_and_each_confirmation_counts() {
+        let count = AT_ONCE * 2 + 1;
+        let (_folder, path) = litestream(count);
+        let answer = |at: usize| if at.is_multiple_of(2) { "HTTP/1.0 200 OK" } else { "HTTP/1.0 500 200" };
+        let requests: Vec<Vec<u8>> = (0..count).map(|at| answer(at).into()).collect();
+        assert_eq!(asks(&path, &requests, LONG, None), AT_ONCE + 1);
+    }
+
+    #[test]
+    fn nobody_is_asked_where_nobody_listens() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(asks(&folder.path().join("s"), &[b"POST".to_vec()], LONG, None), 0);
+        let (_folder, path) = litestream(0);
+        assert_eq!(asks(&path, &[], LONG, None), 0);
+    }
+
+    #[test]
+    fn a_time_that_is_over_or_a_dead_litestream_ends_the_wait() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        // Connections come to a queue, and nobody takes them.
+        let _listener = UnixListener::bind(&path).unwrap();
+        let requests = [b"POST".to_vec()];
+        assert_eq!(asks(&path, &requests, Duration::from_millis(20), None), 0);
+        let (dead, writer) = std::io::pipe().unwrap();
+        drop(writer);
+        let began = Instant::now();
+        assert_eq!(asks(&path, &requests, LONG, Some(&dead.into())), 0);
+        assert!(began.elapsed() < LONG);
+    }
+}

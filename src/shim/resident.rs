@@ -1,30 +1,26 @@
-//! The shim's life: one thread, one `poll(2)`.
+//! The shim's life: one thread, one `poll(2)`, and what the [`Policy`] wants done.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::libc;
 use nix::poll::{PollFlags, PollTimeout, poll};
 
-use super::becoming::Becoming;
+use super::App;
+use super::action::{Action, To};
 use super::drain::{drain, is_readable, readable};
-use super::voice::{Voice, ended, processes};
-use super::wire::{Orders, Target, ToKeeper, ToShim, Update, receive, send, value};
-use super::{App, LISTEN_FDNAMES, LISTEN_FDS, LISTEN_PID};
-use crate::core::Ended;
-use crate::os::child::Child;
-use crate::os::exec::Command;
-use crate::os::fork::Born;
+use super::event::Event;
+use super::policy::{LOOK_AGAIN, Limits, Policy};
+use super::voice::Voice;
+use super::wire::{Orders, ToKeeper, ToShim, Update, receive, send, value};
+use crate::core::ExitCode;
+use crate::os::fork::{self, Born, Verdict};
 use crate::os::packet::Outgoing;
 use crate::os::reap::{self, Reaped};
 use crate::os::signal::{self, Signals};
 use crate::os::{fd, limit, memory, oom_score, pidfd, proc, tree};
-
-/// How often a tree that is being killed is looked at again for what was born meanwhile, and the
-/// parent on a kernel without pidfds.
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// Runs the shim on the descriptor that its command line names; the exit code is for the process.
 pub fn main(link: Option<&str>) -> u8 {
@@ -32,39 +28,20 @@ pub fn main(link: Option<&str>) -> u8 {
     let adopted = link.and_then(|number| number.parse().ok()).map(fd::adopt);
     let Some(Ok(link)) = adopted else {
         let _ = writeln!(io::stderr(), "error: this command is litekeeper's own, and is started by it");
-        return crate::core::ExitCode::USAGE.get();
+        return ExitCode::USAGE.get();
     };
     match Resident::new(link).and_then(|mut resident| resident.live()) {
         Ok(code) => code,
         Err(error) => {
             // Nobody may be left to read it.
             let _ = writeln!(io::stderr(), "error: the shim cannot go on: {error}");
-            crate::core::ExitCode::LITESTREAM.get()
+            ExitCode::LITESTREAM.get()
         }
     }
 }
 
-/// The app's process tree, as the shim sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Tree {
-    Gone,
-    /// The leader lives.
-    Led(i32),
-    /// The leader ended, what it started lives.
-    Left,
-}
-
-/// Why the shim is on its way out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Alone {
-    No,
-    /// The keeper is dead: stop the app in order, drain, end with 0.
-    WithoutKeeper,
-    /// Litestream is dead: end the app, then this process.
-    WithoutLitestream,
-}
-
 struct Resident {
+    policy: Policy,
     /// Gone once the keeper is.
     link: Option<OwnedFd>,
     outgoing: Outgoing,
@@ -75,13 +52,13 @@ struct Resident {
     parent: i32,
     litestream: Option<OwnedFd>,
     signals: Signals,
-    tree: Tree,
-    /// The leader, until it is known to be the app.
-    becoming: Option<Becoming>,
-    killing: bool,
-    kill_at: Option<Instant>,
-    alone: Alone,
+    /// The app that is to be started: its value, and its descriptors.
+    app: Vec<OwnedFd>,
+    /// What the leader has to say about its exec.
+    verdict: Option<Verdict>,
     voice: Voice,
+    /// What to end with.
+    code: Option<ExitCode>,
 }
 
 impl Resident {
@@ -103,63 +80,48 @@ impl Resident {
         // Not the number that the keeper started: that may be a wrapper around Litestream.
         let parent = nix::unistd::getppid().as_raw();
         let litestream = pidfd::open(parent);
+        let policy = Policy::new(Limits {
+            birth: fork::LIMIT,
+            orphan_grace: orders.orphan_grace,
+            grace: orders.grace,
+            stop_signal: orders.stop_signal,
+        });
         let voice = Voice::new(orders.log.clone(), stderr);
         Ok(Self {
-            parent,
+            policy,
             link: Some(link),
             outgoing: Outgoing::default(),
             orders,
             locks: BTreeMap::new(),
+            parent,
             litestream,
             signals,
-            tree: Tree::Gone,
-            becoming: None,
-            killing: false,
-            kill_at: None,
-            alone: Alone::No,
+            app: Vec::new(),
+            verdict: None,
             voice,
+            code: None,
         })
     }
 
     fn live(&mut self) -> io::Result<u8> {
         self.tell(&ToKeeper::Ready(std::process::id() as i32));
         loop {
-            if self.alone != Alone::WithoutLitestream && self.litestream_is_gone() {
-                self.lose_litestream();
+            if self.policy.stage().has_litestream() && self.litestream_is_gone() {
+                self.happens(Event::LitestreamGone);
             }
-            if self.tree == Tree::Gone {
-                match self.alone {
-                    Alone::No => {}
-                    Alone::WithoutLitestream => return Ok(crate::core::ExitCode::LITESTREAM.get()),
-                    Alone::WithoutKeeper => {
-                        let Orders { socket, requests, drain: time, .. } = &self.orders;
-                        let confirmed = drain(socket, requests, *time, self.litestream.as_ref());
-                        let asked = requests.len();
-                        self.tell_drained(confirmed, asked);
-                        return Ok(0);
-                    }
-                }
+            if let Some(code) = self.code {
+                return Ok(code.get());
             }
             let (keeper, children) = self.wait()?;
             self.look_at_leader();
             if children {
                 self.take_signals();
             }
-            if keeper && self.take_messages()? {
-                return Ok(0);
+            if keeper {
+                self.take_messages()?;
             }
-            if self.kill_at.is_some_and(|at| at <= Instant::now()) {
-                self.kill_at = None;
-                self.killing = true;
-                if self.link.is_none() && self.tree != Tree::Gone {
-                    let app = self.voice.app();
-                    self.voice.warn(&format!("{app} did not stop in its time: killing it"));
-                }
-            }
-            if self.killing && self.tree != Tree::Gone {
-                tree::signal_descendants(std::process::id() as i32, libc::SIGKILL);
-                self.reap();
-            }
+            self.policy.handle_timeout(Instant::now());
+            self.act();
         }
     }
 
@@ -174,19 +136,17 @@ impl Resident {
             waiting.push(link);
             waiting.len() - 1
         });
-        let watches_litestream = self.alone != Alone::WithoutLitestream;
+        let watches_litestream = self.policy.stage().has_litestream();
         if watches_litestream && let Some(litestream) = &self.litestream {
             waiting.push(readable(litestream.as_fd()));
         }
-        let becoming = self.becoming.as_ref().and_then(Becoming::awaited);
-        if let Some((verdict, _)) = becoming {
-            waiting.push(readable(verdict));
+        if let Some(verdict) = &self.verdict {
+            waiting.push(readable(verdict.as_fd()));
         }
-        let looks =
-            (self.killing && self.tree != Tree::Gone) || (watches_litestream && self.litestream.is_none());
-        let due = self.kill_at.into_iter().chain(becoming.map(|(_, until)| until)).min();
-        let until_due = due.map(|at| at.saturating_duration_since(Instant::now()));
-        let timeout = match looks.then_some(LOOK_AGAIN).into_iter().chain(until_due).min() {
+        let until_due = self.policy.poll_timeout().map(|at| at.saturating_duration_since(Instant::now()));
+        // On a kernel without pidfds the parent has to be looked at.
+        let looks = (watches_litestream && self.litestream.is_none()).then_some(LOOK_AGAIN);
+        let timeout = match looks.into_iter().chain(until_due).min() {
             Some(time) => PollTimeout::from(signal::poll_millis(time)),
             None => PollTimeout::NONE,
         };
@@ -195,6 +155,13 @@ impl Resident {
             Err(error) => return Err(error.into()),
         }
         Ok((keeper.is_some_and(|at| is_readable(&waiting[at])), is_readable(&waiting[0])))
+    }
+
+    // What happens.
+
+    fn happens(&mut self, event: Event) {
+        self.policy.handle(Instant::now(), event);
+        self.act();
     }
 
     /// A process keeps its parent until that one dies, and a pidfd of a dead process is readable.
@@ -208,102 +175,32 @@ impl Resident {
             })
     }
 
-    fn lose_litestream(&mut self) {
-        self.alone = Alone::WithoutLitestream;
-        if self.orders.orphan_grace.is_zero() {
-            // Before the keeper is told: what counts now is milliseconds.
-            tree::signal_descendants(std::process::id() as i32, libc::SIGKILL);
-            self.killing = true;
-        } else {
-            self.signal(Target::Leader, self.orders.stop_signal);
-            self.kill_at = Some(Instant::now() + self.orders.orphan_grace);
-        }
-        if self.link.is_none() {
-            let app = self.voice.app();
-            self.voice.error(&format!(
-                "litestream is dead as well, so what {app} wrote last may not be on the replica"
-            ));
-        }
-        self.tell(&ToKeeper::LitestreamGone);
-        self.reap();
-    }
-
-    fn lose_keeper(&mut self) {
-        self.link = None;
-        // Litestream's log had one reader. Its last sync must not wait for room in that pipe.
-        fd::give_up_outputs();
-        // Not before: what is given up is the pipe to the keeper, and not what that wrote to.
-        self.voice.take_over();
-        if self.alone == Alone::No {
-            self.alone = Alone::WithoutKeeper;
-            let app = self.voice.app();
-            let after = self.orders.grace.as_secs_f32();
-            let (target, what) = match self.tree {
-                Tree::Led(_) => (Target::Leader, format!("stopping {app}, which has {after} s for that")),
-                Tree::Left => (Target::Tree, format!("stopping what {app} left")),
-                Tree::Gone => (Target::Tree, "nothing of the app runs".to_owned()),
-            };
-            self.voice
-                .warn(&format!("litekeeper was killed: {what}; then a last sync, then litestream ends"));
-            self.signal(target, self.orders.stop_signal);
-            self.kill_at = Some(Instant::now() + self.orders.grace);
-        }
-    }
-
-    /// An answer alone is no proof: nobody has compared the databases with it.
-    fn tell_drained(&self, confirmed: usize, asked: usize) {
-        match (confirmed, asked) {
-            (_, 0) => self.voice.info("the app has ended: litestream does its last sync"),
-            (all, _) if all == asked => self.voice.info(&format!(
-                "the app has ended, and litestream has confirmed each database ({all}): the next start compares them"
-            )),
-            (some, _) => self.voice.error(&format!(
-                "the app has ended, and litestream has confirmed {some} of {asked} databases: the local files have \
-                 the rest, and the next start uploads it"
-            )),
-        }
-    }
-
-    /// Whoever the leader's end leaves is to end in order as well: with the keeper there, the keeper says so.
-    fn end_leftovers(&mut self, how: Ended, unborn: Option<i32>, left: u32) {
-        if self.link.is_some() {
-            return;
-        }
-        let app = self.voice.app();
-        let mut text = match unborn {
-            Some(errno) => format!("{app} was not started: {}", io::Error::from_raw_os_error(errno)),
-            None => format!("{app} {}", ended(how)),
-        };
-        if left > 0 {
-            text.push_str(&format!(": stopping {} that it left", processes(left)));
-            self.signal(Target::Tree, self.orders.stop_signal);
-        }
-        self.voice.info(&text);
-    }
-
     fn take_signals(&mut self) {
         while let Some(signal::Received { number, .. }) = self.signals.take() {
             match number {
                 libc::SIGCHLD => self.reap(),
-                // Litestream passes these on and waits: somebody told it to stop.
-                libc::SIGTERM | libc::SIGINT => self.tell(&ToKeeper::Asked(number)),
-                // Nobody else has business with the shim.
-                _ => {}
+                _ => self.happens(Event::Received(number)),
             }
         }
     }
 
-    /// Takes what the keeper says; whether that was the last.
-    fn take_messages(&mut self) -> io::Result<bool> {
-        while let Some(link) = &self.link {
+    fn take_messages(&mut self) -> io::Result<()> {
+        while self.code.is_none()
+            && let Some(link) = &self.link
+        {
             // As in `tell`.
             let _ = self.outgoing.flush(link.as_fd());
             match receive::<ToShim>(link, false) {
-                Ok(Some((ToShim::Start, fds))) => self.start(fds),
-                Ok(Some((ToShim::Signal(target, number), _))) => self.signal(target, number),
-                Ok(Some((ToShim::KillTree, _))) => self.killing = self.tree != Tree::Gone,
+                Ok(Some((ToShim::Start, fds))) if fds.len() < 4 => {}
+                Ok(Some((ToShim::Start, fds))) => {
+                    self.app = fds;
+                    self.happens(Event::Start);
+                    self.app.clear();
+                }
+                Ok(Some((ToShim::Signal(target, number), _))) => self.happens(Event::Signal(target, number)),
+                Ok(Some((ToShim::KillTree, _))) => self.happens(Event::KillTree),
                 Ok(Some((ToShim::Update, fds))) => self.update(fds)?,
-                Ok(Some((ToShim::Release, _))) => return Ok(true),
+                Ok(Some((ToShim::Release, _))) => self.happens(Event::Release),
                 Ok(Some((ToShim::Setup, _))) => {}
                 Ok(None) => self.lose_keeper(),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
@@ -311,7 +208,12 @@ impl Resident {
                 Err(_) => self.lose_keeper(),
             }
         }
-        Ok(false)
+        Ok(())
+    }
+
+    fn lose_keeper(&mut self) {
+        self.link = None;
+        self.happens(Event::KeeperGone);
     }
 
     fn update(&mut self, mut fds: Vec<OwnedFd>) -> io::Result<()> {
@@ -325,57 +227,14 @@ impl Resident {
         Ok(())
     }
 
-    fn start(&mut self, mut fds: Vec<OwnedFd>) {
-        if self.alone != Alone::No || self.tree != Tree::Gone || fds.len() < 4 {
-            return;
-        }
-        (self.killing, self.kill_at) = (false, None);
-        let memory = fds.remove(0);
-        let started = value::<App>(memory).and_then(|app| child_of(app, fds).start());
-        match started {
-            Ok(Born { pid, verdict }) => {
-                self.tree = Tree::Led(pid);
-                self.becoming = Some(Becoming::new(pid, verdict));
-            }
-            Err(error) => self.tell(&ToKeeper::NotStarted(error.raw_os_error().unwrap_or(libc::EIO))),
-        }
-    }
-
-    /// Tells that the leader has become the app, as soon as it has.
+    /// What became of the leader, if it is not the app yet and has said so.
     fn look_at_leader(&mut self) {
-        if let Tree::Led(pid) = self.tree
-            && self.becoming.as_mut().is_some_and(Becoming::has_become)
-        {
-            self.becoming = None;
-            self.tell(&ToKeeper::Started(pid));
-            // From here on there is little to do for a long time.
-            memory::give_back();
-        }
-    }
-
-    fn signal(&mut self, target: Target, number: i32) {
-        let leader = match self.tree {
-            Tree::Led(pid) => Some(pid),
-            Tree::Left | Tree::Gone => None,
-        };
-        let mut to_wake = Vec::new();
-        match (target, leader) {
-            (Target::Leader, Some(pid)) => {
-                signal::send(pid, number);
-                to_wake = proc::in_group(pid);
-            }
-            (Target::Group, Some(pid)) => signal::send_to_group(pid, number),
-            (Target::Tree, _) => {
-                to_wake = tree::descendants(std::process::id() as i32);
-                to_wake.iter().for_each(|pid| signal::send(*pid, number));
-            }
-            (Target::Leader | Target::Group, None) => {}
-        }
-        if number == self.orders.stop_signal {
-            // Whoever is stopped hears of nothing. The others are left alone: some do something on SIGCONT.
-            to_wake.retain(|pid| proc::is_stopped(*pid));
-            to_wake.into_iter().for_each(|pid| signal::send(pid, libc::SIGCONT));
-        }
+        let Some(verdict) = self.verdict.as_ref().and_then(Verdict::look) else { return };
+        self.verdict = None;
+        self.happens(match verdict {
+            Ok(()) => Event::Became,
+            Err(error) => Event::NotBecome(errno(&error)),
+        });
     }
 
     fn reap(&mut self) {
@@ -383,7 +242,7 @@ impl Resident {
         let left = loop {
             match reap::next() {
                 Reaped::Ended(pid, how) => {
-                    if self.tree == Tree::Led(pid) {
+                    if self.policy.leader() == Some(pid) {
                         // It may have come as far meanwhile, or have said why not.
                         self.look_at_leader();
                         ended = Some(how);
@@ -391,40 +250,45 @@ impl Resident {
                 }
                 Reaped::Stopped(pid, number) => {
                     self.look_at_leader();
-                    if self.tree == Tree::Led(pid) && self.becoming.is_some() {
-                        // No terminal's job yet, and nobody would continue it. SIGSTOP is somebody's wish.
-                        if number != libc::SIGSTOP {
-                            signal::send(pid, libc::SIGCONT);
-                        }
-                    } else if self.tree == Tree::Led(pid) {
-                        self.tell(&ToKeeper::Stopped(number));
-                    }
+                    self.happens(Event::Stopped(pid, number));
                 }
                 Reaped::Quiet => break true,
                 Reaped::Childless => break false,
             }
         };
-        match (ended, self.tree) {
-            (Some(how), _) => {
-                self.tree = if left { Tree::Left } else { Tree::Gone };
+        match ended {
+            Some(how) => {
+                self.verdict = None;
                 let left =
                     if left { tree::descendants(std::process::id() as i32).len().max(1) as u32 } else { 0 };
-                let unborn = self.becoming.take().and_then(|leader| leader.failure());
-                self.end_leftovers(how, unborn, left);
-                self.tell(&match (unborn, how) {
-                    (Some(errno), _) => ToKeeper::NotStarted(errno),
-                    (None, Ended::Code(code)) => ToKeeper::Exited { code, left },
-                    (None, Ended::Signal(number)) => ToKeeper::Signaled { number, left },
-                });
+                self.happens(Event::LeaderEnded(how, left));
             }
-            (None, Tree::Left) if !left => {
-                self.tree = Tree::Gone;
-                self.tell(&ToKeeper::TreeGone);
-            }
-            (None, Tree::Gone | Tree::Led(_) | Tree::Left) => {}
+            None if !left => self.happens(Event::Childless),
+            None => {}
         }
-        if self.tree == Tree::Gone {
-            self.killing = false;
+    }
+
+    // What is done.
+
+    fn act(&mut self) {
+        while let Some(action) = self.policy.poll_action() {
+            match action {
+                Action::Tell(message) => self.tell(&message),
+                Action::Say(note) => self.voice.say(note),
+                Action::TakeOver => {
+                    // Litestream's log had one reader. Its last sync must not wait for room in that pipe.
+                    fd::give_up_outputs();
+                    // Not before: what is given up is the pipe to the keeper, and not what that wrote to.
+                    self.voice.take_over();
+                }
+                Action::Start => self.start(),
+                Action::GiveBackMemory => memory::give_back(),
+                Action::Signal { to, number, wakes } => signal(to, number, wakes),
+                Action::KillTree => tree::signal_descendants(std::process::id() as i32, libc::SIGKILL),
+                Action::Reap => self.reap(),
+                Action::Drain => self.drain(),
+                Action::Exit(code) => self.code = Some(code),
+            }
         }
     }
 
@@ -434,25 +298,50 @@ impl Resident {
             let _ = send::<_, ()>(link, &mut self.outgoing, message, None, &[]);
         }
     }
+
+    fn start(&mut self) {
+        let mut fds = std::mem::take(&mut self.app);
+        let memory = fds.remove(0);
+        let started = value::<App>(memory).and_then(|app| app.into_child(fds).start());
+        match started {
+            Ok(Born { pid, verdict }) => {
+                self.verdict = Some(verdict);
+                self.happens(Event::Born(pid));
+            }
+            Err(error) => self.happens(Event::NotBorn(errno(&error))),
+        }
+    }
+
+    fn drain(&mut self) {
+        // Its end may have come with the app's.
+        if self.litestream_is_gone() {
+            return self.happens(Event::LitestreamGone);
+        }
+        let Orders { socket, requests, drain: time, .. } = &self.orders;
+        let confirmed = drain(socket, requests, *time, self.litestream.as_ref());
+        self.happens(Event::Drained { confirmed, asked: requests.len() });
+    }
 }
 
-fn child_of(app: App, mut fds: Vec<OwnedFd>) -> Child {
-    let folder = (app.has_folder && fds.len() > 3).then(|| fds.remove(3));
-    let sockets = fds.len() - 3;
-    let mut env = app.env;
-    let own = [LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES];
-    env.retain(|(name, _)| own.iter().all(|own| name != own.as_bytes()));
-    if sockets > 0 {
-        env.push((LISTEN_FDS.into(), sockets.to_string().into()));
-        env.extend(app.socket_names.map(|names| (LISTEN_FDNAMES.into(), names)));
+fn signal(to: To, number: i32, wakes: bool) {
+    let mut to_wake = Vec::new();
+    match to {
+        To::Leader(pid) => {
+            signal::send(pid, number);
+            to_wake = if wakes { proc::in_group(pid) } else { Vec::new() };
+        }
+        To::Group(pid) => signal::send_to_group(pid, number),
+        To::Tree => {
+            to_wake = tree::descendants(std::process::id() as i32);
+            to_wake.iter().for_each(|pid| signal::send(*pid, number));
+        }
     }
-    Child {
-        command: Command::from_bytes(app.argv, env),
-        folder,
-        may_stay: app.inherits_folder,
-        foreground: app.foreground,
-        ignored: signal::Numbers(app.ignored),
-        fds,
-        own_number_in: (sockets > 0).then(|| LISTEN_PID.into()),
+    if wakes {
+        to_wake.retain(|pid| proc::is_stopped(*pid));
+        to_wake.into_iter().for_each(|pid| signal::send(pid, libc::SIGCONT));
     }
+}
+
+fn errno(error: &io::Error) -> i32 {
+    error.raw_os_error().unwrap_or(libc::EIO)
 }
