@@ -123,6 +123,59 @@ fn unsafe_code_and_cfg_live_in_the_os_room() {
     }
 }
 
+/// What decides and does nothing: time, processes and files are told to it, and it says what is to be done.
+const VALUES: &[&str] = &["core/", "shim/policy.rs", "shim/stage.rs", "shim/event.rs", "shim/action.rs"];
+
+/// Where something would be done.
+const REACHES: &[&str] = &[
+    "std::",
+    "nix::",
+    "rustix::",
+    "tokio::",
+    "tracing::",
+    "crate::",
+    "super::app",
+    "super::drain",
+    "super::resident",
+    "super::voice",
+];
+
+/// What of that is a value itself.
+const REACHES_A_VALUE: &[&str] = &[
+    "std::collections",
+    "std::fmt",
+    "std::time",
+    "std::mem",
+    "nix::libc;",
+    "crate::core::",
+    "crate::shim::",
+];
+
+#[test]
+fn what_decides_does_nothing() {
+    let mut seen = BTreeSet::new();
+    for file in files(&source()) {
+        let name = file.strip_prefix(source()).unwrap().to_str().unwrap().to_owned();
+        let Some(value) = VALUES.iter().find(|value| name.starts_with(**value)) else { continue };
+        if name.contains("/tests/") {
+            continue;
+        }
+        seen.insert(value);
+        for line in code(&file) {
+            let asks = line.contains("::now()") || line.contains("elapsed()");
+            assert!(!asks, "src/{name} looks at a clock: {line}");
+            // Its numbers are in capitals.
+            let calls = line.split("libc::").skip(1).any(|rest| rest.starts_with(char::is_lowercase));
+            assert!(!calls, "src/{name} calls the system: {line}");
+            for (at, _) in REACHES.iter().flat_map(|reach| line.match_indices(reach)) {
+                let is_value = REACHES_A_VALUE.iter().any(|value| line[at..].starts_with(value));
+                assert!(is_value, "src/{name} reaches for what does something: {line}");
+            }
+        }
+    }
+    assert_eq!(seen.len(), VALUES.len(), "of {VALUES:?} there are {seen:?}");
+}
+
 /// Where processes are made, and why nobody has to be served meanwhile.
 const FORKS: &[(&str, &str, &str)] = &[
     ("os/fork.rs", "fork()", "the one place: what comes of the exec is an event"),
