@@ -5,7 +5,7 @@
 //! tree the moment Litestream dies, stops the app in order when the keeper dies, and always ends
 //! with 0 after a drain, because Litestream skips its final sync when its child fails.
 //!
-//! What it does when is decided in [`policy`], a value; [`resident`] is the loop that feeds it.
+//! What it does when is decided in `policy.rs`, a value; `resident.rs` is the loop that feeds it.
 //!
 //! Architecture invariant: this room imports `core`, `os` and `printer`. No tokio, no Litestream: what the
 //! shim has to say to a control socket it gets as bytes.
