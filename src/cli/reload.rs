@@ -78,6 +78,7 @@ struct Found {
 
 fn find(args: &args::Reload) -> Result<Found, Failure> {
     let cwd = settings::current_dir()?;
+    let (mut file, mut control) = (None, None);
     let dbs = match &args.db {
         Some(path) => {
             let path = cwd.join(path);
@@ -98,6 +99,8 @@ fn find(args: &args::Reload) -> Result<Found, Failure> {
             };
             let found = databases::open(&source, &cwd)?;
             let (config, _) = databases::read(found, &source, &cwd)?;
+            file = config.origin().file().map(|file| settings::real(&cwd, file));
+            control = config.socket();
             config.databases().iter().map(inventory::database).collect()
         }
     };
@@ -115,6 +118,11 @@ fn find(args: &args::Reload) -> Result<Found, Failure> {
     }
     // The configuration names no database itself, so there is no lock to look at.
     let mut sockets = supervise::keeper_sockets(&settings::runtime_roots());
+    if sockets.len() > 1
+        && let Some(socket) = supervise::keeper_of(&sockets, file.as_deref(), control.as_deref())
+    {
+        sockets = vec![socket];
+    }
     match (sockets.pop(), sockets.len()) {
         (Some(socket), 0) => {
             if let Some(Ok(folder)) = socket.parent().map(Path::symlink_metadata) {
@@ -128,7 +136,9 @@ fn find(args: &args::Reload) -> Result<Found, Failure> {
             ExitCode::USAGE,
             format!("{} keepers run, and the configuration does not tell which one is meant", others + 1),
         )
-        .hint("name a database that it runs on: `litekeeper reload --db PATH`")),
+        .hint(
+            "name its own configuration (--config FILE), or a database that it runs on: `litekeeper reload --db PATH`",
+        )),
     }
 }
 

@@ -236,6 +236,7 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
             txid::check(&asked, is_ltx)?;
             written.check(&checked, is_ltx)
         }),
+        configuration: configured.origin().file().map(|file| real(&cwd, file)),
         inventory: Inventory::new(configured, from, shutdown_sync, resolver.is_some(), environment, old),
         folders,
         resolver: resolver.map(|resolver| resolver.command.into_iter().map(Into::into).collect()),
@@ -243,6 +244,12 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
         json_log: args.log_format == Format::Json,
         runtime_roots,
     })
+}
+
+/// A file by a path that is the same whoever names it.
+pub(super) fn real(cwd: &Path, file: &Path) -> PathBuf {
+    let path = cwd.join(file);
+    std::fs::canonicalize(&path).unwrap_or(path)
 }
 
 /// The binary as an option or the configuration names it; the variables are looked at elsewhere.

@@ -133,6 +133,8 @@ pub fn supervise(mut setup: Setup, log: &'static Outlet) -> Result<ExitCode, Fai
         tokio::task::spawn_local(log.go_on());
         let folder = RuntimeFolder::make(&setup.runtime_roots, setup.user.as_ref())?
             .with_socket(setup.socket.clone())?;
+        let source = folder.write_source(setup.configuration.as_deref());
+        source.map_err(os("the runtime folder"))?;
         // Before any lock: what is named after a path that is none fails otherwise than the path itself.
         (setup.faults)(Looked::Configured)?;
         beforehand::refuse(&setup, &workplace)?;

@@ -44,6 +44,6 @@ mod workplace;
 pub use driver::supervise;
 pub use reload::{Failed, HOLDING, RELOAD, Report, WITHIN};
 pub use resolver::{Question, Said};
-pub use runtime_folder::{RuntimeFolder, keeper_sockets};
+pub use runtime_folder::{RuntimeFolder, keeper_of, keeper_sockets};
 pub use setup::{IfBehind, Looked, OnLock, Setup};
 pub use twins::{Holder, keeper_socket, lock_path, text as lock_text};

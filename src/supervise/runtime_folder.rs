@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, Permissions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
@@ -26,6 +26,14 @@ const KEEPER_SOCKET: &str = "keeper.sock";
 const CONFIG: &str = "litestream.yml";
 const NAMED: &str = "named.yml";
 const SOCKET: &str = "litestream.sock";
+/// By what whoever looks for a keeper knows it that has no database of its own.
+const SOURCE: &str = "source";
+/// What stands before the path of its configuration there.
+const CONFIGURATION: &str = "configuration ";
+/// The same of its control socket.
+const CONTROL: &str = "socket ";
+/// No two paths are longer.
+const LONGEST_SOURCE: u64 = 16 << 10;
 
 /// How long other starts may take that make their folders in the same place: they need milliseconds.
 const TURN: Duration = Duration::from_secs(5);
@@ -176,6 +184,17 @@ impl RuntimeFolder {
     /// What the operating system says.
     pub(super) fn write_named_config(&self, text: &str) -> io::Result<()> {
         self.write(NAMED, text)
+    }
+
+    /// Writes by what this run can be found: its configuration, where it has one, and the control socket.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub(super) fn write_source(&self, configuration: Option<&Path>) -> io::Result<()> {
+        let line = |name: &str, path: &Path| path.to_str().map(|path| format!("{name}{path}\n"));
+        let named = configuration.and_then(|path| line(CONFIGURATION, path));
+        let socket = line(CONTROL, &self.socket);
+        self.write(SOURCE, &named.into_iter().chain(socket).collect::<String>())
     }
 
     /// Writes a configuration for one look at a database, which goes with what is returned.
@@ -331,6 +350,34 @@ pub fn keeper_sockets(roots: &[PathBuf]) -> Vec<PathBuf> {
         .filter(|path| lock::held_by(&path.join(LOCK)).is_some())
         .map(|path| path.join(KEEPER_SOCKET))
         .collect()
+}
+
+/// The one of these keepers that has this control socket, or else this configuration; none where several have.
+pub fn keeper_of(
+    sockets: &[PathBuf],
+    configuration: Option<&Path>,
+    socket: Option<&Path>,
+) -> Option<PathBuf> {
+    let sources: Vec<(&PathBuf, String)> =
+        sockets.iter().filter_map(|keeper| Some((keeper, source(keeper)?))).collect();
+    let only = |name: &str, wanted: Option<&Path>| {
+        let wanted = format!("{name}{}", wanted?.to_str()?);
+        let mut found = sources.iter().filter(|(_, source)| source.lines().any(|line| line == wanted));
+        let (keeper, _) = found.next()?;
+        found.next().is_none().then(|| (*keeper).clone())
+    };
+    only(CONTROL, socket).or_else(|| only(CONFIGURATION, configuration))
+}
+
+/// What a run says of itself. Whoever its databases belong to can write what he likes there, and is asked himself then; so no
+/// link of his is followed.
+fn source(keeper: &Path) -> Option<String> {
+    let run = keeper.parent()?;
+    let folder = Folder::open(run.parent()?).ok()?.below(run.file_name()?).ok()?;
+    let mut text = String::new();
+    let file = folder.open_file(OsStr::new(SOURCE), false).ok()?;
+    file.take(LONGEST_SOURCE).read_to_string(&mut text).ok()?;
+    Some(text)
 }
 
 /// A run's lock is held by its keeper, its Litestream and its shim: when nobody holds it, all are gone.

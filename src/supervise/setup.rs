@@ -102,6 +102,8 @@ pub struct Setup {
     pub folders: Vec<Folder>,
     /// The program that names further ones.
     pub resolver: Option<Vec<OsString>>,
+    /// The configuration's file, with no link in its path; none where there is none.
+    pub configuration: Option<PathBuf>,
     /// Where the user wants Litestream's control socket; else it is in the runtime folder.
     pub socket: Option<PathBuf>,
     /// Log lines are JSON, those of a shim without a keeper as well.

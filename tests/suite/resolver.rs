@@ -1,6 +1,7 @@
 //! Databases that a resolver names: at the start, while the app runs, and when something goes wrong.
 
 use std::fs;
+use std::path::Path;
 
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
@@ -16,6 +17,7 @@ use crate::support::s3::S3;
 use crate::support::sqlite;
 use crate::support::tenants::{Tenants, is_locked};
 use crate::support::wait::{DEADLINE, wait_until};
+use crate::support::world::World;
 
 fn stdout(ended: &Ended) -> &str {
     &ended.stdout
@@ -343,6 +345,44 @@ fn a_tenant_that_cannot_be_drained_is_kept() {
     running.wait_log(1, "and not replicated any more");
     assert_eq!(tenants.backup("a"), 8);
     running.stop(143);
+}
+
+/// With no database of its own a configuration has no lock to look at: its keeper is known by the file, or by the control socket.
+#[test]
+fn a_keeper_without_databases_is_found_among_others() {
+    let worlds = [World::new(), World::new(), World::new()];
+    let shared = worlds[0].runtime_dir();
+    let socket = format!("socket: {{path: {}}}\n", worlds[2].path("s").display());
+    let keeper = |world: &World| Keeper::new(world).env("LITEKEEPER_RUNTIME_DIR", &shared);
+    let asked = |world: &World| {
+        let text = fs::read_to_string(world.path("asked")).unwrap_or_default();
+        text.lines().count()
+    };
+    let running = worlds.each_ref().map(|world| {
+        world.program("resolver", "#!/bin/sh\necho >> asked\necho '[]'\n");
+        let top = if world.root() == worlds[2].root() { socket.as_str() } else { "" };
+        let text =
+            format!("{top}litekeeper: {{resolver: {{command: [./resolver], interval: 10m}}}}\ndbs: []\n");
+        let config = world.write("litestream.yml", &text);
+        let running = keeper(world).config(&config).app(App::new(&world.trace()).ready().wait()).start();
+        world.trace().wait("ready");
+        running
+    });
+    // The configuration of the last one was moved meanwhile.
+    fs::rename(worlds[2].path("litestream.yml"), worlds[2].path("moved.yml")).expect("ours");
+    std::os::unix::fs::symlink("litestream.yml", worlds[1].path("link.yml")).expect("ours");
+    for (world, name) in worlds.iter().zip(["litestream.yml", "link.yml", "moved.yml"]) {
+        let before = worlds.each_ref().map(asked);
+        keeper(world).command("reload").config(Path::new(name)).run().expect_code(0);
+        for (other, before) in worlds.iter().zip(before) {
+            let more = usize::from(other.root() == world.root());
+            assert_eq!(asked(other), before + more, "{name}");
+        }
+    }
+    let stranger = worlds[0].write("other.yml", "litekeeper: {resolver: {command: [./resolver]}}\ndbs: []\n");
+    let ended = keeper(&worlds[0]).command("reload").config(&stranger).run().expect_code(64);
+    ended.expect_log("3 keepers run").expect_log("--config FILE");
+    running.into_iter().for_each(|running| drop(running.stop(143)));
 }
 
 #[test]
