@@ -136,6 +136,14 @@ impl Lag {
         }
     }
 
+    /// Does not wait with the question about a change: it is one that somebody waits for.
+    pub(super) fn ask_soon(&mut self, now: Instant, db: Db) {
+        let now = self.own(now);
+        if let Some(watched) = self.dbs.get_mut(&db) {
+            watched.ask_at = watched.ask_at.map(|at| at.min(now));
+        }
+    }
+
     /// Whether this is news.
     pub(super) fn replaced(&mut self, now: Instant, db: Db) -> bool {
         let now = self.own(now);

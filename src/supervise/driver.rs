@@ -292,6 +292,7 @@ impl Driver {
 impl Driver {
     /// Remembers how the databases are left, so that the next start knows them again.
     async fn leave(&self, signals: &AsyncFd<Signals>) -> Result<(), Failure> {
+        let began = Instant::now();
         let mut leaving = JoinSet::new();
         for (_, database) in self.world.roster.listed().iter() {
             let (runner, database) = (self.world.runner.clone(), database.clone());
@@ -309,17 +310,45 @@ impl Driver {
             .filter_map(|(why, database)| Some(format!("{}: {}", database.path.display(), why?)))
             .collect();
         if parted.is_empty() {
-            let unknown = self.world.heard.snapshots.due().into_iter();
-            parted.extend(
-                unknown.map(|db| format!("{}: its last snapshot was not looked at", db.path.display())),
-            );
+            parted = self.look_at_late_snapshots(began, signals).await;
         }
-        if parted.is_empty() || !self.world.drained {
+        if !self.world.drained {
             return Ok(());
+        }
+        if parted.is_empty() {
+            let unknown = self.world.heard.snapshots.due().into_iter();
+            let unknown: Vec<_> =
+                unknown.map(|db| format!("{} -> {}", db.path.display(), db.replica)).collect();
+            if unknown.is_empty() {
+                return Ok(());
+            }
+            let message = format!(
+                "nobody knows yet whether the last snapshot is whole that litestream made of {}: the look at it was not over within {} s",
+                unknown.join(", "),
+                snapshots::TRIAL.as_secs()
+            );
+            return Err(Failure::new(ExitCode::NOT_DRAINED, message).hint(
+                "all rows are there; a snapshot that was cut off keeps them from being restored: `litestream restore -o FILE` tells",
+            ));
         }
         let message = format!("not everything is on the replica: {}", parted.join("; "));
         Err(Failure::new(ExitCode::NOT_DRAINED, message)
             .hint("the local files have it, and the next start copies them as a whole"))
+    }
+
+    /// Looks at the snapshots of which Litestream told in its last words; what is wrong with them.
+    async fn look_at_late_snapshots(&self, began: Instant, signals: &AsyncFd<Signals>) -> Vec<String> {
+        let mut looking = JoinSet::new();
+        for database in self.world.heard.snapshots.due() {
+            let (runner, snapshots) = (self.world.runner.clone(), self.world.heard.snapshots.clone());
+            looking.spawn_local(async move { (snapshots.settle(&runner, &database).await.err(), database) });
+        }
+        if looking.is_empty() {
+            return Vec::new();
+        }
+        let limit = snapshots::TRIAL.saturating_sub(began.elapsed());
+        let looked = self.done_within(limit, looking, signals).await.into_iter();
+        looked.filter_map(|(why, database)| Some(format!("{}: {}", database.path.display(), why?))).collect()
     }
 
     /// Remembers what was not confirmed, so that the next start answers for it even if it is stopped before it can ask.

@@ -573,6 +573,23 @@ fn rename(from: &std::path::Path, to: &std::path::Path) {
     }
 }
 
+/// A change waits for a quarter of `--max-lag`, which is longer than any test.
+#[test]
+fn a_tenant_that_the_app_makes_is_told_of_when_it_is_made() {
+    let tenants = Tenants::in_folders();
+    tenants.name(&["a"]);
+    fs::create_dir_all(tenants.world.path("tenants")).expect("the world can be written");
+    let app = App::new(&tenants.world.trace()).ready().wait();
+    let running = tenants.keeper("10m").args(["--max-lag", "1h"]).app(app).start();
+    tenants.world.trace().wait("ready");
+    // One look has missed it by then.
+    running.wait_log(1, "app.db is not there");
+    sqlite::create(&tenants.path("a"), 5);
+    running.wait_log(1, "a.db is there now: replicating it");
+    assert_eq!(tenants.backup("a"), 5);
+    running.stop(143);
+}
+
 #[test]
 fn a_tenant_that_is_renamed_with_its_file_comes_once_the_old_name_has_gone() {
     for is_seen in [false, true] {

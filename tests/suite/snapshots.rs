@@ -1,7 +1,7 @@
 //! Litestream's snapshots on S3: one that was cut off begins no restore, and may not stay.
 
 use crate::support::keeper::Keeper;
-use crate::support::litestream::{Backup, LATEST};
+use crate::support::litestream::{Backup, LATEST, binary};
 use crate::support::process::Running;
 use crate::support::s3::S3;
 use crate::support::unit;
@@ -67,4 +67,27 @@ fn a_key_that_may_only_write_is_told_of_once() {
     unit.stop(0).expect_log("everything is on the replica");
     s3.resume();
     restored(&world, &s3);
+}
+
+/// The log of a busy machine is read late.
+#[test]
+fn one_that_is_told_of_at_the_end_and_not_looked_at_is_said_to_be() {
+    let (world, s3) = (World::new(), S3::start());
+    s3.bucket("backups");
+    let line = r#"{"level":"INFO","msg":"snapshot complete","db":"app.db","txid":"0000000000000001"}"#;
+    let real = binary(LATEST);
+    let script = format!(
+        "#!/bin/sh\n[ \"$1\" = replicate ] || exec {0} \"$@\"\n{0} \"$@\"\ncode=$?\necho '{line}'\nexit $code\n",
+        real.display()
+    );
+    let litestream = world.program("litestream", &script);
+    let keeper = Keeper::new(&world).db(&world.db()).replica(&s3.url("backups", "app")).envs(S3::env());
+    let unit = unit::start_writing(&world, keeper.env("LITESTREAM_BINARY_PATH", litestream));
+    wait_until("a look at the snapshot", DEADLINE, || {
+        s3.seen().iter().filter(|request| request.starts_with("GetObject backups/app/0009/")).count() >= 2
+    });
+    s3.hold_heads();
+    let ended = unit.stop(74).expect_log("everything is on the replica");
+    let ended = ended.expect_log("nobody knows yet whether the last snapshot is whole");
+    assert!(!ended.log.contains("not everything"), "{}", ended.log);
 }

@@ -7,9 +7,14 @@ use crate::core::{Cause, Db, ExitCode, Note, OnLag, Phase};
 
 impl Machine {
     pub(super) fn changed(&mut self, now: Instant, db: Db) {
+        let is_made = self.absent.is_missed(db);
         self.absent.made(db, self.confirms);
         if self.confirms && (self.litestream.is_up() || self.roster.is_outside(db)) {
             self.lag.changed(now, db);
+            if is_made {
+                // It is told as soon as it is on its replica, which costs one question in its life.
+                self.lag.ask_soon(now, db);
+            }
         }
     }
 

@@ -184,7 +184,8 @@ fn a_file_that_never_appears_stops_the_unit_if_a_lag_does() {
 fn a_file_that_appears_late_is_said_to_be_replicated_once_it_is() {
     let mut world = without_a_file(OnLag::Unready);
     world.pass(secs(70)).suffer(Fault::Makes(Db(1), true));
-    world.pass(secs(20));
+    // Long before a change is asked about.
+    world.pass(secs(3));
     assert_eq!((world.noted(Note::Made(Db(1))), world.did(&Action::Ready(true))), (1, 2));
     world.pass(secs(100)).suffer(Fault::Stop(15));
     assert_eq!(world.end(), 0);

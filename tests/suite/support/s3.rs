@@ -159,6 +159,11 @@ impl S3 {
         self.shared.set(|mode| mode.puts_held = true);
     }
 
+    /// Nobody is told how long an object is until [`S3::resume`]; all else is.
+    pub fn hold_heads(&self) {
+        self.shared.set(|mode| mode.heads_held = true);
+    }
+
     /// Objects cannot be read, as with a key that may only write, until [`S3::resume`]; all else can.
     pub fn forbid_gets(&self) {
         self.shared.set(|mode| mode.gets_forbidden = true);
@@ -355,6 +360,7 @@ async fn accept(listener: TcpListener, service: S3Service, tls: Option<TlsAccept
 struct Mode {
     paused: bool,
     puts_held: bool,
+    heads_held: bool,
     puts_forbidden: bool,
     /// Both are of Litestream's own files alone.
     ltx_alone: bool,
@@ -416,7 +422,9 @@ impl Gate {
         let mode = loop {
             let mode = changes.borrow_and_update().clone();
             let is_meant = !mode.ltx_alone || request.key.ends_with(".ltx");
-            let held = mode.paused || (mode.puts_held && is_meant && request.writes());
+            let held = mode.paused
+                || (mode.puts_held && is_meant && request.writes())
+                || (mode.heads_held && request.operation == "HeadObject");
             if !held {
                 break mode;
             }
