@@ -379,9 +379,11 @@ impl Driver {
         }
         self.world.rounds.open.remove(&db);
         self.world.rounds.leaving.remove(&db);
+        // After the drain, which had it, nobody writes to it any more.
+        let may_be_written_to = !self.machine.stops() || self.is_ending();
         // Nobody else has it since a moment ago; the looks at all of them would tell. A drain waits for it, if it is there
         // before the other is gone.
-        match (again, before) {
+        match (again.filter(|_| may_be_written_to), before) {
             (Some(again), Some(before)) if self.is_ending() => self.take_back(before, &again),
             (Some(again), before) if was.is_some() => self.take_outside(again, before, &Rc::default()),
             (Some(_) | None, _) => {}
