@@ -4,6 +4,7 @@ use super::rules::ENV_FILE_ONLY;
 use super::site::Site;
 use crate::config::Origin;
 use crate::config::lint::Lint;
+use crate::dotenv;
 use crate::os::open;
 
 /// More than this is no file of variables.
@@ -16,18 +17,14 @@ pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
     // Of its own options `run` takes none from there.
     let is_read = site.env_files.contains(&path);
     let mut found = Vec::new();
-    for (number, line) in (1..).zip(String::from_utf8_lossy(&text).lines()) {
-        let line = line.trim_start();
-        let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
-        let Some((name, value)) = line.split_once('=') else { continue };
-        let name = name.trim_end();
+    for (number, line) in dotenv::lines(&String::from_utf8_lossy(&text), &|_| None) {
+        let Ok((name, value)) = line else { continue };
         let is_ours = ["LITESTREAM_", "LITEKEEPER_"].iter().any(|start| name.starts_with(start));
         if is_read && !name.starts_with("LITEKEEPER_") {
             continue;
         }
-        let is_wanted = is_ours || site.unset.iter().any(|unset| unset == name);
-        let is_empty = value.trim().trim_matches(['"', '\'']).is_empty();
-        if is_wanted && !is_empty && (site.variable)(name).is_none() {
+        let is_wanted = is_ours || site.unset.contains(&name);
+        if is_wanted && !value.is_empty() && (site.variable)(&name).is_none() {
             let message =
                 format!("{name} is set in this file only, which is the app's: Litekeeper does not read it");
             let lint = Lint::new(ENV_FILE_ONLY, &Origin::File(".env".into()), message).at(number, 0);

@@ -16,19 +16,38 @@ const LONGEST_NAME: usize = 256;
 /// Names and values.
 pub type Variables = Vec<(String, String)>;
 
-/// The variables of a file, in its order, or each line that is wrong (from 1) and why.
-///
-/// `${NAME}` is the value that `env` has, else the one of an earlier line; one of neither stays as it is.
+/// A variable and its value, or why a line sets none.
+pub type Line = Result<(String, String), &'static str>;
+
+const TOO_LARGE: &str = "the variables come to more than 2 MiB, counting each use of one";
+
+/// Reads the variables of a file, in its order, or each line that is wrong (from 1) and why.
 ///
 /// # Errors
-/// Every line that is none of the above; no text of the file is repeated. Where the values come to more than
+/// Every line that [`lines`] refuses; no text of the file is repeated. Where the values come to more than
 /// [`MAX_BYTES`], that alone: twenty lines that use each the one before twice are a million of the first.
 pub fn parse(
     text: &str,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Variables, Vec<(usize, &'static str)>> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let (mut found, mut wrong) = (Vec::new(), Vec::new());
+    for (number, line) in lines(text, env) {
+        match line {
+            Ok(variable) => found.push(variable),
+            Err(TOO_LARGE) => return Err(vec![(number, TOO_LARGE)]),
+            Err(reason) => wrong.push((number, reason)),
+        }
+    }
+    if wrong.is_empty() { Ok(found) } else { Err(wrong) }
+}
+
+/// Reads each line that sets a variable, or should, with its number (from 1); the last one is that at which the values come
+/// to more than [`MAX_BYTES`].
+///
+/// `${NAME}` is the value that `env` has, else the one of an earlier line; one of neither stays as it is.
+pub fn lines(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Vec<(usize, Line)> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut found = Vec::new();
     let mut known = BTreeMap::new();
     let mut rest = text;
     let mut line = 1;
@@ -41,20 +60,17 @@ pub fn parse(
         };
         let (entry, after) = entry(rest, &lookup);
         if left.get().is_none() {
-            return Err(vec![(line, "the variables come to more than 2 MiB, counting each use of one")]);
+            found.push((line, Err(TOO_LARGE)));
+            return found;
         }
-        match entry {
-            Ok(Some((name, value))) => {
-                known.insert(name.clone(), value.clone());
-                found.push((name, value));
-            }
-            Ok(None) => {}
-            Err(reason) => wrong.push((line, reason)),
+        if let Ok(Some((name, value))) = &entry {
+            known.insert(name.clone(), value.clone());
         }
+        found.extend(entry.transpose().map(|entry| (line, entry)));
         line += rest[..rest.len() - after.len()].matches('\n').count();
         rest = after;
     }
-    if wrong.is_empty() { Ok(found) } else { Err(wrong) }
+    found
 }
 
 type Entry = Result<Option<(String, String)>, &'static str>;
