@@ -2,17 +2,17 @@
 
 use serde_yaml::Value as Yaml;
 
-use super::code::{Scope, Value};
-use super::command;
-use super::find::Found;
-use super::place::{self, Named, Slashes};
-use super::plan::Framework;
-use super::project::{Project, foreign};
-use super::{erb, existing};
+use super::erb;
+use crate::detect::code::{Asked, Scope, Value};
+use crate::detect::database::foreign;
+use crate::detect::found::Found;
+use crate::detect::place::{self, Named, Slashes};
+use crate::detect::project::Project;
+use crate::detect::{Framework, existing, start};
 
 const FILE: &str = "config/database.yml";
 
-/// Environments in the order in which they are looked for when `RAILS_ENV` says nothing.
+/// Environments in the order in which they are looked for without `RAILS_ENV`.
 const ENVIRONMENTS: [&str; 3] = ["production", "staging", "development"];
 
 /// Why a cache is left out.
@@ -20,12 +20,12 @@ const CACHE: &str = "it fills itself again, and changes so often that it would b
 /// Why Action Cable's messages are left out.
 const CABLE: &str = "it only holds messages on their way to browsers, for a day at most";
 
-pub(super) fn is_here(project: &Project<'_>) -> bool {
+pub(in crate::detect) fn is_here(project: &Project<'_>) -> bool {
     project.has(FILE)
         && (project.has("config/application.rb") || project.has("bin/rails") || project.has("Gemfile"))
 }
 
-pub(super) fn read(project: &Project<'_>) -> Option<Found> {
+pub(in crate::detect) fn read(project: &Project<'_>) -> Option<Found> {
     let template = project.text(FILE)?;
     let chosen = project.variable("RAILS_ENV");
     let env = |name: &str| project.variable(name);
@@ -58,11 +58,20 @@ pub(super) fn read(project: &Project<'_>) -> Option<Found> {
     for (alias, settings) in configurations(section) {
         read_one(project, &alias, &settings, &rendered, &mut found);
     }
-    // What could not be worked out matters only where a database's path needed it, which is said there.
+    note_unknown(project, rendered, &asked, &found);
+    commands(project, &environment, &mut found);
+    gem(project, &mut found);
+    Some(found)
+}
+
+/// Notes the blocks of Ruby that were left out, and the variables of databases that are not set.
+fn note_unknown(project: &Project<'_>, rendered: erb::Rendered, asked: &[Asked], found: &Found) {
+    // Other code matters only where a database's path needs it, which is noted there.
     for (line, code) in rendered.unknown {
         if code.contains("do |") || code.starts_with("if ") || code.starts_with("unless ") {
             project.note(format!(
-                "{shown}:{line}: `{code}` cannot be worked out without Ruby; its part was left out"
+                "{}:{line}: `{code}` cannot be worked out without Ruby; its part was left out",
+                project.in_tree(FILE)
             ));
         }
     }
@@ -73,12 +82,9 @@ pub(super) fn read(project: &Project<'_>) -> Option<Found> {
             project.note(format!("{} is not set here: {FILE}'s own default was taken", variable.name));
         }
     }
-    commands(project, &environment, &mut found);
-    gem(project, &mut found);
-    Some(found)
 }
 
-/// The same with every `<<` carried out, those in what is merged included.
+/// Carries out every `<<`, those in what is merged included.
 fn merged(yaml: Yaml) -> Yaml {
     match yaml {
         Yaml::Mapping(mapping) => {
@@ -101,7 +107,7 @@ fn merged(yaml: Yaml) -> Yaml {
     }
 }
 
-/// One database, or several by their names.
+/// Splits an environment into its databases, by their names.
 fn configurations(section: &Yaml) -> Vec<(String, Yaml)> {
     let Some(mapping) = section.as_mapping() else { return Vec::new() };
     // Rails: a mapping of mappings is several databases.
@@ -113,6 +119,7 @@ fn configurations(section: &Yaml) -> Vec<(String, Yaml)> {
     }
 }
 
+/// Reads the settings of one database; a database that is not replicated is noted.
 fn read_one(
     project: &Project<'_>,
     alias: &str,
@@ -120,6 +127,34 @@ fn read_one(
     rendered: &erb::Rendered,
     found: &mut Found,
 ) {
+    let text = |key: &str| settings.get(key).and_then(Yaml::as_str);
+    let database = match file(project, alias, settings, rendered) {
+        Ok(database) => database,
+        Err(reason) => return project.note(format!("{alias} was skipped: {reason}")),
+    };
+    let Some(mut database) = project.database(alias, &database, ".", Slashes::Three) else { return };
+    let migrations = text("migrations_paths").unwrap_or_default();
+    let reason =
+        [("cache", CACHE), ("cable", CABLE)].iter().find(|(what, _)| is_for(alias, migrations, what));
+    database.left_out = reason.map(|(_, reason)| (*reason).to_owned());
+    database.comes_back = database.left_out.is_some();
+    if is_for(alias, migrations, "queue") {
+        database.comment =
+            Some("jobs that were promised but not yet done: as worth keeping as the data".to_owned());
+    }
+    found.add(project, database);
+}
+
+/// Finds the file or URL that the settings of a database name.
+///
+/// # Errors
+/// Why it is none that can be replicated.
+fn file(
+    project: &Project<'_>,
+    alias: &str,
+    settings: &Yaml,
+    rendered: &erb::Rendered,
+) -> Result<String, String> {
     let text = |key: &str| settings.get(key).and_then(Yaml::as_str).map(str::to_owned);
     // `DATABASE_URL` and `CACHE_DATABASE_URL` are merged over the file, and so is `url:`.
     let prefix = if alias == "primary" { String::new() } else { format!("{}_", alias.to_uppercase()) };
@@ -129,67 +164,38 @@ fn read_one(
         .filter(|url| !url.is_empty());
     let adapter = text("adapter").unwrap_or_default();
     if settings.get("replica").and_then(Yaml::as_bool) == Some(true) {
-        project.note(format!("{alias} was skipped: it is a second connection to another database"));
-        return;
+        return Err("it is a second connection to another database".to_owned());
     }
-    let url_is_file =
-        url.as_deref().map(|url| !matches!(place::named(url, Slashes::Three), Named::Foreign(_)));
-    let sqlite = url_is_file.unwrap_or_else(|| adapter.contains("sqlite") || adapter == "litedb");
-    if !sqlite {
-        let what = match url.as_deref().map(|url| place::named(url, Slashes::Three)) {
-            Some(Named::Foreign(scheme)) => foreign(&scheme),
-            _ if adapter.is_empty() => {
-                project.note(format!("{alias} was skipped: {FILE} names no adapter for it"));
-                return;
-            }
-            _ => foreign(&adapter),
-        };
-        project.note(format!(
-            "{alias} was skipped: {what} is not SQLite, and Litestream replicates nothing else"
-        ));
-        return;
+    let server = match url.as_deref().map(|url| place::named(url, Slashes::Three)) {
+        Some(Named::Foreign(scheme)) => Some(foreign(&scheme)),
+        Some(Named::File(_) | Named::Either { .. } | Named::Memory) => None,
+        None if adapter.contains("sqlite") || adapter == "litedb" => None,
+        None if adapter.is_empty() => return Err(format!("{FILE} names no adapter for it")),
+        None => Some(foreign(&adapter)),
+    };
+    if let Some(server) = server {
+        return Err(format!("{server} is not SQLite, and Litestream replicates nothing else"));
     }
     let is_url = url.is_some();
     let Some(database) = url.or_else(|| text("database")) else {
-        project.note(format!(
-            "{alias} was skipped: {FILE} names no database for it; give it one and run init again"
-        ));
-        return;
+        return Err(format!("{FILE} names no database for it; give it one and run init again"));
     };
     if let Some(code) = rendered.unknown_in(&database) {
-        project.note(format!(
-            "{alias} was skipped: `{code}` cannot be worked out without Ruby; write its path into the file by hand"
+        return Err(format!(
+            "`{code}` cannot be worked out without Ruby; write its path into the file by hand"
         ));
-        return;
     }
     if database.contains("%{") {
-        project.note(format!(
-            "{alias} was skipped: it is a database for each tenant; replicate their folder with `dir` and `pattern`, or name them with litekeeper.resolver"
-        ));
-        return;
+        return Err("it is a database for each tenant; replicate their folder with `dir` and `pattern`, or name them with litekeeper.resolver".to_owned());
     }
     // A URL is no path: its scheme would be a part of the file's name.
-    if is_url && let Some(name) = place::variables(&database).next() {
-        project.note(format!("{alias} was skipped: {name} is not set here; set it and run init again"));
-        return;
+    if let Some(name) = place::variables(&database).next().filter(|_| is_url) {
+        return Err(format!("{name} is not set here; set it and run init again"));
     }
-    let Some(mut database) = project.database(alias, &database, ".", Slashes::Three) else { return };
-    let migrations = text("migrations_paths").unwrap_or_default();
-    database.left_out = if is_for(alias, &migrations, "cache") {
-        Some(CACHE.to_owned())
-    } else if is_for(alias, &migrations, "cable") {
-        Some(CABLE.to_owned())
-    } else {
-        None
-    };
-    database.comes_back = database.left_out.is_some();
-    if is_for(alias, &migrations, "queue") {
-        database.comment =
-            Some("jobs that were promised but not yet done: as worth keeping as the data".to_owned());
-    }
-    found.add(project, database);
+    Ok(database)
 }
 
+/// Tells whether a database is the one of Solid Cache, Cable or Queue.
 fn is_for(alias: &str, migrations: &str, what: &str) -> bool {
     alias == what || alias == format!("solid_{what}") || migrations.ends_with(&format!("{what}_migrate"))
 }
@@ -199,7 +205,7 @@ fn commands(project: &Project<'_>, environment: &str, found: &mut Found) {
     let words: &[&str] = if thruster {
         &["bin/thrust", "bin/rails", "server"]
     } else if project.has("config/puma.rb") {
-        &command::PUMA
+        &start::PUMA
     } else {
         &["bin/rails", "server"]
     };
@@ -211,21 +217,21 @@ fn commands(project: &Project<'_>, environment: &str, found: &mut Found) {
     }
 }
 
-/// The litestream gem: its configuration, where its secrets come from, and what must go.
+/// Takes the litestream gem's configuration, and notes what must go.
 fn gem(project: &Project<'_>, found: &mut Found) {
     existing::carry_over(project, &["config/litestream.yml", "litestream.yml"], found);
-    let says = |file: &str, what: &str| {
+    let has_line = |file: &str, what: &str| {
         project.text(file).is_some_and(|text| {
             text.lines().any(|line| !line.trim_start().starts_with('#') && line.contains(what))
         })
     };
-    if says("config/puma.rb", "plugin :litestream") {
+    if has_line("config/puma.rb", "plugin :litestream") {
         project.note("config/puma.rb starts a Litestream of its own: take `plugin :litestream` out, litekeeper runs it");
     }
     if project.has("config/initializers/litestream.rb") {
         project.note("config/initializers/litestream.rb sets the bucket and the keys inside of Rails only: give LITESTREAM_REPLICA_BUCKET, LITESTREAM_ACCESS_KEY_ID and LITESTREAM_SECRET_ACCESS_KEY to litekeeper's environment");
     }
-    if says("Procfile", "litestream:replicate") {
+    if has_line("Procfile", "litestream:replicate") {
         project.note("Procfile starts a Litestream of its own: take the line with litestream:replicate out");
     }
 }

@@ -1,10 +1,10 @@
-//! The templates that Rails' YAML is, without Ruby.
+//! The ERB templates in Rails' YAML, without Ruby.
 
-use super::code::{Language, Scope, Source, Value};
-use super::place;
-use super::tree::MAX_FILE;
+use crate::detect::code::{Expr, Language, Scope, Source, Value};
+use crate::detect::place;
+use crate::detect::tree::MAX_FILE;
 
-/// The text that a template becomes, and what in it could not be worked out.
+/// The text that a template becomes, and the code in it that could not be evaluated.
 pub(super) struct Rendered {
     pub text: String,
     /// Ruby that was left out, with its line.
@@ -12,7 +12,7 @@ pub(super) struct Rendered {
 }
 
 impl Rendered {
-    /// What could not be worked out in a part of the text.
+    /// Finds code in a part of the text that could not be evaluated.
     pub fn unknown_in(&self, text: &str) -> Option<&str> {
         let number = place::variables(text).find_map(|name| name.strip_prefix("<%="))?;
         Some(self.unknown.get(number.parse::<usize>().ok()?)?.1.as_str())
@@ -136,7 +136,7 @@ fn statement(
     }
 }
 
-fn expression(code: &str) -> super::code::Expr {
+fn expression(code: &str) -> Expr {
     Source::new(trimmed(code), Language::Ruby).expression()
 }
 

@@ -2,24 +2,22 @@
 
 use std::path::Path;
 
-use super::code::{Expr, Language, Scope, Source};
-use super::existing;
-use super::find::Found;
-use super::place::Slashes;
-use super::plan::Framework;
-use super::project::Project;
-use super::tree::Entry;
+use crate::detect::code::{Expr, Language, Scope, Source};
+use crate::detect::found::Found;
+use crate::detect::place::Slashes;
+use crate::detect::project::Project;
+use crate::detect::{Entry, Framework, existing};
 
 /// Where production's settings are, the stronger first.
 const FILES: [&str; 5] =
     ["config/runtime.exs", "config/releases.exs", "config/prod.exs", "config/config.exs", "config/dev.exs"];
 
-pub(super) fn is_here(project: &Project<'_>) -> bool {
+pub(in crate::detect) fn is_here(project: &Project<'_>) -> bool {
     let needs = |name: &str| project.glimpse("mix.exs").is_some_and(|text| text.contains(name));
     project.has("mix.exs") && (needs(":phoenix") || needs(":ecto") || needs("apps_path"))
 }
 
-pub(super) fn read(project: &Project<'_>) -> Option<Found> {
+pub(in crate::detect) fn read(project: &Project<'_>) -> Option<Found> {
     let mix = Source::new(&project.text("mix.exs")?, Language::Elixir);
     let mut found = Found::new(Framework::Phoenix, project.in_tree("mix.exs"));
     // The apps of an umbrella have dependencies of their own, and the settings of all are at its top.

@@ -6,14 +6,11 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::code::{Expr, Language, Scope, Source, Value};
-use super::command;
-use super::existing;
-use super::files;
-use super::find::Found;
-use super::place::{self, Named, Slashes};
-use super::plan::Framework;
-use super::project::Project;
+use crate::detect::code::{Expr, Language, Scope, Source, Value};
+use crate::detect::found::Found;
+use crate::detect::place::{self, Named, Slashes};
+use crate::detect::project::Project;
+use crate::detect::{Framework, existing, start, walk};
 use crate::secrets::mask;
 
 /// How many files of Python are looked at.
@@ -21,21 +18,9 @@ const MAX_FILES: usize = 500;
 /// How many of them are read as code.
 const MAX_CODE: usize = 40;
 /// Where the packages that a project needs are written down.
-const MANIFESTS: [&str; 13] = [
-    "requirements.txt",
-    "requirements.in",
-    "requirements/base.txt",
-    "requirements/common.txt",
-    "requirements/production.txt",
-    "requirements/prod.txt",
-    "pyproject.toml",
-    "Pipfile",
-    "setup.py",
-    "setup.cfg",
-    "poetry.lock",
-    "uv.lock",
-    "Pipfile.lock",
-];
+const MANIFESTS: &str = "requirements.txt requirements.in requirements/base.txt requirements/common.txt \
+    requirements/production.txt requirements/prod.txt pyproject.toml Pipfile setup.py setup.cfg \
+    poetry.lock uv.lock Pipfile.lock";
 /// What Flask's own package is called.
 const FLASK: &str = "flask-sqlalchemy";
 /// Settings that hold the URL, the stronger first.
@@ -43,27 +28,27 @@ const URLS: [&str; 3] = ["SQLALCHEMY_DATABASE_URI", "SQLALCHEMY_DATABASE_URL", "
 /// Functions that take it.
 const ENGINES: [&str; 2] = ["create_engine", "create_async_engine"];
 
-/// What the files of a project say.
+/// The Python of a project.
 struct Code {
-    /// Those that may say something: their names and texts.
+    /// The files that may name a database: their paths and texts.
     files: Vec<(String, String)>,
-    /// The first that makes a Flask app.
+    /// The first file that makes a Flask app.
     app: Option<String>,
-    /// What makes a folder a package.
+    /// The `__init__.py` of packages.
     packages: Vec<String>,
     /// Flask-SQLAlchemy's major version, if the project needs it.
     flask: Option<u32>,
 }
 
-/// A project with Flask-SQLAlchemy, whatever says where its database is.
-pub(super) fn flask(project: &Project<'_>) -> Option<Found> {
+/// Reads a project with Flask-SQLAlchemy, whatever names its database.
+pub(in crate::detect) fn flask(project: &Project<'_>) -> Option<Found> {
     let code = Code::of(project);
     let version = code.flask?;
     let mut found = Found::new(Framework::Flask, String::new());
     let base = code.base(project, version);
     let env = project.read_dotenvs(&[".env", ".flaskenv"]);
     let of_variable = || {
-        let (_, file) = project.said("DATABASE_URL")?;
+        let (_, file) = project.variable_and_file("DATABASE_URL")?;
         Some((project.variable("DATABASE_URL")?, file.unwrap_or_else(|| env.to_owned())))
     };
     let of_variable = || of_variable().filter(|(url, _)| is_file(url));
@@ -99,8 +84,8 @@ pub(super) fn flask(project: &Project<'_>) -> Option<Found> {
     finish(project, found)
 }
 
-/// A project with SQLAlchemy alone, whose database is not there yet.
-pub(super) fn read(project: &Project<'_>) -> Option<Found> {
+/// Reads a project with SQLAlchemy alone, whose database is not there yet.
+pub(in crate::detect) fn read(project: &Project<'_>) -> Option<Found> {
     let code = Code::of(project);
     project.read_dotenvs(&[".env"]);
     let (url, file) = code.url(project, ".", &ENGINES)?;
@@ -110,15 +95,15 @@ pub(super) fn read(project: &Project<'_>) -> Option<Found> {
 }
 
 fn finish(project: &Project<'_>, mut found: Found) -> Option<Found> {
-    found.command = command::plain(project);
+    found.command = start::plain(project);
     existing::carry_over(project, &["litestream.yml"], &mut found);
     Some(found)
 }
 
-/// How many slashes a URL of a project's has in front of a path from the root, by the libraries that it needs.
-pub(super) fn slashes(project: &Project<'_>) -> Slashes {
-    let needs = |files: &[&str], names: &[&str]| {
-        files.iter().any(|file| {
+/// Tells how many slashes a URL has in front of a path from the root, by the libraries that the project needs.
+pub(in crate::detect) fn slashes(project: &Project<'_>) -> Slashes {
+    let needs = |files: &str, names: &[&str]| {
+        files.split(' ').any(|file| {
             project.glimpse(file).is_some_and(|text| {
                 let text = text.to_ascii_lowercase().replace('_', "-");
                 names.iter().any(|name| text.contains(name))
@@ -126,9 +111,8 @@ pub(super) fn slashes(project: &Project<'_>) -> Slashes {
         })
     };
     let four = ["sqlalchemy", "sqlmodel", "dj-database-url", "django-environ", "databases[", "alembic"];
-    let is_four = needs(&MANIFESTS, &four);
-    let is_three =
-        needs(&["Gemfile"], &["activerecord", "rails", "sequel"]) || needs(&["Cargo.toml"], &["sqlx"]);
+    let is_four = needs(MANIFESTS, &four);
+    let is_three = needs("Gemfile", &["activerecord", "rails", "sequel"]) || needs("Cargo.toml", &["sqlx"]);
     match (is_four, is_three) {
         (true, false) => Slashes::Four,
         (false, true) => Slashes::Three,
@@ -141,7 +125,7 @@ impl Code {
         let mut code = Self { files: Vec::new(), app: None, packages: Vec::new(), flask: None };
         let mut imports = false;
         let mut looked = 0;
-        let _ = files::each(project, &mut |file| {
+        let _ = walk::each(project.tree(), &mut |file| {
             let name = file.to_str().map(place::clean).filter(|name| name.ends_with(".py"));
             if let Some(name) = name.filter(|_| looked < MAX_FILES && code.files.len() < MAX_CODE) {
                 looked += 1;
@@ -164,7 +148,7 @@ impl Code {
         code
     }
 
-    /// The folder that Flask-SQLAlchemy puts a relative file in.
+    /// Finds the folder that Flask-SQLAlchemy puts a relative file in.
     fn base(&self, project: &Project<'_>, version: u32) -> String {
         let app = self.app.as_deref().unwrap_or("app.py");
         let own = place::parent(app);
@@ -181,7 +165,7 @@ impl Code {
         if is_module && !was { "instance".to_owned() } else { instance }
     }
 
-    /// The folder that a package lies in.
+    /// Finds the folder that a package lies in.
     fn outside(&self, folder: &str) -> String {
         let mut folder = folder.to_owned();
         while folder != "." && self.packages.contains(&place::join(&folder, "__init__.py")) {
@@ -190,7 +174,7 @@ impl Code {
         folder
     }
 
-    /// What settings of these names, and the first arguments of these functions, are in each file.
+    /// Evaluates the settings of these names, and the first arguments of these functions, in each file.
     fn values(
         &self,
         project: &Project<'_>,
@@ -220,7 +204,7 @@ impl Code {
         found
     }
 
-    /// Flask-SQLAlchemy's further databases by their names.
+    /// Finds Flask-SQLAlchemy's further databases by their names.
     fn binds(&self, project: &Project<'_>, base: &str) -> Vec<(String, String)> {
         let tables = self.values(project, base, &["SQLALCHEMY_BINDS"], &[]);
         let entries = tables.iter().flat_map(|(table, _)| table.entries());
@@ -228,7 +212,7 @@ impl Code {
         urls.filter(|(_, url)| is_file(url)).collect()
     }
 
-    /// The last URL of a file that the project's code names, production's by habit, and where.
+    /// Finds the last URL of a SQLite file in the project's code, by habit production's, and the file that has it.
     fn url(&self, project: &Project<'_>, base: &str, functions: &[&str]) -> Option<(String, String)> {
         let mut found: Vec<(String, String)> = Vec::new();
         for (value, file) in self.values(project, base, &URLS, functions) {
@@ -258,17 +242,17 @@ impl Code {
     }
 }
 
-/// Whether a URL is one of a SQLite file, and known as a whole.
+/// Tells whether a URL is one of a SQLite file, and known as a whole.
 fn is_file(url: &str) -> bool {
     url.starts_with("sqlite")
-        && place::variables(url).next().is_none()
+        && !place::has_variable(url)
         && matches!(place::named(url, Slashes::Four), Named::File(_))
 }
 
-/// Flask-SQLAlchemy's major version, if a manifest names it.
+/// Finds Flask-SQLAlchemy's major version, if a manifest names it.
 fn version(project: &Project<'_>) -> Option<u32> {
     let mut named = false;
-    for file in MANIFESTS {
+    for file in MANIFESTS.split(' ') {
         let Some(text) = project.glimpse(file) else { continue };
         let text = text.to_ascii_lowercase().replace('_', "-");
         let Some((_, behind)) = text.split_once(FLASK) else { continue };

@@ -1,9 +1,8 @@
-//! What neither an image nor a repository should have: databases, and what lies beside them while they are replicated.
+//! Files that neither an image nor a repository should have: databases, and the files beside them during replication.
 
-use super::place;
-use super::plan::{Database, Plan};
+use crate::detect::{Database, Plan, place};
 
-/// Endings that are a database's and nothing else's, without what may follow: `-wal`, a number.
+/// Extensions that only databases have, without what may follow: `-wal`, a number.
 const ENDINGS: [&str; 6] = ["db", "sqlite", "sqlitedb", "sdb", "s3db", "sl3"];
 
 /// What SQLite puts beside a database.
@@ -27,7 +26,7 @@ impl Syntax {
     pub const DOCKER: Self = Self { anywhere: "**/", top: "" };
 }
 
-/// The lines that a file of patterns lacks.
+/// Lists the lines that a file of patterns lacks.
 pub(super) fn ignored(plan: &Plan, syntax: &Syntax, present: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut add = |line: String| {
@@ -36,9 +35,8 @@ pub(super) fn ignored(plan: &Plan, syntax: &Syntax, present: &str) -> Vec<String
         }
     };
     let anywhere = syntax.anywhere;
-    let is_here = |database: &&Database| {
-        !place::is_outside(&database.path) && place::variables(&database.path).next().is_none()
-    };
+    let is_here =
+        |database: &&Database| !place::is_outside(&database.path) && !place::has_variable(&database.path);
     let (mut has_ending, mut own, mut more) = (false, 0, 0);
     for database in plan.databases.iter().chain(&plan.spares).filter(is_here) {
         if let Some(ending) = ending(place::name(&database.path)) {
@@ -75,20 +73,20 @@ pub(super) fn ignored(plan: &Plan, syntax: &Syntax, present: &str) -> Vec<String
     lines
 }
 
-/// What a name ends in, if that alone says that it is a database.
+/// Finds the extension of a name, if only databases have it.
 fn ending(name: &str) -> Option<&str> {
     let (stem, ending) = name.rsplit_once('.')?;
     let plain = ending.trim_end_matches(|c: char| c.is_ascii_digit()).to_ascii_lowercase();
     (!stem.is_empty() && ENDINGS.contains(&plain.as_str())).then_some(ending)
 }
 
-/// A database by its own names and no others: `store*` would be `stores/` and `store.js` as well.
+/// Lists a database by its own names and no others: `store*` would be `stores/` and `store.js` as well.
 fn exact(database: &Database, syntax: &Syntax) -> Vec<String> {
     let line = |path: String| format!("{}{}", syntax.top, literal(&path));
     let path = &database.path;
     let mut lines = vec![line(path.clone())];
-    // A copy that nobody opens has nothing beside it.
-    if database.left_out.is_none() {
+    // A copy is not opened, and has nothing beside it.
+    if database.is_replicated() {
         lines.extend(BESIDE.iter().map(|tail| line(format!("{path}{tail}"))));
         let hidden = |tail: &str| {
             let name = format!(".{}-{tail}", place::name(path));
@@ -99,7 +97,7 @@ fn exact(database: &Database, syntax: &Syntax) -> Vec<String> {
     lines
 }
 
-/// A path as a pattern that nothing else matches.
+/// Writes a path as a pattern that matches nothing else.
 fn literal(path: &str) -> String {
     let mut pattern = String::new();
     for (at, c) in path.char_indices() {

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::existing::with_variables;
-use super::place;
-use super::project::Project;
-use super::shell::{self, Word, is_comment};
+use crate::detect::place;
+use crate::detect::project::Project;
+use crate::detect::shell::{self, Word, is_comment};
 
 /// How deep a script is followed that another one starts.
 const MAX_DEPTH: usize = 4;
@@ -30,26 +29,26 @@ const SERVICES: [&str; 9] = [
 /// The commands that a Litestream of the project's own has as its `-exec`: they are the app.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Below {
-    /// Of what the image starts.
-    pub(super) image: Option<Vec<String>>,
-    /// Of the Procfile's `web`.
-    pub(super) web: Option<Vec<String>>,
-    /// Whether what the image starts, and the Procfile's `web`, run a Litestream, whatever its `-exec` is.
-    pub(super) is_run: [bool; 2],
+    /// The one below the image's command.
+    pub(in crate::detect) image: Option<Vec<String>>,
+    /// The one below the Procfile's `web`.
+    pub(in crate::detect) web: Option<Vec<String>>,
+    /// Whether the image's command, and the Procfile's `web`, run a Litestream, with an `-exec` or without.
+    pub(in crate::detect) is_run: [bool; 2],
 }
 
-/// Says of each place that starts one that it has to go, and finds what it starts.
-pub(super) fn note(project: &Project<'_>) -> Below {
+/// Notes each place that starts one, which has to go, and finds the command below it.
+pub(in crate::detect) fn find(project: &Project<'_>) -> Below {
     let deployment = project.deployment();
-    // Without an image it is what `init` itself takes for the command.
+    // The command that `init` itself takes without an image.
     let npm = || ["npm", "start"].map(str::to_owned).into();
     let start = deployment.image.start().unwrap_or_else(npm);
     let mut search = Search::new(project);
     if let Some(command) = start.iter().flat_map(|word| word.lines()).find(|line| replicates(line)) {
-        search.say("Dockerfile", command);
+        search.note("Dockerfile", command);
         search.is_run = true;
     } else if replicates(&start.join(" ")) {
-        search.say("Dockerfile", &start.join(" "));
+        search.note("Dockerfile", &start.join(" "));
         search.is_run = true;
     }
     search.start(&start);
@@ -57,7 +56,7 @@ pub(super) fn note(project: &Project<'_>) -> Below {
         search.look(file, 0);
     }
     let web = deployment.web().map(|line| {
-        // What is there is said by now.
+        // Its files are noted by now.
         let mut search = Search { is_quiet: true, ..Search::new(project) };
         search.start(&["/bin/sh", "-c", line].map(str::to_owned));
         (search.exec, search.is_run || replicates(line))
@@ -73,7 +72,7 @@ struct Search<'a, 'b> {
     seen: Vec<String>,
     /// The words behind the script that is looked at.
     arguments: Vec<String>,
-    /// Whether it is about what is started, and not about what else there is.
+    /// Whether what is looked at is started, and does not only lie in the project.
     is_start: bool,
     /// Whether what is started runs a Litestream.
     is_run: bool,
@@ -94,11 +93,11 @@ impl<'a, 'b> Search<'a, 'b> {
     }
 }
 
-/// The variables that a script has set so far; nothing where it is not known to what.
+/// The variables that a script has set so far; nothing where the value is not known.
 type Known = BTreeMap<String, Option<String>>;
 
 impl Search<'_, '_> {
-    /// What is started, and the scripts that it names.
+    /// Looks at a command, and the scripts that it names.
     fn start(&mut self, start: &[String]) {
         self.is_start = true;
         self.script(start);
@@ -120,7 +119,7 @@ impl Search<'_, '_> {
         self.is_start = false;
     }
 
-    /// The script of package.json that a command names: `npm start`, `npm run serve`, `yarn serve`.
+    /// Looks at the script of package.json that a command names: `npm start`, `npm run serve`, `yarn serve`.
     fn script(&mut self, command: &[String]) {
         let is_runner = |word: &String| ["npm", "yarn", "pnpm", "bun"].contains(&place::name(word));
         let Some(at) = command.iter().position(is_runner) else { return };
@@ -135,10 +134,10 @@ impl Search<'_, '_> {
         if self.seen.len() >= MAX_FILES {
             return;
         }
-        // As a file that was looked at: scripts may name each other.
+        // Kept as a file would be: scripts may name each other.
         self.seen.push(line.clone());
         if replicates(&line) {
-            self.say("package.json", &line);
+            self.note("package.json", &line);
         }
         self.start(&["/bin/sh", "-c", &line].map(str::to_owned));
         self.is_start = true;
@@ -155,7 +154,7 @@ impl Search<'_, '_> {
         self.exec = found.and_then(|word| self.app(&word, known)).filter(|words| !words.is_empty());
     }
 
-    /// The words of an app as Litestream splits them, after a shell has filled in what it does.
+    /// Splits an app's command as Litestream does, after the shell's expansion.
     fn app(&self, word: &Word, known: &Known) -> Option<Vec<String>> {
         if !word.expands {
             return shlex::split(&word.text);
@@ -163,7 +162,7 @@ impl Search<'_, '_> {
         if ["$@", "$*", "${@}", "${*}"].contains(&word.text.as_str()) {
             return Some(self.arguments.clone());
         }
-        let marked = with_variables(&word.text);
+        let marked = place::with_variables(&word.text);
         let mut text = String::new();
         for piece in place::pieces(&marked) {
             match piece {
@@ -176,12 +175,12 @@ impl Search<'_, '_> {
         }
         match text.contains(['$', '`']) {
             false => shlex::split(&text),
-            // Only a shell knows.
+            // Only a shell can expand it.
             true => Some(["sh", "-c", &format!("exec {text}")].map(str::to_owned).into()),
         }
     }
 
-    fn say(&mut self, place: &str, line: &str) {
+    fn note(&mut self, place: &str, line: &str) {
         const LONGEST: usize = 80;
         self.is_run |= self.is_start;
         if self.is_quiet {
@@ -213,7 +212,7 @@ impl Search<'_, '_> {
         });
         let mut files: Vec<String> = copied.collect();
         files.push(inside);
-        // A bare word is a program of the system's as well.
+        // A bare word may be a program of the system's.
         if word.contains('/') || name.contains('.') || name.contains("entrypoint") {
             files.extend(FOLDERS.iter().map(|folder| place::join(folder, name)));
         }
@@ -234,7 +233,7 @@ impl Search<'_, '_> {
         let mut known = Known::new();
         for (number, line) in &shell::lines(&text) {
             if replicates(line) || is_image(line) {
-                self.say(&format!("{}:{number}", self.project.in_tree(file)), line);
+                self.note(&format!("{}:{number}", self.project.in_tree(file)), line);
             }
             if !is_comment(line) {
                 let commands = if self.is_start { shell::commands(line) } else { Vec::new() };
@@ -248,7 +247,7 @@ impl Search<'_, '_> {
     }
 }
 
-/// What a command of a script sets: `NAME=value`, `export NAME=value`.
+/// Remembers the variables that a command of a script sets: `NAME=value`, `export NAME=value`.
 fn remember(command: &[Word], known: &mut Known) {
     let sets =
         command.iter().skip_while(|word| ["export", "readonly", "local"].contains(&word.text.as_str()));
@@ -257,13 +256,13 @@ fn remember(command: &[Word], known: &mut Known) {
         place::is_name(name).then(|| (name.to_owned(), (!word.expands).then(|| value.to_owned())))
     };
     let pairs: Vec<_> = sets.map(pair).collect();
-    // In front of a command it is for that one only.
+    // In front of a command they are for that one only.
     if pairs.iter().all(Option::is_some) {
         known.extend(pairs.into_iter().flatten());
     }
 }
 
-/// The words of a line, as far as quotes and what binds commands together do not matter.
+/// Splits a line into words, without regard to quotes and operators.
 fn words(line: &str) -> Vec<String> {
     line.split(|c: char| c.is_whitespace() || "\"'`()[]{},;&|=".contains(c))
         .filter(|word| !word.is_empty())
@@ -271,7 +270,7 @@ fn words(line: &str) -> Vec<String> {
         .collect()
 }
 
-/// `litestream replicate`, with options in between or not.
+/// Tells whether a line runs `litestream replicate`, with options in between or not.
 fn replicates(line: &str) -> bool {
     if is_comment(line) {
         return false;
@@ -284,7 +283,7 @@ fn replicates(line: &str) -> bool {
         .is_some_and(|place| words[place + 1..].iter().any(|word| word == "replicate"))
 }
 
-/// A service of its own, by Litestream's image.
+/// Tells whether a line names Litestream's image, which is a service of its own.
 fn is_image(line: &str) -> bool {
     !is_comment(line)
         && line.trim_start().trim_start_matches("- ").starts_with("image:")

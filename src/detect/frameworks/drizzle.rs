@@ -1,11 +1,11 @@
 //! Drizzle: `drizzle.config.ts`.
 
-use super::code::{Language, Scope, Source, Value};
-use super::existing;
-use super::find::Found;
-use super::place::Slashes;
-use super::plan::Framework;
-use super::project::{Project, foreign};
+use crate::detect::code::{Language, Scope, Source, Value};
+use crate::detect::database::foreign;
+use crate::detect::found::Found;
+use crate::detect::place::Slashes;
+use crate::detect::project::Project;
+use crate::detect::{Framework, existing, start};
 
 const CONFIGS: [&str; 5] = [
     "drizzle.config.ts",
@@ -15,11 +15,11 @@ const CONFIGS: [&str; 5] = [
     "drizzle.config.mts",
 ];
 
-pub(super) fn is_here(project: &Project<'_>) -> bool {
+pub(in crate::detect) fn is_here(project: &Project<'_>) -> bool {
     CONFIGS.iter().any(|file| project.has(file))
 }
 
-pub(super) fn read(project: &Project<'_>) -> Option<Found> {
+pub(in crate::detect) fn read(project: &Project<'_>) -> Option<Found> {
     let (file, text) = project.first_text(&CONFIGS)?;
     project.read_dotenvs(&[".env", ".env.local", ".env.production"]);
     let env = |name: &str| project.variable(name);
@@ -57,30 +57,7 @@ pub(super) fn read(project: &Project<'_>) -> Option<Found> {
         None => project.note(format!("{shown} has no dbCredentials.url: write the database's path into the file by hand")),
     }
     found.start(&[], &[&["npx", "drizzle-kit", "migrate"]]);
-    found.command = node_command(project);
+    found.command = start::node(project);
     existing::carry_over(project, &["litestream.yml"], &mut found);
     Some(found)
-}
-
-/// How package.json starts the app: `node …` itself where that is all it does, since npm stands between signals and it.
-pub(super) fn node_command(project: &Project<'_>) -> Vec<String> {
-    let start = project.text("package.json").and_then(|text| {
-        let json: serde_json::Value = serde_json::from_str(&text).ok()?;
-        Some(json["scripts"]["start"].as_str()?.to_owned())
-    });
-    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-    match start {
-        Some(start)
-            if start.starts_with("node ")
-                && !start.contains(['$', '&', '|', ';', '<', '>', '"', '\'', '`', '*']) =>
-        {
-            words(&start)
-        }
-        Some(_) => words("npm start"),
-        None => {
-            project
-                .note("package.json has no start script: put the app's command into litekeeper.app.command");
-            Vec::new()
-        }
-    }
 }

@@ -2,15 +2,14 @@
 
 use std::path::Path;
 
-use super::existing;
-use super::find::Found;
-use super::place::{self, Slashes};
-use super::plan::Framework;
-use super::project::Project;
+use crate::detect::found::Found;
+use crate::detect::place::{self, Slashes};
+use crate::detect::project::Project;
+use crate::detect::{Framework, existing};
 
 const DATA: &str = "pb_data/data.db";
 
-pub(super) fn is_here(project: &Project<'_>) -> bool {
+pub(in crate::detect) fn is_here(project: &Project<'_>) -> bool {
     let go =
         || project.glimpse("go.mod").is_some_and(|text| text.contains("github.com/pocketbase/pocketbase"));
     // A fresh clone has neither the data nor the program, but what was written for it.
@@ -50,7 +49,7 @@ fn has_files(project: &Project<'_>, folder: &str) -> bool {
     !project.tree().list(Path::new(&project.in_tree(folder))).is_empty()
 }
 
-pub(super) fn read(project: &Project<'_>) -> Option<Found> {
+pub(in crate::detect) fn read(project: &Project<'_>) -> Option<Found> {
     let mut found = Found::new(Framework::PocketBase, project.in_tree("pb_data"));
     let folder = data(project);
     let folder = match project.deployment().image.folder(Some("/pb")) {

@@ -2,26 +2,25 @@
 
 use std::path::Path;
 
-use super::code::{Language, Scope, Source, Value};
-use super::existing;
-use super::find::Found;
-use super::place::{self, Slashes};
-use super::plan::Framework;
-use super::project::{Project, foreign};
-use super::tree::Kind;
 use crate::database_url::{PRISMA_CONFIGS as CONFIGS, prisma_schemas};
+use crate::detect::code::{Language, Scope, Source, Value};
+use crate::detect::database::foreign;
+use crate::detect::found::Found;
+use crate::detect::place::{self, Slashes};
+use crate::detect::project::Project;
+use crate::detect::{Framework, Kind, existing, start};
 
-pub(super) fn is_here(project: &Project<'_>) -> bool {
+pub(in crate::detect) fn is_here(project: &Project<'_>) -> bool {
     CONFIGS.iter().any(|file| project.has(file))
         || schemas(project).iter().any(|path| schema_text(project, path).is_some())
 }
 
-/// The places of the schema: package.json's, then the usual ones.
+/// Lists the places of the schema: package.json's, then the usual ones.
 fn schemas(project: &Project<'_>) -> Vec<String> {
     prisma_schemas(project.glimpse("package.json").as_deref())
 }
 
-pub(super) fn read(project: &Project<'_>) -> Option<Found> {
+pub(in crate::detect) fn read(project: &Project<'_>) -> Option<Found> {
     project.read_dotenvs(&[".env", "prisma/.env"]);
     let env = |name: &str| project.variable(name);
     let config = project.first_text(&CONFIGS);
@@ -60,30 +59,26 @@ pub(super) fn read(project: &Project<'_>) -> Option<Found> {
         url = Some(scope.value(&Source::new(&text, Language::JavaScript).expression()));
         base = place::parent(&file);
     }
-    let variable = url.as_ref().and_then(|url| match url {
-        Value::Unset(name) => Some(name.clone()),
-        _ => None,
-    });
-    match (url.as_ref().and_then(Value::text), variable) {
-        (_, Some(name)) => project.note(format!(
+    match url.map(|url| (url.text(), url)) {
+        Some((_, Value::Unset(name))) => project.note(format!(
             "{name} is not set here, and no .env has it: set it (file:./dev.db) and run init again"
         )),
-        (Some(url), None) => {
+        Some((Some(url), _)) => {
             let alias = block_name(&text, "datasource").unwrap_or("db");
             found.databases.extend(project.database(alias, &url, &base, Slashes::Three));
         }
-        (None, None) => project.note(format!(
+        Some((None, _)) | None => project.note(format!(
             "the datasource's url cannot be read without Node; write the database's path into the file by hand ({})",
             project.in_tree(&file)
         )),
     }
     found.start(&[], &[&["npx", "prisma", "migrate", "deploy"]]);
-    found.command = super::drizzle::node_command(project);
+    found.command = start::node(project);
     existing::carry_over(project, &["litestream.yml"], &mut found);
     Some(found)
 }
 
-/// A schema's text; a folder's is that of the file with the datasource.
+/// Reads the schema's text; a folder's is that of the file with the datasource.
 fn schema_text(project: &Project<'_>, path: &str) -> Option<(String, String)> {
     if project.has(path) {
         return Some((path.to_owned(), project.text(path)?));
@@ -98,7 +93,7 @@ fn schema_text(project: &Project<'_>, path: &str) -> Option<(String, String)> {
     })
 }
 
-/// What is between the braces of `kind name { … }`.
+/// Takes the text between the braces of `kind name { … }`.
 fn block<'a>(text: &'a str, kind: &str) -> Option<&'a str> {
     let (_, behind) = header(text, kind)?;
     let (_, body) = behind.split_once('{')?;
@@ -109,7 +104,7 @@ fn block_name<'a>(text: &'a str, kind: &str) -> Option<&'a str> {
     header(text, kind)?.1.split('{').next().map(str::trim).filter(|name| !name.is_empty())
 }
 
-/// The rest of the text behind a line's first word.
+/// Splits a text behind a line's first word.
 fn header<'a>(text: &'a str, kind: &str) -> Option<(&'a str, &'a str)> {
     let mut offset = 0;
     for line in text.split_inclusive('\n') {
@@ -123,7 +118,7 @@ fn header<'a>(text: &'a str, kind: &str) -> Option<(&'a str, &'a str)> {
     None
 }
 
-/// `name = value` in a block, comments apart.
+/// Finds `name = value` in a block.
 fn setting(block: &str, name: &str) -> Option<String> {
     block.lines().find_map(|line| {
         let (key, value) = line.split_once('=')?;

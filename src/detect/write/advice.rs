@@ -1,14 +1,16 @@
-//! The lines that belong into Dockerfile, Procfile and fly.toml.
+//! The lines that belong into Dockerfile, Procfile, fly.toml and a systemd unit.
 
-use super::bucket::keys;
+use super::configuration::variables;
 use super::ignored::{Syntax, ignored};
-use super::place::{self, is_below};
-use super::plan::{Database, Plan, Setting};
-use super::shell;
-use super::spare;
-use super::write::{Target, bucket_variable, has_bucket_keys, uses_bucket, variables};
+use super::replica::{Target, bucket_variable, has_bucket_keys, uses_bucket};
+use super::volumes::Volumes;
+use crate::detect::bucket::keys;
+use crate::detect::database::{Replica, text_of};
+use crate::detect::place::{self, is_below};
+use crate::detect::start::PHP_FPM;
+use crate::detect::{Database, Plan, shell};
 
-/// What to add to the files that start the app; `file` is the configuration's name.
+/// Writes what to add to the files that start the app; `file` is the configuration's name.
 pub fn advice(plan: &Plan, target: Target<'_>, file: &str) -> String {
     let volumes = Volumes::of(plan);
     let mut lines = vec!["Dockerfile:".to_owned()];
@@ -31,7 +33,7 @@ pub fn advice(plan: &Plan, target: Target<'_>, file: &str) -> String {
     lines.join("\n")
 }
 
-/// A unit's lines that its own defaults would be wrong for.
+/// The settings of a unit whose defaults are wrong for it.
 const SYSTEMD: [&str; 6] = [
     "# TERM goes to litekeeper alone; 143 is how many apps end when they are told to stop",
     "KillMode=process",
@@ -41,46 +43,19 @@ const SYSTEMD: [&str; 6] = [
     "RuntimeDirectoryPreserve=yes",
 ];
 
-fn workdir(plan: &Plan) -> &str {
-    plan.workdir.as_deref().unwrap_or("/app")
-}
-
+/// Adds the lines of a Dockerfile.
 fn dockerfile(plan: &Plan, file: &str, volumes: &Volumes, lines: &mut Vec<String>) {
     let mut add = |line: String| lines.push(format!("  {line}"));
     add("# from the image that, in Litekeeper's sources, `docker build --target litekeeper -f examples/docker/Dockerfile -t litekeeper .` makes".to_owned());
     add("COPY --from=litekeeper /usr/local/bin/litekeeper /usr/local/bin/litestream /usr/local/bin/"
         .to_owned());
-    let image = &plan.deployment.image;
-    let folder = workdir(plan).trim_end_matches('/');
-    let there = match image.place_of(file) {
-        Some(there) => there,
-        None => {
-            // Where the image's folder is its base's, or a variable's, it is `.`, whatever that is.
-            let is_relative = image.is_there
-                && image.workdir.is_none()
-                && (image.sets_workdir
-                    || (image.is_where_it_copies()
-                        && image.folder(None).is_some_and(|own| own == workdir(plan))));
-            let to = if is_relative { "./".to_owned() } else { format!("{folder}/") };
-            if image.workdir.is_none() && !is_relative {
-                add(format!("WORKDIR {}", workdir(plan)));
-            }
-            add(match file.contains(char::is_whitespace) {
-                true => exec_form("COPY", &[file.to_owned(), to]),
-                false => format!("COPY {file} {to}"),
-            });
-            format!("{folder}/{}", place::name(file))
-        }
-    };
+    let there = copy(plan, file, &mut add);
+    let folder = plan.workdir().trim_end_matches('/');
     let is_found = place::is_below(&there, folder) && is_usual(there[folder.len()..].trim_start_matches('/'));
-    let config = match is_found || is_usual(&there) {
-        true => Vec::new(),
-        false => vec!["--config".to_owned(), there],
-    };
-    let entrypoint = |more: &[&str]| {
-        let words = ["litekeeper", "run"].iter().copied().chain(config.iter().map(String::as_str));
-        exec_form("ENTRYPOINT", &words.chain(more.iter().copied()).map(str::to_owned).collect::<Vec<_>>())
-    };
+    let mut run = vec!["litekeeper".to_owned(), "run".to_owned()];
+    if !is_found && !is_usual(&there) {
+        run.extend(["--config".to_owned(), there]);
+    }
     volumes.replicated.iter().for_each(|volume| add(format!("VOLUME {volume}")));
     if !volumes.others.is_empty() {
         add("# not replicated, so gone with its container unless a volume holds it:".to_owned());
@@ -88,32 +63,59 @@ fn dockerfile(plan: &Plan, file: &str, volumes: &Volumes, lines: &mut Vec<String
     }
     let env = plan.env.iter().map(|(name, value)| format!(" {name}={value}")).collect::<String>();
     add(format!("ENV LITEKEEPER_STOP_TIMEOUT=9s{env}"));
-    match plan.below.image.clone().or_else(|| plan.deployment.image.start()) {
-        Some(start) if mentions_litekeeper(&start.join(" ")) => {}
+    entrypoint(plan, run, &mut add);
+}
+
+/// Adds the lines that copy the configuration, unless an instruction does; returns its path in the image.
+fn copy(plan: &Plan, file: &str, add: &mut dyn FnMut(String)) -> String {
+    let image = &plan.deployment.image;
+    if let Some(there) = image.place_of(file) {
+        return there;
+    }
+    let folder = plan.workdir().trim_end_matches('/');
+    // A folder that is the base image's, or a variable's, is written as `.`.
+    let is_relative = image.is_there
+        && image.workdir.is_none()
+        && (image.sets_workdir
+            || (image.is_where_it_copies() && image.folder(None).is_some_and(|own| own == plan.workdir())));
+    let to = if is_relative { "./".to_owned() } else { format!("{folder}/") };
+    if image.workdir.is_none() && !is_relative {
+        add(format!("WORKDIR {}", plan.workdir()));
+    }
+    add(match file.contains(char::is_whitespace) {
+        true => exec_form("COPY", &[file.to_owned(), to]),
+        false => format!("COPY {file} {to}"),
+    });
+    format!("{folder}/{}", place::name(file))
+}
+
+/// Adds ENTRYPOINT, and CMD where the command is not in the configuration.
+fn entrypoint(plan: &Plan, mut run: Vec<String>, add: &mut dyn FnMut(String)) {
+    let command = match plan.below.image.clone().or_else(|| plan.deployment.image.start()) {
+        Some(start) if mentions_litekeeper(&start.join(" ")) => return,
         // The image's own CMD would follow `litekeeper run` as its arguments.
         Some(mut start) => {
-            // In the background it would be an app that has ended.
-            if start.last().is_some_and(|word| word == "php-fpm") {
-                start.push("-F".to_owned());
+            if start.last().is_some_and(|word| word == PHP_FPM[0]) {
+                start.push(PHP_FPM[1].to_owned());
             }
             add("# in place of ENTRYPOINT and CMD; this command counts, and not litekeeper.app.command:"
                 .to_owned());
-            add(entrypoint(&["--"]));
-            add(exec_form("CMD", &start));
-        }
-        // The file that is there has none.
-        None if !plan.command.is_empty() && !plan.is_command_written => {
-            add(entrypoint(&["--"]));
-            add(exec_form("CMD", &plan.command));
+            start
         }
         None if plan.command.is_empty() => {
-            add(format!("{}    # and your app's command as CMD", entrypoint(&["--"])));
+            run.push("--".to_owned());
+            return add(format!("{}    # and your app's command as CMD", exec_form("ENTRYPOINT", &run)));
         }
-        None => add(entrypoint(&[])),
-    }
+        None if plan.is_command_written => return add(exec_form("ENTRYPOINT", &run)),
+        // The configuration that exists has no command.
+        None => plan.command.clone(),
+    };
+    run.push("--".to_owned());
+    add(exec_form("ENTRYPOINT", &run));
+    add(exec_form("CMD", &command));
 }
 
-/// Whether `run` finds a configuration of this name, in the folder that it is started in or in `/etc`.
+/// Tells whether `run` finds a configuration of this name, in the folder that it is started in or in `/etc`.
 fn is_usual(file: &str) -> bool {
     [
         "litekeeper.yml",
@@ -125,7 +127,7 @@ fn is_usual(file: &str) -> bool {
     .contains(&file)
 }
 
-/// An instruction whose words no shell reads.
+/// Writes an instruction whose words no shell reads.
 fn exec_form(instruction: &str, words: &[String]) -> String {
     let words: Vec<String> =
         words.iter().map(|word| serde_json::Value::from(word.as_str()).to_string()).collect();
@@ -136,7 +138,7 @@ fn mentions_litekeeper(command: &str) -> bool {
     command.contains("litekeeper")
 }
 
-/// The command of the process `web`.
+/// Writes the command of the process `web`.
 fn web(plan: &Plan, file: &str) -> String {
     let run = match is_usual(file) {
         true => "litekeeper run".to_owned(),
@@ -161,9 +163,9 @@ fn web(plan: &Plan, file: &str) -> String {
     }
 }
 
-/// A Procfile's own line.
+/// Puts a Procfile's own line below litekeeper.
 fn below(run: &str, own: &str) -> String {
-    // A shell reads the line: what is behind the first of its signs would run beside litekeeper.
+    // A shell reads the line: a second command in it would run beside litekeeper.
     if shell::is_shells(own) {
         let quoted =
             shlex::try_quote(own).map_or_else(|_| "YOUR COMMAND".into(), std::borrow::Cow::into_owned);
@@ -173,6 +175,7 @@ fn below(run: &str, own: &str) -> String {
     }
 }
 
+/// Adds the lines of a fly.toml.
 fn fly(plan: &Plan, volumes: &Volumes, lines: &mut Vec<String>) {
     let own = plan.deployment.fly.as_ref();
     let mut add = |line: String| lines.push(format!("  {line}"));
@@ -221,24 +224,20 @@ fn fly(plan: &Plan, volumes: &Volumes, lines: &mut Vec<String>) {
 
 const NO_VOLUME: &str = "# no volume: the database lies beside the code, so it is restored at each start; move it into a folder of its own to keep it";
 
-/// The variables without which it does not start; one that says so if there is none.
+/// Lists the variables without which it does not start; `nothing` if there are none.
 pub fn needed(plan: &Plan, target: Target<'_>) -> Vec<String> {
     let mut names: Vec<String> = plan.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
     names.extend(variables(plan, target));
-    let is_s3 = |replica: &Vec<(String, Setting)>| {
-        let text = |name: &str| match replica.iter().find(|(key, _)| key == name) {
-            Some((_, Setting::Text(text))) => Some(text.as_str()),
-            Some((_, Setting::Plain(_))) | None => None,
-        };
+    let is_s3 = |replica: &Replica| {
         let is_s3 = |text: &str| match place::pieces(text).as_slice() {
-            // Most are, and what this one is may be known only where it runs.
+            // Most are, and the kind of this one may be known only where it runs.
             [Err(name), ..] => plan.schemes.get(*name).is_none_or(|scheme| scheme == "s3"),
             _ => text == "s3" || text.starts_with("s3://"),
         };
-        let is_it = ["type", "url"].iter().any(|key| text(key).is_some_and(is_s3));
-        is_it && text("access-key-id").is_none()
+        let is_it = ["type", "url"].iter().any(|key| text_of(replica, key).is_some_and(is_s3));
+        is_it && text_of(replica, "access-key-id").is_none()
     };
-    let databases = plan.databases.iter().filter(|database| database.left_out.is_none());
+    let databases = plan.databases.iter().filter(|database| database.is_replicated());
     let s3 = matches!(target, Target::Below(url) if url.starts_with("s3://"))
         || databases.filter_map(|database| database.replica.as_ref()).any(is_s3);
     let bucket = uses_bucket(plan, target);
@@ -256,44 +255,10 @@ pub fn needed(plan: &Plan, target: Target<'_>) -> Vec<String> {
     if names.is_empty() { vec!["nothing".to_owned()] } else { names }
 }
 
-/// The folders with databases that are folders of their own, as the image has them.
-struct Volumes {
-    /// Of what is replicated.
-    replicated: Vec<String>,
-    /// Of what is not, and would not come back.
-    others: Vec<String>,
-}
-
-impl Volumes {
-    fn of(plan: &Plan) -> Self {
-        let folders = |databases: &mut dyn Iterator<Item = &Database>| {
-            let mut found: Vec<String> = Vec::new();
-            for database in databases {
-                let folder = spare::folder(database);
-                let is_plain = place::variables(&database.path).next().is_none();
-                let is_own = folder != "." && folder != plan.folder && folder != "/";
-                let volume = place::join(workdir(plan), &folder);
-                if is_plain && is_own && !database.beside_code && !found.contains(&volume) {
-                    found.push(volume);
-                }
-            }
-            // A folder below another one is in that one's volume.
-            let all = found.clone();
-            found.retain(|one| !all.iter().any(|other| one != other && is_below(one, other)));
-            found
-        };
-        let replicated = folders(&mut plan.databases.iter().filter(|database| database.left_out.is_none()));
-        let all = plan.databases.iter().chain(&plan.spares);
-        let mut others =
-            folders(&mut all.filter(|database| database.left_out.is_some() && !database.comes_back));
-        others.retain(|one| !replicated.iter().any(|volume| is_below(one, volume)));
-        Self { replicated, others }
-    }
-}
-
+/// Lists the variables that are the whole path of a database.
 fn path_variables(plan: &Plan) -> Vec<&str> {
-    let whole = |database: &'_ str| place::pieces(database).first().is_some_and(Result::is_err);
-    let databases =
-        plan.databases.iter().filter(|database| database.left_out.is_none() && whole(&database.path));
+    let is_whole =
+        |database: &&Database| database.is_replicated() && place::begins_with_variable(&database.path);
+    let databases = plan.databases.iter().filter(is_whole);
     databases.filter_map(|database| place::variables(&database.path).next()).collect()
 }

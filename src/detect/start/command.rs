@@ -1,26 +1,23 @@
-//! How the app is started where no framework says so, and on which port.
+//! The app's command where no framework tells it, and its port.
 
-use super::deploy::{Deployment, SHELL};
-use super::drizzle;
-use super::find::Found;
-use super::place;
-use super::plan::Framework;
-use super::project::Project;
-use super::second::Below;
-use super::shell;
+use super::litestream::Below;
+use crate::detect::deploy::SHELL;
+use crate::detect::found::Found;
+use crate::detect::project::Project;
+use crate::detect::{Deployment, Framework, place, shell};
 
-/// Puma with the project's own file. `rails server` would do the same, but leaves a file behind when it is killed with
-/// which the next one does not start.
-pub(super) const PUMA: [&str; 5] = ["bundle", "exec", "puma", "-C", "config/puma.rb"];
+/// Puma with the project's own file. `rails server` does the same, but a killed one leaves its pid file behind, with which the
+/// next one does not start.
+pub(in crate::detect) const PUMA: [&str; 5] = ["bundle", "exec", "puma", "-C", "config/puma.rb"];
 
-/// PHP's server of processes, in the foreground: in the background it would be an app that has ended.
-pub(super) const PHP_FPM: [&str; 2] = ["php-fpm", "-F"];
+/// PHP-FPM in the foreground: in the background it would be an app that has ended.
+pub(in crate::detect) const PHP_FPM: [&str; 2] = ["php-fpm", "-F"];
 
-/// What a project without a framework is started with, as far as its files say.
-pub(super) fn plain(project: &Project<'_>) -> Vec<String> {
+/// Finds the command of a project without a framework, as far as its files have it.
+pub(in crate::detect) fn plain(project: &Project<'_>) -> Vec<String> {
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
     if project.has("package.json") {
-        drizzle::node_command(project)
+        node(project)
     } else if project.has("config/puma.rb") {
         words(&PUMA)
     } else if project.deployment().image.is_fpm {
@@ -30,8 +27,34 @@ pub(super) fn plain(project: &Project<'_>) -> Vec<String> {
     }
 }
 
-/// What the project is deployed with, and the file that says so.
-pub(super) fn deployed(project: &Project<'_>, below: &Below) -> Option<(Vec<String>, &'static str)> {
+/// Reads how package.json starts the app: by `node …` itself where that is all, since npm does not pass signals on.
+pub(in crate::detect) fn node(project: &Project<'_>) -> Vec<String> {
+    let start = project.text("package.json").and_then(|text| {
+        let json: serde_json::Value = serde_json::from_str(&text).ok()?;
+        Some(json["scripts"]["start"].as_str()?.to_owned())
+    });
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect();
+    match start {
+        Some(start)
+            if start.starts_with("node ")
+                && !start.contains(['$', '&', '|', ';', '<', '>', '"', '\'', '`', '*']) =>
+        {
+            words(&start)
+        }
+        Some(_) => words("npm start"),
+        None => {
+            project
+                .note("package.json has no start script: put the app's command into litekeeper.app.command");
+            Vec::new()
+        }
+    }
+}
+
+/// Finds the command that the project is deployed with, and the file that has it.
+pub(in crate::detect) fn deployed(
+    project: &Project<'_>,
+    below: &Below,
+) -> Option<(Vec<String>, &'static str)> {
     let deployment = project.deployment();
     let [is_image, is_web] = below.is_run;
     let image = || {
@@ -47,8 +70,8 @@ pub(super) fn deployed(project: &Project<'_>, below: &Below) -> Option<(Vec<Stri
     image().or_else(web).or_else(compose)
 }
 
-/// The app of what an image starts: without litekeeper, if that is there already, and with its program as it is called in
-/// the project.
+/// Takes the app's command out of an image's: without litekeeper, if it is there already, and with the path that the
+/// program has in the project.
 fn of_image(project: &Project<'_>, start: &[String]) -> Option<Vec<String>> {
     if let [shell, option, line] = start
         && [shell.as_str(), option] == SHELL
@@ -69,7 +92,7 @@ fn of_image(project: &Project<'_>, start: &[String]) -> Option<Vec<String>> {
     Some(words)
 }
 
-/// The app of a line that a shell reads: its words, or the shell with it where nobody else knows what they are.
+/// Takes the app's command out of a shell's line: its words, or the shell with it where only a shell can split it.
 fn of_line(line: &str) -> Option<Vec<String>> {
     let in_shell = |line: String| Some(vec!["sh".to_owned(), "-c".to_owned(), line]);
     let line = line.trim();
@@ -96,7 +119,7 @@ fn of_line(line: &str) -> Option<Vec<String>> {
     Some(words).filter(|words| !words.is_empty())
 }
 
-/// The words behind `litekeeper run --`; all of them where there is no litekeeper.
+/// Takes the words behind `litekeeper run --`; all of them where there is no litekeeper.
 fn behind_litekeeper(words: &[String]) -> Option<Vec<String>> {
     let Some(at) = words.iter().position(|word| place::name(word) == "litekeeper") else {
         return Some(words.to_vec());
@@ -106,8 +129,8 @@ fn behind_litekeeper(words: &[String]) -> Option<Vec<String>> {
     Some(app.to_vec()).filter(|app| !app.is_empty())
 }
 
-/// Puts the port on which the platform expects the app in the place of the one that is usual.
-pub(super) fn ports(deployment: &Deployment, found: &mut Found) {
+/// Replaces the framework's usual port by the one on which the platform expects the app.
+pub(in crate::detect) fn ports(deployment: &Deployment, found: &mut Found) {
     let Some(port) = deployment.port().filter(|_| !found.has_own_command && !found.has_given_command) else {
         return;
     };
