@@ -5,12 +5,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use litekeeper::cli::dotenv;
 use litekeeper::config;
 use litekeeper::core::ExitCode;
 use litekeeper::detect::{self, Entry, Kind, ReadError, Surroundings, Target, Tree};
 use litekeeper::error::Failure;
-use litekeeper::{foreign, secrets};
+use litekeeper::{dotenv, foreign, secrets};
 
 /// A part of a secret, which is found again whatever stands beside it.
 const PART: &str = "QQQsecretZZZ";

@@ -6,6 +6,7 @@ use super::rules::ENV_FILE_ONLY;
 use super::site::Site;
 use crate::config::Origin;
 use crate::config::lint::Lint;
+use crate::dotenv;
 use crate::os::open;
 
 /// More than this is no file of variables.
@@ -33,20 +34,16 @@ fn of_file(site: &Site<'_>, path: &Path) -> Vec<Lint> {
     let is_read = site.env_files.iter().any(|file| file == path);
     let shown = path.strip_prefix(site.cwd).unwrap_or(path);
     let mut found = Vec::new();
-    for (number, line) in (1..).zip(String::from_utf8_lossy(&text).lines()) {
-        let line = line.trim_start();
-        let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
-        let Some((name, value)) = line.split_once('=') else { continue };
-        let name = name.trim_end();
+    for (number, line) in dotenv::lines(&String::from_utf8_lossy(&text), &|_| None) {
+        let Ok((name, value)) = line else { continue };
         let is_wanted = if is_read {
-            let is_ours = name.starts_with("LITEKEEPER_") || NEVER_FROM_FILES.contains(&name);
-            is_ours && !(site.is_looked_up)(name)
+            let is_ours = name.starts_with("LITEKEEPER_") || NEVER_FROM_FILES.contains(&name.as_str());
+            is_ours && !(site.is_looked_up)(&name)
         } else {
             let is_ours = ["LITESTREAM_", "LITEKEEPER_"].iter().any(|start| name.starts_with(start));
-            is_ours || site.unset.iter().any(|unset| unset == name)
+            is_ours || site.unset.contains(&name)
         };
-        let is_empty = value.trim().trim_matches(['"', '\'']).is_empty();
-        if is_wanted && !is_empty && (site.variable)(name).is_none() {
+        if is_wanted && !value.is_empty() && (site.variable)(&name).is_none() {
             let message = if is_read {
                 format!(
                     "{name} is set in this file only, and Litekeeper takes none of its own options from there"

@@ -9,6 +9,7 @@ use super::rules::{BUSY_TIMEOUT, EXCLUSIVE_LOCKING, FOREIGN_KEYS, JOURNAL_MODE, 
 use super::site::Site;
 use crate::config::Origin;
 use crate::config::lint::{Lint, Rule};
+use crate::django;
 
 /// Below this, writes fail while Litestream checkpoints; it is what the Laravel package asks for.
 const LEAST_TIMEOUT: f64 = 5.0;
@@ -43,15 +44,10 @@ pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
 /// The module that `manage.py` names: `'DJANGO_SETTINGS_MODULE', 'mysite.settings'`.
 fn django_settings(cwd: &Path) -> Option<PathBuf> {
     let manage = super::text(&cwd.join("manage.py"))?;
-    let after = manage.split("DJANGO_SETTINGS_MODULE").nth(1)?;
-    let module = after.split(['\'', '"']).nth(2)?;
-    let is_module =
-        !module.is_empty() && module.bytes().all(|c| c.is_ascii_alphanumeric() || b"._".contains(&c));
-    let path = cwd.join(module.replace('.', "/"));
-    is_module
-        .then(|| path.with_extension("py"))
-        .filter(|path| path.is_file())
-        .or(Some(path.join("__init__.py")))
+    let is_part = |c: u8| c.is_ascii_alphanumeric() || b"._".contains(&c);
+    let module = django::settings_module(&manage).filter(|module| module.bytes().all(is_part))?;
+    let [file, package] = django::module_files(module).map(|file| cwd.join(file));
+    Some(if file.is_file() { file } else { package })
 }
 
 /// A setting as it was written: `journal_mode: delete`, `'busy_timeout' => 100`, `PRAGMA synchronous=OFF`.

@@ -9,6 +9,7 @@ use super::site::Site;
 use crate::config::duration::{self, of_platform};
 use crate::config::lint::{Lint, Rule};
 use crate::config::{Node, NodeKind, Origin};
+use crate::fly_toml;
 use crate::os::open;
 
 /// An upload needs a connection, and a second try when the first one fails.
@@ -178,17 +179,12 @@ impl Limit {
 /// `kill_timeout` stands at the top of a fly.toml, variables in `[env]`.
 fn fly(text: &str) -> Limit {
     let mut limit = Limit { kills_after: Some(FLY), setting: "kill_timeout", ..Limit::default() };
-    let mut table = "";
-    for (number, line) in (1..).zip(text.lines().map(str::trim)) {
-        if line.starts_with('[') {
-            table = line;
-            continue;
-        }
-        let Some((key, value)) = line.split_once('=') else { continue };
-        let value = value.split('#').next().unwrap_or_default().trim().trim_matches(['"', '\'']);
-        match (table, key.trim().trim_matches(['"', '\''])) {
-            ("", "kill_timeout") => (limit.kills_after, limit.line) = (of_platform(value), number),
-            ("[env]", STOP_TIMEOUT) => limit.stop = own_stop(value),
+    for setting in fly_toml::settings(text) {
+        match (setting.table, setting.key) {
+            ("", "kill_timeout") => {
+                (limit.kills_after, limit.line) = (of_platform(setting.value), setting.number)
+            }
+            ("env", STOP_TIMEOUT) => limit.stop = own_stop(setting.value),
             _ => {}
         }
     }

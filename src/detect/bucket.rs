@@ -1,12 +1,11 @@
-//! The variables that say where the replica is, of those that are set where the app runs.
+//! The variables of the replica's place, of those that are set where the app runs.
 
 use std::collections::BTreeMap;
 
-use super::place;
-use super::plan::{Database, Setting};
 use super::project::Project;
+use super::{Database, place};
 
-/// The keys of a replica and their variables: Litestream's own, else those that Fly sets for a bucket of its.
+/// Finds the keys of a replica and their variables: Litestream's own, else those that Fly sets for a bucket.
 pub(super) fn variables(project: &Project<'_>) -> Vec<(&'static str, &'static str)> {
     let is_set = |name: &str| project.variable(name).is_some();
     if is_set("LITESTREAM_REPLICA_URL") {
@@ -23,7 +22,7 @@ pub(super) fn variables(project: &Project<'_>) -> Vec<(&'static str, &'static st
     found
 }
 
-/// The variables of the keys that go with a bucket: Fly's are AWS's own.
+/// Names the variables of the keys that go with a bucket: Fly's are AWS's own.
 pub(super) fn keys(bucket: &str) -> [&'static str; 2] {
     if bucket == "BUCKET_NAME" {
         ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]
@@ -32,22 +31,20 @@ pub(super) fn keys(bucket: &str) -> [&'static str; 2] {
     }
 }
 
-/// The schemes of the URLs that the replicas' variables have here.
+/// Finds the schemes of the URLs that the replicas' variables have here.
 pub(super) fn schemes(
     project: &Project<'_>,
     databases: &[Database],
     place: &[(&'static str, &'static str)],
 ) -> BTreeMap<String, String> {
     let settings = databases.iter().filter_map(|database| database.replica.as_ref()).flatten();
-    let texts = settings.filter_map(|(key, value)| match value {
-        Setting::Text(text) if key == "url" || key == "type" => place::variables(text).next(),
-        Setting::Text(_) | Setting::Plain(_) => None,
-    });
+    let places = settings.filter(|(key, _)| key == "url" || key == "type");
+    let texts = places.filter_map(|(_, value)| place::variables(value.text()?).next());
     let urls = place.iter().filter(|(key, _)| *key == "url").map(|(_, name)| *name);
     let known = texts.chain(urls).filter_map(|name| {
-        let (value, _) = project.said(name)?;
+        let (value, _) = project.variable_and_file(name)?;
         let scheme = value.split_once("://").map_or(value.as_str(), |(scheme, _)| scheme);
-        // A folder is none, and what else is in it nobody has to see.
+        // A folder has no scheme, and its path is not shown.
         let is_scheme = scheme.chars().all(|c| c.is_ascii_alphanumeric());
         Some((name.to_owned(), if is_scheme { scheme.to_ascii_lowercase() } else { "file".to_owned() }))
     });

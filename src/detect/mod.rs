@@ -1,73 +1,68 @@
 //! Framework detection: a file tree and an environment in, a plan and a litestream.yml out.
 //!
 //! ```text
-//! tree        what is looked at: a folder of files, bounded reading
-//! project     the same with what a framework's reader needs: text, .env, notes
-//! place       paths as a project's files write them, with variables that stay variables
-//! code        literals and simple expressions in Ruby, Python, PHP, Elixir and JavaScript
-//! erb         the templates that Rails' YAML is
-//! find        which framework it is, and the one entry: `find`
-//! rails django laravel phoenix prisma drizzle pocketbase sqlalchemy url files
-//!             a reader for each
-//! command     how it is started, where no framework says so, and on which port
-//! spare       copies and caches, which are not replicated
-//! ignored     what neither image nor repository should have
-//! name        what the project is called
-//! bucket      the variables that say where the replica is
-//! credentials what lets Litestream in, for each kind of storage
-//! compose     what a compose file says of the app
-//! deploy      what a Dockerfile, a Procfile and a fly.toml say already
-//! second      a Litestream that the project starts itself, and the command that it has below it
-//! shell       the words of a script's lines
-//! existing    replicas that an older litestream.yml names
-//! plan        what was found
-//! write       the plan as a litestream.yml
-//! advice      the lines for Dockerfile, Procfile, fly.toml, .gitignore and .dockerignore
+//! find          the search: which framework it is, and its databases
+//! frameworks/   a reader for each framework, and for projects without one
+//! existing/     a litestream.yml that the project has already
+//! start/        the app's command, and a Litestream that the project starts itself
+//! deploy/       Dockerfile, Procfile, compose file and fly.toml as they are
+//! name          the project's name, which its places on the replica begin with
+//! bucket        the variables of the replica's place
+//! spare         copies and caches, which are not replicated
+//! write/        the plan as a litestream.yml, and lines for the files that start the app
 //! ```
 //!
-//! Architecture invariant: this room imports no other room, and does no I/O. Files come through
-//! [`Tree`], variables and the project's own Python through functions.
+//! What they pass on to each other, and what they read with:
+//!
+//! ```text
+//! surroundings  the project, its environment and its Python, as the caller has them
+//! tree          a folder of files, with bounded reading; `walk` goes through it
+//! folder        the texts of a project's folder, and notes about them
+//! project       the same with its variables and its deployment
+//! place         paths as a project's files write them, with variables that stay variables
+//! shell         the words of a script's lines
+//! code/         literals and simple expressions in Ruby, Python, PHP, Elixir and JavaScript
+//! framework     the frameworks that are known
+//! database      one database, and its replica
+//! found         what a reader found
+//! plan          all that is written
+//! ```
+//!
+//! Architecture invariant: this room imports leaf files alone, and does no I/O. Files come through [`Tree`], variables and
+//! the project's own Python through functions. Its files use each other one way.
 
-mod advice;
 mod bucket;
 mod code;
-mod command;
-mod compose;
-mod credentials;
+mod database;
 mod deploy;
-mod django;
-mod drizzle;
-mod erb;
 mod existing;
-mod files;
 mod find;
-mod ignored;
-mod laravel;
+mod folder;
+mod found;
+mod framework;
+mod frameworks;
 mod name;
-mod phoenix;
 mod place;
 mod plan;
-mod pocketbase;
-mod prisma;
 mod project;
-mod rails;
-mod second;
 mod shell;
 mod spare;
-mod sqlalchemy;
+mod start;
+mod surroundings;
 mod tree;
-mod url;
+mod walk;
 mod write;
 
 #[cfg(test)]
 mod tests;
 
-pub use advice::{advice, needed};
+pub use database::{Database, Setting};
 pub use deploy::Deployment;
-pub use django::{Ask, Question};
 pub use existing::FILES;
-pub use find::{Nothing, Surroundings, find};
-pub use plan::{Database, Framework, Plan, Setting};
-pub use second::Below;
+pub use find::{Nothing, find};
+pub use framework::Framework;
+pub use plan::Plan;
+pub use start::Below;
+pub use surroundings::{Ask, Question, Surroundings};
 pub use tree::{Entry, Kind, ReadError, Tree};
-pub use write::{Target, begins_with_project, yaml};
+pub use write::{Target, advice, begins_with_project, needed, yaml};

@@ -1,97 +1,24 @@
-//! What a project is called.
+//! The name of a project.
 
-use super::find::Found;
-use super::place;
-use super::plan::Framework;
+use super::found::Found;
+use super::frameworks::{django, laravel};
 use super::project::Project;
-use super::{django, laravel};
+use super::{Framework, place};
 
 /// Names that generators and templates give, or that every second project has.
-const COMMON: [&str; 63] = [
-    "admin",
-    "api",
-    "app",
-    "application",
-    "apps",
-    "backend",
-    "blog",
-    "client",
-    "code",
-    "config",
-    "core",
-    "demo",
-    "django",
-    "django-project",
-    "example",
-    "frontend",
-    "hello",
-    "hello-prisma",
-    "hello-world",
-    "home",
-    "html",
-    "laravel",
-    "laravel-laravel",
-    "laravel-livewire-starter-kit",
-    "laravel-react-starter-kit",
-    "laravel-svelte-starter-kit",
-    "laravel-vue-starter-kit",
-    "main",
-    "my-app",
-    "my-project",
-    "my-remix-app",
-    "my-t3-app",
-    "my_app",
-    "myapp",
-    "myproject",
-    "mysite",
-    "nest-typescript-starter",
-    "new-project",
-    "nextjs",
-    "nuxt-app",
-    "project",
-    "rails-app",
-    "rails_app",
-    "railsapp",
-    "remix-template",
-    "sample",
-    "server",
-    "service",
-    "site",
-    "skeleton",
-    "src",
-    "starter",
-    "svelte-app",
-    "sveltekit",
-    "symfony-skeleton",
-    "symfony-website-skeleton",
-    "template",
-    "test",
-    "vite-project",
-    "web",
-    "webapp",
-    "website",
-    "workspace",
-];
+const COMMON: &str = "admin api app application apps backend blog client code config core demo django django-project \
+    example frontend hello hello-prisma hello-world home html laravel laravel-laravel laravel-livewire- \
+    starter-kit laravel-react-starter-kit laravel-svelte-starter-kit laravel-vue-starter-kit main my-app \
+    my-project my-remix-app my-t3-app my_app myapp myproject mysite nest-typescript-starter new-project \
+    nextjs nuxt-app project rails-app rails_app railsapp remix-template sample server service site \
+    skeleton src starter svelte-app sveltekit symfony-skeleton symfony-website-skeleton template test \
+    vite-project web webapp website workspace";
 
 /// Names of what an app is, and not of which one.
-const KINDS: [&str; 14] = [
-    "api",
-    "app",
-    "application",
-    "backend",
-    "my-app",
-    "phoenix",
-    "phx",
-    "project",
-    "rails",
-    "rails-app",
-    "rails_app",
-    "server",
-    "web",
-    "website",
-];
+const KINDS: &str =
+    "api app application backend my-app phoenix phx project rails rails-app rails_app server web website";
 
-/// The app's own name, else Kamal's, else Fly's, else the folder's: always one, that can be a part of a path.
+/// Finds the app's own name, else Kamal's, else Fly's, else the folder's: always one that can be a part of a path.
 pub(super) fn of(project: &Project<'_>, found: &Found) -> String {
     let own = match found.framework {
         Framework::Rails => rails(project),
@@ -108,26 +35,30 @@ pub(super) fn of(project: &Project<'_>, found: &Found) -> String {
         | Framework::Existing => manifest(project),
     };
     let own = own.map(|name| part(&name)).filter(|name| !name.is_empty());
-    // Their generators ask for the name, so that somebody chose it.
+    // Their generators ask for the name, so that it was chosen.
     let is_chosen = matches!(found.framework, Framework::Rails | Framework::Phoenix);
-    let is_own = |name: &String| !name.is_empty() && !COMMON.contains(&name.as_str());
-    let says = |name: &String| if is_chosen { !KINDS.contains(&name.as_str()) } else { is_own(name) };
-    let kamal = || kamal(project).map(|name| part(&name)).filter(says);
+    let is_own = |name: &String| !name.is_empty() && !is_in(COMMON, name);
+    let counts = |name: &String| if is_chosen { !is_in(KINDS, name) } else { is_own(name) };
+    let kamal = || kamal(project).map(|name| part(&name)).filter(counts);
     let fly = || project.deployment().fly.as_ref()?.app.as_deref().map(part).filter(is_own);
     let folder = || {
         let whole = place::join(project.root(), &project.folder);
         whole.rsplit('/').map(part).find(|name| !name.is_empty())
     };
-    let deployed = own.clone().filter(says).or_else(kamal).or_else(fly);
+    let deployed = own.clone().filter(counts).or_else(kamal).or_else(fly);
     let chosen = || own.filter(|_| is_chosen);
     deployed
-        .or_else(|| folder().filter(|name| is_own(name) && !KINDS.contains(&name.as_str())))
+        .or_else(|| folder().filter(|name| is_own(name) && !is_in(KINDS, name)))
         .or_else(chosen)
         .or_else(folder)
         .unwrap_or_else(|| "app".to_owned())
 }
 
-/// A text as a part of a path: small letters, digits, and no more than one sign between them.
+fn is_in(names: &str, name: &str) -> bool {
+    names.split(' ').any(|known| known == name)
+}
+
+/// Makes a text a part of a path: small letters, digits, and no more than one sign between them.
 fn part(text: &str) -> String {
     let mut found = String::new();
     for c in text.chars().take(100) {
@@ -141,7 +72,7 @@ fn part(text: &str) -> String {
     found.trim_end_matches(['-', '.', '_']).to_owned()
 }
 
-/// `module Shop` of config/application.rb, as Rails would spell its folder.
+/// Reads `module Shop` of config/application.rb, as Rails would spell its folder.
 fn rails(project: &Project<'_>) -> Option<String> {
     let text = project.glimpse("config/application.rb")?;
     let name = text.lines().find_map(|line| line.trim().strip_prefix("module "))?.trim();
@@ -149,7 +80,7 @@ fn rails(project: &Project<'_>) -> Option<String> {
     Some(underscored(&name.replace("::", "-")))
 }
 
-/// `CornerShop` is `corner_shop`, and `HTMLShop` is `html_shop`.
+/// Turns `CornerShop` into `corner_shop`, and `HTMLShop` into `html_shop`.
 fn underscored(name: &str) -> String {
     let chars: Vec<char> = name.chars().collect();
     let mut found = String::new();
@@ -166,7 +97,7 @@ fn underscored(name: &str) -> String {
     found
 }
 
-/// `app: :shop` of mix.exs; an umbrella has only the name of its module, `Shop.Umbrella.MixProject`.
+/// Reads `app: :shop` of mix.exs; an umbrella has only the name of its module, `Shop.Umbrella.MixProject`.
 fn phoenix(project: &Project<'_>) -> Option<String> {
     let text = project.glimpse("mix.exs")?;
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.starts_with('#')).collect();
@@ -182,7 +113,7 @@ fn phoenix(project: &Project<'_>) -> Option<String> {
     lines.iter().find_map(atom).or_else(module)
 }
 
-/// `service: shop` of Kamal's config/deploy.yml, which is a template and no YAML yet.
+/// Reads `service: shop` of Kamal's config/deploy.yml, which is a template and no YAML yet.
 fn kamal(project: &Project<'_>) -> Option<String> {
     let text = project.glimpse("config/deploy.yml")?;
     let value = text.lines().find_map(|line| line.strip_prefix("service:"))?;
@@ -190,7 +121,7 @@ fn kamal(project: &Project<'_>) -> Option<String> {
     Some(value.to_owned()).filter(|value| !value.contains(['<', '$']))
 }
 
-/// What a manifest says: package.json, composer.json, go.mod, Cargo.toml, pyproject.toml.
+/// Reads the name of a manifest: package.json, composer.json, go.mod, Cargo.toml, pyproject.toml.
 fn manifest(project: &Project<'_>) -> Option<String> {
     let json = |file: &str| {
         let json: serde_json::Value = serde_json::from_str(&project.glimpse(file)?).ok()?;

@@ -9,24 +9,24 @@ const OPEN: char = '\u{E000}';
 /// Closes it.
 const CLOSE: char = '\u{E001}';
 
-/// Whether an environment can have a variable of this name, as `${NAME}` spells it.
+/// Tells whether an environment can have a variable of this name, as `${NAME}` spells it.
 pub(super) fn is_name(name: &str) -> bool {
     !name.is_empty()
         && !name.starts_with(|c: char| c.is_ascii_digit())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-/// A variable as part of a text.
+/// Writes a variable as a part of a text.
 pub(super) fn variable(name: &str) -> String {
     format!("{OPEN}{name}{CLOSE}")
 }
 
-/// The text without characters that would be taken for a variable's.
+/// Replaces the characters that would be taken for a variable's.
 pub(super) fn without_marks(text: &str) -> String {
     text.replace([OPEN, CLOSE], "\u{FFFD}")
 }
 
-/// A text in pieces: literal ones, and the names of variables.
+/// Splits a text into literal pieces and the names of variables.
 pub(super) fn pieces(text: &str) -> Vec<Result<&str, &str>> {
     let mut found = Vec::new();
     let mut rest = text;
@@ -44,7 +44,7 @@ pub(super) fn pieces(text: &str) -> Vec<Result<&str, &str>> {
     found
 }
 
-/// The text with `${NAME}` for its variables: for people, and for commands.
+/// Shows a text with `${NAME}` for its variables: for people, and for commands.
 pub(super) fn shown(text: &str) -> String {
     let piece = |piece| match piece {
         Ok(literal) => String::from(literal),
@@ -53,17 +53,55 @@ pub(super) fn shown(text: &str) -> String {
     pieces(text).into_iter().map(piece).collect()
 }
 
-/// The names of the variables in a text.
+/// Lists the names of the variables in a text.
 pub(super) fn variables(text: &str) -> impl Iterator<Item = &str> {
     pieces(text).into_iter().filter_map(Result::err)
 }
 
-/// `path` against `base`, in its shortest form.
+/// Tells whether a path begins with a variable, which may be any folder.
+pub(super) fn begins_with_variable(path: &str) -> bool {
+    path.starts_with(OPEN)
+}
+
+/// Tells whether a text has a variable in it.
+pub(super) fn has_variable(text: &str) -> bool {
+    text.contains(OPEN)
+}
+
+/// Marks `$NAME` and `${NAME}`, as Litestream reads them, as variables.
+pub(super) fn with_variables(text: &str) -> String {
+    let mut filled = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('$') {
+        filled.push_str(before);
+        let named = |text: &'_ str| {
+            let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            text.find(|c| !is_part(c)).unwrap_or(text.len())
+        };
+        // Only as far as a name goes: a million of `${` would each look through all the rest for a brace.
+        let braced = after.strip_prefix('{').and_then(|after| {
+            let (name, behind) = after.split_at(named(after));
+            Some((name, behind.strip_prefix('}')?))
+        });
+        let (name, behind) = braced.unwrap_or_else(|| after.split_at(named(after)));
+        if is_name(name) {
+            filled.push_str(&variable(name));
+            rest = behind;
+        } else {
+            filled.push('$');
+            rest = after;
+        }
+    }
+    filled.push_str(rest);
+    filled
+}
+
+/// Joins `path` to `base`, in its shortest form.
 pub(super) fn join(base: &str, path: &str) -> String {
     if path.starts_with('/') { clean(path) } else { clean(&format!("{base}/{path}")) }
 }
 
-/// No `.`, no `a/..`, no doubled or final slashes, by the text alone; the folder itself is `.`.
+/// Removes `.`, `a/..`, doubled and final slashes, by the text alone; the folder itself is `.`.
 pub(super) fn clean(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     let absolute = path.starts_with('/');
@@ -84,7 +122,7 @@ pub(super) fn clean(path: &str) -> String {
     }
 }
 
-/// The folder that a path is in.
+/// Names the folder that a path is in.
 pub(super) fn parent(path: &str) -> String {
     if path == "." || path.ends_with("..") { clean(&format!("{path}/..")) } else { clean(folder(path)) }
 }
@@ -97,24 +135,24 @@ fn folder(path: &str) -> &str {
     }
 }
 
-/// The last part of a path.
+/// Takes the last part of a path.
 pub(super) fn name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-/// The last part of a path, without its extension.
+/// Takes the last part of a path, without its extension.
 pub(super) fn stem(path: &str) -> &str {
     let name = name(path);
     name.rsplit_once('.').map_or(name, |(stem, _)| if stem.is_empty() { name } else { stem })
 }
 
-/// Whether a path is a folder, or lies in it.
+/// Tells whether a path is a folder, or lies in it.
 pub(super) fn is_below(path: &str, folder: &str) -> bool {
     path.strip_prefix(folder.trim_end_matches('/'))
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Whether a path leaves the folder that it is relative to.
+/// Tells whether a path leaves the folder that it is relative to.
 pub(super) fn is_outside(path: &str) -> bool {
     path.starts_with('/') || path == ".." || path.starts_with("../")
 }

@@ -1,69 +1,16 @@
 //! What was found.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use serde::Serialize;
-
-use super::deploy::Deployment;
-use super::second::Below;
-
-/// What keeps the databases.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Framework {
-    /// Ruby on Rails.
-    Rails,
-    /// Django.
-    Django,
-    /// Laravel.
-    Laravel,
-    /// Phoenix with `ecto_sqlite3`.
-    Phoenix,
-    /// PocketBase.
-    PocketBase,
-    /// Prisma.
-    Prisma,
-    /// Drizzle.
-    Drizzle,
-    /// Flask with Flask-SQLAlchemy.
-    Flask,
-    /// SQLAlchemy, without a framework that is known.
-    SqlAlchemy,
-    /// No framework, but `DATABASE_URL`.
-    #[serde(rename = "database-url")]
-    DatabaseUrl,
-    /// Nothing but SQLite files.
-    Files,
-    /// A configuration that is there already, and works as it is.
-    Existing,
-}
-
-impl fmt::Display for Framework {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Rails => "Rails",
-            Self::Django => "Django",
-            Self::Laravel => "Laravel",
-            Self::Phoenix => "Phoenix",
-            Self::PocketBase => "PocketBase",
-            Self::Prisma => "Prisma",
-            Self::Drizzle => "Drizzle",
-            Self::Flask => "Flask",
-            Self::SqlAlchemy => "SQLAlchemy",
-            Self::DatabaseUrl => "DATABASE_URL",
-            Self::Files => "SQLite files",
-            Self::Existing => "a configuration",
-        })
-    }
-}
+use super::start::Below;
+use super::{Database, Deployment, Framework, Setting};
 
 /// What was found, and what is to be written about it.
 ///
 /// Texts may hold variables, which the written file has as `${NAME}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// What keeps the databases.
+    /// What names the databases.
     pub framework: Framework,
     /// Where that was read, for people: `config/database.yml, production`.
     pub source: String,
@@ -107,63 +54,9 @@ pub struct Plan {
     pub others: Vec<(Framework, String)>,
 }
 
-/// One database.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Database {
-    /// The framework's own name for it.
-    pub alias: String,
-    /// Its file, relative to the folder that was looked at, or absolute.
-    pub path: String,
-    /// Why it is not replicated unless somebody says so.
-    pub left_out: Option<String>,
-    /// Whether it is made again when it is gone, so that no volume has to hold it.
-    pub comes_back: bool,
-    /// What is worth a comment.
-    pub comment: Option<String>,
-    /// Whether its folder is one of the program's as well, which no volume may hide.
-    pub beside_code: bool,
-    /// What it is called on the replica, where its file's name is a variable's that may be set or not.
-    pub place: Option<String>,
-    /// A replica that the project names already, with Litestream's own keys.
-    pub replica: Option<Vec<(String, Setting)>>,
-}
-
-/// One value of a replica.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Setting {
-    /// A text, quoted where YAML needs it.
-    Text(String),
-    /// A number, a truth value, or more than one value: YAML already.
-    Plain(String),
-}
-
-impl Database {
-    /// A database that is replicated.
-    pub(super) fn new(alias: &str, path: String) -> Self {
-        Self {
-            alias: alias.to_owned(),
-            path,
-            left_out: None,
-            comes_back: false,
-            comment: None,
-            beside_code: false,
-            place: None,
-            replica: None,
-        }
-    }
-
-    /// What it is called on the replica: its file's name, or its own where that is a variable.
-    pub(super) fn called(&self) -> String {
-        let file = super::place::name(&self.path);
-        match (&self.place, super::place::variables(file).next()) {
-            (Some(place), _) => place.clone(),
-            (None, Some(_)) => format!("{}.db", self.alias),
-            (None, None) => file.to_owned(),
-        }
-    }
-
-    /// Its file, for people.
-    pub fn shown_path(&self) -> String {
-        super::place::shown(&self.path)
+impl Plan {
+    /// Names the folder that the app has in an image.
+    pub(super) fn workdir(&self) -> &str {
+        self.workdir.as_deref().unwrap_or("/app")
     }
 }

@@ -1,9 +1,6 @@
-//! SQLite files that nobody wants on the replica: copies that somebody has made, and what a program makes again.
+//! SQLite files that are not replicated: copies, and caches that a program makes again.
 
-use super::files;
-use super::place;
-use super::plan::Database;
-use super::project::Project;
+use super::{Database, Tree, place, walk};
 
 /// How many are named one by one.
 const MAX_NAMED: usize = 5;
@@ -15,39 +12,25 @@ enum Sort {
     Cache,
 }
 
-/// Where in a path a name says so.
+/// The part of a path that has such a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Where {
     /// As a folder's.
     Folder,
     /// As a folder's, and as the last ending of a file's: `app.db.old`, but not `old.db`.
     Ending,
-    /// As a word of a file's name as well: `app-backup-2026.db`. Whoever keeps orders calls no database so.
+    /// As a word of a file's name as well: `app-backup-2026.db`. No app calls its database so.
     Word,
 }
 
 /// All the names, in any case of letters.
-const NAMES: [(&str, Sort, Where); 20] = [
-    ("backup", Sort::Copy, Where::Word),
-    ("backups", Sort::Copy, Where::Word),
-    ("bak", Sort::Copy, Where::Word),
-    ("bkp", Sort::Copy, Where::Word),
-    ("old", Sort::Copy, Where::Ending),
-    ("orig", Sort::Copy, Where::Ending),
-    ("copy", Sort::Copy, Where::Ending),
-    ("copies", Sort::Copy, Where::Folder),
-    ("archive", Sort::Copy, Where::Folder),
-    ("archives", Sort::Copy, Where::Folder),
-    ("dump", Sort::Copy, Where::Ending),
-    ("dumps", Sort::Copy, Where::Folder),
-    ("snapshot", Sort::Copy, Where::Folder),
-    ("snapshots", Sort::Copy, Where::Folder),
-    ("cache", Sort::Cache, Where::Word),
-    ("caches", Sort::Cache, Where::Word),
-    ("tmp", Sort::Cache, Where::Ending),
-    ("temp", Sort::Cache, Where::Ending),
-    ("log", Sort::Cache, Where::Folder),
-    ("logs", Sort::Cache, Where::Folder),
+const NAMES: [(Sort, Where, &str); 6] = [
+    (Sort::Copy, Where::Word, "backup backups bak bkp"),
+    (Sort::Copy, Where::Ending, "old orig copy dump"),
+    (Sort::Copy, Where::Folder, "copies archive archives dumps snapshot snapshots"),
+    (Sort::Cache, Where::Word, "cache caches"),
+    (Sort::Cache, Where::Ending, "tmp temp"),
+    (Sort::Cache, Where::Folder, "log logs"),
 ];
 
 /// A file that is not replicated.
@@ -60,7 +43,7 @@ pub(super) struct Spare {
 }
 
 impl Spare {
-    /// What the path of a file says of it.
+    /// Judges a file by its path.
     pub fn of(path: &str) -> Option<Self> {
         let (folders, name) = path.rsplit_once('/').unwrap_or(("", path));
         // A copy of a cache is a copy.
@@ -79,25 +62,25 @@ impl Spare {
         Some(Self { why: format!("its name is that of a {what}"), comes_back: sort == Sort::Cache })
     }
 
-    /// Says it of a database.
+    /// Leaves a database out.
     pub fn mark(self, database: &mut Database) {
         database.left_out = Some(self.why);
         database.comes_back = self.comes_back;
     }
 }
 
-/// The folder that a database's own folder counts as: all that lies below one of copies is one thing.
+/// Names the folder that a database counts for: all below a folder of copies is one.
 pub(super) fn folder(database: &Database) -> String {
     let parent = place::parent(&database.path);
     let parts: Vec<&str> = parent.split('/').collect();
     let spare = parts.iter().position(|part| sort(part, Where::Folder).is_some());
-    match spare.filter(|_| database.left_out.is_some()) {
+    match spare.filter(|_| !database.is_replicated()) {
         Some(index) => parts[..=index].join("/"),
         None => parent,
     }
 }
 
-/// What a part of a path says where it stands.
+/// Tells what a part of a path stands for at its place.
 fn sort(part: &str, place: Where) -> Option<Sort> {
     let part = part.to_ascii_lowercase();
     let counts = |known: Where| match place {
@@ -105,18 +88,21 @@ fn sort(part: &str, place: Where) -> Option<Sort> {
         Where::Ending => known != Where::Folder,
         Where::Word => known == Where::Word,
     };
-    NAMES.iter().find(|(name, _, known)| *name == part && counts(*known)).map(|(_, sort, _)| *sort)
+    let is_it = |(_, known, names): &&(Sort, Where, &str)| {
+        counts(*known) && names.split(' ').any(|name| name == part)
+    };
+    NAMES.iter().find(is_it).map(|(sort, ..)| *sort)
 }
 
-/// Those that lie in a project whose databases are known from elsewhere.
-pub(super) fn beside(project: &Project<'_>, known: &[Database]) -> Vec<Database> {
+/// Finds those in a project whose databases are known from elsewhere.
+pub(super) fn beside(tree: &dyn Tree, known: &[Database]) -> Vec<Database> {
     let mut found = Vec::new();
-    let _ = files::each(project, &mut |file| {
+    let _ = walk::each(tree, &mut |file| {
         let path = file.to_str().map(place::clean).filter(|path| !path.contains(char::is_control));
         let spare = path.and_then(|path| Some((Spare::of(&path)?, path)));
         if let Some((spare, path)) = spare
             && known.iter().all(|database| database.path != path)
-            && files::is_database(project, file)
+            && walk::is_database(tree, file)
         {
             let mut database = Database::new(&path, path.clone());
             spare.mark(&mut database);
@@ -127,8 +113,8 @@ pub(super) fn beside(project: &Project<'_>, known: &[Database]) -> Vec<Database>
     found
 }
 
-/// That they are there, for people.
-pub(super) fn said(spares: &[Database]) -> Option<String> {
+/// Notes that they exist.
+pub(super) fn note(spares: &[Database]) -> Option<String> {
     let named: Vec<&str> = spares.iter().take(MAX_NAMED).map(|spare| spare.path.as_str()).collect();
     let more = spares.len().saturating_sub(MAX_NAMED);
     let more = if more == 0 { String::new() } else { format!(" and {more} more") };

@@ -1,12 +1,24 @@
 //! Literals and simple expressions in source code.
 //!
 //! Not a parser of five languages: what a configuration file says with texts, tables, calls and
-//! operators is read the same way in all of them, and what is not understood is said to be unknown.
+//! operators is read the same way in all of them, and other code is unknown.
+//!
+//! ```text
+//! lexer       words, texts and marks
+//! parser      expressions and Python's statements
+//! source      a file: its assignments, settings and calls
+//! value       what an expression evaluates to
+//! scope       the evaluation, with the values of names and variables
+//! ```
 
 mod lexer;
 mod parser;
 mod scope;
+mod source;
+mod value;
 
 pub(super) use lexer::Language;
-pub(super) use parser::{Expr, Source, Statement};
-pub(super) use scope::{Scope, Value};
+pub(super) use parser::{Expr, Statement};
+pub(super) use scope::{Asked, Scope};
+pub(super) use source::Source;
+pub(super) use value::Value;

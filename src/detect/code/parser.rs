@@ -6,9 +6,6 @@ use super::lexer::{Language, Piece, Placed, Token, tokens};
 
 /// More nesting than this is no configuration.
 const MAX_DEPTH: usize = 64;
-/// How often tokens of one file are looked at, whatever is in it: a bracket that never closes is followed to the
-/// end from each line anew.
-const MAX_WORK: usize = 1_000_000;
 
 /// An expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,10 +15,10 @@ pub(in crate::detect) enum Expr {
     Number(String),
     /// A name with its members, whatever joins them: `Rails.root`, `process.env.X`.
     Name(String),
-    /// A member of something that is no name.
+    /// A member of an expression.
     Member(Box<Expr>, String),
     /// A call: what, its arguments with their keywords, and Ruby's block.
-    Call(Box<Expr>, Vec<(Option<String>, Expr)>, Option<Box<Expr>>),
+    Call(Box<Expr>, Vec<Argument>, Option<Box<Expr>>),
     Index(Box<Expr>, Box<Expr>),
     Infix(&'static str, Box<Expr>, Box<Expr>),
     Not(Box<Expr>),
@@ -29,10 +26,13 @@ pub(in crate::detect) enum Expr {
     Choice(Box<Expr>, Box<Expr>, Box<Expr>),
     List(Vec<Expr>),
     Table(Vec<(Expr, Expr)>),
-    /// What ends the program instead of having a value.
+    /// Code that ends the program instead of having a value.
     Raise,
     Unknown,
 }
+
+/// An argument with its keyword.
+pub(in crate::detect) type Argument = (Option<String>, Expr);
 
 /// A statement of Python, as far as settings are made of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,141 +45,25 @@ pub(in crate::detect) enum Statement {
     Else,
     /// A block that is run as it stands.
     Try,
-    /// A block that is not run now, or nobody knows how often.
+    /// A block that is not run now, or an unknown number of times.
     Later,
 }
 
-/// A file of source code.
-pub(in crate::detect) struct Source {
-    tokens: Vec<Placed>,
-    language: Language,
-    work: Cell<usize>,
-}
-
-impl Source {
-    pub fn new(text: &str, language: Language) -> Self {
-        Self { tokens: tokens(text, language), language, work: Cell::new(MAX_WORK) }
-    }
-
-    /// The whole as one expression.
-    pub fn expression(&self) -> Expr {
-        self.parser(0).expr(0)
-    }
-
-    /// Each assignment: what is assigned to, and the value, in the file's order.
-    pub fn assignments(&self) -> Vec<(Expr, Expr)> {
-        let mut found = Vec::new();
-        let mut at = 0;
-        while let Some(placed) = self.tokens.get(at) {
-            let mut parser = self.parser(at);
-            at += 1;
-            if !placed.first {
-                continue;
-            }
-            if let Some(assignment) = parser.assignment() {
-                found.push(assignment);
-                at = at.max(parser.at);
-            }
-        }
-        found
-    }
-
-    /// The value behind each key of this name: `key: value`, `'key' => value`.
-    pub fn values_of(&self, key: &str) -> Vec<Expr> {
-        let places = (0..self.tokens.len()).filter(|at| is_key(&self.tokens[*at].token, key));
-        places
-            .filter_map(|at| {
-                let mut parser = self.parser(at + 1);
-                parser.eat(&[":", "=>"]).then(|| parser.expr(0))
-            })
-            .collect()
-    }
-
-    /// The value that each setting of this name gets, however that is written in Python: `NAME = …`, `NAME: str = …`,
-    /// `config["NAME"] = …`, `update(NAME=…)`, `{"NAME": …}`.
-    pub fn settings_of(&self, key: &str) -> Vec<Expr> {
-        let places = (0..self.tokens.len()).filter(|at| is_key(&self.tokens[*at].token, key));
-        let value = |at: usize| {
-            let mut parser = self.parser(at + 1);
-            parser.eat(&["]"]);
-            // In quotes it is a dictionary's key, and what follows is its value.
-            if matches!(self.tokens[at].token, Token::Word(_)) && parser.peek_mark(":") {
-                let annotated = parser.at;
-                parser.skip_annotation();
-                if parser.at == annotated || !parser.peek_mark("=") {
-                    parser.at = annotated;
-                }
-            }
-            parser.eat(&[":", "="]).then(|| parser.expr(0))
-        };
-        places.filter_map(value).collect()
-    }
-
-    /// The first argument of each call of this function.
-    pub fn first_arguments(&self, function: &str) -> Vec<Expr> {
-        let is_it = |at: &usize| matches!(&self.tokens[*at].token, Token::Word(word) if word == function);
-        let places = (0..self.tokens.len()).filter(is_it);
-        places
-            .filter_map(|at| {
-                let mut parser = self.parser(at + 1);
-                parser.eat(&["("]).then(|| parser.expr(0))
-            })
-            .collect()
-    }
-
-    /// The arguments of each call of this name without brackets, as Elixir's `config :app, Repo, key: value`.
-    pub fn bare_calls(&self, name: &str) -> Vec<Vec<(Option<String>, Expr)>> {
-        let is_call = |at: &usize| {
-            self.tokens[*at].first && matches!(&self.tokens[*at].token, Token::Word(word) if word == name)
-        };
-        (0..self.tokens.len()).filter(is_call).map(|at| self.parser(at + 1).bare_arguments()).collect()
-    }
-
-    /// Whether this word is anywhere in the code, comments apart.
-    pub fn has_word(&self, name: &str) -> bool {
-        self.tokens.iter().any(|placed| matches!(&placed.token, Token::Word(word) if word == name))
-    }
-
-    /// The statements of Python, each with its indentation.
-    pub fn statements(&self) -> Vec<(usize, Statement)> {
-        let mut found = Vec::new();
-        let mut open = 0usize;
-        for (at, placed) in self.tokens.iter().enumerate() {
-            if placed.first && open == 0 {
-                found.extend(self.parser(at).statement().map(|statement| (placed.column, statement)));
-            }
-            match placed.token {
-                Token::Mark("(" | "[" | "{") => open += 1,
-                Token::Mark(")" | "]" | "}") => open = open.saturating_sub(1),
-                _ => {}
-            }
-        }
-        found
-    }
-
-    fn parser(&self, at: usize) -> Parser<'_> {
-        Parser { tokens: &self.tokens, at, depth: 0, language: self.language, work: &self.work }
-    }
-}
-
-/// Whether this is the name of a setting, as a word or in quotes.
-fn is_key(token: &Token, key: &str) -> bool {
-    match token {
-        Token::Word(word) => word == key,
-        Token::Text(pieces) => matches!(pieces.as_slice(), [Piece::Literal(text)] if text == key),
-        Token::Number(_) | Token::Mark(_) => false,
-    }
-}
-
-struct Parser<'a> {
+/// Reads tokens from one place on.
+pub(super) struct Parser<'a> {
     tokens: &'a [Placed],
-    at: usize,
+    pub at: usize,
     depth: usize,
     language: Language,
+    /// How often tokens may still be looked at.
     work: &'a Cell<usize>,
 }
 
-impl Parser<'_> {
+impl<'a> Parser<'a> {
+    pub fn new(tokens: &'a [Placed], at: usize, language: Language, work: &'a Cell<usize>) -> Self {
+        Self { tokens, at, depth: 0, language, work }
+    }
+
     fn peek(&self) -> Option<&Token> {
         // When the work is used up, the file ends here.
         self.work.set(self.work.get().checked_sub(1)?);
@@ -192,16 +76,16 @@ impl Parser<'_> {
         token
     }
 
-    /// Whether the next token begins a line.
+    /// Tells whether the next token begins a line.
     fn at_line_start(&self) -> bool {
         self.tokens.get(self.at).is_some_and(|placed| placed.first)
     }
 
-    fn peek_mark(&self, mark: &str) -> bool {
+    pub fn peek_mark(&self, mark: &str) -> bool {
         matches!(self.peek(), Some(Token::Mark(found)) if *found == mark)
     }
 
-    fn eat(&mut self, marks: &[&str]) -> bool {
+    pub fn eat(&mut self, marks: &[&str]) -> bool {
         let eaten = marks.iter().any(|mark| self.peek_mark(mark));
         self.at += usize::from(eaten);
         eaten
@@ -213,8 +97,8 @@ impl Parser<'_> {
         eaten
     }
 
-    /// `: Type` of Python, up to the `=` on the same line.
-    fn skip_annotation(&mut self) {
+    /// Skips `: Type` of Python, up to the `=` on the same line.
+    pub fn skip_annotation(&mut self) {
         let start = self.at;
         while self.at < self.tokens.len() && !self.peek_mark("=") {
             self.at += 1;
@@ -225,7 +109,7 @@ impl Parser<'_> {
         }
     }
 
-    fn statement(&mut self) -> Option<Statement> {
+    pub fn statement(&mut self) -> Option<Statement> {
         let word = match self.peek() {
             Some(Token::Word(word)) => word.clone(),
             _ => return None,
@@ -245,7 +129,7 @@ impl Parser<'_> {
         }
     }
 
-    /// A condition up to its colon; unknown if it has more than is understood.
+    /// Reads a condition up to its colon; unknown if there is more in front of that.
     fn condition(&mut self) -> Expr {
         let condition = self.expr(0);
         if self.peek_mark(":") { condition } else { Expr::Unknown }
@@ -263,7 +147,7 @@ impl Parser<'_> {
         }
     }
 
-    fn assignment(&mut self) -> Option<(Expr, Expr)> {
+    pub fn assignment(&mut self) -> Option<(Expr, Expr)> {
         while self.eat_word(&["const", "let", "var", "export"]) {}
         let target = self.postfix();
         if self.language == Language::Python && self.peek_mark(":") {
@@ -273,7 +157,7 @@ impl Parser<'_> {
         (is_target && self.eat(&["="])).then(|| (target, self.expr(0)))
     }
 
-    fn expr(&mut self, power: u8) -> Expr {
+    pub fn expr(&mut self, power: u8) -> Expr {
         if self.depth >= MAX_DEPTH {
             return Expr::Unknown;
         }
@@ -307,7 +191,7 @@ impl Parser<'_> {
         left
     }
 
-    /// The operator that comes next, under one name for all languages, and how tightly it binds.
+    /// Peeks at the next operator, under one name for all languages, and how tightly it binds.
     fn infix(&self) -> Option<(&'static str, u8)> {
         let php = self.language == Language::Php;
         Some(match self.peek()? {
@@ -361,7 +245,7 @@ impl Parser<'_> {
                 self.eat(&["]"]);
                 left = Expr::Index(left.into(), key.into());
             } else if self.language == Language::JavaScript && self.peek_mark("!") {
-                // TypeScript's "it is there".
+                // TypeScript's assertion that a value exists.
                 self.at += 1;
             } else {
                 return left;
@@ -369,7 +253,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Ruby's `{ value }` behind a call.
+    /// Reads Ruby's `{ value }` behind a call.
     fn block(&mut self) -> Option<Expr> {
         if self.language != Language::Ruby || !self.eat(&["{"]) {
             return None;
@@ -479,7 +363,7 @@ impl Parser<'_> {
         }
     }
 
-    /// `(value)`, `(a, b)`, a cast of PHP, and an arrow function that only has a value.
+    /// Reads `(value)`, `(a, b)`, a cast of PHP, and an arrow function that only has a value.
     fn brackets(&mut self) -> Expr {
         self.at += 1;
         let cast = matches!(self.peek(), Some(Token::Word(word))
@@ -500,7 +384,7 @@ impl Parser<'_> {
         }
     }
 
-    /// A list or a table, up to the bracket that closes it.
+    /// Reads a list or a table, up to the bracket that closes it.
     fn collection(&mut self, close: &str) -> Expr {
         let mut items = Vec::new();
         while self.peek().is_some() && !self.eat(&[close]) {
@@ -528,7 +412,7 @@ impl Parser<'_> {
         Expr::Table(items.into_iter().map(entry).collect())
     }
 
-    fn arguments(&mut self, close: &str) -> Vec<(Option<String>, Expr)> {
+    fn arguments(&mut self, close: &str) -> Vec<Argument> {
         let mut found = Vec::new();
         while self.peek().is_some() && !self.eat(&[close]) {
             let label = self.label();
@@ -539,7 +423,7 @@ impl Parser<'_> {
         found
     }
 
-    fn bare_arguments(&mut self) -> Vec<(Option<String>, Expr)> {
+    pub fn bare_arguments(&mut self) -> Vec<Argument> {
         // Brackets are as good as open: a comma goes on in the next line.
         self.depth = 1;
         let mut found = Vec::new();
@@ -552,7 +436,7 @@ impl Parser<'_> {
         }
     }
 
-    /// `name:` or Python's `name=`, in front of a value.
+    /// Reads `name:` or Python's `name=`, in front of a value.
     fn label(&mut self) -> Option<String> {
         let Some(Token::Word(word)) = self.peek().cloned() else { return None };
         let mark = self.tokens.get(self.at + 1).map(|placed| &placed.token);
@@ -568,7 +452,7 @@ impl Parser<'_> {
         })
     }
 
-    /// Passes over what was not understood, up to the next comma or the bracket that closes this one.
+    /// Skips unknown code, up to the next comma or the bracket that closes this one.
     fn recover(&mut self, close: &str) {
         let mut open = 0usize;
         while let Some(token) = self.peek() {

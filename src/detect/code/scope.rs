@@ -1,91 +1,31 @@
-//! What an expression is worth, as far as that can be said without running it.
+//! Evaluates expressions, as far as that is possible without running them.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use super::parser::Expr;
+use super::parser::{Argument, Expr};
+use super::value::{MAX_WEIGHT, Value, flat, joined, method, parent};
 use crate::detect::place;
 
-/// The most that one value may be, in characters and entries; `a = a + a` doubles at every line.
-const MAX_WEIGHT: usize = 1 << 16;
-
-/// What the environment is called.
+/// Names of the environment.
 const ENVIRONMENTS: [&str; 7] =
     ["ENV", "os.environ", "environ", "process.env", "Bun.env", "$_ENV", "import.meta.env"];
 
-/// A value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::detect) enum Value {
-    /// `nil`, `null`, `None`.
-    Nothing,
-    Text(String),
-    Number(String),
-    Flag(bool),
-    List(Vec<Value>),
-    Table(Vec<(String, Value)>),
-    /// A variable that is not set, and has no default.
-    Unset(String),
-    Unknown,
-}
-
-impl Value {
-    /// As a text, with a variable that is not set as a part of it.
-    pub fn text(&self) -> Option<String> {
-        match self {
-            Self::Text(text) | Self::Number(text) => Some(text.clone()),
-            Self::Unset(name) => Some(place::variable(name)),
-            Self::Nothing | Self::Flag(_) | Self::List(_) | Self::Table(_) | Self::Unknown => None,
-        }
-    }
-
-    /// The value behind a table's key; the last one counts.
-    pub fn get(&self, key: &str) -> Option<&Self> {
-        self.entries().iter().rev().find(|(name, _)| name == key).map(|(_, value)| value)
-    }
-
-    /// A table's entries; nothing else has any.
-    pub fn entries(&self) -> &[(String, Self)] {
-        if let Self::Table(entries) = self { entries } else { &[] }
-    }
-
-    /// How large it is, about.
-    fn weight(&self) -> usize {
-        match self {
-            Self::Text(text) | Self::Number(text) | Self::Unset(text) => 1 + text.len(),
-            Self::List(items) => 1 + items.iter().map(Self::weight).sum::<usize>(),
-            Self::Table(entries) => {
-                1 + entries.iter().map(|(key, one)| key.len() + one.weight()).sum::<usize>()
-            }
-            Self::Nothing | Self::Flag(_) | Self::Unknown => 1,
-        }
-    }
-
-    fn is_true(&self) -> Option<bool> {
-        match self {
-            Self::Nothing | Self::Unset(_) => Some(false),
-            Self::Flag(flag) => Some(*flag),
-            Self::Text(text) => Some(!text.is_empty()),
-            Self::Number(_) | Self::List(_) | Self::Table(_) => Some(true),
-            Self::Unknown => None,
-        }
-    }
-}
-
-/// A variable that was asked for, and what came of it.
+/// A variable that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::detect) struct Asked {
     pub name: String,
     pub is_set: bool,
 }
 
-/// What names mean in a file.
+/// The values of names in a file.
 pub(in crate::detect) struct Scope<'a> {
     env: &'a dyn Fn(&str) -> Option<String>,
     names: BTreeMap<String, Value>,
-    /// Where the file is, in the project.
+    /// The file's path in the project.
     file: String,
     asked: RefCell<Vec<Asked>>,
-    /// Variables stay variables, whatever they are: the file holds secrets.
+    /// Whether variables stay variables, since the file holds secrets.
     keep_variables: bool,
 }
 
@@ -95,13 +35,13 @@ impl<'a> Scope<'a> {
         Self { env, names, file: file.to_owned(), asked: RefCell::default(), keep_variables: false }
     }
 
-    /// The same for a file that holds secrets: variables stay variables.
+    /// Keeps variables as variables, for a file that holds secrets.
     pub fn keeping_variables(mut self) -> Self {
         self.keep_variables = true;
         self
     }
 
-    /// Gives a name its value; `file` is where the names of files in it are relative to.
+    /// Gives a name its value.
     pub fn set(&mut self, name: &str, value: Value) {
         self.names.insert(name.to_owned(), value);
     }
@@ -110,7 +50,7 @@ impl<'a> Scope<'a> {
         self.names.get(name)
     }
 
-    /// Goes on in another file.
+    /// Goes on in another file; returns the one before.
     pub fn enter(&mut self, file: &str) -> String {
         std::mem::replace(&mut self.file, file.to_owned())
     }
@@ -145,7 +85,7 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// The variables that were asked for since the last time.
+    /// Takes the variables that were asked for since the last time.
     pub fn take_asked(&self) -> Vec<Asked> {
         self.asked.take()
     }
@@ -167,23 +107,28 @@ impl<'a> Scope<'a> {
             },
             Expr::List(items) => {
                 let mut left = MAX_WEIGHT;
-                let items =
-                    items.iter().map(|item| within(self.value(item), &mut left)).collect::<Option<_>>();
+                let items = items.iter().map(|item| self.within(item, &mut left)).collect::<Option<_>>();
                 items.map_or(Value::Unknown, Value::List)
             }
             Expr::Table(entries) => {
                 let mut left = MAX_WEIGHT;
-                let entry = |(key, value): &(Expr, Expr)| Some((self.value(key).text()?, self.value(value)));
-                let entries = entries.iter().filter_map(entry);
                 let entries =
-                    entries.map(|(key, value)| Some((key, within(value, &mut left)?))).collect::<Option<_>>();
-                entries.map_or(Value::Unknown, Value::Table)
+                    entries.iter().filter_map(|(key, value)| Some((self.value(key).text()?, value)));
+                let entries = entries.map(|(key, value)| Some((key, self.within(value, &mut left)?)));
+                entries.collect::<Option<_>>().map_or(Value::Unknown, Value::Table)
             }
             Expr::Raise | Expr::Unknown => Value::Unknown,
         }
     }
 
-    /// Whether a condition holds, if that can be said.
+    /// Evaluates a value, if there is room for it.
+    fn within(&self, expr: &Expr, left: &mut usize) -> Option<Value> {
+        let value = self.value(expr);
+        *left = left.checked_sub(value.weight())?;
+        Some(value)
+    }
+
+    /// Tells whether a condition holds, if that is known.
     pub fn holds(&self, condition: &Expr) -> Option<bool> {
         self.value(condition).is_true()
     }
@@ -243,94 +188,69 @@ impl<'a> Scope<'a> {
             "__dir__" | "__DIR__" | "__dirname" | "import.meta.dirname" => {
                 Value::Text(place::parent(&self.file))
             }
-            _ => match name.rsplit_once('.') {
-                // A member of a name that has a value: `BASE_DIR.parent`.
-                Some((of, member)) => match self.named(of) {
-                    Value::Unknown => Value::Unknown,
-                    value => method(value, member, &[]),
-                },
-                None => Value::Unknown,
-            },
+            _ => self.member(name, &[]),
         }
     }
 
-    fn call(&self, callee: &Expr, arguments: &[(Option<String>, Expr)], block: Option<&Expr>) -> Value {
-        let keyword = |name: &str| {
-            arguments.iter().find(|(key, _)| key.as_deref() == Some(name)).map(|(_, value)| self.value(value))
-        };
-        let values: Vec<Value> =
-            arguments.iter().filter(|(key, _)| key.is_none()).map(|(_, value)| self.value(value)).collect();
-        let first = || values.first().and_then(Value::text);
+    /// A member of a name that has a value: `BASE_DIR.parent`.
+    fn member(&self, name: &str, arguments: &[Value]) -> Value {
+        let Some((of, member)) = name.rsplit_once('.') else { return Value::Unknown };
+        method(self.named(of), member, arguments)
+    }
+
+    fn call(&self, callee: &Expr, arguments: &[Argument], block: Option<&Expr>) -> Value {
+        let positional = arguments.iter().filter(|(key, _)| key.is_none());
+        let values: Vec<Value> = positional.map(|(_, value)| self.value(value)).collect();
         let name = match callee {
             Expr::Name(name) => name.as_str(),
             Expr::Member(of, name) => return method(self.value(of), name, &values),
             _ => return Value::Unknown,
         };
-        match name {
+        let of_environment = self.environment_call(name, &values, arguments, block);
+        of_environment.or_else(|| path_call(name, &values)).unwrap_or_else(|| match self.names.get(name) {
+            // A constant that is called: a method without arguments.
+            Some(value) if values.is_empty() => value.clone(),
+            _ => self.member(name, &values),
+        })
+    }
+
+    /// Evaluates a function that reads the environment.
+    fn environment_call(
+        &self,
+        name: &str,
+        values: &[Value],
+        arguments: &[Argument],
+        block: Option<&Expr>,
+    ) -> Option<Value> {
+        let first = values.first().and_then(Value::text);
+        let second = || values.get(1).cloned();
+        let default = || {
+            let (_, value) = arguments.iter().find(|(key, _)| key.as_deref() == Some("default"))?;
+            Some(self.value(value))
+        };
+        let value = match name {
             "ENV.fetch" | "os.environ.get" | "environ.get" | "os.getenv" | "getenv" | "env" | "env.str"
             | "env.get" | "config" | "System.get_env" | "System.fetch_env!" | "Deno.env.get" | "ENV.[]" => {
-                let default = values.get(1).cloned().or_else(|| keyword("default"));
-                let default = default.or_else(|| block.map(|block| self.value(block)));
-                first().map_or(Value::Unknown, |name| self.variable(&name, default))
+                let block = || Some(self.value(block?));
+                let default = second().or_else(default).or_else(block);
+                first.map(|name| self.variable(&name, default))
             }
             "ENV.key?" | "ENV.has_key?" | "ENV.include?" => {
-                first().map_or(Value::Unknown, |name| Value::Flag((self.env)(&name).is_some()))
+                first.map(|name| Value::Flag((self.env)(&name).is_some()))
             }
-            "database_path" | "storage_path" | "base_path" => {
-                let base = match name {
-                    "database_path" => "database",
-                    "storage_path" => "storage",
-                    _ => ".",
-                };
-                let path = if values.is_empty() { Some(String::new()) } else { first() };
-                // Laravel joins, whatever the second begins with.
-                path.map_or(Value::Unknown, |path| Value::Text(place::clean(&format!("{base}/{path}"))))
-            }
-            "os.path.join" | "path.join" | "join" | "Path.join" | "File.join" | "resolve"
-            | "path.resolve" => joined(&flat(&values)),
-            "File.expand_path" | "Path.expand" => match (first(), values.get(1).and_then(Value::text)) {
-                (Some(path), Some(base)) => Value::Text(place::join(&base, &path)),
-                (Some(path), None) => Value::Text(path),
-                _ => Value::Unknown,
-            },
-            "Path" | "pathlib.Path" | "str" | "os.fspath" | "os.path.abspath" | "os.path.realpath"
-            | "abspath" | "realpath" | "Pathname.new" | "to_string" | "String" => match values.as_slice() {
-                [] => Value::Text(".".to_owned()),
-                [only] => only.clone(),
-                several => joined(several),
-            },
-            "os.path.dirname" | "dirname" | "File.dirname" | "Path.dirname" | "path.dirname" => {
-                first().map_or(Value::Unknown, |path| parent(&path))
-            }
-            // What they make of a URL is the reader's business.
+            // The reader of settings takes the URL apart.
+            "dj_database_url.parse" if first.is_some() => Some(url_table(Value::Text(first?))),
             "dj_database_url.config"
             | "dj_database_url.parse"
             | "env.db"
             | "env.db_url"
             | "env.dj_db_url" => {
-                let url = match (first(), name) {
-                    (Some(url), "dj_database_url.parse") => Value::Text(url),
-                    (variable, _) => {
-                        let variable = variable.unwrap_or_else(|| "DATABASE_URL".to_owned());
-                        self.variable(&variable, keyword("default").or_else(|| values.get(1).cloned()))
-                    }
-                };
-                Value::Table(vec![("URL".to_owned(), url)])
+                let variable = first.unwrap_or_else(|| "DATABASE_URL".to_owned());
+                Some(url_table(self.variable(&variable, default().or_else(second))))
             }
-            "os.getcwd" | "process.cwd" | "File.cwd!" => Value::Text(".".to_owned()),
-            "os.path.expanduser" => first().map_or(Value::Unknown, Value::Text),
-            _ => match self.names.get(name) {
-                // A constant that is called: a method without arguments.
-                Some(value) if values.is_empty() => value.clone(),
-                _ => match name.rsplit_once('.') {
-                    Some((of, member)) => match self.named(of) {
-                        Value::Unknown => Value::Unknown,
-                        value => method(value, member, &values),
-                    },
-                    None => Value::Unknown,
-                },
-            },
-        }
+            _ => return None,
+        };
+        Some(value.unwrap_or(Value::Unknown))
     }
 
     fn index(&self, of: &Expr, key: &Expr) -> Value {
@@ -394,63 +314,41 @@ impl<'a> Scope<'a> {
     }
 }
 
-/// The folder of a path; what a variable's folder is is not known.
-fn parent(path: &str) -> Value {
-    if place::variables(place::name(path)).next().is_some() {
-        return Value::Unknown;
-    }
-    Value::Text(place::parent(path))
+fn url_table(url: Value) -> Value {
+    Value::Table(vec![("URL".to_owned(), url)])
 }
 
-/// The value, if there is room for it.
-fn within(value: Value, left: &mut usize) -> Option<Value> {
-    *left = left.checked_sub(value.weight())?;
-    Some(value)
-}
-
-/// Paths one below the other; an absolute one begins anew.
-fn joined(parts: &[Value]) -> Value {
-    let mut path: Option<String> = None;
-    for part in parts {
-        let Some(part) = part.text() else { return Value::Unknown };
-        path = Some(match path {
-            Some(path) if path.len() + part.len() > MAX_WEIGHT => return Value::Unknown,
-            Some(path) => place::join(&path, &part),
-            None => part,
-        });
-    }
-    path.map_or(Value::Unknown, Value::Text)
-}
-
-fn flat(values: &[Value]) -> Vec<Value> {
-    let one = |value: &Value| match value {
-        Value::List(items) => items.clone(),
-        other => vec![other.clone()],
+/// Evaluates a function that makes a path.
+fn path_call(name: &str, values: &[Value]) -> Option<Value> {
+    let first = || values.first().and_then(Value::text);
+    // Laravel joins, whatever the second part begins with.
+    let below = |base: &str| {
+        let path = if values.is_empty() { String::new() } else { first()? };
+        Some(Value::Text(place::clean(&format!("{base}/{path}"))))
     };
-    values.iter().flat_map(one).collect()
-}
-
-/// A method, or a member, of a value.
-fn method(of: Value, name: &str, arguments: &[Value]) -> Value {
-    match (name, &of) {
-        ("join" | "joinpath", _) => {
-            let all: Vec<Value> = std::iter::once(of).chain(flat(arguments)).collect();
-            joined(&all)
+    let value = match name {
+        "database_path" => below("database"),
+        "storage_path" => below("storage"),
+        "base_path" => below("."),
+        "os.path.join" | "path.join" | "join" | "Path.join" | "File.join" | "resolve" | "path.resolve" => {
+            Some(joined(&flat(values)))
         }
-        ("parent" | "dirname", Value::Text(path)) => parent(path),
-        ("presence", Value::Text(text)) if text.is_empty() => Value::Nothing,
-        ("present?", _) => of.is_true().map_or(Value::Unknown, Value::Flag),
-        ("blank?" | "nil?" | "empty?", _) => of.is_true().map_or(Value::Unknown, |flag| Value::Flag(!flag)),
-        ("production?" | "development?" | "test?" | "staging?", Value::Text(environment)) => {
-            Value::Flag(environment == name.trim_end_matches('?'))
+        "File.expand_path" | "Path.expand" => first().map(|path| match values.get(1).and_then(Value::text) {
+            Some(base) => Value::Text(place::join(&base, &path)),
+            None => Value::Text(path),
+        }),
+        "Path" | "pathlib.Path" | "str" | "os.fspath" | "os.path.abspath" | "os.path.realpath"
+        | "abspath" | "realpath" | "Pathname.new" | "to_string" | "String" => Some(match values {
+            [] => Value::Text(".".to_owned()),
+            [only] => only.clone(),
+            several => joined(several),
+        }),
+        "os.path.dirname" | "dirname" | "File.dirname" | "Path.dirname" | "path.dirname" => {
+            first().map(|path| parent(&path))
         }
-        // `parents[1]` counts from the file.
-        (
-            "resolve" | "absolute" | "as_posix" | "to_s" | "to_str" | "to_i" | "presence" | "strip"
-            | "freeze" | "expanduser" | "parents" | "toString" | "expand_path",
-            _,
-        ) => of,
-        (_, Value::Table(_)) => of.get(name).cloned().unwrap_or(Value::Unknown),
-        _ => Value::Unknown,
-    }
+        "os.getcwd" | "process.cwd" | "File.cwd!" => Some(Value::Text(".".to_owned())),
+        "os.path.expanduser" => first().map(Value::Text),
+        _ => return None,
+    };
+    Some(value.unwrap_or(Value::Unknown))
 }

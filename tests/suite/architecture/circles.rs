@@ -24,11 +24,6 @@ const CIRCLES: &[(&str, &str)] = &[
     ("config", "lint lint/rules lint/text lint/tree lint/value"),
     ("config", "node scalar"),
     ("core", "machine machine/goal machine/processes machine/roster"),
-    (
-        "detect",
-        "bucket command compose deploy django drizzle existing files find laravel name phoenix \
-         plan pocketbase prisma project rails second spare sqlalchemy url write",
-    ),
     ("ledger", "command restored size standing"),
     ("litestream", "install install/error install/pip install/release install/wheel"),
     ("os", "exec unstarted"),
