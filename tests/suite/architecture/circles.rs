@@ -11,14 +11,14 @@ const CIRCLES: &[(&str, &str)] = &[
     ("check", "dotenv files folder framework glob limits mod network place site sqlite stop uri"),
     (
         "cli",
-        "app_env args catalogue databases faults from given layers mounted settings txid typed \
+        "app_env args databases faults from given layers mounted settings txid typed \
          unread written",
     ),
     ("cli", "init init/disk init/faults init/next init/python"),
     (
         "config",
         "database error exec expand fault given json limits load model named overlap overrides \
-         parse path place real replica s3 section sources spelling templates traces types \
+         parse path place real register replica s3 section sources spelling templates traces types \
          variables",
     ),
     ("config", "lint lint/rules lint/text lint/tree lint/value"),
