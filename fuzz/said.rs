@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use litekeeper::backup::listing::Found;
-use litekeeper::backup::{s3, search};
+use litekeeper::backup::{helper, search};
 use litekeeper::cli::reload;
 use litekeeper::foreign;
 use litekeeper::litestream::database::Database;
@@ -187,12 +187,13 @@ pub fn listing(bytes: &[u8], server: &Server) {
     };
     let ask = |answers: Vec<Vec<u8>>, recursive: bool| {
         *server.answers.lock().expect("nobody panics there") = answers;
-        let order = serde_json::json!({
-            "bucket": "b", "prefix": "base", "endpoint": format!("http://127.0.0.1:{}", server.port), "region": "r",
+        let place = serde_json::json!({
+            "place": "s3://b/base", "bucket": "b", "prefix": "base",
+            "endpoint": format!("http://127.0.0.1:{}", server.port), "region": "r",
             "path_style": true, "skip_verify": false, "access_key_id": "k", "secret_access_key": "s",
-            "recursive": recursive,
         });
-        s3::carry_out(order.to_string().as_bytes())
+        let order = serde_json::json!({"S3": [place, {"List": {"recursive": recursive}}]});
+        helper::carry_out(order.to_string().as_bytes())
             .map(|found| serde_json::from_slice::<Vec<Found>>(&found).expect("what is printed is read"))
     };
     for recursive in [true, false] {

@@ -1,30 +1,18 @@
 //! A database that is missing, and of which its replica holds no backup: where else one may be.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 
 use indicatif::MultiProgress;
 
 use super::again;
-use super::restore::{Error, Outcome, Restorer};
+use super::error::Error;
+use super::restorer::{Elsewhere, Outcome, Restorer};
 use super::standing::NO_BACKUP;
 use crate::litestream::argv;
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
 use crate::litestream::position;
-
-/// A place beside a database's replica.
-#[derive(Clone)]
-pub struct Elsewhere {
-    /// The database, with that place for its replica.
-    pub db: Database,
-    /// It is to be restored from there; else it is only to be known whether a backup is there.
-    pub is_source: bool,
-    /// A configuration that says so.
-    pub config: PathBuf,
-    /// The variables that it refers to.
-    pub env: Rc<Vec<(String, String)>>,
-}
 
 impl Restorer {
     /// Looks at, or takes, what is elsewhere of a database that is not on its replica; and from where it was taken.

@@ -6,24 +6,14 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use serde::{Deserialize, Serialize};
-
-use super::s3;
-use super::{Error, Restorer};
+use super::error::Error;
+use super::helper::{self, Formats};
+use super::restorer::Restorer;
 use crate::litestream::database::Database;
 use crate::os::place;
 
 /// More files are not looked at in a folder.
 const MOST: usize = 1_000_000;
-
-/// When the newest file of each series was written, in milliseconds since 1970; none where there is none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Formats {
-    /// `generations/…` of 0.3.
-    pub(super) generations: Option<u64>,
-    /// Files of transactions, of 0.5.
-    pub(super) ltx: Option<u64>,
-}
 
 /// What a Litestream that reads one series finds beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,15 +26,14 @@ enum Other {
     Newer,
 }
 
-impl Formats {
-    fn beside(self, is_ltx: bool) -> Other {
-        let (own, other) = if is_ltx { (self.ltx, self.generations) } else { (self.generations, self.ltx) };
-        match (own, other) {
-            (_, None) => Other::Nothing,
-            (None, Some(_)) => Other::Alone,
-            (Some(own), Some(other)) if other > own => Other::Newer,
-            (Some(_), Some(_)) => Other::Nothing,
-        }
+/// What is beside what a Litestream reads, that reads the LTX files if it `is_ltx`, and else the generations.
+fn beside(found: Formats, is_ltx: bool) -> Other {
+    let (own, other) = if is_ltx { (found.ltx, found.generations) } else { (found.generations, found.ltx) };
+    match (own, other) {
+        (_, None) => Other::Nothing,
+        (None, Some(_)) => Other::Alone,
+        (Some(own), Some(other)) if other > own => Other::Newer,
+        (Some(_), Some(_)) => Other::Nothing,
     }
 }
 
@@ -59,14 +48,14 @@ impl Restorer {
         }
         let found = if let Some(folder) = &db.replica_folder {
             place::theirs(|| in_folder(folder)).map_err(|error| error.to_string())
-        } else if let Some(order) = &db.s3 {
-            s3::formats(&self.runner, &order.json, self.timeout.min(TRIAL)).await
+        } else if let Some(s3) = &db.s3 {
+            helper::formats(&self.runner, s3, self.timeout.min(TRIAL)).await
         } else {
             // No client of ours gets there.
             return Ok(());
         };
         let beside = match found {
-            Ok(found) => found.beside(self.version.is_ltx()),
+            Ok(found) => beside(found, self.version.is_ltx()),
             Err(reason) => {
                 // Litestream's own client may get there all the same, and says what is wrong if it does not.
                 tracing::debug!("{}: cannot be looked at: {reason}", db.replica);
@@ -135,7 +124,7 @@ mod tests {
             (formats(Some(2), Some(1)), Other::Nothing, Other::Newer),
             (formats(Some(1), Some(1)), Other::Nothing, Other::Nothing),
         ] {
-            assert_eq!((found.beside(false), found.beside(true)), (old, new), "{found:?}");
+            assert_eq!((beside(found, false), beside(found, true)), (old, new), "{found:?}");
         }
     }
 

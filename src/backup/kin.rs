@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::s3;
+use super::helper;
 use super::search::Span;
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
@@ -42,8 +42,8 @@ pub(super) async fn is_another(
     if let Some(replica) = &db.replica_folder {
         return differs(newest_in(&ltx::folder(replica), newest));
     }
-    if let Some(order) = &db.s3 {
-        match s3::header(runner, &order.json, newest, limit.min(TRIAL)).await {
+    if let Some(s3) = &db.s3 {
+        match helper::header(runner, s3, newest, limit.min(TRIAL)).await {
             Ok(theirs) => return differs(theirs.and_then(|(txid, bytes)| Some((txid, of(&bytes, txid)?)))),
             Err(reason) => tracing::debug!("{}: cannot be read: {reason}", db.replica),
         }

@@ -5,27 +5,26 @@
 
 mod again;
 mod aside;
-mod aws;
 mod bars;
-mod certificates;
 mod chosen;
 mod elsewhere;
+mod error;
 mod formats;
+pub mod helper;
 mod kin;
 pub mod listing;
+mod newest;
 pub mod reach;
 pub mod remains;
 mod restore;
-pub mod s3;
+mod restorer;
 pub mod search;
 mod standing;
-pub mod trial;
-pub mod webdav;
 mod whole;
 
-pub use certificates::{CERTIFICATE_FILES, CERTIFICATE_FOLDERS};
 pub use chosen::Chosen;
-pub use elsewhere::Elsewhere;
-pub use restore::{Apart, Error, Outcome, Restorer, move_aside, move_metadata_aside};
+pub use error::Error;
+pub use newest::Newest;
+pub use restore::{move_aside, move_metadata_aside};
+pub use restorer::{Apart, Elsewhere, Outcome, Restorer};
 pub use standing::{NO_BACKUP, NOT_ITS_OWN, Standing, against, standing};
-pub use whole::Newest;

@@ -7,8 +7,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::Error;
 use super::again::Patience;
+use super::error::Error;
 use super::search::Span;
 use crate::litestream::argv;
 use crate::litestream::command::{self, Output, Runner};

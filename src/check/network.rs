@@ -6,7 +6,8 @@ use std::path::Path;
 use super::rules::{NO_CERTIFICATES, NO_NAMES};
 use super::site::Site;
 use super::text;
-use crate::backup::{CERTIFICATE_FILES, CERTIFICATE_FOLDERS, reach};
+use crate::backup::helper::{CERTIFICATE_FILES, CERTIFICATE_FOLDERS};
+use crate::backup::reach;
 use crate::config::lint::Lint;
 use crate::config::{Kind, S3};
 

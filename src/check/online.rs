@@ -20,15 +20,17 @@ use super::rules::{
     DATABASE_BEHIND, DISK_SPACE, LEFT_BEHIND, NO_BACKUP, NO_BEGINNING, NOT_WRITTEN, OTHER_BACKUP,
     REPLICA_LIST, REPLICA_READ, REPLICA_WRITE,
 };
-use crate::backup::{self, Standing, s3, webdav};
+use crate::backup::helper::{self, Webdav};
+use crate::backup::{self, Standing};
 use crate::config::lint::{Lint, Rule};
-use crate::config::{Config, Database, GenerateOptions, Kind, Owner, Replica, Series};
+use crate::config::{self, Config, Database, GenerateOptions, Kind, Owner, Replica, Series};
+use crate::inventory;
 use crate::litestream::argv;
 use crate::litestream::command::{Error, Runner};
 use crate::litestream::database;
-use crate::litestream::folder::Order;
 use crate::litestream::position::{self, Plan};
 use crate::litestream::refusal::Refusal;
+use crate::litestream::s3::S3;
 use crate::litestream::version::Version;
 use crate::os::mount;
 use crate::os::place::{self, Folder};
@@ -113,7 +115,7 @@ impl Trial {
         replica: Replica,
     ) -> io::Result<Self> {
         // Made by whoever works in it, below a folder where nobody takes it away (`mkdtemp(3)`).
-        let make = || tempfile::Builder::new().prefix(s3::TRIAL.trim_start_matches('.')).tempdir();
+        let make = || tempfile::Builder::new().prefix(helper::TRIAL.trim_start_matches('.')).tempdir();
         let folder = place::theirs(make)?;
         Ok(Self { online: online.clone(), config: config.clone(), owner, number, replica, folder })
     }
@@ -138,8 +140,8 @@ impl Trial {
     /// With what a connection to the server says, where there was no answer.
     async fn explained(&self, reason: Reason) -> Reason {
         let is_one = self.replica.kind == Kind::S3 && reason.starts_with(NO_ANSWER);
-        let Some(order) = self.order(None).filter(|_| is_one) else { return reason };
-        let cause = backup::reach::of(&self.online.runner, order.to_string().as_bytes()).await;
+        let Some(s3) = self.s3(None).filter(|_| is_one) else { return reason };
+        let cause = helper::reach(&self.online.runner, &s3).await;
         backup::reach::told(&reason, cause.as_deref())
     }
 
@@ -202,20 +204,19 @@ impl Trial {
     /// The database as those know it who compare it with its backup.
     fn known(&self, database: &Database) -> database::Database {
         let is_folder = self.replica.kind == Kind::File;
-        let order = self.order(None).filter(|_| self.replica.kind == Kind::S3);
         database::Database {
             path: database.path.clone(),
             meta: database.meta_path.clone(),
             replica: self.replica.display.clone(),
             replica_folder: is_folder.then(|| PathBuf::from(&self.replica.display)),
-            s3: order.map(|order| Order::new(&self.replica.display, &order)),
+            s3: self.s3(None).filter(|_| self.replica.kind == Kind::S3),
         }
     }
 
     /// What our client of S3 is told of the replica, or of what is below it.
-    fn order(&self, below: Option<&str>) -> Option<serde_json::Value> {
+    fn s3(&self, below: Option<&str>) -> Option<S3> {
         let alone = self.config.probe(self.owner, self.number, self.folder.path(), below)?;
-        alone.probe_s3().ok().flatten().map(|s3| serde_json::json!(s3))
+        alone.probe_s3().ok().flatten().map(|s3| inventory::s3(&self.replica, s3))
     }
 
     /// A missing database is restored, which takes at least as much as its files on the replica.
@@ -250,12 +251,12 @@ impl Trial {
         let written = self.write(&below).await;
         let read = if written.is_ok() { self.read(&below).await } else { Ok(()) };
         let left = match (&written, place) {
-            (Ok(()), Place::S3(order)) => {
-                let removed = s3::ask(&self.online.runner, &order, self.online.limit).await;
+            (Ok(()), Place::S3(s3)) => {
+                let removed = helper::remove(&self.online.runner, &s3, self.online.limit).await;
                 removed.err().map(|_| below_of(&self.replica, &below))
             }
-            (Ok(()), Place::Webdav(order)) => {
-                let removed = webdav::remove(&self.online.runner, &order, self.online.limit).await;
+            (Ok(()), Place::Webdav(webdav)) => {
+                let removed = helper::remove_folder(&self.online.runner, &webdav, self.online.limit).await;
                 removed.err().map(|_| below_of(&self.replica, &below))
             }
             (Err(_), Place::S3(_) | Place::Webdav(_)) => None,
@@ -356,17 +357,13 @@ impl Trial {
                 let was_there = nearest.unwrap_or_else(|| "/".into());
                 Place::Folder { below: folder.join(below), was_there }
             }
-            Kind::S3 => match self.order(Some(below)) {
-                Some(mut order) => {
-                    order["remove"] = true.into();
-                    Place::S3(order.to_string().into_bytes())
-                }
-                None => Place::Elsewhere,
-            },
+            Kind::S3 => self.s3(Some(below)).map_or(Place::Elsewhere, Place::S3),
             Kind::Webdav => {
                 let alone = self.config.probe(self.owner, self.number, self.folder.path(), Some(below));
                 let found = alone.and_then(|alone| alone.probe_webdav());
-                found.map_or(Place::Elsewhere, |found| Place::Webdav(serde_json::json!(found)))
+                found.map_or(Place::Elsewhere, |config::Webdav { url, user, password }| {
+                    Place::Webdav(Webdav { url, user, password })
+                })
             }
             Kind::Gcs | Kind::Abs | Kind::Oss | Kind::Sftp | Kind::Nats | Kind::Other(_) => Place::Elsewhere,
         }
@@ -430,10 +427,10 @@ fn below_of(replica: &Replica, below: &str) -> String {
 enum Place {
     /// A folder of this machine, and the first of its parents that was there before.
     Folder { below: PathBuf, was_there: PathBuf },
-    /// A folder on S3, as the order to remove what is in it.
-    S3(Vec<u8>),
-    /// A folder on WebDAV, as such an order.
-    Webdav(serde_json::Value),
+    /// A folder on S3.
+    S3(S3),
+    /// A folder on WebDAV.
+    Webdav(Webdav),
     /// Anything else.
     Elsewhere,
 }

@@ -15,7 +15,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 pub use entry::{Elsewhere, Entry, Inputs, Named};
-pub use places::{database, databases, folders};
+pub use places::{database, databases, folders, s3};
 pub use series::Old;
 
 use crate::config::{self, Config, GenerateOptions, Generated, Node, Series};

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::folder::Order;
+use super::s3::S3;
 use crate::os::{open, place};
 use crate::sqlite::fit;
 
@@ -21,8 +21,8 @@ pub struct Database {
     pub replica: String,
     /// The same as a folder of this machine, if it is one.
     pub replica_folder: Option<PathBuf>,
-    /// The same as an order for a client of our own, if it is on S3.
-    pub s3: Option<Order>,
+    /// The same for a client of our own, if it is on S3.
+    pub s3: Option<S3>,
 }
 
 impl Database {

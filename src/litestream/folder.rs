@@ -6,6 +6,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use super::glob;
+use super::s3::S3;
 use crate::os::{open, place};
 
 /// What a file of SQLite begins with (`IsSQLiteDatabase` in Litestream's main.go looks at it too).
@@ -36,31 +37,9 @@ pub enum Backups {
     /// A folder of this machine.
     Folder(PathBuf),
     /// A place on S3.
-    S3(Order),
+    S3(S3),
     /// They cannot be listed from here, and why.
     Unlisted(String),
-}
-
-/// What `litekeeper __list` is told. It may hold a key, so its `Debug` shows nothing.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Order {
-    /// The place, for people.
-    pub place: String,
-    /// What to do, as JSON.
-    pub json: Vec<u8>,
-}
-
-impl Order {
-    /// To do this at a place.
-    pub fn new(place: &str, order: &serde_json::Value) -> Self {
-        Self { place: place.to_owned(), json: order.to_string().into_bytes() }
-    }
-}
-
-impl std::fmt::Debug for Order {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.place)
-    }
 }
 
 /// What is in a folder of databases, each by its path below the folder.

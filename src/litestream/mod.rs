@@ -17,4 +17,5 @@ pub mod ltx;
 pub mod others;
 pub mod position;
 pub mod refusal;
+pub mod s3;
 pub mod version;

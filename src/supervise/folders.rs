@@ -8,8 +8,8 @@ use super::driver::{Driver, Message};
 use super::effects::World;
 use super::setup::Looked;
 use super::twins;
+use crate::backup::helper;
 use crate::backup::listing::{self, Found};
-use crate::backup::s3;
 use crate::core::{Cause, Db, Event, ExitCode, Phase};
 use crate::error::Failure;
 use crate::inventory::{Entry, Named};
@@ -55,8 +55,10 @@ impl World {
                         listing::in_folder(base)
                             .map_err(|error| cannot(&base.display().to_string(), error.to_string()))?,
                     ),
-                    Backups::S3(order) => Some(
-                        s3::ask(&runner, &order.json, limit).await.map_err(|reason| cannot(&order.place, reason))?,
+                    Backups::S3(s3) => Some(
+                        helper::list(&runner, s3, folder.recursive, limit)
+                            .await
+                            .map_err(|reason| cannot(&s3.place, reason))?,
                     ),
                     Backups::Unlisted(why) => {
                         tracing::warn!(

@@ -228,7 +228,7 @@ async fn takes_it(
             format!("{path}: replica {place}: it ends at {other}, and is not what this database has there");
         return Err(Failure::new(ExitCode::UNAVAILABLE, message).hint("name an empty place"));
     }
-    match backup::trial::write(&runner, &database, limit).await {
+    match backup::helper::write(&runner, &database, limit).await {
         Ok(None) => Ok(()),
         Ok(Some(name)) => {
             tracing::warn!("{path}: replica {place}: what was written to try it cannot be removed: {name}");

@@ -1,4 +1,4 @@
-//! Whether the snapshots that Litestream makes on S3 are whole ([`crate::backup::s3::look_at`] has why they may not be).
+//! Whether the snapshots that Litestream makes on S3 are whole ([`crate::backup::helper::look_at`] has why they may not be).
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 
 use super::effects::World;
 use super::roster::Listed;
-use crate::backup::s3::{self, Snapshot};
+use crate::backup::helper::{self, Snapshot};
 use crate::core::Db;
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
@@ -64,12 +64,12 @@ impl Snapshots {
     /// Why the backup cannot be relied on.
     pub(super) async fn settle(&self, runner: &Runner, database: &Database) -> Result<(), String> {
         let is_due = |_: &_| self.next(database).is_some();
-        let Some(order) = database.s3.as_ref().filter(is_due) else { return Ok(()) };
+        let Some(s3) = database.s3.as_ref().filter(is_due) else { return Ok(()) };
         let _turn = self.turn.lock().await;
         while let Some(txid) = self.next(database) {
-            let (path, place) = (database.path.display(), &order.place);
+            let (path, place) = (database.path.display(), &s3.place);
             let is_reached = self.reached.borrow().contains(place);
-            let looked = s3::look_at(runner, &order.json, txid, if is_reached { LIMIT } else { TRIAL }).await;
+            let looked = helper::look_at(runner, s3, txid, if is_reached { LIMIT } else { TRIAL }).await;
             if looked.is_ok() && !is_reached {
                 self.reached.borrow_mut().insert(place.clone());
             }

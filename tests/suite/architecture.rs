@@ -16,7 +16,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("litestream", &["core", "config", "foreign", "os", "sqlite"]),
     ("ledger", &["core", "os", "sqlite", "litestream"]),
     ("backup", &["core", "foreign", "os", "sqlite", "litestream"]),
-    ("check", &["core", "config", "django", "dotenv", "fly_toml", "os", "litestream", "backup"]),
+    ("check", &["core", "config", "django", "dotenv", "fly_toml", "inventory", "os", "litestream", "backup"]),
     ("inventory", &["config", "error", "litestream"]),
     (
         "supervise",

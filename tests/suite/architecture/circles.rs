@@ -7,7 +7,6 @@ use super::{files, source};
 
 /// The circles that are there still, by rooms. A list may only get shorter; a room that is not named has none.
 const CIRCLES: &[(&str, &str)] = &[
-    ("backup", "elsewhere formats kin reach remains restore s3 standing trial webdav whole"),
     ("check", "dotenv files folder framework glob limits mod network place site sqlite stop uri"),
     (
         "cli",

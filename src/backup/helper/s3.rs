@@ -1,242 +1,82 @@
-//! Listing backups on S3 (and trying to write there, removing what `check --online` wrote, and snapshots that were cut off), in a
-//! process of its own: the keeper has one thread and little memory, and a client for S3 needs more of both.
+//! The client for S3: listing backups, looking at their files, writing and removing what is on trial.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
-use object_store::client::{
-    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService,
-};
 use object_store::path::Path;
-use object_store::{ClientOptions, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload, RetryConfig};
+use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use super::agent::Agent;
 use super::aws::{self, Keys, Source, Surroundings};
-use super::certificates;
-use super::formats::Formats;
-use super::listing::{Found, max_txid};
-use super::{reach, trial, webdav};
-use crate::litestream::command::Runner;
+use super::connect;
+use super::order::{Formats, Snapshot, TRIAL, Task};
+use crate::backup::listing::{Found, max_txid};
+use crate::backup::reach::status;
 use crate::litestream::ltx;
-use crate::os::{fd, open};
+use crate::litestream::s3::S3;
+use crate::os::open;
 
 /// How many requests are under way at once.
 const AT_ONCE: usize = 16;
 /// So many databases fit into what the keeper reads, and no keeper runs on so many: a listing that goes on for ever
 /// ends here.
 const MOST: usize = 100_000;
+/// How often a request is tried again.
+const MOST_RETRIES: usize = 4;
 /// The folder of snapshots (`SnapshotLevel` in Litestream's litestream.go).
 const SNAPSHOTS: &str = "0009";
 /// The folder of single transactions.
 const TRANSACTIONS: &str = "0000";
 
-/// What is to be done. No `Debug`: it may hold a key.
-#[derive(Serialize, Deserialize)]
-struct Order {
-    bucket: String,
-    prefix: String,
-    endpoint: Option<String>,
-    region: Option<String>,
-    path_style: bool,
-    skip_verify: bool,
-    access_key_id: Option<String>,
-    secret_access_key: Option<String>,
-    #[serde(default)]
-    recursive: bool,
-    /// What was written on trial is removed instead, see [`remove`].
-    #[serde(default)]
-    remove: bool,
-    /// The snapshot up to this transaction is looked at instead, see [`look_at`].
-    #[serde(default)]
-    snapshot: Option<u64>,
-    /// The header of the newest file of a single transaction up to this one is read instead, see [`header`].
-    #[serde(default)]
-    header: Option<u64>,
-    /// When the newest files of both series were written is told instead, see [`formats`].
-    #[serde(default)]
-    formats: Option<u64>,
-    /// Something is written and removed again instead, see [`write`].
-    #[serde(default)]
-    write: bool,
-    /// The server is only connected to, see [`super::reach`].
-    #[serde(default)]
-    reach: bool,
-}
-
-/// What became of a snapshot that was looked at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Snapshot {
-    /// It is whole, or not there any more.
-    Sound,
-    /// It was cut off, and was removed: the backup begins elsewhere as well.
-    Removed,
-    /// It was cut off, and cannot be removed for this reason.
-    Left(String),
-    /// It was cut off, and the backup has no other beginning.
-    Only,
-}
-
-/// What the name of a folder begins with that something is written to on trial.
-pub const TRIAL: &str = ".litekeeper-check-";
-
-/// Has a process of its own ([`main`]) carry out an order, as the user that Litestream runs as.
-///
-/// # Errors
-/// Why it could not, in the server's words.
-pub async fn ask(runner: &Runner, order: &[u8], limit: Duration) -> Result<Vec<Found>, String> {
-    serde_json::from_str(&carried_out(runner, order, limit).await?).map_err(|error| error.to_string())
-}
-
-/// Has such a process see whether the snapshot up to `txid` is whole in a place that `order` tells, and remove it if not.
-///
-/// Litestream takes a snapshot whose database file got shorter meanwhile for one that has come to its end, and uploads what
-/// it has of it (`io.CopyN` in `uploadStreamedLTX` of its s3 package, which believes an error that wraps `io.EOF`). No
-/// restore begins with such a file, and all of them would.
-///
-/// # Errors
-/// Why nobody can tell.
-pub async fn look_at(runner: &Runner, order: &[u8], txid: u64, limit: Duration) -> Result<Snapshot, String> {
-    ask_of(runner, order, ("snapshot", txid), limit).await
-}
-
-/// Has such a process read the header of the file of transaction `newest`, or of the last one before it that has a file
-/// there; none where none has.
-///
-/// # Errors
-/// Why it could not, in the server's words.
-pub async fn header(
-    runner: &Runner,
-    order: &[u8],
-    newest: u64,
-    limit: Duration,
-) -> Result<Option<(u64, Vec<u8>)>, String> {
-    ask_of(runner, order, ("header", newest), limit).await
-}
-
-/// Has such a process tell when the newest file of each series was written.
-///
-/// # Errors
-/// Why it could not, in the server's words.
-pub(super) async fn formats(runner: &Runner, order: &[u8], limit: Duration) -> Result<Formats, String> {
-    ask_of(runner, order, ("formats", 1), limit).await
-}
-
-/// Has such a process write an object below a place, and remove it; its name if it could not be removed.
-///
-/// # Errors
-/// Why it could not be written, in the server's words.
-pub(super) async fn write(runner: &Runner, order: &[u8], limit: Duration) -> Result<Option<String>, String> {
-    let mut order: serde_json::Value = serde_json::from_slice(order).map_err(|error| error.to_string())?;
-    order["write"] = true.into();
-    let said = carried_out(runner, order.to_string().as_bytes(), limit).await?;
-    serde_json::from_str(&said).map_err(|error| error.to_string())
-}
-
-/// As [`ask`], with what is wanted of one transaction added to the order.
-async fn ask_of<T: DeserializeOwned>(
-    runner: &Runner,
-    order: &[u8],
-    (wanted, txid): (&str, u64),
-    limit: Duration,
-) -> Result<T, String> {
-    let mut order: serde_json::Value = serde_json::from_slice(order).map_err(|error| error.to_string())?;
-    order[wanted] = txid.into();
-    let said = carried_out(runner, order.to_string().as_bytes(), limit).await?;
-    serde_json::from_str(&said).map_err(|error| error.to_string())
-}
-
-pub(super) async fn carried_out(runner: &Runner, order: &[u8], limit: Duration) -> Result<String, String> {
-    let order = fd::memory(order).map_err(|error| error.to_string())?;
-    let args = ["__list".into(), fd::number(&order).to_string().into()];
-    runner.ask_own(&args, vec![fd::number(&order)], limit).await
-}
-
-/// Does what the memory under this descriptor says (`config::S3` with `recursive`, `remove`, `snapshot`, `header`, `formats` or `write`,
-/// as JSON) and prints each [`Found`], the [`Snapshot`], the header, the times or what is left, as JSON; the exit code is for the
-/// process.
-pub fn main(order: Option<&str>) -> u8 {
-    let order = order.and_then(|number| number.parse().ok()).map(fd::adopt);
-    let Some(Ok(order)) = order else {
-        eprintln!("error: this command is litekeeper's own, and is started by it");
-        return crate::core::ExitCode::USAGE.get();
-    };
-    match fd::read_memory(order).map_err(|error| error.to_string()).and_then(|order| carry_out(&order)) {
-        Ok(found) => match std::io::stdout().write_all(&found) {
-            Ok(()) => 0,
-            Err(_) => 1,
-        },
-        Err(reason) => {
-            eprintln!("{reason}");
-            1
-        }
-    }
-}
-
-/// Does in this process what [`main`] does in one of its own.
-///
-/// # Errors
-/// Why it cannot, in the server's words.
-pub fn carry_out(order: &[u8]) -> Result<Vec<u8>, String> {
-    #[derive(Deserialize)]
-    struct Elsewhere {
-        webdav: webdav::Order,
-    }
-    if let Ok(order) = serde_json::from_slice::<Elsewhere>(order) {
-        return webdav::carry_out(&order.webdav).map(|()| b"[]".to_vec());
-    }
-    if let Ok(order) = serde_json::from_slice::<trial::Order>(order) {
-        return trial::carry_out(&order).map(|()| b"[]".to_vec());
-    }
-    let order: Order = serde_json::from_slice(order).map_err(|error| error.to_string())?;
-    if order.reach {
-        let cause = reach::look(order.endpoint.as_deref(), order.skip_verify).or_else(|| refused(&order));
-        return serde_json::to_vec(&cause).map_err(|error| error.to_string());
+/// Does it in this process, and prints it.
+pub(super) fn carry_out(place: &S3, task: Task) -> Result<Vec<u8>, String> {
+    if let Task::Reach = task {
+        let cause = connect::look(place.endpoint.as_deref(), place.skip_verify).or_else(|| refused(place));
+        return printed(&cause);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     runtime.map_err(|error| error.to_string())?.block_on(async {
-        let store = store(&order).await?;
-        let prefix = Path::parse(&order.prefix).map_err(|error| error.to_string())?;
-        let printed = if let Some(txid) = order.snapshot {
-            serde_json::to_vec(&snapshot(&store, &prefix, txid).await.map_err(|error| words(&error))?)
-        } else if let Some(txid) = order.header {
-            serde_json::to_vec(&newest_header(&store, &prefix, txid).await.map_err(|error| words(&error))?)
-        } else if order.write {
-            serde_json::to_vec(&left(&store, &prefix).await.map_err(|error| words(&error))?)
-        } else if order.formats.is_some() {
-            serde_json::to_vec(&both(&store, &prefix).await.map_err(|error| words(&error))?)
-        } else {
-            let found = match (order.remove, order.recursive) {
-                (true, _) => remove(&store, &prefix).await.map(|()| Vec::new()),
-                (false, true) => all(&store, &prefix).await.map_err(|error| words(&error)),
-                (false, false) => flat(store, prefix).await.map_err(|error| words(&error)),
-            };
-            serde_json::to_vec(&found?)
-        };
-        printed.map_err(|error| error.to_string())
+        let store = store(place, MOST_RETRIES).await?;
+        let prefix = Path::parse(&place.prefix).map_err(|error| error.to_string())?;
+        let said = |error: object_store::Error| words(&error);
+        match task {
+            Task::List { recursive: true } => printed(&all(&store, &prefix).await.map_err(said)?),
+            Task::List { recursive: false } => printed(&flat(store, prefix).await.map_err(said)?),
+            Task::Remove => printed(&remove(&store, &prefix).await?),
+            Task::Snapshot(txid) => printed(&snapshot(&store, &prefix, txid).await.map_err(said)?),
+            Task::Header(txid) => printed(&newest_header(&store, &prefix, txid).await.map_err(said)?),
+            Task::Formats => printed(&both(&store, &prefix).await.map_err(said)?),
+            Task::Write => printed(&left(&store, &prefix).await.map_err(said)?),
+            // No store is needed to see that there is no way to one.
+            Task::Reach => printed(&None::<String>),
+        }
     })
 }
 
+fn printed(answer: &impl Serialize) -> Result<Vec<u8>, String> {
+    serde_json::to_vec(answer).map_err(|error| error.to_string())
+}
+
 /// What the server answers to a listing, where that is an error of its own.
-fn refused(order: &Order) -> Option<String> {
+fn refused(place: &S3) -> Option<String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().ok()?;
     let listing = async {
-        let store = store(order).await.ok()?;
-        let prefix = Path::parse(&order.prefix).ok()?;
+        // Whoever wants to know with what it answers has been told nothing else for long.
+        let store = store(place, 0).await.ok()?;
+        let prefix = Path::parse(&place.prefix).ok()?;
         store.list(Some(&prefix)).try_next().await.err().map(|error| words(&error))
     };
-    let said = runtime.block_on(async { tokio::time::timeout(reach::EACH, listing).await });
+    let said = runtime.block_on(async { tokio::time::timeout(connect::EACH, listing).await });
     // Who says nothing is not waited for.
     runtime.shutdown_background();
-    reach::status(order.endpoint.as_deref(), &said.ok()??)
+    status(place.endpoint.as_deref(), &said.ok()??)
 }
 
 /// The reasons from the outside in: the library's own words leave them out.
@@ -253,19 +93,19 @@ fn words(error: &dyn std::error::Error) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-async fn store(order: &Order) -> Result<AmazonS3, String> {
+async fn store(place: &S3, max_retries: usize) -> Result<AmazonS3, String> {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let read = |path: &str| {
         let bytes = open::whole(std::path::Path::new(path), aws::LONGEST).ok()?;
         Some(String::from_utf8_lossy(&bytes).into_owned())
     };
     let around = Surroundings::of(&variable, read)?;
-    let endpoint = order.endpoint.clone().or_else(|| around.endpoint());
+    let endpoint = place.endpoint.clone().or_else(|| around.endpoint());
     let is_plain = endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http://"));
-    let agent = Agent::new(order.skip_verify, !is_plain);
-    let in_host = endpoint.as_ref().filter(|_| !order.path_style);
-    let in_host = in_host.and_then(|endpoint| aws::with_bucket(endpoint, &order.bucket));
-    let key = match (&order.access_key_id, &order.secret_access_key) {
+    let agent = Agent::new(place.skip_verify, !is_plain);
+    let in_host = endpoint.as_ref().filter(|_| !place.path_style);
+    let in_host = in_host.and_then(|endpoint| aws::with_bucket(endpoint, &place.bucket));
+    let key = match (&place.access_key_id, &place.secret_access_key) {
         (Some(id), Some(secret)) => {
             Source::Keys(Keys { id: id.clone(), secret: secret.clone(), token: None })
         }
@@ -285,15 +125,14 @@ async fn store(order: &Order) -> Result<AmazonS3, String> {
         }
     };
     builder = builder
-        .with_bucket_name(&order.bucket)
+        .with_bucket_name(&place.bucket)
         .with_http_connector(agent.clone())
         .with_allow_http(true)
         // Not every server knows how to remove several at once.
         .with_disable_bulk_delete(true)
-        .with_virtual_hosted_style_request(!order.path_style && (in_host.is_some() || endpoint.is_none()))
+        .with_virtual_hosted_style_request(!place.path_style && (in_host.is_some() || endpoint.is_none()))
         .with_retry(RetryConfig {
-            // Whoever wants to know with what it answers has been told nothing else for long.
-            max_retries: if order.reach { 0 } else { 4 },
+            max_retries,
             retry_timeout: Duration::from_secs(30),
             ..RetryConfig::default()
         });
@@ -305,10 +144,10 @@ async fn store(order: &Order) -> Result<AmazonS3, String> {
         builder = builder.with_access_key_id(id).with_secret_access_key(secret);
         builder = token.into_iter().fold(builder, AmazonS3Builder::with_token);
     }
-    let region = match &order.region {
+    let region = match &place.region {
         Some(region) => region.clone(),
         // Litestream asks for it at the endpoint of a variable as well, and takes this one where a replica names an endpoint.
-        None if endpoint.is_none() => match agent.region_of(&order.bucket).await {
+        None if endpoint.is_none() => match agent.region_of(&place.bucket).await {
             Some(region) => region,
             None => variable("AWS_REGION").unwrap_or_else(|| "us-east-1".into()),
         },
@@ -531,88 +370,6 @@ fn backup_of(prefix: &Path, object: &Path) -> Option<(PathBuf, Option<u64>)> {
 
 fn is_level(name: &str) -> bool {
     name.len() == 4 && name.bytes().all(|c| c.is_ascii_hexdigit())
-}
-
-/// The client: what `litekeeper install` uses as well.
-#[derive(Clone, Debug)]
-pub(super) struct Agent(ureq::Agent);
-
-impl Agent {
-    /// No redirect is followed: whoever may send one could name any host, which would get the session's token
-    /// and be believed; and nothing but TLS where the endpoint asks for it.
-    pub(super) fn new(skip_verify: bool, https_only: bool) -> Self {
-        let tls = ureq::tls::TlsConfig::builder()
-            .disable_verification(skip_verify)
-            .root_certs(certificates::roots())
-            .build();
-        let config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .https_only(https_only)
-            .timeout_connect(Some(Duration::from_secs(10)))
-            .timeout_global(Some(Duration::from_secs(60)))
-            .tls_config(tls)
-            .build();
-        Self(config.new_agent())
-    }
-
-    pub(super) fn agent(&self) -> &ureq::Agent {
-        &self.0
-    }
-
-    /// AWS tells a bucket's region to everybody (`HeadBucket`).
-    async fn region_of(&self, bucket: &str) -> Option<String> {
-        let (agent, url) = (self.0.clone(), format!("https://s3.amazonaws.com/{bucket}"));
-        let answer = tokio::task::spawn_blocking(move || agent.head(url).call()).await.ok()?.ok()?;
-        answer.headers().get("x-amz-bucket-region")?.to_str().ok().map(str::to_owned)
-    }
-}
-
-impl HttpConnector for Agent {
-    fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
-        Ok(HttpClient::new(self.clone()))
-    }
-}
-
-impl HttpService for Agent {
-    // The shape that `#[async_trait]` gives the method.
-    fn call<'own, 'future>(
-        &'own self,
-        request: HttpRequest,
-    ) -> Pin<Box<dyn Future<Output = Result<HttpResponse, HttpError>> + Send + 'future>>
-    where
-        'own: 'future,
-        Self: 'future,
-    {
-        let agent = self.0.clone();
-        Box::pin(async move {
-            let asked = tokio::task::spawn_blocking(move || exchange(&agent, request)).await;
-            asked.map_err(|error| HttpError::new(HttpErrorKind::Unknown, error))?
-        })
-    }
-}
-
-fn exchange(agent: &ureq::Agent, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-    let failed = |error: ureq::Error| {
-        let kind = match &error {
-            ureq::Error::Timeout(_) => HttpErrorKind::Timeout,
-            ureq::Error::HostNotFound | ureq::Error::ConnectionFailed | ureq::Error::Io(_) => {
-                HttpErrorKind::Connect
-            }
-            _ => HttpErrorKind::Unknown,
-        };
-        HttpError::new(kind, error)
-    };
-    let (parts, body) = request.into_parts();
-    let answer = if body.is_empty() {
-        agent.run(ureq::http::Request::from_parts(parts, ()))
-    } else {
-        let bytes = body.as_bytes().map(|bytes| bytes.to_vec()).unwrap_or_default();
-        agent.run(ureq::http::Request::from_parts(parts, bytes))
-    };
-    let (parts, mut body) = answer.map_err(failed)?.into_parts();
-    let bytes = body.read_to_vec().map_err(failed)?;
-    Ok(HttpResponse::from_parts(parts, bytes.into()))
 }
 
 #[cfg(test)]

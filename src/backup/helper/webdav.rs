@@ -1,31 +1,10 @@
-//! Removing what `check --online` wrote to a server of WebDAV: one request, in a process of its own.
+//! Removing what `check --online` wrote to a server of WebDAV: one request.
 
-use std::time::Duration;
+use super::agent::Agent;
+use super::order::{TRIAL, Webdav};
 
-use serde::Deserialize;
-
-use super::s3::{self, Agent, TRIAL};
-use crate::litestream::command::Runner;
-
-/// What is to be done. No `Debug`: it holds a password.
-#[derive(Deserialize)]
-pub(super) struct Order {
-    url: String,
-    user: Option<String>,
-    password: Option<String>,
-}
-
-/// Has such a process remove the folder of a trial that an order (`config::Webdav` as JSON) names.
-///
-/// # Errors
-/// Why it could not.
-pub async fn remove(runner: &Runner, order: &serde_json::Value, limit: Duration) -> Result<(), String> {
-    let order = serde_json::json!({ "webdav": order }).to_string();
-    s3::carried_out(runner, order.as_bytes(), limit).await.map(drop)
-}
-
-/// Removes it in this process (`DELETE` of a collection, RFC 4918).
-pub(super) fn carry_out(order: &Order) -> Result<(), String> {
+/// Removes the folder of a trial (`DELETE` of a collection, RFC 4918).
+pub(super) fn remove(order: &Webdav) -> Result<(), String> {
     let last = order.url.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
     if !last.starts_with(TRIAL) {
         return Err(format!("{last} is not the folder of a trial: nothing in it is removed"));
@@ -74,7 +53,7 @@ mod tests {
 
     #[test]
     fn nothing_else_is_removed() {
-        let order = Order { url: "http://127.0.0.1:1/backups/app/".into(), user: None, password: None };
-        assert!(carry_out(&order).is_err_and(|why| why.contains("not the folder of a trial")));
+        let order = Webdav { url: "http://127.0.0.1:1/backups/app/".into(), user: None, password: None };
+        assert!(remove(&order).is_err_and(|why| why.contains("not the folder of a trial")));
     }
 }

@@ -1,48 +1,21 @@
-//! Whether something can be written where a database is to be replicated from now on: tried before the place that it has is
-//! given up.
+//! Whether something can be written to a folder where a database is to be replicated from now on: tried before the place that
+//! it has is given up.
 
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
-use serde::Deserialize;
-
-use super::s3::{self, TRIAL};
-use crate::litestream::command::Runner;
-use crate::litestream::database::Database;
+use super::order::TRIAL;
 use crate::litestream::ltx;
 use crate::os::place::Folder;
 
 /// How often a folder is made anew that somebody takes away, as another trial does beside this one.
 const TRIES: usize = 8;
 
-/// A folder of this machine, as an order.
-#[derive(Deserialize)]
-pub(super) struct Order {
-    folder: PathBuf,
-}
-
-/// Has a process of its own ([`s3::main`]) write something to a database's place and remove it again, as the user that
-/// Litestream runs as. Only a folder and S3 are tried: of others nothing is said. The name of what could not be removed.
-///
-/// # Errors
-/// Why nothing can be written, in the system's or the server's words.
-pub async fn write(runner: &Runner, db: &Database, limit: Duration) -> Result<Option<String>, String> {
-    if let Some(folder) = &db.replica_folder {
-        let order = serde_json::json!({ "folder": folder }).to_string();
-        return s3::carried_out(runner, order.as_bytes(), limit).await.map(|_| None);
-    }
-    match &db.s3 {
-        Some(order) => s3::write(runner, &order.json, limit).await,
-        None => Ok(None),
-    }
-}
-
-/// Writes and removes in this process, where Litestream puts the files of single transactions.
-pub(super) fn carry_out(order: &Order) -> Result<(), String> {
-    let folder = ltx::folder(&order.folder);
+/// Writes and removes something where Litestream puts the files of single transactions.
+pub(super) fn try_to_write(replica: &Path) -> Result<(), String> {
+    let folder = ltx::folder(replica);
     let mut written = write_in(&folder);
     for _ in 1..TRIES {
         match &written {
@@ -82,12 +55,12 @@ mod tests {
     #[test]
     fn a_trial_leaves_no_trace() {
         let root = tempfile::tempdir().unwrap();
-        let order = Order { folder: root.path().join("a/b") };
-        carry_out(&order).unwrap();
+        let replica = root.path().join("a/b");
+        try_to_write(&replica).unwrap();
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
-        fs::create_dir_all(ltx::folder(&order.folder)).unwrap();
-        carry_out(&order).unwrap();
-        assert_eq!(fs::read_dir(ltx::folder(&order.folder)).unwrap().count(), 0);
+        fs::create_dir_all(ltx::folder(&replica)).unwrap();
+        try_to_write(&replica).unwrap();
+        assert_eq!(fs::read_dir(ltx::folder(&replica)).unwrap().count(), 0);
     }
 
     #[test]
@@ -95,7 +68,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join("file"), "").unwrap();
         for folder in [root.path().join("file/a"), "/proc/nope/a".into()] {
-            let refused = carry_out(&Order { folder: folder.clone() }).unwrap_err();
+            let refused = try_to_write(&folder).unwrap_err();
             assert!(refused.contains(&folder.display().to_string()), "{refused}");
         }
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);

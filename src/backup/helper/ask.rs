@@ -1,0 +1,112 @@
+//! The keeper's side: an order in memory that a process of its own inherits, and what it prints.
+
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use super::order::{Formats, Order, Snapshot, Task, Webdav};
+use crate::backup::listing::Found;
+use crate::litestream::command::Runner;
+use crate::litestream::database::Database;
+use crate::litestream::s3::S3;
+use crate::os::fd;
+
+/// How long a look at a server may take that does not answer.
+const REACH: Duration = Duration::from_secs(5);
+
+async fn ask<T: DeserializeOwned>(runner: &Runner, order: &Order, limit: Duration) -> Result<T, String> {
+    let order = serde_json::to_vec(order).map_err(|error| error.to_string())?;
+    let order = fd::memory(&order).map_err(|error| error.to_string())?;
+    let args = ["__list".into(), fd::number(&order).to_string().into()];
+    let said = runner.ask_own(&args, vec![fd::number(&order)], limit).await?;
+    serde_json::from_str(&said).map_err(|error| error.to_string())
+}
+
+async fn ask_s3<T: DeserializeOwned>(
+    runner: &Runner,
+    s3: &S3,
+    task: Task,
+    limit: Duration,
+) -> Result<T, String> {
+    ask(runner, &Order::S3(s3.clone(), task), limit).await
+}
+
+/// Lists the backups below a place, at any depth where it is `recursive`.
+///
+/// # Errors
+/// Why it could not be listed, in the server's words.
+pub async fn list(runner: &Runner, s3: &S3, recursive: bool, limit: Duration) -> Result<Vec<Found>, String> {
+    ask_s3(runner, s3, Task::List { recursive }, limit).await
+}
+
+/// Removes what was written on trial.
+///
+/// # Errors
+/// Why it could not be removed, in the server's words; or it is something else.
+pub async fn remove(runner: &Runner, s3: &S3, limit: Duration) -> Result<(), String> {
+    ask_s3(runner, s3, Task::Remove, limit).await
+}
+
+/// Removes the folder of a trial from a server of WebDAV.
+///
+/// # Errors
+/// As [`remove`].
+pub async fn remove_folder(runner: &Runner, webdav: &Webdav, limit: Duration) -> Result<(), String> {
+    ask(runner, &Order::Webdav(webdav.clone()), limit).await
+}
+
+/// Sees whether the snapshot up to `txid` is whole, and removes it if not.
+///
+/// Litestream takes a snapshot whose database file got shorter meanwhile for one that has come to its end, and uploads what
+/// it has of it (`io.CopyN` in `uploadStreamedLTX` of its s3 package, which believes an error that wraps `io.EOF`). No
+/// restore begins with such a file, and all of them would.
+///
+/// # Errors
+/// Why nobody can tell.
+pub async fn look_at(runner: &Runner, s3: &S3, txid: u64, limit: Duration) -> Result<Snapshot, String> {
+    ask_s3(runner, s3, Task::Snapshot(txid), limit).await
+}
+
+/// Reads the header of the file of transaction `newest`, or of the last one before it that has a file there; none where
+/// none has.
+///
+/// # Errors
+/// Why it could not be read, in the server's words.
+pub async fn header(
+    runner: &Runner,
+    s3: &S3,
+    newest: u64,
+    limit: Duration,
+) -> Result<Option<(u64, Vec<u8>)>, String> {
+    ask_s3(runner, s3, Task::Header(newest), limit).await
+}
+
+/// Tells when the newest file of each series was written.
+///
+/// # Errors
+/// Why nobody can tell, in the server's words.
+pub(in crate::backup) async fn formats(runner: &Runner, s3: &S3, limit: Duration) -> Result<Formats, String> {
+    ask_s3(runner, s3, Task::Formats, limit).await
+}
+
+/// Writes something to a database's place and removes it again. Only a folder and S3 are tried: of others nothing is said. The
+/// name of what could not be removed.
+///
+/// # Errors
+/// Why nothing can be written, in the system's or the server's words.
+pub async fn write(runner: &Runner, db: &Database, limit: Duration) -> Result<Option<String>, String> {
+    if let Some(folder) = &db.replica_folder {
+        return ask(runner, &Order::Folder(folder.clone()), limit).await;
+    }
+    match &db.s3 {
+        Some(s3) => ask_s3(runner, s3, Task::Write, limit).await,
+        None => Ok(None),
+    }
+}
+
+/// Connects to a server: host, port and what keeps it from that, or the status that it answers with; none where nothing
+/// does, or nobody knows.
+pub async fn reach(runner: &Runner, s3: &S3) -> Option<String> {
+    let cause: Option<String> = ask_s3(runner, s3, Task::Reach, REACH).await.ok()?;
+    cause.map(|cause| crate::foreign::piece(&cause))
+}

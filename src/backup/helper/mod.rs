@@ -1,0 +1,33 @@
+//! Work at replicas that Litestream has no command for, in a process of its own, as the user that Litestream runs as: the
+//! keeper has one thread and little memory, and a client for S3 needs more of both.
+//!
+//! ```text
+//! ask           the keeper's side: gives an order, waits for the answer
+//! order         what is asked, and answered
+//! work          the process: reads the order, prints the answer
+//! s3            the client for S3, by `object_store`
+//! agent         its connections, without redirects
+//! aws           keys and endpoints from the environment and files, as Litestream's SDK reads them
+//! certificates  whose certificates are believed
+//! connect       why nobody answers
+//! webdav        removing a folder
+//! folder        writing to a folder of this machine on trial
+//! ```
+
+mod agent;
+mod ask;
+mod aws;
+mod certificates;
+mod connect;
+mod folder;
+mod order;
+mod s3;
+mod webdav;
+mod work;
+
+pub(super) use ask::formats;
+pub use ask::{header, list, look_at, reach, remove, remove_folder, write};
+pub use certificates::{CERTIFICATE_FILES, CERTIFICATE_FOLDERS};
+pub(super) use order::Formats;
+pub use order::{Snapshot, TRIAL, Webdav};
+pub use work::{carry_out, main};

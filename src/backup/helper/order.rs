@@ -1,0 +1,76 @@
+//! What a process of its own is told, and what it answers.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::litestream::s3::S3;
+
+/// The beginning of the name of a folder, or a file, that something is written to on trial.
+pub const TRIAL: &str = ".litekeeper-check-";
+
+/// What is to be done. No `Debug`: it may hold a key.
+#[derive(Serialize, Deserialize)]
+pub(super) enum Order {
+    /// At a place on S3.
+    S3(S3, Task),
+    /// Remove the folder of a trial.
+    Webdav(Webdav),
+    /// Write to a folder on trial, and leave no trace.
+    Folder(PathBuf),
+}
+
+/// What is done at a place on S3.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(super) enum Task {
+    /// List the backups below it.
+    List {
+        /// At any depth.
+        recursive: bool,
+    },
+    /// Remove what was written on trial.
+    Remove,
+    /// See whether the snapshot up to this transaction is whole.
+    Snapshot(u64),
+    /// Read the header of the newest file of a single transaction up to this one.
+    Header(u64),
+    /// Tell when the newest file of each series was written.
+    Formats,
+    /// Write something, and remove it again.
+    Write,
+    /// Tell what keeps a connection from being made, or what its server answers instead of a listing.
+    Reach,
+}
+
+/// A folder on a server of WebDAV. No `Debug`: it holds a password.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Webdav {
+    /// The folder.
+    pub url: String,
+    /// Who asks.
+    pub user: Option<String>,
+    /// Its password.
+    pub password: Option<String>,
+}
+
+/// What became of a snapshot that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Snapshot {
+    /// It is whole, or not there any more.
+    Sound,
+    /// It was cut off, and was removed: the backup begins elsewhere as well.
+    Removed,
+    /// It was cut off, and cannot be removed for this reason.
+    Left(String),
+    /// It was cut off, and the backup has no other beginning.
+    Only,
+}
+
+/// When the newest file of each series was written, in milliseconds since 1970; none where there is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::backup) struct Formats {
+    /// `generations/…` of 0.3.
+    pub(in crate::backup) generations: Option<u64>,
+    /// Files of transactions, of 0.5.
+    pub(in crate::backup) ltx: Option<u64>,
+}

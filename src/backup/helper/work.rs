@@ -1,0 +1,40 @@
+//! The process of its own.
+
+use std::io::Write;
+
+use super::order::Order;
+use super::{folder, s3, webdav};
+use crate::core::ExitCode;
+use crate::os::fd;
+
+/// Does what the memory under this descriptor says, and prints the answer as JSON; the exit code is for the process.
+pub fn main(order: Option<&str>) -> u8 {
+    let order = order.and_then(|number| number.parse().ok()).map(fd::adopt);
+    let Some(Ok(order)) = order else {
+        eprintln!("error: this command is litekeeper's own, and is started by it");
+        return ExitCode::USAGE.get();
+    };
+    match fd::read_memory(order).map_err(|error| error.to_string()).and_then(|order| carry_out(&order)) {
+        Ok(found) => match std::io::stdout().write_all(&found) {
+            Ok(()) => 0,
+            Err(_) => 1,
+        },
+        Err(reason) => {
+            eprintln!("{reason}");
+            1
+        }
+    }
+}
+
+/// Does in this process what [`main`] does in one of its own.
+///
+/// # Errors
+/// Why it cannot, in the server's words.
+pub fn carry_out(order: &[u8]) -> Result<Vec<u8>, String> {
+    let done = |()| b"null".to_vec();
+    match serde_json::from_slice(order).map_err(|error| error.to_string())? {
+        Order::S3(place, task) => s3::carry_out(&place, task),
+        Order::Webdav(place) => webdav::remove(&place).map(done),
+        Order::Folder(folder) => folder::try_to_write(&folder).map(done),
+    }
+}
