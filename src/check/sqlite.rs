@@ -9,11 +9,11 @@ use super::rules::{
 };
 use super::site::Site;
 use crate::config::lint::Lint;
+use crate::database_header::MAGIC;
 use crate::litestream::database::{in_the_way, names, of_names, unfit, with_suffix};
 use crate::litestream::{ltx, position};
 use crate::os::open;
 
-const MAGIC: &[u8] = b"SQLite format 3\0";
 /// A WAL that is not checkpointed grows without an end; SQLite's own limit is 4 MB.
 const LARGE: u64 = 100 << 20;
 

@@ -9,8 +9,8 @@ use super::site::Site;
 use crate::config::duration::{self, of_platform};
 use crate::config::lint::{Lint, Rule};
 use crate::config::{Node, NodeKind, Origin};
-use crate::fly_toml;
 use crate::os::open;
+use crate::toml;
 
 /// An upload needs a connection, and a second try when the first one fails.
 const LEAST_DRAIN: Duration = Duration::from_secs(2);
@@ -179,7 +179,7 @@ impl Limit {
 /// `kill_timeout` stands at the top of a fly.toml, variables in `[env]`.
 fn fly(text: &str) -> Limit {
     let mut limit = Limit { kills_after: Some(FLY), setting: "kill_timeout", ..Limit::default() };
-    for setting in fly_toml::settings(text) {
+    for setting in toml::settings(text) {
         match (setting.table, setting.key) {
             ("", "kill_timeout") => {
                 (limit.kills_after, limit.line) = (of_platform(setting.value), setting.number)
@@ -267,7 +267,7 @@ mod tests {
     const S: fn(u64) -> Option<Duration> = |seconds| Some(Duration::from_secs(seconds));
 
     #[test]
-    fn a_fly_toml_is_read() {
+    fn a_toml_is_read() {
         let text = "app = \"x\"\nkill_timeout = \"30s\" # room\n[env]\n  LITEKEEPER_STOP_TIMEOUT = '28s'\n[vm]\nkill_timeout = 1\n";
         let limit = fly(text);
         assert_eq!((limit.kills_after, limit.line, limit.stop), (S(30), 2, S(28)));

@@ -8,7 +8,7 @@ use super::project::Project;
 use super::start::{self, Below};
 use super::{Database, Framework, Plan, Surroundings, bucket, existing, name, place, spare, walk};
 
-/// That there is nothing to replicate, and what there is instead.
+/// No database to replicate was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Nothing {
     /// The framework that was seen, and where.
@@ -38,7 +38,7 @@ const READERS: [Reader; 7] = [
 /// replicated.
 ///
 /// # Errors
-/// When there is nothing to replicate: what was seen instead.
+/// Where no database is to be replicated: the framework that was seen, and why not.
 pub fn find(around: &Surroundings<'_>) -> Result<Plan, Nothing> {
     let mut seen: Vec<(Framework, String)> = Vec::new();
     let mut notes = Vec::new();
@@ -150,9 +150,9 @@ fn plan(
     project.read_dotenv(".env");
     let place = bucket::variables(project);
     let schemes = bucket::schemes(project, &found.databases, &place);
-    let mut spares = spare::beside(project.tree(), &found.databases);
+    let mut spares = spare::beside(project.tree, &found.databases);
     for database in found.databases.iter_mut().chain(&mut spares) {
-        database.beside_code = walk::has_code(project.tree(), &spare::folder(database));
+        database.beside_code = walk::has_code(project.tree, &spare::folder(database));
     }
     notes.extend(spare::note(&spares));
     notes.extend(url::note_foreign(project, &found.databases));

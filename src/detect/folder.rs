@@ -12,9 +12,9 @@ const MAX_NOTES: usize = 200;
 
 /// The folder that a framework's marker is in.
 pub(super) struct Folder<'a> {
-    tree: &'a dyn Tree,
+    pub tree: &'a dyn Tree,
     /// The tree's own absolute path; what lies below it is written relative to it.
-    root: &'a str,
+    pub root: &'a str,
     /// The folder's path in the tree, `.` for the tree itself.
     pub folder: String,
     notes: RefCell<Vec<String>>,
@@ -28,15 +28,6 @@ impl<'a> Folder<'a> {
     /// Names a file of the folder in the tree.
     pub fn in_tree(&self, file: &str) -> String {
         place::join(&self.folder, file)
-    }
-
-    pub fn tree(&self) -> &'a dyn Tree {
-        self.tree
-    }
-
-    /// Names the tree's absolute path.
-    pub fn root(&self) -> &'a str {
-        self.root
     }
 
     pub fn has(&self, file: &str) -> bool {

@@ -36,6 +36,18 @@ pub enum Framework {
     Existing,
 }
 
+impl Framework {
+    /// Tells whether it names the databases, and not only a URL, a file or a configuration.
+    pub(super) fn names_databases(self) -> bool {
+        use Framework::{DatabaseUrl, Existing, Files, Flask, SqlAlchemy};
+        use Framework::{Django, Drizzle, Laravel, Phoenix, PocketBase, Prisma, Rails};
+        match self {
+            Rails | Django | Laravel | Phoenix | PocketBase | Prisma | Drizzle => true,
+            Flask | SqlAlchemy | DatabaseUrl | Files | Existing => false,
+        }
+    }
+}
+
 impl fmt::Display for Framework {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

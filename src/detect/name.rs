@@ -4,6 +4,7 @@ use super::found::Found;
 use super::frameworks::{django, laravel};
 use super::project::Project;
 use super::{Framework, place};
+use crate::toml;
 
 /// Names that generators and templates give, or that every second project has.
 const COMMON: &str = "admin api app application apps backend blog client code config core demo django django-project \
@@ -25,14 +26,9 @@ pub(super) fn of(project: &Project<'_>, found: &Found) -> String {
         Framework::Django => django::package(project),
         Framework::Laravel => laravel::name(project).or_else(|| manifest(project)),
         Framework::Phoenix => phoenix(project),
-        Framework::PocketBase
-        | Framework::Prisma
-        | Framework::Drizzle
-        | Framework::Flask
-        | Framework::SqlAlchemy
-        | Framework::DatabaseUrl
-        | Framework::Files
-        | Framework::Existing => manifest(project),
+        Framework::PocketBase | Framework::Prisma | Framework::Drizzle => manifest(project),
+        Framework::Flask | Framework::SqlAlchemy | Framework::DatabaseUrl => manifest(project),
+        Framework::Files | Framework::Existing => manifest(project),
     };
     let own = own.map(|name| part(&name)).filter(|name| !name.is_empty());
     // Their generators ask for the name, so that it was chosen.
@@ -42,7 +38,7 @@ pub(super) fn of(project: &Project<'_>, found: &Found) -> String {
     let kamal = || kamal(project).map(|name| part(&name)).filter(counts);
     let fly = || project.deployment().fly.as_ref()?.app.as_deref().map(part).filter(is_own);
     let folder = || {
-        let whole = place::join(project.root(), &project.folder);
+        let whole = place::join(project.root, &project.folder);
         whole.rsplit('/').map(part).find(|name| !name.is_empty())
     };
     let deployed = own.clone().filter(counts).or_else(kamal).or_else(fly);
@@ -132,19 +128,14 @@ fn manifest(project: &Project<'_>) -> Option<String> {
         let module = text.lines().find_map(|line| line.strip_prefix("module "))?.trim();
         Some(place::name(module).to_owned())
     };
-    let toml = |file: &str, section: &str| {
+    let toml = |file: &str, table: &str| {
         let text = project.glimpse(file)?;
-        let (_, behind) = text.split_once(section)?;
-        let line = behind
-            .lines()
-            .skip(1)
-            .take_while(|line| !line.starts_with('['))
-            .find(|line| line.split_once('=').is_some_and(|(key, _)| key.trim() == "name"))?;
-        Some(line.split_once('=')?.1.trim().trim_matches(['"', '\'']).to_owned())
+        let name = toml::settings(&text).find(|found| found.table == table && found.key == "name")?;
+        Some(name.value.to_owned())
     };
     json("package.json")
         .or_else(|| json("composer.json"))
         .or_else(go)
-        .or_else(|| toml("Cargo.toml", "[package]"))
-        .or_else(|| toml("pyproject.toml", "[project]"))
+        .or_else(|| toml("Cargo.toml", "package"))
+        .or_else(|| toml("pyproject.toml", "project"))
 }

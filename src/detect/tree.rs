@@ -10,24 +10,24 @@ pub(super) const MAX_YAML: usize = 64 << 10;
 
 /// A folder of files; all paths are relative to it.
 pub trait Tree {
-    /// The whole of a regular file (symbolic links are followed).
+    /// Reads the whole of a regular file (symbolic links are followed).
     ///
     /// # Errors
-    /// [`ReadError::Missing`] where there is none, [`ReadError::TooLarge`] above `limit` bytes, else what
-    /// the system says.
+    /// [`ReadError::Missing`] where no such file exists, [`ReadError::TooLarge`] above `limit` bytes, else the
+    /// system's reason.
     fn read(&self, file: &Path, limit: usize) -> Result<Vec<u8>, ReadError>;
 
-    /// The first `bytes` bytes of a regular file, or fewer. Nothing for all else.
+    /// Reads the first `bytes` bytes of a regular file, or fewer.
     fn head(&self, file: &Path, bytes: usize) -> Option<Vec<u8>>;
 
-    /// What a folder holds, in no order. A folder that cannot be read is empty.
+    /// Lists the entries of a folder, in no order. A folder that cannot be read is empty.
     fn list(&self, folder: &Path) -> Vec<Entry>;
 
-    /// Whether there is a regular file of this name.
+    /// Tells whether a regular file of this name exists.
     fn is_file(&self, file: &Path) -> bool;
 }
 
-/// What one entry of a folder is.
+/// One entry of a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Its path, relative to the tree.
@@ -50,10 +50,10 @@ pub enum Kind {
 /// Why a file was not read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReadError {
-    /// There is none.
+    /// No such file exists.
     Missing,
     /// It is larger than asked for.
     TooLarge,
-    /// What the system says.
+    /// The system's reason.
     Other(String),
 }

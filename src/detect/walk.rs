@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::{Entry, Kind, Tree, place};
+use crate::database_header::MAGIC;
 
-/// What every database begins with (<https://www.sqlite.org/fileformat.html#magic_header_string>).
-const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// How deep files are looked for.
 pub(super) const MAX_FILE_DEPTH: usize = 8;
 /// How many entries are looked at.
@@ -41,12 +40,10 @@ pub(super) fn each(tree: &dyn Tree, visit: &mut dyn FnMut(&Path) -> usize) -> En
             let mut taken = 0;
             for entry in entries {
                 looked += 1;
-                let is_open = || {
-                    let name = entry.path.file_name();
-                    name.is_some_and(|name| !is_passed_over(&name.to_string_lossy()))
-                };
+                let name = entry.path.file_name().map(|name| name.to_string_lossy());
+                let is_open = name.is_some_and(|name| !is_passed_over(&name));
                 match entry.kind {
-                    Kind::Folder if is_open() => below.push(entry.path),
+                    Kind::Folder if is_open => below.push(entry.path),
                     Kind::File => taken = visit(&entry.path),
                     Kind::Folder | Kind::Other => {}
                 }

@@ -14,10 +14,11 @@ use super::owed;
 use super::restored;
 use super::size;
 use super::standing::{self, Age, Differs};
+use crate::database_header;
 use crate::litestream::{ltx, position};
 use crate::os::{fd, open, priority};
 use crate::sqlite::check::{self, Verdict};
-use crate::sqlite::{header, repair, wal};
+use crate::sqlite::{repair, wal};
 
 /// How large a database is of which all is compared.
 #[derive(Clone, Copy, Debug)]
@@ -489,7 +490,7 @@ fn headless() -> Standing {
 fn is_sqlite(path: &Path) -> io::Result<bool> {
     let file = open::file(path)?;
     let header: Option<[u8; 16]> = fd::read_at(&file, 0)?;
-    Ok(header.is_some_and(|header| &header == header::MAGIC))
+    Ok(header.is_some_and(|header| &header == database_header::MAGIC))
 }
 
 /// Where the log ends by its index.

@@ -11,12 +11,12 @@ use super::command::CHECKING;
 use super::compare::{Effort, Found, Which, compare};
 use super::history::{Kinship, Past};
 use super::{seq, size};
+use crate::database_header;
 use crate::litestream::database::with_suffix;
 use crate::litestream::ltx::{self, Ltx};
 use crate::litestream::position;
 use crate::os::{fd, open};
 use crate::sqlite::check::{self, Verdict};
-use crate::sqlite::header as sqlite_header;
 use crate::sqlite::repair;
 use crate::sqlite::wal::{self, Run};
 
@@ -107,7 +107,7 @@ fn number(header: &[u8; 100], at: usize) -> u32 {
 
 /// Why SQLite would not take a database by its header.
 pub(super) fn fault(database: &Path) -> Option<&'static str> {
-    header(database).ok().flatten().as_ref().and_then(sqlite_header::fault)
+    header(database).ok().flatten().as_ref().and_then(database_header::fault)
 }
 
 /// A database's header as SQLite counts it, in its file or its log.

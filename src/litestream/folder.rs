@@ -7,10 +7,8 @@ use std::path::{Path, PathBuf};
 
 use super::glob;
 use super::s3::S3;
+use crate::database_header::MAGIC;
 use crate::os::{open, place};
-
-/// What a file of SQLite begins with (`IsSQLiteDatabase` in Litestream's main.go looks at it too).
-const HEADER: &[u8; 16] = b"SQLite format 3\0";
 
 /// A folder whose databases Litestream finds itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -196,7 +194,7 @@ fn header(path: &Path) -> Header {
     }
     let mut header = [0; 16];
     match open::file(path).and_then(|mut file| file.read_exact(&mut header)) {
-        Ok(()) if &header == HEADER => Header::Sqlite,
+        Ok(()) if &header == MAGIC => Header::Sqlite,
         // What SQLite itself keeps beside a database, under a pattern such as `*`.
         Ok(()) if ["-wal", "-shm", "-journal"].iter().any(|end| ends_with(path, end)) => Header::None,
         Ok(()) => Header::Other(Other::Foreign),
@@ -218,7 +216,7 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         };
-        let database = [&HEADER[..], b"rest"].concat();
+        let database = [&MAGIC[..], b"rest"].concat();
         for name in ["a.db", "b.db", "x/c.db", "d.sqlite", ".e.db-litestream/f.db", "a.db-wal"] {
             write(name, &database);
         }
@@ -266,7 +264,7 @@ mod tests {
         ] {
             std::fs::create_dir_all(path(name)).unwrap();
         }
-        std::fs::write(path("t/b.db"), HEADER).unwrap();
+        std::fs::write(path("t/b.db"), MAGIC).unwrap();
         std::fs::write(path("t/e.db"), "").unwrap();
         std::fs::write(path("t/.f.db-litestream"), "a file").unwrap();
         let lost = |recursive, (meta_base, meta_prefix): (&str, &'static str)| {

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::header::MAGIC;
+use crate::database_header::MAGIC;
 use crate::os::{open, proc, tree};
 
 /// Prints the files, a NUL behind each: `__held PID`; the exit code is for the process.

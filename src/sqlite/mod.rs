@@ -5,7 +5,6 @@
 
 pub mod check;
 pub mod fit;
-pub mod header;
 pub mod held;
 pub mod repair;
 pub mod wal;

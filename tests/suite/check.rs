@@ -200,7 +200,8 @@ fn variables_that_nobody_reads() {
 fn variables_of_the_app_alone() {
     let world = World::new();
     let env = "# LITESTREAM_A=1\nAPP_KEY=hunter2\nexport LITESTREAM_ENABLED=false\nBUCKET='hunter2'\n\
-        LITESTREAM_REPLICA_PATH=\nLITESTREAM_ACCESS_KEY_ID=hunter2\n";
+        LITESTREAM_REPLICA_PATH=\nLITESTREAM_ACCESS_KEY_ID=hunter2\n\
+        LITESTREAM_REPLICA_REGION= # none\nOTHER='\nLITESTREAM_REPLICA_URL=in a value\n'\n";
     fs::write(world.path(".env"), env).expect("the world can be written");
     fs::write(world.path("a.yml"), "dbs: [{path: a.db, replica: {type: s3, bucket: $BUCKET, path: a}}]\n")
         .expect("the world can be written");

@@ -45,7 +45,7 @@ const MARKS: [&str; 52] = [
     "}", ",", ":", ";", ".", "+", "-", "*", "/", "%", "<", ">", "!", "?", "|", "&", "~", "^",
 ];
 
-/// Cuts a text into tokens. What is no token is passed over; an open text or comment ends with the file.
+/// Splits a text into tokens. Other characters are skipped; an open text or comment ends with the file.
 pub(super) fn tokens(text: &str, language: Language) -> Vec<Placed> {
     let mut lexer = Lexer { rest: text, language };
     let mut found = Vec::new();
@@ -135,7 +135,7 @@ impl<'a> Lexer<'a> {
         self.rest.find(|c| !is_part(c)).unwrap_or(self.rest.len())
     }
 
-    /// A text, if one begins here.
+    /// Takes a text, if one begins here.
     fn text(&mut self, c: char) -> Option<Vec<Piece>> {
         let mut quote_at = 0;
         let (mut raw, mut formatted) = (false, false);
@@ -209,7 +209,7 @@ impl<'a> Lexer<'a> {
         pieces
     }
 
-    /// The code up to the brace that closes it.
+    /// Takes the code up to the brace that closes it.
     fn interpolated(&mut self) -> String {
         let mut depth = 1usize;
         let end = self.rest.find(|c| {

@@ -1,7 +1,7 @@
 //! Literals and simple expressions in source code.
 //!
-//! Not a parser of five languages: what a configuration file says with texts, tables, calls and
-//! operators is read the same way in all of them, and other code is unknown.
+//! Not a parser of five languages: the texts, tables, calls and operators of configuration files are read the
+//! same way in all of them, and other code is unknown.
 //!
 //! ```text
 //! lexer       words, texts and marks

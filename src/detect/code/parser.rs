@@ -318,54 +318,39 @@ impl<'a> Parser<'a> {
     }
 
     fn marked(&mut self, mark: &str) -> Expr {
+        self.at += 1;
         match mark {
-            "!" => {
-                self.at += 1;
-                Expr::Not(self.expr(7).into())
-            }
-            "-" => {
-                self.at += 1;
-                match self.primary() {
-                    Expr::Number(number) => Expr::Number(format!("-{number}")),
-                    _ => Expr::Unknown,
-                }
-            }
-            ":" => {
-                self.at += 1;
-                match self.next() {
-                    Some(Token::Word(atom)) => Expr::Text(vec![Ok(atom)]),
-                    Some(Token::Text(pieces)) => Expr::Text(self.text(pieces)),
-                    _ => Expr::Unknown,
-                }
-            }
-            "%" => {
-                self.at += 1;
-                if self.eat(&["{"]) { self.collection("}") } else { Expr::Unknown }
-            }
-            "[" => {
-                self.at += 1;
-                self.collection("]")
-            }
-            "{" => {
-                self.at += 1;
-                match self.collection("}") {
-                    Expr::List(items) if items.is_empty() => Expr::Table(Vec::new()),
-                    other => other,
-                }
-            }
+            "!" => Expr::Not(self.expr(7).into()),
+            "-" => match self.primary() {
+                Expr::Number(number) => Expr::Number(format!("-{number}")),
+                _ => Expr::Unknown,
+            },
+            ":" => match self.next() {
+                Some(Token::Word(atom)) => Expr::Text(vec![Ok(atom)]),
+                Some(Token::Text(pieces)) => Expr::Text(self.text(pieces)),
+                _ => Expr::Unknown,
+            },
+            "%" if self.eat(&["{"]) => self.collection("}"),
+            "%" => Expr::Unknown,
+            "[" => self.collection("]"),
+            "{" => match self.collection("}") {
+                Expr::List(items) if items.is_empty() => Expr::Table(Vec::new()),
+                other => other,
+            },
             "(" => self.brackets(),
             "..." | "**" | "*" => {
-                self.at += 1;
                 self.expr(0);
                 Expr::Unknown
             }
-            _ => Expr::Unknown,
+            _ => {
+                self.at -= 1;
+                Expr::Unknown
+            }
         }
     }
 
     /// Reads `(value)`, `(a, b)`, a cast of PHP, and an arrow function that only has a value.
     fn brackets(&mut self) -> Expr {
-        self.at += 1;
         let cast = matches!(self.peek(), Some(Token::Word(word))
             if ["bool", "int", "string", "float", "array"].contains(&word.as_str()));
         if self.language == Language::Php && cast {

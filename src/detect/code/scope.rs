@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use super::parser::{Argument, Expr};
+use super::source::Source;
 use super::value::{MAX_WEIGHT, Value, flat, joined, method, parent};
 use crate::detect::place;
 
@@ -83,6 +84,16 @@ impl<'a> Scope<'a> {
             }
             _ => {}
         }
+    }
+
+    /// Evaluates the first value behind a key of this name.
+    pub fn first(&self, source: &Source, key: &str) -> Option<Value> {
+        source.values_of(key).first().map(|expr| self.value(expr))
+    }
+
+    /// Carries out the assignments of a file, in their order.
+    pub fn run(&mut self, source: &Source) {
+        source.assignments().iter().for_each(|(target, value)| self.assign(target, value));
     }
 
     /// Takes the variables that were asked for since the last time.
@@ -192,7 +203,7 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// A member of a name that has a value: `BASE_DIR.parent`.
+    /// Evaluates a member of a name that has a value: `BASE_DIR.parent`.
     fn member(&self, name: &str, arguments: &[Value]) -> Value {
         let Some((of, member)) = name.rsplit_once('.') else { return Value::Unknown };
         method(self.named(of), member, arguments)

@@ -46,13 +46,7 @@ impl Source {
 
     /// Lists the values behind the keys of this name: `key: value`, `'key' => value`.
     pub fn values_of(&self, key: &str) -> Vec<Expr> {
-        let places = (0..self.tokens.len()).filter(|at| is_key(&self.tokens[*at].token, key));
-        places
-            .filter_map(|at| {
-                let mut parser = self.parser(at + 1);
-                parser.eat(&[":", "=>"]).then(|| parser.expr(0))
-            })
-            .collect()
+        self.behind(|token| is_key(token, key), &[":", "=>"])
     }
 
     /// Lists the values that settings of this name get, however Python writes that: `NAME = …`, `NAME: str = …`,
@@ -77,27 +71,27 @@ impl Source {
 
     /// Lists the first arguments of the calls of this function.
     pub fn first_arguments(&self, function: &str) -> Vec<Expr> {
-        let is_it = |at: &usize| matches!(&self.tokens[*at].token, Token::Word(word) if word == function);
-        let places = (0..self.tokens.len()).filter(is_it);
-        places
-            .filter_map(|at| {
-                let mut parser = self.parser(at + 1);
-                parser.eat(&["("]).then(|| parser.expr(0))
-            })
-            .collect()
+        self.behind(|token| is_word(token, function), &["("])
+    }
+
+    /// Lists the expressions behind these tokens and one of these marks.
+    fn behind(&self, is_it: impl Fn(&Token) -> bool, marks: &[&str]) -> Vec<Expr> {
+        let value = |at| {
+            let mut parser = self.parser(at + 1);
+            parser.eat(marks).then(|| parser.expr(0))
+        };
+        (0..self.tokens.len()).filter(|at| is_it(&self.tokens[*at].token)).filter_map(value).collect()
     }
 
     /// Lists the arguments of the calls of this name without brackets, as Elixir's `config :app, Repo, key: value`.
     pub fn bare_calls(&self, name: &str) -> Vec<Vec<Argument>> {
-        let is_call = |at: &usize| {
-            self.tokens[*at].first && matches!(&self.tokens[*at].token, Token::Word(word) if word == name)
-        };
+        let is_call = |at: &usize| self.tokens[*at].first && is_word(&self.tokens[*at].token, name);
         (0..self.tokens.len()).filter(is_call).map(|at| self.parser(at + 1).bare_arguments()).collect()
     }
 
     /// Tells whether this word is in the code, comments apart.
     pub fn has_word(&self, name: &str) -> bool {
-        self.tokens.iter().any(|placed| matches!(&placed.token, Token::Word(word) if word == name))
+        self.tokens.iter().any(|placed| is_word(&placed.token, name))
     }
 
     /// Lists the statements of Python, each with its indentation.
@@ -120,6 +114,10 @@ impl Source {
     fn parser(&self, at: usize) -> Parser<'_> {
         Parser::new(&self.tokens, at, self.language, &self.work)
     }
+}
+
+fn is_word(token: &Token, name: &str) -> bool {
+    matches!(token, Token::Word(word) if word == name)
 }
 
 /// Tells whether a token is the name of a setting, as a word or in quotes.

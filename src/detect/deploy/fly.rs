@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::fly_toml::settings;
+use crate::toml::settings;
 
 /// The app on Fly.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -25,10 +25,8 @@ pub(in crate::detect) fn read(project: &Project<'_>) -> Option<Found> {
     let env = |name: &str| project.variable(name);
     let mut scope = Scope::new(&file, &env);
     let source = Source::new(&text, Language::JavaScript);
-    for (target, value) in source.assignments() {
-        scope.assign(&target, &value);
-    }
-    let first = |key: &str| source.values_of(key).first().map(|expr| scope.value(expr));
+    scope.run(&source);
+    let first = |key: &str| scope.first(&source, key);
     let shown = project.in_tree(&file);
     let mut found = Found::new(Framework::Drizzle, shown.clone());
     // Before 0.21 there was only `driver`.

@@ -7,7 +7,7 @@ use crate::detect::tree::MAX_FILE;
 /// The text that a template becomes, and the code in it that could not be evaluated.
 pub(super) struct Rendered {
     pub text: String,
-    /// Ruby that was left out, with its line.
+    /// The Ruby that was left out, with its line.
     pub unknown: Vec<(usize, String)>,
 }
 
@@ -19,7 +19,7 @@ impl Rendered {
     }
 }
 
-/// Fills a template in: `<%= … %>`, assignments, and `if` / `unless` whose condition can be worked out.
+/// Renders a template: `<%= … %>`, assignments, and `if` / `unless` whose condition can be worked out.
 pub(super) fn render(template: &str, scope: &mut Scope<'_>) -> Rendered {
     let mut rendered = Rendered { text: String::new(), unknown: Vec::new() };
     let mut branches: Vec<Branch> = Vec::new();
@@ -61,7 +61,7 @@ pub(super) fn render(template: &str, scope: &mut Scope<'_>) -> Rendered {
 struct Branch {
     /// Its current branch is shown.
     shown: bool,
-    /// One of its branches was shown, or none can be: what is around it is not shown.
+    /// One of its branches was shown, or none can be, since the block around it is not shown.
     done: bool,
 }
 
@@ -127,11 +127,7 @@ fn statement(
             rendered.unknown.push((line, code.to_owned()));
             branches.push(Branch { shown: false, done: true });
         }
-        _ if outer => {
-            for (target, value) in Source::new(code, Language::Ruby).assignments() {
-                scope.assign(&target, &value);
-            }
-        }
+        _ if outer => scope.run(&Source::new(code, Language::Ruby)),
         _ => {}
     }
 }

@@ -11,8 +11,8 @@ use crate::detect::{Framework, existing, start};
 
 pub(in crate::detect) fn read(project: &Project<'_>) -> Option<Found> {
     let mut found = Found::new(Framework::Files, "the files' first bytes".to_owned());
-    let ended = walk::each(project.tree(), &mut |file| {
-        if walk::is_database(project.tree(), file) {
+    let ended = walk::each(project.tree, &mut |file| {
+        if walk::is_database(project.tree, file) {
             take(project, file, &mut found);
         }
         found.databases.len()

@@ -20,10 +20,8 @@ pub(in crate::detect) fn read(project: &Project<'_>) -> Option<Found> {
     let env = |name: &str| project.variable(name);
     let scope = Scope::new(FILE, &env);
     let config = project.text(FILE).map(|text| Source::new(&text, Language::Php));
-    let first = |key: &str| {
-        let value = config.as_ref().and_then(|source| source.values_of(key).into_iter().next());
-        value.map_or(Value::Nothing, |expr| scope.value(&expr))
-    };
+    let first =
+        |key: &str| config.as_ref().and_then(|source| scope.first(source, key)).unwrap_or(Value::Nothing);
     let default =
         first("default").text().or_else(|| env("DB_CONNECTION")).unwrap_or_else(|| "sqlite".to_owned());
     let source = if config.is_some() { FILE } else { ".env" };
@@ -98,14 +96,12 @@ pub(in crate::detect) fn name(project: &Project<'_>) -> Option<String> {
     project.variable("APP_NAME").filter(|name| name != "Laravel")
 }
 
+/// Makes the connection of Laravel's own defaults.
 fn defaults(env: &dyn Fn(&str) -> Option<String>) -> Value {
     let database = env("DB_DATABASE").unwrap_or_else(|| "database/database.sqlite".to_owned());
-    let text = |key: &str, value: String| (key.to_owned(), Value::Text(value));
-    Value::Table(vec![
-        text("driver", "sqlite".to_owned()),
-        text("url", env("DB_URL").unwrap_or_default()),
-        text("database", database),
-    ])
+    let url = env("DB_URL").unwrap_or_default();
+    let entries = [("driver", "sqlite".to_owned()), ("url", url), ("database", database)];
+    Value::Table(entries.map(|(key, text)| (key.to_owned(), Value::Text(text))).into())
 }
 
 /// Takes laravel-litestream's connections, replicas and path modes.
@@ -115,13 +111,9 @@ fn package(project: &Project<'_>, found: &mut Found) {
     let env = |name: &str| project.variable(name);
     // The file names secrets: its variables stay variables.
     let scope = Scope::new(PACKAGE, &env).keeping_variables();
-    let first = |key: &str| {
-        let value = source.values_of(key).into_iter().next();
-        value.map_or(Value::Nothing, |expr| scope.value(&expr))
-    };
     // The first `replicas` is a connection's list, the last one the definitions.
     let definitions = source.values_of("replicas").last().map_or(Value::Nothing, |expr| scope.value(expr));
-    let connections = first("connections");
+    let connections = scope.first(&source, "connections").unwrap_or(Value::Nothing);
     let mut is_taken = false;
     for database in &mut found.databases {
         match connections.get(&database.alias) {

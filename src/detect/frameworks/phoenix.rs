@@ -21,7 +21,7 @@ pub(in crate::detect) fn read(project: &Project<'_>) -> Option<Found> {
     let mix = Source::new(&project.text("mix.exs")?, Language::Elixir);
     let mut found = Found::new(Framework::Phoenix, project.in_tree("mix.exs"));
     // The apps of an umbrella have dependencies of their own, and the settings of all are at its top.
-    let apps = project.tree().list(Path::new(&project.in_tree("apps")));
+    let apps = project.tree.list(Path::new(&project.in_tree("apps")));
     let of_app =
         |folder: &Entry| project.text(&format!("apps/{}/mix.exs", folder.path.file_name()?.to_str()?));
     let all: Vec<Source> = std::iter::once(mix)
@@ -79,9 +79,7 @@ fn read_file(project: &Project<'_>, file: &str, found: &mut Found) {
     let source = Source::new(&text, Language::Elixir);
     let env = |name: &str| project.variable(name);
     let mut scope = Scope::new(file, &env);
-    for (target, value) in source.assignments() {
-        scope.assign(&target, &value);
-    }
+    scope.run(&source);
     for arguments in source.bare_calls("config") {
         // `config :app, App.Repo, database: …`
         let [(None, _), (None, Expr::Name(repository)), settings @ ..] = arguments.as_slice() else {
@@ -118,7 +116,7 @@ fn read_file(project: &Project<'_>, file: &str, found: &mut Found) {
     }
 }
 
-/// `Shop.Repo` is `repo`, `Shop.Cache.Repo` is `cache_repo`.
+/// Turns `Shop.Repo` into `repo`, `Shop.Cache.Repo` into `cache_repo`.
 fn alias(repository: &str) -> String {
     let below = repository.split_once('.').map_or(repository, |(_, below)| below);
     let mut alias = String::new();

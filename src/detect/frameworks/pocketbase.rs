@@ -17,7 +17,7 @@ pub(in crate::detect) fn is_here(project: &Project<'_>) -> bool {
     project.has(DATA) || project.has("pocketbase") || go() || written() || is_in_image(project)
 }
 
-/// Whether the image has the program and nothing here is: that is how PocketBase's own documentation has it.
+/// Tells whether only the image has the program, as in PocketBase's own documentation.
 fn is_in_image(project: &Project<'_>) -> bool {
     let image = &project.deployment().image;
     let is_program = |word: &String| place::name(word) == "pocketbase";
@@ -30,12 +30,12 @@ fn is_in_image(project: &Project<'_>) -> bool {
     image.is_there && (image.is_built_on("pocketbase") || starts() || gets())
 }
 
-/// The words of a line, or of a word that is none.
+/// Splits a line, or a single word, into words.
 fn words(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
 }
 
-/// The folder of its data: the one that its start names, else `pb_data` beside the program.
+/// Finds the folder of its data: the one in its command, else `pb_data` beside the program.
 fn data(project: &Project<'_>) -> String {
     let start: Vec<String> =
         project.deployment().image.start().unwrap_or_default().iter().flat_map(|word| words(word)).collect();
@@ -46,7 +46,7 @@ fn data(project: &Project<'_>) -> String {
 }
 
 fn has_files(project: &Project<'_>, folder: &str) -> bool {
-    !project.tree().list(Path::new(&project.in_tree(folder))).is_empty()
+    !project.tree.list(Path::new(&project.in_tree(folder))).is_empty()
 }
 
 pub(in crate::detect) fn read(project: &Project<'_>) -> Option<Found> {

@@ -28,7 +28,7 @@ pub(in crate::detect) fn read(project: &Project<'_>) -> Option<Found> {
     if let Some((file, text)) = &config {
         let source = Source::new(text, Language::JavaScript);
         let scope = Scope::new(file, &env);
-        let first = |key: &str| source.values_of(key).first().map(|expr| scope.value(expr));
+        let first = |key: &str| scope.first(&source, key);
         schema = first("schema")
             .and_then(|value| value.text())
             .map(|path| place::join(&place::parent(file), &path));
@@ -39,7 +39,7 @@ pub(in crate::detect) fn read(project: &Project<'_>) -> Option<Found> {
     let candidates = schema.clone().into_iter().chain(schemas(project)).collect::<Vec<_>>();
     let (file, text) = candidates.iter().find_map(|path| schema_text(project, path))?;
     let mut found = Found::new(Framework::Prisma, project.in_tree(&file));
-    let Some(source) = block(&text, "datasource") else {
+    let Some((name, source)) = datasource(&text) else {
         project.note(format!("{} has no datasource", project.in_tree(&file)));
         return Some(found);
     };
@@ -60,11 +60,11 @@ pub(in crate::detect) fn read(project: &Project<'_>) -> Option<Found> {
         base = place::parent(&file);
     }
     match url.map(|url| (url.text(), url)) {
-        Some((_, Value::Unset(name))) => project.note(format!(
-            "{name} is not set here, and no .env has it: set it (file:./dev.db) and run init again"
+        Some((_, Value::Unset(variable))) => project.note(format!(
+            "{variable} is not set here, and no .env has it: set it (file:./dev.db) and run init again"
         )),
         Some((Some(url), _)) => {
-            let alias = block_name(&text, "datasource").unwrap_or("db");
+            let alias = if name.is_empty() { "db" } else { name };
             found.databases.extend(project.database(alias, &url, &base, Slashes::Three));
         }
         Some((None, _)) | None => project.note(format!(
@@ -83,39 +83,25 @@ fn schema_text(project: &Project<'_>, path: &str) -> Option<(String, String)> {
     if project.has(path) {
         return Some((path.to_owned(), project.text(path)?));
     }
-    let mut entries = project.tree().list(Path::new(&project.in_tree(path)));
+    let mut entries = project.tree.list(Path::new(&project.in_tree(path)));
     entries.sort_unstable_by(|left, right| left.path.cmp(&right.path));
     entries.into_iter().filter(|entry| entry.kind == Kind::File).find_map(|entry| {
         let name = entry.path.file_name()?.to_str().filter(|name| name.ends_with(".prisma"))?.to_owned();
         let file = format!("{path}/{name}");
         let text = project.text(&file)?;
-        block(&text, "datasource").is_some().then_some((file, text))
+        datasource(&text).is_some().then_some((file, text))
     })
 }
 
-/// Takes the text between the braces of `kind name { … }`.
-fn block<'a>(text: &'a str, kind: &str) -> Option<&'a str> {
-    let (_, behind) = header(text, kind)?;
-    let (_, body) = behind.split_once('{')?;
-    body.split('}').next()
-}
-
-fn block_name<'a>(text: &'a str, kind: &str) -> Option<&'a str> {
-    header(text, kind)?.1.split('{').next().map(str::trim).filter(|name| !name.is_empty())
-}
-
-/// Splits a text behind a line's first word.
-fn header<'a>(text: &'a str, kind: &str) -> Option<(&'a str, &'a str)> {
-    let mut offset = 0;
-    for line in text.split_inclusive('\n') {
-        let rest = line.trim_start();
-        if rest.strip_prefix(kind).is_some_and(|rest| rest.starts_with([' ', '\t'])) {
-            let at = offset + (line.len() - rest.len()) + kind.len();
-            return Some(text.split_at(at));
-        }
-        offset += line.len();
-    }
-    None
+/// Finds `datasource name { … }`: its name, and the text between its braces.
+fn datasource(text: &str) -> Option<(&str, &str)> {
+    let begins_line = |(at, word): &(usize, &str)| {
+        text[..*at].rsplit('\n').next().is_some_and(|before| before.trim().is_empty())
+            && text[at + word.len()..].starts_with([' ', '\t'])
+    };
+    let (at, word) = text.match_indices("datasource").find(begins_line)?;
+    let (name, behind) = text[at + word.len()..].split_once('{')?;
+    Some((name.trim(), behind.split('}').next()?))
 }
 
 /// Finds `name = value` in a block.

@@ -148,7 +148,7 @@ fn read_one(
 /// Finds the file or URL that the settings of a database name.
 ///
 /// # Errors
-/// Why it is none that can be replicated.
+/// Why it cannot be replicated.
 fn file(
     project: &Project<'_>,
     alias: &str,

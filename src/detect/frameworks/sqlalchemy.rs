@@ -125,7 +125,7 @@ impl Code {
         let mut code = Self { files: Vec::new(), app: None, packages: Vec::new(), flask: None };
         let mut imports = false;
         let mut looked = 0;
-        let _ = walk::each(project.tree(), &mut |file| {
+        let _ = walk::each(project.tree, &mut |file| {
             let name = file.to_str().map(place::clean).filter(|name| name.ends_with(".py"));
             if let Some(name) = name.filter(|_| looked < MAX_FILES && code.files.len() < MAX_CODE) {
                 looked += 1;
@@ -161,7 +161,7 @@ impl Code {
         let is_module = beside == own && own != ".";
         // A module of a folder that is no package: of the folder that Python is started in, which is the project's
         // (`find_package` of Flask's sansio/scaffold.py), or of its own, if that was so before.
-        let was = !project.tree().list(Path::new(&project.in_tree(&instance))).is_empty();
+        let was = !project.tree.list(Path::new(&project.in_tree(&instance))).is_empty();
         if is_module && !was { "instance".to_owned() } else { instance }
     }
 
@@ -187,15 +187,13 @@ impl Code {
         for (file, text) in &self.files {
             let source = Source::new(text, Language::Python);
             // What begins at `__file__` is a whole path, and no relative one.
-            let whole = |path: &str| place::join(project.root(), &project.in_tree(path));
+            let whole = |path: &str| place::join(project.root, &project.in_tree(path));
             let mut scope = Scope::new(&whole(file), &env);
             for app in ["app", "current_app", "self"] {
                 scope.set(&format!("{app}.instance_path"), Value::Text(whole(base)));
                 scope.set(&format!("{app}.root_path"), Value::Text(whole(&place::parent(file))));
             }
-            for (target, value) in source.assignments() {
-                scope.assign(&target, &value);
-            }
+            scope.run(&source);
             let settings = settings.iter().flat_map(|key| source.settings_of(key));
             let arguments = functions.iter().flat_map(|name| source.first_arguments(name));
             let all: Vec<Expr> = settings.chain(arguments).collect();

@@ -148,14 +148,8 @@ pub(in crate::detect) fn ports(deployment: &Deployment, found: &mut Found) {
                 }
             }
         }
-        Framework::Rails
-        | Framework::Phoenix
-        | Framework::Prisma
-        | Framework::Drizzle
-        | Framework::Flask
-        | Framework::SqlAlchemy
-        | Framework::DatabaseUrl
-        | Framework::Files
-        | Framework::Existing => {}
+        Framework::Rails | Framework::Phoenix | Framework::Prisma | Framework::Drizzle => {}
+        Framework::Flask | Framework::SqlAlchemy | Framework::DatabaseUrl => {}
+        Framework::Files | Framework::Existing => {}
     }
 }

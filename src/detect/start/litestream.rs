@@ -11,20 +11,10 @@ const MAX_DEPTH: usize = 4;
 /// How many files are looked at.
 const MAX_FILES: usize = 40;
 /// Where the files of an image usually are in the project.
-const FOLDERS: [&str; 9] =
-    ["", "bin", "script", "scripts", "docker", ".docker", "deploy", "docker/rootfs", "rootfs"];
+const FOLDERS: &str = " bin script scripts docker .docker deploy docker/rootfs rootfs";
 /// Files of service managers and platforms, which run things beside the app.
-const SERVICES: [&str; 9] = [
-    "Procfile",
-    "supervisord.conf",
-    "docker/supervisord.conf",
-    "compose.yaml",
-    "compose.yml",
-    "docker-compose.yml",
-    "docker-compose.yaml",
-    "config/deploy.yml",
-    "fly.toml",
-];
+const SERVICES: &str = "Procfile supervisord.conf docker/supervisord.conf compose.yaml compose.yml \
+    docker-compose.yml docker-compose.yaml config/deploy.yml fly.toml";
 
 /// The commands that a Litestream of the project's own has as its `-exec`: they are the app.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,7 +42,7 @@ pub(in crate::detect) fn find(project: &Project<'_>) -> Below {
         search.is_run = true;
     }
     search.start(&start);
-    for file in SERVICES {
+    for file in SERVICES.split(' ') {
         search.look(file, 0);
     }
     let web = deployment.web().map(|line| {
@@ -214,7 +204,7 @@ impl Search<'_, '_> {
         files.push(inside);
         // A bare word may be a program of the system's.
         if word.contains('/') || name.contains('.') || name.contains("entrypoint") {
-            files.extend(FOLDERS.iter().map(|folder| place::join(folder, name)));
+            files.extend(FOLDERS.split(' ').map(|folder| place::join(folder, name)));
         }
         if let Some(file) = files.into_iter().find(|file| self.project.has(file)) {
             self.look(&file, depth);

@@ -2,8 +2,6 @@
 
 use super::*;
 
-const SQLITE: &str = "SQLite format 3\0…";
-
 /// What was here was not mentioned, and the one above began a backup of a file that is not there.
 #[test]
 fn a_configuration_above_counts_for_its_own_databases_only() {

@@ -2,8 +2,6 @@
 
 use super::*;
 
-const SQLITE: &str = "SQLite format 3\0…";
-
 fn written(files: &[(&str, &str)], env: &[(&str, &str)]) -> String {
     let plan = look(files, env, NO_PYTHON).unwrap_or_else(|nothing| panic!("{nothing:?}"));
     format!("{}\n{}", yaml(&plan, Target::Bucket), plan.notes.join("\n"))
@@ -28,7 +26,7 @@ fn a_project_has_the_name_of_its_app() {
             "corner",
         ),
         (&[("a.db", SQLITE), ("go.mod", "module github.com/acme/shop\n")], "shop"),
-        (&[("a.db", SQLITE), ("Cargo.toml", "[package]\nname = \"shop-server\"\n")], "shop-server"),
+        (&[("a.db", SQLITE), ("Cargo.toml", "[package]\nname = \"shop-server\" # x\n")], "shop-server"),
         (&[("a.db", SQLITE), ("pyproject.toml", "[project]\nversion = '1'\nname = 'shop'\n")], "shop"),
         (&[("mix.exs", mix), ("config/runtime.exs", repo)], "corner_shop"),
         (&[("artisan", ""), (".env", "APP_NAME=\"Corner Shop\"\n")], "corner-shop"),

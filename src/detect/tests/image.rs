@@ -2,7 +2,6 @@
 
 use super::*;
 
-const SQLITE: (&str, &str) = ("app.db", "SQLite format 3\0…");
 const POCKETBASE: &str = "FROM alpine:latest\n\nARG PB_VERSION=0.30.0\n\nRUN apk add --no-cache unzip ca-certificates\n\n\
     ADD https://github.com/pocketbase/pocketbase/releases/download/v${PB_VERSION}/pocketbase_${PB_VERSION}_linux_amd64.zip /tmp/pb.zip\n\
     RUN unzip /tmp/pb.zip -d /pb/\n\n# COPY ./pb_migrations /pb/pb_migrations\n\nEXPOSE 8080\n\n\
@@ -46,16 +45,16 @@ fn the_file_is_where_the_app_is_started() {
         ("FROM x\nARG D=/srv/a\nWORKDIR \"$D\"\n", &["\n  COPY litestream.yml /srv/a/\n"]),
         ("FROM x\nWORKDIR /\n", &["\n  COPY litestream.yml /\n"]),
     ] {
-        let text = lines(&[SQLITE, ("Dockerfile", dockerfile)], "litestream.yml");
+        let text = lines(&[APP_DB, ("Dockerfile", dockerfile)], "litestream.yml");
         for part in expected {
             assert!(text.contains(part), "{dockerfile}: {part} is not in\n{text}");
         }
         assert_eq!(text.contains("WORKDIR"), expected[0].contains("WORKDIR"), "{text}");
         assert!(!text.contains("--config"), "{text}");
     }
-    assert!(lines(&[SQLITE], "litestream.yml").contains("  WORKDIR /app\n  COPY litestream.yml /app/\n"));
+    assert!(lines(&[APP_DB], "litestream.yml").contains("  WORKDIR /app\n  COPY litestream.yml /app/\n"));
     // Under a name that nobody looks for it is named.
-    let text = lines(&[SQLITE, ("Dockerfile", "FROM x\nWORKDIR /srv\nCMD [\"a\"]\n")], "my conf/x.yml");
+    let text = lines(&[APP_DB, ("Dockerfile", "FROM x\nWORKDIR /srv\nCMD [\"a\"]\n")], "my conf/x.yml");
     assert!(text.contains("  COPY [\"my conf/x.yml\", \"/srv/\"]\n"), "{text}");
     assert!(
         text.contains("ENTRYPOINT [\"litekeeper\", \"run\", \"--config\", \"/srv/x.yml\", \"--\"]\n"),

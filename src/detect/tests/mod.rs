@@ -115,4 +115,8 @@ fn shown(found: &Result<Plan, Nothing>) -> String {
     lines.join("\n")
 }
 
+/// The beginning of a database.
+const SQLITE: &str = "SQLite format 3\0…";
+const APP_DB: (&str, &str) = ("app.db", SQLITE);
+
 const NO_PYTHON: Result<&str, &str> = Err("there is no Python");

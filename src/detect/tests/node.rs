@@ -80,6 +80,22 @@ fn without_an_env_file_the_example_counts() {
 }
 
 #[test]
+fn an_env_file_is_read_as_run_reads_it() {
+    let config = "export default { dialect: 'sqlite', dbCredentials: { url: process.env.DB! } }";
+    for (env, expected) in [
+        ("# DB=a.db\nexport DB=b.db # why\n", "b.db"),
+        ("DB=a.db\nDB='b.db'\n", "b.db"),
+        ("DIR=data\nDB=\"file:./${DIR}/a.db\" # x\n", "data/a.db"),
+        ("DB=file:a.db\nKEY='one\nDB=two.db\n'\n", "a.db"),
+        ("DB=\"a\\\"b.db\"\n", "a\"b.db"),
+    ] {
+        let files = [("drizzle.config.js", config), (".env", env)];
+        let text = shown(&look(&files, &[], NO_PYTHON));
+        assert!(text.contains(&format!("  default: {expected}\n")), "{env}\n{text}");
+    }
+}
+
+#[test]
 fn a_schema_may_be_a_folder() {
     let schema = "datasource db {\n  provider = \"sqlite\"\n  url = env(\"DATABASE_URL\")\n}\n";
     let env = [("DATABASE_URL", "file:../../data/app.db")];

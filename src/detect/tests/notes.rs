@@ -2,8 +2,6 @@
 
 use super::*;
 
-const SQLITE: &str = "SQLite format 3\0…";
-
 /// `DATABASE_URL` of a developer's Postgres, beside an app that keeps its data in SQLite.
 #[test]
 fn a_url_of_another_database_is_told_from_what_is_replicated() {

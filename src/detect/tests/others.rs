@@ -16,13 +16,12 @@ fn pocketbase_keeps_its_logs_to_itself() {
 
 #[test]
 fn without_a_framework_the_url_then_the_files_count() {
-    let sqlite = "SQLite format 3\0…";
     let files = [
-        ("data/app.db", sqlite),
+        ("data/app.db", SQLITE),
         ("data/app.db-wal", "no"),
-        ("other/app.db", sqlite),
-        ("node_modules/x/y.db", sqlite),
-        (".git/x.db", sqlite),
+        ("other/app.db", SQLITE),
+        ("node_modules/x/y.db", SQLITE),
+        (".git/x.db", SQLITE),
         ("readme.db", "SQLite format"),
     ];
     insta::assert_snapshot!(shown(&look(&files, &[], NO_PYTHON)), @r"
@@ -160,7 +159,7 @@ fn odd_files_are_no_panic() {
         let _ = look(&[("config.py", &python), (".gitignore", text)], &[], NO_PYTHON);
         let script = format!("A={text}\nlitestream replicate -exec {text}\n");
         let image = ("Dockerfile", "FROM x\nCMD [\"./start.sh\"]\n");
-        let files = [("a.db", "SQLite format 3\0…"), image, ("start.sh", &script)];
+        let files = [("a.db", SQLITE), image, ("start.sh", &script)];
         if let Ok(plan) = look(&files, &[], NO_PYTHON) {
             let _ = (yaml(&plan, Target::Bucket), advice(&plan, Target::Bucket, "litestream.yml"));
         }

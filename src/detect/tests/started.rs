@@ -2,7 +2,6 @@
 
 use super::*;
 
-const SQLITE: (&str, &str) = ("app.db", "SQLite format 3\0…");
 const FLASK: (&str, &str) = (
     "app.py",
     "from flask_sqlalchemy import SQLAlchemy\napp = Flask(__name__)\napp.config['SQLALCHEMY_DATABASE_URI'] = 'sqlite:///app.db'\n",
@@ -45,10 +44,10 @@ fn what_is_deployed_is_the_command_where_nothing_better_is_known() {
         ),
         (&[FASTAPI, ("compose.yml", compose)], &["uvicorn", "main:app"]),
         (
-            &[SQLITE, ("Dockerfile", "FROM x\nWORKDIR /srv\nCMD [\"/srv/bin/server\", \"/srv/x\"]\n")],
+            &[APP_DB, ("Dockerfile", "FROM x\nWORKDIR /srv\nCMD [\"/srv/bin/server\", \"/srv/x\"]\n")],
             &["./bin/server", "/srv/x"],
         ),
-        (&[SQLITE, package, ("Procfile", "web: node x.js\n")], &["node", "x.js"]),
+        (&[APP_DB, package, ("Procfile", "web: node x.js\n")], &["node", "x.js"]),
         // The server for development is what nobody deploys.
         (&[MANAGE, DJANGO, ("Procfile", "web: gunicorn shop.wsgi\n")], &["gunicorn", "shop.wsgi"]),
         (
@@ -73,8 +72,8 @@ fn what_is_deployed_is_the_command_where_nothing_better_is_known() {
     let start = ("package.json", "{\"scripts\": {\"start\": \"node server.js\"}}");
     for (files, command) in [
         (&[MANAGE, DJANGO, gunicorn, ("Procfile", "web: x\n")][..], "gunicorn"),
-        (&[SQLITE, start, ("Procfile", "web: x\n")], "node"),
-        (&[SQLITE, ("litestream.yml", "exec: y\ndbs: [{path: app.db}]\n"), ("Procfile", "web: x\n")], "y"),
+        (&[APP_DB, start, ("Procfile", "web: x\n")], "node"),
+        (&[APP_DB, ("litestream.yml", "exec: y\ndbs: [{path: app.db}]\n"), ("Procfile", "web: x\n")], "y"),
     ] {
         assert_eq!(look(files, &[], NO_PYTHON).expect("a plan").command[0], command, "{files:?}");
     }

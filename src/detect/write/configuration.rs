@@ -4,7 +4,7 @@ use super::replica::{
     Target, begins_with_project, bucket_variable, has_bucket_keys, names, replica, uses_bucket,
 };
 use super::scalar::{is_break, scalar, setting, words};
-use crate::detect::{Database, Framework, Plan, Setting, bucket, place};
+use crate::detect::{Database, Plan, Setting, bucket, place};
 
 /// Writes the file's text.
 pub fn yaml(plan: &Plan, target: Target<'_>) -> String {
@@ -56,24 +56,20 @@ impl Text {
     }
 }
 
+/// How the file is used.
+const ABOUT: &str =
+    "`litekeeper run` finds this file in the folder that it is started in, and relative paths are relative
+to that folder. Plain Litestream reads the file too; it passes over the part `litekeeper`.";
+
 /// Writes the comment at the top: what the file is, and the variables that it needs.
 fn head(plan: &Plan, target: Target<'_>, text: &mut Text) {
     text.comment(0, &format!("Written by `litekeeper init` for {}: {}.", plan.framework, plan.source));
     text.comment(0, "");
-    text.comment(0, "`litekeeper run` finds this file in the folder that it is started in, and relative paths are relative");
-    text.comment(
-        0,
-        "to that folder. Plain Litestream reads the file too; it passes over the part `litekeeper`.",
-    );
+    ABOUT.lines().for_each(|line| text.comment(0, line));
     if begins_with_project(plan, target) {
+        let begins = format!("Its places on the replica begin with `{}`", plan.project);
         text.comment(0, "");
-        text.comment(
-            0,
-            &format!(
-                "Its places on the replica begin with `{}`, so that other projects may use the same one.",
-                plan.project
-            ),
-        );
+        text.comment(0, &format!("{begins}, so that other projects may use the same one."));
     }
     let needed = explained(plan, target);
     if !needed.is_empty() {
@@ -189,19 +185,9 @@ fn section(plan: &Plan, text: &mut Text) {
     if let Some(prefix) = &plan.path_prefix {
         text.line(2, &format!("path-prefix: {}", scalar(prefix)));
     }
-    let whose = match plan.framework {
-        Framework::Rails
-        | Framework::Django
-        | Framework::Laravel
-        | Framework::Phoenix
-        | Framework::PocketBase
-        | Framework::Prisma
-        | Framework::Drizzle => format!("as {} has them", plan.framework),
-        Framework::Flask
-        | Framework::SqlAlchemy
-        | Framework::DatabaseUrl
-        | Framework::Files
-        | Framework::Existing => "whose paths the app gets as LITEKEEPER_DATABASE_NAME".to_owned(),
+    let whose = match plan.framework.names_databases() {
+        true => format!("as {} has them", plan.framework),
+        false => "whose paths the app gets as LITEKEEPER_DATABASE_NAME".to_owned(),
     };
     text.comment(2, &format!("Names of the databases, {whose}:"));
     text.line(2, "aliases:");

@@ -2,7 +2,7 @@
 
 /// In bytes.
 pub const LENGTH: usize = 100;
-/// The first of them.
+/// The first of them (`IsSQLiteDatabase` in Litestream's main.go looks at it too).
 pub const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
 /// Why SQLite would not read, or not write, a file that begins with this; none if it would.

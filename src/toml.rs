@@ -1,4 +1,4 @@
-//! The settings of a fly.toml, for `check` and `init` alike: what they look for is one line each.
+//! The settings of a TOML file (fly.toml, Cargo.toml), for `check` and `init` alike: what they look for is one line each.
 
 /// A setting in its line.
 #[derive(Debug, PartialEq, Eq)]
