@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+/// How long it may take to look whether a file is whole before all of it is copied: tens of gigabytes.
+pub(super) const CHECKING: Duration = Duration::from_secs(120);
+
 /// What to do about a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Task {

@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::answer::{Answer, Standing, Task};
+use super::answer::{Answer, CHECKING, Standing, Task};
 use super::book::{Book, Copied, Head, Mark, Proof, Seen};
 use super::compare::{Effort, Found, Which, compare};
 use super::follow::{Followed, follow};
@@ -33,9 +33,6 @@ pub(super) const BOUNDS: Bounds = Bounds { cheap: 8 << 20, moderate: 64 << 20 };
 
 /// Of so many pages the checksums are in memory at once.
 const MOST_AT_ONCE: u32 = 1 << 26;
-
-/// How long it may take to look whether a file is whole before all of it is copied: tens of gigabytes.
-pub(super) const CHECKING: Duration = Duration::from_secs(120);
 
 /// What litestream has copied was a database.
 const NO_LONGER_SQLITE: &str = "it does not begin as a database of sqlite's does any more";

@@ -24,6 +24,7 @@ mod compare;
 mod follow;
 mod history;
 mod owed;
+mod page_size;
 mod restored;
 mod seq;
 mod size;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::answer::Answer;
 use super::book::{Copied, Head, checksum};
 use super::compare::{Effort, Found, Which, compare as compare_with};
-use super::size::page_size;
+use super::page_size::page_size;
 use crate::os::{fd, open};
 use crate::sqlite::repair;
 use crate::sqlite::wal::{self, Run};

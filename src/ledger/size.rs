@@ -1,34 +1,16 @@
 //! The size of a database's pages against that of its copy: Litestream can neither go on from pages of another size nor
 //! restore a backup that has both (`NewCompactor` of its library: "input files have mismatched page sizes").
 
-use std::fs::File;
 use std::io;
 use std::path::Path;
 
 use super::answer::{Answer, Standing};
 use super::book::Book;
+use super::page_size::page_size;
 use super::standing;
 use crate::litestream::ltx::{self, Ltx};
 use crate::litestream::position;
-use crate::os::{fd, open};
-use crate::sqlite::wal;
-
-/// Where it stands in a database's header.
-pub(super) const AT: usize = 16;
-
-/// What stands there; 65536 is stored as 1 (<https://sqlite.org/fileformat2.html>).
-pub(super) fn stored(bytes: [u8; 2]) -> u32 {
-    match u16::from_be_bytes(bytes) {
-        1 => 65536,
-        size => u32::from(size),
-    }
-}
-
-/// The size of a database's pages.
-pub(super) fn page_size(file: &File) -> io::Result<Option<u32>> {
-    let size = fd::read_at(file, AT as u64)?.map(stored);
-    Ok(size.filter(|size| wal::is_page_size(*size)))
-}
+use crate::os::open;
 
 /// The size of the pages in one of Litestream's files, and that of the database's, where both differ. SQLite changes it
 /// only without a log, so what the file says is all there is to know.

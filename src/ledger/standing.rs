@@ -5,12 +5,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Instant, UNIX_EPOCH};
 
-use super::answer::Standing;
+use super::answer::{CHECKING, Standing};
 use super::book::{Book, Copied, Head, Mark, Seen};
-use super::command::CHECKING;
 use super::compare::{Effort, Found, Which, compare};
 use super::history::{Kinship, Past};
-use super::{seq, size};
+use super::{page_size, seq};
 use crate::database_header;
 use crate::litestream::database::with_suffix;
 use crate::litestream::ltx::{self, Ltx};
@@ -132,7 +131,7 @@ fn is_cut_off(database: &Path, is_shorter: bool) -> io::Result<bool> {
         // What the log has is not in the file yet.
         return Ok(false);
     }
-    let size = u64::from(size::stored([header[size::AT], header[size::AT + 1]])).max(512);
+    let size = u64::from(page_size::stored([header[page_size::AT], header[page_size::AT + 1]])).max(512);
     let pages = open::file(database)?.metadata()?.len() / size;
     // Which counts only if the version is the one that it was written for.
     Ok(number(&header, 24) != number(&header, 92) || pages < u64::from(number(&header, 28)))

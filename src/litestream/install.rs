@@ -8,6 +8,7 @@ mod error;
 pub mod oneshot;
 mod pins;
 mod pip;
+mod progress;
 mod release;
 mod wheel;
 
@@ -31,13 +32,11 @@ use crate::os::way::{self, Trusted};
 
 pub use error::{Error, Reason};
 pub use pins::{Platform, sha256};
+pub use progress::Progress;
 pub use release::BASE_URL;
 
 /// The version that `install` gets when nobody says otherwise.
 pub const DEFAULT_VERSION: &str = "0.5.17";
-
-/// More than any archive or binary of Litestream ever had (40 MB); a bound for what a wrong server may send.
-const MAX_BYTES: u64 = 300 << 20;
 
 /// How long `litestream version` may take, on a machine under load; it takes 20 ms elsewhere.
 const VERSION_LIMIT: Duration = Duration::from_secs(30);
@@ -124,32 +123,6 @@ pub struct Installed {
     pub source: Origin,
     /// Nothing was done: that version was there.
     pub already: bool,
-}
-
-/// What an install is doing, for a line or a bar on standard error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress<'a> {
-    /// The release archive is being read; called for every piece.
-    Downloading {
-        /// The archive.
-        url: &'a str,
-        /// Bytes so far.
-        received: u64,
-        /// Bytes in all, where the server says so.
-        total: Option<u64>,
-    },
-    /// pip is being asked.
-    Pip {
-        /// The command, as a user would type it.
-        command: &'a str,
-    },
-    /// One way failed and the next is tried.
-    NextWay {
-        /// Why the first failed.
-        reason: &'a Reason,
-    },
-    /// The checksum and the version are being looked at.
-    Verifying,
 }
 
 /// Puts `litestream` of the wanted version into the wanted folder.

@@ -88,7 +88,7 @@ impl Image {
             match execve(path, &self.argv_at, &self.env_at) {
                 Errno::ENOENT | Errno::ENOTDIR => {}
                 Errno::EACCES => denied = true,
-                Errno::ENOEXEC if super::unstarted::is_for_a_shell(path) => {
+                Errno::ENOEXEC if super::program_file::is_for_a_shell(path) => {
                     self.argv_at.clear();
                     self.argv_at.extend([c"sh".as_ptr(), path.as_ptr()]);
                     self.argv_at.extend(self.argv.iter().skip(1).map(|text| text.as_ptr()));

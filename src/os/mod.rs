@@ -33,6 +33,7 @@ pub mod pidfd;
 pub mod place;
 pub mod priority;
 pub mod proc;
+mod program_file;
 pub mod reap;
 pub mod remove;
 pub mod run_as;

@@ -311,7 +311,7 @@ const OPENS_BY_ITSELF: &[(&str, &str, &str)] = &[
     ("os/spawn.rs", "File::open", "/dev/null"),
     ("os/needs.rs", "File::options", "/dev/null, as every program opens it"),
     (
-        "os/unstarted.rs",
+        "os/program_file.rs",
         "fcntl::open(",
         "between a fork and an exec, of what execve(2) has taken for an ordinary file",
     ),

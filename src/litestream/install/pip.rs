@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
 
+use super::error::{Error, Reason};
 use super::oneshot::{self, Finished};
-use super::{Error, Progress, Reason};
+use super::progress::Progress;
 use crate::foreign::piece;
 
 /// The ways to call pip, best first.

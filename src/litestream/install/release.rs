@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use flate2::read::GzDecoder;
 
+use super::error::{Error, Reason};
 use super::pins::Platform;
-use super::{Error, MAX_BYTES, Progress, Reason};
+use super::progress::{MAX_BYTES, Progress};
 use crate::os::open;
 
 /// Where the project publishes; `{base}/v{version}/{archive name}` is one archive.

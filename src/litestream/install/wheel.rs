@@ -5,7 +5,9 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use super::{MAX_BYTES, Reason, release};
+use super::error::Reason;
+use super::progress::MAX_BYTES;
+use super::release;
 use crate::os::open;
 
 /// Writes the binary of `wheel` to `to`, which must not exist.
