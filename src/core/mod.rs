@@ -1,7 +1,8 @@
 //! The policy, as a value: no tokio, no files, no processes, no clock, no environment.
 //!
 //! The driver tells the [`Machine`] what happened ([`Event`]) and when, and carries out what it
-//! wants ([`Action`]); [`Machine::poll_timeout`] says when to come back without an event.
+//! wants ([`Action`]); [`Machine::poll_timeout`] says when to come back without an event. Beside it the
+//! [`Reconciliation`] decides which of the databases that sources name come and go ([`Turn`], [`Step`]).
 //!
 //! Architecture invariant: this room imports no other room.
 
@@ -14,6 +15,7 @@ mod lag;
 mod machine;
 mod phase;
 mod policy;
+mod reconcile;
 #[cfg(test)]
 mod tests;
 mod timer;
@@ -25,3 +27,4 @@ pub use exit::ExitCode;
 pub use machine::Machine;
 pub use phase::Phase;
 pub use policy::{Db, Gate, OnLag, Policy, Restart};
+pub use reconcile::{Moment, Reconciliation, Step, Turn, Wanted, Why};

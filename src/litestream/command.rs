@@ -281,7 +281,11 @@ impl Runner {
         let spawned = spawn.start(&self.binary, args).map_err(failed)?;
         let _guard = Guard { children: &self.children, pid: spawned.pid };
         let mut ended = self.children.watch_one_shot(spawned.pid);
-        event::became(spawned.verdict, fork::LIMIT.min(limit)).await.map_err(failed)?;
+        event::became(spawned.verdict, fork::LIMIT.min(limit)).await.map_err(|error| {
+            // A limit that is nearly over says nothing of the program.
+            let is_ours = error.kind() == io::ErrorKind::TimedOut && limit < fork::LIMIT;
+            if is_ours { Error::Timeout(limit) } else { failed(error) }
+        })?;
         let mut limit_at = Instant::now() + limit;
         let finish = async {
             loop {

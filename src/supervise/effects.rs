@@ -29,11 +29,12 @@ use super::roster::{Listed, Roster};
 use super::round::Rounds;
 use super::runtime_folder::{RuntimeFolder, Written};
 use super::setup::Setup;
+use super::tenants::Tenants;
 use super::wal::{Held, Suspects};
 use super::watch::Watch;
 use super::workplace::Workplace;
 use crate::backup::{self, Apart, Restorer};
-use crate::core::{Action, Cause, Db, Ended, Event, ExitCode, Gate};
+use crate::core::{Action, Cause, Db, Ended, Event, ExitCode, Gate, Turn};
 use crate::error::Failure;
 use crate::foreign;
 use crate::inventory::{Entry, Named};
@@ -43,7 +44,6 @@ use crate::litestream::ltx;
 use crate::litestream::position::{self, Position};
 use crate::litestream::version::Version;
 use crate::os::exec::Command;
-use crate::os::lock::Lock;
 use crate::os::oom;
 use crate::os::terminal::{self, Terminal};
 use crate::os::unstarted::{self, Unstarted};
@@ -70,7 +70,8 @@ pub(super) struct World {
     /// How the resolver is asked.
     pub(super) question: Option<Question>,
     pub(super) rounds: Rounds,
-    /// What sources name and Litestream does not have.
+    /// The databases that sources name.
+    pub(super) tenants: Tenants,
     pub(super) outside: Outside,
     /// Litestream is being told of these.
     registrations: BTreeMap<Db, JoinHandle<()>>,
@@ -173,6 +174,7 @@ impl World {
             watch: Watch::new(),
             question,
             rounds: Rounds::default(),
+            tenants: Tenants::new(setup.dbs.len()),
             outside: Outside::new(setup.restore_parallel),
             registrations: BTreeMap::new(),
             newest: BTreeMap::new(),
@@ -462,10 +464,6 @@ impl World {
         self.roster.all_named().map(|(_, named)| named.entry.clone()).collect()
     }
 
-    pub(super) fn take_in(&mut self, named: Named, lock: Lock) -> Db {
-        self.roster.add(named, lock)
-    }
-
     pub(super) fn watch_too(&mut self, db: Db) {
         if let Some(database) = self.roster.get(db) {
             let goes = self.is_watched_folders(db);
@@ -487,34 +485,22 @@ impl World {
         }
     }
 
-    pub(super) fn forget(&mut self, db: Db) {
-        self.abort_registration(db);
-        self.outside.remove(db);
-        self.rounds.coming.remove(&db);
-        self.rounds.returning.remove(&db);
-        self.rounds.leaving.remove(&db);
-        self.watch.remove(db);
-        self.roster.remove(db);
-    }
-
     /// Where a database and its replica are, for people.
     pub(super) fn place_of(&self, db: Db) -> (String, String) {
         let place = |database: &Database| (database.path.display().to_string(), database.replica.clone());
-        self.roster.get(db).or_else(|| self.outside.get(db)).map(place).unwrap_or_default()
+        let outside = || self.tenants.get(db).map(|tenant| &tenant.named.database);
+        self.roster.get(db).or_else(outside).map(place).unwrap_or_default()
     }
 
     fn register(&mut self, db: Db) {
         let Some(named) = self.roster.named(db).cloned() else { return };
         let (asker, limit) = (self.asker(), self.setup.policy.gate_timeout);
-        self.rounds.open.insert(db);
         self.registrations.insert(db, tokio::task::spawn_local(asker.register(db, named, limit)));
     }
 
     /// What was begun for it is given up, and whatever has come of that is undone.
     fn cancel(&mut self, db: Db) {
         self.abort_registration(db);
-        self.rounds.coming.remove(&db);
-        self.rounds.given_up.insert(db);
         if let Some(database) = self.roster.get(db).cloned() {
             tokio::task::spawn_local(self.asker().cancel(db, database));
         }
@@ -537,8 +523,7 @@ impl World {
     /// Those that are asked for when a drain begins: one that goes back to its old place is not known there yet, and is drained
     /// once it is.
     fn drained_now(&self) -> Listed {
-        let is_on_its_way =
-            |db: &Db| self.rounds.returning.contains(db) && self.registrations.contains_key(db);
+        let is_on_its_way = |db: &Db| self.tenants.comes_back(*db);
         let all = self.roster.listed();
         if !all.iter().any(|(db, _)| is_on_its_way(db)) {
             return all;
@@ -554,11 +539,12 @@ impl World {
     }
 
     /// Litestream, which is being told of one at its new place, is told of it at the old one; that which it had until now.
-    pub(super) fn register_again(&mut self, db: Db, before: Named) {
+    pub(super) fn register_again(&mut self, db: Db, before: Rc<Named>) {
         self.abort_registration(db);
         self.roster.rename(db, before.clone());
         let (asker, limit) = (self.asker(), self.setup.policy.gate_timeout);
-        self.registrations.insert(db, tokio::task::spawn_local(asker.register_again(db, before, limit)));
+        self.registrations
+            .insert(db, tokio::task::spawn_local(asker.register_again(db, Named::clone(&before), limit)));
     }
 
     fn unregister(&mut self, db: Db) {
@@ -753,10 +739,9 @@ impl World {
         if let Note::Missing(db) = note {
             return self.say_missing(*db);
         }
-        let outside = |outsider: &super::outside::Outsider| outsider.named.database.clone();
         let listed = match note {
             Note::NotTakenIn(_) | Note::Lagging(..) | Note::EndingNow(_) => {
-                let all = self.outside.all().map(|(db, outsider)| (db, outside(outsider)));
+                let all = self.tenants.outside().map(|(db, tenant)| (db, tenant.named.database.clone()));
                 Rc::new(self.roster.listed().iter().cloned().chain(all).collect())
             }
             _ => self.roster.listed(),
@@ -799,7 +784,10 @@ impl Driver {
             Action::Prepare => world.prepare(),
             Action::Restore => world.restore(),
             Action::Abort => world.runner.children.abort(),
-            Action::Launch => world.launch(),
+            Action::Launch => {
+                self.turn(Turn::Relaunched);
+                self.world.launch();
+            }
             Action::OpenGate => world.open_gate(),
             Action::CloseGate => abort(&mut world.gate),
             Action::StartBefore(place) => self.start(Running::Before(place)),
@@ -822,8 +810,8 @@ impl Driver {
             Action::Register(db) => world.register(db),
             Action::Unregister(db) => world.unregister(db),
             Action::Cancel(db) => world.cancel(db),
-            Action::Forget(db) => world.forget(db),
-            Action::PutOff(db) => world.put_outside(db),
+            Action::Forget(db) => self.turn(Turn::Forgotten(db)),
+            Action::PutOff(db) => self.turn(Turn::PutOff(db)),
             Action::Confirm(db) => {
                 if let Some(database) = world.roster.get(db) {
                     let asking = world.asker().confirm(db, database.clone(), world.running());
@@ -833,13 +821,9 @@ impl Driver {
             Action::Drain => {
                 // The last look may be a while ago.
                 self.look(true);
-                self.give_up_moves();
-                let world = &mut self.world;
-                world.proofs.stop();
-                world.drain(world.drained_now());
-                let is_lost = |db: &Db| !world.rounds.returning.contains(db) || world.outside.is_idle(*db);
-                let outside: Vec<Db> = world.outside.all().map(|(db, _)| db).filter(is_lost).collect();
-                outside.into_iter().for_each(|db| self.handle(Event::Drained(db)));
+                self.turn(Turn::Draining);
+                self.world.proofs.stop();
+                self.world.drain(self.world.drained_now());
             }
             Action::CloseDrain => world.drains.drain(..).for_each(|task| task.abort()),
             Action::Release => {

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use super::driver::{Driver, Message};
 use super::effects::World;
 use super::setup::Looked;
-use super::twins;
+use super::tenants::Tenant;
 use crate::backup::helper;
 use crate::backup::listing::{self, Found};
-use crate::core::{Cause, Db, Event, ExitCode, Phase};
+use crate::core::{Cause, Db, Event, ExitCode, Phase, Turn, Wanted as _};
 use crate::error::Failure;
 use crate::inventory::{Entry, Named};
 use crate::litestream::folder::{Backups, Folder};
@@ -123,12 +123,9 @@ impl World {
 
     /// What lies in them and cannot be replicated is no news to the log, but to whoever asks.
     pub(super) fn report_folders(&mut self) {
-        for (_, outsider) in self.outside.all() {
-            if let Entry::InFolder(..) = outsider.named.entry {
-                let path = outsider.named.database.path.display().to_string();
-                self.rounds.report_said(&path);
-            }
-        }
+        let found = self.tenants.outside().filter(|(_, tenant)| tenant.is_found());
+        let found: Vec<String> = found.map(|(_, tenant)| tenant.path()).collect();
+        found.iter().for_each(|path| self.rounds.report_said(path));
     }
 
     /// Whether Litestream lets go of it by itself when its file is deleted.
@@ -152,16 +149,6 @@ impl World {
             );
         }
     }
-
-    /// The file of such a database was deleted.
-    pub(super) fn file_went(&mut self, db: Db) {
-        self.folders.look_soon();
-        let (path, replica) = self.place_of(db);
-        tracing::warn!(
-            "{path} was deleted, and is not replicated any more; what was on {replica} stays there"
-        );
-        self.forget(db);
-    }
 }
 
 /// Litestream ends at once (`FindSQLiteDatabases` in its main.go).
@@ -180,7 +167,7 @@ impl Driver {
         let lost = self.world.not_restored();
         let is_over = !lost.is_empty();
         for db in lost {
-            self.world.forget(db);
+            self.turn(Turn::Forgotten(db));
             self.handle(Event::Unregistered { db, ok: true });
         }
         let none = if is_over { self.world.folder_without_any() } else { None };
@@ -190,6 +177,16 @@ impl Driver {
             }
             None => self.handle(Event::Restored),
         }
+    }
+
+    /// The file of such a database was deleted.
+    pub(super) fn file_went(&mut self, db: Db) {
+        self.world.folders.look_soon();
+        let (path, replica) = self.world.place_of(db);
+        tracing::warn!(
+            "{path} was deleted, and is not replicated any more; what was on {replica} stays there"
+        );
+        self.turn(Turn::Forgotten(db));
     }
 
     /// Takes in what has appeared in the folders since the last look.
@@ -230,35 +227,9 @@ impl Driver {
     /// Litestream takes in whatever appears. What it cannot replicate as it is counts as named, and not taken in: a lag, and
     /// no end with 0.
     fn take_found(&mut self, named: Named) {
-        let path = named.database.path.display().to_string();
-        let world = &mut self.world;
-        let outsider = world.outside.at(&named.database.path);
-        if let Err(failure) = (world.setup.faults)(Looked::Named(&named.database)) {
-            world.refuse(&path, failure.message);
-            if outsider.is_none() {
-                let db = world.roster.next_number();
-                world.outside.add(db, named, None);
-                self.handle(Event::Awaited(db));
-                self.handle(Event::Changed(db));
-            }
-            return;
-        }
-        if let Some(db) = outsider {
-            if self.machine.phase() != Phase::Running {
-                return;
-            }
-            self.drop_outsider(db);
-        }
-        match twins::lock_now(&named.database, &self.world.folder) {
-            Ok(lock) => {
-                let db = self.world.take_in(named, lock);
-                self.world.rounds.open.insert(db);
-                self.handle(Event::Named(db));
-            }
-            Err(failure) => {
-                self.world.refuse(&named.database.path.display().to_string(), failure.message);
-            }
-        }
+        let result = (self.world.setup.faults)(Looked::Named(&named.database));
+        let result = result.map_err(|failure| failure.message);
+        self.turn(Turn::Found(Tenant::new(named), result));
     }
 
     /// Gives up what was refused, and is not in its folder any more.
@@ -266,14 +237,10 @@ impl Driver {
         let folders = &self.world.setup.folders;
         let is_there =
             |path: &Path| found.iter().any(|(place, below)| folders[*place].dir.join(below) == path);
-        let outside = self.world.outside.all();
-        let gone = outside.filter(|(_, outsider)| {
-            matches!(outsider.named.entry, Entry::InFolder(..)) && !is_there(&outsider.named.database.path)
-        });
+        let outside = self.world.tenants.outside();
+        let gone = outside.filter(|(_, tenant)| tenant.is_found() && !is_there(&tenant.named.database.path));
         let gone: Vec<Db> = gone.map(|(db, _)| db).collect();
-        if self.machine.phase() == Phase::Running {
-            gone.into_iter().for_each(|db| self.drop_outsider(db));
-        }
+        gone.into_iter().for_each(|db| self.turn(Turn::Vanished(db)));
     }
 
     /// Whoever wants to know now should not wait for the next look.

@@ -50,7 +50,6 @@ impl World {
             self.write_config();
         }
         self.roster.is_told();
-        self.rounds.relaunched();
         self.launches += 1;
         self.launched = Instant::now();
         self.heard = Heard {

@@ -2,12 +2,12 @@
 //!
 //! ```text
 //! sources (signals, shim, children, files, Litestream's log) ─ Event ─> core ─ Action ─> effects
+//! answers, looks, what Litestream says of a database          ─ Turn ──> core ─ Step ───> tenants
 //! ```
 //!
 //! Architecture invariant: this room decides nothing. It imports `core`, `os`, `shim`'s wire,
 //! `litestream` and `backup`.
 
-mod answer;
 mod attempts;
 mod beforehand;
 mod confirm;
@@ -35,6 +35,7 @@ mod runtime_folder;
 mod setup;
 mod snapshots;
 mod sources;
+mod tenants;
 mod twins;
 mod upload;
 mod wal;

@@ -19,13 +19,12 @@ struct Entry {
     database: Database,
     lock: Lock,
     /// What a source said of it; the configuration's own have nothing.
-    named: Option<Named>,
+    named: Option<Rc<Named>>,
 }
 
-/// All of them. No number is ever another database's.
+/// All of them.
 pub(super) struct Roster {
     entries: BTreeMap<Db, Entry>,
-    next: usize,
     /// Made when it is asked for: a thousand that come together are listed once.
     listed: RefCell<Option<Listed>>,
     /// The locks that came and went since a shim was told last.
@@ -42,7 +41,6 @@ impl Roster {
         });
         Self {
             entries: entries.collect(),
-            next: dbs.len(),
             listed: RefCell::default(),
             came: Vec::new(),
             went: Vec::new(),
@@ -62,12 +60,12 @@ impl Roster {
 
     /// What a source said of it.
     pub(super) fn named(&self, db: Db) -> Option<&Named> {
-        self.entries.get(&db)?.named.as_ref()
+        self.entries.get(&db)?.named.as_deref()
     }
 
     /// All that sources named.
     pub(super) fn all_named(&self) -> impl Iterator<Item = (Db, &Named)> {
-        self.entries.iter().filter_map(|(db, entry)| Some((*db, entry.named.as_ref()?)))
+        self.entries.iter().filter_map(|(db, entry)| Some((*db, entry.named.as_deref()?)))
     }
 
     pub(super) fn locks(&self) -> impl Iterator<Item = RawFd> {
@@ -94,7 +92,7 @@ impl Roster {
     }
 
     /// It is replicated to another place now.
-    pub(super) fn rename(&mut self, db: Db, named: Named) {
+    pub(super) fn rename(&mut self, db: Db, named: Rc<Named>) {
         if let Some(entry) = self.entries.get_mut(&db) {
             (entry.database, entry.named) = (named.database.clone(), Some(named));
             self.changed = true;
@@ -103,21 +101,7 @@ impl Roster {
     }
 
     /// Takes one in.
-    pub(super) fn add(&mut self, named: Named, lock: Lock) -> Db {
-        let db = self.next_number();
-        self.put(db, named, lock);
-        db
-    }
-
-    /// A number for one that is not taken in yet.
-    pub(super) fn next_number(&mut self) -> Db {
-        let db = Db(self.next);
-        self.next += 1;
-        db
-    }
-
-    /// Takes one in that has a number.
-    pub(super) fn put(&mut self, db: Db, named: Named, lock: Lock) {
+    pub(super) fn put(&mut self, db: Db, named: Rc<Named>, lock: Lock) {
         self.entries.insert(db, Entry { database: named.database.clone(), lock, named: Some(named) });
         self.came.push(db);
         self.changed = true;
@@ -180,25 +164,27 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_never_used_twice_and_a_lock_goes_with_its_database() {
+    fn a_lock_goes_with_its_database() {
         let folder = tempfile::tempdir().unwrap();
         let (first, lock) = database(folder.path(), "a");
         let mut roster = Roster::new(&[first], vec![lock]);
         assert!(roster.news(9).is_none());
-        let named = |database, name: &str| Named {
-            database,
-            url: Err(String::new()),
-            told: None,
-            entry: Entry::InFolder(0, name.into()),
+        let named = |database, name: &str| {
+            Rc::new(Named {
+                database,
+                url: Err(String::new()),
+                told: None,
+                entry: Entry::InFolder(0, name.into()),
+            })
         };
         let (second, lock) = database(folder.path(), "b");
-        assert_eq!(roster.add(named(second, "b"), lock), Db(1));
+        roster.put(Db(1), named(second, "b"), lock);
         assert!(roster.news(0).is_some_and(|news| news.came.is_empty()), "none fits");
         assert!(roster.news(9).is_some_and(|news| news.came[0].0 == Db(1)));
         roster.remove(Db(1));
         assert!(roster.news(9).is_some_and(|news| news.went == [Db(1)]));
         let (third, lock) = database(folder.path(), "b");
-        assert_eq!(roster.add(named(third, "b"), lock), Db(2));
+        roster.put(Db(2), named(third, "b"), lock);
         assert_eq!(roster.listed().iter().map(|(db, _)| *db).collect::<Vec<_>>(), [Db(0), Db(2)]);
     }
 }

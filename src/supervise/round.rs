@@ -1,20 +1,21 @@
 //! One asking of the sources: from the question to the last database that came or went by it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use tokio::sync::Semaphore;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 
 use super::driver::{Driver, Message};
 use super::effects::World;
 use super::prepare::Preparation;
 use super::reload::{Asking, Report};
 use super::setup::{Looked, OnLock};
+use super::tenants::Tenant;
 use super::twins::{self, Source};
 use crate::backup::listing;
-use crate::core::{Cause, Db, Event, ExitCode, Phase};
+use crate::core::{Cause, Db, Event, ExitCode, Phase, Turn};
 use crate::error::Failure;
 use crate::inventory::{Entry, Named};
 use crate::litestream::database::Database;
@@ -24,27 +25,11 @@ use crate::os::lock::Lock;
 /// A question that is under way, and who waits for what comes of it.
 #[derive(Default)]
 pub(super) struct Rounds {
-    pub(super) asking: bool,
+    asking: bool,
     /// Somebody has asked for it.
-    pub(super) by_hand: bool,
-    /// What the answer set going.
-    pub(super) open: BTreeSet<Db>,
-    /// The databases that the last answer names, by where they are.
-    pub(super) wanted: BTreeMap<PathBuf, Named>,
-    /// Litestream is being told of these; each with the place that it had until now.
-    pub(super) coming: BTreeMap<Db, Option<Named>>,
-    /// Litestream is being told to let go of these; some of them only were to come.
-    pub(super) leaving: BTreeSet<Db>,
-    pub(super) given_up: BTreeSet<Db>,
-    /// These are to be replicated to another place, which is being looked at.
-    pub(super) moving: BTreeMap<Db, Move>,
-    /// These go back to where they were replicated, since their move came to nothing.
-    pub(super) returning: BTreeSet<Db>,
-    /// What came to nothing, by the database's path: it is tried again when something else is said of it, or somebody
-    /// asks for it.
-    pub(super) failed_moves: BTreeMap<PathBuf, Entry>,
+    by_hand: bool,
     /// What came of it so far.
-    report: Report,
+    pub(super) report: Report,
     waiting: Vec<Asking>,
     /// These came when a question was under way already, whose answer may be older.
     next: Vec<Asking>,
@@ -66,33 +51,6 @@ impl Rounds {
         if let Some(reason) = self.said.get(path) {
             self.report.fail(path.to_owned(), reason.clone());
         }
-    }
-
-    /// What the last Litestream was being told of is void.
-    pub(super) fn relaunched(&mut self) {
-        self.coming.clear();
-        self.returning.clear();
-        self.leaving.clear();
-        self.given_up.clear();
-        self.moving.clear();
-    }
-
-    fn is_over(&self) -> bool {
-        !self.asking && self.open.is_empty()
-    }
-}
-
-/// The other place of a database.
-pub(super) struct Move {
-    pub(super) named: Named,
-    /// The n-th of all looks.
-    pub(super) number: u64,
-    pub(super) look: JoinHandle<()>,
-}
-
-impl Drop for Move {
-    fn drop(&mut self) {
-        self.look.abort();
     }
 }
 
@@ -261,6 +219,28 @@ impl Driver {
         self.handle(event);
     }
 
+    /// Compares what is named with what is there.
+    fn take_named(&mut self, named: Vec<Named>) {
+        if let Err(failure) = self.world.refuse_many(&self.strangers(&named)) {
+            return self.resolve_failed(failure);
+        }
+        let rounds = &mut self.world.rounds;
+        rounds.said.remove("");
+        rounds.asking = false;
+        let by_hand = rounds.by_hand;
+        self.world.tenants.refile(Tenant::refile);
+        self.turn(Turn::Answered { wanted: named.into_iter().map(Tenant::new).collect(), by_hand });
+        self.settle_rounds();
+        self.handle(Event::Resolved { restore: false });
+    }
+
+    /// Those that are not there yet.
+    fn strangers(&self, named: &[Named]) -> Vec<Named> {
+        let listed = self.world.roster.listed();
+        let there: HashSet<&Path> = listed.iter().map(|(_, database)| database.path.as_path()).collect();
+        named.iter().filter(|named| !there.contains(named.database.path.as_path())).cloned().collect()
+    }
+
     /// What is named at the start is launched with the rest, or nothing is.
     fn take_first(&mut self, named: Vec<Named>) {
         let world = &mut self.world;
@@ -284,8 +264,7 @@ impl Driver {
                     if missing {
                         self.world.missing.push(named.database.clone());
                     }
-                    let db = self.world.take_in(named, lock);
-                    self.handle(Event::Named(db));
+                    self.turn(Turn::Admitted(Tenant::new(named), lock));
                 }
                 Err(failure) => failures.push(failure),
             }
@@ -302,102 +281,12 @@ impl Driver {
         self.handle(Event::Resolved { restore: !self.world.missing.is_empty() });
     }
 
-    /// Litestream has taken one in, or it has not.
-    pub(super) fn registered(&mut self, launch: u64, db: Db, result: Result<(), Failure>) {
-        if launch != self.world.launches || self.world.roster.named(db).is_none() {
-            return;
-        }
-        let (path, replica) = self.world.place_of(db);
-        let ok = result.is_ok();
-        match result {
-            Ok(()) => {
-                tracing::info!("replicating {path} -> {replica}");
-                self.world.warn_of_a_backup(db);
-                self.world.watch_too(db);
-                let rounds = &mut self.world.rounds;
-                rounds.said.remove(&path);
-                // Who is back where it was neither came nor went.
-                if !rounds.returning.remove(&db) {
-                    if rounds.coming.get(&db).is_some_and(Option::is_some) {
-                        rounds.report.removed.push(path.clone());
-                    }
-                    rounds.report.added.push(path);
-                }
-                if self.machine.phase() == Phase::Draining {
-                    self.world.drain_too(db);
-                }
-            }
-            Err(failure) if self.world.rounds.coming.contains_key(&db) => {
-                self.world.put_outside(db);
-                self.handle(Event::Registered { db, ok });
-                return self.refuse_outside(db, failure.message);
-            }
-            Err(failure) => {
-                self.world.refuse(&path, failure.message);
-                self.world.roster.remove(db);
-            }
-        }
-        self.world.abort_registration(db);
-        self.world.rounds.coming.remove(&db);
-        self.world.rounds.open.remove(&db);
-        self.handle(Event::Registered { db, ok });
-    }
-
-    /// Litestream has let go of one, or it has not.
-    pub(super) fn unregistered(&mut self, launch: u64, db: Db, result: Result<(), Failure>) {
-        if launch != self.world.launches || self.world.roster.named(db).is_none() {
-            return;
-        }
-        let (path, replica) = self.world.place_of(db);
-        let ok = result.is_ok();
-        let was = self.world.roster.named(db).cloned();
-        let is_given_up = self.world.rounds.given_up.remove(&db);
-        let again = self.world.rounds.wanted.get(&twins::resolved(Path::new(&path))).cloned();
-        let again = again.filter(|_| ok);
-        // It is named otherwise now, or once more: it counts from this moment, wherever it goes.
-        let moves =
-            |was: &&Named| !is_given_up && again.as_ref().is_some_and(|again| !was.tells_the_same(again));
-        let before = was.as_ref().filter(moves).cloned();
-        match result {
-            Ok(()) => {
-                if is_given_up {
-                    tracing::info!("{path}: not taken in, since it is named no more");
-                } else {
-                    tracing::info!("{path} is on {replica}, and not replicated any more");
-                }
-                self.world.rounds.said.remove(&path);
-                // A move is told of once it is over.
-                if before.is_none() {
-                    self.world.rounds.report.removed.push(path.clone());
-                }
-                self.world.forget(db);
-            }
-            Err(failure) => {
-                let reason = format!("{}: kept until it can be drained", failure.message);
-                self.world.refuse(&path, reason);
-            }
-        }
-        self.world.rounds.open.remove(&db);
-        self.world.rounds.leaving.remove(&db);
-        // After the drain, which had it, nobody writes to it any more.
-        let may_be_written_to = !self.machine.stops() || self.is_ending();
-        // Nobody else has it since a moment ago; the looks at all of them would tell. A drain waits for it, if it is there
-        // before the other is gone.
-        match (again.filter(|_| may_be_written_to), before) {
-            (Some(again), Some(before)) if self.is_ending() => self.take_back(before, &again),
-            (Some(again), before) if was.is_some() => self.take_outside(again, before, &Rc::default()),
-            (Some(_) | None, _) => {}
-        }
-        self.handle(Event::Unregistered { db, ok });
-        self.try_waiting();
-    }
-
     /// Tells those who cannot wait any longer what has come true by now.
     pub(super) fn report_late(&mut self) {
         let world = &mut self.world;
         let mut report = world.rounds.report.clone();
-        for db in &world.rounds.open {
-            let (path, replica) = world.place_of(*db);
+        for db in world.tenants.under_way() {
+            let (path, replica) = world.place_of(db);
             let reason = format!("{path}: replica {replica}: not done within --timeout, and going on");
             report.fail(path, reason);
         }
@@ -415,26 +304,33 @@ impl Driver {
     /// Tells those who wait once all has come true, or cannot any more; also before the machine hears
     /// of an answer, since it may ask again at once, and what came of this one is not said of the next.
     pub(super) fn settle_rounds(&mut self) {
-        self.give_up_moves();
-        let running = self.machine.phase() == Phase::Running;
-        if !running {
-            for db in std::mem::take(&mut self.world.rounds.open) {
-                let (path, _) = self.world.place_of(db);
-                let reason = format!("{path}: not done when the app ended");
-                self.world.rounds.report.fail(path, reason);
-            }
+        let moment = self.machine.moment();
+        if moment.ends {
+            self.turn(Turn::Ending);
         }
-        let rounds = &mut self.world.rounds;
-        if rounds.is_over() {
-            let report = std::mem::take(&mut rounds.report);
-            for waiting in rounds.waiting.drain(..) {
-                waiting.answer(report.clone());
-            }
-            if !running {
-                let failure = Failure::new(ExitCode::UNAVAILABLE, "the app is not running any more");
-                for waiting in rounds.next.drain(..) {
-                    waiting.answer(Report::of_failure(&failure));
-                }
+        let world = &mut self.world;
+        let rounds = &world.rounds;
+        if rounds.asking || (rounds.waiting.is_empty() && rounds.next.is_empty()) {
+            return;
+        }
+        let under_way: Vec<Db> = world.tenants.under_way().collect();
+        if moment.runs && !under_way.is_empty() {
+            return;
+        }
+        for db in under_way {
+            let (path, _) = world.place_of(db);
+            let reason = format!("{path}: not done when the app ended");
+            world.rounds.report.fail(path, reason);
+        }
+        let rounds = &mut world.rounds;
+        let report = std::mem::take(&mut rounds.report);
+        for waiting in rounds.waiting.drain(..) {
+            waiting.answer(report.clone());
+        }
+        if !moment.runs {
+            let failure = Failure::new(ExitCode::UNAVAILABLE, "the app is not running any more");
+            for waiting in rounds.next.drain(..) {
+                waiting.answer(Report::of_failure(&failure));
             }
         }
     }

@@ -6,10 +6,11 @@ use nix::libc;
 
 use super::driver::{Driver, Message, sender_name, signal_name};
 use super::link::Word;
+use super::outside::has_any;
 use super::prepare::Prepared;
 use super::twins::{self, Look};
 use super::wal;
-use crate::core::{Cause, Ended, Event, ExitCode, NotStarted, Phase};
+use crate::core::{Cause, Ended, Event, ExitCode, NotStarted, Phase, Turn};
 use crate::foreign;
 use crate::litestream::others::Others;
 use crate::os::signal::{self, Received, Sender, Signals};
@@ -281,7 +282,7 @@ impl Driver {
             }
             // A new file can have the number of the deleted one.
             Message::Unknown(_, db) if self.world.is_watched_folders(db) => {
-                self.world.file_went(db);
+                self.file_went(db);
                 self.handle(Event::Unregistered { db, ok: true });
             }
             Message::Unknown(..) => {}
@@ -315,10 +316,27 @@ impl Driver {
             }
             Message::Answered(answer) => self.answered(answer),
             Message::Admitted(admissions) => self.admitted(admissions),
-            Message::LookedAt(db, number, result) => self.looked_at(db, number, result),
-            Message::Probed(db, number, result) => self.probed(db, number, result),
-            Message::Registered(launch, db, result) => self.registered(launch, db, result),
-            Message::Unregistered(launch, db, result) => self.unregistered(launch, db, result),
+            Message::LookedAt(db, number, result) => {
+                self.world.outside.done(number);
+                let result = result.map_err(|failure| failure.message);
+                self.turn(Turn::LookedAt { db, number, result });
+            }
+            Message::Probed(db, number, result) => {
+                self.world.outside.done(number);
+                let result = result.map_err(|failure| failure.message);
+                self.turn(Turn::Probed { db, number, result });
+            }
+            // What a dead one was told is void.
+            Message::Registered(launch, ..) | Message::Unregistered(launch, ..)
+                if launch != self.world.launches => {}
+            Message::Registered(_, db, result) => {
+                let result = result.map_err(|failure| failure.message);
+                self.turn(Turn::Registered { db, result });
+            }
+            Message::Unregistered(_, db, result) => {
+                let result = result.map_err(|failure| failure.message);
+                self.turn(Turn::Unregistered { db, result });
+            }
             Message::Reload(asker) => self.reload(asker),
             Message::ReloadLate => self.report_late(),
             Message::NotLaunched(launch, failure) => {
@@ -400,14 +418,16 @@ impl Driver {
                 self.world.follows.changed(db);
             }
             if let Event::Unregistered { db, .. } = event {
-                self.world.file_went(db);
+                self.file_went(db);
             }
             self.handle(event);
         }
         for db in suspects {
             self.world.look_for_orphans(db);
         }
-        for db in self.world.outside.written() {
+        let outside = self.world.tenants.outside();
+        let written = outside.filter(|(_, tenant)| has_any(&tenant.named.database));
+        for db in written.map(|(db, _)| db).collect::<Vec<_>>() {
             self.handle(Event::Changed(db));
         }
     }

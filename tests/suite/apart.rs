@@ -285,6 +285,54 @@ fn a_stop_in_the_middle_of_a_move_goes_back_before_the_drain() {
     }
 }
 
+/// Two in one place would be the end of both backups.
+#[test]
+fn a_stop_in_the_middle_of_a_move_sends_nobody_where_another_has_come() {
+    let s3 = S3::start();
+    s3.bucket("backups");
+    s3.hold_ltx();
+    let tenants = Tenants::in_folders();
+    let running = with_a(&tenants, &[]);
+    let place = tenants.entry("a")["replica"].clone();
+    answer(
+        &tenants,
+        &[
+            json!({"path": tenants.path("a"), "replica": on(&s3.endpoint(), "a")}),
+            json!({"path": tenants.path("z"), "replica": place}),
+        ],
+    );
+    // It is made of what is there.
+    running.wait_log(1, &format!("replicating {} -> ", tenants.path("z").display()));
+    wait_until("an upload to the new place", DEADLINE, || {
+        s3.seen().iter().any(|request| request.starts_with("PutObject ") && request.ends_with(".ltx"))
+    });
+    sqlite::insert(&tenants.path("a"), 20);
+    sqlite::insert(&tenants.path("z"), 2);
+    running.signal(nix::sys::signal::Signal::SIGTERM);
+    running.wait_log(1, "stopping");
+    s3.resume();
+    let ended = running.finish().expect_code(143);
+    assert!(!ended.log.contains("going back to"), "{}", ended.log);
+    assert_eq!(tenants.backup("a"), 7, "what the other one wrote there");
+    let moved = Tenants { replica: Box::new(move |name| on(&s3.endpoint(), name)), ..tenants };
+    assert_eq!(moved.backup("a"), 25);
+}
+
+#[test]
+fn a_reload_does_not_wait_for_a_look_that_was_called_off() {
+    let mut dead = S3::start();
+    let endpoint = out_of_reach(&mut dead);
+    let tenants = Tenants::in_folders();
+    let running = with_a(&tenants, &[]);
+    answer(&tenants, &[json!({"path": tenants.path("a"), "replica": on(&endpoint, "a")})]);
+    let late = tenants.reloader().args(["--timeout", "3s"]).run().expect_code(69);
+    assert!(late.log.contains("not done within --timeout"), "{}", late.log);
+    tenants.name(&["a"]);
+    tenants.reloader().args(["--timeout", "1m"]).run().expect_code(0);
+    running.stop(143);
+    assert_eq!(tenants.backup("a"), 5);
+}
+
 #[test]
 fn a_stop_while_the_old_place_is_let_go_goes_back_too() {
     let (old, new) = (S3::start(), S3::start());

@@ -210,6 +210,7 @@ fn what_is_generated_is_private_whatever_the_umask() {
             ("litestream.yml".to_owned(), 0o600, own),
             ("lock".to_owned(), 0o600, own),
             ("run".to_owned(), 0o700, own),
+            ("source".to_owned(), 0o600, own),
         ];
         assert_eq!(modes(&root), wanted, "{mask}");
         running.stop(0);

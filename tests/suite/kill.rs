@@ -454,5 +454,7 @@ fn the_signal_that_ended_litestream_is_named() {
         unit.wait_log(n, "litestream ended (by SIGKILL): the app");
         world.trace().wait_nth(n + 1, "start");
     }
+    // From then on it has its handler.
+    world.trace().wait_acked(world.trace().acked().len() + 1);
     unit.stop(0);
 }

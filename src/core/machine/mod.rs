@@ -25,10 +25,12 @@ use std::time::Instant;
 use super::absent::{self, Absent};
 use super::lag::{self, Lag};
 use super::timer::{Timer, Timers};
-use super::{Action, Backoff, Cause, Db, Ended, Event, ExitCode, Gate, Note, Phase, Policy};
+use super::{Action, Backoff, Cause, Db, Ended, Event, ExitCode, Gate, Moment, Note, Phase, Policy};
 use goal::Goal;
 use processes::{App, Litestream};
 use roster::Roster;
+#[cfg(test)]
+pub(super) use roster::Standing;
 
 /// The pure core of Litekeeper; see the module's page for how it is driven.
 #[derive(Clone, Debug)]
@@ -121,9 +123,15 @@ impl Machine {
         self.phase
     }
 
-    /// Whether the unit is to end, for good.
-    pub fn stops(&self) -> bool {
-        self.goal.stop().is_some()
+    /// Where the unit is, as far as databases may come and go by it.
+    pub fn moment(&self) -> Moment {
+        let (stops, drains) = (self.goal.stop().is_some(), self.phase == Phase::Draining);
+        Moment {
+            runs: self.phase == Phase::Running,
+            ends: stops && (drains || self.phase == Phase::Stopping),
+            drains,
+            over: stops && self.phase == Phase::Closing,
+        }
     }
 
     /// The next thing that the driver has to do.

@@ -13,7 +13,7 @@ use crate::core::{Action, Db, ExitCode, Note, Phase};
 
 /// What is known of a database that counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Member {
+pub(in crate::core) enum Standing {
     /// A source names it, and Litestream does not have it.
     Outside,
     /// Litestream is being told of it; if that fails, it is outside, where it was `awaited`.
@@ -29,7 +29,7 @@ enum Member {
 /// The databases that count, and when the sources are asked for others.
 #[derive(Clone, Debug)]
 pub(super) struct Roster {
-    members: BTreeMap<Db, Member>,
+    members: BTreeMap<Db, Standing>,
     /// The sources are being asked.
     asking: bool,
     /// They are to be asked once more after that.
@@ -39,7 +39,7 @@ pub(super) struct Roster {
 
 impl Roster {
     pub(super) fn new(databases: usize) -> Self {
-        let members = (0..databases).map(|place| (Db(place), Member::Here)).collect();
+        let members = (0..databases).map(|place| (Db(place), Standing::Here)).collect();
         Self { members, asking: false, again: false, ask_at: None }
     }
 
@@ -49,7 +49,7 @@ impl Roster {
     }
 
     pub(super) fn counts(&self, db: Db) -> bool {
-        matches!(self.members.get(&db), Some(Member::Coming { .. } | Member::Here | Member::Going))
+        matches!(self.members.get(&db), Some(Standing::Coming { .. } | Standing::Here | Standing::Going))
     }
 
     /// Those that are named, and that Litestream does not have.
@@ -58,7 +58,7 @@ impl Roster {
     }
 
     pub(super) fn is_outside(&self, db: Db) -> bool {
-        self.members.get(&db) == Some(&Member::Outside)
+        self.members.get(&db) == Some(&Standing::Outside)
     }
 
     /// Whether it counts or is outside.
@@ -68,7 +68,7 @@ impl Roster {
 
     /// Whether there is anything to ask about it: Litestream knows it.
     pub(super) fn is_watched(&self, db: Db) -> bool {
-        matches!(self.members.get(&db), Some(Member::Here | Member::Going))
+        matches!(self.members.get(&db), Some(Standing::Here | Standing::Going))
     }
 
     /// When the sources are to be asked again.
@@ -78,9 +78,19 @@ impl Roster {
 }
 
 impl Machine {
+    #[cfg(test)]
+    pub(in crate::core) fn standing(&self, db: Db) -> Option<Standing> {
+        self.roster.members.get(&db).copied()
+    }
+
+    #[cfg(test)]
+    pub(in crate::core) fn known(&self) -> impl Iterator<Item = Db> + '_ {
+        self.roster.members.keys().copied()
+    }
+
     pub(super) fn awaited(&mut self, db: Db) {
         if !self.roster.members.contains_key(&db) && self.confirms {
-            self.roster.members.insert(db, Member::Outside);
+            self.roster.members.insert(db, Standing::Outside);
             self.lag.watch_outside(db);
             if self.phase == Phase::Draining {
                 // Whoever can still take it in says how that ends.
@@ -99,7 +109,7 @@ impl Machine {
         let is_taken_in = match self.phase {
             // It is launched with the rest.
             Phase::Resolving => {
-                self.roster.members.insert(db, Member::Here);
+                self.roster.members.insert(db, Standing::Here);
                 self.lag.admitted(db);
                 return;
             }
@@ -126,16 +136,16 @@ impl Machine {
     }
 
     fn take_in(&mut self, db: Db, awaited: bool) {
-        self.roster.members.insert(db, Member::Coming { awaited });
+        self.roster.members.insert(db, Standing::Coming { awaited });
         // The app may have written to it already.
         self.unconfirmed.insert(db);
         self.act(Action::Register(db));
     }
 
     pub(super) fn registered(&mut self, now: Instant, db: Db, ok: bool) {
-        let Some(Member::Coming { awaited }) = self.roster.members.get(&db).copied() else { return };
+        let Some(Standing::Coming { awaited }) = self.roster.members.get(&db).copied() else { return };
         if ok {
-            self.roster.members.insert(db, Member::Here);
+            self.roster.members.insert(db, Standing::Here);
             if self.lag.admitted(db) {
                 self.note(Note::CaughtUp(db));
                 if self.phase == Phase::Running {
@@ -152,7 +162,7 @@ impl Machine {
 
     /// Litestream does not have it after all.
     fn put_off(&mut self, db: Db) {
-        self.roster.members.insert(db, Member::Outside);
+        self.roster.members.insert(db, Standing::Outside);
         self.unconfirmed.remove(&db);
         self.owed.remove(&db);
         self.absent.forget(db);
@@ -163,28 +173,28 @@ impl Machine {
             return;
         }
         match self.roster.members.get(&db) {
-            Some(Member::Outside) => self.forget(now, db),
-            Some(Member::Coming { .. }) => {
+            Some(Standing::Outside) => self.forget(now, db),
+            Some(Standing::Coming { .. }) => {
                 self.forget(now, db);
-                self.roster.members.insert(db, Member::Leaving);
+                self.roster.members.insert(db, Standing::Leaving);
                 self.act(Action::Cancel(db));
             }
-            Some(Member::Here) => {
-                self.roster.members.insert(db, Member::Going);
+            Some(Standing::Here) => {
+                self.roster.members.insert(db, Standing::Going);
                 self.act(Action::Unregister(db));
             }
-            Some(Member::Going | Member::Leaving) | None => {}
+            Some(Standing::Going | Standing::Leaving) | None => {}
         }
     }
 
     pub(super) fn unregistered(&mut self, now: Instant, db: Db, ok: bool) {
-        if !self.roster.is_watched(db) && self.roster.members.get(&db) != Some(&Member::Leaving) {
+        if !self.roster.is_watched(db) && self.roster.members.get(&db) != Some(&Standing::Leaving) {
             return;
         }
         if ok {
             self.forget(now, db);
         } else {
-            self.roster.members.insert(db, Member::Here);
+            self.roster.members.insert(db, Standing::Here);
         }
     }
 
@@ -207,31 +217,31 @@ impl Machine {
     pub(super) fn relaunch_roster(&mut self) {
         let stops = self.goal.stop().is_some();
         let members = self.roster.members.clone();
-        for (db, member) in members {
-            match member {
-                Member::Outside => {}
-                Member::Coming { awaited: true } if !stops => {
+        for (db, standing) in members {
+            match standing {
+                Standing::Outside => {}
+                Standing::Coming { awaited: true } if !stops => {
                     self.put_off(db);
                     self.act(Action::PutOff(db));
                 }
-                Member::Coming { awaited: false } if !stops => {
+                Standing::Coming { awaited: false } if !stops => {
                     self.roster.members.remove(&db);
                     self.unconfirmed.remove(&db);
                     self.owed.remove(&db);
                     self.absent.forget(db);
                     self.act(Action::Forget(db));
                 }
-                Member::Leaving => {
+                Standing::Leaving => {
                     self.roster.members.remove(&db);
                     self.owed.remove(&db);
                     self.act(Action::Forget(db));
                 }
-                Member::Coming { .. } => {
-                    self.roster.members.insert(db, Member::Here);
+                Standing::Coming { .. } => {
+                    self.roster.members.insert(db, Standing::Here);
                     self.lag.admitted(db);
                 }
-                Member::Here | Member::Going => {
-                    self.roster.members.insert(db, Member::Here);
+                Standing::Here | Standing::Going => {
+                    self.roster.members.insert(db, Standing::Here);
                     self.lag.watch(db);
                 }
             }

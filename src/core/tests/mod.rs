@@ -3,7 +3,8 @@
 //!
 //! [`plan`] says how the world behaves, [`world`] carries the actions out, [`socket`] answers,
 //! [`sources`] name databases, and [`lives`] lets its [`processes`] live and die. The scenarios are by what they are about;
-//! [`properties`] lets chance write them.
+//! [`properties`] lets chance write them. [`town`] is the machine with the databases that sources name beside it, without
+//! time: [`reconcile`] has its scenarios, and [`reconcile_properties`] those by chance.
 
 mod app;
 mod litestream;
@@ -11,11 +12,14 @@ mod lives;
 mod plan;
 mod processes;
 mod properties;
+mod reconcile;
+mod reconcile_properties;
 mod roster;
 mod socket;
 mod sources;
 mod start;
 mod stop;
 mod table;
+mod town;
 mod watch;
 mod world;

@@ -27,7 +27,7 @@ const CIRCLES: &[(&str, &str)] = &[
     (
         "supervise",
         "beforehand confirm driver effects folders ledger litestream_log missing outside prepare \
-         reload resolver round snapshots wal",
+         reload resolver round snapshots tenants wal",
     ),
     ("supervise", "control_socket runtime_folder"),
 ];

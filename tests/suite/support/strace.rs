@@ -62,7 +62,12 @@ pub fn by_path(file: &Path, beginnings: &[String], looks: bool) -> Vec<String> {
         {
             parents.insert(child.to_owned(), pid.to_owned());
         }
-        let names = below.iter().any(|folder| call.contains(folder.as_str()));
+        // What a link below /proc says is no path that is gone.
+        let named = match call.strip_prefix("readlink(\"/proc/") {
+            Some(link) => link.split('"').next().unwrap_or_default(),
+            None => &call,
+        };
+        let names = below.iter().any(|folder| named.contains(folder.as_str()));
         // An exec's words are no paths that it opens; the program itself is.
         let is_words =
             call.starts_with("execve(\"/") && !below.iter().any(|folder| call[7..].starts_with(folder));
