@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use super::error::Problem;
+use super::kind::Kind;
 use super::limits::Budget;
 use super::node::Node;
 use super::path::{Base, strip_sqlite};
-use super::replica::{Kind, Replica};
+use super::replica::Replica;
 use super::s3::S3;
+use super::settings::text;
 use super::url::is_url;
 
 /// One database.
@@ -114,15 +116,6 @@ impl Entry {
                 Err((written.map_or(line, |value| value.line), Problem::NoPath))
             }
         }
-    }
-}
-
-/// The text of `key`; null and an empty text are the same as nothing, as in Litestream.
-pub(super) fn text<'a>(node: &'a Node, key: &'static str) -> Result<Option<&'a str>, (usize, Problem)> {
-    let Some(value) = node.get(key) else { return Ok(None) };
-    match value.as_str() {
-        Some(text) => Ok(Some(text).filter(|text| !text.is_empty())),
-        None => Err((value.line, Problem::NotText { key })),
     }
 }
 

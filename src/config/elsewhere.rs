@@ -7,8 +7,7 @@ use super::error::Error;
 use super::limits::Budget;
 use super::model::Config;
 use super::node::Node;
-use super::traces::Traces;
-use super::{sources, templates};
+use super::{env_replica, templates};
 
 impl Config {
     /// The same with only those databases whose replica the environment names in a way that can mean another place as well:
@@ -31,13 +30,13 @@ impl Config {
         let place = |(number, entry): (usize, &Node)| {
             let path = self.base().absolute("path", entry.get("path")?.as_str()?).ok()?;
             let from = match (each.get(&path), all) {
-                (Some(own), _) => sources::replica_of(own),
-                (None, Some(all)) if alone => sources::replica_of(all),
+                (Some(own), _) => env_replica::replica_of(own),
+                (None, Some(all)) if alone => env_replica::replica_of(all),
                 (None, Some(all)) => {
                     let name = self.completed.get(&number).map_or("", |said| said.name.as_str());
                     let tail = templates::tail(self.root(), name);
                     let fits = budget.take_text(entry.line, all.len() + tail.len());
-                    fits.then(|| sources::below_place(all, &tail)).flatten()
+                    fits.then(|| env_replica::below_place(all, &tail)).flatten()
                 }
                 (None, None) => None,
             };
@@ -46,7 +45,7 @@ impl Config {
         let places: Vec<_> = known.iter().enumerate().filter_map(place).collect();
         let mut spent = Vec::new();
         budget.settle(&mut spent);
-        Error::of(self.origin(), spent, &[], &Traces::default())?;
+        Error::of(self.origin(), spent, &[])?;
         let (mut config, result) = self.at(places.into_iter());
         result?;
         let own = self.databases().iter().map(|database| (&database.path, &database.replicas));
@@ -93,7 +92,8 @@ fn with_keys_of(entry: &Node, mut place: Node) -> Node {
 mod tests {
     use std::path::Path;
 
-    use super::super::load::{Document, LoadOptions};
+    use super::super::document::Document;
+    use super::super::options::LoadOptions;
     use super::super::parse::parse;
     use super::*;
     use crate::config::{Origin, emit::emit};

@@ -5,8 +5,8 @@
 
 use std::fmt::Write;
 
-use super::node::{Node, NodeKind, Scalar, Tag, Variable};
-use super::scalar::Resolved;
+use super::node::{Node, NodeKind};
+use super::scalar::{Resolved, Scalar, Tag, Variable};
 use crate::foreign::is_obeyed;
 
 /// A key longer than this is written after `?`: readers stop looking for its colon after 1024 characters.

@@ -8,9 +8,8 @@ use super::bucket;
 use super::fault::Fault;
 use super::given::Given;
 use super::schema::Type;
-use super::traces::{self, Traces};
-use super::types;
 use super::url;
+use super::variable_names::{from, unset_hint, unset_words};
 use crate::core::ExitCode;
 use crate::{foreign, secrets};
 
@@ -157,7 +156,7 @@ pub enum Problem {
         key: &'static str,
     },
     /// A setting with a value of another type.
-    #[error("`{key}` must be {}{}", types::expected(*kind), value.as_ref().map_or_else(String::new, |value| format!(", not `{value}`")))]
+    #[error("`{key}` must be {}{}", kind.words(), value.as_ref().map_or_else(String::new, |value| format!(", not `{value}`")))]
     WrongType {
         /// The key.
         key: &'static str,
@@ -371,7 +370,7 @@ pub enum Problem {
         problem: Box<Problem>,
     },
     /// What is wrong with a value that came from the environment; the value itself may be a secret.
-    #[error("{problem}; {}", traces::from(names))]
+    #[error("{problem}; {}", from(names))]
     Expanded {
         /// The variables that it is made of.
         names: Vec<String>,
@@ -599,21 +598,23 @@ impl Error {
     }
 
     /// `Ok` if nothing was found.
-    pub(super) fn of_findings(findings: Vec<Finding>, unset: &[String], traces: &Traces) -> Result<(), Self> {
-        if findings.is_empty() {
-            return Ok(());
-        }
-        let blamed =
-            |finding: Finding| Finding { problem: traces.blamed(finding.line, finding.problem), ..finding };
-        let mut findings: Vec<Finding> = findings.into_iter().map(blamed).collect();
+    pub(super) fn of(
+        origin: &Origin,
+        mut found: Vec<(usize, Problem)>,
+        unset: &[String],
+    ) -> Result<(), Self> {
         // One variable that is missing, or wrong, is one thing to be done, in however many databases it stands.
         let mut told = HashSet::new();
-        findings.retain(|finding| match &finding.problem {
+        found.retain(|(_, problem)| match problem {
             Problem::Unset { name, .. } => told.insert(name.clone()),
             Problem::Given(given) => told.insert(given.to_string()),
             _ => true,
         });
-        Err(Self { findings, unset: unset.to_vec() })
+        if found.is_empty() {
+            return Ok(());
+        }
+        let finding = |(line, problem)| Finding { origin: origin.clone(), line, column: 0, problem };
+        Err(Self { findings: found.into_iter().map(finding).collect(), unset: unset.to_vec() })
     }
 
     /// Both values, or all that is wrong with either, in the order of the file.
@@ -630,17 +631,6 @@ impl Error {
             }
             (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(error),
         }
-    }
-
-    /// `Ok` if nothing was found.
-    pub(super) fn of(
-        origin: &Origin,
-        found: Vec<(usize, Problem)>,
-        unset: &[String],
-        traces: &Traces,
-    ) -> Result<(), Self> {
-        let finding = |(line, problem)| Finding { origin: origin.clone(), line, column: 0, problem };
-        Self::of_findings(found.into_iter().map(finding).collect(), unset, traces)
     }
 }
 
@@ -826,24 +816,6 @@ impl fmt::Display for Origin {
             Origin::Environment => f.write_str("environment"),
             Origin::Resolver => f.write_str("resolver"),
         }
-    }
-}
-
-/// What is said of a variable without a value.
-pub(super) fn unset_words(name: &str) -> String {
-    match traces::plain(name) {
-        plain if plain == name => format!("the variable {name} is not set, or empty"),
-        plain => format!("`${{{plain}…}}` names no variable, and nothing stands in its place"),
-    }
-}
-
-/// And what to do about it.
-pub(super) fn unset_hint(name: &str) -> String {
-    match traces::plain(name) {
-        plain if plain == name => {
-            format!("set {name}, or write the value itself; a literal `$` needs --no-expand-env")
-        }
-        plain => format!("Litestream knows no defaults: write ${{{plain}}}, and set {plain}"),
     }
 }
 

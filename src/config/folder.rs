@@ -3,9 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::database::text;
 use super::model::Config;
-use super::node::{Node, NodeKind, Variable};
+use super::node::{Node, NodeKind};
+use super::scalar::Variable;
+use super::settings::text;
 use super::url::{go_path, is_url};
 
 impl Config {

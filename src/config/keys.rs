@@ -1,6 +1,9 @@
 //! Every key of the `litekeeper` section: the one table that the reader of the section, the command
 //! line and `docs/configuration.md` share.
 
+/// The top-level key of all that is Litekeeper's own.
+pub const SECTION: &str = "litekeeper";
+
 /// A key that the section can have.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Key {

@@ -3,34 +3,21 @@
 use std::io;
 use std::path::Path;
 
+use super::document::Document;
 use super::error::{Error, Origin, Problem};
 use super::expand::expand;
 use super::json::byte_order_mark;
+use super::keys::SECTION;
 use super::limits::MAX_BYTES;
 use super::model::{Config, has_resolver};
 use super::node::Node;
+use super::options::LoadOptions;
 use super::overrides;
 use super::parse::parse;
-use super::section::SECTION;
-use super::sources;
 use super::traces::{self, Traces};
 use super::variables::{self, Marked};
+use super::{env_database, env_replica};
 use crate::os::open::{file_or_pipe, found};
-
-/// What a configuration is read against.
-#[derive(Clone, Copy)]
-pub struct LoadOptions<'a> {
-    /// Leave `$VAR` and `${VAR}` in the text alone.
-    pub no_expand_env: bool,
-    /// The environment.
-    pub env: &'a dyn Fn(&str) -> Option<String>,
-    /// The working directory that relative paths are below.
-    pub cwd: &'a Path,
-    /// The home that `~` means. Litestream asks the user database for it and not `$HOME`.
-    pub home: Option<&'a Path>,
-    /// What `$PID` becomes.
-    pub pid: u32,
-}
 
 /// Reads the configuration in the file `path`.
 ///
@@ -38,22 +25,6 @@ pub struct LoadOptions<'a> {
 /// Those of [`open`]. When a database or a replica in it is not sound: all of them.
 pub fn load(path: &Path, options: &LoadOptions<'_>) -> Result<Config, Error> {
     open(path, options)?.config(options)
-}
-
-/// A configuration file as a tree. Nothing in it has been looked at yet: its two halves, Litestream's
-/// and the `litekeeper` section, are read apart, so that what is wrong in both is told at once.
-#[derive(Clone)]
-pub struct Document {
-    /// What it was read from.
-    pub origin: Origin,
-    /// The text as it was written, nothing in it expanded.
-    pub text: String,
-    /// Everything that was written, secrets included.
-    pub root: Node,
-    /// The variables in it that had no value.
-    pub unset: Vec<String>,
-    /// Which values of it came from variables.
-    pub traces: Traces,
 }
 
 impl Document {
@@ -72,15 +43,15 @@ impl Document {
     pub fn sound_config(mut self, options: &LoadOptions<'_>) -> (Config, Result<(), Error>) {
         let (mut without, mut other) = (None, None);
         if names_none(&self.root) {
-            match sources::from_variables(options, prefix(&self.root)) {
+            match env_database::replicated(options, prefix(&self.root)) {
                 Ok(Some((database, place))) => {
                     if self.root.is_null() {
                         self.root = Node::mapping([]);
                     }
-                    self.root.set("dbs", sources::entries(vec![(database, place.replica)]));
+                    self.root.set("dbs", env_replica::entries(vec![(database, place.replica)]));
                     other = place.other;
                 }
-                Ok(None) => without = sources::half_given(options),
+                Ok(None) => without = env_database::half_given(options),
                 Err(error) => without = Some(error),
             }
         }

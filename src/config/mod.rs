@@ -2,21 +2,25 @@
 //! Litestream gets in its place.
 //!
 //! ```text
-//! file ─ expand ─ parse ─ node ─┬─ spelling ─ variables ─ templates ─ database, replica ─ model ─ exec
-//! flags, environment ─ sources ─┘                                                  └──── generate ─ emit
+//! file ─ expand ─ parse ─ document ─┬─ spelling ─ variables ─ templates ─ settings ─ database, replica ─ model ─ exec
+//! flags, environment ─ sources ─────┘                                                          └──── generate ─ emit
 //! ```
 //!
 //! The `litekeeper` section is read beside it: `keys` is the table, `section` the reader. `overrides` has
-//! the variables that outweigh the file, `redact` what may be shown of it.
+//! the variables that outweigh the file, `redact` what may be shown of it; `error`, `fault` and `given` say
+//! what is wrong, and use none of the readers.
 //!
-//! The room imports `core::ExitCode` and nothing else of ours. It reads the one file that it is
-//! told to read; the environment, the working directory and the home come in as arguments.
+//! The room reads the one file that it is told to read; the environment, the working directory and the home come in as arguments.
 
 mod bucket;
 mod database;
+mod document;
 pub mod duration;
 mod elsewhere;
 mod emit;
+mod endpoint;
+mod env_database;
+mod env_replica;
 mod error;
 mod exec;
 mod expand;
@@ -26,13 +30,17 @@ mod generate;
 mod given;
 mod json;
 mod keys;
+mod kind;
 mod layout;
 mod limits;
 pub mod lint;
 mod load;
+mod meant;
 mod model;
 mod named;
 mod node;
+mod on_s3;
+mod options;
 mod overlap;
 mod overrides;
 mod parse;
@@ -49,38 +57,50 @@ mod scalar;
 pub mod schema;
 mod search;
 mod section;
+mod settings;
 mod socket;
 mod sources;
 mod spelling;
 mod templates;
 mod traces;
+mod twins;
 mod types;
+mod unread;
 mod url;
+mod variable_names;
 mod variables;
 mod webdav;
 
 pub use database::{Database, Directory};
+pub use document::Document;
+pub use env_replica::{is_place, names_replica};
 pub use error::{Error, Finding, Origin, Problem};
 pub use expand::{Expanded, expand};
 pub use fault::Fault;
 pub use generate::{GenerateOptions, Generated, to_yaml};
-pub use given::{Given, refuse_unread};
-pub use keys::{KEYS, Key, OFF, Shape};
-pub use load::{Document, LoadOptions, load, open, open_read, read};
-pub use model::{Config, Series};
+pub use given::Given;
+pub use keys::{KEYS, Key, OFF, SECTION, Shape};
+pub use kind::Kind;
+pub use load::{load, open, open_read, read};
+pub use model::Config;
 pub use named::{Registration, parse_answer};
-pub use node::{Node, NodeKind, Scalar, Tag, Variable};
+pub use node::{Node, NodeKind};
+pub use on_s3::BareEndpoint;
+pub use options::LoadOptions;
 pub use overrides::{Override, switch};
 pub use parse::parse;
 pub use place::has_user;
 pub use probe::Owner;
 pub use redact::{each_secret, secrets_of_url};
-pub use replica::{Kind, Replica};
+pub use replica::Replica;
 pub use resolver::Resolver;
-pub use s3::{BareEndpoint, S3};
+pub use s3::S3;
+pub use scalar::{Scalar, Tag, Variable};
+pub use schema::Series;
 pub use search::{named, usual};
-pub use section::{Accepts, AppVariable, SECTION, Section, Setting};
-pub use sources::{is_place, names_replica, nothing_given};
+pub use section::{Accepts, AppVariable, Section, Setting};
+pub use sources::nothing_given;
 pub use traces::Traces;
+pub use unread::refuse_unread;
 pub use variables::read_file;
 pub use webdav::Webdav;

@@ -1,23 +1,23 @@
 //! A configuration as `run` needs it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::database::{Database, Directory, Entry};
 use super::error::{Error, Origin, Problem};
 use super::exec;
+use super::keys::SECTION;
+use super::kind::Kind;
 use super::limits::Budget;
-use super::load::LoadOptions;
 use super::node::{Node, NodeKind};
+use super::options::{Env, LoadOptions};
 use super::overrides::Override;
 use super::path::Base;
-use super::replica::Kind;
-use super::section::SECTION;
+use super::schema::{self, Series};
 use super::templates::{Additions, Completed};
 use super::traces::Traces;
-use super::variables::{self, Env};
-use super::{overlap, real, schema, spelling, templates, types};
+use super::{overlap, real, spelling, templates, twins, types, variables};
 
 /// A configuration that was read and found consistent.
 #[derive(Clone)]
@@ -33,15 +33,6 @@ pub struct Config {
     pub(super) completed: BTreeMap<usize, Completed>,
     cwd: PathBuf,
     home: Option<PathBuf>,
-}
-
-/// The two series of Litestream, which read the same file differently.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Series {
-    /// 0.3.x: only `replicas`, any number of them.
-    V03,
-    /// 0.5.x and later: `replica`, or `replicas` with one entry.
-    V05,
 }
 
 impl Config {
@@ -83,20 +74,8 @@ impl Config {
         };
         config.read_entries(&budget, &mut found);
         found.extend(config.traces.gaps());
-        let result = Error::of(&config.origin, found, &config.unset, &config.traces);
+        let result = Error::of(&config.origin, config.traces.blame(found), &config.unset);
         (config, result)
-    }
-
-    /// The same configuration with what a resolver answered.
-    #[cfg(test)]
-    pub(super) fn with_databases(
-        &self,
-        json: &str,
-        env: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Self, Error> {
-        let entries = super::named::parse_answer(json.as_bytes())?;
-        let (config, result) = self.with_entries(entries, &[], env, env);
-        result.map(|()| config)
     }
 
     /// Those further databases that are sound, each as if it stood on the line that `lines` has for it, and what is
@@ -128,7 +107,7 @@ impl Config {
         let completed = complete_entries(&mut config.root, first, env, &budget, &mut found);
         config.completed.extend(completed);
         config.read_entries(&budget, &mut found);
-        let result = Error::of(&Origin::Resolver, found, &[], &Traces::default());
+        let result = Error::of(&Origin::Resolver, found, &[]);
         (config, result)
     }
 
@@ -160,8 +139,8 @@ impl Config {
             }
         }
         more.extend(overlap::find(&self.databases, &self.directories));
-        more.extend(twins(&self.databases));
-        more.extend(twin_folders(&self.directories));
+        more.extend(twins::of_databases(&self.databases));
+        more.extend(twins::of_folders(&self.directories));
         found.extend(more.into_iter().filter(|(line, _)| !known.contains(line)));
         found.sort_by_key(|(line, _)| *line);
         // A template that several databases use is wrong once.
@@ -205,7 +184,7 @@ impl Config {
         config.root.set("dbs", Node::list(entries));
         let mut found = Vec::new();
         config.read_entries(&Budget::default(), &mut found);
-        let result = Error::of(&self.origin, found, &self.unset, &self.traces);
+        let result = Error::of(&self.origin, self.traces.blame(found), &self.unset);
         (config, result)
     }
 
@@ -277,7 +256,7 @@ impl Config {
     /// Every value that this series refuses. For 0.5, every database with more than one replica; for
     /// 0.3, every folder of databases, and replicas of one database with one name.
     pub fn check(&self, series: Series) -> Result<(), Error> {
-        Error::of(&self.origin, self.refused(series), &self.unset, &self.traces)
+        Error::of(&self.origin, self.traces.blame(self.refused(series)), &self.unset)
     }
 
     /// As [`Config::check`], where all but the databases of an answer is known to be sound: what is wrong stands in that,
@@ -289,7 +268,7 @@ impl Config {
         let mut found = self.refused(series);
         // Whoever takes it in knows what runs already by its real path, and names both.
         found.retain(|(_, problem)| !matches!(problem, Problem::SameDatabase { .. }));
-        Error::of(&Origin::Resolver, found, &[], &Traces::default())
+        Error::of(&Origin::Resolver, found, &[])
     }
 
     fn refused(&self, series: Series) -> Vec<(usize, Problem)> {
@@ -378,60 +357,6 @@ fn complete_entries(
     }
     root.set("dbs", dbs);
     completed
-}
-
-/// Databases that would overwrite each other: Litestream does not look, and one of them is lost.
-///
-/// Each is told with the first one that it is at odds with; there can be thousands.
-pub(super) fn twins(databases: &[Database]) -> Vec<(usize, Problem)> {
-    let (mut paths, mut locations, mut folders) = (HashMap::new(), HashMap::new(), HashMap::new());
-    let mut found = Vec::new();
-    let name = |path: &Path| path.display().to_string();
-    for database in databases {
-        let (path, line) = (database.path.as_path(), database.line);
-        if let Some(first) = paths.insert(path, line) {
-            paths.insert(path, first);
-            found.push((line, Problem::SameDatabase { database: name(path), first }));
-            continue;
-        }
-        for replica in &database.replicas {
-            let first = *locations.entry(replica.location.as_str()).or_insert(path);
-            if first != path {
-                let (first, second, place) = (name(first), name(path), replica.display.clone());
-                found.push((line, Problem::SameReplica { first, second, place }));
-            }
-        }
-        let first = *folders.entry(database.meta_path.as_path()).or_insert(path);
-        if first != path {
-            let (first, second, folder) = (name(first), name(path), name(&database.meta_path));
-            found.push((line, Problem::SameMetadata { first, second, folder }));
-        }
-    }
-    found
-}
-
-/// Folders with one pattern, whose databases would be twins as soon as two have one name; and what is
-/// missing in one would be restored from the other's backups.
-pub(super) fn twin_folders(directories: &[Directory]) -> Vec<(usize, Problem)> {
-    let (mut folders, mut locations) = (HashMap::new(), HashMap::new());
-    let mut found = Vec::new();
-    for directory in directories {
-        let (line, pattern) = (directory.line, directory.pattern.as_str());
-        let name = directory.dir.join(pattern).display().to_string();
-        if let Some(first) = folders.insert((directory.dir.as_path(), pattern), line) {
-            folders.insert((directory.dir.as_path(), pattern), first);
-            found.push((line, Problem::SameDatabase { database: name, first }));
-            continue;
-        }
-        for replica in &directory.replicas {
-            let first = locations.entry((replica.location.as_str(), pattern)).or_insert_with(|| name.clone());
-            if *first != name {
-                let (first, second, place) = (first.clone(), name.clone(), replica.display.clone());
-                found.push((line, Problem::SameReplica { first, second, place }));
-            }
-        }
-    }
-    found
 }
 
 /// Without the tree, which holds secrets.

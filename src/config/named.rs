@@ -29,6 +29,18 @@ pub struct Registration {
 }
 
 impl Config {
+    /// The same configuration with what a resolver answered.
+    #[cfg(test)]
+    pub(super) fn with_databases(
+        &self,
+        json: &str,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, Error> {
+        let entries = parse_answer(json.as_bytes())?;
+        let (config, result) = self.with_entries(entries, &[], env, env);
+        result.map(|()| config)
+    }
+
     /// The last `count` databases, each with what a running Litestream takes it in by.
     ///
     /// `env` are the variables that Litestream was started with.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::scalar::Resolved;
+use super::scalar::{Resolved, Scalar, Variable};
 
 /// One value of a configuration, and where it stands.
 ///
@@ -27,45 +27,6 @@ pub enum NodeKind {
     Sequence(Vec<Node>),
     /// Keys and values in the order of the file; every key is a scalar, and no key is there twice.
     Mapping(Vec<(Node, Node)>),
-}
-
-/// A single value as it was written.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Scalar {
-    /// The text without quotes, escapes and line folding.
-    pub text: String,
-    /// Whether it was written without quotes and not as a block, so that its looks decide its type.
-    pub plain: bool,
-    /// An explicit type.
-    pub tag: Option<Tag>,
-    /// Where Litestream is to read the text from, if the generated file must not hold it.
-    pub variable: Option<Variable>,
-}
-
-/// The variable of Litestream's environment that has a text.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Variable {
-    /// One of the environment, whose value is exactly the text.
-    Named(String),
-    /// None has exactly this text: it is passed on under a name of Litekeeper's own.
-    Own,
-}
-
-/// The tags that yaml.v2 knows for scalars, `!!binary` left out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tag {
-    /// `!!str`
-    Str,
-    /// `!!int`
-    Int,
-    /// `!!float`
-    Float,
-    /// `!!bool`
-    Bool,
-    /// `!!null`
-    Null,
-    /// `!!timestamp`
-    Timestamp,
 }
 
 impl Node {
@@ -261,11 +222,5 @@ impl fmt::Debug for NodeKind {
             NodeKind::Sequence(_) => "Sequence",
             NodeKind::Mapping(_) => "Mapping",
         })
-    }
-}
-
-impl fmt::Debug for Scalar {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scalar").field("plain", &self.plain).field("tag", &self.tag).finish_non_exhaustive()
     }
 }

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use super::database::{Database, Directory};
 use super::error::Problem;
-use super::replica::{Kind, Replica};
+use super::kind::Kind;
+use super::replica::Replica;
 
 /// Every replica in a folder that is, or is in, a database or its metadata; and those with its own metadata among the backup's files.
 pub(super) fn find(databases: &[Database], directories: &[Directory]) -> Vec<(usize, Problem)> {

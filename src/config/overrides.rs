@@ -5,7 +5,7 @@
 
 use super::error::{Error, Origin, Problem};
 use super::node::Node;
-use super::variables::Env;
+use super::options::Env;
 
 /// What a variable makes of a setting.
 #[derive(Clone)]
@@ -108,12 +108,7 @@ fn overrides(root: &Node, env: Env<'_>) -> Result<Vec<Override>, Error> {
     if wrong.is_empty() {
         return Ok(found);
     }
-    Error::of(
-        &Origin::Environment,
-        wrong.into_iter().map(|problem| (0, problem)).collect(),
-        &[],
-        &super::traces::Traces::default(),
-    )?;
+    Error::of(&Origin::Environment, wrong.into_iter().map(|problem| (0, problem)).collect(), &[])?;
     Ok(found)
 }
 

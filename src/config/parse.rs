@@ -12,7 +12,8 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag as ParsedTag};
 use super::error::Problem;
 use super::layout::Layout;
 use super::limits::{Budget, MAX_BYTES, MAX_DEPTH, MAX_KEYS, Size};
-use super::node::{Node, NodeKind, Scalar, Tag};
+use super::node::{Node, NodeKind};
+use super::scalar::{Scalar, Tag};
 
 /// Where a problem is: line and column from 1, in characters, and what is wrong.
 pub type Located = (usize, usize, Problem);

@@ -2,9 +2,10 @@
 
 use super::bucket;
 use super::error::Problem;
-use super::given;
+use super::kind::Kind;
+use super::meant::meant;
 use super::path::Base;
-use super::replica::{Kind, Settings};
+use super::settings::Settings;
 use super::url::Url;
 
 /// A place, once for people and once for comparing.
@@ -54,7 +55,7 @@ fn file(settings: &Settings<'_>, url: Option<&Url>, base: &Base<'_>) -> Found<Pl
                 settings.line(),
                 Problem::BadUrl {
                     reason: "has no scheme such as s3:// or file://",
-                    meant: settings.own("url")?.map(given::meant),
+                    meant: settings.own("url")?.map(meant),
                     shown: String::new(),
                 },
             ));

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use super::database::text;
 use super::model::Config;
-use super::node::{Node, NodeKind, Variable};
+use super::node::{Node, NodeKind};
+use super::scalar::Variable;
 use super::schema::Section;
+use super::settings::text;
 
 /// Whose replica it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::database::{Database, Directory};
 use super::error::Problem;
-use super::model::{twin_folders, twins};
-use super::overlap;
-use super::replica::{Kind, Replica};
+use super::kind::Kind;
+use super::replica::Replica;
+use super::{overlap, twins};
 use crate::os::place;
 
 /// What is at odds once each path is where it leads to. Of what is there by one name already nothing would have been loaded.
@@ -28,8 +28,8 @@ pub(super) fn find(databases: &[Database], directories: &[Directory]) -> Vec<(us
         return Vec::new();
     }
     let mut found = overlap::find(&databases, &directories);
-    found.extend(twins(&databases));
-    found.extend(twin_folders(&directories));
+    found.extend(twins::of_databases(&databases));
+    found.extend(twins::of_folders(&directories));
     found
 }
 

@@ -1,6 +1,7 @@
 //! What may be shown of a configuration: everything but what opens a replica or belongs to the app alone.
 
-use super::node::{Node, NodeKind, Scalar, Variable};
+use super::node::{Node, NodeKind};
+use super::scalar::{Scalar, Variable};
 use super::variables::{file_reference, reference};
 use crate::secrets::{HIDDEN, is_secret_name, mask_value};
 

@@ -7,10 +7,12 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use super::database::{Database, text};
+use super::database::Database;
+use super::kind::Kind;
 use super::model::Config;
 use super::node::Node;
-use super::replica::{Kind, Replica};
+use super::replica::Replica;
+use super::settings::text;
 use super::url::Url;
 
 /// Settings of a database that decide when, and not where.

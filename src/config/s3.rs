@@ -1,13 +1,13 @@
-//! Where the backups of a folder's databases are on S3, as a client of our own needs it.
+//! A place on S3, as a client of our own needs it.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::database::text;
-use super::model::Config;
+use super::endpoint::{Written, with_scheme};
 use super::node::Node;
 use super::place::s3_host;
+use super::settings::text;
 use super::url::Url;
 
 /// A place on S3 and the way to it. It may hold the key, so its `Debug` shows the place alone.
@@ -29,69 +29,6 @@ pub struct S3 {
     pub access_key_id: Option<String>,
     /// Its secret.
     pub secret_access_key: Option<String>,
-}
-
-/// An endpoint without a scheme that looks as if it was not meant to be asked over https.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BareEndpoint {
-    /// As it is written, without a user.
-    pub endpoint: String,
-    /// Its line, 0 without a file.
-    pub line: usize,
-}
-
-impl Config {
-    /// The endpoints of S3 that Litestream asks over https only because nothing else is written: with a port of
-    /// their own, or with a name or number of a private network.
-    pub fn bare_endpoints(&self) -> Vec<BareEndpoint> {
-        let root = self.root();
-        let entries = root.get("dbs").and_then(Node::as_list).unwrap_or_default();
-        let replicas = entries.iter().flat_map(|entry| {
-            let several = entry.get("replicas").and_then(Node::as_list).unwrap_or_default();
-            entry.get("replica").into_iter().chain(several)
-        });
-        let mut found: Vec<BareEndpoint> = Vec::new();
-        for node in replicas {
-            let said = |key| text(node, key).ok().flatten();
-            let url = said("url").and_then(|url| Url::parse(url).ok());
-            let kind = said("type").or(url.as_ref().map(|url| url.scheme.as_str()));
-            if kind.is_some_and(|kind| kind != "s3") {
-                continue;
-            }
-            let (key, line) = match node.get("endpoint").or_else(|| root.get("endpoint")) {
-                Some(endpoint) => (endpoint.as_str().map(str::to_owned), endpoint.line),
-                None => (None, node.get("url").map_or(node.line, |url| url.line)),
-            };
-            let written = if key.is_some() { Written::Key } else { Written::Query };
-            let endpoint = key.or_else(|| url.as_ref()?.query("endpoint")).unwrap_or_default();
-            let bare = endpoint.rsplit_once('@').map_or(endpoint.as_str(), |(_, host)| host).to_owned();
-            let is_https =
-                !endpoint.contains("://") && with_scheme(&endpoint, written).starts_with("https://");
-            let bare = BareEndpoint { endpoint: bare, line };
-            if is_https && is_doubtful(&bare.endpoint) && !found.contains(&bare) {
-                found.push(bare);
-            }
-        }
-        found
-    }
-
-    /// Where the backups of the `place`-th folder of databases are, if they are on S3 (the settings as
-    /// Litestream's `NewS3ReplicaClientFromConfig` reads them).
-    ///
-    /// # Errors
-    /// What of its settings only Litestream can do.
-    pub fn folder_s3(&self, place: usize) -> Result<Option<S3>, &'static str> {
-        self.folder_node(place).map_or(Ok(None), |entry| S3::of(entry, self.root()))
-    }
-
-    /// The same of the only database of a [`Config::probe`].
-    ///
-    /// # Errors
-    /// As for [`Config::folder_s3`].
-    pub fn probe_s3(&self) -> Result<Option<S3>, &'static str> {
-        let entries = self.root().get("dbs").and_then(Node::as_list).unwrap_or_default();
-        entries.first().map_or(Ok(None), |entry| S3::of(entry, self.root()))
-    }
 }
 
 impl fmt::Debug for S3 {
@@ -195,46 +132,6 @@ fn needs_path(endpoint: &str) -> bool {
         || host.contains(':') && !CLOUDS.iter().any(|cloud| host.contains(cloud))
 }
 
-/// Where an endpoint is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Written {
-    /// As a key of its own, or by a variable.
-    Key,
-    /// In a replica's URL.
-    Query,
-}
-
-/// An endpoint with the scheme that Litestream puts in front where there is none: https, but for machines of a
-/// private network in a URL (`configureEndpoint` in its s3/replica_client.go, `EnsureEndpointScheme` in its
-/// replica_url.go).
-pub fn with_scheme(endpoint: &str, written: Written) -> String {
-    if endpoint.starts_with("http://") || endpoint.starts_with("https://") {
-        return endpoint.to_owned();
-    }
-    let is_http = written == Written::Query && is_local(endpoint);
-    format!("{}://{endpoint}", if is_http { "http" } else { "https" })
-}
-
-/// Whether a server of this name and port is seldom one with a certificate.
-fn is_doubtful(endpoint: &str) -> bool {
-    let authority = endpoint.split('/').next().unwrap_or_default();
-    let (host, port) = authority.rsplit_once(':').unwrap_or((authority, "443"));
-    !host.is_empty() && (port != "443" || !host.contains('.') || is_local(authority))
-}
-
-/// Litestream's `IsLocalEndpoint`.
-fn is_local(endpoint: &str) -> bool {
-    const STARTS: [&str; 9] =
-        ["192.168.", "10.", "172.16.", "172.17.", "172.18.", "172.19.", "172.2", "172.30.", "172.31."];
-    let host = endpoint.trim().to_ascii_lowercase();
-    let host = host.rsplit_once(':').map_or(host.as_str(), |(host, _)| host);
-    !host.contains('@')
-        && (["localhost", "127.0.0.1"].contains(&host)
-            || STARTS.iter().any(|start| host.starts_with(start))
-            || host.ends_with(".local")
-            || host.ends_with(".localhost"))
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -255,21 +152,6 @@ mod tests {
 
     fn shown(top: &str, replica: &str) -> String {
         serde_json::to_string(&place(top, replica).expect("it can be listed")).expect("JSON")
-    }
-
-    #[test]
-    fn an_endpoint_without_a_scheme_is_asked_as_litestream_asks_it() {
-        for (endpoint, key, query) in [
-            ("minio:9000", "https://minio:9000", "https://minio:9000"),
-            ("localhost:9000", "https://localhost:9000", "http://localhost:9000"),
-            ("10.0.0.7", "https://10.0.0.7", "http://10.0.0.7"),
-            ("8.8.8.8:9", "https://8.8.8.8:9", "https://8.8.8.8:9"),
-            ("nas.local:9", "https://nas.local:9", "http://nas.local:9"),
-            ("http://minio:9000", "http://minio:9000", "http://minio:9000"),
-        ] {
-            assert_eq!(with_scheme(endpoint, Written::Key), key);
-            assert_eq!(with_scheme(endpoint, Written::Query), query);
-        }
     }
 
     #[test]

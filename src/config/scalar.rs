@@ -1,6 +1,45 @@
-//! What an untyped scalar means to Go's yaml.v2 (`resolve.go` of 2.4.0): YAML 1.1 with its own corners.
+//! A single value, and what it means to Go's yaml.v2 (`resolve.go` of 2.4.0): YAML 1.1 with its own corners.
 
-use super::node::{Scalar, Tag};
+use std::fmt;
+
+/// A single value as it was written.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Scalar {
+    /// The text without quotes, escapes and line folding.
+    pub text: String,
+    /// Whether it was written without quotes and not as a block, so that its looks decide its type.
+    pub plain: bool,
+    /// An explicit type.
+    pub tag: Option<Tag>,
+    /// Where Litestream is to read the text from, if the generated file must not hold it.
+    pub variable: Option<Variable>,
+}
+
+/// The variable of Litestream's environment that has a text.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Variable {
+    /// One of the environment, whose value is exactly the text.
+    Named(String),
+    /// None has exactly this text: it is passed on under a name of Litekeeper's own.
+    Own,
+}
+
+/// The tags that yaml.v2 knows for scalars, `!!binary` left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tag {
+    /// `!!str`
+    Str,
+    /// `!!int`
+    Int,
+    /// `!!float`
+    Float,
+    /// `!!bool`
+    Bool,
+    /// `!!null`
+    Null,
+    /// `!!timestamp`
+    Timestamp,
+}
 
 /// The value that a scalar resolves to.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -55,6 +94,12 @@ impl Scalar {
             (Some(Tag::Timestamp), _) => looks_like_date(&self.text),
             (Some(Tag::Null | Tag::Bool | Tag::Int | Tag::Float), _) => false,
         }
+    }
+}
+
+impl fmt::Debug for Scalar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scalar").field("plain", &self.plain).field("tag", &self.tag).finish_non_exhaustive()
     }
 }
 

@@ -30,6 +30,15 @@ pub enum Section {
     Age,
 }
 
+/// The two series of Litestream, which read the same file differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Series {
+    /// 0.3.x: only `replicas`, any number of them.
+    V03,
+    /// 0.5.x and later: `replica`, or `replicas` with one entry.
+    V05,
+}
+
 /// What a value has to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Type {
@@ -53,6 +62,23 @@ pub enum Type {
     Mappings(Section),
     /// The mapping of Litekeeper's own settings.
     Litekeeper,
+}
+
+impl Type {
+    /// What a value of this type is, in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Type::Text => "a single text",
+            Type::Bool => "true or false, without quotes",
+            Type::Int => "a whole number, without quotes",
+            Type::Octal => "an octal number such as 0600, without quotes",
+            Type::Duration => "a duration such as 10s or 1h30m",
+            Type::Size => "a size such as 5MiB",
+            Type::Texts => "a list of texts",
+            Type::Mapping(_) | Type::Litekeeper => "a mapping",
+            Type::Mappings(_) => "a list",
+        }
+    }
 }
 
 /// What a series of Litestream does with a key.
@@ -95,6 +121,14 @@ pub struct Key {
 }
 
 impl Key {
+    /// What this series does with it.
+    pub fn reading(&self, series: Series) -> Reading {
+        match series {
+            Series::V03 => self.v03,
+            Series::V05 => self.v05,
+        }
+    }
+
     /// Whether Litekeeper alone reads this; it is taken out of what Litestream gets.
     pub fn is_own(&self) -> bool {
         self.v03 == Reading::Ignored && self.v05 == Reading::Ignored

@@ -6,16 +6,13 @@
 
 use std::fmt;
 
-use super::error::{Error, Finding, Origin, Problem};
+use super::document::Document;
+use super::error::{Error, Problem};
 use super::exec;
 use super::fault::Fault;
-use super::keys::{Key, OFF, Shape, find, is_group, meant, short, siblings};
-use super::load::Document;
+use super::keys::{Key, OFF, SECTION, Shape, find, is_group, meant, short, siblings};
 use super::node::{Node, NodeKind};
 use super::variables::{self, Reference};
-
-/// The top-level key of all that is Litekeeper's own.
-pub const SECTION: &str = "litekeeper";
 
 /// The most bytes of the app's own variables; a process cannot get more than 2 MiB (`execve(2)`).
 const MAX_VARIABLES: usize = 1 << 21;
@@ -66,12 +63,11 @@ impl Section {
         env: &dyn Fn(&str) -> Option<String>,
         accepts: Accepts<'_>,
     ) -> Result<Self, Error> {
-        let mut reader =
-            Reader { section: Self::default(), findings: Vec::new(), origin: &document.origin, env, accepts };
+        let mut reader = Reader { section: Self::default(), found: Vec::new(), env, accepts };
         if let Some(node) = document.root.get(SECTION) {
             reader.group("", node);
         }
-        Error::of_findings(reader.findings, &document.unset, &document.traces)?;
+        Error::of(&document.origin, document.traces.blame(reader.found), &document.unset)?;
         Ok(reader.section)
     }
 
@@ -105,16 +101,14 @@ fn full(path: &str) -> String {
 
 struct Reader<'a> {
     section: Section,
-    findings: Vec<Finding>,
-    origin: &'a Origin,
+    found: Vec<(usize, Problem)>,
     env: &'a dyn Fn(&str) -> Option<String>,
     accepts: Accepts<'a>,
 }
 
 impl Reader<'_> {
     fn fault(&mut self, node: &Node, fault: Fault) {
-        let problem = Problem::Section(fault);
-        self.findings.push(Finding { origin: self.origin.clone(), line: node.line, column: 0, problem });
+        self.found.push((node.line, Problem::Section(fault)));
     }
 
     fn wrong_type(&mut self, node: &Node, path: &str, wanted: &'static str) {
@@ -328,6 +322,7 @@ fn texts(node: &Node) -> Option<Vec<(&Node, &str)>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::error::Origin;
     use super::super::parse::parse;
     use super::*;
 

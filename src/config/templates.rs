@@ -1,13 +1,15 @@
 //! What `litekeeper:` says about databases: aliases, templates of replicas, and where each one's path is.
 
-use super::database::text;
+use super::env_replica::{self, Place};
 use super::error::Problem;
+use super::keys::SECTION;
 use super::limits::{Budget, Size};
-use super::node::{Node, NodeKind, Variable};
-use super::section::SECTION;
-use super::sources;
+use super::node::{Node, NodeKind};
+use super::options::Env;
+use super::scalar::Variable;
+use super::settings::text;
 use super::url;
-use super::variables::{self, Env};
+use super::variables;
 
 /// The most templates that a hint names.
 const MOST_SHOWN: usize = 20;
@@ -27,7 +29,7 @@ pub(super) struct Additions<'a> {
 pub(super) struct Completed {
     /// Its name for the path below one that several databases share.
     pub(super) name: String,
-    /// Its replica, if the variables that name it are read in the other way (see [`sources::Place`]).
+    /// Its replica, if the variables that name it are read in the other way (see [`Place`]).
     pub(super) other: Option<Node>,
 }
 
@@ -85,15 +87,15 @@ impl<'a> Additions<'a> {
         }
         let mut completed = Completed { name: own.name, other: None };
         if has_no_replica(entry) {
-            let wrong = sources::wrong_replica(self.env);
+            let wrong = env_replica::wrong(self.env);
             if !wrong.is_empty() {
                 found.extend(wrong.into_iter().map(|given| (entry.line, Problem::Given(given))));
                 return None;
             }
             let tail = self.tail(&name.unwrap_or(base));
-            let place = sources::default_place(self.env, &tail, alone);
+            let place = env_replica::default_place(self.env, &tail, alone);
             let place = place.filter(|place| self.budget.take(entry.line, Size::of(&place.replica)));
-            if let Some(sources::Place { replica, other }) = place {
+            if let Some(Place { replica, other }) = place {
                 let line = entry.line;
                 entry.remove("replicas");
                 entry.set("replica", Node { line, ..replica });
@@ -196,7 +198,7 @@ impl PathMode {
 
     fn apply(self, path: &str, tail: &str) -> String {
         match self {
-            Self::Append => sources::join(path, tail),
+            Self::Append => env_replica::join(path, tail),
             Self::Replace => tail.to_owned(),
             Self::Preserve => path.to_owned(),
         }
@@ -266,8 +268,9 @@ fn is_name(name: &str) -> bool {
 mod tests {
     use std::path::{Path, PathBuf};
 
+    use super::super::document::Document;
     use super::super::emit::emit;
-    use super::super::load::{Document, LoadOptions};
+    use super::super::options::LoadOptions;
     use super::super::parse::parse;
     use super::super::{Config, Error, Origin};
 

@@ -4,8 +4,10 @@ use super::error::Problem;
 use super::expand::expand;
 use super::fault::Fault;
 use super::node::{Node, NodeKind};
+use super::options::Env;
 use super::parse::parse;
-use super::variables::{Env, Marked};
+use super::variable_names::{from, plain, shown};
+use super::variables::Marked;
 
 /// No key that anything is said about is as long.
 const LONGEST_KEY: usize = 64;
@@ -93,8 +95,12 @@ impl Traces {
         self.0[start..].iter().take_while(move |trace| trace.line == line).take(MOST_OF_LINE)
     }
 
-    /// The problem with a value of this line, as one with its variable if it has one.
-    pub(super) fn blamed(&self, line: usize, problem: Problem) -> Problem {
+    /// Each problem with a value, by its line, as one with the variable that the value is from if there is one.
+    pub(super) fn blame(&self, found: Vec<(usize, Problem)>) -> Vec<(usize, Problem)> {
+        found.into_iter().map(|(line, problem)| (line, self.blamed(line, problem))).collect()
+    }
+
+    fn blamed(&self, line: usize, problem: Problem) -> Problem {
         let Some(key) = key_of(&problem) else { return problem };
         // A URL stands in the place of a bucket, a host or a path.
         let or_url = matches!(problem, Problem::Missing { .. } | Problem::HostAsBucket { .. });
@@ -131,29 +137,6 @@ impl Traces {
             None => from(&trace.names),
         })
     }
-}
-
-/// Where a value is from.
-pub(super) fn from(names: &[String]) -> String {
-    match names {
-        [name] => format!("it is the value of {}", shown(name)),
-        names => {
-            format!("it is made of {}", names.iter().map(|name| shown(name)).collect::<Vec<_>>().join(", "))
-        }
-    }
-}
-
-/// A variable's name, without what was meant as a default, which may be a secret.
-pub(super) fn shown(name: &str) -> String {
-    match plain(name) {
-        plain if plain == name => name.to_owned(),
-        plain => format!("${{{plain}…}}"),
-    }
-}
-
-/// The part of a name that one can have.
-pub(super) fn plain(name: &str) -> &str {
-    &name[..name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(name.len())]
 }
 
 /// The key that a problem is about.

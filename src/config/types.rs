@@ -4,10 +4,9 @@
 
 use super::duration::{go_duration, nanoseconds};
 use super::error::Problem;
-use super::model::Series;
 use super::node::{Node, NodeKind};
 use super::scalar::Resolved;
-use super::schema::{Key, Reading, Section, Type};
+use super::schema::{Key, Reading, Section, Series, Type};
 
 /// More than the values of these settings ever have; what is longer is no typing mistake.
 const LONGEST_SHOWN: usize = 40;
@@ -29,20 +28,13 @@ fn section(node: &Node, of: Section, series: Series, found: &mut Found) {
     let NodeKind::Mapping(entries) = &node.kind else { return };
     for (name, value) in entries {
         let Some(key) = of.key(name.key()) else { continue };
-        match reading(key, series) {
+        match key.reading(series) {
             Reading::Ignored => {}
             Reading::Refused if says_something(value) => {
                 found.push((value.line, Problem::NotIn05 { key: key.name }));
             }
             Reading::Refused | Reading::Read | Reading::Unused => check(value, key, of, series, found),
         }
-    }
-}
-
-fn reading(key: Key, series: Series) -> Reading {
-    match series {
-        Series::V03 => key.v03,
-        Series::V05 => key.v05,
     }
 }
 
@@ -140,21 +132,6 @@ fn wrong(value: &Node, key: Key) -> Problem {
         !is_kept && matches!(key.kind, Type::Bool | Type::Int | Type::Octal | Type::Duration | Type::Size);
     let shown = value.as_str().filter(|text| is_shown && text.len() <= LONGEST_SHOWN);
     Problem::WrongType { key: key.name, kind: key.kind, value: shown.map(str::to_owned) }
-}
-
-/// What a value of this type is, in words.
-pub(super) fn expected(kind: Type) -> &'static str {
-    match kind {
-        Type::Text => "a single text",
-        Type::Bool => "true or false, without quotes",
-        Type::Int => "a whole number, without quotes",
-        Type::Octal => "an octal number such as 0600, without quotes",
-        Type::Duration => "a duration such as 10s or 1h30m",
-        Type::Size => "a size such as 5MiB",
-        Type::Texts => "a list of texts",
-        Type::Mapping(_) | Type::Litekeeper => "a mapping",
-        Type::Mappings(_) => "a list",
-    }
 }
 
 fn out_of_range(key: Key, expected: &'static str) -> Problem {

@@ -9,16 +9,14 @@ use std::cell::RefCell;
 
 use super::error::Problem;
 use super::expand::expand;
-use super::given;
 use super::limits::Budget;
-use super::node::{Node, NodeKind, Variable};
+use super::node::{Node, NodeKind};
+use super::options::Env;
 use super::parse::parse;
-use super::scalar::Resolved;
+use super::scalar::{Resolved, Variable};
 use super::schema::{self, Secrecy};
+use super::unread::unread;
 use crate::os::open;
-
-/// The environment.
-pub(super) type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// What encloses a variable's number in the text with marks: characters for private use, which are plain
 /// text anywhere in YAML.
@@ -179,7 +177,7 @@ pub(super) fn fill_in(
         match (env(&name).filter(|value| !value.is_empty()), default) {
             (Some(value), _) => {
                 // A command is split, and its quotes are taken away.
-                let wrong = given::unread(&name, &value, false).filter(|_| key != "exec");
+                let wrong = unread(&name, &value, false).filter(|_| key != "exec");
                 if let Some(wrong) = wrong {
                     missing.push((place.0, Problem::Given(wrong)));
                 }

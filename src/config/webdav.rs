@@ -3,9 +3,9 @@
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 
-use super::database::text;
 use super::model::Config;
 use super::node::Node;
+use super::settings::text;
 use super::url::{Url, escape};
 
 /// A folder on a server, and who may write there. It holds a password, so it has no `Debug`.

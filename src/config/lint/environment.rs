@@ -1,16 +1,16 @@
 //! Variables that seem to say where the backups are, or who may write them.
 
-use super::Lint;
+use super::finding::Lint;
 use super::placeholder::placeholder;
 use super::replica::{NO_LINE_END, odd_in_key};
 use super::rules::{BROKEN_KEY, PLACEHOLDER, UNUSED_VARIABLE, VARIABLE_VALUE};
+use crate::config::document::Document;
+use crate::config::env_replica;
 use crate::config::error::Origin;
-use crate::config::given;
-use crate::config::load::Document;
 use crate::config::node::Node;
+use crate::config::options::Env;
 use crate::config::schema::Secrecy;
-use crate::config::sources;
-use crate::config::variables::Env;
+use crate::config::unread::unread;
 
 use super::text::without_comment;
 
@@ -99,7 +99,7 @@ pub fn environment(said: Said<'_>, origin: &Origin, env: Env<'_>) -> Vec<Lint> {
     for name in LITESTREAMS {
         // In a configuration's text its own quotes are taken away.
         let value = env(name).filter(|_| !is_written(name));
-        if let Some(given) = value.and_then(|value| given::unread(name, &value, false)) {
+        if let Some(given) = value.and_then(|value| unread(name, &value, false)) {
             found.push(Lint::new(VARIABLE_VALUE, &Origin::Environment, given.to_string()).hint(given.hint()));
         }
     }
@@ -123,12 +123,12 @@ fn unused(said: Said<'_>, origin: &Origin, env: Env<'_>) -> Vec<Lint> {
         Said::Pairs { are_whole } => !are_whole,
         Said::Nowhere => true,
     };
-    let [(url, _), (bucket, _), ..] = sources::REPLICA_VARIABLES;
+    let [(url, _), (bucket, _), ..] = env_replica::VARIABLES;
     let mut found = Vec::new();
     let mut warn = |message: String, hint: String| {
         found.push(Lint::new(UNUSED_VARIABLE, origin, message).hint(hint));
     };
-    for (name, key) in sources::REPLICA_VARIABLES {
+    for (name, key) in env_replica::VARIABLES {
         if !is_set(name) || is_written(name) {
             continue;
         }

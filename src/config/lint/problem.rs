@@ -1,12 +1,12 @@
 //! What makes a configuration unusable, as findings.
 
+use super::finding::{Lint, Rule};
 use super::rules::{
     BAD_DURATION, BAD_SIZE, BOTH_SPELLINGS, BROKEN_URL, DATABASE_PATH, EXEC_SHELL, HOST_AS_BUCKET, LIMIT,
     NO_DATABASE, NO_REPLICA, NO_VARIABLE, NOT_YAML, OCTAL, PATH_MODE, REFUSED_KEY, REPLICA_IN_METADATA,
     REPLICA_PLACE, SAME_DATABASE, SAME_METADATA, SAME_REPLICA, SECTION_KEY, SECTION_VALUE, SEVERAL_REPLICAS,
     UNKNOWN_TEMPLATE, UNREADABLE, VARIABLE_VALUE, WRONG_TYPE,
 };
-use super::{Lint, Rule};
 use crate::config::error::{Error, Problem};
 use crate::config::fault::Fault;
 use crate::config::given::Given;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Lint;
+use super::finding::Lint;
 use super::placeholder::placeholder;
 use super::rules::{
     BROKEN_KEY, BUCKET_LIKE_HOST, FILE_HOST, HOST_KEY, PATH_SLASH, PLACEHOLDER, REPLICA_TYPE,
@@ -10,11 +10,11 @@ use super::rules::{
 };
 use super::tree::{clipped, distance, each_setting, replica_types};
 use crate::config::bucket;
-use crate::config::model::{Config, Series};
+use crate::config::kind::Kind;
+use crate::config::model::Config;
 use crate::config::node::Node;
 use crate::config::place::s3_host;
-use crate::config::replica::Kind;
-use crate::config::schema::{Secrecy, Section};
+use crate::config::schema::{Secrecy, Section, Series};
 use crate::config::url::{Url, is_url};
 use crate::secrets::mask_value;
 

@@ -1,20 +1,19 @@
 //! The tree against the table of all settings.
 
-use super::Lint;
+use super::finding::Lint;
 use super::rules::{
     BAD_DURATION, BAD_SIZE, BARE_DURATION, BROKEN_ESCAPE, BROKEN_URL, DROPPED_KEY, LOGGING, MISPLACED_KEY,
     NEWER_KEY, OCTAL, REFUSED_KEY, REPLICA_TYPE, SECRET_IN_FILE, SOCKET_OFF, SOCKET_PATH, UNKNOWN_KEY,
     WRONG_TYPE,
 };
 use super::value::in_hours;
+use crate::config::document::Document;
 use crate::config::duration::{go_duration, nanoseconds};
 use crate::config::error::Origin;
-use crate::config::load::Document;
-use crate::config::model::Series;
-use crate::config::node::{Node, NodeKind, Scalar};
+use crate::config::node::{Node, NodeKind};
 use crate::config::redact::is_reference;
-use crate::config::scalar::Resolved;
-use crate::config::schema::{Key, Reading, Secrecy, Section, Type};
+use crate::config::scalar::{Resolved, Scalar};
+use crate::config::schema::{Key, Reading, Secrecy, Section, Series, Type};
 use crate::config::types::is_size;
 use crate::config::url::{Url, is_escaped};
 use crate::foreign::piece;
