@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::rules::{BUSY_TIMEOUT, EXCLUSIVE_LOCKING, FOREIGN_KEYS, JOURNAL_MODE, SYNCHRONOUS_OFF};
 use super::site::Site;
+use super::text::text;
 use crate::config::Origin;
 use crate::config::lint::{Lint, Rule};
 
@@ -31,7 +32,7 @@ pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
     files.extend(django_settings(site.cwd).map(|path| (path, DJANGO)));
     let mut found = Vec::new();
     for (path, dialect) in files {
-        let Some(text) = super::text(&path) else { continue };
+        let Some(text) = text(&path) else { continue };
         if text.to_ascii_lowercase().contains("sqlite") {
             let origin = Origin::File(path.strip_prefix(site.cwd).unwrap_or(&path).to_owned());
             found.extend(settings(&text, dialect).filter_map(|setting| setting.lint(&origin, dialect)));
@@ -42,7 +43,7 @@ pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
 
 /// The module that `manage.py` names: `'DJANGO_SETTINGS_MODULE', 'mysite.settings'`.
 fn django_settings(cwd: &Path) -> Option<PathBuf> {
-    let manage = super::text(&cwd.join("manage.py"))?;
+    let manage = text(&cwd.join("manage.py"))?;
     let after = manage.split("DJANGO_SETTINGS_MODULE").nth(1)?;
     let module = after.split(['\'', '"']).nth(2)?;
     let is_module =

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::rules::{NO_CERTIFICATES, NO_NAMES};
 use super::site::Site;
-use super::text;
+use super::text::text;
 use crate::backup::{CERTIFICATE_FILES, CERTIFICATE_FOLDERS, reach};
 use crate::config::lint::Lint;
 use crate::config::{Kind, S3};

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::rules::{KILL_MODE, KILLED_EARLY, RUNTIME_DIRECTORY, SHORT_STOP};
 use super::site::Site;
+use super::text::text;
 use crate::config::duration::{self, of_platform};
 use crate::config::lint::{Lint, Rule};
 use crate::config::{Node, NodeKind, Origin};
@@ -33,7 +34,7 @@ pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
         unit_files()
             .iter()
             .find_map(|path| {
-                let limit = systemd(&super::text(path)?)?;
+                let limit = systemd(&text(path)?)?;
                 Some(limit.lints(site, path, site.default_stop))
             })
             .unwrap_or_default(),
@@ -45,7 +46,7 @@ pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
         names.sort();
         for path in names {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            let read = || super::text(&path).unwrap_or_default();
+            let read = || text(&path).unwrap_or_default();
             found.extend(match name {
                 "fly.toml" => fly(&read()).lints(site, &path, FLY),
                 "compose.yaml" | "compose.yml" | "docker-compose.yml" | "docker-compose.yaml" => {

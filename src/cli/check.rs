@@ -8,12 +8,13 @@ use super::app_env;
 use super::args;
 use super::databases;
 use super::findings;
-use super::from;
 use super::given;
-use super::layers::{self, Layers};
-use super::mounted;
+use super::layers::{self, Layers, Line};
+use super::mounted::{self, text_variable};
 use super::one_shot;
-use super::settings::{self, variable};
+use super::process::{self, variable};
+use super::restored;
+use super::settings;
 use super::switch;
 use super::unread;
 use super::words;
@@ -37,12 +38,12 @@ use crate::supervise::{Question, Said};
 ///
 /// # Errors
 /// What keeps it from looking: a wrong command line.
-pub(super) fn check(args: &args::Check) -> Result<ExitCode, Failure> {
+pub(super) fn check(args: &args::Check, words: &[OsString]) -> Result<ExitCode, Failure> {
     limit::raise_open_files();
     let mut lints = check::too_many(0);
     // Of all else nothing could be said with so few.
     if lints.is_empty() {
-        lints = one_shot::block_on(|children| look(args, children))??;
+        lints = one_shot::block_on(|children| look(args, words, children))??;
     }
     findings::sort(&mut lints);
     findings::show(&lints, args.json)?;
@@ -56,12 +57,12 @@ pub(super) fn check(args: &args::Check) -> Result<ExitCode, Failure> {
     Ok(if !is_off && lints.iter().any(is_bad) { ExitCode::CONFIG } else { ExitCode::OK })
 }
 
-async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failure> {
+async fn look(args: &args::Check, words: &[OsString], children: Children) -> Result<Vec<Lint>, Failure> {
     // All else would follow from it.
     if let Err(error) = given::look() {
         return Ok(lint::of_error(&error));
     }
-    let cwd = settings::current_dir()?;
+    let cwd = process::current_dir()?;
     // Whoever looks at a folder has not said that what lies there is to be run, asked or looked up. `run` has been told to.
     if let Some((path, hand)) = databases::of_another(&settings::source(&args.run), &cwd)? {
         let lint = Lint::new(check::OF_ANOTHER, &Origin::File(path.clone()), databases::put_there(hand));
@@ -70,13 +71,14 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
     let home = user::home();
     let options = LoadOptions {
         no_expand_env: args.run.no_expand_env,
-        env: &databases::text_variable,
+        env: &text_variable,
         cwd: &cwd,
         home: home.as_deref(),
         pid: std::process::id(),
     };
+    let line = Line { words, subcommand: "check", run: &args.run };
     // What is wrong with these files is found below.
-    let first = settings::First::mount("check", &args.run);
+    let first = settings::First::mount(line);
     let mut of_variables = switched_off(first.as_ref().ok());
     of_variables.extend(unmounted());
     let is_wrong = of_variables.iter().any(|lint| lint.rule.severity == Severity::Error);
@@ -91,7 +93,7 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
     }
     let (section, mut lints) = opened.section(&options);
     lints.extend(of_variables);
-    let layers = Layers::of("check", &section, opened.file())?;
+    let layers = Layers::of(line, &section, opened.file())?;
     // Anybody may ask how another one would fare.
     let user = settle(&mut lints, &layers, "user", settings::named_user(&layers)).flatten();
     let user = user.filter(|user| !user.is_current());
@@ -108,7 +110,7 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
     }
     settle(&mut lints, &layers, "before", settings::before(&layers));
     let folder = settle(&mut lints, &layers, "cwd", settings::app_folder(&layers, &cwd));
-    let env = app_env::environment(settings::environment(), &layers, section.variables(), &[], &cwd);
+    let env = app_env::environment(process::environment(), &layers, section.variables(), &[], &cwd);
     let env = settle(&mut lints, &layers, "env_file", env);
 
     let named = settings::named_binary(&layers);
@@ -135,7 +137,7 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
     let document = opened.document().cloned();
     let is_legible = !matches!(&opened, Opened::File(_, Err(_)));
     let (config, is_sound) = opened.config(&options, series, &mut lints);
-    let environment = settings::environment();
+    let environment = process::environment();
     let names = environment.iter().filter_map(|(name, _)| name.to_str());
     let asked: Vec<&str> = layers.args.enabled_if.iter().map(String::as_str).collect();
     // Of a file that cannot be read nobody knows what it would name.
@@ -149,7 +151,7 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
         return Ok(lints);
     }
     if let Some(config) = config.as_ref().filter(|_| is_sound) {
-        settle(&mut lints, &layers, "restore_from", from::elsewhere(&layers, config, &cwd));
+        settle(&mut lints, &layers, "restore_from", restored::elsewhere(&layers, config, &cwd));
     }
     let mut answer = (Vec::new(), 0);
     let seen = env.clone().unwrap_or_default();
@@ -178,13 +180,7 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
     let further = config.as_ref().map(|config| {
         // What is wrong with the file would be said of each database once more.
         let folders = if is_sound { inventory::folders(config) } else { Vec::new() };
-        Further::of(
-            config,
-            answer,
-            &folders,
-            options.env,
-            &inventory::also_in(databases::text_variable, &seen),
-        )
+        Further::of(config, answer, &folders, options.env, &inventory::also_in(text_variable, &seen))
     });
     let has_secrets = lints.iter().any(|lint| lint.rule == lint::SECRET_IN_FILE);
     if let (Some(config), Some(further)) = (&config, &further) {

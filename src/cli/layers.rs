@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::error::Error as _;
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -47,6 +48,17 @@ impl fmt::Display for Origin {
     }
 }
 
+/// A command line as it was typed.
+#[derive(Clone, Copy)]
+pub(super) struct Line<'a> {
+    /// All of its words, the program's name first.
+    pub(super) words: &'a [OsString],
+    /// The command among them, which has the options of `run`.
+    pub(super) subcommand: &'static str,
+    /// Those options.
+    pub(super) run: &'a Run,
+}
+
 /// The options of a run, and where each came from.
 pub(super) struct Layers {
     /// The options.
@@ -56,11 +68,11 @@ pub(super) struct Layers {
 }
 
 impl Layers {
-    /// Reads the command line of `subcommand` again, above what the file says.
+    /// Reads the command line again, above what the file says.
     ///
     /// # Errors
     /// When the command line is not the one that was read before.
-    pub(super) fn of(subcommand: &str, section: &Section, file: Option<&Path>) -> Result<Self, Failure> {
+    pub(super) fn of(line: Line<'_>, section: &Section, file: Option<&Path>) -> Result<Self, Failure> {
         let with_file = |run: clap::Command| {
             section.settings().iter().fold(run, |run, setting| match setting.key.option {
                 Some(option) => {
@@ -73,8 +85,9 @@ impl Layers {
             typed::mask(&mut error);
             Failure::lines(ExitCode::USAGE, error.to_string().trim_end().split('\n'))
         };
+        let subcommand = line.subcommand;
         let command = Cli::command().mut_subcommand(subcommand, with_file);
-        let matches = command.try_get_matches_from(std::env::args_os()).map_err(unreadable)?;
+        let matches = command.try_get_matches_from(line.words).map_err(unreadable)?;
         let Some(matches) = matches.subcommand_matches(subcommand) else {
             return Err(Failure::new(ExitCode::USAGE, format!("the command is not `{subcommand}`")));
         };

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::settings;
+use super::process;
 use crate::config;
 use crate::core::ExitCode;
 use crate::error::Failure;
@@ -77,6 +77,11 @@ pub(super) fn variable(name: &str) -> Option<String> {
     value
 }
 
+/// The value of a variable, set or mounted, if it is a text.
+pub(super) fn text_variable(name: &str) -> Option<String> {
+    process::variable(name).and_then(|value| value.into_string().ok()).or_else(|| variable(name))
+}
+
 /// Whether somebody has looked a variable up, and a file had its value.
 pub(super) fn is_used(name: &str) -> bool {
     mounted().seen.get(name).is_some_and(Option::is_some)
@@ -84,7 +89,7 @@ pub(super) fn is_used(name: &str) -> bool {
 
 /// Of a secret only: other variables end in `_FILE` as well, and mean something else (`LITESTREAM_CONFIG_FILE`).
 fn file_of(name: &str) -> Option<String> {
-    settings::variable(&format!("{name}_FILE")).filter(|_| may_be_in_file(name))?.into_string().ok()
+    process::variable(&format!("{name}_FILE")).filter(|_| may_be_in_file(name))?.into_string().ok()
 }
 
 /// Whether the file that `NAME_FILE` names is read for a variable.
@@ -96,7 +101,7 @@ pub(super) fn may_be_in_file(name: &str) -> bool {
 /// What Litestream needs of it in its environment.
 pub(super) fn for_litestream() -> Vec<(String, String)> {
     for name in LITESTREAMS {
-        if settings::variable(name).is_none() {
+        if process::variable(name).is_none() {
             variable(name);
         }
     }

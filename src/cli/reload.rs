@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::args;
 use super::databases::{self, Source};
+use super::process;
 use super::settings;
 use crate::core::ExitCode;
 use crate::error::Failure;
@@ -77,7 +78,7 @@ struct Found {
 }
 
 fn find(args: &args::Reload) -> Result<Found, Failure> {
-    let cwd = settings::current_dir()?;
+    let cwd = process::current_dir()?;
     let dbs = match &args.db {
         Some(path) => {
             let path = cwd.join(path);

@@ -6,7 +6,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, CommandFactory};
 
 use super::args::Cli;
-use super::settings::variable;
+use super::process::variable;
 use crate::foreign;
 use crate::litestream::binary::{self, Named};
 use crate::litestream::install;

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use crate::cli::settings::variable;
+use crate::cli::process::variable;
 use crate::config::lint::{self, Lint, Severity};
 use crate::config::{self, Document, LoadOptions, Problem, Series};
 use crate::core::ExitCode;

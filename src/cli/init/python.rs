@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use crate::cli::settings::variable;
+use crate::cli::process::variable;
 use crate::config;
 use crate::detect::Question;
 use crate::litestream::install::oneshot;

@@ -8,11 +8,6 @@ use super::{files, source};
 /// The circles that are there still, by rooms. A list may only get shorter; a room that is not named has none.
 const CIRCLES: &[(&str, &str)] = &[
     ("backup", "elsewhere formats kin reach remains restore s3 standing trial webdav whole"),
-    ("check", "files folder framework mod network stop"),
-    (
-        "cli",
-        "app_env args databases faults from given layers mounted settings txid typed unread written",
-    ),
     ("core", "machine machine/roster"),
     ("detect", "advice credentials"),
     (
