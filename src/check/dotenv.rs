@@ -6,10 +6,8 @@ use super::rules::ENV_FILE_ONLY;
 use super::site::Site;
 use crate::config::Origin;
 use crate::config::lint::Lint;
+use crate::dotenv;
 use crate::os::open;
-
-/// More than this is no file of variables.
-const MAX_FILE: usize = 1 << 20;
 
 /// Read before there is any file of variables, or for a folder that comes before all else.
 const NEVER_FROM_FILES: [&str; 3] =
@@ -28,16 +26,13 @@ pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
 }
 
 fn of_file(site: &Site<'_>, path: &Path) -> Vec<Lint> {
-    let Ok(text) = open::beginning(path, MAX_FILE) else { return Vec::new() };
+    let Ok(text) = open::beginning(path, dotenv::MAX_BYTES) else { return Vec::new() };
     // Of its own options `run` takes none from there.
     let is_read = site.env_files.iter().any(|file| file == path);
     let shown = path.strip_prefix(site.cwd).unwrap_or(path);
     let mut found = Vec::new();
-    for (number, line) in (1..).zip(String::from_utf8_lossy(&text).lines()) {
-        let line = line.trim_start();
-        let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
-        let Some((name, value)) = line.split_once('=') else { continue };
-        let name = name.trim_end();
+    for (number, (name, value)) in dotenv::lines(&String::from_utf8_lossy(&text)) {
+        let name = name.as_str();
         let is_wanted = if is_read {
             let is_ours = name.starts_with("LITEKEEPER_") || NEVER_FROM_FILES.contains(&name);
             is_ours && !(site.is_looked_up)(name)
@@ -45,8 +40,7 @@ fn of_file(site: &Site<'_>, path: &Path) -> Vec<Lint> {
             let is_ours = ["LITESTREAM_", "LITEKEEPER_"].iter().any(|start| name.starts_with(start));
             is_ours || site.unset.iter().any(|unset| unset == name)
         };
-        let is_empty = value.trim().trim_matches(['"', '\'']).is_empty();
-        if is_wanted && !is_empty && (site.variable)(name).is_none() {
+        if is_wanted && !value.is_empty() && (site.variable)(name).is_none() {
             let message = if is_read {
                 format!(
                     "{name} is set in this file only, and Litekeeper takes none of its own options from there"

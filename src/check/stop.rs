@@ -7,10 +7,11 @@ use std::time::Duration;
 use super::rules::{KILL_MODE, KILLED_EARLY, RUNTIME_DIRECTORY, SHORT_STOP};
 use super::site::Site;
 use super::text::text;
+use crate::config::Origin;
 use crate::config::duration::{self, of_platform};
 use crate::config::lint::{Lint, Rule};
-use crate::config::{Node, NodeKind, Origin};
 use crate::os::open;
+use crate::yaml::{self, Node, NodeKind};
 
 /// An upload needs a connection, and a second try when the first one fails.
 const LEAST_DRAIN: Duration = Duration::from_secs(2);
@@ -225,7 +226,7 @@ fn systemd(text: &str) -> Option<Limit> {
 
 /// The services of a Compose file that have litekeeper in what they run.
 fn compose(text: &str) -> Vec<Limit> {
-    let Ok(root) = crate::config::parse(text) else { return Vec::new() };
+    let Ok(root) = yaml::parse(text) else { return Vec::new() };
     let Some(NodeKind::Mapping(services)) = root.get("services").map(|services| &services.kind) else {
         return Vec::new();
     };

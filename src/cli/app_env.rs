@@ -5,10 +5,10 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::dotenv::{self, MAX_BYTES};
 use super::layers::Layers;
 use crate::config::{AppVariable, Config};
 use crate::core::ExitCode;
+use crate::dotenv::{self, MAX_BYTES};
 use crate::error::Failure;
 use crate::os::open;
 

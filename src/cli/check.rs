@@ -33,6 +33,7 @@ use crate::os::limit;
 use crate::os::place;
 use crate::os::user;
 use crate::supervise::{Question, Said};
+use crate::yaml::Node;
 
 /// Lists everything that is wrong, and everything that is worth to be known.
 ///
@@ -355,7 +356,7 @@ async fn ask(
     folder: &Path,
     origin: &Origin,
     is_online: bool,
-) -> Result<Vec<config::Node>, Lint> {
+) -> Result<Vec<Node>, Lint> {
     let lint = |rule, message: String| Lint::new(rule, origin, message);
     let program = question.command.first().cloned().unwrap_or_default();
     if !is_executable(&program, folder, &question.env) {

@@ -11,7 +11,7 @@ use super::databases;
 use super::layers::{Line, Origin};
 use super::process::{self, variable};
 use super::settings::{self, Said};
-use crate::config::{self, KEYS, Key, Node, NodeKind, OFF, SECTION, Setting, Shape, redact};
+use crate::config::{self, KEYS, Key, OFF, SECTION, Setting, Shape, redact};
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::inventory;
@@ -21,6 +21,7 @@ use crate::os::mount;
 use crate::os::user;
 use crate::printer;
 use crate::secrets;
+use crate::yaml::{Node, NodeKind};
 
 /// Shows the settings. Starts nothing, and writes no file.
 ///

@@ -9,14 +9,12 @@ use std::error::Error as _;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, CommandFactory, FromArgMatches};
 
 use super::args::{Cli, Run};
-use super::duration;
 use super::typed;
 use crate::config::{self, Key, Section, Setting};
 use crate::core::ExitCode;
@@ -155,7 +153,7 @@ pub(super) fn accepts(key: &Key, text: &str) -> Result<(), String> {
     let Some(option) = key.option else {
         return match key.path {
             "http" => address(text),
-            "resolver.interval" => duration::at_least(Duration::from_secs(1))(text).map(drop),
+            "resolver.interval" => config::Resolver::interval(text).map(drop),
             _ => Ok(()),
         };
     };

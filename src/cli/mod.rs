@@ -9,7 +9,6 @@ mod commands;
 mod config;
 mod databases;
 mod demo;
-pub mod dotenv;
 mod duration;
 mod faults;
 mod findings;

@@ -8,21 +8,10 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::process;
-use crate::config;
+use crate::config::{self, KEY_VARIABLES};
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::secrets;
-
-/// What Litestream looks up in its environment by itself (`os.Getenv` and the SDKs in its clients).
-const LITESTREAMS: &[&str] = &[
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "LITESTREAM_ACCESS_KEY_ID",
-    "LITESTREAM_SECRET_ACCESS_KEY",
-    "LITESTREAM_AZURE_ACCOUNT_KEY",
-    "LITESTREAM_AZURE_SAS_TOKEN",
-];
 
 /// Where a backup is; some of it may be secret, and all of it is deployed together.
 const PLACES: &[&str] = &[
@@ -94,13 +83,13 @@ fn file_of(name: &str) -> Option<String> {
 
 /// Whether the file that `NAME_FILE` names is read for a variable.
 pub(super) fn may_be_in_file(name: &str) -> bool {
-    let is_known = LITESTREAMS.contains(&name) || PLACES.contains(&name);
+    let is_known = KEY_VARIABLES.iter().any(|(known, _)| *known == name) || PLACES.contains(&name);
     is_known || secrets::is_secret_name(name) || name.ends_with("_URL")
 }
 
 /// What Litestream needs of it in its environment.
 pub(super) fn for_litestream() -> Vec<(String, String)> {
-    for name in LITESTREAMS {
+    for (name, _) in KEY_VARIABLES {
         if process::variable(name).is_none() {
             variable(name);
         }

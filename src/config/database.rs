@@ -4,13 +4,12 @@ use std::path::{Path, PathBuf};
 
 use super::error::Problem;
 use super::kind::Kind;
-use super::limits::Budget;
-use super::node::Node;
 use super::path::{Base, strip_sqlite};
 use super::replica::Replica;
 use super::s3::S3;
 use super::settings::text;
 use super::url::is_url;
+use crate::yaml::{Budget, Node};
 
 /// One database.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! A configuration file that was parsed.
 
 use super::error::Origin;
-use super::node::Node;
 use super::traces::Traces;
+use crate::yaml::Node;
 
 /// A configuration file as a tree. Nothing in it has been looked at yet: its two halves, Litestream's
 /// and the `litekeeper` section, are read apart, so that what is wrong in both is told at once.

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::error::Error;
-use super::limits::Budget;
 use super::model::Config;
-use super::node::Node;
 use super::{env_replica, templates};
+use crate::yaml::{Budget, Node};
 
 impl Config {
     /// The same with only those databases whose replica the environment names in a way that can mean another place as well:
@@ -94,9 +93,10 @@ mod tests {
 
     use super::super::document::Document;
     use super::super::options::LoadOptions;
-    use super::super::parse::parse;
     use super::*;
-    use crate::config::{Origin, emit::emit};
+    use crate::config::Origin;
+    use crate::yaml::emit;
+    use crate::yaml::parse;
 
     fn read(text: &str, env: &[(&str, &str)]) -> Config {
         let env =

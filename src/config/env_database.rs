@@ -8,10 +8,10 @@ use super::env_replica::{self, Place, REPLICA_BUCKET, REPLICA_URL, at_url, below
 use super::error::{Error, Origin, Problem};
 use super::given::Given;
 use super::options::LoadOptions;
-use super::scalar::Variable;
 use super::unread::{refused, several, unread};
 use crate::database_url::{self, Named, PRISMA_CONFIGS, Slashes};
 use crate::os::open;
+use crate::yaml::Variable;
 
 /// The database that the environment names, and where its backup is, see [`Config::from_environment`]; a path in
 /// the bucket that is not said is the file's name below `prefix`.

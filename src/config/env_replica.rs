@@ -1,11 +1,10 @@
 //! Where the environment, or an option in its place, has the replica of a database that has none of its own.
 
 use super::given::Given;
-use super::node::{Node, NodeKind};
 use super::options::Env;
-use super::scalar::Variable;
 use super::unread::of_replica;
 use super::url::{escape, is_nats, is_url, with_path};
+use crate::yaml::{Node, NodeKind, Variable};
 
 /// Where the environment has a database's backup.
 pub(super) struct Place {

@@ -11,7 +11,7 @@ use super::schema::Type;
 use super::url;
 use super::variable_names::{from, unset_hint, unset_words};
 use crate::core::ExitCode;
-use crate::{foreign, secrets};
+use crate::{foreign, secrets, yaml};
 
 /// Everything that is wrong with a configuration; at least one finding.
 ///
@@ -58,6 +58,9 @@ pub enum Origin {
 /// What is wrong, apart from where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
+    /// The text is not YAML as it is read here.
+    #[error(transparent)]
+    Text(#[from] yaml::Problem),
     /// The resolver's answer is no list of databases.
     #[error("its answer is {reason}")]
     BadAnswer {
@@ -72,77 +75,12 @@ pub enum Problem {
         /// Whether there is no such file.
         missing: bool,
     },
-    /// The text is longer than any configuration.
-    #[error("the configuration is larger than {limit} bytes")]
-    TooLarge {
-        /// The most bytes that are read.
-        limit: usize,
-    },
     /// Some byte is not UTF-8.
     #[error("the configuration is not UTF-8{how}")]
     NotUtf8 {
         /// How it seems to be that, with what separates it, or nothing.
         how: String,
     },
-    /// A character that YAML forbids even in comments.
-    #[error("control characters are not allowed in YAML")]
-    ControlCharacter,
-    /// A character that ends a line to Litestream and to nobody else.
-    #[error("the character U+{code:04X} is a line break in Litestream's YAML")]
-    LineBreak {
-        /// Its code point.
-        code: u32,
-    },
-    /// Not YAML.
-    #[error("not valid YAML: {info}")]
-    Syntax {
-        /// The parser's words.
-        info: String,
-    },
-    /// Nested too deeply.
-    #[error("the configuration is nested deeper than {limit} levels")]
-    TooDeep {
-        /// The most levels.
-        limit: usize,
-    },
-    /// Too many values, maybe by aliases of aliases.
-    #[error("the configuration has more than {limit} values, counting each use of an alias or a template")]
-    TooManyNodes {
-        /// The most values.
-        limit: usize,
-    },
-    /// Too many bytes, by aliases, templates or variables.
-    #[error(
-        "the configuration comes to more than {limit} bytes, counting each use of an alias, a template or a variable"
-    )]
-    TooManyBytes {
-        /// The most bytes.
-        limit: usize,
-    },
-    /// Too many keys.
-    #[error("a mapping has more than {limit} keys")]
-    TooManyKeys {
-        /// The most keys of one mapping.
-        limit: usize,
-    },
-    /// A key that is a list or a mapping.
-    #[error("a key must be a text, not a list or a mapping")]
-    KeyNotText,
-    /// `!!binary`
-    #[error("the tag `{tag}` is not supported here")]
-    UnknownTag {
-        /// The tag without its handle.
-        tag: String,
-    },
-    /// `!!int abc`
-    #[error("the value is not what its tag says")]
-    WrongTag,
-    /// An alias inside of its own anchor.
-    #[error("an alias stands inside of the value that it names")]
-    AliasOfItself,
-    /// `<<` with anything but mappings.
-    #[error("`<<` takes a mapping or a list of mappings")]
-    MergeNotMapping,
     /// The top of the file is a list or a text.
     #[error("{what} must be a mapping")]
     NotMapping {
@@ -638,6 +576,7 @@ impl Finding {
     /// The next step.
     pub fn hint(&self) -> String {
         let hint = match &self.problem {
+            Problem::Text(problem) => problem.hint(),
             Problem::Section(fault) => return fault.hint(),
             Problem::Given(given) => return given.hint(),
             Problem::BadUrl { meant: Some(meant), .. } => return meant.clone(),
@@ -656,7 +595,9 @@ impl Finding {
                 "write the bucket's name alone; no bucket has a blank in it"
             }
             Problem::BucketWithMore { .. } => "a path goes into `path`, and a server into `endpoint`",
-            Problem::Expanded { names, problem } if matches!(**problem, Problem::Syntax { .. }) => {
+            Problem::Expanded { names, problem }
+                if matches!(**problem, Problem::Text(yaml::Problem::Syntax { .. })) =>
+            {
                 let name = names.first().map_or("NAME", String::as_str);
                 return format!(
                     "write {{env: {name}}} in its place, which no value can break, or set another value"
@@ -734,13 +675,7 @@ impl Finding {
             }
             Problem::Variable { .. } => "correct it, or take the variable out",
             Problem::ForeignDatabaseUrl { .. } => "name the SQLite file with --db",
-            Problem::LineBreak { code: 0x85 } => "leave it out, or write it as `\\N` in double quotes",
-            Problem::LineBreak { .. } => {
-                "leave it out, or write it as `\\u2028` or `\\u2029` in double quotes"
-            }
-            Problem::UnknownTag { .. } => "leave the tag out and quote the value if it is a text",
             Problem::NotUtf8 { .. } => "save the file as UTF-8",
-            Problem::ControlCharacter => "take it out, or write it as an escape in double quotes",
             Problem::UpFromLink { .. } => "write the path without `..`",
             Problem::PathHasNul { .. } => "correct the path",
             Problem::BadAnswer { .. } => {
@@ -750,20 +685,6 @@ impl Finding {
                 "whoever writes it has to close it; or name a file"
             }
             Problem::Unreadable { .. } => "name a file that this user can read with --config",
-            Problem::TooLarge { .. }
-            | Problem::TooDeep { .. }
-            | Problem::TooManyNodes { .. }
-            | Problem::TooManyBytes { .. }
-            | Problem::TooManyKeys { .. } => {
-                "no configuration needs so much: name a folder (`dir` and `pattern`) or a resolver in place of many entries, and use fewer aliases"
-            }
-            Problem::Syntax { .. } => {
-                "correct the file there: a text with `: `, ` #` or quotes in it goes into quotes"
-            }
-            Problem::KeyNotText => "write a plain text before the colon",
-            Problem::WrongTag => "leave the tag out, or correct the value",
-            Problem::AliasOfItself => "write the value out in one of the two places",
-            Problem::MergeNotMapping => "give it an alias of a mapping: `<<: *defaults`",
             Problem::NotMapping { .. } => "write `key: value` lines; `litekeeper init` prints an example",
             Problem::NotList { .. } => "write each entry in a line of its own, after `- `",
             Problem::NotText { .. } => "write one text there, in quotes if need be",

@@ -3,7 +3,7 @@
 //! Litestream runs Go's `os.Expand` over the file, comments and quotes included: no defaults
 //! (`${VAR:-x}` names a variable called `VAR:-x`), no escape, and an unset variable is empty.
 
-use super::limits::MAX_BYTES;
+use crate::yaml::MAX_BYTES;
 
 use std::collections::HashSet;
 

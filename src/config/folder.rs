@@ -4,10 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use super::model::Config;
-use super::node::{Node, NodeKind};
-use super::scalar::Variable;
 use super::settings::text;
 use super::url::{go_path, is_url};
+use crate::yaml::{Node, NodeKind, Variable};
 
 impl Config {
     /// The database `below` the `place`-th folder, as it could stand under `dbs`, with what its values came from; none

@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::emit::emit;
 use super::model::Config;
-use super::node::{Node, NodeKind};
 use super::path::Base;
 use super::schema::Series;
 use super::settings::text;
 use super::url::is_url;
+use crate::yaml::{Node, NodeKind, emit};
 
 /// What the keeper decides about the generated file.
 #[derive(Clone, Debug, PartialEq, Eq)]

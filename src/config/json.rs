@@ -5,13 +5,12 @@
 use serde_json::Value;
 
 use super::error::Problem;
-use super::limits::{MAX_BYTES, MAX_DEPTH, MAX_NODES};
-use super::node::{Node, NodeKind};
+use crate::yaml::{self, MAX_BYTES, MAX_DEPTH, MAX_NODES, Node, NodeKind};
 
 /// The entries of a JSON list of databases, or of the list `dbs` in a mapping. No line is known of them.
 pub(super) fn databases(text: &[u8]) -> Result<Vec<Node>, Problem> {
     if text.len() > MAX_BYTES {
-        return Err(Problem::TooLarge { limit: MAX_BYTES });
+        return Err(Problem::Text(yaml::Problem::TooLarge { limit: MAX_BYTES }));
     }
     let wrong = |reason: String| Problem::BadAnswer { reason };
     let found: Value = serde_json::from_slice(text).map_err(|error| {
@@ -48,9 +47,9 @@ pub(super) fn byte_order_mark(text: &[u8]) -> Option<&'static str> {
 
 fn node(value: Value, depth: usize, left: &mut usize) -> Result<Node, Problem> {
     if depth > MAX_DEPTH {
-        return Err(Problem::TooDeep { limit: MAX_DEPTH });
+        return Err(Problem::Text(yaml::Problem::TooDeep { limit: MAX_DEPTH }));
     }
-    *left = left.checked_sub(1).ok_or(Problem::TooManyNodes { limit: MAX_NODES })?;
+    *left = left.checked_sub(1).ok_or(Problem::Text(yaml::Problem::TooManyNodes { limit: MAX_NODES }))?;
     Ok(match value {
         Value::Null => Node::plain("null"),
         Value::Bool(value) => Node::plain(value.to_string()),
@@ -72,8 +71,8 @@ fn node(value: Value, depth: usize, left: &mut usize) -> Result<Node, Problem> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::emit::emit;
     use super::*;
+    use crate::yaml::emit;
 
     #[test]
     fn what_programs_print_is_read() {
@@ -97,12 +96,15 @@ mod tests {
         assert_eq!(problem("hello"), wrong("no JSON (line 1, column 1)"));
         assert_eq!(problem("\u{feff}[]"), wrong("no JSON: it begins with the byte order mark of UTF-8"));
         assert_eq!(problem("[]\n[]"), wrong("no JSON (line 2, column 1)"));
-        assert_eq!(problem(&" ".repeat(MAX_BYTES + 1)), Problem::TooLarge { limit: MAX_BYTES });
+        assert_eq!(
+            problem(&" ".repeat(MAX_BYTES + 1)),
+            Problem::Text(yaml::Problem::TooLarge { limit: MAX_BYTES })
+        );
         let entry = |inside: &str| format!(r#"[{{"path": "a", "x": {inside}}}]"#);
         let deep = entry(&format!("{}{}", "[".repeat(70), "]".repeat(70)));
-        assert_eq!(problem(&deep), Problem::TooDeep { limit: MAX_DEPTH });
+        assert_eq!(problem(&deep), Problem::Text(yaml::Problem::TooDeep { limit: MAX_DEPTH }));
         assert!(matches!(problem(&"[".repeat(100_000)), Problem::BadAnswer { .. }));
         let many = entry(&format!("[{}0]", "0,".repeat(MAX_NODES)));
-        assert_eq!(problem(&many), Problem::TooManyNodes { limit: MAX_NODES });
+        assert_eq!(problem(&many), Problem::Text(yaml::Problem::TooManyNodes { limit: MAX_NODES }));
     }
 }

@@ -8,16 +8,14 @@ use super::error::{Error, Origin, Problem};
 use super::expand::expand;
 use super::json::byte_order_mark;
 use super::keys::SECTION;
-use super::limits::MAX_BYTES;
 use super::model::{Config, has_resolver};
-use super::node::Node;
 use super::options::LoadOptions;
 use super::overrides;
-use super::parse::parse;
 use super::traces::{self, Traces};
 use super::variables::{self, Marked};
 use super::{env_database, env_replica};
 use crate::os::open::{file_or_pipe, found};
+use crate::yaml::{self, MAX_BYTES, Node, parse};
 
 /// Reads the configuration in the file `path`.
 ///
@@ -115,7 +113,7 @@ pub fn open_read(
         fail(0, 0, Problem::Unreadable { reason: reason(&error), missing })
     })?;
     if bytes.len() > MAX_BYTES {
-        return Err(fail(0, 0, Problem::TooLarge { limit: MAX_BYTES }));
+        return Err(fail(0, 0, yaml::Problem::TooLarge { limit: MAX_BYTES }.into()));
     }
     let text = String::from_utf8(bytes).map_err(|error| {
         let bytes = error.as_bytes();
@@ -123,7 +121,7 @@ pub fn open_read(
         let how = byte_order_mark(bytes).map(|mark| format!(": it begins with {mark}")).unwrap_or_default();
         fail(valid.iter().filter(|byte| **byte == b'\n').count() + 1, 0, Problem::NotUtf8 { how })
     })?;
-    let located = |(line, column, problem)| fail(line, column, problem);
+    let located = |(line, column, problem): yaml::Located| fail(line, column, problem.into());
     if options.no_expand_env {
         let root = parse(&text).map_err(located)?;
         return Ok(Document { origin, text, root, unset: Vec::new(), traces: Traces::default() });
@@ -133,25 +131,17 @@ pub fn open_read(
     let mut root = parsed.map_err(|(line, column, problem)| {
         // What passes a limit takes its time each time that it is read, and no single value is to blame.
         let is_short = expanded.text.len() <= traces::LONGEST_TRIED;
-        let is_limit = matches!(
-            problem,
-            Problem::TooDeep { .. }
-                | Problem::TooManyNodes { .. }
-                | Problem::TooManyBytes { .. }
-                | Problem::TooManyKeys { .. }
-                | Problem::TooLarge { .. }
-        );
-        let names = match is_short && !is_limit {
+        let names = match is_short && !problem.is_limit() {
             true => traces::culprits(&text, options.pid, options.env),
             false => Vec::new(),
         };
         match names.is_empty() {
-            true => fail(line, column, problem),
+            true => fail(line, column, problem.into()),
             // The place in the expanded text is nowhere in the file.
             false => {
                 let uses = |line: &str| names.iter().any(|name| line.contains(name.as_str()));
                 let line = text.split('\n').position(uses).map_or(line, |index| index + 1);
-                fail(line, 0, Problem::Expanded { names, problem: Box::new(problem) })
+                fail(line, 0, Problem::Expanded { names, problem: Box::new(problem.into()) })
             }
         }
     })?;

@@ -9,8 +9,6 @@ use super::error::{Error, Origin, Problem};
 use super::exec;
 use super::keys::SECTION;
 use super::kind::Kind;
-use super::limits::Budget;
-use super::node::{Node, NodeKind};
 use super::options::{Env, LoadOptions};
 use super::overrides::Override;
 use super::path::Base;
@@ -18,6 +16,7 @@ use super::schema::{self, Series};
 use super::templates::{Additions, Completed};
 use super::traces::Traces;
 use super::{overlap, real, spelling, templates, twins, types, variables};
+use crate::yaml::{Budget, Node, NodeKind};
 
 /// A configuration that was read and found consistent.
 #[derive(Clone)]

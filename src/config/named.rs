@@ -3,8 +3,8 @@
 use super::database::Database;
 use super::error::{Error, Origin};
 use super::model::Config;
-use super::node::Node;
 use super::{json, register, variables};
+use crate::yaml::Node;
 
 /// The databases of an answer: a list of them, or `{"dbs": […]}`; each as it stands under `dbs`. What is a secret among it
 /// is in no file that is generated, wherever that program has it from.

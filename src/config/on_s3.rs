@@ -2,10 +2,10 @@
 
 use super::endpoint::{Written, is_doubtful, with_scheme};
 use super::model::Config;
-use super::node::Node;
 use super::s3::S3;
 use super::settings::text;
 use super::url::Url;
+use crate::yaml::Node;
 
 /// An endpoint without a scheme that looks as if it was not meant to be asked over https.
 #[derive(Clone, Debug, PartialEq, Eq)]

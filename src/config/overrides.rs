@@ -4,8 +4,8 @@
 //! metrics or of MCP counts only where they are switched on, by their variable or in the file.
 
 use super::error::{Error, Origin, Problem};
-use super::node::Node;
 use super::options::Env;
+use crate::yaml::Node;
 
 /// What a variable makes of a setting.
 #[derive(Clone)]
@@ -185,9 +185,8 @@ fn octal(text: &str) -> Option<Node> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::emit::emit;
-    use super::super::parse::parse;
     use super::*;
+    use crate::yaml::{emit, parse};
 
     fn overruled(text: &str, vars: &[(&str, &str)]) -> Result<String, Error> {
         let mut root = parse(text).expect("valid YAML");

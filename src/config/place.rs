@@ -302,9 +302,9 @@ fn clean(path: &str) -> String {
 mod tests {
     use std::path::Path;
 
-    use super::super::parse::parse;
     use super::super::replica::Replica;
     use super::*;
+    use crate::yaml::parse;
 
     fn replica(yaml: &str) -> Result<Replica, Problem> {
         let node = parse(yaml).expect("valid YAML");

@@ -3,10 +3,9 @@
 use std::path::Path;
 
 use super::model::Config;
-use super::node::{Node, NodeKind};
-use super::scalar::Variable;
 use super::schema::Section;
 use super::settings::text;
+use crate::yaml::{Node, NodeKind, Variable};
 
 /// Whose replica it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +79,7 @@ mod tests {
             ("path: /a/b", "/a/b/probe"),
             ("bucket: b", "probe"),
         ] {
-            let mut node = super::super::parse::parse(before).map_err(|error| error.2.to_string()).unwrap();
+            let mut node = crate::yaml::parse(before).map_err(|error| error.2.to_string()).unwrap();
             go_below(&mut node, "probe");
             let place = node.get("url").or(node.get("path")).and_then(Node::as_str);
             assert_eq!(place, Some(after), "{before}");

@@ -1,9 +1,8 @@
 //! What may be shown of a configuration: everything but what opens a replica or belongs to the app alone.
 
-use super::node::{Node, NodeKind};
-use super::scalar::{Scalar, Variable};
 use super::variables::{file_reference, reference};
 use crate::secrets::{HIDDEN, is_secret_name, mask_value};
+use crate::yaml::{Node, NodeKind, Scalar, Variable};
 
 /// Hides every secret below `node`: what the table of settings calls one, what an unknown key calls
 /// one, and user and query of every URL. What is in a variable stays its name.
@@ -86,9 +85,8 @@ fn hidden(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::emit::emit;
-    use super::super::parse::parse;
     use super::*;
+    use crate::yaml::{emit, parse};
 
     #[test]
     fn a_url_has_its_password_before_its_query() {

@@ -10,10 +10,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use super::database::Database;
 use super::kind::Kind;
 use super::model::Config;
-use super::node::Node;
 use super::replica::Replica;
 use super::settings::text;
 use super::url::Url;
+use crate::yaml::{Node, NodeKind};
 
 /// Settings of a database that decide when, and not where.
 const DATABASE: &[&str] = &[
@@ -139,7 +139,7 @@ fn cannot(key: &str, instead: &str) -> String {
 }
 
 fn keys(node: &Node) -> impl Iterator<Item = &str> {
-    let super::node::NodeKind::Mapping(entries) = &node.kind else { return Vec::new().into_iter() };
+    let NodeKind::Mapping(entries) = &node.kind else { return Vec::new().into_iter() };
     let set = entries.iter().filter(|(_, value)| !value.is_null());
     set.map(|(key, _)| key.as_str().unwrap_or_default()).collect::<Vec<_>>().into_iter()
 }

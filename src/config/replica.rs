@@ -3,12 +3,12 @@
 use super::error::Problem;
 use super::kind::Kind;
 use super::meant::meant;
-use super::node::Node;
 use super::path::Base;
 use super::place::Place;
 use super::settings::Settings;
 use super::url::{Url, is_url};
 use crate::foreign::piece;
+use crate::yaml::Node;
 
 /// One replica of a database. It keeps no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,15 +3,13 @@
 use std::time::Duration;
 
 use super::duration;
-use super::node::Node;
+use crate::yaml::Node;
 
 /// How often it is asked unless `interval` says otherwise.
 const INTERVAL: Duration = Duration::from_secs(30);
 
 /// It is a process each time.
 const LEAST: Duration = Duration::from_secs(1);
-/// A year, as for every setting of time.
-const MOST: Duration = Duration::from_secs(8760 * 3600);
 
 /// The program, and how often it is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +23,14 @@ pub struct Resolver {
 }
 
 impl Resolver {
+    /// Reads an interval.
+    ///
+    /// # Errors
+    /// A fragment that says what is wrong.
+    pub fn interval(text: &str) -> Result<Duration, String> {
+        duration::at_least(LEAST)(text)
+    }
+
     /// Reads it from a whole configuration; none if it names none.
     ///
     /// # Errors
@@ -49,14 +55,8 @@ impl Resolver {
         let interval = match node.get("interval") {
             None => INTERVAL,
             Some(interval) => {
-                let read = interval.as_str().and_then(|text| duration::of_option(text).ok());
-                match read.filter(|interval| (LEAST..=MOST).contains(interval)) {
-                    Some(read) => read,
-                    None => {
-                        let what = "`litekeeper.resolver.interval` must be a duration of at least 1s and at most 8760h";
-                        return Err(wrong(interval, what));
-                    }
-                }
+                let read = Self::interval(interval.as_str().unwrap_or_default());
+                read.map_err(|reason| (interval.line, format!("`litekeeper.resolver.interval`: {reason}")))?
             }
         };
         Ok(Some(Self { command: words, line: command.line, interval }))
@@ -68,8 +68,7 @@ mod tests {
     use super::*;
 
     fn read(yaml: &str) -> Result<Option<Resolver>, (usize, String)> {
-        let root =
-            super::super::parse::parse(yaml).unwrap_or_else(|(line, ..)| panic!("line {line}: {yaml}"));
+        let root = crate::yaml::parse(yaml).unwrap_or_else(|(line, ..)| panic!("line {line}: {yaml}"));
         Resolver::read(&root)
     }
 
@@ -93,8 +92,8 @@ mod tests {
             ("litekeeper:\n  resolver: {interval: 1s}", 2, "no `command`"),
             ("litekeeper: {resolver: {command: []}}", 1, "list of words"),
             ("litekeeper: {resolver: {command: \"it's\"}}", 1, "list of words"),
-            ("litekeeper: {resolver: {command: x, interval: 10}}", 1, "duration"),
-            ("litekeeper: {resolver: {command: x, interval: 10ms}}", 1, "at least 1s"),
+            ("litekeeper: {resolver: {command: x, interval: 10}}", 1, "a unit is missing"),
+            ("litekeeper: {resolver: {command: x, interval: 10ms}}", 1, "between 1s and 8760h"),
         ] {
             let (found, error) = read(yaml).expect_err(yaml);
             assert!(found == line && error.contains(what), "{found}: {error}");

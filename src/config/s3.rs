@@ -5,10 +5,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::endpoint::{Written, with_scheme};
-use super::node::Node;
 use super::place::s3_host;
 use super::settings::text;
 use super::url::Url;
+use crate::yaml::Node;
 
 /// A place on S3 and the way to it. It may hold the key, so its `Debug` shows the place alone.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]

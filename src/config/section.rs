@@ -11,8 +11,8 @@ use super::error::{Error, Problem};
 use super::exec;
 use super::fault::Fault;
 use super::keys::{Key, OFF, SECTION, Shape, find, is_group, meant, short, siblings};
-use super::node::{Node, NodeKind};
 use super::variables::{self, Reference};
+use crate::yaml::{Node, NodeKind};
 
 /// The most bytes of the app's own variables; a process cannot get more than 2 MiB (`execve(2)`).
 const MAX_VARIABLES: usize = 1 << 21;
@@ -323,8 +323,8 @@ fn texts(node: &Node) -> Option<Vec<(&Node, &str)>> {
 #[cfg(test)]
 mod tests {
     use super::super::error::Origin;
-    use super::super::parse::parse;
     use super::*;
+    use crate::yaml::parse;
 
     fn read(text: &str) -> Result<Section, Error> {
         let root = parse(text).expect("valid YAML");

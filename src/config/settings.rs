@@ -2,7 +2,7 @@
 
 use super::error::Problem;
 use super::kind::Kind;
-use super::node::Node;
+use crate::yaml::Node;
 
 /// The text of `key`; null and an empty text are the same as nothing, as in Litestream.
 pub(super) fn text<'a>(node: &'a Node, key: &'static str) -> Result<Option<&'a str>, (usize, Problem)> {

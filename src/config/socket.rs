@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::model::Config;
-use super::node::Node;
+use crate::yaml::Node;
 
 impl Config {
     /// The user's own place for the control socket; none if it is nobody's but Litekeeper's.
@@ -16,9 +16,9 @@ impl Config {
 
     /// How long Litestream keeps its own files of single transactions at least; none for its default of five minutes.
     pub fn l0_retention(&self) -> Option<std::time::Duration> {
-        let nanoseconds = super::duration::nanoseconds(self.root().get("l0-retention")?)?;
+        let retention = super::duration::of_setting(self.root().get("l0-retention")?)?;
         // 0 keeps them for ever.
-        (nanoseconds > 0.0).then(|| std::time::Duration::from_nanos(nanoseconds as u64))
+        (!retention.is_zero()).then_some(retention)
     }
 
     /// Whether the control socket is switched off, which cannot be.

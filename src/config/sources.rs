@@ -9,10 +9,10 @@ use super::error::{Error, Origin, Problem};
 use super::given::Given;
 use super::meant::meant_place;
 use super::model::Config;
-use super::node::Node;
 use super::options::LoadOptions;
 use super::path::strip_sqlite;
 use super::unread::unread;
+use crate::yaml::Node;
 
 impl Config {
     /// The databases and replicas of the command line, in pairs.

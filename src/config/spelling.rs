@@ -4,8 +4,8 @@
 //! written. In a replica every key is: all that Litestream will ever read there is kebab-case.
 
 use super::error::Problem;
-use super::node::{Node, NodeKind};
 use super::schema::{Section, Type};
+use crate::yaml::{Node, NodeKind};
 
 /// Respells the keys of `node`, a `section`, and of all below it; other kinds of values are left alone.
 ///
@@ -76,9 +76,8 @@ fn rename(node: &mut Node, is_known: &dyn Fn(&str) -> bool, found: &mut Vec<(usi
 
 #[cfg(test)]
 mod tests {
-    use super::super::emit::emit;
-    use super::super::parse::parse;
     use super::*;
+    use crate::yaml::{emit, parse};
 
     fn normalised(text: &str) -> (String, Vec<String>) {
         let mut root = parse(text).expect("valid YAML");

@@ -3,13 +3,11 @@
 use super::env_replica::{self, Place};
 use super::error::Problem;
 use super::keys::SECTION;
-use super::limits::{Budget, Size};
-use super::node::{Node, NodeKind};
 use super::options::Env;
-use super::scalar::Variable;
 use super::settings::text;
 use super::url;
 use super::variables;
+use crate::yaml::{Budget, Node, NodeKind, Size, Variable};
 
 /// The most templates that a hint names.
 const MOST_SHOWN: usize = 20;
@@ -269,10 +267,9 @@ mod tests {
     use std::path::{Path, PathBuf};
 
     use super::super::document::Document;
-    use super::super::emit::emit;
     use super::super::options::LoadOptions;
-    use super::super::parse::parse;
     use super::super::{Config, Error, Origin};
+    use crate::yaml::{emit, parse};
 
     fn read(text: &str, env: &[(&str, &str)]) -> Result<Config, Error> {
         let env =

@@ -3,11 +3,10 @@
 use super::error::Problem;
 use super::expand::expand;
 use super::fault::Fault;
-use super::node::{Node, NodeKind};
 use super::options::Env;
-use super::parse::parse;
 use super::variable_names::{from, plain, shown};
 use super::variables::Marked;
+use crate::yaml::{Node, NodeKind, parse};
 
 /// No key that anything is said about is as long.
 const LONGEST_KEY: usize = 64;

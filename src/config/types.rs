@@ -4,9 +4,8 @@
 
 use super::duration::{go_duration, nanoseconds};
 use super::error::Problem;
-use super::node::{Node, NodeKind};
-use super::scalar::Resolved;
 use super::schema::{Key, Reading, Section, Series, Type};
+use crate::yaml::{Node, NodeKind, Resolved};
 
 /// More than the values of these settings ever have; what is longer is no typing mistake.
 const LONGEST_SHOWN: usize = 40;
@@ -252,8 +251,8 @@ fn size(text: &str) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::parse::parse;
     use super::*;
+    use crate::yaml::parse;
 
     fn messages(yaml: &str, series: Series) -> Vec<String> {
         let root = parse(yaml).unwrap_or_else(|(line, _, problem)| panic!("{line}: {problem}"));

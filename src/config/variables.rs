@@ -9,14 +9,11 @@ use std::cell::RefCell;
 
 use super::error::Problem;
 use super::expand::expand;
-use super::limits::Budget;
-use super::node::{Node, NodeKind};
 use super::options::Env;
-use super::parse::parse;
-use super::scalar::{Resolved, Variable};
 use super::schema::{self, Secrecy};
 use super::unread::unread;
 use crate::os::open;
+use crate::yaml::{Budget, Node, NodeKind, Resolved, Variable, parse};
 
 /// What encloses a variable's number in the text with marks: characters for private use, which are plain
 /// text anywhere in YAML.
@@ -277,8 +274,8 @@ fn written(key: &str, value: String) -> Node {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::emit::emit;
     use super::*;
+    use crate::yaml::emit;
 
     fn env(name: &str) -> Option<String> {
         match name {

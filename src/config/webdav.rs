@@ -4,9 +4,9 @@ use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 
 use super::model::Config;
-use super::node::Node;
 use super::settings::text;
 use super::url::{Url, escape};
+use crate::yaml::Node;
 
 /// A folder on a server, and who may write there. It holds a password, so it has no `Debug`.
 #[derive(Clone, Serialize, Deserialize)]

@@ -25,20 +25,8 @@ pub fn of_error(error: &Error) -> Vec<Lint> {
 fn rule_of(problem: &Problem) -> &'static Rule {
     match problem {
         Problem::Unreadable { .. } => UNREADABLE,
-        Problem::TooLarge { .. }
-        | Problem::TooDeep { .. }
-        | Problem::TooManyNodes { .. }
-        | Problem::TooManyBytes { .. }
-        | Problem::TooManyKeys { .. } => LIMIT,
-        Problem::NotUtf8 { .. }
-        | Problem::ControlCharacter
-        | Problem::LineBreak { .. }
-        | Problem::WrongTag
-        | Problem::Syntax { .. }
-        | Problem::KeyNotText
-        | Problem::UnknownTag { .. }
-        | Problem::AliasOfItself
-        | Problem::MergeNotMapping => NOT_YAML,
+        Problem::Text(problem) if problem.is_limit() => LIMIT,
+        Problem::NotUtf8 { .. } | Problem::Text(_) => NOT_YAML,
         Problem::WrongType { kind: Type::Int, .. } | Problem::OutOfRange { kind: Type::Int, .. } => {
             WRONG_TYPE
         }

@@ -12,11 +12,11 @@ use super::tree::{clipped, distance, each_setting, replica_types};
 use crate::config::bucket;
 use crate::config::kind::Kind;
 use crate::config::model::Config;
-use crate::config::node::Node;
 use crate::config::place::s3_host;
 use crate::config::schema::{Secrecy, Section, Series};
 use crate::config::url::{Url, is_url};
 use crate::secrets::mask_value;
+use crate::yaml::Node;
 
 /// What 0.5.17 reads in the URL of an S3 replica of a configuration (`NewS3ReplicaClientFromConfig` of its main.go);
 /// it reads none in any other, and 0.3 none at all.

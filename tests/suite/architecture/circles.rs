@@ -25,7 +25,6 @@ const CIRCLES: &[(&str, &str)] = &[
         "beforehand confirm driver effects folders ledger litestream_log missing outside prepare \
          reload resolver round snapshots wal",
     ),
-    ("supervise", "control_socket runtime_folder"),
 ];
 
 /// A file by its modules: `["config", "lint", "rules"]`.

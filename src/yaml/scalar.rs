@@ -84,7 +84,7 @@ impl Scalar {
     }
 
     /// Whether the text is what its tag says; yaml.v2 refuses `!!int abc`.
-    pub(super) fn fits_its_tag(&self) -> bool {
+    pub fn fits_its_tag(&self) -> bool {
         match (self.tag, resolve_text(&self.text)) {
             (None | Some(Tag::Str), _)
             | (Some(Tag::Null), Resolved::Null)

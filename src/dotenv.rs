@@ -16,17 +16,30 @@ const LONGEST_NAME: usize = 256;
 /// Names and values.
 pub type Variables = Vec<(String, String)>;
 
-/// The variables of a file, in its order, or each line that is wrong (from 1) and why.
+/// Lines, from 1, and the name and value of each.
+pub type Lines = Vec<(usize, (String, String))>;
+
+/// Lines, from 1, and why each is wrong.
+pub type Wrong = Vec<(usize, &'static str)>;
+
+/// The variables of a file, in its order, or each line that is wrong and why.
 ///
 /// `${NAME}` is the value that `env` has, else the one of an earlier line; one of neither stays as it is.
 ///
 /// # Errors
 /// Every line that is none of the above; no text of the file is repeated. Where the values come to more than
 /// [`MAX_BYTES`], that alone: twenty lines that use each the one before twice are a million of the first.
-pub fn parse(
-    text: &str,
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Result<Variables, Vec<(usize, &'static str)>> {
+pub fn parse(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Variables, Wrong> {
+    let (found, wrong) = read(text, env);
+    if wrong.is_empty() { Ok(found.into_iter().map(|(_, variable)| variable).collect()) } else { Err(wrong) }
+}
+
+/// The variables of a file as they are written, each with its line, whatever is wrong with other lines.
+pub fn lines(text: &str) -> Lines {
+    read(text, &|_| None).0
+}
+
+fn read(text: &str, env: &dyn Fn(&str) -> Option<String>) -> (Lines, Wrong) {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let (mut found, mut wrong) = (Vec::new(), Vec::new());
     let mut known = BTreeMap::new();
@@ -41,12 +54,13 @@ pub fn parse(
         };
         let (entry, after) = entry(rest, &lookup);
         if left.get().is_none() {
-            return Err(vec![(line, "the variables come to more than 2 MiB, counting each use of one")]);
+            let reason = "the variables come to more than 2 MiB, counting each use of one";
+            return (found, vec![(line, reason)]);
         }
         match entry {
             Ok(Some((name, value))) => {
                 known.insert(name.clone(), value.clone());
-                found.push((name, value));
+                found.push((line, (name, value)));
             }
             Ok(None) => {}
             Err(reason) => wrong.push((line, reason)),
@@ -54,7 +68,7 @@ pub fn parse(
         line += rest[..rest.len() - after.len()].matches('\n').count();
         rest = after;
     }
-    if wrong.is_empty() { Ok(found) } else { Err(wrong) }
+    (found, wrong)
 }
 
 type Entry = Result<Option<(String, String)>, &'static str>;

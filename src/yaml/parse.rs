@@ -9,10 +9,10 @@ use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag as ParsedTag};
 
-use super::error::Problem;
 use super::layout::Layout;
 use super::limits::{Budget, MAX_BYTES, MAX_DEPTH, MAX_KEYS, Size};
 use super::node::{Node, NodeKind};
+use super::problem::Problem;
 use super::scalar::{Scalar, Tag};
 
 /// Where a problem is: line and column from 1, in characters, and what is wrong.

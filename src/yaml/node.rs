@@ -31,7 +31,7 @@ pub enum NodeKind {
 
 impl Node {
     /// Puts it, with all that is in it, on a line.
-    pub(super) fn place(&mut self, line: usize) {
+    pub fn place(&mut self, line: usize) {
         self.line = line;
         match &mut self.kind {
             NodeKind::Scalar(_) => {}
@@ -109,7 +109,7 @@ impl Node {
     }
 
     /// What a single value resolves to; none for collections.
-    pub(super) fn resolve(&self) -> Option<Resolved> {
+    pub fn resolve(&self) -> Option<Resolved> {
         self.scalar().map(Scalar::resolve)
     }
 
@@ -189,7 +189,7 @@ impl Node {
     }
 
     /// The text that this has as a key: yaml.v2 makes the null key an empty one.
-    pub(super) fn key(&self) -> &str {
+    pub fn key(&self) -> &str {
         self.as_str().unwrap_or_default()
     }
 

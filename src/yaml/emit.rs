@@ -19,7 +19,7 @@ const OWN: &str = "LITEKEEPER_VALUE_";
 ///
 /// What was plain and is no text (numbers, `yes`, `~`) stays as it was written; a text becomes
 /// double-quoted unless it needs no quotes.
-pub(super) fn emit(node: &Node) -> Emitted {
+pub fn emit(node: &Node) -> Emitted {
     let mut emitter = Emitter { own: Vec::new() };
     let mut text = String::new();
     emitter.emit_at(&mut text, node, 0);
@@ -27,8 +27,10 @@ pub(super) fn emit(node: &Node) -> Emitted {
 }
 
 /// A document, and the variables of Litekeeper's own that it names.
-pub(super) struct Emitted {
+pub struct Emitted {
+    /// The document.
     pub text: String,
+    /// These variables, with their values.
     pub env: Vec<(String, String)>,
 }
 

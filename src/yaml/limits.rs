@@ -3,23 +3,23 @@
 
 use std::cell::{Cell, RefCell};
 
-use super::error::Problem;
 use super::node::{Node, NodeKind};
+use super::problem::Problem;
 
 /// The longest text that is read, in bytes, before and after the expansion of `$NAME`.
-pub(super) const MAX_BYTES: usize = 1 << 20;
+pub const MAX_BYTES: usize = 1 << 20;
 /// The deepest nesting, copies of aliases included.
-pub(super) const MAX_DEPTH: usize = 64;
+pub const MAX_DEPTH: usize = 64;
 /// The most values in one configuration, copies of aliases included.
-pub(super) const MAX_NODES: usize = 100_000;
+pub const MAX_NODES: usize = 100_000;
 /// The most keys in one mapping; looking a key up takes time that grows with them.
-pub(super) const MAX_KEYS: usize = 4096;
+pub const MAX_KEYS: usize = 4096;
 /// The most bytes of all values and keys together, copies included: ten thousand databases have 3 MB.
-pub(super) const MAX_TEXT: usize = 8 << 20;
+pub const MAX_TEXT: usize = 8 << 20;
 
 /// How large a tree is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Size {
+pub struct Size {
     /// Its values and keys.
     pub nodes: usize,
     /// Their bytes.
@@ -49,7 +49,7 @@ impl Size {
 }
 
 /// What is left of what a configuration may come to. Once something was too much, everything is.
-pub(super) struct Budget {
+pub struct Budget {
     nodes: Cell<usize>,
     bytes: Cell<usize>,
     spent: RefCell<Option<(usize, Problem)>>,
@@ -92,9 +92,9 @@ impl Budget {
     }
 
     /// What was too much, if anything was: whatever else is found follows from it.
-    pub fn settle(&self, found: &mut Vec<(usize, Problem)>) {
-        if let Some(spent) = self.spent.take() {
-            *found = vec![spent];
+    pub fn settle<P: From<Problem>>(&self, found: &mut Vec<(usize, P)>) {
+        if let Some((line, problem)) = self.spent.take() {
+            *found = vec![(line, problem.into())];
         }
     }
 }
