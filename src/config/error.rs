@@ -4,12 +4,12 @@ use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::bucket;
-use super::fault::Fault;
-use super::given::Given;
-use super::schema::Type;
-use super::url;
-use super::variable_names::{from, unset_hint, unset_words};
+use crate::config::fault::Fault;
+use crate::config::given::Given;
+use crate::config::model::bucket;
+use crate::config::model::url;
+use crate::config::schema::Type;
+use crate::config::variable_names::{from, unset_hint, unset_words};
 use crate::core::ExitCode;
 use crate::{foreign, secrets, yaml};
 

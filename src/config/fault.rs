@@ -1,6 +1,6 @@
 //! What can be wrong in the `litekeeper` section, and what to do about it.
 
-use super::keys::SECTION;
+use crate::config::own::keys::SECTION;
 
 /// What can be wrong in the section.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

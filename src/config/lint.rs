@@ -19,10 +19,10 @@ mod text;
 mod tree;
 mod value;
 
-use super::document::Document;
-use super::options::LoadOptions;
-use super::schema::Series;
-use super::variable_names::{unset_hint, unset_words};
+use crate::config::schema::Series;
+use crate::config::values::document::Document;
+use crate::config::values::options::LoadOptions;
+use crate::config::variable_names::{unset_hint, unset_words};
 
 pub use environment::{Said, environment, is_written};
 pub use finding::{Lint, Rule, Severity};

@@ -4,13 +4,13 @@ use super::finding::Lint;
 use super::placeholder::placeholder;
 use super::replica::{NO_LINE_END, odd_in_key};
 use super::rules::{BROKEN_KEY, PLACEHOLDER, UNUSED_VARIABLE, VARIABLE_VALUE};
-use crate::config::document::Document;
-use crate::config::env_replica;
 use crate::config::error::Origin;
-use crate::config::key_variables::KEY_VARIABLES;
-use crate::config::options::Env;
 use crate::config::schema::Secrecy;
-use crate::config::unread::unread;
+use crate::config::values::document::Document;
+use crate::config::values::env_replica;
+use crate::config::values::key_variables::KEY_VARIABLES;
+use crate::config::values::options::Env;
+use crate::config::values::unread::unread;
 use crate::yaml::Node;
 
 use super::text::without_comment;

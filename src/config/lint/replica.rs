@@ -9,12 +9,12 @@ use super::rules::{
     UNKNOWN_PARAMETER, URL_USER,
 };
 use super::tree::{clipped, distance, each_setting, replica_types};
-use crate::config::bucket;
-use crate::config::kind::Kind;
-use crate::config::model::Config;
-use crate::config::place::s3_host;
+use crate::config::model::bucket;
+use crate::config::model::kind::Kind;
+use crate::config::model::place::s3_host;
+use crate::config::model::url::{Url, is_url};
+use crate::config::model::whole::Config;
 use crate::config::schema::{Secrecy, Section, Series};
-use crate::config::url::{Url, is_url};
 use crate::secrets::mask_value;
 use crate::yaml::Node;
 

@@ -6,9 +6,9 @@ use saphyr_parser::{Event, Parser};
 
 use super::finding::Lint;
 use super::rules::{DUPLICATE_KEY, UNSET_VARIABLE};
-use crate::config::document::Document;
-use crate::config::expand::expand;
-use crate::config::options::LoadOptions;
+use crate::config::values::document::Document;
+use crate::config::values::expand::expand;
+use crate::config::values::options::LoadOptions;
 use crate::config::variable_names::{plain, unset_hint, unset_words};
 
 /// The most further lines that are named.

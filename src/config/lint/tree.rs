@@ -7,13 +7,13 @@ use super::rules::{
     WRONG_TYPE,
 };
 use super::value::in_hours;
-use crate::config::document::Document;
 use crate::config::duration::{go_duration, nanoseconds};
 use crate::config::error::Origin;
-use crate::config::redact::is_reference;
+use crate::config::model::url::{Url, is_escaped};
+use crate::config::output::redact::is_reference;
+use crate::config::schema::types::is_size;
 use crate::config::schema::{Key, Reading, Secrecy, Section, Series, Type};
-use crate::config::types::is_size;
-use crate::config::url::{Url, is_escaped};
+use crate::config::values::document::Document;
 use crate::foreign::piece;
 use crate::os::socket::LONGEST_PATH;
 use crate::yaml::{Node, NodeKind, Resolved, Scalar};
