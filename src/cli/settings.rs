@@ -1,7 +1,6 @@
 //! The command line as it is meant: flag, variable, file and default have become one value each.
 
 use std::ffi::OsString;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
@@ -12,6 +11,7 @@ use super::databases::{self, Found, Source};
 use super::faults::Faults;
 use super::given;
 use super::layers::{Layers, Line, Origin};
+use super::listen::listen_fds;
 use super::mounted::{self, text_variable};
 use super::process::{current_dir, environment, variable};
 use super::restored;
@@ -24,13 +24,12 @@ use crate::error::Failure;
 use crate::inventory::{self, Environment, Inventory, Old};
 use crate::litestream::binary::{self, Named};
 use crate::litestream::install;
-use crate::os::fd;
 use crate::os::here;
 use crate::os::needs;
 use crate::os::terminal::Terminal;
 use crate::os::user::Identity;
 use crate::printer::Format;
-use crate::shim::{LISTEN_FDNAMES, LISTEN_FDS, LISTEN_PID};
+use crate::shim::LISTEN_FDNAMES;
 use crate::supervise::{self, Setup};
 
 /// What is found before anything of it is judged: the configuration's file, and the options above it.
@@ -422,23 +421,6 @@ fn inherited(user: Option<&Identity>) -> Vec<(OsString, OsString)> {
         env.push((name.into(), value));
     }
     env
-}
-
-/// The most sockets that a service manager passes.
-const MOST_SOCKETS: u16 = 1024;
-
-/// What `LISTEN_FDS` of `sd_listen_fds(3)` counts, if it is meant for this process.
-fn listen_fds() -> Result<Vec<OwnedFd>, Failure> {
-    let for_us = text_variable(LISTEN_PID).and_then(|pid| pid.parse().ok()) == Some(std::process::id());
-    let Some(said) = text_variable(LISTEN_FDS).filter(|_| for_us) else { return Ok(Vec::new()) };
-    let wrong = |what: String| {
-        Failure::new(ExitCode::CONFIG, format!("{LISTEN_FDS} is `{said}`, but {what}")).hint(format!(
-            "whoever sets {LISTEN_PID} and {LISTEN_FDS} passes that many sockets, from descriptor 3 on"
-        ))
-    };
-    let count = said.parse().ok().filter(|count| *count <= MOST_SOCKETS);
-    let count = count.ok_or_else(|| wrong(format!("must be a whole number between 0 and {MOST_SOCKETS}")))?;
-    fd::listen_fds(count).map_err(|missing| wrong(format!("descriptor {missing} was not passed")))
 }
 
 /// Where the runtime folder may be, the best first.

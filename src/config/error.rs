@@ -1,4 +1,5 @@
-//! What can be wrong with a configuration, where, and what to do about it.
+//! What can be wrong with a configuration, where, and what to do about it: one list, so that whoever adds a problem
+//! sees the words and the hints of all others.
 
 use std::collections::HashSet;
 use std::fmt;

@@ -3,6 +3,8 @@
 //! yaml.v2 decodes into structs, entry after entry. So a later `<<` wins over an earlier key, and a
 //! mapping that comes twice is merged key by key, while anything else replaces what was there.
 //! Only the first document counts; yaml.v2 never looks at the others, not even for errors.
+//!
+//! A third of this file is tests, which hold one reader against the other's corners.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
