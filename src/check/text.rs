@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::os::open;
 
-/// The text of a settings file. What is none, or longer than any is, is not read.
+/// Reads the text of a settings file; nothing of one that is not a file, not UTF-8 or too long.
 pub(super) fn text(path: &Path) -> Option<String> {
     const LONGEST: usize = 1 << 20;
     String::from_utf8(open::whole(path, LONGEST).ok()?).ok()

@@ -71,7 +71,7 @@ pub(super) fn text_variable(name: &str) -> Option<String> {
     process::variable(name).and_then(|value| value.into_string().ok()).or_else(|| variable(name))
 }
 
-/// Whether somebody has looked a variable up, and a file had its value.
+/// Says whether a variable was looked up, and a file had its value.
 pub(super) fn is_used(name: &str) -> bool {
     mounted().seen.get(name).is_some_and(Option::is_some)
 }

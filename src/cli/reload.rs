@@ -19,7 +19,7 @@ use crate::os::{place, socket, user};
 use crate::printer;
 use crate::supervise::{self, HOLDING, RELOAD, Report, WITHIN};
 
-/// How often somebody is asked who has a full house, in milliseconds.
+/// The milliseconds between two tries to connect to a keeper whose queue is full.
 const RETRY: u16 = 10;
 /// How much longer a keeper is listened to that was asked: it answers within the limit with what has come true by then, and
 /// may be late on a busy machine.

@@ -18,7 +18,7 @@ use crate::secrets;
 /// The databases that `--restore-from` restores from elsewhere, each there.
 ///
 /// # Errors
-/// One is not of this configuration, or a place is none.
+/// A database is not in this configuration, or a text is not a place.
 pub(super) fn elsewhere(layers: &Layers, configured: &Config, cwd: &Path) -> Result<Option<Config>, Failure> {
     let origin = layers.origin("restore_from");
     let wrong =

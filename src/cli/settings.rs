@@ -355,10 +355,10 @@ fn split(command: &str) -> Result<Vec<OsString>, Failure> {
     }
 }
 
-/// The user that somebody named, whoever may become it.
+/// Finds the user that `--user` names, whether or not this process may become it.
 ///
 /// # Errors
-/// There is none.
+/// No such user exists.
 pub(super) fn named_user(layers: &Layers) -> Result<Option<Identity>, Failure> {
     let unknown = |error| {
         Failure::new(ExitCode::CONFIG, format!("{}: {error}", layers.origin("user")))
@@ -367,7 +367,7 @@ pub(super) fn named_user(layers: &Layers) -> Result<Option<Identity>, Failure> {
     layers.args.user.as_deref().map(Identity::find).transpose().map_err(unknown)
 }
 
-/// Who the app is to run as, if somebody said so.
+/// Finds the user that the app is to run as, if one is named.
 fn user(layers: &Layers) -> Result<Option<Identity>, Failure> {
     let (Some(text), Some(identity)) = (layers.args.user.as_deref(), named_user(layers)?) else {
         return Ok(None);

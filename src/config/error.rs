@@ -278,7 +278,7 @@ pub enum Problem {
         /// Those that there are.
         known: Vec<String>,
     },
-    /// A `path-mode` that is none.
+    /// A `path-mode` that is not one of the three.
     #[error(
         "invalid path-mode `{mode}` configured for the database `{database}`, allowed values: append, replace, preserve"
     )]

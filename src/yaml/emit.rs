@@ -147,7 +147,7 @@ impl Emitter {
 }
 
 /// A name that `os.Expand` takes as it is, and that means the same to Litestream: `$PID` is its own number
-/// to it, and Litekeeper's own variables are counted anew.
+/// to it, and Litekeeper's own variables are counted from 1 again.
 fn is_shell_name(name: &str) -> bool {
     !name.is_empty()
         && name.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_')

@@ -19,7 +19,7 @@ pub(super) struct Looked {
 /// Looks at a configuration that `read` is the text of, as if it was used in this folder.
 ///
 /// # Errors
-/// It is none.
+/// The text is not a configuration.
 pub(super) fn look(file: &Path, read: io::Result<Vec<u8>>, root: &Path) -> Result<Looked, Failure> {
     let env = |name: &str| variable(name).and_then(|value| value.into_string().ok());
     let home = user::home();

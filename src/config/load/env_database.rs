@@ -57,7 +57,7 @@ pub(in crate::config) fn half_given(options: &LoadOptions<'_>) -> Option<Error> 
     Some(Error::new(Origin::Environment, 0, 0, problem))
 }
 
-/// The file of a `DATABASE_URL` that somebody has set as it is meant.
+/// Reads the file from a `DATABASE_URL`, and refuses one that no shell has read.
 fn named(url: &str, cwd: &Path) -> Result<String, Problem> {
     const NAME: &str = "DATABASE_URL";
     match unread(NAME, url, true).or_else(|| one_path(NAME, url, false, cwd)) {

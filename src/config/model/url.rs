@@ -212,7 +212,7 @@ pub(in crate::config) fn go_path(path: &str) -> String {
     escaped_path(" ", path).into_owned()
 }
 
-/// Go's `URL.EscapedPath`: as it was written if that is valid, else encoded anew.
+/// Go's `URL.EscapedPath`: as it was written if that is valid, else encoded again.
 fn escaped_path<'a>(raw: &'a str, path: &str) -> Cow<'a, str> {
     let plain = |c: u8| c.is_ascii_alphanumeric() || b"-_.~$&+,/:;=@!'()*[]%".contains(&c);
     if raw.bytes().all(plain) { Cow::Borrowed(raw) } else { Cow::Owned(escape(path)) }

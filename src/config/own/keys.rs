@@ -125,7 +125,7 @@ pub(in crate::config) fn siblings(prefix: &str) -> Vec<&'static str> {
     names
 }
 
-/// The key that somebody probably meant: the one whose option, or whose path with dashes, is this name;
+/// Guesses the key that was meant: the one whose option, or whose path with dashes, is this name;
 /// one with a name like it in this place; the only one of this name elsewhere.
 pub(in crate::config) fn meant(prefix: &str, name: &str) -> Option<&'static str> {
     let path = |key: &'static Key| key.path;

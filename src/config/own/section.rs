@@ -17,7 +17,7 @@ use crate::yaml::{Node, NodeKind};
 /// The most bytes of the app's own variables; a process cannot get more than 2 MiB (`execve(2)`).
 const MAX_VARIABLES: usize = 1 << 21;
 
-/// What a text is worth as the value of a key: `Err` says why it is none.
+/// Says whether a text is a value of a key; `Err` has the reason why not.
 pub type Accepts<'a> = &'a dyn Fn(&'static Key, &str) -> Result<(), String>;
 
 /// The section as it was written.

@@ -37,7 +37,7 @@ fn section(node: &Node, of: Section, series: Series, found: &mut Found) {
     }
 }
 
-/// An empty `age` is none.
+/// Says whether a value sets anything: Litestream takes an empty `age` for no setting.
 fn says_something(node: &Node) -> bool {
     match &node.kind {
         NodeKind::Scalar(_) => !node.is_null(),

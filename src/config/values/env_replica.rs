@@ -56,7 +56,7 @@ pub(in crate::config) fn below(url: &str, tail: &str) -> Option<String> {
     (has_path && !is_nats(url)).then_some(below)
 }
 
-/// `tail` below `path`, where an empty path is none.
+/// Joins `tail` to `path`; an empty path counts as not set.
 pub(in crate::config) fn join(path: &str, tail: &str) -> String {
     if path.is_empty() { tail.to_owned() } else { format!("{}/{tail}", path.trim_end_matches('/')) }
 }
