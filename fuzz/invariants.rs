@@ -7,9 +7,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use litekeeper::config::{
-    self, Config, Document, Error, GenerateOptions, LoadOptions, Node, NodeKind, Series, lint, schema,
-};
+use litekeeper::config::{self, Config, Document, Error, GenerateOptions, LoadOptions, Series, lint, schema};
+use litekeeper::yaml::{Node, NodeKind};
 
 /// A value that stands nowhere but where a text puts the variable `SECRET`.
 const SECRET: &str = "hunter2\"'\\$PID #: hunter2";

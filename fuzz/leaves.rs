@@ -9,7 +9,7 @@ use litekeeper::config;
 use litekeeper::core::ExitCode;
 use litekeeper::detect::{self, Entry, Kind, ReadError, Surroundings, Target, Tree};
 use litekeeper::error::Failure;
-use litekeeper::{dotenv, foreign, secrets};
+use litekeeper::{dotenv, foreign, secrets, yaml};
 
 /// A part of a secret, which is found again whatever stands beside it.
 const PART: &str = "QQQsecretZZZ";
@@ -113,7 +113,7 @@ pub fn lexers(bytes: &[u8]) {
             |c: char| c != '\n' && (c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}'));
         assert!(!text.contains(is_bad), "{text:?}");
         let expanded = config::expand(&text, 1, &|_| Some("v".to_owned()));
-        if let Err((line, column, problem)) = config::parse(&expanded.text) {
+        if let Err((line, column, problem)) = yaml::parse(&expanded.text) {
             panic!("{line}:{column}: {problem}\n{text}");
         }
     }

@@ -28,3 +28,4 @@ pub mod shim;
 pub mod sqlite;
 pub mod supervise;
 pub mod toml;
+pub mod yaml;

@@ -9,9 +9,6 @@ use crate::config::lint::Lint;
 use crate::dotenv;
 use crate::os::open;
 
-/// More than this is no file of variables.
-const MAX_FILE: usize = 1 << 20;
-
 /// Read before there is any file of variables, or for a folder that comes before all else.
 const NEVER_FROM_FILES: [&str; 3] =
     ["LITESTREAM_BINARY_PATH", "LITESTREAM_INSTALL_DIR", "LITESTREAM_ENABLED"];
@@ -29,7 +26,7 @@ pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
 }
 
 fn of_file(site: &Site<'_>, path: &Path) -> Vec<Lint> {
-    let Ok(text) = open::beginning(path, MAX_FILE) else { return Vec::new() };
+    let Ok(text) = open::beginning(path, dotenv::MAX_BYTES) else { return Vec::new() };
     // Of its own options `run` takes none from there.
     let is_read = site.env_files.iter().any(|file| file == path);
     let shown = path.strip_prefix(site.cwd).unwrap_or(path);

@@ -10,7 +10,7 @@ use super::rules::{
 use super::site::Site;
 use crate::config::lint::Lint;
 use crate::config::{Database, Kind, Origin, Replica};
-use crate::litestream::database::with_suffix;
+use crate::litestream::database::{lock_of, with_suffix};
 use crate::litestream::others::Others;
 use crate::os::access::{self, Access};
 use crate::os::lock;
@@ -204,7 +204,7 @@ fn of_database(
 /// A keeper that runs on a database, or a Litestream without one.
 fn keeper(site: &Site<'_>, database: &Database, held: &Held, others: &Others) -> Option<Lint> {
     let path = &database.path;
-    let lock = super::lock_of(path);
+    let lock = lock_of(path);
     if !held.contains(&lock) {
         let other = others.on(path, &database.meta_path)?;
         let (pid, program) = (other.pid, &other.program);

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::rules::{BUSY_TIMEOUT, EXCLUSIVE_LOCKING, FOREIGN_KEYS, JOURNAL_MODE, SYNCHRONOUS_OFF};
 use super::site::Site;
+use super::text::text;
 use crate::config::Origin;
 use crate::config::lint::{Lint, Rule};
 use crate::django;
@@ -32,7 +33,7 @@ pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
     files.extend(django_settings(site.cwd).map(|path| (path, DJANGO)));
     let mut found = Vec::new();
     for (path, dialect) in files {
-        let Some(text) = super::text(&path) else { continue };
+        let Some(text) = text(&path) else { continue };
         if text.to_ascii_lowercase().contains("sqlite") {
             let origin = Origin::File(path.strip_prefix(site.cwd).unwrap_or(&path).to_owned());
             found.extend(settings(&text, dialect).filter_map(|setting| setting.lint(&origin, dialect)));
@@ -43,7 +44,7 @@ pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
 
 /// The module that `manage.py` names: `'DJANGO_SETTINGS_MODULE', 'mysite.settings'`.
 fn django_settings(cwd: &Path) -> Option<PathBuf> {
-    let manage = super::text(&cwd.join("manage.py"))?;
+    let manage = text(&cwd.join("manage.py"))?;
     let is_part = |c: u8| c.is_ascii_alphanumeric() || b"._".contains(&c);
     let module = django::settings_module(&manage).filter(|module| module.bytes().all(is_part))?;
     let [file, package] = django::module_files(module).map(|file| cwd.join(file));

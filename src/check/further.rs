@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use crate::config::Config;
 use crate::config::lint::{self, Lint};
-use crate::config::{Config, Node};
 use crate::litestream::folder::{Contents, Folder};
+use crate::yaml::Node;
 
 /// How many names are looked at in a folder: some ten thousand databases with all that lies beside them.
 const MOST: usize = 200_000;

@@ -34,6 +34,7 @@ mod rules;
 mod site;
 mod sqlite;
 mod stop;
+mod text;
 mod uri;
 
 pub use further::Further;
@@ -130,20 +131,6 @@ pub fn contents(folders: &[Folder], most: usize) -> Vec<Contents> {
 fn theirs(look: impl FnOnce() -> Vec<Lint>) -> Vec<Lint> {
     // Only root acts as somebody else, and root may.
     crate::os::place::theirs(|| Ok(look())).unwrap_or_default()
-}
-
-/// The text of a settings file. What is none, or longer than any is, is not read.
-fn text(path: &std::path::Path) -> Option<String> {
-    const LONGEST: usize = 1 << 20;
-    String::from_utf8(crate::os::open::whole(path, LONGEST).ok()?).ok()
-}
-
-/// The lock that a keeper holds on a database, see `supervise::twins`.
-fn lock_of(database: &std::path::Path) -> std::path::PathBuf {
-    let mut name = std::ffi::OsString::from(".");
-    name.push(database.file_name().unwrap_or_default());
-    name.push(crate::os::place::LOCK);
-    database.with_file_name(name)
 }
 
 #[cfg(test)]

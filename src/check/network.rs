@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::rules::{NO_CERTIFICATES, NO_NAMES};
 use super::site::Site;
-use super::text;
+use super::text::text;
 use crate::backup::helper::{CERTIFICATE_FILES, CERTIFICATE_FOLDERS};
 use crate::backup::reach;
 use crate::config::lint::Lint;

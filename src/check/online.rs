@@ -369,7 +369,7 @@ impl Trial {
         }
     }
 
-    /// How somebody removes what is left at a place.
+    /// Says how to remove what is left at a place.
     fn removal(&self, place: &str) -> String {
         let inside = place.split_once("://").and_then(|(_, rest)| rest.split_once('/'));
         let (host, path) = inside.unwrap_or_default();

@@ -14,11 +14,10 @@ use crate::config::{BareEndpoint, Kind, Replica};
 use crate::litestream::database::with_suffix;
 use crate::os::access::{self, Access};
 use crate::os::mount::{self, Mount};
+use crate::os::socket;
 
-/// What `supervise::runtime_folder` makes in its root, with the longest process number there is, and
-/// what a socket's path may have (`unix(7)`).
+/// What `supervise::runtime_folder` makes in its root, with the longest process number there is.
 const SOCKET_IN_ROOT: &str = "run-4194304/litestream.sock";
-const LONGEST_SOCKET: usize = 107;
 
 pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
     let mut found = faults(site);
@@ -203,7 +202,7 @@ fn runtime_folder(site: &Site<'_>) -> Option<Lint> {
     for root in site.runtime_roots {
         let length = root.join(SOCKET_IN_ROOT).as_os_str().as_bytes().len();
         let writable = mount::nearest(root).is_some_and(|folder| access::may(&folder, Access::Write, None));
-        match (length > LONGEST_SOCKET, writable) {
+        match (length > socket::LONGEST_PATH, writable) {
             (false, true) => return None,
             (true, _) => reasons.push(format!("{} is too long for a unix socket", root.display())),
             (false, false) => reasons.push(format!("{} cannot be made or written", root.display())),

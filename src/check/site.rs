@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::lint::{Lint, Rule};
-use crate::config::{Config, Database, Directory, Node, NodeKind};
+use crate::config::{Config, Database, Directory};
 use crate::litestream::folder::Contents;
 use crate::os::user::Identity;
+use crate::yaml::{Node, NodeKind};
 
 /// How many findings of a kind are shown about databases that the file does not name itself.
 const FEW: usize = 5;

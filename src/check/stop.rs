@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use super::rules::{KILL_MODE, KILLED_EARLY, RUNTIME_DIRECTORY, SHORT_STOP};
 use super::site::Site;
+use super::text::text;
+use crate::config::Origin;
 use crate::config::duration::{self, of_platform};
 use crate::config::lint::{Lint, Rule};
-use crate::config::{Node, NodeKind, Origin};
 use crate::os::open;
 use crate::toml;
+use crate::yaml::{self, Node, NodeKind};
 
 /// An upload needs a connection, and a second try when the first one fails.
 const LEAST_DRAIN: Duration = Duration::from_secs(2);
@@ -34,7 +36,7 @@ pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
         unit_files()
             .iter()
             .find_map(|path| {
-                let limit = systemd(&super::text(path)?)?;
+                let limit = systemd(&text(path)?)?;
                 Some(limit.lints(site, path, site.default_stop))
             })
             .unwrap_or_default(),
@@ -46,7 +48,7 @@ pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
         names.sort();
         for path in names {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            let read = || super::text(&path).unwrap_or_default();
+            let read = || text(&path).unwrap_or_default();
             found.extend(match name {
                 "fly.toml" => fly(&read()).lints(site, &path, FLY),
                 "compose.yaml" | "compose.yml" | "docker-compose.yml" | "docker-compose.yaml" => {
@@ -220,7 +222,7 @@ fn systemd(text: &str) -> Option<Limit> {
 
 /// The services of a Compose file that have litekeeper in what they run.
 fn compose(text: &str) -> Vec<Limit> {
-    let Ok(root) = crate::config::parse(text) else { return Vec::new() };
+    let Ok(root) = yaml::parse(text) else { return Vec::new() };
     let Some(NodeKind::Mapping(services)) = root.get("services").map(|services| &services.kind) else {
         return Vec::new();
     };

@@ -8,18 +8,20 @@ use super::app_env;
 use super::args;
 use super::databases;
 use super::findings;
-use super::from;
 use super::given;
-use super::layers::{self, Layers};
-use super::mounted;
+use super::layers::{self, Layers, Line};
+use super::mounted::{self, text_variable};
 use super::one_shot;
-use super::settings::{self, variable};
+use super::opened::{Opened, open};
+use super::process::{self, variable};
+use super::restored;
+use super::settings;
 use super::switch;
 use super::unread;
 use super::words;
 use crate::check::{self, Further, Online, Site};
 use crate::config::lint::{self, Lint, Severity};
-use crate::config::{self, Config, Document, LoadOptions, Origin, SECTION, Section, Series, Setting};
+use crate::config::{self, Config, LoadOptions, Origin, Section, Series};
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::foreign;
@@ -30,19 +32,20 @@ use crate::litestream::install;
 use crate::os::children::Children;
 use crate::os::limit;
 use crate::os::place;
-use crate::os::user;
+use crate::os::user::{self, Identity};
 use crate::supervise::{Question, Said};
+use crate::yaml::Node;
 
 /// Lists everything that is wrong, and everything that is worth to be known.
 ///
 /// # Errors
 /// What keeps it from looking: a wrong command line.
-pub(super) fn check(args: &args::Check) -> Result<ExitCode, Failure> {
+pub(super) fn check(args: &args::Check, words: &[OsString]) -> Result<ExitCode, Failure> {
     limit::raise_open_files();
     let mut lints = check::too_many(0);
     // Of all else nothing could be said with so few.
     if lints.is_empty() {
-        lints = one_shot::block_on(|children| look(args, children))??;
+        lints = one_shot::block_on(|children| look(args, words, children))??;
     }
     findings::sort(&mut lints);
     findings::show(&lints, args.json)?;
@@ -56,12 +59,12 @@ pub(super) fn check(args: &args::Check) -> Result<ExitCode, Failure> {
     Ok(if !is_off && lints.iter().any(is_bad) { ExitCode::CONFIG } else { ExitCode::OK })
 }
 
-async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failure> {
+async fn look(args: &args::Check, words: &[OsString], children: Children) -> Result<Vec<Lint>, Failure> {
     // All else would follow from it.
     if let Err(error) = given::look() {
         return Ok(lint::of_error(&error));
     }
-    let cwd = settings::current_dir()?;
+    let cwd = process::current_dir()?;
     // Whoever looks at a folder has not said that what lies there is to be run, asked or looked up. `run` has been told to.
     if let Some((path, hand)) = databases::of_another(&settings::source(&args.run), &cwd)? {
         let lint = Lint::new(check::OF_ANOTHER, &Origin::File(path.clone()), databases::put_there(hand));
@@ -70,13 +73,14 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
     let home = user::home();
     let options = LoadOptions {
         no_expand_env: args.run.no_expand_env,
-        env: &databases::text_variable,
+        env: &text_variable,
         cwd: &cwd,
         home: home.as_deref(),
         pid: std::process::id(),
     };
+    let line = Line { words, subcommand: "check", run: &args.run };
     // What is wrong with these files is found below.
-    let first = settings::First::mount("check", &args.run);
+    let first = settings::First::mount(line);
     let mut of_variables = switched_off(first.as_ref().ok());
     of_variables.extend(unmounted());
     let is_wrong = of_variables.iter().any(|lint| lint.rule.severity == Severity::Error);
@@ -91,139 +95,206 @@ async fn look(args: &args::Check, children: Children) -> Result<Vec<Lint>, Failu
     }
     let (section, mut lints) = opened.section(&options);
     lints.extend(of_variables);
-    let layers = Layers::of("check", &section, opened.file())?;
-    // Anybody may ask how another one would fare.
-    let user = settle(&mut lints, &layers, "user", settings::named_user(&layers)).flatten();
-    let user = user.filter(|user| !user.is_current());
-    if let Some(user) = user.as_ref().filter(|user| user::is_root() && !user.is_current()) {
-        let refused = databases::refuse_unreadable(user);
-        if settle(&mut lints, &layers, "user", refused).is_none() {
-            // What root has read in that user's place goes nowhere.
-            return Ok(lints);
+    let layers = Layers::of(line, &section, opened.file())?;
+    Look { args, options, layers, section, children, user: None, lints }.all(opened).await
+}
+
+/// The look at one configuration, and at what is around it.
+struct Look<'a> {
+    args: &'a args::Check,
+    options: LoadOptions<'a>,
+    layers: Layers,
+    section: Section,
+    children: Children,
+    /// Who the app is to run as, if that is another user.
+    user: Option<Identity>,
+    lints: Vec<Lint>,
+}
+
+/// The app's environment.
+type Env = Vec<(OsString, OsString)>;
+
+impl Look<'_> {
+    async fn all(mut self, opened: Opened) -> Result<Vec<Lint>, Failure> {
+        if !self.looks_as_user() {
+            return Ok(self.lints);
+        }
+        let (folder, env) = self.app();
+        let litestream = self.litestream().await;
+        let version = litestream.usable.as_ref().map(|(_, version)| *version);
+        let series = version.map(|version| if version.is_ltx() { Series::V05 } else { Series::V03 });
+        let unset = opened.unset();
+        let (config, is_sound) = self.config(opened, series);
+        // What passes a limit is told alone: the rest would be as long.
+        if self.lints.iter().any(|lint| lint.rule == lint::LIMIT) {
+            self.lints.retain(|lint| lint.rule == lint::LIMIT);
+            return Ok(self.lints);
+        }
+        if let Some(config) = config.as_ref().filter(|_| is_sound) {
+            let from = restored::elsewhere(&self.layers, config, self.options.cwd);
+            settle(&mut self.lints, &self.layers, "restore_from", from);
+        }
+        let seen = env.clone().unwrap_or_default();
+        let answer = match folder.zip(env) {
+            Some((folder, env)) => self.answer(folder, env, config.as_ref(), is_sound).await,
+            None => (Vec::new(), 0),
+        };
+        let Some(config) = config else {
+            self.lints.extend(litestream.lints);
+            return Ok(self.lints);
+        };
+        // What is wrong with the file would be said of each database once more.
+        let folders = if is_sound { inventory::folders(&config) } else { Vec::new() };
+        let own = inventory::also_in(text_variable, &seen);
+        let further = Further::of(&config, answer, &folders, self.options.env, &own);
+        self.machine(&config, &further, unset, series);
+        self.lints.extend(litestream.lints);
+        if let (true, Some((binary, version))) = (self.args.online && is_sound, litestream.usable) {
+            let online = Online { runner: self.runner(binary), version, limit: self.args.limit };
+            let found = check::try_replicas(online, &further.named).await.map_err(|error| {
+                Failure::new(ExitCode::UNAVAILABLE, format!("no private folder for --online: {error}"))
+                    .hint("set TMPDIR to a folder that this user may write to")
+            })?;
+            self.lints.extend(found);
+        }
+        Ok(self.lints)
+    }
+
+    /// Takes the place of the app's user; false where nothing more may be looked at.
+    fn looks_as_user(&mut self) -> bool {
+        // Anybody may ask how another one would fare.
+        let user = settings::named_user(&self.layers);
+        let user = settle(&mut self.lints, &self.layers, "user", user).flatten();
+        self.user = user.filter(|user| !user.is_current());
+        if let Some(user) = self.user_of_root() {
+            let refused = databases::refuse_unreadable(&user);
+            if settle(&mut self.lints, &self.layers, "user", refused).is_none() {
+                // What root has read in that user's place goes nowhere.
+                return false;
+            }
+        }
+        place::belong_to(self.user_of_root().as_ref());
+        if let Some((message, hint)) = self.user.as_ref().and_then(settings::typed_into) {
+            self.lints.push(Lint::new(check::TERMINAL, &Origin::Environment, message).hint(hint));
+        }
+        true
+    }
+
+    /// The app's user, where this process can become that one.
+    fn user_of_root(&self) -> Option<Identity> {
+        self.user.clone().filter(|_| user::is_root())
+    }
+
+    /// The app's folder, if it is another one, and its environment, as far as nothing is wrong with them.
+    fn app(&mut self) -> (Option<Option<PathBuf>>, Option<Env>) {
+        let (layers, cwd) = (&self.layers, self.options.cwd);
+        settle(&mut self.lints, layers, "before", settings::before(layers));
+        let folder = settle(&mut self.lints, layers, "cwd", settings::app_folder(layers, cwd));
+        let variables = self.section.variables();
+        let env = app_env::environment(process::environment(), layers, variables, &[], cwd);
+        (folder, settle(&mut self.lints, layers, "env_file", env))
+    }
+
+    async fn litestream(&self) -> check::Found {
+        let args = &self.layers.args;
+        let binary = binary::find(
+            settings::named_binary(&self.layers),
+            &variable,
+            self.options.cwd,
+            install::installed(variable),
+            self.user.as_ref().map(|user| user.uid),
+        );
+        let (wanted, allowed) = (args.litestream_version, args.allow_litestream.as_deref());
+        check::look_for_litestream(binary, |binary| self.runner(binary), wanted, allowed).await
+    }
+
+    fn runner(&self, binary: PathBuf) -> Runner {
+        Runner {
+            binary,
+            user: self.user_of_root(),
+            children: self.children.clone(),
+            env: Rc::new(mounted::for_litestream()),
+            inherit: Vec::new(),
         }
     }
-    place::belong_to(user.as_ref().filter(|_| user::is_root()));
-    if let Some((message, hint)) = user.as_ref().and_then(settings::typed_into) {
-        lints.push(Lint::new(check::TERMINAL, &Origin::Environment, message).hint(hint));
-    }
-    settle(&mut lints, &layers, "before", settings::before(&layers));
-    let folder = settle(&mut lints, &layers, "cwd", settings::app_folder(&layers, &cwd));
-    let env = app_env::environment(settings::environment(), &layers, section.variables(), &[], &cwd);
-    let env = settle(&mut lints, &layers, "env_file", env);
 
-    let named = settings::named_binary(&layers);
-    let binary = binary::find(
-        named,
-        &variable,
-        &cwd,
-        install::installed(variable),
-        user.as_ref().map(|user| user.uid),
-    );
-    let runner = |binary| Runner {
-        binary,
-        user: user.clone().filter(|_| user::is_root()),
-        children: children.clone(),
-        env: Rc::new(mounted::for_litestream()),
-        inherit: Vec::new(),
-    };
-    let (wanted, allowed) = (layers.args.litestream_version, layers.args.allow_litestream.as_deref());
-    let litestream = check::look_for_litestream(binary, runner, wanted, allowed).await;
-    let version = litestream.usable.as_ref().map(|(_, version)| *version);
-    let series = version.map(|version| if version.is_ltx() { Series::V05 } else { Series::V03 });
+    /// The configuration as far as it can be read, and whether that is all of it.
+    fn config(&mut self, opened: Opened, series: Option<Series>) -> (Option<Config>, bool) {
+        let document = opened.document().cloned();
+        let is_legible = !matches!(&opened, Opened::File(_, Err(_)));
+        let found = opened.config(&self.options, series, &mut self.lints);
+        // Of a file that cannot be read nobody knows what it would name.
+        if is_legible {
+            let environment = process::environment();
+            let names = environment.iter().filter_map(|(name, _)| name.to_str());
+            let asked: Vec<&str> = self.layers.args.enabled_if.iter().map(String::as_str).collect();
+            let unread = unread::look(names, document.as_ref(), &asked, &self.lints);
+            self.lints.extend(unread);
+        }
+        found
+    }
 
-    let unset = opened.unset();
-    let document = opened.document().cloned();
-    let is_legible = !matches!(&opened, Opened::File(_, Err(_)));
-    let (config, is_sound) = opened.config(&options, series, &mut lints);
-    let environment = settings::environment();
-    let names = environment.iter().filter_map(|(name, _)| name.to_str());
-    let asked: Vec<&str> = layers.args.enabled_if.iter().map(String::as_str).collect();
-    // Of a file that cannot be read nobody knows what it would name.
-    if is_legible {
-        let unread = unread::look(names, document.as_ref(), &asked, &lints);
-        lints.extend(unread);
-    }
-    // What passes a limit is told alone: the rest would be as long.
-    if lints.iter().any(|lint| lint.rule == lint::LIMIT) {
-        lints.retain(|lint| lint.rule == lint::LIMIT);
-        return Ok(lints);
-    }
-    if let Some(config) = config.as_ref().filter(|_| is_sound) {
-        settle(&mut lints, &layers, "restore_from", from::elsewhere(&layers, config, &cwd));
-    }
-    let mut answer = (Vec::new(), 0);
-    let seen = env.clone().unwrap_or_default();
-    if let (Some(folder), Some(env)) = (folder, env) {
-        let named = folder.clone();
-        let folder = folder.unwrap_or_else(|| cwd.clone());
-        lints.extend(app_missing(&layers, config.as_ref(), &folder, &env));
-        lints.extend(app_words(&layers, config.as_ref()));
-        let resolver = config.as_ref().and_then(|config| databases::resolver(config).ok().flatten());
-        if let (Some(resolver), Some(config)) = (resolver, &config) {
-            let question = Question {
-                children: children.clone(),
-                command: Rc::new(resolver.command.into_iter().map(Into::into).collect()),
-                env: Rc::new(env),
-                cwd: named,
-                user: user.clone().filter(|_| user::is_root()),
-                limit: args.limit,
-                said: Said::default(),
-            };
-            match ask(&question, &folder, config.origin(), args.online && is_sound).await {
-                Ok(entries) => answer = (entries, resolver.line),
-                Err(lint) => lints.push(lint.at(resolver.line, 0)),
+    /// Looks for the app's programs, and asks the resolver: its databases, and the line that names it.
+    async fn answer(
+        &mut self,
+        named: Option<PathBuf>,
+        env: Env,
+        config: Option<&Config>,
+        is_sound: bool,
+    ) -> (Vec<Node>, usize) {
+        let none = (Vec::new(), 0);
+        let folder = named.clone().unwrap_or_else(|| self.options.cwd.to_owned());
+        self.lints.extend(app_missing(&self.layers, config, &folder, &env));
+        self.lints.extend(app_words(&self.layers, config));
+        let Some(config) = config else { return none };
+        let Some(resolver) = databases::resolver(config).ok().flatten() else { return none };
+        let question = Question {
+            children: self.children.clone(),
+            command: Rc::new(resolver.command.into_iter().map(Into::into).collect()),
+            env: Rc::new(env),
+            cwd: named,
+            user: self.user_of_root(),
+            limit: self.args.limit,
+            said: Said::default(),
+        };
+        match ask(&question, &folder, config.origin(), self.args.online && is_sound).await {
+            Ok(entries) => (entries, resolver.line),
+            Err(lint) => {
+                self.lints.push(lint.at(resolver.line, 0));
+                none
             }
         }
     }
-    let further = config.as_ref().map(|config| {
-        // What is wrong with the file would be said of each database once more.
-        let folders = if is_sound { inventory::folders(config) } else { Vec::new() };
-        Further::of(
-            config,
-            answer,
-            &folders,
-            options.env,
-            &inventory::also_in(databases::text_variable, &seen),
-        )
-    });
-    let has_secrets = lints.iter().any(|lint| lint.rule == lint::SECRET_IN_FILE);
-    if let (Some(config), Some(further)) = (&config, &further) {
+
+    /// Looks at what needs files, mounts, or an answer.
+    fn machine(&mut self, config: &Config, further: &Further, unset: Vec<String>, series: Option<Series>) {
+        let has_secrets = self.lints.iter().any(|lint| lint.rule == lint::SECRET_IN_FILE);
         let has_answered = further.named.databases().len() > config.databases().len();
         let check = || further.named.check(series.unwrap_or(Series::V05)).err();
         let refused = has_answered.then(check).flatten();
         let of_named = refused.iter().flat_map(lint::of_error);
-        findings::add(&mut lints, further.lints.iter().cloned().chain(of_named));
-        let env_files = layers.args.env_file.iter().map(|path| cwd.join(path)).collect();
-        lints.extend(lint::replicas(&further.named, series.unwrap_or(Series::V05)));
-        lints.extend(check::look(&Site {
+        findings::add(&mut self.lints, further.lints.iter().cloned().chain(of_named));
+        self.lints.extend(lint::replicas(&further.named, series.unwrap_or(Series::V05)));
+        let cwd = self.options.cwd;
+        let found = check::look(&Site {
             config: &further.named,
             databases: further.all.databases(),
             written: config.databases().len(),
             contents: &further.contents,
             unset,
             has_secrets,
-            env_files,
-            user: user.clone(),
+            env_files: self.layers.args.env_file.iter().map(|path| cwd.join(path)).collect(),
+            user: self.user.clone(),
             variable: &variable,
             is_looked_up: &mounted::is_used,
-            cwd: &cwd,
+            cwd,
             is_old: &|| series == Some(Series::V03),
             runtime_roots: &settings::runtime_roots(),
-            stop_timeout: layers.args.stop_timeout,
+            stop_timeout: self.layers.args.stop_timeout,
             default_stop: settings::default_stop(),
-        }));
+        });
+        self.lints.extend(found);
     }
-    lints.extend(litestream.lints);
-    if let (true, Some(further), Some((binary, version))) =
-        (args.online && is_sound, further, litestream.usable)
-    {
-        let online = Online { runner: runner(binary), version, limit: args.limit };
-        lints.extend(check::try_replicas(online, &further.named).await.map_err(|error| {
-            Failure::new(ExitCode::UNAVAILABLE, format!("no private folder for --online: {error}"))
-                .hint("set TMPDIR to a folder that this user may write to")
-        })?);
-    }
-    Ok(lints)
 }
 
 /// Who switches replication off, or says nothing that is one or the other.
@@ -246,120 +317,13 @@ fn unmounted() -> Vec<Lint> {
     failure.message.lines().map(|line| Lint { hint: failure.hint.clone(), ..lint(line) }).collect()
 }
 
-/// What there is to read.
-enum Opened {
-    Pairs(Vec<databases::Pair>),
-    File(PathBuf, Result<Box<Document>, config::Error>),
-    Nothing,
-}
-
-fn open(args: &args::Run, options: &LoadOptions<'_>) -> Result<Opened, Failure> {
-    databases::know_secrets_of_variables();
-    if let Some(pairs) = databases::pairs(&settings::source(args))? {
-        return Ok(Opened::Pairs(pairs));
-    }
-    Ok(match databases::find(args.config.as_deref(), options.cwd)? {
-        Some((path, is_found)) => {
-            let read = databases::read_once(&path, is_found);
-            let document = config::open_read(&path, read, options).map(Box::new);
-            document.iter().for_each(|document| databases::know_secrets_of(document));
-            Opened::File(path, document)
-        }
-        None => Opened::Nothing,
-    })
-}
-
-impl Opened {
-    fn file(&self) -> Option<&Path> {
-        match self {
-            Opened::File(path, _) => Some(path),
-            Opened::Pairs(_) | Opened::Nothing => None,
-        }
-    }
-
-    fn document(&self) -> Option<&Document> {
-        match self {
-            Opened::File(_, Ok(document)) => Some(document),
-            Opened::File(_, Err(_)) | Opened::Pairs(_) | Opened::Nothing => None,
-        }
-    }
-
-    fn said_without_file(&self) -> Option<(lint::Said<'static>, Origin)> {
-        match self {
-            Opened::Pairs(pairs) => Some((databases::said_by(pairs), Origin::CommandLine)),
-            Opened::Nothing => Some((lint::Said::Nowhere, Origin::Environment)),
-            Opened::File(..) => None,
-        }
-    }
-
-    /// The variables that the text uses and nobody has set.
-    fn unset(&self) -> Vec<String> {
-        match self {
-            Opened::File(_, Ok(document)) => document.unset.clone(),
-            Opened::Pairs(_) | Opened::File(_, Err(_)) | Opened::Nothing => Vec::new(),
-        }
-    }
-
-    /// The `litekeeper` section, with what is wrong in it and what changes nothing.
-    fn section(&self, options: &LoadOptions<'_>) -> (Section, Vec<Lint>) {
-        let Opened::File(_, Ok(document)) = self else { return (Section::default(), Vec::new()) };
-        let section = match Section::read(document, options.env, &layers::accepts) {
-            Ok(section) => section,
-            Err(error) => return (Section::default(), lint::of_error(&error)),
-        };
-        let idle = section.settings().iter().filter(|setting| setting.key.is_idle());
-        let lint = |setting: &Setting| {
-            let message = format!("`{SECTION}.{}` has no effect in this version", setting.key.path);
-            Lint::new(lint::NO_EFFECT, &document.origin, message).at(setting.line, 0)
-        };
-        let lints = idle.map(lint).collect();
-        (section, lints)
-    }
-
-    /// Litestream's half, as far as it can be read, and whether that is all of it.
-    fn config(
-        self,
-        options: &LoadOptions<'_>,
-        series: Option<Series>,
-        lints: &mut Vec<Lint>,
-    ) -> (Option<Config>, bool) {
-        if let Some((said, origin)) = self.said_without_file() {
-            lints.extend(lint::environment(said, &origin, options.env));
-        }
-        let (config, error) = match self {
-            Opened::Pairs(pairs) => parts(Config::from_pairs(&pairs, options)),
-            Opened::File(_, Ok(document)) => {
-                let (config, result) = document.clone().sound_config(options);
-                let told: Vec<&str> =
-                    result.as_ref().err().into_iter().flat_map(config::Error::variables).collect();
-                lints.extend(lint::lint(&document, options, series, &told));
-                (Some(config), result.err())
-            }
-            Opened::File(_, Err(error)) => (None, Some(error)),
-            Opened::Nothing => parts(
-                Config::from_environment(options)
-                    .and_then(|found| found.ok_or_else(|| config::nothing_given(options))),
-            ),
-        };
-        let is_sound = error.is_none();
-        let of_config = |config: &Config| {
-            let several = is_sound.then(|| config.check(series.unwrap_or(Series::V05)).err()).flatten();
-            let none = is_sound.then(|| config.names_any().err()).flatten();
-            several.into_iter().chain(none).chain(config.exec().err()).collect::<Vec<_>>()
-        };
-        let more = config.as_ref().map(of_config).unwrap_or_default();
-        findings::add(lints, error.iter().chain(&more).flat_map(lint::of_error));
-        (config, is_sound)
-    }
-}
-
 /// Asks the resolver, or only looks whether that could be done.
 async fn ask(
     question: &Question,
     folder: &Path,
     origin: &Origin,
     is_online: bool,
-) -> Result<Vec<config::Node>, Lint> {
+) -> Result<Vec<Node>, Lint> {
     let lint = |rule, message: String| Lint::new(rule, origin, message);
     let program = question.command.first().cloned().unwrap_or_default();
     if !is_executable(&program, folder, &question.env) {
@@ -384,13 +348,6 @@ async fn ask(
 fn is_executable(program: &OsStr, folder: &Path, env: &[(OsString, OsString)]) -> bool {
     let path = env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value);
     which::which_in(program, path, folder).is_ok()
-}
-
-fn parts(config: Result<Config, config::Error>) -> (Option<Config>, Option<config::Error>) {
-    match config {
-        Ok(config) => (Some(config), None),
-        Err(error) => (None, Some(error)),
-    }
 }
 
 /// The value, or a finding where the option of this name came from.

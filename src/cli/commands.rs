@@ -1,5 +1,7 @@
 //! From the command line to an exit code.
 
+use std::ffi::OsString;
+
 use clap::Parser;
 
 use super::args::{Cli, Command};
@@ -11,7 +13,8 @@ use crate::printer::{self, Format};
 
 /// Reads the command line and carries it out; whatever fails is shown here, and only here.
 pub fn main() -> ExitCode {
-    let command = match Cli::try_parse() {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let command = match Cli::try_parse_from(&words) {
         Ok(cli) => cli.command,
         Err(mut error) => {
             // Nobody is looked after yet, and whoever reads this may take his time.
@@ -24,10 +27,9 @@ pub fn main() -> ExitCode {
                 return failure.exit;
             }
             if error.use_stderr() {
-                let words: Vec<_> = std::env::args_os().skip(1).collect();
                 typed::mask(&mut error);
-                let hint =
-                    typed::hint(&mut error, &words).map(|hint| format!("\nhint: {}", foreign::line(&hint)));
+                let hint = typed::hint(&mut error, words.get(1..).unwrap_or_default())
+                    .map(|hint| format!("\nhint: {}", foreign::line(&hint)));
                 printer::notes(&format!("{}{}", error.to_string().trim_end(), hint.unwrap_or_default()));
             } else {
                 // Nobody is left to tell when the output is closed.
@@ -40,9 +42,9 @@ pub fn main() -> ExitCode {
         signal::release();
     }
     let (format, result) = match command {
-        Command::Run(args) => run::run(&args),
-        Command::Config(args) => (Format::Text, config::config(&args)),
-        Command::Check(args) => (Format::Text, check::check(&args)),
+        Command::Run(args) => run::run(&args, &words),
+        Command::Config(args) => (Format::Text, config::config(&args, &words)),
+        Command::Check(args) => (Format::Text, check::check(&args, &words)),
         Command::Demo(args) => (Format::Text, demo::demo(&args)),
         Command::Reload(args) => (Format::Text, reload::reload(&args)),
         Command::Install(args) => (Format::Text, install::install(&args)),

@@ -1,15 +1,17 @@
 //! `litekeeper config`: what all settings come to, with no secret among them.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
 use super::args;
 use super::databases;
-use super::layers::Origin;
-use super::settings::{self, Said, variable};
-use crate::config::{self, KEYS, Key, Node, NodeKind, OFF, SECTION, Setting, Shape, redact};
+use super::layers::{Line, Origin};
+use super::process::{self, variable};
+use super::settings::{self, Said};
+use crate::config::{self, KEYS, Key, OFF, SECTION, Setting, Shape, redact};
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::inventory;
@@ -19,18 +21,19 @@ use crate::os::mount;
 use crate::os::user;
 use crate::printer;
 use crate::secrets;
+use crate::yaml::{Node, NodeKind};
 
 /// Shows the settings. Starts nothing, and writes no file.
 ///
 /// # Errors
 /// What `run` would say of them.
-pub(super) fn config(args: &args::Config) -> Result<ExitCode, Failure> {
+pub(super) fn config(args: &args::Config, words: &[OsString]) -> Result<ExitCode, Failure> {
     // As in `check`: a look at a folder is no word that what lies there is to be believed.
-    databases::refuse_of_another(&settings::source(&args.run), &settings::current_dir()?)?;
+    databases::refuse_of_another(&settings::source(&args.run), &process::current_dir()?)?;
+    let line = Line { words, subcommand: "config", run: &args.run };
     // What only shows the settings shows them all the same.
-    let first = settings::First::mount("config", &args.run)
-        .or_else(|_| settings::First::look("config", &args.run))?;
-    let said = settings::read("config", &args.run, first)?;
+    let first = settings::First::mount(line).or_else(|_| settings::First::look(line))?;
+    let said = settings::read(line, first)?;
     if let Ok(Some(user)) = settings::named_user(&said.layers)
         && user::is_root()
         && !user.is_current()

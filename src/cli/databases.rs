@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::layers;
-use super::mounted;
-use super::settings::variable;
+use super::mounted::text_variable;
+use super::process;
 use crate::config::{self, Config, Document, LoadOptions, Section, lint};
 use crate::core::ExitCode;
 use crate::error::Failure;
@@ -174,7 +174,7 @@ pub(super) fn know_secrets_of(document: &Document) {
 
 /// The same of what a variable says that is called a secret.
 pub(super) fn know_secrets_of_variables() {
-    for (name, value) in super::settings::environment() {
+    for (name, value) in process::environment() {
         let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else { continue };
         // A folder is none, whatever the variable is called that names it: PWD, SSH_AUTH_SOCK.
         let is_place = Path::new(value).is_absolute()
@@ -298,8 +298,4 @@ pub(super) fn resolver(config: &Config) -> Result<Option<config::Resolver>, Fail
         Failure::new(ExitCode::CONFIG, format!("{place}{what}"))
             .hint("for example `resolver: {command: [bin/tenants, --json], interval: 30s}`")
     })
-}
-
-pub(super) fn text_variable(name: &str) -> Option<String> {
-    variable(name).and_then(|value| value.into_string().ok()).or_else(|| mounted::variable(name))
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::args;
 use super::install;
-use super::settings::{current_dir, variable};
+use super::process::{self, current_dir, variable};
 use crate::core::ExitCode;
 use crate::demo::guestbook::{self, Options, Port};
 use crate::demo::plan::{self, Wanted};
@@ -42,7 +42,7 @@ pub(super) fn demo(args: &args::Demo) -> Result<ExitCode, Failure> {
     words.extend(["--replica".into(), plan.replica.into(), "--".into()]);
     words.extend(plan.app);
     // A fresh process: the install's handlers and threads are none of the keeper's business.
-    let error = exec::execute(&exec::Command { argv: words, env: super::settings::environment() });
+    let error = exec::execute(&exec::Command { argv: words, env: process::environment() });
     Err(Failure::new(ExitCode::LITESTREAM, format!("litekeeper cannot start itself: {error}")))
 }
 

@@ -1,26 +1,8 @@
-//! Durations as Go and systemd write them: `10s`, `500ms`, `1m30s`.
+//! The numbers and durations that options take.
 
 use std::time::Duration;
 
-pub use crate::config::duration::of_option as parse;
-
-/// The longest that any setting of time may be.
-pub const YEAR: Duration = Duration::from_secs(8760 * 3600);
-
-/// A reader of durations that are no shorter than `least`, and no longer than [`YEAR`].
-///
-/// # Errors
-/// The reader's: as [`parse`], and the range.
-pub fn at_least(least: Duration) -> impl Fn(&str) -> Result<Duration, String> + Clone {
-    move |text| {
-        let found = parse(text)?;
-        if (least..=YEAR).contains(&found) {
-            Ok(found)
-        } else {
-            Err(format!("it must be between {least:?} and 8760h"))
-        }
-    }
-}
+use crate::config::duration::at_least;
 
 /// As [`at_least`], for what means nothing without any time.
 pub fn some() -> impl Fn(&str) -> Result<Duration, String> + Clone {
@@ -46,6 +28,7 @@ pub fn count(least: usize, most: usize) -> impl Fn(&str) -> Result<usize, String
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::duration::YEAR;
 
     #[test]
     fn every_number_has_a_range() {
@@ -63,17 +46,5 @@ mod tests {
             );
         }
         assert_eq!(count(1, 1024)("1024"), Ok(1024));
-    }
-
-    #[test]
-    fn durations_have_units() {
-        assert_eq!(parse("10s"), Ok(Duration::from_secs(10)));
-        assert_eq!(parse("1m30s"), Ok(Duration::from_secs(90)));
-        assert_eq!(parse("250ms"), Ok(Duration::from_millis(250)));
-        assert_eq!(parse("0"), Ok(Duration::ZERO));
-        assert!(parse("10").unwrap_err().contains("10s"));
-        for rubbish in ["", "s", "ten", "-5s", "5x"] {
-            assert!(parse(rubbish).is_err(), "{rubbish}");
-        }
     }
 }

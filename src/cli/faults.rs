@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::findings;
-use super::settings::variable;
+use super::findings::{self, refusal, said};
+use super::process::variable;
 use super::written::Written;
 use crate::check::{self, Site};
-use crate::config::lint::{Lint, Rule};
+use crate::config::lint::Lint;
 use crate::config::{self, Config, Origin};
-use crate::core::{ExitCode, Gate};
+use crate::core::Gate;
 use crate::error::Failure;
 use crate::inventory::Old;
 use crate::litestream::database::Database;
@@ -129,33 +129,5 @@ impl Faults {
             Looked::Named(_) => check::faults_of_databases(&site),
             Looked::Staying(_) => check::broken_off(&site),
         }
-    }
-}
-
-/// Refuses a start, if there is anything to refuse it for.
-///
-/// # Errors
-/// All of it, in the words of `check`.
-pub(super) fn refusal(mut bad: Vec<Lint>) -> Result<(), Failure> {
-    findings::sort(&mut bad);
-    bad.dedup_by(|one, other| said(one) == said(other));
-    let Some(first) = bad.first() else { return Ok(()) };
-    let failure = Failure::lines(ExitCode::CONFIG, bad.iter().map(said));
-    let mut hints: Vec<&str> = bad.iter().filter_map(|lint| lint.hint.as_deref()).collect();
-    hints.dedup();
-    Err(match (hints.as_slice(), &first.hint) {
-        ([], _) => failure,
-        ([hint], _) => failure.hint(hint),
-        (_, Some(hint)) => failure.hint(format!("{hint}; `litekeeper check` says what to do about each")),
-        (_, None) => failure.hint("`litekeeper check` says what to do about each"),
-    })
-}
-
-/// As `check` shows it, without the word that it is an error.
-fn said(lint: &Lint) -> String {
-    let Rule { code, .. } = lint.rule;
-    match lint.origin {
-        Origin::File(_) | Origin::Resolver => format!("{}: {} [{code}]", lint.place(), lint.message),
-        Origin::CommandLine | Origin::Environment => format!("{} [{code}]", lint.message),
     }
 }

@@ -1,9 +1,10 @@
-//! Findings, sorted and shown.
+//! Findings, sorted and shown, or refused.
 
 use serde_json::json;
 
 use crate::config::Origin;
-use crate::config::lint::{Lint, Severity};
+use crate::config::lint::{Lint, Rule, Severity};
+use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::foreign;
 use crate::printer;
@@ -104,4 +105,32 @@ fn summary(lints: &[Lint]) -> String {
     }
     let (errors, warnings) = (count(Severity::Error, "error"), count(Severity::Warning, "warning"));
     format!("{errors}, {warnings}, {}", count(Severity::Note, "note"))
+}
+
+/// Refuses a start, if there is anything to refuse it for.
+///
+/// # Errors
+/// All of it, in the words of `check`.
+pub(super) fn refusal(mut bad: Vec<Lint>) -> Result<(), Failure> {
+    sort(&mut bad);
+    bad.dedup_by(|one, other| said(one) == said(other));
+    let Some(first) = bad.first() else { return Ok(()) };
+    let failure = Failure::lines(ExitCode::CONFIG, bad.iter().map(said));
+    let mut hints: Vec<&str> = bad.iter().filter_map(|lint| lint.hint.as_deref()).collect();
+    hints.dedup();
+    Err(match (hints.as_slice(), &first.hint) {
+        ([], _) => failure,
+        ([hint], _) => failure.hint(hint),
+        (_, Some(hint)) => failure.hint(format!("{hint}; `litekeeper check` says what to do about each")),
+        (_, None) => failure.hint("`litekeeper check` says what to do about each"),
+    })
+}
+
+/// As `check` shows it, without the word that it is an error.
+pub(super) fn said(lint: &Lint) -> String {
+    let Rule { code, .. } = lint.rule;
+    match lint.origin {
+        Origin::File(_) | Origin::Resolver => format!("{}: {} [{code}]", lint.place(), lint.message),
+        Origin::CommandLine | Origin::Environment => format!("{} [{code}]", lint.message),
+    }
 }

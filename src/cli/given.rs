@@ -1,6 +1,6 @@
 //! Variables that no shell has read, before anything is made of them.
 
-use super::settings::variable;
+use super::process::variable;
 use crate::config;
 use crate::env_vars;
 use crate::error::Failure;

@@ -14,7 +14,7 @@ use disk::Disk;
 
 use super::args;
 use super::given;
-use super::settings::{current_dir, variable};
+use super::process::{current_dir, variable};
 use crate::config;
 use crate::config::lint::Lint;
 use crate::core::ExitCode;

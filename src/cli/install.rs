@@ -2,7 +2,7 @@
 
 use super::args::{self, InstallFrom};
 use super::databases;
-use super::settings::{self, variable};
+use super::process::{self, variable};
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::foreign;
@@ -44,7 +44,7 @@ pub(super) fn install(args: &args::Install) -> Result<ExitCode, Failure> {
 /// The version that a configuration where `run` looks for one asks for, as far as it can be read here.
 fn configured() -> Option<String> {
     let source = databases::Source { config: None, dbs: &[], replicas: &[], no_expand_env: false };
-    let found = databases::open(&source, &settings::current_dir().ok()?).ok()?;
+    let found = databases::open(&source, &process::current_dir().ok()?).ok()?;
     let section = databases::section(&found).ok()?;
     let version = section.get("litestream.version")?.values.first()?;
     Some(version.trim_start_matches('v').to_owned())

@@ -6,16 +6,15 @@
 
 use std::collections::BTreeMap;
 use std::error::Error as _;
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, CommandFactory, FromArgMatches};
 
 use super::args::{Cli, Run};
-use super::duration;
 use super::typed;
 use crate::config::{self, Key, Section, Setting};
 use crate::core::ExitCode;
@@ -47,6 +46,17 @@ impl fmt::Display for Origin {
     }
 }
 
+/// A command line as it was typed.
+#[derive(Clone, Copy)]
+pub(super) struct Line<'a> {
+    /// All of its words, the program's name first.
+    pub(super) words: &'a [OsString],
+    /// The command among them, which has the options of `run`.
+    pub(super) subcommand: &'static str,
+    /// Those options.
+    pub(super) run: &'a Run,
+}
+
 /// The options of a run, and where each came from.
 pub(super) struct Layers {
     /// The options.
@@ -56,11 +66,11 @@ pub(super) struct Layers {
 }
 
 impl Layers {
-    /// Reads the command line of `subcommand` again, above what the file says.
+    /// Reads the command line again, above what the file says.
     ///
     /// # Errors
     /// When the command line is not the one that was read before.
-    pub(super) fn of(subcommand: &str, section: &Section, file: Option<&Path>) -> Result<Self, Failure> {
+    pub(super) fn of(line: Line<'_>, section: &Section, file: Option<&Path>) -> Result<Self, Failure> {
         let with_file = |run: clap::Command| {
             section.settings().iter().fold(run, |run, setting| match setting.key.option {
                 Some(option) => {
@@ -73,8 +83,9 @@ impl Layers {
             typed::mask(&mut error);
             Failure::lines(ExitCode::USAGE, error.to_string().trim_end().split('\n'))
         };
+        let subcommand = line.subcommand;
         let command = Cli::command().mut_subcommand(subcommand, with_file);
-        let matches = command.try_get_matches_from(std::env::args_os()).map_err(unreadable)?;
+        let matches = command.try_get_matches_from(line.words).map_err(unreadable)?;
         let Some(matches) = matches.subcommand_matches(subcommand) else {
             return Err(Failure::new(ExitCode::USAGE, format!("the command is not `{subcommand}`")));
         };
@@ -142,7 +153,7 @@ pub(super) fn accepts(key: &Key, text: &str) -> Result<(), String> {
     let Some(option) = key.option else {
         return match key.path {
             "http" => address(text),
-            "resolver.interval" => duration::at_least(Duration::from_secs(1))(text).map(drop),
+            "resolver.interval" => config::Resolver::interval(text).map(drop),
             _ => Ok(()),
         };
     };

@@ -7,22 +7,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::settings;
-use crate::config;
+use super::process;
+use crate::config::{self, KEY_VARIABLES};
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::secrets;
-
-/// What Litestream looks up in its environment by itself (`os.Getenv` and the SDKs in its clients).
-const LITESTREAMS: &[&str] = &[
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "LITESTREAM_ACCESS_KEY_ID",
-    "LITESTREAM_SECRET_ACCESS_KEY",
-    "LITESTREAM_AZURE_ACCOUNT_KEY",
-    "LITESTREAM_AZURE_SAS_TOKEN",
-];
 
 /// Where a backup is; some of it may be secret, and all of it is deployed together.
 const PLACES: &[&str] = &[
@@ -77,26 +66,31 @@ pub(super) fn variable(name: &str) -> Option<String> {
     value
 }
 
-/// Whether somebody has looked a variable up, and a file had its value.
+/// The value of a variable, set or mounted, if it is a text.
+pub(super) fn text_variable(name: &str) -> Option<String> {
+    process::variable(name).and_then(|value| value.into_string().ok()).or_else(|| variable(name))
+}
+
+/// Says whether a variable was looked up, and a file had its value.
 pub(super) fn is_used(name: &str) -> bool {
     mounted().seen.get(name).is_some_and(Option::is_some)
 }
 
 /// Of a secret only: other variables end in `_FILE` as well, and mean something else (`LITESTREAM_CONFIG_FILE`).
 fn file_of(name: &str) -> Option<String> {
-    settings::variable(&format!("{name}_FILE")).filter(|_| may_be_in_file(name))?.into_string().ok()
+    process::variable(&format!("{name}_FILE")).filter(|_| may_be_in_file(name))?.into_string().ok()
 }
 
 /// Whether the file that `NAME_FILE` names is read for a variable.
 pub(super) fn may_be_in_file(name: &str) -> bool {
-    let is_known = LITESTREAMS.contains(&name) || PLACES.contains(&name);
+    let is_known = KEY_VARIABLES.iter().any(|(known, _)| *known == name) || PLACES.contains(&name);
     is_known || secrets::is_secret_name(name) || name.ends_with("_URL")
 }
 
 /// What Litestream needs of it in its environment.
 pub(super) fn for_litestream() -> Vec<(String, String)> {
-    for name in LITESTREAMS {
-        if settings::variable(name).is_none() {
+    for (name, _) in KEY_VARIABLES {
+        if process::variable(name).is_none() {
             variable(name);
         }
     }

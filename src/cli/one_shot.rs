@@ -13,7 +13,7 @@ use crate::os::children::Children;
 use crate::os::event;
 use crate::os::signal::{self, Signals};
 
-/// Runs `command` with somebody who reaps. TERM and INT end what it has started, and then the program.
+/// Runs `command` and reaps its children. TERM and INT end what it has started, and then the program.
 ///
 /// # Errors
 /// The event loop cannot be made, or a signal came.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::args;
 use super::databases::{self, Source};
+use super::process;
 use super::settings;
 use crate::core::ExitCode;
 use crate::error::Failure;
@@ -18,7 +19,7 @@ use crate::os::{place, socket, user};
 use crate::printer;
 use crate::supervise::{self, HOLDING, RELOAD, Report, WITHIN};
 
-/// How often somebody is asked who has a full house, in milliseconds.
+/// The milliseconds between two tries to connect to a keeper whose queue is full.
 const RETRY: u16 = 10;
 /// How much longer a keeper is listened to that was asked: it answers within the limit with what has come true by then, and
 /// may be late on a busy machine.
@@ -77,7 +78,7 @@ struct Found {
 }
 
 fn find(args: &args::Reload) -> Result<Found, Failure> {
-    let cwd = settings::current_dir()?;
+    let cwd = process::current_dir()?;
     let (mut file, mut control) = (None, None);
     let dbs = match &args.db {
         Some(path) => {

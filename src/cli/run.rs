@@ -1,8 +1,11 @@
 //! `litekeeper run`.
 
+use std::ffi::OsString;
+
 use super::args;
+use super::layers::Line;
 use super::settings::{self, Alone, First};
-use super::{faults, mounted, switch};
+use super::{findings, mounted, switch};
 use crate::check;
 use crate::core::ExitCode;
 use crate::error::Failure;
@@ -14,30 +17,31 @@ use crate::supervise;
 
 /// Runs the app under Litestream; returns how log lines look, and what the whole ended with or why
 /// the app could not be run.
-pub(super) fn run(args: &args::Run) -> (Format, Result<ExitCode, Failure>) {
+pub(super) fn run(args: &args::Run, words: &[OsString]) -> (Format, Result<ExitCode, Failure>) {
+    let line = Line { words, subcommand: "run", run: args };
     match switch::off() {
         Ok(None) => {}
         Ok(Some(switch)) => {
             printer::start(args.log_format, level(args.log_level));
-            return (args.log_format, run_without(args, &format!("{switch} switches replication off")));
+            return (args.log_format, run_without(line, &format!("{switch} switches replication off")));
         }
         Err(error) => return (args.log_format, Err(inventory::failure(&error))),
     }
-    let first = match First::mount("run", args) {
+    let first = match First::mount(line) {
         Ok(first) => first,
         Err(failure) => return (args.log_format, Err(failure)),
     };
     if let Some(why) = first.disabled() {
         printer::start(args.log_format, level(args.log_level));
-        return (args.log_format, run_without(args, &why));
+        return (args.log_format, run_without(line, &why));
     }
     // Without them nothing gets as far as to say what is missing. The app gets back what there was.
     limit::raise_open_files();
-    let possible = faults::refusal(check::too_many(0)).and_then(|()| mounted::check());
+    let possible = findings::refusal(check::too_many(0)).and_then(|()| mounted::check());
     if let Err(failure) = possible {
         return (args.log_format, Err(failure));
     }
-    let said = match settings::read("run", args, first) {
+    let said = match settings::read(line, first) {
         Ok(said) => said,
         Err(failure) => return (args.log_format, Err(failure)),
     };
@@ -46,9 +50,9 @@ pub(super) fn run(args: &args::Run) -> (Format, Result<ExitCode, Failure>) {
     (format, settings::resolve(said).and_then(|setup| supervise::supervise(setup, &printer::STDERR)))
 }
 
-fn run_without(args: &args::Run, why: &str) -> Result<ExitCode, Failure> {
+fn run_without(line: Line<'_>, why: &str) -> Result<ExitCode, Failure> {
     tracing::warn!("{why}: running the app alone, with no backup");
-    let Alone { argv, env, cwd, user } = settings::alone(args)?;
+    let Alone { argv, env, cwd, user } = settings::alone(line)?;
     if let Some(user) = user {
         let refused = |error| {
             Failure::new(ExitCode::CONFIG, format!("--user: {error}"))

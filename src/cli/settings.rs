@@ -1,7 +1,6 @@
 //! The command line as it is meant: flag, variable, file and default have become one value each.
 
 use std::ffi::OsString;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
@@ -10,11 +9,12 @@ use super::app_env;
 use super::args;
 use super::databases::{self, Found, Source};
 use super::faults::Faults;
-use super::from;
 use super::given;
-use super::layers::{Layers, Origin};
-use super::mounted;
-use super::txid;
+use super::layers::{Layers, Line, Origin};
+use super::listen::listen_fds;
+use super::mounted::{self, text_variable};
+use super::process::{current_dir, environment, variable};
+use super::restored;
 use super::unread;
 use super::words;
 use super::written::Written;
@@ -24,24 +24,13 @@ use crate::error::Failure;
 use crate::inventory::{self, Environment, Inventory, Old};
 use crate::litestream::binary::{self, Named};
 use crate::litestream::install;
-use crate::os::fd;
 use crate::os::here;
 use crate::os::needs;
 use crate::os::terminal::Terminal;
 use crate::os::user::Identity;
 use crate::printer::Format;
-use crate::shim::{LISTEN_FDNAMES, LISTEN_FDS, LISTEN_PID};
+use crate::shim::LISTEN_FDNAMES;
 use crate::supervise::{self, Setup};
-
-/// The whole environment, as it was at the start.
-pub(super) fn environment() -> Vec<(OsString, OsString)> {
-    std::env::vars_os().collect()
-}
-
-/// Looks a variable up; an empty one counts as unset.
-pub(super) fn variable(name: &str) -> Option<OsString> {
-    std::env::var_os(name).filter(|value| !value.is_empty())
-}
 
 /// What is found before anything of it is judged: the configuration's file, and the options above it.
 pub(super) struct First {
@@ -56,16 +45,16 @@ impl First {
     ///
     /// # Errors
     /// There is no current folder.
-    pub(super) fn look(subcommand: &str, typed: &args::Run) -> Result<Self, Failure> {
+    pub(super) fn look(line: Line<'_>) -> Result<Self, Failure> {
         given::refuse()?;
         let cwd = current_dir()?;
-        let found = databases::open(&source(typed), &cwd);
+        let found = databases::open(&source(line.run), &cwd);
         let layers = |found: &Found| {
             let file = match found {
                 Found::File(document) => document.origin.file(),
                 Found::Pairs(_) | Found::Nothing => None,
             };
-            Layers::of(subcommand, &databases::section(found).ok()?, file).ok()
+            Layers::of(line, &databases::section(found).ok()?, file).ok()
         };
         let layers = found.as_ref().ok().and_then(layers);
         Ok(Self { cwd, found, layers })
@@ -75,13 +64,13 @@ impl First {
     ///
     /// # Errors
     /// What is wrong with those files.
-    pub(super) fn mount(subcommand: &str, typed: &args::Run) -> Result<Self, Failure> {
-        let first = Self::look(subcommand, typed)?;
+    pub(super) fn mount(line: Line<'_>) -> Result<Self, Failure> {
+        let first = Self::look(line)?;
         let of_options;
         let layers = match &first.layers {
             Some(layers) => layers,
             None => {
-                of_options = Layers::of(subcommand, &Section::default(), None)?;
+                of_options = Layers::of(line, &Section::default(), None)?;
                 &of_options
             }
         };
@@ -90,7 +79,7 @@ impl First {
         }
         mounted::add(app_env::from_files(layers, &first.cwd, &environment())?);
         // The file may name one of them.
-        Self::look(subcommand, typed)
+        Self::look(line)
     }
 
     /// Why the app is to run alone, if `--enabled-if` or the file says so.
@@ -100,19 +89,11 @@ impl First {
         let origin = layers.origin("enabled_if");
         match name {
             OFF => Some(format!("{origin} switches replication off")),
-            name => databases::text_variable(name).is_none().then(|| {
+            name => text_variable(name).is_none().then(|| {
                 format!("{name} is not set or empty ({origin}{})", unread::meant(name, &environment()))
             }),
         }
     }
-}
-
-/// The current folder.
-pub(super) fn current_dir() -> Result<PathBuf, Failure> {
-    std::env::current_dir().map_err(|error| {
-        Failure::new(ExitCode::USAGE, format!("the current folder cannot be entered: {error}"))
-            .hint("start litekeeper in a folder that is there")
-    })
 }
 
 /// All that is said about a run, by flag, variable and file.
@@ -128,16 +109,19 @@ pub(super) struct Said {
     pub(super) cwd: PathBuf,
 }
 
-/// Reads the configuration that was found, and with it the command line of `subcommand` once more.
+/// Reads the configuration that was found.
 ///
 /// # Errors
 /// What is wrong with them.
-pub(super) fn read(subcommand: &str, typed: &args::Run, first: First) -> Result<Said, Failure> {
-    let First { cwd, found, layers: _ } = first;
-    let (source, found) = (source(typed), found?);
+pub(super) fn read(line: Line<'_>, first: First) -> Result<Said, Failure> {
+    let First { cwd, found, layers } = first;
+    let (source, found) = (source(line.run), found?);
     let written = Written::of(&found, &source, &cwd);
     let (configured, section) = databases::read(found, &source, &cwd)?;
-    let layers = Layers::of(subcommand, &section, configured.origin().file())?;
+    let layers = match layers {
+        Some(layers) => layers,
+        None => Layers::of(line, &section, configured.origin().file())?,
+    };
     Ok(Said { layers, configured, section, written, cwd })
 }
 
@@ -178,9 +162,9 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
     }
     let socket = configured.socket();
     let more = resolver.is_some() || !folders.is_empty();
-    let chosen = txid::chosen(&layers, &dbs, more, &cwd)?;
+    let chosen = restored::chosen(&layers, &dbs, more, &cwd)?;
     let (restore_txids, asked) = (Rc::new(chosen.clone()), chosen);
-    let from = from::elsewhere(&layers, &configured, &cwd)?;
+    let from = restored::elsewhere(&layers, &configured, &cwd)?;
     let checked = configured.clone();
     let env = {
         let databases = app_env::databases(&configured);
@@ -203,11 +187,8 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
         gate: policy.gate,
         old: old.clone(),
     };
-    let environment = Environment {
-        variable: databases::text_variable,
-        mounted: mounted::for_litestream,
-        seen: env.clone(),
-    };
+    let environment =
+        Environment { variable: text_variable, mounted: mounted::for_litestream, seen: env.clone() };
     Ok(Setup {
         policy,
         dbs,
@@ -233,7 +214,7 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
         restore_txids,
         faults: Rc::new(move |named| faults.refuse(named)),
         check: Rc::new(move |is_ltx| {
-            txid::check(&asked, is_ltx)?;
+            restored::refuse_without_txids(&asked, is_ltx)?;
             written.check(&checked, is_ltx)
         }),
         configuration: configured.origin().file().map(|file| real(&cwd, file)),
@@ -263,7 +244,7 @@ pub(super) fn named_binary(layers: &Layers) -> Named {
         Origin::File(..) | Origin::Default => Named {
             first: None,
             last: named,
-            is_last_found: config::named(layers.args.config.as_deref(), &databases::text_variable).is_none(),
+            is_last_found: config::named(layers.args.config.as_deref(), &text_variable).is_none(),
         },
     }
 }
@@ -381,10 +362,10 @@ fn split(command: &str) -> Result<Vec<OsString>, Failure> {
     }
 }
 
-/// The user that somebody named, whoever may become it.
+/// Finds the user that `--user` names, whether or not this process may become it.
 ///
 /// # Errors
-/// There is none.
+/// No such user exists.
 pub(super) fn named_user(layers: &Layers) -> Result<Option<Identity>, Failure> {
     let unknown = |error| {
         Failure::new(ExitCode::CONFIG, format!("{}: {error}", layers.origin("user")))
@@ -393,7 +374,7 @@ pub(super) fn named_user(layers: &Layers) -> Result<Option<Identity>, Failure> {
     layers.args.user.as_deref().map(Identity::find).transpose().map_err(unknown)
 }
 
-/// Who the app is to run as, if somebody said so.
+/// Finds the user that the app is to run as, if one is named.
 fn user(layers: &Layers) -> Result<Option<Identity>, Failure> {
     let (Some(text), Some(identity)) = (layers.args.user.as_deref(), named_user(layers)?) else {
         return Ok(None);
@@ -449,24 +430,6 @@ fn inherited(user: Option<&Identity>) -> Vec<(OsString, OsString)> {
     env
 }
 
-/// The most sockets that a service manager passes.
-const MOST_SOCKETS: u16 = 1024;
-
-/// What `LISTEN_FDS` of `sd_listen_fds(3)` counts, if it is meant for this process.
-fn listen_fds() -> Result<Vec<OwnedFd>, Failure> {
-    let text = |name| databases::text_variable(name);
-    let for_us = text(LISTEN_PID).and_then(|pid| pid.parse().ok()) == Some(std::process::id());
-    let Some(said) = text(LISTEN_FDS).filter(|_| for_us) else { return Ok(Vec::new()) };
-    let wrong = |what: String| {
-        Failure::new(ExitCode::CONFIG, format!("{LISTEN_FDS} is `{said}`, but {what}")).hint(format!(
-            "whoever sets {LISTEN_PID} and {LISTEN_FDS} passes that many sockets, from descriptor 3 on"
-        ))
-    };
-    let count = said.parse().ok().filter(|count| *count <= MOST_SOCKETS);
-    let count = count.ok_or_else(|| wrong(format!("must be a whole number between 0 and {MOST_SOCKETS}")))?;
-    fd::listen_fds(count).map_err(|missing| wrong(format!("descriptor {missing} was not passed")))
-}
-
 /// Where the runtime folder may be, the best first.
 pub(super) fn runtime_roots() -> Vec<PathBuf> {
     if let Some(dir) = variable("LITEKEEPER_RUNTIME_DIR") {
@@ -495,23 +458,23 @@ pub(super) struct Alone {
 /// # Errors
 /// What is wrong with what the app itself needs. With a command on the command line that is nothing:
 /// then a configuration that cannot be read is passed over.
-pub(super) fn alone(typed: &args::Run) -> Result<Alone, Failure> {
+pub(super) fn alone(line: Line<'_>) -> Result<Alone, Failure> {
     let cwd = current_dir()?;
-    let source = source(typed);
+    let source = source(line.run);
     // Whatever is wrong with the one that is meant, another one must not take its place.
     if !matches!(databases::pairs(&source), Ok(Some(_))) {
         databases::find(source.config, &cwd)?;
     }
     let found = databases::open(&source, &cwd).and_then(|found| Ok((databases::section(&found)?, found)));
     let (section, found) = match found {
-        Err(_) if !typed.command.is_empty() => (Section::default(), Found::Nothing),
+        Err(_) if !line.run.command.is_empty() => (Section::default(), Found::Nothing),
         found => found?,
     };
     let file = match &found {
         Found::File(document) => document.origin.file().map(Path::to_owned),
         Found::Pairs(_) | Found::Nothing => None,
     };
-    let layers = Layers::of("run", &section, file.as_deref())?;
+    let layers = Layers::of(line, &section, file.as_deref())?;
     // Without a backup the app still has to know where its database is, if anybody does.
     let configured = databases::read(found, &source, &cwd).map(|(configured, _)| configured);
     let databases = configured.as_ref().map(app_env::databases).unwrap_or_default();

@@ -1,6 +1,6 @@
 //! The variables that make `run` get out of the way.
 
-use super::settings::variable;
+use super::process::variable;
 use crate::config::{self, Origin, Problem};
 
 /// Their names.

@@ -1,20 +1,14 @@
 //! `--restore-txid`: which transaction, and of which database.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::layers::Layers;
-use crate::backup::Chosen;
-use crate::core::ExitCode;
-use crate::error::Failure;
 use crate::litestream::argv;
-use crate::litestream::database::Database;
 
 /// One transaction, with a database or without.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RestoreTxid {
-    db: Option<PathBuf>,
-    txid: u64,
+    pub(super) db: Option<PathBuf>,
+    pub(super) txid: u64,
 }
 
 /// Reads `[PATH=]TXID`; a transaction is sixteen hex digits, as Litestream prints and reads them.
@@ -36,53 +30,6 @@ pub fn parse(text: &str) -> Result<RestoreTxid, String> {
             argv::txid_text(0x12)
         )),
     }
-}
-
-/// Which databases are meant. `more` says whether there may be others than `dbs`.
-///
-/// # Errors
-/// That is not clear.
-pub(super) fn chosen(layers: &Layers, dbs: &[Database], more: bool, cwd: &Path) -> Result<Chosen, Failure> {
-    let origin = layers.origin("restore_txid");
-    let wrong =
-        |what: &str, hint: &str| Err(Failure::new(ExitCode::CONFIG, format!("{origin}: {what}")).hint(hint));
-    let is_alone = dbs.len() == 1 && !more;
-    let mut txids = BTreeMap::new();
-    for RestoreTxid { db, txid } in &layers.args.restore_txid {
-        let path = match (db, dbs) {
-            (Some(db), _) => cwd.join(db),
-            (None, [db]) if is_alone => db.path.clone(),
-            (None, _) => {
-                return wrong(
-                    "which database is meant is not clear",
-                    "say it before the txid: --restore-txid PATH=TXID",
-                );
-            }
-        };
-        if !more && dbs.iter().all(|db| db.path != path) {
-            let names: Vec<String> = dbs.iter().map(|db| db.path.display().to_string()).collect();
-            return wrong(
-                &format!("{} is no database of this configuration", path.display()),
-                &format!("these are: {}", names.join(", ")),
-            );
-        }
-        if txids.insert(path.clone(), *txid).is_some_and(|other| other != *txid) {
-            return wrong(&format!("two txids for {}", path.display()), "leave one of them out");
-        }
-    }
-    Ok(Chosen { txids, is_alone })
-}
-
-/// Refuses what a Litestream without transactions cannot do.
-///
-/// # Errors
-/// Then.
-pub(super) fn check(chosen: &Chosen, is_ltx: bool) -> Result<(), Failure> {
-    if is_ltx || chosen.txids.is_empty() {
-        return Ok(());
-    }
-    Err(Failure::new(ExitCode::CONFIG, "--restore-txid: litestream 0.3 has no txids")
-        .hint("leave it out; `litestream restore -timestamp TIME` or `-index` goes back by hand"))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, CommandFactory};
 
 use super::args::Cli;
-use super::settings::variable;
+use super::process::variable;
 use crate::foreign;
 use crate::litestream::binary::{self, Named};
 use crate::litestream::install;
@@ -124,7 +124,7 @@ pub(super) fn mask(error: &mut clap::Error) {
     }
 }
 
-/// Whether that is what somebody typed, and none of this program's own words.
+/// Says whether that is a typed word, and not this program's own.
 fn is_typed(kind: ContextKind) -> bool {
     matches!(
         kind,
@@ -197,7 +197,7 @@ fn as_run(words: &[String]) -> String {
     format!("`litekeeper run{config} -- {app}`")
 }
 
-/// A word of `litekeeper COMMAND …` is none of its options.
+/// Explains a word of `litekeeper COMMAND …` that is not one of its options.
 fn option(words: &[String], refused: &str) -> Option<String> {
     let (name, rest) = words.split_first()?;
     let cli = Cli::command();

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::databases::{self, Found, Source, text_variable};
-use super::faults;
+use super::databases::{self, Found, Source};
 use super::findings;
+use super::mounted::text_variable;
 use crate::config::lint::{self, Lint, Severity};
 use crate::config::{Config, Document, Series};
 use crate::error::Failure;
@@ -41,7 +41,7 @@ impl Written {
     /// # Errors
     /// What it cannot.
     pub(super) fn check(&self, config: &Config, is_ltx: bool) -> Result<(), Failure> {
-        faults::refusal(self.errors(config, is_ltx))?;
+        findings::refusal(self.errors(config, is_ltx))?;
         let lints = self.lints(config, series(is_ltx));
         for lint in lints.iter().filter(|lint| lint.rule.severity == Severity::Warning) {
             let hint = lint.hint.as_ref().map_or_else(String::new, |hint| format!(": {hint}"));

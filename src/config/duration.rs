@@ -8,8 +8,7 @@
 
 use std::time::Duration;
 
-use super::node::Node;
-use super::scalar::Resolved;
+use crate::yaml::{Node, Resolved};
 
 /// What Litestream takes a setting for. None is no duration to it, or a negative one.
 pub fn of_setting(value: &Node) -> Option<Duration> {
@@ -37,6 +36,24 @@ pub fn of_option(text: &str) -> Result<Duration, String> {
     let signed: jiff::SignedDuration =
         text.parse().map_err(|_| "not a duration: write it as 10s, 500ms or 1m30s".to_owned())?;
     Duration::try_from(signed).map_err(|_| "a duration cannot be negative".to_owned())
+}
+
+/// The longest that any setting of time may be.
+pub const YEAR: Duration = Duration::from_secs(8760 * 3600);
+
+/// A reader of options, as [`of_option`], that are no shorter than `least` and no longer than [`YEAR`].
+///
+/// # Errors
+/// The reader's: as [`of_option`], and the range.
+pub fn at_least(least: Duration) -> impl Fn(&str) -> Result<Duration, String> + Clone {
+    move |text| {
+        let found = of_option(text)?;
+        if (least..=YEAR).contains(&found) {
+            Ok(found)
+        } else {
+            Err(format!("it must be between {least:?} and 8760h"))
+        }
+    }
 }
 
 /// What a platform's file says: a bare number is seconds, and `infinity` none at all.
@@ -95,8 +112,8 @@ pub(super) fn go_duration(text: &str) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::parse::parse;
     use super::*;
+    use crate::yaml::parse;
 
     #[test]
     fn a_bare_number_is_what_its_reader_takes_it_for() {
@@ -129,6 +146,18 @@ mod tests {
         for text in ["", "+", "5", "s", ".s", "7d", "1w", "1 s", "1h 2m", "1S", "1h30", "--1s", "1..5s", "∞s"]
         {
             assert_eq!(go_duration(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_have_units() {
+        assert_eq!(of_option("10s"), Ok(Duration::from_secs(10)));
+        assert_eq!(of_option("1m30s"), Ok(Duration::from_secs(90)));
+        assert_eq!(of_option("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(of_option("0"), Ok(Duration::ZERO));
+        assert!(of_option("10").unwrap_err().contains("10s"));
+        for rubbish in ["", "s", "ten", "-5s", "5x"] {
+            assert!(of_option(rubbish).is_err(), "{rubbish}");
         }
     }
 }

@@ -1,18 +1,18 @@
-//! What can be wrong with a configuration, where, and what to do about it.
+//! What can be wrong with a configuration, where, and what to do about it: one list, so that whoever adds a problem
+//! sees the words and the hints of all others.
 
 use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::bucket;
-use super::fault::Fault;
-use super::given::Given;
-use super::schema::Type;
-use super::traces::{self, Traces};
-use super::types;
-use super::url;
+use crate::config::fault::Fault;
+use crate::config::given::Given;
+use crate::config::model::bucket;
+use crate::config::model::url;
+use crate::config::schema::Type;
+use crate::config::variable_names::{from, unset_hint, unset_words};
 use crate::core::ExitCode;
-use crate::{foreign, secrets};
+use crate::{foreign, secrets, yaml};
 
 /// Everything that is wrong with a configuration; at least one finding.
 ///
@@ -59,6 +59,9 @@ pub enum Origin {
 /// What is wrong, apart from where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
+    /// The text is not YAML as it is read here.
+    #[error(transparent)]
+    Text(#[from] yaml::Problem),
     /// The resolver's answer is no list of databases.
     #[error("its answer is {reason}")]
     BadAnswer {
@@ -73,77 +76,12 @@ pub enum Problem {
         /// Whether there is no such file.
         missing: bool,
     },
-    /// The text is longer than any configuration.
-    #[error("the configuration is larger than {limit} bytes")]
-    TooLarge {
-        /// The most bytes that are read.
-        limit: usize,
-    },
     /// Some byte is not UTF-8.
     #[error("the configuration is not UTF-8{how}")]
     NotUtf8 {
         /// How it seems to be that, with what separates it, or nothing.
         how: String,
     },
-    /// A character that YAML forbids even in comments.
-    #[error("control characters are not allowed in YAML")]
-    ControlCharacter,
-    /// A character that ends a line to Litestream and to nobody else.
-    #[error("the character U+{code:04X} is a line break in Litestream's YAML")]
-    LineBreak {
-        /// Its code point.
-        code: u32,
-    },
-    /// Not YAML.
-    #[error("not valid YAML: {info}")]
-    Syntax {
-        /// The parser's words.
-        info: String,
-    },
-    /// Nested too deeply.
-    #[error("the configuration is nested deeper than {limit} levels")]
-    TooDeep {
-        /// The most levels.
-        limit: usize,
-    },
-    /// Too many values, maybe by aliases of aliases.
-    #[error("the configuration has more than {limit} values, counting each use of an alias or a template")]
-    TooManyNodes {
-        /// The most values.
-        limit: usize,
-    },
-    /// Too many bytes, by aliases, templates or variables.
-    #[error(
-        "the configuration comes to more than {limit} bytes, counting each use of an alias, a template or a variable"
-    )]
-    TooManyBytes {
-        /// The most bytes.
-        limit: usize,
-    },
-    /// Too many keys.
-    #[error("a mapping has more than {limit} keys")]
-    TooManyKeys {
-        /// The most keys of one mapping.
-        limit: usize,
-    },
-    /// A key that is a list or a mapping.
-    #[error("a key must be a text, not a list or a mapping")]
-    KeyNotText,
-    /// `!!binary`
-    #[error("the tag `{tag}` is not supported here")]
-    UnknownTag {
-        /// The tag without its handle.
-        tag: String,
-    },
-    /// `!!int abc`
-    #[error("the value is not what its tag says")]
-    WrongTag,
-    /// An alias inside of its own anchor.
-    #[error("an alias stands inside of the value that it names")]
-    AliasOfItself,
-    /// `<<` with anything but mappings.
-    #[error("`<<` takes a mapping or a list of mappings")]
-    MergeNotMapping,
     /// The top of the file is a list or a text.
     #[error("{what} must be a mapping")]
     NotMapping {
@@ -157,7 +95,7 @@ pub enum Problem {
         key: &'static str,
     },
     /// A setting with a value of another type.
-    #[error("`{key}` must be {}{}", types::expected(*kind), value.as_ref().map_or_else(String::new, |value| format!(", not `{value}`")))]
+    #[error("`{key}` must be {}{}", kind.words(), value.as_ref().map_or_else(String::new, |value| format!(", not `{value}`")))]
     WrongType {
         /// The key.
         key: &'static str,
@@ -340,7 +278,7 @@ pub enum Problem {
         /// Those that there are.
         known: Vec<String>,
     },
-    /// A `path-mode` that is none.
+    /// A `path-mode` that is not one of the three.
     #[error(
         "invalid path-mode `{mode}` configured for the database `{database}`, allowed values: append, replace, preserve"
     )]
@@ -371,7 +309,7 @@ pub enum Problem {
         problem: Box<Problem>,
     },
     /// What is wrong with a value that came from the environment; the value itself may be a secret.
-    #[error("{problem}; {}", traces::from(names))]
+    #[error("{problem}; {}", from(names))]
     Expanded {
         /// The variables that it is made of.
         names: Vec<String>,
@@ -599,21 +537,23 @@ impl Error {
     }
 
     /// `Ok` if nothing was found.
-    pub(super) fn of_findings(findings: Vec<Finding>, unset: &[String], traces: &Traces) -> Result<(), Self> {
-        if findings.is_empty() {
-            return Ok(());
-        }
-        let blamed =
-            |finding: Finding| Finding { problem: traces.blamed(finding.line, finding.problem), ..finding };
-        let mut findings: Vec<Finding> = findings.into_iter().map(blamed).collect();
+    pub(super) fn of(
+        origin: &Origin,
+        mut found: Vec<(usize, Problem)>,
+        unset: &[String],
+    ) -> Result<(), Self> {
         // One variable that is missing, or wrong, is one thing to be done, in however many databases it stands.
         let mut told = HashSet::new();
-        findings.retain(|finding| match &finding.problem {
+        found.retain(|(_, problem)| match problem {
             Problem::Unset { name, .. } => told.insert(name.clone()),
             Problem::Given(given) => told.insert(given.to_string()),
             _ => true,
         });
-        Err(Self { findings, unset: unset.to_vec() })
+        if found.is_empty() {
+            return Ok(());
+        }
+        let finding = |(line, problem)| Finding { origin: origin.clone(), line, column: 0, problem };
+        Err(Self { findings: found.into_iter().map(finding).collect(), unset: unset.to_vec() })
     }
 
     /// Both values, or all that is wrong with either, in the order of the file.
@@ -631,23 +571,13 @@ impl Error {
             (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(error),
         }
     }
-
-    /// `Ok` if nothing was found.
-    pub(super) fn of(
-        origin: &Origin,
-        found: Vec<(usize, Problem)>,
-        unset: &[String],
-        traces: &Traces,
-    ) -> Result<(), Self> {
-        let finding = |(line, problem)| Finding { origin: origin.clone(), line, column: 0, problem };
-        Self::of_findings(found.into_iter().map(finding).collect(), unset, traces)
-    }
 }
 
 impl Finding {
     /// The next step.
     pub fn hint(&self) -> String {
         let hint = match &self.problem {
+            Problem::Text(problem) => problem.hint(),
             Problem::Section(fault) => return fault.hint(),
             Problem::Given(given) => return given.hint(),
             Problem::BadUrl { meant: Some(meant), .. } => return meant.clone(),
@@ -666,7 +596,9 @@ impl Finding {
                 "write the bucket's name alone; no bucket has a blank in it"
             }
             Problem::BucketWithMore { .. } => "a path goes into `path`, and a server into `endpoint`",
-            Problem::Expanded { names, problem } if matches!(**problem, Problem::Syntax { .. }) => {
+            Problem::Expanded { names, problem }
+                if matches!(**problem, Problem::Text(yaml::Problem::Syntax { .. })) =>
+            {
                 let name = names.first().map_or("NAME", String::as_str);
                 return format!(
                     "write {{env: {name}}} in its place, which no value can break, or set another value"
@@ -744,13 +676,7 @@ impl Finding {
             }
             Problem::Variable { .. } => "correct it, or take the variable out",
             Problem::ForeignDatabaseUrl { .. } => "name the SQLite file with --db",
-            Problem::LineBreak { code: 0x85 } => "leave it out, or write it as `\\N` in double quotes",
-            Problem::LineBreak { .. } => {
-                "leave it out, or write it as `\\u2028` or `\\u2029` in double quotes"
-            }
-            Problem::UnknownTag { .. } => "leave the tag out and quote the value if it is a text",
             Problem::NotUtf8 { .. } => "save the file as UTF-8",
-            Problem::ControlCharacter => "take it out, or write it as an escape in double quotes",
             Problem::UpFromLink { .. } => "write the path without `..`",
             Problem::PathHasNul { .. } => "correct the path",
             Problem::BadAnswer { .. } => {
@@ -760,20 +686,6 @@ impl Finding {
                 "whoever writes it has to close it; or name a file"
             }
             Problem::Unreadable { .. } => "name a file that this user can read with --config",
-            Problem::TooLarge { .. }
-            | Problem::TooDeep { .. }
-            | Problem::TooManyNodes { .. }
-            | Problem::TooManyBytes { .. }
-            | Problem::TooManyKeys { .. } => {
-                "no configuration needs so much: name a folder (`dir` and `pattern`) or a resolver in place of many entries, and use fewer aliases"
-            }
-            Problem::Syntax { .. } => {
-                "correct the file there: a text with `: `, ` #` or quotes in it goes into quotes"
-            }
-            Problem::KeyNotText => "write a plain text before the colon",
-            Problem::WrongTag => "leave the tag out, or correct the value",
-            Problem::AliasOfItself => "write the value out in one of the two places",
-            Problem::MergeNotMapping => "give it an alias of a mapping: `<<: *defaults`",
             Problem::NotMapping { .. } => "write `key: value` lines; `litekeeper init` prints an example",
             Problem::NotList { .. } => "write each entry in a line of its own, after `- `",
             Problem::NotText { .. } => "write one text there, in quotes if need be",
@@ -826,24 +738,6 @@ impl fmt::Display for Origin {
             Origin::Environment => f.write_str("environment"),
             Origin::Resolver => f.write_str("resolver"),
         }
-    }
-}
-
-/// What is said of a variable without a value.
-pub(super) fn unset_words(name: &str) -> String {
-    match traces::plain(name) {
-        plain if plain == name => format!("the variable {name} is not set, or empty"),
-        plain => format!("`${{{plain}…}}` names no variable, and nothing stands in its place"),
-    }
-}
-
-/// And what to do about it.
-pub(super) fn unset_hint(name: &str) -> String {
-    match traces::plain(name) {
-        plain if plain == name => {
-            format!("set {name}, or write the value itself; a literal `$` needs --no-expand-env")
-        }
-        plain => format!("Litestream knows no defaults: write ${{{plain}}}, and set {plain}"),
     }
 }
 

@@ -1,11 +1,11 @@
 //! What can be wrong in the `litekeeper` section, and what to do about it.
 
-use super::section::SECTION;
+use crate::config::own::keys::SECTION;
 
 /// What can be wrong in the section.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// A key that is none.
+    /// A key that the section does not have.
     #[error("unknown key `{key}`{}", did_you_mean(meant.as_deref()))]
     UnknownKey {
         /// The key with all above it.

@@ -2,85 +2,66 @@
 //! Litestream gets in its place.
 //!
 //! ```text
-//! file ─ expand ─ parse ─ node ─┬─ spelling ─ variables ─ templates ─ database, replica ─ model ─ exec
-//! flags, environment ─ sources ─┘                                                  └──── generate ─ emit
+//! file ─ values ─────────────────────────────────┬─ model ─ output
+//! flags, environment, a resolver's answer ─ load ─┘
 //! ```
 //!
-//! The `litekeeper` section is read beside it: `keys` is the table, `section` the reader. `overrides` has
-//! the variables that outweigh the file, `redact` what may be shown of it.
+//! | folder | what it is |
+//! |---|---|
+//! | `schema` | the table of Litestream's settings, their spellings, and which values it refuses |
+//! | `values` | from a text to its values, and which of them came from variables |
+//! | `own` | the `litekeeper` section: `keys` is the table, `section` the reader |
+//! | `model` | templates filled in; databases, replicas and places as they are meant; what is at odds |
+//! | `load` | where a configuration comes from, and the variables that outweigh it |
+//! | `output` | the file that Litestream gets, and what may be shown of it |
+//! | `lint` | what is worth to be told of the text |
 //!
-//! The room imports `core::ExitCode` and nothing else of ours. It reads the one file that it is
-//! told to read; the environment, the working directory and the home come in as arguments.
+//! What is wrong (`error`, `fault`, `given`) knows none of the readers.
+//!
+//! The room reads the one file that it is told to read; the environment, the working directory and the home come in as arguments.
 
-mod bucket;
-mod database;
 pub mod duration;
-mod elsewhere;
-mod emit;
 mod error;
-mod exec;
-mod expand;
 mod fault;
-mod folder;
-mod generate;
 mod given;
-mod json;
-mod keys;
-mod layout;
-mod limits;
 pub mod lint;
 mod load;
 mod model;
-mod named;
-mod node;
-mod overlap;
-mod overrides;
-mod parse;
-mod path;
-mod place;
-mod probe;
-mod real;
-pub mod redact;
-mod register;
-mod replica;
-mod resolver;
-mod s3;
-mod scalar;
+mod output;
+mod own;
 pub mod schema;
-mod search;
-mod section;
-mod socket;
-mod sources;
-mod spelling;
-mod templates;
-mod traces;
-mod types;
-mod url;
-mod variables;
-mod webdav;
+mod values;
+mod variable_names;
 
-pub use database::{Database, Directory};
 pub use error::{Error, Finding, Origin, Problem};
-pub use expand::{Expanded, expand};
 pub use fault::Fault;
-pub use generate::{GenerateOptions, Generated, to_yaml};
-pub use given::{Given, refuse_unread};
-pub use keys::{KEYS, Key, OFF, Shape};
-pub use load::{Document, LoadOptions, load, open, open_read, read};
-pub use model::{Config, Series};
-pub use named::{Registration, parse_answer};
-pub use node::{Node, NodeKind, Scalar, Tag, Variable};
-pub use overrides::{Override, switch};
-pub use parse::parse;
-pub use place::has_user;
-pub use probe::Owner;
-pub use redact::{each_secret, secrets_of_url};
-pub use replica::{Kind, Replica};
-pub use resolver::Resolver;
-pub use s3::{BareEndpoint, S3};
-pub use search::{named, usual};
-pub use section::{Accepts, AppVariable, SECTION, Section, Setting};
-pub use sources::{is_place, names_replica, nothing_given};
-pub use traces::Traces;
-pub use variables::read_file;
-pub use webdav::Webdav;
+pub use given::Given;
+pub use load::file::{load, open, open_read, read};
+pub use load::named::{Registration, parse_answer};
+pub use load::overrides::{Override, switch};
+pub use load::search::{named, usual};
+pub use load::sources::nothing_given;
+pub use model::database::{Database, Directory};
+pub use model::kind::Kind;
+pub use model::on_s3::BareEndpoint;
+pub use model::place::has_user;
+pub use model::probe::Owner;
+pub use model::replica::Replica;
+pub use model::s3::S3;
+pub use model::webdav::Webdav;
+pub use model::whole::Config;
+pub use output::generate::{GenerateOptions, Generated, to_yaml};
+pub use output::redact;
+pub use output::redact::{each_secret, secrets_of_url};
+pub use own::keys::{KEYS, Key, OFF, SECTION, Shape};
+pub use own::resolver::Resolver;
+pub use own::section::{Accepts, AppVariable, Section, Setting};
+pub use schema::Series;
+pub use values::document::Document;
+pub use values::env_replica::{is_place, names_replica};
+pub use values::expand::{Expanded, expand};
+pub use values::key_variables::KEY_VARIABLES;
+pub use values::options::LoadOptions;
+pub use values::traces::Traces;
+pub use values::unread::refuse_unread;
+pub use values::variables::read_file;

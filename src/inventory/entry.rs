@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use crate::config::Node;
 use crate::litestream::database::Database;
+use crate::yaml::Node;
 
 /// What Litestream is started with. No `Debug`: both parts may hold secrets.
 pub struct Inputs {

@@ -18,8 +18,9 @@ pub use entry::{Elsewhere, Entry, Inputs, Named};
 pub use places::{database, databases, folders, s3};
 pub use series::Old;
 
-use crate::config::{self, Config, GenerateOptions, Generated, Node, Series};
+use crate::config::{self, Config, GenerateOptions, Generated, Series};
 use crate::error::Failure;
+use crate::yaml::Node;
 
 /// What Litestream and whoever names databases have for an environment.
 pub struct Environment {
@@ -213,9 +214,6 @@ pub fn tree(config: &Config, socket: &Path, shutdown_sync_timeout: Duration) -> 
 
 /// What is wrong with a configuration or an answer, as the program's end.
 pub fn failure(error: &config::Error) -> Failure {
-    let failure = Failure::lines(error.exit(), error.findings().iter().map(ToString::to_string));
-    match error.hint() {
-        Some(hint) => failure.hint(hint),
-        None => failure,
-    }
+    let lines = error.findings().iter().map(ToString::to_string);
+    Failure { hint: error.hint(), ..Failure::lines(error.exit(), lines) }
 }

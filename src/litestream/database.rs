@@ -77,7 +77,7 @@ pub fn in_the_way(path: &Path, meta: &Path) -> Option<(String, String)> {
             return Some((message, "remove it: litestream makes its own anew".to_owned()));
         }
     }
-    for file in [hidden(path, place::LOCK), meta.join(LEDGER), meta.join(HISTORY)] {
+    for file in [lock_of(path), meta.join(LEDGER), meta.join(HISTORY)] {
         let Ok(found) = place::theirs(|| file.symlink_metadata()) else { continue };
         let is_lock = file.parent() != Some(meta);
         let other_name = (is_lock && found.nlink() > 1).then_some("a file with another name");
@@ -89,6 +89,11 @@ pub fn in_the_way(path: &Path, meta: &Path) -> Option<(String, String)> {
     let (beside, what) = fit::odd_beside(path)?;
     let message = format!("{}: it is {what}, and no file of SQLite's", beside.display());
     Some((message, "remove it while nobody has the database open: SQLite makes its own anew".to_owned()))
+}
+
+/// The lock that a keeper holds on a database.
+pub fn lock_of(path: &Path) -> PathBuf {
+    hidden(path, place::LOCK)
 }
 
 fn hidden(path: &Path, suffix: &str) -> PathBuf {

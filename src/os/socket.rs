@@ -8,6 +8,9 @@ use std::path::Path;
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, socket};
 use nix::sys::stat::{Mode, fchmod, umask};
 
+/// The longest path of a socket: `sun_path` holds 108 bytes, one of which ends it (`unix(7)`).
+pub const LONGEST_PATH: usize = 107;
+
 /// A stream socket. The mode of the file that it is bound to is that of the socket (`unix_bind` in the kernel's
 /// af_unix.c), so nothing has to be changed by its path afterwards.
 ///

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use tokio::net::UnixStream;
 
-use super::runtime_folder::LONGEST_SOCKET;
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::os::place::{self, Folder};
+use crate::os::socket::LONGEST_PATH;
 
 /// How long somebody who listens may take to answer.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -26,9 +26,9 @@ pub(super) fn check_place(path: &Path) -> Result<(), Failure> {
         Err(Failure::new(ExitCode::CONFIG, message).hint(hint))
     };
     let length = path.as_os_str().as_bytes().len();
-    if length > LONGEST_SOCKET {
+    if length > LONGEST_PATH {
         let reason =
-            format!("its path has {length} bytes, but no unix socket takes more than {LONGEST_SOCKET}");
+            format!("its path has {length} bytes, but no unix socket takes more than {LONGEST_PATH}");
         return refuse(reason, "choose a shorter path, or leave `socket.path` out");
     }
     let folder = path.parent().unwrap_or(path);

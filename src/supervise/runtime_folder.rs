@@ -19,8 +19,6 @@ use crate::os::place::{self, Folder};
 use crate::os::user::Identity;
 use crate::os::{dir, proc, socket};
 
-/// `sun_path` holds 108 bytes, one of which ends it (`unix(7)`).
-pub(super) const LONGEST_SOCKET: usize = 107;
 const LOCK: &str = "lock";
 const KEEPER_SOCKET: &str = "keeper.sock";
 const CONFIG: &str = "litestream.yml";
@@ -108,7 +106,7 @@ impl RuntimeFolder {
     fn make_in(root: &Path, user: Option<&Identity>) -> io::Result<Self> {
         dir::shared(root, user.is_some())?;
         let (name, place) = (OsString::from(format!("run-{}", std::process::id())), root);
-        if place.join(&name).join(SOCKET).as_os_str().as_bytes().len() > LONGEST_SOCKET {
+        if place.join(&name).join(SOCKET).as_os_str().as_bytes().len() > socket::LONGEST_PATH {
             return Err(io::Error::other("too long for a unix socket"));
         }
         let root = Folder::open(place)?;

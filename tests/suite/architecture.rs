@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 const ROOMS: &[(&str, &[&str])] = &[
     ("core", &[]),
     ("os", &["core"]),
-    ("config", &["core", "database_url", "foreign", "os", "secrets"]),
+    ("yaml", &["foreign"]),
+    ("config", &["core", "database_url", "foreign", "os", "secrets", "yaml"]),
     ("shim", &["core", "os", "printer"]),
     ("sqlite", &["database_header", "os"]),
     ("litestream", &["core", "config", "database_header", "foreign", "os", "sqlite"]),
@@ -29,9 +30,10 @@ const ROOMS: &[(&str, &[&str])] = &[
             "os",
             "litestream",
             "backup",
+            "yaml",
         ],
     ),
-    ("inventory", &["config", "error", "litestream"]),
+    ("inventory", &["config", "error", "litestream", "yaml"]),
     (
         "supervise",
         &["core", "os", "sqlite", "shim", "litestream", "ledger", "backup", "inventory", "error", "foreign"],
@@ -68,6 +70,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "foreign",
             "secrets",
             "printer",
+            "yaml",
         ],
     ),
 ];

@@ -149,6 +149,15 @@ fn values_that_mean_something_else() {
     );
 }
 
+/// Go has no longest duration, and a finding no more of a text than can be shown.
+#[test]
+fn a_duration_of_many_parts_is_one() {
+    let dbs = "dbs: [{path: a.db, replica: {url: s3://b/a}}]\n";
+    let found = |duration: &str| check_text(&format!("l0-retention: {duration}\n{dbs}"), 0);
+    assert!(!found(&"1s".repeat(40)).contains("bad-duration"));
+    assert!(check_text(&format!("l0-retention: {}x\n{dbs}", "1s".repeat(40)), 78).contains("bad-duration"));
+}
+
 #[test]
 fn variables_without_a_value() {
     insta::assert_snapshot!(check_text(
@@ -212,6 +221,12 @@ fn variables_of_the_app_alone() {
     // Given to Litekeeper, too, they are nothing to talk about.
     let ended = check().env("BUCKET", "b").env("LITESTREAM_ENABLED", "true").run().expect_code(0);
     assert!(!ended.stdout.contains("env-file-only"), "{}", ended.stdout);
+    // It is read as `--env-file` reads it: a line inside of quotes is a part of their value.
+    let env = "NOTE='what was\nLITESTREAM_ENABLED=false\nbefore'\nexport\tLITESTREAM_REPLICA_PATH=x\n";
+    fs::write(world.path(".env"), env).expect("the world can be written");
+    let ended = check().env("BUCKET", "b").run().expect_code(0);
+    assert!(ended.stdout.contains(".env:4: warning: LITESTREAM_REPLICA_PATH"), "{}", ended.stdout);
+    assert!(!ended.stdout.contains("LITESTREAM_ENABLED"), "{}", ended.stdout);
 }
 
 /// A file of `--env-file` has variables for the app, the configuration and Litestream, and none of `run`'s own options.

@@ -412,6 +412,16 @@ fn files_that_cannot_be_read_are_said() {
     fs::remove_file(&file).unwrap();
     fs::write(&file, vec![b'#'; 2 << 20]).unwrap();
     init(&world, &[]).run().expect_code(78).expect_log("config/database.yml was not read");
+    // One that works already has to be read whole; what is wrong with it has its next step.
+    let world = World::new();
+    fs::create_dir(world.path("project")).unwrap();
+    let text = "dbs:\n  - path: app.db\n    replica: {url: s3://b/a}\nx: !!binary aGk=\n";
+    fs::write(world.path("project/litestream.yml"), text).unwrap();
+    init(&world, &[])
+        .run()
+        .expect_code(78)
+        .expect_log("litestream.yml:4:4:")
+        .expect_log("hint: leave the tag out");
 }
 
 /// `litekeeper run` alone: the command, what comes before it and the folder are in the file.

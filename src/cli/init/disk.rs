@@ -51,8 +51,7 @@ impl Tree for Disk<'_> {
     }
 }
 
-/// Reads something with the rights of whoever the project belongs to. Where that is root, what somebody else has put into it is
-/// his word, and a link of his is none.
+/// Reads something with the rights of the project's owner. Where that is root, no link of another user is followed.
 pub(super) fn theirs<T>(path: &Path, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     if place::owner().is_none() && place::is_led(path) {
         return Err(io::Error::other("another user decides what stands there"));

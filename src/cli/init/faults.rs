@@ -3,11 +3,11 @@
 use std::io;
 use std::path::Path;
 
-use crate::cli::settings::variable;
+use crate::cli::process::variable;
 use crate::config::lint::{self, Lint, Severity};
 use crate::config::{self, Document, LoadOptions, Problem, Series};
-use crate::core::ExitCode;
 use crate::error::Failure;
+use crate::inventory;
 use crate::os::user;
 
 /// A configuration, and what is wrong with it: errors and warnings.
@@ -19,7 +19,7 @@ pub(super) struct Looked {
 /// Looks at a configuration that `read` is the text of, as if it was used in this folder.
 ///
 /// # Errors
-/// It is none.
+/// The text is not a configuration.
 pub(super) fn look(file: &Path, read: io::Result<Vec<u8>>, root: &Path) -> Result<Looked, Failure> {
     let env = |name: &str| variable(name).and_then(|value| value.into_string().ok());
     let home = user::home();
@@ -30,9 +30,7 @@ pub(super) fn look(file: &Path, read: io::Result<Vec<u8>>, root: &Path) -> Resul
         home: home.as_deref(),
         pid: std::process::id(),
     };
-    let document = config::open_read(file, read, &options).map_err(|error| {
-        Failure::lines(ExitCode::CONFIG, error.findings().iter().map(ToString::to_string))
-    })?;
+    let document = config::open_read(file, read, &options).map_err(|error| inventory::failure(&error))?;
     let (config, result) = document.clone().sound_config(&options);
     // Litestream 0.5 reads what `init` writes.
     let series = Series::V05;

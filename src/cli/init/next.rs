@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::{self, Node};
+use crate::config;
 use crate::detect::Plan;
 use crate::foreign;
 use crate::os::way::{self, Trusted};
+use crate::yaml::Node;
 
 /// The two commands, as a shell in `cwd` reads them: `folder` is the one that they run in, `file` the configuration.
 pub(super) fn commands(plan: &Plan, file: &Path, cwd: &Path, folder: &Path, more: &[&str]) -> [String; 2] {

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use crate::cli::settings::variable;
+use crate::cli::process::variable;
 use crate::config;
 use crate::detect::Question;
 use crate::litestream::install::oneshot;
@@ -84,7 +84,7 @@ fn refused(python: &OsStr) -> Option<String> {
     Some(format!("{}: {hand} decides what root would run there", path.display()))
 }
 
-/// What is in a folder that somebody else than root can have put there, and Python may import.
+/// Finds what Python may import from a folder and another user than root can have put there.
 fn another_word(folder: &Path, left: &mut usize) -> Option<String> {
     let of = |hand: Hand, path: &Path| {
         Some(format!("{}: {hand} decides what root would run there", path.display()))

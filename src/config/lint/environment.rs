@@ -1,16 +1,17 @@
 //! Variables that seem to say where the backups are, or who may write them.
 
-use super::Lint;
+use super::finding::Lint;
 use super::placeholder::placeholder;
 use super::replica::{NO_LINE_END, odd_in_key};
 use super::rules::{BROKEN_KEY, PLACEHOLDER, UNUSED_VARIABLE, VARIABLE_VALUE};
 use crate::config::error::Origin;
-use crate::config::given;
-use crate::config::load::Document;
-use crate::config::node::Node;
 use crate::config::schema::Secrecy;
-use crate::config::sources;
-use crate::config::variables::Env;
+use crate::config::values::document::Document;
+use crate::config::values::env_replica;
+use crate::config::values::key_variables::KEY_VARIABLES;
+use crate::config::values::options::Env;
+use crate::config::values::unread::unread;
+use crate::yaml::Node;
 
 use super::text::without_comment;
 
@@ -29,30 +30,8 @@ const OTHERS: [(&str, &str); 10] = [
     ("LITESTREAM_S3_BUCKET", "LITESTREAM_REPLICA_BUCKET"),
 ];
 
-/// Keys that Litestream takes from the environment.
-const KEYS: [(&str, &str); 7] = [
-    ("LITESTREAM_AZURE_ACCOUNT_KEY", "account-key"),
-    ("LITESTREAM_AZURE_SAS_TOKEN", "sas-token"),
-    ("AWS_SESSION_TOKEN", "secret-access-key"),
-    ("LITESTREAM_ACCESS_KEY_ID", "access-key-id"),
-    ("LITESTREAM_SECRET_ACCESS_KEY", "secret-access-key"),
-    ("AWS_ACCESS_KEY_ID", "access-key-id"),
-    ("AWS_SECRET_ACCESS_KEY", "secret-access-key"),
-];
-
-/// What Litestream, or the library of a storage in it, reads of its environment as it is.
-const LITESTREAMS: [&str; 10] = [
-    "LITESTREAM_ACCESS_KEY_ID",
-    "LITESTREAM_SECRET_ACCESS_KEY",
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "AWS_REGION",
-    "LITESTREAM_S3_ENDPOINT",
-    "LITESTREAM_AZURE_ACCOUNT_KEY",
-    "LITESTREAM_AZURE_SAS_TOKEN",
-    "GOOGLE_APPLICATION_CREDENTIALS",
-];
+/// What else Litestream, or the library of a storage in it, reads of its environment as it is.
+const LITESTREAMS: [&str; 3] = ["AWS_REGION", "LITESTREAM_S3_ENDPOINT", "GOOGLE_APPLICATION_CREDENTIALS"];
 
 /// What says where the databases are, and their backups.
 #[derive(Clone, Copy)]
@@ -81,14 +60,14 @@ impl<'a> Said<'a> {
 pub fn environment(said: Said<'_>, origin: &Origin, env: Env<'_>) -> Vec<Lint> {
     let document = said.document();
     let mut found = unused(said, origin, env);
-    for (name, key) in KEYS {
+    for (name, key) in KEY_VARIABLES {
         if env(name).is_some_and(|value| placeholder(key, Secrecy::Secret, &value).is_some()) {
             let message = format!("{name} has a placeholder for what is yours");
             found.push(Lint::new(PLACEHOLDER, &Origin::Environment, message).hint("give it its real value"));
         }
     }
     let is_written = |name: &str| document.is_some_and(|document| is_written(document, name));
-    for (name, key) in KEYS {
+    for (name, key) in KEY_VARIABLES {
         // What the text of a configuration makes of it is looked at there.
         let value = env(name).filter(|_| !is_written(name));
         if let Some(what) = value.and_then(|value| odd_in_key(key, Secrecy::Secret, &value)) {
@@ -96,10 +75,10 @@ pub fn environment(said: Said<'_>, origin: &Origin, env: Env<'_>) -> Vec<Lint> {
             found.push(Lint::new(BROKEN_KEY, &Origin::Environment, message).hint(NO_LINE_END));
         }
     }
-    for name in LITESTREAMS {
+    for name in KEY_VARIABLES.iter().map(|(name, _)| *name).chain(LITESTREAMS) {
         // In a configuration's text its own quotes are taken away.
         let value = env(name).filter(|_| !is_written(name));
-        if let Some(given) = value.and_then(|value| given::unread(name, &value, false)) {
+        if let Some(given) = value.and_then(|value| unread(name, &value, false)) {
             found.push(Lint::new(VARIABLE_VALUE, &Origin::Environment, given.to_string()).hint(given.hint()));
         }
     }
@@ -123,12 +102,12 @@ fn unused(said: Said<'_>, origin: &Origin, env: Env<'_>) -> Vec<Lint> {
         Said::Pairs { are_whole } => !are_whole,
         Said::Nowhere => true,
     };
-    let [(url, _), (bucket, _), ..] = sources::REPLICA_VARIABLES;
+    let [(url, _), (bucket, _), ..] = env_replica::VARIABLES;
     let mut found = Vec::new();
     let mut warn = |message: String, hint: String| {
         found.push(Lint::new(UNUSED_VARIABLE, origin, message).hint(hint));
     };
-    for (name, key) in sources::REPLICA_VARIABLES {
+    for (name, key) in env_replica::VARIABLES {
         if !is_set(name) || is_written(name) {
             continue;
         }

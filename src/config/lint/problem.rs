@@ -1,12 +1,12 @@
 //! What makes a configuration unusable, as findings.
 
+use super::finding::{Lint, Rule};
 use super::rules::{
     BAD_DURATION, BAD_SIZE, BOTH_SPELLINGS, BROKEN_URL, DATABASE_PATH, EXEC_SHELL, HOST_AS_BUCKET, LIMIT,
     NO_DATABASE, NO_REPLICA, NO_VARIABLE, NOT_YAML, OCTAL, PATH_MODE, REFUSED_KEY, REPLICA_IN_METADATA,
     REPLICA_PLACE, SAME_DATABASE, SAME_METADATA, SAME_REPLICA, SECTION_KEY, SECTION_VALUE, SEVERAL_REPLICAS,
     UNKNOWN_TEMPLATE, UNREADABLE, VARIABLE_VALUE, WRONG_TYPE,
 };
-use super::{Lint, Rule};
 use crate::config::error::{Error, Problem};
 use crate::config::fault::Fault;
 use crate::config::given::Given;
@@ -25,20 +25,8 @@ pub fn of_error(error: &Error) -> Vec<Lint> {
 fn rule_of(problem: &Problem) -> &'static Rule {
     match problem {
         Problem::Unreadable { .. } => UNREADABLE,
-        Problem::TooLarge { .. }
-        | Problem::TooDeep { .. }
-        | Problem::TooManyNodes { .. }
-        | Problem::TooManyBytes { .. }
-        | Problem::TooManyKeys { .. } => LIMIT,
-        Problem::NotUtf8 { .. }
-        | Problem::ControlCharacter
-        | Problem::LineBreak { .. }
-        | Problem::WrongTag
-        | Problem::Syntax { .. }
-        | Problem::KeyNotText
-        | Problem::UnknownTag { .. }
-        | Problem::AliasOfItself
-        | Problem::MergeNotMapping => NOT_YAML,
+        Problem::Text(problem) if problem.is_limit() => LIMIT,
+        Problem::NotUtf8 { .. } | Problem::Text(_) => NOT_YAML,
         Problem::WrongType { kind: Type::Int, .. } | Problem::OutOfRange { kind: Type::Int, .. } => {
             WRONG_TYPE
         }

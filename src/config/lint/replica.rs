@@ -2,21 +2,21 @@
 
 use std::collections::BTreeSet;
 
-use super::Lint;
+use super::finding::Lint;
 use super::placeholder::placeholder;
 use super::rules::{
     BROKEN_KEY, BUCKET_LIKE_HOST, FILE_HOST, HOST_KEY, PATH_SLASH, PLACEHOLDER, REPLICA_TYPE,
     UNKNOWN_PARAMETER, URL_USER,
 };
 use super::tree::{clipped, distance, each_setting, replica_types};
-use crate::config::bucket;
-use crate::config::model::{Config, Series};
-use crate::config::node::Node;
-use crate::config::place::s3_host;
-use crate::config::replica::Kind;
-use crate::config::schema::{Secrecy, Section};
-use crate::config::url::{Url, is_url};
+use crate::config::model::bucket;
+use crate::config::model::kind::Kind;
+use crate::config::model::place::s3_host;
+use crate::config::model::url::{Url, is_url};
+use crate::config::model::whole::Config;
+use crate::config::schema::{Secrecy, Section, Series};
 use crate::secrets::mask_value;
+use crate::yaml::Node;
 
 /// What 0.5.17 reads in the URL of an S3 replica of a configuration (`NewS3ReplicaClientFromConfig` of its main.go);
 /// it reads none in any other, and 0.3 none at all.

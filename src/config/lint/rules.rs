@@ -1,6 +1,6 @@
 //! The kinds of findings about a configuration's text.
 
-use super::{Rule, Severity};
+use super::finding::{Rule, Severity};
 
 macro_rules! rules {
     ($(($name:ident, $severity:ident, $code:literal, $meaning:literal),)+) => {

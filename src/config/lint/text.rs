@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser};
 
-use super::Lint;
+use super::finding::Lint;
 use super::rules::{DUPLICATE_KEY, UNSET_VARIABLE};
-use crate::config::error::{unset_hint, unset_words};
-use crate::config::expand::expand;
-use crate::config::load::{Document, LoadOptions};
-use crate::config::traces::plain;
+use crate::config::values::document::Document;
+use crate::config::values::expand::expand;
+use crate::config::values::options::LoadOptions;
+use crate::config::variable_names::{plain, unset_hint, unset_words};
 
 /// The most further lines that are named.
 const MOST_LINES: usize = 10;

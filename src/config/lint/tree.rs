@@ -1,6 +1,6 @@
 //! The tree against the table of all settings.
 
-use super::Lint;
+use super::finding::Lint;
 use super::rules::{
     BAD_DURATION, BAD_SIZE, BARE_DURATION, BROKEN_ESCAPE, BROKEN_URL, DROPPED_KEY, LOGGING, MISPLACED_KEY,
     NEWER_KEY, OCTAL, REFUSED_KEY, REPLICA_TYPE, SECRET_IN_FILE, SOCKET_OFF, SOCKET_PATH, UNKNOWN_KEY,
@@ -9,18 +9,14 @@ use super::rules::{
 use super::value::in_hours;
 use crate::config::duration::{go_duration, nanoseconds};
 use crate::config::error::Origin;
-use crate::config::load::Document;
-use crate::config::model::Series;
-use crate::config::node::{Node, NodeKind, Scalar};
-use crate::config::redact::is_reference;
-use crate::config::scalar::Resolved;
-use crate::config::schema::{Key, Reading, Secrecy, Section, Type};
-use crate::config::types::is_size;
-use crate::config::url::{Url, is_escaped};
+use crate::config::model::url::{Url, is_escaped};
+use crate::config::output::redact::is_reference;
+use crate::config::schema::types::is_size;
+use crate::config::schema::{Key, Reading, Secrecy, Section, Series, Type};
+use crate::config::values::document::Document;
 use crate::foreign::piece;
-
-/// `sun_path` holds 108 bytes, one of which ends it (`unix(7)`).
-const LONGEST_SOCKET: usize = 107;
+use crate::os::socket::LONGEST_PATH;
+use crate::yaml::{Node, NodeKind, Resolved, Scalar};
 
 /// No name of a setting is nearly as long.
 const LONGEST_NAME: usize = 64;
@@ -278,7 +274,7 @@ impl Tree<'_> {
                 Lint::new(BARE_DURATION, self.origin, message)
                     .hint(format!("write a unit: {text}s is seconds, {text}m minutes"))
             }
-            Resolved::Text if go_duration(text).is_some() => return,
+            Resolved::Text if go_duration(&scalar.text).is_some() => return,
             Resolved::Text | Resolved::Bool(_) | Resolved::Null => {
                 let message = format!("`{name}: {text}` is no duration to Litestream");
                 Lint::new(BAD_DURATION, self.origin, message).hint(match in_hours(text) {
@@ -367,9 +363,9 @@ impl Tree<'_> {
                 Lint::new(BROKEN_ESCAPE, self.origin, message)
                     .hint("write each `%` that is meant as one as `%25`")
             }
-            (Section::Socket, "path") if text.len() > LONGEST_SOCKET => {
+            (Section::Socket, "path") if text.len() > LONGEST_PATH => {
                 let message = format!(
-                    "the socket's path has {} bytes, but no unix socket takes more than {LONGEST_SOCKET}",
+                    "the socket's path has {} bytes, but no unix socket takes more than {LONGEST_PATH}",
                     text.len()
                 );
                 Lint::new(SOCKET_PATH, self.origin, message)

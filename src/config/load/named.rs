@@ -1,0 +1,90 @@
+//! Databases that something else than the configuration names: a program's answer, a folder's files.
+
+use super::json;
+use crate::config::error::{Error, Origin};
+use crate::config::model::database::Database;
+use crate::config::model::register;
+use crate::config::model::whole::Config;
+use crate::config::values::variables;
+use crate::yaml::Node;
+
+/// The databases of an answer: a list of them, or `{"dbs": […]}`; each as it stands under `dbs`. What is a secret among it
+/// is in no file that is generated, wherever that program has it from.
+///
+/// # Errors
+/// What is wrong with the answer, or the limit that it passes; it holds no value of it, which may be a secret.
+pub fn parse_answer(answer: &[u8]) -> Result<Vec<Node>, Error> {
+    let mut entries =
+        json::databases(answer).map_err(|problem| Error::new(Origin::Resolver, 0, 0, problem))?;
+    entries.iter_mut().for_each(variables::keep_all);
+    Ok(entries)
+}
+
+/// What a running Litestream takes a database in by. No `Debug`: a URL may hold secrets.
+pub struct Registration {
+    /// The database.
+    pub database: Database,
+    /// That URL, or what keeps it from that.
+    pub url: Result<String, String>,
+    /// The same text for all that tells Litestream the same; none without a URL.
+    pub told: Option<String>,
+}
+
+impl Config {
+    /// The same configuration with what a resolver answered.
+    #[cfg(test)]
+    pub(in crate::config) fn with_databases(
+        &self,
+        json: &str,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, Error> {
+        let entries = parse_answer(json.as_bytes())?;
+        let (config, result) = self.with_entries(entries, &[], env, env);
+        result.map(|()| config)
+    }
+
+    /// The last `count` databases, each with what a running Litestream takes it in by.
+    ///
+    /// `env` are the variables that Litestream was started with.
+    pub fn registrations(&self, count: usize, env: &dyn Fn(&str) -> Option<String>) -> Vec<Registration> {
+        let nodes = self.root().get("dbs").and_then(Node::as_list).unwrap_or_default();
+        let databases = self.databases();
+        let nodes = &nodes[nodes.len().saturating_sub(count)..];
+        let databases = &databases[databases.len().saturating_sub(count)..];
+        let each = nodes.iter().zip(databases);
+        let registration = |(node, database): (&Node, &Database)| {
+            let url = self.registration(node, database, env);
+            let told = database.replicas.first().zip(url.as_ref().ok());
+            let told = told.map(|(replica, url)| register::told(replica, url));
+            Registration { database: database.clone(), url, told }
+        };
+        each.map(registration).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_a_list_or_has_one() {
+        let list = r#"[{"path": "a.db", "replica": {"url": "s3://b/a"}}]"#;
+        assert_eq!(parse_answer(list.as_bytes()).expect("a list").len(), 1);
+        assert_eq!(parse_answer(format!("{{\"dbs\": {list}}}").as_bytes()).expect("a mapping").len(), 1);
+        assert!(parse_answer(b"[]\n").expect("no tenant").is_empty());
+        for (rubbish, reason) in [
+            (&b""[..], "no JSON (line 1, column 0)"),
+            (b"hello", "no JSON"),
+            (b"[] []", "no JSON"),
+            (b"{}", "neither a list"),
+            (b"7", "neither a list"),
+            (b"[{\"path\": \"a\"}, {\"path\": 7}]", "without a `path` in its entry 2"),
+            (b"[\"a.db\"]", "entry 1"),
+            (b"[{\"dir\": \"/data\"}]", "without a `path`"),
+        ] {
+            let error = parse_answer(rubbish).expect_err("rubbish");
+            assert!(error.to_string().starts_with("resolver: "), "{error}");
+            assert!(error.to_string().contains(reason), "{error}");
+        }
+    }
+}

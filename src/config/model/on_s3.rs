@@ -1,0 +1,71 @@
+//! What of a configuration is on S3.
+
+use super::endpoint::{Written, is_doubtful, with_scheme};
+use super::s3::S3;
+use super::settings::text;
+use super::url::Url;
+use super::whole::Config;
+use crate::yaml::Node;
+
+/// An endpoint without a scheme that looks as if it was not meant to be asked over https.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BareEndpoint {
+    /// As it is written, without a user.
+    pub endpoint: String,
+    /// Its line, 0 without a file.
+    pub line: usize,
+}
+
+impl Config {
+    /// The endpoints of S3 that Litestream asks over https only because nothing else is written: with a port of
+    /// their own, or with a name or number of a private network.
+    pub fn bare_endpoints(&self) -> Vec<BareEndpoint> {
+        let root = self.root();
+        let entries = root.get("dbs").and_then(Node::as_list).unwrap_or_default();
+        let replicas = entries.iter().flat_map(|entry| {
+            let several = entry.get("replicas").and_then(Node::as_list).unwrap_or_default();
+            entry.get("replica").into_iter().chain(several)
+        });
+        let mut found: Vec<BareEndpoint> = Vec::new();
+        for node in replicas {
+            let said = |key| text(node, key).ok().flatten();
+            let url = said("url").and_then(|url| Url::parse(url).ok());
+            let kind = said("type").or(url.as_ref().map(|url| url.scheme.as_str()));
+            if kind.is_some_and(|kind| kind != "s3") {
+                continue;
+            }
+            let (key, line) = match node.get("endpoint").or_else(|| root.get("endpoint")) {
+                Some(endpoint) => (endpoint.as_str().map(str::to_owned), endpoint.line),
+                None => (None, node.get("url").map_or(node.line, |url| url.line)),
+            };
+            let written = if key.is_some() { Written::Key } else { Written::Query };
+            let endpoint = key.or_else(|| url.as_ref()?.query("endpoint")).unwrap_or_default();
+            let bare = endpoint.rsplit_once('@').map_or(endpoint.as_str(), |(_, host)| host).to_owned();
+            let is_https =
+                !endpoint.contains("://") && with_scheme(&endpoint, written).starts_with("https://");
+            let bare = BareEndpoint { endpoint: bare, line };
+            if is_https && is_doubtful(&bare.endpoint) && !found.contains(&bare) {
+                found.push(bare);
+            }
+        }
+        found
+    }
+
+    /// Where the backups of the `place`-th folder of databases are, if they are on S3 (the settings as
+    /// Litestream's `NewS3ReplicaClientFromConfig` reads them).
+    ///
+    /// # Errors
+    /// What of its settings only Litestream can do.
+    pub fn folder_s3(&self, place: usize) -> Result<Option<S3>, &'static str> {
+        self.folder_node(place).map_or(Ok(None), |entry| S3::of(entry, self.root()))
+    }
+
+    /// The same of the only database of a [`Config::probe`].
+    ///
+    /// # Errors
+    /// As for [`Config::folder_s3`].
+    pub fn probe_s3(&self) -> Result<Option<S3>, &'static str> {
+        let entries = self.root().get("dbs").and_then(Node::as_list).unwrap_or_default();
+        entries.first().map_or(Ok(None), |entry| S3::of(entry, self.root()))
+    }
+}

@@ -1,0 +1,96 @@
+//! Where a replica on WebDAV is, as a client of our own needs it.
+
+use percent_encoding::percent_decode_str;
+use serde::{Deserialize, Serialize};
+
+use super::settings::text;
+use super::url::{Url, escape};
+use super::whole::Config;
+use crate::yaml::Node;
+
+/// A folder on a server, and who may write there. It holds a password, so it has no `Debug`.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Webdav {
+    /// The folder's URL, without a user.
+    pub url: String,
+    /// The user, if there is one.
+    pub user: Option<String>,
+    /// Its password.
+    pub password: Option<String>,
+}
+
+impl Config {
+    /// The place of the only database of a [`Config::probe`], if it is on WebDAV (`newWebDAVReplicaClientFromConfig` in
+    /// Litestream's main.go).
+    pub fn probe_webdav(&self) -> Option<Webdav> {
+        let root = self.root();
+        let entry = root.get("dbs").and_then(Node::as_list)?.first()?;
+        let node = entry.get("replicas").and_then(Node::as_list)?.first()?;
+        let own = |key| text(node, key).ok().flatten().map(str::to_owned);
+        let either = |key| own(key).or_else(|| text(root, key).ok().flatten().map(str::to_owned));
+        let written = own("url");
+        let url = written.as_deref().and_then(|url| Url::parse(url).ok());
+        let (user, password) = written.as_deref().map_or((None, None), who);
+        let server = either("webdav-url").or_else(|| {
+            let url = url.as_ref().filter(|url| !url.host.is_empty())?;
+            Some(format!("{}://{}", if url.scheme == "webdavs" { "https" } else { "http" }, url.host))
+        })?;
+        let path = own("path").or(url.map(|url| url.path))?;
+        let path: String = path
+            .split('/')
+            .filter(|part| !part.is_empty())
+            .fold(String::new(), |path, part| path + "/" + &escape(part));
+        let url = format!("{}{path}/", server.trim_end_matches('/'));
+        let (user, password) = (either("webdav-username").or(user), either("webdav-password").or(password));
+        Some(Webdav { url, user, password })
+    }
+}
+
+/// User and password of a URL.
+fn who(url: &str) -> (Option<String>, Option<String>) {
+    let authority =
+        url.split_once("://").map_or("", |(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or_default());
+    let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    match authority.rsplit_once('@').map(|(user, _)| user.split_once(':').unwrap_or((user, ""))) {
+        Some((user, password)) => (Some(decoded(user)), Some(decoded(password))),
+        None => (None, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::config::{LoadOptions, Owner, load};
+
+    #[test]
+    fn a_folder_is_where_litestream_writes() {
+        for (top, replica, expected) in [
+            ("", "{url: 'webdavs://u:a%40b@h:8443/x y'}", "https://h:8443/x%20y/.trial/ u a@b"),
+            (
+                "webdav-username: v",
+                "{type: webdav, webdav-url: 'http://h/dav/', path: /x, webdav-password: p}",
+                "http://h/dav/x/.trial/ v p",
+            ),
+        ] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = folder.path().join("litestream.yml");
+            std::fs::write(&path, format!("{top}\ndbs: [{{path: a.db, replica: {replica}}}]\n"))
+                .expect("a file");
+            let none = |_: &str| None;
+            let options =
+                LoadOptions { no_expand_env: true, env: &none, cwd: Path::new("/srv"), home: None, pid: 1 };
+            let config = load(&path, &options).expect("a sound file");
+            let probe =
+                config.probe(Owner::Database(0), 0, Path::new("/a"), Some(".trial")).expect("a replica");
+            let found = probe.probe_webdav().expect("it is on WebDAV");
+            let shown = format!(
+                "{} {} {}",
+                found.url,
+                found.user.unwrap_or_default(),
+                found.password.unwrap_or_default()
+            );
+            assert_eq!(shown, expected);
+        }
+    }
+}

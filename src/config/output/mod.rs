@@ -1,0 +1,5 @@
+//! What a configuration becomes: Litestream's file, and what may be shown.
+
+pub(super) mod generate;
+pub mod redact;
+pub(super) mod socket;

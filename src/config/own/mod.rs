@@ -1,0 +1,5 @@
+//! The `litekeeper` section.
+
+pub(super) mod keys;
+pub(super) mod resolver;
+pub(super) mod section;
