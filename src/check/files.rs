@@ -10,7 +10,8 @@ use super::rules::{
 use super::site::Site;
 use crate::config::lint::Lint;
 use crate::config::{Database, Kind, Origin, Replica};
-use crate::litestream::database::{lock_of, with_suffix};
+use crate::litestream::database::{HISTORY, LEDGER, lock_of, with_suffix};
+use crate::litestream::ltx;
 use crate::litestream::others::Others;
 use crate::os::access::{self, Access};
 use crate::os::lock;
@@ -191,9 +192,12 @@ fn of_database(
         .parent()
         .filter(|folder| !database.meta_path.exists() && !folders.contains(folder));
     folders.extend(state);
-    folders.extend(database.meta_path.exists().then_some(database.meta_path.as_path()));
     for folder in folders.into_iter().filter(|folder| is_new(folder)) {
         found.extend(unwritable_folder(site, folder, BESIDE, fresh).map(|lint| lint.at(line, 0)));
+    }
+    let meta = database.meta_path.as_path();
+    if meta.exists() && is_new(meta) {
+        found.extend(litestreams_folder(site, meta, BESIDE, fresh).map(|lint| lint.at(line, 0)));
     }
     if !is_in_folder {
         found.extend(database.replicas.iter().filter_map(|replica| replica_folder(site, replica, fresh)));
@@ -223,8 +227,38 @@ fn keeper(site: &Site<'_>, database: &Database, held: &Held, others: &Others) ->
 
 fn replica_folder(site: &Site<'_>, replica: &Replica, fresh: &Fresh) -> Option<Lint> {
     let folder = Path::new(&replica.display);
-    let lint = || unwritable_folder(site, folder, "the replica is written there", fresh);
+    let lint = || litestreams_folder(site, folder, "the replica is written there", fresh);
     (replica.kind == Kind::File).then(lint).flatten().map(|lint| lint.at(replica.line, 0))
+}
+
+/// A folder in which all is Litestream's, or the keeper's beside it: what they write to lies deeper, too.
+fn litestreams_folder(site: &Site<'_>, folder: &Path, why: &str, fresh: &Fresh) -> Option<Lint> {
+    let user = site.user.as_ref();
+    let closed = inside(folder).into_iter().find(|path| !access::may(path, Access::Write, user));
+    let all = closed
+        .as_ref()
+        .and_then(|_| access::whole_remedy(folder, user))
+        .filter(|_| entrusted(folder).is_none());
+    if let Some(lint) = unwritable_folder(site, folder, why, fresh) {
+        return Some(match all {
+            Some(all) if folder.is_dir() => lint.hint(format!("{why}: {all}")),
+            Some(_) | None => lint,
+        });
+    }
+    let closed = closed.filter(|path| !path.ancestors().any(|folder| fresh.contains(folder)))?;
+    let message = format!("{} cannot write `{}`", site.who(), closed.display());
+    let own = || owner_hint(site, &closed, Access::Write);
+    let hint = all.map_or_else(own, |all| format!("{why}: {all}"));
+    Some(site.lint(NOT_WRITABLE, 0, message).hint(hint))
+}
+
+/// What is in such a folder and written to: the folders of each level, of both series, and the keeper's two files.
+fn inside(folder: &Path) -> Vec<PathBuf> {
+    let own = ["generations", LEDGER, HISTORY].map(|name| folder.join(name));
+    ltx::levels(folder)
+        .chain(own)
+        .filter(|path| path.symlink_metadata().is_ok_and(|found| !found.is_symlink()))
+        .collect()
 }
 
 /// A folder that is not there is made, so what counts is the first that is. The keeper makes the
@@ -252,9 +286,13 @@ fn unwritable_folder(site: &Site<'_>, folder: &Path, why: &str, fresh: &Fresh) -
     let hint = if is_mounted_read_only(&nearest) {
         format!("it is mounted read-only, but {why}")
     } else {
-        entrusted(folder)
-            .or_else(|| lacks_override(site, &nearest))
-            .unwrap_or_else(|| format!("{why}: {}", access::remedy(&nearest, Access::Write, user)))
+        entrusted(folder).or_else(|| lacks_override(site, &nearest)).unwrap_or_else(|| {
+            match nearest == folder {
+                true => format!("{why}: {}", access::remedy(&nearest, Access::Write, user)),
+                // The one above it may be everybody's, and no single user's.
+                false => format!("{why}: {}", access::made_for(folder, user)),
+            }
+        })
     };
     Some(site.lint(NOT_WRITABLE, 0, message).hint(hint))
 }

@@ -44,6 +44,14 @@ pub fn folder(meta: &Path) -> PathBuf {
     meta.join("ltx").join("0")
 }
 
+/// The folders of files in a metadata folder, or in a replica's: that of all levels, and one for each (`SnapshotLevel` in
+/// Litestream's litestream.go is the last). Whether they are there is another question.
+pub fn levels(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let all = folder.join("ltx");
+    let each: Vec<PathBuf> = (0..=9).map(|level| all.join(level.to_string())).collect();
+    std::iter::once(all).chain(each)
+}
+
 /// The name of the file of one transaction.
 pub fn name(txid: u64) -> String {
     format!("{txid:016x}-{txid:016x}.ltx")

@@ -64,10 +64,7 @@ fn allowed(path: &Path, bits: u32, user: &Identity) -> bool {
 
 /// What lets somebody have this access who [`may`] not: whose a file or folder is, who runs, and the command.
 pub fn remedy(path: &Path, access: Access, user: Option<&Identity>) -> String {
-    let (uid, gid) = match user {
-        Some(user) => (user.uid, user.gid),
-        None => (Uid::effective().as_raw(), Gid::effective().as_raw()),
-    };
+    let (uid, gid) = runs_as(user);
     let shown = path.display();
     let closed = path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
     let closed: Vec<&Path> = closed.filter(|folder| !may_enter(folder, user)).collect();
@@ -98,6 +95,31 @@ pub fn remedy(path: &Path, access: Access, user: Option<&Identity>) -> String {
     format!(
         "{what} {whose}, who runs: something else than its mode forbids it, such as an attribute (`lsattr`) or SELinux"
     )
+}
+
+/// What lets somebody have a folder with all that is in it, if it is not theirs; none behind a link, where nobody has looked yet.
+pub fn whole_remedy(folder: &Path, user: Option<&Identity>) -> Option<String> {
+    let (uid, gid) = runs_as(user);
+    let is_itself = fs::canonicalize(folder).is_ok_and(|real| real == folder);
+    is_itself.then(|| {
+        format!(
+            "not all that is in it is that user's: give it to that user with all that is in it (`chown -R {uid}:{gid} {}`)",
+            folder.display()
+        )
+    })
+}
+
+/// How a folder that is not there is made for somebody who cannot make it.
+pub fn made_for(folder: &Path, user: Option<&Identity>) -> String {
+    let (uid, gid) = runs_as(user);
+    format!("make it for that user (`install -d -o {uid} -g {gid} {}`)", folder.display())
+}
+
+fn runs_as(user: Option<&Identity>) -> (u32, u32) {
+    match user {
+        Some(user) => (user.uid, user.gid),
+        None => (Uid::effective().as_raw(), Gid::effective().as_raw()),
+    }
 }
 
 /// `is root's (0:0, mode 0755)`.

@@ -96,6 +96,42 @@ impl Shared {
     }
 }
 
+/// What a start as root has left: to give the folder away is not to give what is in it.
+#[test]
+fn what_lies_deeper_in_a_folder_of_litestreams_has_to_be_theirs_as_well() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let shared = Shared::new();
+    let (db, trace) = (shared.db(), shared.world.trace());
+    let (uid, gid) = (shared.user.uid.as_raw(), shared.user.gid.as_raw());
+    let keeper = || Keeper::new(&shared.world).db(&db).replica(&shared.replica());
+    // Litestream gives what it makes to whose the database's folder is.
+    chown(shared.world.path("data"), Some(0), Some(0)).expect("root may");
+    let as_root = keeper().env("LITESTREAM_BINARY_PATH", shared.world.path("litestream"));
+    as_root.app(App::new(&trace).insert(&db, 3)).run().expect_code(0);
+    let written = trace.events().len();
+    let meta = shared.world.path("data/.app.db-litestream");
+    let replica = shared.world.path("data/replica");
+    let give = |path: &std::path::Path| chown(path, Some(uid), Some(gid)).expect("root may");
+    let beside = fs::read_dir(shared.world.path("data")).expect("ours").flatten().map(|entry| entry.path());
+    beside.for_each(|path| give(&path));
+    give(&shared.world.path("data"));
+    for folder in [&meta, &replica] {
+        let hint = format!("chown -R {uid}:{gid} {}", folder.display());
+        let deeper = folder.join("ltx");
+        let words = format!("user {uid} cannot write `{}", deeper.display());
+        keeper().command("check").args(["--user", "nobody"]).run().expect_code(78).expect_output(&words);
+        let ended = shared.keeper(App::new(&trace).insert(&db, 3)).run().expect_code(78);
+        ended.expect_log(&words).expect_log(&hint);
+        assert_eq!(trace.events().len(), written, "the app was not started");
+        let given = Command::new("chown").args(["-R", &format!("{uid}:{gid}")]).arg(folder).status();
+        assert!(given.is_ok_and(|status| status.success()));
+    }
+    shared.keeper(App::new(&trace).insert(&db, 3)).run().expect_code(0);
+    Backup::Url(&shared.replica()).assert_holds_acked(&shared.world, LATEST, &trace);
+}
+
 #[test]
 fn litestream_and_the_app_run_as_that_user_and_the_files_are_theirs() {
     if !geteuid().is_root() {
