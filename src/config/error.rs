@@ -627,7 +627,7 @@ impl Finding {
             Problem::SameName { .. } => "give each replica a `name`",
             Problem::FolderOnNats => "name each database by itself, with a bucket of its own",
             Problem::NatsWithPath => {
-                "write `nats://HOST:PORT/BUCKET`, with a bucket of its own for each database"
+                "write `nats://HOST/BUCKET`, with the server's port behind HOST and a bucket of its own for each database"
             }
             Problem::NoPattern => "for example `pattern: \"*.db\"`",
             Problem::SeveralReplicas { .. } => "keep one; only Litestream 0.3 writes to several",

@@ -248,12 +248,12 @@ impl Refusal {
             }
             Self::KeyFile => "name a file with a private key that has no passphrase",
             Self::Certificate => {
-                "install the machine's certificates (Debian and Alpine: ca-certificates), or name the server's own with SSL_CERT_FILE"
+                "install the machine's certificates (Debian and Alpine: ca-certificates), or name the server's own with SSL_CERT_FILE; where it is expired, or of another name, the server needs a new one"
             }
             Self::Bucket => "create the bucket, or correct its name, its region or the endpoint",
             Self::Container => "create the container, or correct its name or `account-name`",
             Self::ObjectStore => {
-                "write `nats://HOST:PORT/BUCKET` with one name, of letters, digits, `-` and `_`: an object store has no folders"
+                "write `nats://HOST/BUCKET`, with the server's port behind HOST, and one name of letters, digits, `-` and `_`: an object store has no folders"
             }
             Self::NoCredentials => "set LITESTREAM_ACCESS_KEY_ID and LITESTREAM_SECRET_ACCESS_KEY",
             Self::NoAzureKey => "set LITESTREAM_AZURE_ACCOUNT_KEY, or write `account-key`",

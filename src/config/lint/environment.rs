@@ -112,7 +112,7 @@ fn unused(said: Said<'_>, origin: &Origin, env: Env<'_>) -> Vec<Lint> {
             continue;
         }
         let of_url = || match key {
-            "region" | "endpoint" => format!("write it into the replica's URL: s3://BUCKET/PATH?{key}=…"),
+            "region" | "endpoint" => format!("write it into the replica's URL, as the parameter `{key}`"),
             _ => "write the whole place into the replica's URL: s3://BUCKET/PATH".to_owned(),
         };
         match said {
