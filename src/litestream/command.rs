@@ -165,6 +165,8 @@ pub const KEEPERS_OWN: &[&str] = &[
 /// looks for them where these say (`crypto/x509`), and finds none there.
 const NO_CERTIFICATES: &[(&str, &str)] = &[("SSL_CERT_FILE", "/dev/null"), ("SSL_CERT_DIR", "/dev/null")];
 
+/// In less a busy machine may not even start a program.
+const TOO_SHORT: Duration = Duration::from_secs(2);
 /// How often [`Runner::run`] says that it is still waiting.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -283,7 +285,7 @@ impl Runner {
         let mut ended = self.children.watch_one_shot(spawned.pid);
         event::became(spawned.verdict, fork::LIMIT.min(limit)).await.map_err(|error| {
             // A limit that is nearly over says nothing of the program.
-            let is_ours = error.kind() == io::ErrorKind::TimedOut && limit < fork::LIMIT;
+            let is_ours = error.kind() == io::ErrorKind::TimedOut && limit < TOO_SHORT;
             if is_ours { Error::Timeout(limit) } else { failed(error) }
         })?;
         let mut limit_at = Instant::now() + limit;
