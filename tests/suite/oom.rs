@@ -15,6 +15,18 @@ use crate::support::world::World;
 struct Cgroup(PathBuf);
 
 impl Cgroup {
+    /// One, or a word that there can be none.
+    fn new_or_say() -> Option<Self> {
+        let made = Self::new();
+        if made.is_none() {
+            let _ = writeln!(
+                std::io::stderr(),
+                "NOT APPLICABLE, so not tested: no cgroup for memory can be made here"
+            );
+        }
+        made
+    }
+
     fn new() -> Option<Self> {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let name = format!("lk-test-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
@@ -44,13 +56,7 @@ impl Drop for Cgroup {
 
 #[test]
 fn an_app_that_the_kernel_kills_for_want_of_memory_is_said_to_be() {
-    let Some(cgroup) = Cgroup::new() else {
-        let _ = writeln!(
-            std::io::stderr(),
-            "NOT APPLICABLE, so not tested: no cgroup for memory can be made here"
-        );
-        return;
-    };
+    let Some(cgroup) = Cgroup::new_or_say() else { return };
     let world = World::new();
     let app = App::new(&world.trace()).insert(&world.db(), 3);
     let eats = ["sh", "-c", "\"$@\" && exec tail /dev/zero", "sh"].map(Into::into);
@@ -70,13 +76,7 @@ fn an_app_that_the_kernel_kills_for_want_of_memory_is_said_to_be() {
 /// What it is asked to restore is what it has no memory for.
 #[test]
 fn a_restore_that_the_kernel_kills_for_want_of_memory_is_said_to_be() {
-    let Some(cgroup) = Cgroup::new() else {
-        let _ = writeln!(
-            std::io::stderr(),
-            "NOT APPLICABLE, so not tested: no cgroup for memory can be made here"
-        );
-        return;
-    };
+    let Some(cgroup) = Cgroup::new_or_say() else { return };
     let world = World::new();
     let app = App::new(&world.trace()).insert(&world.db(), 3).exit(0);
     unit::keeper(&world).app(app).run().expect_code(0);
