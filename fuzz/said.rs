@@ -188,7 +188,7 @@ pub fn listing(bytes: &[u8], server: &Server) {
     let ask = |answers: Vec<Vec<u8>>, recursive: bool| {
         *server.answers.lock().expect("nobody panics there") = answers;
         let place = serde_json::json!({
-            "place": "s3://b/base", "bucket": "b", "prefix": "base",
+            "bucket": "b", "prefix": "base",
             "endpoint": format!("http://127.0.0.1:{}", server.port), "region": "r",
             "path_style": true, "skip_verify": false, "access_key_id": "k", "secret_access_key": "s",
         });

@@ -22,6 +22,7 @@ pub mod ledger;
 pub mod litestream;
 pub mod os;
 pub mod printer;
+pub mod remote;
 pub mod secrets;
 #[deny(clippy::wildcard_enum_match_arm)]
 pub mod shim;

@@ -8,8 +8,9 @@ use super::site::Site;
 use super::text::text;
 use crate::backup::helper::{CERTIFICATE_FILES, CERTIFICATE_FOLDERS};
 use crate::backup::reach;
+use crate::config::Kind;
 use crate::config::lint::Lint;
-use crate::config::{Kind, S3};
+use crate::remote::S3;
 
 pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
     let asked = asked(site);

@@ -20,20 +20,18 @@ use super::rules::{
     DATABASE_BEHIND, DISK_SPACE, LEFT_BEHIND, NO_BACKUP, NO_BEGINNING, NOT_WRITTEN, OTHER_BACKUP,
     REPLICA_LIST, REPLICA_READ, REPLICA_WRITE,
 };
-use crate::backup::helper::{self, Webdav};
-use crate::backup::{self, Standing};
+use crate::backup::{self, Standing, helper};
 use crate::config::lint::{Lint, Rule};
-use crate::config::{self, Config, Database, GenerateOptions, Kind, Owner, Replica, Series};
-use crate::inventory;
+use crate::config::{Config, Database, GenerateOptions, Kind, Owner, Replica, Series};
 use crate::litestream::argv;
 use crate::litestream::command::{Error, Runner};
 use crate::litestream::database;
 use crate::litestream::position::{self, Plan};
 use crate::litestream::refusal::Refusal;
-use crate::litestream::s3::S3;
 use crate::litestream::version::Version;
 use crate::os::mount;
 use crate::os::place::{self, Folder};
+use crate::remote::{S3, Webdav};
 
 /// How many replicas are tried side by side.
 const PARALLEL: usize = 8;
@@ -216,7 +214,7 @@ impl Trial {
     /// What our client of S3 is told of the replica, or of what is below it.
     fn s3(&self, below: Option<&str>) -> Option<S3> {
         let alone = self.config.probe(self.owner, self.number, self.folder.path(), below)?;
-        alone.probe_s3().ok().flatten().map(|s3| inventory::s3(&self.replica, s3))
+        alone.probe_s3().ok().flatten()
     }
 
     /// A missing database is restored, which takes at least as much as its files on the replica.
@@ -361,9 +359,7 @@ impl Trial {
             Kind::Webdav => {
                 let alone = self.config.probe(self.owner, self.number, self.folder.path(), Some(below));
                 let found = alone.and_then(|alone| alone.probe_webdav());
-                found.map_or(Place::Elsewhere, |config::Webdav { url, user, password }| {
-                    Place::Webdav(Webdav { url, user, password })
-                })
+                found.map_or(Place::Elsewhere, Place::Webdav)
             }
             Kind::Gcs | Kind::Abs | Kind::Oss | Kind::Sftp | Kind::Nats | Kind::Other(_) => Place::Elsewhere,
         }

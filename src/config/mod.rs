@@ -47,8 +47,6 @@ pub use model::on_s3::BareEndpoint;
 pub use model::place::has_user;
 pub use model::probe::Owner;
 pub use model::replica::Replica;
-pub use model::s3::S3;
-pub use model::webdav::Webdav;
 pub use model::whole::Config;
 pub use output::generate::{GenerateOptions, Generated, to_yaml};
 pub use output::redact;

@@ -15,7 +15,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 pub use entry::{Elsewhere, Entry, Inputs, Named};
-pub use places::{database, databases, folders, s3};
+pub use places::{database, databases, folders};
 pub use series::Old;
 
 use crate::config::{self, Config, GenerateOptions, Generated, Series};
@@ -154,10 +154,8 @@ impl Inventory {
         self.with_keys(config.generate(&self.options(config, socket)))
     }
 
-    /// Google's storage has another name in each series; all else both read alike, and which one runs is found out meanwhile.
     fn options(&self, config: &Config, socket: &Path) -> GenerateOptions {
-        let series = if config.uses_google() && !self.old.is_it() { Series::V05 } else { Series::V03 };
-        GenerateOptions { socket: socket.to_owned(), shutdown_sync_timeout: self.shutdown_sync, series }
+        options(config, socket, self.shutdown_sync, || self.old.is_it())
     }
 
     fn as_inputs(&self, generated: Generated) -> Inputs {
@@ -208,8 +206,18 @@ pub fn also_in(
 
 /// What Litestream would be started with, as a tree.
 pub fn tree(config: &Config, socket: &Path, shutdown_sync_timeout: Duration) -> Node {
-    let series = if config.uses_google() { Series::V05 } else { Series::V03 };
-    config.tree(&GenerateOptions { socket: socket.to_owned(), shutdown_sync_timeout, series })
+    config.tree(&options(config, socket, shutdown_sync_timeout, || false))
+}
+
+/// Google's storage has another name in each series; all else both read alike, and which one runs is found out meanwhile.
+fn options(
+    config: &Config,
+    socket: &Path,
+    shutdown_sync_timeout: Duration,
+    is_old: impl FnOnce() -> bool,
+) -> GenerateOptions {
+    let series = if config.uses_google() && !is_old() { Series::V05 } else { Series::V03 };
+    GenerateOptions { socket: socket.to_owned(), shutdown_sync_timeout, series }
 }
 
 /// What is wrong with a configuration or an answer, as the program's end.

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use crate::config::{self, Config, Kind};
 use crate::litestream::database::Database;
 use crate::litestream::folder::{Backups, Folder};
-use crate::litestream::s3::S3;
 
 /// The databases as the other rooms want them.
 pub fn databases(config: &Config) -> Vec<Database> {
@@ -31,7 +30,7 @@ fn backups(config: &Config, place: usize, directory: &config::Directory) -> Back
     let unlisted = |why: &str| Backups::Unlisted(why.to_owned());
     match (&replica.kind, config.folder_s3(place)) {
         (Kind::File, _) => Backups::Folder(PathBuf::from(&replica.display)),
-        (Kind::S3, Ok(Some(s3))) => Backups::S3(self::s3(replica, s3)),
+        (Kind::S3, Ok(Some(s3))) => Backups::S3(replica.display.clone(), s3),
         (Kind::S3, Err(why)) => unlisted(why),
         (kind, _) => unlisted(&format!("it is on {kind}")),
     }
@@ -48,31 +47,6 @@ pub fn database(database: &config::Database) -> Database {
         meta: database.meta_path.clone(),
         replica: places.join(" and "),
         replica_folder: folder,
-        s3: replica.zip(database.s3.clone()).map(|(replica, found)| s3(replica, found)),
-    }
-}
-
-/// What our client of S3 is told of a replica.
-pub fn s3(replica: &config::Replica, s3: config::S3) -> S3 {
-    let config::S3 {
-        bucket,
-        prefix,
-        endpoint,
-        region,
-        path_style,
-        skip_verify,
-        access_key_id,
-        secret_access_key,
-    } = s3;
-    S3 {
-        place: replica.display.clone(),
-        bucket,
-        prefix,
-        endpoint,
-        region,
-        path_style,
-        skip_verify,
-        access_key_id,
-        secret_access_key,
+        s3: database.s3.clone(),
     }
 }

@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::s3::S3;
 use crate::os::{open, place};
+use crate::remote::S3;
 use crate::sqlite::fit;
 
 pub use crate::sqlite::with_suffix;

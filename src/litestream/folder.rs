@@ -6,9 +6,9 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use super::glob;
-use super::s3::S3;
 use crate::database_header::MAGIC;
 use crate::os::{open, place};
+use crate::remote::S3;
 
 /// A folder whose databases Litestream finds itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,8 +34,8 @@ pub struct Folder {
 pub enum Backups {
     /// A folder of this machine.
     Folder(PathBuf),
-    /// A place on S3.
-    S3(S3),
+    /// A place on S3, as people know it, and the way to it.
+    S3(String, S3),
     /// They cannot be listed from here, and why.
     Unlisted(String),
 }

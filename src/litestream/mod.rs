@@ -17,5 +17,4 @@ pub mod ltx;
 pub mod others;
 pub mod position;
 pub mod refusal;
-pub mod s3;
 pub mod version;

@@ -55,10 +55,10 @@ impl World {
                         listing::in_folder(base)
                             .map_err(|error| cannot(&base.display().to_string(), error.to_string()))?,
                     ),
-                    Backups::S3(s3) => Some(
+                    Backups::S3(place, s3) => Some(
                         helper::list(&runner, s3, folder.recursive, limit)
                             .await
-                            .map_err(|reason| cannot(&s3.place, reason))?,
+                            .map_err(|reason| cannot(place, reason))?,
                     ),
                     Backups::Unlisted(why) => {
                         tracing::warn!(

@@ -67,7 +67,7 @@ impl Snapshots {
         let Some(s3) = database.s3.as_ref().filter(is_due) else { return Ok(()) };
         let _turn = self.turn.lock().await;
         while let Some(txid) = self.next(database) {
-            let (path, place) = (database.path.display(), &s3.place);
+            let (path, place) = (database.path.display(), &database.replica);
             let is_reached = self.reached.borrow().contains(place);
             let looked = helper::look_at(runner, s3, txid, if is_reached { LIMIT } else { TRIAL }).await;
             if looked.is_ok() && !is_reached {

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use super::order::{Formats, Order, Snapshot, Task, Webdav};
+use super::order::{Formats, Order, Snapshot, Task};
 use crate::backup::listing::Found;
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
-use crate::litestream::s3::S3;
 use crate::os::fd;
+use crate::remote::{S3, Webdav};
 
 /// How long a look at a server may take that does not answer.
 const REACH: Duration = Duration::from_secs(5);

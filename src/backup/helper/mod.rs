@@ -29,5 +29,5 @@ pub(super) use ask::formats;
 pub use ask::{header, list, look_at, reach, remove, remove_folder, write};
 pub use certificates::{CERTIFICATE_FILES, CERTIFICATE_FOLDERS};
 pub(super) use order::Formats;
-pub use order::{Snapshot, TRIAL, Webdav};
+pub use order::{Snapshot, TRIAL};
 pub use work::{carry_out, main};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::litestream::s3::S3;
+use crate::remote::{S3, Webdav};
 
 /// The beginning of the name of a folder, or a file, that something is written to on trial.
 pub const TRIAL: &str = ".litekeeper-check-";
@@ -40,17 +40,6 @@ pub(super) enum Task {
     Write,
     /// Tell what keeps a connection from being made, or what its server answers instead of a listing.
     Reach,
-}
-
-/// A folder on a server of WebDAV. No `Debug`: it holds a password.
-#[derive(Clone, Serialize, Deserialize)]
-pub struct Webdav {
-    /// The folder.
-    pub url: String,
-    /// Who asks.
-    pub user: Option<String>,
-    /// Its password.
-    pub password: Option<String>,
 }
 
 /// What became of a snapshot that was looked at.

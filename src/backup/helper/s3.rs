@@ -20,8 +20,8 @@ use super::order::{Formats, Snapshot, TRIAL, Task};
 use crate::backup::listing::{Found, max_txid};
 use crate::backup::reach::status;
 use crate::litestream::ltx;
-use crate::litestream::s3::S3;
 use crate::os::open;
+use crate::remote::S3;
 
 /// How many requests are under way at once.
 const AT_ONCE: usize = 16;

@@ -1,7 +1,8 @@
 //! Removing what `check --online` wrote to a server of WebDAV: one request.
 
 use super::agent::Agent;
-use super::order::{TRIAL, Webdav};
+use super::order::TRIAL;
+use crate::remote::Webdav;
 
 /// Removes the folder of a trial (`DELETE` of a collection, RFC 4918).
 pub(super) fn remove(order: &Webdav) -> Result<(), String> {

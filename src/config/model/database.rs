@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use super::kind::Kind;
 use super::path::{Base, strip_sqlite};
 use super::replica::Replica;
-use super::s3::S3;
+use super::s3;
 use super::settings::text;
 use super::url::is_url;
 use crate::config::error::Problem;
+use crate::remote::S3;
 use crate::yaml::{Budget, Node};
 
 /// One database.
@@ -76,7 +77,7 @@ impl Entry {
                 };
                 let replicas = read_replicas(node, root, base, budget, &path)?;
                 let is_s3 = replicas.first().is_some_and(|replica| replica.kind == Kind::S3);
-                let s3 = is_s3.then(|| S3::of(node, root).ok().flatten()).flatten();
+                let s3 = is_s3.then(|| s3::of(node, root).ok().flatten()).flatten();
                 Ok(Self::Database(Database { path, meta_path, replicas, s3, line }))
             }
             (None, Some(dir)) => {

@@ -1,10 +1,11 @@
 //! What of a configuration is on S3.
 
 use super::endpoint::{Written, is_doubtful, with_scheme};
-use super::s3::S3;
+use super::s3;
 use super::settings::text;
 use super::url::Url;
 use super::whole::Config;
+use crate::remote::S3;
 use crate::yaml::Node;
 
 /// An endpoint without a scheme that looks as if it was not meant to be asked over https.
@@ -57,7 +58,7 @@ impl Config {
     /// # Errors
     /// What of its settings only Litestream can do.
     pub fn folder_s3(&self, place: usize) -> Result<Option<S3>, &'static str> {
-        self.folder_node(place).map_or(Ok(None), |entry| S3::of(entry, self.root()))
+        self.folder_node(place).map_or(Ok(None), |entry| s3::of(entry, self.root()))
     }
 
     /// The same of the only database of a [`Config::probe`].
@@ -66,6 +67,6 @@ impl Config {
     /// As for [`Config::folder_s3`].
     pub fn probe_s3(&self) -> Result<Option<S3>, &'static str> {
         let entries = self.root().get("dbs").and_then(Node::as_list).unwrap_or_default();
-        entries.first().map_or(Ok(None), |entry| S3::of(entry, self.root()))
+        entries.first().map_or(Ok(None), |entry| s3::of(entry, self.root()))
     }
 }

@@ -1,87 +1,52 @@
 //! A place on S3, as a client of our own needs it.
 
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
-
 use super::endpoint::{Written, with_scheme};
 use super::place::s3_host;
 use super::settings::text;
 use super::url::Url;
+use crate::remote::S3;
 use crate::yaml::Node;
 
-/// A place on S3 and the way to it. It may hold the key, so its `Debug` shows the place alone.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct S3 {
-    /// The bucket, or the ARN of an access point.
-    pub bucket: String,
-    /// What every key begins with, without slashes around it.
-    pub prefix: String,
-    /// Another server than AWS's, with its scheme.
-    pub endpoint: Option<String>,
-    /// The bucket's region, if it is known.
-    pub region: Option<String>,
-    /// The bucket is part of the path, and not of the host's name.
-    pub path_style: bool,
-    /// Its certificate is not looked at.
-    pub skip_verify: bool,
-    /// The key, if it is not in the environment.
-    pub access_key_id: Option<String>,
-    /// Its secret.
-    pub secret_access_key: Option<String>,
-}
-
-impl fmt::Debug for S3 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "s3://{}/{}", self.bucket, self.prefix)
+/// That of an entry of `dbs`, with what stands at the top of the file.
+pub(in crate::config) fn of(entry: &Node, root: &Node) -> Result<Option<S3>, &'static str> {
+    let listed = entry.get("replicas").and_then(Node::as_list).and_then(<[Node]>::first);
+    let Some(node) = entry.get("replica").or(listed) else { return Ok(None) };
+    let own = |key| text(node, key).ok().flatten();
+    let either = |key| own(key).or_else(|| text(root, key).ok().flatten()).map(str::to_owned);
+    let truth = |key: &str| node.get(key).or_else(|| root.get(key)).and_then(Node::as_bool);
+    let url = own("url").and_then(|url| Url::parse(url).ok());
+    let host = url.as_ref().map(|url| s3_host(&url.host));
+    let query = |key: &str| url.as_ref().and_then(|url| url.query(key));
+    let bucket = either("bucket").or_else(|| host.as_ref().map(|host| host.bucket.clone()));
+    let Some(bucket) = bucket.filter(|bucket| !bucket.is_empty()) else { return Ok(None) };
+    let path = own("path").or(url.as_ref().map(|url| url.path.as_str())).unwrap_or_default();
+    if own("path").is_some_and(|path| path.starts_with('/')) {
+        return Err("its replica's path begins with a slash, which is part of the names on S3: leave it out");
     }
-}
-
-impl S3 {
-    /// That of an entry of `dbs`, with what stands at the top of the file.
-    pub(in crate::config) fn of(entry: &Node, root: &Node) -> Result<Option<S3>, &'static str> {
-        let listed = entry.get("replicas").and_then(Node::as_list).and_then(<[Node]>::first);
-        let Some(node) = entry.get("replica").or(listed) else { return Ok(None) };
-        let own = |key| text(node, key).ok().flatten();
-        let either = |key| own(key).or_else(|| text(root, key).ok().flatten()).map(str::to_owned);
-        let truth = |key: &str| node.get(key).or_else(|| root.get(key)).and_then(Node::as_bool);
-        let url = own("url").and_then(|url| Url::parse(url).ok());
-        let host = url.as_ref().map(|url| s3_host(&url.host));
-        let query = |key: &str| url.as_ref().and_then(|url| url.query(key));
-        let bucket = either("bucket").or_else(|| host.as_ref().map(|host| host.bucket.clone()));
-        let Some(bucket) = bucket.filter(|bucket| !bucket.is_empty()) else { return Ok(None) };
-        let path = own("path").or(url.as_ref().map(|url| url.path.as_str())).unwrap_or_default();
-        if own("path").is_some_and(|path| path.starts_with('/')) {
-            return Err(
-                "its replica's path begins with a slash, which is part of the names on S3: leave it out",
-            );
-        }
-        if either("sse-customer-key").is_some() || either("sse-customer-key-path").is_some() {
-            return Err("its replica is encrypted with a key of its own");
-        }
-        let key = either("endpoint").map(|endpoint| with_scheme(&endpoint, Written::Key));
-        let asked = query("endpoint").map(|endpoint| with_scheme(&endpoint, Written::Query));
-        let styles = Styles {
-            key: truth("force-path-style"),
-            query: query("forcePathStyle").map(|text| text == "true"),
-            has_key: key.is_some(),
-            has_query: asked.is_some(),
-            by_host: host.as_ref().is_some_and(|host| host.path_style),
-        };
-        let (in_host, region) = host.map_or((None, None), |host| (set(host.endpoint), set(host.region)));
-        let endpoint = key.or(asked).or(in_host);
-        Ok(Some(S3 {
-            bucket,
-            prefix: path.split('/').filter(|part| !matches!(*part, "" | ".")).collect::<Vec<_>>().join("/"),
-            region: either("region").or_else(|| query("region")).or(region),
-            path_style: styles.is_path(endpoint.as_deref().unwrap_or_default()),
-            endpoint,
-            skip_verify: truth("skip-verify")
-                .unwrap_or_else(|| query("skipVerify").as_deref() == Some("true")),
-            access_key_id: either("access-key-id"),
-            secret_access_key: either("secret-access-key"),
-        }))
+    if either("sse-customer-key").is_some() || either("sse-customer-key-path").is_some() {
+        return Err("its replica is encrypted with a key of its own");
     }
+    let key = either("endpoint").map(|endpoint| with_scheme(&endpoint, Written::Key));
+    let asked = query("endpoint").map(|endpoint| with_scheme(&endpoint, Written::Query));
+    let styles = Styles {
+        key: truth("force-path-style"),
+        query: query("forcePathStyle").map(|text| text == "true"),
+        has_key: key.is_some(),
+        has_query: asked.is_some(),
+        by_host: host.as_ref().is_some_and(|host| host.path_style),
+    };
+    let (in_host, region) = host.map_or((None, None), |host| (set(host.endpoint), set(host.region)));
+    let endpoint = key.or(asked).or(in_host);
+    Ok(Some(S3 {
+        bucket,
+        prefix: path.split('/').filter(|part| !matches!(*part, "" | ".")).collect::<Vec<_>>().join("/"),
+        region: either("region").or_else(|| query("region")).or(region),
+        path_style: styles.is_path(endpoint.as_deref().unwrap_or_default()),
+        endpoint,
+        skip_verify: truth("skip-verify").unwrap_or_else(|| query("skipVerify").as_deref() == Some("true")),
+        access_key_id: either("access-key-id"),
+        secret_access_key: either("secret-access-key"),
+    }))
 }
 
 fn set(text: String) -> Option<String> {

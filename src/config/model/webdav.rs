@@ -1,23 +1,12 @@
 //! Where a replica on WebDAV is, as a client of our own needs it.
 
 use percent_encoding::percent_decode_str;
-use serde::{Deserialize, Serialize};
 
 use super::settings::text;
 use super::url::{Url, escape};
 use super::whole::Config;
+use crate::remote::Webdav;
 use crate::yaml::Node;
-
-/// A folder on a server, and who may write there. It holds a password, so it has no `Debug`.
-#[derive(Clone, Serialize, Deserialize)]
-pub struct Webdav {
-    /// The folder's URL, without a user.
-    pub url: String,
-    /// The user, if there is one.
-    pub user: Option<String>,
-    /// Its password.
-    pub password: Option<String>,
-}
 
 impl Config {
     /// The place of the only database of a [`Config::probe`], if it is on WebDAV (`newWebDAVReplicaClientFromConfig` in

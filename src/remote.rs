@@ -1,4 +1,5 @@
-//! A place on S3, as a client of our own needs it: Litestream's has no command that lists, or removes anything.
+//! Places on servers and the way to them: what a configuration says, and clients of our own need. Litestream's have no command
+//! that lists, or removes anything.
 
 use std::fmt;
 
@@ -7,8 +8,6 @@ use serde::{Deserialize, Serialize};
 /// A place on S3 and the way to it. It may hold the key, so its `Debug` shows the place alone.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct S3 {
-    /// The place, for people.
-    pub place: String,
     /// The bucket, or the ARN of an access point.
     pub bucket: String,
     /// What every key begins with, without slashes around it.
@@ -29,6 +28,17 @@ pub struct S3 {
 
 impl fmt::Debug for S3 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.place)
+        write!(f, "s3://{}/{}", self.bucket, self.prefix)
     }
+}
+
+/// A folder on a server of WebDAV, and who may write there. It holds a password, so it has no `Debug`.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Webdav {
+    /// The folder's URL, without a user.
+    pub url: String,
+    /// The user, if there is one.
+    pub user: Option<String>,
+    /// Its password.
+    pub password: Option<String>,
 }
