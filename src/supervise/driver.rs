@@ -22,6 +22,7 @@ use super::{ledger, snapshots, twins, wal};
 use crate::core::{Cause, Db, Ended, Event, ExitCode, Machine};
 use crate::error::Failure;
 use crate::litestream::command::Runner;
+use crate::litestream::database::Database;
 use crate::litestream::others::Others;
 use crate::os::children::Children;
 use crate::os::lock::Lock;
@@ -305,10 +306,7 @@ impl Driver {
         // A look at a snapshot asks the server four times, and a slow one is no reason to call the backup incomplete.
         let limit =
             if self.world.heard.snapshots.due().is_empty() { ledger::LEAVING } else { snapshots::TRIAL };
-        let left = self.done_within(limit, leaving, signals).await.into_iter();
-        let mut parted: Vec<String> = left
-            .filter_map(|(why, database)| Some(format!("{}: {}", database.path.display(), why?)))
-            .collect();
+        let mut parted = reasons(self.done_within(limit, leaving, signals).await);
         if parted.is_empty() {
             parted = self.look_at_late_snapshots(began, signals).await;
         }
@@ -347,8 +345,7 @@ impl Driver {
             return Vec::new();
         }
         let limit = snapshots::TRIAL.saturating_sub(began.elapsed());
-        let looked = self.done_within(limit, looking, signals).await.into_iter();
-        looked.filter_map(|(why, database)| Some(format!("{}: {}", database.path.display(), why?))).collect()
+        reasons(self.done_within(limit, looking, signals).await)
     }
 
     /// Remembers what was not confirmed, so that the next start answers for it even if it is stopped before it can ask.
@@ -387,6 +384,13 @@ impl Driver {
             }
         }
     }
+}
+
+/// What is wrong, of each database with which something is.
+fn reasons(looked: Vec<(Option<String>, Database)>) -> Vec<String> {
+    let of =
+        |(why, database): (Option<String>, Database)| Some(format!("{}: {}", database.path.display(), why?));
+    looked.into_iter().filter_map(of).collect()
 }
 
 async fn until(due: Option<Instant>) {
