@@ -69,6 +69,9 @@ pub enum Event {
     Awaited(Db),
     /// A database that is named is locked, and restored unless `Resolved` says otherwise.
     Named(Db),
+    /// One that is awaited, and was replicated until a moment ago, is locked again: the Litestream that is being started has
+    /// it where it was.
+    Returned(Db),
     /// No source names this database any more, or not as it was.
     Dropped(Db),
     /// The sources were asked, and what they name that is new or gone was told.

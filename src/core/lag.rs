@@ -93,6 +93,14 @@ impl Lag {
         self.dbs.insert(db, Watched::default()).is_some_and(|watched| watched.reported)
     }
 
+    /// A Litestream that is being started has it: what is in it is asked about as after any relaunch.
+    pub(super) fn returned(&mut self, db: Db) {
+        if let Some(watched) = self.dbs.get_mut(&db) {
+            let Watched { since, reported, .. } = *watched;
+            *watched = Watched { since, reported, ask_at: since, ..Watched::default() };
+        }
+    }
+
     /// Whether there is a change in it that nobody has confirmed.
     pub(super) fn is_behind(&self, db: Db) -> bool {
         self.dbs.get(&db).is_some_and(|watched| watched.since.is_some())
@@ -117,10 +125,9 @@ impl Lag {
     /// A new Litestream opens the files that are there now. What the last one was asked is void, and
     /// what it did not confirm is asked again.
     pub(super) fn relaunched(&mut self) {
-        for watched in self.dbs.values_mut().filter(|watched| !watched.outside) {
-            let Watched { since, reported, .. } = *watched;
-            *watched = Watched { since, reported, ask_at: since, ..Watched::default() };
-        }
+        let has: Vec<Db> =
+            self.dbs.iter().filter(|(_, watched)| !watched.outside).map(|(db, _)| *db).collect();
+        has.into_iter().for_each(|db| self.returned(db));
     }
 
     pub(super) fn changed(&mut self, now: Instant, db: Db) {

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::byte_lock::{self, GUARD};
 use super::place;
 
 /// Device and inode.
@@ -34,6 +35,9 @@ impl Drop for Guarded {
     fn drop(&mut self) {
         // At the thread's end there is none to be asked.
         let _ = ALL.try_with(|all| all.borrow_mut().remove(&self.id));
+        // A child that has not become its program yet has a copy of the descriptor, and would hold the lock with it. One that
+        // cannot be let go goes with the last of them.
+        let _ = byte_lock::let_go(&self.file, GUARD);
     }
 }
 

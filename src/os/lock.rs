@@ -1,21 +1,26 @@
 //! A lock file that says who holds it (`flock(2)`).
 
+use std::cell::Cell;
 use std::ffi::OsStr;
 use std::fs::{File, Permissions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use super::byte_lock::{self, GUARD};
 use super::fd;
 use super::guarded::Guarded;
 use super::open;
 use super::place::{self, Folder};
 
-/// A lock that lives as long as any process that inherited its descriptor.
+/// A lock that lives as long as any process that it was given to ([`Lock::give`]), and else as long as this value: a child
+/// that has not become its program yet still has a copy of every descriptor, and would hold it for longer.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
     path: PathBuf,
+    /// Others may have its descriptor, who are to hold it as well.
+    given: Cell<bool>,
     /// The file that is locked itself, by whatever name.
     guarded: Option<Guarded>,
     /// Another one that is held as long as this one. Nobody inherits it.
@@ -27,6 +32,14 @@ pub struct Lock {
 struct Passing {
     lock: Lock,
     stays: bool,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if !self.given.get() {
+            self.unlock();
+        }
+    }
 }
 
 impl Drop for Passing {
@@ -62,8 +75,6 @@ impl From<io::Error> for Refused {
 const BEGINNING: &[u8; 4] = b"pid ";
 /// How often somebody may take the file away between its opening and its lock.
 const TRIES: u32 = 100;
-/// A byte that SQLite locks nowhere and never (`PENDING_BYTE` in its os.h): whoever has it has the file.
-const GUARD: u64 = 1 << 62;
 
 impl Lock {
     /// Takes the lock and leaves `text` in the file, which is whoever's the folder's files are
@@ -117,7 +128,8 @@ impl Lock {
             file.set_len(0)?;
             file.rewind()?;
             file.write_all(text.as_bytes())?;
-            return Ok(Self { file, path: path.to_owned(), guarded: None, other: None });
+            let given = Cell::new(false);
+            return Ok(Self { file, path: path.to_owned(), given, guarded: None, other: None });
         }
         Err(Refused::Io(io::Error::other("somebody takes it away again and again")))
     }
@@ -140,7 +152,7 @@ impl Lock {
             return Err(Refused::Held(held_by(&self.path).unwrap_or_default()));
         }
         match &self.guarded {
-            Some(guarded) if matches!(try_lock_byte(&guarded.file, GUARD), Ok(false)) => {
+            Some(guarded) if matches!(byte_lock::take(&guarded.file, GUARD), Ok(false)) => {
                 Err(Refused::Held(String::new()))
             }
             _ => Ok(()),
@@ -171,7 +183,7 @@ impl Lock {
         }
         let Ok(file) = place::theirs(|| open::writable(path)) else { return Ok(()) };
         let opened = file.metadata()?;
-        match try_lock_byte(&file, GUARD) {
+        match byte_lock::take(&file, GUARD) {
             Ok(true) => {
                 self.guarded = Some(Guarded::new(file, (opened.dev(), opened.ino()), path));
             }
@@ -183,8 +195,9 @@ impl Lock {
     }
 
     /// One that was taken in place of this one, whose own file is gone.
-    pub fn replaced_by(&mut self, anew: Self) -> Self {
-        Self { guarded: self.guarded.take(), other: self.other.take(), ..anew }
+    pub fn replaced_by(&mut self, mut anew: Self) -> Self {
+        (anew.guarded, anew.other) = (self.guarded.take(), self.other.take());
+        anew
     }
 
     /// Holds another one as long as this one, whose file is removed in the end.
@@ -204,14 +217,19 @@ impl Lock {
         }
     }
 
-    /// Lets go of it, whoever inherited its descriptor (`flock(2)`: one operation unlocks them all).
+    /// Lets go of it, whoever it was given to (`flock(2)`: one operation unlocks them all).
     pub fn release(self) {
+        self.unlock();
+    }
+
+    fn unlock(&self) {
         // Nothing else can be done about a lock that stays: it goes with its last holder.
         let _ = self.file.unlock();
     }
 
-    /// The descriptor that holds it, for a child to inherit.
-    pub fn file(&self) -> &File {
+    /// The descriptor that holds it, for another process to hold it as well.
+    pub fn give(&self) -> &File {
+        self.given.set(true);
         &self.file
     }
 }
@@ -258,53 +276,6 @@ pub fn held(path: &Path) -> Option<(String, std::fs::Metadata)> {
     matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)).then(|| (read(file), found))
 }
 
-/// Takes the lock of one byte of a file, as SQLite does, until the file is closed; whether it was free.
-///
-/// It belongs to the open file (`F_OFD_SETLK` in `fcntl(2)`), so that this process' own SQLite, if it had the
-/// file open as well, would lose none of its locks.
-///
-/// # Errors
-/// The file system has no such locks, or the file is not open for writing.
-pub fn try_lock_byte(file: &File, byte: u64) -> io::Result<bool> {
-    match nix::fcntl::fcntl(file, nix::fcntl::FcntlArg::F_OFD_SETLK(&one_byte(byte)?)) {
-        Ok(_) => Ok(true),
-        Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::EACCES) => Ok(false),
-        Err(errno) => Err(errno.into()),
-    }
-}
-
-/// As [`try_lock_byte`], together with others who only share it.
-///
-/// # Errors
-/// As [`try_lock_byte`].
-pub fn try_share_byte(file: &File, byte: u64) -> io::Result<bool> {
-    let shared = nix::libc::flock { l_type: nix::libc::F_RDLCK as _, ..one_byte(byte)? };
-    match nix::fcntl::fcntl(file, nix::fcntl::FcntlArg::F_OFD_SETLK(&shared)) {
-        Ok(_) => Ok(true),
-        Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::EACCES) => Ok(false),
-        Err(errno) => Err(errno.into()),
-    }
-}
-
-/// As [`try_lock_byte`], waiting until it is free.
-///
-/// # Errors
-/// As [`try_lock_byte`].
-pub fn lock_byte(file: &File, byte: u64) -> io::Result<()> {
-    nix::fcntl::fcntl(file, nix::fcntl::FcntlArg::F_OFD_SETLKW(&one_byte(byte)?))?;
-    Ok(())
-}
-
-fn one_byte(byte: u64) -> io::Result<nix::libc::flock> {
-    Ok(nix::libc::flock {
-        l_type: nix::libc::F_WRLCK as _,
-        l_whence: nix::libc::SEEK_SET as _,
-        l_start: nix::libc::off_t::try_from(byte).map_err(|_| io::ErrorKind::InvalidInput)?,
-        l_len: 1,
-        l_pid: 0,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -327,10 +298,40 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");
         let lock = Lock::acquire(&path, "").unwrap();
-        let inherited = lock.file().try_clone().unwrap();
+        let inherited = lock.give().try_clone().unwrap();
         lock.release();
         assert!(Lock::acquire(&path, "").is_ok());
         drop(inherited);
+    }
+
+    #[test]
+    fn whoever_has_a_copy_of_a_descriptor_by_chance_holds_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        std::fs::write(dir.path().join("db"), "").unwrap();
+        let mut lock = Lock::acquire(&path, "").unwrap();
+        lock.guard(&dir.path().join("db")).unwrap();
+        lock.hold(Some(Lock::acquire(&dir.path().join("place"), "").unwrap()));
+        // What a child has between its beginning and its program.
+        let place = lock.other().unwrap().file.try_clone().unwrap();
+        let copies = [lock.file.try_clone(), lock.guarded.as_ref().unwrap().file.try_clone()];
+        drop(lock);
+        let mut again = Lock::acquire(&path, "").unwrap();
+        again.guard(&dir.path().join("db")).unwrap();
+        assert!(!dir.path().join("place").exists());
+        drop((copies, place));
+    }
+
+    #[test]
+    fn a_lock_that_was_given_away_is_held_by_who_has_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let lock = Lock::acquire(&path, "").unwrap();
+        let heir = lock.give().try_clone().unwrap();
+        drop(lock);
+        assert!(matches!(Lock::acquire(&path, ""), Err(Refused::Held(_))));
+        drop(heir);
+        assert!(Lock::acquire(&path, "").is_ok());
     }
 
     #[test]
@@ -340,7 +341,7 @@ mod tests {
         let mut lock = Lock::acquire(&path, "first").unwrap();
         std::fs::write(dir.path().join("db"), "").unwrap();
         lock.guard(&dir.path().join("db")).unwrap();
-        let inherited = lock.file().try_clone().unwrap();
+        let inherited = lock.give().try_clone().unwrap();
         inherited.unlock().unwrap();
         lock.keep().unwrap();
         assert!(matches!(Lock::acquire(&path, ""), Err(Refused::Held(_))));

@@ -10,7 +10,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 use crate::os::place::{self, Folder};
-use crate::os::{fd, lock};
+use crate::os::{byte_lock, fd};
 
 /// The log's header, in bytes.
 pub const HEADER: u64 = 32;
@@ -135,7 +135,7 @@ fn beside(database: &Path, suffix: &str, write: bool) -> io::Result<Option<File>
 /// The index can be neither locked nor read.
 pub fn settled_index(database: &Path) -> io::Result<State> {
     match beside(database, "-shm", true)? {
-        Some(index) if lock::try_lock_byte(&index, WRITER)? => read_index(&index),
+        Some(index) if byte_lock::take(&index, WRITER)? => read_index(&index),
         Some(_) | None => Ok(State::Unknown),
     }
 }
@@ -335,7 +335,7 @@ fn frame(log: &File, at: u64) -> io::Result<Option<Frame>> {
 /// The index can be neither locked nor written.
 pub fn try_clear(database: &Path) -> io::Result<bool> {
     let Some(index) = beside(database, "-shm", true)? else { return Ok(true) };
-    if !lock::try_lock_byte(&index, WRITER)? {
+    if !byte_lock::take(&index, WRITER)? {
         return Ok(false);
     }
     clear_locked(&index)?;
@@ -361,8 +361,8 @@ impl Guard {
     /// Holds what is free, and says whether that is all. A reader's mark alone keeps the log from beginning
     /// anew (`walRestartLog` in SQLite's wal.c).
     pub fn try_hold(&mut self) -> bool {
-        let read = lock::try_share_byte(&self.index, READER).unwrap_or(true);
-        self.writer = self.writer || lock::try_lock_byte(&self.index, WRITER).unwrap_or(true);
+        let read = byte_lock::share(&self.index, READER).unwrap_or(true);
+        self.writer = self.writer || byte_lock::take(&self.index, WRITER).unwrap_or(true);
         read && self.writer
     }
 
@@ -371,7 +371,7 @@ impl Guard {
     /// # Errors
     /// The index can be neither locked nor written.
     pub fn clear(&self) -> io::Result<()> {
-        if self.writer || lock::try_lock_byte(&self.index, WRITER)? {
+        if self.writer || byte_lock::take(&self.index, WRITER)? {
             clear_locked(&self.index)?;
         }
         Ok(())
@@ -384,7 +384,7 @@ impl Guard {
 /// As [`try_clear`].
 pub fn clear(database: &Path) -> io::Result<()> {
     let Some(index) = beside(database, "-shm", true)? else { return Ok(()) };
-    lock::lock_byte(&index, WRITER)?;
+    byte_lock::wait_for(&index, WRITER)?;
     clear_locked(&index)
 }
 

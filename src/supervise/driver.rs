@@ -25,7 +25,6 @@ use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
 use crate::litestream::others::Others;
 use crate::os::children::Children;
-use crate::os::lock::Lock;
 use crate::os::outlet::Outlet;
 use crate::os::signal::{Sender, Signals};
 use crate::os::{event, fd, limit, needs, oom_score, open, place, signal, spawn};
@@ -63,7 +62,7 @@ pub(super) enum Message {
     /// What became of the databases that it names at the start.
     Admitted(Vec<Admission>),
     /// What became of the n-th look at a database that is new in it.
-    LookedAt(Db, u64, Result<Lock, Failure>),
+    LookedAt(Db, u64, Result<(), Failure>),
     /// What became of the n-th look at a database's new place.
     Probed(Db, u64, Result<(), Failure>),
     /// The n-th Litestream took a database in, or did not.

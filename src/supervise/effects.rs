@@ -114,6 +114,8 @@ pub(super) struct World {
     pub(super) parted: BTreeMap<PathBuf, String>,
     /// These were compared with their backups, and nobody has had them since.
     pub(super) inspected: BTreeSet<PathBuf>,
+    /// Those that the next Litestream has again after none had them for a while.
+    pub(super) returned: BTreeSet<PathBuf>,
     /// Of these something that an earlier run left is on no replica.
     pub(super) owing: Owing,
     /// The shim's number, as it says.
@@ -210,6 +212,7 @@ impl World {
             follows,
             parted: BTreeMap::new(),
             inspected: BTreeSet::new(),
+            returned: BTreeSet::new(),
             owing: Owing::default(),
             shim_pid: None,
             shim: None,

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use super::driver::Message;
 use super::effects::World;
-use super::ledger::{self, Damaged};
+use super::ledger::{self, Damaged, Had};
 use super::link::Link;
 use super::litestream_log::{self, Heard};
 use super::setup::IfBehind;
@@ -67,11 +67,12 @@ impl World {
         }
         let parted = std::mem::take(&mut self.parted);
         let inspected = std::mem::take(&mut self.inspected);
+        let returned = std::mem::take(&mut self.returned);
         let listed = self.roster.listed();
         let databases = listed.iter().map(|(_, database)| database.clone());
         let made_ready = databases.filter(|database| self.version.is_ltx() && database.exists());
         let is_ignored = self.setup.if_behind == IfBehind::Ignore;
-        let made_ready: Vec<(Database, Option<String>, Damaged)> = made_ready
+        let made_ready: Vec<(Database, Option<String>, Damaged, Had)> = made_ready
             .map(|database| {
                 let is_inspected = inspected.contains(&database.path);
                 (parted.get(&database.path).cloned(), database, is_inspected)
@@ -83,7 +84,8 @@ impl World {
                     (false, true) => Damaged::Seen,
                     (false, false) => Damaged::Refused,
                 };
-                (database, whole, damaged)
+                let had = if returned.contains(&database.path) { Had::NotAlways } else { Had::Always };
+                (database, whole, damaged, had)
             })
             .collect();
         if made_ready.is_empty() {
@@ -94,11 +96,11 @@ impl World {
         let places = Rc::new(Semaphore::new(self.setup.restore_parallel.max(1)));
         tokio::task::spawn_local(async move {
             let mut making = JoinSet::new();
-            for (database, whole, damaged) in made_ready {
+            for (database, whole, damaged, had) in made_ready {
                 let (runner, places) = (runner.clone(), places.clone());
                 making.spawn_local(async move {
                     let _place = places.acquire().await;
-                    make_ready(&runner, &database, whole, damaged).await
+                    make_ready(&runner, &database, whole, damaged, had).await
                 });
             }
             let mut emptied = Ok(());
@@ -161,7 +163,7 @@ impl World {
         // A descriptor and not a path: it is this very version even when the file was replaced, it
         // needs no quoting, and a user who may not see the file can execute it.
         let exec = format!("{} __shim {}", fd::path(&program).display(), fd::number(&theirs));
-        let locks = self.roster.locks().chain([self.folder.lock().file().as_raw_fd()]);
+        let locks = self.roster.locks().chain([self.folder.lock().give().as_raw_fd()]);
         let env: Vec<_> =
             self.runner.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let spawn = Spawn {
@@ -213,13 +215,14 @@ async fn make_ready(
     database: &Database,
     whole: Option<String>,
     damaged: Damaged,
+    had: Had,
 ) -> Result<(), Failure> {
     let whole = match whole {
         Some(why) => {
             ledger::check(runner, database, &why, damaged).await?;
             Some(why)
         }
-        None => ledger::whole_for(runner, database, None, damaged).await?,
+        None => ledger::whole_for(runner, database, None, damaged, had).await?,
     };
     match whole {
         Some(why) => wal::empty(runner, database, &why, EMPTYING).await,

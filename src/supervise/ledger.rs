@@ -102,6 +102,7 @@ pub(super) async fn whole_for(
     database: &Database,
     limit: Option<Duration>,
     damaged: Damaged,
+    had: Had,
 ) -> Result<Option<String>, Failure> {
     let unknown = |error: String| {
         let path = database.path.display();
@@ -117,7 +118,7 @@ pub(super) async fn whole_for(
         | Answer::Unfinished(_)
         | Answer::Whole
         | Answer::Malformed(_) => return Ok(None),
-        Answer::Parted { why, since } => (parted(&why, since), false),
+        Answer::Parted { why, since } => (parted(&why, since.filter(|_| had == Had::Always)), false),
         Answer::Unfounded => (UNFOUNDED.to_owned(), false),
         Answer::Broken(why) => (broken(&why), true),
         Answer::Resized { was, now } => return Err(resized(database, was, now)),
@@ -127,6 +128,15 @@ pub(super) async fn whole_for(
         reset(runner, database).await.map_err(unknown)?;
     }
     Ok(Some(why))
+}
+
+/// Whether Litestream had a database whenever somebody could write to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Had {
+    /// It did, as far as anybody knows.
+    Always,
+    /// It did not: that they differ is no wonder.
+    NotAlways,
 }
 
 /// What is done about a file that SQLite cannot read, before all of it is copied.

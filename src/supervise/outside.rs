@@ -1,6 +1,7 @@
 //! Databases that a source names and that Litestream does not have: each is looked at for itself, in its own time,
 //! and tried again after each answer that still names it.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -34,9 +35,12 @@ const LONG: Duration = Duration::from_secs(1);
 /// The same of a restore, which may be a long one.
 const LONG_RESTORE: Duration = Duration::from_secs(5);
 
+/// A lock that a look has taken: whoever stops the look has let go of it by then.
+type Taken = Rc<Cell<Option<Lock>>>;
+
 /// The looks that are under way, by their numbers.
 pub(super) struct Outside {
-    tasks: BTreeMap<u64, JoinHandle<()>>,
+    tasks: BTreeMap<u64, (JoinHandle<()>, Taken)>,
     looking: Room,
     restoring: Room,
 }
@@ -48,15 +52,17 @@ impl Outside {
         Self { tasks: BTreeMap::new(), looking, restoring }
     }
 
-    /// It is over.
-    pub(super) fn done(&mut self, number: u64) {
-        self.tasks.remove(&number);
+    /// It is over; the lock that it took.
+    pub(super) fn done(&mut self, number: u64) -> Option<Lock> {
+        self.tasks.remove(&number)?.1.take()
     }
 
     /// Nobody waits for it.
     pub(super) fn stop(&mut self, number: u64) {
-        if let Some(task) = self.tasks.remove(&number) {
+        if let Some((task, taken)) = self.tasks.remove(&number) {
+            // It ends when it is its turn, and its lock may be wanted before that.
             task.abort();
+            drop(taken.take());
         }
     }
 }
@@ -103,23 +109,23 @@ struct Look {
     others: Rc<Others>,
     looking: Room,
     restoring: Room,
+    taken: Taken,
     /// What both read, which goes with this.
     _config: Written,
 }
 
 impl Look {
     /// Locks it, and restores it if it is missing.
-    async fn look(self) -> Result<Lock, Failure> {
-        let (lock, is_missing) = self.looking.take(self.lock()).await?;
-        if is_missing {
+    async fn look(self) -> Result<(), Failure> {
+        if self.looking.take(self.lock()).await? {
             let restored = self.restorer.restore_all(std::slice::from_ref(&self.database));
             self.restoring.take(restored).await.map_err(|errors| prepare::failures(&errors))?;
         }
-        Ok(lock)
+        Ok(())
     }
 
     /// Locks it, and tells whether it is missing.
-    async fn lock(&self) -> Result<(Lock, bool), Failure> {
+    async fn lock(&self) -> Result<bool, Failure> {
         let db = std::slice::from_ref(&self.database);
         let children = self.preparation.runner.children.clone();
         let interrupted = || children.is_aborted().then_some(ExitCode::UNAVAILABLE);
@@ -128,12 +134,11 @@ impl Look {
             twins::lock_all(db, &self.socket, &self.keeper, Source::User, (none, OnLock::Fail), interrupted)
                 .await?;
         let lock = locks.into_iter().next();
-        let lock = lock.ok_or_else(|| Failure::new(ExitCode::LOCKED, "no lock was made"))?;
+        self.taken.set(lock);
         if let Some((_, failure)) = twins::doubled(&self.others, [(Db(0), &self.database)]) {
             return Err(failure);
         }
-        let is_missing = self.preparation.is_missing(&self.database, self.version, None).await?;
-        Ok((lock, is_missing))
+        self.preparation.is_missing(&self.database, self.version, None).await
     }
 }
 
@@ -202,7 +207,7 @@ impl World {
             let result = looking.take(takes_it(runner, version, config, database, limit, goes_on)).await;
             let _ = outbox.send(Message::Probed(db, number, result));
         };
-        self.outside.tasks.insert(number, tokio::task::spawn_local(asked));
+        self.outside.tasks.insert(number, (tokio::task::spawn_local(asked), Taken::default()));
         Ok(())
     }
 
@@ -225,14 +230,15 @@ impl World {
             others,
             looking: self.outside.looking.clone(),
             restoring: self.outside.restoring.clone(),
+            taken: Taken::default(),
             _config: config,
         };
-        let outbox = self.outbox.clone();
+        let (outbox, taken) = (self.outbox.clone(), look.taken.clone());
         let task = tokio::task::spawn_local(async move {
             let result = look.look().await;
             let _ = outbox.send(Message::LookedAt(db, number, result));
         });
-        self.outside.tasks.insert(number, task);
+        self.outside.tasks.insert(number, (task, taken));
         Ok(())
     }
 }

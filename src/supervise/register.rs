@@ -42,7 +42,8 @@ impl Asker {
         limit: Duration,
     ) -> Result<(), String> {
         // Whoever named it has looked at it.
-        let whole = ledger::whole_for(&self.runner, database, Some(limit), ledger::Damaged::Seen).await;
+        let (seen, had) = (ledger::Damaged::Seen, ledger::Had::NotAlways);
+        let whole = ledger::whole_for(&self.runner, database, Some(limit), seen, had).await;
         let mut whole = whole.map_err(|failure| failure.message)?;
         loop {
             if let Some(why) = &whole {

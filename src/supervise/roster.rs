@@ -69,7 +69,7 @@ impl Roster {
     }
 
     pub(super) fn locks(&self) -> impl Iterator<Item = RawFd> {
-        self.entries.values().map(|entry| entry.lock.file().as_raw_fd())
+        self.entries.values().map(|entry| entry.lock.give().as_raw_fd())
     }
 
     /// Whether one of the locks is this file: device and inode.
@@ -134,7 +134,7 @@ impl Roster {
         let rest = self.came.split_off(self.came.len().min(most));
         let came = std::mem::replace(&mut self.came, rest);
         self.changed = !self.came.is_empty();
-        let lock = |db: Db| Some((db, self.entries.get(&db)?.lock.file().as_raw_fd()));
+        let lock = |db: Db| Some((db, self.entries.get(&db)?.lock.give().as_raw_fd()));
         Some(News { came: came.into_iter().filter_map(lock).collect(), went: std::mem::take(&mut self.went) })
     }
 

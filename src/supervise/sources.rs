@@ -317,8 +317,13 @@ impl Driver {
             Message::Answered(answer) => self.answered(answer),
             Message::Admitted(admissions) => self.admitted(admissions),
             Message::LookedAt(db, number, result) => {
-                self.world.outside.done(number);
-                let result = result.map_err(|failure| failure.message);
+                let lock = self.world.outside.done(number);
+                let result = match (result, lock) {
+                    (Ok(()), Some(lock)) => Ok(lock),
+                    // It was stopped, and is another's by now.
+                    (Ok(()), None) => return,
+                    (Err(failure), _) => Err(failure.message),
+                };
                 self.turn(Turn::LookedAt { db, number, result });
             }
             Message::Probed(db, number, result) => {

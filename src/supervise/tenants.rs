@@ -122,6 +122,9 @@ impl Driver {
             Step::Stop(number) => world.outside.stop(number),
             Step::Lock(db) => {
                 let Some(tenant) = world.tenants.get(db) else { return };
+                if !tenant.is_found() {
+                    world.returned.insert(tenant.named.database.path.clone());
+                }
                 let locked = twins::lock_now(&tenant.named.database, &world.folder);
                 let result = locked.map_err(|failure| failure.message);
                 self.decide(Turn::Locked { db, result });
@@ -191,6 +194,10 @@ fn reason(tenant: &Tenant, why: Why<Tenant>) -> String {
         Why::Unconfirmed => {
             let place = &tenant.named.database.replica;
             format!("{path}: replica {place}: nothing was confirmed there before the end")
+        }
+        Why::Ended => {
+            let place = &tenant.named.database.replica;
+            format!("{path}: replica {place}: litestream ended before anything was confirmed there")
         }
     }
 }

@@ -4,6 +4,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::support::process::Running;
@@ -308,7 +309,7 @@ fn a_stop_in_the_middle_of_a_move_sends_nobody_where_another_has_come() {
     });
     sqlite::insert(&tenants.path("a"), 20);
     sqlite::insert(&tenants.path("z"), 2);
-    running.signal(nix::sys::signal::Signal::SIGTERM);
+    running.signal(Signal::SIGTERM);
     running.wait_log(1, "stopping");
     s3.resume();
     let ended = running.finish().expect_code(143);
@@ -316,6 +317,42 @@ fn a_stop_in_the_middle_of_a_move_sends_nobody_where_another_has_come() {
     assert_eq!(tenants.backup("a"), 7, "what the other one wrote there");
     let moved = Tenants { replica: Box::new(move |name| on(&s3.endpoint(), name)), ..tenants };
     assert_eq!(moved.backup("a"), 25);
+}
+
+/// Else the app would run without it until the next answer.
+#[test]
+fn who_was_moving_when_litestream_or_its_shim_died_is_replicated_when_the_app_is_back() {
+    for victim in [Running::litestream, Running::shim] {
+        let s3 = S3::start();
+        s3.bucket("backups");
+        s3.hold_ltx();
+        let tenants = Tenants::in_folders();
+        fs::create_dir_all(tenants.world.path("tenants")).expect("the world can be written");
+        sqlite::create(&tenants.path("a"), 5);
+        tenants.name(&["a"]);
+        let running = tenants.start("10m");
+        answer(&tenants, &[json!({"path": tenants.path("a"), "replica": on(&s3.endpoint(), "a")})]);
+        let reload = tenants.reloader().start();
+        wait_until("an upload to the new place", DEADLINE, || {
+            s3.seen().iter().any(|request| request.starts_with("PutObject ") && request.ends_with(".ltx"))
+        });
+        sqlite::insert(&tenants.path("a"), 20);
+        // What it says when it is asked again, which is at once.
+        tenants.name(&["a"]);
+        let asked = tenants.asked();
+        running.kill(&victim(&running), Signal::SIGKILL);
+        // The place is the old one already in the word of what is asked in vain.
+        running.wait_log(1, "; going back to ");
+        // Litestream would wait for it at its end.
+        s3.resume();
+        reload.finish().expect_code(69);
+        running.wait_log(2, ") runs as pid ");
+        wait_until("the resolver to be asked", DEADLINE, || tenants.asked() > asked);
+        sqlite::insert(&tenants.path("a"), 10);
+        wait_until("all of it on the old place", DEADLINE, || tenants.backup("a") == 35);
+        let ended = running.stop(143);
+        assert!(!ended.log.contains("damaged"), "{}", ended.log);
+    }
 }
 
 #[test]
@@ -349,7 +386,7 @@ fn a_stop_while_the_old_place_is_let_go_goes_back_too() {
         new.seen().iter().any(|request| request.starts_with("DeleteObject "))
     });
     tenants.wait_asked(3);
-    running.signal(nix::sys::signal::Signal::SIGTERM);
+    running.signal(Signal::SIGTERM);
     running.wait_log(1, "stopping");
     old.resume();
     running.finish().expect_code(143).expect_log("all other databases are on their replicas");

@@ -27,7 +27,7 @@ impl Machine {
         self.start(now, Action::StartApp);
         self.absent.restarted(now);
         self.set_ready(self.may_be_ready());
-        self.ask_later(now);
+        self.asks_when_running(now);
     }
 
     fn start(&mut self, now: Instant, action: Action) {

@@ -168,6 +168,7 @@ impl Machine {
             Event::RestoreFailed(code) => self.not_prepared(Phase::Restoring, code),
             Event::Awaited(db) => self.awaited(db),
             Event::Named(db) => self.named(db),
+            Event::Returned(db) => self.returned(db),
             Event::Dropped(db) => self.dropped(now, db),
             Event::Resolved { restore } => self.resolved(now, restore),
             Event::ResolveFailed(code) => self.resolve_failed(now, code),

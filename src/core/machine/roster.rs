@@ -35,12 +35,14 @@ pub(super) struct Roster {
     /// They are to be asked once more after that.
     again: bool,
     ask_at: Option<Instant>,
+    /// Litestream ended while some of what the sources name was on its way.
+    unsettled: bool,
 }
 
 impl Roster {
     pub(super) fn new(databases: usize) -> Self {
         let members = (0..databases).map(|place| (Db(place), Standing::Here)).collect();
-        Self { members, asking: false, again: false, ask_at: None }
+        Self { members, asking: false, again: false, ask_at: None, unsettled: false }
     }
 
     /// Those that count.
@@ -135,6 +137,18 @@ impl Machine {
         }
     }
 
+    /// It is launched with the rest.
+    pub(super) fn returned(&mut self, db: Db) {
+        if self.phase == Phase::Launching && self.roster.is_outside(db) {
+            self.roster.members.insert(db, Standing::Here);
+            self.lag.returned(db);
+            // The app wrote to it while nobody had it.
+            self.unconfirmed.insert(db);
+        } else {
+            self.act(Action::PutOff(db));
+        }
+    }
+
     fn take_in(&mut self, db: Db, awaited: bool) {
         self.roster.members.insert(db, Standing::Coming { awaited });
         // The app may have written to it already.
@@ -213,11 +227,13 @@ impl Machine {
     }
 
     /// A fresh Litestream gets all that counts at its launch. What the last one was only being told
-    /// of must not keep the app from coming back, but is drained like the rest if all is to end.
+    /// of must not keep the app from coming back, but is drained like the rest if all is to end. One that was on its way from
+    /// one place to another is told of by [`Self::returned`].
     pub(super) fn relaunch_roster(&mut self) {
         let stops = self.goal.stop().is_some();
         let members = self.roster.members.clone();
         for (db, standing) in members {
+            self.roster.unsettled |= standing != Standing::Here;
             match standing {
                 Standing::Outside => {}
                 Standing::Coming { awaited: true } if !stops => {
@@ -251,6 +267,14 @@ impl Machine {
     /// Those outside in which there is something that is on no replica, as far as anybody knows.
     pub(super) fn left_outside(&self) -> Vec<Db> {
         self.roster.outside().filter(|db| self.lag.is_behind(*db)).collect()
+    }
+
+    /// The app runs: the sources are asked after a while; or at once, about what came to nothing with the last Litestream.
+    pub(super) fn asks_when_running(&mut self, now: Instant) {
+        if std::mem::take(&mut self.roster.unsettled) {
+            self.reload();
+        }
+        self.ask_later(now);
     }
 
     pub(super) fn ask(&mut self) {

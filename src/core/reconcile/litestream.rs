@@ -94,7 +94,8 @@ impl<W: Wanted> Reconciliation<W> {
         }
     }
 
-    /// What the last Litestream was being told of is void.
+    /// What the last Litestream was being told of is void. One that was on its way to another place is where it was
+    /// before, or the app would come back without its being replicated; the next answer moves it again.
     pub(super) fn relaunched(&mut self) {
         let litestreams = self.members.iter().filter(|(_, member)| member.is_litestreams());
         for db in litestreams.map(|(db, _)| *db).collect::<Vec<_>>() {
@@ -103,6 +104,47 @@ impl<W: Wanted> Reconciliation<W> {
                 member.before = None;
             }
         }
-        self.members.values_mut().for_each(|member| member.returning = false);
+        let moved = |(_, member): &(&Db, &Member<W>)| {
+            !member.is_litestreams() && (member.before.is_some() || member.returning)
+        };
+        for db in self.members.iter().filter(moved).map(|(db, _)| *db).collect::<Vec<_>>() {
+            self.return_with_the_launch(db);
+        }
+        let has = self.members.values_mut().filter(|member| member.is_litestreams());
+        has.for_each(|member| member.returning = false);
+    }
+
+    /// The Litestream that is being started has it where it was, unless another has come there.
+    fn return_with_the_launch(&mut self, db: Db) {
+        let Some(member) = self.members.get(&db) else { return };
+        let to = member.before.clone().unwrap_or_else(|| member.wanted.clone());
+        if self.in_the_place_of(Some(db), &to).is_some() {
+            return;
+        }
+        self.become_state(db, State::Here);
+        let Some(member) = self.members.get_mut(&db) else { return };
+        if member.before.take().is_some() {
+            let from = std::mem::replace(&mut member.wanted, to.clone());
+            self.step(Step::GoBack { from, to, why: Why::Ended });
+        }
+        self.step(Step::Lock(db));
+    }
+
+    /// What goes back with the launch is locked again, or another keeper has it by now.
+    pub(super) fn locked_again(&mut self, db: Db, result: Result<W::Lock, W::Reason>) {
+        match result {
+            Ok(lock) => {
+                self.step(Step::Take(db, lock));
+                self.step(Step::Tell(Event::Returned(db)));
+            }
+            Err(reason) => {
+                self.become_state(db, State::Refused);
+                let Some(member) = self.members.get_mut(&db) else { return };
+                member.returning = true;
+                let wanted = member.wanted.clone();
+                self.step(Step::Refuse(wanted, Why::Told(reason)));
+                self.step(Step::Tell(Event::Drained(db)));
+            }
+        }
     }
 }

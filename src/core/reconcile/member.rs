@@ -27,7 +27,8 @@ pub(super) struct Member<W> {
 ///                      Leaving ─────┴──> nobody's, or once more from the left
 /// ```
 ///
-/// A relaunch makes all that Litestream has `Here`, and what is `Coming` goes back to the left unless all ends.
+/// A relaunch makes all that Litestream has `Here`, and what is `Coming` goes back to the left unless all ends; from there,
+/// what was moving is `Here` at its old place.
 #[derive(Clone, Debug)]
 pub(super) enum State<W> {
     /// What it needs is this one's, as long as Litestream has that.

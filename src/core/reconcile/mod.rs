@@ -108,6 +108,13 @@ impl<W: Wanted> Reconciliation<W> {
         self.members.keys().copied()
     }
 
+    /// Where it was replicated until it began to move, if it has not come anywhere since.
+    #[cfg(test)]
+    pub(super) fn place_before(&self, db: Db) -> Option<&W> {
+        let member = self.members.get(&db)?;
+        member.before.as_ref().or(member.returning.then_some(&member.wanted))
+    }
+
     #[cfg(test)]
     pub(super) fn before(&self, db: Db) -> Option<&W> {
         self.members.get(&db)?.before.as_ref()

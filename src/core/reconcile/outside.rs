@@ -196,6 +196,9 @@ impl<W: Wanted> Reconciliation<W> {
 
     /// What was found is locked, or another keeper has it.
     pub(super) fn locked(&mut self, db: Db, result: Result<W::Lock, W::Reason>) {
+        if self.members.get(&db).is_some_and(|member| matches!(member.state, State::Here)) {
+            return self.locked_again(db, result);
+        }
         match result {
             Ok(lock) => {
                 self.step(Step::Take(db, lock));

@@ -61,7 +61,7 @@ pub enum Turn<W: Wanted> {
     },
     /// It has appeared in a folder, where Litestream finds it; or it cannot be replicated as it is there.
     Found(W, Result<(), W::Reason>),
-    /// What was found is locked, or another keeper has it.
+    /// What was to be locked is, or another keeper has it.
     Locked {
         /// Which.
         db: Db,
@@ -102,7 +102,7 @@ pub enum Step<W: Wanted> {
     Probe(Db, u64, W),
     /// The look of this number is over, or for nothing.
     Stop(u64),
-    /// Lock it: it was found.
+    /// Lock it: it was found, or goes back to where it was.
     Lock(Db),
     /// It is Litestream's from now on, with its lock.
     Take(Db, W::Lock),
@@ -157,4 +157,6 @@ pub enum Why<W: Wanted> {
     Occupied(W),
     /// Its new place has confirmed nothing before the end.
     Unconfirmed,
+    /// The same before Litestream ended.
+    Ended,
 }

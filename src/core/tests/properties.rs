@@ -179,6 +179,7 @@ fn events() -> impl Strategy<Value = Event> {
         1 => Just(Event::RestoreFailed(ExitCode::UNAVAILABLE)),
         2 => db().prop_map(Event::Awaited),
         2 => db().prop_map(Event::Named),
+        1 => db().prop_map(Event::Returned),
         1 => db().prop_map(Event::Dropped),
         2 => any::<bool>().prop_map(|restore| Event::Resolved { restore }),
         1 => Just(Event::ResolveFailed(ExitCode::UNAVAILABLE)),

@@ -21,6 +21,80 @@ fn moving() -> Town {
     town
 }
 
+/// Litestream dies, and all comes up again.
+fn die_and_come_back(town: &mut Town) {
+    town.die();
+    town.up();
+}
+
+#[test]
+fn who_was_moving_when_litestream_died_is_where_it_was_and_the_sources_are_asked_at_once() {
+    for far in 0..4 {
+        let mut town = moving();
+        if far > 0 {
+            // Let go.
+            town.unregister(1, true);
+        }
+        if far > 1 {
+            town.look(1, true);
+        }
+        if far > 2 {
+            // On its way back.
+            town.register(1, false);
+        }
+        die_and_come_back(&mut town);
+        assert_eq!((town.here(), town.asked), (here(&[(1, 1)]), 2), "{far}");
+        let told = town.did(&Step::GoBack { from: said((1, 2)), to: said((1, 1)), why: Why::Ended });
+        assert_eq!(told, usize::from(far == 1 || far == 2), "{far}");
+        // The answer moves it again, unless it has failed there.
+        town.answer(&[(1, 2)], false);
+        town.all_go_well();
+        assert_eq!(town.here(), here(&[(1, if far > 2 { 1 } else { 2 })]), "{far}");
+        assert_eq!(town.end(), 0);
+    }
+}
+
+#[test]
+fn who_swap_their_places_are_where_they_were_after_a_death() {
+    let mut town = Town::new(&[(1, 1), (2, 2)]);
+    town.answer(&[(1, 2), (2, 1)], false);
+    town.look(1, true);
+    town.look(2, true);
+    town.unregister(1, true);
+    town.unregister(2, true);
+    town.look(1, true);
+    die_and_come_back(&mut town);
+    assert_eq!(town.here(), here(&[(1, 1), (2, 2)]));
+    assert_eq!(town.end(), 0);
+}
+
+#[test]
+fn who_was_moving_and_is_another_keepers_by_now_counts_as_named() {
+    let mut town = moving();
+    town.unregister(1, true);
+    town.is_anothers = true;
+    die_and_come_back(&mut town);
+    assert_eq!(
+        (town.standing(1), town.did(&Step::Refuse(said((1, 1)), Why::Told("another's")))),
+        (Standing::Outside, 1)
+    );
+    town.answer(&[(1, 1)], false);
+    town.all_go_well();
+    assert_eq!((town.here(), town.did(&Step::Added(said((1, 1)))), town.end()), (here(&[(1, 1)]), 0, 0));
+}
+
+#[test]
+fn who_was_new_when_litestream_died_is_asked_about_at_once() {
+    let mut town = Town::new(&[(1, 1)]);
+    let asked = town.asked;
+    die_and_come_back(&mut town);
+    assert_eq!(town.asked, asked, "all is as it should be");
+    town.answer(&[(1, 1), (2, 2)], false);
+    town.look(2, true);
+    die_and_come_back(&mut town);
+    assert_eq!((town.here(), town.asked), (here(&[(1, 1)]), asked + 1));
+}
+
 #[test]
 fn what_is_named_at_the_start_is_there_and_numbers_are_never_used_twice() {
     let mut town = Town::new(&[(1, 1), (2, 2)]);

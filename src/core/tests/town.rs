@@ -79,6 +79,10 @@ pub(super) struct Town {
     pub(super) notes: Vec<Note>,
     pub(super) code: Option<ExitCode>,
     pub(super) stopped: bool,
+    /// How often the sources were asked.
+    pub(super) asked: usize,
+    /// Whom another keeper has.
+    anothers: BTreeSet<Db>,
 }
 
 impl Town {
@@ -103,6 +107,8 @@ impl Town {
             notes: Vec::new(),
             code: None,
             stopped: false,
+            asked: 0,
+            anothers: BTreeSet::new(),
         };
         town.tell(Event::Start);
         town.tell(Event::Prepared { restore: false, confirms: true });
@@ -277,8 +283,13 @@ impl Town {
                 self.probes.remove(&number);
             }
             Step::Lock(db) => {
-                let result = if std::mem::take(&mut self.is_anothers) { Err("another's") } else { Ok(0) };
+                // No look has such a number.
+                let lock = u64::MAX - db.0 as u64;
+                let result = if std::mem::take(&mut self.is_anothers) { Err("another's") } else { Ok(lock) };
                 self.flying.extend(result.ok());
+                if result.is_err() {
+                    self.anothers.insert(db);
+                }
                 self.all.handle(self.machine.moment(), Turn::Locked { db, result });
             }
             Step::Take(db, lock) => {
@@ -320,6 +331,16 @@ impl Town {
         }
     }
 
+    /// Who was on its way from one place to another is launched at one of them.
+    fn check_launched(&self) {
+        for db in self.all.known().filter(|db| self.all.standing(*db) == Some(Standing::Outside)) {
+            let Some(place) = self.all.place_before(db) else { continue };
+            let is_taken = |(other, there): (&Db, &Said)| *other != db && there.collides(place);
+            let is_free = !self.locked.iter().any(is_taken) && !self.anothers.contains(&db);
+            assert!(!is_free, "{db:?} is launched nowhere");
+        }
+    }
+
     fn settle(&mut self) {
         loop {
             while let Some(action) = self.machine.poll_action() {
@@ -349,7 +370,9 @@ impl Town {
                 self.decide(Turn::Relaunched);
                 self.registering.clear();
                 self.unregistering.clear();
+                self.check_launched();
             }
+            Action::Resolve => self.asked += 1,
             Action::Drain => {
                 self.decide(Turn::Draining);
                 let all = self.locked.keys().copied().filter(|db| !self.all.comes_back(*db));
@@ -360,7 +383,6 @@ impl Town {
             Action::Exit(code, _) => self.code = Some(code),
             Action::Prepare
             | Action::Restore
-            | Action::Resolve
             | Action::Abort
             | Action::OpenGate
             | Action::CloseGate
