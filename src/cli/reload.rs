@@ -1,6 +1,7 @@
 //! `litekeeper reload`.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -64,9 +65,16 @@ pub(super) fn reload(args: &args::Reload) -> Result<ExitCode, Failure> {
     // A name in it is a source's, and its lines are none of ours.
     let failed = report.failed.iter().map(|failed| foreign::line(&failed.reason));
     let failure = Failure::lines(ExitCode::of_app(report.exit_code), error.chain(failed));
-    Err(match report.hint {
-        Some(hint) => failure.hint(hint),
-        None => failure,
+    let hints: BTreeSet<&str> = report
+        .hint
+        .iter()
+        .chain(report.failed.iter().filter_map(|failed| failed.hint.as_ref()))
+        .map(String::as_str)
+        .collect();
+    Err(if hints.is_empty() {
+        failure
+    } else {
+        failure.hint(hints.into_iter().collect::<Vec<_>>().join("; "))
     })
 }
 

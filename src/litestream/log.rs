@@ -85,6 +85,11 @@ impl Line {
         self.fields.get(name)?.as_str()
     }
 
+    /// The base name of the database that it is about.
+    pub fn database(&self) -> Option<&str> {
+        self.field("db")
+    }
+
     /// The base name of the database that Litestream has just opened without any position of its own, where
     /// the replica already holds a backup.
     pub fn finds_a_backup(&self) -> Option<&str> {

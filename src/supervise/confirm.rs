@@ -223,7 +223,7 @@ impl Asker {
         let judged = self.judge(db, &database, answer).await;
         let ok = judged.is_ok();
         if let Err(reason) = judged {
-            self.send(Message::NotConfirmed(reason));
+            self.send(Message::NotConfirmed(db, reason));
         }
         self.tell(Event::Confirmed { db, ok });
     }

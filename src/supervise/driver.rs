@@ -53,8 +53,8 @@ pub(super) enum Message {
     Emptied(u64, Result<(), Failure>),
     /// The n-th Litestream does not have this database.
     Unknown(u64, Db),
-    /// The latest reason why the watch's question got no good answer.
-    NotConfirmed(String),
+    /// The latest reason why the watch's question about a database got no good answer.
+    NotConfirmed(Db, String),
     /// What was found out before the start.
     Prepared(Prepared),
     /// The source's answer.

@@ -143,6 +143,8 @@ pub(super) struct World {
     pub(super) damage: Option<Failure>,
     /// The latest reason why something did not get on.
     pub(super) reason: Option<String>,
+    /// The latest about each database that is behind.
+    pub(super) reasons: BTreeMap<Db, String>,
 }
 
 /// Which command the shim was given last.
@@ -229,6 +231,7 @@ impl World {
             failures: BTreeMap::new(),
             damage: None,
             reason: None,
+            reasons: BTreeMap::new(),
         }
     }
 
@@ -736,6 +739,17 @@ impl World {
         folders.take(3).chain(resolver).collect()
     }
 
+    /// Why a database lags, as far as that was said of this one.
+    fn reason_of(&mut self, db: Db) -> Option<String> {
+        let (path, _) = self.place_of(db);
+        let looked = || {
+            let said = self.rounds.said.get(&path)?;
+            Some(said.said.strip_prefix(&format!("{path}: ")).unwrap_or(&said.said).to_owned())
+        };
+        let file = Path::new(&path).file_name()?.to_string_lossy();
+        self.reasons.get(&db).cloned().or_else(looked).or_else(|| self.heard.error_of(&file))
+    }
+
     fn note(&mut self, note: &crate::core::Note) {
         use crate::core::Note;
 
@@ -755,6 +769,10 @@ impl World {
             }
             _ => Vec::new(),
         };
+        let reason = match note {
+            Note::Lagging(db, _) => self.reason_of(*db),
+            _ => self.reason.take().or_else(|| self.heard.error.take()),
+        };
         let names = Names {
             dbs: &listed,
             absent,
@@ -762,7 +780,7 @@ impl World {
             started: self.running_name(),
             before: self.setup.before.iter().map(|argv| program_name(argv)).collect(),
             sources: self.sources_without_any(),
-            reason: self.reason.take().or_else(|| self.heard.error.take()),
+            reason,
             stop_timeout: self.setup.policy.stop_timeout,
             on_lag: self.setup.policy.on_lag,
             why_killed: if notes::tells_of_sigkill(note) { self.why_killed() } else { "" },

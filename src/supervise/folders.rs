@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::driver::{Driver, Message};
 use super::effects::World;
+use super::reload::Reason;
 use super::setup::Looked;
 use super::tenants::Tenant;
 use crate::backup::helper;
@@ -220,7 +221,7 @@ impl Driver {
         }
         match self.world.setup.inventory.in_folders(new, &self.world.entries()) {
             Ok(found) => found.into_iter().for_each(|named| self.take_found(named)),
-            Err(failure) => self.world.refuse("folders", failure.message),
+            Err(failure) => self.world.refuse("folders", failure),
         }
     }
 
@@ -229,7 +230,7 @@ impl Driver {
     fn take_found(&mut self, named: Named) {
         let result = (self.world.setup.faults)(Looked::Named(&named.database));
         let result = result.map_err(|failure| failure.message);
-        self.turn(Turn::Found(Tenant::new(named), result));
+        self.turn(Turn::Found(Tenant::new(named), result.map_err(Reason::from)));
     }
 
     /// Gives up what was refused, and is not in its folder any more.

@@ -57,6 +57,7 @@ impl World {
             loudness: self.heard.loudness.clone(),
             ..Heard::default()
         };
+        self.reasons.clear();
         self.proofs.stop();
         // The first one has just looked.
         if self.launches > 1

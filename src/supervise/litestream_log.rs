@@ -25,6 +25,8 @@ const LOUDEST: (usize, usize) = (2000, 1 << 20);
 pub(super) struct Heard {
     /// The last error, for a message of our own.
     pub(super) error: Rc<RefCell<Option<String>>>,
+    /// The base name of the database that it is about, where it says that.
+    pub(super) error_db: Rc<RefCell<Option<String>>>,
     /// A final sync failed: without a socket that is the only word about it.
     pub(super) unclean: Rc<Cell<bool>>,
     /// How much it was: what is written to a log is no progress of anything else.
@@ -50,6 +52,12 @@ impl Default for Loud {
 }
 
 impl Heard {
+    /// The last error, unless it is about a database with another base name.
+    pub(super) fn error_of(&self, name: &str) -> Option<String> {
+        let is_its = self.error_db.borrow().as_deref().is_none_or(|db| db == name);
+        is_its.then(|| self.error.take()).flatten()
+    }
+
     /// Whether a line is said, or only counted.
     fn says(&self, line: &str) -> bool {
         let (is_said, left_out) = self.loudness.borrow_mut().0.take(Instant::now(), line.len());
@@ -115,6 +123,7 @@ pub(super) async fn read_line(
 fn pass_on_line(line: &Line, heard: &Heard) {
     if let Some(error) = &line.error {
         heard.error.replace(Some(error.clone()));
+        heard.error_db.replace(line.database().map(str::to_owned));
     }
     if line.is_failed_final_sync() {
         heard.unclean.set(true);

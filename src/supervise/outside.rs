@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use super::driver::Message;
 use super::effects::World;
 use super::prepare::{self, Preparation};
+use super::reload::Reason;
 use super::runtime_folder::Written;
 use super::setup::OnLock;
 use super::twins::{self, Source};
@@ -194,11 +195,10 @@ impl World {
     }
 
     /// Looks whether a live database can be replicated to another place, before it is let go of.
-    pub(super) fn probe(&mut self, db: Db, number: u64, named: &Named) -> Result<(), String> {
+    pub(super) fn probe(&mut self, db: Db, number: u64, named: &Named) -> Result<(), Reason> {
         has_url(named)?;
-        let (config, runner) = self.written_for(number, named).map_err(|failure| failure.message)?;
-        (self.setup.faults)(super::setup::Looked::Named(&named.database))
-            .map_err(|failure| failure.message)?;
+        let (config, runner) = self.written_for(number, named)?;
+        (self.setup.faults)(super::setup::Looked::Named(&named.database))?;
         let (version, limit) = (self.version, self.setup.policy.gate_timeout);
         let goes_on = self.setup.if_behind == super::setup::IfBehind::Ignore;
         let (database, outbox) = (named.database.clone(), self.outbox.clone());
@@ -212,10 +212,10 @@ impl World {
     }
 
     /// Does what has to be done before Litestream can be told of it.
-    pub(super) fn look_at(&mut self, db: Db, number: u64, others: Rc<Others>) -> Result<(), String> {
+    pub(super) fn look_at(&mut self, db: Db, number: u64, others: Rc<Others>) -> Result<(), Reason> {
         let Some(named) = self.tenants.get(db).map(|tenant| tenant.named.clone()) else { return Ok(()) };
         has_url(&named)?;
-        let (config, runner) = self.written_for(number, &named).map_err(|failure| failure.message)?;
+        let (config, runner) = self.written_for(number, &named)?;
         let path = config.path().to_owned();
         let look = Look {
             preparation: Preparation {

@@ -154,7 +154,7 @@ impl Asker {
             tracing::info!("{path} was never made: nothing was replicated");
         } else if !database.exists() {
             tracing::warn!(
-                "{path} was deleted or renamed before it was let go: what was written last may not be on its replica"
+                "{path} was deleted or renamed before it was let go, and is not replicated any more: what was written last may not be on its replica"
             );
         } else if is_replaced {
             return Err(

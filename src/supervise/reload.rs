@@ -54,6 +54,35 @@ pub struct Failed {
     pub database: String,
     /// Why.
     pub reason: String,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+/// Why something did not come true, and what to do about it.
+#[derive(Clone, Debug)]
+pub(super) struct Reason {
+    pub(super) said: String,
+    pub(super) hint: Option<String>,
+}
+
+impl From<Failure> for Reason {
+    fn from(failure: Failure) -> Self {
+        Self { said: failure.message, hint: failure.hint }
+    }
+}
+
+impl From<String> for Reason {
+    fn from(said: String) -> Self {
+        Self { said, hint: None }
+    }
+}
+
+impl Reason {
+    /// The same, and what follows.
+    pub(super) fn and(self, more: &str) -> Self {
+        Self { said: format!("{}{more}", self.said), ..self }
+    }
 }
 
 impl Report {
@@ -66,10 +95,11 @@ impl Report {
         }
     }
 
-    pub(super) fn fail(&mut self, database: String, reason: String) {
+    pub(super) fn fail(&mut self, database: String, reason: impl Into<Reason>) {
+        let Reason { said, hint } = reason.into();
         // The last word counts.
         self.failed.retain(|failed| failed.database != database);
-        self.failed.push(Failed { database, reason });
+        self.failed.push(Failed { database, reason: said, hint });
         if self.exit_code == 0 {
             self.exit_code = ExitCode::UNAVAILABLE.get();
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use crate::backup::helper::TRIAL;
 use crate::litestream::log::Line;
 
 /// How long the same error is only counted.
@@ -68,6 +69,22 @@ fn kind(line: &Line) -> String {
     kind
 }
 
+/// What stays of a reason when the same is asked again: all but the names and the times of requests.
+pub(super) fn lasting(reason: &str) -> String {
+    let mut is_name_next = false;
+    let words = reason.split_whitespace().filter(|word| {
+        let is_name = std::mem::replace(&mut is_name_next, is_label(word));
+        !is_name && !is_time(word) && !word.contains(TRIAL)
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// How long something took: `892.573µs`.
+fn is_time(word: &str) -> bool {
+    let is_unit = |unit: &str| matches!(unit, "ns" | "µs" | "ms" | "s");
+    word.find(|c: char| !c.is_ascii_digit() && c != '.').is_some_and(|at| at > 0 && is_unit(&word[at..]))
+}
+
 /// Whether what follows is the name of one request: `RequestID:`, `request-id:`, `x-ms-request-id:`.
 fn is_label(word: &str) -> bool {
     word.strip_suffix(':').is_some_and(|word| word.to_ascii_lowercase().ends_with("id"))
@@ -83,6 +100,23 @@ fn is_code(word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_names_or_times_a_request_is_left_out_of_a_reason() {
+        let denied = |id: &str, host: &str| {
+            lasting(&format!("a.db: 403, RequestID: {id}, HostID: {host}, NoSuchBucket"))
+        };
+        assert_eq!(denied("A1", "b="), denied("C2", "d"));
+        assert_eq!(denied("A1", "b="), "a.db: 403, RequestID: HostID: NoSuchBucket");
+        let refused =
+            |pid: u32, took: &str| lasting(&format!("PUT b/.litekeeper-check-{pid} in {took} - 403"));
+        assert_eq!(refused(1, "892.573µs"), refused(2, "1.2ms"));
+        assert_ne!(
+            lasting("s3://a/2024-tenant-0123456789: 403"),
+            lasting("s3://a/2025-tenant-0123456789: 403")
+        );
+        assert_ne!(lasting("not within 3 s"), lasting("not within 4 s"));
+    }
 
     #[test]
     fn what_repeats_is_said_once_and_counted() {

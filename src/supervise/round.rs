@@ -10,7 +10,8 @@ use tokio::task::JoinSet;
 use super::driver::{Driver, Message};
 use super::effects::World;
 use super::prepare::Preparation;
-use super::reload::{Asking, Report};
+use super::reload::{Asking, Reason, Report};
+use super::repeats;
 use super::setup::{Looked, OnLock};
 use super::tenants::Tenant;
 use super::twins::{self, Source};
@@ -34,15 +35,16 @@ pub(super) struct Rounds {
     /// These came when a question was under way already, whose answer may be older.
     next: Vec<Asking>,
     /// The last complaint about each database, and about the answer as a whole: each is said once.
-    pub(super) said: BTreeMap<String, String>,
+    pub(super) said: BTreeMap<String, Reason>,
 }
 
 impl Rounds {
     /// Says what is wrong, unless it was the last that was said of it.
-    fn complain(&mut self, about: &str, reason: &str) {
-        if self.said.get(about).is_none_or(|said| said != reason) {
-            tracing::error!("{reason}");
-            self.said.insert(about.to_owned(), reason.to_owned());
+    fn complain(&mut self, about: &str, reason: &Reason) {
+        let is_same = |last: &Reason| repeats::lasting(&last.said) == repeats::lasting(&reason.said);
+        if !self.said.get(about).is_some_and(is_same) {
+            tracing::error!("{}", reason.said);
+            self.said.insert(about.to_owned(), reason.clone());
         }
     }
 
@@ -206,7 +208,7 @@ impl Driver {
 
     pub(super) fn resolve_failed(&mut self, failure: Failure) {
         if self.machine.phase() != Phase::Resolving {
-            let reason = format!("{}; nothing is changed", failure.message);
+            let reason = Reason::from(failure.clone()).and("; nothing is changed");
             self.world.rounds.complain("", &reason);
         }
         self.world.rounds.asking = false;
@@ -346,7 +348,8 @@ impl World {
     }
 
     /// A database that cannot come, or not go.
-    pub(super) fn refuse(&mut self, path: &str, reason: String) {
+    pub(super) fn refuse(&mut self, path: &str, reason: impl Into<Reason>) {
+        let reason = reason.into();
         self.rounds.complain(path, &reason);
         self.rounds.report.fail(path.to_owned(), reason);
     }

@@ -8,6 +8,7 @@ use super::driver::{Driver, Message, sender_name, signal_name};
 use super::link::Word;
 use super::outside::has_any;
 use super::prepare::Prepared;
+use super::reload::Reason;
 use super::twins::{self, Look};
 use super::wal;
 use crate::core::{Cause, Ended, Event, ExitCode, NotStarted, Phase, Turn};
@@ -252,7 +253,10 @@ impl Driver {
                         self.world.failures.clear();
                         self.world.reason = None;
                     }
-                    Event::Confirmed { ok: true, .. } => self.world.reason = None,
+                    Event::Confirmed { db, ok: true } => {
+                        self.world.reasons.remove(&db);
+                        self.world.reason = None;
+                    }
                     _ => {}
                 }
                 self.handle(event);
@@ -299,7 +303,10 @@ impl Driver {
                     }
                 }
             }
-            Message::NotConfirmed(reason) => self.world.reason = Some(reason),
+            Message::NotConfirmed(db, reason) => {
+                self.world.reasons.insert(db, reason.clone());
+                self.world.reason = Some(reason);
+            }
             Message::Prepared(Prepared { version, missing, inspected, whole }) => {
                 self.world.inspected.extend(inspected);
                 self.world.parted.extend(whole);
@@ -322,24 +329,24 @@ impl Driver {
                     (Ok(()), Some(lock)) => Ok(lock),
                     // It was stopped, and is another's by now.
                     (Ok(()), None) => return,
-                    (Err(failure), _) => Err(failure.message),
+                    (Err(failure), _) => Err(failure.into()),
                 };
                 self.turn(Turn::LookedAt { db, number, result });
             }
             Message::Probed(db, number, result) => {
                 self.world.outside.done(number);
-                let result = result.map_err(|failure| failure.message);
+                let result = result.map_err(Reason::from);
                 self.turn(Turn::Probed { db, number, result });
             }
             // What a dead one was told is void.
             Message::Registered(launch, ..) | Message::Unregistered(launch, ..)
                 if launch != self.world.launches => {}
             Message::Registered(_, db, result) => {
-                let result = result.map_err(|failure| failure.message);
+                let result = result.map_err(Reason::from);
                 self.turn(Turn::Registered { db, result });
             }
             Message::Unregistered(_, db, result) => {
-                let result = result.map_err(|failure| failure.message);
+                let result = result.map_err(Reason::from);
                 self.turn(Turn::Unregistered { db, result });
             }
             Message::Reload(asker) => self.reload(asker),

@@ -6,12 +6,14 @@ use std::rc::Rc;
 use super::driver::Driver;
 use super::effects::World;
 use super::outside::has_any;
+use super::reload::Reason;
 use super::twins;
 use crate::core::{Event, Reconciliation, Step, Turn, Wanted, Why};
 use crate::inventory::{Entry, Named};
 use crate::litestream::others::Others;
 use crate::os::guarded;
 use crate::os::lock::Lock;
+use crate::os::place;
 
 /// All of them.
 pub(super) type Tenants = Reconciliation<Tenant>;
@@ -22,20 +24,23 @@ pub(super) struct Tenant {
     pub(super) named: Rc<Named>,
     /// Where its file was, when that was looked at last.
     file: PathBuf,
+    /// The folder that it is replicated to, by the same look.
+    place: Option<PathBuf>,
     /// The path that this keeper has the same file by, if that is another one: it was renamed, or has both names.
     other_name: Option<PathBuf>,
 }
 
 impl Tenant {
     pub(super) fn new(named: Named) -> Self {
-        let file = twins::resolved(&named.database.path);
-        let other_name = guarded::other_name(&named.database.path);
-        Self { named: Rc::new(named), file, other_name }
+        let mut tenant = Self { named: Rc::new(named), file: PathBuf::new(), place: None, other_name: None };
+        tenant.refile();
+        tenant
     }
 
     /// Looks again where its file is.
     pub(super) fn refile(&mut self) {
         self.file = twins::resolved(&self.named.database.path);
+        self.place = self.named.database.replica_folder.as_deref().map(place::real);
         self.other_name = guarded::other_name(&self.named.database.path);
     }
 
@@ -52,7 +57,7 @@ impl Tenant {
 impl Wanted for Tenant {
     type File = PathBuf;
     type Lock = Lock;
-    type Reason = String;
+    type Reason = Reason;
 
     fn file(&self) -> &PathBuf {
         &self.file
@@ -68,7 +73,8 @@ impl Wanted for Tenant {
 
     fn collides(&self, other: &Self) -> bool {
         let (one, two) = (&self.named.database, &other.named.database);
-        let is_one_place = one.replica == two.replica || one.meta == two.meta;
+        let is_one_folder = self.place.is_some() && self.place == other.place;
+        let is_one_place = one.replica == two.replica || is_one_folder || one.meta == two.meta;
         is_one_place || self.file == other.file || self.is_file_of(other) || other.is_file_of(self)
     }
 
@@ -126,7 +132,7 @@ impl Driver {
                     world.returned.insert(tenant.named.database.path.clone());
                 }
                 let locked = twins::lock_now(&tenant.named.database, &world.folder);
-                let result = locked.map_err(|failure| failure.message);
+                let result = locked.map_err(Reason::from);
                 self.decide(Turn::Locked { db, result });
             }
             Step::Take(db, lock) => {
@@ -152,9 +158,10 @@ impl Driver {
             Step::Drain(db) => world.drain_too(db),
             Step::Went { db, given_up } => {
                 let (path, replica) = world.place_of(db);
+                let exists = world.roster.get(db).is_some_and(|database| database.exists());
                 if given_up {
                     tracing::info!("{path}: not taken in, since it is named no more");
-                } else {
+                } else if exists {
                     tracing::info!("{path} is on {replica}, and not replicated any more");
                 }
                 world.rounds.said.remove(&path);
@@ -163,16 +170,17 @@ impl Driver {
             Step::Dropped(tenant) => drop(world.rounds.said.remove(&tenant.path())),
             Step::Refuse(tenant, why) => world.refuse(&tenant.path(), reason(&tenant, why)),
             Step::GoBack { from, to, why } => {
-                let reason = format!("{}; going back to {}", reason(&from, why), to.named.database.replica);
+                let reason =
+                    reason(&from, why).and(&format!("; going back to {}", to.named.database.replica));
                 world.refuse(&to.path(), reason);
             }
             Step::Hold(db, reason) => {
                 let (path, _) = world.place_of(db);
-                world.refuse(&path, format!("{reason}: kept until it can be drained"));
+                world.refuse(&path, reason.and(": kept until it can be drained"));
             }
             Step::Keep(db, reason) => {
                 let (path, replica) = world.place_of(db);
-                world.refuse(&path, format!("{reason}; it is still replicated to {replica}"));
+                world.refuse(&path, reason.and(&format!("; it is still replicated to {replica}")));
             }
             Step::Added(tenant) => world.rounds.report.added.push(tenant.path()),
             Step::Removed(tenant) => world.rounds.report.removed.push(tenant.path()),
@@ -181,10 +189,10 @@ impl Driver {
 }
 
 /// Why a database is not where it is wanted, for people.
-fn reason(tenant: &Tenant, why: Why<Tenant>) -> String {
+fn reason(tenant: &Tenant, why: Why<Tenant>) -> Reason {
     let path = tenant.path();
     match why {
-        Why::Told(reason) => reason,
+        Why::Told(reason) => return reason,
         Why::Occupied(there) => {
             let (other, place) = (there.path(), &there.named.database.replica);
             let other =
@@ -200,6 +208,7 @@ fn reason(tenant: &Tenant, why: Why<Tenant>) -> String {
             format!("{path}: replica {place}: litestream ended before anything was confirmed there")
         }
     }
+    .into()
 }
 
 impl World {
@@ -207,6 +216,35 @@ impl World {
     fn let_go(&mut self, db: crate::core::Db) {
         self.abort_registration(db);
         self.watch.remove(db);
+        self.reasons.remove(&db);
         self.roster.remove(db);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::litestream::database::Database;
+
+    #[test]
+    fn one_folder_is_one_place_by_whatever_name() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("backup")).unwrap();
+        std::os::unix::fs::symlink("backup", dir.path().join("link")).unwrap();
+        let tenant = |name: &str, place: &str| {
+            let folder = dir.path().join(place);
+            let database = Database {
+                path: dir.path().join(name),
+                meta: dir.path().join(format!("{name}-meta")),
+                replica: folder.display().to_string(),
+                replica_folder: Some(folder),
+                s3: None,
+            };
+            let entry = Entry::InFolder(0, name.into());
+            Tenant::new(Named { database, url: Err(String::new()), told: None, entry })
+        };
+        assert!(tenant("a", "backup/x").collides(&tenant("b", "link/x")));
+        assert!(tenant("a", "backup").collides(&tenant("b", "link")));
+        assert!(!tenant("a", "backup/x").collides(&tenant("b", "link/y")));
     }
 }

@@ -218,8 +218,12 @@ fn a_new_place_is_written_to_before_the_old_one_is_let_go() {
         (json!({"url": "file:///proc/nope/a"}), "/proc/nope/a/ltx/0 cannot be written"),
     ] {
         answer(&tenants, &[json!({"path": tenants.path("a"), "replica": replica})]);
-        let ended =
-            tenants.reload().expect_code(69).expect_log(reason).expect_log("it is still replicated to ");
+        let ended = tenants
+            .reload()
+            .expect_code(69)
+            .expect_log(reason)
+            .expect_log("it is still replicated to ")
+            .expect_log("hint: ");
         assert_eq!(ended.stdout, "", "{replica}");
         sqlite::insert(&tenants.path("a"), 3);
         rows += 3;

@@ -379,7 +379,6 @@ const WITHOUT_HINT: &[(&str, usize, &str)] = &[
     ("cli/run.rs", 2, "an interruption; the words of what could not be executed have all"),
     ("supervise/driver.rs", 1, "the kernel has no event loop"),
     ("supervise/ledger.rs", 1, "a process of ours died"),
-    ("supervise/outside.rs", 1, "a fault of this program"),
     ("supervise/prepare.rs", 3, "an interruption; one with its error's hint; a restore without a word"),
     ("supervise/reload.rs", 2, "the end; and what no keeper of this version says"),
     ("supervise/round.rs", 3, "a fault of this program; the app's end, which says itself when to try again"),
