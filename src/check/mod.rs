@@ -146,7 +146,7 @@ mod tests {
             &[CA_BUNDLE, EXCLUSIVE_LOCKING, FEW_FILES, JOURNAL_MODE, ON_NETWORK, PIPE_IN_DIR];
         // `faults` and `faults_of_databases`, of each database that is named or found.
         const OF_A_DATABASE: &[&Rule] =
-            &[DATABASE_LINK, IN_THE_WAY, MISREAD_PATH, NOT_READABLE, NOT_SQLITE, NOT_WRITABLE];
+            &[DATABASE_LINK, IN_THE_WAY, MISREAD_PATH, NOT_READABLE, NOT_SQLITE, NOT_WRITABLE, ONE_FILE];
         // The start itself, in words of its own: the settings, the version, locks, what is executed.
         const OF_THE_START: &[&Rule] = &[
             APP_MISSING,

@@ -46,6 +46,7 @@ rules! {
     (DISK_SPACE, Warning, "disk-space", "there is less free space than the database takes"),
     (DATABASE_LINK, Error, "database-link", "a database is a symbolic link, through which Litestream does not find its WAL"),
     (SEVERAL_NAMES, Warning, "several-names", "a database's file has other names (hard links): SQLite damages one that is opened by two"),
+    (ONE_FILE, Error, "one-file", "two databases are one file by two names (hard links), each of which would have a WAL of its own"),
     (MISREAD_PATH, Error, "misread-path", "Litestream takes a part of a database's path for something else, and opens another file"),
     (DAMAGED, Error, "damaged", "a file that has a backup does not begin as a SQLite database any more"),
     (NOT_SQLITE, Error, "not-sqlite", "a file is no SQLite database, or is encrypted"),

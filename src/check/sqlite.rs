@@ -1,10 +1,12 @@
 //! What a database says of itself in its first hundred bytes (SQLite's file format, section 1.3).
 
+use std::collections::BTreeMap;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::rules::{
-    CUT_OFF, DAMAGED, DATABASE_LINK, IN_THE_WAY, LARGE_WAL, NO_DATABASE_YET, NOT_SQLITE, NOT_WAL,
+    CUT_OFF, DAMAGED, DATABASE_LINK, IN_THE_WAY, LARGE_WAL, NO_DATABASE_YET, NOT_SQLITE, NOT_WAL, ONE_FILE,
     SEVERAL_NAMES, STALE_WAL,
 };
 use super::site::Site;
@@ -18,13 +20,28 @@ use crate::os::open;
 const LARGE: u64 = 100 << 20;
 
 pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
+    let mut known = BTreeMap::new();
     site.of_each(|database, _| {
         let mut found = of(site, &database.path, &database.meta_path, database.line);
         if let Some((message, hint)) = in_the_way(&database.path, &database.meta_path) {
             found.push(site.lint(IN_THE_WAY, database.line, message).hint(hint));
         }
+        let first = file_of(&database.path).and_then(|file| known.insert(file, database.path.clone()));
+        if let Some(first) = first.filter(|first| *first != database.path) {
+            let (first, second) = (first.display(), database.path.display());
+            let message = format!("`{first}` and `{second}` are one file (hard links)");
+            found.push(
+                site.lint(ONE_FILE, database.line, message).hint("name each database by one name only"),
+            );
+        }
         found
     })
+}
+
+/// Which file it is, if it is one and has other names as well: device and inode.
+fn file_of(path: &Path) -> Option<(u64, u64)> {
+    let found = path.symlink_metadata().ok()?;
+    (found.is_file() && found.nlink() > 1).then(|| (found.dev(), found.ino()))
 }
 
 fn of(site: &Site<'_>, path: &Path, meta: &Path, line: usize) -> Vec<Lint> {

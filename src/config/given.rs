@@ -9,6 +9,12 @@ pub enum Given {
         /// The variable.
         name: String,
     },
+    /// A line's end before it or after it.
+    #[error("the value of {name} has a line's end before it or after it")]
+    LineEnd {
+        /// The variable, or the option.
+        name: String,
+    },
     /// What a shell would have put a value in the place of.
     #[error("{name} has `{part}` in it, and nothing was put in its place")]
     Unexpanded {
@@ -57,6 +63,10 @@ impl Given {
                 format!(
                     "write {name}=VALUE without quotes, in a file of variables as well as in `environment:` lists"
                 )
+            }
+            Self::LineEnd { .. } => {
+                "take it out; a file of variables with Windows line ends (CRLF) leaves one: `tr -d '\\r'` removes them"
+                    .to_owned()
             }
             Self::Unexpanded { .. } => {
                 "no shell reads it here: write the value itself, or have a shell set the \

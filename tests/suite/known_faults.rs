@@ -356,6 +356,15 @@ fn a_database_with_two_names_is_replicated_with_a_warning() {
     let app = App::new(&world.trace()).insert(&world.db(), 1).exit(0);
     let ended = simple(&world).app(app).run().expect_code(0).expect_log("everything is on the replica");
     assert_eq!(ended.log.matches("the file has 2 names (hard links)").count(), 1, "{}", ended.log);
+    // Both are configured.
+    let both =
+        || simple(&world).db(&world.path("copy.db")).replica(&world.path("r/copy").display().to_string());
+    let said = format!("`{}` and `{}` are one file", world.db().display(), world.path("copy.db").display());
+    for keeper in [both().command("check"), both()] {
+        let ended = keeper.app(["true"]).run().expect_code(78);
+        let told = format!("{}{}", ended.stdout, ended.log);
+        assert!(told.contains(&said) && told.contains("[one-file]"), "{told}");
+    }
     // Of several each is not a line of its own.
     let several = ["b", "c"].map(|name| {
         sqlite::create(&world.path(name), 1);

@@ -53,9 +53,9 @@ fn rule_of(problem: &Problem) -> &'static Rule {
         Problem::TwoReadings { .. } | Problem::Given(Given::SeveralPaths { .. }) => DATABASE_PATH,
         Problem::Given(Given::NoReplica { .. }) => NO_REPLICA,
         Problem::Given(Given::NotUrl { .. }) => REPLICA_PLACE,
-        Problem::Given(Given::InQuotes { .. } | Given::Unexpanded { .. } | Given::Empty { .. }) => {
-            VARIABLE_VALUE
-        }
+        Problem::Given(
+            Given::InQuotes { .. } | Given::LineEnd { .. } | Given::Unexpanded { .. } | Given::Empty { .. },
+        ) => VARIABLE_VALUE,
         Problem::NoPath
         | Problem::PathAndDir
         | Problem::NotIn03

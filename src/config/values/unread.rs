@@ -26,8 +26,13 @@ pub(in crate::config) fn unread(name: &str, value: &str, is_path: bool) -> Optio
     if is_quoted(value) {
         return Some(Given::InQuotes { name });
     }
-    let part = if is_path { unexpanded(value) } else { None }?;
-    Some(Given::Unexpanded { name, part })
+    if !is_path {
+        return None;
+    }
+    if value.trim_matches(['\r', '\n']) != value {
+        return Some(Given::LineEnd { name });
+    }
+    unexpanded(value).map(|part| Given::Unexpanded { name, part })
 }
 
 /// What the environment alone says wrong.
@@ -127,6 +132,14 @@ mod tests {
         {
             assert_eq!(unexpanded(value), None, "{value}");
         }
+    }
+
+    #[test]
+    fn a_line_end_of_another_system_is_no_part_of_a_place() {
+        let found = |value: &str| unread("X", value, true);
+        assert_eq!(found("http://s3:9000\r"), Some(Given::LineEnd { name: "X".to_owned() }));
+        assert_eq!(found("/backups\n"), Some(Given::LineEnd { name: "X".to_owned() }));
+        assert_eq!(found("/back\nups"), None);
     }
 
     #[test]
