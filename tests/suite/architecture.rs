@@ -210,6 +210,47 @@ fn what_decides_does_nothing() {
     assert_eq!(seen.len(), VALUES.len(), "of {VALUES:?} there are {seen:?}");
 }
 
+/// What reads texts: whatever they are of is opened, looked up and timed elsewhere.
+const READERS: &[&str] =
+    &["yaml/", "config/", "detect/", "dotenv.rs", "toml.rs", "django.rs", "secrets/", "database_url.rs"];
+
+/// Where something would be asked of the machine.
+const MACHINE: &[&str] = &[
+    "std::fs",
+    "std::env::",
+    "std::process",
+    "TcpStream",
+    "UdpSocket",
+    "tokio",
+    "::now()",
+    ".metadata()",
+    ".exists()",
+    ".is_file()",
+    ".is_dir()",
+];
+
+/// Where a reader asks all the same, and why.
+const ASKS: &[(&str, &str)] =
+    &[("config/load/env_database.rs", "a URL that frameworks read in two ways means the file that is there")];
+
+#[test]
+fn what_reads_texts_asks_nothing_of_the_machine() {
+    let mut found = Vec::new();
+    for file in files(&source()) {
+        let name = file.strip_prefix(source()).unwrap().to_str().unwrap().to_owned();
+        if !READERS.iter().any(|reader| name.starts_with(reader)) || name.contains("/tests") {
+            continue;
+        }
+        for line in code(&file) {
+            if MACHINE.iter().any(|machine| line.contains(machine)) && ASKS.iter().all(|(of, _)| *of != name)
+            {
+                found.push(format!("src/{name}: {line}"));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
 /// Where processes are made, and why nobody has to be served meanwhile.
 const FORKS: &[(&str, &str, &str)] = &[
     ("os/fork.rs", "fork()", "the one place: what comes of the exec is an event"),
