@@ -187,6 +187,8 @@ pub enum Note {
     NotDrained(Vec<Db>),
     /// Sources name these, the app has written to them, and Litestream was never told of them.
     NotTakenIn(Vec<Db>),
+    /// A start has come to nothing, and these have what an earlier run left on this machine alone.
+    StillOwed(Vec<Db>),
     /// Litestream did not end in its time and is killed.
     CloseTimeout,
     /// A third signal: everything is ended.

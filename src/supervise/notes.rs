@@ -222,6 +222,10 @@ pub(super) fn log(note: &Note, names: &Names<'_>) {
             "deleted or replaced while {app} ran, so what was written last is not on the replica: {}",
             listed(dbs, names)
         ),
+        Note::StillOwed(dbs) => tracing::error!(
+            "what an earlier run wrote is still on this machine alone: {}; the next start that gets as far as its replica uploads it",
+            listed(dbs, names)
+        ),
         Note::CloseTimeout => tracing::warn!("litestream did not end in time: killing it"),
         Note::EndingNow(dbs) if dbs.is_empty() => {
             tracing::warn!("told to stop a third time: ending everything")

@@ -262,6 +262,9 @@ impl Driver {
                 self.handle(event);
             }
             Message::Failed(event, cause, failure) => {
+                if cause == Cause::Start {
+                    self.tell_owed();
+                }
                 self.world.failures.insert(cause, failure);
                 self.handle(event);
             }

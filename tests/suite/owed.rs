@@ -57,6 +57,11 @@ fn what_no_replica_has_is_74_with_its_name_until_one_has_it() {
     assert!(ended.log.lines().any(|line| line.contains(LEFT) && line.contains(&name)), "{}", ended.log);
     // And so it stays.
     stopped(&world, &s3, &["--gate", "none"]).expect_code(74);
+    // A start that comes to nothing by itself has a reason of its own, and says this as well.
+    s3.fail_with(403);
+    let ended = keeper(&world, &s3).app(app().exit(0)).run().expect_code(69);
+    let ended = ended.expect_log("what an earlier run wrote is still on this machine alone");
+    assert_eq!(ended.log.matches("on this machine alone").count(), 1, "{}", ended.log);
 
     s3.resume();
     keeper(&world, &s3).app(app().exit(0)).run().expect_code(0);

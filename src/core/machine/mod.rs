@@ -276,6 +276,9 @@ impl Machine {
         let (code, cause) =
             if self.wild { (ExitCode::NOT_DRAINED, Cause::NotDrained) } else { (code, cause) };
         debug_assert!(cause.code().is_none_or(|own| own == code), "{code} for {cause:?}");
+        if !self.owed.is_empty() && cause != Cause::NotDrained {
+            self.note(Note::StillOwed(self.owed.iter().copied().collect()));
+        }
         self.set_ready(false);
         self.become_phase(Phase::Exited);
         self.app = App::Gone;

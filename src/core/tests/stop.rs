@@ -3,7 +3,7 @@
 use super::litestream::{slow, world_in};
 use super::plan::{Fault, Plan, Replica, ms, policy, secs};
 use super::world::World;
-use crate::core::{Action, Db, Ended, Gate, Note, OnLag, Phase, Policy};
+use crate::core::{Action, Cause, Db, Ended, Event, ExitCode, Gate, Machine, Note, OnLag, Phase, Policy};
 
 const BEFORE_THE_END: [Phase; 11] = [
     Phase::Preparing,
@@ -95,6 +95,18 @@ fn what_an_earlier_run_left_is_nobodys_concern_once_the_gate_was_open() {
     world.until(Phase::Running).pass(secs(2)).suffer(Fault::Stop(15));
     assert_eq!(world.end(), 0);
     assert!(world.dbs.is_safe());
+}
+
+#[test]
+fn a_start_that_comes_to_nothing_tells_what_an_earlier_run_left() {
+    let mut machine = Machine::new(policy(), 1);
+    let now = std::time::Instant::now();
+    machine.handle(now, Event::Start);
+    machine.handle(now, Event::Owed(Db(0)));
+    machine.handle(now, Event::PrepareFailed(ExitCode::UNAVAILABLE));
+    let actions: Vec<Action> = std::iter::from_fn(|| machine.poll_action()).collect();
+    assert!(actions.contains(&Action::Note(Note::StillOwed(vec![Db(0)]))), "{actions:?}");
+    assert_eq!(actions.last(), Some(&Action::Exit(ExitCode::UNAVAILABLE, Cause::Start)));
 }
 
 #[test]
