@@ -124,6 +124,11 @@ impl Inventory {
         Ok(self.named(&config, entries))
     }
 
+    /// One of a folder that is not sound beside others, by itself: what it is called and where it would go.
+    pub fn unsound_in_folder(&self, folder: usize, below: PathBuf) -> Option<Named> {
+        self.in_folders(vec![(folder, below)], &[]).ok()?.pop()
+    }
+
     fn with<'a>(&self, named: impl Iterator<Item = &'a Entry>) -> Result<Config, config::Error> {
         let entries = named.filter_map(|entry| self.node(entry)).collect();
         let own = also_in(self.environment.variable, &self.environment.seen);

@@ -196,6 +196,8 @@ impl Lock {
 
     /// One that was taken in place of this one, whose own file is gone.
     pub fn replaced_by(&mut self, mut anew: Self) -> Self {
+        // It may have been moved, and be another database's by now.
+        self.unlock();
         (anew.guarded, anew.other) = (self.guarded.take(), self.other.take());
         anew
     }

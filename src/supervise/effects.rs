@@ -12,6 +12,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
+use super::abandoned::Abandoned;
 use super::attempts::Tried;
 use super::confirm::{self, Asker};
 use super::driver::{Driver, Message, Outbox};
@@ -104,6 +105,7 @@ pub(super) struct World {
     running: Running,
     pub(super) heard: Heard,
     pub(super) watch: Watch,
+    pub(super) abandoned: Abandoned,
     pub(super) watching: bool,
     /// How often the databases were looked at since the app was started.
     pub(super) looks: u32,
@@ -176,6 +178,7 @@ impl World {
         Self {
             terminal: Terminal::open(),
             watch: Watch::new(),
+            abandoned: Abandoned::default(),
             question,
             rounds: Rounds::default(),
             tenants: Tenants::new(setup.dbs.len()),
@@ -491,6 +494,18 @@ impl World {
         }
     }
 
+    /// What the last Litestream was being told of, the next one has.
+    pub(super) fn abort_registrations(&mut self) {
+        std::mem::take(&mut self.registrations).into_values().for_each(|task| task.abort());
+    }
+
+    /// The file of one that nobody replicates any more is not where it was.
+    pub(super) fn note_that_it_went(&mut self, db: Db) {
+        if let Some(database) = self.roster.get(db).cloned() {
+            self.abandoned.went(db, database, self.watch.file(db), self.shim_pid);
+        }
+    }
+
     /// Where a database and its replica are, for people.
     pub(super) fn place_of(&self, db: Db) -> (String, String) {
         let place = |database: &Database| (database.path.display().to_string(), database.replica.clone());
@@ -555,8 +570,8 @@ impl World {
 
     fn unregister(&mut self, db: Db) {
         let Some(database) = self.roster.get(db).cloned() else { return };
-        let is_replaced = self.watch.is_replaced(db);
-        tokio::task::spawn_local(self.asker().unregister(db, database, is_replaced));
+        let (is_replaced, was_made) = (self.watch.is_replaced(db), self.watch.file(db).is_some());
+        tokio::task::spawn_local(self.asker().unregister(db, database, is_replaced, was_made));
     }
 
     /// Whether the app is given the terminal without asking: it reads from there, and no other part of the job can need it.
@@ -757,9 +772,10 @@ impl World {
             return self.say_missing(*db);
         }
         let listed = match note {
-            Note::NotTakenIn(_) | Note::Lagging(..) | Note::EndingNow(_) => {
+            Note::NotTakenIn(_) | Note::NotReplicated(_) | Note::Lagging(..) | Note::EndingNow(_) => {
                 let all = self.tenants.outside().map(|(db, tenant)| (db, tenant.named.database.clone()));
-                Rc::new(self.roster.listed().iter().cloned().chain(all).collect())
+                let here = self.roster.listed();
+                Rc::new(here.iter().cloned().chain(all).chain(self.abandoned.names()).collect())
             }
             _ => self.roster.listed(),
         };

@@ -185,8 +185,9 @@ impl Driver {
         self.world.folders.look_soon();
         let (path, replica) = self.world.place_of(db);
         tracing::warn!(
-            "{path} was deleted, and is not replicated any more; what was on {replica} stays there"
+            "{path} was deleted or moved, and is not replicated any more; what was on {replica} stays there"
         );
+        self.world.note_that_it_went(db);
         self.turn(Turn::Forgotten(db));
     }
 
@@ -219,9 +220,23 @@ impl Driver {
         if new.is_empty() {
             return;
         }
-        match self.world.setup.inventory.in_folders(new, &self.world.entries()) {
-            Ok(found) => found.into_iter().for_each(|named| self.take_found(named)),
-            Err(failure) => self.world.refuse("folders", failure),
+        let kept = self.world.entries();
+        if let Ok(found) = self.world.setup.inventory.in_folders(new.clone(), &kept) {
+            return found.into_iter().for_each(|named| self.take_found(named));
+        }
+        // One of them is wrong beside the others, and no reason to leave those out.
+        for (place, below) in new {
+            let path = self.world.setup.folders[place].dir.join(&below);
+            match self.world.setup.inventory.in_folders(vec![(place, below.clone())], &kept) {
+                Ok(found) => found.into_iter().for_each(|named| self.take_found(named)),
+                Err(failure) => {
+                    let unsound = self.world.setup.inventory.unsound_in_folder(place, below);
+                    match unsound {
+                        Some(named) => self.turn(Turn::Found(Tenant::new(named), Err(failure.into()))),
+                        None => self.world.refuse(&path.display().to_string(), failure),
+                    }
+                }
+            }
         }
     }
 

@@ -58,6 +58,7 @@ impl World {
             ..Heard::default()
         };
         self.reasons.clear();
+        self.abort_registrations();
         self.proofs.stop();
         // The first one has just looked.
         if self.launches > 1

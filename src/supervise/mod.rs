@@ -8,6 +8,7 @@
 //! Architecture invariant: this room decides nothing. It imports `core`, `os`, `shim`'s wire,
 //! `litestream` and `backup`.
 
+mod abandoned;
 mod attempts;
 mod beforehand;
 mod confirm;

@@ -93,6 +93,8 @@ impl Asker {
                     Ok(_) => return Err(message),
                     Err(reason) => return Err(format!("{message}; {reason}: restart litekeeper")),
                 },
+                // It has ended: the next one finds it as well, and what comes of this is void then.
+                Err(control::Error::Io(_)) if began.elapsed() + RETRY < limit => {}
                 Err(error @ control::Error::Io(_)) => return Err(error.to_string()),
                 Ok(_) | Err(_) => return Ok(()),
             }
@@ -139,8 +141,8 @@ impl Asker {
 
     /// Has what is in a database confirmed, then Litestream let go of it; on any failure Litestream
     /// still has it.
-    pub(super) async fn unregister(self, db: Db, database: Database, is_replaced: bool) {
-        let result = self.try_unregister(db, &database, is_replaced).await;
+    pub(super) async fn unregister(self, db: Db, database: Database, is_replaced: bool, was_made: bool) {
+        let result = self.try_unregister(db, &database, (is_replaced, was_made)).await;
         self.send(Message::Unregistered(
             self.launch,
             db,
@@ -148,9 +150,15 @@ impl Asker {
         ));
     }
 
-    async fn try_unregister(&self, db: Db, database: &Database, is_replaced: bool) -> Result<(), String> {
+    async fn try_unregister(
+        &self,
+        db: Db,
+        database: &Database,
+        (is_replaced, was_made): (bool, bool),
+    ) -> Result<(), String> {
         let path = database.path.display();
-        if !database.exists() && position::txids(&ltx::folder(&database.meta)).next().is_none() {
+        let was_made = was_made || position::txids(&ltx::folder(&database.meta)).next().is_some();
+        if !database.exists() && !was_made {
             tracing::info!("{path} was never made: nothing was replicated");
         } else if !database.exists() {
             tracing::warn!(

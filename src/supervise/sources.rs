@@ -96,6 +96,7 @@ impl Driver {
         if !self.world.runner.children.kill_adopted() {
             (self.world.sweeping, self.world.leftovers) = (false, false);
             self.world.app = None;
+            self.clear_wal_indexes();
             self.handle(Event::TreeGone);
         }
     }
@@ -427,6 +428,11 @@ impl Driver {
         let litestream = self.world.litestream;
         let mut suspects = self.world.suspects.all();
         let has_open = |file| litestream.and_then(|pid| proc::has_open_file(pid, file)).unwrap_or(true);
+        let (shim, has_app) = (self.world.shim_pid, self.world.app.is_some());
+        let listed = self.world.roster.listed();
+        for event in self.world.abandoned.look(shim, has_app, &listed) {
+            self.handle(event);
+        }
         for event in self.world.watch.look(has_open, last) {
             if let Event::Changed(db) = event {
                 suspects.push(db);

@@ -165,9 +165,22 @@ impl Driver {
                     tracing::info!("{path} is on {replica}, and not replicated any more");
                 }
                 world.rounds.said.remove(&path);
+                if !exists {
+                    world.note_that_it_went(db);
+                }
             }
             Step::LetGo(db) => world.let_go(db),
-            Step::Dropped(tenant) => drop(world.rounds.said.remove(&tenant.path())),
+            Step::Dropped(tenant) => {
+                let path = tenant.path();
+                world.rounds.said.remove(&path);
+                if has_any(&tenant.named.database) {
+                    let reason = format!(
+                        "{path}: named no more before litestream could take it in: what is in it is on this machine alone"
+                    );
+                    world.refuse(&path, Reason::from(reason));
+                    world.rounds.said.remove(&path);
+                }
+            }
             Step::Refuse(tenant, why) => world.refuse(&tenant.path(), reason(&tenant, why)),
             Step::GoBack { from, to, why } => {
                 let reason =

@@ -237,7 +237,14 @@ pub(super) fn look(db: &Database, lock: &mut Lock, folder: &RuntimeFolder) -> Lo
     }
     match Lock::acquire(&lock_path(db), &text()) {
         Ok(anew) => Look::Anew(lock.replaced_by(anew)),
-        Err(Refused::Held(holder)) => Look::Lost(Holder::of(db, &holder).refusal(db)),
+        Err(Refused::Held(holder)) => {
+            let holder = Holder::of(db, &holder);
+            // Its folder took another's place: whose it is will be let go, or was replaced.
+            if holder.is_this_process() {
+                return Look::Ours(ours.unwrap_or_else(|| lock_path(db)));
+            }
+            Look::Lost(holder.refusal(db))
+        }
         Err(Refused::Io(error)) => Look::Barred(error),
     }
 }
@@ -479,6 +486,14 @@ impl Holder {
                 format!("{path}: it is the same file as {other}, which this keeper has under that name");
             return Failure::new(ExitCode::LOCKED, message)
                 .hint("name each database by one path, and one that was renamed no more by its old one");
+        }
+        if self.is_this_process() && !self.of_place {
+            let message = format!(
+                "{path}: the lock beside it is one that this keeper has for another database, whose folder was renamed"
+            );
+            return Failure::new(ExitCode::LOCKED, message).hint(
+                "it is tried again while it is there or named: name no more what is not there any more",
+            );
         }
         if self.of_place {
             let other = self.database.as_ref().filter(|other| **other != db.path);

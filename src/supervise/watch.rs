@@ -111,6 +111,11 @@ impl Watch {
         self.0.remove(&db);
     }
 
+    /// Which file Litestream has open of it: device and inode.
+    pub(super) fn file(&self, db: Db) -> Option<(u64, u64)> {
+        self.0.get(&db)?.first.map(|first| (first.device, first.inode))
+    }
+
     /// Whether another file stands in its place, as far as the last look told.
     pub(super) fn is_replaced(&self, db: Db) -> bool {
         self.0.get(&db).is_some_and(|watched| match (&watched.first, Stamp::of(&watched.path)) {

@@ -64,7 +64,9 @@ fn who_is_out_of_reach_holds_up_neither_the_others_nor_the_next_answer() {
     let limited = tenants.reloader().args(["--timeout", "3s"]).run().expect_code(69);
     assert!(limited.log.contains("b0.db"), "{}", limited.log);
 
+    // What is in them is told once, and then they are nobody's.
     tenants.name(&["a", "c", "z"]);
+    tenants.reload().expect_code(69).expect_log("b0.db: named no more before litestream could take it in");
     tenants.reload().expect_code(0);
     sqlite::insert(&tenants.path("c"), 4);
     let ended = running.stop(143);

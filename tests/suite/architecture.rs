@@ -230,8 +230,10 @@ const MACHINE: &[&str] = &[
 ];
 
 /// Where a reader asks all the same, and why.
-const ASKS: &[(&str, &str)] =
-    &[("config/load/env_database.rs", "a URL that frameworks read in two ways means the file that is there")];
+const ASKS: &[(&str, &str)] = &[
+    ("config/load/env_database.rs", "a URL that frameworks read in two ways means the file that is there"),
+    ("config/load/sources.rs", "of the names that a configuration can have the first that is there is it"),
+];
 
 #[test]
 fn what_reads_texts_asks_nothing_of_the_machine() {

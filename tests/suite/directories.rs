@@ -169,7 +169,7 @@ fn what_appears_while_it_runs_is_watched_and_drained_and_may_be_deleted() {
     for name in ["a.db", "a.db-wal", "a.db-shm"] {
         let _ = fs::remove_file(folder.path(name));
     }
-    running.wait_log(1, "was deleted, and is not replicated any more");
+    running.wait_log(1, "was deleted or moved, and is not replicated any more");
     sqlite::insert(&folder.path("x/b.db"), 4);
     let ended = running.stop(143);
     assert!(!ended.log.contains("deleted or replaced"), "{}", ended.log);
@@ -241,7 +241,7 @@ fn what_appears_over_the_backup_of_another_file_is_told() {
     sqlite::create(&path, 3);
     let running = folder.start(&json!({"watch": true}));
     remove(&path);
-    running.wait_log(1, "was deleted, and is not replicated any more");
+    running.wait_log(1, "was deleted or moved, and is not replicated any more");
     fs::remove_dir_all(folder.path(".a.db-litestream")).expect("it was replicated");
     sqlite::create(&path, 1);
     running.wait_log(1, "already held a backup, and is replicated over it");
@@ -258,6 +258,64 @@ fn what_appears_in_the_moment_of_the_stop_is_drained() {
     sqlite::create(&folder.path("x/b.db"), 3);
     running.stop(143).expect_log("everything is on the replica");
     assert_eq!(folder.backup("x/b.db"), 3);
+}
+
+/// It is in no file of Litestream's yet, and nobody was told of it.
+#[test]
+fn what_appeared_when_litestream_or_its_shim_died_is_drained() {
+    for victim in [Running::litestream, Running::shim] {
+        let folder = Folder::on_a_folder();
+        let (new, go) = (folder.path("new.db"), folder.world.path("go"));
+        let app = App::new(&folder.world.trace()).ready().until(&go).insert(&new, 20).ready().wait();
+        let keeper = folder.keeper(&json!({"watch": true})).args(["--restart-delay", "1m"]);
+        let running = keeper.app(app).start();
+        folder.world.trace().wait("ready");
+        fs::write(&go, "").expect("the world can be written");
+        folder.world.trace().wait_nth(2, "ready");
+        running.kill(&victim(&running), Signal::SIGKILL);
+        running.wait_log(1, "starting litestream and the app");
+        running.stop(143).expect_log("everything is on the replica");
+        assert_eq!(folder.backup("new.db"), 20);
+    }
+}
+
+/// Whoever deletes a database closes it; an app that goes on writing to it has rows that nobody replicates.
+#[test]
+fn what_is_moved_out_of_its_folder_while_the_app_writes_to_it_is_no_good_end() {
+    let folder = Folder::on_a_folder();
+    let (a, out) = (folder.path("a.db"), folder.world.path("out"));
+    fs::create_dir(&out).expect("the world can be written");
+    let app = App::new(&folder.world.trace()).insert_forever(&a, 20);
+    let running = folder.keeper(&json!({"watch": true})).args(["--max-lag", "2s"]).app(app).start();
+    folder.world.trace().wait_acked(10);
+    running.wait_log(1, &format!("replicating {}", a.display()));
+    let with = |name: &str| ["", "-wal", "-shm"].map(|end| PathBuf::from(format!("{name}{end}")));
+    for name in with("a.db") {
+        fs::rename(folder.path("").join(&name), out.join(&name)).expect("it is there");
+    }
+    running.wait_log(1, "a.db was deleted or moved, and is not replicated any more");
+    running.wait_log(1, "a.db has not confirmed a change for 2 s");
+    // Back under another name it is another one's backup, and nothing is lost.
+    for (from, to) in with("a.db").into_iter().zip(with("b.db")) {
+        fs::rename(out.join(from), folder.path("").join(to)).expect("it is there");
+    }
+    running.wait_log(1, &format!("replicating {}", folder.path("b.db").display()));
+    let ended = running.stop(143);
+    ended.expect_log("everything is on the replica");
+    assert_eq!(folder.backup("b.db"), folder.world.trace().acked().len());
+
+    let (c, acked) = (folder.path("c.db"), folder.world.trace().acked().len());
+    let app = App::new(&folder.world.trace()).insert_forever(&c, 20);
+    let running = folder.keeper(&json!({"watch": true})).app(app).start();
+    folder.world.trace().wait_acked(acked + 10);
+    running.wait_log(1, "c.db");
+    for name in with("c.db") {
+        fs::rename(folder.path("").join(&name), out.join(&name)).expect("it is there");
+    }
+    running.wait_log(1, "c.db was deleted or moved, and is not replicated any more");
+    folder.world.trace().wait_acked(folder.world.trace().acked().len() + 100);
+    let ended = running.stop(74).expect_log("deleted or replaced while");
+    assert!(!ended.log.contains("everything is on the replica"), "{}", ended.log);
 }
 
 #[test]

@@ -64,6 +64,8 @@ pub struct Machine {
     unconfirmed: BTreeSet<Db>,
     /// These hold something of an earlier run that no replica confirmed, which a stop answers for.
     owed: BTreeSet<Db>,
+    /// Nobody has these any more, and what the app wrote to them last is on no replica.
+    abandoned: BTreeSet<Db>,
     /// The drain asked for these and has no answer yet.
     undrained: BTreeSet<Db>,
     /// This Litestream's copies of these have parted from them.
@@ -103,6 +105,7 @@ impl Machine {
             roster: Roster::new(policy.databases),
             unconfirmed: BTreeSet::new(),
             owed: BTreeSet::new(),
+            abandoned: BTreeSet::new(),
             undrained: BTreeSet::new(),
             parted: BTreeSet::new(),
             ready: false,
@@ -169,6 +172,8 @@ impl Machine {
             Event::Awaited(db) => self.awaited(db),
             Event::Named(db) => self.named(db),
             Event::Returned(db) => self.returned(db),
+            Event::Abandoned(db) => self.abandon(now, db),
+            Event::FoundAgain(db) => self.found_again(db),
             Event::Dropped(db) => self.dropped(now, db),
             Event::Resolved { restore } => self.resolved(now, restore),
             Event::ResolveFailed(code) => self.resolve_failed(now, code),
@@ -323,7 +328,8 @@ impl Machine {
         debug_assert!(self.owed.iter().all(counted), "owed, but not counted");
         let is_drained = |db: &Db| counted(db) || self.roster.is_outside(*db);
         debug_assert!(self.undrained.iter().all(is_drained), "drained, but not counted");
-        debug_assert!(self.lag.all().all(|db| self.roster.is_named(db)), "watched, but not named");
+        let watched = |db: Db| self.roster.is_named(db) || self.abandoned.contains(&db);
+        debug_assert!(self.lag.all().all(watched), "watched, but not named");
         debug_assert!(self.absent.all().all(|db| counted(&db)), "missed, but not counted");
         debug_assert!(self.litestream.is_up() || !phase.needs_litestream(), "{phase:?} without Litestream");
         debug_assert!(phase != Phase::Exited || self.timers.next().is_none(), "a timer after the end");

@@ -149,6 +149,12 @@ impl Machine {
         }
     }
 
+    pub(super) fn found_again(&mut self, db: Db) {
+        if self.abandoned.remove(&db) && self.lag.forget(db) && self.phase == Phase::Running {
+            self.set_ready(self.may_be_ready());
+        }
+    }
+
     fn take_in(&mut self, db: Db, awaited: bool) {
         self.roster.members.insert(db, Standing::Coming { awaited });
         // The app may have written to it already.
@@ -206,9 +212,23 @@ impl Machine {
             return;
         }
         if ok {
+            // Of a file that goes by itself while the app ends nobody knows what was written to it last.
+            let by_itself = self.roster.members.get(&db) == Some(&Standing::Here);
+            if by_itself && self.phase != Phase::Running && self.lag.is_behind(db) {
+                self.abandoned.insert(db);
+            }
             self.forget(now, db);
         } else {
             self.roster.members.insert(db, Standing::Here);
+        }
+    }
+
+    /// What goes into such a file is a lag that nothing ends.
+    pub(super) fn abandon(&mut self, now: Instant, db: Db) {
+        let may_be_written = matches!(self.phase, Phase::Running | Phase::Stopping | Phase::Draining);
+        if may_be_written && !self.roster.is_named(db) && self.abandoned.insert(db) {
+            self.lag.watch_outside(db);
+            self.lag.changed(now, db);
         }
     }
 
@@ -226,8 +246,8 @@ impl Machine {
         }
     }
 
-    /// A fresh Litestream gets all that counts at its launch. What the last one was only being told
-    /// of must not keep the app from coming back, but is drained like the rest if all is to end. One that was on its way from
+    /// A fresh Litestream gets all that counts at its launch, and finds by itself what lies in folders. What the last one was only being told
+    /// of by a source's word must not keep the app from coming back, but is drained like the rest if all is to end. One that was on its way from
     /// one place to another is told of by [`Self::returned`].
     pub(super) fn relaunch_roster(&mut self) {
         let stops = self.goal.stop().is_some();
@@ -239,13 +259,6 @@ impl Machine {
                 Standing::Coming { awaited: true } if !stops => {
                     self.put_off(db);
                     self.act(Action::PutOff(db));
-                }
-                Standing::Coming { awaited: false } if !stops => {
-                    self.roster.members.remove(&db);
-                    self.unconfirmed.remove(&db);
-                    self.owed.remove(&db);
-                    self.absent.forget(db);
-                    self.act(Action::Forget(db));
                 }
                 Standing::Leaving => {
                     self.roster.members.remove(&db);

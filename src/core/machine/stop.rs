@@ -179,26 +179,31 @@ impl Machine {
         self.wild
     }
 
-    /// What is named and was never taken in is on no replica. Whether there is any such.
+    /// What is named and was never taken in is on no replica, nor what went while the app wrote to it. Whether there is any such.
     pub(super) fn disown_outside(&mut self) -> bool {
         let left = self.left_outside();
-        let any = !left.is_empty();
+        let any = !left.is_empty() || !self.abandoned.is_empty();
         if any && self.goal.stop().is_some() {
-            self.note(Note::NotTakenIn(left));
+            if !self.abandoned.is_empty() {
+                self.note(Note::NotReplicated(self.abandoned.iter().copied().collect()));
+            }
+            if !left.is_empty() {
+                self.note(Note::NotTakenIn(left));
+            }
             self.end_undrained();
         }
         any
     }
 
     pub(super) fn drain_timed_out(&mut self, now: Instant) {
-        self.disown_replaced();
         self.not_drained();
         self.close(now);
     }
 
     pub(super) fn not_drained(&mut self) {
-        let any_missed = self.say_never_made(false);
-        let there = |db: &&Db| !self.absent.is_missed(**db);
+        let any_missed = self.disown_replaced() | self.say_never_made(false);
+        // What was replaced is told as that.
+        let there = |db: &&Db| !self.absent.is_missed(**db) && !self.lag.is_replaced(**db);
         let left: Vec<Db> = self.unconfirmed.iter().filter(there).copied().collect();
         let any_outside = self.disown_outside();
         // Where none of those is left that can be named, what is said of the others tells it.

@@ -34,12 +34,19 @@ impl<W: Wanted> Reconciliation<W> {
                 self.step(Step::Tell(Event::Registered { db, ok: false }));
                 self.refuse(moment, db, Why::Told(reason));
             }
-            Err(reason) => {
-                if let Some(wanted) = self.remove(db) {
-                    self.step(Step::Refuse(wanted, Why::Told(reason)));
-                }
+            // It was drained with the rest, and what was asked of a Litestream that has ended says nothing.
+            Err(_) if moment.over => {
+                self.remove(db);
                 self.step(Step::LetGo(db));
                 self.step(Step::Tell(Event::Registered { db, ok: false }));
+            }
+            Err(reason) => {
+                let wanted = member.wanted.clone();
+                self.become_state(db, State::Refused);
+                self.step(Step::LetGo(db));
+                self.step(Step::Tell(Event::Registered { db, ok: false }));
+                self.step(Step::Refuse(wanted, Why::Told(reason)));
+                self.count_as_outside(db);
             }
         }
     }

@@ -182,16 +182,24 @@ impl<W: Wanted> Reconciliation<W> {
         }
         if let Some((_, there)) = self.in_the_place_of(None, &wanted) {
             let occupied = Why::Occupied(there.wanted.clone());
-            return self.step(Step::Refuse(wanted, occupied));
-        }
-        if let Some(db) = outsider {
-            if !moment.runs {
-                return;
+            self.step(Step::Refuse(wanted.clone(), occupied));
+            if outsider.is_none() {
+                self.count(wanted, None);
             }
-            self.drop_outsider(db);
+            return;
         }
-        let db = self.add(wanted, None, State::Coming { awaited: false });
-        self.step(Step::Lock(db));
+        // Who is found again was refused, and lags since then.
+        let Some(db) = outsider else {
+            let db = self.add(wanted, None, State::Coming { awaited: false });
+            return self.step(Step::Lock(db));
+        };
+        if moment.runs {
+            self.become_state(db, State::Coming { awaited: true });
+            if let Some(member) = self.members.get_mut(&db) {
+                (member.wanted, member.before, member.returning) = (wanted, None, false);
+            }
+            self.step(Step::Lock(db));
+        }
     }
 
     /// What was found is locked, or another keeper has it.
@@ -204,12 +212,26 @@ impl<W: Wanted> Reconciliation<W> {
                 self.step(Step::Take(db, lock));
                 self.step(Step::Tell(Event::Named(db)));
             }
+            // Litestream may have it, and nobody knows what it does with it.
             Err(reason) => {
-                if let Some(wanted) = self.remove(db) {
-                    self.step(Step::Refuse(wanted, Why::Told(reason)));
+                let Some(member) = self.members.get(&db) else { return };
+                let (wanted, is_new) =
+                    (member.wanted.clone(), matches!(member.state, State::Coming { awaited: false }));
+                self.become_state(db, State::Refused);
+                self.step(Step::Refuse(wanted, Why::Told(reason)));
+                if is_new {
+                    self.count_as_outside(db);
+                } else {
+                    self.step(Step::Tell(Event::Drained(db)));
                 }
             }
         }
+    }
+
+    /// The machine did not know it, or has forgotten it: it counts as named, and no drain waits for it.
+    pub(super) fn count_as_outside(&mut self, db: Db) {
+        self.step(Step::Await(db));
+        self.step(Step::Tell(Event::Drained(db)));
     }
 
     /// What was found is not in its folder any more.

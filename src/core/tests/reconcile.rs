@@ -549,14 +549,50 @@ fn what_appears_in_a_folder_is_litestreams_at_once() {
 }
 
 #[test]
-fn what_appears_and_fails_is_nobodys() {
-    let mut town = Town::new(&[]);
+fn what_appears_and_fails_counts_until_it_is_taken_in_or_gone() {
+    let mut town = Town::new(&[(2, own(1))]);
+    // Another has its place; then another keeper has it; then Litestream refuses.
+    town.find(1, true);
+    let db = town.at(1);
+    assert_eq!(town.standing(1), Standing::Outside);
+    town.answer(&[], false);
+    town.all_go_well();
     town.is_anothers = true;
     town.find(1, true);
-    assert_eq!(town.all.known().count(), 0);
+    assert_eq!(town.standing(1), Standing::Outside);
     town.find(1, true);
     town.register(1, false);
-    assert_eq!((town.all.known().count(), town.locked.len()), (0, 0));
+    assert_eq!(
+        (town.standing(1), town.at(1), town.locked.len()),
+        (Standing::Outside, db, 0),
+        "it lags since then"
+    );
+    town.find(1, true);
+    town.all_go_well();
+    assert_eq!((town.here(), town.at(1)), (here(&[(1, own(1))]), db));
+    for refused in [true, false] {
+        let mut town = Town::new(&[]);
+        town.is_anothers = refused;
+        town.find(1, true);
+        if !refused {
+            town.register(1, false);
+        }
+        assert_eq!(town.standing(1), Standing::Outside);
+        assert_eq!(town.end(), 74);
+    }
+}
+
+#[test]
+fn what_appeared_when_litestream_died_is_launched_and_drained_with_the_rest() {
+    let mut town = Town::new(&[]);
+    town.find(1, true);
+    town.die();
+    town.find(2, true);
+    town.up();
+    assert_eq!(town.here(), here(&[(1, own(1)), (2, own(2))]));
+    town.find(3, true);
+    town.die();
+    assert_eq!((town.end(), town.here().len()), (0, 3));
 }
 
 #[test]
@@ -582,7 +618,7 @@ fn what_is_named_and_appears_in_a_folder_is_taken_there() {
     let mut town = Town::new(&[]);
     town.answer(&[(1, 1)], false);
     town.find(1, true);
-    assert_eq!((town.looks.len(), town.standing(1)), (0, Standing::Coming { awaited: false }));
+    assert_eq!((town.looks.len(), town.standing(1)), (0, COMING));
     town.answer(&[(2, 2)], false);
     town.stop();
     town.find(2, true);
