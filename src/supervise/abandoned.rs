@@ -48,7 +48,7 @@ impl Abandoned {
             replicated.iter().filter_map(|(_, database)| proc::identity(&database.path)).collect();
         let again = self.told.iter().filter(|(_, file)| files.contains(file));
         let again: Vec<Db> = again.map(|(db, _)| *db).collect();
-        again.iter().for_each(|db| drop(self.told.remove(db)));
+        self.told.retain(|db, _| !again.contains(db));
         let mut events: Vec<Event> = again.into_iter().map(Event::FoundAgain).collect();
         // Once nobody has it open its number can be another file's.
         self.told.retain(|_, file| is_open(shim, *file));
