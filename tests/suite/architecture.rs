@@ -20,6 +20,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "check",
         &[
+            "compose",
             "config",
             "database_header",
             "django",
@@ -38,7 +39,8 @@ const ROOMS: &[(&str, &[&str])] = &[
         &["core", "os", "sqlite", "shim", "litestream", "ledger", "backup", "inventory", "error", "foreign"],
     ),
     ("demo", &[]),
-    ("detect", &["database_header", "database_url", "django", "dotenv", "toml", "secrets"]),
+    ("compose", &["yaml"]),
+    ("detect", &["compose", "database_header", "database_url", "django", "dotenv", "toml", "secrets"]),
     ("env_vars", &[]),
     ("database_header", &[]),
     ("database_url", &[]),
