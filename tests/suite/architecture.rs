@@ -341,6 +341,26 @@ fn the_map_names_each_room() {
     }
 }
 
+/// Each file that asks which series a Litestream is of, as the map has them.
+#[test]
+fn the_map_names_what_is_done_for_the_old_series() {
+    let map = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("ARCHITECTURE.md")).unwrap();
+    let (_, list) = map.split_once("\n**Litestream 0.3** ").expect("the paragraph");
+    let rooms = list.lines().take_while(|line| !line.is_empty()).filter(|line| line.starts_with('`'));
+    let mut named = BTreeSet::new();
+    for line in rooms {
+        let (room, files) = line.split_once(':').expect("a room");
+        let room = room.trim_matches('`');
+        named.extend(files.split('`').skip(1).step_by(2).map(|file| format!("{room}{file}.rs")));
+    }
+    let asks =
+        |file: &PathBuf| ["V03", "v03", "is_ltx"].iter().any(|word| code(file).concat().contains(word));
+    let name = |file: PathBuf| file.strip_prefix(source()).unwrap().display().to_string();
+    let asking: BTreeSet<_> = files(&source()).into_iter().filter(asks).map(name).collect();
+    let asking: BTreeSet<_> = asking.into_iter().filter(|name| !name.contains("tests")).collect();
+    assert_eq!(named, asking);
+}
+
 /// What opens a file by its path, as far as the program's own words can say it.
 const OPENERS: &[&str] = &[
     "File::open",

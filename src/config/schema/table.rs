@@ -39,6 +39,13 @@ pub enum Series {
     V05,
 }
 
+impl Series {
+    /// That of a Litestream, by whether its backups are LTX files.
+    pub fn of(is_ltx: bool) -> Self {
+        if is_ltx { Series::V05 } else { Series::V03 }
+    }
+}
+
 /// What a value has to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Type {
