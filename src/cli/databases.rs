@@ -194,7 +194,7 @@ pub(super) fn read(found: Found, source: &Source<'_>, cwd: &Path) -> Result<(Con
     with_options(source.no_expand_env, cwd, |options| match found {
         Found::Pairs(pairs) => Ok((Config::from_pairs(&pairs, options)?, Section::default())),
         Found::File(document) => {
-            let section = Section::read(&document, &text_variable, &layers::accepts);
+            let section = Section::read(&document, &text_variable, &layers::accepts());
             let (section, config) = config::Error::both(section, document.config(options))?;
             Ok((config, section))
         }
@@ -213,7 +213,7 @@ pub(super) fn read(found: Found, source: &Source<'_>, cwd: &Path) -> Result<(Con
 pub(super) fn section(found: &Found) -> Result<Section, Failure> {
     match found {
         Found::File(document) => {
-            Section::read(document, &text_variable, &layers::accepts).map_err(|error| failure(&error))
+            Section::read(document, &text_variable, &layers::accepts()).map_err(|error| failure(&error))
         }
         Found::Pairs(_) | Found::Nothing => Ok(Section::default()),
     }

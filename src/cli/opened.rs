@@ -68,7 +68,7 @@ impl Opened {
     /// The `litekeeper` section, with what is wrong in it and what changes nothing.
     pub(super) fn section(&self, options: &LoadOptions<'_>) -> (Section, Vec<Lint>) {
         let Opened::File(_, Ok(document)) = self else { return (Section::default(), Vec::new()) };
-        let section = match Section::read(document, options.env, &layers::accepts) {
+        let section = match Section::read(document, options.env, &layers::accepts()) {
             Ok(section) => section,
             Err(error) => return (Section::default(), lint::of_error(&error)),
         };
