@@ -226,8 +226,17 @@ fn what_decides_does_nothing() {
 }
 
 /// What reads texts: whatever they are of is opened, looked up and timed elsewhere.
-const READERS: &[&str] =
-    &["yaml/", "config/", "detect/", "dotenv.rs", "toml.rs", "django.rs", "secrets/", "database_url.rs"];
+const READERS: &[&str] = &[
+    "yaml/",
+    "config/",
+    "detect/",
+    "compose.rs",
+    "dotenv.rs",
+    "toml.rs",
+    "django.rs",
+    "secrets/",
+    "database_url.rs",
+];
 
 /// Where something would be asked of the machine.
 const MACHINE: &[&str] = &[
