@@ -200,10 +200,15 @@ pub(super) fn read(found: Found, source: &Source<'_>, cwd: &Path) -> Result<(Con
         }
         Found::Nothing => match Config::from_environment(options)? {
             Some(config) => Ok((config, Section::default())),
-            None => Err(config::nothing_given(options)),
+            None => Err(nothing_given(options)),
         },
     })
     .map_err(|error| failure(&error))
+}
+
+/// What to say where there is nothing to read.
+pub(super) fn nothing_given(options: &LoadOptions<'_>) -> config::Error {
+    config::nothing_given(options, &|file| options.cwd.join(file).is_file())
 }
 
 /// Litekeeper's own half alone, which an app without Litestream needs.

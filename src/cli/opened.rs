@@ -103,7 +103,7 @@ impl Opened {
             Opened::File(_, Err(error)) => (None, Some(error)),
             Opened::Nothing => parts(
                 Config::from_environment(options)
-                    .and_then(|found| found.ok_or_else(|| config::nothing_given(options))),
+                    .and_then(|found| found.ok_or_else(|| databases::nothing_given(options))),
             ),
         };
         let is_sound = error.is_none();
