@@ -5,6 +5,7 @@
 pub mod backup;
 pub mod check;
 pub mod cli;
+pub mod compose;
 pub mod config;
 #[deny(clippy::wildcard_enum_match_arm)]
 pub mod core;

@@ -328,7 +328,7 @@ impl Trial {
             socket: self.folder.path().join("socket"),
             // It is tried once; what fails then fails for a reason.
             shutdown_sync_timeout: Duration::from_secs(1),
-            series: if self.online.version.is_ltx() { Series::V05 } else { Series::V03 },
+            series: Series::of(self.online.version.is_ltx()),
         });
         let path = self.folder.path().join(name);
         let written = place::theirs(|| {

@@ -7,12 +7,12 @@ use std::time::Duration;
 use super::rules::{KILL_MODE, KILLED_EARLY, RUNTIME_DIRECTORY, SHORT_STOP};
 use super::site::Site;
 use super::text::text;
+use crate::compose;
 use crate::config::Origin;
 use crate::config::duration::{self, of_platform};
 use crate::config::lint::{Lint, Rule};
 use crate::os::open;
 use crate::toml;
-use crate::yaml::{self, Node, NodeKind};
 
 /// An upload needs a connection, and a second try when the first one fails.
 const LEAST_DRAIN: Duration = Duration::from_secs(2);
@@ -51,7 +51,7 @@ pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
             let read = || text(&path).unwrap_or_default();
             found.extend(match name {
                 "fly.toml" => fly(&read()).lints(site, &path, FLY),
-                "compose.yaml" | "compose.yml" | "docker-compose.yml" | "docker-compose.yaml" => {
+                _ if compose::FILES.contains(&name) => {
                     compose(&read()).iter().flat_map(|limit| limit.lints(site, &path, CONTAINER)).collect()
                 }
                 _ if name.ends_with(".service") => systemd(&read())
@@ -222,35 +222,19 @@ fn systemd(text: &str) -> Option<Limit> {
 
 /// The services of a Compose file that have litekeeper in what they run.
 fn compose(text: &str) -> Vec<Limit> {
-    let Ok(root) = yaml::parse(text) else { return Vec::new() };
-    let Some(NodeKind::Mapping(services)) = root.get("services").map(|services| &services.kind) else {
-        return Vec::new();
-    };
-    let words = |node: Option<&Node>| match node.map(|node| &node.kind) {
-        Some(NodeKind::Sequence(items)) => {
-            items.iter().filter_map(Node::as_str).collect::<Vec<_>>().join(" ")
-        }
-        _ => node.and_then(Node::as_str).unwrap_or_default().to_owned(),
-    };
-    let limit = |service: &Node| {
-        let runs = ["command", "entrypoint"].map(|key| words(service.get(key))).join(" ");
-        let environment = service.get("environment");
-        let stop = match environment.map(|node| &node.kind) {
-            Some(NodeKind::Sequence(items)) => items
-                .iter()
-                .find_map(|item| own_stop(item.as_str()?.strip_prefix(STOP_TIMEOUT)?.strip_prefix('=')?)),
-            _ => environment.and_then(|node| own_stop(node.get(STOP_TIMEOUT)?.as_str()?)),
-        };
-        let grace = service.get("stop_grace_period");
-        runs.contains("litekeeper").then(|| Limit {
-            kills_after: grace.map_or(Some(COMPOSE), |node| node.as_str().and_then(of_platform)),
-            line: grace.map_or(0, |node| node.line),
-            stop,
+    let limit = |service: compose::Service| {
+        let mut runs = service.command.iter().chain(&service.entrypoint).flatten();
+        let stop = service.environment.iter().find(|(name, _)| name == STOP_TIMEOUT);
+        let grace = service.stop_grace_period.as_ref();
+        runs.any(|word| word.contains("litekeeper")).then(|| Limit {
+            kills_after: grace.map_or(Some(COMPOSE), |(period, _)| of_platform(period)),
+            line: grace.map_or(0, |(_, line)| *line),
+            stop: stop.and_then(|(_, value)| own_stop(value)),
             setting: "stop_grace_period",
             ..Limit::default()
         })
     };
-    services.iter().filter_map(|(_, service)| limit(service)).collect()
+    compose::services(text).into_iter().filter_map(limit).collect()
 }
 
 /// The keeper's own variable in a platform's file: as the keeper itself will read it.

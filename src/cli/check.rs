@@ -122,7 +122,7 @@ impl Look<'_> {
         let (folder, env) = self.app();
         let litestream = self.litestream().await;
         let version = litestream.usable.as_ref().map(|(_, version)| *version);
-        let series = version.map(|version| if version.is_ltx() { Series::V05 } else { Series::V03 });
+        let series = version.map(|version| Series::of(version.is_ltx()));
         let unset = opened.unset();
         let (config, is_sound) = self.config(opened, series);
         // What passes a limit is told alone: the rest would be as long.

@@ -194,16 +194,21 @@ pub(super) fn read(found: Found, source: &Source<'_>, cwd: &Path) -> Result<(Con
     with_options(source.no_expand_env, cwd, |options| match found {
         Found::Pairs(pairs) => Ok((Config::from_pairs(&pairs, options)?, Section::default())),
         Found::File(document) => {
-            let section = Section::read(&document, &text_variable, &layers::accepts);
+            let section = Section::read(&document, &text_variable, &layers::accepts());
             let (section, config) = config::Error::both(section, document.config(options))?;
             Ok((config, section))
         }
         Found::Nothing => match Config::from_environment(options)? {
             Some(config) => Ok((config, Section::default())),
-            None => Err(config::nothing_given(options)),
+            None => Err(nothing_given(options)),
         },
     })
     .map_err(|error| failure(&error))
+}
+
+/// What to say where there is nothing to read.
+pub(super) fn nothing_given(options: &LoadOptions<'_>) -> config::Error {
+    config::nothing_given(options, &|file| options.cwd.join(file).is_file())
 }
 
 /// Litekeeper's own half alone, which an app without Litestream needs.
@@ -213,7 +218,7 @@ pub(super) fn read(found: Found, source: &Source<'_>, cwd: &Path) -> Result<(Con
 pub(super) fn section(found: &Found) -> Result<Section, Failure> {
     match found {
         Found::File(document) => {
-            Section::read(document, &text_variable, &layers::accepts).map_err(|error| failure(&error))
+            Section::read(document, &text_variable, &layers::accepts()).map_err(|error| failure(&error))
         }
         Found::Pairs(_) | Found::Nothing => Ok(Section::default()),
     }

@@ -26,28 +26,15 @@ pub(super) fn sort(lints: &mut Vec<Lint>) {
     lints.dedup();
 }
 
-/// The rules of single values: one of them says enough of one.
-const VALUES: [&str; 5] = ["wrong-type", "bare-duration", "bad-duration", "bad-size", "octal"];
-
-/// Adds what is not said yet: the table of all settings says some of it as well, and with the column.
+/// Adds what is not said yet: what is wrong with a value is found in the text, with its column, and once more in what comes
+/// of the text.
 pub(super) fn add(lints: &mut Vec<Lint>, more: impl IntoIterator<Item = Lint>) {
-    let key = |lint: &Lint| {
-        let name = lint.message.split('`').nth(1)?;
-        Some(name.split(':').next().unwrap_or(name).to_owned())
-    };
-    let is_of_value = |lint: &Lint| VALUES.contains(&lint.rule.code);
-    let is_said = |lint: &Lint, lints: &[Lint]| {
-        let own = key(lint);
-        lints.iter().filter(|other| other.line == lint.line).any(|other| match (&own, key(other)) {
-            (Some(own), Some(key)) => {
-                *own == key && (other.rule == lint.rule || is_of_value(lint) && is_of_value(other))
-            }
-            (None, _) | (_, None) => other.rule == lint.rule,
-        })
-    };
-    let known = lints.len();
     for lint in more {
-        if !is_said(&lint, &lints[..known]) {
+        let is_it = |other: &Lint| {
+            (other.rule, &other.origin, other.line) == (lint.rule, &lint.origin, lint.line)
+                && other.message == lint.message
+        };
+        if !lints.iter().any(is_it) {
             lints.push(lint);
         }
     }

@@ -145,11 +145,16 @@ fn id(option: &str) -> String {
     option.replace('-', "_")
 }
 
-/// Whether `text` may be the value of `key`.
+/// A reader that says whether a text may be the value of a key, by the options as they are known to it once and for all.
 ///
 /// # Errors
-/// A fragment that says why not.
-pub(super) fn accepts(key: &Key, text: &str) -> Result<(), String> {
+/// The reader's: a fragment that says why not.
+pub(super) fn accepts() -> impl Fn(&'static Key, &str) -> Result<(), String> {
+    let options = options();
+    move |key, text| accepted(&options, key, text)
+}
+
+fn accepted(options: &clap::Command, key: &Key, text: &str) -> Result<(), String> {
     let Some(option) = key.option else {
         return match key.path {
             "http" => address(text),
@@ -157,7 +162,6 @@ pub(super) fn accepts(key: &Key, text: &str) -> Result<(), String> {
             _ => Ok(()),
         };
     };
-    let options = options();
     let Some(arg) = options.get_arguments().find(|arg| arg.get_long() == Some(option)) else { return Ok(()) };
     let alone = clap::Command::new("file").arg(arg.clone().env(None));
     match alone.try_get_matches_from(["file", &format!("--{option}={text}")]) {

@@ -68,7 +68,7 @@ impl Opened {
     /// The `litekeeper` section, with what is wrong in it and what changes nothing.
     pub(super) fn section(&self, options: &LoadOptions<'_>) -> (Section, Vec<Lint>) {
         let Opened::File(_, Ok(document)) = self else { return (Section::default(), Vec::new()) };
-        let section = match Section::read(document, options.env, &layers::accepts) {
+        let section = match Section::read(document, options.env, &layers::accepts()) {
             Ok(section) => section,
             Err(error) => return (Section::default(), lint::of_error(&error)),
         };
@@ -103,7 +103,7 @@ impl Opened {
             Opened::File(_, Err(error)) => (None, Some(error)),
             Opened::Nothing => parts(
                 Config::from_environment(options)
-                    .and_then(|found| found.ok_or_else(|| config::nothing_given(options))),
+                    .and_then(|found| found.ok_or_else(|| databases::nothing_given(options))),
             ),
         };
         let is_sound = error.is_none();

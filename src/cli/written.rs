@@ -42,7 +42,7 @@ impl Written {
     /// What it cannot.
     pub(super) fn check(&self, config: &Config, is_ltx: bool) -> Result<(), Failure> {
         findings::refusal(self.errors(config, is_ltx))?;
-        let lints = self.lints(config, series(is_ltx));
+        let lints = self.lints(config, Series::of(is_ltx));
         for lint in lints.iter().filter(|lint| lint.rule.severity == Severity::Warning) {
             let hint = lint.hint.as_ref().map_or_else(String::new, |hint| format!(": {hint}"));
             tracing::warn!("{}: {}{hint}", lint.place(), lint.message);
@@ -52,7 +52,7 @@ impl Written {
 
     /// What it cannot: the errors of `check`, in the same words.
     pub(super) fn errors(&self, config: &Config, is_ltx: bool) -> Vec<Lint> {
-        let series = series(is_ltx);
+        let series = Series::of(is_ltx);
         let mut found = self.lints(config, series);
         findings::add(&mut found, refused(config, series));
         found.retain(|lint| lint.rule.severity == Severity::Error);
@@ -73,8 +73,4 @@ impl Written {
 
 fn refused(config: &Config, series: Series) -> Vec<Lint> {
     config.check(series).err().iter().flat_map(lint::of_error).collect()
-}
-
-fn series(is_ltx: bool) -> Series {
-    if is_ltx { Series::V05 } else { Series::V03 }
 }

@@ -110,6 +110,17 @@ pub(super) fn go_duration(text: &str) -> Option<f64> {
     Some(if text.starts_with('-') { -total } else { total })
 }
 
+/// What days and weeks are in hours; none if it is not written that way.
+pub(super) fn in_hours(text: &str) -> Option<String> {
+    let (number, hours) = match (text.strip_suffix('d'), text.strip_suffix('w')) {
+        (Some(days), _) => (days, 24),
+        (None, Some(weeks)) => (weeks, 7 * 24),
+        (None, None) => return None,
+    };
+    let number: u64 = number.trim().parse().ok()?;
+    Some(format!("{}h", number.checked_mul(hours)?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,5 +170,12 @@ mod tests {
         for rubbish in ["", "s", "ten", "-5s", "5x"] {
             assert!(of_option(rubbish).is_err(), "{rubbish}");
         }
+    }
+
+    #[test]
+    fn days_and_weeks_are_hours() {
+        assert_eq!(in_hours("7d").as_deref(), Some("168h"));
+        assert_eq!(in_hours("2w").as_deref(), Some("336h"));
+        assert_eq!(in_hours("7x"), None);
     }
 }

@@ -5,11 +5,12 @@ use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::config::duration::in_hours;
 use crate::config::fault::Fault;
 use crate::config::given::Given;
 use crate::config::model::bucket;
 use crate::config::model::url;
-use crate::config::schema::Type;
+use crate::config::schema::{Section, Type};
 use crate::config::variable_names::{from, unset_hint, unset_words};
 use crate::core::ExitCode;
 use crate::{foreign, secrets, yaml};
@@ -88,19 +89,17 @@ pub enum Problem {
         /// The key, or what the value is.
         what: String,
     },
-    /// A key whose value should be a list.
-    #[error("`{key}` must be a list")]
-    NotList {
-        /// The key.
-        key: &'static str,
-    },
     /// A setting with a value of another type.
-    #[error("`{key}` must be {}{}", kind.words(), value.as_ref().map_or_else(String::new, |value| format!(", not `{value}`")))]
+    #[error("`{key}` must be {}, not {}", kind.words(), value.as_ref().map_or_else(|| format!("a {is}"), |value| format!("the {is} `{value}`")))]
     WrongType {
         /// The key.
         key: &'static str,
         /// What it must be.
         kind: Type,
+        /// What it is.
+        is: &'static str,
+        /// Whether it is not in quotes.
+        is_plain: bool,
         /// What was written, where it can be shown.
         value: Option<String>,
     },
@@ -114,11 +113,33 @@ pub enum Problem {
         /// What it must be.
         expected: &'static str,
     },
+    /// A duration without a unit.
+    #[error("`{key}: {text}` is {text} nanoseconds to Litestream")]
+    BareDuration {
+        /// The key.
+        key: &'static str,
+        /// What was written.
+        text: String,
+        /// Whether Litestream takes so many.
+        is_taken: bool,
+    },
+    /// Permissions that look octal.
+    #[error("`{key}: {text}` is {number:#o} to Litestream, not 0{text}")]
+    NotOctal {
+        /// The key.
+        key: &'static str,
+        /// What was written.
+        text: String,
+        /// What it is.
+        number: i128,
+    },
     /// A setting that Litestream 0.5 stops at.
-    #[error("Litestream 0.5 refuses `{key}`")]
+    #[error("`{key}` of {} is refused by Litestream 0.5", section.words())]
     NotIn05 {
         /// The key.
         key: &'static str,
+        /// Where it stands.
+        section: Section,
     },
     /// A folder of databases for a Litestream that would take it for a file without a name.
     #[error("`dir` is not known to Litestream 0.3")]
@@ -153,12 +174,6 @@ pub enum Problem {
     /// Both places for metadata.
     #[error("a database has both `meta-path` and `meta-dir`")]
     MetaPathAndDir,
-    /// A key whose value should be a single text.
-    #[error("`{key}` must be a single text")]
-    NotText {
-        /// The key.
-        key: &'static str,
-    },
     /// No `dbs`.
     #[error("no database is configured")]
     NoDatabases,
@@ -573,6 +588,13 @@ impl Error {
     }
 }
 
+impl Problem {
+    /// Whether Litestream takes what is written, for something else than it looks like: `check` and `run` refuse it all the same.
+    pub(super) fn is_taken(&self) -> bool {
+        matches!(self, Problem::BareDuration { is_taken: true, .. } | Problem::NotOctal { .. })
+    }
+}
+
 impl Finding {
     /// The next step.
     pub fn hint(&self) -> String {
@@ -621,8 +643,29 @@ impl Finding {
                 "add `replica: {url: …}` to the database, or set LITESTREAM_REPLICA_URL or LITESTREAM_REPLICA_BUCKET"
             }
             Problem::ReplicaAndReplicas { .. } => "keep `replica`; `replicas` is the older form",
-            Problem::WrongType { kind: Type::Duration, .. } => "the units are h, m, s and ms; a day is 24h",
-            Problem::NotIn05 { key: "age" } => "leave it out: 0.5 cannot encrypt, only Litestream 0.3 can",
+            Problem::WrongType { kind: Type::Duration, value, .. } => {
+                match value.as_deref().and_then(in_hours) {
+                    Some(hours) => return format!("it knows no days or weeks: write {hours}"),
+                    None => "write it as 10s, 500ms, 5m or 1h30m",
+                }
+            }
+            Problem::BareDuration { text, .. } => {
+                return format!("write a unit: {text}s is seconds, {text}m minutes");
+            }
+            Problem::WrongType { kind: Type::Size, .. } => "write it as 5MiB, 1.5GB, or a number of bytes",
+            Problem::WrongType { kind: Type::Octal, .. } | Problem::NotOctal { .. } => {
+                "write it without quotes and with a 0 in front, such as 0600"
+            }
+            Problem::WrongType { kind: Type::Bool | Type::Int, is_plain: false, .. } => {
+                "take the quotes away"
+            }
+            Problem::WrongType { kind: Type::Texts | Type::Mappings(_), .. } => {
+                "write each entry in a line of its own, after `- `"
+            }
+            Problem::WrongType { kind: Type::Text, .. } => "write one text there, in quotes if need be",
+            Problem::NotIn05 { key: "age", .. } => {
+                "leave it out, and let the storage encrypt: 0.5 cannot, only Litestream 0.3 can (--allow-litestream)"
+            }
             Problem::NotIn03 => "name each database, or use Litestream 0.5",
             Problem::SameName { .. } => "give each replica a `name`",
             Problem::FolderOnNats => "name each database by itself, with a bucket of its own",
@@ -687,8 +730,6 @@ impl Finding {
             }
             Problem::Unreadable { .. } => "name a file that this user can read with --config",
             Problem::NotMapping { .. } => "write `key: value` lines; `litekeeper init` prints an example",
-            Problem::NotList { .. } => "write each entry in a line of its own, after `- `",
-            Problem::NotText { .. } => "write one text there, in quotes if need be",
             Problem::WrongType { .. } | Problem::OutOfRange { .. } => {
                 "correct the value; leaving it out gives the default"
             }

@@ -17,7 +17,6 @@ mod replica;
 mod rules;
 mod text;
 mod tree;
-mod value;
 
 use crate::config::schema::Series;
 use crate::config::values::document::Document;

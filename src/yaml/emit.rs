@@ -6,7 +6,7 @@
 use std::fmt::Write;
 
 use super::node::{Node, NodeKind};
-use super::scalar::{Resolved, Scalar, Tag, Variable};
+use super::scalar::{Resolved, Scalar, Tag, Variable, resolve_text};
 use crate::foreign::is_obeyed;
 
 /// A key longer than this is written after `?`: readers stop looking for its colon after 1024 characters.
@@ -157,15 +157,22 @@ fn is_shell_name(name: &str) -> bool {
 }
 
 /// Whether a text is certainly the same without quotes.
-fn is_bare(text: &str) -> bool {
-    let safe = |c: u8| c.is_ascii_alphanumeric() || b"_+./~-:".contains(&c);
+pub fn is_bare(text: &str) -> bool {
+    let safe = |c: u8| c.is_ascii_alphanumeric() || b"_+./~-:@=".contains(&c);
+    let begins = |text: &str| text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '/' || c == '_');
     text.bytes().all(safe)
-        && text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '/' || c == '_')
+        && (begins(text) || text.starts_with("./") || text.starts_with("../"))
         && !text.ends_with(':')
+        && resolve_text(text) == Resolved::Text
 }
 
 fn quoted(text: &str) -> String {
-    format!("\"{}\"", escaped(text).replace('$', "\\x24"))
+    format!("\"{}\"", literal(text))
+}
+
+/// A text as it stands between double quotes of a file that Litestream expands first.
+pub fn literal(text: &str) -> String {
+    escaped(text).replace('$', "\\x24")
 }
 
 /// The text as it stands between double quotes.

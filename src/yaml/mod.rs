@@ -16,7 +16,7 @@ mod parse;
 mod problem;
 mod scalar;
 
-pub use emit::{Emitted, emit};
+pub use emit::{Emitted, emit, is_bare, literal};
 pub use limits::{Budget, MAX_BYTES, MAX_DEPTH, MAX_NODES, Size};
 pub use node::{Node, NodeKind};
 pub use parse::{Located, parse};

@@ -119,7 +119,7 @@ fn is_null(text: &str) -> bool {
     matches!(text, "" | "~" | "null" | "Null" | "NULL")
 }
 
-fn resolve_text(text: &str) -> Resolved {
+pub(super) fn resolve_text(text: &str) -> Resolved {
     match text {
         _ if is_null(text) => Resolved::Null,
         "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => {

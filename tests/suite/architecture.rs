@@ -20,6 +20,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "check",
         &[
+            "compose",
             "config",
             "database_header",
             "django",
@@ -38,7 +39,21 @@ const ROOMS: &[(&str, &[&str])] = &[
         &["core", "os", "sqlite", "shim", "litestream", "ledger", "backup", "inventory", "error", "foreign"],
     ),
     ("demo", &[]),
-    ("detect", &["database_header", "database_url", "django", "dotenv", "toml", "secrets"]),
+    ("compose", &["yaml"]),
+    (
+        "detect",
+        &[
+            "compose",
+            "database_header",
+            "database_url",
+            "django",
+            "dotenv",
+            "foreign",
+            "toml",
+            "secrets",
+            "yaml",
+        ],
+    ),
     ("env_vars", &[]),
     ("database_header", &[]),
     ("database_url", &[]),
@@ -211,8 +226,17 @@ fn what_decides_does_nothing() {
 }
 
 /// What reads texts: whatever they are of is opened, looked up and timed elsewhere.
-const READERS: &[&str] =
-    &["yaml/", "config/", "detect/", "dotenv.rs", "toml.rs", "django.rs", "secrets/", "database_url.rs"];
+const READERS: &[&str] = &[
+    "yaml/",
+    "config/",
+    "detect/",
+    "compose.rs",
+    "dotenv.rs",
+    "toml.rs",
+    "django.rs",
+    "secrets/",
+    "database_url.rs",
+];
 
 /// Where something would be asked of the machine.
 const MACHINE: &[&str] = &[
@@ -230,10 +254,8 @@ const MACHINE: &[&str] = &[
 ];
 
 /// Where a reader asks all the same, and why.
-const ASKS: &[(&str, &str)] = &[
-    ("config/load/env_database.rs", "a URL that frameworks read in two ways means the file that is there"),
-    ("config/load/sources.rs", "of the names that a configuration can have the first that is there is it"),
-];
+const ASKS: &[(&str, &str)] =
+    &[("config/load/env_database.rs", "a URL that frameworks read in two ways means the file that is there")];
 
 #[test]
 fn what_reads_texts_asks_nothing_of_the_machine() {
@@ -326,6 +348,26 @@ fn the_map_names_each_room() {
     for (room, _) in ROOMS {
         assert!(map.contains(&format!("src/{room}")), "ARCHITECTURE.md does not name src/{room}");
     }
+}
+
+/// Each file that asks which series a Litestream is of, as the map has them.
+#[test]
+fn the_map_names_what_is_done_for_the_old_series() {
+    let map = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("ARCHITECTURE.md")).unwrap();
+    let (_, list) = map.split_once("\n**Litestream 0.3** ").expect("the paragraph");
+    let rooms = list.lines().take_while(|line| !line.is_empty()).filter(|line| line.starts_with('`'));
+    let mut named = BTreeSet::new();
+    for line in rooms {
+        let (room, files) = line.split_once(':').expect("a room");
+        let room = room.trim_matches('`');
+        named.extend(files.split('`').skip(1).step_by(2).map(|file| format!("{room}{file}.rs")));
+    }
+    let asks =
+        |file: &PathBuf| ["V03", "v03", "is_ltx"].iter().any(|word| code(file).concat().contains(word));
+    let name = |file: PathBuf| file.strip_prefix(source()).unwrap().display().to_string();
+    let asking: BTreeSet<_> = files(&source()).into_iter().filter(asks).map(name).collect();
+    let asking: BTreeSet<_> = asking.into_iter().filter(|name| !name.contains("tests")).collect();
+    assert_eq!(named, asking);
 }
 
 /// What opens a file by its path, as far as the program's own words can say it.

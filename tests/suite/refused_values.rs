@@ -1,5 +1,8 @@
 //! What is an error of `check` in the text of a configuration, `run` refuses before anything starts, in the same words.
 
+use litekeeper::config::lint::{Lint, lint, of_error};
+use litekeeper::config::{self, LoadOptions, Series};
+
 use crate::support::app::App;
 use crate::support::keeper::Keeper;
 use crate::support::refused::{findings, refuses, watched};
@@ -123,6 +126,32 @@ fn what_check_calls_an_error_of_the_text_is_refused_before_anything_starts() {
             sqlite::create(&world.db(), 1);
         }
         refuse(&world, text);
+    }
+}
+
+/// A value may come from elsewhere than a file's text, and is wrong in the same words then.
+#[test]
+fn what_comes_of_a_text_is_refused_in_the_words_of_the_text() {
+    let world = World::new();
+    let config = world.write("a.yml", "");
+    let options = LoadOptions { no_expand_env: true, env: &|_| None, cwd: world.root(), home: None, pid: 1 };
+    for text in files() {
+        world.write("a.yml", &text);
+        let document = config::open(&config, &options).expect("YAML");
+        for series in [Series::V03, Series::V05] {
+            let lints = lint(&document, &options, Some(series), &[]);
+            let Ok(config) = document.clone().config(&options) else { continue };
+            for refused in config.check(series).err().iter().flat_map(of_error) {
+                let said = |lint: &Lint| {
+                    (lint.line, &lint.message, &lint.hint) == (refused.line, &refused.message, &refused.hint)
+                };
+                assert_eq!(
+                    lints.iter().filter(|lint| said(lint)).count(),
+                    1,
+                    "{refused:?} in\n{text}{lints:#?}"
+                );
+            }
+        }
     }
 }
 

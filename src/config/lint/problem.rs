@@ -2,24 +2,24 @@
 
 use super::finding::{Lint, Rule};
 use super::rules::{
-    BAD_DURATION, BAD_SIZE, BOTH_SPELLINGS, BROKEN_URL, DATABASE_PATH, EXEC_SHELL, HOST_AS_BUCKET, LIMIT,
-    NO_DATABASE, NO_REPLICA, NO_VARIABLE, NOT_YAML, OCTAL, PATH_MODE, REFUSED_KEY, REPLICA_IN_METADATA,
-    REPLICA_PLACE, SAME_DATABASE, SAME_METADATA, SAME_REPLICA, SECTION_KEY, SECTION_VALUE, SEVERAL_REPLICAS,
-    UNKNOWN_TEMPLATE, UNREADABLE, VARIABLE_VALUE, WRONG_TYPE,
+    BAD_DURATION, BAD_SIZE, BARE_DURATION, BOTH_SPELLINGS, BROKEN_URL, DATABASE_PATH, EXEC_SHELL,
+    HOST_AS_BUCKET, LIMIT, NO_DATABASE, NO_REPLICA, NO_VARIABLE, NOT_YAML, OCTAL, PATH_MODE, REFUSED_KEY,
+    REPLICA_IN_METADATA, REPLICA_PLACE, SAME_DATABASE, SAME_METADATA, SAME_REPLICA, SECTION_KEY,
+    SECTION_VALUE, SEVERAL_REPLICAS, UNKNOWN_TEMPLATE, UNREADABLE, VARIABLE_VALUE, WRONG_TYPE,
 };
-use crate::config::error::{Error, Problem};
+use crate::config::error::{Error, Finding, Problem};
 use crate::config::fault::Fault;
 use crate::config::given::Given;
 use crate::config::schema::Type;
 
 /// The findings of an error.
 pub fn of_error(error: &Error) -> Vec<Lint> {
-    let lint = |finding: &crate::config::Finding| {
-        let rule = rule_of(&finding.problem);
-        let lint = Lint::new(rule, &finding.origin, finding.problem.to_string());
-        Lint { hint: Some(finding.hint()), ..lint.at(finding.line, finding.column) }
-    };
-    error.findings().iter().map(lint).collect()
+    error.findings().iter().map(of_finding).collect()
+}
+
+pub(super) fn of_finding(finding: &Finding) -> Lint {
+    let lint = Lint::new(rule_of(&finding.problem), &finding.origin, finding.problem.to_string());
+    lint.at(finding.line, finding.column).hint(finding.hint())
 }
 
 fn rule_of(problem: &Problem) -> &'static Rule {
@@ -27,19 +27,16 @@ fn rule_of(problem: &Problem) -> &'static Rule {
         Problem::Unreadable { .. } => UNREADABLE,
         Problem::Text(problem) if problem.is_limit() => LIMIT,
         Problem::NotUtf8 { .. } | Problem::Text(_) => NOT_YAML,
-        Problem::WrongType { kind: Type::Int, .. } | Problem::OutOfRange { kind: Type::Int, .. } => {
-            WRONG_TYPE
-        }
+        Problem::OutOfRange { kind: Type::Int, .. } => WRONG_TYPE,
         Problem::OutOfRange { kind: Type::Size, .. } => BAD_SIZE,
         Problem::OutOfRange { kind: Type::Octal, .. } => OCTAL,
         Problem::WrongType { kind: Type::Duration, .. } | Problem::OutOfRange { .. } => BAD_DURATION,
         Problem::WrongType { kind: Type::Size, .. } => BAD_SIZE,
-        Problem::WrongType { kind: Type::Octal, .. } => OCTAL,
+        Problem::WrongType { kind: Type::Octal, .. } | Problem::NotOctal { .. } => OCTAL,
+        Problem::BareDuration { .. } => BARE_DURATION,
         Problem::NotIn05 { .. } => REFUSED_KEY,
         Problem::BadAnswer { .. }
         | Problem::NotMapping { .. }
-        | Problem::NotList { .. }
-        | Problem::NotText { .. }
         | Problem::WrongType { .. }
         | Problem::NoPort { .. } => WRONG_TYPE,
         Problem::BothSpellings { .. } => BOTH_SPELLINGS,

@@ -8,12 +8,13 @@ use super::rules::{
     BROKEN_KEY, BUCKET_LIKE_HOST, FILE_HOST, HOST_KEY, PATH_SLASH, PLACEHOLDER, REPLICA_TYPE,
     UNKNOWN_PARAMETER, URL_USER,
 };
-use super::tree::{clipped, distance, each_setting, replica_types};
+use super::tree::{distance, each_setting, replica_types};
 use crate::config::model::bucket;
 use crate::config::model::kind::Kind;
 use crate::config::model::place::s3_host;
 use crate::config::model::url::{Url, is_url};
 use crate::config::model::whole::Config;
+use crate::config::schema::types::clipped;
 use crate::config::schema::{Secrecy, Section, Series};
 use crate::secrets::mask_value;
 use crate::yaml::Node;

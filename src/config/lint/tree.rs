@@ -1,31 +1,48 @@
 //! The tree against the table of all settings.
 
 use super::finding::Lint;
+use super::problem::of_finding;
 use super::rules::{
-    BAD_DURATION, BAD_SIZE, BARE_DURATION, BROKEN_ESCAPE, BROKEN_URL, DROPPED_KEY, LOGGING, MISPLACED_KEY,
-    NEWER_KEY, OCTAL, REFUSED_KEY, REPLICA_TYPE, SECRET_IN_FILE, SOCKET_OFF, SOCKET_PATH, UNKNOWN_KEY,
-    WRONG_TYPE,
+    BROKEN_ESCAPE, BROKEN_URL, DROPPED_KEY, LOGGING, MISPLACED_KEY, NEWER_KEY, REPLICA_TYPE, SECRET_IN_FILE,
+    SOCKET_OFF, SOCKET_PATH, UNKNOWN_KEY,
 };
-use super::value::in_hours;
-use crate::config::duration::{go_duration, nanoseconds};
-use crate::config::error::Origin;
+use crate::config::error::{Finding, Origin, Problem};
 use crate::config::model::url::{Url, is_escaped};
 use crate::config::output::redact::is_reference;
-use crate::config::schema::types::is_size;
+use crate::config::schema::types::{LONGEST_SHOWN, clipped, refused};
+use crate::config::schema::walk::{Entry, kebab, walk};
 use crate::config::schema::{Key, Reading, Secrecy, Section, Series, Type};
 use crate::config::values::document::Document;
 use crate::foreign::piece;
 use crate::os::socket::LONGEST_PATH;
-use crate::yaml::{Node, NodeKind, Resolved, Scalar};
-
-/// No name of a setting is nearly as long.
-const LONGEST_NAME: usize = 64;
+use crate::yaml::{Node, NodeKind};
 
 /// Looks at every setting.
 pub(super) fn lint(document: &Document, series: Series) -> Vec<Lint> {
-    let mut tree = Tree { origin: &document.origin, series, found: Vec::new() };
-    tree.mapping(&document.root, Section::Top);
-    tree.found
+    let origin = &document.origin;
+    let finding = |(at, problem): (&Node, Problem)| {
+        let (line, column) = (at.line, at.column);
+        of_finding(&Finding { origin: origin.clone(), line, column, problem })
+    };
+    let mut found: Vec<Lint> = refused(&document.root, series).into_iter().map(finding).collect();
+    let tree = Tree { origin, series };
+    walk(&document.root, Section::Top, &mut |Entry { section, name, key, value }| {
+        let Some(key) = key else {
+            found.extend(tree.unknown(section, name));
+            return false;
+        };
+        if value.is_null() {
+            return false;
+        }
+        if let Some(lint) = tree.unread(section, key) {
+            found.push(lint.at(name.line, name.column));
+            return false;
+        }
+        let lint = tree.particular(section, key, value).filter(|_| !is_reference(value));
+        found.extend(lint.map(|lint| lint.at(value.line, value.column)));
+        key.reading(series) != Reading::Refused && !is_reference(value)
+    });
+    found
 }
 
 /// Secrets that stand in the file itself and not in a variable.
@@ -41,7 +58,7 @@ pub(super) fn plain_secrets(document: &Document) -> Vec<Lint> {
         };
         if is_secret {
             let what = if key.secrecy == Secrecy::Address { "a password in its URL" } else { "its value" };
-            let message = format!("`{}` of {} has {what} in the file itself", key.name, name_of(section));
+            let message = format!("`{}` of {} has {what} in the file itself", key.name, section.words());
             let lint = Lint::new(SECRET_IN_FILE, &document.origin, message).at(value.line, value.column);
             found.push(
                 lint.hint("write ${NAME} and set the variable NAME: whoever reads the file reads the secret"),
@@ -59,104 +76,35 @@ fn has_password(url: &str) -> bool {
 
 /// Calls `see` with every known setting that is not a mapping or a list of them.
 pub(super) fn each_setting(node: &Node, section: Section, see: &mut dyn FnMut(Section, Key, &Node)) {
-    let NodeKind::Mapping(entries) = &node.kind else { return };
-    for (name, value) in entries {
-        let Some(key) = section.key(&kebab(name)) else { continue };
+    walk(node, section, &mut |Entry { section, key, value, .. }| {
+        let Some(key) = key else { return false };
         match key.kind {
-            Type::Mapping(inner) => each_setting(value, inner, see),
-            Type::Mappings(inner) => {
-                value.as_list().unwrap_or_default().iter().for_each(|item| each_setting(item, inner, see));
-            }
-            Type::Litekeeper => {
-                if let Some(NodeKind::Mapping(templates)) = value.get("replicas").map(|node| &node.kind) {
-                    templates.iter().for_each(|(_, template)| each_setting(template, Section::Replica, see));
-                }
-            }
+            Type::Mapping(_) | Type::Mappings(_) | Type::Litekeeper => {}
             Type::Text | Type::Bool | Type::Int | Type::Duration | Type::Size | Type::Octal => {
-                see(section, key, value)
+                see(section, key, value);
             }
             Type::Texts => {
-                value.as_list().unwrap_or_default().iter().for_each(|item| see(section, key, item))
+                value.as_list().unwrap_or_default().iter().for_each(|item| see(section, key, item));
             }
         }
-    }
+        true
+    });
 }
 
 struct Tree<'a> {
     origin: &'a Origin,
     series: Series,
-    found: Vec<Lint>,
 }
 
 impl Tree<'_> {
-    fn mapping(&mut self, node: &Node, section: Section) {
-        let NodeKind::Mapping(entries) = &node.kind else { return };
-        for (name, value) in entries {
-            match section.key(&kebab(name)) {
-                Some(key) => self.setting(section, key, name, value),
-                None => self.unknown(section, name),
-            }
-        }
-    }
-
-    fn setting(&mut self, section: Section, key: Key, name: &Node, value: &Node) {
-        if value.is_null() || !self.reading(section, key, name) || is_reference(value) {
-            return;
-        }
-        match key.kind {
-            Type::Mapping(inner) => match &value.kind {
-                NodeKind::Mapping(_) => self.mapping(value, inner),
-                // The name of a template.
-                NodeKind::Scalar(_) if inner == Section::Replica => {}
-                NodeKind::Scalar(_) | NodeKind::Sequence(_) => self.wrong_type(key, value, "a mapping"),
-            },
-            Type::Mappings(inner) => match value.as_list() {
-                None => self.wrong_type(key, value, "a list of mappings"),
-                Some(items) => {
-                    for item in items {
-                        let is_name = inner == Section::Replica && item.as_str().is_some();
-                        if !item.is_mapping() && !is_name {
-                            self.wrong_type(key, item, "a list of mappings");
-                        }
-                        self.mapping(item, inner);
-                    }
-                }
-            },
-            Type::Litekeeper => {
-                if let Some(NodeKind::Mapping(templates)) = value.get("replicas").map(|node| &node.kind) {
-                    for (_, template) in templates {
-                        self.mapping(template, Section::Replica);
-                    }
-                }
-            }
-            Type::Texts => match value.as_list() {
-                Some(items) => {
-                    for item in items.iter().filter(|item| item.as_str().is_none()) {
-                        self.wrong_type(key, item, "a list of texts");
-                    }
-                }
-                None => self.wrong_type(key, value, "a list of texts"),
-            },
-            Type::Text | Type::Bool | Type::Int | Type::Duration | Type::Size | Type::Octal => {
-                self.scalar(section, key, value);
-            }
-        }
-    }
-
-    /// Whether this Litestream does anything with the key at all.
-    fn reading(&mut self, section: Section, key: Key, name: &Node) -> bool {
+    /// A key with which this Litestream does nothing.
+    fn unread(&self, section: Section, key: Key) -> Option<Lint> {
         if key.is_own() {
-            return true;
+            return None;
         }
-        let (place, key_name) = (name_of(section), key.name);
-        let lint = match (self.series, key.v03, key.v05) {
-            (Series::V05, _, Reading::Refused) => Lint::new(
-                REFUSED_KEY,
-                self.origin,
-                format!("`{key_name}` of {place} is refused by Litestream 0.5"),
-            )
-            .hint(replacement(key_name)),
-            (Series::V05, _, Reading::Ignored | Reading::Unused) => {
+        let (place, key_name) = (section.words(), key.name);
+        Some(match (self.series, key.reading(self.series)) {
+            (Series::V05, Reading::Ignored | Reading::Unused) => {
                 let message = if key.v03 == Reading::Read {
                     format!("`{key_name}` of {place} is a setting of Litestream 0.3, which 0.5 ignores")
                 } else {
@@ -170,10 +118,7 @@ impl Tree<'_> {
                     "write it into each replica"
                 })
             }
-            // Litekeeper turns `replica` into `replicas` for 0.3, and has a socket of its own.
-            (Series::V03, Reading::Ignored, _)
-                if !matches!(key_name, "replica" | "socket" | "shutdown-sync-timeout") =>
-            {
+            (Series::V03, Reading::Ignored) => {
                 let message = format!("`{key_name}` of {place} is ignored by the Litestream 0.3 found here");
                 Lint::new(NEWER_KEY, self.origin, message).hint(if section == Section::Top {
                     "write it into each replica, or use Litestream 0.5: `litekeeper install` gets it"
@@ -181,19 +126,17 @@ impl Tree<'_> {
                     "leave it out, or use Litestream 0.5: `litekeeper install` gets it"
                 })
             }
-            (Series::V03 | Series::V05, _, _) => return true,
-        };
-        self.found.push(lint.at(name.line, name.column));
-        false
+            (Series::V03 | Series::V05, _) => return None,
+        })
     }
 
-    fn unknown(&mut self, section: Section, name: &Node) {
+    fn unknown(&self, section: Section, name: &Node) -> Option<Lint> {
         let written = &clipped(name.key());
         // Where people put what only anchors refer to.
         if section == Section::Top && (written.starts_with("x-") || written.starts_with('.')) {
-            return;
+            return None;
         }
-        let (kebab, place) = (kebab(name), name_of(section));
+        let (kebab, place) = (kebab(name), section.words());
         let close = section.keys().map(|key| (distance(&kebab, key.name), key.name));
         let close = close.min().filter(|(distance, key)| *distance <= 1 + key.len() / 5).map(|(_, key)| key);
         let elsewhere: Vec<&str> = Section::ALL
@@ -204,7 +147,7 @@ impl Tree<'_> {
                     .key(&kebab)
                     .is_some_and(|key| key.v05 != Reading::Ignored || key.v03 != Reading::Ignored)
             })
-            .map(name_of)
+            .map(Section::words)
             .collect();
         let lint = match (elsewhere.as_slice(), close) {
             ([_, ..], _) => {
@@ -226,94 +169,14 @@ impl Tree<'_> {
                 }
             }
         };
-        self.found.push(lint.at(name.line, name.column));
-    }
-
-    fn scalar(&mut self, section: Section, key: Key, value: &Node) {
-        let NodeKind::Scalar(scalar) = &value.kind else {
-            return self.wrong_type(key, value, wanted(key.kind));
-        };
-        let resolved = scalar.resolve();
-        let is_number = matches!(resolved, Resolved::Int(_) | Resolved::Float(_));
-        let right = match key.kind {
-            Type::Bool => value.as_bool().is_some(),
-            Type::Int => is_number,
-            Type::Duration => return self.duration(key, value, scalar),
-            Type::Octal => return self.octal(key, value, scalar),
-            Type::Size if !is_size(&scalar.text) => {
-                let lint = Lint::new(
-                    BAD_SIZE,
-                    self.origin,
-                    format!("`{}: {}` is no size", key.name, clipped(&scalar.text)),
-                );
-                return self.found.push(
-                    lint.at(value.line, value.column).hint("write it as 5MiB, 1.5GB, or a number of bytes"),
-                );
-            }
-            Type::Size
-            | Type::Text
-            | Type::Texts
-            | Type::Mapping(_)
-            | Type::Mappings(_)
-            | Type::Litekeeper => true,
-        };
-        if !right {
-            return self.wrong_type(key, value, wanted(key.kind));
-        }
-        self.particular(section, key, value);
-    }
-
-    fn duration(&mut self, key: Key, value: &Node, scalar: &Scalar) {
-        let (name, text) = (key.name, &clipped(&scalar.text));
-        let lint = match scalar.resolve() {
-            Resolved::Int(0) => return,
-            // No duration at all, which is said with all that is out of range.
-            Resolved::Int(_) | Resolved::Float(_) if nanoseconds(value).is_none() => return,
-            Resolved::Int(_) | Resolved::Float(_) => {
-                let message = format!("`{name}: {text}` is {text} nanoseconds to Litestream");
-                Lint::new(BARE_DURATION, self.origin, message)
-                    .hint(format!("write a unit: {text}s is seconds, {text}m minutes"))
-            }
-            Resolved::Text if go_duration(&scalar.text).is_some() => return,
-            Resolved::Text | Resolved::Bool(_) | Resolved::Null => {
-                let message = format!("`{name}: {text}` is no duration to Litestream");
-                Lint::new(BAD_DURATION, self.origin, message).hint(match in_hours(text) {
-                    Some(hours) => format!("it knows no days or weeks: write {hours}"),
-                    None => "write it as 10s, 500ms, 5m or 1h30m".to_owned(),
-                })
-            }
-        };
-        self.found.push(lint.at(value.line, value.column));
-    }
-
-    fn octal(&mut self, key: Key, value: &Node, scalar: &Scalar) {
-        let (name, text) = (key.name, &clipped(&scalar.text));
-        let is_octal = text.starts_with('0')
-            && (0..=0o7777).contains(&match scalar.resolve() {
-                Resolved::Int(number) => number,
-                Resolved::Null | Resolved::Bool(_) | Resolved::Float(_) | Resolved::Text => -1,
-            });
-        if is_octal {
-            return;
-        }
-        let message = match scalar.resolve() {
-            Resolved::Text => format!("`{name}: '{text}'` is a text, which Litestream refuses"),
-            // Its range is said with all that is out of one.
-            Resolved::Int(_) if text.starts_with('0') => return,
-            Resolved::Int(number) => format!("`{name}: {text}` is {number:#o} to Litestream, not 0{text}"),
-            Resolved::Null | Resolved::Bool(_) | Resolved::Float(_) => {
-                format!("`{name}: {text}` is no octal number")
-            }
-        };
-        let lint = Lint::new(OCTAL, self.origin, message).at(value.line, value.column);
-        self.found.push(lint.hint("write it without quotes and with a 0 in front, such as 0600"));
+        Some(lint.at(name.line, name.column))
     }
 
     /// Settings whose value matters beyond its type.
-    fn particular(&mut self, section: Section, key: Key, value: &Node) {
-        let Some(text) = value.as_str() else { return };
+    fn particular(&self, section: Section, key: Key, value: &Node) -> Option<Lint> {
+        let text = value.as_str()?;
         let shown = clipped(text);
-        let lint = match (section, key.name) {
+        Some(match (section, key.name) {
             (Section::Replica, "type") if !replica_types(self.series).contains(&text) && !text.is_empty() => {
                 let close =
                     replica_types(self.series).iter().map(|known| (distance(text, known), known)).min();
@@ -353,7 +216,7 @@ impl Tree<'_> {
                     .hint("write each `%` that is meant as one as `%25`, in a password as well")
             }
             (Section::Replica, "url") if Url::parse(text).is_ok_and(|url| url.unread().next().is_some()) => {
-                let Ok(url) = Url::parse(text) else { return };
+                let url = Url::parse(text).ok()?;
                 let names: Vec<String> = url.unread().map(|name| format!("`{}`", clipped(name))).collect();
                 let message = format!(
                     "`url` has a broken escape in {}, which Litestream leaves out without a word: {}",
@@ -371,30 +234,8 @@ impl Tree<'_> {
                 Lint::new(SOCKET_PATH, self.origin, message)
                     .hint("choose a shorter folder, such as /run/litestream")
             }
-            _ => return,
-        };
-        self.found.push(lint.at(value.line, value.column));
-    }
-
-    fn wrong_type(&mut self, key: Key, value: &Node, wanted: &str) {
-        let is = match &value.kind {
-            NodeKind::Mapping(_) => "a mapping",
-            NodeKind::Sequence(_) => "a list",
-            NodeKind::Scalar(scalar) => match scalar.resolve() {
-                Resolved::Null => "nothing",
-                Resolved::Bool(_) => "a truth value",
-                Resolved::Int(_) | Resolved::Float(_) => "a number",
-                Resolved::Text => "a text",
-            },
-        };
-        let message = format!("`{}` must be {wanted}, and is {is}", key.name);
-        let lint = Lint::new(WRONG_TYPE, self.origin, message).at(value.line, value.column);
-        let is_quoted = matches!(&value.kind, NodeKind::Scalar(scalar) if !scalar.plain);
-        self.found.push(if is_quoted && matches!(key.kind, Type::Bool | Type::Int) {
-            lint.hint("take the quotes away")
-        } else {
-            lint
-        });
+            _ => return None,
+        })
     }
 }
 
@@ -406,21 +247,6 @@ pub(super) fn replica_types(series: Series) -> &'static [&'static str] {
     }
 }
 
-/// What a value of this type is called.
-fn wanted(kind: Type) -> &'static str {
-    match kind {
-        Type::Text => "a single text",
-        Type::Bool => "`true` or `false` without quotes",
-        Type::Int => "a number without quotes",
-        Type::Duration => "a duration",
-        Type::Size => "a size",
-        Type::Octal => "an octal number",
-        Type::Texts => "a list of texts",
-        Type::Mapping(_) | Type::Litekeeper => "a mapping",
-        Type::Mappings(_) => "a list of mappings",
-    }
-}
-
 /// What 0.5 has in the place of a setting of 0.3.
 fn replacement(name: &str) -> &'static str {
     match name {
@@ -429,42 +255,13 @@ fn replacement(name: &str) -> &'static str {
         "validation-interval" => "write `validation: {interval: …}` at the top of the file",
         "retention-check-interval" => "leave it out: 0.5 looks by itself",
         "max-checkpoint-page-count" => "leave it out; `truncate-page-n` is the nearest in 0.5",
-        "age" => "0.5 has no encryption of its own: leave it out, and let the storage encrypt",
         _ => "leave it out",
-    }
-}
-
-fn name_of(section: Section) -> &'static str {
-    match section {
-        Section::Top => "the top of the file",
-        Section::Database => "a database",
-        Section::Replica => "a replica",
-        Section::Snapshot => "`snapshot`",
-        Section::Level => "`levels`",
-        Section::Socket => "`socket`",
-        Section::Logging => "`logging`",
-        Section::Validation => "`validation`",
-        Section::Retention => "`retention`",
-        Section::Age => "`age`",
     }
 }
 
 /// How many letters are wrong in a name; it is compared only if it is about as long as any name.
 pub(super) fn distance(written: &str, known: &str) -> usize {
-    if written.len() > LONGEST_NAME { usize::MAX } else { strsim::damerau_levenshtein(written, known) }
-}
-
-/// A text of the file that is shown, and may be as long as the file.
-pub(super) fn clipped(text: &str) -> String {
-    match text.char_indices().nth(LONGEST_NAME) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
-}
-
-/// The name as Litestream spells it; Litekeeper takes snake_case as well.
-fn kebab(name: &Node) -> String {
-    name.key().replace('_', "-")
+    if written.len() > LONGEST_SHOWN { usize::MAX } else { strsim::damerau_levenshtein(written, known) }
 }
 
 #[cfg(test)]
@@ -475,7 +272,7 @@ mod tests {
     fn a_name_as_long_as_a_file_is_neither_compared_nor_shown() {
         let name = "x".repeat(1 << 20);
         assert_eq!(distance(&name, "path"), usize::MAX);
-        assert_eq!(clipped(&name).chars().count(), LONGEST_NAME + 1);
+        assert_eq!(clipped(&name).chars().count(), LONGEST_SHOWN + 1);
         assert_eq!((distance("pahts", "path"), clipped("path").as_str()), (2, "path"));
     }
 }

@@ -233,7 +233,7 @@ mod tests {
                 "litestream.yml:7: the database `/srv/a.db` is configured twice, first on line 2",
                 "litestream.yml:9: a database has neither `path` nor `dir`",
                 "litestream.yml:10: the database `/srv/e.db` has no replica",
-                "litestream.yml:11: a database must be a mapping",
+                "litestream.yml:11: an entry of `dbs` must be a mapping",
                 "litestream.yml:12: the database path `file:…` is a URL, which Litestream would take for a file name",
                 "litestream.yml:13: the variable NOT_SET is not set, or empty: the s3 replica has no `bucket`",
             ]
@@ -285,8 +285,8 @@ mod tests {
         for (text, message) in [
             (&b"dbs: []\n\xff"[..], "litestream.yml:2: the configuration is not UTF-8"),
             (b"- a\n", "litestream.yml:1: a configuration must be a mapping"),
-            (b"dbs: {}\n", "litestream.yml:1: `dbs` must be a list"),
-            (b"dbs:\n- path: [a]\n", "litestream.yml:2: `path` must be a single text"),
+            (b"dbs: {}\n", "litestream.yml:1: `dbs` must be a list of mappings, not a mapping"),
+            (b"dbs:\n- path: [a]\n", "litestream.yml:2: `path` must be a single text, not a list"),
             (b"a: 1\nb: \x01\n", "litestream.yml:2:4: control characters are not allowed in YAML"),
         ] {
             assert_eq!(messages(&load_text(text).expect_err("it loads")), [message]);

@@ -1,7 +1,5 @@
 //! A configuration without a file: from `--db`/`--replica`, or from the environment alone.
 
-use std::path::Path;
-
 use super::env_database::{self, database_of, half_given, one_path};
 use crate::config::error::{Error, Origin, Problem};
 use crate::config::given::Given;
@@ -85,23 +83,23 @@ impl Config {
     }
 }
 
-/// What to say where nothing names a replica, or nothing at all.
-pub fn nothing_given(options: &LoadOptions<'_>) -> Error {
-    half_given(options).unwrap_or_else(|| Error::nothing_given(seen(options.cwd)))
+/// What to say where nothing names a replica, or nothing at all; `is_file` says what there is in the current folder.
+pub fn nothing_given(options: &LoadOptions<'_>, is_file: &dyn Fn(&str) -> bool) -> Error {
+    half_given(options).unwrap_or_else(|| Error::nothing_given(seen(is_file)))
 }
 
 /// A configuration by the looks of its name, which nobody looks for.
-fn seen(cwd: &Path) -> Option<String> {
+fn seen(is_file: &dyn Fn(&str) -> bool) -> Option<String> {
     let folders = ["", "config/", "etc/", "deploy/", "docker/", "../"];
     let names = ["litestream.yml", "litestream.yaml", "litekeeper.yml", "litekeeper.yaml"];
     let all = folders.iter().flat_map(|folder| names.iter().map(move |name| format!("{folder}{name}")));
     let mut all = all.chain(["/etc/litestream.yaml".to_owned(), "/etc/litekeeper.yaml".to_owned()]);
-    all.find(|file| cwd.join(file).is_file())
+    all.find(|file| is_file(file))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
+    use std::path::{Path, PathBuf};
 
     use super::*;
     use crate::core::ExitCode;

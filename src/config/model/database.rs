@@ -9,6 +9,8 @@ use super::s3;
 use super::settings::text;
 use super::url::is_url;
 use crate::config::error::Problem;
+use crate::config::schema::types::{not_mapping, wrong_type};
+use crate::config::schema::{Section, Type};
 use crate::remote::S3;
 use crate::yaml::{Budget, Node};
 
@@ -63,7 +65,7 @@ impl Entry {
         budget: &Budget,
     ) -> Result<Self, (usize, Problem)> {
         if !node.is_mapping() {
-            return Err((node.line, Problem::NotMapping { what: "a database".to_owned() }));
+            return Err((node.line, not_mapping("dbs")));
         }
         let line = node.line;
         match (text(node, "path")?, text(node, "dir")?) {
@@ -175,7 +177,9 @@ fn read_replicas(
     };
     let several = match node.get("replicas") {
         None => &[],
-        Some(list) => list.as_list().ok_or((list.line, Problem::NotList { key: "replicas" }))?,
+        Some(list) => list
+            .as_list()
+            .ok_or_else(|| (list.line, wrong_type(list, "replicas", Type::Mappings(Section::Replica))))?,
     };
     match (node.get("replica"), several) {
         (None, []) => {
@@ -183,6 +187,9 @@ fn read_replicas(
             Err((line, Problem::NoReplica { database }))
         }
         (Some(_), [_, ..]) => Err((node.line, Problem::ReplicaAndReplicas { database })),
+        (Some(one), []) if !one.is_mapping() => {
+            Err((one.line, wrong_type(one, "replica", Type::Mapping(Section::Replica))))
+        }
         (Some(one), []) => Ok(vec![read(one)?]),
         (None, several) => several.iter().take_while(|_| !budget.is_spent()).map(read).collect(),
     }

@@ -6,6 +6,7 @@ use super::place::Place;
 use super::settings::Settings;
 use super::url::{Url, is_url};
 use crate::config::error::Problem;
+use crate::config::schema::types::not_mapping;
 use crate::config::values::meant::meant;
 use crate::foreign::piece;
 use crate::yaml::Node;
@@ -34,7 +35,7 @@ impl Replica {
     ) -> Result<Self, (usize, Problem)> {
         let at_node = |problem| (node.line, problem);
         if !node.is_mapping() {
-            return Err(at_node(Problem::NotMapping { what: "a replica".to_owned() }));
+            return Err(at_node(not_mapping("replicas")));
         }
         let settings = Settings { node, defaults };
         let path = settings.own("path")?;

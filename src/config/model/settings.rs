@@ -2,6 +2,8 @@
 
 use super::kind::Kind;
 use crate::config::error::Problem;
+use crate::config::schema::Type;
+use crate::config::schema::types::wrong_type;
 use crate::yaml::Node;
 
 /// The text of `key`; null and an empty text are the same as nothing, as in Litestream.
@@ -12,7 +14,7 @@ pub(in crate::config) fn text<'a>(
     let Some(value) = node.get(key) else { return Ok(None) };
     match value.as_str() {
         Some(text) => Ok(Some(text).filter(|text| !text.is_empty())),
-        None => Err((value.line, Problem::NotText { key })),
+        None => Err((value.line, wrong_type(value, key, Type::Text))),
     }
 }
 

@@ -4,6 +4,8 @@ use super::settings::text;
 use super::url;
 use crate::config::error::Problem;
 use crate::config::own::keys::SECTION;
+use crate::config::schema::Type;
+use crate::config::schema::types::wrong_type;
 use crate::config::values::env_replica::{self, Place};
 use crate::config::values::options::Env;
 use crate::config::values::variables;
@@ -126,7 +128,7 @@ impl<'a> Additions<'a> {
         };
         let Some(reference) = reference else { return };
         let Some(name) = reference.as_str() else {
-            return found.push((reference.line, Problem::NotText { key: "template" }));
+            return found.push((reference.line, wrong_type(&reference, "template", Type::Text)));
         };
         let Some(template) = self.templates.and_then(|templates| templates.get(name)) else {
             let problem = Problem::UnknownTemplate {
@@ -382,7 +384,7 @@ mod tests {
         l.yml:6: the database `a.db` refers to the replica `s4`, which `litekeeper.replicas` does not define
         l.yml:8: invalid path-mode `up` configured for the database `c.db`, allowed values: append, replace, preserve
         l.yml:9: the database's name `../../x` cannot be a part of a path
-        l.yml:10: `template` must be a single text
+        l.yml:10: `template` must be a single text, not a list
         "#);
         let (_, hint) =
             errors("litekeeper: {replicas: {s3: {}, disk: {}}}\ndbs: [{path: a.db, replica: s4}]");

@@ -18,7 +18,7 @@ use crate::config::load::overrides::Override;
 use crate::config::own::keys::SECTION;
 use crate::config::schema::spelling;
 use crate::config::schema::types;
-use crate::config::schema::{self, Series};
+use crate::config::schema::{self, Section, Series, Type};
 use crate::config::values::options::{Env, LoadOptions};
 use crate::config::values::traces::Traces;
 use crate::config::values::variables;
@@ -250,7 +250,7 @@ impl Config {
     pub fn exec(&self) -> Result<Option<Vec<String>>, Error> {
         let Some(node) = self.root.get("exec") else { return Ok(None) };
         let problem = |problem| Error::new(self.origin.clone(), node.line, 0, problem);
-        let line = node.as_str().ok_or_else(|| problem(Problem::NotText { key: "exec" }))?;
+        let line = node.as_str().ok_or_else(|| problem(types::wrong_type(node, "exec", Type::Text)))?;
         let arguments = exec::split(line).map_err(problem)?;
         Ok(Some(arguments).filter(|arguments| !arguments.is_empty()))
     }
@@ -277,7 +277,9 @@ impl Config {
     }
 
     fn refused(&self, series: Series) -> Vec<(usize, Problem)> {
-        let mut found = types::refused(&self.root, series);
+        let refused =
+            types::refused(&self.root, series).into_iter().filter(|(_, problem)| !problem.is_taken());
+        let mut found: Vec<_> = refused.map(|(node, problem)| (node.line, problem)).collect();
         found.extend(real::find(&self.databases, &self.directories));
         match series {
             Series::V03 => {
@@ -313,7 +315,8 @@ impl Config {
             return Err((self.root.line, Problem::NotMapping { what: "a configuration".to_owned() }));
         }
         let dbs = self.root.get("dbs").ok_or((0, Problem::NoDatabases))?;
-        dbs.as_list().ok_or((dbs.line, Problem::NotList { key: "dbs" }))
+        dbs.as_list()
+            .ok_or_else(|| (dbs.line, types::wrong_type(dbs, "dbs", Type::Mappings(Section::Database))))
     }
 }
 

@@ -126,7 +126,7 @@ age: {identities: [hunter2], recipients: [open]}
         insta::assert_snapshot!(emit(&root).text, @r#"
         access-key-id: "(hidden)"
         dbs:
-          - path: "/data/app@home.db"
+          - path: /data/app@home.db
             replica:
               url: "s3://(hidden)@bucket/path?(hidden)"
               endpoint: "http://(hidden)@host:9000"

@@ -3,6 +3,7 @@
 pub(super) mod spelling;
 pub(super) mod table;
 pub(super) mod types;
+pub(super) mod walk;
 
 pub(super) use table::is_text;
 pub use table::{Key, Reading, Secrecy, Section, Series, Type, is_secret, secrecy};

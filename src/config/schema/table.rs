@@ -39,6 +39,13 @@ pub enum Series {
     V05,
 }
 
+impl Series {
+    /// That of a Litestream, by whether its backups are LTX files.
+    pub fn of(is_ltx: bool) -> Self {
+        if is_ltx { Series::V05 } else { Series::V03 }
+    }
+}
+
 /// What a value has to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Type {
@@ -69,14 +76,14 @@ impl Type {
     pub fn words(self) -> &'static str {
         match self {
             Type::Text => "a single text",
-            Type::Bool => "true or false, without quotes",
-            Type::Int => "a whole number, without quotes",
-            Type::Octal => "an octal number such as 0600, without quotes",
+            Type::Bool => "true or false without quotes",
+            Type::Int => "a whole number without quotes",
+            Type::Octal => "an octal number such as 0600 without quotes",
             Type::Duration => "a duration such as 10s or 1h30m",
             Type::Size => "a size such as 5MiB",
             Type::Texts => "a list of texts",
             Type::Mapping(_) | Type::Litekeeper => "a mapping",
-            Type::Mappings(_) => "a list",
+            Type::Mappings(_) => "a list of mappings",
         }
     }
 }
@@ -121,9 +128,13 @@ pub struct Key {
 }
 
 impl Key {
-    /// What this series does with it.
+    /// What this series does with it, or Litekeeper in its place.
     pub fn reading(&self, series: Series) -> Reading {
         match series {
+            // 0.3 gets it as `replicas`, and there is another socket for it.
+            Series::V03 if matches!(self.name, "replica" | "socket" | "shutdown-sync-timeout") => {
+                Reading::Read
+            }
             Series::V03 => self.v03,
             Series::V05 => self.v05,
         }
@@ -136,6 +147,22 @@ impl Key {
 }
 
 impl Section {
+    /// What it is called.
+    pub fn words(self) -> &'static str {
+        match self {
+            Section::Top => "the top of the file",
+            Section::Database => "a database",
+            Section::Replica => "a replica",
+            Section::Snapshot => "`snapshot`",
+            Section::Level => "`levels`",
+            Section::Socket => "`socket`",
+            Section::Logging => "`logging`",
+            Section::Validation => "`validation`",
+            Section::Retention => "`retention`",
+            Section::Age => "`age`",
+        }
+    }
+
     /// All sections.
     pub const ALL: [Section; 10] = [
         Section::Top,

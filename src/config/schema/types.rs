@@ -3,38 +3,38 @@
 //! Litestream would name a line of the generated file, which nobody has written.
 
 use super::table::{Key, Reading, Section, Series, Type};
+use super::walk::{Entry, walk};
 use crate::config::duration::{go_duration, nanoseconds};
 use crate::config::error::Problem;
+use crate::config::output::redact::is_reference;
 use crate::yaml::{Node, NodeKind, Resolved};
 
-/// More than the values of these settings ever have; what is longer is no typing mistake.
-const LONGEST_SHOWN: usize = 40;
+/// No name of a setting is nearly as long, nor any value that is a typing mistake.
+pub(in crate::config) const LONGEST_SHOWN: usize = 64;
 
-/// Everything in the tree that this series refuses, with the line that it is on.
+/// Everything in the tree that this series refuses, or takes for something else than it looks like
+/// ([`Problem::is_taken`]), with the place that it is at.
 ///
 /// Whether there is a database with a replica at all is not looked at.
-pub(in crate::config) fn refused(root: &Node, series: Series) -> Vec<(usize, Problem)> {
+pub(in crate::config) fn refused(root: &Node, series: Series) -> Vec<(&Node, Problem)> {
     let mut found = Vec::new();
-    if root.is_mapping() {
-        section(root, Section::Top, series, &mut found);
-    }
-    found
-}
-
-type Found = Vec<(usize, Problem)>;
-
-fn section(node: &Node, of: Section, series: Series, found: &mut Found) {
-    let NodeKind::Mapping(entries) = &node.kind else { return };
-    for (name, value) in entries {
-        let Some(key) = of.key(name.key()) else { continue };
+    walk(root, Section::Top, &mut |entry| {
+        let Some(key) = entry.key else { return false };
         match key.reading(series) {
-            Reading::Ignored => {}
-            Reading::Refused if says_something(value) => {
-                found.push((value.line, Problem::NotIn05 { key: key.name }));
+            // yaml.v2 leaves the default as it is where nothing is said.
+            _ if entry.value.is_null() || is_reference(entry.value) => false,
+            Reading::Refused if says_something(entry.value) => {
+                found.push((entry.name, Problem::NotIn05 { key: key.name, section: entry.section }));
+                false
             }
-            Reading::Refused | Reading::Read | Reading::Unused => check(value, key, of, series, found),
+            Reading::Ignored if !key.is_own() => false,
+            Reading::Refused | Reading::Read | Reading::Unused | Reading::Ignored => {
+                check(entry, key, series, &mut found);
+                true
+            }
         }
-    }
+    });
+    found
 }
 
 /// Says whether a value sets anything: Litestream takes an empty `age` for no setting.
@@ -46,95 +46,128 @@ fn says_something(node: &Node) -> bool {
     }
 }
 
-fn check(value: &Node, key: Key, of: Section, series: Series, found: &mut Found) {
-    // yaml.v2 leaves the default as it is.
-    if value.is_null() {
-        return;
-    }
-    let fits = match key.kind {
+fn check<'a>(entry: Entry<'a>, key: Key, series: Series, found: &mut Vec<(&'a Node, Problem)>) {
+    let Entry { section, value, .. } = entry;
+    let out_of_range = |expected| Problem::OutOfRange { key: key.name, kind: key.kind, expected };
+    let text = value.as_str();
+    let is_right = match key.kind {
         // An empty one is none.
         Type::Text
-            if key.name == "heartbeat-url"
-                && value.as_str().is_some_and(|url| !url.is_empty() && !is_http(url)) =>
+            if key.name == "heartbeat-url" && text.is_some_and(|url| !url.is_empty() && !is_http(url)) =>
         {
-            return found.push((value.line, Problem::HeartbeatUrl));
+            return found.push((value, Problem::HeartbeatUrl));
         }
-        Type::Text
-            if key.name == "addr"
-                && value.as_str().is_some_and(|address| !address.is_empty() && !has_port(address)) =>
-        {
-            return found.push((value.line, Problem::NoPort { key: key.name }));
+        Type::Text if key.name == "addr" && text.is_some_and(|addr| !addr.is_empty() && !has_port(addr)) => {
+            return found.push((value, Problem::NoPort { key: key.name }));
         }
-        Type::Text => value.as_str().is_some(),
+        Type::Text => text.is_some(),
         Type::Bool => value.as_bool().is_some(),
         Type::Int if is_number(value) => match limits(key.name) {
             (least, most, _) if is_integer(value, least, most) => true,
-            (_, _, expected) => return found.push((value.line, out_of_range(key, expected))),
+            (_, _, expected) => return found.push((value, out_of_range(expected))),
         },
         Type::Octal if is_number(value) && !is_integer(value, 0, 0o7777) => {
-            return found.push((value.line, out_of_range(key, "between 0 and 07777")));
+            return found.push((value, out_of_range("between 0 and 07777")));
         }
-        Type::Int | Type::Octal => is_number(value),
+        Type::Octal => match (value.resolve(), text) {
+            (Some(Resolved::Int(number)), Some(text)) if !text.starts_with('0') => {
+                let text = clipped(text);
+                return found.push((value, Problem::NotOctal { key: key.name, text, number }));
+            }
+            (resolved, _) => matches!(resolved, Some(Resolved::Int(_))),
+        },
+        Type::Int => false,
         Type::Duration => match nanoseconds(value) {
             Some(duration) => {
-                if series == Series::V05
-                    && let Some(expected) = range(of, key.name).filter(|range| !range.holds(duration))
-                {
-                    found.push((value.line, out_of_range(key, expected.words())));
+                let range = range(section, key.name).filter(|_| series == Series::V05);
+                let missed = range.filter(|range| !range.holds(duration));
+                match text.filter(|_| is_number(value) && duration != 0.0) {
+                    Some(text) => {
+                        let text = clipped(text);
+                        let is_taken = missed.is_none();
+                        found.push((value, Problem::BareDuration { key: key.name, text, is_taken }));
+                    }
+                    None => found.extend(missed.map(|range| (value, out_of_range(range.words())))),
                 }
                 true
             }
-            None if is_go_duration(value) => {
-                return found.push((value.line, out_of_range(key, "at most 2562047h")));
+            None if is_go_duration(value) => return found.push((value, out_of_range("at most 2562047h"))),
+            None => false,
+        },
+        Type::Size if text.and_then(size).is_some_and(|bytes| bytes > LARGEST_PART) => {
+            return found.push((value, out_of_range("at most 5GiB")));
+        }
+        Type::Size => text.is_some_and(|text| size(text).is_some()),
+        Type::Texts => match value.as_list() {
+            Some(items) => {
+                let wrong = items.iter().filter(|item| !item.is_null() && item.as_str().is_none());
+                found.extend(wrong.map(|item| (item, wrong_type(item, key.name, key.kind))));
+                true
             }
             None => false,
         },
-        Type::Size if value.as_str().and_then(size).is_some_and(|bytes| bytes > LARGEST_PART) => {
-            return found.push((value.line, out_of_range(key, "at most 5GiB")));
-        }
-        Type::Size => value.as_str().is_some_and(is_size),
-        Type::Texts => value
-            .as_list()
-            .is_some_and(|items| items.iter().all(|item| item.is_null() || item.as_str().is_some())),
-        Type::Mapping(inside) => {
-            section(value, inside, series, found);
-            value.is_mapping()
-        }
-        Type::Mappings(inside) => return list(value, key, inside, series, found),
+        // The name of a template.
+        Type::Mapping(Section::Replica) => value.is_mapping() || text.is_some(),
+        Type::Mapping(_) => value.is_mapping(),
+        Type::Mappings(inside) => match value.as_list() {
+            Some(items) => {
+                items.iter().for_each(|item| {
+                    found.extend(wrong_item(item, key, inside).map(|problem| (item, problem)))
+                });
+                true
+            }
+            None => false,
+        },
+        // Whoever reads it says what is wrong with it.
         Type::Litekeeper => true,
     };
-    if !fits {
-        found.push((value.line, wrong(value, key)));
+    if !is_right {
+        found.push((value, wrong_type(value, key.name, key.kind)));
     }
 }
 
-fn list(value: &Node, key: Key, inside: Section, series: Series, found: &mut Found) {
-    let Some(items) = value.as_list() else {
-        return found.push((value.line, wrong(value, key)));
+fn wrong_item(item: &Node, key: Key, inside: Section) -> Option<Problem> {
+    let is_name = inside == Section::Replica && item.as_str().is_some();
+    if !item.is_mapping() {
+        return (!is_name).then(|| not_mapping(key.name));
+    }
+    let is_empty = inside == Section::Level && item.get("interval").is_none();
+    let (key, kind, expected) = ("interval", Type::Duration, "more than 0s");
+    is_empty.then_some(Problem::OutOfRange { key, kind, expected })
+}
+
+/// What is said of an entry of a list of mappings that is none.
+pub(in crate::config) fn not_mapping(list: &str) -> Problem {
+    Problem::NotMapping { what: format!("an entry of `{list}`") }
+}
+
+/// What is said of a value of another type than its setting has.
+pub(in crate::config) fn wrong_type(value: &Node, key: &'static str, kind: Type) -> Problem {
+    let (is, is_plain) = match &value.kind {
+        NodeKind::Mapping(_) => ("mapping", true),
+        NodeKind::Sequence(_) => ("list", true),
+        NodeKind::Scalar(scalar) => match scalar.resolve() {
+            // Of a list's items.
+            Resolved::Null => ("null", true),
+            Resolved::Bool(_) => ("truth value", true),
+            Resolved::Int(_) | Resolved::Float(_) => ("number", true),
+            Resolved::Text => ("text", scalar.plain),
+        },
     };
-    for item in items {
-        section(item, inside, series, found);
-        if !item.is_mapping() {
-            found.push((item.line, Problem::NotMapping { what: format!("an entry of `{}`", key.name) }));
-        } else if inside == Section::Level && item.get("interval").is_none() {
-            let kind = Type::Duration;
-            let (key, expected) = ("interval", "more than 0s");
-            found.push((item.line, Problem::OutOfRange { key, kind, expected }));
-        }
-    }
-}
-
-fn wrong(value: &Node, key: Key) -> Problem {
     // Only the types that no secret has are shown, and nothing that is kept in the environment.
     let is_kept = matches!(&value.kind, NodeKind::Scalar(scalar) if scalar.variable.is_some());
     let is_shown =
-        !is_kept && matches!(key.kind, Type::Bool | Type::Int | Type::Octal | Type::Duration | Type::Size);
-    let shown = value.as_str().filter(|text| is_shown && text.len() <= LONGEST_SHOWN);
-    Problem::WrongType { key: key.name, kind: key.kind, value: shown.map(str::to_owned) }
+        !is_kept && matches!(kind, Type::Bool | Type::Int | Type::Octal | Type::Duration | Type::Size);
+    let shown = value.as_str().filter(|_| is_shown);
+    Problem::WrongType { key, kind, is, is_plain, value: shown.map(clipped) }
 }
 
-fn out_of_range(key: Key, expected: &'static str) -> Problem {
-    Problem::OutOfRange { key: key.name, kind: key.kind, expected }
+/// A text of the file that is shown, and may be as long as the file.
+pub(in crate::config) fn clipped(text: &str) -> String {
+    match text.char_indices().nth(LONGEST_SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 /// The largest part that any S3 takes.
@@ -221,12 +254,7 @@ impl Range {
     }
 }
 
-/// Whether go-humanize's `ParseBytes` takes it: `5MiB`, `1.5 GB`, `1,024`, a bare number.
-pub(in crate::config) fn is_size(text: &str) -> bool {
-    size(text).is_some()
-}
-
-/// How many bytes that are.
+/// How many bytes go-humanize's `ParseBytes` takes it for: `5MiB`, `1.5 GB`, `1,024`, a bare number.
 fn size(text: &str) -> Option<f64> {
     let text = text.trim();
     let unit = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.' || c == ',');
@@ -256,7 +284,7 @@ mod tests {
 
     fn messages(yaml: &str, series: Series) -> Vec<String> {
         let root = parse(yaml).unwrap_or_else(|(line, _, problem)| panic!("{line}: {problem}"));
-        refused(&root, series).iter().map(|(line, problem)| format!("{line}: {problem}")).collect()
+        refused(&root, series).iter().map(|(at, problem)| format!("{}: {problem}", at.line)).collect()
     }
 
     #[test]
@@ -268,22 +296,22 @@ mod tests {
             "  replica: {password: [hunter2], concurrency: 1.5, timeout: ''}\n",
         );
         insta::assert_snapshot!(messages(yaml, Series::V05).join("\n"), @r"
-        1: `addr` must be a single text
-        2: `levels` must be a list
-        3: `enabled` must be true or false, without quotes, not `yes`
-        3: `permissions` must be an octal number such as 0600, without quotes, not `0600`
-        4: `snapshot` must be a mapping
-        5: `stderr` must be true or false, without quotes, not `1`
-        6: `l0-retention` must be a duration such as 10s or 1h30m, not `7d`
-        7: `verify-compaction` must be true or false, without quotes, not `maybe`
-        8: `part-size` must be a size such as 5MiB, not `wide`
-        9: `root-cas` must be a list of texts
-        11: `path` must be a single text
-        12: `min-checkpoint-page-count` must be a whole number, without quotes, not `1`
-        13: `password` must be a single text
-        13: `timeout` must be a duration such as 10s or 1h30m, not ``
+        1: `addr` must be a single text, not a list
+        2: `levels` must be a list of mappings, not a mapping
+        3: `enabled` must be true or false without quotes, not the text `yes`
+        3: `permissions` must be an octal number such as 0600 without quotes, not the text `0600`
+        4: `snapshot` must be a mapping, not a list
+        5: `stderr` must be true or false without quotes, not the number `1`
+        6: `l0-retention` must be a duration such as 10s or 1h30m, not the text `7d`
+        7: `verify-compaction` must be true or false without quotes, not the text `maybe`
+        8: `part-size` must be a size such as 5MiB, not the text `wide`
+        9: `root-cas` must be a list of texts, not a text
+        11: `path` must be a single text, not a mapping
+        12: `min-checkpoint-page-count` must be a whole number without quotes, not the text `1`
+        13: `password` must be a single text, not a list
+        13: `timeout` must be a duration such as 10s or 1h30m, not the text ``
         ");
-        assert_eq!(messages(yaml, Series::V03).len(), 4);
+        assert_eq!(messages(yaml, Series::V03).len(), 5);
     }
 
     #[test]
@@ -294,7 +322,15 @@ mod tests {
             "sync-interval: 1h2m3.5s\ntimeout: -5\nreconnect-wait: .5µs\nroot-cas: [a, 5, ~]\n",
             "dbs: [{path: yes, busy-timeout: 10, replica: {password: 5, age: {identities: []}}}]\n",
         );
-        assert_eq!(messages(yaml, Series::V05), [""; 0]);
+        assert_eq!(
+            messages(yaml, Series::V05),
+            [
+                "11: `timeout: -5` is -5 nanoseconds to Litestream",
+                "14: `busy-timeout: 10` is 10 nanoseconds to Litestream"
+            ]
+        );
+        let root = parse(yaml).unwrap_or_else(|(line, _, problem)| panic!("{line}: {problem}"));
+        assert!(refused(&root, Series::V05).iter().all(|(_, problem)| problem.is_taken()));
     }
 
     #[test]
@@ -313,10 +349,10 @@ mod tests {
         5: `interval` must be more than 0s
         5: `retention` must be more than 0s
         6: `sync-interval` must be more than 0s
-        6: Litestream 0.5 refuses `age`
-        6: `age` must be a mapping
+        6: `age` of a replica is refused by Litestream 0.5
+        6: `age` must be a mapping, not a list
         ");
-        assert_eq!(messages(yaml, Series::V03), [""; 0]);
+        assert_eq!(messages(yaml, Series::V03), ["6: `age` must be a mapping, not a list"]);
     }
 
     #[test]
@@ -349,10 +385,10 @@ mod tests {
     #[test]
     fn sizes_are_those_of_go_humanize() {
         for good in ["5MiB", "5 mb", "1.5GB", "1024", "1,024", "7k", "7ki", "3 TiB", "1B"] {
-            assert!(is_size(good), "{good}");
+            assert!(size(good).is_some(), "{good}");
         }
         for bad in ["", "MB", "5 bits", "-5MB", "5ib", "1.2.3MB", "5q"] {
-            assert!(!is_size(bad), "{bad}");
+            assert!(size(bad).is_none(), "{bad}");
         }
     }
 }

@@ -143,8 +143,8 @@ fn key_of(problem: &Problem) -> Option<&str> {
     Some(match problem {
         Problem::WrongType { key, .. }
         | Problem::OutOfRange { key, .. }
-        | Problem::NotText { key }
-        | Problem::NotList { key }
+        | Problem::BareDuration { key, .. }
+        | Problem::NotOctal { key, .. }
         | Problem::NoHome { key }
         | Problem::PathHasNul { key }
         | Problem::UpFromLink { key, .. }
@@ -153,6 +153,7 @@ fn key_of(problem: &Problem) -> Option<&str> {
         | Problem::NoPort { key }
         | Problem::Missing { key, .. } => key,
         Problem::BadUrl { .. } => "url",
+        Problem::HeartbeatUrl => "heartbeat-url",
         Problem::HostAsBucket { .. } | Problem::BucketWithMore { .. } => "bucket",
         Problem::NoPath | Problem::PathIsUrl { .. } | Problem::ReplicaPathIsUrl => "path",
         Problem::NoReplica { .. } | Problem::UnknownTemplate { .. } => "replica",

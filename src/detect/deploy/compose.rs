@@ -2,15 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde_yaml::Value as Yaml;
-
-use crate::detect::Setting;
+use crate::compose::{FILES, Service, services};
 use crate::detect::folder::Folder;
-use crate::detect::tree::MAX_YAML;
-
-/// The names of a compose file, the stronger first.
-pub(super) const FILES: [&str; 4] =
-    ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
 
 /// The variables and the command of the app.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,20 +18,16 @@ impl Compose {
         let read = |file: &&'static str| Some((*file, folder.glimpse(file)?));
         let Some((file, text)) = FILES.iter().find_map(read) else { return Self::default() };
         // One that cannot be read is not noted: most projects have their database from elsewhere.
-        let yaml = Some(text).filter(|text| text.len() <= MAX_YAML);
-        let Some(yaml) = yaml.and_then(|text| serde_yaml::from_str::<Yaml>(&text).ok()) else {
-            return Self::default();
-        };
-        let services = yaml.get("services").and_then(Yaml::as_mapping);
-        let services: Vec<&Yaml> = services.into_iter().flat_map(serde_yaml::Mapping::values).collect();
+        let services = services(&text);
         // A service that is built here is the app; where none is, an image from elsewhere may be.
-        let built: Vec<&Yaml> =
-            services.iter().copied().filter(|service| service.get("build").is_some()).collect();
-        let command = built.iter().find_map(|service| words(service));
+        let is_any_built = services.iter().any(|service| service.is_built);
+        let command = services.iter().filter(|service| service.is_built).find_map(command);
         let mut found = Self { file, env: BTreeMap::new(), command };
-        for service in if built.is_empty() { services } else { built } {
-            for (name, value) in environment(service) {
-                found.env.entry(name).or_insert(value);
+        for service in services.into_iter().filter(|service| service.is_built == is_any_built) {
+            for (name, value) in service.environment {
+                if let Some(value) = usual(&value) {
+                    found.env.entry(name).or_insert(value);
+                }
             }
         }
         found
@@ -55,42 +44,11 @@ impl Compose {
     }
 }
 
-/// Splits the command, in either form; with an entrypoint it is only a part of one.
-fn words(service: &Yaml) -> Option<Vec<String>> {
-    if service.get("entrypoint").is_some() {
-        return None;
-    }
-    let words = match service.get("command")? {
-        Yaml::String(line) => shlex::split(line)?,
-        Yaml::Sequence(words) => {
-            words.iter().map(|word| word.as_str().map(str::to_owned)).collect::<Option<_>>()?
-        }
-        _ => return None,
-    };
+/// The whole command: with an entrypoint it is only a part of one.
+fn command(service: &Service) -> Option<Vec<String>> {
     // Compose expands variables itself.
-    let is_plain = words.iter().all(|word: &String| !word.contains('$'));
-    Some(words).filter(|words| is_plain && !words.is_empty())
-}
-
-/// Reads `environment`, in either form, without values that are known only where it runs.
-fn environment(service: &Yaml) -> Vec<(String, String)> {
-    let pairs: Vec<(String, String)> = match service.get("environment") {
-        Some(Yaml::Mapping(entries)) => entries
-            .iter()
-            .filter_map(|(name, value)| {
-                Some((name.as_str()?.to_owned(), Setting::of_yaml(value)?.into_written()))
-            })
-            .collect(),
-        Some(Yaml::Sequence(lines)) => {
-            let pair = |line: &Yaml| {
-                let (name, value) = line.as_str()?.split_once('=')?;
-                Some((name.to_owned(), value.to_owned()))
-            };
-            lines.iter().filter_map(pair).collect()
-        }
-        _ => Vec::new(),
-    };
-    pairs.into_iter().filter_map(|(name, value)| Some((name, usual(&value)?))).collect()
+    let is_plain = |words: &&Vec<String>| !words.is_empty() && words.iter().all(|word| !word.contains('$'));
+    service.command.as_ref().filter(|_| service.entrypoint.is_none()).filter(is_plain).cloned()
 }
 
 /// Takes a value without variables; of `${NAME:-value}` the default.

@@ -1,8 +1,9 @@
 //! What starts the app so far, and its variables there.
 
-use super::compose::{self, Compose};
+use super::compose::Compose;
 use super::fly::Fly;
 use super::image::Image;
+use crate::compose::FILES;
 use crate::detect::folder::Folder;
 
 /// The files that deploy a project.
@@ -52,7 +53,7 @@ impl Deployment {
 
 /// Tells whether a variable's file is one of a deployment.
 pub(in crate::detect) fn is_file(file: &str) -> bool {
-    ["Dockerfile", "fly.toml"].contains(&file) || compose::FILES.contains(&file)
+    ["Dockerfile", "fly.toml"].contains(&file) || FILES.contains(&file)
 }
 
 /// Reads `name: command` lines.

@@ -3,8 +3,9 @@
 use super::replica::{
     Target, begins_with_project, bucket_variable, has_bucket_keys, names, replica, uses_bucket,
 };
-use super::scalar::{is_break, scalar, setting, words};
+use super::scalar::{scalar, setting, words};
 use crate::detect::{Database, Plan, Setting, bucket, place};
+use crate::foreign::is_obeyed;
 
 /// Writes the file's text.
 pub fn yaml(plan: &Plan, target: Target<'_>) -> String {
@@ -51,7 +52,7 @@ impl Text {
 
     fn comment(&mut self, indent: usize, text: &str) {
         // Names of the project bring no variable and no line end into a comment.
-        let text = text.replace(|c: char| c == '$' || is_break(c), " ");
+        let text = text.replace(|c: char| c == '$' || is_obeyed(c), " ");
         self.line(indent, format!("# {text}").trim_end());
     }
 }

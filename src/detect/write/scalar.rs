@@ -5,6 +5,7 @@
 
 use crate::detect::code::Value;
 use crate::detect::{Setting, place};
+use crate::yaml;
 
 /// Writes the words of a command.
 pub(super) fn words(words: &[String]) -> String {
@@ -37,43 +38,16 @@ pub(in crate::detect) fn flow(value: &Value) -> Option<String> {
 /// Writes a text as YAML, in quotes only where it needs them.
 pub(super) fn scalar(text: &str) -> String {
     let literal: String = place::pieces(text).into_iter().map(|piece| piece.unwrap_or("x")).collect();
-    let starts_plain = literal.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/' || c == '_')
-        || literal.starts_with("./")
-        || literal.starts_with("../");
-    let is_plain = starts_plain
-        && literal.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+@=:~".contains(c))
-        && !literal.ends_with(':')
-        // To YAML 1.1 these are no texts.
-        && !["y", "n", "yes", "no", "on", "off", "true", "false", "null"].contains(&literal.to_ascii_lowercase().as_str());
-    if is_plain { place::shown(text) } else { quoted(text) }
-}
-
-/// Tells whether a character ends a line for some reader, or is invisible: Litestream's YAML has more ends of lines than most.
-pub(super) fn is_break(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{61c}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    if yaml::is_bare(&literal) { place::shown(text) } else { quoted(text) }
 }
 
 /// Writes a text in double quotes, its variables apart.
 fn quoted(text: &str) -> String {
-    let mut out = String::from("\"");
-    for piece in place::pieces(text) {
-        match piece {
-            Err(name) => out.push_str(&format!("${{{name}}}")),
-            Ok(literal) => {
-                for c in literal.chars() {
-                    match c {
-                        '"' | '\\' => out.extend(['\\', c]),
-                        '$' => out.push_str("\\x24"),
-                        c if is_break(c) => out.push_str(&format!("\\u{:04x}", u32::from(c))),
-                        c => out.push(c),
-                    }
-                }
-            }
-        }
-    }
-    out.push('"');
-    out
+    let written = |piece: Result<&str, &str>| match piece {
+        Ok(literal) => yaml::literal(literal),
+        Err(name) => format!("${{{name}}}"),
+    };
+    format!("\"{}\"", place::pieces(text).into_iter().map(written).collect::<String>())
 }
 
 #[cfg(test)]
@@ -92,6 +66,10 @@ mod unit {
             ("1.5", "\"1.5\""),
             (".5", "\".5\""),
             ("a b", "\"a b\""),
+            ("a\nb\u{2028}", "\"a\\nb\\u2028\""),
+            ("2024.db", "2024.db"),
+            ("1_000", "\"1_000\""),
+            ("=", "\"=\""),
             ("a#b: \"c\"\\", "\"a#b: \\\"c\\\"\\\\\""),
             ("$HOME/x", "\"\\x24HOME/x\""),
             ("dé.db", "\"dé.db\""),
