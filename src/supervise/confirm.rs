@@ -50,6 +50,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 const STALLED: Duration = Duration::from_secs(30);
 /// How long a replica may take to answer somebody else, to be one that does.
 const ANSWERS: Duration = Duration::from_secs(3);
+/// What Litestream says of a database that its configuration does not name.
+const NOT_IN_CONFIG: &str = "database not found in config";
 /// The only reason there is when a release that hides refusals lists nothing.
 const NOTHING_LISTED: &str = "nothing is listed there: no such bucket, a wrong key, or nothing uploaded yet";
 /// How many databases are asked about at once.
@@ -168,9 +170,13 @@ impl Asker {
     }
 
     /// The gate without a socket, or a relaxed one: each replica answers a listing.
-    pub(super) async fn reach(self, runner: Runner, version: Version, config: PathBuf, limit: Duration) {
+    pub(super) async fn reach(self, running: Running, limit: Duration) {
+        let version = running.version;
         for (_, database) in self.existing() {
             let database = &database;
+            // What a folder has stands in the one that names each, and not in Litestream's own.
+            let mut configs = running.configs.iter();
+            let Some((mut config, mut runner)) = configs.next().cloned() else { return };
             loop {
                 let listing = runner.ask(&argv::listing(version, &config, &database.path), limit).await;
                 let reason = match listing.as_ref().map(Output::answer) {
@@ -187,6 +193,12 @@ impl Asker {
                     Ok(Err(reason)) => reason,
                     Err(error) => error.to_string(),
                 };
+                if reason.contains(NOT_IN_CONFIG)
+                    && let Some(other) = configs.next()
+                {
+                    (config, runner) = other.clone();
+                    continue;
+                }
                 self.refused(database, &reason);
                 tokio::time::sleep(RETRY).await;
             }

@@ -734,12 +734,7 @@ impl World {
                     self.version
                 );
             }
-            tokio::task::spawn_local(asker.reach(
-                self.runner.clone(),
-                self.version,
-                self.folder.config(),
-                limit,
-            ))
+            tokio::task::spawn_local(asker.reach(self.running(), limit))
         };
         self.gate = Some(handle);
     }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::app::App;
 use crate::support::keeper::Keeper;
-use crate::support::litestream::{Backup, LATEST};
+use crate::support::litestream::{Backup, LATEST, NO_SOCKET};
 use crate::support::process::Running;
 use crate::support::s3::S3;
 use crate::support::sqlite;
@@ -119,6 +119,23 @@ fn what_is_missing_is_restored_and_what_is_there_gated_and_drained_on_a_folder()
 fn what_is_missing_is_restored_and_what_is_there_gated_and_drained_on_s3() {
     let s3 = S3::start();
     assert_restored_gated_and_drained(&Folder::on_s3(&s3));
+}
+
+/// A release that is asked by a listing knows a database of a folder by no name of its own.
+#[test]
+fn a_litestream_without_a_socket_starts_on_a_folder_that_has_a_backup() {
+    let folder = Folder::on_a_folder();
+    sqlite::create(&folder.path("a.db"), 3);
+    let keeper = |app: App| {
+        let keeper = folder.keeper(&json!({"watch": true}));
+        keeper.litestream(NO_SOCKET).args(["--allow-litestream", NO_SOCKET, "--gate-timeout", "20s"]).app(app)
+    };
+    let trace = folder.world.trace();
+    for rows in [3, 5] {
+        let app = App::new(&trace).insert(&folder.path("a.db"), 2).exit(0);
+        keeper(app).run().expect_code(0);
+        assert_eq!(folder.backup("a.db"), rows + 2);
+    }
 }
 
 #[test]
