@@ -80,6 +80,8 @@ pub(super) struct Asker {
     pub(super) snapshots: Rc<Snapshots>,
     /// Who looks whether a replica answers others while the app runs: one at a time, however many are behind.
     pub(super) looker: Rc<Semaphore>,
+    /// Where it goes that a copy has parted, for who can begin anew by itself; else the driver is told.
+    pub(super) parted: Option<Rc<RefCell<Option<String>>>>,
 }
 
 impl Asker {
@@ -118,7 +120,10 @@ impl Asker {
             Compared::Same => self.snapshots.settle(&self.runner, database).await,
             Compared::Unknown(reason) => Err(reason),
             Compared::Parted(why) => {
-                self.send(Message::Parted(self.launch, db, why.clone()));
+                match &self.parted {
+                    Some(parted) => drop(parted.replace(Some(why.clone()))),
+                    None => self.send(Message::Parted(self.launch, db, why.clone())),
+                }
                 Err(format!("litestream says that all is there, but {why}"))
             }
         }

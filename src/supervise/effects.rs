@@ -415,6 +415,7 @@ impl World {
             dbs: self.roster.listed(),
             outbox: self.outbox.clone(),
             runner: self.runner.clone(),
+            parted: None,
         }
     }
 

@@ -1,5 +1,7 @@
 //! Having a running Litestream take in a database, and let go of one.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::confirm::Asker;
@@ -52,8 +54,11 @@ impl Asker {
             }
             let began = salt(database);
             let taken = control::register(&self.socket, &database.path, url, limit).await;
+            let parted = Rc::new(RefCell::new(None));
+            // It may go on from the backup of another name, of which nothing is here. That is no reason to stop the others.
+            let again = whole.is_none().then(|| parted.clone());
             let confirmed = match taken {
-                Ok(()) => self.confirmed(db, database, limit).await,
+                Ok(()) => Self { parted: again, ..self.clone() }.confirmed(db, database, limit).await,
                 Err(error) => Err(error.to_string()),
             };
             // The app writes all the time, and Litestream may have come too late.
@@ -64,8 +69,13 @@ impl Asker {
             // Its error changes nothing: Litestream takes it off its list first. But as long as it closes it nobody else may
             // have it, nor itself once more.
             let _ = control::unregister(&self.socket, &database.path, GOING).await;
-            confirmed?;
-            whole = Some("it was written to before litestream had it".to_owned());
+            whole = match parted.take() {
+                Some(why) => Some(why),
+                None => {
+                    confirmed?;
+                    Some("it was written to before litestream had it".to_owned())
+                }
+            };
         }
     }
 
@@ -111,7 +121,9 @@ impl Asker {
             let answer = control::confirm(&self.socket, &database.path, left).await;
             let is_gone = matches!(answer, Err(control::Error::Io(_)));
             let Err(reason) = self.judge(db, database, answer).await else { return Ok(()) };
-            if is_gone || Refusal::of(&reason).is_final() || Instant::now() + RETRY >= deadline {
+            let has_parted = self.parted.as_ref().is_some_and(|parted| parted.borrow().is_some());
+            if is_gone || has_parted || Refusal::of(&reason).is_final() || Instant::now() + RETRY >= deadline
+            {
                 return Err(reason);
             }
             tokio::time::sleep(RETRY).await;

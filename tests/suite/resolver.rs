@@ -621,6 +621,29 @@ fn a_tenant_that_is_renamed_with_its_file_comes_once_the_old_name_has_gone() {
     }
 }
 
+/// Nothing of what its backup has is beside it by the new name, so that has to begin anew: it alone.
+#[test]
+fn a_tenant_that_is_renamed_after_many_writes_stops_nobody() {
+    let tenants = Tenants::in_folders();
+    tenants.name(&["a"]);
+    fs::create_dir_all(tenants.world.path("tenants")).expect("the world can be written");
+    sqlite::create(&tenants.path("a"), 5);
+    let running = tenants.start("10m");
+    let app = running.app();
+    for rows in 6..10 {
+        sqlite::insert(&tenants.path("a"), 1);
+        wait_until("the row to be on the replica", DEADLINE, || tenants.backup("a") == rows);
+    }
+    rename(&tenants.path("a"), &tenants.path("b"));
+    let place = tenants.entry("a")["replica"].clone();
+    tenants.answer(&json!([{"path": tenants.path("b"), "replica": place}]).to_string());
+    tenants.reload().expect_code(0);
+    sqlite::insert(&tenants.path("b"), 3);
+    assert_eq!(running.app().pid, app.pid, "the same app all the time");
+    running.stop(143).expect_log("all other databases are on their replicas");
+    assert_eq!(tenants.backup("a"), 12);
+}
+
 #[test]
 fn tenants_whose_files_were_swapped_are_nobody_elses() {
     let tenants = Tenants::in_folders();
