@@ -27,6 +27,7 @@ const SHOWN: &[(&str, &str)] = &[
 const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("README.md", "cargo run --release -- demo\n", "demo.rs, without cargo"),
     ("README.md", "cargo test\n", "whoever runs this"),
+    ("docs/replicas.md", "dbs:\n", "backends, on a server of each kind; here it is looked at"),
     (
         "docs/litestream-orphaned-commit.md",
         "#!/bin/sh\n# usage: repro.sh",
@@ -198,6 +199,30 @@ fn every_example_runs() {
             scope.spawn(move || walk(page));
         }
     });
+}
+
+/// Each kind of replica as it is written there is one that Litestream and `check` know.
+#[test]
+fn nothing_is_wrong_with_the_replicas_of_their_page() {
+    let page = docs::page("docs/replicas.md");
+    let (fences, _) = page.split();
+    let text = &fences.iter().find(|fence| fence.kind == "yaml").expect("a configuration").text;
+    let world = World::new();
+    world.write("litestream.yml", text);
+    let mut spec = Spec::new(Path::new(env!("CARGO_BIN_EXE_litekeeper")), world.root());
+    for name in ["SFTP_PASSWORD", "NATS_PASSWORD", "WEBDAV_PASSWORD"] {
+        spec.env(name, "x");
+    }
+    spec.env(
+        "LITESTREAM_BINARY_PATH",
+        crate::support::litestream::binary(crate::support::litestream::LATEST),
+    );
+    spec.args(["check", "--", "true"]);
+    let found = spec.run(Duration::from_secs(60)).expect_code(0).stdout;
+    assert!(!found.contains("error:") && !found.contains("warning:"), "{found}");
+    for kind in ["folder", "s3", "sftp", "azure", "gcs", "nats", "webdav"] {
+        assert!(found.contains(&format!("data/{kind}.db` does not exist yet")), "{kind}: {found}");
+    }
 }
 
 #[test]
