@@ -19,9 +19,9 @@ pub fn yaml(plan: &Plan, target: Target<'_>) -> String {
     let mut explained = false;
     for (database, name) in plan.databases.iter().zip(&names) {
         let replica = replica(plan, database, name, target);
-        let explains = !explained && target == Target::Bucket && database.goes_with_others();
-        entry(plan, database, &replica, explains, &mut text);
-        explained |= explains;
+        let is_explained = target == Target::Bucket && database.goes_with_others();
+        entry(plan, database, &replica, is_explained.then_some(!explained), &mut text);
+        explained |= is_explained;
     }
     if uses_bucket(plan, target) {
         text.0.push_str(OTHERS);
@@ -136,8 +136,15 @@ pub(super) fn variables(plan: &Plan, target: Target<'_>) -> Vec<String> {
     found
 }
 
-/// Writes a database and its replica, in comments where it is left out.
-fn entry(plan: &Plan, database: &Database, replica: &[(String, Setting)], explains: bool, text: &mut Text) {
+/// Writes a database and its replica, in comments where it is left out. What may be added to it stands below each, and what it is
+/// for below the first.
+fn entry(
+    plan: &Plan,
+    database: &Database,
+    replica: &[(String, Setting)],
+    explains: Option<bool>,
+    text: &mut Text,
+) {
     let mark = match &database.left_out {
         Some(why) => {
             text.comment(2, &format!("{} is not replicated: {why}.", database.alias));
@@ -156,11 +163,14 @@ fn entry(plan: &Plan, database: &Database, replica: &[(String, Setting)], explai
         text.line(2, &format!("{mark}    {}: {}", scalar(key), setting(value)));
     }
     let is_set = |key: &str| plan.place.iter().any(|(known, _)| *known == key || *known == "url");
-    if explains && !is_set("region") {
-        text.line(6, "# region: eu-central-1           # Amazon's is found out when it is not given");
-    }
-    if explains && !is_set("endpoint") {
-        text.line(6, "# endpoint: https://HOST         # Tigris, R2, MinIO and others that speak S3");
+    for (key, line, what) in [
+        ("region", "# region: eu-central-1", "Amazon's is found out when it is not given"),
+        ("endpoint", "# endpoint: https://HOST", "Tigris, R2, MinIO and others that speak S3"),
+    ] {
+        if let Some(is_first) = explains.filter(|_| !is_set(key)) {
+            let what = if is_first { what } else { "as above" };
+            text.line(6, &format!("{line:<33}# {what}"));
+        }
     }
 }
 
