@@ -1,6 +1,6 @@
 //! What is executed is looked at before anything is restored for it.
 
-use super::effects::program_name;
+use super::app_tree::program_name;
 use super::setup::Setup;
 use super::workplace::Workplace;
 use crate::core::ExitCode;

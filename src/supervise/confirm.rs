@@ -12,8 +12,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::attempts::{MOVES, Tried};
-use super::driver::{Message, Outbox};
 use super::ledger::Compared;
+use super::message::{Message, Outbox};
 use super::roster::Listed;
 use super::snapshots::Snapshots;
 use super::upload::{Look, Silence, Upload};

@@ -9,17 +9,16 @@ use tokio::task::{JoinSet, LocalSet};
 
 use super::beforehand;
 use super::control_socket;
-use super::effects::World;
-use super::prepare::Prepared;
-use super::reload::{self, Asking};
+use super::message::Message;
+use super::reload;
 use super::roster::Roster;
-use super::round::{Admission, Answer};
 use super::runtime_folder::RuntimeFolder;
 use super::setup::{Looked, Setup};
 use super::twins::Source;
 use super::workplace::Workplace;
-use super::{ledger, snapshots, twins, wal};
-use crate::core::{Cause, Db, Ended, Event, ExitCode, Machine};
+use super::world::World;
+use super::{ledger, snapshots, twins};
+use crate::core::{Cause, Db, Event, ExitCode, Machine};
 use crate::error::Failure;
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
@@ -28,58 +27,6 @@ use crate::os::children::Children;
 use crate::os::outlet::Outlet;
 use crate::os::signal::{Sender, Signals};
 use crate::os::{event, fd, limit, needs, oom_score, open, place, signal, spawn};
-
-/// What tasks tell the driver.
-pub(super) enum Message {
-    /// It happened.
-    Event(Event),
-    /// It happened, and this is what the program ends with if the machine decides so.
-    Failed(Event, Cause, Failure),
-    /// The latest reason why the gate or the drain does not get on.
-    Reason(Cause, Failure),
-    /// The n-th Litestream's copy of a database has parted from it.
-    Parted(u64, Db, String),
-    /// All of a database has to be compared with its backup, at some time.
-    ProofDue(u64, Db),
-    /// That took this long.
-    Proved(Db, Duration),
-    /// The tree of the n-th command is to be killed, with these locks held.
-    Kill(u64, wal::Held),
-    /// They were held long enough.
-    LetGo(u64),
-    /// It is time to look whether the app uses what is replicated.
-    LookAtUse,
-    /// The n-th Litestream can start on what it has to copy as a whole, or not.
-    Emptied(u64, Result<(), Failure>),
-    /// The n-th Litestream does not have this database.
-    Unknown(u64, Db),
-    /// The latest reason why the watch's question about a database got no good answer.
-    NotConfirmed(Db, String),
-    /// What was found out before the start.
-    Prepared(Prepared),
-    /// The source's answer.
-    Answered(Result<Answer, Failure>),
-    /// What became of the databases that it names at the start.
-    Admitted(Vec<Admission>),
-    /// What became of the n-th look at a database that is new in it.
-    LookedAt(Db, u64, Result<(), Failure>),
-    /// What became of the n-th look at a database's new place.
-    Probed(Db, u64, Result<(), Failure>),
-    /// The n-th Litestream took a database in, or did not.
-    Registered(u64, Db, Result<(), Failure>),
-    /// It let go of one, or did not.
-    Unregistered(u64, Db, Result<(), Failure>),
-    /// Somebody wants the sources to be asked now.
-    Reload(Asking),
-    /// The time of somebody who waits for a report is over.
-    ReloadLate,
-    /// The n-th Litestream has not become one.
-    NotLaunched(u64, Failure),
-    /// The n-th Litestream was reaped.
-    LitestreamReaped(u64, Ended),
-}
-
-pub(super) type Outbox = mpsc::UnboundedSender<Message>;
 
 /// How long the marks of what was not confirmed may take: it is a moment, and the platform's own KILL may be near.
 const OWING: Duration = Duration::from_millis(500);
@@ -196,7 +143,7 @@ impl Driver {
         mut inbox: mpsc::UnboundedReceiver<Message>,
     ) -> Result<ExitCode, Failure> {
         self.handle(Event::Start);
-        let follows = self.world.follows.every().unwrap_or(LOOK);
+        let follows = self.world.databases.follows.every().unwrap_or(LOOK);
         let every = LOOK.min(self.world.setup.policy.max_lag / 4).min(follows).max(Duration::from_millis(50));
         let mut look = tokio::time::interval(every);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -209,9 +156,9 @@ impl Driver {
             self.settle_rounds();
             self.world.tell_changes();
             let due = self.machine.poll_timeout();
-            let looks = self.world.watching.then(|| Instant::now() + every);
+            let looks = self.world.databases.is_watching().then(|| Instant::now() + every);
             self.wakes = due.into_iter().chain(looks).min();
-            let (sweeping, leftovers) = (self.world.sweeping, self.world.leftovers);
+            let (sweeping, leftovers) = (self.world.tree.is_swept(), self.world.tree.has_leftovers());
             tokio::select! {
                 biased;
                 ready = signals.readable() => {
@@ -220,8 +167,8 @@ impl Driver {
                         ready.clear_ready();
                     }
                 }
-                message = self.world.shim_says() => self.take_shim_message(message),
-                () = self.world.shim_dies() => self.shim_died(),
+                message = self.world.tree.shim_says() => self.take_shim_message(message),
+                () = self.world.tree.shim_dies() => self.shim_died(),
                 Some(message) = inbox.recv() => self.take_message(message),
                 () = until(due) => {
                     self.notice_absence();
@@ -229,7 +176,7 @@ impl Driver {
                 }
                 () = tokio::time::sleep(SWEEP), if sweeping => self.sweep(),
                 () = tokio::time::sleep(LEFTOVERS), if leftovers => self.look_at_leftovers(),
-                _ = look.tick(), if self.world.watching => {
+                _ = look.tick(), if self.world.databases.is_watching() => {
                     self.notice_absence();
                     self.look_again();
                 }
@@ -270,22 +217,17 @@ impl Driver {
             }
             children.reap();
         }
-        self.take_terminal_back();
+        self.world.tree.take_terminal_back();
         let is_undrained = cause == Cause::NotDrained;
-        let leaves = self.world.launches > 0 && self.world.version.confirms() && !is_undrained;
+        let leaves =
+            self.world.litestream.launches() > 0 && self.world.litestream.version.confirms() && !is_undrained;
         let left = if leaves { self.leave(signals).await } else { Ok(()) };
-        if is_undrained && self.world.version.is_ltx() {
+        if is_undrained && self.world.litestream.version.is_ltx() {
             self.owe(signals).await;
         }
-        self.world.roster.let_go(Instant::now() + LETTING_GO);
+        self.world.databases.roster.let_go(Instant::now() + LETTING_GO);
         left?;
-        if let Some(damage) = self.world.damage.take() {
-            return Err(Failure { exit: code, ..damage });
-        }
-        match self.world.failures.remove(&cause) {
-            Some(failure) => Err(failure),
-            None => Ok(code),
-        }
+        self.world.notices.end(code, cause)
     }
 }
 
@@ -294,26 +236,29 @@ impl Driver {
     async fn leave(&self, signals: &AsyncFd<Signals>) -> Result<(), Failure> {
         let began = Instant::now();
         let mut leaving = JoinSet::new();
-        for (_, database) in self.world.roster.listed().iter() {
+        for (_, database) in self.world.databases.roster.listed().iter() {
             let (runner, database) = (self.world.runner.clone(), database.clone());
-            let snapshots = self.world.heard.snapshots.clone();
+            let snapshots = self.world.litestream.heard.snapshots.clone();
             leaving.spawn_local(async move {
                 let cut = snapshots.settle(&runner, &database).await.err();
                 (ledger::leave(&runner, &database).await.or(cut), database)
             });
         }
         // A look at a snapshot asks the server four times, and a slow one is no reason to call the backup incomplete.
-        let limit =
-            if self.world.heard.snapshots.due().is_empty() { ledger::LEAVING } else { snapshots::TRIAL };
+        let limit = if self.world.litestream.heard.snapshots.due().is_empty() {
+            ledger::LEAVING
+        } else {
+            snapshots::TRIAL
+        };
         let mut parted = reasons(self.done_within(limit, leaving, signals).await);
         if parted.is_empty() {
             parted = self.look_at_late_snapshots(began, signals).await;
         }
-        if !self.world.drained {
+        if !self.world.notices.is_drained() {
             return Ok(());
         }
         if parted.is_empty() {
-            let unknown = self.world.heard.snapshots.due().into_iter();
+            let unknown = self.world.litestream.heard.snapshots.due().into_iter();
             let unknown: Vec<_> =
                 unknown.map(|db| format!("{} -> {}", db.path.display(), db.replica)).collect();
             if unknown.is_empty() {
@@ -336,8 +281,9 @@ impl Driver {
     /// Looks at the snapshots of which Litestream told in its last words; what is wrong with them.
     async fn look_at_late_snapshots(&self, began: Instant, signals: &AsyncFd<Signals>) -> Vec<String> {
         let mut looking = JoinSet::new();
-        for database in self.world.heard.snapshots.due() {
-            let (runner, snapshots) = (self.world.runner.clone(), self.world.heard.snapshots.clone());
+        for database in self.world.litestream.heard.snapshots.due() {
+            let (runner, snapshots) =
+                (self.world.runner.clone(), self.world.litestream.heard.snapshots.clone());
             looking.spawn_local(async move { (snapshots.settle(&runner, &database).await.err(), database) });
         }
         if looking.is_empty() {
@@ -350,8 +296,8 @@ impl Driver {
     /// Remembers what was not confirmed, so that the next start answers for it even if it is stopped before it can ask.
     async fn owe(&self, signals: &AsyncFd<Signals>) {
         let mut owing = JoinSet::new();
-        for db in &self.world.undrained {
-            let database = self.world.roster.get(*db).filter(|database| database.exists());
+        for db in self.world.notices.undrained() {
+            let database = self.world.databases.roster.get(*db).filter(|database| database.exists());
             if let Some(database) = database {
                 owing.spawn_local(ledger::owe(self.world.runner.clone(), database.clone()));
             }

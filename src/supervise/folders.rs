@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
-use super::driver::{Driver, Message};
-use super::effects::World;
+use super::driver::Driver;
+use super::message::Message;
 use super::reload::Reason;
 use super::setup::Looked;
 use super::tenants::Tenant;
@@ -18,30 +17,12 @@ use crate::litestream::folder::{Backups, Folder};
 use crate::litestream::position::Position;
 use crate::litestream::refusal::Refusal;
 
-/// How often they are looked into while the app runs.
-const LOOK: Duration = Duration::from_secs(2);
-
-/// When they were looked into last, and what was said about what is in them.
-#[derive(Default)]
-pub(super) struct Folders {
-    looked: Option<Instant>,
-    /// Files that are not replicated, because `watch` is off.
-    left_out: BTreeSet<PathBuf>,
-}
-
-impl Folders {
-    /// They are looked into with the next look at the databases.
-    pub(super) fn look_soon(&mut self) {
-        self.looked = None;
-    }
-}
-
-impl World {
+impl Driver {
     /// Lists the backups of each folder's databases, at the start.
     pub(super) fn backups(&self) -> impl Future<Output = Result<Vec<Option<Vec<Found>>>, Failure>> + use<> {
-        let starting = self.launches == 0;
-        let folders = if starting { self.setup.folders.clone() } else { Vec::new() };
-        let (runner, limit) = (self.runner.clone(), self.setup.restore_timeout);
+        let starting = self.world.litestream.launches() == 0;
+        let folders = if starting { self.world.setup.folders.clone() } else { Vec::new() };
+        let (runner, limit) = (self.world.runner.clone(), self.world.setup.restore_timeout);
         async move {
             let mut all = Vec::new();
             for folder in folders {
@@ -83,7 +64,7 @@ impl World {
     ) -> Result<Vec<Named>, Failure> {
         let mut files = BTreeSet::new();
         let mut newest = BTreeMap::new();
-        for (place, (folder, backups)) in self.setup.folders.iter().zip(backups).enumerate() {
+        for (place, (folder, backups)) in self.world.setup.folders.iter().zip(backups).enumerate() {
             let here = folder.databases(&BTreeSet::new());
             // Where nobody can list the backups, each is asked for by the names that are known.
             let lost = if backups.is_none() { folder.lost() } else { Vec::new() };
@@ -103,13 +84,13 @@ impl World {
                 }
             }
         }
-        self.newest = newest;
-        self.setup.inventory.in_folders(files.into_iter().collect(), kept)
+        self.world.restores.listed(newest);
+        self.world.setup.inventory.in_folders(files.into_iter().collect(), kept)
     }
 
     /// Those of them that no restore has made: their metadata was here, and no backup. Litestream finds none either.
     pub(super) fn not_restored(&self) -> Vec<Db> {
-        let named = self.roster.all_named();
+        let named = self.world.databases.roster.all_named();
         let is_lost = |(_, named): &(Db, &Named)| {
             matches!(named.entry, Entry::InFolder(..)) && !named.database.exists()
         };
@@ -119,59 +100,35 @@ impl World {
     /// A folder without a watch, in which there is nothing after all.
     pub(super) fn folder_without_any(&self) -> Option<Failure> {
         let is_empty = |folder: &&Folder| !folder.watch && folder.databases(&BTreeSet::new()).is_empty();
-        self.setup.folders.iter().find(is_empty).map(without_any)
-    }
-
-    /// What lies in them and cannot be replicated is no news to the log, but to whoever asks.
-    pub(super) fn report_folders(&mut self) {
-        let found = self.tenants.outside().filter(|(_, tenant)| tenant.is_found());
-        let found: Vec<String> = found.map(|(_, tenant)| tenant.path()).collect();
-        found.iter().for_each(|path| self.rounds.report_said(path));
-    }
-
-    /// Whether Litestream lets go of it by itself when its file is deleted.
-    pub(super) fn is_watched_folders(&self, db: Db) -> bool {
-        match self.roster.named(db).map(|named| &named.entry) {
-            Some(Entry::InFolder(place, _)) => self.setup.folders[*place].watch,
-            Some(Entry::Said(_)) | None => false,
-        }
+        self.world.setup.folders.iter().find(is_empty).map(without_any)
     }
 
     /// Litestream takes in whatever appears, also over the backup of another file: that cannot be kept from
     /// it, and the latest restore is the new one's from then on.
     pub(super) fn warn_of_a_backup(&self, db: Db) {
-        let Some(Named { entry: Entry::InFolder(_, below), .. }) = self.roster.named(db) else { return };
+        let Some(Named { entry: Entry::InFolder(_, below), .. }) = self.world.databases.roster.named(db)
+        else {
+            return;
+        };
         let name = below.file_name().unwrap_or_default().to_string_lossy();
-        if self.heard.strange.borrow_mut().remove(name.as_ref()) {
-            let (path, replica) = self.place_of(db);
+        if self.world.litestream.heard.strange.borrow_mut().remove(name.as_ref()) {
+            let (path, replica) = self.world.place_of(db);
             tracing::warn!(
                 "{path} appeared where {replica} already held a backup, and is replicated over it: what was there before can be \
                  restored by `-timestamp` only, until its retention ends"
             );
         }
     }
-}
 
-/// Litestream ends at once (`FindSQLiteDatabases` in its main.go).
-fn without_any(folder: &Folder) -> Failure {
-    let (dir, pattern) = (folder.dir.display(), &folder.pattern);
-    let message = format!(
-        "{dir}: no database in it is called `{pattern}`, and none has a backup: litestream does not start with that"
-    );
-    Failure::new(ExitCode::CONFIG, message)
-        .hint("correct `dir` or `pattern`, or set `watch: true`: then databases may come later")
-}
-
-impl Driver {
     /// What could be restored is there.
     pub(super) fn restored(&mut self) {
-        let lost = self.world.not_restored();
+        let lost = self.not_restored();
         let is_over = !lost.is_empty();
         for db in lost {
             self.turn(Turn::Forgotten(db));
             self.handle(Event::Unregistered { db, ok: true });
         }
-        let none = if is_over { self.world.folder_without_any() } else { None };
+        let none = if is_over { self.folder_without_any() } else { None };
         match none {
             Some(failure) => {
                 self.take_message(Message::Failed(Event::RestoreFailed(failure.exit), Cause::Start, failure))
@@ -182,24 +139,24 @@ impl Driver {
 
     /// The file of such a database was deleted.
     pub(super) fn file_went(&mut self, db: Db) {
-        self.world.folders.look_soon();
+        self.world.discovery.folders.look_soon();
         let (path, replica) = self.world.place_of(db);
         tracing::warn!(
             "{path} was deleted or moved, and is not replicated any more; what was on {replica} stays there"
         );
-        self.world.note_that_it_went(db);
+        self.world.databases.went(db, self.world.tree.shim_pid());
         self.turn(Turn::Forgotten(db));
     }
 
     /// Takes in what has appeared in the folders since the last look.
     pub(super) fn look_into_folders(&mut self) {
-        let due = self.world.folders.looked.is_none_or(|at| at.elapsed() >= LOOK);
-        let runs =
-            matches!(self.machine.phase(), Phase::Running | Phase::Stopping) && self.world.version.confirms();
+        let due = self.world.discovery.folders.is_due();
+        let runs = matches!(self.machine.phase(), Phase::Running | Phase::Stopping)
+            && self.world.litestream.version.confirms();
         if self.world.setup.folders.is_empty() || !due || !runs {
             return;
         }
-        let listed = self.world.roster.listed();
+        let listed = self.world.databases.roster.listed();
         let known: BTreeSet<PathBuf> = listed.iter().map(|(_, database)| database.path.clone()).collect();
         let mut new = Vec::new();
         for (place, folder) in self.world.setup.folders.iter().enumerate() {
@@ -207,7 +164,7 @@ impl Driver {
                 let path = folder.dir.join(&below);
                 if folder.watch {
                     new.push((place, below));
-                } else if self.world.folders.left_out.insert(path.clone()) {
+                } else if self.world.discovery.folders.leave_out(&path) {
                     tracing::error!(
                         "{}: appeared in a folder without `watch: true`, so it is not replicated before litekeeper is restarted",
                         path.display()
@@ -215,12 +172,12 @@ impl Driver {
                 }
             }
         }
-        self.world.folders.looked = Some(Instant::now());
+        self.world.discovery.folders.looked();
         self.drop_gone(&new);
         if new.is_empty() {
             return;
         }
-        let kept = self.world.entries();
+        let kept = self.world.databases.entries();
         if let Ok(found) = self.world.setup.inventory.in_folders(new.clone(), &kept) {
             return found.into_iter().for_each(|named| self.take_found(named));
         }
@@ -233,7 +190,7 @@ impl Driver {
                     let unsound = self.world.setup.inventory.unsound_in_folder(place, below);
                     match unsound {
                         Some(named) => self.turn(Turn::Found(Tenant::new(named), Err(failure.into()))),
-                        None => self.world.refuse(&path.display().to_string(), failure),
+                        None => self.world.discovery.rounds.refuse(&path.display().to_string(), failure),
                     }
                 }
             }
@@ -253,7 +210,7 @@ impl Driver {
         let folders = &self.world.setup.folders;
         let is_there =
             |path: &Path| found.iter().any(|(place, below)| folders[*place].dir.join(below) == path);
-        let outside = self.world.tenants.outside();
+        let outside = self.world.discovery.tenants.outside();
         let gone = outside.filter(|(_, tenant)| tenant.is_found() && !is_there(&tenant.named.database.path));
         let gone: Vec<Db> = gone.map(|(db, _)| db).collect();
         gone.into_iter().for_each(|db| self.turn(Turn::Vanished(db)));
@@ -261,7 +218,17 @@ impl Driver {
 
     /// Whoever wants to know now should not wait for the next look.
     pub(super) fn look_into_folders_now(&mut self) {
-        self.world.folders.look_soon();
+        self.world.discovery.folders.look_soon();
         self.look_into_folders();
     }
+}
+
+/// Litestream ends at once (`FindSQLiteDatabases` in its main.go).
+fn without_any(folder: &Folder) -> Failure {
+    let (dir, pattern) = (folder.dir.display(), &folder.pattern);
+    let message = format!(
+        "{dir}: no database in it is called `{pattern}`, and none has a backup: litestream does not start with that"
+    );
+    Failure::new(ExitCode::CONFIG, message)
+        .hint("correct `dir` or `pattern`, or set `watch: true`: then databases may come later")
 }

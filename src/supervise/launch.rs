@@ -5,24 +5,23 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 
-use super::driver::Message;
-use super::effects::World;
-use super::ledger::{self, Damaged, Had};
+use super::databases::Unready;
+use super::driver::Driver;
+use super::ledger;
 use super::link::Link;
-use super::litestream_log::{self, Heard};
+use super::litestream_log;
+use super::message::Message;
 use super::setup::IfBehind;
 use super::wal;
 use crate::core::{Cause, Ended, Event, ExitCode};
 use crate::error::Failure;
 use crate::litestream::argv;
 use crate::litestream::command::{KEEPERS_OWN, Runner};
-use crate::litestream::control;
-use crate::litestream::database::Database;
 use crate::os::spawn::{Spawn, Spawned};
 use crate::os::unstarted;
 use crate::os::{event, fd, fork, packet, signal};
@@ -43,66 +42,39 @@ struct Launched {
     _theirs: OwnedFd,
 }
 
-impl World {
+impl Driver {
     pub(super) fn launch(&mut self) {
-        self.killed_litestream = false;
-        if self.setup.policy.resolves {
-            self.write_config();
+        if self.world.setup.policy.resolves {
+            self.world.write_config();
         }
-        self.roster.is_told();
-        self.launches += 1;
-        self.launched = Instant::now();
-        self.heard = Heard {
-            snapshots: self.heard.snapshots.clone(),
-            loudness: self.heard.loudness.clone(),
-            ..Heard::default()
-        };
-        self.reasons.clear();
-        self.abort_registrations();
-        self.proofs.stop();
+        self.world.databases.roster.is_told();
+        self.world.litestream.launch();
+        self.world.notices.relaunched();
+        self.world.discovery.abort_registrations();
+        self.world.databases.proofs.stop();
         // The first one has just looked.
-        if self.launches > 1
-            && let Some(failure) = self.without_database()
+        if self.world.litestream.launches() > 1
+            && let Some(failure) = self.world.databases.without_one(&self.world.setup.folders)
         {
-            let _ = self.outbox.send(Message::Emptied(self.launches, Err(failure)));
+            let _ = self.world.outbox.send(Message::Emptied(self.world.litestream.launches(), Err(failure)));
             return;
         }
-        let parted = std::mem::take(&mut self.parted);
-        let inspected = std::mem::take(&mut self.inspected);
-        let returned = std::mem::take(&mut self.returned);
-        let listed = self.roster.listed();
-        let databases = listed.iter().map(|(_, database)| database.clone());
-        let made_ready = databases.filter(|database| self.version.is_ltx() && database.exists());
-        let is_ignored = self.setup.if_behind == IfBehind::Ignore;
-        let made_ready: Vec<(Database, Option<String>, Damaged, Had)> = made_ready
-            .map(|database| {
-                let is_inspected = inspected.contains(&database.path);
-                (parted.get(&database.path).cloned(), database, is_inspected)
-            })
-            .filter(|(whole, _, is_inspected)| whole.is_some() || !is_inspected)
-            .map(|(whole, database, is_inspected)| {
-                let damaged = match (is_ignored, is_inspected) {
-                    (true, _) => Damaged::Told,
-                    (false, true) => Damaged::Seen,
-                    (false, false) => Damaged::Refused,
-                };
-                let had = if returned.contains(&database.path) { Had::NotAlways } else { Had::Always };
-                (database, whole, damaged, had)
-            })
-            .collect();
-        if made_ready.is_empty() {
+        let is_ignored = self.world.setup.if_behind == IfBehind::Ignore;
+        let unready = self.world.databases.unready(self.world.litestream.version.is_ltx(), is_ignored);
+        if unready.is_empty() {
             return self.start_litestream();
         }
         // Neither Litestream nor the app runs, so nobody is in the way.
-        let (runner, outbox, launch) = (self.runner.clone(), self.outbox.clone(), self.launches);
-        let places = Rc::new(Semaphore::new(self.setup.restore_parallel.max(1)));
+        let (runner, outbox, launch) =
+            (self.world.runner.clone(), self.world.outbox.clone(), self.world.litestream.launches());
+        let places = Rc::new(Semaphore::new(self.world.setup.restore_parallel.max(1)));
         tokio::task::spawn_local(async move {
             let mut making = JoinSet::new();
-            for (database, whole, damaged, had) in made_ready {
+            for one in unready {
                 let (runner, places) = (runner.clone(), places.clone());
                 making.spawn_local(async move {
                     let _place = places.acquire().await;
-                    make_ready(&runner, &database, whole, damaged, had).await
+                    make_ready(&runner, one).await
                 });
             }
             let mut emptied = Ok(());
@@ -116,28 +88,29 @@ impl World {
     /// What Litestream has to copy as a whole is ready for it.
     pub(super) fn start_litestream(&mut self) {
         if let Err(error) = self.try_launch() {
-            if let Some(pid) = self.litestream.take() {
+            if let Some(pid) = self.world.litestream.gone() {
                 // Its shim would wait for orders for ever.
                 signal::send(pid, nix::libc::SIGKILL);
             }
-            self.not_launched(not_started(&self.setup.binary, error));
+            self.not_launched(not_started(&self.world.setup.binary, error));
         }
     }
 
     pub(super) fn not_launched(&mut self, failure: Failure) {
-        self.reason = Some(failure.message.clone());
-        self.tell(Message::Failed(Event::LitestreamEnded { clean: false }, Cause::Litestream, failure));
+        self.world.notices.because(failure.message.clone());
+        self.world.tell(Message::Failed(Event::LitestreamEnded { clean: false }, Cause::Litestream, failure));
     }
 
     fn try_launch(&mut self) -> io::Result<()> {
         let Launched { spawned, reaped, own, _theirs } = self.spawn_litestream()?;
         let link = Link::new(own)?;
-        self.litestream = Some(spawned.pid);
-        tracing::debug!("litestream {} runs as pid {}", self.version, spawned.pid);
-        let (launch, outbox) = (self.launches, self.outbox.clone());
-        let outputs = [spawned.stdout, spawned.stderr]
-            .map(|pipe| tokio::task::spawn_local(litestream_log::pass_on(pipe, self.heard.clone())));
-        let (children, binary) = (self.runner.children.clone(), self.setup.binary.clone());
+        self.world.litestream.runs_as(spawned.pid);
+        tracing::debug!("litestream {} runs as pid {}", self.world.litestream.version, spawned.pid);
+        let (launch, outbox) = (self.world.litestream.launches(), self.world.outbox.clone());
+        let outputs = [spawned.stdout, spawned.stderr].map(|pipe| {
+            tokio::task::spawn_local(litestream_log::pass_on(pipe, self.world.litestream.heard.clone()))
+        });
+        let (children, binary) = (self.world.runner.children.clone(), self.world.setup.binary.clone());
         tokio::task::spawn_local(async move {
             if let Err(error) = event::became(spawned.verdict, fork::LIMIT).await {
                 children.kill(spawned.pid);
@@ -155,7 +128,7 @@ impl World {
         });
         // Its own standard error is a pipe to this process.
         link.send_with(&ToShim::Setup, &self.orders(), &[STDERR])?;
-        self.link = Some(link);
+        self.world.tree.connect(link);
         Ok(())
     }
 
@@ -165,25 +138,26 @@ impl World {
         // A descriptor and not a path: it is this very version even when the file was replaced, it
         // needs no quoting, and a user who may not see the file can execute it.
         let exec = format!("{} __shim {}", fd::path(&program).display(), fd::number(&theirs));
-        let locks = self.roster.locks().chain([self.folder.lock().give().as_raw_fd()]);
+        let locks = self.world.databases.roster.locks().chain([self.world.folder.lock().give().as_raw_fd()]);
         let env: Vec<_> =
-            self.runner.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            self.world.runner.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let spawn = Spawn {
             own_group: true,
             with_env: &env,
             inherit: [fd::number(&program), fd::number(&theirs)].into_iter().chain(locks).collect(),
-            user: self.setup.user.as_ref(),
+            user: self.world.setup.user.as_ref(),
             without_env: KEEPERS_OWN,
             ..Spawn::default()
         };
-        let spawned = spawn.start(&self.setup.binary, &argv::replicate(&self.folder.config(), &exec))?;
-        let reaped = self.runner.children.watch(spawned.pid);
-        self.runner.children.remember(spawned.pid);
+        let spawned =
+            spawn.start(&self.world.setup.binary, &argv::replicate(&self.world.folder.config(), &exec))?;
+        let reaped = self.world.runner.children.watch(spawned.pid);
+        self.world.runner.children.remember(spawned.pid);
         Ok(Launched { spawned, reaped, own, _theirs: theirs })
     }
 
     fn orders(&self) -> Orders {
-        let policy = &self.setup.policy;
+        let policy = &self.world.setup.policy;
         let drain = policy.drain_reserve();
         Orders {
             keeper: std::process::id() as i32,
@@ -191,43 +165,31 @@ impl World {
             stop_signal: policy.stop_signal,
             grace: policy.stop_timeout - drain,
             drain,
-            socket: self.folder.socket().into_os_string().into_vec(),
-            requests: self.requests(),
+            socket: self.world.folder.socket().into_os_string().into_vec(),
+            requests: self.world.requests(),
             log: Log {
-                json: self.setup.json_log,
+                json: self.world.setup.json_log,
                 level: tracing::level_filters::LevelFilter::current().to_string(),
-                app: self.app_name(),
+                app: self.world.tree.app_name(),
             },
         }
-    }
-
-    /// What a shim without a keeper sends to Litestream.
-    pub(super) fn requests(&self) -> Vec<Vec<u8>> {
-        if !self.version.confirms() {
-            return Vec::new();
-        }
-        let drain = self.setup.policy.drain_reserve();
-        self.roster.listed().iter().map(|(_, db)| control::sync_request(&db.path, drain)).collect()
     }
 }
 
 /// Has a database that Litestream would go wrong with copied as a whole.
 async fn make_ready(
     runner: &Runner,
-    database: &Database,
-    whole: Option<String>,
-    damaged: Damaged,
-    had: Had,
+    Unready { database, whole, damaged, had }: Unready,
 ) -> Result<(), Failure> {
     let whole = match whole {
         Some(why) => {
-            ledger::check(runner, database, &why, damaged).await?;
+            ledger::check(runner, &database, &why, damaged).await?;
             Some(why)
         }
-        None => ledger::whole_for(runner, database, None, damaged, had).await?,
+        None => ledger::whole_for(runner, &database, None, damaged, had).await?,
     };
     match whole {
-        Some(why) => wal::empty(runner, database, &why, EMPTYING).await,
+        Some(why) => wal::empty(runner, &database, &why, EMPTYING).await,
         None => Ok(()),
     }
 }

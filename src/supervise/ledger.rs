@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
 use super::confirm::Asker;
-use super::driver::Message;
+use super::message::Message;
 use crate::core::{Db, ExitCode};
 use crate::error::Failure;
 use crate::foreign::piece;

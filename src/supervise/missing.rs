@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
-use super::driver::Message;
-use super::effects::World;
-use crate::core::Db;
+use super::app_tree::AppTree;
+use super::message::{Message, Outbox};
+use super::roster::Listed;
 use crate::litestream::command::Runner;
 use crate::litestream::database::{Database, with_suffix};
 use crate::os::place;
@@ -32,45 +32,25 @@ pub(super) struct Use {
     told: Rc<Cell<bool>>,
 }
 
-impl World {
-    /// Tells that a database is not there, with what may be meant in its place.
-    pub(super) fn say_missing(&self, db: Db) {
-        let Some(database) = self.roster.get(db).cloned() else { return };
-        let (runner, shim, listed) = (self.runner.clone(), self.shim_pid, self.roster.listed());
-        let app = self.running_name();
-        tokio::task::spawn_local(async move {
-            let open = match shim {
-                Some(shim) => open_below(&runner, shim).await,
-                None => Vec::new(),
-            };
-            let known: Vec<PathBuf> = listed.iter().map(|(_, database)| real(&database.path)).collect();
-            let (configured, others): (Vec<_>, Vec<_>) =
-                open.into_iter().partition(|path| known.contains(path));
-            say(&app, &database, !configured.is_empty(), others);
-        });
-    }
-}
-
-impl World {
+impl Use {
     /// The app is about to start: what is written from now on may be its own.
-    pub(super) fn mark_use(&mut self) {
-        if self.used.since.is_some() {
+    pub(super) fn mark(&mut self, listed: &Listed) {
+        if self.since.is_some() {
             return;
         }
-        let (listed, now) = (self.roster.listed(), SystemTime::now());
+        let now = SystemTime::now();
         let written = listed.iter().filter_map(|(_, database)| last_written(&database.path));
         // A time to come says nothing of when that was.
         let last = written.filter(|last| *last <= now).max();
         let tick = now - TICK;
-        self.used.since = Some(last.map_or(tick, |last| last.max(tick)));
+        self.since = Some(last.map_or(tick, |last| last.max(tick)));
     }
 
     /// The app runs: a few looks follow.
-    pub(super) fn watch_use(&mut self) {
-        if std::mem::replace(&mut self.used.is_watched, true) {
+    pub(super) fn watch(&mut self, outbox: Outbox, soonest: Duration) {
+        if std::mem::replace(&mut self.is_watched, true) {
             return;
         }
-        let (outbox, soonest) = (self.outbox.clone(), self.setup.policy.max_lag / 2);
         tokio::task::spawn_local(async move {
             for after in LOOKS {
                 tokio::time::sleep(after.min(soonest)).await;
@@ -83,10 +63,10 @@ impl World {
 
     /// Tells once if the app has other databases open, and none of those that are replicated: a wrong path is the most
     /// usual mistake, and the file that it names may be there from an earlier try.
-    pub(super) fn look_at_use(&self) {
-        let Use { since: Some(since), told, .. } = self.used.clone() else { return };
-        let (Some(shim), false) = (self.shim_pid, told.get()) else { return };
-        let (runner, listed, app) = (self.runner.clone(), self.roster.listed(), self.running_name());
+    pub(super) fn look(&self, listed: Listed, runner: &Runner, tree: &AppTree) {
+        let Self { since: Some(since), told, .. } = self.clone() else { return };
+        let (Some(shim), false) = (tree.shim_pid(), told.get()) else { return };
+        let (runner, app) = (runner.clone(), tree.running_name());
         tokio::task::spawn_local(async move {
             let open = open_below(&runner, shim).await;
             let known: Vec<PathBuf> = listed.iter().map(|(_, database)| real(&database.path)).collect();
@@ -117,6 +97,21 @@ impl World {
             );
         });
     }
+}
+
+/// Tells that a database is not there, with what may be meant in its place.
+pub(super) fn tell(database: &Database, listed: &Listed, runner: &Runner, tree: &AppTree) {
+    let (database, listed) = (database.clone(), listed.clone());
+    let (runner, shim, app) = (runner.clone(), tree.shim_pid(), tree.running_name());
+    tokio::task::spawn_local(async move {
+        let open = match shim {
+            Some(shim) => open_below(&runner, shim).await,
+            None => Vec::new(),
+        };
+        let known: Vec<PathBuf> = listed.iter().map(|(_, database)| real(&database.path)).collect();
+        let (configured, others): (Vec<_>, Vec<_>) = open.into_iter().partition(|path| known.contains(path));
+        say(&app, &database, !configured.is_empty(), others);
+    });
 }
 
 /// Whether anything of a database has changed since then.

@@ -2,46 +2,56 @@
 //!
 //! ```text
 //! sources (signals, shim, children, files, Litestream's log) ─ Event ─> core ─ Action ─> effects
-//! answers, looks, what Litestream says of a database          ─ Turn ──> core ─ Step ───> tenants
+//! answers, looks, what Litestream says of a database          ─ Turn ──> core ─ Step ───> steps
 //! ```
 //!
 //! Architecture invariant: this room decides nothing. It imports `core`, `os`, `shim`'s wire,
 //! `litestream` and `backup`.
 
 mod abandoned;
+mod app_tree;
 mod attempts;
 mod beforehand;
 mod confirm;
 mod control_socket;
+mod databases;
+mod discovery;
 mod driver;
 mod effects;
 mod folders;
 mod launch;
 mod ledger;
 mod link;
+mod litestream;
 mod litestream_log;
 mod loudness;
 mod manager;
+mod message;
 mod missing;
 mod notes;
+mod notices;
 mod outside;
 mod prepare;
 mod register;
 mod reload;
 mod repeats;
 mod resolver;
+mod restores;
 mod roster;
 mod round;
+mod rounds;
 mod runtime_folder;
 mod setup;
 mod snapshots;
 mod sources;
+mod steps;
 mod tenants;
 mod twins;
 mod upload;
 mod wal;
 mod watch;
 mod workplace;
+mod world;
 
 pub use driver::supervise;
 pub use reload::{Failed, HOLDING, RELOAD, Report, WITHIN};

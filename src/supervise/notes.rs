@@ -29,6 +29,8 @@ pub(super) struct Names<'a> {
     pub(super) reason: Option<String>,
     /// The whole stop budget.
     pub(super) stop_timeout: Duration,
+    /// How long the gate waits for an answer.
+    pub(super) gate_timeout: Duration,
     /// The policy for a lag.
     pub(super) on_lag: OnLag,
     /// Why something was killed, behind the word that it was.
@@ -137,7 +139,7 @@ pub(super) fn log(note: &Note, names: &Names<'_>) {
         }
         Note::GateRefused => tracing::error!("the replica refuses{}", because(names)),
         Note::Lagging(db, age) => lagging(*db, *age, names),
-        // It takes a look at what the app has open, see `World::say_missing`.
+        // It takes a look at what the app has open, see `missing::tell`.
         Note::Missing(_) => {}
         Note::StillMissing(db, age) => tracing::error!(
             "{} has not been there for {} s, so nothing is replicated of it: {} (--on-lag)",
@@ -251,9 +253,10 @@ fn left_behind(count: u32, how: Ended, names: &Names<'_>) {
 }
 
 /// The end of a start whose gate got no answer, neither a good one nor a refusal.
-pub(super) fn not_confirmed(names: &Names<'_>, after: Duration) -> Failure {
+pub(super) fn not_confirmed(names: &Names<'_>) -> Failure {
     let refusal = names.reason.as_deref().map_or(Refusal::Unreachable, Refusal::of);
-    let message = format!("{}: not confirmed within {}{}", all(names), millis(after), because(names));
+    let message =
+        format!("{}: not confirmed within {}{}", all(names), millis(names.gate_timeout), because(names));
     let is_s3 = names.dbs.iter().any(|(_, database)| database.replica.starts_with("s3:"));
     Failure::new(ExitCode::UNAVAILABLE, message).hint(refusal.asked_of(is_s3).hint())
 }

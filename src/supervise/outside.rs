@@ -2,7 +2,7 @@
 //! and tried again after each answer that still names it.
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
@@ -10,17 +10,14 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
-use super::driver::Message;
-use super::effects::World;
+use super::message::{Message, Outbox};
 use super::prepare::{self, Preparation};
-use super::reload::Reason;
 use super::runtime_folder::Written;
 use super::setup::OnLock;
 use super::twins::{self, Source};
 use crate::backup::{self, Restorer, Standing};
 use crate::core::{Db, ExitCode};
 use crate::error::Failure;
-use crate::inventory::Named;
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
 use crate::litestream::others::Others;
@@ -51,6 +48,33 @@ impl Outside {
     pub(super) fn new(parallel: usize) -> Self {
         let (looking, restoring) = (Room::new(LOOKS, LONG), Room::new(parallel, LONG_RESTORE));
         Self { tasks: BTreeMap::new(), looking, restoring }
+    }
+
+    /// Begins to look whether one can be replicated to another place.
+    pub(super) fn probe(
+        &mut self,
+        db: Db,
+        number: u64,
+        outbox: Outbox,
+        probe: impl Future<Output = Result<(), Failure>> + 'static,
+    ) {
+        let looking = self.looking.clone();
+        let asked = async move {
+            let result = looking.take(probe).await;
+            let _ = outbox.send(Message::Probed(db, number, result));
+        };
+        self.tasks.insert(number, (tokio::task::spawn_local(asked), Taken::default()));
+    }
+
+    /// Begins to look at one.
+    pub(super) fn look_at(&mut self, db: Db, number: u64, outbox: Outbox, look: Look) {
+        let (looking, restoring, taken) = (self.looking.clone(), self.restoring.clone(), Taken::default());
+        let looked = look.look(looking, restoring, taken.clone());
+        let task = tokio::task::spawn_local(async move {
+            let result = looked.await;
+            let _ = outbox.send(Message::LookedAt(db, number, result));
+        });
+        self.tasks.insert(number, (task, taken));
     }
 
     /// It is over; the lock that it took.
@@ -100,33 +124,30 @@ impl Room {
 }
 
 /// What a look needs. No part of it is another database's.
-struct Look {
-    preparation: Preparation,
-    restorer: Restorer,
-    database: Database,
-    version: Version,
-    socket: PathBuf,
-    keeper: PathBuf,
-    others: Rc<Others>,
-    looking: Room,
-    restoring: Room,
-    taken: Taken,
+pub(super) struct Look {
+    pub(super) preparation: Preparation,
+    pub(super) restorer: Restorer,
+    pub(super) database: Database,
+    pub(super) version: Version,
+    pub(super) socket: PathBuf,
+    pub(super) keeper: PathBuf,
+    pub(super) others: Rc<Others>,
     /// What both read, which goes with this.
-    _config: Written,
+    pub(super) _config: Written,
 }
 
 impl Look {
     /// Locks it, and restores it if it is missing.
-    async fn look(self) -> Result<(), Failure> {
-        if self.looking.take(self.lock()).await? {
+    async fn look(self, looking: Room, restoring: Room, taken: Taken) -> Result<(), Failure> {
+        if looking.take(self.lock(&taken)).await? {
             let restored = self.restorer.restore_all(std::slice::from_ref(&self.database));
-            self.restoring.take(restored).await.map_err(|errors| prepare::failures(&errors))?;
+            restoring.take(restored).await.map_err(|errors| prepare::failures(&errors))?;
         }
         Ok(())
     }
 
     /// Locks it, and tells whether it is missing.
-    async fn lock(&self) -> Result<bool, Failure> {
+    async fn lock(&self, taken: &Taken) -> Result<bool, Failure> {
         let db = std::slice::from_ref(&self.database);
         let children = self.preparation.runner.children.clone();
         let interrupted = || children.is_aborted().then_some(ExitCode::UNAVAILABLE);
@@ -135,7 +156,7 @@ impl Look {
             twins::lock_all(db, &self.socket, &self.keeper, Source::User, (none, OnLock::Fail), interrupted)
                 .await?;
         let lock = locks.into_iter().next();
-        self.taken.set(lock);
+        taken.set(lock);
         if let Some((_, failure)) = twins::doubled(&self.others, [(Db(0), &self.database)]) {
             return Err(failure);
         }
@@ -145,7 +166,7 @@ impl Look {
 
 /// Whether a live database can be replicated to its new place: what is there is not in its way, and more can be written.
 /// Nothing is changed, here or there.
-async fn takes_it(
+pub(super) async fn takes_it(
     runner: Runner,
     version: Version,
     config: Written,
@@ -178,73 +199,4 @@ async fn takes_it(
             Err(Failure::new(ExitCode::UNAVAILABLE, message).hint(Refusal::of(&reason).hint()))
         }
     }
-}
-
-impl World {
-    /// What a Litestream reads that is to know this one, and all that the configuration has itself.
-    fn written_for(&mut self, number: u64, named: &Named) -> Result<(Written, Runner), Failure> {
-        let entries = std::slice::from_ref(&named.entry);
-        let (inventory, socket) = (&self.setup.inventory, self.folder.socket());
-        let alone = inventory.apart(&socket, entries, &BTreeSet::from([named.database.path.clone()])).pop();
-        let inputs = alone.map_or_else(|| inventory.lookup(&socket, entries), |(_, inputs)| inputs);
-        let written = self.folder.write_look(number, &inputs.config).map_err(|error| {
-            Failure::new(ExitCode::LITESTREAM, format!("{}: {error}", named.database.path.display()))
-                .hint("free some space in the runtime folder, or set LITEKEEPER_RUNTIME_DIR")
-        })?;
-        Ok((written, Runner { env: Rc::new(inputs.env), ..self.runner.clone() }))
-    }
-
-    /// Looks whether a live database can be replicated to another place, before it is let go of.
-    pub(super) fn probe(&mut self, db: Db, number: u64, named: &Named) -> Result<(), Reason> {
-        has_url(named)?;
-        let (config, runner) = self.written_for(number, named)?;
-        (self.setup.faults)(super::setup::Looked::Named(&named.database))?;
-        let (version, limit) = (self.version, self.setup.policy.gate_timeout);
-        let goes_on = self.setup.if_behind == super::setup::IfBehind::Ignore;
-        let (database, outbox) = (named.database.clone(), self.outbox.clone());
-        let looking = self.outside.looking.clone();
-        let asked = async move {
-            let result = looking.take(takes_it(runner, version, config, database, limit, goes_on)).await;
-            let _ = outbox.send(Message::Probed(db, number, result));
-        };
-        self.outside.tasks.insert(number, (tokio::task::spawn_local(asked), Taken::default()));
-        Ok(())
-    }
-
-    /// Does what has to be done before Litestream can be told of it.
-    pub(super) fn look_at(&mut self, db: Db, number: u64, others: Rc<Others>) -> Result<(), Reason> {
-        let Some(named) = self.tenants.get(db).map(|tenant| tenant.named.clone()) else { return Ok(()) };
-        has_url(&named)?;
-        let (config, runner) = self.written_for(number, &named)?;
-        let path = config.path().to_owned();
-        let look = Look {
-            preparation: Preparation {
-                runner: runner.clone(),
-                ..self.preparation(path.clone(), Rc::default())
-            },
-            restorer: Restorer { runner, ..self.restorer(path) },
-            database: named.database.clone(),
-            version: self.version,
-            socket: self.folder.socket(),
-            keeper: self.folder.keeper_socket(),
-            others,
-            looking: self.outside.looking.clone(),
-            restoring: self.outside.restoring.clone(),
-            taken: Taken::default(),
-            _config: config,
-        };
-        let (outbox, taken) = (self.outbox.clone(), look.taken.clone());
-        let task = tokio::task::spawn_local(async move {
-            let result = look.look().await;
-            let _ = outbox.send(Message::LookedAt(db, number, result));
-        });
-        self.outside.tasks.insert(number, (task, taken));
-        Ok(())
-    }
-}
-
-/// Whether a running Litestream can be told of it.
-fn has_url(named: &Named) -> Result<(), String> {
-    let cannot = |reason: &String| format!("{}: {reason}", named.database.path.display());
-    named.url.as_ref().map(drop).map_err(cannot)
 }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::confirm::Asker;
-use super::driver::Message;
+use super::message::Message;
 use super::{ledger, wal};
 use crate::core::{Db, ExitCode};
 use crate::error::Failure;

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::oneshot;
 
-use super::driver::{Message, Outbox};
+use super::message::{Message, Outbox};
 use super::runtime_folder::RuntimeFolder;
 use crate::core::ExitCode;
 use crate::error::Failure;

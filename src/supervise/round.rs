@@ -7,82 +7,32 @@ use std::rc::Rc;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::driver::{Driver, Message};
-use super::effects::World;
+use super::driver::Driver;
+use super::message::Message;
 use super::prepare::Preparation;
 use super::reload::{Asking, Reason, Report};
-use super::repeats;
+use super::rounds::{Admission, Answer};
 use super::setup::{Looked, OnLock};
 use super::tenants::Tenant;
 use super::twins::{self, Source};
-use crate::backup::listing;
 use crate::core::{Cause, Db, Event, ExitCode, Phase, Turn};
 use crate::error::Failure;
 use crate::inventory::{Entry, Named};
 use crate::litestream::database::Database;
 use crate::litestream::others::Others;
-use crate::os::lock::Lock;
 
-/// A question that is under way, and who waits for what comes of it.
-#[derive(Default)]
-pub(super) struct Rounds {
-    asking: bool,
-    /// Somebody has asked for it.
-    by_hand: bool,
-    /// What came of it so far.
-    pub(super) report: Report,
-    waiting: Vec<Asking>,
-    /// These came when a question was under way already, whose answer may be older.
-    next: Vec<Asking>,
-    /// The last complaint about each database, and about the answer as a whole: each is said once.
-    pub(super) said: BTreeMap<String, Reason>,
-}
-
-impl Rounds {
-    /// Says what is wrong, unless it was the last that was said of it.
-    fn complain(&mut self, about: &str, reason: &Reason) {
-        let is_same = |last: &Reason| repeats::lasting(&last.said) == repeats::lasting(&reason.said);
-        if !self.said.get(about).is_some_and(is_same) {
-            tracing::error!("{}", reason.said);
-            self.said.insert(about.to_owned(), reason.clone());
-        }
-    }
-
-    /// What was said of a database last is what came of it this time as well.
-    pub(super) fn report_said(&mut self, path: &str) {
-        if let Some(reason) = self.said.get(path) {
-            self.report.fail(path.to_owned(), reason.clone());
-        }
-    }
-}
-
-/// What the sources say.
-pub(super) struct Answer {
-    /// What the resolver printed.
-    said: Vec<u8>,
-    /// At the start: the backups of each folder of databases, where they can be listed.
-    backups: Vec<Option<Vec<listing::Found>>>,
-}
-
-/// What was found out about a database that a source named.
-pub(super) struct Admission {
-    named: Named,
-    /// Its lock, and whether it is still missing.
-    result: Result<(Lock, bool), Failure>,
-}
-
-impl World {
+impl Driver {
     /// Asks the source.
     pub(super) fn resolve(&mut self) {
-        self.rounds.asking = true;
-        if self.rounds.waiting.is_empty() {
+        self.world.discovery.rounds.asking = true;
+        if self.world.discovery.rounds.waiting.is_empty() {
             // What still goes on came of earlier answers.
-            self.rounds.report = Report::default();
-            self.report_folders();
+            self.world.discovery.rounds.report = Report::default();
+            self.world.discovery.report_folders();
         }
-        self.rounds.by_hand = !self.rounds.next.is_empty();
-        self.rounds.waiting.append(&mut self.rounds.next);
-        let (question, outbox) = (self.question.clone(), self.outbox.clone());
+        self.world.discovery.rounds.by_hand = !self.world.discovery.rounds.next.is_empty();
+        self.world.discovery.rounds.waiting.append(&mut self.world.discovery.rounds.next);
+        let (question, outbox) = (self.world.discovery.question.clone(), self.world.outbox.clone());
         let backups = self.backups();
         tokio::task::spawn_local(async move {
             let said = match question {
@@ -99,13 +49,13 @@ impl World {
 
     /// Locks and looks at what was named at the start; what is missing waits for the machine's own restore.
     fn admit(&mut self, named: Vec<Named>) {
-        let preparation = self.preparation(self.folder.named_config(), Rc::default());
-        let (socket, keeper) = (self.folder.socket(), self.folder.keeper_socket());
-        let version = self.version;
-        let patience = self.setup.policy.stop_timeout * 2;
-        let places = Rc::new(Semaphore::new(self.setup.restore_parallel.max(1)));
-        let outbox = self.outbox.clone();
-        let newest = Rc::new(std::mem::take(&mut self.newest));
+        let preparation = self.world.preparation(self.world.folder.named_config(), Rc::default());
+        let (socket, keeper) = (self.world.folder.socket(), self.world.folder.keeper_socket());
+        let version = self.world.litestream.version;
+        let patience = self.world.setup.policy.stop_timeout * 2;
+        let places = Rc::new(Semaphore::new(self.world.setup.restore_parallel.max(1)));
+        let outbox = self.world.outbox.clone();
+        let newest = Rc::new(self.world.restores.take_newest());
         tokio::task::spawn_local(async move {
             let preparation: Rc<Preparation> = Rc::new(preparation);
             let others = Rc::new(Others::now());
@@ -150,12 +100,19 @@ impl World {
             let _ = outbox.send(Message::Admitted(admissions));
         });
     }
-}
 
-impl Driver {
+    /// Refuses more databases than there can be, with these.
+    fn refuse_many(&self, named: &[Named]) -> Result<(), Failure> {
+        let there = |database: &Database| usize::from(database.exists());
+        let number =
+            self.world.databases.roster.listed().iter().map(|(_, database)| there(database)).sum::<usize>()
+                + named.iter().map(|named| there(&named.database)).sum::<usize>();
+        (self.world.setup.faults)(Looked::Number(number))
+    }
+
     /// Somebody wants the sources to be asked now.
     pub(super) fn reload(&mut self, asker: Asking) {
-        if asker.holding().is_some_and(|lock| !self.world.roster.has_lock(lock)) {
+        if asker.holding().is_some_and(|lock| !self.world.databases.roster.has_lock(lock)) {
             return asker.refuse();
         }
         let refused = if !self.world.setup.policy.resolves {
@@ -163,8 +120,9 @@ impl Driver {
                 Failure::new(ExitCode::CONFIG, "nothing to reload: no resolver and no folder is configured")
                     .hint("`litekeeper.resolver` names a program that prints the databases"),
             )
-        } else if !self.world.version.confirms() {
-            let message = format!("litestream {} takes in no database while it runs", self.world.version);
+        } else if !self.world.litestream.version.confirms() {
+            let message =
+                format!("litestream {} takes in no database while it runs", self.world.litestream.version);
             Some(
                 Failure::new(ExitCode::UNAVAILABLE, message)
                     .hint("run litestream 0.5.9 or later, or restart litekeeper"),
@@ -178,7 +136,7 @@ impl Driver {
             Some(failure) => asker.answer(Report::of_failure(&failure)),
             None => {
                 asker.wake(self.world.outbox.clone());
-                self.world.rounds.next.push(asker);
+                self.world.discovery.rounds.next.push(asker);
                 self.look_into_folders_now();
                 self.handle(Event::Reload);
             }
@@ -189,13 +147,13 @@ impl Driver {
     pub(super) fn answered(&mut self, answer: Result<Answer, Failure>) {
         // What the resolver named before may be on its way out, and is no reason to refuse what it names now.
         let in_folder = |entry: &Entry| matches!(entry, Entry::InFolder(..));
-        let kept: Vec<Entry> = self.world.entries().into_iter().filter(in_folder).collect();
+        let kept: Vec<Entry> = self.world.databases.entries().into_iter().filter(in_folder).collect();
         let named = answer.and_then(|answer| {
             let mut named = self.world.setup.inventory.read(&answer.said, &kept)?;
             one_name_each(&self.world.setup.dbs, &named)?;
             if !answer.backups.is_empty() {
                 let kept: Vec<Entry> = named.iter().map(|named| named.entry.clone()).collect();
-                named.extend(self.world.found_in_folders(answer.backups, &kept)?);
+                named.extend(self.found_in_folders(answer.backups, &kept)?);
             }
             Ok(named)
         });
@@ -209,10 +167,10 @@ impl Driver {
     pub(super) fn resolve_failed(&mut self, failure: Failure) {
         if self.machine.phase() != Phase::Resolving {
             let reason = Reason::from(failure.clone()).and("; nothing is changed");
-            self.world.rounds.complain("", &reason);
+            self.world.discovery.rounds.complain("", &reason);
         }
-        self.world.rounds.asking = false;
-        self.world.rounds.report = Report::of_failure(&failure);
+        self.world.discovery.rounds.asking = false;
+        self.world.discovery.rounds.report = Report::of_failure(&failure);
         self.settle_rounds();
         let event = Event::ResolveFailed(failure.exit);
         if self.machine.phase() == Phase::Resolving {
@@ -223,14 +181,14 @@ impl Driver {
 
     /// Compares what is named with what is there.
     fn take_named(&mut self, named: Vec<Named>) {
-        if let Err(failure) = self.world.refuse_many(&self.strangers(&named)) {
+        if let Err(failure) = self.refuse_many(&self.strangers(&named)) {
             return self.resolve_failed(failure);
         }
-        let rounds = &mut self.world.rounds;
+        let rounds = &mut self.world.discovery.rounds;
         rounds.said.remove("");
         rounds.asking = false;
         let by_hand = rounds.by_hand;
-        self.world.tenants.refile(Tenant::refile);
+        self.world.discovery.tenants.refile(Tenant::refile);
         self.turn(Turn::Answered { wanted: named.into_iter().map(Tenant::new).collect(), by_hand });
         self.settle_rounds();
         self.handle(Event::Resolved { restore: false });
@@ -238,21 +196,20 @@ impl Driver {
 
     /// Those that are not there yet.
     fn strangers(&self, named: &[Named]) -> Vec<Named> {
-        let listed = self.world.roster.listed();
+        let listed = self.world.databases.roster.listed();
         let there: HashSet<&Path> = listed.iter().map(|(_, database)| database.path.as_path()).collect();
         named.iter().filter(|named| !there.contains(named.database.path.as_path())).cloned().collect()
     }
 
     /// What is named at the start is launched with the rest, or nothing is.
     fn take_first(&mut self, named: Vec<Named>) {
-        let world = &mut self.world;
         if named.is_empty() {
             return self.admitted(Vec::new());
         }
         let entries: Vec<Entry> = named.iter().map(|named| named.entry.clone()).collect();
-        let written = world.refuse_many(&named).and_then(|()| world.write_named(&entries));
+        let written = self.refuse_many(&named).and_then(|()| self.world.write_named(&entries));
         match written {
-            Ok(()) => self.world.admit(named),
+            Ok(()) => self.admit(named),
             Err(failure) => self.resolve_failed(failure),
         }
     }
@@ -264,7 +221,7 @@ impl Driver {
             match result {
                 Ok((lock, missing)) => {
                     if missing {
-                        self.world.missing.push(named.database.clone());
+                        self.world.restores.miss([named.database.clone()]);
                     }
                     self.turn(Turn::Admitted(Tenant::new(named), lock));
                 }
@@ -276,31 +233,31 @@ impl Driver {
             let failure = Failure { message: all.join("\n"), ..first.clone() };
             return self.resolve_failed(failure);
         }
-        self.world.rounds.asking = false;
-        self.world.restore_config = self.world.folder.named_config();
+        self.world.discovery.rounds.asking = false;
+        self.world.restores.config = self.world.folder.named_config();
         self.settle_rounds();
         self.tell_owed();
-        self.handle(Event::Resolved { restore: !self.world.missing.is_empty() });
+        self.handle(Event::Resolved { restore: self.world.restores.is_any_missing() });
     }
 
     /// Tells those who cannot wait any longer what has come true by now.
     pub(super) fn report_late(&mut self) {
         let world = &mut self.world;
-        let mut report = world.rounds.report.clone();
-        for db in world.tenants.under_way() {
+        let mut report = world.discovery.rounds.report.clone();
+        for db in world.discovery.tenants.under_way() {
             let (path, replica) = world.place_of(db);
             let reason = format!("{path}: replica {replica}: not done within --timeout, and going on");
             report.fail(path, reason);
         }
         let failure = Failure::new(ExitCode::UNAVAILABLE, "the resolver has not answered within --timeout")
             .hint("its answer is taken when it comes, and the log tells; --timeout waits longer");
-        if world.rounds.asking {
+        if world.discovery.rounds.asking {
             report.fail("the resolver".to_owned(), failure.message.clone());
         }
         let late = |asking: &mut Asking| asking.is_late();
-        world.rounds.waiting.extract_if(.., late).for_each(|asking| asking.answer(report.clone()));
+        world.discovery.rounds.waiting.extract_if(.., late).for_each(|asking| asking.answer(report.clone()));
         let asked = Report::of_failure(&failure);
-        world.rounds.next.extract_if(.., late).for_each(|asking| asking.answer(asked.clone()));
+        world.discovery.rounds.next.extract_if(.., late).for_each(|asking| asking.answer(asked.clone()));
     }
 
     /// Tells those who wait once all has come true, or cannot any more; also before the machine hears
@@ -311,20 +268,20 @@ impl Driver {
             self.turn(Turn::Ending);
         }
         let world = &mut self.world;
-        let rounds = &world.rounds;
+        let rounds = &world.discovery.rounds;
         if rounds.asking || (rounds.waiting.is_empty() && rounds.next.is_empty()) {
             return;
         }
-        let under_way: Vec<Db> = world.tenants.under_way().collect();
+        let under_way: Vec<Db> = world.discovery.tenants.under_way().collect();
         if moment.runs && !under_way.is_empty() {
             return;
         }
         for db in under_way {
             let (path, _) = world.place_of(db);
             let reason = format!("{path}: not done when the app ended");
-            world.rounds.report.fail(path, reason);
+            world.discovery.rounds.report.fail(path, reason);
         }
-        let rounds = &mut world.rounds;
+        let rounds = &mut world.discovery.rounds;
         let report = std::mem::take(&mut rounds.report);
         for waiting in rounds.waiting.drain(..) {
             waiting.answer(report.clone());
@@ -335,23 +292,6 @@ impl Driver {
                 waiting.answer(Report::of_failure(&failure));
             }
         }
-    }
-}
-
-impl World {
-    /// Refuses more databases than there can be, with these.
-    pub(super) fn refuse_many(&self, named: &[Named]) -> Result<(), Failure> {
-        let there = |database: &Database| usize::from(database.exists());
-        let number = self.roster.listed().iter().map(|(_, database)| there(database)).sum::<usize>()
-            + named.iter().map(|named| there(&named.database)).sum::<usize>();
-        (self.setup.faults)(Looked::Number(number))
-    }
-
-    /// A database that cannot come, or not go.
-    pub(super) fn refuse(&mut self, path: &str, reason: impl Into<Reason>) {
-        let reason = reason.into();
-        self.rounds.complain(path, &reason);
-        self.rounds.report.fail(path.to_owned(), reason);
     }
 }
 

@@ -3,11 +3,11 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
 
-use super::effects::World;
 use super::roster::Listed;
 use crate::backup::helper::{self, Snapshot};
 use crate::core::Db;
@@ -109,16 +109,14 @@ impl Snapshots {
         }
         Ok(())
     }
-}
 
-impl World {
     /// Looks at what was made since the last look, long before a restore begins with it.
-    pub(super) fn look_at_snapshots(&self) {
-        let due = self.heard.snapshots.due();
-        if due.is_empty() || self.heard.snapshots.looking.replace(true) {
+    pub(super) fn look(self: &Rc<Self>, runner: &Runner) {
+        let due = self.due();
+        if due.is_empty() || self.looking.replace(true) {
             return;
         }
-        let (snapshots, runner) = (self.heard.snapshots.clone(), self.runner.clone());
+        let (snapshots, runner) = (self.clone(), runner.clone());
         tokio::task::spawn_local(async move {
             for database in due {
                 if let Err(reason) = snapshots.settle(&runner, &database).await {

@@ -1,16 +1,12 @@
-//! Databases that sources name, as the core has them, and what is done when it has decided.
+//! Databases that sources name, as the core has them.
 
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use super::driver::Driver;
-use super::effects::World;
-use super::outside::has_any;
 use super::reload::Reason;
 use super::twins;
-use crate::core::{Event, Reconciliation, Step, Turn, Wanted, Why};
+use crate::core::{Reconciliation, Wanted};
 use crate::inventory::{Entry, Named};
-use crate::litestream::others::Others;
 use crate::os::guarded;
 use crate::os::lock::Lock;
 use crate::os::place;
@@ -45,7 +41,7 @@ impl Tenant {
     }
 
     /// Whether its file is this one's, by another name.
-    fn is_file_of(&self, there: &Self) -> bool {
+    pub(super) fn is_file_of(&self, there: &Self) -> bool {
         self.other_name.as_ref() == Some(&there.named.database.path)
     }
 
@@ -80,157 +76,6 @@ impl Wanted for Tenant {
 
     fn is_found(&self) -> bool {
         matches!(self.named.entry, Entry::InFolder(..))
-    }
-}
-
-impl Driver {
-    /// Has the core decide what follows, and does it.
-    pub(super) fn turn(&mut self, turn: Turn<Tenant>) {
-        self.decide(turn);
-        // The looks that begin together ask once.
-        let mut others = None;
-        while let Some(step) = self.world.tenants.poll_step() {
-            self.take_step(step, &mut others);
-        }
-    }
-
-    fn decide(&mut self, turn: Turn<Tenant>) {
-        self.world.tenants.handle(self.machine.moment(), turn);
-    }
-
-    fn take_step(&mut self, step: Step<Tenant>, others: &mut Option<Rc<Others>>) {
-        let world = &mut self.world;
-        match step {
-            Step::Tell(event) => self.handle(event),
-            Step::Await(db) => {
-                let exists = world.tenants.get(db).is_some_and(|tenant| has_any(&tenant.named.database));
-                self.handle(Event::Awaited(db));
-                if exists {
-                    self.handle(Event::Changed(db));
-                }
-            }
-            Step::Look { db, number, had } => {
-                // Who has it since a moment ago, the looks at all of them would tell.
-                let others = if had {
-                    Rc::default()
-                } else {
-                    others.get_or_insert_with(|| Rc::new(Others::now())).clone()
-                };
-                if let Err(reason) = world.look_at(db, number, others) {
-                    self.decide(Turn::LookedAt { db, number, result: Err(reason) });
-                }
-            }
-            Step::Probe(db, number, tenant) => {
-                if let Err(reason) = world.probe(db, number, &tenant.named) {
-                    self.decide(Turn::Probed { db, number, result: Err(reason) });
-                }
-            }
-            Step::Stop(number) => world.outside.stop(number),
-            Step::Lock(db) => {
-                let Some(tenant) = world.tenants.get(db) else { return };
-                if !tenant.is_found() {
-                    world.returned.insert(tenant.named.database.path.clone());
-                }
-                let locked = twins::lock_now(&tenant.named.database, &world.folder);
-                let result = locked.map_err(Reason::from);
-                self.decide(Turn::Locked { db, result });
-            }
-            Step::Take(db, lock) => {
-                if let Some(tenant) = world.tenants.get(db) {
-                    world.roster.put(db, tenant.named.clone(), lock);
-                }
-            }
-            Step::Release(lock) => lock.release(),
-            Step::Respell(db) => {
-                if let Some(tenant) = world.tenants.get(db) {
-                    world.roster.rename(db, tenant.named.clone());
-                }
-            }
-            Step::RegisterAgain(db, before) => world.register_again(db, before.named),
-            Step::Came(db) => {
-                let (path, replica) = world.place_of(db);
-                tracing::info!("replicating {path} -> {replica}");
-                world.warn_of_a_backup(db);
-                world.watch_too(db);
-                world.abort_registration(db);
-                world.rounds.said.remove(&path);
-            }
-            Step::Drain(db) => world.drain_too(db),
-            Step::Went { db, given_up } => {
-                let (path, replica) = world.place_of(db);
-                let exists = world.roster.get(db).is_some_and(|database| database.exists());
-                if given_up {
-                    tracing::info!("{path}: not taken in, since it is named no more");
-                } else if exists {
-                    tracing::info!("{path} is on {replica}, and not replicated any more");
-                }
-                world.rounds.said.remove(&path);
-                if !exists {
-                    world.note_that_it_went(db);
-                }
-            }
-            Step::LetGo(db) => world.let_go(db),
-            Step::Dropped(tenant) => {
-                let path = tenant.path();
-                world.rounds.said.remove(&path);
-                if has_any(&tenant.named.database) {
-                    let reason = format!(
-                        "{path}: named no more before litestream could take it in: what is in it is on this machine alone"
-                    );
-                    world.refuse(&path, Reason::from(reason));
-                    world.rounds.said.remove(&path);
-                }
-            }
-            Step::Refuse(tenant, why) => world.refuse(&tenant.path(), reason(&tenant, why)),
-            Step::GoBack { from, to, why } => {
-                let reason =
-                    reason(&from, why).and(&format!("; going back to {}", to.named.database.replica));
-                world.refuse(&to.path(), reason);
-            }
-            Step::Hold(db, reason) => {
-                let (path, _) = world.place_of(db);
-                world.refuse(&path, reason.and(": kept until it can be drained"));
-            }
-            Step::Keep(db, reason) => {
-                let (path, replica) = world.place_of(db);
-                world.refuse(&path, reason.and(&format!("; it is still replicated to {replica}")));
-            }
-            Step::Added(tenant) => world.rounds.report.added.push(tenant.path()),
-            Step::Removed(tenant) => world.rounds.report.removed.push(tenant.path()),
-        }
-    }
-}
-
-/// Why a database is not where it is wanted, for people.
-fn reason(tenant: &Tenant, why: Why<Tenant>) -> Reason {
-    let path = tenant.path();
-    match why {
-        Why::Told(reason) => return reason,
-        Why::Occupied(there) => {
-            let (other, place) = (there.path(), &there.named.database.replica);
-            let other =
-                if tenant.is_file_of(&there) { format!("it is the file of {other}, which") } else { other };
-            format!("{path}: {other} is still replicated to {place}: that has to be let go first")
-        }
-        Why::Unconfirmed => {
-            let place = &tenant.named.database.replica;
-            format!("{path}: replica {place}: nothing was confirmed there before the end")
-        }
-        Why::Ended => {
-            let place = &tenant.named.database.replica;
-            format!("{path}: replica {place}: litestream ended before anything was confirmed there")
-        }
-    }
-    .into()
-}
-
-impl World {
-    /// Litestream has nothing of it any more, and neither has this process.
-    fn let_go(&mut self, db: crate::core::Db) {
-        self.abort_registration(db);
-        self.watch.remove(db);
-        self.reasons.remove(&db);
-        self.roster.remove(db);
     }
 }
 

@@ -10,11 +10,7 @@ const CIRCLES: &[(&str, &str)] = &[
     ("core", "machine machine/roster"),
     ("os", "fd open place remove user way"),
     ("secrets", "mod tokens words"),
-    (
-        "supervise",
-        "beforehand confirm driver effects folders ledger litestream_log missing outside prepare \
-         reload resolver round snapshots tenants wal",
-    ),
+    ("supervise", "confirm ledger message prepare reload rounds wal"),
 ];
 
 /// A file by its modules: `["config", "lint", "rules"]`.

@@ -1,0 +1,64 @@
+//! What the driver is told by whatever it has set going.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::prepare::Prepared;
+use super::reload::Asking;
+use super::rounds::{Admission, Answer};
+use super::wal::Held;
+use crate::core::{Cause, Db, Ended, Event};
+use crate::error::Failure;
+
+/// What tasks tell the driver.
+pub(super) enum Message {
+    /// It happened.
+    Event(Event),
+    /// It happened, and this is what the program ends with if the machine decides so.
+    Failed(Event, Cause, Failure),
+    /// The latest reason why the gate or the drain does not get on.
+    Reason(Cause, Failure),
+    /// The n-th Litestream's copy of a database has parted from it.
+    Parted(u64, Db, String),
+    /// All of a database has to be compared with its backup, at some time.
+    ProofDue(u64, Db),
+    /// That took this long.
+    Proved(Db, Duration),
+    /// The tree of the n-th command is to be killed, with these locks held.
+    Kill(u64, Held),
+    /// They were held long enough.
+    LetGo(u64),
+    /// It is time to look whether the app uses what is replicated.
+    LookAtUse,
+    /// The n-th Litestream can start on what it has to copy as a whole, or not.
+    Emptied(u64, Result<(), Failure>),
+    /// The n-th Litestream does not have this database.
+    Unknown(u64, Db),
+    /// The latest reason why the watch's question about a database got no good answer.
+    NotConfirmed(Db, String),
+    /// What was found out before the start.
+    Prepared(Prepared),
+    /// The source's answer.
+    Answered(Result<Answer, Failure>),
+    /// What became of the databases that it names at the start.
+    Admitted(Vec<Admission>),
+    /// What became of the n-th look at a database that is new in it.
+    LookedAt(Db, u64, Result<(), Failure>),
+    /// What became of the n-th look at a database's new place.
+    Probed(Db, u64, Result<(), Failure>),
+    /// The n-th Litestream took a database in, or did not.
+    Registered(u64, Db, Result<(), Failure>),
+    /// It let go of one, or did not.
+    Unregistered(u64, Db, Result<(), Failure>),
+    /// Somebody wants the sources to be asked now.
+    Reload(Asking),
+    /// The time of somebody who waits for a report is over.
+    ReloadLate,
+    /// The n-th Litestream has not become one.
+    NotLaunched(u64, Failure),
+    /// The n-th Litestream was reaped.
+    LitestreamReaped(u64, Ended),
+}
+
+pub(super) type Outbox = mpsc::UnboundedSender<Message>;

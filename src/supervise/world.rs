@@ -1,0 +1,471 @@
+//! The owners of all that is outside of the machine, and what takes more than one of them.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+
+use super::app_tree::{AppTree, Commands, program_name};
+use super::attempts::Tried;
+use super::confirm::{self, Asker};
+use super::databases::Databases;
+use super::discovery::Discovery;
+use super::litestream::Litestream;
+use super::message::{Message, Outbox};
+use super::missing::{self, Use};
+use super::notes::{self, Names};
+use super::notices::Notices;
+use super::prepare::{self, Preparation};
+use super::resolver::{self, Question};
+use super::restores::Restores;
+use super::roster::{Listed, Roster};
+use super::runtime_folder::{RuntimeFolder, Written};
+use super::setup::Setup;
+use super::workplace::Workplace;
+use crate::backup::{self, Apart, Restorer};
+use crate::core::{Cause, Db, Event, ExitCode, Gate};
+use crate::error::Failure;
+use crate::inventory::{Entry, Named};
+use crate::litestream::command::Runner;
+use crate::litestream::control;
+use crate::litestream::database::Database;
+use crate::litestream::version::Version;
+use crate::shim::Update;
+
+/// How many descriptors go with one message beside the memory: the kernel takes 253 (`unix(7)`).
+const MOST_LOCKS: usize = 200;
+
+/// Everything outside of the machine.
+pub(super) struct World {
+    pub(super) setup: Setup,
+    pub(super) folder: RuntimeFolder,
+    pub(super) databases: Databases,
+    pub(super) restores: Restores,
+    pub(super) tree: AppTree,
+    pub(super) runner: Runner,
+    pub(super) outbox: Outbox,
+    pub(super) discovery: Discovery,
+    pub(super) used: Use,
+    pub(super) litestream: Litestream,
+    /// See [`Asker::looker`].
+    looker: Rc<Semaphore>,
+    pub(super) notices: Notices,
+    gate: Option<JoinHandle<()>>,
+    drains: Vec<JoinHandle<()>>,
+}
+
+impl World {
+    pub(super) fn new(
+        setup: Setup,
+        folder: RuntimeFolder,
+        roster: Roster,
+        (listening, workplace): (Vec<OwnedFd>, Workplace),
+        runner: Runner,
+        outbox: Outbox,
+    ) -> Self {
+        let question = setup.resolver.as_ref().map(|command| Question {
+            children: runner.children.clone(),
+            command: Rc::new(command.clone()),
+            env: Rc::new(setup.env.clone()),
+            cwd: workplace.named(),
+            user: setup.user.clone(),
+            limit: resolver::LIMIT,
+            said: resolver::Said::default(),
+        });
+        let commands = Commands {
+            app: setup.app.clone(),
+            before: setup.before.clone(),
+            env: setup.env.clone(),
+            socket_names: setup.listen_names.clone(),
+        };
+        let tree = AppTree::new(commands, listening, workplace);
+        Self {
+            discovery: Discovery::new(question, setup.dbs.len(), setup.restore_parallel),
+            used: Use::default(),
+            databases: Databases::new(roster, setup.l0_retention),
+            restores: Restores::new(folder.config()),
+            setup,
+            folder,
+            tree,
+            runner,
+            outbox,
+            litestream: Litestream::new(),
+            looker: Rc::new(Semaphore::new(1)),
+            notices: Notices::default(),
+            gate: None,
+            drains: Vec::new(),
+        }
+    }
+
+    pub(super) fn tell(&self, message: Message) {
+        // The inbox lives as long as the driver, which owns this.
+        let _ = self.outbox.send(message);
+    }
+
+    pub(super) fn prepare(&mut self) {
+        let app = program_name(&self.setup.app);
+        match self.setup.policy.gate {
+            Gate::Replicated => {}
+            Gate::Reachable => {
+                tracing::warn!(
+                    "--gate reachable: {app} starts when the replica answers, before its database is on it"
+                );
+            }
+            Gate::None => {
+                tracing::warn!("--gate none: {app} starts whether its database is on the replica or not")
+            }
+        }
+        let preparation = self.preparation(self.folder.config(), Rc::new(self.setup.dbs.clone()));
+        let outbox = self.outbox.clone();
+        tokio::task::spawn_local(async move {
+            let message = match preparation.look().await {
+                Ok(prepared) => Message::Prepared(prepared),
+                Err(failure) => Message::Failed(Event::PrepareFailed(failure.exit), Cause::Start, failure),
+            };
+            let _ = outbox.send(message);
+        });
+    }
+
+    /// Runs Litestream on one of the two configurations.
+    fn runner_for(&self, config: &Path) -> Runner {
+        let named = config == self.folder.named_config();
+        let env = if named { self.restores.named_env.clone() } else { self.runner.env.clone() };
+        Runner { env, ..self.runner.clone() }
+    }
+
+    pub(super) fn preparation(&self, config: PathBuf, dbs: Rc<Vec<Database>>) -> Preparation {
+        Preparation {
+            runner: self.runner_for(&config),
+            config,
+            dbs,
+            allowed_version: self.setup.allowed_version.clone(),
+            required_version: self.setup.required_version,
+            if_behind: self.setup.if_behind,
+            gate: self.setup.policy.gate,
+            limit: self.setup.policy.gate_timeout,
+            parallel: self.setup.restore_parallel,
+            chosen: self.setup.restore_txids.clone(),
+            check: self.setup.check.clone(),
+            faults: self.setup.faults.clone(),
+            owing: self.restores.owing.clone(),
+        }
+    }
+
+    pub(super) fn restorer(&self, config: PathBuf) -> Restorer {
+        Restorer {
+            runner: self.runner_for(&config),
+            version: self.litestream.version,
+            allowed: self.setup.allowed_version.as_deref().and_then(Version::parse)
+                == Some(self.litestream.version),
+            config,
+            timeout: self.setup.restore_timeout,
+            parallel: self.setup.restore_parallel,
+            chosen: self.setup.restore_txids.clone(),
+            elsewhere: self.restores.elsewhere.clone(),
+            apart: Rc::default(),
+        }
+    }
+
+    /// Writes down where else backups may be.
+    pub(super) fn write_elsewhere(&mut self) -> io::Result<()> {
+        let mut places = Vec::new();
+        for (number, elsewhere) in
+            self.setup.inventory.elsewhere(&self.folder.socket()).into_iter().enumerate()
+        {
+            let config = self.folder.write_elsewhere(number, &elsewhere.inputs.config)?;
+            let env = Rc::new(elsewhere.inputs.env);
+            let is_source = elsewhere.is_source;
+            let place = |db| backup::Elsewhere { db, is_source, config: config.clone(), env: env.clone() };
+            places.extend(elsewhere.dbs.into_iter().map(place));
+        }
+        self.restores.elsewhere = Rc::new(places);
+        Ok(())
+    }
+
+    pub(super) fn restore(&mut self) {
+        let missing = self.restores.take_missing();
+        let (written, apart) = self.write_apart(&missing);
+        let restorer = Restorer { apart: Rc::new(apart), ..self.restorer(self.restores.config.clone()) };
+        let outbox = self.outbox.clone();
+        tokio::task::spawn_local(async move {
+            let _written = written;
+            let message = match restorer.restore_all(&missing).await {
+                Ok(()) => Message::Event(Event::Restored),
+                Err(errors) => {
+                    let failure = prepare::failures(&errors);
+                    Message::Failed(Event::RestoreFailed(failure.exit), Cause::Start, failure)
+                }
+            };
+            let _ = outbox.send(message);
+        });
+    }
+
+    /// Writes a configuration for each of several databases. What cannot be written is in the one for all.
+    fn write_apart(&self, missing: &[Database]) -> (Vec<Written>, BTreeMap<PathBuf, Apart>) {
+        let (mut written, mut apart) = (Vec::new(), BTreeMap::new());
+        if self.databases.roster.listed().len() < 2 {
+            return (written, apart);
+        }
+        let wanted = missing.iter().map(|db| db.path.clone()).collect();
+        let inputs = self.setup.inventory.apart(&self.folder.socket(), &self.databases.entries(), &wanted);
+        for (number, (path, inputs)) in inputs.into_iter().enumerate() {
+            if let Ok(config) = self.folder.write_apart(number, &inputs.config) {
+                apart.insert(path, (config.path().to_owned(), Rc::new(inputs.env)));
+                written.push(config);
+            }
+        }
+        (written, apart)
+    }
+
+    pub(super) fn asker(&self) -> Asker {
+        self.litestream.heard.snapshots.listed.replace(self.databases.roster.listed());
+        Asker {
+            snapshots: self.litestream.heard.snapshots.clone(),
+            looker: self.looker.clone(),
+            launch: self.litestream.launches(),
+            socket: self.folder.socket(),
+            dbs: self.databases.roster.listed(),
+            outbox: self.outbox.clone(),
+            runner: self.runner.clone(),
+            parted: None,
+        }
+    }
+
+    /// The Litestream that is asked.
+    pub(super) fn running(&self) -> confirm::Running {
+        let configs = [self.folder.config(), self.folder.named_config()];
+        let configs = configs.map(|config| {
+            let runner = self.runner_for(&config);
+            (config, runner)
+        });
+        confirm::Running {
+            litestream: self.litestream.pid().unwrap_or(0),
+            version: self.litestream.version,
+            configs,
+        }
+    }
+
+    /// Writes the configuration of what sources name now, apart from the rest.
+    pub(super) fn write_named(&mut self, entries: &[Entry]) -> Result<(), Failure> {
+        let inputs = self.setup.inventory.lookup(&self.folder.socket(), entries);
+        self.restores.named_env = Rc::new(inputs.env);
+        self.folder.write_named_config(&inputs.config).map_err(|error| {
+            let path = self.folder.named_config();
+            Failure::new(ExitCode::LITESTREAM, format!("{}: {error}", path.display()))
+                .hint("free some space there, or set LITEKEEPER_RUNTIME_DIR")
+        })
+    }
+
+    /// What a fresh Litestream gets: all that is there now.
+    pub(super) fn write_config(&mut self) {
+        let entries = self.databases.entries();
+        let inputs = self.setup.inventory.generate(&self.folder.socket(), &entries);
+        self.runner.env = Rc::new(inputs.env);
+        if let Err(error) = self.folder.write_config(&inputs.config) {
+            tracing::error!("{}: {error}", self.folder.config().display());
+        }
+    }
+
+    /// Tells the shim, and the file for the next Litestream, which databases came and went.
+    pub(super) fn tell_changes(&mut self) {
+        let mut changed = false;
+        while let Some(news) = self.databases.roster.news(MOST_LOCKS) {
+            changed = true;
+            let (came, fds): (Vec<_>, Vec<_>) =
+                news.came.into_iter().map(|(db, fd)| (db.0 as u64, fd)).unzip();
+            let went = news.went.into_iter().map(|db| db.0 as u64).collect();
+            let update = Update { requests: self.requests(), came, went };
+            self.tree.update(&update, &fds);
+        }
+        if changed {
+            self.write_config();
+        }
+    }
+
+    /// What a shim without a keeper sends to Litestream.
+    pub(super) fn requests(&self) -> Vec<Vec<u8>> {
+        if !self.litestream.version.confirms() {
+            return Vec::new();
+        }
+        let drain = self.setup.policy.drain_reserve();
+        self.databases.roster.listed().iter().map(|(_, db)| control::sync_request(&db.path, drain)).collect()
+    }
+
+    /// Where a database and its replica are, for people.
+    pub(super) fn place_of(&self, db: Db) -> (String, String) {
+        let place = |database: &Database| (database.path.display().to_string(), database.replica.clone());
+        let outside = || self.discovery.tenants.get(db).map(|tenant| &tenant.named.database);
+        self.databases.roster.get(db).or_else(outside).map(place).unwrap_or_default()
+    }
+
+    pub(super) fn register(&mut self, db: Db) {
+        let Some(named) = self.databases.roster.named(db).cloned() else { return };
+        let (asker, limit) = (self.asker(), self.setup.policy.gate_timeout);
+        self.discovery.registers(db, tokio::task::spawn_local(asker.register(db, named, limit)));
+    }
+
+    /// What was begun for it is given up, and whatever has come of that is undone.
+    pub(super) fn cancel(&mut self, db: Db) {
+        self.discovery.abort_registration(db);
+        if let Some(database) = self.databases.roster.get(db).cloned() {
+            tokio::task::spawn_local(self.asker().cancel(db, database));
+        }
+    }
+
+    /// Has these drained.
+    pub(super) fn drain(&mut self, dbs: Listed) {
+        let asker = Asker { dbs, ..self.asker() };
+        let policy = &self.setup.policy;
+        // What is left of the drain's share is for a second try, and for what the comparison finds.
+        let comparing = policy.drain_reserve() * 3 / 5;
+        self.drains.push(if self.litestream.version.confirms() {
+            tokio::task::spawn_local(asker.drain(policy.stop_timeout, comparing, self.running()))
+        } else {
+            let litestream = self.litestream.pid().unwrap_or(0);
+            tokio::task::spawn_local(asker.take_in(
+                litestream,
+                self.litestream.version,
+                self.litestream.launched(),
+            ))
+        });
+    }
+
+    /// One that came when the others were being drained already is drained as well.
+    pub(super) fn drain_too(&mut self, db: Db) {
+        if let Some(database) = self.databases.roster.get(db).cloned() {
+            self.drain(Rc::new(vec![(db, database)]));
+        }
+    }
+
+    /// Litestream, which is being told of one at its new place, is told of it at the old one; that which it had until now.
+    pub(super) fn register_again(&mut self, db: Db, before: Rc<Named>) {
+        self.discovery.abort_registration(db);
+        self.databases.roster.rename(db, before.clone());
+        let (asker, limit) = (self.asker(), self.setup.policy.gate_timeout);
+        self.discovery
+            .registers(db, tokio::task::spawn_local(asker.register_again(db, Named::clone(&before), limit)));
+    }
+
+    pub(super) fn unregister(&mut self, db: Db) {
+        let Some(database) = self.databases.roster.get(db).cloned() else { return };
+        let watch = &self.databases.watch;
+        let (is_replaced, was_made) = (watch.is_replaced(db), watch.file(db).is_some());
+        tokio::task::spawn_local(self.asker().unregister(db, database, is_replaced, was_made));
+    }
+
+    /// Begins to compare all of a database for which that is due, if it is time.
+    pub(super) fn prove(&mut self) {
+        let Some(db) = self.databases.proofs.next() else { return };
+        match self.databases.roster.get(db).cloned() {
+            Some(database) => {
+                let asker = self.asker();
+                self.databases.proofs.begin(asker, db, database);
+            }
+            None => self.databases.proofs.forget(db),
+        }
+    }
+
+    pub(super) fn open_gate(&mut self) {
+        let asker = self.asker();
+        let confirms = self.litestream.version.confirms() && self.setup.policy.gate == Gate::Replicated;
+        let limit = self.setup.policy.gate_timeout;
+        let handle = if confirms {
+            let (logged, uploaded) =
+                (self.litestream.heard.bytes.clone(), self.litestream.heard.uploaded.clone());
+            tokio::task::spawn_local(asker.gate(Tried::new(
+                self.litestream.pid().unwrap_or(0),
+                logged,
+                uploaded,
+            )))
+        } else {
+            if self.setup.policy.gate == Gate::Replicated {
+                tracing::warn!(
+                    "litestream {} has no socket that confirms: the gate is that it is up and the replica answers",
+                    self.litestream.version
+                );
+            }
+            tokio::task::spawn_local(asker.reach(self.running(), limit))
+        };
+        self.gate = Some(handle);
+    }
+
+    /// What is said of each source where there is no database at all.
+    fn sources_without_any(&self) -> Vec<String> {
+        let folders = self.setup.folders.iter().map(|folder| {
+            let watched = if folder.watch { ", and it is watched" } else { "" };
+            format!("{} has no database called `{}`{watched}", folder.dir.display(), folder.pattern)
+        });
+        let resolver = self.setup.resolver.is_some().then(|| "the resolver has named no database".to_owned());
+        folders.take(3).chain(resolver).collect()
+    }
+
+    /// Why a database lags, as far as that was said of this one.
+    fn reason_of(&mut self, db: Db) -> Option<String> {
+        let (path, _) = self.place_of(db);
+        let looked = || {
+            let said = self.discovery.rounds.said.get(&path)?;
+            Some(said.said.strip_prefix(&format!("{path}: ")).unwrap_or(&said.said).to_owned())
+        };
+        let file = Path::new(&path).file_name()?.to_string_lossy();
+        self.notices.reason_of(db).or_else(looked).or_else(|| self.litestream.heard.error_of(&file))
+    }
+
+    pub(super) fn note(&mut self, note: &crate::core::Note) {
+        use crate::core::Note;
+
+        if let Note::Missing(db) = note {
+            if let Some(database) = self.databases.roster.get(*db) {
+                missing::tell(database, &self.databases.roster.listed(), &self.runner, &self.tree);
+            }
+            return;
+        }
+        let listed = match note {
+            Note::NotTakenIn(_) | Note::NotReplicated(_) | Note::Lagging(..) | Note::EndingNow(_) => {
+                let here = self.databases.roster.listed();
+                let beyond = self.discovery.outside().chain(self.databases.gone());
+                Rc::new(here.iter().cloned().chain(beyond).collect())
+            }
+            _ => self.databases.roster.listed(),
+        };
+        let absent: Vec<Db> = match note {
+            Note::GateOpened | Note::GateTimeout | Note::NotUp => {
+                listed.iter().filter(|(_, database)| !database.exists()).map(|(db, _)| *db).collect()
+            }
+            _ => Vec::new(),
+        };
+        let reason = match note {
+            Note::Lagging(db, _) => self.reason_of(*db),
+            _ => self.notices.take_reason().or_else(|| self.litestream.heard.error.take()),
+        };
+        let names = Names {
+            dbs: &listed,
+            absent,
+            app: self.tree.app_name(),
+            started: self.tree.running_name(),
+            before: self.tree.before_names(),
+            sources: self.sources_without_any(),
+            reason,
+            stop_timeout: self.setup.policy.stop_timeout,
+            gate_timeout: self.setup.policy.gate_timeout,
+            on_lag: self.setup.policy.on_lag,
+            why_killed: if notes::tells_of_sigkill(note) { self.litestream.why_killed() } else { "" },
+        };
+        self.notices.log(note, &names);
+    }
+
+    /// The gate is asked for no more.
+    pub(super) fn close_gate(&mut self) {
+        if let Some(task) = self.gate.take() {
+            task.abort();
+        }
+    }
+
+    /// Nobody waits for the drain any more.
+    pub(super) fn close_drain(&mut self) {
+        self.drains.drain(..).for_each(|task| task.abort());
+    }
+}
