@@ -190,9 +190,9 @@ impl Lag {
         }
         watched.since = after;
         watched.ask_at = after.map(|_| now + self.delay);
-        // The answer took so long that what came after the question is too old as well, or is so before the next one: it has not
-        // caught up yet.
-        if after.is_some_and(|at| at + self.max <= now + self.delay) {
+        // The answer took so long that what came after the question is too old as well, or nearly so before the next one: it has
+        // not caught up yet.
+        if after.is_some_and(|at| at + self.max * 3 / 4 <= now + self.delay) {
             return false;
         }
         std::mem::take(&mut watched.reported)
@@ -303,6 +303,22 @@ mod tests {
         assert_eq!(lag.due(late), None, "and that is no news");
         assert_eq!(lag.due(late + DELAY), Some(Due::Ask(DB)));
         assert!(lag.confirmed(late + DELAY, DB, true), "this is");
+    }
+
+    #[test]
+    fn what_would_be_too_late_again_with_the_next_slow_answer_has_not_caught_up() {
+        let (now, mut lag) = lag();
+        lag.changed(now, DB);
+        assert_eq!(lag.due(now + DELAY), Some(Due::Ask(DB)));
+        assert_eq!(lag.due(now + MAX), Some(Due::Exceeded(DB, MAX)));
+        lag.changed(now + MAX, DB);
+        assert!(
+            !lag.confirmed(now + MAX + MAX / 2, DB, true),
+            "the next question is asked a quarter of it before the end"
+        );
+        assert_eq!(lag.due(now + MAX * 2), Some(Due::Ask(DB)), "and says nothing in between");
+        lag.changed(now + MAX * 2, DB);
+        assert!(lag.confirmed(now + MAX * 2 + DELAY / 2, DB, true));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::backup::listing::{self, Found};
 use crate::core::{Cause, Db, Event, ExitCode, Phase, Turn, Wanted as _};
 use crate::error::Failure;
 use crate::inventory::{Entry, Named};
-use crate::litestream::folder::{Backups, Folder};
+use crate::litestream::folder::{Backups, Folder, Other};
 use crate::litestream::position::Position;
 use crate::litestream::refusal::Refusal;
 
@@ -160,7 +160,18 @@ impl Driver {
         let known: BTreeSet<PathBuf> = listed.iter().map(|(_, database)| database.path.clone()).collect();
         let mut new = Vec::new();
         for (place, folder) in self.world.setup.folders.iter().enumerate() {
-            for below in folder.databases(&known) {
+            let contents = folder.look(&known, usize::MAX);
+            for (below, _) in contents.others.iter().filter(|(_, other)| *other == Other::Pipe) {
+                let path = folder.dir.join(below);
+                if folder.watch && self.world.discovery.folders.leave_out(&path) {
+                    tracing::error!(
+                        "{}: a pipe, from which litestream wants to read: it waits for it without an end, and does not come up with it \
+                         again. Remove it, or choose a `pattern` that leaves it out",
+                        path.display()
+                    );
+                }
+            }
+            for below in contents.databases {
                 let path = folder.dir.join(&below);
                 if folder.watch {
                     new.push((place, below));

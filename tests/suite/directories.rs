@@ -371,6 +371,24 @@ fn a_watched_folder_that_is_missing_is_made() {
     running.stop(0).expect_log("everything is on the replica");
 }
 
+/// Litestream opens it, and waits until somebody writes to it.
+#[test]
+fn a_pipe_that_appears_is_told_once() {
+    let folder = Folder::on_a_folder();
+    // It does not end by itself any more.
+    let keeper = folder.keeper(&json!({"watch": true})).args(["--stop-timeout", "6s"]);
+    let running = keeper.app(App::new(&folder.world.trace()).ready().wait()).start();
+    folder.world.trace().wait("ready");
+    let mode = nix::sys::stat::Mode::S_IRWXU;
+    nix::unistd::mkfifo(&folder.path("pipe.db"), mode).expect("a pipe");
+    running.wait_log(1, "pipe.db: a pipe, from which litestream wants to read");
+    fs::remove_file(folder.path("pipe.db")).expect("it is there");
+    sqlite::create(&folder.path("a.db"), 3);
+    running.wait_log(1, &format!("replicating {}", folder.path("a.db").display()));
+    let ended = running.stop(143);
+    assert_eq!(ended.log.matches("wants to read").count(), 1, "{}", ended.log);
+}
+
 #[test]
 fn what_appears_without_a_watch_is_told() {
     let folder = Folder::on_a_folder();
