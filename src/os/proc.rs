@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::open;
 
@@ -59,6 +60,17 @@ pub fn has_open(pid: i32, path: &Path) -> Option<bool> {
 pub fn has_open_file(pid: i32, wanted: (u64, u64)) -> Option<bool> {
     let open = fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
     Some(open.flatten().any(|fd| identity(&fd.path()) == Some(wanted)))
+}
+
+/// When each of these files that a process has open was written to last, and how long it is; they may have been deleted.
+pub fn written(pid: i32, wanted: &[(u64, u64)]) -> Vec<((u64, u64), (SystemTime, u64))> {
+    let Ok(open) = fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
+    let one = |fd: fs::DirEntry| {
+        let found = fs::metadata(fd.path()).ok()?;
+        let file = (found.dev(), found.ino());
+        Some((file, (found.modified().ok()?, found.len()))).filter(|_| wanted.contains(&file))
+    };
+    open.flatten().filter_map(one).collect()
 }
 
 /// The numbers of all processes that can be seen.

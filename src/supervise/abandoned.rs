@@ -1,6 +1,7 @@
 //! Databases whose file went while the app had it open: whatever it writes there is on no replica.
 
 use std::collections::{BTreeMap, HashSet};
+use std::time::SystemTime;
 
 use crate::core::{Db, Event};
 use crate::litestream::database::Database;
@@ -10,22 +11,38 @@ use crate::os::tree;
 /// The names of so many that went are kept.
 const MOST: usize = 1000;
 
-/// Those that went, and which of them the app may still have open.
+/// Whoever deletes a database may keep it open for a while, as pools of connections do. After so many looks that saw nothing written
+/// nothing was.
+const LOOKS: u32 = 2;
+
+/// Device and inode.
+type Id = (u64, u64);
+
+/// Those that went, and which of them the app may still write to.
 #[derive(Default)]
 pub(super) struct Abandoned {
-    /// Device and inode of each that the app had open when it went.
-    open: BTreeMap<Db, (u64, u64)>,
-    /// The same of those that were told.
-    told: BTreeMap<Db, (u64, u64)>,
+    /// Those that the app had open when they went, and to which nothing was written since.
+    open: BTreeMap<Db, Open>,
+    /// The files of those that were told.
+    told: BTreeMap<Db, Id>,
     /// All, by what they were called.
     names: BTreeMap<Db, Database>,
 }
 
+/// One that the app has open.
+struct Open {
+    /// The database, and its WAL.
+    files: Vec<Id>,
+    written: BTreeMap<Id, (SystemTime, u64)>,
+    looks: u32,
+}
+
 impl Abandoned {
-    /// The file of this one is not where it was, and nobody replicates it any more; `shim` is above all that the app has.
-    pub(super) fn went(&mut self, db: Db, database: Database, file: Option<(u64, u64)>, shim: Option<i32>) {
-        if let Some(file) = file.filter(|file| is_open(shim, *file)) {
-            self.open.insert(db, file);
+    /// This one is not where it was, and nobody replicates it any more: these files, the database first. `shim` is above all
+    /// that the app has.
+    pub(super) fn went(&mut self, db: Db, database: Database, files: Vec<Id>, shim: Option<i32>) {
+        if let Some(written) = written(shim, &files) {
+            self.open.insert(db, Open { files, written, looks: 0 });
         }
         if self.names.len() >= MOST {
             self.names.pop_first();
@@ -33,8 +50,8 @@ impl Abandoned {
         self.names.insert(db, database);
     }
 
-    /// Which of them the app has kept open until now, or until its end: who deletes a database closes it in a moment. One that
-    /// was renamed, and is among those that are replicated by now, is found again.
+    /// To which of them the app has written since, or may have right before its end. One that was renamed, and is among those
+    /// that are replicated by now, is found again.
     pub(super) fn look(
         &mut self,
         shim: Option<i32>,
@@ -44,18 +61,28 @@ impl Abandoned {
         if self.open.is_empty() && self.told.is_empty() {
             return Vec::new();
         }
-        let files: HashSet<(u64, u64)> =
+        let here: HashSet<Id> =
             replicated.iter().filter_map(|(_, database)| proc::identity(&database.path)).collect();
-        let again = self.told.iter().filter(|(_, file)| files.contains(file));
+        let again = self.told.iter().filter(|(_, file)| here.contains(file));
         let again: Vec<Db> = again.map(|(db, _)| *db).collect();
         self.told.retain(|db, _| !again.contains(db));
         let mut events: Vec<Event> = again.into_iter().map(Event::FoundAgain).collect();
         // Once nobody has it open its number can be another file's.
-        self.told.retain(|_, file| is_open(shim, *file));
-        for (db, file) in std::mem::take(&mut self.open) {
-            if !files.contains(&file) && (!has_app || is_open(shim, file)) {
-                self.told.insert(db, file);
-                events.push(Event::Abandoned(db));
+        self.told.retain(|_, file| written(shim, &[*file]).is_some());
+        for (db, mut open) in std::mem::take(&mut self.open) {
+            let Some(file) = open.files.first().copied().filter(|file| !here.contains(file)) else {
+                continue;
+            };
+            match written(shim, &open.files) {
+                Some(now) if now == open.written => {
+                    open.looks += 1;
+                    self.open.insert(db, open);
+                }
+                None if has_app || open.looks >= LOOKS => {}
+                Some(_) | None => {
+                    self.told.insert(db, file);
+                    events.push(Event::Abandoned(db));
+                }
             }
         }
         events
@@ -67,15 +94,18 @@ impl Abandoned {
     }
 }
 
-/// Whether anything below the shim has a file open. Of whom nobody may look at, nobody knows.
-fn is_open(shim: Option<i32>, file: (u64, u64)) -> bool {
+/// When each of these files was written to that anything below the shim has open, if it has the first one. Of whom nobody may
+/// look at, nobody knows.
+fn written(shim: Option<i32>, files: &[Id]) -> Option<BTreeMap<Id, (SystemTime, u64)>> {
     let below = shim.map(tree::descendants).unwrap_or_default();
-    below.into_iter().any(|pid| proc::has_open_file(pid, file) == Some(true))
+    let all: BTreeMap<_, _> = below.into_iter().flat_map(|pid| proc::written(pid, files)).collect();
+    files.first().is_some_and(|file| all.contains_key(file)).then_some(all)
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs::File;
+    use std::io::Write;
     use std::os::unix::fs::MetadataExt;
     use std::process::{Command, Stdio};
 
@@ -86,33 +116,56 @@ mod tests {
         Database { path: name.into(), meta, replica, replica_folder: None, s3: None }
     }
 
-    #[test]
-    fn only_what_the_app_keeps_open_is_abandoned() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a.db");
-        let file = File::create(&path).unwrap();
+    /// A file in a folder, and a process that has it open.
+    fn opened(dir: &std::path::Path) -> (File, Id, std::process::Child) {
+        let file = File::create(dir.join("a.db")).unwrap();
         let id = file.metadata().map(|found| (found.dev(), found.ino())).unwrap();
-        let mut app = Command::new("sleep").arg("60").stdin(Stdio::from(file)).spawn().unwrap();
+        let app =
+            Command::new("sleep").arg("60").stdin(Stdio::from(file.try_clone().unwrap())).spawn().unwrap();
+        (file, id, app)
+    }
+
+    #[test]
+    fn only_what_the_app_writes_to_is_abandoned() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut file, id, mut app) = opened(dir.path());
         let me = Some(std::process::id() as i32);
         let mut abandoned = Abandoned::default();
-        std::fs::remove_file(&path).unwrap();
-        abandoned.went(Db(1), database("a.db"), Some(id), me);
-        abandoned.went(Db(2), database("b.db"), Some((id.0, id.1 + 1)), me);
+        std::fs::remove_file(dir.path().join("a.db")).unwrap();
+        abandoned.went(Db(1), database("a.db"), vec![id], me);
+        abandoned.went(Db(2), database("b.db"), vec![(id.0, id.1 + 1), id], me);
+        for _ in 0..3 {
+            assert_eq!(abandoned.look(me, true, &[]), [], "a pool has it open");
+        }
+        file.write_all(b"row").unwrap();
         assert_eq!(abandoned.look(me, true, &[]), [Event::Abandoned(Db(1))]);
         assert_eq!(abandoned.look(me, true, &[]), [], "it is told once");
-        abandoned.went(Db(3), database("c.db"), Some(id), me);
+        // What nothing was written to goes with the app, unless nobody had time to see that.
+        for (db, looks) in [(3, 2), (4, 0)] {
+            abandoned.went(Db(db), database("c.db"), vec![id], me);
+            (0..looks).for_each(|_| assert_eq!(abandoned.look(me, true, &[]), []));
+        }
         app.kill().unwrap();
         app.wait().unwrap();
-        assert_eq!(abandoned.look(me, true, &[]), [], "it was closed");
-        abandoned.open.insert(Db(4), id);
-        assert_eq!(abandoned.look(me, false, &[]), [Event::Abandoned(Db(4))], "the app has ended with it");
-        assert_eq!(abandoned.names().count(), 3);
-        // It was moved, and is replicated there.
-        abandoned.told.clear();
-        let other = dir.path().join("b.db");
-        let file = File::create(&other).unwrap().metadata().unwrap();
-        abandoned.told.insert(Db(5), (file.dev(), file.ino()));
-        let replicated = [(Db(6), Database { path: other, ..database("b.db") })];
-        assert_eq!(abandoned.look(me, true, &replicated), [Event::FoundAgain(Db(5))]);
+        assert_eq!(abandoned.look(me, false, &[]), [Event::Abandoned(Db(4))]);
+        assert_eq!(abandoned.names().count(), 4);
+    }
+
+    #[test]
+    fn what_is_replicated_by_another_name_is_found_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut file, id, mut app) = opened(dir.path());
+        let me = Some(std::process::id() as i32);
+        let mut abandoned = Abandoned::default();
+        abandoned.went(Db(1), database("a.db"), vec![id], me);
+        file.write_all(b"row").unwrap();
+        assert_eq!(abandoned.look(me, true, &[]), [Event::Abandoned(Db(1))]);
+        let replicated = [(Db(2), Database { path: dir.path().join("a.db"), ..database("a.db") })];
+        assert_eq!(abandoned.look(me, true, &replicated), [Event::FoundAgain(Db(1))]);
+        abandoned.went(Db(3), database("a.db"), vec![id], me);
+        file.write_all(b"row").unwrap();
+        assert_eq!(abandoned.look(me, true, &replicated), [], "it is already");
+        app.kill().unwrap();
+        app.wait().unwrap();
     }
 }
