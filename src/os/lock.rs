@@ -159,6 +159,11 @@ impl Lock {
         }
     }
 
+    /// The file that is locked itself: device and inode.
+    pub fn guarded(&self) -> Option<(u64, u64)> {
+        self.guarded.as_ref().map(|guarded| guarded.id)
+    }
+
     /// Whether it still stands where another one would look for it.
     pub fn is_in_place(&self) -> bool {
         let stands = || {

@@ -1,6 +1,7 @@
 //! Databases whose file went while the app had it open: whatever it writes there is on no replica.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::core::{Db, Event};
@@ -38,9 +39,9 @@ struct Open {
 }
 
 impl Abandoned {
-    /// This one is not where it was, and nobody replicates it any more: these files, the database first. `shim` is above all
-    /// that the app has.
-    pub(super) fn went(&mut self, db: Db, database: Database, files: Vec<Id>, shim: Option<i32>) {
+    /// This file of a database is not where it was, and nobody replicates it any more. `shim` is above all that the app has.
+    pub(super) fn went(&mut self, db: Db, database: Database, file: Option<Id>, shim: Option<i32>) {
+        let files: Vec<Id> = file.into_iter().flat_map(|file| with_wal(shim, file)).collect();
         if let Some(written) = written(shim, &files) {
             self.open.insert(db, Open { files, written, looks: 0 });
         }
@@ -94,6 +95,19 @@ impl Abandoned {
     }
 }
 
+/// This file, and the WAL beside it that the app has open as well, whatever both are called by now.
+fn with_wal(shim: Option<i32>, file: Id) -> Vec<Id> {
+    let below = shim.map(tree::descendants).unwrap_or_default();
+    let open: Vec<(Id, PathBuf)> = below.into_iter().flat_map(proc::open_files).collect();
+    // So the kernel shows what was deleted (`proc_pid_fd(5)`).
+    let name = |path: &Path| path.to_string_lossy().trim_end_matches(" (deleted)").to_owned();
+    let names: BTreeSet<String> =
+        open.iter().filter(|(id, _)| *id == file).map(|(_, path)| name(path) + "-wal").collect();
+    let wals = open.iter().filter(|(_, path)| names.contains(&name(path))).map(|(id, _)| *id);
+    let wals: BTreeSet<Id> = wals.collect();
+    [file].into_iter().chain(wals).collect()
+}
+
 /// When each of these files was written to that anything below the shim has open, if it has the first one. Of whom nobody may
 /// look at, nobody knows.
 fn written(shim: Option<i32>, files: &[Id]) -> Option<BTreeMap<Id, (SystemTime, u64)>> {
@@ -128,21 +142,28 @@ mod tests {
     #[test]
     fn only_what_the_app_writes_to_is_abandoned() {
         let dir = tempfile::tempdir().unwrap();
-        let (mut file, id, mut app) = opened(dir.path());
+        let (_file, id, mut app) = opened(dir.path());
         let me = Some(std::process::id() as i32);
         let mut abandoned = Abandoned::default();
-        std::fs::remove_file(dir.path().join("a.db")).unwrap();
-        abandoned.went(Db(1), database("a.db"), vec![id], me);
-        abandoned.went(Db(2), database("b.db"), vec![(id.0, id.1 + 1), id], me);
+        let wal = File::create(dir.path().join("a.db-wal")).unwrap();
+        let mut other =
+            Command::new("sleep").arg("60").stdin(Stdio::from(wal.try_clone().unwrap())).spawn().unwrap();
+        for name in ["a.db", "a.db-wal"] {
+            std::fs::remove_file(dir.path().join(name)).unwrap();
+        }
+        abandoned.went(Db(1), database("a.db"), Some(id), me);
+        abandoned.went(Db(2), database("b.db"), Some((id.0, id.1 + 1)), me);
         for _ in 0..3 {
             assert_eq!(abandoned.look(me, true, &[]), [], "a pool has it open");
         }
-        file.write_all(b"row").unwrap();
+        (&wal).write_all(b"row").unwrap();
         assert_eq!(abandoned.look(me, true, &[]), [Event::Abandoned(Db(1))]);
         assert_eq!(abandoned.look(me, true, &[]), [], "it is told once");
+        other.kill().unwrap();
+        other.wait().unwrap();
         // What nothing was written to goes with the app, unless nobody had time to see that.
         for (db, looks) in [(3, 2), (4, 0)] {
-            abandoned.went(Db(db), database("c.db"), vec![id], me);
+            abandoned.went(Db(db), database("c.db"), Some(id), me);
             (0..looks).for_each(|_| assert_eq!(abandoned.look(me, true, &[]), []));
         }
         app.kill().unwrap();
@@ -157,12 +178,12 @@ mod tests {
         let (mut file, id, mut app) = opened(dir.path());
         let me = Some(std::process::id() as i32);
         let mut abandoned = Abandoned::default();
-        abandoned.went(Db(1), database("a.db"), vec![id], me);
+        abandoned.went(Db(1), database("a.db"), Some(id), me);
         file.write_all(b"row").unwrap();
         assert_eq!(abandoned.look(me, true, &[]), [Event::Abandoned(Db(1))]);
         let replicated = [(Db(2), Database { path: dir.path().join("a.db"), ..database("a.db") })];
         assert_eq!(abandoned.look(me, true, &replicated), [Event::FoundAgain(Db(1))]);
-        abandoned.went(Db(3), database("a.db"), vec![id], me);
+        abandoned.went(Db(3), database("a.db"), Some(id), me);
         file.write_all(b"row").unwrap();
         assert_eq!(abandoned.look(me, true, &replicated), [], "it is already");
         app.kill().unwrap();

@@ -168,7 +168,9 @@ impl Databases {
     /// The file of one that nobody replicates any more is not where it was; `shim` is above all that the app has.
     pub(super) fn went(&mut self, db: Db, shim: Option<i32>) {
         if let Some(database) = self.roster.get(db).cloned() {
-            self.abandoned.went(db, database, self.watch.files(db), shim);
+            // It may have gone before anybody looked.
+            let file = self.watch.file(db).or_else(|| self.roster.file(db));
+            self.abandoned.went(db, database, file, shim);
         }
     }
 

@@ -58,6 +58,11 @@ impl Roster {
         self.entries.get(&db).map(|entry| &entry.database)
     }
 
+    /// Which file it was when it was locked last: device and inode.
+    pub(super) fn file(&self, db: Db) -> Option<(u64, u64)> {
+        self.entries.get(&db)?.lock.guarded()
+    }
+
     /// What a source said of it.
     pub(super) fn named(&self, db: Db) -> Option<&Named> {
         self.entries.get(&db)?.named.as_deref()

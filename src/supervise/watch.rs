@@ -58,8 +58,6 @@ struct Watched {
     wal: PathBuf,
     /// The file that Litestream has open, as far as anybody can tell.
     first: Option<Stamp>,
-    /// Its WAL, as it was seen last.
-    last_wal: Option<Stamp>,
     seen: (Option<Stamp>, Option<Stamp>),
     /// It was told that the file is not there.
     missed: bool,
@@ -74,7 +72,6 @@ impl Watched {
         Self {
             path: database.path.clone(),
             wal: with_suffix(&database.path, "-wal"),
-            last_wal: Stamp::of(&with_suffix(&database.path, "-wal")),
             first: Stamp::of_database(&database.path),
             seen: (None, None),
             missed: false,
@@ -117,13 +114,6 @@ impl Watch {
     /// Which file Litestream has open of it: device and inode.
     pub(super) fn file(&self, db: Db) -> Option<(u64, u64)> {
         self.0.get(&db)?.first.map(|first| (first.device, first.inode))
-    }
-
-    /// The same, and its WAL as far as the last look told.
-    pub(super) fn files(&self, db: Db) -> Vec<(u64, u64)> {
-        let Some(watched) = self.0.get(&db) else { return Vec::new() };
-        let stamps = [watched.first, watched.last_wal].into_iter().flatten();
-        stamps.map(|stamp| (stamp.device, stamp.inode)).collect()
     }
 
     /// Whether another file stands in its place, as far as the last look told.
@@ -180,7 +170,6 @@ impl Watch {
             } else if now != watched.seen && now.0.is_some() {
                 events.push(Event::Changed(db));
             }
-            watched.last_wal = now.1.or(watched.last_wal);
             watched.seen = now;
         }
         events
