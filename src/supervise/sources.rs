@@ -414,6 +414,11 @@ impl Driver {
             tracing::error!("the databases cannot be looked at: {error}");
         }
         self.look_into_folders();
+        // Whatever was renamed is there by its new name now.
+        let (shim, has_app) = (self.world.tree.shim_pid(), self.world.tree.app().is_some());
+        for event in self.world.databases.look_for_abandoned(shim, has_app) {
+            self.handle(event);
+        }
     }
 
     fn look_at_files(&mut self, last: bool) {
@@ -421,10 +426,6 @@ impl Driver {
         let litestream = self.world.litestream.pid();
         let mut suspects = self.world.databases.suspects.all();
         let has_open = |file| litestream.and_then(|pid| proc::has_open_file(pid, file)).unwrap_or(true);
-        let (shim, has_app) = (self.world.tree.shim_pid(), self.world.tree.app().is_some());
-        for event in self.world.databases.look_for_abandoned(shim, has_app) {
-            self.handle(event);
-        }
         for event in self.world.databases.watch.look(has_open, last) {
             if let Event::Changed(db) = event {
                 suspects.push(db);

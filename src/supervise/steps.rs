@@ -96,7 +96,9 @@ impl Driver {
             Step::Went { db, given_up } => {
                 let (path, replica) = world.place_of(db);
                 let exists = world.databases.roster.get(db).is_some_and(|database| database.exists());
-                if given_up {
+                if given_up && exists {
+                    world.discovery.rounds.refuse(&path, too_late(&path));
+                } else if given_up {
                     tracing::info!("{path}: not taken in, since it is named no more");
                 } else if exists {
                     tracing::info!("{path} is on {replica}, and not replicated any more");
@@ -115,10 +117,7 @@ impl Driver {
                 let (path, rounds) = (tenant.path(), &mut world.discovery.rounds);
                 rounds.said.remove(&path);
                 if has_any(&tenant.named.database) {
-                    let reason = format!(
-                        "{path}: named no more before litestream could take it in: what is in it is on this machine alone"
-                    );
-                    rounds.refuse(&path, Reason::from(reason));
+                    rounds.refuse(&path, too_late(&path));
                     rounds.said.remove(&path);
                 }
             }
@@ -199,6 +198,12 @@ impl Driver {
 fn has_url(named: &Named) -> Result<(), String> {
     let cannot = |reason: &String| format!("{}: {reason}", named.database.path.display());
     named.url.as_ref().map(drop).map_err(cannot)
+}
+
+/// What is to be said of one with something in it that was given up on its way in.
+fn too_late(path: &str) -> Reason {
+    let what = "named no more before litestream could take it in: what is in it is on this machine alone";
+    Reason::from(format!("{path}: {what}"))
 }
 
 /// Why a database is not where it is wanted, for people.

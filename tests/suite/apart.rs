@@ -478,7 +478,7 @@ fn what_is_on_its_way_in_is_given_up_when_it_is_named_no_more() {
     answer(&tenants, &[tenants.entry("a"), x.clone()]);
     s3.wait_puts(1);
     tenants.name(&["a"]);
-    running.wait_log(1, "not taken in, since it is named no more");
+    running.wait_log(1, "x.db: named no more before litestream could take it in");
     wait_until("the end of its lock", DEADLINE, || !is_locked(&tenants.path("x")));
     s3.resume();
     tenants.reload().expect_code(0);

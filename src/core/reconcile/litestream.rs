@@ -64,8 +64,8 @@ impl<W: Wanted> Reconciliation<W> {
                 // It is named otherwise now, or once more: it counts from this moment, wherever it goes.
                 let moves = |again: &W| !given_up && !was.is_same(again);
                 let before = again.as_ref().is_some_and(moves).then(|| was.clone());
-                // A move is told of once it is over.
-                if before.is_none() {
+                // A move is told of once it is over; and what never came has not gone.
+                if before.is_none() && !given_up {
                     self.step(Step::Removed(was));
                 }
                 self.step(Step::LetGo(db));
