@@ -12,10 +12,6 @@ use crate::os::tree;
 /// The names of so many that went are kept.
 const MOST: usize = 1000;
 
-/// Whoever deletes a database may keep it open for a while, as pools of connections do. After so many looks that saw nothing written
-/// nothing was.
-const LOOKS: u32 = 3;
-
 /// Device and inode.
 type Id = (u64, u64);
 
@@ -37,7 +33,6 @@ struct Open {
     /// The database, and its WAL.
     files: Vec<Id>,
     written: BTreeMap<Id, (SystemTime, u64)>,
-    looks: u32,
 }
 
 impl Abandoned {
@@ -46,7 +41,7 @@ impl Abandoned {
         self.renamed[0].extend(file.map(|file| (db, file)));
         let files: Vec<Id> = file.into_iter().flat_map(|file| with_wal(shim, file)).collect();
         if let Some(written) = written(shim, &files) {
-            self.open.insert(db, Open { files, written, looks: 0 });
+            self.open.insert(db, Open { files, written });
         }
         if self.names.len() >= MOST {
             self.names.pop_first();
@@ -54,14 +49,9 @@ impl Abandoned {
         self.names.insert(db, database);
     }
 
-    /// To which of them the app has written since, or may have right before its end. One that was renamed, and is among those
-    /// that are replicated by now, is found again.
-    pub(super) fn look(
-        &mut self,
-        shim: Option<i32>,
-        has_app: bool,
-        replicated: &[(Db, Database)],
-    ) -> Vec<Event> {
+    /// To which of them the app has written since: whoever deletes a database may keep it open for a while, as pools of connections
+    /// do. One that was renamed, and is among those that are replicated by now, is found again.
+    pub(super) fn look(&mut self, shim: Option<i32>, replicated: &[(Db, Database)]) -> Vec<Event> {
         let [new, old] = std::mem::take(&mut self.renamed);
         if self.open.is_empty() && self.told.is_empty() && new.is_empty() && old.is_empty() {
             return Vec::new();
@@ -75,20 +65,17 @@ impl Abandoned {
         self.renamed[1] = new;
         // Once nobody has it open its number can be another file's.
         self.told.retain(|_, file| written(shim, &[*file]).is_some());
-        for (db, mut open) in std::mem::take(&mut self.open) {
+        for (db, open) in std::mem::take(&mut self.open) {
             let Some(file) = open.files.first().copied().filter(|file| !here.contains(file)) else {
                 continue;
             };
             match written(shim, &open.files) {
-                Some(now) if now == open.written => {
-                    open.looks += 1;
-                    self.open.insert(db, open);
-                }
-                None if has_app || open.looks >= LOOKS => {}
-                Some(_) | None => {
+                Some(now) if now == open.written => drop(self.open.insert(db, open)),
+                Some(_) => {
                     self.told.insert(db, file);
                     events.push(Event::Abandoned(db));
                 }
+                None => {}
             }
         }
         events
@@ -133,7 +120,7 @@ mod tests {
     use std::fs::File;
     use std::io::Write;
     use std::os::unix::fs::MetadataExt;
-    use std::process::{Command, Stdio};
+    use std::process::{Child, Command};
 
     use super::*;
 
@@ -142,63 +129,62 @@ mod tests {
         Database { path: name.into(), meta, replica, replica_folder: None, s3: None }
     }
 
-    /// A file in a folder, and a process that has it open.
-    fn opened(dir: &std::path::Path) -> (File, Id, std::process::Child) {
+    /// A database and its WAL in a folder, and a shim below which a process has both open.
+    fn opened(dir: &std::path::Path) -> (File, File, Id, Child) {
         let file = File::create(dir.join("a.db")).unwrap();
+        let wal = File::create(dir.join("a.db-wal")).unwrap();
         let id = file.metadata().map(|found| (found.dev(), found.ino())).unwrap();
-        let app =
-            Command::new("sleep").arg("60").stdin(Stdio::from(file.try_clone().unwrap())).spawn().unwrap();
-        (file, id, app)
+        let mut shim = Command::new("sh");
+        shim.args(["-c", "sleep 60 & wait"])
+            .stdout(file.try_clone().unwrap())
+            .stderr(wal.try_clone().unwrap());
+        let shim = shim.spawn().unwrap();
+        while tree::descendants(shim.id() as i32).is_empty() {
+            std::thread::yield_now();
+        }
+        (file, wal, id, shim)
+    }
+
+    fn end(mut shim: Child) {
+        tree::signal_descendants(shim.id() as i32, nix::libc::SIGKILL);
+        shim.wait().unwrap();
     }
 
     #[test]
     fn only_what_the_app_writes_to_is_abandoned() {
         let dir = tempfile::tempdir().unwrap();
-        let (_file, id, mut app) = opened(dir.path());
-        let me = Some(std::process::id() as i32);
+        let (_file, mut wal, id, shim) = opened(dir.path());
+        let pid = Some(shim.id() as i32);
         let mut abandoned = Abandoned::default();
-        let wal = File::create(dir.path().join("a.db-wal")).unwrap();
-        let mut other =
-            Command::new("sleep").arg("60").stdin(Stdio::from(wal.try_clone().unwrap())).spawn().unwrap();
         for name in ["a.db", "a.db-wal"] {
             std::fs::remove_file(dir.path().join(name)).unwrap();
         }
-        abandoned.went(Db(1), database("a.db"), Some(id), me);
-        abandoned.went(Db(2), database("b.db"), Some((id.0, id.1 + 1)), me);
+        abandoned.went(Db(1), database("a.db"), Some(id), pid);
+        abandoned.went(Db(2), database("b.db"), Some((id.0, u64::MAX)), pid);
         for _ in 0..3 {
-            assert_eq!(abandoned.look(me, true, &[]), [], "a pool has it open");
+            assert_eq!(abandoned.look(pid, &[]), [], "a pool has it open");
         }
-        (&wal).write_all(b"row").unwrap();
-        assert_eq!(abandoned.look(me, true, &[]), [Event::Abandoned(Db(1))]);
-        assert_eq!(abandoned.look(me, true, &[]), [], "it is told once");
-        other.kill().unwrap();
-        other.wait().unwrap();
-        // What nothing was written to goes with the app, unless nobody had time to see that.
-        for (db, looks) in [(3, 3), (4, 0)] {
-            abandoned.went(Db(db), database("c.db"), Some(id), me);
-            (0..looks).for_each(|_| assert_eq!(abandoned.look(me, true, &[]), []));
-        }
-        app.kill().unwrap();
-        app.wait().unwrap();
-        assert_eq!(abandoned.look(me, false, &[]), [Event::Abandoned(Db(4))]);
-        assert_eq!(abandoned.names().count(), 4);
+        wal.write_all(b"row").unwrap();
+        assert_eq!(abandoned.look(pid, &[]), [Event::Abandoned(Db(1))]);
+        assert_eq!(abandoned.look(pid, &[]), [], "it is told once");
+        // What nothing was written to goes with the app.
+        abandoned.went(Db(3), database("c.db"), Some(id), pid);
+        end(shim);
+        assert_eq!(abandoned.look(pid, &[]), []);
+        assert_eq!(abandoned.names().count(), 3);
     }
 
     #[test]
     fn what_is_replicated_by_another_name_is_found_again() {
         let dir = tempfile::tempdir().unwrap();
-        let (mut file, id, mut app) = opened(dir.path());
-        let me = Some(std::process::id() as i32);
+        let (_file, mut wal, id, shim) = opened(dir.path());
+        let pid = Some(shim.id() as i32);
         let mut abandoned = Abandoned::default();
-        abandoned.went(Db(1), database("a.db"), Some(id), me);
-        file.write_all(b"row").unwrap();
-        assert_eq!(abandoned.look(me, true, &[]), [Event::Abandoned(Db(1))]);
+        abandoned.went(Db(1), database("a.db"), Some(id), pid);
+        wal.write_all(b"row").unwrap();
+        assert_eq!(abandoned.look(pid, &[]), [Event::Abandoned(Db(1))]);
         let replicated = [(Db(2), Database { path: dir.path().join("a.db"), ..database("a.db") })];
-        assert_eq!(abandoned.look(me, true, &replicated), [Event::FoundAgain(Db(1))]);
-        abandoned.went(Db(3), database("a.db"), Some(id), me);
-        file.write_all(b"row").unwrap();
-        assert_eq!(abandoned.look(me, true, &replicated), [Event::FoundAgain(Db(3))], "it is already");
-        app.kill().unwrap();
-        app.wait().unwrap();
+        assert_eq!(abandoned.look(pid, &replicated), [Event::FoundAgain(Db(1))]);
+        end(shim);
     }
 }

@@ -175,8 +175,8 @@ impl Databases {
     }
 
     /// See [`Abandoned::look`].
-    pub(super) fn look_for_abandoned(&mut self, shim: Option<i32>, has_app: bool) -> Vec<Event> {
-        self.abandoned.look(shim, has_app, &self.roster.listed())
+    pub(super) fn look_for_abandoned(&mut self, shim: Option<i32>) -> Vec<Event> {
+        self.abandoned.look(shim, &self.roster.listed())
     }
 
     /// Those whose file went, and what they were called.

@@ -415,8 +415,7 @@ impl Driver {
         }
         self.look_into_folders();
         // Whatever was renamed is there by its new name now.
-        let (shim, has_app) = (self.world.tree.shim_pid(), self.world.tree.app().is_some());
-        for event in self.world.databases.look_for_abandoned(shim, has_app) {
+        for event in self.world.databases.look_for_abandoned(self.world.tree.shim_pid()) {
             self.handle(event);
         }
     }

@@ -291,6 +291,14 @@ impl<'a> Churn<'a> {
                 format!("{code:?}")
             }
         };
+        if code == "74" {
+            for line in log
+                .lines()
+                .filter(|line| line.contains("not on the replica") || line.contains("not everything"))
+            {
+                println!("    {}", line.chars().take(600).collect::<String>());
+            }
+        }
         if log.contains("panicked at") {
             failures.push(Failure::new("panic", &log));
         }
