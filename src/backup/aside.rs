@@ -140,13 +140,7 @@ mod tests {
     fn remains_are_kept_under_another_name_and_partial_output_is_not() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("app.db");
-        let db = Database {
-            meta: dir.path().join(".app.db-litestream"),
-            replica: String::new(),
-            replica_folder: None,
-            s3: None,
-            path: path.clone(),
-        };
+        let db = Database::at(path.clone());
         fs::write(dir.path().join("app.db-wal"), "stale").unwrap();
         fs::create_dir(&db.meta).unwrap();
         let moved = Remains::of(&db).move_away().unwrap();

@@ -91,13 +91,7 @@ fn find(args: &args::Reload) -> Result<Found, Failure> {
     let dbs = match &args.db {
         Some(path) => {
             let path = cwd.join(path);
-            vec![Database {
-                meta: path.clone(),
-                path,
-                replica: String::new(),
-                replica_folder: None,
-                s3: None,
-            }]
+            vec![Database::at(path)]
         }
         None => {
             let source = Source {

@@ -137,7 +137,7 @@ pub enum Event {
     LockLost(Db),
     /// A Litestream that is not this keeper's replicates a database as well.
     Doubled(Db),
-    /// The file of one that was let go had been deleted or moved while the app had it open, which may go on writing to it.
+    /// The app was seen to write to the file of one that was let go since that had been deleted or moved.
     Abandoned(Db),
     /// That file is replicated again, by the name that it has now.
     FoundAgain(Db),

@@ -32,6 +32,14 @@ struct Watched {
     outside: bool,
 }
 
+impl Watched {
+    /// A new Litestream has it: what the last one did not confirm is asked again.
+    fn begin_anew(&mut self) {
+        let Self { since, reported, .. } = *self;
+        *self = Self { since, reported, ask_at: since, ..Self::default() };
+    }
+}
+
 /// The lag of each database.
 #[derive(Clone, Debug)]
 pub(super) struct Lag {
@@ -96,8 +104,7 @@ impl Lag {
     /// A Litestream that is being started has it: what is in it is asked about as after any relaunch.
     pub(super) fn returned(&mut self, db: Db) {
         if let Some(watched) = self.dbs.get_mut(&db) {
-            let Watched { since, reported, .. } = *watched;
-            *watched = Watched { since, reported, ask_at: since, ..Watched::default() };
+            watched.begin_anew();
         }
     }
 
@@ -125,9 +132,7 @@ impl Lag {
     /// A new Litestream opens the files that are there now. What the last one was asked is void, and
     /// what it did not confirm is asked again.
     pub(super) fn relaunched(&mut self) {
-        let has: Vec<Db> =
-            self.dbs.iter().filter(|(_, watched)| !watched.outside).map(|(db, _)| *db).collect();
-        has.into_iter().for_each(|db| self.returned(db));
+        self.dbs.values_mut().filter(|watched| !watched.outside).for_each(Watched::begin_anew);
     }
 
     pub(super) fn changed(&mut self, now: Instant, db: Db) {

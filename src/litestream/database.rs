@@ -26,6 +26,12 @@ pub struct Database {
 }
 
 impl Database {
+    /// One of which nothing is known but its file: its metadata is where Litestream has it by default.
+    pub fn at(path: PathBuf) -> Self {
+        let meta = hidden(&path, "-litestream");
+        Self { path, meta, replica: String::new(), replica_folder: None, s3: None }
+    }
+
     /// Whether there is something in it: a file of 0 bytes is as good as none.
     pub fn exists(&self) -> bool {
         place::theirs(|| self.path.metadata()).is_ok_and(|found| found.len() > 0)

@@ -87,8 +87,8 @@ impl Candidate {
 /// The files that a process has open or locked, by device and inode, and the paths of those that are open.
 fn files_of(pid: i32) -> (HashSet<(u64, u64)>, Vec<PathBuf>) {
     let files = proc::open_files(pid);
-    let open = files.iter().map(|(id, _)| *id).chain(locks::of(pid)).collect();
-    (open, files.into_iter().map(|(_, path)| path).collect())
+    let open = files.iter().map(|file| file.id).chain(locks::of(pid)).collect();
+    (open, files.into_iter().map(|file| file.path).collect())
 }
 
 /// `litestream replicate`, by whatever path and name: a script's own name stands in front where it is run by one.

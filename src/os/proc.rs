@@ -62,17 +62,6 @@ pub fn has_open_file(pid: i32, wanted: (u64, u64)) -> Option<bool> {
     Some(open.flatten().any(|fd| identity(&fd.path()) == Some(wanted)))
 }
 
-/// When each of these files that a process has open was written to last, and how long it is; they may have been deleted.
-pub fn written(pid: i32, wanted: &[(u64, u64)]) -> Vec<((u64, u64), (SystemTime, u64))> {
-    let Ok(open) = fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
-    let one = |fd: fs::DirEntry| {
-        let found = fs::metadata(fd.path()).ok()?;
-        let file = (found.dev(), found.ino());
-        Some((file, (found.modified().ok()?, found.len()))).filter(|_| wanted.contains(&file))
-    };
-    open.flatten().filter_map(one).collect()
-}
-
 /// The numbers of all processes that can be seen.
 pub fn all() -> Vec<i32> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
@@ -87,10 +76,24 @@ pub fn words(pid: i32) -> Option<Vec<OsString>> {
     Some(words.collect()).filter(|_| !bytes.is_empty())
 }
 
-/// The files that a process has open, by device and inode, with their paths; none of somebody else's process.
-pub fn open_files(pid: i32) -> Vec<((u64, u64), PathBuf)> {
+/// A file that a process has open.
+pub struct Open {
+    /// Device and inode.
+    pub id: (u64, u64),
+    /// What it is called by now, with ` (deleted)` behind it where it was (`proc_pid_fd(5)`).
+    pub path: PathBuf,
+    /// When it was written to last, and how many bytes it has.
+    pub written: (Option<SystemTime>, u64),
+}
+
+/// The files that a process has open; none of somebody else's process.
+pub fn open_files(pid: i32) -> Vec<Open> {
     let Ok(open) = fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
-    open.flatten().filter_map(|fd| Some((identity(&fd.path())?, fs::read_link(fd.path()).ok()?))).collect()
+    let one = |fd: fs::DirEntry| {
+        let (found, path) = (fs::metadata(fd.path()).ok()?, fs::read_link(fd.path()).ok()?);
+        Some(Open { id: (found.dev(), found.ino()), path, written: (found.modified().ok(), found.len()) })
+    };
+    open.flatten().filter_map(one).collect()
 }
 
 /// Device and inode of what is at a path.

@@ -31,7 +31,7 @@ fn open_by(pid: i32) -> Vec<PathBuf> {
     // A file that is gone is under another name.
     proc::open_files(pid)
         .into_iter()
-        .map(|(_, path)| path)
+        .map(|file| file.path)
         .filter(|path| path.is_absolute() && is_database(path))
         .collect()
 }

@@ -1,7 +1,6 @@
-//! Databases whose file went while the app had it open: whatever it writes there is on no replica.
+//! Databases whose file went while the app had it open: whatever it writes there since is on no replica.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::core::{Db, Event};
@@ -14,6 +13,42 @@ const MOST: usize = 1000;
 
 /// Device and inode.
 type Id = (u64, u64);
+
+/// When each of some files was written to last, and how many bytes it has.
+type Written = BTreeMap<Id, (Option<SystemTime>, u64)>;
+
+/// All files that the app has open.
+pub(super) struct Opened(BTreeMap<Id, proc::Open>);
+
+impl Opened {
+    /// Below this shim. Of whom nobody may look at, nobody knows.
+    pub(super) fn below(shim: Option<i32>) -> Self {
+        let below = shim.map(tree::descendants).unwrap_or_default();
+        Self(below.into_iter().flat_map(proc::open_files).map(|file| (file.id, file)).collect())
+    }
+
+    /// A database that is open, and its WAL if that is, whatever both are called by now.
+    fn with_wal(&self, file: Id) -> Option<Vec<Id>> {
+        // So the kernel shows what was deleted (`proc_pid_fd(5)`).
+        let name = |open: &proc::Open| open.path.to_string_lossy().trim_end_matches(" (deleted)").to_owned();
+        let wal = name(self.0.get(&file)?) + "-wal";
+        let wals = self.0.values().filter(|open| name(open) == wal).map(|open| open.id);
+        Some([file].into_iter().chain(wals).collect())
+    }
+
+    /// When each of these was written to, if the first one is open.
+    fn written(&self, files: &[Id]) -> Option<Written> {
+        let of = |file: &Id| Some((*file, self.0.get(file)?.written));
+        let (file, mut all) = (files.first()?, files.iter().filter_map(of).collect::<Written>());
+        all.contains_key(file).then(|| {
+            // What is committed goes into the WAL; a checkpoint writes nothing new.
+            if all.len() > 1 {
+                all.remove(file);
+            }
+            all
+        })
+    }
+}
 
 /// Those that went, and which of them the app may still write to.
 #[derive(Default)]
@@ -32,15 +67,15 @@ pub(super) struct Abandoned {
 struct Open {
     /// The database, and its WAL.
     files: Vec<Id>,
-    written: BTreeMap<Id, (SystemTime, u64)>,
+    written: Written,
 }
 
 impl Abandoned {
-    /// This file of a database is not where it was, and nobody replicates it any more. `shim` is above all that the app has.
-    pub(super) fn went(&mut self, db: Db, database: Database, file: Option<Id>, shim: Option<i32>) {
+    /// This file of a database is not where it was, and nobody replicates it any more.
+    pub(super) fn went(&mut self, db: Db, database: Database, file: Option<Id>, opened: &Opened) {
         self.renamed[0].extend(file.map(|file| (db, file)));
-        let files: Vec<Id> = file.into_iter().flat_map(|file| with_wal(shim, file)).collect();
-        if let Some(written) = written(shim, &files) {
+        let files = file.and_then(|file| opened.with_wal(file)).unwrap_or_default();
+        if let Some(written) = opened.written(&files) {
             self.open.insert(db, Open { files, written });
         }
         if self.names.len() >= MOST {
@@ -49,27 +84,27 @@ impl Abandoned {
         self.names.insert(db, database);
     }
 
-    /// To which of them the app has written since: whoever deletes a database may keep it open for a while, as pools of connections
-    /// do. One that was renamed, and is among those that are replicated by now, is found again.
+    /// To which of them the app has written since, below this shim: whoever deletes a database may keep it open for a while, as pools of
+    /// connections do. One that was renamed, and is among those that are replicated by now, is found again.
     pub(super) fn look(&mut self, shim: Option<i32>, replicated: &[(Db, Database)]) -> Vec<Event> {
         let [new, old] = std::mem::take(&mut self.renamed);
         if self.open.is_empty() && self.told.is_empty() && new.is_empty() && old.is_empty() {
             return Vec::new();
         }
+        let opened = Opened::below(shim);
         let here: HashSet<Id> =
             replicated.iter().filter_map(|(_, database)| proc::identity(&database.path)).collect();
         let went = self.told.iter().chain(&new).chain(&old);
         let again: BTreeSet<Db> = went.filter(|(_, file)| here.contains(file)).map(|(db, _)| *db).collect();
-        self.told.retain(|db, _| !again.contains(db));
+        // Once nobody has it open its number can be another file's.
+        self.told.retain(|db, file| !again.contains(db) && opened.0.contains_key(file));
         let mut events: Vec<Event> = again.into_iter().map(Event::FoundAgain).collect();
         self.renamed[1] = new;
-        // Once nobody has it open its number can be another file's.
-        self.told.retain(|_, file| written(shim, &[*file]).is_some());
         for (db, open) in std::mem::take(&mut self.open) {
             let Some(file) = open.files.first().copied().filter(|file| !here.contains(file)) else {
                 continue;
             };
-            match written(shim, &open.files) {
+            match opened.written(&open.files) {
                 Some(now) if now == open.written => drop(self.open.insert(db, open)),
                 Some(_) => {
                     self.told.insert(db, file);
@@ -87,34 +122,6 @@ impl Abandoned {
     }
 }
 
-/// This file, and the WAL beside it that the app has open as well, whatever both are called by now.
-fn with_wal(shim: Option<i32>, file: Id) -> Vec<Id> {
-    let below = shim.map(tree::descendants).unwrap_or_default();
-    let open: Vec<(Id, PathBuf)> = below.into_iter().flat_map(proc::open_files).collect();
-    // So the kernel shows what was deleted (`proc_pid_fd(5)`).
-    let name = |path: &Path| path.to_string_lossy().trim_end_matches(" (deleted)").to_owned();
-    let names: BTreeSet<String> =
-        open.iter().filter(|(id, _)| *id == file).map(|(_, path)| name(path) + "-wal").collect();
-    let wals = open.iter().filter(|(_, path)| names.contains(&name(path))).map(|(id, _)| *id);
-    let wals: BTreeSet<Id> = wals.collect();
-    [file].into_iter().chain(wals).collect()
-}
-
-/// When each of these files was written to that anything below the shim has open, if it has the first one. Of whom nobody may
-/// look at, nobody knows.
-fn written(shim: Option<i32>, files: &[Id]) -> Option<BTreeMap<Id, (SystemTime, u64)>> {
-    let below = shim.map(tree::descendants).unwrap_or_default();
-    let mut all: BTreeMap<_, _> = below.into_iter().flat_map(|pid| proc::written(pid, files)).collect();
-    let file = files.first()?;
-    all.contains_key(file).then(|| {
-        // What is committed goes into the WAL; a checkpoint writes nothing new.
-        if all.len() > 1 {
-            all.remove(file);
-        }
-        all
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs::File;
@@ -123,11 +130,6 @@ mod tests {
     use std::process::{Child, Command};
 
     use super::*;
-
-    fn database(name: &str) -> Database {
-        let (meta, replica) = ("m".into(), "r".into());
-        Database { path: name.into(), meta, replica, replica_folder: None, s3: None }
-    }
 
     /// A database and its WAL in a folder, and a shim below which a process has both open.
     fn opened(dir: &std::path::Path) -> (File, File, Id, Child) {
@@ -159,8 +161,8 @@ mod tests {
         for name in ["a.db", "a.db-wal"] {
             std::fs::remove_file(dir.path().join(name)).unwrap();
         }
-        abandoned.went(Db(1), database("a.db"), Some(id), pid);
-        abandoned.went(Db(2), database("b.db"), Some((id.0, u64::MAX)), pid);
+        abandoned.went(Db(1), Database::at("a.db".into()), Some(id), &Opened::below(pid));
+        abandoned.went(Db(2), Database::at("b.db".into()), Some((id.0, u64::MAX)), &Opened::below(pid));
         for _ in 0..3 {
             assert_eq!(abandoned.look(pid, &[]), [], "a pool has it open");
         }
@@ -168,7 +170,7 @@ mod tests {
         assert_eq!(abandoned.look(pid, &[]), [Event::Abandoned(Db(1))]);
         assert_eq!(abandoned.look(pid, &[]), [], "it is told once");
         // What nothing was written to goes with the app.
-        abandoned.went(Db(3), database("c.db"), Some(id), pid);
+        abandoned.went(Db(3), Database::at("c.db".into()), Some(id), &Opened::below(pid));
         end(shim);
         assert_eq!(abandoned.look(pid, &[]), []);
         assert_eq!(abandoned.names().count(), 3);
@@ -180,10 +182,10 @@ mod tests {
         let (_file, mut wal, id, shim) = opened(dir.path());
         let pid = Some(shim.id() as i32);
         let mut abandoned = Abandoned::default();
-        abandoned.went(Db(1), database("a.db"), Some(id), pid);
+        abandoned.went(Db(1), Database::at("a.db".into()), Some(id), &Opened::below(pid));
         wal.write_all(b"row").unwrap();
         assert_eq!(abandoned.look(pid, &[]), [Event::Abandoned(Db(1))]);
-        let replicated = [(Db(2), Database { path: dir.path().join("a.db"), ..database("a.db") })];
+        let replicated = [(Db(2), Database::at(dir.path().join("a.db")))];
         assert_eq!(abandoned.look(pid, &replicated), [Event::FoundAgain(Db(1))]);
         end(shim);
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::abandoned::Abandoned;
+use super::abandoned::{Abandoned, Opened};
 use super::ledger::{self, Damaged, Follows, Had, Proofs};
 use super::roster::Roster;
 use super::wal::Suspects;
@@ -165,12 +165,12 @@ impl Databases {
         self.roster.remove(db);
     }
 
-    /// The file of one that nobody replicates any more is not where it was; `shim` is above all that the app has.
-    pub(super) fn went(&mut self, db: Db, shim: Option<i32>) {
+    /// The file of one that nobody replicates any more is not where it was.
+    pub(super) fn went(&mut self, db: Db, opened: &Opened) {
         if let Some(database) = self.roster.get(db).cloned() {
             // It may have gone before anybody looked.
             let file = self.watch.file(db).or_else(|| self.roster.file(db));
-            self.abandoned.went(db, database, file, shim);
+            self.abandoned.went(db, database, file, opened);
         }
     }
 
@@ -224,8 +224,7 @@ mod tests {
         for name in names {
             let path = folder.join(name);
             std::fs::write(&path, "rows").expect("a folder");
-            let meta = folder.join(format!(".{name}-litestream"));
-            all.push(Database { path, meta, replica: "r".into(), replica_folder: None, s3: None });
+            all.push(Database::at(path));
             locks.push(Lock::acquire(&folder.join(format!("{name}.lock")), "").expect("a lock"));
         }
         Databases::new(Roster::new(&all, locks), None)

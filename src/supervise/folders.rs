@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use super::abandoned::Opened;
 use super::driver::Driver;
 use super::message::Message;
 use super::reload::Reason;
@@ -138,13 +139,13 @@ impl Driver {
     }
 
     /// The file of such a database was deleted.
-    pub(super) fn file_went(&mut self, db: Db) {
+    pub(super) fn file_went(&mut self, db: Db, opened: &Opened) {
         self.world.discovery.folders.look_soon();
         let (path, replica) = self.world.place_of(db);
         tracing::warn!(
             "{path} was deleted or moved, and is not replicated any more; what was on {replica} stays there"
         );
-        self.world.databases.went(db, self.world.tree.shim_pid());
+        self.world.databases.went(db, opened);
         self.turn(Turn::Forgotten(db));
     }
 

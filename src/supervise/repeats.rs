@@ -57,12 +57,7 @@ impl Repeats {
 fn kind(line: &Line) -> String {
     let what = line.error.as_deref().unwrap_or(&line.text);
     let mut kind: String = line.text.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
-    let mut is_name_next = false;
-    for word in what.split_whitespace() {
-        let is_name = std::mem::replace(&mut is_name_next, is_label(word)) || is_code(word);
-        if is_name || word.contains('/') {
-            continue;
-        }
+    for word in words(what).filter(|word| !is_code(word) && !word.contains('/')) {
         kind.push(' ');
         kind.extend(word.chars().filter(|c| !c.is_ascii_digit()));
     }
@@ -71,12 +66,14 @@ fn kind(line: &Line) -> String {
 
 /// What stays of a reason when the same is asked again: all but the names and the times of requests.
 pub(super) fn lasting(reason: &str) -> String {
+    let lasting = words(reason).filter(|word| !is_time(word) && !word.contains(TRIAL));
+    lasting.collect::<Vec<_>>().join(" ")
+}
+
+/// The words of a text, but for the names of requests.
+fn words(text: &str) -> impl Iterator<Item = &str> {
     let mut is_name_next = false;
-    let words = reason.split_whitespace().filter(|word| {
-        let is_name = std::mem::replace(&mut is_name_next, is_label(word));
-        !is_name && !is_time(word) && !word.contains(TRIAL)
-    });
-    words.collect::<Vec<_>>().join(" ")
+    text.split_whitespace().filter(move |word| !std::mem::replace(&mut is_name_next, is_label(word)))
 }
 
 /// How long something took: `892.573µs`.

@@ -76,10 +76,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_and_what_is_owed_is_taken_once() {
-        let database = |name: &str| {
-            let (path, meta, replica) = (name.into(), "m".into(), "r".into());
-            Database { path, meta, replica, replica_folder: None, s3: None }
-        };
+        let database = |name: &str| Database::at(name.into());
         let mut restores = Restores::new("litestream.yml".into());
         assert!(!restores.is_any_missing());
         restores.miss([database("a")]);

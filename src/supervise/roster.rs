@@ -165,7 +165,7 @@ mod tests {
     fn database(folder: &std::path::Path, name: &str) -> (Database, Lock) {
         let path = folder.join(name);
         let lock = Lock::acquire(&folder.join(format!("{name}.lock")), "").unwrap();
-        (Database { path, meta: "m".into(), replica: "r".into(), replica_folder: None, s3: None }, lock)
+        (Database::at(path), lock)
     }
 
     #[test]

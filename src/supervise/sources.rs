@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use nix::libc;
 
+use super::abandoned::Opened;
 use super::driver::{Driver, sender_name, signal_name};
 use super::link::Word;
 use super::message::Message;
@@ -283,7 +284,7 @@ impl Driver {
             Message::Unknown(_, db)
                 if self.world.databases.is_watched_folders(db, &self.world.setup.folders) =>
             {
-                self.file_went(db);
+                self.file_went(db, &Opened::below(self.world.tree.shim_pid()));
                 self.handle(Event::Unregistered { db, ok: true });
             }
             Message::Unknown(..) => {}
@@ -425,13 +426,16 @@ impl Driver {
         let litestream = self.world.litestream.pid();
         let mut suspects = self.world.databases.suspects.all();
         let has_open = |file| litestream.and_then(|pid| proc::has_open_file(pid, file)).unwrap_or(true);
+        // A whole folder may be gone: they are looked for once.
+        let (shim, mut opened) = (self.world.tree.shim_pid(), None);
         for event in self.world.databases.watch.look(has_open, last) {
             if let Event::Changed(db) = event {
                 suspects.push(db);
                 self.world.databases.follows.changed(db);
             }
             if let Event::Unregistered { db, .. } = event {
-                self.file_went(db);
+                let opened = opened.get_or_insert_with(|| Opened::below(shim));
+                self.file_went(db, opened);
             }
             self.handle(event);
         }

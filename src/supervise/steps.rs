@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use super::abandoned::Opened;
 use super::driver::Driver;
 use super::outside::{Look, has_any, takes_it};
 use super::prepare::Preparation;
@@ -105,7 +106,7 @@ impl Driver {
                 }
                 world.discovery.rounds.said.remove(&path);
                 if !exists {
-                    world.databases.went(db, world.tree.shim_pid());
+                    world.databases.went(db, &Opened::below(world.tree.shim_pid()));
                 }
             }
             Step::LetGo(db) => {
@@ -209,6 +210,7 @@ fn too_late(path: &str) -> Reason {
 /// Why a database is not where it is wanted, for people.
 fn reason(tenant: &Tenant, why: Why<Tenant>) -> Reason {
     let path = tenant.path();
+    let at_place = |why: &str| format!("{path}: replica {}: {why}", tenant.named.database.replica);
     match why {
         Why::Told(reason) => return reason,
         Why::Occupied(there) => {
@@ -217,14 +219,8 @@ fn reason(tenant: &Tenant, why: Why<Tenant>) -> Reason {
                 if tenant.is_file_of(&there) { format!("it is the file of {other}, which") } else { other };
             format!("{path}: {other} is still replicated to {place}: that has to be let go first")
         }
-        Why::Unconfirmed => {
-            let place = &tenant.named.database.replica;
-            format!("{path}: replica {place}: nothing was confirmed there before the end")
-        }
-        Why::Ended => {
-            let place = &tenant.named.database.replica;
-            format!("{path}: replica {place}: litestream ended before anything was confirmed there")
-        }
+        Why::Unconfirmed => at_place("nothing was confirmed there before the end"),
+        Why::Ended => at_place("litestream ended before anything was confirmed there"),
     }
     .into()
 }

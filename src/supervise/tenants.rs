@@ -91,13 +91,8 @@ mod tests {
         std::os::unix::fs::symlink("backup", dir.path().join("link")).unwrap();
         let tenant = |name: &str, place: &str| {
             let folder = dir.path().join(place);
-            let database = Database {
-                path: dir.path().join(name),
-                meta: dir.path().join(format!("{name}-meta")),
-                replica: folder.display().to_string(),
-                replica_folder: Some(folder),
-                s3: None,
-            };
+            let (path, replica) = (dir.path().join(name), folder.display().to_string());
+            let database = Database { replica, replica_folder: Some(folder), ..Database::at(path) };
             let entry = Entry::InFolder(0, name.into());
             Tenant::new(Named { database, url: Err(String::new()), told: None, entry })
         };

@@ -181,8 +181,7 @@ mod tests {
     use super::*;
 
     fn database(path: &Path) -> Database {
-        let (meta, replica) = ("m".into(), "r".into());
-        Database { path: path.to_owned(), meta, replica, replica_folder: None, s3: None }
+        Database::at(path.to_owned())
     }
 
     #[test]

@@ -132,6 +132,8 @@ struct Tenant {
     stage: Stage,
     /// It came back without its file.
     lost: bool,
+    /// The keeper has heard that it is there: before, what the app writes to it is nobody's.
+    heard: bool,
     acked: BTreeSet<(i64, i64)>,
 }
 
@@ -413,8 +415,10 @@ impl<'a> Churn<'a> {
                 lose(&tenant.path);
             }
             let tenant = &mut self.tenants[place];
-            tenant.lost = lost && !tenant.acked.is_empty();
+            // One that went before its file was restored comes without it whatever was drawn.
+            tenant.lost = !tenant.path.exists() && !tenant.acked.is_empty();
             tenant.stage = Stage::Here;
+            tenant.heard = false;
             self.came += 1;
         }
     }
@@ -425,9 +429,10 @@ impl<'a> Churn<'a> {
         let most = (self.tenants.len() / 20).max(1) as u64;
         let (coming, going) = (self.random.between(0, most) as usize, self.random.between(0, most) as usize);
         self.come(coming);
-        let going = self.some(Stage::Here, going);
-        for place in &going {
-            self.tenants[*place].stage = Stage::Going;
+        for place in self.some(Stage::Here, going) {
+            if self.tenants[place].heard {
+                self.tenants[place].stage = Stage::Going;
+            }
         }
         // The app first: what it writes to somebody who is named no more nobody waits for. So the answer stays for now.
         let answer = fs::read(self.world.path("answer")).unwrap_or_default();
@@ -442,8 +447,10 @@ impl<'a> Churn<'a> {
             .and_then(|()| fs::rename(self.world.path("new"), self.world.path("answer")))
             .expect("the world can be written");
         self.read_trace(&mut failures);
-        // Whatever it says: a fault may be under way.
-        let _ = self.reload();
+        // It may say that it is not done: a fault may be under way.
+        if self.reload() {
+            self.tenants.iter_mut().for_each(|tenant| tenant.heard |= tenant.stage == Stage::Here);
+        }
         // What is let go of is on its replica. What is kept, since it cannot be confirmed now, is looked at again.
         for place in self.some(Stage::Going, usize::MAX) {
             let tenant = &self.tenants[place];
@@ -618,7 +625,14 @@ impl<'a> Churn<'a> {
 
 fn tenant(world: &World, number: usize, in_folder: bool) -> Tenant {
     let path = if in_folder { format!("folder/f{number}.db") } else { format!("tenants/t{number}.db") };
-    Tenant { path: world.path(&path), in_folder, stage: Stage::Away, lost: false, acked: BTreeSet::new() }
+    Tenant {
+        path: world.path(&path),
+        in_folder,
+        stage: Stage::Away,
+        lost: false,
+        heard: false,
+        acked: BTreeSet::new(),
+    }
 }
 
 /// A database is gone, with all that Litestream keeps beside it.

@@ -120,10 +120,7 @@ fn another_spelling_of_the_same_place_is_no_move() {
     let (mut bare, url) =
         (on(&endpoint, "a"), format!("s3://backups/a/?endpoint={endpoint}&region=us-east-1"));
     bare.as_object_mut().expect("a mapping").remove("region");
-    tenants.name(&["a"]);
-    fs::create_dir_all(tenants.world.path("tenants")).expect("the world can be written");
-    sqlite::create(&tenants.path("a"), 5);
-    let running = tenants.start("10m");
+    let running = tenants.start_with_a(5);
     for replica in [bare, json!({"url": url, "sync-interval": "2s"})] {
         answer(&tenants, &[json!({"path": tenants.path("a"), "replica": replica})]);
         let ended = tenants.reload().expect_code(0);
@@ -333,10 +330,7 @@ fn who_was_moving_when_litestream_or_its_shim_died_is_replicated_when_the_app_is
         s3.bucket("backups");
         s3.hold_ltx();
         let tenants = Tenants::in_folders();
-        fs::create_dir_all(tenants.world.path("tenants")).expect("the world can be written");
-        sqlite::create(&tenants.path("a"), 5);
-        tenants.name(&["a"]);
-        let running = tenants.start("10m");
+        let running = tenants.start_with_a(5);
         answer(&tenants, &[json!({"path": tenants.path("a"), "replica": on(&s3.endpoint(), "a")})]);
         let reload = tenants.reloader().start();
         wait_until("an upload to the new place", DEADLINE, || {

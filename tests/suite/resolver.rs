@@ -24,10 +24,7 @@ fn stdout(ended: &Ended) -> &str {
 }
 
 fn assert_comes_and_goes(tenants: &Tenants) {
-    tenants.name(&["a"]);
-    fs::create_dir_all(tenants.world.path("tenants")).expect("the world can be written");
-    sqlite::create(&tenants.path("a"), 5);
-    let running = tenants.start("10m");
+    let running = tenants.start_with_a(5);
     let app = running.app();
     assert_eq!(tenants.backup("a"), 5, "it is gated like any other");
 
@@ -442,10 +439,7 @@ fn the_shim_of_a_dead_keeper_drains_what_came_and_keeps_its_lock() {
 #[test]
 fn what_was_written_to_a_tenant_while_it_was_gone_is_replicated_when_it_is_back() {
     let tenants = Tenants::in_folders();
-    tenants.name(&["a"]);
-    fs::create_dir_all(tenants.world.path("tenants")).expect("the world can be written");
-    sqlite::create(&tenants.path("a"), 9);
-    let running = tenants.start("10m");
+    let running = tenants.start_with_a(9);
     let keep_wal = sqlite::open(&tenants.path("a"));
     keep_wal.execute_batch("SELECT 1 FROM t").unwrap();
     sqlite::insert(&tenants.path("a"), 9);
@@ -594,10 +588,7 @@ fn a_tenant_that_the_app_makes_is_told_of_when_it_is_made() {
 fn a_tenant_that_is_renamed_with_its_file_comes_once_the_old_name_has_gone() {
     for is_seen in [false, true] {
         let tenants = Tenants::in_folders();
-        tenants.name(&["a"]);
-        fs::create_dir_all(tenants.world.path("tenants")).expect("the world can be written");
-        sqlite::create(&tenants.path("a"), 5);
-        let running = tenants.start("10m");
+        let running = tenants.start_with_a(5);
         let app = running.app();
         rename(&tenants.path("a"), &tenants.path("b"));
         if is_seen {
@@ -625,10 +616,7 @@ fn a_tenant_that_is_renamed_with_its_file_comes_once_the_old_name_has_gone() {
 #[test]
 fn a_tenant_that_is_renamed_after_many_writes_stops_nobody() {
     let tenants = Tenants::in_folders();
-    tenants.name(&["a"]);
-    fs::create_dir_all(tenants.world.path("tenants")).expect("the world can be written");
-    sqlite::create(&tenants.path("a"), 5);
-    let running = tenants.start("10m");
+    let running = tenants.start_with_a(5);
     let app = running.app();
     for rows in 6..10 {
         sqlite::insert(&tenants.path("a"), 1);

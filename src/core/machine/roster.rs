@@ -212,11 +212,6 @@ impl Machine {
             return;
         }
         if ok {
-            // Of a file that goes by itself while all ends nobody knows what was written to it last.
-            let by_itself = self.roster.members.get(&db) == Some(&Standing::Here);
-            if by_itself && self.goal.stop().is_some() && self.lag.is_behind(db) {
-                self.abandoned.insert(db);
-            }
             self.forget(now, db);
         } else {
             self.roster.members.insert(db, Standing::Here);

@@ -136,22 +136,4 @@ impl<W: Wanted> Reconciliation<W> {
         }
         self.step(Step::Lock(db));
     }
-
-    /// What goes back with the launch is locked again, or another keeper has it by now.
-    pub(super) fn locked_again(&mut self, db: Db, result: Result<W::Lock, W::Reason>) {
-        match result {
-            Ok(lock) => {
-                self.step(Step::Take(db, lock));
-                self.step(Step::Tell(Event::Returned(db)));
-            }
-            Err(reason) => {
-                self.become_state(db, State::Refused);
-                let Some(member) = self.members.get_mut(&db) else { return };
-                member.returning = true;
-                let wanted = member.wanted.clone();
-                self.step(Step::Refuse(wanted, Why::Told(reason)));
-                self.step(Step::Tell(Event::Drained(db)));
-            }
-        }
-    }
 }

@@ -173,16 +173,12 @@ impl<W: Wanted> Reconciliation<W> {
             !member.is_litestreams() && member.wanted.file() == wanted.file()
         };
         let outsider = self.members.iter().find(at).map(|(db, _)| *db);
-        if let Err(reason) = result {
-            self.step(Step::Refuse(wanted.clone(), Why::Told(reason)));
-            if outsider.is_none() {
-                self.count(wanted, None);
-            }
-            return;
-        }
-        if let Some((_, there)) = self.in_the_place_of(None, &wanted) {
-            let occupied = Why::Occupied(there.wanted.clone());
-            self.step(Step::Refuse(wanted.clone(), occupied));
+        let occupied = || {
+            let (_, there) = self.in_the_place_of(None, &wanted)?;
+            Some(Why::Occupied(there.wanted.clone()))
+        };
+        if let Some(why) = result.err().map(Why::Told).or_else(occupied) {
+            self.step(Step::Refuse(wanted.clone(), why));
             if outsider.is_none() {
                 self.count(wanted, None);
             }
@@ -202,21 +198,20 @@ impl<W: Wanted> Reconciliation<W> {
         }
     }
 
-    /// What was found is locked, or another keeper has it.
+    /// What was found, or goes back with the launch, is locked, or another keeper has it.
     pub(super) fn locked(&mut self, db: Db, result: Result<W::Lock, W::Reason>) {
-        if self.members.get(&db).is_some_and(|member| matches!(member.state, State::Here)) {
-            return self.locked_again(db, result);
-        }
+        let Some(member) = self.members.get_mut(&db) else { return };
+        let goes_back = matches!(member.state, State::Here);
         match result {
             Ok(lock) => {
                 self.step(Step::Take(db, lock));
-                self.step(Step::Tell(Event::Named(db)));
+                self.step(Step::Tell(if goes_back { Event::Returned(db) } else { Event::Named(db) }));
             }
             // Litestream may have it, and nobody knows what it does with it.
             Err(reason) => {
-                let Some(member) = self.members.get(&db) else { return };
-                let (wanted, is_new) =
-                    (member.wanted.clone(), matches!(member.state, State::Coming { awaited: false }));
+                member.returning |= goes_back;
+                let is_new = matches!(member.state, State::Coming { awaited: false });
+                let wanted = member.wanted.clone();
                 self.become_state(db, State::Refused);
                 self.step(Step::Refuse(wanted, Why::Told(reason)));
                 if is_new {

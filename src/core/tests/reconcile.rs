@@ -21,6 +21,18 @@ fn moving() -> Town {
     town
 }
 
+/// The same, when it has got so far: let go, looked at.
+fn moving_for(far: usize) -> Town {
+    let mut town = moving();
+    if far > 0 {
+        town.unregister(1, true);
+    }
+    if far > 1 {
+        town.look(1, true);
+    }
+    town
+}
+
 /// Litestream dies, and all comes up again.
 fn die_and_come_back(town: &mut Town) {
     town.die();
@@ -30,14 +42,7 @@ fn die_and_come_back(town: &mut Town) {
 #[test]
 fn who_was_moving_when_litestream_died_is_where_it_was_and_the_sources_are_asked_at_once() {
     for far in 0..4 {
-        let mut town = moving();
-        if far > 0 {
-            // Let go.
-            town.unregister(1, true);
-        }
-        if far > 1 {
-            town.look(1, true);
-        }
+        let mut town = moving_for(far);
         if far > 2 {
             // On its way back.
             town.register(1, false);
@@ -474,13 +479,7 @@ fn who_is_on_its_way_back_may_be_named_with_a_third_place() {
 fn a_stop_sends_back_what_no_new_place_has_confirmed() {
     // On its way out, looked at, coming.
     for far in 0..3 {
-        let mut town = moving();
-        if far > 0 {
-            town.unregister(1, true);
-        }
-        if far > 1 {
-            town.look(1, true);
-        }
+        let mut town = moving_for(far);
         town.stop();
         if far == 0 {
             town.unregister(1, true);

@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -333,9 +334,10 @@ fn bound(address: SocketAddr) -> std::io::Result<TcpSocket> {
 /// Serves connections; they all end with this task.
 async fn accept(listener: TcpListener, service: S3Service, tls: Option<TlsAcceptor>) {
     let mut connections = JoinSet::new();
+    let listener = Listening(listener);
     loop {
         tokio::select! {
-            accepted = listener.accept() => {
+            accepted = listener.0.accept() => {
                 let Ok((socket, _)) = accepted else { continue };
                 let (service, tls) = (service.clone(), tls.clone());
                 // A client that hangs up is no failure of the server.
@@ -352,6 +354,17 @@ async fn accept(listener: TcpListener, service: S3Service, tls: Option<TlsAccept
             }
             Some(_) = connections.join_next() => (),
         }
+    }
+}
+
+/// A listener that listens no more once it is dropped.
+///
+/// The child of another test may have a copy of its socket until it executes its program: closing this one would not do.
+struct Listening(TcpListener);
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        let _ = nix::sys::socket::shutdown(self.0.as_raw_fd(), nix::sys::socket::Shutdown::Both);
     }
 }
 

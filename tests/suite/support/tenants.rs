@@ -99,6 +99,14 @@ impl Tenants {
         running
     }
 
+    /// The same with a tenant that has so many rows, and a resolver that is asked when somebody wants it.
+    pub fn start_with_a(&self, rows: u64) -> Running {
+        fs::create_dir_all(self.world.path("tenants")).expect("the world can be written");
+        sqlite::create(&self.path("a"), rows);
+        self.name(&["a"]);
+        self.start("10m")
+    }
+
     /// Reloads, and waits for the end of that.
     pub fn reload(&self) -> Ended {
         self.reloader().run()
