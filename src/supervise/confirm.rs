@@ -59,6 +59,11 @@ const AT_ONCE: usize = 16;
 /// The same in the drain, where one that hangs must not hold up the others.
 const DRAINED_AT_ONCE: usize = 256;
 
+/// Litestream does not have such a database.
+fn is_unknown(answer: &Result<Synced, control::Error>) -> bool {
+    matches!(answer, Err(control::Error::Refused { status: 404, .. }))
+}
+
 /// The Litestream that is asked.
 pub(super) struct Running {
     /// Its process.
@@ -167,6 +172,10 @@ impl Asker {
         loop {
             tried.begin(db);
             let answer = control::sync(&self.socket, &database.path, PATIENCE).await;
+            // Litestream may be about to find what is there.
+            if is_unknown(&answer) && !database.exists() {
+                self.send(Message::Unknown(self.launch, db));
+            }
             let Err(reason) = self.judge(db, database, answer).await else { return tried.end(db) };
             tried.fail(db);
             self.refused(database, &reason);
@@ -234,7 +243,7 @@ impl Asker {
                 asking.await
             }
         };
-        if matches!(answer, Err(control::Error::Refused { status: 404, .. })) {
+        if is_unknown(&answer) {
             self.send(Message::Unknown(self.launch, db));
         }
         let judged = self.judge(db, &database, answer).await;

@@ -30,9 +30,7 @@ impl Folder {
 
     fn on_s3(s3: &S3) -> Self {
         s3.bucket("backups");
-        let replica = json!({"type": "s3", "bucket": "backups", "path": "all", "endpoint": s3.endpoint(), "region": "us-east-1",
-            "access-key-id": crate::support::s3::KEY, "secret-access-key": crate::support::s3::SECRET});
-        Self { world: World::new(), replica }.with_dir()
+        Self { world: World::new(), replica: s3_replica(s3) }.with_dir()
     }
 
     fn with_dir(self) -> Self {
@@ -76,6 +74,11 @@ impl Folder {
         fs::remove_dir_all(self.world.path("data")).expect("nobody uses it");
         fs::create_dir(self.world.path("data")).expect("the world can be written");
     }
+}
+
+fn s3_replica(s3: &S3) -> Value {
+    json!({"type": "s3", "bucket": "backups", "path": "all", "endpoint": s3.endpoint(), "region": "us-east-1",
+        "access-key-id": crate::support::s3::KEY, "secret-access-key": crate::support::s3::SECRET})
 }
 
 fn is_locked(db: &Path) -> bool {
@@ -418,6 +421,34 @@ fn a_bucket_that_cannot_be_listed_stops_the_start() {
     assert!(folder.world.trace().is_empty(), "{}", ended.log);
     assert!(!ended.log.contains(crate::support::s3::SECRET), "{}", ended.log);
     ended.expect_code(69).expect_log("cannot be listed").expect_log("AccessDenied");
+}
+
+#[test]
+fn the_gate_does_not_wait_for_what_is_deleted_meanwhile() {
+    let s3 = S3::start();
+    s3.bucket("backups");
+    let folder = Folder::on_a_folder();
+    let (went, stays) = (folder.path("went.db"), folder.path("stays.db"));
+    // No more are asked about at once, so that the folder's have to wait until these are there.
+    let others: Vec<PathBuf> = (0..16).map(|number| folder.world.path(&format!("{number}.db"))).collect();
+    let entry = |(number, path): (usize, &PathBuf)| {
+        let mut replica = s3_replica(&s3);
+        replica["path"] = format!("{number}").into();
+        json!({"path": path, "replica": replica})
+    };
+    let mut dbs: Vec<Value> = others.iter().enumerate().map(entry).collect();
+    dbs.push(json!({"dir": folder.world.path("data"), "pattern": "*.db", "watch": true, "replica": folder.replica}));
+    others.iter().chain([&went, &stays]).for_each(|path| sqlite::create(path, 3));
+    let config = folder.world.write("litestream.yml", &json!({"dbs": dbs}).to_string());
+    s3.hold_puts();
+    let keeper = Keeper::new(&folder.world).config(&config).env("LITEKEEPER_GATE_TIMEOUT", "1h");
+    let running = keeper.app(App::new(&folder.world.trace()).ready().wait()).start();
+    s3.wait_puts(16);
+    remove(&went);
+    s3.resume();
+    folder.world.trace().wait_nth(1, "ready");
+    running.stop(143);
+    assert_eq!(folder.backup("stays.db"), 3);
 }
 
 #[test]

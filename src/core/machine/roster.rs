@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::Machine;
-use crate::core::{Action, Db, ExitCode, Note, Phase};
+use crate::core::{Action, Db, ExitCode, Gate, Note, Phase};
 
 /// What is known of a database that counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -235,6 +235,11 @@ impl Machine {
         let undrained = self.undrained.remove(&db);
         if lagged && self.phase == Phase::Running {
             self.set_ready(self.may_be_ready());
+        }
+        if self.phase == Phase::Gating && self.policy.gate != Gate::None {
+            // It waits for what is there, and for nobody who is gone.
+            self.act(Action::CloseGate);
+            self.act(Action::OpenGate);
         }
         if undrained && self.phase == Phase::Draining {
             self.drain_over(now);
