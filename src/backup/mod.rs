@@ -8,6 +8,7 @@ mod aside;
 mod bars;
 mod chosen;
 mod elsewhere;
+pub mod empty;
 mod error;
 mod formats;
 pub mod helper;
@@ -19,6 +20,7 @@ pub mod remains;
 mod restore;
 mod restorer;
 pub mod search;
+pub mod seen;
 mod standing;
 mod whole;
 

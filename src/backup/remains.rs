@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::again::Patience;
+use super::empty;
 use super::error::Error;
 use super::search::Span;
 use crate::litestream::argv;
@@ -15,7 +16,7 @@ use crate::litestream::command::{self, Output, Runner};
 use crate::litestream::database::Database;
 use crate::litestream::version::Version;
 
-/// Refuses a place that holds no backup and is not empty.
+/// Refuses a place that holds no backup and is not empty, or not proven to be.
 ///
 /// # Errors
 /// [`Error::NoBeginning`]; or it could not be listed.
@@ -34,7 +35,7 @@ pub(super) async fn refuse(
         }
     };
     match found {
-        Ok(None) => Ok(()),
+        Ok(None) => empty::prove(runner, version, db, limit).await,
         Ok(Some(left)) => {
             let (db, replica) = (db.path.clone(), db.replica.clone());
             Err(Error::NoBeginning { db, replica, left })

@@ -15,6 +15,7 @@ use super::again::Patience;
 use super::aside::{self, Remains};
 use super::bars::{self, bar};
 use super::error::Error;
+use super::helper;
 use super::remains;
 use super::restorer::{Outcome, REPORT, Restorer};
 use super::search::{self};
@@ -93,6 +94,11 @@ impl Restorer {
                 Err(error) => (Err(error), None),
             },
             outcome => (outcome, None),
+        };
+        let outcome = match outcome {
+            // The app would begin, and none of it be on the replica.
+            Ok(Outcome::NoBackup) => self.prove_written(db).await.map(|()| Outcome::NoBackup),
+            outcome => outcome,
         };
         aside::remove_partial(&output);
         match &outcome {
@@ -288,6 +294,26 @@ impl Restorer {
             put => put.map_err(Error::io(&db.path))?,
         }
         Ok(Outcome::Restored { size })
+    }
+
+    /// What is nothing yet cannot be confirmed, and so says nothing of whether its replica can be written.
+    async fn prove_written(&self, db: &Database) -> Result<(), Error> {
+        let mut patience = Patience::new(self.timeout);
+        loop {
+            match helper::write(&self.runner, db, self.timeout).await {
+                Ok(None) => return Ok(()),
+                Ok(Some(name)) => {
+                    tracing::warn!(
+                        "{}: replica {}: what was written to try it cannot be removed: {name}",
+                        db.path.display(),
+                        db.replica
+                    );
+                    return Ok(());
+                }
+                Err(reason) if patience.waits(db, &reason).await => {}
+                Err(reason) => return Err(Error::refused(db, reason)),
+            }
+        }
     }
 
     /// 0.5.5 calls a replica of 0.3 "no backup", and 0.3 one of 0.5: the app would start empty.

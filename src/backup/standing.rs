@@ -35,6 +35,11 @@ pub enum Standing {
         /// Unless that is known: the first transaction that there is a local file of, right behind where the replica is.
         first: Option<u64>,
     },
+    /// The replica holds a backup, and nothing beside the database says what it has to do with that.
+    Unrelated {
+        /// Where the replica is.
+        replica: Position,
+    },
     /// What the replica needs next is not among the local files any more: it was emptied, or is another one.
     Cut {
         /// The first transaction that there is a local file of.
@@ -68,6 +73,8 @@ impl Standing {
         }
         match (local, replica) {
             (_, None) if first.is_some() => Self::Empty,
+            // A listing without a transaction is as good as none.
+            (None, Some(replica)) if replica != Position::Txid(0) => Self::Unrelated { replica },
             (Some(local), Some(replica)) if local.is_behind(&replica) => Self::Behind { local, replica },
             _ => Self::Current,
         }
@@ -76,8 +83,7 @@ impl Standing {
 
 /// Asks the replica, with a `limit`, and the database's own metadata.
 ///
-/// A database whose metadata is lost cannot be compared, and counts as current; so does one whose
-/// replica says nothing, which for a release that hides refusals may be one.
+/// One whose replica says nothing counts as current, which for a release that hides refusals may be one.
 ///
 /// # Errors
 /// The replica did not answer, or refused; or what it holds cannot be restored, nor gone on with.
@@ -167,6 +173,8 @@ mod tests {
         assert_eq!(stands(at(9), Some(7), at(6)), unknown);
         assert_eq!(stands(at(9), Some(1), at(0)), Standing::Current);
         assert_eq!(stands(None, None, None), Standing::Current);
+        assert_eq!(stands(None, None, at(0)), Standing::Current);
+        assert_eq!(stands(None, None, at(6)), Standing::Unrelated { replica: Position::Txid(6) });
         assert_eq!(stands(at(9), Some(7), None), Standing::Cut { first: 7, replica: None });
         assert_eq!(stands(at(9), Some(7), at(5)), Standing::Cut { first: 7, replica: at(5) });
         let behind = Standing::Behind { local: Position::Txid(9), replica: Position::Txid(10) };

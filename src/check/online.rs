@@ -170,6 +170,10 @@ impl Trial {
                 let hint = "bring back what was removed there, or name another place";
                 return Ok(Some(self.lint(NO_BEGINNING, message).hint(hint)));
             }
+            let known = self.known(database);
+            backup::empty::prove(&runner, version, &known, self.online.limit)
+                .await
+                .map_err(|error| error.to_string())?;
             let message = format!("{} holds no backup of `{path}`", self.replica.display);
             let hint = "the first start makes it; if there should be one, the place is wrong";
             return Ok(Some(self.lint(NO_BACKUP, message).hint(hint)));

@@ -121,6 +121,10 @@ pub struct Run {
     #[arg(long, value_enum, default_value = "unready", env = "LITEKEEPER_ON_LAG")]
     pub on_lag: OnLag,
 
+    /// How often it is looked at the replica itself whether it still has what was confirmed.
+    #[arg(long, value_name = "DUR", value_parser = duration::some(), default_value = "5m", env = "LITEKEEPER_LOOK")]
+    pub look: Duration,
+
     /// How long the app gets to stop by itself when Litestream has died.
     #[arg(long, value_name = "DUR", value_parser = duration::any(), default_value = "0s", env = "LITEKEEPER_ORPHAN_GRACE")]
     pub orphan_grace: Duration,
@@ -144,6 +148,10 @@ pub struct Run {
     /// What happens to a database that is older than its backup, or not what that was made of.
     #[arg(long, value_enum, default_value = "refuse", env = "LITEKEEPER_IF_BEHIND")]
     pub if_behind: IfBehind,
+
+    /// What happens to a database without Litestream's own files beside it that is not what the replica's backup has.
+    #[arg(long, value_enum, default_value = "refuse", env = "LITEKEEPER_IF_UNRELATED")]
+    pub if_unrelated: IfUnrelated,
 
     /// While another keeper has a database: `fail`, or `wait` until it ends, or `wait=DUR`.
     #[arg(long, value_name = "WHAT", value_parser = on_lock, default_value = "fail", env = "LITEKEEPER_ON_LOCK")]
@@ -387,6 +395,17 @@ pub enum IfBehind {
     Restore,
     /// Litestream goes on from it; the newer rows leave the latest restore.
     Ignore,
+}
+
+/// What happens to a database that has nothing to do with its replica's backup, as far as anybody knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum IfUnrelated {
+    /// The app is not started.
+    Refuse,
+    /// The file is kept under another name, and the backup restored.
+    Restore,
+    /// The file is the truth: what the backup has leaves the latest restore.
+    Adopt,
 }
 
 /// Which log lines there are.

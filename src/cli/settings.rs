@@ -208,6 +208,12 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
             args::IfBehind::Restore => supervise::IfBehind::Restore,
             args::IfBehind::Ignore => supervise::IfBehind::Ignore,
         },
+        if_unrelated: match args.if_unrelated {
+            args::IfUnrelated::Refuse => supervise::IfBehind::Refuse,
+            args::IfUnrelated::Restore => supervise::IfBehind::Restore,
+            args::IfUnrelated::Adopt => supervise::IfBehind::Ignore,
+        },
+        look: args.look,
         l0_retention: configured.l0_retention(),
         restore_timeout: args.restore_timeout,
         restore_parallel: args.restore_parallel,

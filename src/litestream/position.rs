@@ -167,7 +167,12 @@ pub fn first(version: Version, meta: &Path) -> Option<u64> {
 
 /// The highest transaction of each file in a folder of Litestream 0.5's, in no order.
 pub fn txids(folder: &Path) -> impl Iterator<Item = u64> + use<> {
-    names(folder).into_iter().filter_map(|name| ltx::span(&name).map(|span| *span.end()))
+    spans(folder).map(|span| *span.end())
+}
+
+/// The transactions of each file in such a folder, in no order.
+pub fn spans(folder: &Path) -> impl Iterator<Item = std::ops::RangeInclusive<u64>> + use<> {
+    names(folder).into_iter().filter_map(|name| ltx::span(&name))
 }
 
 fn names(dir: &Path) -> Vec<String> {

@@ -1,7 +1,7 @@
 //! Asking Litestream to confirm: for the gate, the watch and the drain.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::pin::pin;
 use std::rc::Rc;
@@ -18,6 +18,7 @@ use super::roster::Listed;
 use super::snapshots::Snapshots;
 use super::upload::{Look, Silence, Upload};
 use crate::backup::NO_BACKUP;
+use crate::backup::seen::{self, Seen};
 use crate::core::{Cause, Db, Event, ExitCode};
 use crate::error::Failure;
 use crate::ledger::Task;
@@ -41,6 +42,8 @@ const OPENING: Duration = Duration::from_millis(20);
 const OPENING_LOOKS: u32 = 50;
 /// After this long an open database has been synced at least once.
 const SETTLED: Duration = Duration::from_secs(5);
+/// How long a snapshot may take to come behind a fresh copy.
+const SNAPSHOT: Duration = Duration::from_secs(1);
 /// How often to look whether Litestream moves.
 const LOOK: Duration = Duration::from_secs(1);
 /// How long Litestream may wait for an answer at the stop: half of what there is for that, but no less and no more.
@@ -85,6 +88,12 @@ pub(super) struct Asker {
     pub(super) snapshots: Rc<Snapshots>,
     /// Who looks whether a replica answers others while the app runs: one at a time, however many are behind.
     pub(super) looker: Rc<Semaphore>,
+    /// Who looks at what replicas have.
+    pub(super) seers: Rc<Semaphore>,
+    /// What was confirmed last of each.
+    pub(super) confirmed: Rc<RefCell<BTreeMap<Db, u64>>>,
+    /// Those that their replicas do not have as it was confirmed, and in which launch that was: the next copies them anew.
+    pub(super) lost: Rc<RefCell<BTreeMap<Db, u64>>>,
     /// Where it goes that a copy has parted, for who can begin anew by itself; else the driver is told.
     pub(super) parted: Option<Rc<RefCell<Option<String>>>>,
 }
@@ -112,6 +121,7 @@ impl Asker {
         answer: Result<Synced, control::Error>,
         all_within: Option<Duration>,
     ) -> Result<(), String> {
+        let confirmed = answer.as_ref().ok().map(|synced| synced.txid);
         let compared = match answer {
             Ok(synced) if !synced.is_replicated() => return Err("it has not caught up".to_owned()),
             Ok(Synced { txid, .. }) => match all_within {
@@ -122,14 +132,78 @@ impl Asker {
             Err(error) => return Err(error.to_string()),
         };
         match compared {
-            Compared::Same => self.snapshots.settle(&self.runner, database).await,
-            Compared::Unknown(reason) => Err(reason),
-            Compared::Parted(why) => {
-                match &self.parted {
-                    Some(parted) => drop(parted.replace(Some(why.clone()))),
-                    None => self.send(Message::Parted(self.launch, db, why.clone())),
+            Compared::Same => {
+                self.snapshots.settle(&self.runner, database).await?;
+                match (confirmed, all_within) {
+                    (Some(txid), Some(_)) => self.see(db, database, txid).await,
+                    (Some(txid), None) => {
+                        self.confirmed.borrow_mut().insert(db, txid);
+                        Ok(())
+                    }
+                    (None, _) => Ok(()),
                 }
-                Err(format!("litestream says that all is there, but {why}"))
+            }
+            Compared::Unknown(reason) => Err(reason),
+            Compared::Parted(why) => Err(self.begins_anew(db, &why)),
+        }
+    }
+
+    /// Litestream has to make a new copy; why that is no confirmation.
+    fn begins_anew(&self, db: Db, why: &str) -> String {
+        match &self.parted {
+            Some(parted) => drop(parted.replace(Some(why.to_owned()))),
+            None => self.send(Message::Parted(self.launch, db, why.to_owned())),
+        }
+        format!("litestream says that all is there, but {why}")
+    }
+
+    /// Whether a replica really has what was confirmed, as our own client sees it: Litestream counts what it has uploaded.
+    async fn see(&self, db: Db, database: &Database, confirmed: u64) -> Result<(), String> {
+        let place = &database.replica;
+        let look = async || {
+            // Of many databases not each has a process of its own at once.
+            let _seer = self.seers.acquire().await;
+            seen::look(&self.runner, database, confirmed).await
+        };
+        let mut looked = look().await;
+        if let Seen::Lost(_) = looked {
+            // A fresh copy is uploaded first, and the snapshot that it begins with behind it.
+            tokio::time::sleep(SNAPSHOT).await;
+            looked = look().await;
+        }
+        match looked {
+            Seen::There => {
+                self.lost.borrow_mut().remove(&db);
+                Ok(())
+            }
+            Seen::Unknown(reason) => {
+                tracing::debug!("{place} cannot be looked at: litestream's word counts: {reason}");
+                Ok(())
+            }
+            Seen::Lost(at) => {
+                let at =
+                    if at == 0 { "nothing of it".to_owned() } else { format!("it up to txid {at} only") };
+                let why = format!(
+                    "{place} has {at} that could be restored, where txid {confirmed} was: it was emptied or changed"
+                );
+                // What began anew with this launch has no snapshot yet.
+                let begun = *self.lost.borrow_mut().entry(db).or_insert(self.launch);
+                if begun == self.launch { Err(self.begins_anew(db, &why)) } else { Err(why) }
+            }
+            Seen::Ahead { there, here } => Err(format!(
+                "{place} is at txid {there}, and the database at {here}: another one is replicated there, or was before; give each \
+                 a place of its own"
+            )),
+        }
+    }
+
+    /// Looks whether the replicas still have what was confirmed there.
+    pub(super) async fn see_all(self) {
+        let confirmed = self.confirmed.borrow().clone();
+        for (db, database) in self.dbs.iter() {
+            let Some(txid) = confirmed.get(db) else { continue };
+            if let Err(reason) = self.see(*db, database, *txid).await {
+                tracing::error!("{}: {reason}", database.path.display());
             }
         }
     }

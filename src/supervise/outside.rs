@@ -177,9 +177,10 @@ pub(super) async fn takes_it(
     let standing = backup::standing(&runner, version, config.path(), &database, limit).await;
     let other = match standing.map_err(|error| prepare::failure(&error))? {
         Standing::Current | Standing::Empty | Standing::Cut { replica: None, .. } => None,
-        Standing::Behind { .. } | Standing::Apart { .. } if goes_on => None,
+        Standing::Behind { .. } | Standing::Apart { .. } | Standing::Unrelated { .. } if goes_on => None,
         Standing::Behind { replica, .. }
         | Standing::Apart { replica, .. }
+        | Standing::Unrelated { replica }
         | Standing::Cut { replica: Some(replica), .. } => Some(replica),
     };
     let (path, place) = (database.path.display(), &database.replica);

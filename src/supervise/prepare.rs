@@ -27,6 +27,8 @@ use crate::os::place;
 
 /// How long `litestream version` may take.
 const VERSION_LIMIT: Duration = Duration::from_secs(20);
+/// A larger database is not compared with its backup as a whole, in bytes.
+const COMPARED: u64 = 1 << 30;
 /// Asked first, so that a start need not wait for one process to start another.
 const EXPECTED: Version = Version::new(0, 5, 17);
 
@@ -38,6 +40,7 @@ pub(super) struct Preparation {
     pub(super) allowed_version: Option<String>,
     pub(super) required_version: Option<Version>,
     pub(super) if_behind: IfBehind,
+    pub(super) if_unrelated: IfBehind,
     pub(super) gate: Gate,
     pub(super) limit: Duration,
     pub(super) parallel: usize,
@@ -154,6 +157,7 @@ impl Preparation {
     /// Which of those that Litestream's own files beside them call older than their backups are what these have: it is the
     /// files that are older, or some of them are missing.
     async fn recognise(&self, version: Version, present: &mut [Present<'_>]) {
+        self.relate(version, present).await;
         use ledger::Standing::{
             Broken, Current, Damaged, Malformed, New, NotSqlite, Older, Other, Parted, Resized, Unfounded,
             Written,
@@ -192,7 +196,44 @@ impl Preparation {
         }
     }
 
+    /// Which of those that have nothing of Litestream's beside them are what their backups have, as after a restore by hand.
+    async fn relate(&self, version: Version, present: &mut [Present<'_>]) {
+        for Present { db, standing, file } in present {
+            let Ok(Standing::Unrelated { replica }) = standing else { continue };
+            let is_known = match file {
+                Ok(ledger::Standing::New) => false,
+                // These tell already what it is.
+                Ok(_) | Err(_) => true,
+            };
+            let path = db.path.display();
+            let size = place::theirs(|| Ok(db.path.symlink_metadata()?.len())).unwrap_or(u64::MAX);
+            if is_known {
+                *standing = Ok(Standing::Current);
+            } else if self.if_unrelated == IfBehind::Refuse && size <= COMPARED {
+                match self.equals_its_backup(db, version).await {
+                    Ok(false) => {}
+                    Ok(true) => {
+                        tracing::info!(
+                            "{path} has nothing of litestream's beside it, and is what {} has ({replica}): going on from it",
+                            db.replica
+                        );
+                        *standing = Ok(Standing::Current);
+                    }
+                    Err(why) => tracing::warn!("{path}: cannot be compared with its backup: {why}"),
+                }
+            }
+        }
+    }
+
     async fn is_what_its_backup_has(&self, db: &Database, version: Version) -> Result<bool, String> {
+        let is_same = self.equals_its_backup(db, version).await?;
+        if is_same {
+            super::ledger::reset(&self.runner, db).await?;
+        }
+        Ok(is_same)
+    }
+
+    async fn equals_its_backup(&self, db: &Database, version: Version) -> Result<bool, String> {
         let restorer = Restorer {
             runner: self.runner.clone(),
             version,
@@ -205,11 +246,7 @@ impl Preparation {
             apart: Rc::default(),
         };
         let look = async |restored| super::ledger::is_restored(&self.runner, db, restored).await;
-        let is_same = restorer.beside(db, look).await.map_err(|error| error.to_string())??;
-        if is_same {
-            super::ledger::reset(&self.runner, db).await?;
-        }
-        Ok(is_same)
+        restorer.beside(db, look).await.map_err(|error| error.to_string())?
     }
 
     /// What each file is by Litestream's own files beside it.
@@ -250,6 +287,7 @@ impl Preparation {
                     let behind = format!("({local}) is older than its backup on {} ({replica})", db.replica);
                     self.settle_behind(db, &behind)?
                 }
+                Ok(Standing::Unrelated { replica }) => self.settle_unrelated(db, &replica)?,
                 // With a newest file that is broken, the launch puts them all aside.
                 Ok(Standing::Apart { .. })
                     if matches!(file, Ok(ledger::Standing::NotSqlite | ledger::Standing::Broken(_))) =>
@@ -528,6 +566,29 @@ impl Preparation {
             tracing::warn!("{behind}: going on from it, as --if-behind ignore says");
             Ok(())
         })
+    }
+
+    /// Whether the database is to be restored: nothing beside it says that it is what the backup was made of, and it is not the same.
+    fn settle_unrelated(&self, db: &Database, replica: &Position) -> Result<bool, Failure> {
+        let (path, place) = (db.path.display(), &db.replica);
+        let why = format!(
+            "{path}: nothing of litestream's is beside it, and it is not what its replica {place} holds ({replica})"
+        );
+        match self.if_unrelated {
+            IfBehind::Refuse => Err(Failure::new(ExitCode::UNAVAILABLE, why).hint(
+                "nothing was changed: `--if-unrelated restore` keeps this file under another name and restores the backup; \
+                 `--if-unrelated adopt` takes this file for the truth, and what the backup has leaves the latest restore; if the \
+                 place is another database's, name this one's own",
+            )),
+            IfBehind::Restore => put_aside(db, &why).map(|()| true),
+            IfBehind::Ignore => {
+                tracing::warn!(
+                    "{why}: going on from it, as --if-unrelated adopt says; what is there can be restored by time or txid until its \
+                     retention ends"
+                );
+                Ok(false)
+            }
+        }
     }
 
     /// As [`Preparation::settle`], of a backup that was not made of the database, as far as anybody knows.

@@ -83,6 +83,10 @@ pub struct Setup {
     pub on_lock: OnLock,
     /// What happens to a database that is older than its backup.
     pub if_behind: IfBehind,
+    /// The same to one without Litestream's own files, which is not what its backup has.
+    pub if_unrelated: IfBehind,
+    /// How often the replicas are looked at while the app runs.
+    pub look: Duration,
     /// How long Litestream keeps its own files of single transactions at least; none for its default.
     pub l0_retention: Option<Duration>,
     /// How long a restore may go without progress.

@@ -383,6 +383,7 @@ impl Driver {
         self.world.databases.follow(&self.world.runner);
         if self.machine.phase() == Phase::Running {
             self.world.prove();
+            self.world.see();
             self.world.litestream.heard.snapshots.look(&self.world.runner);
         }
         let looks = self.world.databases.looked();

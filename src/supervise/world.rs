@@ -1,10 +1,12 @@
 //! The owners of all that is outside of the machine, and what takes more than one of them.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::Instant;
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -38,6 +40,8 @@ use crate::shim::Update;
 
 /// How many descriptors go with one message beside the memory: the kernel takes 253 (`unix(7)`).
 const MOST_LOCKS: usize = 200;
+/// How many look at replicas at once.
+const SEERS: usize = 4;
 
 /// Everything outside of the machine.
 pub(super) struct World {
@@ -53,6 +57,14 @@ pub(super) struct World {
     pub(super) litestream: Litestream,
     /// See [`Asker::looker`].
     looker: Rc<Semaphore>,
+    /// See [`Asker::seers`].
+    seers: Rc<Semaphore>,
+    /// See [`Asker::confirmed`].
+    confirmed: Rc<RefCell<BTreeMap<Db, u64>>>,
+    /// See [`Asker::lost`].
+    lost: Rc<RefCell<BTreeMap<Db, u64>>>,
+    /// When the replicas were looked at last.
+    seen: Instant,
     pub(super) notices: Notices,
     gate: Option<JoinHandle<()>>,
     drains: Vec<JoinHandle<()>>,
@@ -95,6 +107,10 @@ impl World {
             outbox,
             litestream: Litestream::new(),
             looker: Rc::new(Semaphore::new(1)),
+            seers: Rc::new(Semaphore::new(SEERS)),
+            confirmed: Rc::default(),
+            lost: Rc::default(),
+            seen: Instant::now(),
             notices: Notices::default(),
             gate: None,
             drains: Vec::new(),
@@ -145,6 +161,7 @@ impl World {
             allowed_version: self.setup.allowed_version.clone(),
             required_version: self.setup.required_version,
             if_behind: self.setup.if_behind,
+            if_unrelated: self.setup.if_unrelated,
             gate: self.setup.policy.gate,
             limit: self.setup.policy.gate_timeout,
             parallel: self.setup.restore_parallel,
@@ -226,6 +243,9 @@ impl World {
         Asker {
             snapshots: self.litestream.heard.snapshots.clone(),
             looker: self.looker.clone(),
+            seers: self.seers.clone(),
+            confirmed: self.confirmed.clone(),
+            lost: self.lost.clone(),
             launch: self.litestream.launches(),
             socket: self.folder.socket(),
             dbs: self.databases.roster.listed(),
@@ -355,6 +375,14 @@ impl World {
         let watch = &self.databases.watch;
         let (is_replaced, was_made) = (watch.is_replaced(db), watch.file(db).is_some());
         tokio::task::spawn_local(self.asker().unregister(db, database, is_replaced, was_made));
+    }
+
+    /// Looks at the replicas, if it is time.
+    pub(super) fn see(&mut self) {
+        if self.seen.elapsed() >= self.setup.look && self.litestream.version.confirms() {
+            self.seen = Instant::now();
+            tokio::task::spawn_local(self.asker().see_all());
+        }
     }
 
     /// Begins to compare all of a database for which that is due, if it is time.

@@ -120,12 +120,14 @@ litekeeper:
         timeout: 10m
         parallel: 4
         if-behind: refuse
+        if-unrelated: refuse
       gate:
         until: replicated
         timeout: 60s
       watch:
         max-lag: 5s
         on-lag: unready
+        look: 5m
         orphan-grace: 0s
       stop:
         signal: TERM
@@ -284,6 +286,7 @@ fn values(option: &str) -> [&'static str; 3] {
         "on-lag" => ["warn", "stop", "unready"],
         "on-lock" => ["wait", "wait=10s", "fail"],
         "if-behind" => ["restore", "ignore", "refuse"],
+        "if-unrelated" => ["restore", "adopt", "refuse"],
         "log-format" => ["json", "text", "json"],
         "log-level" => ["error", "debug", "warn"],
         "stop-signal" => ["USR1", "USR2", "HUP"],

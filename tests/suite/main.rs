@@ -86,6 +86,7 @@ mod rot;
 mod schema;
 mod secrets;
 mod section;
+mod seen;
 mod shown;
 mod signals;
 mod snapshots;

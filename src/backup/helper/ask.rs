@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 
 use super::order::{Formats, Order, Snapshot, Task};
 use crate::backup::listing::Found;
+use crate::backup::seen::Held;
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
 use crate::os::fd;
@@ -87,6 +88,14 @@ pub async fn header(
 /// Why nobody can tell, in the server's words.
 pub(in crate::backup) async fn formats(runner: &Runner, s3: &S3, limit: Duration) -> Result<Formats, String> {
     ask_s3(runner, s3, Task::Formats, limit).await
+}
+
+/// Tells which transactions a place on S3 has files of.
+///
+/// # Errors
+/// Why nobody can tell, in the server's words.
+pub(in crate::backup) async fn held(runner: &Runner, s3: &S3, limit: Duration) -> Result<Held, String> {
+    ask_s3(runner, s3, Task::Held, limit).await
 }
 
 /// Writes something to a database's place and removes it again. Only a folder and S3 are tried: of others nothing is said. The

@@ -25,7 +25,7 @@ mod s3;
 mod webdav;
 mod work;
 
-pub(super) use ask::formats;
+pub(super) use ask::{formats, held};
 pub use ask::{header, list, look_at, reach, remove, remove_folder, write};
 pub use certificates::{CERTIFICATE_FILES, CERTIFICATE_FOLDERS};
 pub(super) use order::Formats;

@@ -36,6 +36,8 @@ pub(super) enum Task {
     Header(u64),
     /// Tell when the newest file of each series was written.
     Formats,
+    /// Tell which transactions there are files of.
+    Held,
     /// Write something, and remove it again.
     Write,
     /// Tell what keeps a connection from being made, or what its server answers instead of a listing.

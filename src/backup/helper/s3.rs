@@ -19,6 +19,7 @@ use super::connect;
 use super::order::{Formats, Snapshot, TRIAL, Task};
 use crate::backup::listing::{Found, max_txid};
 use crate::backup::reach::status;
+use crate::backup::seen::Held;
 use crate::litestream::ltx;
 use crate::os::open;
 use crate::remote::S3;
@@ -53,6 +54,7 @@ pub(super) fn carry_out(place: &S3, task: Task) -> Result<Vec<u8>, String> {
             Task::Snapshot(txid) => printed(&snapshot(&store, &prefix, txid).await.map_err(said)?),
             Task::Header(txid) => printed(&newest_header(&store, &prefix, txid).await.map_err(said)?),
             Task::Formats => printed(&both(&store, &prefix).await.map_err(said)?),
+            Task::Held => printed(&held(&store, &prefix).await.map_err(said)?),
             Task::Write => printed(&left(&store, &prefix).await.map_err(said)?),
             // No store is needed to see that there is no way to one.
             Task::Reach => printed(&None::<String>),
@@ -102,7 +104,7 @@ async fn store(place: &S3, max_retries: usize) -> Result<AmazonS3, String> {
     let around = Surroundings::of(&variable, read)?;
     let endpoint = place.endpoint.clone().or_else(|| around.endpoint());
     let is_plain = endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http://"));
-    let agent = Agent::new(place.skip_verify, !is_plain);
+    let agent = Agent::new(place.skip_verify, !is_plain).listing(&place.bucket);
     let in_host = endpoint.as_ref().filter(|_| !place.path_style);
     let in_host = in_host.and_then(|endpoint| aws::with_bucket(endpoint, &place.bucket));
     let key = match (&place.access_key_id, &place.secret_access_key) {
@@ -292,6 +294,20 @@ async fn newest_header(
         Some(txid) => read(txid).await,
         None => Ok(None),
     }
+}
+
+/// See [`held`](super::held).
+async fn held(store: &AmazonS3, prefix: &Path) -> object_store::Result<Held> {
+    let (mut files, mut names) = (Vec::new(), store.list(Some(prefix)));
+    while let Some(object) = names.try_next().await? {
+        let parts: Option<Vec<_>> = object.location.prefix_match(prefix).map(Iterator::collect);
+        if let Some([level, file]) = parts.as_deref()
+            && is_level(level.as_ref())
+        {
+            files.extend(ltx::span(file.as_ref()));
+        }
+    }
+    Ok(Held::of(files.into_iter()))
 }
 
 /// See [`formats`].

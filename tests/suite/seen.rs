@@ -1,0 +1,187 @@
+//! What a replica has is looked at, and not only believed: a place is empty if it is proven to be, written to before an app starts
+//! without a database, and has what was confirmed.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::support::app::App;
+use crate::support::config::Replica;
+use crate::support::keeper::Keeper;
+use crate::support::litestream::{Backup, LATEST};
+use crate::support::s3::{KEY, S3, SECRET};
+use crate::support::sqlite;
+use crate::support::wait::{DEADLINE, wait_until};
+use crate::support::world::World;
+
+/// A server that answers everything with this page, as a portal or a console does; returns its endpoint.
+fn portal(page: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = listener.local_addr().expect("it listens");
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { continue };
+            std::thread::spawn(move || {
+                let mut request = [0; 4096];
+                while stream.read(&mut request).is_ok_and(|length| length > 0) {
+                    let head = format!(
+                        "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\n\r\n",
+                        page.len()
+                    );
+                    if stream.write_all(format!("{head}{page}").as_bytes()).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    format!("http://{address}")
+}
+
+fn on_s3(world: &World, endpoint: &str) -> std::path::PathBuf {
+    let replica = json!({"type": "s3", "bucket": "backups", "path": "app", "endpoint": endpoint, "region": "us-east-1",
+        "force-path-style": true, "access-key-id": KEY, "secret-access-key": SECRET});
+    world.write("litestream.yml", &json!({"dbs": [{"path": world.db(), "replica": replica}]}).to_string())
+}
+
+#[test]
+fn a_page_is_no_empty_replica() {
+    let pages = [
+        "<!DOCTYPE html><html><body>Welcome</body></html>",
+        "<ListAllMyBucketsResult><Buckets></Buckets></ListAllMyBucketsResult>",
+        "<ListBucketResult><Name>another</Name><IsTruncated>false</IsTruncated></ListBucketResult>",
+        "",
+    ];
+    for page in pages {
+        let world = World::new();
+        let config = on_s3(&world, &portal(page));
+        let keeper = Keeper::new(&world).config(&config).args(["--restore-timeout", "5s"]);
+        let ended = keeper.app(App::new(&world.trace()).exit(0)).run();
+        assert!(world.trace().is_empty(), "{page}: {}", ended.log);
+        ended.expect_code(69);
+        assert!(!world.db().exists());
+    }
+}
+
+#[test]
+fn a_replica_that_cannot_be_written_starts_no_app_without_a_database() {
+    let s3 = S3::start();
+    s3.bucket("backups");
+    let world = World::new();
+    let config = world.config(&s3.replica("backups", "app"));
+    s3.forbid_puts();
+    let keeper = Keeper::new(&world).config(&config).args(["--restore-timeout", "5s"]);
+    let ended = keeper.app(App::new(&world.trace()).exit(0)).run();
+    assert!(world.trace().is_empty(), "{}", ended.log);
+    ended.expect_code(69).expect_log("AccessDenied");
+}
+
+/// A database is gone, with all that is beside it.
+fn lose(path: &Path) {
+    let name = path.file_name().expect("it has one").to_string_lossy().into_owned();
+    for suffix in ["", "-wal", "-shm"] {
+        let _ = fs::remove_file(path.with_file_name(format!("{name}{suffix}")));
+    }
+    let _ = fs::remove_dir_all(path.with_file_name(format!(".{name}-litestream")));
+}
+
+/// A database with so many rows, and nothing of Litestream's.
+fn alone(path: &Path, rows: u64) {
+    lose(path);
+    sqlite::create(path, rows);
+}
+
+/// A world whose replica, a folder or on S3, has a backup of 5 rows.
+fn backed_up(replica: &Replica, world: &World) -> std::path::PathBuf {
+    let config = world.config(replica);
+    sqlite::create(&world.db(), 5);
+    let keeper = Keeper::new(world).config(&config);
+    let running = keeper.app(App::new(&world.trace()).ready().wait()).start();
+    world.trace().wait_nth(1, "ready");
+    running.stop(143);
+    config
+}
+
+#[test]
+fn a_database_that_nobody_knows_does_not_replace_a_backup() {
+    for on_a_server in [false, true] {
+        let s3 = S3::start();
+        s3.bucket("backups");
+        let world = World::new();
+        let replica =
+            if on_a_server { s3.replica("backups", "app") } else { Replica::folder(&world.path("backup")) };
+        let config = backed_up(&replica, &world);
+        alone(&world.db(), 2);
+        let ended = Keeper::new(&world).config(&config).app(App::new(&world.trace()).exit(0)).run();
+        ended
+            .expect_code(69)
+            .expect_log("--if-unrelated restore")
+            .expect_log("nothing of litestream's is beside it");
+        assert_eq!(sqlite::count(&world.db()), 2, "nothing was changed");
+        assert_eq!(sqlite::count(&Backup::Config(&config, &world.db()).restore(&world, LATEST)), 5);
+        let restored = Keeper::new(&world).config(&config).args(["--if-unrelated", "restore"]);
+        restored.app(App::new(&world.trace()).exit(0)).run().expect_code(0).expect_log("kept as");
+        assert_eq!(sqlite::count(&world.db()), 5);
+        alone(&world.db(), 3);
+        let adopted = Keeper::new(&world).config(&config).env("LITEKEEPER_IF_UNRELATED", "adopt");
+        adopted.app(App::new(&world.trace()).exit(0)).run().expect_code(0);
+        assert_eq!(sqlite::count(&Backup::Config(&config, &world.db()).restore(&world, LATEST)), 3);
+    }
+}
+
+#[test]
+fn a_database_that_is_what_its_backup_has_goes_on() {
+    let world = World::new();
+    let config = backed_up(&Replica::folder(&world.path("backup")), &world);
+    let restored = Backup::Config(&config, &world.db()).restore(&world, LATEST);
+    lose(&world.db());
+    fs::copy(restored, world.db()).expect("the world can be written");
+    let keeper = Keeper::new(&world).config(&config);
+    let ended = keeper.app(App::new(&world.trace()).exit(0)).run();
+    ended.expect_code(0).expect_log("going on from it").expect_log("everything is on the replica");
+}
+
+#[test]
+fn what_was_confirmed_is_there_or_is_copied_anew() {
+    for on_a_server in [false, true] {
+        let s3 = S3::start();
+        s3.bucket("backups");
+        let world = World::new();
+        let replica =
+            if on_a_server { s3.replica("backups", "app") } else { Replica::folder(&world.path("backup")) };
+        let ltx = if on_a_server { s3.folder("backups").join("app") } else { world.path("backup/ltx") };
+        let single = ltx.join(if on_a_server { "0000" } else { "0" });
+        let files = || fs::read_dir(&single).map_or(0, Iterator::count);
+        // Litestream begins a backup by itself where there is none when it uploads for the first time.
+        let write_and_empty = || {
+            let before = files();
+            sqlite::insert(&world.db(), 1);
+            wait_until("another file", DEADLINE, || files() > before);
+            fs::remove_dir_all(&ltx).expect("something is there");
+            sqlite::insert(&world.db(), 1);
+        };
+        let restored =
+            |config: &Path| sqlite::count(&Backup::Config(config, &world.db()).restore(&world, LATEST));
+        let config = backed_up(&replica, &world);
+        let start = |ready| {
+            let keeper = Keeper::new(&world).config(&config).args(["--look", "500ms"]);
+            let running = keeper.app(App::new(&world.trace()).ready().wait()).start();
+            world.trace().wait_nth(ready, "ready");
+            running
+        };
+        let running = start(2);
+        write_and_empty();
+        running.wait_log(1, "it was emptied or changed");
+        world.trace().wait_nth(3, "ready");
+        running.stop(143).expect_log("everything is on the replica");
+        assert_eq!(restored(&config), 7, "on a server: {on_a_server}");
+        let running = start(4);
+        write_and_empty();
+        // At a stop it is seen as well, however soon.
+        running.stop(143).expect_log("everything is on the replica");
+        assert_eq!(restored(&config), 9, "on a server: {on_a_server}");
+    }
+}
