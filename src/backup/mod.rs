@@ -4,7 +4,6 @@
 //! processes, and never waits without a limit.
 
 mod again;
-mod aside;
 mod bars;
 mod chosen;
 mod elsewhere;
@@ -14,6 +13,7 @@ pub mod helper;
 mod kin;
 pub mod listing;
 mod newest;
+mod quarantine;
 pub mod reach;
 pub mod remains;
 mod restore;
@@ -25,6 +25,6 @@ mod whole;
 pub use chosen::Chosen;
 pub use error::Error;
 pub use newest::Newest;
-pub use restore::{move_aside, move_metadata_aside};
+pub use restore::{quarantine_database, quarantine_metadata};
 pub use restorer::{Apart, Elsewhere, Outcome, Restorer};
 pub use standing::{NO_BACKUP, NOT_ITS_OWN, Standing, against, standing};

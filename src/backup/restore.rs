@@ -12,9 +12,9 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::again::Patience;
-use super::aside::{self, Remains};
 use super::bars::{self, bar};
 use super::error::Error;
+use super::quarantine::{self, Remains};
 use super::remains;
 use super::restorer::{Outcome, REPORT, Restorer};
 use super::search::{self};
@@ -68,9 +68,9 @@ impl Restorer {
         let folder = db.path.parent().unwrap_or(Path::new("/"));
         place::theirs(|| fs::create_dir_all(folder)).map_err(Error::io(folder))?;
         let output = db.hidden("-litekeeper-restore");
-        aside::remove_partial(&output);
+        quarantine::remove_partial(&output);
         // Who named it may have taken that back.
-        let _partial = aside::Partial(&output);
+        let _partial = quarantine::Partial(&output);
         let before = identity(&db.path);
         let started = Instant::now();
         let fetched = self.fetch_whole(db, &output, bars).await;
@@ -94,7 +94,7 @@ impl Restorer {
             },
             outcome => (outcome, None),
         };
-        aside::remove_partial(&output);
+        quarantine::remove_partial(&output);
         match &outcome {
             Ok(Outcome::Restored { size }) => {
                 tracing::info!(
@@ -131,12 +131,12 @@ impl Restorer {
     /// It cannot be restored.
     pub async fn beside<T>(&self, db: &Database, look: impl AsyncFnOnce(PathBuf) -> T) -> Result<T, Error> {
         let output = db.hidden("-litekeeper-restore");
-        aside::remove_partial(&output);
+        quarantine::remove_partial(&output);
         let looked = match self.fetch(db, &output, None, None, false).await {
             Ok(()) => Ok(look(output.clone()).await),
             Err(error) => Err(error),
         };
-        aside::remove_partial(&output);
+        quarantine::remove_partial(&output);
         looked
     }
 
@@ -198,7 +198,7 @@ impl Restorer {
             }
             match &ran {
                 Ok(said) if !said.is_success() && patience.waits(db, &said.reason()).await => {
-                    aside::remove_partial(output);
+                    quarantine::remove_partial(output);
                     refused = Some(said.clone());
                 }
                 Ok(_) | Err(_) => break ran,
@@ -266,7 +266,7 @@ impl Restorer {
             None if is_there => return Ok(Outcome::NoBackup),
             Some(_) | None => {}
         }
-        let moved = remains.move_away().map_err(Error::io(&db.path))?;
+        let moved = remains.quarantine().map_err(Error::io(&db.path))?;
         if let Some(text) = kept(&moved) {
             let text = format!("{text}, of a database {} that is gone", db.path.display());
             // With a backup in its place nobody misses it.
@@ -310,7 +310,7 @@ impl Restorer {
     }
 }
 
-/// What stands in the place of a database.
+/// Returns which file is at the path of a database: device and inode.
 fn identity(path: &Path) -> Option<(u64, u64)> {
     place::theirs(|| {
         let (folder, name) = Folder::of(path)?;
@@ -319,30 +319,30 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
     .ok()
 }
 
-/// Moves a database that is older than its backup out of the way, so that it counts as missing; says where it is.
+/// Puts a database that is older than its backup into quarantine, so that it counts as missing; says where it is.
 ///
 /// # Errors
 /// What the operating system says.
-pub fn move_aside(db: &Database) -> Result<String, Error> {
-    let moved = aside::move_whole(db).map_err(Error::io(&db.path))?;
+pub fn quarantine_database(db: &Database) -> Result<String, Error> {
+    let moved = quarantine::database(db).map_err(Error::io(&db.path))?;
     Ok(kept(&moved).unwrap_or_else(|| "nothing was there".to_owned()))
 }
 
-/// What was put aside, and where it is; none where nothing was.
-fn kept(moved: &[aside::Aside]) -> Option<String> {
-    let each = moved.iter().map(|aside| format!("{} kept as {}", aside.was.display(), aside.kept.display()));
+/// Says what was put into quarantine under which names; `None` where nothing was there.
+fn kept(moved: &[quarantine::Quarantined]) -> Option<String> {
+    let each = moved.iter().map(|one| format!("{} kept as {}", one.was.display(), one.kept.display()));
     let each: Vec<String> = each.collect();
-    let removed: usize = moved.iter().map(|aside| aside.removed).sum();
+    let removed: usize = moved.iter().map(|one| one.removed).sum();
     let older = if removed == 0 { "" } else { " (the newest three of each stay, older ones were removed)" };
     (!each.is_empty()).then(|| format!("{}{older}", each.join(", ")))
 }
 
-/// Moves Litestream's own files of a database out of the way, so that it begins with a fresh copy.
+/// Puts Litestream's own files of a database into quarantine, so that it begins with a fresh copy.
 ///
 /// # Errors
 /// What the operating system says.
-pub fn move_metadata_aside(db: &Database) -> Result<String, Error> {
-    let moved = aside::move_metadata(db).map_err(Error::io(&db.meta))?;
+pub fn quarantine_metadata(db: &Database) -> Result<String, Error> {
+    let moved = quarantine::metadata(db).map_err(Error::io(&db.meta))?;
     Ok(kept(&moved).unwrap_or_else(|| "nothing was there".to_owned()))
 }
 

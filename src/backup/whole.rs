@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use indicatif::MultiProgress;
 
-use super::aside;
 use super::error::Error;
 use super::newest::Newest;
+use super::quarantine;
 use super::remains;
 use super::restorer::{REPORT, Restorer};
 use super::search::{Search, Span, candidates};
@@ -61,7 +61,7 @@ impl Restorer {
             }
             Fetched::Broken(words) => {
                 // A connection that breaks in a new way looks the same. Nobody shall give rows up for that.
-                aside::remove_partial(output);
+                quarantine::remove_partial(output);
                 if matches!(self.fetched(db, output, txid, bars).await?, Fetched::Whole) {
                     tracing::warn!(
                         "{}: restored at the second try; at the first: {words}",
@@ -72,7 +72,7 @@ impl Restorer {
                 (format!("its backup cannot be restored: {words}"), false)
             }
         };
-        aside::remove_partial(output);
+        quarantine::remove_partial(output);
         let newest = self.newest_whole(db, output, txid, is_malformed, &what).await?;
         let (path, replica) = (db.path.clone(), db.replica.clone());
         Err(Error::Spoiled { db: path, replica, what, newest })
@@ -179,7 +179,7 @@ impl Restorer {
             tries += 1;
             let txid = txids[place];
             let tried = tokio::time::timeout(left, self.fetched(db, output, Some(txid), None)).await;
-            aside::remove_partial(output);
+            quarantine::remove_partial(output);
             let is_whole = match tried {
                 Ok(Ok(fetched)) => matches!(fetched, Fetched::Whole),
                 Ok(Err(Error::Refused { reason, .. })) if reason.contains(NO_BACKUP) => false,

@@ -29,7 +29,7 @@ pub enum Task {
     Inspect,
     /// Before all of it is copied: is it whole?
     Check,
-    /// Put Litestream's own files aside, so that it begins anew.
+    /// Put Litestream's own files into quarantine, so that it begins with a fresh copy.
     Reset,
     /// Compare all of it with a restored backup, which is named in place of the metadata folder.
     Restored,

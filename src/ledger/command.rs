@@ -291,13 +291,13 @@ impl Ledger<'_> {
     /// Litestream without files of its own asks the replica where it was, and copies the whole database behind that
     /// (`checkDatabaseBehindReplica` in its db.go).
     fn reset(&self) -> io::Result<Answer> {
-        let (ltx, aside) = (self.meta.join("ltx"), self.meta.join("ltx-broken"));
-        match std::fs::remove_dir_all(&aside) {
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory => std::fs::remove_file(&aside)?,
+        let (ltx, quarantine) = (self.meta.join("ltx"), self.meta.join("ltx-broken"));
+        match std::fs::remove_dir_all(&quarantine) {
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => std::fs::remove_file(&quarantine)?,
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Err(_) | Ok(()) => {}
         }
-        std::fs::rename(ltx, aside)?;
+        std::fs::rename(ltx, quarantine)?;
         Ok(Answer::New)
     }
 

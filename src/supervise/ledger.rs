@@ -219,7 +219,7 @@ pub(super) fn resized_other(database: &Database, was: u32, now: u32, why: &str) 
     ))
 }
 
-/// Has Litestream's own files put aside, which neither it nor anybody else can go on from.
+/// Puts Litestream's own files into quarantine, from which nothing can go on.
 ///
 /// # Errors
 /// Why it cannot be done.
@@ -240,7 +240,7 @@ pub(super) async fn is_restored(
     Ok(matches!(ask(runner, Task::Restored, &other, WHOLE).await?, Answer::Equal { .. }))
 }
 
-/// Why a database is copied whose metadata was put aside.
+/// Says why a database is copied whose metadata is in quarantine.
 fn broken(why: &str) -> String {
     format!("litestream's own file is broken, and was put aside with the others ({why})")
 }

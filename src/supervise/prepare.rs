@@ -250,7 +250,7 @@ impl Preparation {
                     let behind = format!("({local}) is older than its backup on {} ({replica})", db.replica);
                     self.settle_behind(db, &behind)?
                 }
-                // With a newest file that is broken, the launch puts them all aside.
+                // With a newest file that is broken, the launch puts them all into quarantine.
                 Ok(Standing::Apart { .. })
                     if matches!(file, Ok(ledger::Standing::NotSqlite | ledger::Standing::Broken(_))) =>
                 {
@@ -289,7 +289,7 @@ impl Preparation {
             }
         }
         for db in &prepared.missing {
-            // It is put aside, for its backup.
+            // It is put into quarantine, for its backup.
             self.owing.borrow_mut().remove(&db.path);
         }
         let missing: HashSet<&PathBuf> = prepared.missing.iter().map(|db| &db.path).collect();
@@ -390,7 +390,7 @@ impl Preparation {
                 if !is_replica_empty {
                     return Err(super::ledger::resized(db, was, now));
                 }
-                let kept = backup::move_metadata_aside(db).map_err(|error| failure(&error))?;
+                let kept = backup::quarantine_metadata(db).map_err(|error| failure(&error))?;
                 tracing::warn!(
                     "{path}: its pages have {now} bytes now, and those that litestream has copied have {was}; {} holds no backup: \
                      beginning with a fresh copy; {kept}",
@@ -511,7 +511,7 @@ impl Preparation {
         match self.if_behind {
             IfBehind::Refuse => Err(refusal()),
             IfBehind::Ignore => go_on().map(|()| false),
-            IfBehind::Restore => put_aside(db, why).map(|()| true),
+            IfBehind::Restore => quarantine(db, why).map(|()| true),
         }
     }
 
@@ -551,7 +551,7 @@ impl Preparation {
             )
         };
         self.settle(db, &apart, refusal, || {
-            let kept = backup::move_metadata_aside(db).map_err(|error| failure(&error))?;
+            let kept = backup::quarantine_metadata(db).map_err(|error| failure(&error))?;
             tracing::warn!(
                 "{apart}: beginning with a fresh copy on top of it, as --if-behind ignore says; {kept}"
             );
@@ -575,14 +575,14 @@ fn refuse_newer_files(db: &Database, version: Version) -> Result<(), Failure> {
     Err(Failure::new(ExitCode::UNAVAILABLE, message).hint(Refusal::Newer.hint()))
 }
 
-/// Keeps the file under another name; the backup takes its place.
-fn put_aside(db: &Database, why: &str) -> Result<(), Failure> {
-    let kept = backup::move_aside(db).map_err(|error| failure(&error))?;
+/// Puts the database into quarantine; the backup takes its place.
+fn quarantine(db: &Database, why: &str) -> Result<(), Failure> {
+    let kept = backup::quarantine_database(db).map_err(|error| failure(&error))?;
     tracing::warn!("{why}: the backup is restored in its place; {kept}");
     Ok(())
 }
 
-/// Puts Litestream's own files aside for a replica that they cannot be uploaded to: it holds nothing, and they do not
+/// Puts Litestream's own files into quarantine for a replica that they cannot be uploaded to: it holds nothing, and they do not
 /// begin where a backup begins. Litestream would wait for ever.
 fn begin_anew(db: &Database, first: u64, replica: Option<&Position>) -> Result<(), Failure> {
     let (path, place) = (db.path.display(), &db.replica);
@@ -598,7 +598,7 @@ fn begin_anew(db: &Database, first: u64, replica: Option<&Position>) -> Result<(
              copy on top of what {place} holds, move {meta} away"
         )));
     }
-    let kept = backup::move_metadata_aside(db).map_err(|error| failure(&error))?;
+    let kept = backup::quarantine_metadata(db).map_err(|error| failure(&error))?;
     tracing::warn!(
         "{path}: {place} holds no backup (it was emptied, or is another one than before), and litestream's local files begin \
          at txid {first} only: beginning with a fresh copy; {kept}"
