@@ -7,8 +7,8 @@ use indicatif::MultiProgress;
 
 use super::again;
 use super::error::Error;
+use super::freshness::NO_BACKUP;
 use super::restorer::{Elsewhere, Outcome, Restorer};
-use super::standing::NO_BACKUP;
 use crate::litestream::argv;
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;

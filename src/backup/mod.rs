@@ -1,4 +1,4 @@
-//! Getting a database back, and knowing how it stands to its backup.
+//! Restoring a database, and comparing one that is here with its backup.
 //!
 //! Architecture invariant: this room imports `core`, `os`, `sqlite` and `litestream`. It decides nothing about
 //! processes, and never waits without a limit.
@@ -9,6 +9,7 @@ mod chosen;
 mod elsewhere;
 mod error;
 mod formats;
+mod freshness;
 pub mod helper;
 mod kin;
 pub mod listing;
@@ -19,12 +20,11 @@ pub mod remains;
 mod restore;
 mod restorer;
 pub mod search;
-mod standing;
 mod whole;
 
 pub use chosen::Chosen;
 pub use error::Error;
+pub use freshness::{Freshness, NO_BACKUP, NOT_ITS_OWN, against, freshness};
 pub use newest::Newest;
 pub use restore::{quarantine_database, quarantine_metadata};
 pub use restorer::{Apart, Elsewhere, Outcome, Restorer};
-pub use standing::{NO_BACKUP, NOT_ITS_OWN, Standing, against, standing};

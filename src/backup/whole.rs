@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 use indicatif::MultiProgress;
 
 use super::error::Error;
+use super::freshness::NO_BACKUP;
 use super::newest::Newest;
 use super::quarantine;
 use super::remains;
 use super::restorer::{REPORT, Restorer};
 use super::search::{Search, Span, candidates};
-use super::standing::NO_BACKUP;
 use crate::foreign::piece;
 use crate::litestream::argv;
 use crate::litestream::command;

@@ -20,7 +20,7 @@ use super::rules::{
     DATABASE_BEHIND, DISK_SPACE, LEFT_BEHIND, NO_BACKUP, NO_BEGINNING, NOT_WRITTEN, OTHER_BACKUP,
     REPLICA_LIST, REPLICA_READ, REPLICA_WRITE,
 };
-use crate::backup::{self, Standing, helper};
+use crate::backup::{self, Freshness, helper};
 use crate::config::lint::{Lint, Rule};
 use crate::config::{Config, Database, GenerateOptions, Kind, Owner, Replica, Series};
 use crate::litestream::argv;
@@ -189,8 +189,8 @@ impl Trial {
             )));
         }
         let (there, db, limit) = (Some(replicated.clone()), self.known(database), self.online.limit);
-        let standing = backup::against(&runner, version, &config, &db, there, limit).await;
-        Ok(matches!(standing, Standing::Apart { first: None, .. }).then(|| {
+        let freshness = backup::against(&runner, version, &config, &db, there, limit).await;
+        Ok(matches!(freshness, Freshness::Apart { first: None, .. }).then(|| {
             let message = format!(
                 "{place} ends at {replicated}, and that transaction is another one than that of `{path}`: {}",
                 backup::NOT_ITS_OWN

@@ -9,8 +9,8 @@ use tokio::task::JoinHandle;
 
 use super::outside::Outside;
 use super::resolver::Question;
-use super::roster::Listed;
 use super::rounds::Rounds;
+use super::table::Listed;
 use super::tenants::Tenants;
 use crate::core::{Db, Wanted as _};
 use crate::litestream::database::Database;

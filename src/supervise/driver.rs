@@ -11,9 +11,9 @@ use super::beforehand;
 use super::control_socket;
 use super::message::Message;
 use super::reload;
-use super::roster::Roster;
 use super::runtime_folder::RuntimeFolder;
 use super::setup::{Looked, Setup};
+use super::table::DatabaseTable;
 use super::twins::Source;
 use super::workplace::Workplace;
 use super::world::World;
@@ -112,8 +112,8 @@ pub fn supervise(mut setup: Setup, log: &'static Outlet) -> Result<ExitCode, Fai
             inherit: Vec::new(),
         };
         reload::listen(&folder, outbox.clone()).map_err(os(&folder.keeper_socket().display().to_string()))?;
-        let roster = Roster::new(&setup.dbs, locks);
-        let mut world = World::new(setup, folder, roster, (listening, workplace), runner, outbox);
+        let table = DatabaseTable::new(&setup.dbs, locks);
+        let mut world = World::new(setup, folder, table, (listening, workplace), runner, outbox);
         world.write_elsewhere().map_err(os("runtime folder"))?;
         Driver::new(world).run(&signals, inbox).await
     })
@@ -225,7 +225,7 @@ impl Driver {
         if is_undrained && self.world.litestream.version.is_ltx() {
             self.owe(signals).await;
         }
-        self.world.databases.roster.let_go(Instant::now() + LETTING_GO);
+        self.world.databases.table.let_go(Instant::now() + LETTING_GO);
         left?;
         self.world.notices.end(code, cause)
     }
@@ -236,7 +236,7 @@ impl Driver {
     async fn leave(&self, signals: &AsyncFd<Signals>) -> Result<(), Failure> {
         let began = Instant::now();
         let mut leaving = JoinSet::new();
-        for (_, database) in self.world.databases.roster.listed().iter() {
+        for (_, database) in self.world.databases.table.listed().iter() {
             let (runner, database) = (self.world.runner.clone(), database.clone());
             let snapshots = self.world.litestream.heard.snapshots.clone();
             leaving.spawn_local(async move {
@@ -297,7 +297,7 @@ impl Driver {
     async fn owe(&self, signals: &AsyncFd<Signals>) {
         let mut owing = JoinSet::new();
         for db in self.world.notices.undrained() {
-            let database = self.world.databases.roster.get(*db).filter(|database| database.exists());
+            let database = self.world.databases.table.get(*db).filter(|database| database.exists());
             if let Some(database) = database {
                 owing.spawn_local(ledger::owe(self.world.runner.clone(), database.clone()));
             }

@@ -91,7 +91,7 @@ impl Driver {
 
     /// Those of them that no restore has made: their metadata was here, and no backup. Litestream finds none either.
     pub(super) fn not_restored(&self) -> Vec<Db> {
-        let named = self.world.databases.roster.all_named();
+        let named = self.world.databases.table.all_named();
         let is_lost = |(_, named): &(Db, &Named)| {
             matches!(named.entry, Entry::InFolder(..)) && !named.database.exists()
         };
@@ -107,7 +107,7 @@ impl Driver {
     /// Litestream takes in whatever appears, also over the backup of another file: that cannot be kept from
     /// it, and the latest restore is the new one's from then on.
     pub(super) fn warn_of_a_backup(&self, db: Db) {
-        let Some(Named { entry: Entry::InFolder(_, below), .. }) = self.world.databases.roster.named(db)
+        let Some(Named { entry: Entry::InFolder(_, below), .. }) = self.world.databases.table.named(db)
         else {
             return;
         };
@@ -157,7 +157,7 @@ impl Driver {
         if self.world.setup.folders.is_empty() || !due || !runs {
             return;
         }
-        let listed = self.world.databases.roster.listed();
+        let listed = self.world.databases.table.listed();
         let known: BTreeSet<PathBuf> = listed.iter().map(|(_, database)| database.path.clone()).collect();
         let mut new = Vec::new();
         for (place, folder) in self.world.setup.folders.iter().enumerate() {

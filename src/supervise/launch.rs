@@ -47,7 +47,7 @@ impl Driver {
         if self.world.setup.policy.resolves {
             self.world.write_config();
         }
-        self.world.databases.roster.is_told();
+        self.world.databases.table.is_told();
         self.world.litestream.launch();
         self.world.notices.relaunched();
         self.world.discovery.abort_registrations();
@@ -138,7 +138,7 @@ impl Driver {
         // A descriptor and not a path: it is this very version even when the file was replaced, it
         // needs no quoting, and a user who may not see the file can execute it.
         let exec = format!("{} __shim {}", fd::path(&program).display(), fd::number(&theirs));
-        let locks = self.world.databases.roster.locks().chain([self.world.folder.lock().give().as_raw_fd()]);
+        let locks = self.world.databases.table.locks().chain([self.world.folder.lock().give().as_raw_fd()]);
         let env: Vec<_> =
             self.world.runner.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let spawn = Spawn {

@@ -11,7 +11,7 @@ use super::message::Message;
 use crate::core::{Db, ExitCode};
 use crate::error::Failure;
 use crate::foreign::piece;
-use crate::ledger::{Answer, Request, Standing, Task};
+use crate::ledger::{Answer, Freshness, Request, Task};
 use crate::litestream::command::Runner;
 use crate::litestream::control;
 use crate::litestream::database::Database;
@@ -85,10 +85,10 @@ async fn ask_with(
 ///
 /// # Errors
 /// Why nobody can tell.
-pub(super) async fn inspect(runner: &Runner, database: &Database) -> Result<(Standing, bool), String> {
+pub(super) async fn inspect(runner: &Runner, database: &Database) -> Result<(Freshness, bool), String> {
     match ask(runner, Task::Inspect, database, WHOLE).await? {
-        Answer::Stands(standing) => Ok((standing, false)),
-        Answer::Owes(standing) => Ok((standing, true)),
+        Answer::Stands(freshness) => Ok((freshness, false)),
+        Answer::Owes(freshness) => Ok((freshness, true)),
         other => Err(format!("no answer: {other:?}")),
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use super::app_tree::AppTree;
 use super::message::{Message, Outbox};
-use super::roster::Listed;
+use super::table::Listed;
 use crate::litestream::command::Runner;
 use crate::litestream::database::{Database, with_suffix};
 use crate::os::place;

@@ -15,7 +15,7 @@ use super::prepare::{self, Preparation};
 use super::runtime_folder::Written;
 use super::setup::OnLock;
 use super::twins::{self, Source};
-use crate::backup::{self, Restorer, Standing};
+use crate::backup::{self, Freshness, Restorer};
 use crate::core::{Db, ExitCode};
 use crate::error::Failure;
 use crate::litestream::command::Runner;
@@ -174,13 +174,13 @@ pub(super) async fn takes_it(
     limit: Duration,
     goes_on: bool,
 ) -> Result<(), Failure> {
-    let standing = backup::standing(&runner, version, config.path(), &database, limit).await;
-    let other = match standing.map_err(|error| prepare::failure(&error))? {
-        Standing::Current | Standing::Empty | Standing::Cut { replica: None, .. } => None,
-        Standing::Behind { .. } | Standing::Apart { .. } if goes_on => None,
-        Standing::Behind { replica, .. }
-        | Standing::Apart { replica, .. }
-        | Standing::Cut { replica: Some(replica), .. } => Some(replica),
+    let freshness = backup::freshness(&runner, version, config.path(), &database, limit).await;
+    let other = match freshness.map_err(|error| prepare::failure(&error))? {
+        Freshness::Current | Freshness::Empty | Freshness::Cut { replica: None, .. } => None,
+        Freshness::Behind { .. } | Freshness::Apart { .. } if goes_on => None,
+        Freshness::Behind { replica, .. }
+        | Freshness::Apart { replica, .. }
+        | Freshness::Cut { replica: Some(replica), .. } => Some(replica),
     };
     let (path, place) = (database.path.display(), &database.replica);
     if let Some(other) = other {

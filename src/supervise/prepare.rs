@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::setup::{Faults, IfBehind, Looked};
-use crate::backup::{self, Chosen, Restorer, Standing};
+use crate::backup::{self, Chosen, Freshness, Restorer};
 use crate::core::{ExitCode, Gate};
 use crate::error::Failure;
 use crate::ledger;
@@ -78,9 +78,9 @@ fn warn_of_names(present: &[Database]) {
 struct Present<'a> {
     db: &'a Database,
     /// How it stands to its backup.
-    standing: Result<Standing, backup::Error>,
+    freshness: Result<Freshness, backup::Error>,
     /// What it is by Litestream's files beside it.
-    file: Result<ledger::Standing, String>,
+    file: Result<ledger::Freshness, String>,
 }
 
 impl Preparation {
@@ -100,7 +100,7 @@ impl Preparation {
         }
         let expected = async {
             // Asking costs a process for each database, so not before the version is known to matter.
-            if present.is_empty() { Vec::new() } else { self.standings(&present, EXPECTED).await }
+            if present.is_empty() { Vec::new() } else { self.freshness_of(&present, EXPECTED).await }
         };
         let asked = async {
             match known {
@@ -108,14 +108,14 @@ impl Preparation {
                 None => self.version().await,
             }
         };
-        let (version, mut standings, files) = tokio::join!(asked, expected, self.inspect(&present));
+        let (version, mut fresh, files) = tokio::join!(asked, expected, self.inspect(&present));
         let version = version?;
         // What Litestream refuses of a configuration it says of each database, in words of its own.
         (self.check)(version.is_ltx())?;
         if !version.plans() && !present.is_empty() {
-            standings = self.standings(&present, version).await;
+            fresh = self.freshness_of(&present, version).await;
         }
-        let mut present = zip(&present, standings, files);
+        let mut present = zip(&present, fresh, files);
         self.recognise(version, &mut present).await;
         self.settle_all(version, &self.dbs, present)
     }
@@ -136,7 +136,7 @@ impl Preparation {
         let present = if db[0].exists() { db } else { &[] };
         warn_of_names(present);
         let files = self.inspect(present).await;
-        let standings = match listed {
+        let fresh = match listed {
             Some(replica) => {
                 let ask = |db: Database, runner: Runner| {
                     let (config, limit, replica) = (self.config.clone(), self.limit, replica.clone());
@@ -144,9 +144,9 @@ impl Preparation {
                 };
                 self.of_each(present, ask).await
             }
-            None => self.standings(present, version).await,
+            None => self.freshness_of(present, version).await,
         };
-        let mut present = zip(present, standings, files);
+        let mut present = zip(present, fresh, files);
         self.recognise(version, &mut present).await;
         Ok(!self.settle_all(version, db, present)?.missing.is_empty())
     }
@@ -154,15 +154,15 @@ impl Preparation {
     /// Which of those that Litestream's own files beside them call older than their backups are what these have: it is the
     /// files that are older, or some of them are missing.
     async fn recognise(&self, version: Version, present: &mut [Present<'_>]) {
-        use ledger::Standing::{
+        use ledger::Freshness::{
             Broken, Current, Damaged, Malformed, New, NotSqlite, Older, Other, Parted, Resized, Unfounded,
             Written,
         };
         if !version.is_ltx() || self.if_behind == IfBehind::Ignore {
             return;
         }
-        for Present { db, standing, file } in present {
-            let Ok(Standing::Behind { local, replica }) = standing else { continue };
+        for Present { db, freshness, file } in present {
+            let Ok(Freshness::Behind { local, replica }) = freshness else { continue };
             match file {
                 // Then these tell already that it is older, or damaged.
                 Ok(Older(_) | Other { .. } | NotSqlite | Malformed { .. }) | Err(_) => continue,
@@ -185,7 +185,7 @@ impl Preparation {
                         "{path}: litestream's own files beside it are older than its backup ({local}, {replica}), and the database is not: they are put aside"
                     );
                     let why = "litestream's own files beside it were older than its backup".to_owned();
-                    (*standing, *file) = (Ok(Standing::Current), Ok(Parted { why, since: None }));
+                    (*freshness, *file) = (Ok(Freshness::Current), Ok(Parted { why, since: None }));
                 }
                 Err(why) => tracing::warn!("{path}: cannot be compared with its backup: {why}"),
             }
@@ -213,17 +213,17 @@ impl Preparation {
     }
 
     /// What each file is by Litestream's own files beside it.
-    async fn inspect(&self, present: &[Database]) -> Vec<Result<ledger::Standing, String>> {
-        use ledger::Standing::{Parted, Written};
+    async fn inspect(&self, present: &[Database]) -> Vec<Result<ledger::Freshness, String>> {
+        use ledger::Freshness::{Parted, Written};
         let ask = |db: Database, runner: Runner| {
             let owing = self.owing.clone();
             async move {
-                let (standing, is_owed) = super::ledger::inspect(&runner, &db).await?;
+                let (freshness, is_owed) = super::ledger::inspect(&runner, &db).await?;
                 // Nothing that is not copied can have been uploaded.
-                if is_owed || matches!(standing, Parted { .. } | Written { .. }) {
+                if is_owed || matches!(freshness, Parted { .. } | Written { .. }) {
                     owing.borrow_mut().insert(db.path.clone());
                 }
-                Ok(standing)
+                Ok(freshness)
             }
         };
         self.of_each(present, ask).await
@@ -237,36 +237,36 @@ impl Preparation {
     ) -> Result<Prepared, Failure> {
         let missing = dbs.iter().filter(|db| !db.exists()).cloned().collect();
         let mut prepared = Prepared { version, missing, inspected: Vec::new(), whole: Vec::new() };
-        for Present { db, standing, file } in present {
+        for Present { db, freshness, file } in present {
             refuse_newer_files(db, version)?;
-            let is_empty = matches!(standing, Ok(Standing::Empty | Standing::Cut { replica: None, .. }));
+            let is_empty = matches!(freshness, Ok(Freshness::Empty | Freshness::Cut { replica: None, .. }));
             // What nobody has ever replicated is no run's, and as it was before this one.
             if is_empty && position::local(version, &db.meta).is_some() {
                 self.owing.borrow_mut().insert(db.path.clone());
             }
-            let behind = match standing {
-                Ok(Standing::Current | Standing::Empty) => false,
-                Ok(Standing::Behind { local, replica }) => {
+            let behind = match freshness {
+                Ok(Freshness::Current | Freshness::Empty) => false,
+                Ok(Freshness::Behind { local, replica }) => {
                     let behind = format!("({local}) is older than its backup on {} ({replica})", db.replica);
                     self.settle_behind(db, &behind)?
                 }
                 // With a newest file that is broken, the launch puts them all into quarantine.
-                Ok(Standing::Apart { .. })
-                    if matches!(file, Ok(ledger::Standing::NotSqlite | ledger::Standing::Broken(_))) =>
+                Ok(Freshness::Apart { .. })
+                    if matches!(file, Ok(ledger::Freshness::NotSqlite | ledger::Freshness::Broken(_))) =>
                 {
                     false
                 }
-                Ok(Standing::Apart { replica, first }) => {
+                Ok(Freshness::Apart { replica, first }) => {
                     if !self.settle_apart(db, &replica, first)? {
                         prepared.inspected.push(db.path.clone());
                         continue;
                     }
                     true
                 }
-                Ok(Standing::Cut { first, replica }) => {
+                Ok(Freshness::Cut { first, replica }) => {
                     let is_refused = match file {
-                        Ok(ledger::Standing::NotSqlite) => true,
-                        Ok(ledger::Standing::Malformed { .. }) => {
+                        Ok(ledger::Freshness::NotSqlite) => true,
+                        Ok(ledger::Freshness::Malformed { .. }) => {
                             is_empty && self.if_behind != IfBehind::Ignore
                         }
                         _ => false,
@@ -311,11 +311,11 @@ impl Preparation {
     fn settle_file(
         &self,
         db: &Database,
-        file: Result<ledger::Standing, String>,
+        file: Result<ledger::Freshness, String>,
         is_replica_empty: bool,
         prepared: &mut Prepared,
     ) -> Result<bool, Failure> {
-        use ledger::Standing::{
+        use ledger::Freshness::{
             Broken, Current, Damaged, Malformed, New, NotSqlite, Older, Other, Parted, Resized, Unfounded,
             Written,
         };
@@ -464,14 +464,14 @@ impl Preparation {
         }
     }
 
-    async fn standings(
+    async fn freshness_of(
         &self,
         present: &[Database],
         version: Version,
-    ) -> Vec<Result<Standing, backup::Error>> {
+    ) -> Vec<Result<Freshness, backup::Error>> {
         let ask = |db: Database, runner: Runner| {
             let (config, limit) = (self.config.clone(), self.limit);
-            async move { backup::standing(&runner, version, &config, &db, limit).await }
+            async move { backup::freshness(&runner, version, &config, &db, limit).await }
         };
         self.of_each(present, ask).await
     }
@@ -614,11 +614,11 @@ fn is_full(error: &str) -> bool {
 
 fn zip<'a>(
     present: &'a [Database],
-    standings: Vec<Result<Standing, backup::Error>>,
-    files: Vec<Result<ledger::Standing, String>>,
+    fresh: Vec<Result<Freshness, backup::Error>>,
+    files: Vec<Result<ledger::Freshness, String>>,
 ) -> Vec<Present<'a>> {
-    let both = standings.into_iter().zip(files);
-    present.iter().zip(both).map(|(db, (standing, file))| Present { db, standing, file }).collect()
+    let both = fresh.into_iter().zip(files);
+    present.iter().zip(both).map(|(db, (freshness, file))| Present { db, freshness, file }).collect()
 }
 
 /// A backup's error, as the program's end.

@@ -105,14 +105,14 @@ impl Driver {
     fn refuse_many(&self, named: &[Named]) -> Result<(), Failure> {
         let there = |database: &Database| usize::from(database.exists());
         let number =
-            self.world.databases.roster.listed().iter().map(|(_, database)| there(database)).sum::<usize>()
+            self.world.databases.table.listed().iter().map(|(_, database)| there(database)).sum::<usize>()
                 + named.iter().map(|named| there(&named.database)).sum::<usize>();
         (self.world.setup.faults)(Looked::Number(number))
     }
 
     /// Somebody wants the sources to be asked now.
     pub(super) fn reload(&mut self, asker: Asking) {
-        if asker.holding().is_some_and(|lock| !self.world.databases.roster.has_lock(lock)) {
+        if asker.holding().is_some_and(|lock| !self.world.databases.table.has_lock(lock)) {
             return asker.refuse();
         }
         let refused = if !self.world.setup.policy.resolves {
@@ -196,7 +196,7 @@ impl Driver {
 
     /// Those that are not there yet.
     fn strangers(&self, named: &[Named]) -> Vec<Named> {
-        let listed = self.world.databases.roster.listed();
+        let listed = self.world.databases.table.listed();
         let there: HashSet<&Path> = listed.iter().map(|(_, database)| database.path.as_path()).collect();
         named.iter().filter(|named| !there.contains(named.database.path.as_path())).cloned().collect()
     }

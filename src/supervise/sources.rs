@@ -79,7 +79,7 @@ impl Driver {
 
     /// Tells the machine what is known by now of what earlier runs left.
     pub(super) fn tell_owed(&mut self) {
-        let listed = self.world.databases.roster.listed();
+        let listed = self.world.databases.table.listed();
         let owed = self.world.restores.take_owed(&listed);
         owed.into_iter().for_each(|db| self.handle(Event::Owed(db)));
     }
@@ -198,7 +198,7 @@ impl Driver {
         // It may have made a database since the last look, or another one in its place.
         self.world.discovery.folders.look_soon();
         self.look(false);
-        for (_, database) in self.world.databases.roster.listed().iter() {
+        for (_, database) in self.world.databases.table.listed().iter() {
             wal::settle(&self.world.runner, &database.path);
         }
     }
@@ -277,7 +277,7 @@ impl Driver {
             }
             Message::LookAtUse => {
                 let world = &self.world;
-                world.used.look(world.databases.roster.listed(), &world.runner, &world.tree);
+                world.used.look(world.databases.table.listed(), &world.runner, &world.tree);
             }
             Message::LetGo(hold) => self.world.tree.let_go(hold),
             // A new file can have the number of the deleted one.
@@ -396,7 +396,7 @@ impl Driver {
 
     /// Looks for what a process left that was just killed, before Litestream looks at it.
     pub(super) fn look_at_leftovers(&mut self) {
-        for (db, _) in self.world.databases.roster.listed().iter() {
+        for (db, _) in self.world.databases.table.listed().iter() {
             self.look_for_orphans(*db);
         }
     }
@@ -451,7 +451,7 @@ impl Driver {
 
     /// Whether the app has started a Litestream of its own, or somebody else has.
     fn look_for_doubles(&mut self) {
-        let listed = self.world.databases.roster.listed();
+        let listed = self.world.databases.table.listed();
         if let Some((db, failure)) =
             twins::doubled(&Others::now(), listed.iter().map(|(db, database)| (*db, database)))
         {
@@ -466,7 +466,7 @@ impl Driver {
         // That nobody takes the run's folder for one that was left: its name is this process's own number.
         let _ = world.folder.lock().keep();
         let (mut anew, mut lost) = (Vec::new(), Vec::new());
-        for (db, database, lock) in world.databases.roster.locked() {
+        for (db, database, lock) in world.databases.table.locked() {
             let path = database.path.display();
             match twins::look(database, lock, &world.folder) {
                 Look::Held => drop(world.databases.barred.remove(&db)),
@@ -491,7 +491,7 @@ impl Driver {
             }
         }
         for (db, lock) in anew {
-            world.databases.roster.renew(db, lock);
+            world.databases.table.renew(db, lock);
         }
         for (db, failure) in lost {
             self.world.notices.fail(Cause::Taken, failure);

@@ -74,13 +74,13 @@ impl Driver {
             }
             Step::Take(db, lock) => {
                 if let Some(tenant) = world.discovery.tenants.get(db) {
-                    world.databases.roster.put(db, tenant.named.clone(), lock);
+                    world.databases.table.put(db, tenant.named.clone(), lock);
                 }
             }
             Step::Release(lock) => lock.release(),
             Step::Respell(db) => {
                 if let Some(tenant) = world.discovery.tenants.get(db) {
-                    world.databases.roster.rename(db, tenant.named.clone());
+                    world.databases.table.rename(db, tenant.named.clone());
                 }
             }
             Step::RegisterAgain(db, before) => world.register_again(db, before.named),
@@ -96,7 +96,7 @@ impl Driver {
             Step::Drain(db) => world.drain_too(db),
             Step::Went { db, given_up } => {
                 let (path, replica) = world.place_of(db);
-                let exists = world.databases.roster.get(db).is_some_and(|database| database.exists());
+                let exists = world.databases.table.get(db).is_some_and(|database| database.exists());
                 if given_up && exists {
                     world.discovery.rounds.refuse(&path, too_late(&path));
                 } else if given_up {

@@ -22,9 +22,9 @@ use super::notices::Notices;
 use super::prepare::{self, Preparation};
 use super::resolver::{self, Question};
 use super::restores::Restores;
-use super::roster::{Listed, Roster};
 use super::runtime_folder::{RuntimeFolder, Written};
 use super::setup::Setup;
+use super::table::{DatabaseTable, Listed};
 use super::workplace::Workplace;
 use crate::backup::{self, Apart, Restorer};
 use crate::core::{Cause, Db, Event, ExitCode, Gate};
@@ -62,7 +62,7 @@ impl World {
     pub(super) fn new(
         setup: Setup,
         folder: RuntimeFolder,
-        roster: Roster,
+        table: DatabaseTable,
         (listening, workplace): (Vec<OwnedFd>, Workplace),
         runner: Runner,
         outbox: Outbox,
@@ -86,7 +86,7 @@ impl World {
         Self {
             discovery: Discovery::new(question, setup.dbs.len(), setup.restore_parallel),
             used: Use::default(),
-            databases: Databases::new(roster, setup.l0_retention),
+            databases: Databases::new(table, setup.l0_retention),
             restores: Restores::new(folder.config()),
             setup,
             folder,
@@ -207,7 +207,7 @@ impl World {
     /// Writes a configuration for each of several databases. What cannot be written is in the one for all.
     fn write_apart(&self, missing: &[Database]) -> (Vec<Written>, BTreeMap<PathBuf, Apart>) {
         let (mut written, mut apart) = (Vec::new(), BTreeMap::new());
-        if self.databases.roster.listed().len() < 2 {
+        if self.databases.table.listed().len() < 2 {
             return (written, apart);
         }
         let wanted = missing.iter().map(|db| db.path.clone()).collect();
@@ -222,13 +222,13 @@ impl World {
     }
 
     pub(super) fn asker(&self) -> Asker {
-        self.litestream.heard.snapshots.listed.replace(self.databases.roster.listed());
+        self.litestream.heard.snapshots.listed.replace(self.databases.table.listed());
         Asker {
             snapshots: self.litestream.heard.snapshots.clone(),
             looker: self.looker.clone(),
             launch: self.litestream.launches(),
             socket: self.folder.socket(),
-            dbs: self.databases.roster.listed(),
+            dbs: self.databases.table.listed(),
             outbox: self.outbox.clone(),
             runner: self.runner.clone(),
             parted: None,
@@ -273,7 +273,7 @@ impl World {
     /// Tells the shim, and the file for the next Litestream, which databases came and went.
     pub(super) fn tell_changes(&mut self) {
         let mut changed = false;
-        while let Some(news) = self.databases.roster.news(MOST_LOCKS) {
+        while let Some(news) = self.databases.table.news(MOST_LOCKS) {
             changed = true;
             let (came, fds): (Vec<_>, Vec<_>) =
                 news.came.into_iter().map(|(db, fd)| (db.0 as u64, fd)).unzip();
@@ -292,18 +292,18 @@ impl World {
             return Vec::new();
         }
         let drain = self.setup.policy.drain_reserve();
-        self.databases.roster.listed().iter().map(|(_, db)| control::sync_request(&db.path, drain)).collect()
+        self.databases.table.listed().iter().map(|(_, db)| control::sync_request(&db.path, drain)).collect()
     }
 
     /// Where a database and its replica are, for people.
     pub(super) fn place_of(&self, db: Db) -> (String, String) {
         let place = |database: &Database| (database.path.display().to_string(), database.replica.clone());
         let outside = || self.discovery.tenants.get(db).map(|tenant| &tenant.named.database);
-        self.databases.roster.get(db).or_else(outside).map(place).unwrap_or_default()
+        self.databases.table.get(db).or_else(outside).map(place).unwrap_or_default()
     }
 
     pub(super) fn register(&mut self, db: Db) {
-        let Some(named) = self.databases.roster.named(db).cloned() else { return };
+        let Some(named) = self.databases.table.named(db).cloned() else { return };
         let (asker, limit) = (self.asker(), self.setup.policy.gate_timeout);
         self.discovery.registers(db, tokio::task::spawn_local(asker.register(db, named, limit)));
     }
@@ -311,7 +311,7 @@ impl World {
     /// What was begun for it is given up, and whatever has come of that is undone.
     pub(super) fn cancel(&mut self, db: Db) {
         self.discovery.abort_registration(db);
-        if let Some(database) = self.databases.roster.get(db).cloned() {
+        if let Some(database) = self.databases.table.get(db).cloned() {
             tokio::task::spawn_local(self.asker().cancel(db, database));
         }
     }
@@ -336,7 +336,7 @@ impl World {
 
     /// One that came when the others were being drained already is drained as well.
     pub(super) fn drain_too(&mut self, db: Db) {
-        if let Some(database) = self.databases.roster.get(db).cloned() {
+        if let Some(database) = self.databases.table.get(db).cloned() {
             self.drain(Rc::new(vec![(db, database)]));
         }
     }
@@ -344,14 +344,14 @@ impl World {
     /// Litestream, which is being told of one at its new place, is told of it at the old one; that which it had until now.
     pub(super) fn register_again(&mut self, db: Db, before: Rc<Named>) {
         self.discovery.abort_registration(db);
-        self.databases.roster.rename(db, before.clone());
+        self.databases.table.rename(db, before.clone());
         let (asker, limit) = (self.asker(), self.setup.policy.gate_timeout);
         self.discovery
             .registers(db, tokio::task::spawn_local(asker.register_again(db, Named::clone(&before), limit)));
     }
 
     pub(super) fn unregister(&mut self, db: Db) {
-        let Some(database) = self.databases.roster.get(db).cloned() else { return };
+        let Some(database) = self.databases.table.get(db).cloned() else { return };
         let watch = &self.databases.watch;
         let (is_replaced, was_made) = (watch.is_replaced(db), watch.file(db).is_some());
         tokio::task::spawn_local(self.asker().unregister(db, database, is_replaced, was_made));
@@ -360,7 +360,7 @@ impl World {
     /// Begins to compare all of a database for which that is due, if it is time.
     pub(super) fn prove(&mut self) {
         let Some(db) = self.databases.proofs.next() else { return };
-        match self.databases.roster.get(db).cloned() {
+        match self.databases.table.get(db).cloned() {
             Some(database) => {
                 let asker = self.asker();
                 self.databases.proofs.begin(asker, db, database);
@@ -418,18 +418,18 @@ impl World {
         use crate::core::Note;
 
         if let Note::Missing(db) = note {
-            if let Some(database) = self.databases.roster.get(*db) {
-                missing::tell(database, &self.databases.roster.listed(), &self.runner, &self.tree);
+            if let Some(database) = self.databases.table.get(*db) {
+                missing::tell(database, &self.databases.table.listed(), &self.runner, &self.tree);
             }
             return;
         }
         let listed = match note {
             Note::NotTakenIn(_) | Note::NotReplicated(_) | Note::Lagging(..) | Note::EndingNow(_) => {
-                let here = self.databases.roster.listed();
+                let here = self.databases.table.listed();
                 let beyond = self.discovery.outside().chain(self.databases.gone());
                 Rc::new(here.iter().cloned().chain(beyond).collect())
             }
-            _ => self.databases.roster.listed(),
+            _ => self.databases.table.listed(),
         };
         let absent: Vec<Db> = match note {
             Note::GateOpened | Note::GateTimeout | Note::NotUp => {
