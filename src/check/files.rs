@@ -134,7 +134,7 @@ fn configuration(site: &Site<'_>) -> Vec<Lint> {
 /// Folders that the keeper makes, or gives away as they are fresh, to the user that will run.
 pub(super) type Fresh = BTreeSet<PathBuf>;
 
-/// Those of the databases that the configuration names, as root sees them; see `supervise::twins`.
+/// Those of the databases that the configuration names, as root sees them; see `supervise::database_lock`.
 pub(super) fn fresh(site: &Site<'_>) -> Fresh {
     if site.user.is_none() || !user::is_root() {
         return Fresh::new();

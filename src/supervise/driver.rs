@@ -9,15 +9,15 @@ use tokio::task::{JoinSet, LocalSet};
 
 use super::beforehand;
 use super::control_socket;
+use super::database_lock::Source;
 use super::message::Message;
 use super::reload;
 use super::runtime_folder::RuntimeFolder;
 use super::setup::{Looked, Setup};
 use super::table::DatabaseTable;
-use super::twins::Source;
 use super::workplace::Workplace;
 use super::world::World;
-use super::{ledger, snapshots, twins};
+use super::{database_lock, ledger, snapshots};
 use crate::core::{Cause, Db, Event, ExitCode, Machine};
 use crate::error::Failure;
 use crate::litestream::command::Runner;
@@ -87,7 +87,7 @@ pub fn supervise(mut setup: Setup, log: &'static Outlet) -> Result<ExitCode, Fai
         beforehand::refuse(&setup, &workplace)?;
         let interrupted = || signals.get_ref().take().and_then(|received| stop_code(received.number));
         let patience = setup.policy.stop_timeout * 2;
-        let locks = twins::lock_all(
+        let locks = database_lock::lock_all(
             &setup.dbs,
             &folder.socket(),
             &folder.keeper_socket(),
@@ -96,10 +96,12 @@ pub fn supervise(mut setup: Setup, log: &'static Outlet) -> Result<ExitCode, Fai
             interrupted,
         )
         .await?;
-        if let Some((_, failure)) = twins::doubled(&Others::now(), (0..).map(Db).zip(&setup.dbs)) {
+        if let Some((_, failure)) =
+            database_lock::other_litestream(&Others::now(), (0..).map(Db).zip(&setup.dbs))
+        {
             return Err(failure);
         }
-        twins::make_watched(&setup.folders)?;
+        database_lock::make_watched(&setup.folders)?;
         control_socket::check_free(&folder.socket()).await?;
         let inputs = setup.inventory.generate(&folder.socket(), &[]);
         folder.write_config(&inputs.config).map_err(os(&folder.config().display().to_string()))?;

@@ -10,11 +10,11 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
+use super::database_lock::{self, Source};
 use super::message::{Message, Outbox};
 use super::prepare::{self, Preparation};
 use super::runtime_folder::Written;
 use super::setup::OnLock;
-use super::twins::{self, Source};
 use crate::backup::{self, Freshness, Restorer};
 use crate::core::{Db, ExitCode};
 use crate::error::Failure;
@@ -152,12 +152,18 @@ impl Look {
         let children = self.preparation.runner.children.clone();
         let interrupted = || children.is_aborted().then_some(ExitCode::UNAVAILABLE);
         let none = Duration::ZERO;
-        let locks =
-            twins::lock_all(db, &self.socket, &self.keeper, Source::User, (none, OnLock::Fail), interrupted)
-                .await?;
+        let locks = database_lock::lock_all(
+            db,
+            &self.socket,
+            &self.keeper,
+            Source::User,
+            (none, OnLock::Fail),
+            interrupted,
+        )
+        .await?;
         let lock = locks.into_iter().next();
         taken.set(lock);
-        if let Some((_, failure)) = twins::doubled(&self.others, [(Db(0), &self.database)]) {
+        if let Some((_, failure)) = database_lock::other_litestream(&self.others, [(Db(0), &self.database)]) {
             return Err(failure);
         }
         self.preparation.is_missing(&self.database, self.version, None).await

@@ -5,13 +5,13 @@ use std::time::Duration;
 use nix::libc;
 
 use super::abandoned::Opened;
+use super::database_lock::{self, LockState};
 use super::driver::{Driver, sender_name, signal_name};
 use super::link::Word;
 use super::message::Message;
 use super::outside::has_any;
 use super::prepare::Prepared;
 use super::reload::Reason;
-use super::twins::{self, Look};
 use super::wal;
 use crate::core::{Cause, Db, Ended, Event, ExitCode, NotStarted, Phase, Turn};
 use crate::foreign;
@@ -452,25 +452,26 @@ impl Driver {
     /// Whether the app has started a Litestream of its own, or somebody else has.
     fn look_for_doubles(&mut self) {
         let listed = self.world.databases.table.listed();
-        if let Some((db, failure)) =
-            twins::doubled(&Others::now(), listed.iter().map(|(db, database)| (*db, database)))
-        {
+        if let Some((db, failure)) = database_lock::other_litestream(
+            &Others::now(),
+            listed.iter().map(|(db, database)| (*db, database)),
+        ) {
             self.world.notices.fail(Cause::Taken, failure);
             self.handle(Event::Doubled(db));
         }
     }
 
-    /// Whether all locks are held that another keeper would look for.
+    /// Checks that all locks are held which another keeper would look for.
     fn look_at_locks(&mut self) {
         let world = &mut self.world;
         // That nobody takes the run's folder for one that was left: its name is this process's own number.
         let _ = world.folder.lock().keep();
-        let (mut anew, mut lost) = (Vec::new(), Vec::new());
+        let (mut renewed, mut lost) = (Vec::new(), Vec::new());
         for (db, database, lock) in world.databases.table.locked() {
             let path = database.path.display();
-            match twins::look(database, lock, &world.folder) {
-                Look::Held => drop(world.databases.barred.remove(&db)),
-                Look::Ours(other) => {
+            match database_lock::check(database, lock, &world.folder) {
+                LockState::Held => drop(world.databases.barred.remove(&db)),
+                LockState::Ours(other) => {
                     if world.databases.barred.insert(db) {
                         let other = other.display();
                         tracing::error!(
@@ -478,19 +479,19 @@ impl Driver {
                         );
                     }
                 }
-                Look::Anew(lock) => {
+                LockState::Renewed(lock) => {
                     tracing::warn!("{path}: its lock was removed while litekeeper runs: taken anew");
-                    anew.push((db, lock));
+                    renewed.push((db, lock));
                 }
-                Look::Lost(failure) => lost.push((db, failure)),
-                Look::Barred(error) => {
+                LockState::Lost(failure) => lost.push((db, failure)),
+                LockState::Barred(error) => {
                     if world.databases.barred.insert(db) {
                         tracing::error!("{path}: its lock was replaced by what is none: {error}");
                     }
                 }
             }
         }
-        for (db, lock) in anew {
+        for (db, lock) in renewed {
             world.databases.table.renew(db, lock);
         }
         for (db, failure) in lost {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::abandoned::Opened;
+use super::database_lock;
 use super::driver::Driver;
 use super::outside::{Look, has_any, takes_it};
 use super::prepare::Preparation;
@@ -11,7 +12,6 @@ use super::reload::Reason;
 use super::runtime_folder::Written;
 use super::setup::{IfBehind, Looked};
 use super::tenants::Tenant;
-use super::twins;
 use crate::backup::Restorer;
 use crate::core::{Db, Event, ExitCode, Step, Turn, Wanted as _, Why};
 use crate::error::Failure;
@@ -68,7 +68,7 @@ impl Driver {
                 if !tenant.is_found() {
                     world.databases.returned(tenant.named.database.path.clone());
                 }
-                let locked = twins::lock_now(&tenant.named.database, &world.folder);
+                let locked = database_lock::lock_now(&tenant.named.database, &world.folder);
                 let result = locked.map_err(Reason::from);
                 self.decide(Turn::Locked { db, result });
             }

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::rc::Rc;
 
+use super::database_lock;
 use super::reload::Reason;
-use super::twins;
 use crate::core::{Reconciliation, Wanted};
 use crate::inventory::{Entry, Named};
 use crate::os::guarded;
@@ -35,7 +35,7 @@ impl Tenant {
 
     /// Looks again where its file is.
     pub(super) fn refile(&mut self) {
-        self.file = twins::resolved(&self.named.database.path);
+        self.file = database_lock::resolved(&self.named.database.path);
         self.place = self.named.database.replica_folder.as_deref().map(place::real);
         self.other_name = guarded::other_name(&self.named.database.path);
     }

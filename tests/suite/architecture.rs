@@ -467,7 +467,7 @@ const WITHOUT_HINT: &[(&str, usize, &str)] = &[
     ("supervise/prepare.rs", 3, "an interruption; one with its error's hint; a restore without a word"),
     ("supervise/reload.rs", 2, "the end; and what no keeper of this version says"),
     ("supervise/round.rs", 3, "a fault of this program; the app's end, which says itself when to try again"),
-    ("supervise/twins.rs", 2, "an interruption; and one that has its hint below"),
+    ("supervise/database_lock.rs", 2, "an interruption; and one that has its hint below"),
 ];
 
 /// Whoever reads an error at night wants to know what to do.

@@ -2,6 +2,7 @@
 
 pub(super) mod bucket;
 pub(super) mod database;
+pub(super) mod duplicates;
 pub(super) mod elsewhere;
 pub(super) mod endpoint;
 pub(super) mod exec;
@@ -18,7 +19,6 @@ pub(super) mod replica;
 pub(super) mod s3;
 pub(super) mod settings;
 pub(super) mod templates;
-pub(super) mod twins;
 pub(super) mod url;
 pub(super) mod webdav;
 pub(super) mod whole;

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::database::{Database, Directory};
+use super::duplicates;
 use super::kind::Kind;
 use super::overlap;
 use super::replica::Replica;
-use super::twins;
 use crate::config::error::Problem;
 use crate::os::place;
 
@@ -29,8 +29,8 @@ pub(in crate::config) fn find(databases: &[Database], directories: &[Directory])
         return Vec::new();
     }
     let mut found = overlap::find(&databases, &directories);
-    found.extend(twins::of_databases(&databases));
-    found.extend(twins::of_folders(&directories));
+    found.extend(duplicates::of_databases(&databases));
+    found.extend(duplicates::of_folders(&directories));
     found
 }
 
