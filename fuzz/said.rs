@@ -121,7 +121,7 @@ pub fn control_answer(bytes: &[u8]) {
             let said = error.to_string();
             // An error is Litestream's own words, never more.
             assert!(said.len() <= 3 * text.len() + 128, "{said}");
-            let _ = (error.has_parted(), Refusal::of(&said).hint());
+            let _ = (error.has_diverged(), Refusal::of(&said).hint());
         }
     }
     // An answer that is cut off confirms nothing, wherever that is.

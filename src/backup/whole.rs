@@ -1,6 +1,6 @@
 //! A restore counts once what came of it was looked at; where it is spoiled, the newest that is not is looked for.
 //!
-//! Litestream's restore checks no more than that its own files are what it wrote: a backup that parted from its
+//! Litestream's restore checks no more than that its own files are what it wrote: a backup that diverged from its
 //! database restores to a malformed file, with exit code 0.
 
 use std::path::Path;

@@ -96,7 +96,7 @@ pub enum Answer {
         due: bool,
     },
     /// The copy is not the database.
-    Parted {
+    Diverged {
         /// In what.
         why: String,
         /// When both were the same for certain, in seconds since 1970.
@@ -150,8 +150,8 @@ pub enum Freshness {
     NotSqlite,
     /// What was left.
     Current,
-    /// What was left, but the copy has parted from it.
-    Parted {
+    /// What was left, but the copy has diverged from it.
+    Diverged {
         /// In what.
         why: String,
         /// When both were the same for certain, in seconds since 1970.

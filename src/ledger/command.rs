@@ -255,7 +255,7 @@ impl Ledger<'_> {
     fn refine(&self, freshness: &mut Freshness, is_as_left: bool) {
         let differs = |pages: u64| format!("{pages} of its pages are not as they were left");
         let why = match freshness {
-            Freshness::Parted { why, .. } => why.clone(),
+            Freshness::Diverged { why, .. } => why.clone(),
             Freshness::Written { pages, .. } | Freshness::Damaged { pages, .. } => differs(*pages),
             Freshness::Unfounded => "nothing of its copy is here".to_owned(),
             Freshness::New
@@ -327,7 +327,7 @@ impl Ledger<'_> {
                 book.write_head()?;
                 Answer::Equal { due: false }
             }
-            Found::Different(_, why) => Answer::Parted { why, since },
+            Found::Different(_, why) => Answer::Diverged { why, since },
             // The next look sees to it.
             Found::Ahead | Found::Unmade => Answer::Equal { due: true },
             Found::Unfinished(share) => Answer::Unfinished(share),
@@ -441,15 +441,15 @@ impl Ledger<'_> {
                 if let Some(proof) = &mut book.head.proof {
                     proof.salt = None;
                 }
-                Answer::Parted { why, since }
+                Answer::Diverged { why, since }
             }
             Found::Ahead | Found::Unmade => {
                 let why = "litestream has copied what sqlite does not count as committed".to_owned();
                 book.head.all_suspect = true;
                 if is_inspection {
-                    Answer::Stands(Freshness::Parted { why, since })
+                    Answer::Stands(Freshness::Diverged { why, since })
                 } else {
-                    Answer::Parted { why, since }
+                    Answer::Diverged { why, since }
                 }
             }
             Found::Unfinished(share) => {
@@ -480,7 +480,7 @@ impl Ledger<'_> {
 
 /// What SQLite leaves out without a word, and Litestream does not get past: it has to be emptied.
 fn headless() -> Freshness {
-    Freshness::Parted { why: "the header of its WAL is damaged".to_owned(), since: None }
+    Freshness::Diverged { why: "the header of its WAL is damaged".to_owned(), since: None }
 }
 
 /// Whether a file can be a database at all: it begins as one (<https://sqlite.org/fileformat2.html>), or is empty.

@@ -166,7 +166,7 @@ pub(super) fn of_different(
     let (freshness, older) = of_pages(database, meta, book, differs)?;
     Ok(match freshness {
         // Nobody's writes leave what SQLite cannot read: part of an older copy stands among newer pages.
-        Freshness::Written { .. } | Freshness::Parted { .. } if older > 0 => {
+        Freshness::Written { .. } | Freshness::Diverged { .. } if older > 0 => {
             match check::of_used(database, CHECKING) {
                 Ok(Verdict::Malformed(words)) => Freshness::Other {
                     why: format!(
@@ -213,7 +213,7 @@ fn of_pages(database: &Path, meta: &Path, book: &Book, differs: Differs) -> io::
     let is_cut_off = is_cut_off(database, is_shorter)?;
     if pages.len() < all && kin.older + kin.unknown == 0 && short.is_none() && !is_cut_off {
         let why = format!("what is known of the copy was spoiled: {why}");
-        return Ok((Freshness::Parted { why, since }, 0));
+        return Ok((Freshness::Diverged { why, since }, 0));
     }
     let are_own = |pages: &[(u32, u64)]| {
         let own = seq::pages(database);
@@ -223,7 +223,7 @@ fn of_pages(database: &Path, meta: &Path, book: &Book, differs: Differs) -> io::
         // All that an app can see is as it was left.
         let why =
             "litestream's own rows in it are as they once were, and all else is as it was left".to_owned();
-        return Ok((Freshness::Parted { why, since: None }, 0));
+        return Ok((Freshness::Diverged { why, since: None }, 0));
     }
     let (then, now) = (Age::remembered(head), Age::of(database));
     let file = Seen::of(database)?;
@@ -242,7 +242,7 @@ fn of_pages(database: &Path, meta: &Path, book: &Book, differs: Differs) -> io::
     let is_copy = short.is_some() && kin.unknown == 0 && head.agreed.is_none();
     if head.left.is_none() && is_same_file && goes_on && !is_behind && !is_lost && !is_copy {
         // The last run did not end in order, and this is what it had: the copy is wrong.
-        return Ok((Freshness::Parted { why, since }, kin.older));
+        return Ok((Freshness::Diverged { why, since }, kin.older));
     }
     let Kinship { older, unknown, newer, .. } = kin;
     let written = Freshness::Written { pages: pages.len() as u64, txid: head.newest.txid };

@@ -246,10 +246,10 @@ impl Case {
     }
 
     #[track_caller]
-    fn assert_parted(&self) {
+    fn assert_diverged(&self) {
         for task in [Task::Look, Task::All, Task::Last, Task::Background] {
             let answer = self.ask(task);
-            assert!(matches!(answer, Answer::Parted { .. }), "{task:?}: {answer:?}");
+            assert!(matches!(answer, Answer::Diverged { .. }), "{task:?}: {answer:?}");
         }
     }
 
@@ -317,7 +317,7 @@ fn what_was_checkpointed_before_it_was_copied_is_missed() {
         case.checkpoint();
         case.copy();
         assert!(!case.restores());
-        case.assert_parted();
+        case.assert_diverged();
         case.copy_whole();
         case.assert_same();
     }
@@ -354,7 +354,7 @@ fn an_orphan_that_is_passed_over_is_found_whenever_the_log_begins_anew() {
                 case.assert_same();
             } else {
                 missed += 1;
-                case.assert_parted();
+                case.assert_diverged();
             }
             case.copy_whole();
             case.assert_same();
@@ -492,7 +492,7 @@ fn after_a_crash_the_same_file_is_never_refused() {
     case.copy();
     assert!(!case.restores());
     let freshness = case.freshness();
-    assert!(matches!(freshness, Freshness::Parted { .. }), "{freshness:?}");
+    assert!(matches!(freshness, Freshness::Diverged { .. }), "{freshness:?}");
 }
 
 /// What the disk does while nobody runs shows in no time and no size.
@@ -508,7 +508,7 @@ fn bytes_that_changed_while_nobody_ran_are_found() {
     assert_eq!(case.freshness(), Freshness::Current);
     for task in [Task::Last, Task::Background] {
         let answer = case.ask(task);
-        assert!(matches!(answer, Answer::Parted { .. }), "{task:?}: {answer:?}");
+        assert!(matches!(answer, Answer::Diverged { .. }), "{task:?}: {answer:?}");
     }
 }
 
@@ -599,7 +599,7 @@ fn a_number_of_pages_that_is_broken_is_told_at_once() {
     let mut bytes = fs::read(&last).unwrap();
     bytes[12] ^= 0xe0;
     fs::write(&last, bytes).unwrap();
-    case.assert_parted();
+    case.assert_diverged();
 }
 
 proptest::proptest! {

@@ -45,9 +45,9 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether it says that Litestream's copy has parted from the database: a snapshot that takes from the
+    /// Tells whether it says that Litestream's copy has diverged from the database: a snapshot that takes from the
     /// file what is in the WAL only (`writeLTXFromDB` in its db.go).
-    pub fn has_parted(&self) -> bool {
+    pub fn has_diverged(&self) -> bool {
         matches!(self, Self::Refused { message, .. }
             if message.contains("read database page") && message.contains("EOF"))
     }

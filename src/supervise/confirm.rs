@@ -85,8 +85,8 @@ pub(super) struct Asker {
     pub(super) snapshots: Rc<Snapshots>,
     /// Who looks whether a replica answers others while the app runs: one at a time, however many are behind.
     pub(super) looker: Rc<Semaphore>,
-    /// Where it goes that a copy has parted, for who can begin anew by itself; else the driver is told.
-    pub(super) parted: Option<Rc<RefCell<Option<String>>>>,
+    /// Where the reason goes why a copy has diverged, for a caller that can start over by itself; without one, the driver is told.
+    pub(super) diverged: Option<Rc<RefCell<Option<String>>>>,
 }
 
 impl Asker {
@@ -118,16 +118,16 @@ impl Asker {
                 Some(limit) => self.compared(db, database, Task::Last, limit, txid).await,
                 None => self.looked_at(db, database, txid).await,
             },
-            Err(error) if error.has_parted() => Compared::Parted(error.to_string()),
+            Err(error) if error.has_diverged() => Compared::Diverged(error.to_string()),
             Err(error) => return Err(error.to_string()),
         };
         match compared {
             Compared::Same => self.snapshots.settle(&self.runner, database).await,
             Compared::Unknown(reason) => Err(reason),
-            Compared::Parted(why) => {
-                match &self.parted {
-                    Some(parted) => drop(parted.replace(Some(why.clone()))),
-                    None => self.send(Message::Parted(self.launch, db, why.clone())),
+            Compared::Diverged(why) => {
+                match &self.diverged {
+                    Some(diverged) => drop(diverged.replace(Some(why.clone()))),
+                    None => self.send(Message::Diverged(self.launch, db, why.clone())),
                 }
                 Err(format!("litestream says that all is there, but {why}"))
             }

@@ -40,7 +40,7 @@ pub(super) struct Databases {
     /// How often they were since it was started.
     looks: u32,
     /// Of these Litestream has to make a new copy, and why.
-    parted: BTreeMap<PathBuf, String>,
+    diverged: BTreeMap<PathBuf, String>,
     /// These were compared with their backups, and nobody has had them since.
     inspected: BTreeSet<PathBuf>,
     /// Those that the next Litestream has again after none had them for a while.
@@ -60,7 +60,7 @@ impl Databases {
             follows: Follows::new(l0_retention),
             watching: false,
             looks: 0,
-            parted: BTreeMap::new(),
+            diverged: BTreeMap::new(),
             inspected: BTreeSet::new(),
             returned: BTreeSet::new(),
             barred: BTreeSet::new(),
@@ -91,13 +91,13 @@ impl Databases {
     /// What was found out before the start.
     pub(super) fn prepared(&mut self, inspected: Vec<PathBuf>, whole: Vec<(PathBuf, String)>) {
         self.inspected.extend(inspected);
-        self.parted.extend(whole);
+        self.diverged.extend(whole);
     }
 
-    /// Litestream's copy of it has parted from it.
-    pub(super) fn parted(&mut self, db: Db, why: String) {
+    /// Litestream's copy of it has diverged from it.
+    pub(super) fn diverged(&mut self, db: Db, why: String) {
         let path = self.table.get(db).map(|database| database.path.clone());
-        self.parted.extend(path.map(|path| (path, why)));
+        self.diverged.extend(path.map(|path| (path, why)));
     }
 
     /// The next Litestream has it again.
@@ -107,7 +107,7 @@ impl Databases {
 
     /// Those that are not ready for the next Litestream as they are.
     pub(super) fn unready(&mut self, is_ltx: bool, is_ignored: bool) -> Vec<Unready> {
-        let mut parted = std::mem::take(&mut self.parted);
+        let mut diverged = std::mem::take(&mut self.diverged);
         let inspected = std::mem::take(&mut self.inspected);
         let returned = std::mem::take(&mut self.returned);
         let listed = self.table.listed();
@@ -116,7 +116,7 @@ impl Databases {
         made_ready
             .filter_map(|database| {
                 let (whole, is_inspected) =
-                    (parted.remove(&database.path), inspected.contains(&database.path));
+                    (diverged.remove(&database.path), inspected.contains(&database.path));
                 if whole.is_none() && is_inspected {
                     return None;
                 }
@@ -236,8 +236,8 @@ mod tests {
         let mut databases = databases(folder.path(), &["a", "b", "c"]);
         let path = |name: &str| folder.path().join(name);
         databases.prepared(vec![path("a"), path("b")], vec![(path("b"), "it was behind".to_owned())]);
-        databases.parted(Db(2), "it was overtaken".to_owned());
-        databases.parted(Db(9), "nobody has it".to_owned());
+        databases.diverged(Db(2), "it was overtaken".to_owned());
+        databases.diverged(Db(9), "nobody has it".to_owned());
         databases.returned(path("c"));
         let of = |unready: Vec<Unready>| -> Vec<_> {
             let name = |unready: &Unready| unready.database.path.file_name().map(|name| name.to_owned());

@@ -252,14 +252,14 @@ impl Driver {
         } else {
             snapshots::TRIAL
         };
-        let mut parted = reasons(self.done_within(limit, leaving, signals).await);
-        if parted.is_empty() {
-            parted = self.look_at_late_snapshots(began, signals).await;
+        let mut diverged = reasons(self.done_within(limit, leaving, signals).await);
+        if diverged.is_empty() {
+            diverged = self.look_at_late_snapshots(began, signals).await;
         }
         if !self.world.notices.is_drained() {
             return Ok(());
         }
-        if parted.is_empty() {
+        if diverged.is_empty() {
             let unknown = self.world.litestream.heard.snapshots.due().into_iter();
             let unknown: Vec<_> =
                 unknown.map(|db| format!("{} -> {}", db.path.display(), db.replica)).collect();
@@ -275,7 +275,7 @@ impl Driver {
                 "all rows are there; a snapshot that was cut off keeps them from being restored: `litestream restore -o FILE` tells",
             ));
         }
-        let message = format!("not everything is on the replica: {}", parted.join("; "));
+        let message = format!("not everything is on the replica: {}", diverged.join("; "));
         Err(Failure::new(ExitCode::NOT_DRAINED, message)
             .hint("the local files have it, and the next start copies them as a whole"))
     }

@@ -118,7 +118,7 @@ pub(super) async fn whole_for(
         | Answer::Unfinished(_)
         | Answer::Whole
         | Answer::Malformed(_) => return Ok(None),
-        Answer::Parted { why, since } => (parted(&why, since.filter(|_| had == Had::Always)), false),
+        Answer::Diverged { why, since } => (diverged(&why, since.filter(|_| had == Had::Always)), false),
         Answer::Unfounded => (UNFOUNDED.to_owned(), false),
         Answer::Broken(why) => (broken(&why), true),
         Answer::Resized { was, now } => return Err(resized(database, was, now)),
@@ -250,7 +250,7 @@ pub(super) const UNFOUNDED: &str =
     "the beginning of what litestream has copied is not here to compare it with";
 
 /// Why a copy cannot be trusted, and since when.
-pub(super) fn parted(why: &str, since: Option<u64>) -> String {
+pub(super) fn diverged(why: &str, since: Option<u64>) -> String {
     let since = since.and_then(|since| jiff::Timestamp::from_second(since.cast_signed()).ok());
     match since {
         Some(since) => {
@@ -265,7 +265,7 @@ pub(super) enum Compared {
     /// It counts.
     Same,
     /// Only a new copy of the whole database helps.
-    Parted(String),
+    Diverged(String),
     /// Nobody can tell now.
     Unknown(String),
 }
@@ -302,7 +302,7 @@ impl Asker {
                 Ok(Answer::New) => {
                     return Compared::Unknown("litestream has copied nothing of it yet".to_owned());
                 }
-                Ok(Answer::Parted { why, since }) => last = parted(&why, since),
+                Ok(Answer::Diverged { why, since }) => last = diverged(&why, since),
                 Ok(Answer::Unfounded) => last = UNFOUNDED.to_owned(),
                 // Litestream says so as well, and the next start puts it right.
                 Ok(Answer::Broken(why)) => return Compared::Unknown(why),
@@ -318,7 +318,7 @@ impl Asker {
                 return Compared::Unknown(error.to_string());
             }
         }
-        Compared::Parted(last)
+        Compared::Diverged(last)
     }
 
     /// As [`Asker::compared`] for a confirmation while the app runs.
@@ -330,8 +330,8 @@ impl Asker {
     async fn prove(self, db: Db, database: Database) {
         let began = Instant::now();
         let compared = self.compared(db, &database, Task::Background, WHOLE, 0).await;
-        if let Compared::Parted(why) = compared {
-            self.send(Message::Parted(self.launch, db, why));
+        if let Compared::Diverged(why) = compared {
+            self.send(Message::Diverged(self.launch, db, why));
         }
         self.send(Message::Proved(db, began.elapsed()));
     }
@@ -443,7 +443,7 @@ pub(super) async fn leave(runner: &Runner, database: &Database) -> Option<String
         return None;
     }
     match ask(runner, Task::Leave, database, LEAVING).await {
-        Ok(Answer::Parted { why, since }) => Some(parted(&why, since)),
+        Ok(Answer::Diverged { why, since }) => Some(diverged(&why, since)),
         Ok(_) => None,
         Err(reason) => {
             tracing::debug!("{reason}");

@@ -98,7 +98,7 @@ pub(super) fn log(note: &Note, names: &Names<'_>) {
         Note::LitestreamAsked => {
             tracing::warn!("somebody told litestream to stop: stopping {app}, then starting both again");
         }
-        Note::Parted(db) => tracing::warn!(
+        Note::Diverged(db) => tracing::warn!(
             "{}: litestream has lost track of the WAL{}: it has to start again with a new snapshot, and so has {app} if it runs",
             names.of(*db).0,
             because(names)

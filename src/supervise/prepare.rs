@@ -155,7 +155,7 @@ impl Preparation {
     /// files that are older, or some of them are missing.
     async fn recognise(&self, version: Version, present: &mut [Present<'_>]) {
         use ledger::Freshness::{
-            Broken, Current, Damaged, Malformed, New, NotSqlite, Older, Other, Parted, Resized, Unfounded,
+            Broken, Current, Damaged, Diverged, Malformed, New, NotSqlite, Older, Other, Resized, Unfounded,
             Written,
         };
         if !version.is_ltx() || self.if_behind == IfBehind::Ignore {
@@ -171,7 +171,7 @@ impl Preparation {
                     | Current
                     | Damaged { .. }
                     | New
-                    | Parted { .. }
+                    | Diverged { .. }
                     | Resized { .. }
                     | Unfounded
                     | Written { .. },
@@ -185,7 +185,7 @@ impl Preparation {
                         "{path}: litestream's own files beside it are older than its backup ({local}, {replica}), and the database is not: they are put aside"
                     );
                     let why = "litestream's own files beside it were older than its backup".to_owned();
-                    (*freshness, *file) = (Ok(Freshness::Current), Ok(Parted { why, since: None }));
+                    (*freshness, *file) = (Ok(Freshness::Current), Ok(Diverged { why, since: None }));
                 }
                 Err(why) => tracing::warn!("{path}: cannot be compared with its backup: {why}"),
             }
@@ -214,13 +214,13 @@ impl Preparation {
 
     /// What each file is by Litestream's own files beside it.
     async fn inspect(&self, present: &[Database]) -> Vec<Result<ledger::Freshness, String>> {
-        use ledger::Freshness::{Parted, Written};
+        use ledger::Freshness::{Diverged, Written};
         let ask = |db: Database, runner: Runner| {
             let owing = self.owing.clone();
             async move {
                 let (freshness, is_owed) = super::ledger::inspect(&runner, &db).await?;
                 // Nothing that is not copied can have been uploaded.
-                if is_owed || matches!(freshness, Parted { .. } | Written { .. }) {
+                if is_owed || matches!(freshness, Diverged { .. } | Written { .. }) {
                     owing.borrow_mut().insert(db.path.clone());
                 }
                 Ok(freshness)
@@ -316,7 +316,7 @@ impl Preparation {
         prepared: &mut Prepared,
     ) -> Result<bool, Failure> {
         use ledger::Freshness::{
-            Broken, Current, Damaged, Malformed, New, NotSqlite, Older, Other, Parted, Resized, Unfounded,
+            Broken, Current, Damaged, Diverged, Malformed, New, NotSqlite, Older, Other, Resized, Unfounded,
             Written,
         };
         let path = db.path.display();
@@ -330,7 +330,7 @@ impl Preparation {
                 return Err(Failure::new(ExitCode::CONFIG, message)
                     .hint("correct the path; Litestream cannot replicate a database that is encrypted"));
             }
-            Ok(Parted { why, since }) => Some(super::ledger::parted(&why, since)),
+            Ok(Diverged { why, since }) => Some(super::ledger::diverged(&why, since)),
             Ok(Written { pages, txid }) => {
                 tracing::warn!(
                     "{path}: somebody wrote to it while litekeeper did not run ({pages} pages): going on from what is there now; what was left before is txid {txid:016x} of the backup"

@@ -260,12 +260,12 @@ impl Driver {
                 self.handle(event);
             }
             Message::Reason(cause, failure) => self.world.notices.hold_up(cause, failure),
-            Message::Parted(launch, ..) | Message::Unknown(launch, _) | Message::ProofDue(launch, _)
+            Message::Diverged(launch, ..) | Message::Unknown(launch, _) | Message::ProofDue(launch, _)
                 if launch != self.world.litestream.launches() => {}
-            Message::Parted(_, db, why) => {
-                self.world.databases.parted(db, why.clone());
+            Message::Diverged(_, db, why) => {
+                self.world.databases.diverged(db, why.clone());
                 self.world.notices.because(why);
-                self.handle(Event::Parted(db));
+                self.handle(Event::Diverged(db));
             }
             Message::ProofDue(_, db) => self.world.databases.proofs.due(db),
             Message::Proved(db, took) => self.world.databases.proofs.done(db, took),

@@ -231,7 +231,7 @@ impl World {
             dbs: self.databases.table.listed(),
             outbox: self.outbox.clone(),
             runner: self.runner.clone(),
-            parted: None,
+            diverged: None,
         }
     }
 

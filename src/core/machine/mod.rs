@@ -68,8 +68,8 @@ pub struct Machine {
     abandoned: BTreeSet<Db>,
     /// The drain asked for these and has no answer yet.
     undrained: BTreeSet<Db>,
-    /// This Litestream's copies of these have parted from them.
-    parted: BTreeSet<Db>,
+    /// This Litestream's copies of these have diverged from them.
+    diverged: BTreeSet<Db>,
     ready: bool,
     stop_signals: u32,
     /// When the last of them came that counted.
@@ -107,7 +107,7 @@ impl Machine {
             owed: BTreeSet::new(),
             abandoned: BTreeSet::new(),
             undrained: BTreeSet::new(),
-            parted: BTreeSet::new(),
+            diverged: BTreeSet::new(),
             ready: false,
             stop_signals: 0,
             stop_counted: None,
@@ -196,7 +196,7 @@ impl Machine {
             Event::LockLost(db) => self.taken_by_another(now, Note::LockLost(db)),
             Event::Doubled(db) => self.taken_by_another(now, Note::Doubled(db)),
             Event::Confirmed { db, ok } => self.confirmed(now, db, ok),
-            Event::Parted(db) => self.parted(now, db),
+            Event::Diverged(db) => self.diverged(now, db),
             Event::Damaged => self.damaged(now),
             Event::Drained(db) => self.drained(now, db),
             Event::Silent => self.silent(now),

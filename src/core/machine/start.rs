@@ -75,7 +75,7 @@ impl Machine {
         self.litestream = Litestream::Launching;
         self.killed = false;
         self.shim_killed = false;
-        self.parted.clear();
+        self.diverged.clear();
         self.relaunch_members();
         self.lag.relaunched();
         let limit = match self.goal.stop() {

@@ -189,7 +189,7 @@ fn a_copy_that_has_parted_is_made_anew_by_a_fresh_litestream() {
         let mut world = world_in(phase, slow());
         world.suffer(Fault::Parts(Db(1)));
         world.until_true("the next launch", |world| world.did(&Action::Launch) == 2);
-        assert_eq!(world.noted(Note::Parted(Db(1))), 1, "{phase:?}");
+        assert_eq!(world.noted(Note::Diverged(Db(1))), 1, "{phase:?}");
         assert_eq!(world.did(&Action::KillLitestream), 0, "{phase:?}");
         if matches!(phase, Phase::Before | Phase::Running) {
             world.until(Phase::Running).suffer(Fault::Stop(15));
