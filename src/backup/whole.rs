@@ -19,7 +19,7 @@ use crate::foreign::piece;
 use crate::litestream::argv;
 use crate::litestream::command;
 use crate::litestream::database::Database;
-use crate::litestream::refusal::Refusal;
+use crate::litestream::replica_error::ReplicaError;
 use crate::os::proc;
 use crate::sqlite::check::Verdict;
 
@@ -100,7 +100,7 @@ impl Restorer {
         match self.fetch(db, output, txid, bars, is_told).await {
             Ok(()) if txid.is_none() && !is_there(output) => Ok(Fetched::Whole),
             Ok(()) => Ok(self.check(db, output).await?.map_or(Fetched::Whole, Fetched::Malformed)),
-            Err(Error::Refused { reason, .. }) if Refusal::of(&reason) == Refusal::Damaged => {
+            Err(Error::Refused { reason, .. }) if ReplicaError::of(&reason) == ReplicaError::Damaged => {
                 Ok(Fetched::Broken(reason))
             }
             Err(error) => Err(error),

@@ -27,7 +27,7 @@ use crate::litestream::argv;
 use crate::litestream::command::{Error, Runner};
 use crate::litestream::database;
 use crate::litestream::position::{self, Plan};
-use crate::litestream::refusal::Refusal;
+use crate::litestream::replica_error::ReplicaError;
 use crate::litestream::version::Version;
 use crate::os::mount;
 use crate::os::place::{self, Folder};
@@ -388,11 +388,11 @@ impl Trial {
         let own = format!("sync replica for {}: ", self.folder.path().join("check.db").display());
         let reason = &reason.replace(&own, "").lines().map(str::trim).collect::<Vec<_>>().join(" ");
         let message = format!("{} cannot {what}: {reason}", self.replica.display);
-        let refusal = match Refusal::of(reason) {
-            Refusal::Other if reason.starts_with(NO_ANSWER) => Refusal::Unreachable,
-            refusal => refusal,
+        let kind = match ReplicaError::of(reason) {
+            ReplicaError::Other if reason.starts_with(NO_ANSWER) => ReplicaError::Unreachable,
+            kind => kind,
         };
-        self.lint(rule, message).hint(refusal.asked_of(self.replica.kind == Kind::S3).hint())
+        self.lint(rule, message).hint(kind.asked_of(self.replica.kind == Kind::S3).hint())
     }
 
     fn lint(&self, rule: &'static Rule, message: String) -> Lint {

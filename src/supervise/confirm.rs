@@ -26,7 +26,7 @@ use crate::litestream::command::{Output, Runner};
 use crate::litestream::control::{self, Synced};
 use crate::litestream::database::Database;
 use crate::litestream::position;
-use crate::litestream::refusal::Refusal;
+use crate::litestream::replica_error::ReplicaError;
 use crate::litestream::version::Version;
 use crate::os::{proc, tcp};
 
@@ -222,12 +222,12 @@ impl Asker {
     }
 
     fn refused(&self, database: &Database, reason: &str) {
-        let refusal = Refusal::of(reason);
+        let kind = ReplicaError::of(reason);
         let message = format!("{}: replica {}: {reason}", database.path.display(), database.replica);
-        let failure = Failure::new(ExitCode::UNAVAILABLE, message).hint(refusal.hint());
+        let failure = Failure::new(ExitCode::UNAVAILABLE, message).hint(kind.hint());
         // A closed inbox means that the driver is gone, and with it whoever would listen.
         let _ = self.outbox.send(Message::Reason(Cause::Gate, failure));
-        if refusal.is_final() {
+        if kind.is_final() {
             self.tell(Event::GateRefused);
         }
     }
@@ -400,7 +400,7 @@ impl Asker {
         let message = format!("{}: replica {}: {reason}", database.path.display(), database.replica);
         let _ = self.outbox.send(Message::Reason(
             Cause::NotDrained,
-            Failure::new(ExitCode::NOT_DRAINED, message).hint(Refusal::of(reason).hint()),
+            Failure::new(ExitCode::NOT_DRAINED, message).hint(ReplicaError::of(reason).hint()),
         ));
     }
 

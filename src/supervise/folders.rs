@@ -16,7 +16,7 @@ use crate::error::Failure;
 use crate::inventory::{Entry, Named};
 use crate::litestream::folder::{Backups, Folder, Other};
 use crate::litestream::position::Position;
-use crate::litestream::refusal::Refusal;
+use crate::litestream::replica_error::ReplicaError;
 
 impl Driver {
     /// Lists the backups of each folder's databases, at the start.
@@ -29,7 +29,7 @@ impl Driver {
             for folder in folders {
                 let cannot = |place: &str, reason: String| {
                     let dir = folder.dir.display();
-                    let hint = Refusal::of(&reason).hint();
+                    let hint = ReplicaError::of(&reason).hint();
                     let message = format!("{place}: the backups of {dir} cannot be listed: {reason}");
                     Failure::new(ExitCode::UNAVAILABLE, message).hint(hint)
                 };

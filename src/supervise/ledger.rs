@@ -15,7 +15,7 @@ use crate::ledger::{Answer, Freshness, Request, Task};
 use crate::litestream::command::Runner;
 use crate::litestream::control;
 use crate::litestream::database::Database;
-use crate::litestream::refusal::MIXED;
+use crate::litestream::replica_error::MIXED;
 use crate::os::place;
 
 /// How long a process may take beyond what it was given.

@@ -21,7 +21,7 @@ use crate::error::Failure;
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
 use crate::litestream::others::Others;
-use crate::litestream::refusal::Refusal;
+use crate::litestream::replica_error::ReplicaError;
 use crate::litestream::version::Version;
 use crate::os::lock::Lock;
 use crate::os::place;
@@ -202,7 +202,7 @@ pub(super) async fn takes_it(
         }
         Err(reason) => {
             let message = format!("{path}: replica {place}: {reason}");
-            Err(Failure::new(ExitCode::UNAVAILABLE, message).hint(Refusal::of(&reason).hint()))
+            Err(Failure::new(ExitCode::UNAVAILABLE, message).hint(ReplicaError::of(&reason).hint()))
         }
     }
 }

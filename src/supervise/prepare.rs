@@ -21,7 +21,7 @@ use crate::litestream::command::{Error, Runner};
 use crate::litestream::database::{Database, names, of_names};
 use crate::litestream::ltx;
 use crate::litestream::position::{self, Position};
-use crate::litestream::refusal::Refusal;
+use crate::litestream::replica_error::ReplicaError;
 use crate::litestream::version::Version;
 use crate::os::place;
 
@@ -572,7 +572,7 @@ fn refuse_newer_files(db: &Database, version: Version) -> Result<(), Failure> {
     let is_newer = |path: &PathBuf| place::theirs(|| ltx::has_blocks(path)).unwrap_or(false);
     let Some(file) = newest.filter(is_newer) else { return Ok(()) };
     let message = format!("{}: litestream {version} cannot read {}", db.path.display(), file.display());
-    Err(Failure::new(ExitCode::UNAVAILABLE, message).hint(Refusal::Newer.hint()))
+    Err(Failure::new(ExitCode::UNAVAILABLE, message).hint(ReplicaError::Newer.hint()))
 }
 
 /// Puts the database into quarantine; the backup takes its place.

@@ -12,7 +12,7 @@ use crate::error::Failure;
 use crate::inventory::{Entry, Named};
 use crate::litestream::control;
 use crate::litestream::database::Database;
-use crate::litestream::refusal::Refusal;
+use crate::litestream::replica_error::ReplicaError;
 use crate::litestream::{ltx, position};
 use crate::sqlite::wal::header;
 
@@ -124,7 +124,7 @@ impl Asker {
             let has_diverged = self.diverged.as_ref().is_some_and(|diverged| diverged.borrow().is_some());
             if is_gone
                 || has_diverged
-                || Refusal::of(&reason).is_final()
+                || ReplicaError::of(&reason).is_final()
                 || Instant::now() + RETRY >= deadline
             {
                 return Err(reason);
@@ -203,5 +203,5 @@ fn salt(database: &Database) -> Option<[u8; 8]> {
 
 fn failure(database: &Database, reason: &str) -> Failure {
     let message = format!("{}: replica {}: {reason}", database.path.display(), database.replica);
-    Failure::new(ExitCode::UNAVAILABLE, message).hint(Refusal::of(reason).hint())
+    Failure::new(ExitCode::UNAVAILABLE, message).hint(ReplicaError::of(reason).hint())
 }
