@@ -19,6 +19,7 @@
 //! Architecture invariant: nothing but `online` writes, and a database is only ever read as a plain file, without
 //! a lock and without SQLite: it may be in use by somebody who must not notice.
 
+mod context;
 mod dotenv;
 mod files;
 mod folder;
@@ -31,12 +32,12 @@ mod network;
 mod online;
 mod place;
 mod rules;
-mod site;
 mod sqlite;
 mod stop;
 mod text;
 mod uri;
 
+pub use context::CheckContext;
 pub use further::Further;
 pub use litestream::{Found, look as look_for_litestream};
 pub use online::{Online, try_replicas};
@@ -44,7 +45,6 @@ pub use rules::{
     APP_MISSING, APP_SHELL, NO_APP, OF_ANOTHER, ON_NETWORK, RESOLVER, RESOLVER_MISSING, RULES,
     SECOND_LITESTREAM, SETTING, SWITCHED_OFF, TERMINAL,
 };
-pub use site::Site;
 
 use std::collections::BTreeSet;
 
@@ -52,48 +52,48 @@ use crate::config::lint::{Lint, Rule, Severity};
 use crate::litestream::folder::{Contents, Folder};
 
 /// Everything that can be found without asking a replica.
-pub fn look(site: &Site<'_>) -> Vec<Lint> {
-    let mut found = place::look(site);
-    found.extend(theirs(|| folder::look(site)));
-    found.extend(theirs(|| sqlite::look(site)));
-    found.extend(network::look(site));
-    found.extend(framework::look(site));
-    found.extend(theirs(|| glob::look(site)));
-    found.extend(theirs(|| uri::look(site)));
-    found.extend(files::look(site));
-    found.extend(dotenv::look(site));
-    found.extend(stop::look(site));
-    found.extend(limits::look(site));
+pub fn look(context: &CheckContext<'_>) -> Vec<Lint> {
+    let mut found = place::look(context);
+    found.extend(theirs(|| folder::look(context)));
+    found.extend(theirs(|| sqlite::look(context)));
+    found.extend(network::look(context));
+    found.extend(framework::look(context));
+    found.extend(theirs(|| glob::look(context)));
+    found.extend(theirs(|| uri::look(context)));
+    found.extend(files::look(context));
+    found.extend(dotenv::look(context));
+    found.extend(stop::look(context));
+    found.extend(limits::look(context));
     found
 }
 
 /// What keeps Litestream from replicating, of all that is configured: what a start need not try.
-pub fn faults(site: &Site<'_>) -> Vec<Lint> {
+pub fn faults(context: &CheckContext<'_>) -> Vec<Lint> {
     // Root looks at nothing by path where somebody else decides what is there.
-    let fresh = files::fresh(site);
-    let mut found = framework::look(site);
+    let fresh = files::fresh(context);
+    let mut found = framework::look(context);
     found.extend(theirs(|| {
-        let mut found = place::faults(site);
-        found.extend(folder::look(site));
-        found.extend(limits::look(site));
-        found.extend(glob::look(site));
-        found.extend(uri::look(site));
-        found.extend(files::faults(site, &fresh));
-        found.extend(sqlite::look(site));
+        let mut found = place::faults(context);
+        found.extend(folder::look(context));
+        found.extend(limits::look(context));
+        found.extend(glob::look(context));
+        found.extend(uri::look(context));
+        found.extend(files::faults(context, &fresh));
+        found.extend(sqlite::look(context));
         found
     }));
     only_faults(found)
 }
 
-/// The same of the site's databases alone.
-pub fn faults_of_databases(site: &Site<'_>) -> Vec<Lint> {
+/// The same of the context's databases alone.
+pub fn faults_of_databases(context: &CheckContext<'_>) -> Vec<Lint> {
     // Nothing is given away for what a source names.
     let fresh = files::Fresh::new();
     only_faults(theirs(|| {
-        let mut found = files::rights(site, &fresh);
-        found.extend(glob::of_named(site));
-        found.extend(uri::of_named(site));
-        found.extend(sqlite::look(site));
+        let mut found = files::rights(context, &fresh);
+        found.extend(glob::of_named(context));
+        found.extend(uri::of_named(context));
+        found.extend(sqlite::look(context));
         found
     }))
 }
@@ -104,8 +104,8 @@ pub fn too_many(databases: usize) -> Vec<Lint> {
 }
 
 /// Databases that are copies which were broken off, where nothing is restored in their place.
-pub fn broken_off(site: &Site<'_>) -> Vec<Lint> {
-    let mut found = theirs(|| sqlite::look(site));
+pub fn broken_off(context: &CheckContext<'_>) -> Vec<Lint> {
+    let mut found = theirs(|| sqlite::look(context));
     found.retain(|lint| lint.rule == rules::CUT_OFF);
     found
 }

@@ -19,7 +19,7 @@ use super::settings;
 use super::switch;
 use super::unread;
 use super::words;
-use crate::check::{self, Further, Online, Site};
+use crate::check::{self, CheckContext, Further, Online};
 use crate::config::lint::{self, Lint, Severity};
 use crate::config::{self, Config, LoadOptions, Origin, Section, Series};
 use crate::core::ExitCode;
@@ -276,7 +276,7 @@ impl Look<'_> {
         findings::add(&mut self.lints, further.lints.iter().cloned().chain(of_named));
         self.lints.extend(lint::replicas(&further.named, series.unwrap_or(Series::V05)));
         let cwd = self.options.cwd;
-        let found = check::look(&Site {
+        let found = check::look(&CheckContext {
             config: &further.named,
             databases: further.all.databases(),
             written: config.databases().len(),
