@@ -54,16 +54,16 @@ impl CheckContext<'_> {
         &self,
         mut look: impl FnMut(&Database, Option<&Directory>) -> Vec<Lint>,
     ) -> Vec<Lint> {
-        let (written, further) = self.databases.split_at(self.written.min(self.databases.len()));
+        let (written, discovered) = self.databases.split_at(self.written.min(self.databases.len()));
         let mut found: Vec<Lint> = written.iter().flat_map(|database| look(database, None)).collect();
         let first_in_folder = self.config.databases().len().saturating_sub(written.len());
-        let further = further.iter().enumerate().flat_map(|(place, database)| {
+        let discovered = discovered.iter().enumerate().flat_map(|(place, database)| {
             let is_of =
                 |folder: &&Directory| folder.line == database.line && database.path.starts_with(&folder.dir);
             let folder = self.config.directories().iter().find(is_of);
             look(database, folder.filter(|_| place >= first_in_folder))
         });
-        found.extend(self.few(further));
+        found.extend(self.few(discovered));
         found
     }
 

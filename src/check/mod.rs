@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! litestream  which Litestream there is, and what it cannot do
-//! further     databases that the file does not name itself: of folders, and of a resolver
+//! discovered  databases that the file does not name itself: of folders, and of a resolver
 //! place       file systems, disk space, the runtime folder
 //! uri         paths that Litestream opens another file for
 //! sqlite      the databases' own headers
@@ -20,11 +20,11 @@
 //! a lock and without SQLite: it may be in use by somebody who must not notice.
 
 mod context;
+mod discovered;
 mod dotenv;
 mod files;
 mod folder;
 mod framework;
-mod further;
 mod glob;
 mod limits;
 mod litestream;
@@ -38,7 +38,7 @@ mod text;
 mod uri;
 
 pub use context::CheckContext;
-pub use further::Further;
+pub use discovered::Discovered;
 pub use litestream::{Found, look as look_for_litestream};
 pub use online::{Online, try_replicas};
 pub use rules::{
