@@ -20,7 +20,7 @@ use litekeeper::litestream::position::{self, Plan, Position};
 use litekeeper::litestream::replica_error::ReplicaError;
 use litekeeper::litestream::version::Version;
 use litekeeper::litestream::{argv, control, log, ltx};
-use litekeeper::shim::{self, Orders, Target, ToKeeper, ToShim, Update};
+use litekeeper::shim::{self, ShimConfig, Target, ToKeeper, ToShim, Update};
 use litekeeper::supervise::{self, Holder, Report};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -250,7 +250,7 @@ pub fn wire(bytes: &[u8]) {
         Some(value)
     }
     same::<ToShim>(bytes);
-    same::<Orders>(bytes);
+    same::<ShimConfig>(bytes);
     if let Some(update) = same::<Update>(bytes) {
         let all = update.requests.iter().map(Vec::len).sum::<usize>() + update.came.len() + update.went.len();
         assert!(all <= bytes.len(), "{update:?}");

@@ -55,11 +55,11 @@ pub async fn try_replicas(online: Online, config: &Config) -> io::Result<Vec<Lin
     let turns = Rc::new(Semaphore::new(PARALLEL));
     let mut tasks = JoinSet::new();
     for (place, (owner, number, replica)) in all(&config).into_iter().enumerate() {
-        let trial = Trial::prepare(&online, &config, owner, number, replica)?;
+        let probe = WriteProbe::prepare(&online, &config, owner, number, replica)?;
         let turns = turns.clone();
         tasks.spawn_local(async move {
             let _turn = turns.acquire().await;
-            (place, trial.run().await)
+            (place, probe.run().await)
         });
     }
     let mut found = Vec::new();
@@ -88,8 +88,8 @@ fn all(config: &Config) -> Vec<(Owner, usize, Replica)> {
     databases.chain(directories).collect()
 }
 
-/// One replica, and a folder of its own on this machine.
-struct Trial {
+/// A probe that writes to one replica, from a folder of its own on this machine.
+struct WriteProbe {
     online: Rc<Online>,
     config: Rc<Config>,
     owner: Owner,
@@ -98,13 +98,13 @@ struct Trial {
     folder: TempDir,
 }
 
-/// How [`Error::Timeout`] begins.
+/// The beginning of [`Error::Timeout`].
 const NO_ANSWER: &str = "no answer within";
 
 /// Why a question has no good answer, in Litestream's words.
 type Reason = String;
 
-impl Trial {
+impl WriteProbe {
     fn prepare(
         online: &Rc<Online>,
         config: &Rc<Config>,
@@ -341,12 +341,12 @@ impl Trial {
         Ok(Some((runner, path)))
     }
 
-    /// A name that nobody else has: that of the folder here.
+    /// Returns a name that is used nowhere else: that of the folder here.
     fn below(&self) -> String {
         format!(".{}", name_of(self.folder.path()))
     }
 
-    /// Where it is, before anything is there.
+    /// Returns where it is, before anything is there.
     fn place(&self, below: &str) -> Place {
         match self.replica.kind {
             Kind::File => {
@@ -410,7 +410,7 @@ fn make_database(path: &Path) -> io::Result<()> {
     make().map(drop).map_err(io::Error::other)
 }
 
-/// The name of the folder of a trial.
+/// Returns the name of the folder of a probe.
 fn name_of(folder: &Path) -> String {
     folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
@@ -431,7 +431,7 @@ enum Place {
     Elsewhere,
 }
 
-/// Takes away what was made; what is left if that is not possible.
+/// Removes what was made, and returns what is left if that is not possible.
 fn clean_up(below: &Path, was_there: &Path) -> Option<String> {
     if let Err(error) = fs::remove_dir_all(below)
         && error.kind() != io::ErrorKind::NotFound

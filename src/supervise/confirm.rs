@@ -73,28 +73,28 @@ pub(super) struct Running {
     pub(super) configs: [(PathBuf, Runner); 2],
 }
 
-/// Whom to ask about what.
+/// A client of Litestream's control socket, which asks it to sync databases and judges what it answers.
 #[derive(Clone)]
-pub(super) struct Asker {
-    /// Which Litestream is asked.
+pub(super) struct SyncClient {
+    /// Which launch of Litestream is asked.
     pub(super) launch: u64,
     pub(super) socket: PathBuf,
     pub(super) dbs: Listed,
     pub(super) outbox: Outbox,
     pub(super) runner: Runner,
     pub(super) snapshots: Rc<Snapshots>,
-    /// Who looks whether a replica answers others while the app runs: one at a time, however many are behind.
-    pub(super) looker: Rc<Semaphore>,
+    /// Admits the probes of replicas while the app runs: one at a time, however many are behind.
+    pub(super) prober: Rc<Semaphore>,
     /// Where the reason goes why a copy has diverged, for a caller that can start over by itself; without one, the driver is told.
     pub(super) diverged: Option<Rc<RefCell<Option<String>>>>,
 }
 
-impl Asker {
+impl SyncClient {
     fn existing(&self) -> Vec<(Db, Database)> {
         self.dbs.iter().filter(|(_, database)| database.exists()).cloned().collect()
     }
 
-    /// What an answer of Litestream's about a database means: all is on its replica, or why not.
+    /// Judges an answer of Litestream's about a database: all is on its replica, or why not.
     pub(super) async fn judge(
         &self,
         db: Db,
@@ -104,7 +104,7 @@ impl Asker {
         self.judge_by(db, database, answer, None).await
     }
 
-    /// As [`Asker::judge`], with all of the database compared within this time.
+    /// Judges as [`SyncClient::judge`] does, with all of the database compared within this time.
     async fn judge_by(
         &self,
         db: Db,
@@ -139,10 +139,10 @@ impl Asker {
         let places = Rc::new(Semaphore::new(AT_ONCE));
         let mut asking = JoinSet::new();
         for (db, database) in self.existing() {
-            let (asker, places, tried) = (self.clone(), places.clone(), tried.clone());
+            let (client, places, tried) = (self.clone(), places.clone(), tried.clone());
             asking.spawn_local(async move {
                 let _place = places.acquire().await;
-                asker.until_confirmed(db, &database, &tried).await;
+                client.until_confirmed(db, &database, &tried).await;
             });
         }
         let mut written = 0;
@@ -313,7 +313,7 @@ impl Asker {
                 (written, since, has_answered) = (io.written, now, false);
             } else if now.duration_since(since) >= STALLED && !upload.may_be_silent(now) {
                 since = now;
-                let Ok(_looker) = self.looker.try_acquire() else { continue };
+                let Ok(_probing) = self.prober.try_acquire() else { continue };
                 if !control::is_copying(&self.socket).await {
                     let answers = self.answers_others(database, running).await;
                     if answers && has_answered {
@@ -343,24 +343,24 @@ impl Asker {
         let places = Rc::new(Semaphore::new(DRAINED_AT_ONCE));
         let mut asking = JoinSet::new();
         for place in 0..self.dbs.len() {
-            let (asker, places, waiting) = (self.clone(), places.clone(), waiting.clone());
+            let (client, places, waiting) = (self.clone(), places.clone(), waiting.clone());
             asking.spawn_local(async move {
-                let (db, database) = &asker.dbs[place];
+                let (db, database) = &client.dbs[place];
                 let _place = places.acquire().await;
                 // What is not there has nothing to lose.
                 while database.exists() {
                     if database.replica_folder.is_none() {
                         waiting.borrow_mut().insert(place);
                     }
-                    let answer = control::sync(&asker.socket, &database.path, limit).await;
+                    let answer = control::sync(&client.socket, &database.path, limit).await;
                     waiting.borrow_mut().remove(&place);
-                    match asker.judge_by(*db, database, answer, Some(comparing)).await {
+                    match client.judge_by(*db, database, answer, Some(comparing)).await {
                         Ok(()) => break,
-                        Err(reason) => asker.drain_refused(database, &reason),
+                        Err(reason) => client.drain_refused(database, &reason),
                     }
                     tokio::time::sleep(RETRY).await;
                 }
-                asker.tell(Event::Drained(*db));
+                client.tell(Event::Drained(*db));
             });
         }
         while asking.join_next().await.is_some() {}

@@ -48,7 +48,7 @@ impl Driver {
             Action::PutOff(db) => self.turn(Turn::PutOff(db)),
             Action::Confirm(db) => {
                 if let Some(database) = world.databases.table.get(db) {
-                    let asking = world.asker().confirm(db, database.clone(), world.running());
+                    let asking = world.client().confirm(db, database.clone(), world.running());
                     tokio::task::spawn_local(asking);
                 }
             }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 
-use super::confirm::Asker;
+use super::confirm::SyncClient;
 use super::message::Message;
 use crate::core::{Db, ExitCode};
 use crate::error::Failure;
@@ -270,7 +270,7 @@ pub(super) enum Compared {
     Unknown(String),
 }
 
-impl Asker {
+impl SyncClient {
     /// Whether what Litestream says that it has replicated is the database.
     pub(super) async fn compared(
         &self,
@@ -321,7 +321,7 @@ impl Asker {
         Compared::Diverged(last)
     }
 
-    /// As [`Asker::compared`] for a confirmation while the app runs.
+    /// As [`SyncClient::compared`] for a confirmation while the app runs.
     pub(super) async fn looked_at(&self, db: Db, database: &Database, confirmed: u64) -> Compared {
         self.compared(db, database, Task::Look, LOOK, confirmed).await
     }
@@ -364,9 +364,9 @@ impl Proofs {
     }
 
     /// Begins it.
-    pub(super) fn begin(&mut self, asker: Asker, db: Db, database: Database) {
+    pub(super) fn begin(&mut self, client: SyncClient, db: Db, database: Database) {
         self.due.remove(&db);
-        self.running = Some(tokio::task::spawn_local(asker.prove(db, database)));
+        self.running = Some(tokio::task::spawn_local(client.prove(db, database)));
     }
 
     /// One is over, and took this long.

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::confirm::Asker;
+use super::confirm::SyncClient;
 use super::message::Message;
 use super::{ledger, wal};
 use crate::core::{Db, ExitCode};
@@ -23,7 +23,7 @@ const FINDING: Duration = Duration::from_secs(5);
 /// How long to wait after an answer that was an error.
 const RETRY: Duration = Duration::from_millis(250);
 
-impl Asker {
+impl SyncClient {
     /// Has Litestream take in a database, and what it holds confirmed; on any failure Litestream does
     /// not have it afterwards.
     pub(super) async fn register(self, db: Db, Named { database, url, entry, .. }: Named, limit: Duration) {

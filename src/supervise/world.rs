@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::app_tree::{AppTree, Commands, program_name};
 use super::attempts::Tried;
-use super::confirm::{self, Asker};
+use super::confirm::{self, SyncClient};
 use super::databases::Databases;
 use super::discovery::Discovery;
 use super::litestream::Litestream;
@@ -51,8 +51,8 @@ pub(super) struct World {
     pub(super) discovery: Discovery,
     pub(super) used: Use,
     pub(super) litestream: Litestream,
-    /// See [`Asker::looker`].
-    looker: Rc<Semaphore>,
+    /// See [`SyncClient::prober`].
+    prober: Rc<Semaphore>,
     pub(super) notices: Notices,
     gate: Option<JoinHandle<()>>,
     drains: Vec<JoinHandle<()>>,
@@ -94,7 +94,7 @@ impl World {
             runner,
             outbox,
             litestream: Litestream::new(),
-            looker: Rc::new(Semaphore::new(1)),
+            prober: Rc::new(Semaphore::new(1)),
             notices: Notices::default(),
             gate: None,
             drains: Vec::new(),
@@ -221,11 +221,11 @@ impl World {
         (written, apart)
     }
 
-    pub(super) fn asker(&self) -> Asker {
+    pub(super) fn client(&self) -> SyncClient {
         self.litestream.heard.snapshots.listed.replace(self.databases.table.listed());
-        Asker {
+        SyncClient {
             snapshots: self.litestream.heard.snapshots.clone(),
-            looker: self.looker.clone(),
+            prober: self.prober.clone(),
             launch: self.litestream.launches(),
             socket: self.folder.socket(),
             dbs: self.databases.table.listed(),
@@ -304,29 +304,29 @@ impl World {
 
     pub(super) fn register(&mut self, db: Db) {
         let Some(named) = self.databases.table.named(db).cloned() else { return };
-        let (asker, limit) = (self.asker(), self.setup.policy.gate_timeout);
-        self.discovery.registers(db, tokio::task::spawn_local(asker.register(db, named, limit)));
+        let (client, limit) = (self.client(), self.setup.policy.gate_timeout);
+        self.discovery.registers(db, tokio::task::spawn_local(client.register(db, named, limit)));
     }
 
     /// What was begun for it is given up, and whatever has come of that is undone.
     pub(super) fn cancel(&mut self, db: Db) {
         self.discovery.abort_registration(db);
         if let Some(database) = self.databases.table.get(db).cloned() {
-            tokio::task::spawn_local(self.asker().cancel(db, database));
+            tokio::task::spawn_local(self.client().cancel(db, database));
         }
     }
 
     /// Has these drained.
     pub(super) fn drain(&mut self, dbs: Listed) {
-        let asker = Asker { dbs, ..self.asker() };
+        let client = SyncClient { dbs, ..self.client() };
         let policy = &self.setup.policy;
         // What is left of the drain's share is for a second try, and for what the comparison finds.
         let comparing = policy.drain_reserve() * 3 / 5;
         self.drains.push(if self.litestream.version.confirms() {
-            tokio::task::spawn_local(asker.drain(policy.stop_timeout, comparing, self.running()))
+            tokio::task::spawn_local(client.drain(policy.stop_timeout, comparing, self.running()))
         } else {
             let litestream = self.litestream.pid().unwrap_or(0);
-            tokio::task::spawn_local(asker.take_in(
+            tokio::task::spawn_local(client.take_in(
                 litestream,
                 self.litestream.version,
                 self.litestream.launched(),
@@ -345,16 +345,16 @@ impl World {
     pub(super) fn register_again(&mut self, db: Db, before: Rc<Named>) {
         self.discovery.abort_registration(db);
         self.databases.table.rename(db, before.clone());
-        let (asker, limit) = (self.asker(), self.setup.policy.gate_timeout);
+        let (client, limit) = (self.client(), self.setup.policy.gate_timeout);
         self.discovery
-            .registers(db, tokio::task::spawn_local(asker.register_again(db, Named::clone(&before), limit)));
+            .registers(db, tokio::task::spawn_local(client.register_again(db, Named::clone(&before), limit)));
     }
 
     pub(super) fn unregister(&mut self, db: Db) {
         let Some(database) = self.databases.table.get(db).cloned() else { return };
         let watch = &self.databases.watch;
         let (is_replaced, was_made) = (watch.is_replaced(db), watch.file(db).is_some());
-        tokio::task::spawn_local(self.asker().unregister(db, database, is_replaced, was_made));
+        tokio::task::spawn_local(self.client().unregister(db, database, is_replaced, was_made));
     }
 
     /// Begins to compare all of a database for which that is due, if it is time.
@@ -362,21 +362,21 @@ impl World {
         let Some(db) = self.databases.proofs.next() else { return };
         match self.databases.table.get(db).cloned() {
             Some(database) => {
-                let asker = self.asker();
-                self.databases.proofs.begin(asker, db, database);
+                let client = self.client();
+                self.databases.proofs.begin(client, db, database);
             }
             None => self.databases.proofs.forget(db),
         }
     }
 
     pub(super) fn open_gate(&mut self) {
-        let asker = self.asker();
+        let client = self.client();
         let confirms = self.litestream.version.confirms() && self.setup.policy.gate == Gate::Replicated;
         let limit = self.setup.policy.gate_timeout;
         let handle = if confirms {
             let (logged, uploaded) =
                 (self.litestream.heard.bytes.clone(), self.litestream.heard.uploaded.clone());
-            tokio::task::spawn_local(asker.gate(Tried::new(
+            tokio::task::spawn_local(client.gate(Tried::new(
                 self.litestream.pid().unwrap_or(0),
                 logged,
                 uploaded,
@@ -388,7 +388,7 @@ impl World {
                     self.litestream.version
                 );
             }
-            tokio::task::spawn_local(asker.reach(self.running(), limit))
+            tokio::task::spawn_local(client.reach(self.running(), limit))
         };
         self.gate = Some(handle);
     }
