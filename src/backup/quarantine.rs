@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::litestream::database::{Database, with_suffix};
-use crate::os::place::{self, Folder};
+use crate::os::permit::{self, Folder};
 
 /// How many of each are kept: enough to go back to, and no disk full of them.
 const KEPT: usize = 3;
@@ -33,7 +33,7 @@ impl Remains {
     pub(super) fn of(db: &Database) -> Self {
         let beside = SIDECARS.map(|tail| (db.path.clone(), tail)).into_iter().chain([(db.meta.clone(), "")]);
         let is_there = |(path, tail): &(PathBuf, &str)| {
-            place::theirs(|| with_suffix(path, tail).symlink_metadata()).is_ok()
+            permit::theirs(|| with_suffix(path, tail).symlink_metadata()).is_ok()
         };
         Self(beside.filter(is_there).collect())
     }
@@ -72,7 +72,7 @@ fn rename_all(paths: impl Iterator<Item = (PathBuf, &'static str)>) -> io::Resul
             folder.rename(name, kept.file_name().unwrap_or_default())?;
             Ok(remove_oldest(&folder, path.file_name().unwrap_or_default(), tail))
         };
-        match place::theirs(rename) {
+        match permit::theirs(rename) {
             Ok(removed) => moved.push(Quarantined { was, kept, removed }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
@@ -127,7 +127,7 @@ pub(super) fn remove_partial(output: &Path) {
         Ok(())
     };
     // What cannot be removed is found, and named, by the restore that follows.
-    let _ = place::theirs(remove);
+    let _ = permit::theirs(remove);
 }
 
 #[cfg(test)]

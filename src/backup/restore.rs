@@ -22,7 +22,7 @@ use crate::litestream::argv;
 use crate::litestream::command::{self, Runner};
 use crate::litestream::database::{Database, with_suffix};
 use crate::litestream::position::Plan;
-use crate::os::place::{self, Folder};
+use crate::os::permit::{self, Folder};
 
 impl Restorer {
     /// Restores each of the databases, which are missing or have 0 bytes, side by side; the file
@@ -66,7 +66,7 @@ impl Restorer {
     /// Restores one database in place of a missing one.
     async fn restore(&self, db: &Database, bars: Option<&MultiProgress>) -> Result<Outcome, Error> {
         let folder = db.path.parent().unwrap_or(Path::new("/"));
-        place::theirs(|| fs::create_dir_all(folder)).map_err(Error::io(folder))?;
+        permit::theirs(|| fs::create_dir_all(folder)).map_err(Error::io(folder))?;
         let output = db.hidden("-litekeeper-restore");
         quarantine::remove_partial(&output);
         // Who named it may have taken that back.
@@ -164,7 +164,7 @@ impl Restorer {
             }
         };
         let mut tick = |pid| {
-            let written = place::theirs(|| partial.symlink_metadata()).map_or(0, |found| found.len());
+            let written = permit::theirs(|| partial.symlink_metadata()).map_or(0, |found| found.len());
             if written > 0 {
                 tell();
             }
@@ -214,7 +214,7 @@ impl Restorer {
         if !ran.is_success() {
             return Err(Error::refused(db, ran.reason()));
         }
-        if place::theirs(|| output.symlink_metadata()).is_ok() {
+        if permit::theirs(|| output.symlink_metadata()).is_ok() {
             tell();
         }
         Ok(())
@@ -252,7 +252,7 @@ impl Restorer {
         output: &Path,
         before: Option<(u64, u64)>,
     ) -> Result<Outcome, Error> {
-        let restored = place::theirs(|| Ok(output.symlink_metadata()?.len())).ok();
+        let restored = permit::theirs(|| Ok(output.symlink_metadata()?.len())).ok();
         if restored.is_none() {
             self.refuse_other_format(db)?;
             self.refuse_to_believe(db)?;
@@ -281,7 +281,7 @@ impl Restorer {
             if before.is_some() { folder.rename(name, place) } else { folder.rename_to_free(name, place) }?;
             folder.sync()
         };
-        match place::theirs(put) {
+        match permit::theirs(put) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 return Err(Error::Appeared { db: db.path.clone() });
             }
@@ -294,7 +294,7 @@ impl Restorer {
     fn refuse_other_format(&self, db: &Database) -> Result<(), Error> {
         let Some(folder) = &db.replica_folder else { return Ok(()) };
         let (other, held) = if self.version.is_ltx() { ("generations", "0.3") } else { ("ltx", "0.5") };
-        if place::theirs(|| fs::metadata(folder.join(other))).is_ok_and(|found| found.is_dir()) {
+        if permit::theirs(|| fs::metadata(folder.join(other))).is_ok_and(|found| found.is_dir()) {
             let (db, replica) = (db.path.clone(), db.replica.clone());
             return Err(Error::OtherFormat { db, replica, held, running: self.version });
         }
@@ -312,7 +312,7 @@ impl Restorer {
 
 /// Returns which file is at the path of a database: device and inode.
 fn identity(path: &Path) -> Option<(u64, u64)> {
-    place::theirs(|| {
+    permit::theirs(|| {
         let (folder, name) = Folder::of(path)?;
         folder.identity(name)
     })

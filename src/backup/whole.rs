@@ -248,5 +248,5 @@ impl Restorer {
 }
 
 fn is_there(output: &Path) -> bool {
-    crate::os::place::theirs(|| output.symlink_metadata()).is_ok()
+    crate::os::permit::theirs(|| output.symlink_metadata()).is_ok()
 }

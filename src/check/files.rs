@@ -16,8 +16,8 @@ use crate::litestream::others::Others;
 use crate::os::access::{self, Access};
 use crate::os::lock;
 use crate::os::locks::{self, Held};
-use crate::os::place::Folder;
-use crate::os::{mount, needs, place, user};
+use crate::os::permit::Folder;
+use crate::os::{mount, needs, permit, user};
 
 /// Settings that name a file, and whether what is in it is secret.
 const KEY_FILES: &[(&str, bool)] = &[
@@ -96,7 +96,7 @@ fn keepers(context: &CheckContext<'_>) -> Vec<Lint> {
 fn taken(context: &CheckContext<'_>, database: &Database, held: &Held) -> Option<Lint> {
     let folders = database.replicas.iter().filter(|replica| replica.kind == Kind::File);
     let lock = folders
-        .map(|replica| Path::new(&replica.display).join(place::REPLICA_LOCK))
+        .map(|replica| Path::new(&replica.display).join(permit::REPLICA_LOCK))
         .find(|lock| held.contains(lock))?;
     let (text, pid) = holder(&lock);
     let other = text.lines().find_map(|line| line.strip_prefix("database "))?;
@@ -111,7 +111,7 @@ fn taken(context: &CheckContext<'_>, database: &Database, held: &Held) -> Option
 
 /// What the holder of a lock has left in it, and its number in brackets.
 fn holder(lock: &Path) -> (String, String) {
-    let text = place::theirs(|| Ok(lock::held_by(lock))).ok().flatten().unwrap_or_default();
+    let text = permit::theirs(|| Ok(lock::held_by(lock))).ok().flatten().unwrap_or_default();
     let said = text.lines().find_map(|line| line.strip_prefix("pid ")).map(|pid| pid.trim().to_owned());
     let taker = lock.symlink_metadata().ok().as_ref().and_then(locks::taker).map(|pid| pid.to_string());
     let pid = taker.or(said).map_or_else(String::new, |pid| format!(" (pid {pid})"));

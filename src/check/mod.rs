@@ -3,7 +3,7 @@
 //! ```text
 //! litestream  which Litestream there is, and what it cannot do
 //! discovered  databases that the file does not name itself: of folders, and of a resolver
-//! place       file systems, disk space, the runtime folder
+//! filesystem  file systems, disk space, the runtime folder
 //! uri         paths that Litestream opens another file for
 //! sqlite      the databases' own headers
 //! framework   what the framework's settings do to SQLite
@@ -23,6 +23,7 @@ mod context;
 mod discovered;
 mod dotenv;
 mod files;
+mod filesystem;
 mod folder;
 mod framework;
 mod glob;
@@ -30,7 +31,6 @@ mod limits;
 mod litestream;
 mod network;
 mod online;
-mod place;
 mod rules;
 mod sqlite;
 mod stop;
@@ -53,7 +53,7 @@ use crate::litestream::folder::{Contents, Folder};
 
 /// Everything that can be found without asking a replica.
 pub fn look(context: &CheckContext<'_>) -> Vec<Lint> {
-    let mut found = place::look(context);
+    let mut found = filesystem::look(context);
     found.extend(theirs(|| folder::look(context)));
     found.extend(theirs(|| sqlite::look(context)));
     found.extend(network::look(context));
@@ -73,7 +73,7 @@ pub fn faults(context: &CheckContext<'_>) -> Vec<Lint> {
     let fresh = files::fresh(context);
     let mut found = framework::look(context);
     found.extend(theirs(|| {
-        let mut found = place::faults(context);
+        let mut found = filesystem::faults(context);
         found.extend(folder::look(context));
         found.extend(limits::look(context));
         found.extend(glob::look(context));
@@ -127,10 +127,10 @@ pub fn contents(folders: &[Folder], most: usize) -> Vec<Contents> {
     folders.iter().map(|folder| folder.look(&BTreeSet::new(), most)).collect()
 }
 
-/// Looks at what lies in folders of those who will run, with their rights (`os::place`).
+/// Looks at what lies in folders of those who will run, with their rights (`os::permit`).
 fn theirs(look: impl FnOnce() -> Vec<Lint>) -> Vec<Lint> {
     // Only root acts as somebody else, and root may.
-    crate::os::place::theirs(|| Ok(look())).unwrap_or_default()
+    crate::os::permit::theirs(|| Ok(look())).unwrap_or_default()
 }
 
 #[cfg(test)]

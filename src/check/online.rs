@@ -30,7 +30,7 @@ use crate::litestream::position::{self, Plan};
 use crate::litestream::replica_error::ReplicaError;
 use crate::litestream::version::Version;
 use crate::os::mount;
-use crate::os::place::{self, Folder};
+use crate::os::permit::{self, Folder};
 use crate::remote::{S3, Webdav};
 
 /// How many replicas are tried side by side.
@@ -114,7 +114,7 @@ impl WriteProbe {
     ) -> io::Result<Self> {
         // Made by whoever works in it, below a folder where nobody takes it away (`mkdtemp(3)`).
         let make = || tempfile::Builder::new().prefix(helper::TRIAL.trim_start_matches('.')).tempdir();
-        let folder = place::theirs(make)?;
+        let folder = permit::theirs(make)?;
         Ok(Self { online: online.clone(), config: config.clone(), owner, number, replica, folder })
     }
 
@@ -174,11 +174,11 @@ impl WriteProbe {
             let hint = "the first start makes it; if there should be one, the place is wrong";
             return Ok(Some(self.lint(NO_BACKUP, message).hint(hint)));
         };
-        if let Ok(Some(lint)) = place::theirs(|| Ok(self.room(database, listing.as_deref()))) {
+        if let Ok(Some(lint)) = permit::theirs(|| Ok(self.room(database, listing.as_deref()))) {
             return Ok(Some(lint));
         }
         let local = position::local(version, &database.meta_path)
-            .filter(|_| place::theirs(|| database.path.symlink_metadata()).is_ok());
+            .filter(|_| permit::theirs(|| database.path.symlink_metadata()).is_ok());
         let Some(local) = local else { return Ok(None) };
         let place = &self.replica.display;
         if local.is_behind(&replicated) {
@@ -245,22 +245,24 @@ impl WriteProbe {
             return vec![self.lint(NOT_WRITTEN, message)];
         }
         let below = self.below();
-        let place = self.place(&below);
+        let place = self.location(&below);
         let written = self.write(&below).await;
         let read = if written.is_ok() { self.read(&below).await } else { Ok(()) };
         let left = match (&written, place) {
-            (Ok(()), Place::S3(s3)) => {
+            (Ok(()), ProbeLocation::S3(s3)) => {
                 let removed = helper::remove(&self.online.runner, &s3, self.online.limit).await;
                 removed.err().map(|_| below_of(&self.replica, &below))
             }
-            (Ok(()), Place::Webdav(webdav)) => {
+            (Ok(()), ProbeLocation::Webdav(webdav)) => {
                 let removed = helper::remove_folder(&self.online.runner, &webdav, self.online.limit).await;
                 removed.err().map(|_| below_of(&self.replica, &below))
             }
-            (Err(_), Place::S3(_) | Place::Webdav(_)) => None,
-            (_, Place::Elsewhere) => Some(below_of(&self.replica, &below)),
-            (_, Place::Folder { below, was_there }) => place::theirs(|| Ok(clean_up(&below, &was_there)))
-                .unwrap_or_else(|error| Some(error.to_string())),
+            (Err(_), ProbeLocation::S3(_) | ProbeLocation::Webdav(_)) => None,
+            (_, ProbeLocation::Elsewhere) => Some(below_of(&self.replica, &below)),
+            (_, ProbeLocation::Folder { below, was_there }) => {
+                permit::theirs(|| Ok(clean_up(&below, &was_there)))
+                    .unwrap_or_else(|error| Some(error.to_string()))
+            }
         };
         match (written, read) {
             (Err(reason), _) => {
@@ -281,7 +283,7 @@ impl WriteProbe {
     /// Puts a database of one row on the replica.
     async fn write(&self, below: &str) -> Result<(), Reason> {
         let path = self.folder.path().join("check.db");
-        place::theirs(|| make_database(&path)).map_err(|error| format!("{}: {error}", path.display()))?;
+        permit::theirs(|| make_database(&path)).map_err(|error| format!("{}: {error}", path.display()))?;
         let Some((runner, config)) = self.configure("write.yml", &path, Some(below))? else { return Ok(()) };
         self.ask(&runner, argv::replicate_once(&config)).await
     }
@@ -291,10 +293,10 @@ impl WriteProbe {
         let (path, out) = (self.folder.path().join("check.db"), self.folder.path().join("read.db"));
         let Some((runner, config)) = self.configure("read.yml", &path, Some(below))? else { return Ok(()) };
         self.ask(&runner, argv::restore(&config, &out, &path)).await?;
-        if place::theirs(|| out.symlink_metadata()).is_err() {
+        if permit::theirs(|| out.symlink_metadata()).is_err() {
             return Err("nothing of what was written just now is there".to_owned());
         }
-        let row = place::theirs(|| {
+        let row = permit::theirs(|| {
             let database = Connection::open(&out).map_err(io::Error::other)?;
             let row = database.query_row("SELECT x FROM litekeeper_check", [], |row| row.get::<_, String>(0));
             row.map_err(io::Error::other)
@@ -331,7 +333,7 @@ impl WriteProbe {
             series: Series::of(self.online.version.is_ltx()),
         });
         let path = self.folder.path().join(name);
-        let written = place::theirs(|| {
+        let written = permit::theirs(|| {
             Folder::open(self.folder.path())?.make_file(name.as_ref())?.write_all(generated.text.as_bytes())
         });
         written.map_err(|error| format!("{}: {error}", path.display()))?;
@@ -347,21 +349,23 @@ impl WriteProbe {
     }
 
     /// Returns where it is, before anything is there.
-    fn place(&self, below: &str) -> Place {
+    fn location(&self, below: &str) -> ProbeLocation {
         match self.replica.kind {
             Kind::File => {
                 let folder = Path::new(&self.replica.display);
-                let nearest = place::theirs(|| Ok(mount::nearest(folder))).ok().flatten();
+                let nearest = permit::theirs(|| Ok(mount::nearest(folder))).ok().flatten();
                 let was_there = nearest.unwrap_or_else(|| "/".into());
-                Place::Folder { below: folder.join(below), was_there }
+                ProbeLocation::Folder { below: folder.join(below), was_there }
             }
-            Kind::S3 => self.s3(Some(below)).map_or(Place::Elsewhere, Place::S3),
+            Kind::S3 => self.s3(Some(below)).map_or(ProbeLocation::Elsewhere, ProbeLocation::S3),
             Kind::Webdav => {
                 let alone = self.config.probe(self.owner, self.number, self.folder.path(), Some(below));
                 let found = alone.and_then(|alone| alone.probe_webdav());
-                found.map_or(Place::Elsewhere, Place::Webdav)
+                found.map_or(ProbeLocation::Elsewhere, ProbeLocation::Webdav)
             }
-            Kind::Gcs | Kind::Abs | Kind::Oss | Kind::Sftp | Kind::Nats | Kind::Other(_) => Place::Elsewhere,
+            Kind::Gcs | Kind::Abs | Kind::Oss | Kind::Sftp | Kind::Nats | Kind::Other(_) => {
+                ProbeLocation::Elsewhere
+            }
         }
     }
 
@@ -419,8 +423,8 @@ fn below_of(replica: &Replica, below: &str) -> String {
     format!("{}/{below}", replica.display.trim_end_matches('/'))
 }
 
-/// Where something was written.
-enum Place {
+/// Where a probe was written.
+enum ProbeLocation {
     /// A folder of this machine, and the first of its parents that was there before.
     Folder { below: PathBuf, was_there: PathBuf },
     /// A folder on S3.

@@ -31,7 +31,7 @@ use crate::litestream::command::Runner;
 use crate::litestream::install;
 use crate::os::children::Children;
 use crate::os::limit;
-use crate::os::place;
+use crate::os::permit;
 use crate::os::user::{self, Identity};
 use crate::supervise::{Question, Said};
 use crate::yaml::Node;
@@ -173,7 +173,7 @@ impl Look<'_> {
                 return false;
             }
         }
-        place::belong_to(self.user_of_root().as_ref());
+        permit::belong_to(self.user_of_root().as_ref());
         if let Some((message, hint)) = self.user.as_ref().and_then(settings::typed_into) {
             self.lints.push(Lint::new(check::TERMINAL, &Origin::Environment, message).hint(hint));
         }

@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use crate::foreign::piece;
-use crate::os::place;
+use crate::os::permit;
 
 /// No answer that is waited for here is longer.
 const LONGEST_ANSWER: u64 = 1 << 20;
@@ -234,7 +234,7 @@ fn tells_of_copying(body: &[u8]) -> bool {
 }
 
 async fn exchange(socket: &Path, request: Vec<u8>) -> Result<Vec<u8>, Error> {
-    let mut stream = place::theirs_all_along(UnixStream::connect(socket)).await?;
+    let mut stream = permit::theirs_all_along(UnixStream::connect(socket)).await?;
     stream.write_all(&request).await?;
     let mut answer = Vec::new();
     stream.take(LONGEST_ANSWER).read_to_end(&mut answer).await?;

@@ -20,7 +20,7 @@ use crate::os::here::Here;
 use crate::os::lock::{self, Lock, Refused};
 use crate::os::locks;
 use crate::os::mount;
-use crate::os::place::{self, Folder, LOCK, REPLICA_LOCK};
+use crate::os::permit::{self, Folder, LOCK, REPLICA_LOCK};
 use crate::os::proc;
 use crate::os::user::Identity;
 
@@ -45,7 +45,7 @@ pub fn lock_path(db: &Database) -> PathBuf {
 /// none runs. In another container the same path may be another keeper's.
 pub fn keeper_socket(db: &Database) -> Option<(PathBuf, (u64, u64))> {
     let (text, found) = lock::held(&lock_path(db))?;
-    place::belong_to_owner(&found);
+    permit::belong_to_owner(&found);
     Some((Holder::parse(&text).keeper?, (found.dev(), found.ino())))
 }
 
@@ -145,7 +145,7 @@ fn acquire(db: &Database, text: &str) -> Result<Lock, Refused> {
 fn replica_lock(db: &Database, text: &str) -> Result<Option<Lock>, Refused> {
     let Some(path) = replica_lock_path(db) else { return Ok(None) };
     let folder = path.parent().unwrap_or(&path);
-    let made = place::theirs(|| {
+    let made = permit::theirs(|| {
         std::fs::create_dir_all(folder)?;
         Ok(!mount::is_remote(folder))
     });
@@ -158,7 +158,7 @@ fn replica_lock(db: &Database, text: &str) -> Result<Option<Lock>, Refused> {
         Err(Refused::Held(text)) if Holder::parse(&text).is_this_process() => Ok(None),
         Err(Refused::Held(text)) => Err(Refused::Held(format!("{PLACE}{text}"))),
         // Something stands there that is no lock of ours: whoever put it there would let a second keeper in.
-        Err(Refused::Io(error)) if place::theirs(|| path.symlink_metadata()).is_ok() => {
+        Err(Refused::Io(error)) if permit::theirs(|| path.symlink_metadata()).is_ok() => {
             Err(Refused::Io(std::io::Error::new(error.kind(), format!("{}: {error}", path.display()))))
         }
         Err(Refused::Io(_)) => Ok(None),
@@ -173,7 +173,7 @@ fn replica_lock_path(db: &Database) -> Option<PathBuf> {
 /// Resolves the links in the path of a database's folder. Neither the file nor the folder has to exist.
 pub(super) fn resolved(path: &Path) -> PathBuf {
     match (path.parent(), path.file_name()) {
-        (Some(folder), Some(name)) => place::real(folder).join(name),
+        (Some(folder), Some(name)) => permit::real(folder).join(name),
         _ => path.to_owned(),
     }
 }
@@ -289,7 +289,7 @@ fn not_made(db: &Database, error: &std::io::Error) -> Failure {
     let folder = db.path.parent().filter(|_| is_denied(error));
     let remedy = || {
         let folder = folder?;
-        place::theirs(|| Ok(access::remedy(folder, Access::Write, place::owner()))).ok()
+        permit::theirs(|| Ok(access::remedy(folder, Access::Write, permit::owner()))).ok()
     };
     Failure::new(ExitCode::CONFIG, message).hint(if is_full {
         "free some space there: SQLite and litestream need it too".to_owned()
@@ -325,8 +325,8 @@ pub(super) fn make_watched(folders: &[databases::Folder]) -> Result<(), Failure>
 /// make it makes for the configuration's databases alone, where nobody else decides what is there; so it gives
 /// away a folder of its own that is empty, as a fresh volume is.
 fn make_folder(folder: &Path, source: Source) -> Result<(), Failure> {
-    let made = place::theirs(|| std::fs::create_dir_all(folder));
-    let (made, owner) = match (made, place::owner()) {
+    let made = permit::theirs(|| std::fs::create_dir_all(folder));
+    let (made, owner) = match (made, permit::owner()) {
         (Err(error), Some(owner)) if source == Source::Operator && is_denied(&error) => {
             (make_for(folder, owner), Some(owner))
         }
@@ -337,10 +337,10 @@ fn make_folder(folder: &Path, source: Source) -> Result<(), Failure> {
         None => Ok(()),
     });
     let may_write = || Ok(Folder::open(folder)?.is_writable());
-    if made.is_ok() && owner.is_some() && !place::theirs(may_write).unwrap_or(false) {
-        let user = place::owner().map_or(0, |user| user.uid);
+    if made.is_ok() && owner.is_some() && !permit::theirs(may_write).unwrap_or(false) {
+        let user = permit::owner().map_or(0, |user| user.uid);
         let message = format!("{}: user {user} cannot write to the folder of databases", folder.display());
-        let remedy = place::theirs(|| Ok(access::remedy(folder, Access::Write, place::owner())));
+        let remedy = permit::theirs(|| Ok(access::remedy(folder, Access::Write, permit::owner())));
         let remedy = remedy.unwrap_or_else(|_| "give it to that user".to_owned());
         return Err(Failure::new(ExitCode::CONFIG, message)
             .hint(format!("SQLite and litestream keep files beside the database: {remedy}")));
@@ -403,7 +403,7 @@ impl Holder {
     fn of(db: &Database, text: &str) -> Self {
         let said = Self::parse(text);
         let path = if said.of_place { replica_lock_path(db) } else { Some(lock_path(db)) };
-        let found = path.and_then(|path| place::theirs(|| path.symlink_metadata()).ok());
+        let found = path.and_then(|path| permit::theirs(|| path.symlink_metadata()).ok());
         match found.as_ref().and_then(locks::taker).filter(|_| !said.by_other_name && !said.by_own_name) {
             Some(taker) if said.pid != Some(taker) => {
                 Self { pid: Some(taker), started: None, elsewhere: None, ..said }

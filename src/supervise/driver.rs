@@ -26,7 +26,7 @@ use crate::litestream::others::Others;
 use crate::os::children::Children;
 use crate::os::outlet::Outlet;
 use crate::os::signal::{Sender, Signals};
-use crate::os::{event, fd, limit, needs, oom_score, open, place, signal, spawn};
+use crate::os::{event, fd, limit, needs, oom_score, open, permit, signal, spawn};
 
 /// How long the marks of what was not confirmed may take: it is a moment, and the platform's own KILL may be near.
 const OWING: Duration = Duration::from_millis(500);
@@ -60,7 +60,7 @@ pub fn supervise(mut setup: Setup, log: &'static Outlet) -> Result<ExitCode, Fai
         return Err(Failure::new(ExitCode::CONFIG, message).hint(hint));
     }
     let children = Children::new();
-    place::belong_to(setup.user.as_ref());
+    permit::belong_to(setup.user.as_ref());
     // What came since the first moment of `main` is among them.
     let signals = Signals::take_all().map_err(os("signals"))?;
     let listening = std::mem::take(&mut setup.listen_fds);

@@ -16,7 +16,7 @@ use crate::litestream::command::Runner;
 use crate::litestream::control;
 use crate::litestream::database::Database;
 use crate::litestream::replica_error::MIXED;
-use crate::os::place;
+use crate::os::permit;
 
 /// How long a process may take beyond what it was given.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -439,7 +439,7 @@ pub(super) async fn owe(runner: Runner, database: Database) {
 
 /// Remembers how a database was left; what was found to differ.
 pub(super) async fn leave(runner: &Runner, database: &Database) -> Option<String> {
-    if place::theirs(|| database.path.symlink_metadata()).is_err() {
+    if permit::theirs(|| database.path.symlink_metadata()).is_err() {
         return None;
     }
     match ask(runner, Task::Leave, database, LEAVING).await {

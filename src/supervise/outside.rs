@@ -24,7 +24,7 @@ use crate::litestream::others::Others;
 use crate::litestream::replica_error::ReplicaError;
 use crate::litestream::version::Version;
 use crate::os::lock::Lock;
-use crate::os::place;
+use crate::os::permit;
 
 /// So many are looked at side by side, but for those that take long.
 const LOOKS: usize = 16;
@@ -94,7 +94,7 @@ impl Outside {
 
 /// Whether there is something in a database: a folder of that name is refused, and nothing of one is in it.
 pub(super) fn has_any(database: &Database) -> bool {
-    database.exists() && !place::theirs(|| database.path.metadata()).is_ok_and(|found| found.is_dir())
+    database.exists() && !permit::theirs(|| database.path.metadata()).is_ok_and(|found| found.is_dir())
 }
 
 /// Room for so many at once, of whom each has it for a while.

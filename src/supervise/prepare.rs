@@ -23,7 +23,7 @@ use crate::litestream::ltx;
 use crate::litestream::position::{self, Position};
 use crate::litestream::replica_error::ReplicaError;
 use crate::litestream::version::Version;
-use crate::os::place;
+use crate::os::permit;
 
 /// How long `litestream version` may take.
 const VERSION_LIMIT: Duration = Duration::from_secs(20);
@@ -569,7 +569,7 @@ fn refuse_newer_files(db: &Database, version: Version) -> Result<(), Failure> {
     let folder = ltx::folder(&db.meta);
     let newest = position::txids(&folder).max().map(|txid| folder.join(ltx::name(txid)));
     // What cannot be read is told by whoever needs it.
-    let is_newer = |path: &PathBuf| place::theirs(|| ltx::has_blocks(path)).unwrap_or(false);
+    let is_newer = |path: &PathBuf| permit::theirs(|| ltx::has_blocks(path)).unwrap_or(false);
     let Some(file) = newest.filter(is_newer) else { return Ok(()) };
     let message = format!("{}: litestream {version} cannot read {}", db.path.display(), file.display());
     Err(Failure::new(ExitCode::UNAVAILABLE, message).hint(ReplicaError::Newer.hint()))

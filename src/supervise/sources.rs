@@ -18,7 +18,7 @@ use crate::foreign;
 use crate::litestream::others::Others;
 use crate::os::signal::{self, Received, Sender, Signals};
 use crate::os::terminal::{self, Terminal};
-use crate::os::{fork, memory, place, proc};
+use crate::os::{fork, memory, permit, proc};
 use crate::shim::{Target, ToKeeper, ToShim};
 
 /// After so many looks the start has come to its end: most of the memory that it took is not needed again.
@@ -407,7 +407,7 @@ impl Driver {
     }
 
     pub(super) fn look(&mut self, last: bool) {
-        let looked = place::theirs(|| {
+        let looked = permit::theirs(|| {
             self.look_at_files(last);
             Ok(())
         });

@@ -9,7 +9,7 @@ use super::kind::Kind;
 use super::overlap;
 use super::replica::Replica;
 use crate::config::error::Problem;
-use crate::os::place;
+use crate::os::permit;
 
 /// What is at odds once each path is where it leads to. Of what is there by one name already nothing would have been loaded.
 pub(in crate::config) fn find(databases: &[Database], directories: &[Directory]) -> Vec<(usize, Problem)> {
@@ -25,7 +25,7 @@ pub(in crate::config) fn find(databases: &[Database], directories: &[Directory])
         }
         Ok(is_other)
     };
-    if !place::theirs(resolve).unwrap_or(false) {
+    if !permit::theirs(resolve).unwrap_or(false) {
         return Vec::new();
     }
     let mut found = overlap::find(&databases, &directories);
@@ -80,7 +80,7 @@ impl Real {
         if let Some(known) = self.folders.get(folder) {
             return known.clone();
         }
-        let real = place::real(folder);
+        let real = permit::real(folder);
         self.folders.insert(folder.to_owned(), real.clone());
         real
     }

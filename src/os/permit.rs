@@ -1,4 +1,4 @@
-//! Files in folders that another user can write to.
+//! Files in folders that another user can write to, and the permission to work there: that user's, not root's.
 //!
 //! Whoever can write to a folder decides what stands under each name in it, at any moment: a link to a file
 //! of somebody else, a pipe that nobody writes to, another name of a file. So nothing is done there by a path
