@@ -16,7 +16,7 @@ use crate::litestream::position;
 
 impl Restorer {
     /// Looks at, or takes, what is elsewhere of a database that is not on its replica; and from where it was taken.
-    pub(super) async fn look_elsewhere(
+    pub(super) async fn probe_elsewhere(
         &self,
         db: &Database,
         output: &Path,

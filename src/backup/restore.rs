@@ -88,7 +88,7 @@ impl Restorer {
             Err(error) => Err(error),
         };
         let (outcome, source) = match outcome {
-            Ok(Outcome::NoBackup) => match self.look_elsewhere(db, &output, before, bars).await {
+            Ok(Outcome::NoBackup) => match self.probe_elsewhere(db, &output, before, bars).await {
                 Ok((outcome, source)) => (Ok(outcome), source),
                 Err(error) => (Err(error), None),
             },

@@ -175,7 +175,7 @@ impl Databases {
     }
 
     /// See [`Abandoned::look`].
-    pub(super) fn look_for_abandoned(&mut self, shim: Option<i32>) -> Vec<Event> {
+    pub(super) fn scan_for_abandoned(&mut self, shim: Option<i32>) -> Vec<Event> {
         self.abandoned.look(shim, &self.table.listed())
     }
 
@@ -184,7 +184,7 @@ impl Databases {
         self.abandoned.names()
     }
 
-    pub(super) fn look_for_orphans(&mut self, db: Db, runner: &Runner, is_ltx: bool) {
+    pub(super) fn scan_for_orphans(&mut self, db: Db, runner: &Runner, is_ltx: bool) {
         match self.table.get(db) {
             Some(database) if is_ltx => self.suspects.look(runner, db, &database.path),
             Some(_) | None => self.suspects.forget(db),

@@ -177,7 +177,7 @@ impl Driver {
                     self.machine.handle_timeout(Instant::now());
                 }
                 () = tokio::time::sleep(SWEEP), if sweeping => self.sweep(),
-                () = tokio::time::sleep(LEFTOVERS), if leftovers => self.look_at_leftovers(),
+                () = tokio::time::sleep(LEFTOVERS), if leftovers => self.scan_for_leftovers(),
                 _ = look.tick(), if self.world.databases.is_watching() => {
                     self.notice_absence();
                     self.look_again();
@@ -254,7 +254,7 @@ impl Driver {
         };
         let mut diverged = reasons(self.done_within(limit, leaving, signals).await);
         if diverged.is_empty() {
-            diverged = self.look_at_late_snapshots(began, signals).await;
+            diverged = self.scan_late_snapshots(began, signals).await;
         }
         if !self.world.notices.is_drained() {
             return Ok(());
@@ -281,7 +281,7 @@ impl Driver {
     }
 
     /// Looks at the snapshots of which Litestream told in its last words; what is wrong with them.
-    async fn look_at_late_snapshots(&self, began: Instant, signals: &AsyncFd<Signals>) -> Vec<String> {
+    async fn scan_late_snapshots(&self, began: Instant, signals: &AsyncFd<Signals>) -> Vec<String> {
         let mut looking = JoinSet::new();
         for database in self.world.litestream.heard.snapshots.due() {
             let (runner, snapshots) =

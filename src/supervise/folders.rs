@@ -140,7 +140,7 @@ impl Driver {
 
     /// The file of such a database was deleted.
     pub(super) fn file_went(&mut self, db: Db, opened: &Opened) {
-        self.world.discovery.folders.look_soon();
+        self.world.discovery.folders.scan_soon();
         let (path, replica) = self.world.place_of(db);
         tracing::warn!(
             "{path} was deleted or moved, and is not replicated any more; what was on {replica} stays there"
@@ -150,7 +150,7 @@ impl Driver {
     }
 
     /// Takes in what has appeared in the folders since the last look.
-    pub(super) fn look_into_folders(&mut self) {
+    pub(super) fn scan_folders(&mut self) {
         let due = self.world.discovery.folders.is_due();
         let runs = matches!(self.machine.phase(), Phase::Running | Phase::Stopping)
             && self.world.litestream.version.confirms();
@@ -229,9 +229,9 @@ impl Driver {
     }
 
     /// Whoever wants to know now should not wait for the next look.
-    pub(super) fn look_into_folders_now(&mut self) {
-        self.world.discovery.folders.look_soon();
-        self.look_into_folders();
+    pub(super) fn scan_folders_now(&mut self) {
+        self.world.discovery.folders.scan_soon();
+        self.scan_folders();
     }
 }
 

@@ -139,7 +139,7 @@ impl Driver {
             None => {
                 asker.wake(self.world.outbox.clone());
                 self.world.discovery.rounds.next.push(asker);
-                self.look_into_folders_now();
+                self.scan_folders_now();
                 self.handle(Event::Reload);
             }
         }

@@ -196,7 +196,7 @@ impl Driver {
             held.clear();
         }
         // It may have made a database since the last look, or another one in its place.
-        self.world.discovery.folders.look_soon();
+        self.world.discovery.folders.scan_soon();
         self.look(false);
         for (_, database) in self.world.databases.table.listed().iter() {
             wal::settle(&self.world.runner, &database.path);
@@ -387,7 +387,7 @@ impl Driver {
         }
         let looks = self.world.databases.looked();
         if is_turn(looks) {
-            self.look_for_doubles();
+            self.scan_for_litestreams();
         }
         if looks == SETTLED {
             memory::trim();
@@ -395,34 +395,34 @@ impl Driver {
     }
 
     /// Looks for what a process left that was just killed, before Litestream looks at it.
-    pub(super) fn look_at_leftovers(&mut self) {
+    pub(super) fn scan_for_leftovers(&mut self) {
         for (db, _) in self.world.databases.table.listed().iter() {
-            self.look_for_orphans(*db);
+            self.scan_for_orphans(*db);
         }
     }
 
-    fn look_for_orphans(&mut self, db: Db) {
+    fn scan_for_orphans(&mut self, db: Db) {
         let is_ltx = self.world.litestream.version.is_ltx();
-        self.world.databases.look_for_orphans(db, &self.world.runner, is_ltx);
+        self.world.databases.scan_for_orphans(db, &self.world.runner, is_ltx);
     }
 
     pub(super) fn look(&mut self, last: bool) {
         let looked = permit::theirs(|| {
-            self.look_at_files(last);
+            self.poll_files(last);
             Ok(())
         });
         if let Err(error) = looked {
             tracing::error!("the databases cannot be looked at: {error}");
         }
-        self.look_into_folders();
+        self.scan_folders();
         // Whatever was renamed is there by its new name now.
-        for event in self.world.databases.look_for_abandoned(self.world.tree.shim_pid()) {
+        for event in self.world.databases.scan_for_abandoned(self.world.tree.shim_pid()) {
             self.handle(event);
         }
     }
 
-    fn look_at_files(&mut self, last: bool) {
-        self.look_at_locks();
+    fn poll_files(&mut self, last: bool) {
+        self.poll_locks();
         let litestream = self.world.litestream.pid();
         let mut suspects = self.world.databases.suspects.all();
         let has_open = |file| litestream.and_then(|pid| proc::has_open_file(pid, file)).unwrap_or(true);
@@ -440,7 +440,7 @@ impl Driver {
             self.handle(event);
         }
         for db in suspects {
-            self.look_for_orphans(db);
+            self.scan_for_orphans(db);
         }
         let outside = self.world.discovery.tenants.outside();
         let written = outside.filter(|(_, tenant)| has_any(&tenant.named.database));
@@ -450,7 +450,7 @@ impl Driver {
     }
 
     /// Whether the app has started a Litestream of its own, or somebody else has.
-    fn look_for_doubles(&mut self) {
+    fn scan_for_litestreams(&mut self) {
         let listed = self.world.databases.table.listed();
         if let Some((db, failure)) = database_lock::other_litestream(
             &Others::now(),
@@ -462,7 +462,7 @@ impl Driver {
     }
 
     /// Checks that all locks are held which another keeper would look for.
-    fn look_at_locks(&mut self) {
+    fn poll_locks(&mut self) {
         let world = &mut self.world;
         // That nobody takes the run's folder for one that was left: its name is this process's own number.
         let _ = world.folder.lock().keep();
