@@ -17,10 +17,10 @@ use litekeeper::foreign;
 use litekeeper::litestream::database::Database;
 use litekeeper::litestream::log::{Level, Line};
 use litekeeper::litestream::position::{self, Plan, Position};
-use litekeeper::litestream::refusal::Refusal;
+use litekeeper::litestream::replica_error::ReplicaError;
 use litekeeper::litestream::version::Version;
 use litekeeper::litestream::{argv, control, log, ltx};
-use litekeeper::shim::{self, Orders, Target, ToKeeper, ToShim, Update};
+use litekeeper::shim::{self, ShimConfig, Target, ToKeeper, ToShim, Update};
 use litekeeper::supervise::{self, Holder, Report};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -53,7 +53,7 @@ pub fn log_line(bytes: &[u8]) {
         "txid": "00000000000000a3", "size": 268_294});
     let line = Line::parse(&said.to_string());
     assert_eq!((line.finds_a_backup(), line.snapshot()), (None, Some((&*text, 0xa3))));
-    let refusal = Refusal::of(&text);
+    let refusal = ReplicaError::of(&text);
     assert!(!refusal.hint().is_empty());
 }
 
@@ -121,7 +121,7 @@ pub fn control_answer(bytes: &[u8]) {
             let said = error.to_string();
             // An error is Litestream's own words, never more.
             assert!(said.len() <= 3 * text.len() + 128, "{said}");
-            let _ = (error.has_parted(), Refusal::of(&said).hint());
+            let _ = (error.has_diverged(), ReplicaError::of(&said).hint());
         }
     }
     // An answer that is cut off confirms nothing, wherever that is.
@@ -250,7 +250,7 @@ pub fn wire(bytes: &[u8]) {
         Some(value)
     }
     same::<ToShim>(bytes);
-    same::<Orders>(bytes);
+    same::<ShimConfig>(bytes);
     if let Some(update) = same::<Update>(bytes) {
         let all = update.requests.iter().map(Vec::len).sum::<usize>() + update.came.len() + update.went.len();
         assert!(all <= bytes.len(), "{update:?}");

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::litestream::command::{self, Output, Runner};
 use crate::litestream::database::Database;
-use crate::litestream::refusal::Refusal;
+use crate::litestream::replica_error::ReplicaError;
 
 /// Between two questions.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -34,7 +34,7 @@ impl Patience {
     pub(super) async fn waits(&mut self, db: &Database, reason: &str) -> bool {
         // Near the end there is a shorter pause, and time for the answer behind it.
         let pause = PAUSE.min(self.left() / 2);
-        if !Refusal::of(reason).may_pass() || pause < LEAST {
+        if !ReplicaError::of(reason).may_pass() || pause < LEAST {
             return false;
         }
         if !std::mem::replace(&mut self.is_told, true) {

@@ -7,8 +7,8 @@ use indicatif::MultiProgress;
 
 use super::again;
 use super::error::Error;
+use super::freshness::NO_BACKUP;
 use super::restorer::{Elsewhere, Outcome, Restorer};
-use super::standing::NO_BACKUP;
 use crate::litestream::argv;
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
@@ -16,7 +16,7 @@ use crate::litestream::position;
 
 impl Restorer {
     /// Looks at, or takes, what is elsewhere of a database that is not on its replica; and from where it was taken.
-    pub(super) async fn look_elsewhere(
+    pub(super) async fn probe_elsewhere(
         &self,
         db: &Database,
         output: &Path,

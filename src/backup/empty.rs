@@ -14,7 +14,7 @@ use super::helper::{self, Formats};
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
 use crate::litestream::version::Version;
-use crate::os::place;
+use crate::os::permit;
 
 /// Refuses a place that Litestream calls empty, and that is not proven to be.
 ///
@@ -22,7 +22,7 @@ use crate::os::place;
 /// It cannot be listed, or something is there.
 pub async fn prove(runner: &Runner, version: Version, db: &Database, limit: Duration) -> Result<(), Error> {
     if let Some(folder) = &db.replica_folder {
-        let listed = place::theirs(|| list(folder));
+        let listed = permit::theirs(|| list(folder));
         return listed
             .map_err(|error| Error::refused(db, format!("{} cannot be listed: {error}", folder.display())));
     }

@@ -11,7 +11,7 @@ use crate::core::ExitCode;
 use crate::litestream::argv;
 use crate::litestream::command::{self, Runner};
 use crate::litestream::database::Database;
-use crate::litestream::refusal::Refusal;
+use crate::litestream::replica_error::ReplicaError;
 use crate::litestream::version::Version;
 
 /// Why a database could not be restored, or its replica not be asked.
@@ -191,10 +191,10 @@ impl Error {
     /// The next step.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Refused { reason, .. } => Some(Refusal::of(reason).hint().to_owned()),
+            Self::Refused { reason, .. } => Some(ReplicaError::of(reason).hint().to_owned()),
             Self::Timeout { cause, replica, .. } => {
-                let known = cause.as_deref().map(Refusal::of).filter(|kind| *kind != Refusal::Other);
-                Some(known.unwrap_or(Refusal::Unreachable).asked_of(replica.starts_with("s3:")).hint().to_owned())
+                let known = cause.as_deref().map(ReplicaError::of).filter(|kind| *kind != ReplicaError::Other);
+                Some(known.unwrap_or(ReplicaError::Unreachable).asked_of(replica.starts_with("s3:")).hint().to_owned())
             }
             Self::Spoiled { newest, .. } => Some(newest.hint()),
             Self::Unchecked { .. } => None,
@@ -233,7 +233,7 @@ impl Error {
                     .to_owned(),
             ),
             Self::Io { error, .. } if error.kind() == io::ErrorKind::PermissionDenied => {
-                Some(Refusal::Permission.hint().to_owned())
+                Some(ReplicaError::Permission.hint().to_owned())
             }
             Self::Io { .. } => None,
             Self::Command(command::Error::Start { .. }) => {

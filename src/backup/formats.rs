@@ -10,7 +10,7 @@ use super::error::Error;
 use super::helper::{self, Formats};
 use super::restorer::Restorer;
 use crate::litestream::database::Database;
-use crate::os::place;
+use crate::os::permit;
 
 /// More files are not looked at in a folder.
 const MOST: usize = 1_000_000;
@@ -47,7 +47,7 @@ impl Restorer {
             return Ok(());
         }
         let found = if let Some(folder) = &db.replica_folder {
-            place::theirs(|| in_folder(folder)).map_err(|error| error.to_string())
+            permit::theirs(|| in_folder(folder)).map_err(|error| error.to_string())
         } else if let Some(s3) = &db.s3 {
             helper::formats(&self.runner, s3, self.timeout.min(TRIAL)).await
         } else {

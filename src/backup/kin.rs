@@ -14,7 +14,7 @@ use super::search::Span;
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
 use crate::litestream::{argv, ltx, position};
-use crate::os::{fd, open, place};
+use crate::os::{fd, open, permit};
 
 /// How long our own client for S3 is waited for: it may not have what Litestream's has, and then the sizes tell.
 const TRIAL: Duration = Duration::from_secs(5);
@@ -63,7 +63,7 @@ fn newest_in(folder: &Path, newest: u64) -> Option<(u64, Header)> {
 
 fn header(folder: &Path, txid: u64) -> Option<Header> {
     let path = folder.join(ltx::name(txid));
-    let read = place::theirs(|| fd::read_at::<{ ltx::HEADER }>(&open::unlinked(&path, false)?, 0));
+    let read = permit::theirs(|| fd::read_at::<{ ltx::HEADER }>(&open::unlinked(&path, false)?, 0));
     of(&read.ok().flatten()?, txid)
 }
 
@@ -81,7 +81,7 @@ fn have_other_sizes(folder: &Path, newest: u64, listing: &str) -> bool {
 }
 
 fn size(path: PathBuf) -> io::Result<u64> {
-    place::theirs(|| Ok(path.symlink_metadata()?.len()))
+    permit::theirs(|| Ok(path.symlink_metadata()?.len()))
 }
 
 /// How large the file of each single transaction of a listing is.

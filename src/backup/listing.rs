@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::litestream::ltx;
-use crate::os::place;
+use crate::os::permit;
 
 /// A backup, by the path of its database below the folder of databases.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -21,7 +21,7 @@ pub struct Found {
 /// # Errors
 /// What the operating system says; a folder that is not there has none.
 pub fn in_folder(base: &Path) -> io::Result<Vec<Found>> {
-    place::theirs(|| look(base))
+    permit::theirs(|| look(base))
 }
 
 fn look(base: &Path) -> io::Result<Vec<Found>> {

@@ -3,7 +3,7 @@
 
 /// Where S3 is, unless somebody says otherwise.
 pub const AMAZON: &str = "https://s3.amazonaws.com";
-/// What stands before the status of a server that does answer; `litestream::refusal` knows it.
+/// What stands before the status of a server that does answer; `litestream::replica_error` knows it.
 const ANSWERS: &str = " answers ";
 
 /// What is said of a question that had no answer in time, with the reason: a status is one, if no good one.

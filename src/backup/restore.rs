@@ -12,10 +12,10 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::again::Patience;
-use super::aside::{self, Remains};
 use super::bars::{self, bar};
 use super::error::Error;
 use super::helper;
+use super::quarantine::{self, Remains};
 use super::remains;
 use super::restorer::{Outcome, REPORT, Restorer};
 use super::search::{self};
@@ -23,7 +23,7 @@ use crate::litestream::argv;
 use crate::litestream::command::{self, Runner};
 use crate::litestream::database::{Database, with_suffix};
 use crate::litestream::position::Plan;
-use crate::os::place::{self, Folder};
+use crate::os::permit::{self, Folder};
 
 impl Restorer {
     /// Restores each of the databases, which are missing or have 0 bytes, side by side; the file
@@ -67,11 +67,11 @@ impl Restorer {
     /// Restores one database in place of a missing one.
     async fn restore(&self, db: &Database, bars: Option<&MultiProgress>) -> Result<Outcome, Error> {
         let folder = db.path.parent().unwrap_or(Path::new("/"));
-        place::theirs(|| fs::create_dir_all(folder)).map_err(Error::io(folder))?;
+        permit::theirs(|| fs::create_dir_all(folder)).map_err(Error::io(folder))?;
         let output = db.hidden("-litekeeper-restore");
-        aside::remove_partial(&output);
+        quarantine::remove_partial(&output);
         // Who named it may have taken that back.
-        let _partial = aside::Partial(&output);
+        let _partial = quarantine::Partial(&output);
         let before = identity(&db.path);
         let started = Instant::now();
         let fetched = self.fetch_whole(db, &output, bars).await;
@@ -89,7 +89,7 @@ impl Restorer {
             Err(error) => Err(error),
         };
         let (outcome, source) = match outcome {
-            Ok(Outcome::NoBackup) => match self.look_elsewhere(db, &output, before, bars).await {
+            Ok(Outcome::NoBackup) => match self.probe_elsewhere(db, &output, before, bars).await {
                 Ok((outcome, source)) => (Ok(outcome), source),
                 Err(error) => (Err(error), None),
             },
@@ -100,7 +100,7 @@ impl Restorer {
             Ok(Outcome::NoBackup) => self.prove_written(db).await.map(|()| Outcome::NoBackup),
             outcome => outcome,
         };
-        aside::remove_partial(&output);
+        quarantine::remove_partial(&output);
         match &outcome {
             Ok(Outcome::Restored { size }) => {
                 tracing::info!(
@@ -137,12 +137,12 @@ impl Restorer {
     /// It cannot be restored.
     pub async fn beside<T>(&self, db: &Database, look: impl AsyncFnOnce(PathBuf) -> T) -> Result<T, Error> {
         let output = db.hidden("-litekeeper-restore");
-        aside::remove_partial(&output);
+        quarantine::remove_partial(&output);
         let looked = match self.fetch(db, &output, None, None, false).await {
             Ok(()) => Ok(look(output.clone()).await),
             Err(error) => Err(error),
         };
-        aside::remove_partial(&output);
+        quarantine::remove_partial(&output);
         looked
     }
 
@@ -170,7 +170,7 @@ impl Restorer {
             }
         };
         let mut tick = |pid| {
-            let written = place::theirs(|| partial.symlink_metadata()).map_or(0, |found| found.len());
+            let written = permit::theirs(|| partial.symlink_metadata()).map_or(0, |found| found.len());
             if written > 0 {
                 tell();
             }
@@ -204,7 +204,7 @@ impl Restorer {
             }
             match &ran {
                 Ok(said) if !said.is_success() && patience.waits(db, &said.reason()).await => {
-                    aside::remove_partial(output);
+                    quarantine::remove_partial(output);
                     refused = Some(said.clone());
                 }
                 Ok(_) | Err(_) => break ran,
@@ -220,7 +220,7 @@ impl Restorer {
         if !ran.is_success() {
             return Err(Error::refused(db, ran.reason()));
         }
-        if place::theirs(|| output.symlink_metadata()).is_ok() {
+        if permit::theirs(|| output.symlink_metadata()).is_ok() {
             tell();
         }
         Ok(())
@@ -258,7 +258,7 @@ impl Restorer {
         output: &Path,
         before: Option<(u64, u64)>,
     ) -> Result<Outcome, Error> {
-        let restored = place::theirs(|| Ok(output.symlink_metadata()?.len())).ok();
+        let restored = permit::theirs(|| Ok(output.symlink_metadata()?.len())).ok();
         if restored.is_none() {
             self.refuse_other_format(db)?;
             self.refuse_to_believe(db)?;
@@ -272,7 +272,7 @@ impl Restorer {
             None if is_there => return Ok(Outcome::NoBackup),
             Some(_) | None => {}
         }
-        let moved = remains.move_away().map_err(Error::io(&db.path))?;
+        let moved = remains.quarantine().map_err(Error::io(&db.path))?;
         if let Some(text) = kept(&moved) {
             let text = format!("{text}, of a database {} that is gone", db.path.display());
             // With a backup in its place nobody misses it.
@@ -287,7 +287,7 @@ impl Restorer {
             if before.is_some() { folder.rename(name, place) } else { folder.rename_to_free(name, place) }?;
             folder.sync()
         };
-        match place::theirs(put) {
+        match permit::theirs(put) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 return Err(Error::Appeared { db: db.path.clone() });
             }
@@ -320,7 +320,7 @@ impl Restorer {
     fn refuse_other_format(&self, db: &Database) -> Result<(), Error> {
         let Some(folder) = &db.replica_folder else { return Ok(()) };
         let (other, held) = if self.version.is_ltx() { ("generations", "0.3") } else { ("ltx", "0.5") };
-        if place::theirs(|| fs::metadata(folder.join(other))).is_ok_and(|found| found.is_dir()) {
+        if permit::theirs(|| fs::metadata(folder.join(other))).is_ok_and(|found| found.is_dir()) {
             let (db, replica) = (db.path.clone(), db.replica.clone());
             return Err(Error::OtherFormat { db, replica, held, running: self.version });
         }
@@ -336,39 +336,39 @@ impl Restorer {
     }
 }
 
-/// What stands in the place of a database.
+/// Returns which file is at the path of a database: device and inode.
 fn identity(path: &Path) -> Option<(u64, u64)> {
-    place::theirs(|| {
+    permit::theirs(|| {
         let (folder, name) = Folder::of(path)?;
         folder.identity(name)
     })
     .ok()
 }
 
-/// Moves a database that is older than its backup out of the way, so that it counts as missing; says where it is.
+/// Puts a database that is older than its backup into quarantine, so that it counts as missing; says where it is.
 ///
 /// # Errors
 /// What the operating system says.
-pub fn move_aside(db: &Database) -> Result<String, Error> {
-    let moved = aside::move_whole(db).map_err(Error::io(&db.path))?;
+pub fn quarantine_database(db: &Database) -> Result<String, Error> {
+    let moved = quarantine::database(db).map_err(Error::io(&db.path))?;
     Ok(kept(&moved).unwrap_or_else(|| "nothing was there".to_owned()))
 }
 
-/// What was put aside, and where it is; none where nothing was.
-fn kept(moved: &[aside::Aside]) -> Option<String> {
-    let each = moved.iter().map(|aside| format!("{} kept as {}", aside.was.display(), aside.kept.display()));
+/// Says what was put into quarantine under which names; `None` where nothing was there.
+fn kept(moved: &[quarantine::Quarantined]) -> Option<String> {
+    let each = moved.iter().map(|one| format!("{} kept as {}", one.was.display(), one.kept.display()));
     let each: Vec<String> = each.collect();
-    let removed: usize = moved.iter().map(|aside| aside.removed).sum();
+    let removed: usize = moved.iter().map(|one| one.removed).sum();
     let older = if removed == 0 { "" } else { " (the newest three of each stay, older ones were removed)" };
     (!each.is_empty()).then(|| format!("{}{older}", each.join(", ")))
 }
 
-/// Moves Litestream's own files of a database out of the way, so that it begins with a fresh copy.
+/// Puts Litestream's own files of a database into quarantine, so that it begins with a fresh copy.
 ///
 /// # Errors
 /// What the operating system says.
-pub fn move_metadata_aside(db: &Database) -> Result<String, Error> {
-    let moved = aside::move_metadata(db).map_err(Error::io(&db.meta))?;
+pub fn quarantine_metadata(db: &Database) -> Result<String, Error> {
+    let moved = quarantine::metadata(db).map_err(Error::io(&db.meta))?;
     Ok(kept(&moved).unwrap_or_else(|| "nothing was there".to_owned()))
 }
 

@@ -1,6 +1,6 @@
 //! A restore counts once what came of it was looked at; where it is spoiled, the newest that is not is looked for.
 //!
-//! Litestream's restore checks no more than that its own files are what it wrote: a backup that parted from its
+//! Litestream's restore checks no more than that its own files are what it wrote: a backup that diverged from its
 //! database restores to a malformed file, with exit code 0.
 
 use std::path::Path;
@@ -8,18 +8,18 @@ use std::time::{Duration, Instant};
 
 use indicatif::MultiProgress;
 
-use super::aside;
 use super::error::Error;
+use super::freshness::NO_BACKUP;
 use super::newest::Newest;
+use super::quarantine;
 use super::remains;
 use super::restorer::{REPORT, Restorer};
 use super::search::{Search, Span, candidates};
-use super::standing::NO_BACKUP;
 use crate::foreign::piece;
 use crate::litestream::argv;
 use crate::litestream::command;
 use crate::litestream::database::Database;
-use crate::litestream::refusal::Refusal;
+use crate::litestream::replica_error::ReplicaError;
 use crate::os::proc;
 use crate::sqlite::check::Verdict;
 
@@ -61,7 +61,7 @@ impl Restorer {
             }
             Fetched::Broken(words) => {
                 // A connection that breaks in a new way looks the same. Nobody shall give rows up for that.
-                aside::remove_partial(output);
+                quarantine::remove_partial(output);
                 if matches!(self.fetched(db, output, txid, bars).await?, Fetched::Whole) {
                     tracing::warn!(
                         "{}: restored at the second try; at the first: {words}",
@@ -72,7 +72,7 @@ impl Restorer {
                 (format!("its backup cannot be restored: {words}"), false)
             }
         };
-        aside::remove_partial(output);
+        quarantine::remove_partial(output);
         let newest = self.newest_whole(db, output, txid, is_malformed, &what).await?;
         let (path, replica) = (db.path.clone(), db.replica.clone());
         Err(Error::Spoiled { db: path, replica, what, newest })
@@ -100,7 +100,7 @@ impl Restorer {
         match self.fetch(db, output, txid, bars, is_told).await {
             Ok(()) if txid.is_none() && !is_there(output) => Ok(Fetched::Whole),
             Ok(()) => Ok(self.check(db, output).await?.map_or(Fetched::Whole, Fetched::Malformed)),
-            Err(Error::Refused { reason, .. }) if Refusal::of(&reason) == Refusal::Damaged => {
+            Err(Error::Refused { reason, .. }) if ReplicaError::of(&reason) == ReplicaError::Damaged => {
                 Ok(Fetched::Broken(reason))
             }
             Err(error) => Err(error),
@@ -179,7 +179,7 @@ impl Restorer {
             tries += 1;
             let txid = txids[place];
             let tried = tokio::time::timeout(left, self.fetched(db, output, Some(txid), None)).await;
-            aside::remove_partial(output);
+            quarantine::remove_partial(output);
             let is_whole = match tried {
                 Ok(Ok(fetched)) => matches!(fetched, Fetched::Whole),
                 Ok(Err(Error::Refused { reason, .. })) if reason.contains(NO_BACKUP) => false,
@@ -248,5 +248,5 @@ impl Restorer {
 }
 
 fn is_there(output: &Path) -> bool {
-    crate::os::place::theirs(|| output.symlink_metadata()).is_ok()
+    crate::os::permit::theirs(|| output.symlink_metadata()).is_ok()
 }

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use super::context::CheckContext;
 use super::rules::ENV_FILE_ONLY;
-use super::site::Site;
 use crate::config::Origin;
 use crate::config::lint::Lint;
 use crate::dotenv;
@@ -14,33 +14,33 @@ const NEVER_FROM_FILES: [&str; 3] =
     ["LITESTREAM_BINARY_PATH", "LITESTREAM_INSTALL_DIR", "LITESTREAM_ENABLED"];
 
 /// The wrappers run inside of the framework, which has read `.env`; Litekeeper runs before it.
-pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
-    let usual = site.cwd.join(".env");
+pub(super) fn look(context: &CheckContext<'_>) -> Vec<Lint> {
+    let usual = context.cwd.join(".env");
     let mut files = vec![&usual];
-    for file in &site.env_files {
+    for file in &context.env_files {
         if !files.contains(&file) {
             files.push(file);
         }
     }
-    files.into_iter().flat_map(|file| of_file(site, file)).collect()
+    files.into_iter().flat_map(|file| of_file(context, file)).collect()
 }
 
-fn of_file(site: &Site<'_>, path: &Path) -> Vec<Lint> {
+fn of_file(context: &CheckContext<'_>, path: &Path) -> Vec<Lint> {
     let Ok(text) = open::beginning(path, dotenv::MAX_BYTES) else { return Vec::new() };
     // Of its own options `run` takes none from there.
-    let is_read = site.env_files.iter().any(|file| file == path);
-    let shown = path.strip_prefix(site.cwd).unwrap_or(path);
+    let is_read = context.env_files.iter().any(|file| file == path);
+    let shown = path.strip_prefix(context.cwd).unwrap_or(path);
     let mut found = Vec::new();
     for (number, line) in dotenv::lines(&String::from_utf8_lossy(&text), &|_| None) {
         let Ok((name, value)) = line else { continue };
         let is_wanted = if is_read {
             let is_ours = name.starts_with("LITEKEEPER_") || NEVER_FROM_FILES.contains(&name.as_str());
-            is_ours && !(site.is_looked_up)(&name)
+            is_ours && !(context.is_looked_up)(&name)
         } else {
             let is_ours = ["LITESTREAM_", "LITEKEEPER_"].iter().any(|start| name.starts_with(start));
-            is_ours || site.unset.contains(&name)
+            is_ours || context.unset.contains(&name)
         };
-        if is_wanted && !value.is_empty() && (site.variable)(&name).is_none() {
+        if is_wanted && !value.is_empty() && (context.variable)(&name).is_none() {
             let message = if is_read {
                 format!(
                     "{name} is set in this file only, and Litekeeper takes none of its own options from there"

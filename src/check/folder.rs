@@ -1,21 +1,21 @@
 //! What is in the folders of databases, as Litestream finds it at its start (`FindSQLiteDatabases` in its
 //! main.go).
 
+use super::context::CheckContext;
 use super::files::entrusted;
 use super::rules::{EMPTY_DIR, LARGE_DIR, NOT_READABLE, PASSED_OVER, PIPE_IN_DIR};
-use super::site::Site;
 use crate::config::Directory;
 use crate::config::lint::Lint;
 use crate::litestream::folder::{Contents, Other};
 use crate::litestream::glob;
 use crate::os::access::{self, Access};
 
-pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
-    let folders = site.config.directories().iter().zip(site.contents);
-    folders.flat_map(|(folder, contents)| site.few(of(site, folder, contents))).collect()
+pub(super) fn look(context: &CheckContext<'_>) -> Vec<Lint> {
+    let folders = context.config.directories().iter().zip(context.contents);
+    folders.flat_map(|(folder, contents)| context.few(of(context, folder, contents))).collect()
 }
 
-fn of(site: &Site<'_>, folder: &Directory, contents: &Contents) -> Vec<Lint> {
+fn of(context: &CheckContext<'_>, folder: &Directory, contents: &Contents) -> Vec<Lint> {
     let (dir, line) = (folder.dir.display(), folder.line);
     let is_pattern = folder.dir.to_str().is_some_and(glob::is_pattern);
     if !folder.dir.exists() && (folder.watch || is_pattern) {
@@ -26,23 +26,23 @@ fn of(site: &Site<'_>, folder: &Directory, contents: &Contents) -> Vec<Lint> {
         let what = if folder.dir.exists() { "no folder" } else { "not there" };
         let message = format!("`{dir}` is {what}, and without it Litestream does not start");
         let hint = "make it, or correct `dir`; a start makes it with `watch: true`, or if a backup is restored there";
-        return vec![site.lint(EMPTY_DIR, line, message).hint(hint)];
+        return vec![context.lint(EMPTY_DIR, line, message).hint(hint)];
     }
     let mut found: Vec<Lint> = contents
         .others
         .iter()
-        .map(|(below, other)| odd(site, folder, &folder.dir.join(below), *other))
+        .map(|(below, other)| odd(context, folder, &folder.dir.join(below), *other))
         .collect();
-    if let Some(user) = &site.user {
+    if let Some(user) = &context.user {
         let closed = |path: &std::path::PathBuf| !access::may(path, Access::Read, Some(user));
         let folders = contents.folders.iter().map(|below| folder.dir.join(below)).filter(closed);
-        found.extend(folders.map(|path| odd(site, folder, &path, Other::Closed)));
+        found.extend(folders.map(|path| odd(context, folder, &path, Other::Closed)));
     }
     if contents.is_cut_off {
         let message =
             format!("`{dir}` holds too much to be looked at here: some of its databases were not found");
         found.push(
-            site.lint(LARGE_DIR, line, message).hint(
+            context.lint(LARGE_DIR, line, message).hint(
                 "Litestream looks at all of it, at each start: choose a folder that holds databases only",
             ),
         );
@@ -52,17 +52,19 @@ fn of(site: &Site<'_>, folder: &Directory, contents: &Contents) -> Vec<Lint> {
             folder.pattern
         );
         found.push(
-            site.lint(EMPTY_DIR, line, message)
+            context
+                .lint(EMPTY_DIR, line, message)
                 .hint("set `watch: true`, unless a backup is restored there at the start"),
         );
     }
     found
 }
 
-fn odd(site: &Site<'_>, folder: &Directory, path: &std::path::Path, other: Other) -> Lint {
-    let remedy = || entrusted(path).unwrap_or_else(|| access::remedy(path, Access::Read, site.user.as_ref()));
-    let (who, path) = (site.who(), path.display());
-    let lint = |rule, message| site.lint(rule, folder.line, message);
+fn odd(context: &CheckContext<'_>, folder: &Directory, path: &std::path::Path, other: Other) -> Lint {
+    let remedy =
+        || entrusted(path).unwrap_or_else(|| access::remedy(path, Access::Read, context.user.as_ref()));
+    let (who, path) = (context.who(), path.display());
+    let lint = |rule, message| context.lint(rule, folder.line, message);
     match other {
         Other::Closed => lint(NOT_READABLE, format!("{who} cannot list the folder `{path}`"))
             .hint(format!("Litestream does not start: {}; or choose a folder without it", remedy())),
@@ -94,7 +96,7 @@ mod tests {
         let options = LoadOptions { no_expand_env: true, env: &none, cwd: folder.path(), home: None, pid: 1 };
         let config = load(&file, &options).unwrap();
         let contents = [Contents { is_cut_off: true, ..Contents::default() }];
-        let site = Site {
+        let context = CheckContext {
             unset: Vec::new(),
             config: &config,
             databases: &[],
@@ -111,7 +113,7 @@ mod tests {
             stop_timeout: None,
             default_stop: std::time::Duration::from_secs(10),
         };
-        let found = look(&site).into_iter().map(|lint| format!("{} [{}]", lint.message, lint.rule.code));
+        let found = look(&context).into_iter().map(|lint| format!("{} [{}]", lint.message, lint.rule.code));
         let found: Vec<String> = found.map(|text| text.split_once(' ').unwrap().1.to_owned()).collect();
         let wanted = "holds too much to be looked at here: some of its databases were not found [large-dir]";
         assert_eq!(found, [wanted]);

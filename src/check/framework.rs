@@ -5,8 +5,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::context::CheckContext;
 use super::rules::{BUSY_TIMEOUT, EXCLUSIVE_LOCKING, FOREIGN_KEYS, JOURNAL_MODE, SYNCHRONOUS_OFF};
-use super::site::Site;
 use super::text::text;
 use crate::config::Origin;
 use crate::config::lint::{Lint, Rule};
@@ -27,15 +27,17 @@ const RAILS: Dialect = Dialect { comment: "#", timeout: ("timeout", 0.001) };
 const DJANGO: Dialect = Dialect { comment: "#", timeout: ("'timeout", 1.0) };
 const LARAVEL: Dialect = Dialect { comment: "//", timeout: ("busy_timeout", 0.001) };
 
-pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
-    let mut files =
-        vec![(site.cwd.join("config/database.yml"), RAILS), (site.cwd.join("config/database.php"), LARAVEL)];
-    files.extend(django_settings(site.cwd).map(|path| (path, DJANGO)));
+pub(super) fn look(context: &CheckContext<'_>) -> Vec<Lint> {
+    let mut files = vec![
+        (context.cwd.join("config/database.yml"), RAILS),
+        (context.cwd.join("config/database.php"), LARAVEL),
+    ];
+    files.extend(django_settings(context.cwd).map(|path| (path, DJANGO)));
     let mut found = Vec::new();
     for (path, dialect) in files {
         let Some(text) = text(&path) else { continue };
         if text.to_ascii_lowercase().contains("sqlite") {
-            let origin = Origin::File(path.strip_prefix(site.cwd).unwrap_or(&path).to_owned());
+            let origin = Origin::File(path.strip_prefix(context.cwd).unwrap_or(&path).to_owned());
             found.extend(settings(&text, dialect).filter_map(|setting| setting.lint(&origin, dialect)));
         }
     }

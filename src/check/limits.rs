@@ -1,7 +1,7 @@
 //! What the system allows a process, against the number of databases.
 
+use super::context::CheckContext;
 use super::rules::{FEW_FILES, LITTLE_MEMORY};
-use super::site::Site;
 use crate::config::Origin;
 use crate::config::lint::Lint;
 use crate::os::limit;
@@ -23,10 +23,10 @@ const MEMORY: (u64, u64) = (36 << 10, 430);
 /// The keeper's own, with one database (counted: 29), and some more. Litestream's share is another process's.
 const OF_KEEPER: u64 = 40;
 
-pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
-    let in_folders = site.contents.iter().map(|contents| contents.databases.len()).sum::<usize>();
+pub(super) fn look(context: &CheckContext<'_>) -> Vec<Lint> {
+    let in_folders = context.contents.iter().map(|contents| contents.databases.len()).sum::<usize>();
     // What is not there yet is not open.
-    let named = site.config.databases().iter().filter(|database| database.path.exists()).count();
+    let named = context.config.databases().iter().filter(|database| database.path.exists()).count();
     of(named + in_folders)
 }
 

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! litestream  which Litestream there is, and what it cannot do
-//! further     databases that the file does not name itself: of folders, and of a resolver
-//! place       file systems, disk space, the runtime folder
+//! discovered  databases that the file does not name itself: of folders, and of a resolver
+//! filesystem  file systems, disk space, the runtime folder
 //! uri         paths that Litestream opens another file for
 //! sqlite      the databases' own headers
 //! framework   what the framework's settings do to SQLite
@@ -19,32 +19,32 @@
 //! Architecture invariant: nothing but `online` writes, and a database is only ever read as a plain file, without
 //! a lock and without SQLite: it may be in use by somebody who must not notice.
 
+mod context;
+mod discovered;
 mod dotenv;
 mod files;
+mod filesystem;
 mod folder;
 mod framework;
-mod further;
 mod glob;
 mod limits;
 mod litestream;
 mod network;
 mod online;
-mod place;
 mod rules;
-mod site;
 mod sqlite;
 mod stop;
 mod text;
 mod uri;
 
-pub use further::Further;
+pub use context::CheckContext;
+pub use discovered::Discovered;
 pub use litestream::{Found, look as look_for_litestream};
 pub use online::{Online, try_replicas};
 pub use rules::{
     APP_MISSING, APP_SHELL, NO_APP, OF_ANOTHER, ON_NETWORK, RESOLVER, RESOLVER_MISSING, RULES,
     SECOND_LITESTREAM, SETTING, SWITCHED_OFF, TERMINAL,
 };
-pub use site::Site;
 
 use std::collections::BTreeSet;
 
@@ -52,48 +52,48 @@ use crate::config::lint::{Lint, Rule, Severity};
 use crate::litestream::folder::{Contents, Folder};
 
 /// Everything that can be found without asking a replica.
-pub fn look(site: &Site<'_>) -> Vec<Lint> {
-    let mut found = place::look(site);
-    found.extend(theirs(|| folder::look(site)));
-    found.extend(theirs(|| sqlite::look(site)));
-    found.extend(network::look(site));
-    found.extend(framework::look(site));
-    found.extend(theirs(|| glob::look(site)));
-    found.extend(theirs(|| uri::look(site)));
-    found.extend(files::look(site));
-    found.extend(dotenv::look(site));
-    found.extend(stop::look(site));
-    found.extend(limits::look(site));
+pub fn look(context: &CheckContext<'_>) -> Vec<Lint> {
+    let mut found = filesystem::look(context);
+    found.extend(theirs(|| folder::look(context)));
+    found.extend(theirs(|| sqlite::look(context)));
+    found.extend(network::look(context));
+    found.extend(framework::look(context));
+    found.extend(theirs(|| glob::look(context)));
+    found.extend(theirs(|| uri::look(context)));
+    found.extend(files::look(context));
+    found.extend(dotenv::look(context));
+    found.extend(stop::look(context));
+    found.extend(limits::look(context));
     found
 }
 
 /// What keeps Litestream from replicating, of all that is configured: what a start need not try.
-pub fn faults(site: &Site<'_>) -> Vec<Lint> {
+pub fn faults(context: &CheckContext<'_>) -> Vec<Lint> {
     // Root looks at nothing by path where somebody else decides what is there.
-    let fresh = files::fresh(site);
-    let mut found = framework::look(site);
+    let fresh = files::fresh(context);
+    let mut found = framework::look(context);
     found.extend(theirs(|| {
-        let mut found = place::faults(site);
-        found.extend(folder::look(site));
-        found.extend(limits::look(site));
-        found.extend(glob::look(site));
-        found.extend(uri::look(site));
-        found.extend(files::faults(site, &fresh));
-        found.extend(sqlite::look(site));
+        let mut found = filesystem::faults(context);
+        found.extend(folder::look(context));
+        found.extend(limits::look(context));
+        found.extend(glob::look(context));
+        found.extend(uri::look(context));
+        found.extend(files::faults(context, &fresh));
+        found.extend(sqlite::look(context));
         found
     }));
     only_faults(found)
 }
 
-/// The same of the site's databases alone.
-pub fn faults_of_databases(site: &Site<'_>) -> Vec<Lint> {
+/// The same of the context's databases alone.
+pub fn faults_of_databases(context: &CheckContext<'_>) -> Vec<Lint> {
     // Nothing is given away for what a source names.
     let fresh = files::Fresh::new();
     only_faults(theirs(|| {
-        let mut found = files::rights(site, &fresh);
-        found.extend(glob::of_named(site));
-        found.extend(uri::of_named(site));
-        found.extend(sqlite::look(site));
+        let mut found = files::rights(context, &fresh);
+        found.extend(glob::of_named(context));
+        found.extend(uri::of_named(context));
+        found.extend(sqlite::look(context));
         found
     }))
 }
@@ -104,8 +104,8 @@ pub fn too_many(databases: usize) -> Vec<Lint> {
 }
 
 /// Databases that are copies which were broken off, where nothing is restored in their place.
-pub fn broken_off(site: &Site<'_>) -> Vec<Lint> {
-    let mut found = theirs(|| sqlite::look(site));
+pub fn broken_off(context: &CheckContext<'_>) -> Vec<Lint> {
+    let mut found = theirs(|| sqlite::look(context));
     found.retain(|lint| lint.rule == rules::CUT_OFF);
     found
 }
@@ -127,10 +127,10 @@ pub fn contents(folders: &[Folder], most: usize) -> Vec<Contents> {
     folders.iter().map(|folder| folder.look(&BTreeSet::new(), most)).collect()
 }
 
-/// Looks at what lies in folders of those who will run, with their rights (`os::place`).
+/// Looks at what lies in folders of those who will run, with their rights (`os::permit`).
 fn theirs(look: impl FnOnce() -> Vec<Lint>) -> Vec<Lint> {
     // Only root acts as somebody else, and root may.
-    crate::os::place::theirs(|| Ok(look())).unwrap_or_default()
+    crate::os::permit::theirs(|| Ok(look())).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::path::Path;
 
+use super::context::CheckContext;
 use super::rules::{NO_CERTIFICATES, NO_NAMES};
-use super::site::Site;
 use super::text::text;
 use crate::backup::helper::{CERTIFICATE_FILES, CERTIFICATE_FOLDERS};
 use crate::backup::reach;
@@ -12,16 +12,16 @@ use crate::config::Kind;
 use crate::config::lint::Lint;
 use crate::remote::S3;
 
-pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
-    let asked = asked(site);
-    let certificates = asked.iter().find(|server| server.is_tls).filter(|_| !has_certificates(site));
+pub(super) fn look(context: &CheckContext<'_>) -> Vec<Lint> {
+    let asked = asked(context);
+    let certificates = asked.iter().find(|server| server.is_tls).filter(|_| !has_certificates(context));
     let names = asked.iter().find(|server| server.host.as_deref().is_some_and(|host| !is_known(host)));
     let names = names.filter(|_| !has_nameserver());
     let mut found = Vec::new();
     if let Some(Server { replica, line, .. }) = certificates {
         let message =
             format!("{replica} is asked over https, and there are no certificates here to know it by");
-        found.push(site.lint(NO_CERTIFICATES, *line, message).hint(
+        found.push(context.lint(NO_CERTIFICATES, *line, message).hint(
             "install them (Debian and Alpine: the package ca-certificates), or name a file of them with SSL_CERT_FILE",
         ));
     }
@@ -29,7 +29,8 @@ pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
         let message =
             format!("{replica}: nothing here resolves the name `{host}`: /etc/resolv.conf names no server");
         found.push(
-            site.lint(NO_NAMES, *line, message)
+            context
+                .lint(NO_NAMES, *line, message)
                 .hint("give the container a network with DNS, or the server's address in /etc/hosts"),
         );
     }
@@ -45,8 +46,8 @@ struct Server {
     host: Option<String>,
 }
 
-fn asked(site: &Site<'_>) -> Vec<Server> {
-    let databases = site.config.databases().iter().filter_map(|database| {
+fn asked(context: &CheckContext<'_>) -> Vec<Server> {
+    let databases = context.config.databases().iter().filter_map(|database| {
         let replica = database.replicas.first()?;
         match (&database.s3, &replica.kind) {
             (Some(s3), _) => Some(of_s3(s3, replica.display.clone(), replica.line)),
@@ -54,7 +55,7 @@ fn asked(site: &Site<'_>) -> Vec<Server> {
                 replica: replica.display.clone(),
                 line: replica.line,
                 // Its emulator is named by a variable.
-                is_tls: (site.variable)("STORAGE_EMULATOR_HOST").is_none(),
+                is_tls: (context.variable)("STORAGE_EMULATOR_HOST").is_none(),
                 host: None,
             }),
             (None, _) => None,
@@ -69,8 +70,8 @@ fn of_s3(s3: &S3, replica: String, line: usize) -> Server {
     Server { replica, line, is_tls, host: Some(host.to_owned()).filter(|host| !host.is_empty()) }
 }
 
-fn has_certificates(site: &Site<'_>) -> bool {
-    let named = |name: &str| (site.variable)(name).filter(|value| !value.is_empty());
+fn has_certificates(context: &CheckContext<'_>) -> bool {
+    let named = |name: &str| (context.variable)(name).filter(|value| !value.is_empty());
     let has_any = |folder: &Path| std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
     // What is named and wrong is another mistake.
     named("SSL_CERT_FILE").is_some()

@@ -20,17 +20,17 @@ use super::rules::{
     DATABASE_BEHIND, DISK_SPACE, LEFT_BEHIND, NO_BACKUP, NO_BEGINNING, NOT_WRITTEN, OTHER_BACKUP,
     REPLICA_LIST, REPLICA_READ, REPLICA_WRITE,
 };
-use crate::backup::{self, Standing, helper};
+use crate::backup::{self, Freshness, helper};
 use crate::config::lint::{Lint, Rule};
 use crate::config::{Config, Database, GenerateOptions, Kind, Owner, Replica, Series};
 use crate::litestream::argv;
 use crate::litestream::command::{Error, Runner};
 use crate::litestream::database;
 use crate::litestream::position::{self, Plan};
-use crate::litestream::refusal::Refusal;
+use crate::litestream::replica_error::ReplicaError;
 use crate::litestream::version::Version;
 use crate::os::mount;
-use crate::os::place::{self, Folder};
+use crate::os::permit::{self, Folder};
 use crate::remote::{S3, Webdav};
 
 /// How many replicas are tried side by side.
@@ -55,11 +55,11 @@ pub async fn try_replicas(online: Online, config: &Config) -> io::Result<Vec<Lin
     let turns = Rc::new(Semaphore::new(PARALLEL));
     let mut tasks = JoinSet::new();
     for (place, (owner, number, replica)) in all(&config).into_iter().enumerate() {
-        let trial = Trial::prepare(&online, &config, owner, number, replica)?;
+        let probe = WriteProbe::prepare(&online, &config, owner, number, replica)?;
         let turns = turns.clone();
         tasks.spawn_local(async move {
             let _turn = turns.acquire().await;
-            (place, trial.run().await)
+            (place, probe.run().await)
         });
     }
     let mut found = Vec::new();
@@ -88,8 +88,8 @@ fn all(config: &Config) -> Vec<(Owner, usize, Replica)> {
     databases.chain(directories).collect()
 }
 
-/// One replica, and a folder of its own on this machine.
-struct Trial {
+/// A probe that writes to one replica, from a folder of its own on this machine.
+struct WriteProbe {
     online: Rc<Online>,
     config: Rc<Config>,
     owner: Owner,
@@ -98,13 +98,13 @@ struct Trial {
     folder: TempDir,
 }
 
-/// How [`Error::Timeout`] begins.
+/// The beginning of [`Error::Timeout`].
 const NO_ANSWER: &str = "no answer within";
 
 /// Why a question has no good answer, in Litestream's words.
 type Reason = String;
 
-impl Trial {
+impl WriteProbe {
     fn prepare(
         online: &Rc<Online>,
         config: &Rc<Config>,
@@ -114,7 +114,7 @@ impl Trial {
     ) -> io::Result<Self> {
         // Made by whoever works in it, below a folder where nobody takes it away (`mkdtemp(3)`).
         let make = || tempfile::Builder::new().prefix(helper::TRIAL.trim_start_matches('.')).tempdir();
-        let folder = place::theirs(make)?;
+        let folder = permit::theirs(make)?;
         Ok(Self { online: online.clone(), config: config.clone(), owner, number, replica, folder })
     }
 
@@ -178,11 +178,11 @@ impl Trial {
             let hint = "the first start makes it; if there should be one, the place is wrong";
             return Ok(Some(self.lint(NO_BACKUP, message).hint(hint)));
         };
-        if let Ok(Some(lint)) = place::theirs(|| Ok(self.room(database, listing.as_deref()))) {
+        if let Ok(Some(lint)) = permit::theirs(|| Ok(self.room(database, listing.as_deref()))) {
             return Ok(Some(lint));
         }
         let local = position::local(version, &database.meta_path)
-            .filter(|_| place::theirs(|| database.path.symlink_metadata()).is_ok());
+            .filter(|_| permit::theirs(|| database.path.symlink_metadata()).is_ok());
         let Some(local) = local else { return Ok(None) };
         let place = &self.replica.display;
         if local.is_behind(&replicated) {
@@ -193,8 +193,8 @@ impl Trial {
             )));
         }
         let (there, db, limit) = (Some(replicated.clone()), self.known(database), self.online.limit);
-        let standing = backup::against(&runner, version, &config, &db, there, limit).await;
-        Ok(matches!(standing, Standing::Apart { first: None, .. }).then(|| {
+        let freshness = backup::against(&runner, version, &config, &db, there, limit).await;
+        Ok(matches!(freshness, Freshness::Apart { first: None, .. }).then(|| {
             let message = format!(
                 "{place} ends at {replicated}, and that transaction is another one than that of `{path}`: {}",
                 backup::NOT_ITS_OWN
@@ -249,22 +249,24 @@ impl Trial {
             return vec![self.lint(NOT_WRITTEN, message)];
         }
         let below = self.below();
-        let place = self.place(&below);
+        let place = self.location(&below);
         let written = self.write(&below).await;
         let read = if written.is_ok() { self.read(&below).await } else { Ok(()) };
         let left = match (&written, place) {
-            (Ok(()), Place::S3(s3)) => {
+            (Ok(()), ProbeLocation::S3(s3)) => {
                 let removed = helper::remove(&self.online.runner, &s3, self.online.limit).await;
                 removed.err().map(|_| below_of(&self.replica, &below))
             }
-            (Ok(()), Place::Webdav(webdav)) => {
+            (Ok(()), ProbeLocation::Webdav(webdav)) => {
                 let removed = helper::remove_folder(&self.online.runner, &webdav, self.online.limit).await;
                 removed.err().map(|_| below_of(&self.replica, &below))
             }
-            (Err(_), Place::S3(_) | Place::Webdav(_)) => None,
-            (_, Place::Elsewhere) => Some(below_of(&self.replica, &below)),
-            (_, Place::Folder { below, was_there }) => place::theirs(|| Ok(clean_up(&below, &was_there)))
-                .unwrap_or_else(|error| Some(error.to_string())),
+            (Err(_), ProbeLocation::S3(_) | ProbeLocation::Webdav(_)) => None,
+            (_, ProbeLocation::Elsewhere) => Some(below_of(&self.replica, &below)),
+            (_, ProbeLocation::Folder { below, was_there }) => {
+                permit::theirs(|| Ok(clean_up(&below, &was_there)))
+                    .unwrap_or_else(|error| Some(error.to_string()))
+            }
         };
         match (written, read) {
             (Err(reason), _) => {
@@ -285,7 +287,7 @@ impl Trial {
     /// Puts a database of one row on the replica.
     async fn write(&self, below: &str) -> Result<(), Reason> {
         let path = self.folder.path().join("check.db");
-        place::theirs(|| make_database(&path)).map_err(|error| format!("{}: {error}", path.display()))?;
+        permit::theirs(|| make_database(&path)).map_err(|error| format!("{}: {error}", path.display()))?;
         let Some((runner, config)) = self.configure("write.yml", &path, Some(below))? else { return Ok(()) };
         self.ask(&runner, argv::replicate_once(&config)).await
     }
@@ -295,10 +297,10 @@ impl Trial {
         let (path, out) = (self.folder.path().join("check.db"), self.folder.path().join("read.db"));
         let Some((runner, config)) = self.configure("read.yml", &path, Some(below))? else { return Ok(()) };
         self.ask(&runner, argv::restore(&config, &out, &path)).await?;
-        if place::theirs(|| out.symlink_metadata()).is_err() {
+        if permit::theirs(|| out.symlink_metadata()).is_err() {
             return Err("nothing of what was written just now is there".to_owned());
         }
-        let row = place::theirs(|| {
+        let row = permit::theirs(|| {
             let database = Connection::open(&out).map_err(io::Error::other)?;
             let row = database.query_row("SELECT x FROM litekeeper_check", [], |row| row.get::<_, String>(0));
             row.map_err(io::Error::other)
@@ -335,7 +337,7 @@ impl Trial {
             series: Series::of(self.online.version.is_ltx()),
         });
         let path = self.folder.path().join(name);
-        let written = place::theirs(|| {
+        let written = permit::theirs(|| {
             Folder::open(self.folder.path())?.make_file(name.as_ref())?.write_all(generated.text.as_bytes())
         });
         written.map_err(|error| format!("{}: {error}", path.display()))?;
@@ -345,27 +347,29 @@ impl Trial {
         Ok(Some((runner, path)))
     }
 
-    /// A name that nobody else has: that of the folder here.
+    /// Returns a name that is used nowhere else: that of the folder here.
     fn below(&self) -> String {
         format!(".{}", name_of(self.folder.path()))
     }
 
-    /// Where it is, before anything is there.
-    fn place(&self, below: &str) -> Place {
+    /// Returns where it is, before anything is there.
+    fn location(&self, below: &str) -> ProbeLocation {
         match self.replica.kind {
             Kind::File => {
                 let folder = Path::new(&self.replica.display);
-                let nearest = place::theirs(|| Ok(mount::nearest(folder))).ok().flatten();
+                let nearest = permit::theirs(|| Ok(mount::nearest(folder))).ok().flatten();
                 let was_there = nearest.unwrap_or_else(|| "/".into());
-                Place::Folder { below: folder.join(below), was_there }
+                ProbeLocation::Folder { below: folder.join(below), was_there }
             }
-            Kind::S3 => self.s3(Some(below)).map_or(Place::Elsewhere, Place::S3),
+            Kind::S3 => self.s3(Some(below)).map_or(ProbeLocation::Elsewhere, ProbeLocation::S3),
             Kind::Webdav => {
                 let alone = self.config.probe(self.owner, self.number, self.folder.path(), Some(below));
                 let found = alone.and_then(|alone| alone.probe_webdav());
-                found.map_or(Place::Elsewhere, Place::Webdav)
+                found.map_or(ProbeLocation::Elsewhere, ProbeLocation::Webdav)
             }
-            Kind::Gcs | Kind::Abs | Kind::Oss | Kind::Sftp | Kind::Nats | Kind::Other(_) => Place::Elsewhere,
+            Kind::Gcs | Kind::Abs | Kind::Oss | Kind::Sftp | Kind::Nats | Kind::Other(_) => {
+                ProbeLocation::Elsewhere
+            }
         }
     }
 
@@ -392,11 +396,11 @@ impl Trial {
         let own = format!("sync replica for {}: ", self.folder.path().join("check.db").display());
         let reason = &reason.replace(&own, "").lines().map(str::trim).collect::<Vec<_>>().join(" ");
         let message = format!("{} cannot {what}: {reason}", self.replica.display);
-        let refusal = match Refusal::of(reason) {
-            Refusal::Other if reason.starts_with(NO_ANSWER) => Refusal::Unreachable,
-            refusal => refusal,
+        let kind = match ReplicaError::of(reason) {
+            ReplicaError::Other if reason.starts_with(NO_ANSWER) => ReplicaError::Unreachable,
+            kind => kind,
         };
-        self.lint(rule, message).hint(refusal.asked_of(self.replica.kind == Kind::S3).hint())
+        self.lint(rule, message).hint(kind.asked_of(self.replica.kind == Kind::S3).hint())
     }
 
     fn lint(&self, rule: &'static Rule, message: String) -> Lint {
@@ -414,7 +418,7 @@ fn make_database(path: &Path) -> io::Result<()> {
     make().map(drop).map_err(io::Error::other)
 }
 
-/// The name of the folder of a trial.
+/// Returns the name of the folder of a probe.
 fn name_of(folder: &Path) -> String {
     folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
@@ -423,8 +427,8 @@ fn below_of(replica: &Replica, below: &str) -> String {
     format!("{}/{below}", replica.display.trim_end_matches('/'))
 }
 
-/// Where something was written.
-enum Place {
+/// Where a probe was written.
+enum ProbeLocation {
     /// A folder of this machine, and the first of its parents that was there before.
     Folder { below: PathBuf, was_there: PathBuf },
     /// A folder on S3.
@@ -435,7 +439,7 @@ enum Place {
     Elsewhere,
 }
 
-/// Takes away what was made; what is left if that is not possible.
+/// Removes what was made, and returns what is left if that is not possible.
 fn clean_up(below: &Path, was_there: &Path) -> Option<String> {
     if let Err(error) = fs::remove_dir_all(below)
         && error.kind() != io::ErrorKind::NotFound

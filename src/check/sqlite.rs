@@ -5,11 +5,11 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use super::context::CheckContext;
 use super::rules::{
     CUT_OFF, DAMAGED, DATABASE_LINK, IN_THE_WAY, LARGE_WAL, NO_DATABASE_YET, NOT_SQLITE, NOT_WAL, ONE_FILE,
     SEVERAL_NAMES, STALE_WAL,
 };
-use super::site::Site;
 use crate::config::lint::Lint;
 use crate::database_header::MAGIC;
 use crate::litestream::database::{in_the_way, names, of_names, unfit, with_suffix};
@@ -19,19 +19,19 @@ use crate::os::open;
 /// A WAL that is not checkpointed grows without an end; SQLite's own limit is 4 MB.
 const LARGE: u64 = 100 << 20;
 
-pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
+pub(super) fn look(context: &CheckContext<'_>) -> Vec<Lint> {
     let mut known = BTreeMap::new();
-    site.of_each(|database, _| {
-        let mut found = of(site, &database.path, &database.meta_path, database.line);
+    context.of_each(|database, _| {
+        let mut found = of(context, &database.path, &database.meta_path, database.line);
         if let Some((message, hint)) = in_the_way(&database.path, &database.meta_path) {
-            found.push(site.lint(IN_THE_WAY, database.line, message).hint(hint));
+            found.push(context.lint(IN_THE_WAY, database.line, message).hint(hint));
         }
         let first = file_of(&database.path).and_then(|file| known.insert(file, database.path.clone()));
         if let Some(first) = first.filter(|first| *first != database.path) {
             let (first, second) = (first.display(), database.path.display());
             let message = format!("`{first}` and `{second}` are one file (hard links)");
             found.push(
-                site.lint(ONE_FILE, database.line, message).hint("name each database by one name only"),
+                context.lint(ONE_FILE, database.line, message).hint("name each database by one name only"),
             );
         }
         found
@@ -44,11 +44,11 @@ fn file_of(path: &Path) -> Option<(u64, u64)> {
     (found.is_file() && found.nlink() > 1).then(|| (found.dev(), found.ino()))
 }
 
-fn of(site: &Site<'_>, path: &Path, meta: &Path, line: usize) -> Vec<Lint> {
+fn of(context: &CheckContext<'_>, path: &Path, meta: &Path, line: usize) -> Vec<Lint> {
     let shown = path.display();
     let mut found = Vec::new();
     if let Some(why) = unfit(path) {
-        return vec![site.lint(NOT_SQLITE, line, format!("`{shown}`: {why}")).hint("correct the path")];
+        return vec![context.lint(NOT_SQLITE, line, format!("`{shown}`: {why}")).hint("correct the path")];
     }
     let wal = with_suffix(path, "-wal");
     let wal_length = length(&wal);
@@ -59,35 +59,36 @@ fn of(site: &Site<'_>, path: &Path, meta: &Path, line: usize) -> Vec<Lint> {
             target.display()
         );
         found.push(
-            site.lint(DATABASE_LINK, line, message)
+            context
+                .lint(DATABASE_LINK, line, message)
                 .hint("name the file itself; a link to its folder does no harm"),
         );
     }
     if let Some(names) = names(path) {
         let (message, hint) = of_names(path, names);
-        found.push(site.lint(SEVERAL_NAMES, line, format!("`{shown}`: {message}")).hint(hint));
+        found.push(context.lint(SEVERAL_NAMES, line, format!("`{shown}`: {message}")).hint(hint));
     }
     match read(path) {
         Ok(Header::Empty) | Err(Unread::Missing) => {
             found.push(
-                site.lint(NO_DATABASE_YET, line, format!("`{shown}` does not exist yet"))
+                context.lint(NO_DATABASE_YET, line, format!("`{shown}` does not exist yet"))
                     .hint("it is restored at the start, or made by the app if the replica holds no backup"),
             );
             for beside in [wal, with_suffix(path, "-journal")].iter().filter(|path| length(path) > 0) {
                 let message = format!("`{}` lies beside a database that is not there", beside.display());
-                let lint = site.lint(STALE_WAL, line, message);
+                let lint = context.lint(STALE_WAL, line, message);
                 found.push(
                     lint.hint("it is moved aside before a restore; delete it if nobody misses the database"),
                 );
             }
         }
         Ok(Header::Foreign) if position::txids(&ltx::folder(meta)).next().is_some() => found.push(
-            site.lint(DAMAGED, line, format!("`{shown}` does not begin as a SQLite database any more")).hint(
+            context.lint(DAMAGED, line, format!("`{shown}` does not begin as a SQLite database any more")).hint(
                 "`litekeeper run --if-behind restore` keeps it under another name and restores the backup",
             ),
         ),
         Ok(Header::Foreign) => found.push(
-            site.lint(NOT_SQLITE, line, format!("`{shown}` is no SQLite database"))
+            context.lint(NOT_SQLITE, line, format!("`{shown}` is no SQLite database"))
                 .hint("correct the path; Litestream cannot replicate a database that is encrypted"),
         ),
         // Whether it may be read at all is another finding.
@@ -97,7 +98,7 @@ fn of(site: &Site<'_>, path: &Path, meta: &Path, line: usize) -> Vec<Lint> {
             if !is_wal {
                 let message = format!("`{shown}` is not in WAL mode");
                 let hint = "Litestream switches it; let the app do it at its start (`PRAGMA journal_mode = WAL`), and never back";
-                found.push(site.lint(NOT_WAL, line, message).hint(hint));
+                found.push(context.lint(NOT_WAL, line, message).hint(hint));
             }
             // A journal that was left rolls the file back to what it was.
             let is_settled = wal_length == 0 && length(&with_suffix(path, "-journal")) == 0;
@@ -105,14 +106,14 @@ fn of(site: &Site<'_>, path: &Path, meta: &Path, line: usize) -> Vec<Lint> {
                 let message =
                     format!("`{shown}` has {size} bytes, but says that it has {}", pages * page_size);
                 found.push(
-                    site.lint(CUT_OFF, line, message).hint("it is a copy that was broken off: restore it"),
+                    context.lint(CUT_OFF, line, message).hint("it is a copy that was broken off: restore it"),
                 );
             }
             if wal_length > LARGE.max(size) {
                 let message =
                     format!("`{}` has {} MB, more than its database", wal.display(), wal_length >> 20);
                 let hint = "somebody reads for long, or a checkpoint fails: look for open transactions";
-                found.push(site.lint(LARGE_WAL, line, message).hint(hint));
+                found.push(context.lint(LARGE_WAL, line, message).hint(hint));
             }
         }
     }

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::context::CheckContext;
 use super::rules::{KILL_MODE, KILLED_EARLY, RUNTIME_DIRECTORY, SHORT_STOP};
-use super::site::Site;
 use super::text::text;
 use crate::compose;
 use crate::config::Origin;
@@ -30,18 +30,18 @@ const COMPOSE: Duration = Duration::from_secs(10);
 
 const STOP_TIMEOUT: &str = "LITEKEEPER_STOP_TIMEOUT";
 
-pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
-    let mut found = short(site);
+pub(super) fn look(context: &CheckContext<'_>) -> Vec<Lint> {
+    let mut found = short(context);
     found.extend(
         unit_files()
             .iter()
             .find_map(|path| {
                 let limit = systemd(&text(path)?)?;
-                Some(limit.lints(site, path, site.default_stop))
+                Some(limit.lints(context, path, context.default_stop))
             })
             .unwrap_or_default(),
     );
-    for folder in folders(site) {
+    for folder in folders(context) {
         let mut names: Vec<PathBuf> = fs::read_dir(&folder)
             .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
             .unwrap_or_default();
@@ -50,12 +50,12 @@ pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             let read = || text(&path).unwrap_or_default();
             found.extend(match name {
-                "fly.toml" => fly(&read()).lints(site, &path, FLY),
+                "fly.toml" => fly(&read()).lints(context, &path, FLY),
                 _ if compose::FILES.contains(&name) => {
-                    compose(&read()).iter().flat_map(|limit| limit.lints(site, &path, CONTAINER)).collect()
+                    compose(&read()).iter().flat_map(|limit| limit.lints(context, &path, CONTAINER)).collect()
                 }
                 _ if name.ends_with(".service") => systemd(&read())
-                    .map_or_else(Vec::new, |limit| limit.lints(site, &path, site.default_stop)),
+                    .map_or_else(Vec::new, |limit| limit.lints(context, &path, context.default_stop)),
                 _ => Vec::new(),
             });
         }
@@ -64,10 +64,10 @@ pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
 }
 
 /// The folder of the configuration, and the one that the app runs in.
-fn folders(site: &Site<'_>) -> Vec<PathBuf> {
-    let config = site.config.origin().file().and_then(Path::parent).map(|folder| site.cwd.join(folder));
-    let mut folders = vec![site.cwd.to_owned()];
-    folders.extend(config.filter(|folder| folder != site.cwd));
+fn folders(context: &CheckContext<'_>) -> Vec<PathBuf> {
+    let config = context.config.origin().file().and_then(Path::parent).map(|folder| context.cwd.join(folder));
+    let mut folders = vec![context.cwd.to_owned()];
+    folders.extend(config.filter(|folder| folder != context.cwd));
     folders
 }
 
@@ -86,16 +86,16 @@ fn unit_of(groups: &str) -> Option<&str> {
 }
 
 /// See `core::Policy::drain_reserve`.
-fn drain_of(site: &Site<'_>) -> Duration {
-    site.stop() * 2 / 5
+fn drain_of(context: &CheckContext<'_>) -> Duration {
+    context.stop() * 2 / 5
 }
 
-fn short(site: &Site<'_>) -> Vec<Lint> {
+fn short(context: &CheckContext<'_>) -> Vec<Lint> {
     let mut found = Vec::new();
-    let databases = u32::try_from(site.config.databases().len()).unwrap_or(u32::MAX);
-    let (stop, drain) = (seconds(site.stop()), seconds(drain_of(site)));
+    let databases = u32::try_from(context.config.databases().len()).unwrap_or(u32::MAX);
+    let (stop, drain) = (seconds(context.stop()), seconds(drain_of(context)));
     let needed = LEAST_DRAIN.max(DRAIN_OF_EACH.saturating_mul(databases));
-    if databases > 0 && drain_of(site) < needed {
+    if databases > 0 && drain_of(context) < needed {
         let message = format!(
             "a stop takes {stop} at most, {drain} of it for uploads: short for {databases} database{}",
             if databases == 1 { "" } else { "s" }
@@ -104,17 +104,17 @@ fn short(site: &Site<'_>) -> Vec<Lint> {
             "set --stop-timeout to {} or more, and the platform's own limit above it",
             seconds(needed * 5 / 2)
         );
-        found.push(Lint::new(SHORT_STOP, site.config.origin(), message).hint(hint));
+        found.push(Lint::new(SHORT_STOP, context.config.origin(), message).hint(hint));
     }
-    for node in site.replica_settings("sync-interval") {
+    for node in context.replica_settings("sync-interval") {
         let interval = duration::of_setting(node).unwrap_or_default();
-        if interval > site.stop() {
+        if interval > context.stop() {
             let message = format!(
                 "a sync interval of {} leaves as much for the {drain} of a stop's uploads",
                 seconds(interval)
             );
             let hint = "a shorter interval costs more requests and loses less when the machine dies";
-            found.push(site.lint(SHORT_STOP, node.line, message).hint(hint));
+            found.push(context.lint(SHORT_STOP, node.line, message).hint(hint));
         }
     }
     found
@@ -137,11 +137,11 @@ struct Limit {
 }
 
 impl Limit {
-    fn lints(&self, site: &Site<'_>, path: &Path, default_stop: Duration) -> Vec<Lint> {
-        let origin = Origin::File(path.strip_prefix(site.cwd).unwrap_or(path).to_owned());
+    fn lints(&self, context: &CheckContext<'_>, path: &Path, default_stop: Duration) -> Vec<Lint> {
+        let origin = Origin::File(path.strip_prefix(context.cwd).unwrap_or(path).to_owned());
         let lint = |rule: &'static Rule, line, message: String| Lint::new(rule, &origin, message).at(line, 0);
         let mut found = Vec::new();
-        let stop = self.stop.or(site.stop_timeout).unwrap_or(default_stop);
+        let stop = self.stop.or(context.stop_timeout).unwrap_or(default_stop);
         if let Some(limit) = self.kills_after.filter(|limit| *limit < stop) {
             let by_default = if self.line == 0 { " by default" } else { "" };
             let message = format!(

@@ -19,7 +19,7 @@ use super::settings;
 use super::switch;
 use super::unread;
 use super::words;
-use crate::check::{self, Further, Online, Site};
+use crate::check::{self, CheckContext, Discovered, Online};
 use crate::config::lint::{self, Lint, Severity};
 use crate::config::{self, Config, LoadOptions, Origin, Section, Series};
 use crate::core::ExitCode;
@@ -31,7 +31,7 @@ use crate::litestream::command::Runner;
 use crate::litestream::install;
 use crate::os::children::Children;
 use crate::os::limit;
-use crate::os::place;
+use crate::os::permit;
 use crate::os::user::{self, Identity};
 use crate::supervise::{Question, Said};
 use crate::yaml::Node;
@@ -146,12 +146,12 @@ impl Look<'_> {
         // What is wrong with the file would be said of each database once more.
         let folders = if is_sound { inventory::folders(&config) } else { Vec::new() };
         let own = inventory::also_in(text_variable, &seen);
-        let further = Further::of(&config, answer, &folders, self.options.env, &own);
-        self.machine(&config, &further, unset, series);
+        let discovered = Discovered::of(&config, answer, &folders, self.options.env, &own);
+        self.machine(&config, &discovered, unset, series);
         self.lints.extend(litestream.lints);
         if let (true, Some((binary, version))) = (self.args.online && is_sound, litestream.usable) {
             let online = Online { runner: self.runner(binary), version, limit: self.args.limit };
-            let found = check::try_replicas(online, &further.named).await.map_err(|error| {
+            let found = check::try_replicas(online, &discovered.named).await.map_err(|error| {
                 Failure::new(ExitCode::UNAVAILABLE, format!("no private folder for --online: {error}"))
                     .hint("set TMPDIR to a folder that this user may write to")
             })?;
@@ -173,7 +173,7 @@ impl Look<'_> {
                 return false;
             }
         }
-        place::belong_to(self.user_of_root().as_ref());
+        permit::belong_to(self.user_of_root().as_ref());
         if let Some((message, hint)) = self.user.as_ref().and_then(settings::typed_into) {
             self.lints.push(Lint::new(check::TERMINAL, &Origin::Environment, message).hint(hint));
         }
@@ -267,20 +267,26 @@ impl Look<'_> {
     }
 
     /// Looks at what needs files, mounts, or an answer.
-    fn machine(&mut self, config: &Config, further: &Further, unset: Vec<String>, series: Option<Series>) {
+    fn machine(
+        &mut self,
+        config: &Config,
+        discovered: &Discovered,
+        unset: Vec<String>,
+        series: Option<Series>,
+    ) {
         let has_secrets = self.lints.iter().any(|lint| lint.rule == lint::SECRET_IN_FILE);
-        let has_answered = further.named.databases().len() > config.databases().len();
-        let check = || further.named.check(series.unwrap_or(Series::V05)).err();
+        let has_answered = discovered.named.databases().len() > config.databases().len();
+        let check = || discovered.named.check(series.unwrap_or(Series::V05)).err();
         let refused = has_answered.then(check).flatten();
         let of_named = refused.iter().flat_map(lint::of_error);
-        findings::add(&mut self.lints, further.lints.iter().cloned().chain(of_named));
-        self.lints.extend(lint::replicas(&further.named, series.unwrap_or(Series::V05)));
+        findings::add(&mut self.lints, discovered.lints.iter().cloned().chain(of_named));
+        self.lints.extend(lint::replicas(&discovered.named, series.unwrap_or(Series::V05)));
         let cwd = self.options.cwd;
-        let found = check::look(&Site {
-            config: &further.named,
-            databases: further.all.databases(),
+        let found = check::look(&CheckContext {
+            config: &discovered.named,
+            databases: discovered.all.databases(),
             written: config.databases().len(),
-            contents: &further.contents,
+            contents: &discovered.contents,
             unset,
             has_secrets,
             env_files: self.layers.args.env_file.iter().map(|path| cwd.join(path)).collect(),

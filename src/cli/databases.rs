@@ -11,7 +11,7 @@ use crate::config::{self, Config, Document, LoadOptions, Section, lint};
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::inventory::failure;
-use crate::os::place;
+use crate::os::permit;
 use crate::os::user::{self, Identity};
 use crate::os::way::{self, Hand, Trusted};
 use crate::secrets;
@@ -142,7 +142,7 @@ pub(super) fn name_it(path: &Path) -> String {
 /// # Errors
 /// Something that root has read for the app is what its user could not have read, though that user decides what stands there.
 pub(super) fn refuse_unreadable(user: &Identity) -> Result<(), Failure> {
-    place::refuse_what_they_cannot_read(user).map_err(|path| {
+    permit::refuse_what_they_cannot_read(user).map_err(|path| {
         let message = format!(
             "{}: another user decides what stands there, and user {} cannot read it",
             path.display(),

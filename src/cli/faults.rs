@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::findings::{self, refusal, said};
 use super::process::variable;
 use super::written::Written;
-use crate::check::{self, Site};
+use crate::check::{self, CheckContext};
 use crate::config::lint::Lint;
 use crate::config::{self, Config, Origin};
 use crate::core::Gate;
@@ -107,7 +107,7 @@ impl Faults {
             }
         };
         let databases = if one.is_empty() { self.config.databases() } else { &one };
-        let site = Site {
+        let context = CheckContext {
             config: &self.config,
             databases,
             written: databases.len(),
@@ -125,9 +125,9 @@ impl Faults {
             default_stop: self.stop_timeout,
         };
         match looked {
-            Looked::Configured | Looked::Written(_) | Looked::Number(_) => check::faults(&site),
-            Looked::Named(_) => check::faults_of_databases(&site),
-            Looked::Staying(_) => check::broken_off(&site),
+            Looked::Configured | Looked::Written(_) | Looked::Number(_) => check::faults(&context),
+            Looked::Named(_) => check::faults_of_databases(&context),
+            Looked::Staying(_) => check::broken_off(&context),
         }
     }
 }

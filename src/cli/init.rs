@@ -22,7 +22,7 @@ use crate::detect::{self, Framework, Nothing, Plan, Question, Surroundings, Targ
 use crate::error::Failure;
 use crate::foreign;
 use crate::os::interrupt;
-use crate::os::place;
+use crate::os::permit;
 use crate::os::way::Hand;
 use crate::printer;
 
@@ -39,7 +39,7 @@ pub(super) fn init(args: &args::Init) -> Result<ExitCode, Failure> {
     // As the project's own folder is.
     let cwd = fs::canonicalize(&cwd).unwrap_or(cwd);
     let root = root(&cwd.join(&args.dir))?;
-    place::belong_to_project(&root).map_err(|hand| refused(&root, hand))?;
+    permit::belong_to_project(&root).map_err(|hand| refused(&root, hand))?;
     let target = target(args.replica.as_deref())?;
     let output = args.output.as_ref().map_or_else(|| root.join(NAME), |file| cwd.join(file));
     let writes = !args.stdout && !args.dry_run;
@@ -362,8 +362,8 @@ fn exists(output: &Path) -> Failure {
 /// Puts the file in its place in one step: whole, or not at all.
 fn write(output: &Path, text: &str, force: bool) -> Result<(), Failure> {
     // In a folder of somebody else's it is his.
-    if place::is_led(output) {
-        return place::theirs(|| Ok(write_there(output, text, force)))
+    if permit::is_led(output) {
+        return permit::theirs(|| Ok(write_there(output, text, force)))
             .map_err(|error| unwritten(output, &error))?;
     }
     write_there(output, text, force)

@@ -16,7 +16,7 @@ use crate::error::Failure;
 use crate::foreign;
 use crate::inventory;
 use crate::litestream::database::Database;
-use crate::os::{place, socket, user};
+use crate::os::{permit, socket, user};
 use crate::printer;
 use crate::supervise::{self, HOLDING, RELOAD, Report, WITHIN};
 
@@ -129,7 +129,7 @@ fn find(args: &args::Reload) -> Result<Found, Failure> {
     match (sockets.pop(), sockets.len()) {
         (Some(socket), 0) => {
             if let Some(Ok(folder)) = socket.parent().map(Path::symlink_metadata) {
-                place::belong_to_owner(&folder);
+                permit::belong_to_owner(&folder);
             }
             Ok(Found { socket, of: None })
         }
@@ -152,7 +152,7 @@ fn ask(socket: &Path, lock: Option<(u64, u64)>, limit: Duration) -> io::Result<R
     let mut stream = connect(socket, &deadline)?;
     let peer = nix::sys::socket::getsockopt(&stream, nix::sys::socket::sockopt::PeerCredentials)?;
     // Root may ask whose keeper it likes; what another user says is not believed.
-    let owner = place::theirs(|| Ok(user::owner(socket)))?;
+    let owner = permit::theirs(|| Ok(user::owner(socket)))?;
     if !is_believed(peer.uid(), user::own_number(), owner) {
         return Err(io::Error::other(format!("user {} answers there, whose keeper this is not", peer.uid())));
     }
@@ -171,7 +171,7 @@ fn ask(socket: &Path, lock: Option<(u64, u64)>, limit: Duration) -> io::Result<R
 /// The path is the word of whoever the databases belong to, and whoever listens there may take nobody in.
 fn connect(path: &Path, deadline: &Deadline) -> io::Result<UnixStream> {
     loop {
-        match place::theirs(|| socket::connect(path)) {
+        match permit::theirs(|| socket::connect(path)) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 deadline.left()?;
                 // Nothing comes to no descriptor: this waits.

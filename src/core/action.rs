@@ -120,8 +120,8 @@ pub enum Note {
     ShimDied,
     /// Somebody told Litestream to stop.
     LitestreamAsked,
-    /// Litestream's copy of a database has parted from it: it has to start again.
-    Parted(Db),
+    /// Litestream's copy of a database has diverged from it: it has to start again.
+    Diverged(Db),
     /// Litestream does not go on with a database that is too far behind, and whose replica answers others.
     Stalled(Db),
     /// Litestream is started again after a delay.

@@ -148,8 +148,8 @@ pub enum Event {
         /// Everything up to the question is on the replica.
         ok: bool,
     },
-    /// Litestream's copy of a database has parted from it, and only a fresh Litestream makes a new one.
-    Parted(Db),
+    /// Litestream's copy of a database has diverged from it, and only a fresh Litestream makes a new one.
+    Diverged(Db),
     /// A launch was given up: a database is to be copied as a whole and is damaged.
     Damaged,
     /// A database is confirmed on its replica, as the drain asked, or Litestream does not have it, and never will; of a Litestream without a socket:

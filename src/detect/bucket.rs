@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::project::Project;
-use super::{Database, place};
+use super::{Database, path};
 
 /// Finds the keys of a replica and their variables: Litestream's own, else those that Fly sets for a bucket.
 pub(super) fn variables(project: &Project<'_>) -> Vec<(&'static str, &'static str)> {
@@ -39,7 +39,7 @@ pub(super) fn schemes(
 ) -> BTreeMap<String, String> {
     let settings = databases.iter().filter_map(|database| database.replica.as_ref()).flatten();
     let places = settings.filter(|(key, _)| key == "url" || key == "type");
-    let texts = places.filter_map(|(_, value)| place::variables(value.text()?).next());
+    let texts = places.filter_map(|(_, value)| path::variables(value.text()?).next());
     let urls = place.iter().filter(|(key, _)| *key == "url").map(|(_, name)| *name);
     let known = texts.chain(urls).filter_map(|name| {
         let (value, _) = project.variable_and_file(name)?;

@@ -3,7 +3,7 @@
 use serde_yaml::Value as Yaml;
 
 use super::code::Value;
-use super::place;
+use super::path;
 
 /// One database.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl Setting {
     pub(super) fn of(value: &Value) -> Option<Self> {
         match value {
             Value::Text(text) => Some(Self::Text(text.clone())),
-            Value::Unset(name) => Some(Self::Text(place::variable(name))),
+            Value::Unset(name) => Some(Self::Text(path::variable(name))),
             Value::Number(number) => Some(Self::Plain(number.clone())),
             Value::Flag(flag) => Some(Self::Plain(flag.to_string())),
             Value::Nothing | Value::List(_) | Value::Table(_) | Value::Unknown => None,
@@ -83,8 +83,8 @@ impl Database {
 
     /// Tells its name on the replica: its file's name, or its alias where that is a variable.
     pub(super) fn called(&self) -> String {
-        let file = place::name(&self.path);
-        match (&self.place, place::variables(file).next()) {
+        let file = path::name(&self.path);
+        match (&self.place, path::variables(file).next()) {
             (Some(place), _) => place.clone(),
             (None, Some(_)) => format!("{}.db", self.alias),
             (None, None) => file.to_owned(),
@@ -103,7 +103,7 @@ impl Database {
 
     /// Shows its file to people.
     pub fn shown_path(&self) -> String {
-        place::shown(&self.path)
+        path::shown(&self.path)
     }
 }
 

@@ -6,7 +6,7 @@ use super::frameworks::{
 };
 use super::project::Project;
 use super::start::{self, Below};
-use super::{Database, Framework, Plan, Surroundings, bucket, existing, name, place, spare, walk};
+use super::{Database, Framework, Plan, Surroundings, bucket, existing, name, path, spare, walk};
 
 /// No database to replicate was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub fn find(around: &Surroundings<'_>) -> Result<Plan, Nothing> {
         let project = Project::new(around, &folder);
         for (framework, _, read) in READERS.iter().filter(|(_, is_here, _)| is_here(&project)) {
             // `prisma/schema.prisma` is the schema of its parent, and no project of its own.
-            if folder != "." && seen.contains(&(*framework, place::parent(&folder))) {
+            if folder != "." && seen.contains(&(*framework, path::parent(&folder))) {
                 continue;
             }
             seen.push((*framework, folder.clone()));

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::path::Path;
 
 use super::tree::{MAX_FILE, MAX_YAML, ReadError};
-use super::{Tree, place};
+use super::{Tree, path};
 
 /// The most notes that are kept.
 const MAX_NOTES: usize = 200;
@@ -27,7 +27,7 @@ impl<'a> Folder<'a> {
 
     /// Names a file of the folder in the tree.
     pub fn in_tree(&self, file: &str) -> String {
-        place::join(&self.folder, file)
+        path::join(&self.folder, file)
     }
 
     pub fn has(&self, file: &str) -> bool {
@@ -43,7 +43,7 @@ impl<'a> Folder<'a> {
                 if matches!(text, Cow::Owned(_)) {
                     self.note(format!("{shown} is not UTF-8; what is not was passed over"));
                 }
-                Some(place::without_marks(text.trim_start_matches('\u{FEFF}')))
+                Some(path::without_marks(text.trim_start_matches('\u{FEFF}')))
             }
             Err(ReadError::Missing) => None,
             Err(ReadError::TooLarge) => {
@@ -63,7 +63,7 @@ impl<'a> Folder<'a> {
         let bytes = self.tree.read(Path::new(&self.in_tree(file)), MAX_FILE).ok()?;
         // A text has no NUL, and a program holds the words of others.
         let is_text = !bytes.contains(&0);
-        is_text.then(|| place::without_marks(String::from_utf8_lossy(&bytes).trim_start_matches('\u{FEFF}')))
+        is_text.then(|| path::without_marks(String::from_utf8_lossy(&bytes).trim_start_matches('\u{FEFF}')))
     }
 
     /// Tells whether one of these files has this word in it.
@@ -114,7 +114,7 @@ impl<'a> Folder<'a> {
     pub fn relative(&self, path: &str) -> String {
         let path = match self.in_tree(path) {
             // Above the tree's root a path is the root's own.
-            path if path.starts_with("../") => match place::join(self.root, &path) {
+            path if path.starts_with("../") => match path::join(self.root, &path) {
                 whole if whole.starts_with(&format!("{}/", self.root)) => whole,
                 _ => path,
             },

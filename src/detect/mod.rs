@@ -42,7 +42,7 @@ mod found;
 mod framework;
 mod frameworks;
 mod name;
-mod place;
+mod path;
 mod plan;
 mod project;
 mod shell;

@@ -3,7 +3,7 @@
 use super::found::Found;
 use super::frameworks::{django, laravel};
 use super::project::Project;
-use super::{Framework, place};
+use super::{Framework, path};
 use crate::toml;
 
 /// Names that generators and templates give, or that every second project has.
@@ -38,7 +38,7 @@ pub(super) fn of(project: &Project<'_>, found: &Found) -> String {
     let kamal = || kamal(project).map(|name| part(&name)).filter(counts);
     let fly = || project.deployment().fly.as_ref()?.app.as_deref().map(part).filter(is_own);
     let folder = || {
-        let whole = place::join(project.root, &project.folder);
+        let whole = path::join(project.root, &project.folder);
         whole.rsplit('/').map(part).find(|name| !name.is_empty())
     };
     let deployed = own.clone().filter(counts).or_else(kamal).or_else(fly);
@@ -126,7 +126,7 @@ fn manifest(project: &Project<'_>) -> Option<String> {
     let go = || {
         let text = project.glimpse("go.mod")?;
         let module = text.lines().find_map(|line| line.strip_prefix("module "))?.trim();
-        Some(place::name(module).to_owned())
+        Some(path::name(module).to_owned())
     };
     let toml = |file: &str, table: &str| {
         let text = project.glimpse(file)?;

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::database::foreign;
 use super::folder::Folder;
-use super::place::{self, Named, Slashes};
+use super::path::{self, Named, Slashes};
 use super::{Database, Deployment, Question, Surroundings, deploy};
 use crate::database_url::choose;
 use crate::dotenv;
@@ -125,23 +125,23 @@ impl<'a> Project<'a> {
             Some((value, Some(file)))
         };
         let (value, file) = outer().or_else(deployed).or_else(dotenv)?;
-        Some((place::without_marks(&value), file))
+        Some((path::without_marks(&value), file))
     }
 
     /// Makes the database that a setting names, relative to `base` in the project; a setting that names none is noted.
     pub fn database(&self, alias: &str, setting: &str, base: &str, slashes: Slashes) -> Option<Database> {
-        let reason = match place::named(setting, slashes) {
+        let reason = match path::named(setting, slashes) {
             Named::File(path) if path.contains('\u{FFFD}') => {
                 "its path is not UTF-8, which YAML must be".to_owned()
             }
             Named::File(path) if path.contains(char::is_control) => {
                 "its path has control characters".to_owned()
             }
-            Named::File(path) => return Some(self.file(alias, &place::join(base, &path))),
+            Named::File(path) => return Some(self.file(alias, &path::join(base, &path))),
             Named::Either { relative, absolute } => {
                 // Whether a folder can be written to is left to `run`: detection has only texts.
                 let exists = |path: &str| self.tree.is_file(Path::new(path));
-                let own = place::join(base, &relative);
+                let own = path::join(base, &relative);
                 let inside = self.in_tree(&own);
                 if let Some(is_own) = choose(&inside, &absolute, exists, |_| false) {
                     return Some(self.file(alias, if is_own { &own } else { &absolute }));
@@ -171,9 +171,9 @@ impl<'a> Project<'a> {
 
     /// Makes a database of a file in the project.
     fn file(&self, alias: &str, path: &str) -> Database {
-        let path = if place::begins_with_variable(path) { path.to_owned() } else { self.relative(path) };
+        let path = if path::begins_with_variable(path) { path.to_owned() } else { self.relative(path) };
         let mut database = Database::new(alias, path);
-        if place::is_outside(&database.path) {
+        if path::is_outside(&database.path) {
             database.comment = Some("outside of the project: see that a volume holds it".to_owned());
         }
         database

@@ -1,6 +1,6 @@
 //! The words of a shell script's lines.
 
-use super::place;
+use super::path;
 
 /// One word of a command.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -115,7 +115,7 @@ fn substitution(chars: &mut impl Iterator<Item = char>) -> String {
 
 /// Finds the value of `-exec` of a command that is `litestream replicate`.
 pub(super) fn exec_of(command: &[Word]) -> Option<&Word> {
-    let is_it = |word: &Word| place::name(&word.text) == "litestream";
+    let is_it = |word: &Word| path::name(&word.text) == "litestream";
     let after = &command[command.iter().position(is_it)? + 1..];
     let after = &after[after.iter().position(|word| word.text == "replicate")? + 1..];
     after
@@ -126,7 +126,7 @@ pub(super) fn exec_of(command: &[Word]) -> Option<&Word> {
 
 /// Finds the value of `-exec=COMMAND`, which is one word.
 pub(super) fn exec_in_one(command: &[Word]) -> Option<Word> {
-    let is_litestream = command.iter().any(|word| place::name(&word.text) == "litestream");
+    let is_litestream = command.iter().any(|word| path::name(&word.text) == "litestream");
     let replicates = command.iter().any(|word| word.text == "replicate");
     let value = |word: &Word| {
         let text = word.text.trim_start_matches('-').strip_prefix("exec=")?;

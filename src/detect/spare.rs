@@ -1,6 +1,6 @@
 //! SQLite files that are not replicated: copies, and caches that a program makes again.
 
-use super::{Database, Tree, place, walk};
+use super::{Database, Tree, path, walk};
 
 /// How many are named one by one.
 const MAX_NAMED: usize = 5;
@@ -71,7 +71,7 @@ impl Spare {
 
 /// Names the folder that a database counts for: all below a folder of copies is one.
 pub(super) fn folder(database: &Database) -> String {
-    let parent = place::parent(&database.path);
+    let parent = path::parent(&database.path);
     let parts: Vec<&str> = parent.split('/').collect();
     let spare = parts.iter().position(|part| sort(part, Where::Folder).is_some());
     match spare.filter(|_| !database.is_replicated()) {
@@ -98,7 +98,7 @@ fn sort(part: &str, place: Where) -> Option<Sort> {
 pub(super) fn beside(tree: &dyn Tree, known: &[Database]) -> Vec<Database> {
     let mut found = Vec::new();
     let _ = walk::each(tree, &mut |file| {
-        let path = file.to_str().map(place::clean).filter(|path| !path.contains(char::is_control));
+        let path = file.to_str().map(path::clean).filter(|path| !path.contains(char::is_control));
         let spare = path.and_then(|path| Some((Spare::of(&path)?, path)));
         if let Some((spare, path)) = spare
             && known.iter().all(|database| database.path != path)

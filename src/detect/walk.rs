@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Entry, Kind, Tree, place};
+use super::{Entry, Kind, Tree, path};
 use crate::database_header::MAGIC;
 
 /// How deep files are looked for.
@@ -73,8 +73,8 @@ pub(super) fn folders(tree: &dyn Tree) -> Vec<String> {
         let mut below: Vec<String> = Vec::new();
         for folder in &level {
             let entries = tree.list(Path::new(folder)).into_iter().filter(|entry| entry.kind == Kind::Folder);
-            let names = entries.filter_map(|entry| entry.path.to_str().map(place::clean));
-            below.extend(names.filter(|path| !is_passed_over(place::name(path))));
+            let names = entries.filter_map(|entry| entry.path.to_str().map(path::clean));
+            below.extend(names.filter(|path| !is_passed_over(path::name(path))));
         }
         below.sort_unstable();
         below.truncate(MAX_FOLDERS.saturating_sub(found.len()));

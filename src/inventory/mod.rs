@@ -5,7 +5,7 @@
 //! Architecture invariant: nothing here runs or waits. It imports `config` and `litestream`.
 
 mod entry;
-mod places;
+mod paths;
 mod series;
 
 use std::collections::{BTreeSet, HashSet};
@@ -15,7 +15,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 pub use entry::{Elsewhere, Entry, Inputs, Named};
-pub use places::{database, databases, folders};
+pub use paths::{database, databases, folders};
 pub use series::Old;
 
 use crate::config::{self, Config, GenerateOptions, Generated, Series};

@@ -29,7 +29,7 @@ pub enum Task {
     Inspect,
     /// Before all of it is copied: is it whole?
     Check,
-    /// Put Litestream's own files aside, so that it begins anew.
+    /// Put Litestream's own files into quarantine, so that it begins with a fresh copy.
     Reset,
     /// Compare all of it with a restored backup, which is named in place of the metadata folder.
     Restored,
@@ -96,7 +96,7 @@ pub enum Answer {
         due: bool,
     },
     /// The copy is not the database.
-    Parted {
+    Diverged {
         /// In what.
         why: String,
         /// When both were the same for certain, in seconds since 1970.
@@ -118,9 +118,9 @@ pub enum Answer {
     /// Time ran out; so many per cent were compared, and are the same.
     Unfinished(u8),
     /// To [`Task::Inspect`].
-    Stands(Standing),
+    Stands(Freshness),
     /// The same, and something of it is on no replica.
-    Owes(Standing),
+    Owes(Freshness),
     /// To [`Task::Check`]: as far as SQLite can see.
     Whole,
     /// To [`Task::Check`], in SQLite's words.
@@ -139,7 +139,7 @@ impl Answer {
 
 /// What a file that is here is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Standing {
+pub enum Freshness {
     /// Litestream has copied nothing of it.
     New,
     /// It cannot be compared: the beginning of the copy is not here.
@@ -150,8 +150,8 @@ pub enum Standing {
     NotSqlite,
     /// What was left.
     Current,
-    /// What was left, but the copy has parted from it.
-    Parted {
+    /// What was left, but the copy has diverged from it.
+    Diverged {
         /// In what.
         why: String,
         /// When both were the same for certain, in seconds since 1970.

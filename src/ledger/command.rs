@@ -6,14 +6,14 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::answer::{Answer, CHECKING, Standing, Task};
+use super::answer::{Answer, CHECKING, Freshness, Task};
 use super::book::{Book, Copied, Head, Mark, Proof, Seen};
 use super::compare::{Effort, Found, Which, compare};
 use super::follow::{Followed, follow};
+use super::freshness::{self, Age, Differs};
 use super::owed;
 use super::restored;
 use super::size;
-use super::standing::{self, Age, Differs};
 use crate::database_header;
 use crate::litestream::{ltx, position};
 use crate::os::{fd, open, priority};
@@ -56,7 +56,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> u8 {
     let is_owed = task == Task::Inspect && owed::is_any(database, meta).unwrap_or(false);
     let printed = ask(task, limit, database, meta).and_then(|answer| {
         let answer = match answer {
-            Answer::Stands(standing) if is_owed => Answer::Owes(standing),
+            Answer::Stands(freshness) if is_owed => Answer::Owes(freshness),
             answer => answer,
         };
         if confirmed > 0 && matches!(answer, Answer::Equal { .. }) {
@@ -93,7 +93,7 @@ pub(super) fn answer(
     let deadline = Instant::now() + limit.min(LONGEST);
     let answer = match (Ledger { bounds, task, deadline, database, meta }).answer() {
         Err(error) if task == Task::Inspect && check::is_said_of_damage(&error.to_string()) => {
-            Answer::Stands(Standing::Malformed { why: format!("sqlite cannot read it: {error}") })
+            Answer::Stands(Freshness::Malformed { why: format!("sqlite cannot read it: {error}") })
         }
         answer => answer?,
     };
@@ -133,17 +133,17 @@ impl Ledger<'_> {
         }
         let is_new = position::txids(&ltx::folder(self.meta)).next().is_none();
         if inspects && !is_sqlite(self.database)? {
-            let damaged = || Standing::Malformed { why: NO_LONGER_SQLITE.to_owned() };
-            return Ok(Answer::Stands(if is_new { Standing::NotSqlite } else { damaged() }));
+            let damaged = || Freshness::Malformed { why: NO_LONGER_SQLITE.to_owned() };
+            return Ok(Answer::Stands(if is_new { Freshness::NotSqlite } else { damaged() }));
         }
         if is_new {
             return Ok(match inspects {
                 true if wal::is_headless(self.database)? => Answer::Stands(headless()),
                 true => match check::schema_of_used(self.database) {
-                    Ok(Verdict::Malformed(words)) => {
-                        Answer::Stands(Standing::Malformed { why: format!("sqlite cannot read it: {words}") })
-                    }
-                    Ok(Verdict::Whole | Verdict::Odd(_)) | Err(_) => Answer::Stands(Standing::New),
+                    Ok(Verdict::Malformed(words)) => Answer::Stands(Freshness::Malformed {
+                        why: format!("sqlite cannot read it: {words}"),
+                    }),
+                    Ok(Verdict::Whole | Verdict::Odd(_)) | Err(_) => Answer::Stands(Freshness::New),
                 },
                 false => Answer::New,
             });
@@ -156,15 +156,15 @@ impl Ledger<'_> {
                 if !inspects {
                     return Ok(Answer::Unfounded);
                 }
-                let known = standing::of_unfounded(self.database, self.meta, self.deadline)?;
-                let mut standing = known.unwrap_or(Standing::Unfounded);
-                self.refine(&mut standing, false);
-                return Ok(Answer::Stands(standing));
+                let known = freshness::of_unfounded(self.database, self.meta, self.deadline)?;
+                let mut freshness = known.unwrap_or(Freshness::Unfounded);
+                self.refine(&mut freshness, false);
+                return Ok(Answer::Stands(freshness));
             }
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 let why = error.to_string();
                 return Ok(if inspects {
-                    Answer::Stands(Standing::Broken(why))
+                    Answer::Stands(Freshness::Broken(why))
                 } else {
                     Answer::Broken(why)
                 });
@@ -175,7 +175,7 @@ impl Ledger<'_> {
             return self.prove(book);
         }
         if inspects && let Some(why) = self.damage_of_log(&book.head)? {
-            return Ok(Answer::Stands(Standing::Malformed { why }));
+            return Ok(Answer::Stands(Freshness::Malformed { why }));
         }
         let is_as_left = inspects
             && followed.pages.is_empty()
@@ -187,7 +187,7 @@ impl Ledger<'_> {
                 proof.salt = None;
             }
             book.write_head()?;
-            return Ok(Answer::Stands(Standing::Current));
+            return Ok(Answer::Stands(Freshness::Current));
         }
         let mut which = self.which(&book, &followed)?;
         let mut found = self.compare(&mut book, &which)?;
@@ -225,8 +225,8 @@ impl Ledger<'_> {
         let mut answer = self.conclude(&mut book, &followed, &which, found, short)?;
         book.write_head()?;
         drop(book);
-        if let Answer::Stands(standing) = &mut answer {
-            self.refine(standing, is_as_left);
+        if let Answer::Stands(freshness) = &mut answer {
+            self.refine(freshness, is_as_left);
         }
         Ok(answer)
     }
@@ -252,31 +252,31 @@ impl Ledger<'_> {
     }
 
     /// What differs and is to be copied as a whole takes the place of a backup that may be better than the file.
-    fn refine(&self, standing: &mut Standing, is_as_left: bool) {
+    fn refine(&self, freshness: &mut Freshness, is_as_left: bool) {
         let differs = |pages: u64| format!("{pages} of its pages are not as they were left");
-        let why = match standing {
-            Standing::Parted { why, .. } => why.clone(),
-            Standing::Written { pages, .. } | Standing::Damaged { pages, .. } => differs(*pages),
-            Standing::Unfounded => "nothing of its copy is here".to_owned(),
-            Standing::New
-            | Standing::Broken(_)
-            | Standing::NotSqlite
-            | Standing::Current
-            | Standing::Malformed { .. }
-            | Standing::Older(_)
-            | Standing::Resized { .. } => return,
+        let why = match freshness {
+            Freshness::Diverged { why, .. } => why.clone(),
+            Freshness::Written { pages, .. } | Freshness::Damaged { pages, .. } => differs(*pages),
+            Freshness::Unfounded => "nothing of its copy is here".to_owned(),
+            Freshness::New
+            | Freshness::Broken(_)
+            | Freshness::NotSqlite
+            | Freshness::Current
+            | Freshness::Malformed { .. }
+            | Freshness::Older(_)
+            | Freshness::Resized { .. } => return,
             // Of what SQLite does not open nothing else can be told.
-            Standing::Other { why } => match standing::fault(self.database) {
+            Freshness::Other { why } => match freshness::fault(self.database) {
                 Some(_) => why.clone(),
                 None => return,
             },
         };
-        if let Some(fault) = standing::fault(self.database) {
-            *standing = Standing::Malformed { why: format!("{why}, and {fault}") };
+        if let Some(fault) = freshness::fault(self.database) {
+            *freshness = Freshness::Malformed { why: format!("{why}, and {fault}") };
         } else if let Ok(Verdict::Malformed(words)) = check::of_used(self.database, CHECKING) {
-            *standing = Standing::Malformed { why: format!("{why}, and sqlite cannot read it: {words}") };
-        } else if let (Standing::Written { pages, txid }, true) = (&*standing, is_as_left) {
-            *standing = Standing::Damaged { pages: *pages, txid: *txid };
+            *freshness = Freshness::Malformed { why: format!("{why}, and sqlite cannot read it: {words}") };
+        } else if let (Freshness::Written { pages, txid }, true) = (&*freshness, is_as_left) {
+            *freshness = Freshness::Damaged { pages: *pages, txid: *txid };
         }
     }
 
@@ -291,13 +291,13 @@ impl Ledger<'_> {
     /// Litestream without files of its own asks the replica where it was, and copies the whole database behind that
     /// (`checkDatabaseBehindReplica` in its db.go).
     fn reset(&self) -> io::Result<Answer> {
-        let (ltx, aside) = (self.meta.join("ltx"), self.meta.join("ltx-broken"));
-        match std::fs::remove_dir_all(&aside) {
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory => std::fs::remove_file(&aside)?,
+        let (ltx, quarantine) = (self.meta.join("ltx"), self.meta.join("ltx-broken"));
+        match std::fs::remove_dir_all(&quarantine) {
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => std::fs::remove_file(&quarantine)?,
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Err(_) | Ok(()) => {}
         }
-        std::fs::rename(ltx, aside)?;
+        std::fs::rename(ltx, quarantine)?;
         Ok(Answer::New)
     }
 
@@ -327,7 +327,7 @@ impl Ledger<'_> {
                 book.write_head()?;
                 Answer::Equal { due: false }
             }
-            Found::Different(_, why) => Answer::Parted { why, since },
+            Found::Different(_, why) => Answer::Diverged { why, since },
             // The next look sees to it.
             Found::Ahead | Found::Unmade => Answer::Equal { due: true },
             Found::Unfinished(share) => Answer::Unfinished(share),
@@ -360,7 +360,7 @@ impl Ledger<'_> {
         let whole = compare(self.database, &head, |page| book.get(page), &Which::All, effort)?;
         match &whole {
             Found::Different(pages, _)
-                if standing::is_another_log(self.database, self.meta, &book.head, pages)? =>
+                if freshness::is_another_log(self.database, self.meta, &book.head, pages)? =>
             {
                 Ok(whole)
             }
@@ -427,13 +427,13 @@ impl Ledger<'_> {
                 match is_inspection {
                     // Litestream does not get past it.
                     true if wal::is_headless(self.database)? => Answer::Stands(headless()),
-                    true => Answer::Stands(Standing::Current),
+                    true => Answer::Stands(Freshness::Current),
                     false => Answer::Equal { due: !proven },
                 }
             }
             Found::Different(pages, why) if is_inspection => {
                 let differs = Differs { pages, why, short };
-                Answer::Stands(standing::of_different(self.database, self.meta, book, differs)?)
+                Answer::Stands(freshness::of_different(self.database, self.meta, book, differs)?)
             }
             Found::Different(pages, why) => {
                 pages.iter().for_each(|(page, _)| book.head.suspect(*page));
@@ -441,15 +441,15 @@ impl Ledger<'_> {
                 if let Some(proof) = &mut book.head.proof {
                     proof.salt = None;
                 }
-                Answer::Parted { why, since }
+                Answer::Diverged { why, since }
             }
             Found::Ahead | Found::Unmade => {
                 let why = "litestream has copied what sqlite does not count as committed".to_owned();
                 book.head.all_suspect = true;
                 if is_inspection {
-                    Answer::Stands(Standing::Parted { why, since })
+                    Answer::Stands(Freshness::Diverged { why, since })
                 } else {
-                    Answer::Parted { why, since }
+                    Answer::Diverged { why, since }
                 }
             }
             Found::Unfinished(share) => {
@@ -479,8 +479,8 @@ impl Ledger<'_> {
 }
 
 /// What SQLite leaves out without a word, and Litestream does not get past: it has to be emptied.
-fn headless() -> Standing {
-    Standing::Parted { why: "the header of its WAL is damaged".to_owned(), since: None }
+fn headless() -> Freshness {
+    Freshness::Diverged { why: "the header of its WAL is damaged".to_owned(), since: None }
 }
 
 /// Whether a file can be a database at all: it begins as one (<https://sqlite.org/fileformat2.html>), or is empty.

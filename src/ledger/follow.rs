@@ -8,7 +8,7 @@ use super::book::{Book, Copied, checksum};
 use super::history::History;
 use crate::litestream::ltx::{self, Ltx, Page};
 use crate::litestream::position;
-use crate::litestream::refusal::MIXED;
+use crate::litestream::replica_error::MIXED;
 
 /// Litestream deletes its files while they are looked at.
 const TRIES: usize = 5;

@@ -9,7 +9,7 @@
 //!   begins the ledger, whatever was before;
 //! - `compare` holds the database, file and WAL as far as its index counts it, against the ledger;
 //! - `owed` tells what of it was never confirmed to be on the replica;
-//! - `standing` tells, at a start, what another file than the one that was left is.
+//! - `freshness` tells, at a start, what a file is that differs from the one that was left.
 //!
 //! All of it is done by `litekeeper __ledger`, a process of its own which runs as the user that Litestream
 //! runs as ([`command`]): it reads megabytes, and files in folders that others can write.
@@ -22,15 +22,15 @@ mod book;
 pub mod command;
 mod compare;
 mod follow;
+mod freshness;
 mod history;
 mod owed;
 mod page_size;
 mod restored;
 mod seq;
 mod size;
-mod standing;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{Answer, Request, Standing, Task};
+pub use answer::{Answer, Freshness, Request, Task};
 pub use command::main;

@@ -14,7 +14,7 @@ use crate::sqlite::wal::{self, Run};
 
 /// Whether a database, which nobody has open, has the same pages as a restored file.
 pub(super) fn compare(database: &Path, restored: &Path, deadline: Instant) -> io::Result<Answer> {
-    let differs = |why: &str| Ok(Answer::Parted { why: why.to_owned(), since: None });
+    let differs = |why: &str| Ok(Answer::Diverged { why: why.to_owned(), since: None });
     let file = open::file(restored)?;
     let (Some(page_size), there) = (page_size(&file)?, page_size(&open::file(database)?)?) else {
         return differs("the restored file is no database");
@@ -45,7 +45,7 @@ pub(super) fn compare(database: &Path, restored: &Path, deadline: Instant) -> io
     let effort = Effort { deadline, is_gentle: false };
     Ok(match compare_with(database, &head, expected, &Which::All, effort)? {
         Found::Equal { .. } => Answer::Equal { due: false },
-        Found::Different(_, why) => Answer::Parted { why, since: None },
+        Found::Different(_, why) => Answer::Diverged { why, since: None },
         Found::Ahead | Found::Unmade => return differs("its log is being written to"),
         Found::Unfinished(share) => Answer::Unfinished(share),
     })

@@ -4,10 +4,10 @@
 use std::io;
 use std::path::Path;
 
-use super::answer::{Answer, Standing};
+use super::answer::{Answer, Freshness};
 use super::book::Book;
+use super::freshness;
 use super::page_size::page_size;
-use super::standing;
 use crate::litestream::ltx::{self, Ltx};
 use crate::litestream::position;
 use crate::os::open;
@@ -26,7 +26,7 @@ fn differing(database: &Path, meta: &Path) -> io::Result<Option<(u32, u32)>> {
 pub(super) fn told(database: &Path, meta: &Path, answer: Answer) -> io::Result<Answer> {
     let is_told = matches!(
         answer,
-        Answer::New | Answer::Stands(Standing::New | Standing::NotSqlite | Standing::Malformed { .. })
+        Answer::New | Answer::Stands(Freshness::New | Freshness::NotSqlite | Freshness::Malformed { .. })
     );
     let Some((was, now)) = (if is_told { None } else { differing(database, meta)? }) else {
         return Ok(answer);
@@ -35,6 +35,6 @@ pub(super) fn told(database: &Path, meta: &Path, answer: Answer) -> io::Result<A
         return Ok(Answer::Resized { was, now });
     }
     // Pages of another size tell nothing about each other.
-    let other = standing::other_than_left(database, &Book::open(meta)?.head)?;
-    Ok(Answer::Stands(Standing::Resized { was, now, other }))
+    let other = freshness::other_than_left(database, &Book::open(meta)?.head)?;
+    Ok(Answer::Stands(Freshness::Resized { was, now, other }))
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
-use super::answer::{Answer, Standing, Task};
+use super::answer::{Answer, Freshness, Task};
 use super::command::{BOUNDS, Bounds, answer};
 use crate::litestream::database::with_suffix;
 use crate::litestream::ltx;
@@ -246,16 +246,16 @@ impl Case {
     }
 
     #[track_caller]
-    fn assert_parted(&self) {
+    fn assert_diverged(&self) {
         for task in [Task::Look, Task::All, Task::Last, Task::Background] {
             let answer = self.ask(task);
-            assert!(matches!(answer, Answer::Parted { .. }), "{task:?}: {answer:?}");
+            assert!(matches!(answer, Answer::Diverged { .. }), "{task:?}: {answer:?}");
         }
     }
 
-    fn standing(&self) -> Standing {
+    fn freshness(&self) -> Freshness {
         match self.ask(Task::Inspect) {
-            Answer::Stands(standing) => standing,
+            Answer::Stands(freshness) => freshness,
             other => panic!("{other:?}"),
         }
     }
@@ -303,7 +303,7 @@ fn what_is_copied_in_order_is_the_same() {
         case.copy();
         case.assert_same();
         assert_eq!(case.ask(Task::Leave), Answer::Equal { due: false });
-        assert_eq!(case.standing(), Standing::Current);
+        assert_eq!(case.freshness(), Freshness::Current);
     }
 }
 
@@ -317,7 +317,7 @@ fn what_was_checkpointed_before_it_was_copied_is_missed() {
         case.checkpoint();
         case.copy();
         assert!(!case.restores());
-        case.assert_parted();
+        case.assert_diverged();
         case.copy_whole();
         case.assert_same();
     }
@@ -354,7 +354,7 @@ fn an_orphan_that_is_passed_over_is_found_whenever_the_log_begins_anew() {
                 case.assert_same();
             } else {
                 missed += 1;
-                case.assert_parted();
+                case.assert_diverged();
             }
             case.copy_whole();
             case.assert_same();
@@ -381,7 +381,7 @@ fn files_that_are_gone_are_missed_only_if_nobody_took_them_in() {
     case.copy();
     fs::remove_file(ltx::folder(&case.meta).join(ltx::name(case.txid - 2))).unwrap();
     assert_eq!(case.ask(Task::Look), Answer::Unfounded);
-    assert_eq!(case.standing(), Standing::Unfounded);
+    assert_eq!(case.freshness(), Freshness::Unfounded);
     case.copy_whole();
     case.assert_same();
     fs::remove_dir_all(ltx::folder(&case.meta)).unwrap();
@@ -439,9 +439,9 @@ fn an_older_copy_is_told_however_it_came_there() {
         for in_place in [false, true] {
             let (case, copy) = left(with_checkpoint, saved_file);
             put_back(&case, &copy, in_place);
-            let standing = case.standing();
-            assert!(matches!(standing, Standing::Older(_)), "{with_checkpoint} {in_place}: {standing:?}");
-            assert_eq!(case.standing(), standing, "it stays so");
+            let freshness = case.freshness();
+            assert!(matches!(freshness, Freshness::Older(_)), "{with_checkpoint} {in_place}: {freshness:?}");
+            assert_eq!(case.freshness(), freshness, "it stays so");
         }
     }
 }
@@ -453,8 +453,8 @@ fn what_was_written_without_litestream_is_told_from_an_older_copy() {
     database.execute("UPDATE t SET x = 'by hand' WHERE rowid = 3", []).unwrap();
     database.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
     drop(database);
-    let standing = case.standing();
-    assert!(matches!(standing, Standing::Written { .. }), "{standing:?}");
+    let freshness = case.freshness();
+    assert!(matches!(freshness, Freshness::Written { .. }), "{freshness:?}");
 }
 
 #[test]
@@ -464,8 +464,8 @@ fn an_older_copy_that_was_written_to_is_another_file() {
     let database = Connection::open(&case.path).unwrap();
     database.execute("UPDATE t SET x = 'by hand' WHERE rowid = 3", []).unwrap();
     drop(database);
-    let standing = case.standing();
-    assert!(matches!(standing, Standing::Other { .. }), "{standing:?}");
+    let freshness = case.freshness();
+    assert!(matches!(freshness, Freshness::Other { .. }), "{freshness:?}");
 }
 
 #[test]
@@ -477,8 +477,8 @@ fn a_new_database_in_the_place_of_one_that_was_left_is_another_file() {
     drop(database);
     for in_place in [true, false] {
         put_back(&case, &copy, in_place);
-        let standing = case.standing();
-        assert!(matches!(standing, Standing::Other { .. }), "{standing:?}");
+        let freshness = case.freshness();
+        assert!(matches!(freshness, Freshness::Other { .. }), "{freshness:?}");
     }
 }
 
@@ -491,24 +491,24 @@ fn after_a_crash_the_same_file_is_never_refused() {
     case.update();
     case.copy();
     assert!(!case.restores());
-    let standing = case.standing();
-    assert!(matches!(standing, Standing::Parted { .. }), "{standing:?}");
+    let freshness = case.freshness();
+    assert!(matches!(freshness, Freshness::Diverged { .. }), "{freshness:?}");
 }
 
 /// What the disk does while nobody runs shows in no time and no size.
 #[test]
 fn bytes_that_changed_while_nobody_ran_are_found() {
     let (mut case, _) = left(true, saved);
-    let Standing::Current = case.standing() else { panic!() };
+    let Freshness::Current = case.freshness() else { panic!() };
     assert!(case.damage(3));
-    let standing = case.standing();
-    assert!(matches!(standing, Standing::Damaged { pages: 1, .. }), "{standing:?}");
+    let freshness = case.freshness();
+    assert!(matches!(freshness, Freshness::Damaged { pages: 1, .. }), "{freshness:?}");
     // A large one is compared once the app is up, and no proof of an earlier run counts until then.
     case.bounds = Bounds { cheap: 0, moderate: 0 };
-    assert_eq!(case.standing(), Standing::Current);
+    assert_eq!(case.freshness(), Freshness::Current);
     for task in [Task::Last, Task::Background] {
         let answer = case.ask(task);
-        assert!(matches!(answer, Answer::Parted { .. }), "{task:?}: {answer:?}");
+        assert!(matches!(answer, Answer::Diverged { .. }), "{task:?}: {answer:?}");
     }
 }
 
@@ -518,7 +518,7 @@ fn a_start_proves_nothing_of_a_large_file_and_the_background_does() {
     case.bounds = Bounds { cheap: 0, moderate: 0 };
     assert_eq!(case.ask(Task::Look), Answer::Equal { due: false }, "as the end left it");
     case.ask(Task::Leave);
-    assert_eq!(case.standing(), Standing::Current);
+    assert_eq!(case.freshness(), Freshness::Current);
     assert_eq!(case.ask(Task::Look), Answer::Equal { due: true });
     assert_eq!(case.ask(Task::Background), Answer::Equal { due: false });
     assert_eq!(case.ask(Task::Look), Answer::Equal { due: false });
@@ -554,8 +554,8 @@ fn a_page_that_is_not_readable_any_more_is_told_before_it_is_copied() {
         if keeps_time {
             file.set_modified(times).unwrap();
         }
-        let standing = case.standing();
-        assert!(matches!(standing, Standing::Malformed { .. }), "{keeps_time}: {standing:?}");
+        let freshness = case.freshness();
+        assert!(matches!(freshness, Freshness::Malformed { .. }), "{keeps_time}: {freshness:?}");
         assert!(matches!(case.ask(Task::Check), Answer::Malformed(_)));
     }
 }
@@ -599,7 +599,7 @@ fn a_number_of_pages_that_is_broken_is_told_at_once() {
     let mut bytes = fs::read(&last).unwrap();
     bytes[12] ^= 0xe0;
     fs::write(&last, bytes).unwrap();
-    case.assert_parted();
+    case.assert_diverged();
 }
 
 proptest::proptest! {
@@ -677,7 +677,7 @@ fn pages_of_another_size_behind_those_of_a_backup_are_no_copy() {
         case.update();
         assert_eq!(
             case.ask(Task::Inspect),
-            Answer::Stands(Standing::Resized { was: 4096, now: 8192, other: None })
+            Answer::Stands(Freshness::Resized { was: 4096, now: 8192, other: None })
         );
         assert_eq!(case.ask(Task::All), Answer::Resized { was: 4096, now: 8192 });
         if !is_known {

@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use crate::foreign::piece;
-use crate::os::place;
+use crate::os::permit;
 
 /// No answer that is waited for here is longer.
 const LONGEST_ANSWER: u64 = 1 << 20;
@@ -45,9 +45,9 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether it says that Litestream's copy has parted from the database: a snapshot that takes from the
+    /// Tells whether it says that Litestream's copy has diverged from the database: a snapshot that takes from the
     /// file what is in the WAL only (`writeLTXFromDB` in its db.go).
-    pub fn has_parted(&self) -> bool {
+    pub fn has_diverged(&self) -> bool {
         matches!(self, Self::Refused { message, .. }
             if message.contains("read database page") && message.contains("EOF"))
     }
@@ -234,7 +234,7 @@ fn tells_of_copying(body: &[u8]) -> bool {
 }
 
 async fn exchange(socket: &Path, request: Vec<u8>) -> Result<Vec<u8>, Error> {
-    let mut stream = place::theirs_all_along(UnixStream::connect(socket)).await?;
+    let mut stream = permit::theirs_all_along(UnixStream::connect(socket)).await?;
     stream.write_all(&request).await?;
     let mut answer = Vec::new();
     stream.take(LONGEST_ANSWER).read_to_end(&mut answer).await?;

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::os::{open, place};
+use crate::os::{open, permit};
 use crate::remote::S3;
 use crate::sqlite::fit;
 
@@ -34,7 +34,7 @@ impl Database {
 
     /// Whether there is something in it: a file of 0 bytes is as good as none.
     pub fn exists(&self) -> bool {
-        place::theirs(|| self.path.metadata()).is_ok_and(|found| found.len() > 0)
+        permit::theirs(|| self.path.metadata()).is_ok_and(|found| found.len() > 0)
     }
 
     /// A file beside it: `.app.db-litekeeper.lock` for `-litekeeper.lock`.
@@ -52,7 +52,7 @@ pub const HISTORY: &str = "litekeeper-history";
 
 /// How many names the file of a database has, if it has more than one; a link is found elsewhere.
 pub fn names(path: &Path) -> Option<u64> {
-    let found = place::theirs(|| path.symlink_metadata()).ok()?;
+    let found = permit::theirs(|| path.symlink_metadata()).ok()?;
     (found.is_file() && found.nlink() > 1).then(|| found.nlink())
 }
 
@@ -76,7 +76,7 @@ pub fn of_names(path: &Path, names: u64) -> (String, String) {
 pub fn in_the_way(path: &Path, meta: &Path) -> Option<(String, String)> {
     for folder in [meta.to_owned(), meta.join(LTX)] {
         // A folder may be a link to one; a link to nothing is in the way as well.
-        let found = place::theirs(|| folder.metadata().or_else(|_| folder.symlink_metadata()));
+        let found = permit::theirs(|| folder.metadata().or_else(|_| folder.symlink_metadata()));
         if let Some(found) = found.ok().filter(|found| !found.is_dir()) {
             let what = open::odd(found.file_type()).unwrap_or("a file");
             let message = format!("{}: it is {what}, and no folder of litestream's", folder.display());
@@ -84,7 +84,7 @@ pub fn in_the_way(path: &Path, meta: &Path) -> Option<(String, String)> {
         }
     }
     for file in [lock_of(path), meta.join(LEDGER), meta.join(HISTORY)] {
-        let Ok(found) = place::theirs(|| file.symlink_metadata()) else { continue };
+        let Ok(found) = permit::theirs(|| file.symlink_metadata()) else { continue };
         let is_lock = file.parent() != Some(meta);
         let other_name = (is_lock && found.nlink() > 1).then_some("a file with another name");
         if let Some(what) = open::odd(found.file_type()).or(other_name) {
@@ -99,7 +99,7 @@ pub fn in_the_way(path: &Path, meta: &Path) -> Option<(String, String)> {
 
 /// The lock that a keeper holds on a database.
 pub fn lock_of(path: &Path) -> PathBuf {
-    hidden(path, place::LOCK)
+    hidden(path, permit::LOCK)
 }
 
 fn hidden(path: &Path, suffix: &str) -> PathBuf {
@@ -153,7 +153,7 @@ pub fn unfit(path: &Path) -> Option<String> {
     if length > LONGEST_NAME {
         return too_long(LONGEST_NAME, "its lock");
     }
-    let kind = match place::theirs(|| path.metadata()) {
+    let kind = match permit::theirs(|| path.metadata()) {
         Ok(found) => found.file_type(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && length > LONGEST_MISSING => {
             return too_long(LONGEST_MISSING, "what is restored");

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::glob;
 use crate::database_header::MAGIC;
-use crate::os::{open, place};
+use crate::os::{open, permit};
 use crate::remote::S3;
 
 /// A folder whose databases Litestream finds itself.
@@ -78,10 +78,10 @@ impl Folder {
     /// With the rights of whoever the databases belong to, since links may lead anywhere.
     pub fn look(&self, known: &BTreeSet<PathBuf>, most: usize) -> Contents {
         // Who may not act as their owner finds nothing, as one who may not look into them.
-        place::theirs(|| Ok(self.look_as_they(known, most))).unwrap_or_default()
+        permit::theirs(|| Ok(self.scan_as_owner(known, most))).unwrap_or_default()
     }
 
-    fn look_as_they(&self, known: &BTreeSet<PathBuf>, most: usize) -> Contents {
+    fn scan_as_owner(&self, known: &BTreeSet<PathBuf>, most: usize) -> Contents {
         let mut found = Contents::default();
         let mut folders = vec![PathBuf::new()];
         let mut left = most;
@@ -131,7 +131,7 @@ impl Folder {
     /// once. What cannot be looked into is left out.
     pub fn lost(&self) -> Vec<PathBuf> {
         // See `look`.
-        place::theirs(|| Ok(self.lost_as_they())).unwrap_or_default()
+        permit::theirs(|| Ok(self.lost_as_they())).unwrap_or_default()
     }
 
     fn lost_as_they(&self) -> Vec<PathBuf> {

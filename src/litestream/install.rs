@@ -26,7 +26,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::os::dir::check_own;
 use crate::os::open;
-use crate::os::place::Folder;
+use crate::os::permit::Folder;
 use crate::os::user;
 use crate::os::way::{self, Trusted};
 

@@ -16,5 +16,5 @@ pub mod log;
 pub mod ltx;
 pub mod others;
 pub mod position;
-pub mod refusal;
+pub mod replica_error;
 pub mod version;

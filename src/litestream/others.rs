@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use crate::os::locks;
-use crate::os::place;
+use crate::os::permit;
 use crate::os::proc;
 
 use super::database::with_suffix;
@@ -65,9 +65,9 @@ impl Others {
         let files = [path.to_owned(), with_suffix(path, "-wal"), with_suffix(path, "-shm")];
         let files: Vec<(u64, u64)> = files
             .iter()
-            .filter_map(|path| place::theirs(|| Ok(proc::identity(path))).ok().flatten())
+            .filter_map(|path| permit::theirs(|| Ok(proc::identity(path))).ok().flatten())
             .collect();
-        let meta = place::theirs(|| meta.canonicalize()).unwrap_or_else(|_| meta.to_owned());
+        let meta = permit::theirs(|| meta.canonicalize()).unwrap_or_else(|_| meta.to_owned());
         let has = |candidate: &&Candidate| {
             files.iter().any(|file| candidate.has(*file))
                 || candidate.paths.iter().any(|open| open.starts_with(&meta))

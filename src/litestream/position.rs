@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::ltx;
 use super::version::Version;
-use crate::os::{open, place};
+use crate::os::{open, permit};
 
 /// A place in a database's history; one of another series compares to nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +70,7 @@ pub fn local(version: Version, meta: &Path) -> Option<Position> {
     if version.is_ltx() {
         return txids(&ltx::folder(meta)).max().map(Position::Txid);
     }
-    place::theirs(|| Ok(local_wal(meta))).ok()?
+    permit::theirs(|| Ok(local_wal(meta))).ok()?
 }
 
 fn local_wal(meta: &Path) -> Option<Position> {
@@ -176,7 +176,7 @@ pub fn spans(folder: &Path) -> impl Iterator<Item = std::ops::RangeInclusive<u64
 }
 
 fn names(dir: &Path) -> Vec<String> {
-    let Ok(entries) = place::theirs(|| fs::read_dir(dir)) else { return Vec::new() };
+    let Ok(entries) = permit::theirs(|| fs::read_dir(dir)) else { return Vec::new() };
     entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect()
 }
 

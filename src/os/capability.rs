@@ -1,4 +1,4 @@
-//! What root may do to the files and processes of others, put aside for a while (`capabilities(7)`).
+//! Suspends for a while what root may do to the files and processes of others (`capabilities(7)`).
 
 use nix::errno::Errno;
 use nix::libc;
@@ -25,12 +25,12 @@ struct Sets {
     inheritable: u32,
 }
 
-/// Those that this thread had; they are back when it is dropped.
-pub(super) struct Aside(Option<[Sets; 2]>);
+/// The capabilities that this thread had; they are restored when this is dropped.
+pub(super) struct Suspended(Option<[Sets; 2]>);
 
-impl Aside {
-    /// Puts them aside, for this thread. Where the kernel does not tell, it is left as it was.
-    pub(super) fn put() -> Self {
+impl Suspended {
+    /// Suspends the rights of [`OF_FILES`] for this thread. Where the kernel does not tell them, nothing changes.
+    pub(super) fn file_rights() -> Self {
         let Ok(all) = get() else { return Self(None) };
         let mut fewer = all;
         fewer[0].effective &= !OF_FILES;
@@ -38,7 +38,7 @@ impl Aside {
     }
 }
 
-impl Drop for Aside {
+impl Drop for Suspended {
     fn drop(&mut self) {
         // A failure leaves this process with fewer rights.
         let _ = self.0.as_ref().map(set);

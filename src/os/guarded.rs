@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::byte_lock::{self, GUARD};
-use super::place;
+use super::permit;
 
 /// Device and inode.
 pub(super) type Id = (u64, u64);
@@ -43,7 +43,7 @@ impl Drop for Guarded {
 
 /// The path by which this process has locked the file that stands here, if that is another one.
 pub fn other_name(path: &Path) -> Option<PathBuf> {
-    let found = place::theirs(|| path.metadata()).ok()?;
+    let found = permit::theirs(|| path.metadata()).ok()?;
     let known = ALL.with_borrow(|all| all.get(&(found.dev(), found.ino())).cloned());
     known.filter(|known| known != path)
 }

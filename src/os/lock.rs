@@ -11,7 +11,7 @@ use super::byte_lock::{self, GUARD};
 use super::fd;
 use super::guarded::Guarded;
 use super::open;
-use super::place::{self, Folder};
+use super::permit::{self, Folder};
 
 /// A lock that lives as long as any process that it was given to ([`Lock::give`]), and else as long as this value: a child
 /// that has not become its program yet still has a copy of every descriptor, and would hold it for longer.
@@ -48,7 +48,7 @@ impl Drop for Passing {
             return;
         }
         // While it is held: whoever waits for it sees that it is another one's by then.
-        let _ = place::theirs(|| {
+        let _ = permit::theirs(|| {
             let (folder, name) = Folder::of(&self.lock.path)?;
             let own = self.lock.file.metadata()?;
             if folder.identity(name)? == (own.dev(), own.ino()) { folder.remove(name) } else { Ok(()) }
@@ -78,13 +78,13 @@ const TRIES: u32 = 100;
 
 impl Lock {
     /// Takes the lock and leaves `text` in the file, which is whoever's the folder's files are
-    /// ([`place::belong_to`]) and closed to all others: who can open it can hold it.
+    /// ([`permit::belong_to`]) and closed to all others: who can open it can hold it.
     ///
     /// # Errors
     /// See [`Refused`].
     pub fn acquire(path: &Path, text: &str) -> Result<Self, Refused> {
-        let (folder, name) = place::theirs(|| Folder::of(path))?;
-        let open = || match place::theirs(|| folder.open_or_make_file(name)) {
+        let (folder, name) = permit::theirs(|| Folder::of(path))?;
+        let open = || match permit::theirs(|| folder.open_or_make_file(name)) {
             // One that this user made itself, before it gave its locks away.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 folder.open_file(name, true).ok().filter(is_lock).ok_or(error)
@@ -171,7 +171,7 @@ impl Lock {
             let own = self.file.metadata()?;
             Ok(folder.identity(name)? == (own.dev(), own.ino()))
         };
-        place::theirs(stands).unwrap_or(false)
+        permit::theirs(stands).unwrap_or(false)
     }
 
     /// Locks a file itself, so that it is the same one by whatever name and mount: the one that stands at this
@@ -181,12 +181,12 @@ impl Lock {
     /// # Errors
     /// Somebody else has locked it.
     pub fn guard(&mut self, path: &Path) -> Result<(), Refused> {
-        let found = place::theirs(|| path.metadata()).ok().filter(|found| found.is_file());
+        let found = permit::theirs(|| path.metadata()).ok().filter(|found| found.is_file());
         let Some(now) = found.map(|found| (found.dev(), found.ino())) else { return Ok(()) };
         if self.guarded.as_ref().is_some_and(|guarded| guarded.id == now) {
             return Ok(());
         }
-        let Ok(file) = place::theirs(|| open::writable(path)) else { return Ok(()) };
+        let Ok(file) = permit::theirs(|| open::writable(path)) else { return Ok(()) };
         let opened = file.metadata()?;
         match byte_lock::take(&file, GUARD) {
             Ok(true) => {
@@ -245,7 +245,7 @@ impl Lock {
 fn check_owner(folder: &Folder, file: &File) -> io::Result<()> {
     let owner = file.metadata()?.uid();
     let own = nix::unistd::Uid::effective().as_raw();
-    let theirs = place::owner().map(|user| user.uid);
+    let theirs = permit::owner().map(|user| user.uid);
     if owner == own || Some(owner) == theirs || owner == folder.metadata()?.uid() {
         Ok(())
     } else {

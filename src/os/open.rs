@@ -18,7 +18,7 @@ use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::{Mode, SFlag, fstatat};
 
-use super::place;
+use super::permit;
 use super::way::{self, Trusted};
 
 /// What is opened never holds anybody up, becomes nobody's terminal, and is passed on to no child by chance.
@@ -39,7 +39,7 @@ pub(super) enum Links {
 impl Links {
     /// For whoever this thread acts: what another user could not have come to is not opened for him.
     pub(super) fn of_thread() -> Self {
-        if place::is_acting() { Self::Plain } else { Self::All }
+        if permit::is_acting() { Self::Plain } else { Self::All }
     }
 }
 
@@ -88,7 +88,7 @@ fn is_plain(at: BorrowedFd<'_>, path: &Path) -> bool {
         Ok(folder) => folder.join(path),
         Err(_) => std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
     };
-    let Ok(mut walk) = place::Walk::to(&whole) else { return false };
+    let Ok(mut walk) = permit::Walk::to(&whole) else { return false };
     loop {
         match walk.step() {
             Ok(Some(_)) if walk.magic => return false,
@@ -236,13 +236,13 @@ pub fn file_or_pipe(path: &Path, most: usize) -> io::Result<Vec<u8>> {
 }
 
 /// As [`file_or_pipe`] of something that whoever the app will run as must have been able to read as well, if he decides what
-/// stands there ([`place::was_read`]).
+/// stands there ([`permit::was_read`]).
 ///
 /// # Errors
 /// As [`file_or_pipe`].
 pub fn value(path: &Path, most: usize) -> io::Result<Vec<u8>> {
-    read_either(path, most, place::links(path), &|file| {
-        place::was_read(path, file);
+    read_either(path, most, permit::links(path), &|file| {
+        permit::was_read(path, file);
         Ok(())
     })
 }
@@ -253,8 +253,8 @@ pub fn value(path: &Path, most: usize) -> io::Result<Vec<u8>> {
 /// # Errors
 /// As [`value`], or that somebody else can have written it.
 pub fn found(path: &Path, most: usize) -> io::Result<Vec<u8>> {
-    read_either(path, most, place::links(path), &|file| {
-        place::was_read(path, file);
+    read_either(path, most, permit::links(path), &|file| {
+        permit::was_read(path, file);
         let is_led = way::other_hand(path, Trusted::default()).is_some();
         match way::other_hand_of(file, is_led) {
             Some(hand) => {

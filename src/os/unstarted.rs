@@ -16,7 +16,7 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::{AccessFlags, faccessat};
 
 use super::exec::{self, Command};
-use super::place;
+use super::permit;
 use super::program_file::{Head, Kind, interpreter, is_text, kind};
 
 /// What kept a program from being started.
@@ -42,7 +42,7 @@ impl fmt::Display for Unstarted {
 pub fn explain(command: &Command, cwd: Option<&Path>, error: &io::Error) -> Unstarted {
     let own = || std::env::current_dir().unwrap_or_else(|_| ".".into());
     let cwd = cwd.map_or_else(own, Path::to_owned);
-    place::theirs(|| Ok(look(command, &cwd, error))).unwrap_or_else(|denied| {
+    permit::theirs(|| Ok(look(command, &cwd, error))).unwrap_or_else(|denied| {
         let program = command.argv.first().cloned().unwrap_or_default().into();
         Unstarted { program, found: true, why: format!("{error} ({denied})") }
     })
@@ -52,7 +52,7 @@ pub fn explain(command: &Command, cwd: Option<&Path>, error: &io::Error) -> Unst
 /// before it is tried; `None` where only trying tells.
 pub fn beforehand(command: &Command, cwd: Option<&Path>) -> Option<Unstarted> {
     let cwd = cwd.map_or_else(|| std::env::current_dir().ok(), |cwd| Some(cwd.to_owned()))?;
-    place::theirs(|| Ok(foresee(command, &cwd))).ok().flatten()
+    permit::theirs(|| Ok(foresee(command, &cwd))).ok().flatten()
 }
 
 fn foresee(command: &Command, cwd: &Path) -> Option<Unstarted> {
@@ -271,7 +271,7 @@ fn built_for(head: &Head) -> String {
 
 /// What a program was built for, if not for this machine: a shell may have been given it all the same.
 pub fn not_for_this_machine(program: &Path) -> Option<String> {
-    let head = place::theirs(|| Ok(Head::of(program))).ok()??;
+    let head = permit::theirs(|| Ok(Head::of(program))).ok()??;
     let is_own = head.machine() == Some(std::env::consts::ARCH);
     match kind(&head.bytes) {
         Kind::Elf if is_own => None,

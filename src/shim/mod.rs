@@ -24,4 +24,4 @@ mod wire;
 
 pub use app::{App, LISTEN_FDNAMES, LISTEN_FDS, LISTEN_PID};
 pub use resident::main;
-pub use wire::{Log, Orders, Target, ToKeeper, ToShim, Update, decode, receive, receive_from, send};
+pub use wire::{Log, ShimConfig, Target, ToKeeper, ToShim, Update, decode, receive, receive_from, send};

@@ -14,7 +14,7 @@ use super::drain::{drain, is_readable, readable};
 use super::event::Event;
 use super::policy::{LOOK_AGAIN, Limits, Policy};
 use super::voice::Voice;
-use super::wire::{Orders, ToKeeper, ToShim, Update, receive, send, value};
+use super::wire::{ShimConfig, ToKeeper, ToShim, Update, receive, send, value};
 use crate::core::ExitCode;
 use crate::os::fork::{self, Born, Verdict};
 use crate::os::packet::Outgoing;
@@ -45,7 +45,7 @@ struct Resident {
     /// Gone once the keeper is.
     link: Option<OwnedFd>,
     outgoing: Outgoing,
-    orders: Orders,
+    config: ShimConfig,
     /// The locks of databases that came later; those of the others were inherited.
     locks: BTreeMap<u64, OwnedFd>,
     /// Litestream's process number, and the watch on it where the kernel has one.
@@ -70,9 +70,9 @@ impl Resident {
         let signals = Signals::take_all()?;
         nix::sys::prctl::set_child_subreaper(true)?;
         let _ = nix::sys::prctl::set_name(c"litekeeper-shim");
-        let (orders, stderr) = match receive::<ToShim>(&link, true)? {
+        let (config, stderr) = match receive::<ToShim>(&link, true)? {
             Some((ToShim::Setup, mut fds)) if !fds.is_empty() => {
-                (value::<Orders>(fds.remove(0))?, fds.into_iter().next())
+                (value::<ShimConfig>(fds.remove(0))?, fds.into_iter().next())
             }
             Some(_) => return Err(io::Error::other("the keeper did not begin with its orders")),
             None => return Err(io::Error::other("the keeper is gone")),
@@ -82,16 +82,16 @@ impl Resident {
         let litestream = pidfd::open(parent);
         let policy = Policy::new(Limits {
             birth: fork::LIMIT,
-            orphan_grace: orders.orphan_grace,
-            grace: orders.grace,
-            stop_signal: orders.stop_signal,
+            orphan_grace: config.orphan_grace,
+            grace: config.grace,
+            stop_signal: config.stop_signal,
         });
-        let voice = Voice::new(orders.log.clone(), stderr);
+        let voice = Voice::new(config.log.clone(), stderr);
         Ok(Self {
             policy,
             link: Some(link),
             outgoing: Outgoing::default(),
-            orders,
+            config,
             locks: BTreeMap::new(),
             parent,
             litestream,
@@ -168,7 +168,7 @@ impl Resident {
     fn litestream_is_gone(&self) -> bool {
         let parent = nix::unistd::getppid().as_raw();
         parent != self.parent
-            || parent == self.orders.keeper
+            || parent == self.config.keeper
             || self.litestream.as_ref().is_some_and(|litestream| {
                 let mut waiting = [readable(litestream.as_fd())];
                 poll(&mut waiting, PollTimeout::ZERO).is_ok() && is_readable(&waiting[0])
@@ -221,7 +221,7 @@ impl Resident {
             return Ok(());
         }
         let Update { requests, came, went } = value(fds.remove(0))?;
-        self.orders.requests = requests;
+        self.config.requests = requests;
         self.locks.retain(|number, _| !went.contains(number));
         self.locks.extend(came.into_iter().zip(fds));
         Ok(())
@@ -316,7 +316,7 @@ impl Resident {
         if self.litestream_is_gone() {
             return self.happens(Event::LitestreamGone);
         }
-        let Orders { socket, requests, drain: time, .. } = &self.orders;
+        let ShimConfig { socket, requests, drain: time, .. } = &self.config;
         let confirmed = drain(socket, requests, *time, self.litestream.as_ref());
         self.happens(Event::Drained { confirmed, asked: requests.len() });
     }

@@ -24,7 +24,7 @@ pub enum Target {
 /// From the keeper. `Setup` is always the first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToShim {
-    /// [`Orders`], in the memory that comes with it.
+    /// [`ShimConfig`], in the memory that comes with it.
     Setup,
     /// An [`super::App`] in the memory that comes with it, then its standard descriptors, its folder if it has one, and
     /// those of socket activation.
@@ -73,9 +73,9 @@ pub enum ToKeeper {
     LitestreamGone,
 }
 
-/// What the shim does when it is left alone.
+/// The configuration of a shim: what it does when it is left alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Orders {
+pub struct ShimConfig {
     /// The keeper's process number: as the shim's parent it means that Litestream is dead already.
     pub keeper: i32,
     /// How long the app may live on after Litestream.
@@ -108,7 +108,7 @@ pub struct Log {
 /// What the databases are from now on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Update {
-    /// In place of [`Orders::requests`].
+    /// In place of [`ShimConfig::requests`].
     pub requests: Vec<Vec<u8>>,
     /// The numbers of the locks that come with this, to be held as long as this process lives.
     pub came: Vec<u64>,
@@ -204,7 +204,7 @@ mod tests {
     #[test]
     fn a_message_arrives_with_a_value_of_megabytes_and_its_descriptors() {
         let (keeper, shim) = packet::pair().unwrap();
-        let orders = Orders {
+        let config = ShimConfig {
             keeper: 7,
             orphan_grace: Duration::ZERO,
             stop_signal: 15,
@@ -215,11 +215,11 @@ mod tests {
             log: Log { json: false, level: "info".into(), app: "the app (x)".into() },
         };
         let extra = fd::memory(b"extra").unwrap();
-        send(&keeper, &mut Outgoing::default(), &ToShim::Setup, Some(&orders), &[extra.as_raw_fd()]).unwrap();
+        send(&keeper, &mut Outgoing::default(), &ToShim::Setup, Some(&config), &[extra.as_raw_fd()]).unwrap();
         let (message, mut fds) = receive::<ToShim>(&shim, true).unwrap().unwrap();
         assert_eq!(message, ToShim::Setup);
         assert_eq!(fd::read_memory(fds.pop().unwrap()).unwrap(), b"extra");
-        assert_eq!(value::<Orders>(fds.pop().unwrap()).unwrap(), orders);
+        assert_eq!(value::<ShimConfig>(fds.pop().unwrap()).unwrap(), config);
     }
 
     #[test]

@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use super::with_suffix;
-use crate::os::{open, place};
+use crate::os::{open, permit};
 
 /// What SQLite opens beside a database: the log, its index, and the journal of the other mode.
 const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 /// The first of a database's files that is none, and what it is.
 pub fn odd(database: &Path) -> Option<(PathBuf, &'static str)> {
-    let itself = place::theirs(|| database.metadata()).ok();
+    let itself = permit::theirs(|| database.metadata()).ok();
     let odd = itself.and_then(|found| open::odd(found.file_type()));
     odd.map(|kind| (database.to_owned(), kind)).or_else(|| odd_beside(database))
 }
@@ -19,7 +19,7 @@ pub fn odd(database: &Path) -> Option<(PathBuf, &'static str)> {
 pub fn odd_beside(database: &Path) -> Option<(PathBuf, &'static str)> {
     BESIDE.into_iter().find_map(|suffix| {
         let path = with_suffix(database, suffix);
-        let kind = place::theirs(|| path.symlink_metadata()).ok()?.file_type();
+        let kind = permit::theirs(|| path.symlink_metadata()).ok()?.file_type();
         open::odd(kind).map(|kind| (path, kind))
     })
 }

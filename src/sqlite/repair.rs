@@ -9,7 +9,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::{fit, wal};
-use crate::os::place;
+use crate::os::permit;
 
 /// How long to wait for somebody else's lock.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -31,7 +31,7 @@ pub fn recover(database: &Path) -> u8 {
 /// Why it cannot be done.
 pub fn roll_back(database: &Path) -> Result<(), String> {
     let journal = super::with_suffix(database, "-journal");
-    if !place::theirs(|| journal.symlink_metadata()).is_ok_and(|found| found.len() > 0) {
+    if !permit::theirs(|| journal.symlink_metadata()).is_ok_and(|found| found.len() > 0) {
         return Ok(());
     }
     fit::check(database)?;

@@ -9,7 +9,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
-use crate::os::place::{self, Folder};
+use crate::os::permit::{self, Folder};
 use crate::os::{byte_lock, fd};
 
 /// The log's header, in bytes.
@@ -122,7 +122,7 @@ fn beside(database: &Path, suffix: &str, write: bool) -> io::Result<Option<File>
         }
         Ok(file)
     };
-    match place::theirs(open) {
+    match permit::theirs(open) {
         Ok(file) => Ok(Some(file)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),

@@ -14,8 +14,8 @@ use tokio::task::JoinSet;
 use super::attempts::{MOVES, Tried};
 use super::ledger::Compared;
 use super::message::{Message, Outbox};
-use super::roster::Listed;
 use super::snapshots::Snapshots;
+use super::table::Listed;
 use super::upload::{Look, Silence, Upload};
 use crate::backup::NO_BACKUP;
 use crate::backup::seen::{self, Seen};
@@ -27,7 +27,7 @@ use crate::litestream::command::{Output, Runner};
 use crate::litestream::control::{self, Synced};
 use crate::litestream::database::Database;
 use crate::litestream::position;
-use crate::litestream::refusal::Refusal;
+use crate::litestream::replica_error::ReplicaError;
 use crate::litestream::version::Version;
 use crate::os::{proc, tcp};
 
@@ -76,34 +76,34 @@ pub(super) struct Running {
     pub(super) configs: [(PathBuf, Runner); 2],
 }
 
-/// Whom to ask about what.
+/// A client of Litestream's control socket, which asks it to sync databases and judges what it answers.
 #[derive(Clone)]
-pub(super) struct Asker {
-    /// Which Litestream is asked.
+pub(super) struct SyncClient {
+    /// Which launch of Litestream is asked.
     pub(super) launch: u64,
     pub(super) socket: PathBuf,
     pub(super) dbs: Listed,
     pub(super) outbox: Outbox,
     pub(super) runner: Runner,
     pub(super) snapshots: Rc<Snapshots>,
-    /// Who looks whether a replica answers others while the app runs: one at a time, however many are behind.
-    pub(super) looker: Rc<Semaphore>,
+    /// Admits the probes of replicas while the app runs: one at a time, however many are behind.
+    pub(super) prober: Rc<Semaphore>,
     /// Who looks at what replicas have.
     pub(super) seers: Rc<Semaphore>,
     /// What was confirmed last of each.
     pub(super) confirmed: Rc<RefCell<BTreeMap<Db, u64>>>,
     /// Those that their replicas do not have as it was confirmed, and in which launch that was: the next copies them anew.
     pub(super) lost: Rc<RefCell<BTreeMap<Db, u64>>>,
-    /// Where it goes that a copy has parted, for who can begin anew by itself; else the driver is told.
-    pub(super) parted: Option<Rc<RefCell<Option<String>>>>,
+    /// Where the reason goes why a copy has diverged, for a caller that can start over by itself; without one, the driver is told.
+    pub(super) diverged: Option<Rc<RefCell<Option<String>>>>,
 }
 
-impl Asker {
+impl SyncClient {
     fn existing(&self) -> Vec<(Db, Database)> {
         self.dbs.iter().filter(|(_, database)| database.exists()).cloned().collect()
     }
 
-    /// What an answer of Litestream's about a database means: all is on its replica, or why not.
+    /// Judges an answer of Litestream's about a database: all is on its replica, or why not.
     pub(super) async fn judge(
         &self,
         db: Db,
@@ -113,7 +113,7 @@ impl Asker {
         self.judge_by(db, database, answer, None).await
     }
 
-    /// As [`Asker::judge`], with all of the database compared within this time.
+    /// Judges as [`SyncClient::judge`] does, with all of the database compared within this time.
     async fn judge_by(
         &self,
         db: Db,
@@ -128,7 +128,7 @@ impl Asker {
                 Some(limit) => self.compared(db, database, Task::Last, limit, txid).await,
                 None => self.looked_at(db, database, txid).await,
             },
-            Err(error) if error.has_parted() => Compared::Parted(error.to_string()),
+            Err(error) if error.has_diverged() => Compared::Diverged(error.to_string()),
             Err(error) => return Err(error.to_string()),
         };
         match compared {
@@ -144,15 +144,15 @@ impl Asker {
                 }
             }
             Compared::Unknown(reason) => Err(reason),
-            Compared::Parted(why) => Err(self.begins_anew(db, &why)),
+            Compared::Diverged(why) => Err(self.begins_anew(db, &why)),
         }
     }
 
     /// Litestream has to make a new copy; why that is no confirmation.
     fn begins_anew(&self, db: Db, why: &str) -> String {
-        match &self.parted {
-            Some(parted) => drop(parted.replace(Some(why.to_owned()))),
-            None => self.send(Message::Parted(self.launch, db, why.to_owned())),
+        match &self.diverged {
+            Some(diverged) => drop(diverged.replace(Some(why.to_owned()))),
+            None => self.send(Message::Diverged(self.launch, db, why.to_owned())),
         }
         format!("litestream says that all is there, but {why}")
     }
@@ -213,10 +213,10 @@ impl Asker {
         let places = Rc::new(Semaphore::new(AT_ONCE));
         let mut asking = JoinSet::new();
         for (db, database) in self.existing() {
-            let (asker, places, tried) = (self.clone(), places.clone(), tried.clone());
+            let (client, places, tried) = (self.clone(), places.clone(), tried.clone());
             asking.spawn_local(async move {
                 let _place = places.acquire().await;
-                asker.until_confirmed(db, &database, &tried).await;
+                client.until_confirmed(db, &database, &tried).await;
             });
         }
         let mut written = 0;
@@ -296,12 +296,12 @@ impl Asker {
     }
 
     fn refused(&self, database: &Database, reason: &str) {
-        let refusal = Refusal::of(reason);
+        let kind = ReplicaError::of(reason);
         let message = format!("{}: replica {}: {reason}", database.path.display(), database.replica);
-        let failure = Failure::new(ExitCode::UNAVAILABLE, message).hint(refusal.hint());
+        let failure = Failure::new(ExitCode::UNAVAILABLE, message).hint(kind.hint());
         // A closed inbox means that the driver is gone, and with it whoever would listen.
         let _ = self.outbox.send(Message::Reason(Cause::Gate, failure));
-        if refusal.is_final() {
+        if kind.is_final() {
             self.tell(Event::GateRefused);
         }
     }
@@ -387,7 +387,7 @@ impl Asker {
                 (written, since, has_answered) = (io.written, now, false);
             } else if now.duration_since(since) >= STALLED && !upload.may_be_silent(now) {
                 since = now;
-                let Ok(_looker) = self.looker.try_acquire() else { continue };
+                let Ok(_probing) = self.prober.try_acquire() else { continue };
                 if !control::is_copying(&self.socket).await {
                     let answers = self.answers_others(database, running).await;
                     if answers && has_answered {
@@ -417,24 +417,24 @@ impl Asker {
         let places = Rc::new(Semaphore::new(DRAINED_AT_ONCE));
         let mut asking = JoinSet::new();
         for place in 0..self.dbs.len() {
-            let (asker, places, waiting) = (self.clone(), places.clone(), waiting.clone());
+            let (client, places, waiting) = (self.clone(), places.clone(), waiting.clone());
             asking.spawn_local(async move {
-                let (db, database) = &asker.dbs[place];
+                let (db, database) = &client.dbs[place];
                 let _place = places.acquire().await;
                 // What is not there has nothing to lose.
                 while database.exists() {
                     if database.replica_folder.is_none() {
                         waiting.borrow_mut().insert(place);
                     }
-                    let answer = control::sync(&asker.socket, &database.path, limit).await;
+                    let answer = control::sync(&client.socket, &database.path, limit).await;
                     waiting.borrow_mut().remove(&place);
-                    match asker.judge_by(*db, database, answer, Some(comparing)).await {
+                    match client.judge_by(*db, database, answer, Some(comparing)).await {
                         Ok(()) => break,
-                        Err(reason) => asker.drain_refused(database, &reason),
+                        Err(reason) => client.drain_refused(database, &reason),
                     }
                     tokio::time::sleep(RETRY).await;
                 }
-                asker.tell(Event::Drained(*db));
+                client.tell(Event::Drained(*db));
             });
         }
         while asking.join_next().await.is_some() {}
@@ -474,7 +474,7 @@ impl Asker {
         let message = format!("{}: replica {}: {reason}", database.path.display(), database.replica);
         let _ = self.outbox.send(Message::Reason(
             Cause::NotDrained,
-            Failure::new(ExitCode::NOT_DRAINED, message).hint(Refusal::of(reason).hint()),
+            Failure::new(ExitCode::NOT_DRAINED, message).hint(ReplicaError::of(reason).hint()),
         ));
     }
 

@@ -10,7 +10,7 @@ use tokio::net::UnixStream;
 
 use crate::core::ExitCode;
 use crate::error::Failure;
-use crate::os::place::{self, Folder};
+use crate::os::permit::{self, Folder};
 use crate::os::socket::LONGEST_PATH;
 
 /// How long somebody who listens may take to answer.
@@ -32,18 +32,18 @@ pub(super) fn check_place(path: &Path) -> Result<(), Failure> {
         return refuse(reason, "choose a shorter path, or leave `socket.path` out");
     }
     let folder = path.parent().unwrap_or(path);
-    let opened = place::theirs(|| Folder::open(folder));
+    let opened = permit::theirs(|| Folder::open(folder));
     let Ok(opened) = opened else {
         return refuse(
             format!("there is no folder `{}`", folder.display()),
             "make the folder, or leave `socket.path` out",
         );
     };
-    if !place::theirs(|| Ok(opened.is_writable())).unwrap_or(false) {
+    if !permit::theirs(|| Ok(opened.is_writable())).unwrap_or(false) {
         let reason = format!("the folder `{}` cannot be written to", folder.display());
         return refuse(reason, "let this user write to it, or leave `socket.path` out");
     }
-    match place::theirs(|| path.symlink_metadata()) {
+    match permit::theirs(|| path.symlink_metadata()) {
         Ok(meta) if !meta.file_type().is_socket() => {
             refuse("there is something else than a socket".to_owned(), "remove it, or choose another path")
         }
@@ -57,7 +57,7 @@ pub(super) fn check_place(path: &Path) -> Result<(), Failure> {
 /// # Errors
 /// Somebody does.
 pub(super) async fn check_free(path: &Path) -> Result<(), Failure> {
-    let connected = tokio::time::timeout(PATIENCE, place::theirs_all_along(UnixStream::connect(path))).await;
+    let connected = tokio::time::timeout(PATIENCE, permit::theirs_all_along(UnixStream::connect(path))).await;
     if !matches!(connected, Ok(Ok(_)) | Err(_)) {
         return Ok(());
     }

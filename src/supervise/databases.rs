@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::abandoned::{Abandoned, Opened};
 use super::ledger::{self, Damaged, Follows, Had, Proofs};
-use super::roster::Roster;
+use super::table::DatabaseTable;
 use super::wal::Suspects;
 use super::watch::Watch;
 use crate::core::{Db, Event, ExitCode};
@@ -29,7 +29,7 @@ pub(super) struct Unready {
 
 /// All of them.
 pub(super) struct Databases {
-    pub(super) roster: Roster,
+    pub(super) table: DatabaseTable,
     pub(super) watch: Watch,
     abandoned: Abandoned,
     pub(super) suspects: Suspects,
@@ -40,7 +40,7 @@ pub(super) struct Databases {
     /// How often they were since it was started.
     looks: u32,
     /// Of these Litestream has to make a new copy, and why.
-    parted: BTreeMap<PathBuf, String>,
+    diverged: BTreeMap<PathBuf, String>,
     /// These were compared with their backups, and nobody has had them since.
     inspected: BTreeSet<PathBuf>,
     /// Those that the next Litestream has again after none had them for a while.
@@ -50,9 +50,9 @@ pub(super) struct Databases {
 }
 
 impl Databases {
-    pub(super) fn new(roster: Roster, l0_retention: Option<Duration>) -> Self {
+    pub(super) fn new(table: DatabaseTable, l0_retention: Option<Duration>) -> Self {
         Self {
-            roster,
+            table,
             watch: Watch::new(),
             abandoned: Abandoned::default(),
             suspects: Suspects::default(),
@@ -60,7 +60,7 @@ impl Databases {
             follows: Follows::new(l0_retention),
             watching: false,
             looks: 0,
-            parted: BTreeMap::new(),
+            diverged: BTreeMap::new(),
             inspected: BTreeSet::new(),
             returned: BTreeSet::new(),
             barred: BTreeSet::new(),
@@ -91,13 +91,13 @@ impl Databases {
     /// What was found out before the start.
     pub(super) fn prepared(&mut self, inspected: Vec<PathBuf>, whole: Vec<(PathBuf, String)>) {
         self.inspected.extend(inspected);
-        self.parted.extend(whole);
+        self.diverged.extend(whole);
     }
 
-    /// Litestream's copy of it has parted from it.
-    pub(super) fn parted(&mut self, db: Db, why: String) {
-        let path = self.roster.get(db).map(|database| database.path.clone());
-        self.parted.extend(path.map(|path| (path, why)));
+    /// Litestream's copy of it has diverged from it.
+    pub(super) fn diverged(&mut self, db: Db, why: String) {
+        let path = self.table.get(db).map(|database| database.path.clone());
+        self.diverged.extend(path.map(|path| (path, why)));
     }
 
     /// The next Litestream has it again.
@@ -107,16 +107,16 @@ impl Databases {
 
     /// Those that are not ready for the next Litestream as they are.
     pub(super) fn unready(&mut self, is_ltx: bool, is_ignored: bool) -> Vec<Unready> {
-        let mut parted = std::mem::take(&mut self.parted);
+        let mut diverged = std::mem::take(&mut self.diverged);
         let inspected = std::mem::take(&mut self.inspected);
         let returned = std::mem::take(&mut self.returned);
-        let listed = self.roster.listed();
+        let listed = self.table.listed();
         let databases = listed.iter().map(|(_, database)| database);
         let made_ready = databases.filter(|database| is_ltx && database.exists());
         made_ready
             .filter_map(|database| {
                 let (whole, is_inspected) =
-                    (parted.remove(&database.path), inspected.contains(&database.path));
+                    (diverged.remove(&database.path), inspected.contains(&database.path));
                 if whole.is_none() && is_inspected {
                     return None;
                 }
@@ -133,12 +133,12 @@ impl Databases {
 
     /// All that sources named and is here.
     pub(super) fn entries(&self) -> Vec<Entry> {
-        self.roster.all_named().map(|(_, named)| named.entry.clone()).collect()
+        self.table.all_named().map(|(_, named)| named.entry.clone()).collect()
     }
 
     /// Whether Litestream lets go of it by itself when its file is deleted.
     pub(super) fn is_watched_folders(&self, db: Db, folders: &[Folder]) -> bool {
-        match self.roster.named(db).map(|named| &named.entry) {
+        match self.table.named(db).map(|named| &named.entry) {
             Some(Entry::InFolder(place, _)) => folders[*place].watch,
             Some(Entry::Said(_)) | None => false,
         }
@@ -146,14 +146,14 @@ impl Databases {
 
     /// Litestream was started and has opened what is there now.
     pub(super) fn opened(&mut self, folders: &[Folder]) {
-        let listed = self.roster.listed();
+        let listed = self.table.listed();
         let goes: Vec<_> = listed.iter().map(|(db, _)| self.is_watched_folders(*db, folders)).collect();
         self.watch.set(&listed, &goes);
         self.watch.reset();
     }
 
     pub(super) fn watch_too(&mut self, db: Db, folders: &[Folder]) {
-        if let Some(database) = self.roster.get(db) {
+        if let Some(database) = self.table.get(db) {
             let goes = self.is_watched_folders(db, folders);
             self.watch.add(db, database, goes);
         }
@@ -162,21 +162,21 @@ impl Databases {
     /// Litestream has nothing of it any more, and neither has this process.
     pub(super) fn let_go(&mut self, db: Db) {
         self.watch.remove(db);
-        self.roster.remove(db);
+        self.table.remove(db);
     }
 
     /// The file of one that nobody replicates any more is not where it was.
     pub(super) fn went(&mut self, db: Db, opened: &Opened) {
-        if let Some(database) = self.roster.get(db).cloned() {
+        if let Some(database) = self.table.get(db).cloned() {
             // It may have gone before anybody looked.
-            let file = self.watch.file(db).or_else(|| self.roster.file(db));
+            let file = self.watch.file(db).or_else(|| self.table.file(db));
             self.abandoned.went(db, database, file, opened);
         }
     }
 
     /// See [`Abandoned::look`].
-    pub(super) fn look_for_abandoned(&mut self, shim: Option<i32>) -> Vec<Event> {
-        self.abandoned.look(shim, &self.roster.listed())
+    pub(super) fn scan_for_abandoned(&mut self, shim: Option<i32>) -> Vec<Event> {
+        self.abandoned.look(shim, &self.table.listed())
     }
 
     /// Those whose file went, and what they were called.
@@ -184,8 +184,8 @@ impl Databases {
         self.abandoned.names()
     }
 
-    pub(super) fn look_for_orphans(&mut self, db: Db, runner: &Runner, is_ltx: bool) {
-        match self.roster.get(db) {
+    pub(super) fn scan_for_orphans(&mut self, db: Db, runner: &Runner, is_ltx: bool) {
+        match self.table.get(db) {
             Some(database) if is_ltx => self.suspects.look(runner, db, &database.path),
             Some(_) | None => self.suspects.forget(db),
         }
@@ -194,7 +194,7 @@ impl Databases {
     /// Has the ledgers take in what Litestream will delete.
     pub(super) fn follow(&mut self, runner: &Runner) {
         for db in self.follows.due() {
-            if let Some(database) = self.roster.get(db).cloned() {
+            if let Some(database) = self.table.get(db).cloned() {
                 tokio::task::spawn_local(ledger::follow(runner.clone(), database));
             }
         }
@@ -204,7 +204,7 @@ impl Databases {
     /// while neither ran, and one or the other would begin with an empty one. The next start restores it.
     pub(super) fn without_one(&self, folders: &[Folder]) -> Option<Failure> {
         let was_copied = |database: &Database| position::txids(&ltx::folder(&database.meta)).next().is_some();
-        let listed = self.roster.listed();
+        let listed = self.table.listed();
         let (_, gone) = listed.iter().find(|(db, database)| {
             !database.exists() && was_copied(database) && !self.is_watched_folders(*db, folders)
         })?;
@@ -227,7 +227,7 @@ mod tests {
             all.push(Database::at(path));
             locks.push(Lock::acquire(&folder.join(format!("{name}.lock")), "").expect("a lock"));
         }
-        Databases::new(Roster::new(&all, locks), None)
+        Databases::new(DatabaseTable::new(&all, locks), None)
     }
 
     #[test]
@@ -236,8 +236,8 @@ mod tests {
         let mut databases = databases(folder.path(), &["a", "b", "c"]);
         let path = |name: &str| folder.path().join(name);
         databases.prepared(vec![path("a"), path("b")], vec![(path("b"), "it was behind".to_owned())]);
-        databases.parted(Db(2), "it was overtaken".to_owned());
-        databases.parted(Db(9), "nobody has it".to_owned());
+        databases.diverged(Db(2), "it was overtaken".to_owned());
+        databases.diverged(Db(9), "nobody has it".to_owned());
         databases.returned(path("c"));
         let of = |unready: Vec<Unready>| -> Vec<_> {
             let name = |unready: &Unready| unready.database.path.file_name().map(|name| name.to_owned());

@@ -9,8 +9,8 @@ use tokio::task::JoinHandle;
 
 use super::outside::Outside;
 use super::resolver::Question;
-use super::roster::Listed;
 use super::rounds::Rounds;
+use super::table::Listed;
 use super::tenants::Tenants;
 use crate::core::{Db, Wanted as _};
 use crate::litestream::database::Database;
@@ -94,7 +94,7 @@ pub(super) struct Folders {
 
 impl Folders {
     /// They are looked into with the next look at the databases.
-    pub(super) fn look_soon(&mut self) {
+    pub(super) fn scan_soon(&mut self) {
         self.looked = None;
     }
 
@@ -156,7 +156,7 @@ mod tests {
         assert!(folders.is_due());
         folders.looked();
         assert!(!folders.is_due());
-        folders.look_soon();
+        folders.scan_soon();
         assert!(folders.is_due());
         let path = std::path::Path::new("/data/new.db");
         assert!(folders.leave_out(path) && !folders.leave_out(path), "it is told once");

@@ -9,15 +9,15 @@ use tokio::task::{JoinSet, LocalSet};
 
 use super::beforehand;
 use super::control_socket;
+use super::database_lock::Source;
 use super::message::Message;
 use super::reload;
-use super::roster::Roster;
 use super::runtime_folder::RuntimeFolder;
 use super::setup::{Looked, Setup};
-use super::twins::Source;
+use super::table::DatabaseTable;
 use super::workplace::Workplace;
 use super::world::World;
-use super::{ledger, snapshots, twins};
+use super::{database_lock, ledger, snapshots};
 use crate::core::{Cause, Db, Event, ExitCode, Machine};
 use crate::error::Failure;
 use crate::litestream::command::Runner;
@@ -26,7 +26,7 @@ use crate::litestream::others::Others;
 use crate::os::children::Children;
 use crate::os::outlet::Outlet;
 use crate::os::signal::{Sender, Signals};
-use crate::os::{event, fd, limit, needs, oom_score, open, place, signal, spawn};
+use crate::os::{event, fd, limit, needs, oom_score, open, permit, signal, spawn};
 
 /// How long the marks of what was not confirmed may take: it is a moment, and the platform's own KILL may be near.
 const OWING: Duration = Duration::from_millis(500);
@@ -60,7 +60,7 @@ pub fn supervise(mut setup: Setup, log: &'static Outlet) -> Result<ExitCode, Fai
         return Err(Failure::new(ExitCode::CONFIG, message).hint(hint));
     }
     let children = Children::new();
-    place::belong_to(setup.user.as_ref());
+    permit::belong_to(setup.user.as_ref());
     // What came since the first moment of `main` is among them.
     let signals = Signals::take_all().map_err(os("signals"))?;
     let listening = std::mem::take(&mut setup.listen_fds);
@@ -87,7 +87,7 @@ pub fn supervise(mut setup: Setup, log: &'static Outlet) -> Result<ExitCode, Fai
         beforehand::refuse(&setup, &workplace)?;
         let interrupted = || signals.get_ref().take().and_then(|received| stop_code(received.number));
         let patience = setup.policy.stop_timeout * 2;
-        let locks = twins::lock_all(
+        let locks = database_lock::lock_all(
             &setup.dbs,
             &folder.socket(),
             &folder.keeper_socket(),
@@ -96,10 +96,12 @@ pub fn supervise(mut setup: Setup, log: &'static Outlet) -> Result<ExitCode, Fai
             interrupted,
         )
         .await?;
-        if let Some((_, failure)) = twins::doubled(&Others::now(), (0..).map(Db).zip(&setup.dbs)) {
+        if let Some((_, failure)) =
+            database_lock::other_litestream(&Others::now(), (0..).map(Db).zip(&setup.dbs))
+        {
             return Err(failure);
         }
-        twins::make_watched(&setup.folders)?;
+        database_lock::make_watched(&setup.folders)?;
         control_socket::check_free(&folder.socket()).await?;
         let inputs = setup.inventory.generate(&folder.socket(), &[]);
         folder.write_config(&inputs.config).map_err(os(&folder.config().display().to_string()))?;
@@ -112,8 +114,8 @@ pub fn supervise(mut setup: Setup, log: &'static Outlet) -> Result<ExitCode, Fai
             inherit: Vec::new(),
         };
         reload::listen(&folder, outbox.clone()).map_err(os(&folder.keeper_socket().display().to_string()))?;
-        let roster = Roster::new(&setup.dbs, locks);
-        let mut world = World::new(setup, folder, roster, (listening, workplace), runner, outbox);
+        let table = DatabaseTable::new(&setup.dbs, locks);
+        let mut world = World::new(setup, folder, table, (listening, workplace), runner, outbox);
         world.write_elsewhere().map_err(os("runtime folder"))?;
         Driver::new(world).run(&signals, inbox).await
     })
@@ -175,7 +177,7 @@ impl Driver {
                     self.machine.handle_timeout(Instant::now());
                 }
                 () = tokio::time::sleep(SWEEP), if sweeping => self.sweep(),
-                () = tokio::time::sleep(LEFTOVERS), if leftovers => self.look_at_leftovers(),
+                () = tokio::time::sleep(LEFTOVERS), if leftovers => self.scan_for_leftovers(),
                 _ = look.tick(), if self.world.databases.is_watching() => {
                     self.notice_absence();
                     self.look_again();
@@ -225,7 +227,7 @@ impl Driver {
         if is_undrained && self.world.litestream.version.is_ltx() {
             self.owe(signals).await;
         }
-        self.world.databases.roster.let_go(Instant::now() + LETTING_GO);
+        self.world.databases.table.let_go(Instant::now() + LETTING_GO);
         left?;
         self.world.notices.end(code, cause)
     }
@@ -236,7 +238,7 @@ impl Driver {
     async fn leave(&self, signals: &AsyncFd<Signals>) -> Result<(), Failure> {
         let began = Instant::now();
         let mut leaving = JoinSet::new();
-        for (_, database) in self.world.databases.roster.listed().iter() {
+        for (_, database) in self.world.databases.table.listed().iter() {
             let (runner, database) = (self.world.runner.clone(), database.clone());
             let snapshots = self.world.litestream.heard.snapshots.clone();
             leaving.spawn_local(async move {
@@ -250,14 +252,14 @@ impl Driver {
         } else {
             snapshots::TRIAL
         };
-        let mut parted = reasons(self.done_within(limit, leaving, signals).await);
-        if parted.is_empty() {
-            parted = self.look_at_late_snapshots(began, signals).await;
+        let mut diverged = reasons(self.done_within(limit, leaving, signals).await);
+        if diverged.is_empty() {
+            diverged = self.scan_late_snapshots(began, signals).await;
         }
         if !self.world.notices.is_drained() {
             return Ok(());
         }
-        if parted.is_empty() {
+        if diverged.is_empty() {
             let unknown = self.world.litestream.heard.snapshots.due().into_iter();
             let unknown: Vec<_> =
                 unknown.map(|db| format!("{} -> {}", db.path.display(), db.replica)).collect();
@@ -273,13 +275,13 @@ impl Driver {
                 "all rows are there; a snapshot that was cut off keeps them from being restored: `litestream restore -o FILE` tells",
             ));
         }
-        let message = format!("not everything is on the replica: {}", parted.join("; "));
+        let message = format!("not everything is on the replica: {}", diverged.join("; "));
         Err(Failure::new(ExitCode::NOT_DRAINED, message)
             .hint("the local files have it, and the next start copies them as a whole"))
     }
 
     /// Looks at the snapshots of which Litestream told in its last words; what is wrong with them.
-    async fn look_at_late_snapshots(&self, began: Instant, signals: &AsyncFd<Signals>) -> Vec<String> {
+    async fn scan_late_snapshots(&self, began: Instant, signals: &AsyncFd<Signals>) -> Vec<String> {
         let mut looking = JoinSet::new();
         for database in self.world.litestream.heard.snapshots.due() {
             let (runner, snapshots) =
@@ -297,7 +299,7 @@ impl Driver {
     async fn owe(&self, signals: &AsyncFd<Signals>) {
         let mut owing = JoinSet::new();
         for db in self.world.notices.undrained() {
-            let database = self.world.databases.roster.get(*db).filter(|database| database.exists());
+            let database = self.world.databases.table.get(*db).filter(|database| database.exists());
             if let Some(database) = database {
                 owing.spawn_local(ledger::owe(self.world.runner.clone(), database.clone()));
             }

@@ -25,7 +25,7 @@ impl Driver {
             Action::StartBefore(place) => self.start(Running::Before(place)),
             Action::StartApp => {
                 world.databases.app_starts();
-                world.used.mark(&world.databases.roster.listed());
+                world.used.mark(&world.databases.table.listed());
                 // What was restored has no position of its own either.
                 world.litestream.heard.strange.borrow_mut().clear();
                 self.start(Running::App);
@@ -33,7 +33,7 @@ impl Driver {
             Action::SignalApp(number) => world.tree.tell_shim(&ToShim::Signal(Target::Leader, number)),
             Action::SignalTree(number) => world.tree.tell_shim(&ToShim::Signal(Target::Tree, number)),
             Action::KillTree if world.tree.is_connected() => {
-                let listed = world.databases.roster.listed();
+                let listed = world.databases.table.listed();
                 let paths = listed.iter().map(|(_, database)| database.path.clone());
                 world.tree.hold_and_kill(paths.collect(), &world.outbox);
             }
@@ -47,8 +47,8 @@ impl Driver {
             Action::Forget(db) => self.turn(Turn::Forgotten(db)),
             Action::PutOff(db) => self.turn(Turn::PutOff(db)),
             Action::Confirm(db) => {
-                if let Some(database) = world.databases.roster.get(db) {
-                    let asking = world.asker().confirm(db, database.clone(), world.running());
+                if let Some(database) = world.databases.table.get(db) {
+                    let asking = world.client().confirm(db, database.clone(), world.running());
                     tokio::task::spawn_local(asking);
                 }
             }
@@ -57,7 +57,7 @@ impl Driver {
                 self.look(true);
                 self.turn(Turn::Draining);
                 self.world.databases.proofs.stop();
-                let all = self.world.databases.roster.listed();
+                let all = self.world.databases.table.listed();
                 self.world.drain(self.world.discovery.drained_now(all));
             }
             Action::CloseDrain => world.close_drain(),

@@ -16,7 +16,7 @@ use crate::error::Failure;
 use crate::inventory::{Entry, Named};
 use crate::litestream::folder::{Backups, Folder, Other};
 use crate::litestream::position::Position;
-use crate::litestream::refusal::Refusal;
+use crate::litestream::replica_error::ReplicaError;
 
 impl Driver {
     /// Lists the backups of each folder's databases, at the start.
@@ -29,7 +29,7 @@ impl Driver {
             for folder in folders {
                 let cannot = |place: &str, reason: String| {
                     let dir = folder.dir.display();
-                    let hint = Refusal::of(&reason).hint();
+                    let hint = ReplicaError::of(&reason).hint();
                     let message = format!("{place}: the backups of {dir} cannot be listed: {reason}");
                     Failure::new(ExitCode::UNAVAILABLE, message).hint(hint)
                 };
@@ -91,7 +91,7 @@ impl Driver {
 
     /// Those of them that no restore has made: their metadata was here, and no backup. Litestream finds none either.
     pub(super) fn not_restored(&self) -> Vec<Db> {
-        let named = self.world.databases.roster.all_named();
+        let named = self.world.databases.table.all_named();
         let is_lost = |(_, named): &(Db, &Named)| {
             matches!(named.entry, Entry::InFolder(..)) && !named.database.exists()
         };
@@ -107,7 +107,7 @@ impl Driver {
     /// Litestream takes in whatever appears, also over the backup of another file: that cannot be kept from
     /// it, and the latest restore is the new one's from then on.
     pub(super) fn warn_of_a_backup(&self, db: Db) {
-        let Some(Named { entry: Entry::InFolder(_, below), .. }) = self.world.databases.roster.named(db)
+        let Some(Named { entry: Entry::InFolder(_, below), .. }) = self.world.databases.table.named(db)
         else {
             return;
         };
@@ -140,7 +140,7 @@ impl Driver {
 
     /// The file of such a database was deleted.
     pub(super) fn file_went(&mut self, db: Db, opened: &Opened) {
-        self.world.discovery.folders.look_soon();
+        self.world.discovery.folders.scan_soon();
         let (path, replica) = self.world.place_of(db);
         tracing::warn!(
             "{path} was deleted or moved, and is not replicated any more; what was on {replica} stays there"
@@ -150,14 +150,14 @@ impl Driver {
     }
 
     /// Takes in what has appeared in the folders since the last look.
-    pub(super) fn look_into_folders(&mut self) {
+    pub(super) fn scan_folders(&mut self) {
         let due = self.world.discovery.folders.is_due();
         let runs = matches!(self.machine.phase(), Phase::Running | Phase::Stopping)
             && self.world.litestream.version.confirms();
         if self.world.setup.folders.is_empty() || !due || !runs {
             return;
         }
-        let listed = self.world.databases.roster.listed();
+        let listed = self.world.databases.table.listed();
         let known: BTreeSet<PathBuf> = listed.iter().map(|(_, database)| database.path.clone()).collect();
         let mut new = Vec::new();
         for (place, folder) in self.world.setup.folders.iter().enumerate() {
@@ -229,9 +229,9 @@ impl Driver {
     }
 
     /// Whoever wants to know now should not wait for the next look.
-    pub(super) fn look_into_folders_now(&mut self) {
-        self.world.discovery.folders.look_soon();
-        self.look_into_folders();
+    pub(super) fn scan_folders_now(&mut self) {
+        self.world.discovery.folders.scan_soon();
+        self.scan_folders();
     }
 }
 

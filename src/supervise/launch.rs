@@ -1,4 +1,4 @@
-//! Litestream is started: what it has to copy as a whole is made ready for it, and its shim gets its orders.
+//! Litestream is started: what it has to copy as a whole is made ready for it, and its shim gets its configuration.
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -25,7 +25,7 @@ use crate::litestream::command::{KEEPERS_OWN, Runner};
 use crate::os::spawn::{Spawn, Spawned};
 use crate::os::unstarted;
 use crate::os::{event, fd, fork, packet, signal};
-use crate::shim::{Log, Orders, ToShim};
+use crate::shim::{Log, ShimConfig, ToShim};
 
 /// What the shim of a dead keeper writes to.
 const STDERR: RawFd = 2;
@@ -33,12 +33,12 @@ const STDERR: RawFd = 2;
 /// How long a start waits for those who have a database open that has to be copied anew.
 const EMPTYING: Duration = Duration::from_secs(2);
 
-/// A Litestream that runs, whose shim waits for its orders.
+/// A Litestream that runs, whose shim waits for its configuration.
 struct Launched {
     spawned: Spawned,
     reaped: oneshot::Receiver<Ended>,
     own: OwnedFd,
-    /// Open until the orders are sent: a shim that is gone shows as the end of its messages.
+    /// Open until its configuration is sent: a shim that is gone shows as the end of its messages.
     _theirs: OwnedFd,
 }
 
@@ -47,7 +47,7 @@ impl Driver {
         if self.world.setup.policy.resolves {
             self.world.write_config();
         }
-        self.world.databases.roster.is_told();
+        self.world.databases.table.is_told();
         self.world.litestream.launch();
         self.world.notices.relaunched();
         self.world.discovery.abort_registrations();
@@ -89,7 +89,7 @@ impl Driver {
     pub(super) fn start_litestream(&mut self) {
         if let Err(error) = self.try_launch() {
             if let Some(pid) = self.world.litestream.gone() {
-                // Its shim would wait for orders for ever.
+                // Its shim would wait for its configuration for ever.
                 signal::send(pid, nix::libc::SIGKILL);
             }
             self.not_launched(not_started(&self.world.setup.binary, error));
@@ -127,7 +127,7 @@ impl Driver {
             }
         });
         // Its own standard error is a pipe to this process.
-        link.send_with(&ToShim::Setup, &self.orders(), &[STDERR])?;
+        link.send_with(&ToShim::Setup, &self.shim_config(), &[STDERR])?;
         self.world.tree.connect(link);
         Ok(())
     }
@@ -138,7 +138,7 @@ impl Driver {
         // A descriptor and not a path: it is this very version even when the file was replaced, it
         // needs no quoting, and a user who may not see the file can execute it.
         let exec = format!("{} __shim {}", fd::path(&program).display(), fd::number(&theirs));
-        let locks = self.world.databases.roster.locks().chain([self.world.folder.lock().give().as_raw_fd()]);
+        let locks = self.world.databases.table.locks().chain([self.world.folder.lock().give().as_raw_fd()]);
         let env: Vec<_> =
             self.world.runner.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let spawn = Spawn {
@@ -156,10 +156,10 @@ impl Driver {
         Ok(Launched { spawned, reaped, own, _theirs: theirs })
     }
 
-    fn orders(&self) -> Orders {
+    fn shim_config(&self) -> ShimConfig {
         let policy = &self.world.setup.policy;
         let drain = policy.drain_reserve();
-        Orders {
+        ShimConfig {
             keeper: std::process::id() as i32,
             orphan_grace: policy.orphan_grace,
             stop_signal: policy.stop_signal,

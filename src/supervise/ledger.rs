@@ -6,17 +6,17 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 
-use super::confirm::Asker;
+use super::confirm::SyncClient;
 use super::message::Message;
 use crate::core::{Db, ExitCode};
 use crate::error::Failure;
 use crate::foreign::piece;
-use crate::ledger::{Answer, Request, Standing, Task};
+use crate::ledger::{Answer, Freshness, Request, Task};
 use crate::litestream::command::Runner;
 use crate::litestream::control;
 use crate::litestream::database::Database;
-use crate::litestream::refusal::MIXED;
-use crate::os::place;
+use crate::litestream::replica_error::MIXED;
+use crate::os::permit;
 
 /// How long a process may take beyond what it was given.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -85,10 +85,10 @@ async fn ask_with(
 ///
 /// # Errors
 /// Why nobody can tell.
-pub(super) async fn inspect(runner: &Runner, database: &Database) -> Result<(Standing, bool), String> {
+pub(super) async fn inspect(runner: &Runner, database: &Database) -> Result<(Freshness, bool), String> {
     match ask(runner, Task::Inspect, database, WHOLE).await? {
-        Answer::Stands(standing) => Ok((standing, false)),
-        Answer::Owes(standing) => Ok((standing, true)),
+        Answer::Stands(freshness) => Ok((freshness, false)),
+        Answer::Owes(freshness) => Ok((freshness, true)),
         other => Err(format!("no answer: {other:?}")),
     }
 }
@@ -118,7 +118,7 @@ pub(super) async fn whole_for(
         | Answer::Unfinished(_)
         | Answer::Whole
         | Answer::Malformed(_) => return Ok(None),
-        Answer::Parted { why, since } => (parted(&why, since.filter(|_| had == Had::Always)), false),
+        Answer::Diverged { why, since } => (diverged(&why, since.filter(|_| had == Had::Always)), false),
         Answer::Unfounded => (UNFOUNDED.to_owned(), false),
         Answer::Broken(why) => (broken(&why), true),
         Answer::Resized { was, now } => return Err(resized(database, was, now)),
@@ -219,7 +219,7 @@ pub(super) fn resized_other(database: &Database, was: u32, now: u32, why: &str) 
     ))
 }
 
-/// Has Litestream's own files put aside, which neither it nor anybody else can go on from.
+/// Puts Litestream's own files into quarantine, from which nothing can go on.
 ///
 /// # Errors
 /// Why it cannot be done.
@@ -240,7 +240,7 @@ pub(super) async fn is_restored(
     Ok(matches!(ask(runner, Task::Restored, &other, WHOLE).await?, Answer::Equal { .. }))
 }
 
-/// Why a database is copied whose metadata was put aside.
+/// Says why a database is copied whose metadata is in quarantine.
 fn broken(why: &str) -> String {
     format!("litestream's own file is broken, and was put aside with the others ({why})")
 }
@@ -250,7 +250,7 @@ pub(super) const UNFOUNDED: &str =
     "the beginning of what litestream has copied is not here to compare it with";
 
 /// Why a copy cannot be trusted, and since when.
-pub(super) fn parted(why: &str, since: Option<u64>) -> String {
+pub(super) fn diverged(why: &str, since: Option<u64>) -> String {
     let since = since.and_then(|since| jiff::Timestamp::from_second(since.cast_signed()).ok());
     match since {
         Some(since) => {
@@ -265,12 +265,12 @@ pub(super) enum Compared {
     /// It counts.
     Same,
     /// Only a new copy of the whole database helps.
-    Parted(String),
+    Diverged(String),
     /// Nobody can tell now.
     Unknown(String),
 }
 
-impl Asker {
+impl SyncClient {
     /// Whether what Litestream says that it has replicated is the database.
     pub(super) async fn compared(
         &self,
@@ -302,7 +302,7 @@ impl Asker {
                 Ok(Answer::New) => {
                     return Compared::Unknown("litestream has copied nothing of it yet".to_owned());
                 }
-                Ok(Answer::Parted { why, since }) => last = parted(&why, since),
+                Ok(Answer::Diverged { why, since }) => last = diverged(&why, since),
                 Ok(Answer::Unfounded) => last = UNFOUNDED.to_owned(),
                 // Litestream says so as well, and the next start puts it right.
                 Ok(Answer::Broken(why)) => return Compared::Unknown(why),
@@ -318,10 +318,10 @@ impl Asker {
                 return Compared::Unknown(error.to_string());
             }
         }
-        Compared::Parted(last)
+        Compared::Diverged(last)
     }
 
-    /// As [`Asker::compared`] for a confirmation while the app runs.
+    /// As [`SyncClient::compared`] for a confirmation while the app runs.
     pub(super) async fn looked_at(&self, db: Db, database: &Database, confirmed: u64) -> Compared {
         self.compared(db, database, Task::Look, LOOK, confirmed).await
     }
@@ -330,8 +330,8 @@ impl Asker {
     async fn prove(self, db: Db, database: Database) {
         let began = Instant::now();
         let compared = self.compared(db, &database, Task::Background, WHOLE, 0).await;
-        if let Compared::Parted(why) = compared {
-            self.send(Message::Parted(self.launch, db, why));
+        if let Compared::Diverged(why) = compared {
+            self.send(Message::Diverged(self.launch, db, why));
         }
         self.send(Message::Proved(db, began.elapsed()));
     }
@@ -364,9 +364,9 @@ impl Proofs {
     }
 
     /// Begins it.
-    pub(super) fn begin(&mut self, asker: Asker, db: Db, database: Database) {
+    pub(super) fn begin(&mut self, client: SyncClient, db: Db, database: Database) {
         self.due.remove(&db);
-        self.running = Some(tokio::task::spawn_local(asker.prove(db, database)));
+        self.running = Some(tokio::task::spawn_local(client.prove(db, database)));
     }
 
     /// One is over, and took this long.
@@ -439,11 +439,11 @@ pub(super) async fn owe(runner: Runner, database: Database) {
 
 /// Remembers how a database was left; what was found to differ.
 pub(super) async fn leave(runner: &Runner, database: &Database) -> Option<String> {
-    if place::theirs(|| database.path.symlink_metadata()).is_err() {
+    if permit::theirs(|| database.path.symlink_metadata()).is_err() {
         return None;
     }
     match ask(runner, Task::Leave, database, LEAVING).await {
-        Ok(Answer::Parted { why, since }) => Some(parted(&why, since)),
+        Ok(Answer::Diverged { why, since }) => Some(diverged(&why, since)),
         Ok(_) => None,
         Err(reason) => {
             tracing::debug!("{reason}");

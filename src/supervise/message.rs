@@ -19,8 +19,8 @@ pub(super) enum Message {
     Failed(Event, Cause, Failure),
     /// The latest reason why the gate or the drain does not get on.
     Reason(Cause, Failure),
-    /// The n-th Litestream's copy of a database has parted from it.
-    Parted(u64, Db, String),
+    /// The n-th Litestream's copy of a database has diverged from it.
+    Diverged(u64, Db, String),
     /// All of a database has to be compared with its backup, at some time.
     ProofDue(u64, Db),
     /// That took this long.

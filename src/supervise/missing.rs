@@ -7,10 +7,10 @@ use std::time::{Duration, SystemTime};
 
 use super::app_tree::AppTree;
 use super::message::{Message, Outbox};
-use super::roster::Listed;
+use super::table::Listed;
 use crate::litestream::command::Runner;
 use crate::litestream::database::{Database, with_suffix};
-use crate::os::place;
+use crate::os::permit;
 use crate::sqlite::held;
 
 /// How long the search may take.
@@ -121,7 +121,7 @@ fn was_written(path: &Path, since: SystemTime) -> bool {
 
 /// When anything of a database has changed.
 fn last_written(path: &Path) -> Option<SystemTime> {
-    let modified = |path: PathBuf| place::theirs(|| path.metadata()?.modified()).ok();
+    let modified = |path: PathBuf| permit::theirs(|| path.metadata()?.modified()).ok();
     modified(path.to_owned()).max(modified(with_suffix(path, "-wal")))
 }
 
@@ -142,7 +142,7 @@ async fn open_below(runner: &Runner, shim: i32) -> Vec<PathBuf> {
 
 /// As the kernel says it of what is open.
 fn real(path: &Path) -> PathBuf {
-    place::theirs(|| path.canonicalize()).unwrap_or_else(|_| path.to_owned())
+    permit::theirs(|| path.canonicalize()).unwrap_or_else(|_| path.to_owned())
 }
 
 fn say(app: &str, database: &Database, has_configured: bool, open: Vec<PathBuf>) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::core::{Db, Ended, ExitCode, NotStarted, Note, OnLag};
 use crate::error::Failure;
 use crate::litestream::database::Database;
-use crate::litestream::refusal::Refusal;
+use crate::litestream::replica_error::ReplicaError;
 use crate::os::signal;
 
 /// How many databases are named at once.
@@ -98,7 +98,7 @@ pub(super) fn log(note: &Note, names: &Names<'_>) {
         Note::LitestreamAsked => {
             tracing::warn!("somebody told litestream to stop: stopping {app}, then starting both again");
         }
-        Note::Parted(db) => tracing::warn!(
+        Note::Diverged(db) => tracing::warn!(
             "{}: litestream has lost track of the WAL{}: it has to start again with a new snapshot, and so has {app} if it runs",
             names.of(*db).0,
             because(names)
@@ -254,11 +254,11 @@ fn left_behind(count: u32, how: Ended, names: &Names<'_>) {
 
 /// The end of a start whose gate got no answer, neither a good one nor a refusal.
 pub(super) fn not_confirmed(names: &Names<'_>) -> Failure {
-    let refusal = names.reason.as_deref().map_or(Refusal::Unreachable, Refusal::of);
+    let kind = names.reason.as_deref().map_or(ReplicaError::Unreachable, ReplicaError::of);
     let message =
         format!("{}: not confirmed within {}{}", all(names), millis(names.gate_timeout), because(names));
     let is_s3 = names.dbs.iter().any(|(_, database)| database.replica.starts_with("s3:"));
-    Failure::new(ExitCode::UNAVAILABLE, message).hint(refusal.asked_of(is_s3).hint())
+    Failure::new(ExitCode::UNAVAILABLE, message).hint(kind.asked_of(is_s3).hint())
 }
 
 /// What a lag leads to.

@@ -10,21 +10,21 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
+use super::database_lock::{self, Source};
 use super::message::{Message, Outbox};
 use super::prepare::{self, Preparation};
 use super::runtime_folder::Written;
 use super::setup::OnLock;
-use super::twins::{self, Source};
-use crate::backup::{self, Restorer, Standing};
+use crate::backup::{self, Freshness, Restorer};
 use crate::core::{Db, ExitCode};
 use crate::error::Failure;
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
 use crate::litestream::others::Others;
-use crate::litestream::refusal::Refusal;
+use crate::litestream::replica_error::ReplicaError;
 use crate::litestream::version::Version;
 use crate::os::lock::Lock;
-use crate::os::place;
+use crate::os::permit;
 
 /// So many are looked at side by side, but for those that take long.
 const LOOKS: usize = 16;
@@ -94,7 +94,7 @@ impl Outside {
 
 /// Whether there is something in a database: a folder of that name is refused, and nothing of one is in it.
 pub(super) fn has_any(database: &Database) -> bool {
-    database.exists() && !place::theirs(|| database.path.metadata()).is_ok_and(|found| found.is_dir())
+    database.exists() && !permit::theirs(|| database.path.metadata()).is_ok_and(|found| found.is_dir())
 }
 
 /// Room for so many at once, of whom each has it for a while.
@@ -152,12 +152,18 @@ impl Look {
         let children = self.preparation.runner.children.clone();
         let interrupted = || children.is_aborted().then_some(ExitCode::UNAVAILABLE);
         let none = Duration::ZERO;
-        let locks =
-            twins::lock_all(db, &self.socket, &self.keeper, Source::User, (none, OnLock::Fail), interrupted)
-                .await?;
+        let locks = database_lock::lock_all(
+            db,
+            &self.socket,
+            &self.keeper,
+            Source::User,
+            (none, OnLock::Fail),
+            interrupted,
+        )
+        .await?;
         let lock = locks.into_iter().next();
         taken.set(lock);
-        if let Some((_, failure)) = twins::doubled(&self.others, [(Db(0), &self.database)]) {
+        if let Some((_, failure)) = database_lock::other_litestream(&self.others, [(Db(0), &self.database)]) {
             return Err(failure);
         }
         self.preparation.is_missing(&self.database, self.version, None).await
@@ -174,14 +180,14 @@ pub(super) async fn takes_it(
     limit: Duration,
     goes_on: bool,
 ) -> Result<(), Failure> {
-    let standing = backup::standing(&runner, version, config.path(), &database, limit).await;
-    let other = match standing.map_err(|error| prepare::failure(&error))? {
-        Standing::Current | Standing::Empty | Standing::Cut { replica: None, .. } => None,
-        Standing::Behind { .. } | Standing::Apart { .. } | Standing::Unrelated { .. } if goes_on => None,
-        Standing::Behind { replica, .. }
-        | Standing::Apart { replica, .. }
-        | Standing::Unrelated { replica }
-        | Standing::Cut { replica: Some(replica), .. } => Some(replica),
+    let freshness = backup::freshness(&runner, version, config.path(), &database, limit).await;
+    let other = match freshness.map_err(|error| prepare::failure(&error))? {
+        Freshness::Current | Freshness::Empty | Freshness::Cut { replica: None, .. } => None,
+        Freshness::Behind { .. } | Freshness::Apart { .. } | Freshness::Unrelated { .. } if goes_on => None,
+        Freshness::Behind { replica, .. }
+        | Freshness::Apart { replica, .. }
+        | Freshness::Unrelated { replica }
+        | Freshness::Cut { replica: Some(replica), .. } => Some(replica),
     };
     let (path, place) = (database.path.display(), &database.replica);
     if let Some(other) = other {
@@ -197,7 +203,7 @@ pub(super) async fn takes_it(
         }
         Err(reason) => {
             let message = format!("{path}: replica {place}: {reason}");
-            Err(Failure::new(ExitCode::UNAVAILABLE, message).hint(Refusal::of(&reason).hint()))
+            Err(Failure::new(ExitCode::UNAVAILABLE, message).hint(ReplicaError::of(&reason).hint()))
         }
     }
 }

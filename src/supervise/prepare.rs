@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::setup::{Faults, IfBehind, Looked};
-use crate::backup::{self, Chosen, Restorer, Standing};
+use crate::backup::{self, Chosen, Freshness, Restorer};
 use crate::core::{ExitCode, Gate};
 use crate::error::Failure;
 use crate::ledger;
@@ -21,9 +21,9 @@ use crate::litestream::command::{Error, Runner};
 use crate::litestream::database::{Database, names, of_names};
 use crate::litestream::ltx;
 use crate::litestream::position::{self, Position};
-use crate::litestream::refusal::Refusal;
+use crate::litestream::replica_error::ReplicaError;
 use crate::litestream::version::Version;
-use crate::os::place;
+use crate::os::permit;
 
 /// How long `litestream version` may take.
 const VERSION_LIMIT: Duration = Duration::from_secs(20);
@@ -81,9 +81,9 @@ fn warn_of_names(present: &[Database]) {
 struct Present<'a> {
     db: &'a Database,
     /// How it stands to its backup.
-    standing: Result<Standing, backup::Error>,
+    freshness: Result<Freshness, backup::Error>,
     /// What it is by Litestream's files beside it.
-    file: Result<ledger::Standing, String>,
+    file: Result<ledger::Freshness, String>,
 }
 
 impl Preparation {
@@ -103,7 +103,7 @@ impl Preparation {
         }
         let expected = async {
             // Asking costs a process for each database, so not before the version is known to matter.
-            if present.is_empty() { Vec::new() } else { self.standings(&present, EXPECTED).await }
+            if present.is_empty() { Vec::new() } else { self.freshness_of(&present, EXPECTED).await }
         };
         let asked = async {
             match known {
@@ -111,14 +111,14 @@ impl Preparation {
                 None => self.version().await,
             }
         };
-        let (version, mut standings, files) = tokio::join!(asked, expected, self.inspect(&present));
+        let (version, mut fresh, files) = tokio::join!(asked, expected, self.inspect(&present));
         let version = version?;
         // What Litestream refuses of a configuration it says of each database, in words of its own.
         (self.check)(version.is_ltx())?;
         if !version.plans() && !present.is_empty() {
-            standings = self.standings(&present, version).await;
+            fresh = self.freshness_of(&present, version).await;
         }
-        let mut present = zip(&present, standings, files);
+        let mut present = zip(&present, fresh, files);
         self.recognise(version, &mut present).await;
         self.settle_all(version, &self.dbs, present)
     }
@@ -139,7 +139,7 @@ impl Preparation {
         let present = if db[0].exists() { db } else { &[] };
         warn_of_names(present);
         let files = self.inspect(present).await;
-        let standings = match listed {
+        let fresh = match listed {
             Some(replica) => {
                 let ask = |db: Database, runner: Runner| {
                     let (config, limit, replica) = (self.config.clone(), self.limit, replica.clone());
@@ -147,9 +147,9 @@ impl Preparation {
                 };
                 self.of_each(present, ask).await
             }
-            None => self.standings(present, version).await,
+            None => self.freshness_of(present, version).await,
         };
-        let mut present = zip(present, standings, files);
+        let mut present = zip(present, fresh, files);
         self.recognise(version, &mut present).await;
         Ok(!self.settle_all(version, db, present)?.missing.is_empty())
     }
@@ -158,15 +158,15 @@ impl Preparation {
     /// files that are older, or some of them are missing.
     async fn recognise(&self, version: Version, present: &mut [Present<'_>]) {
         self.relate(version, present).await;
-        use ledger::Standing::{
-            Broken, Current, Damaged, Malformed, New, NotSqlite, Older, Other, Parted, Resized, Unfounded,
+        use ledger::Freshness::{
+            Broken, Current, Damaged, Diverged, Malformed, New, NotSqlite, Older, Other, Resized, Unfounded,
             Written,
         };
         if !version.is_ltx() || self.if_behind == IfBehind::Ignore {
             return;
         }
-        for Present { db, standing, file } in present {
-            let Ok(Standing::Behind { local, replica }) = standing else { continue };
+        for Present { db, freshness, file } in present {
+            let Ok(Freshness::Behind { local, replica }) = freshness else { continue };
             match file {
                 // Then these tell already that it is older, or damaged.
                 Ok(Older(_) | Other { .. } | NotSqlite | Malformed { .. }) | Err(_) => continue,
@@ -175,7 +175,7 @@ impl Preparation {
                     | Current
                     | Damaged { .. }
                     | New
-                    | Parted { .. }
+                    | Diverged { .. }
                     | Resized { .. }
                     | Unfounded
                     | Written { .. },
@@ -189,7 +189,7 @@ impl Preparation {
                         "{path}: litestream's own files beside it are older than its backup ({local}, {replica}), and the database is not: they are put aside"
                     );
                     let why = "litestream's own files beside it were older than its backup".to_owned();
-                    (*standing, *file) = (Ok(Standing::Current), Ok(Parted { why, since: None }));
+                    (*freshness, *file) = (Ok(Freshness::Current), Ok(Diverged { why, since: None }));
                 }
                 Err(why) => tracing::warn!("{path}: cannot be compared with its backup: {why}"),
             }
@@ -198,17 +198,17 @@ impl Preparation {
 
     /// Which of those that have nothing of Litestream's beside them are what their backups have, as after a restore by hand.
     async fn relate(&self, version: Version, present: &mut [Present<'_>]) {
-        for Present { db, standing, file } in present {
-            let Ok(Standing::Unrelated { replica }) = standing else { continue };
+        for Present { db, freshness, file } in present {
+            let Ok(Freshness::Unrelated { replica }) = freshness else { continue };
             let is_known = match file {
-                Ok(ledger::Standing::New) => false,
+                Ok(ledger::Freshness::New) => false,
                 // These tell already what it is.
                 Ok(_) | Err(_) => true,
             };
             let path = db.path.display();
-            let size = place::theirs(|| Ok(db.path.symlink_metadata()?.len())).unwrap_or(u64::MAX);
+            let size = permit::theirs(|| Ok(db.path.symlink_metadata()?.len())).unwrap_or(u64::MAX);
             if is_known {
-                *standing = Ok(Standing::Current);
+                *freshness = Ok(Freshness::Current);
             } else if self.if_unrelated == IfBehind::Refuse && size <= COMPARED {
                 match self.equals_its_backup(db, version).await {
                     Ok(false) => {}
@@ -217,7 +217,7 @@ impl Preparation {
                             "{path} has nothing of litestream's beside it, and is what {} has ({replica}): going on from it",
                             db.replica
                         );
-                        *standing = Ok(Standing::Current);
+                        *freshness = Ok(Freshness::Current);
                     }
                     Err(why) => tracing::warn!("{path}: cannot be compared with its backup: {why}"),
                 }
@@ -250,17 +250,17 @@ impl Preparation {
     }
 
     /// What each file is by Litestream's own files beside it.
-    async fn inspect(&self, present: &[Database]) -> Vec<Result<ledger::Standing, String>> {
-        use ledger::Standing::{Parted, Written};
+    async fn inspect(&self, present: &[Database]) -> Vec<Result<ledger::Freshness, String>> {
+        use ledger::Freshness::{Diverged, Written};
         let ask = |db: Database, runner: Runner| {
             let owing = self.owing.clone();
             async move {
-                let (standing, is_owed) = super::ledger::inspect(&runner, &db).await?;
+                let (freshness, is_owed) = super::ledger::inspect(&runner, &db).await?;
                 // Nothing that is not copied can have been uploaded.
-                if is_owed || matches!(standing, Parted { .. } | Written { .. }) {
+                if is_owed || matches!(freshness, Diverged { .. } | Written { .. }) {
                     owing.borrow_mut().insert(db.path.clone());
                 }
-                Ok(standing)
+                Ok(freshness)
             }
         };
         self.of_each(present, ask).await
@@ -274,37 +274,37 @@ impl Preparation {
     ) -> Result<Prepared, Failure> {
         let missing = dbs.iter().filter(|db| !db.exists()).cloned().collect();
         let mut prepared = Prepared { version, missing, inspected: Vec::new(), whole: Vec::new() };
-        for Present { db, standing, file } in present {
+        for Present { db, freshness, file } in present {
             refuse_newer_files(db, version)?;
-            let is_empty = matches!(standing, Ok(Standing::Empty | Standing::Cut { replica: None, .. }));
+            let is_empty = matches!(freshness, Ok(Freshness::Empty | Freshness::Cut { replica: None, .. }));
             // What nobody has ever replicated is no run's, and as it was before this one.
             if is_empty && position::local(version, &db.meta).is_some() {
                 self.owing.borrow_mut().insert(db.path.clone());
             }
-            let behind = match standing {
-                Ok(Standing::Current | Standing::Empty) => false,
-                Ok(Standing::Behind { local, replica }) => {
+            let behind = match freshness {
+                Ok(Freshness::Current | Freshness::Empty) => false,
+                Ok(Freshness::Behind { local, replica }) => {
                     let behind = format!("({local}) is older than its backup on {} ({replica})", db.replica);
                     self.settle_behind(db, &behind)?
                 }
-                Ok(Standing::Unrelated { replica }) => self.settle_unrelated(db, &replica)?,
+                Ok(Freshness::Unrelated { replica }) => self.settle_unrelated(db, &replica)?,
                 // With a newest file that is broken, the launch puts them all aside.
-                Ok(Standing::Apart { .. })
-                    if matches!(file, Ok(ledger::Standing::NotSqlite | ledger::Standing::Broken(_))) =>
+                Ok(Freshness::Apart { .. })
+                    if matches!(file, Ok(ledger::Freshness::NotSqlite | ledger::Freshness::Broken(_))) =>
                 {
                     false
                 }
-                Ok(Standing::Apart { replica, first }) => {
+                Ok(Freshness::Apart { replica, first }) => {
                     if !self.settle_apart(db, &replica, first)? {
                         prepared.inspected.push(db.path.clone());
                         continue;
                     }
                     true
                 }
-                Ok(Standing::Cut { first, replica }) => {
+                Ok(Freshness::Cut { first, replica }) => {
                     let is_refused = match file {
-                        Ok(ledger::Standing::NotSqlite) => true,
-                        Ok(ledger::Standing::Malformed { .. }) => {
+                        Ok(ledger::Freshness::NotSqlite) => true,
+                        Ok(ledger::Freshness::Malformed { .. }) => {
                             is_empty && self.if_behind != IfBehind::Ignore
                         }
                         _ => false,
@@ -327,7 +327,7 @@ impl Preparation {
             }
         }
         for db in &prepared.missing {
-            // It is put aside, for its backup.
+            // It is put into quarantine, for its backup.
             self.owing.borrow_mut().remove(&db.path);
         }
         let missing: HashSet<&PathBuf> = prepared.missing.iter().map(|db| &db.path).collect();
@@ -349,12 +349,12 @@ impl Preparation {
     fn settle_file(
         &self,
         db: &Database,
-        file: Result<ledger::Standing, String>,
+        file: Result<ledger::Freshness, String>,
         is_replica_empty: bool,
         prepared: &mut Prepared,
     ) -> Result<bool, Failure> {
-        use ledger::Standing::{
-            Broken, Current, Damaged, Malformed, New, NotSqlite, Older, Other, Parted, Resized, Unfounded,
+        use ledger::Freshness::{
+            Broken, Current, Damaged, Diverged, Malformed, New, NotSqlite, Older, Other, Resized, Unfounded,
             Written,
         };
         let path = db.path.display();
@@ -368,7 +368,7 @@ impl Preparation {
                 return Err(Failure::new(ExitCode::CONFIG, message)
                     .hint("correct the path; Litestream cannot replicate a database that is encrypted"));
             }
-            Ok(Parted { why, since }) => Some(super::ledger::parted(&why, since)),
+            Ok(Diverged { why, since }) => Some(super::ledger::diverged(&why, since)),
             Ok(Written { pages, txid }) => {
                 tracing::warn!(
                     "{path}: somebody wrote to it while litekeeper did not run ({pages} pages): going on from what is there now; what was left before is txid {txid:016x} of the backup"
@@ -428,7 +428,7 @@ impl Preparation {
                 if !is_replica_empty {
                     return Err(super::ledger::resized(db, was, now));
                 }
-                let kept = backup::move_metadata_aside(db).map_err(|error| failure(&error))?;
+                let kept = backup::quarantine_metadata(db).map_err(|error| failure(&error))?;
                 tracing::warn!(
                     "{path}: its pages have {now} bytes now, and those that litestream has copied have {was}; {} holds no backup: \
                      beginning with a fresh copy; {kept}",
@@ -502,14 +502,14 @@ impl Preparation {
         }
     }
 
-    async fn standings(
+    async fn freshness_of(
         &self,
         present: &[Database],
         version: Version,
-    ) -> Vec<Result<Standing, backup::Error>> {
+    ) -> Vec<Result<Freshness, backup::Error>> {
         let ask = |db: Database, runner: Runner| {
             let (config, limit) = (self.config.clone(), self.limit);
-            async move { backup::standing(&runner, version, &config, &db, limit).await }
+            async move { backup::freshness(&runner, version, &config, &db, limit).await }
         };
         self.of_each(present, ask).await
     }
@@ -549,7 +549,7 @@ impl Preparation {
         match self.if_behind {
             IfBehind::Refuse => Err(refusal()),
             IfBehind::Ignore => go_on().map(|()| false),
-            IfBehind::Restore => put_aside(db, why).map(|()| true),
+            IfBehind::Restore => quarantine(db, why).map(|()| true),
         }
     }
 
@@ -580,7 +580,7 @@ impl Preparation {
                  `--if-unrelated adopt` takes this file for the truth, and what the backup has leaves the latest restore; if the \
                  place is another database's, name this one's own",
             )),
-            IfBehind::Restore => put_aside(db, &why).map(|()| true),
+            IfBehind::Restore => quarantine(db, &why).map(|()| true),
             IfBehind::Ignore => {
                 tracing::warn!(
                     "{why}: going on from it, as --if-unrelated adopt says; what is there can be restored by time or txid until its \
@@ -612,7 +612,7 @@ impl Preparation {
             )
         };
         self.settle(db, &apart, refusal, || {
-            let kept = backup::move_metadata_aside(db).map_err(|error| failure(&error))?;
+            let kept = backup::quarantine_metadata(db).map_err(|error| failure(&error))?;
             tracing::warn!(
                 "{apart}: beginning with a fresh copy on top of it, as --if-behind ignore says; {kept}"
             );
@@ -630,20 +630,20 @@ fn refuse_newer_files(db: &Database, version: Version) -> Result<(), Failure> {
     let folder = ltx::folder(&db.meta);
     let newest = position::txids(&folder).max().map(|txid| folder.join(ltx::name(txid)));
     // What cannot be read is told by whoever needs it.
-    let is_newer = |path: &PathBuf| place::theirs(|| ltx::has_blocks(path)).unwrap_or(false);
+    let is_newer = |path: &PathBuf| permit::theirs(|| ltx::has_blocks(path)).unwrap_or(false);
     let Some(file) = newest.filter(is_newer) else { return Ok(()) };
     let message = format!("{}: litestream {version} cannot read {}", db.path.display(), file.display());
-    Err(Failure::new(ExitCode::UNAVAILABLE, message).hint(Refusal::Newer.hint()))
+    Err(Failure::new(ExitCode::UNAVAILABLE, message).hint(ReplicaError::Newer.hint()))
 }
 
-/// Keeps the file under another name; the backup takes its place.
-fn put_aside(db: &Database, why: &str) -> Result<(), Failure> {
-    let kept = backup::move_aside(db).map_err(|error| failure(&error))?;
+/// Puts the database into quarantine; the backup takes its place.
+fn quarantine(db: &Database, why: &str) -> Result<(), Failure> {
+    let kept = backup::quarantine_database(db).map_err(|error| failure(&error))?;
     tracing::warn!("{why}: the backup is restored in its place; {kept}");
     Ok(())
 }
 
-/// Puts Litestream's own files aside for a replica that they cannot be uploaded to: it holds nothing, and they do not
+/// Puts Litestream's own files into quarantine for a replica that they cannot be uploaded to: it holds nothing, and they do not
 /// begin where a backup begins. Litestream would wait for ever.
 fn begin_anew(db: &Database, first: u64, replica: Option<&Position>) -> Result<(), Failure> {
     let (path, place) = (db.path.display(), &db.replica);
@@ -659,7 +659,7 @@ fn begin_anew(db: &Database, first: u64, replica: Option<&Position>) -> Result<(
              copy on top of what {place} holds, move {meta} away"
         )));
     }
-    let kept = backup::move_metadata_aside(db).map_err(|error| failure(&error))?;
+    let kept = backup::quarantine_metadata(db).map_err(|error| failure(&error))?;
     tracing::warn!(
         "{path}: {place} holds no backup (it was emptied, or is another one than before), and litestream's local files begin \
          at txid {first} only: beginning with a fresh copy; {kept}"
@@ -675,11 +675,11 @@ fn is_full(error: &str) -> bool {
 
 fn zip<'a>(
     present: &'a [Database],
-    standings: Vec<Result<Standing, backup::Error>>,
-    files: Vec<Result<ledger::Standing, String>>,
+    fresh: Vec<Result<Freshness, backup::Error>>,
+    files: Vec<Result<ledger::Freshness, String>>,
 ) -> Vec<Present<'a>> {
-    let both = standings.into_iter().zip(files);
-    present.iter().zip(both).map(|(db, (standing, file))| Present { db, standing, file }).collect()
+    let both = fresh.into_iter().zip(files);
+    present.iter().zip(both).map(|(db, (freshness, file))| Present { db, freshness, file }).collect()
 }
 
 /// A backup's error, as the program's end.

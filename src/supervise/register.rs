@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::confirm::Asker;
+use super::confirm::SyncClient;
 use super::message::Message;
 use super::{ledger, wal};
 use crate::core::{Db, ExitCode};
@@ -12,7 +12,7 @@ use crate::error::Failure;
 use crate::inventory::{Entry, Named};
 use crate::litestream::control;
 use crate::litestream::database::Database;
-use crate::litestream::refusal::Refusal;
+use crate::litestream::replica_error::ReplicaError;
 use crate::litestream::{ltx, position};
 use crate::sqlite::wal::header;
 
@@ -23,7 +23,7 @@ const FINDING: Duration = Duration::from_secs(5);
 /// How long to wait after an answer that was an error.
 const RETRY: Duration = Duration::from_millis(250);
 
-impl Asker {
+impl SyncClient {
     /// Has Litestream take in a database, and what it holds confirmed; on any failure Litestream does
     /// not have it afterwards.
     pub(super) async fn register(self, db: Db, Named { database, url, entry, .. }: Named, limit: Duration) {
@@ -54,11 +54,11 @@ impl Asker {
             }
             let began = salt(database);
             let taken = control::register(&self.socket, &database.path, url, limit).await;
-            let parted = Rc::new(RefCell::new(None));
+            let diverged = Rc::new(RefCell::new(None));
             // It may go on from the backup of another name, of which nothing is here. That is no reason to stop the others.
-            let again = whole.is_none().then(|| parted.clone());
+            let again = whole.is_none().then(|| diverged.clone());
             let confirmed = match taken {
-                Ok(()) => Self { parted: again, ..self.clone() }.confirmed(db, database, limit).await,
+                Ok(()) => Self { diverged: again, ..self.clone() }.confirmed(db, database, limit).await,
                 Err(error) => Err(error.to_string()),
             };
             // The app writes all the time, and Litestream may have come too late.
@@ -69,7 +69,7 @@ impl Asker {
             // Its error changes nothing: Litestream takes it off its list first. But as long as it closes it nobody else may
             // have it, nor itself once more.
             let _ = control::unregister(&self.socket, &database.path, GOING).await;
-            whole = match parted.take() {
+            whole = match diverged.take() {
                 Some(why) => Some(why),
                 None => {
                     confirmed?;
@@ -121,8 +121,11 @@ impl Asker {
             let answer = control::confirm(&self.socket, &database.path, left).await;
             let is_gone = matches!(answer, Err(control::Error::Io(_)));
             let Err(reason) = self.judge(db, database, answer).await else { return Ok(()) };
-            let has_parted = self.parted.as_ref().is_some_and(|parted| parted.borrow().is_some());
-            if is_gone || has_parted || Refusal::of(&reason).is_final() || Instant::now() + RETRY >= deadline
+            let has_diverged = self.diverged.as_ref().is_some_and(|diverged| diverged.borrow().is_some());
+            if is_gone
+                || has_diverged
+                || ReplicaError::of(&reason).is_final()
+                || Instant::now() + RETRY >= deadline
             {
                 return Err(reason);
             }
@@ -200,5 +203,5 @@ fn salt(database: &Database) -> Option<[u8; 8]> {
 
 fn failure(database: &Database, reason: &str) -> Failure {
     let message = format!("{}: replica {}: {reason}", database.path.display(), database.replica);
-    Failure::new(ExitCode::UNAVAILABLE, message).hint(Refusal::of(reason).hint())
+    Failure::new(ExitCode::UNAVAILABLE, message).hint(ReplicaError::of(reason).hint())
 }

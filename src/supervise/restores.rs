@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use super::prepare::Owing;
-use super::roster::Listed;
+use super::table::Listed;
 use crate::backup::Elsewhere;
 use crate::core::Db;
 use crate::litestream::database::Database;

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use super::database_lock::{self, Source};
 use super::driver::Driver;
 use super::message::Message;
 use super::prepare::Preparation;
@@ -14,7 +15,6 @@ use super::reload::{Asking, Reason, Report};
 use super::rounds::{Admission, Answer};
 use super::setup::{Looked, OnLock};
 use super::tenants::Tenant;
-use super::twins::{self, Source};
 use crate::core::{Cause, Db, Event, ExitCode, Phase, Turn};
 use crate::error::Failure;
 use crate::inventory::{Entry, Named};
@@ -70,7 +70,7 @@ impl Driver {
                     let interrupted = || children.is_aborted().then_some(ExitCode::UNAVAILABLE);
                     let result = async {
                         let db = std::slice::from_ref(&named.database);
-                        let lock = twins::lock_all(
+                        let lock = database_lock::lock_all(
                             db,
                             &socket,
                             &keeper,
@@ -80,7 +80,9 @@ impl Driver {
                         );
                         let lock = lock.await?.pop();
                         let lock = lock.ok_or_else(|| Failure::new(ExitCode::LOCKED, "no lock was made"))?;
-                        if let Some((_, failure)) = twins::doubled(&others, [(Db(0), &named.database)]) {
+                        if let Some((_, failure)) =
+                            database_lock::other_litestream(&others, [(Db(0), &named.database)])
+                        {
                             return Err(failure);
                         }
                         let newest = newest.get(&named.database.path).cloned();
@@ -105,14 +107,14 @@ impl Driver {
     fn refuse_many(&self, named: &[Named]) -> Result<(), Failure> {
         let there = |database: &Database| usize::from(database.exists());
         let number =
-            self.world.databases.roster.listed().iter().map(|(_, database)| there(database)).sum::<usize>()
+            self.world.databases.table.listed().iter().map(|(_, database)| there(database)).sum::<usize>()
                 + named.iter().map(|named| there(&named.database)).sum::<usize>();
         (self.world.setup.faults)(Looked::Number(number))
     }
 
     /// Somebody wants the sources to be asked now.
     pub(super) fn reload(&mut self, asker: Asking) {
-        if asker.holding().is_some_and(|lock| !self.world.databases.roster.has_lock(lock)) {
+        if asker.holding().is_some_and(|lock| !self.world.databases.table.has_lock(lock)) {
             return asker.refuse();
         }
         let refused = if !self.world.setup.policy.resolves {
@@ -137,7 +139,7 @@ impl Driver {
             None => {
                 asker.wake(self.world.outbox.clone());
                 self.world.discovery.rounds.next.push(asker);
-                self.look_into_folders_now();
+                self.scan_folders_now();
                 self.handle(Event::Reload);
             }
         }
@@ -196,7 +198,7 @@ impl Driver {
 
     /// Those that are not there yet.
     fn strangers(&self, named: &[Named]) -> Vec<Named> {
-        let listed = self.world.databases.roster.listed();
+        let listed = self.world.databases.table.listed();
         let there: HashSet<&Path> = listed.iter().map(|(_, database)| database.path.as_path()).collect();
         named.iter().filter(|named| !there.contains(named.database.path.as_path())).cloned().collect()
     }
@@ -299,7 +301,7 @@ impl Driver {
 fn one_name_each(configured: &[Database], named: &[Named]) -> Result<(), Failure> {
     let mut known: BTreeMap<PathBuf, &Path> = BTreeMap::new();
     for database in configured.iter().chain(named.iter().map(|named| &named.database)) {
-        if let Some(first) = known.insert(twins::resolved(&database.path), &database.path) {
+        if let Some(first) = known.insert(database_lock::resolved(&database.path), &database.path) {
             let (first, second) = (first.display(), database.path.display());
             let message = format!("resolver: {first} and {second} are one database");
             return Err(Failure::new(ExitCode::CONFIG, message).hint("name each by one path only"));

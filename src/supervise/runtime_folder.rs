@@ -15,7 +15,7 @@ use super::control_socket;
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::os::lock::{self, Lock, Refused};
-use crate::os::place::{self, Folder};
+use crate::os::permit::{self, Folder};
 use crate::os::user::Identity;
 use crate::os::{dir, proc, socket};
 
@@ -54,7 +54,7 @@ impl Written {
 impl Drop for Written {
     fn drop(&mut self) {
         // What stays goes with the folder.
-        let _ = place::theirs(|| {
+        let _ = permit::theirs(|| {
             let (folder, name) = Folder::of(&self.path)?;
             folder.remove(name)
         });
@@ -219,7 +219,7 @@ impl RuntimeFolder {
     /// those who read it, who can put anything in its place.
     fn write(&self, name: &str, text: &str) -> io::Result<()> {
         let (name, new) = (OsStr::new(name), OsString::from(format!("{name}.new")));
-        place::theirs(|| {
+        permit::theirs(|| {
             // One that was not finished.
             let _ = self.folder.remove(&new);
             let mut file = self.folder.make_file(&new)?;
@@ -233,7 +233,7 @@ impl RuntimeFolder {
     /// This keeper's own control socket, which is whoever's the databases are and closed to all others.
     pub(super) fn listen(&self) -> io::Result<UnixListener> {
         let socket = socket::stream()?;
-        place::theirs(|| {
+        permit::theirs(|| {
             // Whoever the folder belongs to can have put something in its place.
             let _ = self.folder.remove(OsStr::new(KEEPER_SOCKET));
             socket::bind_private(&socket, &self.keeper_socket())

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 
-use super::roster::Listed;
+use super::table::Listed;
 use crate::backup::helper::{self, Snapshot};
 use crate::core::Db;
 use crate::litestream::command::Runner;

@@ -5,20 +5,20 @@ use std::time::Duration;
 use nix::libc;
 
 use super::abandoned::Opened;
+use super::database_lock::{self, LockState};
 use super::driver::{Driver, sender_name, signal_name};
 use super::link::Word;
 use super::message::Message;
 use super::outside::has_any;
 use super::prepare::Prepared;
 use super::reload::Reason;
-use super::twins::{self, Look};
 use super::wal;
 use crate::core::{Cause, Db, Ended, Event, ExitCode, NotStarted, Phase, Turn};
 use crate::foreign;
 use crate::litestream::others::Others;
 use crate::os::signal::{self, Received, Sender, Signals};
 use crate::os::terminal::{self, Terminal};
-use crate::os::{fork, memory, place, proc};
+use crate::os::{fork, memory, permit, proc};
 use crate::shim::{Target, ToKeeper, ToShim};
 
 /// After so many looks the start has come to its end: most of the memory that it took is not needed again.
@@ -79,7 +79,7 @@ impl Driver {
 
     /// Tells the machine what is known by now of what earlier runs left.
     pub(super) fn tell_owed(&mut self) {
-        let listed = self.world.databases.roster.listed();
+        let listed = self.world.databases.table.listed();
         let owed = self.world.restores.take_owed(&listed);
         owed.into_iter().for_each(|db| self.handle(Event::Owed(db)));
     }
@@ -196,9 +196,9 @@ impl Driver {
             held.clear();
         }
         // It may have made a database since the last look, or another one in its place.
-        self.world.discovery.folders.look_soon();
+        self.world.discovery.folders.scan_soon();
         self.look(false);
-        for (_, database) in self.world.databases.roster.listed().iter() {
+        for (_, database) in self.world.databases.table.listed().iter() {
             wal::settle(&self.world.runner, &database.path);
         }
     }
@@ -260,12 +260,12 @@ impl Driver {
                 self.handle(event);
             }
             Message::Reason(cause, failure) => self.world.notices.hold_up(cause, failure),
-            Message::Parted(launch, ..) | Message::Unknown(launch, _) | Message::ProofDue(launch, _)
+            Message::Diverged(launch, ..) | Message::Unknown(launch, _) | Message::ProofDue(launch, _)
                 if launch != self.world.litestream.launches() => {}
-            Message::Parted(_, db, why) => {
-                self.world.databases.parted(db, why.clone());
+            Message::Diverged(_, db, why) => {
+                self.world.databases.diverged(db, why.clone());
                 self.world.notices.because(why);
-                self.handle(Event::Parted(db));
+                self.handle(Event::Diverged(db));
             }
             Message::ProofDue(_, db) => self.world.databases.proofs.due(db),
             Message::Proved(db, took) => self.world.databases.proofs.done(db, took),
@@ -277,7 +277,7 @@ impl Driver {
             }
             Message::LookAtUse => {
                 let world = &self.world;
-                world.used.look(world.databases.roster.listed(), &world.runner, &world.tree);
+                world.used.look(world.databases.table.listed(), &world.runner, &world.tree);
             }
             Message::LetGo(hold) => self.world.tree.let_go(hold),
             // A new file can have the number of the deleted one.
@@ -388,7 +388,7 @@ impl Driver {
         }
         let looks = self.world.databases.looked();
         if is_turn(looks) {
-            self.look_for_doubles();
+            self.scan_for_litestreams();
         }
         if looks == SETTLED {
             memory::trim();
@@ -396,34 +396,34 @@ impl Driver {
     }
 
     /// Looks for what a process left that was just killed, before Litestream looks at it.
-    pub(super) fn look_at_leftovers(&mut self) {
-        for (db, _) in self.world.databases.roster.listed().iter() {
-            self.look_for_orphans(*db);
+    pub(super) fn scan_for_leftovers(&mut self) {
+        for (db, _) in self.world.databases.table.listed().iter() {
+            self.scan_for_orphans(*db);
         }
     }
 
-    fn look_for_orphans(&mut self, db: Db) {
+    fn scan_for_orphans(&mut self, db: Db) {
         let is_ltx = self.world.litestream.version.is_ltx();
-        self.world.databases.look_for_orphans(db, &self.world.runner, is_ltx);
+        self.world.databases.scan_for_orphans(db, &self.world.runner, is_ltx);
     }
 
     pub(super) fn look(&mut self, last: bool) {
-        let looked = place::theirs(|| {
-            self.look_at_files(last);
+        let looked = permit::theirs(|| {
+            self.poll_files(last);
             Ok(())
         });
         if let Err(error) = looked {
             tracing::error!("the databases cannot be looked at: {error}");
         }
-        self.look_into_folders();
+        self.scan_folders();
         // Whatever was renamed is there by its new name now.
-        for event in self.world.databases.look_for_abandoned(self.world.tree.shim_pid()) {
+        for event in self.world.databases.scan_for_abandoned(self.world.tree.shim_pid()) {
             self.handle(event);
         }
     }
 
-    fn look_at_files(&mut self, last: bool) {
-        self.look_at_locks();
+    fn poll_files(&mut self, last: bool) {
+        self.poll_locks();
         let litestream = self.world.litestream.pid();
         let mut suspects = self.world.databases.suspects.all();
         let has_open = |file| litestream.and_then(|pid| proc::has_open_file(pid, file)).unwrap_or(true);
@@ -441,7 +441,7 @@ impl Driver {
             self.handle(event);
         }
         for db in suspects {
-            self.look_for_orphans(db);
+            self.scan_for_orphans(db);
         }
         let outside = self.world.discovery.tenants.outside();
         let written = outside.filter(|(_, tenant)| has_any(&tenant.named.database));
@@ -451,27 +451,28 @@ impl Driver {
     }
 
     /// Whether the app has started a Litestream of its own, or somebody else has.
-    fn look_for_doubles(&mut self) {
-        let listed = self.world.databases.roster.listed();
-        if let Some((db, failure)) =
-            twins::doubled(&Others::now(), listed.iter().map(|(db, database)| (*db, database)))
-        {
+    fn scan_for_litestreams(&mut self) {
+        let listed = self.world.databases.table.listed();
+        if let Some((db, failure)) = database_lock::other_litestream(
+            &Others::now(),
+            listed.iter().map(|(db, database)| (*db, database)),
+        ) {
             self.world.notices.fail(Cause::Taken, failure);
             self.handle(Event::Doubled(db));
         }
     }
 
-    /// Whether all locks are held that another keeper would look for.
-    fn look_at_locks(&mut self) {
+    /// Checks that all locks are held which another keeper would look for.
+    fn poll_locks(&mut self) {
         let world = &mut self.world;
         // That nobody takes the run's folder for one that was left: its name is this process's own number.
         let _ = world.folder.lock().keep();
-        let (mut anew, mut lost) = (Vec::new(), Vec::new());
-        for (db, database, lock) in world.databases.roster.locked() {
+        let (mut renewed, mut lost) = (Vec::new(), Vec::new());
+        for (db, database, lock) in world.databases.table.locked() {
             let path = database.path.display();
-            match twins::look(database, lock, &world.folder) {
-                Look::Held => drop(world.databases.barred.remove(&db)),
-                Look::Ours(other) => {
+            match database_lock::check(database, lock, &world.folder) {
+                LockState::Held => drop(world.databases.barred.remove(&db)),
+                LockState::Ours(other) => {
                     if world.databases.barred.insert(db) {
                         let other = other.display();
                         tracing::error!(
@@ -479,20 +480,20 @@ impl Driver {
                         );
                     }
                 }
-                Look::Anew(lock) => {
+                LockState::Renewed(lock) => {
                     tracing::warn!("{path}: its lock was removed while litekeeper runs: taken anew");
-                    anew.push((db, lock));
+                    renewed.push((db, lock));
                 }
-                Look::Lost(failure) => lost.push((db, failure)),
-                Look::Barred(error) => {
+                LockState::Lost(failure) => lost.push((db, failure)),
+                LockState::Barred(error) => {
                     if world.databases.barred.insert(db) {
                         tracing::error!("{path}: its lock was replaced by what is none: {error}");
                     }
                 }
             }
         }
-        for (db, lock) in anew {
-            world.databases.roster.renew(db, lock);
+        for (db, lock) in renewed {
+            world.databases.table.renew(db, lock);
         }
         for (db, failure) in lost {
             self.world.notices.fail(Cause::Taken, failure);

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::abandoned::Opened;
+use super::database_lock;
 use super::driver::Driver;
 use super::outside::{Look, has_any, takes_it};
 use super::prepare::Preparation;
@@ -11,7 +12,6 @@ use super::reload::Reason;
 use super::runtime_folder::Written;
 use super::setup::{IfBehind, Looked};
 use super::tenants::Tenant;
-use super::twins;
 use crate::backup::Restorer;
 use crate::core::{Db, Event, ExitCode, Step, Turn, Wanted as _, Why};
 use crate::error::Failure;
@@ -68,19 +68,19 @@ impl Driver {
                 if !tenant.is_found() {
                     world.databases.returned(tenant.named.database.path.clone());
                 }
-                let locked = twins::lock_now(&tenant.named.database, &world.folder);
+                let locked = database_lock::lock_now(&tenant.named.database, &world.folder);
                 let result = locked.map_err(Reason::from);
                 self.decide(Turn::Locked { db, result });
             }
             Step::Take(db, lock) => {
                 if let Some(tenant) = world.discovery.tenants.get(db) {
-                    world.databases.roster.put(db, tenant.named.clone(), lock);
+                    world.databases.table.put(db, tenant.named.clone(), lock);
                 }
             }
             Step::Release(lock) => lock.release(),
             Step::Respell(db) => {
                 if let Some(tenant) = world.discovery.tenants.get(db) {
-                    world.databases.roster.rename(db, tenant.named.clone());
+                    world.databases.table.rename(db, tenant.named.clone());
                 }
             }
             Step::RegisterAgain(db, before) => world.register_again(db, before.named),
@@ -96,7 +96,7 @@ impl Driver {
             Step::Drain(db) => world.drain_too(db),
             Step::Went { db, given_up } => {
                 let (path, replica) = world.place_of(db);
-                let exists = world.databases.roster.get(db).is_some_and(|database| database.exists());
+                let exists = world.databases.table.get(db).is_some_and(|database| database.exists());
                 if given_up && exists {
                     world.discovery.rounds.refuse(&path, too_late(&path));
                 } else if given_up {

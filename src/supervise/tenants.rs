@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::rc::Rc;
 
+use super::database_lock;
 use super::reload::Reason;
-use super::twins;
 use crate::core::{Reconciliation, Wanted};
 use crate::inventory::{Entry, Named};
 use crate::os::guarded;
 use crate::os::lock::Lock;
-use crate::os::place;
+use crate::os::permit;
 
 /// All of them.
 pub(super) type Tenants = Reconciliation<Tenant>;
@@ -35,8 +35,8 @@ impl Tenant {
 
     /// Looks again where its file is.
     pub(super) fn refile(&mut self) {
-        self.file = twins::resolved(&self.named.database.path);
-        self.place = self.named.database.replica_folder.as_deref().map(place::real);
+        self.file = database_lock::resolved(&self.named.database.path);
+        self.place = self.named.database.replica_folder.as_deref().map(permit::real);
         self.other_name = guarded::other_name(&self.named.database.path);
     }
 

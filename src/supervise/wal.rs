@@ -1,7 +1,7 @@
 //! What is done about a database's WAL while Litestream or the app is not as it should be.
 //!
-//! Litestream takes an orphan ([`wal`]) for a commit, and parts from the database once another process
-//! writes over it ([`crate::litestream::parting`]). Were the dead process' connection the last one, SQLite
+//! Litestream takes an orphan ([`wal`]) for a commit, and diverges from the database once another process
+//! writes over it ([`crate::core::Event::Diverged`]). Were the dead process' connection the last one, SQLite
 //! would count the orphan as committed when the database is next opened. Litestream's connections keep
 //! it from that, so it is made to do so here.
 

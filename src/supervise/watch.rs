@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::core::{Db, Event};
 use crate::litestream::database::{Database, with_suffix};
-use crate::os::place;
+use crate::os::permit;
 
 /// How long Litestream may take to let go of a deleted file whose database it finds by itself.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -28,7 +28,7 @@ impl Stamp {
     fn of(path: &Path) -> Option<Self> {
         // The file that a link leads to may be the one that was here; but SQLite keeps its WAL beside that, and Litestream
         // looks for it beside the link.
-        let found = place::theirs(|| fs::symlink_metadata(path)).ok()?;
+        let found = permit::theirs(|| fs::symlink_metadata(path)).ok()?;
         Some(Self {
             device: found.dev(),
             inode: found.ino(),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::core::ExitCode;
 use crate::error::Failure;
-use crate::os::{fd, place};
+use crate::os::{fd, permit};
 
 /// That folder, held by a descriptor: it stays the app's when it is renamed or deleted, at a restart as well, and whether or not
 /// the app's user may look for it.
@@ -24,7 +24,7 @@ impl Workplace {
     pub(super) fn open(named: Option<PathBuf>) -> Result<Self, Failure> {
         let held = match &named {
             None => fd::open_folder(Path::new("")).ok(),
-            Some(path) => Some(place::theirs(|| fd::open_folder(path)).map_err(|error| {
+            Some(path) => Some(permit::theirs(|| fd::open_folder(path)).map_err(|error| {
                 let message = format!("the app's folder {} cannot be entered: {error}", path.display());
                 Failure::new(ExitCode::CONFIG, message)
                     .hint("name a folder that the app's user may enter (--cwd, --user)")
@@ -48,13 +48,13 @@ impl Workplace {
         let held = fd::path(self.held.as_ref()?);
         let name = std::fs::read_link(&held).ok();
         // What was deleted has a name that leads nowhere.
-        Some(name.filter(|name| place::theirs(|| Ok(name.is_dir())).unwrap_or(false)).unwrap_or(held))
+        Some(name.filter(|name| permit::theirs(|| Ok(name.is_dir())).unwrap_or(false)).unwrap_or(held))
     }
 
     /// Looks again at where its name leads: a release may have taken the place of another. What is there no longer, is held.
     pub(super) fn look(&mut self) -> Option<&OwnedFd> {
         if let Some(path) = &self.named
-            && let Ok(now) = place::theirs(|| fd::open_folder(path))
+            && let Ok(now) = permit::theirs(|| fd::open_folder(path))
         {
             self.held = Some(now);
         }

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::app_tree::{AppTree, Commands, program_name};
 use super::attempts::Tried;
-use super::confirm::{self, Asker};
+use super::confirm::{self, SyncClient};
 use super::databases::Databases;
 use super::discovery::Discovery;
 use super::litestream::Litestream;
@@ -24,9 +24,9 @@ use super::notices::Notices;
 use super::prepare::{self, Preparation};
 use super::resolver::{self, Question};
 use super::restores::Restores;
-use super::roster::{Listed, Roster};
 use super::runtime_folder::{RuntimeFolder, Written};
 use super::setup::Setup;
+use super::table::{DatabaseTable, Listed};
 use super::workplace::Workplace;
 use crate::backup::{self, Apart, Restorer};
 use crate::core::{Cause, Db, Event, ExitCode, Gate};
@@ -55,13 +55,13 @@ pub(super) struct World {
     pub(super) discovery: Discovery,
     pub(super) used: Use,
     pub(super) litestream: Litestream,
-    /// See [`Asker::looker`].
-    looker: Rc<Semaphore>,
-    /// See [`Asker::seers`].
+    /// See [`SyncClient::prober`].
+    prober: Rc<Semaphore>,
+    /// See [`SyncClient::seers`].
     seers: Rc<Semaphore>,
-    /// See [`Asker::confirmed`].
+    /// See [`SyncClient::confirmed`].
     confirmed: Rc<RefCell<BTreeMap<Db, u64>>>,
-    /// See [`Asker::lost`].
+    /// See [`SyncClient::lost`].
     lost: Rc<RefCell<BTreeMap<Db, u64>>>,
     /// When the replicas were looked at last.
     seen: Instant,
@@ -74,7 +74,7 @@ impl World {
     pub(super) fn new(
         setup: Setup,
         folder: RuntimeFolder,
-        roster: Roster,
+        table: DatabaseTable,
         (listening, workplace): (Vec<OwnedFd>, Workplace),
         runner: Runner,
         outbox: Outbox,
@@ -98,7 +98,7 @@ impl World {
         Self {
             discovery: Discovery::new(question, setup.dbs.len(), setup.restore_parallel),
             used: Use::default(),
-            databases: Databases::new(roster, setup.l0_retention),
+            databases: Databases::new(table, setup.l0_retention),
             restores: Restores::new(folder.config()),
             setup,
             folder,
@@ -106,7 +106,7 @@ impl World {
             runner,
             outbox,
             litestream: Litestream::new(),
-            looker: Rc::new(Semaphore::new(1)),
+            prober: Rc::new(Semaphore::new(1)),
             seers: Rc::new(Semaphore::new(SEERS)),
             confirmed: Rc::default(),
             lost: Rc::default(),
@@ -224,7 +224,7 @@ impl World {
     /// Writes a configuration for each of several databases. What cannot be written is in the one for all.
     fn write_apart(&self, missing: &[Database]) -> (Vec<Written>, BTreeMap<PathBuf, Apart>) {
         let (mut written, mut apart) = (Vec::new(), BTreeMap::new());
-        if self.databases.roster.listed().len() < 2 {
+        if self.databases.table.listed().len() < 2 {
             return (written, apart);
         }
         let wanted = missing.iter().map(|db| db.path.clone()).collect();
@@ -238,20 +238,20 @@ impl World {
         (written, apart)
     }
 
-    pub(super) fn asker(&self) -> Asker {
-        self.litestream.heard.snapshots.listed.replace(self.databases.roster.listed());
-        Asker {
+    pub(super) fn client(&self) -> SyncClient {
+        self.litestream.heard.snapshots.listed.replace(self.databases.table.listed());
+        SyncClient {
             snapshots: self.litestream.heard.snapshots.clone(),
-            looker: self.looker.clone(),
+            prober: self.prober.clone(),
             seers: self.seers.clone(),
             confirmed: self.confirmed.clone(),
             lost: self.lost.clone(),
             launch: self.litestream.launches(),
             socket: self.folder.socket(),
-            dbs: self.databases.roster.listed(),
+            dbs: self.databases.table.listed(),
             outbox: self.outbox.clone(),
             runner: self.runner.clone(),
-            parted: None,
+            diverged: None,
         }
     }
 
@@ -293,7 +293,7 @@ impl World {
     /// Tells the shim, and the file for the next Litestream, which databases came and went.
     pub(super) fn tell_changes(&mut self) {
         let mut changed = false;
-        while let Some(news) = self.databases.roster.news(MOST_LOCKS) {
+        while let Some(news) = self.databases.table.news(MOST_LOCKS) {
             changed = true;
             let (came, fds): (Vec<_>, Vec<_>) =
                 news.came.into_iter().map(|(db, fd)| (db.0 as u64, fd)).unzip();
@@ -312,41 +312,41 @@ impl World {
             return Vec::new();
         }
         let drain = self.setup.policy.drain_reserve();
-        self.databases.roster.listed().iter().map(|(_, db)| control::sync_request(&db.path, drain)).collect()
+        self.databases.table.listed().iter().map(|(_, db)| control::sync_request(&db.path, drain)).collect()
     }
 
     /// Where a database and its replica are, for people.
     pub(super) fn place_of(&self, db: Db) -> (String, String) {
         let place = |database: &Database| (database.path.display().to_string(), database.replica.clone());
         let outside = || self.discovery.tenants.get(db).map(|tenant| &tenant.named.database);
-        self.databases.roster.get(db).or_else(outside).map(place).unwrap_or_default()
+        self.databases.table.get(db).or_else(outside).map(place).unwrap_or_default()
     }
 
     pub(super) fn register(&mut self, db: Db) {
-        let Some(named) = self.databases.roster.named(db).cloned() else { return };
-        let (asker, limit) = (self.asker(), self.setup.policy.gate_timeout);
-        self.discovery.registers(db, tokio::task::spawn_local(asker.register(db, named, limit)));
+        let Some(named) = self.databases.table.named(db).cloned() else { return };
+        let (client, limit) = (self.client(), self.setup.policy.gate_timeout);
+        self.discovery.registers(db, tokio::task::spawn_local(client.register(db, named, limit)));
     }
 
     /// What was begun for it is given up, and whatever has come of that is undone.
     pub(super) fn cancel(&mut self, db: Db) {
         self.discovery.abort_registration(db);
-        if let Some(database) = self.databases.roster.get(db).cloned() {
-            tokio::task::spawn_local(self.asker().cancel(db, database));
+        if let Some(database) = self.databases.table.get(db).cloned() {
+            tokio::task::spawn_local(self.client().cancel(db, database));
         }
     }
 
     /// Has these drained.
     pub(super) fn drain(&mut self, dbs: Listed) {
-        let asker = Asker { dbs, ..self.asker() };
+        let client = SyncClient { dbs, ..self.client() };
         let policy = &self.setup.policy;
         // What is left of the drain's share is for a second try, and for what the comparison finds.
         let comparing = policy.drain_reserve() * 3 / 5;
         self.drains.push(if self.litestream.version.confirms() {
-            tokio::task::spawn_local(asker.drain(policy.stop_timeout, comparing, self.running()))
+            tokio::task::spawn_local(client.drain(policy.stop_timeout, comparing, self.running()))
         } else {
             let litestream = self.litestream.pid().unwrap_or(0);
-            tokio::task::spawn_local(asker.take_in(
+            tokio::task::spawn_local(client.take_in(
                 litestream,
                 self.litestream.version,
                 self.litestream.launched(),
@@ -356,7 +356,7 @@ impl World {
 
     /// One that came when the others were being drained already is drained as well.
     pub(super) fn drain_too(&mut self, db: Db) {
-        if let Some(database) = self.databases.roster.get(db).cloned() {
+        if let Some(database) = self.databases.table.get(db).cloned() {
             self.drain(Rc::new(vec![(db, database)]));
         }
     }
@@ -364,47 +364,47 @@ impl World {
     /// Litestream, which is being told of one at its new place, is told of it at the old one; that which it had until now.
     pub(super) fn register_again(&mut self, db: Db, before: Rc<Named>) {
         self.discovery.abort_registration(db);
-        self.databases.roster.rename(db, before.clone());
-        let (asker, limit) = (self.asker(), self.setup.policy.gate_timeout);
+        self.databases.table.rename(db, before.clone());
+        let (client, limit) = (self.client(), self.setup.policy.gate_timeout);
         self.discovery
-            .registers(db, tokio::task::spawn_local(asker.register_again(db, Named::clone(&before), limit)));
+            .registers(db, tokio::task::spawn_local(client.register_again(db, Named::clone(&before), limit)));
     }
 
     pub(super) fn unregister(&mut self, db: Db) {
-        let Some(database) = self.databases.roster.get(db).cloned() else { return };
+        let Some(database) = self.databases.table.get(db).cloned() else { return };
         let watch = &self.databases.watch;
         let (is_replaced, was_made) = (watch.is_replaced(db), watch.file(db).is_some());
-        tokio::task::spawn_local(self.asker().unregister(db, database, is_replaced, was_made));
+        tokio::task::spawn_local(self.client().unregister(db, database, is_replaced, was_made));
     }
 
     /// Looks at the replicas, if it is time.
     pub(super) fn see(&mut self) {
         if self.seen.elapsed() >= self.setup.look && self.litestream.version.confirms() {
             self.seen = Instant::now();
-            tokio::task::spawn_local(self.asker().see_all());
+            tokio::task::spawn_local(self.client().see_all());
         }
     }
 
     /// Begins to compare all of a database for which that is due, if it is time.
     pub(super) fn prove(&mut self) {
         let Some(db) = self.databases.proofs.next() else { return };
-        match self.databases.roster.get(db).cloned() {
+        match self.databases.table.get(db).cloned() {
             Some(database) => {
-                let asker = self.asker();
-                self.databases.proofs.begin(asker, db, database);
+                let client = self.client();
+                self.databases.proofs.begin(client, db, database);
             }
             None => self.databases.proofs.forget(db),
         }
     }
 
     pub(super) fn open_gate(&mut self) {
-        let asker = self.asker();
+        let client = self.client();
         let confirms = self.litestream.version.confirms() && self.setup.policy.gate == Gate::Replicated;
         let limit = self.setup.policy.gate_timeout;
         let handle = if confirms {
             let (logged, uploaded) =
                 (self.litestream.heard.bytes.clone(), self.litestream.heard.uploaded.clone());
-            tokio::task::spawn_local(asker.gate(Tried::new(
+            tokio::task::spawn_local(client.gate(Tried::new(
                 self.litestream.pid().unwrap_or(0),
                 logged,
                 uploaded,
@@ -416,7 +416,7 @@ impl World {
                     self.litestream.version
                 );
             }
-            tokio::task::spawn_local(asker.reach(self.running(), limit))
+            tokio::task::spawn_local(client.reach(self.running(), limit))
         };
         self.gate = Some(handle);
     }
@@ -446,18 +446,18 @@ impl World {
         use crate::core::Note;
 
         if let Note::Missing(db) = note {
-            if let Some(database) = self.databases.roster.get(*db) {
-                missing::tell(database, &self.databases.roster.listed(), &self.runner, &self.tree);
+            if let Some(database) = self.databases.table.get(*db) {
+                missing::tell(database, &self.databases.table.listed(), &self.runner, &self.tree);
             }
             return;
         }
         let listed = match note {
             Note::NotTakenIn(_) | Note::NotReplicated(_) | Note::Lagging(..) | Note::EndingNow(_) => {
-                let here = self.databases.roster.listed();
+                let here = self.databases.table.listed();
                 let beyond = self.discovery.outside().chain(self.databases.gone());
                 Rc::new(here.iter().cloned().chain(beyond).collect())
             }
-            _ => self.databases.roster.listed(),
+            _ => self.databases.table.listed(),
         };
         let absent: Vec<Db> = match note {
             Note::GateOpened | Note::GateTimeout | Note::NotUp => {

@@ -397,7 +397,7 @@ const OPENS_BY_ITSELF: &[(&str, &str, &str)] = &[
     ("os/open.rs", "fs::read(", "below /proc and /sys the kernel alone says what stands under a name"),
     ("os/oom_score.rs", "libc::open", "below /proc, and between fork and exec"),
     ("os/open.rs", "openat2(", "O_DIRECTORY: folders alone"),
-    ("os/place.rs", "openat(", "O_PATH or O_DIRECTORY: folders alone"),
+    ("os/permit.rs", "openat(", "O_PATH or O_DIRECTORY: folders alone"),
     ("os/dir.rs", "File::options", "O_PATH and O_DIRECTORY: a folder alone"),
     ("os/fd.rs", "fcntl::open(", "O_PATH of /proc/self/exe"),
     ("os/fd.rs", "File::options", "what this process has open already, by /proc/self/fd"),
@@ -467,7 +467,7 @@ const WITHOUT_HINT: &[(&str, usize, &str)] = &[
     ("supervise/prepare.rs", 3, "an interruption; one with its error's hint; a restore without a word"),
     ("supervise/reload.rs", 2, "the end; and what no keeper of this version says"),
     ("supervise/round.rs", 3, "a fault of this program; the app's end, which says itself when to try again"),
-    ("supervise/twins.rs", 2, "an interruption; and one that has its hint below"),
+    ("supervise/database_lock.rs", 2, "an interruption; and one that has its hint below"),
 ];
 
 /// Whoever reads an error at night wants to know what to do.

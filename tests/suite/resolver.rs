@@ -445,7 +445,7 @@ fn what_was_written_to_a_tenant_while_it_was_gone_is_replicated_when_it_is_back(
     sqlite::insert(&tenants.path("a"), 9);
     tenants.name(&[]);
     tenants.reload().expect_code(0);
-    let unseen = crate::overlooked::write_unseen(&tenants.path("a"));
+    let unseen = crate::missed_commits::write_unseen(&tenants.path("a"));
     tenants.name(&["a"]);
     tenants.reload().expect_code(0);
     assert_eq!(tenants.backup("a"), 20);

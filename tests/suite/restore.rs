@@ -54,8 +54,8 @@ fn named(world: &World, start: &str) -> Vec<String> {
     world.list("").into_iter().filter(|name| name.starts_with(start)).collect()
 }
 
-/// What was put aside of what SQLite has beside a database: it belongs to the database of that name.
-fn beside_aside(world: &World, tail: &str) -> Vec<String> {
+/// Returns the names of what is in quarantine with this tail: it belongs to the database of that name.
+fn quarantined(world: &World, tail: &str) -> Vec<String> {
     named(world, "app.db.20").into_iter().filter(|name| name.ends_with(tail)).collect()
 }
 
@@ -103,7 +103,7 @@ fn a_restore_is_told_once_there_is_a_backup_and_says_where_the_rest_is() {
         assert!(!log.contains("warn "), "{log}");
     }
     assert_eq!(named(&world, ".app.db-litestream.").len(), 3);
-    assert_eq!(beside_aside(&world, "-wal").len(), 3);
+    assert_eq!(quarantined(&world, "-wal").len(), 3);
 }
 
 #[test]
@@ -153,11 +153,11 @@ fn a_stale_wal_is_kept_aside_and_not_replayed() {
     let app = App::new(&world.trace()).count(&world.db()).exit(0);
     let ended = keeper(&world, &s3).app(app).run().expect_code(0).expect_log("app.db-wal kept as");
     assert_eq!(world.trace().wait("count").rest, "10");
-    let kept = beside_aside(&world, "-wal");
+    let kept = quarantined(&world, "-wal");
     assert_eq!(kept.len(), 1, "{:?}\n{}", world.list(""), ended.log);
     assert!(kept[0].ends_with("Z-wal"), "a time in the name: {kept:?}");
     assert_eq!(fs::read(world.path(&kept[0])).expect("it is there"), wal);
-    assert_eq!(beside_aside(&world, "-journal").len(), 1);
+    assert_eq!(quarantined(&world, "-journal").len(), 1);
     let folders = named(&world, ".app.db-litestream.20");
     assert_eq!(folders.len(), 1, "{:?}", world.list(""));
     assert!(world.path(&folders[0]).join("marker").exists());

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::order::TRIAL;
 use crate::litestream::ltx;
-use crate::os::place::Folder;
+use crate::os::permit::Folder;
 
 /// How often a folder is made anew that somebody takes away, as another trial does beside this one.
 const TRIES: usize = 8;

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::detect::{Entry, Kind, ReadError, Tree};
-use crate::os::{open, place};
+use crate::os::{open, permit};
 
 /// The folder.
 pub(super) struct Disk<'a> {
@@ -53,10 +53,10 @@ impl Tree for Disk<'_> {
 
 /// Reads something with the rights of the project's owner. Where that is root, no link of another user is followed.
 pub(super) fn theirs<T>(path: &Path, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-    if place::owner().is_none() && place::is_led(path) {
+    if permit::owner().is_none() && permit::is_led(path) {
         return Err(io::Error::other("another user decides what stands there"));
     }
-    place::theirs(work)
+    permit::theirs(work)
 }
 
 fn kind(path: &PathBuf) -> Kind {

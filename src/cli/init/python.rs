@@ -13,7 +13,7 @@ use crate::detect::Question;
 use crate::litestream::install::oneshot;
 use crate::os::user::{self, Identity};
 use crate::os::way::{self, Hand, Trusted};
-use crate::os::{fd, place, run_as};
+use crate::os::{fd, permit, run_as};
 use crate::secrets;
 
 /// How long the settings may take to be imported.
@@ -29,13 +29,13 @@ const MOST_ENTRIES: usize = 100_000;
 pub(super) fn ask(root: &Path, question: &Question, cancel: &AtomicBool) -> Result<String, String> {
     let folder = root.join(&question.folder);
     // What root runs is root's alone, down to the last module.
-    if user::is_root() && place::owner().is_none() {
+    if user::is_root() && permit::owner().is_none() {
         let mut left = MOST_ENTRIES;
         if let Some(why) = another_word(&folder, &mut left) {
             return Err(why);
         }
     }
-    let held = place::theirs(|| fd::open_folder(&folder)).map_err(|error| error.to_string())?;
+    let held = permit::theirs(|| fd::open_folder(&folder)).map_err(|error| error.to_string())?;
     let mut reason = "there is no Python".to_owned();
     for python in interpreters(&folder, root) {
         let mut command = Command::new(&python);
@@ -44,7 +44,7 @@ pub(super) fn ask(root: &Path, question: &Question, cancel: &AtomicBool) -> Resu
             continue;
         }
         command.arg("-c").arg(Question::PROGRAM).current_dir(fd::path(&held));
-        if let Some(owner) = place::owner() {
+        if let Some(owner) = permit::owner() {
             as_owner(&mut command, owner);
         }
         command.env("DJANGO_SETTINGS_MODULE", &question.settings).env("PYTHONDONTWRITEBYTECODE", "1");
@@ -54,7 +54,7 @@ pub(super) fn ask(root: &Path, question: &Question, cancel: &AtomicBool) -> Resu
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             // One that its owner may not run is none of his.
             Err(error)
-                if error.kind() == std::io::ErrorKind::PermissionDenied && place::owner().is_some() => {}
+                if error.kind() == std::io::ErrorKind::PermissionDenied && permit::owner().is_some() => {}
             Err(error) => return Err(format!("{}: {error}", Path::new(&python).display())),
         }
     }
@@ -77,7 +77,7 @@ fn as_owner(command: &mut Command, owner: &Identity) {
 /// Why root does not run an interpreter that lies in a project or an environment of his own.
 fn refused(python: &OsStr) -> Option<String> {
     let path = Path::new(python);
-    if !user::is_root() || place::owner().is_some() || !path.is_absolute() {
+    if !user::is_root() || permit::owner().is_some() || !path.is_absolute() {
         return None;
     }
     let hand = way::other_hand(path, Trusted::default())?;

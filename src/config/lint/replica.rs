@@ -11,7 +11,7 @@ use super::rules::{
 use super::tree::{distance, each_setting, replica_types};
 use crate::config::model::bucket;
 use crate::config::model::kind::Kind;
-use crate::config::model::place::s3_host;
+use crate::config::model::replica_location::s3_host;
 use crate::config::model::url::{Url, is_url};
 use crate::config::model::whole::Config;
 use crate::config::schema::types::clipped;

@@ -7,7 +7,7 @@ use nix::unistd::{AccessFlags, access};
 use crate::config::error::{Error, Origin, Problem};
 use crate::config::given::Given;
 use crate::config::values::env_replica::{
-    self, Place, REPLICA_BUCKET, REPLICA_URL, at_url, below, in_bucket, join, set,
+    self, EnvReplica, REPLICA_BUCKET, REPLICA_URL, at_url, below, in_bucket, join, set,
 };
 use crate::config::values::options::LoadOptions;
 use crate::config::values::unread::{refused, several, unread};
@@ -20,7 +20,7 @@ use crate::yaml::Variable;
 pub(in crate::config) fn replicated(
     options: &LoadOptions<'_>,
     prefix: &str,
-) -> Result<Option<(String, Place)>, Error> {
+) -> Result<Option<(String, EnvReplica)>, Error> {
     let env = options.env;
     let (url, bucket) = (set(env, REPLICA_URL), set(env, REPLICA_BUCKET));
     let replica_variable = match (&url, &bucket) {
@@ -38,7 +38,7 @@ pub(in crate::config) fn replicated(
     let place = match (url, bucket) {
         (Some(url), _) => {
             let other = below(&url, &tail).map(|url| at_url(url, Variable::Own));
-            Place { replica: at_url(url, Variable::Named(REPLICA_URL.to_owned())), other }
+            EnvReplica { replica: at_url(url, Variable::Named(REPLICA_URL.to_owned())), other }
         }
         (None, bucket) => in_bucket(env, &bucket.unwrap_or_default(), &tail, true),
     };

@@ -79,7 +79,7 @@ pub(in crate::config) fn hint(host: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::model::place::s3_host;
+    use crate::config::model::replica_location::s3_host;
 
     #[test]
     fn servers_are_told_from_buckets() {

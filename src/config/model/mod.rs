@@ -2,6 +2,7 @@
 
 pub(super) mod bucket;
 pub(super) mod database;
+pub(super) mod duplicates;
 pub(super) mod elsewhere;
 pub(super) mod endpoint;
 pub(super) mod exec;
@@ -10,15 +11,14 @@ pub(super) mod kind;
 pub(super) mod on_s3;
 pub(super) mod overlap;
 pub(super) mod path;
-pub(super) mod place;
 pub(super) mod probe;
 pub(super) mod real;
 pub(super) mod register;
 pub(super) mod replica;
+pub(super) mod replica_location;
 pub(super) mod s3;
 pub(super) mod settings;
 pub(super) mod templates;
-pub(super) mod twins;
 pub(super) mod url;
 pub(super) mod webdav;
 pub(super) mod whole;

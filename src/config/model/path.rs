@@ -3,7 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use crate::config::error::Problem;
-use crate::os::place;
+use crate::os::permit;
 
 /// What relative paths and `~` are relative to.
 #[derive(Clone, Copy)]
@@ -55,7 +55,7 @@ fn cleaned(key: &'static str, text: &str, path: &Path) -> Result<PathBuf, Proble
 /// Whether a folder is a link to one that is in another folder. What is not there leads nowhere yet.
 fn leads_elsewhere(folder: &Path) -> bool {
     let above = folder.parent().unwrap_or(Path::new("/"));
-    let is_other = place::theirs(|| {
+    let is_other = permit::theirs(|| {
         Ok(folder.symlink_metadata()?.is_symlink()
             && folder.canonicalize()?.parent() != Some(&above.canonicalize()?))
     });

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::database::{Database, Directory};
+use super::duplicates;
 use super::kind::Kind;
 use super::overlap;
 use super::replica::Replica;
-use super::twins;
 use crate::config::error::Problem;
-use crate::os::place;
+use crate::os::permit;
 
 /// What is at odds once each path is where it leads to. Of what is there by one name already nothing would have been loaded.
 pub(in crate::config) fn find(databases: &[Database], directories: &[Directory]) -> Vec<(usize, Problem)> {
@@ -25,12 +25,12 @@ pub(in crate::config) fn find(databases: &[Database], directories: &[Directory])
         }
         Ok(is_other)
     };
-    if !place::theirs(resolve).unwrap_or(false) {
+    if !permit::theirs(resolve).unwrap_or(false) {
         return Vec::new();
     }
     let mut found = overlap::find(&databases, &directories);
-    found.extend(twins::of_databases(&databases));
-    found.extend(twins::of_folders(&directories));
+    found.extend(duplicates::of_databases(&databases));
+    found.extend(duplicates::of_folders(&directories));
     found
 }
 
@@ -80,7 +80,7 @@ impl Real {
         if let Some(known) = self.folders.get(folder) {
             return known.clone();
         }
-        let real = place::real(folder);
+        let real = permit::real(folder);
         self.folders.insert(folder.to_owned(), real.clone());
         real
     }

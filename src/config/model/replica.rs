@@ -2,7 +2,7 @@
 
 use super::kind::Kind;
 use super::path::Base;
-use super::place::Place;
+use super::replica_location::ReplicaLocation;
 use super::settings::Settings;
 use super::url::{Url, is_url};
 use crate::config::error::Problem;
@@ -58,7 +58,7 @@ impl Replica {
             _ => Kind::of(settings.own("type")?.unwrap_or("file")),
         };
         settings.refuse_contradictions(&kind)?;
-        let place = Place::find(&kind, &settings, parsed.as_ref(), base)?;
+        let place = ReplicaLocation::find(&kind, &settings, parsed.as_ref(), base)?;
         let name = settings.own("name")?.unwrap_or(kind.name()).to_owned();
         Ok(Self { kind, name, display: place.display, location: place.location, line: node.line })
     }

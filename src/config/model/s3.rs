@@ -1,7 +1,7 @@
 //! A place on S3, as a client of our own needs it.
 
 use super::endpoint::{Written, with_scheme};
-use super::place::s3_host;
+use super::replica_location::s3_host;
 use super::settings::text;
 use super::url::Url;
 use crate::remote::S3;

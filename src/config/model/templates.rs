@@ -6,7 +6,7 @@ use crate::config::error::Problem;
 use crate::config::own::keys::SECTION;
 use crate::config::schema::Type;
 use crate::config::schema::types::wrong_type;
-use crate::config::values::env_replica::{self, Place};
+use crate::config::values::env_replica::{self, EnvReplica};
 use crate::config::values::options::Env;
 use crate::config::values::variables;
 use crate::yaml::{Budget, Node, NodeKind, Size, Variable};
@@ -29,7 +29,7 @@ pub(in crate::config) struct Additions<'a> {
 pub(in crate::config) struct Completed {
     /// Its name for the path below one that several databases share.
     pub(in crate::config) name: String,
-    /// Its replica, if the variables that name it are read in the other way (see [`Place`]).
+    /// Its replica, if the variables that name it are read in the other way (see [`EnvReplica`]).
     pub(in crate::config) other: Option<Node>,
 }
 
@@ -93,9 +93,9 @@ impl<'a> Additions<'a> {
                 return None;
             }
             let tail = self.tail(&name.unwrap_or(base));
-            let place = env_replica::default_place(self.env, &tail, alone);
+            let place = env_replica::default_replica(self.env, &tail, alone);
             let place = place.filter(|place| self.budget.take(entry.line, Size::of(&place.replica)));
-            if let Some(Place { replica, other }) = place {
+            if let Some(EnvReplica { replica, other }) = place {
                 let line = entry.line;
                 entry.remove("replicas");
                 entry.set("replica", Node { line, ..replica });

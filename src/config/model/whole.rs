@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::database::{Database, Directory, Entry};
+use super::duplicates;
 use super::exec;
 use super::kind::Kind;
 use super::overlap;
@@ -12,7 +13,6 @@ use super::path::Base;
 use super::real;
 use super::templates;
 use super::templates::{Additions, Completed};
-use super::twins;
 use crate::config::error::{Error, Origin, Problem};
 use crate::config::load::overrides::Override;
 use crate::config::own::keys::SECTION;
@@ -144,8 +144,8 @@ impl Config {
             }
         }
         more.extend(overlap::find(&self.databases, &self.directories));
-        more.extend(twins::of_databases(&self.databases));
-        more.extend(twins::of_folders(&self.directories));
+        more.extend(duplicates::of_databases(&self.databases));
+        more.extend(duplicates::of_folders(&self.directories));
         found.extend(more.into_iter().filter(|(line, _)| !known.contains(line)));
         found.sort_by_key(|(line, _)| *line);
         // A template that several databases use is wrong once.

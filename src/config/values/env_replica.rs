@@ -6,8 +6,8 @@ use crate::config::given::Given;
 use crate::config::model::url::{escape, is_nats, is_url, with_path};
 use crate::yaml::{Node, NodeKind, Variable};
 
-/// Where the environment has a database's backup.
-pub(in crate::config) struct Place {
+/// The replica that the environment has for a database.
+pub(in crate::config) struct EnvReplica {
     /// Its replica.
     pub(in crate::config) replica: Node,
     /// What the same variables can mean as well, the whole place or one below it: a backup that was made when they were read
@@ -36,12 +36,12 @@ pub fn names_replica(env: Env<'_>) -> bool {
 
 /// The place in the environment for a database that has none of its own: each is `tail` there, but for one that has the path
 /// in the bucket `alone`.
-pub(in crate::config) fn default_place(env: Env<'_>, tail: &str, alone: bool) -> Option<Place> {
+pub(in crate::config) fn default_replica(env: Env<'_>, tail: &str, alone: bool) -> Option<EnvReplica> {
     if let Some(url) = set(env, REPLICA_URL) {
         let own = if is_nats(&url) { None } else { Some(with_path(&url, |path| join(path, &escape(tail)))) };
         // Of the whole bucket nobody says that it is one database's.
         let other = below(&url, tail).map(|_| at_url(url.clone(), Variable::Own));
-        return Some(Place { replica: at_url(own.unwrap_or(url), Variable::Own), other });
+        return Some(EnvReplica { replica: at_url(own.unwrap_or(url), Variable::Own), other });
     }
     set(env, REPLICA_BUCKET).map(|bucket| in_bucket(env, &bucket, tail, alone))
 }
@@ -82,7 +82,7 @@ pub(in crate::config) fn set(env: Env<'_>, name: &str) -> Option<String> {
 
 /// In the bucket, what `_PATH` says is the whole path of a database that has it `alone`, as it is for images that put the
 /// variable into their configuration; of several, each is `tail` below it.
-pub(in crate::config) fn in_bucket(env: Env<'_>, bucket: &str, tail: &str, alone: bool) -> Place {
+pub(in crate::config) fn in_bucket(env: Env<'_>, bucket: &str, tail: &str, alone: bool) -> EnvReplica {
     let at = |path: String| {
         let mut replica = Node::mapping([
             ("type", Node::plain("s3")),
@@ -98,11 +98,11 @@ pub(in crate::config) fn in_bucket(env: Env<'_>, bucket: &str, tail: &str, alone
     };
     let path = set(env, REPLICA_PATH).map(|path| path.trim_end_matches('/').to_owned());
     let Some(whole) = path.filter(|path| !path.is_empty()) else {
-        return Place { replica: at(tail.to_owned()), other: None };
+        return EnvReplica { replica: at(tail.to_owned()), other: None };
     };
     let below = join(&whole, tail);
     let (own, other) = if alone { (whole, below) } else { (below, whole) };
-    Place { replica: at(own), other: Some(at(other)) }
+    EnvReplica { replica: at(own), other: Some(at(other)) }
 }
 
 pub(in crate::config) fn at_url(url: String, variable: Variable) -> Node {

@@ -33,12 +33,12 @@ impl Machine {
     }
 
     /// Only a fresh Litestream, started on a log that was emptied, copies this database anew.
-    pub(super) fn parted(&mut self, now: Instant, db: Db) {
+    pub(super) fn diverged(&mut self, now: Instant, db: Db) {
         if !self.litestream.is_up() {
             return;
         }
-        if self.parted.insert(db) {
-            self.note(Note::Parted(db));
+        if self.diverged.insert(db) {
+            self.note(Note::Diverged(db));
         }
         self.aim_at_relaunch(now);
         if self.app == App::Gone {

@@ -1,7 +1,7 @@
 //! The state machine: every decision that Litekeeper makes about processes.
 //!
 //! Here are its state, its entry points, and the one place for each kind of change; what it decides
-//! is by what it decides about: [`start`], [`app`], [`litestream`], [`stop`], [`watch`] and [`roster`].
+//! is by what it decides about: [`start`], [`app`], [`litestream`], [`stop`], [`watch`] and [`membership`].
 //!
 //! Rules that hold throughout:
 //! - a timer never outlives the phase that set it;
@@ -13,8 +13,8 @@
 mod app;
 mod goal;
 mod litestream;
+mod membership;
 mod processes;
-mod roster;
 mod start;
 mod stop;
 mod watch;
@@ -27,10 +27,10 @@ use super::lag::{self, Lag};
 use super::timer::{Timer, Timers};
 use super::{Action, Backoff, Cause, Db, Ended, Event, ExitCode, Gate, Moment, Note, Phase, Policy};
 use goal::Goal;
-use processes::{App, Litestream};
-use roster::Roster;
+use membership::Members;
 #[cfg(test)]
-pub(super) use roster::Standing;
+pub(super) use membership::Membership;
+use processes::{App, Litestream};
 
 /// The pure core of Litekeeper; see the module's page for how it is driven.
 #[derive(Clone, Debug)]
@@ -59,7 +59,7 @@ pub struct Machine {
     /// Something of the app could not be killed, and may write whatever it likes.
     wild: bool,
     /// The databases that are counted.
-    roster: Roster,
+    members: Members,
     /// These may hold rows of the app that no replica confirmed.
     unconfirmed: BTreeSet<Db>,
     /// These hold something of an earlier run that no replica confirmed, which a stop answers for.
@@ -68,8 +68,8 @@ pub struct Machine {
     abandoned: BTreeSet<Db>,
     /// The drain asked for these and has no answer yet.
     undrained: BTreeSet<Db>,
-    /// This Litestream's copies of these have parted from them.
-    parted: BTreeSet<Db>,
+    /// This Litestream's copies of these have diverged from them.
+    diverged: BTreeSet<Db>,
     ready: bool,
     stop_signals: u32,
     /// When the last of them came that counted.
@@ -102,12 +102,12 @@ impl Machine {
             ended: None,
             shim_killed: false,
             wild: false,
-            roster: Roster::new(policy.databases),
+            members: Members::new(policy.databases),
             unconfirmed: BTreeSet::new(),
             owed: BTreeSet::new(),
             abandoned: BTreeSet::new(),
             undrained: BTreeSet::new(),
-            parted: BTreeSet::new(),
+            diverged: BTreeSet::new(),
             ready: false,
             stop_signals: 0,
             stop_counted: None,
@@ -146,7 +146,7 @@ impl Machine {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let running = self.phase == Phase::Running;
         let lag = self.lag.next().filter(|_| self.can_confirm());
-        let watch = [self.absent.next(), self.roster.next_ask()].into_iter().flatten().filter(|_| running);
+        let watch = [self.absent.next(), self.members.next_ask()].into_iter().flatten().filter(|_| running);
         self.timers.next().into_iter().chain(lag).chain(watch).min()
     }
 
@@ -196,7 +196,7 @@ impl Machine {
             Event::LockLost(db) => self.taken_by_another(now, Note::LockLost(db)),
             Event::Doubled(db) => self.taken_by_another(now, Note::Doubled(db)),
             Event::Confirmed { db, ok } => self.confirmed(now, db, ok),
-            Event::Parted(db) => self.parted(now, db),
+            Event::Diverged(db) => self.diverged(now, db),
             Event::Damaged => self.damaged(now),
             Event::Drained(db) => self.drained(now, db),
             Event::Silent => self.silent(now),
@@ -241,7 +241,7 @@ impl Machine {
             }
             self.check();
         }
-        if self.phase == Phase::Running && self.roster.next_ask().is_some_and(|at| at <= now) {
+        if self.phase == Phase::Running && self.members.next_ask().is_some_and(|at| at <= now) {
             self.ask();
             self.check();
         }
@@ -323,12 +323,12 @@ impl Machine {
             phase != Phase::Running || matches!(app, App::Up(_)),
             "an app without leader in {phase:?}"
         );
-        let counted = |db: &Db| self.roster.counts(*db);
+        let counted = |db: &Db| self.members.counts(*db);
         debug_assert!(self.unconfirmed.iter().all(counted), "unconfirmed, but not counted");
         debug_assert!(self.owed.iter().all(counted), "owed, but not counted");
-        let is_drained = |db: &Db| counted(db) || self.roster.is_outside(*db);
+        let is_drained = |db: &Db| counted(db) || self.members.is_outside(*db);
         debug_assert!(self.undrained.iter().all(is_drained), "drained, but not counted");
-        let watched = |db: Db| self.roster.is_named(db) || self.abandoned.contains(&db);
+        let watched = |db: Db| self.members.is_named(db) || self.abandoned.contains(&db);
         debug_assert!(self.lag.all().all(watched), "watched, but not named");
         debug_assert!(self.absent.all().all(|db| counted(&db)), "missed, but not counted");
         debug_assert!(self.litestream.is_up() || !phase.needs_litestream(), "{phase:?} without Litestream");

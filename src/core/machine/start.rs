@@ -22,7 +22,7 @@ impl Machine {
 
     /// Before anything is confirmed there is something to answer for.
     pub(super) fn owed(&mut self, db: Db) {
-        if self.roster.counts(db) && !self.opened && self.goal.stop().is_none() {
+        if self.members.counts(db) && !self.opened && self.goal.stop().is_none() {
             self.owed.insert(db);
         }
     }
@@ -75,8 +75,8 @@ impl Machine {
         self.litestream = Litestream::Launching;
         self.killed = false;
         self.shim_killed = false;
-        self.parted.clear();
-        self.relaunch_roster();
+        self.diverged.clear();
+        self.relaunch_members();
         self.lag.relaunched();
         let limit = match self.goal.stop() {
             // It comes back only to drain, within what is left of the budget.

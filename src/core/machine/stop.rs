@@ -107,13 +107,13 @@ impl Machine {
     /// Has every row of the app confirmed, then lets Litestream end.
     pub(super) fn drain(&mut self, now: Instant) {
         // What is outside has nobody to ask, but a last look tells whether there is something in it.
-        if self.unconfirmed.is_empty() && self.roster.outside().next().is_none() {
+        if self.unconfirmed.is_empty() && self.members.outside().next().is_none() {
             self.disown_replaced();
             self.disown_wild();
             return self.close(now);
         }
         self.become_phase(Phase::Draining);
-        self.undrained = self.unconfirmed.iter().copied().chain(self.roster.outside()).collect();
+        self.undrained = self.unconfirmed.iter().copied().chain(self.members.outside()).collect();
         self.timers.set(Timer::Drain, self.deadline(now) - self.policy.close_reserve());
         self.act(Action::Drain);
     }
@@ -123,7 +123,7 @@ impl Machine {
             return;
         }
         // What is said of a file that is gone is left to the Litestream that opens the new one.
-        if self.confirms && !self.lag.is_replaced(db) && !self.roster.is_outside(db) {
+        if self.confirms && !self.lag.is_replaced(db) && !self.members.is_outside(db) {
             self.unconfirmed.remove(&db);
         }
         self.drain_over(now);
@@ -222,6 +222,6 @@ impl Machine {
     }
 
     pub(super) fn databases(&self) -> impl Iterator<Item = Db> + '_ {
-        self.roster.all()
+        self.members.all()
     }
 }

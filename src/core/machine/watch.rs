@@ -9,7 +9,7 @@ impl Machine {
     pub(super) fn changed(&mut self, now: Instant, db: Db) {
         let is_made = self.absent.is_missed(db);
         self.absent.made(db, self.confirms);
-        if self.confirms && (self.litestream.is_up() || self.roster.is_outside(db)) {
+        if self.confirms && (self.litestream.is_up() || self.members.is_outside(db)) {
             self.lag.changed(now, db);
             if is_made {
                 // It is told as soon as it is on its replica, which costs one question in its life.
@@ -19,7 +19,7 @@ impl Machine {
     }
 
     pub(super) fn missing(&mut self, now: Instant, db: Db) {
-        if self.roster.counts(db) {
+        if self.members.counts(db) {
             self.absent.missed(now, db, db.0 < self.policy.databases);
         }
     }

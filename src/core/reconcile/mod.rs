@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::Db;
 #[cfg(test)]
-use super::machine::Standing;
+use super::machine::Membership;
 use member::{Member, State};
 pub use turn::{Moment, Step, Turn, Why};
 pub use wanted::Wanted;
@@ -92,15 +92,15 @@ impl<W: Wanted> Reconciliation<W> {
 
     /// What the machine has to know of it.
     #[cfg(test)]
-    pub(super) fn standing(&self, db: Db) -> Option<Standing> {
-        let standing = |member: &Member<W>| match member.state {
-            State::Waits(_) | State::Looking(_) | State::Refused => Standing::Outside,
-            State::Coming { awaited } => Standing::Coming { awaited },
-            State::Here | State::Probing(..) => Standing::Here,
-            State::Going => Standing::Going,
-            State::Leaving => Standing::Leaving,
+    pub(super) fn membership(&self, db: Db) -> Option<Membership> {
+        let membership = |member: &Member<W>| match member.state {
+            State::Waits(_) | State::Looking(_) | State::Refused => Membership::Outside,
+            State::Coming { awaited } => Membership::Coming { awaited },
+            State::Here | State::Probing(..) => Membership::Here,
+            State::Going => Membership::Going,
+            State::Leaving => Membership::Leaving,
         };
-        self.members.get(&db).map(standing)
+        self.members.get(&db).map(membership)
     }
 
     #[cfg(test)]

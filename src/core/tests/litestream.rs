@@ -184,12 +184,12 @@ fn a_litestream_that_was_asked_to_stop_stops_in_order_and_comes_back() {
 }
 
 #[test]
-fn a_copy_that_has_parted_is_made_anew_by_a_fresh_litestream() {
+fn a_diverged_copy_is_made_again_by_a_fresh_litestream() {
     for phase in [Phase::Before, Phase::Running, Phase::Stopping, Phase::Draining] {
         let mut world = world_in(phase, slow());
         world.suffer(Fault::Parts(Db(1)));
         world.until_true("the next launch", |world| world.did(&Action::Launch) == 2);
-        assert_eq!(world.noted(Note::Parted(Db(1))), 1, "{phase:?}");
+        assert_eq!(world.noted(Note::Diverged(Db(1))), 1, "{phase:?}");
         assert_eq!(world.did(&Action::KillLitestream), 0, "{phase:?}");
         if matches!(phase, Phase::Before | Phase::Running) {
             world.until(Phase::Running).suffer(Fault::Stop(15));

@@ -216,7 +216,7 @@ impl World {
             Fault::Parts(db) => {
                 let up = self.litestream.is_some() && self.plan.confirms;
                 if let Some(rows) = self.dbs.rows.get_mut(db.0).filter(|rows| up && rows.here && rows.known) {
-                    rows.parted = true;
+                    rows.diverged = true;
                 }
             }
             Fault::LitestreamHangs => self.hang(true),
@@ -319,7 +319,7 @@ impl World {
                         | Note::NotTakenIn(_)
                         | Note::GateTimeout
                         | Note::GateRefused
-                        | Note::Parted(_)
+                        | Note::Diverged(_)
                 ))
             )
         });

@@ -9,12 +9,12 @@
 mod app;
 mod litestream;
 mod lives;
+mod membership;
 mod plan;
 mod processes;
 mod properties;
 mod reconcile;
 mod reconcile_properties;
-mod roster;
 mod socket;
 mod sources;
 mod start;

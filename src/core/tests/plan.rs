@@ -53,7 +53,7 @@ pub(super) enum Fault {
     LitestreamDies,
     /// Somebody sends Litestream a TERM: it passes it to the shim and waits.
     LitestreamAsked,
-    /// Its copy of a database has parted from it, as the next question tells.
+    /// Its copy of a database has diverged from it, as the next question tells.
     Parts(Db),
     /// It is stopped (SIGSTOP), or waits for a dead disk.
     LitestreamHangs,

@@ -56,8 +56,8 @@ pub(super) struct Rows {
     pub(super) replicated: u64,
     /// Litestream holds a file that is not there any more, and confirms whatever it is asked about it.
     pub(super) replaced: bool,
-    /// Litestream's copy has parted from it: nothing is on the replica before a new snapshot.
-    pub(super) parted: bool,
+    /// Litestream's copy has diverged from it: nothing is on the replica before a new snapshot.
+    pub(super) diverged: bool,
     /// This one's replica is out of reach.
     pub(super) away: bool,
 }
@@ -73,7 +73,7 @@ impl Default for Rows {
             written: 0,
             replicated: 0,
             replaced: false,
-            parted: false,
+            diverged: false,
             away: false,
         }
     }
@@ -122,7 +122,7 @@ impl Databases {
     /// Uploads what was written, up to `limit` rows; whether that is confirmed.
     pub(super) fn upload(&mut self, db: Db, limit: u64) -> bool {
         let rows = &mut self.rows[db.0];
-        let answers = self.replica == Replica::Answers && !rows.away && !rows.parted && rows.known;
+        let answers = self.replica == Replica::Answers && !rows.away && !rows.diverged && rows.known;
         if answers && !rows.replaced {
             rows.replicated = rows.replicated.max(rows.written.min(limit));
         }
@@ -135,9 +135,9 @@ impl Databases {
         known.into_iter().filter(|db| !self.upload(*db, u64::MAX)).count() == 0
     }
 
-    /// Those whose copy has parted from them.
-    pub(super) fn parted(&self) -> Vec<Db> {
-        self.all().into_iter().filter(|db| self.rows[db.0].parted).collect()
+    /// Those whose copy has diverged from them.
+    pub(super) fn diverged(&self) -> Vec<Db> {
+        self.all().into_iter().filter(|db| self.rows[db.0].diverged).collect()
     }
 
     /// Nothing that the app wrote is missing on the replica.

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::town::{Said, Town, own, said};
-use crate::core::machine::Standing;
+use crate::core::machine::Membership;
 use crate::core::{Db, Event, Moment, Note, Phase, Reconciliation, Step, Turn, Why};
 
-const COMING: Standing = Standing::Coming { awaited: true };
+const COMING: Membership = Membership::Coming { awaited: true };
 
 fn here(all: &[(u8, u8)]) -> BTreeMap<u8, u8> {
     all.iter().copied().collect()
@@ -17,7 +17,7 @@ fn moving() -> Town {
     let mut town = Town::new(&[(1, 1)]);
     town.answer(&[(1, 2)], false);
     town.look(1, true);
-    assert_eq!(town.standing(1), Standing::Going);
+    assert_eq!(town.membership(1), Membership::Going);
     town
 }
 
@@ -80,8 +80,8 @@ fn who_was_moving_and_is_another_keepers_by_now_counts_as_named() {
     town.is_anothers = true;
     die_and_come_back(&mut town);
     assert_eq!(
-        (town.standing(1), town.did(&Step::Refuse(said((1, 1)), Why::Told("another's")))),
-        (Standing::Outside, 1)
+        (town.membership(1), town.did(&Step::Refuse(said((1, 1)), Why::Told("another's")))),
+        (Membership::Outside, 1)
     );
     town.answer(&[(1, 1)], false);
     town.all_go_well();
@@ -114,9 +114,9 @@ fn what_is_named_at_the_start_is_there_and_numbers_are_never_used_twice() {
 fn a_new_one_is_looked_at_locked_and_registered() {
     let mut town = Town::new(&[]);
     town.answer(&[(1, 1)], false);
-    assert_eq!((town.standing(1), town.all.under_way().count()), (Standing::Outside, 1));
+    assert_eq!((town.membership(1), town.all.under_way().count()), (Membership::Outside, 1));
     town.look(1, true);
-    assert_eq!((town.standing(1), town.all.under_way().count()), (COMING, 1));
+    assert_eq!((town.membership(1), town.all.under_way().count()), (COMING, 1));
     town.register(1, true);
     assert_eq!((town.here(), town.all.under_way().count()), (here(&[(1, 1)]), 0));
     assert_eq!((town.did(&Step::Added(said((1, 1)))), town.end()), (1, 0));
@@ -132,7 +132,7 @@ fn who_is_refused_is_tried_again_after_each_answer_that_names_it() {
     town.answer(&[(1, 1)], false);
     town.look(1, true);
     town.register(1, false);
-    assert_eq!(town.standing(1), Standing::Outside);
+    assert_eq!(town.membership(1), Membership::Outside);
     assert_eq!(town.did(&Step::Refuse(said((1, 1)), Why::Told("register"))), 1);
     town.answer(&[(1, 1)], false);
     assert_eq!(town.looks.len(), 1);
@@ -153,8 +153,8 @@ fn who_is_named_no_more_is_let_go_wherever_it_has_got_to() {
     town.answer(&[], false);
     assert_eq!((looks, town.looks.len(), town.probes.len()), ((1, 1), 0, 0));
     assert_eq!(town.did(&Step::Dropped(said((1, 1)))) + town.did(&Step::Dropped(said((2, 2)))), 2);
-    assert_eq!(town.standing(3), Standing::Leaving);
-    assert_eq!((town.standing(4), town.standing(5)), (Standing::Going, Standing::Going));
+    assert_eq!(town.membership(3), Membership::Leaving);
+    assert_eq!((town.membership(4), town.membership(5)), (Membership::Going, Membership::Going));
     town.all_go_well();
     assert_eq!((town.all.known().count(), town.locked.len()), (0, 0));
     assert_eq!(town.did(&Step::Removed(said((5, 5)))), 1);
@@ -177,7 +177,7 @@ fn who_is_named_again_on_its_way_out_comes_again() {
     let mut town = Town::new(&[(1, 1)]);
     town.answer(&[], false);
     town.answer(&[(1, 1)], false);
-    assert_eq!((town.standing(1), town.looks.len()), (Standing::Going, 0));
+    assert_eq!((town.membership(1), town.looks.len()), (Membership::Going, 0));
     town.unregister(1, true);
     town.all_go_well();
     assert_eq!(town.here(), here(&[(1, 1)]));
@@ -276,7 +276,7 @@ fn who_is_on_its_way_back_is_not_sent_there_again() {
     assert_eq!(town.looks.len(), 1);
     town.look(1, true);
     town.answer(&[(1, 2)], false);
-    assert_eq!(town.standing(1), COMING);
+    assert_eq!(town.membership(1), COMING);
     town.register(1, true);
     assert_eq!(town.here(), here(&[(1, 1)]));
 }
@@ -289,7 +289,7 @@ fn another_place_for_who_is_only_coming_is_taken_at_once() {
     assert_eq!(town.looks.len(), 1, "the first is for nothing");
     town.look(1, true);
     town.answer(&[(1, 3)], false);
-    assert_eq!(town.standing(1), Standing::Leaving);
+    assert_eq!(town.membership(1), Membership::Leaving);
     town.unregister(1, true);
     assert_eq!(town.did(&Step::Went { db: Db(1), given_up: true }), 1);
     town.all_go_well();
@@ -373,7 +373,7 @@ fn who_goes_back_to_a_place_that_another_has_taken_meanwhile_waits() {
     town.look(2, true);
     town.look(1, true);
     let refused = Step::Refuse(said((1, 1)), Why::Occupied(said((2, 1))));
-    assert_eq!((town.did(&refused), town.standing(1)), (1, Standing::Outside));
+    assert_eq!((town.did(&refused), town.membership(1)), (1, Membership::Outside));
     town.all_go_well();
     assert_eq!(town.here(), here(&[(2, 1)]));
     assert_eq!(town.end(), 74);
@@ -388,11 +388,11 @@ fn a_relaunch_makes_void_what_was_under_way_with_litestream() {
     town.look(1, true);
     town.look(2, true);
     town.look(6, false);
-    assert_eq!((town.standing(1), town.standing(4)), (COMING, Standing::Going));
+    assert_eq!((town.membership(1), town.membership(4)), (COMING, Membership::Going));
     town.die();
     town.up();
     assert_eq!(town.here(), here(&[(2, 2), (3, 3), (4, 4)]));
-    assert_eq!((town.standing(1), town.standing(6)), (Standing::Outside, Standing::Outside));
+    assert_eq!((town.membership(1), town.membership(6)), (Membership::Outside, Membership::Outside));
     assert_eq!((town.probes.len(), town.looks.len()), (0, 1), "only who is looked at is not Litestream's");
     town.answer(&[(1, 1), (2, 12), (3, 13), (5, 5), (6, 6)], false);
     town.all_go_well();
@@ -418,13 +418,13 @@ fn nothing_is_let_go_while_the_app_does_not_run() {
     town.answer(&[(1, 11), (2, 2)], false);
     town.die();
     town.answer(&[(1, 11), (3, 3)], false);
-    assert_eq!((town.standing(1), town.standing(2)), (Standing::Here, Standing::Here));
+    assert_eq!((town.membership(1), town.membership(2)), (Membership::Here, Membership::Here));
     town.look(1, true);
-    assert_eq!((town.standing(1), town.all.under_way().count()), (Standing::Here, 1));
+    assert_eq!((town.membership(1), town.all.under_way().count()), (Membership::Here, 1));
     town.look(3, true);
     assert_eq!(
-        town.standing(3),
-        if town.machine.phase() == Phase::Stopping { COMING } else { Standing::Outside }
+        town.membership(3),
+        if town.machine.phase() == Phase::Stopping { COMING } else { Membership::Outside }
     );
 }
 
@@ -489,7 +489,7 @@ fn a_stop_sends_back_what_no_new_place_has_confirmed() {
         } else {
             assert_eq!(town.did(&Step::RegisterAgain(Db(2), said((1, 1)))), 1);
         }
-        assert_eq!((town.standing(1), town.locked[&town.at(1)]), (COMING, said((1, 1))), "{far}");
+        assert_eq!((town.membership(1), town.locked[&town.at(1)]), (COMING, said((1, 1))), "{far}");
         town.register(1, true);
         assert_eq!(town.end(), 0, "{far}");
         let back = Step::GoBack { from: said((1, 2)), to: said((1, 1)), why: Why::Unconfirmed };
@@ -539,9 +539,9 @@ fn a_stop_sends_nobody_where_another_is() {
 fn what_appears_in_a_folder_is_litestreams_at_once() {
     let mut town = Town::new(&[]);
     town.find(1, true);
-    assert_eq!(town.standing(1), Standing::Coming { awaited: false });
+    assert_eq!(town.membership(1), Membership::Coming { awaited: false });
     town.answer(&[], false);
-    assert_eq!(town.standing(1), Standing::Coming { awaited: false }, "no answer names it");
+    assert_eq!(town.membership(1), Membership::Coming { awaited: false }, "no answer names it");
     town.register(1, true);
     town.answer(&[(1, 1)], false);
     assert_eq!((town.here(), town.all.under_way().count()), (here(&[(1, own(1))]), 0), "it stays there");
@@ -553,17 +553,17 @@ fn what_appears_and_fails_counts_until_it_is_taken_in_or_gone() {
     // Another has its place; then another keeper has it; then Litestream refuses.
     town.find(1, true);
     let db = town.at(1);
-    assert_eq!(town.standing(1), Standing::Outside);
+    assert_eq!(town.membership(1), Membership::Outside);
     town.answer(&[], false);
     town.all_go_well();
     town.is_anothers = true;
     town.find(1, true);
-    assert_eq!(town.standing(1), Standing::Outside);
+    assert_eq!(town.membership(1), Membership::Outside);
     town.find(1, true);
     town.register(1, false);
     assert_eq!(
-        (town.standing(1), town.at(1), town.locked.len()),
-        (Standing::Outside, db, 0),
+        (town.membership(1), town.at(1), town.locked.len()),
+        (Membership::Outside, db, 0),
         "it lags since then"
     );
     town.find(1, true);
@@ -576,7 +576,7 @@ fn what_appears_and_fails_counts_until_it_is_taken_in_or_gone() {
         if !refused {
             town.register(1, false);
         }
-        assert_eq!(town.standing(1), Standing::Outside);
+        assert_eq!(town.membership(1), Membership::Outside);
         assert_eq!(town.end(), 74);
     }
 }
@@ -599,9 +599,9 @@ fn what_cannot_be_replicated_in_its_folder_counts_until_it_is_gone() {
     let mut town = Town::new(&[]);
     town.find(1, false);
     town.find(1, false);
-    assert_eq!((town.standing(1), town.all.known().count()), (Standing::Outside, 1));
+    assert_eq!((town.membership(1), town.all.known().count()), (Membership::Outside, 1));
     town.answer(&[], false);
-    assert_eq!(town.standing(1), Standing::Outside);
+    assert_eq!(town.membership(1), Membership::Outside);
     town.vanish(1);
     assert_eq!(town.all.known().count(), 0);
     town.find(1, false);
@@ -617,11 +617,15 @@ fn what_is_named_and_appears_in_a_folder_is_taken_there() {
     let mut town = Town::new(&[]);
     town.answer(&[(1, 1)], false);
     town.find(1, true);
-    assert_eq!((town.looks.len(), town.standing(1)), (0, COMING));
+    assert_eq!((town.looks.len(), town.membership(1)), (0, COMING));
     town.answer(&[(2, 2)], false);
     town.stop();
     town.find(2, true);
-    assert_eq!((town.looks.len(), town.standing(2)), (1, Standing::Outside), "at the end it stays as it is");
+    assert_eq!(
+        (town.looks.len(), town.membership(2)),
+        (1, Membership::Outside),
+        "at the end it stays as it is"
+    );
 }
 
 #[test]

@@ -6,7 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::town::Town;
-use crate::core::machine::Standing;
+use crate::core::machine::Membership;
 use crate::core::{ExitCode, Phase};
 
 #[derive(Clone, Debug)]
@@ -168,7 +168,7 @@ proptest! {
         }
         let code = town.code.map(ExitCode::get);
         prop_assert!(code.is_some(), "no end in {:?}", town.machine.phase());
-        let is_outside = |db| town.machine.standing(db) == Some(Standing::Outside);
+        let is_outside = |db| town.machine.membership(db) == Some(Membership::Outside);
         if town.all.known().any(is_outside) {
             prop_assert_eq!(code, Some(74));
         }

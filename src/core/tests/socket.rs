@@ -65,7 +65,7 @@ impl World {
         }
         self.after(RETRY, Due::Gate(gate));
         if self.answers() {
-            self.dbs.parted().into_iter().for_each(|db| self.tell(Event::Parted(db)));
+            self.dbs.diverged().into_iter().for_each(|db| self.tell(Event::Diverged(db)));
         }
         if self.dbs.replica == Replica::Refuses && self.answers() {
             self.tell(Event::GateRefused);
@@ -77,8 +77,8 @@ impl World {
             return;
         }
         if self.plan.confirms && (!self.answers() || !self.dbs.upload(db, u64::MAX)) {
-            if self.answers() && self.dbs.rows[db.0].parted {
-                self.tell(Event::Parted(db));
+            if self.answers() && self.dbs.rows[db.0].diverged {
+                self.tell(Event::Diverged(db));
             }
             return self.after(RETRY, Due::Drain(drain, db));
         }
@@ -105,8 +105,8 @@ impl World {
             return self.after(RETRY, Due::Confirm(launch, db, rows));
         }
         let ok = asked.is_some() && self.dbs.upload(db, rows);
-        if asked.is_some() && self.dbs.rows[db.0].parted {
-            self.tell(Event::Parted(db));
+        if asked.is_some() && self.dbs.rows[db.0].diverged {
+            self.tell(Event::Diverged(db));
         }
         self.tell(Event::Confirmed { db, ok });
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use super::plan::policy;
-use crate::core::machine::Standing;
+use crate::core::machine::Membership;
 use crate::core::{
     Action, Db, Ended, Event, ExitCode, Machine, Note, Phase, Policy, Reconciliation, Step, Turn, Wanted,
 };
@@ -226,7 +226,7 @@ impl Town {
     pub(super) fn unregistered(&mut self, db: Db, ok: bool) {
         if self.unregistering.remove(&db) {
             // What was only coming is always let go.
-            let ok = ok || self.all.standing(db) == Some(Standing::Leaving);
+            let ok = ok || self.all.membership(db) == Some(Membership::Leaving);
             self.turn(Turn::Unregistered { db, result: if ok { Ok(()) } else { Err("unregister") } });
         }
     }
@@ -325,7 +325,7 @@ impl Town {
 
     /// What Litestream has is let go only if it is named no more, or its other place can have it.
     fn check_dropped(&self, db: Db) {
-        if let (Some(said), Some(Standing::Here)) = (self.locked.get(&db), self.machine.standing(db)) {
+        if let (Some(said), Some(Membership::Here)) = (self.locked.get(&db), self.machine.membership(db)) {
             let is_named = self.named.contains_key(&said.file);
             assert!(!is_named || self.good == Some(db), "{said:?} is let go for nothing");
         }
@@ -333,7 +333,7 @@ impl Town {
 
     /// Who was on its way from one place to another is launched at one of them.
     fn check_launched(&self) {
-        for db in self.all.known().filter(|db| self.all.standing(*db) == Some(Standing::Outside)) {
+        for db in self.all.known().filter(|db| self.all.membership(*db) == Some(Membership::Outside)) {
             let Some(place) = self.all.place_before(db) else { continue };
             let is_taken = |(other, there): (&Db, &Said)| *other != db && there.collides(place);
             let is_free = !self.locked.iter().any(is_taken) && !self.anothers.contains(&db);
@@ -414,9 +414,9 @@ impl Town {
         }
         let known = self.machine.known().chain(self.all.known()).filter(|db| db.0 > 0);
         for db in known.collect::<BTreeSet<_>>() {
-            let (one, two) = (self.all.standing(db), self.machine.standing(db));
+            let (one, two) = (self.all.membership(db), self.machine.membership(db));
             assert_eq!(one, two, "{db:?} {:?}", self.all.get(db));
-            let has = one.is_some_and(|standing| standing != Standing::Outside);
+            let has = one.is_some_and(|membership| membership != Membership::Outside);
             assert_eq!(self.locked.contains_key(&db), has, "{db:?}");
         }
         let mut files: Vec<u8> = self.all.known().filter_map(|db| Some(self.all.get(db)?.file)).collect();
@@ -438,12 +438,12 @@ impl Town {
 
     /// What Litestream has, by file.
     pub(super) fn here(&self) -> BTreeMap<u8, u8> {
-        let is_here = |(db, _): &(&Db, &Said)| self.all.standing(**db) == Some(Standing::Here);
+        let is_here = |(db, _): &(&Db, &Said)| self.all.membership(**db) == Some(Membership::Here);
         self.locked.iter().filter(is_here).map(|(_, said)| (said.file, said.place)).collect()
     }
 
-    pub(super) fn standing(&self, file: u8) -> Standing {
-        self.all.standing(self.at(file)).unwrap()
+    pub(super) fn membership(&self, file: u8) -> Membership {
+        self.all.membership(self.at(file)).unwrap()
     }
 
     /// Whatever is under way goes well, until nothing is.

@@ -384,7 +384,7 @@ impl World {
         self.launches += 1;
         self.kills = 0;
         for rows in &mut self.dbs.rows {
-            (rows.replaced, rows.parted, rows.known) = (false, false, rows.here && !rows.outside);
+            (rows.replaced, rows.diverged, rows.known) = (false, false, rows.here && !rows.outside);
         }
         let launch = self.launches;
         if self.plan.damaged == Some(launch) {

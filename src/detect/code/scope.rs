@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::parser::{Argument, Expr};
 use super::source::Source;
 use super::value::{MAX_WEIGHT, Value, flat, joined, method, parent};
-use crate::detect::place;
+use crate::detect::path;
 
 /// Names of the environment.
 const ENVIRONMENTS: [&str; 7] =
@@ -165,7 +165,7 @@ impl<'a> Scope<'a> {
     }
 
     fn variable(&self, name: &str, default: Option<Value>) -> Value {
-        if !place::is_name(name) {
+        if !path::is_name(name) {
             return Value::Unknown;
         }
         if self.keep_variables {
@@ -197,7 +197,7 @@ impl<'a> Scope<'a> {
             "Rails.root" | "Dir.pwd" | "Path.cwd" => Value::Text(".".to_owned()),
             "__FILE__" | "__file__" | "__ENV__.file" => Value::Text(self.file.clone()),
             "__dir__" | "__DIR__" | "__dirname" | "import.meta.dirname" => {
-                Value::Text(place::parent(&self.file))
+                Value::Text(path::parent(&self.file))
             }
             _ => self.member(name, &[]),
         }
@@ -277,7 +277,7 @@ impl<'a> Scope<'a> {
                 // `Path(__file__).resolve().parents[1]`, which `parents` has left as the file itself.
                 Value::Text(path) if matches!(of, Expr::Member(_, name) if name == "parents") => {
                     let levels = key.parse().unwrap_or(0).min(16);
-                    Value::Text((0..=levels).fold(path, |path, _: usize| place::parent(&path)))
+                    Value::Text((0..=levels).fold(path, |path, _: usize| path::parent(&path)))
                 }
                 table => table.get(&key).cloned().unwrap_or(Value::Unknown),
             },
@@ -335,7 +335,7 @@ fn path_call(name: &str, values: &[Value]) -> Option<Value> {
     // Laravel joins, whatever the second part begins with.
     let below = |base: &str| {
         let path = if values.is_empty() { String::new() } else { first()? };
-        Some(Value::Text(place::clean(&format!("{base}/{path}"))))
+        Some(Value::Text(path::clean(&format!("{base}/{path}"))))
     };
     let value = match name {
         "database_path" => below("database"),
@@ -345,7 +345,7 @@ fn path_call(name: &str, values: &[Value]) -> Option<Value> {
             Some(joined(&flat(values)))
         }
         "File.expand_path" | "Path.expand" => first().map(|path| match values.get(1).and_then(Value::text) {
-            Some(base) => Value::Text(place::join(&base, &path)),
+            Some(base) => Value::Text(path::join(&base, &path)),
             None => Value::Text(path),
         }),
         "Path" | "pathlib.Path" | "str" | "os.fspath" | "os.path.abspath" | "os.path.realpath"

@@ -1,6 +1,6 @@
 //! What an expression evaluates to.
 
-use crate::detect::place;
+use crate::detect::path;
 
 /// The most that one value may be, in characters and entries; `a = a + a` doubles at every line.
 pub(super) const MAX_WEIGHT: usize = 1 << 16;
@@ -25,7 +25,7 @@ impl Value {
     pub fn text(&self) -> Option<String> {
         match self {
             Self::Text(text) | Self::Number(text) => Some(text.clone()),
-            Self::Unset(name) => Some(place::variable(name)),
+            Self::Unset(name) => Some(path::variable(name)),
             Self::Nothing | Self::Flag(_) | Self::List(_) | Self::Table(_) | Self::Unknown => None,
         }
     }
@@ -66,7 +66,7 @@ impl Value {
 
 /// Names the folder of a path; a variable's folder is not known.
 pub(super) fn parent(path: &str) -> Value {
-    if place::has_variable(place::name(path)) { Value::Unknown } else { Value::Text(place::parent(path)) }
+    if path::has_variable(path::name(path)) { Value::Unknown } else { Value::Text(path::parent(path)) }
 }
 
 /// Joins paths; an absolute one replaces those before it.
@@ -76,7 +76,7 @@ pub(super) fn joined(parts: &[Value]) -> Value {
         let Some(part) = part.text() else { return Value::Unknown };
         path = Some(match path {
             Some(path) if path.len() + part.len() > MAX_WEIGHT => return Value::Unknown,
-            Some(path) => place::join(&path, &part),
+            Some(path) => path::join(&path, &part),
             None => part,
         });
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::detect::{place, shell};
+use crate::detect::{path, shell};
 
 /// What runs a command that is one line.
 pub(in crate::detect) const SHELL: [&str; 2] = ["/bin/sh", "-c"];
@@ -71,9 +71,9 @@ impl Image {
         if !self.is_there || self.sets_workdir {
             return self.workdir.clone().or(usual);
         }
-        let is_whole = |(from, to): &&(String, String)| place::clean(from) == "." && to.starts_with('/');
+        let is_whole = |(from, to): &&(String, String)| path::clean(from) == "." && to.starts_with('/');
         if let Some((_, to)) = self.copies.iter().find(is_whole) {
-            return Some(place::clean(to));
+            return Some(path::clean(to));
         }
         if self.is_where_it_copies() {
             return Some(self.base_folder().to_owned());
@@ -85,15 +85,15 @@ impl Image {
                 let texts: Vec<&str> = first.iter().map(|word| word.text.as_str()).collect();
                 match texts.as_slice() {
                     ["cd", folder, ..] => Some((*folder).to_owned()),
-                    ["exec", program, ..] | [program, ..] => Some(place::parent(program)),
+                    ["exec", program, ..] | [program, ..] => Some(path::parent(program)),
                     [] => None,
                 }
             }
-            [program, ..] => Some(place::parent(program)),
+            [program, ..] => Some(path::parent(program)),
             [] => None,
         };
         let is_own = |folder: &String| {
-            folder.starts_with('/') && !SYSTEM.iter().any(|system| place::is_below(folder, system))
+            folder.starts_with('/') && !SYSTEM.iter().any(|system| path::is_below(folder, system))
         };
         own.filter(is_own).or(usual)
     }
@@ -111,21 +111,21 @@ impl Image {
 
     /// Finds the folder of the base image, if that is a known one.
     fn base_folder(&self) -> &'static str {
-        let name = place::name(&self.base);
+        let name = path::name(&self.base);
         let name = name.split([':', '@']).next().unwrap_or(name);
         BASES.iter().find(|(base, _)| *base == name).map_or("/", |(_, folder)| folder)
     }
 
     /// Tells whether it is built on an image of this name.
     pub fn is_built_on(&self, name: &str) -> bool {
-        place::name(&self.base).split([':', '@']).next() == Some(name)
+        path::name(&self.base).split([':', '@']).next() == Some(name)
     }
 
     /// Finds the path of a file of the project in it, if an instruction copies that, or a folder that it is in.
     pub fn place_of(&self, file: &str) -> Option<String> {
-        let file = place::clean(file);
+        let file = path::clean(file);
         let place = |(from, to): &(String, String)| {
-            let from = place::clean(from.trim_start_matches('/'));
+            let from = path::clean(from.trim_start_matches('/'));
             let to = if to.starts_with('/') {
                 to.clone()
             } else {
@@ -133,13 +133,13 @@ impl Image {
             };
             if from == file {
                 let is_folder = to.ends_with('/') || to.ends_with("/.");
-                return Some(if is_folder { format!("{to}/{}", place::name(&file)) } else { to });
+                return Some(if is_folder { format!("{to}/{}", path::name(&file)) } else { to });
             }
             // `COPY . TO` does not count: the file may be younger than the image, or ignored.
             let rest = file.strip_prefix(&from)?.strip_prefix('/')?;
             Some(format!("{to}/{rest}"))
         };
-        self.copies.iter().find_map(place).map(|path| place::clean(&path))
+        self.copies.iter().find_map(place).map(|path| path::clean(&path))
     }
 }
 
@@ -222,8 +222,8 @@ impl Stages {
         image.sets_workdir = true;
         let path = filled(unquoted(rest), &[&image.env, &self.arguments]);
         image.workdir = path.and_then(|path| match path.starts_with('/') {
-            true => Some(place::clean(&path)),
-            false => before.map(|before| place::join(&before, &path)),
+            true => Some(path::clean(&path)),
+            false => before.map(|before| path::join(&before, &path)),
         });
     }
 }
@@ -234,12 +234,12 @@ fn unquoted(text: &str) -> &str {
 
 /// Fills in the variables of a text, if all of them are known.
 fn filled(text: &str, known: &[&BTreeMap<String, String>]) -> Option<String> {
-    let marked = place::with_variables(text);
+    let marked = path::with_variables(text);
     if marked.contains('$') {
         return None;
     }
     let value = |name: &str| known.iter().find_map(|known| known.get(name)).cloned();
-    place::pieces(&marked)
+    path::pieces(&marked)
         .into_iter()
         .map(|piece| piece.map_or_else(value, |literal| Some(literal.to_owned())))
         .collect()

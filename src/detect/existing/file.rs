@@ -2,7 +2,7 @@
 
 use serde_yaml::Value as Yaml;
 
-use crate::detect::place;
+use crate::detect::path;
 use crate::detect::project::Project;
 
 /// Where a configuration is looked for, in each folder.
@@ -21,7 +21,7 @@ impl File {
     /// Finds the first of these files in the nearest folder that has one.
     pub fn nearest(project: &Project<'_>, files: &[&str]) -> Option<Self> {
         project.upwards().into_iter().find_map(|up| {
-            let names: Vec<String> = files.iter().map(|file| place::join(or_here(&up), file)).collect();
+            let names: Vec<String> = files.iter().map(|file| path::join(or_here(&up), file)).collect();
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
             let (name, text) = project.first_text(&names)?;
             Some(Self { name, up, text })
@@ -30,7 +30,7 @@ impl File {
 
     /// Reads it, with its variables marked.
     pub fn yaml(&self, project: &Project<'_>) -> Option<Yaml> {
-        project.yaml(&self.name, &place::with_variables(&self.text))
+        project.yaml(&self.name, &path::with_variables(&self.text))
     }
 }
 
@@ -45,10 +45,10 @@ pub(super) fn databases(yaml: &Yaml) -> impl Iterator<Item = &Yaml> {
 
 /// Writes a path of a configuration in the folder `up` as the tree has it.
 pub(super) fn in_folder(project: &Project<'_>, up: &str, path: &str) -> String {
-    if place::begins_with_variable(path) || path.starts_with('~') {
+    if path::begins_with_variable(path) || path.starts_with('~') {
         return path.to_owned();
     }
-    project.relative(&place::join(or_here(up), path))
+    project.relative(&path::join(or_here(up), path))
 }
 
 /// Splits a command, in either form; a line that only a shell can read has no words.
@@ -64,7 +64,7 @@ pub(super) fn words(value: Option<&Yaml>) -> Option<Vec<String>> {
 /// Notes that a configuration above the project is for other databases.
 pub(in crate::detect) fn of_others(file: &str, paths: &[String]) -> String {
     const MOST: usize = 3;
-    let mut shown: Vec<String> = paths.iter().take(MOST).map(|path| place::shown(path)).collect();
+    let mut shown: Vec<String> = paths.iter().take(MOST).map(|path| path::shown(path)).collect();
     let more = paths.len().saturating_sub(MOST);
     shown.extend((more > 0).then(|| format!("{more} more")));
     format!("{file} is for other databases ({}), and was not used", shown.join(", "))

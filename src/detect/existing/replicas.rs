@@ -6,7 +6,7 @@ use super::file::{File, databases, in_folder, of_others, words};
 use crate::detect::database::Replica;
 use crate::detect::found::Found;
 use crate::detect::project::Project;
-use crate::detect::{Setting, place};
+use crate::detect::{Setting, path};
 use crate::secrets::is_secret_name;
 
 /// Keys of 0.3 that 0.5 does not have at a replica; `age` it refuses.
@@ -55,7 +55,7 @@ fn carry_one(project: &Project<'_>, file: &File, entry: &Yaml, found: &mut Found
     let Some(database) = found.databases.iter_mut().find(|database| same(&database.path)) else {
         // A file above the project has databases of others.
         if file.up.is_empty() {
-            let path = place::shown(&path);
+            let path = path::shown(&path);
             project.note(format!("{shown} has {path}, which is not among the databases that were found"));
         }
         return false;
@@ -83,7 +83,7 @@ pub(in crate::detect) fn several(project: &Project<'_>, source: &str, alias: &st
 }
 
 fn carry_command(project: &Project<'_>, shown: &str, exec: &Yaml, found: &mut Found) {
-    match words(Some(exec)).filter(|words| !words.iter().any(|word| place::has_variable(word))) {
+    match words(Some(exec)).filter(|words| !words.iter().any(|word| path::has_variable(word))) {
         Some(words) => {
             found.command = words;
             found.has_own_command = true;
@@ -103,11 +103,8 @@ fn rebase(project: &Project<'_>, up: &str, settings: &mut [(String, Setting)]) {
     for (key, value) in settings.iter_mut().filter(|_| is_folder && !up.is_empty()) {
         if let (true, Setting::Text(path)) = (key == "path", value) {
             let whole = in_folder(project, up, path);
-            *path = if place::is_outside(&whole) || whole.starts_with('~') {
-                whole
-            } else {
-                format!("./{whole}")
-            };
+            *path =
+                if path::is_outside(&whole) || whole.starts_with('~') { whole } else { format!("./{whole}") };
         }
     }
 }
@@ -145,7 +142,7 @@ fn beside(like: &[(String, Setting)], name: &str) -> Option<Replica> {
     let sibling = |path: &str| match path.trim_end_matches('/').rsplit_once('/') {
         Some((before, _)) => format!("{before}/{name}"),
         // A variable is a path of its own, and a path below it would lie inside of that replica.
-        None if path.is_empty() || !place::has_variable(path) => name.to_owned(),
+        None if path.is_empty() || !path::has_variable(path) => name.to_owned(),
         None => format!("{path}-{name}"),
     };
     let mut replica: Replica =
@@ -190,7 +187,7 @@ pub(in crate::detect) fn replica_of(
     for (key, value) in settings {
         let key = key.replace('_', "-");
         match value {
-            _ if !place::is_name(&key.replace('-', "_")) => {
+            _ if !path::is_name(&key.replace('-', "_")) => {
                 project.note(format!("{source}: a setting was left out, its name is none of Litestream's"));
             }
             _ if OLD.contains(&key.as_str()) => {
@@ -200,12 +197,12 @@ pub(in crate::detect) fn replica_of(
             }
             None => project.note(format!("{source}: {key} was left out, its value cannot be read here")),
             Some(Setting::Text(text)) if text.is_empty() => {}
-            Some(Setting::Text(text)) if is_secret_name(&key) && !place::has_variable(&text) => {
+            Some(Setting::Text(text)) if is_secret_name(&key) && !path::has_variable(&text) => {
                 let name = format!("LITESTREAM_{}", key.replace('-', "_").to_uppercase());
                 project.note(format!(
                     "{source}: the value of {key} was not copied, put it into the variable {name}"
                 ));
-                replica.push((key, Setting::Text(place::variable(&name))));
+                replica.push((key, Setting::Text(path::variable(&name))));
             }
             Some(value) => replica.push((key, value)),
         }

@@ -5,7 +5,7 @@ use serde_yaml::Value as Yaml;
 use super::file::{FILES, File, databases, in_folder, words};
 use crate::detect::found::Found;
 use crate::detect::project::Project;
-use crate::detect::{Database, Framework, Setting, place, start};
+use crate::detect::{Database, Framework, Setting, path, start};
 
 /// Reads a configuration as what was found: all that it may lack is the app's command.
 pub(in crate::detect) fn read(project: &Project<'_>) -> Option<Found> {
@@ -21,7 +21,7 @@ pub(in crate::detect) fn read(project: &Project<'_>) -> Option<Found> {
         };
         let path = path.trim_start_matches("sqlite3://").trim_start_matches("sqlite://");
         found.written_paths.push(path.to_owned());
-        let mut database = Database::new(place::stem(path), in_folder(project, &file.up, path));
+        let mut database = Database::new(path::stem(path), in_folder(project, &file.up, path));
         let replica = entry.get("replica").or_else(|| entry.get("replicas")?.get(0));
         if let Some(settings) = replica.and_then(Yaml::as_mapping) {
             let pairs = settings
@@ -70,17 +70,15 @@ pub(in crate::detect) fn covers(project: &Project<'_>, above: &Found, found: &Fo
 fn filled(project: &Project<'_>, path: &str) -> String {
     let piece = |piece: Result<&str, &str>| match piece {
         Ok(literal) => literal.to_owned(),
-        Err(name) => {
-            project.variable_and_file(name).map_or_else(|| place::variable(name), |(value, _)| value)
-        }
+        Err(name) => project.variable_and_file(name).map_or_else(|| path::variable(name), |(value, _)| value),
     };
-    place::pieces(path).into_iter().map(piece).collect()
+    path::pieces(path).into_iter().map(piece).collect()
 }
 
 /// Tells whether a configuration's path, in which a `*` is any name, is this database. A path that begins with a variable
 /// that is not set here may be in any folder.
 fn names(path: &str, own: &str) -> bool {
-    let ends = match place::pieces(path).as_slice() {
+    let ends = match path::pieces(path).as_slice() {
         [Err(_), Ok(rest)] => rest.strip_prefix('/'),
         _ => None,
     };
@@ -112,7 +110,7 @@ fn is_like(pattern: &str, name: &str) -> bool {
 /// app's variables by their names, one of which may be called `env`.
 fn variables(yaml: &Yaml, is_env: bool, found: &mut Vec<String>) {
     let mut take = |text: &str| {
-        for name in place::variables(text) {
+        for name in path::variables(text) {
             if !found.iter().any(|known| known == name) {
                 found.push(name.to_owned());
             }
@@ -122,9 +120,9 @@ fn variables(yaml: &Yaml, is_env: bool, found: &mut Vec<String>) {
         Yaml::String(text) => take(text),
         Yaml::Sequence(items) => items.iter().for_each(|item| variables(item, false, found)),
         Yaml::Mapping(entries) => {
-            let named = entries.get("env").and_then(Yaml::as_str).filter(|name| place::is_name(name));
+            let named = entries.get("env").and_then(Yaml::as_str).filter(|name| path::is_name(name));
             if let Some(name) = named.filter(|_| !is_env && entries.get("default").is_none()) {
-                take(&place::variable(name));
+                take(&path::variable(name));
             }
             for (key, value) in entries {
                 variables(key, false, found);

@@ -6,7 +6,7 @@ use super::settings::Settings;
 use crate::detect::code::Value;
 use crate::detect::database::foreign;
 use crate::detect::found::Found;
-use crate::detect::place::{self, Slashes};
+use crate::detect::path::{self, Slashes};
 use crate::detect::project::Project;
 use crate::detect::write::scalar;
 use crate::detect::{Framework, Question, Setting, existing};
@@ -114,7 +114,7 @@ fn litestream(project: &Project<'_>, own: &Value, found: &mut Found) {
     for (alias, url) in own.get("vfs").map(Value::entries).unwrap_or_default() {
         // `max_lag_seconds` stands among the aliases.
         if let Value::Text(url) = url {
-            found.vfs.push((alias.clone(), place::with_variables(url)));
+            found.vfs.push((alias.clone(), path::with_variables(url)));
         }
     }
     let list = |key: &str| match own.get(key) {
@@ -141,11 +141,11 @@ fn litestream(project: &Project<'_>, own: &Value, found: &mut Found) {
 fn replicate(project: &Project<'_>, entry: &Value, found: &mut Found) {
     let Some(path) = entry.get("path").and_then(Value::text) else { return };
     let by_alias = found.databases.iter().position(|database| database.alias == path);
-    let file = project.relative(&place::clean(&path));
+    let file = project.relative(&path::clean(&path));
     let known = by_alias.or_else(|| found.databases.iter().position(|known| known.path == file));
     let index = known.unwrap_or(found.databases.len());
     if known.is_none() {
-        found.databases.extend(project.database(place::stem(&path), &path, ".", Slashes::Four));
+        found.databases.extend(project.database(path::stem(&path), &path, ".", Slashes::Four));
     }
     let Some(database) = found.databases.get_mut(index) else { return };
     let first = match entry.get("replicas") {
@@ -176,7 +176,7 @@ fn commands(project: &Project<'_>, settings: &Settings, module: &str, is_told: b
     let told: &[&str] = if is_told { &[&told] } else { &[] };
     let migrate: &[&[&str]] = &[&[&["python", "manage.py", "migrate", "--noinput"], told].concat()];
     let exec = settings.litestream.get("exec").and_then(Value::text).and_then(|line| shlex::split(&line));
-    let exec = exec.filter(|words| !words.is_empty() && !words.iter().any(|word| place::has_variable(word)));
+    let exec = exec.filter(|words| !words.is_empty() && !words.iter().any(|word| path::has_variable(word)));
     let (wsgi, asgi) = (server(&settings.wsgi, "wsgi"), server(&settings.asgi, "asgi"));
     if let Some(exec) = exec {
         found.start(&exec.iter().map(String::as_str).collect::<Vec<_>>(), migrate);
@@ -200,7 +200,7 @@ fn commands(project: &Project<'_>, settings: &Settings, module: &str, is_told: b
 /// Takes a single value, in which `$NAME` is a variable as it is to Litestream.
 fn setting(value: &Value) -> Option<Setting> {
     match Setting::of(value)? {
-        Setting::Text(text) => Some(Setting::Text(place::with_variables(&text))),
+        Setting::Text(text) => Some(Setting::Text(path::with_variables(&text))),
         plain @ Setting::Plain(_) => Some(plain),
     }
 }

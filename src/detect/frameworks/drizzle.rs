@@ -3,7 +3,7 @@
 use crate::detect::code::{Language, Scope, Source, Value};
 use crate::detect::database::foreign;
 use crate::detect::found::Found;
-use crate::detect::place::Slashes;
+use crate::detect::path::Slashes;
 use crate::detect::project::Project;
 use crate::detect::{Framework, existing, start};
 

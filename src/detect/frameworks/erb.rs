@@ -1,7 +1,7 @@
 //! The ERB templates in Rails' YAML, without Ruby.
 
 use crate::detect::code::{Expr, Language, Scope, Source, Value};
-use crate::detect::place;
+use crate::detect::path;
 use crate::detect::tree::MAX_FILE;
 
 /// The text that a template becomes, and the code in it that could not be evaluated.
@@ -14,7 +14,7 @@ pub(super) struct Rendered {
 impl Rendered {
     /// Finds code in a part of the text that could not be evaluated.
     pub fn unknown_in(&self, text: &str) -> Option<&str> {
-        let number = place::variables(text).find_map(|name| name.strip_prefix("<%="))?;
+        let number = path::variables(text).find_map(|name| name.strip_prefix("<%="))?;
         Some(self.unknown.get(number.parse::<usize>().ok()?)?.1.as_str())
     }
 }
@@ -79,7 +79,7 @@ impl Rendered {
                 None => {
                     // Its number stands for it, as a variable that no environment has: the code itself could be
                     // anything to YAML.
-                    self.text.push_str(&place::variable(&format!("<%={}", self.unknown.len())));
+                    self.text.push_str(&path::variable(&format!("<%={}", self.unknown.len())));
                     self.unknown.push((line, trimmed(code).to_owned()));
                 }
             },
@@ -149,7 +149,7 @@ mod unit {
         let mut scope = Scope::new("config/database.yml", &env);
         scope.set("Rails.env", Value::Text("production".into()));
         let rendered = render(template, &mut scope);
-        (place::shown(&rendered.text), rendered.unknown)
+        (path::shown(&rendered.text), rendered.unknown)
     }
 
     #[test]

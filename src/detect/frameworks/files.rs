@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::detect::found::Found;
-use crate::detect::place::{self, Slashes};
+use crate::detect::path::{self, Slashes};
 use crate::detect::project::Project;
 use crate::detect::spare::Spare;
 use crate::detect::walk::{self, Ended, MAX_FILE_DEPTH};
@@ -48,8 +48,8 @@ fn take(project: &Project<'_>, file: &Path, found: &mut Found) {
         project.note(format!("{} was skipped: its path is not UTF-8, which YAML must be", file.display()));
         return;
     };
-    let path = place::clean(path);
-    let stem = place::stem(&path).to_owned();
+    let path = path::clean(path);
+    let stem = path::stem(&path).to_owned();
     let taken = |alias: &str| found.databases.iter().any(|database| database.alias == alias);
     let alias = if taken(&stem) { path.clone() } else { stem };
     // With `./` it is a path and no URL: `file:x` may be a name.

@@ -3,7 +3,7 @@
 use crate::detect::code::{Language, Scope, Source, Value};
 use crate::detect::database::{Replica, foreign, text_of};
 use crate::detect::found::Found;
-use crate::detect::place::{self, Slashes};
+use crate::detect::path::{self, Slashes};
 use crate::detect::project::Project;
 use crate::detect::{Framework, Setting, existing, start};
 
@@ -62,7 +62,7 @@ fn connection(project: &Project<'_>, name: &str, settings: &Value, is_default: b
     if name == "sqlite" && !is_default {
         return;
     }
-    let is_set = |text: &String| !text.is_empty() && !place::has_variable(text);
+    let is_set = |text: &String| !text.is_empty() && !path::has_variable(text);
     let Some(database) = text("url").filter(is_set).or_else(|| text("database")) else {
         return project.note(format!(
             "{name} was skipped: its path cannot be read without PHP; write it into the file by hand"
@@ -180,6 +180,6 @@ fn set_path(settings: &mut Replica, mode: &str, name: &str) {
 
 /// Takes a single value; `['env' => 'NAME']` is a variable as well.
 fn setting(value: &Value) -> Option<Setting> {
-    let named = value.get("env").and_then(Value::text).filter(|name| place::is_name(name));
-    named.map(|name| Setting::Text(place::variable(&name))).or_else(|| Setting::of(value))
+    let named = value.get("env").and_then(Value::text).filter(|name| path::is_name(name));
+    named.map(|name| Setting::Text(path::variable(&name))).or_else(|| Setting::of(value))
 }

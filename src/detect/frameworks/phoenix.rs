@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::detect::code::{Expr, Language, Scope, Source};
 use crate::detect::found::Found;
-use crate::detect::place::Slashes;
+use crate::detect::path::Slashes;
 use crate::detect::project::Project;
 use crate::detect::{Entry, Framework, existing};
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::detect::found::Found;
-use crate::detect::place::{self, Slashes};
+use crate::detect::path::{self, Slashes};
 use crate::detect::project::Project;
 use crate::detect::{Framework, existing};
 
@@ -20,7 +20,7 @@ pub(in crate::detect) fn is_here(project: &Project<'_>) -> bool {
 /// Tells whether only the image has the program, as in PocketBase's own documentation.
 fn is_in_image(project: &Project<'_>) -> bool {
     let image = &project.deployment().image;
-    let is_program = |word: &String| place::name(word) == "pocketbase";
+    let is_program = |word: &String| path::name(word) == "pocketbase";
     let starts = || {
         image
             .start()
@@ -53,12 +53,12 @@ pub(in crate::detect) fn read(project: &Project<'_>) -> Option<Found> {
     let mut found = Found::new(Framework::PocketBase, project.in_tree("pb_data"));
     let folder = data(project);
     let folder = match project.deployment().image.folder(Some("/pb")) {
-        Some(own) if place::is_below(&folder, &own) && folder != own && own != "/" => {
+        Some(own) if path::is_below(&folder, &own) && folder != own && own != "/" => {
             folder[own.len() + 1..].to_owned()
         }
         _ => folder,
     };
-    let file = |name: &str| place::join(&folder, name);
+    let file = |name: &str| path::join(&folder, name);
     if folder == "pb_data" && !project.has(DATA) {
         project.note("pb_data is not there yet: these are PocketBase's own names for its databases");
     }

@@ -6,7 +6,7 @@ use crate::database_url::{PRISMA_CONFIGS as CONFIGS, prisma_schemas};
 use crate::detect::code::{Language, Scope, Source, Value};
 use crate::detect::database::foreign;
 use crate::detect::found::Found;
-use crate::detect::place::{self, Slashes};
+use crate::detect::path::{self, Slashes};
 use crate::detect::project::Project;
 use crate::detect::{Framework, Kind, existing, start};
 
@@ -29,12 +29,11 @@ pub(in crate::detect) fn read(project: &Project<'_>) -> Option<Found> {
         let source = Source::new(text, Language::JavaScript);
         let scope = Scope::new(file, &env);
         let first = |key: &str| scope.first(&source, key);
-        schema = first("schema")
-            .and_then(|value| value.text())
-            .map(|path| place::join(&place::parent(file), &path));
+        schema =
+            first("schema").and_then(|value| value.text()).map(|path| path::join(&path::parent(file), &path));
         url = first("datasource").and_then(|table| table.get("url").cloned());
         // Since Prisma 7, relative to the configuration; before, to the schema.
-        base = place::parent(file);
+        base = path::parent(file);
     }
     let candidates = schema.clone().into_iter().chain(schemas(project)).collect::<Vec<_>>();
     let (file, text) = candidates.iter().find_map(|path| schema_text(project, path))?;
@@ -57,7 +56,7 @@ pub(in crate::detect) fn read(project: &Project<'_>) -> Option<Found> {
         // Prisma's own expressions are JavaScript's.
         let scope = Scope::new(&file, &env);
         url = Some(scope.value(&Source::new(&text, Language::JavaScript).expression()));
-        base = place::parent(&file);
+        base = path::parent(&file);
     }
     match url.map(|url| (url.text(), url)) {
         Some((_, Value::Unset(variable))) => project.note(format!(

@@ -6,7 +6,7 @@ use super::erb;
 use crate::detect::code::{Asked, Scope, Value};
 use crate::detect::database::foreign;
 use crate::detect::found::Found;
-use crate::detect::place::{self, Named, Slashes};
+use crate::detect::path::{self, Named, Slashes};
 use crate::detect::project::Project;
 use crate::detect::{Framework, existing, start};
 
@@ -78,7 +78,7 @@ fn note_unknown(project: &Project<'_>, rendered: erb::Rendered, asked: &[Asked],
     let paths: String = found.databases.iter().map(|database| database.path.as_str()).collect();
     for variable in asked.iter().filter(|asked| asked.name.contains("DATABASE") || asked.name.contains("DB_"))
     {
-        if !variable.is_set && !place::variables(&paths).any(|name| name == variable.name) {
+        if !variable.is_set && !path::variables(&paths).any(|name| name == variable.name) {
             project.note(format!("{} is not set here: {FILE}'s own default was taken", variable.name));
         }
     }
@@ -166,7 +166,7 @@ fn file(
     if settings.get("replica").and_then(Yaml::as_bool) == Some(true) {
         return Err("it is a second connection to another database".to_owned());
     }
-    let server = match url.as_deref().map(|url| place::named(url, Slashes::Three)) {
+    let server = match url.as_deref().map(|url| path::named(url, Slashes::Three)) {
         Some(Named::Foreign(scheme)) => Some(foreign(&scheme)),
         Some(Named::File(_) | Named::Either { .. } | Named::Memory) => None,
         None if adapter.contains("sqlite") || adapter == "litedb" => None,
@@ -189,7 +189,7 @@ fn file(
         return Err("it is a database for each tenant; replicate their folder with `dir` and `pattern`, or name them with litekeeper.resolver".to_owned());
     }
     // A URL is no path: its scheme would be a part of the file's name.
-    if let Some(name) = place::variables(&database).next().filter(|_| is_url) {
+    if let Some(name) = path::variables(&database).next().filter(|_| is_url) {
         return Err(format!("{name} is not set here; set it and run init again"));
     }
     Ok(database)

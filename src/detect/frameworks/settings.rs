@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use crate::detect::code::{Expr, Language, Scope, Source, Statement, Value};
-use crate::detect::place;
+use crate::detect::path;
 use crate::detect::project::Project;
 use crate::django::module_files;
 
@@ -97,8 +97,8 @@ fn run(project: &Project<'_>, file: &str, scope: &mut Scope<'_>, left: &mut usiz
 fn import(file: &str, module: &str) -> String {
     let dots = module.chars().take_while(|c| *c == '.').count();
     let path = module.trim_start_matches('.').replace('.', "/");
-    let base = (0..dots).fold(file.to_owned(), |path, _| place::parent(&path));
-    let path = if dots == 0 { path } else { place::join(&base, &path) };
+    let base = (0..dots).fold(file.to_owned(), |path, _| path::parent(&path));
+    let path = if dots == 0 { path } else { path::join(&base, &path) };
     format!("{path}.py")
 }
 
@@ -107,7 +107,7 @@ fn value(json: &Json) -> Value {
         Json::Null => Value::Nothing,
         Json::Bool(flag) => Value::Flag(*flag),
         Json::Number(number) => Value::Number(number.to_string()),
-        Json::String(text) => Value::Text(place::without_marks(text)),
+        Json::String(text) => Value::Text(path::without_marks(text)),
         Json::Array(items) => Value::List(items.iter().map(value).collect()),
         Json::Object(entries) => {
             Value::Table(entries.iter().map(|(key, one)| (key.clone(), value(one))).collect())

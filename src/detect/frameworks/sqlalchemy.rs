@@ -8,7 +8,7 @@ use std::path::Path;
 
 use crate::detect::code::{Expr, Language, Scope, Source, Value};
 use crate::detect::found::Found;
-use crate::detect::place::{self, Named, Slashes};
+use crate::detect::path::{self, Named, Slashes};
 use crate::detect::project::Project;
 use crate::detect::{Framework, existing, start, walk};
 use crate::secrets::mask;
@@ -60,14 +60,14 @@ pub(in crate::detect) fn flask(project: &Project<'_>) -> Option<Found> {
     };
     found.source = project.in_tree(&file);
     let database = project.database("default", &url, &base, Slashes::Four)?;
-    if let Named::File(path) = place::named(&url, Slashes::Four)
+    if let Named::File(path) = path::named(&url, Slashes::Four)
         && !path.starts_with('/')
     {
         let where_to = match version {
             0..3 => format!("Flask-SQLAlchemy {version} puts it beside the app's own code"),
             _ => "Flask-SQLAlchemy puts it below the app's instance folder (since version 3)".to_owned(),
         };
-        let plain = place::clean(&path);
+        let plain = path::clean(&path);
         let other = if plain != database.path && project.has(&plain) {
             format!("; ./{plain} is there as well, and is not that file")
         } else {
@@ -126,10 +126,10 @@ impl Code {
         let mut imports = false;
         let mut looked = 0;
         let _ = walk::each(project.tree, &mut |file| {
-            let name = file.to_str().map(place::clean).filter(|name| name.ends_with(".py"));
+            let name = file.to_str().map(path::clean).filter(|name| name.ends_with(".py"));
             if let Some(name) = name.filter(|_| looked < MAX_FILES && code.files.len() < MAX_CODE) {
                 looked += 1;
-                if place::name(&name) == "__init__.py" {
+                if path::name(&name) == "__init__.py" {
                     code.packages.push(name.clone());
                 }
                 let text = project.glimpse(&name).unwrap_or_default();
@@ -151,13 +151,13 @@ impl Code {
     /// Finds the folder that Flask-SQLAlchemy puts a relative file in.
     fn base(&self, project: &Project<'_>, version: u32) -> String {
         let app = self.app.as_deref().unwrap_or("app.py");
-        let own = place::parent(app);
+        let own = path::parent(app);
         if version < 3 {
             return own;
         }
         // Beside a package, and not in it.
         let beside = self.outside(&own);
-        let instance = place::join(&beside, "instance");
+        let instance = path::join(&beside, "instance");
         let is_module = beside == own && own != ".";
         // A module of a folder that is no package: of the folder that Python is started in, which is the project's
         // (`find_package` of Flask's sansio/scaffold.py), or of its own, if that was so before.
@@ -168,8 +168,8 @@ impl Code {
     /// Finds the folder that a package lies in.
     fn outside(&self, folder: &str) -> String {
         let mut folder = folder.to_owned();
-        while folder != "." && self.packages.contains(&place::join(&folder, "__init__.py")) {
-            folder = place::parent(&folder);
+        while folder != "." && self.packages.contains(&path::join(&folder, "__init__.py")) {
+            folder = path::parent(&folder);
         }
         folder
     }
@@ -187,11 +187,11 @@ impl Code {
         for (file, text) in &self.files {
             let source = Source::new(text, Language::Python);
             // What begins at `__file__` is a whole path, and no relative one.
-            let whole = |path: &str| place::join(project.root, &project.in_tree(path));
+            let whole = |path: &str| path::join(project.root, &project.in_tree(path));
             let mut scope = Scope::new(&whole(file), &env);
             for app in ["app", "current_app", "self"] {
                 scope.set(&format!("{app}.instance_path"), Value::Text(whole(base)));
-                scope.set(&format!("{app}.root_path"), Value::Text(whole(&place::parent(file))));
+                scope.set(&format!("{app}.root_path"), Value::Text(whole(&path::parent(file))));
             }
             scope.run(&source);
             let settings = settings.iter().flat_map(|key| source.settings_of(key));
@@ -243,8 +243,8 @@ impl Code {
 /// Tells whether a URL is one of a SQLite file, and known as a whole.
 fn is_file(url: &str) -> bool {
     url.starts_with("sqlite")
-        && !place::has_variable(url)
-        && matches!(place::named(url, Slashes::Four), Named::File(_))
+        && !path::has_variable(url)
+        && matches!(path::named(url, Slashes::Four), Named::File(_))
 }
 
 /// Finds Flask-SQLAlchemy's major version, if a manifest names it.

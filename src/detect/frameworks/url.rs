@@ -2,14 +2,14 @@
 
 use super::sqlalchemy;
 use crate::detect::found::Found;
-use crate::detect::place::{self, Named, Slashes};
+use crate::detect::path::{self, Named, Slashes};
 use crate::detect::project::Project;
 use crate::detect::{Database, Framework, database, existing, start};
 
 /// Finds the server that `DATABASE_URL` names instead of a SQLite file, and the file that sets it.
 pub(in crate::detect) fn foreign(project: &Project<'_>) -> Option<(String, String)> {
     let (url, file) = project.variable_and_file("DATABASE_URL")?;
-    match place::named(&url, Slashes::Unknown) {
+    match path::named(&url, Slashes::Unknown) {
         Named::Foreign(scheme) => {
             let file = file.map_or_else(|| "the environment".to_owned(), |file| project.in_tree(&file));
             Some((database::foreign(&scheme), file))

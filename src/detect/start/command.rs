@@ -4,7 +4,7 @@ use super::litestream::Below;
 use crate::detect::deploy::SHELL;
 use crate::detect::found::Found;
 use crate::detect::project::Project;
-use crate::detect::{Deployment, Framework, place, shell};
+use crate::detect::{Deployment, Framework, path, shell};
 
 /// Puma with the project's own file. `rails server` does the same, but a killed one leaves its pid file behind, with which the
 /// next one does not start.
@@ -64,7 +64,7 @@ pub(in crate::detect) fn deployed(
     let web = || Some((of_line(deployment.web().filter(|_| !is_web)?)?, "Procfile"));
     let compose = || {
         let (start, file) = deployment.compose.start()?;
-        let is_plain = !start.iter().any(|word| place::name(word).starts_with("litestream"));
+        let is_plain = !start.iter().any(|word| path::name(word).starts_with("litestream"));
         Some((of_image(project, start).filter(|_| is_plain)?, file))
     };
     image().or_else(web).or_else(compose)
@@ -121,7 +121,7 @@ fn of_line(line: &str) -> Option<Vec<String>> {
 
 /// Takes the words behind `litekeeper run --`; all of them where there is no litekeeper.
 fn behind_litekeeper(words: &[String]) -> Option<Vec<String>> {
-    let Some(at) = words.iter().position(|word| place::name(word) == "litekeeper") else {
+    let Some(at) = words.iter().position(|word| path::name(word) == "litekeeper") else {
         return Some(words.to_vec());
     };
     let behind = &words[at..];

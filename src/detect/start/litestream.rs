@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::detect::place;
+use crate::detect::path;
 use crate::detect::project::Project;
 use crate::detect::shell::{self, Word, is_comment};
 
@@ -111,7 +111,7 @@ impl Search<'_, '_> {
 
     /// Looks at the script of package.json that a command names: `npm start`, `npm run serve`, `yarn serve`.
     fn script(&mut self, command: &[String]) {
-        let is_runner = |word: &String| ["npm", "yarn", "pnpm", "bun"].contains(&place::name(word));
+        let is_runner = |word: &String| ["npm", "yarn", "pnpm", "bun"].contains(&path::name(word));
         let Some(at) = command.iter().position(is_runner) else { return };
         let mut words = command[at + 1..].iter().filter(|word| !word.starts_with('-'));
         let name = words.find(|word| !["run", "run-script"].contains(&word.as_str()));
@@ -152,9 +152,9 @@ impl Search<'_, '_> {
         if ["$@", "$*", "${@}", "${*}"].contains(&word.text.as_str()) {
             return Some(self.arguments.clone());
         }
-        let marked = place::with_variables(&word.text);
+        let marked = path::with_variables(&word.text);
         let mut text = String::new();
-        for piece in place::pieces(&marked) {
+        for piece in path::pieces(&marked) {
             match piece {
                 Ok(literal) => text.push_str(literal),
                 Err(name) => match known.get(name) {
@@ -194,17 +194,17 @@ impl Search<'_, '_> {
         let image = &self.project.deployment().image;
         let workdir = image.workdir.as_deref().unwrap_or("/app");
         let inside = word.strip_prefix(workdir).unwrap_or(word).trim_start_matches('/');
-        let inside = place::clean(inside);
+        let inside = path::clean(inside);
         let copied = image.copies.iter().filter_map(|(from, to)| {
             let is_it = to == word || to.trim_end_matches('/') == inside;
             let is_in = to.ends_with('/') && from.rsplit('/').next() == Some(name);
-            (is_it || is_in).then(|| place::clean(from.trim_start_matches('/')))
+            (is_it || is_in).then(|| path::clean(from.trim_start_matches('/')))
         });
         let mut files: Vec<String> = copied.collect();
         files.push(inside);
         // A bare word may be a program of the system's.
         if word.contains('/') || name.contains('.') || name.contains("entrypoint") {
-            files.extend(FOLDERS.split(' ').map(|folder| place::join(folder, name)));
+            files.extend(FOLDERS.split(' ').map(|folder| path::join(folder, name)));
         }
         if let Some(file) = files.into_iter().find(|file| self.project.has(file)) {
             self.look(&file, depth);
@@ -243,7 +243,7 @@ fn remember(command: &[Word], known: &mut Known) {
         command.iter().skip_while(|word| ["export", "readonly", "local"].contains(&word.text.as_str()));
     let pair = |word: &Word| {
         let (name, value) = word.text.split_once('=')?;
-        place::is_name(name).then(|| (name.to_owned(), (!word.expands).then(|| value.to_owned())))
+        path::is_name(name).then(|| (name.to_owned(), (!word.expands).then(|| value.to_owned())))
     };
     let pairs: Vec<_> = sets.map(pair).collect();
     // In front of a command they are for that one only.

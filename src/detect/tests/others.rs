@@ -191,7 +191,7 @@ proptest::proptest! {
         if let Ok(plan) = look(&files, &[("A", "a: b # c")], NO_PYTHON) {
             let written = yaml(&plan, Target::Bucket);
             // As Litestream does it, with every variable set.
-            let filled = super::super::place::with_variables(&written).replace(['\u{E000}', '\u{E001}'], "");
+            let filled = super::super::path::with_variables(&written).replace(['\u{E000}', '\u{E001}'], "");
             let parsed: serde_yaml::Value = serde_yaml::from_str(&filled).unwrap_or_else(|e| panic!("{e}\n{written}"));
             let count = parsed["dbs"].as_sequence().map_or(0, Vec::len);
             let expected = plan.databases.iter().filter(|database| database.left_out.is_none()).count();

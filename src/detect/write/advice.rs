@@ -7,7 +7,7 @@ use super::kinds::kinds;
 use super::replica::{Target, bucket_variable, has_bucket_keys, uses_bucket};
 use super::volumes::Volumes;
 use crate::detect::bucket::keys;
-use crate::detect::place::{self, is_below};
+use crate::detect::path::{self, is_below};
 use crate::detect::start::PHP_FPM;
 use crate::detect::{Database, Plan, shell};
 
@@ -52,7 +52,7 @@ fn dockerfile(plan: &Plan, file: &str, volumes: &Volumes, lines: &mut Vec<String
         .to_owned());
     let there = copy(plan, file, &mut add);
     let folder = plan.workdir().trim_end_matches('/');
-    let is_found = place::is_below(&there, folder) && is_usual(there[folder.len()..].trim_start_matches('/'));
+    let is_found = path::is_below(&there, folder) && is_usual(there[folder.len()..].trim_start_matches('/'));
     let mut run = vec!["litekeeper".to_owned(), "run".to_owned()];
     if !is_found && !is_usual(&there) {
         run.extend(["--config".to_owned(), there]);
@@ -87,7 +87,7 @@ fn copy(plan: &Plan, file: &str, add: &mut dyn FnMut(String)) -> String {
         true => exec_form("COPY", &[file.to_owned(), to]),
         false => format!("COPY {file} {to}"),
     });
-    format!("{folder}/{}", place::name(file))
+    format!("{folder}/{}", path::name(file))
 }
 
 /// Adds ENTRYPOINT, and CMD where the command is not in the configuration.
@@ -259,7 +259,7 @@ pub fn needed(plan: &Plan, target: Target<'_>) -> Vec<String> {
 /// Lists the variables that are the whole path of a database.
 fn path_variables(plan: &Plan) -> Vec<&str> {
     let is_whole =
-        |database: &&Database| database.is_replicated() && place::begins_with_variable(&database.path);
+        |database: &&Database| database.is_replicated() && path::begins_with_variable(&database.path);
     let databases = plan.databases.iter().filter(is_whole);
-    databases.filter_map(|database| place::variables(&database.path).next()).collect()
+    databases.filter_map(|database| path::variables(&database.path).next()).collect()
 }

@@ -4,7 +4,7 @@ use super::replica::{
     Target, begins_with_project, bucket_variable, has_bucket_keys, names, replica, uses_bucket,
 };
 use super::scalar::{scalar, setting, words};
-use crate::detect::{Database, Plan, Setting, bucket, place};
+use crate::detect::{Database, Plan, Setting, bucket, path};
 use crate::foreign::is_obeyed;
 
 /// Writes the file's text.
@@ -117,7 +117,7 @@ pub(super) fn variables(plan: &Plan, target: Target<'_>) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     let mut take = |text: &str| {
         // Litestream replaces `PID` by its own.
-        for name in place::variables(text).filter(|name| *name != "PID") {
+        for name in path::variables(text).filter(|name| *name != "PID") {
             if !found.iter().any(|known| known == name) {
                 found.push(name.to_owned());
             }
@@ -130,9 +130,9 @@ pub(super) fn variables(plan: &Plan, target: Target<'_>) -> Vec<String> {
     plan.settings.iter().filter_map(|(_, value)| value.text()).for_each(&mut take);
     plan.vfs.iter().for_each(|(_, url)| take(url));
     if let Target::Below(url) = target {
-        take(&place::with_variables(url));
+        take(&path::with_variables(url));
     }
-    plan.uses.iter().for_each(|name| take(&place::variable(name)));
+    plan.uses.iter().for_each(|name| take(&path::variable(name)));
     found
 }
 

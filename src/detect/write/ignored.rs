@@ -1,6 +1,6 @@
 //! Files that neither an image nor a repository should have: databases, and the files beside them during replication.
 
-use crate::detect::{Database, Plan, place};
+use crate::detect::{Database, Plan, path};
 
 /// Extensions that only databases have, without what may follow: `-wal`, a number.
 const ENDINGS: [&str; 6] = ["db", "sqlite", "sqlitedb", "sdb", "s3db", "sl3"];
@@ -36,10 +36,10 @@ pub(super) fn ignored(plan: &Plan, syntax: &Syntax, present: &str) -> Vec<String
     };
     let anywhere = syntax.anywhere;
     let is_here =
-        |database: &&Database| !place::is_outside(&database.path) && !place::has_variable(&database.path);
+        |database: &&Database| !path::is_outside(&database.path) && !path::has_variable(&database.path);
     let (mut has_ending, mut own, mut more) = (false, 0, 0);
     for database in plan.databases.iter().chain(&plan.spares).filter(is_here) {
-        if let Some(ending) = ending(place::name(&database.path)) {
+        if let Some(ending) = ending(path::name(&database.path)) {
             add(format!("{anywhere}*.{ending}*"));
             has_ending = true;
         } else if own < MAX_OWN {
@@ -89,8 +89,8 @@ fn exact(database: &Database, syntax: &Syntax) -> Vec<String> {
     if database.is_replicated() {
         lines.extend(BESIDE.iter().map(|tail| line(format!("{path}{tail}"))));
         let hidden = |tail: &str| {
-            let name = format!(".{}-{tail}", place::name(path));
-            line(place::join(&place::parent(path), &name))
+            let name = format!(".{}-{tail}", path::name(path));
+            line(path::join(&path::parent(path), &name))
         };
         lines.extend(["litestream", "litekeeper.lock"].map(hidden));
     }

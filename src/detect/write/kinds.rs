@@ -3,7 +3,7 @@
 use super::replica::{Target, uses_bucket};
 use crate::detect::Plan;
 use crate::detect::database::{Replica, text_of};
-use crate::detect::place;
+use crate::detect::path;
 
 /// A replica that something goes to, as far as it is known here.
 pub(super) struct Kind {
@@ -19,7 +19,7 @@ pub(super) struct Kind {
 
 impl Kind {
     fn of_url(plan: &Plan, url: &str, settings: Vec<String>) -> Self {
-        let scheme = match place::pieces(url).as_slice() {
+        let scheme = match path::pieces(url).as_slice() {
             // Most are, and what this one is may be known only where it runs.
             [Err(name), ..] => plan.schemes.get(*name).map_or("s3", String::as_str),
             _ => url.split_once("://").map_or(url, |(scheme, _)| scheme),
@@ -44,7 +44,7 @@ pub(super) fn kinds(plan: &Plan, target: Target<'_>) -> Vec<Kind> {
         Target::Below(url) if url.contains("://") => found.push(Kind::of_url(plan, url, Vec::new())),
         Target::Below(_) => {}
         Target::Bucket if uses_bucket(plan, target) => {
-            let url = plan.place.iter().find(|(key, _)| *key == "url").map(|(_, name)| place::variable(name));
+            let url = plan.place.iter().find(|(key, _)| *key == "url").map(|(_, name)| path::variable(name));
             let of_url = url.map(|url| Kind::of_url(plan, &url, Vec::new()));
             found.extend(of_url.map(|kind| Kind { is_environments: true, ..kind }));
         }

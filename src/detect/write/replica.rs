@@ -1,7 +1,7 @@
 //! Where each database is replicated to.
 
 use crate::detect::database::Replica;
-use crate::detect::{Database, Plan, Setting, place};
+use crate::detect::{Database, Plan, Setting, path};
 
 /// Where the replicas of databases without one of their own are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub(super) fn names(plan: &Plan) -> Vec<String> {
         let plain = database.called();
         let whole = || {
             let literal =
-                place::pieces(&database.path).into_iter().map(Result::unwrap_or_default).collect::<String>();
+                path::pieces(&database.path).into_iter().map(Result::unwrap_or_default).collect::<String>();
             literal.split('/').filter(|part| !part.is_empty() && *part != "..").collect::<Vec<_>>().join("/")
         };
         let mut name = if names.contains(&plain) { whole() } else { plain };
@@ -48,7 +48,7 @@ pub(super) fn replica(plan: &Plan, database: &Database, name: &str, target: Targ
     match target {
         Target::Bucket => in_bucket(plan, database, name),
         Target::Below(url) if url.contains("://") => {
-            let url = place::with_variables(url);
+            let url = path::with_variables(url);
             let (base, query) =
                 url.split_once('?').map_or((url.as_str(), None), |(base, query)| (base, Some(query)));
             // In a URL the name is one of its parts.
@@ -64,7 +64,7 @@ pub(super) fn replica(plan: &Plan, database: &Database, name: &str, target: Targ
             vec![text("url", format!("{scheme}://{place}/{name}{query}"))]
         }
         Target::Below(folder) => {
-            let folder = place::with_variables(folder);
+            let folder = path::with_variables(folder);
             vec![
                 text("type", "file".to_owned()),
                 text("path", format!("{}/{name}", folder.trim_end_matches('/'))),
@@ -80,8 +80,8 @@ fn in_bucket(plan: &Plan, database: &Database, name: String) -> Replica {
     let is_alone = database.goes_with_others()
         && plan.databases.iter().filter(|database| database.goes_with_others()).count() == 1;
     let below = |base: &str| {
-        let base = place::variable(base);
-        if is_alone { base } else { format!("{base}/{}", place::name(&name)) }
+        let base = path::variable(base);
+        if is_alone { base } else { format!("{base}/{}", path::name(&name)) }
     };
     if let Some(url) = variable("url") {
         return vec![text("url", below(url))];
@@ -89,11 +89,11 @@ fn in_bucket(plan: &Plan, database: &Database, name: String) -> Replica {
     let path = variable("path").map_or_else(|| name.clone(), below);
     let mut replica = vec![
         text("type", "s3".to_owned()),
-        text("bucket", place::variable(bucket_variable(plan))),
+        text("bucket", path::variable(bucket_variable(plan))),
         text("path", path),
     ];
     for key in ["region", "endpoint"] {
-        replica.extend(variable(key).map(|name| text(key, place::variable(name))));
+        replica.extend(variable(key).map(|name| text(key, path::variable(name))));
     }
     replica
 }
@@ -112,7 +112,7 @@ fn is_shared(plan: &Plan, target: Target<'_>) -> bool {
             let path = base
                 .split_once("://")
                 .map_or(base, |(_, rest)| rest.split_once('/').map_or("", |(_, path)| path));
-            !url.starts_with("./") && place::name(path) != plan.project
+            !url.starts_with("./") && path::name(path) != plan.project
         }
     }
 }

@@ -4,7 +4,7 @@
 //! has a dollar sign, all others are written as `\x24` in double quotes.
 
 use crate::detect::code::Value;
-use crate::detect::{Setting, place};
+use crate::detect::{Setting, path};
 use crate::yaml;
 
 /// Writes the words of a command.
@@ -37,8 +37,8 @@ pub(in crate::detect) fn flow(value: &Value) -> Option<String> {
 
 /// Writes a text as YAML, in quotes only where it needs them.
 pub(super) fn scalar(text: &str) -> String {
-    let literal: String = place::pieces(text).into_iter().map(|piece| piece.unwrap_or("x")).collect();
-    if yaml::is_bare(&literal) { place::shown(text) } else { quoted(text) }
+    let literal: String = path::pieces(text).into_iter().map(|piece| piece.unwrap_or("x")).collect();
+    if yaml::is_bare(&literal) { path::shown(text) } else { quoted(text) }
 }
 
 /// Writes a text in double quotes, its variables apart.
@@ -47,7 +47,7 @@ fn quoted(text: &str) -> String {
         Ok(literal) => yaml::literal(literal),
         Err(name) => format!("${{{name}}}"),
     };
-    format!("\"{}\"", place::pieces(text).into_iter().map(written).collect::<String>())
+    format!("\"{}\"", path::pieces(text).into_iter().map(written).collect::<String>())
 }
 
 #[cfg(test)]
@@ -78,7 +78,7 @@ mod unit {
         ] {
             assert_eq!(scalar(text), yaml, "{text}");
         }
-        assert_eq!(scalar(&place::variable("DATABASE_PATH")), "${DATABASE_PATH}");
-        assert_eq!(scalar(&format!("a b/{}", place::variable("X"))), "\"a b/${X}\"");
+        assert_eq!(scalar(&path::variable("DATABASE_PATH")), "${DATABASE_PATH}");
+        assert_eq!(scalar(&format!("a b/{}", path::variable("X"))), "\"a b/${X}\"");
     }
 }

@@ -1,6 +1,6 @@
 //! The folders that belong on a volume.
 
-use crate::detect::place::{self, is_below};
+use crate::detect::path::{self, is_below};
 use crate::detect::{Database, Plan, spare};
 
 /// The folders of databases without code in them, as the image has them.
@@ -17,9 +17,9 @@ impl Volumes {
             let mut found: Vec<String> = Vec::new();
             for database in databases {
                 let folder = spare::folder(database);
-                let is_plain = !place::has_variable(&database.path);
+                let is_plain = !path::has_variable(&database.path);
                 let is_own = folder != "." && folder != plan.folder && folder != "/";
-                let volume = place::join(plan.workdir(), &folder);
+                let volume = path::join(plan.workdir(), &folder);
                 if is_plain && is_own && !database.beside_code && !found.contains(&volume) {
                     found.push(volume);
                 }

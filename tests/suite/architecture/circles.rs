@@ -7,8 +7,8 @@ use super::{files, source};
 
 /// The circles that are there still, by rooms. A list may only get shorter; a room that is not named has none.
 const CIRCLES: &[(&str, &str)] = &[
-    ("core", "machine machine/roster"),
-    ("os", "fd open place remove user way"),
+    ("core", "machine machine/membership"),
+    ("os", "fd open permit remove user way"),
     ("secrets", "mod tokens words"),
     ("supervise", "confirm ledger message prepare reload rounds wal"),
 ];

@@ -1,4 +1,4 @@
-//! What is looked at.
+//! What the rules check: a configuration on this machine.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -15,7 +15,7 @@ use crate::yaml::{Node, NodeKind};
 const FEW: usize = 5;
 
 /// A configuration on this machine.
-pub struct Site<'a> {
+pub struct CheckContext<'a> {
     /// The configuration, with what a resolver named.
     pub config: &'a Config,
     /// Its databases, and after them those that are in its folders.
@@ -24,7 +24,7 @@ pub struct Site<'a> {
     pub written: usize,
     /// What is in each of its folders, as far as they were looked into.
     pub contents: &'a [Contents],
-    /// The variables that the configuration uses and nobody has set.
+    /// The variables that the configuration uses and that are not set.
     pub unset: Vec<String>,
     /// Whether the file itself holds secrets.
     pub has_secrets: bool,
@@ -48,26 +48,26 @@ pub struct Site<'a> {
     pub default_stop: Duration,
 }
 
-impl Site<'_> {
-    /// What `look` finds of each database, told the folder whose database it is.
+impl CheckContext<'_> {
+    /// Collects what `look` finds of each database, which is given the folder whose database it is.
     pub(super) fn of_each(
         &self,
         mut look: impl FnMut(&Database, Option<&Directory>) -> Vec<Lint>,
     ) -> Vec<Lint> {
-        let (written, further) = self.databases.split_at(self.written.min(self.databases.len()));
+        let (written, discovered) = self.databases.split_at(self.written.min(self.databases.len()));
         let mut found: Vec<Lint> = written.iter().flat_map(|database| look(database, None)).collect();
         let first_in_folder = self.config.databases().len().saturating_sub(written.len());
-        let further = further.iter().enumerate().flat_map(|(place, database)| {
+        let discovered = discovered.iter().enumerate().flat_map(|(place, database)| {
             let is_of =
                 |folder: &&Directory| folder.line == database.line && database.path.starts_with(&folder.dir);
             let folder = self.config.directories().iter().find(is_of);
             look(database, folder.filter(|_| place >= first_in_folder))
         });
-        found.extend(self.few(further));
+        found.extend(self.few(discovered));
         found
     }
 
-    /// Some of each kind on each line, and how many more there are: a folder holds thousands.
+    /// Keeps a few of each kind on each line, and says how many more there are: a folder holds thousands.
     pub(super) fn few(&self, lints: impl IntoIterator<Item = Lint>) -> Vec<Lint> {
         let mut found = Vec::new();
         let mut counts = BTreeMap::new();
@@ -85,12 +85,12 @@ impl Site<'_> {
         found
     }
 
-    /// A finding on a line of the configuration.
+    /// Makes a finding on a line of the configuration.
     pub(super) fn lint(&self, rule: &'static Rule, line: usize, message: impl Into<String>) -> Lint {
         Lint::new(rule, self.config.origin(), message).at(line, 0)
     }
 
-    /// A text of a replica, or of the file for all replicas, with its line: every one that there is.
+    /// Returns each value of a key, with its line, of the replicas and of the file for all replicas.
     pub(super) fn replica_settings(&self, key: &str) -> Vec<&Node> {
         let root = self.config.root();
         let entries = root.get("dbs").and_then(Node::as_list).unwrap_or_default();
@@ -109,12 +109,12 @@ impl Site<'_> {
             .collect()
     }
 
-    /// The whole time of a stop.
+    /// Returns the whole time of a stop.
     pub(super) fn stop(&self) -> Duration {
         self.stop_timeout.unwrap_or(self.default_stop)
     }
 
-    /// The name of the user that will run, for messages.
+    /// Names the user that will run, for messages.
     pub(super) fn who(&self) -> String {
         match &self.user {
             Some(user) => format!("user {}", user.uid),

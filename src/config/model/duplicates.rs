@@ -1,4 +1,4 @@
-//! Databases, and folders of them, that have one place between them.
+//! Duplicates: databases, and folders of them, that have the same place.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -6,9 +6,9 @@ use std::path::Path;
 use super::database::{Database, Directory};
 use crate::config::error::Problem;
 
-/// Databases that would overwrite each other: Litestream does not look, and one of them is lost.
+/// Finds databases that would overwrite each other: Litestream does not check that, and one of them is lost.
 ///
-/// Each is told with the first one that it is at odds with; there can be thousands.
+/// Each is named with the first one that it conflicts with; there can be thousands.
 pub(in crate::config) fn of_databases(databases: &[Database]) -> Vec<(usize, Problem)> {
     let (mut paths, mut locations, mut folders) = (HashMap::new(), HashMap::new(), HashMap::new());
     let mut found = Vec::new();
@@ -36,7 +36,7 @@ pub(in crate::config) fn of_databases(databases: &[Database]) -> Vec<(usize, Pro
     found
 }
 
-/// Folders with one pattern, whose databases would be twins as soon as two have one name; and what is
+/// Finds folders with one pattern, whose databases would be duplicates as soon as two have one name; and what is
 /// missing in one would be restored from the other's backups.
 pub(in crate::config) fn of_folders(directories: &[Directory]) -> Vec<(usize, Problem)> {
     let (mut folders, mut locations) = (HashMap::new(), HashMap::new());

@@ -11,9 +11,9 @@ use std::time::Instant;
 use super::Machine;
 use crate::core::{Action, Db, ExitCode, Gate, Note, Phase};
 
-/// What is known of a database that counts.
+/// How far a database's coming or going has got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::core) enum Standing {
+pub(in crate::core) enum Membership {
     /// A source names it, and Litestream does not have it.
     Outside,
     /// Litestream is being told of it; if that fails, it is outside, where it was `awaited`.
@@ -22,14 +22,14 @@ pub(in crate::core) enum Standing {
     Here,
     /// It is being drained, and let go.
     Going,
-    /// It was only coming and is named no more: it is let go.
+    /// It was only coming, and no source names it any more: it is let go.
     Leaving,
 }
 
 /// The databases that count, and when the sources are asked for others.
 #[derive(Clone, Debug)]
-pub(super) struct Roster {
-    members: BTreeMap<Db, Standing>,
+pub(super) struct Members {
+    states: BTreeMap<Db, Membership>,
     /// The sources are being asked.
     asking: bool,
     /// They are to be asked once more after that.
@@ -39,41 +39,41 @@ pub(super) struct Roster {
     unsettled: bool,
 }
 
-impl Roster {
+impl Members {
     pub(super) fn new(databases: usize) -> Self {
-        let members = (0..databases).map(|place| (Db(place), Standing::Here)).collect();
-        Self { members, asking: false, again: false, ask_at: None, unsettled: false }
+        let states = (0..databases).map(|place| (Db(place), Membership::Here)).collect();
+        Self { states, asking: false, again: false, ask_at: None, unsettled: false }
     }
 
-    /// Those that count.
+    /// Returns those that count.
     pub(super) fn all(&self) -> impl Iterator<Item = Db> + '_ {
-        self.members.keys().copied().filter(|db| self.counts(*db))
+        self.states.keys().copied().filter(|db| self.counts(*db))
     }
 
     pub(super) fn counts(&self, db: Db) -> bool {
-        matches!(self.members.get(&db), Some(Standing::Coming { .. } | Standing::Here | Standing::Going))
+        matches!(self.states.get(&db), Some(Membership::Coming { .. } | Membership::Here | Membership::Going))
     }
 
-    /// Those that are named, and that Litestream does not have.
+    /// Returns those that are named, and that Litestream does not have.
     pub(super) fn outside(&self) -> impl Iterator<Item = Db> + '_ {
-        self.members.keys().copied().filter(|db| self.is_outside(*db))
+        self.states.keys().copied().filter(|db| self.is_outside(*db))
     }
 
     pub(super) fn is_outside(&self, db: Db) -> bool {
-        self.members.get(&db) == Some(&Standing::Outside)
+        self.states.get(&db) == Some(&Membership::Outside)
     }
 
-    /// Whether it counts or is outside.
+    /// Tells whether it counts or is outside.
     pub(super) fn is_named(&self, db: Db) -> bool {
         self.counts(db) || self.is_outside(db)
     }
 
-    /// Whether there is anything to ask about it: Litestream knows it.
+    /// Tells whether there is anything to ask about it: Litestream knows it.
     pub(super) fn is_watched(&self, db: Db) -> bool {
-        matches!(self.members.get(&db), Some(Standing::Here | Standing::Going))
+        matches!(self.states.get(&db), Some(Membership::Here | Membership::Going))
     }
 
-    /// When the sources are to be asked again.
+    /// Says when the sources are to be asked again.
     pub(super) fn next_ask(&self) -> Option<Instant> {
         self.ask_at.filter(|_| !self.asking)
     }
@@ -81,18 +81,18 @@ impl Roster {
 
 impl Machine {
     #[cfg(test)]
-    pub(in crate::core) fn standing(&self, db: Db) -> Option<Standing> {
-        self.roster.members.get(&db).copied()
+    pub(in crate::core) fn membership(&self, db: Db) -> Option<Membership> {
+        self.members.states.get(&db).copied()
     }
 
     #[cfg(test)]
     pub(in crate::core) fn known(&self) -> impl Iterator<Item = Db> + '_ {
-        self.roster.members.keys().copied()
+        self.members.states.keys().copied()
     }
 
     pub(super) fn awaited(&mut self, db: Db) {
-        if !self.roster.members.contains_key(&db) && self.confirms {
-            self.roster.members.insert(db, Standing::Outside);
+        if !self.members.states.contains_key(&db) && self.confirms {
+            self.members.states.insert(db, Membership::Outside);
             self.lag.watch_outside(db);
             if self.phase == Phase::Draining {
                 // Whoever can still take it in says how that ends.
@@ -102,16 +102,16 @@ impl Machine {
     }
 
     pub(super) fn named(&mut self, db: Db) {
-        let awaited = self.roster.is_outside(db);
+        let awaited = self.members.is_outside(db);
         // The drain waits for one that goes back to where it was replicated.
         let is_waited_for = awaited && self.undrained.contains(&db);
-        if !awaited && self.roster.members.contains_key(&db) {
+        if !awaited && self.members.states.contains_key(&db) {
             return;
         }
         let is_taken_in = match self.phase {
             // It is launched with the rest.
             Phase::Resolving => {
-                self.roster.members.insert(db, Standing::Here);
+                self.members.states.insert(db, Membership::Here);
                 self.lag.admitted(db);
                 return;
             }
@@ -139,8 +139,8 @@ impl Machine {
 
     /// It is launched with the rest.
     pub(super) fn returned(&mut self, db: Db) {
-        if self.phase == Phase::Launching && self.roster.is_outside(db) {
-            self.roster.members.insert(db, Standing::Here);
+        if self.phase == Phase::Launching && self.members.is_outside(db) {
+            self.members.states.insert(db, Membership::Here);
             self.lag.returned(db);
             // The app wrote to it while nobody had it.
             self.unconfirmed.insert(db);
@@ -156,16 +156,16 @@ impl Machine {
     }
 
     fn take_in(&mut self, db: Db, awaited: bool) {
-        self.roster.members.insert(db, Standing::Coming { awaited });
+        self.members.states.insert(db, Membership::Coming { awaited });
         // The app may have written to it already.
         self.unconfirmed.insert(db);
         self.act(Action::Register(db));
     }
 
     pub(super) fn registered(&mut self, now: Instant, db: Db, ok: bool) {
-        let Some(Standing::Coming { awaited }) = self.roster.members.get(&db).copied() else { return };
+        let Some(Membership::Coming { awaited }) = self.members.states.get(&db).copied() else { return };
         if ok {
-            self.roster.members.insert(db, Standing::Here);
+            self.members.states.insert(db, Membership::Here);
             if self.lag.admitted(db) {
                 self.note(Note::CaughtUp(db));
                 if self.phase == Phase::Running {
@@ -182,7 +182,7 @@ impl Machine {
 
     /// Litestream does not have it after all.
     fn put_off(&mut self, db: Db) {
-        self.roster.members.insert(db, Standing::Outside);
+        self.members.states.insert(db, Membership::Outside);
         self.unconfirmed.remove(&db);
         self.owed.remove(&db);
         self.absent.forget(db);
@@ -192,43 +192,43 @@ impl Machine {
         if self.phase != Phase::Running || !self.confirms {
             return;
         }
-        match self.roster.members.get(&db) {
-            Some(Standing::Outside) => self.forget(now, db),
-            Some(Standing::Coming { .. }) => {
+        match self.members.states.get(&db) {
+            Some(Membership::Outside) => self.forget(now, db),
+            Some(Membership::Coming { .. }) => {
                 self.forget(now, db);
-                self.roster.members.insert(db, Standing::Leaving);
+                self.members.states.insert(db, Membership::Leaving);
                 self.act(Action::Cancel(db));
             }
-            Some(Standing::Here) => {
-                self.roster.members.insert(db, Standing::Going);
+            Some(Membership::Here) => {
+                self.members.states.insert(db, Membership::Going);
                 self.act(Action::Unregister(db));
             }
-            Some(Standing::Going | Standing::Leaving) | None => {}
+            Some(Membership::Going | Membership::Leaving) | None => {}
         }
     }
 
     pub(super) fn unregistered(&mut self, now: Instant, db: Db, ok: bool) {
-        if !self.roster.is_watched(db) && self.roster.members.get(&db) != Some(&Standing::Leaving) {
+        if !self.members.is_watched(db) && self.members.states.get(&db) != Some(&Membership::Leaving) {
             return;
         }
         if ok {
             self.forget(now, db);
         } else {
-            self.roster.members.insert(db, Standing::Here);
+            self.members.states.insert(db, Membership::Here);
         }
     }
 
     /// What goes into such a file is a lag that nothing ends.
     pub(super) fn abandon(&mut self, now: Instant, db: Db) {
         let may_be_written = matches!(self.phase, Phase::Running | Phase::Stopping | Phase::Draining);
-        if may_be_written && !self.roster.is_named(db) && self.abandoned.insert(db) {
+        if may_be_written && !self.members.is_named(db) && self.abandoned.insert(db) {
             self.lag.watch_outside(db);
             self.lag.changed(now, db);
         }
     }
 
     fn forget(&mut self, now: Instant, db: Db) {
-        self.roster.members.remove(&db);
+        self.members.states.remove(&db);
         self.owed.remove(&db);
         self.unconfirmed.remove(&db);
         let lagged = self.lag.forget(db) | self.absent.forget(db);
@@ -237,7 +237,7 @@ impl Machine {
             self.set_ready(self.may_be_ready());
         }
         if self.phase == Phase::Gating && self.policy.gate != Gate::None {
-            // It waits for what is there, and for nobody who is gone.
+            // It waits for what is there, and not for what is gone.
             self.act(Action::CloseGate);
             self.act(Action::OpenGate);
         }
@@ -249,62 +249,62 @@ impl Machine {
     /// A fresh Litestream gets all that counts at its launch, and finds by itself what lies in folders. What the last one was only being told
     /// of by a source's word must not keep the app from coming back, but is drained like the rest if all is to end. One that was on its way from
     /// one place to another is told of by [`Self::returned`].
-    pub(super) fn relaunch_roster(&mut self) {
+    pub(super) fn relaunch_members(&mut self) {
         let stops = self.goal.stop().is_some();
-        let members = self.roster.members.clone();
-        for (db, standing) in members {
-            self.roster.unsettled |= standing != Standing::Here;
-            match standing {
-                Standing::Outside => {}
-                Standing::Coming { awaited: true } if !stops => {
+        let states = self.members.states.clone();
+        for (db, membership) in states {
+            self.members.unsettled |= membership != Membership::Here;
+            match membership {
+                Membership::Outside => {}
+                Membership::Coming { awaited: true } if !stops => {
                     self.put_off(db);
                     self.act(Action::PutOff(db));
                 }
-                Standing::Leaving => {
-                    self.roster.members.remove(&db);
+                Membership::Leaving => {
+                    self.members.states.remove(&db);
                     self.owed.remove(&db);
                     self.act(Action::Forget(db));
                 }
-                Standing::Coming { .. } => {
-                    self.roster.members.insert(db, Standing::Here);
+                Membership::Coming { .. } => {
+                    self.members.states.insert(db, Membership::Here);
                     self.lag.admitted(db);
                 }
-                Standing::Here | Standing::Going => {
-                    self.roster.members.insert(db, Standing::Here);
+                Membership::Here | Membership::Going => {
+                    self.members.states.insert(db, Membership::Here);
                     self.lag.watch(db);
                 }
             }
         }
     }
 
-    /// Those outside in which there is something that is on no replica, as far as anybody knows.
+    /// Returns those outside that hold something which, as far as is known, is on no replica.
     pub(super) fn left_outside(&self) -> Vec<Db> {
-        self.roster.outside().filter(|db| self.lag.is_behind(*db)).collect()
+        self.members.outside().filter(|db| self.lag.is_behind(*db)).collect()
     }
 
     /// The app runs: the sources are asked after a while; or at once, about what came to nothing with the last Litestream.
     pub(super) fn asks_when_running(&mut self, now: Instant) {
-        if std::mem::take(&mut self.roster.unsettled) {
+        if std::mem::take(&mut self.members.unsettled) {
             self.reload();
         }
         self.ask_later(now);
     }
 
     pub(super) fn ask(&mut self) {
-        self.roster.asking = true;
+        self.members.asking = true;
         self.act(Action::Resolve);
     }
 
     /// Asks in a while, unless that is settled already.
     pub(super) fn ask_later(&mut self, now: Instant) {
         if let Some(interval) = self.policy.resolve_interval.filter(|_| self.confirms) {
-            self.roster.ask_at.get_or_insert(now + interval);
+            self.members.ask_at.get_or_insert(now + interval);
         }
     }
 
     pub(super) fn reload(&mut self) {
-        if self.roster.asking {
-            self.roster.again = true;
+        if self.members.asking {
+            self.members.again = true;
         } else if self.phase == Phase::Running && self.policy.resolves && self.confirms {
             self.ask();
         }
@@ -325,12 +325,12 @@ impl Machine {
     }
 
     fn asked(&mut self, now: Instant) {
-        if !std::mem::take(&mut self.roster.asking) {
+        if !std::mem::take(&mut self.members.asking) {
             return;
         }
-        self.roster.ask_at = None;
+        self.members.ask_at = None;
         self.ask_later(now);
-        if std::mem::take(&mut self.roster.again) && self.phase == Phase::Running {
+        if std::mem::take(&mut self.members.again) && self.phase == Phase::Running {
             self.ask();
         }
     }

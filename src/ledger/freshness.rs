@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Instant, UNIX_EPOCH};
 
-use super::answer::{CHECKING, Standing};
+use super::answer::{CHECKING, Freshness};
 use super::book::{Book, Copied, Head, Mark, Seen};
 use super::compare::{Effort, Found, Which, compare};
 use super::history::{Kinship, Past};
@@ -88,7 +88,7 @@ impl Age {
     }
 }
 
-/// In what a file is not the one that was left, as far as anything tells but its pages.
+/// Says in what a file is not the one that was left, as far as that shows without its pages.
 pub(super) fn other_than_left(database: &Path, head: &Head) -> io::Result<Option<String>> {
     let file = Seen::of(database)?;
     let is_same_file = is_left_file(&file, head);
@@ -104,12 +104,12 @@ fn number(header: &[u8; 100], at: usize) -> u32 {
     u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
 }
 
-/// Why SQLite would not take a database by its header.
+/// Says why SQLite would not take a database by its header.
 pub(super) fn fault(database: &Path) -> Option<&'static str> {
     header(database).ok().flatten().as_ref().and_then(database_header::fault)
 }
 
-/// A database's header as SQLite counts it, in its file or its log.
+/// Reads a database's header as SQLite counts it, in its file or its log.
 fn header(database: &Path) -> io::Result<Option<[u8; 100]>> {
     if let (Some(run), wal::State::Made(index)) = (Run::open(database)?, wal::index(database)?)
         && run.header.salt == index.salt
@@ -124,7 +124,7 @@ fn header(database: &Path) -> io::Result<Option<[u8; 100]>> {
     fd::read_at(&open::file(database)?, 0)
 }
 
-/// Whether a file has fewer pages than its own header says: it was cut off. Vacuumed, it says the smaller number.
+/// Tells whether a file has fewer pages than its own header says: it was cut off. Vacuumed, it says the smaller number.
 fn is_cut_off(database: &Path, is_shorter: bool) -> io::Result<bool> {
     let Some(header) = header(database)? else { return Ok(is_shorter) };
     if !is_shorter || wal::header(database)?.is_some() {
@@ -137,7 +137,7 @@ fn is_cut_off(database: &Path, is_shorter: bool) -> io::Result<bool> {
     Ok(number(&header, 24) != number(&header, 92) || pages < u64::from(number(&header, 28)))
 }
 
-/// Whether a log is of an earlier run than this one: SQLite counts them, and begins anywhere where there is none.
+/// Tells whether a log is of an earlier run than this one: SQLite counts them, and begins anywhere where there is none.
 fn is_earlier(log: Option<wal::Header>, newest: [u8; 8]) -> bool {
     let before = log.map_or(0, |log| wal::run_of(newest).wrapping_sub(wal::run_of(log.salt)));
     (1..1 << 16).contains(&before)
@@ -156,31 +156,31 @@ pub(super) struct Differs {
 /// So many pages may look older because somebody wrote again what they had once.
 const FEW: u64 = 4;
 
-/// What a file is that differs in this from the copy.
+/// Tells what a file is that differs in this from the copy.
 pub(super) fn of_different(
     database: &Path,
     meta: &Path,
     book: &Book,
     differs: Differs,
-) -> io::Result<Standing> {
-    let (standing, older) = of_pages(database, meta, book, differs)?;
-    Ok(match standing {
+) -> io::Result<Freshness> {
+    let (freshness, older) = of_pages(database, meta, book, differs)?;
+    Ok(match freshness {
         // Nobody's writes leave what SQLite cannot read: part of an older copy stands among newer pages.
-        Standing::Written { .. } | Standing::Parted { .. } if older > 0 => {
+        Freshness::Written { .. } | Freshness::Diverged { .. } if older > 0 => {
             match check::of_used(database, CHECKING) {
-                Ok(Verdict::Malformed(words)) => Standing::Other {
+                Ok(Verdict::Malformed(words)) => Freshness::Other {
                     why: format!(
                         "{older} of its pages are as they once were, and do not fit to the others: {words}"
                     ),
                 },
-                Ok(Verdict::Whole | Verdict::Odd(_)) | Err(_) => standing,
+                Ok(Verdict::Whole | Verdict::Odd(_)) | Err(_) => freshness,
             }
         }
-        standing => standing,
+        freshness => freshness,
     })
 }
 
-/// Whether a log that was not copied is not what somebody wrote then: it has some of these pages as they once were, or
+/// Tells whether a log that was not copied is something other than what the app wrote then: it has some of these pages as they once were, or
 /// comes with another file, and both have nothing of what was copied last.
 pub(super) fn is_another_log(
     database: &Path,
@@ -199,8 +199,8 @@ fn is_left_file(file: &Seen, head: &Head) -> bool {
     head.seen.is_none_or(|then| file.is_same_file(&then))
 }
 
-/// As [`of_different`] by the pages alone, and how many of them are older.
-fn of_pages(database: &Path, meta: &Path, book: &Book, differs: Differs) -> io::Result<(Standing, u64)> {
+/// Does as [`of_different`] by the pages alone, and says how many of them are older.
+fn of_pages(database: &Path, meta: &Path, book: &Book, differs: Differs) -> io::Result<(Freshness, u64)> {
     let head = &book.head;
     let since = head.since();
     let Differs { mut pages, why, short } = differs;
@@ -213,7 +213,7 @@ fn of_pages(database: &Path, meta: &Path, book: &Book, differs: Differs) -> io::
     let is_cut_off = is_cut_off(database, is_shorter)?;
     if pages.len() < all && kin.older + kin.unknown == 0 && short.is_none() && !is_cut_off {
         let why = format!("what is known of the copy was spoiled: {why}");
-        return Ok((Standing::Parted { why, since }, 0));
+        return Ok((Freshness::Diverged { why, since }, 0));
     }
     let are_own = |pages: &[(u32, u64)]| {
         let own = seq::pages(database);
@@ -223,7 +223,7 @@ fn of_pages(database: &Path, meta: &Path, book: &Book, differs: Differs) -> io::
         // All that an app can see is as it was left.
         let why =
             "litestream's own rows in it are as they once were, and all else is as it was left".to_owned();
-        return Ok((Standing::Parted { why, since: None }, 0));
+        return Ok((Freshness::Diverged { why, since: None }, 0));
     }
     let (then, now) = (Age::remembered(head), Age::of(database));
     let file = Seen::of(database)?;
@@ -242,20 +242,20 @@ fn of_pages(database: &Path, meta: &Path, book: &Book, differs: Differs) -> io::
     let is_copy = short.is_some() && kin.unknown == 0 && head.agreed.is_none();
     if head.left.is_none() && is_same_file && goes_on && !is_behind && !is_lost && !is_copy {
         // The last run did not end in order, and this is what it had: the copy is wrong.
-        return Ok((Standing::Parted { why, since }, kin.older));
+        return Ok((Freshness::Diverged { why, since }, kin.older));
     }
     let Kinship { older, unknown, newer, .. } = kin;
-    let written = Standing::Written { pages: pages.len() as u64, txid: head.newest.txid };
-    let other = |why: String| Standing::Other { why };
+    let written = Freshness::Written { pages: pages.len() as u64, txid: head.newest.txid };
+    let other = |why: String| Freshness::Other { why };
     if (short.is_some() && is_lost) || is_earlier(log, head.newest.salt) {
         // Nothing that writes to it takes that away.
-        let standing = match unknown {
-            0 => Standing::Older(older.max(1)),
+        let freshness = match unknown {
+            0 => Freshness::Older(older.max(1)),
             _ => other(format!(
                 "its log is older than what was copied of it, and {unknown} of its pages are as litestream has never copied them"
             )),
         };
-        return Ok((standing, older));
+        return Ok((freshness, older));
     }
     if is_cut_off {
         return Ok((other("it was cut off: it has fewer pages than its header says".to_owned()), older));
@@ -271,12 +271,12 @@ fn of_pages(database: &Path, meta: &Path, book: &Book, differs: Differs) -> io::
             "{older} of its pages are as they once were, {unknown} are as litestream has never copied them, and {newer} are newer than the former"
         ))
     };
-    let standing = match (older, unknown, newer) {
+    let freshness = match (older, unknown, newer) {
         // Nothing of it is old.
         (0, _, _) if now.seq.is_none() && then.seq.is_some() => {
             other("it is a new database, in which litestream has never been".to_owned())
         }
-        (0, 0, _) => Standing::Older(1),
+        (0, 0, _) => Freshness::Older(1),
         (0, _, _) if now.seq < then.seq => other(format!(
             "litestream has made fewer checkpoints in it than in that one ({} of {})",
             now.seq.unwrap_or(0),
@@ -302,17 +302,17 @@ fn of_pages(database: &Path, meta: &Path, book: &Book, differs: Differs) -> io::
         (_, _, 1..) => mixed(),
         // All that has changed since is as it was before.
         (_, 0, 0) if is_made_of_it && older <= FEW => written,
-        (_, 0, 0) => Standing::Older(older),
+        (_, 0, 0) => Freshness::Older(older),
         (_, _, 0) if is_made_of_it && !is_backup && (older <= FEW || (is_ahead && older < unknown)) => {
             written
         }
         (_, _, 0) => mixed(),
     };
-    Ok((standing, older))
+    Ok((freshness, older))
 }
 
-/// What a file is of whose copy only the files of the newest transactions are here: none where these do not tell.
-pub(super) fn of_unfounded(database: &Path, meta: &Path, deadline: Instant) -> io::Result<Option<Standing>> {
+/// Tells what a file is of whose copy only the files of the newest transactions are here; `None` where these do not tell.
+pub(super) fn of_unfounded(database: &Path, meta: &Path, deadline: Instant) -> io::Result<Option<Freshness>> {
     let folder = ltx::folder(meta);
     let newest = position::txids(&folder).max().unwrap_or(0);
     let Some(ltx) = Ltx::open(&folder.join(ltx::name(newest))).ok().flatten() else { return Ok(None) };
@@ -322,7 +322,7 @@ pub(super) fn of_unfounded(database: &Path, meta: &Path, deadline: Instant) -> i
     }
     let log = wal::header(database)?;
     if is_earlier(log, ltx.salt) {
-        return Ok(Some(Standing::Other {
+        return Ok(Some(Freshness::Other {
             why: "its log is an earlier one than litestream has copied".to_owned(),
         }));
     }
@@ -332,7 +332,7 @@ pub(super) fn of_unfounded(database: &Path, meta: &Path, deadline: Instant) -> i
         && index.end < copied.end
     {
         let why = "its log ends before what litestream has copied of it".to_owned();
-        return Ok(Some(Standing::Other { why }));
+        return Ok(Some(Freshness::Other { why }));
     }
     let head = Head { page_size: ltx.page_size, commit: ltx.commit, newest: copied, ..Head::default() };
     let past = Past::of_files(meta)?;
@@ -346,5 +346,5 @@ pub(super) fn of_unfounded(database: &Path, meta: &Path, deadline: Instant) -> i
     pages.retain(|(page, _)| known.contains_key(page));
     let kin = past.place(&pages, &head);
     // Nothing that came after them is there, so nobody has only written to it.
-    Ok((kin.older > 0 && kin.newer == 0 && kin.unknown == 0).then_some(Standing::Older(kin.older)))
+    Ok((kin.older > 0 && kin.newer == 0 && kin.unknown == 0).then_some(Freshness::Older(kin.older)))
 }

@@ -7,22 +7,22 @@ use crate::config::lint::{self, Lint};
 use crate::litestream::folder::{Contents, Folder};
 use crate::yaml::Node;
 
-/// How many names are looked at in a folder: some ten thousand databases with all that lies beside them.
+/// How many names are read in a folder: some ten thousand databases with all that lies beside them.
 const MOST: usize = 200_000;
 
-/// A configuration with these databases. Each stands on the line of what brought it in.
-pub struct Further {
-    /// With what the resolver printed.
+/// A configuration with these databases, each on the line of what named it.
+pub struct Discovered {
+    /// The configuration with what the resolver printed.
     pub named: Config,
-    /// And with what is in the folders.
+    /// The same, and what is in the folders.
     pub all: Config,
-    /// That, in the order of the folders.
+    /// What is in each folder, in their order.
     pub contents: Vec<Contents>,
     /// What keeps these databases from being replicated together.
     pub lints: Vec<Lint>,
 }
 
-impl Further {
+impl Discovered {
     /// Adds a resolver's `answer` and what is in `folders` now; `line` is the resolver's, and `resolvers` are the
     /// variables that it sees.
     pub fn of(

@@ -1,4 +1,4 @@
-//! Files in folders that another user can write to.
+//! Files in folders that another user can write to, and the permission to work there: that user's, not root's.
 //!
 //! Whoever can write to a folder decides what stands under each name in it, at any moment: a link to a file
 //! of somebody else, a pipe that nobody writes to, another name of a file. So nothing is done there by a path
@@ -26,7 +26,7 @@ use nix::unistd::{
     unlinkat,
 };
 
-use super::capability::Aside;
+use super::capability::Suspended;
 use super::user::Identity;
 use super::way::{self, Trusted};
 use super::{open, remove};
@@ -154,7 +154,7 @@ impl<T, F: Future<Output = io::Result<T>>> Future for Theirs<F> {
 struct Acting {
     groups: Vec<Gid>,
     gid: Gid,
-    capabilities: Option<Aside>,
+    capabilities: Option<Suspended>,
 }
 
 impl Acting {
@@ -162,7 +162,7 @@ impl Acting {
         let own = getgroups()?;
         setgroups(groups)?;
         // Before the kernel takes some away itself.
-        let capabilities = Some(Aside::put());
+        let capabilities = Some(Suspended::file_rights());
         let acting = Self { groups: own, gid: setfsgid(Gid::from_raw(user.gid)), capabilities };
         setfsuid(Uid::from_raw(user.uid));
         // Neither call tells whether it did anything; one with what is no user's number changes nothing.

@@ -1,4 +1,4 @@
-//! The one place that a replica's settings mean, however they are written.
+//! The one location that a replica's settings mean, however they are written.
 
 use super::bucket;
 use super::kind::Kind;
@@ -8,15 +8,15 @@ use super::url::Url;
 use crate::config::error::Problem;
 use crate::config::values::meant::meant;
 
-/// A place, once for people and once for comparing.
-pub(in crate::config) struct Place {
+/// A replica's location, once for people and once for comparing.
+pub(in crate::config) struct ReplicaLocation {
     pub display: String,
     pub location: String,
 }
 
 type Found<T> = Result<T, (usize, Problem)>;
 
-impl Place {
+impl ReplicaLocation {
     /// Finds the place as Litestream's `New…ReplicaClientFromConfig` do.
     pub fn find(kind: &Kind, settings: &Settings<'_>, url: Option<&Url>, base: &Base<'_>) -> Found<Self> {
         match kind {
@@ -47,7 +47,7 @@ impl Place {
     }
 }
 
-fn file(settings: &Settings<'_>, url: Option<&Url>, base: &Base<'_>) -> Found<Place> {
+fn file(settings: &Settings<'_>, url: Option<&Url>, base: &Base<'_>) -> Found<ReplicaLocation> {
     let text = match url {
         // `s3:/x` is no URL to Litestream's test for one, so it got here without a type.
         Some(url) if url.scheme != "file" => {
@@ -84,7 +84,7 @@ fn file(settings: &Settings<'_>, url: Option<&Url>, base: &Base<'_>) -> Found<Pl
     let key = if url.is_some() { "url" } else { "path" };
     let path = base.absolute(key, &text).map_err(|problem| (settings.line(), problem))?;
     let display = path.display().to_string();
-    Ok(Place { location: format!("file:{display}"), display })
+    Ok(ReplicaLocation { location: format!("file:{display}"), display })
 }
 
 /// Whether this is a URL with a user and a password whose scheme was forgotten: as a folder it would be shown, and made.
@@ -96,7 +96,7 @@ pub fn has_user(text: &str) -> bool {
     place.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
 }
 
-fn s3(settings: &Settings<'_>, url: Option<&Url>) -> Found<Place> {
+fn s3(settings: &Settings<'_>, url: Option<&Url>) -> Found<ReplicaLocation> {
     let host = url.map(|url| s3_host(&url.host));
     if let (Some(url), Some(found)) = (url, &host)
         && bucket::is_server(&url.host, &found.bucket)
@@ -124,7 +124,7 @@ fn s3(settings: &Settings<'_>, url: Option<&Url>) -> Found<Place> {
     let endpoint = server(&endpoint);
     // Amazon's bucket names are unique in the world, whatever the region.
     let account = if endpoint.ends_with(".amazonaws.com") { "" } else { &endpoint };
-    Ok(Place::new("s3", &bucket, &path, account))
+    Ok(ReplicaLocation::new("s3", &bucket, &path, account))
 }
 
 /// What the host of an `s3://` URL says.
@@ -190,12 +190,12 @@ fn oss_bucket(host: &str) -> String {
     }
 }
 
-fn abs(settings: &Settings<'_>, url: Option<&Url>) -> Found<Place> {
+fn abs(settings: &Settings<'_>, url: Option<&Url>) -> Found<ReplicaLocation> {
     let (bucket, path) = bucket_and_path(&Kind::Abs, settings, url, str::to_owned)?;
     let user = url.and_then(|url| url.user.as_deref());
     let account = settings.or_default("account-name")?.or(user).unwrap_or_default();
     let endpoint = server(settings.or_default("endpoint")?.unwrap_or_default());
-    Ok(Place::new("abs", &bucket, &path, &format!("{account}@{endpoint}")))
+    Ok(ReplicaLocation::new("abs", &bucket, &path, &format!("{account}@{endpoint}")))
 }
 
 fn bucket_and_path(
@@ -218,7 +218,7 @@ fn bucket_and_path(
     Ok((bucket, clean(path)))
 }
 
-fn sftp(settings: &Settings<'_>, url: Option<&Url>) -> Found<Place> {
+fn sftp(settings: &Settings<'_>, url: Option<&Url>) -> Found<ReplicaLocation> {
     let host = settings.or_default("host")?.or(url.map(|url| url.host.as_str())).unwrap_or_default();
     if host.is_empty() {
         return Err(settings.missing(&Kind::Sftp, "host"));
@@ -232,20 +232,20 @@ fn sftp(settings: &Settings<'_>, url: Option<&Url>) -> Found<Place> {
     let bare = host.strip_suffix(":22").unwrap_or(&host);
     // A relative path is below the user's home.
     let account = if path.starts_with('/') { "" } else { user };
-    Ok(Place::new("sftp", bare, &clean(path), account))
+    Ok(ReplicaLocation::new("sftp", bare, &clean(path), account))
 }
 
-fn webdav(settings: &Settings<'_>, url: Option<&Url>) -> Found<Place> {
+fn webdav(settings: &Settings<'_>, url: Option<&Url>) -> Found<ReplicaLocation> {
     let folder = settings.own("webdav-url")?;
     let host = folder.map(server).or(url.map(|url| server(&url.host))).unwrap_or_default();
     if host.is_empty() {
         return Err(settings.missing(&Kind::Webdav, "webdav-url"));
     }
     let path = settings.own("path")?.or(url.map(|url| url.path.as_str())).unwrap_or_default();
-    Ok(Place::new("webdav", &host, &clean(path), ""))
+    Ok(ReplicaLocation::new("webdav", &host, &clean(path), ""))
 }
 
-fn nats(settings: &Settings<'_>, url: Option<&Url>) -> Found<Place> {
+fn nats(settings: &Settings<'_>, url: Option<&Url>) -> Found<ReplicaLocation> {
     let in_url = url.map(|url| clean(&url.path)).filter(|bucket| !bucket.is_empty());
     let bucket = match in_url {
         Some(bucket) => bucket,
@@ -263,14 +263,14 @@ fn nats(settings: &Settings<'_>, url: Option<&Url>) -> Found<Place> {
         return Err((settings.line_of("path"), Problem::NatsWithPath));
     }
     let host = url.map(|url| server(&url.host)).unwrap_or_default();
-    Ok(Place::new("nats", &host, &bucket, ""))
+    Ok(ReplicaLocation::new("nats", &host, &bucket, ""))
 }
 
-fn other(name: &str, settings: &Settings<'_>, url: Option<&Url>) -> Found<Place> {
+fn other(name: &str, settings: &Settings<'_>, url: Option<&Url>) -> Found<ReplicaLocation> {
     let host = url.map(|url| url.host.as_str());
     let host = settings.or_default("bucket")?.or(settings.or_default("host")?).or(host).unwrap_or_default();
     let path = settings.own("path")?.or(url.map(|url| url.path.as_str())).unwrap_or_default();
-    Ok(Place::new(name, host, &clean(path), ""))
+    Ok(ReplicaLocation::new(name, host, &clean(path), ""))
 }
 
 /// Host, port and path of a server's address, without scheme, user, query and final slash.

@@ -1,4 +1,4 @@
-//! The databases by their numbers: where each is, who named it, who holds its lock.
+//! The table of the databases by their numbers: where each is, what named it, and its lock.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -22,8 +22,8 @@ struct Entry {
     named: Option<Rc<Named>>,
 }
 
-/// All of them.
-pub(super) struct Roster {
+/// All databases of a run.
+pub(super) struct DatabaseTable {
     entries: BTreeMap<Db, Entry>,
     /// Made when it is asked for: a thousand that come together are listed once.
     listed: RefCell<Option<Listed>>,
@@ -33,7 +33,7 @@ pub(super) struct Roster {
     changed: bool,
 }
 
-impl Roster {
+impl DatabaseTable {
     /// Those of the configuration, with their locks.
     pub(super) fn new(dbs: &[Database], locks: Vec<Lock>) -> Self {
         let entries = dbs.iter().zip(locks).enumerate().map(|(place, (database, lock))| {
@@ -48,7 +48,7 @@ impl Roster {
         }
     }
 
-    /// All, in the order of their numbers.
+    /// Returns all, in the order of their numbers.
     pub(super) fn listed(&self) -> Listed {
         let list = || Rc::new(self.entries.iter().map(|(db, entry)| (*db, entry.database.clone())).collect());
         self.listed.borrow_mut().get_or_insert_with(list).clone()
@@ -58,17 +58,17 @@ impl Roster {
         self.entries.get(&db).map(|entry| &entry.database)
     }
 
-    /// Which file it was when it was locked last: device and inode.
+    /// Returns which file it was when it was locked last: device and inode.
     pub(super) fn file(&self, db: Db) -> Option<(u64, u64)> {
         self.entries.get(&db)?.lock.guarded()
     }
 
-    /// What a source said of it.
+    /// Returns what a source said of it.
     pub(super) fn named(&self, db: Db) -> Option<&Named> {
         self.entries.get(&db)?.named.as_deref()
     }
 
-    /// All that sources named.
+    /// Returns all that sources named.
     pub(super) fn all_named(&self) -> impl Iterator<Item = (Db, &Named)> {
         self.entries.iter().filter_map(|(db, entry)| Some((*db, entry.named.as_deref()?)))
     }
@@ -77,17 +77,17 @@ impl Roster {
         self.entries.values().map(|entry| entry.lock.give().as_raw_fd())
     }
 
-    /// Whether one of the locks is this file: device and inode.
+    /// Tells whether one of the locks is this file: device and inode.
     pub(super) fn has_lock(&self, file: (u64, u64)) -> bool {
         self.entries.values().any(|entry| entry.lock.identity().is_ok_and(|own| own == file))
     }
 
-    /// Each database with its lock.
+    /// Returns each database with its lock.
     pub(super) fn locked(&mut self) -> impl Iterator<Item = (Db, &Database, &mut Lock)> {
         self.entries.iter_mut().map(|(db, entry)| (*db, &entry.database, &mut entry.lock))
     }
 
-    /// Another lock stands for a database's old one.
+    /// Replaces a database's lock by another one.
     pub(super) fn renew(&mut self, db: Db, lock: Lock) {
         if let Some(entry) = self.entries.get_mut(&db) {
             entry.lock = lock;
@@ -96,7 +96,7 @@ impl Roster {
         }
     }
 
-    /// It is replicated to another place now.
+    /// Records that it is replicated to another place now.
     pub(super) fn rename(&mut self, db: Db, named: Rc<Named>) {
         if let Some(entry) = self.entries.get_mut(&db) {
             (entry.database, entry.named) = (named.database.clone(), Some(named));
@@ -123,14 +123,14 @@ impl Roster {
         }
     }
 
-    /// Lets all go. What that takes is bounded: whoever wants this run to stop waits for it.
+    /// Lets all go, until a moment: the stop of this run waits for it.
     pub(super) fn let_go(&mut self, until: Instant) {
         for entry in std::mem::take(&mut self.entries).into_values() {
             if Instant::now() < until { drop(entry.lock) } else { entry.lock.leave() }
         }
     }
 
-    /// What a shim has to be told: the locks that came, at most `most`, and those that went; `None` if
+    /// Returns what a shim has to be told: the locks that came, at most `most`, and those that went; `None` if
     /// nothing has changed since.
     pub(super) fn news(&mut self, most: usize) -> Option<News> {
         if !std::mem::take(&mut self.changed) {
@@ -143,7 +143,7 @@ impl Roster {
         Some(News { came: came.into_iter().filter_map(lock).collect(), went: std::mem::take(&mut self.went) })
     }
 
-    /// A shim that is started now inherits everything.
+    /// Forgets what a shim would have to be told: one that is started now inherits everything.
     pub(super) fn is_told(&mut self) {
         self.came.clear();
         self.went.clear();
@@ -151,7 +151,7 @@ impl Roster {
     }
 }
 
-/// See [`Roster::news`].
+/// See [`DatabaseTable::news`].
 pub(super) struct News {
     pub(super) came: Vec<(Db, RawFd)>,
     pub(super) went: Vec<Db>,
@@ -172,8 +172,8 @@ mod tests {
     fn a_lock_goes_with_its_database() {
         let folder = tempfile::tempdir().unwrap();
         let (first, lock) = database(folder.path(), "a");
-        let mut roster = Roster::new(&[first], vec![lock]);
-        assert!(roster.news(9).is_none());
+        let mut table = DatabaseTable::new(&[first], vec![lock]);
+        assert!(table.news(9).is_none());
         let named = |database, name: &str| {
             Rc::new(Named {
                 database,
@@ -183,13 +183,13 @@ mod tests {
             })
         };
         let (second, lock) = database(folder.path(), "b");
-        roster.put(Db(1), named(second, "b"), lock);
-        assert!(roster.news(0).is_some_and(|news| news.came.is_empty()), "none fits");
-        assert!(roster.news(9).is_some_and(|news| news.came[0].0 == Db(1)));
-        roster.remove(Db(1));
-        assert!(roster.news(9).is_some_and(|news| news.went == [Db(1)]));
+        table.put(Db(1), named(second, "b"), lock);
+        assert!(table.news(0).is_some_and(|news| news.came.is_empty()), "none fits");
+        assert!(table.news(9).is_some_and(|news| news.came[0].0 == Db(1)));
+        table.remove(Db(1));
+        assert!(table.news(9).is_some_and(|news| news.went == [Db(1)]));
         let (third, lock) = database(folder.path(), "b");
-        roster.put(Db(2), named(third, "b"), lock);
-        assert_eq!(roster.listed().iter().map(|(db, _)| *db).collect::<Vec<_>>(), [Db(0), Db(2)]);
+        table.put(Db(2), named(third, "b"), lock);
+        assert_eq!(table.listed().iter().map(|(db, _)| *db).collect::<Vec<_>>(), [Db(0), Db(2)]);
     }
 }

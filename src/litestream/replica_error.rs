@@ -1,26 +1,26 @@
-//! What a replica's error means, and what to do about it.
+//! The errors of replicas by their kinds: what one means, and what to do about it.
 
 use crate::os::oom;
 
 /// Our own words for a backup whose files have pages of more than one size.
 pub const MIXED: &str = "its pages have another size than those of the backup";
 
-/// A kind of refusal.
+/// A kind of error of a replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum ReplicaError {
     /// The key is unknown, its secret is wrong, or it may not do this.
     Credentials,
     /// The same of Azure's storage.
     AzureKey,
     /// The same of Google's.
     GoogleKey,
-    /// The user is unknown to a server that is none of a cloud's, or its password or key is wrong.
+    /// A server outside of any cloud does not know the user, or its password or key is wrong.
     Login,
     /// The server is another one than the settings say, by its key.
     HostKey,
-    /// A key file is none.
+    /// What should be a key file is not one.
     KeyFile,
-    /// The server's certificate was made by nobody whom this machine trusts, or for another name.
+    /// The server's certificate is from no authority that this machine trusts, or for another name.
     Certificate,
     /// There is no such bucket.
     Bucket,
@@ -38,7 +38,7 @@ pub enum Refusal {
     NoGoogleKey,
     /// The host's name has no address.
     Dns,
-    /// Nobody answers there.
+    /// No answer from there.
     Unreachable,
     /// The same of a server of S3, which may have been asked in another way than was meant.
     UnreachableS3,
@@ -67,25 +67,28 @@ pub enum Refusal {
 }
 
 /// What each kind looks like in the words of the clients that Litestream uses.
-const WORDS: &[(Refusal, &[&str])] = &[
-    (Refusal::NoMemory, &[oom::NO_MEMORY]),
-    (Refusal::CaBundle, &["custom RootCAs", "AWS_CA_BUNDLE"]),
-    (Refusal::Container, &["ContainerNotFound"]),
+const WORDS: &[(ReplicaError, &[&str])] = &[
+    (ReplicaError::NoMemory, &[oom::NO_MEMORY]),
+    (ReplicaError::CaBundle, &["custom RootCAs", "AWS_CA_BUNDLE"]),
+    (ReplicaError::Container, &["ContainerNotFound"]),
     // Of a URL without a bucket, and of one with a slash in it.
     (
-        Refusal::ObjectStore,
+        ReplicaError::ObjectStore,
         &["invalid object-store name", "nats: invalid bucket name", "object store bucket \".\""],
     ),
-    (Refusal::Bucket, &["NoSuchBucket", "bucket does not exist", "bucket doesn't exist", "bucket not found"]),
-    (Refusal::NoCredentials, &["get credentials", "no EC2 IMDS role", "NoCredentialProviders"]),
     (
-        Refusal::NoGoogleKey,
+        ReplicaError::Bucket,
+        &["NoSuchBucket", "bucket does not exist", "bucket doesn't exist", "bucket not found"],
+    ),
+    (ReplicaError::NoCredentials, &["get credentials", "no EC2 IMDS role", "NoCredentialProviders"]),
+    (
+        ReplicaError::NoGoogleKey,
         &["could not find default credentials", "GOOGLE_APPLICATION_CREDENTIALS environment variable"],
     ),
-    (Refusal::NoAzureKey, &["DefaultAzureCredential: failed to acquire a token"]),
-    (Refusal::BrokenAzureKey, &["illegal base64 data at input byte"]),
+    (ReplicaError::NoAzureKey, &["DefaultAzureCredential: failed to acquire a token"]),
+    (ReplicaError::BrokenAzureKey, &["illegal base64 data at input byte"]),
     (
-        Refusal::AzureKey,
+        ReplicaError::AzureKey,
         &[
             "AuthenticationFailed",
             "AuthorizationFailure",
@@ -93,9 +96,12 @@ const WORDS: &[(Refusal, &[&str])] = &[
             "AuthorizationPermissionMismatch",
         ],
     ),
-    (Refusal::GoogleKey, &["googleapi: Error 401", "googleapi: Error 403", "oauth2: cannot fetch token"]),
     (
-        Refusal::Credentials,
+        ReplicaError::GoogleKey,
+        &["googleapi: Error 401", "googleapi: Error 403", "oauth2: cannot fetch token"],
+    ),
+    (
+        ReplicaError::Credentials,
         &[
             "InvalidAccessKeyId",
             "SignatureDoesNotMatch",
@@ -107,7 +113,7 @@ const WORDS: &[(Refusal, &[&str])] = &[
     ),
     // Of SSH, NATS and WebDAV.
     (
-        Refusal::Login,
+        ReplicaError::Login,
         &[
             "ssh: unable to authenticate",
             "Authorization Violation",
@@ -116,22 +122,25 @@ const WORDS: &[(Refusal, &[&str])] = &[
             "Authorize /: 403",
         ],
     ),
-    (Refusal::HostKey, &["host key mismatch", "cannot parse sftp host key"]),
+    (ReplicaError::HostKey, &["host key mismatch", "cannot parse sftp host key"]),
     (
-        Refusal::KeyFile,
+        ReplicaError::KeyFile,
         &["cannot parse sftp key path", "cannot read sftp key path", "nkey: ", "nats: no nkey seed"],
     ),
     (
-        Refusal::Certificate,
+        ReplicaError::Certificate,
         &["x509: ", "certificate signed by unknown authority", "invalid peer certificate"],
     ),
     // Go says the first of these after ten tries, and the second after one.
-    (Refusal::NoTls, &["does not look like a TLS handshake", "gave HTTP response to HTTPS client"]),
-    (Refusal::DiskFull, &["no space left on device", "disk quota exceeded"]),
+    (ReplicaError::NoTls, &["does not look like a TLS handshake", "gave HTTP response to HTTPS client"]),
+    (ReplicaError::DiskFull, &["no space left on device", "disk quota exceeded"]),
     // Go's words, the second of which say more behind them, and those of the C library.
-    (Refusal::Dns, &["no such host", "server misbehaving", "dial tcp: lookup ", "failed to lookup address"]),
     (
-        Refusal::Unreachable,
+        ReplicaError::Dns,
+        &["no such host", "server misbehaving", "dial tcp: lookup ", "failed to lookup address"],
+    ),
+    (
+        ReplicaError::Unreachable,
         &[
             "connection refused",
             "i/o timeout",
@@ -150,13 +159,13 @@ const WORDS: &[(Refusal, &[&str])] = &[
             "broken pipe",
         ],
     ),
-    (Refusal::Permission, &["permission denied", "read-only file system"]),
-    (Refusal::NoFolder, &["not a directory"]),
-    (Refusal::Newer, &["no flags allowed, reserved for future use"]),
-    (Refusal::PageSize, &["unaligned wal offset", MIXED]),
+    (ReplicaError::Permission, &["permission denied", "read-only file system"]),
+    (ReplicaError::NoFolder, &["not a directory"]),
+    (ReplicaError::Newer, &["no flags allowed, reserved for future use"]),
+    (ReplicaError::PageSize, &["unaligned wal offset", MIXED]),
     // All else that goes wrong while files are read says the same first.
     (
-        Refusal::Damaged,
+        ReplicaError::Damaged,
         &[
             "decode database: ",
             "non-contiguous ltx files",
@@ -169,7 +178,7 @@ const WORDS: &[(Refusal, &[&str])] = &[
     ),
     // Of S3, Google's storage, Azure and WebDAV. Last, since the latter two say no more than a number.
     (
-        Refusal::Busy,
+        ReplicaError::Busy,
         &[
             "StatusCode: 50",
             "SlowDown",
@@ -186,8 +195,8 @@ const WORDS: &[(Refusal, &[&str])] = &[
     ),
 ];
 
-impl Refusal {
-    /// Reads an error of Litestream's.
+impl ReplicaError {
+    /// Finds the kind of an error of Litestream's by its words.
     pub fn of(error: &str) -> Self {
         let kind = WORDS.iter().find(|(_, words)| words.iter().any(|word| error.contains(word)));
         match kind {
@@ -196,12 +205,12 @@ impl Refusal {
         }
     }
 
-    /// The same where it is known whether S3 was asked: silence does not tell.
+    /// Corrects the kind where it is known whether S3 was asked: silence does not tell.
     pub fn asked_of(self, is_s3: bool) -> Self {
         if is_s3 && self == Self::Unreachable { Self::UnreachableS3 } else { self }
     }
 
-    /// Whether waiting changes nothing: somebody has to mend a setting.
+    /// Tells whether waiting changes nothing: a setting has to be corrected.
     pub fn is_final(self) -> bool {
         matches!(
             self,
@@ -226,12 +235,12 @@ impl Refusal {
         )
     }
 
-    /// Whether the same question may have another answer soon, without anybody mending anything here.
+    /// Tells whether a retry may succeed soon, with nothing changed here.
     pub fn may_pass(self) -> bool {
         matches!(self, Self::Unreachable | Self::UnreachableS3 | Self::Dns | Self::Busy)
     }
 
-    /// The next step.
+    /// Says the next step.
     pub fn hint(self) -> &'static str {
         match self {
             Self::Credentials => {
@@ -307,128 +316,134 @@ mod tests {
         for (words, kind) in [
             (
                 "operation error S3: ListObjectsV2, https response error StatusCode: 404, api error NoSuchBucket: gone",
-                Refusal::Bucket,
+                ReplicaError::Bucket,
             ),
             (
                 "operation error S3: PutObject, StatusCode: 403, api error SignatureDoesNotMatch",
-                Refusal::Credentials,
+                ReplicaError::Credentials,
             ),
-            ("dial tcp 127.0.0.1:1: connect: connection refused", Refusal::Unreachable),
+            ("dial tcp 127.0.0.1:1: connect: connection refused", ReplicaError::Unreachable),
             (
                 "cannot calc restore plan: ssh: handshake failed: ssh: unable to authenticate, attempted methods [none publickey], no supported methods remain",
-                Refusal::Login,
+                ReplicaError::Login,
             ),
-            ("cannot calc restore plan: ssh: handshake failed: ssh: host key mismatch", Refusal::HostKey),
-            ("sftp: cannot parse sftp key path: ssh: no key found", Refusal::KeyFile),
-            ("failed to connect to NATS server: nats: Authorization Violation", Refusal::Login),
+            (
+                "cannot calc restore plan: ssh: handshake failed: ssh: host key mismatch",
+                ReplicaError::HostKey,
+            ),
+            ("sftp: cannot parse sftp key path: ssh: no key found", ReplicaError::KeyFile),
+            ("failed to connect to NATS server: nats: Authorization Violation", ReplicaError::Login),
             (
                 "failed to access object store bucket \"b\" (bucket must be created beforehand): nats: bucket not found",
-                Refusal::Bucket,
+                ReplicaError::Bucket,
             ),
-            ("webdav: cannot connect to server: Authorize /: 401", Refusal::Login),
+            ("webdav: cannot connect to server: Authorize /: 401", ReplicaError::Login),
             (
                 "webdav: cannot connect to server: Options \"https://127.0.0.1:1/\": tls: failed to verify certificate: x509: certificate signed by unknown authority",
-                Refusal::Certificate,
+                ReplicaError::Certificate,
             ),
             (
                 "no answer within 15 s: 127.0.0.1:9000: invalid peer certificate: UnknownIssuer",
-                Refusal::Certificate,
+                ReplicaError::Certificate,
             ),
             (
                 "GET http://h/c: 403 Server failed to authenticate the request. (AuthorizationFailure)",
-                Refusal::AzureKey,
+                ReplicaError::AzureKey,
             ),
             (
                 "GET http://h/c: 404 The specified container does not exist. (ContainerNotFound)",
-                Refusal::Container,
+                ReplicaError::Container,
             ),
             (
                 "exceeded maximum number of attempts, 10, https response error StatusCode: 0, request send failed, Get \"https://127.0.0.1:9/b?(hidden) tls: first record does not look like a TLS handshake",
-                Refusal::NoTls,
+                ReplicaError::NoTls,
             ),
-            ("http: server gave HTTP response to HTTPS client", Refusal::NoTls),
-            ("cannot calc restore plan: storage: bucket doesn't exist", Refusal::Bucket),
+            ("http: server gave HTTP response to HTTPS client", ReplicaError::NoTls),
+            ("cannot calc restore plan: storage: bucket doesn't exist", ReplicaError::Bucket),
             (
                 "googleapi: Error 403: who@iam does not have storage.objects.list access, forbidden",
-                Refusal::GoogleKey,
+                ReplicaError::GoogleKey,
             ),
-            ("cannot calc restore plan: failed to send packet: connection lost", Refusal::Unreachable),
-            ("webdav: cannot connect to server: Authorize /: 503", Refusal::Busy),
+            ("cannot calc restore plan: failed to send packet: connection lost", ReplicaError::Unreachable),
+            ("webdav: cannot connect to server: Authorize /: 503", ReplicaError::Busy),
             (
                 "operation error S3: ListObjectsV2, https response error StatusCode: 503, SlowDown",
-                Refusal::Busy,
+                ReplicaError::Busy,
             ),
-            ("GET http://h/c: 503 The server is busy. (ServerBusy)", Refusal::Busy),
-            ("googleapi: got HTTP response code 503 with body: ", Refusal::Busy),
-            ("no good answer within 5 s: h:443 answers 500 Internal Server Error", Refusal::Busy),
-            ("lookup nowhere.invalid: no such host", Refusal::Dns),
-            ("dial tcp: lookup h on [::1]:53: read udp: read: connection refused", Refusal::Dns),
-            ("no answer within 5 s: h:443: failed to lookup address information: try again", Refusal::Dns),
-            ("unable to add custom RootCAs HTTPClient, has no WithTransportOptions", Refusal::CaBundle),
+            ("GET http://h/c: 503 The server is busy. (ServerBusy)", ReplicaError::Busy),
+            ("googleapi: got HTTP response code 503 with body: ", ReplicaError::Busy),
+            ("no good answer within 5 s: h:443 answers 500 Internal Server Error", ReplicaError::Busy),
+            ("lookup nowhere.invalid: no such host", ReplicaError::Dns),
+            ("dial tcp: lookup h on [::1]:53: read udp: read: connection refused", ReplicaError::Dns),
+            (
+                "no answer within 5 s: h:443: failed to lookup address information: try again",
+                ReplicaError::Dns,
+            ),
+            ("unable to add custom RootCAs HTTPClient, has no WithTransportOptions", ReplicaError::CaBundle),
             (
                 "sync: new wal reader with offset: unaligned wal offset 20632 for page size 8192",
-                Refusal::PageSize,
+                ReplicaError::PageSize,
             ),
             (
                 "decode database: decode header: new ltx compactor: input files have mismatched page sizes: 4096 != 8192",
-                Refusal::Damaged,
+                ReplicaError::Damaged,
             ),
-            ("write /data/x: no space left on device", Refusal::DiskFull),
+            ("write /data/x: no space left on device", ReplicaError::DiskFull),
             (
                 "decode database: unexpected error decoding after end of database: close reader 8: file checksum mismatch",
-                Refusal::Damaged,
+                ReplicaError::Damaged,
             ),
             (
                 "cannot calc restore plan: non-contiguous ltx files: have up to 0000000000000008 but next file starts at 000000000000000a",
-                Refusal::Damaged,
+                ReplicaError::Damaged,
             ),
             (
                 "decode database: decode page 1: read page header 0: no flags allowed, reserved for future use",
-                Refusal::Newer,
+                ReplicaError::Newer,
             ),
             (
                 "decode database: decode header: operation error S3: GetObject, StatusCode: 403",
-                Refusal::Credentials,
+                ReplicaError::Credentials,
             ),
-            ("nats: no servers available for connection", Refusal::Unreachable),
+            ("nats: no servers available for connection", ReplicaError::Unreachable),
             (
                 "webdav: cannot connect to server: Options \"http://127.0.0.1:1/\": dial tcp 127.0.0.1:1: connect: connection refused",
-                Refusal::Unreachable,
+                ReplicaError::Unreachable,
             ),
             (
                 "operation error S3: ListObjectsV2, exceeded maximum number of attempts, 10, https response error StatusCode: 0, \
                  request send failed, Get \"https://127.0.0.1:1/b\": dial tcp 127.0.0.1:1: connect: connection refused",
-                Refusal::UnreachableS3,
+                ReplicaError::UnreachableS3,
             ),
             (
                 "dialing: google: could not find default credentials. See https://cloud.google.com/docs/authentication",
-                Refusal::NoGoogleKey,
+                ReplicaError::NoGoogleKey,
             ),
             (
                 "dialing: google: error getting credentials using GOOGLE_APPLICATION_CREDENTIALS environment variable: open \
                  /etc/key.json: no such file or directory",
-                Refusal::NoGoogleKey,
+                ReplicaError::NoGoogleKey,
             ),
             (
                 "abs: cannot list blobs: DefaultAzureCredential: failed to acquire a token.\nAttempted credentials:",
-                Refusal::NoAzureKey,
+                ReplicaError::NoAzureKey,
             ),
             (
                 "abs: cannot create shared key credential: decode account key: illegal base64 data at input byte 3",
-                Refusal::BrokenAzureKey,
+                ReplicaError::BrokenAzureKey,
             ),
             (
                 "failed to access object store bucket \"b/app\" (bucket must be created beforehand): nats: invalid object-store name",
-                Refusal::ObjectStore,
+                ReplicaError::ObjectStore,
             ),
             (
                 "failed to access object store bucket \".\" (bucket must be created beforehand): nats: bucket not found",
-                Refusal::ObjectStore,
+                ReplicaError::ObjectStore,
             ),
-            ("mkdir /backup/ltx: not a directory", Refusal::NoFolder),
-            ("something new", Refusal::Other),
+            ("mkdir /backup/ltx: not a directory", ReplicaError::NoFolder),
+            ("something new", ReplicaError::Other),
         ] {
-            assert_eq!(Refusal::of(words), kind, "{words}");
+            assert_eq!(ReplicaError::of(words), kind, "{words}");
         }
     }
 }

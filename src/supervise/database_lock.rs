@@ -1,4 +1,4 @@
-//! Never two keepers on one database.
+//! The lock of a database: never two keepers on one.
 
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
@@ -20,7 +20,7 @@ use crate::os::here::Here;
 use crate::os::lock::{self, Lock, Refused};
 use crate::os::locks;
 use crate::os::mount;
-use crate::os::place::{self, Folder, LOCK, REPLICA_LOCK};
+use crate::os::permit::{self, Folder, LOCK, REPLICA_LOCK};
 use crate::os::proc;
 use crate::os::user::Identity;
 
@@ -36,16 +36,16 @@ const OWN_NAME: &str = "own name\n";
 /// What stands before the text of the lock of a place for backups.
 const PLACE: &str = "place\n";
 
-/// Where a database's lock is.
+/// Returns where a database's lock is.
 pub fn lock_path(db: &Database) -> PathBuf {
     db.hidden(LOCK)
 }
 
-/// The control socket of the keeper that runs on a database, and which file its lock is (device and inode); `None` when
+/// Returns the control socket of the keeper that runs on a database, and which file its lock is (device and inode); `None` when
 /// none runs. In another container the same path may be another keeper's.
 pub fn keeper_socket(db: &Database) -> Option<(PathBuf, (u64, u64))> {
     let (text, found) = lock::held(&lock_path(db))?;
-    place::belong_to_owner(&found);
+    permit::belong_to_owner(&found);
     Some((Holder::parse(&text).keeper?, (found.dev(), found.ino())))
 }
 
@@ -111,7 +111,7 @@ pub(super) async fn lock_all(
     Ok(locks)
 }
 
-/// Takes the lock of one database that is there, or does not.
+/// Takes the lock of one database that is there, without waiting for it.
 ///
 /// # Errors
 /// As for [`lock_all`].
@@ -136,16 +136,16 @@ fn acquire(db: &Database, text: &str) -> Result<Lock, Refused> {
         }
         Err(refused @ Refused::Io(_)) => return Err(refused),
     }
-    lock.hold(place(db, text)?);
+    lock.hold(replica_lock(db, text)?);
     Ok(lock)
 }
 
 /// Locks the folder that a database is replicated to, so that no keeper of another database writes there. Where that
 /// cannot be done, Litestream has more to say about it; and nothing of ours waits for a server that may not answer.
-fn place(db: &Database, text: &str) -> Result<Option<Lock>, Refused> {
+fn replica_lock(db: &Database, text: &str) -> Result<Option<Lock>, Refused> {
     let Some(path) = replica_lock_path(db) else { return Ok(None) };
     let folder = path.parent().unwrap_or(&path);
-    let made = place::theirs(|| {
+    let made = permit::theirs(|| {
         std::fs::create_dir_all(folder)?;
         Ok(!mount::is_remote(folder))
     });
@@ -158,29 +158,29 @@ fn place(db: &Database, text: &str) -> Result<Option<Lock>, Refused> {
         Err(Refused::Held(text)) if Holder::parse(&text).is_this_process() => Ok(None),
         Err(Refused::Held(text)) => Err(Refused::Held(format!("{PLACE}{text}"))),
         // Something stands there that is no lock of ours: whoever put it there would let a second keeper in.
-        Err(Refused::Io(error)) if place::theirs(|| path.symlink_metadata()).is_ok() => {
+        Err(Refused::Io(error)) if permit::theirs(|| path.symlink_metadata()).is_ok() => {
             Err(Refused::Io(std::io::Error::new(error.kind(), format!("{}: {error}", path.display()))))
         }
         Err(Refused::Io(_)) => Ok(None),
     }
 }
 
-/// Where the lock of the folder is that a database is replicated to.
+/// Returns where the lock of the folder is that a database is replicated to.
 fn replica_lock_path(db: &Database) -> Option<PathBuf> {
     Some(db.replica_folder.as_ref()?.join(REPLICA_LOCK))
 }
 
-/// Where a database is, through whatever links its folder is named by. The file itself may be none; nor the folder.
+/// Resolves the links in the path of a database's folder. Neither the file nor the folder has to exist.
 pub(super) fn resolved(path: &Path) -> PathBuf {
     match (path.parent(), path.file_name()) {
-        (Some(folder), Some(name)) => place::real(folder).join(name),
+        (Some(folder), Some(name)) => permit::real(folder).join(name),
         _ => path.to_owned(),
     }
 }
 
 /// Looks for a Litestream on one of these that no keeper runs. Those of a keeper before this one have ended, or
 /// their lock would be held.
-pub(super) fn doubled<'a>(
+pub(super) fn other_litestream<'a>(
     others: &Others,
     dbs: impl IntoIterator<Item = (Db, &'a Database)>,
 ) -> Option<(Db, Failure)> {
@@ -197,59 +197,59 @@ pub(super) fn doubled<'a>(
     })
 }
 
-/// What a look at a lock says that this keeper holds.
-pub(super) enum Look {
+/// The state of a lock that this keeper holds.
+pub(super) enum LockState {
     /// It is held as before.
     Held,
-    /// Somebody had removed it; this is another one.
-    Anew(Lock),
+    /// It was removed from outside; this one is new.
+    Renewed(Lock),
     /// Another keeper runs on the database.
     Lost(Failure),
-    /// Somebody has put something in its place that no keeper can lock.
+    /// Something that cannot be locked was put in its place.
     Barred(std::io::Error),
     /// What stands there is the file of another database of this keeper, by its path.
     Ours(PathBuf),
 }
 
-/// Looks whether a database's lock still keeps others away.
-pub(super) fn look(db: &Database, lock: &mut Lock, folder: &RuntimeFolder) -> Look {
+/// Checks whether a database's lock still keeps others away, and renews it where it was removed.
+pub(super) fn check(db: &Database, lock: &mut Lock, folder: &RuntimeFolder) -> LockState {
     let mut ours = None;
     if matches!(lock.guard(&db.path), Err(Refused::Held(_))) {
         ours = guarded::other_name(&db.path);
         if ours.is_none() {
-            return Look::Lost(Holder::parse(OTHER_NAME).refusal(db));
+            return LockState::Lost(Holder::parse(OTHER_NAME).refusal(db));
         }
     }
     if let Err(Refused::Held(holder)) = lock.keep() {
-        return Look::Lost(Holder::of(db, &holder).refusal(db));
+        return LockState::Lost(Holder::of(db, &holder).refusal(db));
     }
     // Only where one is taken: this is done once a second, for each database.
     let text = || text(&folder.socket(), &folder.keeper_socket());
     if lock.other().is_some_and(|other| !other.is_in_place() || other.keep().is_err()) {
-        match place(db, &text()) {
+        match replica_lock(db, &text()) {
             Ok(other) => lock.hold(other),
-            Err(Refused::Held(holder)) => return Look::Lost(Holder::of(db, &holder).refusal(db)),
-            Err(Refused::Io(error)) => return Look::Barred(error),
+            Err(Refused::Held(holder)) => return LockState::Lost(Holder::of(db, &holder).refusal(db)),
+            Err(Refused::Io(error)) => return LockState::Barred(error),
         }
     }
     if lock.is_in_place() {
-        return ours.map_or(Look::Held, Look::Ours);
+        return ours.map_or(LockState::Held, LockState::Ours);
     }
     match Lock::acquire(&lock_path(db), &text()) {
-        Ok(anew) => Look::Anew(lock.replaced_by(anew)),
+        Ok(renewed) => LockState::Renewed(lock.replaced_by(renewed)),
         Err(Refused::Held(holder)) => {
             let holder = Holder::of(db, &holder);
             // Its folder took another's place: whose it is will be let go, or was replaced.
             if holder.is_this_process() {
-                return Look::Ours(ours.unwrap_or_else(|| lock_path(db)));
+                return LockState::Ours(ours.unwrap_or_else(|| lock_path(db)));
             }
-            Look::Lost(holder.refusal(db))
+            LockState::Lost(holder.refusal(db))
         }
-        Err(Refused::Io(error)) => Look::Barred(error),
+        Err(Refused::Io(error)) => LockState::Barred(error),
     }
 }
 
-/// What a keeper leaves in each lock.
+/// Returns what a keeper leaves in each lock.
 pub fn text(socket: &Path, keeper: &Path) -> String {
     let here = Here::now();
     format!(
@@ -263,7 +263,7 @@ pub fn text(socket: &Path, keeper: &Path) -> String {
     )
 }
 
-/// One clear word before anything that is named after the database fails.
+/// Refuses what cannot be a database, before anything that is named after it fails.
 fn refuse_unfit(db: &Database) -> Result<(), Failure> {
     if let Some((message, hint)) = in_the_way(&db.path, &db.meta) {
         return Err(Failure::new(ExitCode::CONFIG, message).hint(hint));
@@ -289,7 +289,7 @@ fn not_made(db: &Database, error: &std::io::Error) -> Failure {
     let folder = db.path.parent().filter(|_| is_denied(error));
     let remedy = || {
         let folder = folder?;
-        place::theirs(|| Ok(access::remedy(folder, Access::Write, place::owner()))).ok()
+        permit::theirs(|| Ok(access::remedy(folder, Access::Write, permit::owner()))).ok()
     };
     Failure::new(ExitCode::CONFIG, message).hint(if is_full {
         "free some space there: SQLite and litestream need it too".to_owned()
@@ -325,8 +325,8 @@ pub(super) fn make_watched(folders: &[databases::Folder]) -> Result<(), Failure>
 /// make it makes for the configuration's databases alone, where nobody else decides what is there; so it gives
 /// away a folder of its own that is empty, as a fresh volume is.
 fn make_folder(folder: &Path, source: Source) -> Result<(), Failure> {
-    let made = place::theirs(|| std::fs::create_dir_all(folder));
-    let (made, owner) = match (made, place::owner()) {
+    let made = permit::theirs(|| std::fs::create_dir_all(folder));
+    let (made, owner) = match (made, permit::owner()) {
         (Err(error), Some(owner)) if source == Source::Operator && is_denied(&error) => {
             (make_for(folder, owner), Some(owner))
         }
@@ -337,10 +337,10 @@ fn make_folder(folder: &Path, source: Source) -> Result<(), Failure> {
         None => Ok(()),
     });
     let may_write = || Ok(Folder::open(folder)?.is_writable());
-    if made.is_ok() && owner.is_some() && !place::theirs(may_write).unwrap_or(false) {
-        let user = place::owner().map_or(0, |user| user.uid);
+    if made.is_ok() && owner.is_some() && !permit::theirs(may_write).unwrap_or(false) {
+        let user = permit::owner().map_or(0, |user| user.uid);
         let message = format!("{}: user {user} cannot write to the folder of databases", folder.display());
-        let remedy = place::theirs(|| Ok(access::remedy(folder, Access::Write, place::owner())));
+        let remedy = permit::theirs(|| Ok(access::remedy(folder, Access::Write, permit::owner())));
         let remedy = remedy.unwrap_or_else(|_| "give it to that user".to_owned());
         return Err(Failure::new(ExitCode::CONFIG, message)
             .hint(format!("SQLite and litestream keep files beside the database: {remedy}")));
@@ -355,7 +355,7 @@ fn is_denied(error: &std::io::Error) -> bool {
     error.kind() == std::io::ErrorKind::PermissionDenied
 }
 
-/// Makes a folder of somebody else's as root. Those on the way stay root's.
+/// Makes a folder of another user's as root. Those on the way stay root's.
 fn make_for(path: &Path, owner: &Identity) -> std::io::Result<()> {
     let there = path.ancestors().find(|folder| folder.symlink_metadata().is_ok()).unwrap_or(path);
     let mut folder = Folder::open_trusted(there)?;
@@ -398,12 +398,12 @@ pub struct Holder {
 }
 
 impl Holder {
-    /// Who holds a database's lock: its process number is the kernel's word, where that has one, and the file's
+    /// Tells who holds a database's lock: its process number is the kernel's word, where that has one, and the file's
     /// otherwise, which whoever the databases belong to can write.
     fn of(db: &Database, text: &str) -> Self {
         let said = Self::parse(text);
         let path = if said.of_place { replica_lock_path(db) } else { Some(lock_path(db)) };
-        let found = path.and_then(|path| place::theirs(|| path.symlink_metadata()).ok());
+        let found = path.and_then(|path| permit::theirs(|| path.symlink_metadata()).ok());
         match found.as_ref().and_then(locks::taker).filter(|_| !said.by_other_name && !said.by_own_name) {
             Some(taker) if said.pid != Some(taker) => {
                 Self { pid: Some(taker), started: None, elsewhere: None, ..said }
@@ -412,7 +412,7 @@ impl Holder {
         }
     }
 
-    /// Reads it; what is not in it is none.
+    /// Reads the text of a lock; a field that is not in it is `None`.
     pub fn parse(text: &str) -> Self {
         let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name));
         let is_here = field("numbers ").is_none_or(|numbers| numbers == Here::now().numbers);
@@ -433,7 +433,7 @@ impl Holder {
         self.elsewhere.is_none() && self.pid == Some(std::process::id() as i32)
     }
 
-    /// The keeper is dead, so what holds the lock is on its way out. Of another container's nobody knows.
+    /// Tells whether the keeper is dead, so that what holds the lock is on its way out. Of another container's that is unknown.
     fn is_ending(&self) -> bool {
         self.elsewhere.is_none() && self.pid.is_some_and(|pid| !proc::is_alive(pid))
     }
@@ -449,7 +449,7 @@ impl Holder {
         }
     }
 
-    /// What is told of it to whoever can have waited for its end.
+    /// Makes the failure for a command that could have waited for its end.
     fn refusal_to_wait(&self, db: &Database, on_lock: OnLock) -> Failure {
         let failure = self.refusal(db);
         // One place for two databases does not get free by an end.
@@ -467,7 +467,7 @@ impl Holder {
         })
     }
 
-    /// What is told of it.
+    /// Makes the failure that tells of it.
     pub fn refusal(&self, db: &Database) -> Failure {
         let place = self.elsewhere.as_ref().map_or_else(String::new, |host| format!(" on {host}"));
         let who = match (self.pid, &self.started) {

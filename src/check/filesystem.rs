@@ -4,11 +4,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::context::CheckContext;
 use super::rules::{
     CA_BUNDLE, DISK_SPACE, ENDPOINT_SCHEME, IN_MEMORY, ON_NETWORK, ON_OVERLAY, REPLICA_IN_DIR,
     RUNTIME_FOLDER, SAME_DISK,
 };
-use super::site::Site;
 use crate::config::lint::Lint;
 use crate::config::{BareEndpoint, Kind, Replica};
 use crate::litestream::database::with_suffix;
@@ -19,47 +19,47 @@ use crate::os::socket;
 /// What `supervise::runtime_folder` makes in its root, with the longest process number there is.
 const SOCKET_IN_ROOT: &str = "run-4194304/litestream.sock";
 
-pub(super) fn look(site: &Site<'_>) -> Vec<Lint> {
-    let mut found = faults(site);
-    found.extend(runtime_folder(site));
-    found.extend(site.config.bare_endpoints().iter().map(|bare| bare_endpoint(site, bare)));
+pub(super) fn look(context: &CheckContext<'_>) -> Vec<Lint> {
+    let mut found = faults(context);
+    found.extend(runtime_folder(context));
+    found.extend(context.config.bare_endpoints().iter().map(|bare| bare_endpoint(context, bare)));
     found
 }
 
 /// Without what a start finds out by trying it: whether there is a place for its own files.
-pub(super) fn faults(site: &Site<'_>) -> Vec<Lint> {
-    let mut found = databases(site);
-    found.extend(ca_bundle(site));
+pub(super) fn faults(context: &CheckContext<'_>) -> Vec<Lint> {
+    let mut found = databases(context);
+    found.extend(ca_bundle(context));
     found
 }
 
-fn databases(site: &Site<'_>) -> Vec<Lint> {
-    let mut found = site.of_each(|database, folder| {
+fn databases(context: &CheckContext<'_>) -> Vec<Lint> {
+    let mut found = context.of_each(|database, folder| {
         let (path, line) = (&database.path, database.line);
         // What the folder is on, and where its replicas are, is told of the folder.
         let is_told = folder.is_some_and(|folder| device(&folder.dir) == device(path));
         let mount = if is_told { None } else { mount::of(path) };
         let mut found: Vec<Lint> =
-            mount.as_ref().and_then(|mount| database_on(site, path, line, mount)).into_iter().collect();
-        found.extend(space(site, path, line));
+            mount.as_ref().and_then(|mount| database_on(context, path, line, mount)).into_iter().collect();
+        found.extend(space(context, path, line));
         for replica in database.replicas.iter().filter(|_| folder.is_none()) {
-            found.extend(replica_on(site, replica, mount.as_ref()));
+            found.extend(replica_on(context, replica, mount.as_ref()));
         }
         found
     });
-    for directory in site.config.directories() {
+    for directory in context.config.directories() {
         let (path, line) = (&directory.dir, directory.line);
         let mount = mount::of(path);
-        found.extend(mount.as_ref().and_then(|mount| database_on(site, path, line, mount)));
+        found.extend(mount.as_ref().and_then(|mount| database_on(context, path, line, mount)));
         for replica in &directory.replicas {
-            found.extend(replica_on(site, replica, mount.as_ref()));
+            found.extend(replica_on(context, replica, mount.as_ref()));
             if folder_of(replica).is_some_and(|folder| folder.starts_with(path)) {
                 let message = format!(
                     "the replica `{}` is inside of `{}`, whose databases it keeps",
                     replica.display,
                     path.display()
                 );
-                let lint = site.lint(REPLICA_IN_DIR, replica.line, message);
+                let lint = context.lint(REPLICA_IN_DIR, replica.line, message);
                 found.push(
                     lint.hint(
                         "put it elsewhere: what is restored or kept there could be taken for a database",
@@ -95,25 +95,25 @@ fn nature(mount: &Mount) -> Nature {
     }
 }
 
-fn database_on(site: &Site<'_>, path: &Path, line: usize, mount: &Mount) -> Option<Lint> {
+fn database_on(context: &CheckContext<'_>, path: &Path, line: usize, mount: &Mount) -> Option<Lint> {
     let on = format!("{} at {}", mount.kind, mount.point.display());
     let path = path.display();
     Some(match nature(mount) {
-        Nature::Network => site
+        Nature::Network => context
             .lint(
                 ON_NETWORK,
                 line,
                 format!("`{path}` is on a network file system ({on}), where SQLite's WAL does not work"),
             )
             .hint("put the database on a disk of this machine; its replica may be on the network"),
-        Nature::Overlay => site
+        Nature::Overlay => context
             .lint(
                 ON_OVERLAY,
                 line,
                 format!("`{path}` is in the container's own layer ({on}) and goes with it"),
             )
             .hint("mount a volume there, or live with a restore at each new container"),
-        Nature::Memory => site
+        Nature::Memory => context
             .lint(IN_MEMORY, line, format!("`{path}` is in memory ({on}) and goes with the machine"))
             .hint("put it on a disk, or live with a restore at each start of the machine"),
         Nature::Disk => return None,
@@ -124,13 +124,13 @@ fn folder_of(replica: &Replica) -> Option<PathBuf> {
     (replica.kind == Kind::File).then(|| PathBuf::from(&replica.display))
 }
 
-fn replica_on(site: &Site<'_>, replica: &Replica, of_database: Option<&Mount>) -> Option<Lint> {
+fn replica_on(context: &CheckContext<'_>, replica: &Replica, of_database: Option<&Mount>) -> Option<Lint> {
     let folder = folder_of(replica)?;
-    folder_on(site, &folder, replica.line, &mount::of(&folder)?, of_database)
+    folder_on(context, &folder, replica.line, &mount::of(&folder)?, of_database)
 }
 
 fn folder_on(
-    site: &Site<'_>,
+    context: &CheckContext<'_>,
     folder: &Path,
     line: usize,
     mount: &Mount,
@@ -151,11 +151,11 @@ fn folder_on(
         }
         Nature::Network | Nature::Disk => return None,
     };
-    Some(site.lint(rule, line, message).hint(hint))
+    Some(context.lint(rule, line, message).hint(hint))
 }
 
 /// A restore and a first snapshot take as much as the database and its WAL.
-fn space(site: &Site<'_>, path: &Path, line: usize) -> Option<Lint> {
+fn space(context: &CheckContext<'_>, path: &Path, line: usize) -> Option<Lint> {
     let length = |path: &Path| path.metadata().map_or(0, |found| found.len());
     let needed = length(path) + length(&with_suffix(path, "-wal"));
     let free = mount::space(path)?.free;
@@ -165,7 +165,8 @@ fn space(site: &Site<'_>, path: &Path, line: usize) -> Option<Lint> {
     let message =
         format!("`{}` takes {}, but only {} are free there", path.display(), bytes(needed), bytes(free));
     Some(
-        site.lint(DISK_SPACE, line, message)
+        context
+            .lint(DISK_SPACE, line, message)
             .hint("free some space: a restore or a snapshot needs as much as the database"),
     )
 }
@@ -178,10 +179,10 @@ fn bytes(number: u64) -> String {
     }
 }
 
-fn ca_bundle(site: &Site<'_>) -> Option<Lint> {
-    (site.variable)("AWS_CA_BUNDLE").filter(|value| !value.is_empty())?;
-    let databases = site.config.databases().iter().flat_map(|database| &database.replicas);
-    let directories = site.config.directories().iter().flat_map(|directory| &directory.replicas);
+fn ca_bundle(context: &CheckContext<'_>) -> Option<Lint> {
+    (context.variable)("AWS_CA_BUNDLE").filter(|value| !value.is_empty())?;
+    let databases = context.config.databases().iter().flat_map(|database| &database.replicas);
+    let directories = context.config.directories().iter().flat_map(|directory| &directory.replicas);
     let first = databases.chain(directories).find(|replica| replica.kind == Kind::S3)?;
     let message = format!(
         "AWS_CA_BUNDLE is set: Litestream's S3 client does not start with it, so {} cannot be reached",
@@ -191,15 +192,16 @@ fn ca_bundle(site: &Site<'_>) -> Option<Lint> {
     Some(lint.hint("unset it; SSL_CERT_FILE names certificates to Litestream"))
 }
 
-fn bare_endpoint(site: &Site<'_>, BareEndpoint { endpoint, line }: &BareEndpoint) -> Lint {
+fn bare_endpoint(context: &CheckContext<'_>, BareEndpoint { endpoint, line }: &BareEndpoint) -> Lint {
     let message = format!("the endpoint `{endpoint}` has no scheme, so Litestream asks https://{endpoint}");
-    site.lint(ENDPOINT_SCHEME, *line, message)
+    context
+        .lint(ENDPOINT_SCHEME, *line, message)
         .hint(format!("write http://{endpoint} if the server speaks no TLS, else https://{endpoint}"))
 }
 
-fn runtime_folder(site: &Site<'_>) -> Option<Lint> {
+fn runtime_folder(context: &CheckContext<'_>) -> Option<Lint> {
     let mut reasons = Vec::new();
-    for root in site.runtime_roots {
+    for root in context.runtime_roots {
         let length = root.join(SOCKET_IN_ROOT).as_os_str().as_bytes().len();
         let writable = mount::nearest(root).is_some_and(|folder| access::may(&folder, Access::Write, None));
         match (length > socket::LONGEST_PATH, writable) {
@@ -253,7 +255,7 @@ mod tests {
         };
         let pair = ("/data/app.db".to_owned(), Some("s3://b/a".to_owned()));
         let config = crate::config::Config::from_pairs(&[pair], &options).unwrap();
-        let site = Site {
+        let context = CheckContext {
             unset: Vec::new(),
             config: &config,
             databases: config.databases(),
@@ -272,16 +274,16 @@ mod tests {
         };
         let shown = |lint: Lint| format!("{} [{}]", lint.message, lint.rule.code);
         assert_eq!(
-            shown(database_on(&site, Path::new("/data/app.db"), 0, &mount).unwrap()),
+            shown(database_on(&context, Path::new("/data/app.db"), 0, &mount).unwrap()),
             "`/data/app.db` is on a network file system (nfs4 at /data), where SQLite's WAL does not work [on-network]"
         );
-        assert!(folder_on(&site, Path::new("/data/b"), 0, &mount, Some(&mount)).is_none());
+        assert!(folder_on(&context, Path::new("/data/b"), 0, &mount, Some(&mount)).is_none());
         let disk = Mount { kind: "ext4".to_owned(), point: "/data".into() };
         assert_eq!(
-            shown(folder_on(&site, Path::new("/data/b"), 0, &disk, Some(&disk)).unwrap()),
+            shown(folder_on(&context, Path::new("/data/b"), 0, &disk, Some(&disk)).unwrap()),
             "the replica `/data/b` is on the disk of its database (ext4 at /data) [same-disk]"
         );
-        assert!(folder_on(&site, Path::new("/data/b"), 0, &disk, Some(&mount)).is_none());
+        assert!(folder_on(&context, Path::new("/data/b"), 0, &disk, Some(&mount)).is_none());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! How a database that is here stands to its backup.
+//! How a database that is here compares with its backup.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,9 +14,9 @@ use crate::litestream::version::Version;
 /// What Litestream 0.5 answers for a replica without a backup.
 pub const NO_BACKUP: &str = "no matching backup files available";
 
-/// How a database stands to its backup.
+/// How a database compares with its backup.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum Freshness {
     /// The replica answered, and holds nothing newer.
     Current,
     /// The replica answered, and holds nothing.
@@ -49,9 +49,9 @@ pub enum Standing {
     },
 }
 
-impl Standing {
-    /// How a database stands, by what its own metadata says (up to where it is, and from where on it has files) and
-    /// what is on its replica.
+impl Freshness {
+    /// Compares what a database's own metadata says (up to where it is, and from where on it has files) with what is on
+    /// its replica.
     pub fn of(local: Option<Position>, first: Option<u64>, replica: Option<Position>) -> Self {
         // Litestream uploads one file after the other (`Replica.syncOnce` in its replica.go).
         let next = match &replica {
@@ -81,19 +81,19 @@ impl Standing {
     }
 }
 
-/// Asks the replica, with a `limit`, and the database's own metadata.
+/// Compares a database with its backup: asks the replica, with a `limit`, and the database's own metadata.
 ///
 /// One whose replica says nothing counts as current, which for a release that hides refusals may be one.
 ///
 /// # Errors
 /// The replica did not answer, or refused; or what it holds cannot be restored, nor gone on with.
-pub async fn standing(
+pub async fn freshness(
     runner: &Runner,
     version: Version,
     config: &Path,
     db: &Database,
     limit: Duration,
-) -> Result<Standing, Error> {
+) -> Result<Freshness, Error> {
     let local = position::local(version, &db.meta);
     let output = again::ask(runner, db, &argv::listing(version, config, &db.path), limit).await;
     let output = match output {
@@ -111,15 +111,15 @@ pub async fn standing(
             is_empty = true;
             None
         }
-        Err(reason) if reason.contains(NO_BACKUP) => return Ok(Standing::Current),
+        Err(reason) if reason.contains(NO_BACKUP) => return Ok(Freshness::Current),
         Err(reason) => return Err(Error::refused(db, reason)),
     };
-    // A listing that is none says nothing of what is there.
+    // An answer without a listing says nothing of what is there.
     let first = first.filter(|_| replica.is_some() || is_empty);
-    let standing = Standing::of(local, first, replica.clone());
-    Ok(match compared(runner, config, db, standing, replica, limit).await {
-        Standing::Current if is_empty => Standing::Empty,
-        standing => standing,
+    let freshness = Freshness::of(local, first, replica.clone());
+    Ok(match compared(runner, config, db, freshness, replica, limit).await {
+        Freshness::Current if is_empty => Freshness::Empty,
+        freshness => freshness,
     })
 }
 
@@ -127,7 +127,7 @@ pub async fn standing(
 pub const NOT_ITS_OWN: &str =
     "it is another database's backup, or one that another copy of this database went on with";
 
-/// As [`standing`], where somebody has asked the replica already.
+/// Compares as [`freshness`] does, where the replica has answered already.
 pub async fn against(
     runner: &Runner,
     version: Version,
@@ -135,9 +135,9 @@ pub async fn against(
     db: &Database,
     replica: Option<Position>,
     limit: Duration,
-) -> Standing {
+) -> Freshness {
     let (local, first) = (position::local(version, &db.meta), position::first(version, &db.meta));
-    compared(runner, config, db, Standing::of(local, first, replica.clone()), replica, limit).await
+    compared(runner, config, db, Freshness::of(local, first, replica.clone()), replica, limit).await
 }
 
 /// Whether what is current by its number is so by what it is.
@@ -145,17 +145,17 @@ async fn compared(
     runner: &Runner,
     config: &Path,
     db: &Database,
-    standing: Standing,
+    freshness: Freshness,
     replica: Option<Position>,
     limit: Duration,
-) -> Standing {
-    match (&standing, replica) {
-        (Standing::Current, Some(replica @ Position::Txid(newest)))
+) -> Freshness {
+    match (&freshness, replica) {
+        (Freshness::Current, Some(replica @ Position::Txid(newest)))
             if kin::is_another(runner, config, db, newest, limit).await =>
         {
-            Standing::Apart { replica, first: None }
+            Freshness::Apart { replica, first: None }
         }
-        _ => standing,
+        _ => freshness,
     }
 }
 
@@ -166,18 +166,18 @@ mod tests {
     #[test]
     fn what_the_replica_needs_next_has_to_be_there() {
         let at = |txid| Some(Position::Txid(txid));
-        let stands = |local, first, replica| Standing::of(local, first, replica);
-        assert_eq!(stands(at(9), Some(1), None), Standing::Empty);
-        assert_eq!(stands(at(9), Some(7), at(7)), Standing::Current);
-        let unknown = Standing::Apart { replica: Position::Txid(6), first: Some(7) };
+        let stands = |local, first, replica| Freshness::of(local, first, replica);
+        assert_eq!(stands(at(9), Some(1), None), Freshness::Empty);
+        assert_eq!(stands(at(9), Some(7), at(7)), Freshness::Current);
+        let unknown = Freshness::Apart { replica: Position::Txid(6), first: Some(7) };
         assert_eq!(stands(at(9), Some(7), at(6)), unknown);
-        assert_eq!(stands(at(9), Some(1), at(0)), Standing::Current);
-        assert_eq!(stands(None, None, None), Standing::Current);
-        assert_eq!(stands(None, None, at(0)), Standing::Current);
-        assert_eq!(stands(None, None, at(6)), Standing::Unrelated { replica: Position::Txid(6) });
-        assert_eq!(stands(at(9), Some(7), None), Standing::Cut { first: 7, replica: None });
-        assert_eq!(stands(at(9), Some(7), at(5)), Standing::Cut { first: 7, replica: at(5) });
-        let behind = Standing::Behind { local: Position::Txid(9), replica: Position::Txid(10) };
+        assert_eq!(stands(at(9), Some(1), at(0)), Freshness::Current);
+        assert_eq!(stands(None, None, None), Freshness::Current);
+        assert_eq!(stands(None, None, at(0)), Freshness::Current);
+        assert_eq!(stands(None, None, at(6)), Freshness::Unrelated { replica: Position::Txid(6) });
+        assert_eq!(stands(at(9), Some(7), None), Freshness::Cut { first: 7, replica: None });
+        assert_eq!(stands(at(9), Some(7), at(5)), Freshness::Cut { first: 7, replica: at(5) });
+        let behind = Freshness::Behind { local: Position::Txid(9), replica: Position::Txid(10) };
         assert_eq!(stands(at(9), Some(7), at(10)), behind);
     }
 }
