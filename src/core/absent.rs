@@ -177,4 +177,27 @@ mod tests {
         assert_eq!(absent.all().count(), 0);
         assert!(!absent.confirmed(DB));
     }
+
+    #[test]
+    fn what_is_there_is_confirmed_with_all_the_rest_and_what_is_not_is_missed_as_before() {
+        let (now, mut absent) = (Instant::now(), Absent::new(MAX));
+        absent.missed(now, DB, true);
+        absent.missed(now, Db(1), true);
+        absent.made(DB, true);
+        absent.all_confirmed();
+        assert!(!absent.confirmed(DB), "it is already");
+        assert!(absent.is_missed(Db(1)));
+    }
+
+    #[test]
+    fn forgetting_one_tells_whether_it_was_a_lag() {
+        let (now, mut absent) = (Instant::now(), Absent::new(MAX));
+        absent.missed(now, DB, true);
+        absent.missed(now, Db(1), true);
+        assert_eq!(absent.due(now + TELL), Some(Due::Tell(DB)));
+        assert_eq!(absent.due(now + MAX), Some(Due::Exceeded(DB, MAX)));
+        assert!(absent.forget(DB), "it was");
+        assert!(!absent.forget(Db(1)), "of that one nobody knows");
+        assert!(!absent.forget(Db(2)), "nobody missed it");
+    }
 }

@@ -75,6 +75,8 @@ impl Backoff {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn backoff(limit: usize) -> Backoff {
@@ -106,5 +108,27 @@ mod tests {
         assert!((0..3).all(|_| backoff.next(now, Duration::ZERO).is_some()));
         assert_eq!(backoff.next(now + Duration::from_secs(299), Duration::ZERO), None);
         assert!(backoff.next(now + Duration::from_secs(300), Duration::ZERO).is_some());
+    }
+
+    #[test]
+    fn the_jitter_is_any_up_to_a_tenth_and_none_is_usual() {
+        let mut backoff = backoff(usize::MAX);
+        let mut seen = [0; 101];
+        for _ in 0..101_000 {
+            seen[backoff.jitter() as usize] += 1;
+        }
+        assert!(seen.iter().all(|times| (800..1200).contains(times)), "{seen:?}");
+    }
+
+    #[test]
+    fn those_that_crashed_together_do_not_come_back_together() {
+        let first = |seed: u64| {
+            let mut backoff =
+                Backoff::new(BackoffPolicy::default(), seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+            backoff.next(Instant::now(), Duration::ZERO).unwrap()
+        };
+        let delays: BTreeSet<Duration> = (1..=100).map(first).collect();
+        assert!(delays.len() > 40, "{delays:?}");
+        assert!(delays.iter().all(|delay| (100..=110).contains(&delay.as_millis())), "{delays:?}");
     }
 }

@@ -49,3 +49,13 @@ impl fmt::Display for ExitCode {
         self.0.fmt(f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_said_as_its_number() {
+        assert_eq!(format!("{} {}", ExitCode::of_app(3), ExitCode::of_signal(15)), "3 143");
+    }
+}

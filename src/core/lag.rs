@@ -348,9 +348,9 @@ mod tests {
         assert!(!lag.replaced(now, DB), "it is news once");
         assert!(!lag.confirmed(now, DB, true));
         assert_eq!(lag.due(now + MAX), Some(Due::Exceeded(DB, MAX)));
-        assert_eq!(lag.all_replaced(), [DB]);
+        assert_eq!((lag.all_replaced(), lag.is_replaced(DB)), (vec![DB], true));
         lag.reset();
-        assert_eq!(lag.all_replaced(), []);
+        assert_eq!((lag.all_replaced(), lag.is_replaced(DB)), (vec![], false));
         assert!(!lag.exceeded());
     }
 
@@ -368,5 +368,36 @@ mod tests {
         assert_eq!(lag.due(now + MAX), Some(Due::Ask(DB)));
         assert!(lag.confirmed(now + MAX, DB, true));
         assert!(!lag.exceeded());
+    }
+
+    #[test]
+    fn what_the_last_litestream_did_not_confirm_is_as_old_as_it_was() {
+        let (now, mut lag) = lag();
+        lag.changed(now, DB);
+        lag.relaunched();
+        assert!(lag.is_behind(DB));
+        assert_eq!(lag.due(now), Some(Due::Ask(DB)), "it has waited already");
+        assert_eq!(lag.due(now + MAX), Some(Due::Exceeded(DB, MAX)));
+    }
+
+    #[test]
+    fn one_that_a_new_litestream_has_again_is_asked_about_at_once() {
+        let (now, mut lag) = lag();
+        lag.watch_outside(Db(1));
+        lag.changed(now, Db(1));
+        assert_eq!(lag.due(now + DELAY * 2), None, "there is nobody to ask");
+        lag.returned(Db(1));
+        assert_eq!(lag.due(now + DELAY * 2), Some(Due::Ask(Db(1))));
+        lag.confirmed(now + DELAY * 2, Db(1), true);
+        assert!(!lag.is_behind(Db(1)));
+    }
+
+    #[test]
+    fn a_replica_that_is_away_is_asked_again_after_a_while_and_not_at_once() {
+        let (now, mut lag) = lag();
+        lag.changed(now, DB);
+        assert_eq!(lag.due(now + DELAY), Some(Due::Ask(DB)));
+        assert!(!lag.confirmed(now + DELAY * 3 / 2, DB, false));
+        assert_eq!(lag.next(), Some(now + DELAY * 5 / 2));
     }
 }

@@ -92,3 +92,17 @@ impl Policy {
         (self.max_lag / 4).clamp(Duration::from_millis(100), Duration::from_secs(15))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::tests::policy;
+
+    #[test]
+    fn what_is_left_for_litestreams_end_is_half_a_second_or_a_tenth_of_a_short_stop() {
+        for (stop, reserve) in [(60_000, 500), (5000, 500), (2000, 200)] {
+            let policy = Policy { stop_timeout: Duration::from_millis(stop), ..policy() };
+            assert_eq!(policy.close_reserve(), Duration::from_millis(reserve), "{stop}");
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::plan::{Fault, Plan, Replica, ms, policy, secs};
 use super::world::World;
-use crate::core::{Action, BackoffPolicy, Db, Ended, Gate, Note, Phase, Policy};
+use crate::core::{Action, BackoffPolicy, Db, Ended, Event, Gate, Note, Phase, Policy};
 
 /// Every phase takes a while, so that something can happen in it.
 pub(super) fn slow() -> Plan {
@@ -105,11 +105,24 @@ fn an_orphan_has_the_grace_that_it_was_given_and_no_more() {
         world.pass(ms(500));
         assert!(world.app_lives());
         let died = world.time();
+        if stops.is_none() {
+            assert!(world.pass(ms(2400)).app_lives(), "to the last moment");
+        }
         world.until(Phase::Backoff);
         assert!(!world.app_lives());
         assert!(world.time() - died < secs(3));
         world.until(Phase::Running);
     }
+}
+
+#[test]
+fn a_litestream_whose_shim_died_before_its_first_word_has_half_a_minute_to_end() {
+    let mut world = World::new(policy(), Plan { launch: None, ..Plan::default() });
+    world.until(Phase::Launching).tell(Event::ShimGone);
+    world.pass(secs(29));
+    assert_eq!(world.did(&Action::KillLitestream), 0);
+    world.pass(secs(2));
+    assert_eq!(world.did(&Action::KillLitestream), 1);
 }
 
 #[test]
@@ -218,7 +231,7 @@ fn an_app_that_ignores_the_stop_cannot_keep_an_asked_litestream() {
     let mut world = World::new(policy(), Plan { stops: None, ..Plan::default() });
     world.until(Phase::Running).suffer(Fault::LitestreamAsked);
     world.until(Phase::Backoff);
-    assert_eq!(world.count(|action| matches!(action, Action::Note(Note::GraceOver(_)))), 1);
+    assert_eq!(world.noted(Note::GraceOver(secs(10))), 1);
     assert!(world.time() < secs(11));
     assert!(world.dbs.is_safe());
 }

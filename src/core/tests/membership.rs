@@ -2,6 +2,7 @@
 
 use super::plan::{Fault, Plan, Replica, ms, policy, secs};
 use super::world::World;
+use crate::core::machine::Membership;
 use crate::core::{Action, Db, Ended, Event, ExitCode, Note, Phase, Policy};
 
 const TENANT: Db = Db(2);
@@ -99,7 +100,7 @@ fn a_tenant_that_goes_is_drained_and_counted_no_more() {
     world.suffer(Fault::Drops(1));
     world.suffer(Fault::Reload);
     world.pass(secs(1));
-    assert_eq!(world.did(&Action::Unregister(TENANT)), 1);
+    assert_eq!((world.did(&Action::Unregister(TENANT)), world.did(&Action::OpenGate)), (1, 1));
     let rows = world.dbs.rows[TENANT.0];
     assert!(!rows.here && rows.replicated >= rows.written);
     world.suffer(Fault::Replica(Replica::Away));
@@ -301,4 +302,179 @@ fn what_was_never_made_is_nothing_that_is_left() {
     world.pass(secs(90)).suffer(Fault::Stop(15));
     assert_eq!(world.end(), 0);
     assert_eq!(world.did(&Action::Ready(false)), 1, "at the end");
+}
+
+/// One that was let go, and whose file the app was seen to write to since.
+fn abandoned() -> World {
+    let mut world = here(Plan::default());
+    world.suffer(Fault::Drops(1));
+    world.suffer(Fault::Reload);
+    world.pass(secs(1));
+    world.tell(Event::Abandoned(TENANT));
+    world
+}
+
+#[test]
+fn what_is_written_to_one_that_nobody_has_any_more_is_a_lag_and_a_loss() {
+    let mut world = abandoned();
+    world.pass(secs(59));
+    assert_eq!(world.did(&Action::Ready(false)), 0);
+    world.tell(Event::Abandoned(TENANT));
+    world.pass(secs(2));
+    assert_eq!(world.count(|action| matches!(action, Action::Note(Note::Lagging(TENANT, _)))), 1);
+    assert_eq!(world.did(&Action::Ready(false)), 1);
+    world.suffer(Fault::Stop(15));
+    assert_eq!(world.end(), 74);
+    assert_eq!((world.noted(Note::NotReplicated(vec![TENANT])), world.noted(Note::Drained)), (1, 0));
+}
+
+#[test]
+fn one_that_is_found_again_lags_no_more() {
+    let mut world = abandoned();
+    world.pass(secs(61)).tell(Event::FoundAgain(TENANT));
+    assert_eq!((world.did(&Action::Ready(false)), world.did(&Action::Ready(true))), (1, 2));
+    world.suffer(Fault::Stop(15));
+    assert_eq!(world.end(), 0);
+    assert_eq!(world.noted(Note::Drained), 1);
+
+    // At a stop nothing makes it ready.
+    let mut world = abandoned();
+    world.pass(secs(61)).suffer(Fault::Stop(15));
+    world.until(Phase::Stopping).tell(Event::FoundAgain(TENANT));
+    assert_eq!((world.did(&Action::Ready(true)), world.end()), (1, 0));
+
+    // And what nobody has lost is not found.
+    let mut world = here(Plan::default());
+    world.dbs.rows[TENANT.0].away = true;
+    world.pass(secs(80)).tell(Event::FoundAgain(TENANT));
+    assert_eq!((world.did(&Action::Ready(false)), world.did(&Action::Ready(true))), (1, 1));
+}
+
+#[test]
+fn one_that_is_here_is_not_abandoned() {
+    let mut world = here(Plan::default());
+    world.tell(Event::Abandoned(TENANT));
+    world.suffer(Fault::Stop(15));
+    assert_eq!(world.end(), 0);
+    assert_eq!(world.noted(Note::NotReplicated(vec![TENANT])), 0);
+}
+
+#[test]
+fn what_is_outside_is_not_missed_and_is_nothing_that_litestream_lets_go_or_has_again() {
+    let mut world = slow_and_other(Plan::default());
+    world.tell(Event::Missing(TENANT));
+    for ok in [true, false] {
+        world.tell(Event::Unregistered { db: TENANT, ok });
+        assert_eq!(world.machine.membership(TENANT), Some(Membership::Outside));
+    }
+    world.tell(Event::Returned(TENANT));
+    assert_eq!(world.machine.membership(TENANT), Some(Membership::Outside), "nothing is being launched");
+    assert_eq!(world.did(&Action::PutOff(TENANT)), 1);
+    world.suffer(Fault::Stop(15));
+    world.end();
+    assert_eq!(world.count(|action| matches!(action, Action::Note(Note::NeverMade { .. }))), 0);
+}
+
+#[test]
+fn nobody_whom_the_drain_does_not_wait_for_is_taken_in_by_it() {
+    let mut world = named(Plan::default());
+    world.suffer(Fault::Replica(Replica::Away));
+    world.suffer(Fault::Stop(15));
+    world.until(Phase::Draining);
+    let db = world.dbs.add();
+    world.tell(Event::Awaited(db));
+    world.tell(Event::Drained(db));
+    world.tell(Event::Named(db));
+    assert_eq!(world.phase(), Phase::Draining);
+    assert_eq!((world.did(&Action::Register(db)), world.did(&Action::PutOff(db))), (0, 1));
+}
+
+#[test]
+fn nothing_is_let_go_at_a_stop_or_without_a_socket() {
+    let mut world = here(Plan::default());
+    world.suffer(Fault::Stop(15));
+    world.until(Phase::Stopping).tell(Event::Dropped(TENANT));
+    assert_eq!(world.machine.membership(TENANT), Some(Membership::Here));
+    assert_eq!((world.did(&Action::Unregister(TENANT)), world.end()), (0, 0));
+
+    let mut world = World::new(asking(), Plan { confirms: false, ..Plan::default() });
+    world.suffer(Fault::Names(1));
+    world.until(Phase::Running).tell(Event::Dropped(TENANT));
+    assert_eq!(world.machine.membership(TENANT), Some(Membership::Here));
+    assert_eq!(world.did(&Action::Unregister(TENANT)), 0);
+}
+
+#[test]
+fn one_that_goes_at_a_stop_makes_nothing_ready_and_is_waited_for_no_more() {
+    let mut world =
+        here(Plan { register: secs(3), stops: Some((secs(1), Ended::Code(0))), ..Plan::default() });
+    world.pass(secs(3));
+    world.dbs.rows[TENANT.0].away = true;
+    world.pass(secs(80)).suffer(Fault::Drops(1));
+    world.suffer(Fault::Reload);
+    world.until_true("its going", |world| world.did(&Action::Unregister(TENANT)) == 1);
+    assert_eq!((world.did(&Action::Ready(false)), world.did(&Action::Ready(true))), (1, 1));
+    world.suffer(Fault::Stop(15));
+    world.until(Phase::Stopping);
+    let mut other = world.machine.clone();
+    other.handle(world.now, Event::Unregistered { db: TENANT, ok: true });
+    let actions: Vec<Action> = std::iter::from_fn(|| other.poll_action()).collect();
+    assert!(actions.is_empty(), "{actions:?}");
+
+    world.until(Phase::Draining).pass(secs(1));
+    assert_eq!(world.phase(), Phase::Draining, "all others are drained");
+    world.forget(TENANT);
+    world.tell(Event::Unregistered { db: TENANT, ok: true });
+    assert_eq!((world.phase(), world.noted(Note::Drained)), (Phase::Closing, 1));
+}
+
+#[test]
+fn a_gate_is_opened_anew_without_one_that_goes_meanwhile() {
+    let mut world = here(Plan { gate: secs(2), ..Plan::default() });
+    world.suffer(Fault::LitestreamDies);
+    world.until(Phase::Gating).pass(secs(1));
+    assert_eq!((world.did(&Action::OpenGate), world.did(&Action::CloseGate)), (2, 1));
+    world.forget(TENANT);
+    world.tell(Event::Unregistered { db: TENANT, ok: true });
+    assert_eq!((world.did(&Action::OpenGate), world.did(&Action::CloseGate)), (3, 2));
+    world.until(Phase::Running);
+}
+
+#[test]
+fn who_is_coming_when_litestream_dies_at_a_stop_is_launched_and_drained_with_the_rest() {
+    let mut world =
+        named(Plan { register: secs(2), stops: Some((secs(1), Ended::Code(0))), ..Plan::default() });
+    world.suffer(Fault::Stop(15));
+    world.until(Phase::Stopping).suffer(Fault::LitestreamDies);
+    world.until_true("the next launch", |world| world.did(&Action::Launch) == 2);
+    assert_eq!(world.machine.membership(TENANT), Some(Membership::Here));
+    world.end();
+    assert_eq!((world.did(&Action::PutOff(TENANT)), world.noted(Note::Drained)), (0, 1));
+    assert!(world.dbs.is_safe());
+}
+
+#[test]
+fn nobody_is_asked_where_there_is_no_source_or_no_app() {
+    let mut world = World::new(policy(), Plan::default());
+    world.until(Phase::Running).suffer(Fault::Reload);
+    world.pass(secs(1));
+    assert_eq!(world.did(&Action::Resolve), 0);
+    let mut world = World::new(asking(), Plan { gate: secs(2), ..Plan::default() });
+    world.until(Phase::Gating).suffer(Fault::Reload);
+    world.pass(secs(1));
+    assert_eq!((world.phase(), world.did(&Action::Resolve)), (Phase::Gating, 1), "at the start");
+}
+
+/// All that is known is told with the names of those, and no list without a name stands for all.
+#[test]
+fn a_drain_that_only_one_outside_keeps_open_names_that_one() {
+    let mut world = named(Plan::default());
+    world.suffer(Fault::Stop(15));
+    world.until(Phase::Draining);
+    let db = world.dbs.add();
+    world.tell(Event::Awaited(db));
+    world.tell(Event::Changed(db));
+    assert_eq!(world.end(), 74);
+    assert_eq!(world.noted(Note::NotTakenIn(vec![db])), 1, "{}", world.story());
+    assert_eq!(world.count(|action| matches!(action, Action::Note(Note::NotDrained(_)))), 0);
 }

@@ -23,3 +23,5 @@ mod table;
 mod town;
 mod watch;
 mod world;
+
+pub(super) use plan::policy;

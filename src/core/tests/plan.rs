@@ -14,7 +14,7 @@ pub(super) const fn secs(seconds: u64) -> Duration {
 }
 
 /// Two databases, no one-shot commands, 10 s to stop.
-pub(super) fn policy() -> Policy {
+pub(in crate::core) fn policy() -> Policy {
     Policy {
         restart: Restart::OnFailure,
         backoff: BackoffPolicy::default(),

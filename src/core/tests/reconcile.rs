@@ -117,6 +117,7 @@ fn a_new_one_is_looked_at_locked_and_registered() {
     assert_eq!((town.membership(1), town.all.under_way().count()), (Membership::Outside, 1));
     town.look(1, true);
     assert_eq!((town.membership(1), town.all.under_way().count()), (COMING, 1));
+    assert!(!town.all.comes_back(town.at(1)), "it was never anywhere");
     town.register(1, true);
     assert_eq!((town.here(), town.all.under_way().count()), (here(&[(1, 1)]), 0));
     assert_eq!((town.did(&Step::Added(said((1, 1)))), town.end()), (1, 0));
@@ -179,6 +180,7 @@ fn who_is_named_again_on_its_way_out_comes_again() {
     town.answer(&[(1, 1)], false);
     assert_eq!((town.membership(1), town.looks.len()), (Membership::Going, 0));
     town.unregister(1, true);
+    assert_eq!(town.did(&Step::Removed(said((1, 1)))), 1, "it may take long to come again");
     town.all_go_well();
     assert_eq!(town.here(), here(&[(1, 1)]));
     assert_eq!(town.did(&Step::Removed(said((1, 1)))), 1);
@@ -273,12 +275,12 @@ fn who_is_on_its_way_back_is_not_sent_there_again() {
     town.unregister(1, true);
     town.look(1, false);
     town.answer(&[(1, 2)], false);
-    assert_eq!(town.looks.len(), 1);
+    assert_eq!((town.looks.len(), town.all.comes_back(town.at(1))), (1, false));
     town.look(1, true);
     town.answer(&[(1, 2)], false);
-    assert_eq!(town.membership(1), COMING);
+    assert_eq!((town.membership(1), town.all.comes_back(town.at(1))), (COMING, true));
     town.register(1, true);
-    assert_eq!(town.here(), here(&[(1, 1)]));
+    assert_eq!((town.here(), town.all.comes_back(town.at(1))), (here(&[(1, 1)]), false));
 }
 
 #[test]
@@ -637,4 +639,31 @@ fn a_late_look_at_one_that_is_gone_gives_its_lock_back() {
     all.handle(runs, Turn::LookedAt { db: Db(0), number: 1, result: Ok(7) });
     let steps: Vec<_> = std::iter::from_fn(|| all.poll_step()).collect();
     assert_eq!(steps.last(), Some(&Step::Release(7)));
+}
+
+#[test]
+fn a_late_look_that_found_nothing_good_is_not_told() {
+    let mut town = Town::new(&[]);
+    town.answer(&[(1, 1)], false);
+    let number = *town.looks.keys().next().unwrap();
+    town.answer(&[(1, 2)], false);
+    let late = Turn::LookedAt { db: Db(1), number, result: Err("look") };
+    town.all.handle(Moment { runs: true, ..Moment::default() }, late);
+    assert!(town.all.poll_step().is_none(), "it was of the other place");
+    town.all_go_well();
+    assert_eq!(town.here(), here(&[(1, 2)]));
+}
+
+#[test]
+fn what_appeared_and_was_drained_at_the_end_is_not_refused() {
+    let mut town = Town::new(&[]);
+    town.find(1, true);
+    let db = town.at(1);
+    town.stop();
+    while town.machine.phase() != Phase::Closing {
+        town.go_on();
+    }
+    town.registered(db, false);
+    let refused = |step: &&Step<Said>| matches!(step, Step::Refuse(..));
+    assert_eq!((town.steps.iter().filter(refused).count(), town.all.known().count()), (0, 0));
 }

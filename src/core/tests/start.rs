@@ -2,7 +2,7 @@
 
 use super::plan::{Fault, Plan, Replica, ms, policy, secs};
 use super::world::World;
-use crate::core::{Action, Cause, Ended, ExitCode, Gate, NotStarted, Note, Phase, Policy};
+use crate::core::{Action, Cause, Ended, Event, ExitCode, Gate, NotStarted, Note, Phase, Policy};
 
 #[test]
 fn a_life_without_faults() {
@@ -16,6 +16,9 @@ fn a_life_without_faults() {
     assert_eq!(world.did(&Action::KillTree), 0);
     assert_eq!(world.did(&Action::Ready(true)), 1);
     assert_eq!(world.did(&Action::Ready(false)), 1);
+    assert_eq!((world.did(&Action::OpenGate), world.did(&Action::CloseGate)), (1, 1));
+    assert_eq!((world.did(&Action::Drain), world.did(&Action::CloseDrain)), (1, 1));
+    assert_eq!(world.count(|action| matches!(action, Action::Note(Note::StillOwed(_)))), 0);
 }
 
 #[test]
@@ -65,6 +68,16 @@ fn a_litestream_that_never_comes_up_is_killed() {
 }
 
 #[test]
+fn the_word_of_a_litestream_that_was_killed_opens_no_gate() {
+    let plan = Plan { launch: None, litestream_unkillable: true, ..Plan::default() };
+    let mut world = World::new(policy(), plan);
+    world.until_true("its end", |world| world.did(&Action::KillLitestream) == 1);
+    world.tell(Event::ShimReady);
+    assert_eq!((world.phase(), world.did(&Action::OpenGate)), (Phase::Launching, 0));
+    assert_eq!(world.end(), 70);
+}
+
+#[test]
 fn the_app_waits_for_the_gate() {
     let mut world = World::new(policy(), Plan { gate: secs(35), ..Plan::default() });
     world.until(Phase::Running);
@@ -72,6 +85,7 @@ fn the_app_waits_for_the_gate() {
     for tenth in [10, 20, 30] {
         assert_eq!(world.noted(Note::GateWaiting(secs(tenth))), 1);
     }
+    assert_eq!(world.count(|action| matches!(action, Action::Note(Note::GateWaiting(_)))), 3);
 }
 
 #[test]
@@ -118,7 +132,7 @@ fn no_gate_asks_nobody() {
     let mut world = World::new(Policy { gate: Gate::None, ..policy() }, Plan::default());
     world.suffer(Fault::Replica(Replica::Away));
     world.until(Phase::Running);
-    assert_eq!(world.did(&Action::OpenGate), 0);
+    assert_eq!(world.did(&Action::OpenGate) + world.did(&Action::CloseGate), 0);
 }
 
 #[test]

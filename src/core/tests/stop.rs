@@ -62,6 +62,30 @@ fn a_stop_before_the_app_answers_for_what_an_earlier_run_left() {
     }
 }
 
+/// Nobody waits for a Litestream that has nothing to do, and whoever has comes up first.
+#[test]
+fn a_stop_during_a_launch_ends_it_where_nothing_is_left() {
+    for (owed, killed, code) in [(0, 1, 143), (3, 0, 143)] {
+        let mut world = World::new(policy(), Plan { launch: Some(secs(5)), owed, ..Plan::default() });
+        world.until(Phase::Launching).pass(secs(1)).suffer(Fault::Stop(15));
+        let asked = world.time();
+        assert_eq!(world.end(), code);
+        assert_eq!(world.did(&Action::KillLitestream), killed, "{owed}");
+        assert_eq!(world.time() - asked < secs(1), killed == 1, "{owed}");
+        assert_eq!(world.did(&Action::Launch), 1, "{owed}");
+    }
+}
+
+#[test]
+fn a_launch_that_is_to_drain_and_does_not_come_up_has_the_budget_and_no_more() {
+    let mut world = World::new(policy(), Plan { launch: None, owed: 3, ..Plan::default() });
+    world.until(Phase::Launching).pass(secs(1)).suffer(Fault::Stop(15));
+    let asked = world.time();
+    assert_eq!(world.end(), 74, "{}", world.story());
+    assert_eq!(world.noted(Note::LaunchTimeout), 1);
+    assert!(world.time() - asked < secs(10), "{:?}", world.time() - asked);
+}
+
 #[test]
 fn what_an_earlier_run_left_and_no_replica_takes_is_74_with_its_names() {
     for (phase, gate) in [
@@ -95,6 +119,15 @@ fn what_an_earlier_run_left_is_nobodys_concern_once_the_gate_was_open() {
     world.until(Phase::Running).pass(secs(2)).suffer(Fault::Stop(15));
     assert_eq!(world.end(), 0);
     assert!(world.dbs.is_safe());
+}
+
+#[test]
+fn what_is_said_of_an_earlier_run_once_all_was_confirmed_comes_too_late() {
+    let mut world = World::new(policy(), Plan::default());
+    world.until(Phase::Running).tell(Event::Owed(Db(0)));
+    world.suffer(Fault::LockLost(Db(1)));
+    assert_eq!(world.end(), 75);
+    assert_eq!(world.noted(Note::StillOwed(vec![Db(0)])), 0);
 }
 
 #[test]
@@ -198,6 +231,7 @@ fn a_third_signal_ends_all_and_names_what_is_not_safe() {
         let asked = world.time();
         let code = world.end();
         assert_eq!(world.time(), asked, "{phase:?}");
+        assert!(!world.times(&Action::KillTree).contains(&asked), "{phase:?}: the second has killed it");
         let ran = world.dbs.rows[0].written > 0;
         match phase {
             Phase::Preparing | Phase::Restoring | Phase::Resolving | Phase::Launching | Phase::Gating => {
@@ -215,13 +249,24 @@ fn a_third_signal_ends_all_and_names_what_is_not_safe() {
 }
 
 #[test]
+fn a_third_signal_leaves_no_app_behind() {
+    let mut world = World::new(policy(), Plan { tree_unkillable: true, stops: None, ..Plan::default() });
+    world.until(Phase::Running).pass(secs(1)).suffer(Fault::Stop(15));
+    world.pass(secs(1)).suffer(Fault::Stop(15));
+    world.pass(secs(1)).suffer(Fault::Stop(15));
+    let asked = world.time();
+    assert_eq!(world.end(), 74);
+    assert!(world.times(&Action::KillTree).contains(&asked), "{}", world.story());
+}
+
+#[test]
 fn an_app_that_ignores_the_signal_leaves_the_drain_its_reserve() {
     let mut world =
         World::new(policy(), Plan { stops: None, leaves: true, drain: secs(3), ..Plan::default() });
     world.until(Phase::Running).pass(secs(1)).suffer(Fault::Stop(15));
     let asked = world.until(Phase::Stopping).time();
     assert_eq!(world.end(), 137);
-    assert_eq!(world.count(|action| matches!(action, Action::Note(Note::GraceOver(_)))), 1);
+    assert_eq!(world.noted(Note::GraceOver(secs(6))), 1);
     assert_eq!(world.times(&Action::KillTree)[0] - asked, secs(6));
     assert!(world.time() - asked < secs(10));
 }
@@ -230,12 +275,14 @@ fn an_app_that_ignores_the_signal_leaves_the_drain_its_reserve() {
 fn a_tree_that_cannot_be_killed_does_not_hold_up_the_drain() {
     let mut world = World::new(policy(), Plan { tree_unkillable: true, stops: None, ..Plan::default() });
     world.until(Phase::Running).suffer(Fault::Stop(15));
+    world.until_true("the shim's end", |world| world.did(&Action::KillShim) == 1);
+    assert_eq!(world.machine.poll_timeout(), Some(world.now + secs(1)), "nor does the shim's");
     world.until(Phase::Draining);
     assert_eq!(world.noted(Note::TreeStuck), 1);
     world.until_true("the end", |world| world.code().is_some() || world.phase() == Phase::Closing);
     assert!(world.time() < secs(9));
     assert_eq!(world.end(), 74, "it may go on writing:\n{}", world.story());
-    assert_eq!(world.noted(Note::Drained), 0);
+    assert_eq!((world.noted(Note::Drained), world.noted(Note::NotDrained(vec![Db(0), Db(1)]))), (0, 1));
 }
 
 /// Whoever the shim runs as can stop it: it hears of no order, and its app goes on writing.
@@ -311,6 +358,22 @@ fn a_litestream_that_hangs_at_the_end_is_killed_in_time() {
     assert_eq!(world.end(), 74);
     assert_eq!(world.noted(Note::CloseTimeout), 1);
     assert!(world.time() <= secs(11), "{:?}", world.time());
+}
+
+/// A job that was stopped with Ctrl-Z in the middle of its stop.
+#[test]
+fn a_litestream_has_its_time_to_end_also_where_the_keeper_was_away() {
+    let mut world = World::new(policy(), Plan { drain: secs(60), close: ms(400), ..Plan::default() });
+    world.until(Phase::Running).pass(secs(3)).suffer(Fault::Replica(Replica::Away));
+    world.suffer(Fault::Stop(15));
+    world.until(Phase::Draining).sleep(secs(3600));
+    assert_eq!(world.end(), 74);
+    assert_eq!(
+        (world.did(&Action::Release), world.did(&Action::KillLitestream)),
+        (1, 0),
+        "{}",
+        world.story()
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::plan::{Fault, Plan, Replica, policy, secs};
 use super::world::World;
-use crate::core::{Action, BackoffPolicy, Db, Ended, Gate, Note, OnLag, Phase, Policy};
+use crate::core::{Action, BackoffPolicy, Db, Ended, Event, Gate, Note, OnLag, Phase, Policy};
 
 fn lagging(on_lag: OnLag) -> World {
     let mut world = World::new(Policy { on_lag, ..policy() }, Plan::default());
@@ -135,6 +135,28 @@ fn time_in_which_the_keeper_was_not_there_is_no_lag() {
     assert_eq!(world.end(), 74, "it counts from then on");
 }
 
+/// Where Litestream is away as well, its absence is not taken off twice.
+#[test]
+fn time_in_which_neither_was_there_is_taken_off_once() {
+    let mut world = World::new(Policy { gate: Gate::None, ..policy() }, Plan::default());
+    world.until(Phase::Running).pass(secs(5)).suffer(Fault::Replica(Replica::Away));
+    world.pass(secs(10)).suffer(Fault::LitestreamDies);
+    world.until(Phase::Backoff).sleep(secs(3600));
+    world.until(Phase::Running).pass(secs(40));
+    assert_eq!(reports(&world), 0, "{}", world.story());
+    world.pass(secs(20));
+    assert_eq!(reports(&world), 2, "{}", world.story());
+}
+
+#[test]
+fn a_litestream_that_does_not_go_on_is_not_replaced_while_the_app_is_away() {
+    let mut world = crashing(OnLag::Unready, 3, 20);
+    world.until(Phase::Running).pass(secs(1)).suffer(Fault::Replica(Replica::Away));
+    world.until(Phase::Backoff).until_true("a report", |world| reports(world) == 2);
+    world.tell(Event::Stalled(Db(0)));
+    assert_eq!((world.phase(), world.noted(Note::Stalled(Db(0)))), (Phase::Backoff, 0));
+}
+
 #[test]
 fn a_replaced_file_is_named_once_and_is_a_lag() {
     let mut world = World::new(policy(), Plan::default());
@@ -214,8 +236,86 @@ fn where_no_file_is_there_nothing_is_called_not_drained() {
     world.suffer(Fault::Stop(15));
     world.end();
     let is_told = |note: Note| world.noted(note);
-    assert_eq!(is_told(Note::NotDrained(Vec::new())), 0, "{}", world.story());
+    let not_drained = world.count(|action| matches!(action, Action::Note(Note::NotDrained(_))));
+    assert_eq!(not_drained, 0, "{}", world.story());
     assert_eq!(is_told(Note::NeverMade { dbs: vec![Db(0), Db(1)], rest: false }), 1, "{}", world.story());
+}
+
+#[test]
+fn what_was_replaced_and_what_was_never_made_are_told_as_that_and_not_as_behind() {
+    let mut world = without_a_file(OnLag::Warn);
+    world.pass(secs(3)).suffer(Fault::Replica(Replica::Away));
+    world.suffer(Fault::Replaced(Db(0)));
+    world.pass(secs(1)).suffer(Fault::Stop(15));
+    assert_eq!(world.end(), 74);
+    assert_eq!((world.noted(Note::NotReplicated(vec![Db(0)])), never_made(&world, false)), (1, 1));
+    let not_drained = world.count(|action| matches!(action, Action::Note(Note::NotDrained(_))));
+    assert_eq!(not_drained, 0, "{}", world.story());
+}
+
+#[test]
+fn where_no_file_was_ever_made_there_is_no_rest_that_is_confirmed() {
+    let mut world = World::new(policy(), Plan::default());
+    world.suffer(Fault::Makes(Db(0), false));
+    world.suffer(Fault::Makes(Db(1), false));
+    world.until(Phase::Running).pass(secs(3)).suffer(Fault::Stop(15));
+    assert_eq!(world.end(), 0);
+    assert_eq!(world.noted(Note::NeverMade { dbs: vec![Db(0), Db(1)], rest: false }), 1, "{}", world.story());
+}
+
+#[test]
+fn a_file_that_appears_is_on_its_replica_when_that_says_so_of_this_file() {
+    let mut world = without_a_file(OnLag::Unready);
+    world.pass(secs(10)).suffer(Fault::Replica(Replica::Away));
+    world.suffer(Fault::Makes(Db(1), true));
+    world.pass(secs(30));
+    assert!(world.did(&Action::Confirm(Db(1))) > 0);
+    assert_eq!(world.noted(Note::Made(Db(1))), 0, "nothing answers");
+    world.tell(Event::Replaced(Db(1)));
+    world.tell(Event::Confirmed { db: Db(1), ok: true });
+    assert_eq!(world.noted(Note::Made(Db(1))), 0, "it is said of another");
+}
+
+#[test]
+fn an_app_that_is_away_is_not_ready_when_its_replica_catches_up() {
+    let mut world = crashing(OnLag::Unready, 3, 20);
+    world.until(Phase::Running).pass(secs(1)).suffer(Fault::Replica(Replica::Away));
+    world.until(Phase::Backoff).until_true("a report", |world| reports(world) == 2);
+    world.suffer(Fault::Replica(Replica::Answers));
+    world.pass(secs(5));
+    assert_eq!((world.phase(), world.noted(Note::CaughtUp(Db(0)))), (Phase::Backoff, 1));
+    assert_eq!(world.did(&Action::Ready(true)), 1);
+    world.until(Phase::Running);
+    assert_eq!(world.did(&Action::Ready(true)), 2);
+}
+
+#[test]
+fn a_gate_that_has_all_confirmed_ends_a_lag_and_no_other_does() {
+    for (gate, ready) in [(Gate::Replicated, 2), (Gate::Reachable, 1), (Gate::None, 1)] {
+        let mut world = World::new(Policy { gate, ..policy() }, Plan::default());
+        world.until(Phase::Running).pass(secs(5)).suffer(Fault::Replica(Replica::Away));
+        world.pass(secs(70)).suffer(Fault::Replica(Replica::Answers));
+        world.suffer(Fault::LitestreamDies);
+        world.until(Phase::Backoff).until(Phase::Running);
+        assert_eq!(world.did(&Action::Ready(true)), ready, "{gate:?}: {}", world.story());
+    }
+}
+
+#[test]
+fn without_a_socket_nobody_is_asked() {
+    let mut world = World::new(policy(), Plan { confirms: false, ..Plan::default() });
+    world.until(Phase::Running).pass(secs(100));
+    assert_eq!((world.did(&Action::Confirm(Db(0))), reports(&world)), (0, 0));
+}
+
+#[test]
+fn a_file_is_replaced_only_below_an_app_and_a_litestream_that_has_the_other() {
+    let mut world = World::new(policy(), Plan::default());
+    world.until(Phase::Gating).tell(Event::Replaced(Db(0)));
+    world.until(Phase::Running).suffer(Fault::LitestreamDies);
+    world.until(Phase::Stopping).tell(Event::Replaced(Db(0)));
+    world.until(Phase::Running).pass(secs(1));
+    assert_eq!((world.noted(Note::Replaced(Db(0))), world.did(&Action::StartApp)), (0, 2));
 }
 
 #[test]
