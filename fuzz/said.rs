@@ -217,7 +217,7 @@ pub fn listing(bytes: &[u8], server: &Server) {
             argv::txid_text(txid)
         )
     };
-    let listed = format!("<ListBucketResult>{}{}</ListBucketResult>", row(first), row(second));
+    let listed = format!("<ListBucketResult><Name>b</Name>{}{}</ListBucketResult>", row(first), row(second));
     let found = ask(vec![listed.into_bytes()], true).expect("a listing");
     assert_eq!(found, [Found { below: PathBuf::from(&name), newest: Some(first.max(second)) }]);
 }

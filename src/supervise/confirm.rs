@@ -246,11 +246,11 @@ impl SyncClient {
         loop {
             tried.begin(db);
             let answer = control::sync(&self.socket, &database.path, PATIENCE).await;
-            // Litestream may be about to find what is there.
-            if is_unknown(&answer) && !database.exists() {
-                self.send(Message::Unknown(self.launch, db));
-            }
             let Err(reason) = self.judge(db, database, answer).await else { return tried.end(db) };
+            // What is there Litestream may be about to find.
+            if !database.exists() {
+                self.send(Message::Gone(self.launch, db));
+            }
             tried.fail(db);
             self.refused(database, &reason);
             tokio::time::sleep(RETRY).await;

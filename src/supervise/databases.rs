@@ -200,17 +200,38 @@ impl Databases {
         }
     }
 
+    /// Tells whether a resolver has named it.
+    fn is_said(&self, db: Db) -> bool {
+        self.table.named(db).is_some_and(|named| matches!(named.entry, Entry::Said(_)))
+    }
+
+    /// Tells whether it is one that comes and goes while the unit runs, and that is gone: a tenant of a resolver, or of a watched folder.
+    pub(super) fn has_gone(&self, db: Db, folders: &[Folder]) -> bool {
+        let comes_and_goes = self.is_said(db) || self.is_watched_folders(db, folders);
+        comes_and_goes && self.table.get(db).is_some_and(|database| !database.exists())
+    }
+
+    /// Returns the tenants of a resolver that were removed: no other one has to wait for them.
+    pub(super) fn removed_tenants(&self) -> Vec<Db> {
+        let removed = |(db, database): &&(Db, Database)| self.is_said(*db) && was_removed(database);
+        self.table.listed().iter().filter(removed).map(|(db, _)| *db).collect()
+    }
+
     /// Why neither Litestream nor the app may be started: a database that was replicated is not there, as somebody has removed it
     /// while neither ran, and one or the other would begin with an empty one. The next start restores it.
     pub(super) fn without_one(&self, folders: &[Folder]) -> Option<Failure> {
-        let was_copied = |database: &Database| position::txids(&ltx::folder(&database.meta)).next().is_some();
         let listed = self.table.listed();
         let (_, gone) = listed.iter().find(|(db, database)| {
-            !database.exists() && was_copied(database) && !self.is_watched_folders(*db, folders)
+            was_removed(database) && !self.is_watched_folders(*db, folders) && !self.is_said(*db)
         })?;
         let message = format!("{} was removed, and is on {}", gone.path.display(), gone.replica);
         Some(Failure::new(ExitCode::UNAVAILABLE, message).hint("the next start restores it from there"))
     }
+}
+
+/// Tells whether a database is not there that was.
+fn was_removed(database: &Database) -> bool {
+    !database.exists() && position::txids(&ltx::folder(&database.meta)).next().is_some()
 }
 
 #[cfg(test)]

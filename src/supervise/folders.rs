@@ -149,6 +149,12 @@ impl Driver {
         self.turn(Turn::Forgotten(db));
     }
 
+    /// One that comes and goes is gone: it is waited for no more, and asked about again with the rest of its source.
+    pub(super) fn went(&mut self, db: Db) {
+        self.file_went(db, &Opened::below(self.world.tree.shim_pid()));
+        self.handle(Event::Unregistered { db, ok: true });
+    }
+
     /// Takes in what has appeared in the folders since the last look.
     pub(super) fn scan_folders(&mut self) {
         let due = self.world.discovery.folders.is_due();

@@ -44,6 +44,11 @@ struct Launched {
 
 impl Driver {
     pub(super) fn launch(&mut self) {
+        if self.world.litestream.launches() > 0 {
+            for db in self.world.databases.removed_tenants() {
+                self.went(db);
+            }
+        }
         if self.world.setup.policy.resolves {
             self.world.write_config();
         }

@@ -35,6 +35,8 @@ pub(super) enum Message {
     Emptied(u64, Result<(), Failure>),
     /// The n-th Litestream does not have this database.
     Unknown(u64, Db),
+    /// The file of this database went while the gate waits for it, in which launch.
+    Gone(u64, Db),
     /// The latest reason why the watch's question about a database got no good answer.
     NotConfirmed(Db, String),
     /// What was found out before the start.

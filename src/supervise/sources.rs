@@ -260,7 +260,10 @@ impl Driver {
                 self.handle(event);
             }
             Message::Reason(cause, failure) => self.world.notices.hold_up(cause, failure),
-            Message::Diverged(launch, ..) | Message::Unknown(launch, _) | Message::ProofDue(launch, _)
+            Message::Diverged(launch, ..)
+            | Message::Unknown(launch, _)
+            | Message::Gone(launch, _)
+            | Message::ProofDue(launch, _)
                 if launch != self.world.litestream.launches() => {}
             Message::Diverged(_, db, why) => {
                 self.world.databases.diverged(db, why.clone());
@@ -284,10 +287,16 @@ impl Driver {
             Message::Unknown(_, db)
                 if self.world.databases.is_watched_folders(db, &self.world.setup.folders) =>
             {
-                self.file_went(db, &Opened::below(self.world.tree.shim_pid()));
-                self.handle(Event::Unregistered { db, ok: true });
+                self.went(db);
             }
             Message::Unknown(..) => {}
+            Message::Gone(_, db)
+                if self.machine.phase() == Phase::Gating
+                    && self.world.databases.has_gone(db, &self.world.setup.folders) =>
+            {
+                self.went(db);
+            }
+            Message::Gone(..) => {}
             Message::Emptied(launch, emptied) => {
                 // A stop meanwhile has given it up.
                 if launch == self.world.litestream.launches() && self.machine.phase() == Phase::Launching {
@@ -433,6 +442,13 @@ impl Driver {
             if let Event::Changed(db) = event {
                 suspects.push(db);
                 self.world.databases.follows.changed(db);
+            }
+            // The app could not write to it any more: the launch finds it gone.
+            if let Event::Replaced(db) = event
+                && matches!(self.machine.phase(), Phase::Backoff | Phase::Launching | Phase::Gating)
+                && self.world.databases.has_gone(db, &self.world.setup.folders)
+            {
+                continue;
             }
             if let Event::Unregistered { db, .. } = event {
                 let opened = opened.get_or_insert_with(|| Opened::below(shim));

@@ -78,7 +78,7 @@ fn an_app_without_a_backup_starts_and_its_first_database_is_confirmed() {
 #[test]
 fn a_first_database_that_is_not_confirmed_is_reported_as_lag() {
     let (world, s3) = world(false);
-    s3.hold_puts();
+    s3.hold_ltx();
     let app = App::new(&world.trace()).insert(&world.db(), 7).ready().wait();
     let running = keeper(&world, &s3).args(["--max-lag", "1s"]).app(app).start();
     world.trace().wait("ready");

@@ -237,7 +237,8 @@ fn what_if_behind_says_is_done_with_a_backup_of_another_database() {
         assert_eq!(now.len(), own.len() + 1);
         assert_eq!(store.restored(&world, "others"), now);
         store.goes_on(&world, "others");
-
+    }
+    for store in Store::all() {
         let world = two(&store, 2);
         let others = store.restored(&world, "others");
         let ended = store.run(&world, "others", &["--if-behind", "restore"]).expect_code(0);

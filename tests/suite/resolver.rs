@@ -612,6 +612,34 @@ fn a_tenant_that_is_renamed_with_its_file_comes_once_the_old_name_has_gone() {
     }
 }
 
+#[test]
+fn a_tenant_that_is_removed_while_litestream_is_away_stops_nobody() {
+    let tenants = Tenants::in_folders();
+    fs::create_dir_all(tenants.world.path("tenants")).expect("the world can be written");
+    ["a", "b"].iter().for_each(|name| sqlite::create(&tenants.path(name), 5));
+    tenants.name(&["a", "b"]);
+    let keeper = tenants.keeper("10m").args(["--restart-delay", "2s", "--max-lag", "1s"]);
+    let running = keeper.app(App::new(&tenants.world.trace()).ready().wait()).start();
+    tenants.world.trace().wait("ready");
+    let asked = tenants.asked();
+    running.litestream().signal(Signal::SIGSTOP);
+    sqlite::insert(&tenants.path("a"), 3);
+    running.wait_log(1, "not ready until it has caught up");
+    running.litestream().signal(Signal::SIGKILL);
+    running.wait_log(1, "starting litestream and the app (probe) again in");
+    for suffix in ["", "-wal", "-shm"] {
+        let _ = fs::remove_file(format!("{}{suffix}", tenants.path("a").display()));
+    }
+    tenants.name(&["b"]);
+    tenants.world.trace().wait_nth(2, "ready");
+    wait_until("the resolver to be asked", DEADLINE, || tenants.asked() > asked);
+    sqlite::insert(&tenants.path("b"), 2);
+    // Nobody can have what was written to it last, and nobody says so.
+    let ended = running.stop(74);
+    ended.expect_log("a.db was deleted or moved, and is not replicated any more");
+    assert_eq!((tenants.backup("a"), tenants.backup("b")), (5, 7));
+}
+
 /// Nothing of what its backup has is beside it by the new name, so that has to begin anew: it alone.
 #[test]
 fn a_tenant_that_is_renamed_after_many_writes_stops_nobody() {

@@ -212,7 +212,15 @@ impl Machine {
             return;
         }
         if ok {
+            // Nobody confirms any more what the app wrote to it before that Litestream ended.
+            let is_lost = matches!(self.phase, Phase::Launching | Phase::Gating) && self.lag.is_behind(db);
+            self.members.unsettled |= self.phase == Phase::Launching;
             self.forget(now, db);
+            if is_lost {
+                self.abandoned.insert(db);
+                self.lag.watch_outside(db);
+                self.lag.changed(now, db);
+            }
         } else {
             self.members.states.insert(db, Membership::Here);
         }
