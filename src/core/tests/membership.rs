@@ -441,6 +441,27 @@ fn a_gate_is_opened_anew_without_one_that_goes_meanwhile() {
 }
 
 #[test]
+fn what_was_not_confirmed_of_one_that_goes_while_litestream_is_away_is_lost() {
+    for is_behind in [false, true] {
+        let mut world = here(Plan { gate: secs(2), ..Plan::default() });
+        // Nothing more is written to it, and the rest confirmed.
+        world.dbs.rows[TENANT.0].made = false;
+        world.pass(secs(90));
+        if is_behind {
+            world.tell(Event::Changed(TENANT));
+        }
+        world.suffer(Fault::LitestreamDies);
+        world.until(Phase::Gating);
+        world.forget(TENANT);
+        world.tell(Event::Unregistered { db: TENANT, ok: true });
+        world.until(Phase::Running);
+        world.suffer(Fault::Stop(15));
+        assert_eq!(world.end(), if is_behind { 74 } else { 0 });
+        assert_eq!(world.noted(Note::NotReplicated(vec![TENANT])), usize::from(is_behind));
+    }
+}
+
+#[test]
 fn who_is_coming_when_litestream_dies_at_a_stop_is_launched_and_drained_with_the_rest() {
     let mut world =
         named(Plan { register: secs(2), stops: Some((secs(1), Ended::Code(0))), ..Plan::default() });
