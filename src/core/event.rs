@@ -137,6 +137,8 @@ pub enum Event {
     LockLost(Db),
     /// A Litestream that is not this keeper's replicates a database as well.
     Doubled(Db),
+    /// The file of one is gone that a resolver has named, while Litestream was away or the gate waited: it is let go of.
+    Removed(Db),
     /// The app was seen to write to the file of one that was let go since that had been deleted or moved.
     Abandoned(Db),
     /// That file is replicated again, by the name that it has now.

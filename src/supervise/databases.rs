@@ -201,7 +201,7 @@ impl Databases {
     }
 
     /// Tells whether a resolver has named it.
-    fn is_said(&self, db: Db) -> bool {
+    pub(super) fn is_said(&self, db: Db) -> bool {
         self.table.named(db).is_some_and(|named| matches!(named.entry, Entry::Said(_)))
     }
 

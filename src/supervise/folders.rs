@@ -151,8 +151,14 @@ impl Driver {
 
     /// One that comes and goes is gone: it is waited for no more, and asked about again with the rest of its source.
     pub(super) fn went(&mut self, db: Db) {
+        // What a folder has is whoever's who puts it there; what a resolver has named is the app's.
+        let event = if self.world.databases.is_said(db) {
+            Event::Removed(db)
+        } else {
+            Event::Unregistered { db, ok: true }
+        };
         self.file_went(db, &Opened::below(self.world.tree.shim_pid()));
-        self.handle(Event::Unregistered { db, ok: true });
+        self.handle(event);
     }
 
     /// Takes in what has appeared in the folders since the last look.

@@ -212,17 +212,25 @@ impl Machine {
             return;
         }
         if ok {
-            // Nobody confirms any more what the app wrote to it before that Litestream ended.
-            let is_lost = matches!(self.phase, Phase::Launching | Phase::Gating) && self.lag.is_behind(db);
-            self.members.unsettled |= self.phase == Phase::Launching;
             self.forget(now, db);
-            if is_lost {
-                self.abandoned.insert(db);
-                self.lag.watch_outside(db);
-                self.lag.changed(now, db);
-            }
         } else {
             self.members.states.insert(db, Membership::Here);
+        }
+    }
+
+    /// What the app wrote to it before Litestream ended, and nobody confirmed, nobody will confirm any more.
+    pub(super) fn removed(&mut self, now: Instant, db: Db) {
+        if !matches!(self.phase, Phase::Launching | Phase::Gating) || !self.members.is_watched(db) {
+            return;
+        }
+        let is_lost = self.lag.is_behind(db);
+        // Whether it is still named its source says.
+        self.members.unsettled = true;
+        self.forget(now, db);
+        if is_lost {
+            self.abandoned.insert(db);
+            self.lag.watch_outside(db);
+            self.lag.changed(now, db);
         }
     }
 

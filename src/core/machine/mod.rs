@@ -180,6 +180,7 @@ impl Machine {
             Event::Reload => self.reload(),
             Event::Registered { db, ok } => self.registered(now, db, ok),
             Event::Unregistered { db, ok } => self.unregistered(now, db, ok),
+            Event::Removed(db) => self.removed(now, db),
             Event::ShimReady => self.shim_ready(now),
             Event::LitestreamAsked => self.litestream_asked(now),
             Event::ShimGone => self.shim_gone(now),

@@ -452,9 +452,17 @@ fn what_was_not_confirmed_of_one_that_goes_while_litestream_is_away_is_lost() {
         }
         world.suffer(Fault::LitestreamDies);
         world.until(Phase::Gating);
+        let asked = world.did(&Action::Resolve);
         world.forget(TENANT);
-        world.tell(Event::Unregistered { db: TENANT, ok: true });
+        world.tell(Event::Removed(TENANT));
         world.until(Phase::Running);
+        assert_eq!(world.did(&Action::Resolve), asked + 1, "about whether it is still named");
+        world.tell(Event::Removed(Db(0)));
+        assert_eq!(
+            world.machine.membership(Db(0)),
+            Some(Membership::Here),
+            "while all run nothing is let go of like that"
+        );
         world.suffer(Fault::Stop(15));
         assert_eq!(world.end(), if is_behind { 74 } else { 0 });
         assert_eq!(world.noted(Note::NotReplicated(vec![TENANT])), usize::from(is_behind));

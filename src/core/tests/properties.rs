@@ -188,6 +188,7 @@ fn events() -> impl Strategy<Value = Event> {
         1 => Just(Event::Reload),
         1 => (db(), any::<bool>()).prop_map(|(db, ok)| Event::Registered { db, ok }),
         1 => (db(), any::<bool>()).prop_map(|(db, ok)| Event::Unregistered { db, ok }),
+        1 => db().prop_map(Event::Removed),
         3 => Just(Event::ShimReady),
         1 => Just(Event::LitestreamAsked),
         2 => Just(Event::ShimGone),
