@@ -42,7 +42,7 @@ impl Others {
         for pid in proc::all() {
             let Some(words) = proc::words(pid).filter(|words| replicates(words)) else { continue };
             // Whatever this keeper runs for itself; the app's processes are below its shim.
-            if pid == own || proc::parent(pid) == Some(own) || !proc::is_alive(pid) {
+            if pid == own || is_run_by(own, pid) || !proc::is_alive(pid) {
                 continue;
             }
             let (open, paths) = files_of(pid);
@@ -74,6 +74,14 @@ impl Others {
         };
         self.found.iter().find(has).map(|candidate| &candidate.other)
     }
+}
+
+/// Whether this keeper runs it for itself, by a script as well: between the keeper and the app's processes there is the shim.
+fn is_run_by(own: i32, pid: i32) -> bool {
+    let is_shim =
+        |pid: &i32| proc::words(*pid).is_some_and(|words| words.iter().any(|word| word == "__shim"));
+    let above = std::iter::successors(proc::parent(pid), |pid| proc::parent(*pid).filter(|above| *above > 0));
+    above.take_while(|pid| !is_shim(pid)).take(64).any(|pid| pid == own)
 }
 
 impl Candidate {
