@@ -46,12 +46,10 @@ pub enum Error {
 
 impl Error {
     /// Tells whether it says that Litestream's copy has diverged from the database: a snapshot that takes from the
-    /// file what is in the WAL only (`writeLTXFromDB` in its db.go), or a replica that needs a file which is not here any more
-    /// (`uploadLTXFile` in its replica.go).
+    /// file what is in the WAL only (`writeLTXFromDB` in its db.go).
     pub fn has_diverged(&self) -> bool {
         matches!(self, Self::Refused { message, .. }
-            if (message.contains("read database page") && message.contains("EOF"))
-                || (message.contains("open ltx file") && message.contains("no such file")))
+            if message.contains("read database page") && message.contains("EOF"))
     }
 }
 
