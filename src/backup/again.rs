@@ -54,6 +54,24 @@ impl Patience {
     }
 }
 
+/// Has our own client ask a replica, which is given the time that is left, as often as it takes within the limit.
+///
+/// # Errors
+/// The last answer's.
+pub(super) async fn ask_ourselves<T>(
+    db: &Database,
+    limit: Duration,
+    mut ask: impl AsyncFnMut(Duration) -> Result<T, String>,
+) -> Result<T, String> {
+    let mut patience = Patience::new(limit);
+    loop {
+        match ask(patience.left()).await {
+            Err(reason) if patience.waits(db, &reason).await => {}
+            answer => return answer,
+        }
+    }
+}
+
 /// Asks Litestream about a replica, as often as it takes within the limit. Is that over while it is asked, what was said
 /// before is the answer.
 ///

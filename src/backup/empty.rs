@@ -8,13 +8,16 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use super::again::Patience;
+use super::again;
 use super::error::Error;
 use super::helper::{self, Formats};
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
 use crate::litestream::version::Version;
 use crate::os::permit;
+
+/// How long a listing may take, however little time is left.
+const LEAST: Duration = Duration::from_secs(1);
 
 /// Refuses a place that Litestream calls empty, and that is not proven to be.
 ///
@@ -27,14 +30,8 @@ pub async fn prove(runner: &Runner, version: Version, db: &Database, limit: Dura
             .map_err(|error| Error::refused(db, format!("{} cannot be listed: {error}", folder.display())));
     }
     let Some(s3) = &db.s3 else { return Ok(()) };
-    let mut patience = Patience::new(limit);
-    let found = loop {
-        match helper::formats(runner, s3, patience.left().max(Duration::from_secs(1))).await {
-            Err(reason) if patience.waits(db, &reason).await => {}
-            found => break found,
-        }
-    };
-    match found {
+    let list = async |left: Duration| helper::formats(runner, s3, left.max(LEAST)).await;
+    match again::ask_ourselves(db, limit, list).await {
         Ok(Formats { ltx: Some(_), .. }) if version.is_ltx() => Err(Error::refused(
             db,
             "litestream finds no backup there, and a listing has files of one: both have to see the same place".to_owned(),

@@ -11,7 +11,7 @@ use indicatif::MultiProgress;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::again::Patience;
+use super::again::{self, Patience};
 use super::bars::{self, bar};
 use super::error::Error;
 use super::helper;
@@ -298,22 +298,8 @@ impl Restorer {
 
     /// What is nothing yet cannot be confirmed, and so says nothing of whether its replica can be written.
     async fn prove_written(&self, db: &Database) -> Result<(), Error> {
-        let mut patience = Patience::new(self.timeout);
-        loop {
-            match helper::write(&self.runner, db, self.timeout).await {
-                Ok(None) => return Ok(()),
-                Ok(Some(name)) => {
-                    tracing::warn!(
-                        "{}: replica {}: what was written to try it cannot be removed: {name}",
-                        db.path.display(),
-                        db.replica
-                    );
-                    return Ok(());
-                }
-                Err(reason) if patience.waits(db, &reason).await => {}
-                Err(reason) => return Err(Error::refused(db, reason)),
-            }
-        }
+        let write = async |_| helper::write(&self.runner, db, self.timeout).await;
+        again::ask_ourselves(db, self.timeout, write).await.map_err(|reason| Error::refused(db, reason))
     }
 
     /// 0.5.5 calls a replica of 0.3 "no backup", and 0.3 one of 0.5: the app would start empty.

@@ -85,17 +85,10 @@ pub async fn look(runner: &Runner, db: &Database, confirmed: u64) -> Seen {
     Seen::of(held, confirmed, here)
 }
 
-/// What a backup in a folder has. From the highest level to the lowest, as files go the other way: what is compacted meanwhile is
-/// seen twice and not missed.
+/// What a backup in a folder has. From the lowest level to the highest, as files go: what is compacted meanwhile is seen
+/// twice and not missed.
 fn in_folder(replica: &Path) -> Held {
-    let mut levels: Vec<_> = ltx::levels(replica).collect();
-    let mut files = Vec::new();
-    // Once more behind the first look: what has gone up while it was on.
-    for _ in 0..2 {
-        levels.reverse();
-        files.extend(levels.iter().flat_map(|level| position::spans(level)));
-    }
-    Held::of(files.into_iter())
+    Held::of(ltx::levels(replica).flat_map(|level| position::spans(&level)))
 }
 
 #[cfg(test)]

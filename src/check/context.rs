@@ -48,6 +48,30 @@ pub struct CheckContext<'a> {
     pub default_stop: Duration,
 }
 
+#[cfg(test)]
+impl<'a> CheckContext<'a> {
+    /// That of a test: a configuration whose databases the file names, and nothing else that counts.
+    pub(super) fn of(config: &'a Config) -> Self {
+        Self {
+            unset: Vec::new(),
+            config,
+            databases: config.databases(),
+            written: config.databases().len(),
+            contents: &[],
+            has_secrets: false,
+            env_files: Vec::new(),
+            user: None,
+            variable: &|_| None,
+            is_looked_up: &|_| false,
+            cwd: Path::new("/"),
+            is_old: &|| false,
+            runtime_roots: &[],
+            stop_timeout: None,
+            default_stop: Duration::from_secs(10),
+        }
+    }
+}
+
 impl CheckContext<'_> {
     /// Collects what `look` finds of each database, which is given the folder whose database it is.
     pub(super) fn of_each(

@@ -255,23 +255,7 @@ mod tests {
         };
         let pair = ("/data/app.db".to_owned(), Some("s3://b/a".to_owned()));
         let config = crate::config::Config::from_pairs(&[pair], &options).unwrap();
-        let context = CheckContext {
-            unset: Vec::new(),
-            config: &config,
-            databases: config.databases(),
-            written: 1,
-            contents: &[],
-            has_secrets: false,
-            env_files: Vec::new(),
-            user: None,
-            variable: &|_| None,
-            is_looked_up: &|_| false,
-            cwd: Path::new("/"),
-            is_old: &|| false,
-            runtime_roots: &[],
-            stop_timeout: None,
-            default_stop: std::time::Duration::from_secs(10),
-        };
+        let context = CheckContext::of(&config);
         let shown = |lint: Lint| format!("{} [{}]", lint.message, lint.rule.code);
         assert_eq!(
             shown(database_on(&context, Path::new("/data/app.db"), 0, &mount).unwrap()),

@@ -96,23 +96,7 @@ mod tests {
         let options = LoadOptions { no_expand_env: true, env: &none, cwd: folder.path(), home: None, pid: 1 };
         let config = load(&file, &options).unwrap();
         let contents = [Contents { is_cut_off: true, ..Contents::default() }];
-        let context = CheckContext {
-            unset: Vec::new(),
-            config: &config,
-            databases: &[],
-            written: 0,
-            contents: &contents,
-            has_secrets: false,
-            env_files: Vec::new(),
-            user: None,
-            variable: &|_| None,
-            is_looked_up: &|_| false,
-            cwd: folder.path(),
-            is_old: &|| false,
-            runtime_roots: &[],
-            stop_timeout: None,
-            default_stop: std::time::Duration::from_secs(10),
-        };
+        let context = CheckContext { contents: &contents, cwd: folder.path(), ..CheckContext::of(&config) };
         let found = look(&context).into_iter().map(|lint| format!("{} [{}]", lint.message, lint.rule.code));
         let found: Vec<String> = found.map(|text| text.split_once(' ').unwrap().1.to_owned()).collect();
         let wanted = "holds too much to be looked at here: some of its databases were not found [large-dir]";

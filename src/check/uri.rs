@@ -60,21 +60,10 @@ mod tests {
             (below.path, below.line) = (folder.path().join("x%41/e.db"), config.directories()[0].line);
             databases.push(below);
             let context = CheckContext {
-                unset: Vec::new(),
-                config: &config,
                 databases: &databases,
-                written: 2,
-                contents: &[],
-                has_secrets: false,
-                env_files: Vec::new(),
-                user: None,
-                variable: &|_| None,
-                is_looked_up: &|_| false,
                 cwd: folder.path(),
                 is_old: &move || is_old,
-                runtime_roots: &[],
-                stop_timeout: None,
-                default_stop: std::time::Duration::from_secs(10),
+                ..CheckContext::of(&config)
             };
             let root = format!("{}/", folder.path().display());
             let shown = |lint: Lint| format!("{} [{}]", lint.message.replace(&root, ""), lint.rule.code);

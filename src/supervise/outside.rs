@@ -195,15 +195,8 @@ pub(super) async fn takes_it(
             format!("{path}: replica {place}: it ends at {other}, and is not what this database has there");
         return Err(Failure::new(ExitCode::UNAVAILABLE, message).hint("name an empty place"));
     }
-    match backup::helper::write(&runner, &database, limit).await {
-        Ok(None) => Ok(()),
-        Ok(Some(name)) => {
-            tracing::warn!("{path}: replica {place}: what was written to try it cannot be removed: {name}");
-            Ok(())
-        }
-        Err(reason) => {
-            let message = format!("{path}: replica {place}: {reason}");
-            Err(Failure::new(ExitCode::UNAVAILABLE, message).hint(ReplicaError::of(&reason).hint()))
-        }
-    }
+    backup::helper::write(&runner, &database, limit).await.map_err(|reason| {
+        let message = format!("{path}: replica {place}: {reason}");
+        Failure::new(ExitCode::UNAVAILABLE, message).hint(ReplicaError::of(&reason).hint())
+    })
 }

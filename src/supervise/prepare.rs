@@ -200,16 +200,14 @@ impl Preparation {
     async fn relate(&self, version: Version, present: &mut [Present<'_>]) {
         for Present { db, freshness, file } in present {
             let Ok(Freshness::Unrelated { replica }) = freshness else { continue };
-            let is_known = match file {
-                Ok(ledger::Freshness::New) => false,
-                // These tell already what it is.
-                Ok(_) | Err(_) => true,
-            };
+            // All others tell already what it is.
+            if !matches!(file, Ok(ledger::Freshness::New)) {
+                *freshness = Ok(Freshness::Current);
+                continue;
+            }
             let path = db.path.display();
             let size = permit::theirs(|| Ok(db.path.symlink_metadata()?.len())).unwrap_or(u64::MAX);
-            if is_known {
-                *freshness = Ok(Freshness::Current);
-            } else if self.if_unrelated == IfBehind::Refuse && size <= COMPARED {
+            if self.if_unrelated == IfBehind::Refuse && size <= COMPARED {
                 match self.equals_its_backup(db, version).await {
                     Ok(false) => {}
                     Ok(true) => {

@@ -211,13 +211,6 @@ fn what_is_renamed_while_it_runs_is_replicated_by_its_new_name() {
     assert_eq!(folder.backup("b.db"), 3);
 }
 
-fn remove(path: &Path) {
-    for suffix in ["", "-wal", "-shm"] {
-        let _ =
-            fs::remove_file(path.with_file_name(format!("{}{suffix}", path.file_name().unwrap().display())));
-    }
-}
-
 /// Whether a process has a file open that was deleted.
 fn has_deleted_open(pid: i32, path: &Path) -> bool {
     let deleted = format!("{} (deleted)", path.display());
@@ -244,7 +237,7 @@ fn a_database_that_is_deleted_and_made_again_at_once_is_replicated() {
     sqlite::create(&path, 3);
     let running = folder.start(&json!({"watch": true}));
     let litestream = running.litestream().pid;
-    remove(&path);
+    sqlite::remove(&path);
     wait_until("litestream to let go of it", DEADLINE, || !has_deleted_open(litestream, &path));
     sqlite::create(&path, 4);
     // Litestream takes it in by itself, or is told of it: whoever sees the new file first.
@@ -260,7 +253,7 @@ fn what_appears_over_the_backup_of_another_file_is_told() {
     let path = folder.path("a.db");
     sqlite::create(&path, 3);
     let running = folder.start(&json!({"watch": true}));
-    remove(&path);
+    sqlite::remove(&path);
     running.wait_log(1, "was deleted or moved, and is not replicated any more");
     fs::remove_dir_all(folder.path(".a.db-litestream")).expect("it was replicated");
     sqlite::create(&path, 1);
@@ -444,7 +437,7 @@ fn the_gate_does_not_wait_for_what_is_deleted_meanwhile() {
     let keeper = Keeper::new(&folder.world).config(&config).env("LITEKEEPER_GATE_TIMEOUT", "1h");
     let running = keeper.app(App::new(&folder.world.trace()).ready().wait()).start();
     s3.wait_puts(16);
-    remove(&went);
+    sqlite::remove(&went);
     s3.resume();
     folder.world.trace().wait_nth(1, "ready");
     running.stop(143);

@@ -1,6 +1,5 @@
 //! A database that is missing, and whose replica holds no backup: another place may.
 
-use std::fs;
 use std::path::PathBuf;
 
 use crate::support::app::App;
@@ -17,15 +16,8 @@ fn server(world: &World, path: &str) -> S3 {
     s3.bucket("backups");
     sqlite::create(&world.db(), 10);
     litestream::back_up(world, LATEST, &world.config(&s3.replica("backups", path)), &[&world.db()]);
-    lose(world);
+    sqlite::lose(&world.db());
     s3
-}
-
-fn lose(world: &World) {
-    for suffix in ["", "-wal", "-shm"] {
-        let _ = fs::remove_file(world.path(&format!("app.db{suffix}")));
-    }
-    let _ = fs::remove_dir_all(world.path(".app.db-litestream"));
 }
 
 /// A configuration with these databases, and replicas in none of them.
@@ -78,7 +70,7 @@ fn a_backup_where_the_path_was_read_otherwise_is_not_passed_over() {
     let named =
         Keeper::new(&world).envs(S3::env()).db(&world.db()).replica(&s3.url("backups", "apps/mine/app.db"));
     named.app(app()).run().expect_code(0);
-    lose(&world);
+    sqlite::lose(&world.db());
     keeper(&world, &s3, "apps/mine/app.db").config(&config).app(app()).run().expect_code(0);
     assert_eq!(world.trace().wait_nth(2, "count").rest, "10");
 }
@@ -118,7 +110,7 @@ fn old_place(world: &World, version: &str, name: &str) -> PathBuf {
     let place = world.path(name);
     sqlite::create(&world.db(), 10);
     litestream::back_up(world, version, &world.config(&Replica::folder(&place)), &[&world.db()]);
-    lose(world);
+    sqlite::lose(&world.db());
     place
 }
 
@@ -145,7 +137,7 @@ fn the_first_start_is_from_another_place_and_all_later_ones_are_not() {
         ended.expect_log("holds no backup").expect_log("came from ");
         assert_eq!(world.trace().wait("count").rest, "10");
         assert_eq!(world.list("old"), before, "nothing is written there");
-        lose(&world);
+        sqlite::lose(&world.db());
         let ended = keeper().app(app().exit(0)).run().expect_code(0);
         assert_eq!(world.trace().wait_nth(2, "count").rest, "15");
         assert!(!ended.log.contains("came from "), "{}", ended.log);

@@ -6,12 +6,12 @@ use std::path::Path;
 use nix::sys::signal::Signal;
 
 use crate::support::app::App;
-use crate::support::config::Replica;
 use crate::support::keeper::Keeper;
 use crate::support::litestream::{self, Backup, LATEST, NO_SOCKET};
 use crate::support::process::Ended;
 use crate::support::s3::S3;
 use crate::support::sqlite;
+use crate::support::store::Store;
 use crate::support::unit;
 use crate::support::world::World;
 
@@ -20,34 +20,7 @@ const META: &str = ".app.db-litestream";
 const STATE: [&str; 4] = ["app.db", "app.db-wal", "app.db-shm", META];
 const LOCAL: &str = ".app.db-litestream/ltx/0";
 
-/// Where backups are.
-enum Store {
-    Folder,
-    S3(S3),
-}
-
 impl Store {
-    /// One of each.
-    fn all() -> [Self; 2] {
-        let s3 = S3::start();
-        s3.bucket("backups");
-        [Self::Folder, Self::S3(s3)]
-    }
-
-    fn replica(&self, world: &World, name: &str) -> Replica {
-        match self {
-            Self::Folder => Replica::folder(&world.path(name)),
-            Self::S3(s3) => s3.replica("backups", name),
-        }
-    }
-
-    fn folder(&self, world: &World, name: &str) -> std::path::PathBuf {
-        match self {
-            Self::Folder => world.path(name),
-            Self::S3(s3) => s3.folder("backups").join(name),
-        }
-    }
-
     fn start(&self, world: &World, name: &str, options: &[&str], app: App) -> Ended {
         let config = world.config(&self.replica(world, name));
         let keeper = Keeper::new(world).config(&config).envs(S3::env()).args(["--gate-timeout", "20s"]);

@@ -23,13 +23,6 @@ fn keeper(world: &World, version: &str, config: &Path) -> Keeper {
     Keeper::new(world).env("LITESTREAM_BINARY_PATH", litestream::binary(version)).config(config)
 }
 
-fn lose(world: &World) {
-    for name in ["app.db", "app.db-wal", "app.db-shm"] {
-        let _ = fs::remove_file(world.path(name));
-    }
-    let _ = fs::remove_dir_all(world.path(".app.db-litestream"));
-}
-
 #[test]
 fn nothing_is_lost_from_start_to_stop_and_the_restore_has_it() {
     for version in BOTH {
@@ -53,7 +46,7 @@ fn nothing_is_lost_from_start_to_stop_and_the_restore_has_it() {
             );
             let backup = Backup::Config(&config, &world.db());
             let rows = backup.assert_holds_acked(&world, version, &world.trace());
-            lose(&world);
+            sqlite::lose(&world.db());
             keeper().app(App::new(&world.trace()).count(&world.db()).exit(0)).run().expect_code(0);
             assert_eq!(world.trace().wait("count").rest, rows.to_string(), "with {version}");
         }
@@ -147,7 +140,7 @@ fn a_backup_in_the_other_format_is_not_taken_for_none() {
         let config = world.config(&world.replica());
         sqlite::create(&world.db(), 3);
         litestream::back_up(&world, writer, &config, &[&world.db()]);
-        lose(&world);
+        sqlite::lose(&world.db());
         let ended = keeper(&world, reader, &config).app(App::new(&world.trace()).exit(0)).run();
         let ended = ended.expect_code(69).expect_log(&format!("holds backups of litestream {held}"));
         assert!(world.trace().is_empty() && !world.db().exists(), "{}", ended.log);
@@ -175,7 +168,7 @@ fn an_older_database_is_refused() {
         copy(".app.db-litestream", "old-folder");
         sqlite::insert(&world.db(), 10);
         litestream::back_up(&world, version, &config, &[&world.db()]);
-        lose(&world);
+        sqlite::lose(&world.db());
         copy("old.db", "app.db");
         copy("old-folder", ".app.db-litestream");
         let app = App::new(&world.trace()).exit(0);
@@ -237,7 +230,7 @@ fn an_older_backup_beside_a_newer_one_of_the_other_series_is_not_restored() {
         start(OLD).app(App::new(&world.trace()).insert(&world.db(), 1).exit(0)).run().expect_code(0);
         let _ = fs::remove_dir_all(world.path(".app.db-litestream"));
         start(LATEST).app(App::new(&world.trace()).insert(&world.db(), 6).exit(0)).run().expect_code(0);
-        lose(&world);
+        sqlite::lose(&world.db());
         for version in [OLD, LATEST] {
             let counted = world.trace().all("count").len();
             let ended = start(version).app(App::new(&world.trace()).count(&world.db()).exit(0)).run();
@@ -263,7 +256,7 @@ fn a_backup_of_the_other_series_on_s3_is_no_empty_place() {
     let config = world.config(&s3.replica("backups", "app"));
     sqlite::create(&world.db(), 3);
     keeper(&world, LATEST, &config).app(["true"]).run().expect_code(0);
-    lose(&world);
+    sqlite::lose(&world.db());
     let ended = keeper(&world, OLD, &config).app(App::new(&world.trace()).exit(0)).run().expect_code(69);
     ended.expect_log("holds backups of litestream 0.5, which litestream 0.3.13 takes for none");
     assert!(world.trace().is_empty());

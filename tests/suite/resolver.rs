@@ -627,9 +627,7 @@ fn a_tenant_that_is_removed_while_litestream_is_away_stops_nobody() {
     running.wait_log(1, "not ready until it has caught up");
     running.litestream().signal(Signal::SIGKILL);
     running.wait_log(1, "starting litestream and the app (probe) again in");
-    for suffix in ["", "-wal", "-shm"] {
-        let _ = fs::remove_file(format!("{}{suffix}", tenants.path("a").display()));
-    }
+    sqlite::remove(&tenants.path("a"));
     tenants.name(&["b"]);
     tenants.world.trace().wait_nth(2, "ready");
     wait_until("the resolver to be asked", DEADLINE, || tenants.asked() > asked);

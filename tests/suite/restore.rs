@@ -33,14 +33,6 @@ fn keeper(world: &World, s3: &S3) -> Keeper {
     Keeper::new(world).db(&world.db()).replica(&s3.url("backups", "app")).envs(S3::env())
 }
 
-/// Takes a database away with all that belongs to it.
-fn lose(db: &Path) {
-    for suffix in ["", "-wal", "-shm"] {
-        let _ = fs::remove_file(beside(db, suffix));
-    }
-    let _ = fs::remove_dir_all(metadata(db));
-}
-
 fn beside(db: &Path, suffix: &str) -> PathBuf {
     db.with_file_name(format!("{}{suffix}", db.file_name().expect("a name").to_string_lossy()))
 }
@@ -63,7 +55,7 @@ fn quarantined(world: &World, tail: &str) -> Vec<String> {
 fn a_missing_database_is_restored_before_the_apps_first_line() {
     let (world, app) = (World::new(), |world: &World| App::new(&world.trace()).count(&world.db()));
     let s3 = server(&world, LATEST);
-    lose(&world.db());
+    sqlite::lose(&world.db());
     let ended = keeper(&world, &s3).app(app(&world).insert(&world.db(), 5).exit(0)).run().expect_code(0);
     let ended = ended.expect_log("restoring ").expect_log("restored ");
     assert_eq!(world.trace().wait("count").rest, "10");
@@ -71,7 +63,7 @@ fn a_missing_database_is_restored_before_the_apps_first_line() {
     assert_eq!(named(&world, ".app.db-litekeeper-restore"), [""; 0], "nothing of the restore is left");
 
     // And once more: what the app wrote is there as well.
-    lose(&world.db());
+    sqlite::lose(&world.db());
     keeper(&world, &s3).app(app(&world).exit(0)).run().expect_code(0);
     assert_eq!(world.trace().wait_nth(2, "count").rest, "15");
 }
@@ -110,7 +102,7 @@ fn a_restore_is_told_once_there_is_a_backup_and_says_where_the_rest_is() {
 fn a_database_of_0_bytes_is_restored() {
     let world = World::new();
     let s3 = server(&world, LATEST);
-    lose(&world.db());
+    sqlite::lose(&world.db());
     fs::write(world.db(), "").expect("the world can be written");
     keeper(&world, &s3).app(App::new(&world.trace()).count(&world.db()).exit(0)).run().expect_code(0);
     assert_eq!(world.trace().wait("count").rest, "10");
@@ -140,7 +132,7 @@ fn a_stale_wal_is_kept_aside_and_not_replayed() {
     }
     let wal = fs::read(beside(&world.db(), "-wal")).expect("there is a WAL");
     drop(database);
-    lose(&world.db());
+    sqlite::lose(&world.db());
     // SQLite would replay it.
     let control = Backup::Config(&config, &world.db()).restore(&world, LATEST);
     fs::write(beside(&control, "-wal"), &wal).expect("the world can be written");
@@ -178,7 +170,7 @@ fn several_databases_are_restored_side_by_side() {
     }
     let config = world.config_of("", dbs.iter().map(PathBuf::as_path).zip(&replicas));
     litestream::back_up(&world, LATEST, &config, &dbs.each_ref().map(PathBuf::as_path));
-    dbs.iter().for_each(|db| lose(db));
+    dbs.iter().for_each(|db| sqlite::lose(db));
 
     let app = dbs.iter().fold(App::new(&world.trace()), |app, db| app.count(db)).exit(0);
     let keeper = dbs.iter().zip(NAMES).fold(Keeper::new(&world).envs(S3::env()), |keeper, (db, name)| {
@@ -201,7 +193,7 @@ fn several_databases_are_restored_side_by_side() {
 fn one_of_several_that_cannot_be_restored_keeps_the_app_from_starting_and_the_others_are_whole() {
     let world = World::new();
     let s3 = server(&world, LATEST);
-    lose(&world.db());
+    sqlite::lose(&world.db());
     let other = world.path("other.db");
     let keeper = keeper(&world, &s3).db(&other).replica(&s3.url("nowhere", "app"));
     let ended = keeper.app(App::new(&world.trace()).exit(0)).run().expect_code(69).expect_log("NoSuchBucket");
@@ -221,7 +213,7 @@ fn a_backup_of_0_3_is_restored_by_0_5_17_and_continued() {
                 (Keeper::new(&world).db(&world.db()).replica(&world.replica_url()), world.replica())
             }
         };
-        lose(&world.db());
+        sqlite::lose(&world.db());
         let app = App::new(&world.trace()).count(&world.db()).insert(&world.db(), 5).exit(0);
         keeper.app(app).run().expect_code(0);
         assert_eq!(world.trace().wait("count").rest, "10");
@@ -234,7 +226,7 @@ fn a_backup_of_0_3_is_restored_by_0_5_17_and_continued() {
 fn a_restore_that_gets_no_answer_says_so_and_goes_on_when_there_is_one() {
     let world = World::new();
     let s3 = server(&world, LATEST);
-    lose(&world.db());
+    sqlite::lose(&world.db());
     s3.pause();
     let running = keeper(&world, &s3).app(App::new(&world.trace()).count(&world.db()).exit(0)).start();
     let line = running.wait_log(1, "no answer from");
@@ -262,7 +254,7 @@ fn a_restore_that_moves_is_not_cut_off_however_long_it_takes() {
     s3.bucket("backups");
     sqlite::big(&world.db(), 8);
     litestream::back_up(&world, LATEST, &world.config(&s3.replica("backups", "app")), &[&world.db()]);
-    lose(&world.db());
+    sqlite::lose(&world.db());
     // The first answer alone takes longer than the limit would be without the word of the server.
     s3.throttle(4 << 20);
     let app = App::new(&world.trace()).count(&world.db()).exit(0);
@@ -276,7 +268,7 @@ fn a_restore_that_moves_is_not_cut_off_however_long_it_takes() {
 fn a_keeper_killed_during_a_restore_leaves_nothing_that_the_next_one_minds() {
     let world = World::new();
     let s3 = server(&world, LATEST);
-    lose(&world.db());
+    sqlite::lose(&world.db());
     let before = s3.requests();
     s3.delay(Duration::from_secs(1));
     let app = || App::new(&world.trace()).count(&world.db()).exit(0);
@@ -303,7 +295,7 @@ fn a_disk_that_is_full_during_the_restore_leaves_nothing_half_written() {
     sqlite::big(&db, 2);
     let config = world.config_of("", [(db.as_path(), &s3.replica("backups", "app"))]);
     litestream::back_up(&world, LATEST, &config, &[&db]);
-    lose(&db);
+    sqlite::lose(&db);
     let keeper = Keeper::new(&world).db(&db).replica(&s3.url("backups", "app")).envs(S3::env());
     let keeper = keeper.app(App::new(&world.trace()).exit(0)).wrapped(wrap::small_disk(&folder, 1024));
     let ended = keeper

@@ -74,7 +74,7 @@ impl History {
         }
         let history = Self { world };
         assert_eq!(history.world.list("replica/ltx/0").len() as u64, history.newest());
-        history.lose();
+        sqlite::lose(&history.world.db());
         history
     }
 
@@ -96,13 +96,6 @@ impl History {
         assert_ne!(verdict(&out), "ok", "litestream restores it, and it is malformed");
         fs::remove_file(out).unwrap();
         history
-    }
-
-    fn lose(&self) {
-        for name in ["app.db", "app.db-wal", "app.db-shm"] {
-            let _ = fs::remove_file(self.world.path(name));
-        }
-        let _ = fs::remove_dir_all(self.world.path(".app.db-litestream"));
     }
 
     fn keeper(&self, version: &str) -> Keeper {

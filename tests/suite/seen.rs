@@ -6,14 +6,13 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
 
-use serde_json::json;
-
 use crate::support::app::App;
 use crate::support::config::Replica;
 use crate::support::keeper::Keeper;
 use crate::support::litestream::{Backup, LATEST};
-use crate::support::s3::{KEY, S3, SECRET};
+use crate::support::s3::S3;
 use crate::support::sqlite;
+use crate::support::store::Store;
 use crate::support::wait::{DEADLINE, wait_until};
 use crate::support::world::World;
 
@@ -41,12 +40,6 @@ fn portal(page: &'static str) -> String {
     format!("http://{address}")
 }
 
-fn on_s3(world: &World, endpoint: &str) -> std::path::PathBuf {
-    let replica = json!({"type": "s3", "bucket": "backups", "path": "app", "endpoint": endpoint, "region": "us-east-1",
-        "force-path-style": true, "access-key-id": KEY, "secret-access-key": SECRET});
-    world.write("litestream.yml", &json!({"dbs": [{"path": world.db(), "replica": replica}]}).to_string())
-}
-
 #[test]
 fn a_page_is_no_empty_replica() {
     let pages = [
@@ -55,9 +48,10 @@ fn a_page_is_no_empty_replica() {
         "<ListBucketResult><Name>another</Name><IsTruncated>false</IsTruncated></ListBucketResult>",
         "",
     ];
+    let s3 = S3::start();
     for page in pages {
         let world = World::new();
-        let config = on_s3(&world, &portal(page));
+        let config = world.config(&s3.replica("backups", "app").set("endpoint", portal(page)));
         let keeper = Keeper::new(&world).config(&config).args(["--restore-timeout", "5s"]);
         let ended = keeper.app(App::new(&world.trace()).exit(0)).run();
         assert!(world.trace().is_empty(), "{page}: {}", ended.log);
@@ -79,18 +73,9 @@ fn a_replica_that_cannot_be_written_starts_no_app_without_a_database() {
     ended.expect_code(69).expect_log("AccessDenied");
 }
 
-/// A database is gone, with all that is beside it.
-fn lose(path: &Path) {
-    let name = path.file_name().expect("it has one").to_string_lossy().into_owned();
-    for suffix in ["", "-wal", "-shm"] {
-        let _ = fs::remove_file(path.with_file_name(format!("{name}{suffix}")));
-    }
-    let _ = fs::remove_dir_all(path.with_file_name(format!(".{name}-litestream")));
-}
-
 /// A database with so many rows, and nothing of Litestream's.
 fn alone(path: &Path, rows: u64) {
-    lose(path);
+    sqlite::lose(path);
     sqlite::create(path, rows);
 }
 
@@ -107,12 +92,9 @@ fn backed_up(replica: &Replica, world: &World) -> std::path::PathBuf {
 
 #[test]
 fn a_database_that_nobody_knows_does_not_replace_a_backup() {
-    for on_a_server in [false, true] {
-        let s3 = S3::start();
-        s3.bucket("backups");
+    for store in Store::all() {
         let world = World::new();
-        let replica =
-            if on_a_server { s3.replica("backups", "app") } else { Replica::folder(&world.path("backup")) };
+        let replica = store.replica(&world, "app");
         let config = backed_up(&replica, &world);
         alone(&world.db(), 2);
         let ended = Keeper::new(&world).config(&config).app(App::new(&world.trace()).exit(0)).run();
@@ -137,7 +119,7 @@ fn a_database_that_is_what_its_backup_has_goes_on() {
     let world = World::new();
     let config = backed_up(&Replica::folder(&world.path("backup")), &world);
     let restored = Backup::Config(&config, &world.db()).restore(&world, LATEST);
-    lose(&world.db());
+    sqlite::lose(&world.db());
     fs::copy(restored, world.db()).expect("the world can be written");
     let keeper = Keeper::new(&world).config(&config);
     let ended = keeper.app(App::new(&world.trace()).exit(0)).run();
@@ -146,13 +128,10 @@ fn a_database_that_is_what_its_backup_has_goes_on() {
 
 #[test]
 fn what_was_confirmed_is_there_or_is_copied_anew() {
-    for on_a_server in [false, true] {
-        let s3 = S3::start();
-        s3.bucket("backups");
+    for store in Store::all() {
         let world = World::new();
-        let replica =
-            if on_a_server { s3.replica("backups", "app") } else { Replica::folder(&world.path("backup")) };
-        let ltx = if on_a_server { s3.folder("backups").join("app") } else { world.path("backup/ltx") };
+        let replica = store.replica(&world, "app");
+        let ltx = store.ltx(&world, "app");
         // Litestream begins a backup by itself where there is none when it looks for the first time: then that is taken away, too.
         let empty_and_write = || {
             // At once: more is being uploaded.
@@ -171,7 +150,7 @@ fn what_was_confirmed_is_there_or_is_copied_anew() {
         };
         let assert_equal = || {
             let restored = Backup::Config(&config, &world.db()).restore(&world, LATEST);
-            assert_eq!(sqlite::ids(&restored), sqlite::ids(&world.db()), "on a server: {on_a_server}");
+            assert_eq!(sqlite::ids(&restored), sqlite::ids(&world.db()), "{}", ltx.display());
         };
         let running = start();
         wait_until("somebody to see it", DEADLINE, || {

@@ -98,19 +98,24 @@ pub(in crate::backup) async fn held(runner: &Runner, s3: &S3, limit: Duration) -
     ask_s3(runner, s3, Task::Held, limit).await
 }
 
-/// Writes something to a database's place and removes it again. Only a folder and S3 are tried: of others nothing is said. The
-/// name of what could not be removed.
+/// Writes something to a database's place and removes it again; what cannot be removed is told. Only a folder and S3 are tried: of
+/// others nothing is said.
 ///
 /// # Errors
 /// Why nothing can be written, in the system's or the server's words.
-pub async fn write(runner: &Runner, db: &Database, limit: Duration) -> Result<Option<String>, String> {
-    if let Some(folder) = &db.replica_folder {
-        return ask(runner, &Order::Folder(folder.clone()), limit).await;
+pub async fn write(runner: &Runner, db: &Database, limit: Duration) -> Result<(), String> {
+    let left: Option<String> = if let Some(folder) = &db.replica_folder {
+        ask(runner, &Order::Folder(folder.clone()), limit).await?
+    } else if let Some(s3) = &db.s3 {
+        ask_s3(runner, s3, Task::Write, limit).await?
+    } else {
+        None
+    };
+    if let Some(name) = left {
+        let (path, place) = (db.path.display(), &db.replica);
+        tracing::warn!("{path}: replica {place}: what was written to try it cannot be removed: {name}");
     }
-    match &db.s3 {
-        Some(s3) => ask_s3(runner, s3, Task::Write, limit).await,
-        None => Ok(None),
-    }
+    Ok(())
 }
 
 /// Connects to a server: host, port and what keeps it from that, or the status that it answers with; none where nothing

@@ -228,16 +228,20 @@ impl Machine {
         self.members.unsettled = true;
         self.forget(now, db);
         if is_lost {
-            self.abandoned.insert(db);
-            self.lag.watch_outside(db);
-            self.lag.changed(now, db);
+            self.lose(now, db);
         }
     }
 
     /// What goes into such a file is a lag that nothing ends.
     pub(super) fn abandon(&mut self, now: Instant, db: Db) {
         let may_be_written = matches!(self.phase, Phase::Running | Phase::Stopping | Phase::Draining);
-        if may_be_written && !self.members.is_named(db) && self.abandoned.insert(db) {
+        if may_be_written && !self.members.is_named(db) {
+            self.lose(now, db);
+        }
+    }
+
+    fn lose(&mut self, now: Instant, db: Db) {
+        if self.abandoned.insert(db) {
             self.lag.watch_outside(db);
             self.lag.changed(now, db);
         }

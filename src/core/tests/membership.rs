@@ -12,6 +12,14 @@ fn asking() -> Policy {
 }
 
 /// A running unit whose source has named a tenant just now.
+/// A world whose source names one more, and is asked about it.
+fn asked(plan: Plan) -> World {
+    let mut world = World::new(asking(), plan);
+    world.until(Phase::Running).suffer(Fault::Names(1));
+    world.suffer(Fault::Reload);
+    world
+}
+
 fn named(plan: Plan) -> World {
     let mut world = World::new(asking(), plan);
     world.until(Phase::Running).pass(secs(1)).suffer(Fault::Names(1));
@@ -177,9 +185,7 @@ fn a_fresh_litestream_has_what_was_here_and_not_what_was_coming() {
 
 #[test]
 fn what_is_named_too_late_is_let_go() {
-    let mut world = World::new(asking(), Plan { resolve: secs(2), ..Plan::default() });
-    world.until(Phase::Running).suffer(Fault::Names(1));
-    world.suffer(Fault::Reload);
+    let mut world = asked(Plan { resolve: secs(2), ..Plan::default() });
     world.pass(secs(1)).suffer(Fault::AppDies(Ended::Code(1)));
     world.plan.stops = None;
     world.suffer(Fault::Stop(15));
@@ -189,9 +195,7 @@ fn what_is_named_too_late_is_let_go() {
 
 #[test]
 fn without_a_socket_nothing_comes_or_goes_while_it_runs() {
-    let mut world = World::new(asking(), Plan { confirms: false, ..Plan::default() });
-    world.until(Phase::Running).suffer(Fault::Names(1));
-    world.suffer(Fault::Reload);
+    let mut world = asked(Plan { confirms: false, ..Plan::default() });
     world.pass(secs(100));
     assert_eq!(world.did(&Action::Resolve), 1);
 }
@@ -277,9 +281,7 @@ fn a_coming_that_nobody_wants_any_more_is_given_up() {
 
 #[test]
 fn a_lag_goes_on_through_each_try_and_ends_when_it_is_taken_in() {
-    let mut world = World::new(asking(), Plan::default());
-    world.until(Phase::Running).suffer(Fault::Names(1));
-    world.suffer(Fault::Reload);
+    let mut world = asked(Plan::default());
     world.until_true("its look", |world| world.did(&Action::Resolve) == 2);
     world.until_true("its coming", |world| world.dbs.rows.len() == 3);
     world.dbs.rows[TENANT.0].away = true;
@@ -294,9 +296,7 @@ fn a_lag_goes_on_through_each_try_and_ends_when_it_is_taken_in() {
 
 #[test]
 fn what_was_never_made_is_nothing_that_is_left() {
-    let mut world = World::new(asking(), Plan { admit: secs(600), ..Plan::default() });
-    world.until(Phase::Running).suffer(Fault::Names(1));
-    world.suffer(Fault::Reload);
+    let mut world = asked(Plan { admit: secs(600), ..Plan::default() });
     world.until_true("its coming", |world| world.dbs.rows.len() == 3);
     world.dbs.rows[TENANT.0].made = false;
     world.pass(secs(90)).suffer(Fault::Stop(15));

@@ -48,6 +48,7 @@ pub mod s3_host;
 pub mod seccomp;
 pub mod server;
 pub mod sqlite;
+pub mod store;
 pub mod strace;
 pub mod tenants;
 pub mod unit;

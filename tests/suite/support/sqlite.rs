@@ -1,5 +1,6 @@
 //! Databases made, counted, and compared with what an app was told.
 
+use std::fs;
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
@@ -28,6 +29,20 @@ pub fn insert(path: &Path, rows: u64) -> i64 {
             .expect("the table t exists");
     }
     database.last_insert_rowid()
+}
+
+/// Removes a database's files; what Litestream keeps beside it stays.
+pub fn remove(path: &Path) {
+    for suffix in ["", "-wal", "-shm"] {
+        let _ = fs::remove_file(format!("{}{suffix}", path.display()));
+    }
+}
+
+/// Removes a database with all that Litestream keeps beside it.
+pub fn lose(path: &Path) {
+    remove(path);
+    let name = path.file_name().expect("a name").to_string_lossy();
+    let _ = fs::remove_dir_all(path.with_file_name(format!(".{name}-litestream")));
 }
 
 /// Commits a transaction that changes no row.
