@@ -8,7 +8,7 @@
 //! back, or for a keeper that was stopped, says nothing about the replica. So the lag has a clock of its own, which stands
 //! still meanwhile ([`Lag::pass`]); all times in here are of that clock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::Db;
@@ -123,10 +123,10 @@ impl Lag {
         self.dbs.keys().copied()
     }
 
-    /// Forgets everything: all that Litestream has is confirmed.
-    pub(super) fn reset(&mut self) {
-        let has = self.dbs.values_mut().filter(|watched| !watched.outside);
-        has.for_each(|watched| *watched = Watched::default());
+    /// Forgets everything: all that Litestream has is confirmed, but for these.
+    pub(super) fn reset_but(&mut self, these: &BTreeSet<Db>) {
+        let has = self.dbs.iter_mut().filter(|(db, watched)| !watched.outside && !these.contains(db));
+        has.for_each(|(_, watched)| *watched = Watched::default());
     }
 
     /// A new Litestream opens the files that are there now. What the last one was asked is void, and
@@ -349,7 +349,9 @@ mod tests {
         assert!(!lag.confirmed(now, DB, true));
         assert_eq!(lag.due(now + MAX), Some(Due::Exceeded(DB, MAX)));
         assert_eq!((lag.all_replaced(), lag.is_replaced(DB)), (vec![DB], true));
-        lag.reset();
+        lag.reset_but(&BTreeSet::from([DB]));
+        assert!(lag.is_replaced(DB));
+        lag.reset_but(&BTreeSet::new());
         assert_eq!((lag.all_replaced(), lag.is_replaced(DB)), (vec![], false));
         assert!(!lag.exceeded());
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 
-use super::outside::Outside;
+use super::outside::{Outside, has_any};
 use super::resolver::Question;
 use super::rounds::Rounds;
 use super::table::Listed;
@@ -76,6 +76,12 @@ impl Discovery {
             return all;
         }
         Rc::new(all.iter().filter(|(db, _)| !is_on_its_way(db)).cloned().collect())
+    }
+
+    /// Those that Litestream does not have, and that have something in them.
+    pub(super) fn written_outside(&self) -> BTreeSet<Db> {
+        let outside = self.tenants.outside();
+        outside.filter(|(_, tenant)| has_any(&tenant.named.database)).map(|(db, _)| db).collect()
     }
 
     /// What is named beyond all that Litestream has.

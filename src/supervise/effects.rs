@@ -20,7 +20,7 @@ impl Driver {
                 self.turn(Turn::Relaunched);
                 self.launch();
             }
-            Action::OpenGate => world.open_gate(),
+            Action::OpenGate => world.open_gate(&self.machine.gated().collect()),
             Action::CloseGate => world.close_gate(),
             Action::StartBefore(place) => self.start(Running::Before(place)),
             Action::StartApp => {
@@ -55,7 +55,8 @@ impl Driver {
             Action::Drain => {
                 // The last look may be a while ago.
                 self.look(true);
-                self.turn(Turn::Draining);
+                let written = self.world.discovery.written_outside();
+                self.turn(Turn::Draining { written });
                 self.world.databases.proofs.stop();
                 let all = self.world.databases.table.listed();
                 self.world.drain(self.world.discovery.drained_now(all));

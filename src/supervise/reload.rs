@@ -95,6 +95,26 @@ impl Report {
         }
     }
 
+    /// It is replicated from now on.
+    pub(super) fn add(&mut self, database: String) {
+        self.came_true(&database);
+        self.added.push(database);
+    }
+
+    /// It is not any more.
+    pub(super) fn remove(&mut self, database: String) {
+        self.came_true(&database);
+        self.removed.push(database);
+    }
+
+    /// What was said of it before is over.
+    fn came_true(&mut self, database: &str) {
+        self.failed.retain(|failed| failed.database != database);
+        if self.failed.is_empty() && self.error.is_none() {
+            self.exit_code = 0;
+        }
+    }
+
     pub(super) fn fail(&mut self, database: String, reason: impl Into<Reason>) {
         let Reason { said, hint } = reason.into();
         // The last word counts.

@@ -117,31 +117,37 @@ impl Driver {
         if asker.holding().is_some_and(|lock| !self.world.databases.table.has_lock(lock)) {
             return asker.refuse();
         }
-        let refused = if !self.world.setup.policy.resolves {
+        match self.cannot_ask() {
+            Some(failure) => asker.answer(Report::of_failure(&failure)),
+            None => {
+                asker.wake(self.world.outbox.clone());
+                self.world.discovery.rounds.next.push(asker);
+                if self.machine.moment().runs {
+                    self.scan_folders_now();
+                }
+                self.handle(Event::Reload);
+            }
+        }
+    }
+
+    /// Why nobody can be asked, now or later.
+    fn cannot_ask(&self) -> Option<Failure> {
+        if !self.world.setup.policy.resolves {
             Some(
                 Failure::new(ExitCode::CONFIG, "nothing to reload: no resolver and no folder is configured")
                     .hint("`litekeeper.resolver` names a program that prints the databases"),
             )
-        } else if !self.world.litestream.version.confirms() {
+        } else if self.world.litestream.launches() > 0 && !self.world.litestream.version.confirms() {
             let message =
                 format!("litestream {} takes in no database while it runs", self.world.litestream.version);
             Some(
                 Failure::new(ExitCode::UNAVAILABLE, message)
                     .hint("run litestream 0.5.9 or later, or restart litekeeper"),
             )
-        } else if self.machine.phase() != Phase::Running {
-            Some(Failure::new(ExitCode::UNAVAILABLE, "the app is not running just now: try again once it is"))
+        } else if !self.machine.moment().goes_on {
+            Some(Failure::new(ExitCode::UNAVAILABLE, "litekeeper is stopping"))
         } else {
             None
-        };
-        match refused {
-            Some(failure) => asker.answer(Report::of_failure(&failure)),
-            None => {
-                asker.wake(self.world.outbox.clone());
-                self.world.discovery.rounds.next.push(asker);
-                self.scan_folders_now();
-                self.handle(Event::Reload);
-            }
         }
     }
 
@@ -251,14 +257,19 @@ impl Driver {
             let reason = format!("{path}: replica {replica}: not done within --timeout, and going on");
             report.fail(path, reason);
         }
-        let failure = Failure::new(ExitCode::UNAVAILABLE, "the resolver has not answered within --timeout")
+        let asking = Failure::new(ExitCode::UNAVAILABLE, "the resolver has not answered within --timeout")
             .hint("its answer is taken when it comes, and the log tells; --timeout waits longer");
+        let waiting = Failure::new(ExitCode::UNAVAILABLE, "the app does not run within --timeout")
+            .hint("the sources are asked again once it does, and the log tells; --timeout waits longer");
+        let runs = self.machine.moment().runs;
         if world.discovery.rounds.asking {
-            report.fail("the resolver".to_owned(), failure.message.clone());
+            report.fail("the resolver".to_owned(), asking.clone());
+        } else if !runs {
+            report.fail("the app".to_owned(), waiting.clone());
         }
         let late = |asking: &mut Asking| asking.is_late();
         world.discovery.rounds.waiting.extract_if(.., late).for_each(|asking| asking.answer(report.clone()));
-        let asked = Report::of_failure(&failure);
+        let asked = Report::of_failure(if runs { &asking } else { &waiting });
         world.discovery.rounds.next.extract_if(.., late).for_each(|asking| asking.answer(asked.clone()));
     }
 
@@ -269,13 +280,22 @@ impl Driver {
         if moment.ends {
             self.turn(Turn::Ending);
         }
+        if !self.world.discovery.rounds.next.is_empty()
+            && let Some(failure) = self.cannot_ask()
+        {
+            // It was not known yet when somebody asked.
+            let next = &mut self.world.discovery.rounds.next;
+            next.drain(..).for_each(|asking| asking.answer(Report::of_failure(&failure)));
+        }
         let world = &mut self.world;
         let rounds = &world.discovery.rounds;
         if rounds.asking || (rounds.waiting.is_empty() && rounds.next.is_empty()) {
             return;
         }
         let under_way: Vec<Db> = world.discovery.tenants.under_way().collect();
-        if moment.runs && !under_way.is_empty() {
+        // Who comes waits for the app, and so does whoever asked.
+        let is_waited_for = if moment.runs { !under_way.is_empty() } else { moment.goes_on };
+        if is_waited_for {
             return;
         }
         for db in under_way {
@@ -287,12 +307,6 @@ impl Driver {
         let report = std::mem::take(&mut rounds.report);
         for waiting in rounds.waiting.drain(..) {
             waiting.answer(report.clone());
-        }
-        if !moment.runs {
-            let failure = Failure::new(ExitCode::UNAVAILABLE, "the app is not running any more");
-            for waiting in rounds.next.drain(..) {
-                waiting.answer(Report::of_failure(&failure));
-            }
         }
     }
 }

@@ -9,7 +9,6 @@ use super::database_lock::{self, LockState};
 use super::driver::{Driver, sender_name, signal_name};
 use super::link::Word;
 use super::message::Message;
-use super::outside::has_any;
 use super::prepare::Prepared;
 use super::reload::Reason;
 use super::wal;
@@ -459,9 +458,7 @@ impl Driver {
         for db in suspects {
             self.scan_for_orphans(db);
         }
-        let outside = self.world.discovery.tenants.outside();
-        let written = outside.filter(|(_, tenant)| has_any(&tenant.named.database));
-        for db in written.map(|(db, _)| db).collect::<Vec<_>>() {
+        for db in self.world.discovery.written_outside() {
             self.handle(Event::Changed(db));
         }
     }

@@ -139,8 +139,8 @@ impl Driver {
                     .rounds
                     .refuse(&path, reason.and(&format!("; it is still replicated to {replica}")));
             }
-            Step::Added(tenant) => world.discovery.rounds.report.added.push(tenant.path()),
-            Step::Removed(tenant) => world.discovery.rounds.report.removed.push(tenant.path()),
+            Step::Added(tenant) => world.discovery.rounds.report.add(tenant.path()),
+            Step::Removed(tenant) => world.discovery.rounds.report.remove(tenant.path()),
         }
     }
 

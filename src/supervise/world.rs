@@ -1,7 +1,7 @@
 //! The owners of all that is outside of the machine, and what takes more than one of them.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -66,7 +66,8 @@ pub(super) struct World {
     /// When the replicas were looked at last.
     seen: Instant,
     pub(super) notices: Notices,
-    gate: Option<JoinHandle<()>>,
+    /// Who asks, and about which.
+    gate: Option<(JoinHandle<()>, Listed)>,
     drains: Vec<JoinHandle<()>>,
 }
 
@@ -397,8 +398,12 @@ impl World {
         }
     }
 
-    pub(super) fn open_gate(&mut self) {
-        let client = self.client();
+    /// Has these confirmed, and whatever else Litestream has waits.
+    pub(super) fn open_gate(&mut self, gated: &BTreeSet<Db>) {
+        let listed = self.databases.table.listed();
+        let dbs = listed.iter().filter(|(db, _)| gated.contains(db)).cloned().collect();
+        let dbs: Listed = Rc::new(dbs);
+        let client = SyncClient { dbs: dbs.clone(), ..self.client() };
         let confirms = self.litestream.version.confirms() && self.setup.policy.gate == Gate::Replicated;
         let limit = self.setup.policy.gate_timeout;
         let handle = if confirms {
@@ -418,7 +423,7 @@ impl World {
             }
             tokio::task::spawn_local(client.reach(self.running(), limit))
         };
-        self.gate = Some(handle);
+        self.gate = Some((handle, dbs));
     }
 
     /// What is said of each source where there is no database at all.
@@ -457,6 +462,10 @@ impl World {
                 let beyond = self.discovery.outside().chain(self.databases.gone());
                 Rc::new(here.iter().cloned().chain(beyond).collect())
             }
+            Note::GateOpened => match &self.gate {
+                Some((_, gated)) => gated.clone(),
+                None => self.databases.table.listed(),
+            },
             _ => self.databases.table.listed(),
         };
         let absent: Vec<Db> = match note {
@@ -487,7 +496,7 @@ impl World {
 
     /// The gate is asked for no more.
     pub(super) fn close_gate(&mut self) {
-        if let Some(task) = self.gate.take() {
+        if let Some((task, _)) = self.gate.take() {
             task.abort();
         }
     }

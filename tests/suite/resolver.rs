@@ -326,6 +326,44 @@ fn a_tenant_whose_replica_refuses_is_tried_again_and_the_app_goes_on() {
 }
 
 #[test]
+fn a_tenant_whose_replica_has_come_back_by_the_stop_is_taken_in_for_the_drain() {
+    let s3 = S3::start();
+    let tenants = Tenants::on_s3(&s3);
+    tenants.name(&[]);
+    let running = tenants.start("10m");
+    s3.remove_bucket("backups");
+    sqlite::create(&tenants.path("a"), 5);
+    tenants.name(&["a"]);
+    tenants.reload().expect_code(69).expect_log("NoSuchBucket");
+    s3.restore_bucket("backups");
+    running.stop(143).expect_log(&format!("replicating {}", tenants.path("a").display()));
+    assert_eq!(tenants.backup("a"), 5);
+}
+
+#[test]
+fn a_tenant_that_is_named_no_more_holds_up_no_restart() {
+    let tenants = Tenants::in_folders();
+    fs::create_dir_all(tenants.world.path("tenants")).expect("the world can be written");
+    ["a", "b"].iter().for_each(|name| sqlite::create(&tenants.path(name), 5));
+    tenants.name(&["a", "b"]);
+    let keeper = tenants.keeper("10m").args(["--gate-timeout", "10m", "--stop-timeout", "4s"]);
+    let running = keeper.app(App::new(&tenants.world.trace()).ready().wait()).start();
+    tenants.world.trace().wait("ready");
+    let (place, away) = (tenants.world.path("backup/a"), tenants.world.path("away"));
+    fs::rename(&place, &away).expect("the replica can be moved");
+    fs::write(&place, "").expect("the world can be written");
+    sqlite::insert(&tenants.path("a"), 1);
+    running.litestream().signal(Signal::SIGKILL);
+    running.wait_log(1, "litestream ended");
+    tenants.name(&["b"]);
+    tenants.reloader().args(["--timeout", "3s"]).run().expect_code(69).expect_log("a.db");
+    tenants.world.trace().wait_nth(2, "ready");
+    let ended = running.stop(74);
+    ended.expect_log(&format!("{} -> ", tenants.path("a").display()));
+    assert_eq!(tenants.backup("b"), 5);
+}
+
+#[test]
 fn a_tenant_that_cannot_be_drained_is_kept() {
     let s3 = S3::start();
     let tenants = Tenants::on_s3(&s3);

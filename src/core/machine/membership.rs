@@ -5,7 +5,7 @@
 //! Litestream does not have (it is being looked at, or its replica refuses) is *outside*: nobody can confirm
 //! what is in it, so that is a lag, and nothing is drained at the end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use super::Machine;
@@ -35,14 +35,16 @@ pub(super) struct Members {
     /// They are to be asked once more after that.
     again: bool,
     ask_at: Option<Instant>,
-    /// Litestream ended while some of what the sources name was on its way.
+    /// Of what the sources name, or are to say, something waits for the app to run.
     unsettled: bool,
+    /// The sources have named these no more since this Litestream was started, so no gate waits for them.
+    unnamed: BTreeSet<Db>,
 }
 
 impl Members {
     pub(super) fn new(databases: usize) -> Self {
         let states = (0..databases).map(|place| (Db(place), Membership::Here)).collect();
-        Self { states, asking: false, again: false, ask_at: None, unsettled: false }
+        Self { states, asking: false, again: false, ask_at: None, unsettled: false, unnamed: BTreeSet::new() }
     }
 
     /// Returns those that count.
@@ -52,6 +54,11 @@ impl Members {
 
     pub(super) fn counts(&self, db: Db) -> bool {
         matches!(self.states.get(&db), Some(Membership::Coming { .. } | Membership::Here | Membership::Going))
+    }
+
+    /// Returns those that nobody waits for at the gate, although they count.
+    pub(super) fn unnamed(&self) -> &BTreeSet<Db> {
+        &self.unnamed
     }
 
     /// Returns those that are named, and that Litestream does not have.
@@ -189,7 +196,7 @@ impl Machine {
     }
 
     pub(super) fn dropped(&mut self, now: Instant, db: Db) {
-        if self.phase != Phase::Running || !self.confirms {
+        if !matches!(self.phase, Phase::Running | Phase::Gating) || !self.confirms {
             return;
         }
         match self.members.states.get(&db) {
@@ -201,7 +208,9 @@ impl Machine {
             }
             Some(Membership::Here) => {
                 self.members.states.insert(db, Membership::Going);
+                self.members.unnamed.insert(db);
                 self.act(Action::Unregister(db));
+                self.gate_anew();
             }
             Some(Membership::Going | Membership::Leaving) | None => {}
         }
@@ -249,6 +258,7 @@ impl Machine {
 
     fn forget(&mut self, now: Instant, db: Db) {
         self.members.states.remove(&db);
+        self.members.unnamed.remove(&db);
         self.owed.remove(&db);
         self.unconfirmed.remove(&db);
         let lagged = self.lag.forget(db) | self.absent.forget(db);
@@ -256,14 +266,23 @@ impl Machine {
         if lagged && self.phase == Phase::Running {
             self.set_ready(self.may_be_ready());
         }
-        if self.phase == Phase::Gating && self.policy.gate != Gate::None {
-            // It waits for what is there, and not for what is gone.
-            self.act(Action::CloseGate);
-            self.act(Action::OpenGate);
-        }
+        self.gate_anew();
         if undrained && self.phase == Phase::Draining {
             self.drain_over(now);
         }
+    }
+
+    /// The gate waits for what is there and wanted, and not for what is gone.
+    fn gate_anew(&mut self) {
+        if self.phase == Phase::Gating && self.policy.gate != Gate::None {
+            self.act(Action::CloseGate);
+            self.act(Action::OpenGate);
+        }
+    }
+
+    /// Those that the gate waits for.
+    pub fn gated(&self) -> impl Iterator<Item = Db> + '_ {
+        self.databases().filter(|db| !self.members.unnamed.contains(db))
     }
 
     /// A fresh Litestream gets all that counts at its launch, and finds by itself what lies in folders. What the last one was only being told
@@ -272,6 +291,7 @@ impl Machine {
     pub(super) fn relaunch_members(&mut self) {
         let stops = self.goal.stop().is_some();
         let states = self.members.states.clone();
+        self.members.unnamed.clear();
         for (db, membership) in states {
             self.members.unsettled |= membership != Membership::Here;
             match membership {
@@ -312,7 +332,22 @@ impl Machine {
 
     pub(super) fn ask(&mut self) {
         self.members.asking = true;
+        // Who comes waits for the app.
+        self.members.unsettled |= self.phase == Phase::Gating;
         self.act(Action::Resolve);
+    }
+
+    /// Whether an answer could change anything now.
+    pub(super) fn may_ask(&self) -> bool {
+        matches!(self.phase, Phase::Running | Phase::Gating) && self.policy.resolves && self.confirms
+    }
+
+    /// A gate may wait for one that is named no more, for as long as its replica is away.
+    pub(super) fn asks_when_gating(&mut self, now: Instant) {
+        if self.members.unsettled {
+            self.reload();
+        }
+        self.ask_later(now);
     }
 
     /// Asks in a while, unless that is settled already.
@@ -325,8 +360,10 @@ impl Machine {
     pub(super) fn reload(&mut self) {
         if self.members.asking {
             self.members.again = true;
-        } else if self.phase == Phase::Running && self.policy.resolves && self.confirms {
+        } else if self.may_ask() {
             self.ask();
+        } else if self.goal.stop().is_none() {
+            self.members.unsettled = true;
         }
     }
 
@@ -350,7 +387,7 @@ impl Machine {
         }
         self.members.ask_at = None;
         self.ask_later(now);
-        if std::mem::take(&mut self.members.again) && self.phase == Phase::Running {
+        if std::mem::take(&mut self.members.again) && self.may_ask() {
             self.ask();
         }
     }

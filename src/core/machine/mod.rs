@@ -131,6 +131,8 @@ impl Machine {
         let (stops, drains) = (self.goal.stop().is_some(), self.phase == Phase::Draining);
         Moment {
             runs: self.phase == Phase::Running,
+            gates: self.phase == Phase::Gating && self.confirms,
+            goes_on: !stops && self.phase != Phase::Exited,
             ends: stops && (drains || self.phase == Phase::Stopping),
             drains,
             over: stops && self.phase == Phase::Closing,
@@ -146,8 +148,9 @@ impl Machine {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let running = self.phase == Phase::Running;
         let lag = self.lag.next().filter(|_| self.can_confirm());
-        let watch = [self.absent.next(), self.members.next_ask()].into_iter().flatten().filter(|_| running);
-        self.timers.next().into_iter().chain(lag).chain(watch).min()
+        let absent = self.absent.next().filter(|_| running);
+        let ask = self.members.next_ask().filter(|_| self.may_ask());
+        self.timers.next().into_iter().chain(lag).chain(absent).chain(ask).min()
     }
 
     /// Whether what changes is asked about: only then is it a lag that nobody confirms it. What an app left that crashed is
@@ -242,7 +245,7 @@ impl Machine {
             }
             self.check();
         }
-        if self.phase == Phase::Running && self.members.next_ask().is_some_and(|at| at <= now) {
+        if self.may_ask() && self.members.next_ask().is_some_and(|at| at <= now) {
             self.ask();
             self.check();
         }

@@ -111,6 +111,7 @@ impl Machine {
         self.timers.set(Timer::Gate, now + self.policy.gate_timeout);
         self.timers.set(Timer::GateReport, now + GATE_REPORT);
         self.act(Action::OpenGate);
+        self.asks_when_gating(now);
     }
 
     pub(super) fn gate_progress(&mut self, now: Instant) {
@@ -134,9 +135,10 @@ impl Machine {
         self.opened = true;
         self.up_since.get_or_insert(now);
         if self.policy.gate == Gate::Replicated && self.confirms {
-            self.unconfirmed.clear();
-            self.owed.clear();
-            self.lag.reset();
+            let unnamed = self.members.unnamed();
+            self.unconfirmed.retain(|db| unnamed.contains(db));
+            self.owed.retain(|db| unnamed.contains(db));
+            self.lag.reset_but(unnamed);
             self.absent.all_confirmed();
         }
         self.run_next(now);

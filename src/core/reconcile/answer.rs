@@ -17,8 +17,12 @@ impl<W: Wanted> Reconciliation<W> {
     pub(super) fn answered(&mut self, moment: Moment, wanted: Vec<W>, by_hand: bool) {
         self.named = wanted.into_iter().map(|wanted| (wanted.file().clone(), wanted)).collect();
         // A stop in the middle of it changes nothing but what has to be answered for.
-        if moment.runs {
+        if moment.runs || moment.gates {
             self.let_go();
+        }
+        if moment.gates {
+            // The sources are asked once more when the app runs.
+            return;
         }
         let by_file = |(db, member): (&Db, &super::Member<W>)| (member.wanted.file().clone(), *db);
         let there: BTreeMap<W::File, Db> = self.members.iter().map(by_file).collect();

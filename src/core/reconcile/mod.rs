@@ -33,6 +33,8 @@ pub struct Reconciliation<W: Wanted> {
     /// The next one's number: none is ever another's.
     next: usize,
     looks: u64,
+    /// Those up to this number had begun when the drain did.
+    looks_before_drain: u64,
     steps: VecDeque<Step<W>>,
 }
 
@@ -45,6 +47,7 @@ impl<W: Wanted> Reconciliation<W> {
             failed: BTreeMap::new(),
             next: others,
             looks: 0,
+            looks_before_drain: 0,
             steps: VecDeque::new(),
         }
     }
@@ -141,7 +144,7 @@ impl<W: Wanted> Reconciliation<W> {
             Turn::Forgotten(db) => self.forgotten(db),
             Turn::Relaunched => self.relaunched(),
             Turn::Ending => self.give_up_moves(moment),
-            Turn::Draining => self.draining(moment),
+            Turn::Draining { written } => self.draining(moment, &written),
         }
         self.check();
     }

@@ -1,5 +1,7 @@
 //! Databases that Litestream does not have: each is looked at for itself, and tried again after each answer that still names it.
 
+use std::collections::BTreeSet;
+
 use super::member::{Member, State};
 use super::{Moment, Reconciliation, Step, Wanted, Why};
 use crate::core::{Db, Event};
@@ -95,6 +97,11 @@ impl<W: Wanted> Reconciliation<W> {
             // It is another's by now, or nobody's.
             Ok(lock) if !self.members.get(&db).is_some_and(is_this) => self.step(Step::Release(lock)),
             Err(_) if !self.members.get(&db).is_some_and(is_this) => {}
+            // It began when the app still ran, and what it met may be over.
+            Err(_) if moment.drains && number <= self.looks_before_drain => {
+                self.become_state(db, State::Refused);
+                self.try_outside(db, false);
+            }
             Err(reason) => self.refuse(moment, db, Why::Told(reason)),
             // Somebody has gone back there meanwhile.
             Ok(lock) if self.waits(db) => self.step(Step::Release(lock)),
@@ -158,13 +165,38 @@ impl<W: Wanted> Reconciliation<W> {
         }
     }
 
-    /// The drain waits for what goes back, and for nobody else who is not taken in.
-    pub(super) fn draining(&mut self, moment: Moment) {
+    /// The drain waits for what goes back, and for one more look at each of those that have something in them: what the last one
+    /// met may be over by now. Nobody else who is not taken in is waited for.
+    pub(super) fn draining(&mut self, moment: Moment, written: &BTreeSet<Db>) {
         self.give_up_moves(moment);
-        let is_lost = |member: &Member<W>| !member.returning || !matches!(member.state, State::Looking(_));
-        let outside = self.members.iter().filter(|(_, member)| !member.is_litestreams() && is_lost(member));
-        let outside: Vec<Db> = outside.map(|(db, _)| *db).collect();
-        outside.into_iter().for_each(|db| self.step(Step::Tell(Event::Drained(db))));
+        self.looks_before_drain = self.looks;
+        let outside = self.members.iter().filter(|(_, member)| !member.is_litestreams());
+        for (db, returning) in outside.map(|(db, member)| (*db, member.returning)).collect::<Vec<_>>() {
+            // After a relaunch the next answer does the same.
+            let is_written = moment.ends && written.contains(&db);
+            if is_written {
+                self.try_outside(db, false);
+            }
+            let is_answered_for = (is_written || returning) && self.is_waited_for(db);
+            if !is_answered_for {
+                self.step(Step::Tell(Event::Drained(db)));
+            }
+        }
+    }
+
+    /// It is looked at, or will be once another has gone.
+    fn is_waited_for(&self, db: Db) -> bool {
+        let Some(member) = self.members.get(&db) else { return false };
+        match &member.state {
+            State::Looking(_) => true,
+            State::Waits(other) => self.members.get(other).is_some_and(Member::is_leaving),
+            State::Refused
+            | State::Coming { .. }
+            | State::Here
+            | State::Probing(..)
+            | State::Going
+            | State::Leaving => false,
+        }
     }
 
     /// Litestream takes in whatever appears in a folder. What it cannot replicate as it is counts as named, and not taken in.

@@ -1,13 +1,19 @@
 //! What happens to databases that sources name, and what is to be done about it.
 
+use std::collections::BTreeSet;
+
 use super::Wanted;
 use crate::core::{Db, Event};
 
 /// Where the unit is, as far as databases may come and go by it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Moment {
-    /// The app runs: only then is anything let go.
+    /// The app runs: whatever is named comes.
     pub runs: bool,
+    /// The app waits for Litestream to confirm what it has: who is named no more is let go of meanwhile, and nobody comes.
+    pub gates: bool,
+    /// The app runs, or is to run once more.
+    pub goes_on: bool,
     /// All comes to its end, and what is confirmed until the drain is over still counts.
     pub ends: bool,
     /// Litestream is asked for the last writes.
@@ -79,7 +85,10 @@ pub enum Turn<W: Wanted> {
     /// All comes to its end.
     Ending,
     /// The drain begins.
-    Draining,
+    Draining {
+        /// Those that Litestream does not have, and that have something in them.
+        written: BTreeSet<Db>,
+    },
 }
 
 /// What the driver carries out, in this order.

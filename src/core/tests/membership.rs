@@ -11,7 +11,6 @@ fn asking() -> Policy {
     Policy { resolves: true, resolve_interval: Some(secs(30)), ..policy() }
 }
 
-/// A running unit whose source has named a tenant just now.
 /// A world whose source names one more, and is asked about it.
 fn asked(plan: Plan) -> World {
     let mut world = World::new(asking(), plan);
@@ -20,6 +19,7 @@ fn asked(plan: Plan) -> World {
     world
 }
 
+/// A running unit whose source has named a tenant just now.
 fn named(plan: Plan) -> World {
     let mut world = World::new(asking(), plan);
     world.until(Phase::Running).pass(secs(1)).suffer(Fault::Names(1));
@@ -483,15 +483,50 @@ fn who_is_coming_when_litestream_dies_at_a_stop_is_launched_and_drained_with_the
 }
 
 #[test]
-fn nobody_is_asked_where_there_is_no_source_or_no_app() {
+fn nobody_is_asked_where_there_is_no_source() {
     let mut world = World::new(policy(), Plan::default());
     world.until(Phase::Running).suffer(Fault::Reload);
     world.pass(secs(1));
     assert_eq!(world.did(&Action::Resolve), 0);
-    let mut world = World::new(asking(), Plan { gate: secs(2), ..Plan::default() });
-    world.until(Phase::Gating).suffer(Fault::Reload);
+}
+
+#[test]
+fn who_asks_when_nobody_can_be_let_go_is_heard_as_soon_as_that_is_possible() {
+    let mut world = World::new(asking(), Plan { launch: Some(secs(2)), gate: secs(2), ..Plan::default() });
+    world.until(Phase::Launching).suffer(Fault::Reload);
     world.pass(secs(1));
-    assert_eq!((world.phase(), world.did(&Action::Resolve)), (Phase::Gating, 1), "at the start");
+    assert_eq!((world.phase(), world.did(&Action::Resolve)), (Phase::Launching, 1), "at the start");
+    world.until(Phase::Gating).pass(ms(1));
+    assert_eq!(world.did(&Action::Resolve), 2, "who goes");
+    world.until(Phase::Running).pass(ms(1));
+    assert_eq!(world.did(&Action::Resolve), 3, "who comes");
+}
+
+#[test]
+fn a_gate_that_waits_for_long_asks_who_is_still_named() {
+    let mut world = World::new(asking(), Plan { gate: secs(40), ..Plan::default() });
+    world.until(Phase::Gating);
+    assert_eq!(world.did(&Action::Resolve), 1, "at the start");
+    world.pass(secs(31));
+    assert_eq!((world.phase(), world.did(&Action::Resolve)), (Phase::Gating, 2));
+}
+
+#[test]
+fn one_that_is_named_no_more_holds_up_no_gate_and_what_is_in_it_counts_all_the_same() {
+    for comes_back in [false, true] {
+        let mut world = here(Plan::default());
+        world.dbs.rows[TENANT.0].away = true;
+        world.pass(secs(2)).suffer(Fault::LitestreamDies);
+        world.until(Phase::Gating).pass(secs(2));
+        assert_eq!(world.phase(), Phase::Gating, "it waits for all that is named");
+        world.suffer(Fault::Drops(1));
+        world.suffer(Fault::Reload);
+        world.until(Phase::Running).pass(secs(1));
+        assert_eq!(world.machine.membership(TENANT), Some(Membership::Going));
+        world.dbs.rows[TENANT.0].away = !comes_back;
+        world.suffer(Fault::Stop(15));
+        assert_eq!((world.end(), world.dbs.is_safe()), if comes_back { (0, true) } else { (74, false) });
+    }
 }
 
 /// All that is known is told with the names of those, and no list without a name stands for all.

@@ -431,18 +431,6 @@ fn nothing_is_let_go_while_the_app_does_not_run() {
 }
 
 #[test]
-fn a_stop_has_what_is_looked_at_answered_for() {
-    let mut town = Town::new(&[]);
-    town.answer(&[(1, 1)], false);
-    town.stop();
-    town.go_on();
-    assert_eq!((town.machine.phase(), town.drains.len()), (Phase::Draining, 1));
-    town.go_on();
-    assert_eq!(town.machine.phase(), Phase::Closing, "no drain waits for it");
-    assert_eq!(town.end(), 74);
-}
-
-#[test]
 fn what_is_let_go_when_all_is_drained_is_nothing_that_is_left() {
     let mut town = moving();
     town.stop();
@@ -666,4 +654,68 @@ fn what_appeared_and_was_drained_at_the_end_is_not_refused() {
     town.registered(db, false);
     let refused = |step: &&Step<Said>| matches!(step, Step::Refuse(..));
     assert_eq!((town.steps.iter().filter(refused).count(), town.all.known().count()), (0, 0));
+}
+
+#[test]
+fn who_was_refused_before_the_stop_is_looked_at_once_more_in_the_drain() {
+    for looks_well in [true, false] {
+        let mut town = Town::new(&[(1, 1)]);
+        town.answer(&[(1, 1), (2, 2)], false);
+        town.look(2, false);
+        assert_eq!(town.membership(2), Membership::Outside);
+        town.stop();
+        town.go_on();
+        assert_eq!((town.machine.phase(), town.looks.len()), (Phase::Draining, 1));
+        town.look(2, looks_well);
+        if looks_well {
+            town.register(2, true);
+        } else {
+            assert!(town.looks.is_empty(), "it is looked at without end");
+        }
+        assert_eq!(town.end(), if looks_well { 0 } else { 74 });
+    }
+}
+
+#[test]
+fn a_look_that_had_begun_before_the_drain_is_waited_for_and_begun_again_if_it_fails() {
+    let mut town = Town::new(&[(1, 1)]);
+    town.answer(&[(1, 1), (2, 2)], false);
+    town.stop();
+    town.go_on();
+    town.look(2, false);
+    assert_eq!((town.machine.phase(), town.looks.len()), (Phase::Draining, 1));
+    town.look(2, true);
+    town.register(2, true);
+    assert_eq!(town.end(), 0);
+}
+
+#[test]
+fn a_drain_waits_for_no_look_that_never_ends() {
+    let mut town = Town::new(&[]);
+    town.answer(&[(1, 1)], false);
+    town.stop();
+    town.go_on();
+    town.go_on();
+    assert_eq!((town.machine.phase(), town.drains.len()), (Phase::Draining, 0), "there is time for it");
+    town.pass();
+    assert_eq!(town.machine.phase(), Phase::Closing);
+    assert_eq!(town.end(), 74);
+}
+
+#[test]
+fn an_answer_in_the_gate_lets_go_and_takes_nobody_in() {
+    let mut town = Town::new(&[(1, 1), (2, 2)]);
+    town.die();
+    while town.machine.phase() != Phase::Gating {
+        town.go_on();
+    }
+    town.answer(&[(1, 1), (3, 3)], false);
+    assert_eq!((town.membership(2), town.all.known().count(), town.looks.len()), (Membership::Going, 2, 0));
+    assert_eq!(town.machine.gated().collect::<Vec<_>>(), [Db(0), town.at(1)]);
+    town.unregister(2, false);
+    assert_eq!(town.machine.gated().count(), 2, "it is not wanted, whatever becomes of it");
+    town.up();
+    town.answer(&[(1, 1), (3, 3)], false);
+    town.all_go_well();
+    assert_eq!((town.here(), town.end()), (here(&[(1, 1), (3, 3)]), 0));
 }

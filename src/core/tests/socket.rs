@@ -20,9 +20,15 @@ impl World {
     }
 
     pub(super) fn close_gate(&mut self) {
-        if self.gate.take().is_some() && self.plan.stale && self.answers() && self.dbs.upload_all() {
+        if self.gate.take().is_some() && self.plan.stale && self.answers() && self.upload_gated() {
             self.after(Duration::ZERO, Due::Inbox(Event::GateOpened));
         }
+    }
+
+    /// Uploads what the gate waits for; whether all of it is confirmed.
+    fn upload_gated(&mut self) -> bool {
+        let gated: Vec<Db> = self.machine.gated().filter(|db| self.dbs.rows[db.0].known).collect();
+        gated.into_iter().filter(|db| !self.dbs.upload(*db, u64::MAX)).count() == 0
     }
 
     pub(super) fn open_drain(&mut self) {
@@ -59,7 +65,7 @@ impl World {
     }
 
     pub(super) fn gate_answers(&mut self, gate: u64) {
-        if self.answers() && self.dbs.upload_all() {
+        if self.answers() && self.upload_gated() {
             self.gate = None;
             return self.tell(Event::GateOpened);
         }

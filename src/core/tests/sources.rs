@@ -19,7 +19,8 @@ impl World {
         let gone = self.tenants.iter().filter(|(tenant, _)| !self.wanted.contains(tenant));
         for db in gone.map(|(_, db)| *db).collect::<Vec<_>>() {
             // What Litestream was never told of goes at once.
-            if !self.dbs.rows[db.0].known && self.phase() == Phase::Running {
+            let goes = matches!(self.phase(), Phase::Running | Phase::Gating);
+            if !self.dbs.rows[db.0].known && goes {
                 self.forget(db);
             }
             self.tell(Event::Dropped(db));

@@ -374,7 +374,8 @@ impl Town {
             }
             Action::Resolve => self.asked += 1,
             Action::Drain => {
-                self.decide(Turn::Draining);
+                let written = self.all.outside().map(|(db, _)| db).collect();
+                self.decide(Turn::Draining { written });
                 let all = self.locked.keys().copied().filter(|db| !self.all.comes_back(*db));
                 self.drains = all.chain([Db(0)]).collect();
             }
