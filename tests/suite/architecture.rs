@@ -466,7 +466,7 @@ const WITHOUT_HINT: &[(&str, usize, &str)] = &[
     ("supervise/ledger.rs", 1, "a process of ours died"),
     ("supervise/prepare.rs", 3, "an interruption; one with its error's hint; a restore without a word"),
     ("supervise/reload.rs", 2, "the end; and what no keeper of this version says"),
-    ("supervise/round.rs", 3, "a fault of this program; the app's end, which says itself when to try again"),
+    ("supervise/round.rs", 2, "a fault of this program; the app's end, which says itself when to try again"),
     ("supervise/database_lock.rs", 2, "an interruption; and one that has its hint below"),
 ];
 
