@@ -33,6 +33,8 @@ pub const OPTIONS: &[Variable] = &[
     ("LITEKEEPER_RESTORE_FROM", "--restore-from"),
     ("LITEKEEPER_IF_BEHIND", "--if-behind"),
     ("LITEKEEPER_IF_UNRELATED", "--if-unrelated"),
+    ("LITEKEEPER_COMPARE_LIMIT", "--compare-limit"),
+    ("LITEKEEPER_IF_UNLISTABLE", "--if-unlistable"),
     ("LITEKEEPER_ON_LOCK", "--on-lock"),
     ("LITEKEEPER_ALLOW_LITESTREAM", "--allow-litestream"),
     ("LITESTREAM_BINARY_PATH", "--litestream-binary"),

@@ -140,6 +140,16 @@ pub enum Error {
         /// The version that runs.
         running: Version,
     },
+    /// Another database is replicated there.
+    #[error("{}: its replica {replica} belongs to another database: {owner}", db.display())]
+    Taken {
+        /// The database.
+        db: PathBuf,
+        /// Its replica.
+        replica: String,
+        /// Whose it is.
+        owner: String,
+    },
     /// Somebody made the database while it was restored.
     #[error("{}: somebody has made it while its backup was restored, which is not put over it", db.display())]
     Appeared {
@@ -227,6 +237,11 @@ impl Error {
                 "run litestream 0.5.17, which tells them apart (`litekeeper install` gets it); \
                  `--allow-litestream {running}` takes this one's word and starts without the database"
             )),
+            Self::Taken { .. } => Some(
+                "name a place of this database's own: nothing was changed there; if it is the same one, moved or restored by hand, remove \
+                 `litekeeper.json` from litestream's folder beside it, and what is in it decides"
+                    .to_owned(),
+            ),
             Self::Appeared { .. } => Some(
                 "have the app wait until the file is there, or `litekeeper reload` has said `added`; to take the backup, move the \
                  new file away"
@@ -248,6 +263,7 @@ impl Error {
         match self {
             Self::Command(command::Error::Start { .. }) => ExitCode::LITESTREAM,
             Self::Elsewhere { .. } => ExitCode::CONFIG,
+            Self::Taken { .. } => ExitCode::LOCKED,
             Self::Refused { .. }
             | Self::Timeout { .. }
             | Self::Spoiled { .. }

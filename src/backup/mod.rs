@@ -14,6 +14,7 @@ mod freshness;
 pub mod helper;
 mod kin;
 pub mod listing;
+pub mod mark;
 mod newest;
 mod quarantine;
 pub mod reach;

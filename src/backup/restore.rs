@@ -15,6 +15,7 @@ use super::again::{self, Patience};
 use super::bars::{self, bar};
 use super::error::Error;
 use super::helper;
+use super::mark::{self, Mark, Marked, NotPut, Over};
 use super::quarantine::{self, Remains};
 use super::remains;
 use super::restorer::{Outcome, REPORT, Restorer};
@@ -99,6 +100,10 @@ impl Restorer {
             // The app would begin, and none of it be on the replica.
             Ok(Outcome::NoBackup) => self.prove_written(db).await.map(|()| Outcome::NoBackup),
             outcome => outcome,
+        };
+        let outcome = match outcome {
+            Ok(outcome) => self.mark(db, outcome).await.map(|()| outcome),
+            Err(error) => Err(error),
         };
         quarantine::remove_partial(&output);
         match &outcome {
@@ -300,6 +305,33 @@ impl Restorer {
     async fn prove_written(&self, db: &Database) -> Result<(), Error> {
         let write = async |_| helper::write(&self.runner, db, self.timeout).await;
         again::ask_ourselves(db, self.timeout, write).await.map_err(|reason| Error::refused(db, reason))
+    }
+
+    /// The place is this database's from now on.
+    async fn mark(&self, db: &Database, outcome: Outcome) -> Result<(), Error> {
+        // It was written to, or read, in this moment: who cannot do this either has a reason that will not pass.
+        let limit = self.timeout.min(mark::LIMIT);
+        let put = match mark::at(&self.runner, db, limit).await {
+            Marked::By(mark) => mark.put_beside(db).map_err(|error| NotPut::Failed(error.to_string())),
+            Marked::Nobody => match Mark::begin(db) {
+                Ok(mark) => mark.put_there(&self.runner, db, Over::No, limit).await,
+                Err(error) => Err(NotPut::Failed(error.to_string())),
+            },
+            Marked::Unseen => Ok(()),
+            Marked::Unread(reason) => Err(NotPut::Failed(reason)),
+        };
+        match (put, outcome) {
+            (Ok(()), _) => Ok(()),
+            (Err(NotPut::Taken(mark)), Outcome::NoBackup) => {
+                Err(Error::Taken { db: db.path.clone(), replica: db.replica.clone(), owner: mark.owner() })
+            }
+            // Whoever was first restored the same.
+            (Err(NotPut::Taken(_)), Outcome::Restored { .. }) => Ok(()),
+            (Err(NotPut::Failed(reason)), _) => {
+                mark::say_unmarked(db, &reason);
+                Ok(())
+            }
+        }
     }
 
     /// 0.5.5 calls a replica of 0.3 "no backup", and 0.3 one of 0.5: the app would start empty.

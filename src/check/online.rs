@@ -20,7 +20,7 @@ use super::rules::{
     DATABASE_BEHIND, DISK_SPACE, LEFT_BEHIND, NO_BACKUP, NO_BEGINNING, NOT_WRITTEN, OTHER_BACKUP,
     REPLICA_LIST, REPLICA_READ, REPLICA_WRITE,
 };
-use crate::backup::{self, Freshness, helper};
+use crate::backup::{self, Freshness, helper, mark};
 use crate::config::lint::{Lint, Rule};
 use crate::config::{Config, Database, GenerateOptions, Kind, Owner, Replica, Series};
 use crate::litestream::argv;
@@ -158,6 +158,13 @@ impl WriteProbe {
         };
         let replicated = listing.as_deref().and_then(|listing| position::replicated(version, listing));
         let path = database.path.display();
+        let known = self.known(database);
+        if let Some(mark) = mark::of_another(&runner, &known, self.online.limit).await {
+            let place = &self.replica.display;
+            let message =
+                format!("`{path}`: its replica {place} belongs to another database: {}", mark.owner());
+            return Ok(Some(self.lint(OTHER_BACKUP, message).hint("name a place of this database's own")));
+        }
         let Some(replicated) = replicated else {
             let left =
                 backup::remains::of(&runner, version, &config, &database.path, self.online.limit).await;
@@ -170,7 +177,6 @@ impl WriteProbe {
                 let hint = "bring back what was removed there, or name another place";
                 return Ok(Some(self.lint(NO_BEGINNING, message).hint(hint)));
             }
-            let known = self.known(database);
             backup::empty::prove(&runner, version, &known, self.online.limit)
                 .await
                 .map_err(|error| error.to_string())?;
@@ -192,8 +198,8 @@ impl WriteProbe {
                 "`litekeeper run --if-behind restore` keeps the old file aside and restores the backup",
             )));
         }
-        let (there, db, limit) = (Some(replicated.clone()), self.known(database), self.online.limit);
-        let freshness = backup::against(&runner, version, &config, &db, there, limit).await;
+        let (there, limit) = (Some(replicated.clone()), self.online.limit);
+        let freshness = backup::against(&runner, version, &config, &known, there, limit).await;
         Ok(matches!(freshness, Freshness::Apart { first: None, .. }).then(|| {
             let message = format!(
                 "{place} ends at {replicated}, and that transaction is another one than that of `{path}`: {}",

@@ -153,6 +153,14 @@ pub struct Run {
     #[arg(long, value_enum, default_value = "refuse", env = "LITEKEEPER_IF_UNRELATED")]
     pub if_unrelated: IfUnrelated,
 
+    /// A database without Litestream's own files that is larger is not compared with its replica's backup.
+    #[arg(long, value_name = "SIZE", value_parser = size, default_value = "1GiB", env = "LITEKEEPER_COMPARE_LIMIT")]
+    pub compare_limit: u64,
+
+    /// What happens to an empty folder of databases whose backups cannot be listed.
+    #[arg(long, value_enum, default_value = "refuse", env = "LITEKEEPER_IF_UNLISTABLE")]
+    pub if_unlistable: IfUnlistable,
+
     /// While another keeper has a database: `fail`, or `wait` until it ends, or `wait=DUR`.
     #[arg(long, value_name = "WHAT", value_parser = on_lock, default_value = "fail", env = "LITEKEEPER_ON_LOCK")]
     pub on_lock: OnLock,
@@ -408,6 +416,15 @@ pub enum IfUnrelated {
     Adopt,
 }
 
+/// What happens to an empty folder whose databases may have backups that nobody but Litestream can look for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum IfUnlistable {
+    /// The app is not started.
+    Refuse,
+    /// It is taken for a new one.
+    Allow,
+}
+
 /// Which log lines there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogLevel {
@@ -425,6 +442,21 @@ pub enum LogLevel {
 
 fn litestream_version(text: &str) -> Result<Version, String> {
     Version::parse(text).ok_or_else(|| "not a version: write it as 0.5.17".to_owned())
+}
+
+/// Reads a number of bytes, or of what is named behind it.
+fn size(text: &str) -> Result<u64, String> {
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let shift = match unit.to_ascii_lowercase().as_str() {
+        "" => Some(0),
+        "k" | "kib" => Some(10),
+        "m" | "mib" => Some(20),
+        "g" | "gib" => Some(30),
+        _ => None,
+    };
+    let bytes =
+        number.parse::<u64>().ok().zip(shift).and_then(|(number, shift)| number.checked_mul(1 << shift));
+    bytes.ok_or_else(|| "not a size: write it as 1GiB, 500MiB or in bytes".to_owned())
 }
 
 fn on_lock(text: &str) -> Result<OnLock, String> {

@@ -213,6 +213,8 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
             args::IfUnrelated::Restore => supervise::IfBehind::Restore,
             args::IfUnrelated::Adopt => supervise::IfBehind::Ignore,
         },
+        compare_limit: args.compare_limit,
+        allow_unlistable: args.if_unlistable == args::IfUnlistable::Allow,
         look: args.look,
         l0_retention: configured.l0_retention(),
         restore_timeout: args.restore_timeout,

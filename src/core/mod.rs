@@ -4,6 +4,8 @@
 //! wants ([`Action`]); [`Machine::poll_timeout`] says when to come back without an event. Beside it the
 //! [`Reconciliation`] decides which of the databases that sources name come and go ([`Turn`], [`Step`]).
 //!
+//! [`lineage`] says whose backup a place holds.
+//!
 //! Architecture invariant: this room imports no other room.
 
 mod absent;
@@ -12,6 +14,7 @@ mod backoff;
 mod event;
 mod exit;
 mod lag;
+pub mod lineage;
 mod machine;
 mod phase;
 mod policy;

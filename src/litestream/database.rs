@@ -47,6 +47,8 @@ impl Database {
 const LTX: &str = "ltx";
 /// What the backup has of each page.
 pub const LEDGER: &str = "litekeeper-ledger";
+/// Whose history it is. The same name has the mark at the replica.
+pub const MARK: &str = "litekeeper.json";
 /// What it ever had.
 pub const HISTORY: &str = "litekeeper-history";
 

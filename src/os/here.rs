@@ -1,6 +1,7 @@
 //! Where this process runs: a process number means something in one PID namespace only, until the next boot.
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -25,6 +26,16 @@ impl Here {
         let boot = text("/proc/sys/kernel/random/boot_id");
         Self { numbers: format!("{namespace}@{boot}"), host: text("/proc/sys/kernel/hostname") }
     }
+}
+
+/// 128 bits that nobody else gets (`random(4)`).
+///
+/// # Errors
+/// `/proc` does not have them.
+pub fn random() -> io::Result<u128> {
+    let uuid = open::kernel_text("/proc/sys/kernel/random/uuid")?;
+    let digits: String = uuid.chars().filter(char::is_ascii_hexdigit).collect();
+    u128::from_str_radix(&digits, 16).map_err(io::Error::other)
 }
 
 /// The number of the machine's own PID namespace (`PROC_PID_INIT_INO` in Linux's `include/linux/proc_ns.h`).

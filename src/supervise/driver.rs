@@ -18,6 +18,7 @@ use super::table::DatabaseTable;
 use super::workplace::Workplace;
 use super::world::World;
 use super::{database_lock, ledger, snapshots};
+use crate::backup::mark;
 use crate::core::{Cause, Db, Event, ExitCode, Machine};
 use crate::error::Failure;
 use crate::litestream::command::Runner;
@@ -241,6 +242,11 @@ impl Driver {
         for (_, database) in self.world.databases.table.listed().iter() {
             let (runner, database) = (self.world.runner.clone(), database.clone());
             let snapshots = self.world.litestream.heard.snapshots.clone();
+            let (asker, marked) = (runner.clone(), database.clone());
+            leaving.spawn_local(async move {
+                mark::settle(&asker, &marked).await;
+                (None, marked)
+            });
             leaving.spawn_local(async move {
                 let cut = snapshots.settle(&runner, &database).await.err();
                 (ledger::leave(&runner, &database).await.or(cut), database)

@@ -73,6 +73,11 @@ impl Driver {
             if !folder.watch && here.is_empty() && !have_backups && lost.is_empty() {
                 return Err(without_any(folder));
             }
+            if let (Backups::Unlisted(why), true) = (&folder.backups, here.is_empty() && lost.is_empty())
+                && !self.world.setup.allow_unlistable
+            {
+                return Err(without_any_that_is_known(folder, why));
+            }
             if backups.is_some() {
                 newest.extend(here.iter().map(|below| (folder.dir.join(below), None)));
             }
@@ -248,6 +253,18 @@ impl Driver {
 }
 
 /// Litestream ends at once (`FindSQLiteDatabases` in its main.go).
+/// An app that starts with a new database in the place of a lost one replaces its backup.
+fn without_any_that_is_known(folder: &Folder, why: &str) -> Failure {
+    let message = format!(
+        "{}: no database is here, and whether there are backups cannot be found out ({why}): it may be new, or its disk lost",
+        folder.dir.display()
+    );
+    Failure::new(ExitCode::UNAVAILABLE, message).hint(
+        "`--if-unlistable allow` takes it for new; else restore what was there by hand (`litestream restore -o FILE URL`), or name its \
+         databases in a resolver, which are restored one by one",
+    )
+}
+
 fn without_any(folder: &Folder) -> Failure {
     let (dir, pattern) = (folder.dir.display(), &folder.pattern);
     let message = format!(

@@ -22,6 +22,7 @@ mod effects;
 mod folders;
 mod launch;
 mod ledger;
+mod lineage;
 mod link;
 mod litestream;
 mod litestream_log;

@@ -15,7 +15,7 @@ use super::message::{Message, Outbox};
 use super::prepare::{self, Preparation};
 use super::runtime_folder::Written;
 use super::setup::OnLock;
-use crate::backup::{self, Freshness, Restorer};
+use crate::backup::{self, Freshness, Restorer, mark};
 use crate::core::{Db, ExitCode};
 use crate::error::Failure;
 use crate::litestream::command::Runner;
@@ -180,6 +180,10 @@ pub(super) async fn takes_it(
     limit: Duration,
     goes_on: bool,
 ) -> Result<(), Failure> {
+    if let Some(mark) = mark::of_another(&runner, &database, limit).await {
+        let (db, replica) = (database.path.clone(), database.replica.clone());
+        return Err(prepare::failure(&backup::Error::Taken { db, replica, owner: mark.owner() }));
+    }
     let freshness = backup::freshness(&runner, version, config.path(), &database, limit).await;
     let other = match freshness.map_err(|error| prepare::failure(&error))? {
         Freshness::Current | Freshness::Empty | Freshness::Cut { replica: None, .. } => None,

@@ -11,6 +11,7 @@ use nix::errno::Errno;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use super::lineage::Lineages;
 use super::setup::{Faults, IfBehind, Looked};
 use crate::backup::{self, Chosen, Freshness, Restorer};
 use crate::core::{ExitCode, Gate};
@@ -27,8 +28,6 @@ use crate::os::permit;
 
 /// How long `litestream version` may take.
 const VERSION_LIMIT: Duration = Duration::from_secs(20);
-/// A larger database is not compared with its backup as a whole, in bytes.
-const COMPARED: u64 = 1 << 30;
 /// Asked first, so that a start need not wait for one process to start another.
 const EXPECTED: Version = Version::new(0, 5, 17);
 
@@ -41,6 +40,7 @@ pub(super) struct Preparation {
     pub(super) required_version: Option<Version>,
     pub(super) if_behind: IfBehind,
     pub(super) if_unrelated: IfBehind,
+    pub(super) compare_limit: u64,
     pub(super) gate: Gate,
     pub(super) limit: Duration,
     pub(super) parallel: usize,
@@ -118,9 +118,25 @@ impl Preparation {
         if !version.plans() && !present.is_empty() {
             fresh = self.freshness_of(&present, version).await;
         }
-        let mut present = zip(&present, fresh, files);
+        let present = zip(&present, fresh, files);
+        self.settle_and_mark(version, &self.dbs, present).await
+    }
+
+    /// What is known of all is settled, and whose their places are is written down.
+    async fn settle_and_mark(
+        &self,
+        version: Version,
+        dbs: &[Database],
+        mut present: Vec<Present<'_>>,
+    ) -> Result<Prepared, Failure> {
         self.recognise(version, &mut present).await;
-        self.settle_all(version, &self.dbs, present)
+        let listed: Vec<_> =
+            present.iter().filter_map(|one| Some((one.db, one.freshness.as_ref().ok()?))).collect();
+        let lineages = Lineages::read(&self.runner, &listed).await.map_err(|error| failure(&error))?;
+        let prepared = self.settle_all(version, dbs, present)?;
+        let written = lineages.write(&self.runner, &prepared.missing).await;
+        written.map_err(|error| failure(&error))?;
+        Ok(prepared)
     }
 
     /// As [`Preparation::look`], for one database more once the version is known: whether it is missing.
@@ -149,9 +165,8 @@ impl Preparation {
             }
             None => self.freshness_of(present, version).await,
         };
-        let mut present = zip(present, fresh, files);
-        self.recognise(version, &mut present).await;
-        Ok(!self.settle_all(version, db, present)?.missing.is_empty())
+        let present = zip(present, fresh, files);
+        Ok(!self.settle_and_mark(version, db, present).await?.missing.is_empty())
     }
 
     /// Which of those that Litestream's own files beside them call older than their backups are what these have: it is the
@@ -207,7 +222,7 @@ impl Preparation {
             }
             let path = db.path.display();
             let size = permit::theirs(|| Ok(db.path.symlink_metadata()?.len())).unwrap_or(u64::MAX);
-            if self.if_unrelated == IfBehind::Refuse && size <= COMPARED {
+            if self.if_unrelated == IfBehind::Refuse && size <= self.compare_limit {
                 match self.equals_its_backup(db, version).await {
                     Ok(false) => {}
                     Ok(true) => {

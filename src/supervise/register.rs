@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::confirm::SyncClient;
 use super::message::Message;
 use super::{ledger, wal};
+use crate::backup::mark;
 use crate::core::{Db, ExitCode};
 use crate::error::Failure;
 use crate::inventory::{Entry, Named};
@@ -186,6 +187,8 @@ impl SyncClient {
             );
         } else {
             self.confirmed(db, database, GOING).await?;
+            // It may be on its way to another place.
+            mark::settle(&self.runner, database).await;
         }
         if let Err(error) = control::unregister(&self.socket, &database.path, GOING).await {
             // It was confirmed, and Litestream took it off its list before it failed.

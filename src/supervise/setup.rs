@@ -85,6 +85,10 @@ pub struct Setup {
     pub if_behind: IfBehind,
     /// The same to one without Litestream's own files, which is not what its backup has.
     pub if_unrelated: IfBehind,
+    /// Such a one is compared with its backup if it has so many bytes at most.
+    pub compare_limit: u64,
+    /// An empty folder whose databases' backups cannot be listed is taken for a new one.
+    pub allow_unlistable: bool,
     /// How often the replicas are looked at while the app runs.
     pub look: Duration,
     /// How long Litestream keeps its own files of single transactions at least; none for its default.

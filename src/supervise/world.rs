@@ -163,6 +163,7 @@ impl World {
             required_version: self.setup.required_version,
             if_behind: self.setup.if_behind,
             if_unrelated: self.setup.if_unrelated,
+            compare_limit: self.setup.compare_limit,
             gate: self.setup.policy.gate,
             limit: self.setup.policy.gate_timeout,
             parallel: self.setup.restore_parallel,

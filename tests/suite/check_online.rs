@@ -110,9 +110,9 @@ fn a_backup_in_use_is_not_touched() {
     let ended = keeper(&world).config(&config).run().expect_code(0);
     assert_clean(&world);
     assert_eq!(shown(&world, None, &ended), "");
-    assert_eq!(world.list("replica"), [".litekeeper.lock", "ltx"]);
+    assert_eq!(world.list("replica"), [".litekeeper.lock", "litekeeper.json", "ltx"]);
     unit.stop(0);
-    assert_eq!(world.list("replica"), ["ltx"]);
+    assert_eq!(world.list("replica"), ["litekeeper.json", "ltx"]);
     assert!(unit::assert_nothing_lost(&world, &world.trace()) > 0);
 }
 

@@ -121,6 +121,8 @@ litekeeper:
         parallel: 4
         if-behind: refuse
         if-unrelated: refuse
+        compare-limit: 1GiB
+        if-unlistable: refuse
       gate:
         until: replicated
         timeout: 60s
@@ -287,6 +289,8 @@ fn values(option: &str) -> [&'static str; 3] {
         "on-lock" => ["wait", "wait=10s", "fail"],
         "if-behind" => ["restore", "ignore", "refuse"],
         "if-unrelated" => ["restore", "adopt", "refuse"],
+        "compare-limit" => ["1MiB", "2k", "3"],
+        "if-unlistable" => ["allow", "refuse", "allow"],
         "log-format" => ["json", "text", "json"],
         "log-level" => ["error", "debug", "warn"],
         "stop-signal" => ["USR1", "USR2", "HUP"],

@@ -44,6 +44,11 @@ impl Store {
         }
     }
 
+    /// The backup is one of a Litestream that nobody kept: it says nothing of whose it is.
+    fn unmark(&self, world: &World, name: &str) {
+        fs::remove_file(self.mark(world, name)).expect("it is marked");
+    }
+
     fn refuses(&self, world: &World, name: &str) {
         let state =
             || (files(&self.folder(world, name)), files(&world.path(META)), fs::read(world.db()).ok());
@@ -128,6 +133,7 @@ fn two(store: &Store, more: usize) -> World {
         anew(&world);
         store.fill(&world, name, 2 + more);
     }
+    store.unmark(&world, "others");
     world
 }
 
@@ -153,6 +159,7 @@ fn a_backup_of_another_database_is_refused_that_ends_at_the_same_transaction() {
     for store in Store::all() {
         let world = small();
         store.fill(&world, "others", 2);
+        store.unmark(&world, "others");
         let there = newest(&world);
         anew(&world);
         while world.list(LOCAL).is_empty() || newest(&world) < there {
@@ -168,6 +175,7 @@ fn a_newer_backup_of_another_database_is_refused() {
     for store in Store::all() {
         let world = small();
         store.fill(&world, "others", 4);
+        store.unmark(&world, "others");
         anew(&world);
         store.fill(&world, "own", 1);
         store.run(&world, "others", &[]).expect_code(69).expect_log("is older than its backup");

@@ -53,6 +53,7 @@ mod kin;
 mod known_faults;
 mod lag;
 mod leaves;
+mod lineage;
 mod linked;
 mod lying_around;
 mod many_faults;

@@ -7,6 +7,7 @@ use crate::support::keeper::Keeper;
 use crate::support::process::Ended;
 use crate::support::s3::S3;
 use crate::support::sqlite;
+use crate::support::wait::{DEADLINE, wait_until};
 use crate::support::world::World;
 
 const LEFT: &str = "not everything is on the replica";
@@ -77,11 +78,13 @@ fn out_of_the_gate_it_is_drained() {
     s3.bucket("backups");
     let world = World::new();
     sqlite::create(&world.db(), 3);
-    s3.hold_puts();
+    s3.hold_ltx();
+    let uploads =
+        || s3.seen().iter().filter(|seen| seen.starts_with("PutObject") && seen.ends_with(".ltx")).count();
     let start = || {
-        let before = s3.puts();
+        let before = uploads();
         let running = keeper(&world, &s3).app(App::new(&world.trace()).exit(0)).start();
-        s3.wait_puts(before + 1);
+        wait_until("an upload", DEADLINE, || uploads() > before);
         running.signal(Signal::SIGTERM);
         running
     };

@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::time::Duration;
 
+use http_body_util::BodyExt as _;
 use object_store::ClientOptions;
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService,
@@ -73,13 +74,19 @@ impl HttpService for Agent {
     {
         let agent = self.clone();
         Box::pin(async move {
-            let asked = tokio::task::spawn_blocking(move || exchange(&agent, request)).await;
+            let (parts, body) = request.into_parts();
+            let body = body.collect().await?.to_bytes();
+            let asked = tokio::task::spawn_blocking(move || exchange(&agent, parts, &body)).await;
             asked.map_err(|error| HttpError::new(HttpErrorKind::Unknown, error))?
         })
     }
 }
 
-fn exchange(agent: &Agent, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+fn exchange(
+    agent: &Agent,
+    parts: ureq::http::request::Parts,
+    body: &[u8],
+) -> Result<HttpResponse, HttpError> {
     let failed = |error: ureq::Error| {
         let kind = match &error {
             ureq::Error::Timeout(_) => HttpErrorKind::Timeout,
@@ -90,7 +97,6 @@ fn exchange(agent: &Agent, request: HttpRequest) -> Result<HttpResponse, HttpErr
         };
         HttpError::new(kind, error)
     };
-    let (parts, body) = request.into_parts();
     let lists = parts.method == ureq::http::Method::GET
         && parts.uri.query().is_some_and(|query| query.split('&').any(|word| word == LISTS));
     let bucket = agent.bucket.as_deref().filter(|_| lists);
@@ -98,8 +104,7 @@ fn exchange(agent: &Agent, request: HttpRequest) -> Result<HttpResponse, HttpErr
     let answer = if body.is_empty() {
         agent.run(ureq::http::Request::from_parts(parts, ()))
     } else {
-        let bytes = body.as_bytes().map(|bytes| bytes.to_vec()).unwrap_or_default();
-        agent.run(ureq::http::Request::from_parts(parts, bytes))
+        agent.run(ureq::http::Request::from_parts(parts, body))
     };
     let (parts, mut body) = answer.map_err(failed)?.into_parts();
     let bytes = body.read_to_vec().map_err(failed)?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use super::order::{Formats, Order, Snapshot, Task};
+use super::order::{Formats, Order, Put, Snapshot, Task};
 use crate::backup::listing::Found;
 use crate::backup::seen::Held;
 use crate::litestream::command::Runner;
@@ -96,6 +96,32 @@ pub(in crate::backup) async fn formats(runner: &Runner, s3: &S3, limit: Duration
 /// Why nobody can tell, in the server's words.
 pub(in crate::backup) async fn held(runner: &Runner, s3: &S3, limit: Duration) -> Result<Held, String> {
     ask_s3(runner, s3, Task::Held, limit).await
+}
+
+/// Writes the mark of a place on S3; what is there then.
+///
+/// # Errors
+/// Why it cannot be written, or read again, in the server's words.
+pub(in crate::backup) async fn mark(
+    runner: &Runner,
+    s3: &S3,
+    put: &Put,
+    limit: Duration,
+) -> Result<Option<String>, String> {
+    ask_s3(runner, s3, Task::Mark(put.clone()), limit).await
+}
+
+/// Reads the marks of many places on S3, in their order.
+///
+/// # Errors
+/// Why none can be read.
+pub(in crate::backup) async fn marks(
+    runner: &Runner,
+    places: &[&S3],
+    limit: Duration,
+) -> Result<Vec<Result<Option<String>, String>>, String> {
+    let places = places.iter().copied().cloned().collect();
+    ask(runner, &Order::Marks(places), limit).await
 }
 
 /// Writes something to a database's place and removes it again; what cannot be removed is told. Only a folder and S3 are tried: of

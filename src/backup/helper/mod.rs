@@ -25,9 +25,9 @@ mod s3;
 mod webdav;
 mod work;
 
-pub(super) use ask::{formats, held};
+pub(super) use ask::{formats, held, mark, marks};
 pub use ask::{header, list, look_at, reach, remove, remove_folder, write};
 pub use certificates::{CERTIFICATE_FILES, CERTIFICATE_FOLDERS};
-pub(super) use order::Formats;
+pub(super) use order::{Formats, Put};
 pub use order::{Snapshot, TRIAL};
 pub use work::{carry_out, main};

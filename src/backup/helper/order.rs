@@ -18,10 +18,12 @@ pub(super) enum Order {
     Webdav(Webdav),
     /// Write to a folder on trial, and leave no trace.
     Folder(PathBuf),
+    /// Read the marks of these places on S3.
+    Marks(Vec<S3>),
 }
 
 /// What is done at a place on S3.
-#[derive(Clone, Copy, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) enum Task {
     /// List the backups below it.
     List {
@@ -40,8 +42,19 @@ pub(super) enum Task {
     Held,
     /// Write something, and remove it again.
     Write,
+    /// Write the mark.
+    Mark(Put),
     /// Tell what keeps a connection from being made, or what its server answers instead of a listing.
     Reach,
+}
+
+/// A mark to be written.
+#[derive(Clone, Serialize, Deserialize)]
+pub(in crate::backup) struct Put {
+    /// What it says.
+    pub(in crate::backup) text: String,
+    /// One that is there is written over.
+    pub(in crate::backup) over: bool,
 }
 
 /// What became of a snapshot that was looked at.

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::TryStreamExt;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutPayload, RetryConfig};
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload, RetryConfig};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -16,10 +16,12 @@ use tokio::task::JoinSet;
 use super::agent::Agent;
 use super::aws::{self, Keys, Source, Surroundings};
 use super::connect;
-use super::order::{Formats, Snapshot, TRIAL, Task};
+use super::order::{Formats, Put, Snapshot, TRIAL, Task};
 use crate::backup::listing::{Found, max_txid};
+use crate::backup::mark::LONGEST;
 use crate::backup::reach::status;
 use crate::backup::seen::Held;
+use crate::litestream::database::MARK;
 use crate::litestream::ltx;
 use crate::os::open;
 use crate::remote::S3;
@@ -55,6 +57,7 @@ pub(super) fn carry_out(place: &S3, task: Task) -> Result<Vec<u8>, String> {
             Task::Header(txid) => printed(&newest_header(&store, &prefix, txid).await.map_err(said)?),
             Task::Formats => printed(&both(&store, &prefix).await.map_err(said)?),
             Task::Held => printed(&held(&store, &prefix).await.map_err(said)?),
+            Task::Mark(put) => printed(&mark(&store, &prefix, Some(put)).await.map_err(said)?),
             Task::Write => printed(&left(&store, &prefix).await.map_err(said)?),
             // No store is needed to see that there is no way to one.
             Task::Reach => printed(&None::<String>),
@@ -246,6 +249,44 @@ async fn left(store: &AmazonS3, prefix: &Path) -> object_store::Result<Option<St
         // Litestream writes without being able to remove anything, too.
         Err(_) => Ok(Some(name.to_string())),
     }
+}
+
+/// See [`marks`](super::marks).
+pub(super) fn marks(places: &[S3]) -> Result<Vec<u8>, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    runtime.map_err(|error| error.to_string())?.block_on(async {
+        let read = stream::iter(places).map(async |place| {
+            let store = store(place, MOST_RETRIES).await?;
+            let prefix = Path::parse(&place.prefix).map_err(|error| error.to_string())?;
+            mark(&store, &prefix, None).await.map_err(|error| words(&error))
+        });
+        let all: Vec<Result<_, String>> = read.buffered(AT_ONCE).collect().await;
+        printed(&all)
+    })
+}
+
+/// See [`mark`](super::mark).
+async fn mark(store: &AmazonS3, prefix: &Path, put: Option<Put>) -> object_store::Result<Option<String>> {
+    let name = prefix.clone().join(MARK);
+    let read = async || match store.get(&name).await {
+        Ok(found) if found.meta.size <= LONGEST as u64 => {
+            Ok(Some(String::from_utf8_lossy(&found.bytes().await?).into_owned()))
+        }
+        // It is nothing that anybody has written here.
+        Ok(_) => Ok(Some(String::new())),
+        Err(object_store::Error::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
+    };
+    let Some(Put { text, over }) = put else { return read().await };
+    let mode = if over { PutMode::Overwrite } else { PutMode::Create };
+    match store.put_opts(&name, text.clone().into(), mode.into()).await {
+        Ok(_) | Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
+        }
+        // A server that knows no conditions may say so.
+        Err(_) if !over && read().await?.is_none() => drop(store.put(&name, text.into()).await?),
+        Err(error) => return Err(error),
+    }
+    read().await
 }
 
 /// See [`look_at`].

@@ -74,6 +74,8 @@ pub const KEYS: &[Key] = &[
     option("restore.from", "restore-from", Shape::Texts),
     option("restore.if-behind", "if-behind", Shape::Text),
     option("restore.if-unrelated", "if-unrelated", Shape::Text),
+    option("restore.compare-limit", "compare-limit", Shape::Text),
+    option("restore.if-unlistable", "if-unlistable", Shape::Text),
     option("gate.until", "gate", Shape::Text),
     option("gate.timeout", "gate-timeout", Shape::Text),
     option("watch.max-lag", "max-lag", Shape::Text),

@@ -64,6 +64,7 @@ pub fn start(world: &World) -> Backend {
         ],
         env: Vec::new(),
         left: Some("abs://container/app/.litekeeper-check-"),
+        is_listed: false,
         gives_up: false,
         has_arrived: None,
     }

@@ -68,6 +68,8 @@ pub struct Backend {
     pub env: Vec<(&'static str, String)>,
     /// What `check --online` leaves there, if anything.
     pub left: Option<&'static str>,
+    /// The backups of a folder of databases can be listed there.
+    pub is_listed: bool,
     /// Litestream's client of this kind gives up at once when nobody answers.
     pub gives_up: bool,
     /// Where Litestream's client may not get over a server that goes, and takes what was on its way for uploaded: whether all

@@ -38,6 +38,7 @@ pub fn start(world: &World) -> Backend {
         refused: vec![(at("app").set("bucket", "nowhere"), "create the bucket")],
         env: vec![("STORAGE_EMULATOR_HOST", format!("http://127.0.0.1:{port}"))],
         left: Some("gs://backups/app/.litekeeper-check-"),
+        is_listed: false,
         gives_up: false,
         has_arrived: None,
     }

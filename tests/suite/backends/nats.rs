@@ -45,6 +45,7 @@ pub fn start(world: &World) -> Backend {
         ],
         env: Vec::new(),
         left: Some("was listed only: a NATS bucket has no folders"),
+        is_listed: false,
         gives_up: true,
         has_arrived: Some(Box::new(move || has_arrived(port))),
     }

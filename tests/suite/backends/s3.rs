@@ -44,6 +44,7 @@ fn backend(s3: S3, env: Vec<(&'static str, String)>) -> Backend {
         ],
         env,
         left: None,
+        is_listed: true,
         gives_up: false,
         has_arrived: None,
     }

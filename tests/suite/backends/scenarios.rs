@@ -153,6 +153,18 @@ pub fn several(world: &World, backend: &Backend) {
     let config = world.write("empty.yml", &text);
     let keeper = backend.keeper_of(world, &config).app(App::new(&trace).exit(0));
     keeper.run().expect_code(78).expect_log("none has a backup");
+
+    // It may be new, or what is left of a disk that was lost.
+    fs::create_dir(world.path("lost")).expect("the world is ours");
+    let text = text.replace("empty", "lost").replace("pattern:", "watch: true, pattern:");
+    let config = world.write("lost.yml", &text);
+    let lost = || patient(backend.keeper_of(world, &config)).app(App::new(&trace).exit(0));
+    if backend.is_listed {
+        lost().run().expect_code(0);
+    } else {
+        lost().run().expect_code(69).expect_log("--if-unlistable allow");
+        lost().args(["--if-unlistable", "allow"]).run().expect_code(0).expect_log("cannot be found out");
+    }
 }
 
 /// By writing and reading; what stays is named.

@@ -48,6 +48,7 @@ pub fn start(world: &World) -> Backend {
         ],
         env: Vec::new(),
         left: Some("/there/app/.litekeeper-check-"),
+        is_listed: false,
         gives_up: true,
         has_arrived: None,
     }
@@ -127,6 +128,7 @@ fn a_password_is_enough() {
         refused: vec![(app.set("password", "sesame-closed"), "check the user, and its password or key")],
         env: Vec::new(),
         left: None,
+        is_listed: false,
         gives_up: true,
         has_arrived: None,
     };

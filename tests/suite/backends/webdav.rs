@@ -66,6 +66,7 @@ pub fn start(_: &World) -> Backend {
         ],
         env: Vec::new(),
         left: None,
+        is_listed: false,
         gives_up: true,
         has_arrived: None,
     }

@@ -190,6 +190,11 @@ impl S3 {
         self.shared.set(|mode| mode.deletes_forbidden = true);
     }
 
+    /// What is to be written on a condition only is answered with 501 until [`S3::resume`].
+    pub fn refuse_conditions(&self) {
+        self.shared.set(|mode| mode.conditions_refused = true);
+    }
+
     /// A snapshot is cut in the middle as soon as somebody asks how long it is, until [`S3::resume`].
     pub fn cut_snapshots(&self) {
         self.shared.set(|mode| mode.snapshots_cut = true);
@@ -379,6 +384,7 @@ struct Mode {
     ltx_alone: bool,
     gets_forbidden: bool,
     deletes_forbidden: bool,
+    conditions_refused: bool,
     snapshots_cut: bool,
     failure: Option<u16>,
     delay: Duration,
@@ -455,6 +461,9 @@ impl Gate {
         if mode.puts_forbidden && is_meant && is_upload {
             return Err(failure(403));
         }
+        if mode.conditions_refused && request.is_conditional {
+            return Err(S3Error::with_message(S3ErrorCode::NotImplemented, "no conditions here"));
+        }
         if mode.deletes_forbidden && request.operation.starts_with("DeleteObject") {
             return Err(failure(403));
         }
@@ -494,7 +503,8 @@ impl Gate {
             sent.unwrap_or(0)
         };
         let range = context.headers().get("range").and_then(|range| length(range.to_str().ok()?));
-        Request { operation, bucket, key, bytes, range }
+        let is_conditional = context.headers().contains_key("if-none-match");
+        Request { operation, bucket, key, bytes, range, is_conditional }
     }
 }
 
@@ -506,6 +516,7 @@ struct Request {
     bytes: u64,
     /// How much of it is asked for.
     range: Option<u64>,
+    is_conditional: bool,
 }
 
 impl Request {

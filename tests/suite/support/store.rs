@@ -36,6 +36,11 @@ impl Store {
         }
     }
 
+    /// Where the mark of its history is.
+    pub fn mark(&self, world: &World, name: &str) -> PathBuf {
+        self.folder(world, name).join("litekeeper.json")
+    }
+
     /// The folder that holds its files.
     pub fn folder(&self, world: &World, name: &str) -> PathBuf {
         match self {

@@ -1,0 +1,139 @@
+//! Whose places the databases that are here are replicated to ([`crate::core::lineage`]).
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use crate::backup::mark::{self, Mark, Marked, NotPut, Over};
+use crate::backup::{Error, Freshness};
+use crate::core::lineage::{Here, Lineage, There};
+use crate::litestream::command::Runner;
+use crate::litestream::database::Database;
+
+/// How long the marks of all places may take to be read.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// What is known of a database and its place, where its mark can be read.
+struct Known {
+    db: Database,
+    lineage: Lineage,
+    beside: Option<Mark>,
+    there: Option<Mark>,
+    /// Nothing beside the database says what it has to do with what is there.
+    is_unrelated: bool,
+}
+
+/// Of all databases that are here, what their ids say.
+pub(super) struct Lineages(Vec<Known>);
+
+impl Lineages {
+    /// Reads the marks of these places, each of which has been listed.
+    ///
+    /// # Errors
+    /// One is another database's.
+    pub(super) async fn read(runner: &Runner, listed: &[(&Database, &Freshness)]) -> Result<Self, Error> {
+        let dbs: Vec<Database> = listed.iter().map(|(db, _)| Database::clone(db)).collect();
+        let marked = mark::all(runner, &dbs, LIMIT).await;
+        let mut known = Vec::new();
+        for ((db, (_, freshness)), marked) in dbs.into_iter().zip(listed).zip(marked) {
+            let there = match marked {
+                Marked::Unseen => continue,
+                Marked::Unread(reason) => {
+                    mark::say_unmarked(&db, &reason);
+                    continue;
+                }
+                Marked::Nobody => None,
+                Marked::By(mark) => Some(mark),
+            };
+            let beside = Mark::beside(&db);
+            let here = beside.as_ref().map_or(Here::Unmarked, |mark| Here::Marked(mark.id));
+            let is_empty = matches!(freshness, Freshness::Empty | Freshness::Cut { replica: None, .. });
+            let at = match &there {
+                Some(mark) => There::Marked(mark.id),
+                None if is_empty => There::Nothing,
+                None => There::Backup,
+            };
+            let lineage = Lineage::of(here, at);
+            if let (Lineage::Another(_), Some(mark)) = (lineage, &there) {
+                let (path, replica) = (db.path.clone(), db.replica.clone());
+                return Err(Error::Taken { db: path, replica, owner: mark.owner() });
+            }
+            let is_unrelated = matches!(freshness, Freshness::Unrelated { .. });
+            known.push(Known { db, lineage, beside, there, is_unrelated });
+        }
+        Ok(Self(known))
+    }
+
+    /// Writes down whose the places are from now on of those that stay as they are.
+    ///
+    /// # Errors
+    /// Another database began at one of them in this moment.
+    pub(super) async fn write(self, runner: &Runner, missing: &[Database]) -> Result<(), Error> {
+        let missing: HashSet<&Path> = missing.iter().map(|db| db.path.as_path()).collect();
+        let mut writing = JoinSet::new();
+        for known in self.0 {
+            if known.is_to_be_written() && !missing.contains(known.db.path.as_path()) {
+                let runner = runner.clone();
+                writing.spawn_local(async move { known.write(&runner).await });
+            }
+        }
+        let mut all = Ok(());
+        while let Some(written) = writing.join_next().await {
+            all = all.and(written.unwrap_or(Ok(())));
+        }
+        all
+    }
+}
+
+impl Known {
+    fn is_to_be_written(&self) -> bool {
+        self.is_unrelated || self.lineage != Lineage::Same
+    }
+
+    async fn write(self, runner: &Runner) -> Result<(), Error> {
+        let Self { db, lineage, beside, there, is_unrelated } = self;
+        let over = if is_unrelated { Over::Yes } else { Over::No };
+        let (mark, is_new) = match lineage {
+            Lineage::Same | Lineage::Take(_) if !is_unrelated => (there, false),
+            Lineage::Adopt(_) | Lineage::Emptied(_) => (beside, true),
+            // What goes on over a backup that it has nothing to do with is a history of its own.
+            Lineage::Same | Lineage::Take(_) | Lineage::New | Lineage::Another(_) => match Mark::begin(&db) {
+                Ok(mark) => (Some(mark), true),
+                Err(error) => {
+                    mark::say_unmarked(&db, &error.to_string());
+                    return Ok(());
+                }
+            },
+        };
+        let Some(mark) = mark else { return Ok(()) };
+        if let Lineage::Emptied(_) = lineage {
+            tracing::warn!(
+                "{}: {} has nothing of what this database had on its replica (since {}): it was emptied, or is another place than \
+                 before: all of it is copied there",
+                db.path.display(),
+                db.replica,
+                mark.made
+            );
+        }
+        let put = if is_new { mark.put_there(runner, &db, over, LIMIT).await } else { Ok(()) };
+        match put {
+            Ok(()) => {
+                // It is only the sooner known again.
+                if let Err(error) = mark.put_beside(&db) {
+                    tracing::debug!("{}: {error}", db.meta.display());
+                }
+                Ok(())
+            }
+            Err(NotPut::Taken(mark)) => {
+                let (path, replica) = (db.path.clone(), db.replica.clone());
+                Err(Error::Taken { db: path, replica, owner: mark.owner() })
+            }
+            Err(NotPut::Failed(reason)) => {
+                mark::say_unmarked(&db, &reason);
+                Ok(())
+            }
+        }
+    }
+}
