@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// A place on S3 and the way to it. It may hold the key, so its `Debug` shows the place alone.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct S3 {
     /// The bucket, or the ARN of an access point.
     pub bucket: String,

@@ -397,6 +397,8 @@ fn report(db: &Database, written: u64, moves: bool) {
     } else if written > 0 {
         tracing::warn!("restoring {path}: nothing more from {replica} for a while, litestream is retrying");
     } else {
-        tracing::warn!("{path} is missing: no answer from {replica} yet, litestream is retrying");
+        tracing::warn!(
+            "{path}: no answer from {replica} yet, whether it holds a backup: litestream is retrying"
+        );
     }
 }

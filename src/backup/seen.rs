@@ -1,16 +1,24 @@
 //! What a replica has, as we see it ourselves: Litestream counts what it has uploaded, and never looks whether that is still there.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ops::RangeInclusive;
 use std::path::Path;
+use std::rc::Rc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
 
 use super::helper;
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
 use crate::litestream::{ltx, position};
+use crate::remote::S3;
 
+/// How long a look waits for others that are to be looked at in the same moment.
+const TOGETHER: Duration = Duration::from_millis(5);
 /// How long one look may take.
 const LIMIT: Duration = Duration::from_secs(5);
 
@@ -68,21 +76,62 @@ impl Seen {
     }
 }
 
-/// Looks at the replica of a database.
-pub async fn look(runner: &Runner, db: &Database, confirmed: u64) -> Seen {
-    let held = if let Some(folder) = &db.replica_folder {
-        in_folder(folder)
-    } else if let Some(s3) = &db.s3 {
-        match helper::held(runner, s3, LIMIT).await {
-            Ok(held) => held,
-            Err(reason) => return Seen::Unknown(reason),
+/// Looks at replicas. Of those on one server who is to be looked at together is, by one process; and who comes meanwhile is by the next.
+#[derive(Clone, Default)]
+pub struct Looks(Rc<RefCell<HashMap<S3, Waiting>>>);
+
+/// Those who wait for a look at one bucket, as long as there is one.
+type Waiting = Vec<(S3, oneshot::Sender<Result<Held, String>>)>;
+
+impl Looks {
+    /// Looks at the replica of a database.
+    pub async fn look(&self, runner: &Runner, db: &Database, confirmed: u64) -> Seen {
+        let held = if let Some(folder) = &db.replica_folder {
+            in_folder(folder)
+        } else if let Some(s3) = &db.s3 {
+            match self.on_s3(runner, s3).await {
+                Ok(held) => held,
+                Err(reason) => return Seen::Unknown(reason),
+            }
+        } else {
+            return Seen::There;
+        };
+        // What is made meanwhile is here before it is there.
+        let here = position::txids(&ltx::folder(&db.meta)).max();
+        Seen::of(held, confirmed, here)
+    }
+
+    async fn on_s3(&self, runner: &Runner, s3: &S3) -> Result<Held, String> {
+        let bucket = S3 { prefix: String::new(), ..s3.clone() };
+        let (tell, told) = oneshot::channel();
+        match self.0.borrow_mut().entry(bucket.clone()) {
+            Entry::Occupied(mut waiting) => waiting.get_mut().push((s3.clone(), tell)),
+            Entry::Vacant(waiting) => {
+                waiting.insert(vec![(s3.clone(), tell)]);
+                tokio::task::spawn_local(self.clone().go_on(runner.clone(), bucket));
+            }
         }
-    } else {
-        return Seen::There;
-    };
-    // What is made meanwhile is here before it is there.
-    let here = position::txids(&ltx::folder(&db.meta)).max();
-    Seen::of(held, confirmed, here)
+        told.await.unwrap_or_else(|_| Err("nobody has looked".to_owned()))
+    }
+
+    async fn go_on(self, runner: Runner, bucket: S3) {
+        loop {
+            // What is confirmed in one moment is looked at together.
+            tokio::time::sleep(TOGETHER).await;
+            let waiting = self.0.borrow_mut().get_mut(&bucket).map(std::mem::take).unwrap_or_default();
+            if waiting.is_empty() {
+                self.0.borrow_mut().remove(&bucket);
+                return;
+            }
+            let (places, tell): (Vec<S3>, Vec<_>) = waiting.into_iter().unzip();
+            let held = match helper::held(&runner, places, LIMIT).await {
+                Ok(held) => held,
+                Err(reason) => vec![Err(reason); tell.len()],
+            };
+            // Who has gone meanwhile needs no answer.
+            tell.into_iter().zip(held).for_each(|(tell, held)| drop(tell.send(held)));
+        }
+    }
 }
 
 /// What a backup in a folder has. From the lowest level to the highest, as files go: what is compacted meanwhile is seen

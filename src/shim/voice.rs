@@ -86,7 +86,7 @@ fn words(app: &str, note: Note) -> (Level, String) {
             (_, 0) => (Level::Info, "the app has ended: litestream does its last sync".to_owned()),
             (all, _) if all == asked => {
                 let text = format!(
-                    "the app has ended, and litestream has confirmed each database ({all}): the next start compares them"
+                    "the app has ended, and litestream has confirmed each database that it had ({all}): the next start compares them"
                 );
                 (Level::Info, text)
             }
@@ -163,7 +163,7 @@ mod tests {
             (
                 drained(2, 2),
                 Level::Info,
-                "the app has ended, and litestream has confirmed each database (2): the next start compares them",
+                "the app has ended, and litestream has confirmed each database that it had (2): the next start compares them",
             ),
             (
                 drained(1, 2),

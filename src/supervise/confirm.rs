@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, join_all, select};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -18,7 +18,7 @@ use super::snapshots::Snapshots;
 use super::table::Listed;
 use super::upload::{Look, Silence, Upload};
 use crate::backup::NO_BACKUP;
-use crate::backup::seen::{self, Seen};
+use crate::backup::seen::{Looks, Seen};
 use crate::core::{Cause, Db, Event, ExitCode};
 use crate::error::Failure;
 use crate::ledger::Task;
@@ -89,7 +89,7 @@ pub(super) struct SyncClient {
     /// Admits the probes of replicas while the app runs: one at a time, however many are behind.
     pub(super) prober: Rc<Semaphore>,
     /// Who looks at what replicas have.
-    pub(super) seers: Rc<Semaphore>,
+    pub(super) looks: Looks,
     /// What was confirmed last of each.
     pub(super) confirmed: Rc<RefCell<BTreeMap<Db, u64>>>,
     /// Those that their replicas do not have as it was confirmed, and in which launch that was: the next copies them anew.
@@ -160,11 +160,7 @@ impl SyncClient {
     /// Whether a replica really has what was confirmed, as our own client sees it: Litestream counts what it has uploaded.
     async fn see(&self, db: Db, database: &Database, confirmed: u64) -> Result<(), String> {
         let place = &database.replica;
-        let look = async || {
-            // Of many databases not each has a process of its own at once.
-            let _seer = self.seers.acquire().await;
-            seen::look(&self.runner, database, confirmed).await
-        };
+        let look = async || self.looks.look(&self.runner, database, confirmed).await;
         let mut looked = look().await;
         if let Seen::Lost(_) = looked {
             // A fresh copy is uploaded first, and the snapshot that it begins with behind it.
@@ -200,12 +196,13 @@ impl SyncClient {
     /// Looks whether the replicas still have what was confirmed there.
     pub(super) async fn see_all(self) {
         let confirmed = self.confirmed.borrow().clone();
-        for (db, database) in self.dbs.iter() {
-            let Some(txid) = confirmed.get(db) else { continue };
-            if let Err(reason) = self.see(*db, database, *txid).await {
+        let each = self.dbs.iter().filter_map(|(db, database)| Some((*db, database, *confirmed.get(db)?)));
+        let look = each.map(async |(db, database, txid)| {
+            if let Err(reason) = self.see(db, database, txid).await {
                 tracing::error!("{}: {reason}", database.path.display());
             }
-        }
+        });
+        join_all(look).await;
     }
 
     /// The gate: each database that exists is on its replica.

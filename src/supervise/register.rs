@@ -24,6 +24,16 @@ const FINDING: Duration = Duration::from_secs(5);
 /// How long to wait after an answer that was an error.
 const RETRY: Duration = Duration::from_millis(250);
 
+/// How a database stands that is let go of.
+pub(super) struct Going {
+    /// Another file stands in its place.
+    pub(super) is_replaced: bool,
+    /// There was a file.
+    pub(super) was_made: bool,
+    /// It goes to another place, which has been tried: what the old one does not get, that one gets.
+    pub(super) moves: bool,
+}
+
 impl SyncClient {
     /// Has Litestream take in a database, and what it holds confirmed; on any failure Litestream does
     /// not have it afterwards.
@@ -157,8 +167,8 @@ impl SyncClient {
 
     /// Has what is in a database confirmed, then Litestream let go of it; on any failure Litestream
     /// still has it.
-    pub(super) async fn unregister(self, db: Db, database: Database, is_replaced: bool, was_made: bool) {
-        let result = self.try_unregister(db, &database, (is_replaced, was_made)).await;
+    pub(super) async fn unregister(self, db: Db, database: Database, going: Going) {
+        let result = self.try_unregister(db, &database, going).await;
         self.send(Message::Unregistered(
             self.launch,
             db,
@@ -170,7 +180,7 @@ impl SyncClient {
         &self,
         db: Db,
         database: &Database,
-        (is_replaced, was_made): (bool, bool),
+        Going { is_replaced, was_made, moves }: Going,
     ) -> Result<(), String> {
         let path = database.path.display();
         let was_made = was_made || position::txids(&ltx::folder(&database.meta)).next().is_some();
@@ -186,7 +196,13 @@ impl SyncClient {
                     .into(),
             );
         } else {
-            self.confirmed(db, database, GOING).await?;
+            match self.confirmed(db, database, GOING).await {
+                Err(reason) if moves => tracing::warn!(
+                    "{path}: {} has not confirmed what was written last ({reason}): all of it goes to its new place",
+                    database.replica
+                ),
+                confirmed => confirmed?,
+            }
             // It may be on its way to another place.
             mark::settle(&self.runner, database).await;
         }

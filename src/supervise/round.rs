@@ -30,8 +30,11 @@ impl Driver {
             self.world.discovery.rounds.report = Report::default();
             self.world.discovery.report_folders();
         }
-        self.world.discovery.rounds.by_hand = !self.world.discovery.rounds.next.is_empty();
-        self.world.discovery.rounds.waiting.append(&mut self.world.discovery.rounds.next);
+        // What is named at the start comes with the launch, and is no news: who asked for it is told by the next answer.
+        if self.machine.phase() != Phase::Resolving {
+            self.world.discovery.rounds.by_hand = !self.world.discovery.rounds.next.is_empty();
+            self.world.discovery.rounds.waiting.append(&mut self.world.discovery.rounds.next);
+        }
         let (question, outbox) = (self.world.discovery.question.clone(), self.world.outbox.clone());
         let backups = self.backups();
         tokio::task::spawn_local(async move {
@@ -293,9 +296,9 @@ impl Driver {
             return;
         }
         let under_way: Vec<Db> = world.discovery.tenants.under_way().collect();
-        // Who comes waits for the app, and so does whoever asked.
-        let is_waited_for = if moment.runs { !under_way.is_empty() } else { moment.goes_on };
-        if is_waited_for {
+        // Who comes waits for the app, and so does whoever asked for it.
+        let is_unanswered = !rounds.next.is_empty() && !moment.runs;
+        if moment.goes_on && rounds.report.error.is_none() && (is_unanswered || !under_way.is_empty()) {
             return;
         }
         for db in under_way {

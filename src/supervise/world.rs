@@ -22,12 +22,14 @@ use super::missing::{self, Use};
 use super::notes::{self, Names};
 use super::notices::Notices;
 use super::prepare::{self, Preparation};
+use super::register::Going;
 use super::resolver::{self, Question};
 use super::restores::Restores;
 use super::runtime_folder::{RuntimeFolder, Written};
 use super::setup::Setup;
 use super::table::{DatabaseTable, Listed};
 use super::workplace::Workplace;
+use crate::backup::seen::Looks;
 use crate::backup::{self, Apart, Restorer};
 use crate::core::{Cause, Db, Event, ExitCode, Gate};
 use crate::error::Failure;
@@ -40,8 +42,6 @@ use crate::shim::Update;
 
 /// How many descriptors go with one message beside the memory: the kernel takes 253 (`unix(7)`).
 const MOST_LOCKS: usize = 200;
-/// How many look at replicas at once.
-const SEERS: usize = 4;
 
 /// Everything outside of the machine.
 pub(super) struct World {
@@ -57,8 +57,8 @@ pub(super) struct World {
     pub(super) litestream: Litestream,
     /// See [`SyncClient::prober`].
     prober: Rc<Semaphore>,
-    /// See [`SyncClient::seers`].
-    seers: Rc<Semaphore>,
+    /// See [`SyncClient::looks`].
+    looks: Looks,
     /// See [`SyncClient::confirmed`].
     confirmed: Rc<RefCell<BTreeMap<Db, u64>>>,
     /// See [`SyncClient::lost`].
@@ -108,7 +108,7 @@ impl World {
             outbox,
             litestream: Litestream::new(),
             prober: Rc::new(Semaphore::new(1)),
-            seers: Rc::new(Semaphore::new(SEERS)),
+            looks: Looks::default(),
             confirmed: Rc::default(),
             lost: Rc::default(),
             seen: Instant::now(),
@@ -245,7 +245,7 @@ impl World {
         SyncClient {
             snapshots: self.litestream.heard.snapshots.clone(),
             prober: self.prober.clone(),
-            seers: self.seers.clone(),
+            looks: self.looks.clone(),
             confirmed: self.confirmed.clone(),
             lost: self.lost.clone(),
             launch: self.litestream.launches(),
@@ -375,8 +375,12 @@ impl World {
     pub(super) fn unregister(&mut self, db: Db) {
         let Some(database) = self.databases.table.get(db).cloned() else { return };
         let watch = &self.databases.watch;
-        let (is_replaced, was_made) = (watch.is_replaced(db), watch.file(db).is_some());
-        tokio::task::spawn_local(self.client().unregister(db, database, is_replaced, was_made));
+        let going = Going {
+            is_replaced: watch.is_replaced(db),
+            was_made: watch.file(db).is_some(),
+            moves: self.discovery.tenants.moves(db),
+        };
+        tokio::task::spawn_local(self.client().unregister(db, database, going));
     }
 
     /// Looks at the replicas, if it is time.

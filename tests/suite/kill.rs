@@ -142,7 +142,7 @@ fn keeper_killed_above_a_leader_that_leaves_the_app() {
     unit::assert_nothing_lost(&world, &trace);
     let ended = ended.expect_log("litekeeper was killed: stopping the app (sh), which has 36 s for that");
     let ended = ended.expect_log("the app (sh) was ended by SIGTERM: stopping one process that it left");
-    ended.expect_log("litestream has confirmed each database (1)");
+    ended.expect_log("litestream has confirmed each database that it had (1)");
 }
 
 /// The keeper's own lines and its shim's are read by the same program.

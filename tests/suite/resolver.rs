@@ -10,8 +10,8 @@ use serde_json::json;
 
 use crate::support::app::App;
 use crate::support::keeper::Keeper;
-use crate::support::litestream::NO_SOCKET;
-use crate::support::process::Ended;
+use crate::support::litestream::{Backup, LATEST, NO_SOCKET};
+use crate::support::process::{Ended, Running};
 use crate::support::procfs;
 use crate::support::s3::S3;
 use crate::support::sqlite;
@@ -361,6 +361,66 @@ fn a_tenant_that_is_named_no_more_holds_up_no_restart() {
     let ended = running.stop(74);
     ended.expect_log(&format!("{} -> ", tenants.path("a").display()));
     assert_eq!(tenants.backup("b"), 5);
+}
+
+/// Two tenants, of which the first one's replica is no place any more, and an app that waits for it after a restart.
+fn waiting_for_a(tenants: &Tenants) -> Running {
+    fs::create_dir_all(tenants.world.path("tenants")).expect("the world can be written");
+    ["a", "b"].iter().for_each(|name| sqlite::create(&tenants.path(name), 5));
+    tenants.name(&["a"]);
+    let keeper = tenants.keeper("10m").args(["--gate-timeout", "10m", "--stop-timeout", "8s"]);
+    let running = keeper.app(App::new(&tenants.world.trace()).ready().wait()).start();
+    tenants.world.trace().wait("ready");
+    let (place, away) = (tenants.world.path("backup/a"), tenants.world.path("away"));
+    fs::rename(&place, &away).expect("the replica can be moved");
+    fs::write(&place, "").expect("the world can be written");
+    sqlite::insert(&tenants.path("a"), 1);
+    running.litestream().signal(Signal::SIGKILL);
+    running.wait_log(1, "starting litestream and the app");
+    running
+}
+
+#[test]
+fn a_tenant_that_is_named_while_the_app_waits_is_answered_for_at_a_stop() {
+    let tenants = Tenants::in_folders();
+    let running = waiting_for_a(&tenants);
+    tenants.name(&["a", "b"]);
+    let asked = tenants.asked();
+    let reload = tenants.reloader().start();
+    wait_until("the resolver to be asked", DEADLINE, || tenants.asked() > asked);
+    let (place, away) = (tenants.world.path("backup/a"), tenants.world.path("away"));
+    fs::remove_file(&place).expect("it is a file");
+    fs::rename(&away, &place).expect("the replica can be moved");
+    running.signal(Signal::SIGTERM);
+    running.finish();
+    reload.finish().expect_code(69);
+    assert_eq!((tenants.backup("a"), tenants.backup("b")), (6, 5));
+}
+
+#[test]
+fn a_reload_while_the_app_waits_says_at_once_what_is_wrong_with_the_answer() {
+    let tenants = Tenants::in_folders();
+    let running = waiting_for_a(&tenants);
+    tenants.script("echo wrong; exit 3");
+    let reload = tenants.reloader().args(["--timeout", "10m"]).run().expect_code(69);
+    reload.expect_log("ended with code 3");
+    running.stop(74);
+}
+
+#[test]
+fn a_tenant_moves_away_from_a_replica_that_is_lost() {
+    let s3 = S3::start();
+    let tenants = Tenants::on_s3(&s3);
+    let running = tenants.start_with_a(5);
+    s3.remove_bucket("backups");
+    sqlite::insert(&tenants.path("a"), 1);
+    let there = tenants.world.path("elsewhere");
+    let entry = json!([{"path": tenants.path("a"), "replica": {"path": there}}]);
+    tenants.answer(&entry.to_string());
+    tenants.reload().expect_code(0);
+    running.stop(143).expect_log("all of it goes to its new place");
+    let backup = Backup::Url(&format!("file://{}", there.display())).restore(&tenants.world, LATEST);
+    assert_eq!(sqlite::count(&backup), 6);
 }
 
 #[test]

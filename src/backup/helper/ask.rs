@@ -90,12 +90,16 @@ pub(in crate::backup) async fn formats(runner: &Runner, s3: &S3, limit: Duration
     ask_s3(runner, s3, Task::Formats, limit).await
 }
 
-/// Tells which transactions a place on S3 has files of.
+/// Tells which transactions each of these places on S3 has files of, in their order.
 ///
 /// # Errors
-/// Why nobody can tell, in the server's words.
-pub(in crate::backup) async fn held(runner: &Runner, s3: &S3, limit: Duration) -> Result<Held, String> {
-    ask_s3(runner, s3, Task::Held, limit).await
+/// Why nobody can tell of any, in the server's words.
+pub(in crate::backup) async fn held(
+    runner: &Runner,
+    places: Vec<S3>,
+    limit: Duration,
+) -> Result<Vec<Result<Held, String>>, String> {
+    ask(runner, &Order::Held(places), limit).await
 }
 
 /// Writes the mark of a place on S3; what is there then.

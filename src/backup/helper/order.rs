@@ -18,6 +18,8 @@ pub(super) enum Order {
     Webdav(Webdav),
     /// Write to a folder on trial, and leave no trace.
     Folder(PathBuf),
+    /// Tell which transactions these places on S3 have files of.
+    Held(Vec<S3>),
     /// Read the marks of these places on S3.
     Marks(Vec<S3>),
 }
@@ -38,8 +40,6 @@ pub(super) enum Task {
     Header(u64),
     /// Tell when the newest file of each series was written.
     Formats,
-    /// Tell which transactions there are files of.
-    Held,
     /// Write something, and remove it again.
     Write,
     /// Write the mark.

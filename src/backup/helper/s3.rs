@@ -1,6 +1,7 @@
 //! The client for S3: listing backups, looking at their files, writing and removing what is on trial.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,7 +57,6 @@ pub(super) fn carry_out(place: &S3, task: Task) -> Result<Vec<u8>, String> {
             Task::Snapshot(txid) => printed(&snapshot(&store, &prefix, txid).await.map_err(said)?),
             Task::Header(txid) => printed(&newest_header(&store, &prefix, txid).await.map_err(said)?),
             Task::Formats => printed(&both(&store, &prefix).await.map_err(said)?),
-            Task::Held => printed(&held(&store, &prefix).await.map_err(said)?),
             Task::Mark(put) => printed(&mark(&store, &prefix, Some(put)).await.map_err(said)?),
             Task::Write => printed(&left(&store, &prefix).await.map_err(said)?),
             // No store is needed to see that there is no way to one.
@@ -337,11 +337,44 @@ async fn newest_header(
     }
 }
 
+/// More places below one prefix than these are listed together, as long as that takes no more requests.
+const FEW: usize = 3;
+/// So many names has an answer (`ListObjectsV2`).
+const PAGE: usize = 1000;
+
 /// See [`held`](super::held).
-async fn held(store: &AmazonS3, prefix: &Path) -> object_store::Result<Held> {
-    let (mut files, mut names) = (Vec::new(), store.list(Some(prefix)));
-    while let Some(object) = names.try_next().await? {
-        let parts: Option<Vec<_>> = object.location.prefix_match(prefix).map(Iterator::collect);
+pub(super) fn held(places: &[S3]) -> Result<Vec<u8>, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    runtime.map_err(|error| error.to_string())?.block_on(async {
+        let mut below: HashMap<S3, Vec<(usize, &str)>> = HashMap::new();
+        for (number, place) in places.iter().enumerate() {
+            let (above, name) = place.prefix.rsplit_once('/').unwrap_or(("", &place.prefix));
+            let above = S3 { prefix: above.to_owned(), ..place.clone() };
+            below.entry(above).or_default().push((number, name));
+        }
+        let mut all = vec![None; places.len()];
+        for (above, named) in below.into_iter().filter(|(_, named)| named.len() > FEW) {
+            // Whoever may not list so much, or finds more there than it is for, asks for each.
+            if let Ok(Some(mut found)) = held_below(&above, named.len()).await {
+                for (number, name) in named {
+                    all[number] = Some(Ok(Held::of(found.remove(name).unwrap_or_default().into_iter())));
+                }
+            }
+        }
+        let rest: Vec<usize> = (0..places.len()).filter(|number| all[*number].is_none()).collect();
+        let alone = stream::iter(&rest).map(async |number| held_at(&places[*number]).await);
+        let alone: Vec<Result<_, String>> = alone.buffered(AT_ONCE).collect().await;
+        rest.into_iter().zip(alone).for_each(|(number, held)| all[number] = Some(held));
+        printed(&all.into_iter().flatten().collect::<Vec<_>>())
+    })
+}
+
+async fn held_at(place: &S3) -> Result<Held, String> {
+    let store = store(place, MOST_RETRIES).await?;
+    let prefix = Path::parse(&place.prefix).map_err(|error| error.to_string())?;
+    let (mut files, mut names) = (Vec::new(), store.list(Some(&prefix)));
+    while let Some(object) = names.try_next().await.map_err(|error| words(&error))? {
+        let parts: Option<Vec<_>> = object.location.prefix_match(&prefix).map(Iterator::collect);
         if let Some([level, file]) = parts.as_deref()
             && is_level(level.as_ref())
         {
@@ -349,6 +382,31 @@ async fn held(store: &AmazonS3, prefix: &Path) -> object_store::Result<Held> {
         }
     }
     Ok(Held::of(files.into_iter()))
+}
+
+/// The files of transactions of all that is right below a prefix, by its names; none where there are more than so many requests
+/// would tell of.
+async fn held_below(
+    above: &S3,
+    requests: usize,
+) -> Result<Option<HashMap<String, Vec<RangeInclusive<u64>>>>, String> {
+    let store = store(above, MOST_RETRIES).await?;
+    let prefix = Path::parse(&above.prefix).map_err(|error| error.to_string())?;
+    let (mut found, mut count) = (HashMap::<String, Vec<_>>::new(), 0);
+    let mut names = store.list(Some(&prefix));
+    while let Some(object) = names.try_next().await.map_err(|error| words(&error))? {
+        count += 1;
+        if count > requests * PAGE {
+            return Ok(None);
+        }
+        let parts: Option<Vec<_>> = object.location.prefix_match(&prefix).map(Iterator::collect);
+        if let Some([name, level, file]) = parts.as_deref()
+            && is_level(level.as_ref())
+        {
+            found.entry(name.as_ref().to_owned()).or_default().extend(ltx::span(file.as_ref()));
+        }
+    }
+    Ok(Some(found))
 }
 
 /// See [`formats`].

@@ -35,6 +35,7 @@ pub fn carry_out(order: &[u8]) -> Result<Vec<u8>, String> {
     match serde_json::from_slice(order).map_err(|error| error.to_string())? {
         Order::S3(place, task) => s3::carry_out(&place, task),
         Order::Webdav(place) => webdav::remove(&place).map(done),
+        Order::Held(places) => s3::held(&places),
         Order::Marks(places) => s3::marks(&places),
         Order::Folder(folder) => folder::try_to_write(&folder).map(done),
     }

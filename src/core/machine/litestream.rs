@@ -130,6 +130,10 @@ impl Machine {
     pub(super) fn litestream_down(&mut self, now: Instant) {
         match self.goal {
             Goal::Stop(stop) if stop.is_not_drained() => self.exit(stop.code, stop.cause),
+            // It died before those that it did not have yet could be tried.
+            Goal::Stop(stop) if self.phase != Phase::Closing && !self.left_outside().is_empty() => {
+                self.drain_again(now, stop);
+            }
             Goal::Stop(stop) if self.unconfirmed.is_empty() => {
                 // What was drained may have been all that there was; what is outside was never drained.
                 self.disown_outside();

@@ -179,7 +179,7 @@ impl Machine {
                     self.set_ready(self.may_be_ready());
                 }
             }
-        } else if awaited {
+        } else if awaited && !self.moment().over {
             // It may go back to where it was before: `Drained` says when nobody tries any more.
             self.put_off(db);
         } else {

@@ -20,15 +20,13 @@ impl<W: Wanted> Reconciliation<W> {
         if moment.runs || moment.gates {
             self.let_go();
         }
-        if moment.gates {
-            // The sources are asked once more when the app runs.
-            return;
-        }
         let by_file = |(db, member): (&Db, &super::Member<W>)| (member.wanted.file().clone(), *db);
         let there: BTreeMap<W::File, Db> = self.members.iter().map(by_file).collect();
         for (file, wanted) in self.named.clone() {
             match there.get(&file) {
                 Some(db) => self.say_again(moment, *db, wanted, by_hand),
+                // The sources are asked once more when the app runs.
+                None if moment.gates => self.take_later(wanted),
                 None => self.take_outside(wanted, None, false),
             }
         }
@@ -54,7 +52,12 @@ impl<W: Wanted> Reconciliation<W> {
         let next = match member.state {
             State::Coming { .. } => State::Leaving,
             State::Here | State::Probing(..) => State::Going,
-            State::Waits(_) | State::Looking(_) | State::Refused | State::Going | State::Leaving => return,
+            State::Waits(_)
+            | State::Looking(_)
+            | State::Refused
+            | State::Later
+            | State::Going
+            | State::Leaving => return,
         };
         // What was only coming has no place that could be kept.
         (member.before, member.returning) = (None, false);
@@ -69,11 +72,15 @@ impl<W: Wanted> Reconciliation<W> {
         let failed = self.failed.get(wanted.file()).is_some_and(|failed| failed.is_same(&wanted));
         let is_as_before = failed && !by_hand;
         match &member.state {
-            State::Waits(_) | State::Looking(_) | State::Refused => {
+            State::Waits(_) | State::Looking(_) | State::Refused | State::Later => {
                 if !is_same && !is_as_before {
                     self.rename_outsider(db, wanted);
                 }
-                self.try_outside(db, false);
+                if moment.gates {
+                    self.become_state(db, State::Later);
+                } else {
+                    self.try_outside(db, false);
+                }
             }
             // What is on its way out comes again once it has gone.
             State::Going | State::Leaving => {}
@@ -128,7 +135,7 @@ impl<W: Wanted> Reconciliation<W> {
             return;
         }
         match result {
-            Ok(()) if moment.runs => self.let_one_go(db),
+            Ok(()) if moment.runs || moment.gates => self.let_one_go(db),
             Ok(()) => self.stay(db),
             Err(reason) => {
                 self.stay(db);

@@ -28,17 +28,17 @@ impl<W: Wanted> Reconciliation<W> {
                 }
                 self.step(Step::Tell(Event::Registered { db, ok: true }));
             }
-            Err(reason) if awaited => {
-                self.become_state(db, State::Refused);
-                self.step(Step::LetGo(db));
-                self.step(Step::Tell(Event::Registered { db, ok: false }));
-                self.refuse(moment, db, Why::Told(reason));
-            }
             // It was drained with the rest, and what was asked of a Litestream that has ended says nothing.
             Err(_) if moment.over => {
                 self.remove(db);
                 self.step(Step::LetGo(db));
                 self.step(Step::Tell(Event::Registered { db, ok: false }));
+            }
+            Err(reason) if awaited => {
+                self.become_state(db, State::Refused);
+                self.step(Step::LetGo(db));
+                self.step(Step::Tell(Event::Registered { db, ok: false }));
+                self.refuse(moment, db, Why::Told(reason));
             }
             Err(reason) => {
                 let wanted = member.wanted.clone();
@@ -88,8 +88,10 @@ impl<W: Wanted> Reconciliation<W> {
 
     /// The machine has it wait for the next answer: Litestream was not told of it, or a dead one was.
     pub(super) fn put_off(&mut self, db: Db) {
-        if self.members.get(&db).is_some_and(Member::is_litestreams) {
-            self.become_state(db, State::Refused);
+        if let Some(member) = self.members.get(&db).filter(|member| member.is_litestreams()) {
+            // No answer says anything of what is in a folder.
+            let next = if member.wanted.is_found() { State::Refused } else { State::Later };
+            self.become_state(db, next);
             self.step(Step::LetGo(db));
         }
     }

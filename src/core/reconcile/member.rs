@@ -21,7 +21,7 @@ pub(super) struct Member<W> {
 ///  Litestream            confirmed            probed with success
 ///  does not have it ──> Coming ──> Here <──> Probing
 ///  Waits, Looking, <──────┤         │ ^         │
-///  Refused       refused  │         v │ kept    │
+///  Refused, Later  refused│         v │ kept    │
 ///                         │       Going <───────┘
 ///                         v         │
 ///                      Leaving ─────┴──> nobody's, or once more from the left
@@ -37,6 +37,8 @@ pub(super) enum State<W> {
     Looking(u64),
     /// It was refused, and is tried again after the next answer.
     Refused,
+    /// Nobody comes just now: it is tried with the answer that the sources give when the app runs.
+    Later,
     /// Litestream is being told of it; if that fails, it is refused, where it was `awaited`, and else nobody's.
     Coming { awaited: bool },
     /// Litestream has it.
@@ -53,7 +55,7 @@ impl<W> Member<W> {
     /// Whether Litestream has it, or is being told of it, so that what it needs is taken.
     pub(super) fn is_litestreams(&self) -> bool {
         match self.state {
-            State::Waits(_) | State::Looking(_) | State::Refused => false,
+            State::Waits(_) | State::Looking(_) | State::Refused | State::Later => false,
             State::Coming { .. } | State::Here | State::Probing(..) | State::Going | State::Leaving => true,
         }
     }
@@ -64,6 +66,7 @@ impl<W> Member<W> {
             State::Waits(_)
             | State::Looking(_)
             | State::Refused
+            | State::Later
             | State::Coming { .. }
             | State::Here
             | State::Probing(..) => false,
@@ -76,6 +79,7 @@ impl<W> Member<W> {
             State::Looking(number) | State::Probing(number, _) => Some(number),
             State::Waits(_)
             | State::Refused
+            | State::Later
             | State::Coming { .. }
             | State::Here
             | State::Going

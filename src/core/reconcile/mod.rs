@@ -69,9 +69,12 @@ impl<W: Wanted> Reconciliation<W> {
         let is_done = move |member: &Member<W>| match &member.state {
             State::Waits(other) => !is_leaving(other),
             State::Refused | State::Here => true,
-            State::Looking(_) | State::Coming { .. } | State::Probing(..) | State::Going | State::Leaving => {
-                false
-            }
+            State::Looking(_)
+            | State::Later
+            | State::Coming { .. }
+            | State::Probing(..)
+            | State::Going
+            | State::Leaving => false,
         };
         self.members.iter().filter(move |(_, member)| !is_done(member)).map(|(db, _)| *db)
     }
@@ -80,6 +83,15 @@ impl<W: Wanted> Reconciliation<W> {
     pub fn comes_back(&self, db: Db) -> bool {
         let comes = |member: &Member<W>| matches!(member.state, State::Coming { .. }) && member.returning;
         self.members.get(&db).is_some_and(comes)
+    }
+
+    /// Whether it is let go of to go to another place, which has been looked at.
+    pub fn moves(&self, db: Db) -> bool {
+        let is_named_otherwise = |member: &Member<W>| {
+            self.named.get(member.wanted.file()).is_some_and(|named| !member.wanted.is_same(named))
+        };
+        let moves = |member: &Member<W>| matches!(member.state, State::Going) && is_named_otherwise(member);
+        self.members.get(&db).is_some_and(moves)
     }
 
     /// Looks again where their files are: links may have been changed.
@@ -97,7 +109,7 @@ impl<W: Wanted> Reconciliation<W> {
     #[cfg(test)]
     pub(super) fn membership(&self, db: Db) -> Option<Membership> {
         let membership = |member: &Member<W>| match member.state {
-            State::Waits(_) | State::Looking(_) | State::Refused => Membership::Outside,
+            State::Waits(_) | State::Looking(_) | State::Refused | State::Later => Membership::Outside,
             State::Coming { awaited } => Membership::Coming { awaited },
             State::Here | State::Probing(..) => Membership::Here,
             State::Going => Membership::Going,

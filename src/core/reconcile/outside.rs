@@ -21,6 +21,12 @@ impl<W: Wanted> Reconciliation<W> {
         self.refuse(moment, db, Why::Unconfirmed);
     }
 
+    /// It counts from now on, and nobody comes just now.
+    pub(super) fn take_later(&mut self, wanted: W) {
+        let db = self.count(wanted, None);
+        self.become_state(db, State::Later);
+    }
+
     fn count(&mut self, wanted: W, before: Option<W>) -> Db {
         let db = self.add(wanted, before, State::Refused);
         self.step(Step::Await(db));
@@ -47,7 +53,7 @@ impl<W: Wanted> Reconciliation<W> {
     pub(super) fn try_outside(&mut self, db: Db, had: bool) {
         let Some(member) = self.members.get(&db) else { return };
         match member.state {
-            State::Waits(_) | State::Refused => {}
+            State::Waits(_) | State::Refused | State::Later => {}
             State::Looking(_)
             | State::Coming { .. }
             | State::Here
@@ -191,6 +197,7 @@ impl<W: Wanted> Reconciliation<W> {
             State::Looking(_) => true,
             State::Waits(other) => self.members.get(other).is_some_and(Member::is_leaving),
             State::Refused
+            | State::Later
             | State::Coming { .. }
             | State::Here
             | State::Probing(..)

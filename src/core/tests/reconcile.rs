@@ -710,7 +710,7 @@ fn an_answer_in_the_gate_lets_go_and_takes_nobody_in() {
         town.go_on();
     }
     town.answer(&[(1, 1), (3, 3)], false);
-    assert_eq!((town.membership(2), town.all.known().count(), town.looks.len()), (Membership::Going, 2, 0));
+    assert_eq!((town.membership(2), town.all.known().count(), town.looks.len()), (Membership::Going, 3, 0));
     assert_eq!(town.machine.gated().collect::<Vec<_>>(), [Db(0), town.at(1)]);
     town.unregister(2, false);
     assert_eq!(town.machine.gated().count(), 2, "it is not wanted, whatever becomes of it");
@@ -718,4 +718,79 @@ fn an_answer_in_the_gate_lets_go_and_takes_nobody_in() {
     town.answer(&[(1, 1), (3, 3)], false);
     town.all_go_well();
     assert_eq!((town.here(), town.end()), (here(&[(1, 1), (3, 3)]), 0));
+}
+
+/// A running town whose Litestream has died, and whose app waits at the gate.
+fn gating(named: &[(u8, u8)]) -> Town {
+    let mut town = Town::new(named);
+    town.die();
+    while town.machine.phase() != Phase::Gating {
+        town.go_on();
+    }
+    town
+}
+
+#[test]
+fn who_is_named_in_the_gate_counts_from_then_on() {
+    for looks_well in [true, false] {
+        let mut town = gating(&[(1, 1)]);
+        town.answer(&[(1, 1), (2, 2)], false);
+        assert_eq!((town.membership(2), town.looks.len()), (Membership::Outside, 0));
+        assert_eq!(town.all.under_way().collect::<Vec<_>>(), [town.at(2)], "whoever asked waits for it");
+        town.stop();
+        assert_eq!((town.machine.phase(), town.looks.len()), (Phase::Draining, 1));
+        town.look(2, looks_well);
+        if looks_well {
+            town.register(2, true);
+        }
+        assert_eq!(town.end(), if looks_well { 143 } else { 74 });
+    }
+}
+
+#[test]
+fn who_is_named_with_another_place_in_the_gate_goes_there_and_holds_up_nobody() {
+    let mut town = gating(&[(1, 1), (2, 2)]);
+    town.answer(&[(1, 1), (2, 3)], false);
+    assert_eq!(town.machine.gated().count(), 3, "its new place is looked at first");
+    town.look(2, true);
+    assert!(town.all.moves(town.at(2)));
+    assert_eq!(town.machine.gated().count(), 2);
+    town.unregister(2, true);
+    town.look(2, true);
+    assert_eq!(town.membership(2), Membership::Outside, "nobody comes in the gate");
+    town.up();
+    town.answer(&[(1, 1), (2, 3)], false);
+    town.all_go_well();
+    assert_eq!((town.here(), town.end()), (here(&[(1, 1), (2, 3)]), 0));
+}
+
+#[test]
+fn a_litestream_that_dies_in_the_drain_takes_nobody_along_who_was_on_its_way() {
+    let mut town = Town::new(&[(1, 1)]);
+    town.answer(&[(1, 1), (2, 2)], false);
+    town.stop();
+    town.go_on();
+    while !town.drains.is_empty() {
+        town.go_on();
+    }
+    assert_eq!(town.machine.phase(), Phase::Draining, "of what it has all is confirmed");
+    town.tell(Event::LitestreamEnded { clean: false });
+    town.go_on();
+    assert_eq!(town.machine.phase(), Phase::Draining, "by a fresh one");
+    town.look(2, true);
+    town.register(2, true);
+    assert_eq!(town.end(), 0);
+}
+
+#[test]
+fn who_was_drained_before_its_coming_was_told_is_not_left() {
+    let mut town = Town::new(&[(1, 1)]);
+    town.answer(&[(1, 1), (2, 2)], false);
+    town.look(2, true);
+    town.stop();
+    while town.machine.phase() != Phase::Closing {
+        town.go_on();
+    }
+    town.register(2, false);
+    assert_eq!((town.end(), town.all.known().count()), (0, 1));
 }
