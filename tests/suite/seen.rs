@@ -166,3 +166,36 @@ fn what_was_confirmed_is_there_or_is_copied_anew() {
         assert_equal();
     }
 }
+
+/// They are listed together, and each gets its own answer.
+#[test]
+fn of_many_databases_below_one_prefix_each_is_seen() {
+    let s3 = S3::start();
+    s3.bucket("backups");
+    let world = World::new();
+    let names: Vec<String> = (0..8).map(|number| format!("db{number}")).collect();
+    let dbs: Vec<_> = names.iter().map(|name| world.path(&format!("{name}.db"))).collect();
+    dbs.iter().for_each(|db| sqlite::create(db, 2));
+    let replicas: Vec<_> = names.iter().map(|name| s3.replica("backups", &format!("all/{name}"))).collect();
+    let config = world.config_of("", dbs.iter().map(|db| db.as_path()).zip(&replicas));
+    let running = Keeper::new(&world).config(&config).app(App::new(&world.trace()).ready().wait()).start();
+    world.trace().wait("ready");
+    for name in ["db2", "db5"] {
+        fs::remove_dir_all(s3.folder("backups").join("all").join(name)).expect("it is there");
+    }
+    dbs.iter().for_each(|db| drop(sqlite::insert(db, 1)));
+    let ended =
+        running.stop(143).expect_log("it was emptied or changed").expect_log("everything is on the replica");
+    for (name, db) in names.iter().zip(&dbs) {
+        // The first of the two that is seen begins the launch that finds the other one, too.
+        let says =
+            |line: &str| line.contains(&format!("{name}.db: ")) && line.contains("it was emptied or changed");
+        assert!(
+            !ended.log.lines().any(says) || ["db2", "db5"].contains(&name.as_str()),
+            "{name}: {}",
+            ended.log
+        );
+        let restored = Backup::Config(&config, db).restore(&world, LATEST);
+        assert_eq!(sqlite::ids(&restored), sqlite::ids(db), "{name}");
+    }
+}
