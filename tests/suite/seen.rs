@@ -183,7 +183,9 @@ fn of_many_databases_below_one_prefix_each_is_seen() {
     for name in ["db2", "db5"] {
         fs::remove_dir_all(s3.folder("backups").join("all").join(name)).expect("it is there");
     }
-    dbs.iter().for_each(|db| drop(sqlite::insert(db, 1)));
+    for db in &dbs {
+        sqlite::insert(db, 1);
+    }
     let ended =
         running.stop(143).expect_log("it was emptied or changed").expect_log("everything is on the replica");
     for (name, db) in names.iter().zip(&dbs) {
