@@ -1,9 +1,12 @@
 //! Asking again while nobody answers at a replica: of the clients in Litestream some try for minutes by themselves, and others
 //! give up at once.
 
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
+use super::error::Error;
+use super::watched;
 use crate::litestream::command::{self, Output, Runner};
 use crate::litestream::database::Database;
 use crate::litestream::replica_error::ReplicaError;
@@ -76,19 +79,25 @@ pub(super) async fn ask_ourselves<T>(
 /// before is the answer.
 ///
 /// # Errors
-/// As [`Runner::ask`].
+/// It gave none, or will give none.
 pub(super) async fn ask(
     runner: &Runner,
     db: &Database,
     args: &[OsString],
     limit: Duration,
-) -> Result<Output, command::Error> {
+) -> Result<Output, Error> {
     let (mut patience, mut before) = (Patience::new(limit), None);
     loop {
         let left = if before.is_some() { patience.left() } else { limit };
-        let output = match (runner.ask(args, left).await, before) {
+        let any = Cell::new(false);
+        let asked = match watched::ask(runner, db, &any, runner.ask(args, left)).await {
+            Ok(asked) => asked,
+            Err(reason) => return Err(Error::refused(db, reason)),
+        };
+        let output = match (asked, before) {
             (Err(command::Error::Timeout(_)), Some(before)) => return Ok(before),
-            (answer, _) => answer?,
+            (Ok(output), _) => output,
+            (Err(error), _) => return Err(Error::of_command(db, error).explained(runner, db).await),
         };
         match output.answer() {
             Err(reason) if patience.waits(db, &reason).await => before = Some(output),

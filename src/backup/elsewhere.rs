@@ -69,11 +69,7 @@ impl Restorer {
     /// Whether its replica does.
     pub(super) async fn holds_backup(&self, db: &Database) -> Result<bool, Error> {
         let listing = argv::listing(self.version, &self.config, &db.path);
-        let output = again::ask(&self.runner, db, &listing, self.timeout).await;
-        let output = match output {
-            Ok(output) => output,
-            Err(error) => return Err(Error::of_command(db, error).explained(&self.runner, db).await),
-        };
+        let output = again::ask(&self.runner, db, &listing, self.timeout).await?;
         match output.answer() {
             Ok(listing) => Ok(position::replicated(self.version, listing).is_some()),
             Err(reason) if reason.contains(NO_BACKUP) => Ok(false),

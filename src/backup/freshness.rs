@@ -95,11 +95,7 @@ pub async fn freshness(
     limit: Duration,
 ) -> Result<Freshness, Error> {
     let local = position::local(version, &db.meta);
-    let output = again::ask(runner, db, &argv::listing(version, config, &db.path), limit).await;
-    let output = match output {
-        Ok(output) => output,
-        Err(error) => return Err(Error::of_command(db, error).explained(runner, db).await),
-    };
+    let output = again::ask(runner, db, &argv::listing(version, config, &db.path), limit).await?;
     let (first, mut is_empty) = (position::first(version, &db.meta), false);
     let replica = match output.answer() {
         Ok(listing) => position::replicated(version, listing),

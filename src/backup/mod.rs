@@ -23,6 +23,7 @@ mod restore;
 mod restorer;
 pub mod search;
 pub mod seen;
+mod watched;
 mod whole;
 
 pub use chosen::Chosen;

@@ -20,6 +20,7 @@ use super::quarantine::{self, Remains};
 use super::remains;
 use super::restorer::{Outcome, REPORT, Restorer};
 use super::search::{self};
+use super::watched;
 use crate::litestream::argv;
 use crate::litestream::command::{self, Runner};
 use crate::litestream::database::{Database, with_suffix};
@@ -168,7 +169,7 @@ impl Restorer {
         // Litestream writes here first (`Replica.Restore` in its replica.go), then renames.
         let partial = with_suffix(output, ".tmp");
         let (mut before, mut report_at) = (0, Instant::now() + REPORT);
-        let has_moved = Cell::new(false);
+        let (has_moved, any) = (Cell::new(false), Cell::new(false));
         let mut tell = || {
             if std::mem::take(&mut is_told) {
                 tracing::info!("restoring {} from {}", db.path.display(), db.replica);
@@ -177,6 +178,7 @@ impl Restorer {
         let mut tick = |pid| {
             let written = permit::theirs(|| partial.symlink_metadata()).map_or(0, |found| found.len());
             if written > 0 {
+                any.set(true);
                 tell();
             }
             if let Some(bar) = &bar {
@@ -196,9 +198,15 @@ impl Restorer {
         let (mut patience, mut refused) = (Patience::new(self.timeout), None);
         let ran = loop {
             let limit = if refused.is_some() { patience.left() } else { self.timeout };
-            let ran = match db.replica_folder {
-                Some(_) => self.runner.run_offline(&args, limit, &mut tick).await,
-                None => self.runner.run(&args, limit, &mut tick).await,
+            let ran = async {
+                match db.replica_folder {
+                    Some(_) => self.runner.run_offline(&args, limit, &mut tick).await,
+                    None => self.runner.run(&args, limit, &mut tick).await,
+                }
+            };
+            let ran = match watched::ask(&self.runner, db, &any, ran).await {
+                Ok(ran) => ran,
+                Err(reason) => return Err(Error::refused(db, reason)),
             };
             let ran = match (ran, refused) {
                 (Err(command::Error::Timeout(_)), Some(refused)) => break Ok(refused),
@@ -396,7 +404,8 @@ fn report(db: &Database, written: u64, moves: bool) {
         tracing::info!("restoring {path}: {} MiB so far", written >> 20);
     } else if written > 0 {
         tracing::warn!("restoring {path}: nothing more from {replica} for a while, litestream is retrying");
-    } else {
+    } else if db.s3.is_none() {
+        // Of S3 it is said with the reason.
         tracing::warn!(
             "{path}: no answer from {replica} yet, whether it holds a backup: litestream is retrying"
         );

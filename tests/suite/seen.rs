@@ -201,3 +201,41 @@ fn of_many_databases_below_one_prefix_each_is_seen() {
         assert_eq!(sqlite::ids(&restored), sqlite::ids(db), "{name}");
     }
 }
+
+/// Both with a database and without: Litestream's client tries for minutes, and says nothing.
+#[test]
+fn a_certificate_that_nobody_trusts_ends_a_start_at_once() {
+    for has_database in [false, true] {
+        let (s3, _) = S3::start_over_tls();
+        let world = World::new();
+        if has_database {
+            sqlite::create(&world.db(), 1);
+        }
+        let config = world.config(&s3.replica("backups", "app"));
+        let keeper =
+            Keeper::new(&world).config(&config).args(["--restore-timeout", "10m", "--gate-timeout", "10m"]);
+        let ended = keeper.app(App::new(&world.trace()).exit(0)).run().expect_code(69);
+        ended.expect_log("invalid peer certificate").expect_log("hint: install the machine's certificates");
+        assert!(world.trace().is_empty());
+    }
+}
+
+#[test]
+fn what_keeps_a_server_from_answering_is_said_while_it_is_waited_for() {
+    for has_database in [false, true] {
+        let mut s3 = S3::start();
+        s3.bucket("backups");
+        let world = World::new();
+        if has_database {
+            sqlite::create(&world.db(), 1);
+        }
+        let config = world.config(&s3.replica("backups", "app"));
+        s3.refuse();
+        let keeper =
+            Keeper::new(&world).config(&config).args(["--restore-timeout", "10m", "--gate-timeout", "10m"]);
+        let running = keeper.app(App::new(&world.trace()).exit(0)).start();
+        running.wait_log(1, "connection refused): litestream is retrying");
+        s3.listen_again();
+        running.finish().expect_code(0);
+    }
+}

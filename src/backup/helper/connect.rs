@@ -8,7 +8,7 @@ use super::agent::Agent;
 use crate::backup::reach::{AMAZON, address, parts, server};
 
 /// How rustls begins what it has against a certificate.
-const REFUSED: &str = "invalid peer certificate";
+pub(in crate::backup) const DISTRUSTED: &str = "invalid peer certificate";
 /// How long one address may take, and one answer.
 pub(super) const EACH: Duration = Duration::from_secs(2);
 
@@ -30,7 +30,7 @@ fn distrust(address: &str, skip_verify: bool) -> Option<String> {
     let agent = Agent::new(skip_verify, true);
     let asked = agent.agent().head(format!("https://{address}/")).config().timeout_global(Some(EACH)).build();
     let said = asked.call().err()?.to_string();
-    Some(said.get(said.find(REFUSED)?..)?.to_owned())
+    Some(said.get(said.find(DISTRUSTED)?..)?.to_owned())
 }
 
 fn connect(host: &str, port: u16) -> io::Result<()> {

@@ -28,6 +28,7 @@ mod work;
 pub(super) use ask::{formats, held, mark, marks};
 pub use ask::{header, list, look_at, reach, remove, remove_folder, write};
 pub use certificates::{CERTIFICATE_FILES, CERTIFICATE_FOLDERS};
+pub(super) use connect::DISTRUSTED;
 pub(super) use order::{Formats, Put};
 pub use order::{Snapshot, TRIAL};
 pub use work::{carry_out, main};
