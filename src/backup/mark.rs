@@ -113,6 +113,8 @@ impl Mark {
     ) -> Result<(), NotPut> {
         let text = self.text().map_err(|error| NotPut::Failed(error.to_string()))?;
         let there = if let Some(folder) = &db.replica_folder {
+            let is_empty = || Ok(folder.join(MARK).symlink_metadata()?.len() == 0);
+            let over = if permit::theirs(is_empty).unwrap_or(false) { Over::Yes } else { over };
             let like = db.path.parent().unwrap_or(Path::new("/"));
             let put = permit::theirs(|| write(&made(folder, like)?, &text, over));
             put.map_err(|error| {
@@ -180,6 +182,8 @@ pub enum Marked {
 
 impl Marked {
     fn of(text: Option<impl AsRef<[u8]>>) -> Self {
+        // A machine that lost its power may have left a name and nothing in it.
+        let text = text.filter(|text| !text.as_ref().is_empty());
         match text.map(|text| Mark::read(text.as_ref())) {
             None => Self::Nobody,
             Some(Ok(mark)) => Self::By(mark),
@@ -206,6 +210,7 @@ pub async fn all(runner: &Runner, dbs: &[Database], limit: Duration) -> Vec<Mark
         (Some(folder), _) => in_folder(folder),
         (None, Some(_)) => match read.next() {
             Some(Ok(text)) => Marked::of(text),
+            Some(Err(reason)) if helper::is_blind(&reason) => Marked::Unseen,
             Some(Err(reason)) => Marked::Unread(reason),
             None => Marked::Unread("no answer".to_owned()),
         },
@@ -277,10 +282,9 @@ fn write(folder: &Folder, text: &str, over: Over) -> io::Result<()> {
         file.set_permissions(fs::Permissions::from_mode(folder.metadata()?.mode() & 0o644))?;
         file.sync_all()?;
         match over {
-            Over::Yes => folder.rename(new, MARK.as_ref())?,
-            Over::No => folder.rename_to_free(new, MARK.as_ref())?,
+            Over::Yes => folder.rename(new, MARK.as_ref()),
+            Over::No => folder.rename_to_free(new, MARK.as_ref()),
         }
-        folder.sync()
     };
     let done = put();
     if done.is_err() {
@@ -327,6 +331,8 @@ mod tests {
         }
         assert_eq!(fs::read_dir(&place).unwrap().count(), 1, "nothing else is left");
         assert_eq!(place.join(MARK).metadata().unwrap().mode() & 0o777, 0o640);
+        fs::write(place.join(MARK), "").unwrap();
+        assert_eq!(in_folder(&place), Marked::Nobody);
         fs::write(place.join(MARK), "rubbish").unwrap();
         assert!(matches!(in_folder(&place), Marked::Unread(_)));
     }

@@ -38,17 +38,17 @@ impl Driver {
                         listing::in_folder(base)
                             .map_err(|error| cannot(&base.display().to_string(), error.to_string()))?,
                     ),
-                    Backups::S3(place, s3) => Some(
-                        helper::list(&runner, s3, folder.recursive, limit)
-                            .await
-                            .map_err(|reason| cannot(place, reason))?,
-                    ),
+                    Backups::S3(place, s3) => {
+                        match helper::list(&runner, s3, folder.recursive, limit).await {
+                            Err(reason) if helper::is_blind(&reason) => {
+                                say_unlisted(&folder, &reason);
+                                None
+                            }
+                            listed => Some(listed.map_err(|reason| cannot(place, reason))?),
+                        }
+                    }
                     Backups::Unlisted(why) => {
-                        tracing::warn!(
-                            "{}: which databases have a backup but are missing here cannot be found out ({why}): those are restored whose \
-                             metadata folder is here",
-                            folder.dir.display()
-                        );
+                        say_unlisted(&folder, why);
                         None
                     }
                 });
@@ -73,10 +73,9 @@ impl Driver {
             if !folder.watch && here.is_empty() && !have_backups && lost.is_empty() {
                 return Err(without_any(folder));
             }
-            if let (Backups::Unlisted(why), true) = (&folder.backups, here.is_empty() && lost.is_empty())
-                && !self.world.setup.allow_unlistable
-            {
-                return Err(without_any_that_is_known(folder, why));
+            let is_unknown = backups.is_none() && here.is_empty() && lost.is_empty();
+            if is_unknown && !self.world.setup.allow_unlistable {
+                return Err(without_any_that_is_known(folder));
             }
             if backups.is_some() {
                 newest.extend(here.iter().map(|below| (folder.dir.join(below), None)));
@@ -253,10 +252,17 @@ impl Driver {
 }
 
 /// Litestream ends at once (`FindSQLiteDatabases` in its main.go).
+fn say_unlisted(folder: &Folder, why: &str) {
+    tracing::warn!(
+        "{}: which databases have a backup but are missing here cannot be found out ({why}): those are restored whose metadata folder is here",
+        folder.dir.display()
+    );
+}
+
 /// An app that starts with a new database in the place of a lost one replaces its backup.
-fn without_any_that_is_known(folder: &Folder, why: &str) -> Failure {
+fn without_any_that_is_known(folder: &Folder) -> Failure {
     let message = format!(
-        "{}: no database is here, and whether there are backups cannot be found out ({why}): it may be new, or its disk lost",
+        "{}: no database is here, and whether there are backups cannot be found out: it may be new, or its disk lost",
         folder.dir.display()
     );
     Failure::new(ExitCode::UNAVAILABLE, message).hint(

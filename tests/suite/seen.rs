@@ -239,3 +239,23 @@ fn what_keeps_a_server_from_answering_is_said_while_it_is_waited_for() {
         running.finish().expect_code(0);
     }
 }
+
+/// Our client takes no certificate that is its own authority, and Litestream's does.
+#[test]
+fn where_our_client_is_blind_litestreams_word_counts() {
+    let (s3, certificate) = S3::start_over_tls_of_its_own_authority();
+    s3.bucket("backups");
+    let world = World::new();
+    let file = world.write("certificate.pem", &certificate);
+    let config = world.config(&s3.replica("backups", "app"));
+    let run = |app: App| {
+        let keeper = Keeper::new(&world).config(&config).env("SSL_CERT_FILE", &file);
+        keeper.app(app).run().expect_code(0)
+    };
+    let ended = run(App::new(&world.trace()).insert(&world.db(), 3).exit(0));
+    ended.expect_log("litestream's word counts").expect_log("everything is on the replica");
+    sqlite::lose(&world.db());
+    let ended = run(App::new(&world.trace()).insert(&world.db(), 1).exit(0)).expect_log("restored ");
+    assert_eq!(sqlite::count(&world.db()), 4);
+    assert!(!ended.log.contains("CaUsedAsEndEntity"), "{}", ended.log);
+}

@@ -15,6 +15,13 @@ use crate::remote::{S3, Webdav};
 /// How long a look at a server may take that does not answer.
 const REACH: Duration = Duration::from_secs(5);
 
+/// Whether a server is none for our client and one for Litestream's, by why ours does not talk to it: its certificate is an authority and
+/// stands for itself, as `openssl req -x509` makes them. Go's library takes such a one that it was told to trust, rustls does not.
+/// Litestream has made sure of the server then, and its word is all there is.
+pub fn is_blind(reason: &str) -> bool {
+    reason.contains("CaUsedAsEndEntity")
+}
+
 async fn ask<T: DeserializeOwned>(runner: &Runner, order: &Order, limit: Duration) -> Result<T, String> {
     let order = serde_json::to_vec(order).map_err(|error| error.to_string())?;
     let order = fd::memory(&order).map_err(|error| error.to_string())?;
@@ -137,7 +144,10 @@ pub async fn write(runner: &Runner, db: &Database, limit: Duration) -> Result<()
     let left: Option<String> = if let Some(folder) = &db.replica_folder {
         ask(runner, &Order::Folder(folder.clone()), limit).await?
     } else if let Some(s3) = &db.s3 {
-        ask_s3(runner, s3, Task::Write, limit).await?
+        match ask_s3(runner, s3, Task::Write, limit).await {
+            Err(reason) if is_blind(&reason) => None,
+            left => left?,
+        }
     } else {
         None
     };

@@ -26,7 +26,7 @@ mod webdav;
 mod work;
 
 pub(super) use ask::{formats, held, mark, marks};
-pub use ask::{header, list, look_at, reach, remove, remove_folder, write};
+pub use ask::{header, is_blind, list, look_at, reach, remove, remove_folder, write};
 pub use certificates::{CERTIFICATE_FILES, CERTIFICATE_FOLDERS};
 pub(super) use connect::DISTRUSTED;
 pub(super) use order::{Formats, Put};

@@ -68,6 +68,18 @@ impl S3 {
         (Self::start_with(SECRET, Some(TlsAcceptor::from(Arc::new(config)))), made.cert.pem())
     }
 
+    /// The same with a certificate that is an authority as well, as `openssl req -x509` makes them.
+    pub fn start_over_tls_of_its_own_authority() -> (Self, String) {
+        let mut params = rcgen::CertificateParams::new(["127.0.0.1".to_owned()]).expect("a name");
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let made = params.self_signed(&key).expect("it is its key");
+        let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+        let config = ServerConfig::builder().with_no_client_auth();
+        let config = config.with_single_cert(vec![made.der().clone()], key).expect("it is its key");
+        (Self::start_with(SECRET, Some(TlsAcceptor::from(Arc::new(config)))), made.pem())
+    }
+
     /// Starts a server whose one key has another secret.
     pub fn start_with_secret(secret: &str) -> Self {
         Self::start_with(secret, None)
