@@ -9,7 +9,9 @@ use std::time::{Duration, SystemTime};
 use super::error::Error;
 use super::helper::{self, Formats};
 use super::restorer::Restorer;
+use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
+use crate::litestream::version::Version;
 use crate::os::permit;
 
 /// More files are not looked at in a folder.
@@ -38,37 +40,42 @@ fn beside(found: Formats, is_ltx: bool) -> Other {
 }
 
 impl Restorer {
-    /// Refuses to restore what this Litestream reads where another one has gone on since, or has all there is.
-    ///
-    /// # Errors
-    /// [`Error::OtherFormat`] or [`Error::NewerFormat`].
+    /// See [`refuse`].
     pub(super) async fn refuse_newer_format(&self, db: &Database) -> Result<(), Error> {
-        if self.version.reads_both() {
+        refuse(&self.runner, self.version, db, self.timeout).await
+    }
+}
+
+/// Refuses to go on from what this Litestream reads, or over it, where another one has gone on since, or has all there is.
+///
+/// # Errors
+/// [`Error::OtherFormat`] or [`Error::NewerFormat`].
+pub async fn refuse(runner: &Runner, version: Version, db: &Database, limit: Duration) -> Result<(), Error> {
+    if version.reads_both() {
+        return Ok(());
+    }
+    let found = if let Some(folder) = &db.replica_folder {
+        permit::theirs(|| in_folder(folder)).map_err(|error| error.to_string())
+    } else if let Some(s3) = &db.s3 {
+        helper::formats(runner, s3, limit.min(TRIAL)).await
+    } else {
+        // No client of ours gets there.
+        return Ok(());
+    };
+    let beside = match found {
+        Ok(found) => beside(found, version.is_ltx()),
+        Err(reason) => {
+            // Litestream's own client may get there all the same, and says what is wrong if it does not.
+            tracing::debug!("{}: cannot be looked at: {reason}", db.replica);
             return Ok(());
         }
-        let found = if let Some(folder) = &db.replica_folder {
-            permit::theirs(|| in_folder(folder)).map_err(|error| error.to_string())
-        } else if let Some(s3) = &db.s3 {
-            helper::formats(&self.runner, s3, self.timeout.min(TRIAL)).await
-        } else {
-            // No client of ours gets there.
-            return Ok(());
-        };
-        let beside = match found {
-            Ok(found) => beside(found, self.version.is_ltx()),
-            Err(reason) => {
-                // Litestream's own client may get there all the same, and says what is wrong if it does not.
-                tracing::debug!("{}: cannot be looked at: {reason}", db.replica);
-                return Ok(());
-            }
-        };
-        let held = if self.version.is_ltx() { "0.3" } else { "0.5" };
-        let (db, replica, running) = (db.path.clone(), db.replica.clone(), self.version);
-        match beside {
-            Other::Nothing => Ok(()),
-            Other::Alone => Err(Error::OtherFormat { db, replica, held, running }),
-            Other::Newer => Err(Error::NewerFormat { db, replica, held, running }),
-        }
+    };
+    let held = if version.is_ltx() { "0.3" } else { "0.5" };
+    let (db, replica, running) = (db.path.clone(), db.replica.clone(), version);
+    match beside {
+        Other::Nothing => Ok(()),
+        Other::Alone => Err(Error::OtherFormat { db, replica, held, running }),
+        Other::Newer => Err(Error::NewerFormat { db, replica, held, running }),
     }
 }
 

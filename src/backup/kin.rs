@@ -9,8 +9,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::helper;
 use super::search::Span;
+use super::{helper, quarantine};
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
 use crate::litestream::{argv, ltx, position};
@@ -53,6 +53,25 @@ pub(super) async fn is_another(
         Ok(output) => output.answer().is_ok_and(|listing| have_other_sizes(&folder, newest, listing)),
         Err(_) => false,
     }
+}
+
+/// Whether a database has been what its replica ends with, and was replicated elsewhere since then: among Litestream's files of it that
+/// were put into quarantine is that very transaction's.
+pub async fn has_passed(runner: &Runner, db: &Database, newest: u64, limit: Duration) -> bool {
+    let kept = quarantine::kept_metadata(db);
+    let own: Vec<Header> = kept.iter().filter_map(|meta| header(&ltx::folder(meta), newest)).collect();
+    if own.is_empty() {
+        return false;
+    }
+    let theirs = if let Some(replica) = &db.replica_folder {
+        header(&ltx::folder(replica), newest)
+    } else if let Some(s3) = &db.s3 {
+        let found = helper::header(runner, s3, newest, limit.min(TRIAL)).await.ok().flatten();
+        found.filter(|(txid, _)| *txid == newest).and_then(|(_, bytes)| of(&bytes, newest))
+    } else {
+        None
+    };
+    theirs.is_some_and(|theirs| own.contains(&theirs))
 }
 
 /// Of the files of single transactions up to `newest` in a folder, the header of the last one.

@@ -123,7 +123,7 @@ impl Mark {
             in_folder(folder)
         } else if let Some(s3) = &db.s3 {
             let put = Put { text, over: over == Over::Yes };
-            let put = async |left| helper::mark(runner, s3, &put, left).await;
+            let put = async |left: Duration| helper::mark(runner, s3, &put, left.max(LEAST)).await;
             Marked::of(again::ask_ourselves(db, limit, put).await.map_err(NotPut::Failed)?)
         } else {
             Marked::Unseen
@@ -155,6 +155,8 @@ pub enum Over {
     No,
 }
 
+/// In less no process has an answer.
+const LEAST: Duration = Duration::from_secs(1);
 /// How long a mark may take that is read or written beside all else.
 pub(super) const LIMIT: Duration = Duration::from_secs(5);
 
@@ -181,7 +183,7 @@ pub enum Marked {
 }
 
 impl Marked {
-    fn of(text: Option<impl AsRef<[u8]>>) -> Self {
+    pub(super) fn of(text: Option<impl AsRef<[u8]>>) -> Self {
         // A machine that lost its power may have left a name and nothing in it.
         let text = text.filter(|text| !text.as_ref().is_empty());
         match text.map(|text| Mark::read(text.as_ref())) {
@@ -219,16 +221,20 @@ pub async fn all(runner: &Runner, dbs: &[Database], limit: Duration) -> Vec<Mark
     each.collect()
 }
 
-/// Writes the mark of its place beside a database that was made since its place was marked.
-pub async fn settle(runner: &Runner, db: &Database) {
-    if Mark::beside(db).is_some() || !db.exists() {
+/// Writes the marks of their places beside databases that were made since those were marked.
+pub async fn settle(runner: &Runner, dbs: &[Database]) {
+    let unmarked: Vec<Database> =
+        dbs.iter().filter(|db| db.exists() && Mark::beside(db).is_none()).cloned().collect();
+    if unmarked.is_empty() {
         return;
     }
-    if let Marked::By(mark) = at(runner, db, LIMIT).await
-        && let Err(error) = mark.put_beside(db)
-    {
-        // The next start does.
-        tracing::debug!("{}: {error}", db.meta.display());
+    for (db, marked) in unmarked.iter().zip(all(runner, &unmarked, LIMIT).await) {
+        if let Marked::By(mark) = marked
+            && let Err(error) = mark.put_beside(db)
+        {
+            // The next start does.
+            tracing::debug!("{}: {error}", db.meta.display());
+        }
     }
 }
 
@@ -241,7 +247,8 @@ pub async fn of_another(runner: &Runner, db: &Database, limit: Duration) -> Opti
     }
 }
 
-fn in_folder(folder: &Path) -> Marked {
+/// Reads the mark of a place that is a folder.
+pub(super) fn in_folder(folder: &Path) -> Marked {
     match permit::theirs(|| open::whole(&folder.join(MARK), LONGEST)) {
         Ok(text) => Marked::of(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Marked::Nobody,

@@ -28,7 +28,9 @@ mod whole;
 
 pub use chosen::Chosen;
 pub use error::Error;
+pub use formats::refuse as refuse_newer_format;
 pub use freshness::{Freshness, NO_BACKUP, NOT_ITS_OWN, against, freshness};
+pub use kin::has_passed;
 pub use newest::Newest;
 pub use restore::{quarantine_database, quarantine_metadata};
 pub use restorer::{Apart, Elsewhere, Outcome, Restorer};

@@ -56,6 +56,16 @@ pub(super) fn metadata(db: &Database) -> io::Result<Vec<Quarantined>> {
     rename_all([(db.meta.clone(), "")].into_iter())
 }
 
+/// Returns the metadata folders of a database that are in quarantine.
+pub(super) fn kept_metadata(db: &Database) -> Vec<PathBuf> {
+    let list = || {
+        let (folder, name) = Folder::of(&db.meta)?;
+        let kept = folder.names()?.into_iter().filter(|other| is_quarantined(name, "", other));
+        Ok(kept.map(|other| db.meta.with_file_name(other)).collect())
+    };
+    permit::theirs(list).unwrap_or_default()
+}
+
 /// Returns the suffix that marks what is in quarantine: the current time.
 fn suffix() -> String {
     format!(".{}", jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S%3fZ"))

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::helper;
+use super::mark::{self, Mark, Marked};
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
 use crate::litestream::{ltx, position};
@@ -61,6 +62,8 @@ pub enum Seen {
         /// How far the database is.
         here: u64,
     },
+    /// The place is another database's by now: this one's.
+    Taken(String),
     /// It cannot be looked at, for this reason.
     Unknown(String),
 }
@@ -81,27 +84,35 @@ impl Seen {
 pub struct Looks(Rc<RefCell<HashMap<S3, Waiting>>>);
 
 /// Those who wait for a look at one bucket, as long as there is one.
-type Waiting = Vec<(S3, oneshot::Sender<Result<Held, String>>)>;
+type Waiting = Vec<(S3, oneshot::Sender<Result<Found, String>>)>;
+
+/// What a replica has, and what its mark says.
+type Found = (Held, Option<String>);
 
 impl Looks {
     /// Looks at the replica of a database.
     pub async fn look(&self, runner: &Runner, db: &Database, confirmed: u64) -> Seen {
-        let held = if let Some(folder) = &db.replica_folder {
-            in_folder(folder)
+        let (held, marked) = if let Some(folder) = &db.replica_folder {
+            (in_folder(folder), mark::in_folder(folder))
         } else if let Some(s3) = &db.s3 {
             match self.on_s3(runner, s3).await {
-                Ok(held) => held,
+                Ok((held, text)) => (held, Marked::of(text)),
                 Err(reason) => return Seen::Unknown(reason),
             }
         } else {
             return Seen::There;
         };
+        if let (Some(own), Marked::By(mark)) = (Mark::beside(db), marked)
+            && own.id != mark.id
+        {
+            return Seen::Taken(mark.owner());
+        }
         // What is made meanwhile is here before it is there.
         let here = position::txids(&ltx::folder(&db.meta)).max();
         Seen::of(held, confirmed, here)
     }
 
-    async fn on_s3(&self, runner: &Runner, s3: &S3) -> Result<Held, String> {
+    async fn on_s3(&self, runner: &Runner, s3: &S3) -> Result<Found, String> {
         let bucket = S3 { prefix: String::new(), ..s3.clone() };
         let (tell, told) = oneshot::channel();
         match self.0.borrow_mut().entry(bucket.clone()) {

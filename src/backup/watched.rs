@@ -17,7 +17,14 @@ const FIRST: Duration = Duration::from_secs(2);
 /// How often it is looked again.
 const AGAIN: Duration = Duration::from_secs(10);
 /// What rustls says of a certificate that Go's client refuses as well, and that nobody changes while somebody waits.
-const FINAL: [&str; 4] = ["UnknownIssuer", "Expired", "NotValidForName", "BadSignature"];
+const FINAL: [&str; 6] = [
+    "UnknownIssuer",
+    "Expired",
+    "certificate expired",
+    "NotValidForName",
+    "not valid for name",
+    "BadSignature",
+];
 
 /// Does what asks a replica, and looks meanwhile why there is no answer, until there is `any` of one.
 ///
@@ -74,7 +81,13 @@ mod tests {
 
     #[test]
     fn only_a_certificate_that_nobody_trusts_is_final() {
-        for cause in ["UnknownIssuer", "Expired", "ExpiredContext { .. }", "NotValidForNameContext { .. }"] {
+        for cause in [
+            "UnknownIssuer",
+            "certificate not valid for name \"h\"; certificate is only valid for x",
+            "Expired",
+            "ExpiredContext { .. }",
+            "NotValidForNameContext { .. }",
+        ] {
             assert!(is_final(&format!("h:443: invalid peer certificate: {cause}")), "{cause}");
         }
         for cause in [

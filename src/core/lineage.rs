@@ -41,8 +41,10 @@ pub enum There {
     Nothing,
     /// A backup without an id.
     Backup,
-    /// An id, with a backup or without.
+    /// An id and a backup.
     Marked(Id),
+    /// An id and nothing else: whose it is never got anything there.
+    Reserved(Id),
 }
 
 /// What the ids say; where they allow a database to go on, the positions and what is in it decide as ever.
@@ -56,7 +58,7 @@ pub enum Lineage {
     Take(Id),
     /// The place gets the id of what is here: it has a backup from before there were ids.
     Adopt(Id),
-    /// The same: it has nothing any more, or is another place than before.
+    /// The same: it has nothing any more, or is another place than before, whoever else was to come there.
     Emptied(Id),
     /// The place is another database's.
     Another(Id),
@@ -67,10 +69,10 @@ impl Lineage {
     pub fn of(here: Here, there: There) -> Self {
         match (here, there) {
             (Here::Missing | Here::Unmarked, There::Nothing | There::Backup) => Self::New,
-            (Here::Missing | Here::Unmarked, There::Marked(id)) => Self::Take(id),
-            (Here::Marked(own), There::Nothing) => Self::Emptied(own),
+            (Here::Missing | Here::Unmarked, There::Marked(id) | There::Reserved(id)) => Self::Take(id),
+            (Here::Marked(own), There::Marked(id) | There::Reserved(id)) if own == id => Self::Same,
+            (Here::Marked(own), There::Nothing | There::Reserved(_)) => Self::Emptied(own),
             (Here::Marked(own), There::Backup) => Self::Adopt(own),
-            (Here::Marked(own), There::Marked(id)) if own == id => Self::Same,
             (Here::Marked(_), There::Marked(id)) => Self::Another(id),
         }
     }

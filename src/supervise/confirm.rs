@@ -186,6 +186,7 @@ impl SyncClient {
                 let begun = *self.lost.borrow_mut().entry(db).or_insert(self.launch);
                 if begun == self.launch { Err(self.begins_anew(db, &why)) } else { Err(why) }
             }
+            Seen::Taken(owner) => Err(format!("{place} belongs to another database by now: {owner}")),
             Seen::Ahead { there, here } => Err(format!(
                 "{place} is at txid {there}, and the database at {here}: another one is replicated there, or was before; give each \
                  a place of its own"

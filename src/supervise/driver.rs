@@ -225,6 +225,11 @@ impl Driver {
         let leaves =
             self.world.litestream.launches() > 0 && self.world.litestream.version.confirms() && !is_undrained;
         let left = if leaves { self.leave(signals).await } else { Ok(()) };
+        if !leaves && !is_undrained && self.world.litestream.launches() > 0 {
+            let mut marking = JoinSet::new();
+            marking.spawn_local(self.mark());
+            self.done_within(ledger::LEAVING, marking, signals).await;
+        }
         if is_undrained && self.world.litestream.version.is_ltx() {
             self.owe(signals).await;
         }
@@ -235,21 +240,30 @@ impl Driver {
 }
 
 impl Driver {
+    /// Writes beside each database that was made in this life whose place it has.
+    fn mark(&self) -> impl Future<Output = ()> + use<> {
+        let (runner, listed) = (self.world.runner.clone(), self.world.databases.table.listed());
+        async move {
+            let dbs: Vec<Database> = listed.iter().map(|(_, database)| database.clone()).collect();
+            mark::settle(&runner, &dbs).await;
+        }
+    }
+
     /// Remembers how the databases are left, so that the next start knows them again.
     async fn leave(&self, signals: &AsyncFd<Signals>) -> Result<(), Failure> {
         let began = Instant::now();
         let mut leaving = JoinSet::new();
+        let marking = self.mark();
+        leaving.spawn_local(async move {
+            marking.await;
+            None
+        });
         for (_, database) in self.world.databases.table.listed().iter() {
             let (runner, database) = (self.world.runner.clone(), database.clone());
             let snapshots = self.world.litestream.heard.snapshots.clone();
-            let (asker, marked) = (runner.clone(), database.clone());
-            leaving.spawn_local(async move {
-                mark::settle(&asker, &marked).await;
-                (None, marked)
-            });
             leaving.spawn_local(async move {
                 let cut = snapshots.settle(&runner, &database).await.err();
-                (ledger::leave(&runner, &database).await.or(cut), database)
+                Some((ledger::leave(&runner, &database).await.or(cut), database))
             });
         }
         // A look at a snapshot asks the server four times, and a slow one is no reason to call the backup incomplete.
@@ -258,7 +272,8 @@ impl Driver {
         } else {
             snapshots::TRIAL
         };
-        let mut diverged = reasons(self.done_within(limit, leaving, signals).await);
+        let left = self.done_within(limit, leaving, signals).await;
+        let mut diverged = reasons(left.into_iter().flatten().collect());
         if diverged.is_empty() {
             diverged = self.scan_late_snapshots(began, signals).await;
         }

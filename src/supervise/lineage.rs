@@ -2,8 +2,10 @@
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::rc::Rc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::backup::mark::{self, Mark, Marked, NotPut, Over};
@@ -12,8 +14,10 @@ use crate::core::lineage::{Here, Lineage, There};
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
 
-/// How long the marks of all places may take to be read.
+/// How long the marks of all places may take to be read, and one to be written.
 const LIMIT: Duration = Duration::from_secs(5);
+/// So many are written at once: on S3 each takes a process.
+const AT_ONCE: usize = 8;
 
 /// What is known of a database and its place, where its mark can be read.
 struct Known {
@@ -51,6 +55,7 @@ impl Lineages {
             let here = beside.as_ref().map_or(Here::Unmarked, |mark| Here::Marked(mark.id));
             let is_empty = matches!(freshness, Freshness::Empty | Freshness::Cut { replica: None, .. });
             let at = match &there {
+                Some(mark) if is_empty => There::Reserved(mark.id),
                 Some(mark) => There::Marked(mark.id),
                 None if is_empty => There::Nothing,
                 None => There::Backup,
@@ -72,11 +77,14 @@ impl Lineages {
     /// Another database began at one of them in this moment.
     pub(super) async fn write(self, runner: &Runner, missing: &[Database]) -> Result<(), Error> {
         let missing: HashSet<&Path> = missing.iter().map(|db| db.path.as_path()).collect();
-        let mut writing = JoinSet::new();
+        let (mut writing, at_once) = (JoinSet::new(), Rc::new(Semaphore::new(AT_ONCE)));
         for known in self.0 {
             if known.is_to_be_written() && !missing.contains(known.db.path.as_path()) {
-                let runner = runner.clone();
-                writing.spawn_local(async move { known.write(&runner).await });
+                let (runner, at_once) = (runner.clone(), at_once.clone());
+                writing.spawn_local(async move {
+                    let _one = at_once.acquire().await;
+                    known.write(&runner).await
+                });
             }
         }
         let mut all = Ok(());
@@ -94,7 +102,9 @@ impl Known {
 
     async fn write(self, runner: &Runner) -> Result<(), Error> {
         let Self { db, lineage, beside, there, is_unrelated } = self;
-        let over = if is_unrelated { Over::Yes } else { Over::No };
+        // Whoever was to come there never did.
+        let is_reserved = matches!(lineage, Lineage::Emptied(_)) && there.is_some();
+        let over = if is_unrelated || is_reserved { Over::Yes } else { Over::No };
         let (mark, is_new) = match lineage {
             Lineage::Same | Lineage::Take(_) if !is_unrelated => (there, false),
             Lineage::Adopt(_) | Lineage::Emptied(_) => (beside, true),

@@ -21,6 +21,7 @@ use crate::error::Failure;
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
 use crate::litestream::others::Others;
+use crate::litestream::position::Position;
 use crate::litestream::replica_error::ReplicaError;
 use crate::litestream::version::Version;
 use crate::os::lock::Lock;
@@ -194,7 +195,11 @@ pub(super) async fn takes_it(
         | Freshness::Cut { replica: Some(replica), .. } => Some(replica),
     };
     let (path, place) = (database.path.display(), &database.replica);
-    if let Some(other) = other {
+    let is_passed = match &other {
+        Some(Position::Txid(newest)) => backup::has_passed(&runner, &database, *newest, limit).await,
+        Some(Position::Wal { .. }) | None => false,
+    };
+    if let Some(other) = other.filter(|_| !is_passed) {
         let message =
             format!("{path}: replica {place}: it ends at {other}, and is not what this database has there");
         return Err(Failure::new(ExitCode::UNAVAILABLE, message).hint("name an empty place"));

@@ -129,6 +129,11 @@ impl Preparation {
         dbs: &[Database],
         mut present: Vec<Present<'_>>,
     ) -> Result<Prepared, Failure> {
+        for Present { db, .. } in present.iter().filter(|_| !version.is_ltx()) {
+            let refused = backup::refuse_newer_format(&self.runner, version, db, self.limit).await;
+            refused.map_err(|error| failure(&error))?;
+        }
+        self.pass(version, &mut present).await?;
         self.recognise(version, &mut present).await;
         let listed: Vec<_> =
             present.iter().filter_map(|one| Some((one.db, one.freshness.as_ref().ok()?))).collect();
@@ -167,6 +172,36 @@ impl Preparation {
         };
         let present = zip(present, fresh, files);
         Ok(!self.settle_and_mark(version, db, present).await?.missing.is_empty())
+    }
+
+    /// Which of those have been what their backups end with, and were replicated elsewhere since then: they come back.
+    async fn pass(&self, version: Version, present: &mut [Present<'_>]) -> Result<(), Failure> {
+        use ledger::Freshness::{Current, New};
+        for Present { db, freshness, file } in present.iter_mut().filter(|_| version.is_ltx()) {
+            let Ok(
+                Freshness::Behind { replica, .. }
+                | Freshness::Apart { replica, first: Some(_) }
+                | Freshness::Cut { replica: Some(replica), .. },
+            ) = freshness
+            else {
+                continue;
+            };
+            let Position::Txid(newest) = *replica else { continue };
+            // What is odd about the file itself comes first.
+            if !matches!(file, Ok(Current | New))
+                || !backup::has_passed(&self.runner, db, newest, self.limit).await
+            {
+                continue;
+            }
+            let kept = backup::quarantine_metadata(db).map_err(|error| failure(&error))?;
+            tracing::warn!(
+                "{}: {} ends at {replica}, which this database had when it was replicated there before: going on there with a fresh copy; {kept}",
+                db.path.display(),
+                db.replica
+            );
+            (*freshness, *file) = (Ok(Freshness::Current), Ok(New));
+        }
+        Ok(())
     }
 
     /// Which of those that Litestream's own files beside them call older than their backups are what these have: it is the

@@ -204,7 +204,7 @@ impl SyncClient {
                 confirmed => confirmed?,
             }
             // It may be on its way to another place.
-            mark::settle(&self.runner, database).await;
+            mark::settle(&self.runner, std::slice::from_ref(database)).await;
         }
         if let Err(error) = control::unregister(&self.socket, &database.path, GOING).await {
             // It was confirmed, and Litestream took it off its list before it failed.

@@ -245,8 +245,14 @@ impl Driver {
             Message::Event(Event::Restored) => self.restored(),
             Message::Event(event) => {
                 match event {
-                    Event::GateOpened => self.world.notices.gate_opened(),
-                    Event::Confirmed { db, ok: true } => self.world.notices.confirmed(db),
+                    Event::GateOpened => {
+                        self.world.notices.gate_opened();
+                        self.world.mark_beside(None);
+                    }
+                    Event::Confirmed { db, ok: true } => {
+                        self.world.notices.confirmed(db);
+                        self.world.mark_beside(Some(db));
+                    }
                     _ => {}
                 }
                 self.handle(event);

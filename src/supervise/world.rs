@@ -29,6 +29,7 @@ use super::runtime_folder::{RuntimeFolder, Written};
 use super::setup::Setup;
 use super::table::{DatabaseTable, Listed};
 use super::workplace::Workplace;
+use crate::backup::mark;
 use crate::backup::seen::Looks;
 use crate::backup::{self, Apart, Restorer};
 use crate::core::{Cause, Db, Event, ExitCode, Gate};
@@ -59,6 +60,8 @@ pub(super) struct World {
     prober: Rc<Semaphore>,
     /// See [`SyncClient::looks`].
     looks: Looks,
+    /// Beside these lies whose their place is, as far as they have one.
+    marked: BTreeSet<Db>,
     /// See [`SyncClient::confirmed`].
     confirmed: Rc<RefCell<BTreeMap<Db, u64>>>,
     /// See [`SyncClient::lost`].
@@ -109,6 +112,7 @@ impl World {
             litestream: Litestream::new(),
             prober: Rc::new(Semaphore::new(1)),
             looks: Looks::default(),
+            marked: BTreeSet::new(),
             confirmed: Rc::default(),
             lost: Rc::default(),
             seen: Instant::now(),
@@ -381,6 +385,21 @@ impl World {
             moves: self.discovery.tenants.moves(db),
         };
         tokio::task::spawn_local(self.client().unregister(db, database, going));
+    }
+
+    /// Writes beside those that are there whose place they have: once, as soon as something of them is there.
+    pub(super) fn mark_beside(&mut self, one: Option<Db>) {
+        let listed = self.databases.table.listed();
+        let is_new = |(db, database): &&(Db, Database)| {
+            one.is_none_or(|one| one == *db) && !self.marked.contains(db) && database.exists()
+        };
+        let new: Vec<(Db, Database)> = listed.iter().filter(is_new).cloned().collect();
+        self.marked.extend(new.iter().map(|(db, _)| *db));
+        if !new.is_empty() {
+            let (runner, dbs): (_, Vec<_>) =
+                (self.runner.clone(), new.into_iter().map(|(_, db)| db).collect());
+            tokio::task::spawn_local(async move { mark::settle(&runner, &dbs).await });
+        }
     }
 
     /// Looks at the replicas, if it is time.

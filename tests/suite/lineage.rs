@@ -6,13 +6,15 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::support::app::App;
+use crate::support::config::Replica;
 use crate::support::keeper::Keeper;
-use crate::support::litestream::{Backup, LATEST};
+use crate::support::litestream::{Backup, LATEST, OLD};
 use crate::support::process::Ended;
 use crate::support::s3::S3;
 use crate::support::sqlite;
 use crate::support::store::Store;
 use crate::support::tenants::Tenants;
+use crate::support::wait::{DEADLINE, wait_until};
 use crate::support::world::World;
 
 const BESIDE: &str = ".app.db-litestream/litekeeper.json";
@@ -113,12 +115,6 @@ fn the_place_of_another_database_is_refused_and_its_owner_named() {
             "{}",
             check.stdout
         );
-        // The other one has written nothing yet.
-        let text = fs::read(store.mark(&world, "others")).expect("it is marked");
-        fs::remove_dir_all(store.folder(&world, "others")).expect("it is there");
-        fs::create_dir(store.folder(&world, "others")).expect("it is gone");
-        fs::write(store.mark(&world, "others"), text).expect("it can be written");
-        refuses();
         run(&store, &world, "own", &[]).expect_code(0);
         assert_eq!(restored(&store, &world, "own"), sqlite::ids(&world.db()));
         // Without its id what is in it decides.
@@ -225,4 +221,76 @@ fn a_tenant_moves_to_no_place_of_another_database() {
     tenants.reload().expect_code(69).expect_log("belongs to another database").expect_log("b.db");
     running.stop(143);
     assert_eq!((tenants.backup("a"), tenants.backup("b")), (5, 5));
+}
+
+#[test]
+fn a_place_to_which_nothing_ever_came_is_whose_who_has_something() {
+    for store in Store::all() {
+        let world = backed_up(&store, "own");
+        let own = same(&store, &world, "own");
+        // Somebody's first start, whose app never made its database.
+        let other = World::new();
+        let config = other.config(&store.replica(&world, "new"));
+        let keeper = Keeper::new(&other).config(&config).envs(S3::env());
+        keeper.app(App::new(&other.trace()).exit(0)).run().expect_code(0);
+        assert_ne!(id(&store.mark(&world, "new")), own);
+        run(&store, &world, "new", &[]).expect_code(0);
+        assert_eq!(same(&store, &world, "new"), own);
+    }
+}
+
+#[test]
+fn a_stop_sees_that_the_place_is_another_databases_by_now() {
+    for store in Store::all() {
+        let world = World::new();
+        let config = world.config(&store.replica(&world, "own"));
+        let keeper = Keeper::new(&world).config(&config).envs(S3::env());
+        let app = App::new(&world.trace()).insert(&world.db(), 1).ready().wait();
+        let running = keeper.args(["--stop-timeout", "4s"]).app(app).start();
+        world.trace().wait("ready");
+        wait_until("its mark", DEADLINE, || world.path(BESIDE).exists());
+        let text = fs::read_to_string(store.mark(&world, "own")).expect("it is marked");
+        let other = text.replace(&id(&world.path(BESIDE)), &"5".repeat(32));
+        fs::write(store.mark(&world, "own"), other).expect("it can be written");
+        running.stop(74).expect_log("belongs to another database by now");
+    }
+}
+
+#[test]
+fn a_database_comes_back_to_where_it_was_replicated_before() {
+    for store in Store::all() {
+        let world = backed_up(&store, "own");
+        let trim = || {
+            // As the retention does, which begins after minutes.
+            let mut names = world.list(".app.db-litestream/ltx/0");
+            names.pop();
+            names.iter().for_each(|name| {
+                fs::remove_file(world.path(".app.db-litestream/ltx/0").join(name)).expect("it is there");
+            });
+        };
+        for place in ["own", "own", "new", "own", "new", "own"] {
+            run(&store, &world, place, &[]).expect_code(0);
+            trim();
+            assert_eq!(restored(&store, &world, place), sqlite::ids(&world.db()), "{place}");
+        }
+    }
+}
+
+#[test]
+fn an_old_litestream_goes_to_no_place_of_another_database_nor_of_the_new_format() {
+    let world = World::new();
+    let run = |db: &Path, place: &str, version: &str| {
+        let replica = Replica::folder(&world.path(place));
+        let config = world.config_of("", [(db, &replica)]);
+        let keeper = Keeper::new(&world).config(&config).litestream(version).args(["--gate-timeout", "20s"]);
+        keeper.app(App::new(&world.trace()).insert(db, 1).exit(0)).run()
+    };
+    let (one, two) = (world.path("one.db"), world.path("two.db"));
+    run(&one, "first", OLD).expect_code(0);
+    run(&two, "second", OLD).expect_code(0);
+    run(&two, "first", OLD).expect_code(75).expect_log("belongs to another database");
+    run(&world.path("three.db"), "third", LATEST).expect_code(0);
+    sqlite::create(&world.path("four.db"), 1);
+    run(&world.path("four.db"), "third", OLD).expect_code(69).expect_log("0.5");
+    assert!(!world.path("third/generations").exists());
 }

@@ -97,7 +97,7 @@ pub(in crate::backup) async fn formats(runner: &Runner, s3: &S3, limit: Duration
     ask_s3(runner, s3, Task::Formats, limit).await
 }
 
-/// Tells which transactions each of these places on S3 has files of, in their order.
+/// Tells which transactions each of these places on S3 has files of, and what its mark says, in their order.
 ///
 /// # Errors
 /// Why nobody can tell of any, in the server's words.
@@ -105,7 +105,7 @@ pub(in crate::backup) async fn held(
     runner: &Runner,
     places: Vec<S3>,
     limit: Duration,
-) -> Result<Vec<Result<Held, String>>, String> {
+) -> Result<Vec<Result<(Held, Option<String>), String>>, String> {
     ask(runner, &Order::Held(places), limit).await
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use crate::os::open;
 
@@ -22,6 +23,12 @@ pub const CERTIFICATE_FOLDERS: [&str; 2] = ["/etc/ssl/certs", "/etc/pki/tls/cert
 /// The system's certificates, where Go looks for them as well (`loadSystemRoots` in its `crypto/x509`): in the first file
 /// that is there, and in each folder; else Mozilla's.
 pub(super) fn roots() -> ureq::tls::RootCerts {
+    // Of many places each has a client of its own.
+    static ROOTS: OnceLock<ureq::tls::RootCerts> = OnceLock::new();
+    ROOTS.get_or_init(read).clone()
+}
+
+fn read() -> ureq::tls::RootCerts {
     let certificates = certificates(&|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
     if certificates.is_empty() {
         ureq::tls::RootCerts::WebPki

@@ -255,14 +255,15 @@ async fn left(store: &AmazonS3, prefix: &Path) -> object_store::Result<Option<St
 pub(super) fn marks(places: &[S3]) -> Result<Vec<u8>, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     runtime.map_err(|error| error.to_string())?.block_on(async {
-        let read = stream::iter(places).map(async |place| {
-            let store = store(place, MOST_RETRIES).await?;
-            let prefix = Path::parse(&place.prefix).map_err(|error| error.to_string())?;
-            mark(&store, &prefix, None).await.map_err(|error| words(&error))
-        });
-        let all: Vec<Result<_, String>> = read.buffered(AT_ONCE).collect().await;
+        let all: Vec<Result<_, String>> = stream::iter(places).map(mark_at).buffered(AT_ONCE).collect().await;
         printed(&all)
     })
+}
+
+async fn mark_at(place: &S3) -> Result<Option<String>, String> {
+    let store = store(place, MOST_RETRIES).await?;
+    let prefix = Path::parse(&place.prefix).map_err(|error| error.to_string())?;
+    mark(&store, &prefix, None).await.map_err(|error| words(&error))
 }
 
 /// See [`mark`](super::mark).
@@ -365,7 +366,12 @@ pub(super) fn held(places: &[S3]) -> Result<Vec<u8>, String> {
         let alone = stream::iter(&rest).map(async |number| held_at(&places[*number]).await);
         let alone: Vec<Result<_, String>> = alone.buffered(AT_ONCE).collect().await;
         rest.into_iter().zip(alone).for_each(|(number, held)| all[number] = Some(held));
-        printed(&all.into_iter().flatten().collect::<Vec<_>>())
+        let marks: Vec<Result<_, String>> =
+            stream::iter(places).map(mark_at).buffered(AT_ONCE).collect().await;
+        // Whose a place is, is one thing, and what it has another.
+        let both =
+            |(held, mark): (Result<Held, String>, Result<_, _>)| held.map(|held| (held, mark.ok().flatten()));
+        printed(&all.into_iter().flatten().zip(marks).map(both).collect::<Vec<_>>())
     })
 }
 

@@ -19,6 +19,10 @@ fn each_row_of_the_table() {
         (Here::Marked(one), There::Backup, Lineage::Adopt(one)),
         (Here::Marked(one), There::Marked(one), Lineage::Same),
         (Here::Marked(one), There::Marked(two), Lineage::Another(two)),
+        (Here::Missing, There::Reserved(one), Lineage::Take(one)),
+        (Here::Unmarked, There::Reserved(one), Lineage::Take(one)),
+        (Here::Marked(one), There::Reserved(one), Lineage::Same),
+        (Here::Marked(one), There::Reserved(two), Lineage::Emptied(one)),
     ] {
         assert_eq!(Lineage::of(here, there), lineage, "{here:?} {there:?}");
     }
@@ -76,7 +80,8 @@ impl World {
             (Some(_), Some(id)) => Here::Marked(id),
         };
         let at = match (&there.rows, there.id) {
-            (_, Some(id)) => There::Marked(id),
+            (Some(_), Some(id)) => There::Marked(id),
+            (None, Some(id)) => There::Reserved(id),
             (Some(_), None) => There::Backup,
             (None, None) => There::Nothing,
         };
@@ -146,19 +151,21 @@ proptest! {
     }
 }
 
-/// Without ids a file that fits by chance would go on in another's place.
 #[test]
-fn a_place_stays_its_databases_whatever_fits() {
+fn a_place_stays_its_databases_and_what_nothing_ever_came_to_goes_to_who_has_something() {
     let mut world = World::default();
     for (database, place) in [(0, 0), (1, 1)] {
         world.run(database, place);
     }
-    for place in [0, 1] {
-        world.places[place].rows = None;
-        let there = world.places[place].clone();
-        world.run(1 - place, place);
-        assert_eq!((world.places[place].id, &world.places[place].rows), (there.id, &None));
-    }
-    world.run(0, 0);
-    assert_eq!(world.places[0].rows.as_ref().map(Vec::len), Some(2));
+    let there = world.places[1].clone();
+    world.run(0, 1);
+    assert_eq!((world.places[1].id, &world.places[1].rows), (there.id, &there.rows));
+    world.places[1].rows = None;
+    world.run(0, 1);
+    assert_eq!(
+        (world.places[1].id, &world.places[1].rows),
+        (world.databases[0].id, &world.databases[0].rows)
+    );
+    world.run(1, 1);
+    assert_eq!(world.places[1].id, world.databases[0].id, "and is that one's from then on");
 }
