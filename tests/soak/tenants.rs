@@ -284,7 +284,9 @@ impl<'a> Churn<'a> {
         };
         let log = running.finish_within(LONGEST).log;
         self.read_trace(&mut failures);
-        let confirmed = status.code() == Some(0) && log.contains("everything is on the replica");
+        // A stop while the app is about to come back is the signal's own code.
+        let confirmed =
+            matches!(status.code(), Some(0 | 143)) && log.contains("everything is on the replica");
         let code = match status.code() {
             _ if confirmed => "confirmed".to_owned(),
             Some(74) => "74".to_owned(),
@@ -305,7 +307,8 @@ impl<'a> Churn<'a> {
             failures.push(Failure::new("panic", &log));
         }
         let rows = self.judge(confirmed, &mut failures);
-        if !failures.is_empty() {
+        // Why nobody could confirm is worth a look, too.
+        if !failures.is_empty() || code == "74" {
             self.world.write(&format!("log-{number}"), &log);
             let kept = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("tenants-{number}.log"));
             let reloads = fs::read_to_string(self.world.path("reloads")).unwrap_or_default();

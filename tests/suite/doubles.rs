@@ -130,7 +130,7 @@ fn a_keeper_can_wait_for_the_one_before_it() {
     let second = |on_lock: &str| unit::keeper(&world).args(["--on-lock", on_lock]).app(["true"]);
     let ended = second("fail").run().expect_code(75).expect_log("another keeper runs on this database");
     ended.expect_log("where deployments overlap, `--on-lock wait` (LITEKEEPER_ON_LOCK)");
-    let ended = second("wait=100ms").run().expect_code(75).expect_log("waiting for it to end (--on-lock)");
+    let ended = second("wait=1s").run().expect_code(75).expect_log("waiting for it to end (--on-lock)");
     ended.expect_log("`--on-lock wait` waits without an end");
     second("wait=never").run().expect_code(2).expect_log("--on-lock");
     // Who waits hears of a stop.

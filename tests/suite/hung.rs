@@ -113,7 +113,7 @@ fn with_warn_only_the_log_says_so() {
     let world = World::new();
     let trace = world.trace();
     let manager = Manager::listen(&world);
-    let keeper = unit::keeper(&world).args(["--max-lag", "500ms", "--on-lag", "warn"]);
+    let keeper = unit::keeper(&world).args(["--max-lag", "1s", "--on-lag", "warn"]);
     let unit = unit::start_writing(&world, keeper.env("NOTIFY_SOCKET", &manager.path));
     assert_eq!(manager.hear(), "READY=1");
     let litestream = hang(&unit, &world);

@@ -122,8 +122,10 @@ impl Machine {
         if self.phase != Phase::Draining || !self.undrained.remove(&db) {
             return;
         }
-        // What is said of a file that is gone is left to the Litestream that opens the new one.
-        if self.confirms && !self.lag.is_replaced(db) && !self.members.is_outside(db) {
+        // What is said of a file that is gone is left to the Litestream that opens the new one, and of a copy that has diverged to the
+        // one that makes it anew.
+        let is_meant = !self.lag.is_replaced(db) && !self.diverged.contains(&db);
+        if self.confirms && is_meant && !self.members.is_outside(db) {
             self.unconfirmed.remove(&db);
         }
         self.drain_over(now);
@@ -135,7 +137,7 @@ impl Machine {
             // Without a socket Litestream only has all in hand now: its end is the answer.
             let is_whole = !self.disown_replaced() && !self.disown_wild();
             let is_whole = !self.disown_outside() && is_whole;
-            let is_confirmed = is_whole && self.confirms;
+            let is_confirmed = is_whole && self.confirms && self.diverged.is_empty();
             if !self.say_never_made(is_confirmed) && is_confirmed {
                 self.note(Note::Drained);
             }

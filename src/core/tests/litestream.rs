@@ -213,6 +213,17 @@ fn a_diverged_copy_is_made_again_by_a_fresh_litestream() {
 }
 
 #[test]
+fn what_is_said_of_a_copy_that_has_diverged_confirms_nothing() {
+    let mut world = world_in(Phase::Running, Plan::default());
+    world.tell(Event::Diverged(Db(1)));
+    world.until(Phase::Backoff);
+    assert_eq!(world.noted(Note::Drained), 0, "{}", world.story());
+    world.suffer(Fault::Stop(15));
+    assert_eq!(world.end(), 143);
+    assert_eq!((world.did(&Action::Launch), world.noted(Note::Drained)), (2, 1), "a fresh one drains");
+}
+
+#[test]
 fn a_damaged_database_ends_the_unit() {
     let mut world = World::new(policy(), Plan { damaged: Some(1), ..Plan::default() });
     assert_eq!(world.end(), 69);
