@@ -26,6 +26,13 @@ pub struct S3 {
     pub secret_access_key: Option<String>,
 }
 
+impl S3 {
+    /// The whole bucket, and the same way to it.
+    pub fn bucket(&self) -> Self {
+        Self { prefix: String::new(), ..self.clone() }
+    }
+}
+
 impl fmt::Debug for S3 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "s3://{}/{}", self.bucket, self.prefix)

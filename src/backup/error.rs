@@ -187,6 +187,11 @@ impl Error {
         move |error| Self::Io { path: path.to_owned(), error }
     }
 
+    /// The place of a database is another one's: this one's, as its mark says.
+    pub fn taken(db: &Database, owner: String) -> Self {
+        Self::Taken { db: db.path.clone(), replica: db.replica.clone(), owner }
+    }
+
     /// The same with the reason, where it is that nobody answered in time and a connection tells why.
     pub(super) async fn explained(self, runner: &Runner, db: &Database) -> Self {
         match (self, &db.s3) {

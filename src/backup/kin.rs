@@ -39,14 +39,10 @@ pub(super) async fn is_another(
         let both = theirs.and_then(|(txid, theirs)| Some((header(&folder, txid)?, theirs)));
         both.is_some_and(|(own, theirs)| own != theirs)
     };
-    if let Some(replica) = &db.replica_folder {
-        return differs(newest_in(&ltx::folder(replica), newest));
-    }
-    if let Some(s3) = &db.s3 {
-        match helper::header(runner, s3, newest, limit.min(TRIAL)).await {
-            Ok(theirs) => return differs(theirs.and_then(|(txid, bytes)| Some((txid, of(&bytes, txid)?)))),
-            Err(reason) => tracing::debug!("{}: cannot be read: {reason}", db.replica),
-        }
+    match theirs(runner, db, newest, limit).await {
+        Some(Ok(theirs)) => return differs(theirs),
+        Some(Err(reason)) => tracing::debug!("{}: cannot be read: {reason}", db.replica),
+        None => {}
     }
     // Nothing else reads there but Litestream, which tells no more than the sizes for certain.
     match runner.ask(&argv::files(config, &db.path, false), limit).await {
@@ -63,15 +59,24 @@ pub async fn has_passed(runner: &Runner, db: &Database, newest: u64, limit: Dura
     if own.is_empty() {
         return false;
     }
-    let theirs = if let Some(replica) = &db.replica_folder {
-        header(&ltx::folder(replica), newest)
-    } else if let Some(s3) = &db.s3 {
-        let found = helper::header(runner, s3, newest, limit.min(TRIAL)).await.ok().flatten();
-        found.filter(|(txid, _)| *txid == newest).and_then(|(_, bytes)| of(&bytes, newest))
-    } else {
-        None
-    };
-    theirs.is_some_and(|theirs| own.contains(&theirs))
+    match theirs(runner, db, newest, limit).await {
+        Some(Ok(Some((txid, theirs)))) => txid == newest && own.contains(&theirs),
+        Some(Ok(None) | Err(_)) | None => false,
+    }
+}
+
+/// Of the files of single transactions up to `newest` on a replica, the header of the last one; none where nobody but Litestream reads.
+async fn theirs(
+    runner: &Runner,
+    db: &Database,
+    newest: u64,
+    limit: Duration,
+) -> Option<Result<Option<(u64, Header)>, String>> {
+    if let Some(replica) = &db.replica_folder {
+        return Some(Ok(newest_in(&ltx::folder(replica), newest)));
+    }
+    let read = helper::header(runner, db.s3.as_ref()?, newest, limit.min(TRIAL)).await;
+    Some(read.map(|found| found.and_then(|(txid, bytes)| Some((txid, of(&bytes, txid)?)))))
 }
 
 /// Of the files of single transactions up to `newest` in a folder, the header of the last one.

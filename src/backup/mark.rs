@@ -157,7 +157,7 @@ pub enum Over {
 
 /// In less no process has an answer.
 const LEAST: Duration = Duration::from_secs(1);
-/// How long a mark may take that is read or written beside all else.
+/// How long a mark, or those of all places together, may take to be read, and one to be written.
 pub(super) const LIMIT: Duration = Duration::from_secs(5);
 
 /// Says that nobody knows whose a place is: that is no reason to replicate nothing there.
@@ -190,6 +190,14 @@ impl Marked {
             None => Self::Nobody,
             Some(Ok(mark)) => Self::By(mark),
             Some(Err(reason)) => Self::Unread(reason),
+        }
+    }
+
+    /// The mark, if it is another one than the database has beside it.
+    pub(super) fn of_another(self, db: &Database) -> Option<Mark> {
+        match (self, Mark::beside(db)) {
+            (Self::By(mark), Some(own)) if mark.id != own.id => Some(mark),
+            (Self::By(_) | Self::Unseen | Self::Unread(_) | Self::Nobody, _) => None,
         }
     }
 }
@@ -240,11 +248,9 @@ pub async fn settle(runner: &Runner, dbs: &[Database]) {
 
 /// Whose the place of a database is, where that is another one's.
 pub async fn of_another(runner: &Runner, db: &Database, limit: Duration) -> Option<Mark> {
-    let own = Mark::beside(db)?;
-    match at(runner, db, limit).await {
-        Marked::By(mark) => Some(mark).filter(|mark| mark.id != own.id),
-        Marked::Unseen | Marked::Unread(_) | Marked::Nobody => None,
-    }
+    // Without an id of its own there is nothing to compare with.
+    Mark::beside(db)?;
+    at(runner, db, limit).await.of_another(db)
 }
 
 /// Reads the mark of a place that is a folder.

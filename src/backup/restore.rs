@@ -15,12 +15,12 @@ use super::again::{self, Patience};
 use super::bars::{self, bar};
 use super::error::Error;
 use super::helper;
-use super::mark::{self, Mark, Marked, NotPut, Over};
 use super::quarantine::{self, Remains};
 use super::remains;
 use super::restorer::{Outcome, REPORT, Restorer};
 use super::search::{self};
 use super::watched;
+use super::{lineage, mark};
 use crate::litestream::argv;
 use crate::litestream::command::{self, Runner};
 use crate::litestream::database::{Database, with_suffix};
@@ -319,26 +319,10 @@ impl Restorer {
     async fn mark(&self, db: &Database, outcome: Outcome) -> Result<(), Error> {
         // It was written to, or read, in this moment: who cannot do this either has a reason that will not pass.
         let limit = self.timeout.min(mark::LIMIT);
-        let put = match mark::at(&self.runner, db, limit).await {
-            Marked::By(mark) => mark.put_beside(db).map_err(|error| NotPut::Failed(error.to_string())),
-            Marked::Nobody => match Mark::begin(db) {
-                Ok(mark) => mark.put_there(&self.runner, db, Over::No, limit).await,
-                Err(error) => Err(NotPut::Failed(error.to_string())),
-            },
-            Marked::Unseen => Ok(()),
-            Marked::Unread(reason) => Err(NotPut::Failed(reason)),
-        };
-        match (put, outcome) {
-            (Ok(()), _) => Ok(()),
-            (Err(NotPut::Taken(mark)), Outcome::NoBackup) => {
-                Err(Error::Taken { db: db.path.clone(), replica: db.replica.clone(), owner: mark.owner() })
-            }
+        match (lineage::take(&self.runner, db, outcome == Outcome::NoBackup, limit).await, outcome) {
             // Whoever was first restored the same.
-            (Err(NotPut::Taken(_)), Outcome::Restored { .. }) => Ok(()),
-            (Err(NotPut::Failed(reason)), _) => {
-                mark::say_unmarked(db, &reason);
-                Ok(())
-            }
+            (Err(Error::Taken { .. }), Outcome::Restored { .. }) => Ok(()),
+            (taken, _) => taken,
         }
     }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::helper;
-use super::mark::{self, Mark, Marked};
+use super::mark::{self, Marked};
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
 use crate::litestream::{ltx, position};
@@ -102,9 +102,7 @@ impl Looks {
         } else {
             return Seen::There;
         };
-        if let (Some(own), Marked::By(mark)) = (Mark::beside(db), marked)
-            && own.id != mark.id
-        {
+        if let Some(mark) = marked.of_another(db) {
             return Seen::Taken(mark.owner());
         }
         // What is made meanwhile is here before it is there.
@@ -113,7 +111,7 @@ impl Looks {
     }
 
     async fn on_s3(&self, runner: &Runner, s3: &S3) -> Result<Found, String> {
-        let bucket = S3 { prefix: String::new(), ..s3.clone() };
+        let bucket = s3.bucket();
         let (tell, told) = oneshot::channel();
         match self.0.borrow_mut().entry(bucket.clone()) {
             Entry::Occupied(mut waiting) => waiting.get_mut().push((s3.clone(), tell)),

@@ -22,7 +22,6 @@ mod effects;
 mod folders;
 mod launch;
 mod ledger;
-mod lineage;
 mod link;
 mod litestream;
 mod litestream_log;

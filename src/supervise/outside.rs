@@ -182,8 +182,7 @@ pub(super) async fn takes_it(
     goes_on: bool,
 ) -> Result<(), Failure> {
     if let Some(mark) = mark::of_another(&runner, &database, limit).await {
-        let (db, replica) = (database.path.clone(), database.replica.clone());
-        return Err(prepare::failure(&backup::Error::Taken { db, replica, owner: mark.owner() }));
+        return Err(prepare::failure(&backup::Error::taken(&database, mark.owner())));
     }
     let freshness = backup::freshness(&runner, version, config.path(), &database, limit).await;
     let other = match freshness.map_err(|error| prepare::failure(&error))? {

@@ -11,9 +11,8 @@ use nix::errno::Errno;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::lineage::Lineages;
 use super::setup::{Faults, IfBehind, Looked};
-use crate::backup::{self, Chosen, Freshness, Restorer};
+use crate::backup::{self, Chosen, Freshness, Lineages, Restorer};
 use crate::core::{ExitCode, Gate};
 use crate::error::Failure;
 use crate::ledger;

@@ -29,8 +29,7 @@ fn answer(tenants: &Tenants, entries: &[Value]) {
 
 /// `a` is replicated all the time; the gate has longer than any test.
 fn with_a(tenants: &Tenants, more: &[&str]) -> Running {
-    fs::create_dir_all(tenants.world.path("tenants")).expect("the world can be written");
-    sqlite::create(&tenants.path("a"), 5);
+    tenants.make(&["a"]);
     tenants.name(&["a"]);
     let keeper = tenants.keeper("1s").args(["--gate-timeout", "20m", "--restore-timeout", "20m"]).args(more);
     let running = keeper.app(crate::support::app::App::new(&tenants.world.trace()).ready().wait()).start();

@@ -26,6 +26,13 @@ fn run(store: &Store, world: &World, name: &str, options: &[&str]) -> Ended {
     keeper.args(options).app(App::new(&world.trace()).insert(&world.db(), 1).exit(0)).run()
 }
 
+/// A start and a stop here whose app makes no database; its place is there.
+fn run_without(store: &Store, here: &World, there: &World, name: &str) {
+    let config = here.config(&store.replica(there, name));
+    let keeper = Keeper::new(here).config(&config).envs(S3::env());
+    keeper.app(App::new(&here.trace()).exit(0)).run().expect_code(0);
+}
+
 fn restored(store: &Store, world: &World, name: &str) -> Vec<i64> {
     let config = world.config(&store.replica(world, name));
     sqlite::ids(&Backup::Config(&config, &world.db()).restore(world, LATEST))
@@ -79,12 +86,10 @@ fn both_sides_have_one_id_which_says_whose_it_is_and_stays() {
 fn a_place_is_marked_before_an_app_makes_its_database() {
     for store in Store::all() {
         let world = World::new();
-        let config = world.config(&store.replica(&world, "own"));
-        let keeper = || Keeper::new(&world).config(&config).envs(S3::env());
-        keeper().app(App::new(&world.trace()).exit(0)).run().expect_code(0);
+        run_without(&store, &world, &world, "own");
         let first = id(&store.mark(&world, "own"));
         assert!(!world.path(BESIDE).exists() && !world.db().exists());
-        keeper().app(App::new(&world.trace()).exit(0)).run().expect_code(0);
+        run_without(&store, &world, &world, "own");
         run(&store, &world, "own", &[]).expect_code(0);
         assert_eq!(same(&store, &world, "own"), first, "the database that came is the one that was expected");
     }
@@ -207,8 +212,7 @@ fn a_mark_that_cannot_be_read_keeps_nobody_from_being_replicated() {
 #[test]
 fn a_tenant_moves_to_no_place_of_another_database() {
     let tenants = Tenants::in_folders();
-    fs::create_dir_all(tenants.world.path("tenants")).expect("the world can be written");
-    ["a", "b"].iter().for_each(|name| sqlite::create(&tenants.path(name), 5));
+    tenants.make(&["a", "b"]);
     tenants.name(&["a", "b"]);
     let running = tenants.start("10m");
     let there = |name: &str| tenants.world.path(&format!("backup/{name}/litekeeper.json"));
@@ -229,10 +233,7 @@ fn a_place_to_which_nothing_ever_came_is_whose_who_has_something() {
         let world = backed_up(&store, "own");
         let own = same(&store, &world, "own");
         // Somebody's first start, whose app never made its database.
-        let other = World::new();
-        let config = other.config(&store.replica(&world, "new"));
-        let keeper = Keeper::new(&other).config(&config).envs(S3::env());
-        keeper.app(App::new(&other.trace()).exit(0)).run().expect_code(0);
+        run_without(&store, &World::new(), &world, "new");
         assert_ne!(id(&store.mark(&world, "new")), own);
         run(&store, &world, "new", &[]).expect_code(0);
         assert_eq!(same(&store, &world, "new"), own);

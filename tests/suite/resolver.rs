@@ -1,7 +1,7 @@
 //! Databases that a resolver names: at the start, while the app runs, and when something goes wrong.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
@@ -340,38 +340,13 @@ fn a_tenant_whose_replica_has_come_back_by_the_stop_is_taken_in_for_the_drain() 
     assert_eq!(tenants.backup("a"), 5);
 }
 
-#[test]
-fn a_tenant_that_is_named_no_more_holds_up_no_restart() {
-    let tenants = Tenants::in_folders();
-    fs::create_dir_all(tenants.world.path("tenants")).expect("the world can be written");
-    ["a", "b"].iter().for_each(|name| sqlite::create(&tenants.path(name), 5));
-    tenants.name(&["a", "b"]);
-    let keeper = tenants.keeper("10m").args(["--gate-timeout", "10m", "--stop-timeout", "4s"]);
-    let running = keeper.app(App::new(&tenants.world.trace()).ready().wait()).start();
-    tenants.world.trace().wait("ready");
-    let (place, away) = (tenants.world.path("backup/a"), tenants.world.path("away"));
-    fs::rename(&place, &away).expect("the replica can be moved");
-    fs::write(&place, "").expect("the world can be written");
-    sqlite::insert(&tenants.path("a"), 1);
-    running.litestream().signal(Signal::SIGKILL);
-    running.wait_log(1, "litestream ended");
-    tenants.name(&["b"]);
-    tenants.reloader().args(["--timeout", "3s"]).run().expect_code(69).expect_log("a.db");
-    tenants.world.trace().wait_nth(2, "ready");
-    let ended = running.stop(74);
-    ended.expect_log(&format!("{} -> ", tenants.path("a").display()));
-    assert_eq!(tenants.backup("b"), 5);
-}
-
-/// Two tenants, of which the first one's replica is no place any more, and an app that waits for it after a restart.
-fn waiting_for_a(tenants: &Tenants) -> Running {
-    fs::create_dir_all(tenants.world.path("tenants")).expect("the world can be written");
-    ["a", "b"].iter().for_each(|name| sqlite::create(&tenants.path(name), 5));
-    tenants.name(&["a"]);
-    let keeper = tenants.keeper("10m").args(["--gate-timeout", "10m", "--stop-timeout", "8s"]);
-    let running = keeper.app(App::new(&tenants.world.trace()).ready().wait()).start();
-    tenants.world.trace().wait("ready");
-    let (place, away) = (tenants.world.path("backup/a"), tenants.world.path("away"));
+/// Two tenants, of which these are named and the first one's replica is no place any more, and an app that waits for it after a
+/// restart.
+fn waiting_for_a(tenants: &Tenants, named: &[&str]) -> Running {
+    tenants.make(&["a", "b"]);
+    tenants.name(named);
+    let running = tenants.run(tenants.keeper("10m").args(["--gate-timeout", "10m", "--stop-timeout", "8s"]));
+    let (place, away) = places_of_a(tenants);
     fs::rename(&place, &away).expect("the replica can be moved");
     fs::write(&place, "").expect("the world can be written");
     sqlite::insert(&tenants.path("a"), 1);
@@ -380,17 +355,34 @@ fn waiting_for_a(tenants: &Tenants) -> Running {
     running
 }
 
+/// Where its replica is, and where that is kept meanwhile.
+fn places_of_a(tenants: &Tenants) -> (PathBuf, PathBuf) {
+    (tenants.world.path("backup/a"), tenants.world.path("away"))
+}
+
+#[test]
+fn a_tenant_that_is_named_no_more_holds_up_no_restart() {
+    let tenants = Tenants::in_folders();
+    let running = waiting_for_a(&tenants, &["a", "b"]);
+    tenants.name(&["b"]);
+    tenants.reloader().args(["--timeout", "3s"]).run().expect_code(69).expect_log("a.db");
+    tenants.world.trace().wait_nth(2, "ready");
+    let ended = running.stop(74);
+    ended.expect_log(&format!("{} -> ", tenants.path("a").display()));
+    assert_eq!(tenants.backup("b"), 5);
+}
+
 #[test]
 fn a_tenant_that_is_named_while_the_app_waits_is_answered_for_at_a_stop() {
     let tenants = Tenants::in_folders();
-    let running = waiting_for_a(&tenants);
+    let running = waiting_for_a(&tenants, &["a"]);
     tenants.name(&["a", "b"]);
     // Until its answer is known: what is named in it cannot come yet.
     wait_until("the answer", DEADLINE, || {
         tenants.reloader().args(["--timeout", "1s"]).run().expect_code(69).log.contains("b.db")
     });
     let reload = tenants.reloader().start();
-    let (place, away) = (tenants.world.path("backup/a"), tenants.world.path("away"));
+    let (place, away) = places_of_a(&tenants);
     fs::remove_file(&place).expect("it is a file");
     fs::rename(&away, &place).expect("the replica can be moved");
     running.signal(Signal::SIGTERM);
@@ -402,7 +394,7 @@ fn a_tenant_that_is_named_while_the_app_waits_is_answered_for_at_a_stop() {
 #[test]
 fn a_reload_while_the_app_waits_says_at_once_what_is_wrong_with_the_answer() {
     let tenants = Tenants::in_folders();
-    let running = waiting_for_a(&tenants);
+    let running = waiting_for_a(&tenants, &["a"]);
     tenants.script("echo wrong; exit 3");
     let reload = tenants.reloader().args(["--timeout", "10m"]).run().expect_code(69);
     reload.expect_log("ended with code 3");
@@ -430,8 +422,7 @@ fn a_tenant_that_cannot_be_drained_is_kept() {
     let s3 = S3::start();
     let tenants = Tenants::on_s3(&s3);
     tenants.name(&["a"]);
-    fs::create_dir_all(tenants.world.path("tenants")).expect("the world can be written");
-    sqlite::create(&tenants.path("a"), 5);
+    tenants.make(&["a"]);
     let running = tenants.start("1s");
     s3.fail_with(403);
     sqlite::insert(&tenants.path("a"), 3);
@@ -560,9 +551,7 @@ fn a_reload_is_answered_when_a_tenant_goes_by_an_earlier_one_meanwhile() {
     second.bucket("backups");
     let tenants = Tenants::on_servers(&first, &second);
     tenants.name(&["a"]);
-    fs::create_dir_all(tenants.world.path("tenants")).expect("the world can be written");
-    sqlite::create(&tenants.path("a"), 5);
-    sqlite::create(&tenants.path("b"), 5);
+    tenants.make(&["a", "b"]);
     // The second server is silent for as long as this test needs on a busy machine.
     let keeper = tenants.keeper("10m").args(["--gate-timeout", "10m"]);
     let running = keeper.app(App::new(&tenants.world.trace()).ready().wait()).start();
@@ -595,8 +584,7 @@ fn a_reload_is_answered_when_a_tenant_goes_by_an_earlier_one_meanwhile() {
 fn an_old_litestream_has_what_was_named_at_the_start() {
     let tenants = Tenants::in_folders();
     tenants.name(&["a"]);
-    fs::create_dir_all(tenants.world.path("tenants")).expect("the world can be written");
-    sqlite::create(&tenants.path("a"), 5);
+    tenants.make(&["a"]);
     sqlite::create(&tenants.world.db(), 1);
     let app = App::new(&tenants.world.trace()).ready().wait();
     let running = tenants.keeper("1s").litestream(NO_SOCKET).app(app).start();
@@ -672,7 +660,7 @@ fn rename(from: &std::path::Path, to: &std::path::Path) {
 fn a_tenant_that_the_app_makes_is_told_of_when_it_is_made() {
     let tenants = Tenants::in_folders();
     tenants.name(&["a"]);
-    fs::create_dir_all(tenants.world.path("tenants")).expect("the world can be written");
+    tenants.make(&[]);
     let app = App::new(&tenants.world.trace()).ready().wait();
     let running = tenants.keeper("10m").args(["--max-lag", "1h"]).app(app).start();
     tenants.world.trace().wait("ready");
@@ -715,12 +703,9 @@ fn a_tenant_that_is_renamed_with_its_file_comes_once_the_old_name_has_gone() {
 #[test]
 fn a_tenant_that_is_removed_while_litestream_is_away_stops_nobody() {
     let tenants = Tenants::in_folders();
-    fs::create_dir_all(tenants.world.path("tenants")).expect("the world can be written");
-    ["a", "b"].iter().for_each(|name| sqlite::create(&tenants.path(name), 5));
+    tenants.make(&["a", "b"]);
     tenants.name(&["a", "b"]);
-    let keeper = tenants.keeper("10m").args(["--restart-delay", "2s", "--max-lag", "1s"]);
-    let running = keeper.app(App::new(&tenants.world.trace()).ready().wait()).start();
-    tenants.world.trace().wait("ready");
+    let running = tenants.run(tenants.keeper("10m").args(["--restart-delay", "2s", "--max-lag", "1s"]));
     let asked = tenants.asked();
     running.litestream().signal(Signal::SIGSTOP);
     sqlite::insert(&tenants.path("a"), 3);
@@ -762,8 +747,7 @@ fn a_tenant_that_is_renamed_after_many_writes_stops_nobody() {
 fn tenants_whose_files_were_swapped_are_nobody_elses() {
     let tenants = Tenants::in_folders();
     tenants.name(&["a", "b"]);
-    fs::create_dir_all(tenants.world.path("tenants")).expect("the world can be written");
-    sqlite::create(&tenants.path("a"), 5);
+    tenants.make(&["a"]);
     sqlite::create(&tenants.path("b"), 6);
     let running = tenants.start("10m");
     let app = running.app();
@@ -783,7 +767,7 @@ fn tenants_whose_files_were_swapped_are_nobody_elses() {
 #[test]
 fn two_names_of_one_file_are_told_as_that() {
     let tenants = Tenants::in_folders();
-    fs::create_dir_all(tenants.world.path("tenants")).expect("the world can be written");
+    tenants.make(&[]);
     sqlite::create(&tenants.world.db(), 5);
     fs::hard_link(tenants.world.db(), tenants.path("a")).expect("one file system");
     tenants.name(&["a"]);

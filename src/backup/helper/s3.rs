@@ -1,5 +1,6 @@
 //! The client for S3: listing backups, looking at their files, writing and removing what is on trial.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -45,10 +46,8 @@ pub(super) fn carry_out(place: &S3, task: Task) -> Result<Vec<u8>, String> {
         let cause = connect::look(place.endpoint.as_deref(), place.skip_verify).or_else(|| refused(place));
         return printed(&cause);
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-    runtime.map_err(|error| error.to_string())?.block_on(async {
-        let store = store(place, MOST_RETRIES).await?;
-        let prefix = Path::parse(&place.prefix).map_err(|error| error.to_string())?;
+    run(async {
+        let (store, prefix) = (store(place, MOST_RETRIES).await?, prefix(place)?);
         let said = |error: object_store::Error| words(&error);
         match task {
             Task::List { recursive: true } => printed(&all(&store, &prefix).await.map_err(said)?),
@@ -253,17 +252,83 @@ async fn left(store: &AmazonS3, prefix: &Path) -> object_store::Result<Option<St
 
 /// See [`marks`](super::marks).
 pub(super) fn marks(places: &[S3]) -> Result<Vec<u8>, String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-    runtime.map_err(|error| error.to_string())?.block_on(async {
-        let all: Vec<Result<_, String>> = stream::iter(places).map(mark_at).buffered(AT_ONCE).collect().await;
-        printed(&all)
+    run(async {
+        let buckets = Buckets::open(places).await;
+        printed(&buckets.marks(places).await)
     })
 }
 
-async fn mark_at(place: &S3) -> Result<Option<String>, String> {
-    let store = store(place, MOST_RETRIES).await?;
-    let prefix = Path::parse(&place.prefix).map_err(|error| error.to_string())?;
-    mark(&store, &prefix, None).await.map_err(|error| words(&error))
+/// Does it in this process.
+fn run<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    runtime.map_err(|error| error.to_string())?.block_on(work)
+}
+
+/// The buckets of many places, each of which is opened once.
+struct Buckets(HashMap<S3, Result<AmazonS3, String>>);
+
+impl Buckets {
+    async fn open(places: &[S3]) -> Self {
+        let mut buckets = HashMap::new();
+        for bucket in places.iter().map(S3::bucket) {
+            if let Entry::Vacant(bucket) = buckets.entry(bucket) {
+                let store = store(bucket.key(), MOST_RETRIES).await;
+                bucket.insert(store);
+            }
+        }
+        Self(buckets)
+    }
+
+    /// The store of a place, and what all of its names begin with.
+    fn of(&self, place: &S3) -> Result<(&AmazonS3, Path), String> {
+        let store = self.0.get(&place.bucket()).ok_or("the bucket was not opened")?;
+        Ok((store.as_ref().map_err(String::clone)?, prefix(place)?))
+    }
+
+    /// The marks of these places, in their order.
+    async fn marks(&self, places: &[S3]) -> Vec<Result<Option<String>, String>> {
+        let read = stream::iter(places).map(async |place| {
+            let (store, prefix) = self.of(place)?;
+            mark(store, &prefix, None).await.map_err(|error| words(&error))
+        });
+        read.buffered(AT_ONCE).collect().await
+    }
+
+    /// The transactions of all files right at a place, which has the name `""`, and of the places right below it; none where
+    /// there are more than so many files.
+    async fn spans(&self, place: &S3, most: usize) -> Result<Option<Spans>, String> {
+        let (store, prefix) = self.of(place)?;
+        let (mut found, mut count) = (Spans::new(), 0);
+        let mut names = store.list(Some(&prefix));
+        while let Some(object) = names.try_next().await.map_err(|error| words(&error))? {
+            count += 1;
+            if count > most {
+                return Ok(None);
+            }
+            let parts: Option<Vec<_>> = object.location.prefix_match(&prefix).map(Iterator::collect);
+            let (name, level, file) = match parts.as_deref() {
+                Some([level, file]) => ("", level, file),
+                Some([name, level, file]) => (name.as_ref(), level, file),
+                Some(_) | None => continue,
+            };
+            if is_level(level.as_ref()) {
+                found.entry(name.to_owned()).or_default().extend(ltx::span(file.as_ref()));
+            }
+        }
+        Ok(Some(found))
+    }
+}
+
+/// The transactions of files, by where these are.
+type Spans = HashMap<String, Vec<RangeInclusive<u64>>>;
+
+/// What of these is at a place of this name.
+fn held_of(spans: &mut Spans, name: &str) -> Held {
+    Held::of(spans.remove(name).unwrap_or_default().into_iter())
+}
+
+fn prefix(place: &S3) -> Result<Path, String> {
+    Path::parse(&place.prefix).map_err(|error| error.to_string())
 }
 
 /// See [`mark`](super::mark).
@@ -345,8 +410,8 @@ const PAGE: usize = 1000;
 
 /// See [`held`](super::held).
 pub(super) fn held(places: &[S3]) -> Result<Vec<u8>, String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-    runtime.map_err(|error| error.to_string())?.block_on(async {
+    run(async {
+        let buckets = Buckets::open(places).await;
         let mut below: HashMap<S3, Vec<(usize, &str)>> = HashMap::new();
         for (number, place) in places.iter().enumerate() {
             let (above, name) = place.prefix.rsplit_once('/').unwrap_or(("", &place.prefix));
@@ -356,63 +421,25 @@ pub(super) fn held(places: &[S3]) -> Result<Vec<u8>, String> {
         let mut all = vec![None; places.len()];
         for (above, named) in below.into_iter().filter(|(_, named)| named.len() > FEW) {
             // Whoever may not list so much, or finds more there than it is for, asks for each.
-            if let Ok(Some(mut found)) = held_below(&above, named.len()).await {
+            if let Ok(Some(mut found)) = buckets.spans(&above, named.len() * PAGE).await {
                 for (number, name) in named {
-                    all[number] = Some(Ok(Held::of(found.remove(name).unwrap_or_default().into_iter())));
+                    all[number] = Some(Ok(held_of(&mut found, name)));
                 }
             }
         }
         let rest: Vec<usize> = (0..places.len()).filter(|number| all[*number].is_none()).collect();
-        let alone = stream::iter(&rest).map(async |number| held_at(&places[*number]).await);
+        let alone = stream::iter(&rest).map(async |number| {
+            let found = buckets.spans(&places[*number], usize::MAX).await?;
+            Ok(held_of(&mut found.unwrap_or_default(), ""))
+        });
         let alone: Vec<Result<_, String>> = alone.buffered(AT_ONCE).collect().await;
         rest.into_iter().zip(alone).for_each(|(number, held)| all[number] = Some(held));
-        let marks: Vec<Result<_, String>> =
-            stream::iter(places).map(mark_at).buffered(AT_ONCE).collect().await;
+        let marks = buckets.marks(places).await;
         // Whose a place is, is one thing, and what it has another.
         let both =
             |(held, mark): (Result<Held, String>, Result<_, _>)| held.map(|held| (held, mark.ok().flatten()));
         printed(&all.into_iter().flatten().zip(marks).map(both).collect::<Vec<_>>())
     })
-}
-
-async fn held_at(place: &S3) -> Result<Held, String> {
-    let store = store(place, MOST_RETRIES).await?;
-    let prefix = Path::parse(&place.prefix).map_err(|error| error.to_string())?;
-    let (mut files, mut names) = (Vec::new(), store.list(Some(&prefix)));
-    while let Some(object) = names.try_next().await.map_err(|error| words(&error))? {
-        let parts: Option<Vec<_>> = object.location.prefix_match(&prefix).map(Iterator::collect);
-        if let Some([level, file]) = parts.as_deref()
-            && is_level(level.as_ref())
-        {
-            files.extend(ltx::span(file.as_ref()));
-        }
-    }
-    Ok(Held::of(files.into_iter()))
-}
-
-/// The files of transactions of all that is right below a prefix, by its names; none where there are more than so many requests
-/// would tell of.
-async fn held_below(
-    above: &S3,
-    requests: usize,
-) -> Result<Option<HashMap<String, Vec<RangeInclusive<u64>>>>, String> {
-    let store = store(above, MOST_RETRIES).await?;
-    let prefix = Path::parse(&above.prefix).map_err(|error| error.to_string())?;
-    let (mut found, mut count) = (HashMap::<String, Vec<_>>::new(), 0);
-    let mut names = store.list(Some(&prefix));
-    while let Some(object) = names.try_next().await.map_err(|error| words(&error))? {
-        count += 1;
-        if count > requests * PAGE {
-            return Ok(None);
-        }
-        let parts: Option<Vec<_>> = object.location.prefix_match(&prefix).map(Iterator::collect);
-        if let Some([name, level, file]) = parts.as_deref()
-            && is_level(level.as_ref())
-        {
-            found.entry(name.as_ref().to_owned()).or_default().extend(ltx::span(file.as_ref()));
-        }
-    }
-    Ok(Some(found))
 }
 
 /// See [`formats`].

@@ -27,7 +27,7 @@ impl Machine {
         self.start(now, Action::StartApp);
         self.absent.restarted(now);
         self.set_ready(self.may_be_ready());
-        self.asks_when_running(now);
+        self.asks_from_now_on(now);
     }
 
     fn start(&mut self, now: Instant, action: Action) {

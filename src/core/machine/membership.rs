@@ -322,8 +322,9 @@ impl Machine {
         self.members.outside().filter(|db| self.lag.is_behind(*db)).collect()
     }
 
-    /// The app runs: the sources are asked after a while; or at once, about what came to nothing with the last Litestream.
-    pub(super) fn asks_when_running(&mut self, now: Instant) {
+    /// The app runs, or waits for the gate, and maybe for one that is named no more: the sources are asked after a while; or at once, about
+    /// what came to nothing with the last Litestream.
+    pub(super) fn asks_from_now_on(&mut self, now: Instant) {
         if std::mem::take(&mut self.members.unsettled) {
             self.reload();
         }
@@ -340,14 +341,6 @@ impl Machine {
     /// Whether an answer could change anything now.
     pub(super) fn may_ask(&self) -> bool {
         matches!(self.phase, Phase::Running | Phase::Gating) && self.policy.resolves && self.confirms
-    }
-
-    /// A gate may wait for one that is named no more, for as long as its replica is away.
-    pub(super) fn asks_when_gating(&mut self, now: Instant) {
-        if self.members.unsettled {
-            self.reload();
-        }
-        self.ask_later(now);
     }
 
     /// Asks in a while, unless that is settled already.
@@ -387,8 +380,8 @@ impl Machine {
         }
         self.members.ask_at = None;
         self.ask_later(now);
-        if std::mem::take(&mut self.members.again) && self.may_ask() {
-            self.ask();
+        if std::mem::take(&mut self.members.again) {
+            self.reload();
         }
     }
 }

@@ -111,7 +111,7 @@ impl Machine {
         self.timers.set(Timer::Gate, now + self.policy.gate_timeout);
         self.timers.set(Timer::GateReport, now + GATE_REPORT);
         self.act(Action::OpenGate);
-        self.asks_when_gating(now);
+        self.asks_from_now_on(now);
     }
 
     pub(super) fn gate_progress(&mut self, now: Instant) {

@@ -702,13 +702,19 @@ fn a_drain_waits_for_no_look_that_never_ends() {
     assert_eq!(town.end(), 74);
 }
 
-#[test]
-fn an_answer_in_the_gate_lets_go_and_takes_nobody_in() {
-    let mut town = Town::new(&[(1, 1), (2, 2)]);
+/// A running town whose Litestream has died, and whose app waits at the gate.
+fn gating(named: &[(u8, u8)]) -> Town {
+    let mut town = Town::new(named);
     town.die();
     while town.machine.phase() != Phase::Gating {
         town.go_on();
     }
+    town
+}
+
+#[test]
+fn an_answer_in_the_gate_lets_go_and_takes_nobody_in() {
+    let mut town = gating(&[(1, 1), (2, 2)]);
     town.answer(&[(1, 1), (3, 3)], false);
     assert_eq!((town.membership(2), town.all.known().count(), town.looks.len()), (Membership::Going, 3, 0));
     assert_eq!(town.machine.gated().collect::<Vec<_>>(), [Db(0), town.at(1)]);
@@ -718,16 +724,6 @@ fn an_answer_in_the_gate_lets_go_and_takes_nobody_in() {
     town.answer(&[(1, 1), (3, 3)], false);
     town.all_go_well();
     assert_eq!((town.here(), town.end()), (here(&[(1, 1), (3, 3)]), 0));
-}
-
-/// A running town whose Litestream has died, and whose app waits at the gate.
-fn gating(named: &[(u8, u8)]) -> Town {
-    let mut town = Town::new(named);
-    town.die();
-    while town.machine.phase() != Phase::Gating {
-        town.go_on();
-    }
-    town
 }
 
 #[test]

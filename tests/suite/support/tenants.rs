@@ -91,17 +91,28 @@ impl Tenants {
         keeper.env("LITEKEEPER_STOP_TIMEOUT", "2m")
     }
 
+    /// Makes the databases of these, with five rows each.
+    pub fn make(&self, tenants: &[&str]) {
+        fs::create_dir_all(self.world.path("tenants")).expect("the world can be written");
+        tenants.iter().for_each(|name| sqlite::create(&self.path(name), 5));
+    }
+
     /// A running app that writes to nothing by itself.
     pub fn start(&self, interval: &str) -> Running {
-        fs::create_dir_all(self.world.path("tenants")).expect("the world can be written");
-        let running = self.keeper(interval).app(App::new(&self.world.trace()).ready().wait()).start();
+        self.make(&[]);
+        self.run(self.keeper(interval))
+    }
+
+    /// The same with this keeper.
+    pub fn run(&self, keeper: Keeper) -> Running {
+        let running = keeper.app(App::new(&self.world.trace()).ready().wait()).start();
         self.world.trace().wait("ready");
         running
     }
 
     /// The same with a tenant that has so many rows, and a resolver that is asked when somebody wants it.
     pub fn start_with_a(&self, rows: u64) -> Running {
-        fs::create_dir_all(self.world.path("tenants")).expect("the world can be written");
+        self.make(&[]);
         sqlite::create(&self.path("a"), rows);
         self.name(&["a"]);
         self.start("10m")

@@ -1,4 +1,4 @@
-//! Whose places the databases that are here are replicated to ([`crate::core::lineage`]).
+//! Whose the places are that databases are replicated to: what their ids say ([`crate::core::lineage`]) is read, and written down.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -8,14 +8,13 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::backup::mark::{self, Mark, Marked, NotPut, Over};
-use crate::backup::{Error, Freshness};
+use super::error::Error;
+use super::freshness::Freshness;
+use super::mark::{self, Mark, Marked, NotPut, Over};
 use crate::core::lineage::{Here, Lineage, There};
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
 
-/// How long the marks of all places may take to be read, and one to be written.
-const LIMIT: Duration = Duration::from_secs(5);
 /// So many are written at once: on S3 each takes a process.
 const AT_ONCE: usize = 8;
 
@@ -30,43 +29,27 @@ struct Known {
 }
 
 /// Of all databases that are here, what their ids say.
-pub(super) struct Lineages(Vec<Known>);
+pub struct Lineages(Vec<Known>);
 
 impl Lineages {
     /// Reads the marks of these places, each of which has been listed.
     ///
     /// # Errors
     /// One is another database's.
-    pub(super) async fn read(runner: &Runner, listed: &[(&Database, &Freshness)]) -> Result<Self, Error> {
+    pub async fn read(runner: &Runner, listed: &[(&Database, &Freshness)]) -> Result<Self, Error> {
         let dbs: Vec<Database> = listed.iter().map(|(db, _)| Database::clone(db)).collect();
-        let marked = mark::all(runner, &dbs, LIMIT).await;
+        let marked = mark::all(runner, &dbs, mark::LIMIT).await;
         let mut known = Vec::new();
         for ((db, (_, freshness)), marked) in dbs.into_iter().zip(listed).zip(marked) {
-            let there = match marked {
-                Marked::Unseen => continue,
-                Marked::Unread(reason) => {
-                    mark::say_unmarked(&db, &reason);
-                    continue;
-                }
-                Marked::Nobody => None,
-                Marked::By(mark) => Some(mark),
-            };
             let beside = Mark::beside(&db);
             let here = beside.as_ref().map_or(Here::Unmarked, |mark| Here::Marked(mark.id));
             let is_empty = matches!(freshness, Freshness::Empty | Freshness::Cut { replica: None, .. });
-            let at = match &there {
-                Some(mark) if is_empty => There::Reserved(mark.id),
-                Some(mark) => There::Marked(mark.id),
-                None if is_empty => There::Nothing,
-                None => There::Backup,
-            };
-            let lineage = Lineage::of(here, at);
-            if let (Lineage::Another(_), Some(mark)) = (lineage, &there) {
-                let (path, replica) = (db.path.clone(), db.replica.clone());
-                return Err(Error::Taken { db: path, replica, owner: mark.owner() });
+            let Some(one) = Known::of(db, (here, beside), marked, is_empty) else { continue };
+            if let (Lineage::Another(_), Some(mark)) = (one.lineage, &one.there) {
+                return Err(Error::taken(&one.db, mark.owner()));
             }
             let is_unrelated = matches!(freshness, Freshness::Unrelated { .. });
-            known.push(Known { db, lineage, beside, there, is_unrelated });
+            known.push(Known { is_unrelated, ..one });
         }
         Ok(Self(known))
     }
@@ -75,7 +58,7 @@ impl Lineages {
     ///
     /// # Errors
     /// Another database began at one of them in this moment.
-    pub(super) async fn write(self, runner: &Runner, missing: &[Database]) -> Result<(), Error> {
+    pub async fn write(self, runner: &Runner, missing: &[Database]) -> Result<(), Error> {
         let missing: HashSet<&Path> = missing.iter().map(|db| db.path.as_path()).collect();
         let (mut writing, at_once) = (JoinSet::new(), Rc::new(Semaphore::new(AT_ONCE)));
         for known in self.0 {
@@ -83,7 +66,7 @@ impl Lineages {
                 let (runner, at_once) = (runner.clone(), at_once.clone());
                 writing.spawn_local(async move {
                     let _one = at_once.acquire().await;
-                    known.write(&runner).await
+                    known.write(&runner, mark::LIMIT).await
                 });
             }
         }
@@ -95,12 +78,54 @@ impl Lineages {
     }
 }
 
+/// Writes down whose the place of a database is from now on that was missing: `is_empty` says that it has no backup.
+///
+/// # Errors
+/// Another database began there in this moment.
+pub(super) async fn take(
+    runner: &Runner,
+    db: &Database,
+    is_empty: bool,
+    limit: Duration,
+) -> Result<(), Error> {
+    let marked = mark::at(runner, db, limit).await;
+    match Known::of(db.clone(), (Here::Missing, None), marked, is_empty) {
+        Some(known) => known.write(runner, limit).await,
+        None => Ok(()),
+    }
+}
+
 impl Known {
+    /// None where nobody can tell; why not is said.
+    fn of(
+        db: Database,
+        (here, beside): (Here, Option<Mark>),
+        marked: Marked,
+        is_empty: bool,
+    ) -> Option<Self> {
+        let there = match marked {
+            Marked::Unseen => return None,
+            Marked::Unread(reason) => {
+                mark::say_unmarked(&db, &reason);
+                return None;
+            }
+            Marked::Nobody => None,
+            Marked::By(mark) => Some(mark),
+        };
+        let at = match &there {
+            Some(mark) if is_empty => There::Reserved(mark.id),
+            Some(mark) => There::Marked(mark.id),
+            None if is_empty => There::Nothing,
+            None => There::Backup,
+        };
+        Some(Self { db, lineage: Lineage::of(here, at), beside, there, is_unrelated: false })
+    }
+
     fn is_to_be_written(&self) -> bool {
         self.is_unrelated || self.lineage != Lineage::Same
     }
 
-    async fn write(self, runner: &Runner) -> Result<(), Error> {
+    async fn write(self, runner: &Runner, limit: Duration) -> Result<(), Error> {
         let Self { db, lineage, beside, there, is_unrelated } = self;
         // Whoever was to come there never did.
         let is_reserved = matches!(lineage, Lineage::Emptied(_)) && there.is_some();
@@ -127,7 +152,7 @@ impl Known {
                 mark.made
             );
         }
-        let put = if is_new { mark.put_there(runner, &db, over, LIMIT).await } else { Ok(()) };
+        let put = if is_new { mark.put_there(runner, &db, over, limit).await } else { Ok(()) };
         match put {
             Ok(()) => {
                 // It is only the sooner known again.
@@ -136,10 +161,7 @@ impl Known {
                 }
                 Ok(())
             }
-            Err(NotPut::Taken(mark)) => {
-                let (path, replica) = (db.path.clone(), db.replica.clone());
-                Err(Error::Taken { db: path, replica, owner: mark.owner() })
-            }
+            Err(NotPut::Taken(mark)) => Err(Error::taken(&db, mark.owner())),
             Err(NotPut::Failed(reason)) => {
                 mark::say_unmarked(&db, &reason);
                 Ok(())
