@@ -180,9 +180,15 @@ fn of_many_databases_below_one_prefix_each_is_seen() {
     let config = world.config_of("", dbs.iter().map(|db| db.as_path()).zip(&replicas));
     let running = Keeper::new(&world).config(&config).app(App::new(&world.trace()).ready().wait()).start();
     world.trace().wait("ready");
+    let all = s3.folder("backups").join("all");
     for name in ["db2", "db5"] {
+        // Litestream's first snapshot comes a second after its first sync, and would make an emptied replica whole again.
+        let first_snapshot = all.join(name).join("0009");
+        wait_until("the first snapshot", DEADLINE, || {
+            fs::read_dir(&first_snapshot).is_ok_and(|files| files.flatten().next().is_some())
+        });
         // At once: more may be on its way there.
-        fs::rename(s3.folder("backups").join("all").join(name), world.path(name)).expect("it is there");
+        fs::rename(all.join(name), world.path(name)).expect("it is there");
     }
     for db in &dbs {
         sqlite::insert(db, 1);
