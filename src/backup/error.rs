@@ -150,6 +150,38 @@ pub enum Error {
         /// Whose it is.
         owner: String,
     },
+    /// Another machine replicates there now.
+    #[error("{}: another machine replicates to {replica} ({owner}, for it until {until})", db.display())]
+    Leased {
+        /// The database.
+        db: PathBuf,
+        /// Its replica.
+        replica: String,
+        /// Who.
+        owner: String,
+        /// Until when the other one has it by its own clock, unless it says so again.
+        until: String,
+    },
+    /// Nothing is to run without the server's word that nobody else does, and it gave none.
+    #[error("{}: nobody has said for {} s that {replica} is this machine's alone (--lease strict)", db.display(), ttl.as_secs())]
+    LeaseOver {
+        /// The database.
+        db: PathBuf,
+        /// Its replica.
+        replica: String,
+        /// How long a word counts.
+        ttl: Duration,
+    },
+    /// The same, and there cannot be one.
+    #[error("{}: replica {replica}: nobody can hold it for one machine alone, as --lease strict wants it: {why}", db.display())]
+    NoLease {
+        /// The database.
+        db: PathBuf,
+        /// Its replica.
+        replica: String,
+        /// Why not.
+        why: String,
+    },
     /// Somebody made the database while it was restored.
     #[error("{}: somebody has made it while its backup was restored, which is not put over it", db.display())]
     Appeared {
@@ -168,6 +200,10 @@ pub enum Error {
     #[error(transparent)]
     Command(#[from] command::Error),
 }
+
+/// What to do about another machine.
+const LEASED: &str = "stop the other one first: two would overwrite each other's backup; where deployments overlap, `--lease-wait` says how long this one \
+     waits for its end";
 
 impl Error {
     pub(super) fn of_command(db: &Database, error: command::Error) -> Self {
@@ -190,6 +226,21 @@ impl Error {
     /// The place of a database is another one's: this one's, as its mark says.
     pub fn taken(db: &Database, owner: String) -> Self {
         Self::Taken { db: db.path.clone(), replica: db.replica.clone(), owner }
+    }
+
+    /// A place can be nobody's alone.
+    pub fn no_lease(db: &Database, why: String) -> Self {
+        Self::NoLease { db: db.path.clone(), replica: db.replica.clone(), why }
+    }
+
+    /// It was this machine's, and nobody has said so for that long.
+    pub(super) fn lease_over(db: &Database, ttl: Duration) -> Self {
+        Self::LeaseOver { db: db.path.clone(), replica: db.replica.clone(), ttl }
+    }
+
+    /// Another machine replicates to the place of a database.
+    pub(super) fn leased(db: &Database, owner: String, until: String) -> Self {
+        Self::Leased { db: db.path.clone(), replica: db.replica.clone(), owner, until }
     }
 
     /// The same with the reason, where it is that nobody answered in time and a connection tells why.
@@ -247,6 +298,11 @@ impl Error {
                  `litekeeper.json` from litestream's folder beside it, and what is in it decides"
                     .to_owned(),
             ),
+            Self::Leased { .. } => Some(LEASED.to_owned()),
+            Self::LeaseOver { .. } => Some("a start waits for the server, and has the place again if nobody else has taken it".to_owned()),
+            Self::NoLease { .. } => {
+                Some("`--lease auto` (LITEKEEPER_LEASE) does without where nobody can: two machines are not kept apart there".to_owned())
+            }
             Self::Appeared { .. } => Some(
                 "have the app wait until the file is there, or `litekeeper reload` has said `added`; to take the backup, move the \
                  new file away"
@@ -268,7 +324,8 @@ impl Error {
         match self {
             Self::Command(command::Error::Start { .. }) => ExitCode::LITESTREAM,
             Self::Elsewhere { .. } => ExitCode::CONFIG,
-            Self::Taken { .. } => ExitCode::LOCKED,
+            Self::Taken { .. } | Self::Leased { .. } | Self::LeaseOver { .. } => ExitCode::LOCKED,
+            Self::NoLease { .. } => ExitCode::CONFIG,
             Self::Refused { .. }
             | Self::Timeout { .. }
             | Self::Spoiled { .. }

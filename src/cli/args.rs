@@ -161,6 +161,18 @@ pub struct Run {
     #[arg(long, value_enum, default_value = "refuse", env = "LITEKEEPER_IF_UNLISTABLE")]
     pub if_unlistable: IfUnlistable,
 
+    /// Whether one machine alone replicates to a place on S3 at a time.
+    #[arg(long, value_enum, default_value = "auto", env = "LITEKEEPER_LEASE")]
+    pub lease: Lease,
+
+    /// How long a start waits for another machine that replicates to the same place.
+    #[arg(long, value_name = "DUR", value_parser = duration::any(), default_value = "5m", env = "LITEKEEPER_LEASE_WAIT")]
+    pub lease_wait: Duration,
+
+    /// A machine that has said nothing for so long at a place is no owner of it any more.
+    #[arg(long, value_name = "DUR", value_parser = duration::second(), default_value = "60s", env = "LITEKEEPER_LEASE_TTL")]
+    pub lease_ttl: Duration,
+
     /// While another keeper has a database: `fail`, or `wait` until it ends, or `wait=DUR`.
     #[arg(long, value_name = "WHAT", value_parser = on_lock, default_value = "fail", env = "LITEKEEPER_ON_LOCK")]
     pub on_lock: OnLock,
@@ -414,6 +426,17 @@ pub enum IfUnrelated {
     Restore,
     /// The file is the truth: what the backup has leaves the latest restore.
     Adopt,
+}
+
+/// Whether one machine alone replicates to a place at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Lease {
+    /// Where the server keeps to conditions.
+    Auto,
+    /// Nowhere else, and only as long as the server says so.
+    Strict,
+    /// Nobody looks.
+    Off,
 }
 
 /// What happens to an empty folder whose databases may have backups that nobody but Litestream can look for.

@@ -14,6 +14,11 @@ pub fn any() -> impl Fn(&str) -> Result<Duration, String> + Clone {
     at_least(Duration::ZERO)
 }
 
+/// As [`at_least`], for what is done again and again.
+pub fn second() -> impl Fn(&str) -> Result<Duration, String> + Clone {
+    at_least(Duration::from_secs(1))
+}
+
 /// A reader of whole numbers in a range.
 ///
 /// # Errors

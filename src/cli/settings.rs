@@ -216,6 +216,14 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
         compare_limit: args.compare_limit,
         allow_unlistable: args.if_unlistable == args::IfUnlistable::Allow,
         look: args.look,
+        lease: match args.lease {
+            args::Lease::Off => None,
+            mode @ (args::Lease::Auto | args::Lease::Strict) => Some(supervise::Lease {
+                ttl: args.lease_ttl,
+                wait: args.lease_wait,
+                is_strict: mode == args::Lease::Strict,
+            }),
+        },
         l0_retention: configured.l0_retention(),
         restore_timeout: args.restore_timeout,
         restore_parallel: args.restore_parallel,

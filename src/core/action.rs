@@ -160,6 +160,10 @@ pub enum Note {
     LockLost(Db),
     /// Another Litestream replicates a database as well: this keeper stops.
     Doubled(Db),
+    /// Another machine replicates to the place of a database: everything is ended at once, and this is confirmed nowhere.
+    LeaseLost(Db, Vec<Db>),
+    /// The time of the lease is over: the same.
+    LeaseOver(Vec<Db>),
     /// A stop began.
     Stopping,
     /// It came before anything was confirmed: what an earlier run left may be on this machine alone.

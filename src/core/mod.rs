@@ -4,7 +4,7 @@
 //! wants ([`Action`]); [`Machine::poll_timeout`] says when to come back without an event. Beside it the
 //! [`Reconciliation`] decides which of the databases that sources name come and go ([`Turn`], [`Step`]).
 //!
-//! [`lineage`] says whose backup a place holds.
+//! [`lineage`] says whose backup a place holds, [`lease`] who replicates to it now.
 //!
 //! Architecture invariant: this room imports no other room.
 
@@ -14,6 +14,7 @@ mod backoff;
 mod event;
 mod exit;
 mod lag;
+pub mod lease;
 pub mod lineage;
 mod machine;
 mod phase;

@@ -71,6 +71,11 @@ impl Children {
         }
     }
 
+    /// All that was to be ended has ended, and something is left to be done.
+    pub fn go_on(&self) {
+        self.aborted.set(false);
+    }
+
     /// Whether [`Children::abort`] was called.
     pub fn is_aborted(&self) -> bool {
         self.aborted.get()

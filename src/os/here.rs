@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use nix::sys::statfs::{OVERLAYFS_SUPER_MAGIC, statfs};
 
@@ -26,6 +27,13 @@ impl Here {
         let boot = text("/proc/sys/kernel/random/boot_id");
         Self { numbers: format!("{namespace}@{boot}"), host: text("/proc/sys/kernel/hostname") }
     }
+
+    /// Whether these numbers are of the same boot of the same machine, in whatever namespace.
+    pub fn is_same_boot(&self, numbers: &str) -> bool {
+        let boot =
+            |numbers: &str| Some(numbers.split_once('@')?.1.to_owned()).filter(|boot| !boot.is_empty());
+        boot(&self.numbers).is_some_and(|own| boot(numbers) == Some(own))
+    }
 }
 
 /// 128 bits that nobody else gets (`random(4)`).
@@ -36,6 +44,16 @@ pub fn random() -> io::Result<u128> {
     let uuid = open::kernel_text("/proc/sys/kernel/random/uuid")?;
     let digits: String = uuid.chars().filter(char::is_ascii_hexdigit).collect();
     u128::from_str_radix(&digits, 16).map_err(io::Error::other)
+}
+
+/// What this process is called among all that are and ever were, by its machine and number first; without random numbers it has no name.
+pub fn own_name() -> Option<&'static str> {
+    static NAME: OnceLock<Option<String>> = OnceLock::new();
+    let name = || {
+        let (host, pid) = (Here::now().host, std::process::id());
+        Some(format!("{host}:{pid}#{:032x}", random().ok()?))
+    };
+    NAME.get_or_init(name).as_deref()
 }
 
 /// The number of the machine's own PID namespace (`PROC_PID_INIT_INO` in Linux's `include/linux/proc_ns.h`).

@@ -23,6 +23,8 @@ pub struct Lock {
     given: Cell<bool>,
     /// The file that is locked itself, by whatever name.
     guarded: Option<Guarded>,
+    /// What stood in the file when it was taken.
+    before: String,
     /// Another one that is held as long as this one. Nobody inherits it.
     other: Option<Box<Passing>>,
 }
@@ -114,7 +116,7 @@ impl Lock {
             check_owner(folder, &file)?;
             match file.try_lock() {
                 Ok(()) => {}
-                Err(TryLockError::WouldBlock) => return Err(Refused::Held(read(file))),
+                Err(TryLockError::WouldBlock) => return Err(Refused::Held(read(&file))),
                 Err(TryLockError::Error(error)) => return Err(Refused::Io(error)),
             }
             // Whoever removed or replaced it meanwhile can lock another one under the same name.
@@ -125,11 +127,12 @@ impl Lock {
             if found.mode() & 0o7777 != 0o600 {
                 file.set_permissions(Permissions::from_mode(0o600))?;
             }
+            let before = read(&file);
             file.set_len(0)?;
             file.rewind()?;
             file.write_all(text.as_bytes())?;
             let given = Cell::new(false);
-            return Ok(Self { file, path: path.to_owned(), given, guarded: None, other: None });
+            return Ok(Self { file, path: path.to_owned(), given, guarded: None, before, other: None });
         }
         Err(Refused::Io(io::Error::other("somebody takes it away again and again")))
     }
@@ -157,6 +160,11 @@ impl Lock {
             }
             _ => Ok(()),
         }
+    }
+
+    /// What the last one who had it left in the file, who has it no more.
+    pub fn before(&self) -> &str {
+        &self.before
     }
 
     /// The file that is locked itself: device and inode.
@@ -260,7 +268,7 @@ fn is_lock(file: &File) -> bool {
 }
 
 /// What is in a lock file. Rubbish in it still means that it is held.
-fn read(file: File) -> String {
+fn read(file: &File) -> String {
     let mut bytes = Vec::new();
     let _ = file.take(4096).read_to_end(&mut bytes);
     String::from_utf8_lossy(&bytes).into_owned()
@@ -280,7 +288,7 @@ pub fn held(path: &Path) -> Option<(String, std::fs::Metadata)> {
     let file = open().ok()?;
     // The kernel's list does not tell of those in another container.
     let found = file.metadata().ok()?;
-    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)).then(|| (read(file), found))
+    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)).then(|| (read(&file), found))
 }
 
 #[cfg(test)]

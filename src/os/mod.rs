@@ -6,6 +6,7 @@
 //! Architecture invariant: this room imports `core` at most.
 
 pub mod access;
+pub mod alarm;
 pub mod byte_lock;
 mod capability;
 pub mod child;

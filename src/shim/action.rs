@@ -39,6 +39,8 @@ pub(super) enum Action {
     },
     /// SIGKILL to all that descends from the shim.
     KillTree,
+    /// SIGKILL to Litestream.
+    KillLitestream,
     /// Take in which children ended.
     Reap,
     /// Ask Litestream for the last of each database, if it lives.
@@ -54,6 +56,8 @@ pub(super) enum Note {
     KeeperDied(Remains, Duration),
     /// Litestream is dead too.
     LitestreamDied,
+    /// Another machine may have the places from now on.
+    LeaseOver,
     /// The app did not stop in its time.
     GraceOver,
     /// The app ended, or was not started for this `errno`, and left so many processes.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use crate::os::alarm::Alarm;
 use crate::os::socket;
 
 /// How many requests are under way at once.
@@ -18,12 +19,13 @@ const AT_ONCE: usize = 64;
 const CONFIRMED: &[u8] = b"HTTP/1.0 200";
 
 /// Sends each request over a connection of its own and waits until all are answered, the time is
-/// over, or `litestream` (a pidfd) says that nobody will answer. How many of the answers were a confirmation.
+/// over, `litestream` (a pidfd) says that nobody will answer, or `alarm` that nobody may. How many of the answers were a confirmation.
 pub(super) fn drain(
     socket: &[u8],
     requests: &[Vec<u8>],
     time: Duration,
     litestream: Option<&OwnedFd>,
+    alarm: Option<&Alarm>,
 ) -> usize {
     let mut confirmed = 0;
     let deadline = Instant::now() + time;
@@ -37,16 +39,17 @@ pub(super) fn drain(
         if open.is_empty() {
             return confirmed;
         }
+        let ends = litestream.map(AsFd::as_fd).into_iter().chain(alarm.map(AsFd::as_fd));
         let left = deadline.saturating_duration_since(Instant::now());
         let mut waiting: Vec<PollFd<'_>> =
-            open.iter().map(AsFd::as_fd).chain(litestream.map(AsFd::as_fd)).map(readable).collect();
+            open.iter().map(AsFd::as_fd).chain(ends.clone()).map(readable).collect();
         let millis = PollTimeout::try_from(left.as_millis()).unwrap_or(PollTimeout::MAX);
         match poll(&mut waiting, millis) {
             Ok(0) => return confirmed,
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
             Err(_) => return confirmed,
         }
-        if litestream.is_some() && waiting.last().is_some_and(is_readable) {
+        if waiting[open.len()..].iter().any(is_readable) {
             return confirmed;
         }
         open.retain_mut(|stream| !is_answered(stream, &mut confirmed));
@@ -109,7 +112,7 @@ mod tests {
     }
 
     fn asks(path: &Path, requests: &[Vec<u8>], time: Duration, litestream: Option<&OwnedFd>) -> usize {
-        drain(path.as_os_str().as_bytes(), requests, time, litestream)
+        drain(path.as_os_str().as_bytes(), requests, time, litestream, None)
     }
 
     #[test]

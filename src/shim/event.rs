@@ -34,6 +34,8 @@ pub(super) enum Event {
     KeeperGone,
     /// Litestream is dead.
     LitestreamGone,
+    /// The time is over for which this machine has the places of the databases.
+    LeaseOver,
     /// Litestream was asked for so many databases as there are, and has confirmed so many.
     Drained { confirmed: usize, asked: usize },
 }

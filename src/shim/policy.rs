@@ -18,6 +18,7 @@
 //! | nothing is left       | tells                           | `Draining`            | tells¹; `Over` with 70             | –          |
 //! | the keeper is gone    | stops the app: `WithoutKeeper`² | –                     | `WithoutBoth`¹                     | –          |
 //! | Litestream is gone    | kills the app³, tells: `WithoutLitestream`⁴ | kills the app³: `WithoutBoth` | –              | `Over` with 70 |
+//! | the lease is over     | kills Litestream and the app, tells | kills both        | kills the app, tells¹              | kills Litestream |
 //! | the grace is over     | –                               | kills                 | kills                              | –          |
 //! | drained               | –                               | –                     | –                                  | `Over` with 0 |
 //!
@@ -154,6 +155,7 @@ impl Policy {
             Event::Childless => self.childless(),
             Event::KeeperGone => self.keeper_gone(now),
             Event::LitestreamGone => self.litestream_gone(now),
+            Event::LeaseOver => self.lease_over(now),
             Event::Drained { confirmed, asked } => self.drained(confirmed, asked),
         }
         self.check();
@@ -360,6 +362,16 @@ impl Policy {
         self.say(Note::LitestreamDied);
         self.tell(ToKeeper::LitestreamGone);
         if lives { self.act(Action::Reap) } else { self.nothing_is_left() }
+    }
+
+    /// Whatever is uploaded from now on may be among another machine's files.
+    fn lease_over(&mut self, now: Instant) {
+        if self.stage.has_litestream() {
+            self.act(Action::KillLitestream);
+        }
+        self.kill(now);
+        self.say(Note::LeaseOver);
+        self.tell(ToKeeper::LeaseOver);
     }
 
     fn drained(&mut self, confirmed: usize, asked: usize) {

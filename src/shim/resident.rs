@@ -16,6 +16,7 @@ use super::policy::{LOOK_AGAIN, Limits, Policy};
 use super::voice::Voice;
 use super::wire::{ShimConfig, ToKeeper, ToShim, Update, receive, send, value};
 use crate::core::ExitCode;
+use crate::os::alarm::Alarm;
 use crate::os::fork::{self, Born, Verdict};
 use crate::os::packet::Outgoing;
 use crate::os::reap::{self, Reaped};
@@ -52,6 +53,8 @@ struct Resident {
     parent: i32,
     litestream: Option<OwnedFd>,
     signals: Signals,
+    /// When the lease is over, if there is one.
+    alarm: Option<Alarm>,
     /// The app that is to be started: its value, and its descriptors.
     app: Vec<OwnedFd>,
     /// What the leader has to say about its exec.
@@ -87,6 +90,7 @@ impl Resident {
             stop_signal: config.stop_signal,
         });
         let voice = Voice::new(config.log.clone(), stderr);
+        let alarm = config.lease.map(Alarm::at).transpose()?;
         Ok(Self {
             policy,
             link: Some(link),
@@ -96,6 +100,7 @@ impl Resident {
             parent,
             litestream,
             signals,
+            alarm,
             app: Vec::new(),
             verdict: None,
             voice,
@@ -113,6 +118,11 @@ impl Resident {
                 return Ok(code.get());
             }
             let (keeper, children) = self.wait()?;
+            if self.is_lease_over() {
+                // Once is enough, and what is to be killed is killed as often as it takes.
+                self.alarm = None;
+                self.happens(Event::LeaseOver);
+            }
             self.look_at_leader();
             if children {
                 self.take_signals();
@@ -140,6 +150,7 @@ impl Resident {
         if watches_litestream && let Some(litestream) = &self.litestream {
             waiting.push(readable(litestream.as_fd()));
         }
+        waiting.extend(self.alarm.as_ref().map(|alarm| readable(alarm.as_fd())));
         if let Some(verdict) = &self.verdict {
             waiting.push(readable(verdict.as_fd()));
         }
@@ -175,6 +186,13 @@ impl Resident {
             })
     }
 
+    fn is_lease_over(&self) -> bool {
+        self.alarm.as_ref().is_some_and(|alarm| {
+            let mut waiting = [readable(alarm.as_fd())];
+            poll(&mut waiting, PollTimeout::ZERO).is_ok() && is_readable(&waiting[0])
+        })
+    }
+
     fn take_signals(&mut self) {
         while let Some(signal::Received { number, .. }) = self.signals.take() {
             match number {
@@ -201,7 +219,11 @@ impl Resident {
                 Ok(Some((ToShim::KillTree, _))) => self.happens(Event::KillTree),
                 Ok(Some((ToShim::Update, fds))) => self.update(fds)?,
                 Ok(Some((ToShim::Release, _))) => self.happens(Event::Release),
-                Ok(Some((ToShim::Setup, _))) => {}
+                // One that is over is not given back.
+                Ok(Some((ToShim::Lease(until), _))) if !self.is_lease_over() => {
+                    self.alarm.as_ref().map_or(Ok(()), |alarm| alarm.set(until))?;
+                }
+                Ok(Some((ToShim::Setup | ToShim::Lease(_), _))) => {}
                 Ok(None) => self.lose_keeper(),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(error),
@@ -284,6 +306,7 @@ impl Resident {
                 Action::Start => self.start(),
                 Action::Signal { to, number, wakes } => signal(to, number, wakes),
                 Action::KillTree => tree::signal_descendants(std::process::id() as i32, libc::SIGKILL),
+                Action::KillLitestream => signal::send(self.parent, libc::SIGKILL),
                 Action::Reap => self.reap(),
                 Action::Drain => self.drain(),
                 Action::Exit(code) => self.code = Some(code),
@@ -317,7 +340,11 @@ impl Resident {
             return self.happens(Event::LitestreamGone);
         }
         let ShimConfig { socket, requests, drain: time, .. } = &self.config;
-        let confirmed = drain(socket, requests, *time, self.litestream.as_ref());
+        let confirmed = drain(socket, requests, *time, self.litestream.as_ref(), self.alarm.as_ref());
+        if self.is_lease_over() {
+            // Its own last sync must not follow: it is killed before this process ends.
+            return;
+        }
         self.happens(Event::Drained { confirmed, asked: requests.len() });
     }
 }

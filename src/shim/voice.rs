@@ -70,6 +70,12 @@ fn words(app: &str, note: Note) -> (Level, String) {
                 format!("litestream is dead as well, so what {app} wrote last may not be on the replica");
             (Level::Error, text)
         }
+        Note::LeaseOver => {
+            let text = format!(
+                "the time of the lease is over, and another machine may have its place: killing litestream and {app}"
+            );
+            (Level::Error, text)
+        }
         Note::GraceOver => (Level::Warn, format!("{app} did not stop in its time: killing it")),
         Note::Ended { how, unborn, left } => {
             let mut text = match unborn {
@@ -146,6 +152,11 @@ mod tests {
                 Note::LitestreamDied,
                 Level::Error,
                 "litestream is dead as well, so what the app (x) wrote last may not be on the replica",
+            ),
+            (
+                Note::LeaseOver,
+                Level::Error,
+                "the time of the lease is over, and another machine may have its place: killing litestream and the app (x)",
             ),
             (Note::GraceOver, Level::Warn, "the app (x) did not stop in its time: killing it"),
             (ended(Ended::Code(3), None, 0), Level::Info, "the app (x) ended with code 3"),

@@ -38,6 +38,8 @@ pub enum ToShim {
     Update,
     /// All is drained: end with 0.
     Release,
+    /// The places of the databases are this machine's until then, since it was booted: as [`ShimConfig::lease`].
+    Lease(Duration),
 }
 
 /// From the shim.
@@ -71,6 +73,8 @@ pub enum ToKeeper {
     Asked(i32),
     /// Litestream is dead, and the app's tree is being killed.
     LitestreamGone,
+    /// The time of the lease is over: Litestream and the app's tree are being killed.
+    LeaseOver,
 }
 
 /// The configuration of a shim: what it does when it is left alone.
@@ -90,6 +94,8 @@ pub struct ShimConfig {
     pub socket: Vec<u8>,
     /// What to send there, a connection each; an answer of `200` is a confirmation.
     pub requests: Vec<Vec<u8>>,
+    /// Until when, since the machine was booted, Litestream may live, if there is such a time: then another machine may have its place.
+    pub lease: Option<Duration>,
     /// What is told of that, on the standard error that comes with this.
     pub log: Log,
 }
@@ -181,7 +187,11 @@ impl ToKeeper {
             Self::Signaled { number, .. } | Self::Stopped(number) | Self::Asked(number) => {
                 (1..=64).contains(number)
             }
-            Self::NotStarted(_) | Self::Exited { .. } | Self::TreeGone | Self::LitestreamGone => true,
+            Self::NotStarted(_)
+            | Self::Exited { .. }
+            | Self::TreeGone
+            | Self::LitestreamGone
+            | Self::LeaseOver => true,
         }
     }
 
@@ -212,6 +222,7 @@ mod tests {
             drain: Duration::from_secs(1),
             socket: b"/run/x".to_vec(),
             requests: vec![vec![0xff; 2 << 20]],
+            lease: Some(Duration::from_secs(7)),
             log: Log { json: false, level: "info".into(), app: "the app (x)".into() },
         };
         let extra = fd::memory(b"extra").unwrap();

@@ -16,7 +16,7 @@ use crate::litestream::glob;
 use crate::litestream::others::Others;
 use crate::os::access::{self, Access};
 use crate::os::guarded;
-use crate::os::here::Here;
+use crate::os::here::{self, Here};
 use crate::os::lock::{self, Lock, Refused};
 use crate::os::locks;
 use crate::os::mount;
@@ -35,6 +35,17 @@ const OWN_NAME: &str = "own name\n";
 
 /// What stands before the text of the lock of a place for backups.
 const PLACE: &str = "place\n";
+
+/// What the name of the keeper follows in the text of a lock, by which it has the places of its databases.
+const LEASE: &str = "lease ";
+
+/// The keeper that had a lock before this one, by the name in its lease: it is dead, or has let the database go. One of another machine, or of the
+/// same one before it was booted, may be alive: its volume can have been copied.
+pub(super) fn predecessor(lock: &Lock) -> Option<String> {
+    let field = |name: &str| lock.before().lines().find_map(|line| line.strip_prefix(name));
+    let is_here = field("numbers ").is_some_and(|numbers| Here::now().is_same_boot(numbers));
+    field(LEASE).filter(|name| is_here && !name.is_empty()).map(str::to_owned)
+}
 
 /// Returns where a database's lock is.
 pub fn lock_path(db: &Database) -> PathBuf {
@@ -253,13 +264,14 @@ pub(super) fn check(db: &Database, lock: &mut Lock, folder: &RuntimeFolder) -> L
 pub fn text(socket: &Path, keeper: &Path) -> String {
     let here = Here::now();
     format!(
-        "pid {}\nstarted {}\nsocket {}\nkeeper {}\nnumbers {}\nhost {}\n",
+        "pid {}\nstarted {}\nsocket {}\nkeeper {}\nnumbers {}\nhost {}\n{LEASE}{}\n",
         std::process::id(),
         jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ"),
         socket.display(),
         keeper.display(),
         here.numbers,
-        here.host
+        here.host,
+        here::own_name().unwrap_or_default()
     )
 }
 

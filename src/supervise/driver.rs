@@ -10,6 +10,7 @@ use tokio::task::{JoinSet, LocalSet};
 use super::beforehand;
 use super::control_socket;
 use super::database_lock::Source;
+use super::lease;
 use super::message::Message;
 use super::reload;
 use super::runtime_folder::RuntimeFolder;
@@ -18,7 +19,7 @@ use super::table::DatabaseTable;
 use super::workplace::Workplace;
 use super::world::World;
 use super::{database_lock, ledger, snapshots};
-use crate::backup::mark;
+use crate::backup::{self, mark};
 use crate::core::{Cause, Db, Event, ExitCode, Machine};
 use crate::error::Failure;
 use crate::litestream::command::Runner;
@@ -115,9 +116,11 @@ pub fn supervise(mut setup: Setup, log: &'static Outlet) -> Result<ExitCode, Fai
             inherit: Vec::new(),
         };
         reload::listen(&folder, outbox.clone()).map_err(os(&folder.keeper_socket().display().to_string()))?;
+        let leases = lease::of(&setup, &locks, &runner)?;
         let table = DatabaseTable::new(&setup.dbs, locks);
         let mut world = World::new(setup, folder, table, (listening, workplace), runner, outbox);
         world.write_elsewhere().map_err(os("runtime folder"))?;
+        world.leases = leases;
         Driver::new(world).run(&signals, inbox).await
     })
 }
@@ -233,6 +236,7 @@ impl Driver {
         if is_undrained && self.world.litestream.version.is_ltx() {
             self.owe(signals).await;
         }
+        self.release(signals).await;
         self.world.databases.table.let_go(Instant::now() + LETTING_GO);
         left?;
         self.world.notices.end(code, cause)
@@ -240,6 +244,16 @@ impl Driver {
 }
 
 impl Driver {
+    /// Gives up the places on S3: whoever comes next need not wait.
+    async fn release(&mut self, signals: &AsyncFd<Signals>) {
+        let Some(held) = self.world.leases.take() else { return };
+        // What the end of a start has ended was asked in vain.
+        self.world.runner.children.go_on();
+        let mut releasing = JoinSet::new();
+        releasing.spawn_local(held.release());
+        self.done_within(backup::RELEASE, releasing, signals).await;
+    }
+
     /// Writes beside each database that was made in this life whose place it has.
     fn mark(&self) -> impl Future<Output = ()> + use<> {
         let (runner, listed) = (self.world.runner.clone(), self.world.databases.table.listed());

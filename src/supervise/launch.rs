@@ -172,6 +172,7 @@ impl Driver {
             drain,
             socket: self.world.folder.socket().into_os_string().into_vec(),
             requests: self.world.requests(),
+            lease: self.world.lease_until,
             log: Log {
                 json: self.world.setup.json_log,
                 level: tracing::level_filters::LevelFilter::current().to_string(),

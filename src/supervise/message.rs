@@ -17,6 +17,8 @@ pub(super) enum Message {
     Event(Event),
     /// It happened, and this is what the program ends with if the machine decides so.
     Failed(Event, Cause, Failure),
+    /// Until then, since the machine was booted, it has the places of its databases.
+    Leased(Duration),
     /// The latest reason why the gate or the drain does not get on.
     Reason(Cause, Failure),
     /// The n-th Litestream's copy of a database has diverged from it.

@@ -179,6 +179,20 @@ pub(super) fn log(note: &Note, names: &Names<'_>) {
         Note::Doubled(db) => {
             tracing::error!("{}: another litestream replicates it as well: stopping {app}", names.of(*db).0);
         }
+        Note::LeaseLost(db, left) => {
+            let (path, replica) = names.of(*db);
+            let left = on_this_machine(left, names);
+            tracing::error!(
+                "{path}: another machine has taken over {replica}: {app} and litestream are ended at once, and nothing more is uploaded{left}"
+            );
+        }
+        Note::LeaseOver(left) => {
+            let left = on_this_machine(left, names);
+            tracing::error!(
+                "the time of the lease is over without a word of the server, and another machine may have its place: {app} and litestream are ended \
+                 at once, and nothing more is uploaded{left}"
+            );
+        }
         Note::ShimStuck => {
             tracing::warn!("{app} does not die, perhaps because its shim is stopped: killing both")
         }
@@ -237,6 +251,14 @@ pub(super) fn log(note: &Note, names: &Names<'_>) {
             listed(dbs, names)
         ),
     }
+}
+
+/// What may be nowhere else, as the end of a line.
+fn on_this_machine(left: &[Db], names: &Names<'_>) -> String {
+    if left.is_empty() {
+        return String::new();
+    }
+    format!("; on this machine alone may be the last rows of {}", listed(left, names))
 }
 
 /// A daemon's first process ends at once, and with it the unit: without this line nobody knows why.

@@ -24,6 +24,17 @@ pub enum OnLock {
     Wait(Option<Duration>),
 }
 
+/// How one machine has a place alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// How long one counts that says nothing.
+    pub ttl: Duration,
+    /// How long a start waits for another one.
+    pub wait: Duration,
+    /// Nothing runs without the server's word.
+    pub is_strict: bool,
+}
+
 /// What happens to a database that is older than its backup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IfBehind {
@@ -89,6 +100,8 @@ pub struct Setup {
     pub compare_limit: u64,
     /// An empty folder whose databases' backups cannot be listed is taken for a new one.
     pub allow_unlistable: bool,
+    /// One machine alone replicates to a place at a time, if that is wanted.
+    pub lease: Option<Lease>,
     /// How often the replicas are looked at while the app runs.
     pub look: Duration,
     /// How long Litestream keeps its own files of single transactions at least; none for its default.

@@ -150,6 +150,7 @@ impl Driver {
                 self.handle(Event::TreeGone);
             }
             Some(ToKeeper::Stopped(number)) => self.job_stopped(number),
+            Some(ToKeeper::LeaseOver) => self.handle(Event::LeaseOver),
             Some(ToKeeper::Asked(_)) => self.handle(Event::LitestreamAsked),
             Some(ToKeeper::LitestreamGone) => {
                 // The shim is heard before Litestream's own end is. What it saw can be another process than this one's child,
@@ -263,6 +264,10 @@ impl Driver {
                 }
                 self.world.notices.fail(cause, failure);
                 self.handle(event);
+            }
+            Message::Leased(until) => {
+                self.world.lease_until = Some(until);
+                self.world.tree.tell_shim(&ToShim::Lease(until));
             }
             Message::Reason(cause, failure) => self.world.notices.hold_up(cause, failure),
             Message::Diverged(launch, ..)

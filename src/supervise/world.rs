@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -16,6 +16,7 @@ use super::attempts::Tried;
 use super::confirm::{self, SyncClient};
 use super::databases::Databases;
 use super::discovery::Discovery;
+use super::lease;
 use super::litestream::Litestream;
 use super::message::{Message, Outbox};
 use super::missing::{self, Use};
@@ -66,6 +67,10 @@ pub(super) struct World {
     confirmed: Rc<RefCell<BTreeMap<Db, u64>>>,
     /// See [`SyncClient::lost`].
     lost: Rc<RefCell<BTreeMap<Db, u64>>>,
+    /// The places on S3 that are this machine's alone.
+    pub(super) leases: Option<lease::Held>,
+    /// Until when, since the machine was booted, where nothing runs without.
+    pub(super) lease_until: Option<Duration>,
     /// When the replicas were looked at last.
     seen: Instant,
     pub(super) notices: Notices,
@@ -115,6 +120,8 @@ impl World {
             marked: BTreeSet::new(),
             confirmed: Rc::default(),
             lost: Rc::default(),
+            leases: None,
+            lease_until: None,
             seen: Instant::now(),
             notices: Notices::default(),
             gate: None,
@@ -141,9 +148,15 @@ impl World {
             }
         }
         let preparation = self.preparation(self.folder.config(), Rc::new(self.setup.dbs.clone()));
-        let outbox = self.outbox.clone();
+        let (outbox, leases) = (self.outbox.clone(), self.leases.clone());
         tokio::task::spawn_local(async move {
-            let message = match preparation.look().await {
+            let prepared = async {
+                if let Some(held) = leases {
+                    held.take(outbox.clone()).await?;
+                }
+                preparation.look().await
+            };
+            let message = match prepared.await {
                 Ok(prepared) => Message::Prepared(prepared),
                 Err(failure) => Message::Failed(Event::PrepareFailed(failure.exit), Cause::Start, failure),
             };

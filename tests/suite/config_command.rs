@@ -123,6 +123,10 @@ litekeeper:
         if-unrelated: refuse
         compare-limit: 1GiB
         if-unlistable: refuse
+      lease:
+        mode: auto
+        wait: 5m
+        ttl: 60s
       gate:
         until: replicated
         timeout: 60s
@@ -290,6 +294,7 @@ fn values(option: &str) -> [&'static str; 3] {
         "if-behind" => ["restore", "ignore", "refuse"],
         "if-unrelated" => ["restore", "adopt", "refuse"],
         "compare-limit" => ["1MiB", "2k", "3"],
+        "lease" => ["off", "auto", "off"],
         "if-unlistable" => ["allow", "refuse", "allow"],
         "log-format" => ["json", "text", "json"],
         "log-level" => ["error", "debug", "warn"],

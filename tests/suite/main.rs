@@ -52,6 +52,7 @@ mod kill;
 mod kin;
 mod known_faults;
 mod lag;
+mod lease;
 mod leaves;
 mod lineage;
 mod linked;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use super::order::{Formats, Order, Put, Snapshot, Task};
+use super::order::{Formats, LockSaid, LockTask, Order, Put, Snapshot, Task};
 use crate::backup::listing::Found;
 use crate::backup::seen::Held;
 use crate::litestream::command::Runner;
@@ -133,6 +133,18 @@ pub(in crate::backup) async fn marks(
 ) -> Result<Vec<Result<Option<String>, String>>, String> {
     let places = places.iter().copied().cloned().collect();
     ask(runner, &Order::Marks(places), limit).await
+}
+
+/// Reads or writes the locks of many places on S3, in their order.
+///
+/// # Errors
+/// Why nothing came of any.
+pub(in crate::backup) async fn locks(
+    runner: &Runner,
+    tasks: Vec<(S3, LockTask)>,
+    limit: Duration,
+) -> Result<Vec<Result<LockSaid, String>>, String> {
+    ask(runner, &Order::Locks(tasks), limit).await
 }
 
 /// Writes something to a database's place and removes it again; what cannot be removed is told. Only a folder and S3 are tried: of

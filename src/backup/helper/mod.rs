@@ -6,6 +6,7 @@
 //! order         what is asked, and answered
 //! work          the process: reads the order, prints the answer
 //! s3            the client for S3, by `object_store`
+//! lock          the lock of a place there
 //! agent         its connections, without redirects
 //! aws           keys and endpoints from the environment and files, as Litestream's SDK reads them
 //! certificates  whose certificates are believed
@@ -20,15 +21,16 @@ mod aws;
 mod certificates;
 mod connect;
 mod folder;
+mod lock;
 mod order;
 mod s3;
 mod webdav;
 mod work;
 
-pub(super) use ask::{formats, held, mark, marks};
+pub(super) use ask::{formats, held, locks, mark, marks};
 pub use ask::{header, is_blind, list, look_at, reach, remove, remove_folder, write};
 pub use certificates::{CERTIFICATE_FILES, CERTIFICATE_FOLDERS};
 pub(super) use connect::DISTRUSTED;
-pub(super) use order::{Formats, Put};
+pub(super) use order::{Formats, LockSaid, LockTask, Put};
 pub use order::{Snapshot, TRIAL};
 pub use work::{carry_out, main};

@@ -22,6 +22,8 @@ pub(super) enum Order {
     Held(Vec<S3>),
     /// Read the marks of these places on S3.
     Marks(Vec<S3>),
+    /// Read or write the locks of these places on S3.
+    Locks(Vec<(S3, LockTask)>),
 }
 
 /// What is done at a place on S3.
@@ -55,6 +57,32 @@ pub(in crate::backup) struct Put {
     pub(in crate::backup) text: String,
     /// One that is there is written over.
     pub(in crate::backup) over: bool,
+}
+
+/// What is done about the lock of a place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::backup) enum LockTask {
+    /// Read it.
+    Read,
+    /// Write this over that version, or where there is none.
+    Write(String, Option<String>),
+    /// See whether the server keeps to conditions, by writes of this text that it has to refuse: that is what stands there.
+    Try(String),
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::backup) enum LockSaid {
+    /// Nothing stands there.
+    Nothing,
+    /// This stands there, in this version, and nothing was written.
+    Found(String, String),
+    /// It was written, and has this version.
+    Written(String),
+    /// The server keeps to conditions.
+    Kept,
+    /// It does not, for this reason.
+    NotKept(String),
 }
 
 /// What became of a snapshot that was looked at.

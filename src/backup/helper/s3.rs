@@ -29,7 +29,7 @@ use crate::os::open;
 use crate::remote::S3;
 
 /// How many requests are under way at once.
-const AT_ONCE: usize = 16;
+pub(super) const AT_ONCE: usize = 16;
 /// So many databases fit into what the keeper reads, and no keeper runs on so many: a listing that goes on for ever
 /// ends here.
 const MOST: usize = 100_000;
@@ -64,7 +64,7 @@ pub(super) fn carry_out(place: &S3, task: Task) -> Result<Vec<u8>, String> {
     })
 }
 
-fn printed(answer: &impl Serialize) -> Result<Vec<u8>, String> {
+pub(super) fn printed(answer: &impl Serialize) -> Result<Vec<u8>, String> {
     serde_json::to_vec(answer).map_err(|error| error.to_string())
 }
 
@@ -84,7 +84,7 @@ fn refused(place: &S3) -> Option<String> {
 }
 
 /// The reasons from the outside in: the library's own words leave them out.
-fn words(error: &dyn std::error::Error) -> String {
+pub(super) fn words(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(inner) = source {
@@ -97,7 +97,7 @@ fn words(error: &dyn std::error::Error) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-async fn store(place: &S3, max_retries: usize) -> Result<AmazonS3, String> {
+pub(super) async fn store(place: &S3, max_retries: usize) -> Result<AmazonS3, String> {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let read = |path: &str| {
         let bytes = open::whole(std::path::Path::new(path), aws::LONGEST).ok()?;
@@ -259,7 +259,7 @@ pub(super) fn marks(places: &[S3]) -> Result<Vec<u8>, String> {
 }
 
 /// Does it in this process.
-fn run<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+pub(super) fn run<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     runtime.map_err(|error| error.to_string())?.block_on(work)
 }
@@ -327,7 +327,7 @@ fn held_of(spans: &mut Spans, name: &str) -> Held {
     Held::of(spans.remove(name).unwrap_or_default().into_iter())
 }
 
-fn prefix(place: &S3) -> Result<Path, String> {
+pub(super) fn prefix(place: &S3) -> Result<Path, String> {
     Path::parse(&place.prefix).map_err(|error| error.to_string())
 }
 

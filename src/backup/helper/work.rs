@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::order::Order;
-use super::{folder, s3, webdav};
+use super::{folder, lock, s3, webdav};
 use crate::core::ExitCode;
 use crate::os::fd;
 
@@ -37,6 +37,7 @@ pub fn carry_out(order: &[u8]) -> Result<Vec<u8>, String> {
         Order::Webdav(place) => webdav::remove(&place).map(done),
         Order::Held(places) => s3::held(&places),
         Order::Marks(places) => s3::marks(&places),
+        Order::Locks(tasks) => lock::carry_out(&tasks),
         Order::Folder(folder) => folder::try_to_write(&folder).map(done),
     }
 }

@@ -76,6 +76,9 @@ pub const KEYS: &[Key] = &[
     option("restore.if-unrelated", "if-unrelated", Shape::Text),
     option("restore.compare-limit", "compare-limit", Shape::Text),
     option("restore.if-unlistable", "if-unlistable", Shape::Text),
+    option("lease.mode", "lease", Shape::Text),
+    option("lease.wait", "lease-wait", Shape::Text),
+    option("lease.ttl", "lease-ttl", Shape::Text),
     option("gate.until", "gate", Shape::Text),
     option("gate.timeout", "gate-timeout", Shape::Text),
     option("watch.max-lag", "max-lag", Shape::Text),
@@ -102,7 +105,8 @@ pub const KEYS: &[Key] = &[
 pub const OFF: &str = "false";
 
 /// Groups that may be a single text, and the key that this text is the value of.
-const SHORT: &[(&str, &str)] = &[("restart", "restart.when"), ("gate", "gate.until")];
+const SHORT: &[(&str, &str)] =
+    &[("restart", "restart.when"), ("gate", "gate.until"), ("lease", "lease.mode")];
 
 /// The key at `path`.
 pub(in crate::config) fn find(path: &str) -> Option<&'static Key> {

@@ -461,6 +461,6 @@ litekeeper:
         l.yml:17: unknown key `litekeeper.if_behind`; did you mean `litekeeper.restore.if-behind`?
         l.yml:19: `litekeeper.path-prefix` is there twice, as `path-prefix` and as `path_prefix`
         "#);
-        insta::assert_snapshot!(error.hint().unwrap_or_default(), @r#"known here: app, before, enabled, on-lock, restart, restore, gate, watch, stop, log, litestream, http, vfs, aliases, path-prefix, replicas, resolver"#);
+        insta::assert_snapshot!(error.hint().unwrap_or_default(), @r#"known here: app, before, enabled, on-lock, restart, restore, lease, gate, watch, stop, log, litestream, http, vfs, aliases, path-prefix, replicas, resolver"#);
     }
 }

@@ -199,6 +199,8 @@ impl Machine {
             Event::Replaced(db) => self.replaced(now, db),
             Event::LockLost(db) => self.taken_by_another(now, Note::LockLost(db)),
             Event::Doubled(db) => self.taken_by_another(now, Note::Doubled(db)),
+            Event::LeaseLost(db) => self.lease_lost(now, |left| Note::LeaseLost(db, left)),
+            Event::LeaseOver => self.lease_lost(now, Note::LeaseOver),
             Event::Confirmed { db, ok } => self.confirmed(now, db, ok),
             Event::Diverged(db) => self.diverged(now, db),
             Event::Damaged => self.damaged(now),

@@ -53,6 +53,23 @@ impl Machine {
         }
     }
 
+    /// Whatever Litestream uploads from now on would be among another machine's files: nothing is drained.
+    pub(super) fn lease_lost(&mut self, now: Instant, note: impl FnOnce(Vec<Db>) -> Note) {
+        let left: Vec<Db> = self.unconfirmed.iter().copied().chain(self.left_outside()).collect();
+        let (code, cause) = match self.goal.stop() {
+            // All that there was is there, and only its own end was missing.
+            Some(stop) if left.is_empty() => (stop.code, stop.cause),
+            Some(_) | None => (ExitCode::LOCKED, Cause::Taken),
+        };
+        self.note(note(left));
+        if self.app != App::Gone {
+            self.become_stopping();
+            self.act(Action::KillTree);
+        }
+        self.kill_litestream(now);
+        self.exit(code, cause);
+    }
+
     fn begin_stop(&mut self, now: Instant, cause: Cause, code: ExitCode) {
         if self.goal.stop().is_some() {
             return;

@@ -246,6 +246,7 @@ impl World {
             }
             Fault::LockLost(db) => self.tell(Event::LockLost(db)),
             Fault::Doubled(db) => self.tell(Event::Doubled(db)),
+            Fault::LeaseLost(db) => self.tell(Event::LeaseLost(db)),
             Fault::Reload => self.tell(Event::Reload),
             Fault::Silent => self.tell(Event::Silent),
             Fault::Stalled(db) => self.tell(Event::Stalled(db)),
@@ -296,8 +297,13 @@ impl World {
             self.story()
         );
         if let Some(code) = self.code() {
+            let is_lost = |seen: &Seen| {
+                matches!(seen, Seen::Did(Action::Note(Note::LeaseLost(..) | Note::LeaseOver(_))))
+            };
             assert!(
-                self.dbs.is_safe() || [74, 70, 69].contains(&code),
+                self.dbs.is_safe()
+                    || [74, 70, 69].contains(&code)
+                    || self.seen.iter().any(|(_, seen)| is_lost(seen)),
                 "{code} with rows that are not on the replica: {:?}\n{}",
                 self.dbs.rows,
                 self.story()

@@ -7,6 +7,7 @@
 //! time: [`reconcile`] has its scenarios, and [`reconcile_properties`] those by chance.
 
 mod app;
+mod lease;
 mod lineage;
 mod litestream;
 mod lives;

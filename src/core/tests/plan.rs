@@ -71,6 +71,8 @@ pub(super) enum Fault {
     LockLost(Db),
     /// Another Litestream replicates it as well.
     Doubled(Db),
+    /// Another machine has its place.
+    LeaseLost(Db),
     /// The source names this tenant from now on.
     Names(u8),
     /// It does not any more.

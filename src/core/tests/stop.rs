@@ -613,3 +613,22 @@ fn a_one_shot_command_that_is_stopped_is_no_app_that_ended_well() {
         assert_eq!(world.did(&Action::StartApp), 0);
     }
 }
+
+/// Its files would be among the other machine's: nothing more is uploaded, in whatever phase.
+#[test]
+fn a_place_that_another_machine_has_is_75_at_once_and_nothing_is_drained() {
+    for phase in [Phase::Gating, Phase::Running, Phase::Stopping, Phase::Draining] {
+        let mut world = World::new(policy(), Plan::default());
+        world.until(Phase::Running);
+        if phase != Phase::Running {
+            world.pass(secs(3)).tell(Event::StopSignal(15));
+        }
+        if phase == Phase::Gating {
+            world = World::new(policy(), Plan::default());
+        }
+        world.until(phase);
+        world.suffer(Fault::LeaseLost(Db(1)));
+        assert_eq!(world.end(), 75, "{phase:?}");
+        assert_eq!(world.noted(Note::Drained), 0, "{phase:?}");
+    }
+}

@@ -268,3 +268,29 @@ fn a_keeper_that_dies_in_the_grace_of_an_orphan_does_not_lengthen_it() {
     assert_eq!(rig.sleeps(), Some(ms(1500)));
     assert_eq!(rig.passes(ms(1500))[0], Action::Say(Note::GraceOver));
 }
+
+// The lease is over.
+
+#[test]
+fn when_the_lease_is_over_litestream_and_the_app_are_killed_at_once_whoever_is_there() {
+    let mut rig = Rig::led(PATIENT);
+    let over = Action::Tell(ToKeeper::LeaseOver);
+    assert_eq!(rig.sees(Event::LeaseOver), [Action::KillLitestream, over]);
+    assert_eq!(rig.passes(ms(0)), kill());
+    let mut rig = without_keeper(Rig::led(PATIENT));
+    assert_eq!(rig.sees(Event::LeaseOver), [Action::KillLitestream, Action::Say(Note::LeaseOver)]);
+    assert_eq!(rig.passes(ms(0)), kill());
+    let mut rig = without_litestream(Rig::led(PATIENT));
+    assert_eq!(rig.sees(Event::LeaseOver), [Action::Tell(ToKeeper::LeaseOver)]);
+    assert_eq!(rig.passes(ms(0)), kill(), "it has no grace left");
+}
+
+/// Its last sync would be an upload as well.
+#[test]
+fn a_drain_ends_with_the_lease_and_not_in_order() {
+    let mut rig = Rig::new(LIMITS);
+    rig.sees(Event::KeeperGone);
+    assert_eq!(rig.stage(), Stage::Draining);
+    assert_eq!(rig.sees(Event::LeaseOver), [Action::KillLitestream, Action::Say(Note::LeaseOver)]);
+    assert_eq!(rig.sees(Event::LitestreamGone), [SAID, LITESTREAM_FAILED]);
+}

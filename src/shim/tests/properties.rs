@@ -65,6 +65,7 @@ fn faults() -> impl Strategy<Value = (Duration, Fault)> {
         1 => targets().prop_map(|target| Event::Signal(target, libc::SIGHUP)),
         1 => Just(Event::KillTree),
         1 => Just(Event::Received(libc::SIGTERM)),
+        1 => Just(Event::LeaseOver),
     ];
     let fault = prop_oneof![8 => orders.prop_map(Fault::Orders), 1 => Just(Fault::LitestreamDies)];
     (prop_oneof![millis(2000), millis(20_000)], fault)
@@ -76,6 +77,7 @@ fn events() -> impl Strategy<Value = Event> {
         4 => Just(Event::Start),
         1 => (targets(), prop_oneof![Just(STOP), Just(1)]).prop_map(|(target, number)| Event::Signal(target, number)),
         1 => Just(Event::KillTree),
+        1 => Just(Event::LeaseOver),
         1 => (0..10_u8).prop_map(|chance| if chance == 0 { Event::Release } else { Event::Start }),
         1 => Just(Event::Received(libc::SIGTERM)),
         3 => Just(Event::Born(APP)),
@@ -200,7 +202,7 @@ proptest! {
                     Action::Say(_) | Action::TakeOver => told_that_it_is_gone = true,
                     Action::Drain => prop_assert!(!keeper && litestream),
                     Action::Exit(_) => exits += 1,
-                    Action::Signal { .. } | Action::KillTree | Action::Reap => {}
+                    Action::Signal { .. } | Action::KillTree | Action::KillLitestream | Action::Reap => {}
                 }
             }
         }

@@ -223,6 +223,7 @@ impl World {
             }
             Action::Signal { to, number, .. } => self.signal(to, number),
             Action::KillTree => self.kill(),
+            Action::KillLitestream => self.comes(self.plan.dies, Due::Fault(Fault::LitestreamDies)),
             Action::Drain => {
                 assert!(!self.keeper && !self.leader && self.leftovers == 0, "{}", self.story.join("\n"));
                 if !self.litestream {

@@ -207,6 +207,11 @@ impl S3 {
         self.shared.set(|mode| mode.conditions_refused = true);
     }
 
+    /// What is to be written only where there is nothing is written whatever is there, until [`S3::resume`].
+    pub fn ignore_conditions(&self) {
+        self.shared.set(|mode| mode.conditions_ignored = true);
+    }
+
     /// A snapshot is cut in the middle as soon as somebody asks how long it is, until [`S3::resume`].
     pub fn cut_snapshots(&self) {
         self.shared.set(|mode| mode.snapshots_cut = true);
@@ -297,6 +302,17 @@ impl S3 {
     /// The number of uploads (whole objects and parts) that arrived, answered or not.
     pub fn puts(&self) -> usize {
         self.shared.state().puts()
+    }
+
+    /// Puts something else in the place of an object, or of none.
+    pub fn overwrite(&self, bucket: &str, key: &str, text: impl AsRef<[u8]>) {
+        fs::write(self.folder(bucket).join(key), text).expect("the server's folder can be written");
+        // What it remembers of the object is that of what was there before.
+        for entry in fs::read_dir(&self.shared.root).expect("the server has a folder").flatten() {
+            if entry.file_name().to_string_lossy().ends_with(".internal.json") {
+                fs::remove_file(entry.path()).expect("the server's folder can be written");
+            }
+        }
     }
 
     /// All requests, as `Operation bucket/key`.
@@ -397,6 +413,7 @@ struct Mode {
     gets_forbidden: bool,
     deletes_forbidden: bool,
     conditions_refused: bool,
+    conditions_ignored: bool,
     snapshots_cut: bool,
     failure: Option<u16>,
     delay: Duration,
@@ -476,6 +493,10 @@ impl Gate {
         if mode.conditions_refused && request.is_conditional {
             return Err(S3Error::with_message(S3ErrorCode::NotImplemented, "no conditions here"));
         }
+        if mode.conditions_ignored && request.is_conditional && is_upload {
+            // Then nothing is there to keep to it.
+            let _ = fs::remove_file(self.0.root.join(&request.bucket).join(&request.key));
+        }
         if mode.deletes_forbidden && request.operation.starts_with("DeleteObject") {
             return Err(failure(403));
         }
@@ -515,7 +536,8 @@ impl Gate {
             sent.unwrap_or(0)
         };
         let range = context.headers().get("range").and_then(|range| length(range.to_str().ok()?));
-        let is_conditional = context.headers().contains_key("if-none-match");
+        let is_conditional =
+            ["if-none-match", "if-match"].iter().any(|name| context.headers().contains_key(*name));
         Request { operation, bucket, key, bytes, range, is_conditional }
     }
 }

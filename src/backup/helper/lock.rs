@@ -1,0 +1,123 @@
+//! The lock of a place on S3: an object that is written on condition alone.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use futures_util::{StreamExt as _, stream};
+use object_store::aws::AmazonS3;
+use object_store::path::Path;
+use object_store::{Error, ObjectStore as _, ObjectStoreExt as _, PutMode, UpdateVersion};
+
+use super::order::{LockSaid, LockTask};
+use super::s3::{AT_ONCE, prefix, printed, run, store, words};
+use crate::litestream::database::LEASE;
+use crate::remote::S3;
+
+/// Nobody writes a longer one, in bytes.
+const LONGEST: u64 = 1 << 16;
+/// A version that no object has.
+const NO_VERSION: &str = "\"00000000000000000000000000000000\"";
+
+/// See [`locks`](super::locks).
+pub(super) fn carry_out(tasks: &[(S3, LockTask)]) -> Result<Vec<u8>, String> {
+    run(async {
+        let mut buckets = HashMap::new();
+        for (place, _) in tasks {
+            if let Entry::Vacant(bucket) = buckets.entry(place.bucket()) {
+                // Whoever asks asks again soon, and knows when it asked.
+                let store = store(bucket.key(), 0).await;
+                bucket.insert(store);
+            }
+        }
+        let said = stream::iter(tasks).map(async |(place, task)| {
+            let store = buckets.get(&place.bucket()).ok_or("the bucket was not opened")?;
+            let store = store.as_ref().map_err(String::clone)?;
+            let name = prefix(place)?.join(LEASE);
+            do_one(store, &name, task).await.map_err(|error| words(&error))
+        });
+        printed(&said.buffered(AT_ONCE).collect::<Vec<Result<LockSaid, String>>>().await)
+    })
+}
+
+async fn do_one(store: &AmazonS3, name: &Path, task: &LockTask) -> object_store::Result<LockSaid> {
+    match task {
+        LockTask::Read => read(store, name).await,
+        LockTask::Write(text, over) => match put(store, name, text, over.clone()).await {
+            Ok(Some(version)) => Ok(LockSaid::Written(version)),
+            // Who tells no version of what was written tells it of what stands there.
+            Ok(None) => match read(store, name).await? {
+                LockSaid::Found(found, version) if found == *text => Ok(LockSaid::Written(version)),
+                said => Ok(said),
+            },
+            Err(error) if is_refusal(&error, over.is_some()) => read(store, name).await,
+            Err(error) => not_kept(error),
+        },
+        LockTask::Try(text) => {
+            for over in [None, Some(NO_VERSION.to_owned())] {
+                let is_update = over.is_some();
+                match put(store, name, text, over).await {
+                    Ok(_) => {
+                        let why = "it writes whatever the condition".to_owned();
+                        return Ok(LockSaid::NotKept(why));
+                    }
+                    Err(error) if is_refusal(&error, is_update) => {}
+                    Err(error) => return not_kept(error),
+                }
+            }
+            Ok(LockSaid::Kept)
+        }
+    }
+}
+
+/// Writes it, and returns its version.
+async fn put(
+    store: &AmazonS3,
+    name: &Path,
+    text: &str,
+    over: Option<String>,
+) -> object_store::Result<Option<String>> {
+    let mode = match over {
+        None => PutMode::Create,
+        Some(version) => PutMode::Update(UpdateVersion { e_tag: Some(version), version: None }),
+    };
+    Ok(store.put_opts(name, text.to_owned().into(), mode.into()).await?.e_tag)
+}
+
+async fn read(store: &AmazonS3, name: &Path) -> object_store::Result<LockSaid> {
+    match store.get(name).await {
+        Ok(found) => {
+            let version = found.meta.e_tag.clone().unwrap_or_default();
+            // No lock is so large, and whoever reads it says so.
+            let text = if found.meta.size > LONGEST {
+                String::new()
+            } else {
+                String::from_utf8_lossy(&found.bytes().await?).into_owned()
+            };
+            Ok(LockSaid::Found(text, version))
+        }
+        // The bucket may be missing, too.
+        Err(error @ Error::NotFound { .. }) if !words(&error).contains("NoSuchBucket") => {
+            Ok(LockSaid::Nothing)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether something else stands there than the condition says; for an update also if nothing does.
+fn is_refusal(error: &Error, is_update: bool) -> bool {
+    match error {
+        Error::AlreadyExists { .. } | Error::Precondition { .. } => true,
+        Error::NotFound { .. } => is_update,
+        _ => false,
+    }
+}
+
+/// A server that knows no conditions may say so (501).
+fn not_kept(error: Error) -> object_store::Result<LockSaid> {
+    let said = words(&error);
+    let is_said = said.contains("501 Not Implemented") || said.contains("<Code>NotImplemented</Code>");
+    if matches!(error, Error::NotImplemented { .. }) || is_said {
+        return Ok(LockSaid::NotKept("it knows no conditions".to_owned()));
+    }
+    Err(error)
+}

@@ -1,0 +1,426 @@
+//! One owner of a place on S3 at a time ([`crate::core::lease`]): the lock there is written and read, and held as long as the keeper runs.
+//!
+//! The file has the form that Litestream's own leaser gives it (`Lease` in its leaser.go), whatever else is in it is kept.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value};
+
+use super::error::Error;
+use super::helper::{self, LockSaid, LockTask};
+use crate::core::Db;
+use crate::core::lease::{Lease, Lock, Next};
+use crate::foreign::piece;
+use crate::litestream::command::{self, Runner};
+use crate::litestream::database::Database;
+use crate::os::alarm;
+use crate::remote::S3;
+
+/// How long one round of requests may take.
+const LIMIT: Duration = Duration::from_secs(5);
+/// How often somebody else's lock is looked at, while it is waited for.
+const LOOK: Duration = Duration::from_secs(2);
+/// How often it is tried again where there was no answer.
+const AGAIN: Duration = Duration::from_secs(5);
+/// So often is it asked who has a place while nobody does, after longer and longer times.
+const MOST_CONTRADICTIONS: u32 = 20;
+/// The first of these.
+const BREATH: Duration = Duration::from_millis(10);
+/// How long the end may take.
+pub const RELEASE: Duration = Duration::from_secs(1);
+
+/// The locks of all places of a keeper.
+pub struct Leases {
+    runner: Runner,
+    own: String,
+    ttl: Duration,
+    /// Nothing may run without.
+    is_strict: bool,
+    claims: RefCell<Vec<Claim>>,
+}
+
+/// The lock of one place.
+struct Claim {
+    number: Db,
+    db: Database,
+    place: S3,
+    lease: Lease<String, String>,
+    /// What stood there last, as far as it is anybody's.
+    record: Map<String, Value>,
+    /// The server keeps to conditions; none as long as nobody knows.
+    kept: Option<bool>,
+    /// When the last write was asked for that was carried out, since the machine was booted.
+    asked: Option<Duration>,
+    /// Somebody was told of what happens just now.
+    told: bool,
+    /// Why there was no answer.
+    reason: Option<String>,
+}
+
+/// A time, also by the clock that goes on while the machine sleeps.
+#[derive(Clone, Copy)]
+struct At(Instant, Duration);
+
+impl At {
+    fn now() -> Self {
+        // The one that says when it is over has to be the earlier one.
+        let since_boot = alarm::now();
+        Self(Instant::now(), since_boot)
+    }
+}
+
+/// Who was asked for what, when, with which text.
+struct Asked {
+    number: usize,
+    at: At,
+    task: LockTask,
+}
+
+impl Leases {
+    /// Those of these databases, as far as they are on S3, for this keeper: `own` names it as nobody else is or was. With a database
+    /// goes the owner before this one, if it is known and dead.
+    pub fn new(
+        runner: Runner,
+        own: String,
+        dbs: impl IntoIterator<Item = (Db, Database, Option<String>)>,
+        (ttl, is_strict): (Duration, bool),
+    ) -> Self {
+        let claims = dbs.into_iter().filter_map(|(number, db, dead)| {
+            let (place, lease) = (db.s3.clone()?, Lease::new(own.clone(), dead, ttl));
+            Some(Claim {
+                number,
+                db,
+                place,
+                lease,
+                record: Map::new(),
+                kept: None,
+                asked: None,
+                told: false,
+                reason: None,
+            })
+        });
+        let claims = RefCell::new(claims.collect());
+        Self { runner, own, ttl, is_strict, claims }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.claims.borrow().is_empty()
+    }
+
+    /// Waits until each is this keeper's, or nobody can tell.
+    ///
+    /// # Errors
+    /// Somebody else has one, for longer than `wait`.
+    pub async fn take(&self, wait: Duration) -> Result<(), Error> {
+        let began = Instant::now();
+        let mut contradictions = 0;
+        loop {
+            let answered = self.round(LIMIT).await;
+            let mut rival = None;
+            for claim in self.claims.borrow_mut().iter_mut() {
+                let Some(error) = claim.rival() else { continue };
+                if !std::mem::replace(&mut claim.told, true) && !wait.is_zero() {
+                    tracing::info!(
+                        "{error}: waiting until it ends, or has said nothing for {} s (--lease-wait)",
+                        self.ttl.as_secs()
+                    );
+                }
+                rival = Some(error);
+            }
+            if self.runner.children.is_aborted() {
+                return Err(command::Error::Aborted.into());
+            }
+            match rival {
+                None if self.claims.borrow().iter().all(|claim| claim.is_settled()) => {
+                    return self.refuse_without();
+                }
+                // Who does not answer keeps nobody from starting: nothing is confirmed before he does.
+                None if !answered && !self.is_strict => return Ok(()),
+                None if !answered => match self.unanswered() {
+                    Some(error) if began.elapsed() >= wait => return Err(error),
+                    Some(_) | None => tokio::time::sleep(AGAIN.min(LOOK)).await,
+                },
+                // Somebody was quicker, or the server says one thing and does another.
+                None if contradictions < MOST_CONTRADICTIONS => {
+                    contradictions += 1;
+                    // The first three are how it begins: found, taken, and tried.
+                    tokio::time::sleep(BREATH * contradictions.saturating_sub(3)).await;
+                }
+                None => {
+                    self.claims.borrow_mut().iter_mut().filter(|claim| !claim.is_settled()).for_each(
+                        |claim| {
+                            let why = "it does not do what it says of a lock there".to_owned();
+                            claim.take(At::now(), LockSaid::NotKept(why));
+                        },
+                    );
+                }
+                Some(error) if began.elapsed() >= wait => return Err(error),
+                Some(_) => tokio::time::sleep(self.pause().min(wait.saturating_sub(began.elapsed()))).await,
+            }
+        }
+    }
+
+    /// Nothing runs on a server that cannot say whose a place is, if that is wanted.
+    fn refuse_without(&self) -> Result<(), Error> {
+        let claims = self.claims.borrow();
+        let without = claims.iter().find(|claim| self.is_strict && claim.kept == Some(false));
+        match without {
+            Some(Claim { db, reason, .. }) => Err(Error::no_lease(db, reason.clone().unwrap_or_default())),
+            None => Ok(()),
+        }
+    }
+
+    /// Why nothing is known of one.
+    fn unanswered(&self) -> Option<Error> {
+        let claims = self.claims.borrow();
+        claims.iter().find_map(|claim| Some(Error::refused(&claim.db, claim.reason.clone()?)))
+    }
+
+    /// Until when, since the machine was booted, all are this keeper's, where nothing may run without.
+    pub fn until(&self) -> Option<Duration> {
+        let claims = self.claims.borrow();
+        let asked = claims.iter().map(|claim| claim.asked).min()?;
+        Some(asked? + self.ttl).filter(|_| self.is_strict)
+    }
+
+    /// How long to wait before the next look at what somebody else has.
+    fn pause(&self) -> Duration {
+        let now = Instant::now();
+        let claims = self.claims.borrow();
+        let free = claims.iter().filter_map(|claim| claim.lease.rival()?.1);
+        free.map(|at| at.saturating_duration_since(now)).min().unwrap_or(LOOK).min(LOOK)
+    }
+
+    /// Holds them, and takes those that could not be asked for, until one is somebody else's, or may be; which one, and why. `leased` is told until
+    /// when they are held, as [`Leases::until`].
+    pub async fn keep(&self, leased: impl Fn(Duration)) -> (Option<Db>, Error) {
+        let mut pause = self.ttl / 3;
+        loop {
+            let left = || self.until().map_or(Duration::MAX, |until| until.saturating_sub(alarm::now()));
+            tokio::time::sleep(pause.min(left())).await;
+            let before = self.until();
+            let answered = self.round(LIMIT.min(self.ttl / 3).min(left())).await;
+            pause = if answered { self.ttl / 3 } else { AGAIN.min(self.ttl / 3) };
+            let is_over = left().is_zero();
+            for claim in self.claims.borrow_mut().iter_mut() {
+                if let Some(error) = claim.rival() {
+                    return (Some(claim.number), error);
+                }
+                if claim.lease.held_until().is_none() {
+                    claim.say_unknown();
+                }
+                if is_over {
+                    return (None, Error::lease_over(&claim.db, self.ttl));
+                }
+            }
+            self.until().filter(|until| before != Some(*until)).into_iter().for_each(&leased);
+        }
+    }
+
+    /// Gives them up.
+    pub async fn release(&self) {
+        // An answer may have been lost at the end, and with it the version that stands there.
+        for _ in 0..2 {
+            let (tasks, claims): (Vec<_>, Vec<_>) = self.releases().into_iter().unzip();
+            if tasks.is_empty() {
+                return;
+            }
+            // Whoever comes next waits as it does for one that died.
+            let Ok(said) = helper::locks(&self.runner, tasks, RELEASE).await else { return };
+            for (number, said) in claims.into_iter().zip(said) {
+                let claim = &mut self.claims.borrow_mut()[number];
+                match said {
+                    Ok(LockSaid::Written(_)) | Err(_) => claim.kept = Some(false),
+                    Ok(said) => claim.take(At::now(), said),
+                }
+            }
+        }
+    }
+
+    /// What has to be written for that, and of which.
+    fn releases(&self) -> Vec<((S3, LockTask), usize)> {
+        let mut releases = Vec::new();
+        for (number, claim) in self.claims.borrow().iter().enumerate() {
+            if let (Some(_), Next::Write(Some(over))) =
+                (claim.lease.held_until(), claim.lease.next(Instant::now()))
+                && claim.kept != Some(false)
+            {
+                let mut record = claim.record.clone();
+                record.insert("expires_at".to_owned(), time(Duration::ZERO).into());
+                record.insert(RELEASED.to_owned(), true.into());
+                releases.push(((claim.place.clone(), LockTask::Write(text(&record), Some(over))), number));
+            }
+        }
+        releases
+    }
+
+    /// Does what is to be done about each; whether all have answered.
+    async fn round(&self, limit: Duration) -> bool {
+        let asked = self.asked();
+        let tasks: Vec<_> = {
+            let claims = self.claims.borrow();
+            asked.iter().map(|asked| (claims[asked.number].place.clone(), asked.task.clone())).collect()
+        };
+        if tasks.is_empty() {
+            return true;
+        }
+        let said = match helper::locks(&self.runner, tasks, limit).await {
+            Ok(said) => said,
+            Err(reason) => vec![Err(reason); asked.len()],
+        };
+        let mut claims = self.claims.borrow_mut();
+        let mut answered = true;
+        for (asked, said) in asked.into_iter().zip(said) {
+            let claim = &mut claims[asked.number];
+            match said {
+                Ok(said) => claim.take(asked.at, said),
+                Err(reason) if helper::is_blind(&reason) => {
+                    (claim.kept, claim.reason) = (Some(false), Some(reason));
+                }
+                Err(reason) => {
+                    answered = false;
+                    claim.reason = Some(reason);
+                }
+            }
+        }
+        answered
+    }
+
+    /// What is to be asked now. Of each server one is tried, whether it keeps to conditions.
+    fn asked(&self) -> Vec<Asked> {
+        let mut claims = self.claims.borrow_mut();
+        let known: HashMap<S3, bool> =
+            claims.iter().filter_map(|claim| Some((claim.place.bucket(), claim.kept?))).collect();
+        let mut tried = HashSet::new();
+        let at = At::now();
+        let mut asked = Vec::new();
+        for (number, claim) in claims.iter_mut().enumerate() {
+            let held = claim.lease.held_until().is_some();
+            claim.kept = claim.kept.or_else(|| known.get(&claim.place.bucket()).copied());
+            let task = match (claim.kept, claim.lease.next(at.0)) {
+                (Some(false), _) | (_, Next::Leave) => continue,
+                (None, _) if held => {
+                    // The others wait for the answer of the first.
+                    if !tried.insert(claim.place.bucket()) {
+                        continue;
+                    }
+                    LockTask::Try(text(&claim.record))
+                }
+                (_, Next::Look) => LockTask::Read,
+                (_, Next::Write(over)) => {
+                    claim.write_down(&self.own, self.ttl, held);
+                    LockTask::Write(text(&claim.record), over)
+                }
+            };
+            asked.push(Asked { number, at, task });
+        }
+        asked
+    }
+}
+
+/// Not one of Litestream's: it removes what it releases, which cannot be done on condition everywhere.
+const RELEASED: &str = "released";
+
+impl Claim {
+    /// It is this keeper's, or the server has no locks.
+    fn is_settled(&self) -> bool {
+        self.kept == Some(false) || self.kept == Some(true) && self.lease.held_until().is_some()
+    }
+
+    /// What is to stand there while it is this keeper's.
+    fn write_down(&mut self, own: &str, ttl: Duration, held: bool) {
+        let generation = self.record.get("generation").and_then(Value::as_u64).unwrap_or(0);
+        let generation = if held { generation } else { generation.saturating_add(1) };
+        self.record.insert("generation".to_owned(), generation.into());
+        self.record.insert("expires_at".to_owned(), time(ttl).into());
+        self.record.insert("owner".to_owned(), own.into());
+        self.record.insert("database".to_owned(), self.db.path.display().to_string().into());
+        self.record.remove(RELEASED);
+    }
+
+    fn take(&mut self, asked: At, said: LockSaid) {
+        match said {
+            LockSaid::Nothing => self.lease.saw(Instant::now(), Lock::Nothing),
+            LockSaid::Found(text, version) => {
+                let record = record(&text);
+                let owner = record.get("owner").and_then(Value::as_str).unwrap_or_default().to_owned();
+                let is_released = record.get(RELEASED).and_then(Value::as_bool).unwrap_or(false);
+                if version.is_empty() {
+                    return self
+                        .take(asked, LockSaid::NotKept("what it has there has no version".to_owned()));
+                }
+                self.record = record;
+                self.lease.saw(Instant::now(), Lock::Of { owner, version, is_released });
+            }
+            LockSaid::Written(version) => {
+                self.lease.written(asked.0, version);
+                self.asked = Some(asked.1);
+                self.told = false;
+            }
+            LockSaid::Kept => self.kept = Some(true),
+            LockSaid::NotKept(why) => {
+                (self.kept, self.reason) = (Some(false), Some(why.clone()));
+                tracing::info!(
+                    "{}: replica {}: {why}: two machines that replicate there at once are not kept apart",
+                    self.db.path.display(),
+                    self.db.replica
+                );
+            }
+        }
+    }
+
+    /// Somebody else's it is.
+    fn rival(&self) -> Option<Error> {
+        let (owner, _) = self.lease.rival()?;
+        Some(Error::leased(&self.db, owner_of(&self.record, owner), expires(&self.record)))
+    }
+
+    /// Says once why it is not this keeper's, although the app runs.
+    fn say_unknown(&mut self) {
+        let Some(reason) = self.reason.take().filter(|_| self.kept != Some(false)) else { return };
+        if !std::mem::replace(&mut self.told, true) {
+            tracing::warn!(
+                "{}: replica {}: nobody knows yet whether another machine replicates there: {}",
+                self.db.path.display(),
+                self.db.replica,
+                piece(&reason)
+            );
+        }
+    }
+}
+
+/// When that is, as Go writes it down.
+fn time(from_now: Duration) -> String {
+    let at = jiff::Timestamp::now();
+    at.checked_add(from_now).unwrap_or(at).to_string()
+}
+
+fn text(record: &Map<String, Value>) -> String {
+    Value::Object(record.clone()).to_string()
+}
+
+/// What is no lock is nobody's, and goes as one that says nothing any more.
+fn record(text: &str) -> Map<String, Value> {
+    match serde_json::from_str(text) {
+        Ok(Value::Object(record)) => record,
+        Ok(_) | Err(_) => Map::new(),
+    }
+}
+
+/// Who that is, for people.
+fn owner_of(record: &Map<String, Value>, owner: &str) -> String {
+    // What makes it another one than all before it says nothing.
+    let name = owner.rsplit_once('#').map_or(owner, |(name, _)| name);
+    let name = if name.is_empty() { "somebody" } else { name };
+    match record.get("database").and_then(Value::as_str) {
+        Some(database) => format!("{} for {}", piece(name), piece(database)),
+        None => piece(name),
+    }
+}
+
+fn expires(record: &Map<String, Value>) -> String {
+    record.get("expires_at").and_then(Value::as_str).map(piece).unwrap_or_default()
+}

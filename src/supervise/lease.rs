@@ -1,0 +1,93 @@
+//! That this machine alone replicates to the places of its databases: they are taken before anything is believed of them.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use super::database_lock;
+use super::message::{Message, Outbox};
+use super::prepare;
+use super::setup::Setup;
+use crate::backup::{self, Leases};
+use crate::core::{Cause, Db, Event, ExitCode};
+use crate::error::Failure;
+use crate::litestream::command::Runner;
+use crate::os::here;
+use crate::os::lock::Lock;
+use crate::os::mount;
+
+/// The places that this keeper has, or waits for.
+#[derive(Clone)]
+pub(super) struct Held {
+    leases: Rc<Leases>,
+    wait: Duration,
+    keeping: Rc<RefCell<Option<JoinHandle<()>>>>,
+}
+
+/// Those of the configuration's databases, if they are wanted and there are any.
+///
+/// # Errors
+/// Nothing is to run without, and not all can be had.
+pub(super) fn of(setup: &Setup, locks: &[Lock], runner: &Runner) -> Result<Option<Held>, Failure> {
+    let (Some(wanted), Some(own)) = (setup.lease, here::own_name()) else { return Ok(None) };
+    if wanted.is_strict {
+        refuse_without(setup)?;
+    }
+    let own = own.to_owned();
+    let dbs = (0..).map(Db).zip(&setup.dbs).zip(locks);
+    let dbs = dbs.map(|((db, database), lock)| (db, database.clone(), database_lock::predecessor(lock)));
+    let leases = Rc::new(Leases::new(runner.clone(), own, dbs, (wanted.ttl, wanted.is_strict)));
+    Ok((!leases.is_empty()).then(|| Held { leases, wait: wanted.wait, keeping: Rc::default() }))
+}
+
+fn refuse_without(setup: &Setup) -> Result<(), Failure> {
+    if setup.resolver.is_some() || !setup.folders.is_empty() {
+        let message = "--lease strict: databases that a resolver or a folder (`dir:`) names have no lease";
+        return Err(Failure::new(ExitCode::CONFIG, message)
+            .hint("name each database in `dbs`, or do with `--lease auto`"));
+    }
+    for db in &setup.dbs {
+        // A folder of this machine has a lock.
+        let is_local = db.replica_folder.as_ref().is_some_and(|folder| !mount::is_remote(folder));
+        if db.s3.is_none() && !is_local {
+            let why = "litekeeper can write a lock to S3 alone, or to a folder of this machine".to_owned();
+            return Err(prepare::failure(&backup::Error::no_lease(db, why)));
+        }
+    }
+    Ok(())
+}
+
+impl Held {
+    /// Waits until they are this keeper's, and keeps them from then on.
+    ///
+    /// # Errors
+    /// Another machine has one.
+    pub(super) async fn take(&self, outbox: Outbox) -> Result<(), Failure> {
+        self.leases.take(self.wait).await.map_err(|error| prepare::failure(&error))?;
+        let leases = self.leases.clone();
+        let tell = outbox.clone();
+        // The inbox lives as long as the driver.
+        let leased = move |until| drop(tell.send(Message::Leased(until)));
+        if let Some(until) = self.leases.until() {
+            leased(until);
+        }
+        let keeping = tokio::task::spawn_local(async move {
+            let (lost, error) = leases.keep(leased).await;
+            let failure = prepare::failure(&error);
+            let event = lost.map_or(Event::LeaseOver, Event::LeaseLost);
+            let _ = outbox.send(Message::Failed(event, Cause::Taken, failure));
+        });
+        self.keeping.replace(Some(keeping));
+        Ok(())
+    }
+
+    /// Gives them up.
+    pub(super) async fn release(self) {
+        if let Some(keeping) = self.keeping.take() {
+            keeping.abort();
+        }
+        self.leases.release().await;
+    }
+}
