@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::helper::TRIAL;
 use crate::litestream::ltx;
 use crate::os::permit;
 
@@ -41,7 +42,8 @@ fn look(base: &Path) -> io::Result<Vec<Found>> {
             match entry.file_name().to_str() {
                 Some("ltx") => formats.0 = true,
                 Some("generations") => formats.1 = true,
-                _ => folders.push(below.join(entry.file_name())),
+                Some(name) if name.starts_with(TRIAL) => {}
+                Some(_) | None => folders.push(below.join(entry.file_name())),
             }
         }
         let newest = if formats.0 { newest(&base.join(&below).join("ltx"))? } else { None };
@@ -51,6 +53,11 @@ fn look(base: &Path) -> io::Result<Vec<Found>> {
     }
     found.sort_unstable_by(|one, other| one.below.cmp(&other.below));
     Ok(found)
+}
+
+/// Whether it is what was written to a replica on trial, and nobody's backup.
+pub(super) fn is_trial(below: &Path) -> bool {
+    below.iter().any(|part| part.to_str().is_some_and(|part| part.starts_with(TRIAL)))
 }
 
 /// The newest transaction of all levels.
@@ -84,12 +91,14 @@ mod tests {
             "x/b.db/ltx/9/0000000000000001-0000000000000003.ltx",
             "old.db/generations/0123456789abcdef/snapshots/00000000.snapshot.lz4",
             "other/file",
+            "a.db/.litekeeper-check-start/ltx/0/0000000000000001-0000000000000001.ltx",
         ] {
             let path = root.path().join(file);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "").unwrap();
         }
         fs::create_dir_all(root.path().join("empty.db/ltx/0")).unwrap();
+        assert!(is_trial(Path::new("a/.litekeeper-check-start")) && !is_trial(Path::new("a/.litekeeper")));
         let found = |below: &str, newest| Found { below: below.into(), newest };
         assert_eq!(
             in_folder(root.path()).unwrap(),

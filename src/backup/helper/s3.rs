@@ -19,7 +19,7 @@ use super::agent::Agent;
 use super::aws::{self, Keys, Source, Surroundings};
 use super::connect;
 use super::order::{Formats, Put, Snapshot, TRIAL, Task};
-use crate::backup::listing::{Found, max_txid};
+use crate::backup::listing::{Found, is_trial, max_txid};
 use crate::backup::mark::LONGEST;
 use crate::backup::reach::status;
 use crate::backup::seen::Held;
@@ -176,7 +176,9 @@ async fn all(store: &AmazonS3, prefix: &Path) -> object_store::Result<Vec<Found>
     let mut found = Backups::default();
     let mut names = store.list(Some(prefix));
     while let Some(object) = names.try_next().await? {
-        if let Some((below, newest)) = backup_of(prefix, &object.location) {
+        if let Some((below, newest)) = backup_of(prefix, &object.location)
+            && !is_trial(&below)
+        {
             found.note(below, newest)?;
         }
     }
@@ -196,6 +198,7 @@ async fn flat(store: AmazonS3, prefix: Path) -> object_store::Result<Vec<Found>>
             while let Some(object) = names.try_next().await? {
                 if let Some((below, newest)) = backup_of(&prefix, &object.location)
                     && below.components().count() == 1
+                    && !is_trial(&below)
                 {
                     found.note(below, newest)?;
                 }
