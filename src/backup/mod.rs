@@ -25,6 +25,7 @@ mod restore;
 mod restorer;
 pub mod search;
 pub mod seen;
+pub mod trial;
 mod watched;
 mod whole;
 

@@ -11,10 +11,9 @@ use indicatif::MultiProgress;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::again::{self, Patience};
+use super::again::Patience;
 use super::bars::{self, bar};
 use super::error::Error;
-use super::helper;
 use super::quarantine::{self, Remains};
 use super::remains;
 use super::restorer::{Outcome, REPORT, Restorer};
@@ -311,8 +310,7 @@ impl Restorer {
 
     /// What is nothing yet cannot be confirmed, and so says nothing of whether its replica can be written.
     async fn prove_written(&self, db: &Database) -> Result<(), Error> {
-        let write = async |_| helper::write(&self.runner, db, self.timeout).await;
-        again::ask_ourselves(db, self.timeout, write).await.map_err(|reason| Error::refused(db, reason))
+        self.trials.prove_written(&self.runner, self.version, db, self.timeout).await
     }
 
     /// The place is this database's from now on.

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::chosen::Chosen;
+use super::trial::Trials;
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
 use crate::litestream::version::Version;
@@ -34,6 +35,8 @@ pub struct Restorer {
     pub elsewhere: Rc<Vec<Elsewhere>>,
     /// Configurations that name one of the databases each, by its path, and the variables that they refer to.
     pub apart: Rc<BTreeMap<PathBuf, Apart>>,
+    /// How replicas are tried that nothing is restored from.
+    pub trials: Trials,
 }
 
 /// A configuration for one database, and the variables that it refers to.

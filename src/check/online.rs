@@ -6,13 +6,12 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
 use rusqlite::Connection;
-use tempfile::TempDir;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -20,17 +19,18 @@ use super::rules::{
     DATABASE_BEHIND, DISK_SPACE, LEFT_BEHIND, NO_BACKUP, NO_BEGINNING, NOT_WRITTEN, OTHER_BACKUP,
     REPLICA_LIST, REPLICA_READ, REPLICA_WRITE,
 };
+use crate::backup::trial::Sample;
 use crate::backup::{self, Freshness, helper, mark};
 use crate::config::lint::{Lint, Rule};
-use crate::config::{Config, Database, GenerateOptions, Kind, Owner, Replica, Series};
+use crate::config::{Config, Database, Kind, Owner, Replica, Series};
 use crate::litestream::argv;
-use crate::litestream::command::{Error, Runner};
+use crate::litestream::command::Runner;
 use crate::litestream::database;
 use crate::litestream::position::{self, Plan};
 use crate::litestream::replica_error::ReplicaError;
 use crate::litestream::version::Version;
 use crate::os::mount;
-use crate::os::permit::{self, Folder};
+use crate::os::permit;
 use crate::remote::{S3, Webdav};
 
 /// How many replicas are tried side by side.
@@ -95,10 +95,10 @@ struct WriteProbe {
     owner: Owner,
     number: usize,
     replica: Replica,
-    folder: TempDir,
+    sample: Sample,
 }
 
-/// The beginning of [`Error::Timeout`].
+/// How the words for a limit that is over begin.
 const NO_ANSWER: &str = "no answer within";
 
 /// Why a question has no good answer, in Litestream's words.
@@ -112,10 +112,8 @@ impl WriteProbe {
         number: usize,
         replica: Replica,
     ) -> io::Result<Self> {
-        // Made by whoever works in it, below a folder where nobody takes it away (`mkdtemp(3)`).
-        let make = || tempfile::Builder::new().prefix(helper::TRIAL.trim_start_matches('.')).tempdir();
-        let folder = permit::theirs(make)?;
-        Ok(Self { online: online.clone(), config: config.clone(), owner, number, replica, folder })
+        let sample = Sample::make(None)?;
+        Ok(Self { online: online.clone(), config: config.clone(), owner, number, replica, sample })
     }
 
     async fn run(self) -> Vec<Lint> {
@@ -223,7 +221,7 @@ impl WriteProbe {
 
     /// What our client of S3 is told of the replica, or of what is below it.
     fn s3(&self, below: Option<&str>) -> Option<S3> {
-        let alone = self.config.probe(self.owner, self.number, self.folder.path(), below)?;
+        let alone = self.config.probe(self.owner, self.number, &self.sample.database(), below)?;
         alone.probe_s3().ok().flatten()
     }
 
@@ -254,21 +252,21 @@ impl WriteProbe {
             let message = format!("{} was listed only: a NATS bucket has no folders", self.replica.display);
             return vec![self.lint(NOT_WRITTEN, message)];
         }
-        let below = self.below();
+        let below = self.sample.name();
         let place = self.location(&below);
         let written = self.write(&below).await;
         let read = if written.is_ok() { self.read(&below).await } else { Ok(()) };
         let left = match (&written, place) {
             (Ok(()), ProbeLocation::S3(s3)) => {
                 let removed = helper::remove(&self.online.runner, &s3, self.online.limit).await;
-                removed.err().map(|_| below_of(&self.replica, &below))
+                removed.err().map(|_| self.replica.below(&below))
             }
             (Ok(()), ProbeLocation::Webdav(webdav)) => {
                 let removed = helper::remove_folder(&self.online.runner, &webdav, self.online.limit).await;
-                removed.err().map(|_| below_of(&self.replica, &below))
+                removed.err().map(|_| self.replica.below(&below))
             }
             (Err(_), ProbeLocation::S3(_) | ProbeLocation::Webdav(_)) => None,
-            (_, ProbeLocation::Elsewhere) => Some(below_of(&self.replica, &below)),
+            (_, ProbeLocation::Elsewhere) => Some(self.replica.below(&below)),
             (_, ProbeLocation::Folder { below, was_there }) => {
                 permit::theirs(|| Ok(clean_up(&below, &was_there)))
                     .unwrap_or_else(|error| Some(error.to_string()))
@@ -292,15 +290,15 @@ impl WriteProbe {
 
     /// Puts a database of one row on the replica.
     async fn write(&self, below: &str) -> Result<(), Reason> {
-        let path = self.folder.path().join("check.db");
-        permit::theirs(|| make_database(&path)).map_err(|error| format!("{}: {error}", path.display()))?;
+        self.sample.fill(&self.online.runner, below).await?;
+        let path = self.sample.database();
         let Some((runner, config)) = self.configure("write.yml", &path, Some(below))? else { return Ok(()) };
         self.ask(&runner, argv::replicate_once(&config)).await
     }
 
     /// Gets it back.
     async fn read(&self, below: &str) -> Result<(), Reason> {
-        let (path, out) = (self.folder.path().join("check.db"), self.folder.path().join("read.db"));
+        let (path, out) = (self.sample.database(), self.sample.path("read.db"));
         let Some((runner, config)) = self.configure("read.yml", &path, Some(below))? else { return Ok(()) };
         self.ask(&runner, argv::restore(&config, &out, &path)).await?;
         if permit::theirs(|| out.symlink_metadata()).is_err() {
@@ -312,18 +310,14 @@ impl WriteProbe {
             row.map_err(io::Error::other)
         });
         match row {
-            Ok(row) if row == self.below() => Ok(()),
+            Ok(row) if row == below => Ok(()),
             Ok(_) => Err("it is something else than what was written just now".to_owned()),
             Err(error) => Err(format!("what was written just now came back damaged: {error}")),
         }
     }
 
     async fn ask(&self, runner: &Runner, args: Vec<OsString>) -> Result<(), Reason> {
-        match runner.ask(&args, self.online.limit).await {
-            Ok(output) if output.is_success() => Ok(()),
-            Ok(output) => Err(output.reason()),
-            Err(error @ (Error::Start { .. } | Error::Aborted | Error::Timeout(_))) => Err(error.to_string()),
-        }
+        self.sample.ended(runner.ask(&args, self.online.limit).await)
     }
 
     /// Writes Litestream's configuration for one question, in which this replica is alone.
@@ -336,26 +330,8 @@ impl WriteProbe {
         let Some(config) = self.config.probe(self.owner, self.number, database, below) else {
             return Ok(None);
         };
-        let generated = config.generate(&GenerateOptions {
-            socket: self.folder.path().join("socket"),
-            // It is tried once; what fails then fails for a reason.
-            shutdown_sync_timeout: Duration::from_secs(1),
-            series: Series::of(self.online.version.is_ltx()),
-        });
-        let path = self.folder.path().join(name);
-        let written = permit::theirs(|| {
-            Folder::open(self.folder.path())?.make_file(name.as_ref())?.write_all(generated.text.as_bytes())
-        });
-        written.map_err(|error| format!("{}: {error}", path.display()))?;
-        // With what Litestream is to find in its environment, as `run` gives it.
-        let env = self.online.runner.env.iter().cloned().chain(generated.env).collect();
-        let runner = Runner { env: Rc::new(env), ..self.online.runner.clone() };
-        Ok(Some((runner, path)))
-    }
-
-    /// Returns a name that is used nowhere else: that of the folder here.
-    fn below(&self) -> String {
-        format!(".{}", name_of(self.folder.path()))
+        let generated = config.generate_once(Series::of(self.online.version.is_ltx()));
+        self.sample.configure(&self.online.runner, name, &generated.text, &generated.env).map(Some)
     }
 
     /// Returns where it is, before anything is there.
@@ -369,7 +345,7 @@ impl WriteProbe {
             }
             Kind::S3 => self.s3(Some(below)).map_or(ProbeLocation::Elsewhere, ProbeLocation::S3),
             Kind::Webdav => {
-                let alone = self.config.probe(self.owner, self.number, self.folder.path(), Some(below));
+                let alone = self.config.probe(self.owner, self.number, &self.sample.database(), Some(below));
                 let found = alone.and_then(|alone| alone.probe_webdav());
                 found.map_or(ProbeLocation::Elsewhere, ProbeLocation::Webdav)
             }
@@ -398,9 +374,8 @@ impl WriteProbe {
     }
 
     fn failure(&self, rule: &'static Rule, what: &str, reason: &str) -> Lint {
-        // The database of the trial is nobody's concern, and some clients write several lines.
-        let own = format!("sync replica for {}: ", self.folder.path().join("check.db").display());
-        let reason = &reason.replace(&own, "").lines().map(str::trim).collect::<Vec<_>>().join(" ");
+        // Some clients write several lines.
+        let reason = &reason.lines().map(str::trim).collect::<Vec<_>>().join(" ");
         let message = format!("{} cannot {what}: {reason}", self.replica.display);
         let kind = match ReplicaError::of(reason) {
             ReplicaError::Other if reason.starts_with(NO_ANSWER) => ReplicaError::Unreachable,
@@ -412,25 +387,6 @@ impl WriteProbe {
     fn lint(&self, rule: &'static Rule, message: String) -> Lint {
         Lint::new(rule, self.config.origin(), message).at(self.replica.line, 0)
     }
-}
-
-fn make_database(path: &Path) -> io::Result<()> {
-    let name = name_of(path.parent().unwrap_or(path));
-    let make = || {
-        let database = Connection::open(path)?;
-        database.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE litekeeper_check (x TEXT)")?;
-        database.execute("INSERT INTO litekeeper_check VALUES (?1)", [format!(".{name}")])
-    };
-    make().map(drop).map_err(io::Error::other)
-}
-
-/// Returns the name of the folder of a probe.
-fn name_of(folder: &Path) -> String {
-    folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-fn below_of(replica: &Replica, below: &str) -> String {
-    format!("{}/{below}", replica.display.trim_end_matches('/'))
 }
 
 /// Where a probe was written.

@@ -234,7 +234,14 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
             written.check(&checked, is_ltx)
         }),
         configuration: configured.origin().file().map(|file| real(&cwd, file)),
-        inventory: Inventory::new(configured, from, shutdown_sync, resolver.is_some(), environment, old),
+        inventory: Rc::new(Inventory::new(
+            configured,
+            from,
+            shutdown_sync,
+            resolver.is_some(),
+            environment,
+            old,
+        )),
         folders,
         resolver: resolver.map(|resolver| resolver.command.into_iter().map(Into::into).collect()),
         socket,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use crate::litestream::database::Database;
+use crate::remote::Webdav;
 use crate::yaml::Node;
 
 /// What Litestream is started with. No `Debug`: both parts may hold secrets.
@@ -22,6 +23,16 @@ pub struct Elsewhere {
     pub is_source: bool,
     /// What Litestream restores them from there with.
     pub inputs: Inputs,
+}
+
+/// A place that Litestream can write to on trial. No `Debug`: it may hold secrets.
+pub struct Trial {
+    /// What Litestream writes there with.
+    pub inputs: Inputs,
+    /// The place, for people.
+    pub shown: String,
+    /// The same for a client of our own, if it is on WebDAV.
+    pub webdav: Option<Webdav>,
 }
 
 /// A database that a source named. No `Debug`: what the source said may hold secrets.

@@ -8,17 +8,18 @@ mod entry;
 mod paths;
 mod series;
 
+use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-pub use entry::{Elsewhere, Entry, Inputs, Named};
+pub use entry::{Elsewhere, Entry, Inputs, Named, Trial};
 pub use paths::{database, databases, folders};
 pub use series::Old;
 
-use crate::config::{self, Config, GenerateOptions, Generated, Series};
+use crate::config::{self, Config, GenerateOptions, Generated, Kind, Owner, Series};
 use crate::error::Failure;
 use crate::yaml::Node;
 
@@ -96,6 +97,34 @@ impl Inventory {
             .map(|others| of(others, false))
             .chain(self.from.iter().map(|from| of(from, true)))
             .collect()
+    }
+
+    /// Tells of each of these databases, and of those of the configuration, by its path: where Litestream writes on trial, by what
+    /// database, in which folder below its place. Nothing of folders of this machine, which need no Litestream, and of NATS,
+    /// whose buckets have no folders. What is needed for it is made once, for the first that is asked about.
+    pub fn trials(
+        self: &Rc<Self>,
+        named: Vec<Entry>,
+    ) -> impl Fn(&Path, &Path, &str) -> Option<Trial> + use<> {
+        let (inventory, whole) = (self.clone(), OnceCell::new());
+        move |path, sample, below| {
+            let whole = whole
+                .get_or_init(|| inventory.with(named.iter()).unwrap_or_else(|_| inventory.config.clone()));
+            let number = whole.databases().iter().position(|database| database.path == path)?;
+            let replica = whole.databases().get(number)?.replicas.first()?;
+            match replica.kind {
+                Kind::File | Kind::Nats => return None,
+                Kind::S3 | Kind::Gcs | Kind::Abs | Kind::Oss | Kind::Sftp | Kind::Webdav | Kind::Other(_) => {
+                }
+            }
+            let alone = whole.probe(Owner::Database(number), 0, sample, Some(below))?;
+            Some(Trial {
+                // No other can write once.
+                inputs: inventory.with_keys(alone.generate_once(Series::V05)),
+                shown: replica.below(below),
+                webdav: alone.probe_webdav().filter(|_| replica.kind == Kind::Webdav),
+            })
+        }
     }
 
     /// Reads a source's answer. Those of `kept` that it does not name are still there as well.

@@ -1,9 +1,15 @@
 //! Litestream's command lines.
 
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+
 use super::version::Version;
+
+/// What stays as it is in the path of a URL.
+const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.');
 
 /// `litestream version`.
 pub fn version() -> Vec<OsString> {
@@ -22,7 +28,13 @@ pub fn replicate_once(config: &Path) -> Vec<OsString> {
     with_config("replicate", config, ["-once".into()])
 }
 
-/// The same with a snapshot of each database, which is a beginning of its own for restores.
+/// The same of one database, to a folder of this machine.
+pub fn replicate_to(db: &Path, folder: &Path) -> Vec<OsString> {
+    let folder = percent_encode(folder.as_os_str().as_bytes(), PATH);
+    vec!["replicate".into(), "-once".into(), db.into(), format!("file://{folder}").into()]
+}
+
+/// As [`replicate_once`], with a snapshot of each database, which is a beginning of its own for restores.
 pub fn snapshot_once(config: &Path) -> Vec<OsString> {
     with_config("replicate", config, ["-once".into(), "-force-snapshot".into()])
 }

@@ -159,7 +159,8 @@ const WORDS: &[(ReplicaError, &[&str])] = &[
             "broken pipe",
         ],
     ),
-    (ReplicaError::Permission, &["permission denied", "read-only file system"]),
+    // The last of WebDAV, of whom others have said more by now.
+    (ReplicaError::Permission, &["permission denied", "read-only file system", ": 403"]),
     (ReplicaError::NoFolder, &["not a directory"]),
     (ReplicaError::Newer, &["no flags allowed, reserved for future use"]),
     (ReplicaError::PageSize, &["unaligned wal offset", MIXED]),

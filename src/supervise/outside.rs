@@ -15,6 +15,7 @@ use super::message::{Message, Outbox};
 use super::prepare::{self, Preparation};
 use super::runtime_folder::Written;
 use super::setup::OnLock;
+use crate::backup::trial::Trials;
 use crate::backup::{self, Freshness, Restorer, mark};
 use crate::core::{Db, ExitCode};
 use crate::error::Failure;
@@ -22,7 +23,6 @@ use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
 use crate::litestream::others::Others;
 use crate::litestream::position::Position;
-use crate::litestream::replica_error::ReplicaError;
 use crate::litestream::version::Version;
 use crate::os::lock::Lock;
 use crate::os::permit;
@@ -178,6 +178,7 @@ pub(super) async fn takes_it(
     version: Version,
     config: Written,
     database: Database,
+    trials: Trials,
     limit: Duration,
     goes_on: bool,
 ) -> Result<(), Failure> {
@@ -203,8 +204,6 @@ pub(super) async fn takes_it(
             format!("{path}: replica {place}: it ends at {other}, and is not what this database has there");
         return Err(Failure::new(ExitCode::UNAVAILABLE, message).hint("name an empty place"));
     }
-    backup::helper::write(&runner, &database, limit).await.map_err(|reason| {
-        let message = format!("{path}: replica {place}: {reason}");
-        Failure::new(ExitCode::UNAVAILABLE, message).hint(ReplicaError::of(&reason).hint())
-    })
+    let written = trials.prove_written(&runner, version, &database, limit).await;
+    written.map_err(|error| prepare::failure(&error))
 }

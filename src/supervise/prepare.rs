@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::setup::{Faults, IfBehind, Looked};
+use crate::backup::trial::Trials;
 use crate::backup::{self, Chosen, Freshness, Lineages, Restorer};
 use crate::core::{ExitCode, Gate};
 use crate::error::Failure;
@@ -291,6 +292,7 @@ impl Preparation {
             chosen: Rc::default(),
             elsewhere: Rc::default(),
             apart: Rc::default(),
+            trials: Trials::default(),
         };
         let look = async |restored| super::ledger::is_restored(&self.runner, db, restored).await;
         restorer.beside(db, look).await.map_err(|error| error.to_string())?

@@ -138,6 +138,11 @@ impl RuntimeFolder {
         self.socket.clone()
     }
 
+    /// It.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Where Litestream's configuration is.
     pub fn config(&self) -> PathBuf {
         self.path.join(CONFIG)

@@ -118,7 +118,7 @@ pub struct Setup {
     /// Refuses what cannot come to anything on this machine.
     pub faults: Faults,
     /// What the configuration knows of its databases and of further ones.
-    pub inventory: Inventory,
+    pub inventory: Rc<Inventory>,
     /// The folders whose databases Litestream finds itself, in the configuration's order.
     pub folders: Vec<Folder>,
     /// The program that names further ones.

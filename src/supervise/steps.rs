@@ -164,7 +164,8 @@ impl Driver {
         (self.world.setup.faults)(Looked::Named(&named.database))?;
         let (version, limit) = (self.world.litestream.version, self.world.setup.policy.gate_timeout);
         let goes_on = self.world.setup.if_behind == IfBehind::Ignore;
-        let probe = takes_it(runner, version, config, named.database.clone(), limit, goes_on);
+        let trials = self.world.trials(vec![named.entry.clone()]);
+        let probe = takes_it(runner, version, config, named.database.clone(), trials, limit, goes_on);
         self.world.discovery.outside.probe(db, number, self.world.outbox.clone(), probe);
         Ok(())
     }
@@ -176,13 +177,13 @@ impl Driver {
         };
         has_url(&named)?;
         let (config, runner) = self.written_for(number, &named)?;
-        let path = config.path().to_owned();
+        let (path, trials) = (config.path().to_owned(), self.world.trials(vec![named.entry.clone()]));
         let look = Look {
             preparation: Preparation {
                 runner: runner.clone(),
                 ..self.world.preparation(path.clone(), Rc::default())
             },
-            restorer: Restorer { runner, ..self.world.restorer(path) },
+            restorer: Restorer { runner, trials, ..self.world.restorer(path) },
             database: named.database.clone(),
             version: self.world.litestream.version,
             socket: self.world.folder.socket(),

@@ -32,10 +32,11 @@ use super::table::{DatabaseTable, Listed};
 use super::workplace::Workplace;
 use crate::backup::mark;
 use crate::backup::seen::Looks;
+use crate::backup::trial::{Place, Trials};
 use crate::backup::{self, Apart, Restorer};
 use crate::core::{Cause, Db, Event, ExitCode, Gate};
 use crate::error::Failure;
-use crate::inventory::{Entry, Named};
+use crate::inventory::{Entry, Named, Trial};
 use crate::litestream::command::Runner;
 use crate::litestream::control;
 use crate::litestream::database::Database;
@@ -203,6 +204,7 @@ impl World {
             chosen: self.setup.restore_txids.clone(),
             elsewhere: self.restores.elsewhere.clone(),
             apart: Rc::default(),
+            trials: Trials::default(),
         }
     }
 
@@ -225,7 +227,11 @@ impl World {
     pub(super) fn restore(&mut self) {
         let missing = self.restores.take_missing();
         let (written, apart) = self.write_apart(&missing);
-        let restorer = Restorer { apart: Rc::new(apart), ..self.restorer(self.restores.config.clone()) };
+        let restorer = Restorer {
+            apart: Rc::new(apart),
+            trials: self.trials(self.databases.entries()),
+            ..self.restorer(self.restores.config.clone())
+        };
         let outbox = self.outbox.clone();
         tokio::task::spawn_local(async move {
             let _written = written;
@@ -238,6 +244,15 @@ impl World {
             };
             let _ = outbox.send(message);
         });
+    }
+
+    /// How the replicas of these databases are tried, and of those that the configuration names.
+    pub(super) fn trials(&self, named: Vec<Entry>) -> Trials {
+        let find = self.setup.inventory.trials(named);
+        Trials::new(self.folder.path().to_owned(), move |db, sample, below| {
+            let Trial { inputs, shown, webdav } = find(&db.path, sample, below)?;
+            Some(Place { config: inputs.config, env: inputs.env, shown, webdav })
+        })
     }
 
     /// Writes a configuration for each of several databases. What cannot be written is in the one for all.

@@ -33,7 +33,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "yaml",
         ],
     ),
-    ("inventory", &["config", "error", "litestream", "yaml"]),
+    ("inventory", &["config", "error", "litestream", "remote", "yaml"]),
     (
         "supervise",
         &["core", "os", "sqlite", "shim", "litestream", "ledger", "backup", "inventory", "error", "foreign"],
@@ -413,7 +413,8 @@ const OPENS_BY_ITSELF: &[(&str, &str, &str)] = &[
     ("sqlite/check.rs", "Connection::open", "in a process with a limit, after `open::file`"),
     ("check/online.rs", "Connection::open", "in a folder of its own, made for this trial"),
     ("demo/guestbook/store.rs", "Connection::open", "the demo's own database"),
-    ("check/online.rs", "tempfile::", "a folder under a name that nobody else knows"),
+    ("backup/trial.rs", "tempfile::", "a folder under a name that nobody else knows"),
+    ("backup/helper/sample.rs", "Connection::open", "in a process with a limit, in a folder of its own"),
     ("supervise/runtime_folder.rs", "tempfile::", "a folder under a name that nobody else knows"),
     ("litestream/install/oneshot.rs", "tempfile::", "a file without a name"),
     ("cli/init.rs", "tempfile::", "a file that nothing had the name of (O_EXCL)"),

@@ -1,5 +1,6 @@
 //! The keeper's side: an order in memory that a process of its own inherits, and what it prints.
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -147,19 +148,29 @@ pub(in crate::backup) async fn locks(
     ask(runner, &Order::Locks(tasks), limit).await
 }
 
+/// Makes a database for a trial.
+///
+/// # Errors
+/// Why it cannot be made.
+pub(in crate::backup) async fn sample(
+    runner: &Runner,
+    path: &Path,
+    row: &str,
+    limit: Duration,
+) -> Result<(), String> {
+    ask(runner, &Order::Sample(path.to_owned(), row.to_owned()), limit).await
+}
+
 /// Writes something to a database's place and removes it again; what cannot be removed is told. Only a folder and S3 are tried: of
 /// others nothing is said.
 ///
 /// # Errors
 /// Why nothing can be written, in the system's or the server's words.
-pub async fn write(runner: &Runner, db: &Database, limit: Duration) -> Result<(), String> {
+pub(in crate::backup) async fn write(runner: &Runner, db: &Database, limit: Duration) -> Result<(), String> {
     let left: Option<String> = if let Some(folder) = &db.replica_folder {
         ask(runner, &Order::Folder(folder.clone()), limit).await?
     } else if let Some(s3) = &db.s3 {
-        match ask_s3(runner, s3, Task::Write, limit).await {
-            Err(reason) if is_blind(&reason) => None,
-            left => left?,
-        }
+        ask_s3(runner, s3, Task::Write, limit).await?
     } else {
         None
     };

@@ -13,6 +13,7 @@
 //! connect       why nobody answers
 //! webdav        removing a folder
 //! folder        writing to a folder of this machine on trial
+//! sample        a database for a trial by Litestream
 //! ```
 
 mod agent;
@@ -24,11 +25,12 @@ mod folder;
 mod lock;
 mod order;
 mod s3;
+mod sample;
 mod webdav;
 mod work;
 
-pub(super) use ask::{formats, held, locks, mark, marks};
-pub use ask::{header, is_blind, list, look_at, reach, remove, remove_folder, write};
+pub(super) use ask::{formats, held, locks, mark, marks, sample, write};
+pub use ask::{header, is_blind, list, look_at, reach, remove, remove_folder};
 pub use certificates::{CERTIFICATE_FILES, CERTIFICATE_FOLDERS};
 pub(super) use connect::DISTRUSTED;
 pub(super) use order::{Formats, LockSaid, LockTask, Put};

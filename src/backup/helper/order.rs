@@ -18,6 +18,8 @@ pub(super) enum Order {
     Webdav(Webdav),
     /// Write to a folder on trial, and leave no trace.
     Folder(PathBuf),
+    /// Make a database for a trial, with this in its row.
+    Sample(PathBuf, String),
     /// Tell which transactions these places on S3 have files of.
     Held(Vec<S3>),
     /// Read the marks of these places on S3.

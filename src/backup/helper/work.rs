@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::order::Order;
-use super::{folder, lock, s3, webdav};
+use super::{folder, lock, s3, sample, webdav};
 use crate::core::ExitCode;
 use crate::os::fd;
 
@@ -39,5 +39,6 @@ pub fn carry_out(order: &[u8]) -> Result<Vec<u8>, String> {
         Order::Marks(places) => s3::marks(&places),
         Order::Locks(tasks) => lock::carry_out(&tasks),
         Order::Folder(folder) => folder::try_to_write(&folder).map(done),
+        Order::Sample(path, row) => sample::make(&path, &row).map(done),
     }
 }

@@ -27,6 +27,11 @@ pub struct Replica {
 }
 
 impl Replica {
+    /// A folder below the place, for people.
+    pub fn below(&self, folder: &str) -> String {
+        format!("{}/{folder}", self.display.trim_end_matches('/'))
+    }
+
     /// Reads one replica; what it leaves out comes from `defaults`, the top of the file.
     pub(in crate::config) fn read(
         node: &Node,

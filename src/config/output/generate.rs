@@ -47,6 +47,17 @@ impl Config {
         Generated { text: format!("{HEADER}{}", emitted.text), env: emitted.env }
     }
 
+    /// As [`Config::generate`], for a Litestream that ends by itself and is asked nothing: there is no socket, which has to fit a
+    /// short path, and no database is waited for at its end, where what fails fails for a reason.
+    pub fn generate_once(&self, series: Series) -> Generated {
+        let socket = PathBuf::new();
+        let mut root =
+            self.tree(&GenerateOptions { socket, shutdown_sync_timeout: Duration::from_secs(1), series });
+        root.set("socket", Node::mapping([("enabled", Node::plain("false"))]));
+        let emitted = emit(&root);
+        Generated { text: format!("{HEADER}{}", emitted.text), env: emitted.env }
+    }
+
     /// As [`Config::generate`], for each of these databases by itself: what a Litestream that is asked about one need not read
     /// of all others, which costs it more than all else where there are many.
     pub fn generate_apart(

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::backend::Backend;
+use super::backend::{Backend, ReadOnly};
 use crate::support::config::Replica;
 use crate::support::fetched;
 use crate::support::litestream::run;
@@ -32,6 +32,15 @@ require("http").request({ host: "127.0.0.1", port, path, method: "PUT", headers 
 }).end();
 "#;
 
+/// Prints a token by which everything can be read and listed, and nothing else (`Create an account SAS` there).
+const SIGN: &str = r#"
+const [account, key] = process.argv.slice(1), crypto = require("crypto");
+const [sv, ss, srt, sp, se] = ["2021-12-02", "b", "sco", "rl", "2099-01-01T00:00:00Z"];
+const text = [account, sp, ss, srt, "", se, "", "", sv, "", ""].join("\n");
+const sig = crypto.createHmac("sha256", Buffer.from(key, "base64")).update(text).digest("base64");
+console.log(String(new URLSearchParams({ sv, ss, srt, sp, se, sig })));
+"#;
+
 /// A server with a container.
 pub fn start(world: &World) -> Backend {
     let port = free_port();
@@ -53,6 +62,17 @@ pub fn start(world: &World) -> Backend {
             .set("bucket", "container")
             .set("path", name)
     };
+    let mut sign = Command::new(program("node", "nodejs"));
+    let signed = sign.args(["-e", SIGN, "--", ACCOUNT, KEY]).output().expect("it can be started");
+    let token = String::from_utf8(signed.stdout).expect("it is escaped");
+    let read_only = move |name: &str| {
+        Replica::new("abs")
+            .set("endpoint", format!("http://127.0.0.1:{port}/{ACCOUNT}"))
+            .set("account-name", ACCOUNT)
+            .set("sas-token", token.trim())
+            .set("bucket", "container")
+            .set("path", name)
+    };
     Backend {
         server: Box::new(server.told_to_end()),
         at: Box::new(at),
@@ -64,6 +84,12 @@ pub fn start(world: &World) -> Backend {
         ],
         env: Vec::new(),
         left: Some("abs://container/app/.litekeeper-check-"),
+        read_only: Some(ReadOnly {
+            at: Box::new(read_only),
+            hint: "LITESTREAM_AZURE_SAS_TOKEN",
+            env: Vec::new(),
+        }),
+        stays: Some(2),
         is_listed: false,
         gives_up: false,
         has_arrived: None,

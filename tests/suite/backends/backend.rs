@@ -54,6 +54,16 @@ impl Goes for S3 {
 /// A place by its name.
 pub type At = Box<dyn Fn(&str) -> Replica>;
 
+/// What can be read and not written.
+pub struct ReadOnly {
+    /// A replica of its own for each name.
+    pub at: At,
+    /// The hint that it gets.
+    pub hint: &'static str,
+    /// What Litestream has to find in its environment beside the rest.
+    pub env: Vec<(&'static str, String)>,
+}
+
 /// A server with what the scenarios need to know of it.
 pub struct Backend {
     /// It.
@@ -68,6 +78,10 @@ pub struct Backend {
     pub env: Vec<(&'static str, String)>,
     /// What `check --online` leaves there, if anything.
     pub left: Option<&'static str>,
+    /// A place that can be read and not written; none where nobody can make one.
+    pub read_only: Option<ReadOnly>,
+    /// How many files stay of what starts without a database write on trial; none where nothing is tried.
+    pub stays: Option<usize>,
     /// The backups of a folder of databases can be listed there.
     pub is_listed: bool,
     /// Litestream's client of this kind gives up at once when nobody answers.
@@ -103,6 +117,20 @@ impl Backend {
     /// A keeper with this configuration.
     pub fn keeper_of(&self, world: &World, config: &Path) -> Keeper {
         Keeper::new(world).config(config).envs(self.env.iter().map(|(name, value)| (*name, value)))
+    }
+
+    /// How many files of transactions Litestream lists at a place.
+    #[track_caller]
+    pub fn files(&self, world: &World, place: &str) -> usize {
+        let db = world.db();
+        let config = world.config(&(self.at)(place));
+        let mut spec = Spec::new(&binary(LATEST), world.root());
+        self.env.iter().for_each(|(name, value)| spec.env(name, value));
+        spec.args(["ltx", "-level", "all", "-config"]);
+        spec.args([&config, &db]);
+        let listed = spec.run(DEADLINE).expect_code(0).stdout;
+        // A head comes first.
+        listed.lines().filter(|line| line.contains("0000000000000001")).count()
     }
 
     /// What `litestream restore` by itself makes of a backup.

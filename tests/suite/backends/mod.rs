@@ -52,6 +52,12 @@ macro_rules! table {
             }
 
             #[test]
+            fn is_tried_before_an_app_begins() {
+                let world = World::new();
+                scenarios::tried(&world, start(&world));
+            }
+
+            #[test]
             fn is_tried_by_check() {
                 let world = World::new();
                 scenarios::checked(&world, &start(&world));

@@ -45,6 +45,8 @@ pub fn start(world: &World) -> Backend {
         ],
         env: Vec::new(),
         left: Some("was listed only: a NATS bucket has no folders"),
+        read_only: None,
+        stays: None,
         is_listed: false,
         gives_up: true,
         has_arrived: Some(Box::new(move || has_arrived(port))),

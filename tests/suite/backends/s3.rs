@@ -44,6 +44,8 @@ fn backend(s3: S3, env: Vec<(&'static str, String)>) -> Backend {
         ],
         env,
         left: None,
+        read_only: None,
+        stays: Some(0),
         is_listed: true,
         gives_up: false,
         has_arrived: None,

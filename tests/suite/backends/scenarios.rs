@@ -4,12 +4,13 @@ use std::fs;
 use std::path::Path;
 
 use crate::support::app::App;
+use crate::support::config::Replica;
 use crate::support::keeper::Keeper;
 use crate::support::sqlite;
 use crate::support::unit;
 use crate::support::world::World;
 
-use super::backend::Backend;
+use super::backend::{Backend, ReadOnly};
 
 const NOT_READY: &str = "not ready until it has caught up";
 const CAUGHT_UP: &str = " has caught up";
@@ -164,6 +165,48 @@ pub fn several(world: &World, backend: &Backend) {
     } else {
         lost().run().expect_code(69).expect_log("--if-unlistable allow");
         lost().args(["--if-unlistable", "allow"]).run().expect_code(0).expect_log("cannot be found out");
+    }
+}
+
+/// Nothing can be confirmed of an app that has no database yet, so what it is to write is tried, each time anew.
+#[track_caller]
+pub fn tried(world: &World, mut backend: Backend) {
+    let below = "app/.litekeeper-check-start";
+    for _ in 0..2 {
+        let keeper = backend.keeper(world).app(App::new(&world.trace()).exit(0));
+        let ended = patient(keeper).run().expect_code(0).expect_log("holds no backup");
+        assert!(!ended.log.contains("to try"), "what stays is always the same: {}", ended.log);
+        if let Some(stays) = backend.stays {
+            assert_eq!(backend.files(world, below), stays);
+        }
+    }
+    let app = App::new(&world.trace()).insert(&world.db(), 3).exit(0);
+    patient(backend.keeper(world)).app(app).run().expect_code(0);
+    assert_equal(world, &backend, &world.db());
+
+    let begun = || world.trace().all("start").len();
+    let before = begun();
+    let other = world.path("other.db");
+    let config = |replica: &Replica| world.config_of("", [(other.as_path(), replica)]);
+    if let Some(ReadOnly { at, hint, env }) = &backend.read_only {
+        let keeper = backend.keeper_of(world, &config(&at("new"))).envs(env.iter().cloned());
+        let ended = keeper
+            .app(App::new(&world.trace()).exit(0))
+            .run()
+            .expect_code(69)
+            .expect_log("other.db: replica ");
+        assert!(ended.log.contains(hint), "{hint}: {}", ended.log);
+        for hidden in ["check.db", "sesame", "sig="] {
+            assert!(!ended.log.contains(hidden), "{hidden}: {}", ended.log);
+        }
+        assert_eq!(begun(), before);
+    }
+    if backend.stays.is_some() {
+        backend.server.down();
+        let keeper = backend.keeper_of(world, &config(&(backend.at)("other")));
+        let ended = keeper.args(["--restore-timeout", "3s"]).app(App::new(&world.trace()).exit(0)).run();
+        ended.expect_code(69);
+        assert_eq!(begun(), before);
     }
 }
 

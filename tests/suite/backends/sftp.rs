@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::backend::Backend;
+use super::backend::{Backend, ReadOnly};
 use super::scenarios;
 use crate::support::config::Replica;
 use crate::support::keeper::Keeper;
@@ -21,7 +21,12 @@ pub fn start(world: &World) -> Backend {
         ["ecdsa", "rsa", "ed25519"].map(|kind| key(world, &format!("host-{kind}"), kind));
     let (client, other) = (key(world, "client", "ed25519"), key(world, "other", "ecdsa"));
     let port = free_port();
-    let server = serve(world, port, &[&rsa, &host, &ed25519], &by_key(world, &client), Vec::new());
+    let way_in = by_key(world, &client);
+    let server = serve(world, port, &[&rsa, &host, &ed25519], &way_in, Vec::new());
+    let closed = free_port();
+    // `-R`: no request that changes something is answered (`sftp-server(8)`).
+    let closed_server =
+        serve(world, closed, &[&host], &format!("{way_in}Subsystem sftp internal-sftp -R\n"), Vec::new());
     let root = world.path("there");
     let right = Replica::new("sftp")
         .set("host", format!("127.0.0.1:{port}"))
@@ -31,6 +36,13 @@ pub fn start(world: &World) -> Backend {
     let no_key = world.write("no-key", "sesame\n");
     let app = right.clone().set("path", text(&root.join("app")));
     let at = move |name: &str| right.clone().set("path", text(&root.join(name)));
+    let read_only = {
+        let at = at.clone();
+        move |name: &str| {
+            let _runs = &closed_server;
+            at(name).set("host", format!("127.0.0.1:{closed}"))
+        }
+    };
     let in_folder = {
         let at = at.clone();
         move |name: &str| at(&format!("tenants/{name}"))
@@ -48,6 +60,12 @@ pub fn start(world: &World) -> Backend {
         ],
         env: Vec::new(),
         left: Some("/there/app/.litekeeper-check-"),
+        read_only: Some(ReadOnly {
+            at: Box::new(read_only),
+            hint: "check who may write there",
+            env: Vec::new(),
+        }),
+        stays: Some(2),
         is_listed: false,
         gives_up: true,
         has_arrived: None,
@@ -56,12 +74,13 @@ pub fn start(world: &World) -> Backend {
 
 /// A server with these keys of its own and this way in, behind `wrapper`.
 fn serve(world: &World, port: u16, hosts: &[&Path], way_in: &str, mut wrapper: Vec<String>) -> Server {
+    let sftp = if way_in.contains("Subsystem") { "" } else { "Subsystem sftp internal-sftp\n" };
     let hosts: String = hosts.iter().map(|host| format!("HostKey {}\n", host.display())).collect();
     let config = world.write(
         &format!("sshd-{port}"),
         &format!(
             "Port {port}\nListenAddress 127.0.0.1\n{hosts}{way_in}StrictModes no\nUsePAM no\nPidFile none\n\
-             PermitRootLogin yes\nMaxStartups 100\nSubsystem sftp internal-sftp\n"
+             PermitRootLogin yes\nMaxStartups 100\n{sftp}"
         ),
     );
     // Root's server locks itself up there, and only its unit makes it.
@@ -128,6 +147,8 @@ fn a_password_is_enough() {
         refused: vec![(app.set("password", "sesame-closed"), "check the user, and its password or key")],
         env: Vec::new(),
         left: None,
+        read_only: None,
+        stays: Some(2),
         is_listed: false,
         gives_up: true,
         has_arrived: None,

@@ -3,9 +3,12 @@
 use std::fs;
 use std::os::unix::process::CommandExt;
 
-use super::backend::Backend;
+use serde_json::{Value, json};
+
+use super::backend::{Backend, ReadOnly};
 use crate::support::config::Replica;
 use crate::support::server::{Server, free_port, program};
+use crate::support::tenants::Tenants;
 use crate::support::world::World;
 
 const MODULES: [&str; 8] =
@@ -18,7 +21,7 @@ pub fn start(_: &World) -> Backend {
     let folder = tempfile::Builder::new().prefix("lk-dav-").tempdir_in("/tmp").expect("/tmp can be written");
     let path = folder.path().to_owned();
     let show = path.display();
-    fs::create_dir(path.join("files")).expect("it is new");
+    fs::create_dir_all(path.join("files/closed")).expect("it is new");
     // `htpasswd -s` of `sesame-open`.
     fs::write(path.join("users"), "u:{SHA}68IRRwWtv1xgtjvcYAqsSZA1yPE=\n").expect("it is new");
     let modules: String = MODULES
@@ -29,7 +32,8 @@ pub fn start(_: &World) -> Backend {
         "{modules}ServerRoot \"{show}\"\nServerName 127.0.0.1\nListen 127.0.0.1:{port}\nPidFile {show}/pid\n\
          ErrorLog {show}/error\nDavLockDB {show}/locks\nDocumentRoot {show}/files\nStartServers 1\n\
          <Directory {show}/files>\nDav On\nAuthType Basic\nAuthName backups\nAuthUserFile {show}/users\n\
-         Require valid-user\n</Directory>\n"
+         Require valid-user\n</Directory>\n<Directory {show}/files/closed>\n\
+         <LimitExcept GET HEAD OPTIONS PROPFIND>\nRequire all denied\n</LimitExcept>\n</Directory>\n"
     );
     fs::write(path.join("apache.conf"), text).expect("it is new");
     let nobody = nix::unistd::geteuid().is_root().then(|| {
@@ -37,7 +41,7 @@ pub fn start(_: &World) -> Backend {
         found.expect("the package makes that user")
     });
     if let Some(user) = &nobody {
-        for path in [&path, &path.join("files")] {
+        for path in [&path, &path.join("files"), &path.join("files/closed")] {
             std::os::unix::fs::chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
                 .expect("we are root");
         }
@@ -56,6 +60,7 @@ pub fn start(_: &World) -> Backend {
             .set("webdav-password", "sesame-open")
             .set("path", format!("/{name}"))
     };
+    let read_only = move |name: &str| at(&format!("closed/{name}"));
     Backend {
         server: Box::new(WithFolder(server, folder)),
         at: Box::new(at),
@@ -66,6 +71,12 @@ pub fn start(_: &World) -> Backend {
         ],
         env: Vec::new(),
         left: None,
+        read_only: Some(ReadOnly {
+            at: Box::new(read_only),
+            hint: "check who may write there",
+            env: Vec::new(),
+        }),
+        stays: Some(0),
         is_listed: false,
         gives_up: true,
         has_arrived: None,
@@ -87,4 +98,34 @@ impl super::backend::Goes for WithFolder {
     fn up(&mut self) {
         self.0.up();
     }
+}
+
+/// A tenant that moves there, or begins there, while the app runs.
+#[test]
+fn a_tenant_is_taken_to_no_place_that_cannot_be_written() {
+    let tenants = Tenants::in_folders();
+    let server = start(&tenants.world);
+    let place: Value = serde_json::from_str(&(server.at)("").text()).expect("JSON");
+    let host = place["webdav-url"].as_str().and_then(|url| url.strip_prefix("http://")).expect("a URL");
+    let at = |name: &str, place: &str| {
+        let url = format!("webdav://u:sesame-open@{host}/{place}");
+        json!({"path": tenants.path(name), "replica": {"url": url}})
+    };
+    let answer = |entries: &[Value]| tenants.answer(&Value::from(entries.to_vec()).to_string());
+    let running = tenants.start_with_a(5);
+    for entries in [vec![at("a", "closed/a")], vec![tenants.entry("a"), at("b", "closed/b")]] {
+        answer(&entries);
+        let ended = tenants.reload().expect_code(69).expect_log(": 403");
+        ended.expect_log("hint: check who may write there");
+    }
+    answer(&[at("a", "a"), at("b", "b")]);
+    let ended = tenants.reload().expect_code(0);
+    assert!(ended.stdout.contains("added"), "{}", ended.stdout);
+    assert!(!running.log().contains("to try its replica"), "{}", running.log());
+    running.stop(143);
+    assert_eq!(server.files(&tenants.world, "a/.litekeeper-check-start"), 0);
+    assert_eq!(server.files(&tenants.world, "b/.litekeeper-check-start"), 0);
+    let there = at("a", "a")["replica"].clone();
+    let moved = Tenants { replica: Box::new(move |_| there.clone()), ..tenants };
+    assert_eq!(moved.backup("a"), 5);
 }
