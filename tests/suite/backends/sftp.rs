@@ -7,8 +7,10 @@ use std::process::Command;
 
 use super::backend::{Backend, ReadOnly};
 use super::scenarios;
+use crate::support::app::App;
 use crate::support::config::Replica;
 use crate::support::keeper::Keeper;
+use crate::support::litestream::{NO_SOCKET, OLD};
 use crate::support::server::{Server, free_port, program};
 use crate::support::sqlite;
 use crate::support::world::World;
@@ -187,5 +189,18 @@ fn of_several_host_keys_the_one_that_is_advised_is_right() {
             let ended = keeper.run().expect_code(if place == first { 0 } else { 78 });
             assert_eq!(ended.stdout.contains("host key mismatch"), place != first, "{}", ended.stdout);
         }
+    }
+}
+
+/// It cannot write once, so nobody learns of it before the app has made a database.
+#[test]
+fn with_an_older_litestream_nothing_is_tried() {
+    for version in [OLD, NO_SOCKET] {
+        let world = World::new();
+        let backend = start(&world);
+        let keeper = backend.keeper(&world).litestream(version).args(["--allow-litestream", version]);
+        keeper.app(App::new(&world.trace()).exit(0)).run().expect_code(0).expect_log("holds no backup");
+        world.trace().wait("start");
+        assert!(!world.path("there/app/.litekeeper-check-start").exists(), "{version}");
     }
 }

@@ -7,9 +7,12 @@ use serde_json::{Value, json};
 
 use super::backend::{Backend, ReadOnly};
 use crate::support::config::Replica;
+use crate::support::keeper::Keeper;
 use crate::support::server::{Server, free_port, program};
+use crate::support::strace;
 use crate::support::tenants::Tenants;
 use crate::support::world::World;
+use crate::user::Shared;
 
 const MODULES: [&str; 8] =
     ["mpm_event", "authn_core", "authn_file", "authz_core", "authz_user", "auth_basic", "dav", "dav_fs"];
@@ -128,4 +131,26 @@ fn a_tenant_is_taken_to_no_place_that_cannot_be_written() {
     let there = at("a", "a")["replica"].clone();
     let moved = Tenants { replica: Box::new(move |_| there.clone()), ..tenants };
     assert_eq!(moved.backup("a"), 5);
+}
+
+/// All that is done in folders of another user's is done with that user's rights.
+#[test]
+fn root_does_nothing_by_path_while_it_tries_for_another_user() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    assert!(strace::is_there(), "this test needs strace, and may trace: apt-get install strace");
+    let shared = Shared::new();
+    let world = &shared.world;
+    let server = start(world);
+    let config = world.config_of("", [(shared.db().as_path(), &(server.at)("app"))]);
+    let traced = world.path("strace");
+    let keeper = Keeper::new(world).config(&config).args(["--user", "nobody"]);
+    let keeper = keeper.env("LITESTREAM_BINARY_PATH", world.path("litestream"));
+    keeper.wrapped(strace::wrapper(&traced)).app(["true"]).run().expect_code(0);
+    let calls = fs::read_to_string(&traced).expect("it is there");
+    assert!(calls.contains("check.db"), "it was tried");
+    let theirs =
+        [world.path("data/"), world.runtime_dir().join("run-")].map(|path| path.display().to_string());
+    assert_eq!(strace::by_path(&traced, &theirs, true), [""; 0]);
 }
