@@ -280,7 +280,7 @@ pub fn lock_text(bytes: &[u8]) {
     assert!(holder.pid.is_none_or(|pid| pid > 0), "{holder:?}");
     assert!(holder.keeper.as_ref().is_none_or(|keeper| keeper.is_absolute()), "{holder:?}");
     let path = PathBuf::from("/data/app.db");
-    let db = Database { meta: path.clone(), path, replica: String::new(), replica_folder: None, s3: None };
+    let db = Database { meta: path.clone(), path, replica: String::new(), replica_folder: None, place: None };
     let refusal = holder.refusal(&db);
     assert!(!refusal.message.contains(foreign::is_obeyed) && refusal.message.len() <= foreign::LONGEST + 512);
     // What a keeper leaves is what the next one reads.

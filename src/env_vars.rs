@@ -87,6 +87,14 @@ pub const PASSED_ON: &[Variable] = &[
     ("LITESTREAM_AZURE_ACCOUNT_KEY", "the key of Azure replicas"),
     ("LITESTREAM_AZURE_SAS_TOKEN", "or their token"),
     (
+        "GOOGLE_APPLICATION_CREDENTIALS",
+        "the file with the account of Google replicas, and all else that Google's own library reads",
+    ),
+    (
+        "AZURE_CLIENT_ID",
+        "who goes to Azure replicas that have no key, and all else that Azure's own library reads",
+    ),
+    (
         "AWS_REGION",
         "the region for listings of Litekeeper's own where that of the bucket cannot be asked for; Litestream takes `region`, or asks",
     ),

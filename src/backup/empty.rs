@@ -2,7 +2,7 @@
 //!
 //! Litestream calls a place empty whenever an answer has none of its files: so has a portal's page, the console of a server, or the
 //! list of all buckets. Only an answer that is a listing of that very place proves it, and our own client asks for one where there is
-//! a client: on a folder and on S3. Of the rest Litestream's word is all there is.
+//! a client: on a folder, on S3 and on Azure's and Google's storage. Of the rest Litestream's word is all there is.
 
 use std::io;
 use std::path::Path;
@@ -29,8 +29,8 @@ pub async fn prove(runner: &Runner, version: Version, db: &Database, limit: Dura
         return listed
             .map_err(|error| Error::refused(db, format!("{} cannot be listed: {error}", folder.display())));
     }
-    let Some(s3) = &db.s3 else { return Ok(()) };
-    let list = async |left: Duration| helper::formats(runner, s3, left.max(LEAST)).await;
+    let Some(place) = &db.place else { return Ok(()) };
+    let list = async |left: Duration| helper::formats(runner, place, left.max(LEAST)).await;
     match again::ask_ourselves(db, limit, list).await {
         Ok(Formats { ltx: Some(_), .. }) if version.is_ltx() => Err(Error::refused(
             db,

@@ -245,9 +245,9 @@ impl Error {
 
     /// The same with the reason, where it is that nobody answered in time and a connection tells why.
     pub(super) async fn explained(self, runner: &Runner, db: &Database) -> Self {
-        match (self, &db.s3) {
-            (Self::Timeout { db, replica, after, cause: None }, Some(s3)) => {
-                let cause = helper::reach(runner, s3).await;
+        match (self, &db.place) {
+            (Self::Timeout { db, replica, after, cause: None }, Some(place)) => {
+                let cause = helper::reach(runner, place).await;
                 Self::Timeout { db, replica, after, cause }
             }
             (other, _) => other,

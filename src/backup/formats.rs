@@ -56,8 +56,8 @@ pub async fn refuse(runner: &Runner, version: Version, db: &Database, limit: Dur
     }
     let found = if let Some(folder) = &db.replica_folder {
         permit::theirs(|| in_folder(folder)).map_err(|error| error.to_string())
-    } else if let Some(s3) = &db.s3 {
-        helper::formats(runner, s3, limit.min(TRIAL)).await
+    } else if let Some(place) = &db.place {
+        helper::formats(runner, place, limit.min(TRIAL)).await
     } else {
         // No client of ours gets there.
         return Ok(());

@@ -16,7 +16,7 @@ use crate::litestream::database::Database;
 use crate::litestream::{argv, ltx, position};
 use crate::os::{fd, open, permit};
 
-/// How long our own client for S3 is waited for: it may not have what Litestream's has, and then the sizes tell.
+/// How long our own client is waited for: it may not have what Litestream's has, and then the sizes tell.
 const TRIAL: Duration = Duration::from_secs(5);
 
 /// The header of a transaction's file.
@@ -75,7 +75,7 @@ async fn theirs(
     if let Some(replica) = &db.replica_folder {
         return Some(Ok(newest_in(&ltx::folder(replica), newest)));
     }
-    let read = helper::header(runner, db.s3.as_ref()?, newest, limit.min(TRIAL)).await;
+    let read = helper::header(runner, db.place.as_ref()?, newest, limit.min(TRIAL)).await;
     Some(read.map(|found| found.and_then(|(txid, bytes)| Some((txid, of(&bytes, txid)?)))))
 }
 

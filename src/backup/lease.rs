@@ -16,7 +16,7 @@ use crate::foreign::piece;
 use crate::litestream::command::{self, Runner};
 use crate::litestream::database::Database;
 use crate::os::alarm;
-use crate::remote::S3;
+use crate::remote::Place;
 
 /// How long one round of requests may take.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -45,7 +45,7 @@ pub struct Leases {
 struct Claim {
     number: Db,
     db: Database,
-    place: S3,
+    place: Place,
     lease: Lease<String, String>,
     /// What stood there last, as far as it is anybody's.
     record: Map<String, Value>,
@@ -88,7 +88,7 @@ impl Leases {
         (ttl, is_strict): (Duration, bool),
     ) -> Self {
         let claims = dbs.into_iter().filter_map(|(number, db, dead)| {
-            let (place, lease) = (db.s3.clone()?, Lease::new(own.clone(), dead, ttl));
+            let (place, lease) = (s3(&db)?, Lease::new(own.clone(), dead, ttl));
             Some(Claim {
                 number,
                 db,
@@ -241,7 +241,7 @@ impl Leases {
     }
 
     /// What has to be written for that, and of which.
-    fn releases(&self) -> Vec<((S3, LockTask), usize)> {
+    fn releases(&self) -> Vec<((Place, LockTask), usize)> {
         let mut releases = Vec::new();
         for (number, claim) in self.claims.borrow().iter().enumerate() {
             if let (Some(_), Next::Write(Some(over))) =
@@ -292,7 +292,7 @@ impl Leases {
     /// What is to be asked now. Of each server one is tried, whether it keeps to conditions.
     fn asked(&self) -> Vec<Asked> {
         let mut claims = self.claims.borrow_mut();
-        let known: HashMap<S3, bool> =
+        let known: HashMap<Place, bool> =
             claims.iter().filter_map(|claim| Some((claim.place.bucket(), claim.kept?))).collect();
         let mut tried = HashSet::new();
         let at = At::now();
@@ -319,6 +319,11 @@ impl Leases {
         }
         asked
     }
+}
+
+/// A place where there are locks.
+fn s3(db: &Database) -> Option<Place> {
+    db.place.clone().filter(|place| matches!(place, Place::S3(_)))
 }
 
 /// Not one of Litestream's: it removes what it releases, which cannot be done on condition everywhere.

@@ -1,6 +1,6 @@
 //! The mark of a history: which database a place belongs to. It lies at the place, and in Litestream's folder beside the database.
 //!
-//! Of folders and S3 alone: to all other kinds nobody can write but Litestream.
+//! Where a client of our own gets: to all other kinds of places nobody can write but Litestream.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -121,9 +121,9 @@ impl Mark {
                 NotPut::Failed(format!("{} cannot be written: {error}", folder.join(MARK).display()))
             })?;
             in_folder(folder)
-        } else if let Some(s3) = &db.s3 {
+        } else if let Some(place) = &db.place {
             let put = Put { text, over: over == Over::Yes };
-            let put = async |left: Duration| helper::mark(runner, s3, &put, left.max(LEAST)).await;
+            let put = async |left: Duration| helper::mark(runner, place, &put, left.max(LEAST)).await;
             Marked::of(again::ask_ourselves(db, limit, put).await.map_err(NotPut::Failed)?)
         } else {
             Marked::Unseen
@@ -207,16 +207,16 @@ pub async fn at(runner: &Runner, db: &Database, limit: Duration) -> Marked {
     all(runner, std::slice::from_ref(db), limit).await.pop().unwrap_or(Marked::Unseen)
 }
 
-/// Reads the marks of many places, in their order: by one process, as far as they are on S3.
+/// Reads the marks of many places, in their order: by one process, as far as they are on servers.
 pub async fn all(runner: &Runner, dbs: &[Database], limit: Duration) -> Vec<Marked> {
-    let on_s3: Vec<_> =
-        dbs.iter().filter(|db| db.replica_folder.is_none()).filter_map(|db| db.s3.as_ref()).collect();
-    let read = if on_s3.is_empty() { Ok(Vec::new()) } else { helper::marks(runner, &on_s3, limit).await };
+    let away: Vec<_> =
+        dbs.iter().filter(|db| db.replica_folder.is_none()).filter_map(|db| db.place.as_ref()).collect();
+    let read = if away.is_empty() { Ok(Vec::new()) } else { helper::marks(runner, &away, limit).await };
     let mut read = match read {
         Ok(read) => read.into_iter(),
-        Err(reason) => vec![Err(reason); on_s3.len()].into_iter(),
+        Err(reason) => vec![Err(reason); away.len()].into_iter(),
     };
-    let each = dbs.iter().map(|db| match (&db.replica_folder, &db.s3) {
+    let each = dbs.iter().map(|db| match (&db.replica_folder, &db.place) {
         (Some(folder), _) => in_folder(folder),
         (None, Some(_)) => match read.next() {
             Some(Ok(text)) => Marked::of(text),

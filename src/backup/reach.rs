@@ -19,8 +19,8 @@ pub fn told(silence: &str, cause: Option<&str>) -> String {
 
 /// What a server says in these words of our own client, where that is that it cannot answer now.
 pub(super) fn status(endpoint: Option<&str>, words: &str) -> Option<String> {
-    // How `object_store` tells of it (`RequestError::Status` of its client/retry.rs).
-    let (_, said) = words.split_once("status code: ")?;
+    // How `object_store` tells of it (`RequestError::Status` of its client/retry.rs), and our client for Google's storage.
+    let (_, said) = words.split_once("status code: ").or(words.split_once("googleapi: Error "))?;
     if !said.starts_with('5') {
         return None;
     }

@@ -386,8 +386,8 @@ fn report(db: &Database, written: u64, moves: bool) {
         tracing::info!("restoring {path}: {} MiB so far", written >> 20);
     } else if written > 0 {
         tracing::warn!("restoring {path}: nothing more from {replica} for a while, litestream is retrying");
-    } else if db.s3.is_none() {
-        // Of S3 it is said with the reason.
+    } else if db.place.is_none() {
+        // Of what our own client reaches it is said with the reason.
         tracing::warn!(
             "{path}: no answer from {replica} yet, whether it holds a backup: litestream is retrying"
         );

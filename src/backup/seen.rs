@@ -16,7 +16,7 @@ use super::mark::{self, Marked};
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
 use crate::litestream::{ltx, position};
-use crate::remote::S3;
+use crate::remote::Place;
 
 /// How long a look waits for others that are to be looked at in the same moment.
 const TOGETHER: Duration = Duration::from_millis(5);
@@ -81,10 +81,10 @@ impl Seen {
 
 /// Looks at replicas. Of those on one server who is to be looked at together is, by one process; and who comes meanwhile is by the next.
 #[derive(Clone, Default)]
-pub struct Looks(Rc<RefCell<HashMap<S3, Waiting>>>);
+pub struct Looks(Rc<RefCell<HashMap<Place, Waiting>>>);
 
 /// Those who wait for a look at one bucket, as long as there is one.
-type Waiting = Vec<(S3, oneshot::Sender<Result<Found, String>>)>;
+type Waiting = Vec<(Place, oneshot::Sender<Result<Found, String>>)>;
 
 /// What a replica has, and what its mark says.
 type Found = (Held, Option<String>);
@@ -94,9 +94,10 @@ impl Looks {
     pub async fn look(&self, runner: &Runner, db: &Database, confirmed: u64) -> Seen {
         let (held, marked) = if let Some(folder) = &db.replica_folder {
             (in_folder(folder), mark::in_folder(folder))
-        } else if let Some(s3) = &db.s3 {
-            match self.on_s3(runner, s3).await {
+        } else if let Some(place) = &db.place {
+            match self.there(runner, place).await {
                 Ok((held, text)) => (held, Marked::of(text)),
+                Err(reason) if helper::is_blind(&reason) => return Seen::There,
                 Err(reason) => return Seen::Unknown(reason),
             }
         } else {
@@ -110,20 +111,20 @@ impl Looks {
         Seen::of(held, confirmed, here)
     }
 
-    async fn on_s3(&self, runner: &Runner, s3: &S3) -> Result<Found, String> {
-        let bucket = s3.bucket();
+    async fn there(&self, runner: &Runner, place: &Place) -> Result<Found, String> {
+        let bucket = place.bucket();
         let (tell, told) = oneshot::channel();
         match self.0.borrow_mut().entry(bucket.clone()) {
-            Entry::Occupied(mut waiting) => waiting.get_mut().push((s3.clone(), tell)),
+            Entry::Occupied(mut waiting) => waiting.get_mut().push((place.clone(), tell)),
             Entry::Vacant(waiting) => {
-                waiting.insert(vec![(s3.clone(), tell)]);
+                waiting.insert(vec![(place.clone(), tell)]);
                 tokio::task::spawn_local(self.clone().go_on(runner.clone(), bucket));
             }
         }
         told.await.unwrap_or_else(|_| Err("nobody has looked".to_owned()))
     }
 
-    async fn go_on(self, runner: Runner, bucket: S3) {
+    async fn go_on(self, runner: Runner, bucket: Place) {
         loop {
             // What is confirmed in one moment is looked at together.
             tokio::time::sleep(TOGETHER).await;
@@ -132,7 +133,7 @@ impl Looks {
                 self.0.borrow_mut().remove(&bucket);
                 return;
             }
-            let (places, tell): (Vec<S3>, Vec<_>) = waiting.into_iter().unzip();
+            let (places, tell): (Vec<Place>, Vec<_>) = waiting.into_iter().unzip();
             let held = match helper::held(&runner, places, LIMIT).await {
                 Ok(held) => held,
                 Err(reason) => vec![Err(reason); tell.len()],

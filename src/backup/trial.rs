@@ -72,7 +72,7 @@ impl Trials {
         limit: Duration,
     ) -> Result<(), Error> {
         let until = Instant::now() + limit;
-        if db.replica_folder.is_some() || db.s3.is_some() {
+        if db.replica_folder.is_some() || db.place.is_some() {
             let write = async |_| helper::write(runner, db, limit).await;
             match again::ask_ourselves(db, limit, write).await {
                 Err(reason) if helper::is_blind(&reason) => {}

@@ -1,4 +1,4 @@
-//! Litestream's client of S3 tries again and again without a word: what keeps it from an answer our own look says meanwhile, and
+//! Litestream's clients of S3 and Google's and Azure's storage try again and again without a word: what keeps it from an answer our own look says meanwhile, and
 //! ends the waiting where that does not help.
 
 use std::cell::Cell;
@@ -10,7 +10,7 @@ use futures_util::future::{Either, select};
 use super::helper;
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
-use crate::remote::S3;
+use crate::remote::Place;
 
 /// Who answers, answers in less.
 const FIRST: Duration = Duration::from_secs(2);
@@ -36,22 +36,22 @@ pub(super) async fn ask<T>(
     any: &Cell<bool>,
     work: impl Future<Output = T>,
 ) -> Result<T, String> {
-    let Some(s3) = &db.s3 else { return Ok(work.await) };
-    match select(pin!(work), pin!(look(runner, db, s3, any))).await {
+    let Some(place) = &db.place else { return Ok(work.await) };
+    match select(pin!(work), pin!(look(runner, db, place, any))).await {
         Either::Left((done, _)) => Ok(done),
         Either::Right((reason, _)) => Err(reason),
     }
 }
 
 /// Says why there is no answer, each reason once; returns with one that does not pass.
-async fn look(runner: &Runner, db: &Database, s3: &S3, any: &Cell<bool>) -> String {
+async fn look(runner: &Runner, db: &Database, place: &Place, any: &Cell<bool>) -> String {
     let (mut said, mut pause) = (None, FIRST);
     loop {
         tokio::time::sleep(pause).await;
         if any.get() {
             return std::future::pending().await;
         }
-        let cause = helper::reach(runner, s3).await;
+        let cause = helper::reach(runner, place).await;
         match cause {
             Some(cause) if is_final(&cause) => return cause,
             // A slow server is none that does not answer.

@@ -10,7 +10,7 @@ use crate::backup::helper::{CERTIFICATE_FILES, CERTIFICATE_FOLDERS};
 use crate::backup::reach;
 use crate::config::Kind;
 use crate::config::lint::Lint;
-use crate::remote::S3;
+use crate::remote::{Azure, Place, S3};
 
 pub(super) fn look(context: &CheckContext<'_>) -> Vec<Lint> {
     let asked = asked(context);
@@ -49,9 +49,10 @@ struct Server {
 fn asked(context: &CheckContext<'_>) -> Vec<Server> {
     let databases = context.config.databases().iter().filter_map(|database| {
         let replica = database.replicas.first()?;
-        match (&database.s3, &replica.kind) {
-            (Some(s3), _) => Some(of_s3(s3, replica.display.clone(), replica.line)),
-            (None, Kind::Gcs) => Some(Server {
+        match (&database.place, &replica.kind) {
+            (Some(Place::S3(s3)), _) => Some(of_s3(s3, replica.display.clone(), replica.line)),
+            (Some(Place::Azure(azure)), _) => of_azure(azure, replica.display.clone(), replica.line),
+            (Some(Place::Gcs(_)), _) | (None, Kind::Gcs) => Some(Server {
                 replica: replica.display.clone(),
                 line: replica.line,
                 // Its emulator is named by a variable.
@@ -64,9 +65,17 @@ fn asked(context: &CheckContext<'_>) -> Vec<Server> {
     databases.collect()
 }
 
+fn of_azure(azure: &Azure, replica: String, line: usize) -> Option<Server> {
+    Some(at(&azure.server()?, false, replica, line))
+}
+
 fn of_s3(s3: &S3, replica: String, line: usize) -> Server {
-    let (scheme, host, _) = reach::parts(s3.endpoint.as_deref().unwrap_or(reach::AMAZON));
-    let is_tls = !scheme.eq_ignore_ascii_case("http") && !s3.skip_verify;
+    at(s3.endpoint.as_deref().unwrap_or(reach::AMAZON), s3.skip_verify, replica, line)
+}
+
+fn at(endpoint: &str, skip_verify: bool, replica: String, line: usize) -> Server {
+    let (scheme, host, _) = reach::parts(endpoint);
+    let is_tls = !scheme.eq_ignore_ascii_case("http") && !skip_verify;
     Server { replica, line, is_tls, host: Some(host.to_owned()).filter(|host| !host.is_empty()) }
 }
 

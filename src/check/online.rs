@@ -1,7 +1,7 @@
 //! Each replica asked, written and read, by Litestream itself and without harm to what is there.
 //!
 //! What is written is a database of one row, to a folder of its own below the replica's place, where no
-//! listing of the real backup looks. A folder of this machine, one on S3 and one on WebDAV are removed again. No command of
+//! listing of the real backup looks. A folder of this machine, one on S3, Google's or Azure's storage and one on WebDAV are removed again. No command of
 //! Litestream removes anything, so of other kinds the few hundred bytes that stay are named, and the command that removes them.
 
 use std::ffi::OsString;
@@ -31,7 +31,7 @@ use crate::litestream::replica_error::ReplicaError;
 use crate::litestream::version::Version;
 use crate::os::mount;
 use crate::os::permit;
-use crate::remote::{S3, Webdav};
+use crate::remote::{Place, Webdav};
 
 /// How many replicas are tried side by side.
 const PARALLEL: usize = 8;
@@ -135,9 +135,9 @@ impl WriteProbe {
 
     /// With what a connection to the server says, where there was no answer.
     async fn explained(&self, reason: Reason) -> Reason {
-        let is_one = self.replica.kind == Kind::S3 && reason.starts_with(NO_ANSWER);
-        let Some(s3) = self.s3(None).filter(|_| is_one) else { return reason };
-        let cause = helper::reach(&self.online.runner, &s3).await;
+        let place = self.place(None).filter(|_| reason.starts_with(NO_ANSWER));
+        let Some(place) = place else { return reason };
+        let cause = helper::reach(&self.online.runner, &place).await;
         backup::reach::told(&reason, cause.as_deref())
     }
 
@@ -215,14 +215,14 @@ impl WriteProbe {
             meta: database.meta_path.clone(),
             replica: self.replica.display.clone(),
             replica_folder: is_folder.then(|| PathBuf::from(&self.replica.display)),
-            s3: self.s3(None).filter(|_| self.replica.kind == Kind::S3),
+            place: self.place(None),
         }
     }
 
-    /// What our client of S3 is told of the replica, or of what is below it.
-    fn s3(&self, below: Option<&str>) -> Option<S3> {
+    /// What our own client is told of the replica, or of what is below it; none where it does not get there.
+    fn place(&self, below: Option<&str>) -> Option<Place> {
         let alone = self.config.probe(self.owner, self.number, &self.sample.database(), below)?;
-        alone.probe_s3().ok().flatten()
+        alone.probe_place(&self.replica.kind).ok().flatten()
     }
 
     /// A missing database is restored, which takes at least as much as its files on the replica.
@@ -257,15 +257,15 @@ impl WriteProbe {
         let written = self.write(&below).await;
         let read = if written.is_ok() { self.read(&below).await } else { Ok(()) };
         let left = match (&written, place) {
-            (Ok(()), ProbeLocation::S3(s3)) => {
-                let removed = helper::remove(&self.online.runner, &s3, self.online.limit).await;
+            (Ok(()), ProbeLocation::There(place)) => {
+                let removed = helper::remove(&self.online.runner, &place, self.online.limit).await;
                 removed.err().map(|_| self.replica.below(&below))
             }
             (Ok(()), ProbeLocation::Webdav(webdav)) => {
                 let removed = helper::remove_folder(&self.online.runner, &webdav, self.online.limit).await;
                 removed.err().map(|_| self.replica.below(&below))
             }
-            (Err(_), ProbeLocation::S3(_) | ProbeLocation::Webdav(_)) => None,
+            (Err(_), ProbeLocation::There(_) | ProbeLocation::Webdav(_)) => None,
             (_, ProbeLocation::Elsewhere) => Some(self.replica.below(&below)),
             (_, ProbeLocation::Folder { below, was_there }) => {
                 permit::theirs(|| Ok(clean_up(&below, &was_there)))
@@ -343,15 +343,15 @@ impl WriteProbe {
                 let was_there = nearest.unwrap_or_else(|| "/".into());
                 ProbeLocation::Folder { below: folder.join(below), was_there }
             }
-            Kind::S3 => self.s3(Some(below)).map_or(ProbeLocation::Elsewhere, ProbeLocation::S3),
+            Kind::S3 | Kind::Gcs | Kind::Abs => {
+                self.place(Some(below)).map_or(ProbeLocation::Elsewhere, ProbeLocation::There)
+            }
             Kind::Webdav => {
                 let alone = self.config.probe(self.owner, self.number, &self.sample.database(), Some(below));
                 let found = alone.and_then(|alone| alone.probe_webdav());
                 found.map_or(ProbeLocation::Elsewhere, ProbeLocation::Webdav)
             }
-            Kind::Gcs | Kind::Abs | Kind::Oss | Kind::Sftp | Kind::Nats | Kind::Other(_) => {
-                ProbeLocation::Elsewhere
-            }
+            Kind::Oss | Kind::Sftp | Kind::Nats | Kind::Other(_) => ProbeLocation::Elsewhere,
         }
     }
 
@@ -393,8 +393,8 @@ impl WriteProbe {
 enum ProbeLocation {
     /// A folder of this machine, and the first of its parents that was there before.
     Folder { below: PathBuf, was_there: PathBuf },
-    /// A folder on S3.
-    S3(S3),
+    /// A folder in a bucket.
+    There(Place),
     /// A folder on WebDAV.
     Webdav(Webdav),
     /// Anything else.

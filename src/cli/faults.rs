@@ -103,7 +103,7 @@ impl Faults {
             Looked::Configured | Looked::Written(_) | Looked::Number(_) => Vec::new(),
             Looked::Named(Database { path, meta, .. }) | Looked::Staying(Database { path, meta, .. }) => {
                 let (path, meta_path) = (path.clone(), meta.clone());
-                vec![config::Database { path, meta_path, replicas: Vec::new(), line: 0, s3: None }]
+                vec![config::Database { path, meta_path, replicas: Vec::new(), line: 0, place: None }]
             }
         };
         let databases = if one.is_empty() { self.config.databases() } else { &one };

@@ -28,11 +28,11 @@ pub fn folders(config: &Config) -> Vec<Folder> {
 fn backups(config: &Config, place: usize, directory: &config::Directory) -> Backups {
     let Some(replica) = directory.replicas.first() else { return Backups::Unlisted("no replica".to_owned()) };
     let unlisted = |why: &str| Backups::Unlisted(why.to_owned());
-    match (&replica.kind, config.folder_s3(place)) {
+    match (&replica.kind, config.folder_place(place)) {
         (Kind::File, _) => Backups::Folder(PathBuf::from(&replica.display)),
-        (Kind::S3, Ok(Some(s3))) => Backups::S3(replica.display.clone(), s3),
-        (Kind::S3, Err(why)) => unlisted(why),
-        (kind, _) => unlisted(&format!("it is on {kind}")),
+        (_, Ok(Some(place))) => Backups::There(replica.display.clone(), place),
+        (_, Err(why)) => unlisted(why),
+        (kind, Ok(None)) => unlisted(&format!("it is on {kind}")),
     }
 }
 
@@ -47,6 +47,6 @@ pub fn database(database: &config::Database) -> Database {
         meta: database.meta_path.clone(),
         replica: places.join(" and "),
         replica_folder: folder,
-        s3: database.s3.clone(),
+        place: database.place.clone(),
     }
 }

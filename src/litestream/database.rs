@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::os::{open, permit};
-use crate::remote::S3;
+use crate::remote::Place;
 use crate::sqlite::fit;
 
 pub use crate::sqlite::with_suffix;
@@ -21,15 +21,20 @@ pub struct Database {
     pub replica: String,
     /// The same as a folder of this machine, if it is one.
     pub replica_folder: Option<PathBuf>,
-    /// The same for a client of our own, if it is on S3.
-    pub s3: Option<S3>,
+    /// The same for a client of our own, if that can get there.
+    pub place: Option<Place>,
 }
 
 impl Database {
     /// One of which nothing is known but its file: its metadata is where Litestream has it by default.
     pub fn at(path: PathBuf) -> Self {
         let meta = hidden(&path, "-litestream");
-        Self { path, meta, replica: String::new(), replica_folder: None, s3: None }
+        Self { path, meta, replica: String::new(), replica_folder: None, place: None }
+    }
+
+    /// The place, if it is Litestream's client of S3 that puts its files there.
+    pub fn on_s3(&self) -> Option<&Place> {
+        self.place.as_ref().filter(|place| matches!(place, Place::S3(_)))
     }
 
     /// Whether there is something in it: a file of 0 bytes is as good as none.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::glob;
 use crate::database_header::MAGIC;
 use crate::os::{open, permit};
-use crate::remote::S3;
+use crate::remote::Place;
 
 /// A folder whose databases Litestream finds itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,8 +34,8 @@ pub struct Folder {
 pub enum Backups {
     /// A folder of this machine.
     Folder(PathBuf),
-    /// A place on S3, as people know it, and the way to it.
-    S3(String, S3),
+    /// A place on a server, as people know it, and the way to it.
+    There(String, Place),
     /// They cannot be listed from here, and why.
     Unlisted(String),
 }

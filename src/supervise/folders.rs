@@ -38,13 +38,13 @@ impl Driver {
                         listing::in_folder(base)
                             .map_err(|error| cannot(&base.display().to_string(), error.to_string()))?,
                     ),
-                    Backups::S3(place, s3) => {
-                        match helper::list(&runner, s3, folder.recursive, limit).await {
+                    Backups::There(name, place) => {
+                        match helper::list(&runner, place, folder.recursive, limit).await {
                             Err(reason) if helper::is_blind(&reason) => {
                                 say_unlisted(&folder, &reason);
                                 None
                             }
-                            listed => Some(listed.map_err(|reason| cannot(place, reason))?),
+                            listed => Some(listed.map_err(|reason| cannot(name, reason))?),
                         }
                     }
                     Backups::Unlisted(why) => {

@@ -41,7 +41,7 @@ impl Snapshots {
     /// One was made up to this transaction.
     pub(super) fn made(&self, name: &str, txid: u64) {
         for (_, database) in self.listed.borrow().iter() {
-            if database.s3.is_some() && database.path.file_name().is_some_and(|last| last == name) {
+            if database.on_s3().is_some() && database.path.file_name().is_some_and(|last| last == name) {
                 self.made.borrow_mut().insert((database.path.clone(), txid));
             }
         }
@@ -64,7 +64,7 @@ impl Snapshots {
     /// Why the backup cannot be relied on.
     pub(super) async fn settle(&self, runner: &Runner, database: &Database) -> Result<(), String> {
         let is_due = |_: &_| self.next(database).is_some();
-        let Some(s3) = database.s3.as_ref().filter(is_due) else { return Ok(()) };
+        let Some(s3) = database.on_s3().filter(is_due) else { return Ok(()) };
         let _turn = self.turn.lock().await;
         while let Some(txid) = self.next(database) {
             let (path, place) = (database.path.display(), &database.replica);

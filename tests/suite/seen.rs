@@ -2,43 +2,18 @@
 //! without a database, and has what was confirmed.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpListener;
 use std::path::Path;
 
 use crate::support::app::App;
 use crate::support::config::Replica;
 use crate::support::keeper::Keeper;
 use crate::support::litestream::{Backup, LATEST};
-use crate::support::s3::S3;
+use crate::support::s3::{KEY, S3, SECRET};
+use crate::support::server::portal;
 use crate::support::sqlite;
 use crate::support::store::Store;
 use crate::support::wait::{DEADLINE, wait_until};
 use crate::support::world::World;
-
-/// A server that answers everything with this page, as a portal or a console does; returns its endpoint.
-fn portal(page: &'static str) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    let address = listener.local_addr().expect("it listens");
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { continue };
-            std::thread::spawn(move || {
-                let mut request = [0; 4096];
-                while stream.read(&mut request).is_ok_and(|length| length > 0) {
-                    let head = format!(
-                        "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\n\r\n",
-                        page.len()
-                    );
-                    if stream.write_all(format!("{head}{page}").as_bytes()).is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-    });
-    format!("http://{address}")
-}
 
 #[test]
 fn a_page_is_no_empty_replica() {
@@ -245,6 +220,32 @@ fn what_keeps_a_server_from_answering_is_said_while_it_is_waited_for() {
         s3.listen_again();
         running.finish().expect_code(0);
     }
+}
+
+/// Amazon's library runs a program for a key, and ours does not.
+#[test]
+fn where_our_client_has_no_key_litestreams_word_counts() {
+    let s3 = S3::start();
+    s3.bucket("backups");
+    let world = World::new();
+    let key = world.write(
+        "key.json",
+        &format!(r#"{{"Version": 1, "AccessKeyId": "{KEY}", "SecretAccessKey": "{SECRET}"}}"#),
+    );
+    let profile =
+        world.write("profile", &format!("[default]\ncredential_process = /bin/cat {}\n", key.display()));
+    let replica = Replica::new("s3").set("bucket", "backups").set("path", "app").set("region", "us-east-1");
+    let config = world.config(&replica.set("endpoint", s3.endpoint()).set("force-path-style", true));
+    let run = |app: App| {
+        let keeper = Keeper::new(&world).config(&config).env("AWS_CONFIG_FILE", &profile);
+        keeper.app(app).run().expect_code(0).expect_log("everything is on the replica")
+    };
+    run(App::new(&world.trace()).insert(&world.db(), 3).exit(0)).expect_log("litestream's word counts");
+    let ended = run(App::new(&world.trace()).insert(&world.db(), 1).exit(0));
+    assert!(!ended.log.contains("this client cannot"), "{}", ended.log);
+    sqlite::lose(&world.db());
+    run(App::new(&world.trace()).exit(0)).expect_log("restored ");
+    assert_eq!(sqlite::count(&world.db()), 4);
 }
 
 /// Our client takes no certificate that is its own authority, and Litestream's does.

@@ -5,22 +5,22 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use super::order::{Formats, LockSaid, LockTask, Order, Put, Snapshot, Task};
+use super::order::{CANNOT, Formats, LockSaid, LockTask, Order, Put, Snapshot, Task};
 use crate::backup::listing::Found;
 use crate::backup::seen::Held;
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
 use crate::os::fd;
-use crate::remote::{S3, Webdav};
+use crate::remote::{Place, Webdav};
 
 /// How long a look at a server may take that does not answer.
 const REACH: Duration = Duration::from_secs(5);
 
 /// Whether a server is none for our client and one for Litestream's, by why ours does not talk to it: its certificate is an authority and
-/// stands for itself, as `openssl req -x509` makes them. Go's library takes such a one that it was told to trust, rustls does not.
-/// Litestream has made sure of the server then, and its word is all there is.
+/// stands for itself, as `openssl req -x509` makes them (Go's library takes such a one that it was told to trust, rustls does not); or who
+/// may go there is found out in a way that ours does not know. Litestream has made sure of the server then, and its word is all there is.
 pub fn is_blind(reason: &str) -> bool {
-    reason.contains("CaUsedAsEndEntity")
+    reason.contains("CaUsedAsEndEntity") || reason.contains(CANNOT)
 }
 
 async fn ask<T: DeserializeOwned>(runner: &Runner, order: &Order, limit: Duration) -> Result<T, String> {
@@ -31,29 +31,34 @@ async fn ask<T: DeserializeOwned>(runner: &Runner, order: &Order, limit: Duratio
     serde_json::from_str(&said).map_err(|error| error.to_string())
 }
 
-async fn ask_s3<T: DeserializeOwned>(
+async fn ask_at<T: DeserializeOwned>(
     runner: &Runner,
-    s3: &S3,
+    place: &Place,
     task: Task,
     limit: Duration,
 ) -> Result<T, String> {
-    ask(runner, &Order::S3(s3.clone(), task), limit).await
+    ask(runner, &Order::At(place.clone(), task), limit).await
 }
 
 /// Lists the backups below a place, at any depth where it is `recursive`.
 ///
 /// # Errors
 /// Why it could not be listed, in the server's words.
-pub async fn list(runner: &Runner, s3: &S3, recursive: bool, limit: Duration) -> Result<Vec<Found>, String> {
-    ask_s3(runner, s3, Task::List { recursive }, limit).await
+pub async fn list(
+    runner: &Runner,
+    place: &Place,
+    recursive: bool,
+    limit: Duration,
+) -> Result<Vec<Found>, String> {
+    ask_at(runner, place, Task::List { recursive }, limit).await
 }
 
 /// Removes what was written on trial.
 ///
 /// # Errors
 /// Why it could not be removed, in the server's words; or it is something else.
-pub async fn remove(runner: &Runner, s3: &S3, limit: Duration) -> Result<(), String> {
-    ask_s3(runner, s3, Task::Remove, limit).await
+pub async fn remove(runner: &Runner, place: &Place, limit: Duration) -> Result<(), String> {
+    ask_at(runner, place, Task::Remove, limit).await
 }
 
 /// Removes the folder of a trial from a server of WebDAV.
@@ -72,8 +77,8 @@ pub async fn remove_folder(runner: &Runner, webdav: &Webdav, limit: Duration) ->
 ///
 /// # Errors
 /// Why nobody can tell.
-pub async fn look_at(runner: &Runner, s3: &S3, txid: u64, limit: Duration) -> Result<Snapshot, String> {
-    ask_s3(runner, s3, Task::Snapshot(txid), limit).await
+pub async fn look_at(runner: &Runner, place: &Place, txid: u64, limit: Duration) -> Result<Snapshot, String> {
+    ask_at(runner, place, Task::Snapshot(txid), limit).await
 }
 
 /// Reads the header of the file of transaction `newest`, or of the last one before it that has a file there; none where
@@ -83,53 +88,57 @@ pub async fn look_at(runner: &Runner, s3: &S3, txid: u64, limit: Duration) -> Re
 /// Why it could not be read, in the server's words.
 pub async fn header(
     runner: &Runner,
-    s3: &S3,
+    place: &Place,
     newest: u64,
     limit: Duration,
 ) -> Result<Option<(u64, Vec<u8>)>, String> {
-    ask_s3(runner, s3, Task::Header(newest), limit).await
+    ask_at(runner, place, Task::Header(newest), limit).await
 }
 
 /// Tells when the newest file of each series was written.
 ///
 /// # Errors
 /// Why nobody can tell, in the server's words.
-pub(in crate::backup) async fn formats(runner: &Runner, s3: &S3, limit: Duration) -> Result<Formats, String> {
-    ask_s3(runner, s3, Task::Formats, limit).await
+pub(in crate::backup) async fn formats(
+    runner: &Runner,
+    place: &Place,
+    limit: Duration,
+) -> Result<Formats, String> {
+    ask_at(runner, place, Task::Formats, limit).await
 }
 
-/// Tells which transactions each of these places on S3 has files of, and what its mark says, in their order.
+/// Tells which transactions each of these places has files of, and what its mark says, in their order.
 ///
 /// # Errors
 /// Why nobody can tell of any, in the server's words.
 pub(in crate::backup) async fn held(
     runner: &Runner,
-    places: Vec<S3>,
+    places: Vec<Place>,
     limit: Duration,
 ) -> Result<Vec<Result<(Held, Option<String>), String>>, String> {
     ask(runner, &Order::Held(places), limit).await
 }
 
-/// Writes the mark of a place on S3; what is there then.
+/// Writes the mark of a place; what is there then.
 ///
 /// # Errors
 /// Why it cannot be written, or read again, in the server's words.
 pub(in crate::backup) async fn mark(
     runner: &Runner,
-    s3: &S3,
+    place: &Place,
     put: &Put,
     limit: Duration,
 ) -> Result<Option<String>, String> {
-    ask_s3(runner, s3, Task::Mark(put.clone()), limit).await
+    ask_at(runner, place, Task::Mark(put.clone()), limit).await
 }
 
-/// Reads the marks of many places on S3, in their order.
+/// Reads the marks of many places, in their order.
 ///
 /// # Errors
 /// Why none can be read.
 pub(in crate::backup) async fn marks(
     runner: &Runner,
-    places: &[&S3],
+    places: &[&Place],
     limit: Duration,
 ) -> Result<Vec<Result<Option<String>, String>>, String> {
     let places = places.iter().copied().cloned().collect();
@@ -142,7 +151,7 @@ pub(in crate::backup) async fn marks(
 /// Why nothing came of any.
 pub(in crate::backup) async fn locks(
     runner: &Runner,
-    tasks: Vec<(S3, LockTask)>,
+    tasks: Vec<(Place, LockTask)>,
     limit: Duration,
 ) -> Result<Vec<Result<LockSaid, String>>, String> {
     ask(runner, &Order::Locks(tasks), limit).await
@@ -161,16 +170,16 @@ pub(in crate::backup) async fn sample(
     ask(runner, &Order::Sample(path.to_owned(), row.to_owned()), limit).await
 }
 
-/// Writes something to a database's place and removes it again; what cannot be removed is told. Only a folder and S3 are tried: of
-/// others nothing is said.
+/// Writes something to a database's place and removes it again; what cannot be removed is told. Only where a client of our
+/// own gets that is tried: of other places nothing is said.
 ///
 /// # Errors
 /// Why nothing can be written, in the system's or the server's words.
 pub(in crate::backup) async fn write(runner: &Runner, db: &Database, limit: Duration) -> Result<(), String> {
     let left: Option<String> = if let Some(folder) = &db.replica_folder {
         ask(runner, &Order::Folder(folder.clone()), limit).await?
-    } else if let Some(s3) = &db.s3 {
-        ask_s3(runner, s3, Task::Write, limit).await?
+    } else if let Some(place) = &db.place {
+        ask_at(runner, place, Task::Write, limit).await?
     } else {
         None
     };
@@ -183,7 +192,7 @@ pub(in crate::backup) async fn write(runner: &Runner, db: &Database, limit: Dura
 
 /// Connects to a server: host, port and what keeps it from that, or the status that it answers with; none where nothing
 /// does, or nobody knows.
-pub async fn reach(runner: &Runner, s3: &S3) -> Option<String> {
-    let cause: Option<String> = ask_s3(runner, s3, Task::Reach, REACH).await.ok()?;
+pub async fn reach(runner: &Runner, place: &Place) -> Option<String> {
+    let cause: Option<String> = ask_at(runner, place, Task::Reach, REACH).await.ok()?;
     cause.map(|cause| crate::foreign::piece(&cause))
 }

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use super::order::CANNOT;
+
 /// A file of profiles has a few lines; nobody reads a longer one.
 pub(super) const LONGEST: usize = 1 << 20;
 
@@ -125,10 +127,7 @@ impl<'a> Surroundings<'a> {
     }
 
     fn by(&self, by: &str) -> String {
-        format!(
-            "the profile `{}` gets its key by {by}, which litestream can and this client cannot",
-            self.name
-        )
+        format!("the profile `{}` gets its key by {by}, {CANNOT}", self.name)
     }
 
     /// Where S3 is, if it is not Amazon's and the configuration does not say so.

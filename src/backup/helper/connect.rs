@@ -1,4 +1,4 @@
-//! What keeps a connection to a server of S3 from being made.
+//! What keeps a connection to a server of buckets from being made.
 
 use std::io;
 use std::net::{TcpStream, ToSocketAddrs};

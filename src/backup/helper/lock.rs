@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use futures_util::{StreamExt as _, stream};
-use object_store::aws::AmazonS3;
 use object_store::path::Path;
-use object_store::{Error, ObjectStore as _, ObjectStoreExt as _, PutMode, UpdateVersion};
+use object_store::{Error, ObjectStore, ObjectStoreExt as _, PutMode, UpdateVersion};
 
+use super::client::words;
 use super::order::{LockSaid, LockTask};
-use super::s3::{AT_ONCE, prefix, printed, run, store, words};
+use super::s3::{AT_ONCE, Bucket, path, printed, run};
 use crate::litestream::database::LEASE;
-use crate::remote::S3;
+use crate::remote::Place;
 
 /// Nobody writes a longer one, in bytes.
 const LONGEST: u64 = 1 << 16;
@@ -19,27 +19,27 @@ const LONGEST: u64 = 1 << 16;
 const NO_VERSION: &str = "\"00000000000000000000000000000000\"";
 
 /// See [`locks`](super::locks).
-pub(super) fn carry_out(tasks: &[(S3, LockTask)]) -> Result<Vec<u8>, String> {
+pub(super) fn carry_out(tasks: &[(Place, LockTask)]) -> Result<Vec<u8>, String> {
     run(async {
         let mut buckets = HashMap::new();
         for (place, _) in tasks {
             if let Entry::Vacant(bucket) = buckets.entry(place.bucket()) {
                 // Whoever asks asks again soon, and knows when it asked.
-                let store = store(bucket.key(), 0).await;
-                bucket.insert(store);
+                let opened = Bucket::open(bucket.key(), 0).await;
+                bucket.insert(opened);
             }
         }
         let said = stream::iter(tasks).map(async |(place, task)| {
-            let store = buckets.get(&place.bucket()).ok_or("the bucket was not opened")?;
-            let store = store.as_ref().map_err(String::clone)?;
-            let name = prefix(place)?.join(LEASE);
+            let bucket = buckets.get(&place.bucket()).ok_or("the bucket was not opened")?;
+            let store = &*bucket.as_ref().map_err(String::clone)?.store;
+            let name = path(place.prefix())?.join(LEASE);
             do_one(store, &name, task).await.map_err(|error| words(&error))
         });
         printed(&said.buffered(AT_ONCE).collect::<Vec<Result<LockSaid, String>>>().await)
     })
 }
 
-async fn do_one(store: &AmazonS3, name: &Path, task: &LockTask) -> object_store::Result<LockSaid> {
+async fn do_one(store: &dyn ObjectStore, name: &Path, task: &LockTask) -> object_store::Result<LockSaid> {
     match task {
         LockTask::Read => read(store, name).await,
         LockTask::Write(text, over) => match put(store, name, text, over.clone()).await {
@@ -71,7 +71,7 @@ async fn do_one(store: &AmazonS3, name: &Path, task: &LockTask) -> object_store:
 
 /// Writes it, and returns its version.
 async fn put(
-    store: &AmazonS3,
+    store: &dyn ObjectStore,
     name: &Path,
     text: &str,
     over: Option<String>,
@@ -83,7 +83,7 @@ async fn put(
     Ok(store.put_opts(name, text.to_owned().into(), mode.into()).await?.e_tag)
 }
 
-async fn read(store: &AmazonS3, name: &Path) -> object_store::Result<LockSaid> {
+async fn read(store: &dyn ObjectStore, name: &Path) -> object_store::Result<LockSaid> {
     match store.get(name).await {
         Ok(found) => {
             let version = found.meta.e_tag.clone().unwrap_or_default();

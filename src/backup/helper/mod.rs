@@ -1,13 +1,18 @@
 //! Work at replicas that Litestream has no command for, in a process of its own, as the user that Litestream runs as: the
-//! keeper has one thread and little memory, and a client for S3 needs more of both.
+//! keeper has one thread and little memory, and a client for buckets needs more of both.
 //!
 //! ```text
 //! ask           the keeper's side: gives an order, waits for the answer
 //! order         what is asked, and answered
 //! work          the process: reads the order, prints the answer
-//! s3            the client for S3, by `object_store`
-//! lock          the lock of a place there
-//! agent         its connections, without redirects
+//! s3            the client for S3, by `object_store`, and what is done in buckets of any kind
+//! lock          the lock of a place on S3
+//! gcs           the client for Google's storage
+//! google        its keys from the environment and files, as Litestream's library reads them
+//! azure         the client for Azure's storage, and its keys
+//! layout        how Litestream lays files into a bucket
+//! client        what all of these have in common
+//! agent         their connections, without redirects
 //! aws           keys and endpoints from the environment and files, as Litestream's SDK reads them
 //! certificates  whose certificates are believed
 //! connect       why nobody answers
@@ -19,9 +24,14 @@
 mod agent;
 mod ask;
 mod aws;
+mod azure;
 mod certificates;
+mod client;
 mod connect;
 mod folder;
+mod gcs;
+mod google;
+mod layout;
 mod lock;
 mod order;
 mod s3;

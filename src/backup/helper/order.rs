@@ -4,31 +4,34 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::remote::{S3, Webdav};
+use crate::remote::{Place, Webdav};
 
 /// The beginning of the name of a folder, or a file, that something is written to on trial.
 pub const TRIAL: &str = ".litekeeper-check-";
 
+/// Stands in each reason why our own client cannot go where Litestream's can.
+pub(super) const CANNOT: &str = "which litestream can and this client cannot";
+
 /// What is to be done. No `Debug`: it may hold a key.
 #[derive(Serialize, Deserialize)]
 pub(super) enum Order {
-    /// At a place on S3.
-    S3(S3, Task),
+    /// At a place on a server.
+    At(Place, Task),
     /// Remove the folder of a trial.
     Webdav(Webdav),
     /// Write to a folder on trial, and leave no trace.
     Folder(PathBuf),
     /// Make a database for a trial, with this in its row.
     Sample(PathBuf, String),
-    /// Tell which transactions these places on S3 have files of.
-    Held(Vec<S3>),
-    /// Read the marks of these places on S3.
-    Marks(Vec<S3>),
-    /// Read or write the locks of these places on S3.
-    Locks(Vec<(S3, LockTask)>),
+    /// Tell which transactions these places have files of.
+    Held(Vec<Place>),
+    /// Read the marks of these places.
+    Marks(Vec<Place>),
+    /// Read or write the locks of these places.
+    Locks(Vec<(Place, LockTask)>),
 }
 
-/// What is done at a place on S3.
+/// What is done at a place.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) enum Task {
     /// List the backups below it.

@@ -1,32 +1,34 @@
-//! The client for S3: listing backups, looking at their files, writing and removing what is on trial.
+//! The client for S3, and what is done by it and by those for other buckets: listing backups, looking at their files, writing and removing
+//! what is on trial.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload, RetryConfig};
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::agent::Agent;
+use super::agent::{Agent, Listing};
 use super::aws::{self, Keys, Source, Surroundings};
-use super::connect;
+use super::client::{retries, variable, words};
+use super::layout::Layout;
 use super::order::{Formats, Put, Snapshot, TRIAL, Task};
-use crate::backup::listing::{Found, is_trial, max_txid};
+use super::{azure, connect, gcs};
+use crate::backup::listing::{Found, is_trial};
 use crate::backup::mark::LONGEST;
 use crate::backup::reach::status;
 use crate::backup::seen::Held;
 use crate::litestream::database::MARK;
 use crate::litestream::ltx;
 use crate::os::open;
-use crate::remote::S3;
+use crate::remote::{Place, S3};
 
 /// How many requests are under way at once.
 pub(super) const AT_ONCE: usize = 16;
@@ -35,33 +37,71 @@ pub(super) const AT_ONCE: usize = 16;
 const MOST: usize = 100_000;
 /// How often a request is tried again.
 const MOST_RETRIES: usize = 4;
-/// The folder of snapshots (`SnapshotLevel` in Litestream's litestream.go).
-const SNAPSHOTS: &str = "0009";
-/// The folder of single transactions.
-const TRANSACTIONS: &str = "0000";
+/// The level of snapshots (`SnapshotLevel` in Litestream's litestream.go).
+const SNAPSHOTS: u8 = 9;
+/// The level of single transactions.
+const TRANSACTIONS: u8 = 0;
 
 /// Does it in this process, and prints it.
-pub(super) fn carry_out(place: &S3, task: Task) -> Result<Vec<u8>, String> {
+pub(super) fn carry_out(place: &Place, task: Task) -> Result<Vec<u8>, String> {
     if let Task::Reach = task {
-        let cause = connect::look(place.endpoint.as_deref(), place.skip_verify).or_else(|| refused(place));
+        let server = server(place);
+        let skip_verify = match place {
+            Place::S3(place) => place.skip_verify,
+            Place::Gcs(_) | Place::Azure(_) => false,
+        };
+        let cause =
+            connect::look(server.as_deref(), skip_verify).or_else(|| refused(place, server.as_deref()));
         return printed(&cause);
     }
     run(async {
-        let (store, prefix) = (store(place, MOST_RETRIES).await?, prefix(place)?);
+        let bucket = Bucket::open(place, MOST_RETRIES).await?;
+        let (bucket, prefix) = (&bucket, path(place.prefix())?);
         let said = |error: object_store::Error| words(&error);
         match task {
-            Task::List { recursive: true } => printed(&all(&store, &prefix).await.map_err(said)?),
-            Task::List { recursive: false } => printed(&flat(store, prefix).await.map_err(said)?),
-            Task::Remove => printed(&remove(&store, &prefix).await?),
-            Task::Snapshot(txid) => printed(&snapshot(&store, &prefix, txid).await.map_err(said)?),
-            Task::Header(txid) => printed(&newest_header(&store, &prefix, txid).await.map_err(said)?),
-            Task::Formats => printed(&both(&store, &prefix).await.map_err(said)?),
-            Task::Mark(put) => printed(&mark(&store, &prefix, Some(put)).await.map_err(said)?),
-            Task::Write => printed(&left(&store, &prefix).await.map_err(said)?),
+            Task::List { recursive: true } => printed(&all(bucket, &prefix).await.map_err(said)?),
+            Task::List { recursive: false } => printed(&flat(bucket.clone(), prefix).await.map_err(said)?),
+            Task::Remove => printed(&remove(bucket, &prefix).await?),
+            Task::Snapshot(txid) => printed(&snapshot(bucket, &prefix, txid).await.map_err(said)?),
+            Task::Header(txid) => printed(&newest_header(bucket, &prefix, txid).await.map_err(said)?),
+            Task::Formats => printed(&both(bucket, &prefix).await.map_err(said)?),
+            Task::Mark(put) => printed(&mark(&*bucket.store, &prefix, Some(put)).await.map_err(said)?),
+            Task::Write => printed(&left(&*bucket.store, &prefix).await.map_err(said)?),
             // No store is needed to see that there is no way to one.
             Task::Reach => printed(&None::<String>),
         }
     })
+}
+
+/// A bucket of any kind, and how backups lie there.
+#[derive(Clone)]
+pub(super) struct Bucket {
+    pub(super) store: Arc<dyn ObjectStore>,
+    layout: Layout,
+}
+
+impl Bucket {
+    pub(super) async fn open(place: &Place, max_retries: usize) -> Result<Self, String> {
+        let store: Arc<dyn ObjectStore> = match place {
+            Place::S3(place) => Arc::new(store(place, max_retries).await?),
+            Place::Gcs(place) => Arc::new(gcs::store(place, max_retries)?),
+            Place::Azure(place) => Arc::new(azure::store(place, max_retries).await?),
+        };
+        let layout = match place {
+            Place::S3(_) => Layout::S3,
+            Place::Gcs(_) | Place::Azure(_) => Layout::Ltx,
+        };
+        Ok(Self { store, layout })
+    }
+}
+
+/// The server that is asked; none where that is Amazon's, or nobody knows.
+fn server(place: &Place) -> Option<String> {
+    match place {
+        Place::S3(place) => place.endpoint.clone(),
+        Place::Gcs(_) => Some(gcs::server()),
+        Place::Azure(place) => place.server(),
+    }
 }
 
 pub(super) fn printed(answer: &impl Serialize) -> Result<Vec<u8>, String> {
@@ -69,36 +109,21 @@ pub(super) fn printed(answer: &impl Serialize) -> Result<Vec<u8>, String> {
 }
 
 /// What the server answers to a listing, where that is an error of its own.
-fn refused(place: &S3) -> Option<String> {
+fn refused(place: &Place, server: Option<&str>) -> Option<String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().ok()?;
     let listing = async {
         // Whoever wants to know with what it answers has been told nothing else for long.
-        let store = store(place, 0).await.ok()?;
-        let prefix = Path::parse(&place.prefix).ok()?;
+        let store = Bucket::open(place, 0).await.ok()?.store;
+        let prefix = path(place.prefix()).ok()?;
         store.list(Some(&prefix)).try_next().await.err().map(|error| words(&error))
     };
     let said = runtime.block_on(async { tokio::time::timeout(connect::EACH, listing).await });
     // Who says nothing is not waited for.
     runtime.shutdown_background();
-    status(place.endpoint.as_deref(), &said.ok()??)
+    status(server, &said.ok()??)
 }
 
-/// The reasons from the outside in: the library's own words leave them out.
-pub(super) fn words(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        let inner_text = inner.to_string();
-        if !text.contains(&inner_text) {
-            text = format!("{text}: {inner_text}");
-        }
-        source = inner.source();
-    }
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-pub(super) async fn store(place: &S3, max_retries: usize) -> Result<AmazonS3, String> {
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+async fn store(place: &S3, max_retries: usize) -> Result<AmazonS3, String> {
     let read = |path: &str| {
         let bytes = open::whole(std::path::Path::new(path), aws::LONGEST).ok()?;
         Some(String::from_utf8_lossy(&bytes).into_owned())
@@ -106,7 +131,7 @@ pub(super) async fn store(place: &S3, max_retries: usize) -> Result<AmazonS3, St
     let around = Surroundings::of(&variable, read)?;
     let endpoint = place.endpoint.clone().or_else(|| around.endpoint());
     let is_plain = endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http://"));
-    let agent = Agent::new(place.skip_verify, !is_plain).listing(&place.bucket);
+    let agent = Agent::new(place.skip_verify, !is_plain).listing(Listing::Bucket(place.bucket.clone()));
     let in_host = endpoint.as_ref().filter(|_| !place.path_style);
     let in_host = in_host.and_then(|endpoint| aws::with_bucket(endpoint, &place.bucket));
     let key = match (&place.access_key_id, &place.secret_access_key) {
@@ -131,15 +156,11 @@ pub(super) async fn store(place: &S3, max_retries: usize) -> Result<AmazonS3, St
     builder = builder
         .with_bucket_name(&place.bucket)
         .with_http_connector(agent.clone())
-        .with_allow_http(true)
+        .with_allow_http(is_plain)
         // Not every server knows how to remove several at once.
         .with_disable_bulk_delete(true)
         .with_virtual_hosted_style_request(!place.path_style && (in_host.is_some() || endpoint.is_none()))
-        .with_retry(RetryConfig {
-            max_retries,
-            retry_timeout: Duration::from_secs(30),
-            ..RetryConfig::default()
-        });
+        .with_retry(retries(max_retries));
     // The library wants the bucket in the host's name to be there already.
     if let Some(endpoint) = in_host.as_ref().or(endpoint.as_ref()) {
         builder = builder.with_endpoint(endpoint);
@@ -172,11 +193,11 @@ const ASKED: &[(&str, AmazonS3ConfigKey)] = &[
 ];
 
 /// Every database at any depth, by all names there are.
-async fn all(store: &AmazonS3, prefix: &Path) -> object_store::Result<Vec<Found>> {
+async fn all(bucket: &Bucket, prefix: &Path) -> object_store::Result<Vec<Found>> {
     let mut found = Backups::default();
-    let mut names = store.list(Some(prefix));
+    let mut names = bucket.store.list(Some(prefix));
     while let Some(object) = names.try_next().await? {
-        if let Some((below, newest)) = backup_of(prefix, &object.location)
+        if let Some((below, newest)) = bucket.layout.backup_of(prefix, &object.location)
             && !is_trial(&below)
         {
             found.note(below, newest)?;
@@ -186,8 +207,8 @@ async fn all(store: &AmazonS3, prefix: &Path) -> object_store::Result<Vec<Found>
 }
 
 /// The databases right below the prefix, side by side.
-async fn flat(store: AmazonS3, prefix: Path) -> object_store::Result<Vec<Found>> {
-    let (store, places) = (Arc::new(store), Arc::new(Semaphore::new(AT_ONCE)));
+async fn flat(bucket: Bucket, prefix: Path) -> object_store::Result<Vec<Found>> {
+    let (Bucket { store, layout }, places) = (bucket, Arc::new(Semaphore::new(AT_ONCE)));
     let mut asking = JoinSet::new();
     for folder in store.list_with_delimiter(Some(&prefix)).await?.common_prefixes {
         let (store, prefix, places) = (store.clone(), prefix.clone(), places.clone());
@@ -196,7 +217,7 @@ async fn flat(store: AmazonS3, prefix: Path) -> object_store::Result<Vec<Found>>
             let mut found = Backups::default();
             let mut names = store.list(Some(&folder));
             while let Some(object) = names.try_next().await? {
-                if let Some((below, newest)) = backup_of(&prefix, &object.location)
+                if let Some((below, newest)) = layout.backup_of(&prefix, &object.location)
                     && below.components().count() == 1
                     && !is_trial(&below)
                 {
@@ -218,7 +239,8 @@ async fn flat(store: AmazonS3, prefix: Path) -> object_store::Result<Vec<Found>>
 
 /// Removes the files of a backup from a folder that was made up for one trial; one name, one request, and
 /// nothing that no trial writes.
-async fn remove(store: &AmazonS3, prefix: &Path) -> Result<(), String> {
+async fn remove(bucket: &Bucket, prefix: &Path) -> Result<(), String> {
+    let store = &*bucket.store;
     let mut parts: Vec<_> = prefix.parts().collect();
     let is_trial = parts.pop().is_some_and(|last| last.as_ref().starts_with(TRIAL));
     if !is_trial {
@@ -231,7 +253,7 @@ async fn remove(store: &AmazonS3, prefix: &Path) -> Result<(), String> {
         return Err("it is not found there".to_owned());
     }
     for name in names {
-        match backup_of(&above, &name) {
+        match bucket.layout.backup_of(&above, &name) {
             Some((below, Some(_))) if below.components().count() == 1 => {
                 store.delete(&name).await.map_err(|error| words(&error))?;
             }
@@ -242,7 +264,7 @@ async fn remove(store: &AmazonS3, prefix: &Path) -> Result<(), String> {
 }
 
 /// See [`write`]. No listing takes it for a part of a backup.
-async fn left(store: &AmazonS3, prefix: &Path) -> object_store::Result<Option<String>> {
+async fn left(store: &dyn ObjectStore, prefix: &Path) -> object_store::Result<Option<String>> {
     let name = prefix.clone().join(format!("{TRIAL}{}", std::process::id()));
     // The client here sends no body that the library has in pieces, as it has each object's; none says as much.
     store.put(&name, PutPayload::new()).await?;
@@ -254,7 +276,7 @@ async fn left(store: &AmazonS3, prefix: &Path) -> object_store::Result<Option<St
 }
 
 /// See [`marks`](super::marks).
-pub(super) fn marks(places: &[S3]) -> Result<Vec<u8>, String> {
+pub(super) fn marks(places: &[Place]) -> Result<Vec<u8>, String> {
     run(async {
         let buckets = Buckets::open(places).await;
         printed(&buckets.marks(places).await)
@@ -268,39 +290,39 @@ pub(super) fn run<T>(work: impl Future<Output = Result<T, String>>) -> Result<T,
 }
 
 /// The buckets of many places, each of which is opened once.
-struct Buckets(HashMap<S3, Result<AmazonS3, String>>);
+struct Buckets(HashMap<Place, Result<Bucket, String>>);
 
 impl Buckets {
-    async fn open(places: &[S3]) -> Self {
+    async fn open(places: &[Place]) -> Self {
         let mut buckets = HashMap::new();
-        for bucket in places.iter().map(S3::bucket) {
+        for bucket in places.iter().map(Place::bucket) {
             if let Entry::Vacant(bucket) = buckets.entry(bucket) {
-                let store = store(bucket.key(), MOST_RETRIES).await;
-                bucket.insert(store);
+                let opened = Bucket::open(bucket.key(), MOST_RETRIES).await;
+                bucket.insert(opened);
             }
         }
         Self(buckets)
     }
 
-    /// The store of a place, and what all of its names begin with.
-    fn of(&self, place: &S3) -> Result<(&AmazonS3, Path), String> {
-        let store = self.0.get(&place.bucket()).ok_or("the bucket was not opened")?;
-        Ok((store.as_ref().map_err(String::clone)?, prefix(place)?))
+    /// The bucket of a place, and what all of its names begin with.
+    fn of(&self, place: &Place) -> Result<(&Bucket, Path), String> {
+        let bucket = self.0.get(&place.bucket()).ok_or("the bucket was not opened")?;
+        Ok((bucket.as_ref().map_err(String::clone)?, path(place.prefix())?))
     }
 
     /// The marks of these places, in their order.
-    async fn marks(&self, places: &[S3]) -> Vec<Result<Option<String>, String>> {
+    async fn marks(&self, places: &[Place]) -> Vec<Result<Option<String>, String>> {
         let read = stream::iter(places).map(async |place| {
-            let (store, prefix) = self.of(place)?;
-            mark(store, &prefix, None).await.map_err(|error| words(&error))
+            let (bucket, prefix) = self.of(place)?;
+            mark(&*bucket.store, &prefix, None).await.map_err(|error| words(&error))
         });
         read.buffered(AT_ONCE).collect().await
     }
 
     /// The transactions of all files right at a place, which has the name `""`, and of the places right below it; none where
     /// there are more than so many files.
-    async fn spans(&self, place: &S3, most: usize) -> Result<Option<Spans>, String> {
-        let (store, prefix) = self.of(place)?;
+    async fn spans(&self, place: &Place, most: usize) -> Result<Option<Spans>, String> {
+        let (Bucket { store, layout }, prefix) = self.of(place)?;
         let (mut found, mut count) = (Spans::new(), 0);
         let mut names = store.list(Some(&prefix));
         while let Some(object) = names.try_next().await.map_err(|error| words(&error))? {
@@ -309,14 +331,12 @@ impl Buckets {
                 return Ok(None);
             }
             let parts: Option<Vec<_>> = object.location.prefix_match(&prefix).map(Iterator::collect);
-            let (name, level, file) = match parts.as_deref() {
-                Some([level, file]) => ("", level, file),
-                Some([name, level, file]) => (name.as_ref(), level, file),
+            let (name, file) = match parts.as_deref().and_then(|parts| layout.file(parts)) {
+                Some(([], file)) => ("", file),
+                Some(([name], file)) => (name.as_ref(), file),
                 Some(_) | None => continue,
             };
-            if is_level(level.as_ref()) {
-                found.entry(name.to_owned()).or_default().extend(ltx::span(file.as_ref()));
-            }
+            found.entry(name.to_owned()).or_default().extend(ltx::span(file));
         }
         Ok(Some(found))
     }
@@ -330,12 +350,16 @@ fn held_of(spans: &mut Spans, name: &str) -> Held {
     Held::of(spans.remove(name).unwrap_or_default().into_iter())
 }
 
-pub(super) fn prefix(place: &S3) -> Result<Path, String> {
-    Path::parse(&place.prefix).map_err(|error| error.to_string())
+pub(super) fn path(prefix: &str) -> Result<Path, String> {
+    Path::parse(prefix).map_err(|error| error.to_string())
 }
 
 /// See [`mark`](super::mark).
-async fn mark(store: &AmazonS3, prefix: &Path, put: Option<Put>) -> object_store::Result<Option<String>> {
+async fn mark(
+    store: &dyn ObjectStore,
+    prefix: &Path,
+    put: Option<Put>,
+) -> object_store::Result<Option<String>> {
     let name = prefix.clone().join(MARK);
     let read = async || match store.get(&name).await {
         Ok(found) if found.meta.size <= LONGEST as u64 => {
@@ -359,9 +383,10 @@ async fn mark(store: &AmazonS3, prefix: &Path, put: Option<Put>) -> object_store
 }
 
 /// See [`look_at`].
-async fn snapshot(store: &AmazonS3, prefix: &Path, txid: u64) -> object_store::Result<Snapshot> {
+async fn snapshot(bucket: &Bucket, prefix: &Path, txid: u64) -> object_store::Result<Snapshot> {
+    let store = &*bucket.store;
     let file = format!("{:016x}-{txid:016x}.ltx", 1);
-    let name = prefix.clone().join(SNAPSHOTS).join(file);
+    let name = bucket.layout.level(prefix, SNAPSHOTS).join(file);
     match is_whole(store, &name).await {
         Ok(true) | Err(object_store::Error::NotFound { .. }) => return Ok(Snapshot::Sound),
         Ok(false) => {}
@@ -369,7 +394,7 @@ async fn snapshot(store: &AmazonS3, prefix: &Path, txid: u64) -> object_store::R
     }
     let mut names = store.list(Some(prefix));
     while let Some(object) = names.try_next().await? {
-        if object.location != name && begins(prefix, &object.location) {
+        if object.location != name && begins(bucket.layout, prefix, &object.location) {
             let removed = store.delete(&name).await;
             return Ok(removed.map_or_else(|error| Snapshot::Left(words(&error)), |()| Snapshot::Removed));
         }
@@ -379,11 +404,11 @@ async fn snapshot(store: &AmazonS3, prefix: &Path, txid: u64) -> object_store::R
 
 /// See [`header`].
 async fn newest_header(
-    store: &AmazonS3,
+    bucket: &Bucket,
     prefix: &Path,
     newest: u64,
 ) -> object_store::Result<Option<(u64, Vec<u8>)>> {
-    let folder = prefix.clone().join(TRANSACTIONS);
+    let (store, folder) = (&*bucket.store, bucket.layout.level(prefix, TRANSACTIONS));
     let read = async |txid: u64| match store
         .get_range(&folder.clone().join(ltx::name(txid)), 0..ltx::HEADER as u64)
         .await
@@ -412,14 +437,13 @@ const FEW: usize = 3;
 const PAGE: usize = 1000;
 
 /// See [`held`](super::held).
-pub(super) fn held(places: &[S3]) -> Result<Vec<u8>, String> {
+pub(super) fn held(places: &[Place]) -> Result<Vec<u8>, String> {
     run(async {
         let buckets = Buckets::open(places).await;
-        let mut below: HashMap<S3, Vec<(usize, &str)>> = HashMap::new();
+        let mut below: HashMap<Place, Vec<(usize, &str)>> = HashMap::new();
         for (number, place) in places.iter().enumerate() {
-            let (above, name) = place.prefix.rsplit_once('/').unwrap_or(("", &place.prefix));
-            let above = S3 { prefix: above.to_owned(), ..place.clone() };
-            below.entry(above).or_default().push((number, name));
+            let (above, name) = place.prefix().rsplit_once('/').unwrap_or(("", place.prefix()));
+            below.entry(place.at(above)).or_default().push((number, name));
         }
         let mut all = vec![None; places.len()];
         for (above, named) in below.into_iter().filter(|(_, named)| named.len() > FEW) {
@@ -446,19 +470,17 @@ pub(super) fn held(places: &[S3]) -> Result<Vec<u8>, String> {
 }
 
 /// See [`formats`].
-async fn both(store: &AmazonS3, prefix: &Path) -> object_store::Result<Formats> {
-    let (mut found, mut names) = (Formats::default(), store.list(Some(prefix)));
+async fn both(bucket: &Bucket, prefix: &Path) -> object_store::Result<Formats> {
+    let (mut found, mut names) = (Formats::default(), bucket.store.list(Some(prefix)));
     while let Some(object) = names.try_next().await? {
         let written = u64::try_from(object.last_modified.timestamp_millis()).ok();
         let parts: Option<Vec<_>> = object.location.prefix_match(prefix).map(Iterator::collect);
         let parts = parts.unwrap_or_default();
-        match parts.as_slice() {
-            [first, ..] if first.as_ref() == "generations" => {
+        match (parts.as_slice(), bucket.layout.file(&parts)) {
+            ([first, ..], _) if first.as_ref() == "generations" => {
                 found.generations = found.generations.max(written);
             }
-            [level, file] if is_level(level.as_ref()) && ltx::span(file.as_ref()).is_some() => {
-                found.ltx = found.ltx.max(written);
-            }
+            (_, Some(([], file))) if ltx::span(file).is_some() => found.ltx = found.ltx.max(written),
             _ => {}
         }
     }
@@ -466,7 +488,7 @@ async fn both(store: &AmazonS3, prefix: &Path) -> object_store::Result<Formats> 
 }
 
 /// Whether a file has all pages of its database, by the list at its end.
-async fn is_whole(store: &AmazonS3, name: &Path) -> object_store::Result<bool> {
+async fn is_whole(store: &dyn ObjectStore, name: &Path) -> object_store::Result<bool> {
     let size = store.head(name).await?.size;
     let Some(length_at) = size.checked_sub(ltx::END).filter(|at| *at >= ltx::HEADER as u64) else {
         return Ok(false);
@@ -480,10 +502,10 @@ async fn is_whole(store: &AmazonS3, name: &Path) -> object_store::Result<bool> {
 }
 
 /// Whether an object is a file that a backup can begin with: of any level, from the first transaction on.
-fn begins(prefix: &Path, object: &Path) -> bool {
-    let parts: Option<Vec<_>> = object.prefix_match(prefix).map(Iterator::collect);
-    let Some([level, file]) = parts.as_deref() else { return false };
-    is_level(level.as_ref()) && ltx::span(file.as_ref()).is_some_and(|span| *span.start() == 1)
+fn begins(layout: Layout, prefix: &Path, object: &Path) -> bool {
+    let parts: Vec<_> = object.prefix_match(prefix).map(Iterator::collect).unwrap_or_default();
+    let Some(([], file)) = layout.file(&parts) else { return false };
+    ltx::span(file).is_some_and(|span| *span.start() == 1)
 }
 
 /// What was found so far. Names come in order, says S3, but whoever answers may do as it likes.
@@ -496,7 +518,7 @@ impl Backups {
         *known = (*known).max(newest);
         if self.0.len() > MOST {
             let source = format!("more than {MOST} databases are listed there").into();
-            return Err(object_store::Error::Generic { store: "S3", source });
+            return Err(object_store::Error::Generic { store: "bucket", source });
         }
         Ok(())
     }
@@ -504,23 +526,6 @@ impl Backups {
     fn into_list(self) -> Vec<Found> {
         self.0.into_iter().map(|(below, newest)| Found { below, newest }).collect()
     }
-}
-
-/// The database that an object belongs to: `BELOW/0000/MIN-MAX.ltx` (`WriteLTXFile` in Litestream's s3
-/// package), or `BELOW/generations/…` of 0.3.
-fn backup_of(prefix: &Path, object: &Path) -> Option<(PathBuf, Option<u64>)> {
-    let parts: Vec<String> = object.prefix_match(prefix)?.map(|part| part.as_ref().to_owned()).collect();
-    if let Some(at) = parts.iter().position(|part| part == "generations").filter(|at| *at > 0) {
-        return Some((parts[..at].iter().collect(), None));
-    }
-    let [below @ .., level, file] = parts.as_slice() else { return None };
-    (is_level(level) && !below.is_empty())
-        .then(|| Some((below.iter().collect(), Some(max_txid(file)?))))
-        .flatten()
-}
-
-fn is_level(name: &str) -> bool {
-    name.len() == 4 && name.bytes().all(|c| c.is_ascii_hexdigit())
 }
 
 #[cfg(test)]
@@ -538,28 +543,5 @@ mod tests {
         let mut many = Backups::default();
         let endless = (0..=MOST).map(|number| many.note(number.to_string().into(), None));
         assert_eq!(endless.filter(Result::is_err).count(), 1, "the one that is too many");
-    }
-
-    #[test]
-    fn an_object_belongs_to_a_database_at_any_depth() {
-        let of = |object: &str| {
-            let found = backup_of(&Path::parse("base").unwrap(), &Path::parse(object).unwrap());
-            found.map(|(below, newest)| (below.display().to_string(), newest))
-        };
-        let found = |below: &str, newest| Some((below.to_owned(), newest));
-        assert_eq!(of("base/a.db/0000/0000000000000001-000000000000000a.ltx"), found("a.db", Some(10)));
-        assert_eq!(
-            of("base/x/1 2.db/0009/0000000000000001-0000000000000003.ltx"),
-            found("x/1 2.db", Some(3))
-        );
-        assert_eq!(of("base/old.db/generations/0123456789abcdef/wal/0.wal.lz4"), found("old.db", None));
-        for other in [
-            "base/0000/0000000000000001-0000000000000001.ltx",
-            "base/a.db/0000/x.tmp",
-            "base/a.db/x",
-            "other/a.db/0000/1-1.ltx",
-        ] {
-            assert_eq!(of(other), None, "{other}");
-        }
     }
 }

@@ -33,7 +33,7 @@ pub fn main(order: Option<&str>) -> u8 {
 pub fn carry_out(order: &[u8]) -> Result<Vec<u8>, String> {
     let done = |()| b"null".to_vec();
     match serde_json::from_slice(order).map_err(|error| error.to_string())? {
-        Order::S3(place, task) => s3::carry_out(&place, task),
+        Order::At(place, task) => s3::carry_out(&place, task),
         Order::Webdav(place) => webdav::remove(&place).map(done),
         Order::Held(places) => s3::held(&places),
         Order::Marks(places) => s3::marks(&places),

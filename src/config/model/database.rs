@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 
 use super::kind::Kind;
 use super::path::{Base, strip_sqlite};
+use super::place;
 use super::replica::Replica;
-use super::s3;
 use super::settings::text;
 use super::url::is_url;
 use crate::config::error::Problem;
 use crate::config::schema::types::{not_mapping, wrong_type};
 use crate::config::schema::{Section, Type};
-use crate::remote::S3;
+use crate::remote::Place;
 use crate::yaml::{Budget, Node};
 
 /// One database.
@@ -23,8 +23,8 @@ pub struct Database {
     pub meta_path: PathBuf,
     /// Where it is replicated to: one place at least, and for Litestream 0.5 only one.
     pub replicas: Vec<Replica>,
-    /// The first of them for a client of our own, if it is on S3 and a client of our own can get there.
-    pub s3: Option<S3>,
+    /// The first of them for a client of our own, if that can get there.
+    pub place: Option<Place>,
     /// The line in the file, 0 without one.
     pub line: usize,
 }
@@ -78,9 +78,8 @@ impl Entry {
                     None => default_meta_path(&path),
                 };
                 let replicas = read_replicas(node, root, base, budget, &path)?;
-                let is_s3 = replicas.first().is_some_and(|replica| replica.kind == Kind::S3);
-                let s3 = is_s3.then(|| s3::of(node, root).ok().flatten()).flatten();
-                Ok(Self::Database(Database { path, meta_path, replicas, s3, line }))
+                let place = replicas.first().and_then(|replica| place::of(&replica.kind, node, root).ok()?);
+                Ok(Self::Database(Database { path, meta_path, replicas, place, line }))
             }
             (None, Some(dir)) => {
                 let pattern = text(node, "pattern")?.ok_or((line, Problem::NoPattern))?.to_owned();

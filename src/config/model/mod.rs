@@ -11,6 +11,7 @@ pub(super) mod kind;
 pub(super) mod on_s3;
 pub(super) mod overlap;
 pub(super) mod path;
+pub(super) mod place;
 pub(super) mod probe;
 pub(super) mod real;
 pub(super) mod register;

@@ -1,11 +1,12 @@
-//! What of a configuration is on S3.
+//! What of a configuration is on S3, or in a bucket of another kind.
 
 use super::endpoint::{Written, is_doubtful, with_scheme};
-use super::s3;
+use super::kind::Kind;
+use super::place;
 use super::settings::text;
 use super::url::Url;
 use super::whole::Config;
-use crate::remote::S3;
+use crate::remote::Place;
 use crate::yaml::Node;
 
 /// An endpoint without a scheme that looks as if it was not meant to be asked over https.
@@ -52,21 +53,22 @@ impl Config {
         found
     }
 
-    /// Where the backups of the `place`-th folder of databases are, if they are on S3 (the settings as
-    /// Litestream's `NewS3ReplicaClientFromConfig` reads them).
+    /// Where the backups of the `number`-th folder of databases are, if a client of our own can list them there.
     ///
     /// # Errors
     /// What of its settings only Litestream can do.
-    pub fn folder_s3(&self, place: usize) -> Result<Option<S3>, &'static str> {
-        self.folder_node(place).map_or(Ok(None), |entry| s3::of(entry, self.root()))
+    pub fn folder_place(&self, number: usize) -> Result<Option<Place>, &'static str> {
+        let kind = self.directories().get(number).and_then(|folder| folder.replicas.first());
+        let (Some(replica), Some(entry)) = (kind, self.folder_node(number)) else { return Ok(None) };
+        place::of(&replica.kind, entry, self.root())
     }
 
-    /// The same of the only database of a [`Config::probe`].
+    /// The same of the only database of a [`Config::probe`], whose replica is of this kind.
     ///
     /// # Errors
-    /// As for [`Config::folder_s3`].
-    pub fn probe_s3(&self) -> Result<Option<S3>, &'static str> {
+    /// As for [`Config::folder_place`].
+    pub fn probe_place(&self, kind: &Kind) -> Result<Option<Place>, &'static str> {
         let entries = self.root().get("dbs").and_then(Node::as_list).unwrap_or_default();
-        entries.first().map_or(Ok(None), |entry| s3::of(entry, self.root()))
+        entries.first().map_or(Ok(None), |entry| place::of(kind, entry, self.root()))
     }
 }

@@ -7,7 +7,7 @@ use super::url::Url;
 use crate::remote::S3;
 use crate::yaml::Node;
 
-/// That of an entry of `dbs`, with what stands at the top of the file.
+/// That of an entry of `dbs`, with what stands at the top of the file (the settings as Litestream's `NewS3ReplicaClientFromConfig` reads them).
 pub(in crate::config) fn of(entry: &Node, root: &Node) -> Result<Option<S3>, &'static str> {
     let listed = entry.get("replicas").and_then(Node::as_list).and_then(<[Node]>::first);
     let Some(node) = entry.get("replica").or(listed) else { return Ok(None) };
@@ -103,6 +103,7 @@ mod tests {
 
     use super::*;
     use crate::config::{LoadOptions, load};
+    use crate::remote::Place;
 
     fn place(top: &str, replica: &str) -> Result<Option<S3>, &'static str> {
         let folder = tempfile::tempdir().expect("a folder");
@@ -112,7 +113,11 @@ mod tests {
         let none = |_: &str| None;
         let options =
             LoadOptions { no_expand_env: true, env: &none, cwd: Path::new("/srv"), home: None, pid: 1 };
-        load(&path, &options).expect("a sound file").folder_s3(0)
+        let found = load(&path, &options).expect("a sound file").folder_place(0)?;
+        Ok(found.map(|found| match found {
+            Place::S3(place) => place,
+            Place::Gcs(_) | Place::Azure(_) => panic!("{found:?} is not on S3"),
+        }))
     }
 
     fn shown(top: &str, replica: &str) -> String {

@@ -4,11 +4,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde_json::json;
+
 use super::backend::{Backend, ReadOnly};
+use crate::support::app::App;
 use crate::support::config::Replica;
 use crate::support::fetched;
+use crate::support::keeper::Keeper;
 use crate::support::litestream::run;
-use crate::support::server::{Server, free_port, program};
+use crate::support::server::{Server, free_port, portal, program};
 use crate::support::world::World;
 
 const PACKAGE: &str = "azurite@3.35.0";
@@ -17,18 +21,18 @@ const ACCOUNT: &str = "backups";
 const KEY: &str = "c2VzYW1lLW9wZW4tc2VzYW1lLW9wZW4tc2VzYW1lLW9wZW4=";
 const WRONG: &str = "c2VzYW1lLWNsb3NlZC1zZXNhbWUtY2xvc2VkLXNlc2FtZS0=";
 
-/// Makes a container (`Shared Key` of Azure's documentation).
+/// Makes a container, or removes it (`Shared Key` of Azure's documentation).
 const MAKE: &str = r#"
-const [port, account, key, name] = process.argv.slice(1), crypto = require("crypto");
+const [method, port, account, key, name] = process.argv.slice(1), crypto = require("crypto");
 const date = new Date().toUTCString(), version = "2021-12-02";
-const text = ["PUT", ...Array(11).fill(""), `x-ms-date:${date}`, `x-ms-version:${version}`,
+const text = [method, ...Array(11).fill(""), `x-ms-date:${date}`, `x-ms-version:${version}`,
   `/${account}/${account}/${name}`, "restype:container"].join("\n");
 const sign = crypto.createHmac("sha256", Buffer.from(key, "base64")).update(text).digest("base64");
 const headers = { "x-ms-date": date, "x-ms-version": version, "content-length": 0, authorization: `SharedKey ${account}:${sign}` };
 const path = `/${account}/${name}?restype=container`;
-require("http").request({ host: "127.0.0.1", port, path, method: "PUT", headers }, (answer) => {
+require("http").request({ host: "127.0.0.1", port, path, method, headers }, (answer) => {
   answer.resume();
-  if (answer.statusCode !== 201) { console.error(answer.statusCode); process.exit(1); }
+  if (answer.statusCode !== 201 && answer.statusCode !== 202) { console.error(answer.statusCode); process.exit(1); }
 }).end();
 "#;
 
@@ -51,9 +55,12 @@ pub fn start(world: &World) -> Backend {
         command.arg(world.path("azure")).args(["--blobHost", "127.0.0.1", "--blobPort", &port.to_string()]);
         command.env("AZURITE_ACCOUNTS", format!("{ACCOUNT}:{KEY}"));
     });
-    let mut make = Command::new(node);
-    run(make.args(["-e", MAKE, "--", &port.to_string(), ACCOUNT, KEY, "container"]))
-        .expect("it makes a container");
+    let container = move |method: &str| {
+        let mut make = Command::new(&node);
+        run(make.args(["-e", MAKE, "--", method, &port.to_string(), ACCOUNT, KEY, "container"]))
+            .expect("it makes a container, or removes it");
+    };
+    container("PUT");
     let at = move |name: &str| {
         Replica::new("abs")
             .set("endpoint", format!("http://127.0.0.1:{port}/{ACCOUNT}"))
@@ -83,16 +90,43 @@ pub fn start(world: &World) -> Backend {
             (at("app").set("bucket", "nowhere"), "create the container"),
         ],
         env: Vec::new(),
-        left: Some("abs://container/app/.litekeeper-check-"),
+        left: None,
         read_only: Some(ReadOnly {
             at: Box::new(read_only),
             hint: "LITESTREAM_AZURE_SAS_TOKEN",
             env: Vec::new(),
         }),
-        stays: Some(2),
-        is_listed: false,
+        stays: Some(0),
+        is_listed: true,
+        order: Some(Box::new(move |name: &str| {
+            json!({"Azure": {
+                "container": "container", "prefix": name, "account": ACCOUNT, "key": KEY, "token": null,
+                "endpoint": format!("http://127.0.0.1:{port}/{ACCOUNT}"),
+            }})
+        })),
+        empty: Some(Box::new(move || {
+            container("DELETE");
+            container("PUT");
+        })),
         gives_up: false,
         has_arrived: None,
+    }
+}
+
+#[test]
+fn a_page_is_no_empty_replica() {
+    for page in [
+        "<EnumerationResults ServiceEndpoint=\"http://x/\" ContainerName=\"other\"><Blobs></Blobs><NextMarker/></EnumerationResults>",
+        "<EnumerationResults><Blobs></Blobs></EnumerationResults>",
+        "<!DOCTYPE html><html><body>Welcome</body></html>",
+    ] {
+        let world = World::new();
+        let replica = Replica::new("abs").set("endpoint", format!("{}/{ACCOUNT}", portal(page)));
+        let replica = replica.set("account-name", ACCOUNT).set("account-key", KEY).set("bucket", "container");
+        let config = world.config(&replica.set("path", "app"));
+        let keeper = Keeper::new(&world).config(&config).args(["--restore-timeout", "5s"]);
+        let ended = keeper.app(App::new(&world.trace()).exit(0)).run().expect_code(69);
+        assert!(world.trace().is_empty() && !world.db().exists(), "{page}: {}", ended.log);
     }
 }
 

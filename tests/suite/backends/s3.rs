@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use serde_json::json;
+
 use super::backend::Backend;
 use crate::support::config::Replica;
 use crate::support::keeper::Keeper;
@@ -26,6 +28,14 @@ pub fn start_over_tls(world: &World) -> Backend {
 
 fn backend(s3: S3, env: Vec<(&'static str, String)>) -> Backend {
     s3.bucket("backups");
+    let folder = s3.folder("backups");
+    let endpoint = s3.endpoint();
+    let order = move |name: &str| {
+        json!({"S3": {
+            "bucket": "backups", "prefix": name, "endpoint": endpoint, "region": "us-east-1", "path_style": true,
+            "skip_verify": false, "access_key_id": KEY, "secret_access_key": SECRET,
+        }})
+    };
     let (right, nowhere) = (s3.replica("backups", "app"), s3.replica("nowhere", "app"));
     let replica = right.clone();
     let at = move |name: &str| replica.clone().set("path", name);
@@ -47,8 +57,20 @@ fn backend(s3: S3, env: Vec<(&'static str, String)>) -> Backend {
         read_only: None,
         stays: Some(0),
         is_listed: true,
+        order: Some(Box::new(order)),
+        empty: Some(Box::new(move || emptied(&folder))),
         gives_up: false,
         has_arrived: None,
+    }
+}
+
+/// Takes all out of a folder, each at once: more may be on its way there.
+fn emptied(folder: &Path) {
+    let away = tempfile::tempdir_in(folder.parent().expect("it is in a world's")).expect("it can be written");
+    for entry in fs::read_dir(folder).expect("it is there").flatten() {
+        if !entry.file_name().to_string_lossy().starts_with('.') {
+            let _ = fs::rename(entry.path(), away.path().join(entry.file_name()));
+        }
     }
 }
 

@@ -2,12 +2,16 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
 
 use crate::support::app::App;
 use crate::support::config::Replica;
 use crate::support::keeper::Keeper;
 use crate::support::sqlite;
 use crate::support::unit;
+use crate::support::wait::{DEADLINE, wait_until};
 use crate::support::world::World;
 
 use super::backend::{Backend, ReadOnly};
@@ -149,6 +153,18 @@ pub fn several(world: &World, backend: &Backend) {
     assert_eq!(sqlite::count(&a), 7);
     assert_backup("a.db", 7);
 
+    // A disk that was lost has nothing that names any of them.
+    if backend.is_listed {
+        fs::remove_dir_all(world.path("tenants")).expect("the world is ours");
+        fs::create_dir(world.path("tenants")).expect("the world is ours");
+        let keeper = patient(backend.keeper_of(world, &config)).app(App::new(&trace).insert(&a, 1).exit(0));
+        keeper.run().expect_code(0).expect_log("restored ");
+        for (name, rows) in [("a.db", 8), ("b.db", 3)] {
+            assert_eq!(sqlite::count(&world.path("tenants").join(name)), rows, "{name}");
+            assert_backup(name, rows);
+        }
+    }
+
     fs::create_dir_all(world.path("empty/.never.db-litestream")).expect("the world is ours");
     let text = fs::read_to_string(&config).expect("it is ours").replace("tenants", "empty");
     let config = world.write("empty.yml", &text);
@@ -208,6 +224,97 @@ pub fn tried(world: &World, mut backend: Backend) {
         ended.expect_code(69);
         assert_eq!(begun(), before);
     }
+}
+
+/// A place has the id of the database that it belongs to, and another one is refused there.
+#[track_caller]
+pub fn another(world: &World, backend: &Backend) {
+    let db = world.db();
+    let run = |app: App| patient(backend.keeper(world)).app(app).run();
+    // The place is marked before there is a database.
+    run(App::new(&world.trace()).exit(0)).expect_code(0).expect_log("holds no backup");
+    let app = || App::new(&world.trace()).insert(&db, 2).exit(0);
+    run(app()).expect_code(0);
+    let ended = run(app()).expect_code(0);
+    assert!(!ended.log.contains("warn"), "{}", ended.log);
+
+    sqlite::lose(&db);
+    sqlite::create(&db, 3);
+    let elsewhere = world.config(&(backend.at)("elsewhere"));
+    patient(backend.keeper_of(world, &elsewhere)).app(app()).run().expect_code(0);
+    let config = world.config(&(backend.at)("app"));
+    let (before, rows) = (world.trace().events().len(), sqlite::count(&db));
+    let ended = backend.keeper_of(world, &config).app(app()).run().expect_code(75);
+    ended.expect_log("belongs to another database").expect_log(&format!("{} of ", db.display()));
+    assert_eq!((world.trace().events().len(), sqlite::count(&db)), (before, rows));
+    let check = backend.keeper_of(world, &config).command("check").arg("--online").run();
+    assert!(check.stdout.contains("[other-backup]"), "{}", check.stdout);
+
+    // Of another one that has nothing beside it the transactions are not those of the backup, whatever their numbers.
+    sqlite::lose(&db);
+    sqlite::create(&db, 1);
+    let ended = backend.keeper_of(world, &config).app(app()).run().expect_code(69);
+    ended.expect_log("--if-unrelated");
+}
+
+/// What our own client does for the keeper, one after the other.
+#[track_caller]
+pub fn asked(world: &World, backend: &Backend) {
+    let place = backend.order.as_ref().expect("our own client looks there");
+    let ask = |name: &str, task: Value| {
+        let order = world.write("order", &json!({"At": [place(name), task]}).to_string());
+        let mut own = Command::new("/bin/sh");
+        own.args(["-c", "exec \"$0\" __list 3 3< \"$1\"", env!("CARGO_BIN_EXE_litekeeper")])
+            .arg(order)
+            .env_clear()
+            .envs(backend.env.iter().map(|(name, value)| (name, value)));
+        let answer = own.output().expect("it can be started");
+        assert!(answer.status.success(), "{task}: {}", String::from_utf8_lossy(&answer.stderr));
+        serde_json::from_slice::<Value>(&answer.stdout).expect("it answers with JSON")
+    };
+    let mark = |text: &str, over: bool| ask("marked", json!({"Mark": {"text": text, "over": over}}));
+    assert_eq!(mark("one", false), json!("one"));
+    assert_eq!(mark("two", false), json!("one"), "only where there is none");
+    assert_eq!(mark("three", true), json!("three"));
+    assert_eq!(ask("marked", json!("Formats")), json!({"generations": null, "ltx": null}));
+    assert_eq!(ask("marked", json!({"Header": 7})), Value::Null);
+    assert_eq!(ask("new", json!("Write")), Value::Null, "nothing is left");
+    assert_eq!(ask("new", json!({"List": {"recursive": true}})), json!([]));
+
+    let app = App::new(&world.trace()).insert(&world.db(), 4).exit(0);
+    patient(backend.keeper(world)).app(app).run().expect_code(0);
+    assert!(ask("app", json!("Formats"))["ltx"].is_u64());
+    let header = ask("app", json!({"Header": 1000}));
+    assert_eq!(
+        header[1].as_array().map(|bytes| &bytes[..4]),
+        json!(b"LTX1").as_array().map(|bytes| &bytes[..])
+    );
+    for recursive in [true, false] {
+        let found = ask("", json!({"List": {"recursive": recursive}}));
+        assert_eq!(found.as_array().map(Vec::len), Some(1), "{found}");
+        assert_eq!((&found[0]["below"], &found[0]["newest"]), (&json!("app"), &header[0]));
+    }
+    assert_eq!(ask("app", json!("Reach")), Value::Null);
+}
+
+/// What was confirmed and is taken away is copied anew.
+#[track_caller]
+pub fn emptied(world: &World, backend: &Backend) {
+    let empty = backend.empty.as_ref().expect("our own client looks there");
+    let db = world.db();
+    sqlite::create(&db, 5);
+    let app = App::new(&world.trace()).ready().wait();
+    let running = patient(backend.keeper(world)).args(["--look", "500ms"]).app(app).start();
+    world.trace().wait_nth(1, "ready");
+    // Litestream begins a backup by itself where there is none when it looks for the first time: then that is taken away, too.
+    wait_until("somebody to see it", DEADLINE, || {
+        empty();
+        sqlite::insert(&db, 1);
+        running.log().contains("it was emptied or changed")
+    });
+    running.stop(143).expect_log("everything is on the replica");
+    let config = world.config(&(backend.at)("app"));
+    assert_eq!(sqlite::ids(&backend.restored(world, &config, &db)), sqlite::ids(&db));
 }
 
 /// By writing and reading; what stays is named.

@@ -69,6 +69,8 @@ pub fn start(world: &World) -> Backend {
         }),
         stays: Some(2),
         is_listed: false,
+        order: None,
+        empty: None,
         gives_up: true,
         has_arrived: None,
     }
@@ -152,6 +154,8 @@ fn a_password_is_enough() {
         read_only: None,
         stays: Some(2),
         is_listed: false,
+        order: None,
+        empty: None,
         gives_up: true,
         has_arrived: None,
     };

@@ -81,6 +81,8 @@ pub fn start(_: &World) -> Backend {
         }),
         stays: Some(0),
         is_listed: false,
+        order: None,
+        empty: None,
         gives_up: true,
         has_arrived: None,
     }

@@ -1,6 +1,7 @@
 //! A server of somebody else's, started for one test on a free port, that can be taken away and brought back.
 
 use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,30 @@ pub fn program(name: &str, package: &str) -> PathBuf {
     let folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
     let found = folders.map(|folder| folder.join(name)).find(|program| program.is_file());
     found.unwrap_or_else(|| panic!("this test needs {name}: install Debian's {package}, as .ci/run does"))
+}
+
+/// A server that answers everything with this page, as a portal or a console does; returns its endpoint.
+pub fn portal(page: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = listener.local_addr().expect("it listens");
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { continue };
+            std::thread::spawn(move || {
+                let mut request = [0; 4096];
+                while stream.read(&mut request).is_ok_and(|length| length > 0) {
+                    let head = format!(
+                        "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\n\r\n",
+                        page.len()
+                    );
+                    if stream.write_all(format!("{head}{page}").as_bytes()).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    format!("http://{address}")
 }
 
 /// It goes with the value, and all that it started with it.

@@ -1,0 +1,29 @@
+//! What the clients for buckets of all kinds have in common.
+
+use std::time::Duration;
+
+use object_store::RetryConfig;
+
+/// A variable that says something.
+pub(super) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Tries of one request.
+pub(super) fn retries(max_retries: usize) -> RetryConfig {
+    RetryConfig { max_retries, retry_timeout: Duration::from_secs(30), ..RetryConfig::default() }
+}
+
+/// The reasons from the outside in: the library's own words leave them out.
+pub(super) fn words(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text = format!("{text}: {inner_text}");
+        }
+        source = inner.source();
+    }
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
