@@ -1,7 +1,22 @@
 //! The client for Azure's storage, and who may go there, as Litestream finds it out (`Init` in its abs/replica_client.go, and
 //! `NewDefaultAzureCredential` of `azidentity`).
 
-use object_store::azure::{AzureConfigKey, MicrosoftAzure, MicrosoftAzureBuilder};
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use futures_util::stream::BoxStream;
+use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _};
+use http_body_util::BodyExt as _;
+use object_store::azure::{AzureAuthorizer, AzureConfigKey, MicrosoftAzure, MicrosoftAzureBuilder};
+use object_store::client::HttpClient;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult,
+};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use ureq::http::{Request, StatusCode};
 
 use super::agent::{Agent, Listing};
 use super::client::{retries, variable, words};
@@ -64,19 +79,22 @@ fn source(place: &Azure, variable: &dyn Fn(&str) -> Option<String>) -> Result<So
 }
 
 /// Opens a place's container.
-pub(super) async fn store(place: &Azure, max_retries: usize) -> Result<MicrosoftAzure, String> {
+pub(super) async fn store(place: &Azure, max_retries: usize) -> Result<Container, String> {
     let Some(endpoint) = place.server() else {
         return Err("account name is required when endpoint is not specified".to_owned());
     };
     let is_plain = endpoint.starts_with("http://");
     let agent = Agent::new(false, !is_plain).listing(Listing::Container(place.container.clone()));
+    let endpoint = endpoint.trim_end_matches('/').to_owned();
+    // A token needs none.
+    let account = place.account.clone().unwrap_or_else(|| "none".to_owned());
+    let url = format!("{endpoint}/{}", escape(&place.container));
     let builder = MicrosoftAzureBuilder::new()
-        // A token needs none.
-        .with_account(place.account.as_deref().unwrap_or("none"))
+        .with_account(&account)
         .with_container_name(&place.container)
-        .with_endpoint(endpoint.trim_end_matches('/').to_owned())
+        .with_endpoint(endpoint)
         .with_allow_http(is_plain)
-        .with_http_connector(agent)
+        .with_http_connector(agent.clone())
         .with_retry(retries(max_retries));
     let set = |builder: MicrosoftAzureBuilder, all: &[(AzureConfigKey, &str)]| {
         all.iter().fold(builder, |builder, (key, value)| builder.with_config(*key, *value))
@@ -118,12 +136,143 @@ pub(super) async fn store(place: &Azure, max_retries: usize) -> Result<Microsoft
     let store = builder.build().map_err(|error| words(&error))?;
     let asked = store.credentials().get_credential().await.map_err(|error| words(&error));
     match asked {
-        Ok(_) => Ok(store),
+        Ok(_) => Ok(Container { store, client: HttpClient::new(agent), url, account }),
         // Where a machine has no such server, Litestream goes on to Azure's command line and others.
         Err(error) if matches!(source, Source::Machine(_)) => Err(format!(
             "the machine's own server gives no token, and there are other ways, {CANNOT}: {error}"
         )),
         Err(error) => Err(error),
+    }
+}
+
+/// What is not escaped in a path.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+fn escape(part: &str) -> String {
+    utf8_percent_encode(part, PLAIN).to_string()
+}
+
+/// A container of Azure's: the library's, which removes things one by one. The library would have them removed by a request that has
+/// requests in it, which not everybody may make who may remove something: it fails with a token (SAS).
+#[derive(Clone, Debug)]
+pub(super) struct Container {
+    store: MicrosoftAzure,
+    client: HttpClient,
+    url: String,
+    account: String,
+}
+
+impl fmt::Display for Container {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.store.fmt(f)
+    }
+}
+
+impl Container {
+    /// `Delete Blob` of Azure's documentation.
+    async fn remove(&self, location: &Path) -> object_store::Result<()> {
+        let other =
+            |source: Box<dyn std::error::Error + Send + Sync>| Error::Generic { store: "Azure", source };
+        let parts: Vec<String> = location.parts().map(|part| escape(part.as_ref())).collect();
+        let request = Request::delete(format!("{}/{}", self.url, parts.join("/"))).body(Vec::new().into());
+        let mut request = request.map_err(|error| other(error.into()))?;
+        let credential = self.store.credentials().get_credential().await?;
+        AzureAuthorizer::new(&credential, &self.account).try_authorize(&mut request)?;
+        let answer = self.client.execute(request).await.map_err(|error| other(error.into()))?;
+        let (parts, body) = answer.into_parts();
+        if parts.status.is_success() {
+            return Ok(());
+        }
+        let said = body.collect().await.map_err(|error| other(error.into()))?.to_bytes();
+        let said: String = String::from_utf8_lossy(&said).chars().take(500).collect();
+        let source = format!("{}: {said}", parts.status).into();
+        Err(match parts.status {
+            StatusCode::NOT_FOUND => Error::NotFound { path: location.to_string(), source },
+            _ => other(source),
+        })
+    }
+}
+
+/// What `#[async_trait]` makes of an answer that is waited for.
+type Later<'a, T> = Pin<Box<dyn Future<Output = object_store::Result<T>> + Send + 'a>>;
+
+// The shape that `#[async_trait]` gives the methods.
+impl ObjectStore for Container {
+    fn put_opts<'a, 'b, 'c>(
+        &'a self,
+        location: &'b Path,
+        payload: PutPayload,
+        options: PutOptions,
+    ) -> Later<'c, PutResult>
+    where
+        'a: 'c,
+        'b: 'c,
+        Self: 'c,
+    {
+        self.store.put_opts(location, payload, options)
+    }
+
+    fn put_multipart_opts<'a, 'b, 'c>(
+        &'a self,
+        location: &'b Path,
+        options: PutMultipartOptions,
+    ) -> Later<'c, Box<dyn MultipartUpload>>
+    where
+        'a: 'c,
+        'b: 'c,
+        Self: 'c,
+    {
+        self.store.put_multipart_opts(location, options)
+    }
+
+    fn get_opts<'a, 'b, 'c>(&'a self, location: &'b Path, options: GetOptions) -> Later<'c, GetResult>
+    where
+        'a: 'c,
+        'b: 'c,
+        Self: 'c,
+    {
+        self.store.get_opts(location, options)
+    }
+
+    fn delete_stream(
+        &self,
+        locations: BoxStream<'static, object_store::Result<Path>>,
+    ) -> BoxStream<'static, object_store::Result<Path>> {
+        let container = self.clone();
+        locations
+            .and_then(move |location| {
+                let container = container.clone();
+                async move { container.remove(&location).await.map(|()| location) }.boxed()
+            })
+            .boxed()
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
+        self.store.list(prefix)
+    }
+
+    fn list_with_delimiter<'a, 'b, 'c>(&'a self, prefix: Option<&'b Path>) -> Later<'c, ListResult>
+    where
+        'a: 'c,
+        'b: 'c,
+        Self: 'c,
+    {
+        self.store.list_with_delimiter(prefix)
+    }
+
+    fn copy_opts<'a, 'b, 'c, 'd>(
+        &'a self,
+        from: &'b Path,
+        to: &'c Path,
+        options: CopyOptions,
+    ) -> Later<'d, ()>
+    where
+        'a: 'd,
+        'b: 'd,
+        'c: 'd,
+        Self: 'd,
+    {
+        self.store.copy_opts(from, to, options)
     }
 }
 

@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::backend::{Backend, ReadOnly};
+use super::scenarios;
 use crate::support::app::App;
 use crate::support::config::Replica;
 use crate::support::fetched;
@@ -111,6 +112,41 @@ pub fn start(world: &World) -> Backend {
         gives_up: false,
         has_arrived: None,
     }
+}
+
+/// Prints a token of the account's (`Create an account SAS` of Azure's documentation).
+const TOKEN: &str = r#"
+const [account, key] = process.argv.slice(1), crypto = require("crypto");
+const [permissions, services, types, end, version] = ["rwdlac", "b", "sco", "2099-01-01T00:00:00Z", "2021-12-02"];
+const text = [account, permissions, services, types, "", end, "", "", version, "", ""].join("\n");
+const sign = crypto.createHmac("sha256", Buffer.from(key, "base64")).update(text).digest("base64");
+const all = { sv: version, ss: services, srt: types, sp: permissions, se: end, sig: sign };
+process.stdout.write("?" + new URLSearchParams(all).toString());
+"#;
+
+/// The same, where a token stands in the place of the key.
+pub fn start_by_token(world: &World) -> Backend {
+    let backend = start(world);
+    let made = Command::new(program("node", "nodejs")).args(["-e", TOKEN, "--", ACCOUNT, KEY]).output();
+    let token = String::from_utf8(made.expect("it can be started").stdout).expect("it is text");
+    let (at, order, own) = (backend.at, backend.order.expect("our own client looks there"), token.clone());
+    Backend {
+        at: Box::new(move |name: &str| at(name).set("account-key", "").set("sas-token", token.as_str())),
+        order: Some(Box::new(move |name: &str| {
+            let mut place = order(name);
+            place["Azure"]["key"] = Value::Null;
+            place["Azure"]["token"] = json!(own);
+            place
+        })),
+        folder: None,
+        ..backend
+    }
+}
+
+#[test]
+fn what_is_written_on_trial_is_removed_by_a_token() {
+    let world = World::new();
+    scenarios::checked(&world, &start_by_token(&world));
 }
 
 #[test]

@@ -96,6 +96,7 @@ macro_rules! looked_at {
 
 looked_at! {
     azure_looked_at: azure::start,
+    azure_looked_at_by_token: azure::start_by_token,
     gcs_looked_at: gcs::start_in_memory,
     s3_looked_at: s3::start,
 }
