@@ -186,6 +186,11 @@ impl Leases {
         Some(asked? + self.ttl).filter(|_| self.is_strict)
     }
 
+    /// That their time is over, of the first.
+    pub fn over(&self) -> Option<Error> {
+        self.claims.borrow().first().map(|claim| Error::lease_over(&claim.db, self.ttl))
+    }
+
     /// How long to wait before the next look at what somebody else has.
     fn pause(&self) -> Duration {
         let now = Instant::now();

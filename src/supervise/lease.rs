@@ -84,6 +84,11 @@ impl Held {
         Ok(())
     }
 
+    /// What there is to be said when their time is over.
+    pub(super) fn over(&self) -> Option<Failure> {
+        self.leases.over().map(|error| prepare::failure(&error))
+    }
+
     /// Gives them up.
     pub(super) async fn release(self) {
         if let Some(keeping) = self.keeping.take() {

@@ -7,6 +7,7 @@ use nix::libc;
 use super::abandoned::Opened;
 use super::database_lock::{self, LockState};
 use super::driver::{Driver, sender_name, signal_name};
+use super::lease::Held;
 use super::link::Word;
 use super::message::Message;
 use super::prepare::Prepared;
@@ -150,7 +151,12 @@ impl Driver {
                 self.handle(Event::TreeGone);
             }
             Some(ToKeeper::Stopped(number)) => self.job_stopped(number),
-            Some(ToKeeper::LeaseOver) => self.handle(Event::LeaseOver),
+            Some(ToKeeper::LeaseOver) => {
+                if let Some(failure) = self.world.leases.as_ref().and_then(Held::over) {
+                    self.world.notices.fail(Cause::Taken, failure);
+                }
+                self.handle(Event::LeaseOver);
+            }
             Some(ToKeeper::Asked(_)) => self.handle(Event::LitestreamAsked),
             Some(ToKeeper::LitestreamGone) => {
                 // The shim is heard before Litestream's own end is. What it saw can be another process than this one's child,

@@ -78,7 +78,8 @@ fn a_stop_in_the_middle_of_a_round_counts_what_was_named() {
     let mut dead = S3::start();
     let endpoint = out_of_reach(&mut dead);
     let tenants = Tenants::in_folders();
-    let running = with_a(&tenants, &[]);
+    // What is out of reach is asked for as long as there is time.
+    let running = with_a(&tenants, &["--stop-timeout", "10s"]);
     sqlite::create(&tenants.path("x"), 3);
     // One that was never made has nothing to lose.
     let y = json!({"path": tenants.path("y"), "replica": on(&endpoint, "y")});

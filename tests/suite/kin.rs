@@ -73,7 +73,7 @@ impl Store {
     }
 }
 
-/// What a folder has, at any depth.
+/// What a folder has, at any depth, but for the lock that whoever looks takes and lets go.
 fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
@@ -81,6 +81,7 @@ fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             match entry.path() {
                 path if path.is_dir() => folders.push(path),
+                path if path.ends_with("lock.json") => {}
                 path => found.push((path.display().to_string(), fs::read(&path).unwrap_or_default())),
             }
         }
