@@ -192,7 +192,7 @@ pub fn listing(bytes: &[u8], server: &Server) {
             "endpoint": format!("http://127.0.0.1:{}", server.port), "region": "r",
             "path_style": true, "skip_verify": false, "access_key_id": "k", "secret_access_key": "s",
         });
-        let order = serde_json::json!({"S3": [place, {"List": {"recursive": recursive}}]});
+        let order = serde_json::json!({"At": [{"S3": place}, {"List": {"recursive": recursive}}]});
         helper::carry_out(order.to_string().as_bytes())
             .map(|found| serde_json::from_slice::<Vec<Found>>(&found).expect("what is printed is read"))
     };

@@ -153,7 +153,7 @@ impl Leases {
                     self.claims.borrow_mut().iter_mut().filter(|claim| !claim.is_settled()).for_each(
                         |claim| {
                             let why = "it does not do what it says of a lock there".to_owned();
-                            claim.take(At::now(), LockSaid::NotKept(why));
+                            claim.take(&self.own, At::now(), LockSaid::NotKept(why));
                         },
                     );
                 }
@@ -239,7 +239,7 @@ impl Leases {
                 let claim = &mut self.claims.borrow_mut()[number];
                 match said {
                     Ok(LockSaid::Written(_)) | Err(_) => claim.kept = Some(false),
-                    Ok(said) => claim.take(At::now(), said),
+                    Ok(said) => claim.take(&self.own, At::now(), said),
                 }
             }
         }
@@ -281,7 +281,7 @@ impl Leases {
         for (asked, said) in asked.into_iter().zip(said) {
             let claim = &mut claims[asked.number];
             match said {
-                Ok(said) => claim.take(asked.at, said),
+                Ok(said) => claim.take(&self.own, asked.at, said),
                 Err(reason) if helper::is_blind(&reason) => {
                     (claim.kept, claim.reason) = (Some(false), Some(reason));
                 }
@@ -326,6 +326,11 @@ impl Leases {
     }
 }
 
+/// Whether a lock can be written where a database is replicated to.
+pub fn has_lock(db: &Database) -> bool {
+    s3(db).is_some()
+}
+
 /// A place where there are locks.
 fn s3(db: &Database) -> Option<Place> {
     db.place.clone().filter(|place| matches!(place, Place::S3(_)))
@@ -351,7 +356,7 @@ impl Claim {
         self.record.remove(RELEASED);
     }
 
-    fn take(&mut self, asked: At, said: LockSaid) {
+    fn take(&mut self, own: &str, asked: At, said: LockSaid) {
         match said {
             LockSaid::Nothing => self.lease.saw(Instant::now(), Lock::Nothing),
             LockSaid::Found(text, version) => {
@@ -359,9 +364,12 @@ impl Claim {
                 let owner = record.get("owner").and_then(Value::as_str).unwrap_or_default().to_owned();
                 let is_released = record.get(RELEASED).and_then(Value::as_bool).unwrap_or(false);
                 if version.is_empty() {
-                    return self
-                        .take(asked, LockSaid::NotKept("what it has there has no version".to_owned()));
+                    let why = "what it has there has no version".to_owned();
+                    return self.take(own, asked, LockSaid::NotKept(why));
                 }
+                // Rubbish is nobody's, and whoever has the place writes over it.
+                let is_rubbish = owner.is_empty() && self.lease.held_until().is_some();
+                let owner = if is_rubbish { own.to_owned() } else { owner };
                 self.record = record;
                 self.lease.saw(Instant::now(), Lock::Of { owner, version, is_released });
             }

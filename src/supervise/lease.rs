@@ -17,7 +17,6 @@ use crate::litestream::command::Runner;
 use crate::os::here;
 use crate::os::lock::Lock;
 use crate::os::mount;
-use crate::remote::Place;
 
 /// The places that this keeper has, or waits for.
 #[derive(Clone)]
@@ -52,7 +51,7 @@ fn refuse_without(setup: &Setup) -> Result<(), Failure> {
     for db in &setup.dbs {
         // A folder of this machine has a lock.
         let is_local = db.replica_folder.as_ref().is_some_and(|folder| !mount::is_remote(folder));
-        if !matches!(db.place, Some(Place::S3(_))) && !is_local {
+        if !backup::has_lock(db) && !is_local {
             let why = "litekeeper can write a lock to S3 alone, or to a folder of this machine".to_owned();
             return Err(prepare::failure(&backup::Error::no_lease(db, why)));
         }

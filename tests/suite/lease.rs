@@ -248,6 +248,9 @@ fn a_lock_that_is_removed_is_written_again_and_another_ones_is_the_end() {
     let running = scene.start(&scene.one, &["--lease-ttl", "1s"]);
     fs::remove_file(scene.lock_path()).expect("there is a lock");
     wait_until("the lock to be there again", DEADLINE, || scene.lock_path().exists());
+    scene.s3.overwrite("backups", "app/lock.json", "rubbish");
+    let is_lock = |text: Vec<u8>| serde_json::from_slice::<Value>(&text).is_ok();
+    wait_until("the lock to be one again", DEADLINE, || fs::read(scene.lock_path()).is_ok_and(is_lock));
     let mut running = running;
     wait_until("somebody to see it", DEADLINE, || {
         // It may just be written by the first one.

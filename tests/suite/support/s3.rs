@@ -306,7 +306,11 @@ impl S3 {
 
     /// Puts something else in the place of an object, or of none.
     pub fn overwrite(&self, bucket: &str, key: &str, text: impl AsRef<[u8]>) {
-        fs::write(self.folder(bucket).join(key), text).expect("the server's folder can be written");
+        let (new, place) = (self.folder(bucket).join("new"), self.folder(bucket).join(key));
+        // In one step, as a server does it.
+        fs::write(&new, text)
+            .and_then(|()| fs::rename(new, place))
+            .expect("the server's folder can be written");
         // What it remembers of the object is that of what was there before.
         for entry in fs::read_dir(&self.shared.root).expect("the server has a folder").flatten() {
             if entry.file_name().to_string_lossy().ends_with(".internal.json") {
