@@ -151,7 +151,7 @@ pub enum Error {
         owner: String,
     },
     /// Another machine replicates there now.
-    #[error("{}: another machine replicates to {replica} ({owner}, for it until {until})", db.display())]
+    #[error("{}: another machine replicates to {replica} ({owner})", db.display())]
     Leased {
         /// The database.
         db: PathBuf,
@@ -159,8 +159,6 @@ pub enum Error {
         replica: String,
         /// Who.
         owner: String,
-        /// Until when the other one has it by its own clock, unless it says so again.
-        until: String,
     },
     /// Nothing is to run without the server's word that nobody else does, and it gave none.
     #[error("{}: nobody has said for {} s that {replica} is this machine's alone (--lease strict)", db.display(), ttl.as_secs())]
@@ -239,8 +237,8 @@ impl Error {
     }
 
     /// Another machine replicates to the place of a database.
-    pub(super) fn leased(db: &Database, owner: String, until: String) -> Self {
-        Self::Leased { db: db.path.clone(), replica: db.replica.clone(), owner, until }
+    pub(super) fn leased(db: &Database, owner: String) -> Self {
+        Self::Leased { db: db.path.clone(), replica: db.replica.clone(), owner }
     }
 
     /// The same with the reason, where it is that nobody answered in time and a connection tells why.

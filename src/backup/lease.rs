@@ -15,6 +15,7 @@ use crate::core::lease::{Lease, Lock, Next};
 use crate::foreign::piece;
 use crate::litestream::command::{self, Runner};
 use crate::litestream::database::Database;
+use crate::litestream::replica_error::ReplicaError;
 use crate::os::alarm;
 use crate::remote::Place;
 
@@ -23,7 +24,11 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// How often somebody else's lock is looked at, while it is waited for.
 const LOOK: Duration = Duration::from_secs(2);
 /// How often it is tried again where there was no answer.
-const AGAIN: Duration = Duration::from_secs(5);
+const AGAIN: Duration = Duration::from_secs(1);
+/// In less no process has an answer.
+const LEAST: Duration = Duration::from_secs(1);
+/// So often at most is it written at once where something else was found than was expected.
+const AT_ONCE: u32 = 3;
 /// So often is it asked who has a place while nobody does, after longer and longer times.
 const MOST_CONTRADICTIONS: u32 = 20;
 /// The first of these.
@@ -57,6 +62,10 @@ struct Claim {
     told: bool,
     /// Why there was no answer.
     reason: Option<String>,
+    /// The last thing that was seen there is of this keeper.
+    is_own: bool,
+    /// A write that nobody has answered may be done, or come to be.
+    is_unanswered: bool,
 }
 
 /// A time, also by the clock that goes on while the machine sleeps.
@@ -99,6 +108,8 @@ impl Leases {
                 asked: None,
                 told: false,
                 reason: None,
+                is_own: false,
+                is_unanswered: false,
             })
         });
         let claims = RefCell::new(claims.collect());
@@ -110,15 +121,17 @@ impl Leases {
         self.claims.borrow().is_empty()
     }
 
-    /// Waits until each is this keeper's, or nobody can tell.
+    /// Waits until each is this keeper's, or nobody can tell: who does not answer is asked again for `patience`, or where nothing may run
+    /// without for as long as somebody else is waited for.
     ///
     /// # Errors
-    /// Somebody else has one, for longer than `wait`.
-    pub async fn take(&self, wait: Duration) -> Result<(), Error> {
+    /// Somebody else has one, for longer than `wait`; or nobody can tell, where nothing may run without.
+    pub async fn take(&self, wait: Duration, patience: Duration) -> Result<(), Error> {
         let began = Instant::now();
-        let mut contradictions = 0;
+        let patience = if self.is_strict { wait } else { patience };
+        let (mut contradictions, mut failures) = (0, 0);
         loop {
-            let answered = self.round(LIMIT).await;
+            let answered = self.round(LIMIT.min(patience.max(LEAST))).await;
             let mut rival = None;
             for claim in self.claims.borrow_mut().iter_mut() {
                 let Some(error) = claim.rival() else { continue };
@@ -137,12 +150,29 @@ impl Leases {
                 None if self.claims.borrow().iter().all(|claim| claim.is_settled()) => {
                     return self.refuse_without();
                 }
-                // Who does not answer keeps nobody from starting: nothing is confirmed before he does.
-                None if !answered && !self.is_strict => return Ok(()),
-                None if !answered => match self.unanswered() {
-                    Some(error) if began.elapsed() >= wait => return Err(error),
-                    Some(_) | None => tokio::time::sleep(AGAIN.min(LOOK)).await,
-                },
+                None if !answered => {
+                    let (error, kind) = self.unanswered();
+                    let patience = if kind.is_final() {
+                        Duration::ZERO
+                    } else if kind.may_pass() || self.is_strict {
+                        patience
+                    } else {
+                        // Such as a connection that was cut, or a page that stays one.
+                        patience.min(LIMIT)
+                    };
+                    if began.elapsed() >= patience {
+                        // Nothing is confirmed before there is an answer, and whoever starts has his own words for that.
+                        return if self.is_strict { Err(error) } else { Ok(()) };
+                    }
+                    failures += 1;
+                    if failures == 2 {
+                        tracing::warn!(
+                            "{error}: asking again, for {} s at most, whether another machine replicates there",
+                            patience.as_secs()
+                        );
+                    }
+                    tokio::time::sleep(BREATH * failures * 20).await;
+                }
                 // Somebody was quicker, or the server says one thing and does another.
                 None if contradictions < MOST_CONTRADICTIONS => {
                     contradictions += 1;
@@ -174,9 +204,14 @@ impl Leases {
     }
 
     /// Why nothing is known of one.
-    fn unanswered(&self) -> Option<Error> {
+    fn unanswered(&self) -> (Error, ReplicaError) {
         let claims = self.claims.borrow();
-        claims.iter().find_map(|claim| Some(Error::refused(&claim.db, claim.reason.clone()?)))
+        let of = |claim: &Claim| {
+            let reason = claim.reason.clone()?;
+            let kind = ReplicaError::of(&reason);
+            Some((Error::refused(&claim.db, reason), kind))
+        };
+        claims.iter().find_map(of).unwrap_or((command::Error::Aborted.into(), ReplicaError::Other))
     }
 
     /// Until when, since the machine was booted, all are this keeper's, where nothing may run without.
@@ -205,18 +240,24 @@ impl Leases {
         let mut pause = self.ttl / 3;
         loop {
             let left = || self.until().map_or(Duration::MAX, |until| until.saturating_sub(alarm::now()));
-            tokio::time::sleep(pause.min(left())).await;
+            tokio::time::sleep(pause.min(left() / 2)).await;
             let before = self.until();
-            let answered = self.round(LIMIT.min(self.ttl / 3).min(left())).await;
-            pause = if answered { self.ttl / 3 } else { AGAIN.min(self.ttl / 3) };
+            let mut answered = self.round(LIMIT.min(self.ttl / 3).min(left())).await;
+            // What stands there is its own, by an answer that was lost: it is written anew.
+            for _ in 0..AT_ONCE {
+                if answered && !self.is_due() {
+                    break;
+                }
+                answered = answered && self.round(LIMIT.min(self.ttl / 3).min(left())).await;
+            }
+            let is_due = self.is_due();
+            pause = if answered && !is_due { self.ttl / 3 } else { AGAIN.min(self.ttl / 3) };
             let is_over = left().is_zero();
             for claim in self.claims.borrow_mut().iter_mut() {
                 if let Some(error) = claim.rival() {
                     return (Some(claim.number), error);
                 }
-                if claim.lease.held_until().is_none() {
-                    claim.say_unknown();
-                }
+                claim.say_unknown(self.ttl, self.is_strict);
                 if is_over {
                     return (None, Error::lease_over(&claim.db, self.ttl));
                 }
@@ -225,10 +266,15 @@ impl Leases {
         }
     }
 
+    /// Whether one is to be written, or written again, since its last write is a while ago.
+    fn is_due(&self) -> bool {
+        self.claims.borrow().iter().any(|claim| claim.is_due(self.ttl))
+    }
+
     /// Gives them up.
     pub async fn release(&self) {
         // An answer may have been lost at the end, and with it the version that stands there.
-        for _ in 0..2 {
+        for _ in 0..3 {
             let (tasks, claims): (Vec<_>, Vec<_>) = self.releases().into_iter().unzip();
             if tasks.is_empty() {
                 return;
@@ -239,6 +285,10 @@ impl Leases {
                 let claim = &mut self.claims.borrow_mut()[number];
                 match said {
                     Ok(LockSaid::Written(_)) | Err(_) => claim.kept = Some(false),
+                    Ok(said @ (LockSaid::Found(..) | LockSaid::Nothing)) => {
+                        claim.is_unanswered = false;
+                        claim.take(&self.own, At::now(), said);
+                    }
                     Ok(said) => claim.take(&self.own, At::now(), said),
                 }
             }
@@ -249,9 +299,16 @@ impl Leases {
     fn releases(&self) -> Vec<((Place, LockTask), usize)> {
         let mut releases = Vec::new();
         for (number, claim) in self.claims.borrow().iter().enumerate() {
-            if let (Some(_), Next::Write(Some(over))) =
-                (claim.lease.held_until(), claim.lease.next(Instant::now()))
-                && claim.kept != Some(false)
+            if claim.kept == Some(false) {
+                continue;
+            }
+            // A write whose answer was lost may have been done.
+            if claim.lease.held_until().is_none() && claim.is_unanswered {
+                releases.push(((claim.place.clone(), LockTask::Read), number));
+                continue;
+            }
+            if let Next::Write(Some(over)) = claim.lease.next(Instant::now())
+                && claim.is_own
             {
                 let mut record = claim.record.clone();
                 record.insert("expires_at".to_owned(), time(Duration::ZERO).into());
@@ -287,6 +344,7 @@ impl Leases {
                 }
                 Err(reason) => {
                     answered = false;
+                    claim.is_unanswered |= matches!(asked.task, LockTask::Write(..));
                     claim.reason = Some(reason);
                 }
             }
@@ -307,7 +365,7 @@ impl Leases {
             claim.kept = claim.kept.or_else(|| known.get(&claim.place.bucket()).copied());
             let task = match (claim.kept, claim.lease.next(at.0)) {
                 (Some(false), _) | (_, Next::Leave) => continue,
-                (None, _) if held => {
+                (None, _) if held && !claim.is_due(self.ttl) => {
                     // The others wait for the answer of the first.
                     if !tried.insert(claim.place.bucket()) {
                         continue;
@@ -370,13 +428,14 @@ impl Claim {
                 // Rubbish is nobody's, and whoever has the place writes over it.
                 let is_rubbish = owner.is_empty() && self.lease.held_until().is_some();
                 let owner = if is_rubbish { own.to_owned() } else { owner };
+                self.is_own = owner == own && !is_released;
                 self.record = record;
                 self.lease.saw(Instant::now(), Lock::Of { owner, version, is_released });
             }
             LockSaid::Written(version) => {
                 self.lease.written(asked.0, version);
                 self.asked = Some(asked.1);
-                self.told = false;
+                (self.told, self.is_own, self.is_unanswered) = (false, true, false);
             }
             LockSaid::Kept => self.kept = Some(true),
             LockSaid::NotKept(why) => {
@@ -393,18 +452,34 @@ impl Claim {
     /// Somebody else's it is.
     fn rival(&self) -> Option<Error> {
         let (owner, _) = self.lease.rival()?;
-        Some(Error::leased(&self.db, owner_of(&self.record, owner), expires(&self.record)))
+        Some(Error::leased(&self.db, owner_of(&self.record, owner)))
     }
 
-    /// Says once why it is not this keeper's, although the app runs.
-    fn say_unknown(&mut self) {
-        let Some(reason) = self.reason.take().filter(|_| self.kept != Some(false)) else { return };
-        if !std::mem::replace(&mut self.told, true) {
+    /// Its last write is a while ago, or there was none.
+    fn is_due(&self, ttl: Duration) -> bool {
+        let is_young = |asked: Duration| alarm::now().saturating_sub(asked) < ttl / 4;
+        self.kept != Some(false) && !self.asked.is_some_and(is_young)
+    }
+
+    /// Says once why it is not this keeper's, although the app runs, or soon will not be.
+    fn say_unknown(&mut self, ttl: Duration, is_strict: bool) {
+        let late = if is_strict { ttl * 2 / 3 } else { ttl };
+        let is_late = self.asked.is_none_or(|asked| alarm::now().saturating_sub(asked) >= late);
+        let Some(reason) = self.reason.as_ref().filter(|_| is_late && self.kept != Some(false)) else {
+            return;
+        };
+        if std::mem::replace(&mut self.told, true) {
+            return;
+        }
+        let (path, replica, reason) = (self.db.path.display(), &self.db.replica, piece(reason));
+        let left = self.asked.map_or(0, |asked| (asked + ttl).saturating_sub(alarm::now()).as_secs());
+        if is_strict {
             tracing::warn!(
-                "{}: replica {}: nobody knows yet whether another machine replicates there: {}",
-                self.db.path.display(),
-                self.db.replica,
-                piece(&reason)
+                "{path}: replica {replica}: nobody says that it is still this machine's, and in {left} s all ends: {reason}"
+            );
+        } else {
+            tracing::warn!(
+                "{path}: replica {replica}: nobody knows whether another machine replicates there: {reason}"
             );
         }
     }
@@ -437,8 +512,4 @@ fn owner_of(record: &Map<String, Value>, owner: &str) -> String {
         Some(database) => format!("{} for {}", piece(name), piece(database)),
         None => piece(name),
     }
-}
-
-fn expires(record: &Map<String, Value>) -> String {
-    record.get("expires_at").and_then(Value::as_str).map(piece).unwrap_or_default()
 }

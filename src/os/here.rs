@@ -8,6 +8,8 @@ use std::sync::OnceLock;
 
 use nix::sys::statfs::{OVERLAYFS_SUPER_MAGIC, statfs};
 
+use rustix::rand::{GetRandomFlags, getrandom};
+
 use super::open;
 
 /// A PID namespace of a machine that runs.
@@ -39,11 +41,12 @@ impl Here {
 /// 128 bits that nobody else gets (`random(4)`).
 ///
 /// # Errors
-/// `/proc` does not have them.
+/// What the operating system says.
 pub fn random() -> io::Result<u128> {
-    let uuid = open::kernel_text("/proc/sys/kernel/random/uuid")?;
-    let digits: String = uuid.chars().filter(char::is_ascii_hexdigit).collect();
-    u128::from_str_radix(&digits, 16).map_err(io::Error::other)
+    let mut bytes = [0; 16];
+    // So few come at once, or not at all (`getrandom(2)`).
+    getrandom(&mut bytes, GetRandomFlags::empty())?;
+    Ok(u128::from_ne_bytes(bytes))
 }
 
 /// What this process is called among all that are and ever were, by its machine and number first; without random numbers it has no name.

@@ -118,17 +118,18 @@ impl Resident {
                 return Ok(code.get());
             }
             let (keeper, children) = self.wait()?;
-            if self.is_lease_over() {
-                // Once is enough, and what is to be killed is killed as often as it takes.
-                self.alarm = None;
-                self.happens(Event::LeaseOver);
-            }
             self.look_at_leader();
             if children {
                 self.take_signals();
             }
             if keeper {
                 self.take_messages()?;
+            }
+            // A shim that was stopped has not heard yet that there is more time.
+            if self.is_lease_over() {
+                // Once is enough, and what is to be killed is killed as often as it takes.
+                self.alarm = None;
+                self.happens(Event::LeaseOver);
             }
             self.policy.handle_timeout(Instant::now());
             self.act();
@@ -219,11 +220,10 @@ impl Resident {
                 Ok(Some((ToShim::KillTree, _))) => self.happens(Event::KillTree),
                 Ok(Some((ToShim::Update, fds))) => self.update(fds)?,
                 Ok(Some((ToShim::Release, _))) => self.happens(Event::Release),
-                // One that is over is not given back.
-                Ok(Some((ToShim::Lease(until), _))) if !self.is_lease_over() => {
+                Ok(Some((ToShim::Lease(until), _))) => {
                     self.alarm.as_ref().map_or(Ok(()), |alarm| alarm.set(until))?;
                 }
-                Ok(Some((ToShim::Setup | ToShim::Lease(_), _))) => {}
+                Ok(Some((ToShim::Setup, _))) => {}
                 Ok(None) => self.lose_keeper(),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(error),

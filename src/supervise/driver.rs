@@ -236,7 +236,10 @@ impl Driver {
         if is_undrained && self.world.litestream.version.is_ltx() {
             self.owe(signals).await;
         }
-        self.release(signals).await;
+        // Who has not answered until the end of a drain does not answer now.
+        if !is_undrained {
+            self.release(signals).await;
+        }
         self.world.databases.table.let_go(Instant::now() + LETTING_GO);
         left?;
         self.world.notices.end(code, cause)

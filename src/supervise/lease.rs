@@ -23,6 +23,7 @@ use crate::os::mount;
 pub(super) struct Held {
     leases: Rc<Leases>,
     wait: Duration,
+    patience: Duration,
     keeping: Rc<RefCell<Option<JoinHandle<()>>>>,
 }
 
@@ -31,15 +32,24 @@ pub(super) struct Held {
 /// # Errors
 /// Nothing is to run without, and not all can be had.
 pub(super) fn of(setup: &Setup, locks: &[Lock], runner: &Runner) -> Result<Option<Held>, Failure> {
-    let (Some(wanted), Some(own)) = (setup.lease, here::own_name()) else { return Ok(None) };
+    let Some(wanted) = setup.lease else { return Ok(None) };
+    let Some(own) = here::own_name() else {
+        if !wanted.is_strict {
+            return Ok(None);
+        }
+        let message = "this system has no random numbers (getrandom(2)), and so this keeper no name";
+        return Err(Failure::new(ExitCode::CONFIG, message).hint("`--lease auto` does without"));
+    };
     if wanted.is_strict {
         refuse_without(setup)?;
     }
     let own = own.to_owned();
+    // Whoever waits for the server anyway says more about it than this.
+    let patience = (wanted.ttl / 3).min(setup.restore_timeout).min(setup.policy.gate_timeout);
     let dbs = (0..).map(Db).zip(&setup.dbs).zip(locks);
     let dbs = dbs.map(|((db, database), lock)| (db, database.clone(), database_lock::predecessor(lock)));
     let leases = Rc::new(Leases::new(runner.clone(), own, dbs, (wanted.ttl, wanted.is_strict)));
-    Ok((!leases.is_empty()).then(|| Held { leases, wait: wanted.wait, keeping: Rc::default() }))
+    Ok((!leases.is_empty()).then(|| Held { leases, wait: wanted.wait, patience, keeping: Rc::default() }))
 }
 
 fn refuse_without(setup: &Setup) -> Result<(), Failure> {
@@ -65,7 +75,7 @@ impl Held {
     /// # Errors
     /// Another machine has one.
     pub(super) async fn take(&self, outbox: Outbox) -> Result<(), Failure> {
-        self.leases.take(self.wait).await.map_err(|error| prepare::failure(&error))?;
+        self.leases.take(self.wait, self.patience).await.map_err(|error| prepare::failure(&error))?;
         let leases = self.leases.clone();
         let tell = outbox.clone();
         // The inbox lives as long as the driver.

@@ -86,12 +86,25 @@ struct Present<'a> {
     file: Result<ledger::Freshness, String>,
 }
 
+/// What the files of databases are, by Litestream's own beside them.
+pub(super) struct Inspected {
+    dbs: Vec<Database>,
+    files: Vec<Result<ledger::Freshness, String>>,
+}
+
 impl Preparation {
-    /// Looks.
+    /// What can be told without the replicas: whoever is stopped from then on knows what an earlier run left.
+    pub(super) async fn inspect_all(&self) -> Inspected {
+        let dbs: Vec<Database> = self.dbs.iter().filter(|db| db.exists()).cloned().collect();
+        let files = self.inspect(&dbs).await;
+        Inspected { dbs, files }
+    }
+
+    /// Looks; what was inspected in this moment is not inspected again.
     ///
     /// # Errors
     /// Why the app must not be started.
-    pub(super) async fn look(&self) -> Result<Prepared, Failure> {
+    pub(super) async fn look(&self, inspected: Option<Inspected>) -> Result<Prepared, Failure> {
         let present: Vec<Database> = self.dbs.iter().filter(|db| db.exists()).cloned().collect();
         warn_of_names(&present);
         // It is told before Litestream is asked more with it. Most are of this series, and right.
@@ -111,7 +124,13 @@ impl Preparation {
                 None => self.version().await,
             }
         };
-        let (version, mut fresh, files) = tokio::join!(asked, expected, self.inspect(&present));
+        let files = async {
+            match inspected.filter(|inspected| inspected.dbs == present) {
+                Some(inspected) => inspected.files,
+                None => self.inspect(&present).await,
+            }
+        };
+        let (version, mut fresh, files) = tokio::join!(asked, expected, files);
         let version = version?;
         // What Litestream refuses of a configuration it says of each database, in words of its own.
         (self.check)(version.is_ltx())?;

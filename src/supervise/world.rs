@@ -46,6 +46,9 @@ use crate::shim::Update;
 /// How many descriptors go with one message beside the memory: the kernel takes 253 (`unix(7)`).
 const MOST_LOCKS: usize = 200;
 
+/// What is no older is as it was.
+const AS_GOOD_AS_NOW: Duration = Duration::from_secs(1);
+
 /// Everything outside of the machine.
 pub(super) struct World {
     pub(super) setup: Setup,
@@ -152,10 +155,15 @@ impl World {
         let (outbox, leases) = (self.outbox.clone(), self.leases.clone());
         tokio::task::spawn_local(async move {
             let prepared = async {
+                let mut inspected = None;
                 if let Some(held) = leases {
-                    held.take(outbox.clone()).await?;
+                    let began = Instant::now();
+                    let (taken, all) = tokio::join!(held.take(outbox.clone()), preparation.inspect_all());
+                    taken?;
+                    // While another machine was waited for somebody may have done something to them.
+                    inspected = Some(all).filter(|_| began.elapsed() < AS_GOOD_AS_NOW);
                 }
-                preparation.look().await
+                preparation.look(inspected).await
             };
             let message = match prepared.await {
                 Ok(prepared) => Message::Prepared(prepared),
