@@ -25,6 +25,8 @@ const LIMIT: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_secs(2);
 /// How often it is tried again where there was no answer.
 const AGAIN: Duration = Duration::from_secs(1);
+/// The beginning of [`command::Error::Timeout`].
+const NO_ANSWER: &str = "no answer within";
 /// In less no process has an answer.
 const LEAST: Duration = Duration::from_secs(1);
 /// So often at most is it written at once where something else was found than was expected.
@@ -151,10 +153,10 @@ impl Leases {
                     return self.refuse_without();
                 }
                 None if !answered => {
-                    let (error, kind) = self.unanswered();
+                    let (error, kind, is_late) = self.unanswered();
                     let patience = if kind.is_final() {
                         Duration::ZERO
-                    } else if kind.may_pass() || self.is_strict {
+                    } else if kind.may_pass() || is_late || self.is_strict {
                         patience
                     } else {
                         // Such as a connection that was cut, or a page that stays one.
@@ -203,15 +205,15 @@ impl Leases {
         }
     }
 
-    /// Why nothing is known of one.
-    fn unanswered(&self) -> (Error, ReplicaError) {
+    /// Why nothing is known of one, and whether that is that the answer did not come in time.
+    fn unanswered(&self) -> (Error, ReplicaError, bool) {
         let claims = self.claims.borrow();
         let of = |claim: &Claim| {
             let reason = claim.reason.clone()?;
-            let kind = ReplicaError::of(&reason);
-            Some((Error::refused(&claim.db, reason), kind))
+            let (kind, is_late) = (ReplicaError::of(&reason), reason.starts_with(NO_ANSWER));
+            Some((Error::refused(&claim.db, reason), kind, is_late))
         };
-        claims.iter().find_map(of).unwrap_or((command::Error::Aborted.into(), ReplicaError::Other))
+        claims.iter().find_map(of).unwrap_or((command::Error::Aborted.into(), ReplicaError::Other, false))
     }
 
     /// Until when, since the machine was booted, all are this keeper's, where nothing may run without.

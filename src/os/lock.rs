@@ -127,15 +127,10 @@ impl Lock {
             if found.mode() & 0o7777 != 0o600 {
                 file.set_permissions(Permissions::from_mode(0o600))?;
             }
-            // A copy of the file says nothing of who had this one.
-            let own = format!("file {}:{}\n", found.dev(), found.ino());
-            let before = Some(read(&file)).filter(|text| text.ends_with(&own)).unwrap_or_default();
+            let before = read(&file);
             file.set_len(0)?;
             file.rewind()?;
             file.write_all(text.as_bytes())?;
-            if !text.is_empty() {
-                file.write_all(own.as_bytes())?;
-            }
             let given = Cell::new(false);
             return Ok(Self { file, path: path.to_owned(), given, guarded: None, before, other: None });
         }
@@ -167,7 +162,15 @@ impl Lock {
         }
     }
 
-    /// What the last one who had this very file left in it, who has it no more.
+    /// Adds to the text that it has.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn add(&mut self, line: &str) -> io::Result<()> {
+        self.file.write_all(line.as_bytes())
+    }
+
+    /// What the last one who had it left in the file, who has it no more.
     pub fn before(&self) -> &str {
         &self.before
     }

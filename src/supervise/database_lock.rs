@@ -43,8 +43,15 @@ const LEASE: &str = "lease ";
 /// same one before it was booted, may be alive: its volume can have been copied.
 pub(super) fn predecessor(lock: &Lock) -> Option<String> {
     let field = |name: &str| lock.before().lines().find_map(|line| line.strip_prefix(name));
-    let is_here = field("numbers ").is_some_and(|numbers| Here::now().is_same_boot(numbers));
+    let is_here = field("numbers ").is_some_and(|numbers| Here::now().is_same_boot(numbers))
+        && lock.before().ends_with(&file_of(lock));
     field(LEASE).filter(|name| is_here && !name.is_empty()).map(str::to_owned)
+}
+
+/// Which file a lock is, as the last line of its text: a copy of it says nothing of who had the first one.
+fn file_of(lock: &Lock) -> String {
+    let (device, inode) = lock.identity().unwrap_or_default();
+    format!("file {device}:{inode}\n")
 }
 
 /// Returns where a database's lock is.
@@ -138,6 +145,8 @@ pub(super) fn lock_now(db: &Database, folder: &RuntimeFolder) -> Result<Lock, Fa
 /// Locks a database by its name, and the file itself by whatever name it has.
 fn acquire(db: &Database, text: &str) -> Result<Lock, Refused> {
     let mut lock = Lock::acquire(&lock_path(db), text)?;
+    // Without it the next keeper waits as for any other machine.
+    let _ = lock.add(&file_of(&lock));
     match lock.guard(&db.path) {
         Ok(()) => {}
         Err(Refused::Held(_)) => {
@@ -247,7 +256,10 @@ pub(super) fn check(db: &Database, lock: &mut Lock, folder: &RuntimeFolder) -> L
         return ours.map_or(LockState::Held, LockState::Ours);
     }
     match Lock::acquire(&lock_path(db), &text()) {
-        Ok(renewed) => LockState::Renewed(lock.replaced_by(renewed)),
+        Ok(mut renewed) => {
+            let _ = renewed.add(&file_of(&renewed));
+            LockState::Renewed(lock.replaced_by(renewed))
+        }
         Err(Refused::Held(holder)) => {
             let holder = Holder::of(db, &holder);
             // Its folder took another's place: whose it is will be let go, or was replaced.

@@ -18,6 +18,9 @@ use crate::os::here;
 use crate::os::lock::Lock;
 use crate::os::mount;
 
+/// How long a server is asked again at least.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// The places that this keeper has, or waits for.
 #[derive(Clone)]
 pub(super) struct Held {
@@ -45,7 +48,7 @@ pub(super) fn of(setup: &Setup, locks: &[Lock], runner: &Runner) -> Result<Optio
     }
     let own = own.to_owned();
     // Whoever waits for the server anyway says more about it than this.
-    let patience = (wanted.ttl / 3).min(setup.restore_timeout).min(setup.policy.gate_timeout);
+    let patience = (wanted.ttl / 3).max(PATIENCE).min(setup.restore_timeout).min(setup.policy.gate_timeout);
     let dbs = (0..).map(Db).zip(&setup.dbs).zip(locks);
     let dbs = dbs.map(|((db, database), lock)| (db, database.clone(), database_lock::predecessor(lock)));
     let leases = Rc::new(Leases::new(runner.clone(), own, dbs, (wanted.ttl, wanted.is_strict)));
