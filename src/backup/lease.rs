@@ -340,7 +340,10 @@ impl Leases {
         for (asked, said) in asked.into_iter().zip(said) {
             let claim = &mut claims[asked.number];
             match said {
-                Ok(said) => claim.take(&self.own, asked.at, said),
+                Ok(said) => {
+                    claim.reason = None;
+                    claim.take(&self.own, asked.at, said);
+                }
                 Err(reason) if helper::is_blind(&reason) => {
                     (claim.kept, claim.reason) = (Some(false), Some(reason));
                 }
