@@ -199,10 +199,6 @@ pub enum Error {
     Command(#[from] command::Error),
 }
 
-/// What to do about another machine.
-const LEASED: &str = "stop the other one first: two would overwrite each other's backup; where deployments overlap, `--lease-wait` says how long this one \
-     waits for its end";
-
 impl Error {
     pub(super) fn of_command(db: &Database, error: command::Error) -> Self {
         match error {
@@ -296,7 +292,11 @@ impl Error {
                  `litekeeper.json` from litestream's folder beside it, and what is in it decides"
                     .to_owned(),
             ),
-            Self::Leased { .. } => Some(LEASED.to_owned()),
+            Self::Leased { .. } => Some(
+                "stop the other one first: two would overwrite each other's backup; where deployments overlap, `--lease-wait` says how long this \
+                 one waits for its end"
+                    .to_owned(),
+            ),
             Self::LeaseOver { .. } => Some("a start waits for the server, and has the place again if nobody else has taken it".to_owned()),
             Self::NoLease { .. } => {
                 Some("`--lease auto` (LITEKEEPER_LEASE) does without where nobody can: two machines are not kept apart there".to_owned())

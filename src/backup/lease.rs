@@ -25,8 +25,6 @@ const LIMIT: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_secs(2);
 /// How often it is tried again where there was no answer.
 const AGAIN: Duration = Duration::from_secs(1);
-/// The beginning of [`command::Error::Timeout`].
-const NO_ANSWER: &str = "no answer within";
 /// In less no process has an answer.
 const LEAST: Duration = Duration::from_secs(1);
 /// So often at most is it written at once where something else was found than was expected.
@@ -153,10 +151,10 @@ impl Leases {
                     return self.refuse_without();
                 }
                 None if !answered => {
-                    let (error, kind, is_late) = self.unanswered();
+                    let (error, kind) = self.unanswered();
                     let patience = if kind.is_final() {
                         Duration::ZERO
-                    } else if kind.may_pass() || is_late || self.is_strict {
+                    } else if kind.may_pass() || self.is_strict {
                         patience
                     } else {
                         // Such as a connection that was cut, or a page that stays one.
@@ -205,15 +203,15 @@ impl Leases {
         }
     }
 
-    /// Why nothing is known of one, and whether that is that the answer did not come in time.
-    fn unanswered(&self) -> (Error, ReplicaError, bool) {
+    /// Why nothing is known of one.
+    fn unanswered(&self) -> (Error, ReplicaError) {
         let claims = self.claims.borrow();
         let of = |claim: &Claim| {
             let reason = claim.reason.clone()?;
-            let (kind, is_late) = (ReplicaError::of(&reason), reason.starts_with(NO_ANSWER));
-            Some((Error::refused(&claim.db, reason), kind, is_late))
+            let kind = ReplicaError::of_asked(&reason);
+            Some((Error::refused(&claim.db, reason), kind))
         };
-        claims.iter().find_map(of).unwrap_or((command::Error::Aborted.into(), ReplicaError::Other, false))
+        claims.iter().find_map(of).unwrap_or((command::Error::Aborted.into(), ReplicaError::Other))
     }
 
     /// Until when, since the machine was booted, all are this keeper's, where nothing may run without.
@@ -244,13 +242,14 @@ impl Leases {
             let left = || self.until().map_or(Duration::MAX, |until| until.saturating_sub(alarm::now()));
             tokio::time::sleep(pause.min(left() / 2)).await;
             let before = self.until();
-            let mut answered = self.round(LIMIT.min(self.ttl / 3).min(left())).await;
+            let limit = || LIMIT.min(self.ttl / 3).min(left());
+            let mut answered = self.round(limit()).await;
             // What stands there is its own, by an answer that was lost: it is written anew.
             for _ in 0..AT_ONCE {
                 if answered && !self.is_due() {
                     break;
                 }
-                answered = answered && self.round(LIMIT.min(self.ttl / 3).min(left())).await;
+                answered = answered && self.round(limit()).await;
             }
             let is_due = self.is_due();
             pause = if answered && !is_due { self.ttl / 3 } else { AGAIN.min(self.ttl / 3) };

@@ -24,7 +24,7 @@ use crate::backup::{self, Freshness, helper, mark};
 use crate::config::lint::{Lint, Rule};
 use crate::config::{Config, Database, Kind, Owner, Replica, Series};
 use crate::litestream::argv;
-use crate::litestream::command::Runner;
+use crate::litestream::command::{NO_ANSWER, Runner};
 use crate::litestream::database;
 use crate::litestream::position::{self, Plan};
 use crate::litestream::replica_error::ReplicaError;
@@ -97,9 +97,6 @@ struct WriteProbe {
     replica: Replica,
     sample: Sample,
 }
-
-/// How the words for a limit that is over begin.
-const NO_ANSWER: &str = "no answer within";
 
 /// Why a question has no good answer, in Litestream's words.
 type Reason = String;
@@ -377,10 +374,7 @@ impl WriteProbe {
         // Some clients write several lines.
         let reason = &reason.lines().map(str::trim).collect::<Vec<_>>().join(" ");
         let message = format!("{} cannot {what}: {reason}", self.replica.display);
-        let kind = match ReplicaError::of(reason) {
-            ReplicaError::Other if reason.starts_with(NO_ANSWER) => ReplicaError::Unreachable,
-            kind => kind,
-        };
+        let kind = ReplicaError::of_asked(reason);
         self.lint(rule, message).hint(kind.asked_of(self.replica.kind == Kind::S3).hint())
     }
 

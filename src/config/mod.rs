@@ -63,3 +63,21 @@ pub use values::options::LoadOptions;
 pub use values::traces::Traces;
 pub use values::unread::refuse_unread;
 pub use values::variables::read_file;
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{Config, LoadOptions, load};
+
+    /// What a text says that is sound: in `/srv`, with nothing in the environment.
+    pub(in crate::config) fn sound(text: &str) -> Config {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("litestream.yml");
+        std::fs::write(&path, text).expect("a file");
+        let none = |_: &str| None;
+        let options =
+            LoadOptions { no_expand_env: true, env: &none, cwd: Path::new("/srv"), home: None, pid: 1 };
+        load(&path, &options).expect("a sound file")
+    }
+}

@@ -150,6 +150,9 @@ pub enum Error {
     Timeout(Duration),
 }
 
+/// How the words of [`Error::Timeout`] begin.
+pub const NO_ANSWER: &str = "no answer within";
+
 /// Variables of the service manager that are for the keeper alone.
 pub const KEEPERS_OWN: &[&str] = &[
     "NOTIFY_SOCKET",

@@ -1,5 +1,6 @@
 //! The errors of replicas by their kinds: what one means, and what to do about it.
 
+use super::command::NO_ANSWER;
 use crate::os::oom;
 
 /// Our own words for a backup whose files have pages of more than one size.
@@ -203,6 +204,14 @@ impl ReplicaError {
         match kind {
             Some((kind, _)) => kind.asked_of(error.contains("operation error S3: ")),
             None => Self::Other,
+        }
+    }
+
+    /// As [`ReplicaError::of`] of an error that may as well be that the time for an answer is over.
+    pub fn of_asked(error: &str) -> Self {
+        match Self::of(error) {
+            Self::Other if error.starts_with(NO_ANSWER) => Self::Unreachable,
+            kind => kind,
         }
     }
 

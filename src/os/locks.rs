@@ -10,6 +10,9 @@ use std::path::Path;
 
 use super::open;
 
+/// How often the list is read at most, where it never is the same twice.
+const READINGS: u8 = 5;
+
 /// One of them: `1: FLOCK  ADVISORY  WRITE 123 fe:00:456 0 EOF`.
 struct Listed {
     is_flock: bool,
@@ -19,8 +22,18 @@ struct Listed {
 }
 
 impl Listed {
+    /// The kernel gives its list a page at a time and counts lines: one that ends meanwhile has the next page begin a
+    /// line later, and what stood there is in neither. What two readings agree on has no such gap.
     fn all() -> Vec<Self> {
-        let text = open::kernel_text("/proc/locks").unwrap_or_default();
+        let read = || open::kernel_text("/proc/locks").unwrap_or_default();
+        let mut text = read();
+        for _ in 0..READINGS {
+            let next = read();
+            if next == text {
+                break;
+            }
+            text.push_str(&next);
+        }
         text.lines().filter_map(Self::read).collect()
     }
 
@@ -85,6 +98,29 @@ mod tests {
         assert!(of(own).any(|file| file == id(&found)));
         drop(file);
         assert!(!Held::now().contains(&path) && !Held::now().contains(dir.path()));
+    }
+
+    #[test]
+    fn a_lock_is_listed_however_many_others_come_and_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let others: Vec<_> =
+            (0..200).map(|n| File::create(dir.path().join(n.to_string())).unwrap()).collect();
+        let file = File::create(&path).unwrap();
+        file.lock().unwrap();
+        let over = std::sync::atomic::AtomicBool::new(false);
+        let missed = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                    others.iter().for_each(|other| other.lock().unwrap());
+                    others.iter().for_each(|other| other.unlock().unwrap());
+                }
+            });
+            let missed = (0..300).filter(|_| !Held::now().contains(&path)).count();
+            over.store(true, std::sync::atomic::Ordering::Relaxed);
+            missed
+        });
+        assert_eq!(missed, 0);
     }
 
     #[test]

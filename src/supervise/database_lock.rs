@@ -142,11 +142,17 @@ pub(super) fn lock_now(db: &Database, folder: &RuntimeFolder) -> Result<Lock, Fa
     }
 }
 
-/// Locks a database by its name, and the file itself by whatever name it has.
-fn acquire(db: &Database, text: &str) -> Result<Lock, Refused> {
+/// Locks a database by its name alone.
+fn acquire_file(db: &Database, text: &str) -> Result<Lock, Refused> {
     let mut lock = Lock::acquire(&lock_path(db), text)?;
     // Without it the next keeper waits as for any other machine.
     let _ = lock.add(&file_of(&lock));
+    Ok(lock)
+}
+
+/// Locks a database by its name, and the file itself by whatever name it has.
+fn acquire(db: &Database, text: &str) -> Result<Lock, Refused> {
+    let mut lock = acquire_file(db, text)?;
     match lock.guard(&db.path) {
         Ok(()) => {}
         Err(Refused::Held(_)) => {
@@ -255,11 +261,8 @@ pub(super) fn check(db: &Database, lock: &mut Lock, folder: &RuntimeFolder) -> L
     if lock.is_in_place() {
         return ours.map_or(LockState::Held, LockState::Ours);
     }
-    match Lock::acquire(&lock_path(db), &text()) {
-        Ok(mut renewed) => {
-            let _ = renewed.add(&file_of(&renewed));
-            LockState::Renewed(lock.replaced_by(renewed))
-        }
+    match acquire_file(db, &text()) {
+        Ok(renewed) => LockState::Renewed(lock.replaced_by(renewed)),
         Err(Refused::Held(holder)) => {
             let holder = Holder::of(db, &holder);
             // Its folder took another's place: whose it is will be let go, or was replaced.

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use super::databases::Unready;
 use super::driver::Driver;
+use super::lease::Held;
 use super::ledger;
 use super::link::Link;
 use super::litestream_log;
@@ -172,7 +173,7 @@ impl Driver {
             drain,
             socket: self.world.folder.socket().into_os_string().into_vec(),
             requests: self.world.requests(),
-            lease: self.world.lease_until,
+            lease: self.world.leases.as_ref().and_then(Held::until),
             log: Log {
                 json: self.world.setup.json_log,
                 level: tracing::level_filters::LevelFilter::current().to_string(),

@@ -81,11 +81,8 @@ impl Held {
         self.leases.take(self.wait, self.patience).await.map_err(|error| prepare::failure(&error))?;
         let leases = self.leases.clone();
         let tell = outbox.clone();
-        // The inbox lives as long as the driver.
+        // The inbox lives as long as the driver. Who is launched later is told with the rest.
         let leased = move |until| drop(tell.send(Message::Leased(until)));
-        if let Some(until) = self.leases.until() {
-            leased(until);
-        }
         let keeping = tokio::task::spawn_local(async move {
             let (lost, error) = leases.keep(leased).await;
             let failure = prepare::failure(&error);
@@ -94,6 +91,11 @@ impl Held {
         });
         self.keeping.replace(Some(keeping));
         Ok(())
+    }
+
+    /// Until when they are, as [`Leases::until`].
+    pub(super) fn until(&self) -> Option<Duration> {
+        self.leases.until()
     }
 
     /// What there is to be said when their time is over.

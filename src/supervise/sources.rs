@@ -271,10 +271,7 @@ impl Driver {
                 self.world.notices.fail(cause, failure);
                 self.handle(event);
             }
-            Message::Leased(until) => {
-                self.world.lease_until = Some(until);
-                self.world.tree.tell_shim(&ToShim::Lease(until));
-            }
+            Message::Leased(until) => self.world.tree.tell_shim(&ToShim::Lease(until)),
             Message::Reason(cause, failure) => self.world.notices.hold_up(cause, failure),
             Message::Diverged(launch, ..)
             | Message::Unknown(launch, _)

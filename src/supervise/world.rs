@@ -73,8 +73,6 @@ pub(super) struct World {
     lost: Rc<RefCell<BTreeMap<Db, u64>>>,
     /// The places on S3 that are this machine's alone.
     pub(super) leases: Option<lease::Held>,
-    /// Until when, since the machine was booted, where nothing runs without.
-    pub(super) lease_until: Option<Duration>,
     /// When the replicas were looked at last.
     seen: Instant,
     pub(super) notices: Notices,
@@ -125,7 +123,6 @@ impl World {
             confirmed: Rc::default(),
             lost: Rc::default(),
             leases: None,
-            lease_until: None,
             seen: Instant::now(),
             notices: Notices::default(),
             gate: None,

@@ -2,8 +2,6 @@
 //! `NewDefaultAzureCredential` of `azidentity`).
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _};
@@ -19,7 +17,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ureq::http::{Request, StatusCode};
 
 use super::agent::{Agent, Listing};
-use super::client::{retries, variable, words};
+use super::client::{Later, retries, variable, words};
 use super::order::CANNOT;
 use crate::os::{fd, open};
 use crate::remote::Azure;
@@ -192,9 +190,6 @@ impl Container {
         })
     }
 }
-
-/// What `#[async_trait]` makes of an answer that is waited for.
-type Later<'a, T> = Pin<Box<dyn Future<Output = object_store::Result<T>> + Send + 'a>>;
 
 // The shape that `#[async_trait]` gives the methods.
 impl ObjectStore for Container {

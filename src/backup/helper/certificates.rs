@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 
+use super::client::variable;
 use crate::os::open;
 
 /// The files that Go looks for on Linux, the stronger first (`root_linux.go` in its `crypto/x509`).
@@ -29,7 +30,7 @@ pub(super) fn roots() -> ureq::tls::RootCerts {
 }
 
 fn read() -> ureq::tls::RootCerts {
-    let certificates = certificates(&|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+    let certificates = certificates(&variable);
     if certificates.is_empty() {
         ureq::tls::RootCerts::WebPki
     } else {

@@ -1,8 +1,12 @@
 //! What the clients for buckets of all kinds have in common.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use object_store::RetryConfig;
+
+/// What `#[async_trait]` makes of an answer that is waited for.
+pub(super) type Later<'a, T> = Pin<Box<dyn Future<Output = object_store::Result<T>> + Send + 'a>>;
 
 /// A variable that says something.
 pub(super) fn variable(name: &str) -> Option<String> {

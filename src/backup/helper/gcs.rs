@@ -2,9 +2,7 @@
 //! emulators have in part only; what it knows of tokens is taken from there.
 
 use std::fmt;
-use std::future::Future;
 use std::ops::Range;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +21,7 @@ use serde::de::DeserializeOwned;
 use ureq::http::{Method, Request, StatusCode, response};
 
 use super::agent::Agent;
-use super::client::{retries, variable, words};
+use super::client::{Later, retries, variable, words};
 use super::google::{self, Source};
 use super::order::CANNOT;
 use crate::os::{fd, open};
@@ -336,9 +334,6 @@ fn is_listing(listing: &Listing, bucket: &str) -> std::result::Result<(), String
         None => Ok(()),
     }
 }
-
-/// What `#[async_trait]` makes of an answer that is waited for.
-type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
 // The shape that `#[async_trait]` gives the methods.
 impl ObjectStore for Google {

@@ -1,39 +1,26 @@
 //! The lock of a place on S3: an object that is written on condition alone.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-
 use futures_util::{StreamExt as _, stream};
 use object_store::path::Path;
-use object_store::{Error, ObjectStore, ObjectStoreExt as _, PutMode, UpdateVersion};
+use object_store::{Error, ObjectStore, PutMode, UpdateVersion};
 
 use super::client::words;
 use super::order::{LockSaid, LockTask};
-use super::s3::{AT_ONCE, Bucket, path, printed, run};
+use super::s3::{AT_ONCE, Buckets, printed, run, small};
 use crate::litestream::database::LEASE;
 use crate::remote::Place;
 
-/// Nobody writes a longer one, in bytes.
-const LONGEST: u64 = 1 << 16;
 /// A version that no object has.
 const NO_VERSION: &str = "\"00000000000000000000000000000000\"";
 
 /// See [`locks`](super::locks).
 pub(super) fn carry_out(tasks: &[(Place, LockTask)]) -> Result<Vec<u8>, String> {
     run(async {
-        let mut buckets = HashMap::new();
-        for (place, _) in tasks {
-            if let Entry::Vacant(bucket) = buckets.entry(place.bucket()) {
-                // Whoever asks asks again soon, and knows when it asked.
-                let opened = Bucket::open(bucket.key(), 0).await;
-                bucket.insert(opened);
-            }
-        }
+        // Whoever asks asks again soon, and knows when it asked.
+        let buckets = Buckets::open(tasks.iter().map(|(place, _)| place), 0).await;
         let said = stream::iter(tasks).map(async |(place, task)| {
-            let bucket = buckets.get(&place.bucket()).ok_or("the bucket was not opened")?;
-            let store = &*bucket.as_ref().map_err(String::clone)?.store;
-            let name = path(place.prefix())?.join(LEASE);
-            do_one(store, &name, task).await.map_err(|error| words(&error))
+            let (bucket, prefix) = buckets.of(place)?;
+            do_one(&*bucket.store, &prefix.join(LEASE), task).await.map_err(|error| words(&error))
         });
         printed(&said.buffered(AT_ONCE).collect::<Vec<Result<LockSaid, String>>>().await)
     })
@@ -84,17 +71,8 @@ async fn put(
 }
 
 async fn read(store: &dyn ObjectStore, name: &Path) -> object_store::Result<LockSaid> {
-    match store.get(name).await {
-        Ok(found) => {
-            let version = found.meta.e_tag.clone().unwrap_or_default();
-            // No lock is so large, and whoever reads it says so.
-            let text = if found.meta.size > LONGEST {
-                String::new()
-            } else {
-                String::from_utf8_lossy(&found.bytes().await?).into_owned()
-            };
-            Ok(LockSaid::Found(text, version))
-        }
+    match small(store, name).await {
+        Ok((text, version)) => Ok(LockSaid::Found(text, version.unwrap_or_default())),
         // The bucket may be missing, too.
         Err(error @ Error::NotFound { .. }) if !words(&error).contains("NoSuchBucket") => {
             Ok(LockSaid::Nothing)

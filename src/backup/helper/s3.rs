@@ -81,7 +81,7 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    pub(super) async fn open(place: &Place, max_retries: usize) -> Result<Self, String> {
+    async fn open(place: &Place, max_retries: usize) -> Result<Self, String> {
         let store: Arc<dyn ObjectStore> = match place {
             Place::S3(place) => Arc::new(store(place, max_retries).await?),
             Place::Gcs(place) => Arc::new(gcs::store(place, max_retries)?),
@@ -197,9 +197,7 @@ async fn all(bucket: &Bucket, prefix: &Path) -> object_store::Result<Vec<Found>>
     let mut found = Backups::default();
     let mut names = bucket.store.list(Some(prefix));
     while let Some(object) = names.try_next().await? {
-        if let Some((below, newest)) = bucket.layout.backup_of(prefix, &object.location)
-            && !is_trial(&below)
-        {
+        if let Some((below, newest)) = bucket.layout.backup_of(prefix, &object.location) {
             found.note(below, newest)?;
         }
     }
@@ -219,7 +217,6 @@ async fn flat(bucket: Bucket, prefix: Path) -> object_store::Result<Vec<Found>> 
             while let Some(object) = names.try_next().await? {
                 if let Some((below, newest)) = layout.backup_of(&prefix, &object.location)
                     && below.components().count() == 1
-                    && !is_trial(&below)
                 {
                     found.note(below, newest)?;
                 }
@@ -278,7 +275,7 @@ async fn left(store: &dyn ObjectStore, prefix: &Path) -> object_store::Result<Op
 /// See [`marks`](super::marks).
 pub(super) fn marks(places: &[Place]) -> Result<Vec<u8>, String> {
     run(async {
-        let buckets = Buckets::open(places).await;
+        let buckets = Buckets::open(places, MOST_RETRIES).await;
         printed(&buckets.marks(places).await)
     })
 }
@@ -290,14 +287,14 @@ pub(super) fn run<T>(work: impl Future<Output = Result<T, String>>) -> Result<T,
 }
 
 /// The buckets of many places, each of which is opened once.
-struct Buckets(HashMap<Place, Result<Bucket, String>>);
+pub(super) struct Buckets(HashMap<Place, Result<Bucket, String>>);
 
 impl Buckets {
-    async fn open(places: &[Place]) -> Self {
+    pub(super) async fn open(places: impl IntoIterator<Item = &Place>, max_retries: usize) -> Self {
         let mut buckets = HashMap::new();
-        for bucket in places.iter().map(Place::bucket) {
+        for bucket in places.into_iter().map(Place::bucket) {
             if let Entry::Vacant(bucket) = buckets.entry(bucket) {
-                let opened = Bucket::open(bucket.key(), MOST_RETRIES).await;
+                let opened = Bucket::open(bucket.key(), max_retries).await;
                 bucket.insert(opened);
             }
         }
@@ -305,7 +302,7 @@ impl Buckets {
     }
 
     /// The bucket of a place, and what all of its names begin with.
-    fn of(&self, place: &Place) -> Result<(&Bucket, Path), String> {
+    pub(super) fn of(&self, place: &Place) -> Result<(&Bucket, Path), String> {
         let bucket = self.0.get(&place.bucket()).ok_or("the bucket was not opened")?;
         Ok((bucket.as_ref().map_err(String::clone)?, path(place.prefix())?))
     }
@@ -350,7 +347,7 @@ fn held_of(spans: &mut Spans, name: &str) -> Held {
     Held::of(spans.remove(name).unwrap_or_default().into_iter())
 }
 
-pub(super) fn path(prefix: &str) -> Result<Path, String> {
+fn path(prefix: &str) -> Result<Path, String> {
     Path::parse(prefix).map_err(|error| error.to_string())
 }
 
@@ -361,12 +358,8 @@ async fn mark(
     put: Option<Put>,
 ) -> object_store::Result<Option<String>> {
     let name = prefix.clone().join(MARK);
-    let read = async || match store.get(&name).await {
-        Ok(found) if found.meta.size <= LONGEST as u64 => {
-            Ok(Some(String::from_utf8_lossy(&found.bytes().await?).into_owned()))
-        }
-        // No mark is so large: whoever reads it says so.
-        Ok(_) => Ok(Some("much".to_owned())),
+    let read = async || match small(store, &name).await {
+        Ok((text, _)) => Ok(Some(text)),
         Err(object_store::Error::NotFound { .. }) => Ok(None),
         Err(error) => Err(error),
     };
@@ -380,6 +373,22 @@ async fn mark(
         Err(error) => return Err(error),
     }
     read().await
+}
+
+/// Reads what nobody writes a long one of, with its version.
+pub(super) async fn small(
+    store: &dyn ObjectStore,
+    name: &Path,
+) -> object_store::Result<(String, Option<String>)> {
+    let found = store.get(name).await?;
+    let version = found.meta.e_tag.clone();
+    // What is so large is none: whoever reads it says so.
+    let text = if found.meta.size > LONGEST as u64 {
+        "much".to_owned()
+    } else {
+        String::from_utf8_lossy(&found.bytes().await?).into_owned()
+    };
+    Ok((text, version))
 }
 
 /// See [`look_at`].
@@ -439,7 +448,7 @@ const PAGE: usize = 1000;
 /// See [`held`](super::held).
 pub(super) fn held(places: &[Place]) -> Result<Vec<u8>, String> {
     run(async {
-        let buckets = Buckets::open(places).await;
+        let buckets = Buckets::open(places, MOST_RETRIES).await;
         let mut below: HashMap<Place, Vec<(usize, &str)>> = HashMap::new();
         for (number, place) in places.iter().enumerate() {
             let (above, name) = place.prefix().rsplit_once('/').unwrap_or(("", place.prefix()));
@@ -514,6 +523,9 @@ struct Backups(BTreeMap<PathBuf, Option<u64>>);
 
 impl Backups {
     fn note(&mut self, below: PathBuf, newest: Option<u64>) -> object_store::Result<()> {
+        if is_trial(&below) {
+            return Ok(());
+        }
         let known = self.0.entry(below).or_default();
         *known = (*known).max(newest);
         if self.0.len() > MOST {

@@ -89,18 +89,12 @@ fn trimmed(path: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::{LoadOptions, load};
+    use crate::config::tests::sound;
     use std::path::Path;
 
     fn entry(yaml: &str, below: &str) -> String {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("litestream.yml");
-        std::fs::write(&path, format!("dbs:\n- path: a.db\n  replica: {{path: /a}}\n- {yaml}\n"))
-            .expect("a file");
+        let config = sound(&format!("dbs:\n- path: a.db\n  replica: {{path: /a}}\n- {yaml}\n"));
         let none = |_: &str| None;
-        let options =
-            LoadOptions { no_expand_env: true, env: &none, cwd: Path::new("/srv"), home: None, pid: 1 };
-        let config = load(&path, &options).expect("a sound file");
         let entry = config.in_folder(0, Path::new(below)).expect("a folder");
         let (_, result) = config.with_entries(vec![entry.clone()], &[], &none, &none);
         result.expect("a sound entry");

@@ -96,20 +96,11 @@ impl<'a> Said<'a> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
-    use crate::config::{LoadOptions, load};
+    use crate::config::tests::sound;
 
     fn place(top: &str, replica: &str) -> Result<Option<Place>, &'static str> {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("litestream.yml");
-        std::fs::write(&path, format!("{top}\ndbs: [{{dir: d, pattern: '*', replica: {replica}}}]\n"))
-            .expect("a file");
-        let none = |_: &str| None;
-        let options =
-            LoadOptions { no_expand_env: true, env: &none, cwd: Path::new("/srv"), home: None, pid: 1 };
-        load(&path, &options).expect("a sound file").folder_place(0)
+        sound(&format!("{top}\ndbs: [{{dir: d, pattern: '*', replica: {replica}}}]\n")).folder_place(0)
     }
 
     fn gcs(replica: &str) -> Option<(String, String)> {

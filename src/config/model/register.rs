@@ -281,24 +281,16 @@ impl Asked<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
-    use crate::config::{LoadOptions, Registration, load};
+    use crate::config::Registration;
+    use crate::config::tests::sound;
 
     fn url(top: &str, entry: serde_json::Value, env: &[(&str, &str)]) -> Result<String, String> {
         registration(top, entry, env).url
     }
 
     fn registration(top: &str, entry: serde_json::Value, env: &[(&str, &str)]) -> Registration {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("litestream.yml");
-        std::fs::write(&path, format!("{top}\ndbs: []\n")).expect("a file");
-        let none = |_: &str| None;
-        let options =
-            LoadOptions { no_expand_env: true, env: &none, cwd: Path::new("/srv"), home: None, pid: 1 };
-        let config = load(&path, &options)
-            .expect("a sound file")
-            .with_databases(&serde_json::json!([entry]).to_string(), &none)
+        let config = sound(&format!("{top}\ndbs: []\n"))
+            .with_databases(&serde_json::json!([entry]).to_string(), &|_: &str| None)
             .expect("a sound entry");
         let env =
             |name: &str| env.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());

@@ -99,21 +99,13 @@ fn needs_path(endpoint: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
-    use crate::config::{LoadOptions, load};
+    use crate::config::tests::sound;
     use crate::remote::Place;
 
     fn place(top: &str, replica: &str) -> Result<Option<S3>, &'static str> {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("litestream.yml");
-        std::fs::write(&path, format!("{top}\ndbs: [{{dir: d, pattern: '*', replica: {replica}}}]\n"))
-            .expect("a file");
-        let none = |_: &str| None;
-        let options =
-            LoadOptions { no_expand_env: true, env: &none, cwd: Path::new("/srv"), home: None, pid: 1 };
-        let found = load(&path, &options).expect("a sound file").folder_place(0)?;
+        let config = sound(&format!("{top}\ndbs: [{{dir: d, pattern: '*', replica: {replica}}}]\n"));
+        let found = config.folder_place(0)?;
         Ok(found.map(|found| match found {
             Place::S3(place) => place,
             Place::Gcs(_) | Place::Azure(_) => panic!("{found:?} is not on S3"),

@@ -50,7 +50,8 @@ fn who(url: &str) -> (Option<String>, Option<String>) {
 mod tests {
     use std::path::Path;
 
-    use crate::config::{LoadOptions, Owner, load};
+    use crate::config::Owner;
+    use crate::config::tests::sound;
 
     #[test]
     fn a_folder_is_where_litestream_writes() {
@@ -62,14 +63,7 @@ mod tests {
                 "http://h/dav/x/.trial/ v p",
             ),
         ] {
-            let folder = tempfile::tempdir().expect("a folder");
-            let path = folder.path().join("litestream.yml");
-            std::fs::write(&path, format!("{top}\ndbs: [{{path: a.db, replica: {replica}}}]\n"))
-                .expect("a file");
-            let none = |_: &str| None;
-            let options =
-                LoadOptions { no_expand_env: true, env: &none, cwd: Path::new("/srv"), home: None, pid: 1 };
-            let config = load(&path, &options).expect("a sound file");
+            let config = sound(&format!("{top}\ndbs: [{{path: a.db, replica: {replica}}}]\n"));
             let probe =
                 config.probe(Owner::Database(0), 0, Path::new("/a"), Some(".trial")).expect("a replica");
             let found = probe.probe_webdav().expect("it is on WebDAV");

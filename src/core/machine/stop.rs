@@ -41,7 +41,7 @@ impl Machine {
         match self.stop_signals {
             1 => self.begin_stop(now, Cause::App, ExitCode::of_signal(number)),
             2 => self.skip_grace(now),
-            _ => self.end_now(now),
+            _ => self.end_now(now, (ExitCode::NOT_DRAINED, Cause::NotDrained), Note::EndingNow),
         }
     }
 
@@ -55,19 +55,7 @@ impl Machine {
 
     /// Whatever Litestream uploads from now on would be among another machine's files: nothing is drained.
     pub(super) fn lease_lost(&mut self, now: Instant, note: impl FnOnce(Vec<Db>) -> Note) {
-        let left: Vec<Db> = self.unconfirmed.iter().copied().chain(self.left_outside()).collect();
-        let (code, cause) = match self.goal.stop() {
-            // All that there was is there, and only its own end was missing.
-            Some(stop) if left.is_empty() => (stop.code, stop.cause),
-            Some(_) | None => (ExitCode::LOCKED, Cause::Taken),
-        };
-        self.note(note(left));
-        if self.app != App::Gone {
-            self.become_stopping();
-            self.act(Action::KillTree);
-        }
-        self.kill_litestream(now);
-        self.exit(code, cause);
+        self.end_now(now, (ExitCode::LOCKED, Cause::Taken), note);
     }
 
     fn begin_stop(&mut self, now: Instant, cause: Cause, code: ExitCode) {
@@ -107,14 +95,16 @@ impl Machine {
         }
     }
 
-    fn end_now(&mut self, now: Instant) {
+    /// Ends everything as it is: with this, unless it was to end, and all that there was is confirmed.
+    fn end_now(&mut self, now: Instant, else_with: (ExitCode, Cause), note: impl FnOnce(Vec<Db>) -> Note) {
         let left: Vec<Db> = self.unconfirmed.iter().copied().chain(self.left_outside()).collect();
         let (code, cause) = match self.goal.stop() {
             Some(stop) if left.is_empty() => (stop.code, stop.cause),
-            Some(_) | None => (ExitCode::NOT_DRAINED, Cause::NotDrained),
+            Some(_) | None => else_with,
         };
-        self.note(Note::EndingNow(left));
+        self.note(note(left));
         if self.app != App::Gone {
+            self.become_stopping();
             self.act(Action::KillTree);
         }
         self.kill_litestream(now);
