@@ -29,6 +29,6 @@ pub use backoff::{Backoff, BackoffPolicy};
 pub use event::{Ended, Event, NotStarted};
 pub use exit::ExitCode;
 pub use machine::Machine;
-pub use phase::Phase;
+use phase::Phase;
 pub use policy::{Db, Gate, OnLag, Policy, Restart};
 pub use reconcile::{Moment, Reconciliation, Step, Turn, Wanted, Why};

@@ -54,6 +54,7 @@ pub enum Phase {
 
 impl Phase {
     /// All phases, in the order of a life without faults.
+    #[cfg(test)]
     pub const ALL: [Self; 12] = [
         Self::Preparing,
         Self::Restoring,

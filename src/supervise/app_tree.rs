@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::libc;
 use tokio::io::unix::AsyncFd;
 
 use super::link::{Link, Word};
@@ -18,8 +19,8 @@ use crate::litestream::command::KEEPERS_OWN;
 use crate::os::exec::Command;
 use crate::os::terminal::{self, Terminal};
 use crate::os::unstarted::{self, Unstarted};
-use crate::os::{event, pidfd, signal, tree};
-use crate::shim::{App, ToShim, Update};
+use crate::os::{event, fork, pidfd, signal, tree};
+use crate::shim::{App, Target, ToShim, Update};
 
 /// How long the app's tree may live on until it is in no commit.
 const HOLDING: Duration = Duration::from_millis(100);
@@ -152,10 +153,6 @@ impl AppTree {
         self.app = Some(pid);
     }
 
-    pub(super) fn app(&self) -> Option<i32> {
-        self.app
-    }
-
     /// It has ended, and left so many processes.
     pub(super) fn ended(&mut self, left: u32) {
         self.app = None;
@@ -194,9 +191,16 @@ impl AppTree {
     }
 
     /// Why the command that the shim was given last could not be executed.
-    pub(super) fn unstarted(&self, error: &io::Error) -> Unstarted {
+    pub(super) fn unstarted(&self, errno: i32) -> Unstarted {
+        let error = match errno {
+            libc::ETIME => {
+                let late = format!("its process had not become it after {} s", fork::LIMIT.as_secs());
+                io::Error::new(io::ErrorKind::TimedOut, late)
+            }
+            errno => io::Error::from_raw_os_error(errno),
+        };
         let command = Command { argv: self.running_argv().to_vec(), env: self.commands.env.clone() };
-        unstarted::explain(&command, self.workplace.shown().as_deref(), error)
+        unstarted::explain(&command, self.workplace.shown().as_deref(), &error)
     }
 
     fn running_argv(&self) -> &[OsString] {
@@ -231,6 +235,43 @@ impl AppTree {
         if let Some(terminal) = &self.terminal {
             terminal.take_from(self.app);
         }
+    }
+
+    /// Whether the app is a part of this process's job at a terminal.
+    pub(super) fn is_in_job(&self) -> bool {
+        self.terminal.is_some() && self.app.is_some()
+    }
+
+    /// Takes in that Ctrl-Z has stopped the app alone: a shell has to see its whole job stop.
+    pub(super) fn job_stopped(&self, number: i32) {
+        let Some(terminal) = &self.terminal else { return };
+        // The job has the terminal, and of its parts it is the app that reads from it, or wants other settings of it. It may have
+        // been stopped more than once before it was given the terminal.
+        if let (libc::SIGTTIN | libc::SIGTTOU, Some(app)) = (number, self.app) {
+            if terminal.is_own() {
+                terminal.give_to(app);
+            }
+            if terminal.is_with(app) {
+                self.tell_shim(&ToShim::Signal(Target::Group, libc::SIGCONT));
+                return;
+            }
+        }
+        self.take_terminal_back();
+        if terminal::is_shell_job() {
+            signal::stop_own_group();
+        }
+        // Somebody has continued this process, or nobody ever would have.
+        self.resume();
+    }
+
+    /// Hands the terminal back to the app after `fg`; whether there was anything to do.
+    pub(super) fn resume(&self) -> bool {
+        let (Some(terminal), Some(app)) = (&self.terminal, self.app) else { return false };
+        if self.lends_terminal() {
+            terminal.give_to(app);
+        }
+        self.tell_shim(&ToShim::Signal(Target::Group, libc::SIGCONT));
+        true
     }
 
     pub(super) fn start(&mut self, running: Running) -> io::Result<()> {
@@ -302,8 +343,8 @@ impl AppTree {
         // Without Litestream it is this process's own.
         let below = tree::descendants(litestream.unwrap_or(std::process::id() as i32));
         if let Some(shim) = self.shim_pid.filter(|shim| below.contains(shim)) {
-            tree::signal_descendants(shim, nix::libc::SIGKILL);
-            signal::send(shim, nix::libc::SIGKILL);
+            tree::signal_descendants(shim, libc::SIGKILL);
+            signal::send(shim, libc::SIGKILL);
         }
     }
 
@@ -381,7 +422,7 @@ mod tests {
         let mut tree = tree();
         tree.runs_as(7);
         tree.ended(2);
-        assert!(tree.app().is_none() && tree.has_leftovers());
+        assert!(tree.app.is_none() && tree.has_leftovers());
         tree.left_nothing();
         assert!(!tree.has_leftovers());
         tree.runs_as(8);

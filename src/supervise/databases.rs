@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::abandoned::{Abandoned, Opened};
+use super::database_lock::{self, LockState};
 use super::ledger::{self, Damaged, Follows, Had, Proofs};
+use super::runtime_folder::RuntimeFolder;
 use super::table::DatabaseTable;
 use super::wal::Suspects;
 use super::watch::Watch;
@@ -16,6 +18,7 @@ use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
 use crate::litestream::folder::Folder;
 use crate::litestream::ltx;
+use crate::litestream::others::Others;
 use crate::litestream::position;
 
 /// One that is made ready for a Litestream.
@@ -46,7 +49,7 @@ pub(super) struct Databases {
     /// Those that the next Litestream has again after none had them for a while.
     returned: BTreeSet<PathBuf>,
     /// Where something stands in the place of a lock that nobody can lock.
-    pub(super) barred: BTreeSet<Db>,
+    barred: BTreeSet<Db>,
 }
 
 impl Databases {
@@ -198,6 +201,48 @@ impl Databases {
                 tokio::task::spawn_local(ledger::follow(runner.clone(), database));
             }
         }
+    }
+
+    /// Checks that all locks are held which another keeper would look for; whose are lost, and why.
+    pub(super) fn check_locks(&mut self, folder: &RuntimeFolder) -> Vec<(Db, Failure)> {
+        // That nobody takes the run's folder for one that was left: its name is this process's own number.
+        let _ = folder.lock().keep();
+        let (mut renewed, mut lost) = (Vec::new(), Vec::new());
+        for (db, database, lock) in self.table.locked() {
+            let path = database.path.display();
+            match database_lock::check(database, lock, folder) {
+                LockState::Held => drop(self.barred.remove(&db)),
+                LockState::Ours(other) => {
+                    if self.barred.insert(db) {
+                        let other = other.display();
+                        tracing::error!(
+                            "{path}: the file of {other} stands there now, which this keeper has as well"
+                        );
+                    }
+                }
+                LockState::Renewed(lock) => {
+                    tracing::warn!("{path}: its lock was removed while litekeeper runs: taken anew");
+                    renewed.push((db, lock));
+                }
+                LockState::Lost(failure) => lost.push((db, failure)),
+                LockState::Barred(error) => {
+                    if self.barred.insert(db) {
+                        tracing::error!("{path}: its lock was replaced by what is none: {error}");
+                    }
+                }
+            }
+        }
+        for (db, lock) in renewed {
+            self.table.renew(db, lock);
+        }
+        lost
+    }
+
+    /// Returns one that a Litestream replicates as well which is not this keeper's.
+    pub(super) fn doubled(&self) -> Option<(Db, Failure)> {
+        let listed = self.table.listed();
+        let all = listed.iter().map(|(db, database)| (*db, database));
+        database_lock::other_litestream(&Others::now(), all)
     }
 
     /// Tells whether a resolver has named it.

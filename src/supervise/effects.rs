@@ -1,14 +1,39 @@
-//! The machine's actions, carried out.
+//! What the machine and the reconciliation have decided, carried out.
 
 use std::io;
 
 use super::app_tree::Running;
 use super::driver::Driver;
+use super::launch;
 use super::message::Message;
+use super::round;
+use super::setup::IfBehind;
+use super::steps::{self, Next};
+use super::tenants::Tenant;
 use crate::core::{Action, Cause, Ended, Event, ExitCode, NotStarted, Turn};
+use crate::error::Failure;
 use crate::shim::{Target, ToShim};
 
 impl Driver {
+    /// Has the reconciliation decide what follows, and does it.
+    pub(super) fn turn(&mut self, turn: Turn<Tenant>) {
+        self.decide(turn);
+        // The looks that begin together ask once.
+        let mut others = None;
+        while let Some(step) = self.world.discovery.tenants.poll_step() {
+            for next in steps::take(&mut self.world, step, &mut others) {
+                match next {
+                    Next::Event(event) => self.handle(event),
+                    Next::Turn(turn) => self.decide(turn),
+                }
+            }
+        }
+    }
+
+    fn decide(&mut self, turn: Turn<Tenant>) {
+        self.world.discovery.tenants.handle(self.machine.moment(), turn);
+    }
+
     /// Carries out one action; the exit code, and whose it is, once all is over.
     pub(super) fn perform(&mut self, action: Action) -> Option<(ExitCode, Cause)> {
         let world = &mut self.world;
@@ -40,7 +65,7 @@ impl Driver {
             // Nobody is there to do it: what the app left was adopted by this process.
             Action::KillTree => world.tree.sweep(),
             Action::KillShim => world.tree.kill_shim(world.litestream.pid()),
-            Action::Resolve => self.resolve(),
+            Action::Resolve => round::ask(world),
             Action::Register(db) => world.register(db),
             Action::Unregister(db) => world.unregister(db),
             Action::Cancel(db) => world.cancel(db),
@@ -94,5 +119,45 @@ impl Driver {
             tracing::error!("the app cannot be handed to the shim: {error}");
             self.handle(Event::AppNotStarted(NotStarted::NotExecutable));
         }
+    }
+
+    fn launch(&mut self) {
+        let again = self.world.litestream.launches() > 0;
+        if again {
+            for db in self.world.databases.removed_tenants() {
+                self.went(db);
+            }
+        }
+        let world = &mut self.world;
+        if world.setup.policy.resolves {
+            world.write_config();
+        }
+        world.databases.table.is_told();
+        world.litestream.launch();
+        world.notices.relaunched();
+        world.discovery.abort_registrations();
+        world.databases.proofs.stop();
+        // The first one has just looked.
+        if again && let Some(failure) = world.databases.without_one(&world.setup.folders) {
+            return world.tell(Message::Emptied(world.litestream.launches(), Err(failure)));
+        }
+        let is_ignored = world.setup.if_behind == IfBehind::Ignore;
+        let unready = world.databases.unready(world.litestream.version.is_ltx(), is_ignored);
+        if unready.is_empty() {
+            return self.start_litestream();
+        }
+        launch::make_all_ready(world, unready);
+    }
+
+    /// What Litestream has to copy as a whole is ready for it.
+    pub(super) fn start_litestream(&mut self) {
+        if let Err(failure) = launch::start(&mut self.world) {
+            self.not_launched(failure);
+        }
+    }
+
+    pub(super) fn not_launched(&mut self, failure: Failure) {
+        self.world.notices.because(failure.message.clone());
+        self.world.tell(Message::Failed(Event::LitestreamEnded { clean: false }, Cause::Litestream, failure));
     }
 }

@@ -3,252 +3,200 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::abandoned::Opened;
-use super::driver::Driver;
-use super::message::Message;
 use super::reload::Reason;
 use super::setup::Looked;
 use super::tenants::Tenant;
+use super::world::World;
 use crate::backup::helper;
 use crate::backup::listing::{self, Found};
-use crate::core::{Cause, Db, Event, ExitCode, Phase, Turn, Wanted as _};
+use crate::core::{Db, ExitCode, Turn, Wanted as _};
 use crate::error::Failure;
 use crate::inventory::{Entry, Named};
 use crate::litestream::folder::{Backups, Folder, Other};
 use crate::litestream::position::Position;
 use crate::litestream::replica_error::ReplicaError;
 
-impl Driver {
-    /// Lists the backups of each folder's databases, at the start.
-    pub(super) fn backups(&self) -> impl Future<Output = Result<Vec<Option<Vec<Found>>>, Failure>> + use<> {
-        let starting = self.world.litestream.launches() == 0;
-        let folders = if starting { self.world.setup.folders.clone() } else { Vec::new() };
-        let (runner, limit) = (self.world.runner.clone(), self.world.setup.restore_timeout);
-        async move {
-            let mut all = Vec::new();
-            for folder in folders {
-                let cannot = |place: &str, reason: String| {
-                    let dir = folder.dir.display();
-                    let hint = ReplicaError::of(&reason).hint();
-                    let message = format!("{place}: the backups of {dir} cannot be listed: {reason}");
-                    Failure::new(ExitCode::UNAVAILABLE, message).hint(hint)
-                };
-                all.push(match &folder.backups {
-                    Backups::Folder(base) => Some(
-                        listing::in_folder(base)
-                            .map_err(|error| cannot(&base.display().to_string(), error.to_string()))?,
-                    ),
-                    Backups::There(name, place) => {
-                        match helper::list(&runner, place, folder.recursive, limit).await {
-                            Err(reason) if helper::is_blind(&reason) => {
-                                say_unlisted(&folder, &reason);
-                                None
-                            }
-                            listed => Some(listed.map_err(|reason| cannot(name, reason))?),
+/// Lists the backups of each folder's databases, at the start.
+pub(super) fn backups(
+    world: &World,
+) -> impl Future<Output = Result<Vec<Option<Vec<Found>>>, Failure>> + use<> {
+    let starting = world.litestream.launches() == 0;
+    let folders = if starting { world.setup.folders.clone() } else { Vec::new() };
+    let (runner, limit) = (world.runner.clone(), world.setup.restore_timeout);
+    async move {
+        let mut all = Vec::new();
+        for folder in folders {
+            let cannot = |place: &str, reason: String| {
+                let dir = folder.dir.display();
+                let hint = ReplicaError::of(&reason).hint();
+                let message = format!("{place}: the backups of {dir} cannot be listed: {reason}");
+                Failure::new(ExitCode::UNAVAILABLE, message).hint(hint)
+            };
+            all.push(match &folder.backups {
+                Backups::Folder(base) => Some(
+                    listing::in_folder(base)
+                        .map_err(|error| cannot(&base.display().to_string(), error.to_string()))?,
+                ),
+                Backups::There(name, place) => {
+                    match helper::list(&runner, place, folder.recursive, limit).await {
+                        Err(reason) if helper::is_blind(&reason) => {
+                            say_unlisted(&folder, &reason);
+                            None
                         }
+                        listed => Some(listed.map_err(|reason| cannot(name, reason))?),
                     }
-                    Backups::Unlisted(why) => {
-                        say_unlisted(&folder, why);
-                        None
-                    }
-                });
-            }
-            Ok(all)
-        }
-    }
-
-    /// What is in the folders, or has a backup and could be; notes how new the backups are.
-    pub(super) fn found_in_folders(
-        &mut self,
-        backups: Vec<Option<Vec<Found>>>,
-        kept: &[Entry],
-    ) -> Result<Vec<Named>, Failure> {
-        let mut files = BTreeSet::new();
-        let mut newest = BTreeMap::new();
-        for (place, (folder, backups)) in self.world.setup.folders.iter().zip(backups).enumerate() {
-            let here = folder.databases(&BTreeSet::new());
-            // Where nobody can list the backups, each is asked for by the names that are known.
-            let lost = if backups.is_none() { folder.lost() } else { Vec::new() };
-            let have_backups = backups.iter().flatten().any(|found| folder.matches(&found.below));
-            if !folder.watch && here.is_empty() && !have_backups && lost.is_empty() {
-                return Err(without_any(folder));
-            }
-            let is_unknown = backups.is_none() && here.is_empty() && lost.is_empty();
-            if is_unknown && !self.world.setup.allow_unlistable {
-                return Err(without_any_that_is_known(folder));
-            }
-            if backups.is_some() {
-                newest.extend(here.iter().map(|below| (folder.dir.join(below), None)));
-            }
-            files.extend(lost.into_iter().map(|below| (place, below)));
-            files.extend(here.into_iter().map(|below| (place, below)));
-            for Found { below, newest: txid } in backups.unwrap_or_default() {
-                if folder.matches(&below) {
-                    newest.insert(folder.dir.join(&below), txid.map(Position::Txid));
-                    files.insert((place, below));
                 }
+                Backups::Unlisted(why) => {
+                    say_unlisted(&folder, why);
+                    None
+                }
+            });
+        }
+        Ok(all)
+    }
+}
+
+/// What is in the folders, or has a backup and could be; notes how new the backups are.
+pub(super) fn found_in_folders(
+    world: &mut World,
+    backups: Vec<Option<Vec<Found>>>,
+    kept: &[Entry],
+) -> Result<Vec<Named>, Failure> {
+    let mut files = BTreeSet::new();
+    let mut newest = BTreeMap::new();
+    for (place, (folder, backups)) in world.setup.folders.iter().zip(backups).enumerate() {
+        let here = folder.databases(&BTreeSet::new());
+        // Where nobody can list the backups, each is asked for by the names that are known.
+        let lost = if backups.is_none() { folder.lost() } else { Vec::new() };
+        let have_backups = backups.iter().flatten().any(|found| folder.matches(&found.below));
+        if !folder.watch && here.is_empty() && !have_backups && lost.is_empty() {
+            return Err(without_any(folder));
+        }
+        let is_unknown = backups.is_none() && here.is_empty() && lost.is_empty();
+        if is_unknown && !world.setup.allow_unlistable {
+            return Err(without_any_that_is_known(folder));
+        }
+        if backups.is_some() {
+            newest.extend(here.iter().map(|below| (folder.dir.join(below), None)));
+        }
+        files.extend(lost.into_iter().map(|below| (place, below)));
+        files.extend(here.into_iter().map(|below| (place, below)));
+        for Found { below, newest: txid } in backups.unwrap_or_default() {
+            if folder.matches(&below) {
+                newest.insert(folder.dir.join(&below), txid.map(Position::Txid));
+                files.insert((place, below));
             }
         }
-        self.world.restores.listed(newest);
-        self.world.setup.inventory.in_folders(files.into_iter().collect(), kept)
     }
+    world.restores.listed(newest);
+    world.setup.inventory.in_folders(files.into_iter().collect(), kept)
+}
 
-    /// Those of them that no restore has made: their metadata was here, and no backup. Litestream finds none either.
-    pub(super) fn not_restored(&self) -> Vec<Db> {
-        let named = self.world.databases.table.all_named();
-        let is_lost = |(_, named): &(Db, &Named)| {
-            matches!(named.entry, Entry::InFolder(..)) && !named.database.exists()
-        };
-        named.filter(is_lost).map(|(db, _)| db).collect()
-    }
+/// Those of them that no restore has made: their metadata was here, and no backup. Litestream finds none either.
+pub(super) fn not_restored(world: &World) -> Vec<Db> {
+    let named = world.databases.table.all_named();
+    let is_lost =
+        |(_, named): &(Db, &Named)| matches!(named.entry, Entry::InFolder(..)) && !named.database.exists();
+    named.filter(is_lost).map(|(db, _)| db).collect()
+}
 
-    /// A folder without a watch, in which there is nothing after all.
-    pub(super) fn folder_without_any(&self) -> Option<Failure> {
-        let is_empty = |folder: &&Folder| !folder.watch && folder.databases(&BTreeSet::new()).is_empty();
-        self.world.setup.folders.iter().find(is_empty).map(without_any)
-    }
+/// A folder without a watch, in which there is nothing after all.
+pub(super) fn folder_without_any(world: &World) -> Option<Failure> {
+    let is_empty = |folder: &&Folder| !folder.watch && folder.databases(&BTreeSet::new()).is_empty();
+    world.setup.folders.iter().find(is_empty).map(without_any)
+}
 
-    /// Litestream takes in whatever appears, also over the backup of another file: that cannot be kept from
-    /// it, and the latest restore is the new one's from then on.
-    pub(super) fn warn_of_a_backup(&self, db: Db) {
-        let Some(Named { entry: Entry::InFolder(_, below), .. }) = self.world.databases.table.named(db)
-        else {
-            return;
-        };
-        let name = below.file_name().unwrap_or_default().to_string_lossy();
-        if self.world.litestream.heard.strange.borrow_mut().remove(name.as_ref()) {
-            let (path, replica) = self.world.place_of(db);
-            tracing::warn!(
-                "{path} appeared where {replica} already held a backup, and is replicated over it: what was there before can be \
-                 restored by `-timestamp` only, until its retention ends"
-            );
-        }
-    }
-
-    /// What could be restored is there.
-    pub(super) fn restored(&mut self) {
-        let lost = self.not_restored();
-        let is_over = !lost.is_empty();
-        for db in lost {
-            self.turn(Turn::Forgotten(db));
-            self.handle(Event::Unregistered { db, ok: true });
-        }
-        let none = if is_over { self.folder_without_any() } else { None };
-        match none {
-            Some(failure) => {
-                self.take_message(Message::Failed(Event::RestoreFailed(failure.exit), Cause::Start, failure))
-            }
-            None => self.handle(Event::Restored),
-        }
-    }
-
-    /// The file of such a database was deleted.
-    pub(super) fn file_went(&mut self, db: Db, opened: &Opened) {
-        self.world.discovery.folders.scan_soon();
-        let (path, replica) = self.world.place_of(db);
+/// Litestream takes in whatever appears, also over the backup of another file: that cannot be kept from
+/// it, and the latest restore is the new one's from then on.
+pub(super) fn warn_of_a_backup(world: &World, db: Db) {
+    let Some(Named { entry: Entry::InFolder(_, below), .. }) = world.databases.table.named(db) else {
+        return;
+    };
+    let name = below.file_name().unwrap_or_default().to_string_lossy();
+    if world.litestream.heard.strange.borrow_mut().remove(name.as_ref()) {
+        let (path, replica) = world.place_of(db);
         tracing::warn!(
-            "{path} was deleted or moved, and is not replicated any more; what was on {replica} stays there"
+            "{path} appeared where {replica} already held a backup, and is replicated over it: what was there before can be \
+             restored by `-timestamp` only, until its retention ends"
         );
-        self.world.databases.went(db, opened);
-        self.turn(Turn::Forgotten(db));
     }
+}
 
-    /// One that comes and goes is gone: it is waited for no more, and asked about again with the rest of its source.
-    pub(super) fn went(&mut self, db: Db) {
-        // What a folder has is whoever's who puts it there; what a resolver has named is the app's.
-        let event = if self.world.databases.is_said(db) {
-            Event::Removed(db)
-        } else {
-            Event::Unregistered { db, ok: true }
-        };
-        self.file_went(db, &Opened::below(self.world.tree.shim_pid()));
-        self.handle(event);
+/// What has appeared in the folders since the last look, or has gone that was refused.
+pub(super) fn scan(world: &mut World) -> Vec<Turn<Tenant>> {
+    let due = world.discovery.folders.is_due();
+    if world.setup.folders.is_empty() || !due || !world.litestream.version.confirms() {
+        return Vec::new();
     }
-
-    /// Takes in what has appeared in the folders since the last look.
-    pub(super) fn scan_folders(&mut self) {
-        let due = self.world.discovery.folders.is_due();
-        let runs = matches!(self.machine.phase(), Phase::Running | Phase::Stopping)
-            && self.world.litestream.version.confirms();
-        if self.world.setup.folders.is_empty() || !due || !runs {
-            return;
-        }
-        let listed = self.world.databases.table.listed();
-        let known: BTreeSet<PathBuf> = listed.iter().map(|(_, database)| database.path.clone()).collect();
-        let mut new = Vec::new();
-        for (place, folder) in self.world.setup.folders.iter().enumerate() {
-            let contents = folder.look(&known, usize::MAX);
-            for (below, _) in contents.others.iter().filter(|(_, other)| *other == Other::Pipe) {
-                let path = folder.dir.join(below);
-                if folder.watch && self.world.discovery.folders.leave_out(&path) {
-                    tracing::error!(
-                        "{}: a pipe, from which litestream wants to read: it waits for it without an end, and does not come up with it \
-                         again. Remove it, or choose a `pattern` that leaves it out",
-                        path.display()
-                    );
-                }
-            }
-            for below in contents.databases {
-                let path = folder.dir.join(&below);
-                if folder.watch {
-                    new.push((place, below));
-                } else if self.world.discovery.folders.leave_out(&path) {
-                    tracing::error!(
-                        "{}: appeared in a folder without `watch: true`, so it is not replicated before litekeeper is restarted",
-                        path.display()
-                    );
-                }
+    let listed = world.databases.table.listed();
+    let known: BTreeSet<PathBuf> = listed.iter().map(|(_, database)| database.path.clone()).collect();
+    let mut new = Vec::new();
+    for (place, folder) in world.setup.folders.iter().enumerate() {
+        let contents = folder.look(&known, usize::MAX);
+        for (below, _) in contents.others.iter().filter(|(_, other)| *other == Other::Pipe) {
+            let path = folder.dir.join(below);
+            if folder.watch && world.discovery.folders.leave_out(&path) {
+                tracing::error!(
+                    "{}: a pipe, from which litestream wants to read: it waits for it without an end, and does not come up with it \
+                     again. Remove it, or choose a `pattern` that leaves it out",
+                    path.display()
+                );
             }
         }
-        self.world.discovery.folders.looked();
-        self.drop_gone(&new);
-        if new.is_empty() {
-            return;
+        for below in contents.databases {
+            let path = folder.dir.join(&below);
+            if folder.watch {
+                new.push((place, below));
+            } else if world.discovery.folders.leave_out(&path) {
+                tracing::error!(
+                    "{}: appeared in a folder without `watch: true`, so it is not replicated before litekeeper is restarted",
+                    path.display()
+                );
+            }
         }
-        let kept = self.world.databases.entries();
-        if let Ok(found) = self.world.setup.inventory.in_folders(new.clone(), &kept) {
-            return found.into_iter().for_each(|named| self.take_found(named));
-        }
-        // One of them is wrong beside the others, and no reason to leave those out.
-        for (place, below) in new {
-            let path = self.world.setup.folders[place].dir.join(&below);
-            match self.world.setup.inventory.in_folders(vec![(place, below.clone())], &kept) {
-                Ok(found) => found.into_iter().for_each(|named| self.take_found(named)),
-                Err(failure) => {
-                    let unsound = self.world.setup.inventory.unsound_in_folder(place, below);
-                    match unsound {
-                        Some(named) => self.turn(Turn::Found(Tenant::new(named), Err(failure.into()))),
-                        None => self.world.discovery.rounds.refuse(&path.display().to_string(), failure),
-                    }
+    }
+    world.discovery.folders.looked();
+    let mut turns = gone(world, &new);
+    if new.is_empty() {
+        return turns;
+    }
+    let kept = world.databases.entries();
+    if let Ok(found) = world.setup.inventory.in_folders(new.clone(), &kept) {
+        turns.extend(found.into_iter().map(|named| taken(world, named)));
+        return turns;
+    }
+    // One of them is wrong beside the others, and no reason to leave those out.
+    for (place, below) in new {
+        let path = world.setup.folders[place].dir.join(&below);
+        match world.setup.inventory.in_folders(vec![(place, below.clone())], &kept) {
+            Ok(found) => turns.extend(found.into_iter().map(|named| taken(world, named))),
+            Err(failure) => {
+                let unsound = world.setup.inventory.unsound_in_folder(place, below);
+                match unsound {
+                    Some(named) => turns.push(Turn::Found(Tenant::new(named), Err(failure.into()))),
+                    None => world.discovery.rounds.refuse(&path.display().to_string(), failure),
                 }
             }
         }
     }
+    turns
+}
 
-    /// Litestream takes in whatever appears. What it cannot replicate as it is counts as named, and not taken in: a lag, and
-    /// no end with 0.
-    fn take_found(&mut self, named: Named) {
-        let result = (self.world.setup.faults)(Looked::Named(&named.database));
-        let result = result.map_err(|failure| failure.message);
-        self.turn(Turn::Found(Tenant::new(named), result.map_err(Reason::from)));
-    }
+/// Litestream takes in whatever appears. What it cannot replicate as it is counts as named, and not taken in: a lag, and
+/// no end with 0.
+fn taken(world: &World, named: Named) -> Turn<Tenant> {
+    let result = (world.setup.faults)(Looked::Named(&named.database));
+    let result = result.map_err(|failure| failure.message);
+    Turn::Found(Tenant::new(named), result.map_err(Reason::from))
+}
 
-    /// Gives up what was refused, and is not in its folder any more.
-    fn drop_gone(&mut self, found: &[(usize, PathBuf)]) {
-        let folders = &self.world.setup.folders;
-        let is_there =
-            |path: &Path| found.iter().any(|(place, below)| folders[*place].dir.join(below) == path);
-        let outside = self.world.discovery.tenants.outside();
-        let gone = outside.filter(|(_, tenant)| tenant.is_found() && !is_there(&tenant.named.database.path));
-        let gone: Vec<Db> = gone.map(|(db, _)| db).collect();
-        gone.into_iter().for_each(|db| self.turn(Turn::Vanished(db)));
-    }
-
-    /// Whoever wants to know now should not wait for the next look.
-    pub(super) fn scan_folders_now(&mut self) {
-        self.world.discovery.folders.scan_soon();
-        self.scan_folders();
-    }
+/// Gives up what was refused, and is not in its folder any more.
+fn gone(world: &World, found: &[(usize, PathBuf)]) -> Vec<Turn<Tenant>> {
+    let folders = &world.setup.folders;
+    let is_there = |path: &Path| found.iter().any(|(place, below)| folders[*place].dir.join(below) == path);
+    let outside = world.discovery.tenants.outside();
+    let gone = outside.filter(|(_, tenant)| tenant.is_found() && !is_there(&tenant.named.database.path));
+    gone.map(|(db, _)| Turn::Vanished(db)).collect()
 }
 
 /// Litestream ends at once (`FindSQLiteDatabases` in its main.go).

@@ -11,15 +11,14 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 
 use super::databases::Unready;
-use super::driver::Driver;
 use super::lease::Held;
 use super::ledger;
 use super::link::Link;
 use super::litestream_log;
 use super::message::Message;
-use super::setup::IfBehind;
 use super::wal;
-use crate::core::{Cause, Ended, Event, ExitCode};
+use super::world::World;
+use crate::core::{Ended, ExitCode};
 use crate::error::Failure;
 use crate::litestream::argv;
 use crate::litestream::command::{KEEPERS_OWN, Runner};
@@ -43,143 +42,111 @@ struct Launched {
     _theirs: OwnedFd,
 }
 
-impl Driver {
-    pub(super) fn launch(&mut self) {
-        if self.world.litestream.launches() > 0 {
-            for db in self.world.databases.removed_tenants() {
-                self.went(db);
-            }
+/// Makes ready what a launch has to copy as a whole, and tells of it; neither Litestream nor the app runs, so nobody is in the way.
+pub(super) fn make_all_ready(world: &World, unready: Vec<Unready>) {
+    let (runner, outbox, launch) = (world.runner.clone(), world.outbox.clone(), world.litestream.launches());
+    let places = Rc::new(Semaphore::new(world.setup.restore_parallel.max(1)));
+    tokio::task::spawn_local(async move {
+        let mut making = JoinSet::new();
+        for one in unready {
+            let (runner, places) = (runner.clone(), places.clone());
+            making.spawn_local(async move {
+                let _place = places.acquire().await;
+                make_ready(&runner, one).await
+            });
         }
-        if self.world.setup.policy.resolves {
-            self.world.write_config();
+        let mut emptied = Ok(());
+        while let Some(made) = making.join_next().await {
+            emptied = emptied.and(made.unwrap_or(Ok(())));
         }
-        self.world.databases.table.is_told();
-        self.world.litestream.launch();
-        self.world.notices.relaunched();
-        self.world.discovery.abort_registrations();
-        self.world.databases.proofs.stop();
-        // The first one has just looked.
-        if self.world.litestream.launches() > 1
-            && let Some(failure) = self.world.databases.without_one(&self.world.setup.folders)
-        {
-            let _ = self.world.outbox.send(Message::Emptied(self.world.litestream.launches(), Err(failure)));
+        let _ = outbox.send(Message::Emptied(launch, emptied));
+    });
+}
+
+/// Starts Litestream, for which all is ready.
+///
+/// # Errors
+/// It cannot be started.
+pub(super) fn start(world: &mut World) -> Result<(), Failure> {
+    try_launch(world).map_err(|error| {
+        if let Some(pid) = world.litestream.gone() {
+            // Its shim would wait for its configuration for ever.
+            signal::send(pid, nix::libc::SIGKILL);
+        }
+        not_started(&world.setup.binary, error)
+    })
+}
+
+/// Launches it, and its shim with it.
+fn try_launch(world: &mut World) -> io::Result<()> {
+    let Launched { spawned, reaped, own, _theirs } = spawn_litestream(world)?;
+    let link = Link::new(own)?;
+    world.litestream.runs_as(spawned.pid);
+    tracing::debug!("litestream {} runs as pid {}", world.litestream.version, spawned.pid);
+    let (launch, outbox) = (world.litestream.launches(), world.outbox.clone());
+    let outputs = [spawned.stdout, spawned.stderr]
+        .map(|pipe| tokio::task::spawn_local(litestream_log::pass_on(pipe, world.litestream.heard.clone())));
+    let (children, binary) = (world.runner.children.clone(), world.setup.binary.clone());
+    tokio::task::spawn_local(async move {
+        if let Err(error) = event::became(spawned.verdict, fork::LIMIT).await {
+            children.kill(spawned.pid);
+            let _ = outbox.send(Message::NotLaunched(launch, not_started(&binary, error)));
             return;
         }
-        let is_ignored = self.world.setup.if_behind == IfBehind::Ignore;
-        let unready = self.world.databases.unready(self.world.litestream.version.is_ltx(), is_ignored);
-        if unready.is_empty() {
-            return self.start_litestream();
+        let how = reaped.await;
+        for output in outputs {
+            // Its last words count; a shim that still holds the pipe must not hold this up.
+            let _ = tokio::time::timeout(Duration::from_millis(100), output).await;
         }
-        // Neither Litestream nor the app runs, so nobody is in the way.
-        let (runner, outbox, launch) =
-            (self.world.runner.clone(), self.world.outbox.clone(), self.world.litestream.launches());
-        let places = Rc::new(Semaphore::new(self.world.setup.restore_parallel.max(1)));
-        tokio::task::spawn_local(async move {
-            let mut making = JoinSet::new();
-            for one in unready {
-                let (runner, places) = (runner.clone(), places.clone());
-                making.spawn_local(async move {
-                    let _place = places.acquire().await;
-                    make_ready(&runner, one).await
-                });
-            }
-            let mut emptied = Ok(());
-            while let Some(made) = making.join_next().await {
-                emptied = emptied.and(made.unwrap_or(Ok(())));
-            }
-            let _ = outbox.send(Message::Emptied(launch, emptied));
-        });
-    }
-
-    /// What Litestream has to copy as a whole is ready for it.
-    pub(super) fn start_litestream(&mut self) {
-        if let Err(error) = self.try_launch() {
-            if let Some(pid) = self.world.litestream.gone() {
-                // Its shim would wait for its configuration for ever.
-                signal::send(pid, nix::libc::SIGKILL);
-            }
-            self.not_launched(not_started(&self.world.setup.binary, error));
+        if let Ok(how) = how {
+            let _ = outbox.send(Message::LitestreamReaped(launch, how));
         }
-    }
+    });
+    // Its own standard error is a pipe to this process.
+    link.send_with(&ToShim::Setup, &shim_config(world), &[STDERR])?;
+    world.tree.connect(link);
+    Ok(())
+}
 
-    pub(super) fn not_launched(&mut self, failure: Failure) {
-        self.world.notices.because(failure.message.clone());
-        self.world.tell(Message::Failed(Event::LitestreamEnded { clean: false }, Cause::Litestream, failure));
-    }
+fn spawn_litestream(world: &World) -> io::Result<Launched> {
+    let (own, theirs) = packet::pair()?;
+    let program = fd::own_program()?;
+    // A descriptor and not a path: it is this very version even when the file was replaced, it
+    // needs no quoting, and a user who may not see the file can execute it.
+    let exec = format!("{} __shim {}", fd::path(&program).display(), fd::number(&theirs));
+    let locks = world.databases.table.locks().chain([world.folder.lock().give().as_raw_fd()]);
+    let env: Vec<_> = world.runner.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let spawn = Spawn {
+        own_group: true,
+        with_env: &env,
+        inherit: [fd::number(&program), fd::number(&theirs)].into_iter().chain(locks).collect(),
+        user: world.setup.user.as_ref(),
+        without_env: KEEPERS_OWN,
+        ..Spawn::default()
+    };
+    let spawned = spawn.start(&world.setup.binary, &argv::replicate(&world.folder.config(), &exec))?;
+    let reaped = world.runner.children.watch(spawned.pid);
+    world.runner.children.remember(spawned.pid);
+    Ok(Launched { spawned, reaped, own, _theirs: theirs })
+}
 
-    fn try_launch(&mut self) -> io::Result<()> {
-        let Launched { spawned, reaped, own, _theirs } = self.spawn_litestream()?;
-        let link = Link::new(own)?;
-        self.world.litestream.runs_as(spawned.pid);
-        tracing::debug!("litestream {} runs as pid {}", self.world.litestream.version, spawned.pid);
-        let (launch, outbox) = (self.world.litestream.launches(), self.world.outbox.clone());
-        let outputs = [spawned.stdout, spawned.stderr].map(|pipe| {
-            tokio::task::spawn_local(litestream_log::pass_on(pipe, self.world.litestream.heard.clone()))
-        });
-        let (children, binary) = (self.world.runner.children.clone(), self.world.setup.binary.clone());
-        tokio::task::spawn_local(async move {
-            if let Err(error) = event::became(spawned.verdict, fork::LIMIT).await {
-                children.kill(spawned.pid);
-                let _ = outbox.send(Message::NotLaunched(launch, not_started(&binary, error)));
-                return;
-            }
-            let how = reaped.await;
-            for output in outputs {
-                // Its last words count; a shim that still holds the pipe must not hold this up.
-                let _ = tokio::time::timeout(Duration::from_millis(100), output).await;
-            }
-            if let Ok(how) = how {
-                let _ = outbox.send(Message::LitestreamReaped(launch, how));
-            }
-        });
-        // Its own standard error is a pipe to this process.
-        link.send_with(&ToShim::Setup, &self.shim_config(), &[STDERR])?;
-        self.world.tree.connect(link);
-        Ok(())
-    }
-
-    fn spawn_litestream(&self) -> io::Result<Launched> {
-        let (own, theirs) = packet::pair()?;
-        let program = fd::own_program()?;
-        // A descriptor and not a path: it is this very version even when the file was replaced, it
-        // needs no quoting, and a user who may not see the file can execute it.
-        let exec = format!("{} __shim {}", fd::path(&program).display(), fd::number(&theirs));
-        let locks = self.world.databases.table.locks().chain([self.world.folder.lock().give().as_raw_fd()]);
-        let env: Vec<_> =
-            self.world.runner.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let spawn = Spawn {
-            own_group: true,
-            with_env: &env,
-            inherit: [fd::number(&program), fd::number(&theirs)].into_iter().chain(locks).collect(),
-            user: self.world.setup.user.as_ref(),
-            without_env: KEEPERS_OWN,
-            ..Spawn::default()
-        };
-        let spawned =
-            spawn.start(&self.world.setup.binary, &argv::replicate(&self.world.folder.config(), &exec))?;
-        let reaped = self.world.runner.children.watch(spawned.pid);
-        self.world.runner.children.remember(spawned.pid);
-        Ok(Launched { spawned, reaped, own, _theirs: theirs })
-    }
-
-    fn shim_config(&self) -> ShimConfig {
-        let policy = &self.world.setup.policy;
-        let drain = policy.drain_reserve();
-        ShimConfig {
-            keeper: std::process::id() as i32,
-            orphan_grace: policy.orphan_grace,
-            stop_signal: policy.stop_signal,
-            grace: policy.stop_timeout - drain,
-            drain,
-            socket: self.world.folder.socket().into_os_string().into_vec(),
-            requests: self.world.requests(),
-            lease: self.world.leases.as_ref().and_then(Held::until),
-            log: Log {
-                json: self.world.setup.json_log,
-                level: tracing::level_filters::LevelFilter::current().to_string(),
-                app: self.world.tree.app_name(),
-            },
-        }
+fn shim_config(world: &World) -> ShimConfig {
+    let policy = &world.setup.policy;
+    let drain = policy.drain_reserve();
+    ShimConfig {
+        keeper: std::process::id() as i32,
+        orphan_grace: policy.orphan_grace,
+        stop_signal: policy.stop_signal,
+        grace: policy.stop_timeout - drain,
+        drain,
+        socket: world.folder.socket().into_os_string().into_vec(),
+        requests: world.requests(),
+        lease: world.leases.as_ref().and_then(Held::until),
+        log: Log {
+            json: world.setup.json_log,
+            level: tracing::level_filters::LevelFilter::current().to_string(),
+            app: world.tree.app_name(),
+        },
     }
 }
 

@@ -19,6 +19,7 @@ mod databases;
 mod discovery;
 mod driver;
 mod effects;
+mod ending;
 mod folders;
 mod launch;
 mod lease;

@@ -9,148 +9,38 @@ use tokio::task::JoinSet;
 
 use super::database_lock::{self, Source};
 use super::driver::Driver;
+use super::folders;
 use super::message::Message;
 use super::prepare::Preparation;
 use super::reload::{Asking, Reason, Report};
 use super::rounds::{Admission, Answer};
 use super::setup::{Looked, OnLock};
 use super::tenants::Tenant;
-use crate::core::{Cause, Db, Event, ExitCode, Phase, Turn};
+use super::world::World;
+use crate::core::{Cause, Db, Event, ExitCode, Moment, Turn};
 use crate::error::Failure;
 use crate::inventory::{Entry, Named};
 use crate::litestream::database::Database;
 use crate::litestream::others::Others;
 
 impl Driver {
-    /// Asks the source.
-    pub(super) fn resolve(&mut self) {
-        self.world.discovery.rounds.asking = true;
-        if self.world.discovery.rounds.waiting.is_empty() {
-            // What still goes on came of earlier answers.
-            self.world.discovery.rounds.report = Report::default();
-            self.world.discovery.report_folders();
-        }
-        // What is named at the start comes with the launch, and is no news: who asked for it is told by the next answer.
-        if self.machine.phase() != Phase::Resolving {
-            self.world.discovery.rounds.by_hand = !self.world.discovery.rounds.next.is_empty();
-            self.world.discovery.rounds.waiting.append(&mut self.world.discovery.rounds.next);
-        }
-        let (question, outbox) = (self.world.discovery.question.clone(), self.world.outbox.clone());
-        let backups = self.backups();
-        tokio::task::spawn_local(async move {
-            let said = match question {
-                Some(question) => question.ask().await,
-                None => Ok(b"[]".to_vec()),
-            };
-            let answer = match said {
-                Ok(said) => backups.await.map(|backups| Answer { said, backups }),
-                Err(failure) => Err(failure),
-            };
-            let _ = outbox.send(Message::Answered(answer));
-        });
-    }
-
-    /// Locks and looks at what was named at the start; what is missing waits for the machine's own restore.
-    fn admit(&mut self, named: Vec<Named>) {
-        let preparation = self.world.preparation(self.world.folder.named_config(), Rc::default());
-        let (socket, keeper) = (self.world.folder.socket(), self.world.folder.keeper_socket());
-        let version = self.world.litestream.version;
-        let patience = self.world.setup.policy.stop_timeout * 2;
-        let places = Rc::new(Semaphore::new(self.world.setup.restore_parallel.max(1)));
-        let outbox = self.world.outbox.clone();
-        let newest = Rc::new(self.world.restores.take_newest());
-        tokio::task::spawn_local(async move {
-            let preparation: Rc<Preparation> = Rc::new(preparation);
-            let others = Rc::new(Others::now());
-            let mut admitting = JoinSet::new();
-            for (place, named) in named.into_iter().enumerate() {
-                let (preparation, places) = (preparation.clone(), places.clone());
-                let (newest, others) = (newest.clone(), others.clone());
-                let (socket, keeper) = (socket.clone(), keeper.clone());
-                admitting.spawn_local(async move {
-                    let _place = places.acquire().await;
-                    let children = preparation.runner.children.clone();
-                    let interrupted = || children.is_aborted().then_some(ExitCode::UNAVAILABLE);
-                    let result = async {
-                        let db = std::slice::from_ref(&named.database);
-                        let lock = database_lock::lock_all(
-                            db,
-                            &socket,
-                            &keeper,
-                            Source::User,
-                            (patience, OnLock::Fail),
-                            interrupted,
-                        );
-                        let lock = lock.await?.pop();
-                        let lock = lock.ok_or_else(|| Failure::new(ExitCode::LOCKED, "no lock was made"))?;
-                        if let Some((_, failure)) =
-                            database_lock::other_litestream(&others, [(Db(0), &named.database)])
-                        {
-                            return Err(failure);
-                        }
-                        let newest = newest.get(&named.database.path).cloned();
-                        let missing = preparation.is_missing(&named.database, version, newest).await?;
-                        Ok((lock, missing))
-                    };
-                    let result = result.await;
-                    (place, Admission { named, result })
-                });
-            }
-            let mut admissions = Vec::new();
-            while let Some(admission) = admitting.join_next().await {
-                admissions.extend(admission);
-            }
-            admissions.sort_by_key(|(place, _)| *place);
-            let admissions = admissions.into_iter().map(|(_, admission)| admission).collect();
-            let _ = outbox.send(Message::Admitted(admissions));
-        });
-    }
-
-    /// Refuses more databases than there can be, with these.
-    fn refuse_many(&self, named: &[Named]) -> Result<(), Failure> {
-        let there = |database: &Database| usize::from(database.exists());
-        let number =
-            self.world.databases.table.listed().iter().map(|(_, database)| there(database)).sum::<usize>()
-                + named.iter().map(|named| there(&named.database)).sum::<usize>();
-        (self.world.setup.faults)(Looked::Number(number))
-    }
-
     /// Somebody wants the sources to be asked now.
     pub(super) fn reload(&mut self, asker: Asking) {
         if asker.holding().is_some_and(|lock| !self.world.databases.table.has_lock(lock)) {
             return asker.refuse();
         }
-        match self.cannot_ask() {
+        match cannot_ask(&self.world, self.machine.moment()) {
             Some(failure) => asker.answer(Report::of_failure(&failure)),
             None => {
                 asker.wake(self.world.outbox.clone());
                 self.world.discovery.rounds.next.push(asker);
                 if self.machine.moment().runs {
-                    self.scan_folders_now();
+                    // Whoever wants to know now should not wait for the next look.
+                    self.world.discovery.folders.scan_soon();
+                    self.scan_folders();
                 }
                 self.handle(Event::Reload);
             }
-        }
-    }
-
-    /// Why nobody can be asked, now or later.
-    fn cannot_ask(&self) -> Option<Failure> {
-        if !self.world.setup.policy.resolves {
-            Some(
-                Failure::new(ExitCode::CONFIG, "nothing to reload: no resolver and no folder is configured")
-                    .hint("`litekeeper.resolver` names a program that prints the databases"),
-            )
-        } else if self.world.litestream.launches() > 0 && !self.world.litestream.version.confirms() {
-            let message =
-                format!("litestream {} takes in no database while it runs", self.world.litestream.version);
-            Some(
-                Failure::new(ExitCode::UNAVAILABLE, message)
-                    .hint("run litestream 0.5.9 or later, or restart litekeeper"),
-            )
-        } else if !self.machine.moment().goes_on {
-            Some(Failure::new(ExitCode::UNAVAILABLE, "litekeeper is stopping"))
-        } else {
-            None
         }
     }
 
@@ -164,19 +54,19 @@ impl Driver {
             one_name_each(&self.world.setup.dbs, &named)?;
             if !answer.backups.is_empty() {
                 let kept: Vec<Entry> = named.iter().map(|named| named.entry.clone()).collect();
-                named.extend(self.found_in_folders(answer.backups, &kept)?);
+                named.extend(folders::found_in_folders(&mut self.world, answer.backups, &kept)?);
             }
             Ok(named)
         });
         match named {
-            Ok(named) if self.machine.phase() == Phase::Resolving => self.take_first(named),
+            Ok(named) if self.world.is_starting() => self.take_first(named),
             Ok(named) => self.take_named(named),
             Err(failure) => self.resolve_failed(failure),
         }
     }
 
     pub(super) fn resolve_failed(&mut self, failure: Failure) {
-        if self.machine.phase() != Phase::Resolving {
+        if !self.world.is_starting() {
             let reason = Reason::from(failure.clone()).and("; nothing is changed");
             self.world.discovery.rounds.complain("", &reason);
         }
@@ -184,7 +74,7 @@ impl Driver {
         self.world.discovery.rounds.report = Report::of_failure(&failure);
         self.settle_rounds();
         let event = Event::ResolveFailed(failure.exit);
-        if self.machine.phase() == Phase::Resolving {
+        if self.world.is_starting() {
             return self.take_message(Message::Failed(event, Cause::Start, failure));
         }
         self.handle(event);
@@ -192,7 +82,7 @@ impl Driver {
 
     /// Compares what is named with what is there.
     fn take_named(&mut self, named: Vec<Named>) {
-        if let Err(failure) = self.refuse_many(&self.strangers(&named)) {
+        if let Err(failure) = refuse_many(&self.world, &strangers(&self.world, &named)) {
             return self.resolve_failed(failure);
         }
         let rounds = &mut self.world.discovery.rounds;
@@ -205,22 +95,15 @@ impl Driver {
         self.handle(Event::Resolved { restore: false });
     }
 
-    /// Those that are not there yet.
-    fn strangers(&self, named: &[Named]) -> Vec<Named> {
-        let listed = self.world.databases.table.listed();
-        let there: HashSet<&Path> = listed.iter().map(|(_, database)| database.path.as_path()).collect();
-        named.iter().filter(|named| !there.contains(named.database.path.as_path())).cloned().collect()
-    }
-
     /// What is named at the start is launched with the rest, or nothing is.
     fn take_first(&mut self, named: Vec<Named>) {
         if named.is_empty() {
             return self.admitted(Vec::new());
         }
         let entries: Vec<Entry> = named.iter().map(|named| named.entry.clone()).collect();
-        let written = self.refuse_many(&named).and_then(|()| self.world.write_named(&entries));
+        let written = refuse_many(&self.world, &named).and_then(|()| self.world.write_named(&entries));
         match written {
-            Ok(()) => self.admit(named),
+            Ok(()) => admit(&mut self.world, named),
             Err(failure) => self.resolve_failed(failure),
         }
     }
@@ -251,31 +134,6 @@ impl Driver {
         self.handle(Event::Resolved { restore: self.world.restores.is_any_missing() });
     }
 
-    /// Tells those who cannot wait any longer what has come true by now.
-    pub(super) fn report_late(&mut self) {
-        let world = &mut self.world;
-        let mut report = world.discovery.rounds.report.clone();
-        for db in world.discovery.tenants.under_way() {
-            let (path, replica) = world.place_of(db);
-            let reason = format!("{path}: replica {replica}: not done within --timeout, and going on");
-            report.fail(path, reason);
-        }
-        let asking = Failure::new(ExitCode::UNAVAILABLE, "the resolver has not answered within --timeout")
-            .hint("its answer is taken when it comes, and the log tells; --timeout waits longer");
-        let waiting = Failure::new(ExitCode::UNAVAILABLE, "the app does not run within --timeout")
-            .hint("the sources are asked again once it does, and the log tells; --timeout waits longer");
-        let runs = self.machine.moment().runs;
-        if world.discovery.rounds.asking {
-            report.fail("the resolver".to_owned(), asking.clone());
-        } else if !runs {
-            report.fail("the app".to_owned(), waiting.clone());
-        }
-        let late = |asking: &mut Asking| asking.is_late();
-        world.discovery.rounds.waiting.extract_if(.., late).for_each(|asking| asking.answer(report.clone()));
-        let asked = Report::of_failure(if runs { &asking } else { &waiting });
-        world.discovery.rounds.next.extract_if(.., late).for_each(|asking| asking.answer(asked.clone()));
-    }
-
     /// Tells those who wait once all has come true, or cannot any more; also before the machine hears
     /// of an answer, since it may ask again at once, and what came of this one is not said of the next.
     pub(super) fn settle_rounds(&mut self) {
@@ -284,7 +142,7 @@ impl Driver {
             self.turn(Turn::Ending);
         }
         if !self.world.discovery.rounds.next.is_empty()
-            && let Some(failure) = self.cannot_ask()
+            && let Some(failure) = cannot_ask(&self.world, self.machine.moment())
         {
             // It was not known yet when somebody asked.
             let next = &mut self.world.discovery.rounds.next;
@@ -314,8 +172,151 @@ impl Driver {
     }
 }
 
+/// Asks the source.
+pub(super) fn ask(world: &mut World) {
+    world.discovery.rounds.asking = true;
+    if world.discovery.rounds.waiting.is_empty() {
+        // What still goes on came of earlier answers.
+        world.discovery.rounds.report = Report::default();
+        world.discovery.report_folders();
+    }
+    // What is named at the start comes with the launch, and is no news: who asked for it is told by the next answer.
+    if !world.is_starting() {
+        world.discovery.rounds.by_hand = !world.discovery.rounds.next.is_empty();
+        world.discovery.rounds.waiting.append(&mut world.discovery.rounds.next);
+    }
+    let (question, outbox) = (world.discovery.question.clone(), world.outbox.clone());
+    let backups = folders::backups(world);
+    tokio::task::spawn_local(async move {
+        let said = match question {
+            Some(question) => question.ask().await,
+            None => Ok(b"[]".to_vec()),
+        };
+        let answer = match said {
+            Ok(said) => backups.await.map(|backups| Answer { said, backups }),
+            Err(failure) => Err(failure),
+        };
+        let _ = outbox.send(Message::Answered(answer));
+    });
+}
+
+/// Locks and looks at what was named at the start; what is missing waits for the machine's own restore.
+pub(super) fn admit(world: &mut World, named: Vec<Named>) {
+    let preparation = world.preparation(world.folder.named_config(), Rc::default());
+    let (socket, keeper) = (world.folder.socket(), world.folder.keeper_socket());
+    let version = world.litestream.version;
+    let patience = world.setup.policy.stop_timeout * 2;
+    let places = Rc::new(Semaphore::new(world.setup.restore_parallel.max(1)));
+    let outbox = world.outbox.clone();
+    let newest = Rc::new(world.restores.take_newest());
+    tokio::task::spawn_local(async move {
+        let preparation: Rc<Preparation> = Rc::new(preparation);
+        let others = Rc::new(Others::now());
+        let mut admitting = JoinSet::new();
+        for (place, named) in named.into_iter().enumerate() {
+            let (preparation, places) = (preparation.clone(), places.clone());
+            let (newest, others) = (newest.clone(), others.clone());
+            let (socket, keeper) = (socket.clone(), keeper.clone());
+            admitting.spawn_local(async move {
+                let _place = places.acquire().await;
+                let children = preparation.runner.children.clone();
+                let interrupted = || children.is_aborted().then_some(ExitCode::UNAVAILABLE);
+                let result = async {
+                    let db = std::slice::from_ref(&named.database);
+                    let lock = database_lock::lock_all(
+                        db,
+                        &socket,
+                        &keeper,
+                        Source::User,
+                        (patience, OnLock::Fail),
+                        interrupted,
+                    );
+                    let lock = lock.await?.pop();
+                    let lock = lock.ok_or_else(|| Failure::new(ExitCode::LOCKED, "no lock was made"))?;
+                    if let Some((_, failure)) =
+                        database_lock::other_litestream(&others, [(Db(0), &named.database)])
+                    {
+                        return Err(failure);
+                    }
+                    let newest = newest.get(&named.database.path).cloned();
+                    let missing = preparation.is_missing(&named.database, version, newest).await?;
+                    Ok((lock, missing))
+                };
+                let result = result.await;
+                (place, Admission { named, result })
+            });
+        }
+        let mut admissions = Vec::new();
+        while let Some(admission) = admitting.join_next().await {
+            admissions.extend(admission);
+        }
+        admissions.sort_by_key(|(place, _)| *place);
+        let admissions = admissions.into_iter().map(|(_, admission)| admission).collect();
+        let _ = outbox.send(Message::Admitted(admissions));
+    });
+}
+
+/// Refuses more databases than there can be, with these.
+pub(super) fn refuse_many(world: &World, named: &[Named]) -> Result<(), Failure> {
+    let there = |database: &Database| usize::from(database.exists());
+    let number = world.databases.table.listed().iter().map(|(_, database)| there(database)).sum::<usize>()
+        + named.iter().map(|named| there(&named.database)).sum::<usize>();
+    (world.setup.faults)(Looked::Number(number))
+}
+
+/// Why nobody can be asked, now or later.
+pub(super) fn cannot_ask(world: &World, moment: Moment) -> Option<Failure> {
+    if !world.setup.policy.resolves {
+        Some(
+            Failure::new(ExitCode::CONFIG, "nothing to reload: no resolver and no folder is configured")
+                .hint("`litekeeper.resolver` names a program that prints the databases"),
+        )
+    } else if world.litestream.launches() > 0 && !world.litestream.version.confirms() {
+        let message = format!("litestream {} takes in no database while it runs", world.litestream.version);
+        Some(
+            Failure::new(ExitCode::UNAVAILABLE, message)
+                .hint("run litestream 0.5.9 or later, or restart litekeeper"),
+        )
+    } else if !moment.goes_on {
+        Some(Failure::new(ExitCode::UNAVAILABLE, "litekeeper is stopping"))
+    } else {
+        None
+    }
+}
+
+/// Those that are not there yet.
+pub(super) fn strangers(world: &World, named: &[Named]) -> Vec<Named> {
+    let listed = world.databases.table.listed();
+    let there: HashSet<&Path> = listed.iter().map(|(_, database)| database.path.as_path()).collect();
+    named.iter().filter(|named| !there.contains(named.database.path.as_path())).cloned().collect()
+}
+
+/// Tells those who cannot wait any longer what has come true by now.
+pub(super) fn report_late(world: &mut World, moment: Moment) {
+    let mut report = world.discovery.rounds.report.clone();
+    for db in world.discovery.tenants.under_way() {
+        let (path, replica) = world.place_of(db);
+        let reason = format!("{path}: replica {replica}: not done within --timeout, and going on");
+        report.fail(path, reason);
+    }
+    let asking = Failure::new(ExitCode::UNAVAILABLE, "the resolver has not answered within --timeout")
+        .hint("its answer is taken when it comes, and the log tells; --timeout waits longer");
+    let waiting = Failure::new(ExitCode::UNAVAILABLE, "the app does not run within --timeout")
+        .hint("the sources are asked again once it does, and the log tells; --timeout waits longer");
+    let runs = moment.runs;
+    if world.discovery.rounds.asking {
+        report.fail("the resolver".to_owned(), asking.clone());
+    } else if !runs {
+        report.fail("the app".to_owned(), waiting.clone());
+    }
+    let late = |asking: &mut Asking| asking.is_late();
+    world.discovery.rounds.waiting.extract_if(.., late).for_each(|asking| asking.answer(report.clone()));
+    let asked = Report::of_failure(if runs { &asking } else { &waiting });
+    world.discovery.rounds.next.extract_if(.., late).for_each(|asking| asking.answer(asked.clone()));
+}
+
 /// Whoever names one database by two names would have it replicated twice.
-fn one_name_each(configured: &[Database], named: &[Named]) -> Result<(), Failure> {
+pub(super) fn one_name_each(configured: &[Database], named: &[Named]) -> Result<(), Failure> {
     let mut known: BTreeMap<PathBuf, &Path> = BTreeMap::new();
     for database in configured.iter().chain(named.iter().map(|named| &named.database)) {
         if let Some(first) = known.insert(database_lock::resolved(&database.path), &database.path) {

@@ -5,20 +5,20 @@ use std::time::Duration;
 use nix::libc;
 
 use super::abandoned::Opened;
-use super::database_lock::{self, LockState};
 use super::driver::{Driver, sender_name, signal_name};
+use super::folders;
 use super::lease::Held;
 use super::link::Word;
 use super::message::Message;
 use super::prepare::Prepared;
 use super::reload::Reason;
+use super::round;
 use super::wal;
-use crate::core::{Cause, Db, Ended, Event, ExitCode, NotStarted, Phase, Turn};
+use crate::core::{Cause, Db, Ended, Event, ExitCode, NotStarted, Turn};
 use crate::foreign;
-use crate::litestream::others::Others;
 use crate::os::signal::{self, Received, Sender, Signals};
-use crate::os::terminal::{self, Terminal};
-use crate::os::{fork, memory, permit, proc};
+use crate::os::terminal::Terminal;
+use crate::os::{memory, permit, proc};
 use crate::shim::{Target, ToKeeper, ToShim};
 
 /// After so many looks the start has come to its end: most of the memory that it took is not needed again.
@@ -47,7 +47,9 @@ impl Driver {
             _ if sender == Sender::Kernel && signal::ignored_at_start().has(number) => {}
             // It went to all of the job, and the app with what it started is a part of it.
             libc::SIGINT | libc::SIGQUIT | libc::SIGTSTP | libc::SIGWINCH
-                if sender == Sender::Kernel && self.is_part_of_job() =>
+                if sender == Sender::Kernel
+                    && self.machine.moment().has_app
+                    && self.world.tree.is_in_job() =>
             {
                 tracing::debug!("{} from the terminal: passed on", signal_name(number));
                 self.world.tree.tell_shim(&ToShim::Signal(Target::Group, number));
@@ -57,7 +59,7 @@ impl Driver {
             libc::SIGHUP if self.world.tree.terminal().is_some() && sender == Sender::Kernel => {
                 self.stop_signal(number, sender)
             }
-            libc::SIGCONT if self.resume() => {}
+            libc::SIGCONT if self.world.tree.resume() => {}
             _ => {
                 tracing::debug!("{} from {}: passed on", signal_name(number), sender_name(sender));
                 self.handle(Event::Signal(number));
@@ -69,12 +71,6 @@ impl Driver {
         tracing::info!("{} from {}: stopping", signal_name(number), sender_name(sender));
         self.tell_owed();
         self.handle(Event::StopSignal(number));
-    }
-
-    /// Whether a key that reached this process is for the app: it runs, and nobody has asked it to stop.
-    fn is_part_of_job(&self) -> bool {
-        let runs = matches!(self.machine.phase(), Phase::Before | Phase::Running);
-        runs && self.world.tree.terminal().is_some() && self.world.tree.app().is_some()
     }
 
     /// Tells the machine what is known by now of what earlier runs left.
@@ -122,21 +118,14 @@ impl Driver {
             }
             Some(ToKeeper::Started(pid)) => {
                 self.world.tree.runs_as(pid);
-                if self.machine.phase() == Phase::Running {
+                if self.machine.moment().runs {
                     let soonest = self.world.setup.policy.max_lag / 2;
                     self.world.used.watch(self.world.outbox.clone(), soonest);
                 }
                 tracing::info!("{} runs as pid {pid}", self.world.tree.running_name());
             }
             Some(ToKeeper::NotStarted(errno)) => {
-                let error = match errno {
-                    libc::ETIME => {
-                        let late = format!("its process had not become it after {} s", fork::LIMIT.as_secs());
-                        std::io::Error::new(std::io::ErrorKind::TimedOut, late)
-                    }
-                    errno => std::io::Error::from_raw_os_error(errno),
-                };
-                let refused = self.world.tree.unstarted(&error);
+                let refused = self.world.tree.unstarted(errno);
                 let program = foreign::word(&refused.program.to_string_lossy());
                 self.world.notices.because(format!("{program}: {}", refused.why));
                 self.world.tree.take_terminal_back();
@@ -150,7 +139,7 @@ impl Driver {
                 self.clear_wal_indexes();
                 self.handle(Event::TreeGone);
             }
-            Some(ToKeeper::Stopped(number)) => self.job_stopped(number),
+            Some(ToKeeper::Stopped(number)) => self.world.tree.job_stopped(number),
             Some(ToKeeper::LeaseOver) => {
                 if let Some(failure) = self.world.leases.as_ref().and_then(Held::over) {
                     self.world.notices.fail(Cause::Taken, failure);
@@ -177,7 +166,8 @@ impl Driver {
 
     fn app_ended(&mut self, how: Ended, left: u32) {
         self.world.tree.take_terminal_back();
-        if how == Ended::Signal(libc::SIGHUP) && self.is_hung_up() {
+        if how == Ended::Signal(libc::SIGHUP) && self.world.tree.terminal().is_some_and(Terminal::is_hung_up)
+        {
             // There may be no shell that passes it on to this process as well.
             self.stop_signal(libc::SIGHUP, Sender::Kernel);
         }
@@ -207,44 +197,6 @@ impl Driver {
         for (_, database) in self.world.databases.table.listed().iter() {
             wal::settle(&self.world.runner, &database.path);
         }
-    }
-
-    fn is_hung_up(&self) -> bool {
-        self.world.tree.terminal().is_some_and(Terminal::is_hung_up)
-    }
-
-    /// Ctrl-Z stopped the app alone; a shell has to see its whole job stop.
-    fn job_stopped(&mut self, number: i32) {
-        let Some(terminal) = self.world.tree.terminal() else { return };
-        // The job has the terminal, and of its parts it is the app that reads from it, or wants other settings of it. It may have
-        // been stopped more than once before it was given the terminal.
-        if let (libc::SIGTTIN | libc::SIGTTOU, Some(app)) = (number, self.world.tree.app()) {
-            if terminal.is_own() {
-                terminal.give_to(app);
-            }
-            if terminal.is_with(app) {
-                self.world.tree.tell_shim(&ToShim::Signal(Target::Group, libc::SIGCONT));
-                return;
-            }
-        }
-        self.world.tree.take_terminal_back();
-        if terminal::is_shell_job() {
-            signal::stop_own_group();
-        }
-        // Somebody has continued this process, or nobody ever would have.
-        self.resume();
-    }
-
-    /// Hands the terminal back to the app after `fg`; whether there was anything to do.
-    fn resume(&mut self) -> bool {
-        let (Some(terminal), Some(app)) = (self.world.tree.terminal(), self.world.tree.app()) else {
-            return false;
-        };
-        if self.world.tree.lends_terminal() {
-            terminal.give_to(app);
-        }
-        self.world.tree.tell_shim(&ToShim::Signal(Target::Group, libc::SIGCONT));
-        true
     }
 
     pub(super) fn take_message(&mut self, message: Message) {
@@ -304,15 +256,14 @@ impl Driver {
             }
             Message::Unknown(..) => {}
             Message::Gone(_, db)
-                if self.machine.phase() == Phase::Gating
-                    && self.world.databases.has_gone(db, &self.world.setup.folders) =>
+                if self.world.is_gated() && self.world.databases.has_gone(db, &self.world.setup.folders) =>
             {
                 self.went(db);
             }
             Message::Gone(..) => {}
             Message::Emptied(launch, emptied) => {
                 // A stop meanwhile has given it up.
-                if launch == self.world.litestream.launches() && self.machine.phase() == Phase::Launching {
+                if launch == self.world.litestream.launches() && self.machine.moment().launches {
                     match emptied {
                         Ok(()) => self.start_litestream(),
                         Err(failure) if failure.exit == ExitCode::UNAVAILABLE => {
@@ -366,7 +317,7 @@ impl Driver {
                 self.turn(Turn::Unregistered { db, result });
             }
             Message::Reload(asker) => self.reload(asker),
-            Message::ReloadLate => self.report_late(),
+            Message::ReloadLate => round::report_late(&mut self.world, self.machine.moment()),
             Message::NotLaunched(launch, failure) => {
                 if launch == self.world.litestream.launches() {
                     self.world.litestream.gone();
@@ -403,14 +354,18 @@ impl Driver {
     pub(super) fn look_again(&mut self) {
         self.look(false);
         self.world.databases.follow(&self.world.runner);
-        if self.machine.phase() == Phase::Running {
+        if self.machine.moment().runs {
             self.world.prove();
             self.world.see();
             self.world.litestream.heard.snapshots.look(&self.world.runner);
         }
         let looks = self.world.databases.looked();
         if is_turn(looks) {
-            self.scan_for_litestreams();
+            // The app may have started a Litestream of its own, or somebody else has.
+            if let Some((db, failure)) = self.world.databases.doubled() {
+                self.world.notices.fail(Cause::Taken, failure);
+                self.handle(Event::Doubled(db));
+            }
         }
         if looks == SETTLED {
             memory::trim();
@@ -445,7 +400,10 @@ impl Driver {
     }
 
     fn poll_files(&mut self, last: bool) {
-        self.poll_locks();
+        for (db, failure) in self.world.databases.check_locks(&self.world.folder) {
+            self.world.notices.fail(Cause::Taken, failure);
+            self.handle(Event::LockLost(db));
+        }
         let litestream = self.world.litestream.pid();
         let mut suspects = self.world.databases.suspects.all();
         let has_open = |file| litestream.and_then(|pid| proc::has_open_file(pid, file)).unwrap_or(true);
@@ -458,7 +416,7 @@ impl Driver {
             }
             // The app could not write to it any more: the launch finds it gone.
             if let Event::Replaced(db) = event
-                && matches!(self.machine.phase(), Phase::Backoff | Phase::Launching | Phase::Gating)
+                && self.machine.moment().relaunches
                 && self.world.databases.has_gone(db, &self.world.setup.folders)
             {
                 continue;
@@ -477,54 +435,50 @@ impl Driver {
         }
     }
 
-    /// Whether the app has started a Litestream of its own, or somebody else has.
-    fn scan_for_litestreams(&mut self) {
-        let listed = self.world.databases.table.listed();
-        if let Some((db, failure)) = database_lock::other_litestream(
-            &Others::now(),
-            listed.iter().map(|(db, database)| (*db, database)),
-        ) {
-            self.world.notices.fail(Cause::Taken, failure);
-            self.handle(Event::Doubled(db));
+    /// What could be restored is there.
+    pub(super) fn restored(&mut self) {
+        let lost = folders::not_restored(&self.world);
+        let is_over = !lost.is_empty();
+        for db in lost {
+            self.turn(Turn::Forgotten(db));
+            self.handle(Event::Unregistered { db, ok: true });
+        }
+        let none = if is_over { folders::folder_without_any(&self.world) } else { None };
+        match none {
+            Some(failure) => {
+                self.take_message(Message::Failed(Event::RestoreFailed(failure.exit), Cause::Start, failure))
+            }
+            None => self.handle(Event::Restored),
         }
     }
 
-    /// Checks that all locks are held which another keeper would look for.
-    fn poll_locks(&mut self) {
-        let world = &mut self.world;
-        // That nobody takes the run's folder for one that was left: its name is this process's own number.
-        let _ = world.folder.lock().keep();
-        let (mut renewed, mut lost) = (Vec::new(), Vec::new());
-        for (db, database, lock) in world.databases.table.locked() {
-            let path = database.path.display();
-            match database_lock::check(database, lock, &world.folder) {
-                LockState::Held => drop(world.databases.barred.remove(&db)),
-                LockState::Ours(other) => {
-                    if world.databases.barred.insert(db) {
-                        let other = other.display();
-                        tracing::error!(
-                            "{path}: the file of {other} stands there now, which this keeper has as well"
-                        );
-                    }
-                }
-                LockState::Renewed(lock) => {
-                    tracing::warn!("{path}: its lock was removed while litekeeper runs: taken anew");
-                    renewed.push((db, lock));
-                }
-                LockState::Lost(failure) => lost.push((db, failure)),
-                LockState::Barred(error) => {
-                    if world.databases.barred.insert(db) {
-                        tracing::error!("{path}: its lock was replaced by what is none: {error}");
-                    }
-                }
-            }
-        }
-        for (db, lock) in renewed {
-            world.databases.table.renew(db, lock);
-        }
-        for (db, failure) in lost {
-            self.world.notices.fail(Cause::Taken, failure);
-            self.handle(Event::LockLost(db));
+    /// The file of such a database was deleted.
+    pub(super) fn file_went(&mut self, db: Db, opened: &Opened) {
+        self.world.discovery.folders.scan_soon();
+        let (path, replica) = self.world.place_of(db);
+        tracing::warn!(
+            "{path} was deleted or moved, and is not replicated any more; what was on {replica} stays there"
+        );
+        self.world.databases.went(db, opened);
+        self.turn(Turn::Forgotten(db));
+    }
+
+    /// One that comes and goes is gone: it is waited for no more, and asked about again with the rest of its source.
+    pub(super) fn went(&mut self, db: Db) {
+        // What a folder has is whoever's who puts it there; what a resolver has named is the app's.
+        let event = if self.world.databases.is_said(db) {
+            Event::Removed(db)
+        } else {
+            Event::Unregistered { db, ok: true }
+        };
+        self.file_went(db, &Opened::below(self.world.tree.shim_pid()));
+        self.handle(event);
+    }
+
+    /// Takes in what has appeared in the folders.
+    pub(super) fn scan_folders(&mut self) {
+        if self.machine.moment().finds {
+            folders::scan(&mut self.world).into_iter().for_each(|turn| self.turn(turn));
         }
     }
 }

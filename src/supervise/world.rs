@@ -130,6 +130,16 @@ impl World {
         }
     }
 
+    /// Whether no Litestream was launched yet.
+    pub(super) fn is_starting(&self) -> bool {
+        self.litestream.launches() == 0
+    }
+
+    /// Whether what the gate asks for is waited for.
+    pub(super) fn is_gated(&self) -> bool {
+        self.gate.is_some()
+    }
+
     pub(super) fn tell(&self, message: Message) {
         // The inbox lives as long as the driver, which owns this.
         let _ = self.outbox.send(message);

@@ -342,6 +342,26 @@ fn the_keeper_has_no_command_of_the_standard_library() {
     }
 }
 
+/// Where the driver is: its loop, what happens, what was decided, and one asking of the sources.
+const DRIVER: &[&str] = &["driver", "effects", "round", "sources"];
+
+#[test]
+fn the_machine_is_reached_by_the_driver_alone() {
+    let folder = source().join("supervise");
+    let reaches = |file: &PathBuf| {
+        let code = code(file).join("\n");
+        ["impl Driver", "self.machine", "Machine::"].iter().any(|word| code.contains(word))
+    };
+    let found = files(&folder).into_iter().filter(reaches);
+    let found: BTreeSet<String> =
+        found.filter_map(|file| Some(file.file_stem()?.to_string_lossy().into_owned())).collect();
+    assert_eq!(
+        found,
+        DRIVER.iter().map(|name| (*name).to_owned()).collect(),
+        "whatever else stands there is told a moment, and says what is to be told"
+    );
+}
+
 #[test]
 fn the_map_names_each_room() {
     let map = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("ARCHITECTURE.md")).unwrap();

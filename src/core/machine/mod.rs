@@ -121,17 +121,22 @@ impl Machine {
         }
     }
 
-    /// Where the unit is.
+    /// Where the unit is, for tests: whoever drives it needs no more than [`Machine::moment`].
+    #[cfg(test)]
     pub fn phase(&self) -> Phase {
         self.phase
     }
 
-    /// Where the unit is, as far as databases may come and go by it.
+    /// Where the unit is, for those who do not know phases.
     pub fn moment(&self) -> Moment {
         let (stops, drains) = (self.goal.stop().is_some(), self.phase == Phase::Draining);
         Moment {
             runs: self.phase == Phase::Running,
             gates: self.phase == Phase::Gating && self.confirms,
+            has_app: matches!(self.phase, Phase::Before | Phase::Running),
+            launches: self.phase == Phase::Launching,
+            relaunches: matches!(self.phase, Phase::Backoff | Phase::Launching | Phase::Gating),
+            finds: matches!(self.phase, Phase::Running | Phase::Stopping),
             goes_on: !stops && self.phase != Phase::Exited,
             ends: stops && (drains || self.phase == Phase::Stopping),
             drains,

@@ -5,13 +5,21 @@ use std::collections::BTreeSet;
 use super::Wanted;
 use crate::core::{Db, Event};
 
-/// Where the unit is, as far as databases may come and go by it.
+/// Where the unit is, as far as its databases, its app and its Litestream go by it: all that others than the machine decide by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Moment {
     /// The app runs: whatever is named comes.
     pub runs: bool,
     /// The app waits for Litestream to confirm what it has: who is named no more is let go of meanwhile, and nobody comes.
     pub gates: bool,
+    /// The app runs, or a one-shot command before it, and nobody has asked it to end.
+    pub has_app: bool,
+    /// Litestream is being started.
+    pub launches: bool,
+    /// The app does not run and is to, once Litestream has been started or has confirmed: who went meanwhile is found gone then.
+    pub relaunches: bool,
+    /// The app may make databases in its folders, which are taken in.
+    pub finds: bool,
     /// The app runs, or is to run once more.
     pub goes_on: bool,
     /// All comes to its end, and what is confirmed until the drain is over still counts.
