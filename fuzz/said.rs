@@ -10,8 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use litekeeper::backup::listing::Found;
-use litekeeper::backup::{helper, search};
+use litekeeper::backup::search;
 use litekeeper::cli::reload;
 use litekeeper::foreign;
 use litekeeper::litestream::database::Database;
@@ -20,6 +19,8 @@ use litekeeper::litestream::position::{self, Plan, Position};
 use litekeeper::litestream::replica_error::ReplicaError;
 use litekeeper::litestream::version::Version;
 use litekeeper::litestream::{argv, control, log, ltx};
+use litekeeper::replica::helper;
+use litekeeper::replica::listing::Found;
 use litekeeper::shim::{self, ShimConfig, Target, ToKeeper, ToShim, Update};
 use litekeeper::supervise::{self, Holder, Report};
 use serde::Serialize;

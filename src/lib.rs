@@ -24,6 +24,7 @@ pub mod litestream;
 pub mod os;
 pub mod printer;
 pub mod remote;
+pub mod replica;
 pub mod secrets;
 #[deny(clippy::wildcard_enum_match_arm)]
 pub mod shim;

@@ -19,7 +19,7 @@ fn main() -> ExitCode {
         signal::release();
     }
     match command {
-        Some("__list") => return litekeeper::backup::helper::main(fd().as_deref()).into(),
+        Some("__list") => return litekeeper::replica::helper::main(fd().as_deref()).into(),
         Some("__ledger") => return litekeeper::ledger::main(args).into(),
         Some("__held") => return held::main(fd().as_deref()).into(),
         Some("__recover") => return repair::recover(args.next().unwrap_or_default().as_ref()).into(),

@@ -8,13 +8,13 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use super::again;
 use super::error::Error;
-use super::helper::{self, Formats};
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
 use crate::litestream::version::Version;
 use crate::os::permit;
+use crate::replica::again;
+use crate::replica::helper::{self, Formats};
 
 /// How long a listing may take, however little time is left.
 const LEAST: Duration = Duration::from_secs(1);

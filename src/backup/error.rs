@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use super::newest::Newest;
 use super::search::Span;
-use super::{helper, reach};
 use crate::core::ExitCode;
 use crate::litestream::argv;
 use crate::litestream::command::{self, Runner};
 use crate::litestream::database::Database;
 use crate::litestream::replica_error::ReplicaError;
 use crate::litestream::version::Version;
+use crate::replica::{helper, reach};
 
 /// Why a database could not be restored, or its replica not be asked.
 #[derive(Debug, thiserror::Error)]

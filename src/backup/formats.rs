@@ -7,12 +7,12 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use super::error::Error;
-use super::helper::{self, Formats};
 use super::restorer::Restorer;
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
 use crate::litestream::version::Version;
 use crate::os::permit;
+use crate::replica::helper::{self, Formats};
 
 /// More files are not looked at in a folder.
 const MOST: usize = 1_000_000;

@@ -9,12 +9,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::quarantine;
 use super::search::Span;
-use super::{helper, quarantine};
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
 use crate::litestream::{argv, ltx, position};
 use crate::os::{fd, open, permit};
+use crate::replica::helper;
 
 /// How long our own client is waited for: it may not have what Litestream's has, and then the sizes tell.
 const TRIAL: Duration = Duration::from_secs(5);

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value};
 
 use super::error::Error;
-use super::helper::{self, LockSaid, LockTask};
 use crate::core::Db;
 use crate::core::lease::{Lease, Lock, Next};
 use crate::foreign::piece;
@@ -18,6 +17,7 @@ use crate::litestream::database::Database;
 use crate::litestream::replica_error::ReplicaError;
 use crate::os::alarm;
 use crate::remote::Place;
+use crate::replica::helper::{self, LockSaid, LockTask};
 
 /// How long one round of requests may take.
 const LIMIT: Duration = Duration::from_secs(5);

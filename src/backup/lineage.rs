@@ -10,10 +10,10 @@ use tokio::task::JoinSet;
 
 use super::error::Error;
 use super::freshness::Freshness;
-use super::mark::{self, Mark, Marked, NotPut, Over};
 use crate::core::lineage::{Here, Lineage, There};
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
+use crate::replica::mark::{self, Mark, Marked, NotPut, Over};
 
 /// So many are written at once: on S3 each takes a process.
 const AT_ONCE: usize = 8;

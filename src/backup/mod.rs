@@ -1,6 +1,6 @@
 //! Restoring a database, and comparing one that is here with its backup.
 //!
-//! Architecture invariant: this room imports `core`, `os`, `sqlite` and `litestream`. It decides nothing about
+//! Architecture invariant: this room imports `core`, `os`, `sqlite`, `litestream` and `replica`. It decides nothing about
 //! processes, and never waits without a limit.
 
 mod again;
@@ -11,20 +11,15 @@ pub mod empty;
 mod error;
 mod formats;
 mod freshness;
-pub mod helper;
 mod kin;
 mod lease;
 mod lineage;
-pub mod listing;
-pub mod mark;
 mod newest;
 mod quarantine;
-pub mod reach;
 pub mod remains;
 mod restore;
 mod restorer;
 pub mod search;
-pub mod seen;
 pub mod trial;
 mod watched;
 mod whole;

@@ -7,7 +7,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::again::Patience;
 use super::empty;
 use super::error::Error;
 use super::search::Span;
@@ -15,6 +14,7 @@ use crate::litestream::argv;
 use crate::litestream::command::{self, Output, Runner};
 use crate::litestream::database::Database;
 use crate::litestream::version::Version;
+use crate::replica::again::Patience;
 
 /// Refuses a place that holds no backup and is not empty, or not proven to be.
 ///

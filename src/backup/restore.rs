@@ -11,20 +11,21 @@ use indicatif::MultiProgress;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::again::Patience;
 use super::bars::{self, bar};
 use super::error::Error;
+use super::lineage;
 use super::quarantine::{self, Remains};
 use super::remains;
 use super::restorer::{Outcome, REPORT, Restorer};
 use super::search::{self};
 use super::watched;
-use super::{lineage, mark};
 use crate::litestream::argv;
 use crate::litestream::command::{self, Runner};
 use crate::litestream::database::{Database, with_suffix};
 use crate::litestream::position::Plan;
 use crate::os::permit::{self, Folder};
+use crate::replica::again::Patience;
+use crate::replica::mark;
 
 impl Restorer {
     /// Restores each of the databases, which are missing or have 0 bytes, side by side; the file

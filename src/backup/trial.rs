@@ -15,13 +15,13 @@ use tempfile::TempDir;
 
 use super::again;
 use super::error::Error;
-use super::helper;
 use crate::litestream::argv;
 use crate::litestream::command::{self, Runner};
 use crate::litestream::database::{self, Database};
 use crate::litestream::version::Version;
 use crate::os::permit::{self, Folder};
 use crate::remote::Webdav;
+use crate::replica::helper;
 
 /// The folder that each start writes to.
 const BELOW: &str = ".litekeeper-check-start";
@@ -74,7 +74,7 @@ impl Trials {
         let until = Instant::now() + limit;
         if db.replica_folder.is_some() || db.place.is_some() {
             let write = async |_| helper::write(runner, db, limit).await;
-            match again::ask_ourselves(db, limit, write).await {
+            match crate::replica::again::ask_ourselves(db, limit, write).await {
                 Err(reason) if helper::is_blind(&reason) => {}
                 written => return written.map_err(|reason| Error::refused(db, reason)),
             }

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use futures_util::future::{Either, select};
 
-use super::helper;
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
 use crate::remote::Place;
+use crate::replica::helper;
 
 /// Who answers, answers in less.
 const FIRST: Duration = Duration::from_secs(2);

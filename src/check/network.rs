@@ -6,11 +6,11 @@ use std::path::Path;
 use super::context::CheckContext;
 use super::rules::{NO_CERTIFICATES, NO_NAMES};
 use super::text::text;
-use crate::backup::helper::{CERTIFICATE_FILES, CERTIFICATE_FOLDERS};
-use crate::backup::reach;
 use crate::config::Kind;
 use crate::config::lint::Lint;
 use crate::remote::{Azure, Place, S3};
+use crate::replica::helper::{CERTIFICATE_FILES, CERTIFICATE_FOLDERS};
+use crate::replica::reach;
 
 pub(super) fn look(context: &CheckContext<'_>) -> Vec<Lint> {
     let asked = asked(context);

@@ -20,7 +20,7 @@ use super::rules::{
     REPLICA_LIST, REPLICA_READ, REPLICA_WRITE,
 };
 use crate::backup::trial::Sample;
-use crate::backup::{self, Freshness, helper, mark};
+use crate::backup::{self, Freshness};
 use crate::config::lint::{Lint, Rule};
 use crate::config::{Config, Database, Kind, Owner, Replica, Series};
 use crate::litestream::argv;
@@ -32,6 +32,7 @@ use crate::litestream::version::Version;
 use crate::os::mount;
 use crate::os::permit;
 use crate::remote::{Place, Webdav};
+use crate::replica::{helper, mark, reach};
 
 /// How many replicas are tried side by side.
 const PARALLEL: usize = 8;
@@ -135,7 +136,7 @@ impl WriteProbe {
         let place = self.place(None).filter(|_| reason.starts_with(NO_ANSWER));
         let Some(place) = place else { return reason };
         let cause = helper::reach(&self.online.runner, &place).await;
-        backup::reach::told(&reason, cause.as_deref())
+        reach::told(&reason, cause.as_deref())
     }
 
     /// Asks what the replica holds, and compares.

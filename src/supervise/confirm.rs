@@ -18,7 +18,6 @@ use super::snapshots::Snapshots;
 use super::table::Listed;
 use super::upload::{Look, Silence, Upload};
 use crate::backup::NO_BACKUP;
-use crate::backup::seen::{Looks, Seen};
 use crate::core::{Cause, Db, Event, ExitCode};
 use crate::error::Failure;
 use crate::ledger::Task;
@@ -30,6 +29,7 @@ use crate::litestream::position;
 use crate::litestream::replica_error::ReplicaError;
 use crate::litestream::version::Version;
 use crate::os::{proc, tcp};
+use crate::replica::seen::{Looks, Seen};
 
 /// How long Litestream may take for one answer before it gives up: longer than any snapshot. The
 /// machine's own limits are counted without progress, and end the asking, not the work.

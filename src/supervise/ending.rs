@@ -7,11 +7,12 @@ use tokio::task::JoinSet;
 
 use super::world::World;
 use super::{ledger, snapshots};
-use crate::backup::{self, mark};
+use crate::backup;
 use crate::core::{Cause, ExitCode};
 use crate::error::Failure;
 use crate::litestream::database::Database;
 use crate::os::signal::Signals;
+use crate::replica::mark;
 
 /// How long the marks of what was not confirmed may take: it is a moment, and the platform's own KILL may be near.
 const OWING: Duration = Duration::from_millis(500);

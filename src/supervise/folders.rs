@@ -7,14 +7,14 @@ use super::reload::Reason;
 use super::setup::Looked;
 use super::tenants::Tenant;
 use super::world::World;
-use crate::backup::helper;
-use crate::backup::listing::{self, Found};
 use crate::core::{Db, ExitCode, Turn, Wanted as _};
 use crate::error::Failure;
 use crate::inventory::{Entry, Named};
 use crate::litestream::folder::{Backups, Folder, Other};
 use crate::litestream::position::Position;
 use crate::litestream::replica_error::ReplicaError;
+use crate::replica::helper;
+use crate::replica::listing::{self, Found};
 
 /// Lists the backups of each folder's databases, at the start.
 pub(super) fn backups(

@@ -16,7 +16,7 @@ use super::prepare::{self, Preparation};
 use super::runtime_folder::Written;
 use super::setup::OnLock;
 use crate::backup::trial::Trials;
-use crate::backup::{self, Freshness, Restorer, mark};
+use crate::backup::{self, Freshness, Restorer};
 use crate::core::{Db, ExitCode};
 use crate::error::Failure;
 use crate::litestream::command::Runner;
@@ -26,6 +26,7 @@ use crate::litestream::position::Position;
 use crate::litestream::version::Version;
 use crate::os::lock::Lock;
 use crate::os::permit;
+use crate::replica::mark;
 
 /// So many are looked at side by side, but for those that take long.
 const LOOKS: usize = 16;

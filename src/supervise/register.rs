@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use super::confirm::SyncClient;
 use super::message::Message;
 use super::{ledger, wal};
-use crate::backup::mark;
 use crate::core::{Db, ExitCode};
 use crate::error::Failure;
 use crate::inventory::{Entry, Named};
@@ -15,6 +14,7 @@ use crate::litestream::control;
 use crate::litestream::database::Database;
 use crate::litestream::replica_error::ReplicaError;
 use crate::litestream::{ltx, position};
+use crate::replica::mark;
 use crate::sqlite::wal::header;
 
 /// How long a database's going may take, from the last sync to the word that it is gone.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::backup::helper::TRIAL;
 use crate::litestream::log::Line;
+use crate::replica::helper::TRIAL;
 
 /// How long the same error is only counted.
 const SILENCE: Duration = Duration::from_secs(30);

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use super::reload::{Asking, Reason, Report};
 use super::repeats;
-use crate::backup::listing;
 use crate::error::Failure;
 use crate::inventory::Named;
 use crate::os::lock::Lock;
+use crate::replica::listing;
 
 /// A question that is under way, and who waits for what comes of it.
 #[derive(Default)]

@@ -1,4 +1,4 @@
-//! Whether the snapshots that Litestream makes on S3 are whole ([`crate::backup::helper::look_at`] has why they may not be).
+//! Whether the snapshots that Litestream makes on S3 are whole ([`crate::replica::helper::look_at`] has why they may not be).
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -9,10 +9,10 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 use super::table::Listed;
-use crate::backup::helper::{self, Snapshot};
 use crate::core::Db;
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
+use crate::replica::helper::{self, Snapshot};
 
 /// How long one may be looked at.
 const LIMIT: Duration = Duration::from_secs(60);

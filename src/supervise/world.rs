@@ -30,8 +30,6 @@ use super::runtime_folder::{RuntimeFolder, Written};
 use super::setup::Setup;
 use super::table::{DatabaseTable, Listed};
 use super::workplace::Workplace;
-use crate::backup::mark;
-use crate::backup::seen::Looks;
 use crate::backup::trial::{Place, Trials};
 use crate::backup::{self, Apart, Restorer};
 use crate::core::{Cause, Db, Event, ExitCode, Gate};
@@ -41,6 +39,8 @@ use crate::litestream::command::Runner;
 use crate::litestream::control;
 use crate::litestream::database::Database;
 use crate::litestream::version::Version;
+use crate::replica::mark;
+use crate::replica::seen::Looks;
 use crate::shim::Update;
 
 /// How many descriptors go with one message beside the memory: the kernel takes 253 (`unix(7)`).

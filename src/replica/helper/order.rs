@@ -57,16 +57,16 @@ pub(super) enum Task {
 
 /// A mark to be written.
 #[derive(Clone, Serialize, Deserialize)]
-pub(in crate::backup) struct Put {
+pub struct Put {
     /// What it says.
-    pub(in crate::backup) text: String,
+    pub text: String,
     /// One that is there is written over.
-    pub(in crate::backup) over: bool,
+    pub over: bool,
 }
 
 /// What is done about the lock of a place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::backup) enum LockTask {
+pub enum LockTask {
     /// Read it.
     Read,
     /// Write this over that version, or where there is none.
@@ -77,7 +77,7 @@ pub(in crate::backup) enum LockTask {
 
 /// What came of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::backup) enum LockSaid {
+pub enum LockSaid {
     /// Nothing stands there.
     Nothing,
     /// This stands there, in this version, and nothing was written.
@@ -105,9 +105,9 @@ pub enum Snapshot {
 
 /// When the newest file of each series was written, in milliseconds since 1970; none where there is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::backup) struct Formats {
+pub struct Formats {
     /// `generations/…` of 0.3.
-    pub(in crate::backup) generations: Option<u64>,
+    pub generations: Option<u64>,
     /// Files of transactions, of 0.5.
-    pub(in crate::backup) ltx: Option<u64>,
+    pub ltx: Option<u64>,
 }

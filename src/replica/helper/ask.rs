@@ -6,12 +6,12 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use super::order::{CANNOT, Formats, LockSaid, LockTask, Order, Put, Snapshot, Task};
-use crate::backup::listing::Found;
-use crate::backup::seen::Held;
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
 use crate::os::fd;
 use crate::remote::{Place, Webdav};
+use crate::replica::listing::Found;
+use crate::replica::seen::Held;
 
 /// How long a look at a server may take that does not answer.
 const REACH: Duration = Duration::from_secs(5);
@@ -99,11 +99,7 @@ pub async fn header(
 ///
 /// # Errors
 /// Why nobody can tell, in the server's words.
-pub(in crate::backup) async fn formats(
-    runner: &Runner,
-    place: &Place,
-    limit: Duration,
-) -> Result<Formats, String> {
+pub async fn formats(runner: &Runner, place: &Place, limit: Duration) -> Result<Formats, String> {
     ask_at(runner, place, Task::Formats, limit).await
 }
 
@@ -111,7 +107,7 @@ pub(in crate::backup) async fn formats(
 ///
 /// # Errors
 /// Why nobody can tell of any, in the server's words.
-pub(in crate::backup) async fn held(
+pub async fn held(
     runner: &Runner,
     places: Vec<Place>,
     limit: Duration,
@@ -123,7 +119,7 @@ pub(in crate::backup) async fn held(
 ///
 /// # Errors
 /// Why it cannot be written, or read again, in the server's words.
-pub(in crate::backup) async fn mark(
+pub async fn mark(
     runner: &Runner,
     place: &Place,
     put: &Put,
@@ -136,7 +132,7 @@ pub(in crate::backup) async fn mark(
 ///
 /// # Errors
 /// Why none can be read.
-pub(in crate::backup) async fn marks(
+pub async fn marks(
     runner: &Runner,
     places: &[&Place],
     limit: Duration,
@@ -149,7 +145,7 @@ pub(in crate::backup) async fn marks(
 ///
 /// # Errors
 /// Why nothing came of any.
-pub(in crate::backup) async fn locks(
+pub async fn locks(
     runner: &Runner,
     tasks: Vec<(Place, LockTask)>,
     limit: Duration,
@@ -161,12 +157,7 @@ pub(in crate::backup) async fn locks(
 ///
 /// # Errors
 /// Why it cannot be made.
-pub(in crate::backup) async fn sample(
-    runner: &Runner,
-    path: &Path,
-    row: &str,
-    limit: Duration,
-) -> Result<(), String> {
+pub async fn sample(runner: &Runner, path: &Path, row: &str, limit: Duration) -> Result<(), String> {
     ask(runner, &Order::Sample(path.to_owned(), row.to_owned()), limit).await
 }
 
@@ -175,7 +166,7 @@ pub(in crate::backup) async fn sample(
 ///
 /// # Errors
 /// Why nothing can be written, in the system's or the server's words.
-pub(in crate::backup) async fn write(runner: &Runner, db: &Database, limit: Duration) -> Result<(), String> {
+pub async fn write(runner: &Runner, db: &Database, limit: Duration) -> Result<(), String> {
     let left: Option<String> = if let Some(folder) = &db.replica_folder {
         ask(runner, &Order::Folder(folder.clone()), limit).await?
     } else if let Some(place) = &db.place {

@@ -56,7 +56,7 @@ fn look(base: &Path) -> io::Result<Vec<Found>> {
 }
 
 /// Whether it is what was written to a replica on trial, and nobody's backup.
-pub(super) fn is_trial(below: &Path) -> bool {
+pub fn is_trial(below: &Path) -> bool {
     below.iter().any(|part| part.to_str().is_some_and(|part| part.starts_with(TRIAL)))
 }
 
@@ -72,7 +72,7 @@ fn newest(ltx: &Path) -> io::Result<Option<u64>> {
 }
 
 /// `0000000000000001-000000000000000a.ltx` (`ltx.FormatFilename`).
-pub(super) fn max_txid(name: &str) -> Option<u64> {
+pub fn max_txid(name: &str) -> Option<u64> {
     ltx::span(name).map(|span| *span.end())
 }
 

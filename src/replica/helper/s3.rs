@@ -21,14 +21,14 @@ use super::client::{retries, variable, words};
 use super::layout::Layout;
 use super::order::{Formats, Put, Snapshot, TRIAL, Task};
 use super::{azure, connect, gcs};
-use crate::backup::listing::{Found, is_trial};
-use crate::backup::mark::LONGEST;
-use crate::backup::reach::status;
-use crate::backup::seen::Held;
 use crate::litestream::database::MARK;
 use crate::litestream::ltx;
 use crate::os::open;
 use crate::remote::{Place, S3};
+use crate::replica::listing::{Found, is_trial};
+use crate::replica::mark::LONGEST;
+use crate::replica::reach::status;
+use crate::replica::seen::Held;
 
 /// How many requests are under way at once.
 pub(super) const AT_ONCE: usize = 16;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use object_store::path::{Path, PathPart};
 
-use crate::backup::listing::max_txid;
+use crate::replica::listing::max_txid;
 
 /// What leads from a database's place to a file of its backup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -21,7 +21,7 @@ use crate::os::permit::{self, Folder};
 use crate::os::{here, open};
 
 /// Nobody writes a longer one, in bytes.
-pub(super) const LONGEST: usize = 1 << 16;
+pub const LONGEST: usize = 1 << 16;
 
 /// A mark, as it is written down. A reader of a later version finds what it knows, and leaves the rest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,11 +44,11 @@ mod as_text {
 
     use crate::core::lineage::Id;
 
-    pub(super) fn serialize<S: Serializer>(id: &Id, out: S) -> Result<S::Ok, S::Error> {
+    pub fn serialize<S: Serializer>(id: &Id, out: S) -> Result<S::Ok, S::Error> {
         out.collect_str(id)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Id, D::Error> {
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Id, D::Error> {
         let text = String::deserialize(from)?;
         Id::parse(&text).ok_or_else(|| D::Error::custom("no id of 32 hexadecimal digits"))
     }
@@ -158,7 +158,7 @@ pub enum Over {
 /// In less no process has an answer.
 const LEAST: Duration = Duration::from_secs(1);
 /// How long a mark, or those of all places together, may take to be read, and one to be written.
-pub(super) const LIMIT: Duration = Duration::from_secs(5);
+pub const LIMIT: Duration = Duration::from_secs(5);
 
 /// Says that nobody knows whose a place is: that is no reason to replicate nothing there.
 pub fn say_unmarked(db: &Database, reason: &str) {
@@ -183,7 +183,8 @@ pub enum Marked {
 }
 
 impl Marked {
-    pub(super) fn of(text: Option<impl AsRef<[u8]>>) -> Self {
+    /// Reads what lies there, if anything does.
+    pub fn of(text: Option<impl AsRef<[u8]>>) -> Self {
         // A machine that lost its power may have left a name and nothing in it.
         let text = text.filter(|text| !text.as_ref().is_empty());
         match text.map(|text| Mark::read(text.as_ref())) {
@@ -194,7 +195,7 @@ impl Marked {
     }
 
     /// The mark, if it is another one than the database has beside it.
-    pub(super) fn of_another(self, db: &Database) -> Option<Mark> {
+    pub fn of_another(self, db: &Database) -> Option<Mark> {
         match (self, Mark::beside(db)) {
             (Self::By(mark), Some(own)) if mark.id != own.id => Some(mark),
             (Self::By(_) | Self::Unseen | Self::Unread(_) | Self::Nobody, _) => None,
@@ -254,7 +255,7 @@ pub async fn of_another(runner: &Runner, db: &Database, limit: Duration) -> Opti
 }
 
 /// Reads the mark of a place that is a folder.
-pub(super) fn in_folder(folder: &Path) -> Marked {
+pub fn in_folder(folder: &Path) -> Marked {
     match permit::theirs(|| open::whole(&folder.join(MARK), LONGEST)) {
         Ok(text) => Marked::of(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Marked::Nobody,

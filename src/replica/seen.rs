@@ -25,16 +25,16 @@ const LIMIT: Duration = Duration::from_secs(5);
 
 /// The files that a replica has, as far as a restore can use them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Held {
+pub struct Held {
     /// Up to this transaction there is one behind the other, from the first on; 0 if there is no beginning.
-    pub(super) whole: u64,
+    pub whole: u64,
     /// The newest transaction of all.
-    pub(super) newest: u64,
+    pub newest: u64,
 }
 
 impl Held {
     /// What files of these transactions are.
-    pub(super) fn of(files: impl Iterator<Item = RangeInclusive<u64>>) -> Self {
+    pub fn of(files: impl Iterator<Item = RangeInclusive<u64>>) -> Self {
         let mut files: Vec<_> = files.map(RangeInclusive::into_inner).collect();
         files.sort_unstable();
         let mut held = Self::default();

@@ -39,10 +39,10 @@ mod sample;
 mod webdav;
 mod work;
 
-pub(super) use ask::{formats, held, locks, mark, marks, sample, write};
+pub use ask::{formats, held, locks, mark, marks, sample, write};
 pub use ask::{header, is_blind, list, look_at, reach, remove, remove_folder};
 pub use certificates::{CERTIFICATE_FILES, CERTIFICATE_FOLDERS};
-pub(super) use connect::DISTRUSTED;
-pub(super) use order::{Formats, LockSaid, LockTask, Put};
+pub use connect::DISTRUSTED;
+pub use order::{Formats, LockSaid, LockTask, Put};
 pub use order::{Snapshot, TRIAL};
 pub use work::{carry_out, main};

@@ -18,7 +18,7 @@ pub fn told(silence: &str, cause: Option<&str>) -> String {
 }
 
 /// What a server says in these words of our own client, where that is that it cannot answer now.
-pub(super) fn status(endpoint: Option<&str>, words: &str) -> Option<String> {
+pub fn status(endpoint: Option<&str>, words: &str) -> Option<String> {
     // How `object_store` tells of it (`RequestError::Status` of its client/retry.rs), and our client for Google's storage.
     let (_, said) = words.split_once("status code: ").or(words.split_once("googleapi: Error "))?;
     if !said.starts_with('5') {
@@ -29,7 +29,7 @@ pub(super) fn status(endpoint: Option<&str>, words: &str) -> Option<String> {
 }
 
 /// Host and port, as they are written.
-pub(super) fn address(host: &str, port: u16) -> String {
+pub fn address(host: &str, port: u16) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
@@ -46,7 +46,7 @@ pub fn parts(endpoint: &str) -> (&str, &str, Option<&str>) {
 }
 
 /// Host and port of an endpoint.
-pub(super) fn server(endpoint: &str) -> Option<(String, u16)> {
+pub fn server(endpoint: &str) -> Option<(String, u16)> {
     let (scheme, host, port) = parts(endpoint);
     let usual = if scheme.eq_ignore_ascii_case("http") { 80 } else { 443 };
     let port = port.map_or(Some(usual), |port| port.parse().ok())?;

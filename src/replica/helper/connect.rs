@@ -5,10 +5,10 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use super::agent::Agent;
-use crate::backup::reach::{AMAZON, address, parts, server};
+use crate::replica::reach::{AMAZON, address, parts, server};
 
 /// How rustls begins what it has against a certificate.
-pub(in crate::backup) const DISTRUSTED: &str = "invalid peer certificate";
+pub const DISTRUSTED: &str = "invalid peer certificate";
 /// How long one address may take, and one answer.
 pub(super) const EACH: Duration = Duration::from_secs(2);
 
