@@ -48,7 +48,8 @@ pub struct Leases {
 
 /// The lock of one place.
 struct Claim {
-    number: Db,
+    /// None of a folder's place, in which those of all its databases are.
+    number: Option<Db>,
     db: Database,
     place: Place,
     lease: Lease<String, String>,
@@ -66,6 +67,14 @@ struct Claim {
     is_own: bool,
     /// A write that nobody has answered may be done, or come to be.
     is_unanswered: bool,
+}
+
+/// What has become of places that were this keeper's.
+pub enum Lost {
+    /// Another machine has that of this database, or of a folder.
+    ToAnother(Option<Db>),
+    /// Nobody has said for too long that they still are.
+    Over,
 }
 
 /// A time, also by the clock that goes on while the machine sleeps.
@@ -93,7 +102,7 @@ impl Leases {
     pub fn new(
         runner: Runner,
         own: String,
-        dbs: impl IntoIterator<Item = (Db, Database, Option<String>)>,
+        dbs: impl IntoIterator<Item = (Option<Db>, Database, Option<String>)>,
         (ttl, is_strict): (Duration, bool),
     ) -> Self {
         let claims = dbs.into_iter().filter_map(|(number, db, dead)| {
@@ -234,9 +243,9 @@ impl Leases {
         free.map(|at| at.saturating_duration_since(now)).min().unwrap_or(LOOK).min(LOOK)
     }
 
-    /// Holds them, and takes those that could not be asked for, until one is somebody else's, or may be; which one, and why. `leased` is told until
+    /// Holds them, and takes those that could not be asked for, until one is somebody else's, or may be; and why. `leased` is told until
     /// when they are held, as [`Leases::until`].
-    pub async fn keep(&self, leased: impl Fn(Duration)) -> (Option<Db>, Error) {
+    pub async fn keep(&self, leased: impl Fn(Duration)) -> (Lost, Error) {
         let mut pause = self.ttl / 3;
         loop {
             let left = || self.until().map_or(Duration::MAX, |until| until.saturating_sub(alarm::now()));
@@ -256,11 +265,11 @@ impl Leases {
             let is_over = left().is_zero();
             for claim in self.claims.borrow_mut().iter_mut() {
                 if let Some(error) = claim.rival() {
-                    return (Some(claim.number), error);
+                    return (Lost::ToAnother(claim.number), error);
                 }
                 claim.say_unknown(self.ttl, self.is_strict);
                 if is_over {
-                    return (None, Error::lease_over(&claim.db, self.ttl));
+                    return (Lost::Over, Error::lease_over(&claim.db, self.ttl));
                 }
             }
             self.until().filter(|until| before != Some(*until)).into_iter().for_each(&leased);

@@ -29,7 +29,7 @@ pub use error::Error;
 pub use formats::refuse as refuse_newer_format;
 pub use freshness::{Freshness, NO_BACKUP, NOT_ITS_OWN, against, freshness};
 pub use kin::has_passed;
-pub use lease::{Leases, RELEASE, has_lock};
+pub use lease::{Leases, Lost, RELEASE, has_lock};
 pub use lineage::Lineages;
 pub use newest::Newest;
 pub use restore::{quarantine_database, quarantine_metadata};

@@ -161,7 +161,7 @@ pub enum Note {
     /// Another Litestream replicates a database as well: this keeper stops.
     Doubled(Db),
     /// Another machine replicates to the place of a database: everything is ended at once, and this is confirmed nowhere.
-    LeaseLost(Db, Vec<Db>),
+    LeaseLost(Option<Db>, Vec<Db>),
     /// The time of the lease is over: the same.
     LeaseOver(Vec<Db>),
     /// A stop began.

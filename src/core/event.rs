@@ -137,8 +137,8 @@ pub enum Event {
     LockLost(Db),
     /// A Litestream that is not this keeper's replicates a database as well.
     Doubled(Db),
-    /// Another machine has the place that a database is replicated to.
-    LeaseLost(Db),
+    /// Another machine has the place that a database is replicated to, or all of a folder are.
+    LeaseLost(Option<Db>),
     /// Another machine may have it from now on.
     LeaseOver,
     /// The file of one is gone that a resolver has named, while Litestream was away or the gate waited: it is let go of.

@@ -36,6 +36,9 @@ const OWN_NAME: &str = "own name\n";
 /// What stands before the text of the lock of a place for backups.
 const PLACE: &str = "place\n";
 
+/// What the lock of a folder is called, as if it were one of its databases.
+const FOLDER: &str = "databases";
+
 /// What the name of the keeper follows in the text of a lock, by which it has the places of its databases.
 const LEASE: &str = "lease ";
 
@@ -148,6 +151,12 @@ fn acquire_file(db: &Database, text: &str) -> Result<Lock, Refused> {
     // Without it the next keeper waits as for any other machine.
     let _ = lock.add(&file_of(&lock));
     Ok(lock)
+}
+
+/// Locks a folder of databases, by a file in it; `None` where that cannot be done, or another keeper has other databases there.
+pub(super) fn lock_folder(path: &Path, folder: &RuntimeFolder) -> Option<Lock> {
+    let db = Database::at(path.join(FOLDER));
+    acquire_file(&db, &text(&folder.socket(), &folder.keeper_socket())).ok()
 }
 
 /// Locks a database by its name, and the file itself by whatever name it has.

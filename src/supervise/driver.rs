@@ -107,7 +107,7 @@ pub fn supervise(mut setup: Setup, log: &'static Outlet) -> Result<ExitCode, Fai
             inherit: Vec::new(),
         };
         reload::listen(&folder, outbox.clone()).map_err(os(&folder.keeper_socket().display().to_string()))?;
-        let leases = lease::of(&setup, &locks, &runner)?;
+        let leases = lease::of(&setup, &locks, &runner, &folder)?;
         let table = DatabaseTable::new(&setup.dbs, locks);
         let mut world = World::new(setup, folder, table, (listening, workplace), runner, outbox);
         world.write_elsewhere().map_err(os("runtime folder"))?;

@@ -9,11 +9,14 @@ use tokio::task::JoinHandle;
 use super::database_lock;
 use super::message::{Message, Outbox};
 use super::prepare;
+use super::runtime_folder::RuntimeFolder;
 use super::setup::Setup;
-use crate::backup::{self, Leases};
+use crate::backup::{self, Leases, Lost};
 use crate::core::{Cause, Db, Event, ExitCode};
 use crate::error::Failure;
 use crate::litestream::command::Runner;
+use crate::litestream::database::Database;
+use crate::litestream::folder::{Backups, Folder};
 use crate::os::here;
 use crate::os::lock::Lock;
 use crate::os::mount;
@@ -28,13 +31,27 @@ pub(super) struct Held {
     wait: Duration,
     patience: Duration,
     keeping: Rc<RefCell<Option<JoinHandle<()>>>>,
+    /// Of the folders whose places they are.
+    _locks: Rc<Vec<Lock>>,
 }
 
-/// Those of the configuration's databases, if they are wanted and there are any.
+/// The place of all databases of a folder, as if it were one of them.
+fn all_of(folder: &Folder) -> Option<Database> {
+    let Backups::There(name, place) = &folder.backups else { return None };
+    let database = Database::at(folder.dir.clone());
+    Some(Database { replica: name.clone(), place: Some(place.clone()), ..database })
+}
+
+/// Those of the configuration's databases and folders, if they are wanted and there are any.
 ///
 /// # Errors
 /// Nothing is to run without, and not all can be had.
-pub(super) fn of(setup: &Setup, locks: &[Lock], runner: &Runner) -> Result<Option<Held>, Failure> {
+pub(super) fn of(
+    setup: &Setup,
+    locks: &[Lock],
+    runner: &Runner,
+    folder: &RuntimeFolder,
+) -> Result<Option<Held>, Failure> {
     let Some(wanted) = setup.lease else { return Ok(None) };
     let Some(own) = here::own_name() else {
         if !wanted.is_strict {
@@ -50,18 +67,47 @@ pub(super) fn of(setup: &Setup, locks: &[Lock], runner: &Runner) -> Result<Optio
     // Whoever waits for the server anyway says more about it than this.
     let patience = (wanted.ttl / 3).max(PATIENCE).min(setup.restore_timeout).min(setup.policy.gate_timeout);
     let dbs = (0..).map(Db).zip(&setup.dbs).zip(locks);
-    let dbs = dbs.map(|((db, database), lock)| (db, database.clone(), database_lock::predecessor(lock)));
-    let leases = Rc::new(Leases::new(runner.clone(), own, dbs, (wanted.ttl, wanted.is_strict)));
-    Ok((!leases.is_empty()).then(|| Held { leases, wait: wanted.wait, patience, keeping: Rc::default() }))
+    let dbs =
+        dbs.map(|((db, database), lock)| (Some(db), database.clone(), database_lock::predecessor(lock)));
+    let mut kept = Vec::new();
+    let mut of_folders = Vec::new();
+    for database in setup.folders.iter().filter_map(all_of) {
+        // It tells of the one before. Who cannot have it waits for the place.
+        let lock = database_lock::lock_folder(&database.path, folder);
+        of_folders.push((None, database, lock.as_ref().and_then(database_lock::predecessor)));
+        kept.extend(lock);
+    }
+    let all = dbs.chain(of_folders);
+    let leases = Rc::new(Leases::new(runner.clone(), own, all, (wanted.ttl, wanted.is_strict)));
+    let locks = Rc::new(kept);
+    let held = || Held {
+        leases: leases.clone(),
+        wait: wanted.wait,
+        patience,
+        keeping: Rc::default(),
+        _locks: locks,
+    };
+    Ok((!leases.is_empty()).then(held))
 }
 
 fn refuse_without(setup: &Setup) -> Result<(), Failure> {
-    if setup.resolver.is_some() || !setup.folders.is_empty() {
-        let message = "--lease strict: databases that a resolver or a folder (`dir:`) names have no lease";
+    if setup.resolver.is_some() {
+        let message = "--lease strict: databases that a resolver names have no lease";
         return Err(Failure::new(ExitCode::CONFIG, message)
             .hint("name each database in `dbs`, or do with `--lease auto`"));
     }
-    for db in &setup.dbs {
+    let of_folder = |folder: &Folder| {
+        all_of(folder).unwrap_or_else(|| {
+            let (replica, replica_folder) = match &folder.backups {
+                Backups::Folder(path) => (path.display().to_string(), Some(path.clone())),
+                Backups::There(name, _) => (name.clone(), None),
+                Backups::Unlisted(_) => ("of its databases".to_owned(), None),
+            };
+            Database { replica, replica_folder, ..Database::at(folder.dir.clone()) }
+        })
+    };
+    let folders: Vec<Database> = setup.folders.iter().map(of_folder).collect();
+    for db in setup.dbs.iter().chain(&folders) {
         // A folder of this machine has a lock.
         let is_local = db.replica_folder.as_ref().is_some_and(|folder| !mount::is_remote(folder));
         if !backup::has_lock(db) && !is_local {
@@ -86,7 +132,10 @@ impl Held {
         let keeping = tokio::task::spawn_local(async move {
             let (lost, error) = leases.keep(leased).await;
             let failure = prepare::failure(&error);
-            let event = lost.map_or(Event::LeaseOver, Event::LeaseLost);
+            let event = match lost {
+                Lost::ToAnother(db) => Event::LeaseLost(db),
+                Lost::Over => Event::LeaseOver,
+            };
             let _ = outbox.send(Message::Failed(event, Cause::Taken, failure));
         });
         self.keeping.replace(Some(keeping));

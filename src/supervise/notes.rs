@@ -180,10 +180,16 @@ pub(super) fn log(note: &Note, names: &Names<'_>) {
             tracing::error!("{}: another litestream replicates it as well: stopping {app}", names.of(*db).0);
         }
         Note::LeaseLost(db, left) => {
-            let (path, replica) = names.of(*db);
+            let place = db.map_or_else(
+                || "another machine has taken over the place of a folder's databases".to_owned(),
+                |db| {
+                    let (path, replica) = names.of(db);
+                    format!("{path}: another machine has taken over {replica}")
+                },
+            );
             let left = on_this_machine(left, names);
             tracing::error!(
-                "{path}: another machine has taken over {replica}: {app} and litestream are ended at once, and nothing more is uploaded{left}"
+                "{place}: {app} and litestream are ended at once, and nothing more is uploaded{left}"
             );
         }
         Note::LeaseOver(left) => {

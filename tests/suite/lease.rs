@@ -392,3 +392,60 @@ fn strict_holds_whoever_is_stopped() {
         assert_eq!(scene.restored(&scene.two), sqlite::ids(&scene.two.db()));
     }
 }
+
+/// Litestream takes in what appears there by itself, so all of them are one place.
+#[test]
+fn the_databases_of_a_folder_have_one_lease() {
+    let scene = Scene::new();
+    let keeper = |world: &World, options: &[&str]| {
+        let replica = scene.s3.replica("backups", "all").text();
+        let dir = world.path("data");
+        let entry = format!("{{dir: {}, pattern: '*.db', watch: true, replica: {replica}}}", dir.display());
+        let config = world.write("folder.yml", &format!("dbs: [{entry}]\n"));
+        Keeper::new(world).config(&config).envs(S3::env()).args(options)
+    };
+    let start = |world: &World, options: &[&str]| {
+        let before = world.trace().all("ready").len();
+        let running = keeper(world, options).app(App::new(&world.trace()).ready().wait()).start();
+        world.trace().wait_nth(before + 1, "ready");
+        running
+    };
+    let path = |world: &World, name: &str| world.path("data").join(name);
+    let lock = scene.s3.folder("backups").join("all/lock.json");
+    let read = || serde_json::from_slice::<Value>(&fs::read(&lock).expect("there is a lock")).expect("JSON");
+    for world in [&scene.one, &scene.two] {
+        fs::create_dir_all(world.path("data")).expect("the world can be written");
+    }
+    for name in ["a.db", "b.db"] {
+        sqlite::create(&path(&scene.one, name), 3);
+    }
+    let running = start(&scene.one, &["--lease-ttl", "8s"]);
+    assert_eq!(read()["database"], scene.one.path("data").display().to_string());
+    assert!(!scene.s3.objects("backups").iter().any(|key| key.ends_with(".db/lock.json")));
+    let ended = keeper(&scene.two, &["--lease-wait", "0s"]).app(App::new(&scene.two.trace()).exit(0)).run();
+    ended.expect_code(75).expect_log("another machine replicates to s3://backups/all");
+    assert!(!path(&scene.two, "a.db").exists() && scene.two.trace().is_empty());
+    signal_all(&running, Signal::SIGKILL);
+    running.finish();
+    // With an hour to wait it would not start.
+    start(&scene.one, &["--lease-ttl", "1h"]).stop(143).expect_log("everything is on the replica");
+    assert_eq!(read()["released"], true);
+    let running = start(&scene.two, &["--lease", "strict", "--lease-ttl", "3s"]);
+    for name in ["a.db", "b.db"] {
+        assert_eq!(sqlite::ids(&path(&scene.two, name)), sqlite::ids(&path(&scene.one, name)));
+    }
+    running.stop(143).expect_log("everything is on the replica");
+    let running = start(&scene.two, &["--lease-ttl", "1s"]);
+    let other = json!({"owner": "three:1#0", "generation": 9, "expires_at": "2026-01-01T00:00:00Z"});
+    let mut running = running;
+    wait_until("somebody to see it", DEADLINE, || {
+        // It may just be written by the first one.
+        scene.s3.overwrite("backups", "all/lock.json", other.to_string());
+        running.try_wait().is_some()
+    });
+    running
+        .finish()
+        .expect_code(75)
+        .expect_log("another machine has taken over the place of a folder's databases")
+        .expect_log("nothing more is uploaded");
+}

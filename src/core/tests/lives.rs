@@ -246,7 +246,7 @@ impl World {
             }
             Fault::LockLost(db) => self.tell(Event::LockLost(db)),
             Fault::Doubled(db) => self.tell(Event::Doubled(db)),
-            Fault::LeaseLost(db) => self.tell(Event::LeaseLost(db)),
+            Fault::LeaseLost(db) => self.tell(Event::LeaseLost(Some(db))),
             Fault::Reload => self.tell(Event::Reload),
             Fault::Silent => self.tell(Event::Silent),
             Fault::Stalled(db) => self.tell(Event::Stalled(db)),
