@@ -188,55 +188,43 @@ fn unsafe_code_and_cfg_live_in_the_os_room() {
 /// What decides and does nothing: time, processes and files are told to it, and it says what is to be done.
 const VALUES: &[&str] = &["core/", "shim/policy.rs", "shim/stage.rs", "shim/event.rs", "shim/action.rs"];
 
-/// Where something would be done.
-const REACHES: &[&str] = &[
-    "std::",
-    "nix::",
-    "rustix::",
-    "tokio::",
-    "tracing::",
-    "crate::",
-    "super::app",
-    "super::drain",
-    "super::resident",
-    "super::voice",
-];
+/// What of other crates is a value itself.
+const VALUE_PATHS: &[&str] = &["std::collections", "std::fmt", "std::mem", "std::time", "nix::libc"];
 
-/// What of that is a value itself.
-const REACHES_A_VALUE: &[&str] = &[
-    "std::collections",
-    "std::fmt",
-    "std::time",
-    "std::mem",
-    "nix::libc;",
-    "crate::core::",
-    "crate::shim::",
-];
+/// What of the same room does something.
+const DOERS: &[&str] = &["super::app", "super::drain", "super::resident", "super::voice"];
 
 #[test]
 fn what_decides_does_nothing() {
+    let crates = crates();
     let mut seen = BTreeSet::new();
-    for file in files(&source()) {
-        let name = file.strip_prefix(source()).unwrap().to_str().unwrap().to_owned();
+    for (name, text) in readable_files() {
         let Some(value) = VALUES.iter().find(|value| name.starts_with(**value)) else { continue };
-        if name.contains("/tests/") {
-            continue;
-        }
         seen.insert(value);
-        for line in code(&file) {
-            let line = line.replace("pub(in crate::", "pub(in ");
-            let asks = line.contains("::now()") || line.contains("elapsed()");
-            assert!(!asks, "src/{name} looks at a clock: {line}");
-            // Its numbers are in capitals.
-            let calls = line.split("libc::").skip(1).any(|rest| rest.starts_with(char::is_lowercase));
-            assert!(!calls, "src/{name} calls the system: {line}");
-            for (at, _) in REACHES.iter().flat_map(|reach| line.match_indices(reach)) {
-                let is_value = REACHES_A_VALUE.iter().any(|value| line[at..].starts_with(value));
-                assert!(is_value, "src/{name} reaches for what does something: {line}");
-            }
-        }
+        let found = does(&text, &crates);
+        assert!(found.is_empty(), "src/{name} reaches for what does something: {found:?}");
     }
     assert_eq!(seen.len(), VALUES.len(), "of {VALUES:?} there are {seen:?}");
+}
+
+/// What a text of a room that decides does all the same.
+fn does(text: &str, crates: &BTreeSet<String>) -> Vec<String> {
+    let mut found = asked(text, &[]);
+    found.extend(paths(text).into_iter().filter(|path| {
+        let is_of = |first: &str| path.split("::").next() == Some(first);
+        let is_room = is_of("crate") && !is_below(path, "crate::core") && !is_below(path, "crate::shim");
+        let is_outside = crates.iter().any(|name| is_of(name));
+        is_outside && !VALUE_PATHS.iter().any(|value| is_below(path, value))
+            || is_room
+            || DOERS.iter().any(|doer| is_below(path, doer))
+    }));
+    // Its numbers are in capitals.
+    let calls = |path: &String| {
+        is_below(path, "libc")
+            && path.rsplit("::").next().is_some_and(|name| name.starts_with(char::is_lowercase))
+    };
+    found.extend(paths(text).into_iter().filter(|path| path != "libc").filter(calls));
+    found
 }
 
 /// What reads texts: whatever they are of is opened, looked up and timed elsewhere.
@@ -248,45 +236,161 @@ const READERS: &[&str] = &[
     "dotenv.rs",
     "toml.rs",
     "django.rs",
+    "secrets.rs",
     "secrets/",
     "database_url.rs",
 ];
 
-/// Where something would be asked of the machine.
+/// Where something would be asked of the machine: all of these modules, and all of these crates.
 const MACHINE: &[&str] = &[
+    "std::env",
     "std::fs",
-    "std::env::",
+    "std::io",
+    "std::net",
+    "std::os",
     "std::process",
-    "TcpStream",
-    "UdpSocket",
+    "std::thread",
+    "crate::os",
+    "libc",
+    "nix",
+    "rustix",
     "tokio",
-    "::now()",
+    "ureq",
+    "object_store",
+    "rusqlite",
+    "tempfile",
+];
+
+/// What of that is a value itself.
+const MACHINE_VALUES: &[&str] = &["std::net::IpAddr", "crate::os::socket::LONGEST_PATH"];
+
+/// What a path is asked, and a clock. A clock has `now` as well, whoever made it.
+const ASKING: &[&str] = &[
     ".metadata()",
+    ".symlink_metadata()",
     ".exists()",
+    ".try_exists()",
     ".is_file()",
     ".is_dir()",
+    ".is_symlink()",
+    ".canonicalize()",
+    ".read_link()",
+    ".read_dir()",
+    ".elapsed()",
 ];
 
 /// Where a reader asks all the same, and why.
-const ASKS: &[(&str, &str)] =
-    &[("config/load/env_database.rs", "a URL that frameworks read in two ways means the file that is there")];
+const ASKS: &[(&str, &str)] = &[
+    ("config/load/env_database.rs", "a URL that frameworks read in two ways means the file that is there"),
+    ("config/load/file.rs", "the configuration is opened here, by `os::open`"),
+    ("config/values/variables.rs", "`{file: PATH}` is the content of that file, by `os::open`"),
+    ("config/model/path.rs", "`..` behind a link means two places, of which Litestream takes the wrong one"),
+    ("config/model/real.rs", "two names of one place are one place"),
+];
 
 #[test]
 fn what_reads_texts_asks_nothing_of_the_machine() {
     let mut found = Vec::new();
-    for file in files(&source()) {
-        let name = file.strip_prefix(source()).unwrap().to_str().unwrap().to_owned();
-        if !READERS.iter().any(|reader| name.starts_with(reader)) || name.contains("/tests") {
+    let mut unused: BTreeSet<&str> = ASKS.iter().map(|(file, _)| *file).collect();
+    for (name, text) in readable_files() {
+        if !READERS.iter().any(|reader| name.starts_with(reader)) {
             continue;
         }
-        for line in code(&file) {
-            if MACHINE.iter().any(|machine| line.contains(machine)) && ASKS.iter().all(|(of, _)| *of != name)
-            {
-                found.push(format!("src/{name}: {line}"));
-            }
+        let asked = asked(&text, MACHINE);
+        if !asked.is_empty() && !unused.remove(name.as_str()) {
+            found.push(format!("src/{name}: {asked:?}"));
         }
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
+    assert!(unused.is_empty(), "they ask nothing any more: {unused:?}");
+}
+
+/// Each way to the machine is found, in a `use` with or without braces and by its full path; and in tests none is looked for.
+#[test]
+fn each_way_to_the_machine_is_found() {
+    let crates = crates();
+    for way in [
+        "fn f() -> Instant { Instant::now() }",
+        "fn f() -> SystemTime { std::time::SystemTime::now() }",
+        "fn f() { x.get_or_insert_with(Instant::now) }",
+        "fn f() -> i64 { jiff::Timestamp::now().as_second() }",
+        "fn f(at: Instant) -> Duration { at.elapsed() }",
+        "use std::env;",
+        "use std::{collections::BTreeMap, env as variables};",
+        "use std::{fmt, fs::{self, File}};",
+        "fn f() { std::fs::read(path) }",
+        "fn f() -> bool { path\n    .symlink_metadata()\n    .is_ok() }",
+        "fn f() { std::process::id() }",
+        "use std::net::{IpAddr, TcpStream};",
+        "fn f() { std::thread::spawn(g) }",
+        "use std::io::{self, Read};",
+        "use std::os::unix::fs::MetadataExt;",
+        "use tokio::fs;",
+        "fn f() { tokio::time::sleep(second) }",
+        "use nix::fcntl::{OFlag, openat};",
+        "fn f() { rustix::time::clock_gettime(id) }",
+        "fn f() { ::nix::time::clock_gettime(id) }",
+        "use crate::os::open;",
+        "use crate::{core, os::{self, open}};",
+        "use std::*;",
+    ] {
+        assert!(!asked(way, MACHINE).is_empty(), "a reader may: {way}");
+        assert!(!does(way, &crates).is_empty(), "the core may: {way}");
+        let test = format!("fn f() {{}}\n\n#[cfg(test)]\nmod tests {{\n    {way}\n}}\n");
+        assert_eq!((asked(&test, MACHINE), does(&test, &crates)), (Vec::new(), Vec::new()));
+    }
+    for value in [
+        "use std::net::IpAddr;",
+        "use std::time::{Duration, Instant};",
+        "// std::fs",
+        "fn f() { now::then() }",
+    ] {
+        assert_eq!(asked(value, MACHINE), Vec::<String>::new(), "{value}");
+    }
+    assert!(!does("use nix::libc;\nfn f() { libc::getpid() }", &crates).is_empty());
+    assert!(does("use nix::libc;\nconst TERM: i32 = libc::SIGTERM;", &crates).is_empty());
+}
+
+/// What a text asks of the machine: below these paths, of a clock, or of a path itself.
+fn asked(text: &str, machine: &[&str]) -> Vec<String> {
+    let is_machine = |path: &String| {
+        machine.iter().any(|other| is_below(path, other))
+            && !MACHINE_VALUES.iter().any(|value| is_below(path, value))
+    };
+    let is_clock = |path: &String| path.ends_with("::now");
+    let all_of_std = |path: &String| path == "std";
+    let mut found: Vec<String> = paths(text);
+    found.retain(|path| is_machine(path) || is_clock(path) || all_of_std(path));
+    let code = circles::code(text);
+    found.extend(ASKING.iter().filter(|method| code.contains(**method)).map(|method| (*method).to_owned()));
+    found
+}
+
+fn is_below(path: &str, above: &str) -> bool {
+    path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+}
+
+/// Each path in the code of a text, those of a `use` one by one.
+fn paths(text: &str) -> Vec<String> {
+    let file = circles::file(text);
+    let all = file.uses.iter().chain(file.passes_on.values());
+    all.map(|path| path.join("::")).map(|path| path.trim_end_matches("::self").to_owned()).collect()
+}
+
+/// The crates that the program is made of, but for itself.
+fn crates() -> BTreeSet<String> {
+    let manifest = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
+    let (_, list) = manifest.split_once("\n[dependencies]\n").unwrap();
+    let lines = list.lines().take_while(|line| !line.starts_with('['));
+    let names = lines.filter_map(|line| Some(line.split_once(" = ")?.0.trim().replace('-', "_")));
+    names.chain(["std", "core", "alloc"].map(str::to_owned)).collect()
+}
+
+/// Each file of the program, by its place below `src`, but for those of tests.
+fn readable_files() -> Vec<(String, String)> {
+    let name = |file: &PathBuf| file.strip_prefix(source()).unwrap().to_str().unwrap().to_owned();
+    let all = files(&source()).into_iter().map(|file| (name(&file), fs::read_to_string(file).unwrap()));
+    all.filter(|(name, _)| !name.contains("/tests")).collect()
 }
 
 /// Where processes are made, and why nobody has to be served meanwhile.

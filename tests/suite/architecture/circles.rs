@@ -17,11 +17,11 @@ const CIRCLES: &[(&str, &str)] = &[
 type Module = Vec<String>;
 
 /// What a file has for this test.
-struct File {
+pub(super) struct File {
     /// The paths that it uses, as they are written.
-    uses: Vec<Module>,
+    pub(super) uses: Vec<Module>,
     /// What it passes on from its own files, by name: a map of a folder uses none of that itself.
-    passes_on: BTreeMap<String, Module>,
+    pub(super) passes_on: BTreeMap<String, Module>,
 }
 
 /// The names of a path or of a `use` tree at the beginning of a text, and how long it is.
@@ -57,15 +57,19 @@ fn tree(text: &str, above: &[String], found: &mut Vec<Module>) -> usize {
     }
 }
 
-fn file(text: &str) -> File {
+/// The code of a text, without comments and without the tests at its end.
+pub(super) fn code(text: &str) -> String {
     // A module of tests stands at the end; one in a file of its own does not end this one.
     let of_tests = |(at, mark): &(usize, &str)| {
         text[at + mark.len()..].lines().next().is_some_and(|line| line.ends_with('{'))
     };
     let end = text.match_indices("#[cfg(test)]\nmod ").find(of_tests).map_or(text.len(), |(at, _)| at);
     let lines = text[..end].lines().filter(|line| !line.trim_start().starts_with("//"));
-    let code: Vec<&str> = lines.collect();
-    let mut code = code.join("\n");
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+pub(super) fn file(text: &str) -> File {
+    let mut code = code(text);
     let mut passes_on = BTreeMap::new();
     while let Some(start) = code.match_indices("use ").map(|(at, _)| at).find(|at| {
         let before = code[..*at].rsplit('\n').next().unwrap_or_default().trim_start();
@@ -81,7 +85,10 @@ fn file(text: &str) -> File {
     let mut at = 0;
     while let Some(start) = code[at..].find(|c: char| c.is_alphabetic() || c == '_') {
         let before = &code[..at + start];
-        let is_start = !before.ends_with(|c: char| c.is_alphanumeric() || ":.'\"".contains(c));
+        let begins = |before: &str| !before.ends_with(|c: char| c.is_alphanumeric() || ":.'\"".contains(c));
+        // A crate may be named with two colons in front, but no type is.
+        let is_crate = |before: &str| begins(before) && !before.ends_with('>');
+        let is_start = begins(before) || before.strip_suffix("::").is_some_and(is_crate);
         at += start;
         // Who may use a file is nothing that it uses.
         let is_visibility = before.ends_with("(in ") || before.ends_with("pub(");
