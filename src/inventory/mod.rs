@@ -9,7 +9,7 @@ mod paths;
 mod series;
 
 use std::cell::OnceCell;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -106,11 +106,16 @@ impl Inventory {
         self: &Rc<Self>,
         named: Vec<Entry>,
     ) -> impl Fn(&Path, &Path, &str) -> Option<Trial> + use<> {
-        let (inventory, whole) = (self.clone(), OnceCell::new());
+        let (inventory, all) = (self.clone(), OnceCell::new());
+        let of_all = |inventory: &Self, named: &[Entry]| {
+            let whole = inventory.with(named.iter()).unwrap_or_else(|_| inventory.config.clone());
+            let numbered = whole.databases().iter().map(|database| database.path.clone()).zip(0..);
+            let numbers: HashMap<PathBuf, usize> = numbered.collect();
+            (whole, numbers)
+        };
         move |path, sample, below| {
-            let whole = whole
-                .get_or_init(|| inventory.with(named.iter()).unwrap_or_else(|_| inventory.config.clone()));
-            let number = whole.databases().iter().position(|database| database.path == path)?;
+            let (whole, numbers) = all.get_or_init(|| of_all(&inventory, &named));
+            let number = *numbers.get(path)?;
             let replica = whole.databases().get(number)?.replicas.first()?;
             match replica.kind {
                 Kind::File | Kind::Nats => return None,

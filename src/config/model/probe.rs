@@ -25,6 +25,7 @@ impl Config {
         let entries = self.root().get("dbs").and_then(Node::as_list)?;
         let is_directory = |entry: &&Node| matches!(text(entry, "dir"), Ok(Some(_)));
         let entry = match owner {
+            Owner::Database(number) if self.directories().is_empty() => entries.get(number)?,
             Owner::Database(number) => entries.iter().filter(|entry| !is_directory(entry)).nth(number)?,
             Owner::Directory(number) => entries.iter().filter(is_directory).nth(number)?,
         };
@@ -33,10 +34,15 @@ impl Config {
         if let Some(folder) = below {
             go_below(&mut replica, folder);
         }
-        let mut root = self.root().clone();
-        if let NodeKind::Mapping(entries) = &mut root.kind {
-            entries.retain(|(key, _)| Section::Replica.key(&key.key().replace('_', "-")).is_some());
-        }
+        // There may be thousands of others, and each is tried by itself.
+        let is_replicas = |key: &Node| Section::Replica.key(&key.key().replace('_', "-")).is_some();
+        let settings: Vec<(Node, Node)> = match &self.root().kind {
+            NodeKind::Mapping(entries) => {
+                entries.iter().filter(|(key, _)| is_replicas(key)).cloned().collect()
+            }
+            NodeKind::Scalar(_) | NodeKind::Sequence(_) => Vec::new(),
+        };
+        let mut root = Node { kind: NodeKind::Mapping(settings), ..Node::plain("") };
         root.set(
             "dbs",
             Node::list(vec![Node::mapping([
@@ -44,7 +50,7 @@ impl Config {
                 ("replicas", Node::list(vec![replica])),
             ])]),
         );
-        Some(self.with_root(root))
+        Some(self.with_tree(root))
     }
 }
 

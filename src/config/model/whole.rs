@@ -97,12 +97,15 @@ impl Config {
         own: &dyn Fn(&str) -> Option<String>,
     ) -> (Self, Result<(), Error>) {
         entries.iter_mut().zip(lines).for_each(|(entry, line)| entry.place(*line));
-        let mut config = self.clone();
-        (config.databases, config.directories) = (Vec::new(), Vec::new());
+        let mut config = self.with_tree(self.root.clone());
+        config.completed.clone_from(&self.completed);
         let (mut found, budget) = (Vec::new(), Budget::default());
-        let known = config.root.get("dbs").and_then(Node::as_list).unwrap_or_default();
-        let first = known.len();
-        let mut all = known.to_vec();
+        let dbs = config.root.get_mut("dbs").map(|dbs| std::mem::replace(dbs, Node::plain("")).kind);
+        let mut all = match dbs {
+            Some(NodeKind::Sequence(known)) => known,
+            Some(NodeKind::Scalar(_) | NodeKind::Mapping(_)) | None => Vec::new(),
+        };
+        let first = all.len();
         all.extend(entries);
         all[first..].iter_mut().for_each(|entry| {
             spelling::normalise(entry, schema::Section::Database, &mut found);
@@ -183,14 +186,29 @@ impl Config {
 
     /// The same with these entries for `dbs`, which are complete; and what is not sound of them.
     pub(in crate::config) fn with_only(&self, entries: Vec<Node>) -> (Self, Result<(), Error>) {
-        let mut config = self.clone();
-        (config.databases, config.directories) = (Vec::new(), Vec::new());
-        config.completed.clear();
-        config.root.set("dbs", Node::list(entries));
+        let mut root = self.root.clone();
+        root.set("dbs", Node::list(entries));
+        let mut config = self.with_tree(root);
         let mut found = Vec::new();
         config.read_entries(&Budget::default(), &mut found);
         let result = Error::of(&self.origin, self.traces.blame(found), &self.unset);
         (config, result)
+    }
+
+    /// The same with another tree, of whose entries nothing has been made yet: [`Config::generate`] needs no more.
+    pub(in crate::config) fn with_tree(&self, root: Node) -> Self {
+        Self {
+            origin: self.origin.clone(),
+            root,
+            databases: Vec::new(),
+            directories: Vec::new(),
+            unset: self.unset.clone(),
+            traces: self.traces.clone(),
+            overrides: self.overrides.clone(),
+            completed: BTreeMap::new(),
+            cwd: self.cwd.clone(),
+            home: self.home.clone(),
+        }
     }
 
     pub(in crate::config) fn retain_databases(&mut self, keep: impl FnMut(&Database) -> bool) {
@@ -300,11 +318,6 @@ impl Config {
         found
     }
 
-    /// The same configuration with another tree, for [`Config::generate`] alone.
-    pub(in crate::config) fn with_root(&self, root: Node) -> Self {
-        Self { root, ..self.clone() }
-    }
-
     /// What relative paths of this configuration are relative to.
     pub(in crate::config) fn base(&self) -> Base<'_> {
         Base { cwd: &self.cwd, home: self.home.as_deref() }
@@ -342,7 +355,10 @@ fn complete_entries(
     found: &mut Vec<(usize, Problem)>,
 ) -> BTreeMap<usize, Completed> {
     let mut completed = BTreeMap::new();
-    let Some(mut dbs) = root.entry("dbs").cloned() else { return completed };
+    // Nothing below looks for it in the tree meanwhile.
+    let Some(mut dbs) = root.get_mut("dbs").map(|dbs| std::mem::replace(dbs, Node::plain(""))) else {
+        return completed;
+    };
     if let NodeKind::Sequence(entries) = &mut dbs.kind {
         let takers: Vec<usize> = entries
             .iter()
