@@ -1,4 +1,5 @@
-//! The one reader of durations. The same text is not the same time to everybody, so whoever asks says whose it is.
+//! The one reader of durations. The same text is not the same time to Litestream, to an option and to a platform, so each has a
+//! function of its own.
 //!
 //! | text | a setting of Litestream | an option of Litekeeper | a platform (Fly, systemd, Compose) |
 //! |---|---|---|---|
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use crate::yaml::{Node, Resolved};
 
-/// What Litestream takes a setting for. None is no duration to it, or a negative one.
+/// Returns what Litestream takes a setting for. None is no duration to it, or a negative one.
 pub fn of_setting(value: &Node) -> Option<Duration> {
     let nanoseconds = nanoseconds(value).filter(|nanoseconds| *nanoseconds >= 0.0)?;
     #[expect(
@@ -21,7 +22,7 @@ pub fn of_setting(value: &Node) -> Option<Duration> {
     Some(Duration::from_nanos(nanoseconds as u64))
 }
 
-/// What an option of Litekeeper says. The unit is not optional, because a bare number means nanoseconds to
+/// Returns what an option of Litekeeper says. The unit is not optional, because a bare number means nanoseconds to
 /// Litestream and seconds to everybody else.
 ///
 /// # Errors
@@ -41,7 +42,7 @@ pub fn of_option(text: &str) -> Result<Duration, String> {
 /// The longest that any setting of time may be.
 pub const YEAR: Duration = Duration::from_secs(8760 * 3600);
 
-/// A reader of options, as [`of_option`], that are no shorter than `least` and no longer than [`YEAR`].
+/// Returns a reader of options, as [`of_option`], that are no shorter than `least` and no longer than [`YEAR`].
 ///
 /// # Errors
 /// The reader's: as [`of_option`], and the range.
@@ -56,7 +57,7 @@ pub fn at_least(least: Duration) -> impl Fn(&str) -> Result<Duration, String> + 
     }
 }
 
-/// What a platform's file says: a bare number is seconds, and `infinity` none at all.
+/// Returns what a platform's file says: a bare number is seconds, and `infinity` none at all.
 pub fn of_platform(text: &str) -> Option<Duration> {
     match text.parse::<u64>() {
         Ok(seconds) => Some(Duration::from_secs(seconds)),
@@ -64,7 +65,7 @@ pub fn of_platform(text: &str) -> Option<Duration> {
     }
 }
 
-/// What Go's yaml.v2 makes of a duration: a number counts nanoseconds, a text is for `time.ParseDuration`.
+/// Returns what Go's yaml.v2 makes of a duration: a number counts nanoseconds, a text is for `time.ParseDuration`.
 pub(super) fn nanoseconds(value: &Node) -> Option<f64> {
     const MOST: f64 = 9_223_372_036_854_775_807.0;
     let nanoseconds = match value.resolve()? {
@@ -77,7 +78,7 @@ pub(super) fn nanoseconds(value: &Node) -> Option<f64> {
     (nanoseconds.abs() <= MOST).then_some(nanoseconds)
 }
 
-/// What Go's `time.ParseDuration` makes of it, in nanoseconds: `1h30m`, `1.5s`, `-2ms`, a bare `0`.
+/// Returns what Go's `time.ParseDuration` makes of it, in nanoseconds: `1h30m`, `1.5s`, `-2ms`, a bare `0`.
 pub(super) fn go_duration(text: &str) -> Option<f64> {
     let mut rest = text.strip_prefix(['+', '-']).unwrap_or(text);
     if rest == "0" {
@@ -110,7 +111,7 @@ pub(super) fn go_duration(text: &str) -> Option<f64> {
     Some(if text.starts_with('-') { -total } else { total })
 }
 
-/// What days and weeks are in hours; none if it is not written that way.
+/// Says what days and weeks are in hours; none if it is not written that way.
 pub(super) fn in_hours(text: &str) -> Option<String> {
     let (number, hours) = match (text.strip_suffix('d'), text.strip_suffix('w')) {
         (Some(days), _) => (days, 24),

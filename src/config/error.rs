@@ -25,7 +25,7 @@ pub struct Error {
     unset: Vec<String>,
 }
 
-/// One line, with no secret of a URL in it.
+/// Returns one line, with no secret of a URL in it.
 fn shown(finding: &Finding) -> String {
     foreign::line(&secrets::mask(&finding.to_string())).into_owned()
 }
@@ -491,27 +491,27 @@ pub enum Problem {
 }
 
 impl Error {
-    /// An error of one finding.
+    /// Makes an error of one finding.
     pub fn new(origin: Origin, line: usize, column: usize, problem: Problem) -> Self {
         Self { findings: vec![Finding { origin, line, column, problem }], unset: Vec::new() }
     }
 
-    /// What to say when there is neither a configuration file nor anything in its place.
+    /// Makes the error of neither a configuration file nor anything in its place.
     pub fn nothing_given(seen: Option<String>) -> Self {
         Self::new(Origin::CommandLine, 0, 0, Problem::NothingGiven { seen })
     }
 
-    /// Nothing in `origin` names a database, though `dbs` stands on this line.
+    /// Makes the error of an `origin` that names no database, though `dbs` stands on this line.
     pub(super) fn no_databases(origin: &Origin, line: usize) -> Self {
         Self::new(origin.clone(), line, 0, Problem::NoDatabases)
     }
 
-    /// Everything that was found, in the order of the file.
+    /// Returns everything that was found, in the order of the file.
     pub fn findings(&self) -> &[Finding] {
         &self.findings
     }
 
-    /// The next step: the hint of the first finding that has one, and the variables that were not set.
+    /// Returns the next step: the hint of the first finding that has one, and the variables that were not set.
     pub fn hint(&self) -> Option<String> {
         let hint = self.findings.first().map(Finding::hint);
         // `${VAR:-x}` names a variable with all of that in its name, and x may be a secret.
@@ -534,7 +534,7 @@ impl Error {
         }
     }
 
-    /// The variables without a value that findings are about.
+    /// Returns the variables without a value that findings are about.
     pub fn variables(&self) -> impl Iterator<Item = &str> {
         self.findings.iter().filter_map(|finding| match &finding.problem {
             Problem::Unset { name, .. } => Some(name.as_str()),
@@ -542,7 +542,7 @@ impl Error {
         })
     }
 
-    /// 78, or 64 when the command line alone is at fault.
+    /// Returns 78, or 64 when the command line alone is at fault.
     pub fn exit(&self) -> ExitCode {
         let usage = self.findings.iter().all(|finding| {
             matches!(finding.problem, Problem::NothingGiven { .. } | Problem::ReplicaNotUrl { .. })
@@ -551,7 +551,7 @@ impl Error {
         if usage { ExitCode::USAGE } else { ExitCode::CONFIG }
     }
 
-    /// `Ok` if nothing was found.
+    /// Returns `Ok` if nothing was found.
     pub(super) fn of(
         origin: &Origin,
         mut found: Vec<(usize, Problem)>,
@@ -571,7 +571,7 @@ impl Error {
         Err(Self { findings: found.into_iter().map(finding).collect(), unset: unset.to_vec() })
     }
 
-    /// Both values, or all that is wrong with either, in the order of the file.
+    /// Returns both values, or all that is wrong with either, in the order of the file.
     ///
     /// # Errors
     /// When at least one of them is one.
@@ -589,14 +589,15 @@ impl Error {
 }
 
 impl Problem {
-    /// Whether Litestream takes what is written, for something else than it looks like: `check` and `run` refuse it all the same.
+    /// Says whether Litestream takes what is written, for something else than it looks like: `check` and `run` refuse
+    /// it all the same.
     pub(super) fn is_taken(&self) -> bool {
         matches!(self, Problem::BareDuration { is_taken: true, .. } | Problem::NotOctal { .. })
     }
 }
 
 impl Finding {
-    /// The next step.
+    /// Returns the next step.
     pub fn hint(&self) -> String {
         let hint = match &self.problem {
             Problem::Text(problem) => problem.hint(),
@@ -762,7 +763,7 @@ impl Finding {
 }
 
 impl Origin {
-    /// The file, if it is one.
+    /// Returns the file, if it is one.
     pub fn file(&self) -> Option<&Path> {
         match self {
             Origin::File(path) => Some(path),

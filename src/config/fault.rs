@@ -110,7 +110,7 @@ fn did_you_mean(meant: Option<&str>) -> String {
 }
 
 impl Fault {
-    /// The next step, where there is one.
+    /// Returns the next step, where there is one.
     pub fn hint(&self) -> String {
         let hint = match self {
             Fault::UnknownKey { known, .. } => return format!("known here: {known}"),

@@ -3,7 +3,7 @@
 /// What is wrong with a value that was given, apart from a file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Given {
-    /// Quotes that nobody took away.
+    /// Quotes that no shell took away.
     #[error("the value of {name} is in quotes, which belong to it: docker's --env-file takes them literally")]
     InQuotes {
         /// The variable.
@@ -56,7 +56,7 @@ pub enum Given {
 }
 
 impl Given {
-    /// The next step.
+    /// Returns the next step.
     pub(super) fn hint(&self) -> String {
         match self {
             Self::InQuotes { name } => {

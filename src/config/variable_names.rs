@@ -1,6 +1,6 @@
 //! What is said of a variable.
 
-/// What is said of a variable without a value.
+/// Words what is said of a variable without a value.
 pub(super) fn unset_words(name: &str) -> String {
     match plain(name) {
         plain if plain == name => format!("the variable {name} is not set, or empty"),
@@ -8,7 +8,7 @@ pub(super) fn unset_words(name: &str) -> String {
     }
 }
 
-/// And what to do about it.
+/// Says what to do about it.
 pub(super) fn unset_hint(name: &str) -> String {
     match plain(name) {
         plain if plain == name => {
@@ -18,7 +18,7 @@ pub(super) fn unset_hint(name: &str) -> String {
     }
 }
 
-/// Where a value is from.
+/// Says where a value is from.
 pub(super) fn from(names: &[String]) -> String {
     match names {
         [name] => format!("it is the value of {}", shown(name)),
@@ -28,7 +28,7 @@ pub(super) fn from(names: &[String]) -> String {
     }
 }
 
-/// A variable's name, without what was meant as a default, which may be a secret.
+/// Returns a variable's name, without what was meant as a default, which may be a secret.
 pub(super) fn shown(name: &str) -> String {
     match plain(name) {
         plain if plain == name => name.to_owned(),
@@ -36,7 +36,7 @@ pub(super) fn shown(name: &str) -> String {
     }
 }
 
-/// The part of a name that one can have.
+/// Returns the part of a name that one can have.
 pub(super) fn plain(name: &str) -> &str {
     &name[..name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(name.len())]
 }

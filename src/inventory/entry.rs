@@ -49,7 +49,7 @@ pub struct Named {
 }
 
 impl Named {
-    /// Whether a running Litestream that has the one has what the other says of it.
+    /// Says whether a running Litestream that has the one has what the other says of it.
     pub fn tells_the_same(&self, other: &Self) -> bool {
         self.entry.is_same(&other.entry) || self.told.is_some() && self.told == other.told
     }
@@ -65,7 +65,7 @@ pub enum Entry {
 }
 
 impl Entry {
-    /// Whether both say the same of a database, by whatever name.
+    /// Says whether both say the same of a database, by whatever name.
     pub fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Said(one), Self::Said(other)) => one.is_same_without(other, "path"),

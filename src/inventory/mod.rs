@@ -23,13 +23,13 @@ use crate::config::{self, Config, GenerateOptions, Generated, Kind, Owner, Serie
 use crate::error::Failure;
 use crate::yaml::Node;
 
-/// What Litestream and whoever names databases have for an environment.
+/// The environments of Litestream and of the resolver.
 pub struct Environment {
     /// Looks up a variable, set or mounted.
     pub variable: fn(&str) -> Option<String>,
     /// Variables that are mounted as files and that Litestream looks up by itself.
     pub mounted: fn() -> Vec<(String, String)>,
-    /// What whoever names databases can see.
+    /// What the resolver can see.
     pub seen: Vec<(OsString, OsString)>,
 }
 
@@ -46,8 +46,8 @@ pub struct Inventory {
 }
 
 impl Inventory {
-    /// Of this configuration; `from` has databases that are restored from elsewhere, `shutdown_sync` is Litestream's limit for the
-    /// last sync of one of them.
+    /// Makes it of this configuration; `from` has databases that are restored from elsewhere, `shutdown_sync` is
+    /// Litestream's limit for the last sync of one of them.
     pub fn new(
         config: Config,
         from: Option<Config>,
@@ -59,18 +59,19 @@ impl Inventory {
         Self { config, from, shutdown_sync, resolves, environment, old }
     }
 
-    /// What Litestream is started with: what the user wrote, and what the resolver named. What is in folders it finds itself.
+    /// Returns what Litestream is started with: what the user wrote, and what the resolver named. What is in folders it
+    /// finds itself.
     pub fn generate(&self, socket: &Path, named: &[Entry]) -> Inputs {
         self.inputs(socket, named.iter().filter(|entry| matches!(entry, Entry::Said(_))))
     }
 
-    /// What [`Inventory::generate`] says, with those of folders as databases of their own: what to restore them with.
+    /// Returns what [`Inventory::generate`] says, with those of folders as databases of their own: what to restore them with.
     pub fn lookup(&self, socket: &Path, named: &[Entry]) -> Inputs {
         self.inputs(socket, named.iter())
     }
 
-    /// The same for each of these databases by itself: who is asked about one of a thousand reads one. What is not among
-    /// them has no text of its own.
+    /// Returns the same for each of these databases by itself: who is asked about one of a thousand reads one. What
+    /// is not among them has no text of its own.
     pub fn apart(
         &self,
         socket: &Path,
@@ -83,7 +84,7 @@ impl Inventory {
         apart.map(|(path, generated)| (path, self.with_keys(generated))).collect()
     }
 
-    /// The places where a backup may be that is not on the replica.
+    /// Returns the places where a backup may be that is not on the replica.
     pub fn elsewhere(&self, socket: &Path) -> Vec<Elsewhere> {
         let others = Some(self.config.others()).filter(|others| !others.databases().is_empty());
         let of = |config: &Config, is_source| Elsewhere {
@@ -158,7 +159,7 @@ impl Inventory {
         Ok(self.named(&config, entries))
     }
 
-    /// One of a folder that is not sound beside others, by itself: what it is called and where it would go.
+    /// Makes one of a folder that is not sound beside others, by itself: what it is called and where it would go.
     pub fn unsound_in_folder(&self, folder: usize, below: PathBuf) -> Option<Named> {
         self.in_folders(vec![(folder, below)], &[]).ok()?.pop()
     }
@@ -170,7 +171,7 @@ impl Inventory {
         result.map(|()| config)
     }
 
-    /// It as it could stand under `dbs`.
+    /// Returns it as it could stand under `dbs`.
     fn node(&self, entry: &Entry) -> Option<Node> {
         match entry {
             Entry::Said(node) => Some(Node::clone(node)),
@@ -178,7 +179,7 @@ impl Inventory {
         }
     }
 
-    /// The path that it is said to have.
+    /// Returns the path that it is said to have.
     fn path(&self, entry: &Entry) -> Option<PathBuf> {
         match entry {
             Entry::Said(node) => node.get("path")?.as_str().map(PathBuf::from),
@@ -203,7 +204,7 @@ impl Inventory {
         Inputs { config: generated.text, env }
     }
 
-    /// A key at the top of the file is nowhere else for what is registered later.
+    /// Adds the key at the top of the file to the variables: what is registered later has no other way to it.
     fn with_keys(&self, generated: Generated) -> Inputs {
         let mut inputs = self.as_inputs(generated);
         if self.resolves {
@@ -212,7 +213,7 @@ impl Inventory {
         inputs
     }
 
-    /// The last databases of a configuration, which these entries made.
+    /// Returns the last databases of a configuration, which these entries made.
     fn named(&self, config: &Config, entries: Vec<Entry>) -> Vec<Named> {
         let keys = self.config.key_variables();
         let env = |name: &str| {
@@ -243,12 +244,13 @@ pub fn also_in(
     }
 }
 
-/// What Litestream would be started with, as a tree.
+/// Returns what Litestream would be started with, as a tree.
 pub fn tree(config: &Config, socket: &Path, shutdown_sync_timeout: Duration) -> Node {
     config.tree(&options(config, socket, shutdown_sync_timeout, || false))
 }
 
-/// Google's storage has another name in each series; all else both read alike, and which one runs is found out meanwhile.
+/// Chooses the series. Google's storage has another name in each; all else both read alike, and which one runs is found out
+/// meanwhile.
 fn options(
     config: &Config,
     socket: &Path,
@@ -259,7 +261,7 @@ fn options(
     GenerateOptions { socket: socket.to_owned(), shutdown_sync_timeout, series }
 }
 
-/// What is wrong with a configuration or an answer, as the program's end.
+/// Returns what is wrong with a configuration or an answer, as the program's end.
 pub fn failure(error: &config::Error) -> Failure {
     let lines = error.findings().iter().map(ToString::to_string);
     Failure { hint: error.hint(), ..Failure::lines(error.exit(), lines) }

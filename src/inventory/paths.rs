@@ -6,12 +6,12 @@ use crate::config::{self, Config, Kind};
 use crate::litestream::database::Database;
 use crate::litestream::folder::{Backups, Folder};
 
-/// The databases as the other rooms want them.
+/// Returns the databases as the other rooms want them.
 pub fn databases(config: &Config) -> Vec<Database> {
     config.databases().iter().map(database).collect()
 }
 
-/// The folders of databases as the other rooms want them.
+/// Returns the folders of databases as the other rooms want them.
 pub fn folders(config: &Config) -> Vec<Folder> {
     let folder = |(place, directory): (usize, &config::Directory)| Folder {
         dir: directory.dir.clone(),
@@ -36,7 +36,7 @@ fn backups(config: &Config, place: usize, directory: &config::Directory) -> Back
     }
 }
 
-/// A database as the other rooms want it.
+/// Returns a database as the other rooms want it.
 pub fn database(database: &config::Database) -> Database {
     let replica = database.replicas.first();
     let folder =

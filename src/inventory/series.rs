@@ -14,12 +14,12 @@ pub struct Old {
 }
 
 impl Old {
-    /// Of this binary, which has to be of the version `required`, if any.
+    /// Makes it of this binary, which has to be of the version `required`, if any.
     pub fn of(binary: &Path, required: Option<Version>) -> Self {
         Self { binary: binary.to_owned(), required, is_it: OnceCell::new() }
     }
 
-    /// Whether it is.
+    /// Says whether it is.
     pub fn is_it(&self) -> bool {
         // The one that the wrapper for Ruby brings.
         let look = || match self.required {

@@ -11,59 +11,59 @@ use super::version::Version;
 /// What stays as it is in the path of a URL.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.');
 
-/// `litestream version`.
+/// Makes the words of `litestream version`.
 pub fn version() -> Vec<OsString> {
     vec!["version".into()]
 }
 
-/// `litestream replicate` with the shim as its child.
+/// Makes the words of `litestream replicate` with the shim as its child.
 ///
 /// Litestream splits `exec` like a shell (its `-exec` flag), so it holds nothing that needs quoting.
 pub fn replicate(config: &Path, exec: &str) -> Vec<OsString> {
     with_config("replicate", config, [OsString::from("-exec"), exec.into()])
 }
 
-/// `litestream replicate -once` (0.5.6): one sync of each database, and the end.
+/// Makes the words of `litestream replicate -once` (0.5.6): one sync of each database, and the end.
 pub fn replicate_once(config: &Path) -> Vec<OsString> {
     with_config("replicate", config, ["-once".into()])
 }
 
-/// The same of one database, to a folder of this machine.
+/// Returns the same of one database, to a folder of this machine.
 pub fn replicate_to(db: &Path, folder: &Path) -> Vec<OsString> {
     let folder = percent_encode(folder.as_os_str().as_bytes(), PATH);
     vec!["replicate".into(), "-once".into(), db.into(), format!("file://{folder}").into()]
 }
 
-/// As [`replicate_once`], with a snapshot of each database, which is a beginning of its own for restores.
+/// Does as [`replicate_once`], with a snapshot of each database, which is a beginning of its own for restores.
 pub fn snapshot_once(config: &Path) -> Vec<OsString> {
     with_config("replicate", config, ["-once".into(), "-force-snapshot".into()])
 }
 
-/// `litestream restore` to `output`, where "no backup" is no failure: then there is no output.
+/// Makes the words of `litestream restore` to `output`, where "no backup" is no failure: then there is no output.
 pub fn restore(config: &Path, output: &Path, db: &Path) -> Vec<OsString> {
     let further = ["-if-replica-exists".into(), "-o".into(), output.into(), db.into()];
     with_config("restore", config, further)
 }
 
-/// The same up to one transaction (0.5), which must be there.
+/// Returns the same up to one transaction (0.5), which must be there.
 pub fn restore_txid(config: &Path, output: &Path, db: &Path, txid: u64) -> Vec<OsString> {
     let further = ["-txid".into(), txid_text(txid).into(), "-o".into(), output.into(), db.into()];
     with_config("restore", config, further)
 }
 
-/// A transaction as Litestream 0.5 prints and reads it.
+/// Returns a transaction as Litestream 0.5 prints and reads it.
 pub fn txid_text(txid: u64) -> String {
     format!("{txid:016x}")
 }
 
-/// Every file of a backup (0.5): `min_txid max_txid size created`, before which may stand its level.
+/// Makes the words that list every file of a backup (0.5): `min_txid max_txid size created`, before which may stand its level.
 /// Releases that do not know of levels here list those of single transactions alone.
 pub fn files(config: &Path, db: &Path, all_levels: bool) -> Vec<OsString> {
     let levels: &[&str] = if all_levels { &["-level", "all"] } else { &[] };
     with_config("ltx", config, levels.iter().map(OsString::from).chain([db.into()]))
 }
 
-/// What a replica holds, in the words that this version has for it; see [`super::position`].
+/// Says what a replica holds, in the words that this version has for it; see [`super::position`].
 pub fn listing(version: Version, config: &Path, db: &Path) -> Vec<OsString> {
     if version.plans() {
         let further = ["-dry-run".into(), "-json".into(), "-o".into(), "/dev/null".into(), db.into()];

@@ -28,7 +28,7 @@ pub enum Error {
         "litestream was not found: neither {BINARY_PATH} nor {INSTALL_DIR} is set, and it is not in PATH"
     )]
     NotFound,
-    /// Nobody named it, and somebody else decides what stands there.
+    /// It was found and not named, and another user decides what stands there.
     #[error("litestream was found at `{}`, not named, and {hand} can put there what root would run", path.display())]
     OfAnother {
         /// Where.
@@ -39,7 +39,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The next step.
+    /// Returns the next step.
     pub fn hint(&self) -> String {
         match self {
             Self::NotExecutable { .. } => "correct it, or leave it out to use the one in PATH".to_owned(),
@@ -52,7 +52,7 @@ impl Error {
         }
     }
 
-    /// The exit code.
+    /// Returns the exit code.
     pub fn exit(&self) -> ExitCode {
         match self {
             Self::NotExecutable { .. } | Self::NotFound | Self::OfAnother { .. } => ExitCode::CONFIG,
@@ -67,12 +67,12 @@ pub struct Named {
     pub first: Option<(String, PathBuf)>,
     /// By what the variables outweigh.
     pub last: Option<(String, PathBuf)>,
-    /// Nobody named the configuration that says so.
+    /// The configuration that says so was found and not named.
     pub is_last_found: bool,
 }
 
 impl Named {
-    /// Who names the binary, and the file; none if it is to be looked for.
+    /// Returns who names the binary, and the file; none if it is to be looked for.
     pub fn winner(self, variable: &dyn Fn(&str) -> Option<OsString>) -> Option<(String, PathBuf)> {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let file = || set(BINARY_PATH).map(|path| (BINARY_PATH.to_owned(), path));
@@ -114,7 +114,7 @@ pub fn find(
     }
 }
 
-/// The one in `PATH`, of which only whole paths count: an empty or relative entry is wherever this was called.
+/// Returns the one in `PATH`, of which only whole paths count: an empty or relative entry is wherever this was called.
 pub fn in_path(variable: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     let path = variable("PATH")?;
     let whole = std::env::split_paths(&path).filter(|folder| folder.is_absolute());

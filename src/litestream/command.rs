@@ -50,12 +50,12 @@ pub struct Output {
 }
 
 impl Output {
-    /// Whether it ended with 0.
+    /// Says whether it ended with 0.
     pub fn is_success(&self) -> bool {
         self.ended == Ended::Code(0)
     }
 
-    /// What it found out, or why it did not, in Litestream's words: the listings of 0.3.13 end with 0
+    /// Says what it found out, or why it did not, in Litestream's words: the listings of 0.3.13 end with 0
     /// when the replica refuses, and only log that.
     ///
     /// # Errors
@@ -70,7 +70,7 @@ impl Output {
         }
     }
 
-    /// Why this is no version, although `binary version` was asked for one; and what to do next.
+    /// Says why this is no version, although `binary version` was asked for one; and what to do next.
     pub fn no_version(&self, binary: &Path) -> (String, String) {
         let text = self.stdout.trim();
         let command = format!("`{} version`", binary.display());
@@ -110,14 +110,14 @@ impl Output {
         (message, hint)
     }
 
-    /// How it ended, if the kernel ended it: whatever it said before is no reason for that.
+    /// Says how it ended, if the kernel ended it: whatever it said before is no reason for that.
     pub fn killed(&self) -> Option<String> {
         let Ended::Signal(number) = self.ended else { return None };
         let why = self.why_killed;
         (!why.is_empty()).then(|| format!("was ended by SIG{}{why}", signal::name(number)))
     }
 
-    /// Why it failed, in Litestream's words.
+    /// Says why it failed, in Litestream's words.
     pub fn reason(&self) -> String {
         if let Some(killed) = self.killed() {
             return format!("litestream {killed}");
@@ -142,7 +142,7 @@ pub enum Error {
         /// The operating system's reason.
         error: io::Error,
     },
-    /// Somebody wants this to end.
+    /// It was asked to end.
     #[error("interrupted")]
     Aborted,
     /// It was still running at its deadline, and was killed.
@@ -188,7 +188,7 @@ impl Runner {
         self.run_with(&[], args, limit, tick).await
     }
 
-    /// As [`Runner::run`] for what ends by itself soon.
+    /// Does as [`Runner::run`] for what ends by itself soon.
     ///
     /// # Errors
     /// As [`Runner::run`].
@@ -196,7 +196,7 @@ impl Runner {
         self.run(args, limit, |_| false).await
     }
 
-    /// As [`Runner::ask`] for what Litestream knows by itself, without a connection to anywhere.
+    /// Does as [`Runner::ask`] for what Litestream knows by itself, without a connection to anywhere.
     ///
     /// # Errors
     /// As [`Runner::run`].
@@ -204,7 +204,7 @@ impl Runner {
         self.run_offline(args, limit, |_| false).await
     }
 
-    /// The same as [`Runner::run`] is it.
+    /// Does as [`Runner::run`] without a connection.
     ///
     /// # Errors
     /// As [`Runner::run`].
@@ -240,7 +240,7 @@ impl Runner {
         Ok(output.stdout)
     }
 
-    /// As [`Runner::run`] for a command of this program itself.
+    /// Does as [`Runner::run`] for a command of this program itself.
     ///
     /// # Errors
     /// As [`Runner::run`].
@@ -325,7 +325,7 @@ impl Runner {
         Ok(Output { ended: how, stdout: text(stdout), stderr: text(stderr), why_killed })
     }
 
-    /// The same binary's path, for messages.
+    /// Returns the path of the binary, for messages.
     pub fn binary(&self) -> &Path {
         &self.binary
     }

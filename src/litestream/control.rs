@@ -33,7 +33,7 @@ pub enum Error {
         /// Its words.
         message: String,
     },
-    /// Nobody listens, or the connection broke.
+    /// There is no listener, or the connection broke.
     #[error("litestream's control socket: {0}")]
     Io(#[from] io::Error),
     /// It answered with what cannot be read.
@@ -64,13 +64,13 @@ pub struct Synced {
 }
 
 impl Synced {
-    /// Whether the replica has all that the database had.
+    /// Says whether the replica has all that the database had.
     pub fn is_replicated(&self) -> bool {
         self.replicated_txid >= self.txid
     }
 }
 
-/// The bytes that ask for a sync of `db` up to the replica, which Litestream gives up after
+/// Returns the bytes that ask for a sync of `db` up to the replica, which Litestream gives up after
 /// `timeout` (whole seconds, at least one).
 pub fn sync_request(db: &Path, timeout: Duration) -> Vec<u8> {
     request(
@@ -83,7 +83,7 @@ pub fn sync_request(db: &Path, timeout: Duration) -> Vec<u8> {
     )
 }
 
-/// The same for the local half alone, without a limit.
+/// Returns the same for the local half alone, without a limit.
 fn local_sync_request(db: &Path) -> Vec<u8> {
     request("/sync", &serde_json::json!({"path": db.to_string_lossy(), "wait": false}))
 }
@@ -129,11 +129,11 @@ pub async fn sync_locally(socket: &Path, db: &Path, limit: Duration) -> Result<S
     tokio::time::timeout(limit, local).await.map_err(|_| Error::Timeout(limit))?
 }
 
-/// As [`sync`], while the app runs: it asks for the local half alone, and waits for Litestream's own upload of it.
+/// Does as [`sync`], while the app runs: it asks for the local half alone, and waits for Litestream's own upload of it.
 ///
 /// A request that waits has a context that ends with it. When Litestream makes a checkpoint on behalf of
 /// such a request, the read transaction that it begins after it ends with the request as well, and nothing
-/// keeps the app's own checkpoints from beginning the WAL anew before Litestream has read it
+/// keeps the app's own checkpoints from beginning the WAL again before Litestream has read it
 /// (`execCheckpoint` and `acquireReadLock` in its db.go): 21 of 1 230 rows, without any fault. So one
 /// that waits comes only after `UPLOADS` without an upload.
 ///
@@ -183,7 +183,7 @@ async fn done(socket: &Path, request: Vec<u8>, limit: Duration) -> Result<(), Er
     if status == 200 { Ok(()) } else { Err(Error::Refused { status, message: error_message(body) }) }
 }
 
-/// What a whole answer to `POST /sync` says.
+/// Returns what a whole answer to `POST /sync` says.
 ///
 /// # Errors
 /// [`Error::Refused`] and [`Error::Rubbish`].
@@ -207,7 +207,7 @@ const COPYING: &[&str] = &[
     "rename_ltx",
 ];
 
-/// Whether Litestream is making the local copy of some database (0.5.12 and later tell).
+/// Says whether Litestream is making the local copy of some database (0.5.12 and later tell).
 pub async fn is_copying(socket: &Path) -> bool {
     let request = b"GET /debug/sync-status HTTP/1.0\r\nHost: litestream\r\n\r\n".to_vec();
     match tokio::time::timeout(Duration::from_secs(1), exchange(socket, request)).await {

@@ -26,23 +26,23 @@ pub struct Database {
 }
 
 impl Database {
-    /// One of which nothing is known but its file: its metadata is where Litestream has it by default.
+    /// Makes one of which nothing is known but its file: its metadata is where Litestream has it by default.
     pub fn at(path: PathBuf) -> Self {
         let meta = hidden(&path, "-litestream");
         Self { path, meta, replica: String::new(), replica_folder: None, place: None }
     }
 
-    /// The place, if it is Litestream's client of S3 that puts its files there.
+    /// Returns the place, if it is Litestream's client of S3 that puts its files there.
     pub fn on_s3(&self) -> Option<&Place> {
         self.place.as_ref().filter(|place| matches!(place, Place::S3(_)))
     }
 
-    /// Whether there is something in it: a file of 0 bytes is as good as none.
+    /// Says whether there is something in it: a file of 0 bytes is as good as none.
     pub fn exists(&self) -> bool {
         permit::theirs(|| self.path.metadata()).is_ok_and(|found| found.len() > 0)
     }
 
-    /// A file beside it: `.app.db-litekeeper.lock` for `-litekeeper.lock`.
+    /// Returns a file beside it: `.app.db-litekeeper.lock` for `-litekeeper.lock`.
     pub fn hidden(&self, suffix: &str) -> PathBuf {
         hidden(&self.path, suffix)
     }
@@ -59,14 +59,14 @@ pub const LEASE: &str = "lock.json";
 /// What it ever had.
 pub const HISTORY: &str = "litekeeper-history";
 
-/// How many names the file of a database has, if it has more than one; a link is found elsewhere.
+/// Says how many names the file of a database has, if it has more than one; a link is found elsewhere.
 pub fn names(path: &Path) -> Option<u64> {
     let found = permit::theirs(|| path.symlink_metadata()).ok()?;
     (found.is_file() && found.nlink() > 1).then(|| found.nlink())
 }
 
-/// What that does, and the next step: a WAL is named after its database (<https://www.sqlite.org/howtocorrupt.html>, "Multiple
-/// links to the same file").
+/// Says what that does, and the next step: a WAL is named after its database
+/// (<https://www.sqlite.org/howtocorrupt.html>, "Multiple links to the same file").
 pub fn of_names(path: &Path, names: u64) -> (String, String) {
     let shown = path.display();
     (
@@ -80,7 +80,7 @@ pub fn of_names(path: &Path, names: u64) -> (String, String) {
     )
 }
 
-/// What stands where Litestream has a folder or the keeper a file, and is none, and what to do about it. Nothing is
+/// Says what stands in the place of a folder of Litestream's, or of a file of the keeper's, and what to do about it. Nothing is
 /// opened: Litestream would fail at it for ever, and the keeper late.
 pub fn in_the_way(path: &Path, meta: &Path) -> Option<(String, String)> {
     for folder in [meta.to_owned(), meta.join(LTX)] {
@@ -106,7 +106,7 @@ pub fn in_the_way(path: &Path, meta: &Path) -> Option<(String, String)> {
     Some((message, "remove it while nobody has the database open: SQLite makes its own anew".to_owned()))
 }
 
-/// The lock that a keeper holds on a database.
+/// Returns the lock that a keeper holds on a database.
 pub fn lock_of(path: &Path) -> PathBuf {
     hidden(path, permit::LOCK)
 }
@@ -123,12 +123,12 @@ const LONGEST_NAME: usize = 255 - ".-litekeeper.lock".len();
 /// The same of one that may have to be restored, under a name that is longer.
 const LONGEST_MISSING: usize = 255 - ".-litekeeper-restore.tmp".len();
 
-/// What Litestream takes a path for that SQLite is not given as it is, and the part of it that does it; `None` where it
+/// Says what Litestream takes a path for that SQLite is not given as it is, and the part of it that does it; `None` where it
 /// opens the file itself. `is_old` is asked only where the two series differ.
 ///
 /// Both put the path before parameters. 0.5 makes a URI of it (`file:PATH?…` in its db.go), in which SQLite takes `?` and
 /// `#` for an end and `%41` for a letter, `%00` for an end as well (`sqlite3ParseUri`); 0.3 takes `?` for an end. The file
-/// that it then opens is another one, or is made, and only the WAL is the right one's: until a checkpoint begins that anew
+/// that it then opens is another one, or is made, and only the WAL is the right one's: until a checkpoint begins that again
 /// (tried with 0.3.13, 0.5.5 and 0.5.17, in the name and in folders above).
 pub fn misread(path: &Path, is_old: impl Fn() -> bool) -> Option<String> {
     use std::os::unix::ffi::OsStrExt as _;
@@ -148,7 +148,7 @@ pub fn misread(path: &Path, is_old: impl Fn() -> bool) -> Option<String> {
     bytes.iter().enumerate().find_map(|(at, byte)| found(at, *byte))
 }
 
-/// Why no database can be at this path, whatever is written there; `None` where one can. Nothing is opened.
+/// Says why no database can be at this path, whatever is written there; `None` where one can. Nothing is opened.
 pub fn unfit(path: &Path) -> Option<String> {
     use std::os::unix::ffi::OsStrExt as _;
 

@@ -45,7 +45,7 @@ pub enum Backups {
 pub struct Contents {
     /// The databases, sorted.
     pub databases: Vec<PathBuf>,
-    /// What could have been one by its name or place, and is none.
+    /// What could have been a database by its name or place, and is not one.
     pub others: Vec<(PathBuf, Other)>,
     /// Every folder that was looked into, this one first.
     pub folders: Vec<PathBuf>,
@@ -67,13 +67,13 @@ pub enum Other {
 }
 
 impl Folder {
-    /// Every database in it, by its path below the folder; sorted. What cannot be looked into is left
+    /// Returns every database in it, by its path below the folder; sorted. What cannot be looked into is left
     /// out, as Litestream's watch leaves it out; so are those that `known` names, unopened.
     pub fn databases(&self, known: &BTreeSet<PathBuf>) -> Vec<PathBuf> {
         self.look(known, usize::MAX).databases
     }
 
-    /// The same with all that is worth to be known of it, from the first `most` names.
+    /// Does the same with all that is worth to be known of it, from the first `most` names.
     ///
     /// With the rights of whoever the databases belong to, since links may lead anywhere.
     pub fn look(&self, known: &BTreeSet<PathBuf>, most: usize) -> Contents {
@@ -127,8 +127,8 @@ impl Folder {
         found
     }
 
-    /// Every database that is not there and whose metadata folder is, by its path below the folder; sorted. It was there
-    /// once. What cannot be looked into is left out.
+    /// Returns every database that is not there and whose metadata folder is, by its path below the folder; sorted.
+    /// It was there once. What cannot be looked into is left out.
     pub fn lost(&self) -> Vec<PathBuf> {
         // See `look`.
         permit::theirs(|| Ok(self.lost_as_they())).unwrap_or_default()
@@ -159,7 +159,7 @@ impl Folder {
         lost
     }
 
-    /// Whether a database of this path below the folder would be one of its databases.
+    /// Says whether a database of this path below the folder would be one of its databases.
     pub fn matches(&self, below: &Path) -> bool {
         let depth = below.components().count();
         let name = below.file_name().and_then(|name| name.to_str());

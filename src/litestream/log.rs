@@ -85,30 +85,30 @@ impl Line {
         self.fields.get(name)?.as_str()
     }
 
-    /// The base name of the database that it is about.
+    /// Returns the base name of the database that it is about.
     pub fn database(&self) -> Option<&str> {
         self.field("db")
     }
 
-    /// The base name of the database that Litestream has just opened without any position of its own, where
+    /// Returns the base name of the database that Litestream has just opened without any position of its own, where
     /// the replica already holds a backup.
     pub fn finds_a_backup(&self) -> Option<&str> {
         let is_new = ltx::txid(self.field("db_txid")?)? == 0;
         (self.message == "detected database behind replica" && is_new).then(|| self.field("db")).flatten()
     }
 
-    /// The base name of a database of which a snapshot was uploaded, and the transaction that it reaches to.
+    /// Returns the base name of a database of which a snapshot was uploaded, and the transaction that it reaches to.
     pub fn snapshot(&self) -> Option<(&str, u64)> {
         let (name, txid) = (self.field("db")?, ltx::txid(self.field("txid")?)?);
         (self.message == "snapshot complete").then_some((name, txid))
     }
 
-    /// Whether the replica has one transaction more (`Replica.uploadLTXFile`).
+    /// Says whether the replica has one transaction more (`Replica.uploadLTXFile`).
     pub fn is_upload(&self) -> bool {
         self.message == "ltx file uploaded"
     }
 
-    /// Whether this line, after the shim has ended, says that something did not reach a replica.
+    /// Says whether this line, after the shim has ended, says that something did not reach a replica.
     ///
     /// 0.5.5 reports a finished transaction at each orderly close, and both series report the periodic
     /// sync that the close breaks off; the final one comes after it, with a context of its own.
@@ -120,14 +120,14 @@ impl Line {
     }
 }
 
-/// The last line of a command's output that reports an error, whatever the command ended with.
+/// Returns the last line of a command's output that reports an error, whatever the command ended with.
 pub fn last_reported_error(output: &str) -> Option<String> {
     let output = condensed(output);
     let lines = output.lines().map(Line::parse).filter(|line| line.level == Level::Error);
     lines.map(|line| line.error.unwrap_or(line.text)).next_back()
 }
 
-/// The last error among the lines of a command that failed, for a message of our own.
+/// Returns the last error among the lines of a command that failed, for a message of our own.
 pub fn last_error(output: &str) -> Option<String> {
     let output = condensed(output);
     let lines = output.lines().filter(|line| !line.trim().is_empty()).map(Line::parse);

@@ -27,7 +27,7 @@ const PAGE_HEADER: usize = 6;
 const IS_BLOCK: u8 = 1;
 /// The length of such a block, in bytes.
 const BLOCK_LENGTH: usize = 4;
-/// Whether a file's first page is such a block, which releases before 0.5.16 do not read.
+/// Says whether a file's first page is such a block, which releases before 0.5.16 do not read.
 ///
 /// # Errors
 /// It cannot be read.
@@ -39,32 +39,32 @@ pub fn has_blocks(path: &Path) -> io::Result<bool> {
 /// What each checksum has, so that it is not 0 (`ChecksumFlag` in its ltx.go).
 const SUMMED: u64 = 1 << 63;
 
-/// Where a database's metadata folder has the files of single transactions.
+/// Returns where a database's metadata folder has the files of single transactions.
 pub fn folder(meta: &Path) -> PathBuf {
     meta.join("ltx").join("0")
 }
 
-/// The folders of files in a metadata folder, or in a replica's: that of all levels, and one for each (`SnapshotLevel` in
-/// Litestream's litestream.go is the last). Whether they are there is another question.
+/// Returns the folders of files in a metadata folder, or in a replica's: that of all levels, and one for each
+/// (`SnapshotLevel` in Litestream's litestream.go is the last). Whether they are there is another question.
 pub fn levels(folder: &Path) -> impl Iterator<Item = PathBuf> {
     let all = folder.join("ltx");
     let each: Vec<PathBuf> = (0..=9).map(|level| all.join(level.to_string())).collect();
     std::iter::once(all).chain(each)
 }
 
-/// The name of the file of one transaction.
+/// Returns the name of the file of one transaction.
 pub fn name(txid: u64) -> String {
     format!("{txid:016x}-{txid:016x}.ltx")
 }
 
-/// The transactions of a file of this name (`ParseFilename` in its ltx.go); none for any other name.
+/// Returns the transactions of a file of this name (`ParseFilename` in its ltx.go); none for any other name.
 pub fn span(name: &str) -> Option<std::ops::RangeInclusive<u64>> {
     let (min, max) = name.strip_suffix(".ltx")?.split_once('-')?;
     let (min, max) = (txid(min)?, txid(max)?);
     (1 <= min && min <= max).then_some(min..=max)
 }
 
-/// A transaction as Litestream prints it.
+/// Returns a transaction as Litestream prints it.
 pub fn txid(text: &str) -> Option<u64> {
     let is_number = text.len() == 16 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
     is_number.then(|| u64::from_str_radix(text, 16).ok()).flatten()
@@ -96,7 +96,7 @@ pub struct Ltx {
 }
 
 impl Ltx {
-    /// Opens one; `None` when it is none.
+    /// Opens one; `None` when it is something else.
     ///
     /// # Errors
     /// It cannot be read.
@@ -117,7 +117,7 @@ impl Ltx {
         Ok(Some(Self { file, page_size, commit, made: long(32), piece: offset..end, salt }))
     }
 
-    /// The pages that are in it, in ascending order.
+    /// Returns the pages that are in it, in ascending order.
     ///
     /// # Errors
     /// It cannot be read, or is not whole.
@@ -139,7 +139,7 @@ impl Ltx {
         self.unpack(page, content).map(drop)
     }
 
-    /// As [`Ltx::read`]; what stands before the packed content.
+    /// Does as [`Ltx::read`], and returns what stands before the packed content.
     fn unpack(&self, page: &Page, content: &mut [u8]) -> io::Result<Vec<u8>> {
         let length = usize::try_from(page.length).map_err(|_| rubbish())?;
         // LZ4 grows what it cannot shrink by 1 in 255, and its frame has a few bytes more.
@@ -176,7 +176,7 @@ impl Ltx {
         self.file.read_exact_at(&mut sum, sum_at)?;
         let sum = u64::from_be_bytes(sum);
         if sum == 0 {
-            // Nobody counted.
+            // They were not counted.
             return Ok(());
         }
         let mut crc = Crc::default();
@@ -204,7 +204,7 @@ impl Ltx {
         Ok(())
     }
 
-    /// How large it is.
+    /// Says how large it is.
     ///
     /// # Errors
     /// It cannot be read.
@@ -212,26 +212,27 @@ impl Ltx {
         Ok(self.file.metadata()?.len())
     }
 
-    /// Whether these are all pages that the database has.
+    /// Says whether these are all pages that the database has.
     pub fn is_complete(&self, pages: &[Page]) -> bool {
         is_complete(self.page_size, self.commit, pages)
     }
 }
 
-/// The size of a page and the number of them, from the first [`HEADER`] bytes of a file; none when it is no such file.
+/// Returns the size of a page and the number of them, from the first [`HEADER`] bytes of a file; none when it is no
+/// such file.
 pub fn sizes(header: &[u8]) -> Option<(u32, u32)> {
     let short = |at: usize| Some(u32::from_be_bytes(header.get(at..at + 4)?.try_into().ok()?));
     let sizes = (short(8)?, short(12)?);
     (header.get(..4)? == b"LTX1" && wal::is_page_size(sizes.0)).then_some(sizes)
 }
 
-/// Whether these first [`HEADER`] bytes are those of a file of this single transaction.
+/// Says whether these first [`HEADER`] bytes are those of a file of this single transaction.
 pub fn is_of(header: &[u8], txid: u64) -> bool {
     let txid = txid.to_be_bytes();
     sizes(header).is_some() && header.get(16..24) == Some(&txid[..]) && header.get(24..32) == Some(&txid[..])
 }
 
-/// Where the list of pages stands in a file of `all` bytes, whose last [`END`] ones begin with `length`; none when the
+/// Returns where the list of pages stands in a file of `all` bytes, whose last [`END`] ones begin with `length`; none when the
 /// file was cut off.
 pub fn list_place(all: u64, length: [u8; LENGTH as usize]) -> Option<std::ops::Range<u64>> {
     let length = u64::from_be_bytes(length);
@@ -240,11 +241,11 @@ pub fn list_place(all: u64, length: [u8; LENGTH as usize]) -> Option<std::ops::R
     (start >= HEADER as u64).then_some(start..end)
 }
 
-/// The pages of a file's list, in ascending order, which are pages of a database of `commit` pages of this size
+/// Returns the pages of a file's list, in ascending order, which are pages of a database of `commit` pages of this size
 /// (`EncodePage` in its encoder.go).
 ///
 /// # Errors
-/// It is none.
+/// It is not such a file.
 pub fn pages(list: &[u8], page_size: u32, commit: u32) -> io::Result<Vec<Page>> {
     let mut numbers = Numbers(list.iter());
     let mut pages: Vec<Page> = Vec::new();
@@ -265,13 +266,13 @@ pub fn pages(list: &[u8], page_size: u32, commit: u32) -> io::Result<Vec<Page>> 
     }
 }
 
-/// Whether these are all pages that a database of `commit` pages has.
+/// Says whether these are all pages that a database of `commit` pages has.
 pub fn is_complete(page_size: u32, commit: u32, pages: &[Page]) -> bool {
     let unwritten = u32::from(commit >= lock_page(page_size));
     u32::try_from(pages.len()).is_ok_and(|pages| pages >= commit - unwritten)
 }
 
-/// The page that nobody writes, in a database with pages of this size.
+/// Returns the page that is never written, in a database with pages of this size.
 pub fn lock_page(page_size: u32) -> u32 {
     LOCK_BYTE.checked_div(page_size).unwrap_or(0) + 1
 }

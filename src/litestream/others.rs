@@ -1,4 +1,4 @@
-//! A Litestream that somebody else runs on the same database: an entrypoint script, a service manager, another
+//! A Litestream that is not the keeper's on the same database: an entrypoint script, a service manager, another
 //! container that shares its processes. Two of them take each other's files away, and neither's backup is whole.
 
 use std::collections::HashSet;
@@ -35,7 +35,7 @@ struct Candidate {
 }
 
 impl Others {
-    /// Those that run just now. Where the process of another user shows no files, its locks tell.
+    /// Returns those that run just now. Where the process of another user shows no files, its locks tell.
     pub fn now() -> Self {
         let own = std::process::id().cast_signed();
         let mut found = Vec::new();
@@ -52,12 +52,12 @@ impl Others {
         Self { found }
     }
 
-    /// Whether there is none at all, as nearly always.
+    /// Says whether there is none at all, as nearly always.
     pub fn is_empty(&self) -> bool {
         self.found.is_empty()
     }
 
-    /// One that has this database, or its metadata folder, open.
+    /// Returns one that has this database, or its metadata folder, open.
     pub fn on(&self, path: &Path, meta: &Path) -> Option<&Other> {
         if self.is_empty() {
             return None;
@@ -76,7 +76,8 @@ impl Others {
     }
 }
 
-/// Whether this keeper runs it for itself, by a script as well: between the keeper and the app's processes there is the shim.
+/// Says whether this keeper runs it for itself, by a script as well: between the keeper and the app's processes there
+/// is the shim.
 fn is_run_by(own: i32, pid: i32) -> bool {
     let is_shim =
         |pid: &i32| proc::words(*pid).is_some_and(|words| words.iter().any(|word| word == "__shim"));
@@ -85,21 +86,22 @@ fn is_run_by(own: i32, pid: i32) -> bool {
 }
 
 impl Candidate {
-    /// Whether it has a file open that was looked at after it: what it had before may be deleted by now, and a new file
+    /// Says whether it has a file open that was looked at after it: what it had before may be deleted by now, and a new file
     /// gets the number of such a one (`inode(7)`).
     fn has(&self, file: (u64, u64)) -> bool {
         self.open.contains(&file) && files_of(self.other.pid).0.contains(&file)
     }
 }
 
-/// The files that a process has open or locked, by device and inode, and the paths of those that are open.
+/// Returns the files that a process has open or locked, by device and inode, and the paths of those that are open.
 fn files_of(pid: i32) -> (HashSet<(u64, u64)>, Vec<PathBuf>) {
     let files = proc::open_files(pid);
     let open = files.iter().map(|file| file.id).chain(locks::of(pid)).collect();
     (open, files.into_iter().map(|file| file.path).collect())
 }
 
-/// `litestream replicate`, by whatever path and name: a script's own name stands in front where it is run by one.
+/// Says whether these words are `litestream replicate`, by whatever path and name: a script's own name stands in front
+/// where it is run by one.
 pub fn replicates(words: &[std::ffi::OsString]) -> bool {
     let name = |word: &std::ffi::OsString| {
         Path::new(word).file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"litestream"))

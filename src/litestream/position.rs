@@ -30,7 +30,7 @@ pub enum Position {
 }
 
 impl Position {
-    /// Whether this is older than `other` for certain.
+    /// Says whether this is older than `other` for certain.
     pub fn is_behind(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Txid(own), Self::Txid(other)) => own < other,
@@ -64,7 +64,7 @@ impl std::fmt::Display for Position {
 /// No name of a generation is longer.
 const LONGEST: u64 = 256;
 
-/// What a database's own metadata folder says, which is what `litestream status` reads too; `None`
+/// Returns what a database's own metadata folder says, which is what `litestream status` reads too; `None`
 /// when nothing was ever replicated from here, or the folder was lost.
 pub fn local(version: Version, meta: &Path) -> Option<Position> {
     if version.is_ltx() {
@@ -92,7 +92,7 @@ fn local_wal(meta: &Path) -> Option<Position> {
     Some(Position::Wal { generation, index, offset, earlier: Vec::new() })
 }
 
-/// What a listing says ([`super::argv::listing`]); `None` when it holds no backup.
+/// Returns what a listing says ([`super::argv::listing`]); `None` when it holds no backup.
 pub fn replicated(version: Version, listing: &str) -> Option<Position> {
     if version.plans() {
         return Plan::parse(listing).and_then(|plan| ltx::txid(&plan.max_txid)).map(Position::Txid);
@@ -108,7 +108,7 @@ pub fn replicated(version: Version, listing: &str) -> Option<Position> {
     newest_segment(rows)
 }
 
-/// The last row of `replica generation index offset size created`, in decimal numbers and with
+/// Returns the last row of `replica generation index offset size created`, in decimal numbers and with
 /// times in UTC to the second (`wal.go` of 0.3.13); each row is a piece of a WAL that is not empty.
 fn newest_segment<'a>(rows: impl Iterator<Item = Vec<&'a str>>) -> Option<Position> {
     let segment = |row: Vec<&'a str>| {
@@ -152,25 +152,25 @@ impl Plan {
         serde_json::from_str(listing).ok()
     }
 
-    /// The bytes to fetch.
+    /// Returns the bytes to fetch.
     pub fn size(&self) -> u64 {
         self.files.iter().fold(0, |all, file| all.saturating_add(file.size))
     }
 }
 
-/// The first transaction that a database's own metadata folder still has a file of; `None` where nothing says so.
+/// Returns the first transaction that a database's own metadata folder still has a file of; `None` where nothing says so.
 /// Litestream deletes what it has uploaded and put together, after a while (`l0-retention`).
 pub fn first(version: Version, meta: &Path) -> Option<u64> {
     let all = if version.is_ltx() { names(&ltx::folder(meta)) } else { Vec::new() };
     all.iter().filter_map(|name| hex(name.strip_suffix(".ltx")?.split_once('-')?.0)).min()
 }
 
-/// The highest transaction of each file in a folder of Litestream 0.5's, in no order.
+/// Returns the highest transaction of each file in a folder of Litestream 0.5's, in no order.
 pub fn txids(folder: &Path) -> impl Iterator<Item = u64> + use<> {
     spans(folder).map(|span| *span.end())
 }
 
-/// The transactions of each file in such a folder, in no order.
+/// Returns the transactions of each file in such a folder, in no order.
 pub fn spans(folder: &Path) -> impl Iterator<Item = std::ops::RangeInclusive<u64>> + use<> {
     names(folder).into_iter().filter_map(|name| ltx::span(&name))
 }
@@ -180,7 +180,7 @@ fn names(dir: &Path) -> Vec<String> {
     entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect()
 }
 
-/// The index of a piece of the WAL (0.3).
+/// Returns the index of a piece of the WAL (0.3).
 fn hex(text: &str) -> Option<u64> {
     let is_number = text.bytes().all(|digit| digit.is_ascii_hexdigit());
     is_number.then(|| u64::from_str_radix(text, 16).ok()).flatten()

@@ -207,7 +207,7 @@ impl ReplicaError {
         }
     }
 
-    /// As [`ReplicaError::of`] of an error that may as well be that the time for an answer is over.
+    /// Does as [`ReplicaError::of`] of an error that may as well be that the time for an answer is over.
     pub fn of_asked(error: &str) -> Self {
         match Self::of(error) {
             Self::Other if error.starts_with(NO_ANSWER) => Self::Unreachable,

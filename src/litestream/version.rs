@@ -14,7 +14,7 @@ pub struct Version {
 }
 
 impl Version {
-    /// A version by its three numbers.
+    /// Makes a version by its three numbers.
     pub const fn new(major: u16, minor: u16, patch: u16) -> Self {
         Self { major, minor, patch }
     }
@@ -27,38 +27,38 @@ impl Version {
         numbers.next().is_none().then_some(version)
     }
 
-    /// Whether replication of this release fails without a word (Litestream's issues 1083, 1175).
+    /// Says whether replication of this release fails without a word (Litestream's issues 1083, 1175).
     pub fn is_known_bad(self) -> bool {
         (Self::new(0, 5, 6)..=Self::new(0, 5, 8)).contains(&self)
     }
 
-    /// Whether its control socket confirms: `POST /sync` came with 0.5.9.
+    /// Says whether its control socket confirms: `POST /sync` came with 0.5.9.
     pub fn confirms(self) -> bool {
         self >= Self::new(0, 5, 9)
     }
 
-    /// Whether "no backup" is the replica's own answer: LTX releases before 0.5.9 say it as well when a
+    /// Says whether "no backup" is the replica's own answer: LTX releases before 0.5.9 say it as well when a
     /// replica that is no folder refuses or cannot be reached (tried on S3).
     pub fn admits_refusals(self) -> bool {
         !self.is_ltx() || self >= Self::new(0, 5, 9)
     }
 
-    /// Whether `restore -dry-run -json` tells what a replica holds: 0.5.12.
+    /// Says whether `restore -dry-run -json` tells what a replica holds: 0.5.12.
     pub fn plans(self) -> bool {
         self >= Self::new(0, 5, 12)
     }
 
-    /// Whether it restores the backups of 0.3 as well, and the newer of both: 0.5.7.
+    /// Says whether it restores the backups of 0.3 as well, and the newer of both: 0.5.7.
     pub fn reads_both(self) -> bool {
         self >= Self::new(0, 5, 7)
     }
 
-    /// Whether it reads files whose pages are blocks, which 0.5.16 began to write.
+    /// Says whether it reads files whose pages are blocks, which 0.5.16 began to write.
     pub fn reads_blocks(self) -> bool {
         self >= Self::new(0, 5, 16)
     }
 
-    /// Whether it keeps LTX files; before 0.5 it kept generations of WAL segments.
+    /// Says whether it keeps LTX files; before 0.5 it kept generations of WAL segments.
     pub fn is_ltx(self) -> bool {
         self >= Self::new(0, 5, 0)
     }

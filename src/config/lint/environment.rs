@@ -85,7 +85,8 @@ pub fn environment(said: Said<'_>, origin: &Origin, env: Env<'_>) -> Vec<Lint> {
     found
 }
 
-/// The environment's replica is for databases without one of their own. Its parts say nothing by themselves to others.
+/// Finds variables of a replica that is not used: the environment's replica is for databases without one of their own,
+/// and its parts say nothing by themselves to others.
 fn unused(said: Said<'_>, origin: &Origin, env: Env<'_>) -> Vec<Lint> {
     let document = said.document();
     let is_set = |name: &str| env(name).is_some_and(|value| !value.is_empty());
@@ -159,12 +160,12 @@ fn unused(said: Said<'_>, origin: &Origin, env: Env<'_>) -> Vec<Lint> {
     found
 }
 
-/// Whether the text of a configuration has this name of a variable, apart from its comments.
+/// Says whether the text of a configuration has this name of a variable, apart from its comments.
 pub fn is_written(document: &Document, name: &str) -> bool {
     document.text.split('\n').any(|line| has_word(without_comment(line), name))
 }
 
-/// Whether a name stands in a text by itself: `REPLICA_URL` is no part of `LITESTREAM_REPLICA_URL`.
+/// Says whether a name stands in a text by itself: `REPLICA_URL` is no part of `LITESTREAM_REPLICA_URL`.
 fn has_word(text: &str, name: &str) -> bool {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
     !name.is_empty()

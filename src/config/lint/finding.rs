@@ -44,17 +44,17 @@ pub struct Lint {
 }
 
 impl Lint {
-    /// A finding of a whole file, or of none, without a hint.
+    /// Makes a finding of a whole file, or of none, without a hint.
     pub fn new(rule: &'static Rule, origin: &Origin, message: impl Into<String>) -> Self {
         Self { rule, origin: origin.clone(), line: 0, column: 0, message: message.into(), hint: None }
     }
 
-    /// The same finding at this line.
+    /// Returns the same finding at this line.
     pub fn at(self, line: usize, column: usize) -> Self {
         Self { line, column, ..self }
     }
 
-    /// Where it is: `litestream.yml:3:7`, as far as it has a line and a column.
+    /// Says where it is: `litestream.yml:3:7`, as far as it has a line and a column.
     pub fn place(&self) -> String {
         let origin = &self.origin;
         match (self.line, self.column) {
@@ -64,7 +64,7 @@ impl Lint {
         }
     }
 
-    /// The same finding with a next step.
+    /// Returns the same finding with a next step.
     pub fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
     }

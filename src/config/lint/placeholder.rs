@@ -1,6 +1,6 @@
 //! Values that stand for a value: `<BUCKET>`, `YOUR_SECRET_ACCESS_KEY`, `AKIAxxxxxxxx`.
 //!
-//! Only what nobody would really use is one: `changeme` is a password that works, if not a good one.
+//! Only what is never really used is one: `changeme` is a password that works, if not a good one.
 
 use crate::config::schema::Secrecy;
 
@@ -34,8 +34,8 @@ const WORDS: [&str; 22] = [
 const MARKS: [&str; 8] =
     ["todo", "fixme", "tbd", "placeholder", "replaceme", "replace-me", "replace_me", "insert-here"];
 
-/// The part of the value of a setting that is a placeholder; of a secret only all of it, since what is drawn by lot may have
-/// anything in it.
+/// Returns the part of the value of a setting that is a placeholder; of a secret only all of it, since what is drawn
+/// by lot may have anything in it.
 pub(super) fn placeholder<'a>(key: &str, secrecy: Secrecy, text: &'a str) -> Option<&'a str> {
     let is_all = |part: &&str| text.strip_prefix(*part).is_some_and(|rest| rest.chars().all(|c| c == '}'));
     part(key, text).filter(|part| secrecy != Secrecy::Secret || is_all(part))
@@ -54,7 +54,7 @@ fn part<'a>(key: &str, text: &'a str) -> Option<&'a str> {
     text.split(['/', '@', ':', '?', '&', '=', '.']).find(|part| is_one(part))
 }
 
-/// `<BUCKET>`, `{{ bucket }}`: words in brackets.
+/// Finds words in brackets: `<BUCKET>`, `{{ bucket }}`.
 fn enclosed<'a>(text: &'a str, open: &str, close: &str) -> Option<&'a str> {
     let start = text.find(open)?;
     let inside = &text[start + open.len()..];

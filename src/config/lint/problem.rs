@@ -12,7 +12,7 @@ use crate::config::fault::Fault;
 use crate::config::given::Given;
 use crate::config::schema::Type;
 
-/// The findings of an error.
+/// Returns the findings of an error.
 pub fn of_error(error: &Error) -> Vec<Lint> {
     error.findings().iter().map(of_finding).collect()
 }

@@ -1,4 +1,4 @@
-//! Replicas as they are meant: by their URLs, and by values that nobody has filled in yet.
+//! Replicas as they are meant: by their URLs, and by values that are not filled in yet.
 
 use std::collections::BTreeSet;
 
@@ -87,7 +87,7 @@ pub fn replicas(config: &Config, series: Series) -> Vec<Lint> {
     found
 }
 
-/// Who is in a URL of which Litestream takes no more than the rest (`new…ReplicaClientFromConfig` in its main.go); of Azure's
+/// Finds a user in a URL of which Litestream takes no more than the rest (`new…ReplicaClientFromConfig` in its main.go); of Azure's
 /// it takes the name, and no key.
 fn unread_user(url: &Url, text: &str) -> Option<(String, &'static str)> {
     let authority = text.split_once("://")?.1.split(['/', '?', '#']).next()?;
@@ -103,7 +103,8 @@ fn unread_user(url: &Url, text: &str) -> Option<(String, &'static str)> {
     Some((format!("Litestream does not read the {what} in the URL of `{}`", url.scheme), hint))
 }
 
-/// Litestream connects to whoever has the address, and says no more than that in its log, each time.
+/// Finds replicas on SFTP without a host key: Litestream connects to whatever has the address, and says no more than that in
+/// its log, each time.
 fn host_keys(config: &Config) -> Vec<Lint> {
     let replicas = config.databases().iter().flat_map(|database| &database.replicas);
     let replicas = replicas.chain(config.directories().iter().flat_map(|directory| &directory.replicas));
@@ -159,7 +160,7 @@ fn of_entry(entry: &Node) -> impl Iterator<Item = &Node> {
     entry.get("replica").into_iter().chain(several)
 }
 
-/// What nobody has put a value in the place of yet.
+/// Finds placeholders that are not filled in yet.
 fn placeholders(config: &Config) -> Vec<Lint> {
     let mut found = Vec::new();
     each_setting(config.root(), Section::Top, &mut |section, key, value| {
@@ -213,7 +214,8 @@ pub(super) const NO_LINE_END: &str = concat!(
     "only a file that `{file: PATH}` or NAME_FILE names may end with it",
 );
 
-/// What no key or secret of this name begins or ends with: of those that are made by a service a blank, of all others a line's end.
+/// Says what no key or secret of this name begins or ends with: of those that are made by a service a blank, of all
+/// others a line's end.
 pub(super) fn odd_in_key(name: &str, secrecy: Secrecy, text: &str) -> Option<&'static str> {
     let is_made = matches!(name, "access-key-id" | "secret-access-key" | "account-key" | "sas-token");
     if !is_made && secrecy != Secrecy::Secret {
@@ -233,7 +235,7 @@ fn knows(series: Series, scheme: &str) -> bool {
     replica_types(series).contains(&scheme) && !is_old_name || series == Series::V05 && scheme == "webdavs"
 }
 
-/// What to write in the place of a scheme that there is not.
+/// Says what to write in the place of a scheme that there is not.
 fn instead(url: &Url, series: Series) -> String {
     let s3 = |endpoint: &str| format!("write s3://BUCKET/PATH, and beside it `endpoint: {endpoint}`");
     match url.scheme.as_str() {
@@ -267,7 +269,7 @@ fn instead(url: &Url, series: Series) -> String {
     }
 }
 
-/// A parameter that changes nothing, and what could be meant.
+/// Returns a parameter that changes nothing, and what could be meant.
 fn unread(scheme: &str, name: &str, series: Series) -> Option<(String, String)> {
     let reads = series == Series::V05 && scheme == "s3";
     if reads && PARAMETERS.contains(&name) {
@@ -293,7 +295,7 @@ fn unread(scheme: &str, name: &str, series: Series) -> Option<(String, String)> 
     ))
 }
 
-/// The setting of that name.
+/// Returns the setting of that name.
 fn beside(name: &str) -> String {
     let letters = |text: &str| text.replace(['-', '_'], "").to_ascii_lowercase();
     let key = Section::Replica.keys().find(|key| letters(key.name) == letters(name));

@@ -24,7 +24,7 @@ pub(super) fn lint(document: &Document, options: &LoadOptions<'_>, told: &[&str]
     found
 }
 
-/// A variable without a value is nothing at all to Litestream, wherever it stands. Each is told once.
+/// Finds variables without a value, each once: they are nothing at all to Litestream, wherever they stand.
 fn unset_variables(document: &Document, options: &LoadOptions<'_>, told: &[&str]) -> Vec<Lint> {
     let mut found: Vec<(String, Vec<usize>)> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();
@@ -64,7 +64,7 @@ fn unset_variables(document: &Document, options: &LoadOptions<'_>, told: &[&str]
     found.into_iter().map(lint).collect()
 }
 
-/// The line up to a ` #` outside of quotes.
+/// Returns the line up to a ` #` outside of quotes.
 pub(super) fn without_comment(line: &str) -> &str {
     let (mut quote, mut before) = (None, ' ');
     for (at, c) in line.char_indices() {
@@ -85,7 +85,7 @@ enum Open {
     Mapping { keys: HashMap<String, usize>, at_key: bool },
 }
 
-/// The later of two keys counts, unless both are mappings; nobody sees that in a long file.
+/// Finds keys that are there twice: the later one counts, unless both are mappings, and that is overlooked in a long file.
 ///
 /// The text is looked at unexpanded: keys are hardly ever variables, and a text that is YAML only
 /// after its expansion has no findings here.
@@ -130,7 +130,7 @@ fn duplicate_keys(document: &Document) -> Vec<Lint> {
     found
 }
 
-/// What begins now is the value of a key, or the key itself; then a value comes next.
+/// Notes that a value of a key begins, or the key itself: then a value comes next.
 fn value_begins(open: &mut [Open]) {
     if let Some(Open::Mapping { at_key, .. }) = open.last_mut() {
         *at_key = !*at_key;

@@ -68,7 +68,7 @@ pub(super) fn plain_secrets(document: &Document) -> Vec<Lint> {
     found
 }
 
-/// Whether a URL has `user:password@` in front of its host.
+/// Says whether a URL has `user:password@` in front of its host.
 fn has_password(url: &str) -> bool {
     let authority = url.split_once("://").map_or("", |(_, rest)| rest.split('/').next().unwrap_or_default());
     authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
@@ -97,7 +97,7 @@ struct Tree<'a> {
 }
 
 impl Tree<'_> {
-    /// A key with which this Litestream does nothing.
+    /// Returns a key with which this Litestream does nothing.
     fn unread(&self, section: Section, key: Key) -> Option<Lint> {
         if key.is_own() {
             return None;
@@ -239,7 +239,7 @@ impl Tree<'_> {
     }
 }
 
-/// The types of replica that each series knows. Litekeeper gives it its own word for Google's storage.
+/// Returns the types of replica that each series knows. Litekeeper gives it its own word for Google's storage.
 pub(super) fn replica_types(series: Series) -> &'static [&'static str] {
     match series {
         Series::V03 => &["file", "s3", "gcs", "gs", "abs", "sftp"],
@@ -247,7 +247,7 @@ pub(super) fn replica_types(series: Series) -> &'static [&'static str] {
     }
 }
 
-/// What 0.5 has in the place of a setting of 0.3.
+/// Says what 0.5 has in the place of a setting of 0.3.
 fn replacement(name: &str) -> &'static str {
     match name {
         "retention" => "write `snapshot: {retention: …}` into the database or at the top of the file",
@@ -259,7 +259,7 @@ fn replacement(name: &str) -> &'static str {
     }
 }
 
-/// How many letters are wrong in a name; it is compared only if it is about as long as any name.
+/// Says how many letters are wrong in a name; it is compared only if it is about as long as any name.
 pub(super) fn distance(written: &str, known: &str) -> usize {
     if written.len() > LONGEST_SHOWN { usize::MAX } else { strsim::damerau_levenshtein(written, known) }
 }

@@ -15,7 +15,7 @@ use crate::database_url::{self, Named, PRISMA_CONFIGS, Slashes};
 use crate::os::open;
 use crate::yaml::Variable;
 
-/// The database that the environment names, and where its backup is, see [`Config::from_environment`]; a path in
+/// Returns the database that the environment names, and where its backup is, see [`Config::from_environment`]; a path in
 /// the bucket that is not said is the file's name below `prefix`.
 pub(in crate::config) fn replicated(
     options: &LoadOptions<'_>,
@@ -45,13 +45,13 @@ pub(in crate::config) fn replicated(
     Ok(Some((database, place)))
 }
 
-/// The same if there is a database's URL: whose replica is missing, or what is wrong with it.
+/// Returns the same if there is a database's URL: whose replica is missing, or what is wrong with it.
 pub(in crate::config) fn half_given(options: &LoadOptions<'_>) -> Option<Error> {
     let url = set(options.env, "DATABASE_URL")?;
     let problem = match named(&url, options.cwd) {
         Ok(database) => Problem::Given(Given::NoReplica { database }),
         Err(problem @ (Problem::TwoReadings { .. } | Problem::Given(_))) => problem,
-        // Of another kind of database nobody expects to be replicated here.
+        // A database of another kind is not expected to be replicated here.
         Err(_) => return None,
     };
     Some(Error::new(Origin::Environment, 0, 0, problem))
@@ -66,13 +66,13 @@ fn named(url: &str, cwd: &Path) -> Result<String, Problem> {
     }
 }
 
-/// The problem of a text that is several paths, unless a file is called so.
+/// Returns the problem of a text that is several paths, unless a file is called so.
 pub(in crate::config) fn one_path(name: &str, text: &str, is_variable: bool, cwd: &Path) -> Option<Given> {
     let count = several(text, is_variable).filter(|_| !cwd.join(text).exists())?;
     Some(Given::SeveralPaths { name: name.to_owned(), text: text.to_owned(), count })
 }
 
-/// The file that a `DATABASE_URL` names. Relative ones stay relative to `cwd`.
+/// Returns the file that a `DATABASE_URL` names. Relative ones stay relative to `cwd`.
 pub(in crate::config) fn database_of(url: &str, cwd: &Path) -> Result<String, Problem> {
     match database_url::named(url, Slashes::Unknown) {
         Named::File(path) if is_file_url(url) && !path.starts_with('/') => Ok(below_prisma(cwd, path)),
@@ -100,7 +100,7 @@ fn is_file_url(url: &str) -> bool {
     url.trim_start().get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("file:"))
 }
 
-/// A `file:` URL is relative to the folder of Prisma's schema, where a schema has it from this variable.
+/// Puts the path of a `file:` URL below the folder of Prisma's schema, where a schema has it from this variable.
 fn below_prisma(cwd: &Path, path: String) -> String {
     // No schema is as long, and nothing but a file is read.
     let text = |file: &Path| {

@@ -27,7 +27,7 @@ pub fn load(path: &Path, options: &LoadOptions<'_>) -> Result<Config, Error> {
 }
 
 impl Document {
-    /// Litestream's half, with what the environment says over it.
+    /// Reads Litestream's half, with what the environment says over it.
     ///
     /// A file that names no database, and no resolver that does, takes them from the environment.
     ///
@@ -38,7 +38,7 @@ impl Document {
         result.map(|()| config)
     }
 
-    /// The databases of it that are sound, for a look at them; and, as [`Document::config`], what is not.
+    /// Returns the databases of it that are sound, for a look at them; and, as [`Document::config`], what is not.
     pub fn sound_config(mut self, options: &LoadOptions<'_>) -> (Config, Result<(), Error>) {
         let (mut without, mut other) = (None, None);
         if names_none(&self.root) {
@@ -68,7 +68,7 @@ impl Document {
     }
 }
 
-/// Whether nothing in the file says which databases there are: it may have comments only, or keys.
+/// Says whether nothing in the file says which databases there are: it may have comments only, or keys.
 fn names_none(root: &Node) -> bool {
     let dbs = root.get("dbs").and_then(Node::as_list);
     let is_none = root.get("dbs").is_none() || dbs.is_some_and(<[Node]>::is_empty);
@@ -89,7 +89,7 @@ pub fn open(path: &Path, options: &LoadOptions<'_>) -> Result<Document, Error> {
     open_read(path, read(path, false), options)
 }
 
-/// What is in a configuration's file; a pipe can be read once only. One that was found, and not named, is
+/// Returns what is in a configuration's file; a pipe can be read once only. One that was found, and not named, is
 /// what nobody else can have written.
 ///
 /// # Errors
@@ -98,7 +98,7 @@ pub fn read(path: &Path, is_found: bool) -> io::Result<Vec<u8>> {
     if is_found { found(path, MAX_BYTES) } else { file_or_pipe(path, MAX_BYTES) }
 }
 
-/// As [`open`] with what [`read`] has said.
+/// Does as [`open`] with what [`read`] has said.
 ///
 /// # Errors
 /// As [`open`].
@@ -154,7 +154,7 @@ pub fn open_read(
     Ok(Document { origin, text, root, unset: expanded.unset, traces })
 }
 
-/// The operating system's words without Rust's "(os error 2)", in lower case like the rest.
+/// Returns the operating system's words without Rust's "(os error 2)", in lower case like the rest.
 fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();

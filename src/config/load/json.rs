@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::config::error::Problem;
 use crate::yaml::{self, MAX_BYTES, MAX_DEPTH, MAX_NODES, Node, NodeKind};
 
-/// The entries of a JSON list of databases, or of the list `dbs` in a mapping. No line is known of them.
+/// Returns the entries of a JSON list of databases, or of the list `dbs` in a mapping. No line is known of them.
 pub(in crate::config) fn databases(text: &[u8]) -> Result<Vec<Node>, Problem> {
     if text.len() > MAX_BYTES {
         return Err(Problem::Text(yaml::Problem::TooLarge { limit: MAX_BYTES }));
@@ -36,7 +36,7 @@ pub(in crate::config) fn databases(text: &[u8]) -> Result<Vec<Node>, Problem> {
     list.into_iter().map(|item| node(item, 1, &mut left)).collect()
 }
 
-/// What nobody sees at the beginning of a text, where a parser gives up.
+/// Names the byte order mark at the beginning of a text, which is not seen, and where a parser gives up.
 pub(in crate::config) fn byte_order_mark(text: &[u8]) -> Option<&'static str> {
     match text {
         [0xef, 0xbb, 0xbf, ..] => Some("the byte order mark of UTF-8"),

@@ -8,8 +8,8 @@ use crate::config::model::whole::Config;
 use crate::config::values::variables;
 use crate::yaml::Node;
 
-/// The databases of an answer: a list of them, or `{"dbs": […]}`; each as it stands under `dbs`. What is a secret among it
-/// is in no file that is generated, wherever that program has it from.
+/// Returns the databases of an answer: a list of them, or `{"dbs": […]}`; each as it stands under `dbs`. What is a
+/// secret among it is in no file that is generated, wherever that program has it from.
 ///
 /// # Errors
 /// What is wrong with the answer, or the limit that it passes; it holds no value of it, which may be a secret.
@@ -31,7 +31,7 @@ pub struct Registration {
 }
 
 impl Config {
-    /// The same configuration with what a resolver answered.
+    /// Returns the same configuration with what a resolver answered.
     #[cfg(test)]
     pub(in crate::config) fn with_databases(
         &self,
@@ -43,7 +43,7 @@ impl Config {
         result.map(|()| config)
     }
 
-    /// The last `count` databases, each with what a running Litestream takes it in by.
+    /// Returns the last `count` databases, each with what a running Litestream takes it in by.
     ///
     /// `env` are the variables that Litestream was started with.
     pub fn registrations(&self, count: usize, env: &dyn Fn(&str) -> Option<String>) -> Vec<Registration> {

@@ -76,7 +76,7 @@ pub(in crate::config) fn apply(root: &mut Node, env: Env<'_>) -> Result<Vec<Over
     Ok(found)
 }
 
-/// What the environment has to say about `root`. An empty variable says nothing.
+/// Returns what the environment has to say about `root`. An empty variable says nothing.
 ///
 /// # Errors
 /// Every variable that says nothing sensible.
@@ -160,7 +160,7 @@ impl Address {
 
 const SWITCH: &str = "true or false";
 
-/// What a word says that switches something on or off.
+/// Returns what a word says that switches something on or off.
 pub fn switch(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" | "on" => Some(true),
@@ -169,14 +169,14 @@ pub fn switch(text: &str) -> Option<bool> {
     }
 }
 
-/// Litestream takes anything else for `info`, without a word.
+/// Reads a level: Litestream takes anything else for `info`, without a word.
 fn level(text: &str) -> Option<Node> {
     let known = ["trace", "debug", "info", "warn", "warning", "error"];
     let level = text.to_ascii_lowercase();
     known.contains(&level.as_str()).then(|| Node::plain(level))
 }
 
-/// `0600` and `600` are the same, as in the wrapper; Litestream wants the zero.
+/// Writes a mode with the zero that Litestream wants: `0600` and `600` are the same, as in the wrapper.
 fn octal(text: &str) -> Option<Node> {
     let digits = text.strip_prefix('0').unwrap_or(text);
     let is_octal = digits.len() == 3 && digits.bytes().all(|digit| (b'0'..=b'7').contains(&digit));

@@ -14,7 +14,7 @@ const FILES: [&str; 5] = [
     "/etc/litestream.yml",
 ];
 
-/// The configuration file that is named: the flag's, or the environment's.
+/// Returns the configuration file that is named: the flag's, or the environment's.
 ///
 /// It is taken unseen, so that a wrong name is an error and not another configuration. An empty variable is the same as
 /// none.
@@ -24,7 +24,7 @@ pub fn named(flag: Option<&Path>, env: &dyn Fn(&str) -> Option<String>) -> Optio
     flag.map(Path::to_owned).or_else(named)
 }
 
-/// Where none is named: those of the usual ones that exist, the strongest first.
+/// Returns those of the usual files that exist, the strongest first: for where none is named.
 pub fn usual(exists: &dyn Fn(&Path) -> bool) -> impl Iterator<Item = PathBuf> {
     FILES.iter().map(PathBuf::from).filter(|path| exists(path))
 }

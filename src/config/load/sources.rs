@@ -13,7 +13,7 @@ use crate::config::values::unread::unread;
 use crate::yaml::Node;
 
 impl Config {
-    /// The databases and replicas of the command line, in pairs.
+    /// Makes the databases and replicas of the command line, in pairs.
     ///
     /// A replica is a URL, or a folder that is clearly one: `/…`, `./…`, `../…`, `~/…`. A database without one has the
     /// environment's, as one in a file has.
@@ -62,7 +62,7 @@ impl Config {
         Self::of(Origin::CommandLine, Node::list(databases), options)
     }
 
-    /// The database of `DATABASE_URL` with the replica of `LITESTREAM_REPLICA_URL`, or of
+    /// Makes the database of `DATABASE_URL` with the replica of `LITESTREAM_REPLICA_URL`, or of
     /// `LITESTREAM_REPLICA_BUCKET` with `_PATH` (the file's name if not set), `_REGION` and `_ENDPOINT`.
     ///
     /// None if the environment names no replica. An empty variable is the same as none.
@@ -75,7 +75,7 @@ impl Config {
         Ok(Some(config.with_other(place.other)))
     }
 
-    /// The same tree that a file with these databases would have.
+    /// Returns the same tree that a file with these databases would have.
     fn of(origin: Origin, databases: Node, options: &LoadOptions<'_>) -> Result<Self, Error> {
         let root = Node::mapping([("dbs", databases)]);
         Document { origin, text: String::new(), root, unset: Vec::new(), traces: Default::default() }
@@ -83,12 +83,12 @@ impl Config {
     }
 }
 
-/// What to say where nothing names a replica, or nothing at all; `is_file` says what there is in the current folder.
+/// Makes the error where nothing names a replica, or nothing at all; `is_file` says what there is in the current folder.
 pub fn nothing_given(options: &LoadOptions<'_>, is_file: &dyn Fn(&str) -> bool) -> Error {
     half_given(options).unwrap_or_else(|| Error::nothing_given(seen(is_file)))
 }
 
-/// A configuration by the looks of its name, which nobody looks for.
+/// Finds a file that looks like a configuration by its name, and is not one of those that are read.
 fn seen(is_file: &dyn Fn(&str) -> bool) -> Option<String> {
     let folders = ["", "config/", "etc/", "deploy/", "docker/", "../"];
     let names = ["litestream.yml", "litestream.yaml", "litekeeper.yml", "litekeeper.yaml"];

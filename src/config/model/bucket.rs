@@ -39,7 +39,7 @@ const SERVERS: [&str; 30] = [
     "infomaniak.cloud",
 ];
 
-/// Whether `bucket`, which Litestream makes of the host of a URL, is really a server.
+/// Says whether `bucket`, which Litestream makes of the host of a URL, is really a server.
 pub(in crate::config) fn is_server(host: &str, bucket: &str) -> bool {
     if host.starts_with("arn:") {
         return false;
@@ -58,7 +58,7 @@ pub(in crate::config) fn is_server(host: &str, bucket: &str) -> bool {
         || is_provider(bucket)
 }
 
-/// A host that is a server by its looks, though a bucket could have the name.
+/// Finds a host that is a server by its looks, though a bucket could have the name.
 pub(in crate::config) fn perhaps_host(host: &str) -> Option<&str> {
     let (name, port) = host.rsplit_once(':').map_or((host, None), |(name, port)| (name, Some(port)));
     let mut labels = name.split('.');
@@ -68,7 +68,7 @@ pub(in crate::config) fn perhaps_host(host: &str) -> Option<&str> {
     (is_server_name && (has_domain || port.is_some() || first == "localhost")).then_some(host)
 }
 
-/// What to write instead.
+/// Says what to write instead.
 pub(in crate::config) fn hint(host: &str) -> String {
     let host = host.chars().take(80).collect::<String>();
     let is_plain = host.contains(':') && !host.ends_with(":443");

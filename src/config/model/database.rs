@@ -133,7 +133,7 @@ fn absolute(
     base.absolute(key, value).map_err(problem)
 }
 
-/// Litestream takes `file:x.db?mode=rw` for a relative path: it would replicate nothing, without a word.
+/// Refuses a URL: Litestream takes `file:x.db?mode=rw` for a relative path, and would replicate nothing, without a word.
 fn refuse_url(node: &Node, path: &str) -> Result<(), (usize, Problem)> {
     let bare = strip_sqlite(path);
     let opaque = ["file:", "sqlite:", "sqlite3:"].iter().any(|scheme| bare.starts_with(scheme));

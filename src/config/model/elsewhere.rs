@@ -10,16 +10,17 @@ use crate::config::values::env_replica;
 use crate::yaml::{Budget, Node};
 
 impl Config {
-    /// The same with only those databases whose replica the environment names in a way that can mean another place as well:
-    /// each there.
+    /// Returns the same with only those databases whose replica the environment names in a way that can mean another
+    /// place as well: each there.
     pub fn others(&self) -> Self {
         // What the environment says is as sound in the one reading as in the other.
         self.at(self.completed.iter().filter_map(|(number, said)| Some((*number, said.other.clone()?)))).0
     }
 
-    /// The same with only those databases that are to be restored from elsewhere if their replica holds no backup, each there:
-    /// from the place that `each` has for its path, else from `all`, which is the only database's place, and has those of
-    /// several below it as their names and the prefix say. Databases that are replicated to that place are left out.
+    /// Returns the same with only those databases that are to be restored from elsewhere if their replica holds no
+    /// backup, each there: from the place that `each` has for its path, else from `all`, which is the only database's
+    /// place, and has those of several below it as their names and the prefix say. Databases that are replicated to
+    /// that place are left out.
     ///
     /// # Errors
     /// What is wrong with a place.
@@ -60,8 +61,8 @@ impl Config {
         Ok(config)
     }
 
-    /// The same with these entries of `dbs` alone, each with this in the place of all its replicas; and what is not sound of
-    /// that.
+    /// Returns the same with these entries of `dbs` alone, each with this in the place of all its replicas; and what
+    /// is not sound of that.
     fn at(&self, places: impl Iterator<Item = (usize, Node)>) -> (Self, Result<(), Error>) {
         let known = self.root().get("dbs").and_then(Node::as_list).unwrap_or_default();
         let entry = |(number, replica): (usize, Node)| {
@@ -74,7 +75,7 @@ impl Config {
     }
 }
 
-/// Another place on S3 is asked with the keys of the database's own replica, where that has any.
+/// Gives another place on S3 the keys of the database's own replica, where that has any.
 fn with_keys_of(entry: &Node, mut place: Node) -> Node {
     let is_s3 = place.get("url").and_then(Node::as_str).is_some_and(|url| url.starts_with("s3:"));
     let first = entry.get("replicas").and_then(Node::as_list).and_then(<[Node]>::first);

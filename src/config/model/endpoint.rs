@@ -9,7 +9,7 @@ pub(in crate::config) enum Written {
     Query,
 }
 
-/// An endpoint with the scheme that Litestream puts in front where there is none: https, but for machines of a
+/// Puts the scheme in front of an endpoint that Litestream takes where none is written: https, but for machines of a
 /// private network in a URL (`configureEndpoint` in its s3/replica_client.go, `EnsureEndpointScheme` in its
 /// replica_url.go).
 pub(in crate::config) fn with_scheme(endpoint: &str, written: Written) -> String {
@@ -20,14 +20,14 @@ pub(in crate::config) fn with_scheme(endpoint: &str, written: Written) -> String
     format!("{}://{endpoint}", if is_http { "http" } else { "https" })
 }
 
-/// Whether a server of this name and port is seldom one with a certificate.
+/// Says whether a server of this name and port is seldom one with a certificate.
 pub(in crate::config) fn is_doubtful(endpoint: &str) -> bool {
     let authority = endpoint.split('/').next().unwrap_or_default();
     let (host, port) = authority.rsplit_once(':').unwrap_or((authority, "443"));
     !host.is_empty() && (port != "443" || !host.contains('.') || is_local(authority))
 }
 
-/// Litestream's `IsLocalEndpoint`.
+/// Says whether Litestream's `IsLocalEndpoint` holds.
 fn is_local(endpoint: &str) -> bool {
     const STARTS: [&str; 9] =
         ["192.168.", "10.", "172.16.", "172.17.", "172.18.", "172.19.", "172.2", "172.30.", "172.31."];

@@ -9,8 +9,8 @@ use super::whole::Config;
 use crate::yaml::{Node, NodeKind, Variable};
 
 impl Config {
-    /// The database `below` the `place`-th folder, as it could stand under `dbs`, with what its values came from; none
-    /// for a folder that is not there, and for a name that is no UTF-8.
+    /// Returns the database `below` the `place`-th folder, as it could stand under `dbs`, with what its values came
+    /// from; none for a folder that is not there, and for a name that is no UTF-8.
     pub fn in_folder(&self, place: usize, below: &Path) -> Option<Node> {
         let node = self.folder_node(place)?;
         let name = below.file_name()?.to_str()?;
@@ -41,7 +41,7 @@ impl Config {
         Some(entry)
     }
 
-    /// The path of the database `below` the `place`-th folder; none where [`Config::in_folder`] has none.
+    /// Returns the path of the database `below` the `place`-th folder; none where [`Config::in_folder`] has none.
     pub fn path_in_folder(&self, place: usize, below: &Path) -> Option<PathBuf> {
         below.file_name()?.to_str()?;
         Some(self.directories().get(place)?.dir.join(below)).filter(|path| path.to_str().is_some())
@@ -53,7 +53,7 @@ impl Config {
     }
 }
 
-/// `cloneReplicaConfigWithRelativePath`.
+/// Does what Litestream's `cloneReplicaConfigWithRelativePath` does.
 fn move_below(replica: &mut Node, below: &str) {
     if !replica.is_mapping() {
         return;

@@ -26,7 +26,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The kind of this type, or of this scheme of a URL.
+    /// Makes the kind of this type, or of this scheme of a URL.
     pub(in crate::config) fn of(name: &str) -> Self {
         match name {
             "file" => Self::File,
@@ -42,7 +42,7 @@ impl Kind {
         }
     }
 
-    /// The name that Litestream has for it.
+    /// Returns the name that Litestream has for it.
     pub fn name(&self) -> &str {
         match self {
             Self::File => "file",

@@ -19,7 +19,7 @@ pub struct BareEndpoint {
 }
 
 impl Config {
-    /// The endpoints of S3 that Litestream asks over https only because nothing else is written: with a port of
+    /// Returns the endpoints of S3 that Litestream asks over https only because nothing else is written: with a port of
     /// their own, or with a name or number of a private network.
     pub fn bare_endpoints(&self) -> Vec<BareEndpoint> {
         let root = self.root();
@@ -53,7 +53,7 @@ impl Config {
         found
     }
 
-    /// Where the backups of the `number`-th folder of databases are, if a client of our own can list them there.
+    /// Says where the backups of the `number`-th folder of databases are, if a client of our own can list them there.
     ///
     /// # Errors
     /// What of its settings only Litestream can do.
@@ -63,7 +63,7 @@ impl Config {
         place::of(&replica.kind, entry, self.root())
     }
 
-    /// The same of the only database of a [`Config::probe`], whose replica is of this kind.
+    /// Returns the same of the only database of a [`Config::probe`], whose replica is of this kind.
     ///
     /// # Errors
     /// As for [`Config::folder_place`].

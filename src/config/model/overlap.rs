@@ -8,7 +8,8 @@ use super::kind::Kind;
 use super::replica::Replica;
 use crate::config::error::Problem;
 
-/// Every replica in a folder that is, or is in, a database or its metadata; and those with its own metadata among the backup's files.
+/// Returns every replica in a folder that is, or is in, a database or its metadata; and those with its own metadata
+/// among the backup's files.
 pub(in crate::config) fn find(databases: &[Database], directories: &[Directory]) -> Vec<(usize, Problem)> {
     let paths: HashMap<&Path, ()> = databases.iter().map(|database| (database.path.as_path(), ())).collect();
     let metas: HashMap<&Path, &Path> =

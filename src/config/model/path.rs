@@ -13,7 +13,7 @@ pub(in crate::config) struct Base<'a> {
 }
 
 impl Base<'_> {
-    /// The absolute path that Litestream makes of the value of `key` (its `expand`).
+    /// Returns the absolute path that Litestream makes of the value of `key` (its `expand`).
     ///
     /// Only a lone `~` and `~/` are the home; `~user` is a file name. `..` goes by the text alone.
     pub fn absolute(&self, key: &'static str, text: &str) -> Result<PathBuf, Problem> {
@@ -32,8 +32,8 @@ pub(in crate::config) fn strip_sqlite(text: &str) -> &str {
     text.strip_prefix("sqlite3://").or_else(|| text.strip_prefix("sqlite://")).unwrap_or(text)
 }
 
-/// Go's `filepath.Clean` for an absolute path: no `.`, no `..`, no doubled or final slashes; where that is the same file to the
-/// system, which follows a link before it goes up.
+/// Does what Go's `filepath.Clean` does for an absolute path: no `.`, no `..`, no doubled or final slashes; where that is the
+/// same file to the system, which follows a link before it goes up.
 fn cleaned(key: &'static str, text: &str, path: &Path) -> Result<PathBuf, Problem> {
     let mut cleaned = PathBuf::new();
     for part in path.components() {
@@ -52,7 +52,7 @@ fn cleaned(key: &'static str, text: &str, path: &Path) -> Result<PathBuf, Proble
     Ok(cleaned)
 }
 
-/// Whether a folder is a link to one that is in another folder. What is not there leads nowhere yet.
+/// Says whether a folder is a link to one that is in another folder. What is not there leads nowhere yet.
 fn leads_elsewhere(folder: &Path) -> bool {
     let above = folder.parent().unwrap_or(Path::new("/"));
     let is_other = permit::theirs(|| {

@@ -11,7 +11,8 @@ use super::url::Url;
 use crate::remote::{Azure, Gcs, Place};
 use crate::yaml::Node;
 
-/// The first replica of an entry of `dbs`, which is of this kind, with what stands at the top of the file; none where only Litestream can go.
+/// Returns the first replica of an entry of `dbs`, which is of this kind, with what stands at the top of the file;
+/// none where only Litestream can go.
 pub(in crate::config) fn of(kind: &Kind, entry: &Node, root: &Node) -> Result<Option<Place>, &'static str> {
     match kind {
         Kind::S3 => Ok(s3::of(entry, root)?.map(Place::S3)),
@@ -21,14 +22,14 @@ pub(in crate::config) fn of(kind: &Kind, entry: &Node, root: &Node) -> Result<Op
     }
 }
 
-/// As `newGSReplicaClientFromConfig` in Litestream's main.go.
+/// Does as `newGSReplicaClientFromConfig` in Litestream's main.go.
 fn gcs(entry: &Node, root: &Node) -> Result<Option<Gcs>, &'static str> {
     let Some(said) = Said::of(entry, root) else { return Ok(None) };
     let Some(bucket) = said.bucket() else { return Ok(None) };
     Ok(Some(Gcs { bucket, prefix: said.prefix()? }))
 }
 
-/// As `newABSReplicaClientFromConfig` there.
+/// Does as `newABSReplicaClientFromConfig` there.
 fn azure(entry: &Node, root: &Node) -> Result<Option<Azure>, &'static str> {
     let Some(said) = Said::of(entry, root) else { return Ok(None) };
     let Some(container) = said.bucket() else { return Ok(None) };
@@ -72,7 +73,8 @@ impl<'a> Said<'a> {
         self.either("bucket").or_else(host).filter(|bucket| !bucket.is_empty())
     }
 
-    /// What names begin with: Litestream's are made by `path.Join` (`LTXFilePath` in its litestream.go), which takes what is not needed out of a path.
+    /// Says what names begin with: Litestream's are made by `path.Join` (`LTXFilePath` in its litestream.go), which
+    /// takes what is not needed out of a path.
     fn prefix(&self) -> Result<String, &'static str> {
         let path = self.own("path").or(self.url.as_ref().map(|url| url.path.as_str())).unwrap_or_default();
         if self.own("path").is_some_and(|path| path.starts_with('/')) {

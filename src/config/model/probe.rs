@@ -17,7 +17,7 @@ pub enum Owner {
 }
 
 impl Config {
-    /// A configuration of `database` alone on this replica, or in the folder `below` it: with nothing of
+    /// Returns a configuration of `database` alone on this replica, or in the folder `below` it: with nothing of
     /// the file but the replica's settings, so that no port is opened and nobody is told.
     ///
     /// None if there is no such replica.

@@ -11,7 +11,8 @@ use super::replica::Replica;
 use crate::config::error::Problem;
 use crate::os::permit;
 
-/// What is at odds once each path is where it leads to. Of what is there by one name already nothing would have been loaded.
+/// Returns what is at odds once each path is where it leads to. Of what is there by one name already nothing would have
+/// been loaded.
 pub(in crate::config) fn find(databases: &[Database], directories: &[Directory]) -> Vec<(usize, Problem)> {
     let (mut databases, mut directories) = (databases.to_vec(), directories.to_vec());
     let resolve = || {
@@ -41,7 +42,7 @@ struct Real {
 }
 
 impl Real {
-    /// Whether it is elsewhere, to which the path is set.
+    /// Says whether it is elsewhere, to which the path is set.
     fn of_file(&mut self, path: &mut PathBuf) -> bool {
         let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return false };
         let real = self.lookup(folder).join(name);
@@ -50,7 +51,7 @@ impl Real {
         is_other
     }
 
-    /// The same of a folder, which may be a link itself.
+    /// Does the same of a folder, which may be a link itself.
     fn of_folder(&mut self, path: &mut PathBuf) -> bool {
         let is_link = path.symlink_metadata().is_ok_and(|found| found.is_symlink());
         if !is_link {
@@ -75,7 +76,7 @@ impl Real {
         is_other
     }
 
-    /// Where a folder is, or will be.
+    /// Returns where a folder is, or will be.
     fn lookup(&mut self, folder: &Path) -> PathBuf {
         if let Some(known) = self.folders.get(folder) {
             return known.clone();

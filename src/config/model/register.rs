@@ -80,7 +80,7 @@ const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove
 const PATH: &AsciiSet = &UNRESERVED.remove(b'/');
 
 impl Config {
-    /// The key at the top of the file as variables: what is registered later has no other way to it.
+    /// Returns the key at the top of the file as variables: what is registered later has no other way to it.
     pub fn key_variables(&self) -> Vec<(String, String)> {
         let value = |key| text(self.root(), key).ok().flatten().map(str::to_owned);
         let found = KEYS.map(|(key, [variable, _])| value(key).map(|value| (variable.to_owned(), value)));
@@ -115,8 +115,8 @@ impl Config {
     }
 }
 
-/// What this URL tells Litestream, in one spelling: the place with its server, who asks there, and how. A region is what
-/// Litestream finds out by itself, or what a server takes as it is: it makes no other place.
+/// Says what this URL tells Litestream, in one spelling: the place with its server, who asks there, and how. A region
+/// is what Litestream finds out by itself, or what a server takes as it is: it makes no other place.
 pub(in crate::config) fn told(replica: &Replica, url: &str) -> String {
     let (place, query) = url.split('#').next().unwrap_or_default().split_once('?').unwrap_or((url, ""));
     let host = place.split_once("://").map_or("", |(_, rest)| rest).split('/').next().unwrap_or_default();
@@ -144,7 +144,7 @@ fn keys(node: &Node) -> impl Iterator<Item = &str> {
     set.map(|(key, _)| key.as_str().unwrap_or_default()).collect::<Vec<_>>().into_iter()
 }
 
-/// A folder. Litestream takes it from the URL as Go writes it again, so it must not need escapes.
+/// Writes the URL of a folder. Litestream takes it from the URL as Go writes it again, so it must not need escapes.
 fn file(replica: &Replica) -> Result<String, String> {
     let plain = |c: u8| c.is_ascii_alphanumeric() || b"-_.~$&+,/:;=@".contains(&c);
     if !replica.display.bytes().all(plain) {
@@ -221,7 +221,7 @@ impl Asked<'_> {
         Ok(if query.is_empty() { place } else { format!("{place}?{}", query.join("&")) })
     }
 
-    /// The URL's client has the key of Litestream's environment, and no other.
+    /// Refuses another key than that of Litestream's environment, which is the only one that the URL's client has.
     fn same_key(&self) -> Result<(), String> {
         let top = |key| text(self.root, key).ok().flatten().map(str::to_owned);
         for (key, variables) in KEYS {

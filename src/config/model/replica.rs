@@ -27,7 +27,7 @@ pub struct Replica {
 }
 
 impl Replica {
-    /// A folder below the place, for people.
+    /// Returns a folder below the place, for people.
     pub fn below(&self, folder: &str) -> String {
         format!("{}/{folder}", self.display.trim_end_matches('/'))
     }

@@ -38,7 +38,7 @@ impl ReplicaLocation {
         }
     }
 
-    /// `scheme://host/path`; `account` tells apart what has the same name elsewhere.
+    /// Makes `scheme://host/path`; `account` tells apart what has the same name elsewhere.
     fn new(scheme: &str, host: &str, path: &str, account: &str) -> Self {
         let display =
             if path.is_empty() { format!("{scheme}://{host}") } else { format!("{scheme}://{host}/{path}") };
@@ -87,7 +87,8 @@ fn file(settings: &Settings<'_>, url: Option<&Url>, base: &Base<'_>) -> Found<Re
     Ok(ReplicaLocation { location: format!("file:{display}"), display })
 }
 
-/// Whether this is a URL with a user and a password whose scheme was forgotten: as a folder it would be shown, and made.
+/// Says whether this is a URL with a user and a password whose scheme was forgotten: as a folder it would be shown,
+/// and made.
 pub fn has_user(text: &str) -> bool {
     let place = match text.strip_prefix("//") {
         Some(place) => place,
@@ -138,7 +139,7 @@ pub(in crate::config) struct S3Host {
     pub path_style: bool,
 }
 
-/// Litestream's `s3.ParseHost`: `bucket.host:port`, the hosts of some providers, else a bucket.
+/// Reads a host as Litestream's `s3.ParseHost` does: `bucket.host:port`, the hosts of some providers, else a bucket.
 pub(in crate::config) fn s3_host(host: &str) -> S3Host {
     let of = |bucket: &str, endpoint: &str, region: &str, path_style| S3Host {
         bucket: bucket.to_owned(),
@@ -273,7 +274,7 @@ fn other(name: &str, settings: &Settings<'_>, url: Option<&Url>) -> Found<Replic
     Ok(ReplicaLocation::new(name, host, &clean(path), ""))
 }
 
-/// Host, port and path of a server's address, without scheme, user, query and final slash.
+/// Returns host, port and path of a server's address, without scheme, user, query and final slash.
 fn server(address: &str) -> String {
     let bare = address.split_once("://").map_or(address, |(_, rest)| rest);
     let bare = bare.split(['?', '#']).next().unwrap_or_default();
@@ -283,7 +284,7 @@ fn server(address: &str) -> String {
     format!("{}{}", host.strip_suffix(port).unwrap_or(&host), path.trim_end_matches('/'))
 }
 
-/// A key or remote path without `.`, `..`, doubled, leading and final slashes.
+/// Returns a key or remote path without `.`, `..`, doubled, leading and final slashes.
 fn clean(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {

@@ -7,7 +7,8 @@ use super::url::Url;
 use crate::remote::S3;
 use crate::yaml::Node;
 
-/// That of an entry of `dbs`, with what stands at the top of the file (the settings as Litestream's `NewS3ReplicaClientFromConfig` reads them).
+/// Reads the settings of an entry of `dbs`, with what stands at the top of the file, as Litestream's
+/// `NewS3ReplicaClientFromConfig` reads them.
 pub(in crate::config) fn of(entry: &Node, root: &Node) -> Result<Option<S3>, &'static str> {
     let listed = entry.get("replicas").and_then(Node::as_list).and_then(<[Node]>::first);
     let Some(node) = entry.get("replica").or(listed) else { return Ok(None) };
@@ -63,8 +64,8 @@ struct Styles {
 }
 
 impl Styles {
-    /// Whether it goes into the path: a `false` of the key's does not count against a URL that says the other thing, and one
-    /// of the URL's not against an endpoint of a key's own, or one with a port.
+    /// Says whether it goes into the path: a `false` of the key's does not count against a URL that says the other
+    /// thing, and one of the URL's not against an endpoint of a key's own, or one with a port.
     fn is_path(&self, endpoint: &str) -> bool {
         let by_url = self.query.unwrap_or(self.has_query || self.by_host);
         let by_key = self.key.unwrap_or(self.has_key);
@@ -72,7 +73,8 @@ impl Styles {
     }
 }
 
-/// `IsFilebaseEndpoint`, `IsBackblazeEndpoint`, `IsMinIOEndpoint` and `IsSupabaseEndpoint` of its replica_url.go.
+/// Says whether one of these holds: `IsFilebaseEndpoint`, `IsBackblazeEndpoint`, `IsMinIOEndpoint` and
+/// `IsSupabaseEndpoint` of its replica_url.go.
 fn needs_path(endpoint: &str) -> bool {
     const CLOUDS: [&str; 9] = [
         ".amazonaws.com",

@@ -6,7 +6,7 @@ use crate::config::schema::Type;
 use crate::config::schema::types::wrong_type;
 use crate::yaml::Node;
 
-/// The text of `key`; null and an empty text are the same as nothing, as in Litestream.
+/// Returns the text of `key`; null and an empty text are the same as nothing, as in Litestream.
 pub(in crate::config) fn text<'a>(
     node: &'a Node,
     key: &'static str,
@@ -25,12 +25,12 @@ pub(in crate::config) struct Settings<'a> {
 }
 
 impl<'a> Settings<'a> {
-    /// What the replica itself says.
+    /// Returns what the replica itself says.
     pub fn own(&self, key: &'static str) -> Result<Option<&'a str>, (usize, Problem)> {
         text(self.node, key)
     }
 
-    /// What the replica says, or else the top of the file.
+    /// Returns what the replica says, or else the top of the file.
     pub fn or_default(&self, key: &'static str) -> Result<Option<&'a str>, (usize, Problem)> {
         match self.own(key)? {
             None => text(self.defaults, key),
@@ -38,7 +38,7 @@ impl<'a> Settings<'a> {
         }
     }
 
-    /// What the replica needs.
+    /// Returns what the replica needs.
     pub fn missing(&self, kind: &Kind, key: &'static str) -> (usize, Problem) {
         // One that is there and says nothing was meant to; a URL in its place as well.
         for name in [key, "url"] {
@@ -55,17 +55,17 @@ impl<'a> Settings<'a> {
         (self.node.line, Problem::Missing { kind: kind.to_string(), key })
     }
 
-    /// The line of one of its settings.
+    /// Returns the line of one of its settings.
     pub fn line_of(&self, key: &str) -> usize {
         self.node.get(key).or_else(|| self.defaults.get(key)).map_or(self.node.line, |value| value.line)
     }
 
-    /// The line of the replica.
+    /// Returns the line of the replica.
     pub fn line(&self) -> usize {
         self.node.line
     }
 
-    /// Litestream refuses a `url` beside the settings that it consists of, defaults included.
+    /// Refuses, as Litestream does, a `url` beside the settings that it consists of, defaults included.
     pub fn refuse_contradictions(&self, kind: &Kind) -> Result<(), (usize, Problem)> {
         if self.own("url")?.is_none() {
             return Ok(());

@@ -42,7 +42,7 @@ enum PathMode {
 }
 
 impl<'a> Additions<'a> {
-    /// The additions of a configuration.
+    /// Makes the additions of a configuration.
     pub fn of(root: &'a Node, env: Env<'a>, budget: &'a Budget) -> Self {
         let own = root.get(SECTION);
         let get = |key| own.and_then(|own| own.get(key));
@@ -163,7 +163,7 @@ impl<'a> Additions<'a> {
         *replica = Node { line, column, ..merged };
     }
 
-    /// What comes after a path that several databases share.
+    /// Says what comes after a path that several databases share.
     fn tail(&self, name: &str) -> String {
         let name = name.trim_matches('/');
         if self.prefix.is_empty() { name.to_owned() } else { format!("{}/{name}", self.prefix) }
@@ -205,13 +205,13 @@ impl PathMode {
     }
 }
 
-/// Whether an entry of `dbs` names none, and has the environment's.
+/// Says whether an entry of `dbs` names none, and has the environment's.
 pub(in crate::config) fn has_no_replica(entry: &Node) -> bool {
     let no_list = entry.get("replicas").is_none_or(|list| list.as_list().is_some_and(<[Node]>::is_empty));
     entry.is_mapping() && entry.get("replica").is_none() && no_list
 }
 
-/// What comes after a path that several databases share.
+/// Says what comes after a path that several databases share.
 pub(in crate::config) fn tail(root: &Node, name: &str) -> String {
     let budget = Budget::default();
     Additions::of(root, &|_| None, &budget).tail(name)
@@ -258,7 +258,7 @@ fn take_text(
     }
 }
 
-/// A name becomes a part of a path, and must not lead out of it.
+/// Says whether a text can be a name: it becomes a part of a path, and must not lead out of it.
 fn is_name(name: &str) -> bool {
     let mut parts = name.trim_matches('/').split('/');
     parts.all(|part| !matches!(part, "" | "." | ".."))

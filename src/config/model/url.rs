@@ -21,7 +21,7 @@ pub(in crate::config) struct Url {
     query: String,
 }
 
-/// `^\w+://`, Litestream's own test for "is this a URL".
+/// Matches `^\w+://`, Litestream's own test for "is this a URL".
 pub(in crate::config) fn is_url(text: &str) -> bool {
     text.split_once("://").is_some_and(|(scheme, _)| {
         !scheme.is_empty() && scheme.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_')
@@ -68,7 +68,7 @@ impl Url {
         Ok(Self { scheme, user, host: host.to_owned(), path, file, query: query.to_owned() })
     }
 
-    /// The first value of a query parameter.
+    /// Returns the first value of a query parameter.
     pub fn query(&self, key: &str) -> Option<String> {
         self.query.split('&').find_map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -76,19 +76,19 @@ impl Url {
         })
     }
 
-    /// The names of the query parameters.
+    /// Returns the names of the query parameters.
     pub fn parameters(&self) -> impl Iterator<Item = String> {
         let names = self.query.split('&').map(|pair| pair.split('=').next().unwrap_or_default());
         names.filter(|name| !name.is_empty()).map(|name| unescape(name).unwrap_or_else(|_| name.to_owned()))
     }
 
-    /// The names of the parameters that nobody reads, as a `%` in them is not followed by two hexadecimal digits.
+    /// Returns the names of the parameters that nobody reads, as a `%` in them is not followed by two hexadecimal digits.
     pub fn unread(&self) -> impl Iterator<Item = &str> {
         let broken = self.query.split('&').filter(|pair| !is_escaped(pair));
         broken.map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name))
     }
 
-    /// `s3://arn:aws:s3:REGION:ACCOUNT:accesspoint/NAME/path`, which is no valid URL.
+    /// Reads `s3://arn:aws:s3:REGION:ACCOUNT:accesspoint/NAME/path`, which is no valid URL.
     fn parse_access_point(text: &str) -> Result<Self, &'static str> {
         const MARKER: &str = ":accesspoint/";
         let (text, query) = text.split_once('?').unwrap_or((text, ""));
@@ -117,12 +117,12 @@ impl fmt::Debug for Url {
     }
 }
 
-/// Whether the path of this replica is its bucket, below which there is nothing.
+/// Says whether the path of this replica is its bucket, below which there is nothing.
 pub(in crate::config) fn is_nats(url: &str) -> bool {
     url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("nats:"))
 }
 
-/// The same URL with another path.
+/// Returns the same URL with another path.
 pub(in crate::config) fn with_path(text: &str, change: impl FnOnce(&str) -> String) -> String {
     let (start, end) = path_of(text);
     let path = change(&text[start..end]);
@@ -131,7 +131,7 @@ pub(in crate::config) fn with_path(text: &str, change: impl FnOnce(&str) -> Stri
     format!("{}{slash}{path}{}", &text[..start], &text[end..])
 }
 
-/// Where the path of a URL is.
+/// Returns where the path of a URL is.
 fn path_of(text: &str) -> (usize, usize) {
     let end = text.find(['?', '#']).unwrap_or(text.len());
     let authority = text[..end].find("://").map(|at| at + 3);
@@ -160,7 +160,7 @@ const ESCAPED_IN_PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'=')
     .remove(b'@');
 
-/// A path as it is written in a URL.
+/// Writes a path as it stands in a URL.
 pub(in crate::config) fn escape(path: &str) -> String {
     utf8_percent_encode(path, ESCAPED_IN_PATH).to_string()
 }
@@ -192,7 +192,7 @@ fn split_authority(authority: &str) -> Result<(Option<String>, &str), &'static s
     Ok((name, host))
 }
 
-/// Whether each `%` is followed by two hexadecimal digits.
+/// Says whether each `%` is followed by two hexadecimal digits.
 pub(in crate::config) fn is_escaped(text: &str) -> bool {
     let is_code = |code: &[u8]| code.iter().all(u8::is_ascii_hexdigit);
     let mut escapes = text.match_indices('%').map(|(at, _)| text.as_bytes().get(at + 1..at + 3));
@@ -207,12 +207,12 @@ fn unescape(text: &str) -> Result<String, &'static str> {
     decoded.map(Cow::into_owned).map_err(|_| "has a path that is not UTF-8")
 }
 
-/// A path as Go's `url.URL` writes it.
+/// Returns a path as Go's `url.URL` writes it.
 pub(in crate::config) fn go_path(path: &str) -> String {
     escaped_path(" ", path).into_owned()
 }
 
-/// Go's `URL.EscapedPath`: as it was written if that is valid, else encoded again.
+/// Returns Go's `URL.EscapedPath`: as it was written if that is valid, else encoded again.
 fn escaped_path<'a>(raw: &'a str, path: &str) -> Cow<'a, str> {
     let plain = |c: u8| c.is_ascii_alphanumeric() || b"-_.~$&+,/:;=@!'()*[]%".contains(&c);
     if raw.bytes().all(plain) { Cow::Borrowed(raw) } else { Cow::Owned(escape(path)) }

@@ -9,8 +9,8 @@ use crate::remote::Webdav;
 use crate::yaml::Node;
 
 impl Config {
-    /// The place of the only database of a [`Config::probe`], if it is on WebDAV (`newWebDAVReplicaClientFromConfig` in
-    /// Litestream's main.go).
+    /// Returns the place of the only database of a [`Config::probe`], if it is on WebDAV
+    /// (`newWebDAVReplicaClientFromConfig` in Litestream's main.go).
     pub fn probe_webdav(&self) -> Option<Webdav> {
         let root = self.root();
         let entry = root.get("dbs").and_then(Node::as_list)?.first()?;
@@ -35,7 +35,7 @@ impl Config {
     }
 }
 
-/// User and password of a URL.
+/// Returns user and password of a URL.
 fn who(url: &str) -> (Option<String>, Option<String>) {
     let authority =
         url.split_once("://").map_or("", |(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or_default());

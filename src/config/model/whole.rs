@@ -83,11 +83,11 @@ impl Config {
         (config, result)
     }
 
-    /// Those further databases that are sound, each as if it stood on the line that `lines` has for it, and what is
+    /// Returns those further databases that are sound, each as if it stood on the line that `lines` has for it, and what is
     /// not sound, by itself or beside the others.
     ///
     /// Aliases, templates and the default replica of the environment, which is `env`, are understood in them; what they
-    /// themselves name by `{env: NAME}` is looked up in `own`: whoever names a database sees no variable by that which
+    /// themselves name by `{env: NAME}` is looked up in `own`: a source that names a database sees no variable by that which
     /// is hidden from him.
     pub fn with_entries(
         &self,
@@ -156,10 +156,10 @@ impl Config {
         found.dedup_by(|one, other| one == other || one.0 == other.0 && mode(&one.1) && mode(&other.1));
     }
 
-    /// Whether there is anything to replicate. A tree without is sound, and nothing to run with.
+    /// Says whether there is anything to replicate. A tree without is sound, and nothing to run with.
     ///
     /// # Errors
-    /// There is no database, no folder of databases, and nobody who names any.
+    /// There is no database, no folder of databases, and no resolver.
     pub fn names_any(&self) -> Result<(), Error> {
         if !self.databases.is_empty() || !self.directories.is_empty() || has_resolver(&self.root) {
             return Ok(());
@@ -167,24 +167,24 @@ impl Config {
         Err(Error::no_databases(&self.origin, self.root.get("dbs").map_or(0, |dbs| dbs.line)))
     }
 
-    /// The databases, in the order of the file.
+    /// Returns the databases, in the order of the file.
     pub fn databases(&self) -> &[Database] {
         &self.databases
     }
 
-    /// The folders of databases, in the order of the file.
+    /// Returns the folders of databases, in the order of the file.
     pub fn directories(&self) -> &[Directory] {
         &self.directories
     }
 
-    /// Whether a replica is in Google's storage, which each series has another name for: no file is for both then.
+    /// Says whether a replica is in Google's storage, which each series has another name for: no file is for both then.
     pub fn uses_google(&self) -> bool {
         let of_databases = self.databases.iter().flat_map(|database| &database.replicas);
         let of_folders = self.directories.iter().flat_map(|folder| &folder.replicas);
         of_databases.chain(of_folders).any(|replica| replica.kind == Kind::Gcs)
     }
 
-    /// The same with these entries for `dbs`, which are complete; and what is not sound of them.
+    /// Returns the same with these entries for `dbs`, which are complete; and what is not sound of them.
     pub(in crate::config) fn with_only(&self, entries: Vec<Node>) -> (Self, Result<(), Error>) {
         let mut root = self.root.clone();
         root.set("dbs", Node::list(entries));
@@ -195,7 +195,7 @@ impl Config {
         (config, result)
     }
 
-    /// The same with another tree, of whose entries nothing has been made yet: [`Config::generate`] needs no more.
+    /// Returns the same with another tree, of whose entries nothing has been made yet: [`Config::generate`] needs no more.
     pub(in crate::config) fn with_tree(&self, root: Node) -> Self {
         Self {
             origin: self.origin.clone(),
@@ -215,7 +215,7 @@ impl Config {
         self.databases.retain(keep);
     }
 
-    /// The only database's place may also be meant to be this one.
+    /// Adds another place that the only database's may be meant to be.
     pub(in crate::config) fn with_other(mut self, other: Option<Node>) -> Self {
         if other.is_some() {
             self.completed.entry(0).or_default().other = other;
@@ -227,27 +227,27 @@ impl Config {
         Self { overrides, ..self }
     }
 
-    /// What variables of the environment made of it.
+    /// Returns what variables of the environment made of it.
     pub fn overrides(&self) -> &[Override] {
         &self.overrides
     }
 
-    /// Which values came from variables.
+    /// Says which values came from variables.
     pub(in crate::config) fn traces(&self) -> &Traces {
         &self.traces
     }
 
-    /// What this was read from.
+    /// Returns what this was read from.
     pub fn origin(&self) -> &Origin {
         &self.origin
     }
 
-    /// The settings as they are meant, secrets included: keys respelled, templates and aliases in their place.
+    /// Returns the settings as they are meant, secrets included: keys respelled, templates and aliases in their place.
     pub fn root(&self) -> &Node {
         &self.root
     }
 
-    /// The names that the user gave to files, and those files.
+    /// Returns the names that the user gave to files, and those files.
     pub fn aliases(&self) -> Vec<(String, PathBuf)> {
         let aliases = self.root.get(SECTION).and_then(|own| own.get("aliases"));
         let Some(NodeKind::Mapping(entries)) = aliases.map(|aliases| &aliases.kind) else {
@@ -260,7 +260,7 @@ impl Config {
         entries.iter().filter_map(named).collect()
     }
 
-    /// The command of `exec`, split as Litestream splits it; none if it is not set or empty.
+    /// Returns the command of `exec`, split as Litestream splits it; none if it is not set or empty.
     ///
     /// # Errors
     /// When Litestream would silently run something else than what is written: it stops at `&&`, `;`,
@@ -273,7 +273,7 @@ impl Config {
         Ok(Some(arguments).filter(|arguments| !arguments.is_empty()))
     }
 
-    /// Whether this series of Litestream can do what is written.
+    /// Says whether this series of Litestream can do what is written.
     ///
     /// # Errors
     /// Every value that this series refuses. For 0.5, every database with more than one replica; for
@@ -282,14 +282,14 @@ impl Config {
         Error::of(&self.origin, self.traces.blame(self.refused(series)), &self.unset)
     }
 
-    /// As [`Config::check`], where all but the databases of an answer is known to be sound: what is wrong stands in that,
-    /// and in no file.
+    /// Does as [`Config::check`], where all but the databases of an answer is known to be sound: what is wrong stands
+    /// in that, and in no file.
     ///
     /// # Errors
     /// The same, of the resolver.
     pub fn check_answer(&self, series: Series) -> Result<(), Error> {
         let mut found = self.refused(series);
-        // Whoever takes it in knows what runs already by its real path, and names both.
+        // The driver knows what runs already by its real path, and names both.
         found.retain(|(_, problem)| !matches!(problem, Problem::SameDatabase { .. }));
         Error::of(&Origin::Resolver, found, &[])
     }
@@ -318,7 +318,7 @@ impl Config {
         found
     }
 
-    /// What relative paths of this configuration are relative to.
+    /// Returns what relative paths of this configuration are relative to.
     pub(in crate::config) fn base(&self) -> Base<'_> {
         Base { cwd: &self.cwd, home: self.home.as_deref() }
     }
@@ -333,7 +333,7 @@ impl Config {
     }
 }
 
-/// 0.3 knows a replica by its name, or else by its type.
+/// Finds two replicas of one name: 0.3 knows a replica by its name, or else by its type.
 fn same_name(database: &Database) -> Option<(usize, Problem)> {
     let mut names = BTreeSet::new();
     let twice = database.replicas.iter().find(|replica| !names.insert(replica.name.as_str()))?;
@@ -341,7 +341,7 @@ fn same_name(database: &Database) -> Option<(usize, Problem)> {
     Some((twice.line, Problem::SameName { database, name: twice.name.clone() }))
 }
 
-/// Whether databases are still to be found.
+/// Says whether databases are still to be found.
 pub(in crate::config) fn has_resolver(root: &Node) -> bool {
     root.get(SECTION).and_then(|own| own.get("resolver")).is_some()
 }
@@ -366,7 +366,7 @@ fn complete_entries(
             .filter(|(_, entry)| templates::has_no_replica(entry))
             .map(|(n, _)| n)
             .collect();
-        // Whoever is found later may have none either.
+        // One that a resolver names later may have none either.
         let alone = matches!(&takers[..], [only] if entries[*only].get("dir").is_none())
             && first == 0
             && !has_resolver(root);

@@ -33,7 +33,7 @@ pub struct Generated {
 const HEADER: &str = "# Written by Litekeeper at each start. Change your own configuration instead.\n";
 
 impl Config {
-    /// The user's settings, unchanged in meaning, as Litestream gets them.
+    /// Returns the user's settings, unchanged in meaning, as Litestream gets them.
     ///
     /// `exec` and `litekeeper` are taken out; the socket, JSON logs on stderr and the timeout are put
     /// in; paths are absolute, so that neither user nor working directory matter. For 0.3, which
@@ -47,8 +47,8 @@ impl Config {
         Generated { text: format!("{HEADER}{}", emitted.text), env: emitted.env }
     }
 
-    /// As [`Config::generate`], for a Litestream that ends by itself and is asked nothing: there is no socket, which has to fit a
-    /// short path, and no database is waited for at its end, where what fails fails for a reason.
+    /// Does as [`Config::generate`], for a Litestream that ends by itself and is asked nothing: there is no socket,
+    /// which has to fit a short path, and no database is waited for at its end, where what fails fails for a reason.
     pub fn generate_once(&self, series: Series) -> Generated {
         let socket = PathBuf::new();
         let mut root =
@@ -58,8 +58,8 @@ impl Config {
         Generated { text: format!("{HEADER}{}", emitted.text), env: emitted.env }
     }
 
-    /// As [`Config::generate`], for each of these databases by itself: what a Litestream that is asked about one need not read
-    /// of all others, which costs it more than all else where there are many.
+    /// Does as [`Config::generate`], for each of these databases by itself: what a Litestream that is asked about one
+    /// need not read of all others, which costs it more than all else where there are many.
     pub fn generate_apart(
         &self,
         options: &GenerateOptions,
@@ -81,7 +81,7 @@ impl Config {
         entries.into_iter().filter_map(of).collect()
     }
 
-    /// The same as a tree, whose parts know where they were written.
+    /// Returns the same as a tree, whose parts know where they were written.
     pub fn tree(&self, options: &GenerateOptions) -> Node {
         let mut root = if self.root().is_mapping() { self.root().clone() } else { Node::mapping([]) };
         let logging = logging(root.remove("logging"));
@@ -102,12 +102,12 @@ impl Config {
     }
 }
 
-/// A tree as YAML, for people: what is in a variable is shown as `${NAME}`.
+/// Returns a tree as YAML, for people: what is in a variable is shown as `${NAME}`.
 pub fn to_yaml(node: &Node) -> String {
     emit(node).text
 }
 
-/// `place` is where the user wrote the path.
+/// Makes the setting `socket`; `place` is where the user wrote the path.
 fn socket(path: &Path, place: Option<&Node>, permissions: Option<Node>) -> Node {
     let line = place.map_or(0, |place| place.line);
     Node::mapping([
@@ -117,7 +117,7 @@ fn socket(path: &Path, place: Option<&Node>, permissions: Option<Node>) -> Node 
     ])
 }
 
-/// The user's level and source, but JSON on stderr.
+/// Returns the user's level and source, but JSON on stderr.
 fn logging(users: Option<Node>) -> Node {
     let mut logging = users.filter(Node::is_mapping).unwrap_or_else(|| Node::mapping([]));
     // That a snapshot was made is told at this level, and the keeper has to know of it.
@@ -198,7 +198,7 @@ fn items_mut<'a>(node: &'a mut Node, key: &str) -> Option<&'a mut Vec<Node>> {
     })
 }
 
-/// A duration as Go reads it: `4s`, `4500ms`.
+/// Returns a duration as Go reads it: `4s`, `4500ms`.
 fn go_duration(duration: Duration) -> String {
     if duration.subsec_millis() == 0 {
         format!("{}s", duration.as_secs())

@@ -16,7 +16,7 @@ fn hide(node: &mut Node, secret: bool) {
         NodeKind::Mapping(entries) => {
             for (key, value) in entries {
                 hide(value, is_secret(key.key(), is_reference, secret));
-                // Somebody may have written a URL in a key's place.
+                // A URL may have been written in a key's place.
                 hide(key, false);
             }
         }
@@ -36,12 +36,12 @@ fn hide(node: &mut Node, secret: bool) {
     }
 }
 
-/// `{env: NAME}` names a variable, and `{file: PATH}` a file.
+/// Says whether a value is somewhere else: `{env: NAME}` names a variable, and `{file: PATH}` a file.
 pub(in crate::config) fn is_reference(node: &Node) -> bool {
     reference(node).is_some() || file_reference(node).is_some()
 }
 
-/// Whether the value of `key` is a secret, in a mapping that is one itself or not.
+/// Says whether the value of `key` is a secret, in a mapping that is one itself or not.
 fn is_secret(key: &str, is_reference: bool, secret: bool) -> bool {
     let is_name = is_reference && key != "default";
     !is_name && (secret || is_secret_name(key))
@@ -66,12 +66,12 @@ fn find(node: &Node, secret: bool, see: &mut dyn FnMut(&str)) {
     }
 }
 
-/// The password of a URL, and the values of its query that are called secret.
+/// Returns the password of a URL, and the values of its query that are called secret.
 pub fn secrets_of_url(text: &str) -> impl Iterator<Item = &str> {
-    // Somebody may have left out the scheme.
+    // The scheme may have been left out.
     let url = text.split_once("://").or_else(|| text.split_once("//")).map_or("", |(_, url)| url);
     let place = url.split(['?', '#']).next().unwrap_or_default();
-    // Nobody may have encoded what the password holds, but what stands before a query ends there.
+    // What the password holds may not be encoded, but what stands before a query ends there.
     let user = place.rsplit_once('@').or_else(|| url.rsplit_once('@'));
     let password = user.and_then(|(user, _)| Some(user.split_once(':')?.1));
     let query = url.split_once('?').map_or("", |(_, query)| query).split('&');

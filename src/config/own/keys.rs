@@ -16,7 +16,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// Whether the key is only checked, and has no effect in this version.
+    /// Says whether the key is only checked, and has no effect in this version.
     pub fn is_idle(&self) -> bool {
         matches!(self.path, "http" | "vfs")
     }
@@ -108,22 +108,22 @@ pub const OFF: &str = "false";
 const SHORT: &[(&str, &str)] =
     &[("restart", "restart.when"), ("gate", "gate.until"), ("lease", "lease.mode")];
 
-/// The key at `path`.
+/// Returns the key at `path`.
 pub(in crate::config) fn find(path: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.path == path)
 }
 
-/// Whether there are keys below `path`.
+/// Says whether there are keys below `path`.
 pub(in crate::config) fn is_group(path: &str) -> bool {
     KEYS.iter().any(|key| key.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
 }
 
-/// The key that a group's single text is the value of.
+/// Returns the key that a group's single text is the value of.
 pub(in crate::config) fn short(group: &str) -> Option<&'static Key> {
     SHORT.iter().find(|(name, _)| *name == group).and_then(|(_, path)| find(path))
 }
 
-/// The names that are known below `prefix`, each once, in the order of the table.
+/// Returns the names that are known below `prefix`, each once, in the order of the table.
 pub(in crate::config) fn siblings(prefix: &str) -> Vec<&'static str> {
     let mut names: Vec<&str> = Vec::new();
     for key in KEYS {
@@ -149,7 +149,7 @@ pub(in crate::config) fn meant(prefix: &str, name: &str) -> Option<&'static str>
     exactly.or(beside).or_else(|| only(KEYS.iter().filter(last).collect()).map(path))
 }
 
-/// The candidate that is most like `name`, if one is like it at all.
+/// Returns the candidate that is most like `name`, if one is like it at all.
 fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     candidates
         .into_iter()

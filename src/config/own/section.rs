@@ -71,17 +71,17 @@ impl Section {
         Ok(reader.section)
     }
 
-    /// Everything that is given.
+    /// Returns everything that is given.
     pub fn settings(&self) -> &[Setting] {
         &self.settings
     }
 
-    /// One setting, if it is given.
+    /// Returns one setting, if it is given.
     pub fn get(&self, path: &str) -> Option<&Setting> {
         self.settings.iter().find(|setting| setting.key.path == path)
     }
 
-    /// The variables of the app.
+    /// Returns the variables of the app.
     pub fn variables(&self) -> &[AppVariable] {
         &self.variables
     }
@@ -94,7 +94,7 @@ impl fmt::Debug for Section {
     }
 }
 
-/// `stop.timeout` as it is told: `litekeeper.stop.timeout`.
+/// Writes `stop.timeout` as it is told: `litekeeper.stop.timeout`.
 fn full(path: &str) -> String {
     format!("{SECTION}.{path}")
 }
@@ -213,7 +213,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The words of a command.
+    /// Returns the words of a command.
     fn words(&mut self, key: &Key, node: &Node) -> Option<Vec<String>> {
         let name = || full(key.path);
         let words = match (node.as_str(), texts(node)) {
@@ -238,7 +238,7 @@ impl Reader<'_> {
         words.map_err(|fault| self.fault(node, fault)).ok()
     }
 
-    /// A command as the line that `--before` takes.
+    /// Writes a command as the line that `--before` takes.
     fn line(&mut self, key: &Key, node: &Node) -> Option<String> {
         let words = self.words(key, node)?;
         // Only a NUL cannot be quoted, and there is none.
@@ -281,7 +281,7 @@ impl Reader<'_> {
 
 type MakeFault = Box<dyn FnOnce(String) -> Fault>;
 
-/// The value of a variable, and where it is from if that is another variable.
+/// Returns the value of a variable, and where it is from if that is another variable.
 fn variable(
     node: &Node,
     env: &dyn Fn(&str) -> Option<String>,
@@ -314,7 +314,7 @@ fn variable(
     }
 }
 
-/// The texts of a list, or the only one.
+/// Returns the texts of a list, or the only one.
 fn texts(node: &Node) -> Option<Vec<(&Node, &str)>> {
     let items = node.as_list().unwrap_or(std::slice::from_ref(node));
     items.iter().map(|item| Some((item, item.as_str()?))).collect()

@@ -40,7 +40,7 @@ pub enum Series {
 }
 
 impl Series {
-    /// That of a Litestream, by whether its backups are LTX files.
+    /// Returns the series of a Litestream, by whether its backups are LTX files.
     pub fn of(is_ltx: bool) -> Self {
         if is_ltx { Series::V05 } else { Series::V03 }
     }
@@ -72,7 +72,7 @@ pub enum Type {
 }
 
 impl Type {
-    /// What a value of this type is, in words.
+    /// Says what a value of this type is, in words.
     pub fn words(self) -> &'static str {
         match self {
             Type::Text => "a single text",
@@ -128,7 +128,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// What this series does with it, or Litekeeper in its place.
+    /// Returns what this series does with it, or Litekeeper in its place.
     pub fn reading(&self, series: Series) -> Reading {
         match series {
             // 0.3 gets it as `replicas`, and there is another socket for it.
@@ -140,14 +140,14 @@ impl Key {
         }
     }
 
-    /// Whether Litekeeper alone reads this; it is taken out of what Litestream gets.
+    /// Says whether Litekeeper alone reads this; it is taken out of what Litestream gets.
     pub fn is_own(&self) -> bool {
         self.v03 == Reading::Ignored && self.v05 == Reading::Ignored
     }
 }
 
 impl Section {
-    /// What it is called.
+    /// Says what it is called.
     pub fn words(self) -> &'static str {
         match self {
             Section::Top => "the top of the file",
@@ -195,18 +195,18 @@ impl Section {
         own.iter().copied().chain(defaults.iter().map(as_default))
     }
 
-    /// The key of this name, which is in kebab-case.
+    /// Returns the key of this name, which is in kebab-case.
     pub fn key(self, name: &str) -> Option<Key> {
         self.keys().find(|key| key.name == name)
     }
 }
 
-/// Whether a value of this name, in any section and either spelling, is a secret.
+/// Says whether a value of this name, in any section and either spelling, is a secret.
 pub fn is_secret(name: &str) -> bool {
     secrets::is_secret_name(name)
 }
 
-/// How secret a value of this name is, in whatever section and either spelling.
+/// Says how secret a value of this name is, in whatever section and either spelling.
 pub fn secrecy(name: &str) -> Secrecy {
     if is_secret(name) {
         return Secrecy::Secret;
@@ -219,13 +219,13 @@ pub fn secrecy(name: &str) -> Secrecy {
     }
 }
 
-/// Whether a value of this name is a text in every section that has it.
+/// Says whether a value of this name is a text in every section that has it.
 pub(in crate::config) fn is_text(name: &str) -> bool {
     let mut found = Section::ALL.into_iter().filter_map(|section| section.key(name)).peekable();
     found.peek().is_some() && found.all(|key| matches!(key.kind, Type::Text | Type::Texts))
 }
 
-/// A replica's setting at the top of the file. 0.3 hands only the S3 keys down, 0.5 all but these.
+/// Returns a replica's setting at the top of the file. 0.3 hands only the S3 keys down, 0.5 all but these.
 fn handed_down(key: Key) -> Key {
     let v03 = match key.name {
         "access-key-id" | "secret-access-key" => Reading::Read,
@@ -250,7 +250,7 @@ const fn old(name: &'static str, kind: Type) -> Key {
     Key { v05: Reading::Ignored, ..both(name, kind) }
 }
 
-/// Litekeeper's own.
+/// Makes a key of Litekeeper's own.
 const fn ours(name: &'static str, kind: Type) -> Key {
     Key { v03: Reading::Ignored, ..old(name, kind) }
 }

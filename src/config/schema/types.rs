@@ -1,6 +1,6 @@
 //! Values that Litestream refuses: of another type than the setting has, or out of its range.
 //!
-//! Litestream would name a line of the generated file, which nobody has written.
+//! Litestream would name a line of the generated file, which is not the user's.
 
 use super::table::{Key, Reading, Section, Series, Type};
 use super::walk::{Entry, walk};
@@ -12,7 +12,7 @@ use crate::yaml::{Node, NodeKind, Resolved};
 /// No name of a setting is nearly as long, nor any value that is a typing mistake.
 pub(in crate::config) const LONGEST_SHOWN: usize = 64;
 
-/// Everything in the tree that this series refuses, or takes for something else than it looks like
+/// Returns everything in the tree that this series refuses, or takes for something else than it looks like
 /// ([`Problem::is_taken`]), with the place that it is at.
 ///
 /// Whether there is a database with a replica at all is not looked at.
@@ -51,7 +51,7 @@ fn check<'a>(entry: Entry<'a>, key: Key, series: Series, found: &mut Vec<(&'a No
     let out_of_range = |expected| Problem::OutOfRange { key: key.name, kind: key.kind, expected };
     let text = value.as_str();
     let is_right = match key.kind {
-        // An empty one is none.
+        // An empty one means no URL.
         Type::Text
             if key.name == "heartbeat-url" && text.is_some_and(|url| !url.is_empty() && !is_http(url)) =>
         {
@@ -118,7 +118,7 @@ fn check<'a>(entry: Entry<'a>, key: Key, series: Series, found: &mut Vec<(&'a No
             }
             None => false,
         },
-        // Whoever reads it says what is wrong with it.
+        // `config::own` reads it, and says what is wrong with it.
         Type::Litekeeper => true,
     };
     if !is_right {
@@ -136,12 +136,12 @@ fn wrong_item(item: &Node, key: Key, inside: Section) -> Option<Problem> {
     is_empty.then_some(Problem::OutOfRange { key, kind, expected })
 }
 
-/// What is said of an entry of a list of mappings that is none.
+/// Returns what is said of an entry of a list of mappings that is something else.
 pub(in crate::config) fn not_mapping(list: &str) -> Problem {
     Problem::NotMapping { what: format!("an entry of `{list}`") }
 }
 
-/// What is said of a value of another type than its setting has.
+/// Returns what is said of a value of another type than its setting has.
 pub(in crate::config) fn wrong_type(value: &Node, key: &'static str, kind: Type) -> Problem {
     let (is, is_plain) = match &value.kind {
         NodeKind::Mapping(_) => ("mapping", true),
@@ -162,7 +162,7 @@ pub(in crate::config) fn wrong_type(value: &Node, key: &'static str, kind: Type)
     Problem::WrongType { key, kind, is, is_plain, value: shown.map(clipped) }
 }
 
-/// A text of the file that is shown, and may be as long as the file.
+/// Shortens a text of the file that is shown: it may be as long as the file.
 pub(in crate::config) fn clipped(text: &str) -> String {
     match text.char_indices().nth(LONGEST_SHOWN) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -173,7 +173,7 @@ pub(in crate::config) fn clipped(text: &str) -> String {
 /// The largest part that any S3 takes.
 const LARGEST_PART: f64 = 5.0 * 1024.0 * 1024.0 * 1024.0;
 
-/// The least and the most of a whole number, and both in words.
+/// Returns the least and the most of a whole number, and both in words.
 fn limits(key: &str) -> (i128, i128, &'static str) {
     match key {
         // Each is a goroutine with a part in memory.
@@ -182,12 +182,12 @@ fn limits(key: &str) -> (i128, i128, &'static str) {
     }
 }
 
-/// `isValidHeartbeatURL` of 0.5.17.
+/// Says whether `isValidHeartbeatURL` of 0.5.17 holds.
 fn is_http(url: &str) -> bool {
     url.starts_with("http://") || url.starts_with("https://")
 }
 
-/// Whether Go splits it into a host, which may be none, and a port (`net.SplitHostPort`).
+/// Says whether Go splits it into a host, which may be none, and a port (`net.SplitHostPort`).
 fn has_port(address: &str) -> bool {
     address.rsplit_once(':').is_some_and(|(host, port)| {
         let is_host = match host.strip_prefix('[').map(|host| host.strip_suffix(']')) {
@@ -202,7 +202,7 @@ fn is_number(value: &Node) -> bool {
     matches!(value.resolve(), Some(Resolved::Int(_) | Resolved::Float(_)))
 }
 
-/// Whether it is a duration to Go, however long.
+/// Says whether it is a duration to Go, however long.
 fn is_go_duration(value: &Node) -> bool {
     is_number(value) || value.as_str().is_some_and(|text| go_duration(text).is_some())
 }
@@ -216,7 +216,7 @@ fn is_integer(value: &Node, lowest: i128, highest: i128) -> bool {
     }
 }
 
-/// The settings of time that Litestream has limits for (`Config.Validate` of 0.5.17).
+/// Returns the settings of time that Litestream has limits for (`Config.Validate` of 0.5.17).
 fn range(of: Section, key: &str) -> Option<Range> {
     Some(match (of, key) {
         (Section::Top, "l0-retention" | "shutdown-sync-timeout") => Range::NotNegative,
@@ -254,7 +254,7 @@ impl Range {
     }
 }
 
-/// How many bytes go-humanize's `ParseBytes` takes it for: `5MiB`, `1.5 GB`, `1,024`, a bare number.
+/// Says how many bytes go-humanize's `ParseBytes` takes it for: `5MiB`, `1.5 GB`, `1,024`, a bare number.
 fn size(text: &str) -> Option<f64> {
     let text = text.trim();
     let unit = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.' || c == ',');

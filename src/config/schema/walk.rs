@@ -40,7 +40,7 @@ pub(in crate::config) fn walk<'a>(node: &'a Node, section: Section, see: &mut dy
     }
 }
 
-/// The name as Litestream spells it; Litekeeper takes snake_case as well.
+/// Returns the name as Litestream spells it; Litekeeper takes snake_case as well.
 pub(in crate::config) fn kebab(name: &Node) -> String {
     name.key().replace('_', "-")
 }

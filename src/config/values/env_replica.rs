@@ -15,7 +15,7 @@ pub(in crate::config) struct EnvReplica {
     pub(in crate::config) other: Option<Node>,
 }
 
-/// What is wrong with the variables that name the environment's replica.
+/// Returns what is wrong with the variables that name the environment's replica.
 pub(in crate::config) fn wrong(env: Env<'_>) -> Vec<Given> {
     of_replica(REPLICA_URL, &[REPLICA_BUCKET, REPLICA_PATH, REPLICA_REGION, REPLICA_ENDPOINT], env)
 }
@@ -29,24 +29,24 @@ pub(in crate::config) fn entry(path: String, replica: Node) -> Node {
     Node::mapping([("path", Node::text(path)), ("replicas", Node::list(vec![replica]))])
 }
 
-/// Whether the environment names a replica for databases that have none.
+/// Says whether the environment names a replica for databases that have none.
 pub fn names_replica(env: Env<'_>) -> bool {
     set(env, REPLICA_URL).or_else(|| set(env, REPLICA_BUCKET)).is_some()
 }
 
-/// The place in the environment for a database that has none of its own: each is `tail` there, but for one that has the path
-/// in the bucket `alone`.
+/// Returns the place in the environment for a database that has none of its own: each is `tail` there, but for one
+/// that has the path in the bucket `alone`.
 pub(in crate::config) fn default_replica(env: Env<'_>, tail: &str, alone: bool) -> Option<EnvReplica> {
     if let Some(url) = set(env, REPLICA_URL) {
         let own = if is_nats(&url) { None } else { Some(with_path(&url, |path| join(path, &escape(tail)))) };
-        // Of the whole bucket nobody says that it is one database's.
+        // The whole bucket is not taken for one database's.
         let other = below(&url, tail).map(|_| at_url(url.clone(), Variable::Own));
         return Some(EnvReplica { replica: at_url(own.unwrap_or(url), Variable::Own), other });
     }
     set(env, REPLICA_BUCKET).map(|bucket| in_bucket(env, &bucket, tail, alone))
 }
 
-/// A URL's place below its path, if it has one.
+/// Returns a URL's place below its path, if it has one.
 pub(in crate::config) fn below(url: &str, tail: &str) -> Option<String> {
     let mut has_path = false;
     let below = with_path(url, |path| {
@@ -80,8 +80,8 @@ pub(in crate::config) fn set(env: Env<'_>, name: &str) -> Option<String> {
     env(name).filter(|value| !value.is_empty())
 }
 
-/// In the bucket, what `_PATH` says is the whole path of a database that has it `alone`, as it is for images that put the
-/// variable into their configuration; of several, each is `tail` below it.
+/// Makes a replica in the bucket. What `_PATH` says is the whole path of a database that has it `alone`, as it is for
+/// images that put the variable into their configuration; of several, each is `tail` below it.
 pub(in crate::config) fn in_bucket(env: Env<'_>, bucket: &str, tail: &str, alone: bool) -> EnvReplica {
     let at = |path: String| {
         let mut replica = Node::mapping([
@@ -109,7 +109,7 @@ pub(in crate::config) fn at_url(url: String, variable: Variable) -> Node {
     Node::mapping([("url", url_node(url, variable))])
 }
 
-/// A URL from the environment, which stays there if it may hold a password.
+/// Returns a URL from the environment, which stays there if it may hold a password.
 fn url_node(url: String, variable: Variable) -> Node {
     let may_hold_secret = url.contains(['@', '?']);
     let mut node = Node::text(url);
@@ -119,12 +119,12 @@ fn url_node(url: String, variable: Variable) -> Node {
     node
 }
 
-/// Whether this is a place as `--replica` has it: a URL, or a folder that is clearly one.
+/// Says whether this is a place as `--replica` has it: a URL, or a folder that is clearly one.
 pub fn is_place(text: &str) -> bool {
     replica_of(text).is_some()
 }
 
-/// `tail` below such a place.
+/// Puts `tail` below such a place.
 pub(in crate::config) fn below_place(text: &str, tail: &str) -> Option<Node> {
     match (is_url(text), is_nats(text)) {
         (true, true) => replica_of(text),

@@ -24,7 +24,7 @@ pub fn expand(text: &str, pid: u32, env: &dyn Fn(&str) -> Option<String>) -> Exp
     let mut expanded = Expanded { text: String::with_capacity(text.len()), unset: Vec::new() };
     let mut noted = HashSet::new();
     let mut rest = text;
-    // Behind the last of them nobody looks for one: a million of `${` would each look through all the rest.
+    // Behind the last of them none is looked for: a million of `${` would each look through all the rest.
     let closed = text.rfind('}').map_or(0, |at| at + 1);
     while let Some(dollar) = rest.find('$').filter(|_| expanded.text.len() <= MAX_BYTES) {
         expanded.text.push_str(&rest[..dollar]);
@@ -53,7 +53,7 @@ impl std::fmt::Debug for Expanded {
     }
 }
 
-/// The name after a `$`, and how many bytes it takes (`os.getShellName`).
+/// Returns the name after a `$`, and how many bytes it takes (`os.getShellName`).
 ///
 /// No name and some width is bad syntax, which Go eats; no name and no width leaves the `$` alone.
 fn shell_name(s: &str) -> (Option<&str>, usize) {

@@ -3,7 +3,7 @@
 use crate::config::model::url::escape;
 use crate::secrets;
 
-/// What to write in the place of a text that is no URL. What of it may be a secret is not shown.
+/// Says what to write in the place of a text that is no URL. What of it may be a secret is not shown.
 pub(in crate::config) fn meant(text: &str) -> String {
     let may_be_secret = text.contains(['@', '?', '#']) || secrets::mask(text) != text;
     let is_plain = |path: &str| escape(path) == path && !path.contains("//");
@@ -35,7 +35,7 @@ pub(in crate::config) fn meant(text: &str) -> String {
     }
 }
 
-/// The same of a text that may be a folder as well; none where nobody can tell.
+/// Returns the same of a text that may be a folder as well; none where it cannot be told.
 pub(in crate::config) fn meant_place(text: &str) -> Option<String> {
     let found = meant(text);
     if found.starts_with("did you mean") {

@@ -94,7 +94,7 @@ impl Traces {
         self.0[start..].iter().take_while(move |trace| trace.line == line).take(MOST_OF_LINE)
     }
 
-    /// Each problem with a value, by its line, as one with the variable that the value is from if there is one.
+    /// Returns each problem with a value, by its line, as one with the variable that the value is from if there is one.
     pub(in crate::config) fn blame(&self, found: Vec<(usize, Problem)>) -> Vec<(usize, Problem)> {
         found.into_iter().map(|(line, problem)| (line, self.blamed(line, problem))).collect()
     }
@@ -114,7 +114,7 @@ impl Traces {
         }
     }
 
-    /// Where something would be elsewhere for want of a variable.
+    /// Returns where something would be elsewhere for want of a variable.
     pub(in crate::config) fn gaps(&self) -> impl Iterator<Item = (usize, Problem)> {
         self.0.iter().filter_map(|trace| {
             let name = trace.gap.clone()?;
@@ -123,12 +123,12 @@ impl Traces {
         })
     }
 
-    /// The variable without a value that the value at this place is made of.
+    /// Returns the variable without a value that the value at this place is made of.
     pub(in crate::config) fn unset(&self, line: usize, column: usize) -> Option<&str> {
         self.on(line).find(|trace| trace.column == column)?.unset.as_deref()
     }
 
-    /// What to add to what is said of the value at this place.
+    /// Says what to add to what is said of the value at this place.
     pub(in crate::config) fn words(&self, line: usize, column: usize) -> Option<String> {
         let trace = self.on(line).find(|trace| trace.column == column)?;
         Some(match &trace.unset {
@@ -138,7 +138,7 @@ impl Traces {
     }
 }
 
-/// The key that a problem is about.
+/// Returns the key that a problem is about.
 fn key_of(problem: &Problem) -> Option<&str> {
     Some(match problem {
         Problem::WrongType { key, .. }
@@ -173,8 +173,8 @@ fn key_of(problem: &Problem) -> Option<&str> {
     })
 }
 
-/// The variables whose values make a text that could be read one that cannot: that of the first of them alone if that
-/// is enough, else all.
+/// Returns the variables whose values make a text that could be read one that cannot: that of the first of them alone
+/// if that is enough, else all.
 pub(in crate::config) fn culprits(text: &str, pid: u32, env: Env<'_>) -> Vec<String> {
     let Some(marked) = Marked::of(text) else { return Vec::new() };
     let mut names: Vec<String> = Vec::new();

@@ -20,7 +20,7 @@ pub fn refuse_unread<'a>(
     refused(found.collect())
 }
 
-/// The problem of one value that no shell has read.
+/// Returns the problem of one value that no shell has read.
 pub(in crate::config) fn unread(name: &str, value: &str, is_path: bool) -> Option<Given> {
     let name = name.to_owned();
     if is_quoted(value) {
@@ -35,13 +35,13 @@ pub(in crate::config) fn unread(name: &str, value: &str, is_path: bool) -> Optio
     unexpanded(value).map(|part| Given::Unexpanded { name, part })
 }
 
-/// What the environment alone says wrong.
+/// Returns what the environment alone says wrong.
 pub(in crate::config) fn refused(found: Vec<Given>) -> Result<(), Error> {
     let found = found.into_iter().map(|given| (0, Problem::Given(given))).collect();
     Error::of(&Origin::Environment, found, &[])
 }
 
-/// What is wrong with the variables that name a replica: the `url`, or else the parts of `others`.
+/// Returns what is wrong with the variables that name a replica: the `url`, or else the parts of `others`.
 pub(in crate::config) fn of_replica(url: &str, others: &[&str], env: Env<'_>) -> Vec<Given> {
     let set = |name: &str| env(name).filter(|value| !value.is_empty());
     let Some(value) = set(url) else {
@@ -51,15 +51,15 @@ pub(in crate::config) fn of_replica(url: &str, others: &[&str], env: Env<'_>) ->
     unread(url, &value, true).or_else(not_url).into_iter().collect()
 }
 
-/// Whether one pair of quotes is around all of a value.
+/// Says whether one pair of quotes is around all of a value.
 fn is_quoted(value: &str) -> bool {
     let value = value.trim();
     let inside = |quote: char| value.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
     ['"', '\''].into_iter().any(|quote| inside(quote).is_some_and(|inside| !inside.contains(quote)))
 }
 
-/// The first part of a path or URL that a shell would have put something in the place of: `${NAME}`, `$(command)`, and
-/// `$NAME` as a whole part of a path.
+/// Returns the first part of a path or URL that a shell would have put something in the place of: `${NAME}`,
+/// `$(command)`, and `$NAME` as a whole part of a path.
 fn unexpanded(value: &str) -> Option<String> {
     let is_in_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let name = |text: &str| text.chars().take_while(|c| is_in_name(*c)).collect::<String>();
@@ -90,8 +90,8 @@ fn unexpanded(value: &str) -> Option<String> {
 /// Ends of names that databases have.
 const ENDINGS: [&str; 6] = [".db", ".db3", ".sqlite", ".sqlite3", ".sqlite2", ".s3db"];
 
-/// How many paths a text is that is to be one; none if it may be one. A comma or semicolon separates in a variable whatever
-/// it separates, all else only what is called as databases are.
+/// Says how many paths a text is that is to be one; none if it may be one. A comma or semicolon separates in a
+/// variable whatever it separates, all else only what is called as databases are.
 pub(in crate::config) fn several(text: &str, is_variable: bool) -> Option<usize> {
     let is_database =
         |part: &&str| ENDINGS.iter().any(|ending| part.len() > ending.len() && part.ends_with(ending));

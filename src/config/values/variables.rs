@@ -34,7 +34,7 @@ pub(in crate::config) struct Marked {
 }
 
 impl Marked {
-    /// None if there is no variable in it, or if the text is not even then YAML.
+    /// Parses a text with marks. None if there is no variable in it, or if the text is not even then YAML.
     pub fn of(text: &str) -> Option<Self> {
         if text.contains(MARK) {
             return None;
@@ -52,7 +52,7 @@ impl Marked {
         Some(Self { root, names })
     }
 
-    /// The variables that a text of it is made of, each once.
+    /// Returns the variables that a text of it is made of, each once.
     pub fn names_in(text: &str, names: &[String]) -> Vec<String> {
         let mut found: Vec<String> = Vec::new();
         for part in text.split(MARK[0]).skip(1) {
@@ -66,8 +66,8 @@ impl Marked {
         found
     }
 
-    /// The first variable without a value that is a part of a path by itself, or all of a name but its ending: without it
-    /// the path is another one.
+    /// Returns the first variable without a value that is a part of a path by itself, or all of a name but its
+    /// ending: without it the path is another one.
     pub fn gap_in<'a>(text: &str, names: &'a [String], is_empty: impl Fn(&str) -> bool) -> Option<&'a str> {
         text.split('/').find_map(|part| {
             let inside = part.strip_prefix(MARK[0])?;
@@ -101,7 +101,7 @@ fn compare(node: &mut Node, marked: &Node, secret: bool, names: &[String], env: 
     }
 }
 
-/// Notes of all secrets below `node` that they are to be in no file, since nobody knows where they are from.
+/// Notes of all secrets below `node` that they are to be in no file: where they are from is not known.
 pub(in crate::config) fn keep_all(node: &mut Node) {
     keep_below(node, Secrecy::Open);
 }
@@ -146,7 +146,7 @@ fn keep(node: &mut Node, marked: &Node, names: &[String], env: Env<'_>) {
 }
 
 /// Puts the values in place of `{env: NAME}` and `{env: NAME, default: TEXT}` below `node`, whose key is `key`, and if
-/// whoever wrote it `may_read` files those of `{file: PATH}`.
+/// its writer `may_read` files those of `{file: PATH}`.
 ///
 /// What has no value is added to `missing`, with its line.
 pub(in crate::config) fn fill_in(
@@ -209,7 +209,7 @@ pub(in crate::config) struct Reference {
     pub(in crate::config) default: Option<String>,
 }
 
-/// What a node of this form says.
+/// Returns what a node of this form says.
 pub(in crate::config) fn reference(node: &Node) -> Option<Reference> {
     let NodeKind::Mapping(entries) = &node.kind else { return None };
     let name = node.get("env")?.as_str()?.to_owned();
@@ -220,7 +220,7 @@ pub(in crate::config) fn reference(node: &Node) -> Option<Reference> {
     }
 }
 
-/// PATH of `{file: PATH}`.
+/// Returns PATH of `{file: PATH}`.
 pub(in crate::config) fn file_reference(node: &Node) -> Option<String> {
     match &node.kind {
         NodeKind::Mapping(entries) if entries.len() == 1 => node.get("file")?.as_str().map(str::to_owned),
@@ -231,8 +231,8 @@ pub(in crate::config) fn file_reference(node: &Node) -> Option<String> {
 /// The longest value in a file of its own, in bytes.
 const LONGEST: usize = 64 << 10;
 
-/// What is in a file that holds one value, as Docker and Kubernetes mount secrets: all of it but the ends of lines that it
-/// ends with.
+/// Says what is in a file that holds one value, as Docker and Kubernetes mount secrets: all of it but the ends of
+/// lines that it ends with.
 ///
 /// # Errors
 /// A fragment that says why there is no value.
@@ -251,7 +251,7 @@ pub fn read_file(path: &str) -> Result<String, String> {
     }
 }
 
-/// What came from a variable, or from a file, whose text is to be in no other.
+/// Returns what came from a variable, or from a file, whose text is to be in no other.
 fn filled(key: &str, name: Option<String>, value: String) -> Node {
     let mut node = written(key, value);
     if let NodeKind::Scalar(scalar) = &mut node.kind {
@@ -260,7 +260,7 @@ fn filled(key: &str, name: Option<String>, value: String) -> Node {
     node
 }
 
-/// What stands in the configuration itself.
+/// Returns what stands in the configuration itself.
 fn written(key: &str, value: String) -> Node {
     let mut node = Node::plain(value);
     if let NodeKind::Scalar(scalar) = &mut node.kind {

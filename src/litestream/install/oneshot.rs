@@ -1,4 +1,4 @@
-//! A child that runs once, to its end, to a deadline or until somebody cancels.
+//! A child that runs once, to its end, to a deadline or until it is cancelled.
 //!
 //! Only for commands that end before a keeper begins: they have no reaper beside them.
 
@@ -91,7 +91,7 @@ pub fn run(
     }
 }
 
-/// Whether [`run`] ended because it was cancelled.
+/// Says whether [`run`] ended because it was cancelled.
 pub fn is_cancelled(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<Cancelled>())
 }
@@ -108,7 +108,7 @@ fn unnamed(scratch: &Path) -> io::Result<File> {
     tempfile::tempfile_in(scratch).or_else(|_| tempfile::tempfile())
 }
 
-/// What was written to `file`, the first megabyte of it.
+/// Says what was written to `file`, the first megabyte of it.
 fn text(file: &mut File) -> io::Result<String> {
     let mut bytes = Vec::new();
     file.rewind()?;

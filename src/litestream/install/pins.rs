@@ -17,7 +17,7 @@ impl Platform {
     pub const HOST: Self = Self { os: std::env::consts::OS, arch: std::env::consts::ARCH };
 }
 
-/// The expected SHA-256 (lowercase hex) of the `litestream` executable, where it is known.
+/// Returns the expected SHA-256 (lowercase hex) of the `litestream` executable, where it is known.
 pub fn sha256(version: &str, platform: Platform) -> Option<&'static str> {
     PINS.iter()
         .find(|(pinned, os, arch, _)| *pinned == version && *os == platform.os && *arch == platform.arch)

@@ -70,7 +70,7 @@ struct Tools<'a> {
 }
 
 impl Tools<'_> {
-    /// The first candidate that is there and works: a name may be a shim with nothing behind it.
+    /// Returns the first candidate that is there and works: a name may be a shim with nothing behind it.
     fn find(&self, candidates: &[&'static [&'static str]]) -> Result<Option<&'static [&'static str]>, Error> {
         for candidate in candidates {
             match self.wait(self.command(candidate).arg("--version"))? {
@@ -112,7 +112,7 @@ impl Tools<'_> {
     }
 }
 
-/// The line that says why: the last one with `ERROR:`, else the last one, else the status.
+/// Returns the line that says why: the last one with `ERROR:`, else the last one, else the status.
 ///
 /// pip calls a registry that it cannot reach "no matching distribution", and says the truth in a warning before.
 fn complaint(output: &Finished) -> String {
@@ -124,7 +124,7 @@ fn complaint(output: &Finished) -> String {
     line.map_or_else(|| output.status.to_string(), |line| piece(line.trim_start_matches("ERROR:")))
 }
 
-/// The one wheel that pip left in `folder`.
+/// Returns the one wheel that pip left in `folder`.
 fn only_wheel(folder: &Path) -> Option<PathBuf> {
     let is_wheel = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "whl");
     entries(folder).find(is_wheel)

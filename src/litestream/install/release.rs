@@ -25,7 +25,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 const SILENCE: Duration = Duration::from_secs(30);
 /// How often a waiting install looks whether it was cancelled.
 const POLL: Duration = Duration::from_millis(50);
-/// The archive's address, or `None` where the project builds nothing for this platform.
+/// Returns the archive's address, or `None` where the project builds nothing for this platform.
 ///
 /// The names come from the project's `.goreleaser.yml` (0.5: `litestream-0.5.17-linux-x86_64.tar.gz`) and from its
 /// older releases (0.3: `litestream-v0.3.13-linux-amd64.tar.gz`).
@@ -103,7 +103,7 @@ fn unpack(body: &mut dyn Read, url: &str, to: &Path) -> Result<(), Reason> {
     if found { Ok(()) } else { Err(Reason::NoBinary { what: url.clone() }) }
 }
 
-/// `io::copy`, but it tells a broken archive from a full disk.
+/// Does as `io::copy`, but tells a broken archive from a full disk.
 pub(super) fn copy(
     from: &mut dyn Read,
     file: &mut File,
@@ -225,7 +225,7 @@ fn request(url: &str, pieces: &SyncSender<Piece>) {
 }
 
 fn send_body(url: &str, pieces: &SyncSender<Piece>) -> Result<(), String> {
-    // Redirects go to another host of the same project; plain http only where somebody asked for it (a mirror, a test).
+    // Redirects go to another host of the same project; plain http only where it was asked for (a mirror, a test).
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .https_only(url.starts_with("https://"))
         .timeout_resolve(Some(CONNECT))

