@@ -6,13 +6,13 @@ use std::rc::Rc;
 
 use super::app_env;
 use super::args;
-use super::databases;
+use super::databases::{self, Found};
 use super::findings;
 use super::given;
 use super::layers::{self, Layers, Line};
 use super::mounted::{self, text_variable};
 use super::one_shot;
-use super::opened::{Opened, open};
+use super::opened::Opened;
 use super::process::{self, variable};
 use super::restored;
 use super::settings;
@@ -84,18 +84,27 @@ async fn look(args: &args::Check, words: &[OsString], children: Children) -> Res
     let mut of_variables = switched_off(first.as_ref().ok());
     of_variables.extend(unmounted());
     let is_wrong = of_variables.iter().any(|lint| lint.rule.severity == Severity::Error);
-    let opened = match open(&args.run, &options) {
+    let (opened, layers) = match first {
+        Ok(first) => (first.opened, first.layers),
+        Err(_) => (databases::open(&settings::source(&args.run), &cwd).map(Opened::of), None),
+    };
+    let opened = match opened {
         // It follows from what is not there.
         Err(_) if is_wrong => return Ok(of_variables),
         opened => opened?,
     };
-    if matches!(opened, Opened::Nothing) && of_variables.iter().any(|lint| lint.rule == check::SWITCHED_OFF) {
+    if matches!(opened.found, Found::Nothing)
+        && of_variables.iter().any(|lint| lint.rule == check::SWITCHED_OFF)
+    {
         // Nothing is to be replicated, and nothing says what would be.
         return Ok(of_variables);
     }
-    let (section, mut lints) = opened.section(&options);
+    let (section, mut lints) = opened.section();
     lints.extend(of_variables);
-    let layers = Layers::of(line, &section, opened.file())?;
+    let layers = match layers {
+        Some(layers) => layers,
+        None => Layers::of(line, &section, opened.found.file())?,
+    };
     Look { args, options, layers, section, children, user: None, lints }.all(opened).await
 }
 
@@ -220,8 +229,8 @@ impl Look<'_> {
 
     /// The configuration as far as it can be read, and whether that is all of it.
     fn config(&mut self, opened: Opened, series: Option<Series>) -> (Option<Config>, bool) {
-        let document = opened.document().cloned();
-        let is_legible = !matches!(&opened, Opened::File(_, Err(_)));
+        let document = opened.found.document().cloned();
+        let is_legible = !matches!(&opened.found, Found::File(_, Err(_)));
         let found = opened.config(&self.options, series, &mut self.lints);
         // Of a file that cannot be read nobody knows what it would name.
         if is_legible {

@@ -35,16 +35,34 @@ pub(super) type Pair = (String, Option<String>);
 pub(super) enum Found {
     /// Databases and their replicas, by flags or variables.
     Pairs(Vec<Pair>),
-    /// A file.
-    File(Document),
+    /// A file, as a tree or with what keeps it from being one.
+    File(PathBuf, Result<Box<Document>, config::Error>),
     /// The environment at most.
     Nothing,
 }
 
-/// Finds the configuration, and opens it if it is a file.
+impl Found {
+    /// The configuration's file, if there is one.
+    pub(super) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(path, _) => Some(path),
+            Self::Pairs(_) | Self::Nothing => None,
+        }
+    }
+
+    /// The tree of that file, if it is one.
+    pub(super) fn document(&self) -> Option<&Document> {
+        match self {
+            Self::File(_, Ok(document)) => Some(document),
+            Self::File(_, Err(_)) | Self::Pairs(_) | Self::Nothing => None,
+        }
+    }
+}
+
+/// Finds the configuration, and makes a tree of it if it is a file: the one tree that all else is read from.
 ///
 /// # Errors
-/// Why it cannot be opened.
+/// It cannot be said where it is.
 pub(super) fn open(source: &Source<'_>, cwd: &Path) -> Result<Found, Failure> {
     know_secrets_of_variables();
     if let Some(pairs) = pairs(source)? {
@@ -53,9 +71,9 @@ pub(super) fn open(source: &Source<'_>, cwd: &Path) -> Result<Found, Failure> {
     let Some((path, is_found)) = find(source.config, cwd)? else { return Ok(Found::Nothing) };
     let read = read_once(&path, is_found);
     let document = with_options(source.no_expand_env, cwd, |options| config::open_read(&path, read, options));
-    let document = document.map_err(|error| failure(&error))?;
-    know_secrets_of(&document);
-    Ok(Found::File(document))
+    // What is a secret in it is shown nowhere, whoever repeats it.
+    document.iter().for_each(|document| config::each_secret(&document.root, &mut secrets::know));
+    Ok(Found::File(path, document.map(Box::new)))
 }
 
 /// Where the configuration is, and whether it was found there without having been named.
@@ -167,13 +185,8 @@ pub(super) fn read_once(path: &Path, is_found: bool) -> std::io::Result<Vec<u8>>
     Ok(bytes)
 }
 
-/// What a configuration says that is a secret is shown nowhere, whoever repeats it.
-pub(super) fn know_secrets_of(document: &Document) {
-    config::each_secret(&document.root, &mut secrets::know);
-}
-
 /// The same of what a variable says that is called a secret.
-pub(super) fn know_secrets_of_variables() {
+fn know_secrets_of_variables() {
     for (name, value) in process::environment() {
         let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else { continue };
         // A folder is none, whatever the variable is called that names it: PWD, SSH_AUTH_SOCK.
@@ -186,24 +199,16 @@ pub(super) fn know_secrets_of_variables() {
     }
 }
 
-/// Reads both halves of the configuration: what is Litestream's, and what is Litekeeper's own.
+/// Reads Litestream's half of the configuration.
 ///
 /// # Errors
-/// Everything that is wrong with either, or that there is nothing to read.
-pub(super) fn read(found: Found, source: &Source<'_>, cwd: &Path) -> Result<(Config, Section), Failure> {
+/// Everything that is wrong with it, or that there is nothing to read.
+pub(super) fn configured(found: Found, source: &Source<'_>, cwd: &Path) -> Result<Config, config::Error> {
     with_options(source.no_expand_env, cwd, |options| match found {
-        Found::Pairs(pairs) => Ok((Config::from_pairs(&pairs, options)?, Section::default())),
-        Found::File(document) => {
-            let section = Section::read(&document, &text_variable, &layers::accepts());
-            let (section, config) = config::Error::both(section, document.config(options))?;
-            Ok((config, section))
-        }
-        Found::Nothing => match Config::from_environment(options)? {
-            Some(config) => Ok((config, Section::default())),
-            None => Err(nothing_given(options)),
-        },
+        Found::Pairs(pairs) => Config::from_pairs(&pairs, options),
+        Found::File(_, document) => document?.config(options),
+        Found::Nothing => Config::from_environment(options)?.ok_or_else(|| nothing_given(options)),
     })
-    .map_err(|error| failure(&error))
 }
 
 /// What to say where there is nothing to read.
@@ -211,17 +216,33 @@ pub(super) fn nothing_given(options: &LoadOptions<'_>) -> config::Error {
     config::nothing_given(options, &|file| options.cwd.join(file).is_file())
 }
 
-/// Litekeeper's own half alone, which an app without Litestream needs.
+/// Reads Litekeeper's own half alone.
 ///
 /// # Errors
-/// Everything that is wrong in it.
-pub(super) fn section(found: &Found) -> Result<Section, Failure> {
+/// Everything that is wrong in it, or with the file.
+pub(super) fn section(found: &Found) -> Result<Section, config::Error> {
     match found {
-        Found::File(document) => {
-            Section::read(document, &text_variable, &layers::accepts()).map_err(|error| failure(&error))
-        }
+        Found::File(_, Ok(document)) => Section::read(document, &text_variable, &layers::accepts()),
+        Found::File(_, Err(error)) => Err(error.clone()),
         Found::Pairs(_) | Found::Nothing => Ok(Section::default()),
     }
+}
+
+/// Reads Litestream's half beside Litekeeper's own, which has been read.
+///
+/// # Errors
+/// Everything that is wrong with either, or that there is nothing to read.
+pub(super) fn both(
+    found: Found,
+    section: Result<Section, config::Error>,
+    source: &Source<'_>,
+    cwd: &Path,
+) -> Result<(Section, Config), Failure> {
+    let both = match (found, section) {
+        (Found::File(_, Err(error)), _) => Err(error),
+        (found, section) => config::Error::both(section, configured(found, source, cwd)),
+    };
+    both.map_err(|error| failure(&error))
 }
 
 pub(super) fn with_options<T>(no_expand_env: bool, cwd: &Path, f: impl FnOnce(&LoadOptions<'_>) -> T) -> T {

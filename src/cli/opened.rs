@@ -1,76 +1,42 @@
-//! A configuration as `check` opens it: whatever is wrong with one half, the other is looked at.
+//! A configuration as `check` looks at it: whatever is wrong with one half, the other is looked at.
 
-use std::path::{Path, PathBuf};
-
-use super::args;
-use super::databases;
+use super::databases::{self, Found};
 use super::findings;
-use super::layers;
-use super::settings;
 use crate::config::lint::{self, Lint};
-use crate::config::{self, Config, Document, LoadOptions, Origin, SECTION, Section, Series, Setting};
-use crate::error::Failure;
+use crate::config::{self, Config, LoadOptions, Origin, SECTION, Section, Series, Setting};
 
-/// What there is to read.
-pub(super) enum Opened {
-    Pairs(Vec<databases::Pair>),
-    File(PathBuf, Result<Box<Document>, config::Error>),
-    Nothing,
-}
-
-pub(super) fn open(args: &args::Run, options: &LoadOptions<'_>) -> Result<Opened, Failure> {
-    databases::know_secrets_of_variables();
-    if let Some(pairs) = databases::pairs(&settings::source(args))? {
-        return Ok(Opened::Pairs(pairs));
-    }
-    Ok(match databases::find(args.config.as_deref(), options.cwd)? {
-        Some((path, is_found)) => {
-            let read = databases::read_once(&path, is_found);
-            let document = config::open_read(&path, read, options).map(Box::new);
-            document.iter().for_each(|document| databases::know_secrets_of(document));
-            Opened::File(path, document)
-        }
-        None => Opened::Nothing,
-    })
+/// What there is to read, and Litekeeper's own half of it.
+pub(super) struct Opened {
+    pub(super) found: Found,
+    pub(super) section: Result<Section, config::Error>,
 }
 
 impl Opened {
-    pub(super) fn file(&self) -> Option<&Path> {
-        match self {
-            Opened::File(path, _) => Some(path),
-            Opened::Pairs(_) | Opened::Nothing => None,
-        }
-    }
-
-    pub(super) fn document(&self) -> Option<&Document> {
-        match self {
-            Opened::File(_, Ok(document)) => Some(document),
-            Opened::File(_, Err(_)) | Opened::Pairs(_) | Opened::Nothing => None,
-        }
+    /// Reads Litekeeper's own half of what was found.
+    pub(super) fn of(found: Found) -> Self {
+        let section = databases::section(&found);
+        Self { found, section }
     }
 
     fn said_without_file(&self) -> Option<(lint::Said<'static>, Origin)> {
-        match self {
-            Opened::Pairs(pairs) => Some((databases::said_by(pairs), Origin::CommandLine)),
-            Opened::Nothing => Some((lint::Said::Nowhere, Origin::Environment)),
-            Opened::File(..) => None,
+        match &self.found {
+            Found::Pairs(pairs) => Some((databases::said_by(pairs), Origin::CommandLine)),
+            Found::Nothing => Some((lint::Said::Nowhere, Origin::Environment)),
+            Found::File(..) => None,
         }
     }
 
     /// The variables that the text uses and nobody has set.
     pub(super) fn unset(&self) -> Vec<String> {
-        match self {
-            Opened::File(_, Ok(document)) => document.unset.clone(),
-            Opened::Pairs(_) | Opened::File(_, Err(_)) | Opened::Nothing => Vec::new(),
-        }
+        self.found.document().map(|document| document.unset.clone()).unwrap_or_default()
     }
 
     /// The `litekeeper` section, with what is wrong in it and what changes nothing.
-    pub(super) fn section(&self, options: &LoadOptions<'_>) -> (Section, Vec<Lint>) {
-        let Opened::File(_, Ok(document)) = self else { return (Section::default(), Vec::new()) };
-        let section = match Section::read(document, options.env, &layers::accepts()) {
-            Ok(section) => section,
-            Err(error) => return (Section::default(), lint::of_error(&error)),
+    pub(super) fn section(&self) -> (Section, Vec<Lint>) {
+        let Some(document) = self.found.document() else { return (Section::default(), Vec::new()) };
+        let section = match &self.section {
+            Ok(section) => section.clone(),
+            Err(error) => return (Section::default(), lint::of_error(error)),
         };
         let idle = section.settings().iter().filter(|setting| setting.key.is_idle());
         let lint = |setting: &Setting| {
@@ -91,17 +57,17 @@ impl Opened {
         if let Some((said, origin)) = self.said_without_file() {
             lints.extend(lint::environment(said, &origin, options.env));
         }
-        let (config, error) = match self {
-            Opened::Pairs(pairs) => parts(Config::from_pairs(&pairs, options)),
-            Opened::File(_, Ok(document)) => {
+        let (config, error) = match self.found {
+            Found::Pairs(pairs) => parts(Config::from_pairs(&pairs, options)),
+            Found::File(_, Ok(document)) => {
                 let (config, result) = document.clone().sound_config(options);
                 let told: Vec<&str> =
                     result.as_ref().err().into_iter().flat_map(config::Error::variables).collect();
                 lints.extend(lint::lint(&document, options, series, &told));
                 (Some(config), result.err())
             }
-            Opened::File(_, Err(error)) => (None, Some(error)),
-            Opened::Nothing => parts(
+            Found::File(_, Err(error)) => (None, Some(error)),
+            Found::Nothing => parts(
                 Config::from_environment(options)
                     .and_then(|found| found.ok_or_else(|| databases::nothing_given(options))),
             ),

@@ -101,7 +101,8 @@ fn find(args: &args::Reload) -> Result<Found, Failure> {
                 no_expand_env: args.no_expand_env,
             };
             let found = databases::open(&source, &cwd)?;
-            let (config, _) = databases::read(found, &source, &cwd)?;
+            let section = databases::section(&found);
+            let (_, config) = databases::both(found, section, &source, &cwd)?;
             file = config.origin().file().map(|file| settings::real(&cwd, file));
             control = config.socket();
             config.databases().iter().map(inventory::database).collect()

@@ -13,6 +13,7 @@ use super::given;
 use super::layers::{Layers, Line, Origin};
 use super::listen::listen_fds;
 use super::mounted::{self, text_variable};
+use super::opened::Opened;
 use super::process::{current_dir, environment, variable};
 use super::restored;
 use super::unread;
@@ -35,9 +36,10 @@ use crate::supervise::{self, Setup};
 /// What is found before anything of it is judged: the configuration's file, and the options above it.
 pub(super) struct First {
     cwd: PathBuf,
-    found: Result<Found, Failure>,
+    /// That file and Litekeeper's own half of it, whatever is wrong with either.
+    pub(super) opened: Result<Opened, Failure>,
     /// None where the file keeps them from being told; what is wrong with it is found later.
-    layers: Option<Layers>,
+    pub(super) layers: Option<Layers>,
 }
 
 impl First {
@@ -48,16 +50,11 @@ impl First {
     pub(super) fn look(line: Line<'_>) -> Result<Self, Failure> {
         given::refuse()?;
         let cwd = current_dir()?;
-        let found = databases::open(&source(line.run), &cwd);
-        let layers = |found: &Found| {
-            let file = match found {
-                Found::File(document) => document.origin.file(),
-                Found::Pairs(_) | Found::Nothing => None,
-            };
-            Layers::of(line, &databases::section(found).ok()?, file).ok()
-        };
-        let layers = found.as_ref().ok().and_then(layers);
-        Ok(Self { cwd, found, layers })
+        let opened = databases::open(&source(line.run), &cwd).map(Opened::of);
+        let layers =
+            |opened: &Opened| Layers::of(line, opened.section.as_ref().ok()?, opened.found.file()).ok();
+        let layers = opened.as_ref().ok().and_then(layers);
+        Ok(Self { cwd, opened, layers })
     }
 
     /// As [`First::look`], with what the files of `--env-file` say as variables.
@@ -114,10 +111,10 @@ pub(super) struct Said {
 /// # Errors
 /// What is wrong with them.
 pub(super) fn read(line: Line<'_>, first: First) -> Result<Said, Failure> {
-    let First { cwd, found, layers } = first;
-    let (source, found) = (source(line.run), found?);
+    let First { cwd, opened, layers } = first;
+    let (source, Opened { found, section }) = (source(line.run), opened?);
     let written = Written::of(&found, &source, &cwd);
-    let (configured, section) = databases::read(found, &source, &cwd)?;
+    let (section, configured) = databases::both(found, section, &source, &cwd)?;
     let layers = match layers {
         Some(layers) => layers,
         None => Layers::of(line, &section, configured.origin().file())?,
@@ -488,18 +485,17 @@ pub(super) fn alone(line: Line<'_>) -> Result<Alone, Failure> {
     if !matches!(databases::pairs(&source), Ok(Some(_))) {
         databases::find(source.config, &cwd)?;
     }
-    let found = databases::open(&source, &cwd).and_then(|found| Ok((databases::section(&found)?, found)));
+    let found = databases::open(&source, &cwd).and_then(|found| {
+        let section = databases::section(&found).map_err(|error| inventory::failure(&error))?;
+        Ok((section, found))
+    });
     let (section, found) = match found {
         Err(_) if !line.run.command.is_empty() => (Section::default(), Found::Nothing),
         found => found?,
     };
-    let file = match &found {
-        Found::File(document) => document.origin.file().map(Path::to_owned),
-        Found::Pairs(_) | Found::Nothing => None,
-    };
-    let layers = Layers::of(line, &section, file.as_deref())?;
+    let layers = Layers::of(line, &section, found.file())?;
     // Without a backup the app still has to know where its database is, if anybody does.
-    let configured = databases::read(found, &source, &cwd).map(|(configured, _)| configured);
+    let configured = databases::configured(found, &source, &cwd).map_err(|error| inventory::failure(&error));
     let databases = configured.as_ref().map(app_env::databases).unwrap_or_default();
     let argv = if layers.args.command.is_empty() {
         app(&layers, &configured?)?

@@ -28,9 +28,10 @@ impl Written {
     /// Keeps what there is to look at until it is known which Litestream reads it.
     pub(super) fn of(found: &Found, source: &Source<'_>, cwd: &Path) -> Self {
         let text = match found {
-            Found::File(document) => Text::File(Box::new(document.clone())),
+            Found::File(_, Ok(document)) => Text::File(document.clone()),
             Found::Pairs(pairs) => Text::None(databases::said_by(pairs)),
-            Found::Nothing => Text::None(lint::Said::Nowhere),
+            // Of a file that is no tree nothing is left to look at.
+            Found::Nothing | Found::File(_, Err(_)) => Text::None(lint::Said::Nowhere),
         };
         Self { text, no_expand_env: source.no_expand_env, cwd: cwd.to_owned() }
     }
