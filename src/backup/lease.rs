@@ -1,4 +1,4 @@
-//! One owner of a place on S3 at a time ([`crate::core::lease`]): the lock there is written and read, and held as long as the keeper runs.
+//! One owner of a place in a bucket at a time ([`crate::core::lease`]): the lock there is written and read, and held as long as the keeper runs.
 //!
 //! The file has the form that Litestream's own leaser gives it (`Lease` in its leaser.go), whatever else is in it is kept.
 
@@ -33,8 +33,12 @@ const AT_ONCE: u32 = 3;
 const MOST_CONTRADICTIONS: u32 = 20;
 /// The first of these.
 const BREATH: Duration = Duration::from_millis(10);
-/// How long the end may take.
-pub const RELEASE: Duration = Duration::from_secs(1);
+/// How long the end may take, in which a server that is asked too often is asked once more.
+pub const RELEASE: Duration = Duration::from_secs(3);
+/// How long each of its rounds.
+const RELEASE_ROUND: Duration = Duration::from_secs(1);
+/// Of Google's storage an object may be written once a second (<https://cloud.google.com/storage/quotas>).
+const TOO_SOON: Duration = Duration::from_millis(1100);
 
 /// The locks of all places of a keeper.
 pub struct Leases {
@@ -97,7 +101,7 @@ struct Asked {
 }
 
 impl Leases {
-    /// Those of these databases, as far as they are on S3, for this keeper: `own` names it as nobody else is or was. With a database
+    /// Those of these databases, as far as they are in buckets, for this keeper: `own` names it as nobody else is or was. With a database
     /// goes the owner before this one, if it is known and dead.
     pub fn new(
         runner: Runner,
@@ -106,7 +110,7 @@ impl Leases {
         (ttl, is_strict): (Duration, bool),
     ) -> Self {
         let claims = dbs.into_iter().filter_map(|(number, db, dead)| {
-            let (place, lease) = (s3(&db)?, Lease::new(own.clone(), dead, ttl));
+            let (place, lease) = (db.place.clone()?, Lease::new(own.clone(), dead, ttl));
             Some(Claim {
                 number,
                 db,
@@ -290,10 +294,14 @@ impl Leases {
                 return;
             }
             // Whoever comes next waits as it does for one that died.
-            let Ok(said) = helper::locks(&self.runner, tasks, RELEASE).await else { return };
+            let Ok(said) = helper::locks(&self.runner, tasks, RELEASE_ROUND).await else { return };
+            if said.iter().any(|said| said.as_ref().err().is_some_and(|reason| is_too_soon(reason))) {
+                tokio::time::sleep(TOO_SOON).await;
+            }
             for (number, said) in claims.into_iter().zip(said) {
                 let claim = &mut self.claims.borrow_mut()[number];
                 match said {
+                    Err(reason) if is_too_soon(&reason) => {}
                     Ok(LockSaid::Written(_)) | Err(_) => claim.kept = Some(false),
                     Ok(said @ (LockSaid::Found(..) | LockSaid::Nothing)) => {
                         claim.is_unanswered = false;
@@ -399,12 +407,12 @@ impl Leases {
 
 /// Whether a lock can be written where a database is replicated to.
 pub fn has_lock(db: &Database) -> bool {
-    s3(db).is_some()
+    db.place.is_some()
 }
 
-/// A place where there are locks.
-fn s3(db: &Database) -> Option<Place> {
-    db.place.clone().filter(|place| matches!(place, Place::S3(_)))
+/// Whether an answer says that it is too many.
+fn is_too_soon(reason: &str) -> bool {
+    reason.contains("429 Too Many Requests")
 }
 
 /// Not one of Litestream's: it removes what it releases, which cannot be done on condition everywhere.

@@ -161,7 +161,7 @@ pub struct Run {
     #[arg(long, value_enum, default_value = "refuse", env = "LITEKEEPER_IF_UNLISTABLE")]
     pub if_unlistable: IfUnlistable,
 
-    /// Whether one machine alone replicates to a place on S3 at a time.
+    /// Whether one machine alone replicates to a place on S3, Azure or Google at a time.
     #[arg(long, value_enum, default_value = "auto", env = "LITEKEEPER_LEASE")]
     pub lease: Lease,
 

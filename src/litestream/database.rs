@@ -54,7 +54,7 @@ const LTX: &str = "ltx";
 pub const LEDGER: &str = "litekeeper-ledger";
 /// Whose history it is. The same name has the mark at the replica.
 pub const MARK: &str = "litekeeper.json";
-/// Who replicates to a place now, on S3: the name that Litestream's own leaser has (`DefaultLeasePath` in its s3/leaser.go).
+/// Who replicates to a place in a bucket now: the name that Litestream's own leaser has (`DefaultLeasePath` in its s3/leaser.go).
 pub const LEASE: &str = "lock.json";
 /// What it ever had.
 pub const HISTORY: &str = "litekeeper-history";

@@ -87,7 +87,8 @@ const WORDS: &[(ReplicaError, &[&str])] = &[
         &["could not find default credentials", "GOOGLE_APPLICATION_CREDENTIALS environment variable"],
     ),
     (ReplicaError::NoAzureKey, &["DefaultAzureCredential: failed to acquire a token"]),
-    (ReplicaError::BrokenAzureKey, &["illegal base64 data at input byte"]),
+    // The second is our own client's.
+    (ReplicaError::BrokenAzureKey, &["illegal base64 data at input byte", "Invalid Access Key: "]),
     (
         ReplicaError::AzureKey,
         &[
@@ -178,7 +179,7 @@ const WORDS: &[(ReplicaError, &[&str])] = &[
             "mismatched page sizes",
         ],
     ),
-    // Of S3, Google's storage, Azure and WebDAV. Last, since the latter two say no more than a number.
+    // Of S3, Google's storage, Azure and WebDAV, some of it of who asks too often. Last, since the latter two say no more than a number.
     (
         ReplicaError::Busy,
         &[
@@ -186,6 +187,9 @@ const WORDS: &[(ReplicaError, &[&str])] = &[
             "SlowDown",
             "ServerBusy",
             "Error 50",
+            "429 Too Many Requests",
+            // Google's, as Litestream's library says it.
+            "Error 429",
             "response code 50",
             // Our own, of any status of that kind (`backup::reach`).
             " answers 5",
@@ -382,6 +386,14 @@ mod tests {
             ),
             ("GET http://h/c: 503 The server is busy. (ServerBusy)", ReplicaError::Busy),
             ("googleapi: got HTTP response code 503 with body: ", ReplicaError::Busy),
+            (
+                "googleapi: Error 429: The object exceeded the rate limit, rateLimitExceeded",
+                ReplicaError::Busy,
+            ),
+            (
+                "Generic GCS error: googleapi: Error 429 Too Many Requests: {\"error\": {\"code\": 429",
+                ReplicaError::Busy,
+            ),
             ("no good answer within 5 s: h:443 answers 500 Internal Server Error", ReplicaError::Busy),
             ("lookup nowhere.invalid: no such host", ReplicaError::Dns),
             ("dial tcp: lookup h on [::1]:53: read udp: read: connection refused", ReplicaError::Dns),
@@ -440,6 +452,10 @@ mod tests {
             ),
             (
                 "abs: cannot create shared key credential: decode account key: illegal base64 data at input byte 3",
+                ReplicaError::BrokenAzureKey,
+            ),
+            (
+                "Generic MicrosoftAzure error: Invalid Access Key: Invalid symbol 33, offset 3.",
                 ReplicaError::BrokenAzureKey,
             ),
             (

@@ -72,7 +72,7 @@ impl<'a> Ending<'a> {
         self.world.notices.end(code, cause)
     }
 
-    /// Gives up the places on S3: whoever comes next need not wait.
+    /// Gives up the places in buckets: whoever comes next need not wait.
     async fn release(&mut self) {
         let Some(held) = self.world.leases.take() else { return };
         // What the end of a start has ended was asked in vain.

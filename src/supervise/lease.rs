@@ -111,7 +111,7 @@ fn refuse_without(setup: &Setup) -> Result<(), Failure> {
         // A folder of this machine has a lock.
         let is_local = db.replica_folder.as_ref().is_some_and(|folder| !mount::is_remote(folder));
         if !backup::has_lock(db) && !is_local {
-            let why = "litekeeper can write a lock to S3 alone, or to a folder of this machine".to_owned();
+            let why = "litekeeper can write a lock to S3, Azure's and Google's storage, and to a folder of this machine alone".to_owned();
             return Err(prepare::failure(&backup::Error::no_lease(db, why)));
         }
     }

@@ -71,7 +71,7 @@ pub(super) struct World {
     confirmed: Rc<RefCell<BTreeMap<Db, u64>>>,
     /// See [`SyncClient::lost`].
     lost: Rc<RefCell<BTreeMap<Db, u64>>>,
-    /// The places on S3 that are this machine's alone.
+    /// The places in buckets that are this machine's alone.
     pub(super) leases: Option<lease::Held>,
     /// When the replicas were looked at last.
     seen: Instant,

@@ -141,7 +141,7 @@ pub async fn marks(
     ask(runner, &Order::Marks(places), limit).await
 }
 
-/// Reads or writes the locks of many places on S3, in their order.
+/// Reads or writes the locks of many places, in their order.
 ///
 /// # Errors
 /// Why nothing came of any.

@@ -1,5 +1,7 @@
 //! The client for Google's storage: by the JSON API, which Litestream's client asks as well. The one of `object_store` asks the XML API, which
 //! emulators have in part only; what it knows of tokens is taken from there.
+//!
+//! What this client calls an object's etag is its generation: that is what Google knows conditions of, and each write has its own.
 
 use std::fmt;
 use std::ops::Range;
@@ -117,7 +119,21 @@ struct Item {
     bucket: String,
     updated: String,
     size: String,
-    etag: Option<String>,
+    #[serde(flatten)]
+    written: Written,
+}
+
+/// What a write has made (<https://cloud.google.com/storage/docs/json_api/v1/objects>).
+#[derive(Default, Deserialize)]
+struct Written {
+    generation: Option<String>,
+}
+
+impl Written {
+    /// As conditions name it. 0 means an object that is not there (<https://cloud.google.com/storage/docs/request-preconditions>).
+    fn e_tag(self) -> Option<String> {
+        self.generation.filter(|number| number.parse().is_ok_and(|number: i64| number > 0))
+    }
 }
 
 impl Item {
@@ -126,7 +142,7 @@ impl Item {
             location: Path::parse(self.name)?,
             last_modified: self.updated.parse().map_err(other)?,
             size: self.size.parse().map_err(other)?,
-            e_tag: self.etag,
+            e_tag: self.written.e_tag(),
             version: None,
         })
     }
@@ -211,7 +227,7 @@ impl Google {
         let prefix = prefix.map(|prefix| format!("&prefix={}", escape(&format!("{prefix}/"))));
         let delimiter = if delimiter { "&delimiter=%2F" } else { "" };
         let all = format!(
-            "{}?fields=kind,nextPageToken,prefixes,items(name,bucket,updated,size,etag)&projection=noAcl{}{delimiter}",
+            "{}?fields=kind,nextPageToken,prefixes,items(name,bucket,updated,size,generation)&projection=noAcl{}{delimiter}",
             self.objects(),
             prefix.unwrap_or_default()
         );
@@ -246,11 +262,13 @@ impl Google {
             if range.is_some() && parts.status != StatusCode::PARTIAL_CONTENT {
                 return Err(other("the answer is no part of the object"));
             }
+            let generation = parts.headers.get("x-goog-generation");
+            let generation = generation.and_then(|number| number.to_str().ok()).map(str::to_owned);
             let meta = ObjectMeta {
                 location: location.clone(),
                 last_modified: Default::default(),
                 size: bytes.len() as u64,
-                e_tag: None,
+                e_tag: Written { generation }.e_tag(),
                 version: None,
             };
             (meta, bytes)
@@ -268,7 +286,10 @@ impl Google {
         let condition = match &mode {
             PutMode::Overwrite => String::new(),
             PutMode::Create => "&ifGenerationMatch=0".to_owned(),
-            PutMode::Update(_) => return Err(not_done()),
+            PutMode::Update(over) => {
+                let generation = over.e_tag.as_ref().ok_or_else(not_done)?;
+                format!("&ifGenerationMatch={}", escape(generation))
+            }
         };
         let (server, bucket, name) = (&self.server, escape(&self.bucket), location.as_ref());
         let url = format!("{server}/upload/storage/v1/b/{bucket}/o?uploadType=multipart{condition}");
@@ -280,8 +301,18 @@ impl Google {
         payload.iter().for_each(|piece| body.extend_from_slice(piece));
         body.extend_from_slice(format!("\r\n--{BOUNDARY}--\r\n").as_bytes());
         match self.ask(Method::POST, url, None, Some(body), name).await {
-            Ok(_) => Ok(PutResult { e_tag: None, version: None, extensions: Default::default() }),
-            Err(Error::Precondition { path, source }) => Err(Error::AlreadyExists { path, source }),
+            Ok((_, said)) => {
+                // Whoever needs it and is not told reads it.
+                let written: Written = serde_json::from_slice(&said).unwrap_or_default();
+                Ok(PutResult { e_tag: written.e_tag(), version: None, extensions: Default::default() })
+            }
+            Err(Error::Precondition { path, source }) if mode == PutMode::Create => {
+                Err(Error::AlreadyExists { path, source })
+            }
+            // Nothing else has to be there for that; in the words of Litestream's library.
+            Err(Error::NotFound { source, .. }) if !matches!(mode, PutMode::Update(_)) => {
+                Err(other(format!("storage: bucket doesn't exist: {source}")))
+            }
             Err(error) => Err(error),
         }
     }
@@ -435,17 +466,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_generation_that_no_object_has_is_none() {
+        for text in ["{}", r#"{"generation": null}"#, r#"{"generation": "0"}"#, r#"{"generation": "x"}"#] {
+            let written: Written = serde_json::from_str(text).unwrap();
+            assert_eq!(written.e_tag(), None, "{text}");
+        }
+    }
+
+    #[test]
     fn an_answer_is_a_listing_of_its_bucket_or_none() {
         let of = |text: &str| {
             let listing: Listing = serde_json::from_str(text).map_err(|error| error.to_string())?;
             is_listing(&listing, "b")
         };
         assert_eq!(of(r#"{"kind": "storage#objects"}"#), Ok(()));
-        let item = r#"{"kind": "storage#objects", "items": [{"name": "n", "bucket": "b", "updated": "2026-11-27T14:58:26.123Z", "size": "7", "x": 1}]}"#;
+        let item = r#"{"kind": "storage#objects", "items": [{"name": "n", "bucket": "b", "updated": "2026-11-27T14:58:26.123Z", "size": "7", "generation": "12", "x": 1}]}"#;
         assert_eq!(of(item), Ok(()));
         let listing: Listing = serde_json::from_str(item).unwrap();
         let meta = listing.items.into_iter().next().unwrap().meta().unwrap();
         assert_eq!((meta.size, meta.last_modified.timestamp_millis()), (7, 1_795_791_506_123));
+        assert_eq!(meta.e_tag.as_deref(), Some("12"));
         for text in [
             "{}",
             "[]",

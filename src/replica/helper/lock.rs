@@ -1,4 +1,4 @@
-//! The lock of a place on S3: an object that is written on condition alone.
+//! The lock of a place on S3, Azure's storage or Google's: an object that is written on condition alone.
 
 use futures_util::{StreamExt as _, stream};
 use object_store::path::Path;
@@ -8,10 +8,17 @@ use super::client::words;
 use super::order::{LockSaid, LockTask};
 use super::s3::{AT_ONCE, Buckets, printed, run, small};
 use crate::litestream::database::LEASE;
+use crate::litestream::replica_error::ReplicaError;
 use crate::remote::Place;
 
-/// A version that no object has.
-const NO_VERSION: &str = "\"00000000000000000000000000000000\"";
+/// A version that no object has: an etag, or of Google's a generation, which is a time in microseconds.
+fn no_version(place: &Place) -> &'static str {
+    match place {
+        Place::S3(_) => "\"00000000000000000000000000000000\"",
+        Place::Azure(_) => "\"0x000000000000000\"",
+        Place::Gcs(_) => "1",
+    }
+}
 
 /// See [`locks`](super::locks).
 pub(super) fn carry_out(tasks: &[(Place, LockTask)]) -> Result<Vec<u8>, String> {
@@ -20,13 +27,19 @@ pub(super) fn carry_out(tasks: &[(Place, LockTask)]) -> Result<Vec<u8>, String> 
         let buckets = Buckets::open(tasks.iter().map(|(place, _)| place), 0).await;
         let said = stream::iter(tasks).map(async |(place, task)| {
             let (bucket, prefix) = buckets.of(place)?;
-            do_one(&*bucket.store, &prefix.join(LEASE), task).await.map_err(|error| words(&error))
+            let (store, name) = (&*bucket.store, prefix.join(LEASE));
+            do_one(store, &name, task, no_version(place)).await.map_err(|error| words(&error))
         });
         printed(&said.buffered(AT_ONCE).collect::<Vec<Result<LockSaid, String>>>().await)
     })
 }
 
-async fn do_one(store: &dyn ObjectStore, name: &Path, task: &LockTask) -> object_store::Result<LockSaid> {
+async fn do_one(
+    store: &dyn ObjectStore,
+    name: &Path,
+    task: &LockTask,
+    no_version: &str,
+) -> object_store::Result<LockSaid> {
     match task {
         LockTask::Read => read(store, name).await,
         LockTask::Write(text, over) => match put(store, name, text, over.clone()).await {
@@ -40,7 +53,7 @@ async fn do_one(store: &dyn ObjectStore, name: &Path, task: &LockTask) -> object
             Err(error) => not_kept(error),
         },
         LockTask::Try(text) => {
-            for over in [None, Some(NO_VERSION.to_owned())] {
+            for over in [None, Some(no_version.to_owned())] {
                 let is_update = over.is_some();
                 match put(store, name, text, over).await {
                     Ok(_) => {
@@ -74,11 +87,14 @@ async fn read(store: &dyn ObjectStore, name: &Path) -> object_store::Result<Lock
     match small(store, name).await {
         Ok((text, version)) => Ok(LockSaid::Found(text, version.unwrap_or_default())),
         // The bucket may be missing, too.
-        Err(error @ Error::NotFound { .. }) if !words(&error).contains("NoSuchBucket") => {
-            Ok(LockSaid::Nothing)
-        }
+        Err(error @ Error::NotFound { .. }) if !is_of_bucket(&error) => Ok(LockSaid::Nothing),
         Err(error) => Err(error),
     }
+}
+
+/// Whether it is the bucket that is not there.
+fn is_of_bucket(error: &Error) -> bool {
+    matches!(ReplicaError::of(&words(error)), ReplicaError::Bucket | ReplicaError::Container)
 }
 
 /// Whether something else stands there than the condition says; for an update also if nothing does.

@@ -6,7 +6,7 @@
 //! order         what is asked, and answered
 //! work          the process: reads the order, prints the answer
 //! s3            the client for S3, by `object_store`, and what is done in buckets of any kind
-//! lock          the lock of a place on S3
+//! lock          the lock of a place in a bucket
 //! gcs           the client for Google's storage
 //! google        its keys from the environment and files, as Litestream's library reads them
 //! azure         the client for Azure's storage, and its keys

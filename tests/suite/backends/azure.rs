@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::backend::{Backend, ReadOnly};
 use super::scenarios;
 use crate::support::app::App;
+use crate::support::careless;
 use crate::support::config::Replica;
 use crate::support::fetched;
 use crate::support::keeper::Keeper;
@@ -135,6 +136,17 @@ pub fn start_by_token(world: &World) -> Backend {
         folder: None,
         ..backend
     }
+}
+
+/// The same on a way on which conditions are lost. What a key has signed they are a part of.
+pub fn start_careless(world: &World) -> Backend {
+    let backend = start_by_token(world);
+    let place = backend.order.as_ref().expect("our own client looks there")("app");
+    let endpoint = place["Azure"]["endpoint"].as_str().and_then(|endpoint| endpoint.rsplit_once(':'));
+    let port = endpoint.and_then(|(_, port)| port.split('/').next()?.parse().ok()).expect("a port");
+    let (at, careless) = (backend.at, careless::front(port));
+    let at = move |name: &str| at(name).set("endpoint", format!("http://127.0.0.1:{careless}/{ACCOUNT}"));
+    Backend { at: Box::new(at), order: None, ..backend }
 }
 
 #[test]

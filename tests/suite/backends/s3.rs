@@ -19,6 +19,13 @@ pub fn start(_: &World) -> Backend {
     backend(S3::start(), Vec::new())
 }
 
+/// The same, which keeps to no conditions.
+pub fn start_careless(_: &World) -> Backend {
+    let s3 = S3::start();
+    s3.ignore_conditions();
+    backend(s3, Vec::new())
+}
+
 /// The same over TLS, with a certificate that only a file of the test's vouches for.
 pub fn start_over_tls(world: &World) -> Backend {
     let (s3, certificate) = S3::start_over_tls();

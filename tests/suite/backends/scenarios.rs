@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -261,17 +260,7 @@ pub fn another(world: &World, backend: &Backend) {
 #[track_caller]
 pub fn asked(world: &World, backend: &Backend) {
     let place = backend.order.as_ref().expect("our own client looks there");
-    let ask = |name: &str, task: Value| {
-        let order = world.write("order", &json!({"At": [place(name), task]}).to_string());
-        let mut own = Command::new("/bin/sh");
-        own.args(["-c", "exec \"$0\" __list 3 3< \"$1\"", env!("CARGO_BIN_EXE_litekeeper")])
-            .arg(order)
-            .env_clear()
-            .envs(backend.env.iter().map(|(name, value)| (name, value)));
-        let answer = own.output().expect("it can be started");
-        assert!(answer.status.success(), "{task}: {}", String::from_utf8_lossy(&answer.stderr));
-        serde_json::from_slice::<Value>(&answer.stdout).expect("it answers with JSON")
-    };
+    let ask = |name: &str, task: Value| backend.ask(world, &json!({"At": [place(name), task]}));
     let mark = |text: &str, over: bool| ask("marked", json!({"Mark": {"text": text, "over": over}}));
     assert_eq!(mark("one", false), json!("one"));
     assert_eq!(mark("two", false), json!("one"), "only where there is none");

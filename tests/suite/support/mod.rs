@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! birth       children caught between their fork and their exec
+//! careless    a way to a server of buckets on which every condition is lost
 //! world       one test's folder: databases, replicas, configs, the app's trace
 //! config      litestream.yml as a test needs it
 //! corpus      the fixtures of configurations, and Litestream's own word on what they mean
@@ -18,6 +19,7 @@
 //! process     a started program: its log, its signals, its end, its survivors
 //! procfs      processes as /proc shows them, found by the mark that each test leaves in the environment
 //! pages       a whole database compared with its backup
+//! pair        two machines that replicate to one place
 //! pty         a shell with job control on a terminal of its own
 //! refused     a start that `check` and `run` refuse in the same words
 //! seccomp     a kernel that refuses a system call
@@ -30,6 +32,7 @@
 
 pub mod app;
 pub mod birth;
+pub mod careless;
 pub mod config;
 pub mod corpus;
 pub mod django;
@@ -39,6 +42,7 @@ pub mod keeper;
 pub mod litestream;
 pub mod orphan;
 pub mod pages;
+pub mod pair;
 pub mod process;
 pub mod procfs;
 pub mod pty;
