@@ -13,6 +13,7 @@ use std::time::Duration;
 use litekeeper::backup::search;
 use litekeeper::cli::reload;
 use litekeeper::foreign;
+use litekeeper::holder::Holder;
 use litekeeper::litestream::database::Database;
 use litekeeper::litestream::log::{Level, Line};
 use litekeeper::litestream::position::{self, Plan, Position};
@@ -22,7 +23,7 @@ use litekeeper::litestream::{argv, control, log, ltx};
 use litekeeper::replica::helper;
 use litekeeper::replica::listing::Found;
 use litekeeper::shim::{self, ShimConfig, Target, ToKeeper, ToShim, Update};
-use litekeeper::supervise::{self, Holder, Report};
+use litekeeper::supervise::{self, Report};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 

@@ -18,6 +18,7 @@ pub mod dotenv;
 pub mod env_vars;
 pub mod error;
 pub mod foreign;
+pub mod holder;
 pub mod inventory;
 pub mod ledger;
 pub mod litestream;

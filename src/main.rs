@@ -23,7 +23,10 @@ fn main() -> ExitCode {
         Some("__ledger") => return litekeeper::ledger::main(args).into(),
         Some("__held") => return held::main(fd().as_deref()).into(),
         Some("__recover") => return repair::recover(args.next().unwrap_or_default().as_ref()).into(),
-        Some("__check") => return check::main(args.next().unwrap_or_default().as_ref()).into(),
+        Some("__check") => {
+            let (file, depth) = (args.next().unwrap_or_default(), args.next().unwrap_or_default());
+            return check::main(file.as_ref(), &depth.to_string_lossy()).into();
+        }
         Some("__empty") => {
             let database = args.next().unwrap_or_default();
             let patience = args.next().unwrap_or_default();

@@ -108,19 +108,57 @@ pub fn notes(text: &str) {
 /// # Errors
 /// It cannot be written for another reason: a full disk.
 pub fn data(text: &str) -> Result<(), Failure> {
-    let mut output = io::stdout();
-    let written = if output.is_terminal() {
-        output.write_all(foreign::lines(text).as_bytes())
+    if io::stdout().is_terminal() {
+        write_data(foreign::lines(text).as_bytes())
     } else {
-        output.write_all(text.as_bytes())
-    };
-    match written {
+        write_data(text.as_bytes())
+    }
+}
+
+fn write_data(bytes: &[u8]) -> Result<(), Failure> {
+    match io::stdout().write_all(bytes) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::new(ExitCode::UNAVAILABLE, format!("standard output cannot be written: {error}"))
                 .hint("send it elsewhere, or free some space there"))
         }
         Ok(()) | Err(_) => Ok(()),
     }
+}
+
+/// How a line of data looks on a terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paint {
+    /// As it is.
+    Plain,
+    /// It names what stands below it.
+    Head,
+    /// All is well.
+    Good,
+    /// Something is not.
+    Bad,
+}
+
+/// As [`data`], line by line, with colours on a terminal, unless `NO_COLOR` says no (<https://no-color.org>).
+///
+/// # Errors
+/// As [`data`].
+pub fn painted(lines: &[(Paint, String)]) -> Result<(), Failure> {
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+    let has_colours = io::stdout().is_terminal() && !is_set("NO_COLOR") && !is_dumb;
+    if !has_colours {
+        return data(&lines.iter().map(|(_, line)| format!("{line}\n")).collect::<String>());
+    }
+    let line = |(paint, line): &(Paint, String)| {
+        let line = foreign::line(line);
+        match paint {
+            Paint::Plain => format!("{line}\n"),
+            Paint::Head => format!("\x1b[1m{line}\x1b[0m\n"),
+            Paint::Good => format!("\x1b[32m{line}\x1b[0m\n"),
+            Paint::Bad => format!("\x1b[31m{line}\x1b[0m\n"),
+        }
+    };
+    write_data(lines.iter().map(line).collect::<String>().as_bytes())
 }
 
 /// The time before a line of text, unless the journal of systemd writes its own (`JOURNAL_STREAM` in `systemd.exec(5)`).

@@ -20,7 +20,9 @@ pub(super) fn bars() -> Option<MultiProgress> {
 pub(super) fn bar(db: &Database, size: u64) -> ProgressBar {
     let name = db.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let bar = ProgressBar::new(size).with_message(name);
-    match ProgressStyle::with_template("restoring {msg} {wide_bar} {bytes}/{total_bytes} {eta}") {
+    match ProgressStyle::with_template(
+        "restoring {msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
+    ) {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
     }

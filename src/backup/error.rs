@@ -71,6 +71,26 @@ pub enum Error {
         /// The nearest that are: older and newer.
         near: [Option<u64>; 2],
     },
+    /// Litestream restored another transaction than the one that was asked for.
+    #[error("{}: txid {} was asked for, and litestream restored {}", db.display(), argv::txid_text(*wanted), argv::txid_text(*found))]
+    OtherTxid {
+        /// The database.
+        db: PathBuf,
+        /// The one that was asked for.
+        wanted: u64,
+        /// The one that was restored.
+        found: u64,
+    },
+    /// The backup has nothing of the time, or of the place in it, that was asked for.
+    #[error("{}: replica {replica}: its backup has nothing of the point that was asked for", db.display())]
+    NothingThen {
+        /// The database.
+        db: PathBuf,
+        /// Its replica.
+        replica: String,
+        /// When its oldest file was made.
+        begins: Option<String>,
+    },
     /// The variables that name the replica can also mean a place that does hold a backup.
     #[error("{}: replica {replica} holds no backup, but {other} does, and that may be the place that was meant", db.display())]
     Elsewhere {
@@ -262,6 +282,9 @@ impl Error {
                 let near: Vec<_> = near.iter().flatten().map(|txid| argv::txid_text(*txid)).collect();
                 (!near.is_empty()).then(|| format!("the nearest that are there: {}", near.join(" and ")))
             }
+            Self::OtherTxid { .. } => Some("the file was not put in place; `litekeeper ltx` lists what is there".to_owned()),
+            Self::NothingThen { begins: Some(begins), .. } => Some(format!("it begins at {begins}")),
+            Self::NothingThen { begins: None, .. } => None,
             Self::Elsewhere { other, .. } => Some(format!(
                 "name it in the configuration as the database's own `replica`, or with --replica: {other} to go on with that \
                  backup, the other one to start without"
@@ -329,6 +352,8 @@ impl Error {
             | Self::Spoiled { .. }
             | Self::Unchecked { .. }
             | Self::NoSuchTxid { .. }
+            | Self::OtherTxid { .. }
+            | Self::NothingThen { .. }
             | Self::OtherFormat { .. }
             | Self::NewerFormat { .. }
             | Self::NothingElsewhere { .. }

@@ -5,6 +5,7 @@
 
 mod again;
 mod bars;
+mod bring;
 mod chosen;
 mod elsewhere;
 pub mod empty;
@@ -24,6 +25,7 @@ pub mod trial;
 mod watched;
 mod whole;
 
+pub use bring::{Brought, Done, Errand, files, listed, target};
 pub use chosen::Chosen;
 pub use error::Error;
 pub use formats::refuse as refuse_newer_format;
@@ -33,4 +35,4 @@ pub use lease::{Leases, Lost, RELEASE, has_lock};
 pub use lineage::Lineages;
 pub use newest::Newest;
 pub use restore::{quarantine_database, quarantine_metadata};
-pub use restorer::{Apart, Elsewhere, Outcome, Restorer};
+pub use restorer::{Apart, Elsewhere, Manner, Outcome, Restorer};

@@ -49,7 +49,7 @@ impl Newest {
                 format!("which txid restores whole was not found out ({why}); `--restore-txid` takes one")
             }
             Self::NoTxids => {
-                "`litestream restore -o FILE -timestamp TIME` may find a time before the damage".to_owned()
+                "`litekeeper restore -o FILE --timestamp TIME` may find a time before the damage".to_owned()
             }
         }
     }

@@ -41,19 +41,34 @@ impl Remains {
     /// Puts them into quarantine: SQLite would replay a stale `-wal` into the restored file. Of what is there already, the
     /// newest stay.
     pub(super) fn quarantine(self) -> io::Result<Vec<Quarantined>> {
-        rename_all(self.0.into_iter())
+        rename_all(self.0.into_iter(), KEPT)
+    }
+
+    /// The same, and all of what is there already stays: whoever asks for it by hand sees to the rest.
+    pub(super) fn put_aside(self) -> io::Result<Vec<Quarantined>> {
+        rename_all(self.0.into_iter(), usize::MAX)
     }
 }
 
 /// Puts the database itself into quarantine as well.
 pub(super) fn database(db: &Database) -> io::Result<Vec<Quarantined>> {
+    rename_all(whole(db), KEPT)
+}
+
+/// The same, as [`Remains::put_aside`].
+pub(super) fn put_database_aside(db: &Database) -> io::Result<Vec<Quarantined>> {
+    rename_all(whole(db), usize::MAX)
+}
+
+/// The database and all that is beside it.
+fn whole(db: &Database) -> impl Iterator<Item = (PathBuf, &'static str)> {
     let beside = [""].into_iter().chain(SIDECARS).map(|tail| (db.path.clone(), tail));
-    rename_all(beside.chain([(db.meta.clone(), "")]))
+    beside.chain([(db.meta.clone(), "")])
 }
 
 /// Puts Litestream's metadata folder alone into quarantine.
 pub(super) fn metadata(db: &Database) -> io::Result<Vec<Quarantined>> {
-    rename_all([(db.meta.clone(), "")].into_iter())
+    rename_all([(db.meta.clone(), "")].into_iter(), KEPT)
 }
 
 /// Returns the metadata folders of a database that are in quarantine.
@@ -71,8 +86,11 @@ fn suffix() -> String {
     format!(".{}", jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S%3fZ"))
 }
 
-/// Renames each path with its tail. The tail stays at the end of the new name: SQLite finds a sidecar by it.
-fn rename_all(paths: impl Iterator<Item = (PathBuf, &'static str)>) -> io::Result<Vec<Quarantined>> {
+/// Renames each path with its tail, and leaves `most` of each that are in quarantine. The tail stays at the end of the new name: SQLite finds a sidecar by it.
+fn rename_all(
+    paths: impl Iterator<Item = (PathBuf, &'static str)>,
+    most: usize,
+) -> io::Result<Vec<Quarantined>> {
     let suffix = suffix();
     let mut moved = Vec::new();
     for (path, tail) in paths {
@@ -80,7 +98,7 @@ fn rename_all(paths: impl Iterator<Item = (PathBuf, &'static str)>) -> io::Resul
         let rename = || {
             let (folder, name) = Folder::of(&was)?;
             folder.rename(name, kept.file_name().unwrap_or_default())?;
-            Ok(remove_oldest(&folder, path.file_name().unwrap_or_default(), tail))
+            Ok(remove_oldest(&folder, path.file_name().unwrap_or_default(), tail, most))
         };
         match permit::theirs(rename) {
             Ok(removed) => moved.push(Quarantined { was, kept, removed }),
@@ -93,12 +111,12 @@ fn rename_all(paths: impl Iterator<Item = (PathBuf, &'static str)>) -> io::Resul
 
 /// Removes all but the newest of what is in quarantine under this name, and returns how many. What cannot be removed
 /// stays, and nothing depends on it.
-fn remove_oldest(folder: &Folder, name: &OsStr, tail: &str) -> usize {
+fn remove_oldest(folder: &Folder, name: &OsStr, tail: &str, most: usize) -> usize {
     let mut all = folder.names().unwrap_or_default();
     all.retain(|other| is_quarantined(name, tail, other));
     // The times have one width, so their order is the names'.
     all.sort_unstable();
-    let older = all.len().saturating_sub(KEPT);
+    let older = all.len().saturating_sub(most);
     let remove = |name: &OsString| {
         folder.remove(name).is_ok() || std::fs::remove_dir_all(folder.path().join(name)).is_ok()
     };

@@ -22,7 +22,7 @@ use super::watched;
 use crate::litestream::argv;
 use crate::litestream::command::{self, Runner};
 use crate::litestream::database::{Database, with_suffix};
-use crate::litestream::position::Plan;
+use crate::litestream::position::{self, Plan};
 use crate::os::permit::{self, Folder};
 use crate::replica::again::Patience;
 use crate::replica::mark;
@@ -55,7 +55,7 @@ impl Restorer {
     }
 
     /// The same for one database, whose Litestream need not read about the others.
-    fn only(&self, db: &Database) -> Self {
+    pub(super) fn only(&self, db: &Database) -> Self {
         match self.apart.get(&db.path) {
             Some((config, env)) => Self {
                 config: config.clone(),
@@ -82,12 +82,12 @@ impl Restorer {
             Err(Error::NoSuchTxid { .. })
                 if self.has_source(db) && matches!(self.holds_backup(db).await, Ok(false)) =>
             {
-                Ok(())
+                Ok(None)
             }
             fetched => fetched,
         };
         let outcome = match fetched {
-            Ok(()) => self.put_in_place(db, &output, before).await,
+            Ok(_) => self.put_in_place(db, &output, before).await,
             Err(error) => Err(error),
         };
         let (outcome, source) = match outcome {
@@ -145,14 +145,14 @@ impl Restorer {
         let output = db.hidden("-litekeeper-restore");
         quarantine::remove_partial(&output);
         let looked = match self.fetch(db, &output, None, None, false).await {
-            Ok(()) => Ok(look(output.clone()).await),
+            Ok(_) => Ok(look(output.clone()).await),
             Err(error) => Err(error),
         };
         quarantine::remove_partial(&output);
         looked
     }
 
-    /// Has Litestream write `output`, or nothing when there is no backup. `is_told`: it is a restore, which is said once it has
+    /// Has Litestream write `output`, or nothing when there is no backup; up to which transaction, where it says that. `is_told`: it is a restore, which is said once it has
     /// begun; what is only looked at is none.
     pub(super) async fn fetch(
         &self,
@@ -161,7 +161,7 @@ impl Restorer {
         txid: Option<u64>,
         bars: Option<&MultiProgress>,
         mut is_told: bool,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<u64>, Error> {
         let bar = match bars {
             Some(bars) => self.planned_size(db).await.map(|size| bars.add(bar(db, size))),
             None => None,
@@ -192,8 +192,11 @@ impl Restorer {
             moves
         };
         let args = match txid {
-            Some(txid) => argv::restore_txid(&self.config, output, &db.path, txid),
-            None => argv::restore(&self.config, output, &db.path),
+            Some(txid) => argv::restore_txid(&self.config, output, &db.path, txid, &self.manner.options),
+            None => {
+                let options = [self.manner.options.as_slice(), &self.manner.point].concat();
+                argv::restore_with(&self.config, output, &db.path, &options)
+            }
         };
         let (mut patience, mut refused) = (Patience::new(self.timeout), None);
         let ran = loop {
@@ -236,7 +239,7 @@ impl Restorer {
         if permit::theirs(|| output.symlink_metadata()).is_ok() {
             tell();
         }
-        Ok(())
+        Ok(position::restored(&ran.stdout))
     }
 
     /// Who takes an older transaction gives up what came after it, and again at each restore.
@@ -326,7 +329,7 @@ impl Restorer {
     }
 
     /// 0.5.5 calls a replica of 0.3 "no backup", and 0.3 one of 0.5: the app would start empty.
-    fn refuse_other_format(&self, db: &Database) -> Result<(), Error> {
+    pub(super) fn refuse_other_format(&self, db: &Database) -> Result<(), Error> {
         let Some(folder) = &db.replica_folder else { return Ok(()) };
         let (other, held) = if self.version.is_ltx() { ("generations", "0.3") } else { ("ltx", "0.5") };
         if permit::theirs(|| fs::metadata(folder.join(other))).is_ok_and(|found| found.is_dir()) {
@@ -337,7 +340,7 @@ impl Restorer {
     }
 
     /// A folder can be trusted to be empty; what else may have refused, and the app would start empty.
-    fn refuse_to_believe(&self, db: &Database) -> Result<(), Error> {
+    pub(super) fn refuse_to_believe(&self, db: &Database) -> Result<(), Error> {
         if self.allowed || self.version.admits_refusals() || db.replica_folder.is_some() {
             return Ok(());
         }
@@ -346,7 +349,7 @@ impl Restorer {
 }
 
 /// Returns which file is at the path of a database: device and inode.
-fn identity(path: &Path) -> Option<(u64, u64)> {
+pub(super) fn identity(path: &Path) -> Option<(u64, u64)> {
     permit::theirs(|| {
         let (folder, name) = Folder::of(path)?;
         folder.identity(name)
@@ -364,7 +367,7 @@ pub fn quarantine_database(db: &Database) -> Result<String, Error> {
 }
 
 /// Says what was put into quarantine under which names; `None` where nothing was there.
-fn kept(moved: &[quarantine::Quarantined]) -> Option<String> {
+pub(super) fn kept(moved: &[quarantine::Quarantined]) -> Option<String> {
     let each = moved.iter().map(|one| format!("{} kept as {}", one.was.display(), one.kept.display()));
     let each: Vec<String> = each.collect();
     let removed: usize = moved.iter().map(|one| one.removed).sum();

@@ -1,6 +1,7 @@
 //! What a restore needs to know, and how it ends.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use super::trial::Trials;
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
 use crate::litestream::version::Version;
+use crate::sqlite::check::Depth;
 
 /// How often a restore that is still under way is reported.
 pub(super) const REPORT: Duration = Duration::from_secs(10);
@@ -37,6 +39,19 @@ pub struct Restorer {
     pub apart: Rc<BTreeMap<PathBuf, Apart>>,
     /// How replicas are tried that nothing is restored from.
     pub trials: Trials,
+    /// How it is done.
+    pub manner: Rc<Manner>,
+}
+
+/// How a restore is done, and what of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Manner {
+    /// Further options of Litestream's.
+    pub options: Vec<OsString>,
+    /// Those that choose a point which is not the newest, and no transaction.
+    pub point: Vec<OsString>,
+    /// How closely what was restored is looked at.
+    pub depth: Depth,
 }
 
 /// A configuration for one database, and the variables that it refers to.

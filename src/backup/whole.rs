@@ -28,8 +28,8 @@ const MOST_TRIES: usize = 40;
 
 /// What became of a restore.
 enum Fetched {
-    /// The file is there and whole; or there is no file, and no backup.
-    Whole,
+    /// The file is there and whole, up to this transaction where Litestream says it; or there is no file, and no backup.
+    Whole(Option<u64>),
     /// What Litestream wrote is malformed, in SQLite's words.
     Malformed(String),
     /// Litestream could not write it, in its own.
@@ -37,13 +37,13 @@ enum Fetched {
 }
 
 impl Restorer {
-    /// Has Litestream write `output`, whole, or nothing when there is no backup.
+    /// Has Litestream write `output`, whole, or nothing when there is no backup; up to which transaction, where that is known.
     pub(super) async fn fetch_whole(
         &self,
         db: &Database,
         output: &Path,
         bars: Option<&MultiProgress>,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<u64>, Error> {
         self.refuse_newer_format(db).await?;
         let txid = self.chosen.of(&db.path);
         let fetched = match self.fetched(db, output, txid, bars).await {
@@ -53,7 +53,7 @@ impl Restorer {
             fetched => fetched?,
         };
         let (what, is_malformed) = match fetched {
-            Fetched::Whole => return Ok(()),
+            Fetched::Whole(reached) => return Ok(reached),
             Fetched::Malformed(words) => {
                 let which =
                     txid.map_or_else(String::new, |txid| format!("txid {} of ", argv::txid_text(txid)));
@@ -62,12 +62,12 @@ impl Restorer {
             Fetched::Broken(words) => {
                 // A connection that breaks in a new way looks the same. Nobody shall give rows up for that.
                 quarantine::remove_partial(output);
-                if matches!(self.fetched(db, output, txid, bars).await?, Fetched::Whole) {
+                if let Fetched::Whole(reached) = self.fetched(db, output, txid, bars).await? {
                     tracing::warn!(
                         "{}: restored at the second try; at the first: {words}",
                         db.path.display()
                     );
-                    return Ok(());
+                    return Ok(reached);
                 }
                 (format!("its backup cannot be restored: {words}"), false)
             }
@@ -78,7 +78,7 @@ impl Restorer {
         Err(Error::Spoiled { db: path, replica, what, newest })
     }
 
-    async fn no_such(&self, db: &Database, txid: u64) -> Error {
+    pub(super) async fn no_such(&self, db: &Database, txid: u64) -> Error {
         // What is nearest is only for the hint.
         let txids = self.files(db).await.map(candidates).unwrap_or_default();
         let older = txids.iter().find(|found| **found < txid).copied();
@@ -98,8 +98,10 @@ impl Restorer {
         // Others are tried to find the newest that is whole.
         let is_told = txid == self.chosen.of(&db.path);
         match self.fetch(db, output, txid, bars, is_told).await {
-            Ok(()) if txid.is_none() && !is_there(output) => Ok(Fetched::Whole),
-            Ok(()) => Ok(self.check(db, output).await?.map_or(Fetched::Whole, Fetched::Malformed)),
+            Ok(reached) if txid.is_none() && !is_there(output) => Ok(Fetched::Whole(reached)),
+            Ok(reached) => {
+                Ok(self.check(db, output).await?.map_or(Fetched::Whole(reached), Fetched::Malformed))
+            }
             Err(Error::Refused { reason, .. }) if ReplicaError::of(&reason) == ReplicaError::Damaged => {
                 Ok(Fetched::Broken(reason))
             }
@@ -119,7 +121,7 @@ impl Restorer {
             let now = proc::computed(pid);
             std::mem::replace(&mut before, now) != now
         };
-        let args = ["__check".into(), file.into()];
+        let args = ["__check".into(), file.into(), self.manner.depth.word().into()];
         let output = match self.runner.run_own(&args, Vec::new(), self.timeout, moves).await {
             Ok(output) => output,
             Err(command::Error::Aborted) => return Err(Error::Command(command::Error::Aborted)),
@@ -181,7 +183,7 @@ impl Restorer {
             let tried = tokio::time::timeout(left, self.fetched(db, output, Some(txid), None)).await;
             quarantine::remove_partial(output);
             let is_whole = match tried {
-                Ok(Ok(fetched)) => matches!(fetched, Fetched::Whole),
+                Ok(Ok(fetched)) => matches!(fetched, Fetched::Whole(_)),
                 Ok(Err(Error::Refused { reason, .. })) if reason.contains(NO_BACKUP) => false,
                 Ok(Err(error @ Error::Command(command::Error::Aborted))) => return Err(error),
                 Ok(Err(error)) => {

@@ -7,7 +7,9 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::duration;
+use super::examples;
 use super::from::{self, RestoreFrom};
+use super::operator::args as operator;
 use super::txid::{self, RestoreTxid};
 use crate::litestream::version::Version;
 use crate::printer::Format;
@@ -32,6 +34,30 @@ pub enum Command {
     Check(Box<Check>),
     /// Show what all settings come to, and where each is from.
     Config(Box<Config>),
+    /// List the databases and where they are replicated to.
+    #[command(after_long_help = examples::DATABASES)]
+    Databases(operator::Databases),
+    /// List the LTX files of a backup (Litestream 0.5).
+    #[command(after_long_help = examples::LTX)]
+    Ltx(operator::Ltx),
+    /// List the snapshots of a backup.
+    #[command(after_long_help = examples::SNAPSHOTS)]
+    Snapshots(operator::Replicated),
+    /// List the generations of a backup (Litestream 0.3).
+    #[command(after_long_help = examples::GENERATIONS)]
+    Generations(operator::Replicated),
+    /// List the WAL files of a backup (Litestream 0.3).
+    #[command(after_long_help = examples::WAL)]
+    Wal(operator::Wal),
+    /// Say which Litestream a running keeper has.
+    #[command(after_long_help = examples::INFO)]
+    Info(operator::Running),
+    /// List the databases that a running keeper's Litestream has.
+    #[command(after_long_help = examples::LIST)]
+    List(operator::Running),
+    /// Say which Litekeeper and which Litestream this is.
+    #[command(after_long_help = examples::VERSION)]
+    Version(operator::Version),
     /// Try it: a guest book that survives whatever you do to it.
     Demo(Demo),
     /// Have a running keeper ask its resolver for databases now.

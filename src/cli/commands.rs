@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::Parser;
 
 use super::args::{Cli, Command};
-use super::{check, config, demo, given, init, install, reload, run, typed};
+use super::{check, config, demo, given, init, install, operator, reload, run, typed};
 use crate::core::ExitCode;
 use crate::foreign;
 use crate::os::signal;
@@ -45,6 +45,14 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args, &words),
         Command::Config(args) => (Format::Text, config::config(&args, &words)),
         Command::Check(args) => (Format::Text, check::check(&args, &words)),
+        Command::Databases(args) => (Format::Text, operator::databases(&args)),
+        Command::Ltx(args) => (Format::Text, operator::ltx(&args)),
+        Command::Snapshots(args) => (Format::Text, operator::snapshots(&args)),
+        Command::Generations(args) => (Format::Text, operator::generations(&args)),
+        Command::Wal(args) => (Format::Text, operator::wal(&args)),
+        Command::Info(args) => (Format::Text, operator::info(&args)),
+        Command::List(args) => (Format::Text, operator::list(&args)),
+        Command::Version(args) => (Format::Text, operator::version(&args)),
         Command::Demo(args) => (Format::Text, demo::demo(&args)),
         Command::Reload(args) => (Format::Text, reload::reload(&args)),
         Command::Install(args) => (Format::Text, install::install(&args)),

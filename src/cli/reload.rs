@@ -14,6 +14,7 @@ use super::settings;
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::foreign;
+use crate::holder::{self, is_believed};
 use crate::inventory;
 use crate::litestream::database::Database;
 use crate::os::{permit, socket, user};
@@ -109,7 +110,7 @@ fn find(args: &args::Reload) -> Result<Found, Failure> {
         }
     };
     let found = |db: &Database| {
-        let (socket, lock) = supervise::keeper_socket(db)?;
+        let (socket, lock) = holder::keeper_socket(db)?;
         Some(Found { socket, of: Some((db.path.clone(), lock)) })
     };
     if let Some(found) = dbs.iter().find_map(found) {
@@ -207,11 +208,6 @@ impl Deadline {
     }
 }
 
-/// A keeper runs as root or as the caller; its socket may have been given to the user that the app runs as.
-fn is_believed(peer: u32, own: u32, owner: Option<u32>) -> bool {
-    peer == 0 || peer == own || (own == 0 && owner == Some(peer))
-}
-
 /// A line, which is there before the deadline and no longer than an answer is.
 fn read_line(mut stream: &UnixStream, deadline: &Deadline) -> io::Result<Vec<u8>> {
     let (mut line, mut chunk) = (Vec::new(), [0; 8 << 10]);
@@ -271,11 +267,5 @@ mod tests {
         assert!(endless.to_string().contains("longer than"), "{endless}");
         drop(ours);
         assert!(writing.join().expect("it ends") < 64, "it was not read to the end");
-    }
-
-    #[test]
-    fn who_is_believed() {
-        assert!(is_believed(0, 1000, None) && is_believed(1000, 1000, None) && is_believed(7, 0, Some(7)));
-        assert!(!is_believed(8, 1000, Some(8)) && !is_believed(8, 0, Some(7)) && !is_believed(8, 0, None));
     }
 }

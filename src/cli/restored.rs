@@ -103,7 +103,7 @@ pub(super) fn chosen(layers: &Layers, dbs: &[Database], more: bool, cwd: &Path) 
             return wrong(&format!("two txids for {}", path.display()), "leave one of them out");
         }
     }
-    Ok(Chosen { txids, is_alone })
+    Ok(Chosen { txids, is_alone, by_restore: false })
 }
 
 /// Refuses `--restore-txid` for a Litestream that knows no transactions.
@@ -115,5 +115,5 @@ pub(super) fn refuse_without_txids(chosen: &Chosen, is_ltx: bool) -> Result<(), 
         return Ok(());
     }
     Err(Failure::new(ExitCode::CONFIG, "--restore-txid: litestream 0.3 has no txids")
-        .hint("leave it out; `litestream restore -timestamp TIME` or `-index` goes back by hand"))
+        .hint("leave it out; `litekeeper restore --timestamp TIME` or `--index` goes back by hand"))
 }

@@ -17,22 +17,9 @@ const BY_ITSELF: [&str; 3] = ["restore-if-db-not-exists", "if-db-not-exists", "i
 /// Options of Litestream's that have no place in a unit of app and Litestream.
 const OPTIONS: [&str; 6] =
     ["enforce-retention", "force-snapshot", "once", "integrity-check", "timestamp", "txid"];
-/// Its commands since 0.5, and those of 0.3.
-const COMMANDS: [&str; 12] = [
-    "databases",
-    "info",
-    "list",
-    "ltx",
-    "register",
-    "reset",
-    "restore",
-    "start",
-    "status",
-    "stop",
-    "sync",
-    "unregister",
-];
-const OLD_COMMANDS: [&str; 5] = ["databases", "generations", "restore", "snapshots", "wal"];
+/// Its commands that have no equal here, most of which 0.3 has not.
+const COMMANDS: [&str; 8] = ["register", "reset", "restore", "start", "status", "stop", "sync", "unregister"];
+const OLD_COMMANDS: [&str; 1] = ["restore"];
 /// Options as other programs have them, and ours.
 const ELSEWHERE: [(&str, &str, &str); 22] = [
     ("c", "config", "FILE"),
@@ -140,13 +127,10 @@ fn command(words: &[String], has_similar: bool) -> Option<String> {
     let word = words.iter().find(|word| *word != "--")?;
     match word.as_str() {
         "replicate" => Some(format!("litekeeper starts litestream by itself: {}", as_run(words))),
-        "version" => Some("`litekeeper --version` says it".to_owned()),
         "exec" | "start" | "up" | "serve" | "supervise" => {
             Some("`litekeeper run -- COMMAND ARG…` runs an app".to_owned())
         }
-        word if COMMANDS.contains(&word) || OLD_COMMANDS.contains(&word) => {
-            Some(of_litestream(word, is_old_litestream()))
-        }
+        word if COMMANDS.contains(&word) => Some(of_litestream(word, is_old_litestream())),
         // A misspelt command has a similar one; what is left is somebody's app.
         _ if has_similar && !word.contains('/') => None,
         _ => {
@@ -156,21 +140,11 @@ fn command(words: &[String], has_similar: bool) -> Option<String> {
     }
 }
 
-/// A command of Litestream's, by the name that the series that is here has for it.
+/// A command of Litestream's, if the series that is here has it.
 fn of_litestream(word: &str, is_old: bool) -> String {
-    let (known, other, series): (&[&str], _, _) = match is_old {
-        true => (&OLD_COMMANDS, "snapshots", "0.3"),
-        false => (&COMMANDS, "ltx", "0.5"),
-    };
-    match known.contains(&word) {
-        true => format!("that is a command of litestream itself: `litestream {word} …`"),
-        // What is on a replica, by whatever name.
-        false if ["generations", "snapshots", "wal", "ltx"].contains(&word) => format!(
-            "litestream itself tells it: `litestream {other} …` (litestream {series} has no `{word}`)"
-        ),
-        false => {
-            format!("litestream {series} has no `{word}` either: `litekeeper install` gets one that has")
-        }
+    match is_old && !OLD_COMMANDS.contains(&word) {
+        false => format!("that is a command of litestream itself: `litestream {word} …`"),
+        true => format!("litestream 0.3 has no `{word}` either: `litekeeper install` gets one that has"),
     }
 }
 
@@ -298,12 +272,12 @@ mod tests {
             ("replicate -config f -exec c", "`litekeeper run --config f -- c`"),
             ("replicate -config=f", "`litekeeper run --config f -- COMMAND ARG…`"),
             ("restore -o x y", "`litestream restore …`"),
-            ("version", "--version"),
             ("-- bin/server", "`litekeeper run -- bin/server`"),
             ("bin/server --port 80", "`litekeeper run -- bin/server`"),
-            ("generations -config f app.db", "`litestream ltx …`"),
-            ("snapshots app.db", "(litestream 0.5 has no `snapshots`)"),
-            ("ltx app.db", "`litestream ltx …`"),
+            ("sync app.db", "`litestream sync …`"),
+            ("ltx -config f app.db", "`--config`, with two dashes"),
+            ("ltx -level 9 app.db", "`--level`, with two dashes"),
+            ("databases -c f", "`-c` is `--config FILE` here"),
             ("-config f", "`litekeeper run --config f -- COMMAND ARG…`"),
             ("--config=f -- x", "`litekeeper run --config f -- COMMAND ARG…`"),
             ("-c f", "`litekeeper run --config f -- COMMAND ARG…`"),

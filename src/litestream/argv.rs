@@ -41,14 +41,36 @@ pub fn snapshot_once(config: &Path) -> Vec<OsString> {
 
 /// Makes the words of `litestream restore` to `output`, where "no backup" is no failure: then there is no output.
 pub fn restore(config: &Path, output: &Path, db: &Path) -> Vec<OsString> {
-    let further = ["-if-replica-exists".into(), "-o".into(), output.into(), db.into()];
-    with_config("restore", config, further)
+    restore_with(config, output, db, &[])
 }
 
-/// Returns the same up to one transaction (0.5), which must be there.
-pub fn restore_txid(config: &Path, output: &Path, db: &Path, txid: u64) -> Vec<OsString> {
-    let further = ["-txid".into(), txid_text(txid).into(), "-o".into(), output.into(), db.into()];
-    with_config("restore", config, further)
+/// The same with further options.
+pub fn restore_with(config: &Path, output: &Path, db: &Path, options: &[OsString]) -> Vec<OsString> {
+    let options = ["-if-replica-exists".into()].into_iter().chain(options.iter().cloned());
+    with_config("restore", config, options.chain(["-o".into(), output.into(), db.into()]))
+}
+
+/// The same up to one transaction (0.5), which must be there.
+pub fn restore_txid(
+    config: &Path,
+    output: &Path,
+    db: &Path,
+    txid: u64,
+    options: &[OsString],
+) -> Vec<OsString> {
+    let options = ["-txid".into(), txid_text(txid).into()].into_iter().chain(options.iter().cloned());
+    with_config("restore", config, options.chain(["-o".into(), output.into(), db.into()]))
+}
+
+/// What a restore would fetch, as `restore -dry-run -json` tells it (0.5.12).
+pub fn plan(config: &Path, db: &Path, options: &[OsString]) -> Vec<OsString> {
+    let options = ["-dry-run".into(), "-json".into()].into_iter().chain(options.iter().cloned());
+    with_config("restore", config, options.chain(["-o".into(), "/dev/null".into(), db.into()]))
+}
+
+/// A listing by a command of this name (`ltx`, `snapshots`, `generations`, `wal`).
+pub fn list(command: &str, config: &Path, db: &Path, options: &[OsString]) -> Vec<OsString> {
+    with_config(command, config, options.iter().cloned().chain([db.into()]))
 }
 
 /// Returns a transaction as Litestream 0.5 prints and reads it.
@@ -66,8 +88,7 @@ pub fn files(config: &Path, db: &Path, all_levels: bool) -> Vec<OsString> {
 /// Says what a replica holds, in the words that this version has for it; see [`super::position`].
 pub fn listing(version: Version, config: &Path, db: &Path) -> Vec<OsString> {
     if version.plans() {
-        let further = ["-dry-run".into(), "-json".into(), "-o".into(), "/dev/null".into(), db.into()];
-        with_config("restore", config, further)
+        plan(config, db, &[])
     } else if version.is_ltx() {
         with_config("ltx", config, [db.into()])
     } else {

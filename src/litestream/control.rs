@@ -16,6 +16,8 @@ use crate::os::permit;
 
 /// No answer that is waited for here is longer.
 const LONGEST_ANSWER: u64 = 1 << 20;
+/// Room for a list of some ten thousand databases.
+const LONGEST_LIST: u64 = 16 << 20;
 /// Litestream's own uploads come once a second, unless it is told otherwise (`sync-interval`): they get so long.
 const UPLOADS: Duration = Duration::from_secs(5);
 /// How long to wait until it is asked again, the first time and later: each question may make one of its files.
@@ -176,6 +178,87 @@ pub async fn unregister(socket: &Path, db: &Path, limit: Duration) -> Result<(),
     done(socket, request("/unregister", &body), limit + Duration::from_secs(1)).await
 }
 
+/// Which peers are believed, by their users.
+pub struct Peers(Box<dyn Fn(u32) -> bool>);
+
+impl Peers {
+    /// Those.
+    pub fn new(believes: impl Fn(u32) -> bool + 'static) -> Self {
+        Self(Box::new(believes))
+    }
+}
+
+/// What a running Litestream says of itself (`GET /info`, 0.5.8).
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(default)]
+pub struct Info {
+    /// Its version.
+    pub version: Option<String>,
+    /// Its process.
+    pub pid: Option<u64>,
+    /// When it was started.
+    pub started_at: Option<String>,
+    /// How many databases it has.
+    pub database_count: Option<u64>,
+}
+
+/// One database of `GET /list` (0.5.8).
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+pub struct Listed {
+    /// Its file.
+    pub path: String,
+    /// What it is doing, in Litestream's words.
+    #[serde(default)]
+    pub status: Option<String>,
+    /// When it was last looked at, which is no proof of anything.
+    #[serde(default)]
+    pub last_sync_at: Option<String>,
+}
+
+/// Asks a Litestream what it is.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn info(socket: &Path, limit: Duration, peers: Peers) -> Result<Info, Error> {
+    got(socket, "/info", limit, &peers).await
+}
+
+/// Asks a Litestream for its databases. It can hang while one of them is synced.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn list(socket: &Path, limit: Duration, peers: Peers) -> Result<Vec<Listed>, Error> {
+    #[derive(Deserialize)]
+    struct List {
+        #[serde(default)]
+        databases: Vec<Listed>,
+    }
+    got::<List>(socket, "/list", limit, &peers).await.map(|list| list.databases)
+}
+
+async fn got<T: for<'a> Deserialize<'a>>(
+    socket: &Path,
+    endpoint: &str,
+    limit: Duration,
+    peers: &Peers,
+) -> Result<T, Error> {
+    let ask = async {
+        let stream = permit::theirs_all_along(UnixStream::connect(socket)).await?;
+        let peer = stream.peer_cred()?.uid();
+        if !(peers.0)(peer) {
+            return Err(io::Error::other(format!("user {peer} answers there, whose litestream this is not")));
+        }
+        let request = format!("GET {endpoint} HTTP/1.0\r\nHost: litestream\r\n\r\n");
+        exchange_on(stream, request.as_bytes(), LONGEST_LIST).await
+    };
+    let answer = tokio::time::timeout(limit, ask).await.map_err(|_| Error::Timeout(limit))??;
+    let (status, body) = parse(&answer)?;
+    if status == 200 {
+        return serde_json::from_slice(body).map_err(|_| Error::Rubbish);
+    }
+    Err(Error::Refused { status, message: error_message(body) })
+}
+
 async fn done(socket: &Path, request: Vec<u8>, limit: Duration) -> Result<(), Error> {
     let exchanged = tokio::time::timeout(limit, exchange(socket, request));
     let answer = exchanged.await.map_err(|_| Error::Timeout(limit))??;
@@ -234,10 +317,14 @@ fn tells_of_copying(body: &[u8]) -> bool {
 }
 
 async fn exchange(socket: &Path, request: Vec<u8>) -> Result<Vec<u8>, Error> {
-    let mut stream = permit::theirs_all_along(UnixStream::connect(socket)).await?;
-    stream.write_all(&request).await?;
+    let stream = permit::theirs_all_along(UnixStream::connect(socket)).await?;
+    Ok(exchange_on(stream, &request, LONGEST_ANSWER).await?)
+}
+
+async fn exchange_on(mut stream: UnixStream, request: &[u8], most: u64) -> io::Result<Vec<u8>> {
+    stream.write_all(request).await?;
     let mut answer = Vec::new();
-    stream.take(LONGEST_ANSWER).read_to_end(&mut answer).await?;
+    stream.take(most).read_to_end(&mut answer).await?;
     Ok(answer)
 }
 

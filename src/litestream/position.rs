@@ -138,12 +138,27 @@ pub struct Plan {
     pub files: Vec<PlanFile>,
 }
 
+/// What a restore says at its end (`restore -json`, 0.5.12).
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+struct Summary {
+    /// The last transaction, in hex.
+    txid: String,
+}
+
+/// The last transaction of what was restored, where Litestream says it.
+pub fn restored(summary: &str) -> Option<u64> {
+    ltx::txid(&serde_json::from_str::<Summary>(summary).ok()?.txid)
+}
+
 /// One file of a [`Plan`].
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 pub struct PlanFile {
     /// In bytes.
     #[serde(default)]
     pub size: u64,
+    /// When it was made, in Litestream's words.
+    #[serde(default)]
+    pub timestamp: Option<String>,
 }
 
 impl Plan {

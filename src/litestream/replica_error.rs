@@ -307,7 +307,7 @@ impl ReplicaError {
             // The flag came with 0.5.16 (tried with each release from 0.5.9 on).
             Self::Newer => "litestream 0.5.16 or a later one wrote this: run such a one, 0.5.17 for example",
             Self::Damaged => {
-                "a file of the backup is broken or missing (`litestream ltx -level all` lists those that are there): bring it back, \
+                "a file of the backup is broken or missing (`litekeeper ltx` lists those that are there): bring it back, \
                  move it away if it is the newest one and broken, or name another, empty place, to which the database that is here is copied as a whole"
             }
             Self::PageSize => {

@@ -33,6 +33,46 @@ const STRUCTURE: &[&str] = &[
     "rowid not at end-of-record",
 ];
 
+/// What is said beside it of indexes that are not what their tables are; how many entries one has `PRAGMA quick_check` counts as well.
+const INDEXES: &[&str] = &["wrong # of entries in index ", "non-unique entry in index "];
+/// The same in the middle of what it says of a row.
+const MISSING: &str = " missing from index ";
+
+/// How closely a file is looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Depth {
+    /// It can be opened, and its schema read.
+    Opens,
+    /// Its pages fit together.
+    #[default]
+    Quick,
+    /// So do its indexes.
+    Full,
+}
+
+impl Depth {
+    /// The word for it on a command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Opens => "none",
+            Self::Quick => "quick",
+            Self::Full => "full",
+        }
+    }
+
+    /// Reads that word.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Opens, Self::Quick, Self::Full].into_iter().find(|depth| depth.word() == word)
+    }
+
+    fn pragma(self) -> &'static str {
+        match self {
+            Self::Opens | Self::Quick => "quick_check",
+            Self::Full => "integrity_check",
+        }
+    }
+}
+
 /// What was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -66,10 +106,10 @@ impl Verdict {
     }
 }
 
-/// Looks at a file, and prints a [`Verdict`]: `__check FILE`; the exit code is for the process, and says whether
-/// there is a verdict.
-pub fn main(file: &Path) -> u8 {
-    match look(file) {
+/// Looks at a file, and prints a [`Verdict`]: `__check FILE [none|quick|full]`; the exit code is for the process, and says
+/// whether there is a verdict.
+pub fn main(file: &Path, depth: &str) -> u8 {
+    match look(file, Depth::parse(depth).unwrap_or_default()) {
         Ok(verdict) => {
             verdict.print();
             0
@@ -94,7 +134,7 @@ pub fn of_used(database: &Path, limit: Duration) -> Result<Verdict, String> {
                 interrupt.interrupt();
             }
         });
-        let verdict = examine(connection);
+        let verdict = examine(connection, Depth::Quick);
         drop(done);
         verdict
     })
@@ -145,21 +185,17 @@ pub fn is_said_of_damage(words: &str) -> bool {
     ["database disk image is malformed", "file is not a database"].iter().any(|said| words.contains(said))
 }
 
-fn look(file: &Path) -> Result<Verdict, String> {
+fn look(file: &Path, depth: Depth) -> Result<Verdict, String> {
     let size = open::file(file).and_then(|file| file.metadata()).map_err(|error| error.to_string())?.len();
     if size == 0 {
         // To SQLite that is a database without tables.
         return Ok(Verdict::Malformed("the file is empty".to_owned()));
     }
-    match verdict(file) {
+    match alone(file).and_then(|database| examine(&database, depth)) {
         Ok(verdict) => Ok(verdict),
         Err(error) if is_damage(&error) => Ok(Verdict::Malformed(words(&error))),
         Err(error) => Err(words(&error)),
     }
-}
-
-fn verdict(file: &Path) -> rusqlite::Result<Verdict> {
-    examine(&alone(file)?)
 }
 
 /// Immutable: no lock, no log and no index beside it, although its header says WAL.
@@ -170,26 +206,29 @@ fn alone(file: &Path) -> rusqlite::Result<Connection> {
     Connection::open_with_flags(uri, flags)
 }
 
-fn examine(database: &Connection) -> rusqlite::Result<Verdict> {
+fn examine(database: &Connection, depth: Depth) -> rusqlite::Result<Verdict> {
     // They may call functions that only the app has.
     database.execute_batch("PRAGMA ignore_check_constraints = ON")?;
     database.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
-    match ask(database, &format!("PRAGMA quick_check({MOST_WORDS})")) {
-        Err(error) if !is_damage(&error) && !is_trouble(&error) => by_table(database, &words(&error)),
+    if depth == Depth::Opens {
+        return Ok(Verdict::Whole);
+    }
+    match ask(database, depth, &MOST_WORDS.to_string()) {
+        Err(error) if !is_damage(&error) && !is_trouble(&error) => by_table(database, depth, &words(&error)),
         said => said,
     }
 }
 
 /// One table after the other, where something in one keeps SQLite from looking at all: a collation, a tokenizer
 /// or a function of the app's own.
-fn by_table(database: &Connection, because: &str) -> rusqlite::Result<Verdict> {
+fn by_table(database: &Connection, depth: Depth, because: &str) -> rusqlite::Result<Verdict> {
     let mut select =
         database.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0")?;
     let tables: Vec<String> = select.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     // With its name the free pages are looked at.
     for table in tables.iter().map(String::as_str).chain(["sqlite_schema"]) {
         let table = table.replace('\'', "''");
-        match ask(database, &format!("PRAGMA quick_check('{table}')")) {
+        match ask(database, depth, &format!("'{table}'")) {
             Ok(Verdict::Malformed(words)) => return Ok(Verdict::Malformed(words)),
             Err(error) if is_damage(&error) || is_trouble(&error) => return Err(error),
             Ok(Verdict::Whole | Verdict::Odd(_)) | Err(_) => {}
@@ -198,14 +237,16 @@ fn by_table(database: &Connection, because: &str) -> rusqlite::Result<Verdict> {
     Ok(Verdict::Odd(because.to_owned()))
 }
 
-fn ask(database: &Connection, pragma: &str) -> rusqlite::Result<Verdict> {
+fn ask(database: &Connection, depth: Depth, of: &str) -> rusqlite::Result<Verdict> {
     let mut odd = None;
-    let mut statement = database.prepare(pragma)?;
+    let mut statement = database.prepare(&format!("PRAGMA {}({of})", depth.pragma()))?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         // It names what may have any name.
         let said = String::from_utf8_lossy(row.get_ref(0)?.as_bytes()?);
-        if STRUCTURE.iter().any(|words| said.starts_with(words)) {
+        let is_one = |of: &[&str]| of.iter().any(|words| said.starts_with(words));
+        let is_of_index = || is_one(INDEXES) || said.starts_with("row ") && said.contains(MISSING);
+        if is_one(STRUCTURE) || depth == Depth::Full && is_of_index() {
             return Ok(Verdict::Malformed(one_line(&said)));
         }
         if said != "ok" {
@@ -243,6 +284,10 @@ mod tests {
 
     const PAGE: u64 = 4096;
 
+    fn look(path: &Path) -> Result<Verdict, String> {
+        super::look(path, Depth::Quick)
+    }
+
     fn made(sql: &str) -> (tempfile::TempDir, std::path::PathBuf) {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("a ?#%41é.db");
@@ -269,6 +314,28 @@ mod tests {
         let (folder, path) = made(ROWS);
         assert_eq!(look(&path), Ok(Verdict::Whole));
         assert_eq!(fs::read_dir(folder.path()).expect("ours").count(), 1);
+    }
+
+    #[test]
+    fn an_index_that_lacks_a_row_is_told_by_the_full_look_alone() {
+        let (_folder, path) =
+            made("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t (v) VALUES ('a')");
+        let database = Connection::open(&path).expect("a database");
+        let forged = "PRAGMA writable_schema = ON; CREATE INDEX i ON t (v);
+             UPDATE sqlite_schema SET sql = 'CREATE INDEX i ON t (v) WHERE v > 1' WHERE name = 'i';";
+        database.execute_batch(forged).expect("SQL");
+        drop(database);
+        let database = Connection::open(&path).expect("a database");
+        database
+            .execute_batch(
+                "INSERT INTO t (id, v) VALUES (7, 0); PRAGMA writable_schema = ON;
+             UPDATE sqlite_schema SET sql = 'CREATE INDEX i ON t (v)' WHERE name = 'i';",
+            )
+            .expect("SQL");
+        drop(database);
+        assert!(matches!(look(&path), Ok(Verdict::Odd(_))));
+        assert_eq!(super::look(&path, Depth::Opens), Ok(Verdict::Whole));
+        assert!(matches!(super::look(&path, Depth::Full), Ok(Verdict::Malformed(_))));
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! The lock of a database: never two keepers on one.
 
 use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -9,7 +8,7 @@ use super::runtime_folder::RuntimeFolder;
 use super::setup::OnLock;
 use crate::core::{Db, ExitCode};
 use crate::error::Failure;
-use crate::foreign::piece;
+use crate::holder::{self, Holder, OTHER_NAME, OWN_NAME, PLACE, lock_path, replica_lock_path};
 use crate::litestream::database::{Database, in_the_way, unfit};
 use crate::litestream::folder as databases;
 use crate::litestream::glob;
@@ -17,24 +16,13 @@ use crate::litestream::others::Others;
 use crate::os::access::{self, Access};
 use crate::os::guarded;
 use crate::os::here::{self, Here};
-use crate::os::lock::{self, Lock, Refused};
-use crate::os::locks;
+use crate::os::lock::{Lock, Refused};
 use crate::os::mount;
-use crate::os::permit::{self, Folder, LOCK, REPLICA_LOCK};
-use crate::os::proc;
+use crate::os::permit::{self, Folder};
 use crate::os::user::Identity;
 
 /// How often a lock is tried whose keeper is dead while its app is being stopped.
 const RETRY: Duration = Duration::from_millis(50);
-
-/// The text of a lock that has none: that of the file itself.
-const OTHER_NAME: &str = "name";
-
-/// The text of a lock that has none because this keeper has the file under another name, before that name.
-const OWN_NAME: &str = "own name\n";
-
-/// What stands before the text of the lock of a place for backups.
-const PLACE: &str = "place\n";
 
 /// What the lock of a folder is called, as if it were one of its databases.
 const FOLDER: &str = "databases";
@@ -55,19 +43,6 @@ pub(super) fn predecessor(lock: &Lock) -> Option<String> {
 fn file_of(lock: &Lock) -> String {
     let (device, inode) = lock.identity().unwrap_or_default();
     format!("file {device}:{inode}\n")
-}
-
-/// Returns where a database's lock is.
-pub fn lock_path(db: &Database) -> PathBuf {
-    db.hidden(LOCK)
-}
-
-/// Returns the control socket of the keeper that runs on a database, and which file its lock is (device and inode); `None` when
-/// none runs. In another container the same path may be another keeper's.
-pub fn keeper_socket(db: &Database) -> Option<(PathBuf, (u64, u64))> {
-    let (text, found) = lock::held(&lock_path(db))?;
-    permit::belong_to_owner(&found);
-    Some((Holder::parse(&text).keeper?, (found.dev(), found.ino())))
 }
 
 /// Takes the lock of each database, for this process and what inherits it; its text tells where the
@@ -112,7 +87,7 @@ pub(super) async fn lock_all(
                     };
                     if limit.is_some_and(|limit| began.elapsed() >= limit) {
                         return Err(match source {
-                            Source::Operator => holder.refusal_to_wait(db, on_lock),
+                            Source::Operator => refusal_to_wait(&holder, db, on_lock),
                             // Nobody waits for what a source names.
                             Source::User => holder.refusal(db),
                         });
@@ -200,11 +175,6 @@ fn replica_lock(db: &Database, text: &str) -> Result<Option<Lock>, Refused> {
     }
 }
 
-/// Returns where the lock of the folder is that a database is replicated to.
-fn replica_lock_path(db: &Database) -> Option<PathBuf> {
-    Some(db.replica_folder.as_ref()?.join(REPLICA_LOCK))
-}
-
 /// Resolves the links in the path of a database's folder. Neither the file nor the folder has to exist.
 pub(super) fn resolved(path: &Path) -> PathBuf {
     match (path.parent(), path.file_name()) {
@@ -286,15 +256,11 @@ pub(super) fn check(db: &Database, lock: &mut Lock, folder: &RuntimeFolder) -> L
 
 /// Returns what a keeper leaves in each lock.
 pub fn text(socket: &Path, keeper: &Path) -> String {
-    let here = Here::now();
     format!(
-        "pid {}\nstarted {}\nsocket {}\nkeeper {}\nnumbers {}\nhost {}\n{LEASE}{}\n",
-        std::process::id(),
-        jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "{}socket {}\nkeeper {}\n{LEASE}{}\n",
+        holder::beginning(),
         socket.display(),
         keeper.display(),
-        here.numbers,
-        here.host,
         here::own_name().unwrap_or_default()
     )
 }
@@ -412,136 +378,20 @@ fn give_if_empty(path: &Path, owner: &Identity) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Who holds a lock, by what it left in the file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Holder {
-    /// Its process number.
-    pub pid: Option<i32>,
-    /// When it was started, in its words.
-    pub started: Option<String>,
-    /// Its own control socket.
-    pub keeper: Option<PathBuf>,
-    /// Where its process number is one, if that is not here: the name of the machine or container.
-    pub elsewhere: Option<String>,
-    /// The database that it replicates to the place of which this is the lock.
-    pub database: Option<PathBuf>,
-    /// It has the same file under another name.
-    by_other_name: bool,
-    /// The same of this keeper itself.
-    by_own_name: bool,
-    /// It is the place for backups that it has.
-    of_place: bool,
-}
-
-impl Holder {
-    /// Tells who holds a database's lock: its process number is the kernel's word, where that has one, and the file's
-    /// otherwise, which whoever the databases belong to can write.
-    fn of(db: &Database, text: &str) -> Self {
-        let said = Self::parse(text);
-        let path = if said.of_place { replica_lock_path(db) } else { Some(lock_path(db)) };
-        let found = path.and_then(|path| permit::theirs(|| path.symlink_metadata()).ok());
-        match found.as_ref().and_then(locks::taker).filter(|_| !said.by_other_name && !said.by_own_name) {
-            Some(taker) if said.pid != Some(taker) => {
-                Self { pid: Some(taker), started: None, elsewhere: None, ..said }
-            }
-            _ => said,
-        }
+/// Makes the failure for a command that could have waited for its end.
+fn refusal_to_wait(holder: &Holder, db: &Database, on_lock: OnLock) -> Failure {
+    let failure = holder.refusal(db);
+    // One place for two databases does not get free by an end.
+    if holder.of_place && holder.database.as_ref().is_some_and(|other| *other != db.path) {
+        return failure;
     }
-
-    /// Reads the text of a lock; a field that is not in it is `None`.
-    pub fn parse(text: &str) -> Self {
-        let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name));
-        let is_here = field("numbers ").is_none_or(|numbers| numbers == Here::now().numbers);
-        let host = || field("host ").map_or_else(|| "another host".to_owned(), |host| piece(host.trim()));
-        Self {
-            elsewhere: (!is_here).then(host),
-            pid: field("pid ").and_then(|pid| pid.trim().parse().ok()).filter(|pid| *pid > 0),
-            started: field("started ").map(|started| piece(started.trim())),
-            keeper: field("keeper ").map(PathBuf::from).filter(|keeper| keeper.is_absolute()),
-            database: field("database ").map(PathBuf::from).filter(|database| database.is_absolute()),
-            by_other_name: text == OTHER_NAME,
-            by_own_name: text.starts_with(OWN_NAME),
-            of_place: text.starts_with(PLACE),
+    failure.hint(match on_lock {
+        OnLock::Fail => {
+            "stop it first: two would overwrite each other's backup; where deployments overlap, `--on-lock wait` \
+             (LITEKEEPER_ON_LOCK) has this one wait until that has ended"
         }
-    }
-
-    fn is_this_process(&self) -> bool {
-        self.elsewhere.is_none() && self.pid == Some(std::process::id() as i32)
-    }
-
-    /// Tells whether the keeper is dead, so that what holds the lock is on its way out. Of another container's that is unknown.
-    fn is_ending(&self) -> bool {
-        self.elsewhere.is_none() && self.pid.is_some_and(|pid| !proc::is_alive(pid))
-    }
-
-    fn say_waiting(&self, db: &Database) {
-        if self.is_ending() {
-            let (path, pid) = (db.path.display(), self.pid.unwrap_or(0));
-            tracing::warn!(
-                "{path}: the keeper before this one (pid {pid}) is dead and its app is being stopped: waiting"
-            );
-        } else {
-            tracing::info!("{}: waiting for it to end (--on-lock)", self.refusal(db).message);
+        OnLock::Wait(_) => {
+            "stop it first: two would overwrite each other's backup; `--on-lock wait` waits without an end"
         }
-    }
-
-    /// Makes the failure for a command that could have waited for its end.
-    fn refusal_to_wait(&self, db: &Database, on_lock: OnLock) -> Failure {
-        let failure = self.refusal(db);
-        // One place for two databases does not get free by an end.
-        if self.of_place && self.database.as_ref().is_some_and(|other| *other != db.path) {
-            return failure;
-        }
-        failure.hint(match on_lock {
-            OnLock::Fail => {
-                "stop it first: two would overwrite each other's backup; where deployments overlap, `--on-lock wait` \
-                 (LITEKEEPER_ON_LOCK) has this one wait until that has ended"
-            }
-            OnLock::Wait(_) => {
-                "stop it first: two would overwrite each other's backup; `--on-lock wait` waits without an end"
-            }
-        })
-    }
-
-    /// Makes the failure that tells of it.
-    pub fn refusal(&self, db: &Database) -> Failure {
-        let place = self.elsewhere.as_ref().map_or_else(String::new, |host| format!(" on {host}"));
-        let who = match (self.pid, &self.started) {
-            (Some(pid), Some(started)) => format!("pid {pid}{place}, started {started}"),
-            (Some(pid), None) => format!("pid {pid}{place}"),
-            (None, _) if self.by_other_name => {
-                "which has the same file under another name, or whose lock was removed".to_owned()
-            }
-            (None, _) => "which left no name".to_owned(),
-        };
-        let path = db.path.display();
-        if self.by_own_name {
-            let other = self.database.as_ref().map(|other| piece(&other.display().to_string()));
-            let other = other.unwrap_or_default();
-            let message =
-                format!("{path}: it is the same file as {other}, which this keeper has under that name");
-            return Failure::new(ExitCode::LOCKED, message)
-                .hint("name each database by one path, and one that was renamed no more by its old one");
-        }
-        if self.is_this_process() && !self.of_place {
-            let message = format!(
-                "{path}: the lock beside it is one that this keeper has for another database, whose folder was renamed"
-            );
-            return Failure::new(ExitCode::LOCKED, message).hint(
-                "it is tried again while it is there or named: name no more what is not there any more",
-            );
-        }
-        if self.of_place {
-            let other = self.database.as_ref().filter(|other| **other != db.path);
-            let other =
-                other.map_or_else(String::new, |other| format!(" {}", piece(&other.display().to_string())));
-            let message =
-                format!("{path}: another keeper ({who}) replicates a database{other} to {}", db.replica);
-            return Failure::new(ExitCode::LOCKED, message).hint(
-                "give each database a replica of its own: two in one place overwrite each other's backup",
-            );
-        }
-        Failure::new(ExitCode::LOCKED, format!("{path}: another keeper runs on this database ({who})"))
-            .hint("stop it first: two would overwrite each other's backup")
-    }
+    })
 }

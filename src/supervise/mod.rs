@@ -55,7 +55,7 @@ mod watch;
 mod workplace;
 mod world;
 
-pub use database_lock::{Holder, keeper_socket, lock_path, text as lock_text};
+pub use database_lock::text as lock_text;
 pub use driver::supervise;
 pub use reload::{Failed, HOLDING, RELOAD, Report, WITHIN};
 pub use resolver::{Question, Said};

@@ -312,6 +312,7 @@ impl Preparation {
             elsewhere: Rc::default(),
             apart: Rc::default(),
             trials: Trials::default(),
+            manner: Rc::default(),
         };
         let look = async |restored| super::ledger::is_restored(&self.runner, db, restored).await;
         restorer.beside(db, look).await.map_err(|error| error.to_string())?

@@ -220,6 +220,7 @@ impl World {
             elsewhere: self.restores.elsewhere.clone(),
             apart: Rc::default(),
             trials: Trials::default(),
+            manner: Rc::default(),
         }
     }
 

@@ -69,6 +69,7 @@ mod old_litestream;
 mod one_word;
 mod oom;
 mod openers;
+mod operator_lists;
 mod orphans;
 mod output;
 mod overtaken;

@@ -163,11 +163,16 @@ fn a_command_line_of_litestreams_is_told_what_it_is_here() {
 
 #[test]
 fn help_is_complete_on_every_command() {
-    for command in ["run", "config", "check", "reload", "demo", "install", "init"] {
+    let operators = ["databases", "ltx", "snapshots", "generations", "wal", "info", "list", "version"];
+    for command in ["run", "config", "check", "reload", "demo", "install", "init"].iter().chain(&operators) {
         let output =
-            Command::new(env!("CARGO_BIN_EXE_litekeeper")).args([command, "--help"]).output().unwrap();
+            Command::new(env!("CARGO_BIN_EXE_litekeeper")).args([*command, "--help"]).output().unwrap();
         assert!(output.status.success());
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(text.contains("Usage: litekeeper") && !text.contains("__shim"), "{text}");
+        assert!(
+            !operators.contains(command) || text.contains(&format!("Examples:\n  litekeeper {command}")),
+            "{text}"
+        );
     }
 }

@@ -314,7 +314,7 @@ fn badly(version: &str, what: &str) -> (World, Keeper) {
 
 #[test]
 fn what_sqlite_cannot_read_is_refused_with_every_litestream() {
-    for (version, hint) in [(LATEST, "none of its txids"), (OLD, "`litestream restore -o FILE -timestamp")] {
+    for (version, hint) in [(LATEST, "none of its txids"), (OLD, "`litekeeper restore -o FILE --timestamp")] {
         for (what, words) in [
             (": > \"$out\"", "the file is empty"),
             ("head -c 5000 \"$out\" > half; cat half > \"$out\"", "database disk image is malformed"),

@@ -1,0 +1,195 @@
+//! Restoring for whoever asks for it by hand: to any file, at any point, over what is there if that is wanted.
+//!
+//! Nothing is written to the replica, and nothing that was here is removed: what stands in the way is put aside once the backup
+//! is there and looked at.
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use indicatif::MultiProgress;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::again;
+use super::bars;
+use super::error::Error;
+use super::freshness::NO_BACKUP;
+use super::quarantine::{self, Remains};
+use super::remains;
+use super::restore::{identity, kept};
+use super::restorer::{Outcome, Restorer};
+use crate::litestream::argv;
+use crate::litestream::command::Runner;
+use crate::litestream::database::Database;
+use crate::litestream::position::Plan;
+use crate::os::permit;
+
+/// One restore that is asked for.
+#[derive(Clone, Debug)]
+pub struct Errand {
+    /// The database whose backup it is.
+    pub db: Database,
+    /// Where it is to be, with the files that belong to that place.
+    pub target: Database,
+    /// What stands there is put aside.
+    pub replaces: bool,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Brought {
+    /// The size of the file in bytes.
+    pub size: u64,
+    /// The last transaction that is in it, where that is known.
+    pub txid: Option<u64>,
+}
+
+/// An errand that has ended.
+pub struct Done {
+    /// Its place among those that were asked for.
+    pub place: usize,
+    /// How long it took.
+    pub took: Duration,
+    /// What came of it; nothing where there is no backup.
+    pub result: Result<Option<Brought>, Error>,
+}
+
+impl Restorer {
+    /// Does all of them, side by side; one that fails stops no other. `done` hears of each.
+    pub async fn bring_all(&self, errands: &[Errand], mut done: impl FnMut(Done)) {
+        let places = Rc::new(Semaphore::new(self.parallel.max(1)));
+        let bars = bars::bars();
+        let mut running = JoinSet::new();
+        for (place, errand) in errands.iter().cloned().enumerate() {
+            let (restorer, places, bars) = (self.only(&errand.db), places.clone(), bars.clone());
+            running.spawn_local(async move {
+                // The semaphore is never closed.
+                let _turn = places.acquire().await;
+                let began = Instant::now();
+                let result = restorer.bring(&errand, bars.as_ref()).await;
+                Done { place, took: began.elapsed(), result }
+            });
+        }
+        while let Some(ended) = running.join_next().await {
+            ended.into_iter().for_each(&mut done);
+        }
+    }
+
+    async fn bring(&self, errand: &Errand, bars: Option<&MultiProgress>) -> Result<Option<Brought>, Error> {
+        let Errand { db, target, replaces } = errand;
+        let folder = target.path.parent().unwrap_or(Path::new("/"));
+        permit::theirs(|| std::fs::create_dir_all(folder)).map_err(Error::io(folder))?;
+        let output = target.hidden("-litekeeper-restore");
+        quarantine::remove_partial(&output);
+        let _partial = quarantine::Partial(&output);
+        let before = identity(&target.path);
+        let txid = self.fetch_whole(db, &output, bars).await?;
+        if permit::theirs(|| output.symlink_metadata()).is_err() {
+            return self.prove_nothing(db).await.map(|()| None);
+        }
+        if let (Some(wanted), Some(found)) = (self.chosen.of(&db.path), txid)
+            && wanted != found
+        {
+            return Err(Error::OtherTxid { db: db.path.clone(), wanted, found });
+        }
+        // What is asked for by hand is not cleaned up after by anybody else: all of it stays.
+        let put_aside = match replaces {
+            true => quarantine::put_database_aside(target),
+            false if target.exists() => return Err(Error::Appeared { db: target.path.clone() }),
+            false => Remains::of(target).put_aside(),
+        };
+        let moved = put_aside.map_err(Error::io(&target.path))?;
+        if let Some(text) = kept(&moved) {
+            tracing::info!("{text}");
+        }
+        let before = if *replaces { None } else { before };
+        match self.put_in_place(target, &output, before).await? {
+            Outcome::Restored { size } => Ok(Some(Brought { size, txid: txid.or(self.chosen.of(&db.path)) })),
+            Outcome::NoBackup => Ok(None),
+        }
+    }
+
+    /// What a restore would fetch (Litestream 0.5.12 and later tell); nothing where there is no backup.
+    ///
+    /// # Errors
+    /// The replica did not answer, or does not hold what was asked for.
+    pub async fn plan(&self, db: &Database) -> Result<Option<Plan>, Error> {
+        let restorer = self.only(db);
+        restorer.refuse_newer_format(db).await?;
+        let txid = restorer.chosen.of(&db.path);
+        let point: Vec<_> = match txid {
+            Some(txid) => vec!["-txid".into(), argv::txid_text(txid).into()],
+            None => restorer.manner.point.clone(),
+        };
+        let args = argv::plan(&restorer.config, &db.path, &point);
+        match listed(&restorer.runner, db, &args, restorer.timeout).await {
+            Ok(plan) => match Plan::parse(&plan) {
+                Some(plan) => Ok(Some(plan)),
+                None => Err(Error::refused(db, "litestream printed no plan of the restore".to_owned())),
+            },
+            Err(Error::Refused { reason, .. }) if reason.contains(NO_BACKUP) => match txid {
+                Some(txid) => Err(restorer.no_such(db, txid).await),
+                None => restorer.prove_nothing(db).await.map(|()| None),
+            },
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Refuses a place that holds something all the same, or is not proven to be empty.
+    async fn prove_nothing(&self, db: &Database) -> Result<(), Error> {
+        self.refuse_other_format(db)?;
+        self.refuse_to_believe(db)?;
+        if !self.manner.point.is_empty() && self.holds_backup(db).await? {
+            let (path, replica) = (db.path.clone(), db.replica.clone());
+            let begins = self.begins(db).await;
+            return Err(Error::NothingThen { db: path, replica, begins });
+        }
+        remains::refuse(&self.runner, self.version, &self.config, db, self.timeout).await
+    }
+
+    /// When the oldest file of a backup was made, in Litestream's words.
+    async fn begins(&self, db: &Database) -> Option<String> {
+        let listing = if self.version.is_ltx() {
+            remains::list(&self.runner, &self.config, &db.path, self.timeout).await.ok()?.stdout
+        } else {
+            let args = argv::list("snapshots", &self.config, &db.path, &[]);
+            listed(&self.runner, db, &args, self.timeout).await.ok()?
+        };
+        let times = listing.lines().skip(1).filter_map(|line| line.split_ascii_whitespace().last());
+        times.min().map(str::to_owned)
+    }
+}
+
+/// Asks Litestream for a listing about one database, as often as it takes within the limit.
+///
+/// # Errors
+/// It gave none, in its words.
+pub async fn listed(
+    runner: &Runner,
+    db: &Database,
+    args: &[std::ffi::OsString],
+    limit: Duration,
+) -> Result<String, Error> {
+    let output = again::ask(runner, db, args, limit).await?;
+    output.answer().map(str::to_owned).map_err(|reason| Error::refused(db, reason))
+}
+
+/// Lists all files of a backup of LTX files: `level min_txid max_txid size created`, without the level by Litestreams that know
+/// none here.
+///
+/// # Errors
+/// As [`listed`].
+pub async fn files(runner: &Runner, config: &Path, db: &Database, limit: Duration) -> Result<String, Error> {
+    match listed(runner, db, &argv::files(config, &db.path, true), limit).await {
+        Err(Error::Refused { reason, .. }) if reason.contains("flag provided but not defined") => {
+            listed(runner, db, &argv::files(config, &db.path, false), limit).await
+        }
+        listed => listed,
+    }
+}
+
+/// Where a database that is restored elsewhere would have its own files.
+pub fn target(path: PathBuf, of: &Database) -> Database {
+    Database { replica: of.replica.clone(), ..Database::at(path) }
+}

@@ -1,0 +1,50 @@
+//! Examples at the end of `--help`.
+
+/// `litekeeper databases`.
+pub const DATABASES: &str = "\
+Examples:
+  litekeeper databases
+  litekeeper databases --config litestream.yml --json";
+
+/// `litekeeper ltx`.
+pub const LTX: &str = "\
+Examples:
+  litekeeper ltx
+  litekeeper ltx data/app.db --level 9
+  litekeeper ltx s3://my-bucket/app --json";
+
+/// `litekeeper snapshots`.
+pub const SNAPSHOTS: &str = "\
+Examples:
+  litekeeper snapshots app.db
+  litekeeper snapshots file:///srv/backups/app --json";
+
+/// `litekeeper generations`.
+pub const GENERATIONS: &str = "\
+Examples:
+  litekeeper generations app.db
+  litekeeper generations app.db --replica s3 --json";
+
+/// `litekeeper wal`.
+pub const WAL: &str = "\
+Examples:
+  litekeeper wal app.db
+  litekeeper wal app.db --generation 9e94b12f5f526852";
+
+/// `litekeeper info`.
+pub const INFO: &str = "\
+Examples:
+  litekeeper info
+  litekeeper info data/app.db --json";
+
+/// `litekeeper list`.
+pub const LIST: &str = "\
+Examples:
+  litekeeper list
+  litekeeper list --config litestream.yml --json";
+
+/// `litekeeper version`.
+pub const VERSION: &str = "\
+Examples:
+  litekeeper version
+  litekeeper version --json";

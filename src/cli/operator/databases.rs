@@ -1,0 +1,39 @@
+//! `litekeeper databases`.
+
+use serde_json::json;
+
+use super::args;
+use super::asker;
+use super::candidate::{Candidate, Candidates};
+use super::opened;
+use super::shown::{self, Lines};
+use crate::core::ExitCode;
+use crate::error::Failure;
+use crate::printer::Paint;
+
+/// Lists the databases and where they go. Nothing is asked.
+///
+/// # Errors
+/// What is wrong with the configuration.
+pub(in crate::cli) fn databases(args: &args::Databases) -> Result<ExitCode, Failure> {
+    let opened = opened::open(&args.given, None)?;
+    let inventory = opened.inventory(asker::series(&opened));
+    let chosen = Candidates::look(&opened, &inventory)?.choose(&args.dbs)?;
+    let rows = |one: &Candidate| -> Vec<_> {
+        let (path, alias) = (one.db.path.to_string_lossy().into_owned(), one.aliases.first().cloned());
+        let replicas = one.replicas.iter().cloned();
+        replicas.map(|(replica, kind)| (path.clone(), alias.clone(), replica, kind)).collect()
+    };
+    let rows: Vec<_> = chosen.iter().flat_map(rows).collect();
+    if args.json {
+        let row = |(path, alias, replica, kind): &(String, Option<String>, String, String)| json!({"path": path, "alias": alias, "replica": replica, "type": kind});
+        shown::json(&rows.iter().map(row).collect())?;
+        return Ok(ExitCode::OK);
+    }
+    let mut lines = Lines::new(["DATABASE", "ALIAS", "TYPE", "REPLICA"]);
+    for (path, alias, replica, kind) in rows {
+        lines.add(Paint::Plain, [path, shown::known(alias.as_deref()), kind, replica]);
+    }
+    lines.print("no database")?;
+    Ok(ExitCode::OK)
+}

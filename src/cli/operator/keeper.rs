@@ -1,0 +1,126 @@
+//! What a running keeper's Litestream says: `litekeeper info` and `litekeeper list`.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::args;
+use super::asker;
+use super::candidate::{Candidate, Candidates};
+use super::opened;
+use super::shown::{self, Lines};
+use crate::cli::one_shot;
+use crate::core::ExitCode;
+use crate::error::Failure;
+use crate::holder::{self, Holder};
+use crate::litestream::control::{self, Peers};
+use crate::os::{permit, user};
+use crate::printer::Paint;
+
+/// Says which Litestream a keeper runs.
+///
+/// # Errors
+/// No keeper runs, or its Litestream does not answer.
+pub(in crate::cli) fn info(args: &args::Running) -> Result<ExitCode, Failure> {
+    let running = Running::find(args)?;
+    let info = running.ask(args.timeout, control::info)?;
+    let started = info.started_at.as_deref().and_then(shown::time);
+    if args.json {
+        shown::json(&json!({
+            "keeper_pid": running.holder.pid,
+            "litestream": {
+                "version": info.version,
+                "pid": info.pid,
+                "started_at": started,
+                "databases": info.database_count,
+            },
+            "socket": running.socket.to_string_lossy(),
+        }))?;
+        return Ok(ExitCode::OK);
+    }
+    let number = |number: Option<u64>| shown::known(number.map(|number| number.to_string()).as_deref());
+    let mut lines = Lines::new(["KEEPER", "LITESTREAM", "PID", "STARTED", ">DATABASES"]);
+    let keeper = number(running.holder.pid.and_then(|pid| u64::try_from(pid).ok()));
+    let version = shown::known(info.version.as_deref());
+    let started = shown::known(started.as_deref());
+    lines.add(Paint::Plain, [keeper, version, number(info.pid), started, number(info.database_count)]);
+    lines.print("")?;
+    Ok(ExitCode::OK)
+}
+
+/// Lists the databases that a keeper's Litestream has.
+///
+/// # Errors
+/// As [`info`].
+pub(in crate::cli) fn list(args: &args::Running) -> Result<ExitCode, Failure> {
+    let running = Running::find(args)?;
+    let databases = running.ask(args.timeout, control::list)?;
+    let synced = |one: &control::Listed| one.last_sync_at.as_deref().and_then(shown::time);
+    if args.json {
+        let row = |one: &control::Listed| json!({"path": one.path, "status": one.status, "last_sync_at": synced(one)});
+        shown::json(&databases.iter().map(row).collect())?;
+        return Ok(ExitCode::OK);
+    }
+    let mut lines = Lines::new(["DATABASE", "STATUS", "LAST SYNC"]);
+    for one in &databases {
+        let (status, last) = (shown::known(one.status.as_deref()), shown::known(synced(one).as_deref()));
+        lines.add(Paint::Plain, [one.path.clone(), status, last]);
+    }
+    lines.print("it has no database")?;
+    Ok(ExitCode::OK)
+}
+
+/// A keeper that runs on one of the databases.
+pub(super) struct Running {
+    /// What it left in the lock.
+    pub(super) holder: Holder,
+    /// Its Litestream's control socket.
+    pub(super) socket: PathBuf,
+}
+
+impl Running {
+    /// Finds the first that runs on what is meant.
+    ///
+    /// # Errors
+    /// None does.
+    fn find(args: &args::Running) -> Result<Self, Failure> {
+        let opened = opened::open(&args.given, None)?;
+        let inventory = opened.inventory(asker::series(&opened));
+        let words: Vec<String> = args.db.iter().cloned().collect();
+        let chosen = Candidates::look(&opened, &inventory)?.choose(&words)?;
+        if let Some(running) = chosen.iter().find_map(Self::on) {
+            return Ok(running);
+        }
+        let of = chosen.first().map_or_else(String::new, |one| one.db.path.display().to_string());
+        let of = if chosen.len() == 1 { of } else { format!("any of {} databases", chosen.len()) };
+        Err(Failure::new(ExitCode::UNAVAILABLE, format!("no keeper runs on {of}"))
+            .hint("`litekeeper run` starts one; `--config` or a database says which one is meant"))
+    }
+
+    /// The one that runs on a database.
+    pub(super) fn on(one: &Candidate) -> Option<Self> {
+        let (holder, _) = holder::now(&one.db)?;
+        let socket = holder.socket.clone()?;
+        Some(Self { holder, socket })
+    }
+
+    /// Asks its Litestream.
+    fn ask<T>(
+        &self,
+        limit: Duration,
+        ask: impl AsyncFnOnce(&Path, Duration, Peers) -> Result<T, control::Error>,
+    ) -> Result<T, Failure> {
+        let owner = permit::theirs(|| Ok(user::owner(&self.socket))).ok().flatten();
+        let own = user::own_number();
+        // Root may ask whose keeper it likes; what another user says is not believed.
+        let peers = Peers::new(move |peer| holder::is_believed(peer, own, owner));
+        let asked = one_shot::block_on(|_| ask(&self.socket, limit, peers))?;
+        asked.map_err(|error| {
+            Failure::new(ExitCode::UNAVAILABLE, format!("{}: {error}", self.socket.display())).hint(
+                "a Litestream before 0.5.8 has none of this; else its keeper is starting, is ending, or runs in another container: \
+                 ask there",
+            )
+        })
+    }
+}

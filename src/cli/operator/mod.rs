@@ -1,0 +1,27 @@
+//! What one does with a database's backup beside running the app.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `args` | these commands as they are typed |
+//! | `opened` | the settings that `run` would have, for a command that runs no app |
+//! | `candidate` | the databases that there are, and those that are meant |
+//! | `asker` | Litestream, to be asked about some of them |
+//! | `shown` | tables and JSON, sizes and times |
+//! | `keeper` | a keeper that runs on one of them, and its Litestream |
+//!
+//! and a file for each command. None of them imports `supervise`.
+
+pub mod args;
+mod asker;
+mod candidate;
+mod databases;
+mod keeper;
+mod lists;
+mod opened;
+mod shown;
+mod version;
+
+pub(super) use databases::databases;
+pub(super) use keeper::{info, list};
+pub(super) use lists::{generations, ltx, snapshots, wal};
+pub(super) use version::version;

@@ -1,0 +1,108 @@
+//! The settings of a run, for a command that runs no app.
+
+use std::ffi::{OsStr, OsString};
+use std::time::Duration;
+
+use clap::Parser as _;
+
+use super::args::Given;
+use crate::cli::args::{Cli, Command, Run};
+use crate::cli::databases;
+use crate::cli::layers::Line;
+use crate::cli::mounted::{self, text_variable};
+use crate::cli::process;
+use crate::cli::settings::{self, First, Said};
+use crate::cli::typed;
+use crate::core::ExitCode;
+use crate::error::Failure;
+use crate::inventory::{self, Environment, Inventory, Old};
+use crate::os::permit;
+use crate::os::user::{self, Identity};
+
+/// All that is said, by flag, variable and file, and read.
+pub(super) struct Opened {
+    /// It.
+    pub(super) said: Said,
+    /// Who Litestream runs as, and whom the databases belong to, unless that is this process's own user.
+    pub(super) user: Option<Identity>,
+}
+
+/// Reads the settings; `pair` is a database and its replica's URL in the place of a configuration.
+///
+/// # Errors
+/// What `run` would say of them.
+pub(super) fn open(given: &Given, pair: Option<(&OsStr, &str)>) -> Result<Opened, Failure> {
+    let words = words(given, pair);
+    let run = match Cli::try_parse_from(&words) {
+        Ok(Cli { command: Command::Run(run) }) => run,
+        Ok(_) => return Err(Failure::new(ExitCode::USAGE, "the command is not `run`").hint("report this")),
+        // What is refused stands in a variable.
+        Err(mut error) => {
+            typed::mask(&mut error);
+            return Err(Failure::lines(ExitCode::USAGE, error.to_string().trim_end().split('\n'))
+                .hint("correct the variable, or leave it out"));
+        }
+    };
+    let line = Line { words: &words, subcommand: "run", run: &run };
+    // As in `check`: a look at a folder is no word that what lies there is to be believed.
+    databases::refuse_of_another(&settings::source(&run), &process::current_dir()?)?;
+    let said = settings::read(line, First::mount(line)?).map_err(|failure| explained(failure, &run))?;
+    mounted::check()?;
+    said.configured.names_any().map_err(|error| inventory::failure(&error))?;
+    let named = settings::named_user(&said.layers)?;
+    let user = named.filter(|named| user::is_root() && !named.is_current());
+    if let Some(user) = &user {
+        databases::refuse_unreadable(user)?;
+    }
+    permit::belong_to(user.as_ref());
+    Ok(Opened { said, user })
+}
+
+/// With the next step of these commands, where there is no configuration at all.
+fn explained(failure: Failure, run: &Run) -> Failure {
+    let source = settings::source(run);
+    let found = || Some(databases::find(source.config, &process::current_dir().ok()?).ok()?.is_some());
+    let is_given = !matches!(databases::pairs(&source), Ok(None)) || found() != Some(false);
+    if is_given || failure.exit != ExitCode::USAGE {
+        return failure;
+    }
+    failure.hint(
+        "name a litestream.yml with --config, or set LITEKEEPER_DB and LITEKEEPER_REPLICA; `litekeeper init` writes one; a list takes a \
+         replica's URL in the place of both",
+    )
+}
+
+/// The command line of a run with these settings.
+fn words(given: &Given, pair: Option<(&OsStr, &str)>) -> Vec<OsString> {
+    let mut words: Vec<OsString> = vec!["litekeeper".into(), "run".into()];
+    let mut add = |option: &str, value: &OsStr| {
+        let mut word = OsString::from(option);
+        word.push("=");
+        word.push(value);
+        words.push(word);
+    };
+    given.config.iter().for_each(|file| add("--config", file.as_os_str()));
+    given.env_file.iter().for_each(|file| add("--env-file", file.as_os_str()));
+    given.litestream_binary.iter().for_each(|file| add("--litestream-binary", file.as_os_str()));
+    if let Some((db, url)) = pair {
+        add("--db", db);
+        add("--replica", url.as_ref());
+    }
+    if given.no_expand_env {
+        words.push("--no-expand-env".into());
+    }
+    words
+}
+
+impl Opened {
+    /// What the configuration knows of its databases, for a Litestream of this kind.
+    pub(super) fn inventory(&self, old: Old) -> Inventory {
+        let environment = Environment {
+            variable: text_variable,
+            mounted: mounted::for_litestream,
+            seen: process::environment(),
+        };
+        let shutdown_sync = Duration::from_secs(1);
+        Inventory::new(self.said.configured.clone(), None, shutdown_sync, false, environment, old.into())
+    }
+}
