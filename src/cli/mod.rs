@@ -2,6 +2,7 @@
 //!
 //! Architecture invariant: this room imports all others, and nobody imports it.
 
+mod alone;
 mod app_env;
 pub mod args;
 mod check;

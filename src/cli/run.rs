@@ -2,9 +2,10 @@
 
 use std::ffi::OsString;
 
+use super::alone::{self, Alone};
 use super::args;
 use super::layers::Line;
-use super::settings::{self, Alone, First};
+use super::settings::{self, First};
 use super::{findings, mounted, switch};
 use crate::check;
 use crate::core::ExitCode;
@@ -52,7 +53,7 @@ pub(super) fn run(args: &args::Run, words: &[OsString]) -> (Format, Result<ExitC
 
 fn run_without(line: Line<'_>, why: &str) -> Result<ExitCode, Failure> {
     tracing::warn!("{why}: running the app alone, with no backup");
-    let Alone { argv, env, cwd, user } = settings::alone(line)?;
+    let Alone { argv, env, cwd, user } = alone::alone(line)?;
     if let Some(user) = user {
         let refused = |error| {
             Failure::new(ExitCode::CONFIG, format!("--user: {error}"))

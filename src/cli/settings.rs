@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::app_env;
 use super::args;
-use super::databases::{self, Found, Source};
+use super::databases::{self, Source};
 use super::faults::Faults;
 use super::given;
 use super::layers::{Layers, Line, Origin};
@@ -132,26 +132,19 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
     let listen_fds = listen_fds()?;
     let args = &layers.args;
     configured.names_any().map_err(|error| inventory::failure(&error))?;
-    for setting in section.settings().iter().filter(|setting| setting.key.is_idle()) {
-        let (origin, line, key) = (configured.origin(), setting.line, setting.key.path);
-        tracing::warn!("{origin}:{line}: `litekeeper.{key}` has no effect in this version");
-    }
+    warn_of_idle(&section, &configured);
     let app = app(&layers, &configured)?;
     words::refuse(&app, configured.origin())?;
     let dbs = inventory::databases(&configured);
     let named = user(&layers)?;
     let stop_timeout = stop_timeout(args);
-    let installed = install::installed(variable);
-    let runs_as = named.as_ref().map(|user| user.uid);
-    let binary = binary::find(named_binary(&layers), &variable, &cwd, installed, runs_as)
-        .map_err(|error| Failure::new(error.exit(), error.to_string()).hint(error.hint()))?;
+    let binary = litestream(&layers, &cwd, named.as_ref())?;
     let resolver = databases::resolver(&configured)?;
     let mut policy = policy(args, stop_timeout, dbs.len());
     let folders = inventory::folders(&configured);
     policy.resolves = resolver.is_some() || !folders.is_empty();
     policy.resolve_interval = resolver.as_ref().map(|resolver| resolver.interval);
     let shutdown_sync = shutdown_sync(&policy);
-    let runtime_roots = runtime_roots();
     if configured.is_socket_off() {
         tracing::warn!(
             "the control socket is switched off, but replication is confirmed over it: it is made all the same"
@@ -167,12 +160,7 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
         let databases = app_env::databases(&configured);
         app_env::environment(inherited(named.as_ref()), &layers, section.variables(), &databases, &cwd)?
     };
-    let user = named.filter(|named| !named.is_current());
-    warn_of_terminal(user.as_ref());
-    if let Some(user) = &user {
-        databases::refuse_of_another(&source(args), &cwd)?;
-        databases::refuse_unreadable(user)?;
-    }
+    let user = another(named, &source(args), &cwd)?;
     let old = Rc::new(Old::of(&binary, args.litestream_version));
     let faults = Faults {
         written: written.clone(),
@@ -200,27 +188,12 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
         listen_names: variable(LISTEN_FDNAMES).filter(|_| !listen_fds.is_empty()),
         listen_fds,
         on_lock: args.on_lock,
-        if_behind: match args.if_behind {
-            args::IfBehind::Refuse => supervise::IfBehind::Refuse,
-            args::IfBehind::Restore => supervise::IfBehind::Restore,
-            args::IfBehind::Ignore => supervise::IfBehind::Ignore,
-        },
-        if_unrelated: match args.if_unrelated {
-            args::IfUnrelated::Refuse => supervise::IfBehind::Refuse,
-            args::IfUnrelated::Restore => supervise::IfBehind::Restore,
-            args::IfUnrelated::Adopt => supervise::IfBehind::Ignore,
-        },
+        if_behind: if_behind(args.if_behind),
+        if_unrelated: if_unrelated(args.if_unrelated),
         compare_limit: args.compare_limit,
         allow_unlistable: args.if_unlistable == args::IfUnlistable::Allow,
         look: args.look,
-        lease: match args.lease {
-            args::Lease::Off => None,
-            mode @ (args::Lease::Auto | args::Lease::Strict) => Some(supervise::Lease {
-                ttl: args.lease_ttl,
-                wait: args.lease_wait,
-                is_strict: mode == args::Lease::Strict,
-            }),
-        },
+        lease: lease(args),
         l0_retention: configured.l0_retention(),
         restore_timeout: args.restore_timeout,
         restore_parallel: args.restore_parallel,
@@ -243,8 +216,50 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
         resolver: resolver.map(|resolver| resolver.command.into_iter().map(Into::into).collect()),
         socket,
         json_log: args.log_format == Format::Json,
-        runtime_roots,
+        runtime_roots: runtime_roots(),
     })
+}
+
+/// Warns of settings that change nothing.
+fn warn_of_idle(section: &Section, configured: &Config) {
+    for setting in section.settings().iter().filter(|setting| setting.key.is_idle()) {
+        let (origin, line, key) = (configured.origin(), setting.line, setting.key.path);
+        tracing::warn!("{origin}:{line}: `litekeeper.{key}` has no effect in this version");
+    }
+}
+
+/// Finds Litestream, for an app that runs as this user.
+fn litestream(layers: &Layers, cwd: &Path, user: Option<&Identity>) -> Result<PathBuf, Failure> {
+    let (installed, runs_as) = (install::installed(variable), user.map(|user| user.uid));
+    binary::find(named_binary(layers), &variable, cwd, installed, runs_as)
+        .map_err(|error| Failure::new(error.exit(), error.to_string()).hint(error.hint()))
+}
+
+fn if_behind(given: args::IfBehind) -> supervise::IfBehind {
+    match given {
+        args::IfBehind::Refuse => supervise::IfBehind::Refuse,
+        args::IfBehind::Restore => supervise::IfBehind::Restore,
+        args::IfBehind::Ignore => supervise::IfBehind::Ignore,
+    }
+}
+
+fn if_unrelated(given: args::IfUnrelated) -> supervise::IfBehind {
+    match given {
+        args::IfUnrelated::Refuse => supervise::IfBehind::Refuse,
+        args::IfUnrelated::Restore => supervise::IfBehind::Restore,
+        args::IfUnrelated::Adopt => supervise::IfBehind::Ignore,
+    }
+}
+
+fn lease(args: &args::Run) -> Option<supervise::Lease> {
+    match args.lease {
+        args::Lease::Off => None,
+        mode @ (args::Lease::Auto | args::Lease::Strict) => Some(supervise::Lease {
+            ttl: args.lease_ttl,
+            wait: args.lease_wait,
+            is_strict: mode == args::Lease::Strict,
+        }),
+    }
 }
 
 /// A file by a path that is the same whoever names it.
@@ -355,7 +370,7 @@ pub(super) fn default_stop() -> Duration {
 }
 
 /// The app: the command line's, else `app.command`, else `exec`.
-fn app(layers: &Layers, configured: &Config) -> Result<Vec<OsString>, Failure> {
+pub(super) fn app(layers: &Layers, configured: &Config) -> Result<Vec<OsString>, Failure> {
     if !layers.args.command.is_empty() {
         return Ok(layers.args.command.clone());
     }
@@ -395,7 +410,7 @@ pub(super) fn named_user(layers: &Layers) -> Result<Option<Identity>, Failure> {
 }
 
 /// Finds the user that the app is to run as, if one is named.
-fn user(layers: &Layers) -> Result<Option<Identity>, Failure> {
+pub(super) fn user(layers: &Layers) -> Result<Option<Identity>, Failure> {
     let (Some(text), Some(identity)) = (layers.args.user.as_deref(), named_user(layers)?) else {
         return Ok(None);
     };
@@ -434,6 +449,24 @@ pub(super) fn typed_into(user: &Identity) -> Option<(String, &'static str)> {
     })
 }
 
+/// Returns the user that the app is to run as, if that is another one than this process's, and may be.
+///
+/// # Errors
+/// Somebody else than that user has put the configuration there, or root alone can read what it names.
+pub(super) fn another(
+    named: Option<Identity>,
+    source: &Source<'_>,
+    cwd: &Path,
+) -> Result<Option<Identity>, Failure> {
+    let user = named.filter(|named| !named.is_current());
+    warn_of_terminal(user.as_ref());
+    if let Some(user) = &user {
+        databases::refuse_of_another(source, cwd)?;
+        databases::refuse_unreadable(user)?;
+    }
+    Ok(user)
+}
+
 fn warn_of_terminal(user: Option<&Identity>) {
     if let Some((message, hint)) = user.and_then(typed_into) {
         tracing::warn!("{message}; {hint}");
@@ -441,7 +474,7 @@ fn warn_of_terminal(user: Option<&Identity>) {
 }
 
 /// This process's own environment, with what says who the app runs as.
-fn inherited(user: Option<&Identity>) -> Vec<(OsString, OsString)> {
+pub(super) fn inherited(user: Option<&Identity>) -> Vec<(OsString, OsString)> {
     let mut env = environment();
     for (name, value) in user.map(Identity::variables).into_iter().flatten() {
         env.retain(|(known, _)| known != name);
@@ -459,57 +492,4 @@ pub(super) fn runtime_roots() -> Vec<PathBuf> {
     roots.extend(variable("XDG_RUNTIME_DIR").map(|dir| PathBuf::from(dir).join("litekeeper")));
     roots.push(std::env::temp_dir().join(format!("litekeeper-{}", crate::os::user::own_number())));
     roots
-}
-
-/// The app when it runs without Litestream.
-pub(super) struct Alone {
-    /// Its words.
-    pub(super) argv: Vec<OsString>,
-    /// Its environment.
-    pub(super) env: Vec<(OsString, OsString)>,
-    /// Its folder, if it is another than this process's.
-    pub(super) cwd: Option<PathBuf>,
-    /// Who it runs as, unless that is this process's own user.
-    pub(super) user: Option<Identity>,
-}
-
-/// The app when it runs without Litestream: nothing that is Litestream's matters then.
-///
-/// # Errors
-/// What is wrong with what the app itself needs. With a command on the command line that is nothing:
-/// then a configuration that cannot be read is passed over.
-pub(super) fn alone(line: Line<'_>) -> Result<Alone, Failure> {
-    let cwd = current_dir()?;
-    let source = source(line.run);
-    // Whatever is wrong with the one that is meant, another one must not take its place.
-    if !matches!(databases::pairs(&source), Ok(Some(_))) {
-        databases::find(source.config, &cwd)?;
-    }
-    let found = databases::open(&source, &cwd).and_then(|found| {
-        let section = databases::section(&found).map_err(|error| inventory::failure(&error))?;
-        Ok((section, found))
-    });
-    let (section, found) = match found {
-        Err(_) if !line.run.command.is_empty() => (Section::default(), Found::Nothing),
-        found => found?,
-    };
-    let layers = Layers::of(line, &section, found.file())?;
-    // Without a backup the app still has to know where its database is, if anybody does.
-    let configured = databases::configured(found, &source, &cwd).map_err(|error| inventory::failure(&error));
-    let databases = configured.as_ref().map(app_env::databases).unwrap_or_default();
-    let argv = if layers.args.command.is_empty() {
-        app(&layers, &configured?)?
-    } else {
-        layers.args.command.clone()
-    };
-    let named = user(&layers)?;
-    let env =
-        app_env::environment(inherited(named.as_ref()), &layers, section.variables(), &databases, &cwd)?;
-    let user = named.filter(|named| !named.is_current());
-    warn_of_terminal(user.as_ref());
-    if let Some(user) = &user {
-        databases::refuse_of_another(&source, &cwd)?;
-        databases::refuse_unreadable(user)?;
-    }
-    Ok(Alone { argv, env, cwd: app_folder(&layers, &cwd)?, user })
 }

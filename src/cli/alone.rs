@@ -1,0 +1,62 @@
+//! The app when it runs without Litestream.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use super::app_env;
+use super::databases::{self, Found};
+use super::layers::{Layers, Line};
+use super::process::current_dir;
+use super::settings;
+use crate::config::Section;
+use crate::error::Failure;
+use crate::inventory;
+use crate::os::user::Identity;
+
+/// What such an app is started with.
+pub(super) struct Alone {
+    /// Its words.
+    pub(super) argv: Vec<OsString>,
+    /// Its environment.
+    pub(super) env: Vec<(OsString, OsString)>,
+    /// Its folder, if it is another than this process's.
+    pub(super) cwd: Option<PathBuf>,
+    /// Who it runs as, unless that is this process's own user.
+    pub(super) user: Option<Identity>,
+}
+
+/// Resolves what an app needs that runs without Litestream: nothing that is Litestream's matters then.
+///
+/// # Errors
+/// What is wrong with what the app itself needs. With a command on the command line that is nothing:
+/// then a configuration that cannot be read is passed over.
+pub(super) fn alone(line: Line<'_>) -> Result<Alone, Failure> {
+    let cwd = current_dir()?;
+    let source = settings::source(line.run);
+    // Whatever is wrong with the one that is meant, another one must not take its place.
+    if !matches!(databases::pairs(&source), Ok(Some(_))) {
+        databases::find(source.config, &cwd)?;
+    }
+    let found = databases::open(&source, &cwd).and_then(|found| {
+        let section = databases::section(&found).map_err(|error| inventory::failure(&error))?;
+        Ok((section, found))
+    });
+    let (section, found) = match found {
+        Err(_) if !line.run.command.is_empty() => (Section::default(), Found::Nothing),
+        found => found?,
+    };
+    let layers = Layers::of(line, &section, found.file())?;
+    // Without a backup the app still has to know where its database is, if anybody does.
+    let configured = databases::configured(found, &source, &cwd).map_err(|error| inventory::failure(&error));
+    let databases = configured.as_ref().map(app_env::databases).unwrap_or_default();
+    let argv = if layers.args.command.is_empty() {
+        settings::app(&layers, &configured?)?
+    } else {
+        layers.args.command.clone()
+    };
+    let named = settings::user(&layers)?;
+    let inherited = settings::inherited(named.as_ref());
+    let env = app_env::environment(inherited, &layers, section.variables(), &databases, &cwd)?;
+    let user = settings::another(named, &source, &cwd)?;
+    Ok(Alone { argv, env, cwd: settings::app_folder(&layers, &cwd)?, user })
+}
