@@ -114,6 +114,19 @@ struct Ledger<'a> {
 }
 
 impl Ledger<'_> {
+    /// Looks at one that Litestream has copied nothing of.
+    fn inspect_new(&self) -> io::Result<Freshness> {
+        if wal::is_headless(self.database)? {
+            return Ok(headless());
+        }
+        Ok(match check::schema_of_used(self.database) {
+            Ok(Verdict::Malformed(words)) => {
+                Freshness::Malformed { why: format!("sqlite cannot read it: {words}") }
+            }
+            Ok(Verdict::Whole | Verdict::Odd(_)) | Err(_) => Freshness::New,
+        })
+    }
+
     fn answer(&self) -> io::Result<Answer> {
         let inspects = self.task == Task::Inspect;
         if matches!(self.task, Task::Inspect | Task::All) {
@@ -137,16 +150,7 @@ impl Ledger<'_> {
             return Ok(Answer::Stands(if is_new { Freshness::NotSqlite } else { damaged() }));
         }
         if is_new {
-            return Ok(match inspects {
-                true if wal::is_headless(self.database)? => Answer::Stands(headless()),
-                true => match check::schema_of_used(self.database) {
-                    Ok(Verdict::Malformed(words)) => Answer::Stands(Freshness::Malformed {
-                        why: format!("sqlite cannot read it: {words}"),
-                    }),
-                    Ok(Verdict::Whole | Verdict::Odd(_)) | Err(_) => Answer::Stands(Freshness::New),
-                },
-                false => Answer::New,
-            });
+            return if inspects { self.inspect_new().map(Answer::Stands) } else { Ok(Answer::New) };
         }
         let mut book = Book::open(self.meta)?;
         let followed = match follow(&mut book, self.meta, matches!(self.task, Task::Inspect | Task::All)) {

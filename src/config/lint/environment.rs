@@ -85,79 +85,119 @@ pub fn environment(said: Said<'_>, origin: &Origin, env: Env<'_>) -> Vec<Lint> {
     found
 }
 
-/// Finds variables of a replica that is not used: the environment's replica is for databases without one of their own,
-/// and its parts say nothing by themselves to others.
+/// Finds variables that change nothing, though they look as if they did.
 fn unused(said: Said<'_>, origin: &Origin, env: Env<'_>) -> Vec<Lint> {
-    let document = said.document();
-    let is_set = |name: &str| env(name).is_some_and(|value| !value.is_empty());
-    let text = document.map_or("", |document| document.text.as_str());
-    let is_written = |name: &str| document.is_some_and(|document| is_written(document, name));
-    let own = |entry: &Node| {
-        let list = entry.get("replicas").and_then(Node::as_list);
-        entry.get("replica").is_some() || list.is_some_and(|list| !list.is_empty())
-    };
-    let entries =
-        document.and_then(|document| document.root.get("dbs")).and_then(Node::as_list).unwrap_or_default();
-    let is_asked = match said {
-        Said::File(_) => entries.is_empty() || !entries.iter().all(own),
-        Said::Pairs { are_whole } => !are_whole,
-        Said::Nowhere => true,
-    };
-    let [(url, _), (bucket, _), ..] = env_replica::VARIABLES;
-    let mut found = Vec::new();
-    let mut warn = |message: String, hint: String| {
-        found.push(Lint::new(UNUSED_VARIABLE, origin, message).hint(hint));
-    };
-    for (name, key) in env_replica::VARIABLES {
-        if !is_set(name) || is_written(name) {
-            continue;
-        }
-        let of_url = || match key {
-            "region" | "endpoint" => format!("write it into the replica's URL, as the parameter `{key}`"),
-            _ => "write the whole place into the replica's URL: s3://BUCKET/PATH".to_owned(),
-        };
-        match said {
-            Said::File(_) if !is_asked => warn(
-                format!(
-                    "{name} is set, but each database has a replica of its own, and none of them uses it"
-                ),
-                format!(
-                    "write `{key}: ${{{name}}}` in the replica, or leave the whole replica to the environment"
-                ),
-            ),
-            // A whole place is outweighed by another one, but a part seems to add to it.
-            Said::Pairs { .. } if !is_asked && name != url && name != bucket => {
-                warn(format!("{name} is set, but the replica is given as a whole, without it"), of_url());
-            }
-            _ if is_asked && is_set(url) && name != url => {
-                warn(format!("{name} is set, but {url} is as well, and counts as a whole"), of_url());
-            }
-            Said::File(_) | Said::Pairs { .. } | Said::Nowhere => {}
-        }
-    }
-    for (name, read) in OTHERS {
-        if is_set(name) && !is_written(name) {
-            warn(
-                format!("{name} is set, but nobody reads it"),
-                format!("{read} is read; or write ${{{name}}} in the configuration"),
-            );
-        }
-    }
-    // Laravel's own bucket for uploads has the one name, Fly's storage the other, whatever is kept there.
-    let is_missing = is_asked && !is_set(url) || is_written(bucket);
-    for name in ["AWS_BUCKET", "AWS_S3_BUCKET", "BUCKET_NAME", "S3_BUCKET", "S3_BUCKET_NAME"] {
-        let is_used = is_written(name) || env(name).is_some_and(|value| has_word(text, &value));
-        let is_wanted = is_missing || name != "AWS_BUCKET" && document.is_some() && !is_set(bucket);
-        if is_set(name) && !is_used && is_wanted && !is_set(bucket) {
-            warn(
-                format!(
-                    "{name} is set, and {bucket} is not: it may be the app's bucket for uploads, so no backup goes there"
-                ),
-                format!("set {bucket} to the same if the backups belong there"),
-            );
-        }
-    }
+    let look = Look { said, origin, env };
+    let mut found = look.parts();
+    found.extend(look.others());
+    found.extend(look.buckets());
     found
+}
+
+struct Look<'a> {
+    said: Said<'a>,
+    origin: &'a Origin,
+    env: Env<'a>,
+}
+
+impl Look<'_> {
+    fn lint(&self, message: String, hint: String) -> Lint {
+        Lint::new(UNUSED_VARIABLE, self.origin, message).hint(hint)
+    }
+
+    fn is_set(&self, name: &str) -> bool {
+        (self.env)(name).is_some_and(|value| !value.is_empty())
+    }
+
+    fn is_written(&self, name: &str) -> bool {
+        self.said.document().is_some_and(|document| is_written(document, name))
+    }
+
+    /// Says whether some database has no replica of its own, and takes the environment's.
+    fn is_asked(&self) -> bool {
+        let own = |entry: &Node| {
+            let list = entry.get("replicas").and_then(Node::as_list);
+            entry.get("replica").is_some() || list.is_some_and(|list| !list.is_empty())
+        };
+        match self.said {
+            Said::File(document) => {
+                let entries = document.root.get("dbs").and_then(Node::as_list).unwrap_or_default();
+                entries.is_empty() || !entries.iter().all(own)
+            }
+            Said::Pairs { are_whole } => !are_whole,
+            Said::Nowhere => true,
+        }
+    }
+
+    /// Finds parts of the environment's replica that count for none: it is for databases without one of their own, and its
+    /// parts say nothing by themselves to others.
+    fn parts(&self) -> Vec<Lint> {
+        let is_asked = self.is_asked();
+        let [(url, _), (bucket, _), ..] = env_replica::VARIABLES;
+        let mut found = Vec::new();
+        for (name, key) in env_replica::VARIABLES {
+            if !self.is_set(name) || self.is_written(name) {
+                continue;
+            }
+            let of_url = || match key {
+                "region" | "endpoint" => format!("write it into the replica's URL, as the parameter `{key}`"),
+                _ => "write the whole place into the replica's URL: s3://BUCKET/PATH".to_owned(),
+            };
+            let (message, hint) = match self.said {
+                Said::File(_) if !is_asked => (
+                    format!(
+                        "{name} is set, but each database has a replica of its own, and none of them uses it"
+                    ),
+                    format!(
+                        "write `{key}: ${{{name}}}` in the replica, or leave the whole replica to the environment"
+                    ),
+                ),
+                // A whole place is outweighed by another one, but a part seems to add to it.
+                Said::Pairs { .. } if !is_asked && name != url && name != bucket => {
+                    (format!("{name} is set, but the replica is given as a whole, without it"), of_url())
+                }
+                _ if is_asked && self.is_set(url) && name != url => {
+                    (format!("{name} is set, but {url} is as well, and counts as a whole"), of_url())
+                }
+                Said::File(_) | Said::Pairs { .. } | Said::Nowhere => continue,
+            };
+            found.push(self.lint(message, hint));
+        }
+        found
+    }
+
+    /// Finds what others call a replica.
+    fn others(&self) -> Vec<Lint> {
+        let unread = OTHERS.iter().filter(|(name, _)| self.is_set(name) && !self.is_written(name));
+        let lint = |(name, read): &(&str, &str)| {
+            let hint = format!("{read} is read; or write ${{{name}}} in the configuration");
+            self.lint(format!("{name} is set, but nobody reads it"), hint)
+        };
+        unread.map(lint).collect()
+    }
+
+    /// Finds buckets that the backups may have been meant for. Laravel's own bucket for uploads has the one name, Fly's
+    /// storage the other, whatever is kept there.
+    fn buckets(&self) -> Vec<Lint> {
+        let document = self.said.document();
+        let text = document.map_or("", |document| document.text.as_str());
+        let [(url, _), (bucket, _), ..] = env_replica::VARIABLES;
+        let is_missing = self.is_asked() && !self.is_set(url) || self.is_written(bucket);
+        let is_it = |name: &str| {
+            let is_used =
+                self.is_written(name) || (self.env)(name).is_some_and(|value| has_word(text, &value));
+            let is_wanted = is_missing || name != "AWS_BUCKET" && document.is_some() && !self.is_set(bucket);
+            self.is_set(name) && !is_used && is_wanted && !self.is_set(bucket)
+        };
+        let lint = |name| {
+            let message = format!(
+                "{name} is set, and {bucket} is not: it may be the app's bucket for uploads, so no backup goes there"
+            );
+            self.lint(message, format!("set {bucket} to the same if the backups belong there"))
+        };
+        let names = ["AWS_BUCKET", "AWS_S3_BUCKET", "BUCKET_NAME", "S3_BUCKET", "S3_BUCKET_NAME"];
+        names.into_iter().filter(|name| is_it(name)).map(lint).collect()
+    }
 }
 
 /// Says whether the text of a configuration has this name of a variable, apart from its comments.
