@@ -22,6 +22,7 @@
 //! compare  what holding a database against its ledger costs
 //! restores  how long many databases take that are missing
 //! admission  what each of thousands of databases costs at the start
+//! named  the same of those that a resolver names, as far as nothing is asked of the machine
 //! ```
 
 mod admission;
@@ -32,6 +33,7 @@ mod death;
 mod idle;
 mod look;
 mod memory;
+mod named;
 mod restores;
 mod startup;
 mod stats;
@@ -50,7 +52,7 @@ type Error = String;
 /// A family of rows: its name on the command line, and how it is measured.
 type Family = (&'static str, fn(Effort) -> Result<Vec<Row>, Error>);
 
-const FAMILIES: [Family; 8] = [
+const FAMILIES: [Family; 9] = [
     ("memory", memory::measure),
     ("startup", startup::measure),
     ("death", death::measure),
@@ -59,6 +61,7 @@ const FAMILIES: [Family; 8] = [
     ("compare", compare::measure),
     ("restores", restores::measure),
     ("admission", admission::measure),
+    ("named", named::measure),
 ];
 
 /// How many rounds are worth it.
