@@ -301,8 +301,9 @@ impl Leases {
             for (number, said) in claims.into_iter().zip(said) {
                 let claim = &mut self.claims.borrow_mut()[number];
                 match said {
-                    Err(reason) if is_too_soon(&reason) => {}
-                    Ok(LockSaid::Written(_)) | Err(_) => claim.kept = Some(false),
+                    Ok(LockSaid::Written(_)) => claim.kept = Some(false),
+                    // It may be done, which the next one finds out.
+                    Err(_) => {}
                     Ok(said @ (LockSaid::Found(..) | LockSaid::Nothing)) => {
                         claim.is_unanswered = false;
                         claim.take(&self.own, At::now(), said);
@@ -395,7 +396,7 @@ impl Leases {
                 }
                 (_, Next::Look) => LockTask::Read,
                 (_, Next::Write(over)) => {
-                    claim.write_down(&self.own, self.ttl, held);
+                    claim.write_down(&self.own, self.ttl);
                     LockTask::Write(text(&claim.record), over)
                 }
             };
@@ -425,9 +426,11 @@ impl Claim {
     }
 
     /// What is to stand there while it is this keeper's.
-    fn write_down(&mut self, own: &str, ttl: Duration, held: bool) {
+    fn write_down(&mut self, own: &str, ttl: Duration) {
         let generation = self.record.get("generation").and_then(Value::as_u64).unwrap_or(0);
-        let generation = if held { generation } else { generation.saturating_add(1) };
+        // However often it has to be written until an answer comes.
+        let is_new = self.record.get("owner").and_then(Value::as_str) != Some(own);
+        let generation = if is_new { generation.saturating_add(1) } else { generation };
         self.record.insert("generation".to_owned(), generation.into());
         self.record.insert("expires_at".to_owned(), time(ttl).into());
         self.record.insert("owner".to_owned(), own.into());

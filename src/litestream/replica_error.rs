@@ -45,6 +45,8 @@ pub enum ReplicaError {
     UnreachableS3,
     /// The server answers that it cannot answer now.
     Busy,
+    /// This machine has another time of day than the server, which does not believe its signatures therefore.
+    Clock,
     /// The server speaks plain HTTP, and is asked for TLS.
     NoTls,
     /// The list of certificates in `AWS_CA_BUNDLE` cannot be used.
@@ -102,6 +104,8 @@ const WORDS: &[(ReplicaError, &[&str])] = &[
         ReplicaError::GoogleKey,
         &["googleapi: Error 401", "googleapi: Error 403", "oauth2: cannot fetch token"],
     ),
+    // Comes with a number that a wrong key has as well.
+    (ReplicaError::Clock, &["RequestTimeTooSkewed"]),
     (
         ReplicaError::Credentials,
         &[
@@ -197,6 +201,9 @@ const WORDS: &[(ReplicaError, &[&str])] = &[
             ": 502",
             ": 503",
             ": 504",
+            // Two writes on condition met.
+            "ConditionalRequestConflict",
+            "OperationAborted",
         ],
     ),
 ];
@@ -251,7 +258,7 @@ impl ReplicaError {
 
     /// Tells whether a retry may succeed soon, with nothing changed here.
     pub fn may_pass(self) -> bool {
-        matches!(self, Self::Unreachable | Self::UnreachableS3 | Self::Dns | Self::Busy)
+        matches!(self, Self::Unreachable | Self::UnreachableS3 | Self::Dns | Self::Busy | Self::Clock)
     }
 
     /// Says the next step.
@@ -292,6 +299,9 @@ impl ReplicaError {
             Self::Unreachable => "check the endpoint, and that this machine can reach it",
             Self::UnreachableS3 => {
                 "check the endpoint, and that this machine can reach it; without http:// in front it is asked over https"
+            }
+            Self::Clock => {
+                "set this machine's clock: S3 believes no request that is signed 15 minutes too early or too late"
             }
             Self::Busy => "the server answers, and cannot do it now: its own log tells why",
             Self::NoTls => {
@@ -395,6 +405,8 @@ mod tests {
                 ReplicaError::Busy,
             ),
             ("no good answer within 5 s: h:443 answers 500 Internal Server Error", ReplicaError::Busy),
+            ("status code: 409 Conflict: <Error><Code>ConditionalRequestConflict</Code>", ReplicaError::Busy),
+            ("403 Forbidden: <Error><Code>RequestTimeTooSkewed</Code>", ReplicaError::Clock),
             ("lookup nowhere.invalid: no such host", ReplicaError::Dns),
             ("dial tcp: lookup h on [::1]:53: read udp: read: connection refused", ReplicaError::Dns),
             (

@@ -57,6 +57,7 @@ mod leaves;
 mod lineage;
 mod linked;
 mod lying_around;
+mod machines;
 mod many_faults;
 mod migrations;
 mod missed_commits;

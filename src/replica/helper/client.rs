@@ -31,3 +31,9 @@ pub(super) fn words(error: &dyn std::error::Error) -> String {
     }
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
+
+/// Whether the server says that somebody else writes there just now (409): the library takes that for an object that is there.
+pub(super) fn is_conflict(error: &object_store::Error) -> bool {
+    matches!(error, object_store::Error::AlreadyExists { .. })
+        && words(error).contains("status code: 409 Conflict")
+}

@@ -1,10 +1,12 @@
 //! The lock of a place on S3, Azure's storage or Google's: an object that is written on condition alone.
 
+use std::time::Duration;
+
 use futures_util::{StreamExt as _, stream};
 use object_store::path::Path;
 use object_store::{Error, ObjectStore, PutMode, UpdateVersion};
 
-use super::client::words;
+use super::client::{is_conflict, words};
 use super::order::{LockSaid, LockTask};
 use super::s3::{AT_ONCE, Buckets, printed, run, small};
 use crate::litestream::database::LEASE;
@@ -19,6 +21,10 @@ fn no_version(place: &Place) -> &'static str {
         Place::Gcs(_) => "1",
     }
 }
+
+/// After so long is asked again where two writes met, which a server leaves undecided.
+const BREATHS: [Duration; 3] =
+    [Duration::from_millis(20), Duration::from_millis(80), Duration::from_millis(200)];
 
 /// See [`locks`](super::locks).
 pub(super) fn carry_out(tasks: &[(Place, LockTask)]) -> Result<Vec<u8>, String> {
@@ -49,7 +55,11 @@ async fn do_one(
                 LockSaid::Found(found, version) if found == *text => Ok(LockSaid::Written(version)),
                 said => Ok(said),
             },
-            Err(error) if is_refusal(&error, over.is_some()) => read(store, name).await,
+            Err(error) if is_refusal(&error, over.is_some()) => {
+                let said = read(store, name).await?;
+                let is_undecided = is_conflict(&error) && said.version() == over.as_ref();
+                if is_undecided { Err(error) } else { Ok(said) }
+            }
             Err(error) => not_kept(error),
         },
         LockTask::Try(text) => {
@@ -69,8 +79,24 @@ async fn do_one(
     }
 }
 
-/// Writes it, and returns its version.
+/// Writes it, and returns its version. Where two meet S3 may refuse both, whatever stands there, and wants to be asked again
+/// (`ConditionalRequestConflict`).
 async fn put(
+    store: &dyn ObjectStore,
+    name: &Path,
+    text: &str,
+    over: Option<String>,
+) -> object_store::Result<Option<String>> {
+    for breath in BREATHS {
+        match put_once(store, name, text, over.clone()).await {
+            Err(error) if is_conflict(&error) => tokio::time::sleep(breath).await,
+            said => return said,
+        }
+    }
+    put_once(store, name, text, over).await
+}
+
+async fn put_once(
     store: &dyn ObjectStore,
     name: &Path,
     text: &str,

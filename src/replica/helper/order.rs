@@ -90,6 +90,16 @@ pub enum LockSaid {
     NotKept(String),
 }
 
+impl LockSaid {
+    /// The version of what stands there, if something does.
+    pub(super) fn version(&self) -> Option<&String> {
+        match self {
+            Self::Found(_, version) | Self::Written(version) => Some(version),
+            Self::Nothing | Self::Kept | Self::NotKept(_) => None,
+        }
+    }
+}
+
 /// What became of a snapshot that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Snapshot {

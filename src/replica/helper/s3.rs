@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 use super::agent::{Agent, Listing};
 use super::aws::{self, Keys, Source, Surroundings};
-use super::client::{retries, variable, words};
+use super::client::{is_conflict, retries, variable, words};
 use super::layout::Layout;
 use super::order::{Formats, Put, Snapshot, TRIAL, Task};
 use super::{azure, connect, gcs};
@@ -366,6 +366,8 @@ async fn mark(
     let Some(Put { text, over }) = put else { return read().await };
     let mode = if over { PutMode::Overwrite } else { PutMode::Create };
     match store.put_opts(&name, text.clone().into(), mode.into()).await {
+        // Somebody else writes there just now, and may not come to its end.
+        Err(error) if is_conflict(&error) && read().await?.is_none() => return Err(error),
         Ok(_) | Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
         }
         // A server that knows no conditions may say so.

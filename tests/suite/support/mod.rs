@@ -4,6 +4,7 @@
 //! birth       children caught between their fork and their exec
 //! careless    a way to a server of buckets on which every condition is lost
 //! world       one test's folder: databases, replicas, configs, the app's trace
+//! clock       a keeper whose time of day is not the machine's
 //! config      litestream.yml as a test needs it
 //! corpus      the fixtures of configurations, and Litestream's own word on what they mean
 //! django      the real Django, fetched once
@@ -12,10 +13,14 @@
 //! litestream  the real binaries, fetched once; bare `replicate` and `restore`
 //! s3          an S3 server in this process that can be paused, broken, slowed, taken away
 //! s3_host     the bucket in the host's name
+//! s3_locks    writes of locks that meet, or whose answers are lost
+//! s3_time     whether the server minds a client's time of day
 //! sqlite      databases made, counted, compared with what the app was told
 //! app         `examples/probe.rs` spelled in Rust, and its trace file read back
 //! keeper      `litekeeper …` with a clean environment
+//! history     all that can be restored of a database, which has to be one history
 //! orphan      what makes a process die, or wait to be killed, in the middle of a commit
+//! preload     libraries in C that are preloaded into programs
 //! process     a started program: its log, its signals, its end, its survivors
 //! procfs      processes as /proc shows them, found by the mark that each test leaves in the environment
 //! pages       a whole database compared with its backup
@@ -33,22 +38,27 @@
 pub mod app;
 pub mod birth;
 pub mod careless;
+pub mod clock;
 pub mod config;
 pub mod corpus;
 pub mod django;
 pub mod docs;
 pub mod fetched;
+pub mod history;
 pub mod keeper;
 pub mod litestream;
 pub mod orphan;
 pub mod pages;
 pub mod pair;
+pub mod preload;
 pub mod process;
 pub mod procfs;
 pub mod pty;
 pub mod refused;
 pub mod s3;
 pub mod s3_host;
+pub mod s3_locks;
+pub mod s3_time;
 pub mod seccomp;
 pub mod server;
 pub mod sqlite;

@@ -4,11 +4,10 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::OnceLock;
 
 use super::app::App;
-use super::litestream;
+use super::preload;
 use super::wait::{DEADLINE, wait_until};
 use super::world::World;
 
@@ -60,20 +59,7 @@ impl Orphan {
     }
 }
 
-/// `orphan.c`, compiled once; suites that run at the same time each put their own in the same place.
 fn library() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
-    LIBRARY.get_or_init(|| {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/support/orphan.c");
-        let library = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("orphan.so");
-        let age = |path: &Path| fs::metadata(path).and_then(|meta| meta.modified()).ok();
-        if age(&library) < age(&source) {
-            let made = library.with_extension(format!("so.{}", std::process::id()));
-            let mut cc = Command::new("cc");
-            cc.args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"]).args([&made, &source]);
-            litestream::run(&mut cc).expect("a C compiler, as rusqlite needs one");
-            fs::rename(&made, &library).expect("target can be written");
-        }
-        library
-    })
+    LIBRARY.get_or_init(|| preload::library("orphan"))
 }

@@ -31,7 +31,9 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 use super::config::Replica;
 use super::s3_host::{InHost, NAME};
-use super::wait::DEADLINE;
+use super::s3_locks::{Cutting, Fates};
+use super::s3_time::Times;
+use super::wait::{DEADLINE, wait_until};
 
 /// The access key that the server knows.
 pub const KEY: &str = "AKIALITEKEEPERTESTS";
@@ -50,6 +52,7 @@ pub struct S3 {
     reserved: Option<TcpSocket>,
     shared: Arc<Shared>,
     in_host: InHost,
+    times: Times,
     _folder: TempDir,
 }
 
@@ -99,6 +102,8 @@ impl S3 {
         builder.set_access(Gate(Arc::clone(&shared)));
         let in_host = InHost::default();
         builder.set_host(in_host.clone());
+        let times = Times::new();
+        builder.set_config(Arc::new(times.clone()));
         let mut server = Self {
             runtime: Some(runtime),
             address: (Ipv4Addr::LOCALHOST, 0).into(),
@@ -108,6 +113,7 @@ impl S3 {
             reserved: None,
             shared,
             in_host,
+            times,
             _folder: folder,
         };
         server.listen_again();
@@ -212,6 +218,23 @@ impl S3 {
         self.shared.set(|mode| mode.conditions_ignored = true);
     }
 
+    /// Whatever time of day a client has is none of the server's business, which S3 minds.
+    pub fn take_any_time(&self, is_any: bool) {
+        self.times.set_lax(is_any);
+    }
+
+    /// From now on this happens to what is written by a name (`lock.json`).
+    pub fn spoil(&self, name: &'static str, fates: Fates) {
+        let mut state = self.shared.state();
+        (state.spoiled, state.fates) = (name, fates);
+    }
+
+    /// Waits until it has happened to all of them.
+    #[track_caller]
+    pub fn wait_spoiled(&self) {
+        wait_until("writes that are spoiled", DEADLINE, || self.shared.state().fates == Fates::default());
+    }
+
     /// A snapshot is cut in the middle as soon as somebody asks how long it is, until [`S3::resume`].
     pub fn cut_snapshots(&self) {
         self.shared.set(|mode| mode.snapshots_cut = true);
@@ -240,6 +263,7 @@ impl S3 {
     /// Ends every fault of the methods above; what was held goes on.
     pub fn resume(&self) {
         self.shared.set(|mode| *mode = Mode::default());
+        self.spoil("", Fates::default());
     }
 
     /// Stops listening and breaks every connection: from now on connections are refused.
@@ -262,7 +286,12 @@ impl S3 {
         let listener = socket.listen(1024).expect("it is bound");
         drop(runtime);
         self.address = listener.local_addr().expect("a listener has an address");
-        self.accepting = Some(self.runtime().spawn(accept(listener, self.service.clone(), self.tls.clone())));
+        let service = Arc::new(Cutting {
+            service: self.service.clone(),
+            shared: Arc::clone(&self.shared),
+            one_at_a_time: Arc::default(),
+        });
+        self.accepting = Some(self.runtime().spawn(accept(listener, service, self.tls.clone())));
     }
 
     /// From now on the bucket does not exist.
@@ -369,14 +398,14 @@ fn bound(address: SocketAddr) -> std::io::Result<TcpSocket> {
 }
 
 /// Serves connections; they all end with this task.
-async fn accept(listener: TcpListener, service: S3Service, tls: Option<TlsAcceptor>) {
+async fn accept(listener: TcpListener, service: Arc<Cutting>, tls: Option<TlsAcceptor>) {
     let mut connections = JoinSet::new();
     let listener = Listening(listener);
     loop {
         tokio::select! {
             accepted = listener.0.accept() => {
                 let Ok((socket, _)) = accepted else { continue };
-                let (service, tls) = (service.clone(), tls.clone());
+                let (service, tls) = (Arc::clone(&service), tls.clone());
                 // A client that hangs up is no failure of the server.
                 connections.spawn(async move {
                     let builder = Builder::new(TokioExecutor::new());
@@ -426,7 +455,7 @@ struct Mode {
 }
 
 /// What the tests' threads and the server share.
-struct Shared {
+pub(super) struct Shared {
     root: PathBuf,
     mode: watch::Sender<Mode>,
     state: Mutex<State>,
@@ -434,12 +463,18 @@ struct Shared {
 }
 
 #[derive(Default)]
-struct State {
+pub(super) struct State {
+    spoiled: &'static str,
+    pub(super) fates: Fates,
     seen: Vec<String>,
     removed: HashSet<String>,
 }
 
 impl State {
+    pub(super) fn is_spoiled(&self, key: &str) -> bool {
+        key.rsplit('/').next() == Some(self.spoiled)
+    }
+
     fn puts(&self) -> usize {
         let upload =
             |request: &&String| request.starts_with("PutObject ") || request.starts_with("UploadPart ");
@@ -457,7 +492,7 @@ impl Shared {
         self.mode.send_modify(change);
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -493,6 +528,11 @@ impl Gate {
         let is_upload = matches!(request.operation.as_str(), "PutObject" | "CreateMultipartUpload");
         if mode.puts_forbidden && is_meant && is_upload {
             return Err(failure(403));
+        }
+        let is_spoiled = is_upload && self.0.state().is_spoiled(&request.key);
+        if is_spoiled && Fates::take(&mut self.0.state().fates.conflicts) {
+            let why = "The conditional request cannot succeed due to a conflicting operation";
+            return Err(S3Error::with_message(S3ErrorCode::ConditionalRequestConflict, why));
         }
         if mode.conditions_refused && request.is_conditional {
             return Err(S3Error::with_message(S3ErrorCode::NotImplemented, "no conditions here"));

@@ -45,6 +45,16 @@ pub fn without(folder: &Path) -> Vec<String> {
     mounted("mount -t tmpfs none \"$folder\"", "exec \"$@\"", folder)
 }
 
+/// The rest runs on a machine like any other that is made so: as PID 1, on a host called `twin`, with `from` in `folder`.
+pub fn twin(from: &Path, folder: &Path) -> Vec<String> {
+    let mut words = unshare(&["--fork", "--kill-child", "--pid", "--mount-proc", "--mount", "--uts"]);
+    let script = "echo twin > /proc/sys/kernel/hostname && mount --bind \"$1\" \"$2\" || exit 99; \
+                  cd \"$2\"; shift 2; exec \"$@\"";
+    let utf8 = |path: &Path| path.to_str().expect("the harness makes UTF-8 paths").to_owned();
+    words.extend(shell(script, &[&utf8(from), &utf8(folder)]));
+    words
+}
+
 /// The rest runs as PID 1 of a namespace, below the `/proc` of another one.
 pub fn foreign_proc() -> Vec<String> {
     unshare(&["--fork", "--kill-child", "--pid"])
