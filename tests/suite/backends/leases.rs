@@ -140,16 +140,18 @@ pub fn woken(start: impl FnOnce(&World) -> Backend) {
 pub fn strict(start: impl FnOnce(&World) -> Backend) {
     let scene = Scene::new(start);
     let Pair { one, two, .. } = &scene.pair;
-    let running = scene.pair.start(one, &["--lease", "strict", "--lease-ttl", "4s"]);
+    // A busy machine may need a second to renew it, and more.
+    let mut running = scene.pair.start(one, &["--lease", "strict", "--lease-ttl", "12s"]);
     let mut renewed = vec![scene.lock()["expires_at"].clone()];
     wait_until("it to be renewed for longer than it lasts", DEADLINE, || {
+        assert!(running.try_wait().is_none(), "{}", running.log());
         let now = scene.lock()["expires_at"].clone();
         if renewed.last() != Some(&now) {
             renewed.push(now);
         }
         renewed.len() > 4
     });
-    scene.pair.run(two, &["--lease", "strict", "--lease-wait", "0s"]).expect_code(75);
+    scene.pair.run(two, &["--lease", "strict", "--lease-wait", "5s"]).expect_code(75);
     running.stop(143).expect_log("everything is on the replica");
     assert_eq!(scene.lock()["released"], true);
     assert_eq!(scene.pair.restored(one), sqlite::ids(&one.db()));
