@@ -2,6 +2,7 @@
 //! the reconciliation until Litestream has all of them, the file that Litestream gets, and the same answer once more.
 
 use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -191,6 +192,16 @@ impl Wanted for Tenant {
     fn collides(&self, other: &Self) -> bool {
         let (one, two) = (&self.named.database, &other.named.database);
         one.replica == two.replica || one.meta == two.meta || one.path == two.path
+    }
+
+    fn claims(&self) -> Vec<u64> {
+        let database = &self.named.database;
+        let claim = |what: u8, path: &Path| {
+            let mut hasher = DefaultHasher::new();
+            (what, path.as_os_str()).hash(&mut hasher);
+            hasher.finish()
+        };
+        vec![claim(0, database.replica.as_ref()), claim(1, &database.meta), claim(2, &database.path)]
     }
 
     fn is_found(&self) -> bool {

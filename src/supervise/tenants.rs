@@ -1,6 +1,7 @@
 //! Databases that sources name, as the core has them.
 
-use std::path::PathBuf;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::database_lock;
@@ -74,9 +75,29 @@ impl Wanted for Tenant {
         is_one_place || self.file == other.file || self.is_file_of(other) || other.is_file_of(self)
     }
 
+    fn claims(&self) -> Vec<u64> {
+        let database = &self.named.database;
+        let mut claims = vec![
+            claim("replica", database.replica.as_ref()),
+            claim("meta", &database.meta),
+            claim("file", &self.file),
+            claim("path", &database.path),
+        ];
+        claims.extend(self.place.as_deref().map(|place| claim("folder", place)));
+        claims.extend(self.other_name.as_deref().map(|other| claim("path", other)));
+        claims
+    }
+
     fn is_found(&self) -> bool {
         matches!(self.named.entry, Entry::InFolder(..))
     }
+}
+
+/// A number for this path as what it is.
+fn claim(what: &str, path: &Path) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (what, path.as_os_str()).hash(&mut hasher);
+    hasher.finish()
 }
 
 #[cfg(test)]
@@ -99,5 +120,10 @@ mod tests {
         assert!(tenant("a", "backup/x").collides(&tenant("b", "link/x")));
         assert!(tenant("a", "backup").collides(&tenant("b", "link")));
         assert!(!tenant("a", "backup/x").collides(&tenant("b", "link/y")));
+        // Who collides is found by what both claim.
+        let claims = |name, place| tenant(name, place).claims();
+        let is_one = |one: &[u64], other: &[u64]| one.iter().any(|claim| other.contains(claim));
+        assert!(is_one(&claims("a", "backup/x"), &claims("b", "link/x")));
+        assert!(!is_one(&claims("a", "backup/x"), &claims("b", "link/y")));
     }
 }

@@ -114,9 +114,9 @@ impl<W: Wanted> Reconciliation<W> {
 
     /// It stays, as it is written now.
     fn respell(&mut self, db: Db, wanted: W) {
-        let Some(member) = self.members.get_mut(&db) else { return };
+        let Some(member) = self.members.get(&db) else { return };
         if !member.wanted.is_found() && !member.wanted.is_written_as(&wanted) {
-            member.wanted = wanted;
+            self.want(db, wanted);
             self.step(Step::Respell(db));
         }
     }

@@ -132,8 +132,9 @@ impl<W: Wanted> Reconciliation<W> {
         }
         self.become_state(db, State::Here);
         let Some(member) = self.members.get_mut(&db) else { return };
-        if member.before.take().is_some() {
-            let from = std::mem::replace(&mut member.wanted, to.clone());
+        if member.before.take().is_some()
+            && let Some(from) = self.want(db, to.clone())
+        {
             self.step(Step::GoBack { from, to, why: Why::Ended });
         }
         self.step(Step::Lock(db));

@@ -8,6 +8,7 @@
 //! and [`litestream`] about what it has.
 
 mod answer;
+mod claims;
 mod litestream;
 mod member;
 mod outside;
@@ -19,6 +20,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::Db;
 #[cfg(test)]
 use super::machine::Membership;
+use claims::Claims;
 use member::{Member, State};
 pub use turn::{Moment, Step, Turn, Why};
 pub use wanted::Wanted;
@@ -26,6 +28,8 @@ pub use wanted::Wanted;
 /// All of them.
 pub struct Reconciliation<W: Wanted> {
     members: BTreeMap<Db, Member<W>>,
+    /// Who of them needs what.
+    claims: Claims,
     /// What the last answer names.
     named: BTreeMap<W::File, W>,
     /// Moves that came to nothing: each is tried again when something else is said of its database, or somebody asks for it.
@@ -43,6 +47,7 @@ impl<W: Wanted> Reconciliation<W> {
     pub fn new(others: usize) -> Self {
         Self {
             members: BTreeMap::new(),
+            claims: Claims::default(),
             named: BTreeMap::new(),
             failed: BTreeMap::new(),
             next: others,
@@ -102,6 +107,10 @@ impl<W: Wanted> Reconciliation<W> {
             if let State::Probing(_, other) = &mut member.state {
                 file(other);
             }
+        }
+        self.claims = Claims::default();
+        for (db, member) in &self.members {
+            self.claims.add(*db, &member.wanted);
         }
     }
 
@@ -173,6 +182,7 @@ impl<W: Wanted> Reconciliation<W> {
     fn add(&mut self, wanted: W, before: Option<W>, state: State<W>) -> Db {
         let db = Db(self.next);
         self.next += 1;
+        self.claims.add(db, &wanted);
         self.members.insert(db, Member { wanted, before, returning: false, state });
         db
     }
@@ -187,9 +197,18 @@ impl<W: Wanted> Reconciliation<W> {
         }
     }
 
+    /// The one place where it changes what is wanted of it; what was before.
+    fn want(&mut self, db: Db, wanted: W) -> Option<W> {
+        let member = self.members.get_mut(&db)?;
+        self.claims.remove(db, &member.wanted);
+        self.claims.add(db, &wanted);
+        Some(std::mem::replace(&mut member.wanted, wanted))
+    }
+
     /// It is nobody's.
     fn remove(&mut self, db: Db) -> Option<W> {
         let member = self.members.remove(&db)?;
+        self.claims.remove(db, &member.wanted);
         if let Some(number) = member.look() {
             self.step(Step::Stop(number));
         }
@@ -198,10 +217,11 @@ impl<W: Wanted> Reconciliation<W> {
 
     /// One of Litestream's databases, but for this one, that needs what is wanted.
     fn in_the_place_of(&self, db: Option<Db>, wanted: &W) -> Option<(Db, &Member<W>)> {
-        let takes = |(other, member): &(&Db, &Member<W>)| {
-            Some(**other) != db && member.is_litestreams() && member.wanted.collides(wanted)
+        let takes = |(other, member): &(Db, &Member<W>)| {
+            Some(*other) != db && member.is_litestreams() && member.wanted.collides(wanted)
         };
-        self.members.iter().find(takes).map(|(other, member)| (*other, member))
+        let may = self.claims.of(wanted).into_iter();
+        may.filter_map(|other| Some((other, self.members.get(&other)?))).find(takes)
     }
 
     /// What holds after every turn.
@@ -220,6 +240,7 @@ impl<W: Wanted> Reconciliation<W> {
                 !matches!(member.state, State::Here | State::Probing(..)) || !member.returning,
                 "{db:?} is back, and goes back"
             );
+            debug_assert!(self.claims.of(&member.wanted).contains(db), "{db:?} claims nothing");
         }
     }
 }

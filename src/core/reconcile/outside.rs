@@ -36,8 +36,9 @@ impl<W: Wanted> Reconciliation<W> {
     /// It is named otherwise now.
     pub(super) fn rename_outsider(&mut self, db: Db, wanted: W) {
         self.become_state(db, State::Refused);
+        self.want(db, wanted);
         if let Some(member) = self.members.get_mut(&db) {
-            (member.wanted, member.returning) = (wanted, false);
+            member.returning = false;
         }
     }
 
@@ -136,9 +137,10 @@ impl<W: Wanted> Reconciliation<W> {
 
     /// Its move came to nothing.
     fn goes_back(&mut self, db: Db, to: W, why: Why<W>) {
-        let Some(member) = self.members.get_mut(&db) else { return };
-        let from = std::mem::replace(&mut member.wanted, to.clone());
-        member.returning = true;
+        let Some(from) = self.want(db, to.clone()) else { return };
+        if let Some(member) = self.members.get_mut(&db) {
+            member.returning = true;
+        }
         self.failed.insert(to.file().clone(), from.clone());
         self.step(Step::GoBack { from, to, why });
     }
@@ -230,8 +232,9 @@ impl<W: Wanted> Reconciliation<W> {
         };
         if moment.runs {
             self.become_state(db, State::Coming { awaited: true });
+            self.want(db, wanted);
             if let Some(member) = self.members.get_mut(&db) {
-                (member.wanted, member.before, member.returning) = (wanted, None, false);
+                (member.before, member.returning) = (None, false);
             }
             self.step(Step::Lock(db));
         }

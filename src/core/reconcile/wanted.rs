@@ -21,6 +21,10 @@ pub trait Wanted: Clone {
     /// Whether both need something that no two databases may share: a replica, a folder of Litestream's, a file.
     fn collides(&self, other: &Self) -> bool;
 
+    /// A number for each thing that it needs. Two that collide have one in common, and hardly any others: of thousands, only
+    /// those are compared.
+    fn claims(&self) -> Vec<u64>;
+
     /// It lies in a folder of databases: Litestream finds it by itself, and no answer says where it goes.
     fn is_found(&self) -> bool;
 }

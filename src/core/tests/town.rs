@@ -40,6 +40,10 @@ impl Wanted for Said {
         self.file == other.file || self.place == other.place
     }
 
+    fn claims(&self) -> Vec<u64> {
+        vec![u64::from(self.file), 1000 + u64::from(self.place)]
+    }
+
     fn is_found(&self) -> bool {
         self.found
     }
