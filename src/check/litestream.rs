@@ -7,7 +7,7 @@ use super::rules::{LITESTREAM_BAD, LITESTREAM_MISSING, LITESTREAM_OLD, LITESTREA
 use crate::config::Origin;
 use crate::config::lint::Lint;
 use crate::litestream::command::Runner;
-use crate::litestream::version::Version;
+use crate::litestream::version::{Judged, Version, judge};
 use crate::litestream::{argv, binary};
 
 /// How long `litestream version` may take.
@@ -48,21 +48,19 @@ pub async fn look(
             return Found { usable: None, lints: vec![lint.hint(hint)] };
         }
     };
-    let text = output.stdout.trim().trim_start_matches('v');
-    let Some(version) = Version::parse(text) else {
+    let Some(Judged { version, other, is_bad }) = judge(&output.stdout, wanted, allowed) else {
         let (message, hint) = output.no_version(&path);
         return Found { usable: None, lints: vec![lint(LITESTREAM_MISSING, message).hint(hint)] };
     };
-    let is = |named: &str| named.trim_start_matches('v') == text;
     let mut lints = Vec::new();
-    if version.is_known_bad() && !allowed.is_some_and(is) {
+    if is_bad {
         let message = format!("litestream {version} ({shown}) is known to stop replicating without a word");
         lints.push(lint(LITESTREAM_BAD, message).hint("`litekeeper install` gets a good one"));
     } else if !version.confirms() {
         let message = format!("litestream {version} ({shown}) cannot confirm replication while the app runs");
         lints.push(lint(LITESTREAM_OLD, message).hint("use 0.5.12 or later: `litekeeper install` gets it"));
     }
-    if let Some(wanted) = wanted.filter(|wanted| *wanted != version) {
+    if let Some(wanted) = other {
         let message = format!("litestream {version} ({shown}) is not the {wanted} that the settings ask for");
         let hint = format!("`litekeeper install --version {wanted}` gets it");
         lints.push(lint(LITESTREAM_OTHER, message).hint(hint));

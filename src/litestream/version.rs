@@ -70,9 +70,54 @@ impl fmt::Display for Version {
     }
 }
 
+/// What most are: asked for first, so that a start need not wait for one process to start another, and taken for the version of one that says none.
+pub const EXPECTED: Version = Version::new(0, 5, 17);
+
+/// What there is to be said of a Litestream by its version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// Which it is.
+    pub version: Version,
+    /// It has to be this one.
+    pub other: Option<Version>,
+    /// It is known to fail without a word, and nobody has said that it may run all the same.
+    pub is_bad: bool,
+}
+
+/// Judges what `litestream version` printed: one has to be it, one may run although it is bad, or says nothing that could be read.
+pub fn judge(printed: &str, required: Option<Version>, allowed: Option<&str>) -> Option<Judged> {
+    let plain = |text: &str| text.trim().trim_start_matches('v').to_owned();
+    let is_allowed = allowed.is_some_and(|allowed| plain(allowed) == plain(printed));
+    match Version::parse(printed) {
+        Some(version) => Some(Judged {
+            version,
+            other: required.filter(|required| *required != version),
+            is_bad: version.is_known_bad() && !is_allowed,
+        }),
+        None => is_allowed.then_some(Judged { version: EXPECTED, other: None, is_bad: false }),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_may_run_that_is_bad_or_says_nothing_if_it_is_named() {
+        let (bad, good) = (Version::new(0, 5, 7), Version::new(0, 5, 17));
+        let judged = |printed, required, allowed| {
+            judge(printed, required, allowed)
+                .map(|Judged { version, other, is_bad }| (version, other, is_bad))
+        };
+        assert_eq!(judged("v0.5.7\n", None, None), Some((bad, None, true)));
+        assert_eq!(judged("0.5.7", Some(good), Some("v0.5.7")), Some((bad, Some(good), false)));
+        assert_eq!(judged("0.5.17", Some(good), None), Some((good, None, false)));
+        assert_eq!(judged("(development build)", None, Some("0.5.17")), None);
+        assert_eq!(
+            judged("(development build)\n", None, Some("(development build)")),
+            Some((good, None, false))
+        );
+    }
 
     #[test]
     fn versions_are_read_as_litestream_prints_them() {

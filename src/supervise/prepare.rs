@@ -23,13 +23,11 @@ use crate::litestream::database::{Database, names, of_names};
 use crate::litestream::ltx;
 use crate::litestream::position::{self, Position};
 use crate::litestream::replica_error::ReplicaError;
-use crate::litestream::version::Version;
+use crate::litestream::version::{EXPECTED, Judged, Version, judge};
 use crate::os::permit;
 
 /// How long `litestream version` may take.
 const VERSION_LIMIT: Duration = Duration::from_secs(20);
-/// Asked first, so that a start need not wait for one process to start another.
-const EXPECTED: Version = Version::new(0, 5, 17);
 
 /// What is looked at.
 pub(super) struct Preparation {
@@ -107,7 +105,7 @@ impl Preparation {
     pub(super) async fn look(&self, inspected: Option<Inspected>) -> Result<Prepared, Failure> {
         let present: Vec<Database> = self.dbs.iter().filter(|db| db.exists()).cloned().collect();
         warn_of_names(&present);
-        // It is told before Litestream is asked more with it. Most are of this series, and right.
+        // It is told before Litestream is asked more with it. Most are of the series that is expected, and right.
         let mut known = None;
         if (self.faults)(Looked::Written(EXPECTED.is_ltx())).is_err() {
             let version = self.version().await?;
@@ -533,31 +531,27 @@ impl Preparation {
             .ask_offline(&argv::version(), VERSION_LIMIT)
             .await
             .map_err(|error| self.unusable(&error))?;
-        let text = output.stdout.trim();
-        let allowed = self.allowed_version.as_deref().map(|text| text.trim_start_matches('v'));
-        let is_allowed = allowed == Some(text.trim_start_matches('v'));
-        match (Version::parse(text), self.required_version) {
-            (Some(version), Some(required)) if version != required => {
-                let binary = self.runner.binary().display();
-                let message = format!("{binary} is litestream {version}, but it must be {required}");
-                Err(Failure::new(ExitCode::CONFIG, message).hint(format!(
-                    "`litekeeper install --version {required}` gets that one and says where it is, \
-                     which LITESTREAM_BINARY_PATH may name"
-                )))
-            }
-            (Some(version), _) if version.is_known_bad() && !is_allowed => {
-                let message = format!("litestream {version} is known to stop replicating without a word");
-                Err(Failure::new(ExitCode::CONFIG, message).hint(format!(
-                    "`litekeeper install` gets a good one; `--allow-litestream {version}` runs this one all the same"
-                )))
-            }
-            (Some(version), _) => Ok(version),
-            (None, _) if is_allowed => Ok(EXPECTED),
-            (None, _) => {
-                let (message, hint) = output.no_version(self.runner.binary());
-                Err(Failure::new(ExitCode::CONFIG, message).hint(hint))
-            }
+        let allowed = self.allowed_version.as_deref();
+        let Some(Judged { version, other, is_bad }) = judge(&output.stdout, self.required_version, allowed)
+        else {
+            let (message, hint) = output.no_version(self.runner.binary());
+            return Err(Failure::new(ExitCode::CONFIG, message).hint(hint));
+        };
+        if let Some(required) = other {
+            let binary = self.runner.binary().display();
+            let message = format!("{binary} is litestream {version}, but it must be {required}");
+            return Err(Failure::new(ExitCode::CONFIG, message).hint(format!(
+                "`litekeeper install --version {required}` gets that one and says where it is, \
+                 which LITESTREAM_BINARY_PATH may name"
+            )));
         }
+        if is_bad {
+            let message = format!("litestream {version} is known to stop replicating without a word");
+            return Err(Failure::new(ExitCode::CONFIG, message).hint(format!(
+                "`litekeeper install` gets a good one; `--allow-litestream {version}` runs this one all the same"
+            )));
+        }
+        Ok(version)
     }
 
     fn unusable(&self, error: &Error) -> Failure {

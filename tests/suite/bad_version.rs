@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::support::keeper::Keeper;
 use crate::support::litestream;
+use crate::support::refused::findings;
 use crate::support::world::World;
 
 /// The real Litestream, which answers the question for its version as `answer` says, and writes its commands down.
@@ -34,4 +35,20 @@ fn a_bad_version_is_refused_before_the_app_and_starts_nothing() {
         let ran = std::fs::read_to_string(world.path("commands")).expect("the wrapper ran");
         assert_eq!(ran, "version\n", "{text}");
     }
+}
+
+/// One that was built by hand says no number: whoever names what it says has it run, and `check` knows that as well.
+#[test]
+fn one_that_says_no_version_runs_and_is_no_finding_where_it_is_named() {
+    let world = World::new();
+    let config = world.write("litestream.yml", "dbs: [{path: app.db, replica: {path: replica}}]\n");
+    let one = || keeper(&world, "echo '(development build)'").config(&config);
+    let found = findings(one());
+    assert!(found.iter().any(|lint| lint["code"] == "litestream-missing"), "{found:#?}");
+    one().run().expect_code(78);
+    assert!(!world.path("started").exists());
+    let allowed = || one().env("LITEKEEPER_ALLOW_LITESTREAM", "(development build)");
+    assert!(findings(allowed()).iter().all(|lint| lint["severity"] != "error"));
+    allowed().run().expect_code(0);
+    assert!(world.path("started").exists());
 }
