@@ -3,6 +3,7 @@
 //! Nothing is written to the replica, and nothing that was here is removed: what stands in the way is put aside once the backup
 //! is there and looked at.
 
+use std::os::unix::fs::{MetadataExt as _, fchown};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -23,7 +24,7 @@ use crate::litestream::argv;
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
 use crate::litestream::position::Plan;
-use crate::os::permit;
+use crate::os::permit::{self, Folder};
 
 /// One restore that is asked for.
 #[derive(Clone, Debug)]
@@ -93,6 +94,9 @@ impl Restorer {
         {
             return Err(Error::OtherTxid { db: db.path.clone(), wanted, found });
         }
+        if *replaces {
+            inherit(target, &output);
+        }
         // What is asked for by hand is not cleaned up after by anybody else: all of it stays.
         let put_aside = match replaces {
             true => quarantine::put_database_aside(target),
@@ -158,6 +162,27 @@ impl Restorer {
         };
         let times = listing.lines().skip(1).filter_map(|line| line.split_ascii_whitespace().last());
         times.min().map(str::to_owned)
+    }
+}
+
+/// Gives what was restored the rights of what it takes the place of: root would else lock the app out.
+fn inherit(target: &Database, output: &Path) {
+    let inherit = || {
+        let (folder, name) = Folder::of(&target.path)?;
+        let old = folder.open_file(name, false)?.metadata()?;
+        let (folder, name) = Folder::of(output)?;
+        let new = folder.open_file(name, true)?;
+        let found = new.metadata()?;
+        if (found.uid(), found.gid()) != (old.uid(), old.gid()) {
+            fchown(&new, Some(old.uid()), Some(old.gid()))?;
+        }
+        new.set_permissions(old.permissions())
+    };
+    if let Err(error) = permit::theirs(inherit) {
+        let path = target.path.display();
+        tracing::warn!(
+            "{path}: what was restored does not have the owner and rights of the file before: {error}"
+        );
     }
 }
 

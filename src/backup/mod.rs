@@ -36,3 +36,5 @@ pub use lineage::Lineages;
 pub use newest::Newest;
 pub use restore::{quarantine_database, quarantine_metadata};
 pub use restorer::{Apart, Elsewhere, Manner, Outcome, Restorer};
+
+pub use crate::sqlite::check::Depth;

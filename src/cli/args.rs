@@ -34,6 +34,9 @@ pub enum Command {
     Check(Box<Check>),
     /// Show what all settings come to, and where each is from.
     Config(Box<Config>),
+    /// Restore databases from their backups, beside running the app.
+    #[command(after_long_help = examples::RESTORE)]
+    Restore(Box<operator::Restore>),
     /// List the databases and where they are replicated to.
     #[command(after_long_help = examples::DATABASES)]
     Databases(operator::Databases),

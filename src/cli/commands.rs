@@ -45,6 +45,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args, &words),
         Command::Config(args) => (Format::Text, config::config(&args, &words)),
         Command::Check(args) => (Format::Text, check::check(&args, &words)),
+        Command::Restore(args) => (Format::Text, operator::restore(&args)),
         Command::Databases(args) => (Format::Text, operator::databases(&args)),
         Command::Ltx(args) => (Format::Text, operator::ltx(&args)),
         Command::Snapshots(args) => (Format::Text, operator::snapshots(&args)),

@@ -1,5 +1,14 @@
 //! Examples at the end of `--help`.
 
+/// `litekeeper restore`.
+pub const RESTORE: &str = "\
+Examples:
+  litekeeper restore -o copy.db app.db
+  litekeeper restore --force --timestamp 'yesterday 14:00' app.db
+  litekeeper restore --dry-run
+  litekeeper restore --to-dir /srv/restored --integrity-check full --json
+  litekeeper restore -o copy.db s3://my-bucket/app";
+
 /// `litekeeper databases`.
 pub const DATABASES: &str = "\
 Examples:

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Command, CommandFactory};
+use clap::{Arg, Command, CommandFactory};
 
 use super::args::Cli;
 use super::process::variable;
@@ -17,9 +17,8 @@ const BY_ITSELF: [&str; 3] = ["restore-if-db-not-exists", "if-db-not-exists", "i
 /// Options of Litestream's that have no place in a unit of app and Litestream.
 const OPTIONS: [&str; 6] =
     ["enforce-retention", "force-snapshot", "once", "integrity-check", "timestamp", "txid"];
-/// Its commands that have no equal here, most of which 0.3 has not.
-const COMMANDS: [&str; 8] = ["register", "reset", "restore", "start", "status", "stop", "sync", "unregister"];
-const OLD_COMMANDS: [&str; 1] = ["restore"];
+/// Its commands that have no equal here, which 0.3 has not.
+const COMMANDS: [&str; 7] = ["register", "reset", "start", "status", "stop", "sync", "unregister"];
 /// Options as other programs have them, and ours.
 const ELSEWHERE: [(&str, &str, &str); 22] = [
     ("c", "config", "FILE"),
@@ -142,7 +141,7 @@ fn command(words: &[String], has_similar: bool) -> Option<String> {
 
 /// A command of Litestream's, if the series that is here has it.
 fn of_litestream(word: &str, is_old: bool) -> String {
-    match is_old && !OLD_COMMANDS.contains(&word) {
+    match is_old {
         false => format!("that is a command of litestream itself: `litestream {word} …`"),
         true => format!("litestream 0.3 has no `{word}` either: `litekeeper install` gets one that has"),
     }
@@ -227,7 +226,11 @@ fn elsewhere(command: &Command, word: &str) -> Option<String> {
 
 fn named(command: &Command, word: &str) -> Option<String> {
     let name = word.trim_start_matches('-').split('=').next().unwrap_or_default();
-    let is_ours = command.get_arguments().any(|argument| argument.get_long() == Some(name));
+    let is_called = |argument: &Arg| {
+        argument.get_long() == Some(name)
+            || argument.get_all_aliases().is_some_and(|aliases| aliases.contains(&name))
+    };
+    let is_ours = command.get_arguments().any(is_called);
     match name {
         _ if is_ours && !word.starts_with("--") => Some(format!("`--{name}`, with two dashes")),
         _ if is_ours => None,
@@ -271,7 +274,8 @@ mod tests {
         for (line, said) in [
             ("replicate -config f -exec c", "`litekeeper run --config f -- c`"),
             ("replicate -config=f", "`litekeeper run --config f -- COMMAND ARG…`"),
-            ("restore -o x y", "`litestream restore …`"),
+            ("restore -timestamp x", "`--timestamp`, with two dashes"),
+            ("restore -if-db-not-exists", "`--if-db-not-exists`, with two dashes"),
             ("-- bin/server", "`litekeeper run -- bin/server`"),
             ("bin/server --port 80", "`litekeeper run -- bin/server`"),
             ("sync app.db", "`litestream sync …`"),

@@ -62,6 +62,11 @@ pub fn restore_txid(
     with_config("restore", config, options.chain(["-o".into(), output.into(), db.into()]))
 }
 
+/// A restore that goes on with what comes (0.5.9).
+pub fn follow(config: &Path, output: &Path, db: &Path, options: &[OsString]) -> Vec<OsString> {
+    with_config("restore", config, options.iter().cloned().chain(["-o".into(), output.into(), db.into()]))
+}
+
 /// What a restore would fetch, as `restore -dry-run -json` tells it (0.5.12).
 pub fn plan(config: &Path, db: &Path, options: &[OsString]) -> Vec<OsString> {
     let options = ["-dry-run".into(), "-json".into()].into_iter().chain(options.iter().cloned());

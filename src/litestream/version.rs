@@ -48,6 +48,11 @@ impl Version {
         self >= Self::new(0, 5, 12)
     }
 
+    /// Says whether `restore -f` goes on with what comes: 0.5.9.
+    pub fn follows(self) -> bool {
+        self >= Self::new(0, 5, 9)
+    }
+
     /// Says whether it restores the backups of 0.3 as well, and the newer of both: 0.5.7.
     pub fn reads_both(self) -> bool {
         self >= Self::new(0, 5, 7)

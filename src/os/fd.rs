@@ -125,6 +125,16 @@ pub fn memory(bytes: &[u8]) -> io::Result<OwnedFd> {
     Ok(file.into())
 }
 
+/// Has a descriptor passed on to the program that this process becomes, and says its number.
+///
+/// # Errors
+/// What the operating system says.
+pub fn pass_on(fd: OwnedFd) -> io::Result<RawFd> {
+    let number = std::os::fd::IntoRawFd::into_raw_fd(fd);
+    set_flags(number, 0)?;
+    Ok(number)
+}
+
 /// What [`memory`] was given.
 ///
 /// # Errors

@@ -135,7 +135,7 @@ impl<'a> Ending<'a> {
                 snapshots::TRIAL.as_secs()
             );
             return Err(Failure::new(ExitCode::NOT_DRAINED, message).hint(
-                "all rows are there; a snapshot that was cut off keeps them from being restored: `litestream restore -o FILE` tells",
+                "all rows are there; a snapshot that was cut off keeps them from being restored: `litekeeper restore -o FILE DB` tells",
             ));
         }
         let message = format!("not everything is on the replica: {}", diverged.join("; "));

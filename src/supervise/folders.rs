@@ -214,7 +214,7 @@ fn without_any_that_is_known(folder: &Folder) -> Failure {
         folder.dir.display()
     );
     Failure::new(ExitCode::UNAVAILABLE, message).hint(
-        "`--if-unlistable allow` takes it for new; else restore what was there by hand (`litestream restore -o FILE URL`), or name its \
+        "`--if-unlistable allow` takes it for new; else restore what was there by hand (`litekeeper restore -o FILE URL`), or name its \
          databases in a resolver, which are restored one by one",
     )
 }

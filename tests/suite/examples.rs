@@ -19,6 +19,7 @@ use crate::support::world::World;
 /// Kinds that are shown and not run, and what they are.
 const SHOWN: &[(&str, &str)] = &[
     ("text", "what a program prints, or a picture"),
+    ("json", "what `--json` prints: operator_lists and operator_restore compare it"),
     ("c", "a part of a reproduction for Litestream's people"),
     ("python", "a reproduction for Litestream's people"),
 ];

@@ -71,6 +71,7 @@ mod one_word;
 mod oom;
 mod openers;
 mod operator_lists;
+mod operator_restore;
 mod orphans;
 mod output;
 mod overtaken;

@@ -337,14 +337,15 @@ fn the_page_about_json_has_every_name() {
     let page = crate::support::docs::page("docs/json.md").text;
     let world = World::new();
     backed_up(&world, &Store::Folder, LATEST);
-    let mut printed: Vec<(&str, Value)> = ["databases", "ltx", "snapshots", "version"]
+    let mut printed: Vec<(&str, Value)> = ["databases", "ltx", "version"]
         .into_iter()
         .map(|command| (command, json_of(operator(&world, command))))
         .collect();
     let old = World::new();
     backed_up(&old, &Store::Folder, OLD);
     printed.extend(
-        ["generations", "wal"].map(|command| (command, json_of(operator(&old, command).litestream(OLD)))),
+        ["snapshots", "generations", "wal"]
+            .map(|command| (command, json_of(operator(&old, command).litestream(OLD)))),
     );
     for (command, value) in printed {
         let (_, rest) = page.split_once(&format!("## `{command}`")).unwrap_or_else(|| panic!("no {command}"));

@@ -3,9 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
+use super::moment;
+use crate::backup::Depth;
 use crate::cli::duration;
+use crate::cli::txid;
 
 /// Where the settings are that `run` has.
 #[derive(Args, Clone, Debug, Default)]
@@ -146,4 +149,126 @@ pub struct Version {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `litekeeper restore`.
+#[derive(Args, Debug)]
+pub struct Restore {
+    /// Which ones: each a path, an alias, or a base name that only one has; or one replica's URL, with -o; else all.
+    #[arg(value_name = "DB|URL")]
+    pub dbs: Vec<String>,
+
+    /// The settings.
+    #[command(flatten)]
+    pub given: Given,
+
+    /// Restore to this file, and leave the database as it is.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+
+    /// Restore to this folder, each under its name, and leave the databases as they are.
+    #[arg(long, value_name = "FOLDER", conflicts_with = "output")]
+    pub to_dir: Option<PathBuf>,
+
+    /// The state at this time: 2026-01-02T03:04:05Z, '2h ago', 'yesterday 14:00'.
+    #[arg(long, value_name = "TIME", value_parser = moment::parse)]
+    pub timestamp: Option<String>,
+
+    /// The state after this transaction (Litestream 0.5); `litekeeper ltx` lists them.
+    #[arg(long, value_name = "TXID", value_parser = one_txid, conflicts_with = "timestamp")]
+    pub txid: Option<u64>,
+
+    /// The newest state of this generation (Litestream 0.3).
+    #[arg(long, value_name = "NAME", conflicts_with = "txid")]
+    pub generation: Option<String>,
+
+    /// The state after the WAL of this index, in hex (Litestream 0.3).
+    #[arg(long, value_name = "INDEX", conflicts_with_all = ["txid", "timestamp"])]
+    pub index: Option<String>,
+
+    /// From the replica of this name (Litestream 0.3).
+    #[arg(long, value_name = "NAME")]
+    pub replica: Option<String>,
+
+    /// Leave a database that is there as it is, which is no failure.
+    #[arg(long, visible_alias = "if-db-not-exists", conflicts_with = "force")]
+    pub if_missing: bool,
+
+    /// Take a replica without a backup for no failure.
+    #[arg(long)]
+    pub if_replica_exists: bool,
+
+    /// Put aside what is there (nothing is removed), once the backup is there and looked at; asks on a terminal.
+    #[arg(long)]
+    pub force: bool,
+
+    /// Do not ask.
+    #[arg(short, long)]
+    pub yes: bool,
+
+    /// How closely SQLite looks at what was restored, before it is put in place.
+    #[arg(long, value_enum, value_name = "HOW", default_value = "quick")]
+    pub integrity_check: IntegrityCheck,
+
+    /// How many files Litestream fetches side by side [default: Litestream's own, 8].
+    #[arg(long, value_name = "N", value_parser = duration::count(1, 1024))]
+    pub parallelism: Option<usize>,
+
+    /// How many databases are restored side by side [env: LITEKEEPER_RESTORE_PARALLEL] [default: 4].
+    #[arg(long, value_name = "N", value_parser = duration::count(1, 1024))]
+    pub parallel: Option<usize>,
+
+    /// Say what would be fetched, with sizes and times, and touch nothing (Litestream 0.5.12).
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// How long each may go without progress.
+    #[arg(long, value_name = "DUR", value_parser = duration::some(), default_value = "60s")]
+    pub timeout: Duration,
+
+    /// Go on with what comes, until it is told to stop (Litestream 0.5.9); the file is to be read only.
+    #[arg(short = 'f', long, conflicts_with_all = ["timestamp", "txid", "generation", "index", "to_dir", "dry_run", "json"])]
+    pub follow: bool,
+
+    /// How often it looks for what comes [default: Litestream's own, 1s].
+    #[arg(long, value_name = "DUR", value_parser = duration::some(), requires = "follow")]
+    pub follow_interval: Option<Duration>,
+
+    /// Print a JSON array.
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Restore {
+    /// Whether another state than the newest is asked for.
+    pub(super) fn is_past(&self) -> bool {
+        self.timestamp.is_some() || self.txid.is_some() || self.generation.is_some() || self.index.is_some()
+    }
+}
+
+/// How closely a restored file is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum IntegrityCheck {
+    /// It can be opened.
+    None,
+    /// Its pages fit together.
+    Quick,
+    /// So do its indexes.
+    Full,
+}
+
+impl IntegrityCheck {
+    pub(super) fn depth(self) -> Depth {
+        match self {
+            Self::None => Depth::Opens,
+            Self::Quick => Depth::Quick,
+            Self::Full => Depth::Full,
+        }
+    }
+}
+
+fn one_txid(text: &str) -> Result<u64, String> {
+    let none = || "not a txid: write it as litestream does, 0000000000000012".to_owned();
+    let found = txid::parse(text).map_err(|_| none())?;
+    if found.db.is_some() { Err(none()) } else { Ok(found.txid) }
 }

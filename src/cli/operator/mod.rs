@@ -6,6 +6,9 @@
 //! | `opened` | the settings that `run` would have, for a command that runs no app |
 //! | `candidate` | the databases that there are, and those that are meant |
 //! | `asker` | Litestream, to be asked about some of them |
+//! | `moment` | a time as it is typed |
+//! | `target` | where a restored database is to be, and what stands there |
+//! | `folders` | the backups of folders of databases |
 //! | `shown` | tables and JSON, sizes and times |
 //! | `keeper` | a keeper that runs on one of them, and its Litestream |
 //!
@@ -15,13 +18,19 @@ pub mod args;
 mod asker;
 mod candidate;
 mod databases;
+mod folders;
+mod follow;
 mod keeper;
 mod lists;
+mod moment;
 mod opened;
+mod restore;
 mod shown;
+mod target;
 mod version;
 
 pub(super) use databases::databases;
 pub(super) use keeper::{info, list};
 pub(super) use lists::{generations, ltx, snapshots, wal};
+pub(super) use restore::restore;
 pub(super) use version::version;

@@ -1,0 +1,190 @@
+//! Where a restored database is to be, and what stands there.
+
+use std::io::{self, BufRead as _, IsTerminal as _};
+use std::path::{Path, PathBuf};
+
+use super::candidate::Candidate;
+use crate::backup;
+use crate::core::ExitCode;
+use crate::error::Failure;
+use crate::foreign;
+use crate::holder;
+use crate::litestream::database::{Database, in_the_way, unfit};
+use crate::os::lock::{Lock, Refused};
+use crate::os::permit;
+use crate::os::signal;
+use crate::printer;
+
+/// Where they are to be.
+#[derive(Clone, Debug)]
+pub(super) enum Place {
+    /// Where they were.
+    Own,
+    /// The only one in this file.
+    File(PathBuf),
+    /// All in this folder.
+    Folder(PathBuf),
+}
+
+impl Place {
+    /// The target of each.
+    pub(super) fn targets(&self, chosen: &[Candidate]) -> Vec<Database> {
+        let base = common(chosen);
+        let of = |one: &Candidate| match self {
+            Self::Own => one.db.clone(),
+            Self::File(path) => backup::target(path.clone(), &one.db),
+            // Names alone could be twice there.
+            Self::Folder(folder) => {
+                let below = one.db.path.strip_prefix(&base).unwrap_or(&one.db.path);
+                backup::target(folder.join(below), &one.db)
+            }
+        };
+        chosen.iter().map(of).collect()
+    }
+
+    fn is_own(&self) -> bool {
+        matches!(self, Self::Own)
+    }
+}
+
+/// The deepest folder that all of them are in.
+fn common(chosen: &[Candidate]) -> PathBuf {
+    let mut folders = chosen.iter().filter_map(|one| one.db.path.parent());
+    let Some(first) = folders.next() else { return PathBuf::new() };
+    let shared = |one: &Path, other: &Path| -> PathBuf {
+        one.components()
+            .zip(other.components())
+            .take_while(|(one, other)| one == other)
+            .map(|(one, _)| one)
+            .collect()
+    };
+    folders.fold(first.to_owned(), |base, folder| shared(&base, folder))
+}
+
+/// What is wanted where something stands already.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Over {
+    /// Leave it as it is.
+    pub(super) if_missing: bool,
+    /// Put it aside.
+    pub(super) force: bool,
+}
+
+/// What is to be done there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stands {
+    /// Nothing is in the way.
+    Nothing,
+    /// It is left as it is.
+    Stays,
+    /// It is put aside.
+    Moves,
+}
+
+/// Looks at the place of one.
+///
+/// # Errors
+/// Something is in the way, or somebody has it open.
+pub(super) fn look(target: &Database, over: Over) -> Result<Stands, Failure> {
+    let path = &target.path;
+    if let Some((message, hint)) = in_the_way(path, &target.meta) {
+        return Err(Failure::new(ExitCode::CONFIG, message).hint(hint));
+    }
+    if let Some(why) = unfit(path) {
+        return Err(
+            Failure::new(ExitCode::CONFIG, format!("{}: {why}", path.display())).hint("name another file")
+        );
+    }
+    if target.exists() && over.if_missing {
+        return Ok(Stands::Stays);
+    }
+    if let Some((holder, _)) = holder::now(target) {
+        return Err(holder.refusal(target).hint("stop it first, or restore beside it with `-o FILE`"));
+    }
+    if let Some(user) = holder::user(path) {
+        return Err(user.refusal(path));
+    }
+    match target.exists() {
+        false => Ok(Stands::Nothing),
+        true if over.force => Ok(Stands::Moves),
+        true => Err(Failure::new(ExitCode::UNAVAILABLE, format!("{} is there already", path.display())).hint(
+            "`--force` puts it aside, `-o FILE` or `--to-dir FOLDER` restores beside it, `--if-missing` leaves it",
+        )),
+    }
+}
+
+/// Takes the lock of a database that is restored where it was, so that no keeper starts meanwhile.
+///
+/// # Errors
+/// Somebody has it, or it cannot be made.
+pub(super) fn lock(place: &Place, target: &Database) -> Result<Option<Lock>, Failure> {
+    if !place.is_own() {
+        return Ok(None);
+    }
+    let folder = target.path.parent().unwrap_or(Path::new("/"));
+    let made = permit::theirs(|| std::fs::create_dir_all(folder)).map_err(Refused::Io);
+    let taken = made.and_then(|()| {
+        let mut lock = Lock::acquire(&holder::lock_path(target), &holder::of_restore())?;
+        lock.guard(&target.path)?;
+        Ok(lock)
+    });
+    match taken {
+        Ok(lock) => Ok(Some(lock)),
+        Err(Refused::Held(text)) => Err(holder::Holder::of(target, &text)
+            .refusal(target)
+            .hint("stop it first, or restore beside it with `-o FILE`")),
+        Err(Refused::Io(error)) => {
+            let message =
+                format!("{}: the lock cannot be made: {error}", holder::lock_path(target).display());
+            Err(Failure::new(ExitCode::UNAVAILABLE, message)
+                .hint("the database's folder must be writable: `-o FILE` restores to another one"))
+        }
+    }
+}
+
+/// Asks on a terminal whether what stands there may be put aside; without one nobody is asked.
+///
+/// # Errors
+/// It may not.
+pub(super) fn confirm(moves: &[&Database]) -> Result<(), Failure> {
+    let input = io::stdin();
+    let Some(first) = moves.first().filter(|_| input.is_terminal()) else { return Ok(()) };
+    let what = match moves.len() {
+        1 => format!("{} is there", first.path.display()),
+        count => format!("{} and {} more are there", first.path.display(), count - 1),
+    };
+    printer::notes(&foreign::line(&format!(
+        "{what}: put aside, and the backup restored in its place? [y/N]"
+    )));
+    let mut answer = String::new();
+    // A job in the background is stopped by the kernel until somebody can answer.
+    let read = input.lock().read_line(&mut answer);
+    if read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes") {
+        return Ok(());
+    }
+    let exit = signal::held_stop().map_or(ExitCode::USAGE, ExitCode::of_signal);
+    Err(Failure::new(exit, "nothing was done").hint("`--yes` says so without a question"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn candidate(path: &str) -> Candidate {
+        Candidate { db: Database::at(path.into()), aliases: Vec::new(), replicas: Vec::new(), entry: None }
+    }
+
+    #[test]
+    fn a_folder_has_each_under_a_name_of_its_own() {
+        let targets = |paths: &[&str]| {
+            let chosen: Vec<_> = paths.iter().map(|path| candidate(path)).collect();
+            let place = Place::Folder("/to".into());
+            place.targets(&chosen).into_iter().map(|target| target.path).collect::<Vec<_>>()
+        };
+        assert_eq!(targets(&["/srv/a/app.db"]), [Path::new("/to/app.db")]);
+        assert_eq!(targets(&["/srv/a/x.db", "/srv/a/y.db"]), [Path::new("/to/x.db"), Path::new("/to/y.db")]);
+        let twins = targets(&["/srv/a/app.db", "/srv/b/app.db", "/srv/c.db"]);
+        assert_eq!(twins, ["/to/a/app.db", "/to/b/app.db", "/to/c.db"].map(Path::new));
+        assert_eq!(targets(&["/a/x.db", "/b/x.db"]), [Path::new("/to/a/x.db"), Path::new("/to/b/x.db")]);
+    }
+}
