@@ -82,23 +82,35 @@ impl User {
     }
 }
 
-/// One that has the files of a database open or locked. Where the process of another user shows no files, its locks tell.
-pub fn user(db: &Path) -> Option<User> {
-    let files = ["", "-wal", "-shm", "-journal"].map(|tail| with_suffix(db, tail));
-    let files: Vec<(u64, u64)> =
-        files.iter().filter_map(|path| permit::theirs(|| Ok(proc::identity(path))).ok().flatten()).collect();
-    if files.is_empty() {
-        return None;
+/// The files that each process has open or locked just now, by device and inode. Where the process of another user shows no
+/// files, its locks tell.
+pub struct Users(Vec<(i32, Vec<(u64, u64)>)>);
+
+impl Users {
+    /// Looks at all but this process.
+    pub fn now() -> Self {
+        let own = std::process::id().cast_signed();
+        let locked: Vec<(i32, (u64, u64))> = locks::all().collect();
+        let of = |pid: i32| {
+            let locked = locked.iter().filter(|(taker, _)| *taker == pid).map(|(_, file)| *file);
+            (pid, proc::open_files(pid).into_iter().map(|file| file.id).chain(locked).collect())
+        };
+        Self(proc::all().into_iter().filter(|pid| *pid != own).map(of).collect())
     }
-    let own = std::process::id().cast_signed();
-    let has = |pid: &i32| {
-        let open = proc::open_files(*pid).into_iter().map(|file| file.id);
-        open.chain(locks::of(*pid)).any(|file| files.contains(&file))
-    };
-    let pid = proc::all().into_iter().filter(|pid| *pid != own).find(has)?;
-    let words = proc::words(pid).unwrap_or_default();
-    let program = words.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
-    Some(User { pid, program })
+
+    /// One that has a database or what is beside it.
+    pub fn of(&self, db: &Path) -> Option<User> {
+        let files = ["", "-wal", "-shm", "-journal"].map(|tail| with_suffix(db, tail));
+        let files: Vec<(u64, u64)> = files
+            .iter()
+            .filter_map(|path| permit::theirs(|| Ok(proc::identity(path))).ok().flatten())
+            .collect();
+        let has = |(_, open): &&(i32, Vec<(u64, u64)>)| files.iter().any(|file| open.contains(file));
+        let (pid, _) = self.0.iter().find(has)?;
+        let words = proc::words(*pid).unwrap_or_default();
+        let program = words.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
+        Some(User { pid: *pid, program })
+    }
 }
 
 /// Whether what a process says at a socket is to be believed: a keeper runs as root or as the caller; its socket may have

@@ -68,6 +68,11 @@ impl Held {
     }
 }
 
+/// Each process that has locked anything of a file, and that file, by device and inode.
+pub fn all() -> impl Iterator<Item = (i32, (u64, u64))> {
+    Listed::all().into_iter().map(|lock| (lock.pid, lock.file))
+}
+
 /// The files of which a process has locked anything, each by device and inode: anybody may see it.
 pub fn of(pid: i32) -> impl Iterator<Item = (u64, u64)> {
     Listed::all().into_iter().filter(move |lock| lock.pid == pid).map(|lock| lock.file)

@@ -184,6 +184,21 @@ fn databases_are_told_by_path_alias_and_base_name() {
     assert!(!format!("{}{}", table.stdout, table.log).contains("hunter2"), "{}", table.stdout);
 }
 
+/// They are known to a running keeper alone, and can be looked at by their replica.
+#[test]
+fn what_a_resolver_names_is_not_among_them_and_that_is_said() {
+    let world = World::new();
+    sqlite::create(&world.db(), 1);
+    let text =
+        "litekeeper: {resolver: {command: [bin/tenants]}}\ndbs: [{path: app.db, replica: {path: replica}}]\n";
+    world.write("litestream.yml", text);
+    let all = operator(&world, "databases").run().expect_code(0);
+    let all = all.expect_log("what the resolver names is not among them");
+    assert_eq!(all.stdout.lines().count(), 2, "{}", all.stdout);
+    let one = operator(&world, "databases").arg("tenant.db").run().expect_code(64);
+    one.expect_log("one that the resolver names is meant by its replica's URL");
+}
+
 #[test]
 fn without_a_configuration_there_is_one_clear_error() {
     let world = World::new();
@@ -214,7 +229,7 @@ fn a_replica_that_does_not_answer_or_refuses_is_told() {
     for (version, command) in [(LATEST, "ltx"), (OLD, "snapshots")] {
         let ask = || operator(&world, command).litestream(version);
         let gone = format!("s3://backups/app?endpoint=http://127.0.0.1:{}&region=us-east-1", free_port());
-        refused(ask().arg(&gone), 69, "url.db: replica s3://backups/app");
+        refused(ask().arg(&gone), 69, "error: replica s3://backups/app");
         let other = s3.url("nowhere", "app");
         refused(ask().arg(&other), 69, "replica s3://nowhere/app");
         let wrong = ask().arg(s3.url("backups", "app")).env("LITESTREAM_SECRET_ACCESS_KEY", "wrong");

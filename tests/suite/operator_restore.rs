@@ -145,6 +145,20 @@ fn on_a_terminal_it_is_asked_before_anything_is_put_aside() {
     terminal.wait("third-0");
 }
 
+/// A keeper compares what is small enough by itself.
+#[test]
+fn it_is_said_when_the_next_start_will_ask() {
+    let world = World::new();
+    backed_up(&world, &Store::Folder, LATEST);
+    sqlite::lose(&world.db());
+    let ended = restore(&world).env("LITEKEEPER_COMPARE_LIMIT", "1k").run().expect_code(0);
+    ended.expect_log("it is larger than what `litekeeper run` compares");
+    let app = || App::new(&world.trace()).exit(0);
+    let run = || Keeper::new(&world).config(&world.path("litestream.yml"));
+    run().args(["--compare-limit", "1k"]).app(app()).run().expect_code(69);
+    run().app(app()).run().expect_code(0);
+}
+
 /// Root does not lock the app out.
 #[test]
 fn a_restored_file_has_the_owner_and_rights_of_the_one_before() {

@@ -157,10 +157,14 @@ impl<'a> Candidates<'a> {
         }
         let message = format!("`{word}` is no database of this configuration");
         let known = names(&self.all);
-        Err(Failure::new(ExitCode::USAGE, message).hint(match self.all.is_empty() {
+        let hint = match self.all.is_empty() {
             true => "it names none itself".to_owned(),
             false => format!("these are: {known}"),
-        }))
+        };
+        let has_resolver = databases::resolver(&self.opened.said.configured)?.is_some();
+        let more =
+            if has_resolver { "; one that the resolver names is meant by its replica's URL" } else { "" };
+        Err(Failure::new(ExitCode::USAGE, message).hint(format!("{hint}{more}")))
     }
 }
 

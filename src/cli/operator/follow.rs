@@ -11,6 +11,7 @@ use crate::cli::one_shot;
 use crate::cli::process;
 use crate::core::ExitCode;
 use crate::error::Failure;
+use crate::holder::Users;
 use crate::inventory::Inventory;
 use crate::litestream::argv;
 use crate::litestream::database::Database;
@@ -46,7 +47,7 @@ pub(super) fn follow(
     }
     // One that was followed before is gone on with.
     if target.exists() {
-        target::look(target, Over { if_missing: false, force: true })?;
+        target::look(target, Over { if_missing: false, force: true }, &Users::now())?;
     }
     let wanted = [one.db.path.clone()].into();
     let entries: Vec<_> = one.entry.clone().into_iter().collect();

@@ -165,8 +165,14 @@ fn ask(
     one_shot::block_on(|children| async {
         let asker = Asker::start(&opened, children).await?;
         let (command, options) = how(asker.version)?;
-        let text = asker.list(&inventory, &one, (command, &options), args.timeout).await?;
-        Ok((asker.version, text))
+        let text = asker.list(&inventory, &one, (command, &options), args.timeout).await;
+        // Its name is nobody's.
+        let nameless = |failure: Failure| {
+            let name = format!("{}: ", one.db.path.display());
+            Failure { message: failure.message.replace(&name, ""), ..failure }
+        };
+        let text = if url.is_some() { text.map_err(nameless) } else { text };
+        Ok((asker.version, text?))
     })?
 }
 

@@ -21,6 +21,7 @@ use crate::backup::{self, Brought, Chosen, Done, Errand, Manner, Restorer};
 use crate::cli::one_shot;
 use crate::core::ExitCode;
 use crate::error::Failure;
+use crate::holder::Users;
 use crate::inventory::{self, Inventory};
 use crate::litestream::argv;
 use crate::litestream::command;
@@ -57,11 +58,11 @@ pub(in crate::cli) fn restore(args: &args::Restore) -> Result<ExitCode, Failure>
     let over = Over { if_missing: args.if_missing, force: args.force };
     let mut jobs: Vec<Job> =
         chosen.into_iter().zip(targets).map(|(one, target)| Job::new(one, target)).collect();
-    let mut locks = Vec::new();
+    let (mut locks, users) = (Vec::new(), Users::now());
     for job in &mut jobs {
         // What a plan says is so whoever has the file.
         let stands =
-            if args.dry_run { Ok(would(&job.target, over)) } else { target::look(&job.target, over) };
+            if args.dry_run { Ok(would(&job.target, over)) } else { target::look(&job.target, over, &users) };
         match stands {
             Ok(Stands::Stays) => job.end = Some(End::Exists),
             Ok(stands) => job.replaces = stands == Stands::Moves,
@@ -85,7 +86,8 @@ pub(in crate::cli) fn restore(args: &args::Restore) -> Result<ExitCode, Failure>
         })??;
     }
     drop(locks);
-    report(args, &jobs, matches!(place, Place::Own))
+    let limit = opened.said.layers.args.compare_limit;
+    report(args, &jobs, matches!(place, Place::Own).then_some(limit))
 }
 
 /// Reads the settings, and says where all is to be.
@@ -267,8 +269,9 @@ fn manner(args: &args::Restore, version: Version) -> Result<Manner, Failure> {
     Ok(Manner { options, point, depth: args.integrity_check.depth() })
 }
 
-/// Prints what became of each, and ends with what went wrong.
-fn report(args: &args::Restore, jobs: &[Job], is_own: bool) -> Result<ExitCode, Failure> {
+/// Prints what became of each, and ends with what went wrong. `own` is the limit of a comparison at the next start, where they were restored in
+/// their place.
+fn report(args: &args::Restore, jobs: &[Job], own: Option<u64>) -> Result<ExitCode, Failure> {
     let is_bad = |job: &&Job| match &job.end {
         Some(End::Failed(_)) | None => true,
         Some(End::NoBackup) => !args.if_replica_exists,
@@ -283,11 +286,23 @@ fn report(args: &args::Restore, jobs: &[Job], is_own: bool) -> Result<ExitCode, 
         printer::note(&summary(jobs));
     }
     let bad: Vec<&Job> = jobs.iter().filter(is_bad).collect();
-    if is_own && args.is_past() && jobs.iter().any(|job| matches!(job.end, Some(End::Restored(_)))) {
-        printer::note(
-            "its backup is newer than this state: `litekeeper run` goes on from it once with `--if-unrelated adopt`, and what came after it \
-             leaves the latest restore",
-        );
+    let sizes = jobs.iter().filter_map(|job| match &job.end {
+        Some(End::Restored(brought)) => Some(brought.size),
+        Some(End::Planned(_) | End::Exists | End::NoBackup | End::Failed(_)) | None => None,
+    });
+    let largest = sizes.max();
+    if let (Some(limit), Some(largest)) = (own, largest) {
+        if args.is_past() {
+            printer::note(
+                "its backup is newer than this state: `litekeeper run` goes on from it once with `--if-unrelated adopt`, and what came \
+                 after it leaves the latest restore",
+            );
+        } else if largest > limit {
+            printer::note(
+                "it is larger than what `litekeeper run` compares with its backup (--compare-limit): the next start goes on from it with \
+                 `--if-unrelated adopt`, or with a higher limit",
+            );
+        }
     }
     let failures: Vec<Failure> = bad.iter().map(|job| failure(job)).collect();
     let Some(first) = failures.first() else { return Ok(ExitCode::OK) };

@@ -8,7 +8,7 @@ use crate::backup;
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::foreign;
-use crate::holder;
+use crate::holder::{self, Users};
 use crate::litestream::database::{Database, in_the_way, unfit};
 use crate::os::lock::{Lock, Refused};
 use crate::os::permit;
@@ -85,7 +85,7 @@ pub(super) enum Stands {
 ///
 /// # Errors
 /// Something is in the way, or somebody has it open.
-pub(super) fn look(target: &Database, over: Over) -> Result<Stands, Failure> {
+pub(super) fn look(target: &Database, over: Over, users: &Users) -> Result<Stands, Failure> {
     let path = &target.path;
     if let Some((message, hint)) = in_the_way(path, &target.meta) {
         return Err(Failure::new(ExitCode::CONFIG, message).hint(hint));
@@ -101,7 +101,7 @@ pub(super) fn look(target: &Database, over: Over) -> Result<Stands, Failure> {
     if let Some((holder, _)) = holder::now(target) {
         return Err(holder.refusal(target).hint("stop it first, or restore beside it with `-o FILE`"));
     }
-    if let Some(user) = holder::user(path) {
+    if let Some(user) = users.of(path) {
         return Err(user.refusal(path));
     }
     match target.exists() {
