@@ -145,6 +145,42 @@ fn on_a_terminal_it_is_asked_before_anything_is_put_aside() {
     terminal.wait("third-0");
 }
 
+#[test]
+fn root_restores_as_the_apps_user() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let world = World::new();
+    fs::set_permissions(world.root(), Permissions::from_mode(0o755)).expect("ours");
+    fs::create_dir(world.path("data")).expect("ours");
+    let db = world.path("data/app.db");
+    let config = world.config_of("", [(db.as_path(), &world.replica())]);
+    sqlite::create(&db, 3);
+    litestream::back_up(&world, LATEST, &config, &[&db]);
+    fs::remove_dir_all(world.path("data")).expect("ours");
+    fs::create_dir(world.path("data")).expect("ours");
+    std::os::unix::fs::chown(world.path("data"), Some(65534), None).expect("ours");
+    let text = fs::read_to_string(&config).expect("ours");
+    fs::write(&config, format!("litekeeper: {{app: {{user: \"65534\"}}}}\n{text}")).expect("ours");
+    restore(&world).run().expect_code(0);
+    assert_eq!((fs::metadata(&db).expect("there").uid(), sqlite::count(&db)), (65534, 3));
+    let follow = restore(&world).args(["--follow", "-o", "data/copy.db"]).start();
+    let copy = world.path("data/copy.db");
+    wait_until("the copy", DEADLINE, || copy.exists());
+    assert_eq!(fs::metadata(&copy).expect("there").uid(), 65534);
+    follow.signal(Signal::SIGINT);
+    follow.finish().expect_code(0);
+
+    // What that user cannot read root does not read for it.
+    fs::set_permissions(world.path("replica"), Permissions::from_mode(0o700)).expect("ours");
+    for command in ["ltx", "restore"] {
+        let keeper = Keeper::new(&world).command(command).env("HOME", "/");
+        let keeper = if command == "restore" { keeper.arg("--force") } else { keeper };
+        keeper.run().expect_code(69).expect_log("permission denied").expect_log("hint: ");
+    }
+    assert_eq!((sqlite::count(&db), left(&world)), (3, vec![]));
+}
+
 /// A keeper compares what is small enough by itself.
 #[test]
 fn it_is_said_when_the_next_start_will_ask() {

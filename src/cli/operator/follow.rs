@@ -16,6 +16,7 @@ use crate::inventory::Inventory;
 use crate::litestream::argv;
 use crate::litestream::database::Database;
 use crate::os::exec::{self, Command};
+use crate::os::user::Identity;
 use crate::os::{fd, signal, unstarted};
 use crate::printer;
 
@@ -69,9 +70,12 @@ pub(super) fn follow(
     let mut argv: Vec<OsString> = vec![binary.into_os_string()];
     argv.extend(argv::follow(config.as_ref(), &target.path, &one.db.path, &options));
     let mut env = process::environment();
-    for (name, value) in inputs.env {
-        env.retain(|(known, _)| *known != *name);
-        env.push((name.into(), value.into()));
+    let of_user = opened.user.as_ref().map(Identity::variables).into_iter().flatten();
+    let of_user = of_user.map(|(name, value)| (OsString::from(name), value));
+    let secrets = inputs.env.into_iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    for (name, value) in of_user.chain(secrets) {
+        env.retain(|(known, _)| *known != name);
+        env.push((name, value));
     }
     if let Some(user) = &opened.user {
         user.become_it().map_err(|error| {
