@@ -396,6 +396,11 @@ fn the_databases_of_a_folder_are_found_at_their_replica() {
         paths.iter().for_each(|path| sqlite::create(path, 4));
         litestream::back_up(&world, LATEST, &config, &[&paths[0], &paths[1]]);
         fs::remove_dir_all(world.path("tenants")).expect("ours");
+        // By a name that only the replica knows.
+        restore(&world).args(["-o", "first.db", "one.db"]).run().expect_code(0);
+        assert_eq!(sqlite::count(&world.path("first.db")), 4);
+        let unknown = restore(&world).args(["-o", "x.db", "three.db"]).run().expect_code(64);
+        unknown.expect_log("two.db");
         let results = json_of(restore(&world), 0);
         assert_eq!(results.len(), 2, "{results:?}");
         assert!(paths.iter().all(|path| sqlite::count(path) == 4));

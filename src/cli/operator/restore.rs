@@ -118,7 +118,8 @@ fn choose(args: &args::Restore, opened: &Opened, inventory: &Inventory) -> Resul
     let mut candidates = Candidates::look(opened, inventory)?;
     let words: Vec<String> = args.dbs.iter().filter(|word| !is_url(word)).cloned().collect();
     let folders = inventory::folders(&opened.said.configured);
-    if args.dbs.is_empty() && !folders.is_empty() {
+    let is_unknown = |candidates: &mut Candidates<'_>| words.is_empty() || candidates.choose(&words).is_err();
+    if !folders.is_empty() && is_unknown(&mut candidates) {
         let found = one_shot::block_on(async |children| {
             let asker = Asker::start(opened, children).await?;
             folders::backups(&asker.runner, &folders, args.timeout).await
