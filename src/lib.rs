@@ -30,6 +30,7 @@ pub mod secrets;
 #[deny(clippy::wildcard_enum_match_arm)]
 pub mod shim;
 pub mod sqlite;
+#[deny(clippy::wildcard_enum_match_arm)]
 pub mod supervise;
 pub mod toml;
 pub mod yaml;

@@ -67,7 +67,7 @@ impl<'a> CheckContext<'a> {
             is_old: &|| false,
             runtime_roots: &[],
             stop_timeout: None,
-            default_stop: Duration::from_secs(10),
+            default_stop: crate::core::policy::STOP,
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::compose;
 use crate::config::Origin;
 use crate::config::duration::{self, of_platform};
 use crate::config::lint::{Lint, Rule};
+use crate::core::policy::{STOP_IN_CONTAINER, STOP_ON_FLY, drain_of, stop_for};
 use crate::os::open;
 use crate::toml;
 
@@ -19,12 +20,8 @@ const LEAST_DRAIN: Duration = Duration::from_secs(2);
 /// What one more database adds, though they are drained side by side.
 const DRAIN_OF_EACH: Duration = Duration::from_millis(100);
 
-/// Fly's own `kill_timeout`, and Litekeeper's stop there.
-const FLY: Duration = Duration::from_secs(5);
 /// systemd's `DefaultTimeoutStopSec` (`systemd-system.conf(5)`).
 const SYSTEMD: Duration = Duration::from_secs(90);
-/// Litekeeper's own stop in a container.
-const CONTAINER: Duration = Duration::from_secs(9);
 /// Compose's `stop_grace_period`.
 const COMPOSE: Duration = Duration::from_secs(10);
 
@@ -50,10 +47,11 @@ pub(super) fn look(context: &CheckContext<'_>) -> Vec<Lint> {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             let read = || text(&path).unwrap_or_default();
             found.extend(match name {
-                "fly.toml" => fly(&read()).lints(context, &path, FLY),
-                _ if compose::FILES.contains(&name) => {
-                    compose(&read()).iter().flat_map(|limit| limit.lints(context, &path, CONTAINER)).collect()
-                }
+                "fly.toml" => fly(&read()).lints(context, &path, STOP_ON_FLY),
+                _ if compose::FILES.contains(&name) => compose(&read())
+                    .iter()
+                    .flat_map(|limit| limit.lints(context, &path, STOP_IN_CONTAINER))
+                    .collect(),
                 _ if name.ends_with(".service") => systemd(&read())
                     .map_or_else(Vec::new, |limit| limit.lints(context, &path, context.default_stop)),
                 _ => Vec::new(),
@@ -85,24 +83,19 @@ fn unit_of(groups: &str) -> Option<&str> {
     groups.lines().find_map(|line| line.rsplit('/').next().filter(|name| name.ends_with(".service")))
 }
 
-/// See `core::Policy::drain_reserve`.
-fn drain_of(context: &CheckContext<'_>) -> Duration {
-    context.stop() * 2 / 5
-}
-
 fn short(context: &CheckContext<'_>) -> Vec<Lint> {
     let mut found = Vec::new();
     let databases = u32::try_from(context.config.databases().len()).unwrap_or(u32::MAX);
-    let (stop, drain) = (seconds(context.stop()), seconds(drain_of(context)));
+    let (stop, drain) = (seconds(context.stop()), seconds(drain_of(context.stop())));
     let needed = LEAST_DRAIN.max(DRAIN_OF_EACH.saturating_mul(databases));
-    if databases > 0 && drain_of(context) < needed {
+    if databases > 0 && drain_of(context.stop()) < needed {
         let message = format!(
             "a stop takes {stop} at most, {drain} of it for uploads: short for {databases} database{}",
             if databases == 1 { "" } else { "s" }
         );
         let hint = format!(
             "set --stop-timeout to {} or more, and the platform's own limit above it",
-            seconds(needed * 5 / 2)
+            seconds(stop_for(needed))
         );
         found.push(Lint::new(SHORT_STOP, context.config.origin(), message).hint(hint));
     }
@@ -180,7 +173,7 @@ impl Limit {
 
 /// `kill_timeout` stands at the top of a fly.toml, variables in `[env]`.
 fn fly(text: &str) -> Limit {
-    let mut limit = Limit { kills_after: Some(FLY), setting: "kill_timeout", ..Limit::default() };
+    let mut limit = Limit { kills_after: Some(STOP_ON_FLY), setting: "kill_timeout", ..Limit::default() };
     for setting in toml::settings(text) {
         match (setting.table, setting.key) {
             ("", "kill_timeout") => {
@@ -239,7 +232,7 @@ fn compose(text: &str) -> Vec<Limit> {
 
 /// The keeper's own variable in a platform's file: as the keeper itself will read it.
 fn own_stop(text: &str) -> Option<Duration> {
-    duration::of_option(text).ok()
+    duration::at_least(Duration::from_millis(1))(text).ok()
 }
 
 fn seconds(duration: Duration) -> String {

@@ -20,6 +20,7 @@ use super::unread;
 use super::words;
 use super::written::Written;
 use crate::config::{self, Config, OFF, Section};
+use crate::core::policy::{STOP, STOP_IN_CONTAINER, STOP_ON_FLY};
 use crate::core::{self, BackoffPolicy, ExitCode, Policy};
 use crate::error::Failure;
 use crate::inventory::{self, Environment, Inventory, Old};
@@ -359,14 +360,13 @@ pub(super) fn stop_timeout(args: &args::Run) -> Duration {
     args.stop_timeout.unwrap_or_else(default_stop)
 }
 
-/// Fly gives 5 s between INT and the end of the machine unless `kill_timeout` says otherwise, Docker 10 s between TERM and
-/// KILL: a stop that takes all of it would end with 137, and without the names of what is not on the replica.
+/// What the platform gives: a stop that takes all of it would end with 137, and without the names of what is not on the replica.
 pub(super) fn default_stop() -> Duration {
-    Duration::from_secs(match () {
-        () if variable("FLY_APP_NAME").is_some() => 5,
-        () if here::is_main_of_container() => 9,
-        () => 10,
-    })
+    match () {
+        () if variable("FLY_APP_NAME").is_some() => STOP_ON_FLY,
+        () if here::is_main_of_container() => STOP_IN_CONTAINER,
+        () => STOP,
+    }
 }
 
 /// The app: the command line's, else `app.command`, else `exec`.

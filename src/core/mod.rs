@@ -18,7 +18,7 @@ pub mod lease;
 pub mod lineage;
 mod machine;
 mod phase;
-mod policy;
+pub mod policy;
 mod reconcile;
 #[cfg(test)]
 mod tests;

@@ -75,10 +75,27 @@ pub struct Policy {
     pub terminal: bool,
 }
 
+/// How long a stop takes at most where nobody says otherwise.
+pub const STOP: Duration = Duration::from_secs(10);
+/// The same in a container: Docker's KILL comes 10 s after its TERM, and the last word on what is not on the replica has to come before.
+pub const STOP_IN_CONTAINER: Duration = Duration::from_secs(9);
+/// The same on Fly, which ends the machine 5 s after its INT unless `kill_timeout` says otherwise.
+pub const STOP_ON_FLY: Duration = Duration::from_secs(5);
+
+/// The share of a stop that uploads have, of which the app's grace never gets any: two fifths.
+pub fn drain_of(stop: Duration) -> Duration {
+    stop * 2 / 5
+}
+
+/// The stop whose share for uploads is that long.
+pub fn stop_for(drain: Duration) -> Duration {
+    drain * 5 / 2
+}
+
 impl Policy {
-    /// The part of the stop budget that the app's grace never gets.
+    /// The part of the stop budget that the app's grace never gets ([`drain_of`]).
     pub fn drain_reserve(&self) -> Duration {
-        self.stop_timeout * 2 / 5
+        drain_of(self.stop_timeout)
     }
 
     /// The part of the stop budget that is left for Litestream's own end when the drain has failed.

@@ -89,7 +89,15 @@ pub(super) async fn inspect(runner: &Runner, database: &Database) -> Result<(Fre
     match ask(runner, Task::Inspect, database, WHOLE).await? {
         Answer::Stands(freshness) => Ok((freshness, false)),
         Answer::Owes(freshness) => Ok((freshness, true)),
-        other => Err(format!("no answer: {other:?}")),
+        other @ (Answer::Equal { .. }
+        | Answer::Diverged { .. }
+        | Answer::New
+        | Answer::Unfounded
+        | Answer::Broken(_)
+        | Answer::Resized { .. }
+        | Answer::Unfinished(_)
+        | Answer::Whole
+        | Answer::Malformed(_)) => Err(format!("no answer: {other:?}")),
     }
 }
 

@@ -43,6 +43,16 @@ pub(super) fn tells_of_sigkill(note: &Note) -> bool {
     matches!(note, Note::AppEnded(how) | Note::AppRestart(how, _) | Note::AppGivenUp(how) | Note::BeforeFailed(_, how) if *how == killed)
 }
 
+/// Whether a note may tell of databases that Litestream does not have, or has no more.
+pub(super) fn tells_of_others(note: &Note) -> bool {
+    matches!(note, Note::NotTakenIn(_) | Note::NotReplicated(_) | Note::Lagging(..) | Note::EndingNow(_))
+}
+
+/// Whether a note says which databases are not there.
+pub(super) fn tells_of_absent(note: &Note) -> bool {
+    matches!(note, Note::GateOpened | Note::GateTimeout | Note::NotUp)
+}
+
 impl Names<'_> {
     fn database(&self, db: Db) -> Option<&Database> {
         self.dbs.iter().find(|(other, _)| *other == db).map(|(_, database)| database)

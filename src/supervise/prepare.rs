@@ -369,13 +369,10 @@ impl Preparation {
                     true
                 }
                 Ok(Freshness::Cut { first, replica }) => {
-                    let is_refused = match file {
-                        Ok(ledger::Freshness::NotSqlite) => true,
-                        Ok(ledger::Freshness::Malformed { .. }) => {
-                            is_empty && self.if_behind != IfBehind::Ignore
-                        }
-                        _ => false,
-                    };
+                    let is_refused = matches!(file, Ok(ledger::Freshness::NotSqlite))
+                        || matches!(file, Ok(ledger::Freshness::Malformed { .. }))
+                            && is_empty
+                            && self.if_behind != IfBehind::Ignore;
                     if !is_refused {
                         begin_anew(db, first, replica.as_ref())?;
                         prepared.inspected.push(db.path.clone());

@@ -203,16 +203,12 @@ impl Driver {
         match message {
             Message::Event(Event::Restored) => self.restored(),
             Message::Event(event) => {
-                match event {
-                    Event::GateOpened => {
-                        self.world.notices.gate_opened();
-                        self.world.mark_beside(None);
-                    }
-                    Event::Confirmed { db, ok: true } => {
-                        self.world.notices.confirmed(db);
-                        self.world.mark_beside(Some(db));
-                    }
-                    _ => {}
+                if let Event::Confirmed { db, ok: true } = event {
+                    self.world.notices.confirmed(db);
+                    self.world.mark_beside(Some(db));
+                } else if event == Event::GateOpened {
+                    self.world.notices.gate_opened();
+                    self.world.mark_beside(None);
                 }
                 self.handle(event);
             }

@@ -524,27 +524,23 @@ impl World {
             }
             return;
         }
-        let listed = match note {
-            Note::NotTakenIn(_) | Note::NotReplicated(_) | Note::Lagging(..) | Note::EndingNow(_) => {
-                let here = self.databases.table.listed();
-                let beyond = self.discovery.outside().chain(self.databases.gone());
-                Rc::new(here.iter().cloned().chain(beyond).collect())
-            }
-            Note::GateOpened => match &self.gate {
-                Some((_, gated)) => gated.clone(),
-                None => self.databases.table.listed(),
-            },
-            _ => self.databases.table.listed(),
+        let here = self.databases.table.listed();
+        let listed = if notes::tells_of_others(note) {
+            let beyond = self.discovery.outside().chain(self.databases.gone());
+            Rc::new(here.iter().cloned().chain(beyond).collect())
+        } else if let (Note::GateOpened, Some((_, gated))) = (note, &self.gate) {
+            gated.clone()
+        } else {
+            here
         };
-        let absent: Vec<Db> = match note {
-            Note::GateOpened | Note::GateTimeout | Note::NotUp => {
-                listed.iter().filter(|(_, database)| !database.exists()).map(|(db, _)| *db).collect()
-            }
-            _ => Vec::new(),
-        };
-        let reason = match note {
-            Note::Lagging(db, _) => self.reason_of(*db),
-            _ => self.notices.take_reason().or_else(|| self.litestream.heard.error.take()),
+        let mut absent = Vec::new();
+        if notes::tells_of_absent(note) {
+            absent.extend(listed.iter().filter(|(_, database)| !database.exists()).map(|(db, _)| *db));
+        }
+        let reason = if let Note::Lagging(db, _) = note {
+            self.reason_of(*db)
+        } else {
+            self.notices.take_reason().or_else(|| self.litestream.heard.error.take())
         };
         let names = Names {
             dbs: &listed,

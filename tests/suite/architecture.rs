@@ -21,6 +21,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "check",
         &[
+            "core",
             "compose",
             "config",
             "database_header",
@@ -90,6 +91,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "shim",
             "litestream",
             "backup",
+            "replica",
             "check",
             "holder",
             "inventory",

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::replica::{helper, listing};
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::litestream::command::Runner;
 use crate::litestream::folder::{Backups, Folder};
 use crate::litestream::replica_error::ReplicaError;
 use crate::printer;
+use crate::replica::{helper, listing};
 
 /// The databases that have a backup, each by the number of its folder and its path below that.
 ///
