@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use litekeeper::os::signal;
-use litekeeper::sqlite::{check, held, repair};
+use litekeeper::sqlite::{check, held, repair, sentinel};
 
 fn main() -> ExitCode {
     // Before anything else: what comes before this is lost to PID 1.
@@ -26,6 +26,11 @@ fn main() -> ExitCode {
         Some("__check") => {
             let (file, depth) = (args.next().unwrap_or_default(), args.next().unwrap_or_default());
             return check::main(file.as_ref(), &depth.to_string_lossy()).into();
+        }
+        Some("__sentinel") => {
+            let [word, database, code] = std::array::from_fn(|_| args.next().unwrap_or_default());
+            return sentinel::main(&word.to_string_lossy(), database.as_ref(), &code.to_string_lossy())
+                .into();
         }
         Some("__empty") => {
             let database = args.next().unwrap_or_default();

@@ -141,7 +141,7 @@ impl Restorer {
     }
 
     /// Refuses a place that holds something all the same, or is not proven to be empty.
-    async fn prove_nothing(&self, db: &Database) -> Result<(), Error> {
+    pub(super) async fn prove_nothing(&self, db: &Database) -> Result<(), Error> {
         self.refuse_other_format(db)?;
         self.refuse_to_believe(db)?;
         if !self.manner.point.is_empty() && self.holds_backup(db).await? {

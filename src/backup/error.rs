@@ -340,6 +340,33 @@ impl Error {
         }
     }
 
+    /// Whether it says more of this machine than of the backup.
+    pub fn is_of_this_machine(&self) -> bool {
+        match self {
+            Self::Refused { reason, .. } => matches!(
+                ReplicaError::of(reason),
+                ReplicaError::DiskFull | ReplicaError::NoMemory | ReplicaError::CaBundle
+            ),
+            Self::Unchecked { .. } | Self::Io { .. } | Self::Command(_) => true,
+            Self::Timeout { .. }
+            | Self::Spoiled { .. }
+            | Self::NoSuchTxid { .. }
+            | Self::OtherTxid { .. }
+            | Self::NothingThen { .. }
+            | Self::Elsewhere { .. }
+            | Self::NothingElsewhere { .. }
+            | Self::OtherFormat { .. }
+            | Self::NewerFormat { .. }
+            | Self::NoBeginning { .. }
+            | Self::NotBelieved { .. }
+            | Self::Taken { .. }
+            | Self::Leased { .. }
+            | Self::LeaseOver { .. }
+            | Self::NoLease { .. }
+            | Self::Appeared { .. } => false,
+        }
+    }
+
     /// The exit code.
     pub fn exit(&self) -> ExitCode {
         match self {

@@ -7,6 +7,7 @@ mod again;
 mod bars;
 mod bring;
 mod chosen;
+mod copy;
 mod elsewhere;
 pub mod empty;
 mod error;
@@ -27,6 +28,7 @@ mod whole;
 
 pub use bring::{Brought, Done, Errand, files, listed, target};
 pub use chosen::Chosen;
+pub use copy::Copied;
 pub use error::Error;
 pub use formats::refuse as refuse_newer_format;
 pub use freshness::{Freshness, NO_BACKUP, NOT_ITS_OWN, against, freshness};

@@ -23,6 +23,8 @@ pub enum Newest {
     },
     /// Looking for it was given up.
     GivenUp(String),
+    /// It was not looked for.
+    Unasked,
     /// This Litestream knows of no transactions.
     NoTxids,
 }
@@ -47,6 +49,9 @@ impl Newest {
             ),
             Self::GivenUp(why) => {
                 format!("which txid restores whole was not found out ({why}); `--restore-txid` takes one")
+            }
+            Self::Unasked => {
+                "bring the broken file back, or name another place for its replica: a running keeper makes a fresh copy there".to_owned()
             }
             Self::NoTxids => {
                 "`litekeeper restore -o FILE --timestamp TIME` may find a time before the damage".to_owned()

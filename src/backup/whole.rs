@@ -44,6 +44,24 @@ impl Restorer {
         output: &Path,
         bars: Option<&MultiProgress>,
     ) -> Result<Option<u64>, Error> {
+        let (what, is_malformed) = match self.tried(db, output, bars).await? {
+            Ok(reached) => return Ok(reached),
+            Err(spoiled) => spoiled,
+        };
+        let txid = self.chosen.of(&db.path);
+        quarantine::remove_partial(output);
+        let newest = self.newest_whole(db, output, txid, is_malformed, &what).await?;
+        let (path, replica) = (db.path.clone(), db.replica.clone());
+        Err(Error::Spoiled { db: path, replica, what, newest })
+    }
+
+    /// Does as [`Restorer::fetch_whole`], and looks for nothing else where that is not whole: it says in what, and whether a file is there.
+    pub(super) async fn tried(
+        &self,
+        db: &Database,
+        output: &Path,
+        bars: Option<&MultiProgress>,
+    ) -> Result<Result<Option<u64>, (String, bool)>, Error> {
         self.refuse_newer_format(db).await?;
         let txid = self.chosen.of(&db.path);
         let fetched = match self.fetched(db, output, txid, bars).await {
@@ -52,8 +70,8 @@ impl Restorer {
             }
             fetched => fetched?,
         };
-        let (what, is_malformed) = match fetched {
-            Fetched::Whole(reached) => return Ok(reached),
+        Ok(Err(match fetched {
+            Fetched::Whole(reached) => return Ok(Ok(reached)),
             Fetched::Malformed(words) => {
                 let which =
                     txid.map_or_else(String::new, |txid| format!("txid {} of ", argv::txid_text(txid)));
@@ -67,15 +85,11 @@ impl Restorer {
                         "{}: restored at the second try; at the first: {words}",
                         db.path.display()
                     );
-                    return Ok(reached);
+                    return Ok(Ok(reached));
                 }
                 (format!("its backup cannot be restored: {words}"), false)
             }
-        };
-        quarantine::remove_partial(output);
-        let newest = self.newest_whole(db, output, txid, is_malformed, &what).await?;
-        let (path, replica) = (db.path.clone(), db.replica.clone());
-        Err(Error::Spoiled { db: path, replica, what, newest })
+        }))
     }
 
     pub(super) async fn no_such(&self, db: &Database, txid: u64) -> Error {
@@ -249,6 +263,6 @@ impl Restorer {
     }
 }
 
-fn is_there(output: &Path) -> bool {
+pub(super) fn is_there(output: &Path) -> bool {
     crate::os::permit::theirs(|| output.symlink_metadata()).is_ok()
 }

@@ -58,6 +58,9 @@ pub enum Command {
     /// List the databases that a running keeper's Litestream has.
     #[command(after_long_help = examples::LIST)]
     List(operator::Running),
+    /// Prove that a backup restores to its database.
+    #[command(after_long_help = examples::VERIFY)]
+    Verify(operator::Verify),
     /// Say which Litekeeper and which Litestream this is.
     #[command(after_long_help = examples::VERSION)]
     Version(operator::Version),

@@ -53,6 +53,7 @@ pub fn main() -> ExitCode {
         Command::Wal(args) => (Format::Text, operator::wal(&args)),
         Command::Info(args) => (Format::Text, operator::info(&args)),
         Command::List(args) => (Format::Text, operator::list(&args)),
+        Command::Verify(args) => (Format::Text, operator::verify(&args)),
         Command::Version(args) => (Format::Text, operator::version(&args)),
         Command::Demo(args) => (Format::Text, demo::demo(&args)),
         Command::Reload(args) => (Format::Text, reload::reload(&args)),

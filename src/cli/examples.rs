@@ -52,6 +52,13 @@ Examples:
   litekeeper list
   litekeeper list --config litestream.yml --json";
 
+/// `litekeeper verify`.
+pub const VERIFY: &str = "\
+Examples:
+  litekeeper verify
+  litekeeper verify app.db --read-only
+  litekeeper verify --config litestream.yml --timeout 2m --json";
+
 /// `litekeeper version`.
 pub const VERSION: &str = "\
 Examples:

@@ -9,11 +9,13 @@ use std::time::{Duration, Instant, SystemTime};
 use super::answer::{Answer, CHECKING, Freshness, Task};
 use super::book::{Book, Copied, Head, Mark, Proof, Seen};
 use super::compare::{Effort, Found, Which, compare};
+use super::copy::{self, Copy};
 use super::follow::{Followed, follow};
 use super::freshness::{self, Age, Differs};
 use super::owed;
 use super::restored;
 use super::size;
+use super::whole::{self, Whole};
 use crate::database_header;
 use crate::litestream::{ltx, position};
 use crate::os::{fd, open, priority};
@@ -43,6 +45,14 @@ const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// Runs the command; the exit code is for the process.
 pub fn main(args: impl Iterator<Item = OsString>) -> u8 {
     let args: Vec<OsString> = args.collect();
+    if let [word, rest @ ..] = args.as_slice() {
+        if word == copy::WORD {
+            return Copy::parse(rest).map_or_else(usage, |copy| told(copy.ask()));
+        }
+        if word == whole::WORD {
+            return Whole::parse(rest).map_or_else(usage, |whole| told(whole.ask()));
+        }
+    }
     let [task, limit, confirmed, database, meta] = args.as_slice() else { return usage() };
     let task = task.to_str().and_then(Task::parse);
     let limit = limit.to_str().and_then(|limit| limit.parse().ok()).map(Duration::from_millis);
@@ -62,10 +72,15 @@ pub fn main(args: impl Iterator<Item = OsString>) -> u8 {
         if confirmed > 0 && matches!(answer, Answer::Equal { .. }) {
             owed::confirm(meta, confirmed)?;
         }
-        let text = serde_json::to_string(&answer)?;
-        io::Write::write_all(&mut io::stdout(), text.as_bytes())
+        Ok(answer)
     });
-    match printed {
+    told(printed)
+}
+
+/// Prints an answer.
+fn told(answer: io::Result<Answer>) -> u8 {
+    let print = |answer| io::Write::write_all(&mut io::stdout(), serde_json::to_string(&answer)?.as_bytes());
+    match answer.and_then(print) {
         Ok(()) => 0,
         Err(error) => {
             eprintln!("{error}");

@@ -9,18 +9,20 @@
 //!   begins the ledger, whatever was before;
 //! - `compare` holds the database, file and WAL as far as its index counts it, against the ledger;
 //! - `owed` tells what of it was never confirmed to be on the replica;
-//! - `freshness` tells, at a start, what a file is that differs from the one that was left.
+//! - `freshness` tells, at a start, what a file is that differs from the one that was left;
+//! - `copy` holds the database against what its backup restores to, for `verify`, and `whole` reads the files of a backup to the end.
 //!
 //! All of it is done by `litekeeper __ledger`, a process of its own which runs as the user that Litestream
 //! runs as ([`command`]): it reads megabytes, and files in folders that others can write.
 //!
 //! Architecture invariant: this room imports `core`, `os`, `sqlite` and `litestream`; nothing here runs in the
-//! keeper but [`Request::args`] and [`Answer::parse`].
+//! keeper but [`Request::args`], [`Copy::args`], [`Whole::args`] and [`Answer::parse`].
 
 mod answer;
 mod book;
 pub mod command;
 mod compare;
+mod copy;
 mod follow;
 mod freshness;
 mod history;
@@ -31,6 +33,9 @@ mod seq;
 mod size;
 #[cfg(test)]
 mod tests;
+mod whole;
 
 pub use answer::{Answer, Freshness, Request, Task};
 pub use command::main;
+pub use copy::Copy;
+pub use whole::Whole;

@@ -20,6 +20,8 @@ const LONGEST_ANSWER: u64 = 1 << 20;
 const LONGEST_LIST: u64 = 16 << 20;
 /// Litestream's own uploads come once a second, unless it is told otherwise (`sync-interval`): they get so long.
 const UPLOADS: Duration = Duration::from_secs(5);
+/// The same where somebody waits for it.
+const SOON: Duration = Duration::from_millis(400);
 /// How long to wait until it is asked again, the first time and later: each question may make one of its files.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -158,6 +160,36 @@ pub async fn confirm(socket: &Path, db: &Path, timeout: Duration) -> Result<Sync
     Ok(Synced { txid: asked.txid, ..remembered })
 }
 
+/// Does as [`confirm`] for somebody who asks once and is waited for; only these peers are believed.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn confirm_soon(
+    socket: &Path,
+    db: &Path,
+    timeout: Duration,
+    peers: &Peers,
+) -> Result<Synced, Error> {
+    let began = tokio::time::Instant::now();
+    let ask = async |request: Vec<u8>, limit: Duration| {
+        let asked = async { synced(&exchange_with(socket, request, peers).await?) };
+        tokio::time::timeout(limit, asked).await.map_err(|_| Error::Timeout(timeout))?
+    };
+    let asked = ask(local_sync_request(db), timeout).await?;
+    let mut remembered = asked.clone();
+    let mut pause = SOON / 8;
+    while remembered.replicated_txid == 0 || remembered.replicated_txid < asked.txid {
+        let left = timeout.saturating_sub(began.elapsed());
+        if began.elapsed() >= SOON || left <= pause {
+            return ask(sync_request(db, left), left + Duration::from_secs(1)).await;
+        }
+        tokio::time::sleep(pause).await;
+        pause *= 2;
+        remembered = ask(local_sync_request(db), left).await?;
+    }
+    Ok(Synced { txid: asked.txid, ..remembered })
+}
+
 /// Has a running Litestream take in a database; it may have it already (0.5.8 and later).
 ///
 /// # Errors
@@ -242,15 +274,8 @@ async fn got<T: for<'a> Deserialize<'a>>(
     limit: Duration,
     peers: &Peers,
 ) -> Result<T, Error> {
-    let ask = async {
-        let stream = permit::theirs_all_along(UnixStream::connect(socket)).await?;
-        let peer = stream.peer_cred()?.uid();
-        if !(peers.0)(peer) {
-            return Err(io::Error::other(format!("user {peer} answers there, whose litestream this is not")));
-        }
-        let request = format!("GET {endpoint} HTTP/1.0\r\nHost: litestream\r\n\r\n");
-        exchange_on(stream, request.as_bytes(), LONGEST_LIST).await
-    };
+    let request = format!("GET {endpoint} HTTP/1.0\r\nHost: litestream\r\n\r\n");
+    let ask = exchange_with(socket, request.into_bytes(), peers);
     let answer = tokio::time::timeout(limit, ask).await.map_err(|_| Error::Timeout(limit))??;
     let (status, body) = parse(&answer)?;
     if status == 200 {
@@ -319,6 +344,16 @@ fn tells_of_copying(body: &[u8]) -> bool {
 async fn exchange(socket: &Path, request: Vec<u8>) -> Result<Vec<u8>, Error> {
     let stream = permit::theirs_all_along(UnixStream::connect(socket)).await?;
     Ok(exchange_on(stream, &request, LONGEST_ANSWER).await?)
+}
+
+/// Does as [`exchange`] with one of these peers.
+async fn exchange_with(socket: &Path, request: Vec<u8>, peers: &Peers) -> io::Result<Vec<u8>> {
+    let stream = permit::theirs_all_along(UnixStream::connect(socket)).await?;
+    let peer = stream.peer_cred()?.uid();
+    if !(peers.0)(peer) {
+        return Err(io::Error::other(format!("user {peer} answers there, whose litestream this is not")));
+    }
+    exchange_on(stream, &request, LONGEST_LIST).await
 }
 
 async fn exchange_on(mut stream: UnixStream, request: &[u8], most: u64) -> io::Result<Vec<u8>> {

@@ -199,7 +199,7 @@ fn look(file: &Path, depth: Depth) -> Result<Verdict, String> {
 }
 
 /// Immutable: no lock, no log and no index beside it, although its header says WAL.
-fn alone(file: &Path) -> rusqlite::Result<Connection> {
+pub(super) fn alone(file: &Path) -> rusqlite::Result<Connection> {
     let uri = format!("file:{}?immutable=1", percent_encode(file.as_os_str().as_bytes(), NON_ALPHANUMERIC));
     let flags =
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;

@@ -7,6 +7,7 @@ pub mod check;
 pub mod fit;
 pub mod held;
 pub mod repair;
+pub mod sentinel;
 pub mod wal;
 
 use std::path::{Path, PathBuf};

@@ -72,6 +72,7 @@ mod oom;
 mod openers;
 mod operator_lists;
 mod operator_restore;
+mod operator_verify;
 mod orphans;
 mod output;
 mod overtaken;

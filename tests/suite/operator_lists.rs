@@ -352,7 +352,7 @@ fn the_page_about_json_has_every_name() {
     let page = crate::support::docs::page("docs/json.md").text;
     let world = World::new();
     backed_up(&world, &Store::Folder, LATEST);
-    let mut printed: Vec<(&str, Value)> = ["databases", "ltx", "version"]
+    let mut printed: Vec<(&str, Value)> = ["databases", "ltx", "verify", "version"]
         .into_iter()
         .map(|command| (command, json_of(operator(&world, command))))
         .collect();
@@ -366,7 +366,7 @@ fn the_page_about_json_has_every_name() {
         let (_, rest) = page.split_once(&format!("## `{command}`")).unwrap_or_else(|| panic!("no {command}"));
         let part = rest.split("\n## ").next().unwrap_or_default();
         let one = value.get(0).unwrap_or(&value);
-        let names = one.as_object().expect("an object").keys();
+        let names = one.as_object().unwrap_or_else(|| panic!("{command}: {one}")).keys();
         names.for_each(|name| assert!(part.contains(&format!("\"{name}\"")), "no {name} in {command}"));
         let told = part.matches("\": ").count();
         assert_eq!(told, one.as_object().expect("an object").len(), "{command}: {part}");

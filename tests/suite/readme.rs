@@ -163,8 +163,18 @@ fn a_command_line_of_litestreams_is_told_what_it_is_here() {
 
 #[test]
 fn help_is_complete_on_every_command() {
-    let operators =
-        ["restore", "databases", "ltx", "snapshots", "generations", "wal", "info", "list", "version"];
+    let operators = [
+        "restore",
+        "databases",
+        "ltx",
+        "snapshots",
+        "generations",
+        "wal",
+        "info",
+        "list",
+        "verify",
+        "version",
+    ];
     for command in ["run", "config", "check", "reload", "demo", "install", "init"].iter().chain(&operators) {
         let output =
             Command::new(env!("CARGO_BIN_EXE_litekeeper")).args([*command, "--help"]).output().unwrap();

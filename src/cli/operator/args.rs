@@ -139,6 +139,30 @@ pub struct Running {
     pub json: bool,
 }
 
+/// `litekeeper verify`.
+#[derive(Args, Debug)]
+pub struct Verify {
+    /// Only these: each a path, an alias, or a base name that only one has.
+    #[arg(value_name = "DB")]
+    pub dbs: Vec<String>,
+
+    /// The settings.
+    #[command(flatten)]
+    pub given: Given,
+
+    /// Write nothing to the database: compare its pages with those of the restored file.
+    #[arg(long)]
+    pub read_only: bool,
+
+    /// How long a row may take to the replica, and how long a restore may go without progress.
+    #[arg(long, value_name = "DUR", value_parser = duration::some(), default_value = "60s")]
+    pub timeout: Duration,
+
+    /// Print a JSON array.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `litekeeper version`.
 #[derive(Args, Debug)]
 pub struct Version {

@@ -105,17 +105,21 @@ impl Running {
         Some(Self { holder, socket })
     }
 
+    /// Whose Litestream is believed at its socket.
+    pub(super) fn peers(&self) -> Peers {
+        let owner = permit::theirs(|| Ok(user::owner(&self.socket))).ok().flatten();
+        let own = user::own_number();
+        // Root may ask whose keeper it likes; what another user says is not believed.
+        Peers::new(move |peer| holder::is_believed(peer, own, owner))
+    }
+
     /// Asks its Litestream.
     fn ask<T>(
         &self,
         limit: Duration,
         ask: impl AsyncFnOnce(&Path, Duration, Peers) -> Result<T, control::Error>,
     ) -> Result<T, Failure> {
-        let owner = permit::theirs(|| Ok(user::owner(&self.socket))).ok().flatten();
-        let own = user::own_number();
-        // Root may ask whose keeper it likes; what another user says is not believed.
-        let peers = Peers::new(move |peer| holder::is_believed(peer, own, owner));
-        let asked = one_shot::block_on(|_| ask(&self.socket, limit, peers))?;
+        let asked = one_shot::block_on(|_| ask(&self.socket, limit, self.peers()))?;
         asked.map_err(|error| {
             Failure::new(ExitCode::UNAVAILABLE, format!("{}: {error}", self.socket.display())).hint(
                 "a Litestream before 0.5.8 has none of this; else its keeper is starting, is ending, or runs in another container: \

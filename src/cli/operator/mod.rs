@@ -10,6 +10,7 @@
 //! | `target` | where a restored database is to be, and what stands there |
 //! | `folders` | the backups of folders of databases |
 //! | `shown` | tables and JSON, sizes and times |
+//! | `verifier`, `verdict` | a database held against what its backup restores to, and what comes of it |
 //! | `keeper` | a keeper that runs on one of them, and its Litestream |
 //!
 //! and a file for each command. None of them imports `supervise`.
@@ -27,10 +28,14 @@ mod opened;
 mod restore;
 mod shown;
 mod target;
+mod verdict;
+mod verifier;
+mod verify;
 mod version;
 
 pub(super) use databases::databases;
 pub(super) use keeper::{info, list};
 pub(super) use lists::{generations, ltx, snapshots, wal};
 pub(super) use restore::restore;
+pub(super) use verify::verify;
 pub(super) use version::version;
