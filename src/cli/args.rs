@@ -64,6 +64,12 @@ pub enum Command {
     /// Say which Litekeeper and which Litestream this is.
     #[command(after_long_help = examples::VERSION)]
     Version(operator::Version),
+    /// Print what a shell completes this program's commands with.
+    #[command(after_long_help = examples::COMPLETIONS)]
+    Completions(Completions),
+    /// Print the page of a command for `man`, or write all pages.
+    #[command(after_long_help = examples::MAN)]
+    Man(Man),
     /// Try it: a guest book that survives whatever you do to it.
     Demo(Demo),
     /// Have a running keeper ask its resolver for databases now.
@@ -332,6 +338,37 @@ pub struct Demo {
     /// The guest book's database.
     #[arg(long, hide = true)]
     pub db: Option<PathBuf>,
+}
+
+/// `litekeeper completions`.
+#[derive(Args, Debug)]
+pub struct Completions {
+    /// For which shell.
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+/// A shell that has completions.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Shell {
+    /// Bash.
+    Bash,
+    /// Zsh.
+    Zsh,
+    /// Fish.
+    Fish,
+}
+
+/// `litekeeper man`.
+#[derive(Args, Debug)]
+pub struct Man {
+    /// The page of this command; without it the page of the whole.
+    #[arg(value_name = "COMMAND")]
+    pub command: Option<String>,
+
+    /// Write a page for each command to this folder, and print their paths.
+    #[arg(long, value_name = "DIR", conflicts_with = "command")]
+    pub to_dir: Option<PathBuf>,
 }
 
 /// `litekeeper install`.

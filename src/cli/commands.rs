@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::Parser;
 
 use super::args::{Cli, Command};
-use super::{check, config, demo, given, init, install, operator, reload, run, typed};
+use super::{check, config, demo, given, init, install, manual, operator, reload, run, typed};
 use crate::core::ExitCode;
 use crate::foreign;
 use crate::os::signal;
@@ -55,6 +55,8 @@ pub fn main() -> ExitCode {
         Command::List(args) => (Format::Text, operator::list(&args)),
         Command::Verify(args) => (Format::Text, operator::verify(&args)),
         Command::Version(args) => (Format::Text, operator::version(&args)),
+        Command::Completions(args) => (Format::Text, manual::completions(&args)),
+        Command::Man(args) => (Format::Text, manual::man(&args)),
         Command::Demo(args) => (Format::Text, demo::demo(&args)),
         Command::Reload(args) => (Format::Text, reload::reload(&args)),
         Command::Install(args) => (Format::Text, install::install(&args)),

@@ -64,3 +64,16 @@ pub const VERSION: &str = "\
 Examples:
   litekeeper version
   litekeeper version --json";
+
+/// `litekeeper completions`.
+pub const COMPLETIONS: &str = "\
+Examples:
+  litekeeper completions bash > /usr/share/bash-completion/completions/litekeeper
+  litekeeper completions zsh > /usr/local/share/zsh/site-functions/_litekeeper
+  litekeeper completions fish > ~/.config/fish/completions/litekeeper.fish";
+
+/// `litekeeper man`.
+pub const MAN: &str = "\
+Examples:
+  litekeeper man run | man -l -
+  litekeeper man --to-dir /usr/local/share/man/man1";

@@ -20,6 +20,7 @@ mod init;
 mod install;
 mod layers;
 mod listen;
+mod manual;
 mod mounted;
 mod one_shot;
 mod opened;

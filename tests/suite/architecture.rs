@@ -564,6 +564,7 @@ const OPENS_BY_ITSELF: &[(&str, &str, &str)] = &[
     ("supervise/runtime_folder.rs", "tempfile::", "a folder under a name that nobody else knows"),
     ("litestream/install/oneshot.rs", "tempfile::", "a file without a name"),
     ("cli/init.rs", "tempfile::", "a file that nothing had the name of (O_EXCL)"),
+    ("cli/manual.rs", "tempfile::", "a file that nothing had the name of (O_EXCL)"),
 ];
 
 /// The code of a file without its tests and comments, line by line.

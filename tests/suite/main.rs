@@ -58,6 +58,7 @@ mod lineage;
 mod linked;
 mod lying_around;
 mod machines;
+mod manual;
 mod many_faults;
 mod migrations;
 mod missed_commits;
