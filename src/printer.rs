@@ -125,6 +125,14 @@ fn write_data(bytes: &[u8]) -> Result<(), Failure> {
     }
 }
 
+/// Empties the terminal that data goes to, where it does.
+pub fn clear() {
+    if io::stdout().is_terminal() {
+        // What comes next fails as well, and says so.
+        let _ = write_data(b"\x1b[H\x1b[2J");
+    }
+}
+
 /// How a line of data looks on a terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Paint {

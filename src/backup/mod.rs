@@ -36,7 +36,7 @@ pub use kin::has_passed;
 pub use lease::{Leases, Lost, RELEASE, has_lock};
 pub use lineage::Lineages;
 pub use newest::Newest;
-pub use restore::{quarantine_database, quarantine_metadata};
+pub use restore::{put_metadata_aside, quarantine_database, quarantine_metadata};
 pub use restorer::{Apart, Elsewhere, Manner, Outcome, Restorer};
 
 pub use crate::sqlite::check::Depth;

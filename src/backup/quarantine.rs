@@ -71,6 +71,11 @@ pub(super) fn metadata(db: &Database) -> io::Result<Vec<Quarantined>> {
     rename_all([(db.meta.clone(), "")].into_iter(), KEPT)
 }
 
+/// The same, as [`Remains::put_aside`].
+pub(super) fn put_metadata_aside(db: &Database) -> io::Result<Vec<Quarantined>> {
+    rename_all([(db.meta.clone(), "")].into_iter(), usize::MAX)
+}
+
 /// Returns the metadata folders of a database that are in quarantine.
 pub(super) fn kept_metadata(db: &Database) -> Vec<PathBuf> {
     let list = || {

@@ -384,6 +384,15 @@ pub fn quarantine_metadata(db: &Database) -> Result<String, Error> {
     Ok(kept(&moved).unwrap_or_else(|| "nothing was there".to_owned()))
 }
 
+/// The same, and of what is in quarantine already all stays; nothing where there was nothing.
+///
+/// # Errors
+/// What the operating system says.
+pub fn put_metadata_aside(db: &Database) -> Result<Option<String>, Error> {
+    let moved = quarantine::put_metadata_aside(db).map_err(Error::io(&db.meta))?;
+    Ok(kept(&moved))
+}
+
 fn report(db: &Database, written: u64, moves: bool) {
     let (path, replica) = (db.path.display(), &db.replica);
     if moves {

@@ -1,4 +1,4 @@
-//! The app when it runs without Litestream.
+//! The app, or another program, in the place of this one.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -9,9 +9,13 @@ use super::layers::{Layers, Line};
 use super::process::current_dir;
 use super::settings;
 use crate::config::Section;
+use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::inventory;
+use crate::os::exec::{self, Command};
 use crate::os::user::Identity;
+use crate::os::{signal, unstarted};
+use crate::printer;
 
 /// What such an app is started with.
 pub(super) struct Alone {
@@ -23,6 +27,42 @@ pub(super) struct Alone {
     pub(super) cwd: Option<PathBuf>,
     /// Who it runs as, unless that is this process's own user.
     pub(super) user: Option<Identity>,
+}
+
+impl Alone {
+    /// Replaces this process by it.
+    ///
+    /// # Errors
+    /// It cannot be started; or a signal to stop came before.
+    pub(super) fn become_it(self) -> Result<ExitCode, Failure> {
+        let Self { argv, env, cwd, user } = self;
+        if let Some(user) = user {
+            let refused = |error| {
+                Failure::new(ExitCode::CONFIG, format!("--user: {error}")).hint(
+                    "a container needs CAP_SETUID and CAP_SETGID for that; or start all of it as that user",
+                )
+            };
+            user.become_it().map_err(refused)?;
+        }
+        // A folder that is named is one that this user may enter.
+        if let Some(cwd) = &cwd {
+            std::env::set_current_dir(cwd).map_err(|error| {
+                let message = format!("the app's folder {} cannot be entered: {error}", cwd.display());
+                Failure::new(ExitCode::CONFIG, message).hint("make it, or let the app's user enter it")
+            })?;
+        }
+        // As PID 1 a stop that came meanwhile would be lost when it is let go.
+        if let Some(number) = signal::held_stop() {
+            return Err(Failure::new(ExitCode::of_signal(number), "interrupted"));
+        }
+        printer::finish();
+        signal::reset_for_exec(signal::ignored_at_start(), true);
+        let command = Command { argv, env };
+        let error = exec::execute(&command);
+        let refused = unstarted::explain(&command, cwd.as_deref(), &error);
+        let exit = if refused.found { ExitCode::NOT_EXECUTABLE } else { ExitCode::NOT_FOUND };
+        Err(Failure::new(exit, refused.to_string()))
+    }
 }
 
 /// Resolves what an app needs that runs without Litestream: nothing that is Litestream's matters then.

@@ -64,6 +64,33 @@ pub enum Command {
     /// Say which Litekeeper and which Litestream this is.
     #[command(after_long_help = examples::VERSION)]
     Version(operator::Version),
+    /// Say whether the databases are on their replicas: 0 if all are, 1 if one is not, 3 if no keeper runs.
+    #[command(after_long_help = examples::STATUS)]
+    Status(operator::Status),
+    /// Have a running keeper's Litestream copy now what it would copy soon.
+    #[command(after_long_help = examples::SYNC)]
+    Sync(operator::Sync),
+    /// Have Litestream begin with a fresh copy of a database: move its own files aside.
+    #[command(after_long_help = examples::RESET)]
+    Reset(operator::Reset),
+    /// Refused, with what to do instead: have a running Litestream replicate a database.
+    #[command(hide = true)]
+    Start(operator::KeptOut),
+    /// Refused, with what to do instead: have a running Litestream not replicate a database.
+    #[command(hide = true)]
+    Stop(operator::KeptOut),
+    /// Refused, with what to do instead: have a running Litestream take in a database.
+    #[command(hide = true)]
+    Register(operator::KeptOut),
+    /// Refused, with what to do instead: have a running Litestream let go of a database.
+    #[command(hide = true)]
+    Unregister(operator::KeptOut),
+    /// Run a command beside the app, with its environment, user and folder, while a keeper runs.
+    #[command(after_long_help = examples::EXEC)]
+    Exec(operator::Exec),
+    /// Run anything of Litestream's with the configuration.
+    #[command(after_long_help = examples::LITESTREAM)]
+    Litestream(operator::Litestream),
     /// Print what a shell completes this program's commands with.
     #[command(after_long_help = examples::COMPLETIONS)]
     Completions(Completions),

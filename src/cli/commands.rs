@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use clap::Parser;
 
 use super::args::{Cli, Command};
+use super::operator::kept_out::KeptOut;
 use super::{check, config, demo, given, init, install, manual, operator, reload, run, typed};
 use crate::core::ExitCode;
 use crate::foreign;
@@ -55,6 +56,15 @@ pub fn main() -> ExitCode {
         Command::List(args) => (Format::Text, operator::list(&args)),
         Command::Verify(args) => (Format::Text, operator::verify(&args)),
         Command::Version(args) => (Format::Text, operator::version(&args)),
+        Command::Status(args) => (Format::Text, operator::status(&args)),
+        Command::Sync(args) => (Format::Text, operator::sync(&args)),
+        Command::Reset(args) => (Format::Text, operator::reset(&args)),
+        Command::Start(args) => (Format::Text, operator::kept_out(KeptOut::Start, &args)),
+        Command::Stop(args) => (Format::Text, operator::kept_out(KeptOut::Stop, &args)),
+        Command::Register(args) => (Format::Text, operator::kept_out(KeptOut::Register, &args)),
+        Command::Unregister(args) => (Format::Text, operator::kept_out(KeptOut::Unregister, &args)),
+        Command::Exec(args) => (Format::Text, operator::exec(&args)),
+        Command::Litestream(args) => (Format::Text, operator::litestream(&args)),
         Command::Completions(args) => (Format::Text, manual::completions(&args)),
         Command::Man(args) => (Format::Text, manual::man(&args)),
         Command::Demo(args) => (Format::Text, demo::demo(&args)),

@@ -77,3 +77,35 @@ pub const MAN: &str = "\
 Examples:
   litekeeper man run | man -l -
   litekeeper man --to-dir /usr/local/share/man/man1";
+
+/// `litekeeper litestream`.
+pub const LITESTREAM: &str = "\
+Examples:
+  litekeeper litestream -- databases
+  litekeeper litestream -- restore -o /tmp/app.db data/app.db";
+
+/// `litekeeper sync`.
+pub const SYNC: &str = "\
+Examples:
+  litekeeper sync
+  litekeeper sync data/app.db --wait --timeout 1m --json";
+
+/// `litekeeper exec`.
+pub const EXEC: &str = "\
+Examples:
+  litekeeper exec -- bin/rails console
+  litekeeper exec --config litestream.yml -- python manage.py migrate";
+
+/// `litekeeper status`.
+pub const STATUS: &str = "\
+Examples:
+  litekeeper status
+  litekeeper status data/app.db --json
+  litekeeper status --watch=5s
+  litekeeper status --nagios";
+
+/// `litekeeper reset`.
+pub const RESET: &str = "\
+Examples:
+  litekeeper reset data/app.db --dry-run
+  litekeeper reset data/app.db --yes";

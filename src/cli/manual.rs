@@ -93,7 +93,11 @@ fn page(command: Option<&str>) -> Result<Page, Failure> {
     if let Some(found) = program.find_subcommand(name) {
         return Ok(Page::of(found.clone()));
     }
-    let known: Vec<&str> = program.get_subcommands().map(clap::Command::get_name).collect();
+    let known: Vec<&str> = program
+        .get_subcommands()
+        .filter(|command| !command.is_hide_set())
+        .map(clap::Command::get_name)
+        .collect();
     Err(Failure::new(ExitCode::USAGE, format!("`{name}` is no command"))
         .hint(format!("these are: {}", known.join(", "))))
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use super::alone::{self, Alone};
+use super::alone;
 use super::args;
 use super::layers::Line;
 use super::settings::{self, First};
@@ -11,8 +11,7 @@ use crate::check;
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::inventory;
-use crate::os::exec::{self, Command};
-use crate::os::{limit, signal, unstarted};
+use crate::os::limit;
 use crate::printer::{self, Format};
 use crate::supervise;
 
@@ -53,32 +52,7 @@ pub(super) fn run(args: &args::Run, words: &[OsString]) -> (Format, Result<ExitC
 
 fn run_without(line: Line<'_>, why: &str) -> Result<ExitCode, Failure> {
     tracing::warn!("{why}: running the app alone, with no backup");
-    let Alone { argv, env, cwd, user } = alone::alone(line)?;
-    if let Some(user) = user {
-        let refused = |error| {
-            Failure::new(ExitCode::CONFIG, format!("--user: {error}"))
-                .hint("a container needs CAP_SETUID and CAP_SETGID for that; or start all of it as that user")
-        };
-        user.become_it().map_err(refused)?;
-    }
-    // A folder that is named is one that this user may enter.
-    if let Some(cwd) = &cwd {
-        std::env::set_current_dir(cwd).map_err(|error| {
-            let message = format!("the app's folder {} cannot be entered: {error}", cwd.display());
-            Failure::new(ExitCode::CONFIG, message).hint("make it, or let the app's user enter it")
-        })?;
-    }
-    // As PID 1 a stop that came meanwhile would be lost when it is let go.
-    if let Some(number) = signal::held_stop() {
-        return Err(Failure::new(ExitCode::of_signal(number), "interrupted"));
-    }
-    printer::finish();
-    signal::reset_for_exec(signal::ignored_at_start(), true);
-    let command = Command { argv, env };
-    let error = exec::execute(&command);
-    let refused = unstarted::explain(&command, cwd.as_deref(), &error);
-    let exit = if refused.found { ExitCode::NOT_EXECUTABLE } else { ExitCode::NOT_FOUND };
-    Err(Failure::new(exit, refused.to_string()))
+    alone::alone(line)?.become_it()
 }
 
 fn level(level: args::LogLevel) -> tracing::Level {

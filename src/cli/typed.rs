@@ -8,8 +8,6 @@ use clap::{Arg, Command, CommandFactory};
 use super::args::Cli;
 use super::process::variable;
 use crate::foreign;
-use crate::litestream::binary::{self, Named};
-use crate::litestream::install;
 use crate::secrets;
 
 /// Options of `litestream replicate` whose work is done here without being asked for.
@@ -17,8 +15,6 @@ const BY_ITSELF: [&str; 3] = ["restore-if-db-not-exists", "if-db-not-exists", "i
 /// Options of Litestream's that have no place in a unit of app and Litestream.
 const OPTIONS: [&str; 6] =
     ["enforce-retention", "force-snapshot", "once", "integrity-check", "timestamp", "txid"];
-/// Its commands that have no equal here, which 0.3 has not.
-const COMMANDS: [&str; 7] = ["register", "reset", "start", "status", "stop", "sync", "unregister"];
 /// Options as other programs have them, and ours.
 const ELSEWHERE: [(&str, &str, &str); 22] = [
     ("c", "config", "FILE"),
@@ -126,10 +122,7 @@ fn command(words: &[String], has_similar: bool) -> Option<String> {
     let word = words.iter().find(|word| *word != "--")?;
     match word.as_str() {
         "replicate" => Some(format!("litekeeper starts litestream by itself: {}", as_run(words))),
-        "exec" | "start" | "up" | "serve" | "supervise" => {
-            Some("`litekeeper run -- COMMAND ARG…` runs an app".to_owned())
-        }
-        word if COMMANDS.contains(&word) => Some(of_litestream(word, is_old_litestream())),
+        "up" | "serve" | "supervise" => Some("`litekeeper run -- COMMAND ARG…` runs an app".to_owned()),
         // A misspelt command has a similar one; what is left is somebody's app.
         _ if has_similar && !word.contains('/') => None,
         _ => {
@@ -137,21 +130,6 @@ fn command(words: &[String], has_similar: bool) -> Option<String> {
             Some(format!("an app's command comes after `run --`: `litekeeper run -- {word}`"))
         }
     }
-}
-
-/// A command of Litestream's, if the series that is here has it.
-fn of_litestream(word: &str, is_old: bool) -> String {
-    match is_old {
-        false => format!("that is a command of litestream itself: `litestream {word} …`"),
-        true => format!("litestream 0.3 has no `{word}` either: `litekeeper install` gets one that has"),
-    }
-}
-
-/// Whether the Litestream that is found is known to be of the 0.3 line; it is not run for that.
-fn is_old_litestream() -> bool {
-    let cwd = std::env::current_dir().unwrap_or_default();
-    let found = binary::find(Named::default(), &variable, &cwd, install::installed(variable), None);
-    found.is_ok_and(|found| install::is_release(&found, "0.3.13"))
 }
 
 /// `litestream replicate -config FILE -exec COMMAND`, as it is called here.
@@ -278,7 +256,8 @@ mod tests {
             ("restore -if-db-not-exists", "`--if-db-not-exists`, with two dashes"),
             ("-- bin/server", "`litekeeper run -- bin/server`"),
             ("bin/server --port 80", "`litekeeper run -- bin/server`"),
-            ("sync app.db", "`litestream sync …`"),
+            ("exec bin/console", "`litekeeper exec -- bin/console`"),
+            ("sync -wait app.db", "`--wait`, with two dashes"),
             ("ltx -config f app.db", "`--config`, with two dashes"),
             ("ltx -level 9 app.db", "`--level`, with two dashes"),
             ("databases -c f", "`-c` is `--config FILE` here"),

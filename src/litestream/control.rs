@@ -116,10 +116,19 @@ fn request(endpoint: &str, body: &serde_json::Value) -> Vec<u8> {
 /// # Errors
 /// See [`Error`].
 pub async fn sync(socket: &Path, db: &Path, timeout: Duration) -> Result<Synced, Error> {
+    sync_by(socket, db, timeout, None).await
+}
+
+async fn sync_by(
+    socket: &Path,
+    db: &Path,
+    timeout: Duration,
+    peers: Option<&Peers>,
+) -> Result<Synced, Error> {
     let limit = timeout + Duration::from_secs(1);
     let both = async {
-        synced(&exchange(socket, local_sync_request(db)).await?)?;
-        synced(&exchange(socket, sync_request(db, timeout)).await?)
+        synced(&exchange_with(socket, local_sync_request(db), peers).await?)?;
+        synced(&exchange_with(socket, sync_request(db, timeout), peers).await?)
     };
     tokio::time::timeout(limit, both).await.map_err(|_| Error::Timeout(limit))?
 }
@@ -129,7 +138,20 @@ pub async fn sync(socket: &Path, db: &Path, timeout: Duration) -> Result<Synced,
 /// # Errors
 /// See [`Error`].
 pub async fn sync_locally(socket: &Path, db: &Path, limit: Duration) -> Result<Synced, Error> {
-    let local = async { synced(&exchange(socket, local_sync_request(db)).await?) };
+    sync_locally_by(socket, db, limit, None).await
+}
+
+/// Does as [`sync_locally`], and believes these peers alone, where some are named.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn sync_locally_by(
+    socket: &Path,
+    db: &Path,
+    limit: Duration,
+    peers: Option<&Peers>,
+) -> Result<Synced, Error> {
+    let local = async { synced(&exchange_with(socket, local_sync_request(db), peers).await?) };
     tokio::time::timeout(limit, local).await.map_err(|_| Error::Timeout(limit))?
 }
 
@@ -144,18 +166,31 @@ pub async fn sync_locally(socket: &Path, db: &Path, limit: Duration) -> Result<S
 /// # Errors
 /// See [`Error`].
 pub async fn confirm(socket: &Path, db: &Path, timeout: Duration) -> Result<Synced, Error> {
+    confirm_by(socket, db, timeout, None).await
+}
+
+/// Does as [`confirm`], and believes these peers alone, where some are named.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn confirm_by(
+    socket: &Path,
+    db: &Path,
+    timeout: Duration,
+    peers: Option<&Peers>,
+) -> Result<Synced, Error> {
     let began = tokio::time::Instant::now();
-    let asked = sync_locally(socket, db, timeout).await?;
+    let asked = sync_locally_by(socket, db, timeout, peers).await?;
     let mut remembered = asked.clone();
     let mut pause = FIRST_PAUSE;
     while remembered.replicated_txid == 0 || remembered.replicated_txid < asked.txid {
         let left = timeout.saturating_sub(began.elapsed());
         if began.elapsed() >= UPLOADS || left <= pause {
-            return sync(socket, db, left).await;
+            return sync_by(socket, db, left, peers).await;
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
-        remembered = sync_locally(socket, db, left).await?;
+        remembered = sync_locally_by(socket, db, left, peers).await?;
     }
     Ok(Synced { txid: asked.txid, ..remembered })
 }
@@ -172,7 +207,7 @@ pub async fn confirm_soon(
 ) -> Result<Synced, Error> {
     let began = tokio::time::Instant::now();
     let ask = async |request: Vec<u8>, limit: Duration| {
-        let asked = async { synced(&exchange_with(socket, request, peers).await?) };
+        let asked = async { synced(&exchange_with(socket, request, Some(peers)).await?) };
         tokio::time::timeout(limit, asked).await.map_err(|_| Error::Timeout(timeout))?
     };
     let asked = ask(local_sync_request(db), timeout).await?;
@@ -274,8 +309,11 @@ async fn got<T: for<'a> Deserialize<'a>>(
     limit: Duration,
     peers: &Peers,
 ) -> Result<T, Error> {
-    let request = format!("GET {endpoint} HTTP/1.0\r\nHost: litestream\r\n\r\n");
-    let ask = exchange_with(socket, request.into_bytes(), peers);
+    let ask = async {
+        let stream = connect(socket, Some(peers)).await?;
+        let request = format!("GET {endpoint} HTTP/1.0\r\nHost: litestream\r\n\r\n");
+        exchange_on(stream, request.as_bytes(), LONGEST_LIST).await
+    };
     let answer = tokio::time::timeout(limit, ask).await.map_err(|_| Error::Timeout(limit))??;
     let (status, body) = parse(&answer)?;
     if status == 200 {
@@ -342,18 +380,22 @@ fn tells_of_copying(body: &[u8]) -> bool {
 }
 
 async fn exchange(socket: &Path, request: Vec<u8>) -> Result<Vec<u8>, Error> {
-    let stream = permit::theirs_all_along(UnixStream::connect(socket)).await?;
+    exchange_with(socket, request, None).await
+}
+
+async fn exchange_with(socket: &Path, request: Vec<u8>, peers: Option<&Peers>) -> Result<Vec<u8>, Error> {
+    let stream = connect(socket, peers).await?;
     Ok(exchange_on(stream, &request, LONGEST_ANSWER).await?)
 }
 
-/// Does as [`exchange`] with one of these peers.
-async fn exchange_with(socket: &Path, request: Vec<u8>, peers: &Peers) -> io::Result<Vec<u8>> {
+async fn connect(socket: &Path, peers: Option<&Peers>) -> io::Result<UnixStream> {
     let stream = permit::theirs_all_along(UnixStream::connect(socket)).await?;
+    let Some(peers) = peers else { return Ok(stream) };
     let peer = stream.peer_cred()?.uid();
-    if !(peers.0)(peer) {
-        return Err(io::Error::other(format!("user {peer} answers there, whose litestream this is not")));
+    if (peers.0)(peer) {
+        return Ok(stream);
     }
-    exchange_on(stream, &request, LONGEST_LIST).await
+    Err(io::Error::other(format!("user {peer} answers there, whose litestream this is not")))
 }
 
 async fn exchange_on(mut stream: UnixStream, request: &[u8], most: u64) -> io::Result<Vec<u8>> {

@@ -73,6 +73,8 @@ mod oom;
 mod openers;
 mod operator_lists;
 mod operator_restore;
+mod operator_running;
+mod operator_status;
 mod operator_verify;
 mod orphans;
 mod output;

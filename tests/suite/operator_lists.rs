@@ -356,6 +356,7 @@ fn the_page_about_json_has_every_name() {
         .into_iter()
         .map(|command| (command, json_of(operator(&world, command))))
         .collect();
+    // It has a snapshot at once; the others make one when its time has come.
     let old = World::new();
     backed_up(&old, &Store::Folder, OLD);
     printed.extend(

@@ -1,5 +1,6 @@
 //! The operator's commands as they are typed.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -295,4 +296,112 @@ fn one_txid(text: &str) -> Result<u64, String> {
     let none = || "not a txid: write it as litestream does, 0000000000000012".to_owned();
     let found = txid::parse(text).map_err(|_| none())?;
     if found.db.is_some() { Err(none()) } else { Ok(found.txid) }
+}
+
+/// `litekeeper litestream`.
+#[derive(Args, Debug)]
+pub struct Litestream {
+    /// The settings.
+    #[command(flatten)]
+    pub given: Given,
+
+    /// A command of Litestream's and its arguments.
+    #[arg(last = true, required = true, value_name = "ARGS")]
+    pub args: Vec<OsString>,
+}
+
+/// `litekeeper sync`.
+#[derive(Args, Debug)]
+pub struct Sync {
+    /// Only these: each a path, an alias, or a base name that only one has.
+    #[arg(value_name = "DB")]
+    pub dbs: Vec<String>,
+
+    /// The settings.
+    #[command(flatten)]
+    pub given: Given,
+
+    /// Wait until the replica has it, too.
+    #[arg(long)]
+    pub wait: bool,
+
+    /// How long each database may take.
+    #[arg(long, value_name = "DUR", value_parser = duration::some(), default_value = "30s")]
+    pub timeout: Duration,
+
+    /// Print a JSON array.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `litekeeper exec`.
+#[derive(Args, Debug)]
+pub struct Exec {
+    /// The settings.
+    #[command(flatten)]
+    pub given: Given,
+
+    /// The command and its arguments.
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+}
+
+/// `litekeeper status`.
+#[derive(Args, Debug)]
+pub struct Status {
+    /// Only these: each a path, an alias, or a base name that only one has.
+    #[arg(value_name = "DB")]
+    pub dbs: Vec<String>,
+
+    /// The settings.
+    #[command(flatten)]
+    pub given: Given,
+
+    /// How long Litestream and each replica may take to answer.
+    #[arg(long, value_name = "DUR", value_parser = duration::some(), default_value = "10s")]
+    pub timeout: Duration,
+
+    /// Print one line for Nagios, with performance data, and use its exit codes.
+    #[arg(long, conflicts_with_all = ["json", "watch"])]
+    pub nagios: bool,
+
+    /// Look again after so long, until a signal comes.
+    #[arg(long, value_name = "DUR", value_parser = duration::second(), num_args = 0..=1, require_equals = true, default_missing_value = "2s", conflicts_with = "json")]
+    pub watch: Option<Duration>,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `litekeeper reset`.
+#[derive(Args, Debug)]
+pub struct Reset {
+    /// A path, an alias, or a base name that only one has.
+    #[arg(value_name = "DB")]
+    pub db: String,
+
+    /// The settings.
+    #[command(flatten)]
+    pub given: Given,
+
+    /// Say what would be done, and do nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Do it without a question.
+    #[arg(long, conflicts_with = "dry_run")]
+    pub yes: bool,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `litekeeper start`, `stop`, `register` and `unregister`, which are refused whatever follows.
+#[derive(Args, Debug)]
+pub struct KeptOut {
+    /// A database.
+    #[arg(value_name = "DB", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub words: Vec<OsString>,
 }

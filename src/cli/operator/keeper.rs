@@ -71,6 +71,14 @@ pub(in crate::cli) fn list(args: &args::Running) -> Result<ExitCode, Failure> {
     Ok(ExitCode::OK)
 }
 
+/// Why there is nobody to ask about these databases.
+pub(super) fn none(chosen: &[Candidate]) -> Failure {
+    let of = chosen.first().map_or_else(String::new, |one| one.db.path.display().to_string());
+    let of = if chosen.len() == 1 { of } else { format!("any of {} databases", chosen.len()) };
+    Failure::new(ExitCode::UNAVAILABLE, format!("no keeper runs on {of}"))
+        .hint("`litekeeper run` starts one; `--config` or a database says which one is meant")
+}
+
 /// A keeper that runs on one of the databases.
 pub(super) struct Running {
     /// What it left in the lock.
@@ -92,10 +100,7 @@ impl Running {
         if let Some(running) = chosen.iter().find_map(Self::on) {
             return Ok(running);
         }
-        let of = chosen.first().map_or_else(String::new, |one| one.db.path.display().to_string());
-        let of = if chosen.len() == 1 { of } else { format!("any of {} databases", chosen.len()) };
-        Err(Failure::new(ExitCode::UNAVAILABLE, format!("no keeper runs on {of}"))
-            .hint("`litekeeper run` starts one; `--config` or a database says which one is meant"))
+        Err(none(&chosen))
     }
 
     /// The one that runs on a database.
@@ -105,11 +110,10 @@ impl Running {
         Some(Self { holder, socket })
     }
 
-    /// Whose Litestream is believed at its socket.
+    /// Who is believed at its socket: root may ask whose keeper it likes; what another user says is not believed.
     pub(super) fn peers(&self) -> Peers {
         let owner = permit::theirs(|| Ok(user::owner(&self.socket))).ok().flatten();
         let own = user::own_number();
-        // Root may ask whose keeper it likes; what another user says is not believed.
         Peers::new(move |peer| holder::is_believed(peer, own, owner))
     }
 

@@ -206,17 +206,17 @@ fn index(number: &str) -> Option<String> {
 }
 
 /// One LTX file.
-struct File {
+pub(super) struct File {
     level: u64,
-    min: u64,
-    max: u64,
+    pub(super) min: u64,
+    pub(super) max: u64,
     size: Option<u64>,
-    created: Option<String>,
+    pub(super) created: Option<String>,
 }
 
 impl File {
     /// `[level] min_txid max_txid size created`: who tells no level lists what is not put together yet.
-    fn read(line: &str) -> Option<Self> {
+    pub(super) fn read(line: &str) -> Option<Self> {
         let words: Vec<&str> = line.split_ascii_whitespace().collect();
         let (level, rest) = match words[..] {
             [level, min, max, size, created] => (level.parse().ok()?, [min, max, size, created]),

@@ -17,25 +17,37 @@
 
 pub mod args;
 mod asker;
+mod beside;
 mod candidate;
 mod databases;
 mod folders;
 mod follow;
 mod keeper;
+pub mod kept_out;
 mod lists;
 mod moment;
 mod opened;
+mod passed;
+mod reset;
 mod restore;
 mod shown;
+mod status;
+mod sync;
 mod target;
 mod verdict;
 mod verifier;
 mod verify;
 mod version;
 
+pub(super) use beside::exec;
 pub(super) use databases::databases;
 pub(super) use keeper::{info, list};
+pub(super) use kept_out::kept_out;
 pub(super) use lists::{generations, ltx, snapshots, wal};
+pub(super) use passed::litestream;
+pub(super) use reset::reset;
 pub(super) use restore::restore;
+pub(super) use status::status;
+pub(super) use sync::sync;
 pub(super) use verify::verify;
 pub(super) use version::version;

@@ -50,9 +50,13 @@ impl Config {
     /// Does as [`Config::generate`], for a Litestream that ends by itself and is asked nothing: there is no socket,
     /// which has to fit a short path, and no database is waited for at its end, where what fails fails for a reason.
     pub fn generate_once(&self, series: Series) -> Generated {
+        self.generate_alone(series, Duration::from_secs(1))
+    }
+
+    /// Does as [`Config::generate`], for a Litestream without a keeper: there is no socket.
+    pub fn generate_alone(&self, series: Series, shutdown_sync_timeout: Duration) -> Generated {
         let socket = PathBuf::new();
-        let mut root =
-            self.tree(&GenerateOptions { socket, shutdown_sync_timeout: Duration::from_secs(1), series });
+        let mut root = self.tree(&GenerateOptions { socket, shutdown_sync_timeout, series });
         root.set("socket", Node::mapping([("enabled", Node::plain("false"))]));
         let emitted = emit(&root);
         Generated { text: format!("{HEADER}{}", emitted.text), env: emitted.env }

@@ -1,0 +1,48 @@
+//! `litekeeper exec -- COMMAND`: a console or a migration beside the app.
+
+use super::args;
+use super::asker;
+use super::candidate::{Candidate, Candidates};
+use super::keeper;
+use super::opened::{self, Opened};
+use crate::cli::alone::Alone;
+use crate::cli::{app_env, settings};
+use crate::core::ExitCode;
+use crate::error::Failure;
+use crate::holder;
+use crate::printer;
+
+/// Becomes a command, with the app's environment, user and folder, while a keeper replicates what it writes.
+///
+/// # Errors
+/// No keeper runs; what is wrong with the settings; the command cannot be started.
+pub(in crate::cli) fn exec(args: &args::Exec) -> Result<ExitCode, Failure> {
+    let opened = opened::open(&args.given, None)?;
+    refuse_without_keeper(&opened)?;
+    let said = &opened.said;
+    let databases = app_env::databases(&said.configured);
+    let named = settings::user(&said.layers)?;
+    let inherited = settings::inherited(named.as_ref());
+    let env = app_env::environment(inherited, &said.layers, said.section.variables(), &databases, &said.cwd)?;
+    let cwd = settings::app_folder(&said.layers, &said.cwd)?;
+    let user = named.filter(|named| !named.is_current());
+    if let Some((message, hint)) = user.as_ref().and_then(settings::typed_into) {
+        printer::note(&format!("{message}; {hint}"));
+    }
+    Alone { argv: args.command.clone(), env, cwd, user }.become_it()
+}
+
+/// Refuses unless each database that the configuration names has a keeper; where it names folders alone, one of theirs.
+fn refuse_without_keeper(opened: &Opened) -> Result<(), Failure> {
+    let inventory = opened.inventory(asker::series(opened));
+    let all = Candidates::look(opened, &inventory)?.all()?;
+    let has_keeper = |one: &Candidate| holder::now(&one.db).is_some_and(|(holder, _)| !holder.is_restore);
+    let (named, found): (Vec<Candidate>, Vec<Candidate>) =
+        all.into_iter().partition(|one| one.entry.is_none());
+    let without: Vec<Candidate> = match named.is_empty() {
+        true if found.iter().any(has_keeper) => Vec::new(),
+        true => found,
+        false => named.into_iter().filter(|one| !has_keeper(one)).collect(),
+    };
+    if without.is_empty() { Ok(()) } else { Err(keeper::none(&without)) }
+}

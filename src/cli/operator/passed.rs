@@ -1,0 +1,122 @@
+//! `litekeeper litestream -- ARGS`: anything of Litestream's, with what it needs.
+
+use std::ffi::OsString;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::time::Duration;
+
+use super::args;
+use super::asker::{self, Asker};
+use super::candidate::Candidates;
+use super::kept_out::KeptOut;
+use super::opened::{self, Opened};
+use crate::cli::alone::Alone;
+use crate::cli::mounted;
+use crate::cli::one_shot;
+use crate::cli::process::environment;
+use crate::config::Series;
+use crate::core::ExitCode;
+use crate::error::Failure;
+use crate::holder;
+use crate::litestream::command::KEEPERS_OWN;
+use crate::os::fd;
+
+/// What it looks its configuration up by, unless it is told another one; a command about a URL takes none.
+const CONFIG: &str = "LITESTREAM_CONFIG";
+/// As long as Litestream itself waits for a database at its end.
+const SHUTDOWN_SYNC: Duration = Duration::from_secs(30);
+
+/// Becomes Litestream: its exit code, its signals and its terminal are its own. It reads its configuration from memory, so
+/// that nothing is left behind, and secrets are in its environment alone.
+///
+/// # Errors
+/// What is wrong with the settings; it would be in the way of a keeper; it cannot be started.
+pub(in crate::cli) fn litestream(args: &args::Litestream) -> Result<ExitCode, Failure> {
+    let opened = opened::open(&args.given, None)?;
+    refuse_beside_keeper(&opened, &args.args)?;
+    let asker = one_shot::block_on(|children| Asker::start(&opened, children))??;
+    let series = Series::of(asker.version.is_ltx());
+    let inputs = opened.said.configured.generate_alone(series, SHUTDOWN_SYNC);
+    let memory = fd::memory(inputs.text.as_bytes()).and_then(|memory| inherited(&memory).map(|()| memory));
+    let memory = memory.map_err(|error| {
+        Failure::new(ExitCode::UNAVAILABLE, format!("no memory for litestream's configuration: {error}"))
+            .hint("the limits of this shell are too low (`ulimit -a`)")
+    })?;
+    let mut env = environment();
+    let own = inputs.env.into_iter().chain(mounted::for_litestream());
+    let config = (CONFIG.to_owned(), fd::path(&memory).to_string_lossy().into_owned());
+    for (name, value) in own.chain([config]) {
+        env.retain(|(known, _)| *known != *name);
+        env.push((name.into(), value.into()));
+    }
+    env.retain(|(name, _)| KEEPERS_OWN.iter().all(|own| name != own));
+    let argv = std::iter::once(asker.runner.binary.clone().into_os_string()).chain(args.args.iter().cloned());
+    let argv = argv.collect();
+    // Its folder goes here: this process is none that comes back.
+    drop(asker);
+    let user = opened.user.clone();
+    Alone { argv, env, cwd: None, user }.become_it()
+}
+
+/// Lets the program after this one have a descriptor.
+fn inherited(memory: &OwnedFd) -> std::io::Result<()> {
+    use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+    fcntl(memory.as_fd(), FcntlArg::F_SETFD(FdFlag::empty()))?;
+    Ok(())
+}
+
+/// Whether a command does to a database what only its keeper may do: it replicates, forgets how far that has got, or puts another
+/// file in the place of the one that an app has open.
+fn is_in_the_way(words: &[OsString]) -> bool {
+    let has = |option: &str| {
+        let is_it = |word: &str| word.trim_start_matches('-').split('=').next() == Some(option);
+        words.iter().any(|word| word.to_str().is_some_and(|word| word.starts_with('-') && is_it(word)))
+    };
+    match words.first().and_then(|word| word.to_str()) {
+        Some("replicate" | "reset") => true,
+        Some("restore") => has("force"),
+        Some(_) | None => false,
+    }
+}
+
+/// Refuses that while a keeper runs on a database of the configuration, and what its Litestream may not be told by its socket.
+fn refuse_beside_keeper(opened: &Opened, words: &[OsString]) -> Result<(), Failure> {
+    let command = words.first().and_then(|word| word.to_str()).unwrap_or_default();
+    let kept_out = KeptOut::named(command);
+    if kept_out.is_none() && command != "sync" && !is_in_the_way(words) {
+        return Ok(());
+    }
+    let inventory = opened.inventory(asker::series(opened));
+    // Without a database there is nobody in the way of whom it could be.
+    let Ok(all) = Candidates::look(opened, &inventory)?.all() else { return Ok(()) };
+    match all.iter().find_map(|one| Some((one, holder::now(&one.db)?.0))) {
+        None => Ok(()),
+        Some(_) if command == "sync" => {
+            let message = "a keeper's litestream is asked to sync by `litekeeper sync`: one that waits as its first word can lose rows";
+            Err(Failure::new(ExitCode::USAGE, message)
+                .hint("`litekeeper sync --wait` asks for the local half first"))
+        }
+        Some((one, holder)) => Err(kept_out.map_or_else(|| holder.refusal(&one.db), KeptOut::refusal)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_the_way_of_a_keeper() {
+        let is = |words: &str| is_in_the_way(&words.split(' ').map(OsString::from).collect::<Vec<_>>());
+        for words in [
+            "replicate",
+            "replicate -once",
+            "reset app.db",
+            "restore -force app.db",
+            "restore --force=true app.db",
+        ] {
+            assert!(is(words), "{words}");
+        }
+        for words in ["", "databases", "restore -o force app.db", "ltx app.db", "version"] {
+            assert!(!is(words), "{words}");
+        }
+    }
+}
