@@ -39,6 +39,25 @@ impl Failure {
         Self { exit, message: lines.join("\n"), hint: None }
     }
 
+    /// Several as one: all messages, and each next step once.
+    pub fn all<'a>(exit: ExitCode, failures: impl IntoIterator<Item = &'a Self>) -> Self {
+        let (mut messages, mut hints) = (Vec::new(), Vec::<&str>::new());
+        for failure in failures {
+            messages.extend(failure.message.split('\n'));
+            hints.extend(failure.hint.as_deref().filter(|hint| !hints.contains(hint)));
+        }
+        let hint = (!hints.is_empty()).then(|| hints.join("; "));
+        Self { hint, ..Self::lines(exit, messages) }
+    }
+
+    /// The same failure with a next step, where there is one.
+    pub fn hinted(self, hint: Option<impl AsRef<str>>) -> Self {
+        match hint {
+            Some(hint) => self.hint(hint),
+            None => self,
+        }
+    }
+
     /// The same failure with a next step.
     pub fn hint(mut self, hint: impl AsRef<str>) -> Self {
         self.hint = Some(shown(hint.as_ref()));

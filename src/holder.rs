@@ -52,9 +52,8 @@ pub fn lock_path(db: &Database) -> PathBuf {
 /// Returns the control socket of the keeper that runs on a database, and which file its lock is (device and inode); `None` when
 /// none runs. In another container the same path may be another keeper's.
 pub fn keeper_socket(db: &Database) -> Option<(PathBuf, (u64, u64))> {
-    let (text, found) = lock::held(&lock_path(db))?;
-    permit::belong_to_owner(&found);
-    Some((Holder::parse(&text).keeper?, (found.dev(), found.ino())))
+    let (holder, file) = now(db)?;
+    Some((holder.keeper?, file))
 }
 
 /// Who holds the lock of a database, and which file that lock is (device and inode); none where nobody does.
@@ -74,11 +73,10 @@ pub struct User {
 }
 
 impl User {
-    /// Makes the failure that tells of it.
-    pub fn refusal(&self, db: &Path) -> Failure {
+    /// Makes the failure that tells of it, with this next step.
+    pub fn refusal(&self, db: &Path, hint: &str) -> Failure {
         let message = format!("{}: pid {} (`{}`) has it open", db.display(), self.pid, piece(&self.program));
-        Failure::new(ExitCode::LOCKED, message)
-            .hint("stop it first: SQLite would go on in the old file; or restore beside it with `-o FILE`")
+        Failure::new(ExitCode::LOCKED, message).hint(hint)
     }
 }
 

@@ -21,13 +21,7 @@ impl Span {
 
     /// The same, each with the size of its file as it is written there.
     pub fn sized(listing: &str) -> impl Iterator<Item = (Self, &str)> {
-        listing.lines().skip(1).filter_map(|line| {
-            let mut words = line.split_ascii_whitespace().rev().skip(1);
-            let size = words.next()?;
-            let mut txid = || words.next().and_then(ltx::txid);
-            let max = txid()?;
-            Some((Self { min: txid()?, max }, size))
-        })
+        ltx::listed(listing).map(|file| (Self { min: file.min, max: file.max }, file.size))
     }
 }
 

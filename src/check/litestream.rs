@@ -1,17 +1,13 @@
 //! Which Litestream there is.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use super::rules::{LITESTREAM_BAD, LITESTREAM_MISSING, LITESTREAM_OLD, LITESTREAM_OTHER};
 use crate::config::Origin;
 use crate::config::lint::Lint;
+use crate::litestream::binary;
 use crate::litestream::command::Runner;
 use crate::litestream::version::{Judged, Version, judge};
-use crate::litestream::{argv, binary};
-
-/// How long `litestream version` may take.
-const LIMIT: Duration = Duration::from_secs(20);
 
 /// What was found.
 #[derive(Default)]
@@ -40,7 +36,7 @@ pub async fn look(
         }
     };
     let shown = path.display();
-    let output = match runner(path.clone()).ask_offline(&argv::version(), LIMIT).await {
+    let output = match runner(path.clone()).version().await {
         Ok(output) => output,
         Err(error) => {
             let lint = lint(LITESTREAM_MISSING, format!("`{shown} version`: {error}"));

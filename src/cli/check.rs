@@ -26,9 +26,7 @@ use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::foreign;
 use crate::inventory;
-use crate::litestream::binary;
 use crate::litestream::command::Runner;
-use crate::litestream::install;
 use crate::os::children::Children;
 use crate::os::limit;
 use crate::os::permit;
@@ -206,13 +204,7 @@ impl Look<'_> {
 
     async fn litestream(&self) -> check::Found {
         let args = &self.layers.args;
-        let binary = binary::find(
-            settings::named_binary(&self.layers),
-            &variable,
-            self.options.cwd,
-            install::installed(variable),
-            self.user.as_ref().map(|user| user.uid),
-        );
+        let binary = settings::litestream(&self.layers, self.options.cwd, self.user.as_ref());
         let (wanted, allowed) = (args.litestream_version, args.allow_litestream.as_deref());
         check::look_for_litestream(binary, |binary| self.runner(binary), wanted, allowed).await
     }

@@ -64,9 +64,5 @@ fn guest_book(args: &args::Demo, db: &Path) -> Result<ExitCode, Failure> {
 }
 
 fn failure(error: &guestbook::Error) -> Failure {
-    let failure = Failure::new(ExitCode::UNAVAILABLE, error.to_string());
-    match error.hint() {
-        Some(hint) => failure.hint(hint),
-        None => failure,
-    }
+    Failure::new(ExitCode::UNAVAILABLE, error.to_string()).hinted(error.hint())
 }

@@ -98,9 +98,5 @@ fn failure(error: &install::Error, stop: Option<i32>) -> Failure {
         install::Error::Cancelled => ExitCode::of_signal(stop.unwrap_or(nix::libc::SIGINT)),
         _ => ExitCode::UNAVAILABLE,
     };
-    let failure = Failure::new(exit, error.to_string());
-    match error.hint() {
-        Some(hint) => failure.hint(hint),
-        None => failure,
-    }
+    Failure::new(exit, error.to_string()).hinted(error.hint())
 }

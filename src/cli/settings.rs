@@ -139,7 +139,8 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
     let dbs = inventory::databases(&configured);
     let named = user(&layers)?;
     let stop_timeout = stop_timeout(args);
-    let binary = litestream(&layers, &cwd, named.as_ref())?;
+    let binary = litestream(&layers, &cwd, named.as_ref())
+        .map_err(|error| Failure::new(error.exit(), error.to_string()).hint(error.hint()))?;
     let resolver = databases::resolver(&configured)?;
     let mut policy = policy(args, stop_timeout, dbs.len());
     let folders = inventory::folders(&configured);
@@ -230,10 +231,13 @@ fn warn_of_idle(section: &Section, configured: &Config) {
 }
 
 /// Finds Litestream, for an app that runs as this user.
-fn litestream(layers: &Layers, cwd: &Path, user: Option<&Identity>) -> Result<PathBuf, Failure> {
+pub(super) fn litestream(
+    layers: &Layers,
+    cwd: &Path,
+    user: Option<&Identity>,
+) -> Result<PathBuf, binary::Error> {
     let (installed, runs_as) = (install::installed(variable), user.map(|user| user.uid));
     binary::find(named_binary(layers), &variable, cwd, installed, runs_as)
-        .map_err(|error| Failure::new(error.exit(), error.to_string()).hint(error.hint()))
 }
 
 fn if_behind(given: args::IfBehind) -> supervise::IfBehind {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::{Either, join, select};
 
+use super::argv;
 use super::log;
 use crate::core::Ended;
 use crate::foreign::piece;
@@ -17,6 +18,9 @@ use crate::os::gather::Gather;
 use crate::os::spawn::Spawn;
 use crate::os::user::Identity;
 use crate::os::{event, fd, fork, oom, signal, unstarted};
+
+/// How long `litestream version` may take.
+const VERSION_LIMIT: Duration = Duration::from_secs(20);
 
 /// No answer is longer; a plan of a hundred thousand files is.
 const LONGEST_OUTPUT: usize = 32 << 20;
@@ -202,6 +206,14 @@ impl Runner {
     /// As [`Runner::run`].
     pub async fn ask_offline(&self, args: &[OsString], limit: Duration) -> Result<Output, Error> {
         self.run_offline(args, limit, |_| false).await
+    }
+
+    /// Asks Litestream which one it is.
+    ///
+    /// # Errors
+    /// As [`Runner::run`].
+    pub async fn version(&self) -> Result<Output, Error> {
+        self.ask_offline(&argv::version(), VERSION_LIMIT).await
     }
 
     /// Does as [`Runner::run`] without a connection.

@@ -18,13 +18,28 @@ use crate::os::permit;
 const LONGEST_ANSWER: u64 = 1 << 20;
 /// Room for a list of some ten thousand databases.
 const LONGEST_LIST: u64 = 16 << 20;
+/// How Litestream's own upload is waited for.
+struct Pace {
+    /// For so long, before a request that waits.
+    uploads: Duration,
+    /// How long before it is asked again, the first time: each question may make one of its files.
+    first: Duration,
+    /// The longest of the later times, each of which is twice the one before.
+    longest: Duration,
+}
+
 /// Litestream's own uploads come once a second, unless it is told otherwise (`sync-interval`): they get so long.
-const UPLOADS: Duration = Duration::from_secs(5);
+const PACE: Pace = Pace {
+    uploads: Duration::from_secs(5),
+    first: Duration::from_millis(250),
+    longest: Duration::from_secs(1),
+};
 /// The same where somebody waits for it.
-const SOON: Duration = Duration::from_millis(400);
-/// How long to wait until it is asked again, the first time and later: each question may make one of its files.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+const SOON: Pace = Pace {
+    uploads: Duration::from_millis(400),
+    first: Duration::from_millis(50),
+    longest: Duration::from_millis(400),
+};
 
 /// Why a request was not answered with 200.
 #[derive(Debug, thiserror::Error)]
@@ -161,7 +176,7 @@ pub async fn sync_locally_by(
 /// such a request, the read transaction that it begins after it ends with the request as well, and nothing
 /// keeps the app's own checkpoints from beginning the WAL again before Litestream has read it
 /// (`execCheckpoint` and `acquireReadLock` in its db.go): 21 of 1 230 rows, without any fault. So one
-/// that waits comes only after `UPLOADS` without an upload.
+/// that waits comes only after some seconds without an upload (`PACE`).
 ///
 /// # Errors
 /// See [`Error`].
@@ -179,20 +194,7 @@ pub async fn confirm_by(
     timeout: Duration,
     peers: Option<&Peers>,
 ) -> Result<Synced, Error> {
-    let began = tokio::time::Instant::now();
-    let asked = sync_locally_by(socket, db, timeout, peers).await?;
-    let mut remembered = asked.clone();
-    let mut pause = FIRST_PAUSE;
-    while remembered.replicated_txid == 0 || remembered.replicated_txid < asked.txid {
-        let left = timeout.saturating_sub(began.elapsed());
-        if began.elapsed() >= UPLOADS || left <= pause {
-            return sync_by(socket, db, left, peers).await;
-        }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
-        remembered = sync_locally_by(socket, db, left, peers).await?;
-    }
-    Ok(Synced { txid: asked.txid, ..remembered })
+    confirm_at(&PACE, socket, db, timeout, peers).await
 }
 
 /// Does as [`confirm`] for somebody who asks once and is waited for; only these peers are believed.
@@ -205,22 +207,31 @@ pub async fn confirm_soon(
     timeout: Duration,
     peers: &Peers,
 ) -> Result<Synced, Error> {
+    confirm_at(&SOON, socket, db, timeout, Some(peers)).await.map_err(|error| match error {
+        Error::Timeout(_) => Error::Timeout(timeout),
+        error @ (Error::Io(_) | Error::Refused { .. } | Error::Rubbish) => error,
+    })
+}
+
+async fn confirm_at(
+    pace: &Pace,
+    socket: &Path,
+    db: &Path,
+    timeout: Duration,
+    peers: Option<&Peers>,
+) -> Result<Synced, Error> {
     let began = tokio::time::Instant::now();
-    let ask = async |request: Vec<u8>, limit: Duration| {
-        let asked = async { synced(&exchange_with(socket, request, Some(peers)).await?) };
-        tokio::time::timeout(limit, asked).await.map_err(|_| Error::Timeout(timeout))?
-    };
-    let asked = ask(local_sync_request(db), timeout).await?;
+    let asked = sync_locally_by(socket, db, timeout, peers).await?;
     let mut remembered = asked.clone();
-    let mut pause = SOON / 8;
+    let mut pause = pace.first;
     while remembered.replicated_txid == 0 || remembered.replicated_txid < asked.txid {
         let left = timeout.saturating_sub(began.elapsed());
-        if began.elapsed() >= SOON || left <= pause {
-            return ask(sync_request(db, left), left + Duration::from_secs(1)).await;
+        if began.elapsed() >= pace.uploads || left <= pause {
+            return sync_by(socket, db, left, peers).await;
         }
         tokio::time::sleep(pause).await;
-        pause *= 2;
-        remembered = ask(local_sync_request(db), left).await?;
+        pause = (pause * 2).min(pace.longest);
+        remembered = sync_locally_by(socket, db, left, peers).await?;
     }
     Ok(Synced { txid: asked.txid, ..remembered })
 }

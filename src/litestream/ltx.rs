@@ -70,6 +70,31 @@ pub fn txid(text: &str) -> Option<u64> {
     is_number.then(|| u64::from_str_radix(text, 16).ok()).flatten()
 }
 
+/// One file in a listing of Litestream's ([`super::argv::files`]): `[level] min_txid max_txid size created`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listed<'a> {
+    /// Its level, where the release knows any here.
+    pub level: Option<&'a str>,
+    /// The first transaction in it.
+    pub min: u64,
+    /// The last.
+    pub max: u64,
+    /// How many bytes it has, as it is written there.
+    pub size: &'a str,
+    /// When it was made, in Litestream's words.
+    pub created: &'a str,
+}
+
+/// Reads such a listing.
+pub fn listed(listing: &str) -> impl Iterator<Item = Listed<'_>> {
+    listing.lines().skip(1).filter_map(|line| {
+        let mut words = line.split_ascii_whitespace().rev();
+        let (created, size) = (words.next()?, words.next()?);
+        let (max, min) = (txid(words.next()?)?, txid(words.next()?)?);
+        Some(Listed { level: words.next(), min, max, size, created })
+    })
+}
+
 /// Where a page is in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Page {

@@ -97,15 +97,10 @@ pub fn replicated(version: Version, listing: &str) -> Option<Position> {
     if version.plans() {
         return Plan::parse(listing).and_then(|plan| ltx::txid(&plan.max_txid)).map(Position::Txid);
     }
-    let rows = listing.lines().skip(1).map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
     if version.is_ltx() {
-        // [level] min_txid max_txid size created
-        return rows
-            .filter_map(|row| ltx::txid(row.get(row.len().checked_sub(3)?)?))
-            .max()
-            .map(Position::Txid);
+        return ltx::listed(listing).map(|file| file.max).max().map(Position::Txid);
     }
-    newest_segment(rows)
+    newest_segment(listing.lines().skip(1).map(|line| line.split_ascii_whitespace().collect()))
 }
 
 /// Returns the last row of `replica generation index offset size created`, in decimal numbers and with

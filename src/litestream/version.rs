@@ -32,6 +32,11 @@ impl Version {
         (Self::new(0, 5, 6)..=Self::new(0, 5, 8)).contains(&self)
     }
 
+    /// Says whether it is the one that may run whatever is known of it.
+    pub fn is_allowed(self, allowed: Option<&str>) -> bool {
+        allowed.and_then(Self::parse) == Some(self)
+    }
+
     /// Says whether its control socket confirms: `POST /sync` came with 0.5.9.
     pub fn confirms(self) -> bool {
         self >= Self::new(0, 5, 9)

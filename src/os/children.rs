@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use nix::libc;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use super::reap::{self, Reaped};
 use super::{signal, tree};
@@ -24,6 +24,8 @@ pub struct Children {
     waiting: Rc<RefCell<HashMap<i32, oneshot::Sender<Ended>>>>,
     one_shots: Rc<RefCell<Vec<i32>>>,
     aborted: Rc<Cell<bool>>,
+    /// Whoever waits for that.
+    aborting: Rc<Notify>,
     /// How the child ended that [`Children::remember`] named, before whoever watches it is told.
     remembered: Rc<Cell<Option<Remembered>>>,
     /// Those that this process had before it started any: a shell may `exec` with jobs.
@@ -66,8 +68,18 @@ impl Children {
     /// Ends every one-shot child, and each that is started from now on.
     pub fn abort(&self) {
         self.aborted.set(true);
+        self.aborting.notify_waiters();
         for pid in self.one_shots.borrow().iter() {
             signal::send(*pid, libc::SIGKILL);
+        }
+    }
+
+    /// Waits until [`Children::abort`] is called.
+    pub async fn aborted(&self) {
+        // Whoever is told from here on is told of it.
+        let told = self.aborting.notified();
+        if !self.is_aborted() {
+            told.await;
         }
     }
 

@@ -170,6 +170,18 @@ impl Lock {
         self.file.write_all(line.as_bytes())
     }
 
+    /// Lets go of it with the text that was there before: by what a keeper leaves the next one knows what is still its own.
+    pub fn put_back(mut self) {
+        let put_back = |file: &mut File| {
+            file.set_len(0)?;
+            file.rewind()?;
+            file.write_all(self.before.as_bytes())
+        };
+        // Without it the next keeper waits as for any other machine.
+        let _ = put_back(&mut self.file);
+        self.unlock();
+    }
+
     /// What the last one who had it left in the file, who has it no more.
     pub fn before(&self) -> &str {
         &self.before
@@ -314,6 +326,18 @@ mod tests {
         drop(lock);
         assert!(Lock::acquire(&path, "pid 2").is_ok());
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "pid 2");
+    }
+
+    #[test]
+    fn what_stood_there_is_put_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        std::fs::write(&path, "pid 1\nlease x\n").unwrap();
+        let lock = Lock::acquire(&path, "pid 2").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "pid 2");
+        lock.put_back();
+        let next = Lock::acquire(&path, "pid 3").unwrap();
+        assert_eq!(next.before(), "pid 1\nlease x\n");
     }
 
     #[test]

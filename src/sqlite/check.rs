@@ -174,8 +174,12 @@ pub fn used(database: &Path) -> rusqlite::Result<Connection> {
         // Nobody has it open, and nothing is to be left beside it.
         alone(database)?
     };
-    connection.busy_timeout(PATIENCE)?;
-    // Nobody but Litestream may put the log into the database.
+    as_guest(connection, PATIENCE)
+}
+
+/// Waits for others' locks for so long, and keeps from what only Litestream may do: to put the log into the database.
+pub(super) fn as_guest(connection: Connection, patience: Duration) -> rusqlite::Result<Connection> {
+    connection.busy_timeout(patience)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(connection)
 }

@@ -5,10 +5,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::poll::poll;
-use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::{fit, wal};
+use super::{check, fit, wal};
 use crate::os::permit;
 
 /// How long to wait for somebody else's lock.
@@ -72,7 +71,8 @@ pub fn empty(database: &Path, patience: &str) -> u8 {
 
 /// Whether somebody was in the way.
 fn try_empty(database: &Path) -> rusqlite::Result<bool> {
-    let database = open(database, Duration::ZERO)?;
+    let database = open(database)?;
+    database.busy_timeout(Duration::ZERO)?;
     match database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)) {
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(true),
         busy => busy,
@@ -81,18 +81,14 @@ fn try_empty(database: &Path) -> rusqlite::Result<bool> {
 
 fn read(database: &Path) -> Result<(), String> {
     let read = || {
-        let database = open(database, PATIENCE)?;
-        // Nobody but Litestream may put the log into the database.
-        database.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        let database = check::as_guest(open(database)?, PATIENCE)?;
         database.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
     };
     read().map_err(|error: rusqlite::Error| error.to_string())
 }
 
-fn open(database: &Path, patience: Duration) -> rusqlite::Result<Connection> {
-    let connection = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    connection.busy_timeout(patience)?;
-    Ok(connection)
+fn open(database: &Path) -> rusqlite::Result<Connection> {
+    Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_WRITE)
 }
 
 fn done(result: Result<(), String>) -> u8 {

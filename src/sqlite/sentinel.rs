@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use serde::{Deserialize, Serialize};
 
@@ -101,9 +100,7 @@ fn open(database: &Path) -> Result<Connection, String> {
     fit::check(database)?;
     let open = || {
         let connection = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        connection.busy_timeout(PATIENCE)?;
-        // Nobody but Litestream may put the log into the database.
-        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        let connection = check::as_guest(connection, PATIENCE)?;
         connection.execute_batch("PRAGMA wal_autocheckpoint = 0; PRAGMA foreign_keys = OFF")?;
         Ok(connection)
     };

@@ -10,11 +10,11 @@ use super::world::World;
 use crate::core::{Db, ExitCode, Turn, Wanted as _};
 use crate::error::Failure;
 use crate::inventory::{Entry, Named};
-use crate::litestream::folder::{Backups, Folder, Other};
+use crate::litestream::folder::{Folder, Other};
 use crate::litestream::position::Position;
-use crate::litestream::replica_error::ReplicaError;
-use crate::replica::helper;
-use crate::replica::listing::{self, Found};
+use crate::replica;
+use crate::replica::folders::Unlisted;
+use crate::replica::listing::Found;
 
 /// Lists the backups of each folder's databases, at the start.
 pub(super) fn backups(
@@ -26,29 +26,15 @@ pub(super) fn backups(
     async move {
         let mut all = Vec::new();
         for folder in folders {
-            let cannot = |place: &str, reason: String| {
-                let dir = folder.dir.display();
-                let hint = ReplicaError::of(&reason).hint();
-                let message = format!("{place}: the backups of {dir} cannot be listed: {reason}");
-                Failure::new(ExitCode::UNAVAILABLE, message).hint(hint)
-            };
-            all.push(match &folder.backups {
-                Backups::Folder(base) => Some(
-                    listing::in_folder(base)
-                        .map_err(|error| cannot(&base.display().to_string(), error.to_string()))?,
-                ),
-                Backups::There(name, place) => {
-                    match helper::list(&runner, place, folder.recursive, limit).await {
-                        Err(reason) if helper::is_blind(&reason) => {
-                            say_unlisted(&folder, &reason);
-                            None
-                        }
-                        listed => Some(listed.map_err(|reason| cannot(name, reason))?),
-                    }
-                }
-                Backups::Unlisted(why) => {
-                    say_unlisted(&folder, why);
+            all.push(match replica::folders::backups(&runner, &folder, limit).await {
+                Ok(found) => Some(found),
+                Err(Unlisted::FromHere(why)) => {
+                    say_unlisted(&folder, &why);
                     None
+                }
+                Err(refused @ Unlisted::Refused { .. }) => {
+                    let message = refused.to_string();
+                    return Err(Failure::new(ExitCode::UNAVAILABLE, message).hint(refused.hint()));
                 }
             });
         }

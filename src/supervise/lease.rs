@@ -35,11 +35,14 @@ pub(super) struct Held {
     _locks: Rc<Vec<Lock>>,
 }
 
-/// The place of all databases of a folder, as if it were one of them.
-fn all_of(folder: &Folder) -> Option<Database> {
-    let Backups::There(name, place) = &folder.backups else { return None };
-    let database = Database::at(folder.dir.clone());
-    Some(Database { replica: name.clone(), place: Some(place.clone()), ..database })
+/// All databases of a folder, as if they were one.
+fn all_of(folder: &Folder) -> Database {
+    let (replica, replica_folder, place) = match &folder.backups {
+        Backups::Folder(path) => (path.display().to_string(), Some(path.clone()), None),
+        Backups::There(name, place) => (name.clone(), None, Some(place.clone())),
+        Backups::Unlisted(_) => ("of its databases".to_owned(), None, None),
+    };
+    Database { replica, replica_folder, place, ..Database::at(folder.dir.clone()) }
 }
 
 /// Those of the configuration's databases and folders, if they are wanted and there are any.
@@ -71,7 +74,7 @@ pub(super) fn of(
         dbs.map(|((db, database), lock)| (Some(db), database.clone(), database_lock::predecessor(lock)));
     let mut kept = Vec::new();
     let mut of_folders = Vec::new();
-    for database in setup.folders.iter().filter_map(all_of) {
+    for database in setup.folders.iter().map(all_of).filter(backup::has_lock) {
         // It tells of the one before. Who cannot have it waits for the place.
         let lock = database_lock::lock_folder(&database.path, folder);
         of_folders.push((None, database, lock.as_ref().and_then(database_lock::predecessor)));
@@ -96,17 +99,7 @@ fn refuse_without(setup: &Setup) -> Result<(), Failure> {
         return Err(Failure::new(ExitCode::CONFIG, message)
             .hint("name each database in `dbs`, or do with `--lease auto`"));
     }
-    let of_folder = |folder: &Folder| {
-        all_of(folder).unwrap_or_else(|| {
-            let (replica, replica_folder) = match &folder.backups {
-                Backups::Folder(path) => (path.display().to_string(), Some(path.clone())),
-                Backups::There(name, _) => (name.clone(), None),
-                Backups::Unlisted(_) => ("of its databases".to_owned(), None),
-            };
-            Database { replica, replica_folder, ..Database::at(folder.dir.clone()) }
-        })
-    };
-    let folders: Vec<Database> = setup.folders.iter().map(of_folder).collect();
+    let folders: Vec<Database> = setup.folders.iter().map(all_of).collect();
     for db in setup.dbs.iter().chain(&folders) {
         // A folder of this machine has a lock.
         let is_local = db.replica_folder.as_ref().is_some_and(|folder| !mount::is_remote(folder));

@@ -17,7 +17,6 @@ use crate::backup::{self, Chosen, Freshness, Lineages, Restorer};
 use crate::core::{ExitCode, Gate};
 use crate::error::Failure;
 use crate::ledger;
-use crate::litestream::argv;
 use crate::litestream::command::{Error, Runner};
 use crate::litestream::database::{Database, names, of_names};
 use crate::litestream::ltx;
@@ -25,9 +24,6 @@ use crate::litestream::position::{self, Position};
 use crate::litestream::replica_error::ReplicaError;
 use crate::litestream::version::{EXPECTED, Judged, Version, judge};
 use crate::os::permit;
-
-/// How long `litestream version` may take.
-const VERSION_LIMIT: Duration = Duration::from_secs(20);
 
 /// What is looked at.
 pub(super) struct Preparation {
@@ -523,11 +519,7 @@ impl Preparation {
     }
 
     async fn version(&self) -> Result<Version, Failure> {
-        let output = self
-            .runner
-            .ask_offline(&argv::version(), VERSION_LIMIT)
-            .await
-            .map_err(|error| self.unusable(&error))?;
+        let output = self.runner.version().await.map_err(|error| self.unusable(&error))?;
         let allowed = self.allowed_version.as_deref();
         let Some(Judged { version, other, is_bad }) = judge(&output.stdout, self.required_version, allowed)
         else {
@@ -744,11 +736,7 @@ fn zip<'a>(
 
 /// A backup's error, as the program's end.
 pub(super) fn failure(error: &backup::Error) -> Failure {
-    let failure = Failure::new(error.exit(), error.to_string());
-    match error.hint() {
-        Some(hint) => failure.hint(hint),
-        None => failure,
-    }
+    Failure::new(error.exit(), error.to_string()).hinted(error.hint())
 }
 
 /// Several, as one end: the first one's code, everybody's words and hints.
@@ -756,15 +744,7 @@ pub(super) fn failures(errors: &[backup::Error]) -> Failure {
     let Some(first) = errors.first() else {
         return Failure::new(ExitCode::UNAVAILABLE, "a restore failed and left no reason");
     };
-    let all = Failure::lines(first.exit(), errors.iter().map(ToString::to_string));
-    let mut hints: Vec<String> = Vec::new();
-    for hint in errors.iter().filter_map(backup::Error::hint) {
-        if !hints.contains(&hint) {
-            hints.push(hint);
-        }
-    }
-    let hint = (!hints.is_empty()).then(|| hints.join("\n"));
-    Failure { hint, ..all }
+    Failure::all(first.exit(), &errors.iter().map(failure).collect::<Vec<_>>())
 }
 
 #[cfg(test)]

@@ -38,7 +38,6 @@ use crate::inventory::{Entry, Named, Trial};
 use crate::litestream::command::Runner;
 use crate::litestream::control;
 use crate::litestream::database::Database;
-use crate::litestream::version::Version;
 use crate::replica::mark;
 use crate::replica::seen::Looks;
 use crate::shim::Update;
@@ -211,8 +210,7 @@ impl World {
         Restorer {
             runner: self.runner_for(&config),
             version: self.litestream.version,
-            allowed: self.setup.allowed_version.as_deref().and_then(Version::parse)
-                == Some(self.litestream.version),
+            allowed: self.litestream.version.is_allowed(self.setup.allowed_version.as_deref()),
             config,
             timeout: self.setup.restore_timeout,
             parallel: self.setup.restore_parallel,

@@ -12,6 +12,7 @@ use crate::support::clock::Clock;
 use crate::support::config;
 use crate::support::history;
 use crate::support::keeper::Keeper;
+use crate::support::litestream::{LATEST, litestream};
 use crate::support::process::{Ended, Running};
 use crate::support::procfs::alive;
 use crate::support::s3::S3;
@@ -72,6 +73,29 @@ impl Machines {
         ended.expect_log("another machine replicates to s3://backups/app (twin:1 for")
     }
 
+    /// Starts both at once: the one that has the place, and the one that waits for it.
+    fn race(&self, options: &[&str]) -> [(&World, Running); 2] {
+        let start = |world| self.keeper(world, options).app(self.app()).start();
+        let both = [(&self.one, start(&self.one)), (&self.two, start(&self.two))];
+        let is_ready = |world: &World| !world.trace().all("ready").is_empty();
+        wait_until("one of them to start", DEADLINE, || both.iter().any(|(world, _)| is_ready(world)));
+        let [one, two] = both;
+        let both = if is_ready(one.0) { [one, two] } else { [two, one] };
+        both[1].1.wait_log(1, "waiting until it ends");
+        both
+    }
+
+    /// The first machine, which was away, ends; the second one goes on, and has the rows of both.
+    #[track_caller]
+    fn assert_succeeded(&self, first: Running, second: Running) {
+        let ended = first.finish().expect_code(75);
+        assert!(ended.log.contains("has taken over") || ended.log.contains("lease is over"), "{}", ended.log);
+        sqlite::insert(&self.two.db(), 2);
+        stop(second);
+        self.assert_one_history(&[&self.one, &self.two]);
+        assert_eq!(sqlite::ids(&self.two.db()), [1, 2, 3, 4, 5, 6]);
+    }
+
     fn config(&self, world: &World) -> PathBuf {
         world.config(&self.s3.replica("backups", "app"))
     }
@@ -88,7 +112,18 @@ impl Machines {
     /// One history can be restored, with all that the apps of these machines were told to be committed.
     fn assert_one_history(&self, owners: &[&World]) {
         let world = self.two_or_one();
-        let rows = history::assert_one(world, (&self.s3, "backups"), &self.config(world), &world.db());
+        let (config, db) = (self.config(world), world.db());
+        let keys = self.s3.objects("backups");
+        let names = keys.iter().filter_map(|key| key.rsplit('/').next()?.strip_suffix(".ltx"));
+        let txids = names.filter_map(|name| u64::from_str_radix(name.split_once('-')?.1, 16).ok()).collect();
+        let rows = history::assert_one(txids, |txid| {
+            let Some(txid) = txid else { return history::newest(world, &config, &db) };
+            let (txid_text, out) = (format!("{txid:016x}"), world.path(&format!("at-{txid}.db")));
+            let args = ["restore".as_ref(), "-config".as_ref(), config.as_os_str(), "-txid".as_ref()];
+            let args = args.into_iter().chain([txid_text.as_ref(), "-o".as_ref(), out.as_os_str()]);
+            litestream(world, LATEST, args.chain([db.as_os_str()])).expect_code(0);
+            sqlite::ids(&out)
+        });
         for owner in owners {
             let acked = owner.trace().acked();
             assert!(!acked.is_empty() && acked.iter().all(|id| rows.contains(id)), "{acked:?} in {rows:?}");
@@ -134,13 +169,7 @@ fn signal_all(running: &Running, signal: Signal) {
 fn of_two_that_start_together_one_has_the_place_and_the_other_goes_on_after_it() {
     for mode in MODES {
         let machines = Machines::new();
-        let start = |world| machines.keeper(world, &["--lease", mode]).app(machines.app()).start();
-        let both = [(&machines.one, start(&machines.one)), (&machines.two, start(&machines.two))];
-        let is_ready = |world: &World| !world.trace().all("ready").is_empty();
-        wait_until("one of them to start", DEADLINE, || both.iter().any(|(world, _)| is_ready(world)));
-        let [one, two] = both;
-        let ((owner, first), (other, second)) = if is_ready(one.0) { (one, two) } else { (two, one) };
-        second.wait_log(1, "waiting until it ends");
+        let [(owner, first), (other, second)] = machines.race(&["--lease", mode]);
         machines.wait_renewed(2);
         assert!(other.trace().is_empty() && !other.db().exists());
         stop(first);
@@ -189,12 +218,7 @@ fn the_keeper_alone_is_paused() {
         let second = machines.start(&machines.two, &["--lease", mode]);
         assert_eq!(below.iter().all(|process| alive(process.pid)), mode == "auto");
         keeper.signal(Signal::SIGCONT);
-        let ended = first.finish().expect_code(75);
-        assert!(ended.log.contains("has taken over") || ended.log.contains("lease is over"), "{}", ended.log);
-        sqlite::insert(&machines.two.db(), 2);
-        stop(second);
-        machines.assert_one_history(&[&machines.one, &machines.two]);
-        assert_eq!(sqlite::ids(&machines.two.db()), [1, 2, 3, 4, 5, 6]);
+        machines.assert_succeeded(first, second);
     }
 }
 
@@ -208,12 +232,7 @@ fn everything_is_paused() {
         signal_all(&first, Signal::SIGSTOP);
         let second = machines.start(&machines.two, &["--lease", mode]);
         signal_all(&first, Signal::SIGCONT);
-        let ended = first.finish().expect_code(75);
-        assert!(ended.log.contains("has taken over") || ended.log.contains("lease is over"), "{}", ended.log);
-        sqlite::insert(&machines.two.db(), 2);
-        stop(second);
-        machines.assert_one_history(&[&machines.one, &machines.two]);
-        assert_eq!(sqlite::ids(&machines.two.db()), [1, 2, 3, 4, 5, 6]);
+        machines.assert_succeeded(first, second);
     }
 }
 
@@ -315,13 +334,7 @@ fn two_that_start_together_have_no_luck_with_their_writes() {
     for fates in [Fates { conflicts: 6, ..Fates::default() }, Fates { unanswered: 2, ..Fates::default() }] {
         let machines = Machines::new();
         machines.s3.spoil(LOCK, fates);
-        let start = |world| machines.keeper(world, &[]).app(machines.app()).start();
-        let both = [(&machines.one, start(&machines.one)), (&machines.two, start(&machines.two))];
-        let is_ready = |world: &World| !world.trace().all("ready").is_empty();
-        wait_until("one of them to start", DEADLINE, || both.iter().any(|(world, _)| is_ready(world)));
-        let [one, two] = both;
-        let ((owner, first), (other, second)) = if is_ready(one.0) { (one, two) } else { (two, one) };
-        second.wait_log(1, "waiting until it ends");
+        let [(owner, first), (other, second)] = machines.race(&[]);
         assert!(other.trace().is_empty());
         stop(first);
         other.trace().wait("ready");

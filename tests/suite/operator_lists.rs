@@ -1,41 +1,21 @@
 //! What an operator asks for: which databases there are, and what is in their backups.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Value, json};
 
 use crate::support::app::App;
 use crate::support::keeper::Keeper;
-use crate::support::litestream::{self, LATEST, NO_SOCKET, OLD};
+use crate::support::litestream::{LATEST, NO_SOCKET, OLD};
+use crate::support::operator::{backed_up, operator, printed};
 use crate::support::process::Ended;
-use crate::support::s3::S3;
 use crate::support::server::free_port;
 use crate::support::sqlite;
 use crate::support::store::Store;
 use crate::support::unit;
 use crate::support::wait::{DEADLINE, wait_until};
 use crate::support::world::World;
-
-/// A command of an operator's, in the world's folder.
-fn operator(world: &World, command: &str) -> Keeper {
-    Keeper::new(world).command(command).envs(S3::env())
-}
-
-/// What it prints as JSON, once it has ended with 0.
-#[track_caller]
-fn json_of(keeper: Keeper) -> Value {
-    let ended = keeper.arg("--json").run().expect_code(0);
-    serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}: {}", ended.stdout))
-}
-
-/// [`World::db`] with rows, backed up by this version.
-fn backed_up(world: &World, store: &Store, version: &str) -> PathBuf {
-    let config = world.config(&store.replica(world, "app"));
-    sqlite::create(&world.db(), 10);
-    litestream::back_up(world, version, &config, &[&world.db()]);
-    config
-}
 
 fn is_time(value: &Value) -> bool {
     value.as_str().is_some_and(|time| time.starts_with("20") && time.ends_with('Z'))
@@ -50,16 +30,16 @@ fn files_and_snapshots_are_listed_of_folders_and_s3() {
     for store in Store::all() {
         let world = World::new();
         backed_up(&world, &store, LATEST);
-        let files = json_of(operator(&world, "ltx"));
+        let files = printed::<Value>(operator(&world, "ltx"), 0);
         let files = files.as_array().expect("a list");
         assert!(!files.is_empty());
         for file in files {
             assert!(file["level"].is_u64() && file["size_bytes"].is_u64() && is_time(&file["created_at"]));
             assert!(is_hex(&file["min_txid"], 16) && is_hex(&file["max_txid"], 16), "{file}");
         }
-        let first = json_of(operator(&world, "ltx").args(["app.db", "--level", "0"]));
+        let first = printed::<Value>(operator(&world, "ltx").args(["app.db", "--level", "0"]), 0);
         assert!(first.as_array().is_some_and(|first| first.iter().all(|file| file["level"] == 0)), "{first}");
-        let snapshots = json_of(operator(&world, "snapshots").arg(world.db()));
+        let snapshots = printed::<Value>(operator(&world, "snapshots").arg(world.db()), 0);
         let levels = files.iter().filter(|file| file["level"] == 9).count();
         assert_eq!(snapshots.as_array().map(Vec::len), Some(levels));
         let table = operator(&world, "ltx").run().expect_code(0);
@@ -75,17 +55,17 @@ fn generations_and_wal_are_listed_of_the_old_series() {
         let world = World::new();
         backed_up(&world, &store, OLD);
         let old = |command: &str| operator(&world, command).litestream(OLD);
-        let snapshots = json_of(old("snapshots"));
+        let snapshots = printed::<Value>(old("snapshots"), 0);
         let one = &snapshots[0];
         assert!(is_hex(&one["generation"], 16) && is_hex(&one["index"], 8), "{snapshots}");
         assert!(one["txid"].is_null() && one["size_bytes"].is_u64() && is_time(&one["created_at"]));
-        let generations = json_of(old("generations"));
+        let generations = printed::<Value>(old("generations"), 0);
         assert_eq!(generations[0]["generation"], one["generation"]);
         assert!(is_time(&generations[0]["from"]) && is_time(&generations[0]["to"]), "{generations}");
         let name = one["generation"].as_str().expect("a text");
-        let wal = json_of(old("wal").args(["app.db", "--generation", name]));
+        let wal = printed::<Value>(old("wal").args(["app.db", "--generation", name]), 0);
         assert!(wal[0]["offset"].is_u64() && is_hex(&wal[0]["index"], 8), "{wal}");
-        assert_eq!(json_of(old("wal").args(["--generation", "0123456789abcdef"])), json!([]));
+        assert_eq!(printed::<Value>(old("wal").args(["--generation", "0123456789abcdef"]), 0), json!([]));
     }
 }
 
@@ -111,7 +91,7 @@ fn what_a_series_has_not_is_one_line_with_the_one_that_has() {
 fn files_are_listed_by_a_release_that_knows_no_levels() {
     let world = World::new();
     backed_up(&world, &Store::Folder, NO_SOCKET);
-    let files = json_of(operator(&world, "ltx").litestream(NO_SOCKET));
+    let files = printed::<Value>(operator(&world, "ltx").litestream(NO_SOCKET), 0);
     assert!(files.as_array().is_some_and(|files| !files.is_empty()), "{files}");
 }
 
@@ -125,7 +105,7 @@ fn a_url_needs_no_configuration() {
             Store::Folder => format!("file://{}", world.path("app").display()),
             Store::S3(s3) => s3.url("backups", "app"),
         };
-        let files = json_of(operator(&world, "ltx").arg(&url));
+        let files = printed::<Value>(operator(&world, "ltx").arg(&url), 0);
         assert!(files.as_array().is_some_and(|files| !files.is_empty()), "{files}");
         assert!(!world.list("").iter().any(|name| name.contains("url.db")), "{:?}", world.list(""));
     }
@@ -153,7 +133,7 @@ fn databases_are_told_by_path_alias_and_base_name() {
     let world = World::new();
     several(&world);
     let root = world.root().display().to_string();
-    let all = json_of(operator(&world, "databases"));
+    let all = printed::<Value>(operator(&world, "databases"), 0);
     let expected = json!([
         {"path": format!("{root}/a/app.db"), "alias": "main", "replica": format!("{root}/backups/a"), "type": "file"},
         {"path": format!("{root}/b/app.db"), "alias": null, "replica": format!("{root}/backups/b"), "type": "file"},
@@ -162,7 +142,7 @@ fn databases_are_told_by_path_alias_and_base_name() {
     ]);
     assert_eq!(all, expected);
     let paths = |word: &str| {
-        let found = json_of(operator(&world, "databases").arg(word));
+        let found = printed::<Value>(operator(&world, "databases").arg(word), 0);
         found.as_array().expect("a list").iter().map(|one| one["path"].clone()).collect::<Vec<_>>()
     };
     assert_eq!(paths("main"), [json!(format!("{root}/a/app.db"))]);
@@ -245,13 +225,13 @@ fn a_running_keepers_litestream_is_asked_over_its_socket() {
     let nobody = operator(&world, "info").run().expect_code(69);
     nobody.expect_log(&format!("no keeper runs on {}", world.db().display())).expect_log("hint: ");
     let running = unit::start_writing(&world, Keeper::new(&world).config(&config));
-    let info = json_of(operator(&world, "info"));
+    let info = printed::<Value>(operator(&world, "info"), 0);
     assert_eq!(info["keeper_pid"], running.keeper().pid);
     let litestream = &info["litestream"];
     assert_eq!(litestream["pid"], running.litestream().pid);
     assert!(litestream["version"].as_str().is_some_and(|version| version.contains(LATEST)), "{info}");
     assert!(litestream["databases"] == 1 && is_time(&litestream["started_at"]), "{info}");
-    let list = json_of(operator(&world, "list").arg("app.db"));
+    let list = printed::<Value>(operator(&world, "list").arg("app.db"), 0);
     assert_eq!(list[0]["path"], world.db().to_str().expect("UTF-8"));
     assert!(list[0]["status"].is_string(), "{list}");
     running.stop(0);
@@ -318,13 +298,13 @@ fn a_socket_of_somebody_else_is_not_believed() {
 #[test]
 fn a_version_is_told_with_and_without_a_litestream() {
     let world = World::new();
-    let version = json_of(operator(&world, "version"));
+    let version = printed::<Value>(operator(&world, "version"), 0);
     assert_eq!(version["litekeeper"], env!("CARGO_PKG_VERSION"));
     assert_eq!(
         (version["litestream"].as_str(), version["litestream_path"].is_string()),
         (Some(LATEST), true)
     );
-    assert_eq!(json_of(operator(&world, "version").litestream(OLD))["litestream"], OLD);
+    assert_eq!(printed::<Value>(operator(&world, "version").litestream(OLD), 0)["litestream"], OLD);
     let none = operator(&world, "version").env("LITESTREAM_BINARY_PATH", world.path("nowhere"));
     let ended = none.arg("--json").run().expect_code(0).expect_log("is not an executable file");
     let found: Value = serde_json::from_str(&ended.stdout).expect("JSON");
@@ -352,18 +332,18 @@ fn the_page_about_json_has_every_name() {
     let page = crate::support::docs::page("docs/json.md").text;
     let world = World::new();
     backed_up(&world, &Store::Folder, LATEST);
-    let mut printed: Vec<(&str, Value)> = ["databases", "ltx", "verify", "version"]
+    let mut all: Vec<(&str, Value)> = ["databases", "ltx", "verify", "version"]
         .into_iter()
-        .map(|command| (command, json_of(operator(&world, command))))
+        .map(|command| (command, printed::<Value>(operator(&world, command), 0)))
         .collect();
     // It has a snapshot at once; the others make one when its time has come.
     let old = World::new();
     backed_up(&old, &Store::Folder, OLD);
-    printed.extend(
+    all.extend(
         ["snapshots", "generations", "wal"]
-            .map(|command| (command, json_of(operator(&old, command).litestream(OLD)))),
+            .map(|command| (command, printed::<Value>(operator(&old, command).litestream(OLD), 0))),
     );
-    for (command, value) in printed {
+    for (command, value) in all {
         let (_, rest) = page.split_once(&format!("## `{command}`")).unwrap_or_else(|| panic!("no {command}"));
         let part = rest.split("\n## ").next().unwrap_or_default();
         let one = value.get(0).unwrap_or(&value);

@@ -12,6 +12,7 @@ use crate::support::app::App;
 use crate::support::config::Replica;
 use crate::support::keeper::Keeper;
 use crate::support::litestream::{self, LATEST, NO_SOCKET, OLD, binary};
+use crate::support::operator::{backed_up, operator, printed, quiet};
 use crate::support::s3::S3;
 use crate::support::server::free_port;
 use crate::support::sqlite;
@@ -22,22 +23,7 @@ use crate::support::world::World;
 use crate::support::wrap;
 
 fn restore(world: &World) -> Keeper {
-    Keeper::new(world).command("restore").envs(S3::env())
-}
-
-/// What it prints as JSON, when it ends with this code.
-#[track_caller]
-fn json_of(keeper: Keeper, code: i32) -> Vec<Value> {
-    let ended = keeper.arg("--json").run().expect_code(code);
-    serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}: {}", ended.stdout))
-}
-
-/// [`World::db`] with ten rows, backed up by this version.
-fn backed_up(world: &World, store: &Store, version: &str) -> PathBuf {
-    let config = world.config(&store.replica(world, "app"));
-    sqlite::create(&world.db(), 10);
-    litestream::back_up(world, version, &config, &[&world.db()]);
-    config
+    operator(world, "restore")
 }
 
 /// The names of the world that a restore could have left.
@@ -53,7 +39,7 @@ fn a_database_is_restored_where_it_was_and_beside_it() {
             backed_up(&world, &store, version);
             let run = || restore(&world).litestream(version);
             let copy = world.path("copy.db");
-            let beside = &json_of(run().args(["-o", "copy.db", "app.db"]), 0)[0];
+            let beside = &printed::<Vec<Value>>(run().args(["-o", "copy.db", "app.db"]), 0)[0];
             assert_eq!(sqlite::count(&copy), 10);
             assert_eq!(beside["output"], copy.to_str().expect("UTF-8"));
             assert_eq!((&beside["result"], &beside["integrity"]), (&"restored".into(), &"quick".into()));
@@ -94,6 +80,24 @@ fn a_url_is_restored_to_a_file_and_a_keeper_goes_on_from_it() {
     }
 }
 
+/// By that the next keeper knows that the place of the backup is still its own.
+#[test]
+fn what_the_last_keeper_left_in_the_lock_stays_there() {
+    let world = World::new();
+    let unit = quiet(&world, &Store::Folder, LATEST, (3, ""));
+    unit.stop(0);
+    let lock = world.path(".app.db-litekeeper.lock");
+    let left = fs::read_to_string(&lock).expect("a lock");
+    assert!(left.contains("\nlease "), "{left}");
+    sqlite::lose(&world.db());
+    restore(&world).run().expect_code(0);
+    assert_eq!(fs::read_to_string(&lock).expect("a lock"), left);
+    operator(&world, "reset").args(["app.db", "--yes"]).run().expect_code(0);
+    assert_eq!(fs::read_to_string(&lock).expect("a lock"), left);
+    restore(&world).args(["--force", "--yes", "--txid", "00000000000000ff"]).run().expect_code(69);
+    assert_eq!(fs::read_to_string(&lock).expect("a lock"), left);
+}
+
 #[test]
 fn what_is_there_is_left_or_put_aside_and_never_removed() {
     let world = World::new();
@@ -101,8 +105,8 @@ fn what_is_there_is_left_or_put_aside_and_never_removed() {
     sqlite::insert(&world.db(), 5);
     let ended = restore(&world).run().expect_code(69).expect_log("app.db is there already");
     assert!(ended.stdout.contains("failed"), "{}", ended.stdout);
-    assert_eq!(json_of(restore(&world).arg("--if-missing"), 0)[0]["result"], "exists");
-    assert_eq!(json_of(restore(&world).arg("--if-db-not-exists"), 0)[0]["result"], "exists");
+    assert_eq!(printed::<Vec<Value>>(restore(&world).arg("--if-missing"), 0)[0]["result"], "exists");
+    assert_eq!(printed::<Vec<Value>>(restore(&world).arg("--if-db-not-exists"), 0)[0]["result"], "exists");
     assert_eq!(sqlite::count(&world.db()), 15);
     fs::write(world.path("app.db-journal"), "hot").expect("ours");
     for times in 1..=5 {
@@ -236,7 +240,7 @@ fn an_older_state_is_restored_by_txid_and_by_time() {
     assert!(files.len() >= 4, "{files:?}");
     for (rows, txid) in txids.iter().enumerate().skip(txids.len() - 3) {
         let name = format!("at-{rows}.db");
-        let one = &json_of(restore(&world).args(["--txid", txid, "-o", &name]), 0)[0];
+        let one = &printed::<Vec<Value>>(restore(&world).args(["--txid", txid, "-o", &name]), 0)[0];
         assert_eq!(one["txid"], txid.as_str());
         assert!(sqlite::count(&world.path(&name)) < 5);
     }
@@ -249,7 +253,7 @@ fn an_older_state_is_restored_by_txid_and_by_time() {
     let long_ago = restore(&world).args(["--timestamp", "2020-01-01T00:00:00Z", "-o", "none.db"]);
     let ended = long_ago.run().expect_code(69).expect_log("its backup has nothing of the point");
     ended.expect_log("hint: it begins at 20");
-    let now = &json_of(restore(&world).args(["--timestamp", "0s ago", "-o", "now.db"]), 0)[0];
+    let now = &printed::<Vec<Value>>(restore(&world).args(["--timestamp", "0s ago", "-o", "now.db"]), 0)[0];
     assert_eq!((now["txid"].as_str(), sqlite::count(&world.path("now.db"))), (Some(last.as_str()), 4));
     for (time, why) in [("2h", "not a time"), ("2999-01-01T00:00:00Z", "in the future")] {
         restore(&world).args(["--timestamp", time]).run().expect_code(2).expect_log(why);
@@ -274,7 +278,7 @@ fn the_old_series_goes_back_by_generation_index_and_time() {
     let (generation, index) = (generation.expect("a text"), index.expect("a text"));
     let run = || restore(&world).litestream(OLD);
     let chosen = ["--generation", generation, "--index", index, "--replica", "file", "--parallelism", "2"];
-    let one = &json_of(run().args(["-o", "a.db"]).args(chosen), 0)[0];
+    let one = &printed::<Vec<Value>>(run().args(["-o", "a.db"]).args(chosen), 0)[0];
     assert!(one["txid"].is_null() && one["result"] == "restored", "{one}");
     sqlite::assert_sound(&world.path("a.db"));
     let other = run().args(["-o", "b.db", "--generation", "0123456789abcdef"]).run().expect_code(69);
@@ -293,7 +297,7 @@ fn a_plan_touches_nothing_and_has_sizes_and_times() {
         let world = World::new();
         backed_up(&world, &store, LATEST);
         let before = world.list("");
-        let plan = &json_of(restore(&world).arg("--dry-run"), 0)[0];
+        let plan = &printed::<Vec<Value>>(restore(&world).arg("--dry-run"), 0)[0];
         assert_eq!(plan["result"], "planned");
         assert!(plan["bytes"].as_u64() > Some(0) && plan["files"].as_u64() > Some(0), "{plan}");
         let times =
@@ -310,9 +314,12 @@ fn no_backup_is_a_failure_unless_it_is_said_to_be_none() {
         world.config(&store.replica(&world, "app"));
         let ended = restore(&world).run().expect_code(69).expect_log("holds no backup");
         ended.expect_log("--if-replica-exists");
-        assert_eq!(json_of(restore(&world).arg("--if-replica-exists"), 0)[0]["result"], "no-backup");
         assert_eq!(
-            json_of(restore(&world).args(["--if-replica-exists", "--dry-run"]), 0)[0]["result"],
+            printed::<Vec<Value>>(restore(&world).arg("--if-replica-exists"), 0)[0]["result"],
+            "no-backup"
+        );
+        assert_eq!(
+            printed::<Vec<Value>>(restore(&world).args(["--if-replica-exists", "--dry-run"]), 0)[0]["result"],
             "no-backup"
         );
         assert!(!world.db().exists() && left(&world).is_empty());
@@ -401,7 +408,7 @@ fn the_databases_of_a_folder_are_found_at_their_replica() {
         assert_eq!(sqlite::count(&world.path("first.db")), 4);
         let unknown = restore(&world).args(["-o", "x.db", "three.db"]).run().expect_code(64);
         unknown.expect_log("two.db");
-        let results = json_of(restore(&world), 0);
+        let results = printed::<Vec<Value>>(restore(&world), 0);
         assert_eq!(results.len(), 2, "{results:?}");
         assert!(paths.iter().all(|path| sqlite::count(path) == 4));
         restore(&world).args(["-o", "copy.db", "tenants/one.db"]).run().expect_code(0);
@@ -635,7 +642,7 @@ fn the_page_about_json_has_the_names_of_a_restore() {
     let part = part.split("\n## ").next().unwrap_or_default();
     let world = World::new();
     backed_up(&world, &Store::Folder, LATEST);
-    let plan = json_of(restore(&world).arg("--dry-run"), 0);
+    let plan = printed::<Vec<Value>>(restore(&world).arg("--dry-run"), 0);
     let names: Vec<&String> = plan[0].as_object().expect("an object").keys().collect();
     assert_eq!(names.len(), 12);
     names.iter().for_each(|name| assert!(part.contains(&format!("\"{name}\"")), "no {name}: {part}"));

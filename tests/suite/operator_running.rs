@@ -10,41 +10,20 @@ use serde_json::Value;
 use crate::support::app::App;
 use crate::support::keeper::Keeper;
 use crate::support::litestream::{self, Backup, LATEST, OLD};
+use crate::support::operator::{operator, quiet, read};
 use crate::support::process::Running;
-use crate::support::s3::S3;
 use crate::support::sqlite;
 use crate::support::store::Store;
 use crate::support::world::World;
-
-/// A command of an operator's, in the world's folder.
-fn operator(world: &World, command: &str) -> Keeper {
-    Keeper::new(world).command(command).envs(S3::env())
-}
-
-#[track_caller]
-fn json(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
-}
-
-/// A keeper on [`World::db`], whose app writes nothing by itself.
-fn start_quiet(world: &World, store: &Store) -> Running {
-    sqlite::create(&world.db(), 1);
-    let config = world.config(&store.replica(world, "app"));
-    let trace = world.trace();
-    let app = App::new(&trace).on_exit("TERM", 0).ready().wait();
-    let running = Keeper::new(world).config(&config).envs(S3::env()).app(app).start();
-    trace.wait("ready");
-    running
-}
 
 #[test]
 fn what_was_committed_before_a_waiting_sync_is_on_the_replica_after_it() {
     for store in Store::all() {
         let world = World::new();
-        let running = start_quiet(&world, &store);
+        let running = quiet(&world, &store, LATEST, (1, ""));
         sqlite::insert(&world.db(), 5);
         let ended = operator(&world, "sync").args(["--wait", "--json"]).run().expect_code(0);
-        let synced = json(&ended.stdout);
+        let synced = read::<Value>(&ended.stdout);
         assert_eq!(synced[0]["result"], "synced");
         assert_eq!(synced[0]["path"], world.db().to_str().expect("UTF-8"));
         assert!(synced[0]["error"].is_null() && synced[0]["duration_ms"].is_u64(), "{synced}");
@@ -55,7 +34,7 @@ fn what_was_committed_before_a_waiting_sync_is_on_the_replica_after_it() {
         let restored = Backup::Config(&config, &world.db()).restore(&world, LATEST);
         assert_eq!(sqlite::count(&restored), rows);
         let local = operator(&world, "sync").args(["app.db", "--json"]).run().expect_code(0);
-        assert_eq!(json(&local.stdout)[0]["result"], "synced-local");
+        assert_eq!(read::<Value>(&local.stdout)[0]["result"], "synced-local");
         let table = operator(&world, "sync").run().expect_code(0);
         assert!(table.stdout.starts_with("DATABASE"), "{}", table.stdout);
         running.stop(0);
@@ -96,7 +75,7 @@ fn the_local_half_is_asked_for_first() {
     let ended = ended.expect_code(69);
     ended.expect_log("the replica is at txid 0000000000000000, and the database at 0000000000000007");
     let asked = fs::read_to_string(log).expect("text");
-    let waits: Vec<bool> = asked.lines().map(|line| json(line)["wait"] == true).collect();
+    let waits: Vec<bool> = asked.lines().map(|line| read::<Value>(line)["wait"] == true).collect();
     assert!(waits.first() == Some(&false), "{asked}");
     // Each that waits comes right after one that does not.
     let place = waits.iter().position(|waits| *waits).expect("it waited in the end");
@@ -214,7 +193,7 @@ fn secrets_are_in_no_word_of_the_command_line() {
 #[test]
 fn what_would_undermine_a_keeper_is_refused_beside_it() {
     let world = World::new();
-    let running = start_quiet(&world, &Store::Folder);
+    let running = quiet(&world, &Store::Folder, LATEST, (1, ""));
     let db = world.db();
     let db = db.to_str().expect("UTF-8");
     let run = |words: &[&str]| operator(&world, "litestream").arg("--").args(words).run();
@@ -243,7 +222,7 @@ fn what_a_keepers_litestream_may_not_be_told_is_refused_with_what_to_do() {
             .expect_log("hint: ")
             .expect_log(hint);
     }
-    let running = start_quiet(&world, &Store::Folder);
+    let running = quiet(&world, &Store::Folder, LATEST, (1, ""));
     for word in ["start", "stop", "register", "unregister", "sync"] {
         let ended = operator(&world, "litestream").args(["--", word, "app.db"]).run().expect_code(64);
         ended.expect_log("a keeper's litestream is ").expect_log("hint: ");
@@ -264,18 +243,24 @@ fn a_reset_moves_litestreams_files_aside_and_a_run_goes_on_from_there() {
             || world.list("").into_iter().filter(|name| name.starts_with(".app.db-litestream.2")).count();
         let has = || world.path(".app.db-litestream").exists();
         let dry = reset(&["--dry-run", "--json"]).expect_code(0).expect_log("would be moved aside");
-        assert_eq!((json(&dry.stdout)["result"].as_str(), aside(), has()), (Some("would-reset"), 0, true));
+        assert_eq!(
+            (read::<Value>(&dry.stdout)["result"].as_str(), aside(), has()),
+            (Some("would-reset"), 0, true)
+        );
         // Nobody can be asked.
         reset(&[]).expect_code(64).expect_log("hint: --yes");
         assert_eq!((aside(), has()), (0, true));
         let done = reset(&["--yes", "--json"]).expect_code(0).expect_log("kept as");
-        assert_eq!((json(&done.stdout)["result"].as_str(), aside(), has()), (Some("reset"), 1, false));
+        assert_eq!(
+            (read::<Value>(&done.stdout)["result"].as_str(), aside(), has()),
+            (Some("reset"), 1, false)
+        );
         let again = reset(&["--yes", "--json"]).expect_code(0);
-        assert_eq!((json(&again.stdout)["result"].as_str(), aside()), (Some("nothing"), 1));
+        assert_eq!((read::<Value>(&again.stdout)["result"].as_str(), aside()), (Some("nothing"), 1));
         assert_eq!(sqlite::count(&world.db()), 10);
     }
     let world = World::new();
-    let running = start_quiet(&world, &Store::Folder);
+    let running = quiet(&world, &Store::Folder, LATEST, (1, ""));
     running.stop(0);
     operator(&world, "reset").args(["app.db", "--yes"]).run().expect_code(0);
     let keeper = Keeper::new(&world).config(&world.path("litestream.yml"));
@@ -288,7 +273,7 @@ fn a_reset_moves_litestreams_files_aside_and_a_run_goes_on_from_there() {
 #[test]
 fn a_reset_is_refused_while_somebody_has_the_database() {
     let world = World::new();
-    let running = start_quiet(&world, &Store::Folder);
+    let running = quiet(&world, &Store::Folder, LATEST, (1, ""));
     let reset = || operator(&world, "reset").args(["app.db", "--yes"]).run().expect_code(75);
     reset().expect_log("another keeper runs on this database (pid ");
     running.stop(0);

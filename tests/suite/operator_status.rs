@@ -6,10 +6,9 @@ use std::os::unix::process::ExitStatusExt as _;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::support::app::App;
 use crate::support::keeper::Keeper;
 use crate::support::litestream::{self, LATEST, OLD};
-use crate::support::process::Running;
+use crate::support::operator::{operator, printed, quiet};
 use crate::support::s3::S3;
 use crate::support::sqlite;
 use crate::support::store::Store;
@@ -17,34 +16,16 @@ use crate::support::wait::{DEADLINE, wait_until};
 use crate::support::world::World;
 
 fn status(world: &World) -> Keeper {
-    Keeper::new(world).command("status").envs(S3::env())
-}
-
-/// What it prints as JSON, and its exit code.
-#[track_caller]
-fn seen(keeper: Keeper, code: i32) -> Value {
-    let ended = keeper.arg("--json").run().expect_code(code);
-    serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}: {}", ended.stdout))
-}
-
-/// A keeper on [`World::db`] with an app that waits.
-fn start(world: &World, store: &Store, version: &str, top: &str) -> Running {
-    sqlite::create(&world.db(), 3);
-    let config = world.config_of(top, [(world.db().as_path(), &store.replica(world, "app"))]);
-    let trace = world.trace();
-    let app = App::new(&trace).on_exit("TERM", 0).ready().wait();
-    let running = Keeper::new(world).litestream(version).config(&config).envs(S3::env()).app(app).start();
-    trace.wait("ready");
-    running
+    operator(world, "status")
 }
 
 #[test]
 fn a_keeper_that_replicates_is_healthy() {
     for store in Store::all() {
         let world = World::new();
-        let running = start(&world, &store, LATEST, "litekeeper: {aliases: {main: app.db}}\n");
+        let running = quiet(&world, &store, LATEST, (3, "litekeeper: {aliases: {main: app.db}}\n"));
         sqlite::insert(&world.db(), 2);
-        let seen = seen(status(&world), 0);
+        let seen = printed::<Value>(status(&world), 0);
         assert_eq!(seen["keeper"]["pid"], running.keeper().pid);
         assert_eq!(seen["litestream"]["pid"], running.litestream().pid);
         assert!(seen["app"].is_null(), "{seen}");
@@ -72,7 +53,7 @@ fn without_a_keeper_the_files_and_the_replica_tell() {
         let config = world.config(&Store::Folder.replica(&world, "app"));
         sqlite::create(&world.db(), 10);
         litestream::back_up(&world, version, &config, &[&world.db()]);
-        let seen = seen(status(&world).litestream(version), 3);
+        let seen = printed::<Value>(status(&world).litestream(version), 3);
         assert!(seen["keeper"].is_null() && seen["litestream"].is_null(), "{seen}");
         let one = &seen["databases"][0];
         assert!(one["restorable"]["from"].is_string() && one["error"].is_null(), "{seen}");
@@ -87,7 +68,7 @@ fn without_a_keeper_the_files_and_the_replica_tell() {
 fn what_no_replica_has_is_lag() {
     let world = World::new();
     let store = Store::Folder;
-    let running = start(&world, &store, LATEST, "litekeeper: {watch: {max-lag: 1s}}\n");
+    let running = quiet(&world, &store, LATEST, (3, "litekeeper: {watch: {max-lag: 1s}}\n"));
     // A file in the place of a folder: nothing more is uploaded.
     let level = store.ltx(&world, "app").join("0");
     let aside = world.path("aside");
@@ -118,11 +99,11 @@ fn a_file_that_is_gone_and_a_replica_that_does_not_answer_are_told() {
     let url = s3.url("nowhere", "app");
     world.write("litestream.yml", &format!("dbs:\n- path: app.db\n  replica: {{url: \"{url}\"}}\n"));
     let keeper = || status(&world).args(["--timeout", "3s"]);
-    let one = seen(keeper(), 3)["databases"][0].clone();
+    let one = printed::<Value>(keeper(), 3)["databases"][0].clone();
     assert_eq!(one["state"], "missing");
     assert!(one["size_bytes"].is_null() && one["restorable"].is_null(), "{one}");
     sqlite::create(&world.db(), 1);
-    let one = seen(keeper(), 3)["databases"][0].clone();
+    let one = printed::<Value>(keeper(), 3)["databases"][0].clone();
     assert_eq!(one["state"], "unknown");
     assert!(one["error"].as_str().is_some_and(|error| error.contains("NoSuchBucket")), "{one}");
     let line = status(&world).config(&world.path("nowhere.yml")).arg("--nagios").run().expect_code(3).stdout;
@@ -134,7 +115,7 @@ fn a_file_that_is_gone_and_a_replica_that_does_not_answer_are_told() {
 #[test]
 fn the_old_series_is_told_of_as_far_as_its_files_go() {
     let world = World::new();
-    let running = start(&world, &Store::Folder, OLD, "");
+    let running = quiet(&world, &Store::Folder, OLD, (3, ""));
     let one = || {
         let ended = status(&world).litestream(OLD).arg("--json").run();
         let seen: Value = serde_json::from_str(&ended.stdout).expect("JSON");
@@ -149,7 +130,7 @@ fn the_old_series_is_told_of_as_far_as_its_files_go() {
 #[test]
 fn it_looks_again_until_a_signal_comes() {
     let world = World::new();
-    let running = start(&world, &Store::Folder, LATEST, "");
+    let running = quiet(&world, &Store::Folder, LATEST, (3, ""));
     let watching = status(&world).arg("--watch=1s").start();
     wait_until("a second look", DEADLINE, || watching.stdout().matches("DATABASE").count() >= 2);
     watching.signal(Signal::SIGINT);
@@ -176,10 +157,12 @@ fn names(value: &Value, found: &mut Vec<String>) {
 fn the_page_about_json_has_every_name() {
     let page = crate::support::docs::page("docs/json.md").text;
     let world = World::new();
-    let running = start(&world, &Store::Folder, LATEST, "");
+    let running = quiet(&world, &Store::Folder, LATEST, (3, ""));
     let sync = Keeper::new(&world).command("sync").arg("--json").run().expect_code(0).stdout;
-    let mut printed =
-        vec![("status", seen(status(&world), 0)), ("sync", serde_json::from_str(&sync).expect("JSON"))];
+    let mut printed = vec![
+        ("status", printed::<Value>(status(&world), 0)),
+        ("sync", serde_json::from_str(&sync).expect("JSON")),
+    ];
     running.stop(0);
     let reset = Keeper::new(&world).command("reset").args(["app.db", "--yes", "--json"]).run().expect_code(0);
     printed.push(("reset", serde_json::from_str(&reset.stdout).expect("JSON")));

@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::support::app::App;
 use crate::support::keeper::Keeper;
 use crate::support::litestream::{self, LATEST, NO_SOCKET, OLD};
+use crate::support::operator::{backed_up, operator, read};
 use crate::support::process::{Ended, Running};
 use crate::support::s3::S3;
 use crate::support::sqlite;
@@ -23,8 +24,7 @@ use crate::support::world::World;
 const TABLE: &str = "_litekeeper_verify";
 
 fn verify(world: &World) -> Keeper {
-    let keeper = Keeper::new(world).command("verify").envs(S3::env());
-    keeper.env("TMPDIR", private(world))
+    operator(world, "verify").env("TMPDIR", private(world))
 }
 
 /// Where it restores to.
@@ -39,9 +39,7 @@ fn private(world: &World) -> PathBuf {
 fn ends(world: &World, keeper: Keeper, code: i32) -> (Value, Ended) {
     let ended = keeper.arg("--json").run().expect_code(code);
     assert_eq!(world.list("private"), Vec::<String>::new());
-    let printed: Value =
-        serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}: {}", ended.stdout));
-    (printed, ended)
+    (read(&ended.stdout), ended)
 }
 
 /// The verdict on the only database, with the code that goes with it.
@@ -86,14 +84,6 @@ fn idle(world: &World, store: &Store, version: &str) -> Running {
         .start();
     trace.wait_acked(1);
     running
-}
-
-/// [`World::db`] with rows, backed up by a Litestream that has ended.
-fn backed_up(world: &World, store: &Store) -> PathBuf {
-    let config = world.config(&store.replica(world, "app"));
-    sqlite::create(&world.db(), 10);
-    litestream::back_up(world, LATEST, &config, &[&world.db()]);
-    config
 }
 
 /// The last transaction of a file.
@@ -159,7 +149,7 @@ fn it_takes_a_moment() {
 fn without_a_keeper_what_is_there_is_compared_and_nothing_written() {
     for store in Store::all() {
         let world = World::new();
-        backed_up(&world, &store);
+        backed_up(&world, &store, LATEST);
         let before = fs::read(world.db()).expect("ours");
         let one = says(&world, verify(&world), "in-sync");
         assert!(one["replicated_after_ms"].is_null() && one["rows_compared"] == 10, "{one}");
@@ -188,7 +178,7 @@ fn damage(file: &Path, is_cut: bool) {
 fn a_file_that_is_cut_or_changed_is_found() {
     for store in Store::all() {
         let world = World::new();
-        backed_up(&world, &store);
+        backed_up(&world, &store, LATEST);
         let all = files(&store, &world);
         assert!(!all.is_empty());
         let each: Vec<&[PathBuf]> = match &store {
@@ -209,7 +199,7 @@ fn a_file_that_is_cut_or_changed_is_found() {
 fn a_file_that_is_gone_is_found() {
     for store in Store::all() {
         let world = World::new();
-        backed_up(&world, &store);
+        backed_up(&world, &store, LATEST);
         let all = files(&store, &world);
         let newest = all.last().expect("a backup has files");
         // On a server the newest state has to be gone with it.
@@ -243,7 +233,7 @@ fn copy(from: &Path, to: &Path) {
 fn a_replica_that_is_an_hour_old_is_out_of_sync() {
     for store in Store::all() {
         let world = World::new();
-        let config = backed_up(&world, &store);
+        let config = backed_up(&world, &store, LATEST);
         let (place, old) = (store.folder(&world, "app"), world.path("old"));
         copy(&place, &old);
         sqlite::insert(&world.db(), 5);

@@ -9,21 +9,21 @@ use std::time::Duration;
 use super::args::Given;
 use super::candidate::Candidate;
 use super::opened::Opened;
-use crate::backup::trial::Sample;
-use crate::backup::{self, Apart};
+use crate::backup::trial::{Sample, Trials};
+use crate::backup::{self, Apart, Restorer};
 use crate::check;
+use crate::cli::args::Run;
 use crate::cli::findings;
-use crate::cli::mounted;
 use crate::cli::process::variable;
-use crate::cli::settings;
 use crate::config::Series;
 use crate::config::lint::Severity;
 use crate::core::ExitCode;
 use crate::error::Failure;
-use crate::inventory::{self, Inventory, Old};
+use crate::inventory::{self, Inventory};
 use crate::litestream::argv;
 use crate::litestream::binary::{self, Named};
 use crate::litestream::command::Runner;
+use crate::litestream::database::Database;
 use crate::litestream::install;
 use crate::litestream::version::Version;
 use crate::os::children::Children;
@@ -38,25 +38,6 @@ pub(super) struct Asker {
     folder: Sample,
 }
 
-/// Where Litestream is, as far as that is known without running it.
-pub(super) fn binary(opened: &Opened) -> Result<PathBuf, binary::Error> {
-    let (installed, runs_as) = (install::installed(variable), opened.user.as_ref().map(|user| user.uid));
-    let said = &opened.said;
-    binary::find(settings::named_binary(&said.layers), &variable, &said.cwd, installed, runs_as)
-}
-
-/// Tells which series it is of, where that matters before it has been run.
-pub(super) fn series(opened: &Opened) -> Old {
-    let path = binary(opened).unwrap_or_default();
-    Old::of(&path, opened.said.layers.args.litestream_version)
-}
-
-/// Runs a Litestream for these settings.
-pub(super) fn runner(opened: &Opened, binary: PathBuf, children: Children) -> Runner {
-    let env = Rc::new(mounted::for_litestream());
-    Runner { binary, user: opened.user.clone(), children, env, inherit: Vec::new() }
-}
-
 impl Asker {
     /// Finds Litestream, and asks it for its version.
     ///
@@ -65,8 +46,8 @@ impl Asker {
     pub(super) async fn start(opened: &Opened, children: Children) -> Result<Self, Failure> {
         let args = &opened.said.layers.args;
         let (wanted, allowed) = (args.litestream_version, args.allow_litestream.as_deref());
-        let runner = |binary| runner(opened, binary, children.clone());
-        let found = check::look_for_litestream(binary(opened), runner, wanted, allowed).await;
+        let runner = |binary| opened.runner(binary, children.clone());
+        let found = check::look_for_litestream(opened.binary(), runner, wanted, allowed).await;
         let is_error = |severity: Severity| match severity {
             Severity::Error => true,
             Severity::Warning | Severity::Note => false,
@@ -115,6 +96,28 @@ impl Asker {
         Ok(Rc::new(all))
     }
 
+    /// Restores the newest of each of these, by a configuration of its own.
+    pub(super) fn restorer(
+        &self,
+        settings: &Run,
+        apart: Rc<BTreeMap<PathBuf, Apart>>,
+        timeout: Duration,
+    ) -> Restorer {
+        Restorer {
+            runner: self.runner.clone(),
+            version: self.version,
+            allowed: self.version.is_allowed(settings.allow_litestream.as_deref()),
+            config: PathBuf::new(),
+            timeout,
+            parallel: settings.restore_parallel,
+            chosen: Rc::default(),
+            elsewhere: Rc::default(),
+            apart,
+            trials: Trials::default(),
+            manner: Rc::default(),
+        }
+    }
+
     /// Has a command of Litestream's list something of a database.
     ///
     /// # Errors
@@ -128,11 +131,7 @@ impl Asker {
     ) -> Result<String, Failure> {
         let apart = self.apart(inventory, std::slice::from_ref(one))?;
         let Some((config, env)) = apart.get(&one.db.path) else {
-            let message = format!(
-                "{}: its name is no UTF-8, and litestream cannot be asked about it",
-                one.db.path.display()
-            );
-            return Err(Failure::new(ExitCode::CONFIG, message).hint("name it by its replica's URL"));
+            return Err(nameless(&one.db));
         };
         let runner = Runner { env: env.clone(), ..self.runner.clone() };
         let listed = match command {
@@ -146,13 +145,18 @@ impl Asker {
     }
 }
 
+/// Why Litestream cannot be asked about a database.
+pub(super) const NAMELESS: &str = "its name is no UTF-8, and litestream cannot be asked about it";
+
+/// The same as the end of a command.
+pub(super) fn nameless(db: &Database) -> Failure {
+    Failure::new(ExitCode::CONFIG, format!("{}: {NAMELESS}", db.path.display()))
+        .hint("name it by its replica's URL")
+}
+
 /// What is wrong with a backup, as the end of a command.
 pub(super) fn failure(error: &backup::Error) -> Failure {
-    let failure = Failure::new(error.exit(), error.to_string());
-    match error.hint() {
-        Some(hint) => failure.hint(hint),
-        None => failure,
-    }
+    Failure::new(error.exit(), error.to_string()).hinted(error.hint())
 }
 
 /// Litestream, and what runs it, for who has no configuration.

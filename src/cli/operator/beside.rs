@@ -1,7 +1,6 @@
 //! `litekeeper exec -- COMMAND`: a console or a migration beside the app.
 
 use super::args;
-use super::asker;
 use super::candidate::{Candidate, Candidates};
 use super::keeper;
 use super::opened::{self, Opened};
@@ -9,7 +8,6 @@ use crate::cli::alone::Alone;
 use crate::cli::{app_env, settings};
 use crate::core::ExitCode;
 use crate::error::Failure;
-use crate::holder;
 use crate::printer;
 
 /// Becomes a command, with the app's environment, user and folder, while a keeper replicates what it writes.
@@ -34,9 +32,9 @@ pub(in crate::cli) fn exec(args: &args::Exec) -> Result<ExitCode, Failure> {
 
 /// Refuses unless each database that the configuration names has a keeper; where it names folders alone, one of theirs.
 fn refuse_without_keeper(opened: &Opened) -> Result<(), Failure> {
-    let inventory = opened.inventory(asker::series(opened));
+    let inventory = opened.inventory();
     let all = Candidates::look(opened, &inventory)?.all()?;
-    let has_keeper = |one: &Candidate| holder::now(&one.db).is_some_and(|(holder, _)| !holder.is_restore);
+    let has_keeper = |one: &Candidate| keeper::of(one).is_some();
     let (named, found): (Vec<Candidate>, Vec<Candidate>) =
         all.into_iter().partition(|one| one.entry.is_none());
     let without: Vec<Candidate> = match named.is_empty() {

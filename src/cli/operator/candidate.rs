@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::opened::Opened;
+use super::args::Given;
+use super::opened::{self, Opened};
 use crate::cli::databases;
 use crate::config;
 use crate::core::ExitCode;
@@ -15,6 +16,20 @@ use crate::printer;
 
 /// So many are listed where it is not clear which is meant.
 const SHOWN: usize = 20;
+
+/// The settings, what they know of databases, and those of them that are meant by these words; all without any.
+///
+/// # Errors
+/// What is wrong with the settings; or a word means none, or several.
+pub(super) fn chosen(
+    given: &Given,
+    words: &[String],
+) -> Result<(Opened, Inventory, Vec<Candidate>), Failure> {
+    let opened = opened::open(given, None)?;
+    let inventory = opened.inventory();
+    let chosen = Candidates::look(&opened, &inventory)?.choose(words)?;
+    Ok((opened, inventory, chosen))
+}
 
 /// A database that can be meant.
 #[derive(Clone)]

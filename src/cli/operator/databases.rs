@@ -3,9 +3,7 @@
 use serde_json::json;
 
 use super::args;
-use super::asker;
-use super::candidate::{Candidate, Candidates};
-use super::opened;
+use super::candidate::{self, Candidate};
 use super::shown::{self, Lines};
 use crate::core::ExitCode;
 use crate::error::Failure;
@@ -16,9 +14,7 @@ use crate::printer::Paint;
 /// # Errors
 /// What is wrong with the configuration.
 pub(in crate::cli) fn databases(args: &args::Databases) -> Result<ExitCode, Failure> {
-    let opened = opened::open(&args.given, None)?;
-    let inventory = opened.inventory(asker::series(&opened));
-    let chosen = Candidates::look(&opened, &inventory)?.choose(&args.dbs)?;
+    let (_, _, chosen) = candidate::chosen(&args.given, &args.dbs)?;
     let rows = |one: &Candidate| -> Vec<_> {
         let (path, alias) = (one.db.path.to_string_lossy().into_owned(), one.aliases.first().cloned());
         let replicas = one.replicas.iter().cloned();
@@ -32,7 +28,7 @@ pub(in crate::cli) fn databases(args: &args::Databases) -> Result<ExitCode, Fail
     }
     let mut lines = Lines::new(["DATABASE", "ALIAS", "TYPE", "REPLICA"]);
     for (path, alias, replica, kind) in rows {
-        lines.add(Paint::Plain, [path, shown::known(alias.as_deref()), kind, replica]);
+        lines.add(Paint::Plain, [path, shown::known(alias), kind, replica]);
     }
     lines.print("no database")?;
     Ok(ExitCode::OK)

@@ -6,9 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::args;
-use super::asker;
-use super::candidate::{Candidate, Candidates};
-use super::opened;
+use super::candidate::{self, Candidate};
 use super::shown::{self, Lines};
 use crate::cli::one_shot;
 use crate::core::ExitCode;
@@ -39,12 +37,10 @@ pub(in crate::cli) fn info(args: &args::Running) -> Result<ExitCode, Failure> {
         }))?;
         return Ok(ExitCode::OK);
     }
-    let number = |number: Option<u64>| shown::known(number.map(|number| number.to_string()).as_deref());
     let mut lines = Lines::new(["KEEPER", "LITESTREAM", "PID", "STARTED", ">DATABASES"]);
-    let keeper = number(running.holder.pid.and_then(|pid| u64::try_from(pid).ok()));
-    let version = shown::known(info.version.as_deref());
-    let started = shown::known(started.as_deref());
-    lines.add(Paint::Plain, [keeper, version, number(info.pid), started, number(info.database_count)]);
+    let numbers = [shown::number(info.pid), shown::known(started), shown::number(info.database_count)];
+    let first = [shown::number(running.holder.pid), shown::known(info.version)];
+    lines.add(Paint::Plain, first.into_iter().chain(numbers));
     lines.print("")?;
     Ok(ExitCode::OK)
 }
@@ -64,7 +60,7 @@ pub(in crate::cli) fn list(args: &args::Running) -> Result<ExitCode, Failure> {
     }
     let mut lines = Lines::new(["DATABASE", "STATUS", "LAST SYNC"]);
     for one in &databases {
-        let (status, last) = (shown::known(one.status.as_deref()), shown::known(synced(one).as_deref()));
+        let (status, last) = (shown::known(one.status.clone()), shown::known(synced(one)));
         lines.add(Paint::Plain, [one.path.clone(), status, last]);
     }
     lines.print("it has no database")?;
@@ -77,6 +73,11 @@ pub(super) fn none(chosen: &[Candidate]) -> Failure {
     let of = if chosen.len() == 1 { of } else { format!("any of {} databases", chosen.len()) };
     Failure::new(ExitCode::UNAVAILABLE, format!("no keeper runs on {of}"))
         .hint("`litekeeper run` starts one; `--config` or a database says which one is meant")
+}
+
+/// What the keeper that runs on a database has left in its lock.
+pub(super) fn of(one: &Candidate) -> Option<Holder> {
+    holder::now(&one.db).map(|(holder, _)| holder).filter(|holder| !holder.is_restore)
 }
 
 /// A keeper that runs on one of the databases.
@@ -93,10 +94,7 @@ impl Running {
     /// # Errors
     /// None does.
     fn find(args: &args::Running) -> Result<Self, Failure> {
-        let opened = opened::open(&args.given, None)?;
-        let inventory = opened.inventory(asker::series(&opened));
-        let words: Vec<String> = args.db.iter().cloned().collect();
-        let chosen = Candidates::look(&opened, &inventory)?.choose(&words)?;
+        let (_, _, chosen) = candidate::chosen(&args.given, args.db.as_slice())?;
         if let Some(running) = chosen.iter().find_map(Self::on) {
             return Ok(running);
         }
@@ -105,7 +103,11 @@ impl Running {
 
     /// The one that runs on a database.
     pub(super) fn on(one: &Candidate) -> Option<Self> {
-        let (holder, _) = holder::now(&one.db)?;
+        Self::of(of(one)?)
+    }
+
+    /// The one that has a lock.
+    pub(super) fn of(holder: Holder) -> Option<Self> {
         let socket = holder.socket.clone()?;
         Some(Self { holder, socket })
     }

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use serde_json::{Value, json};
 
 use super::args;
-use super::asker::{self, Asker};
+use super::asker::Asker;
 use super::candidate::{Candidates, is_url};
 use super::opened;
 use super::shown::{self, Lines};
@@ -13,7 +13,7 @@ use crate::cli::one_shot;
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::litestream::argv;
-use crate::litestream::ltx::txid;
+use crate::litestream::ltx;
 use crate::litestream::version::Version;
 use crate::printer::Paint;
 
@@ -36,14 +36,14 @@ pub(in crate::cli) fn ltx(args: &args::Ltx) -> Result<ExitCode, Failure> {
         args::Level::All => true,
         args::Level::Of(level) => file.level == level,
     };
-    let files: Vec<File> = text.lines().skip(1).filter_map(File::read).filter(is_wanted).collect();
+    let files: Vec<File> = File::listed(&text).into_iter().filter(is_wanted).collect();
     if args.listing.json {
         return print(files.iter().map(File::json).collect());
     }
     let mut lines = Lines::new([">LEVEL", "FIRST TXID", "LAST TXID", ">SIZE", "CREATED"]);
     for file in files {
         let (min, max) = (argv::txid_text(file.min), argv::txid_text(file.max));
-        let created = shown::known(file.created.as_deref());
+        let created = shown::known(file.created);
         lines.add(Paint::Plain, [file.level.to_string(), min, max, shown::size(file.size), created]);
     }
     lines.print("no file")?;
@@ -62,7 +62,7 @@ pub(in crate::cli) fn snapshots(args: &args::Replicated) -> Result<ExitCode, Fai
     })?;
     let found: Vec<Snapshot> = match version.is_ltx() {
         true => {
-            let files = text.lines().skip(1).filter_map(File::read);
+            let files = File::listed(&text).into_iter();
             files.filter(|file| file.level == SNAPSHOTS).map(Snapshot::of_file).collect()
         }
         false => text.lines().skip(1).filter_map(Snapshot::read).collect(),
@@ -70,7 +70,7 @@ pub(in crate::cli) fn snapshots(args: &args::Replicated) -> Result<ExitCode, Fai
     if args.listing.json {
         return print(found.iter().map(Snapshot::json).collect());
     }
-    let known = |text: &Option<String>| shown::known(text.as_deref());
+    let known = |text: &Option<String>| shown::known(text.clone());
     if version.is_ltx() {
         let mut lines = Lines::new(["TXID", ">SIZE", "CREATED"]);
         for one in &found {
@@ -143,8 +143,8 @@ pub(in crate::cli) fn wal(args: &args::Wal) -> Result<ExitCode, Failure> {
     }
     let mut lines = Lines::new(["REPLICA", "GENERATION", "INDEX", ">OFFSET", ">SIZE", "CREATED"]);
     for (replica, generation, index, (offset, size), created) in rows {
-        let offset = shown::known(offset.map(|offset| offset.to_string()).as_deref());
-        let (index, created) = (shown::known(index.as_deref()), shown::known(created.as_deref()));
+        let offset = shown::number(offset);
+        let (index, created) = (shown::known(index), shown::known(created));
         lines.add(Paint::Plain, [replica, generation, index, offset, shown::size(size), created]);
     }
     lines.print("no WAL file")?;
@@ -159,7 +159,7 @@ fn ask(
     let url = args.db.as_deref().filter(|db| is_url(db));
     // A database that is nowhere, to be asked about by its replica.
     let opened = opened::open(&args.given, url.map(|url| (OsStr::new("url.db"), url)))?;
-    let inventory = opened.inventory(asker::series(&opened));
+    let inventory = opened.inventory();
     let word = args.db.as_deref().filter(|_| url.is_none());
     let one = Candidates::look(&opened, &inventory)?.only(word)?;
     one_shot::block_on(|children| async {
@@ -215,17 +215,14 @@ pub(super) struct File {
 }
 
 impl File {
-    /// `[level] min_txid max_txid size created`: who tells no level lists what is not put together yet.
-    pub(super) fn read(line: &str) -> Option<Self> {
-        let words: Vec<&str> = line.split_ascii_whitespace().collect();
-        let (level, rest) = match words[..] {
-            [level, min, max, size, created] => (level.parse().ok()?, [min, max, size, created]),
-            [min, max, size, created] => (0, [min, max, size, created]),
-            _ => return None,
+    /// Those of a listing; who tells no level lists what is not put together yet.
+    pub(super) fn listed(listing: &str) -> Vec<Self> {
+        let file = |file: ltx::Listed<'_>| {
+            let level = file.level.map_or(Some(0), |level| level.parse().ok())?;
+            let (size, created) = (file.size.parse().ok(), shown::time(file.created));
+            Some(Self { level, min: file.min, max: file.max, size, created })
         };
-        let [min, max, size, created] = rest;
-        let (size, created) = (size.parse().ok(), shown::time(created));
-        Some(Self { level, min: txid(min)?, max: txid(max)?, size, created })
+        ltx::listed(listing).filter_map(file).collect()
     }
 
     fn json(&self) -> Value {
@@ -288,14 +285,15 @@ mod tests {
 
     #[test]
     fn files_are_read_with_and_without_a_level() {
+        let read = |line: &str| File::listed(&format!("head\n{line}\n")).pop();
         let with = "9      0000000000000001  000000000000000b  122106  2026-11-27T22:04:00Z";
-        let file = File::read(with).expect("a file");
+        let file = read(with).expect("a file");
         assert_eq!((file.level, file.min, file.max, file.size), (9, 1, 11, Some(122_106)));
         assert_eq!(file.json()["created_at"], "2026-11-27T22:04:00Z");
         let without = "0000000000000001  0000000000000001  122106  2026-11-27T22:03:59Z";
-        assert_eq!(File::read(without).map(|file| file.level), Some(0));
+        assert_eq!(read(without).map(|file| file.level), Some(0));
         for rubbish in ["", "a b c", "x 0000000000000001 0000000000000001 1 y", "1 2 3 4 5 6"] {
-            assert!(File::read(rubbish).is_none(), "{rubbish}");
+            assert!(read(rubbish).is_none(), "{rubbish}");
         }
     }
 

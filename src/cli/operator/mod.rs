@@ -6,6 +6,8 @@
 //! | `opened` | the settings that `run` would have, for a command that runs no app |
 //! | `candidate` | the databases that there are, and those that are meant |
 //! | `asker` | Litestream, to be asked about some of them |
+//! | `becoming` | Litestream in the place of this process |
+//! | `asked` | a question on a terminal |
 //! | `moment` | a time as it is typed |
 //! | `target` | where a restored database is to be, and what stands there |
 //! | `folders` | the backups of folders of databases |
@@ -16,7 +18,9 @@
 //! and a file for each command. None of them imports `supervise`.
 
 pub mod args;
+mod asked;
 mod asker;
+mod becoming;
 mod beside;
 mod candidate;
 mod databases;

@@ -1,6 +1,8 @@
 //! The settings of a run, for a command that runs no app.
 
 use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 
 use clap::Parser as _;
@@ -16,6 +18,9 @@ use crate::cli::typed;
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::inventory::{self, Environment, Inventory, Old};
+use crate::litestream::binary;
+use crate::litestream::command::Runner;
+use crate::os::children::Children;
 use crate::os::permit;
 use crate::os::user::{self, Identity};
 
@@ -95,8 +100,22 @@ fn words(given: &Given, pair: Option<(&OsStr, &str)>) -> Vec<OsString> {
 }
 
 impl Opened {
-    /// What the configuration knows of its databases, for a Litestream of this kind.
-    pub(super) fn inventory(&self, old: Old) -> Inventory {
+    /// Where Litestream is, as far as that is known without running it.
+    pub(super) fn binary(&self) -> Result<PathBuf, binary::Error> {
+        settings::litestream(&self.said.layers, &self.said.cwd, self.user.as_ref())
+    }
+
+    /// Runs a Litestream for these settings.
+    pub(super) fn runner(&self, binary: PathBuf, children: Children) -> Runner {
+        let env = Rc::new(mounted::for_litestream());
+        Runner { binary, user: self.user.clone(), children, env, inherit: Vec::new() }
+    }
+
+    /// What the configuration knows of its databases, for the Litestream that is here.
+    pub(super) fn inventory(&self) -> Inventory {
+        // Of which series it is matters before it has been run.
+        let path = self.binary().unwrap_or_default();
+        let old = Old::of(&path, self.said.layers.args.litestream_version);
         let environment = Environment {
             variable: text_variable,
             mounted: mounted::for_litestream,

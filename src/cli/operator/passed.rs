@@ -1,27 +1,20 @@
 //! `litekeeper litestream -- ARGS`: anything of Litestream's, with what it needs.
 
 use std::ffi::OsString;
-use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::Duration;
 
 use super::args;
-use super::asker::{self, Asker};
+use super::asker::Asker;
+use super::becoming::become_litestream;
 use super::candidate::Candidates;
 use super::kept_out::KeptOut;
 use super::opened::{self, Opened};
-use crate::cli::alone::Alone;
-use crate::cli::mounted;
 use crate::cli::one_shot;
-use crate::cli::process::environment;
 use crate::config::Series;
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::holder;
-use crate::litestream::command::KEEPERS_OWN;
-use crate::os::fd;
 
-/// What it looks its configuration up by, unless it is told another one; a command about a URL takes none.
-const CONFIG: &str = "LITESTREAM_CONFIG";
 /// As long as Litestream itself waits for a database at its end.
 const SHUTDOWN_SYNC: Duration = Duration::from_secs(30);
 
@@ -36,32 +29,10 @@ pub(in crate::cli) fn litestream(args: &args::Litestream) -> Result<ExitCode, Fa
     let asker = one_shot::block_on(|children| Asker::start(&opened, children))??;
     let series = Series::of(asker.version.is_ltx());
     let inputs = opened.said.configured.generate_alone(series, SHUTDOWN_SYNC);
-    let memory = fd::memory(inputs.text.as_bytes()).and_then(|memory| inherited(&memory).map(|()| memory));
-    let memory = memory.map_err(|error| {
-        Failure::new(ExitCode::UNAVAILABLE, format!("no memory for litestream's configuration: {error}"))
-            .hint("the limits of this shell are too low (`ulimit -a`)")
-    })?;
-    let mut env = environment();
-    let own = inputs.env.into_iter().chain(mounted::for_litestream());
-    let config = (CONFIG.to_owned(), fd::path(&memory).to_string_lossy().into_owned());
-    for (name, value) in own.chain([config]) {
-        env.retain(|(known, _)| *known != *name);
-        env.push((name.into(), value.into()));
-    }
-    env.retain(|(name, _)| KEEPERS_OWN.iter().all(|own| name != own));
-    let argv = std::iter::once(asker.runner.binary.clone().into_os_string()).chain(args.args.iter().cloned());
-    let argv = argv.collect();
+    let binary = asker.runner.binary.clone();
     // Its folder goes here: this process is none that comes back.
     drop(asker);
-    let user = opened.user.clone();
-    Alone { argv, env, cwd: None, user }.become_it()
-}
-
-/// Lets the program after this one have a descriptor.
-fn inherited(memory: &OwnedFd) -> std::io::Result<()> {
-    use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-    fcntl(memory.as_fd(), FcntlArg::F_SETFD(FdFlag::empty()))?;
-    Ok(())
+    become_litestream(&opened, binary, (&inputs.text, inputs.env), |_| args.args.clone())
 }
 
 /// Whether a command does to a database what only its keeper may do: it replicates, forgets how far that has got, or puts another
@@ -85,7 +56,7 @@ fn refuse_beside_keeper(opened: &Opened, words: &[OsString]) -> Result<(), Failu
     if kept_out.is_none() && command != "sync" && !is_in_the_way(words) {
         return Ok(());
     }
-    let inventory = opened.inventory(asker::series(opened));
+    let inventory = opened.inventory();
     // Without a database there is nobody in the way of whom it could be.
     let Ok(all) = Candidates::look(opened, &inventory)?.all() else { return Ok(()) };
     match all.iter().find_map(|one| Some((one, holder::now(&one.db)?.0))) {

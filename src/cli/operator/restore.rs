@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -16,7 +17,6 @@ use super::lists;
 use super::opened::{self, Opened};
 use super::shown::{self, Lines};
 use super::target::{self, Over, Place, Stands};
-use crate::backup::trial::Trials;
 use crate::backup::{self, Brought, Chosen, Done, Errand, Manner, Restorer};
 use crate::cli::one_shot;
 use crate::core::ExitCode;
@@ -28,6 +28,7 @@ use crate::litestream::command;
 use crate::litestream::database::Database;
 use crate::litestream::position::Plan;
 use crate::litestream::version::Version;
+use crate::os::lock::Lock;
 use crate::printer::{self, Format, Paint};
 
 /// Restores databases.
@@ -37,7 +38,7 @@ use crate::printer::{self, Format, Paint};
 pub(in crate::cli) fn restore(args: &args::Restore) -> Result<ExitCode, Failure> {
     printer::start(Format::Text, tracing::Level::INFO);
     let (opened, place) = open(args)?;
-    let inventory = opened.inventory(asker::series(&opened));
+    let inventory = opened.inventory();
     let chosen = choose(args, &opened, &inventory)?;
     if chosen.len() > 1 && matches!(place, Place::File(_)) {
         let message = format!("-o names one file, and {} databases are to be restored", chosen.len());
@@ -79,13 +80,16 @@ pub(in crate::cli) fn restore(args: &args::Restore) -> Result<ExitCode, Failure>
             Err(failure) => job.end = Some(End::Failed(failure)),
         }
     }
-    if jobs.iter().any(|job| job.end.is_none()) {
+    let ran = if jobs.iter().any(|job| job.end.is_none()) {
         one_shot::block_on(async |children| {
             let asker = Asker::start(&opened, children).await?;
             run(args, &asker, &opened, &inventory, &mut jobs).await
-        })??;
-    }
-    drop(locks);
+        })
+    } else {
+        Ok(Ok(()))
+    };
+    locks.into_iter().for_each(Lock::put_back);
+    ran??;
     let limit = opened.said.layers.args.compare_limit;
     report(args, &jobs, matches!(place, Place::Own).then_some(limit))
 }
@@ -135,7 +139,7 @@ struct Job {
     target: Database,
     replaces: bool,
     end: Option<End>,
-    took: Option<u128>,
+    took: Option<Duration>,
 }
 
 /// How it ended.
@@ -180,18 +184,10 @@ async fn run(
         txids.insert(one.db.path.clone(), txid);
     }
     let restorer = Restorer {
-        runner: asker.runner.clone(),
-        version: asker.version,
-        allowed: settings.allow_litestream.as_deref().and_then(Version::parse) == Some(asker.version),
-        // Each has one of its own.
-        config: PathBuf::new(),
-        timeout: args.timeout,
         parallel: args.parallel.unwrap_or(settings.restore_parallel),
         chosen: Rc::new(Chosen { txids, is_alone: true, by_restore: true }),
-        elsewhere: Rc::default(),
-        apart,
-        trials: Trials::default(),
         manner: Rc::new(manner),
+        ..asker.restorer(settings, apart, args.timeout)
     };
     if args.dry_run {
         for (place, one) in open.into_iter().zip(&candidates) {
@@ -213,7 +209,7 @@ async fn run(
     restorer.bring_all(&errands, |one| done.push(one)).await;
     for Done { place, took, result } in done {
         let job = &mut jobs[open[place]];
-        job.took = Some(took.as_millis());
+        job.took = Some(took);
         job.end = Some(match result {
             Ok(Some(brought)) => End::Restored(brought),
             Ok(None) => End::NoBackup,
@@ -307,11 +303,7 @@ fn report(args: &args::Restore, jobs: &[Job], own: Option<u64>) -> Result<ExitCo
     }
     let failures: Vec<Failure> = bad.iter().map(|job| failure(job)).collect();
     let Some(first) = failures.first() else { return Ok(ExitCode::OK) };
-    let mut hints: Vec<&str> = failures.iter().filter_map(|failure| failure.hint.as_deref()).collect();
-    hints.dedup();
-    let hint = (!hints.is_empty()).then(|| hints.join("; "));
-    let lines = failures.iter().flat_map(|failure| failure.message.split('\n'));
-    Err(Failure { hint, ..Failure::lines(first.exit, lines) })
+    Err(Failure::all(first.exit, &failures))
 }
 
 fn failure(job: &Job) -> Failure {
@@ -379,7 +371,7 @@ fn as_json(args: &args::Restore, job: &Job) -> Value {
         "txid": txid,
         "result": word(job.end.as_ref()),
         "bytes": bytes,
-        "duration_ms": job.took,
+        "duration_ms": job.took.map(shown::milliseconds),
         "integrity": integrity,
         "error": error,
     });
@@ -410,20 +402,15 @@ fn table(args: &args::Restore, jobs: &[Job], is_bad: &dyn Fn(&&Job) -> bool) -> 
         let rest: Vec<String> = match (&job.end, args.dry_run) {
             (Some(End::Planned(plan)), _) => {
                 let (txid, bytes, files, [from, to]) = planned(plan);
-                let known = |text: Option<String>| shown::known(text.as_deref());
-                vec![known(txid), shown::size(Some(bytes)), files.to_string(), known(from), known(to)]
+                let [txid, from, to] = [txid, from, to].map(shown::known);
+                vec![txid, shown::size(Some(bytes)), files.to_string(), from, to]
             }
             (Some(End::Restored(brought)), _) => {
-                let txid = brought.txid.map(argv::txid_text);
-                let time = job.took.map(|took| format!("{took} ms"));
-                vec![
-                    shown::known(txid.as_deref()),
-                    shown::size(Some(brought.size)),
-                    shown::known(time.as_deref()),
-                ]
+                let txid = shown::known(brought.txid.map(argv::txid_text));
+                vec![txid, shown::size(Some(brought.size)), shown::took(job.took)]
             }
-            (_, true) => vec![shown::known(None); 5],
-            (_, false) => vec![shown::known(None); 3],
+            (_, true) => vec![shown::unknown(); 5],
+            (_, false) => vec![shown::unknown(); 3],
         };
         lines.add(paint, first.into_iter().chain(rest));
     }

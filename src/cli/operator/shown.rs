@@ -1,5 +1,7 @@
 //! Tables and JSON, sizes and times.
 
+use std::time::Duration;
+
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use indicatif::HumanBytes;
 use jiff::Timestamp;
@@ -78,11 +80,27 @@ pub(super) fn size(bytes: Option<u64>) -> String {
 }
 
 /// A text that may not be known, for people.
-pub(super) fn known(text: Option<&str>) -> String {
-    text.map_or_else(unknown, str::to_owned)
+pub(super) fn known(text: Option<impl Into<String>>) -> String {
+    text.map_or_else(unknown, Into::into)
 }
 
-fn unknown() -> String {
+/// A number that may not be known, for people.
+pub(super) fn number(number: Option<impl ToString>) -> String {
+    known(number.map(|number| number.to_string()))
+}
+
+/// How long something took that may not have been done, for people.
+pub(super) fn took(time: Option<Duration>) -> String {
+    known(time.map(|time| format!("{} ms", milliseconds(time))))
+}
+
+/// The same as a number.
+pub(super) fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What is not known, for people.
+pub(super) fn unknown() -> String {
     UNKNOWN.to_owned()
 }
 

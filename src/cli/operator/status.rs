@@ -10,18 +10,18 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::args;
-use super::asker::{self, Asker};
-use super::candidate::{Candidate, Candidates};
-use super::keeper::Running;
+use super::asker::{Asker, NAMELESS};
+use super::candidate::{self, Candidate};
+use super::keeper::{self, Running};
 use super::lists::File;
-use super::opened::{self, Opened};
+use super::opened::Opened;
 use super::shown::{self, Lines};
 use crate::backup::{self, Apart};
 use crate::cli::one_shot;
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::foreign;
-use crate::holder::{self, Holder};
+use crate::holder::Holder;
 use crate::litestream::argv;
 use crate::litestream::command::Runner;
 use crate::litestream::control::{self, Info};
@@ -89,22 +89,23 @@ struct Seen {
 
 impl Seen {
     fn look(args: &args::Status) -> Result<Self, Failure> {
-        let opened = opened::open(&args.given, None)?;
-        let inventory = opened.inventory(asker::series(&opened));
-        let chosen = Candidates::look(&opened, &inventory)?.choose(&args.dbs)?;
+        let (opened, inventory, chosen) = candidate::chosen(&args.given, &args.dbs)?;
+        let keepers: Vec<Option<Holder>> = chosen.iter().map(keeper::of).collect();
         let look = |children| async {
             let asker = Asker::start(&opened, children).await?;
             let apart = asker.apart(&inventory, &chosen)?;
-            let each = chosen.iter().map(|one| Row::of(&asker, one, apart.get(&one.db.path), args.timeout));
+            let each = chosen.iter().zip(&keepers).map(|(one, keeper)| {
+                Row::of(&asker, (one, keeper.as_ref()), apart.get(&one.db.path), args.timeout)
+            });
             let databases: Vec<Row> = stream::iter(each).buffered(PARALLEL).collect().await;
-            let litestream = match chosen.iter().find_map(Running::on) {
+            let litestream = match keepers.iter().flatten().cloned().find_map(Running::of) {
                 Some(running) => control::info(&running.socket, args.timeout, running.peers()).await.ok(),
                 None => None,
             };
             Ok::<_, Failure>((databases, litestream))
         };
         let (databases, litestream) = one_shot::block_on(look)??;
-        let keeper = chosen.iter().find_map(keeper);
+        let keeper = keepers.iter().flatten().next().cloned();
         Ok(Self { keeper, litestream, databases, max_lag: max_lag(&opened) })
     }
 
@@ -120,20 +121,18 @@ impl Seen {
         if json {
             return shown::json(&self.json());
         }
-        let number = |number: Option<u64>| shown::known(number.map(|number| number.to_string()).as_deref());
         let mut lines = Lines::new(["PROCESS", "PID", "VERSION", "STARTED"]);
         match &self.keeper {
             Some(keeper) => {
-                let pid = number(keeper.pid.and_then(|pid| u64::try_from(pid).ok()));
-                let started = shown::known(keeper.started.as_deref());
-                lines.add(Paint::Good, ["keeper".to_owned(), pid, shown::known(None), started]);
+                let (pid, started) = (shown::number(keeper.pid), shown::known(keeper.started.clone()));
+                lines.add(Paint::Good, ["keeper".to_owned(), pid, shown::unknown(), started]);
             }
             None => lines.add(Paint::Bad, ["keeper", "-", "-", "not running"].map(str::to_owned)),
         }
         if let Some(info) = &self.litestream {
-            let started = shown::known(info.started_at.as_deref().and_then(shown::time).as_deref());
-            let version = shown::known(info.version.as_deref());
-            lines.add(Paint::Good, ["litestream".to_owned(), number(info.pid), version, started]);
+            let started = shown::known(info.started_at.as_deref().and_then(shown::time));
+            let (pid, version) = (shown::number(info.pid), shown::known(info.version.clone()));
+            lines.add(Paint::Good, ["litestream".to_owned(), pid, version, started]);
         }
         lines.print("")?;
         printer::data("\n")?;
@@ -204,11 +203,6 @@ impl Seen {
     }
 }
 
-/// The keeper that runs on a database.
-fn keeper(one: &Candidate) -> Option<Holder> {
-    holder::now(&one.db).map(|(holder, _)| holder).filter(|holder| !holder.is_restore)
-}
-
 fn max_lag(opened: &Opened) -> Duration {
     opened.said.layers.args.max_lag
 }
@@ -254,14 +248,19 @@ struct Row {
 }
 
 impl Row {
-    async fn of(asker: &Asker, one: &Candidate, apart: Option<&Apart>, limit: Duration) -> Self {
+    async fn of(
+        asker: &Asker,
+        (one, keeper): (&Candidate, Option<&Holder>),
+        apart: Option<&Apart>,
+        limit: Duration,
+    ) -> Self {
         let length = |path: &Path| permit::theirs(|| path.metadata()).ok().map(|found| found.len());
         let size = length(&one.db.path);
         let mut row = Self {
             path: one.db.path.to_string_lossy().into_owned(),
             alias: one.aliases.first().cloned(),
             replica: one.replicas.first().map(|(place, _)| place.clone()),
-            has_keeper: keeper(one).is_some(),
+            has_keeper: keeper.is_some(),
             is_here: one.db.exists(),
             wal: length(&with_suffix(&one.db.path, "-wal")).or(size.map(|_| 0)),
             size,
@@ -272,14 +271,15 @@ impl Row {
             error: None,
         };
         // What is in the WAL is in no file of Litestream's yet; without a keeper, or a socket, those files have to do.
-        if let Some(running) = Running::on(one).filter(|_| asker.version.confirms() && row.is_here) {
+        let running = keeper.filter(|_| asker.version.confirms() && row.is_here);
+        if let Some(running) = running.cloned().and_then(Running::of) {
             let peers = running.peers();
             let synced = control::sync_locally_by(&running.socket, &one.db.path, limit, Some(&peers)).await;
             row.error = synced.err().map(|error| error.to_string());
         }
         row.local = position::local(asker.version, &one.db.meta);
         let Some((config, env)) = apart else {
-            row.error = Some("its name is no UTF-8, and litestream cannot be asked about it".to_owned());
+            row.error = Some(NAMELESS.to_owned());
             return row;
         };
         let runner = Runner { env: env.clone(), ..asker.runner.clone() };
@@ -374,13 +374,11 @@ impl Row {
     fn add_to(&self, lines: &mut Lines, max_lag: Duration) {
         let state = self.state(max_lag);
         let paint = if self.is_well(max_lag) { Paint::Good } else { Paint::Bad };
-        let known = |text: Option<String>| shown::known(text.as_deref());
         let lag = self.lag.map(|lag| format!("{:.1} s", lag.as_secs_f64()));
         let restorable = self.restorable.as_ref().map(|(from, to)| format!("{from} to {to}"));
         let (local, replicated) = (txid(self.local.as_ref()), txid(self.replicated.as_ref()));
         let sizes = [shown::size(self.size), shown::size(self.wal)];
-        let rest =
-            [known(local), known(replicated), known(lag), known(restorable), known(self.error.clone())];
+        let rest = [local, replicated, lag, restorable, self.error.clone()].map(shown::known);
         let first = [self.name().to_owned(), state.word().to_owned()];
         lines.add(paint, first.into_iter().chain(sizes).chain(rest));
     }
@@ -419,7 +417,7 @@ async fn backup_of(
     let shown = |error: backup::Error| error.to_string();
     if version.is_ltx() {
         let text = backup::files(runner, config, &one.db, limit).await.map_err(shown)?;
-        let files: Vec<File> = text.lines().skip(1).filter_map(File::read).collect();
+        let files = File::listed(&text);
         let newest = files.iter().map(|file| file.max).max().map(Position::Txid);
         // A restore begins with a file that begins with the first transaction.
         let begins = files.iter().filter(|file| file.min == 1).filter_map(|file| file.created.as_deref());

@@ -6,10 +6,8 @@ use futures_util::stream::{self, StreamExt as _};
 use serde_json::{Value, json};
 
 use super::args;
-use super::asker;
-use super::candidate::{Candidate, Candidates};
+use super::candidate::{self, Candidate};
 use super::keeper::{self, Running};
-use super::opened;
 use super::shown::{self, Lines};
 use crate::cli::one_shot;
 use crate::core::ExitCode;
@@ -26,9 +24,7 @@ const PARALLEL: usize = 8;
 /// # Errors
 /// No keeper runs, or one of them was not synced.
 pub(in crate::cli) fn sync(args: &args::Sync) -> Result<ExitCode, Failure> {
-    let opened = opened::open(&args.given, None)?;
-    let inventory = opened.inventory(asker::series(&opened));
-    let chosen = Candidates::look(&opened, &inventory)?.choose(&args.dbs)?;
+    let (_, _, chosen) = candidate::chosen(&args.given, &args.dbs)?;
     let with_keeper: Vec<_> = chosen.into_iter().map(|one| (Running::on(&one), one)).collect();
     if with_keeper.iter().all(|(running, _)| running.is_none()) {
         let chosen: Vec<Candidate> = with_keeper.into_iter().map(|(_, one)| one).collect();
@@ -108,7 +104,7 @@ impl Done {
             "result": self.result(),
             "txid": txid,
             "replicated_txid": replicated,
-            "duration_ms": u64::try_from(self.took.as_millis()).unwrap_or(u64::MAX),
+            "duration_ms": shown::milliseconds(self.took),
             "error": self.synced.as_ref().err(),
         })
     }
@@ -116,9 +112,9 @@ impl Done {
     fn add_to(&self, lines: &mut Lines) {
         let paint = if self.synced.is_ok() { Paint::Good } else { Paint::Bad };
         let (txid, replicated) = self.txids();
-        let known = |txid: Option<String>| shown::known(txid.as_deref());
-        let took = format!("{} ms", self.took.as_millis());
-        lines.add(paint, [self.path.clone(), self.result().to_owned(), known(txid), known(replicated), took]);
+        let txids = [shown::known(txid), shown::known(replicated)];
+        let first = [self.path.clone(), self.result().to_owned()];
+        lines.add(paint, first.into_iter().chain(txids).chain([shown::took(Some(self.took))]));
     }
 
     fn complaint(&self) -> Option<String> {

@@ -1,19 +1,16 @@
 //! Where a restored database is to be, and what stands there.
 
-use std::io::{self, BufRead as _, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
+use super::asked;
 use super::candidate::Candidate;
 use crate::backup;
 use crate::core::ExitCode;
 use crate::error::Failure;
-use crate::foreign;
 use crate::holder::{self, Users};
 use crate::litestream::database::{Database, in_the_way, unfit};
 use crate::os::lock::{Lock, Refused};
 use crate::os::permit;
-use crate::os::signal;
-use crate::printer;
 
 /// Where they are to be.
 #[derive(Clone, Debug)]
@@ -102,7 +99,10 @@ pub(super) fn look(target: &Database, over: Over, users: &Users) -> Result<Stand
         return Err(holder.refusal(target).hint("stop it first, or restore beside it with `-o FILE`"));
     }
     if let Some(user) = users.of(path) {
-        return Err(user.refusal(path));
+        return Err(user.refusal(
+            path,
+            "stop it first: SQLite would go on in the old file; or restore beside it with `-o FILE`",
+        ));
     }
     match target.exists() {
         false => Ok(Stands::Nothing),
@@ -147,23 +147,12 @@ pub(super) fn lock(place: &Place, target: &Database) -> Result<Option<Lock>, Fai
 /// # Errors
 /// It may not.
 pub(super) fn confirm(moves: &[&Database]) -> Result<(), Failure> {
-    let input = io::stdin();
-    let Some(first) = moves.first().filter(|_| input.is_terminal()) else { return Ok(()) };
+    let Some(first) = moves.first().filter(|_| asked::is_possible()) else { return Ok(()) };
     let what = match moves.len() {
         1 => format!("{} is there", first.path.display()),
         count => format!("{} and {} more are there", first.path.display(), count - 1),
     };
-    printer::notes(&foreign::line(&format!(
-        "{what}: put aside, and the backup restored in its place? [y/N]"
-    )));
-    let mut answer = String::new();
-    // A job in the background is stopped by the kernel until somebody can answer.
-    let read = input.lock().read_line(&mut answer);
-    if read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes") {
-        return Ok(());
-    }
-    let exit = signal::held_stop().map_or(ExitCode::USAGE, ExitCode::of_signal);
-    Err(Failure::new(exit, "nothing was done").hint("`--yes` says so without a question"))
+    asked::yes(&format!("{what}: put aside, and the backup restored in its place? [y/N]"))
 }
 
 #[cfg(test)]

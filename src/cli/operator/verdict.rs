@@ -94,8 +94,8 @@ impl Verified {
         json!({
             "path": self.path.to_string_lossy(),
             "verdict": self.verdict().word(),
-            "replicated_after_ms": self.replicated.map(milliseconds),
-            "restored_after_ms": self.restored.map(milliseconds),
+            "replicated_after_ms": self.replicated.map(shown::milliseconds),
+            "restored_after_ms": self.restored.map(shown::milliseconds),
             "integrity": self.integrity,
             "rows_compared": self.rows,
             "error": self.bad.as_ref().map(|bad| &bad.failure.message),
@@ -104,21 +104,15 @@ impl Verified {
 
     /// Its line of a table.
     pub(super) fn cells(&self) -> [String; 6] {
-        let time = |time: Option<Duration>| time.map(|time| format!("{} ms", milliseconds(time)));
-        let rows = self.rows.map(|rows| rows.to_string());
         [
             self.path.to_string_lossy().into_owned(),
             self.verdict().word().to_owned(),
-            shown::known(time(self.replicated).as_deref()),
-            shown::known(time(self.restored).as_deref()),
+            shown::took(self.replicated),
+            shown::took(self.restored),
             shown::known(self.integrity),
-            shown::known(rows.as_deref()),
+            shown::number(self.rows),
         ]
     }
-}
-
-fn milliseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

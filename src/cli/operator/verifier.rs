@@ -18,8 +18,8 @@ use super::asker::{self, Asker};
 use super::candidate::Candidate;
 use super::keeper::Running;
 use super::verdict::{Bad, Verdict, Verified};
-use crate::backup::trial::{Sample, Trials};
-use crate::backup::{self, Apart, Chosen, Manner, Restorer};
+use crate::backup::trial::Sample;
+use crate::backup::{self, Apart, Manner, Restorer};
 use crate::cli::args::Run;
 use crate::ledger::{self, Answer};
 use crate::litestream::argv;
@@ -39,8 +39,6 @@ const TOGETHER: usize = 4;
 const TRIES: usize = 3;
 /// How long a replica is given that nobody confirms, before it is restored again.
 const PAUSE: Duration = Duration::from_millis(300);
-/// How often it is looked whether a signal came.
-const LOOK: Duration = Duration::from_millis(50);
 /// How long a process of ours may take beyond what it was given.
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -89,20 +87,8 @@ impl Verifier {
     ) -> Self {
         let version = asker.version;
         let options = if version.plans() { vec!["-json".into()] } else { Vec::new() };
-        let restorer = Restorer {
-            runner: asker.runner.clone(),
-            version,
-            allowed: settings.allow_litestream.as_deref().and_then(Version::parse) == Some(version),
-            // Each has one of its own.
-            config: PathBuf::new(),
-            timeout,
-            parallel: TOGETHER,
-            chosen: Rc::new(Chosen::default()),
-            elsewhere: Rc::default(),
-            apart,
-            trials: Trials::default(),
-            manner: Rc::new(Manner { options, point: Vec::new(), depth: Depth::Quick }),
-        };
+        let manner = Rc::new(Manner { options, point: Vec::new(), depth: Depth::Quick });
+        let restorer = Restorer { manner, ..asker.restorer(settings, apart, timeout) };
         let (runner, left) = (asker.runner.clone(), RefCell::default());
         Self { runner, version, restorer, timeout, read_only, left }
     }
@@ -111,15 +97,9 @@ impl Verifier {
     pub(super) async fn verify_all(&self, all: &[Candidate]) -> Vec<Verified> {
         let verified = stream::iter(all).map(|one| self.verify(one)).buffered(TOGETHER).collect();
         // What is asked over a socket hears of no signal.
-        match select(pin!(verified), pin!(self.aborted())).await {
+        match select(pin!(verified), pin!(self.runner.children.aborted())).await {
             Either::Left((verified, _)) => verified,
             Either::Right(((), _)) => Vec::new(),
-        }
-    }
-
-    async fn aborted(&self) {
-        while !self.runner.children.is_aborted() {
-            tokio::time::sleep(LOOK).await;
         }
     }
 

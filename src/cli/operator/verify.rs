@@ -1,11 +1,8 @@
 //! `litekeeper verify`.
 
-use std::collections::BTreeSet;
-
 use super::args;
-use super::asker::{self, Asker};
-use super::candidate::Candidates;
-use super::opened;
+use super::asker::Asker;
+use super::candidate;
 use super::shown::{self, Lines};
 use super::verdict::{Bad, Verdict, Verified};
 use super::verifier::Verifier;
@@ -18,9 +15,7 @@ use crate::error::Failure;
 /// # Errors
 /// One does not; all are reported.
 pub(in crate::cli) fn verify(args: &args::Verify) -> Result<ExitCode, Failure> {
-    let opened = opened::open(&args.given, None)?;
-    let inventory = opened.inventory(asker::series(&opened));
-    let chosen = Candidates::look(&opened, &inventory)?.choose(&args.dbs)?;
+    let (opened, inventory, chosen) = candidate::chosen(&args.given, &args.dbs)?;
     let all = one_shot::block_on(async |children| {
         let asker = Asker::start(&opened, children).await?;
         let apart = asker.apart(&inventory, &chosen)?;
@@ -46,11 +41,5 @@ fn report(args: &args::Verify, all: &[Verified]) -> Result<ExitCode, Failure> {
     if bad.is_empty() {
         return Ok(ExitCode::OK);
     }
-    let hints: BTreeSet<&str> = bad.iter().filter_map(|bad| bad.failure.hint.as_deref()).collect();
-    let messages = bad.iter().flat_map(|bad| bad.failure.message.split('\n'));
-    let failure = Failure::lines(worst.exit(), messages);
-    Err(match hints.is_empty() {
-        true => failure,
-        false => failure.hint(hints.into_iter().collect::<Vec<_>>().join("; ")),
-    })
+    Err(Failure::all(worst.exit(), bad.into_iter().map(|bad| &bad.failure)))
 }

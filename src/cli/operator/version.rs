@@ -1,7 +1,6 @@
 //! `litekeeper version`.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde_json::json;
 
@@ -12,13 +11,9 @@ use super::shown::{self, Lines};
 use crate::cli::one_shot;
 use crate::core::ExitCode;
 use crate::error::Failure;
-use crate::litestream::argv;
 use crate::litestream::version::Version;
 use crate::os::children::Children;
 use crate::printer::{self, Paint};
-
-/// How long `litestream version` may take.
-const LIMIT: Duration = Duration::from_secs(20);
 
 /// Says which Litekeeper and which Litestream this is. That there is no Litestream is said, and no failure.
 ///
@@ -34,9 +29,9 @@ pub(in crate::cli) fn version(args: &args::Version) -> Result<ExitCode, Failure>
         return Ok(ExitCode::OK);
     }
     let mut lines = Lines::new(["PROGRAM", "VERSION", "PATH"]);
-    lines.add(Paint::Plain, ["litekeeper".to_owned(), own.to_owned(), shown::known(None)]);
+    lines.add(Paint::Plain, ["litekeeper".to_owned(), own.to_owned(), shown::unknown()]);
     let (version, path) = (found.map(|found| found.to_string()), path.map(|path| path.display().to_string()));
-    let cells = ["litestream".to_owned(), shown::known(version.as_deref()), shown::known(path.as_deref())];
+    let cells = ["litestream".to_owned(), shown::known(version), shown::known(path)];
     lines.add(Paint::Plain, cells);
     lines.print("")?;
     Ok(ExitCode::OK)
@@ -44,8 +39,8 @@ pub(in crate::cli) fn version(args: &args::Version) -> Result<ExitCode, Failure>
 
 async fn find(args: &args::Version, children: Children) -> (Option<PathBuf>, Option<Version>) {
     let (path, runner) = match opened::open(&args.given, None) {
-        Ok(opened) => match asker::binary(&opened) {
-            Ok(path) => (path.clone(), asker::runner(&opened, path, children)),
+        Ok(opened) => match opened.binary() {
+            Ok(path) => (path.clone(), opened.runner(path, children)),
             Err(error) => {
                 printer::note(&format!("{error}: {}", error.hint()));
                 return (None, None);
@@ -60,7 +55,7 @@ async fn find(args: &args::Version, children: Children) -> (Option<PathBuf>, Opt
             }
         },
     };
-    match runner.ask_offline(&argv::version(), LIMIT).await {
+    match runner.version().await {
         Ok(output) => match Version::parse(output.stdout.trim()) {
             Some(version) => (Some(path), Some(version)),
             None => {

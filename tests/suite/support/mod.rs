@@ -19,6 +19,7 @@
 //! app         `examples/probe.rs` spelled in Rust, and its trace file read back
 //! keeper      `litekeeper …` with a clean environment
 //! history     all that can be restored of a database, which has to be one history
+//! operator    what an operator types, and what is printed
 //! orphan      what makes a process die, or wait to be killed, in the middle of a commit
 //! preload     libraries in C that are preloaded into programs
 //! process     a started program: its log, its signals, its end, its survivors
@@ -47,6 +48,7 @@ pub mod fetched;
 pub mod history;
 pub mod keeper;
 pub mod litestream;
+pub mod operator;
 pub mod orphan;
 pub mod pages;
 pub mod pair;
