@@ -232,17 +232,7 @@ impl Restorer {
     /// Litestream does it for all databases at once, and others it must not get before they were looked at.
     pub(super) async fn begin_anew(&self, db: &Database) {
         let made = if self.chosen.is_alone && self.version.confirms() {
-            let mut before = None;
-            let moves = |pid| {
-                let now = proc::computed(pid);
-                std::mem::replace(&mut before, now) != now
-            };
-            let ran = self.runner.run(&argv::snapshot_once(&self.config), self.timeout, moves).await;
-            match ran {
-                Ok(output) if output.is_success() => Ok(()),
-                Ok(output) => Err(output.reason()),
-                Err(error) => Err(error.to_string()),
-            }
+            self.runner.snapshot(&self.config, self.timeout).await
         } else {
             Err("litestream is not asked for one with several databases, nor before 0.5.9".to_owned())
         };

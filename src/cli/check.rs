@@ -31,7 +31,7 @@ use crate::os::children::Children;
 use crate::os::limit;
 use crate::os::permit;
 use crate::os::user::{self, Identity};
-use crate::supervise::{Question, Said};
+use crate::supervise::{Question, Said, refuse_strict};
 use crate::yaml::Node;
 
 /// Lists everything that is wrong, and everything that is worth to be known.
@@ -150,6 +150,12 @@ impl Look<'_> {
             self.lints.extend(litestream.lints);
             return Ok(self.lints);
         };
+        if is_sound && self.layers.args.lease == args::Lease::Strict {
+            let has_resolver = databases::resolver(&config).ok().flatten().is_some();
+            let (dbs, folders) = (inventory::databases(&config), inventory::folders(&config));
+            let refused = refuse_strict(has_resolver, &dbs, &folders);
+            settle(&mut self.lints, &self.layers, "lease", refused);
+        }
         // What is wrong with the file would be said of each database once more.
         let folders = if is_sound { inventory::folders(&config) } else { Vec::new() };
         let own = inventory::also_in(text_variable, &seen);

@@ -17,7 +17,7 @@ use crate::os::children::Children;
 use crate::os::gather::Gather;
 use crate::os::spawn::Spawn;
 use crate::os::user::Identity;
-use crate::os::{event, fd, fork, oom, signal, unstarted};
+use crate::os::{event, fd, fork, oom, proc, signal, unstarted};
 
 /// How long `litestream version` may take.
 const VERSION_LIMIT: Duration = Duration::from_secs(20);
@@ -214,6 +214,24 @@ impl Runner {
     /// As [`Runner::run`].
     pub async fn version(&self) -> Result<Output, Error> {
         self.ask_offline(&argv::version(), VERSION_LIMIT).await
+    }
+
+    /// Has Litestream make a snapshot of each database of a configuration, whose own Litestream does not run; `limit` is time
+    /// without progress.
+    ///
+    /// # Errors
+    /// Why there is none, in its words.
+    pub async fn snapshot(&self, config: &Path, limit: Duration) -> Result<(), String> {
+        let mut before = None;
+        let moves = |pid| {
+            let now = proc::computed(pid);
+            std::mem::replace(&mut before, now) != now
+        };
+        match self.run(&argv::snapshot_once(config), limit, moves).await {
+            Ok(output) if output.is_success() => Ok(()),
+            Ok(output) => Err(output.reason()),
+            Err(error) => Err(error.to_string()),
+        }
     }
 
     /// Does as [`Runner::run`] without a connection.

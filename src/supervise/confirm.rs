@@ -92,10 +92,19 @@ pub(super) struct SyncClient {
     pub(super) looks: Looks,
     /// What was confirmed last of each.
     pub(super) confirmed: Rc<RefCell<BTreeMap<Db, u64>>>,
-    /// Those that their replicas do not have as it was confirmed, and in which launch that was: the next copies them anew.
-    pub(super) lost: Rc<RefCell<BTreeMap<Db, u64>>>,
+    /// Those that their replicas do not have as it was confirmed: the next launch copies them anew.
+    pub(super) lost: Rc<RefCell<BTreeMap<Db, Lost>>>,
     /// Where the reason goes why a copy has diverged, for a caller that can start over by itself; without one, the driver is told.
     pub(super) diverged: Option<Rc<RefCell<Option<String>>>>,
+}
+
+/// What is known of a replica that does not have what was confirmed there.
+#[derive(Clone, Copy)]
+pub(super) struct Lost {
+    /// The launch that saw it first.
+    launch: u64,
+    /// Something can be restored still: Litestream takes that for a beginning, and makes no other before its time.
+    pub(super) has_beginning: bool,
 }
 
 impl SyncClient {
@@ -177,14 +186,21 @@ impl SyncClient {
                 Ok(())
             }
             Seen::Lost(at) => {
-                let at =
-                    if at == 0 { "nothing of it".to_owned() } else { format!("it up to txid {at} only") };
+                let has_beginning = at > 0;
+                let at = if has_beginning {
+                    format!("it up to txid {at} only")
+                } else {
+                    "nothing of it".to_owned()
+                };
                 let why = format!(
                     "{place} has {at} that could be restored, where txid {confirmed} was: it was emptied or changed"
                 );
                 // What began anew with this launch has no snapshot yet.
-                let begun = *self.lost.borrow_mut().entry(db).or_insert(self.launch);
-                if begun == self.launch { Err(self.begins_anew(db, &why)) } else { Err(why) }
+                let mut lost = self.lost.borrow_mut();
+                let known = Lost { launch: self.launch, has_beginning };
+                let begun =
+                    lost.entry(db).and_modify(|lost| lost.has_beginning = has_beginning).or_insert(known);
+                if begun.launch == self.launch { Err(self.begins_anew(db, &why)) } else { Err(why) }
             }
             Seen::Taken(owner) => Err(format!("{place} belongs to another database by now: {owner}")),
             Seen::Ahead { there, here } => Err(format!(

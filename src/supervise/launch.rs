@@ -45,14 +45,21 @@ struct Launched {
 /// Makes ready what a launch has to copy as a whole, and tells of it; neither Litestream nor the app runs, so nobody is in the way.
 pub(super) fn make_all_ready(world: &World, unready: Vec<Unready>) {
     let (runner, outbox, launch) = (world.runner.clone(), world.outbox.clone(), world.litestream.launches());
+    let (torn, patience) = (world.torn(), world.setup.restore_timeout);
     let places = Rc::new(Semaphore::new(world.setup.restore_parallel.max(1)));
     tokio::task::spawn_local(async move {
-        let mut making = JoinSet::new();
+        // With the files that it has written.
+        let (mut making, mut torn) = (JoinSet::new(), torn);
         for one in unready {
             let (runner, places) = (runner.clone(), places.clone());
+            let (path, torn) = (one.database.path.clone(), torn.each.remove(&one.database.path));
             making.spawn_local(async move {
                 let _place = places.acquire().await;
-                make_ready(&runner, one).await
+                make_ready(&runner, one).await?;
+                if let Some((config, runner)) = torn {
+                    begin_anew(&runner, &path, &config, patience).await;
+                }
+                Ok(())
             });
         }
         let mut emptied = Ok(());
@@ -165,6 +172,19 @@ async fn make_ready(
     match whole {
         Some(why) => wal::empty(runner, &database, &why, EMPTYING).await,
         None => Ok(()),
+    }
+}
+
+/// Has Litestream make a snapshot of a database whose replica lost something in the middle: it goes on behind what is there,
+/// and by itself it makes none while there is a young one, however old what that one has is.
+async fn begin_anew(runner: &Runner, database: &Path, config: &Path, patience: Duration) {
+    match runner.snapshot(config, patience).await {
+        Ok(()) => tracing::info!("{}: its backup begins anew with a snapshot", database.display()),
+        Err(why) => tracing::warn!(
+            "{}: its backup lacks a part, and litestream cannot make the snapshot that would be a new beginning: {why}; it is \
+             tried again at the next start",
+            database.display()
+        ),
     }
 }
 

@@ -64,7 +64,7 @@ pub(super) fn of(
         return Err(Failure::new(ExitCode::CONFIG, message).hint("`--lease auto` does without"));
     };
     if wanted.is_strict {
-        refuse_without(setup)?;
+        refuse_strict(setup.resolver.is_some(), &setup.dbs, &setup.folders)?;
     }
     let own = own.to_owned();
     // Whoever waits for the server anyway says more about it than this.
@@ -93,14 +93,18 @@ pub(super) fn of(
     Ok((!leases.is_empty()).then(held))
 }
 
-fn refuse_without(setup: &Setup) -> Result<(), Failure> {
-    if setup.resolver.is_some() {
+/// Refuses `--lease strict` where it is plain that not all of these can have one.
+///
+/// # Errors
+/// Which, and why.
+pub fn refuse_strict(has_resolver: bool, dbs: &[Database], folders: &[Folder]) -> Result<(), Failure> {
+    if has_resolver {
         let message = "--lease strict: databases that a resolver names have no lease";
         return Err(Failure::new(ExitCode::CONFIG, message)
             .hint("name each database in `dbs`, or do with `--lease auto`"));
     }
-    let folders: Vec<Database> = setup.folders.iter().map(all_of).collect();
-    for db in setup.dbs.iter().chain(&folders) {
+    let folders: Vec<Database> = folders.iter().map(all_of).collect();
+    for db in dbs.iter().chain(&folders) {
         // A folder of this machine has a lock.
         let is_local = db.replica_folder.as_ref().is_some_and(|folder| !mount::is_remote(folder));
         if !backup::has_lock(db) && !is_local {

@@ -57,6 +57,7 @@ mod world;
 
 pub use database_lock::text as lock_text;
 pub use driver::supervise;
+pub use lease::refuse_strict;
 pub use reload::{Failed, HOLDING, RELOAD, Report, WITHIN};
 pub use resolver::{Question, Said};
 pub use runtime_folder::{RuntimeFolder, keeper_of, keeper_sockets};

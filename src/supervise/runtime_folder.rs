@@ -214,8 +214,8 @@ impl RuntimeFolder {
     ///
     /// # Errors
     /// What the operating system says.
-    pub(super) fn write_apart(&self, number: usize, text: &str) -> io::Result<Written> {
-        let name = format!("restore-{number}.yml");
+    pub(super) fn write_apart(&self, what: &str, number: usize, text: &str) -> io::Result<Written> {
+        let name = format!("{what}-{number}.yml");
         self.write(&name, text)?;
         Ok(Written { path: self.path.join(name) })
     }

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::app_tree::{AppTree, Commands, program_name};
 use super::attempts::Tried;
-use super::confirm::{self, SyncClient};
+use super::confirm::{self, Lost, SyncClient};
 use super::databases::Databases;
 use super::discovery::Discovery;
 use super::lease;
@@ -69,7 +69,7 @@ pub(super) struct World {
     /// See [`SyncClient::confirmed`].
     confirmed: Rc<RefCell<BTreeMap<Db, u64>>>,
     /// See [`SyncClient::lost`].
-    lost: Rc<RefCell<BTreeMap<Db, u64>>>,
+    lost: Rc<RefCell<BTreeMap<Db, Lost>>>,
     /// The places in buckets that are this machine's alone.
     pub(super) leases: Option<lease::Held>,
     /// When the replicas were looked at last.
@@ -78,6 +78,13 @@ pub(super) struct World {
     /// Who asks, and about which.
     gate: Option<(JoinHandle<()>, Listed)>,
     drains: Vec<JoinHandle<()>>,
+}
+
+/// See [`World::torn`].
+pub(super) struct Torn {
+    /// The configuration of each, by its path, and who is given it.
+    pub(super) each: BTreeMap<PathBuf, (PathBuf, Runner)>,
+    _written: Vec<Written>,
 }
 
 impl World {
@@ -240,7 +247,7 @@ impl World {
 
     pub(super) fn restore(&mut self) {
         let missing = self.restores.take_missing();
-        let (written, apart) = self.write_apart(&missing);
+        let (written, apart) = self.write_apart("restore", &missing);
         let restorer = Restorer {
             apart: Rc::new(apart),
             trials: self.trials(self.databases.entries()),
@@ -270,20 +277,35 @@ impl World {
     }
 
     /// Writes a configuration for each of several databases. What cannot be written is in the one for all.
-    fn write_apart(&self, missing: &[Database]) -> (Vec<Written>, BTreeMap<PathBuf, Apart>) {
+    fn write_apart(&self, what: &str, wanted: &[Database]) -> (Vec<Written>, BTreeMap<PathBuf, Apart>) {
         let (mut written, mut apart) = (Vec::new(), BTreeMap::new());
         if self.databases.table.listed().len() < 2 {
             return (written, apart);
         }
-        let wanted = missing.iter().map(|db| db.path.clone()).collect();
+        let wanted = wanted.iter().map(|db| db.path.clone()).collect();
         let inputs = self.setup.inventory.apart(&self.folder.socket(), &self.databases.entries(), &wanted);
         for (number, (path, inputs)) in inputs.into_iter().enumerate() {
-            if let Ok(config) = self.folder.write_apart(number, &inputs.config) {
+            if let Ok(config) = self.folder.write_apart(what, number, &inputs.config) {
                 apart.insert(path, (config.path().to_owned(), Rc::new(inputs.env)));
                 written.push(config);
             }
         }
         (written, apart)
+    }
+
+    /// Those whose replicas lack something behind a beginning that is still there, and what runs Litestream for each of them alone.
+    pub(super) fn torn(&self) -> Torn {
+        let lost = self.lost.borrow();
+        let is_torn = |db: &Db| lost.get(db).is_some_and(|lost| lost.has_beginning);
+        let databases = self.databases.table.listed();
+        let torn: Vec<_> = databases.iter().filter(|(db, _)| is_torn(db)).map(|(_, db)| db.clone()).collect();
+        let (written, mut apart) = self.write_apart("snapshot", &torn);
+        let for_all = (self.folder.config(), self.runner.env.clone());
+        let each = torn.into_iter().map(|db| {
+            let (config, env) = apart.remove(&db.path).unwrap_or_else(|| for_all.clone());
+            (db.path, (config, Runner { env, ..self.runner.clone() }))
+        });
+        Torn { each: each.collect(), _written: written }
     }
 
     pub(super) fn client(&self) -> SyncClient {

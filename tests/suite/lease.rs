@@ -184,7 +184,12 @@ fn strict_is_refused_where_nobody_can_keep_it() {
         scene.one.config(&Replica::new("sftp").set("host", "127.0.0.1:1").set("user", "u").set("path", "/b"));
     let keeper = Keeper::new(&scene.one).config(&config).args(["--lease", "strict"]);
     let ended = refused(keeper.app(App::new(&scene.one.trace()).exit(0)).run());
-    ended.expect_log("a lock to S3, Azure's and Google's storage, and to a folder of this machine alone");
+    let why = "a lock to S3, Azure's and Google's storage, and to a folder of this machine alone";
+    ended.expect_log(why);
+    let check = || Keeper::new(&scene.one).command("check").config(&config);
+    let found = check().args(["--lease", "strict"]).run().expect_code(78);
+    assert!(found.stdout.contains(why) && found.stdout.contains("--lease auto"), "{}", found.stdout);
+    assert!(!check().run().stdout.contains(why));
 }
 
 /// The server is asked for as long as another machine would be waited for.

@@ -142,6 +142,51 @@ fn what_was_confirmed_is_there_or_is_copied_anew() {
     }
 }
 
+/// Litestream makes no snapshot before its time while there is one, and what it goes on with would lie behind the hole.
+#[test]
+fn what_was_taken_out_of_the_middle_is_copied_anew() {
+    for store in Store::all() {
+        for is_at_the_end in [false, true] {
+            let world = World::new();
+            let name = format!("app-{is_at_the_end}");
+            let replica = store.replica(&world, &name);
+            let folder = |level: u32| match &store {
+                Store::Folder => store.ltx(&world, &name).join(level.to_string()),
+                Store::S3(_) => store.ltx(&world, &name).join(format!("{level:04}")),
+            };
+            // One that is being uploaded has another name.
+            let files = |level| {
+                let all = fs::read_dir(folder(level)).into_iter().flatten().flatten().map(|file| file.path());
+                all.filter(|path| path.extension().is_some_and(|kind| kind == "ltx")).collect::<Vec<_>>()
+            };
+            let write = || {
+                let before = files(0);
+                sqlite::insert(&world.db(), 1);
+                wait_until("the row", DEADLINE, || files(0).iter().any(|file| !before.contains(file)));
+            };
+            let config = backed_up(&replica, &world);
+            let keeper = Keeper::new(&world).config(&config).args(["--look", "500ms"]);
+            let running = keeper.app(App::new(&world.trace()).ready().wait()).start();
+            world.trace().wait("ready");
+            wait_until("the first snapshot", DEADLINE, || !files(9).is_empty());
+            write();
+            files(0).iter().for_each(|file| fs::remove_file(file).expect("nobody else removes it"));
+            write();
+            if !is_at_the_end {
+                wait_until("the backup to begin anew", DEADLINE, || {
+                    running.log().contains("begins anew with a snapshot")
+                });
+            }
+            running
+                .stop(143)
+                .expect_log("it was emptied or changed")
+                .expect_log("everything is on the replica");
+            let restored = Backup::Config(&config, &world.db()).restore(&world, LATEST);
+            assert_eq!(sqlite::ids(&restored), sqlite::ids(&world.db()), "{}", folder(0).display());
+        }
+    }
+}
+
 /// They are listed together, and each gets its own answer.
 #[test]
 fn of_many_databases_below_one_prefix_each_is_seen() {
