@@ -23,6 +23,11 @@ pub fn word(text: &str) -> String {
     secrets::mask_words(&[text.to_owned()]).concat()
 }
 
+/// The words of a command in a line, without what is a secret in them, and no longer than [`LONGEST_PIECE`].
+pub fn words(words: &[String]) -> String {
+    cut(&secrets::mask_words(words).join(" "), LONGEST_PIECE)
+}
+
 /// What Litestream, a server, a resolver, a lock or any other program said, as it may stand in a message of our own:
 /// a server's document in its own words ([`condensed`]), without secrets, which a cut could make unrecognizable, then no longer
 /// than [`LONGEST_PIECE`].

@@ -30,6 +30,7 @@ pub mod secrets;
 #[deny(clippy::wildcard_enum_match_arm)]
 pub mod shim;
 pub mod sqlite;
+pub mod status;
 #[deny(clippy::wildcard_enum_match_arm)]
 pub mod supervise;
 pub mod toml;

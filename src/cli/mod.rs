@@ -18,6 +18,7 @@ mod from;
 mod given;
 mod init;
 mod install;
+mod keeper_socket;
 mod layers;
 mod listen;
 mod manual;

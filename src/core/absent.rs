@@ -100,6 +100,17 @@ impl Absent {
         self.dbs.values().any(|missed| missed.reported)
     }
 
+    /// Those that are reported as lagging: since when, and whether they are there by now.
+    pub(super) fn all_exceeded(&self) -> impl Iterator<Item = (Db, Instant, bool)> + '_ {
+        let reported = self.dbs.iter().filter(|(_, missed)| missed.reported);
+        reported.map(|(db, missed)| (*db, missed.since, missed.made))
+    }
+
+    /// Whether this one is.
+    pub(super) fn is_exceeded_by(&self, db: Db) -> bool {
+        self.dbs.get(&db).is_some_and(|missed| missed.reported)
+    }
+
     /// When [`Absent::due`] has something to say.
     pub(super) fn next(&self) -> Option<Instant> {
         self.open().filter_map(|(_, missed)| self.next_of(missed)).min()

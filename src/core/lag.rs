@@ -108,6 +108,20 @@ impl Lag {
         }
     }
 
+    /// The age of the oldest change in it that nobody has confirmed; `counts` says whether one could be since it was last told
+    /// the time.
+    pub(super) fn age(&self, now: Instant, counts: bool, db: Db) -> Option<Duration> {
+        let since = self.dbs.get(&db)?.since?;
+        let passed =
+            self.told.filter(|_| !counts).map_or(Duration::ZERO, |told| now.saturating_duration_since(told));
+        Some(self.own(now).saturating_duration_since(since + passed))
+    }
+
+    /// Those that are reported as lagging.
+    pub(super) fn all_exceeded(&self) -> impl Iterator<Item = Db> + '_ {
+        self.dbs.iter().filter(|(_, watched)| watched.reported).map(|(db, _)| *db)
+    }
+
     /// Whether there is a change in it that nobody has confirmed.
     pub(super) fn is_behind(&self, db: Db) -> bool {
         self.dbs.get(&db).is_some_and(|watched| watched.since.is_some())

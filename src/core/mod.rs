@@ -20,6 +20,7 @@ mod machine;
 mod phase;
 pub mod policy;
 mod reconcile;
+mod status;
 #[cfg(test)]
 mod tests;
 mod timer;
@@ -32,3 +33,4 @@ pub use machine::Machine;
 use phase::Phase;
 pub use policy::{Db, Gate, OnLag, Policy, Restart};
 pub use reconcile::{Moment, Reconciliation, Step, Turn, Wanted, Why};
+pub use status::{AppEnd, Lives, Lost, Standing, State, Status, Unready, WhyEnded};

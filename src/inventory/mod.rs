@@ -59,6 +59,11 @@ impl Inventory {
         Self { config, from, shutdown_sync, resolves, environment, old }
     }
 
+    /// Returns what else databases are called, and which.
+    pub fn aliases(&self) -> Vec<(String, PathBuf)> {
+        self.config.aliases()
+    }
+
     /// Returns what Litestream is started with: what the user wrote, and what the resolver named. What is in folders it
     /// finds itself.
     pub fn generate(&self, socket: &Path, named: &[Entry]) -> Inputs {

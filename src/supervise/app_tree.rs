@@ -56,6 +56,8 @@ pub(super) struct AppTree {
     /// The shim, to see its end at once.
     shim: Option<AsyncFd<OwnedFd>>,
     app: Option<i32>,
+    /// Since when that is.
+    app_since: Option<jiff::Timestamp>,
     running: Running,
     /// How many commands the shim was given.
     starts: u64,
@@ -80,6 +82,7 @@ impl AppTree {
             shim_pid: None,
             shim: None,
             app: None,
+            app_since: None,
             running: Running::App,
             starts: 0,
             leftovers: false,
@@ -150,7 +153,21 @@ impl AppTree {
 
     /// What the shim was told last runs as this process.
     pub(super) fn runs_as(&mut self, pid: i32) {
-        self.app = Some(pid);
+        (self.app, self.app_since) = (Some(pid), Some(jiff::Timestamp::now()));
+    }
+
+    /// The app's leader, and since when it runs; none where none does, or a one-shot command.
+    pub(super) fn app(&self) -> Option<(i32, jiff::Timestamp)> {
+        match self.running {
+            Running::App => Some((self.app?, self.app_since?)),
+            Running::Before(_) => None,
+        }
+    }
+
+    /// The words of the app, without secrets.
+    pub(super) fn app_words(&self) -> String {
+        let words = self.commands.app.iter().map(|word| word.to_string_lossy().into_owned());
+        foreign::words(&words.collect::<Vec<_>>())
     }
 
     /// It has ended, and left so many processes.

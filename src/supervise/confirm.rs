@@ -76,6 +76,15 @@ pub(super) struct Running {
     pub(super) configs: [(PathBuf, Runner); 2],
 }
 
+/// What was confirmed last of a database.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Confirmation {
+    /// The transaction.
+    pub(super) txid: u64,
+    /// When.
+    pub(super) at: jiff::Timestamp,
+}
+
 /// A client of Litestream's control socket, which asks it to sync databases and judges what it answers.
 #[derive(Clone)]
 pub(super) struct SyncClient {
@@ -91,7 +100,7 @@ pub(super) struct SyncClient {
     /// Who looks at what replicas have.
     pub(super) looks: Looks,
     /// What was confirmed last of each.
-    pub(super) confirmed: Rc<RefCell<BTreeMap<Db, u64>>>,
+    pub(super) confirmed: Rc<RefCell<BTreeMap<Db, Confirmation>>>,
     /// Those that their replicas do not have as it was confirmed: the next launch copies them anew.
     pub(super) lost: Rc<RefCell<BTreeMap<Db, Lost>>>,
     /// Where the reason goes why a copy has diverged, for a caller that can start over by itself; without one, the driver is told.
@@ -143,14 +152,13 @@ impl SyncClient {
         match compared {
             Compared::Same => {
                 self.snapshots.settle(&self.runner, database).await?;
-                match (confirmed, all_within) {
-                    (Some(txid), Some(_)) => self.see(db, database, txid).await,
-                    (Some(txid), None) => {
-                        self.confirmed.borrow_mut().insert(db, txid);
-                        Ok(())
-                    }
-                    (None, _) => Ok(()),
+                let Some(txid) = confirmed else { return Ok(()) };
+                if all_within.is_some() {
+                    self.see(db, database, txid).await?;
                 }
+                let at = jiff::Timestamp::now();
+                self.confirmed.borrow_mut().insert(db, Confirmation { txid, at });
+                Ok(())
             }
             Compared::Unknown(reason) => Err(reason),
             Compared::Diverged(why) => Err(self.begins_anew(db, &why)),
@@ -213,7 +221,8 @@ impl SyncClient {
     /// Looks whether the replicas still have what was confirmed there.
     pub(super) async fn see_all(self) {
         let confirmed = self.confirmed.borrow().clone();
-        let each = self.dbs.iter().filter_map(|(db, database)| Some((*db, database, *confirmed.get(db)?)));
+        let each =
+            self.dbs.iter().filter_map(|(db, database)| Some((*db, database, confirmed.get(db)?.txid)));
         let look = each.map(async |(db, database, txid)| {
             if let Err(reason) = self.see(db, database, txid).await {
                 tracing::error!("{}: {reason}", database.path.display());

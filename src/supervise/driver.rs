@@ -11,9 +11,9 @@ use super::beforehand;
 use super::control_socket;
 use super::database_lock::{self, Source};
 use super::ending::Ending;
+use super::keeper_socket;
 use super::lease;
 use super::message::Message;
-use super::reload;
 use super::runtime_folder::RuntimeFolder;
 use super::setup::{Looked, Setup};
 use super::table::DatabaseTable;
@@ -106,7 +106,8 @@ pub fn supervise(mut setup: Setup, log: &'static Outlet) -> Result<ExitCode, Fai
             env: Rc::new(inputs.env),
             inherit: Vec::new(),
         };
-        reload::listen(&folder, outbox.clone()).map_err(os(&folder.keeper_socket().display().to_string()))?;
+        keeper_socket::listen(&folder, outbox.clone())
+            .map_err(os(&folder.keeper_socket().display().to_string()))?;
         let leases = lease::of(&setup, &locks, &runner, &folder)?;
         let table = DatabaseTable::new(&setup.dbs, locks);
         let mut world = World::new(setup, folder, table, (listening, workplace), runner, outbox);

@@ -14,6 +14,10 @@ pub(super) struct Litestream {
     /// How often one was launched: by this number they are told apart.
     launches: u64,
     launched: Instant,
+    /// Since when that is.
+    started: Option<jiff::Timestamp>,
+    /// How the last one ended.
+    ended: Option<Ended>,
     /// It was killed by this process.
     killed: bool,
     /// What it says.
@@ -30,6 +34,8 @@ impl Litestream {
             pid: None,
             launches: 0,
             launched: Instant::now(),
+            started: None,
+            ended: None,
             killed: false,
             heard: Heard::default(),
             version: Version::new(0, 0, 0),
@@ -61,7 +67,22 @@ impl Litestream {
 
     /// It runs as this process.
     pub(super) fn runs_as(&mut self, pid: i32) {
-        self.pid = Some(pid);
+        (self.pid, self.started) = (Some(pid), Some(jiff::Timestamp::now()));
+    }
+
+    /// Since when it runs.
+    pub(super) fn started(&self) -> Option<jiff::Timestamp> {
+        self.started.filter(|_| self.pid.is_some())
+    }
+
+    /// It ended like this.
+    pub(super) fn ended(&mut self, how: Ended) {
+        self.ended = Some(how);
+    }
+
+    /// How the last one ended.
+    pub(super) fn last_end(&self) -> Option<Ended> {
+        self.ended
     }
 
     pub(super) fn pid(&self) -> Option<i32> {

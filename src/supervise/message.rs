@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::prepare::Prepared;
 use super::reload::Asking;
@@ -57,12 +57,31 @@ pub(super) enum Message {
     Unregistered(u64, Db, Result<(), Failure>),
     /// Somebody wants the sources to be asked now.
     Reload(Asking),
+    /// Somebody wants to know how the unit is.
+    Status(StatusAsked),
     /// The time of somebody who waits for a report is over.
     ReloadLate,
     /// The n-th Litestream has not become one.
     NotLaunched(u64, Failure),
     /// The n-th Litestream was reaped.
     LitestreamReaped(u64, Ended),
+}
+
+/// Somebody who wants one piece of what is known of the unit.
+pub(super) struct StatusAsked {
+    /// From this database on; none for the first piece.
+    pub(super) from: Option<Db>,
+    /// The lock that is to be this keeper's.
+    pub(super) holding: Option<(u64, u64)>,
+    /// Where it goes.
+    pub(super) sender: oneshot::Sender<Piece>,
+}
+
+/// A piece of a document.
+pub(super) struct Piece {
+    pub(super) text: Vec<u8>,
+    /// From which database the next one goes on; none after the last.
+    pub(super) next: Option<Db>,
 }
 
 pub(super) type Outbox = mpsc::UnboundedSender<Message>;

@@ -91,6 +91,11 @@ impl Notices {
         self.reasons.get(&db).cloned()
     }
 
+    /// Why the gate has not opened yet, as far as anybody has said.
+    pub(super) fn shut_by(&self) -> Option<&str> {
+        self.failures.get(&Cause::Gate).map(|failure| failure.message.as_str())
+    }
+
     /// Tells the service manager whether the unit is ready.
     pub(super) fn ready(&mut self, ready: bool) {
         self.manager.tell(ready);

@@ -1,32 +1,21 @@
-//! The keeper's own control socket: a word in a line, an answer in a line of JSON.
+//! Somebody has the sources asked, and waits for what comes of that.
 
-use std::io;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::oneshot;
 
 use super::message::{Message, Outbox};
-use super::runtime_folder::RuntimeFolder;
 use crate::core::ExitCode;
 use crate::error::Failure;
 
-/// The one word so far.
+/// The word at the keeper's own control socket.
 pub const RELOAD: &str = "reload";
 /// What follows it in a line of its own: how many milliseconds the client waits. A keeper that does not know this does not
 /// read on.
 pub const WITHIN: &str = "within ";
 /// What may follow that in one more line: the device and inode of the lock that the keeper is to have.
 pub const HOLDING: &str = "holding ";
-/// How much sooner the client gets what is known by then.
-const SOONER: Duration = Duration::from_secs(1);
-/// How long a client may take to say it, and to read the answer.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// No word is longer, with its lines.
-const LONGEST: usize = 256;
-
 /// What came of asking the sources once more.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
@@ -136,6 +125,15 @@ pub(super) struct Asking {
 }
 
 impl Asking {
+    /// Somebody who waits until then; `holding` is the lock that is to be this keeper's.
+    pub(super) fn new(
+        sender: oneshot::Sender<Report>,
+        until: Option<Instant>,
+        holding: Option<(u64, u64)>,
+    ) -> Self {
+        Self { sender, until, holding }
+    }
+
     pub(super) fn answer(self, report: Report) {
         // Who has gone meanwhile needs no answer.
         let _ = self.sender.send(Report { holds: self.holding.is_some(), ..report });
@@ -162,77 +160,4 @@ impl Asking {
             let _ = outbox.send(Message::ReloadLate);
         });
     }
-}
-
-/// Listens for as long as the keeper lives.
-///
-/// # Errors
-/// What the operating system says.
-pub(super) fn listen(folder: &RuntimeFolder, outbox: Outbox) -> io::Result<()> {
-    let listener = UnixListener::from_std(folder.listen()?)?;
-    tokio::task::spawn_local(async move {
-        // An error here is about one connection, or the system's descriptors.
-        loop {
-            match listener.accept().await {
-                Ok((stream, _)) => {
-                    tokio::task::spawn_local(serve(stream, outbox.clone()));
-                }
-                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
-            }
-        }
-    });
-    Ok(())
-}
-
-async fn serve(mut stream: UnixStream, outbox: Outbox) {
-    let Ok(Some(Word { word, within, holding })) =
-        tokio::time::timeout(PATIENCE, read_word(&mut stream)).await
-    else {
-        return;
-    };
-    let report = if word == RELOAD {
-        let (sender, receiver) = oneshot::channel();
-        let until = within
-            .and_then(|within| Instant::now().checked_add(within.saturating_sub(SOONER.min(within / 4))));
-        let _ = outbox.send(Message::Reload(Asking { sender, until, holding }));
-        receiver.await.unwrap_or_else(|_| {
-            Report::of_failure(&Failure::new(ExitCode::UNAVAILABLE, "litekeeper is stopping"))
-        })
-    } else {
-        Report::of_failure(&Failure::new(ExitCode::USAGE, format!("`{}`: no such word", word.escape_debug())))
-    };
-    if let Ok(mut line) = serde_json::to_vec(&report) {
-        line.push(b'\n');
-        // Who has gone meanwhile needs no answer, and who does not read it gets none.
-        let _ = tokio::time::timeout(PATIENCE, stream.write_all(&line)).await;
-    }
-}
-
-/// What a client says.
-struct Word {
-    word: String,
-    within: Option<Duration>,
-    holding: Option<(u64, u64)>,
-}
-
-/// The word, and what came with it: it is sent at once.
-async fn read_word(stream: &mut UnixStream) -> Option<Word> {
-    let (mut said, mut piece) = (Vec::new(), [0; LONGEST]);
-    while said.len() < LONGEST && !said.contains(&b'\n') {
-        let room = LONGEST - said.len();
-        match stream.read(&mut piece[..room]).await.ok()? {
-            0 => return None,
-            read => said.extend_from_slice(&piece[..read]),
-        }
-    }
-    let said = String::from_utf8(said).ok()?;
-    let (word, rest) = said.split_once('\n')?;
-    let line =
-        |name: &str| rest.split_inclusive('\n').find_map(|line| line.strip_prefix(name)?.strip_suffix('\n'));
-    let within = line(WITHIN).and_then(|within| within.parse().ok()).map(Duration::from_millis);
-    let holding = line(HOLDING).and_then(|file| {
-        let (device, inode) = file.split_once(':')?;
-        Some((device.parse().ok()?, inode.parse().ok()?))
-    });
-    Some(Word { word: word.to_owned(), within, holding })
 }

@@ -1,6 +1,6 @@
 //! What happens, as events for the machine.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::libc;
 
@@ -9,10 +9,11 @@ use super::driver::{Driver, sender_name, signal_name};
 use super::folders;
 use super::lease::Held;
 use super::link::Word;
-use super::message::Message;
+use super::message::{Message, StatusAsked};
 use super::prepare::Prepared;
 use super::reload::Reason;
 use super::round;
+use super::status;
 use super::wal;
 use crate::core::{Cause, Db, Ended, Event, ExitCode, NotStarted, Turn};
 use crate::foreign;
@@ -313,6 +314,7 @@ impl Driver {
                 self.turn(Turn::Unregistered { db, result });
             }
             Message::Reload(asker) => self.reload(asker),
+            Message::Status(asked) => self.tell_status(asked),
             Message::ReloadLate => round::report_late(&mut self.world, self.machine.moment()),
             Message::NotLaunched(launch, failure) => {
                 if launch == self.world.litestream.launches() {
@@ -322,6 +324,7 @@ impl Driver {
             }
             Message::LitestreamReaped(launch, how) => {
                 if launch == self.world.litestream.launches() {
+                    self.world.litestream.ended(how);
                     // Else the shim has said so already.
                     if self.world.litestream.pid().is_some() {
                         self.note_end_of_litestream(how);
@@ -332,7 +335,24 @@ impl Driver {
         }
     }
 
+    fn tell_status(&self, asked: StatusAsked) {
+        let now = Instant::now();
+        let piece = match asked.holding {
+            Some(lock) if !self.world.databases.table.has_lock(lock) => status::of_another(),
+            Some(_) | None => {
+                let standing = |db| self.machine.standing(now, db);
+                match asked.from {
+                    Some(from) => status::next(&self.world, from, standing),
+                    None => status::first(&self.world, &self.machine.status(now), standing),
+                }
+            }
+        };
+        // Who has gone meanwhile needs no answer.
+        let _ = asked.sender.send(piece);
+    }
+
     fn note_end_of_litestream(&mut self, how: Ended) {
+        self.world.litestream.ended(how);
         if let Some(why) = self.world.litestream.why_ended(how) {
             // What it said last has nothing to do with it.
             self.world.notices.because(why);

@@ -103,7 +103,7 @@ pub(super) fn take(world: &mut World, step: Step<Tenant>, others: &mut Option<Rc
         Step::LetGo(db) => {
             world.discovery.abort_registration(db);
             world.databases.let_go(db);
-            world.notices.forget(db);
+            world.forget(db);
         }
         Step::Dropped(tenant) => {
             let (path, rounds) = (tenant.path(), &mut world.discovery.rounds);

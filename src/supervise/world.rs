@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::app_tree::{AppTree, Commands, program_name};
 use super::attempts::Tried;
-use super::confirm::{self, Lost, SyncClient};
+use super::confirm::{self, Confirmation, Lost, SyncClient};
 use super::databases::Databases;
 use super::discovery::Discovery;
 use super::lease;
@@ -67,7 +67,7 @@ pub(super) struct World {
     /// Beside these lies whose their place is, as far as they have one.
     marked: BTreeSet<Db>,
     /// See [`SyncClient::confirmed`].
-    confirmed: Rc<RefCell<BTreeMap<Db, u64>>>,
+    confirmed: Rc<RefCell<BTreeMap<Db, Confirmation>>>,
     /// See [`SyncClient::lost`].
     lost: Rc<RefCell<BTreeMap<Db, Lost>>>,
     /// The places in buckets that are this machine's alone.
@@ -75,6 +75,8 @@ pub(super) struct World {
     /// When the replicas were looked at last.
     seen: Instant,
     pub(super) notices: Notices,
+    /// When this run began.
+    pub(super) began: jiff::Timestamp,
     /// Who asks, and about which.
     gate: Option<(JoinHandle<()>, Listed)>,
     drains: Vec<JoinHandle<()>>,
@@ -131,6 +133,7 @@ impl World {
             leases: None,
             seen: Instant::now(),
             notices: Notices::default(),
+            began: jiff::Timestamp::now(),
             gate: None,
             drains: Vec::new(),
         }
@@ -337,6 +340,18 @@ impl World {
             version: self.litestream.version,
             configs,
         }
+    }
+
+    /// What was confirmed last of a database.
+    pub(super) fn confirmation(&self, db: Db) -> Option<Confirmation> {
+        self.confirmed.borrow().get(&db).copied()
+    }
+
+    /// Nothing is known of a database any more that nobody has.
+    pub(super) fn forget(&mut self, db: Db) {
+        self.confirmed.borrow_mut().remove(&db);
+        self.lost.borrow_mut().remove(&db);
+        self.notices.forget(db);
     }
 
     /// Writes the configuration of what sources name now, apart from the rest.

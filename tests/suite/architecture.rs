@@ -53,8 +53,10 @@ const ROOMS: &[(&str, &[&str])] = &[
             "error",
             "foreign",
             "holder",
+            "status",
         ],
     ),
+    ("status", &[]),
     ("demo", &[]),
     ("compose", &["yaml"]),
     (
@@ -106,6 +108,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "foreign",
             "secrets",
             "printer",
+            "status",
             "yaml",
         ],
     ),
@@ -612,7 +615,7 @@ const WITHOUT_HINT: &[(&str, usize, &str)] = &[
     ("supervise/driver.rs", 1, "the kernel has no event loop"),
     ("supervise/ledger.rs", 1, "a process of ours died"),
     ("supervise/prepare.rs", 2, "an interruption; a restore without a word"),
-    ("supervise/reload.rs", 2, "the end; and what no keeper of this version says"),
+    ("supervise/keeper_socket.rs", 2, "the end; and what no keeper of this version says"),
     ("supervise/round.rs", 2, "a fault of this program; the app's end, which says itself when to try again"),
     ("supervise/database_lock.rs", 2, "an interruption; and one that has its hint below"),
 ];

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::args::Given;
 use super::opened::{self, Opened};
+use super::told::{self, Told};
 use crate::cli::databases;
 use crate::config;
 use crate::core::ExitCode;
@@ -13,6 +15,7 @@ use crate::inventory::{self, Entry, Inventory};
 use crate::litestream::database::Database;
 use crate::os::permit;
 use crate::printer;
+use crate::status;
 
 /// So many are listed where it is not clear which is meant.
 const SHOWN: usize = 20;
@@ -31,6 +34,38 @@ pub(super) fn chosen(
     Ok((opened, inventory, chosen))
 }
 
+/// As [`chosen`], with what a running keeper has beside that, and what it says of itself, where it `asks` one; where sources name
+/// databases there need be none.
+///
+/// # Errors
+/// As [`chosen`].
+pub(super) fn chosen_beside(
+    given: &Given,
+    words: &[String],
+    limit: Duration,
+    asks: impl Fn(&Opened) -> Result<bool, Failure>,
+) -> Result<(Opened, Inventory, Vec<Candidate>, Option<Told>), Failure> {
+    let opened = opened::open(given, None)?;
+    let inventory = opened.inventory();
+    let mut candidates = Candidates::look(&opened, &inventory)?;
+    let told = if asks(&opened)? {
+        told::ask(&opened, candidates.all.iter().map(|one| &one.db), limit)?
+    } else {
+        None
+    };
+    let said = told.as_ref().and_then(Told::document);
+    if let Some(document) = said {
+        candidates.add_told(&document.databases);
+    }
+    let may_be_none = words.is_empty() && candidates.all.is_empty() && told::has_sources(&opened)?;
+    let chosen = match (said, may_be_none) {
+        (_, true) => Vec::new(),
+        (Some(_), false) if words.is_empty() => candidates.all.clone(),
+        (Some(_) | None, false) => candidates.choose(words)?,
+    };
+    Ok((opened, inventory, chosen, told))
+}
+
 /// A database that can be meant.
 #[derive(Clone)]
 pub(super) struct Candidate {
@@ -42,6 +77,8 @@ pub(super) struct Candidate {
     pub(super) replicas: Vec<(String, String)>,
     /// What names it, unless that is the configuration itself.
     pub(super) entry: Option<Entry>,
+    /// A running keeper alone knows it: there is nothing to ask its replica by.
+    pub(super) is_told: bool,
 }
 
 /// All databases of a configuration: those that it names, and those that are in its folders.
@@ -64,6 +101,7 @@ impl<'a> Candidates<'a> {
             aliases: called(&aliases, &database.path),
             replicas: shown(&database.replicas),
             entry: None,
+            is_told: false,
         };
         let all = config.databases().iter().map(of).collect();
         let mut found = Self { opened, inventory, all };
@@ -92,9 +130,35 @@ impl<'a> Candidates<'a> {
             let kind = directories[*place].replicas.first().map(|replica| replica.kind.to_string());
             let replicas = vec![(named.database.replica.clone(), kind.unwrap_or_default())];
             let entry = Some(named.entry);
-            self.all.push(Candidate { db: named.database, aliases: Vec::new(), replicas, entry });
+            self.all.push(Candidate {
+                db: named.database,
+                aliases: Vec::new(),
+                replicas,
+                entry,
+                is_told: false,
+            });
         }
         Ok(())
+    }
+
+    /// Adds what a running keeper has, and nobody else names.
+    fn add_told(&mut self, said: &[status::Database]) {
+        let known: BTreeSet<PathBuf> = self.all.iter().map(|one| one.db.path.clone()).collect();
+        for one in said {
+            let path = PathBuf::from(&one.path);
+            if !path.is_absolute() || known.contains(&path) {
+                continue;
+            }
+            let replica = one.replica.clone().unwrap_or_default();
+            let kind = config::Kind::of_shown(&replica).to_string();
+            self.all.push(Candidate {
+                db: Database { replica: replica.clone(), ..Database::at(path) },
+                aliases: one.alias.iter().cloned().collect(),
+                replicas: vec![(replica, kind)],
+                entry: None,
+                is_told: true,
+            });
+        }
     }
 
     /// All of them.

@@ -14,6 +14,8 @@
 //! | `shown` | tables and JSON, sizes and times |
 //! | `verifier`, `verdict` | a database held against what its backup restores to, and what comes of it |
 //! | `keeper` | a keeper that runs on one of them, and its Litestream |
+//! | `told` | what that keeper says of itself |
+//! | `row` | what is known of a database, for `status` |
 //!
 //! and a file for each command. None of them imports `supervise`.
 
@@ -34,10 +36,12 @@ mod opened;
 mod passed;
 mod reset;
 mod restore;
+mod row;
 mod shown;
 mod status;
 mod sync;
 mod target;
+mod told;
 mod verdict;
 mod verifier;
 mod verify;

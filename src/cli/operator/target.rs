@@ -160,7 +160,13 @@ mod tests {
     use super::*;
 
     fn candidate(path: &str) -> Candidate {
-        Candidate { db: Database::at(path.into()), aliases: Vec::new(), replicas: Vec::new(), entry: None }
+        Candidate {
+            db: Database::at(path.into()),
+            aliases: Vec::new(),
+            replicas: Vec::new(),
+            entry: None,
+            is_told: false,
+        }
     }
 
     #[test]

@@ -42,6 +42,11 @@ impl Kind {
         }
     }
 
+    /// Makes the kind of a place as it is shown to people: without a scheme it is a folder.
+    pub fn of_shown(place: &str) -> Self {
+        place.split_once("://").map_or(Self::File, |(scheme, _)| Self::of(scheme))
+    }
+
     /// Returns the name that Litestream has for it.
     pub fn name(&self) -> &str {
         match self {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::Machine;
 use super::goal::Goal;
 use super::processes::{App, Litestream};
+use crate::core::status::{AppEnd, WhyEnded};
 use crate::core::timer::Timer;
 use crate::core::{Action, Cause, Ended, ExitCode, NotStarted, Note, Phase, Restart};
 
@@ -24,6 +25,7 @@ impl Machine {
 
     fn run(&mut self, now: Instant) {
         self.become_phase(Phase::Running);
+        self.app_lives.begin();
         self.start(now, Action::StartApp);
         self.absent.restarted(now);
         self.set_ready(self.may_be_ready());
@@ -63,6 +65,7 @@ impl Machine {
         let App::Up(since) = self.app else { return };
         self.app = App::Leftovers;
         self.ended = Some(how);
+        self.note_end(how);
         let by_itself = matches!(self.phase, Phase::Running | Phase::Before);
         if self.phase == Phase::Running {
             self.app_ended_by_itself(now, how, since);
@@ -77,6 +80,19 @@ impl Machine {
         } else {
             self.tree_over(now);
         }
+    }
+
+    /// Remembers how the app ended, for whoever asks.
+    fn note_end(&mut self, how: Ended) {
+        if self.runs_before() {
+            return;
+        }
+        let why = match (self.phase, self.goal) {
+            (Phase::Running, _) | (_, Goal::Run | Goal::RestartApp(_)) => WhyEnded::Itself,
+            (_, Goal::Relaunch { .. }) => WhyEnded::Litestream,
+            (_, Goal::Stop(_)) => WhyEnded::Stopped,
+        };
+        self.app_lives.end(AppEnd { how, why });
     }
 
     fn app_ended_by_itself(&mut self, now: Instant, how: Ended, since: Instant) {
@@ -198,6 +214,9 @@ impl Machine {
             // Only a shim that is gone leaves its leader's end untold.
             App::Up(_) => !self.litestream.is_up(),
         };
+        if gone && matches!(self.app, App::Up(_)) {
+            self.note_end(KILLED);
+        }
         if gone {
             self.tree_over(now);
         }

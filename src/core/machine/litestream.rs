@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::Machine;
 use super::goal::{Goal, Stop};
 use super::processes::{App, Litestream};
+use crate::core::status::Lost;
 use crate::core::timer::Timer;
 use crate::core::{Action, Cause, Db, ExitCode, Note, OnLag, Phase};
 
@@ -24,7 +25,7 @@ impl Machine {
             return;
         }
         self.note(Note::LitestreamAsked);
-        self.aim_at_relaunch(now);
+        self.aim_at_relaunch(now, Lost::Asked);
         if self.app == App::Gone {
             self.drain(now);
         } else if self.phase != Phase::Stopping {
@@ -40,7 +41,7 @@ impl Machine {
         if self.diverged.insert(db) {
             self.note(Note::Diverged(db));
         }
-        self.aim_at_relaunch(now);
+        self.aim_at_relaunch(now, Lost::Diverged);
         if self.app == App::Gone {
             self.close(now);
         } else if self.phase != Phase::Stopping {
@@ -70,7 +71,7 @@ impl Machine {
                     self.note(Note::ShimDied);
                 }
                 self.litestream = Litestream::Ending { looked: false };
-                self.lost(now);
+                self.lost(now, Lost::ShimDied);
             }
             // It never said a word: the end of Litestream, which comes with this, says what it means.
             Litestream::Launching => self.timers.at_latest(Timer::Litestream, now + ORPHANED_CLOSE),
@@ -103,12 +104,12 @@ impl Machine {
         if self.goal.keeps_litestream() {
             self.note(Note::LitestreamDied);
         }
-        self.lost(now);
+        self.lost(now, Lost::Died);
     }
 
     /// Litestream or its shim is gone without having been asked: so is the app, or soon will be.
-    fn lost(&mut self, now: Instant) {
-        self.aim_at_relaunch(now);
+    fn lost(&mut self, now: Instant, why: Lost) {
+        self.aim_at_relaunch(now, why);
         let ending = matches!(self.litestream, Litestream::Ending { .. });
         if self.app != App::Gone {
             self.become_stopping();
@@ -176,7 +177,7 @@ impl Machine {
         }
         self.note(Note::Stalled(db));
         if self.policy.on_lag != OnLag::Warn {
-            self.aim_at_relaunch(now);
+            self.aim_at_relaunch(now, Lost::Stalled);
             self.ask_app_to_stop(now);
         }
     }
@@ -200,7 +201,7 @@ impl Machine {
     }
 
     fn relaunch_later(&mut self, now: Instant) {
-        self.aim_at_relaunch(now);
+        self.aim_at_relaunch(now, Lost::Died);
         let lived = match self.goal {
             Goal::Relaunch { lived } => lived,
             Goal::Run | Goal::RestartApp(_) | Goal::Stop(_) => Duration::ZERO,
@@ -219,12 +220,13 @@ impl Machine {
     }
 
     /// Decides that Litestream comes back, unless the unit ends; its life is over with this decision.
-    pub(super) fn aim_at_relaunch(&mut self, now: Instant) {
+    pub(super) fn aim_at_relaunch(&mut self, now: Instant, why: Lost) {
         // Counted from the gate: what never got there is a failure, however long it took.
         let since = self.up_since.take();
         if self.goal.keeps_litestream() {
             let lived = since.map_or(Duration::ZERO, |since| now.duration_since(since));
             self.goal = Goal::Relaunch { lived };
+            self.litestream_lives.end(why);
         }
     }
 

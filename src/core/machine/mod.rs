@@ -1,7 +1,8 @@
 //! The state machine: every decision that Litekeeper makes about processes.
 //!
 //! Here are its state, its entry points, and the one place for each kind of change; what it decides
-//! is by what it decides about: [`start`], [`app`], [`litestream`], [`stop`], [`watch`] and [`membership`].
+//! is by what it decides about: [`start`], [`app`], [`litestream`], [`stop`], [`watch`] and [`membership`];
+//! [`status`] tells of it.
 //!
 //! Rules that hold throughout:
 //! - a timer never outlives the phase that set it;
@@ -16,6 +17,7 @@ mod litestream;
 mod membership;
 mod processes;
 mod start;
+mod status;
 mod stop;
 mod watch;
 
@@ -24,6 +26,7 @@ use std::time::Instant;
 
 use super::absent::{self, Absent};
 use super::lag::{self, Lag};
+use super::status::{AppEnd, Lives, Lost};
 use super::timer::{Timer, Timers};
 use super::{Action, Backoff, Cause, Db, Ended, Event, ExitCode, Gate, Moment, Note, Phase, Policy};
 use goal::Goal;
@@ -74,6 +77,8 @@ pub struct Machine {
     stop_signals: u32,
     /// When the last of them came that counted.
     stop_counted: Option<Instant>,
+    app_lives: Lives<AppEnd>,
+    litestream_lives: Lives<Lost>,
     app_backoff: Backoff,
     litestream_backoff: Backoff,
     lag: Lag,
@@ -111,6 +116,8 @@ impl Machine {
             ready: false,
             stop_signals: 0,
             stop_counted: None,
+            app_lives: Lives::default(),
+            litestream_lives: Lives::default(),
             app_backoff: Backoff::new(policy.backoff.clone(), seed),
             litestream_backoff: Backoff::new(policy.backoff.clone(), seed.rotate_left(32)),
             lag,

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::Machine;
 use super::goal::Goal;
 use super::processes::Litestream;
+use crate::core::status::Lost;
 use crate::core::timer::Timer;
 use crate::core::{Action, Cause, Db, ExitCode, Gate, Note, Phase};
 
@@ -73,6 +74,7 @@ impl Machine {
     pub(super) fn launch(&mut self, now: Instant) {
         self.become_phase(Phase::Launching);
         self.litestream = Litestream::Launching;
+        self.litestream_lives.begin();
         self.killed = false;
         self.shim_killed = false;
         self.diverged.clear();
@@ -150,7 +152,7 @@ impl Machine {
         }
         self.note(note);
         if self.opened {
-            self.aim_at_relaunch(now);
+            self.aim_at_relaunch(now, Lost::Gate);
         } else {
             self.aim_at_stop(now, Cause::Gate, ExitCode::UNAVAILABLE);
         }

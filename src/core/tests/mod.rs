@@ -20,6 +20,7 @@ mod reconcile_properties;
 mod socket;
 mod sources;
 mod start;
+mod status;
 mod stop;
 mod table;
 mod town;

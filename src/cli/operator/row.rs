@@ -1,0 +1,339 @@
+//! What is known of a database, as `litekeeper status` prints it: by what its keeper says, the files, and the replica.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::asker::{Asker, NAMELESS};
+use super::candidate::Candidate;
+use super::keeper::Running;
+use super::lists::File;
+use super::shown::{self, Lines};
+use crate::backup::{self, Apart};
+use crate::core::State;
+use crate::holder::Holder;
+use crate::litestream::argv;
+use crate::litestream::command::Runner;
+use crate::litestream::control;
+use crate::litestream::database::with_suffix;
+use crate::litestream::ltx;
+use crate::litestream::position::{self, Position};
+use crate::litestream::version::Version;
+use crate::os::permit;
+use crate::printer::Paint;
+use crate::status;
+
+/// Litestream 0.3 copies once a second, and its times are whole seconds.
+const COPYING: SignedDuration = SignedDuration::from_secs(3);
+
+/// What is known of a database.
+pub(super) struct Row {
+    path: String,
+    alias: Option<String>,
+    replica: Option<String>,
+    /// A keeper runs on it.
+    pub(super) has_keeper: bool,
+    is_here: bool,
+    /// Its keeper alone knows it.
+    is_told: bool,
+    /// What its keeper says.
+    said: Option<status::Database>,
+    /// How large its file is.
+    pub(super) size: Option<u64>,
+    wal: Option<u64>,
+    local: Option<Position>,
+    replicated: Option<Position>,
+    lag: Option<Duration>,
+    restorable: Option<(String, String)>,
+    error: Option<String>,
+}
+
+impl Row {
+    /// What the file system and its keeper tell.
+    pub(super) fn new(one: &Candidate, said: Option<status::Database>) -> Self {
+        let length = |path: &Path| permit::theirs(|| path.metadata()).ok().map(|found| found.len());
+        let size = length(&one.db.path);
+        Self {
+            path: one.db.path.to_string_lossy().into_owned(),
+            alias: one.aliases.first().cloned(),
+            replica: one.replicas.first().map(|(place, _)| place.clone()),
+            has_keeper: false,
+            is_here: one.db.exists(),
+            is_told: one.is_told,
+            said,
+            wal: length(&with_suffix(&one.db.path, "-wal")).or(size.map(|_| 0)),
+            size,
+            local: None,
+            replicated: None,
+            lag: None,
+            restorable: None,
+            error: None,
+        }
+    }
+
+    /// With what Litestream and the replica say; nothing is known here by which those of one that its keeper alone knows could be
+    /// asked.
+    pub(super) async fn looked_at(
+        self,
+        asker: &Asker,
+        (one, keeper): (&Candidate, Option<&Holder>),
+        apart: Option<&Apart>,
+        limit: Duration,
+    ) -> Self {
+        let mut row = self;
+        if row.is_told {
+            return row;
+        }
+        // What is in the WAL is in no file of Litestream's yet; without a keeper, or a socket, those files have to do.
+        let running = keeper.filter(|_| asker.version.confirms() && row.is_here);
+        if let Some(running) = running.cloned().and_then(Running::of) {
+            let peers = running.peers();
+            let synced = control::sync_locally_by(&running.socket, &one.db.path, limit, Some(&peers)).await;
+            row.error = synced.err().map(|error| error.to_string());
+        }
+        row.local = position::local(asker.version, &one.db.meta);
+        let Some((config, env)) = apart else {
+            row.error = Some(NAMELESS.to_owned());
+            return row;
+        };
+        let runner = Runner { env: env.clone(), ..asker.runner.clone() };
+        match backup_of(asker.version, &runner, config, one, limit).await {
+            Ok((replicated, restorable, lag)) => {
+                (row.replicated, row.restorable, row.lag) = (replicated, restorable, lag);
+            }
+            Err(error) => {
+                row.error.get_or_insert(error);
+            }
+        }
+        if asker.version.is_ltx() {
+            row.lag = row.lag(&one.db.meta);
+        }
+        row
+    }
+
+    /// The age of the oldest change that the replica has not.
+    fn lag(&self, meta: &Path) -> Option<Duration> {
+        let (local, replicated) = (self.local.as_ref()?, self.replicated.as_ref()?);
+        if self.error.is_some() {
+            return None;
+        }
+        if !local.is_behind(replicated) && !replicated.is_behind(local) {
+            return Some(Duration::ZERO);
+        }
+        let (Position::Txid(_), Position::Txid(there)) = (local, replicated) else { return None };
+        let folder = ltx::folder(meta);
+        let written = permit::theirs(|| fs::read_dir(&folder)).ok()?.flatten().filter(|entry| {
+            let name = entry.file_name();
+            name.to_str().and_then(ltx::span).is_some_and(|span| span.end() > there)
+        });
+        let oldest = written.filter_map(|entry| entry.metadata().ok()?.modified().ok()).min()?;
+        Some(SystemTime::now().duration_since(oldest).unwrap_or_default())
+    }
+
+    /// The worse of what its keeper says and what was seen: the one knows what is in no file yet, the other whether the replica
+    /// has it.
+    fn state(&self, max_lag: Duration) -> State {
+        let said = self.said.as_ref().map(|said| State::of(&said.state).unwrap_or(State::Unknown));
+        match said {
+            Some(state) if self.is_told => state,
+            Some(state @ (State::Missing | State::Replaced | State::Lagging)) => state,
+            Some(State::Replicated | State::Unknown) | None => self.seen(max_lag),
+        }
+    }
+
+    /// What was seen.
+    fn seen(&self, max_lag: Duration) -> State {
+        if !self.is_here {
+            return State::Missing;
+        }
+        let (Some(local), Some(replicated), None) = (&self.local, &self.replicated, &self.error) else {
+            return State::Unknown;
+        };
+        match self.lag {
+            Some(lag) if lag > max_lag => State::Lagging,
+            Some(_) => State::Replicated,
+            // The replica has what this database has not.
+            None if local.is_behind(replicated) => State::Unknown,
+            None => State::Lagging,
+        }
+    }
+
+    /// A keeper runs on it, and its replica has it.
+    pub(super) fn is_well(&self, max_lag: Duration) -> bool {
+        match self.state(max_lag) {
+            State::Replicated => self.has_keeper,
+            State::Lagging | State::Missing | State::Replaced | State::Unknown => false,
+        }
+    }
+
+    /// What it is called, for people.
+    pub(super) fn name(&self) -> &str {
+        self.alias.as_deref().unwrap_or(&self.path)
+    }
+
+    /// What is wrong with it, in a few words.
+    pub(super) fn told(&self, max_lag: Duration) -> String {
+        match self.error() {
+            Some(error) => error.to_owned(),
+            None if !self.has_keeper => "has no keeper".to_owned(),
+            None => format!("is {}", self.state(max_lag).word()),
+        }
+    }
+
+    fn error(&self) -> Option<&str> {
+        self.error.as_deref().or_else(|| self.said.as_ref()?.error.as_deref())
+    }
+
+    /// How far its copy here is.
+    fn txid(&self) -> Option<String> {
+        txid(self.local.as_ref()).or_else(|| self.said.as_ref()?.txid.clone())
+    }
+
+    /// How far its replica is: what lies there, or else what was confirmed.
+    fn replicated_txid(&self) -> Option<String> {
+        txid(self.replicated.as_ref()).or_else(|| self.said.as_ref()?.replicated_txid.clone())
+    }
+
+    /// The age of the oldest change that is not known to be on the replica.
+    pub(super) fn age(&self) -> Option<Duration> {
+        let said = self.said.as_ref().and_then(|said| said.lag_seconds);
+        let said = said.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        self.lag.into_iter().chain(said).max()
+    }
+
+    fn last_confirmed_at(&self) -> Option<&str> {
+        self.said.as_ref()?.last_confirmed_at.as_deref()
+    }
+
+    /// It as JSON.
+    pub(super) fn json(&self, max_lag: Duration) -> Value {
+        let restorable = self.restorable.as_ref().map(|(from, to)| json!({"from": from, "to": to}));
+        json!({
+            "path": self.path,
+            "alias": self.alias,
+            "replica": self.replica,
+            "state": self.state(max_lag).word(),
+            "size_bytes": self.size,
+            "wal_bytes": self.wal,
+            "txid": self.txid(),
+            "replicated_txid": self.replicated_txid(),
+            "lag_seconds": self.age().map(|lag| lag.as_secs_f64()),
+            "last_confirmed_at": self.last_confirmed_at(),
+            "error": self.error(),
+            "restorable": restorable,
+            "verified": self.said.as_ref().and_then(|said| said.verified.as_ref()),
+        })
+    }
+
+    /// It as a line of a table.
+    pub(super) fn add_to(&self, lines: &mut Lines, max_lag: Duration) {
+        let state = self.state(max_lag);
+        let paint = if self.is_well(max_lag) { Paint::Good } else { Paint::Bad };
+        let lag = self.age().map(|lag| format!("{:.1} s", lag.as_secs_f64()));
+        let confirmed = self.last_confirmed_at().map(str::to_owned);
+        let restorable = self.restorable.as_ref().map(|(from, to)| format!("{from} to {to}"));
+        let (local, replicated) = (self.txid(), self.replicated_txid());
+        let sizes = [shown::size(self.size), shown::size(self.wal)];
+        let error = self.error().map(str::to_owned);
+        let rest = [local, replicated, lag, confirmed, restorable, error].map(shown::known);
+        let first = [self.name().to_owned(), state.word().to_owned()];
+        lines.add(paint, first.into_iter().chain(sizes).chain(rest));
+    }
+}
+
+/// A position as it is printed; one of Litestream 0.3 is none.
+fn txid(position: Option<&Position>) -> Option<String> {
+    match position? {
+        Position::Txid(txid) => Some(argv::txid_text(*txid)),
+        Position::Wal { .. } => None,
+    }
+}
+
+/// What [`backup_of`] tells: the newest of it, from when to when it can be restored, and the lag, where Litestream itself says that.
+type Backup = (Option<Position>, Option<(String, String)>, Option<Duration>);
+
+/// As Litestream 0.3 tells it: how much younger the database's files are than what is at its replica, which tells that something is missing there
+/// and not for how long; that is at most the age of what is there.
+fn lag_of_old(lag: &str, to: &str) -> Option<Duration> {
+    let lag: SignedDuration = lag.parse().ok()?;
+    if lag <= COPYING {
+        return Some(Duration::ZERO);
+    }
+    let age = Timestamp::now().duration_since(to.parse::<Timestamp>().ok()?);
+    Some(age.unsigned_abs())
+}
+
+/// How far a backup is, and which times can be restored: by the files that lie there.
+async fn backup_of(
+    version: Version,
+    runner: &Runner,
+    config: &Path,
+    one: &Candidate,
+    limit: Duration,
+) -> Result<Backup, String> {
+    let shown = |error: backup::Error| error.to_string();
+    if version.is_ltx() {
+        let text = backup::files(runner, config, &one.db, limit).await.map_err(shown)?;
+        let files = File::listed(&text);
+        let newest = files.iter().map(|file| file.max).max().map(Position::Txid);
+        // A restore begins with a file that begins with the first transaction.
+        let begins = files.iter().filter(|file| file.min == 1).filter_map(|file| file.created.as_deref());
+        let window = window(begins, files.iter().filter_map(|file| file.created.as_deref()));
+        return Ok((newest, window, None));
+    }
+    let ask = async |command: &str| {
+        let args = argv::list(command, config, &one.db.path, &[]);
+        backup::listed(runner, &one.db, &args, limit).await.map_err(shown)
+    };
+    let newest = position::replicated(version, &ask("wal").await?);
+    // name generation lag start end
+    let text = ask("generations").await?;
+    let rows: Vec<Vec<&str>> =
+        text.lines().skip(1).map(|line| line.split_ascii_whitespace().collect()).collect();
+    let cell = |place: usize| rows.iter().filter_map(move |row| row.get(place).copied());
+    let of = |place| cell(place).filter_map(shown::time).collect::<Vec<_>>();
+    let (from, to) = (of(3), of(4));
+    let last = rows.iter().max_by_key(|row| row.get(4).and_then(|to| to.parse::<Timestamp>().ok()));
+    let lag = last.and_then(|row| lag_of_old(row.get(2)?, row.get(4)?));
+    Ok((newest, window(from.iter().map(String::as_str), to.iter().map(String::as_str)), lag))
+}
+
+/// From the first of the ones to the last of the others.
+fn window<'a>(
+    from: impl Iterator<Item = &'a str>,
+    to: impl Iterator<Item = &'a str>,
+) -> Option<(String, String)> {
+    let parse = |text: &str| text.parse::<Timestamp>().ok();
+    Some((from.filter_map(parse).min()?.to_string(), to.filter_map(parse).max()?.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_old_series_tells_lag_in_its_own_words() {
+        let long_ago = "2020-01-02T03:04:05Z";
+        for none in ["0s", "1s", "-1s", "-22h0m5s", "500ms"] {
+            assert_eq!(lag_of_old(none, long_ago), Some(Duration::ZERO), "{none}");
+        }
+        for some in ["4s", "1m0s", "22h0m5s"] {
+            assert!(
+                lag_of_old(some, long_ago).is_some_and(|lag| lag > Duration::from_secs(1 << 20)),
+                "{some}"
+            );
+        }
+        assert_eq!(lag_of_old("-", long_ago), None);
+    }
+
+    #[test]
+    fn a_window_is_from_the_first_to_the_last() {
+        let times = ["2026-01-02T03:04:06Z", "2026-01-02T03:04:05.5Z"];
+        let found = window(times.into_iter(), times.into_iter()).expect("both");
+        assert_eq!(found, ("2026-01-02T03:04:05.5Z".to_owned(), "2026-01-02T03:04:06Z".to_owned()));
+        assert_eq!(window(std::iter::empty(), times.into_iter()), None);
+    }
+}

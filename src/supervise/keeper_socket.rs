@@ -1,0 +1,129 @@
+//! The keeper's own control socket: a word in a line, an answer in a line of JSON. Who is neither root nor the user that the
+//! databases belong to cannot open it.
+
+use std::io;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, oneshot};
+
+use super::message::{Message, Outbox, Piece, StatusAsked};
+use super::reload::{Asking, HOLDING, RELOAD, Report, WITHIN};
+use super::runtime_folder::RuntimeFolder;
+use crate::core::ExitCode;
+use crate::error::Failure;
+use crate::status;
+
+/// How much sooner the client gets what is known by then.
+const SOONER: Duration = Duration::from_secs(1);
+/// How long a client may take to say it, and to read the answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long an answer in pieces may take as a whole.
+const WHOLE: Duration = Duration::from_secs(30);
+/// So many are told at a time how the unit is: each has a piece of that in memory.
+const TOLD_AT_ONCE: usize = 4;
+/// No word is longer, with its lines.
+const LONGEST: usize = 256;
+
+/// Listens for as long as the keeper lives.
+///
+/// # Errors
+/// What the operating system says.
+pub(super) fn listen(folder: &RuntimeFolder, outbox: Outbox) -> io::Result<()> {
+    let listener = UnixListener::from_std(folder.listen()?)?;
+    let places = Rc::new(Semaphore::new(TOLD_AT_ONCE));
+    tokio::task::spawn_local(async move {
+        // An error here is about one connection, or the system's descriptors.
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    tokio::task::spawn_local(serve(stream, outbox.clone(), places.clone()));
+                }
+                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        }
+    });
+    Ok(())
+}
+
+async fn serve(mut stream: UnixStream, outbox: Outbox, places: Rc<Semaphore>) {
+    let Ok(Some(Word { word, within, holding })) =
+        tokio::time::timeout(PATIENCE, read_word(&mut stream)).await
+    else {
+        return;
+    };
+    let report = if word == status::ASK {
+        let whole = within.map_or(WHOLE, |within| within.min(WHOLE));
+        // Who is not told in time is told nothing more: half an answer is none.
+        let _ = tokio::time::timeout(whole, tell_status(stream, outbox, holding, &places)).await;
+        return;
+    } else if word == RELOAD {
+        let (sender, receiver) = oneshot::channel();
+        let until = within
+            .and_then(|within| Instant::now().checked_add(within.saturating_sub(SOONER.min(within / 4))));
+        let _ = outbox.send(Message::Reload(Asking::new(sender, until, holding)));
+        receiver.await.unwrap_or_else(|_| {
+            Report::of_failure(&Failure::new(ExitCode::UNAVAILABLE, "litekeeper is stopping"))
+        })
+    } else {
+        Report::of_failure(&Failure::new(ExitCode::USAGE, format!("`{}`: no such word", word.escape_debug())))
+    };
+    if let Ok(mut line) = serde_json::to_vec(&report) {
+        line.push(b'\n');
+        // Who has gone meanwhile needs no answer, and who does not read it gets none.
+        let _ = tokio::time::timeout(PATIENCE, stream.write_all(&line)).await;
+    }
+}
+
+/// Tells how the unit is, piece by piece: what comes next is made once the last was read.
+async fn tell_status(
+    mut stream: UnixStream,
+    outbox: Outbox,
+    holding: Option<(u64, u64)>,
+    places: &Semaphore,
+) {
+    let _place = places.acquire().await;
+    let mut from = None;
+    loop {
+        let (sender, receiver) = oneshot::channel();
+        let _ = outbox.send(Message::Status(StatusAsked { from, holding, sender }));
+        // The end of the keeper ends this as well.
+        let Ok(Piece { text, next }) = receiver.await else { return };
+        let written = tokio::time::timeout(PATIENCE, stream.write_all(&text)).await;
+        if next.is_none() || !matches!(written, Ok(Ok(()))) {
+            return;
+        }
+        from = next;
+    }
+}
+
+/// What a client says.
+struct Word {
+    word: String,
+    within: Option<Duration>,
+    holding: Option<(u64, u64)>,
+}
+
+/// The word, and what came with it: it is sent at once.
+async fn read_word(stream: &mut UnixStream) -> Option<Word> {
+    let (mut said, mut piece) = (Vec::new(), [0; LONGEST]);
+    while said.len() < LONGEST && !said.contains(&b'\n') {
+        let room = LONGEST - said.len();
+        match stream.read(&mut piece[..room]).await.ok()? {
+            0 => return None,
+            read => said.extend_from_slice(&piece[..read]),
+        }
+    }
+    let said = String::from_utf8(said).ok()?;
+    let (word, rest) = said.split_once('\n')?;
+    let line =
+        |name: &str| rest.split_inclusive('\n').find_map(|line| line.strip_prefix(name)?.strip_suffix('\n'));
+    let within = line(WITHIN).and_then(|within| within.parse().ok()).map(Duration::from_millis);
+    let holding = line(HOLDING).and_then(|file| {
+        let (device, inode) = file.split_once(':')?;
+        Some((device.parse().ok()?, inode.parse().ok()?))
+    });
+    Some(Word { word: word.to_owned(), within, holding })
+}

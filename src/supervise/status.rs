@@ -1,0 +1,217 @@
+//! What is known of the unit, as a document in pieces: whoever asks has one of them in memory, and so has this process.
+
+use serde::Serialize;
+
+use super::message::Piece;
+use super::world::World;
+use crate::core::{Db, Ended, Lost, Standing, State, Status, Unready};
+use crate::foreign;
+use crate::litestream::argv;
+use crate::litestream::database::{self, Database};
+use crate::litestream::position::{self, Position};
+use crate::os::{permit, signal};
+use crate::status::{self, Document};
+
+/// So many databases are in one piece.
+const PIECE: usize = 32;
+/// So many reasons are told one by one.
+const MOST_REASONS: usize = 16;
+
+/// It is another keeper that is meant.
+pub(super) fn of_another() -> Piece {
+    Piece { text: line(&Document::of_another()), next: None }
+}
+
+/// The processes, and the first databases.
+pub(super) fn first(world: &World, unit: &Status, standing: impl Fn(Db) -> Standing) -> Piece {
+    let document = Document {
+        version: status::VERSION,
+        holds: true,
+        keeper: Some(keeper(world, unit)),
+        app: Some(app(world, unit)),
+        litestream: Some(litestream(world, unit)),
+        databases: Vec::new(),
+    };
+    let mut text = line(&document);
+    // All of it but the end of its list, which is its last field.
+    text.truncate(text.len().saturating_sub(END.len()));
+    let (more, next) = databases(world, Db(0), standing);
+    text.extend(more);
+    Piece { text, next }
+}
+
+/// The databases from this one on.
+pub(super) fn next(world: &World, from: Db, standing: impl Fn(Db) -> Standing) -> Piece {
+    let (more, next) = databases(world, from, standing);
+    let is_end = more.first().is_none_or(|first| *first == END[0]);
+    let text = if is_end { more } else { [b",".as_slice(), &more].concat() };
+    Piece { text, next }
+}
+
+/// How a document ends.
+const END: &[u8] = b"]}\n";
+
+fn line(document: &impl Serialize) -> Vec<u8> {
+    // Its names are texts, and none of its parts refuses to be written.
+    let mut line = serde_json::to_vec(document).unwrap_or_default();
+    line.push(b'\n');
+    line
+}
+
+/// So many of them as one piece has, with the end behind the last.
+fn databases(world: &World, from: Db, standing: impl Fn(Db) -> Standing) -> (Vec<u8>, Option<Db>) {
+    let listed = world.databases.table.listed();
+    let begin = listed.partition_point(|(db, _)| *db < from);
+    let here = listed.iter().skip(begin).take(PIECE + 1).cloned();
+    let is_here = |db: &Db| world.databases.table.get(*db).is_some();
+    let outside = world.discovery.outside().filter(|(db, _)| *db >= from && !is_here(db)).take(PIECE + 1);
+    let mut all: Vec<(Db, Database)> = here.chain(outside).collect();
+    all.sort_by_key(|(db, _)| *db);
+    let next = all.get(PIECE).map(|(db, _)| *db);
+    all.truncate(PIECE);
+    let aliases = world.setup.inventory.aliases();
+    let mut text = Vec::new();
+    for (db, database) in &all {
+        let alias = aliases.iter().find(|(_, of)| *of == database.path).map(|(alias, _)| alias.clone());
+        if !text.is_empty() {
+            text.push(b',');
+        }
+        text.extend(
+            serde_json::to_vec(&described(world, *db, database, alias, standing(*db))).unwrap_or_default(),
+        );
+    }
+    if next.is_none() {
+        text.extend(END);
+    }
+    (text, next)
+}
+
+fn described(
+    world: &World,
+    db: Db,
+    database: &Database,
+    alias: Option<String>,
+    Standing { state, lag }: Standing,
+) -> status::Database {
+    let size = |path: &std::path::Path| permit::theirs(|| path.metadata()).ok().map(|found| found.len());
+    let size_bytes = size(&database.path);
+    let local = position::local(world.litestream.version, &database.meta);
+    let confirmation = world.confirmation(db);
+    let is_known = state != State::Unknown;
+    status::Database {
+        path: database.path.to_string_lossy().into_owned(),
+        alias,
+        replica: Some(database.replica.clone()),
+        state: state.word().to_owned(),
+        size_bytes,
+        wal_bytes: size(&database::with_suffix(&database.path, "-wal")).or(size_bytes.map(|_| 0)),
+        txid: local.and_then(|local| match local {
+            Position::Txid(txid) => Some(argv::txid_text(txid)),
+            Position::Wal { .. } => None,
+        }),
+        replicated_txid: confirmation.map(|confirmation| argv::txid_text(confirmation.txid)),
+        lag_seconds: lag.map(|lag| lag.as_secs_f64()).or(is_known.then_some(0.0)),
+        last_confirmed_at: confirmation.map(|confirmation| shown(confirmation.at)),
+        error: error(world, db, database),
+        restorable: None,
+        verified: None,
+    }
+}
+
+/// What keeps a database from being replicated, as far as anybody has said.
+fn error(world: &World, db: Db, database: &Database) -> Option<String> {
+    let refused = || {
+        let path = database.path.display().to_string();
+        Some(world.discovery.rounds.said.get(&path)?.said.clone())
+    };
+    world.notices.reason_of(db).or_else(refused).map(|error| foreign::piece(&error))
+}
+
+fn keeper(world: &World, unit: &Status) -> status::Keeper {
+    status::Keeper {
+        pid: std::process::id().cast_signed(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        started_at: Some(shown(world.began)),
+        phase: unit.phase.to_owned(),
+        ready: unit.ready,
+        reasons: if unit.ready { Vec::new() } else { reasons(world, unit) },
+    }
+}
+
+/// Why the unit is not ready.
+fn reasons(world: &World, unit: &Status) -> Vec<String> {
+    if unit.reasons.is_empty() {
+        let why = world.notices.shut_by().filter(|_| world.is_gated());
+        let why = why.map_or_else(String::new, |why| format!(": {}", foreign::piece(why)));
+        return vec![format!("{}{why}", unit.told)];
+    }
+    let mut told: Vec<String> =
+        unit.reasons.iter().take(MOST_REASONS).map(|reason| unready(world, *reason)).collect();
+    if unit.reasons.len() > MOST_REASONS {
+        told.push(format!("and {} more", unit.reasons.len() - MOST_REASONS));
+    }
+    told
+}
+
+fn unready(world: &World, reason: Unready) -> String {
+    let name = |db: Db| {
+        let (path, replica) = world.place_of(db);
+        if !path.is_empty() {
+            return (path, replica);
+        }
+        let gone = world.databases.gone().find(|(gone, _)| *gone == db);
+        gone.map(|(_, database)| (database.path.display().to_string(), database.replica)).unwrap_or_default()
+    };
+    match reason {
+        Unready::Lagging(db, age) => {
+            let (path, replica) = name(db);
+            let why = world.notices.reason_of(db);
+            let why = why.map_or_else(String::new, |why| format!(": {}", foreign::piece(&why)));
+            format!("{path}: {replica} has not confirmed a change for {} s{why}", age.as_secs())
+        }
+        Unready::Missing(db, age) => {
+            format!("{}: the file has not been there for {} s", name(db).0, age.as_secs())
+        }
+        Unready::Replaced(db) => {
+            let (path, replica) = name(db);
+            format!("{path}: the file was deleted or replaced, and {replica} has nothing of the new one")
+        }
+    }
+}
+
+fn app(world: &World, unit: &Status) -> status::App {
+    let (pid, since) = world.tree.app().unzip();
+    let last = unit.app.last();
+    status::App {
+        pid,
+        command: world.tree.app_words(),
+        started_at: since.map(shown),
+        restarts: unit.app.restarts(),
+        last_exit: last.map(|last| ended(last.how, Some(last.why.told()))),
+    }
+}
+
+fn litestream(world: &World, unit: &Status) -> status::Litestream {
+    let version = world.litestream.version;
+    let why = unit.litestream.last().map(Lost::told);
+    status::Litestream {
+        pid: world.litestream.pid(),
+        version: (!world.is_starting()).then(|| format!("v{version}")),
+        started_at: world.litestream.started().map(shown),
+        restarts: unit.litestream.restarts(),
+        last_exit: world.litestream.last_end().map(|how| ended(how, why)),
+    }
+}
+
+/// How a process ended, and what for.
+fn ended(how: Ended, why: Option<&str>) -> String {
+    let how = match how {
+        Ended::Code(code) => format!("code {code}"),
+        Ended::Signal(number) => format!("SIG{}", signal::name(number)),
+    };
+    why.map_or_else(|| how.clone(), |why| format!("{how}, {why}"))
+}
+
+fn shown(at: jiff::Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
