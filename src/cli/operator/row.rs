@@ -35,7 +35,7 @@ pub(super) struct Row {
     alias: Option<String>,
     replica: Option<String>,
     /// A keeper runs on it.
-    pub(super) has_keeper: bool,
+    has_keeper: bool,
     is_here: bool,
     /// Its keeper alone knows it.
     is_told: bool,
@@ -52,15 +52,15 @@ pub(super) struct Row {
 }
 
 impl Row {
-    /// What the file system and its keeper tell.
-    pub(super) fn new(one: &Candidate, said: Option<status::Database>) -> Self {
+    /// What the file system and its keeper tell, if it `has_keeper`.
+    pub(super) fn new(one: &Candidate, has_keeper: bool, said: Option<status::Database>) -> Self {
         let length = |path: &Path| permit::theirs(|| path.metadata()).ok().map(|found| found.len());
         let size = length(&one.db.path);
         Self {
             path: one.db.path.to_string_lossy().into_owned(),
             alias: one.aliases.first().cloned(),
             replica: one.replicas.first().map(|(place, _)| place.clone()),
-            has_keeper: false,
+            has_keeper,
             is_here: one.db.exists(),
             is_told: one.is_told,
             said,

@@ -91,10 +91,8 @@ impl Seen {
             let asker = Asker::start(&opened, children).await?;
             let apart = asker.apart(&inventory, &chosen)?;
             let each = chosen.iter().zip(&keepers).map(|(one, keeper)| {
-                let row = Row {
-                    has_keeper: keeper.is_some() || one.is_told,
-                    ..Row::new(one, said.of_database(one))
-                };
+                let has_keeper = keeper.is_some() || one.is_told;
+                let row = Row::new(one, has_keeper, said.of_database(one));
                 row.looked_at(&asker, (one, keeper.as_ref()), apart.get(&one.db.path), args.timeout)
             });
             let databases: Vec<Row> = stream::iter(each).buffered(PARALLEL).collect().await;
