@@ -338,6 +338,19 @@ fn many_databases_are_told_of_one_by_one() {
     running.stop(143);
 }
 
+#[test]
+fn a_keeper_that_is_stopped_does_not_answer_and_is_not_healthy() {
+    let world = World::new();
+    let running = quiet(&world, &Store::Folder, LATEST, (3, ""));
+    running.signal(Signal::SIGSTOP);
+    let seen = printed::<Value>(status(&world).args(["--timeout", "1s"]), 1);
+    assert!(unready(&seen).contains("no answer within 1s"), "{seen}");
+    assert!(seen["app"].is_null() && seen["litestream"]["pid"] == running.litestream().pid, "{seen}");
+    running.signal(Signal::SIGCONT);
+    assert_eq!(printed::<Value>(status(&world), 0)["keeper"]["ready"], true);
+    running.stop(0);
+}
+
 /// A lock as a keeper has it, which names this socket.
 fn planted(world: &World, socket: &Path) -> fs::File {
     let path = world.path(".app.db-litekeeper.lock");
