@@ -13,7 +13,6 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::again;
-use super::bars;
 use super::error::Error;
 use super::freshness::NO_BACKUP;
 use super::quarantine::{self, Remains};
@@ -25,6 +24,7 @@ use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
 use crate::litestream::position::Plan;
 use crate::os::permit::{self, Folder};
+use crate::os::screen;
 
 /// One restore that is asked for.
 #[derive(Clone, Debug)]
@@ -60,7 +60,7 @@ impl Restorer {
     /// Does all of them, side by side; one that fails stops no other. `done` hears of each.
     pub async fn bring_all(&self, errands: &[Errand], mut done: impl FnMut(Done)) {
         let places = Rc::new(Semaphore::new(self.parallel.max(1)));
-        let bars = bars::bars();
+        let bars = screen::bars();
         let mut running = JoinSet::new();
         for (place, errand) in errands.iter().cloned().enumerate() {
             let (restorer, places, bars) = (self.only(&errand.db), places.clone(), bars.clone());

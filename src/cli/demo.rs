@@ -12,7 +12,7 @@ use crate::demo::guestbook::{self, Options, Port};
 use crate::demo::plan::{self, Wanted};
 use crate::error::Failure;
 use crate::litestream::binary::{self, Named};
-use crate::litestream::install::{DEFAULT_VERSION, Source, installed};
+use crate::litestream::install::installed;
 use crate::os::{exec, open};
 use crate::printer;
 
@@ -31,7 +31,7 @@ pub(super) fn demo(args: &args::Demo) -> Result<ExitCode, Failure> {
     let plan = plan::plan(&wanted, variable, &cwd, &program).map_err(|error| failure(&error))?;
     if binary::find(Named::default(), &variable, &cwd, installed(variable), None).is_err() {
         printer::note("litestream is not here yet: getting it (once)");
-        let got = install::get(DEFAULT_VERSION, None, Source::Auto, None, false)?;
+        let got = install::get_default()?;
         printer::note(&format!("litestream {} is in {}", got.version, got.path.display()));
     }
     keep_out_of_repositories(&plan.dir);

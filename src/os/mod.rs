@@ -39,6 +39,7 @@ mod program_file;
 pub mod reap;
 pub mod remove;
 pub mod run_as;
+pub mod screen;
 pub mod signal;
 pub mod socket;
 pub mod spawn;

@@ -76,6 +76,20 @@ pub fn words(pid: i32) -> Option<Vec<OsString>> {
     Some(words.collect()).filter(|_| !bytes.is_empty())
 }
 
+/// The processes that run the program in this file (device and inode), or the script. What somebody else's process runs cannot be
+/// seen: it is known by how it was called.
+pub fn running(program: (u64, u64)) -> Vec<i32> {
+    let is_it = |pid: &i32| {
+        let is_called = |word: &OsString| {
+            let path = Path::new(word);
+            path.is_absolute() && identity(path) == Some(program)
+        };
+        identity(Path::new(&format!("/proc/{pid}/exe"))) == Some(program)
+            || words(*pid).unwrap_or_default().iter().take(2).any(is_called)
+    };
+    all().into_iter().filter(is_it).collect()
+}
+
 /// A file that a process has open.
 pub struct Open {
     /// Device and inode.
@@ -156,6 +170,22 @@ mod tests {
         child.wait().unwrap();
         assert_eq!(in_group(pid), [0; 0]);
         assert!(!is_stopped(pid));
+    }
+
+    #[test]
+    fn who_runs_a_program_is_seen() {
+        let own = std::process::id().cast_signed();
+        let program = identity(&std::env::current_exe().unwrap()).unwrap();
+        assert!(running(program).contains(&own));
+        let dir = tempfile::tempdir().unwrap();
+        let script = dir.path().join("script");
+        fs::write(&script, "read line\n").unwrap();
+        assert_eq!(running(identity(&script).unwrap()), [0; 0]);
+        let mut sh = std::process::Command::new("/bin/sh");
+        let mut child = sh.arg(&script).stdin(std::process::Stdio::piped()).spawn().unwrap();
+        assert_eq!(running(identity(&script).unwrap()), [child.id().cast_signed()]);
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     #[test]

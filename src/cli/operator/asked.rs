@@ -8,7 +8,7 @@ use crate::os::signal;
 use crate::printer;
 
 /// Whether anybody is there who could be asked.
-pub(super) fn is_possible() -> bool {
+pub(in crate::cli) fn is_possible() -> bool {
     io::stdin().is_terminal()
 }
 
@@ -16,7 +16,7 @@ pub(super) fn is_possible() -> bool {
 ///
 /// # Errors
 /// They do not say yes; or a signal to stop came meanwhile.
-pub(super) fn yes(question: &str) -> Result<(), Failure> {
+pub(in crate::cli) fn yes(question: &str) -> Result<(), Failure> {
     printer::note(question);
     let mut answer = String::new();
     // A job in the background is stopped by the kernel until somebody can answer.

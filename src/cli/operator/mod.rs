@@ -20,7 +20,7 @@
 //! and a file for each command. None of them imports `supervise`.
 
 pub mod args;
-mod asked;
+pub(super) mod asked;
 mod asker;
 mod becoming;
 mod beside;

