@@ -98,6 +98,7 @@ pub enum Command {
     #[command(after_long_help = examples::MAN)]
     Man(Man),
     /// Try it: a guest book that survives whatever you do to it.
+    #[command(after_long_help = examples::DEMO)]
     Demo(Demo),
     /// Have a running keeper ask its resolver for databases now.
     Reload(Reload),
@@ -361,6 +362,10 @@ pub struct Demo {
     /// Where the database and its replica are kept [default: litekeeper-demo].
     #[arg(long, value_name = "FOLDER")]
     pub dir: Option<PathBuf>,
+
+    /// Walk through status, verify, a restore to a moment and the backup's files, on a guest book that goes afterwards.
+    #[arg(long, conflicts_with_all = ["dir", "app"])]
+    pub tour: bool,
 
     /// Be the guest book itself, without Litestream.
     #[arg(long, hide = true, requires = "db")]

@@ -6,7 +6,9 @@ use clap::Parser;
 
 use super::args::{Cli, Command};
 use super::operator::kept_out::KeptOut;
-use super::{check, config, demo, given, init, install, manual, operator, reload, run, typed, uninstall};
+use super::{
+    check, config, demo, given, init, install, manual, operator, reload, run, tour, typed, uninstall,
+};
 use crate::core::ExitCode;
 use crate::foreign;
 use crate::os::signal;
@@ -67,6 +69,7 @@ pub fn main() -> ExitCode {
         Command::Litestream(args) => (Format::Text, operator::litestream(&args)),
         Command::Completions(args) => (Format::Text, manual::completions(&args)),
         Command::Man(args) => (Format::Text, manual::man(&args)),
+        Command::Demo(args) if args.tour => (Format::Text, tour::tour(&args)),
         Command::Demo(args) => (Format::Text, demo::demo(&args)),
         Command::Reload(args) => (Format::Text, reload::reload(&args)),
         Command::Install(args) => (Format::Text, install::install(&args)),

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::args;
 use super::install;
@@ -25,15 +25,10 @@ pub(super) fn demo(args: &args::Demo) -> Result<ExitCode, Failure> {
         return guest_book(args, db);
     }
     let cwd = current_dir()?;
-    let program = std::env::current_exe()
-        .map_err(|error| Failure::new(ExitCode::LITESTREAM, format!("litekeeper's own program: {error}")))?;
+    let program = own_program()?;
     let wanted = Wanted { dir: args.dir.clone(), port: args.port };
     let plan = plan::plan(&wanted, variable, &cwd, &program).map_err(|error| failure(&error))?;
-    if binary::find(Named::default(), &variable, &cwd, installed(variable), None).is_err() {
-        printer::note("litestream is not here yet: getting it (once)");
-        let got = install::get_default()?;
-        printer::note(&format!("litestream {} is in {}", got.version, got.path.display()));
-    }
+    need_litestream(&cwd)?;
     keep_out_of_repositories(&plan.dir);
     printer::notes(&plan.text(std::process::id(), &cwd));
     let mut words: Vec<std::ffi::OsString> =
@@ -44,6 +39,22 @@ pub(super) fn demo(args: &args::Demo) -> Result<ExitCode, Failure> {
     // A fresh process: the install's handlers and threads are none of the keeper's business.
     let error = exec::execute(&exec::Command { argv: words, env: process::environment() });
     Err(Failure::new(ExitCode::LITESTREAM, format!("litekeeper cannot start itself: {error}")))
+}
+
+/// This program, which is the guest book as well.
+pub(super) fn own_program() -> Result<PathBuf, Failure> {
+    std::env::current_exe()
+        .map_err(|error| Failure::new(ExitCode::LITESTREAM, format!("litekeeper's own program: {error}")))
+}
+
+/// Gets Litestream, if there is none.
+pub(super) fn need_litestream(cwd: &Path) -> Result<(), Failure> {
+    if binary::find(Named::default(), &variable, cwd, installed(variable), None).is_err() {
+        printer::note("litestream is not here yet: getting it (once)");
+        let got = install::get_default()?;
+        printer::note(&format!("litestream {} is in {}", got.version, got.path.display()));
+    }
+    Ok(())
 }
 
 /// A folder that the demo makes is nobody's to commit. One that is there already is somebody's own, and stays as it is.
@@ -63,6 +74,7 @@ fn guest_book(args: &args::Demo, db: &Path) -> Result<ExitCode, Failure> {
     Ok(ExitCode::OK)
 }
 
-fn failure(error: &guestbook::Error) -> Failure {
+/// What is wrong with the guest book, as the end of a command.
+pub(super) fn failure(error: &guestbook::Error) -> Failure {
     Failure::new(ExitCode::UNAVAILABLE, error.to_string()).hinted(error.hint())
 }

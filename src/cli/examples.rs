@@ -84,6 +84,12 @@ Examples:
   litekeeper litestream -- databases
   litekeeper litestream -- restore -o /tmp/app.db data/app.db";
 
+/// `litekeeper demo`.
+pub const DEMO: &str = "\
+Examples:
+  litekeeper demo
+  litekeeper demo --tour";
+
 /// `litekeeper install`.
 pub const INSTALL: &str = "\
 Examples:

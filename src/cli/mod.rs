@@ -32,6 +32,7 @@ mod restored;
 mod run;
 mod settings;
 mod switch;
+mod tour;
 mod txid;
 mod typed;
 mod uninstall;

@@ -82,6 +82,9 @@ Then lose the database and get it back:
   press Ctrl-C here
   rm {db}*
   start the demo again: the rows are back
+
+See what its backup can do, one command after the other:
+  litekeeper demo --tour
 "
         )
     }

@@ -68,3 +68,81 @@ fn a_folder_that_was_there_before_the_demo_keeps_its_own_list() {
     running.stop(0);
     assert!(!world.path("d/.gitignore").exists());
 }
+
+/// The folders of a tour that are left in the world's temporary folder.
+fn left(world: &World) -> Vec<String> {
+    world.list("tmp")
+}
+
+fn tour(world: &World) -> Keeper {
+    fs::create_dir_all(world.path("tmp")).unwrap();
+    Keeper::new(world).command("demo").arg("--tour").env("TMPDIR", world.path("tmp"))
+}
+
+#[test]
+fn a_tour_shows_each_command_on_a_keeper_of_its_own_and_leaves_nothing() {
+    let world = World::new();
+    let before = world.list("");
+    let ended = tour(&world).run().expect_code(0);
+    let shown = &ended.stdout;
+    let mut rest = shown.as_str();
+    for wanted in [
+        "$ curl -d 'name=Ada&message=hello' http://127.0.0.1:",
+        "$ litekeeper sync --wait",
+        "$ litekeeper status",
+        "replicated",
+        "$ litekeeper verify",
+        "in-sync",
+        "$ curl -d 'name=Mallory&",
+        "$ litekeeper restore -o before.db --timestamp ",
+        "$ sqlite3 before.db ",
+        "Ada|hello\nGrace|good morning\n\n",
+        "$ litekeeper ltx guestbook.db",
+        "$ kill ",
+    ] {
+        let at = rest
+            .find(wanted)
+            .unwrap_or_else(|| panic!("no {wanted:?} in its turn in:\n{shown}{}", ended.log));
+        rest = &rest[at + wanted.len()..];
+    }
+    // Each has its line in words before it.
+    let lines: Vec<&str> = shown.lines().collect();
+    for (at, line) in lines.iter().enumerate().filter(|(_, line)| line.starts_with("$ litekeeper")) {
+        assert!(lines[at - 1].ends_with(['.', '?']), "{line}: {}", lines[at - 1]);
+    }
+    assert_eq!(left(&world), [""; 0]);
+    // The folder for what is temporary, and the one of the runs.
+    let new: Vec<_> = world.list("").into_iter().filter(|name| !before.contains(name)).collect();
+    assert!(new.iter().all(|name| ["rt", "tmp"].contains(&name.as_str())), "{new:?}");
+}
+
+#[test]
+fn a_tour_that_is_left_or_fails_leaves_nothing_either() {
+    let world = World::new();
+    let mut running = tour(&world).start();
+    running.wait_stdout("$ litekeeper status");
+    running.signal(Signal::SIGINT);
+    assert_eq!(running.wait().code(), Some(130));
+    running.finish().expect_log("the tour was left");
+    assert_eq!(left(&world), [""; 0]);
+
+    let ended = tour(&world).litestream("0.3.13").run().expect_code(69);
+    assert!(
+        ended.log.contains("`litekeeper sync --wait` ended with") && ended.log.contains("hint: "),
+        "{}",
+        ended.log
+    );
+    assert_eq!(left(&world), [""; 0]);
+}
+
+#[test]
+fn a_tour_goes_on_a_terminal_as_well() {
+    let world = World::new();
+    let (mut terminal, line) = tour(&world).terminal();
+    terminal.line(&format!("{line}; echo code-$?"));
+    terminal.wait("in-sync");
+    terminal.wait("Nothing of this is left.");
+    terminal.wait("code-0");
+    terminal.close();
+    assert_eq!(left(&world), [""; 0]);
+}
