@@ -64,7 +64,7 @@ pub enum Command {
     /// Say which Litekeeper and which Litestream this is.
     #[command(after_long_help = examples::VERSION)]
     Version(operator::Version),
-    /// Say whether the databases are on their replicas: 0 if all are, 1 if one is not, 3 if no keeper runs.
+    /// Say whether the databases are on their replicas: 0 if all are and the app is ready, 1 if not, 3 if no keeper runs.
     #[command(after_long_help = examples::STATUS)]
     Status(operator::Status),
     /// Have a running keeper's Litestream copy now what it would copy soon.

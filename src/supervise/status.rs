@@ -64,7 +64,8 @@ fn databases(world: &World, from: Db, standing: impl Fn(Db) -> Standing) -> (Vec
     let begin = listed.partition_point(|(db, _)| *db < from);
     let here = listed.iter().skip(begin).take(PIECE + 1).cloned();
     let is_here = |db: &Db| world.databases.table.get(*db).is_some();
-    let outside = world.discovery.outside().filter(|(db, _)| *db >= from && !is_here(db)).take(PIECE + 1);
+    let outside = world.discovery.tenants.outside().filter(|(db, _)| *db >= from && !is_here(db));
+    let outside = outside.take(PIECE + 1).map(|(db, tenant)| (db, tenant.named.database.clone()));
     let mut all: Vec<(Db, Database)> = here.chain(outside).collect();
     all.sort_by_key(|(db, _)| *db);
     let next = all.get(PIECE).map(|(db, _)| *db);

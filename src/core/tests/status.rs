@@ -57,7 +57,7 @@ fn a_lag_is_the_reason_and_its_age_goes_on() {
     world.until_true("unready", |world| !status(world).ready);
     let age = |world: &World| {
         status(world).reasons.into_iter().find_map(|reason| match reason {
-            Unready::Lagging(db, age) if db == Db(0) => Some(age),
+            Unready::Lagging(Db(0), age) => Some(age),
             Unready::Lagging(..) | Unready::Missing(..) | Unready::Replaced(_) => None,
         })
     };
