@@ -2,7 +2,6 @@
 
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 
 use super::args;
 use super::install::{failure, folder};
@@ -23,7 +22,7 @@ pub(super) fn uninstall(args: &args::Uninstall) -> Result<ExitCode, Failure> {
     let dir = std::path::absolute(&dir).unwrap_or(dir);
     let place = dir.join(install::BINARY);
     let shown = place.display();
-    let found = install::look(&dir, &AtomicBool::new(false)).map_err(|error| failure(&error, None))?;
+    let found = install::look(&dir).map_err(|error| failure(&error, None))?;
     let version = match found {
         Uninstalled::Nothing => {
             printer::note(&format!("there is nothing to remove: no {shown}"));
@@ -35,7 +34,7 @@ pub(super) fn uninstall(args: &args::Uninstall) -> Result<ExitCode, Failure> {
                 "nothing was removed; --dir names another folder, and whoever put it there can remove it",
             ));
         }
-        Uninstalled::Found(version) => version.map(|version| format!(" {version}")).unwrap_or_default(),
+        Uninstalled::Found(version) => version,
     };
     refuse_in_use(&place)?;
     if !args.yes {
@@ -43,11 +42,11 @@ pub(super) fn uninstall(args: &args::Uninstall) -> Result<ExitCode, Failure> {
             return Err(Failure::new(ExitCode::USAGE, "nobody is there who could be asked")
                 .hint("--yes says so without a question"));
         }
-        asked::yes(&format!("remove litestream{version} ({shown})? [y/N]"))?;
+        asked::yes(&format!("remove litestream {version} ({shown})? [y/N]"))?;
         refuse_in_use(&place)?;
     }
     let removed = install::remove(&dir).map_err(|error| failure(&error, None))?;
-    printer::note(&format!("litestream{version} was removed"));
+    printer::note(&format!("litestream {version} was removed"));
     for path in removed {
         printer::data(&format!("{}\n", foreign::line(&path.display().to_string())))?;
     }

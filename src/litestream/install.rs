@@ -149,8 +149,8 @@ pub enum Uninstalled {
     Nothing,
     /// There is a binary that no install has put there.
     NotOurs,
-    /// There is one of an install's, with this version where it can be told; what to remove, see [`remove`].
-    Found(Option<String>),
+    /// There is one of an install's, of this version; see [`remove`].
+    Found(String),
 }
 
 /// Puts `litestream` of the wanted version into the wanted folder.
@@ -190,12 +190,14 @@ pub fn install(options: &InstallOptions, progress: &mut dyn FnMut(Progress<'_>))
     if !options.force && old.as_ref() == Some(&sum) && is_executable(&place) {
         return Ok(installed(&version, Origin::Present, None));
     }
+    let record = Record::read(&scratch.beside);
+    // Without running it: anybody may have put it there.
+    let known = |old: &String| record.version(old).or_else(|| pins::version(old)).map(str::to_owned);
     let replaced = place
         .symlink_metadata()
         .is_ok()
-        .then(|| Replaced { version: version_there(&place, &options.cancel), file: proc::identity(&place) });
-    stop_if(&options.cancel)?;
-    let record = Record::read(&scratch.beside).before(&sum, old.as_deref());
+        .then(|| Replaced { version: old.as_ref().and_then(known), file: proc::identity(&place) });
+    let record = record.before(&sum, &version, old.as_deref());
     open::unlinked(&candidate.path, false)
         .and_then(|file| file.sync_all())
         .and_then(|()| record.write(&scratch.path()))
@@ -210,7 +212,7 @@ pub fn install(options: &InstallOptions, progress: &mut dyn FnMut(Progress<'_>))
 ///
 /// # Errors
 /// The folder cannot be looked at.
-pub fn look(dir: &Path, cancel: &AtomicBool) -> Result<Uninstalled, Error> {
+pub fn look(dir: &Path) -> Result<Uninstalled, Error> {
     let beside = match Folder::open(dir) {
         Ok(beside) => beside,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Uninstalled::Nothing),
@@ -225,9 +227,8 @@ pub fn look(dir: &Path, cancel: &AtomicBool) -> Result<Uninstalled, Error> {
         Ok(found) if !found.is_file() => Ok(Uninstalled::NotOurs),
         Ok(_) => {
             let sum = sum_of(&place).map_err(|error| folder(dir, error))?;
-            let is_ours = Record::read(&beside).has(&sum);
-            let found = || Uninstalled::Found(version_there(&dir.join(BINARY), cancel));
-            Ok(if is_ours { found() } else { Uninstalled::NotOurs })
+            let version = Record::read(&beside).version(&sum).map(str::to_owned);
+            Ok(version.map_or(Uninstalled::NotOurs, Uninstalled::Found))
         }
     }
 }
@@ -340,27 +341,12 @@ pub fn default_dir(env: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, Er
 /// Says whether a binary that is there already is that version: by its sum where that is known, and never by its own word
 /// alone then; it is not even run. Nor does root run what somebody else has put there.
 fn is_it(binary: &Path, version: &str, cancel: &AtomicBool) -> bool {
+    let is_led = user::is_root() && way::other_hand(binary, Trusted::default()).is_some();
     match sha256(version, Platform::HOST) {
         Some(expected) => sum_of(binary).is_ok_and(|actual| actual == expected),
-        None if is_led(binary) => false,
+        None if is_led => false,
         None => version_of(binary, cancel).is_ok_and(|said| said == version),
     }
-}
-
-fn is_led(binary: &Path) -> bool {
-    user::is_root() && way::other_hand(binary, Trusted::default()).is_some()
-}
-
-/// Says which version is there, for people to read: by its sum, else by its own word, but not what root would run for another.
-fn version_there(binary: &Path, cancel: &AtomicBool) -> Option<String> {
-    let known = sum_of(binary).ok().and_then(|sum| pins::version(&sum));
-    let said = || is_executable(binary).then(|| version_of(binary, cancel).ok())?;
-    let version = match known {
-        Some(version) => version.to_owned(),
-        None if is_led(binary) => return None,
-        None => said()?,
-    };
-    checked(&version).ok().map(str::to_owned)
 }
 
 /// Says whether a binary is a release of that version whose sum is known. It is not run.

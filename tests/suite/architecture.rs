@@ -412,6 +412,11 @@ const FORKS: &[(&str, &str, &str)] = &[
         ".spawn()",
         "`install`, `init` and `demo`, before there is a keeper: a signal ends them as it ends any program",
     ),
+    (
+        "cli/tour.rs",
+        ".spawn()",
+        "a keeper of its own, waited for by its number: there is none in this process",
+    ),
 ];
 
 /// What makes a process, or waits for one, with the caller standing still.
@@ -460,7 +465,8 @@ fn processes_are_made_in_one_place_that_waits_for_nothing() {
 /// A `Command` of the standard library is started by `oneshot` alone.
 #[test]
 fn the_keeper_has_no_command_of_the_standard_library() {
-    let theirs = ["cli/init/python.rs", "litestream/install.rs", "litestream/install/", "os/run_as.rs"];
+    let theirs =
+        ["cli/init/python.rs", "cli/tour.rs", "litestream/install.rs", "litestream/install/", "os/run_as.rs"];
     for file in files(&source()) {
         let name = file.strip_prefix(source()).unwrap().display().to_string();
         let text = fs::read_to_string(&file).unwrap();
@@ -568,6 +574,8 @@ const OPENS_BY_ITSELF: &[(&str, &str, &str)] = &[
     ("litestream/install/oneshot.rs", "tempfile::", "a file without a name"),
     ("cli/init.rs", "tempfile::", "a file that nothing had the name of (O_EXCL)"),
     ("cli/manual.rs", "tempfile::", "a file that nothing had the name of (O_EXCL)"),
+    ("cli/tour.rs", "tempfile::", "a folder under a name that nobody else knows"),
+    ("cli/tour.rs", "Connection::open", "what was restored there just now"),
 ];
 
 /// The code of a file without its tests and comments, line by line.

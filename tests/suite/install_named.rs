@@ -207,7 +207,10 @@ fn a_full_disk_and_a_folder_that_cannot_be_written_leave_nothing() {
     fs::create_dir(world.path("bin")).expect("the world can be written");
     fs::write(world.path("x"), &*GOOD).expect("the world can be written");
     let install = || command(&world, "install").args(["--file", "x"]);
-    let full = install().wrapped(wrap::small_disk(&world.path("bin"), 4096)).run().expect_code(69);
+    // A new file system is everybody's to write to, which root does not install into.
+    let own = ["sh", "-c", "chmod 755 bin && exec \"$@\"", "sh"].map(str::to_owned);
+    let disk = wrap::small_disk(&world.path("bin"), 4096).into_iter().chain(own);
+    let full = install().wrapped(disk).run().expect_code(69);
     assert!(full.log.contains("No space left") && full.log.contains("hint: free some space"), "{}", full.log);
     // What is left in the folder, which nobody sees here.
     assert_eq!(full.stdout, "");

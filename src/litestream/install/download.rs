@@ -157,9 +157,9 @@ impl Read for Download<'_, '_> {
 }
 
 fn send_body(url: &str, is_sure: bool, pieces: &SyncSender<Piece>) -> Result<(), String> {
-    let response = ask(url, is_sure)?;
-    let total = response.body().content_length();
-    let mut body = response.into_body().into_with_config().limit(MAX_BYTES).reader();
+    let body = ask(url, is_sure)?;
+    let total = body.content_length();
+    let mut body = body.into_with_config().limit(MAX_BYTES).reader();
     send_pieces(&mut body, total, pieces)
 }
 
@@ -176,16 +176,16 @@ fn agent() -> ureq::Agent {
 }
 
 /// Asks at an address, and where that sends on to.
-fn ask(url: &str, is_sure: bool) -> Result<ureq::http::Response<ureq::Body>, String> {
+fn ask(url: &str, is_sure: bool) -> Result<ureq::Body, String> {
     let (agent, mut at) = (agent(), url.to_owned());
     for _ in 0..=REDIRECTS {
-        let response = agent.get(&at).call().map_err(|e| e.to_string())?;
-        if !response.status().is_redirection() {
-            return Ok(response);
+        let (head, body) = agent.get(&at).call().map_err(|e| e.to_string())?.into_parts();
+        if !head.status.is_redirection() {
+            return Ok(body);
         }
-        let location = response.headers().get("location").and_then(|location| location.to_str().ok());
+        let location = head.headers.get("location").and_then(|location| location.to_str().ok());
         let next = location.and_then(|location| address::onward(&at, location));
-        let next = next.ok_or_else(|| format!("{}, and nowhere to go", response.status()))?;
+        let next = next.ok_or_else(|| format!("{}, and nowhere to go", head.status))?;
         // What was asked for over TLS does not come without.
         let is_bare = at.starts_with("https://") && !next.starts_with("https://");
         if is_bare || address::check(&next, is_sure).is_err() {
