@@ -228,7 +228,8 @@ impl Unit {
     }
 }
 
-fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+/// Copies a folder and all in it.
+pub fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let (entry, place) = entry.map(|entry| (entry.path(), to.join(entry.file_name())))?;
@@ -258,7 +259,8 @@ pub fn describe() -> Result<String, Error> {
     ))
 }
 
-fn keeper_binary() -> PathBuf {
+/// What is measured.
+pub fn keeper_binary() -> PathBuf {
     std::env::var_os("LITEKEEPER_BENCH_BINARY")
         .map_or_else(|| Path::new(env!("CARGO_BIN_EXE_litekeeper")).to_path_buf(), PathBuf::from)
 }

@@ -21,16 +21,19 @@
 //! idle     what they cost when nothing happens
 //! compare  what holding a database against its ledger costs
 //! restores  how long many databases take that are missing
+//! by_hand  the same by `litekeeper restore`, over a link with a delay as well, which is `link`
 //! admission  what each of thousands of databases costs at the start
 //! named  the same of those that a resolver names, as far as nothing is asked of the machine
 //! ```
 
 mod admission;
 mod bed;
+mod by_hand;
 mod compare;
 mod crash;
 mod death;
 mod idle;
+mod link;
 mod look;
 mod memory;
 mod named;
@@ -52,7 +55,7 @@ type Error = String;
 /// A family of rows: its name on the command line, and how it is measured.
 type Family = (&'static str, fn(Effort) -> Result<Vec<Row>, Error>);
 
-const FAMILIES: [Family; 9] = [
+const FAMILIES: [Family; 10] = [
     ("memory", memory::measure),
     ("startup", startup::measure),
     ("death", death::measure),
@@ -60,6 +63,7 @@ const FAMILIES: [Family; 9] = [
     ("idle", idle::measure),
     ("compare", compare::measure),
     ("restores", restores::measure),
+    ("by-hand", by_hand::measure),
     ("admission", admission::measure),
     ("named", named::measure),
 ];

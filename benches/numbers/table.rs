@@ -33,6 +33,11 @@ impl Bar {
     pub fn at_most(what: &str, value: f64, limit: f64, unit: &str) -> Option<Self> {
         Some(Self { text: format!("{what} ≤ {limit} {unit}"), holds: value <= limit })
     }
+
+    /// At least `limit` of `unit`.
+    pub fn at_least(what: &str, value: f64, limit: f64, unit: &str) -> Option<Self> {
+        Some(Self { text: format!("{what} ≥ {limit} {unit}"), holds: value >= limit })
+    }
 }
 
 impl Row {
