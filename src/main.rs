@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use litekeeper::os::signal;
+use litekeeper::os::{digest, signal};
 use litekeeper::sqlite::{check, held, repair, sentinel};
 
 fn main() -> ExitCode {
@@ -27,6 +27,7 @@ fn main() -> ExitCode {
             let (file, depth) = (args.next().unwrap_or_default(), args.next().unwrap_or_default());
             return check::main(file.as_ref(), &depth.to_string_lossy()).into();
         }
+        Some("__digest") => return digest::main(args.next().unwrap_or_default().as_ref()).into(),
         Some("__sentinel") => {
             let [word, database, code] = std::array::from_fn(|_| args.next().unwrap_or_default());
             return sentinel::main(&word.to_string_lossy(), database.as_ref(), &code.to_string_lossy())

@@ -19,6 +19,7 @@ use super::quarantine::{self, Remains};
 use super::remains;
 use super::restore::{identity, kept};
 use super::restorer::{Outcome, Restorer};
+use super::whole::Whole;
 use crate::litestream::argv;
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
@@ -44,6 +45,8 @@ pub struct Brought {
     pub size: u64,
     /// The last transaction that is in it, where that is known.
     pub txid: Option<u64>,
+    /// What SQLite says of what is in it, although it is whole.
+    pub said: Option<String>,
 }
 
 /// An errand that has ended.
@@ -77,6 +80,18 @@ impl Restorer {
         }
     }
 
+    /// Does one of them, whose progress is shown among these; nothing comes of it where there is no backup.
+    ///
+    /// # Errors
+    /// It cannot be restored, or is not proven to be none.
+    pub async fn bring_one(
+        &self,
+        errand: &Errand,
+        bars: Option<&MultiProgress>,
+    ) -> Result<Option<Brought>, Error> {
+        self.only(&errand.db).bring(errand, bars).await
+    }
+
     async fn bring(&self, errand: &Errand, bars: Option<&MultiProgress>) -> Result<Option<Brought>, Error> {
         let Errand { db, target, replaces } = errand;
         let folder = target.path.parent().unwrap_or(Path::new("/"));
@@ -85,7 +100,7 @@ impl Restorer {
         quarantine::remove_partial(&output);
         let _partial = quarantine::Partial(&output);
         let before = identity(&target.path);
-        let txid = self.fetch_whole(db, &output, bars).await?;
+        let Whole { txid, said } = self.fetch_whole(db, &output, bars).await?;
         if permit::theirs(|| output.symlink_metadata()).is_err() {
             return self.prove_nothing(db).await.map(|()| None);
         }
@@ -109,7 +124,9 @@ impl Restorer {
         }
         let before = if *replaces { None } else { before };
         match self.put_in_place(target, &output, before).await? {
-            Outcome::Restored { size } => Ok(Some(Brought { size, txid: txid.or(self.chosen.of(&db.path)) })),
+            Outcome::Restored { size } => {
+                Ok(Some(Brought { size, txid: txid.or(self.chosen.of(&db.path)), said }))
+            }
             Outcome::NoBackup => Ok(None),
         }
     }

@@ -24,7 +24,7 @@ impl Restorer {
     pub async fn copy(&self, db: &Database, output: &Path) -> Result<Option<Copied>, Error> {
         let restorer = self.only(db);
         match restorer.tried(db, output, None).await? {
-            Ok(txid) if is_there(output) => Ok(Some(Copied { txid })),
+            Ok(whole) if is_there(output) => Ok(Some(Copied { txid: whole.txid })),
             Ok(_) => restorer.prove_nothing(db).await.map(|()| None),
             Err((what, _)) => {
                 let (db, replica) = (db.path.clone(), db.replica.clone());

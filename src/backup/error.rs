@@ -332,7 +332,11 @@ impl Error {
             Self::Io { error, .. } if error.kind() == io::ErrorKind::PermissionDenied => {
                 Some(ReplicaError::Permission.hint().to_owned())
             }
-            Self::Io { .. } => None,
+            Self::Io { error, .. } => match error.kind() {
+                io::ErrorKind::StorageFull => Some("free some space there, or name another place".to_owned()),
+                io::ErrorKind::ReadOnlyFilesystem => Some("name a place that can be written".to_owned()),
+                _ => None,
+            },
             Self::Command(command::Error::Start { .. }) => {
                 Some("`litekeeper install` gets a litestream that runs here".into())
             }

@@ -19,6 +19,7 @@ use super::remains;
 use super::restorer::{Outcome, REPORT, Restorer};
 use super::search::{self};
 use super::watched;
+use super::whole::Whole;
 use crate::litestream::argv;
 use crate::litestream::command::{self, Runner};
 use crate::litestream::database::{Database, with_suffix};
@@ -83,7 +84,7 @@ impl Restorer {
             Err(Error::NoSuchTxid { .. })
                 if self.has_source(db) && matches!(self.holds_backup(db).await, Ok(false)) =>
             {
-                Ok(None)
+                Ok(Whole::default())
             }
             fetched => fetched,
         };

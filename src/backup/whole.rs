@@ -26,10 +26,19 @@ use crate::sqlite::check::Verdict;
 /// So many transactions are tried at most.
 const MOST_TRIES: usize = 40;
 
+/// A file that is whole; or none, where there is no backup.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Whole {
+    /// The last transaction that is in it, where Litestream says it.
+    pub(super) txid: Option<u64>,
+    /// What SQLite says of what is in it all the same.
+    pub(super) said: Option<String>,
+}
+
 /// What became of a restore.
 enum Fetched {
-    /// The file is there and whole, up to this transaction where Litestream says it; or there is no file, and no backup.
-    Whole(Option<u64>),
+    /// The file is there and whole, or there is no file, and no backup.
+    Whole(Whole),
     /// What Litestream wrote is malformed, in SQLite's words.
     Malformed(String),
     /// Litestream could not write it, in its own.
@@ -37,15 +46,15 @@ enum Fetched {
 }
 
 impl Restorer {
-    /// Has Litestream write `output`, whole, or nothing when there is no backup; up to which transaction, where that is known.
+    /// Has Litestream write `output`, whole, or nothing when there is no backup.
     pub(super) async fn fetch_whole(
         &self,
         db: &Database,
         output: &Path,
         bars: Option<&MultiProgress>,
-    ) -> Result<Option<u64>, Error> {
+    ) -> Result<Whole, Error> {
         let (what, is_malformed) = match self.tried(db, output, bars).await? {
-            Ok(reached) => return Ok(reached),
+            Ok(whole) => return Ok(whole),
             Err(spoiled) => spoiled,
         };
         let txid = self.chosen.of(&db.path);
@@ -61,7 +70,7 @@ impl Restorer {
         db: &Database,
         output: &Path,
         bars: Option<&MultiProgress>,
-    ) -> Result<Result<Option<u64>, (String, bool)>, Error> {
+    ) -> Result<Result<Whole, (String, bool)>, Error> {
         self.refuse_newer_format(db).await?;
         let txid = self.chosen.of(&db.path);
         let fetched = match self.fetched(db, output, txid, bars).await {
@@ -71,7 +80,7 @@ impl Restorer {
             fetched => fetched?,
         };
         Ok(Err(match fetched {
-            Fetched::Whole(reached) => return Ok(Ok(reached)),
+            Fetched::Whole(whole) => return Ok(Ok(whole)),
             Fetched::Malformed(words) => {
                 let which =
                     txid.map_or_else(String::new, |txid| format!("txid {} of ", argv::txid_text(txid)));
@@ -80,12 +89,12 @@ impl Restorer {
             Fetched::Broken(words) => {
                 // A connection that breaks in a new way looks the same. Nobody shall give rows up for that.
                 quarantine::remove_partial(output);
-                if let Fetched::Whole(reached) = self.fetched(db, output, txid, bars).await? {
+                if let Fetched::Whole(whole) = self.fetched(db, output, txid, bars).await? {
                     tracing::warn!(
                         "{}: restored at the second try; at the first: {words}",
                         db.path.display()
                     );
-                    return Ok(Ok(reached));
+                    return Ok(Ok(whole));
                 }
                 (format!("its backup cannot be restored: {words}"), false)
             }
@@ -112,10 +121,13 @@ impl Restorer {
         // Others are tried to find the newest that is whole.
         let is_told = txid == self.chosen.of(&db.path);
         match self.fetch(db, output, txid, bars, is_told).await {
-            Ok(reached) if txid.is_none() && !is_there(output) => Ok(Fetched::Whole(reached)),
-            Ok(reached) => {
-                Ok(self.check(db, output).await?.map_or(Fetched::Whole(reached), Fetched::Malformed))
+            Ok(reached) if txid.is_none() && !is_there(output) => {
+                Ok(Fetched::Whole(Whole { txid: reached, said: None }))
             }
+            Ok(reached) => Ok(match self.check(db, output).await? {
+                Ok(said) => Fetched::Whole(Whole { txid: reached, said }),
+                Err(words) => Fetched::Malformed(words),
+            }),
             Err(Error::Refused { reason, .. }) if ReplicaError::of(&reason) == ReplicaError::Damaged => {
                 Ok(Fetched::Broken(reason))
             }
@@ -123,8 +135,8 @@ impl Restorer {
         }
     }
 
-    /// What is wrong with a restored file.
-    async fn check(&self, db: &Database, file: &Path) -> Result<Option<String>, Error> {
+    /// What SQLite says of a restored file that is whole, or what is wrong with it.
+    async fn check(&self, db: &Database, file: &Path) -> Result<Result<Option<String>, String>, Error> {
         let unchecked = |why: String| Error::Unchecked { path: db.path.clone(), why };
         let (mut before, mut report_at) = (None, Instant::now() + REPORT);
         let moves = |pid| {
@@ -142,13 +154,13 @@ impl Restorer {
             Err(error) => return Err(unchecked(error.to_string())),
         };
         match Verdict::parse(&output.stdout).filter(|_| output.is_success()) {
-            Some(Verdict::Whole) => Ok(None),
+            Some(Verdict::Whole) => Ok(Ok(None)),
             Some(Verdict::Odd(words)) => {
                 let words = piece(&words);
                 tracing::warn!("{}: restored, and SQLite says of what is in it: {words}", db.path.display());
-                Ok(None)
+                Ok(Ok(Some(words)))
             }
-            Some(Verdict::Malformed(words)) => Ok(Some(piece(&words))),
+            Some(Verdict::Malformed(words)) => Ok(Err(piece(&words))),
             None => {
                 let last = output.stderr.lines().rfind(|line| !line.trim().is_empty());
                 let killed = output.killed().map(|killed| format!("SQLite {killed}"));

@@ -61,6 +61,9 @@ pub enum Command {
     /// Prove that a backup restores to its database.
     #[command(after_long_help = examples::VERIFY)]
     Verify(operator::Verify),
+    /// Recover all of it in another place, and write down what came of it: 0 if all was restored.
+    #[command(after_long_help = examples::DRILL)]
+    Drill(operator::Drill),
     /// Say which Litekeeper and which Litestream this is.
     #[command(after_long_help = examples::VERSION)]
     Version(operator::Version),

@@ -59,6 +59,13 @@ Examples:
   litekeeper verify app.db --read-only
   litekeeper verify --config litestream.yml --timeout 2m --json";
 
+/// `litekeeper drill`.
+pub const DRILL: &str = "\
+Examples:
+  litekeeper drill
+  litekeeper drill --record drill.json --integrity-check full
+  litekeeper drill app.db --to-dir /srv/drill --json";
+
 /// `litekeeper version`.
 pub const VERSION: &str = "\
 Examples:

@@ -258,8 +258,24 @@ impl Runner {
         inherit: Vec<RawFd>,
         limit: Duration,
     ) -> Result<String, String> {
-        let output =
-            self.run_own(args, inherit, limit, |_| false).await.map_err(|error| error.to_string())?;
+        Self::answer_of(self.run_own(args, inherit, limit, |_| false).await)
+    }
+
+    /// Does as [`Runner::ask_own`] for what may take as long as it likes: `limit` is time in which it computes nothing.
+    ///
+    /// # Errors
+    /// As [`Runner::ask_own`].
+    pub async fn ask_own_busy(&self, args: &[OsString], limit: Duration) -> Result<String, String> {
+        let mut before = None;
+        let moves = |pid| {
+            let now = proc::computed(pid);
+            std::mem::replace(&mut before, now) != now
+        };
+        Self::answer_of(self.run_own(args, Vec::new(), limit, moves).await)
+    }
+
+    fn answer_of(ran: Result<Output, Error>) -> Result<String, String> {
+        let output = ran.map_err(|error| error.to_string())?;
         if !output.is_success() {
             if let Some(killed) = output.killed() {
                 return Err(format!("it {killed}"));

@@ -15,7 +15,6 @@ mod pip;
 mod progress;
 mod record;
 mod release;
-mod sum;
 mod wheel;
 
 use std::ffi::{OsStr, OsString};
@@ -28,6 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::os::digest;
 use crate::os::dir::check_own;
 use crate::os::open;
 use crate::os::permit::Folder;
@@ -36,7 +36,6 @@ use crate::os::user;
 use crate::os::way::{self, Trusted};
 
 use record::{RECORD, Record};
-use sum::sum_of;
 
 pub use error::{Error, Reason};
 pub use given::Given;
@@ -186,7 +185,7 @@ pub fn install(options: &InstallOptions, progress: &mut dyn FnMut(Progress<'_>))
     progress(Progress::Verifying);
     let version = verify(&candidate, wanted, &dir, &options.cancel)?;
     stop_if(&options.cancel)?;
-    let (sum, old) = (sum_of(&candidate.path).map_err(failed)?, sum_of(&place).ok());
+    let (sum, old) = (digest::file(&candidate.path).map_err(failed)?, digest::file(&place).ok());
     if !options.force && old.as_ref() == Some(&sum) && is_executable(&place) {
         return Ok(installed(&version, Origin::Present, None));
     }
@@ -226,7 +225,7 @@ pub fn look(dir: &Path) -> Result<Uninstalled, Error> {
         // An install leaves no link.
         Ok(found) if !found.is_file() => Ok(Uninstalled::NotOurs),
         Ok(_) => {
-            let sum = sum_of(&place).map_err(|error| folder(dir, error))?;
+            let sum = digest::file(&place).map_err(|error| folder(dir, error))?;
             let version = Record::read(&beside).version(&sum).map(str::to_owned);
             Ok(version.map_or(Uninstalled::NotOurs, Uninstalled::Found))
         }
@@ -343,7 +342,7 @@ pub fn default_dir(env: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, Er
 fn is_it(binary: &Path, version: &str, cancel: &AtomicBool) -> bool {
     let is_led = user::is_root() && way::other_hand(binary, Trusted::default()).is_some();
     match sha256(version, Platform::HOST) {
-        Some(expected) => sum_of(binary).is_ok_and(|actual| actual == expected),
+        Some(expected) => digest::file(binary).is_ok_and(|actual| actual == expected),
         None if is_led => false,
         None => version_of(binary, cancel).is_ok_and(|said| said == version),
     }
@@ -352,7 +351,7 @@ fn is_it(binary: &Path, version: &str, cancel: &AtomicBool) -> bool {
 /// Says whether a binary is a release of that version whose sum is known. It is not run.
 pub fn is_release(binary: &Path, version: &str) -> bool {
     let expected = sha256(version, Platform::HOST);
-    expected.is_some_and(|expected| sum_of(binary).is_ok_and(|actual| actual == expected))
+    expected.is_some_and(|expected| digest::file(binary).is_ok_and(|actual| actual == expected))
 }
 
 /// A binary in the scratch folder, not yet looked at.
@@ -430,7 +429,7 @@ fn verify(
     if let Some(other) = machine::other(path).map_err(unreadable)? {
         return Err(Error::Machine { origin: origin.clone(), other });
     }
-    let actual = sum_of(path).map_err(unreadable)?;
+    let actual = digest::file(path).map_err(unreadable)?;
     let refuse_other = |version: &str| match sha256(version, Platform::HOST) {
         Some(expected) if actual != expected => Err(Error::Checksum {
             version: version.to_owned(),

@@ -11,6 +11,7 @@ pub mod byte_lock;
 mod capability;
 pub mod child;
 pub mod children;
+pub mod digest;
 pub mod dir;
 pub mod event;
 pub mod exec;

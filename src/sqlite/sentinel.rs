@@ -31,6 +31,13 @@ pub struct Rows {
     pub tables: BTreeMap<String, u64>,
 }
 
+impl Rows {
+    /// How many all tables have.
+    pub fn all(&self) -> u64 {
+        self.tables.values().fold(0, |all, rows| all.saturating_add(*rows))
+    }
+}
+
 /// Does one of `put|look|count|take`, and prints [`Rows`]: `__sentinel WORD DATABASE CODE`; the exit code is for the process.
 pub fn main(word: &str, database: &Path, code: &str) -> u8 {
     let done = match word {

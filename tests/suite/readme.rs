@@ -173,6 +173,7 @@ fn help_is_complete_on_every_command() {
         "info",
         "list",
         "verify",
+        "drill",
         "version",
         "install",
         "uninstall",

@@ -164,6 +164,46 @@ pub struct Verify {
     pub json: bool,
 }
 
+/// `litekeeper drill`.
+#[derive(Args, Debug)]
+pub struct Drill {
+    /// Only these: each a path, an alias, or a base name that only one has.
+    #[arg(value_name = "DB")]
+    pub dbs: Vec<String>,
+
+    /// The settings.
+    #[command(flatten)]
+    pub given: Given,
+
+    /// Leave what is restored in this folder, each under its name [default: a private folder, which goes].
+    #[arg(long, value_name = "FOLDER")]
+    pub to_dir: Option<PathBuf>,
+
+    /// Write down as JSON what was done and what came of it; only its owner can read it.
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+
+    /// Write over a record that is there.
+    #[arg(long, requires = "record")]
+    pub force: bool,
+
+    /// How closely SQLite looks at what was restored.
+    #[arg(long, value_enum, value_name = "HOW", default_value = "quick")]
+    pub integrity_check: IntegrityCheck,
+
+    /// How many databases are restored side by side [env: LITEKEEPER_RESTORE_PARALLEL] [default: 4].
+    #[arg(long, value_name = "N", value_parser = duration::count(1, 1024))]
+    pub parallel: Option<usize>,
+
+    /// How long each restore, and each look at what came of it, may go without progress.
+    #[arg(long, value_name = "DUR", value_parser = duration::some(), default_value = "60s")]
+    pub timeout: Duration,
+
+    /// Print the record.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `litekeeper version`.
 #[derive(Args, Debug)]
 pub struct Version {

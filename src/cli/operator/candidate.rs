@@ -273,7 +273,7 @@ fn shown(replicas: &[config::Replica]) -> Vec<(String, String)> {
 }
 
 /// Whether both lead to the same name in the same folder.
-fn is_same(one: &Path, other: &Path) -> bool {
+pub(super) fn is_same(one: &Path, other: &Path) -> bool {
     let resolved = |path: &Path| Some(permit::real(path.parent()?).join(path.file_name()?));
     one == other || one.file_name() == other.file_name() && resolved(one) == resolved(other)
 }

@@ -10,9 +10,10 @@
 //! | `asked` | a question on a terminal |
 //! | `moment` | a time as it is typed |
 //! | `target` | where a restored database is to be, and what stands there |
-//! | `folders` | the backups of folders of databases |
+//! | `folders` | the databases that are meant, also those of folders that are only on the replica |
 //! | `shown` | tables and JSON, sizes and times |
 //! | `verifier`, `verdict` | a database held against what its backup restores to, and what comes of it |
+//! | `private_file` | a file that only its owner can read, whole or not at all |
 //! | `keeper` | a keeper that runs on one of them, and its Litestream |
 //! | `told` | what that keeper says of itself |
 //! | `row` | what is known of a database, for `status` |
@@ -26,6 +27,7 @@ mod becoming;
 mod beside;
 mod candidate;
 mod databases;
+mod drill;
 mod folders;
 mod follow;
 mod keeper;
@@ -34,6 +36,7 @@ mod lists;
 mod moment;
 mod opened;
 mod passed;
+mod private_file;
 mod reset;
 mod restore;
 mod row;
@@ -49,6 +52,7 @@ mod version;
 
 pub(super) use beside::exec;
 pub(super) use databases::databases;
+pub(super) use drill::drill;
 pub(super) use keeper::{info, list};
 pub(super) use kept_out::kept_out;
 pub(super) use lists::{generations, ltx, snapshots, wal};

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::args;
 use super::asker::{self, Asker};
-use super::candidate::{Candidate, Candidates, is_url};
+use super::candidate::{Candidate, is_url};
 use super::folders;
 use super::follow;
 use super::lists;
@@ -22,7 +22,7 @@ use crate::cli::one_shot;
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::holder::Users;
-use crate::inventory::{self, Inventory};
+use crate::inventory::Inventory;
 use crate::litestream::argv;
 use crate::litestream::command;
 use crate::litestream::database::Database;
@@ -39,7 +39,8 @@ pub(in crate::cli) fn restore(args: &args::Restore) -> Result<ExitCode, Failure>
     printer::start(Format::Text, tracing::Level::INFO);
     let (opened, place) = open(args)?;
     let inventory = opened.inventory();
-    let chosen = choose(args, &opened, &inventory)?;
+    let words: Vec<String> = args.dbs.iter().filter(|word| !is_url(word)).cloned().collect();
+    let chosen = folders::choose(&words, &opened, &inventory, args.timeout)?;
     if chosen.len() > 1 && matches!(place, Place::File(_)) {
         let message = format!("-o names one file, and {} databases are to be restored", chosen.len());
         return Err(
@@ -115,22 +116,6 @@ fn open(args: &args::Restore) -> Result<(Opened, Place), Failure> {
                 .hint("restore one at a time, to a file: `litekeeper restore -o FILE URL`"))
         }
     }
-}
-
-/// The databases that are meant; with none named all, and those of folders that are only on the replica.
-fn choose(args: &args::Restore, opened: &Opened, inventory: &Inventory) -> Result<Vec<Candidate>, Failure> {
-    let mut candidates = Candidates::look(opened, inventory)?;
-    let words: Vec<String> = args.dbs.iter().filter(|word| !is_url(word)).cloned().collect();
-    let folders = inventory::folders(&opened.said.configured);
-    let is_unknown = |candidates: &mut Candidates<'_>| words.is_empty() || candidates.choose(&words).is_err();
-    if !folders.is_empty() && is_unknown(&mut candidates) {
-        let found = one_shot::block_on(async |children| {
-            let asker = Asker::start(opened, children).await?;
-            folders::backups(&asker.runner, &folders, args.timeout).await
-        })??;
-        candidates.add(found)?;
-    }
-    candidates.choose(&words)
 }
 
 /// One database that is to be restored.

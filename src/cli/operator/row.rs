@@ -253,7 +253,7 @@ fn txid(position: Option<&Position>) -> Option<String> {
 }
 
 /// What [`backup_of`] tells: the newest of it, from when to when it can be restored, and the lag, where Litestream itself says that.
-type Backup = (Option<Position>, Option<(String, String)>, Option<Duration>);
+pub(super) type Backup = (Option<Position>, Option<(String, String)>, Option<Duration>);
 
 /// As Litestream 0.3 tells it: how much younger the database's files are than what is at its replica, which tells that something is missing there
 /// and not for how long; that is at most the age of what is there.
@@ -267,7 +267,7 @@ fn lag_of_old(lag: &str, to: &str) -> Option<Duration> {
 }
 
 /// How far a backup is, and which times can be restored: by the files that lie there.
-async fn backup_of(
+pub(super) async fn backup_of(
     version: Version,
     runner: &Runner,
     config: &Path,

@@ -44,6 +44,14 @@ impl Verdict {
         }
     }
 
+    /// What is missing on this machine before anything was asked says nothing of a backup.
+    pub(super) fn of_setup(failure: Failure) -> Failure {
+        match failure.exit {
+            ExitCode::UNAVAILABLE => Failure { exit: Self::Inconclusive.exit(), ..failure },
+            _ => failure,
+        }
+    }
+
     /// How its line looks.
     pub(super) fn paint(self) -> Paint {
         match self {

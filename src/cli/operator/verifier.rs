@@ -216,12 +216,7 @@ impl Verifier {
         if matches!(asked, Asked::Confirmed(_)) {
             verified.replicated.get_or_insert_with(|| began.elapsed());
         }
-        let sample = Sample::make(None).map_err(|error| {
-            Verdict::Inconclusive.because(
-                format!("{path}: no private folder to restore to: {error}"),
-                "set TMPDIR to a folder that this user may write to",
-            )
-        })?;
+        let sample = private(db)?;
         let file = sample.path("restored.db");
         let began_restore = Instant::now();
         let copied = match self.restorer.copy(db, &file).await {
@@ -238,7 +233,7 @@ impl Verifier {
                 "see what SQLite says there",
             )
         })?;
-        verified.rows = Some(restored.tables.values().fold(0, |all, rows| all.saturating_add(*rows)));
+        verified.rows = Some(restored.all());
         self.refuse_old(db, &asked, copied.txid)?;
         if row.is_some() && !restored.found {
             let why = match &asked {
@@ -495,12 +490,25 @@ fn refuse_missing(db: &Database) -> Result<(), Bad> {
     ))
 }
 
+/// A private folder to restore a database to, which goes with this.
+pub(super) fn private(db: &Database) -> Result<Sample, Bad> {
+    Sample::make(None).map_err(|error| {
+        Verdict::Inconclusive.because(
+            format!("{}: no private folder to restore to: {error}", db.path.display()),
+            "set TMPDIR to a folder that this user may write to",
+        )
+    })
+}
+
 /// What a restore that failed says of the backup.
-fn of_error(error: &backup::Error) -> Bad {
+pub(super) fn of_error(error: &backup::Error) -> Bad {
     let is_ours = error.is_of_this_machine();
     let verdict = if is_ours { Verdict::Inconclusive } else { Verdict::NotRestorable };
     let failure = asker::failure(error);
-    Bad { verdict, failure: crate::error::Failure { exit: verdict.exit(), ..failure } }
+    let otherwise =
+        is_ours.then_some("it says nothing of the backup: see what stands in the way, and try again");
+    let hint = failure.hint.clone().or(otherwise.map(str::to_owned));
+    Bad { verdict, failure: crate::error::Failure { exit: verdict.exit(), hint, ..failure } }
 }
 
 /// A table that has another number of rows than it had before or has after, or in between; with that number.

@@ -9,8 +9,8 @@ use super::download::Download;
 use super::error::{Error, Reason};
 use super::machine;
 use super::progress::{MAX_BYTES, Progress};
-use super::sum::sum_of;
 use super::{address, release, wheel};
+use crate::os::digest;
 use crate::os::open;
 
 /// What the user names.
@@ -60,7 +60,7 @@ impl Given {
             Self::File(file) => copy_file(file, &copy)?,
         }
         if let Some(expected) = sum {
-            let actual = sum_of(&copy).map_err(|source| Reason::write(&copy, source))?;
+            let actual = digest::file(&copy).map_err(|source| Reason::write(&copy, source))?;
             if actual != expected {
                 return Err(Error::Sum { origin: self.name(), expected: expected.to_owned(), actual });
             }
