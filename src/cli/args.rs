@@ -227,7 +227,7 @@ pub struct Run {
     pub if_unrelated: IfUnrelated,
 
     /// A database without Litestream's own files that is larger is not compared with its replica's backup.
-    #[arg(long, value_name = "SIZE", value_parser = size, default_value = "1GiB", env = "LITEKEEPER_COMPARE_LIMIT")]
+    #[arg(long, value_name = "SIZE", value_parser = duration::size, default_value = "1GiB", env = "LITEKEEPER_COMPARE_LIMIT")]
     pub compare_limit: u64,
 
     /// What happens to an empty folder of databases whose backups cannot be listed.
@@ -597,21 +597,6 @@ fn sha256(text: &str) -> Result<String, String> {
     let sum = text.strip_prefix("sha256:").unwrap_or(text).to_ascii_lowercase();
     let is_sum = sum.len() == 64 && sum.bytes().all(|byte| byte.is_ascii_hexdigit());
     is_sum.then_some(sum).ok_or_else(|| "not a SHA-256: it has 64 digits from 0 to f".to_owned())
-}
-
-/// Reads a number of bytes, or of what is named behind it.
-fn size(text: &str) -> Result<u64, String> {
-    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
-    let shift = match unit.to_ascii_lowercase().as_str() {
-        "" => Some(0),
-        "k" | "kib" => Some(10),
-        "m" | "mib" => Some(20),
-        "g" | "gib" => Some(30),
-        _ => None,
-    };
-    let bytes =
-        number.parse::<u64>().ok().zip(shift).and_then(|(number, shift)| number.checked_mul(1 << shift));
-    bytes.ok_or_else(|| "not a size: write it as 1GiB, 500MiB or in bytes".to_owned())
 }
 
 fn on_lock(text: &str) -> Result<OnLock, String> {

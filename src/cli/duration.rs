@@ -1,4 +1,4 @@
-//! The numbers and durations that options take.
+//! The numbers, sizes and durations that options take.
 
 use std::time::Duration;
 
@@ -28,6 +28,24 @@ pub fn count(least: usize, most: usize) -> impl Fn(&str) -> Result<usize, String
         let found = text.parse::<usize>().ok().filter(|found| (least..=most).contains(found));
         found.ok_or_else(|| format!("it must be a whole number between {least} and {most}"))
     }
+}
+
+/// Reads a number of bytes, or of what is named behind it.
+///
+/// # Errors
+/// It is none.
+pub fn size(text: &str) -> Result<u64, String> {
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let shift = match unit.to_ascii_lowercase().as_str() {
+        "" => Some(0),
+        "k" | "kib" => Some(10),
+        "m" | "mib" => Some(20),
+        "g" | "gib" => Some(30),
+        _ => None,
+    };
+    let bytes =
+        number.parse::<u64>().ok().zip(shift).and_then(|(number, shift)| number.checked_mul(1 << shift));
+    bytes.ok_or_else(|| "not a size: write it as 1GiB, 500MiB or in bytes".to_owned())
 }
 
 #[cfg(test)]

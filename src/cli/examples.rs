@@ -57,6 +57,7 @@ pub const VERIFY: &str = "\
 Examples:
   litekeeper verify
   litekeeper verify app.db --read-only
+  litekeeper verify --budget 5%
   litekeeper verify --config litestream.yml --timeout 2m --json";
 
 /// `litekeeper drill`.

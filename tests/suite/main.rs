@@ -72,6 +72,7 @@ mod old_litestream;
 mod one_word;
 mod oom;
 mod openers;
+mod operator_budget;
 mod operator_drill;
 mod operator_lists;
 mod operator_restore;

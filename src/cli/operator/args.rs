@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use super::budget::Budget;
 use super::moment;
 use crate::backup::Depth;
 use crate::cli::duration;
@@ -154,6 +155,10 @@ pub struct Verify {
     /// Write nothing to the database: compare its pages with those of the restored file.
     #[arg(long)]
     pub read_only: bool,
+
+    /// Verify so much and no more, at least one: 1GiB, or 5% of all; the next time goes on with those whose turn is next.
+    #[arg(long, value_name = "SIZE|SHARE", value_parser = Budget::parse, allow_hyphen_values = true)]
+    pub budget: Option<Budget>,
 
     /// How long a row may take to the replica, and how long a restore may go without progress.
     #[arg(long, value_name = "DUR", value_parser = duration::some(), default_value = "60s")]

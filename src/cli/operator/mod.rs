@@ -14,6 +14,7 @@
 //! | `shown` | tables and JSON, sizes and times |
 //! | `verifier`, `verdict` | a database held against what its backup restores to, and what comes of it |
 //! | `private_file` | a file that only its owner can read, whole or not at all |
+//! | `budget`, `turns` | how much is verified at a time, and what |
 //! | `keeper` | a keeper that runs on one of them, and its Litestream |
 //! | `told` | what that keeper says of itself |
 //! | `row` | what is known of a database, for `status` |
@@ -25,6 +26,7 @@ pub(super) mod asked;
 mod asker;
 mod becoming;
 mod beside;
+mod budget;
 mod candidate;
 mod databases;
 mod drill;
@@ -45,6 +47,7 @@ mod status;
 mod sync;
 mod target;
 mod told;
+mod turns;
 mod verdict;
 mod verifier;
 mod verify;

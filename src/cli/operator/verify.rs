@@ -4,7 +4,8 @@ use super::args;
 use super::asker::Asker;
 use super::candidate;
 use super::shown::{self, Lines};
-use super::verdict::{Bad, Verdict, Verified};
+use super::turns::Turn;
+use super::verdict::{Verdict, Verified};
 use super::verifier::Verifier;
 use crate::cli::one_shot;
 use crate::core::ExitCode;
@@ -15,20 +16,28 @@ use crate::error::Failure;
 /// # Errors
 /// One does not; all are reported.
 pub(in crate::cli) fn verify(args: &args::Verify) -> Result<ExitCode, Failure> {
-    let (opened, inventory, chosen) = candidate::chosen(&args.given, &args.dbs)?;
+    let (opened, inventory, all) = candidate::chosen(&args.given, &args.dbs)?;
+    let (chosen, turn) = match args.budget {
+        Some(budget) => {
+            let turn = Turn::take(all, budget)?;
+            (turn.now.clone(), Some(turn))
+        }
+        None => (all, None),
+    };
     let all = one_shot::block_on(async |children| {
-        let asker = Asker::start(&opened, children).await?;
-        let apart = asker.apart(&inventory, &chosen)?;
+        let asker = Asker::start(&opened, children).await.map_err(Verdict::of_setup)?;
+        let apart = asker.apart(&inventory, &chosen).map_err(Verdict::of_setup)?;
         let settings = &opened.said.layers.args;
         let verifier = Verifier::new(&asker, settings, apart, args.timeout, args.read_only);
         let all = verifier.verify_all(&chosen).await;
         verifier.clean().await;
         Ok::<_, Failure>(all)
     })??;
-    report(args, &all)
+    report(args, &all, turn.map_or(Ok(()), Turn::over).err().as_ref())
 }
 
-fn report(args: &args::Verify, all: &[Verified]) -> Result<ExitCode, Failure> {
+/// Prints what became of each, and ends with the worst, which `forgotten` is part of: that nobody knows whose turn is next.
+fn report(args: &args::Verify, all: &[Verified], forgotten: Option<&Failure>) -> Result<ExitCode, Failure> {
     if args.json {
         shown::json(&all.iter().map(Verified::json).collect())?;
     } else {
@@ -37,9 +46,10 @@ fn report(args: &args::Verify, all: &[Verified]) -> Result<ExitCode, Failure> {
         lines.print("no database")?;
     }
     let worst = all.iter().map(Verified::verdict).max().unwrap_or(Verdict::InSync);
-    let bad: Vec<&Bad> = all.iter().filter_map(|one| one.bad.as_ref()).collect();
+    let bad = all.iter().filter_map(|one| one.bad.as_ref()).map(|bad| &bad.failure);
+    let bad: Vec<&Failure> = bad.chain(forgotten).collect();
     if bad.is_empty() {
         return Ok(ExitCode::OK);
     }
-    Err(Failure::all(worst.exit(), bad.into_iter().map(|bad| &bad.failure)))
+    Err(Failure::all(worst.max(Verdict::Inconclusive).exit(), bad))
 }
