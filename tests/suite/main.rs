@@ -78,6 +78,7 @@ mod operator_lists;
 mod operator_restore;
 mod operator_running;
 mod operator_status;
+mod operator_trouble;
 mod operator_verify;
 mod orphans;
 mod output;

@@ -92,19 +92,22 @@ fn last(file: &Path) -> String {
     name.split_once('-').expect("two transactions").1.to_owned()
 }
 
-/// The files of a backup, the newest last.
-fn files(store: &Store, world: &World) -> Vec<PathBuf> {
-    let (mut folders, mut files) = (vec![store.folder(world, "app")], Vec::new());
+/// All files below a folder.
+fn below(folder: &Path) -> Vec<PathBuf> {
+    let (mut folders, mut files) = (vec![folder.to_owned()], Vec::new());
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).expect("ours").flatten() {
             let path = entry.path();
-            match path.is_dir() {
-                true => folders.push(path),
-                false if path.extension().is_some_and(|end| end == "ltx") => files.push(path),
-                false => {}
-            }
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
         }
     }
+    files
+}
+
+/// The files of a backup, the newest last.
+fn files(store: &Store, world: &World) -> Vec<PathBuf> {
+    let mut files = below(&store.folder(world, "app"));
+    files.retain(|path| path.extension().is_some_and(|end| end == "ltx"));
     files.sort_by_key(|path| last(path));
     files
 }
@@ -162,13 +165,36 @@ fn without_a_keeper_what_is_there_is_compared_and_nothing_written() {
     }
 }
 
-/// Cuts a file, or changes a byte of it.
-fn damage(file: &Path, is_cut: bool) {
+/// What is done to a file.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Damage {
+    /// Half of it is there.
+    Cut,
+    /// All but its last byte is there.
+    Short,
+    /// Nothing is in it.
+    Emptied,
+    /// A byte is another one, at this share of its length.
+    Flipped(f64),
+}
+
+const DAMAGES: [Damage; 6] = [
+    Damage::Cut,
+    Damage::Short,
+    Damage::Emptied,
+    Damage::Flipped(0.0),
+    Damage::Flipped(0.5),
+    Damage::Flipped(1.0),
+];
+
+fn damage(file: &Path, damage: Damage) {
     let mut bytes = fs::read(file).expect("ours");
-    let middle = bytes.len() / 2;
-    match is_cut {
-        true => bytes.truncate(middle),
-        false => bytes[middle] ^= 1,
+    let last = bytes.len() - 1;
+    match damage {
+        Damage::Cut => bytes.truncate(last / 2),
+        Damage::Short => bytes.truncate(last),
+        Damage::Emptied => bytes.clear(),
+        Damage::Flipped(share) => bytes[(last as f64 * share) as usize] ^= 1,
     }
     fs::write(file, bytes).expect("ours");
 }
@@ -185,13 +211,48 @@ fn a_file_that_is_cut_or_changed_is_found() {
             Store::Folder => all.chunks(1).collect(),
             Store::S3(_) => vec![&all],
         };
-        for (files, is_cut) in each.into_iter().flat_map(|files| [(files, true), (files, false)]) {
+        for (files, what) in each.into_iter().flat_map(|files| DAMAGES.map(|what| (files, what))) {
             let whole: Vec<_> = files.iter().map(|file| fs::read(file).expect("ours")).collect();
-            files.iter().for_each(|file| damage(file, is_cut));
-            says(&world, verify(&world), "not-restorable");
+            files.iter().for_each(|file| damage(file, what));
+            let ended = verify(&world).run();
+            assert_eq!(ended.status.code(), Some(69), "{what:?} {files:?}: {}{}", ended.stdout, ended.log);
+            assert!(ended.stdout.contains("not-restorable") && ended.log.contains("hint: "), "{ended:?}");
             files.iter().zip(whole).for_each(|(file, bytes)| fs::write(file, bytes).expect("ours"));
         }
         says(&world, verify(&world), "in-sync");
+    }
+}
+
+/// The same of the old series, beside a keeper: without one nobody knows which state it restored.
+#[test]
+fn a_snapshot_of_the_old_series_that_is_gone_cut_or_changed_is_found() {
+    for store in Store::all() {
+        let world = World::new();
+        let unit = idle(&world, &store, OLD);
+        let verify = || verify(&world).litestream(OLD);
+        says(&world, verify(), "in-sync");
+        let mut snapshots = below(&store.folder(&world, "app"));
+        snapshots.retain(|path| path.to_string_lossy().ends_with(".snapshot.lz4"));
+        let [file] = snapshots.as_slice() else { panic!("{snapshots:?}") };
+        let whole = fs::read(file).expect("ours");
+        for what in DAMAGES.map(Some).into_iter().chain([None]) {
+            // Where no backup is one may be on its way, which is waited for.
+            let limit = if what.is_none() { "2s" } else { "20s" };
+            match what {
+                Some(what) => damage(file, what),
+                None => fs::remove_file(file).expect("ours"),
+            }
+            let ended = verify().args(["--timeout", limit]).run();
+            assert!(matches!(ended.status.code(), Some(1 | 69)), "{what:?}: {}{}", ended.stdout, ended.log);
+            assert!(
+                !ended.stdout.contains("in-sync") && ended.log.contains("hint: "),
+                "{what:?}: {}",
+                ended.stdout
+            );
+            fs::write(file, &whole).expect("ours");
+        }
+        says(&world, verify(), "in-sync");
+        unit.stop(0);
     }
 }
 
@@ -248,24 +309,25 @@ fn a_replica_that_is_an_hour_old_is_out_of_sync() {
 /// Litestream remembers what it has uploaded, and looks at nothing.
 #[test]
 fn a_replica_that_was_exchanged_under_a_keeper_is_found() {
-    let world = World::new();
-    let store = Store::Folder;
-    let unit = idle(&world, &store, LATEST);
-    let (place, old) = (store.folder(&world, "app"), world.path("old"));
-    says(&world, verify(&world), "in-sync");
-    copy(&place, &old);
-    for _ in 0..3 {
-        sqlite::insert(&world.db(), 1);
+    for store in Store::all() {
+        let world = World::new();
+        let unit = idle(&world, &store, LATEST);
+        let (place, old) = (store.folder(&world, "app"), world.path("old"));
         says(&world, verify(&world), "in-sync");
+        copy(&place, &old);
+        for _ in 0..3 {
+            sqlite::insert(&world.db(), 1);
+            says(&world, verify(&world), "in-sync");
+        }
+        exchange(&old, &place);
+        for keeper in [verify(&world), verify(&world).arg("--read-only")] {
+            let ended = keeper.arg("--json").run();
+            assert!(matches!(ended.status.code(), Some(1 | 69)), "{}", ended.log);
+        }
+        assert!(!has_table(&world.db()));
+        unit.signal(Signal::SIGTERM);
+        unit.finish();
     }
-    exchange(&old, &place);
-    for keeper in [verify(&world), verify(&world).arg("--read-only")] {
-        let ended = keeper.arg("--json").run();
-        assert!(matches!(ended.status.code(), Some(1 | 69)), "{}", ended.log);
-    }
-    assert!(!has_table(&world.db()));
-    unit.signal(Signal::SIGTERM);
-    unit.finish();
 }
 
 #[test]

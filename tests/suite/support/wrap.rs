@@ -18,6 +18,17 @@ pub fn small_disk(folder: &Path, kibibytes: u32) -> Vec<String> {
     mounted(&mount, "\"$@\"; code=$?; ls -A \"$folder\"; exit $code", folder)
 }
 
+/// The same for what goes on running, and is told to end by signals; a test looks there by `/proc/PID/root`.
+pub fn kept_on_small_disk(folder: &Path, kibibytes: u32) -> Vec<String> {
+    let mount = format!("mount -t tmpfs -o size={kibibytes}k none \"$folder\"");
+    mounted(&mount, "exec \"$@\"", folder)
+}
+
+/// The rest runs as a user that owns nothing here.
+pub fn nobody() -> Vec<String> {
+    ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"].map(str::to_owned).to_vec()
+}
+
 /// `folder`, which exists, is a container's own layer over itself for the rest.
 pub fn overlay(folder: &Path) -> Vec<String> {
     // The layers lie on a file system of their own: an overlay's may not themselves be on one.
