@@ -171,6 +171,14 @@ impl Bed {
         spec
     }
 
+    /// A command of an operator's, `litekeeper COMMAND --config …`.
+    pub fn operator(&self, command: &str) -> Spec {
+        let mut spec = Spec::new(&keeper_binary(), self.world.root());
+        spec.env("LITESTREAM_BINARY_PATH", litestream::binary(litestream::LATEST));
+        spec.args([command.as_ref(), "--config".as_ref(), self.config.as_os_str()]);
+        spec
+    }
+
     /// `litestream replicate -exec APP`, with nobody around it.
     pub fn bare(&self) -> Spec {
         let mut spec = Spec::new(&litestream::binary(litestream::LATEST), self.world.root());

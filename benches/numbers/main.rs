@@ -23,6 +23,7 @@
 //! restores  how long many databases take that are missing
 //! by_hand  the same by `litekeeper restore`, over a link with a delay as well, which is `link`
 //! admission  what each of thousands of databases costs at the start
+//! verify  how long a verification takes
 //! named  the same of those that a resolver names, as far as nothing is asked of the machine
 //! ```
 
@@ -44,6 +45,7 @@ mod stats;
 #[path = "../../tests/suite/support/mod.rs"]
 mod support;
 mod table;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -66,6 +68,7 @@ const FAMILIES: [Family; 10] = [
     ("by-hand", by_hand::measure),
     ("admission", admission::measure),
     ("named", named::measure),
+    ("verify", verify::measure),
 ];
 
 /// How many rounds are worth it.
