@@ -104,6 +104,7 @@ pub const PASSED_ON: &[Variable] = &[
 pub const OTHERS: &[Variable] = &[
     ("LITEKEEPER_ENABLED", "`false` runs the app without Litestream"),
     ("LITESTREAM_ENABLED", "the same"),
+    ("LITEKEEPER_VFS_LIBRARY", "Litestream's extension of SQLite, for `query` and the app"),
     ("LITEKEEPER_RUNTIME_DIR", "where sockets and the generated configuration are"),
     ("LITESTREAM_CONFIG", "the configuration file, if LITEKEEPER_CONFIG does not name one"),
     ("LITESTREAM_INSTALL_DIR", "the folder that Litestream is in, or is installed to"),
@@ -123,8 +124,10 @@ pub fn is_unread((_, says): &Variable) -> bool {
 }
 
 /// Those that the app gets, and nobody reads here.
-pub const GIVEN: &[Variable] =
-    &[("LITEKEEPER_DATABASE", "the path of the first database; `_ALIAS` behind it: of that one")];
+pub const GIVEN: &[Variable] = &[
+    ("LITEKEEPER_DATABASE", "the path of the first database; `_ALIAS` behind it: of that one"),
+    ("LITEKEEPER_VFS", "`_ALIAS` behind it: the URL of that replica of `litekeeper.vfs`"),
+];
 
 /// All of them.
 pub fn all() -> impl Iterator<Item = Variable> {

@@ -34,4 +34,5 @@ pub mod status;
 #[deny(clippy::wildcard_enum_match_arm)]
 pub mod supervise;
 pub mod toml;
+pub mod vfs;
 pub mod yaml;

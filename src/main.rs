@@ -21,6 +21,13 @@ fn main() -> ExitCode {
     match command {
         Some("__list") => return litekeeper::replica::helper::main(fd().as_deref()).into(),
         Some("__ledger") => return litekeeper::ledger::main(args).into(),
+        Some("__extension") => {
+            return litekeeper::vfs::try_it(args.next().unwrap_or_default().as_ref()).into();
+        }
+        Some("__query") => {
+            let (job, report) = (fd(), fd());
+            return litekeeper::vfs::main(job.as_deref(), report.as_deref()).into();
+        }
         Some("__held") => return held::main(fd().as_deref()).into(),
         Some("__recover") => return repair::recover(args.next().unwrap_or_default().as_ref()).into(),
         Some("__check") => {

@@ -57,7 +57,7 @@ type Error = String;
 /// A family of rows: its name on the command line, and how it is measured.
 type Family = (&'static str, fn(Effort) -> Result<Vec<Row>, Error>);
 
-const FAMILIES: [Family; 10] = [
+const FAMILIES: &[Family] = &[
     ("memory", memory::measure),
     ("startup", startup::measure),
     ("death", death::measure),

@@ -88,13 +88,14 @@ pub(super) fn alone(line: Line<'_>) -> Result<Alone, Failure> {
     let layers = Layers::of(line, &section, found.file())?;
     // Without a backup the app still has to know where its database is, if anybody does.
     let configured = databases::configured(found, &source, &cwd).map_err(|error| inventory::failure(&error));
-    let databases = configured.as_ref().map(app_env::databases).unwrap_or_default();
+    let mut databases = configured.as_ref().map(app_env::databases).unwrap_or_default();
     let argv = if layers.args.command.is_empty() {
         settings::app(&layers, &configured?)?
     } else {
         layers.args.command.clone()
     };
     let named = settings::user(&layers)?;
+    databases.extend(app_env::replicas(&section, &cwd, named.as_ref()));
     let inherited = settings::inherited(named.as_ref());
     let env = app_env::environment(inherited, &layers, section.variables(), &databases, &cwd)?;
     let user = settings::another(named, &source, &cwd)?;

@@ -3,17 +3,23 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::layers::Layers;
-use crate::config::{AppVariable, Config};
+use super::process::variable;
+use crate::config::{AppVariable, Config, Section, variable_of_alias};
 use crate::core::ExitCode;
 use crate::dotenv::{self, MAX_BYTES};
 use crate::error::Failure;
+use crate::litestream::install;
 use crate::os::open;
+use crate::os::user::Identity;
+use crate::vfs::library;
 
 /// Where the first database is, for the app; an alias is put behind it.
 const DATABASE: &str = "LITEKEEPER_DATABASE";
+/// The URL of a replica that may be read, for the app; its alias is put behind it.
+const REPLICA: &str = "LITEKEEPER_VFS";
 
 /// Puts the app's environment together: `inherited`, less what `hide_env` names, then what the files
 /// add to it (a later file over an earlier one), then where the `databases` are, then `app.env` over all.
@@ -55,14 +61,43 @@ pub(super) fn databases(config: &Config) -> Vec<(OsString, OsString)> {
         found.push((DATABASE.into(), first.path.clone().into()));
     }
     for (alias, path) in config.aliases() {
-        let letter =
-            |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_uppercase() } else { '_' };
-        let name: String = alias.chars().map(letter).collect();
-        found.push((format!("{DATABASE}_{name}").into(), path.into()));
+        found.push((format!("{DATABASE}_{}", variable_of_alias(&alias)).into(), path.into()));
     }
     // A path that no variable can hold is refused elsewhere.
     found.retain(|(_, path)| !path.as_bytes().contains(&0));
     found
+}
+
+/// The variables that tell the app where replicas are that it may read, and with which extension of SQLite: a URL, which may
+/// hold a password, is for the app alone.
+pub(super) fn replicas(section: &Section, cwd: &Path, user: Option<&Identity>) -> Vec<(OsString, OsString)> {
+    let urls = section.replicas().iter();
+    let mut found: Vec<(OsString, OsString)> = urls
+        .map(|one| (format!("{REPLICA}_{}", variable_of_alias(&one.alias)).into(), one.url.clone().into()))
+        .collect();
+    if found.is_empty() {
+        return found;
+    }
+    match extension(None, cwd, user) {
+        Ok(library) => found.push((library::VARIABLE.into(), library.into())),
+        Err(error) => tracing::warn!("the app gets no {}: {error}; {}", library::VARIABLE, error.hint()),
+    }
+    found
+}
+
+/// Finds the extension for what runs as this user; `named` is the file that an option names.
+///
+/// # Errors
+/// There is none, or not one to be loaded.
+pub(super) fn extension(
+    named: Option<&Path>,
+    cwd: &Path,
+    user: Option<&Identity>,
+) -> Result<PathBuf, library::Error> {
+    let option = named.map(|path| ("--vfs-library".to_owned(), path.to_owned()));
+    let set = || Some((library::VARIABLE.to_owned(), variable(library::VARIABLE)?.into()));
+    let folder = install::default_dir(variable).ok();
+    library::find(option.or_else(set), cwd, folder, user.map(|user| user.uid))
 }
 
 fn put(env: &mut Vec<(OsString, OsString)>, name: OsString, value: OsString) {

@@ -64,6 +64,11 @@ pub enum Command {
     /// Recover all of it in another place, and write down what came of it: 0 if all was restored.
     #[command(after_long_help = examples::DRILL)]
     Drill(operator::Drill),
+    /// Ask a replica in SQL, without a restore, through Litestream's extension of SQLite.
+    ///
+    /// Exit code 1 if it has not answered for longer than `max-lag-seconds`; what was shown may be old then.
+    #[command(after_long_help = examples::QUERY)]
+    Query(operator::Query),
     /// Say which Litekeeper and which Litestream this is.
     #[command(after_long_help = examples::VERSION)]
     Version(operator::Version),
@@ -441,6 +446,10 @@ pub struct Install {
     /// Get it again even if it is there.
     #[arg(long)]
     pub force: bool,
+
+    /// Get Litestream's extension of SQLite (VFS), for `query` and apps that read replicas (Python package litestream-vfs).
+    #[arg(long)]
+    pub vfs: bool,
 }
 
 /// `litekeeper uninstall`.

@@ -58,6 +58,7 @@ pub fn main() -> ExitCode {
         Command::List(args) => (Format::Text, operator::list(&args)),
         Command::Verify(args) => (Format::Text, operator::verify(&args)),
         Command::Drill(args) => (Format::Text, operator::drill(&args)),
+        Command::Query(args) => (Format::Text, operator::query(&args)),
         Command::Version(args) => (Format::Text, operator::version(&args)),
         Command::Status(args) => (Format::Text, operator::status(&args)),
         Command::Sync(args) => (Format::Text, operator::sync(&args)),

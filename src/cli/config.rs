@@ -136,7 +136,7 @@ impl View<'_> {
         let Some(option) = key.option else {
             let Some(setting) = section.get(key.path) else { return Ok(None) };
             let value = match key.shape {
-                Shape::Names | Shape::Mappings => self.written(key.path),
+                Shape::Names | Shape::Replicas | Shape::Mappings => self.written(key.path),
                 _ => Some(shaped(key.shape, &setting.values)),
             };
             return Ok(value.map(|value| (value, Some(file(setting)))));
@@ -291,7 +291,7 @@ fn shaped(shape: Shape, texts: &[String]) -> Node {
             None | Some(OFF) => Node::plain("false"),
             Some(name) => Node::mapping([("env", text(name))]),
         },
-        Shape::Text | Shape::Variables | Shape::Names | Shape::Mappings => {
+        Shape::Text | Shape::Variables | Shape::Names | Shape::Replicas | Shape::Mappings => {
             let value = texts.first().map_or("", String::as_str);
             // A number is one.
             if Node::plain(value).as_u64().is_some() {

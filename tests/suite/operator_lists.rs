@@ -14,6 +14,7 @@ use crate::support::server::free_port;
 use crate::support::sqlite;
 use crate::support::store::Store;
 use crate::support::unit;
+use crate::support::vfs;
 use crate::support::wait::{DEADLINE, wait_until};
 use crate::support::world::World;
 
@@ -343,6 +344,8 @@ fn the_page_about_json_has_every_name() {
         ["snapshots", "generations", "wal"]
             .map(|command| (command, printed::<Value>(operator(&old, command).litestream(OLD), 0))),
     );
+    let asked = operator(&world, "query").env("LITEKEEPER_VFS_LIBRARY", vfs::library());
+    all.push(("query", printed::<Value>(asked.args(["app.db", "SELECT 7 AS id"]), 0)));
     for (command, value) in all {
         let (_, rest) = page.split_once(&format!("## `{command}`")).unwrap_or_else(|| panic!("no {command}"));
         let part = rest.split("\n## ").next().unwrap_or_default();

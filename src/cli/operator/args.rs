@@ -169,6 +169,42 @@ pub struct Verify {
     pub json: bool,
 }
 
+/// `litekeeper query`.
+#[derive(Args, Debug)]
+pub struct Query {
+    /// An alias of `litekeeper.vfs`; a database: its path, an alias, or a base name that only one has; or a replica's URL.
+    #[arg(value_name = "ALIAS|DB|URL")]
+    pub target: String,
+
+    /// What is asked; without it, what standard input says: a shell where that is a terminal.
+    #[arg(value_name = "SQL")]
+    pub sql: Option<String>,
+
+    /// The settings.
+    #[command(flatten)]
+    pub given: Given,
+
+    /// The state at this time: 2026-01-02T03:04:05Z, '2h ago', 'yesterday 14:00'.
+    #[arg(long, value_name = "TIME", value_parser = moment::parse)]
+    pub at: Option<String>,
+
+    /// How long the opening, and each statement from one row to the next, may take; whole seconds.
+    #[arg(long, value_name = "DUR", value_parser = duration::some(), default_value = "30s")]
+    pub timeout: Duration,
+
+    /// Litestream's extension of SQLite [env: LITEKEEPER_VFS_LIBRARY] [default: the installed one].
+    #[arg(long, value_name = "FILE")]
+    pub vfs_library: Option<PathBuf>,
+
+    /// Print CSV (RFC 4180).
+    #[arg(long, conflicts_with = "json")]
+    pub csv: bool,
+
+    /// Print a JSON array for each statement.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `litekeeper drill`.
 #[derive(Args, Debug)]
 pub struct Drill {

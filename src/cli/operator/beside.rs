@@ -18,8 +18,9 @@ pub(in crate::cli) fn exec(args: &args::Exec) -> Result<ExitCode, Failure> {
     let opened = opened::open(&args.given, None)?;
     refuse_without_keeper(&opened)?;
     let said = &opened.said;
-    let databases = app_env::databases(&said.configured);
+    let mut databases = app_env::databases(&said.configured);
     let named = settings::user(&said.layers)?;
+    databases.extend(app_env::replicas(&said.section, &said.cwd, named.as_ref()));
     let inherited = settings::inherited(named.as_ref());
     let env = app_env::environment(inherited, &said.layers, said.section.variables(), &databases, &said.cwd)?;
     let cwd = settings::app_folder(&said.layers, &said.cwd)?;

@@ -18,7 +18,7 @@ pub fn parse(text: &str) -> Result<String, String> {
 fn parse_at(text: &str, now: &ZonedDateTime) -> Result<String, String> {
     let time = read(text.trim(), now).ok_or_else(|| format!("not a time: {FORMS}"))?;
     if time > now.timestamp() {
-        return Err(format!("{time} is in the future: without --timestamp the newest state is restored"));
+        return Err(format!("{time} is in the future: leave it out for the newest state"));
     }
     Ok(time.to_string())
 }

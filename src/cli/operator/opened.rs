@@ -37,6 +37,16 @@ pub(super) struct Opened {
 /// # Errors
 /// What `run` would say of them.
 pub(super) fn open(given: &Given, pair: Option<(&OsStr, &str)>) -> Result<Opened, Failure> {
+    let opened = open_any(given, pair)?;
+    opened.said.configured.names_any().map_err(|error| inventory::failure(&error))?;
+    Ok(opened)
+}
+
+/// The same for who needs no database.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn open_any(given: &Given, pair: Option<(&OsStr, &str)>) -> Result<Opened, Failure> {
     let words = words(given, pair);
     let run = match Cli::try_parse_from(&words) {
         Ok(Cli { command: Command::Run(run) }) => run,
@@ -53,7 +63,6 @@ pub(super) fn open(given: &Given, pair: Option<(&OsStr, &str)>) -> Result<Opened
     databases::refuse_of_another(&settings::source(&run), &process::current_dir()?)?;
     let said = settings::read(line, First::mount(line)?).map_err(|failure| explained(failure, &run))?;
     mounted::check()?;
-    said.configured.names_any().map_err(|error| inventory::failure(&error))?;
     let named = settings::named_user(&said.layers)?;
     let user = named.filter(|named| user::is_root() && !named.is_current());
     if let Some(user) = &user {

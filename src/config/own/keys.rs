@@ -18,7 +18,7 @@ pub struct Key {
 impl Key {
     /// Says whether the key is only checked, and has no effect in this version.
     pub fn is_idle(&self) -> bool {
-        matches!(self.path, "http" | "vfs")
+        self.path == "http"
     }
 }
 
@@ -39,6 +39,8 @@ pub enum Shape {
     Switch,
     /// Names with a text each.
     Names,
+    /// Names with the URL of a replica each, or with a mapping that has one.
+    Replicas,
     /// Names with a mapping each, which others read.
     Mappings,
 }
@@ -93,7 +95,7 @@ pub const KEYS: &[Key] = &[
     option("litestream.version", "litestream-version", Shape::Text),
     option("litestream.allow", "allow-litestream", Shape::Text),
     own("http", Shape::Text),
-    own("vfs", Shape::Names),
+    own("vfs", Shape::Replicas),
     own("aliases", Shape::Names),
     own("path-prefix", Shape::Text),
     own("replicas", Shape::Mappings),

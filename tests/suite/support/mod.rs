@@ -31,6 +31,7 @@
 //! seccomp     a kernel that refuses a system call
 //! server      a server of somebody else's on a free port: sshd, nats-server, apache2 …
 //! tenants     databases that a resolver names
+//! vfs         Litestream's extension of SQLite, fetched once
 //! wrap        what to put in front of a keeper: PID 1, a full disk, a read-only folder, LISTEN_FDS
 //! wait        the only place that sleeps
 //! unit        a keeper on one database with a folder as its replica, and what must hold at its end
@@ -68,6 +69,7 @@ pub mod store;
 pub mod strace;
 pub mod tenants;
 pub mod unit;
+pub mod vfs;
 pub mod wait;
 pub mod world;
 pub mod wrap;
