@@ -129,7 +129,17 @@ pub const GIVEN: &[Variable] = &[
     ("LITEKEEPER_VFS", "`_ALIAS` behind it: the URL of that replica of `litekeeper.vfs`"),
 ];
 
+/// Those of Litestream's extension of SQLite (VFS), which an app may set for itself; `query` keeps them from its own.
+pub const EXTENSION: &[Variable] = &[
+    ("LITESTREAM_LOG_FILE", "where it writes its log"),
+    ("LITESTREAM_WRITE_ENABLED", "it writes to the replica"),
+    ("LITESTREAM_SYNC_INTERVAL", "how often"),
+    ("LITESTREAM_BUFFER_PATH", "where that waits"),
+    ("LITESTREAM_HYDRATION_ENABLED", "it makes a whole copy"),
+    ("LITESTREAM_HYDRATION_PATH", "where that is"),
+];
+
 /// All of them.
 pub fn all() -> impl Iterator<Item = Variable> {
-    [OPTIONS, LITESTREAM, PASSED_ON, OTHERS, GIVEN].into_iter().flatten().copied()
+    [OPTIONS, LITESTREAM, PASSED_ON, OTHERS, GIVEN, EXTENSION].into_iter().flatten().copied()
 }

@@ -108,13 +108,13 @@ fn run() -> Result<(), Error> {
             "--quick" => effort = Effort::Quick,
             name if FAMILIES.iter().any(|(family, _)| *family == name) => wanted.push(arg),
             _ => {
-                let families = FAMILIES.map(|(family, _)| family).join(", ");
+                let families = FAMILIES.iter().map(|(family, _)| *family).collect::<Vec<_>>().join(", ");
                 return Err(format!("`{arg}` is neither --quick nor one of {families}"));
             }
         }
     }
     let mut rows = Vec::new();
-    for (name, measure) in FAMILIES {
+    for &(name, measure) in FAMILIES {
         if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
             eprintln!("measuring: {name}");
             let found = measure(effort).map_err(|error| format!("{name}: {error}"))?;

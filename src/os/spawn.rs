@@ -69,12 +69,7 @@ impl Spawn<'_> {
     /// # Errors
     /// Why there is no child.
     pub fn start_here(&self, program: &Path, args: &[OsString]) -> io::Result<Born> {
-        let own = |number: RawFd| match fd::copy(number) {
-            Ok(fd) => Ok(fd),
-            // Whoever started this process has closed it.
-            Err(_) => File::options().read(true).write(true).open("/dev/null").map(OwnedFd::from),
-        };
-        self.start_with(program, args, vec![own(0)?, own(1)?, own(2)?])
+        self.start_with(program, args, vec![fd::copy(0)?, fd::copy(1)?, fd::copy(2)?])
     }
 
     fn start_with(&self, program: &Path, args: &[OsString], fds: Vec<OwnedFd>) -> io::Result<Born> {

@@ -50,6 +50,14 @@ pub fn main(job: Option<&str>, report: Option<&str>) -> u8 {
     u8::from(!is_good)
 }
 
+/// Why it was not loaded: what it says of the replica's URL and keys is no fault of its file's.
+fn unloaded(words: &str) -> Wrong {
+    match words.split_once("replica client: ") {
+        Some((_, words)) => Wrong::Replica(words.to_owned()),
+        None => Wrong::Library(words.to_owned()),
+    }
+}
+
 /// Carries out `__extension FILE`: loads it, and does nothing with it; 0 if that went well.
 pub fn try_it(library: &Path) -> u8 {
     let loaded = Connection::open_in_memory().and_then(|first| extension::load(&first, library, ENTRY));
@@ -114,7 +122,7 @@ impl Session {
 
     fn run(&mut self) -> Result<(), End> {
         self.step(Step::Loading);
-        let library = |error: Error| Wrong::Library(error.to_string());
+        let library = |error: Error| unloaded(&error.to_string());
         // The extension is there for as long as the process; this is only what it came by.
         let first = Connection::open_in_memory().map_err(library)?;
         extension::load(&first, &self.job.library, ENTRY).map_err(library)?;

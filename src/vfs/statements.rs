@@ -32,8 +32,8 @@ impl<R: BufRead> Statements<R> {
 
     /// The first whole statement of what was read, without reading more.
     pub(super) fn ready(&mut self) -> Option<String> {
-        let ends = self.rest.match_indices(';').map(|(at, _)| at + 1);
-        let end = ends.into_iter().find(|end| is_complete(&self.rest[..*end]))?;
+        let mut ends = self.rest.match_indices(';').map(|(at, _)| at + 1);
+        let end = ends.find(|end| is_complete(&self.rest[..*end]))?;
         let rest = self.rest.split_off(end);
         Some(std::mem::replace(&mut self.rest, rest))
     }

@@ -568,6 +568,11 @@ const OPENS_BY_ITSELF: &[(&str, &str, &str)] = &[
     ("sqlite/repair.rs", "Connection::open", "in a process with a limit, after `fit::check`"),
     ("sqlite/check.rs", "Connection::open", "in a process with a limit, after `open::file`"),
     ("sqlite/sentinel.rs", "Connection::open", "in a process with a limit, after `fit::check`"),
+    (
+        "vfs/session.rs",
+        "Connection::open",
+        "in memory, and in a process with a limit what the extension opens",
+    ),
     ("check/online.rs", "Connection::open", "in a folder of its own, made for this trial"),
     ("demo/guestbook/store.rs", "Connection::open", "the demo's own database"),
     ("backup/trial.rs", "tempfile::", "a folder under a name that nobody else knows"),

@@ -21,7 +21,7 @@ const SHOWN: &[(&str, &str)] = &[
     ("text", "what a program prints, or a picture"),
     ("json", "what `--json` prints: operator_lists and operator_restore compare it"),
     ("c", "a part of a reproduction for Litestream's people"),
-    ("python", "a reproduction for Litestream's people"),
+    ("python", "a reproduction for Litestream's people, or an app's code that wants a library of its own"),
 ];
 
 /// Blocks that are run by somebody else: the page, how it begins, and by whom.

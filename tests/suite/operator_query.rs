@@ -86,9 +86,9 @@ fn rows_are_a_table_json_or_csv() {
     let run = |args: &[&str]| query(&world, "app.db").args(args).arg(sql).run().expect_code(0).stdout;
     assert_eq!(
         run(&[]),
-        "i    r  n     t      b\n-  ---  ----  -----  -------\n7  2.0  NULL  a \"b\"  x'00ff'\ni\n-\n"
+        "i  r    n     t      b\n-  ---  ----  -----  -------\n7  2.0  NULL  a \"b\"  x'00ff'\ni\n-\n"
     );
-    assert_eq!(run(&["--csv"]), "i,r,n,t,b\r\n7,2.0,,\"a \"\"b\"\"\",00ff\r\ni\r\n");
+    assert_eq!(run(&["--csv"]), "i,r,n,t,b\n7,2.0,,\"a \"\"b\"\"\",00ff\ni\n");
     let json = run(&["--json"]);
     let (first, second) = json.split_once("]\n").expect("two arrays");
     assert_eq!(
@@ -113,8 +113,8 @@ fn many_rows_are_written_as_they_come() {
     drop(child.stdout.take());
     assert!(child.wait().expect("it ends").success(), "nobody reads to the end, which is no failure");
     let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
-    let ended = query(&world, "app.db").args(["--timeout", "2s", endless]).run().expect_code(69);
-    ended.expect_log("the statement gave no row within 2 s");
+    let ended = query(&world, "app.db").args(["--timeout", "10s", endless]).run().expect_code(69);
+    ended.expect_log("the statement gave no row within 10 s");
 }
 
 #[test]
@@ -123,10 +123,10 @@ fn sql_comes_from_standard_input_up_to_the_first_statement_that_fails() {
     backed_up(&world, &Store::Folder, LATEST);
     let ended = fed(query(&world, "app.db").arg("--csv"), "SELECT count(*) AS n\nFROM t;\nSELECT ';' AS s")
         .expect_code(0);
-    assert_eq!(ended.stdout, "n\r\n10\r\ns\r\n;\r\n");
+    assert_eq!(ended.stdout, "n\n10\ns\n;\n");
     let ended = fed(query(&world, "app.db").arg("--csv"), "SELECT 1 AS n;\nSELECT x FROM t;\nSELECT 2;\n")
         .expect_code(64);
-    assert_eq!(ended.stdout, "n\r\n1\r\n");
+    assert_eq!(ended.stdout, "n\n1\n");
     ended.expect_log("error: no such column: x").expect_log("hint: ");
     assert_eq!(fed(query(&world, "app.db"), "").expect_code(0).stdout, "");
     let mut running = query(&world, "app.db").piped_stdin().start();
@@ -186,8 +186,8 @@ fn a_replica_without_a_backup_is_told_and_one_that_does_not_answer_ends_in_time(
     let wrong = wrong.env("AWS_SECRET_ACCESS_KEY", "wrong");
     wrong.args(["--timeout", "10s", "SELECT 1"]).run().expect_code(69).expect_log("replica s3://backups/app");
     s3.pause();
-    let silent = query(&world, s3.url("backups", "app")).args(["--timeout", "3s", "SELECT 1"]).run();
-    silent.expect_code(69).expect_log("within 3 s").expect_log("hint: ");
+    let silent = query(&world, s3.url("backups", "app")).args(["--timeout", "5s", "SELECT 1"]).run();
+    silent.expect_code(69).expect_log("within 5 s").expect_log("hint: ");
 }
 
 #[test]
@@ -318,8 +318,7 @@ fn on_a_terminal_without_sql_it_is_a_shell() {
     terminal.line(".nonsense");
     terminal.wait("no such command");
     terminal.line("SELECT char(27) || '[31mred';");
-    let seen = terminal.wait("red");
-    assert!(seen.contains("\\u{1b}[31mred"), "{seen}");
+    terminal.wait("\\u{1b}[31mred");
     terminal.line(".quit");
     terminal.wait("code-0");
 }

@@ -177,6 +177,7 @@ fn help_is_complete_on_every_command() {
         "version",
         "install",
         "uninstall",
+        "query",
     ];
     for command in ["run", "config", "check", "reload", "demo", "init"].iter().chain(&operators) {
         let output =

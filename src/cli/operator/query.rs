@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures_util::future::{Either, select};
 use nix::libc;
+use tokio::sync::oneshot::{self, error::RecvError};
 
 use super::args::{self, Given};
 use super::asker::Asker;
@@ -28,9 +29,15 @@ use crate::vfs::access::{self, Access, Where};
 use crate::vfs::job::{Format, Job, Report, Step, Wrong};
 
 /// After so long it is asked what the replica holds: the extension waits for a first backup for ever, and says nothing.
-const PATIENCE: Duration = Duration::from_millis(1500);
+const PATIENCE: Duration = Duration::from_secs(1);
 /// How long that may take.
 const LOOK: Duration = Duration::from_secs(10);
+
+/// How often it is looked how far it has got.
+const TICK: Duration = Duration::from_millis(250);
+
+/// The end of a process that is waited for.
+type Ending = oneshot::Receiver<Ended>;
 
 /// Asks a replica.
 ///
@@ -153,32 +160,47 @@ impl Target {
         let mut ended = children.watch_one_shot(pid);
         event::became(verdict, fork::LIMIT).await.map_err(memory)?;
         let mut look = None;
-        let how = match tokio::time::timeout(PATIENCE, &mut ended).await {
-            Ok(how) => how,
-            Err(_) if step(&report) == Step::Opening => {
-                match select(&mut ended, pin!(self.look(&children))).await {
-                    Either::Left((how, _)) => how,
-                    Either::Right((Look::Nothing, _)) if step(&report) == Step::Opening => {
-                        children.kill(pid);
-                        // It says nothing that is not known.
-                        let _ = ended.await;
-                        return Err(self.nothing());
-                    }
-                    Either::Right((found, _)) => {
-                        look = Some(found);
-                        ended.await
-                    }
+        let how = match self.opening(&mut ended, &report).await {
+            Some(how) => how,
+            None => match select(&mut ended, pin!(self.look(&children))).await {
+                Either::Left((how, _)) => how,
+                Either::Right((Look::Nothing, _)) if step(&report) == Step::Opening => {
+                    children.kill(pid);
+                    // It says nothing that is not known.
+                    let _ = ended.await;
+                    return Err(self.nothing());
                 }
-            }
-            Err(_) => ended.await,
+                Either::Right((found, _)) => {
+                    look = Some(found);
+                    ended.await
+                }
+            },
         };
         let how = how.unwrap_or(Ended::Signal(libc::SIGKILL));
         let report = Report::read(&report).unwrap_or_default();
+        let is_late = how == Ended::Signal(libc::SIGALRM);
         let is_unopened = report.step == Step::Opening && !children.is_aborted();
-        if is_unopened && look.is_none() {
+        // Its time is over.
+        if is_unopened && !is_late && look.is_none() {
             look = Some(self.look(&children).await);
         }
         self.judge(how, report, look, job)
+    }
+
+    /// Waits for the end, or until it has been opened for so long that nothing may be there.
+    async fn opening(&self, ended: &mut Ending, report: &File) -> Option<Result<Ended, RecvError>> {
+        let mut waited = Duration::ZERO;
+        loop {
+            match tokio::time::timeout(TICK, &mut *ended).await {
+                Ok(how) => return Some(how),
+                Err(_) => match step(report) {
+                    Step::Loading => {}
+                    Step::Opening if waited < PATIENCE => waited += TICK,
+                    Step::Opening => return None,
+                    Step::GoingBack | Step::Asking | Step::Done => return Some(ended.await),
+                },
+            }
+        }
     }
 
     fn start(
@@ -189,11 +211,10 @@ impl Target {
     ) -> std::io::Result<(i32, fork::Verdict)> {
         let mounted = mounted::for_litestream();
         let own = [(access::REPLICA_URL, url), (access::LOG_FILE, "/dev/null")];
-        let of = |(name, value): &'_ (String, String)| (name.clone(), value.clone());
         let with: Vec<(String, String)> = mounted
             .iter()
             .chain(&self.access.env)
-            .map(of)
+            .cloned()
             .chain(own.map(|(name, value)| (name.to_owned(), value.to_owned())))
             .collect();
         let with: Vec<(&str, &str)> =

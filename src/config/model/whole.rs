@@ -58,7 +58,7 @@ impl Config {
                 variables::fill_in(value, key.key(), options.env, true, &budget, &mut found);
             }
         }
-        if has_resolver(&root) && root.get("dbs").is_none() {
+        if (has_resolver(&root) || has_replicas(&root)) && root.get("dbs").is_none() {
             root.set("dbs", Node::list(Vec::new()));
         }
         if let Some(dbs) = root.get_mut("dbs") {
@@ -339,6 +339,11 @@ fn same_name(database: &Database) -> Option<(usize, Problem)> {
     let twice = database.replicas.iter().find(|replica| !names.insert(replica.name.as_str()))?;
     let database = database.path.display().to_string();
     Some((twice.line, Problem::SameName { database, name: twice.name.clone() }))
+}
+
+/// Says whether the file names replicas that are only read, which is enough for some.
+fn has_replicas(root: &Node) -> bool {
+    root.get(SECTION).and_then(|own| own.get("vfs")).is_some_and(Node::is_mapping)
 }
 
 /// Says whether databases are still to be found.

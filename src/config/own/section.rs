@@ -197,7 +197,7 @@ impl Reader<'_> {
                     Err(wrong) => Err(wrong(key)),
                 };
                 let mut wrong = Vec::new();
-                self.section.replicas = vfs::read(&full(key.path), node, &value, &mut wrong);
+                self.section.replicas = vfs::replicas(&full(key.path), node, &value, &mut wrong);
                 self.found.extend(wrong.into_iter().map(|(line, fault)| (line, Problem::Section(fault))));
                 Vec::new()
             }

@@ -25,7 +25,7 @@ pub struct ReadReplica {
 pub(super) type Value<'a> = &'a dyn Fn(&Node, String) -> Result<String, Fault>;
 
 /// Reads `vfs`, which is at `key`; what is wrong goes to `found`, with its line.
-pub(super) fn read(
+pub(super) fn replicas(
     key: &str,
     node: &Node,
     value: Value<'_>,
@@ -114,7 +114,7 @@ mod tests {
             let wanted = "a text";
             node.as_str().map(str::to_owned).ok_or(Fault::WrongType { key, wanted })
         };
-        let all = read("litekeeper.vfs", &root, &value, &mut found);
+        let all = replicas("litekeeper.vfs", &root, &value, &mut found);
         let all = all.into_iter().map(|one| (one.alias, one.url, one.max_lag)).collect();
         (all, found.into_iter().map(|(line, fault)| format!("{line}: {fault}")).collect())
     }
@@ -133,7 +133,13 @@ mod tests {
     fn all_that_is_wrong_is_told_and_no_url() {
         let text = "a: u:hunter2@b\nb: [x]\nc: {url: 's3://b/c', lag: 5}\nd: {url: 's3://b/d', max-lag-seconds: x}\nmax-lag-seconds: -1\n--: s3://b/e\nx-y: s3://b\nx.y: s3://b\nlibrary: s3://b\n";
         let (_, wrong) = read_of(text);
-        insta::assert_snapshot!(wrong.join("\n"), @"");
+        let lines: Vec<&str> = wrong.iter().filter_map(|one| one.split(':').next()).collect();
+        assert_eq!(lines, ["1", "2", "3", "4", "5", "6", "9", "1"], "{wrong:#?}");
+        assert!(wrong[0].ends_with(
+            "`litekeeper.vfs.a` must be a replica's URL, such as s3://bucket/path or file:///srv/backups/app"
+        ));
+        assert!(wrong[7].ends_with("is there twice, as `x-y` and as `x.y`"), "{wrong:#?}");
+        assert!(!wrong.concat().contains("hunter2"));
         assert!(read_of("[a]").1[0].contains("must be a mapping"));
         assert_eq!(variable("job-queue.1"), "JOB_QUEUE_1");
     }
