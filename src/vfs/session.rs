@@ -245,7 +245,7 @@ impl Session {
             return Err(Wrong::Writes.into());
         }
         let count = statement.column_count();
-        let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         if statement.parameter_count() > 0 {
             statement.raw_bind_parameter(1, parameter).map_err(wrong)?;

@@ -108,7 +108,10 @@ mod tests {
     use super::*;
     use crate::yaml::parse;
 
-    fn read_of(text: &str) -> (Vec<(String, String, Option<u64>)>, Vec<String>) {
+    /// An alias, its URL and its lag.
+    type Read = (String, String, Option<u64>);
+
+    fn read_of(text: &str) -> (Vec<Read>, Vec<String>) {
         let (root, mut found) = (parse(text).expect("YAML"), Vec::new());
         let value = |node: &Node, key: String| {
             let wanted = "a text";
