@@ -111,6 +111,9 @@ impl Restorer {
         }
         if *replaces {
             inherit(target, &output);
+        } else if db.path != target.path && db.exists() {
+            // Whoever may not read the database may not read a copy of it.
+            inherit(db, &output);
         }
         // What is asked for by hand is not cleaned up after by anybody else: all of it stays.
         let put_aside = match replaces {

@@ -19,6 +19,7 @@ use crate::litestream::argv;
 use crate::litestream::command::{self, Runner};
 use crate::litestream::database::{self, Database};
 use crate::litestream::version::Version;
+use crate::os::dir;
 use crate::os::permit::{self, Folder};
 use crate::remote::Webdav;
 use crate::replica::helper;
@@ -145,9 +146,7 @@ impl Sample {
     /// # Errors
     /// It cannot be made.
     pub fn make(within: Option<&Path>) -> io::Result<Self> {
-        let mut name = tempfile::Builder::new();
-        name.prefix(helper::TRIAL.trim_start_matches('.'));
-        // Below a folder where nobody takes it away (`mkdtemp(3)`).
+        let name = dir::temporary(helper::TRIAL.trim_start_matches('.'));
         let folder = permit::theirs(|| match within {
             Some(within) => name.tempdir_in(within),
             None => name.tempdir(),

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
 
+use tempfile::TempDir;
+
 use super::args;
 use super::demo;
 use super::process::{current_dir, variable};
@@ -21,7 +23,7 @@ use crate::demo::plan::{self, DemoPlan, Wanted};
 use crate::error::Failure;
 use crate::foreign;
 use crate::litestream::install::oneshot;
-use crate::os::{interrupt, open, signal};
+use crate::os::{dir, interrupt, open, signal};
 use crate::printer;
 
 /// How long the guest book has to answer, and each command to end: they take a second or two elsewhere.
@@ -59,13 +61,13 @@ struct Tour {
     cancel: Arc<AtomicBool>,
     program: PathBuf,
     /// Goes last.
-    folder: tempfile::TempDir,
+    folder: TempDir,
 }
 
 impl Tour {
     fn start(args: &args::Demo, cancel: Arc<AtomicBool>) -> Result<Self, Failure> {
         let program = demo::own_program()?;
-        let folder = tempfile::Builder::new().prefix("litekeeper-tour-").tempdir().map_err(unwritten)?;
+        let folder = dir::temporary("litekeeper-tour-").tempdir().map_err(unwritten)?;
         // Any port: several may be on a tour.
         let wanted = Wanted { dir: Some(folder.path().to_owned()), port: Some(args.port.unwrap_or(0)) };
         let plan =

@@ -37,7 +37,7 @@ use crate::os::proc;
 use crate::os::user;
 use crate::os::way::{self, Trusted};
 
-use part::LITESTREAM;
+use part::{EXTENSION, LITESTREAM};
 use record::{RECORD, Record};
 
 pub use error::{Error, Reason};
@@ -177,7 +177,8 @@ pub fn install(options: &InstallOptions, progress: &mut dyn FnMut(Progress<'_>))
         replaced,
     };
     let is_there = |version| is_executable(&place) && is_it(&place, version, &options.cancel);
-    let is_enough = !options.force && options.sha256.is_none();
+    // What is named is looked at.
+    let is_enough = !options.force && options.sha256.is_none() && options.given.is_none();
     if let Some(version) = wanted.filter(|version| is_enough && is_there(version)) {
         return Ok(installed(version, Origin::Present, None));
     }
@@ -244,7 +245,10 @@ pub fn remove(dir: &Path) -> Result<Vec<PathBuf>, Error> {
     let failed = |error| folder(dir, error);
     let beside = Folder::open(dir).map_err(failed)?;
     let mut removed = Vec::new();
-    for name in [BINARY, RECORD] {
+    // Of another version nobody can tell who has put it there.
+    let is_known =
+        digest::file(&beside.path().join(EXTENSION.name)).is_ok_and(|sum| pins::is_extension(&sum));
+    for name in [BINARY, RECORD].into_iter().chain(is_known.then_some(EXTENSION.name)) {
         match beside.remove(OsStr::new(name)) {
             Ok(()) => removed.push(dir.join(name)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}

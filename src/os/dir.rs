@@ -1,14 +1,29 @@
 //! Folders that nobody else can look into.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use nix::fcntl::OFlag;
+use nix::sys::stat::{Mode, umask};
 
 use super::{open, user};
+
+/// Begins the name of a folder that is made for a while where such are made, and that nobody else can look into. The default of the
+/// library is what the umask leaves.
+pub fn temporary(prefix: &str) -> tempfile::Builder<'_, 'static> {
+    let mut name = tempfile::Builder::new();
+    name.prefix(prefix).permissions(Permissions::from_mode(0o700));
+    name
+}
+
+/// Has what this process and its children make from now on readable for this user alone, unless they say otherwise. It is the whole
+/// process's: call this where there is one thread.
+pub fn keep_to_ourselves() {
+    umask(Mode::S_IRWXG | Mode::S_IRWXO);
+}
 
 /// Makes a folder of mode 0700 whatever the umask, or takes one that is private to this user already.
 ///

@@ -90,7 +90,7 @@ impl RuntimeFolder {
         }
         let reasons = reasons.join("; ");
         if roots.len() > 1 {
-            let only = tempfile::Builder::new().prefix("litekeeper-").tempdir();
+            let only = dir::temporary("litekeeper-").tempdir();
             let made = only.and_then(|only| Ok((Self::make_in(only.path(), user)?, only)));
             if let Ok((mut folder, only)) = made {
                 tracing::warn!("{reasons}: the runtime folder is {} instead", folder.path.display());

@@ -573,15 +573,17 @@ const OPENS_BY_ITSELF: &[(&str, &str, &str)] = &[
         "Connection::open",
         "in memory, and in a process with a limit what the extension opens",
     ),
+    (
+        "os/dir.rs",
+        "tempfile::",
+        "folders alone, and of mode 0700: the library's own are what the umask leaves",
+    ),
     ("check/online.rs", "Connection::open", "in a folder of its own, made for this trial"),
     ("demo/guestbook/store.rs", "Connection::open", "the demo's own database"),
-    ("backup/trial.rs", "tempfile::", "a folder under a name that nobody else knows"),
     ("replica/helper/sample.rs", "Connection::open", "in a process with a limit, in a folder of its own"),
-    ("supervise/runtime_folder.rs", "tempfile::", "a folder under a name that nobody else knows"),
     ("litestream/install/oneshot.rs", "tempfile::", "a file without a name"),
     ("cli/init.rs", "tempfile::", "a file that nothing had the name of (O_EXCL)"),
     ("cli/manual.rs", "tempfile::", "a file that nothing had the name of (O_EXCL)"),
-    ("cli/tour.rs", "tempfile::", "a folder under a name that nobody else knows"),
     ("cli/tour.rs", "Connection::open", "what was restored there just now"),
 ];
 

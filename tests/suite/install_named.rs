@@ -16,6 +16,7 @@ use crate::support::keeper::Keeper;
 use crate::support::litestream::{self, LATEST};
 use crate::support::process::Ended;
 use crate::support::unit;
+use crate::support::vfs;
 use crate::support::world::World;
 use crate::support::wrap;
 
@@ -274,11 +275,22 @@ fn uninstall_removes_what_install_has_put_there_and_nothing_else() {
     uninstall().run().expect_code(0).expect_log("there is nothing to remove");
     from_file(&world, "x", &GOOD, &[]).expect_code(0);
     world.write("bin/other", "theirs");
+    let extension = world.path("bin/litestream-vfs.so");
+    fs::copy(vfs::library(), &extension).expect("the world can be written");
     uninstall().run().expect_code(64).expect_log("hint: --yes");
     let ended = uninstall().arg("--yes").run().expect_code(0).expect_log("litestream 0.5.17 was removed");
     let [binary, record] = ["bin/litestream", "bin/.litestream-installed"].map(|name| world.path(name));
-    assert_eq!(ended.stdout, format!("{}\n{}\n", binary.display(), record.display()));
+    assert_eq!(
+        ended.stdout,
+        format!("{}\n{}\n{}\n", binary.display(), record.display(), extension.display())
+    );
     assert_eq!(world.list("bin"), ["other"]);
+    // What an extension is that nobody knows, nobody knows either.
+    from_file(&world, "x", &GOOD, &[]).expect_code(0);
+    fs::write(&extension, "theirs").expect("the world can be written");
+    uninstall().arg("--yes").run().expect_code(0);
+    assert_eq!(world.list("bin"), ["litestream-vfs.so", "other"]);
+    fs::remove_file(&extension).expect("ours");
     uninstall().arg("--yes").run().expect_code(0).expect_log("there is nothing to remove");
 
     // One that somebody else has put there, also in the place of ours.

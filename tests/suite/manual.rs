@@ -127,3 +127,12 @@ fn pages_have_no_values_of_variables() {
     let keeper = Keeper::new(&world).command("completions").arg("zsh").env("LITEKEEPER_BEFORE", "hunter2");
     assert!(!keeper.run().expect_code(0).stdout.contains("hunter2"));
 }
+
+/// What a command says of itself changes when somebody means it.
+#[test]
+fn the_help_of_every_command_is_as_it_was() {
+    let world = World::new();
+    for command in commands() {
+        insta::assert_snapshot!(format!("help_of_{command}"), said(&world, &[&command, "--help"]));
+    }
+}

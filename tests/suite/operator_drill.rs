@@ -365,3 +365,48 @@ fn the_page_about_json_has_the_names_of_a_drill() {
     }
     assert_eq!(names, part.matches("\": ").count(), "{part}");
 }
+
+/// Whatever is meant by `--force`, a record is no database.
+#[test]
+fn a_record_takes_the_place_of_nothing_that_counts() {
+    let world = World::new();
+    backed_up(&world, &Store::Folder, LATEST);
+    let fifo = world.path("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).expect("a world can be written");
+    let wal = world.path("app.db-wal");
+    fs::write(&wal, "").expect("a world can be written");
+    let (inside, replica) = (world.path(".app.db-litestream/record"), world.path("app/record"));
+    let before = sum(&world.db());
+    for (file, why) in [
+        (&world.db(), "a database"),
+        (&wal, "belongs to one"),
+        (&world.path("litestream.yml"), "the configuration"),
+        (&fifo, "no ordinary file"),
+        (&inside, "its own files there"),
+        (&replica, "in a replica"),
+    ] {
+        let refused = drill(&world).arg("--record").arg(file).arg("--force").run().expect_code(64);
+        assert!(refused.log.contains(why), "{}: {}", file.display(), refused.log);
+    }
+    assert_eq!(sum(&world.db()), before);
+    assert!(!inside.exists() && !replica.exists());
+    let refused = drill(&world).args(["--to-dir", "app"]).run().expect_code(64);
+    refused.expect_log("in a replica");
+    assert_clean(&world);
+}
+
+/// Nobody reads in a copy what he may not read in the database.
+#[test]
+fn what_is_restored_is_for_those_who_may_read_the_database() {
+    let world = World::new();
+    backed_up(&world, &Store::Folder, LATEST);
+    let mode = |path: &str| fs::metadata(world.path(path)).expect("it is there").permissions().mode() & 0o777;
+    let ours = |mode| fs::set_permissions(world.db(), fs::Permissions::from_mode(mode)).expect("ours");
+    ours(0o640);
+    operator(&world, "restore").args(["-o", "copy.db"]).run().expect_code(0);
+    drill(&world).args(["--to-dir", "to"]).run().expect_code(0);
+    assert_eq!((mode("copy.db"), mode("to/app.db")), (0o640, 0o640));
+    sqlite::lose(&world.db());
+    operator(&world, "restore").args(["-o", "other.db"]).run().expect_code(0);
+    assert_eq!(mode("other.db"), 0o600);
+}

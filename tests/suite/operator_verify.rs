@@ -132,22 +132,6 @@ fn a_running_database_is_in_sync_and_nothing_is_left_in_it() {
     }
 }
 
-/// The bar on a file replica is a second; a busy machine gets some more.
-#[test]
-fn it_takes_a_moment() {
-    let world = World::new();
-    let unit = idle(&world, &Store::Folder, LATEST);
-    let mut times = Vec::new();
-    for _ in 0..5 {
-        let began = Instant::now();
-        says(&world, verify(&world), "in-sync");
-        times.push(began.elapsed());
-    }
-    let least = times.iter().min().expect("five");
-    assert!(*least < Duration::from_secs(1), "{times:?}");
-    unit.stop(0);
-}
-
 #[test]
 fn without_a_keeper_what_is_there_is_compared_and_nothing_written() {
     for store in Store::all() {

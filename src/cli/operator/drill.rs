@@ -31,6 +31,7 @@ use crate::inventory;
 use crate::litestream::argv;
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
+use crate::os::dir;
 use crate::os::here::Here;
 use crate::os::permit;
 use crate::os::screen;
@@ -47,7 +48,9 @@ pub(in crate::cli) fn drill(args: &args::Drill) -> Result<ExitCode, Failure> {
     let cwd = process::current_dir()?;
     let record = args.record.as_ref().map(|file| cwd.join(file));
     record.iter().try_for_each(|file| refuse_there(file, args.force))?;
+    dir::keep_to_ourselves();
     let opened = opened::open(&args.given, None)?;
+    record.iter().try_for_each(|file| target::refuse_ours(&opened, file))?;
     let inventory = opened.inventory();
     let chosen = folders::choose(&args.dbs, &opened, &inventory, args.timeout)?;
     let targets = match &args.to_dir {
@@ -88,6 +91,9 @@ fn refuse_there(file: &Path, force: bool) -> Result<(), Failure> {
         Ok(found) if found.is_dir() => {
             Err(Failure::new(ExitCode::USAGE, format!("{} is a folder", file.display())).hint(hint))
         }
+        Ok(found) if !found.is_file() => {
+            Err(Failure::new(ExitCode::USAGE, format!("{} is no ordinary file", file.display())).hint(hint))
+        }
         Ok(_) if !force => {
             let message = format!("{} is there already, and was left as it is", file.display());
             Err(Failure::new(ExitCode::USAGE, message).hint(hint))
@@ -115,6 +121,7 @@ fn targets(opened: &Opened, chosen: &[Candidate], folder: PathBuf) -> Result<Vec
         });
         is_one || is_in
     };
+    targets.iter().try_for_each(|target| target::refuse_inside(opened, &target.path))?;
     match targets.iter().find(|target| is_live(target)) {
         None => Ok(targets),
         Some(target) => {

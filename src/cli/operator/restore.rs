@@ -28,6 +28,7 @@ use crate::litestream::command;
 use crate::litestream::database::Database;
 use crate::litestream::position::Plan;
 use crate::litestream::version::Version;
+use crate::os::dir;
 use crate::os::lock::Lock;
 use crate::printer::{self, Format, Paint};
 
@@ -54,6 +55,11 @@ pub(in crate::cli) fn restore(args: &args::Restore) -> Result<ExitCode, Failure>
         );
     }
     let targets = place.targets(&chosen);
+    if !matches!(place, Place::Own) {
+        targets.iter().try_for_each(|target| target::refuse_inside(&opened, &target.path))?;
+        dir::keep_to_ourselves();
+    }
+    args.replica.iter().try_for_each(|name| known_replica(&opened, &chosen, name))?;
     if args.follow {
         return follow::follow(args, &opened, &inventory, &chosen, &targets);
     }
@@ -93,6 +99,24 @@ pub(in crate::cli) fn restore(args: &args::Restore) -> Result<ExitCode, Failure>
     ran??;
     let limit = opened.said.layers.args.compare_limit;
     report(args, &jobs, matches!(place, Place::Own).then_some(limit))
+}
+
+/// Refuses a name that no replica of these has (0.3): what Litestream does not find it calls empty.
+fn known_replica(opened: &Opened, chosen: &[Candidate], name: &str) -> Result<(), Failure> {
+    for one in chosen {
+        let known = opened.said.configured.databases().iter().find(|known| known.path == one.db.path);
+        let names: Vec<&str> = known
+            .into_iter()
+            .flat_map(|known| &known.replicas)
+            .map(|replica| replica.name.as_str())
+            .collect();
+        if !names.is_empty() && !names.contains(&name) {
+            let path = one.db.path.display();
+            return Err(Failure::new(ExitCode::USAGE, format!("{path} has no replica `{name}`"))
+                .hint(format!("its replicas are: {}", names.join(", "))));
+        }
+    }
+    Ok(())
 }
 
 /// Reads the settings, and says where all is to be.

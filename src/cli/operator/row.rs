@@ -45,6 +45,8 @@ pub(super) struct Row {
     pub(super) size: Option<u64>,
     wal: Option<u64>,
     local: Option<Position>,
+    /// All that was committed is in that.
+    is_synced: bool,
     replicated: Option<Position>,
     lag: Option<Duration>,
     restorable: Option<(String, String)>,
@@ -67,6 +69,7 @@ impl Row {
             wal: length(&with_suffix(&one.db.path, "-wal")).or(size.map(|_| 0)),
             size,
             local: None,
+            is_synced: false,
             replicated: None,
             lag: None,
             restorable: None,
@@ -92,6 +95,7 @@ impl Row {
         if let Some(running) = running.cloned().and_then(Running::of) {
             let peers = running.peers();
             let synced = control::sync_locally_by(&running.socket, &one.db.path, limit, Some(&peers)).await;
+            row.is_synced = synced.is_ok();
             row.error = synced.err().map(|error| error.to_string());
         }
         row.local = position::local(asker.version, &one.db.meta);
@@ -108,10 +112,30 @@ impl Row {
                 row.error.get_or_insert(error);
             }
         }
+        // What was copied and uploaded since then is here before it is there.
+        let overtaken = row
+            .local
+            .as_ref()
+            .zip(row.replicated.as_ref())
+            .is_some_and(|(here, there)| here.is_behind(there));
+        if overtaken {
+            row.local = position::local(asker.version, &one.db.meta);
+        }
         if asker.version.is_ltx() {
             row.lag = row.lag(&one.db.meta);
         }
+        row.tell_ahead();
         row
+    }
+
+    /// Says that the replica has what this database has not, where it has.
+    fn tell_ahead(&mut self) {
+        let (Some(here), Some(there), None) = (&self.local, &self.replicated, &self.error) else { return };
+        if here.is_behind(there) {
+            let shown = |position| txid(Some(position)).unwrap_or_else(|| "further".to_owned());
+            self.error =
+                Some(format!("its replica is ahead of it: {} there, {} here", shown(there), shown(here)));
+        }
     }
 
     /// The age of the oldest change that the replica has not.
@@ -139,8 +163,9 @@ impl Row {
         let said = self.said.as_ref().map(|said| State::of(&said.state).unwrap_or(State::Unknown));
         match said {
             Some(state) if self.is_told => state,
-            Some(state @ (State::Missing | State::Replaced | State::Lagging)) => state,
-            Some(State::Replicated | State::Unknown) | None => self.seen(max_lag),
+            Some(state @ (State::Replaced | State::Lagging)) => state,
+            // It looks once in a while for a file that was not there.
+            Some(State::Missing | State::Replicated | State::Unknown) | None => self.seen(max_lag),
         }
     }
 
@@ -184,7 +209,9 @@ impl Row {
     }
 
     fn error(&self) -> Option<&str> {
-        self.error.as_deref().or_else(|| self.said.as_ref()?.error.as_deref())
+        // Of one that is replicated it is what was once the matter.
+        let said = || self.said.as_ref().filter(|said| said.state != State::Replicated.word());
+        self.error.as_deref().or_else(|| said()?.error.as_deref())
     }
 
     /// How far its copy here is.
@@ -201,7 +228,8 @@ impl Row {
     pub(super) fn age(&self) -> Option<Duration> {
         let said = self.said.as_ref().and_then(|said| said.lag_seconds);
         let said = said.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-        self.lag.into_iter().chain(said).max()
+        // With all that was committed copied, what lies at the replica is the last word; the keeper's is of a while ago.
+        if self.is_synced && self.lag.is_some() { self.lag } else { self.lag.into_iter().chain(said).max() }
     }
 
     fn last_confirmed_at(&self) -> Option<&str> {

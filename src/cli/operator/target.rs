@@ -3,14 +3,18 @@
 use std::path::{Path, PathBuf};
 
 use super::asked;
-use super::candidate::Candidate;
+use super::candidate::{Candidate, is_same};
+use super::opened::Opened;
 use crate::backup;
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::holder::{self, Users};
-use crate::litestream::database::{Database, in_the_way, unfit};
+use crate::inventory;
+use crate::litestream::database::{Database, in_the_way, unfit, with_suffix};
 use crate::os::lock::{Lock, Refused};
 use crate::os::permit;
+use crate::os::user;
+use crate::os::way::{self, Trusted};
 
 /// Where they are to be.
 #[derive(Clone, Debug)]
@@ -92,6 +96,7 @@ pub(super) fn look(target: &Database, over: Over, users: &Users) -> Result<Stand
             Failure::new(ExitCode::CONFIG, format!("{}: {why}", path.display())).hint("name another file")
         );
     }
+    refuse_led(path)?;
     if target.exists() && over.if_missing {
         return Ok(Stands::Stays);
     }
@@ -110,6 +115,67 @@ pub(super) fn look(target: &Database, over: Over, users: &Users) -> Result<Stand
         true => Err(Failure::new(ExitCode::UNAVAILABLE, format!("{} is there already", path.display())).hint(
             "`--force` puts it aside, `-o FILE` or `--to-dir FOLDER` restores beside it, `--if-missing` leaves it",
         )),
+    }
+}
+
+/// Refuses a place in what Litestream has beside a database, or in a replica: only Litestream writes there.
+///
+/// # Errors
+/// It is one.
+pub(super) fn refuse_inside(opened: &Opened, file: &Path) -> Result<(), Failure> {
+    let real = permit::real(file);
+    let holds = |folder: &PathBuf| real.starts_with(permit::real(folder));
+    for db in inventory::databases(&opened.said.configured) {
+        let what = if holds(&db.meta) {
+            "litestream has its own files there"
+        } else if db.replica_folder.as_ref().is_some_and(holds) {
+            "that is in a replica"
+        } else {
+            continue;
+        };
+        return Err(Failure::new(ExitCode::USAGE, format!("{}: {what}", file.display()))
+            .hint("name a place that is nobody's"));
+    }
+    Ok(())
+}
+
+/// Refuses the same, the configuration, and what SQLite and a keeper have of a database, for a file that is written over.
+///
+/// # Errors
+/// It is one of them.
+pub(super) fn refuse_ours(opened: &Opened, file: &Path) -> Result<(), Failure> {
+    refuse_inside(opened, file)?;
+    let config = &opened.said.configured;
+    let is_of = |db: &Database| {
+        let suffixes = ["-wal", "-shm", "-journal"].map(|suffix| with_suffix(&db.path, suffix));
+        let all = suffixes.iter().chain([&db.path]);
+        all.chain([&holder::lock_path(db)]).any(|known| is_same(known, file))
+    };
+    let real = permit::real(file);
+    let is_in_folder = inventory::folders(config)
+        .iter()
+        .any(|folder| real.strip_prefix(permit::real(&folder.dir)).is_ok_and(|below| folder.matches(below)));
+    let what = if config.origin().file().is_some_and(|path| is_same(&opened.said.cwd.join(path), file)) {
+        "that is the configuration"
+    } else if is_in_folder || inventory::databases(config).iter().any(is_of) {
+        "that is a database of this configuration, or belongs to one"
+    } else {
+        return Ok(());
+    };
+    Err(Failure::new(ExitCode::USAGE, format!("{}: {what}", file.display())).hint("name another file"))
+}
+
+/// Refuses to have root write where somebody else decides what stands at a path: Litestream, which goes by paths, would write to
+/// whatever he links there.
+fn refuse_led(path: &Path) -> Result<(), Failure> {
+    let hand = || way::other_hand(path, Trusted { files_of_others: true, ..Trusted::default() });
+    match (user::is_root() && permit::owner().is_none()).then(hand).flatten() {
+        None => Ok(()),
+        Some(hand) => Err(Failure::new(
+            ExitCode::CONFIG,
+            format!("{}: {hand} decides what stands there, and root would write to it", path.display()),
+        )
+        .hint("run this as that user, or name him (LITEKEEPER_USER), or restore to a folder that only root may write to")),
     }
 }
 

@@ -37,6 +37,11 @@ pub(super) fn extension(version: &str, platform: Platform) -> Option<&'static st
     EXTENSIONS.iter().find(is_it).map(|(.., sum)| *sum)
 }
 
+/// Says whether something with this sum is the extension of a known version.
+pub(super) fn is_extension(sum: &str) -> bool {
+    EXTENSIONS.iter().any(|(.., pinned)| *pinned == sum)
+}
+
 /// The same of the extension.
 const EXTENSIONS: [(&str, &str, &str, &str); 2] = [
     ("0.5.17", "linux", "x86_64", "3aadda9ae150e0f5236c0d8141e9db298361996d45d1d72500f2dd791e8ccfb9"),
