@@ -1,5 +1,6 @@
 //! Where a restored database is to be, and what stands there.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::asked;
@@ -14,7 +15,7 @@ use crate::litestream::database::{Database, in_the_way, unfit, with_suffix};
 use crate::os::lock::{Lock, Refused};
 use crate::os::permit;
 use crate::os::user;
-use crate::os::way::{self, Trusted};
+use crate::os::way::{self, Hand, Trusted};
 
 /// Where they are to be.
 #[derive(Clone, Debug)]
@@ -168,7 +169,15 @@ pub(super) fn refuse_ours(opened: &Opened, file: &Path) -> Result<(), Failure> {
 /// Refuses to have root write where somebody else decides what stands at a path: Litestream, which goes by paths, would write to
 /// whatever he links there.
 fn refuse_led(path: &Path) -> Result<(), Failure> {
-    let hand = || way::other_hand(path, Trusted { files_of_others: true, ..Trusted::default() });
+    let trusted = Trusted { files_of_others: true, ..Trusted::default() };
+    let folder = path.parent().unwrap_or(path);
+    // In such a folder, as /tmp is one, the kernel follows nobody else's links (`protected_symlinks` in proc_sys_fs(5)).
+    let is_sticky =
+        || folder.metadata().is_ok_and(|found| found.uid() == 0 && found.mode() & nix::libc::S_ISVTX != 0);
+    let hand = || match way::other_hand(path, trusted) {
+        Some(Hand::Others) if is_sticky() => way::other_hand(folder, trusted),
+        hand => hand,
+    };
     match (user::is_root() && permit::owner().is_none()).then(hand).flatten() {
         None => Ok(()),
         Some(hand) => Err(Failure::new(
