@@ -4,7 +4,6 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::core::ExitCode;
-use crate::os::user;
 use crate::os::way::{self, Hand, Trusted};
 
 /// Names the binary itself.
@@ -108,7 +107,7 @@ pub fn find(
         None => in_path(variable).or(installed).ok_or(Error::NotFound)?,
     };
     let trusted = Trusted { user: runs_as, ..Trusted::default() };
-    match way::other_hand(&path, trusted).filter(|_| !is_named && user::is_root()) {
+    match way::leads_root(&path, trusted).filter(|_| !is_named) {
         Some(hand) => Err(Error::OfAnother { path, hand }),
         None => Ok(path),
     }

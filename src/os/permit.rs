@@ -528,7 +528,7 @@ pub(super) fn links(path: &Path) -> open::Links {
 /// Whether somebody else decides which file root finds under a path.
 pub fn is_led(path: &Path) -> bool {
     let trusted = Trusted { files_of_others: true, ..Trusted::default() };
-    Uid::effective().is_root() && way::other_hand(path, trusted).is_some()
+    way::leads_root(path, trusted).is_some()
 }
 
 /// The first file that root has read ([`was_read`]) and a user could not have: who decides what stands under its name could

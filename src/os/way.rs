@@ -61,6 +61,11 @@ pub fn other_hand(path: &Path, trusted: Trusted) -> Option<Hand> {
     }
 }
 
+/// The same, as far as it matters: to root, who would read, run or write what he put there.
+pub fn leads_root(path: &Path, trusted: Trusted) -> Option<Hand> {
+    if Uid::effective().is_root() { other_hand(path, trusted) } else { None }
+}
+
 /// Somebody else than root and this process's user who decides what an open file says, or, where `alone` it is what is
 /// trusted, whether it is this one.
 pub fn other_hand_of(file: &Metadata, alone: bool) -> Option<Hand> {

@@ -282,7 +282,7 @@ impl World {
     /// Writes a configuration for each of several databases. What cannot be written is in the one for all.
     fn write_apart(&self, what: &str, wanted: &[Database]) -> (Vec<Written>, BTreeMap<PathBuf, Apart>) {
         let (mut written, mut apart) = (Vec::new(), BTreeMap::new());
-        if self.databases.table.listed().len() < 2 {
+        if wanted.is_empty() || self.databases.table.listed().len() < 2 {
             return (written, apart);
         }
         let wanted = wanted.iter().map(|db| db.path.clone()).collect();

@@ -2,13 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::os::user;
+use crate::litestream::install;
 use crate::os::way::{self, Hand, Trusted};
 
 /// Names its file.
 pub const VARIABLE: &str = "LITEKEEPER_VFS_LIBRARY";
-/// What it is called where `litekeeper install --vfs` puts it.
-pub const FILE: &str = "litestream-vfs.so";
 
 /// Why there is none to load.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -65,10 +63,10 @@ pub fn find(
         let path = cwd.join(path);
         return if path.is_file() { Ok(path) } else { Err(Error::NoFile { by, path }) };
     }
-    let path = installed.map(|folder| folder.join(FILE)).filter(|path| path.is_file());
+    let path = installed.map(|folder| folder.join(install::LIBRARY)).filter(|path| path.is_file());
     let path = path.ok_or(Error::NotFound)?;
     let trusted = Trusted { user: runs_as, ..Trusted::default() };
-    match way::other_hand(&path, trusted).filter(|_| user::is_root()) {
+    match way::leads_root(&path, trusted) {
         Some(hand) => Err(Error::OfAnother { path, hand }),
         None => Ok(path),
     }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::args;
 use super::asker::Asker;
-use super::candidate::{self, Candidate};
+use super::candidate::Candidate;
 use super::folders;
 use super::opened::{self, Opened};
 use super::private_file::Pending;
@@ -27,13 +27,11 @@ use crate::cli::{one_shot, process};
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::holder::Users;
-use crate::inventory;
 use crate::litestream::argv;
 use crate::litestream::command::Runner;
 use crate::litestream::database::Database;
 use crate::os::dir;
 use crate::os::here::Here;
-use crate::os::permit;
 use crate::os::screen;
 use crate::printer::{self, Format};
 use crate::sqlite::check;
@@ -110,19 +108,9 @@ fn unwritten(file: &Path, error: &std::io::Error) -> Failure {
 
 /// Where each is to be; nowhere where a database is, or would be.
 fn targets(opened: &Opened, chosen: &[Candidate], folder: PathBuf) -> Result<Vec<Database>, Failure> {
-    let config = &opened.said.configured;
     let targets = Place::Folder(folder).targets(chosen);
-    let folders = inventory::folders(config);
-    let is_live = |target: &Database| {
-        let real = permit::real(&target.path);
-        let is_one = config.databases().iter().any(|one| candidate::is_same(&one.path, &target.path));
-        let is_in = folders.iter().any(|folder| {
-            real.strip_prefix(permit::real(&folder.dir)).is_ok_and(|below| folder.matches(below))
-        });
-        is_one || is_in
-    };
     targets.iter().try_for_each(|target| target::refuse_inside(opened, &target.path))?;
-    match targets.iter().find(|target| is_live(target)) {
+    match targets.iter().find(|target| target::is_live(opened, &target.path)) {
         None => Ok(targets),
         Some(target) => {
             let message =

@@ -238,21 +238,20 @@ impl Row {
 
     /// It as JSON.
     pub(super) fn json(&self, max_lag: Duration) -> Value {
-        let restorable = self.restorable.as_ref().map(|(from, to)| json!({"from": from, "to": to}));
-        json!({
-            "path": self.path,
-            "alias": self.alias,
-            "replica": self.replica,
-            "state": self.state(max_lag).word(),
-            "size_bytes": self.size,
-            "wal_bytes": self.wal,
-            "txid": self.txid(),
-            "replicated_txid": self.replicated_txid(),
-            "lag_seconds": self.age().map(|lag| lag.as_secs_f64()),
-            "last_confirmed_at": self.last_confirmed_at(),
-            "error": self.error(),
-            "restorable": restorable,
-            "verified": self.said.as_ref().and_then(|said| said.verified.as_ref()),
+        json!(status::Database {
+            path: self.path.clone(),
+            alias: self.alias.clone(),
+            replica: self.replica.clone(),
+            state: self.state(max_lag).word().to_owned(),
+            size_bytes: self.size,
+            wal_bytes: self.wal,
+            txid: self.txid(),
+            replicated_txid: self.replicated_txid(),
+            lag_seconds: self.age().map(|lag| lag.as_secs_f64()),
+            last_confirmed_at: self.last_confirmed_at().map(str::to_owned),
+            error: self.error().map(str::to_owned),
+            restorable: self.restorable.clone().map(|(from, to)| status::Restorable { from, to }),
+            verified: self.said.as_ref().and_then(|said| said.verified.clone()),
         })
     }
 
@@ -341,6 +340,62 @@ fn window<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const MAX_LAG: Duration = Duration::from_secs(60);
+
+    /// One that is here, with a keeper that says this of it, and these transactions here and at its replica.
+    fn row(said: status::Database, here: u64, there: u64) -> Row {
+        let mut row = Row {
+            path: "/app.db".to_owned(),
+            alias: None,
+            replica: None,
+            has_keeper: true,
+            is_here: true,
+            is_told: false,
+            said: Some(said),
+            size: None,
+            wal: None,
+            local: Some(Position::Txid(here)),
+            is_synced: true,
+            replicated: Some(Position::Txid(there)),
+            lag: None,
+            restorable: None,
+            error: None,
+        };
+        row.lag = row.lag(Path::new("/nowhere"));
+        row.tell_ahead();
+        row
+    }
+
+    fn said(state: State, lag_seconds: f64, error: Option<&str>) -> status::Database {
+        let (state, error) = (state.word().to_owned(), error.map(str::to_owned));
+        status::Database { state, lag_seconds: Some(lag_seconds), error, ..status::Database::default() }
+    }
+
+    #[test]
+    fn what_is_there_counts_more_than_what_its_keeper_knew_a_while_ago() {
+        let equal = row(said(State::Missing, 9.0, None), 7, 7);
+        assert!(equal.is_well(MAX_LAG), "it looks once in a while for a file that was not there");
+        assert_eq!(equal.age(), Some(Duration::ZERO), "all that was committed is at the replica");
+        let gone = Row { is_here: false, ..row(said(State::Missing, 0.0, None), 7, 7) };
+        assert_eq!(gone.state(MAX_LAG).word(), "missing");
+        let unsynced = Row { is_synced: false, ..row(said(State::Replicated, 9.0, None), 7, 7) };
+        assert_eq!(unsynced.age(), Some(Duration::from_secs(9)), "something may be in the WAL alone");
+        for state in [State::Replaced, State::Lagging] {
+            let word = state.word();
+            assert_eq!(row(said(state, 0.0, Some("why")), 7, 7).state(MAX_LAG).word(), word);
+        }
+        assert_eq!(row(said(State::Replicated, 0.0, Some("once")), 7, 7).error(), None);
+        assert_eq!(row(said(State::Lagging, 90.0, Some("now")), 7, 7).error(), Some("now"));
+    }
+
+    #[test]
+    fn a_replica_that_is_ahead_is_told() {
+        let ahead = row(said(State::Replicated, 0.0, None), 7, 8);
+        assert_eq!(ahead.state(MAX_LAG).word(), "unknown");
+        let why = "its replica is ahead of it: 0000000000000008 there, 0000000000000007 here";
+        assert_eq!(ahead.error(), Some(why));
+    }
 
     #[test]
     fn the_old_series_tells_lag_in_its_own_words() {

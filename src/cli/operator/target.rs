@@ -12,9 +12,9 @@ use crate::error::Failure;
 use crate::holder::{self, Users};
 use crate::inventory;
 use crate::litestream::database::{Database, in_the_way, unfit, with_suffix};
+use crate::litestream::folder::Folder;
 use crate::os::lock::{Lock, Refused};
 use crate::os::permit;
-use crate::os::user;
 use crate::os::way::{self, Hand, Trusted};
 
 /// Where they are to be.
@@ -140,6 +140,17 @@ pub(super) fn refuse_inside(opened: &Opened, file: &Path) -> Result<(), Failure>
     Ok(())
 }
 
+/// Whether a database of the configuration is there, or would be.
+pub(super) fn is_live(opened: &Opened, file: &Path) -> bool {
+    let config = &opened.said.configured;
+    let real = permit::real(file);
+    let holds = |folder: &Folder| {
+        real.strip_prefix(permit::real(&folder.dir)).is_ok_and(|below| folder.matches(below))
+    };
+    config.databases().iter().any(|one| is_same(&one.path, file))
+        || inventory::folders(config).iter().any(holds)
+}
+
 /// Refuses the same, the configuration, and what SQLite and a keeper have of a database, for a file that is written over.
 ///
 /// # Errors
@@ -147,18 +158,13 @@ pub(super) fn refuse_inside(opened: &Opened, file: &Path) -> Result<(), Failure>
 pub(super) fn refuse_ours(opened: &Opened, file: &Path) -> Result<(), Failure> {
     refuse_inside(opened, file)?;
     let config = &opened.said.configured;
-    let is_of = |db: &Database| {
+    let belongs_to = |db: &Database| {
         let suffixes = ["-wal", "-shm", "-journal"].map(|suffix| with_suffix(&db.path, suffix));
-        let all = suffixes.iter().chain([&db.path]);
-        all.chain([&holder::lock_path(db)]).any(|known| is_same(known, file))
+        suffixes.iter().chain([&holder::lock_path(db)]).any(|known| is_same(known, file))
     };
-    let real = permit::real(file);
-    let is_in_folder = inventory::folders(config)
-        .iter()
-        .any(|folder| real.strip_prefix(permit::real(&folder.dir)).is_ok_and(|below| folder.matches(below)));
     let what = if config.origin().file().is_some_and(|path| is_same(&opened.said.cwd.join(path), file)) {
         "that is the configuration"
-    } else if is_in_folder || inventory::databases(config).iter().any(is_of) {
+    } else if is_live(opened, file) || inventory::databases(config).iter().any(belongs_to) {
         "that is a database of this configuration, or belongs to one"
     } else {
         return Ok(());
@@ -168,17 +174,20 @@ pub(super) fn refuse_ours(opened: &Opened, file: &Path) -> Result<(), Failure> {
 
 /// Refuses to have root write where somebody else decides what stands at a path: Litestream, which goes by paths, would write to
 /// whatever he links there.
-fn refuse_led(path: &Path) -> Result<(), Failure> {
+///
+/// # Errors
+/// Who does.
+pub(super) fn refuse_led(path: &Path) -> Result<(), Failure> {
     let trusted = Trusted { files_of_others: true, ..Trusted::default() };
     let folder = path.parent().unwrap_or(path);
     // In such a folder, as /tmp is one, the kernel follows nobody else's links (`protected_symlinks` in proc_sys_fs(5)).
     let is_sticky =
         || folder.metadata().is_ok_and(|found| found.uid() == 0 && found.mode() & nix::libc::S_ISVTX != 0);
-    let hand = || match way::other_hand(path, trusted) {
-        Some(Hand::Others) if is_sticky() => way::other_hand(folder, trusted),
+    let hand = || match way::leads_root(path, trusted) {
+        Some(Hand::Others) if is_sticky() => way::leads_root(folder, trusted),
         hand => hand,
     };
-    match (user::is_root() && permit::owner().is_none()).then(hand).flatten() {
+    match permit::owner().is_none().then(hand).flatten() {
         None => Ok(()),
         Some(hand) => Err(Failure::new(
             ExitCode::CONFIG,

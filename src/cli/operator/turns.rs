@@ -122,8 +122,7 @@ fn file() -> Result<PathBuf, Failure> {
     let file = folder.join(NAME);
     let made = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
     made.map_err(|error| forgotten(&file, &error))?;
-    let hand = way::other_hand(&file, Trusted::default()).filter(|_| user::is_root());
-    match hand {
+    match way::leads_root(&file, Trusted::default()) {
         None => Ok(file),
         Some(hand) => Err(forgotten(&file, &io::Error::other(format!("{hand} decides what stands there")))),
     }

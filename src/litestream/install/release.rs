@@ -10,35 +10,11 @@ use flate2::read::GzDecoder;
 use super::download::Download;
 use super::error::{Error, Reason};
 use super::part::Part;
-use super::pins::Platform;
 use super::progress::{MAX_BYTES, Progress};
 use crate::os::open;
 
 /// Where the project publishes; `{base}/v{version}/{archive name}` is one archive.
 pub const BASE_URL: &str = "https://github.com/benbjohnson/litestream/releases/download";
-
-/// Returns the archive's address, or `None` where the project builds nothing for this platform.
-///
-/// The names come from the project's `.goreleaser.yml` (0.5: `litestream-0.5.17-linux-x86_64.tar.gz`) and from its
-/// older releases (0.3: `litestream-v0.3.13-linux-amd64.tar.gz`).
-pub fn url(base: &str, version: &str, platform: Platform) -> Option<String> {
-    let old = version.starts_with("0.3.");
-    let os = match platform.os {
-        "linux" => "linux",
-        "macos" => "darwin",
-        _ => return None,
-    };
-    let arch = match (platform.arch, old) {
-        ("x86_64", true) => "amd64",
-        ("x86_64", false) => "x86_64",
-        ("aarch64", _) => "arm64",
-        ("arm", true) => "arm7",
-        ("arm", false) => "armv7",
-        _ => return None,
-    };
-    let v = if old { "v" } else { "" };
-    Some(format!("{}/v{version}/litestream-{v}{version}-{os}-{arch}.tar.gz", base.trim_end_matches('/')))
-}
 
 /// Downloads the archive at `url` and writes the part in it to `to`, which must not exist.
 ///
@@ -98,29 +74,5 @@ pub(super) fn copy(
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) => return Err(broken(e)),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn archive_names_follow_the_project() {
-        let name = |version, os, arch| url(BASE_URL, version, Platform { os, arch });
-        let at = |tail: &str| Some(format!("{BASE_URL}/{tail}"));
-        assert_eq!(name("0.5.17", "linux", "x86_64"), at("v0.5.17/litestream-0.5.17-linux-x86_64.tar.gz"));
-        assert_eq!(name("0.5.17", "linux", "aarch64"), at("v0.5.17/litestream-0.5.17-linux-arm64.tar.gz"));
-        assert_eq!(name("0.5.17", "macos", "aarch64"), at("v0.5.17/litestream-0.5.17-darwin-arm64.tar.gz"));
-        assert_eq!(name("0.3.13", "linux", "x86_64"), at("v0.3.13/litestream-v0.3.13-linux-amd64.tar.gz"));
-        assert_eq!(name("0.3.13", "linux", "aarch64"), at("v0.3.13/litestream-v0.3.13-linux-arm64.tar.gz"));
-        assert_eq!(name("0.5.17", "freebsd", "x86_64"), None);
-        assert_eq!(name("0.5.17", "linux", "riscv64"), None);
-    }
-
-    #[test]
-    fn a_mirror_may_end_with_a_slash() {
-        let platform = Platform { os: "linux", arch: "x86_64" };
-        assert_eq!(url("http://m/x/", "0.5.17", platform), url("http://m/x", "0.5.17", platform));
     }
 }
