@@ -264,6 +264,11 @@ fn an_upgrade_says_from_which_to_which_and_a_failed_one_changes_nothing() {
     from_file(&world, "x", &GOOD, &[])
         .expect_code(0)
         .expect_log(&format!("litestream {LATEST} is there already"));
+    // Also where the configuration's version is there.
+    world.write("litestream.yml", &format!("litekeeper: {{litestream: {{version: {LATEST}}}}}\n"));
+    command(&world, "install").run().expect_code(0).expect_log("is there already");
+    command(&world, "install").args(["--file", "nothing"]).run().expect_code(69).expect_log("nothing");
+    fs::remove_file(world.path("litestream.yml")).expect("ours");
     command(&world, "uninstall").arg("--yes").run().expect_code(0);
     assert_nothing(&world);
 }
@@ -277,6 +282,9 @@ fn uninstall_removes_what_install_has_put_there_and_nothing_else() {
     world.write("bin/other", "theirs");
     let extension = world.path("bin/litestream-vfs.so");
     fs::copy(vfs::library(), &extension).expect("the world can be written");
+    // What is named is looked at, whatever is there.
+    let unread = command(&world, "install").args(["--vfs", "--file", "nothing"]).run();
+    unread.expect_code(69).expect_log("nothing").expect_log("hint: ");
     uninstall().run().expect_code(64).expect_log("hint: --yes");
     let ended = uninstall().arg("--yes").run().expect_code(0).expect_log("litestream 0.5.17 was removed");
     let [binary, record] = ["bin/litestream", "bin/.litestream-installed"].map(|name| world.path(name));

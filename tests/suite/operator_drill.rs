@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::support::keeper::Keeper;
 use crate::support::litestream::{self, LATEST, NO_SOCKET, OLD};
-use crate::support::operator::{backed_up, operator, printed, read};
+use crate::support::operator::{backed_up, backed_up_far_away, operator, printed, read};
 use crate::support::s3::{S3, SECRET};
 use crate::support::sqlite;
 use crate::support::store::Store;
@@ -281,11 +281,7 @@ fn no_drill_is_done_where_a_database_is_or_would_be() {
 fn who_is_interrupted_leaves_nothing() {
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
         let world = World::new();
-        let s3 = S3::start();
-        s3.bucket("backups");
-        let config = world.config(&s3.replica("backups", "app"));
-        sqlite::big(&world.db(), 8);
-        litestream::back_up(&world, LATEST, &config, &[&world.db()]);
+        let s3 = backed_up_far_away(&world);
         s3.throttle(256 << 10);
         let running = drill(&world).args(["--record", "record.json"]).start();
         wait_until("a private folder", DEADLINE, || !world.list("private").is_empty());

@@ -12,7 +12,7 @@ use crate::support::app::App;
 use crate::support::config::Replica;
 use crate::support::keeper::Keeper;
 use crate::support::litestream::{self, LATEST, NO_SOCKET, OLD, binary};
-use crate::support::operator::{backed_up, operator, printed, quiet};
+use crate::support::operator::{backed_up, backed_up_far_away, operator, printed, quiet};
 use crate::support::s3::S3;
 use crate::support::server::free_port;
 use crate::support::sqlite;
@@ -185,6 +185,41 @@ fn root_restores_as_the_apps_user() {
     assert_eq!((sqlite::count(&db), left(&world)), (3, vec![]));
 }
 
+/// Litestream goes by paths: whoever decides what stands there would have root write to what he links.
+#[test]
+fn root_restores_nowhere_where_another_user_decides_what_stands() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let world = World::new();
+    backed_up(&world, &Store::Folder, LATEST);
+    let folder = |name: &str, owner, mode| {
+        let path = world.path(name);
+        fs::create_dir(&path).expect("ours");
+        fs::set_permissions(&path, Permissions::from_mode(mode)).expect("ours");
+        std::os::unix::fs::chown(&path, Some(owner), None).expect("ours");
+    };
+    folder("theirs", 65534, 0o755);
+    folder("open", 0, 0o777);
+    folder("sticky", 0, 0o1777);
+    folder("theirs-sticky", 65534, 0o1777);
+    folder("ours", 0, 0o755);
+    let drill = |place: &str| operator(&world, "drill").arg("--to-dir").arg(world.path(place)).run();
+    for place in ["theirs", "open", "theirs-sticky"] {
+        let refused = restore(&world).arg("-o").arg(world.path(place).join("x.db")).run().expect_code(78);
+        refused.expect_log("decides what stands there").expect_log("hint: ");
+        drill(place).expect_code(75).expect_log("decides what stands there");
+        let follow = restore(&world).arg("--follow").arg("-o").arg(world.path(place).join("x.db")).run();
+        follow.expect_code(78).expect_log("decides what stands there");
+        assert_eq!(world.list(place), [""; 0]);
+    }
+    // As /tmp is one: the kernel follows nobody else's links there.
+    for place in ["sticky", "ours"] {
+        restore(&world).arg("-o").arg(world.path(place).join("x.db")).run().expect_code(0);
+        drill(place).expect_code(0);
+    }
+}
+
 /// A keeper compares what is small enough by itself.
 #[test]
 fn it_is_said_when_the_next_start_will_ask() {
@@ -283,6 +318,10 @@ fn the_old_series_goes_back_by_generation_index_and_time() {
     sqlite::assert_sound(&world.path("a.db"));
     let other = run().args(["-o", "b.db", "--generation", "0123456789abcdef"]).run().expect_code(69);
     other.expect_log("its backup has nothing of the point that was asked for");
+    for none in [&["--replica", "nope"][..], &["--replica", "nope", "--if-replica-exists"]] {
+        let refused = run().args(["-o", "b.db"]).args(none).run().expect_code(64);
+        refused.expect_log("has no replica `nope`").expect_log("hint: its replicas are: file");
+    }
     run().args(["-o", "b.db", "--txid", "0000000000000001"]).run().expect_code(64).expect_log("has no txids");
     run().arg("--dry-run").run().expect_code(64).expect_log("0.5.12 and later do");
     let new = restore(&world).args(["-o", "b.db", "--generation", generation]).run().expect_code(64);
@@ -520,11 +559,7 @@ fn a_full_disk_and_a_folder_that_cannot_be_written_leave_nothing() {
 fn an_interruption_leaves_no_half_file_and_the_old_one_in_its_place() {
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
         let world = World::new();
-        let s3 = S3::start();
-        s3.bucket("backups");
-        let config = world.config(&s3.replica("backups", "app"));
-        sqlite::big(&world.db(), 8);
-        litestream::back_up(&world, LATEST, &config, &[&world.db()]);
+        let s3 = backed_up_far_away(&world);
         let rows = sqlite::count(&world.db());
         s3.throttle(256 << 10);
         let running = restore(&world).args(["--force", "--timeout", "60s"]).start();

@@ -42,6 +42,7 @@ pub(super) fn follow(
         let message = format!("litestream {version} cannot follow a backup: 0.5.9 and later can");
         return Err(Failure::new(ExitCode::USAGE, message).hint("`litekeeper install` gets one that can"));
     }
+    target::refuse_led(&target.path)?;
     // One that was followed before is gone on with.
     if target.exists() {
         target::look(target, Over { if_missing: false, force: true }, &Users::now())?;

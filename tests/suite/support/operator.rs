@@ -38,6 +38,16 @@ pub fn backed_up(world: &World, store: &Store, version: &str) -> PathBuf {
     config
 }
 
+/// [`World::db`] with so much in it that its restore takes a while where the server is slowed down.
+pub fn backed_up_far_away(world: &World) -> S3 {
+    let s3 = S3::start();
+    s3.bucket("backups");
+    let config = world.config(&s3.replica("backups", "app"));
+    sqlite::big(&world.db(), 8);
+    litestream::back_up(world, litestream::LATEST, &config, &[&world.db()]);
+    s3
+}
+
 /// A keeper on [`World::db`] with so many rows, whose app writes nothing by itself; `top` stands before the databases.
 pub fn quiet(world: &World, store: &Store, version: &str, (rows, top): (u64, &str)) -> Running {
     sqlite::create(&world.db(), rows);
