@@ -20,6 +20,7 @@ fn main() -> ExitCode {
     }
     match command {
         Some("__list") => return litekeeper::replica::helper::main(fd().as_deref()).into(),
+        Some("__restore") => return litekeeper::backup::reader::main(fd().as_deref()).into(),
         Some("__ledger") => return litekeeper::ledger::main(args).into(),
         Some("__extension") => {
             return litekeeper::vfs::try_it(args.next().unwrap_or_default().as_ref()).into();

@@ -15,10 +15,11 @@ use tokio::task::JoinSet;
 use super::again;
 use super::error::Error;
 use super::freshness::NO_BACKUP;
-use super::quarantine::{self, Remains};
+use super::quarantine::{self, Partial, Remains};
 use super::remains;
 use super::restore::{identity, kept};
 use super::restorer::{Outcome, Restorer};
+use super::small;
 use super::whole::Whole;
 use crate::litestream::argv;
 use crate::litestream::command::Runner;
@@ -36,6 +37,27 @@ pub struct Errand {
     pub target: Database,
     /// What stands there is put aside.
     pub replaces: bool,
+}
+
+/// One that has begun.
+pub(super) struct Begun {
+    /// What is asked for.
+    pub(super) errand: Errand,
+    /// The file beside the target that it is restored to.
+    pub(super) output: Partial,
+    /// What stood in the target's place then.
+    before: Option<(u64, u64)>,
+}
+
+impl Begun {
+    fn new(errand: Errand) -> Result<Self, Error> {
+        let folder = errand.target.path.parent().unwrap_or(Path::new("/"));
+        permit::theirs(|| std::fs::create_dir_all(folder)).map_err(Error::io(folder))?;
+        let output = errand.target.hidden("-litekeeper-restore");
+        quarantine::remove_partial(&output);
+        let before = identity(&errand.target.path);
+        Ok(Self { errand, output: Partial(output), before })
+    }
 }
 
 /// What came of it.
@@ -62,22 +84,58 @@ pub struct Done {
 impl Restorer {
     /// Does all of them, side by side; one that fails stops no other. `done` hears of each.
     pub async fn bring_all(&self, errands: &[Errand], mut done: impl FnMut(Done)) {
-        let places = Rc::new(Semaphore::new(self.parallel.max(1)));
+        let turns = Rc::new(Semaphore::new(self.parallel.max(1)));
         let bars = screen::bars();
+        if let [one] = errands {
+            // Nobody waits for the start of one process, and Litestream's own way is the better known one.
+            let began = Instant::now();
+            let result = self.bring_one(one, bars.as_ref()).await;
+            return done(Done { place: 0, took: began.elapsed(), result });
+        }
         let mut running = JoinSet::new();
-        for (place, errand) in errands.iter().cloned().enumerate() {
-            let (restorer, places, bars) = (self.only(&errand.db), places.clone(), bars.clone());
-            running.spawn_local(async move {
-                // The semaphore is never closed.
-                let _turn = places.acquire().await;
-                let began = Instant::now();
-                let result = restorer.bring(&errand, bars.as_ref()).await;
-                Done { place, took: began.elapsed(), result }
-            });
+        let numbered: Vec<(usize, Errand)> = errands.iter().cloned().enumerate().collect();
+        for some in numbered.chunks(small::share(errands.len(), self.parallel)) {
+            let (restorer, some, turns, bars) = (self.clone(), some.to_vec(), turns.clone(), bars.clone());
+            running.spawn_local(async move { restorer.bring_some(some, &turns, bars.as_ref()).await });
         }
         while let Some(ended) = running.join_next().await {
-            ended.into_iter().for_each(&mut done);
+            ended.into_iter().flatten().for_each(&mut done);
         }
+    }
+
+    /// Does some of them: what our own reader can at once, and then what is left of each.
+    async fn bring_some(
+        &self,
+        errands: Vec<(usize, Errand)>,
+        turns: &Rc<Semaphore>,
+        bars: Option<&MultiProgress>,
+    ) -> Vec<Done> {
+        // The semaphore is never closed.
+        let turn = turns.acquire().await;
+        let (mut begun, mut ended) = (Vec::new(), Vec::new());
+        for (place, errand) in errands {
+            match Begun::new(errand) {
+                Ok(one) => begun.push((place, one)),
+                Err(error) => ended.push(Done { place, took: Duration::ZERO, result: Err(error) }),
+            }
+        }
+        let read = self.read_small(&begun.iter().map(|(_, one)| one).collect::<Vec<_>>()).await;
+        drop(turn);
+        let mut running = JoinSet::new();
+        for ((place, one), read) in begun.into_iter().zip(read) {
+            let (restorer, turns, bars) = (self.only(&one.errand.db), turns.clone(), bars.cloned());
+            running.spawn_local(async move {
+                let _turn = turns.acquire().await;
+                let began = Instant::now();
+                let (read, took) = read.unzip();
+                let result = restorer.bring(one, read, bars.as_ref()).await;
+                Done { place, took: took.unwrap_or_default() + began.elapsed(), result }
+            });
+        }
+        while let Some(one) = running.join_next().await {
+            ended.extend(one);
+        }
+        ended
     }
 
     /// Does one of them, whose progress is shown among these; nothing comes of it where there is no backup.
@@ -89,18 +147,26 @@ impl Restorer {
         errand: &Errand,
         bars: Option<&MultiProgress>,
     ) -> Result<Option<Brought>, Error> {
-        self.only(&errand.db).bring(errand, bars).await
+        self.only(&errand.db).bring(Begun::new(errand.clone())?, None, bars).await
     }
 
-    async fn bring(&self, errand: &Errand, bars: Option<&MultiProgress>) -> Result<Option<Brought>, Error> {
-        let Errand { db, target, replaces } = errand;
-        let folder = target.path.parent().unwrap_or(Path::new("/"));
-        permit::theirs(|| std::fs::create_dir_all(folder)).map_err(Error::io(folder))?;
-        let output = target.hidden("-litekeeper-restore");
-        quarantine::remove_partial(&output);
-        let _partial = quarantine::Partial(&output);
-        let before = identity(&target.path);
-        let Whole { txid, said } = self.fetch_whole(db, &output, bars).await?;
+    /// Goes on with one that has begun, and may have been `read` already.
+    async fn bring(
+        &self,
+        begun: Begun,
+        read: Option<Whole>,
+        bars: Option<&MultiProgress>,
+    ) -> Result<Option<Brought>, Error> {
+        let Begun { errand: Errand { db, target, replaces }, output, before } = &begun;
+        let (output, before) = (output.0.as_path(), *before);
+        let Whole { txid, said } = match read {
+            Some(whole) => whole,
+            None => {
+                // The reader may have been killed.
+                quarantine::remove_partial(output);
+                self.fetch_whole(db, output, bars).await?
+            }
+        };
         if permit::theirs(|| output.symlink_metadata()).is_err() {
             return self.prove_nothing(db).await.map(|()| None);
         }
@@ -110,10 +176,10 @@ impl Restorer {
             return Err(Error::OtherTxid { db: db.path.clone(), wanted, found });
         }
         if *replaces {
-            inherit(target, &output);
+            inherit(target, output);
         } else if db.path != target.path && db.exists() {
             // Whoever may not read the database may not read a copy of it.
-            inherit(db, &output);
+            inherit(db, output);
         }
         // What is asked for by hand is not cleaned up after by anybody else: all of it stays.
         let put_aside = match replaces {
@@ -126,7 +192,7 @@ impl Restorer {
             tracing::info!("{text}");
         }
         let before = if *replaces { None } else { before };
-        match self.put_in_place(target, &output, before).await? {
+        match self.put_in_place(target, output, before).await? {
             Outcome::Restored { size } => {
                 Ok(Some(Brought { size, txid: txid.or(self.chosen.of(&db.path)), said }))
             }

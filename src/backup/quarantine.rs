@@ -140,11 +140,11 @@ fn is_quarantined(name: &OsStr, tail: &str, other: &OsStr) -> bool {
 }
 
 /// Removes the partial output of a restore when it is dropped, also where the restore is given up in the middle.
-pub(super) struct Partial<'a>(pub(super) &'a Path);
+pub(super) struct Partial(pub(super) PathBuf);
 
-impl Drop for Partial<'_> {
+impl Drop for Partial {
     fn drop(&mut self) {
-        remove_partial(self.0);
+        remove_partial(&self.0);
     }
 }
 

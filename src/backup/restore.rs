@@ -75,7 +75,7 @@ impl Restorer {
         let output = db.hidden("-litekeeper-restore");
         quarantine::remove_partial(&output);
         // Who named it may have taken that back.
-        let _partial = quarantine::Partial(&output);
+        let _partial = quarantine::Partial(output.clone());
         let before = identity(&db.path);
         let started = Instant::now();
         let fetched = self.fetch_whole(db, &output, bars).await;

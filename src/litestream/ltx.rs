@@ -112,6 +112,8 @@ pub struct Ltx {
     pub page_size: u32,
     /// How many pages the database has.
     pub commit: u32,
+    /// The transactions in it.
+    pub span: std::ops::RangeInclusive<u64>,
     /// When it was made, in milliseconds since 1970.
     pub made: u64,
     /// The piece of the WAL, in bytes.
@@ -139,7 +141,8 @@ impl Ltx {
         let (Some((page_size, commit)), Some(end)) = (sizes(&header), offset.checked_add(size)) else {
             return Ok(None);
         };
-        Ok(Some(Self { file, page_size, commit, made: long(32), piece: offset..end, salt }))
+        let (span, made) = (long(16)..=long(24), long(32));
+        Ok(Some(Self { file, page_size, commit, span, made, piece: offset..end, salt }))
     }
 
     /// Returns the pages that are in it, in ascending order.
@@ -194,39 +197,51 @@ impl Ltx {
     /// # Errors
     /// It cannot be read, or is not what was written.
     pub fn verify(&self) -> io::Result<()> {
+        // Where 0 stands they were not counted.
+        if self.sum()? == 0 { Ok(()) } else { self.each(|_, _| Ok(())) }
+    }
+
+    /// Hands out each page with its content, in ascending order, and holds the file against its own checksum, as [`Ltx::verify`] does:
+    /// until this has returned nothing of it counts.
+    ///
+    /// # Errors
+    /// It cannot be read, or is not what was written; or `page` says so.
+    pub fn each(&self, mut page: impl FnMut(u32, &[u8]) -> io::Result<()>) -> io::Result<()> {
         let pages = self.pages()?;
-        let all = self.file.metadata()?.len();
-        let sum_at = all.checked_sub(LENGTH).ok_or_else(rubbish)?;
-        let mut sum = [0; LENGTH as usize];
-        self.file.read_exact_at(&mut sum, sum_at)?;
-        let sum = u64::from_be_bytes(sum);
-        if sum == 0 {
-            // They were not counted.
-            return Ok(());
-        }
+        let sum_at = self.file.metadata()?.len().checked_sub(LENGTH).ok_or_else(rubbish)?;
         let mut crc = Crc::default();
         let mut header = [0; HEADER];
         self.file.read_exact_at(&mut header, 0)?;
         crc.add(&header);
         let mut at = HEADER as u64;
         let mut content = vec![0; self.page_size as usize];
-        for page in &pages {
-            if page.at != at {
+        for one in &pages {
+            if one.at != at {
                 return Err(rubbish());
             }
-            crc.add(&self.unpack(page, &mut content)?);
+            crc.add(&self.unpack(one, &mut content)?);
             crc.add(&content);
-            at = at.checked_add(page.length).ok_or_else(rubbish)?;
+            page(one.number, &content)?;
+            at = at.checked_add(one.length).ok_or_else(rubbish)?;
         }
         let rest = sum_at.checked_sub(at).filter(|rest| *rest <= LONGEST_LIST).ok_or_else(rubbish)?;
         let mut rest = vec![0; usize::try_from(rest).map_err(|_| rubbish())?];
         self.file.read_exact_at(&mut rest, at)?;
         crc.add(&rest);
-        if crc.sum() | SUMMED != sum {
+        let sum = self.sum()?;
+        if sum != 0 && crc.sum() | SUMMED != sum {
             let why = "its checksum is not that of what is in it";
             return Err(io::Error::new(io::ErrorKind::InvalidData, why));
         }
         Ok(())
+    }
+
+    /// The checksum that stands in it; 0 where none was made.
+    fn sum(&self) -> io::Result<u64> {
+        let at = self.file.metadata()?.len().checked_sub(LENGTH).ok_or_else(rubbish)?;
+        let mut sum = [0; LENGTH as usize];
+        self.file.read_exact_at(&mut sum, at)?;
+        Ok(u64::from_be_bytes(sum))
     }
 
     /// Says how large it is.

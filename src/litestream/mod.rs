@@ -17,4 +17,5 @@ pub mod ltx;
 pub mod others;
 pub mod position;
 pub mod replica_error;
+pub mod restore_plan;
 pub mod version;

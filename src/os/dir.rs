@@ -25,6 +25,14 @@ pub fn keep_to_ourselves() {
     umask(Mode::S_IRWXG | Mode::S_IRWXO);
 }
 
+/// The rights that a new file has by default here. To know them changes them for a moment, for the whole process: call this where
+/// there is one thread.
+pub fn rights_of_a_new_file() -> Permissions {
+    let mask = umask(Mode::empty());
+    umask(mask);
+    Permissions::from_mode(0o666 & !mask.bits())
+}
+
 /// Makes a folder of mode 0700 whatever the umask, or takes one that is private to this user already.
 ///
 /// # Errors

@@ -189,7 +189,11 @@ pub fn is_said_of_damage(words: &str) -> bool {
     ["database disk image is malformed", "file is not a database"].iter().any(|said| words.contains(said))
 }
 
-fn look(file: &Path, depth: Depth) -> Result<Verdict, String> {
+/// Looks at a database that nobody uses.
+///
+/// # Errors
+/// Why nobody can tell.
+pub fn look(file: &Path, depth: Depth) -> Result<Verdict, String> {
     let size = open::file(file).and_then(|file| file.metadata()).map_err(|error| error.to_string())?.len();
     if size == 0 {
         // To SQLite that is a database without tables.

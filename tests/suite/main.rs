@@ -75,6 +75,7 @@ mod openers;
 mod operator_budget;
 mod operator_drill;
 mod operator_lists;
+mod operator_many;
 mod operator_query;
 mod operator_restore;
 mod operator_running;

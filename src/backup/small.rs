@@ -1,0 +1,106 @@
+//! The keeper's side of restores by our own reader ([`super::reader`]): which ones it is asked for, and what becomes of the others.
+
+use std::time::Duration;
+
+use super::bring::Begun;
+use super::reader::{Answer, Job, Order};
+use super::restorer::Restorer;
+use super::whole::Whole;
+use crate::os::{fd, proc};
+
+/// The most restores that one process does: its answers come all at once.
+const MOST: usize = 32;
+/// Each restore that is done side by side gets several turns, so that none is left alone with many at the end.
+const TURNS: usize = 4;
+
+/// How many restores one process does, of so many of which some are done side by side.
+pub(super) fn share(count: usize, parallel: usize) -> usize {
+    count.div_ceil(parallel.max(1) * TURNS).clamp(1, MOST)
+}
+
+impl Restorer {
+    /// Has a process restore those of these that it can, each to the file beside its target, and returns what came of it and how long
+    /// that took; none is left to Litestream.
+    pub(super) async fn read_small(&self, begun: &[&Begun]) -> Vec<Option<(Whole, Duration)>> {
+        let mut answers: Vec<Option<(Whole, Duration)>> = begun.iter().map(|_| None).collect();
+        let Some(before) = self.before() else { return answers };
+        let asked: Vec<(usize, Job)> =
+            begun.iter().enumerate().filter_map(|(place, one)| Some((place, self.job(one)?))).collect();
+        if asked.is_empty() || !self.version.is_ltx() {
+            return answers;
+        }
+        let (places, jobs): (Vec<usize>, Vec<Job>) = asked.into_iter().unzip();
+        let order = Order { jobs, depth: self.manner.depth.word().to_owned(), before };
+        let said = match self.ask_reader(&order).await {
+            Ok(said) => said,
+            Err(why) => {
+                tracing::debug!("the reader of small backups left all to litestream: {why}");
+                return answers;
+            }
+        };
+        for (place, answer) in places.into_iter().zip(said) {
+            let path = &begun[place].errand.db.path;
+            match answer {
+                Answer::Restored { txid, said, took } => {
+                    answers[place] = Some((Whole { txid: Some(txid), said }, took));
+                }
+                Answer::Left(why) => tracing::debug!("{}: left to litestream: {why}", path.display()),
+            }
+        }
+        answers
+    }
+
+    /// The time before which all was there that is restored, in nanoseconds since 1970, or that there is none; nothing where it
+    /// depends on something else, which Litestream alone knows.
+    fn before(&self) -> Option<Option<u64>> {
+        match self.manner.point.as_slice() {
+            [] => Some(None),
+            [option, time] if option == "-timestamp" => {
+                let time: jiff::Timestamp = time.to_str()?.parse().ok()?;
+                Some(Some(u64::try_from(time.as_nanosecond()).ok()?))
+            }
+            _ => None,
+        }
+    }
+
+    /// What the reader is told of one; nothing where there is no folder to read, a name that JSON does not have, or a transaction was
+    /// chosen, which is done for one at a time.
+    fn job(&self, begun: &Begun) -> Option<Job> {
+        let db = &begun.errand.db;
+        let (replica, output) = (db.replica_folder.clone()?, begun.output.0.clone());
+        let is_text = replica.to_str().is_some() && output.to_str().is_some();
+        let is_newest = self.chosen.of(&db.path).is_none();
+        (is_text && is_newest).then_some(Job { replica, output })
+    }
+
+    async fn ask_reader(&self, order: &Order) -> Result<Vec<Answer>, String> {
+        let order = serde_json::to_vec(order).map_err(|error| error.to_string())?;
+        let order = fd::memory(&order).map_err(|error| error.to_string())?;
+        let args = ["__restore".into(), fd::number(&order).to_string().into()];
+        let mut before = None;
+        let moves = |pid| {
+            let now = proc::computed(pid);
+            std::mem::replace(&mut before, now) != now
+        };
+        let output = self.runner.run_own(&args, vec![fd::number(&order)], self.timeout, moves).await;
+        let output = output.map_err(|error| error.to_string())?;
+        if !output.is_success() {
+            return Err(output.killed().unwrap_or_else(|| output.stderr.trim().to_owned()));
+        }
+        serde_json::from_str(&output.stdout).map_err(|error| error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_process_gets_a_fair_share() {
+        for (count, parallel, expected) in
+            [(0, 2, 1), (1, 2, 1), (8, 2, 1), (9, 2, 2), (100, 2, 13), (1000, 2, 32), (5, 0, 2)]
+        {
+            assert_eq!(share(count, parallel), expected, "{count} by {parallel}");
+        }
+    }
+}
