@@ -40,11 +40,11 @@ pub struct Errand {
 }
 
 /// One that has begun.
-pub(super) struct Begun {
+struct Begun {
     /// What is asked for.
-    pub(super) errand: Errand,
+    errand: Errand,
     /// The file beside the target that it is restored to.
-    pub(super) output: Partial,
+    output: Partial,
     /// What stood in the target's place then.
     before: Option<(u64, u64)>,
 }
@@ -119,7 +119,9 @@ impl Restorer {
                 Err(error) => ended.push(Done { place, took: Duration::ZERO, result: Err(error) }),
             }
         }
-        let read = self.read_small(&begun.iter().map(|(_, one)| one).collect::<Vec<_>>()).await;
+        let wanted: Vec<_> =
+            begun.iter().map(|(_, one): &(_, Begun)| (&one.errand.db, one.output.0.as_path())).collect();
+        let read = self.read_small(&wanted).await;
         drop(turn);
         let mut running = JoinSet::new();
         for ((place, one), read) in begun.into_iter().zip(read) {

@@ -1,11 +1,12 @@
 //! The keeper's side of restores by our own reader ([`super::reader`]): which ones it is asked for, and what becomes of the others.
 
+use std::path::Path;
 use std::time::Duration;
 
-use super::bring::Begun;
 use super::reader::{Answer, Job, Order};
 use super::restorer::Restorer;
 use super::whole::Whole;
+use crate::litestream::database::Database;
 use crate::os::{fd, proc};
 
 /// The most restores that one process does: its answers come all at once.
@@ -19,13 +20,13 @@ pub(super) fn share(count: usize, parallel: usize) -> usize {
 }
 
 impl Restorer {
-    /// Has a process restore those of these that it can, each to the file beside its target, and returns what came of it and how long
+    /// Has a process restore those of these databases that it can, each to the file beside it here, and returns what came of it and how long
     /// that took; none is left to Litestream.
-    pub(super) async fn read_small(&self, begun: &[&Begun]) -> Vec<Option<(Whole, Duration)>> {
-        let mut answers: Vec<Option<(Whole, Duration)>> = begun.iter().map(|_| None).collect();
+    pub(super) async fn read_small(&self, wanted: &[(&Database, &Path)]) -> Vec<Option<(Whole, Duration)>> {
+        let mut answers: Vec<Option<(Whole, Duration)>> = wanted.iter().map(|_| None).collect();
         let Some(before) = self.before() else { return answers };
         let asked: Vec<(usize, Job)> =
-            begun.iter().enumerate().filter_map(|(place, one)| Some((place, self.job(one)?))).collect();
+            wanted.iter().enumerate().filter_map(|(place, one)| Some((place, self.job(one)?))).collect();
         if asked.is_empty() || !self.version.is_ltx() {
             return answers;
         }
@@ -39,7 +40,7 @@ impl Restorer {
             }
         };
         for (place, answer) in places.into_iter().zip(said) {
-            let path = &begun[place].errand.db.path;
+            let path = &wanted[place].0.path;
             match answer {
                 Answer::Restored { txid, said, took } => {
                     answers[place] = Some((Whole { txid: Some(txid), said }, took));
@@ -65,9 +66,8 @@ impl Restorer {
 
     /// What the reader is told of one; nothing where there is no folder to read, a name that JSON does not have, or a transaction was
     /// chosen, which is done for one at a time.
-    fn job(&self, begun: &Begun) -> Option<Job> {
-        let db = &begun.errand.db;
-        let (replica, output) = (db.replica_folder.clone()?, begun.output.0.clone());
+    fn job(&self, (db, output): &(&Database, &Path)) -> Option<Job> {
+        let (replica, output) = (db.replica_folder.clone()?, output.to_path_buf());
         let is_text = replica.to_str().is_some() && output.to_str().is_some();
         let is_newest = self.chosen.of(&db.path).is_none();
         (is_text && is_newest).then_some(Job { replica, output })
