@@ -107,4 +107,40 @@ impl Phase {
             Self::Preparing | Self::Restoring | Self::Resolving | Self::Before | Self::Running | Self::Exited
         )
     }
+
+    /// Returns it in a word.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Preparing => "preparing",
+            Self::Restoring => "restoring",
+            Self::Resolving => "resolving",
+            Self::Launching => "launching",
+            Self::Gating => "gating",
+            Self::Before => "before",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+            Self::Draining => "draining",
+            Self::Closing => "closing",
+            Self::Backoff => "backoff",
+            Self::Exited => "exited",
+        }
+    }
+
+    /// Returns it in a sentence.
+    pub(super) fn told(self) -> &'static str {
+        match self {
+            Self::Preparing => "the databases and their replicas are being looked at",
+            Self::Restoring => "databases are being restored",
+            Self::Resolving => "the sources are being asked for databases",
+            Self::Launching => "litestream is being started",
+            Self::Gating => "the replicas have not confirmed the databases yet",
+            Self::Before => "a one-shot command runs before the app",
+            Self::Running => "the app runs",
+            Self::Stopping => "the app is being stopped",
+            Self::Draining => "the last writes are being confirmed",
+            Self::Closing => "litestream is ending",
+            Self::Backoff => "the next start is being waited for",
+            Self::Exited => "all is over",
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Db, Ended, Phase};
+use super::{Db, Ended};
 
 /// Where the unit is, and what became of its processes so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -167,44 +167,6 @@ impl State {
             Self::Missing => "missing",
             Self::Replaced => "replaced",
             Self::Unknown => "unknown",
-        }
-    }
-}
-
-impl Phase {
-    /// It in a word.
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Self::Preparing => "preparing",
-            Self::Restoring => "restoring",
-            Self::Resolving => "resolving",
-            Self::Launching => "launching",
-            Self::Gating => "gating",
-            Self::Before => "before",
-            Self::Running => "running",
-            Self::Stopping => "stopping",
-            Self::Draining => "draining",
-            Self::Closing => "closing",
-            Self::Backoff => "backoff",
-            Self::Exited => "exited",
-        }
-    }
-
-    /// It in a sentence.
-    pub(super) fn told(self) -> &'static str {
-        match self {
-            Self::Preparing => "the databases and their replicas are being looked at",
-            Self::Restoring => "databases are being restored",
-            Self::Resolving => "the sources are being asked for databases",
-            Self::Launching => "litestream is being started",
-            Self::Gating => "the replicas have not confirmed the databases yet",
-            Self::Before => "a one-shot command runs before the app",
-            Self::Running => "the app runs",
-            Self::Stopping => "the app is being stopped",
-            Self::Draining => "the last writes are being confirmed",
-            Self::Closing => "litestream is ending",
-            Self::Backoff => "the next start is being waited for",
-            Self::Exited => "all is over",
         }
     }
 }

@@ -104,6 +104,14 @@ pub struct Seen {
     pub written: (i64, i64),
 }
 
+impl Seen {
+    /// Says whether this is the file that was seen then.
+    pub(super) fn is_same_file(&self, then: &Self) -> bool {
+        let is_born_then = self.born.zip(then.born).is_none_or(|(now, then)| now == then);
+        self.inode == then.inode && is_born_then
+    }
+}
+
 impl Head {
     /// When the copy was the same as the database for certain, in seconds since 1970; without a proof, when
     /// the first of it was made that is known.

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::answer::{Answer, CHECKING, Freshness, Task};
-use super::book::{Book, Copied, Head, Mark, Proof, Seen};
+use super::book::{Book, Copied, Head, Proof};
 use super::compare::{Effort, Found, Which, compare};
 use super::copy::{self, Copy};
 use super::follow::{Followed, follow};
@@ -198,7 +198,7 @@ impl Ledger<'_> {
         }
         let is_as_left = inspects
             && followed.pages.is_empty()
-            && book.head.left.as_ref() == Some(&Mark::of(self.database)?);
+            && book.head.left.as_ref() == Some(&freshness::mark(self.database)?);
         if is_as_left && bytes(&book.head) > self.bounds.moderate {
             // A mark says that nobody wrote, and nothing of what the disk did: that is for the background. What was
             // proved before this run is not proved in it.
@@ -442,7 +442,7 @@ impl Ledger<'_> {
                 {
                     book.head.agreed = Some(newest);
                 }
-                book.head.seen = Some(Seen::of(self.database)?);
+                book.head.seen = Some(freshness::seen(self.database)?);
                 match is_inspection {
                     // Litestream does not get past it.
                     true if wal::is_headless(self.database)? => Answer::Stands(headless()),
@@ -480,7 +480,7 @@ impl Ledger<'_> {
             // What is not all compared is not known again, and compared at the next start.
             Task::Leave if answer == (Answer::Equal { due: false }) => {
                 Age::of(self.database).remember(&mut book.head);
-                Some(Mark::of(self.database)?)
+                Some(freshness::mark(self.database)?)
             }
             Task::Inspect => book.head.left.take(),
             Task::Look

@@ -19,38 +19,29 @@ use crate::sqlite::check::{self, Verdict};
 use crate::sqlite::repair;
 use crate::sqlite::wal::{self, Run};
 
-impl Mark {
-    /// How the file stands there now.
-    pub(super) fn of(database: &Path) -> io::Result<Self> {
-        let file = std::fs::metadata(database)?;
-        let log = match std::fs::metadata(with_suffix(database, "-wal")) {
-            Ok(log) => {
-                let salt = wal::header(database)?.map_or([0; 8], |header| header.salt);
-                Some((log.len(), salt, log.mtime(), log.mtime_nsec()))
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(error),
-        };
-        Ok(Self { file: (file.dev(), file.ino(), file.len(), file.mtime(), file.mtime_nsec()), log })
-    }
+/// Looks how a database's file stands there now.
+pub(super) fn mark(database: &Path) -> io::Result<Mark> {
+    let file = std::fs::metadata(database)?;
+    let log = match std::fs::metadata(with_suffix(database, "-wal")) {
+        Ok(log) => {
+            let salt = wal::header(database)?.map_or([0; 8], |header| header.salt);
+            Some((log.len(), salt, log.mtime(), log.mtime_nsec()))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    Ok(Mark { file: (file.dev(), file.ino(), file.len(), file.mtime(), file.mtime_nsec()), log })
 }
 
-impl Seen {
-    /// The file that is there now.
-    pub(super) fn of(database: &Path) -> io::Result<Self> {
-        let file = std::fs::metadata(database)?;
-        let born = file.created().ok().and_then(|born| born.duration_since(UNIX_EPOCH).ok());
-        Ok(Self {
-            inode: file.ino(),
-            born: born.map(|born| (born.as_secs(), born.subsec_nanos())),
-            written: (file.mtime(), file.mtime_nsec()),
-        })
-    }
-
-    fn is_same_file(&self, then: &Self) -> bool {
-        let is_born_then = self.born.zip(then.born).is_none_or(|(now, then)| now == then);
-        self.inode == then.inode && is_born_then
-    }
+/// Looks which file is there now.
+pub(super) fn seen(database: &Path) -> io::Result<Seen> {
+    let file = std::fs::metadata(database)?;
+    let born = file.created().ok().and_then(|born| born.duration_since(UNIX_EPOCH).ok());
+    Ok(Seen {
+        inode: file.ino(),
+        born: born.map(|born| (born.as_secs(), born.subsec_nanos())),
+        written: (file.mtime(), file.mtime_nsec()),
+    })
 }
 
 /// What grows with a database, and with nothing else: Litestream's count of its checkpoints, and SQLite's own
@@ -90,7 +81,7 @@ impl Age {
 
 /// Says in what a file is not the one that was left, as far as that shows without its pages.
 pub(super) fn other_than_left(database: &Path, head: &Head) -> io::Result<Option<String>> {
-    let file = Seen::of(database)?;
+    let file = seen(database)?;
     let is_same_file = is_left_file(&file, head);
     let why = match (is_same_file, Age::of(database).is_behind(&Age::remembered(head))) {
         (true, false) => return Ok(None),
@@ -191,7 +182,7 @@ pub(super) fn is_another_log(
     let past = Past::read(meta)?;
     let pages: Vec<_> = pages.iter().copied().filter(|(page, sum)| !past.is_newest(*page, *sum)).collect();
     let kin = past.place(&pages, head);
-    let is_same_file = || Ok::<_, io::Error>(is_left_file(&Seen::of(database)?, head));
+    let is_same_file = || Ok::<_, io::Error>(is_left_file(&seen(database)?, head));
     Ok(kin.older > 0 || (!kin.has_last && !is_same_file()?))
 }
 
@@ -226,7 +217,7 @@ fn of_pages(database: &Path, meta: &Path, book: &Book, differs: Differs) -> io::
         return Ok((Freshness::Diverged { why, since: None }, 0));
     }
     let (then, now) = (Age::remembered(head), Age::of(database));
-    let file = Seen::of(database)?;
+    let file = seen(database)?;
     let is_same_file = is_left_file(&file, head);
     let log = wal::header(database)?;
     let goes_on = log
