@@ -59,7 +59,7 @@ fn check_document(document: Document, scratch: &Path, options: &LoadOptions<'_>)
         }
     }
     let note = |said: &mut String, error: &Error| *said += &format!("{error} {error:?} {:?}", error.hint());
-    match document.config(options) {
+    match config::of_document(document, options) {
         Err(error) => note(&mut said, &error),
         Ok(config) => {
             said += &format!("{config:?}");

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::config::Config;
 use crate::config::lint::{self, Lint};
+use crate::config::{Config, in_folder};
 use crate::litestream::folder::{Contents, Folder};
 use crate::yaml::Node;
 
@@ -40,7 +40,7 @@ impl Discovered {
         let (mut entries, mut lines) = (Vec::new(), Vec::new());
         for (place, found) in contents.iter().enumerate() {
             let line = config.directories().get(place).map_or(0, |directory| directory.line);
-            for entry in found.databases.iter().filter_map(|below| config.in_folder(place, below)) {
+            for entry in found.databases.iter().filter_map(|below| in_folder(config, place, below)) {
                 entries.push(entry);
                 lines.push(line);
             }

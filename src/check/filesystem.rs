@@ -10,7 +10,7 @@ use super::rules::{
     RUNTIME_FOLDER, SAME_DISK,
 };
 use crate::config::lint::Lint;
-use crate::config::{BareEndpoint, Kind, Replica};
+use crate::config::{BareEndpoint, Kind, Replica, bare_endpoints};
 use crate::litestream::database::with_suffix;
 use crate::os::access::{self, Access};
 use crate::os::mount::{self, Mount};
@@ -22,7 +22,7 @@ const SOCKET_IN_ROOT: &str = "run-4194304/litestream.sock";
 pub(super) fn look(context: &CheckContext<'_>) -> Vec<Lint> {
     let mut found = faults(context);
     found.extend(runtime_folder(context));
-    found.extend(context.config.bare_endpoints().iter().map(|bare| bare_endpoint(context, bare)));
+    found.extend(bare_endpoints(context.config).iter().map(|bare| bare_endpoint(context, bare)));
     found
 }
 
@@ -254,7 +254,7 @@ mod tests {
             pid: 1,
         };
         let pair = ("/data/app.db".to_owned(), Some("s3://b/a".to_owned()));
-        let config = crate::config::Config::from_pairs(&[pair], &options).unwrap();
+        let config = crate::config::of_pairs(&[pair], &options).unwrap();
         let context = CheckContext::of(&config);
         let shown = |lint: Lint| format!("{} [{}]", lint.message, lint.rule.code);
         assert_eq!(

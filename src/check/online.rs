@@ -22,7 +22,7 @@ use super::rules::{
 use crate::backup::trial::Sample;
 use crate::backup::{self, Freshness};
 use crate::config::lint::{Lint, Rule};
-use crate::config::{Config, Database, Kind, Owner, Replica, Series};
+use crate::config::{self, Config, Database, Kind, Owner, Replica, Series};
 use crate::litestream::argv;
 use crate::litestream::command::{NO_ANSWER, Runner};
 use crate::litestream::database;
@@ -219,8 +219,8 @@ impl WriteProbe {
 
     /// What our own client is told of the replica, or of what is below it; none where it does not get there.
     fn place(&self, below: Option<&str>) -> Option<Place> {
-        let alone = self.config.probe(self.owner, self.number, &self.sample.database(), below)?;
-        alone.probe_place(&self.replica.kind).ok().flatten()
+        let alone = config::probe(&self.config, self.owner, self.number, &self.sample.database(), below)?;
+        config::place_of_probe(&alone, &self.replica.kind).ok().flatten()
     }
 
     /// A missing database is restored, which takes at least as much as its files on the replica.
@@ -325,7 +325,7 @@ impl WriteProbe {
         database: &Path,
         below: Option<&str>,
     ) -> Result<Option<(Runner, PathBuf)>, Reason> {
-        let Some(config) = self.config.probe(self.owner, self.number, database, below) else {
+        let Some(config) = config::probe(&self.config, self.owner, self.number, database, below) else {
             return Ok(None);
         };
         let generated = config.generate_once(Series::of(self.online.version.is_ltx()));
@@ -345,8 +345,14 @@ impl WriteProbe {
                 self.place(Some(below)).map_or(ProbeLocation::Elsewhere, ProbeLocation::There)
             }
             Kind::Webdav => {
-                let alone = self.config.probe(self.owner, self.number, &self.sample.database(), Some(below));
-                let found = alone.and_then(|alone| alone.probe_webdav());
+                let alone = config::probe(
+                    &self.config,
+                    self.owner,
+                    self.number,
+                    &self.sample.database(),
+                    Some(below),
+                );
+                let found = alone.and_then(|alone| config::webdav_of_probe(&alone));
                 found.map_or(ProbeLocation::Elsewhere, ProbeLocation::Webdav)
             }
             Kind::Oss | Kind::Sftp | Kind::Nats | Kind::Other(_) => ProbeLocation::Elsewhere,

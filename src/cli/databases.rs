@@ -205,9 +205,9 @@ fn know_secrets_of_variables() {
 /// Everything that is wrong with it, or that there is nothing to read.
 pub(super) fn configured(found: Found, source: &Source<'_>, cwd: &Path) -> Result<Config, config::Error> {
     with_options(source.no_expand_env, cwd, |options| match found {
-        Found::Pairs(pairs) => Config::from_pairs(&pairs, options),
-        Found::File(_, document) => document?.config(options),
-        Found::Nothing => Config::from_environment(options)?.ok_or_else(|| nothing_given(options)),
+        Found::Pairs(pairs) => config::of_pairs(&pairs, options),
+        Found::File(_, document) => config::of_document(*document?, options),
+        Found::Nothing => config::of_environment(options)?.ok_or_else(|| nothing_given(options)),
     })
 }
 

@@ -3,7 +3,7 @@
 use super::databases::{self, Found};
 use super::findings;
 use crate::config::lint::{self, Lint};
-use crate::config::{self, Config, LoadOptions, Origin, SECTION, Section, Series, Setting};
+use crate::config::{self, Config, Document, LoadOptions, Origin, SECTION, Section, Series, Setting};
 
 /// What there is to read, and Litekeeper's own half of it.
 pub(super) struct Opened {
@@ -58,9 +58,9 @@ impl Opened {
             lints.extend(lint::environment(said, &origin, options.env));
         }
         let (config, error) = match self.found {
-            Found::Pairs(pairs) => parts(Config::from_pairs(&pairs, options)),
+            Found::Pairs(pairs) => parts(config::of_pairs(&pairs, options)),
             Found::File(_, Ok(document)) => {
-                let (config, result) = document.clone().sound_config(options);
+                let (config, result) = config::sound_of_document(Document::clone(&document), options);
                 let told: Vec<&str> =
                     result.as_ref().err().into_iter().flat_map(config::Error::variables).collect();
                 lints.extend(lint::lint(&document, options, series, &told));
@@ -68,7 +68,7 @@ impl Opened {
             }
             Found::File(_, Err(error)) => (None, Some(error)),
             Found::Nothing => parts(
-                Config::from_environment(options)
+                config::of_environment(options)
                     .and_then(|found| found.ok_or_else(|| databases::nothing_given(options))),
             ),
         };

@@ -54,7 +54,7 @@ pub(super) fn elsewhere(layers: &Layers, configured: &Config, cwd: &Path) -> Res
             "it is for those that stand under `dbs` with a `path`: name them there, or leave it out",
         );
     }
-    let config = configured.from_elsewhere(all, &each).map_err(|error| {
+    let config = config::from_elsewhere(configured, all, &each).map_err(|error| {
         let failure = inventory::failure(&error);
         Failure { message: format!("{origin}: {}", failure.message), ..failure }
     })?;

@@ -91,7 +91,7 @@ impl Inventory {
 
     /// Returns the places where a backup may be that is not on the replica.
     pub fn elsewhere(&self, socket: &Path) -> Vec<Elsewhere> {
-        let others = Some(self.config.others()).filter(|others| !others.databases().is_empty());
+        let others = Some(config::other_places(&self.config)).filter(|others| !others.databases().is_empty());
         let of = |config: &Config, is_source| Elsewhere {
             dbs: databases(config),
             is_source,
@@ -128,12 +128,12 @@ impl Inventory {
                 Kind::S3 | Kind::Gcs | Kind::Abs | Kind::Oss | Kind::Sftp | Kind::Webdav | Kind::Other(_) => {
                 }
             }
-            let alone = whole.probe(Owner::Database(number), 0, sample, Some(below))?;
+            let alone = config::probe(whole, Owner::Database(number), 0, sample, Some(below))?;
             Some(Trial {
                 // No other can write once.
                 inputs: inventory.with_keys(alone.generate_once(Series::V05)),
                 shown: replica.below(below),
-                webdav: alone.probe_webdav().filter(|_| replica.kind == Kind::Webdav),
+                webdav: config::webdav_of_probe(&alone).filter(|_| replica.kind == Kind::Webdav),
             })
         }
     }
@@ -180,7 +180,7 @@ impl Inventory {
     fn node(&self, entry: &Entry) -> Option<Node> {
         match entry {
             Entry::Said(node) => Some(Node::clone(node)),
-            Entry::InFolder(folder, below) => self.config.in_folder(*folder, below),
+            Entry::InFolder(folder, below) => config::in_folder(&self.config, *folder, below),
         }
     }
 
@@ -188,7 +188,7 @@ impl Inventory {
     fn path(&self, entry: &Entry) -> Option<PathBuf> {
         match entry {
             Entry::Said(node) => node.get("path")?.as_str().map(PathBuf::from),
-            Entry::InFolder(folder, below) => self.config.path_in_folder(*folder, below),
+            Entry::InFolder(folder, below) => config::path_in_folder(&self.config, *folder, below),
         }
     }
 
@@ -213,19 +213,19 @@ impl Inventory {
     fn with_keys(&self, generated: Generated) -> Inputs {
         let mut inputs = self.as_inputs(generated);
         if self.resolves {
-            inputs.env.extend(self.config.key_variables());
+            inputs.env.extend(config::key_variables(&self.config));
         }
         inputs
     }
 
     /// Returns the last databases of a configuration, which these entries made.
     fn named(&self, config: &Config, entries: Vec<Entry>) -> Vec<Named> {
-        let keys = self.config.key_variables();
+        let keys = config::key_variables(&self.config);
         let env = |name: &str| {
             let own = keys.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
             own.or_else(|| (self.environment.variable)(name))
         };
-        let registrations = config.registrations(entries.len(), &env);
+        let registrations = config::registrations(config, entries.len(), &env);
         let named = |(config::Registration { database: found, url, told }, entry)| Named {
             database: database(&found),
             url,

@@ -28,7 +28,7 @@ pub fn folders(config: &Config) -> Vec<Folder> {
 fn backups(config: &Config, place: usize, directory: &config::Directory) -> Backups {
     let Some(replica) = directory.replicas.first() else { return Backups::Unlisted("no replica".to_owned()) };
     let unlisted = |why: &str| Backups::Unlisted(why.to_owned());
-    match (&replica.kind, config.folder_place(place)) {
+    match (&replica.kind, config::place_of_folder(config, place)) {
         (Kind::File, _) => Backups::Folder(PathBuf::from(&replica.display)),
         (_, Ok(Some(place))) => Backups::There(replica.display.clone(), place),
         (_, Err(why)) => unlisted(why),

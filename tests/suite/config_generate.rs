@@ -51,7 +51,7 @@ fn pairs_work_with_every_litestream_in_one_text() {
     let pairs = [("app.db", "s3://backups/app"), ("~/b $X.db", "/backups/b: #1")];
     let pairs = pairs.map(|(db, url)| (db.to_owned(), Some(url.to_owned())));
     let config = reader
-        .with_options(true, |options| Config::from_pairs(&pairs, options))
+        .with_options(true, |options| config::of_pairs(&pairs, options))
         .unwrap_or_else(|e| panic!("{e}"));
     let mut texts = Vec::new();
     for version in [LATEST, NO_SOCKET, OLD] {

@@ -140,7 +140,7 @@ fn what_comes_of_a_text_is_refused_in_the_words_of_the_text() {
         let document = config::open(&config, &options).expect("YAML");
         for series in [Series::V03, Series::V05] {
             let lints = lint(&document, &options, Some(series), &[]);
-            let Ok(config) = document.clone().config(&options) else { continue };
+            let Ok(config) = config::of_document(document.clone(), &options) else { continue };
             for refused in config.check(series).err().iter().flat_map(of_error) {
                 let said = |lint: &Lint| {
                     (lint.line, &lint.message, &lint.hint) == (refused.line, &refused.message, &refused.hint)

@@ -31,7 +31,7 @@ pub(super) fn look(file: &Path, read: io::Result<Vec<u8>>, root: &Path) -> Resul
         pid: std::process::id(),
     };
     let document = config::open_read(file, read, &options).map_err(|error| inventory::failure(&error))?;
-    let (config, result) = document.clone().sound_config(&options);
+    let (config, result) = config::sound_of_document(document.clone(), &options);
     // Litestream 0.5 reads what `init` writes.
     let series = Series::V05;
     let refused = [result.err(), config.check(series).err(), config.exec().err()];

@@ -15,7 +15,7 @@ use crate::database_url::{self, Named, PRISMA_CONFIGS, Slashes};
 use crate::os::open;
 use crate::yaml::Variable;
 
-/// Returns the database that the environment names, and where its backup is, see [`Config::from_environment`]; a path in
+/// Returns the database that the environment names, and where its backup is, see [`super::sources::of_environment`]; a path in
 /// the bucket that is not said is the file's name below `prefix`.
 pub(in crate::config) fn replicated(
     options: &LoadOptions<'_>,

@@ -23,48 +23,47 @@ use crate::yaml::{self, MAX_BYTES, Node, parse};
 /// # Errors
 /// Those of [`open`]. When a database or a replica in it is not sound: all of them.
 pub fn load(path: &Path, options: &LoadOptions<'_>) -> Result<Config, Error> {
-    open(path, options)?.config(options)
+    of_document(open(path, options)?, options)
 }
 
-impl Document {
-    /// Reads Litestream's half, with what the environment says over it.
-    ///
-    /// A file that names no database, and no resolver that does, takes them from the environment.
-    ///
-    /// # Errors
-    /// Everything that is not sound about its databases and replicas, and about the variables.
-    pub fn config(self, options: &LoadOptions<'_>) -> Result<Config, Error> {
-        let (config, result) = self.sound_config(options);
-        result.map(|()| config)
-    }
+/// Reads Litestream's half, with what the environment says over it.
+///
+/// A file that names no database, and no resolver that does, takes them from the environment.
+///
+/// # Errors
+/// Everything that is not sound about its databases and replicas, and about the variables.
+pub fn of_document(document: Document, options: &LoadOptions<'_>) -> Result<Config, Error> {
+    let (config, result) = sound_of_document(document, options);
+    result.map(|()| config)
+}
 
-    /// Returns the databases of it that are sound, for a look at them; and, as [`Document::config`], what is not.
-    pub fn sound_config(mut self, options: &LoadOptions<'_>) -> (Config, Result<(), Error>) {
-        let (mut without, mut other) = (None, None);
-        if names_none(&self.root) {
-            match env_database::replicated(options, prefix(&self.root)) {
-                Ok(Some((database, place))) => {
-                    if self.root.is_null() {
-                        self.root = Node::mapping([]);
-                    }
-                    self.root.set("dbs", env_replica::entries(vec![(database, place.replica)]));
-                    other = place.other;
+/// Returns the databases of it that are sound, for a look at them; and, as [`of_document`], what is not.
+pub fn sound_of_document(mut document: Document, options: &LoadOptions<'_>) -> (Config, Result<(), Error>) {
+    let (mut without, mut other) = (None, None);
+    if names_none(&document.root) {
+        match env_database::replicated(options, prefix(&document.root)) {
+            Ok(Some((database, place))) => {
+                if document.root.is_null() {
+                    document.root = Node::mapping([]);
                 }
-                Ok(None) => without = env_database::half_given(options),
-                Err(error) => without = Some(error),
+                document.root.set("dbs", env_replica::entries(vec![(database, place.replica)]));
+                other = place.other;
             }
+            Ok(None) => without = env_database::half_given(options),
+            Err(error) => without = Some(error),
         }
-        let overruled = overrides::apply(&mut self.root, options.env);
-        let (config, result) = Config::read_sound(self.origin, self.root, options, self.unset, self.traces);
-        let config = config.with_other(other);
-        let (config, overruled) = match overruled {
-            Ok(overrides) => (config.with_overrides(overrides), Ok(())),
-            Err(error) => (config, Err(error)),
-        };
-        match without {
-            Some(error) => (config, Err(error)),
-            None => (config, Error::both(overruled, result).map(|_| ())),
-        }
+    }
+    let overruled = overrides::apply(&mut document.root, options.env);
+    let (config, result) =
+        Config::read_sound(document.origin, document.root, options, document.unset, document.traces);
+    let config = config.with_other(other);
+    let (config, overruled) = match overruled {
+        Ok(overrides) => (config.with_overrides(overrides), Ok(())),
+        Err(error) => (config, Err(error)),
+    };
+    match without {
+        Some(error) => (config, Err(error)),
+        None => (config, Error::both(overruled, result).map(|_| ())),
     }
 }
 

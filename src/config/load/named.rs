@@ -30,36 +30,38 @@ pub struct Registration {
     pub told: Option<String>,
 }
 
-impl Config {
-    /// Returns the same configuration with what a resolver answered.
-    #[cfg(test)]
-    pub(in crate::config) fn with_databases(
-        &self,
-        json: &str,
-        env: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Self, Error> {
-        let entries = parse_answer(json.as_bytes())?;
-        let (config, result) = self.with_entries(entries, &[], env, env);
-        result.map(|()| config)
-    }
+/// Returns the same configuration with what a resolver answered.
+#[cfg(test)]
+pub(in crate::config) fn with_databases(
+    config: &Config,
+    json: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Config, Error> {
+    let entries = parse_answer(json.as_bytes())?;
+    let (config, result) = config.with_entries(entries, &[], env, env);
+    result.map(|()| config)
+}
 
-    /// Returns the last `count` databases, each with what a running Litestream takes it in by.
-    ///
-    /// `env` are the variables that Litestream was started with.
-    pub fn registrations(&self, count: usize, env: &dyn Fn(&str) -> Option<String>) -> Vec<Registration> {
-        let nodes = self.root().get("dbs").and_then(Node::as_list).unwrap_or_default();
-        let databases = self.databases();
-        let nodes = &nodes[nodes.len().saturating_sub(count)..];
-        let databases = &databases[databases.len().saturating_sub(count)..];
-        let each = nodes.iter().zip(databases);
-        let registration = |(node, database): (&Node, &Database)| {
-            let url = self.registration(node, database, env);
-            let told = database.replicas.first().zip(url.as_ref().ok());
-            let told = told.map(|(replica, url)| register::told(replica, url));
-            Registration { database: database.clone(), url, told }
-        };
-        each.map(registration).collect()
-    }
+/// Returns the last `count` databases, each with what a running Litestream takes it in by.
+///
+/// `env` are the variables that Litestream was started with.
+pub fn registrations(
+    config: &Config,
+    count: usize,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Vec<Registration> {
+    let nodes = config.root().get("dbs").and_then(Node::as_list).unwrap_or_default();
+    let databases = config.databases();
+    let nodes = &nodes[nodes.len().saturating_sub(count)..];
+    let databases = &databases[databases.len().saturating_sub(count)..];
+    let each = nodes.iter().zip(databases);
+    let registration = |(node, database): (&Node, &Database)| {
+        let url = register::url_of(config, node, database, env);
+        let told = database.replicas.first().zip(url.as_ref().ok());
+        let told = told.map(|(replica, url)| register::told(replica, url));
+        Registration { database: database.clone(), url, told }
+    };
+    each.map(registration).collect()
 }
 
 #[cfg(test)]

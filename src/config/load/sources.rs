@@ -1,6 +1,7 @@
 //! A configuration without a file: from `--db`/`--replica`, or from the environment alone.
 
 use super::env_database::{self, database_of, half_given, one_path};
+use super::file::of_document;
 use crate::config::error::{Error, Origin, Problem};
 use crate::config::given::Given;
 use crate::config::model::path::strip_sqlite;
@@ -12,75 +13,74 @@ use crate::config::values::options::LoadOptions;
 use crate::config::values::unread::unread;
 use crate::yaml::Node;
 
-impl Config {
-    /// Makes the databases and replicas of the command line, in pairs.
-    ///
-    /// A replica is a URL, or a folder that is clearly one: `/…`, `./…`, `../…`, `~/…`. A database without one has the
-    /// environment's, as one in a file has.
-    ///
-    /// # Errors
-    /// Without any pair and for another kind of replica the exit code is 64; for what would be wrong
-    /// in a file, too, 78.
-    pub fn from_pairs(pairs: &[(String, Option<String>)], options: &LoadOptions<'_>) -> Result<Self, Error> {
-        if pairs.is_empty() {
-            return Err(Error::nothing_given(None));
+/// Makes the databases and replicas of the command line, in pairs.
+///
+/// A replica is a URL, or a folder that is clearly one: `/…`, `./…`, `../…`, `~/…`. A database without one has the
+/// environment's, as one in a file has.
+///
+/// # Errors
+/// Without any pair and for another kind of replica the exit code is 64; for what would be wrong
+/// in a file, too, 78.
+pub fn of_pairs(pairs: &[(String, Option<String>)], options: &LoadOptions<'_>) -> Result<Config, Error> {
+    if pairs.is_empty() {
+        return Err(Error::nothing_given(None));
+    }
+    let mut databases = Vec::new();
+    let is = |name: &str, text: &str| (options.env)(name).as_deref() == Some(text);
+    for (database, replica) in pairs {
+        let empty = [("--db", Some(database)), ("--replica", replica.as_ref())];
+        if let Some((name, _)) = empty.iter().find(|(_, text)| text.is_some_and(String::is_empty)) {
+            let problem = Problem::Given(Given::Empty { name: (*name).to_owned() });
+            return Err(Error::new(Origin::CommandLine, 0, 0, problem));
         }
-        let mut databases = Vec::new();
-        let is = |name: &str, text: &str| (options.env)(name).as_deref() == Some(text);
-        for (database, replica) in pairs {
-            let empty = [("--db", Some(database)), ("--replica", replica.as_ref())];
-            if let Some((name, _)) = empty.iter().find(|(_, text)| text.is_some_and(String::is_empty)) {
-                let problem = Problem::Given(Given::Empty { name: (*name).to_owned() });
-                return Err(Error::new(Origin::CommandLine, 0, 0, problem));
-            }
-            let is_variable = is("LITEKEEPER_DB", database);
-            let name = if is_variable { "LITEKEEPER_DB" } else { "--db" };
-            let one = one_path(name, database, is_variable, options.cwd);
-            if let Some(given) = unread(name, database, true).or(one) {
-                return Err(Error::new(Origin::CommandLine, 0, 0, Problem::Given(given)));
-            }
-            let path = match database {
-                url if strip_sqlite(url) != url => database_of(url, options.cwd)
-                    .map_err(|problem| Error::new(Origin::CommandLine, 0, 0, problem))?,
-                path => path.clone(),
-            };
-            let Some(replica) = replica else {
-                databases.push(Node::mapping([("path", Node::text(path))]));
-                continue;
-            };
-            let said_by = if is("LITEKEEPER_REPLICA", replica) { "LITEKEEPER_REPLICA" } else { "--replica" };
-            if let Some(given) = unread(said_by, replica, true) {
-                return Err(Error::new(Origin::CommandLine, 0, 0, Problem::Given(given)));
-            }
-            let replica = replica_of(replica).ok_or_else(|| {
-                let meant = meant_place(replica);
-                let problem = Problem::ReplicaNotUrl { database: database.clone(), said_by, meant };
-                Error::new(Origin::CommandLine, 0, 0, problem)
-            })?;
-            databases.push(entry(path, replica));
+        let is_variable = is("LITEKEEPER_DB", database);
+        let name = if is_variable { "LITEKEEPER_DB" } else { "--db" };
+        let one = one_path(name, database, is_variable, options.cwd);
+        if let Some(given) = unread(name, database, true).or(one) {
+            return Err(Error::new(Origin::CommandLine, 0, 0, Problem::Given(given)));
         }
-        Self::of(Origin::CommandLine, Node::list(databases), options)
+        let path = match database {
+            url if strip_sqlite(url) != url => database_of(url, options.cwd)
+                .map_err(|problem| Error::new(Origin::CommandLine, 0, 0, problem))?,
+            path => path.clone(),
+        };
+        let Some(replica) = replica else {
+            databases.push(Node::mapping([("path", Node::text(path))]));
+            continue;
+        };
+        let said_by = if is("LITEKEEPER_REPLICA", replica) { "LITEKEEPER_REPLICA" } else { "--replica" };
+        if let Some(given) = unread(said_by, replica, true) {
+            return Err(Error::new(Origin::CommandLine, 0, 0, Problem::Given(given)));
+        }
+        let replica = replica_of(replica).ok_or_else(|| {
+            let meant = meant_place(replica);
+            let problem = Problem::ReplicaNotUrl { database: database.clone(), said_by, meant };
+            Error::new(Origin::CommandLine, 0, 0, problem)
+        })?;
+        databases.push(entry(path, replica));
     }
+    read(Origin::CommandLine, Node::list(databases), options)
+}
 
-    /// Makes the database of `DATABASE_URL` with the replica of `LITESTREAM_REPLICA_URL`, or of
-    /// `LITESTREAM_REPLICA_BUCKET` with `_PATH` (the file's name if not set), `_REGION` and `_ENDPOINT`.
-    ///
-    /// None if the environment names no replica. An empty variable is the same as none.
-    ///
-    /// # Errors
-    /// When a replica is there, but `DATABASE_URL` is missing or names no SQLite file.
-    pub fn from_environment(options: &LoadOptions<'_>) -> Result<Option<Self>, Error> {
-        let Some((database, place)) = env_database::replicated(options, "")? else { return Ok(None) };
-        let config = Self::of(Origin::Environment, entries(vec![(database, place.replica)]), options)?;
-        Ok(Some(config.with_other(place.other)))
-    }
+/// Makes the database of `DATABASE_URL` with the replica of `LITESTREAM_REPLICA_URL`, or of
+/// `LITESTREAM_REPLICA_BUCKET` with `_PATH` (the file's name if not set), `_REGION` and `_ENDPOINT`.
+///
+/// None if the environment names no replica. An empty variable is the same as none.
+///
+/// # Errors
+/// When a replica is there, but `DATABASE_URL` is missing or names no SQLite file.
+pub fn of_environment(options: &LoadOptions<'_>) -> Result<Option<Config>, Error> {
+    let Some((database, place)) = env_database::replicated(options, "")? else { return Ok(None) };
+    let config = read(Origin::Environment, entries(vec![(database, place.replica)]), options)?;
+    Ok(Some(config.with_other(place.other)))
+}
 
-    /// Returns the same tree that a file with these databases would have.
-    fn of(origin: Origin, databases: Node, options: &LoadOptions<'_>) -> Result<Self, Error> {
-        let root = Node::mapping([("dbs", databases)]);
-        Document { origin, text: String::new(), root, unset: Vec::new(), traces: Default::default() }
-            .config(options)
-    }
+/// Returns the same tree that a file with these databases would have.
+fn read(origin: Origin, databases: Node, options: &LoadOptions<'_>) -> Result<Config, Error> {
+    let root = Node::mapping([("dbs", databases)]);
+    let document =
+        Document { origin, text: String::new(), root, unset: Vec::new(), traces: Default::default() };
+    of_document(document, options)
 }
 
 /// Makes the error where nothing names a replica, or nothing at all; `is_file` says what there is in the current folder.
@@ -117,13 +117,13 @@ mod tests {
     fn pairs(pairs: &[(&str, &str)]) -> Result<Config, Error> {
         let pairs: Vec<_> =
             pairs.iter().map(|(db, url)| ((*db).to_owned(), Some((*url).to_owned()))).collect();
-        Config::from_pairs(&pairs, &options(&|_| None))
+        of_pairs(&pairs, &options(&|_| None))
     }
 
     fn environment(vars: &[(&str, &str)]) -> Result<Option<Config>, Error> {
         let env =
             |name: &str| vars.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-        Config::from_environment(&options(&env))
+        of_environment(&options(&env))
     }
 
     #[test]

@@ -94,7 +94,7 @@ impl Entry {
                 if let Some(replica) = replicas.iter().find(|replica| replica.kind == Kind::Nats) {
                     return Err((replica.line, Problem::FolderOnNats));
                 }
-                // As `Config::in_folder` has it of each database.
+                // As `in_folder` has it of each database.
                 let (meta_base, meta_prefix) = match (text(node, "meta-dir")?, text(node, "meta-path")?) {
                     (Some(meta), _) => (absolute(node, "meta-dir", meta, base)?, ""),
                     (None, Some(meta)) => (absolute(node, "meta-path", meta, base)?, "."),

@@ -9,70 +9,72 @@ use crate::config::error::Error;
 use crate::config::values::env_replica;
 use crate::yaml::{Budget, Node};
 
-impl Config {
-    /// Returns the same with only those databases whose replica the environment names in a way that can mean another
-    /// place as well: each there.
-    pub fn others(&self) -> Self {
-        // What the environment says is as sound in the one reading as in the other.
-        self.at(self.completed.iter().filter_map(|(number, said)| Some((*number, said.other.clone()?)))).0
-    }
+/// Returns the same with only those databases whose replica the environment names in a way that can mean another
+/// place as well: each there.
+pub fn other_places(config: &Config) -> Config {
+    // What the environment says is as sound in the one reading as in the other.
+    at(config, config.completed.iter().filter_map(|(number, said)| Some((*number, said.other.clone()?)))).0
+}
 
-    /// Returns the same with only those databases that are to be restored from elsewhere if their replica holds no
-    /// backup, each there: from the place that `each` has for its path, else from `all`, which is the only database's
-    /// place, and has those of several below it as their names and the prefix say. Databases that are replicated to
-    /// that place are left out.
-    ///
-    /// # Errors
-    /// What is wrong with a place.
-    pub fn from_elsewhere(&self, all: Option<&str>, each: &BTreeMap<PathBuf, String>) -> Result<Self, Error> {
-        let budget = Budget::default();
-        let alone = self.databases().len() == 1;
-        let known = self.root().get("dbs").and_then(Node::as_list).unwrap_or_default();
-        let place = |(number, entry): (usize, &Node)| {
-            let path = self.base().absolute("path", entry.get("path")?.as_str()?).ok()?;
-            let from = match (each.get(&path), all) {
-                (Some(own), _) => env_replica::replica_of(own),
-                (None, Some(all)) if alone => env_replica::replica_of(all),
-                (None, Some(all)) => {
-                    let name = self.completed.get(&number).map_or("", |said| said.name.as_str());
-                    let tail = templates::tail(self.root(), name);
-                    let fits = budget.take_text(entry.line, all.len() + tail.len());
-                    fits.then(|| env_replica::below_place(all, &tail)).flatten()
-                }
-                (None, None) => None,
-            };
-            Some((number, with_keys_of(entry, from?)))
+/// Returns the same with only those databases that are to be restored from elsewhere if their replica holds no
+/// backup, each there: from the place that `each` has for its path, else from `all`, which is the only database's
+/// place, and has those of several below it as their names and the prefix say. Databases that are replicated to
+/// that place are left out.
+///
+/// # Errors
+/// What is wrong with a place.
+pub fn from_elsewhere(
+    config: &Config,
+    all: Option<&str>,
+    each: &BTreeMap<PathBuf, String>,
+) -> Result<Config, Error> {
+    let budget = Budget::default();
+    let alone = config.databases().len() == 1;
+    let known = config.root().get("dbs").and_then(Node::as_list).unwrap_or_default();
+    let place = |(number, entry): (usize, &Node)| {
+        let path = config.base().absolute("path", entry.get("path")?.as_str()?).ok()?;
+        let from = match (each.get(&path), all) {
+            (Some(own), _) => env_replica::replica_of(own),
+            (None, Some(all)) if alone => env_replica::replica_of(all),
+            (None, Some(all)) => {
+                let name = config.completed.get(&number).map_or("", |said| said.name.as_str());
+                let tail = templates::tail(config.root(), name);
+                let fits = budget.take_text(entry.line, all.len() + tail.len());
+                fits.then(|| env_replica::below_place(all, &tail)).flatten()
+            }
+            (None, None) => None,
         };
-        let places: Vec<_> = known.iter().enumerate().filter_map(place).collect();
-        let mut spent = Vec::new();
-        budget.settle(&mut spent);
-        Error::of(self.origin(), spent, &[])?;
-        let (mut config, result) = self.at(places.into_iter());
-        result?;
-        let own = self.databases().iter().map(|database| (&database.path, &database.replicas));
-        let own: BTreeMap<_, _> = own.collect();
-        config.retain_databases(|database| {
-            let is_own = |place: &super::replica::Replica| {
-                let own = own.get(&database.path).into_iter().flat_map(|replicas| replicas.iter());
-                own.map(|own| &own.location).any(|own| *own == place.location)
-            };
-            !database.replicas.iter().any(is_own)
-        });
-        Ok(config)
-    }
+        Some((number, with_keys_of(entry, from?)))
+    };
+    let places: Vec<_> = known.iter().enumerate().filter_map(place).collect();
+    let mut spent = Vec::new();
+    budget.settle(&mut spent);
+    Error::of(config.origin(), spent, &[])?;
+    let (mut found, result) = at(config, places.into_iter());
+    result?;
+    let own = config.databases().iter().map(|database| (&database.path, &database.replicas));
+    let own: BTreeMap<_, _> = own.collect();
+    found.retain_databases(|database| {
+        let is_own = |place: &super::replica::Replica| {
+            let own = own.get(&database.path).into_iter().flat_map(|replicas| replicas.iter());
+            own.map(|own| &own.location).any(|own| *own == place.location)
+        };
+        !database.replicas.iter().any(is_own)
+    });
+    Ok(found)
+}
 
-    /// Returns the same with these entries of `dbs` alone, each with this in the place of all its replicas; and what
-    /// is not sound of that.
-    fn at(&self, places: impl Iterator<Item = (usize, Node)>) -> (Self, Result<(), Error>) {
-        let known = self.root().get("dbs").and_then(Node::as_list).unwrap_or_default();
-        let entry = |(number, replica): (usize, Node)| {
-            let mut entry = known.get(number)?.clone();
-            entry.remove("replica");
-            entry.set("replicas", Node::list(vec![Node { line: entry.line, ..replica }]));
-            Some(entry)
-        };
-        self.with_only(places.filter_map(entry).collect())
-    }
+/// Returns the same with these entries of `dbs` alone, each with this in the place of all its replicas; and what
+/// is not sound of that.
+fn at(config: &Config, places: impl Iterator<Item = (usize, Node)>) -> (Config, Result<(), Error>) {
+    let known = config.root().get("dbs").and_then(Node::as_list).unwrap_or_default();
+    let entry = |(number, replica): (usize, Node)| {
+        let mut entry = known.get(number)?.clone();
+        entry.remove("replica");
+        entry.set("replicas", Node::list(vec![Node { line: entry.line, ..replica }]));
+        Some(entry)
+    };
+    config.with_only(places.filter_map(entry).collect())
 }
 
 /// Gives another place on S3 the keys of the database's own replica, where that has any.
@@ -95,6 +97,8 @@ mod tests {
 
     use super::*;
     use crate::config::Origin;
+    use crate::config::load::file::of_document;
+    use crate::config::load::named::with_databases;
     use crate::config::values::document::Document;
     use crate::config::values::options::LoadOptions;
     use crate::yaml::emit;
@@ -109,12 +113,12 @@ mod tests {
         let origin = Origin::File("l.yml".into());
         let document =
             Document { origin, text: text.to_owned(), root, unset: Vec::new(), traces: Default::default() };
-        document.config(&options).unwrap_or_else(|error| panic!("{text}: {error}"))
+        of_document(document, &options).unwrap_or_else(|error| panic!("{text}: {error}"))
     }
 
     /// Where each database is, and where it may be.
     fn places(config: &Config) -> [Vec<String>; 2] {
-        [config, &config.others()].map(|config| {
+        [config, &other_places(config)].map(|config| {
             let replicas = config.databases().iter().flat_map(|database| &database.replicas);
             replicas.map(|replica| replica.display.clone()).collect()
         })
@@ -126,7 +130,7 @@ mod tests {
 
     fn from(config: &Config, all: Option<&str>, each: &[(&str, &str)]) -> Result<[Vec<String>; 2], String> {
         let each = each.iter().map(|(path, place)| (PathBuf::from(path), (*place).to_owned())).collect();
-        let from = config.from_elsewhere(all, &each).map_err(|error| error.to_string())?;
+        let from = from_elsewhere(config, all, &each).map_err(|error| error.to_string())?;
         let of = |database: &crate::config::Database| {
             (database.path.display().to_string(), database.replicas[0].display.clone())
         };
@@ -162,7 +166,7 @@ mod tests {
     fn a_place_elsewhere_is_asked_with_the_replicas_keys() {
         let text = "dbs: [{path: a.db, replica: {type: s3, bucket: b, path: a, access-key-id: k, secret-access-key: {env: SECRET}}}]";
         let config = read(text, &[("SECRET", "hunter2")]);
-        let from = config.from_elsewhere(Some("s3://u:other@old/app"), &BTreeMap::new()).unwrap();
+        let from = from_elsewhere(&config, Some("s3://u:other@old/app"), &BTreeMap::new()).unwrap();
         let text = emit(from.root()).text;
         assert!(
             text.contains("secret-access-key: \"${SECRET}\"") && text.contains("access-key-id: k"),
@@ -200,8 +204,8 @@ mod tests {
         assert_eq!(places(&resolver)[0], ["s3://b/apps/mine/a.db"]);
         let folder = read("dbs: [{dir: d, pattern: '*'}]", &PATH);
         assert_eq!(folder.directories()[0].replicas[0].display, "s3://b/apps/mine/d");
-        assert!(folder.others().databases().is_empty());
-        let later = resolver.with_databases(r#"[{"path": "t.db"}]"#, &|name| {
+        assert!(other_places(&folder).databases().is_empty());
+        let later = with_databases(&resolver, r#"[{"path": "t.db"}]"#, &|name| {
             PATH.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
         });
         let later = later.unwrap_or_else(|error| panic!("{error}"));
@@ -217,7 +221,7 @@ mod tests {
             [("LITESTREAM_REPLICA_URL", "s3://k:hunter2@b/apps?region=r"), ("DATABASE_URL", "sqlite:x/a.db")];
         let config = read("dbs: [{path: a.db}]", &url);
         assert_eq!(places(&config), both(&["s3://b/apps/a.db"], &["s3://b/apps"]));
-        assert!(!emit(config.others().root()).text.contains("hunter2"));
+        assert!(!emit(other_places(&config).root()).text.contains("hunter2"));
         assert_eq!(places(&read("", &url)), both(&["s3://b/apps"], &["s3://b/apps/a.db"]));
         let path = [PATH[0], PATH[1], url[1]];
         assert_eq!(places(&read("", &path)), both(&["s3://b/apps/mine"], &["s3://b/apps/mine/a.db"]));

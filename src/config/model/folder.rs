@@ -8,49 +8,47 @@ use super::url::{go_path, is_url};
 use super::whole::Config;
 use crate::yaml::{Node, NodeKind, Variable};
 
-impl Config {
-    /// Returns the database `below` the `place`-th folder, as it could stand under `dbs`, with what its values came
-    /// from; none for a folder that is not there, and for a name that is no UTF-8.
-    pub fn in_folder(&self, place: usize, below: &Path) -> Option<Node> {
-        let node = self.folder_node(place)?;
-        let name = below.file_name()?.to_str()?;
-        let relative = below.to_str()?;
-        let directory = self.directories().get(place)?;
-        let mut entry = node.clone();
-        for key in ["dir", "pattern", "recursive", "watch"] {
-            entry.remove(key);
-        }
-        entry.set("path", Node::text(directory.dir.join(below).to_str()?));
-        let own = |key| text(node, key).ok().flatten();
-        if let Some(base) = own("meta-dir") {
-            entry.remove("meta-dir");
-            entry.set("meta-path", Node::text(format!("{}/{relative}-litestream", trimmed(base))));
-        } else if let Some(base) = own("meta-path") {
-            let parent = below.parent().and_then(Path::to_str).filter(|parent| !parent.is_empty());
-            let parent = parent.map_or_else(String::new, |parent| format!("/{parent}"));
-            entry.set("meta-path", Node::text(format!("{}{parent}/.{name}-litestream", trimmed(base))));
-        }
-        if let Some(replica) = entry.get_mut("replica") {
-            move_below(replica, relative);
-        }
-        if let Some(Node { kind: NodeKind::Sequence(replicas), .. }) = entry.get_mut("replicas") {
-            replicas.iter_mut().for_each(|replica| move_below(replica, relative));
-        }
-        // No line of the file has it.
-        entry.place(0);
-        Some(entry)
+/// Returns the database `below` the `number`-th folder, as it could stand under `dbs`, with what its values came
+/// from; none for a folder that is not there, and for a name that is no UTF-8.
+pub fn in_folder(config: &Config, number: usize, below: &Path) -> Option<Node> {
+    let node = folder_node(config, number)?;
+    let name = below.file_name()?.to_str()?;
+    let relative = below.to_str()?;
+    let directory = config.directories().get(number)?;
+    let mut entry = node.clone();
+    for key in ["dir", "pattern", "recursive", "watch"] {
+        entry.remove(key);
     }
+    entry.set("path", Node::text(directory.dir.join(below).to_str()?));
+    let own = |key| text(node, key).ok().flatten();
+    if let Some(base) = own("meta-dir") {
+        entry.remove("meta-dir");
+        entry.set("meta-path", Node::text(format!("{}/{relative}-litestream", trimmed(base))));
+    } else if let Some(base) = own("meta-path") {
+        let parent = below.parent().and_then(Path::to_str).filter(|parent| !parent.is_empty());
+        let parent = parent.map_or_else(String::new, |parent| format!("/{parent}"));
+        entry.set("meta-path", Node::text(format!("{}{parent}/.{name}-litestream", trimmed(base))));
+    }
+    if let Some(replica) = entry.get_mut("replica") {
+        move_below(replica, relative);
+    }
+    if let Some(Node { kind: NodeKind::Sequence(replicas), .. }) = entry.get_mut("replicas") {
+        replicas.iter_mut().for_each(|replica| move_below(replica, relative));
+    }
+    // No line of the file has it.
+    entry.place(0);
+    Some(entry)
+}
 
-    /// Returns the path of the database `below` the `place`-th folder; none where [`Config::in_folder`] has none.
-    pub fn path_in_folder(&self, place: usize, below: &Path) -> Option<PathBuf> {
-        below.file_name()?.to_str()?;
-        Some(self.directories().get(place)?.dir.join(below)).filter(|path| path.to_str().is_some())
-    }
+/// Returns the path of the database `below` the `number`-th folder; none where [`in_folder`] has none.
+pub fn path_in_folder(config: &Config, number: usize, below: &Path) -> Option<PathBuf> {
+    below.file_name()?.to_str()?;
+    Some(config.directories().get(number)?.dir.join(below)).filter(|path| path.to_str().is_some())
+}
 
-    pub(in crate::config) fn folder_node(&self, place: usize) -> Option<&Node> {
-        let entries = self.root().get("dbs").and_then(Node::as_list)?;
-        entries.iter().filter(|entry| text(entry, "dir").is_ok_and(|dir| dir.is_some())).nth(place)
-    }
+pub(in crate::config) fn folder_node(config: &Config, number: usize) -> Option<&Node> {
+    let entries = config.root().get("dbs").and_then(Node::as_list)?;
+    entries.iter().filter(|entry| text(entry, "dir").is_ok_and(|dir| dir.is_some())).nth(number)
 }
 
 /// Does what Litestream's `cloneReplicaConfigWithRelativePath` does.
@@ -95,7 +93,7 @@ mod tests {
     fn entry(yaml: &str, below: &str) -> String {
         let config = sound(&format!("dbs:\n- path: a.db\n  replica: {{path: /a}}\n- {yaml}\n"));
         let none = |_: &str| None;
-        let entry = config.in_folder(0, Path::new(below)).expect("a folder");
+        let entry = super::in_folder(&config, 0, Path::new(below)).expect("a folder");
         let (_, result) = config.with_entries(vec![entry.clone()], &[], &none, &none);
         result.expect("a sound entry");
         crate::config::to_yaml(&entry)

@@ -99,10 +99,12 @@ impl<'a> Said<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::model::on_s3::place_of_folder;
     use crate::config::tests::sound;
 
     fn place(top: &str, replica: &str) -> Result<Option<Place>, &'static str> {
-        sound(&format!("{top}\ndbs: [{{dir: d, pattern: '*', replica: {replica}}}]\n")).folder_place(0)
+        let config = sound(&format!("{top}\ndbs: [{{dir: d, pattern: '*', replica: {replica}}}]\n"));
+        place_of_folder(&config, 0)
     }
 
     fn gcs(replica: &str) -> Option<(String, String)> {

@@ -16,42 +16,44 @@ pub enum Owner {
     Directory(usize),
 }
 
-impl Config {
-    /// Returns a configuration of `database` alone on this replica, or in the folder `below` it: with nothing of
-    /// the file but the replica's settings, so that no port is opened and nobody is told.
-    ///
-    /// None if there is no such replica.
-    pub fn probe(&self, owner: Owner, replica: usize, database: &Path, below: Option<&str>) -> Option<Self> {
-        let entries = self.root().get("dbs").and_then(Node::as_list)?;
-        let is_directory = |entry: &&Node| matches!(text(entry, "dir"), Ok(Some(_)));
-        let entry = match owner {
-            Owner::Database(number) if self.directories().is_empty() => entries.get(number)?,
-            Owner::Database(number) => entries.iter().filter(|entry| !is_directory(entry)).nth(number)?,
-            Owner::Directory(number) => entries.iter().filter(is_directory).nth(number)?,
-        };
-        let several = entry.get("replicas").and_then(Node::as_list).unwrap_or_default();
-        let mut replica = entry.get("replica").into_iter().chain(several).nth(replica)?.clone();
-        if let Some(folder) = below {
-            go_below(&mut replica, folder);
-        }
-        // There may be thousands of others, and each is tried by itself.
-        let is_replicas = |key: &Node| Section::Replica.key(&key.key().replace('_', "-")).is_some();
-        let settings: Vec<(Node, Node)> = match &self.root().kind {
-            NodeKind::Mapping(entries) => {
-                entries.iter().filter(|(key, _)| is_replicas(key)).cloned().collect()
-            }
-            NodeKind::Scalar(_) | NodeKind::Sequence(_) => Vec::new(),
-        };
-        let mut root = Node { kind: NodeKind::Mapping(settings), ..Node::plain("") };
-        root.set(
-            "dbs",
-            Node::list(vec![Node::mapping([
-                ("path", Node::text(database.to_string_lossy())),
-                ("replicas", Node::list(vec![replica])),
-            ])]),
-        );
-        Some(self.with_tree(root))
+/// Returns a configuration of `database` alone on this replica, or in the folder `below` it: with nothing of
+/// the file but the replica's settings, so that no port is opened and nobody is told.
+///
+/// None if there is no such replica.
+pub fn probe(
+    config: &Config,
+    owner: Owner,
+    replica: usize,
+    database: &Path,
+    below: Option<&str>,
+) -> Option<Config> {
+    let entries = config.root().get("dbs").and_then(Node::as_list)?;
+    let is_directory = |entry: &&Node| matches!(text(entry, "dir"), Ok(Some(_)));
+    let entry = match owner {
+        Owner::Database(number) if config.directories().is_empty() => entries.get(number)?,
+        Owner::Database(number) => entries.iter().filter(|entry| !is_directory(entry)).nth(number)?,
+        Owner::Directory(number) => entries.iter().filter(is_directory).nth(number)?,
+    };
+    let several = entry.get("replicas").and_then(Node::as_list).unwrap_or_default();
+    let mut replica = entry.get("replica").into_iter().chain(several).nth(replica)?.clone();
+    if let Some(folder) = below {
+        go_below(&mut replica, folder);
     }
+    // There may be thousands of others, and each is tried by itself.
+    let is_replicas = |key: &Node| Section::Replica.key(&key.key().replace('_', "-")).is_some();
+    let settings: Vec<(Node, Node)> = match &config.root().kind {
+        NodeKind::Mapping(entries) => entries.iter().filter(|(key, _)| is_replicas(key)).cloned().collect(),
+        NodeKind::Scalar(_) | NodeKind::Sequence(_) => Vec::new(),
+    };
+    let mut root = Node { kind: NodeKind::Mapping(settings), ..Node::plain("") };
+    root.set(
+        "dbs",
+        Node::list(vec![Node::mapping([
+            ("path", Node::text(database.to_string_lossy())),
+            ("replicas", Node::list(vec![replica])),
+        ])]),
+    );
+    Some(config.with_tree(root))
 }
 
 /// Appends a folder to where a replica is: to the path of its URL, or to `path`.

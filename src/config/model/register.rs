@@ -79,39 +79,36 @@ const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove
 /// The same in a path.
 const PATH: &AsciiSet = &UNRESERVED.remove(b'/');
 
-impl Config {
-    /// Returns the key at the top of the file as variables: what is registered later has no other way to it.
-    pub fn key_variables(&self) -> Vec<(String, String)> {
-        let value = |key| text(self.root(), key).ok().flatten().map(str::to_owned);
-        let found = KEYS.map(|(key, [variable, _])| value(key).map(|value| (variable.to_owned(), value)));
-        match found {
-            [Some(id), Some(secret)] => vec![id, secret],
-            _ => Vec::new(),
-        }
+/// Returns the key at the top of the file as variables: what is registered later has no other way to it.
+pub fn key_variables(config: &Config) -> Vec<(String, String)> {
+    let value = |key| text(config.root(), key).ok().flatten().map(str::to_owned);
+    let found = KEYS.map(|(key, [variable, _])| value(key).map(|value| (variable.to_owned(), value)));
+    match found {
+        [Some(id), Some(secret)] => vec![id, secret],
+        _ => Vec::new(),
     }
+}
 
-    pub(in crate::config) fn registration(
-        &self,
-        entry: &Node,
-        database: &Database,
-        env: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<String, String> {
-        if let Some(key) = keys(entry).find(|key| !DATABASE.contains(key)) {
-            return Err(cannot(key, "leave it out"));
-        }
-        let listed = entry.get("replicas").and_then(Node::as_list).and_then(<[Node]>::first);
-        let (Some(node), Some(replica)) = (entry.get("replica").or(listed), database.replicas.first()) else {
-            return Err("has no replica".into());
-        };
-        let asked = Asked { node, root: self.root(), env };
-        match replica.kind {
-            Kind::File => file(replica),
-            Kind::S3 => asked.s3(),
-            Kind::Gcs => asked.gcs(),
-            Kind::Abs | Kind::Oss | Kind::Sftp | Kind::Nats | Kind::Webdav | Kind::Other(_) => {
-                asked.as_it_is()
-            }
-        }
+/// Returns that URL for an entry of `dbs`, whose database this is; or what keeps it from one.
+pub(in crate::config) fn url_of(
+    config: &Config,
+    entry: &Node,
+    database: &Database,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<String, String> {
+    if let Some(key) = keys(entry).find(|key| !DATABASE.contains(key)) {
+        return Err(cannot(key, "leave it out"));
+    }
+    let listed = entry.get("replicas").and_then(Node::as_list).and_then(<[Node]>::first);
+    let (Some(node), Some(replica)) = (entry.get("replica").or(listed), database.replicas.first()) else {
+        return Err("has no replica".into());
+    };
+    let asked = Asked { node, root: config.root(), env };
+    match replica.kind {
+        Kind::File => file(replica),
+        Kind::S3 => asked.s3(),
+        Kind::Gcs => asked.gcs(),
+        Kind::Abs | Kind::Oss | Kind::Sftp | Kind::Nats | Kind::Webdav | Kind::Other(_) => asked.as_it_is(),
     }
 }
 
@@ -281,7 +278,7 @@ impl Asked<'_> {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::Registration;
+    use crate::config::load::named::{Registration, registrations, with_databases};
     use crate::config::tests::sound;
 
     fn url(top: &str, entry: serde_json::Value, env: &[(&str, &str)]) -> Result<String, String> {
@@ -289,12 +286,12 @@ mod tests {
     }
 
     fn registration(top: &str, entry: serde_json::Value, env: &[(&str, &str)]) -> Registration {
-        let config = sound(&format!("{top}\ndbs: []\n"))
-            .with_databases(&serde_json::json!([entry]).to_string(), &|_: &str| None)
-            .expect("a sound entry");
+        let config = sound(&format!("{top}\ndbs: []\n"));
+        let json = serde_json::json!([entry]).to_string();
+        let config = with_databases(&config, &json, &|_: &str| None).expect("a sound entry");
         let env =
             |name: &str| env.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-        config.registrations(1, &env).remove(0)
+        registrations(&config, 1, &env).remove(0)
     }
 
     fn replica(replica: serde_json::Value) -> serde_json::Value {

@@ -102,12 +102,13 @@ fn needs_path(endpoint: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::model::on_s3::place_of_folder;
     use crate::config::tests::sound;
     use crate::remote::Place;
 
     fn place(top: &str, replica: &str) -> Result<Option<S3>, &'static str> {
         let config = sound(&format!("{top}\ndbs: [{{dir: d, pattern: '*', replica: {replica}}}]\n"));
-        let found = config.folder_place(0)?;
+        let found = place_of_folder(&config, 0)?;
         Ok(found.map(|found| match found {
             Place::S3(place) => place,
             Place::Gcs(_) | Place::Azure(_) => panic!("{found:?} is not on S3"),

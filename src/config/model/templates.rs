@@ -268,6 +268,8 @@ fn is_name(name: &str) -> bool {
 mod tests {
     use std::path::{Path, PathBuf};
 
+    use crate::config::load::file::of_document;
+    use crate::config::load::named::with_databases;
     use crate::config::values::document::Document;
     use crate::config::values::options::LoadOptions;
     use crate::config::{Config, Error, Origin};
@@ -280,8 +282,9 @@ mod tests {
             LoadOptions { no_expand_env: false, env: &env, cwd: Path::new("/srv"), home: None, pid: 1 };
         let root = parse(text).expect("valid YAML");
         let origin = Origin::File("l.yml".into());
-        Document { origin, text: text.to_owned(), root, unset: Vec::new(), traces: Default::default() }
-            .config(&options)
+        let document =
+            Document { origin, text: text.to_owned(), root, unset: Vec::new(), traces: Default::default() };
+        of_document(document, &options)
     }
 
     /// Each replica's place.
@@ -465,7 +468,8 @@ mod tests {
                     dbs: [{path: a.db, replica: s3}]";
         let config = read(text, &[]).unwrap_or_else(|error| panic!("{error}"));
         let env = |name: &str| (name == "SECRET").then(|| "hunter2".to_owned());
-        let more = config.with_databases(
+        let more = with_databases(
+            &config,
             r#"[{"path": "t\/1.db", "replica": "s3"}, {"path": "2.db", "replica": {"template": "s3", "access_key_id": {"env": "SECRET"}}}]"#,
             &env,
         );
@@ -484,7 +488,7 @@ mod tests {
                 "resolver: the database `b.db` refers to the replica `s4`, which `litekeeper.replicas` does not define",
             ),
         ] {
-            let error = config.with_databases(json, &env).expect_err(json);
+            let error = with_databases(&config, json, &env).expect_err(json);
             assert_eq!(error.to_string(), message);
         }
     }

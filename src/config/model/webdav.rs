@@ -8,31 +8,29 @@ use super::whole::Config;
 use crate::remote::Webdav;
 use crate::yaml::Node;
 
-impl Config {
-    /// Returns the place of the only database of a [`Config::probe`], if it is on WebDAV
-    /// (`newWebDAVReplicaClientFromConfig` in Litestream's main.go).
-    pub fn probe_webdav(&self) -> Option<Webdav> {
-        let root = self.root();
-        let entry = root.get("dbs").and_then(Node::as_list)?.first()?;
-        let node = entry.get("replicas").and_then(Node::as_list)?.first()?;
-        let own = |key| text(node, key).ok().flatten().map(str::to_owned);
-        let either = |key| own(key).or_else(|| text(root, key).ok().flatten().map(str::to_owned));
-        let written = own("url");
-        let url = written.as_deref().and_then(|url| Url::parse(url).ok());
-        let (user, password) = written.as_deref().map_or((None, None), who);
-        let server = either("webdav-url").or_else(|| {
-            let url = url.as_ref().filter(|url| !url.host.is_empty())?;
-            Some(format!("{}://{}", if url.scheme == "webdavs" { "https" } else { "http" }, url.host))
-        })?;
-        let path = own("path").or(url.map(|url| url.path))?;
-        let path: String = path
-            .split('/')
-            .filter(|part| !part.is_empty())
-            .fold(String::new(), |path, part| path + "/" + &escape(part));
-        let url = format!("{}{path}/", server.trim_end_matches('/'));
-        let (user, password) = (either("webdav-username").or(user), either("webdav-password").or(password));
-        Some(Webdav { url, user, password })
-    }
+/// Returns the place of the only database of a [`super::probe::probe`], if it is on WebDAV
+/// (`newWebDAVReplicaClientFromConfig` in Litestream's main.go).
+pub fn webdav_of_probe(config: &Config) -> Option<Webdav> {
+    let root = config.root();
+    let entry = root.get("dbs").and_then(Node::as_list)?.first()?;
+    let node = entry.get("replicas").and_then(Node::as_list)?.first()?;
+    let own = |key| text(node, key).ok().flatten().map(str::to_owned);
+    let either = |key| own(key).or_else(|| text(root, key).ok().flatten().map(str::to_owned));
+    let written = own("url");
+    let url = written.as_deref().and_then(|url| Url::parse(url).ok());
+    let (user, password) = written.as_deref().map_or((None, None), who);
+    let server = either("webdav-url").or_else(|| {
+        let url = url.as_ref().filter(|url| !url.host.is_empty())?;
+        Some(format!("{}://{}", if url.scheme == "webdavs" { "https" } else { "http" }, url.host))
+    })?;
+    let path = own("path").or(url.map(|url| url.path))?;
+    let path: String = path
+        .split('/')
+        .filter(|part| !part.is_empty())
+        .fold(String::new(), |path, part| path + "/" + &escape(part));
+    let url = format!("{}{path}/", server.trim_end_matches('/'));
+    let (user, password) = (either("webdav-username").or(user), either("webdav-password").or(password));
+    Some(Webdav { url, user, password })
 }
 
 /// Returns user and password of a URL.
@@ -50,7 +48,7 @@ fn who(url: &str) -> (Option<String>, Option<String>) {
 mod tests {
     use std::path::Path;
 
-    use crate::config::Owner;
+    use crate::config::model::probe::{Owner, probe};
     use crate::config::tests::sound;
 
     #[test]
@@ -64,9 +62,9 @@ mod tests {
             ),
         ] {
             let config = sound(&format!("{top}\ndbs: [{{path: a.db, replica: {replica}}}]\n"));
-            let probe =
-                config.probe(Owner::Database(0), 0, Path::new("/a"), Some(".trial")).expect("a replica");
-            let found = probe.probe_webdav().expect("it is on WebDAV");
+            let alone =
+                probe(&config, Owner::Database(0), 0, Path::new("/a"), Some(".trial")).expect("a replica");
+            let found = super::webdav_of_probe(&alone).expect("it is on WebDAV");
             let shown = format!(
                 "{} {} {}",
                 found.url,

@@ -2,4 +2,3 @@
 
 pub(super) mod generate;
 pub mod redact;
-pub(super) mod socket;
