@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::abandoned::{Abandoned, Opened};
 use super::database_lock::{self, LockState};
-use super::ledger::{self, Damaged, Follows, Had, Proofs};
+use super::follows::Follows;
+use super::ledger::{self, Damaged, Had};
+use super::proofs::Proofs;
 use super::runtime_folder::RuntimeFolder;
 use super::table::DatabaseTable;
 use super::wal::Suspects;
@@ -196,7 +198,7 @@ impl Databases {
 
     /// Has the ledgers take in what Litestream will delete.
     pub(super) fn follow(&mut self, runner: &Runner) {
-        for db in self.follows.due() {
+        for db in self.follows.due(Instant::now()) {
             if let Some(database) = self.table.get(db).cloned() {
                 tokio::task::spawn_local(ledger::follow(runner.clone(), database));
             }

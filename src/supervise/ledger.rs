@@ -1,14 +1,9 @@
 //! Asking whether a database is what its backup has ([`crate::ledger`]).
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use tokio::task::JoinHandle;
-
-use super::confirm::SyncClient;
-use super::message::Message;
-use crate::core::{Db, ExitCode};
+use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::foreign::piece;
 use crate::ledger::{Answer, Freshness, Request, Task};
@@ -21,24 +16,15 @@ use crate::os::permit;
 /// How long a process may take beyond what it was given.
 const LIMIT: Duration = Duration::from_secs(10);
 /// How long a look may take: what changed since the last one.
-const LOOK: Duration = Duration::from_secs(5);
+pub(super) const LOOK: Duration = Duration::from_secs(5);
 /// How long the comparison of a whole database may take while nothing waits for it, and before a start.
 const WHOLE: Duration = Duration::from_secs(3600);
 /// While Litestream makes a checkpoint its copy is not the database for a moment: so often it is asked to
 /// come to an end and compared again.
 const TRIES: usize = 3;
-/// Comparisons of whole databases take no more than one part in so many of the time.
-const REST: u32 = 10;
-/// The least time between two.
-const PAUSE: Duration = Duration::from_secs(10);
 
 /// How often it is said that something waits for a comparison.
 const REPORT: Duration = Duration::from_secs(10);
-
-/// Litestream's files are taken in so often while they are kept, and for so long after a change.
-const FOLLOWS: u32 = 4;
-/// While nothing is said, they are kept for five minutes, and the confirmations come more often.
-const OFTEN_ENOUGH: Duration = Duration::from_secs(60);
 
 /// How long the end may be held up by remembering how a database was left.
 pub(super) const LEAVING: Duration = Duration::from_secs(2);
@@ -271,164 +257,72 @@ pub(super) fn diverged(why: &str, since: Option<u64>) -> String {
 /// What a comparison means for a confirmation.
 pub(super) enum Compared {
     /// It counts.
-    Same,
+    Same {
+        /// All of the database has to be compared, at some time.
+        proof_due: bool,
+    },
     /// Only a new copy of the whole database helps.
     Diverged(String),
     /// Nobody can tell now.
     Unknown(String),
 }
 
-impl SyncClient {
-    /// Whether what Litestream says that it has replicated is the database.
-    pub(super) async fn compared(
-        &self,
-        db: Db,
-        database: &Database,
-        task: Task,
-        limit: Duration,
-        confirmed: u64,
-    ) -> Compared {
-        let mut last = String::new();
-        for _ in 0..TRIES {
-            match ask_with(&self.runner, task, database, limit, confirmed).await {
-                Ok(Answer::Equal { due }) => {
-                    if due {
-                        self.send(Message::ProofDue(self.launch, db));
-                    }
-                    return Compared::Same;
-                }
-                Ok(Answer::Unfinished(share)) if matches!(task, Task::All | Task::Last) => {
-                    return Compared::Unknown(format!(
-                        "{share} % of it were compared with its backup and are the same, and there was no time for the rest"
-                    ));
-                }
-                Ok(Answer::Unfinished(_)) => {
-                    return Compared::Unknown(
-                        "it changes too fast to be compared with its backup".to_owned(),
-                    );
-                }
-                Ok(Answer::New) => {
-                    return Compared::Unknown("litestream has copied nothing of it yet".to_owned());
-                }
-                Ok(Answer::Diverged { why, since }) => last = diverged(&why, since),
-                Ok(Answer::Unfounded) => last = UNFOUNDED.to_owned(),
-                // Litestream says so as well, and the next start puts it right.
-                Ok(Answer::Broken(why)) => return Compared::Unknown(why),
-                Ok(Answer::Resized { was, now }) => {
-                    return Compared::Unknown(format!("{MIXED} ({now} bytes, not {was})"));
-                }
-                Ok(answer @ (Answer::Stands(_) | Answer::Owes(_) | Answer::Whole | Answer::Malformed(_))) => {
-                    return Compared::Unknown(format!("no answer: {answer:?}"));
-                }
-                Err(reason) => return Compared::Unknown(reason),
+/// Compares a database with what Litestream says that it has replicated, by its control socket.
+pub(super) async fn compared(
+    runner: &Runner,
+    socket: &Path,
+    database: &Database,
+    task: Task,
+    limit: Duration,
+    confirmed: u64,
+) -> Compared {
+    let mut last = String::new();
+    for _ in 0..TRIES {
+        match ask_with(runner, task, database, limit, confirmed).await {
+            Ok(Answer::Equal { due }) => return Compared::Same { proof_due: due },
+            Ok(Answer::Unfinished(share)) if matches!(task, Task::All | Task::Last) => {
+                return Compared::Unknown(format!(
+                    "{share} % of it were compared with its backup and are the same, and there was no time for the rest"
+                ));
             }
-            if let Err(error) = control::sync_locally(&self.socket, &database.path, limit).await {
-                return Compared::Unknown(error.to_string());
+            Ok(Answer::Unfinished(_)) => {
+                return Compared::Unknown("it changes too fast to be compared with its backup".to_owned());
             }
+            Ok(Answer::New) => {
+                return Compared::Unknown("litestream has copied nothing of it yet".to_owned());
+            }
+            Ok(Answer::Diverged { why, since }) => last = diverged(&why, since),
+            Ok(Answer::Unfounded) => last = UNFOUNDED.to_owned(),
+            // Litestream says so as well, and the next start puts it right.
+            Ok(Answer::Broken(why)) => return Compared::Unknown(why),
+            Ok(Answer::Resized { was, now }) => {
+                return Compared::Unknown(format!("{MIXED} ({now} bytes, not {was})"));
+            }
+            Ok(answer @ (Answer::Stands(_) | Answer::Owes(_) | Answer::Whole | Answer::Malformed(_))) => {
+                return Compared::Unknown(format!("no answer: {answer:?}"));
+            }
+            Err(reason) => return Compared::Unknown(reason),
         }
-        Compared::Diverged(last)
-    }
-
-    /// As [`SyncClient::compared`] for a confirmation while the app runs.
-    pub(super) async fn looked_at(&self, db: Db, database: &Database, confirmed: u64) -> Compared {
-        self.compared(db, database, Task::Look, LOOK, confirmed).await
-    }
-
-    /// Compares all of a database while nobody waits for it.
-    async fn prove(self, db: Db, database: Database) {
-        let began = Instant::now();
-        let compared = self.compared(db, &database, Task::Background, WHOLE, 0).await;
-        if let Compared::Diverged(why) = compared {
-            self.send(Message::Diverged(self.launch, db, why));
+        if let Err(error) = control::sync_locally(socket, &database.path, limit).await {
+            return Compared::Unknown(error.to_string());
         }
-        self.send(Message::Proved(db, began.elapsed()));
     }
+    Compared::Diverged(last)
 }
 
-/// The comparisons of whole databases while the app runs: one at a time, and not all the time.
-#[derive(Default)]
-pub(super) struct Proofs {
-    running: Option<JoinHandle<()>>,
-    due: BTreeSet<Db>,
-    rests: BTreeMap<Db, Instant>,
+/// Does as [`compared`], for a confirmation while the app runs.
+pub(super) async fn looked_at(
+    runner: &Runner,
+    socket: &Path,
+    database: &Database,
+    confirmed: u64,
+) -> Compared {
+    compared(runner, socket, database, Task::Look, LOOK, confirmed).await
 }
 
-impl Proofs {
-    /// One is due.
-    pub(super) fn due(&mut self, db: Db) {
-        self.due.insert(db);
-    }
-
-    /// Which can begin now.
-    pub(super) fn next(&mut self) -> Option<Db> {
-        let now = Instant::now();
-        let rests = |db: &&Db| self.rests.get(db).is_some_and(|until| now < *until);
-        self.due.iter().find(|db| self.running.is_none() && !rests(db)).copied()
-    }
-
-    /// It is not replicated any more.
-    pub(super) fn forget(&mut self, db: Db) {
-        self.due.remove(&db);
-    }
-
-    /// Begins it.
-    pub(super) fn begin(&mut self, client: SyncClient, db: Db, database: Database) {
-        self.due.remove(&db);
-        self.running = Some(tokio::task::spawn_local(client.prove(db, database)));
-    }
-
-    /// One is over, and took this long.
-    pub(super) fn done(&mut self, db: Db, took: Duration) {
-        self.running = None;
-        self.rests.insert(db, Instant::now() + (took * REST).max(PAUSE));
-    }
-
-    /// Ends the one that runs: what is asked next cannot wait.
-    pub(super) fn stop(&mut self) {
-        if let Some(running) = self.running.take() {
-            running.abort();
-        }
-    }
-}
-
-/// When the ledgers take in Litestream's files of changed databases, where those are not kept for long.
-#[derive(Default)]
-pub(super) struct Follows {
-    every: Option<Duration>,
-    last: Option<Instant>,
-    /// Until when, of those that changed.
-    until: BTreeMap<Db, Instant>,
-}
-
-impl Follows {
-    pub(super) fn new(l0_retention: Option<Duration>) -> Self {
-        let every = l0_retention.filter(|kept| *kept < OFTEN_ENOUGH).map(|kept| kept / FOLLOWS);
-        Self { every, ..Self::default() }
-    }
-
-    /// How often they are due, if that is to be looked at.
-    pub(super) fn every(&self) -> Option<Duration> {
-        self.every
-    }
-
-    /// It changed.
-    pub(super) fn changed(&mut self, db: Db) {
-        if let Some(every) = self.every {
-            // Litestream copies a change when it looks next, and that is the last of it that is deleted.
-            self.until.insert(db, Instant::now() + every * FOLLOWS + LOOK);
-        }
-    }
-
-    /// Whose turn it is.
-    pub(super) fn due(&mut self) -> Vec<Db> {
-        let now = Instant::now();
-        if self.every.is_none_or(|every| self.last.is_some_and(|last| now < last + every)) {
-            return Vec::new();
-        }
-        self.last = Some(now);
-        self.until.retain(|_, until| now < *until);
-        self.until.keys().copied().collect()
-    }
+/// Compares all of a database while nobody waits for it.
+pub(super) async fn prove(runner: &Runner, socket: &Path, database: &Database) -> Compared {
+    compared(runner, socket, database, Task::Background, WHOLE, 0).await
 }
 
 /// Takes in Litestream's files before they are deleted. What it finds is found again, by whoever can act on it.

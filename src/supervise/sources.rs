@@ -233,7 +233,7 @@ impl Driver {
                 self.handle(Event::Diverged(db));
             }
             Message::ProofDue(_, db) => self.world.databases.proofs.due(db),
-            Message::Proved(db, took) => self.world.databases.proofs.done(db, took),
+            Message::Proved(db, took) => self.world.databases.proofs.done(db, took, Instant::now()),
             Message::Kill(start, held) => {
                 if self.world.tree.kill(start, held, &self.world.outbox) {
                     // A hung Litestream holds a dead shim's end of the line: what that shim left is here.
@@ -428,7 +428,7 @@ impl Driver {
         for event in self.world.databases.watch.look(has_open, last) {
             if let Event::Changed(db) = event {
                 suspects.push(db);
-                self.world.databases.follows.changed(db);
+                self.world.databases.follows.changed(db, Instant::now());
             }
             // The app could not write to it any more: the launch finds it gone.
             if let Event::Replaced(db) = event

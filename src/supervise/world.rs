@@ -23,13 +23,15 @@ use super::missing::{self, Use};
 use super::notes::{self, Names};
 use super::notices::Notices;
 use super::prepare::{self, Preparation};
-use super::register::Going;
+use super::proofs;
+use super::register::{self, Going};
 use super::resolver::{self, Question};
 use super::restores::Restores;
 use super::runtime_folder::{RuntimeFolder, Written};
 use super::setup::Setup;
 use super::table::{DatabaseTable, Listed};
 use super::workplace::Workplace;
+use super::{drain, gate};
 use crate::backup::trial::{Place, Trials};
 use crate::backup::{self, Apart, Restorer};
 use crate::core::{Cause, Db, Event, ExitCode, Gate};
@@ -410,14 +412,14 @@ impl World {
     pub(super) fn register(&mut self, db: Db) {
         let Some(named) = self.databases.table.named(db).cloned() else { return };
         let (client, limit) = (self.client(), self.setup.policy.gate_timeout);
-        self.discovery.registers(db, tokio::task::spawn_local(client.register(db, named, limit)));
+        self.discovery.registers(db, tokio::task::spawn_local(register::register(client, db, named, limit)));
     }
 
     /// What was begun for it is given up, and whatever has come of that is undone.
     pub(super) fn cancel(&mut self, db: Db) {
         self.discovery.abort_registration(db);
         if let Some(database) = self.databases.table.get(db).cloned() {
-            tokio::task::spawn_local(self.client().cancel(db, database));
+            tokio::task::spawn_local(register::cancel(self.client(), db, database));
         }
     }
 
@@ -428,10 +430,11 @@ impl World {
         // What is left of the drain's share is for a second try, and for what the comparison finds.
         let comparing = policy.drain_reserve() * 3 / 5;
         self.drains.push(if self.litestream.version.confirms() {
-            tokio::task::spawn_local(client.drain(policy.stop_timeout, comparing, self.running()))
+            tokio::task::spawn_local(drain::drain(client, policy.stop_timeout, comparing, self.running()))
         } else {
             let litestream = self.litestream.pid().unwrap_or(0);
-            tokio::task::spawn_local(client.take_in(
+            tokio::task::spawn_local(drain::take_in(
+                client,
                 litestream,
                 self.litestream.version,
                 self.litestream.launched(),
@@ -451,8 +454,10 @@ impl World {
         self.discovery.abort_registration(db);
         self.databases.table.rename(db, before.clone());
         let (client, limit) = (self.client(), self.setup.policy.gate_timeout);
-        self.discovery
-            .registers(db, tokio::task::spawn_local(client.register_again(db, Named::clone(&before), limit)));
+        self.discovery.registers(
+            db,
+            tokio::task::spawn_local(register::register_again(client, db, Named::clone(&before), limit)),
+        );
     }
 
     pub(super) fn unregister(&mut self, db: Db) {
@@ -463,7 +468,7 @@ impl World {
             was_made: watch.file(db).is_some(),
             moves: self.discovery.tenants.moves(db),
         };
-        tokio::task::spawn_local(self.client().unregister(db, database, going));
+        tokio::task::spawn_local(register::unregister(self.client(), db, database, going));
     }
 
     /// Writes beside those that are there whose place they have: once, as soon as something of them is there.
@@ -491,11 +496,11 @@ impl World {
 
     /// Begins to compare all of a database for which that is due, if it is time.
     pub(super) fn prove(&mut self) {
-        let Some(db) = self.databases.proofs.next() else { return };
+        let Some(db) = self.databases.proofs.next(Instant::now()) else { return };
         match self.databases.table.get(db).cloned() {
             Some(database) => {
-                let client = self.client();
-                self.databases.proofs.begin(client, db, database);
+                let proof = tokio::task::spawn_local(proofs::prove(self.client(), db, database));
+                self.databases.proofs.begin(db, proof);
             }
             None => self.databases.proofs.forget(db),
         }
@@ -512,11 +517,10 @@ impl World {
         let handle = if confirms {
             let (logged, uploaded) =
                 (self.litestream.heard.bytes.clone(), self.litestream.heard.uploaded.clone());
-            tokio::task::spawn_local(client.gate(Tried::new(
-                self.litestream.pid().unwrap_or(0),
-                logged,
-                uploaded,
-            )))
+            tokio::task::spawn_local(gate::gate(
+                client,
+                Tried::new(self.litestream.pid().unwrap_or(0), logged, uploaded),
+            ))
         } else {
             if self.setup.policy.gate == Gate::Replicated {
                 tracing::warn!(
@@ -524,7 +528,7 @@ impl World {
                     self.litestream.version
                 );
             }
-            tokio::task::spawn_local(client.reach(self.running(), limit))
+            tokio::task::spawn_local(gate::reach(client, self.running(), limit))
         };
         self.gate = Some((handle, dbs));
     }

@@ -10,7 +10,7 @@ const CIRCLES: &[(&str, &str)] = &[
     ("core", "machine machine/membership"),
     ("os", "fd open permit remove user way"),
     ("secrets", "mod tokens words"),
-    ("supervise", "confirm ledger message prepare reload rounds wal"),
+    ("supervise", "message reload rounds"),
 ];
 
 /// A file by its modules: `["config", "lint", "rules"]`.
