@@ -1,11 +1,10 @@
-//! Somebody has the sources asked, and waits for what comes of that.
+//! The report of one asking of the sources, and the clients that wait for it.
 
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-use super::message::{Message, Outbox};
 use crate::core::ExitCode;
 use crate::error::Failure;
 
@@ -68,13 +67,14 @@ impl From<String> for Reason {
 }
 
 impl Reason {
-    /// The same, and what follows.
+    /// Returns the same with this behind it.
     pub(super) fn and(self, more: &str) -> Self {
         Self { said: format!("{}{more}", self.said), ..self }
     }
 }
 
 impl Report {
+    /// Makes a report of nothing but this.
     pub(super) fn of_failure(failure: &Failure) -> Self {
         Self {
             error: Some(failure.message.clone()),
@@ -84,19 +84,19 @@ impl Report {
         }
     }
 
-    /// It is replicated from now on.
+    /// Notes that a database is replicated from now on.
     pub(super) fn add(&mut self, database: String) {
         self.came_true(&database);
         self.added.push(database);
     }
 
-    /// It is not any more.
+    /// Notes that one is not any more.
     pub(super) fn remove(&mut self, database: String) {
         self.came_true(&database);
         self.removed.push(database);
     }
 
-    /// What was said of it before is over.
+    /// Drops what was said against it before.
     fn came_true(&mut self, database: &str) {
         self.failed.retain(|failed| failed.database != database);
         if self.failed.is_empty() && self.error.is_none() {
@@ -104,6 +104,7 @@ impl Report {
         }
     }
 
+    /// Notes why a database could not be added or removed, in place of what was said of it before.
     pub(super) fn fail(&mut self, database: String, reason: impl Into<Reason>) {
         let Reason { said, hint } = reason.into();
         // The last word counts.
@@ -115,7 +116,7 @@ impl Report {
     }
 }
 
-/// Somebody who waits for a report.
+/// A client that waits for a report.
 pub(super) struct Asking {
     sender: oneshot::Sender<Report>,
     /// Until then; then it is what has come true.
@@ -125,7 +126,7 @@ pub(super) struct Asking {
 }
 
 impl Asking {
-    /// Somebody who waits until then; `holding` is the lock that is to be this keeper's.
+    /// Makes one that waits until then; `holding` is the lock that is to be this keeper's.
     pub(super) fn new(
         sender: oneshot::Sender<Report>,
         until: Option<Instant>,
@@ -134,30 +135,33 @@ impl Asking {
         Self { sender, until, holding }
     }
 
+    /// Sends it the report.
     pub(super) fn answer(self, report: Report) {
         // Who has gone meanwhile needs no answer.
         let _ = self.sender.send(Report { holds: self.holding.is_some(), ..report });
     }
 
-    /// It is another keeper that is meant.
+    /// Answers that another keeper is meant.
     pub(super) fn refuse(self) {
         let _ = self.sender.send(Report::default());
     }
 
+    /// Returns the lock that is to be this keeper's.
     pub(super) fn holding(&self) -> Option<(u64, u64)> {
         self.holding
     }
 
-    pub(super) fn is_late(&self) -> bool {
-        self.until.is_some_and(|until| until <= Instant::now())
+    /// Says whether its time is over.
+    pub(super) fn is_late(&self, now: Instant) -> bool {
+        self.until.is_some_and(|until| until <= now)
     }
 
-    /// Says when that is.
-    pub(super) fn wake(&self, outbox: Outbox) {
+    /// Calls this once its time is over, if it has one.
+    pub(super) fn wake(&self, late: impl FnOnce() + 'static) {
         let Some(until) = self.until else { return };
         tokio::task::spawn_local(async move {
             tokio::time::sleep_until(until.into()).await;
-            let _ = outbox.send(Message::ReloadLate);
+            late();
         });
     }
 }

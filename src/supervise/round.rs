@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::Instant;
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -32,7 +33,9 @@ impl Driver {
         match cannot_ask(&self.world, self.machine.moment()) {
             Some(failure) => asker.answer(Report::of_failure(&failure)),
             None => {
-                asker.wake(self.world.outbox.clone());
+                let outbox = self.world.outbox.clone();
+                // A closed inbox means that the driver is gone.
+                asker.wake(move || drop(outbox.send(Message::ReloadLate)));
                 self.world.discovery.rounds.next.push(asker);
                 if self.machine.moment().runs {
                     // Whoever wants to know now should not wait for the next look.
@@ -309,7 +312,8 @@ pub(super) fn report_late(world: &mut World, moment: Moment) {
     } else if !runs {
         report.fail("the app".to_owned(), waiting.clone());
     }
-    let late = |asking: &mut Asking| asking.is_late();
+    let now = Instant::now();
+    let late = |asking: &mut Asking| asking.is_late(now);
     world.discovery.rounds.waiting.extract_if(.., late).for_each(|asking| asking.answer(report.clone()));
     let asked = Report::of_failure(if runs { &asking } else { &waiting });
     world.discovery.rounds.next.extract_if(.., late).for_each(|asking| asking.answer(asked.clone()));

@@ -13,7 +13,7 @@ use crate::replica::listing;
 #[derive(Default)]
 pub(super) struct Rounds {
     pub(super) asking: bool,
-    /// Somebody has asked for it.
+    /// A client has asked for it.
     pub(super) by_hand: bool,
     /// What came of it so far.
     pub(super) report: Report,
@@ -34,14 +34,14 @@ impl Rounds {
         }
     }
 
-    /// A database that cannot come, or not go.
+    /// Notes that a database cannot come, or not go.
     pub(super) fn refuse(&mut self, path: &str, reason: impl Into<Reason>) {
         let reason = reason.into();
         self.complain(path, &reason);
         self.report.fail(path.to_owned(), reason);
     }
 
-    /// What was said of a database last is what came of it this time as well.
+    /// Reports what was said of a database last as what came of it this time.
     pub(super) fn report_said(&mut self, path: &str) {
         if let Some(reason) = self.said.get(path) {
             self.report.fail(path.to_owned(), reason.clone());

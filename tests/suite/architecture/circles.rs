@@ -10,7 +10,6 @@ const CIRCLES: &[(&str, &str)] = &[
     ("core", "machine machine/membership"),
     ("os", "fd open permit remove user way"),
     ("secrets", "mod tokens words"),
-    ("supervise", "message reload rounds"),
 ];
 
 /// A file by its modules: `["config", "lint", "rules"]`.
