@@ -8,7 +8,7 @@ use super::databases::{self, Found};
 use super::layers::{Layers, Line};
 use super::process::current_dir;
 use super::settings;
-use crate::config::Section;
+use crate::config::KeeperSection;
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::inventory;
@@ -82,7 +82,7 @@ pub(super) fn alone(line: Line<'_>) -> Result<Alone, Failure> {
         Ok((section, found))
     });
     let (section, found) = match found {
-        Err(_) if !line.run.command.is_empty() => (Section::default(), Found::Nothing),
+        Err(_) if !line.run.command.is_empty() => (KeeperSection::default(), Found::Nothing),
         found => found?,
     };
     let layers = Layers::of(line, &section, found.file())?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::layers::Layers;
 use super::process::variable;
-use crate::config::{AppVariable, Config, Section, variable_of_alias};
+use crate::config::{AppVariable, Config, KeeperSection, variable_of_alias};
 use crate::core::ExitCode;
 use crate::dotenv::{self, MAX_BYTES};
 use crate::error::Failure;
@@ -70,7 +70,11 @@ pub(super) fn databases(config: &Config) -> Vec<(OsString, OsString)> {
 
 /// The variables that tell the app where replicas are that it may read, and with which extension of SQLite: a URL, which may
 /// hold a password, is for the app alone.
-pub(super) fn replicas(section: &Section, cwd: &Path, user: Option<&Identity>) -> Vec<(OsString, OsString)> {
+pub(super) fn replicas(
+    section: &KeeperSection,
+    cwd: &Path,
+    user: Option<&Identity>,
+) -> Vec<(OsString, OsString)> {
     let urls = section.replicas().iter();
     let mut found: Vec<(OsString, OsString)> = urls
         .map(|one| (format!("{REPLICA}_{}", variable_of_alias(&one.alias)).into(), one.url.clone().into()))

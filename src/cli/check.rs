@@ -21,7 +21,7 @@ use super::unread;
 use super::words;
 use crate::check::{self, CheckContext, Discovered, Online};
 use crate::config::lint::{self, Lint, Severity};
-use crate::config::{self, Config, LoadOptions, Origin, Section, Series};
+use crate::config::{self, Config, KeeperSection, LoadOptions, Origin, Series};
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::foreign;
@@ -111,7 +111,7 @@ struct Look<'a> {
     args: &'a args::Check,
     options: LoadOptions<'a>,
     layers: Layers,
-    section: Section,
+    section: KeeperSection,
     children: Children,
     /// Who the app is to run as, if that is another user.
     user: Option<Identity>,

@@ -11,7 +11,7 @@ use super::databases;
 use super::layers::{Line, Origin};
 use super::process::{self, variable};
 use super::settings::{self, Said};
-use crate::config::{self, KEYS, Key, OFF, SECTION, Setting, Shape, redact};
+use crate::config::{self, KEYS, KeeperKey, OFF, SECTION, Setting, Shape, redact};
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::inventory;
@@ -125,7 +125,7 @@ impl View<'_> {
     }
 
     /// The value of a key and its origin; no origin if its parts have lines of their own.
-    fn setting(&self, key: &Key) -> Result<Option<(Node, Option<String>)>, Failure> {
+    fn setting(&self, key: &KeeperKey) -> Result<Option<(Node, Option<String>)>, Failure> {
         let Said { layers, section, configured, cwd, .. } = self.said;
         let file = |setting: &Setting| self.place(setting.line);
         if key.shape == Shape::Variables {

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use super::layers;
 use super::mounted::text_variable;
 use super::process;
-use crate::config::{self, Config, Document, LoadOptions, Section, lint};
+use crate::config::{self, Config, Document, KeeperSection, LoadOptions, lint};
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::inventory::failure;
@@ -220,11 +220,11 @@ pub(super) fn nothing_given(options: &LoadOptions<'_>) -> config::Error {
 ///
 /// # Errors
 /// Everything that is wrong in it, or with the file.
-pub(super) fn section(found: &Found) -> Result<Section, config::Error> {
+pub(super) fn section(found: &Found) -> Result<KeeperSection, config::Error> {
     match found {
-        Found::File(_, Ok(document)) => Section::read(document, &text_variable, &layers::accepts()),
+        Found::File(_, Ok(document)) => KeeperSection::read(document, &text_variable, &layers::accepts()),
         Found::File(_, Err(error)) => Err(error.clone()),
-        Found::Pairs(_) | Found::Nothing => Ok(Section::default()),
+        Found::Pairs(_) | Found::Nothing => Ok(KeeperSection::default()),
     }
 }
 
@@ -234,10 +234,10 @@ pub(super) fn section(found: &Found) -> Result<Section, config::Error> {
 /// Everything that is wrong with either, or that there is nothing to read.
 pub(super) fn both(
     found: Found,
-    section: Result<Section, config::Error>,
+    section: Result<KeeperSection, config::Error>,
     source: &Source<'_>,
     cwd: &Path,
-) -> Result<(Section, Config), Failure> {
+) -> Result<(KeeperSection, Config), Failure> {
     let both = match (found, section) {
         (Found::File(_, Err(error)), _) => Err(error),
         (found, section) => config::Error::both(section, configured(found, source, cwd)),

@@ -16,7 +16,7 @@ use clap::{Arg, ArgMatches, Args, CommandFactory, FromArgMatches};
 
 use super::args::{Cli, Run};
 use super::typed;
-use crate::config::{self, Key, Section, Setting};
+use crate::config::{self, KeeperKey, KeeperSection, Setting};
 use crate::core::ExitCode;
 use crate::error::Failure;
 use crate::secrets;
@@ -70,7 +70,7 @@ impl Layers {
     ///
     /// # Errors
     /// When the command line is not the one that was read before.
-    pub(super) fn of(line: Line<'_>, section: &Section, file: Option<&Path>) -> Result<Self, Failure> {
+    pub(super) fn of(line: Line<'_>, section: &KeeperSection, file: Option<&Path>) -> Result<Self, Failure> {
         let with_file = |run: clap::Command| {
             section.settings().iter().fold(run, |run, setting| match setting.key.option {
                 Some(option) => {
@@ -149,12 +149,12 @@ fn id(option: &str) -> String {
 ///
 /// # Errors
 /// The reader's: a fragment that says why not.
-pub(super) fn accepts() -> impl Fn(&'static Key, &str) -> Result<(), String> {
+pub(super) fn accepts() -> impl Fn(&'static KeeperKey, &str) -> Result<(), String> {
     let options = options();
     move |key, text| accepted(&options, key, text)
 }
 
-fn accepted(options: &clap::Command, key: &Key, text: &str) -> Result<(), String> {
+fn accepted(options: &clap::Command, key: &KeeperKey, text: &str) -> Result<(), String> {
     let Some(option) = key.option else {
         return match key.path {
             "http" => address(text),

@@ -3,12 +3,12 @@
 use super::databases::{self, Found};
 use super::findings;
 use crate::config::lint::{self, Lint};
-use crate::config::{self, Config, Document, LoadOptions, Origin, SECTION, Section, Series, Setting};
+use crate::config::{self, Config, Document, KeeperSection, LoadOptions, Origin, SECTION, Series, Setting};
 
 /// What there is to read, and Litekeeper's own half of it.
 pub(super) struct Opened {
     pub(super) found: Found,
-    pub(super) section: Result<Section, config::Error>,
+    pub(super) section: Result<KeeperSection, config::Error>,
 }
 
 impl Opened {
@@ -32,11 +32,11 @@ impl Opened {
     }
 
     /// The `litekeeper` section, with what is wrong in it and what changes nothing.
-    pub(super) fn section(&self) -> (Section, Vec<Lint>) {
-        let Some(document) = self.found.document() else { return (Section::default(), Vec::new()) };
+    pub(super) fn section(&self) -> (KeeperSection, Vec<Lint>) {
+        let Some(document) = self.found.document() else { return (KeeperSection::default(), Vec::new()) };
         let section = match &self.section {
             Ok(section) => section.clone(),
-            Err(error) => return (Section::default(), lint::of_error(error)),
+            Err(error) => return (KeeperSection::default(), lint::of_error(error)),
         };
         let idle = section.settings().iter().filter(|setting| setting.key.is_idle());
         let lint = |setting: &Setting| {

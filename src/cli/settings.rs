@@ -19,7 +19,7 @@ use super::restored;
 use super::unread;
 use super::words;
 use super::written::Written;
-use crate::config::{self, Config, OFF, Section};
+use crate::config::{self, Config, KeeperSection, OFF};
 use crate::core::policy::{STOP, STOP_IN_CONTAINER, STOP_ON_FLY};
 use crate::core::{self, BackoffPolicy, ExitCode, Policy};
 use crate::error::Failure;
@@ -68,7 +68,7 @@ impl First {
         let layers = match &first.layers {
             Some(layers) => layers,
             None => {
-                of_options = Layers::of(line, &Section::default(), None)?;
+                of_options = Layers::of(line, &KeeperSection::default(), None)?;
                 &of_options
             }
         };
@@ -101,7 +101,7 @@ pub(super) struct Said {
     /// Litestream's half of the configuration.
     pub(super) configured: Config,
     /// Litekeeper's own.
-    pub(super) section: Section,
+    pub(super) section: KeeperSection,
     written: Written,
     /// The current folder.
     pub(super) cwd: PathBuf,
@@ -224,7 +224,7 @@ pub(super) fn resolve(said: Said) -> Result<Setup, Failure> {
 }
 
 /// Warns of settings that change nothing.
-fn warn_of_idle(section: &Section, configured: &Config) {
+fn warn_of_idle(section: &KeeperSection, configured: &Config) {
     for setting in section.settings().iter().filter(|setting| setting.key.is_idle()) {
         let (origin, line, key) = (configured.origin(), setting.line, setting.key.path);
         tracing::warn!("{origin}:{line}: `litekeeper.{key}` has no effect in this version");

@@ -10,7 +10,7 @@ use crate::config::error::{Finding, Origin, Problem};
 use crate::config::model::url::{Url, is_escaped};
 use crate::config::output::redact::is_reference;
 use crate::config::schema::types::{LONGEST_SHOWN, clipped, refused};
-use crate::config::schema::walk::{Entry, kebab, walk};
+use crate::config::schema::walk::{KeyValue, kebab, walk};
 use crate::config::schema::{Key, Reading, Secrecy, Section, Series, Type};
 use crate::config::values::document::Document;
 use crate::foreign::piece;
@@ -26,7 +26,7 @@ pub(super) fn lint(document: &Document, series: Series) -> Vec<Lint> {
     };
     let mut found: Vec<Lint> = refused(&document.root, series).into_iter().map(finding).collect();
     let tree = Tree { origin, series };
-    walk(&document.root, Section::Top, &mut |Entry { section, name, key, value }| {
+    walk(&document.root, Section::Top, &mut |KeyValue { section, name, key, value }| {
         let Some(key) = key else {
             found.extend(tree.unknown(section, name));
             return false;
@@ -76,7 +76,7 @@ fn has_password(url: &str) -> bool {
 
 /// Calls `see` with every known setting that is not a mapping or a list of them.
 pub(super) fn each_setting(node: &Node, section: Section, see: &mut dyn FnMut(Section, Key, &Node)) {
-    walk(node, section, &mut |Entry { section, key, value, .. }| {
+    walk(node, section, &mut |KeyValue { section, key, value, .. }| {
         let Some(key) = key else { return false };
         match key.kind {
             Type::Mapping(_) | Type::Mappings(_) | Type::Litekeeper => {}

@@ -24,14 +24,14 @@ pub(in crate::config) fn of(kind: &Kind, entry: &Node, root: &Node) -> Result<Op
 
 /// Does as `newGSReplicaClientFromConfig` in Litestream's main.go.
 fn gcs(entry: &Node, root: &Node) -> Result<Option<Gcs>, &'static str> {
-    let Some(said) = Said::of(entry, root) else { return Ok(None) };
+    let Some(said) = WithDefaults::of(entry, root) else { return Ok(None) };
     let Some(bucket) = said.bucket() else { return Ok(None) };
     Ok(Some(Gcs { bucket, prefix: said.prefix()? }))
 }
 
 /// Does as `newABSReplicaClientFromConfig` there.
 fn azure(entry: &Node, root: &Node) -> Result<Option<Azure>, &'static str> {
-    let Some(said) = Said::of(entry, root) else { return Ok(None) };
+    let Some(said) = WithDefaults::of(entry, root) else { return Ok(None) };
     let Some(container) = said.bucket() else { return Ok(None) };
     let user = said.url.as_ref().and_then(|url| url.user.as_deref());
     let user = user.and_then(|user| percent_decode_str(user).decode_utf8().ok()).map(Cow::into_owned);
@@ -46,13 +46,13 @@ fn azure(entry: &Node, root: &Node) -> Result<Option<Azure>, &'static str> {
 }
 
 /// What a replica says, and what stands in the place of what it does not.
-struct Said<'a> {
+struct WithDefaults<'a> {
     node: &'a Node,
     root: &'a Node,
     url: Option<Url>,
 }
 
-impl<'a> Said<'a> {
+impl<'a> WithDefaults<'a> {
     fn of(entry: &'a Node, root: &'a Node) -> Option<Self> {
         let listed = entry.get("replicas").and_then(Node::as_list).and_then(<[Node]>::first);
         let node = entry.get("replica").or(listed)?;

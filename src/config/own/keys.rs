@@ -6,7 +6,7 @@ pub const SECTION: &str = "litekeeper";
 
 /// A key that the section can have.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Key {
+pub struct KeeperKey {
     /// Its place below `litekeeper`: `stop.timeout`.
     pub path: &'static str,
     /// The option of `run` that says the same, without its dashes; `command` is what follows `--`.
@@ -15,7 +15,7 @@ pub struct Key {
     pub shape: Shape,
 }
 
-impl Key {
+impl KeeperKey {
     /// Says whether the key is only checked, and has no effect in this version.
     pub fn is_idle(&self) -> bool {
         self.path == "http"
@@ -45,16 +45,16 @@ pub enum Shape {
     Mappings,
 }
 
-const fn option(path: &'static str, option: &'static str, shape: Shape) -> Key {
-    Key { path, option: Some(option), shape }
+const fn option(path: &'static str, option: &'static str, shape: Shape) -> KeeperKey {
+    KeeperKey { path, option: Some(option), shape }
 }
 
-const fn own(path: &'static str, shape: Shape) -> Key {
-    Key { path, option: None, shape }
+const fn own(path: &'static str, shape: Shape) -> KeeperKey {
+    KeeperKey { path, option: None, shape }
 }
 
 /// Every key.
-pub const KEYS: &[Key] = &[
+pub const KEYS: &[KeeperKey] = &[
     option("app.command", "command", Shape::Command),
     own("app.env", Shape::Variables),
     option("app.env-file", "env-file", Shape::Texts),
@@ -111,7 +111,7 @@ const SHORT: &[(&str, &str)] =
     &[("restart", "restart.when"), ("gate", "gate.until"), ("lease", "lease.mode")];
 
 /// Returns the key at `path`.
-pub(in crate::config) fn find(path: &str) -> Option<&'static Key> {
+pub(in crate::config) fn find(path: &str) -> Option<&'static KeeperKey> {
     KEYS.iter().find(|key| key.path == path)
 }
 
@@ -121,7 +121,7 @@ pub(in crate::config) fn is_group(path: &str) -> bool {
 }
 
 /// Returns the key that a group's single text is the value of.
-pub(in crate::config) fn short(group: &str) -> Option<&'static Key> {
+pub(in crate::config) fn short(group: &str) -> Option<&'static KeeperKey> {
     SHORT.iter().find(|(name, _)| *name == group).and_then(|(_, path)| find(path))
 }
 
@@ -138,15 +138,15 @@ pub(in crate::config) fn siblings(prefix: &str) -> Vec<&'static str> {
 /// Guesses the key that was meant: the one whose option, or whose path with dashes, is this name;
 /// one with a name like it in this place; the only one of this name elsewhere.
 pub(in crate::config) fn meant(prefix: &str, name: &str) -> Option<&'static str> {
-    let path = |key: &'static Key| key.path;
+    let path = |key: &'static KeeperKey| key.path;
     let beside = nearest(name, siblings(prefix)).and_then(|near| {
         let is_it =
             |path: &&str| path.strip_prefix(prefix).is_some_and(|rest| rest.split('.').next() == Some(near));
         KEYS.iter().map(path).find(is_it).map(|path| &path[..prefix.len() + near.len()])
     });
-    let same = |key: &&'static Key| key.option == Some(name) || key.path.replace('.', "-") == name;
-    let last = |key: &&'static Key| key.path.rsplit('.').next() == Some(name);
-    let only = |keys: Vec<&'static Key>| if let [key] = keys[..] { Some(key) } else { None };
+    let same = |key: &&'static KeeperKey| key.option == Some(name) || key.path.replace('.', "-") == name;
+    let last = |key: &&'static KeeperKey| key.path.rsplit('.').next() == Some(name);
+    let only = |keys: Vec<&'static KeeperKey>| if let [key] = keys[..] { Some(key) } else { None };
     let exactly = KEYS.iter().find(same).map(path);
     exactly.or(beside).or_else(|| only(KEYS.iter().filter(last).collect()).map(path))
 }

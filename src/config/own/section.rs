@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use super::keys::{Key, OFF, SECTION, Shape, find, is_group, meant, short, siblings};
+use super::keys::{KeeperKey, OFF, SECTION, Shape, find, is_group, meant, short, siblings};
 use super::vfs::{self, ReadReplica};
 use crate::config::error::{Error, Problem};
 use crate::config::fault::Fault;
@@ -19,11 +19,11 @@ use crate::yaml::{Node, NodeKind};
 const MAX_VARIABLES: usize = 1 << 21;
 
 /// Says whether a text is a value of a key; `Err` has the reason why not.
-pub type Accepts<'a> = &'a dyn Fn(&'static Key, &str) -> Result<(), String>;
+pub type Accepts<'a> = &'a dyn Fn(&'static KeeperKey, &str) -> Result<(), String>;
 
 /// The section as it was written.
 #[derive(Clone, Default)]
-pub struct Section {
+pub struct KeeperSection {
     settings: Vec<Setting>,
     variables: Vec<AppVariable>,
     replicas: Vec<ReadReplica>,
@@ -33,7 +33,7 @@ pub struct Section {
 #[derive(Clone)]
 pub struct Setting {
     /// Which.
-    pub key: &'static Key,
+    pub key: &'static KeeperKey,
     /// One text; the words of a command; each text or command line of a list; nothing for mappings.
     pub values: Vec<String>,
     /// The line in the file.
@@ -53,7 +53,7 @@ pub struct AppVariable {
     pub line: usize,
 }
 
-impl Section {
+impl KeeperSection {
     /// Reads the section of a document; empty if it has none.
     ///
     /// `env` is asked for `{env: NAME}`.
@@ -95,7 +95,7 @@ impl Section {
 }
 
 /// Without values: a variable of the app may be a secret.
-impl fmt::Debug for Section {
+impl fmt::Debug for KeeperSection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.settings.iter().map(|setting| setting.key.path)).finish()
     }
@@ -107,7 +107,7 @@ fn full(path: &str) -> String {
 }
 
 struct Reader<'a> {
-    section: Section,
+    section: KeeperSection,
     found: Vec<(usize, Problem)>,
     env: &'a dyn Fn(&str) -> Option<String>,
     accepts: Accepts<'a>,
@@ -157,7 +157,7 @@ impl Reader<'_> {
         }
     }
 
-    fn setting(&mut self, key: &'static Key, node: &Node) {
+    fn setting(&mut self, key: &'static KeeperKey, node: &Node) {
         let values = match key.shape {
             Shape::Text => match node.as_str() {
                 Some(text) => self.accepted(key, node, text),
@@ -211,7 +211,7 @@ impl Reader<'_> {
         self.section.settings.push(Setting { key, values, line: node.line });
     }
 
-    fn accepted(&mut self, key: &'static Key, node: &Node, text: &str) -> Vec<String> {
+    fn accepted(&mut self, key: &'static KeeperKey, node: &Node, text: &str) -> Vec<String> {
         let reason = if text.contains('\0') {
             Some(Fault::Nul { key: full(key.path) })
         } else {
@@ -231,7 +231,7 @@ impl Reader<'_> {
     }
 
     /// Returns the words of a command.
-    fn words(&mut self, key: &Key, node: &Node) -> Option<Vec<String>> {
+    fn words(&mut self, key: &KeeperKey, node: &Node) -> Option<Vec<String>> {
         let name = || full(key.path);
         let words = match (node.as_str(), texts(node)) {
             (Some(line), _) => exec::split_command(line).map_err(|problem| match problem {
@@ -256,13 +256,13 @@ impl Reader<'_> {
     }
 
     /// Writes a command as the line that `--before` takes.
-    fn line(&mut self, key: &Key, node: &Node) -> Option<String> {
+    fn line(&mut self, key: &KeeperKey, node: &Node) -> Option<String> {
         let words = self.words(key, node)?;
         // Only a NUL cannot be quoted, and there is none.
         shlex::try_join(words.iter().map(String::as_str)).ok()
     }
 
-    fn app_env(&mut self, key: &'static Key, node: &Node) {
+    fn app_env(&mut self, key: &'static KeeperKey, node: &Node) {
         let NodeKind::Mapping(entries) = &node.kind else {
             return self.wrong_type(node, key.path, "a mapping of names to texts");
         };
@@ -343,7 +343,7 @@ mod tests {
     use crate::config::error::Origin;
     use crate::yaml::parse;
 
-    fn read(text: &str) -> Result<Section, Error> {
+    fn read(text: &str) -> Result<KeeperSection, Error> {
         let root = parse(text).expect("valid YAML");
         let document = Document {
             origin: Origin::File("l.yml".into()),
@@ -357,10 +357,10 @@ mod tests {
             "EMPTY" => Some(String::new()),
             _ => None,
         };
-        let accepts = |key: &'static Key, text: &str| {
+        let accepts = |key: &'static KeeperKey, text: &str| {
             if text == "wrong" { Err(format!("{} does not take it", key.path)) } else { Ok(()) }
         };
-        Section::read(&document, &env, &accepts)
+        KeeperSection::read(&document, &env, &accepts)
     }
 
     fn values(text: &str) -> Vec<(&'static str, Vec<String>)> {

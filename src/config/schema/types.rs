@@ -3,7 +3,7 @@
 //! Litestream would name a line of the generated file, which is not the user's.
 
 use super::table::{Key, Reading, Section, Series, Type};
-use super::walk::{Entry, walk};
+use super::walk::{KeyValue, walk};
 use crate::config::duration::{go_duration, nanoseconds};
 use crate::config::error::Problem;
 use crate::config::output::redact::is_reference;
@@ -46,8 +46,8 @@ fn says_something(node: &Node) -> bool {
     }
 }
 
-fn check<'a>(entry: Entry<'a>, key: Key, series: Series, found: &mut Vec<(&'a Node, Problem)>) {
-    let Entry { section, value, .. } = entry;
+fn check<'a>(entry: KeyValue<'a>, key: Key, series: Series, found: &mut Vec<(&'a Node, Problem)>) {
+    let KeyValue { section, value, .. } = entry;
     let out_of_range = |expected| Problem::OutOfRange { key: key.name, kind: key.kind, expected };
     let text = value.as_str();
     let is_right = match key.kind {

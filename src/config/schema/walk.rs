@@ -5,7 +5,7 @@ use crate::yaml::{Node, NodeKind};
 
 /// What stands under a name in a section.
 #[derive(Clone, Copy)]
-pub(in crate::config) struct Entry<'a> {
+pub(in crate::config) struct KeyValue<'a> {
     pub section: Section,
     pub name: &'a Node,
     /// What the table says of the name, in either spelling.
@@ -15,11 +15,15 @@ pub(in crate::config) struct Entry<'a> {
 
 /// Calls `see` with every entry of `node`, a `section`, and goes on below those that it says yes to; templates of replicas
 /// included.
-pub(in crate::config) fn walk<'a>(node: &'a Node, section: Section, see: &mut dyn FnMut(Entry<'a>) -> bool) {
+pub(in crate::config) fn walk<'a>(
+    node: &'a Node,
+    section: Section,
+    see: &mut dyn FnMut(KeyValue<'a>) -> bool,
+) {
     let NodeKind::Mapping(entries) = &node.kind else { return };
     for (name, value) in entries {
         let key = section.key(&kebab(name));
-        if !see(Entry { section, name, key, value }) {
+        if !see(KeyValue { section, name, key, value }) {
             continue;
         }
         match key.map(|key| key.kind) {
