@@ -6,7 +6,7 @@ use super::files::entrusted;
 use super::rules::{EMPTY_DIR, LARGE_DIR, NOT_READABLE, PASSED_OVER, PIPE_IN_DIR};
 use crate::config::Directory;
 use crate::config::lint::Lint;
-use crate::litestream::folder::{Contents, Other};
+use crate::litestream::folder::{Contents, NotDatabase};
 use crate::litestream::glob;
 use crate::os::access::{self, Access};
 
@@ -36,7 +36,7 @@ fn of(context: &CheckContext<'_>, folder: &Directory, contents: &Contents) -> Ve
     if let Some(user) = &context.user {
         let closed = |path: &std::path::PathBuf| !access::may(path, Access::Read, Some(user));
         let folders = contents.folders.iter().map(|below| folder.dir.join(below)).filter(closed);
-        found.extend(folders.map(|path| odd(context, folder, &path, Other::Closed)));
+        found.extend(folders.map(|path| odd(context, folder, &path, NotDatabase::Closed)));
     }
     if contents.is_cut_off {
         let message =
@@ -60,19 +60,21 @@ fn of(context: &CheckContext<'_>, folder: &Directory, contents: &Contents) -> Ve
     found
 }
 
-fn odd(context: &CheckContext<'_>, folder: &Directory, path: &std::path::Path, other: Other) -> Lint {
+fn odd(context: &CheckContext<'_>, folder: &Directory, path: &std::path::Path, other: NotDatabase) -> Lint {
     let remedy =
         || entrusted(path).unwrap_or_else(|| access::remedy(path, Access::Read, context.user.as_ref()));
     let (who, path) = (context.who(), path.display());
     let lint = |rule, message| context.lint(rule, folder.line, message);
     match other {
-        Other::Closed => lint(NOT_READABLE, format!("{who} cannot list the folder `{path}`"))
+        NotDatabase::Closed => lint(NOT_READABLE, format!("{who} cannot list the folder `{path}`"))
             .hint(format!("Litestream does not start: {}; or choose a folder without it", remedy())),
-        Other::Unreadable => lint(NOT_READABLE, format!("{who} cannot read `{path}`"))
+        NotDatabase::Unreadable => lint(NOT_READABLE, format!("{who} cannot read `{path}`"))
             .hint(format!("Litestream passes over it without a word: {}", remedy())),
-        Other::Pipe => lint(PIPE_IN_DIR, format!("`{path}` is a pipe, from which Litestream wants to read"))
-            .hint("remove it, or choose a `pattern` that leaves it out"),
-        Other::Foreign => lint(
+        NotDatabase::Pipe => {
+            lint(PIPE_IN_DIR, format!("`{path}` is a pipe, from which Litestream wants to read"))
+                .hint("remove it, or choose a `pattern` that leaves it out")
+        }
+        NotDatabase::Foreign => lint(
             PASSED_OVER,
             format!("`{path}` is no SQLite database: Litestream passes over it"),
         )

@@ -12,7 +12,7 @@ use super::given;
 use super::layers::{self, Layers, Line};
 use super::mounted::{self, text_variable};
 use super::one_shot;
-use super::opened::Opened;
+use super::opened::ConfigInput;
 use super::process::{self, variable};
 use super::restored;
 use super::settings;
@@ -84,7 +84,7 @@ async fn look(args: &args::Check, words: &[OsString], children: Children) -> Res
     let is_wrong = of_variables.iter().any(|lint| lint.rule.severity == Severity::Error);
     let (opened, layers) = match first {
         Ok(first) => (first.opened, first.layers),
-        Err(_) => (databases::open(&settings::source(&args.run), &cwd).map(Opened::of), None),
+        Err(_) => (databases::open(&settings::source(&args.run), &cwd).map(ConfigInput::of), None),
     };
     let opened = match opened {
         // It follows from what is not there.
@@ -122,7 +122,7 @@ struct Look<'a> {
 type Env = Vec<(OsString, OsString)>;
 
 impl Look<'_> {
-    async fn all(mut self, opened: Opened) -> Result<Vec<Lint>, Failure> {
+    async fn all(mut self, opened: ConfigInput) -> Result<Vec<Lint>, Failure> {
         if !self.looks_as_user() {
             return Ok(self.lints);
         }
@@ -226,7 +226,7 @@ impl Look<'_> {
     }
 
     /// The configuration as far as it can be read, and whether that is all of it.
-    fn config(&mut self, opened: Opened, series: Option<Series>) -> (Option<Config>, bool) {
+    fn config(&mut self, opened: ConfigInput, series: Option<Series>) -> (Option<Config>, bool) {
         let document = opened.found.document().cloned();
         let is_legible = !matches!(&opened.found, Found::File(_, Err(_)));
         let found = opened.config(&self.options, series, &mut self.lints);

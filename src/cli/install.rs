@@ -29,7 +29,7 @@ pub(super) fn install(args: &args::Install) -> Result<ExitCode, Failure> {
     };
     let given = given(args)?;
     let wanted = args.version.clone().or_else(|| configured().filter(|version| has(args, version)));
-    let install_it: Install = if args.vfs { install::install_extension } else { install::install };
+    let install_it: Installer = if args.vfs { install::install_extension } else { install::install };
     let installed = get(install_it, args.dir.clone(), |options| InstallOptions {
         any_version: wanted.is_none() && given.is_some(),
         version: wanted.unwrap_or(options.version),
@@ -117,11 +117,11 @@ pub(super) fn get_default() -> Result<Installed, Failure> {
 }
 
 /// Puts one of the two parts in its place.
-type Install = fn(&InstallOptions, &mut dyn FnMut(Progress<'_>)) -> Result<Installed, install::Error>;
+type Installer = fn(&InstallOptions, &mut dyn FnMut(Progress<'_>)) -> Result<Installed, install::Error>;
 
 /// Ctrl-C ends it and leaves nothing half done.
 fn get(
-    install_it: Install,
+    install_it: Installer,
     dir: Option<PathBuf>,
     choose: impl FnOnce(InstallOptions) -> InstallOptions,
 ) -> Result<Installed, Failure> {

@@ -6,12 +6,12 @@ use crate::config::lint::{self, Lint};
 use crate::config::{self, Config, Document, KeeperSection, LoadOptions, Origin, SECTION, Series, Setting};
 
 /// What there is to read, and Litekeeper's own half of it.
-pub(super) struct Opened {
+pub(super) struct ConfigInput {
     pub(super) found: Found,
     pub(super) section: Result<KeeperSection, config::Error>,
 }
 
-impl Opened {
+impl ConfigInput {
     /// Reads Litekeeper's own half of what was found.
     pub(super) fn of(found: Found) -> Self {
         let section = databases::section(&found);

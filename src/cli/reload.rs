@@ -24,7 +24,7 @@ use crate::supervise::{RELOAD, Report};
 /// # Errors
 /// No keeper runs, or it could not ask, or not all of it came true.
 pub(super) fn reload(args: &args::Reload) -> Result<ExitCode, Failure> {
-    let Found { socket, of } = find(args)?;
+    let Socket { socket, of } = find(args)?;
     let lock = of.as_ref().map(|(_, lock)| *lock);
     let said = keeper_socket::ask(&socket, RELOAD, lock, args.timeout);
     let report = said.and_then(|line| serde_json::from_slice(&line).map_err(|_| keeper_socket::cut_off()));
@@ -73,13 +73,13 @@ pub(super) fn reload(args: &args::Reload) -> Result<ExitCode, Failure> {
 }
 
 /// The control socket of the keeper that is meant.
-struct Found {
+struct Socket {
     socket: PathBuf,
     /// The database by whose lock it was found, and which file that lock is: whoever answers has to have it.
     of: Option<(PathBuf, (u64, u64))>,
 }
 
-fn find(args: &args::Reload) -> Result<Found, Failure> {
+fn find(args: &args::Reload) -> Result<Socket, Failure> {
     let cwd = process::current_dir()?;
     let (mut file, mut control) = (None, None);
     let dbs = match &args.db {
@@ -104,7 +104,7 @@ fn find(args: &args::Reload) -> Result<Found, Failure> {
     };
     let found = |db: &Database| {
         let (socket, lock) = holder::keeper_socket(db)?;
-        Some(Found { socket, of: Some((db.path.clone(), lock)) })
+        Some(Socket { socket, of: Some((db.path.clone(), lock)) })
     };
     if let Some(found) = dbs.iter().find_map(found) {
         return Ok(found);
@@ -119,7 +119,7 @@ fn find(args: &args::Reload) -> Result<Found, Failure> {
     match (sockets.pop(), sockets.len()) {
         (Some(socket), 0) => {
             keeper_socket::belong_to_owner(&socket);
-            Ok(Found { socket, of: None })
+            Ok(Socket { socket, of: None })
         }
         (None, _) => Err(Failure::new(ExitCode::UNAVAILABLE, "no keeper runs")
             .hint("`litekeeper run` starts one; LITEKEEPER_RUNTIME_DIR has to be what it is for that one")),

@@ -13,7 +13,7 @@ use super::given;
 use super::layers::{Layers, Line, Origin};
 use super::listen::listen_fds;
 use super::mounted::{self, text_variable};
-use super::opened::Opened;
+use super::opened::ConfigInput;
 use super::process::{current_dir, environment, variable};
 use super::restored;
 use super::unread;
@@ -38,7 +38,7 @@ use crate::supervise::{self, Setup};
 pub(super) struct First {
     cwd: PathBuf,
     /// That file and Litekeeper's own half of it, whatever is wrong with either.
-    pub(super) opened: Result<Opened, Failure>,
+    pub(super) opened: Result<ConfigInput, Failure>,
     /// None where the file keeps them from being told; what is wrong with it is found later.
     pub(super) layers: Option<Layers>,
 }
@@ -51,9 +51,9 @@ impl First {
     pub(super) fn look(line: Line<'_>) -> Result<Self, Failure> {
         given::refuse()?;
         let cwd = current_dir()?;
-        let opened = databases::open(&source(line.run), &cwd).map(Opened::of);
+        let opened = databases::open(&source(line.run), &cwd).map(ConfigInput::of);
         let layers =
-            |opened: &Opened| Layers::of(line, opened.section.as_ref().ok()?, opened.found.file()).ok();
+            |opened: &ConfigInput| Layers::of(line, opened.section.as_ref().ok()?, opened.found.file()).ok();
         let layers = opened.as_ref().ok().and_then(layers);
         Ok(Self { cwd, opened, layers })
     }
@@ -113,7 +113,7 @@ pub(super) struct Said {
 /// What is wrong with them.
 pub(super) fn read(line: Line<'_>, first: First) -> Result<Said, Failure> {
     let First { cwd, opened, layers } = first;
-    let (source, Opened { found, section }) = (source(line.run), opened?);
+    let (source, ConfigInput { found, section }) = (source(line.run), opened?);
     let written = Written::of(&found, &source, &cwd);
     let (section, configured) = databases::both(found, section, &source, &cwd)?;
     let layers = match layers {

@@ -37,7 +37,7 @@ pub(super) struct Absent {
 
 /// What the machine hears when time has passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Due {
+pub(super) enum AbsentDue {
     /// This one is still not there.
     Tell(Db),
     /// It is not there for longer than a change may be unconfirmed.
@@ -117,16 +117,16 @@ impl Absent {
     }
 
     /// Takes one thing that is due.
-    pub(super) fn due(&mut self, now: Instant) -> Option<Due> {
+    pub(super) fn due(&mut self, now: Instant) -> Option<AbsentDue> {
         let is_due = |missed: &Missed| self.next_of(missed).is_some_and(|at| at <= now);
         let (db, missed) = self.open().find(|(_, missed)| is_due(missed))?;
         let since = missed.since;
         let missed = self.dbs.get_mut(&db)?;
         if std::mem::replace(&mut missed.told, true) {
             missed.reported = true;
-            return Some(Due::Exceeded(db, now.duration_since(since)));
+            return Some(AbsentDue::Exceeded(db, now.duration_since(since)));
         }
-        Some(Due::Tell(db))
+        Some(AbsentDue::Tell(db))
     }
 
     fn open(&self) -> impl Iterator<Item = (Db, &Missed)> {
@@ -156,9 +156,9 @@ mod tests {
         absent.missed(now, DB, true);
         absent.missed(now + TELL / 2, DB, true);
         assert_eq!(absent.due(now + TELL / 2), None);
-        assert_eq!(absent.due(now + TELL), Some(Due::Tell(DB)));
+        assert_eq!(absent.due(now + TELL), Some(AbsentDue::Tell(DB)));
         assert_eq!((absent.due(now + TELL), absent.exceeded()), (None, false));
-        assert_eq!(absent.due(now + MAX), Some(Due::Exceeded(DB, MAX)));
+        assert_eq!(absent.due(now + MAX), Some(AbsentDue::Exceeded(DB, MAX)));
         assert_eq!((absent.due(now + MAX * 2), absent.next()), (None, None));
         assert!(absent.exceeded() && absent.is_missed(DB));
         absent.made(DB, true);
@@ -174,8 +174,8 @@ mod tests {
         absent.missed(now, Db(1), false);
         absent.restarted(now + MAX);
         assert_eq!(absent.due(now + MAX), None);
-        assert_eq!(absent.due(now + MAX + TELL), Some(Due::Tell(DB)));
-        assert_eq!(absent.due(now + MAX * 2), Some(Due::Exceeded(DB, MAX)));
+        assert_eq!(absent.due(now + MAX + TELL), Some(AbsentDue::Tell(DB)));
+        assert_eq!(absent.due(now + MAX * 2), Some(AbsentDue::Exceeded(DB, MAX)));
         assert_eq!(absent.due(now + MAX * 9), None);
         assert_eq!(absent.all().collect::<Vec<_>>(), [DB, Db(1)]);
     }
@@ -205,8 +205,8 @@ mod tests {
         let (now, mut absent) = (Instant::now(), Absent::new(MAX));
         absent.missed(now, DB, true);
         absent.missed(now, Db(1), true);
-        assert_eq!(absent.due(now + TELL), Some(Due::Tell(DB)));
-        assert_eq!(absent.due(now + MAX), Some(Due::Exceeded(DB, MAX)));
+        assert_eq!(absent.due(now + TELL), Some(AbsentDue::Tell(DB)));
+        assert_eq!(absent.due(now + MAX), Some(AbsentDue::Exceeded(DB, MAX)));
         assert!(absent.forget(DB), "it was");
         assert!(!absent.forget(Db(1)), "of that one nobody knows");
         assert!(!absent.forget(Db(2)), "nobody missed it");

@@ -54,7 +54,7 @@ pub(super) struct Lag {
 
 /// What the machine hears when time has passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Due {
+pub(super) enum LagDue {
     /// Ask about this database.
     Ask(Db),
     /// This database's oldest unconfirmed change is older than allowed.
@@ -235,17 +235,17 @@ impl Lag {
     }
 
     /// Takes one thing that is due.
-    pub(super) fn due(&mut self, now: Instant) -> Option<Due> {
+    pub(super) fn due(&mut self, now: Instant) -> Option<LagDue> {
         let now = self.own(now);
         for (db, watched) in &mut self.dbs {
             if watched.ask_at.is_some_and(|at| at <= now) {
                 watched.ask_at = None;
                 watched.asked = true;
-                return Some(Due::Ask(*db));
+                return Some(LagDue::Ask(*db));
             }
             if let Some(since) = watched.since.filter(|at| !watched.reported && *at + self.max <= now) {
                 watched.reported = true;
-                return Some(Due::Exceeded(*db, now.duration_since(since)));
+                return Some(LagDue::Exceeded(*db, now.duration_since(since)));
             }
         }
         None
@@ -279,7 +279,7 @@ mod tests {
         for tenth in 0..10 {
             lag.changed(now + DELAY * tenth / 10, DB);
         }
-        assert_eq!(lag.due(now + DELAY), Some(Due::Ask(DB)));
+        assert_eq!(lag.due(now + DELAY), Some(LagDue::Ask(DB)));
         assert_eq!(lag.due(now + DELAY * 3), None, "one question at a time");
         assert!(!lag.confirmed(now + DELAY * 3, DB, true));
         assert_eq!(lag.next(), None);
@@ -289,7 +289,7 @@ mod tests {
     fn a_change_during_the_question_needs_another() {
         let (now, mut lag) = lag();
         lag.changed(now, DB);
-        assert_eq!(lag.due(now + DELAY), Some(Due::Ask(DB)));
+        assert_eq!(lag.due(now + DELAY), Some(LagDue::Ask(DB)));
         lag.changed(now + DELAY, DB);
         lag.confirmed(now + DELAY * 2, DB, true);
         assert_eq!(lag.next(), Some(now + DELAY * 3));
@@ -299,12 +299,12 @@ mod tests {
     fn an_unanswered_question_exceeds_the_limit_once_and_recovers_once() {
         let (now, mut lag) = lag();
         lag.changed(now, DB);
-        assert_eq!(lag.due(now + DELAY), Some(Due::Ask(DB)));
-        assert_eq!(lag.due(now + MAX), Some(Due::Exceeded(DB, MAX)));
+        assert_eq!(lag.due(now + DELAY), Some(LagDue::Ask(DB)));
+        assert_eq!(lag.due(now + MAX), Some(LagDue::Exceeded(DB, MAX)));
         assert_eq!(lag.due(now + MAX * 2), None);
         assert!(lag.exceeded());
         assert!(!lag.confirmed(now + MAX * 2, DB, false));
-        assert_eq!(lag.due(now + MAX * 2 + DELAY), Some(Due::Ask(DB)));
+        assert_eq!(lag.due(now + MAX * 2 + DELAY), Some(LagDue::Ask(DB)));
         assert!(lag.confirmed(now + MAX * 3, DB, true), "the recovery is news");
         assert!(!lag.exceeded());
     }
@@ -313,14 +313,14 @@ mod tests {
     fn an_answer_that_took_too_long_is_no_recovery_of_what_came_meanwhile() {
         let (now, mut lag) = lag();
         lag.changed(now, DB);
-        assert_eq!(lag.due(now + DELAY), Some(Due::Ask(DB)));
+        assert_eq!(lag.due(now + DELAY), Some(LagDue::Ask(DB)));
         lag.changed(now + DELAY, DB);
-        assert_eq!(lag.due(now + MAX), Some(Due::Exceeded(DB, MAX)));
+        assert_eq!(lag.due(now + MAX), Some(LagDue::Exceeded(DB, MAX)));
         let late = now + DELAY + MAX;
         assert!(!lag.confirmed(late, DB, true), "the second change is as old as the first one was");
         assert!(lag.exceeded());
         assert_eq!(lag.due(late), None, "and that is no news");
-        assert_eq!(lag.due(late + DELAY), Some(Due::Ask(DB)));
+        assert_eq!(lag.due(late + DELAY), Some(LagDue::Ask(DB)));
         assert!(lag.confirmed(late + DELAY, DB, true), "this is");
     }
 
@@ -328,14 +328,14 @@ mod tests {
     fn what_would_be_too_late_again_with_the_next_slow_answer_has_not_caught_up() {
         let (now, mut lag) = lag();
         lag.changed(now, DB);
-        assert_eq!(lag.due(now + DELAY), Some(Due::Ask(DB)));
-        assert_eq!(lag.due(now + MAX), Some(Due::Exceeded(DB, MAX)));
+        assert_eq!(lag.due(now + DELAY), Some(LagDue::Ask(DB)));
+        assert_eq!(lag.due(now + MAX), Some(LagDue::Exceeded(DB, MAX)));
         lag.changed(now + MAX, DB);
         assert!(
             !lag.confirmed(now + MAX + MAX / 2, DB, true),
             "the next question is asked a quarter of it before the end"
         );
-        assert_eq!(lag.due(now + MAX * 2), Some(Due::Ask(DB)), "and says nothing in between");
+        assert_eq!(lag.due(now + MAX * 2), Some(LagDue::Ask(DB)), "and says nothing in between");
         lag.changed(now + MAX * 2, DB);
         assert!(lag.confirmed(now + MAX * 2 + DELAY / 2, DB, true));
     }
@@ -349,10 +349,10 @@ mod tests {
         assert_eq!(lag.next(), Some(now + MAX * 3 + DELAY));
         assert_eq!(lag.due(now + MAX * 3), None);
         lag.pass(now + MAX * 3 + DELAY, true);
-        assert_eq!(lag.due(now + MAX * 3 + DELAY), Some(Due::Ask(DB)));
+        assert_eq!(lag.due(now + MAX * 3 + DELAY), Some(LagDue::Ask(DB)));
         lag.was_away(MAX * 2);
         assert_eq!(lag.due(now + MAX * 6 - Duration::from_millis(1)), None);
-        assert_eq!(lag.due(now + MAX * 6), Some(Due::Exceeded(DB, MAX)));
+        assert_eq!(lag.due(now + MAX * 6), Some(LagDue::Exceeded(DB, MAX)));
     }
 
     #[test]
@@ -361,7 +361,7 @@ mod tests {
         assert!(lag.replaced(now, DB));
         assert!(!lag.replaced(now, DB), "it is news once");
         assert!(!lag.confirmed(now, DB, true));
-        assert_eq!(lag.due(now + MAX), Some(Due::Exceeded(DB, MAX)));
+        assert_eq!(lag.due(now + MAX), Some(LagDue::Exceeded(DB, MAX)));
         assert_eq!((lag.all_replaced(), lag.is_replaced(DB)), (vec![DB], true));
         lag.reset_but(&BTreeSet::from([DB]));
         assert!(lag.is_replaced(DB));
@@ -374,14 +374,14 @@ mod tests {
     fn a_new_litestream_is_asked_what_the_last_one_did_not_confirm() {
         let (now, mut lag) = lag();
         lag.changed(now, DB);
-        assert_eq!(lag.due(now + DELAY), Some(Due::Ask(DB)));
+        assert_eq!(lag.due(now + DELAY), Some(LagDue::Ask(DB)));
         lag.replaced(now + DELAY, DB);
-        assert_eq!(lag.due(now + MAX), Some(Due::Exceeded(DB, MAX)));
+        assert_eq!(lag.due(now + MAX), Some(LagDue::Exceeded(DB, MAX)));
         lag.relaunched();
         assert!(lag.exceeded());
         assert_eq!(lag.all_replaced(), []);
         assert!(!lag.confirmed(now + MAX, DB, true), "nobody was asked yet");
-        assert_eq!(lag.due(now + MAX), Some(Due::Ask(DB)));
+        assert_eq!(lag.due(now + MAX), Some(LagDue::Ask(DB)));
         assert!(lag.confirmed(now + MAX, DB, true));
         assert!(!lag.exceeded());
     }
@@ -392,8 +392,8 @@ mod tests {
         lag.changed(now, DB);
         lag.relaunched();
         assert!(lag.is_behind(DB));
-        assert_eq!(lag.due(now), Some(Due::Ask(DB)), "it has waited already");
-        assert_eq!(lag.due(now + MAX), Some(Due::Exceeded(DB, MAX)));
+        assert_eq!(lag.due(now), Some(LagDue::Ask(DB)), "it has waited already");
+        assert_eq!(lag.due(now + MAX), Some(LagDue::Exceeded(DB, MAX)));
     }
 
     #[test]
@@ -403,7 +403,7 @@ mod tests {
         lag.changed(now, Db(1));
         assert_eq!(lag.due(now + DELAY * 2), None, "there is nobody to ask");
         lag.returned(Db(1));
-        assert_eq!(lag.due(now + DELAY * 2), Some(Due::Ask(Db(1))));
+        assert_eq!(lag.due(now + DELAY * 2), Some(LagDue::Ask(Db(1))));
         lag.confirmed(now + DELAY * 2, Db(1), true);
         assert!(!lag.is_behind(Db(1)));
     }
@@ -412,7 +412,7 @@ mod tests {
     fn a_replica_that_is_away_is_asked_again_after_a_while_and_not_at_once() {
         let (now, mut lag) = lag();
         lag.changed(now, DB);
-        assert_eq!(lag.due(now + DELAY), Some(Due::Ask(DB)));
+        assert_eq!(lag.due(now + DELAY), Some(LagDue::Ask(DB)));
         assert!(!lag.confirmed(now + DELAY * 3 / 2, DB, false));
         assert_eq!(lag.next(), Some(now + DELAY * 5 / 2));
     }

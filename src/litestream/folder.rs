@@ -46,7 +46,7 @@ pub struct Contents {
     /// The databases, sorted.
     pub databases: Vec<PathBuf>,
     /// What could have been a database by its name or place, and is not one.
-    pub others: Vec<(PathBuf, Other)>,
+    pub others: Vec<(PathBuf, NotDatabase)>,
     /// Every folder that was looked into, this one first.
     pub folders: Vec<PathBuf>,
     /// There is more than was to be looked at.
@@ -55,7 +55,7 @@ pub struct Contents {
 
 /// Why something is no database of the folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Other {
+pub enum NotDatabase {
     /// A file that cannot be read, over which Litestream passes without a word.
     Unreadable,
     /// A folder that cannot be read, at which Litestream's start ends.
@@ -91,7 +91,7 @@ impl Folder {
                 Err(error) => {
                     // It may be gone meanwhile.
                     if error.kind() == ErrorKind::PermissionDenied {
-                        found.others.push((folder, Other::Closed));
+                        found.others.push((folder, NotDatabase::Closed));
                     }
                     continue;
                 }
@@ -177,7 +177,7 @@ fn ends_with(path: &Path, end: &str) -> bool {
 /// What a file begins with.
 enum Header {
     Sqlite,
-    Other(Other),
+    Other(NotDatabase),
     /// It is empty or no file, or gone meanwhile.
     None,
 }
@@ -186,7 +186,7 @@ fn header(path: &Path) -> Header {
     let Ok(found) = path.metadata() else { return Header::None };
     let kind = found.file_type();
     if !kind.is_file() {
-        return if kind.is_fifo() { Header::Other(Other::Pipe) } else { Header::None };
+        return if kind.is_fifo() { Header::Other(NotDatabase::Pipe) } else { Header::None };
     }
     // So are the files of `/proc`, some of which do something when they are read.
     if found.len() == 0 {
@@ -197,8 +197,8 @@ fn header(path: &Path) -> Header {
         Ok(()) if &header == MAGIC => Header::Sqlite,
         // What SQLite itself keeps beside a database, under a pattern such as `*`.
         Ok(()) if ["-wal", "-shm", "-journal"].iter().any(|end| ends_with(path, end)) => Header::None,
-        Ok(()) => Header::Other(Other::Foreign),
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => Header::Other(Other::Unreadable),
+        Ok(()) => Header::Other(NotDatabase::Foreign),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Header::Other(NotDatabase::Unreadable),
         // Of a file that is shorter there is nothing to be lost yet.
         Err(_) => Header::None,
     }
@@ -307,7 +307,11 @@ mod tests {
         };
         let mut found = folder.look(&BTreeSet::new(), usize::MAX);
         found.others.sort_unstable_by(|one, other| one.0.cmp(&other.0));
-        let others = [("link.db", Other::Pipe), ("pipe.db", Other::Pipe), ("secret.db", Other::Foreign)];
+        let others = [
+            ("link.db", NotDatabase::Pipe),
+            ("pipe.db", NotDatabase::Pipe),
+            ("secret.db", NotDatabase::Foreign),
+        ];
         assert_eq!(found.others, others.map(|(name, other)| (name.into(), other)));
         assert_eq!((found.databases, found.is_cut_off), (Vec::new(), false));
     }

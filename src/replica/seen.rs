@@ -84,10 +84,10 @@ impl Seen {
 pub struct Looks(Rc<RefCell<HashMap<Place, Waiting>>>);
 
 /// Those who wait for a look at one bucket, as long as there is one.
-type Waiting = Vec<(Place, oneshot::Sender<Result<Found, String>>)>;
+type Waiting = Vec<(Place, oneshot::Sender<Result<Seeing, String>>)>;
 
 /// What a replica has, and what its mark says.
-type Found = (Held, Option<String>);
+type Seeing = (Held, Option<String>);
 
 impl Looks {
     /// Looks at the replica of a database.
@@ -111,7 +111,7 @@ impl Looks {
         Seen::of(held, confirmed, here)
     }
 
-    async fn there(&self, runner: &Runner, place: &Place) -> Result<Found, String> {
+    async fn there(&self, runner: &Runner, place: &Place) -> Result<Seeing, String> {
         let bucket = place.bucket();
         let (tell, told) = oneshot::channel();
         match self.0.borrow_mut().entry(bucket.clone()) {

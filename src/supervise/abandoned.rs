@@ -15,7 +15,7 @@ const MOST: usize = 1000;
 type Id = (u64, u64);
 
 /// When each of some files was written to last, and how many bytes it has.
-type Written = BTreeMap<Id, (Option<SystemTime>, u64)>;
+type LastWrites = BTreeMap<Id, (Option<SystemTime>, u64)>;
 
 /// All files that the app has open.
 pub(super) struct Opened(BTreeMap<Id, proc::Open>);
@@ -37,9 +37,9 @@ impl Opened {
     }
 
     /// When each of these was written to, if the first one is open.
-    fn written(&self, files: &[Id]) -> Option<Written> {
+    fn written(&self, files: &[Id]) -> Option<LastWrites> {
         let of = |file: &Id| Some((*file, self.0.get(file)?.written));
-        let (file, mut all) = (files.first()?, files.iter().filter_map(of).collect::<Written>());
+        let (file, mut all) = (files.first()?, files.iter().filter_map(of).collect::<LastWrites>());
         all.contains_key(file).then(|| {
             // What is committed goes into the WAL; a checkpoint writes nothing new.
             if all.len() > 1 {
@@ -67,7 +67,7 @@ pub(super) struct Abandoned {
 struct Open {
     /// The database, and its WAL.
     files: Vec<Id>,
-    written: Written,
+    written: LastWrites,
 }
 
 impl Abandoned {

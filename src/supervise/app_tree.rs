@@ -12,7 +12,7 @@ use tokio::io::unix::AsyncFd;
 
 use super::link::{Link, Word};
 use super::message::{Message, Outbox};
-use super::wal::Held;
+use super::wal::WalLocks;
 use super::workplace::Workplace;
 use crate::foreign;
 use crate::litestream::command::KEEPERS_OWN;
@@ -66,7 +66,7 @@ pub(super) struct AppTree {
     /// What a dead shim left is being killed.
     sweeping: bool,
     /// Locks that are held while the app's tree is killed, and which these are.
-    held: Option<(u64, Held)>,
+    held: Option<(u64, WalLocks)>,
     holds: u64,
 }
 
@@ -323,14 +323,14 @@ impl AppTree {
     pub(super) fn hold_and_kill(&self, databases: Vec<PathBuf>, outbox: &Outbox) {
         let (start, outbox) = (self.starts, outbox.clone());
         tokio::task::spawn_local(async move {
-            let held = Held::take(databases, HOLDING).await;
+            let held = WalLocks::take(databases, HOLDING).await;
             let _ = outbox.send(Message::Kill(start, held));
         });
     }
 
     /// Kills the tree of the `start`-th command: it may have ended meanwhile, and the next one run. Whether it is the one that
     /// was meant.
-    pub(super) fn kill(&mut self, start: u64, held: Held, outbox: &Outbox) -> bool {
+    pub(super) fn kill(&mut self, start: u64, held: WalLocks, outbox: &Outbox) -> bool {
         if start != self.starts {
             return false;
         }
@@ -351,7 +351,7 @@ impl AppTree {
     }
 
     /// The locks that are held.
-    pub(super) fn take_held(&mut self) -> Option<Held> {
+    pub(super) fn take_held(&mut self) -> Option<WalLocks> {
         Some(self.held.take()?.1)
     }
 

@@ -47,7 +47,7 @@ fn is_unknown(answer: &Result<Synced, control::Error>) -> bool {
 }
 
 /// The Litestream that is asked.
-pub(super) struct Running {
+pub(super) struct RunningLitestream {
     /// Its process.
     pub(super) litestream: i32,
     pub(super) version: Version,
@@ -217,7 +217,7 @@ impl SyncClient {
     }
 
     /// The watch: one question about one database.
-    pub(super) async fn confirm(self, db: Db, database: Database, running: Running) {
+    pub(super) async fn confirm(self, db: Db, database: Database, running: RunningLitestream) {
         let asking = control::confirm(&self.socket, &database.path, PATIENCE);
         let watching = self.notice_stall(&database, &running);
         let answer = match select(pin!(asking), pin!(watching)).await {
@@ -240,7 +240,7 @@ impl SyncClient {
 
     /// Ends when Litestream, which was asked about this database and has not answered, moves nothing for longer than any client
     /// sleeps between two tries, with a replica that answers others all that time.
-    async fn notice_stall(&self, database: &Database, running: &Running) {
+    async fn notice_stall(&self, database: &Database, running: &RunningLitestream) {
         if database.replica_folder.is_some() {
             return std::future::pending().await;
         }
@@ -277,7 +277,7 @@ impl SyncClient {
 }
 
 /// Says whether a replica answers another Litestream.
-pub(super) async fn answers_others(database: &Database, running: &Running) -> bool {
+pub(super) async fn answers_others(database: &Database, running: &RunningLitestream) -> bool {
     for (config, runner) in &running.configs {
         let listing = argv::listing(running.version, config, &database.path);
         match runner.ask(&listing, ANSWERS).await.as_ref().map(Output::answer) {

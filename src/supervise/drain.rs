@@ -10,9 +10,9 @@ use futures_util::future::{Either, select};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::confirm::{LOOK, RETRY, Running, SyncClient, answers_others};
+use super::confirm::{LOOK, RETRY, RunningLitestream, SyncClient, answers_others};
 use super::message::Message;
-use super::upload::{Look, Silence};
+use super::upload::{Sample, Silence};
 use crate::core::{Cause, Event, ExitCode};
 use crate::error::Failure;
 use crate::litestream::control;
@@ -35,7 +35,12 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 const DRAINED_AT_ONCE: usize = 256;
 
 /// Asks until each database is on its replica, however often it takes.
-pub(super) async fn drain(client: SyncClient, limit: Duration, comparing: Duration, running: Running) {
+pub(super) async fn drain(
+    client: SyncClient,
+    limit: Duration,
+    comparing: Duration,
+    running: RunningLitestream,
+) {
     let waiting = Rc::new(RefCell::new(BTreeSet::new()));
     let watching = notice_silence(client.clone(), limit, waiting.clone(), running);
     let asking = ask_all(client, limit, comparing, waiting);
@@ -53,14 +58,14 @@ async fn notice_silence(
     client: SyncClient,
     limit: Duration,
     waiting: Rc<RefCell<BTreeSet<usize>>>,
-    running: Running,
+    running: RunningLitestream,
 ) {
     let unanswered = (limit / 2).clamp(LEAST_WAIT, LONGEST_WAIT);
     let mut silence = Silence::new(Instant::now(), unanswered);
     let look = |silence: &mut Silence| {
         let (pid, waiting) = (running.litestream, waiting.borrow().len());
         let written = proc::io(pid).map(|io| io.written);
-        silence.looked(Instant::now(), Look { is_connected: tcp::is_connected(pid), written, waiting })
+        silence.looked(Instant::now(), Sample { is_connected: tcp::is_connected(pid), written, waiting })
     };
     loop {
         tokio::time::sleep(LOOK / 2).await;

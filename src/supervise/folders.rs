@@ -10,7 +10,7 @@ use super::world::World;
 use crate::core::{Db, ExitCode, Turn, Wanted as _};
 use crate::error::Failure;
 use crate::inventory::{Entry, Named};
-use crate::litestream::folder::{Folder, Other};
+use crate::litestream::folder::{Folder, NotDatabase};
 use crate::litestream::position::Position;
 use crate::replica;
 use crate::replica::folders::Unlisted;
@@ -119,7 +119,7 @@ pub(super) fn scan(world: &mut World) -> Vec<Turn<Tenant>> {
     let mut new = Vec::new();
     for (place, folder) in world.setup.folders.iter().enumerate() {
         let contents = folder.look(&known, usize::MAX);
-        for (below, _) in contents.others.iter().filter(|(_, other)| *other == Other::Pipe) {
+        for (below, _) in contents.others.iter().filter(|(_, other)| *other == NotDatabase::Pipe) {
             let path = folder.dir.join(below);
             if folder.watch && world.discovery.folders.leave_out(&path) {
                 tracing::error!(

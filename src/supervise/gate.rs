@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::attempts::{MOVES, Tried};
-use super::confirm::{LOOK, PATIENCE, RETRY, Running, SyncClient};
+use super::confirm::{LOOK, PATIENCE, RETRY, RunningLitestream, SyncClient};
 use super::message::Message;
 use super::upload::Upload;
 use crate::core::{Cause, Db, Event, ExitCode};
@@ -76,7 +76,7 @@ async fn until_confirmed(client: &SyncClient, db: Db, database: &Database, tried
 }
 
 /// Opens the gate without a socket, or a relaxed one, once each replica answers a listing.
-pub(super) async fn reach(client: SyncClient, running: Running, limit: Duration) {
+pub(super) async fn reach(client: SyncClient, running: RunningLitestream, limit: Duration) {
     let version = running.version;
     for (_, database) in client.existing() {
         let database = &database;

@@ -49,7 +49,7 @@ pub(super) fn listen(folder: &RuntimeFolder, outbox: Outbox) -> io::Result<()> {
 }
 
 async fn serve(mut stream: UnixStream, outbox: Outbox, places: Rc<Semaphore>) {
-    let Ok(Some(Word { word, within, holding })) =
+    let Ok(Some(ClientRequest { word, within, holding })) =
         tokio::time::timeout(PATIENCE, read_word(&mut stream)).await
     else {
         return;
@@ -100,14 +100,14 @@ async fn tell_status(
 }
 
 /// What a client says.
-struct Word {
+struct ClientRequest {
     word: String,
     within: Option<Duration>,
     holding: Option<(u64, u64)>,
 }
 
 /// The word, and what came with it: it is sent at once.
-async fn read_word(stream: &mut UnixStream) -> Option<Word> {
+async fn read_word(stream: &mut UnixStream) -> Option<ClientRequest> {
     let (mut said, mut piece) = (Vec::new(), [0; LONGEST]);
     while said.len() < LONGEST && !said.contains(&b'\n') {
         let room = LONGEST - said.len();
@@ -125,5 +125,5 @@ async fn read_word(stream: &mut UnixStream) -> Option<Word> {
         let (device, inode) = file.split_once(':')?;
         Some((device.parse().ok()?, inode.parse().ok()?))
     });
-    Some(Word { word: word.to_owned(), within, holding })
+    Some(ClientRequest { word: word.to_owned(), within, holding })
 }

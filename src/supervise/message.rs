@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::prepare::Prepared;
 use super::reload::Asking;
 use super::rounds::{Admission, Answer};
-use super::wal::Held;
+use super::wal::WalLocks;
 use crate::core::{Cause, Db, Ended, Event};
 use crate::error::Failure;
 
@@ -28,7 +28,7 @@ pub(super) enum Message {
     /// That took this long.
     Proved(Db, Duration),
     /// The tree of the n-th command is to be killed, with these locks held.
-    Kill(u64, Held),
+    Kill(u64, WalLocks),
     /// They were held long enough.
     LetGo(u64),
     /// It is time to look whether the app uses what is replicated.

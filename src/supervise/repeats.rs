@@ -14,11 +14,11 @@ const KINDS: usize = 1000;
 /// The errors that were said already.
 #[derive(Debug, Default)]
 pub(super) struct Repeats {
-    said: BTreeMap<String, Said>,
+    said: BTreeMap<String, Repeated>,
 }
 
 #[derive(Debug)]
-struct Said {
+struct Repeated {
     at: Instant,
     since: u64,
     /// The last of them.
@@ -41,7 +41,7 @@ impl Repeats {
         if self.said.len() >= KINDS {
             self.said.clear();
         }
-        self.said.insert(kind, Said { at: now, since: 0, text: String::new() });
+        self.said.insert(kind, Repeated { at: now, since: 0, text: String::new() });
         Some(0)
     }
 

@@ -45,7 +45,7 @@ const QUIET_LOOKS: u32 = 3;
 
 /// What is seen of a Litestream that is waited for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Look {
+pub(super) struct Sample {
     /// Whether somebody answers on a connection that it made; none where that cannot be seen.
     pub(super) is_connected: Option<bool>,
     /// Bytes that it has written so far, to whatever; none where that cannot be seen.
@@ -74,7 +74,7 @@ impl Silence {
 
     /// Whether it has been silent for too long: it has no connection, or waits on one for an answer, and not because a server
     /// is putting together what it was sent.
-    pub(super) fn looked(&mut self, now: Instant, look: Look) -> bool {
+    pub(super) fn looked(&mut self, now: Instant, look: Sample) -> bool {
         if look.waiting != self.waiting {
             *self = Self { written: look.written, waiting: look.waiting, ..Self::new(now, self.unanswered) };
         }
@@ -100,7 +100,7 @@ mod tests {
         let start = Instant::now();
         let mut silence = Silence::new(start, Duration::from_secs(5));
         move |second, kib, waiting| {
-            let look = Look { is_connected, written: Some(kib << 10), waiting };
+            let look = Sample { is_connected, written: Some(kib << 10), waiting };
             silence.looked(start + Duration::from_secs(second), look)
         }
     }
@@ -125,7 +125,7 @@ mod tests {
         let mut silent = looks(None);
         assert!((0..100).all(|second| !silent(second, 0, 1)));
         let (start, mut silence) = (Instant::now(), Silence::new(Instant::now(), Duration::from_secs(5)));
-        let look = Look { is_connected: Some(true), written: None, waiting: 1 };
+        let look = Sample { is_connected: Some(true), written: None, waiting: 1 };
         assert!((0..100).all(|second| !silence.looked(start + Duration::from_secs(second), look)));
     }
 

@@ -44,9 +44,9 @@ pub(super) fn settle(runner: &Runner, database: &Path) {
 }
 
 /// Locks that keep whoever is killed from leaving an orphan, and Litestream from passing over one.
-pub(super) struct Held(Vec<Guard>);
+pub(super) struct WalLocks(Vec<Guard>);
 
-impl Held {
+impl WalLocks {
     /// Takes them, those of busy databases within `patience`; what is busy for longer goes without.
     pub(super) async fn take(databases: Vec<PathBuf>, patience: Duration) -> Self {
         let deadline = Instant::now() + patience;

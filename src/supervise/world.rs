@@ -331,13 +331,13 @@ impl World {
     }
 
     /// The Litestream that is asked.
-    pub(super) fn running(&self) -> confirm::Running {
+    pub(super) fn running(&self) -> confirm::RunningLitestream {
         let configs = [self.folder.config(), self.folder.named_config()];
         let configs = configs.map(|config| {
             let runner = self.runner_for(&config);
             (config, runner)
         });
-        confirm::Running {
+        confirm::RunningLitestream {
             litestream: self.litestream.pid().unwrap_or(0),
             version: self.litestream.version,
             configs,

@@ -24,8 +24,8 @@ mod watch;
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Instant;
 
-use super::absent::{self, Absent};
-use super::lag::{self, Lag};
+use super::absent::{Absent, AbsentDue};
+use super::lag::{Lag, LagDue};
 use super::status::{AppEnd, Lives, Lost};
 use super::timer::{Timer, Timers};
 use super::{Action, Backoff, Cause, Db, Ended, Event, ExitCode, Gate, Moment, Note, Phase, Policy};
@@ -246,16 +246,16 @@ impl Machine {
         while self.can_confirm() {
             let Some(due) = self.lag.due(now) else { break };
             match due {
-                lag::Due::Ask(db) => self.act(Action::Confirm(db)),
-                lag::Due::Exceeded(db, age) => self.lag_exceeded(now, Note::Lagging(db, age)),
+                LagDue::Ask(db) => self.act(Action::Confirm(db)),
+                LagDue::Exceeded(db, age) => self.lag_exceeded(now, Note::Lagging(db, age)),
             }
             self.check();
         }
         while self.phase == Phase::Running {
             let Some(due) = self.absent.due(now) else { break };
             match due {
-                absent::Due::Tell(db) => self.note(Note::Missing(db)),
-                absent::Due::Exceeded(db, age) => self.lag_exceeded(now, Note::StillMissing(db, age)),
+                AbsentDue::Tell(db) => self.note(Note::Missing(db)),
+                AbsentDue::Exceeded(db, age) => self.lag_exceeded(now, Note::StillMissing(db, age)),
             }
             self.check();
         }

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::member::State;
+use super::member::MemberState;
 use super::{Moment, Reconciliation, Step, Wanted};
 use crate::core::{Db, Event};
 
 impl<W: Wanted> Reconciliation<W> {
     pub(super) fn admitted(&mut self, wanted: W, lock: W::Lock) {
-        let db = self.add(wanted, None, State::Here);
+        let db = self.add(wanted, None, MemberState::Here);
         self.step(Step::Take(db, lock));
         self.step(Step::Tell(Event::Named(db)));
     }
@@ -50,14 +50,14 @@ impl<W: Wanted> Reconciliation<W> {
     fn let_one_go(&mut self, db: Db) {
         let Some(member) = self.members.get_mut(&db) else { return };
         let next = match member.state {
-            State::Coming { .. } => State::Leaving,
-            State::Here | State::Probing(..) => State::Going,
-            State::Waits(_)
-            | State::Looking(_)
-            | State::Refused
-            | State::Later
-            | State::Going
-            | State::Leaving => return,
+            MemberState::Coming { .. } => MemberState::Leaving,
+            MemberState::Here | MemberState::Probing(..) => MemberState::Going,
+            MemberState::Waits(_)
+            | MemberState::Looking(_)
+            | MemberState::Refused
+            | MemberState::Later
+            | MemberState::Going
+            | MemberState::Leaving => return,
         };
         // What was only coming has no place that could be kept.
         (member.before, member.returning) = (None, false);
@@ -72,23 +72,23 @@ impl<W: Wanted> Reconciliation<W> {
         let failed = self.failed.get(wanted.file()).is_some_and(|failed| failed.is_same(&wanted));
         let is_as_before = failed && !by_hand;
         match &member.state {
-            State::Waits(_) | State::Looking(_) | State::Refused | State::Later => {
+            MemberState::Waits(_) | MemberState::Looking(_) | MemberState::Refused | MemberState::Later => {
                 if !is_same && !is_as_before {
                     self.rename_outsider(db, wanted);
                 }
                 if moment.gates {
-                    self.become_state(db, State::Later);
+                    self.become_state(db, MemberState::Later);
                 } else {
                     self.try_outside(db, false);
                 }
             }
             // What is on its way out comes again once it has gone.
-            State::Going | State::Leaving => {}
+            MemberState::Going | MemberState::Leaving => {}
             // What is in a folder stays there.
-            State::Coming { .. } | State::Here | State::Probing(..)
+            MemberState::Coming { .. } | MemberState::Here | MemberState::Probing(..)
                 if is_same || member.wanted.is_found() =>
             {
-                let is_here = !matches!(member.state, State::Coming { .. });
+                let is_here = !matches!(member.state, MemberState::Coming { .. });
                 self.failed.remove(wanted.file());
                 self.stay(db);
                 if is_here {
@@ -96,17 +96,17 @@ impl<W: Wanted> Reconciliation<W> {
                 }
             }
             // It has no place yet that could be kept, or is just going back to it.
-            State::Coming { .. } => {
+            MemberState::Coming { .. } => {
                 if !failed && moment.runs {
                     self.let_one_go(db);
                 }
             }
-            State::Here | State::Probing(..) if is_as_before => self.stay(db),
-            State::Probing(_, other) if other.is_same(&wanted) => {}
+            MemberState::Here | MemberState::Probing(..) if is_as_before => self.stay(db),
+            MemberState::Probing(_, other) if other.is_same(&wanted) => {}
             // That is looked at before the place that it has is given up.
-            State::Here | State::Probing(..) => {
+            MemberState::Here | MemberState::Probing(..) => {
                 let number = self.next_look();
-                self.become_state(db, State::Probing(number, wanted.clone()));
+                self.become_state(db, MemberState::Probing(number, wanted.clone()));
                 self.step(Step::Probe(db, number, wanted));
             }
         }
@@ -123,15 +123,15 @@ impl<W: Wanted> Reconciliation<W> {
 
     /// Whatever other place was looked at, it is not wanted.
     fn stay(&mut self, db: Db) {
-        if self.members.get(&db).is_some_and(|member| matches!(member.state, State::Probing(..))) {
-            self.become_state(db, State::Here);
+        if self.members.get(&db).is_some_and(|member| matches!(member.state, MemberState::Probing(..))) {
+            self.become_state(db, MemberState::Here);
         }
     }
 
     /// The other place was looked at.
     pub(super) fn probed(&mut self, moment: Moment, db: Db, number: u64, result: Result<(), W::Reason>) {
         let Some(member) = self.members.get(&db) else { return };
-        if !matches!(member.state, State::Probing(known, _) if known == number) {
+        if !matches!(member.state, MemberState::Probing(known, _) if known == number) {
             return;
         }
         match result {

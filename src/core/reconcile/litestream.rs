@@ -1,6 +1,6 @@
 //! Databases that Litestream has, or is being told of.
 
-use super::member::{Member, State};
+use super::member::{Member, MemberState};
 use super::{Moment, Reconciliation, Step, Wanted, Why};
 use crate::core::{Db, Event};
 
@@ -8,13 +8,13 @@ impl<W: Wanted> Reconciliation<W> {
     /// Litestream has taken one in, or it has not.
     pub(super) fn registered(&mut self, moment: Moment, db: Db, result: Result<(), W::Reason>) {
         let Some(member) = self.members.get_mut(&db) else { return };
-        let State::Coming { awaited } = member.state else { return };
+        let MemberState::Coming { awaited } = member.state else { return };
         match result {
             Ok(()) => {
                 let before = member.before.take();
                 let returned = std::mem::take(&mut member.returning);
                 let wanted = member.wanted.clone();
-                self.become_state(db, State::Here);
+                self.become_state(db, MemberState::Here);
                 self.step(Step::Came(db));
                 // Who is back where it was neither came nor went.
                 if !returned {
@@ -35,14 +35,14 @@ impl<W: Wanted> Reconciliation<W> {
                 self.step(Step::Tell(Event::Registered { db, ok: false }));
             }
             Err(reason) if awaited => {
-                self.become_state(db, State::Refused);
+                self.become_state(db, MemberState::Refused);
                 self.step(Step::LetGo(db));
                 self.step(Step::Tell(Event::Registered { db, ok: false }));
                 self.refuse(moment, db, Why::Told(reason));
             }
             Err(reason) => {
                 let wanted = member.wanted.clone();
-                self.become_state(db, State::Refused);
+                self.become_state(db, MemberState::Refused);
                 self.step(Step::LetGo(db));
                 self.step(Step::Tell(Event::Registered { db, ok: false }));
                 self.step(Step::Refuse(wanted, Why::Told(reason)));
@@ -54,7 +54,7 @@ impl<W: Wanted> Reconciliation<W> {
     /// Litestream has let go of one, or it has not.
     pub(super) fn unregistered(&mut self, moment: Moment, db: Db, result: Result<(), W::Reason>) {
         let Some(member) = self.members.get(&db).filter(|member| member.is_leaving()) else { return };
-        let given_up = matches!(member.state, State::Leaving);
+        let given_up = matches!(member.state, MemberState::Leaving);
         match result {
             Ok(()) => {
                 self.step(Step::Went { db, given_up });
@@ -78,7 +78,7 @@ impl<W: Wanted> Reconciliation<W> {
                 self.step(Step::Tell(Event::Unregistered { db, ok: true }));
             }
             Err(reason) => {
-                self.become_state(db, State::Here);
+                self.become_state(db, MemberState::Here);
                 self.step(Step::Hold(db, reason));
                 self.step(Step::Tell(Event::Unregistered { db, ok: false }));
             }
@@ -90,7 +90,7 @@ impl<W: Wanted> Reconciliation<W> {
     pub(super) fn put_off(&mut self, db: Db) {
         if let Some(member) = self.members.get(&db).filter(|member| member.is_litestreams()) {
             // No answer says anything of what is in a folder.
-            let next = if member.wanted.is_found() { State::Refused } else { State::Later };
+            let next = if member.wanted.is_found() { MemberState::Refused } else { MemberState::Later };
             self.become_state(db, next);
             self.step(Step::LetGo(db));
         }
@@ -108,7 +108,7 @@ impl<W: Wanted> Reconciliation<W> {
     pub(super) fn relaunched(&mut self) {
         let litestreams = self.members.iter().filter(|(_, member)| member.is_litestreams());
         for db in litestreams.map(|(db, _)| *db).collect::<Vec<_>>() {
-            self.become_state(db, State::Here);
+            self.become_state(db, MemberState::Here);
             if let Some(member) = self.members.get_mut(&db) {
                 member.before = None;
             }
@@ -130,7 +130,7 @@ impl<W: Wanted> Reconciliation<W> {
         if self.in_the_place_of(Some(db), &to).is_some() {
             return;
         }
-        self.become_state(db, State::Here);
+        self.become_state(db, MemberState::Here);
         let Some(member) = self.members.get_mut(&db) else { return };
         if member.before.take().is_some()
             && let Some(from) = self.want(db, to.clone())

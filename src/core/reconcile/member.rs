@@ -11,7 +11,7 @@ pub(super) struct Member<W> {
     pub(super) before: Option<W>,
     /// It goes back there, since its move has come to nothing.
     pub(super) returning: bool,
-    pub(super) state: State<W>,
+    pub(super) state: MemberState<W>,
 }
 
 /// What is done about it.
@@ -30,7 +30,7 @@ pub(super) struct Member<W> {
 /// A relaunch makes all that Litestream has `Here`, and what is `Coming` goes back to the left unless all ends; from there,
 /// what was moving is `Here` at its old place.
 #[derive(Clone, Debug)]
-pub(super) enum State<W> {
+pub(super) enum MemberState<W> {
     /// What it needs is this one's, as long as Litestream has that.
     Waits(Db),
     /// It is being looked at, for the n-th time of all.
@@ -55,35 +55,41 @@ impl<W> Member<W> {
     /// Whether Litestream has it, or is being told of it, so that what it needs is taken.
     pub(super) fn is_litestreams(&self) -> bool {
         match self.state {
-            State::Waits(_) | State::Looking(_) | State::Refused | State::Later => false,
-            State::Coming { .. } | State::Here | State::Probing(..) | State::Going | State::Leaving => true,
+            MemberState::Waits(_) | MemberState::Looking(_) | MemberState::Refused | MemberState::Later => {
+                false
+            }
+            MemberState::Coming { .. }
+            | MemberState::Here
+            | MemberState::Probing(..)
+            | MemberState::Going
+            | MemberState::Leaving => true,
         }
     }
 
     pub(super) fn is_leaving(&self) -> bool {
         match self.state {
-            State::Going | State::Leaving => true,
-            State::Waits(_)
-            | State::Looking(_)
-            | State::Refused
-            | State::Later
-            | State::Coming { .. }
-            | State::Here
-            | State::Probing(..) => false,
+            MemberState::Going | MemberState::Leaving => true,
+            MemberState::Waits(_)
+            | MemberState::Looking(_)
+            | MemberState::Refused
+            | MemberState::Later
+            | MemberState::Coming { .. }
+            | MemberState::Here
+            | MemberState::Probing(..) => false,
         }
     }
 
     /// The number of the look that is under way.
     pub(super) fn look(&self) -> Option<u64> {
         match self.state {
-            State::Looking(number) | State::Probing(number, _) => Some(number),
-            State::Waits(_)
-            | State::Refused
-            | State::Later
-            | State::Coming { .. }
-            | State::Here
-            | State::Going
-            | State::Leaving => None,
+            MemberState::Looking(number) | MemberState::Probing(number, _) => Some(number),
+            MemberState::Waits(_)
+            | MemberState::Refused
+            | MemberState::Later
+            | MemberState::Coming { .. }
+            | MemberState::Here
+            | MemberState::Going
+            | MemberState::Leaving => None,
         }
     }
 }

@@ -21,7 +21,7 @@ use super::Db;
 #[cfg(test)]
 use super::machine::Membership;
 use claims::Claims;
-use member::{Member, State};
+use member::{Member, MemberState};
 pub use turn::{Moment, Step, Turn, Why};
 pub use wanted::Wanted;
 
@@ -72,21 +72,22 @@ impl<W: Wanted> Reconciliation<W> {
     pub fn under_way(&self) -> impl Iterator<Item = Db> {
         let is_leaving = |db: &Db| self.members.get(db).is_some_and(Member::is_leaving);
         let is_done = move |member: &Member<W>| match &member.state {
-            State::Waits(other) => !is_leaving(other),
-            State::Refused | State::Here => true,
-            State::Looking(_)
-            | State::Later
-            | State::Coming { .. }
-            | State::Probing(..)
-            | State::Going
-            | State::Leaving => false,
+            MemberState::Waits(other) => !is_leaving(other),
+            MemberState::Refused | MemberState::Here => true,
+            MemberState::Looking(_)
+            | MemberState::Later
+            | MemberState::Coming { .. }
+            | MemberState::Probing(..)
+            | MemberState::Going
+            | MemberState::Leaving => false,
         };
         self.members.iter().filter(move |(_, member)| !is_done(member)).map(|(db, _)| *db)
     }
 
     /// Whether Litestream is being told of it at the place where it was before.
     pub fn comes_back(&self, db: Db) -> bool {
-        let comes = |member: &Member<W>| matches!(member.state, State::Coming { .. }) && member.returning;
+        let comes =
+            |member: &Member<W>| matches!(member.state, MemberState::Coming { .. }) && member.returning;
         self.members.get(&db).is_some_and(comes)
     }
 
@@ -95,7 +96,8 @@ impl<W: Wanted> Reconciliation<W> {
         let is_named_otherwise = |member: &Member<W>| {
             self.named.get(member.wanted.file()).is_some_and(|named| !member.wanted.is_same(named))
         };
-        let moves = |member: &Member<W>| matches!(member.state, State::Going) && is_named_otherwise(member);
+        let moves =
+            |member: &Member<W>| matches!(member.state, MemberState::Going) && is_named_otherwise(member);
         self.members.get(&db).is_some_and(moves)
     }
 
@@ -104,7 +106,7 @@ impl<W: Wanted> Reconciliation<W> {
         for member in self.members.values_mut() {
             file(&mut member.wanted);
             member.before.iter_mut().for_each(&file);
-            if let State::Probing(_, other) = &mut member.state {
+            if let MemberState::Probing(_, other) = &mut member.state {
                 file(other);
             }
         }
@@ -118,11 +120,13 @@ impl<W: Wanted> Reconciliation<W> {
     #[cfg(test)]
     pub(super) fn membership(&self, db: Db) -> Option<Membership> {
         let membership = |member: &Member<W>| match member.state {
-            State::Waits(_) | State::Looking(_) | State::Refused | State::Later => Membership::Outside,
-            State::Coming { awaited } => Membership::Coming { awaited },
-            State::Here | State::Probing(..) => Membership::Here,
-            State::Going => Membership::Going,
-            State::Leaving => Membership::Leaving,
+            MemberState::Waits(_) | MemberState::Looking(_) | MemberState::Refused | MemberState::Later => {
+                Membership::Outside
+            }
+            MemberState::Coming { awaited } => Membership::Coming { awaited },
+            MemberState::Here | MemberState::Probing(..) => Membership::Here,
+            MemberState::Going => Membership::Going,
+            MemberState::Leaving => Membership::Leaving,
         };
         self.members.get(&db).map(membership)
     }
@@ -179,7 +183,7 @@ impl<W: Wanted> Reconciliation<W> {
         self.looks
     }
 
-    fn add(&mut self, wanted: W, before: Option<W>, state: State<W>) -> Db {
+    fn add(&mut self, wanted: W, before: Option<W>, state: MemberState<W>) -> Db {
         let db = Db(self.next);
         self.next += 1;
         self.claims.add(db, &wanted);
@@ -188,7 +192,7 @@ impl<W: Wanted> Reconciliation<W> {
     }
 
     /// The one place where a state changes; what was being looked at for the last one is not any more.
-    fn become_state(&mut self, db: Db, state: State<W>) {
+    fn become_state(&mut self, db: Db, state: MemberState<W>) {
         let Some(member) = self.members.get_mut(&db) else { return };
         let look = member.look();
         member.state = state;
@@ -231,13 +235,13 @@ impl<W: Wanted> Reconciliation<W> {
             return;
         }
         for (db, member) in &self.members {
-            let is_coming = matches!(member.state, State::Coming { .. });
+            let is_coming = matches!(member.state, MemberState::Coming { .. });
             let is_settled = member.is_litestreams() && !is_coming;
             debug_assert!(db.0 < self.next, "{db:?} without a number");
             debug_assert!(!is_settled || member.before.is_none(), "{db:?} is somewhere, and was to go back");
             debug_assert!(!member.returning || member.before.is_none(), "{db:?} goes back, and from there");
             debug_assert!(
-                !matches!(member.state, State::Here | State::Probing(..)) || !member.returning,
+                !matches!(member.state, MemberState::Here | MemberState::Probing(..)) || !member.returning,
                 "{db:?} is back, and goes back"
             );
             debug_assert!(self.claims.of(&member.wanted).contains(db), "{db:?} claims nothing");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::member::{Member, State};
+use super::member::{Member, MemberState};
 use super::{Moment, Reconciliation, Step, Wanted, Why};
 use crate::core::{Db, Event};
 
@@ -24,18 +24,18 @@ impl<W: Wanted> Reconciliation<W> {
     /// It counts from now on, and nobody comes just now.
     pub(super) fn take_later(&mut self, wanted: W) {
         let db = self.count(wanted, None);
-        self.become_state(db, State::Later);
+        self.become_state(db, MemberState::Later);
     }
 
     fn count(&mut self, wanted: W, before: Option<W>) -> Db {
-        let db = self.add(wanted, before, State::Refused);
+        let db = self.add(wanted, before, MemberState::Refused);
         self.step(Step::Await(db));
         db
     }
 
     /// It is named otherwise now.
     pub(super) fn rename_outsider(&mut self, db: Db, wanted: W) {
-        self.become_state(db, State::Refused);
+        self.become_state(db, MemberState::Refused);
         self.want(db, wanted);
         if let Some(member) = self.members.get_mut(&db) {
             member.returning = false;
@@ -54,17 +54,17 @@ impl<W: Wanted> Reconciliation<W> {
     pub(super) fn try_outside(&mut self, db: Db, had: bool) {
         let Some(member) = self.members.get(&db) else { return };
         match member.state {
-            State::Waits(_) | State::Refused | State::Later => {}
-            State::Looking(_)
-            | State::Coming { .. }
-            | State::Here
-            | State::Probing(..)
-            | State::Going
-            | State::Leaving => return,
+            MemberState::Waits(_) | MemberState::Refused | MemberState::Later => {}
+            MemberState::Looking(_)
+            | MemberState::Coming { .. }
+            | MemberState::Here
+            | MemberState::Probing(..)
+            | MemberState::Going
+            | MemberState::Leaving => return,
         }
         if !self.waits(db) {
             let number = self.next_look();
-            self.become_state(db, State::Looking(number));
+            self.become_state(db, MemberState::Looking(number));
             self.step(Step::Look { db, number, had });
         }
     }
@@ -76,7 +76,7 @@ impl<W: Wanted> Reconciliation<W> {
         // One that is kept goes with a later answer, and this one comes after it.
         let is_going = there.is_leaving();
         let occupied = Why::Occupied(there.wanted.clone());
-        self.become_state(db, State::Waits(other));
+        self.become_state(db, MemberState::Waits(other));
         if !is_going {
             self.step(Step::Refuse(wanted, occupied));
             self.step(Step::Tell(Event::Drained(db)));
@@ -86,7 +86,7 @@ impl<W: Wanted> Reconciliation<W> {
 
     /// Somebody has gone, and made room.
     pub(super) fn try_waiting(&mut self) {
-        let waits = |(_, member): &(&Db, &Member<W>)| matches!(member.state, State::Waits(_));
+        let waits = |(_, member): &(&Db, &Member<W>)| matches!(member.state, MemberState::Waits(_));
         let waiting: Vec<Db> = self.members.iter().filter(waits).map(|(db, _)| *db).collect();
         waiting.into_iter().for_each(|db| self.try_outside(db, false));
     }
@@ -99,21 +99,22 @@ impl<W: Wanted> Reconciliation<W> {
         number: u64,
         result: Result<W::Lock, W::Reason>,
     ) {
-        let is_this = |member: &Member<W>| matches!(member.state, State::Looking(known) if known == number);
+        let is_this =
+            |member: &Member<W>| matches!(member.state, MemberState::Looking(known) if known == number);
         match result {
             // It is another's by now, or nobody's.
             Ok(lock) if !self.members.get(&db).is_some_and(is_this) => self.step(Step::Release(lock)),
             Err(_) if !self.members.get(&db).is_some_and(is_this) => {}
             // It began when the app still ran, and what it met may be over.
             Err(_) if moment.drains && number <= self.looks_before_drain => {
-                self.become_state(db, State::Refused);
+                self.become_state(db, MemberState::Refused);
                 self.try_outside(db, false);
             }
             Err(reason) => self.refuse(moment, db, Why::Told(reason)),
             // Somebody has gone back there meanwhile.
             Ok(lock) if self.waits(db) => self.step(Step::Release(lock)),
             Ok(lock) => {
-                self.become_state(db, State::Coming { awaited: true });
+                self.become_state(db, MemberState::Coming { awaited: true });
                 self.step(Step::Take(db, lock));
                 self.step(Step::Tell(Event::Named(db)));
             }
@@ -122,7 +123,7 @@ impl<W: Wanted> Reconciliation<W> {
 
     /// It cannot be taken in: if it was replicated elsewhere until now, it is so again.
     pub(super) fn refuse(&mut self, moment: Moment, db: Db, why: Why<W>) {
-        self.become_state(db, State::Refused);
+        self.become_state(db, MemberState::Refused);
         let Some(member) = self.members.get_mut(&db) else { return };
         let Some(before) = member.before.take() else {
             let wanted = member.wanted.clone();
@@ -196,15 +197,15 @@ impl<W: Wanted> Reconciliation<W> {
     fn is_waited_for(&self, db: Db) -> bool {
         let Some(member) = self.members.get(&db) else { return false };
         match &member.state {
-            State::Looking(_) => true,
-            State::Waits(other) => self.members.get(other).is_some_and(Member::is_leaving),
-            State::Refused
-            | State::Later
-            | State::Coming { .. }
-            | State::Here
-            | State::Probing(..)
-            | State::Going
-            | State::Leaving => false,
+            MemberState::Looking(_) => true,
+            MemberState::Waits(other) => self.members.get(other).is_some_and(Member::is_leaving),
+            MemberState::Refused
+            | MemberState::Later
+            | MemberState::Coming { .. }
+            | MemberState::Here
+            | MemberState::Probing(..)
+            | MemberState::Going
+            | MemberState::Leaving => false,
         }
     }
 
@@ -227,11 +228,11 @@ impl<W: Wanted> Reconciliation<W> {
         }
         // Who is found again was refused, and lags since then.
         let Some(db) = outsider else {
-            let db = self.add(wanted, None, State::Coming { awaited: false });
+            let db = self.add(wanted, None, MemberState::Coming { awaited: false });
             return self.step(Step::Lock(db));
         };
         if moment.runs {
-            self.become_state(db, State::Coming { awaited: true });
+            self.become_state(db, MemberState::Coming { awaited: true });
             self.want(db, wanted);
             if let Some(member) = self.members.get_mut(&db) {
                 (member.before, member.returning) = (None, false);
@@ -243,7 +244,7 @@ impl<W: Wanted> Reconciliation<W> {
     /// What was found, or goes back with the launch, is locked, or another keeper has it.
     pub(super) fn locked(&mut self, db: Db, result: Result<W::Lock, W::Reason>) {
         let Some(member) = self.members.get_mut(&db) else { return };
-        let goes_back = matches!(member.state, State::Here);
+        let goes_back = matches!(member.state, MemberState::Here);
         match result {
             Ok(lock) => {
                 self.step(Step::Take(db, lock));
@@ -252,9 +253,9 @@ impl<W: Wanted> Reconciliation<W> {
             // Litestream may have it, and nobody knows what it does with it.
             Err(reason) => {
                 member.returning |= goes_back;
-                let is_new = matches!(member.state, State::Coming { awaited: false });
+                let is_new = matches!(member.state, MemberState::Coming { awaited: false });
                 let wanted = member.wanted.clone();
-                self.become_state(db, State::Refused);
+                self.become_state(db, MemberState::Refused);
                 self.step(Step::Refuse(wanted, Why::Told(reason)));
                 if is_new {
                     self.count_as_outside(db);

@@ -6,7 +6,7 @@ use crate::detect::database::{Replica, text_of};
 use crate::detect::path;
 
 /// A replica that something goes to, as far as it is known here.
-pub(super) struct Kind {
+pub(super) struct ReplicaKind {
     /// Its type, or its URL's scheme; `s3` where that may be known only where it runs.
     pub(super) scheme: String,
     /// What it says besides.
@@ -17,7 +17,7 @@ pub(super) struct Kind {
     pub(super) is_environments: bool,
 }
 
-impl Kind {
+impl ReplicaKind {
     fn of_url(plan: &Plan, url: &str, settings: Vec<String>) -> Self {
         let scheme = match path::pieces(url).as_slice() {
             // Most are, and what this one is may be known only where it runs.
@@ -31,22 +31,22 @@ impl Kind {
 }
 
 /// Where the databases go that are replicated.
-pub(super) fn kinds(plan: &Plan, target: Target<'_>) -> Vec<Kind> {
+pub(super) fn kinds(plan: &Plan, target: Target<'_>) -> Vec<ReplicaKind> {
     let of_replica = |replica: &Replica| {
         let settings = replica.iter().map(|(key, _)| key.clone()).collect();
         let url = text_of(replica, "url").or_else(|| text_of(replica, "type"))?;
-        Some(Kind::of_url(plan, url, settings))
+        Some(ReplicaKind::of_url(plan, url, settings))
     };
     let databases = plan.databases.iter().filter(|database| database.is_replicated());
     let own = databases.filter_map(|database| database.replica.as_ref()).filter_map(of_replica);
-    let mut found: Vec<Kind> = own.collect();
+    let mut found: Vec<ReplicaKind> = own.collect();
     match target {
-        Target::Below(url) if url.contains("://") => found.push(Kind::of_url(plan, url, Vec::new())),
+        Target::Below(url) if url.contains("://") => found.push(ReplicaKind::of_url(plan, url, Vec::new())),
         Target::Below(_) => {}
         Target::Bucket if uses_bucket(plan, target) => {
             let url = plan.place.iter().find(|(key, _)| *key == "url").map(|(_, name)| path::variable(name));
-            let of_url = url.map(|url| Kind::of_url(plan, &url, Vec::new()));
-            found.extend(of_url.map(|kind| Kind { is_environments: true, ..kind }));
+            let of_url = url.map(|url| ReplicaKind::of_url(plan, &url, Vec::new()));
+            found.extend(of_url.map(|kind| ReplicaKind { is_environments: true, ..kind }));
         }
         Target::Bucket => {}
     }

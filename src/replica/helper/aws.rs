@@ -22,7 +22,7 @@ pub(super) struct Keys {
 
 /// Who gives the key.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) enum Source {
+pub(super) enum KeySource {
     /// It is written down.
     Keys(Keys),
     /// A server of Amazon's, or of the container or machine, gets asked; variables say which.
@@ -82,16 +82,16 @@ impl<'a> Surroundings<'a> {
     ///
     /// # Errors
     /// It is got in a way that only Litestream knows.
-    pub(super) fn keys(&self) -> Result<Source, String> {
+    pub(super) fn keys(&self) -> Result<KeySource, String> {
         let first = |names: &[&str]| names.iter().find_map(|name| (self.variable)(name));
         // Litestream copies its own to Amazon's, where those are not set.
         let id = first(&["AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY", "LITESTREAM_ACCESS_KEY_ID"]);
         let secret = first(&["AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY", "LITESTREAM_SECRET_ACCESS_KEY"]);
         if let (Some(id), Some(secret)) = (id, secret) {
-            return Ok(Source::Keys(Keys { id, secret, token: first(&["AWS_SESSION_TOKEN"]) }));
+            return Ok(KeySource::Keys(Keys { id, secret, token: first(&["AWS_SESSION_TOKEN"]) }));
         }
         if first(&["AWS_WEB_IDENTITY_TOKEN_FILE"]).is_some() {
-            return Ok(Source::Asked);
+            return Ok(KeySource::Asked);
         }
         let set = |name: &str| self.profile.get(name).filter(|value| !value.is_empty());
         for (key, by) in [
@@ -106,7 +106,7 @@ impl<'a> Surroundings<'a> {
         }
         if let (Some(id), Some(secret)) = (set("aws_access_key_id"), set("aws_secret_access_key")) {
             let (id, secret, token) = (id.clone(), secret.clone(), set("aws_session_token").cloned());
-            return Ok(Source::Keys(Keys { id, secret, token }));
+            return Ok(KeySource::Keys(Keys { id, secret, token }));
         }
         for (key, by) in [
             ("sso_session", "single sign-on"),
@@ -123,7 +123,7 @@ impl<'a> Surroundings<'a> {
                 .is_some();
         let is_off =
             first(&["AWS_EC2_METADATA_DISABLED"]).is_some_and(|off| off.eq_ignore_ascii_case("true"));
-        Ok(if is_off && !is_container { Source::Nobody } else { Source::Asked })
+        Ok(if is_off && !is_container { KeySource::Nobody } else { KeySource::Asked })
     }
 
     fn by(&self, by: &str) -> String {
@@ -233,11 +233,11 @@ mod tests {
     fn keys(env: &[(&str, &str)]) -> String {
         let found = look(env, |around| around.keys()).and_then(|found| found);
         match found {
-            Ok(Source::Keys(Keys { id, secret, token })) => {
+            Ok(KeySource::Keys(Keys { id, secret, token })) => {
                 format!("{id} {secret} {}", token.unwrap_or_default())
             }
-            Ok(Source::Asked) => "asked".to_owned(),
-            Ok(Source::Nobody) => "nobody".to_owned(),
+            Ok(KeySource::Asked) => "asked".to_owned(),
+            Ok(KeySource::Nobody) => "nobody".to_owned(),
             Err(why) => why,
         }
     }

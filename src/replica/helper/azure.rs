@@ -27,7 +27,7 @@ const LONGEST: usize = 1 << 20;
 
 /// Who says that somebody may go there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Source {
+enum Credential {
     /// A token (SAS), as a query has it.
     Token(String),
     /// The account's key.
@@ -44,13 +44,13 @@ enum Source {
 ///
 /// # Errors
 /// It is got in a way that only Litestream knows.
-fn source(place: &Azure, variable: &dyn Fn(&str) -> Option<String>) -> Result<Source, String> {
+fn source(place: &Azure, variable: &dyn Fn(&str) -> Option<String>) -> Result<Credential, String> {
     let own = |own: &Option<String>, name| own.clone().or_else(|| variable(name));
     if let Some(token) = own(&place.token, "LITESTREAM_AZURE_SAS_TOKEN") {
-        return Ok(Source::Token(token));
+        return Ok(Credential::Token(token));
     }
     if let Some(key) = own(&place.key, "LITESTREAM_AZURE_ACCOUNT_KEY").filter(|_| place.account.is_some()) {
-        return Ok(Source::Key(key));
+        return Ok(Credential::Key(key));
     }
     // It leaves some of the ways out that follow, and may name others.
     if variable("AZURE_TOKEN_CREDENTIALS").is_some() {
@@ -58,10 +58,10 @@ fn source(place: &Azure, variable: &dyn Fn(&str) -> Option<String>) -> Result<So
     }
     let client = variable("AZURE_CLIENT_ID");
     let Some((tenant, client)) = variable("AZURE_TENANT_ID").zip(client.clone()) else {
-        return Ok(Source::Machine(client));
+        return Ok(Credential::Machine(client));
     };
     if let Some(secret) = variable("AZURE_CLIENT_SECRET") {
-        return Ok(Source::Secret { tenant, client, secret });
+        return Ok(Credential::Secret { tenant, client, secret });
     }
     for (name, by) in
         [("AZURE_CLIENT_CERTIFICATE_PATH", "a certificate"), ("AZURE_USERNAME", "a user's name and password")]
@@ -71,8 +71,8 @@ fn source(place: &Azure, variable: &dyn Fn(&str) -> Option<String>) -> Result<So
         }
     }
     Ok(match variable("AZURE_FEDERATED_TOKEN_FILE") {
-        Some(file) => Source::Workload { tenant, client, file },
-        None => Source::Machine(Some(client)),
+        Some(file) => Credential::Workload { tenant, client, file },
+        None => Credential::Machine(Some(client)),
     })
 }
 
@@ -107,14 +107,14 @@ pub(super) async fn store(place: &Azure, max_retries: usize) -> Result<Container
     // It lives for as long as the store.
     let mut token = None;
     let builder = match &source {
-        Source::Token(token) => {
+        Credential::Token(token) => {
             set(builder, &[(AzureConfigKey::SasKey, token), (AzureConfigKey::CredentialType, "sas_token")])
         }
-        Source::Key(key) => builder.with_access_key(key),
-        Source::Secret { tenant, client, secret } => {
+        Credential::Key(key) => builder.with_access_key(key),
+        Credential::Secret { tenant, client, secret } => {
             at_authority(builder.with_client_secret_authorization(client, secret, tenant))
         }
-        Source::Workload { tenant, client, file } => {
+        Credential::Workload { tenant, client, file } => {
             let read = open::whole(std::path::Path::new(file), LONGEST).and_then(|text| fd::memory(&text));
             let file = token.insert(read.map_err(|error| format!("{file}: {error}"))?);
             let path = fd::path(file).display().to_string();
@@ -122,7 +122,7 @@ pub(super) async fn store(place: &Azure, max_retries: usize) -> Result<Container
                 builder.with_client_id(client).with_tenant_id(tenant).with_federated_token_file(path);
             at_authority(set(builder, &[(AzureConfigKey::CredentialType, "workload_identity")]))
         }
-        Source::Machine(client) => {
+        Credential::Machine(client) => {
             let builder = set(builder, &[(AzureConfigKey::CredentialType, "managed_identity")]);
             let builder = client.iter().fold(builder, MicrosoftAzureBuilder::with_client_id);
             match variable("IDENTITY_ENDPOINT") {
@@ -136,7 +136,7 @@ pub(super) async fn store(place: &Azure, max_retries: usize) -> Result<Container
     match asked {
         Ok(_) => Ok(Container { store, client: HttpClient::new(agent), url, account }),
         // Where a machine has no such server, Litestream goes on to Azure's command line and others.
-        Err(error) if matches!(source, Source::Machine(_)) => Err(format!(
+        Err(error) if matches!(source, Credential::Machine(_)) => Err(format!(
             "the machine's own server gives no token, and there are other ways, {CANNOT}: {error}"
         )),
         Err(error) => Err(error),
@@ -295,27 +295,27 @@ mod tests {
         let app = [("AZURE_TENANT_ID", "t"), ("AZURE_CLIENT_ID", "i")];
         let secret = ("AZURE_CLIENT_SECRET", "s");
         let file = ("AZURE_FEDERATED_TOKEN_FILE", "/f");
-        let key_of = |text: &str| Source::Key(text.to_owned());
-        let token_of = |text: &str| Source::Token(text.to_owned());
+        let key_of = |text: &str| Credential::Key(text.to_owned());
+        let token_of = |text: &str| Credential::Token(text.to_owned());
         let (tenant, client) = ("t".to_owned(), "i".to_owned());
         for (place, env, found) in [
             (place(Some("a"), Some("k"), Some("t")), &[key, token][..], token_of("t")),
             (place(Some("a"), Some("k"), None), &[key, token], token_of("et")),
             (place(Some("a"), Some("k"), None), &[key], key_of("k")),
             (place(Some("a"), None, None), &[key, secret], key_of("ek")),
-            (place(None, Some("k"), None), &[key], Source::Machine(None)),
+            (place(None, Some("k"), None), &[key], Credential::Machine(None)),
             (
                 place(Some("a"), None, None),
                 &[app[0], app[1], secret, file],
-                Source::Secret { tenant: tenant.clone(), client: client.clone(), secret: "s".to_owned() },
+                Credential::Secret { tenant: tenant.clone(), client: client.clone(), secret: "s".to_owned() },
             ),
             (
                 place(Some("a"), None, None),
                 &[app[0], app[1], file],
-                Source::Workload { tenant, client, file: "/f".to_owned() },
+                Credential::Workload { tenant, client, file: "/f".to_owned() },
             ),
-            (place(Some("a"), None, None), &[app[1], secret], Source::Machine(Some("i".to_owned()))),
-            (place(Some("a"), None, None), &[app[0], app[1]], Source::Machine(Some("i".to_owned()))),
+            (place(Some("a"), None, None), &[app[1], secret], Credential::Machine(Some("i".to_owned()))),
+            (place(Some("a"), None, None), &[app[0], app[1]], Credential::Machine(Some("i".to_owned()))),
         ] {
             assert_eq!(of(&place, env), Ok(found), "{env:?}");
         }

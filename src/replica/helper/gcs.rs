@@ -24,7 +24,7 @@ use ureq::http::{Method, Request, StatusCode, response};
 
 use super::agent::Agent;
 use super::client::{Later, retries, variable, words};
-use super::google::{self, Source};
+use super::google::{self, TokenSource};
 use super::order::CANNOT;
 use crate::os::{fd, open};
 use crate::remote::Gcs;
@@ -56,7 +56,7 @@ pub(super) fn store(place: &Gcs, max_retries: usize) -> std::result::Result<Goog
 }
 
 fn credentials(
-    source: Source,
+    source: TokenSource,
     place: &Gcs,
     agent: &Agent,
     max_retries: usize,
@@ -67,14 +67,14 @@ fn credentials(
         .with_http_connector(agent.clone())
         .with_retry(retries(max_retries));
     let built = match source {
-        Source::Nobody => return Ok(None),
-        Source::Account(text) => builder.with_service_account_key(text).build(),
-        Source::User(text) => {
+        TokenSource::Nobody => return Ok(None),
+        TokenSource::Account(text) => builder.with_service_account_key(text).build(),
+        TokenSource::User(text) => {
             // The library takes no text here, and would wait for whatever is at a path.
             let file = fd::memory(text.as_bytes()).map_err(|error| error.to_string())?;
             builder.with_application_credentials(fd::path(&file).display().to_string()).build()
         }
-        Source::Machine => builder.build(),
+        TokenSource::Machine => builder.build(),
     };
     // Google's own library reads more into a file than this one.
     let built = built.map_err(|error| format!("the credentials are none, {CANNOT}: {}", words(&error)))?;
@@ -104,7 +104,7 @@ type Answer = (response::Parts, Vec<u8>);
 /// One page of a listing (<https://cloud.google.com/storage/docs/json_api/v1/objects/list>).
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Listing {
+struct Page {
     kind: String,
     #[serde(default)]
     items: Vec<Item>,
@@ -222,7 +222,7 @@ impl Google {
     }
 
     /// All names below a prefix, page after page; those of folders behind `delimiter`.
-    fn pages(&self, prefix: Option<&Path>, delimiter: bool) -> BoxStream<'static, Result<Listing>> {
+    fn pages(&self, prefix: Option<&Path>, delimiter: bool) -> BoxStream<'static, Result<Page>> {
         let prefix = prefix.map(AsRef::as_ref).filter(|prefix: &&str| !prefix.is_empty());
         let prefix = prefix.map(|prefix| format!("&prefix={}", escape(&format!("{prefix}/"))));
         let delimiter = if delimiter { "&delimiter=%2F" } else { "" };
@@ -236,7 +236,7 @@ impl Google {
             let all = all.clone();
             async move {
                 let Some(from) = from else { return Ok(None) };
-                let listing: Listing = bucket.page(format!("{all}{from}"), "").await?;
+                let listing: Page = bucket.page(format!("{all}{from}"), "").await?;
                 is_listing(&listing, &bucket.bucket).map_err(other)?;
                 let token = listing.next_page_token.as_deref().filter(|token| !token.is_empty());
                 let next = token.map(|token| format!("&pageToken={}", escape(token)));
@@ -356,7 +356,7 @@ fn checked(answer: Answer, of: &str) -> Result<Answer> {
 }
 
 /// Whether an answer is a listing of this bucket: of an empty one it has the kind and no more.
-fn is_listing(listing: &Listing, bucket: &str) -> std::result::Result<(), String> {
+fn is_listing(listing: &Page, bucket: &str) -> std::result::Result<(), String> {
     if listing.kind != "storage#objects" {
         return Err(format!("the answer is no listing of a bucket, but of the kind `{}`", listing.kind));
     }
@@ -476,13 +476,13 @@ mod tests {
     #[test]
     fn an_answer_is_a_listing_of_its_bucket_or_none() {
         let of = |text: &str| {
-            let listing: Listing = serde_json::from_str(text).map_err(|error| error.to_string())?;
+            let listing: Page = serde_json::from_str(text).map_err(|error| error.to_string())?;
             is_listing(&listing, "b")
         };
         assert_eq!(of(r#"{"kind": "storage#objects"}"#), Ok(()));
         let item = r#"{"kind": "storage#objects", "items": [{"name": "n", "bucket": "b", "updated": "2026-11-27T14:58:26.123Z", "size": "7", "generation": "12", "x": 1}]}"#;
         assert_eq!(of(item), Ok(()));
-        let listing: Listing = serde_json::from_str(item).unwrap();
+        let listing: Page = serde_json::from_str(item).unwrap();
         let meta = listing.items.into_iter().next().unwrap().meta().unwrap();
         assert_eq!((meta.size, meta.last_modified.timestamp_millis()), (7, 1_795_791_506_123));
         assert_eq!(meta.e_tag.as_deref(), Some("12"));

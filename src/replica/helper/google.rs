@@ -12,7 +12,7 @@ const UNIVERSE: &str = "googleapis.com";
 
 /// Who gives the token of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Source {
+pub(super) enum TokenSource {
     /// Nobody is asked for one: an emulator.
     Nobody,
     /// A service account, with its key in this text.
@@ -37,9 +37,9 @@ struct Credentials {
 pub(super) fn source(
     variable: &dyn Fn(&str) -> Option<String>,
     read: impl Fn(&str) -> Result<String, String>,
-) -> Result<Source, String> {
+) -> Result<TokenSource, String> {
     if variable("STORAGE_EMULATOR_HOST").is_some() {
-        return Ok(Source::Nobody);
+        return Ok(TokenSource::Nobody);
     }
     let elsewhere = |domain: &str| format!("the cloud is that of {domain}, {CANNOT}");
     if let Some(domain) = variable("GOOGLE_CLOUD_UNIVERSE_DOMAIN").filter(|domain| domain != UNIVERSE) {
@@ -54,13 +54,13 @@ pub(super) fn source(
             read(&format!("{home}/.config/gcloud/application_default_credentials.json")).ok()
         }),
     };
-    let Some(text) = text else { return Ok(Source::Machine) };
+    let Some(text) = text else { return Ok(TokenSource::Machine) };
     let Credentials { kind, universe_domain } = serde_json::from_str(&text)
         .map_err(|error| format!("the file of credentials cannot be read: {error}"))?;
     match universe_domain.filter(|domain| !domain.is_empty() && domain != UNIVERSE) {
         Some(domain) => Err(elsewhere(&domain)),
-        None if kind == "service_account" => Ok(Source::Account(text)),
-        None if kind == "authorized_user" => Ok(Source::User(text)),
+        None if kind == "service_account" => Ok(TokenSource::Account(text)),
+        None if kind == "authorized_user" => Ok(TokenSource::User(text)),
         None => Err(format!("the credentials are of the type `{kind}`, {CANNOT}")),
     }
 }
@@ -79,7 +79,7 @@ pub(super) fn server(variable: &dyn Fn(&str) -> Option<String>) -> String {
 mod tests {
     use super::*;
 
-    fn look(env: &[(&str, &str)]) -> Result<Source, String> {
+    fn look(env: &[(&str, &str)]) -> Result<TokenSource, String> {
         source(&|name| of(env, name), |path| match path {
             "/account" => {
                 Ok(r#"{"type": "service_account", "universe_domain": "googleapis.com"}"#.to_owned())
@@ -102,16 +102,17 @@ mod tests {
     fn who_it_is_is_found_out_as_litestream_does() {
         const FILE: &str = "GOOGLE_APPLICATION_CREDENTIALS";
         let home = ("HOME", "/home/me");
-        let account =
-            Source::Account(r#"{"type": "service_account", "universe_domain": "googleapis.com"}"#.to_owned());
-        let user = Source::User(r#"{"type": "authorized_user"}"#.to_owned());
+        let account = TokenSource::Account(
+            r#"{"type": "service_account", "universe_domain": "googleapis.com"}"#.to_owned(),
+        );
+        let user = TokenSource::User(r#"{"type": "authorized_user"}"#.to_owned());
         for (env, found) in [
-            (&[][..], Source::Machine),
-            (&[("HOME", "/nowhere")], Source::Machine),
+            (&[][..], TokenSource::Machine),
+            (&[("HOME", "/nowhere")], TokenSource::Machine),
             (&[home], user.clone()),
             (&[home, (FILE, "/account")], account),
             (&[home, ("GOOGLE_CLOUD_UNIVERSE_DOMAIN", "googleapis.com")], user),
-            (&[home, (FILE, "/nowhere"), ("STORAGE_EMULATOR_HOST", "h:1")], Source::Nobody),
+            (&[home, (FILE, "/nowhere"), ("STORAGE_EMULATOR_HOST", "h:1")], TokenSource::Nobody),
         ] {
             assert_eq!(look(env), Ok(found), "{env:?}");
         }

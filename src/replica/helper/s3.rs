@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::agent::{Agent, Listing};
-use super::aws::{self, Keys, Source, Surroundings};
+use super::aws::{self, KeySource, Keys, Surroundings};
 use super::client::{is_conflict, retries, variable, words};
 use super::layout::Layout;
 use super::order::{Formats, Put, Snapshot, TRIAL, Task};
@@ -136,17 +136,17 @@ async fn store(place: &S3, max_retries: usize) -> Result<AmazonS3, String> {
     let in_host = in_host.and_then(|endpoint| aws::with_bucket(endpoint, &place.bucket));
     let key = match (&place.access_key_id, &place.secret_access_key) {
         (Some(id), Some(secret)) => {
-            Source::Keys(Keys { id: id.clone(), secret: secret.clone(), token: None })
+            KeySource::Keys(Keys { id: id.clone(), secret: secret.clone(), token: None })
         }
         _ => around.keys()?,
     };
     // Variables say where a key can be asked for; one that is written down is not to be mixed with others.
     let mut builder = match &key {
-        Source::Keys(_) => AmazonS3Builder::new(),
-        Source::Asked => ASKED.iter().fold(AmazonS3Builder::new(), |builder, (name, key)| {
+        KeySource::Keys(_) => AmazonS3Builder::new(),
+        KeySource::Asked => ASKED.iter().fold(AmazonS3Builder::new(), |builder, (name, key)| {
             variable(name).into_iter().fold(builder, |builder, value| builder.with_config(*key, value))
         }),
-        Source::Nobody => {
+        KeySource::Nobody => {
             return Err(
                 "no key: none is written down, and AWS_EC2_METADATA_DISABLED forbids to ask the machine"
                     .to_owned(),
@@ -165,7 +165,7 @@ async fn store(place: &S3, max_retries: usize) -> Result<AmazonS3, String> {
     if let Some(endpoint) = in_host.as_ref().or(endpoint.as_ref()) {
         builder = builder.with_endpoint(endpoint);
     }
-    if let Source::Keys(Keys { id, secret, token }) = key {
+    if let KeySource::Keys(Keys { id, secret, token }) = key {
         builder = builder.with_access_key_id(id).with_secret_access_key(secret);
         builder = token.into_iter().fold(builder, AmazonS3Builder::with_token);
     }
