@@ -50,8 +50,6 @@ pub(super) enum Answer {
     Restored {
         /// The last transaction that is in it.
         txid: u64,
-        /// What SQLite says of what is in it all the same.
-        said: Option<String>,
         /// How long it took.
         took: Duration,
     },
@@ -104,12 +102,10 @@ fn restore(job: &Job, before: Option<SystemTime>, depth: Depth) -> io::Result<An
     output.set_permissions(dir::rights_of_a_new_file())?;
     put_together(&files, &output)?;
     drop(output);
-    let said = match check::look(&job.output, depth).map_err(io::Error::other)? {
-        Verdict::Whole => None,
-        Verdict::Odd(words) => Some(words),
-        Verdict::Malformed(words) => return Ok(Answer::Left(words)),
-    };
-    Ok(Answer::Restored { txid, said, took: began.elapsed() })
+    match check::look(&job.output, depth).map_err(io::Error::other)? {
+        Verdict::Whole => Ok(Answer::Restored { txid, took: began.elapsed() }),
+        Verdict::Odd(words) | Verdict::Malformed(words) => Ok(Answer::Left(words)),
+    }
 }
 
 /// Writes the pages of these files into an empty one: what a later one has takes the place of what an earlier had.

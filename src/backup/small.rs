@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::reader::{Answer, Job, Order};
 use super::restorer::Restorer;
 use super::whole::Whole;
+use crate::foreign::piece;
 use crate::litestream::database::Database;
 use crate::os::{fd, proc};
 
@@ -35,17 +36,19 @@ impl Restorer {
         let said = match self.ask_reader(&order).await {
             Ok(said) => said,
             Err(why) => {
-                tracing::debug!("the reader of small backups left all to litestream: {why}");
+                tracing::debug!("the reader of small backups left all to litestream: {}", piece(&why));
                 return answers;
             }
         };
         for (place, answer) in places.into_iter().zip(said) {
-            let path = &wanted[place].0.path;
             match answer {
-                Answer::Restored { txid, said, took } => {
-                    answers[place] = Some((Whole { txid: Some(txid), said }, took));
+                Answer::Restored { txid, took } => {
+                    answers[place] = Some((Whole { txid: Some(txid), said: None }, took));
                 }
-                Answer::Left(why) => tracing::debug!("{}: left to litestream: {why}", path.display()),
+                Answer::Left(why) => {
+                    let path = wanted[place].0.path.display();
+                    tracing::debug!("{path}: left to litestream: {}", piece(&why));
+                }
             }
         }
         answers
