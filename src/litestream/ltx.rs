@@ -21,6 +21,8 @@ pub const END: u64 = TRAILER + LENGTH;
 const LOCK_BYTE: u32 = 0x4000_0000;
 /// A list of pages that is longer is not read: it stands for a database of terabytes.
 const LONGEST_LIST: u64 = 1 << 30;
+/// The level of snapshots (`SnapshotLevel` in Litestream's litestream.go), and the last.
+pub const SNAPSHOTS: u8 = 9;
 /// A page's own header: its number and its flags.
 const PAGE_HEADER: usize = 6;
 /// The flag of a page that is one LZ4 block behind its length; without it, it is an LZ4 frame.
@@ -44,11 +46,11 @@ pub fn folder(meta: &Path) -> PathBuf {
     meta.join("ltx").join("0")
 }
 
-/// Returns the folders of files in a metadata folder, or in a replica's: that of all levels, and one for each
-/// (`SnapshotLevel` in Litestream's litestream.go is the last). Whether they are there is another question.
+/// Returns the folders of files in a metadata folder, or in a replica's: that of all levels, and one for each. Whether they are
+/// there is another question.
 pub fn levels(folder: &Path) -> impl Iterator<Item = PathBuf> {
     let all = folder.join("ltx");
-    let each: Vec<PathBuf> = (0..=9).map(|level| all.join(level.to_string())).collect();
+    let each: Vec<PathBuf> = (0..=SNAPSHOTS).map(|level| all.join(level.to_string())).collect();
     std::iter::once(all).chain(each)
 }
 
@@ -197,8 +199,9 @@ impl Ltx {
     /// # Errors
     /// It cannot be read, or is not what was written.
     pub fn verify(&self) -> io::Result<()> {
-        // Where 0 stands they were not counted.
-        if self.sum()? == 0 { Ok(()) } else { self.each(|_, _| Ok(())) }
+        let (sum, _) = self.sum()?;
+        // Where 0 stands they were not counted, and only the list can be looked at.
+        if sum == 0 { self.pages().map(drop) } else { self.each(|_, _| Ok(())) }
     }
 
     /// Hands out each page with its content, in ascending order, and holds the file against its own checksum, as [`Ltx::verify`] does:
@@ -208,7 +211,7 @@ impl Ltx {
     /// It cannot be read, or is not what was written; or `page` says so.
     pub fn each(&self, mut page: impl FnMut(u32, &[u8]) -> io::Result<()>) -> io::Result<()> {
         let pages = self.pages()?;
-        let sum_at = self.file.metadata()?.len().checked_sub(LENGTH).ok_or_else(rubbish)?;
+        let (sum, sum_at) = self.sum()?;
         let mut crc = Crc::default();
         let mut header = [0; HEADER];
         self.file.read_exact_at(&mut header, 0)?;
@@ -228,7 +231,6 @@ impl Ltx {
         let mut rest = vec![0; usize::try_from(rest).map_err(|_| rubbish())?];
         self.file.read_exact_at(&mut rest, at)?;
         crc.add(&rest);
-        let sum = self.sum()?;
         if sum != 0 && crc.sum() | SUMMED != sum {
             let why = "its checksum is not that of what is in it";
             return Err(io::Error::new(io::ErrorKind::InvalidData, why));
@@ -236,12 +238,12 @@ impl Ltx {
         Ok(())
     }
 
-    /// The checksum that stands in it; 0 where none was made.
-    fn sum(&self) -> io::Result<u64> {
+    /// The checksum that stands in it, 0 where none was made, and where it stands.
+    fn sum(&self) -> io::Result<(u64, u64)> {
         let at = self.file.metadata()?.len().checked_sub(LENGTH).ok_or_else(rubbish)?;
         let mut sum = [0; LENGTH as usize];
         self.file.read_exact_at(&mut sum, at)?;
-        Ok(u64::from_be_bytes(sum))
+        Ok((u64::from_be_bytes(sum), at))
     }
 
     /// Says how large it is.
@@ -419,7 +421,8 @@ mod tests {
         assert!(open(b"").is_none());
         assert!(open(&[b"LTX2", &whole[4..]].concat()).is_none());
         for length in HEADER..whole.len() {
-            assert!(open(&whole[..length]).unwrap().pages().is_err(), "{length}");
+            let cut = open(&whole[..length]).unwrap();
+            assert!(cut.pages().is_err() && cut.verify().is_err(), "{length}");
         }
     }
 }

@@ -7,9 +7,6 @@ use std::time::SystemTime;
 
 use super::ltx;
 
-/// The level of snapshots (`SnapshotLevel` in Litestream's litestream.go).
-const SNAPSHOTS: usize = 9;
-
 /// What is restored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Point {
@@ -39,7 +36,7 @@ pub struct PlannedFile {
     pub max: u64,
     /// Its size in bytes.
     pub size: u64,
-    level: usize,
+    level: u8,
     created: SystemTime,
 }
 
@@ -50,7 +47,7 @@ pub struct PlannedFile {
 pub fn list(replica: &Path) -> io::Result<Vec<PlannedFile>> {
     let mut files = Vec::new();
     // The first one is that of all levels.
-    for (level, folder) in ltx::levels(replica).skip(1).enumerate() {
+    for (level, folder) in (0_u8..).zip(ltx::levels(replica).skip(1)) {
         let entries = match fs::read_dir(&folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             entries => entries?,
@@ -70,7 +67,7 @@ pub fn list(replica: &Path) -> io::Result<Vec<PlannedFile>> {
 /// Litestream would refuse to say which.
 pub fn plan(files: Vec<PlannedFile>, point: Point) -> Option<Vec<PlannedFile>> {
     let (mut snapshots, mut others): (Vec<_>, Vec<_>) =
-        files.into_iter().partition(|file| file.level == SNAPSHOTS);
+        files.into_iter().partition(|file| file.level == ltx::SNAPSHOTS);
     snapshots.retain(|file| point.has(file));
     let mut chosen: Vec<PlannedFile> =
         snapshots.into_iter().max_by_key(|file| (file.min, file.max)).into_iter().collect();
@@ -110,17 +107,17 @@ mod tests {
     use super::*;
 
     /// `level, min, max`, made in the second of its last transaction.
-    fn file((level, min, max): (usize, u64, u64)) -> PlannedFile {
+    fn file((level, min, max): (u8, u64, u64)) -> PlannedFile {
         let created = UNIX_EPOCH + Duration::from_secs(max);
         PlannedFile { path: PathBuf::new(), min, max, size: 0, level, created }
     }
 
-    fn planned(files: &[(usize, u64, u64)], point: Point) -> Option<Vec<(usize, u64, u64)>> {
+    fn planned(files: &[(u8, u64, u64)], point: Point) -> Option<Vec<(u8, u64, u64)>> {
         let chosen = plan(files.iter().copied().map(file).collect(), point)?;
         Some(chosen.iter().map(|file| (file.level, file.min, file.max)).collect())
     }
 
-    const ALL: &[(usize, u64, u64)] =
+    const ALL: &[(u8, u64, u64)] =
         &[(0, 6, 6), (0, 4, 4), (0, 5, 5), (1, 3, 4), (1, 1, 2), (9, 1, 1), (9, 1, 3), (2, 1, 4), (0, 7, 7)];
 
     #[test]

@@ -37,8 +37,6 @@ pub(super) const AT_ONCE: usize = 16;
 const MOST: usize = 100_000;
 /// How often a request is tried again.
 const MOST_RETRIES: usize = 4;
-/// The level of snapshots (`SnapshotLevel` in Litestream's litestream.go).
-const SNAPSHOTS: u8 = 9;
 /// The level of single transactions.
 const TRANSACTIONS: u8 = 0;
 
@@ -397,7 +395,7 @@ pub(super) async fn small(
 async fn snapshot(bucket: &Bucket, prefix: &Path, txid: u64) -> object_store::Result<Snapshot> {
     let store = &*bucket.store;
     let file = format!("{:016x}-{txid:016x}.ltx", 1);
-    let name = bucket.layout.level(prefix, SNAPSHOTS).join(file);
+    let name = bucket.layout.level(prefix, ltx::SNAPSHOTS).join(file);
     match is_whole(store, &name).await {
         Ok(true) | Err(object_store::Error::NotFound { .. }) => return Ok(Snapshot::Sound),
         Ok(false) => {}
