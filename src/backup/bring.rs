@@ -17,7 +17,7 @@ use super::error::Error;
 use super::freshness::NO_BACKUP;
 use super::quarantine::{self, Partial, Remains};
 use super::remains;
-use super::restore::{identity, kept};
+use super::restore::{begin, kept};
 use super::restorer::{Outcome, Restorer};
 use super::small;
 use super::whole::Whole;
@@ -51,12 +51,8 @@ struct Begun {
 
 impl Begun {
     fn new(errand: Errand) -> Result<Self, Error> {
-        let folder = errand.target.path.parent().unwrap_or(Path::new("/"));
-        permit::theirs(|| std::fs::create_dir_all(folder)).map_err(Error::io(folder))?;
-        let output = errand.target.hidden("-litekeeper-restore");
-        quarantine::remove_partial(&output);
-        let before = identity(&errand.target.path);
-        Ok(Self { errand, output: Partial(output), before })
+        let (output, before) = begin(&errand.target)?;
+        Ok(Self { errand, output, before })
     }
 }
 
@@ -163,11 +159,7 @@ impl Restorer {
         let (output, before) = (output.0.as_path(), *before);
         let Whole { txid, said } = match read {
             Some(whole) => whole,
-            None => {
-                // The reader may have been killed.
-                quarantine::remove_partial(output);
-                self.fetch_whole(db, output, bars).await?
-            }
+            None => self.fetch_whole(db, output, bars).await?,
         };
         if permit::theirs(|| output.symlink_metadata()).is_err() {
             return self.prove_nothing(db).await.map(|()| None);

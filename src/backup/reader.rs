@@ -1,21 +1,20 @@
 //! Restores of many small databases in one process, by a reader of our own: most of what Litestream needs for one of those is the start
 //! of its process. The command `__restore`.
 //!
-//! What comes of it is byte for byte what Litestream restores (`tests/suite/reader.rs`), each file that is read is held against its own
+//! What comes of it is byte for byte what Litestream restores (`tests/suite/operator_many.rs`), each file that is read is held against its own
 //! checksum, and whatever is not as it should be is left to Litestream, and to what that says of it.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use crate::core::ExitCode;
 use crate::litestream::ltx::{Ltx, lock_page};
 use crate::litestream::restore_plan::{self, PlannedFile, Point};
-use crate::os::{dir, fd, open};
+use crate::os::{dir, open, order};
 use crate::sqlite::check::{self, Depth, Verdict};
 
 /// A backup of more bytes than this takes longer than the start of a process.
@@ -59,29 +58,16 @@ pub(super) enum Answer {
 
 /// Does what the memory under this descriptor says, and prints an [`Answer`] for each; the exit code is for the process.
 pub fn main(order: Option<&str>) -> u8 {
-    let order = order.and_then(|number| number.parse().ok()).map(fd::adopt);
-    let Some(Ok(order)) = order else {
-        eprintln!("error: this command is litekeeper's own, and is started by it");
-        return ExitCode::USAGE.get();
-    };
-    match carry_out(order) {
-        Ok(()) => 0,
-        Err(error) => {
-            eprintln!("{error}");
-            1
-        }
-    }
+    order::carry_out(order, carry_out)
 }
 
-fn carry_out(order: std::os::fd::OwnedFd) -> io::Result<()> {
-    let order: Order = serde_json::from_slice(&fd::read_memory(order)?)?;
+fn carry_out(order: &[u8]) -> Result<Vec<u8>, String> {
+    let order: Order = serde_json::from_slice(order).map_err(|error| error.to_string())?;
     let depth = Depth::parse(&order.depth).unwrap_or_default();
     let before = order.before.map(|time| UNIX_EPOCH + Duration::from_nanos(time));
-    let mut answers = Vec::with_capacity(order.jobs.len());
-    for job in &order.jobs {
-        answers.push(restore(job, before, depth).unwrap_or_else(|error| Answer::Left(error.to_string())));
-    }
-    io::stdout().write_all(&serde_json::to_vec(&answers)?)
+    let answer = |job| restore(job, before, depth).unwrap_or_else(|error| Answer::Left(error.to_string()));
+    let answers: Vec<Answer> = order.jobs.iter().map(answer).collect();
+    serde_json::to_vec(&answers).map_err(|error| error.to_string())
 }
 
 fn restore(job: &Job, before: Option<SystemTime>, depth: Depth) -> io::Result<Answer> {

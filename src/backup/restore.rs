@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use super::bars::bar;
 use super::error::Error;
 use super::lineage;
-use super::quarantine::{self, Remains};
+use super::quarantine::{self, Partial, Remains};
 use super::remains;
 use super::restorer::{Outcome, REPORT, Restorer};
 use super::search::{self};
@@ -70,15 +70,11 @@ impl Restorer {
 
     /// Restores one database in place of a missing one.
     async fn restore(&self, db: &Database, bars: Option<&MultiProgress>) -> Result<Outcome, Error> {
-        let folder = db.path.parent().unwrap_or(Path::new("/"));
-        permit::theirs(|| fs::create_dir_all(folder)).map_err(Error::io(folder))?;
-        let output = db.hidden("-litekeeper-restore");
-        quarantine::remove_partial(&output);
-        // Who named it may have taken that back.
-        let _partial = quarantine::Partial(output.clone());
-        let before = identity(&db.path);
+        // Who named it may take that back: then what was begun is removed.
+        let (partial, before) = begin(db)?;
+        let output = partial.0.as_path();
         let started = Instant::now();
-        let fetched = self.fetch_whole(db, &output, bars).await;
+        let fetched = self.fetch_whole(db, output, bars).await;
         let fetched = match fetched {
             // The chosen one may be that of the other place.
             Err(Error::NoSuchTxid { .. })
@@ -89,11 +85,11 @@ impl Restorer {
             fetched => fetched,
         };
         let outcome = match fetched {
-            Ok(_) => self.put_in_place(db, &output, before).await,
+            Ok(_) => self.put_in_place(db, output, before).await,
             Err(error) => Err(error),
         };
         let (outcome, source) = match outcome {
-            Ok(Outcome::NoBackup) => match self.probe_elsewhere(db, &output, before, bars).await {
+            Ok(Outcome::NoBackup) => match self.probe_elsewhere(db, output, before, bars).await {
                 Ok((outcome, source)) => (Ok(outcome), source),
                 Err(error) => (Err(error), None),
             },
@@ -108,7 +104,7 @@ impl Restorer {
             Ok(outcome) => self.mark(db, outcome).await.map(|()| outcome),
             Err(error) => Err(error),
         };
-        quarantine::remove_partial(&output);
+        quarantine::remove_partial(output);
         match &outcome {
             Ok(Outcome::Restored { size }) => {
                 tracing::info!(
@@ -348,6 +344,18 @@ impl Restorer {
         }
         Err(Error::NotBelieved { db: db.path.clone(), replica: db.replica.clone(), running: self.version })
     }
+}
+
+/// Begins a restore of what is missing there: returns the file beside it that is written first, and what stands in its place now.
+///
+/// # Errors
+/// Its folder cannot be made.
+pub(super) fn begin(target: &Database) -> Result<(Partial, Option<(u64, u64)>), Error> {
+    let folder = target.path.parent().unwrap_or(Path::new("/"));
+    permit::theirs(|| fs::create_dir_all(folder)).map_err(Error::io(folder))?;
+    let output = target.hidden("-litekeeper-restore");
+    quarantine::remove_partial(&output);
+    Ok((Partial(output), identity(&target.path)))
 }
 
 /// Returns which file is at the path of a database: device and inode.

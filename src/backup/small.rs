@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::quarantine;
 use super::reader::{Answer, Job, Order};
 use super::restorer::Restorer;
 use super::whole::Whole;
 use crate::foreign::piece;
 use crate::litestream::database::Database;
-use crate::os::{fd, proc};
+use crate::os::fd;
 
 /// The most restores that one process does: its answers come all at once.
 const MOST: usize = 32;
@@ -37,10 +38,10 @@ impl Restorer {
             Ok(said) => said,
             Err(why) => {
                 tracing::debug!("the reader of small backups left all to litestream: {}", piece(&why));
-                return answers;
+                Vec::new()
             }
         };
-        for (place, answer) in places.into_iter().zip(said) {
+        for (place, answer) in places.iter().copied().zip(said) {
             match answer {
                 Answer::Restored { txid, took } => {
                     answers[place] = Some((Whole { txid: Some(txid), said: None }, took));
@@ -51,6 +52,11 @@ impl Restorer {
                 }
             }
         }
+        // It may have been killed, and what it left is in Litestream's way.
+        places
+            .into_iter()
+            .filter(|place| answers[*place].is_none())
+            .for_each(|place| quarantine::remove_partial(wanted[place].1));
         answers
     }
 
@@ -80,17 +86,8 @@ impl Restorer {
         let order = serde_json::to_vec(order).map_err(|error| error.to_string())?;
         let order = fd::memory(&order).map_err(|error| error.to_string())?;
         let args = ["__restore".into(), fd::number(&order).to_string().into()];
-        let mut before = None;
-        let moves = |pid| {
-            let now = proc::computed(pid);
-            std::mem::replace(&mut before, now) != now
-        };
-        let output = self.runner.run_own(&args, vec![fd::number(&order)], self.timeout, moves).await;
-        let output = output.map_err(|error| error.to_string())?;
-        if !output.is_success() {
-            return Err(output.killed().unwrap_or_else(|| output.stderr.trim().to_owned()));
-        }
-        serde_json::from_str(&output.stdout).map_err(|error| error.to_string())
+        let said = self.runner.ask_own_busy(&args, vec![fd::number(&order)], self.timeout).await?;
+        serde_json::from_str(&said).map_err(|error| error.to_string())
     }
 }
 

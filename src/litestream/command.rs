@@ -265,13 +265,18 @@ impl Runner {
     ///
     /// # Errors
     /// As [`Runner::ask_own`].
-    pub async fn ask_own_busy(&self, args: &[OsString], limit: Duration) -> Result<String, String> {
+    pub async fn ask_own_busy(
+        &self,
+        args: &[OsString],
+        inherit: Vec<RawFd>,
+        limit: Duration,
+    ) -> Result<String, String> {
         let mut before = None;
         let moves = |pid| {
             let now = proc::computed(pid);
             std::mem::replace(&mut before, now) != now
         };
-        Self::answer_of(self.run_own(args, Vec::new(), limit, moves).await)
+        Self::answer_of(self.run_own(args, inherit, limit, moves).await)
     }
 
     fn answer_of(ran: Result<Output, Error>) -> Result<String, String> {

@@ -31,6 +31,7 @@ pub mod needs;
 pub mod oom;
 pub mod oom_score;
 pub mod open;
+pub mod order;
 pub mod outlet;
 pub mod packet;
 pub mod permit;

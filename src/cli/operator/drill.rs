@@ -192,7 +192,7 @@ impl Drill<'_> {
     /// The rows of each of its tables.
     async fn rows(&self, db: &Database, file: &Path) -> Result<Rows, Bad> {
         let args = ["__sentinel".into(), "look".into(), file.into(), "".into()];
-        let counted = self.asker.runner.ask_own_busy(&args, self.restorer.timeout).await;
+        let counted = self.asker.runner.ask_own_busy(&args, Vec::new(), self.restorer.timeout).await;
         let rows = counted.and_then(|printed| {
             serde_json::from_str(&printed).map_err(|error| format!("no answer: {error}"))
         });
@@ -207,7 +207,7 @@ impl Drill<'_> {
     /// The SHA-256 of all its bytes.
     async fn sum(&self, db: &Database, file: &Path) -> Result<String, Bad> {
         let args = ["__digest".into(), file.into()];
-        let sum = self.asker.runner.ask_own_busy(&args, self.restorer.timeout).await;
+        let sum = self.asker.runner.ask_own_busy(&args, Vec::new(), self.restorer.timeout).await;
         sum.map(|printed| printed.trim().to_owned()).map_err(|why| {
             let what = format!("{}: what was restored cannot be read: {why}", db.path.display());
             Verdict::Inconclusive.because(what, "see what stands in the way of reading it")

@@ -1,29 +1,12 @@
 //! The process of its own.
 
-use std::io::Write;
-
 use super::order::Order;
 use super::{folder, lock, s3, sample, webdav};
-use crate::core::ExitCode;
-use crate::os::fd;
+use crate::os;
 
 /// Does what the memory under this descriptor says, and prints the answer as JSON; the exit code is for the process.
 pub fn main(order: Option<&str>) -> u8 {
-    let order = order.and_then(|number| number.parse().ok()).map(fd::adopt);
-    let Some(Ok(order)) = order else {
-        eprintln!("error: this command is litekeeper's own, and is started by it");
-        return ExitCode::USAGE.get();
-    };
-    match fd::read_memory(order).map_err(|error| error.to_string()).and_then(|order| carry_out(&order)) {
-        Ok(found) => match std::io::stdout().write_all(&found) {
-            Ok(()) => 0,
-            Err(_) => 1,
-        },
-        Err(reason) => {
-            eprintln!("{reason}");
-            1
-        }
-    }
+    os::order::carry_out(order, carry_out)
 }
 
 /// Does in this process what [`main`] does in one of its own.
